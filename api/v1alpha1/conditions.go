@@ -1,0 +1,140 @@
+package v1alpha1
+
+// Condition types. All have positive polarity: True is the good state.
+const (
+	// ConditionAccepted says whether the spec is one that the operator acts upon.
+	//
+	// True: Accepted. False, listener: VolumeNotShareable, Paused. False, user:
+	// ListenerNotFound, NotAllowedByListener, UsernameConflict, InvalidUsername,
+	// MethodNotAllowed, VolumeNotFound, DirectoryNotAllowed, ListenerFull, Suspended,
+	// Expired. Unknown: Pending.
+	ConditionAccepted = "Accepted"
+
+	// ConditionResolvedRefs says whether everything that the spec refers to is there
+	// and usable.
+	//
+	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
+	// VolumeClaimNotFound. False, user: SecretNotFound, SecretKeyMissing,
+	// InvalidPublicKey, InvalidPassword, KeyNotFound. Unknown: Pending.
+	ConditionResolvedRefs = "ResolvedRefs"
+
+	// ConditionProgrammed says whether the configuration of a listener is in its pods
+	// and its address is assigned.
+	//
+	// True: Programmed. False: ConfigPending, ConfigRejected, ConfigTooLarge,
+	// AddressNotAssigned, ResourceConflict. Unknown: Pending, PodUnreachable.
+	ConditionProgrammed = "Programmed"
+
+	// ConditionReady is the summary that people and scripts wait for.
+	//
+	// True: Ready. False: NotAccepted, UnresolvedRefs, and for a listener NotProgrammed,
+	// PodsUnavailable, ScaledToZero; for a user ConfigPending, UserRejected; for a key
+	// SecretNotFound, SecretConflict, InvalidKey. Unknown: Pending.
+	ConditionReady = "Ready"
+)
+
+// Reasons of conditions that are True or Unknown.
+const (
+	// ReasonPending: the operator has not looked at the object yet. If it stays, the
+	// operator is not running or does not watch the namespace.
+	ReasonPending = "Pending"
+	// ReasonAccepted: the spec is acted upon.
+	ReasonAccepted = "Accepted"
+	// ReasonResolvedRefs: all references were found and are usable.
+	ReasonResolvedRefs = "ResolvedRefs"
+	// ReasonProgrammed: every ready pod has loaded the present configuration.
+	ReasonProgrammed = "Programmed"
+	// ReasonReady: clients can log in.
+	ReasonReady = "Ready"
+)
+
+// Reasons of a listener's conditions.
+const (
+	// ReasonPaused: the annotation sftp-operator.io/paused is "true". Remove it to let
+	// the operator go on.
+	ReasonPaused = "Paused"
+	// ReasonVolumeNotShareable: several replicas on a claim that only one node can
+	// mount. Lower replicas or use a ReadWriteMany claim.
+	ReasonVolumeNotShareable = "VolumeNotShareable"
+	// ReasonVolumeClaimNotFound: a claim that volumes names does not exist. Make it or
+	// correct the name.
+	ReasonVolumeClaimNotFound = "VolumeClaimNotFound"
+	// ReasonHostKeyNotFound: an SFTPKey of hostKeyRefs, or its Secret, does not exist.
+	// Pods go on with the host keys that they have.
+	ReasonHostKeyNotFound = "HostKeyNotFound"
+	// ReasonInvalidHostKey: a host key cannot be used. The message says why.
+	ReasonInvalidHostKey = "InvalidHostKey"
+	// ReasonConfigPending: pods have not loaded the present configuration yet.
+	ReasonConfigPending = "ConfigPending"
+	// ReasonConfigRejected: a pod could not load the configuration and goes on with the
+	// one before. Its log says why.
+	ReasonConfigRejected = "ConfigRejected"
+	// ReasonConfigTooLarge: the users' records do not fit. Raise maxUsers.
+	ReasonConfigTooLarge = "ConfigTooLarge"
+	// ReasonPodUnreachable: the operator cannot reach port 8081 of a ready pod. Check
+	// NetworkPolicies.
+	ReasonPodUnreachable = "PodUnreachable"
+	// ReasonAddressNotAssigned: the load balancer has not assigned an address yet.
+	ReasonAddressNotAssigned = "AddressNotAssigned"
+	// ReasonResourceConflict: an object with a name that the operator needs exists and
+	// is not its own. Rename or delete that object.
+	ReasonResourceConflict = "ResourceConflict"
+	// ReasonPodsUnavailable: no pod is ready. kubectl describe the pods.
+	ReasonPodsUnavailable = "PodsUnavailable"
+	// ReasonScaledToZero: replicas is 0.
+	ReasonScaledToZero = "ScaledToZero"
+	// ReasonNotAccepted: see the condition Accepted.
+	ReasonNotAccepted = "NotAccepted"
+	// ReasonUnresolvedRefs: see the condition ResolvedRefs.
+	ReasonUnresolvedRefs = "UnresolvedRefs"
+	// ReasonNotProgrammed: see the condition Programmed.
+	ReasonNotProgrammed = "NotProgrammed"
+)
+
+// Reasons of a user's conditions.
+const (
+	// ReasonListenerNotFound: listenerRef names no SFTPListener.
+	ReasonListenerNotFound = "ListenerNotFound"
+	// ReasonNotAllowedByListener: the listener's allowedUsers does not admit the
+	// namespace. Ask the listener's owner.
+	ReasonNotAllowedByListener = "NotAllowedByListener"
+	// ReasonUsernameConflict: an older SFTPUser of the listener has the login name.
+	ReasonUsernameConflict = "UsernameConflict"
+	// ReasonInvalidUsername: the login name cannot be used.
+	ReasonInvalidUsername = "InvalidUsername"
+	// ReasonMethodNotAllowed: the listener does not allow a way to log in that the user
+	// asks for.
+	ReasonMethodNotAllowed = "MethodNotAllowed"
+	// ReasonVolumeNotFound: the listener has no volume of that name.
+	ReasonVolumeNotFound = "VolumeNotFound"
+	// ReasonDirectoryNotAllowed: scope Volume outside of the listener's namespace.
+	ReasonDirectoryNotAllowed = "DirectoryNotAllowed"
+	// ReasonListenerFull: the listener has maxUsers logins already.
+	ReasonListenerFull = "ListenerFull"
+	// ReasonSuspended: state is Suspended.
+	ReasonSuspended = "Suspended"
+	// ReasonExpired: expirationTime has passed.
+	ReasonExpired = "Expired"
+	// ReasonSecretNotFound: a Secret that is referred to does not exist.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretKeyMissing: a Secret lacks the entry that is referred to.
+	ReasonSecretKeyMissing = "SecretKeyMissing"
+	// ReasonInvalidPublicKey: a public key cannot be used. The message says which line
+	// and why.
+	ReasonInvalidPublicKey = "InvalidPublicKey"
+	// ReasonInvalidPassword: the password is empty or too long.
+	ReasonInvalidPassword = "InvalidPassword"
+	// ReasonKeyNotFound: keyRefs names an SFTPKey that is missing or not ready.
+	ReasonKeyNotFound = "KeyNotFound"
+	// ReasonUserRejected: a pod refused the user's record, mostly because its daemon is
+	// older than the operator. The user cannot log in there.
+	ReasonUserRejected = "UserRejected"
+)
+
+// Reasons of a key's condition Ready, beside those above.
+const (
+	// ReasonSecretConflict: the Secret exists and belongs to something else.
+	ReasonSecretConflict = "SecretConflict"
+	// ReasonInvalidKey: the Secret does not hold a usable key.
+	ReasonInvalidKey = "InvalidKey"
+)

@@ -1,0 +1,67 @@
+package v1alpha1
+
+// Directory is a directory on one of the listener's volumes.
+type Directory struct {
+	// volume names one of the listener's volumes. Default: its home volume.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=20
+	Volume string `json:"volume,omitempty"`
+
+	// scope is what subPath is relative to: User, the directory <namespace>/<name> of
+	// this SFTPUser; Namespace, the directory <namespace>, shared by the SFTPUsers of
+	// a namespace; Volume, the whole volume, which only SFTPUsers in the listener's own
+	// namespace may ask for.
+	// +optional
+	// +kubebuilder:default=User
+	Scope DirectoryScope `json:"scope,omitempty"`
+
+	// subPath is a directory below scope; it is made when missing.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:message="subPath must be a relative path without empty, '.' or '..' parts, for example in/2026",rule="!self.startsWith('/') && self.split('/').all(p, p != '' && p != '.' && p != '..')"
+	SubPath string `json:"subPath,omitempty"`
+
+	// access is ReadWrite, ReadOnly, or WriteOnly (files can be put, but neither read
+	// nor listed).
+	// +optional
+	// +kubebuilder:default=ReadWrite
+	Access Access `json:"access,omitempty"`
+}
+
+// Mount is a directory in the user's tree, beside the home directory.
+type Mount struct {
+	// path is where the user sees the directory, for example /inbox.
+	// +required
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:message="path must be absolute, must not be \"/\" (set homeDirectory instead), and must not have empty, '.' or '..' parts or a '/' at its end",rule="self.startsWith('/') && self.substring(1).split('/').all(p, p != '' && p != '.' && p != '..')"
+	Path string `json:"path,omitempty"`
+
+	Directory `json:",inline"`
+}
+
+// DirectoryScope is what the path of a directory is relative to.
+//
+// +kubebuilder:validation:Enum=User;Namespace;Volume
+type DirectoryScope string
+
+// The scopes of directories.
+const (
+	ScopeUser      DirectoryScope = "User"
+	ScopeNamespace DirectoryScope = "Namespace"
+	ScopeVolume    DirectoryScope = "Volume"
+)
+
+// Access is what a user may do in a directory.
+//
+// +kubebuilder:validation:Enum=ReadWrite;ReadOnly;WriteOnly
+type Access string
+
+// The kinds of access.
+const (
+	AccessReadWrite Access = "ReadWrite"
+	AccessReadOnly  Access = "ReadOnly"
+	AccessWriteOnly Access = "WriteOnly"
+)

@@ -1,0 +1,23 @@
+package v1alpha1
+
+// Labels and annotations that the operator writes or reads.
+const (
+	// LabelListener, on every object that the operator makes for a listener, names
+	// that listener. An object without it is never changed or adopted.
+	LabelListener = "sftp-operator.io/listener"
+
+	// LabelKey, on the Secret of an SFTPKey, names that SFTPKey.
+	LabelKey = "sftp-operator.io/key"
+
+	// AnnotationConfigDigest, on a pod, is the digest of the configuration that the
+	// operator last wrote for it. Changing it makes the kubelet refresh the pod's
+	// Secret volume at once; the daemon does not read it.
+	AnnotationConfigDigest = "sftp-operator.io/config-digest"
+
+	// AnnotationPoke, on a pod, counts how often the kubelet was asked again.
+	AnnotationPoke = "sftp-operator.io/poke"
+
+	// AnnotationPaused, with the value "true" on a listener, stops the operator
+	// from changing anything that belongs to it.
+	AnnotationPaused = "sftp-operator.io/paused"
+)

@@ -1,0 +1,158 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SFTPKey is one SSH key pair and the Secret that keeps it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=sftpk,categories=sftp
+// +kubebuilder:printcolumn:name="Usage",type=string,JSONPath=`.spec.usage`
+// +kubebuilder:printcolumn:name="Algorithm",type=string,JSONPath=`.status.algorithm`
+// +kubebuilder:printcolumn:name="Fingerprint",type=string,JSONPath=`.status.fingerprint`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type SFTPKey struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the key that is wanted.
+	// +required
+	Spec SFTPKeySpec `json:"spec,omitzero"`
+
+	// status is the key as it was last seen.
+	// +optional
+	// +kubebuilder:default={conditions: {{type: "Ready", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
+	Status SFTPKeyStatus `json:"status,omitempty,omitzero"`
+}
+
+// SFTPKeyList is a list of SFTPKeys.
+//
+// +kubebuilder:object:root=true
+type SFTPKeyList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []SFTPKey `json:"items"`
+}
+
+// SFTPKeySpec is the key that is wanted.
+//
+// +kubebuilder:validation:XValidation:message="algorithm may be set only with source Generated: an existing key has the algorithm it has",rule="!has(self.algorithm) || !has(self.source) || self.source == 'Generated'"
+// +kubebuilder:validation:XValidation:message="algorithm is immutable: make a new SFTPKey",rule="has(self.algorithm) == has(oldSelf.algorithm) && (!has(self.algorithm) || self.algorithm == oldSelf.algorithm)"
+// +kubebuilder:validation:XValidation:message="secretName is immutable: make a new SFTPKey",rule="has(self.secretName) == has(oldSelf.secretName) && (!has(self.secretName) || self.secretName == oldSelf.secretName)"
+type SFTPKeySpec struct {
+	// usage is Host, for a key that a listener presents, or Client, for a key that a
+	// user logs in with. It is immutable.
+	// +required
+	// +kubebuilder:validation:XValidation:message="usage is immutable: make a new SFTPKey",rule="self == oldSelf"
+	Usage KeyUsage `json:"usage,omitempty"`
+
+	// source Generated makes a key pair once and keeps it in a Secret; Existing takes
+	// it from a Secret that something else keeps. It is immutable.
+	// +optional
+	// +kubebuilder:default=Generated
+	// +kubebuilder:validation:XValidation:message="source is immutable: make a new SFTPKey",rule="self == oldSelf"
+	Source KeySource `json:"source,omitempty"`
+
+	// algorithm of a generated key. Default Ed25519. It is immutable.
+	// +optional
+	Algorithm KeyAlgorithm `json:"algorithm,omitempty"`
+
+	// secretName is the Secret of type kubernetes.io/ssh-auth with the entries
+	// ssh-privatekey and ssh-publickey. Default: the name of this object. Of a Client
+	// key that exists, ssh-publickey is enough. It is immutable.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	SecretName string `json:"secretName,omitempty"`
+
+	// deletionPolicy is what happens to a generated Secret when this object is deleted.
+	// A new SFTPKey of the same name takes up a retained Secret again.
+	// +optional
+	// +kubebuilder:default=Retain
+	DeletionPolicy RetentionPolicy `json:"deletionPolicy,omitempty"`
+}
+
+// KeyUsage is what a key is for.
+//
+// +kubebuilder:validation:Enum=Host;Client
+type KeyUsage string
+
+// The usages of keys.
+const (
+	KeyUsageHost   KeyUsage = "Host"
+	KeyUsageClient KeyUsage = "Client"
+)
+
+// KeySource is where a key comes from.
+//
+// +kubebuilder:validation:Enum=Generated;Existing
+type KeySource string
+
+// The sources of keys.
+const (
+	KeyGenerated KeySource = "Generated"
+	KeyExisting  KeySource = "Existing"
+)
+
+// KeyAlgorithm is an algorithm for generated keys.
+//
+// +kubebuilder:validation:Enum=Ed25519;ECDSAP256;RSA3072;RSA4096
+type KeyAlgorithm string
+
+// The algorithms for generated keys.
+const (
+	KeyEd25519   KeyAlgorithm = "Ed25519"
+	KeyECDSAP256 KeyAlgorithm = "ECDSAP256"
+	KeyRSA3072   KeyAlgorithm = "RSA3072"
+	KeyRSA4096   KeyAlgorithm = "RSA4096"
+)
+
+// SFTPKeyStatus is the key as it was last seen.
+type SFTPKeyStatus struct {
+	// conditions hold Ready.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +patchStrategy=merge
+	// +patchMergeKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+
+	// observedGeneration is the generation of the spec that the status describes.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// algorithm is the key type as SSH names it, for example ssh-ed25519.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Algorithm string `json:"algorithm,omitempty"`
+
+	// fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// publicKey is the key in the format of authorized_keys. Once it is set, a missing
+	// Secret is reported and never replaced by a new key.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	PublicKey string `json:"publicKey,omitempty"`
+
+	// secretName is the Secret that keeps the key.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
+}

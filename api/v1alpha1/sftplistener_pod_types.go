@@ -1,0 +1,198 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// ListenerVolume is one volume of a listener, mounted in every pod.
+//
+// +kubebuilder:validation:XValidation:message="exactly one of persistentVolumeClaim, claimTemplate or emptyDir must be set",rule="[has(self.persistentVolumeClaim), has(self.claimTemplate), has(self.emptyDir)].filter(x, x).size() == 1"
+type ListenerVolume struct {
+	// name of the volume in this listener.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name,omitempty"`
+
+	// persistentVolumeClaim uses a claim that exists in the listener's namespace.
+	// The operator never changes or deletes it.
+	// +optional
+	PersistentVolumeClaim *ExistingClaim `json:"persistentVolumeClaim,omitempty"`
+
+	// claimTemplate makes a claim named <listener>-<volume>.
+	// +optional
+	ClaimTemplate *ClaimTemplate `json:"claimTemplate,omitempty"`
+
+	// emptyDir keeps files only as long as the pod lives: for tests and trials.
+	// +optional
+	EmptyDir *EmptyDirVolume `json:"emptyDir,omitempty"`
+}
+
+// ExistingClaim names a PersistentVolumeClaim.
+type ExistingClaim struct {
+	// claimName is the claim's name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	ClaimName string `json:"claimName,omitempty"`
+}
+
+// ClaimTemplate describes a PersistentVolumeClaim to make.
+//
+// +kubebuilder:validation:XValidation:message="storageClassName must not be changed: make a new volume with another name and move the files",rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
+// +kubebuilder:validation:XValidation:message="accessModes must not be changed: make a new volume with another name and move the files",rule="has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)"
+type ClaimTemplate struct {
+	// storage is the size that is asked for, for example 10Gi. It can be raised if
+	// the storage class allows expansion.
+	// +required
+	Storage resource.Quantity `json:"storage,omitzero"`
+
+	// storageClassName selects a storage class; the cluster's default when unset.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName string `json:"storageClassName,omitempty"`
+
+	// accessModes of the claim. Default ReadWriteOnce.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=3
+	AccessModes []AccessMode `json:"accessModes,omitempty"`
+}
+
+// AccessMode is an access mode of a PersistentVolumeClaim.
+//
+// +kubebuilder:validation:Enum=ReadWriteOnce;ReadWriteMany;ReadWriteOncePod
+type AccessMode string
+
+// EmptyDirVolume is a directory with the life of its pod.
+type EmptyDirVolume struct {
+	// sizeLimit evicts the pod when the files outgrow it.
+	// +optional
+	SizeLimit *resource.Quantity `json:"sizeLimit,omitempty"`
+}
+
+// RetentionPolicy says whether something outlives its owner.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type RetentionPolicy string
+
+// The retention policies.
+const (
+	Retain RetentionPolicy = "Retain"
+	Delete RetentionPolicy = "Delete"
+)
+
+// ListenerHomeDirectory is where home directories are.
+type ListenerHomeDirectory struct {
+	// volume names the entry of volumes that holds the homes, each in
+	// <namespace>/<name> of its SFTPUser. Default: the first volume.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=20
+	Volume string `json:"volume,omitempty"`
+}
+
+// ListenerLimits bound what clients may use, for each pod.
+type ListenerLimits struct {
+	// maxConnections is the number of connections of all users. Default 500.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20000
+	MaxConnections *int32 `json:"maxConnections,omitempty"`
+
+	// maxConnectionsPerUser is the number of connections of one user. Default 10.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxConnectionsPerUser *int32 `json:"maxConnectionsPerUser,omitempty"`
+
+	// idleTimeoutSeconds closes connections without any request. Default 900.
+	// +optional
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=86400
+	IdleTimeoutSeconds *int32 `json:"idleTimeoutSeconds,omitempty"`
+}
+
+// ListenerShutdown is how a pod ends.
+type ListenerShutdown struct {
+	// readinessDelaySeconds is how long a pod that must end still accepts
+	// connections while it is taken out of the Service. Default 5.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=60
+	ReadinessDelaySeconds *int32 `json:"readinessDelaySeconds,omitempty"`
+
+	// drainTimeoutSeconds is how long transfers in progress may then go on.
+	// Default 300.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=3600
+	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
+}
+
+// ListenerInfrastructure adjusts the objects that the operator makes. It is a
+// bounded list on purpose: whoever may write a listener must not gain rights on
+// nodes by it.
+type ListenerInfrastructure struct {
+	// labels are added to every object and pod.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	Labels map[string]string `json:"labels,omitempty"`
+
+	// annotations are added to every object and pod.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// pod adjusts the pods.
+	// +optional
+	Pod ListenerPod `json:"pod,omitempty,omitzero"`
+}
+
+// ListenerPod adjusts the pods of a listener. Changes restart them.
+type ListenerPod struct {
+	// resources of the daemon's container. Default: requests of 50m CPU and 64Mi.
+	// +optional
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+
+	// nodeSelector selects nodes by label.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+
+	// tolerations of the pods.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+
+	// topologySpreadConstraints of the pods; their labelSelector is filled in when
+	// unset. Default: spread over nodes where possible.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+
+	// priorityClassName of the pods.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	PriorityClassName string `json:"priorityClassName,omitempty"`
+
+	// imagePullSecrets are Secrets in the listener's namespace for pulling the
+	// daemon's image.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+}

@@ -1,0 +1,179 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// ListenerService is how an endpoint is exposed.
+//
+// +kubebuilder:validation:XValidation:message="nodePort may be set only with type NodePort or LoadBalancer",rule="!has(self.nodePort) || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])"
+// +kubebuilder:validation:XValidation:message="externalTrafficPolicy may be set only with type NodePort or LoadBalancer",rule="!has(self.externalTrafficPolicy) || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])"
+// +kubebuilder:validation:XValidation:message="loadBalancerClass and loadBalancerSourceRanges may be set only with type LoadBalancer",rule="(!has(self.loadBalancerClass) && !has(self.loadBalancerSourceRanges)) || (has(self.type) && self.type == 'LoadBalancer')"
+type ListenerService struct {
+	// type of the Service.
+	// +optional
+	// +kubebuilder:default=ClusterIP
+	Type ServiceType `json:"type,omitempty"`
+
+	// port is the TCP port of the Service. The pods always listen on 2222, because
+	// they run without privileges.
+	// +optional
+	// +kubebuilder:default=22
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port *int32 `json:"port,omitempty"`
+
+	// nodePort asks for a port of the nodes; the cluster assigns one when unset.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	NodePort *int32 `json:"nodePort,omitempty"`
+
+	// externalTrafficPolicy Local (the default of this operator for NodePort and
+	// LoadBalancer) keeps the client's address, which the audit log and from= rules
+	// need; Cluster spreads connections over all nodes and hides it.
+	// +optional
+	ExternalTrafficPolicy TrafficPolicy `json:"externalTrafficPolicy,omitempty"`
+
+	// loadBalancerClass selects a load balancer implementation.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=316
+	LoadBalancerClass string `json:"loadBalancerClass,omitempty"`
+
+	// loadBalancerSourceRanges are the networks that a load balancer lets in, if it
+	// supports that.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
+	LoadBalancerSourceRanges []string `json:"loadBalancerSourceRanges,omitempty"`
+
+	// annotations are added to the Service, for a load balancer or external-dns.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=32
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// ServiceType is the type of a listener's Service.
+//
+// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
+type ServiceType string
+
+// The types of Services.
+const (
+	ServiceClusterIP    ServiceType = "ClusterIP"
+	ServiceNodePort     ServiceType = "NodePort"
+	ServiceLoadBalancer ServiceType = "LoadBalancer"
+)
+
+// TrafficPolicy is how a Service spreads connections from outside the cluster.
+//
+// +kubebuilder:validation:Enum=Local;Cluster
+type TrafficPolicy string
+
+// The traffic policies.
+const (
+	TrafficLocal   TrafficPolicy = "Local"
+	TrafficCluster TrafficPolicy = "Cluster"
+)
+
+// AllowedUsers is who may attach logins to a listener.
+type AllowedUsers struct {
+	// namespaces whose SFTPUsers may attach.
+	// +optional
+	// +kubebuilder:default={from: "Same"}
+	Namespaces AllowedNamespaces `json:"namespaces,omitempty,omitzero"`
+
+	// usernames Any lets a user choose any free login name. NamespacePrefixed makes
+	// every login name "<namespace>.<name>", so that no tenant can take another's.
+	// +optional
+	// +kubebuilder:default=Any
+	Usernames UsernamePolicy `json:"usernames,omitempty"`
+}
+
+// AllowedNamespaces selects namespaces.
+//
+// +kubebuilder:validation:XValidation:message="selector must be set if and only if from is Selector",rule="has(self.selector) == (has(self.from) && self.from == 'Selector')"
+type AllowedNamespaces struct {
+	// from is Same (the listener's namespace alone), All, or Selector.
+	// +optional
+	// +kubebuilder:default=Same
+	From NamespacesFrom `json:"from,omitempty"`
+
+	// selector matches labels of Namespaces, with from Selector.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// NamespacesFrom says which namespaces are meant.
+//
+// +kubebuilder:validation:Enum=Same;Selector;All
+type NamespacesFrom string
+
+// The choices of namespaces.
+const (
+	NamespacesSame     NamespacesFrom = "Same"
+	NamespacesSelector NamespacesFrom = "Selector"
+	NamespacesAll      NamespacesFrom = "All"
+)
+
+// UsernamePolicy says how login names are made.
+//
+// +kubebuilder:validation:Enum=Any;NamespacePrefixed
+type UsernamePolicy string
+
+// The login name policies.
+const (
+	UsernamesAny               UsernamePolicy = "Any"
+	UsernamesNamespacePrefixed UsernamePolicy = "NamespacePrefixed"
+)
+
+// ListenerAuthentication is how clients may log in.
+type ListenerAuthentication struct {
+	// allowedMethods are the methods that users of this listener may use. Password
+	// stands for the SSH methods password and keyboard-interactive.
+	// +optional
+	// +listType=set
+	// +kubebuilder:default={"PublicKey","Password"}
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=2
+	AllowedMethods []AuthMethod `json:"allowedMethods,omitempty"`
+
+	// maxAuthTries is the number of failed attempts in a connection before it is
+	// closed. Default 6.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	MaxAuthTries *int32 `json:"maxAuthTries,omitempty"`
+
+	// loginGraceSeconds is the time a client has to log in. Default 30.
+	// +optional
+	// +kubebuilder:validation:Minimum=5
+	// +kubebuilder:validation:Maximum=300
+	LoginGraceSeconds *int32 `json:"loginGraceSeconds,omitempty"`
+}
+
+// AuthMethod is a way to log in.
+//
+// +kubebuilder:validation:Enum=PublicKey;Password
+type AuthMethod string
+
+// The ways to log in.
+const (
+	AuthPublicKey AuthMethod = "PublicKey"
+	AuthPassword  AuthMethod = "Password"
+)
+
+// CryptoPolicy names a set of algorithms.
+//
+// +kubebuilder:validation:Enum=Modern2026
+type CryptoPolicy string
+
+// CryptoModern2026 offers the post-quantum hybrid key exchange first, no SHA-1, no
+// CBC, RSA keys of 2048 bits and more with SHA-2 signatures only.
+const CryptoModern2026 CryptoPolicy = "Modern2026"

@@ -1,0 +1,260 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SFTPListener is one SFTP endpoint: a Service, the pods behind it, their host
+// keys and volumes, and the rules for who may attach a login to it.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:subresource:scale:specpath=.spec.replicas,statuspath=.status.replicas,selectorpath=.status.selector
+// +kubebuilder:resource:shortName=sftpl,categories=sftp
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.status.addresses[0].value`
+// +kubebuilder:printcolumn:name="Port",type=integer,JSONPath=`.status.addresses[0].port`
+// +kubebuilder:printcolumn:name="Users",type=integer,JSONPath=`.status.attachedUsers`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:message="metadata.name must be at most 40 characters: the names of the Service and the Secrets are made from it",rule="self.metadata.name.size() <= 40"
+// +kubebuilder:validation:XValidation:message="metadata.name must start with a letter and contain only lower-case letters, digits and '-': it becomes the name of a Service",rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+type SFTPListener struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the endpoint that is wanted.
+	// +required
+	Spec SFTPListenerSpec `json:"spec,omitzero"`
+
+	// status is the endpoint as it was last seen.
+	// +optional
+	// +kubebuilder:default={conditions: {{type: "Accepted", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"},{type: "ResolvedRefs", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"},{type: "Programmed", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"},{type: "Ready", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
+	Status SFTPListenerStatus `json:"status,omitempty,omitzero"`
+}
+
+// SFTPListenerList is a list of SFTPListeners.
+//
+// +kubebuilder:object:root=true
+type SFTPListenerList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []SFTPListener `json:"items"`
+}
+
+// SFTPListenerSpec is the endpoint that is wanted.
+//
+// +kubebuilder:validation:XValidation:message="replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany; add ReadWriteMany to its accessModes or lower replicas",rule="!has(self.replicas) || self.replicas <= 1 || self.volumes.all(v, !has(v.claimTemplate) || (has(v.claimTemplate.accessModes) && 'ReadWriteMany' in v.claimTemplate.accessModes))"
+// +kubebuilder:validation:XValidation:message="replicas must be 0 or 1 while a volume is an emptyDir: each pod would have files of its own",rule="!has(self.replicas) || self.replicas <= 1 || self.volumes.all(v, !has(v.emptyDir))"
+// +kubebuilder:validation:XValidation:message="homeDirectory.volume must name an entry of volumes",rule="!has(self.homeDirectory) || !has(self.homeDirectory.volume) || self.volumes.exists(v, v.name == self.homeDirectory.volume)"
+type SFTPListenerSpec struct {
+	// replicas is the number of pods. More than one needs volumes that several
+	// nodes can mount (ReadWriteMany). 0 keeps everything but serves nobody.
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=50
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// maxUsers is the number of logins that this listener can hold. It fixes how
+	// many Secrets carry them, so raising it restarts the pods once, while adding
+	// users up to it never does.
+	// +optional
+	// +kubebuilder:default=1000
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	MaxUsers *int32 `json:"maxUsers,omitempty"`
+
+	// hostnames are names and addresses under which partners reach this endpoint,
+	// beside those of its Service: they appear first in status.addresses and in
+	// status.knownHosts. They configure no DNS.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$`
+	Hostnames []string `json:"hostnames,omitempty"`
+
+	// service is how the endpoint is exposed.
+	// +optional
+	Service ListenerService `json:"service,omitempty,omitzero"`
+
+	// allowedUsers is who may attach logins.
+	// +optional
+	AllowedUsers AllowedUsers `json:"allowedUsers,omitempty,omitzero"`
+
+	// authentication is how clients may log in.
+	// +optional
+	Authentication ListenerAuthentication `json:"authentication,omitempty,omitzero"`
+
+	// hostKeyRefs name SFTPKeys of usage Host in the listener's namespace. Without
+	// them the operator makes one Ed25519 key, SFTPKey <listener>-ed25519, and keeps
+	// it. Clients prefer the first key of a type that they know.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	HostKeyRefs []LocalKeyReference `json:"hostKeyRefs,omitempty"`
+
+	// cryptoPolicy is the named, dated set of algorithms that the endpoint offers.
+	// A set never changes; new years bring new names.
+	// +optional
+	// +kubebuilder:default=Modern2026
+	CryptoPolicy CryptoPolicy `json:"cryptoPolicy,omitempty"`
+
+	// volumes hold the files. The first is the home volume unless homeDirectory says
+	// otherwise.
+	// +required
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Volumes []ListenerVolume `json:"volumes,omitempty"`
+
+	// volumeClaimRetention is what happens to the claims that were made from a
+	// claimTemplate when the listener is deleted. Retain keeps them and the files.
+	// +optional
+	// +kubebuilder:default=Retain
+	VolumeClaimRetention RetentionPolicy `json:"volumeClaimRetention,omitempty"`
+
+	// homeDirectory is where users' home directories are.
+	// +optional
+	HomeDirectory ListenerHomeDirectory `json:"homeDirectory,omitempty,omitzero"`
+
+	// limits bound what clients may use, for each pod.
+	// +optional
+	Limits ListenerLimits `json:"limits,omitempty,omitzero"`
+
+	// shutdown is how a pod ends.
+	// +optional
+	Shutdown ListenerShutdown `json:"shutdown,omitempty,omitzero"`
+
+	// infrastructure adjusts the pods and objects that the operator makes.
+	// +optional
+	Infrastructure ListenerInfrastructure `json:"infrastructure,omitempty,omitzero"`
+}
+
+// SFTPListenerStatus is the endpoint as it was last seen.
+type SFTPListenerStatus struct {
+	// conditions are Accepted, ResolvedRefs, Programmed and Ready; wait for Ready.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +patchStrategy=merge
+	// +patchMergeKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+
+	// observedGeneration is the generation of the spec that the status describes.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// addresses are where clients connect, the best one first.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Addresses []ListenerAddress `json:"addresses,omitempty"`
+
+	// hostKeys are the public halves of the host keys that the pods present.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=8
+	HostKeys []HostKeyStatus `json:"hostKeys,omitempty"`
+
+	// knownHosts are lines for an OpenSSH known_hosts file, one for each host key and
+	// address.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	KnownHosts []string `json:"knownHosts,omitempty"`
+
+	// attachedUsers is the number of logins that the listener accepted.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	AttachedUsers *int32 `json:"attachedUsers,omitempty"`
+
+	// replicas is the number of pods, for the scale subresource.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// selector selects the pods, for the scale subresource.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Selector string `json:"selector,omitempty"`
+
+	// configDigest is the digest of the configuration that every ready pod has
+	// loaded, as the pods' /configz shows it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	ConfigDigest string `json:"configDigest,omitempty"`
+}
+
+// ListenerAddress is one address that clients connect to.
+type ListenerAddress struct {
+	// type says what value is.
+	// +required
+	Type AddressType `json:"type,omitempty"`
+
+	// value is a host name or an IP address.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Value string `json:"value,omitempty"`
+
+	// port is the TCP port.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	Port int32 `json:"port,omitempty"`
+}
+
+// AddressType is the kind of a listener's address.
+//
+// +kubebuilder:validation:Enum=Hostname;IPAddress
+type AddressType string
+
+// The kinds of addresses.
+const (
+	AddressHostname  AddressType = "Hostname"
+	AddressIPAddress AddressType = "IPAddress"
+)
+
+// HostKeyStatus is the public half of a host key.
+type HostKeyStatus struct {
+	// name is the SFTPKey's name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// algorithm is the key type as SSH names it, for example ssh-ed25519.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Algorithm string `json:"algorithm,omitempty"`
+
+	// fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// publicKey is the key in the format of authorized_keys.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	PublicKey string `json:"publicKey,omitempty"`
+}

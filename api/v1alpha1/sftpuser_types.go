@@ -1,0 +1,265 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SFTPUser is one login on one listener.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=sftpu,categories=sftp
+// +kubebuilder:selectablefield:JSONPath=`.spec.listenerRef.name`
+// +kubebuilder:printcolumn:name="Username",type=string,JSONPath=`.status.username`
+// +kubebuilder:printcolumn:name="Listener",type=string,JSONPath=`.spec.listenerRef.name`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expirationTime`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type SFTPUser struct {
+	metav1.TypeMeta `json:",inline"`
+
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the login that is wanted.
+	// +required
+	Spec SFTPUserSpec `json:"spec,omitzero"`
+
+	// status is the login as it was last seen.
+	// +optional
+	// +kubebuilder:default={conditions: {{type: "Accepted", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"},{type: "ResolvedRefs", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"},{type: "Ready", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
+	Status SFTPUserStatus `json:"status,omitempty,omitzero"`
+}
+
+// SFTPUserList is a list of SFTPUsers.
+//
+// +kubebuilder:object:root=true
+type SFTPUserList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []SFTPUser `json:"items"`
+}
+
+// SFTPUserSpec is the login that is wanted.
+//
+// +kubebuilder:validation:XValidation:message="username is immutable: delete the SFTPUser and make a new one",rule="has(self.username) == has(oldSelf.username) && (!has(self.username) || self.username == oldSelf.username)"
+type SFTPUserSpec struct {
+	// listenerRef is the listener that this login belongs to. It is immutable.
+	// +required
+	// +kubebuilder:validation:XValidation:message="listenerRef is immutable: delete the SFTPUser and make a new one",rule="self == oldSelf"
+	ListenerRef ListenerReference `json:"listenerRef,omitzero"`
+
+	// username is the login name. Default: the name of this object. On a listener
+	// with usernames NamespacePrefixed, "<namespace>." is put before it. The
+	// effective name is in status.username.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:message="username must start with a letter, digit or '_' and contain only letters, digits and . _ @ + -",rule="self.matches('^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$')"
+	Username string `json:"username,omitempty"`
+
+	// state Suspended refuses logins and closes sessions; everything else is kept.
+	// +optional
+	// +kubebuilder:default=Active
+	State UserState `json:"state,omitempty"`
+
+	// expirationTime is when the login ends: from then on it is refused, and
+	// sessions are closed.
+	// +optional
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
+
+	// authentication is how this user logs in.
+	// +required
+	Authentication UserAuthentication `json:"authentication,omitzero"`
+
+	// homeDirectory is what the user sees as "/". Default: the directory
+	// <namespace>/<name> of the listener's home volume, with access ReadWrite.
+	// +optional
+	HomeDirectory Directory `json:"homeDirectory,omitempty,omitzero"`
+
+	// mounts are further directories in the user's tree.
+	// +optional
+	// +listType=map
+	// +listMapKey=path
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	Mounts []Mount `json:"mounts,omitempty"`
+
+	// limits of this user.
+	// +optional
+	Limits UserLimits `json:"limits,omitempty,omitzero"`
+}
+
+// ListenerReference names an SFTPListener.
+type ListenerReference struct {
+	// name of the SFTPListener.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// namespace of the SFTPListener. Default: the namespace of the SFTPUser. The
+	// listener must allow the SFTPUser's namespace in spec.allowedUsers.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// UserState says whether a login works.
+//
+// +kubebuilder:validation:Enum=Active;Suspended
+type UserState string
+
+// The states of a login.
+const (
+	UserActive    UserState = "Active"
+	UserSuspended UserState = "Suspended"
+)
+
+// UserAuthentication is how a user logs in.
+//
+// +kubebuilder:validation:XValidation:message="at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set",rule="has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs) || has(self.passwordSecretRef)"
+// +kubebuilder:validation:XValidation:message="mode AllOf must have passwordSecretRef and at least one source of public keys",rule="!has(self.mode) || self.mode != 'AllOf' || (has(self.passwordSecretRef) && (has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs)))"
+type UserAuthentication struct {
+	// mode AnyOf lets each credential log in by itself. AllOf asks for a key and then
+	// the password.
+	// +optional
+	// +kubebuilder:default=AnyOf
+	Mode AuthMode `json:"mode,omitempty"`
+
+	// authorizedKeys are public keys, each a line of an OpenSSH authorized_keys file.
+	// The option from="address,network,..." is understood; a line with any other
+	// option is refused.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=4096
+	AuthorizedKeys []string `json:"authorizedKeys,omitempty"`
+
+	// authorizedKeysSecretRefs are Secrets in the same namespace, each with an
+	// authorized_keys file.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	AuthorizedKeysSecretRefs []AuthorizedKeysSecretReference `json:"authorizedKeysSecretRefs,omitempty"`
+
+	// keyRefs are SFTPKeys of usage Client in the same namespace.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	KeyRefs []LocalKeyReference `json:"keyRefs,omitempty"`
+
+	// passwordSecretRef is a Secret in the same namespace with the password in clear,
+	// best of type kubernetes.io/basic-auth. Only a hash of it reaches the pods.
+	// +optional
+	PasswordSecretRef *PasswordSecretReference `json:"passwordSecretRef,omitempty"`
+}
+
+// AuthMode says how credentials combine.
+//
+// +kubebuilder:validation:Enum=AnyOf;AllOf
+type AuthMode string
+
+// The ways that credentials combine.
+const (
+	AuthAnyOf AuthMode = "AnyOf"
+	AuthAllOf AuthMode = "AllOf"
+)
+
+// AuthorizedKeysSecretReference names an authorized_keys file in a Secret.
+type AuthorizedKeysSecretReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// key in the Secret's data. Default authorized_keys.
+	// +optional
+	// +kubebuilder:default=authorized_keys
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
+
+// PasswordSecretReference names a password in a Secret.
+type PasswordSecretReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// key in the Secret's data. Default password.
+	// +optional
+	// +kubebuilder:default=password
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
+
+// LocalKeyReference names an SFTPKey in the same namespace.
+type LocalKeyReference struct {
+	// name of the SFTPKey.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+}
+
+// UserLimits bound what one user may use.
+type UserLimits struct {
+	// maxConnections of this user on each pod; the listener's maxConnectionsPerUser
+	// holds as well.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	MaxConnections *int32 `json:"maxConnections,omitempty"`
+}
+
+// SFTPUserStatus is the login as it was last seen.
+type SFTPUserStatus struct {
+	// conditions are Accepted, ResolvedRefs and Ready; wait for Ready. Ready is True
+	// when every ready pod of the listener has loaded this login.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +patchStrategy=merge
+	// +patchMergeKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+
+	// observedGeneration is the generation of the spec that the status describes.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// username is the login name in effect.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Username string `json:"username,omitempty"`
+
+	// address is where the user connects, as host:port.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=280
+	Address string `json:"address,omitempty"`
+
+	// keyFingerprints are the SHA-256 fingerprints of the keys that may log in.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=512
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	KeyFingerprints []string `json:"keyFingerprints,omitempty"`
+}

@@ -1,0 +1,63 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+)
+
+// Digest is the SHA-256 of data in lower-case hexadecimal.
+func Digest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
+// HostKeyFile is the name of the i-th host key's file.
+func HostKeyFile(i int) string { return fmt.Sprintf("%s%d", hostKeyPrefix, i) }
+
+// ShardFile is the name of the i-th shard's file.
+func ShardFile(i int) string { return fmt.Sprintf("%s%02d%s", shardPrefix, i, shardSuffix) }
+
+// EncodeUser returns a user's line in a shard, with the newline. Equal users give
+// equal bytes.
+func EncodeUser(u User) ([]byte, error) {
+	if err := u.Validate(); err != nil {
+		return nil, err
+	}
+	return marshalLine(u)
+}
+
+// EncodeListener returns the content of listener.json. The references to host keys
+// and shards are replaced by those of the given contents, which belong into the
+// files HostKeyFile(i) and ShardFile(i).
+func EncodeListener(l Listener, hostKeys, shards [][]byte) ([]byte, error) {
+	l.Version = Version
+	l.HostKeys = files(hostKeys, HostKeyFile)
+	l.Shards = files(shards, ShardFile)
+	if err := l.Validate(); err != nil {
+		return nil, err
+	}
+	return marshalLine(l)
+}
+
+func files(contents [][]byte, name func(int) string) []File {
+	out := make([]File, len(contents))
+	for i, c := range contents {
+		out[i] = File{Name: name(i), SHA256: Digest(c)}
+	}
+	return out
+}
+
+// marshalLine is json.Marshal without HTML escapes, which only make paths harder to
+// read, and with a newline at the end.
+func marshalLine(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("encode configuration: %w", err)
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,30 @@
+package config
+
+import "time"
+
+// StatusPath is the HTTP path under which a daemon shows its Status.
+const StatusPath = "/configz"
+
+// Status is what a daemon says of the configuration that it runs with. It is readable
+// without authentication on the health port, so it names no user.
+type Status struct {
+	// Digest of the loaded configuration, "" before the first.
+	Digest string `json:"digest"`
+	// LoadedAt is when it was loaded.
+	LoadedAt time.Time `json:"loadedAt,omitzero"`
+	// Users is the number of logins in it.
+	Users int `json:"users"`
+	// RejectedUIDs are the UIDs of the users whose records could not be used, at most
+	// MaxRejectedUIDs of them.
+	RejectedUIDs []string `json:"rejectedUIDs,omitempty"`
+	// FailedDigest and Error say which newer configuration could not be loaded, and why.
+	FailedDigest string `json:"failedDigest,omitempty"`
+	Error        string `json:"error,omitempty"`
+	// Version of the daemon.
+	Version string `json:"version"`
+	// Draining says that the daemon was told to end.
+	Draining bool `json:"draining,omitempty"`
+}
+
+// MaxRejectedUIDs bounds Status.RejectedUIDs.
+const MaxRejectedUIDs = 100

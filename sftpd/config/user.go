@@ -1,0 +1,77 @@
+package config
+
+import "time"
+
+// Values of User.Mode.
+const (
+	// ModeAnyOf: each credential logs in by itself.
+	ModeAnyOf = "AnyOf"
+	// ModeAllOf: a public key and then the password.
+	ModeAllOf = "AllOf"
+)
+
+// Values of Authentication.Methods. MethodPassword covers the SSH methods password
+// and keyboard-interactive.
+const (
+	MethodPublicKey = "PublicKey"
+	MethodPassword  = "Password"
+)
+
+// Values of Mount.Access.
+const (
+	ReadWrite = "ReadWrite"
+	ReadOnly  = "ReadOnly"
+	WriteOnly = "WriteOnly"
+)
+
+// User is one line of a shard: one login.
+type User struct {
+	// Username is the login name.
+	Username string `json:"username"`
+	// UID is the SFTPUser's UID: a deleted and re-created user is another one.
+	UID string `json:"uid"`
+	// Namespace and Name of the SFTPUser, for logs.
+	Namespace string `json:"namespace"`
+	Name      string `json:"name"`
+	// Mode is ModeAnyOf or ModeAllOf.
+	Mode string `json:"mode"`
+	// Keys that may log in.
+	Keys []Key `json:"keys,omitempty"`
+	// Password that may log in.
+	Password *Password `json:"password,omitempty"`
+	// NotAfter is when the login ends.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
+	// MaxConnections of this user; 0 leaves the listener's limit.
+	MaxConnections int `json:"maxConnections,omitempty"`
+	// Mounts make up the user's tree; exactly one has the path "/".
+	Mounts []Mount `json:"mounts"`
+}
+
+// Key is a public key that may log in.
+type Key struct {
+	// PublicKey in the format of authorized_keys, without options and comment.
+	PublicKey string `json:"publicKey"`
+	// From are networks in CIDR notation; empty allows all.
+	From []string `json:"from,omitempty"`
+}
+
+// Password is a hashed password.
+type Password struct {
+	// Hash in PHC string format, argon2id.
+	Hash string `json:"hash"`
+	// Source identifies the Secret and the version of it that was hashed; the daemon
+	// does not use it.
+	Source string `json:"source"`
+}
+
+// Mount is a directory in a user's tree.
+type Mount struct {
+	// Path in the tree, absolute and clean.
+	Path string `json:"path"`
+	// Volume names an entry of Listener.Volumes.
+	Volume string `json:"volume"`
+	// SubPath below the volume, relative and clean; empty means the volume itself.
+	SubPath string `json:"subPath,omitempty"`
+	// Access is ReadWrite, ReadOnly or WriteOnly.
+	Access string `json:"access"`
+}

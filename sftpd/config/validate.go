@@ -1,0 +1,142 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds that hold for every configuration.
+const (
+	maxUsernameLength = 256
+	maxKeysPerUser    = 512
+	maxMountsPerUser  = 32
+	maxPathLength     = 4096
+)
+
+var (
+	usernameRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$`)
+	sha256RE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	fileNameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
+)
+
+// Volume returns the path of a volume.
+func (l Listener) Volume(name string) (string, bool) {
+	for _, v := range l.Volumes {
+		if v.Name == name {
+			return v.Path, true
+		}
+	}
+	return "", false
+}
+
+// Validate reports the first thing that makes the settings unusable.
+func (l Listener) Validate() error {
+	switch {
+	case l.Version != Version:
+		return fmt.Errorf("version must be %d", Version)
+	case l.CryptoPolicy == "":
+		return errors.New("cryptoPolicy must be set")
+	case len(l.Authentication.Methods) == 0:
+		return errors.New("authentication.methods must not be empty")
+	case l.Authentication.MaxTries < 1:
+		return errors.New("authentication.maxTries must be at least 1")
+	case l.Authentication.LoginGraceSeconds < 1:
+		return errors.New("authentication.loginGraceSeconds must be at least 1")
+	case l.Limits.MaxConnections < 1 || l.Limits.MaxConnectionsPerUser < 1 || l.Limits.IdleTimeoutSeconds < 1:
+		return errors.New("every limit must be at least 1")
+	case l.Shutdown.ReadinessDelaySeconds < 0 || l.Shutdown.DrainTimeoutSeconds < 0:
+		return errors.New("shutdown times must not be negative")
+	case len(l.Volumes) == 0:
+		return errors.New("volumes must not be empty")
+	case len(l.HostKeys) == 0:
+		return errors.New("hostKeys must not be empty")
+	}
+	for _, m := range l.Authentication.Methods {
+		if m != MethodPublicKey && m != MethodPassword {
+			return fmt.Errorf("authentication method %q is not known", m)
+		}
+	}
+	for _, v := range l.Volumes {
+		if v.Name == "" || v.Path == "" {
+			return errors.New("a volume must have a name and a path")
+		}
+	}
+	for _, f := range slices.Concat(l.HostKeys, l.Shards) {
+		if !fileNameRE.MatchString(f.Name) {
+			return fmt.Errorf("%q is not a file name of a configuration", f.Name)
+		}
+		if !sha256RE.MatchString(f.SHA256) {
+			return fmt.Errorf("%s: sha256 must be 64 hexadecimal digits", f.Name)
+		}
+	}
+	return nil
+}
+
+// Validate reports the first thing that makes a user's record unusable. Keys and
+// password hashes are checked where they are parsed.
+func (u User) Validate() error {
+	switch {
+	case len(u.Username) > maxUsernameLength || !usernameRE.MatchString(u.Username):
+		return fmt.Errorf("login name %q is not valid", u.Username)
+	case u.UID == "" || u.Namespace == "" || u.Name == "":
+		return errors.New("uid, namespace and name must be set")
+	case u.Mode != ModeAnyOf && u.Mode != ModeAllOf:
+		return fmt.Errorf("mode %q is not known", u.Mode)
+	case len(u.Keys) == 0 && u.Password == nil:
+		return errors.New("a user must have a key or a password")
+	case u.Mode == ModeAllOf && (len(u.Keys) == 0 || u.Password == nil):
+		return errors.New("mode AllOf needs a key and a password")
+	case len(u.Keys) > maxKeysPerUser:
+		return fmt.Errorf("more than %d keys", maxKeysPerUser)
+	case u.MaxConnections < 0:
+		return errors.New("maxConnections must not be negative")
+	case u.Password != nil && u.Password.Hash == "":
+		return errors.New("password.hash must be set")
+	}
+	for _, k := range u.Keys {
+		for _, from := range k.From {
+			if _, err := netip.ParsePrefix(from); err != nil {
+				return fmt.Errorf("from: %q is not a network in CIDR notation", from)
+			}
+		}
+	}
+	return validateMounts(u.Mounts)
+}
+
+func validateMounts(mounts []Mount) error {
+	if len(mounts) > maxMountsPerUser {
+		return fmt.Errorf("more than %d mounts", maxMountsPerUser)
+	}
+	seen := map[string]bool{}
+	for _, m := range mounts {
+		switch {
+		case !cleanPath(m.Path) || !path.IsAbs(m.Path):
+			return fmt.Errorf("mount path %q must be absolute and clean", m.Path)
+		case seen[m.Path]:
+			return fmt.Errorf("mount path %q stands twice", m.Path)
+		case m.Volume == "":
+			return fmt.Errorf("mount %q must name a volume", m.Path)
+		case m.SubPath != "" && (!cleanPath(m.SubPath) || path.IsAbs(m.SubPath) || escapes(m.SubPath)):
+			return fmt.Errorf("sub-path %q of mount %q must be relative and clean", m.SubPath, m.Path)
+		case m.Access != ReadWrite && m.Access != ReadOnly && m.Access != WriteOnly:
+			return fmt.Errorf("access %q of mount %q is not known", m.Access, m.Path)
+		}
+		seen[m.Path] = true
+	}
+	if !seen["/"] {
+		return errors.New(`no mount has the path "/"`)
+	}
+	return nil
+}
+
+func cleanPath(p string) bool {
+	return p != "" && len(p) <= maxPathLength && utf8.ValidString(p) && !strings.ContainsRune(p, 0) && path.Clean(p) == p
+}
+
+func escapes(p string) bool { return p == "." || p == ".." || strings.HasPrefix(p, "../") }

@@ -1,0 +1,156 @@
+// Package publickey parses lines of authorized_keys files and decides which public
+// keys are good enough to log in. The operator uses it to explain a refused key, the
+// daemon to admit one.
+package publickey
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// MinRSABits is the smallest RSA modulus that is admitted.
+const MinRSABits = 2048
+
+// MaxLineLength bounds one line, in bytes. An RSA key of 16384 bits has 2,800.
+const MaxLineLength = 8192
+
+// Key is a public key that may log in.
+type Key struct {
+	ssh.PublicKey
+	// From are the networks it may come from; empty allows all.
+	From []netip.Prefix
+}
+
+// Fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+func (k Key) Fingerprint() string { return ssh.FingerprintSHA256(k.PublicKey) }
+
+// Line is the key in the format of authorized_keys, without options and comment.
+func (k Key) Line() string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey)))
+}
+
+// Bits is the size of an RSA modulus in bits, of other keys 0.
+func (k Key) Bits() int { return rsaBits(k.PublicKey) }
+
+// ParseFile parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT). Empty
+// lines and comments are skipped. The error names the line, counted from 1.
+func ParseFile(data []byte) ([]Key, error) {
+	var keys []Key
+	sc := bufio.NewScanner(bytes.NewReader(data))
+	sc.Buffer(nil, MaxLineLength)
+	n := 0
+	for sc.Scan() {
+		n++
+		line := strings.TrimSpace(sc.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		k, err := ParseLine(line)
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		keys = append(keys, k)
+	}
+	if err := sc.Err(); err != nil {
+		return nil, fmt.Errorf("line %d: longer than %d bytes", n+1, MaxLineLength)
+	}
+	return keys, nil
+}
+
+// ParseLine parses one line of an authorized_keys file and checks the key. Of the
+// options only from= is understood, with addresses and networks; any other is an
+// error, because ignoring a restriction would widen what the key may do.
+func ParseLine(line string) (Key, error) {
+	if len(line) > MaxLineLength {
+		return Key{}, fmt.Errorf("longer than %d bytes", MaxLineLength)
+	}
+	if strings.Contains(line, "PRIVATE KEY") {
+		return Key{}, errors.New("this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others")
+	}
+	if strings.ContainsAny(strings.TrimSpace(line), "\r\n") {
+		return Key{}, errors.New("more than one line: give each key as an entry of its own")
+	}
+	pub, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return Key{}, explain(line)
+	}
+	key := Key{PublicKey: pub}
+	for _, o := range options {
+		name, value, _ := strings.Cut(o, "=")
+		if !strings.EqualFold(name, "from") {
+			return Key{}, fmt.Errorf("option %q is not supported; remove it (only from= is understood)", name)
+		}
+		if key.From, err = parseFrom(value); err != nil {
+			return Key{}, err
+		}
+	}
+	if err := Check(pub); err != nil {
+		return Key{}, err
+	}
+	return key, nil
+}
+
+// explain says why a line does not parse, since the parser only says that it doesn't.
+func explain(line string) error {
+	for _, field := range strings.Fields(line) {
+		if isKeyType(field) {
+			return fmt.Errorf("the key after %q is damaged or incomplete; copy the whole line of the .pub file again", field)
+		}
+	}
+	return errors.New(`not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`)
+}
+
+func isKeyType(s string) bool {
+	return strings.HasPrefix(s, "ssh-") || strings.HasPrefix(s, "ecdsa-sha2-") || strings.HasPrefix(s, "sk-")
+}
+
+func parseFrom(value string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, p := range strings.Split(strings.Trim(value, `"`), ",") {
+		p = strings.TrimSpace(p)
+		if addr, err := netip.ParseAddr(p); err == nil {
+			out = append(out, netip.PrefixFrom(addr, addr.BitLen()))
+			continue
+		}
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return nil, fmt.Errorf("from=%q is not supported: %q is neither an address nor a network such as 203.0.113.0/24", strings.Trim(value, `"`), p)
+		}
+		out = append(out, prefix.Masked())
+	}
+	return out, nil
+}
+
+// Check says whether a key is of a type and size that may log in: Ed25519, ECDSA on
+// the NIST curves, RSA of at least MinRSABits, and the sk- types of hardware keys.
+// DSA keys and certificates are refused.
+func Check(pub ssh.PublicKey) error {
+	switch pub.Type() {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256,
+		ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
+		return nil
+	case ssh.KeyAlgoRSA:
+		if bits := rsaBits(pub); bits < MinRSABits {
+			return fmt.Errorf("RSA key of %d bits is too short, at least %d are needed; make a new key, best with ssh-keygen -t ed25519", bits, MinRSABits)
+		}
+		return nil
+	default:
+		return fmt.Errorf("keys of type %s are not supported; make a new key, best with ssh-keygen -t ed25519", pub.Type())
+	}
+}
+
+func rsaBits(pub ssh.PublicKey) int {
+	if c, ok := pub.(ssh.CryptoPublicKey); ok {
+		if k, ok := c.CryptoPublicKey().(*rsa.PublicKey); ok {
+			return k.N.BitLen()
+		}
+	}
+	return 0
+}
