@@ -70,12 +70,12 @@ func (a *HTTPAsker) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 
 // Poke makes the kubelet refresh the configuration volume of a pod: a change of an
 // annotation makes it look at the pod at once, where it would do so within 60 to 90
-// seconds by itself. It can be swallowed, so it is repeated, with another try, until the
-// pod acknowledges.
-func Poke(ctx context.Context, c client.Client, pod *corev1.Pod, digest string, try int) error {
+// seconds by itself. It can be swallowed, so it is repeated, until the pod acknowledges; the
+// time makes each poke a change.
+func Poke(ctx context.Context, c client.Client, pod *corev1.Pod, digest string) error {
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{
 		v1alpha1.AnnotationConfigDigest: digest,
-		v1alpha1.AnnotationPoke:         strconv.Itoa(try),
+		v1alpha1.AnnotationPoke:         time.Now().UTC().Format(time.RFC3339Nano),
 	}}})
 	if err != nil {
 		return err

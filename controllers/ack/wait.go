@@ -47,7 +47,7 @@ var pokeTimes = []time.Duration{0, 300 * time.Millisecond, time.Second, 2 * time
 
 // Wait pokes the pods and asks them until all ready ones have loaded the configuration
 // with the digest, or until the time is over.
-func (w Waiter) Wait(ctx context.Context, digest string, limit time.Duration, firstTry int) (Result, error) {
+func (w Waiter) Wait(ctx context.Context, digest string, limit time.Duration) (Result, error) {
 	start := time.Now()
 	poked := 0
 	for {
@@ -59,7 +59,7 @@ func (w Waiter) Wait(ctx context.Context, digest string, limit time.Duration, fi
 		elapsed := time.Since(start)
 		if poked < len(pokeTimes) && elapsed >= pokeTimes[poked] {
 			for _, p := range behind {
-				if err := Poke(ctx, w.Client, p, digest, firstTry+poked); err != nil {
+				if err := Poke(ctx, w.Client, p, digest); err != nil {
 					return r, fmt.Errorf("annotate pod %s: %w", p.Name, err)
 				}
 			}

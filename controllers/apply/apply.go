@@ -32,10 +32,10 @@ func (e *ConflictError) Error() string {
 
 // Applier applies objects.
 type Applier struct {
-	// Client writes.
+	// Client writes, and reads from the caches.
 	Client client.Client
-	// Reader reads an object's metadata; it may be a cache.
-	Reader client.Reader
+	// Live reads past the caches.
+	Live client.Reader
 
 	mu sync.Mutex
 	// applied remembers what was applied last and the object's version after that.
@@ -98,17 +98,37 @@ func (a *Applier) Delete(ctx context.Context, obj client.Object, mine func(clien
 	return client.IgnoreNotFound(a.Client.Delete(ctx, obj, client.Preconditions{UID: new(live.GetUID())}))
 }
 
+// live returns an object as it is, or nil. Only the cache's no is doubted: it holds the
+// operator's own objects alone, and a foreign one must not be overwritten.
 func (a *Applier) live(ctx context.Context, u *unstructured.Unstructured) (client.Object, error) {
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(u.GroupVersionKind())
-	err := a.Reader.Get(ctx, client.ObjectKeyFromObject(u), m)
+	var o client.Object
+	if u.GetKind() == "Secret" {
+		// Secrets are cached without their contents.
+		m := &metav1.PartialObjectMetadata{}
+		m.SetGroupVersionKind(u.GroupVersionKind())
+		o = m
+	} else {
+		typed, err := a.Client.Scheme().New(u.GroupVersionKind())
+		if err != nil {
+			return nil, err
+		}
+		var ok bool
+		if o, ok = typed.(client.Object); !ok {
+			return nil, fmt.Errorf("%s is not an object", u.GetKind())
+		}
+	}
+	name := client.ObjectKeyFromObject(u)
+	err := a.Client.Get(ctx, name, o)
+	if apierrors.IsNotFound(err) {
+		err = a.Live.Get(ctx, name, o)
+	}
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s %s/%s: %w", u.GetKind(), u.GetNamespace(), u.GetName(), err)
+		return nil, fmt.Errorf("read %s %s: %w", u.GetKind(), name, err)
 	}
-	return m, nil
+	return o, nil
 }
 
 func (a *Applier) remembers(id string, m memo) bool {
