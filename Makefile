@@ -26,7 +26,6 @@ CLUSTER := bin/cluster
 
 # For the scripts.
 export VERSION IMAGE IMAGE_TAR CHART E2E_TIMEOUT FUZZTIME
-export CGO_ENABLED ?= 0
 
 ##@ Everyday
 
@@ -38,7 +37,7 @@ help: ## Show this list.
 
 .PHONY: build
 build: ## Build the operator and the daemon into bin/.
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
 
 .PHONY: generate
 generate: ## Write the generated files anew: deepcopy, CRDs, RBAC, the chart's copies, API and chart reference.
@@ -69,10 +68,10 @@ lint: ## Run go vet and the linters, for all code and for the API conventions.
 	$(TOOL) golangci-lint run --config .golangci-kal.yml ./api/...
 
 .PHONY: test
-test: packages ## Run the unit and API-server tests with the race detector, after setting up what they need.
-	@export KUBEBUILDER_ASSETS="$$(go run ./hack/cluster assets)"; \
+test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
+	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)"; \
 	packages="$$(go list $(PKG) | grep -v '/test/e2e')"; \
-	set -x; CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
+	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
 
 .PHONY: e2e
 e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTER=1 leaves it running).
