@@ -19,9 +19,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers"
 )
 
-// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
-// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
-
 // settings are the operator's flags.
 type settings struct {
 	daemonImage       string
