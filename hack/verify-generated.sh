@@ -5,6 +5,10 @@ set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source hack/checks.sh
 
+for source in api controllers "${CHART:-charts/sftp-operator}"; do
+	[[ -d $source ]] || missing "$source"
+done
+
 copy="$(mktemp -d)"
 trap 'rm -rf -- "$copy"' EXIT
 
