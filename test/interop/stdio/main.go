@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,6 +13,8 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
@@ -26,15 +27,16 @@ type stdio struct {
 }
 
 func main() {
-	root := flag.String("root", "/", "directory to serve")
-	readOnly := flag.Bool("R", false, "refuse every change")
-	toStderr := flag.Bool("e", false, "log to standard error")
-	level := flag.String("l", "error", "log level, in OpenSSH's words")
-	deny := flag.String("P", "", "requests to refuse, separated by commas")
-	allow := flag.String("p", "", "requests to allow, all others are refused")
-	resolver := flag.String("resolver", "", "openat2 or os.Root")
-	profile := flag.String("cpuprofile", "", "file for a CPU profile")
-	flag.Parse()
+	// Short flags as in sftp-server(8), where they can be joined: -el debug3.
+	root := pflag.String("root", "/", "directory to serve")
+	resolver := pflag.String("resolver", "", "openat2 or os.Root")
+	profile := pflag.String("cpuprofile", "", "file for a CPU profile")
+	readOnly := pflag.BoolP("read-only", "R", false, "refuse every change")
+	toStderr := pflag.BoolP("stderr", "e", false, "log to standard error")
+	level := pflag.StringP("level", "l", "error", "log level, in OpenSSH's words")
+	deny := pflag.StringP("deny", "P", "", "requests to refuse, separated by commas")
+	allow := pflag.StringP("allow", "p", "", "requests to allow, all others are refused")
+	pflag.Parse()
 	if err := run(*root, *readOnly, *resolver, *profile, sftp.Options{
 		Permit: permit(*allow, *deny),
 		Logger: logger(*toStderr, *level),
