@@ -43,11 +43,16 @@ type Login struct {
 	ctx    context.Context
 	source netip.Addr
 	report func(Refusal)
+	first  *Grant
 }
+
+// FirstFactor is what succeeded of a login that needs more, nil for none. It belongs to
+// the goroutine that does the handshake.
+func (l *Login) FirstFactor() *Grant { return l.first }
 
 // NewLogin starts the authentication of a connection from source. Passwords are not
 // waited for beyond the end of ctx. Each refusal is given to report, by the goroutine that
-// does the handshake; a key that is asked for and then used counts twice.
+// does the handshake.
 func (a *Authenticator) NewLogin(ctx context.Context, source netip.Addr, report func(Refusal)) *Login {
 	return &Login{auth: a, ctx: ctx, source: source.Unmap(), report: report}
 }
@@ -86,6 +91,7 @@ func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh
 	g.Fingerprint = ssh.FingerprintSHA256(key)
 	g.keyWire = string(key.Marshal())
 	if u.AllOf {
+		l.first = g
 		return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
 			PasswordCallback:            l.password(g),
 			KeyboardInteractiveCallback: l.keyboardInteractive(g),

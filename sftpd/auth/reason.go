@@ -15,6 +15,7 @@ const (
 	KeyRequiredFirst   Reason = "key_required_first"
 	MethodNotOffered   Reason = "method_not_offered"
 	PasswordQueueFull  Reason = "password_queue_timeout"
+	PasswordMissing    Reason = "password_missing"
 	ChangedDuringLogin Reason = "changed_during_login"
 	MaxTriesReached    Reason = "max_tries"
 	LoginGraceExceeded Reason = "login_grace_exceeded"

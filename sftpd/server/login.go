@@ -39,6 +39,7 @@ func (w *wire) Read(p []byte) (int, error) {
 type login struct {
 	*conn
 	wire     *wire
+	auth     *auth.Login
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	refusals int
 	keys     []string    // fingerprints that were offered in vain
@@ -90,7 +91,8 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerCon
 	for _, k := range s.HostKeys {
 		c.AddHostKey(k)
 	}
-	l.server.Auth.NewLogin(ctx, l.source(), l.refused).Install(c, s)
+	l.auth = l.server.Auth.NewLogin(ctx, l.source(), l.refused)
+	l.auth.Install(c, s)
 	return c
 }
 
@@ -134,7 +136,10 @@ func (l *login) failed(err error, tooLate bool, maxTries int) {
 		l.server.Log.Debug("handshake failed", "connection", l.id, "source", l.raw.RemoteAddr().String(), "error", err)
 		return
 	case l.refusals >= maxTries:
+		// A client with a full agent, above all.
 		reason = string(auth.MaxTriesReached)
+	case l.auth.FirstFactor() != nil && l.refusals == 0:
+		reason = string(auth.PasswordMissing)
 	case len(l.keys) > 0:
 		reason = string(l.keyIssue)
 	case l.refusals > 0:
@@ -161,6 +166,9 @@ func (l *login) write(event audit.Event, reason, method string) {
 	e.KeysOffered = l.keys
 	if method != "" {
 		e.Methods = []string{method}
+	}
+	if g := l.auth.FirstFactor(); g != nil {
+		e.KeyFingerprint = g.Fingerprint
 	}
 	if l.peer != nil {
 		e.User = l.peer.User()

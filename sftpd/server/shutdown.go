@@ -39,12 +39,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		case <-finished:
 			return nil
 		case <-ctx.Done():
-			s.endAll()
+			cut := s.endAll()
 			select {
 			case <-finished:
 			case <-time.After(lastWords):
+				cut = true
 			}
-			return ctx.Err()
+			if cut {
+				return ctx.Err()
+			}
+			return nil
 		case <-t.C:
 		}
 	}
@@ -90,8 +94,11 @@ func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 	}
 }
 
-func (s *Server) endAll() {
-	for _, c := range append(s.registry.logins(), s.registry.sessions()...) {
+// endAll ends all connections, and says whether there were any.
+func (s *Server) endAll() bool {
+	all := append(s.registry.logins(), s.registry.sessions()...)
+	for _, c := range all {
 		c.end(reasonDrainTimeout)
 	}
+	return len(all) > 0
 }

@@ -53,7 +53,7 @@ func StartUnconfigured(t testing.TB, dir *configtest.Dir) *Daemon {
 	d.Terminate, d.Force = terminate, func() { terminate(); forced() }
 	run := daemon.New(daemon.Options{
 		ConfigDir: dir.Path, SFTP: sftp, Health: health, Audit: &d.audit, Version: "test",
-		Log: slog.New(slog.NewJSONHandler(&d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log: slog.New(slog.NewJSONHandler(&d.log, nil)),
 	})
 	go func() {
 		defer close(d.done)
