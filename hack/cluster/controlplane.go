@@ -45,7 +45,7 @@ func apiServer(s settings, bin string) program {
 		"--kubelet-client-key=" + s.key("apiserver-kubelet"),
 		"--kubelet-certificate-authority=" + s.cert("ca"),
 		"--kubelet-preferred-address-types=InternalIP", // the node's name is in no DNS
-		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-issuer=https://kubernetes.default.svc." + clusterDomain,
 		"--service-account-key-file=" + s.path("pki", "service-accounts.pub"),
 		"--service-account-signing-key-file=" + s.key("service-accounts"),
 		"--requestheader-client-ca-file=" + s.cert("front-proxy-ca"),
@@ -117,10 +117,11 @@ func startControlPlane(ctx context.Context, s settings, bin string) (*api, []pro
 	return api, started, nil
 }
 
-// clusterReady returns nil when pods can be created and run.
-func clusterReady(ctx context.Context, api *api) error {
+// clusterReady returns nil when pods can be created, run, and find Services.
+func clusterReady(ctx context.Context, s settings, api *api) error {
 	return errors.Join(
 		api.nodeReady(ctx),
 		api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil),
+		dnsReady(ctx, s),
 	)
 }

@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string) error {
 		fmt.Println(s.kubeconfig())
 		return nil
 	case "assets":
-		bin, err := ensureKubernetes(ctx, s)
+		bin, err := kubernetes.ensure(ctx, s)
 		if err == nil {
 			fmt.Println(bin)
 		}

@@ -124,9 +124,9 @@ func (s settings) tail(name string) string {
 // its command line. A pager or an editor that has a log open is not.
 func ours(s settings, exe string, args []string) bool {
 	switch filepath.Base(exe) {
-	case "containerd", "containerd-shim-runc-v2", "runc", filepath.Base(provisionerPath(s)):
+	case "containerd", "containerd-shim-runc-v2", "runc", "coredns", filepath.Base(provisionerPath(s)):
 	default:
-		if _, ok := kubernetesPrograms[filepath.Base(exe)]; !ok || filepath.Base(exe) == "kubectl" {
+		if _, ok := kubernetes.programs[filepath.Base(exe)]; !ok || filepath.Base(exe) == "kubectl" {
 			return false
 		}
 	}
