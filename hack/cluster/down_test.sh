@@ -46,9 +46,9 @@ snapshot() {
     echo '[cgroups]'
     find /sys/fs/cgroup -type d \( -name '*kube*' -o -name '*sftp-operator*' -o -name '*containerd*' \) | sort
     echo '[sysctls]'
-    (cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv4/conf/all/route_localnet \
-        net/bridge/bridge-nf-call-iptables vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops \
-        kernel/keys/root_maxkeys kernel/keys/root_maxbytes net/netfilter/nf_conntrack_max 2>/dev/null || true)
+    grep -H . /proc/sys/net/{ipv4/{ip_forward,conf/all/route_localnet},bridge/bridge-nf-call-iptables} \
+        /proc/sys/{vm/{overcommit_memory,panic_on_oom},kernel/{panic,panic_on_oops,keys/root_maxkeys,keys/root_maxbytes}} \
+        /proc/sys/net/netfilter/nf_conntrack_max 2>/dev/null || true
     echo '[files]'
     find "$dir" /run/containerd /var/lib/cni /var/lib/kubelet /var/log/containers /var/log/pods \
         /run/sftp-operator-cluster.lock /etc/cni /var/run/netns 2>/dev/null || true

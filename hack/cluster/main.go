@@ -33,6 +33,9 @@ func main() {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted: run up again, or down")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
 		os.Exit(1)
