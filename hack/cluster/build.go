@@ -45,8 +45,8 @@ var coredns = source{
 }
 
 // bin returns the folder for a source's programs: of the user, keyed by version, whether it is filled or not.
-func (src source) bin(ctx context.Context, s settings) (bin, version string, err error) {
-	root, err := sourceRoot(ctx)
+func (src source) bin(s settings) (bin, version string, err error) {
+	root, err := sourceRoot()
 	if err != nil {
 		return "", "", err
 	}
@@ -63,7 +63,7 @@ func (src source) bin(ctx context.Context, s settings) (bin, version string, err
 // ensure builds a source's programs if they are not in the cache, and returns their folder. Kubernetes takes 6 to 8
 // minutes on two cores, CoreDNS one; once a machine and version.
 func (src source) ensure(ctx context.Context, s settings) (bin string, err error) {
-	bin, version, err := src.bin(ctx, s)
+	bin, version, err := src.bin(s)
 	if err != nil || src.complete(bin) {
 		return bin, err
 	}
@@ -84,9 +84,19 @@ func (src source) ensure(ctx context.Context, s settings) (bin string, err error
 	return bin, nil
 }
 
+// buildAll builds all that up needs.
+func buildAll(ctx context.Context, s settings) error {
+	for _, src := range []source{kubernetes, coredns} {
+		if _, err := src.ensure(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // build builds into a folder beside bin and renames it, so that bin is never half full.
 func (src source) build(ctx context.Context, version, bin string) error {
-	root, err := sourceRoot(ctx)
+	root, err := sourceRoot()
 	if err != nil {
 		return err
 	}
@@ -149,14 +159,18 @@ func requiredVersion(goMod, module string) (string, error) {
 }
 
 // sourceRoot returns the top of the source tree that the command is run in.
-func sourceRoot(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+func sourceRoot() (string, error) {
+	dir, err := os.Getwd()
 	if err != nil {
-		return "", fmt.Errorf("go env GOMOD: %w (is Go in PATH?)", err)
+		return "", err
 	}
-	root := filepath.Dir(strings.TrimSpace(string(out)))
-	if _, err := os.Stat(filepath.Join(root, "hack", "cluster", "kubernetes", "go.mod")); err != nil {
-		return "", errors.New("run this inside the sftp-operator source tree: hack/cluster/kubernetes/go.mod is not there")
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "hack", "cluster", "kubernetes", "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("run this inside the sftp-operator source tree: no folder above has hack/cluster/kubernetes/go.mod")
+		}
+		dir = filepath.Dir(dir)
 	}
-	return root, nil
 }

@@ -38,8 +38,10 @@ func writeCertificates(s settings) error {
 	node := s.nodeIP().String()
 	for ca, subjects := range map[string][]subject{
 		"ca": {
-			{file: "apiserver", name: "kube-apiserver", hosts: []string{"127.0.0.1", node, s.apiServiceIP().String(),
-				"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + clusterDomain}},
+			{file: "apiserver", name: "kube-apiserver", hosts: []string{
+				"127.0.0.1", node, s.apiServiceIP().String(),
+				"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + clusterDomain,
+			}},
 			{file: "apiserver-kubelet", name: "kube-apiserver-kubelet-client", group: "system:masters"},
 			{file: "admin", name: "sftp-operator-admin", group: "system:masters"},
 			{file: "controller-manager", name: "system:kube-controller-manager"},

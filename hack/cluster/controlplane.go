@@ -5,12 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 )
-
-// startLimit is how long a component may take to become ready. Some seconds do on two idle cores, but tests and builds
-// may keep them busy.
-const startLimit = 2 * time.Minute
 
 func etcd(s settings, bin string) program {
 	client := fmt.Sprintf("https://127.0.0.1:%d", s.port(etcdPort))
@@ -102,7 +97,7 @@ func startControlPlane(ctx context.Context, s settings, bin string) (*api, []pro
 	if err != nil {
 		return nil, started, err
 	}
-	if err := waitFor(ctx, s, "kube-apiserver", startLimit, started, func(ctx context.Context) error {
+	if err := waitFor(ctx, s, "kube-apiserver", started, func(ctx context.Context) error {
 		return api.get(ctx, "/readyz", nil)
 	}); err != nil {
 		return nil, started, err

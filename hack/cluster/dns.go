@@ -65,12 +65,15 @@ func createDNSService(ctx context.Context, s settings, api *api) error {
 	ports := func(more func(protocol, name string) object) []object {
 		return []object{more("UDP", "dns"), more("TCP", "dns-tcp")}
 	}
+	readAll := func(group string, resources ...string) object {
+		return object{"apiGroups": []string{group}, "resources": resources, "verbs": []string{"list", "watch"}}
+	}
 	return errors.Join(
 		api.create(ctx, rbac+"clusterroles", object{
 			"metadata": object{"name": dnsUser},
 			"rules": []object{
-				{"apiGroups": []string{""}, "resources": []string{"endpoints", "services", "pods", "namespaces"}, "verbs": []string{"list", "watch"}},
-				{"apiGroups": []string{"discovery.k8s.io"}, "resources": []string{"endpointslices"}, "verbs": []string{"list", "watch"}},
+				readAll("", "endpoints", "services", "pods", "namespaces"),
+				readAll("discovery.k8s.io", "endpointslices"),
 			},
 		}),
 		api.create(ctx, rbac+"clusterrolebindings", object{

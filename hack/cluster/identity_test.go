@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"syscall"
 	"testing"
 )
 
@@ -49,14 +48,14 @@ func TestKillSparesWhoeverHasThePIDNow(t *testing.T) {
 		if other.runs() {
 			t.Errorf("%s: taken for the same process", what)
 		}
-		if err := other.kill(syscall.SIGKILL); err != nil {
+		if err := other.kill(); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	if !id.runs() {
 		t.Fatal("a process was killed by a record of another")
 	}
-	if err := id.kill(syscall.SIGKILL); err != nil {
+	if err := id.kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
@@ -69,7 +68,7 @@ func TestKillOfWhatIsGone(t *testing.T) {
 	cmd, id := sleeper(t)
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	if err := id.kill(syscall.SIGKILL); err != nil {
+	if err := id.kill(); err != nil {
 		t.Error(err)
 	}
 	if _, err := identify(id.PID); !errors.Is(err, os.ErrNotExist) && err == nil {

@@ -7,8 +7,8 @@ import (
 
 func TestParseMounts(t *testing.T) {
 	got := parseMounts(`22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-30 22 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu
-31 22 0:27 / /var/lib/a\040b\134c rw shared:5 master:2 - tmpfs tmpfs rw
+30 22 0:26 / /sys/fs/cgroup/cpu rw - cgroup none rw,cpu
+31 22 0:27 / /var/lib/a\040b\134c rw shared:5 master:2 - tmpfs none rw
 a damaged line
 `)
 	want := []mount{{"/", "ext4"}, {"/sys/fs/cgroup/cpu", "cgroup"}, {`/var/lib/a b\c`, "tmpfs"}}

@@ -20,6 +20,7 @@ const usage = `usage: go run ./hack/cluster COMMAND
   load FILE.tar…   import container images (docker save, OCI layout, or hack/image)
   kubeconfig       print the path of the administrator's kubeconfig
   assets           print the folder for KUBEBUILDER_ASSETS (kube-apiserver, etcd, kubectl), building it if missing
+  build            compile what up needs into the cache, as no root; up compiles what is missing, too
   staging VERSION  print the replace block of hack/cluster/kubernetes/go.mod for a Kubernetes version
 `
 
@@ -76,6 +77,8 @@ func run(ctx context.Context, args []string) error {
 			fmt.Println(bin)
 		}
 		return err
+	case "build":
+		return buildAll(ctx, s)
 	case "staging":
 		return printStaging(ctx, args[0])
 	case provisionerCommand: // started by up, not by people

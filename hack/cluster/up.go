@@ -32,7 +32,7 @@ func (st state) fits(s settings, bin folders) bool {
 // up starts the cluster, or does nothing if it runs as wanted.
 func up(ctx context.Context, s settings) error {
 	began := time.Now()
-	bin, err := programFolders(ctx, s)
+	bin, err := programFolders(s)
 	if err != nil {
 		return err
 	}
@@ -45,21 +45,22 @@ func up(ctx context.Context, s settings) error {
 			return errors.New("a cluster with other settings or versions runs in " + s.Dir + ": run down first")
 		}
 		// It may be busy, not broken: it is not taken away from those who use it before it had its time.
-		if err := waitFor(ctx, s, "the running cluster", startLimit, nil, func(ctx context.Context) error { return healthy(ctx, s) }); err == nil {
+		err := waitFor(ctx, s, "the running cluster", nil, func(ctx context.Context) error { return healthy(ctx, s) })
+		if err == nil {
 			say("runs already")
 			printEnvironment(s, bin)
 			return nil
-		} else if ctx.Err() != nil {
+		}
+		if ctx.Err() != nil {
 			return err
 		}
+		say("%v", err)
 	}
 	if err := ensurePackages(ctx); err != nil {
 		return err
 	}
-	for _, src := range []source{kubernetes, coredns} {
-		if _, err := src.ensure(ctx, s); err != nil {
-			return err
-		}
+	if err := buildAll(ctx, s); err != nil {
+		return err
 	}
 	if old != nil {
 		say("an earlier cluster is dead or damaged: starting anew")
@@ -121,14 +122,14 @@ func startAll(ctx context.Context, s settings, bin folders) error {
 		}
 		started = append(started, proc)
 	}
-	return waitFor(ctx, s, "the node", startLimit, started, func(ctx context.Context) error { return clusterReady(ctx, s, api) })
+	return waitFor(ctx, s, "the node", started, func(ctx context.Context) error { return clusterReady(ctx, s, api) })
 }
 
-func programFolders(ctx context.Context, s settings) (f folders, err error) {
-	if f.Kubernetes, _, err = kubernetes.bin(ctx, s); err != nil {
+func programFolders(s settings) (f folders, err error) {
+	if f.Kubernetes, _, err = kubernetes.bin(s); err != nil {
 		return f, err
 	}
-	f.CoreDNS, _, err = coredns.bin(ctx, s)
+	f.CoreDNS, _, err = coredns.bin(s)
 	return f, err
 }
 
