@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
@@ -49,6 +51,15 @@ func FuzzFields(f *testing.F) {
 // outside of it. Whatever comes, the session answers each packet once and in
 // well-formed packets, leaves nothing open, and does not touch the outside.
 func FuzzSession(f *testing.F) {
+	// A WRITE far out makes a sparse file, and copy-data of it fills the disk.
+	limit := unix.Rlimit{Cur: 160 << 20, Max: unix.RLIM_INFINITY}
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		limit.Cur = unix.RLIM_INFINITY
+		_ = unix.Setrlimit(unix.RLIMIT_FSIZE, &limit)
+	})
 	hello := packet(typeInit, uint32(3))
 	name := string(append(binary.BigEndian.AppendUint32(nil, 1), 0, 0, 0, 0))
 	all := [][]byte{hello, packet(typeOpen, 1, "/f", flagRead|flagWrite|flagCreate, 0)}
