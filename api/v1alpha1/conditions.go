@@ -22,7 +22,7 @@ const (
 	// and its address is assigned.
 	//
 	// True: Programmed. False: ConfigPending, ConfigRejected, ConfigTooLarge,
-	// AddressNotAssigned, ResourceConflict. Unknown: Pending, PodUnreachable.
+	// AddressNotAssigned, ResourceConflict, ApplyFailed. Unknown: Pending, PodUnreachable.
 	ConditionProgrammed = "Programmed"
 
 	// ConditionReady is the summary that people and scripts wait for.
@@ -79,6 +79,9 @@ const (
 	// ReasonResourceConflict: an object with a name that the operator needs exists and
 	// is not its own. Rename or delete that object.
 	ReasonResourceConflict = "ResourceConflict"
+	// ReasonApplyFailed: the API server refused an object, for example because of a quota.
+	// The message is its answer.
+	ReasonApplyFailed = "ApplyFailed"
 	// ReasonPodsUnavailable: no pod is ready. kubectl describe the pods.
 	ReasonPodsUnavailable = "PodsUnavailable"
 	// ReasonScaledToZero: replicas is 0.

@@ -14,7 +14,7 @@ const (
 	// Secret volume at once; the daemon does not read it.
 	AnnotationConfigDigest = "sftp-operator.io/config-digest"
 
-	// AnnotationPoke, on a pod, counts how often the kubelet was asked again.
+	// AnnotationPoke, on a pod, is when the operator last asked the kubelet to look at it.
 	AnnotationPoke = "sftp-operator.io/poke"
 
 	// AnnotationPaused, with the value "true" on a listener, stops the operator

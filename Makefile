@@ -1,0 +1,124 @@
+# Everything that is done to this tree, by one name each: `make help`.
+#
+# The recipes are short on purpose: what needs more than a few lines is a script in hack/ that runs without make, too.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo v0.1.0-dev)
+IMAGE ?= sftp-operator:dev
+IMAGE_TAR ?= bin/image.tar
+CHART := charts/sftp-operator
+
+# What `make test` and `make e2e` run, and how: make test PKG=./sftpd/... TEST_FLAGS='-run TestJail -v'
+PKG ?= ./...
+TEST_FLAGS ?=
+TEST_TIMEOUT ?= 20m
+E2E_TIMEOUT ?= 40m
+FUZZTIME ?= 30s
+
+TOOL := hack/tools/run.sh
+# The cluster makes bridges, mounts and cgroups. sudo would lose the path to Go, and where its caches are.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$$PATH")
+CLUSTER := bin/cluster
+
+# For the scripts.
+export VERSION IMAGE IMAGE_TAR CHART E2E_TIMEOUT FUZZTIME
+
+##@ Everyday
+
+.PHONY: help
+help: ## Show this list.
+	@awk 'BEGIN { FS = ":.*##" } \
+		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
+		/^[a-z0-9-]+:.*##/ { printf "  \033[36m%-14s\033[0m%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the operator and the daemon into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
+
+.PHONY: generate
+generate: ## Write the generated files anew: deepcopy, CRDs, RBAC, the chart's copies, API and chart reference.
+	@hack/generate.sh
+
+.PHONY: format
+format: ## Format the Go code.
+	@$(TOOL) golangci-lint fmt ./...
+
+.PHONY: demo
+demo: ## Set everything up on this machine and show the main job, end to end.
+	@hack/demo.sh
+
+.PHONY: try
+try: ## Try the daemon alone, in seconds, without a cluster.
+	@hack/try.sh
+
+##@ Checks
+
+.PHONY: verify
+verify: ## Check that generated files are current, modules tidy, scripts and manifests sound.
+	@hack/verify.sh
+
+.PHONY: lint
+lint: ## Run go vet and the linters, for all code and for the API conventions.
+	go vet ./...
+	$(TOOL) golangci-lint run ./...
+	$(TOOL) golangci-lint run --config .golangci-kal.yml ./api/...
+
+.PHONY: test
+test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
+	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)"; \
+	packages="$$(go list $(PKG) | grep -v '/test/e2e')"; \
+	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
+
+.PHONY: e2e
+e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTER=1 leaves it running).
+	@hack/e2e.sh $(TEST_FLAGS)
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser for FUZZTIME each.
+	@hack/fuzz.sh $(PKG)
+
+##@ A cluster on this machine
+
+.PHONY: cluster-up
+cluster-up: packages bin/cluster ## Start a Kubernetes node, or find that it runs.
+	@$(CLUSTER) assets >/dev/null # built by the caller, so that sudo leaves no root-owned caches
+	@$(SUDO) $(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: bin/cluster ## Stop it and remove all that it left.
+	@$(SUDO) $(CLUSTER) down
+
+.PHONY: cluster-load
+cluster-load: image ## Build the image and load it into the cluster.
+	@$(SUDO) $(CLUSTER) load $(IMAGE_TAR)
+
+.PHONY: kubeconfig
+kubeconfig: bin/cluster ## Print where the cluster's kubeconfig is.
+	@$(CLUSTER) kubeconfig
+
+.PHONY: image
+image: build ## Build the container image, without a container engine.
+	go run ./hack/image -o $(IMAGE_TAR) -tag $(IMAGE) -bin manager=bin/manager -bin sftpd=bin/sftpd
+
+# Always asked for: Go knows better than a date whether it is current.
+.PHONY: bin/cluster
+bin/cluster:
+	@go build -o $@ ./hack/cluster
+
+##@ Housekeeping
+
+.PHONY: packages
+packages: ## Install the Debian packages that are missing.
+	@hack/install-packages.sh
+
+.PHONY: tools
+tools: ## Build the pinned developer tools into the cache.
+	@$(TOOL) --build-all
+
+.PHONY: clean
+clean: ## Remove what was built here. Caches outside the tree stay.
+	rm -rf bin out coverage.*

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/sftp-operator/sftp-operator/controllers"
+)
+
+// settings are the operator's flags.
+type settings struct {
+	daemonImage       string
+	operatorNamespace string
+	namespaces        string
+	metricsAddress    string
+	healthAddress     string
+	leaderElect       bool
+	logLevel          slog.Level
+}
+
+func parseFlags(args []string) (settings, error) {
+	var s settings
+	fs := flag.NewFlagSet("manager", flag.ContinueOnError)
+	fs.StringVar(&s.daemonImage, "daemon-image", os.Getenv("DAEMON_IMAGE"), "image that listeners' pods run; required")
+	fs.StringVar(&s.operatorNamespace, "operator-namespace", os.Getenv("POD_NAMESPACE"), "namespace that the operator runs in; required")
+	fs.StringVar(&s.namespaces, "namespaces", "", "comma-separated namespaces to watch; empty means all")
+	fs.StringVar(&s.metricsAddress, "metrics-bind-address", ":8443", "address of the HTTPS metrics endpoint, which asks for a token; 0 turns it off")
+	fs.StringVar(&s.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
+	fs.BoolVar(&s.leaderElect, "leader-elect", false, "let one of several operators act at a time")
+	fs.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	if err := fs.Parse(args); err != nil {
+		return s, err
+	}
+	switch {
+	case fs.NArg() > 0:
+		return s, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	case s.daemonImage == "":
+		return s, errors.New("--daemon-image must be set to the image that listeners' pods run")
+	case s.operatorNamespace == "":
+		return s, errors.New("--operator-namespace must be set to the namespace that the operator runs in")
+	}
+	return s, nil
+}
+
+// serve runs the operator until it is told to end.
+func serve(args []string) error {
+	s, err := parseFlags(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel})))
+	log := ctrl.Log.WithName("setup")
+	ctx := ctrl.SetupSignalHandler()
+
+	var namespaces []string
+	for ns := range strings.SplitSeq(s.namespaces, ",") {
+		if ns = strings.TrimSpace(ns); ns != "" {
+			namespaces = append(namespaces, ns)
+		}
+	}
+	cacheOptions, err := controllers.CacheOptions(namespaces)
+	if err != nil {
+		return err
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the cluster: %w", err)
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme: controllers.NewScheme(),
+		Cache:  cacheOptions,
+		Client: controllers.ClientOptions(),
+		Metrics: metricsserver.Options{
+			BindAddress:    s.metricsAddress,
+			SecureServing:  true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
+			TLSOpts:        []func(*tls.Config){withoutHTTP2},
+		},
+		HealthProbeBindAddress:        s.healthAddress,
+		LeaderElection:                s.leaderElect,
+		LeaderElectionID:              "sftp-operator.sftp-operator.io",
+		LeaderElectionNamespace:       s.operatorNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(10 * time.Second),
+	})
+	if err != nil {
+		return fmt.Errorf("start the manager: %w", err)
+	}
+	if err := controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: s.daemonImage, OperatorNamespace: s.operatorNamespace}); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	log.Info("Starting", "version", version, "daemonImage", s.daemonImage, "namespaces", s.namespaces, "leaderElect", s.leaderElect)
+	return mgr.Start(ctx)
+}
+
+// withoutHTTP2 keeps the metrics endpoint off HTTP/2 and its stream resets.
+func withoutHTTP2(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }

@@ -1,0 +1,122 @@
+package ack
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Waiter brings a configuration to pods.
+type Waiter struct {
+	Client client.Client
+	Asker  Asker
+	// Pods lists a listener's pods as they are now.
+	Pods func(ctx context.Context) ([]corev1.Pod, error)
+}
+
+// Result is what the pods say.
+type Result struct {
+	// Ready is the number of ready pods.
+	Ready int
+	// Acknowledged is the number of them that have loaded the wanted configuration.
+	Acknowledged int
+	// Rejected are the UIDs of users whose records some pod could not use.
+	Rejected map[string]bool
+	// Refused is what a pod says that cannot load the wanted configuration, "" if none.
+	Refused string
+	// Unreachable is why a ready pod could not be asked, "" if all could.
+	Unreachable string
+}
+
+// Done says whether every ready pod, and at least one, has the configuration.
+func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
+
+// pollInterval is the time between two questions to a pod.
+const pollInterval = 50 * time.Millisecond
+
+// pokeTimes are the times after the start at which pods that have not acknowledged are
+// poked.
+var pokeTimes = []time.Duration{0, 300 * time.Millisecond, time.Second, 2 * time.Second}
+
+// Wait pokes the pods and asks them until all ready ones have loaded the configuration
+// with the digest, or until the time is over.
+func (w Waiter) Wait(ctx context.Context, digest string, limit time.Duration) (Result, error) {
+	start := time.Now()
+	poked := 0
+	for {
+		pods, err := w.Pods(ctx)
+		if err != nil {
+			return Result{}, err
+		}
+		r, behind := w.survey(ctx, pods, digest)
+		elapsed := time.Since(start)
+		if poked < len(pokeTimes) && elapsed >= pokeTimes[poked] {
+			for _, p := range behind {
+				if err := Poke(ctx, w.Client, p, digest); err != nil {
+					return r, fmt.Errorf("annotate pod %s: %w", p.Name, err)
+				}
+			}
+			poked++
+		}
+		if r.Acknowledged == r.Ready || elapsed >= limit || ctx.Err() != nil {
+			return r, ctx.Err()
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// survey asks all ready pods at once. It returns those to poke: ready ones that have not
+// acknowledged, and others that run and were not told of this configuration yet, because
+// they may lack only it to become ready.
+func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (Result, []*corev1.Pod) {
+	type answer struct {
+		status config.Status
+		err    error
+	}
+	answers := make([]answer, len(pods))
+	var wg sync.WaitGroup
+	for i := range pods {
+		if !Ready(&pods[i]) {
+			continue
+		}
+		wg.Go(func() { answers[i].status, answers[i].err = w.Asker.Ask(ctx, &pods[i]) })
+	}
+	wg.Wait()
+
+	r := Result{Rejected: map[string]bool{}}
+	var behind []*corev1.Pod
+	for i := range pods {
+		p := &pods[i]
+		if !Ready(p) {
+			if p.Status.PodIP != "" && p.Annotations[v1alpha1.AnnotationConfigDigest] != digest {
+				behind = append(behind, p)
+			}
+			continue
+		}
+		r.Ready++
+		switch a := answers[i]; {
+		case a.err != nil:
+			r.Unreachable = fmt.Sprintf("pod %s: %v", p.Name, a.err)
+		case a.status.Digest == digest:
+			r.Acknowledged++
+			for _, uid := range a.status.RejectedUIDs {
+				r.Rejected[uid] = true
+			}
+			continue
+		case a.status.FailedDigest == digest:
+			r.Refused = fmt.Sprintf("pod %s: %s", p.Name, a.status.Error)
+		}
+		behind = append(behind, p)
+	}
+	return r, behind
+}

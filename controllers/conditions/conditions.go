@@ -1,0 +1,51 @@
+// Package conditions builds and compares status conditions.
+package conditions
+
+import (
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// maxMessage bounds a message; the API allows 32768 bytes, nobody reads that much.
+const maxMessage = 1024
+
+// True returns a condition with status True.
+func True(conditionType, reason, message string) metav1.Condition {
+	return of(conditionType, metav1.ConditionTrue, reason, message)
+}
+
+// False returns a condition with status False.
+func False(conditionType, reason, message string) metav1.Condition {
+	return of(conditionType, metav1.ConditionFalse, reason, message)
+}
+
+// Unknown returns a condition with status Unknown.
+func Unknown(conditionType, reason, message string) metav1.Condition {
+	return of(conditionType, metav1.ConditionUnknown, reason, message)
+}
+
+func of(conditionType string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+	if len(message) > maxMessage {
+		message = message[:maxMessage-3] + "..."
+	}
+	return metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: message}
+}
+
+// Set puts conditions into a list, with the generation that they describe, and keeps
+// those of others. It reports whether anything changed; the transition time changes with
+// the status alone.
+func Set(list *[]metav1.Condition, generation int64, conditions ...metav1.Condition) bool {
+	changed := false
+	for _, c := range conditions {
+		c.ObservedGeneration = generation
+		if meta.SetStatusCondition(list, c) {
+			changed = true
+		}
+	}
+	return changed
+}
+
+// IsTrue says whether a condition is True.
+func IsTrue(list []metav1.Condition, conditionType string) bool {
+	return meta.IsStatusConditionTrue(list, conditionType)
+}

@@ -1,0 +1,79 @@
+package key
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+)
+
+// Verdict is what is to be done about a key.
+type Verdict struct {
+	// Generate says that a pair must be made and stored.
+	Generate bool
+	// Material is the usable pair, if the condition is True.
+	Material Material
+	// Condition is Ready; it is not set with Generate.
+	Condition metav1.Condition
+}
+
+// SecretName is the name of a key's Secret.
+func SecretName(k *v1alpha1.SFTPKey) string {
+	if k.Spec.SecretName != "" {
+		return k.Spec.SecretName
+	}
+	return k.Name
+}
+
+// Decide decides what to do, given the Secret as it is, or nil.
+//
+// A pair is made once. Its public half in the status is the memory of that: when the
+// Secret is gone or holds another key later, this is reported, because a new host key
+// looks to every client like somebody in the middle.
+func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
+	name := SecretName(k)
+	generated := k.Spec.Source != v1alpha1.KeyExisting
+	switch {
+	case secret == nil && !generated:
+		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q; create it or correct spec.secretName", name, k.Namespace)
+	case secret == nil && k.Status.PublicKey != "":
+		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q with the key %s is gone; restore it from a backup. No new key is made, because clients would take it for an attack; "+
+			"to give the old key up for good, delete this SFTPKey and create it again", name, k.Status.Fingerprint)
+	case secret == nil:
+		return Verdict{Generate: true}
+	case generated && secret.Labels[v1alpha1.LabelKey] != k.Name:
+		return bad(v1alpha1.ReasonSecretConflict, "Secret %q exists and was not made for this SFTPKey; set another spec.secretName, or use it as it is with source: Existing", name)
+	}
+	m, err := Parse(secret.Data, k.Spec.Usage)
+	if err != nil {
+		return bad(v1alpha1.ReasonInvalidKey, "Secret %q: %v", name, err)
+	}
+	if generated && k.Status.PublicKey != "" && k.Status.PublicKey != m.Line() {
+		return bad(v1alpha1.ReasonInvalidKey, "Secret %q holds the key %s, but the one that was made is %s; put it back, or delete this SFTPKey and create it again to go on with the other one",
+			name, m.Fingerprint(), k.Status.Fingerprint)
+	}
+	return Verdict{Material: m, Condition: conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, fmt.Sprintf("The key is in Secret %q", name))}
+}
+
+func bad(reason, format string, args ...any) Verdict {
+	return Verdict{Condition: conditions.False(v1alpha1.ConditionReady, reason, fmt.Sprintf(format, args...))}
+}
+
+// NewSecret is the Secret for a new pair.
+func NewSecret(k *v1alpha1.SFTPKey, m Material) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:      SecretName(k),
+			Namespace: k.Namespace,
+			Labels: map[string]string{
+				v1alpha1.LabelKey:              k.Name,
+				"app.kubernetes.io/managed-by": "sftp-operator",
+			},
+		},
+		Type: corev1.SecretTypeSSHAuth,
+		Data: map[string][]byte{PrivateEntry: m.Private, PublicEntry: []byte(m.Line() + "\n")},
+	}
+}

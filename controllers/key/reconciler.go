@@ -1,0 +1,190 @@
+package key
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+)
+
+// secretIndex indexes SFTPKeys by the name of their Secret.
+const secretIndex = "key.secretName"
+
+// Reconciler makes SFTPKeys so.
+type Reconciler struct {
+	Client client.Client
+	// Live reads Secrets past any cache.
+	Live   client.Reader
+	Events events.EventRecorder
+}
+
+// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys,verbs=get;list;watch
+// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys/status,verbs=get;patch;update
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch
+
+// Setup registers the reconciler with a manager.
+func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SFTPKey{}, secretIndex, func(o client.Object) []string {
+		k, ok := o.(*v1alpha1.SFTPKey)
+		if !ok {
+			return nil
+		}
+		return []string{SecretName(k)}
+	})
+	if err != nil {
+		return err
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("key").
+		For(&v1alpha1.SFTPKey{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keysOfSecret)).
+		WithOptions(options).
+		Complete(r)
+}
+
+func (r *Reconciler) keysOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
+	var keys v1alpha1.SFTPKeyList
+	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{secretIndex: o.GetName()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the keys of a Secret", "secret", client.ObjectKeyFromObject(o))
+		return nil
+	}
+	out := make([]reconcile.Request, 0, len(keys.Items))
+	for i := range keys.Items {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&keys.Items[i])})
+	}
+	return out
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	k := &v1alpha1.SFTPKey{}
+	if err := r.Client.Get(ctx, req.NamespacedName, k); err != nil || !k.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	secret, err := r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: SecretName(k)})
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	v := Decide(k, secret)
+	if v.Generate {
+		// The cache may lag behind our own status: a key that was made must not be made
+		// again because its Secret was deleted since.
+		if err := r.Live.Get(ctx, req.NamespacedName, k); err != nil {
+			return ctrl.Result{}, client.IgnoreNotFound(err)
+		}
+		if v = Decide(k, nil); v.Generate {
+			if secret, err = r.generate(ctx, k); err != nil {
+				return ctrl.Result{}, err
+			}
+			v = Decide(k, secret)
+		}
+	}
+	if secret != nil && conditionTrue(v.Condition) {
+		if err := r.setOwner(ctx, k, secret); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	return ctrl.Result{}, r.writeStatus(ctx, k, v)
+}
+
+func conditionTrue(c metav1.Condition) bool { return c.Status == metav1.ConditionTrue }
+
+func (r *Reconciler) secret(ctx context.Context, name types.NamespacedName) (*corev1.Secret, error) {
+	s := &corev1.Secret{}
+	err := r.Live.Get(ctx, name, s)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read Secret %s: %w", name, err)
+	}
+	return s, nil
+}
+
+// generate makes a pair and stores it. Create, unlike apply, fails if somebody else was
+// faster; then the next reconcile looks at what is there.
+func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey) (*corev1.Secret, error) {
+	m, err := Generate(k.Spec.Algorithm, k.Namespace+"/"+k.Name)
+	if err != nil {
+		return nil, fmt.Errorf("generate key: %w", err)
+	}
+	s := NewSecret(k, m)
+	if err := r.Client.Create(ctx, s); err != nil {
+		return nil, fmt.Errorf("store the new key: %w", err)
+	}
+	r.Events.Eventf(k, s, corev1.EventTypeNormal, "KeyGenerated", "Generate", "Generated %s %s into Secret %q", m.Public.Type(), m.Fingerprint(), s.Name)
+	return s, nil
+}
+
+// setOwner makes a generated Secret go with the SFTPKey or outlive it.
+func (r *Reconciler) setOwner(ctx context.Context, k *v1alpha1.SFTPKey, s *corev1.Secret) error {
+	if k.Spec.Source == v1alpha1.KeyExisting {
+		return nil
+	}
+	before := s.DeepCopy()
+	owned := metav1.IsControlledBy(s, k)
+	switch want := k.Spec.DeletionPolicy == v1alpha1.Delete; {
+	case want && !owned:
+		if err := controllerutil.SetControllerReference(k, s, r.Client.Scheme()); err != nil {
+			return err
+		}
+	case !want && owned:
+		if err := controllerutil.RemoveControllerReference(k, s, r.Client.Scheme()); err != nil {
+			return err
+		}
+	default:
+		return nil
+	}
+	return r.Client.Patch(ctx, s, client.MergeFrom(before))
+}
+
+func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Verdict) error {
+	before := k.DeepCopy()
+	changed := conditions.Set(&k.Status.Conditions, k.Generation, v.Condition)
+	status := k.Status
+	status.ObservedGeneration = k.Generation
+	if conditionTrue(v.Condition) {
+		status.Algorithm = v.Material.Public.Type()
+		status.Fingerprint = v.Material.Fingerprint()
+		status.PublicKey = v.Material.Line()
+		status.SecretName = SecretName(k)
+	}
+	if !changed && sameStatus(status, before.Status) {
+		return nil
+	}
+	if old := findReady(before); v.Condition.Status == metav1.ConditionFalse && (old == nil || old.Reason != v.Condition.Reason) {
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v.Condition.Reason, "Reconcile", "%s", v.Condition.Message)
+	}
+	k.Status = status
+	return client.IgnoreNotFound(r.Client.Status().Patch(ctx, k, client.MergeFrom(before)))
+}
+
+func findReady(k *v1alpha1.SFTPKey) *metav1.Condition {
+	for i := range k.Status.Conditions {
+		if k.Status.Conditions[i].Type == v1alpha1.ConditionReady {
+			return &k.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+func sameStatus(a, b v1alpha1.SFTPKeyStatus) bool {
+	a.Conditions, b.Conditions = nil, nil
+	return a.ObservedGeneration == b.ObservedGeneration && a.Algorithm == b.Algorithm && a.Fingerprint == b.Fingerprint &&
+		a.PublicKey == b.PublicKey && a.SecretName == b.SecretName
+}

@@ -1,0 +1,74 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+const (
+	// ackWait is how long a reconcile waits for the pods. Mostly they need 200 to 400 ms;
+	// whatever takes longer is looked at again by later reconciles.
+	ackWait = 2 * time.Second
+	// maxAckRetry bounds the time between two of those.
+	maxAckRetry = 15 * time.Second
+	// conflictRetry is the time between two looks at an object that is in the way.
+	conflictRetry = 30 * time.Second
+)
+
+// awaitAcknowledgement waits until every ready pod has loaded the configuration.
+func (s *scope) awaitAcknowledgement(ctx context.Context) error {
+	w := ack.Waiter{Client: s.Client, Asker: s.Asker, Pods: s.pods}
+	var err error
+	if s.acks, err = w.Wait(ctx, s.files.Digest, ackWait); err != nil {
+		return err
+	}
+	s.acked = s.acks.Done()
+	if s.acked {
+		s.memory.tries = 0
+		s.listener.Status.ConfigDigest = s.files.Digest
+	}
+	s.programmed = s.judgeProgrammed()
+	if s.acks.Acknowledged < s.acks.Ready {
+		s.memory.tries++
+		s.retryIn(min(time.Second<<min(s.memory.tries-1, 4), maxAckRetry))
+	}
+	return nil
+}
+
+func (s *scope) pods(ctx context.Context) ([]corev1.Pod, error) {
+	var pods corev1.PodList
+	if err := s.Client.List(ctx, &pods, client.InNamespace(s.listener.Namespace), client.MatchingLabels(render.Selector(s.listener))); err != nil {
+		return nil, fmt.Errorf("list pods: %w", err)
+	}
+	return pods.Items, nil
+}
+
+func (s *scope) judgeProgrammed() condition {
+	no := func(reason, message string) condition {
+		return conditions.False(v1alpha1.ConditionProgrammed, reason, message)
+	}
+	a := s.acks
+	switch {
+	case a.Refused != "":
+		return no(v1alpha1.ReasonConfigRejected, "The configuration was refused and the one before stays: "+a.Refused)
+	case a.Unreachable != "":
+		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
+			fmt.Sprintf("Port %d cannot be asked; check NetworkPolicies: %s", render.HealthPort, a.Unreachable))
+	case a.Ready == 0:
+		return no(v1alpha1.ReasonConfigPending, "No pod is ready to load the configuration")
+	case !s.acked:
+		return no(v1alpha1.ReasonConfigPending, fmt.Sprintf("%d of %d ready pods have loaded the configuration", a.Acknowledged, a.Ready))
+	case s.service != nil && s.service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(s.service.Status.LoadBalancer.Ingress) == 0:
+		return no(v1alpha1.ReasonAddressNotAssigned, "The load balancer has not assigned an address yet")
+	}
+	return conditions.True(v1alpha1.ConditionProgrammed, v1alpha1.ReasonProgrammed, fmt.Sprintf("All %d ready pods have loaded the configuration", a.Ready))
+}

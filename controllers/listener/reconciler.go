@@ -1,0 +1,133 @@
+// Package listener makes SFTPListeners so: it joins a listener with its users, renders
+// the configuration and the objects, applies them, and waits until the pods have loaded
+// what is theirs. The unit of work is the listener; events of everything that it depends
+// on lead to it.
+package listener
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/user"
+)
+
+// Reconciler makes SFTPListeners so.
+type Reconciler struct {
+	Client client.Client
+	// Live reads past any cache; the operator caches no Secret.
+	Live    client.Reader
+	Applier *apply.Applier
+	Asker   ack.Asker
+	Board   *user.Board
+	Events  events.EventRecorder
+	// Image is the daemon's image.
+	Image string
+	// OperatorNamespace is where the operator runs; its pods may reach the health port.
+	OperatorNamespace string
+	// Now is the clock.
+	Now func() time.Time
+
+	mu sync.Mutex
+	// memories of the listeners seen. mu protects the map; a memory itself is only used
+	// by the one reconcile of its listener that runs at a time.
+	memories map[types.NamespacedName]*memory
+}
+
+// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftplisteners,verbs=get;list;watch
+// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftplisteners/status,verbs=get;patch;update
+// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftplisteners/finalizers,verbs=update
+// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys/finalizers,verbs=update
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch
+
+// errStop ends a reconcile early: a condition says why, and a watch or a timer will
+// start the next one.
+var errStop = errors.New("stop")
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	l := &v1alpha1.SFTPListener{}
+	err := r.Client.Get(ctx, req.NamespacedName, l)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, err
+	}
+	if err != nil || !l.DeletionTimestamp.IsZero() {
+		// Owner references take everything away but what is to be kept.
+		r.forget(req.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	s := newScope(r, l.DeepCopy())
+	if l.Annotations[v1alpha1.AnnotationPaused] == "true" {
+		s.pause()
+		return ctrl.Result{}, s.writeStatus(ctx)
+	}
+	var failed error
+	for _, phase := range s.phases() {
+		if err := phase(ctx); err != nil {
+			if !errors.Is(err, errStop) {
+				failed = err
+			}
+			break
+		}
+	}
+	s.publishOutcomes()
+	if err := s.writeStatus(ctx); err != nil {
+		return ctrl.Result{}, errors.Join(failed, err)
+	}
+	return ctrl.Result{RequeueAfter: s.requeueAfter()}, failed
+}
+
+// phases in their order. The configuration is delivered before the workload is looked
+// at: whatever is wrong with pods or volumes, a revoked key must be revoked.
+func (s *scope) phases() []func(context.Context) error {
+	return []func(context.Context) error{
+		s.recall,
+		s.gatherUsers,
+		s.resolveCredentials,
+		s.resolveHostKeys,
+		s.resolveVolumes,
+		s.applyAccount,
+		s.applyConfiguration,
+		s.applyWorkload,
+		s.readAddresses,
+		s.awaitAcknowledgement,
+	}
+}
+
+func (r *Reconciler) memory(name types.NamespacedName, uid types.UID) *memory {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.memories == nil {
+		r.memories = map[types.NamespacedName]*memory{}
+	}
+	m := r.memories[name]
+	if m == nil || m.uid != uid {
+		m = newMemory(uid)
+		r.memories[name] = m
+	}
+	return m
+}
+
+func (r *Reconciler) forget(name types.NamespacedName) {
+	r.mu.Lock()
+	delete(r.memories, name)
+	r.mu.Unlock()
+	r.Board.Publish(name, nil)
+}

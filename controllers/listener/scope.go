@@ -1,0 +1,94 @@
+package listener
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// scope is what the phases of one reconcile hand to each other.
+type scope struct {
+	*Reconciler
+	listener *v1alpha1.SFTPListener
+	before   *v1alpha1.SFTPListener
+	memory   *memory
+
+	decisions   []attach.Decision
+	nextExpiry  time.Time
+	credentials map[types.UID]credentials.Credentials
+	hostKeys    []hostKey
+	exclusive   bool // a volume can be mounted by one node only
+	workload    bool // the volumes allow the pods to be (re)made
+	records     map[types.UID]string
+	left        map[string]bool
+	files       render.Files
+	service     *corev1.Service
+	acks        ack.Result
+	acked       bool
+
+	// The conditions as far as the phases have come; see status.go.
+	accepted, resolved, programmed metav1.Condition
+	retry                          time.Duration
+}
+
+// hostKey is a host key in use.
+type hostKey struct {
+	name string
+	key.Material
+}
+
+func newScope(r *Reconciler, l *v1alpha1.SFTPListener) *scope {
+	s := &scope{
+		Reconciler: r,
+		listener:   l,
+		before:     l.DeepCopy(),
+		memory:     r.memory(client.ObjectKeyFromObject(l), l.UID),
+	}
+	s.initConditions()
+	return s
+}
+
+func (s *scope) name() types.NamespacedName { return client.ObjectKeyFromObject(s.listener) }
+
+// memory is what is kept of a listener between reconciles. It only saves work: all of it
+// can be had again from the cluster.
+type memory struct {
+	uid types.UID
+	// recalled says that what was rendered before has been read.
+	recalled bool
+	// passwords as rendered last, by user.
+	passwords map[types.UID]*config.Password
+	// hostKeys as rendered last.
+	hostKeys [][]byte
+	// resolved credentials and what they were made from, by user.
+	resolved map[types.UID]resolution
+	// acknowledged are the digests of the records that every ready pod had, by user; nil
+	// before the first acknowledgement.
+	acknowledged map[types.UID]string
+	// tries counts reconciles in a row without an acknowledgement.
+	tries int
+}
+
+type resolution struct {
+	stamp string
+	credentials.Credentials
+}
+
+func newMemory(uid types.UID) *memory {
+	return &memory{
+		uid:       uid,
+		passwords: map[types.UID]*config.Password{},
+		resolved:  map[types.UID]resolution{},
+	}
+}

@@ -1,0 +1,133 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+func (s *scope) initConditions() {
+	s.accepted = conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, "The spec is acted upon")
+	s.resolved = conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "Host keys and claims are usable")
+	s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonConfigPending, "The configuration is not written yet")
+}
+
+func (s *scope) pause() {
+	s.accepted = conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonPaused,
+		fmt.Sprintf("Nothing is changed while the annotation %s is \"true\"; remove it to go on", v1alpha1.AnnotationPaused))
+	if c := meta.FindStatusCondition(s.before.Status.Conditions, v1alpha1.ConditionResolvedRefs); c != nil {
+		s.resolved = *c
+	}
+	if c := meta.FindStatusCondition(s.before.Status.Conditions, v1alpha1.ConditionProgrammed); c != nil {
+		s.programmed = *c
+	}
+}
+
+// unresolved notes the first thing that is missing.
+func (s *scope) unresolved(reason, message string) {
+	if s.resolved.Status == metav1.ConditionTrue {
+		s.resolved = conditions.False(v1alpha1.ConditionResolvedRefs, reason, message)
+	}
+}
+
+// retryIn asks for another reconcile, the earliest wish wins.
+func (s *scope) retryIn(d time.Duration) {
+	if s.retry == 0 || d < s.retry {
+		s.retry = d
+	}
+}
+
+// requeueAfter is when to look again without being woken: at the next expiry, or as a
+// phase wished.
+func (s *scope) requeueAfter() time.Duration {
+	if !s.nextExpiry.IsZero() {
+		s.retryIn(max(s.nextExpiry.Sub(s.Now()), 10*time.Millisecond))
+	}
+	return s.retry
+}
+
+// writeStatus writes the status once, if anything in it has changed.
+func (s *scope) writeStatus(ctx context.Context) error {
+	st := &s.listener.Status
+	ready := s.judgeReady()
+	conditions.Set(&st.Conditions, s.listener.Generation, s.accepted, s.resolved, s.programmed, ready)
+	st.ObservedGeneration = s.listener.Generation
+	if s.accepted.Reason != v1alpha1.ReasonPaused {
+		s.describe(st)
+	}
+	if equality.Semantic.DeepEqual(s.before.Status, *st) {
+		return nil
+	}
+	if err := s.Client.Status().Patch(ctx, s.listener, client.MergeFrom(s.before)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	s.announce(ready)
+	return nil
+}
+
+func (s *scope) describe(st *v1alpha1.SFTPListenerStatus) {
+	attached := int32(0)
+	for _, d := range s.decisions {
+		if d.Accepted() && !s.left[string(d.User.UID)] {
+			attached++
+		}
+	}
+	if s.credentials != nil {
+		st.AttachedUsers = &attached
+	}
+	if len(s.hostKeys) > 0 {
+		st.HostKeys = nil
+		for _, k := range s.hostKeys {
+			st.HostKeys = append(st.HostKeys, v1alpha1.HostKeyStatus{
+				Name: k.name, Algorithm: k.Public.Type(), Fingerprint: k.Fingerprint(), PublicKey: k.Line(),
+			})
+		}
+	}
+	st.KnownHosts = render.KnownHosts(st.Addresses, st.HostKeys)
+	st.Selector = labels.SelectorFromSet(render.Selector(s.listener)).String()
+	st.Replicas = new(int32(s.acks.Ready)) //nolint:gosec // at most 50
+}
+
+func (s *scope) judgeReady() condition {
+	no := func(reason, message string) condition {
+		return conditions.False(v1alpha1.ConditionReady, reason, message)
+	}
+	switch {
+	case s.accepted.Status != metav1.ConditionTrue:
+		return no(v1alpha1.ReasonNotAccepted, s.accepted.Message)
+	case s.resolved.Status != metav1.ConditionTrue:
+		return no(v1alpha1.ReasonUnresolvedRefs, s.resolved.Message)
+	case s.replicas() == 0:
+		return no(v1alpha1.ReasonScaledToZero, "spec.replicas is 0; raise it to serve clients")
+	case s.programmed.Status != metav1.ConditionTrue && s.files.Digest != "" && s.acks.Ready == 0 && s.programmed.Reason == v1alpha1.ReasonConfigPending:
+		return no(v1alpha1.ReasonPodsUnavailable, fmt.Sprintf("No pod is ready; kubectl -n %s describe pods -l %s=%s says why",
+			s.listener.Namespace, v1alpha1.LabelListener, s.listener.Name))
+	case s.programmed.Status != metav1.ConditionTrue:
+		return no(v1alpha1.ReasonNotProgrammed, s.programmed.Message)
+	}
+	return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "Clients can log in")
+}
+
+// announce writes an event when the listener became ready or ceased to be.
+func (s *scope) announce(is condition) {
+	was := meta.FindStatusCondition(s.before.Status.Conditions, v1alpha1.ConditionReady)
+	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	kind := corev1.EventTypeWarning
+	if is.Status == metav1.ConditionTrue || is.Reason == v1alpha1.ReasonPodsUnavailable || is.Reason == v1alpha1.ReasonNotProgrammed || is.Reason == v1alpha1.ReasonScaledToZero {
+		kind = corev1.EventTypeNormal
+	}
+	s.Events.Eventf(s.listener, nil, kind, is.Reason, "Reconcile", "%s", is.Message)
+}

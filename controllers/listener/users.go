@@ -1,0 +1,165 @@
+package listener
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/user"
+)
+
+// gatherUsers lists the users that name the listener and decides who is accepted.
+func (s *scope) gatherUsers(ctx context.Context) error {
+	var users v1alpha1.SFTPUserList
+	if err := s.Client.List(ctx, &users, client.MatchingFields{user.ListenerIndex: s.name().String()}); err != nil {
+		return fmt.Errorf("list users: %w", err)
+	}
+	in := attach.Input{Listener: s.listener, Users: users.Items, Now: s.Now()}
+	if s.listener.Spec.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
+		var err error
+		if in.NamespaceLabels, err = s.namespaceLabels(ctx, users.Items); err != nil {
+			return err
+		}
+	}
+	s.decisions, s.nextExpiry = attach.Decide(in)
+	return nil
+}
+
+func (s *scope) namespaceLabels(ctx context.Context, users []v1alpha1.SFTPUser) (map[string]map[string]string, error) {
+	out := map[string]map[string]string{}
+	for i := range users {
+		name := users[i].Namespace
+		if _, ok := out[name]; ok {
+			continue
+		}
+		ns := &metav1.PartialObjectMetadata{}
+		ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+		if err := s.Client.Get(ctx, types.NamespacedName{Name: name}, ns); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("read Namespace %s: %w", name, err)
+		}
+		out[name] = ns.Labels
+	}
+	return out, nil
+}
+
+// resolveCredentials resolves what accepted users refer to. Users whose objects have not
+// changed since the last time cost no API call.
+func (s *scope) resolveCredentials(ctx context.Context) error {
+	s.credentials = map[types.UID]credentials.Credentials{}
+	resolved := map[types.UID]resolution{}
+	src := clusterSource{client: s.Client, live: s.Live}
+	for _, d := range s.decisions {
+		if !d.Accepted() {
+			continue
+		}
+		uid := d.User.UID
+		stamp, err := src.stamp(ctx, d.User)
+		if err != nil {
+			return err
+		}
+		old, ok := s.memory.resolved[uid]
+		if !ok || old.stamp != stamp {
+			c, err := credentials.Resolve(ctx, src, d.User, s.memory.passwords[uid])
+			if err != nil {
+				return fmt.Errorf("user %s/%s: %w", d.User.Namespace, d.User.Name, err)
+			}
+			old = resolution{stamp: stamp, Credentials: c}
+		}
+		resolved[uid] = old
+		s.credentials[uid] = old.Credentials
+		if old.Password != nil {
+			s.memory.passwords[uid] = old.Password
+		}
+	}
+	s.memory.resolved = resolved
+	return nil
+}
+
+// clusterSource reads what users refer to from the cluster.
+type clusterSource struct {
+	client client.Client
+	live   client.Reader
+}
+
+// Secret implements credentials.Source.
+func (c clusterSource) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := c.live.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, credentials.ErrNotFound
+	}
+	return secret, err
+}
+
+// ClientKey implements credentials.Source.
+func (c clusterSource) ClientKey(ctx context.Context, namespace, name string) (string, error) {
+	k := &v1alpha1.SFTPKey{}
+	err := c.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, k)
+	switch {
+	case apierrors.IsNotFound(err):
+		return "", credentials.ErrNotFound
+	case err != nil:
+		return "", err
+	case k.Spec.Usage != v1alpha1.KeyUsageClient:
+		return "", &credentials.Problem{
+			Reason:  v1alpha1.ReasonKeyNotFound,
+			Message: fmt.Sprintf("SFTPKey %q has usage %s; users need a key of usage Client", name, k.Spec.Usage),
+		}
+	case k.Status.PublicKey == "" || !conditions.IsTrue(k.Status.Conditions, v1alpha1.ConditionReady):
+		return "", &credentials.Problem{
+			Reason:  v1alpha1.ReasonKeyNotFound,
+			Message: fmt.Sprintf("SFTPKey %q is not ready; kubectl describe sftpkey %s says why", name, name),
+		}
+	}
+	return k.Status.PublicKey, nil
+}
+
+// stamp identifies the versions of a user and of all that it refers to, from the caches.
+func (c clusterSource) stamp(ctx context.Context, u *v1alpha1.SFTPUser) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d", u.Generation)
+	for _, name := range referencedSecrets(u) {
+		m := &metav1.PartialObjectMetadata{}
+		m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+		if err := c.add(ctx, &b, m, u.Namespace, name); err != nil {
+			return "", err
+		}
+	}
+	for _, ref := range u.Spec.Authentication.KeyRefs {
+		if err := c.add(ctx, &b, &v1alpha1.SFTPKey{}, u.Namespace, ref.Name); err != nil {
+			return "", err
+		}
+	}
+	return b.String(), nil
+}
+
+func (c clusterSource) add(ctx context.Context, b *strings.Builder, o client.Object, namespace, name string) error {
+	err := c.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, o)
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	fmt.Fprintf(b, " %s=%s/%s", name, o.GetUID(), o.GetResourceVersion())
+	return nil
+}
+
+// referencedSecrets are the names of the Secrets that a user refers to.
+func referencedSecrets(u *v1alpha1.SFTPUser) []string {
+	var out []string
+	for _, ref := range u.Spec.Authentication.AuthorizedKeysSecretRefs {
+		out = append(out, ref.Name)
+	}
+	if ref := u.Spec.Authentication.PasswordSecretRef; ref != nil {
+		out = append(out, ref.Name)
+	}
+	return out
+}

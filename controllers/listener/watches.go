@@ -1,0 +1,203 @@
+package listener
+
+import (
+	"context"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/user"
+)
+
+// Indexes from what a listener depends on to where it is named. Values of the first three
+// are "<namespace>/<name>".
+const (
+	userSecretIndex    = "user.secrets"
+	userKeyIndex       = "user.keys"
+	listenerClaimIndex = "listener.claims"
+	userNamespaceIndex = "user.namespace"
+)
+
+// Setup registers the reconciler with a manager. The user reconciler must be set up
+// first: it makes an index that this one uses.
+func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
+	to := handler.EnqueueRequestsFromMapFunc
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("listener").
+		For(&v1alpha1.SFTPListener{}, changed).
+		Owns(&appsv1.Deployment{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&corev1.Service{}).
+		Owns(&corev1.ServiceAccount{}).
+		Owns(&networkingv1.NetworkPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.SFTPUser{}, to(listenerOfUser), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&v1alpha1.SFTPKey{}, to(r.listenersOfKey)).
+		Watches(&corev1.PersistentVolumeClaim{}, to(r.listenersOfClaim), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(podChanged())).
+		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfSecret)).
+		WatchesMetadata(&corev1.Namespace{}, to(r.listenersOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WithOptions(options).
+		Complete(r)
+}
+
+func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {
+	users := func(field string, values func(*v1alpha1.SFTPUser) []string) error {
+		return ix.IndexField(ctx, &v1alpha1.SFTPUser{}, field, func(o client.Object) []string {
+			u, ok := o.(*v1alpha1.SFTPUser)
+			if !ok {
+				return nil
+			}
+			return values(u)
+		})
+	}
+	if err := users(userSecretIndex, func(u *v1alpha1.SFTPUser) []string { return qualified(u.Namespace, referencedSecrets(u)) }); err != nil {
+		return err
+	}
+	if err := users(userKeyIndex, func(u *v1alpha1.SFTPUser) []string {
+		return qualified(u.Namespace, keyNames(u.Spec.Authentication.KeyRefs))
+	}); err != nil {
+		return err
+	}
+	if err := users(userNamespaceIndex, func(u *v1alpha1.SFTPUser) []string { return []string{u.Namespace} }); err != nil {
+		return err
+	}
+	return ix.IndexField(ctx, &v1alpha1.SFTPListener{}, listenerClaimIndex, func(o client.Object) []string {
+		l, ok := o.(*v1alpha1.SFTPListener)
+		if !ok {
+			return nil
+		}
+		var claims []string
+		for _, v := range l.Spec.Volumes {
+			switch {
+			case v.PersistentVolumeClaim != nil:
+				claims = append(claims, v.PersistentVolumeClaim.ClaimName)
+			case v.ClaimTemplate != nil:
+				claims = append(claims, render.ClaimName(l, v.Name))
+			}
+		}
+		return qualified(l.Namespace, claims)
+	})
+}
+
+func qualified(namespace string, names []string) []string {
+	out := make([]string, 0, len(names))
+	for _, n := range names {
+		out = append(out, namespace+"/"+n)
+	}
+	return out
+}
+
+func keyNames(refs []v1alpha1.LocalKeyReference) []string {
+	out := make([]string, 0, len(refs))
+	for _, r := range refs {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
+func listenerOfUser(_ context.Context, o client.Object) []reconcile.Request {
+	u, ok := o.(*v1alpha1.SFTPUser)
+	if !ok {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: user.ListenerOf(u)}}
+}
+
+// listenerOfObject maps what the operator made to the listener that its label names.
+func listenerOfObject(_ context.Context, o client.Object) []reconcile.Request {
+	name := o.GetLabels()[v1alpha1.LabelListener]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
+}
+
+func (r *Reconciler) listenersOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
+	out := listenerOfObject(ctx, o)
+	// A host key's Secret is watched for through its SFTPKey's name where the two are the
+	// same, and otherwise through the SFTPKey's status, which changes with it.
+	return append(out, r.listenersOfUsers(ctx, userSecretIndex, o)...)
+}
+
+func (r *Reconciler) listenersOfKey(ctx context.Context, o client.Object) []reconcile.Request {
+	out := r.listenersOfUsers(ctx, userKeyIndex, o)
+	var list v1alpha1.SFTPListenerList
+	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace())); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list listeners", "namespace", o.GetNamespace())
+		return out
+	}
+	for i := range list.Items {
+		l := &list.Items[i]
+		uses := len(l.Spec.HostKeyRefs) == 0 && o.GetName() == render.DefaultHostKeyName(l)
+		for _, ref := range l.Spec.HostKeyRefs {
+			uses = uses || ref.Name == o.GetName()
+		}
+		if uses {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(l)})
+		}
+	}
+	return out
+}
+
+// listenersOfUsers are the listeners of the users whose index holds the object.
+func (r *Reconciler) listenersOfUsers(ctx context.Context, index string, o client.Object) []reconcile.Request {
+	return r.listenersWhere(ctx, index, o.GetNamespace()+"/"+o.GetName())
+}
+
+func (r *Reconciler) listenersWhere(ctx context.Context, index, value string) []reconcile.Request {
+	var users v1alpha1.SFTPUserList
+	if err := r.Client.List(ctx, &users, client.MatchingFields{index: value}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list users", "index", index, "value", value)
+		return nil
+	}
+	out := make([]reconcile.Request, 0, len(users.Items))
+	for i := range users.Items {
+		out = append(out, reconcile.Request{NamespacedName: user.ListenerOf(&users.Items[i])})
+	}
+	return out
+}
+
+func (r *Reconciler) listenersOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.listenersWhere(ctx, userNamespaceIndex, o.GetName())
+}
+
+func (r *Reconciler) listenersOfClaim(ctx context.Context, o client.Object) []reconcile.Request {
+	var list v1alpha1.SFTPListenerList
+	if err := r.Client.List(ctx, &list, client.MatchingFields{listenerClaimIndex: o.GetNamespace() + "/" + o.GetName()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the listeners of a claim", "claim", client.ObjectKeyFromObject(o))
+		return nil
+	}
+	out := make([]reconcile.Request, 0, len(list.Items))
+	for i := range list.Items {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	}
+	return out
+}
+
+// podChanged passes on only what matters for acknowledgement, not the operator's own
+// annotations.
+func podChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*corev1.Pod)
+		after, ok2 := e.ObjectNew.(*corev1.Pod)
+		return ok1 && ok2 && (ack.Ready(before) != ack.Ready(after) || before.Status.PodIP != after.Status.PodIP)
+	}}
+}

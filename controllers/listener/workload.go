@@ -1,0 +1,113 @@
+package listener
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// applyAccount applies what the pods need before they are: the account without rights,
+// the network policy and the claims. A claim is only ever added to.
+func (s *scope) applyAccount(ctx context.Context) error {
+	if err := s.apply(ctx, render.ServiceAccount(s.listener), true); err != nil {
+		return err
+	}
+	if err := s.apply(ctx, render.NetworkPolicy(s.listener, s.OperatorNamespace), true); err != nil {
+		return err
+	}
+	for _, v := range s.listener.Spec.Volumes {
+		if v.ClaimTemplate == nil {
+			continue
+		}
+		owned := s.listener.Spec.VolumeClaimRetention == v1alpha1.Delete
+		if err := s.apply(ctx, render.Claim(s.listener, v), owned); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyWorkload applies the Service, the budget and the Deployment.
+func (s *scope) applyWorkload(ctx context.Context) error {
+	if err := s.apply(ctx, render.Service(s.listener), true); err != nil {
+		return err
+	}
+	budget := render.PodDisruptionBudget(s.listener)
+	if s.replicas() > 1 {
+		if err := s.apply(ctx, budget, true); err != nil {
+			return err
+		}
+	} else if err := s.Applier.Delete(ctx, budget, s.mine); err != nil {
+		return fmt.Errorf("delete PodDisruptionBudget: %w", err)
+	}
+	if !s.workload {
+		return nil
+	}
+	return s.apply(ctx, render.Deployment(s.listener, s.Image, s.exclusive), true)
+}
+
+// apply applies an object, owned by the listener or not, and turns what a person must put
+// right into a condition.
+func (s *scope) apply(ctx context.Context, obj client.Object, owned bool) error {
+	var owner client.Object
+	if owned {
+		owner = s.listener
+	}
+	_, err := s.Applier.Apply(ctx, obj, owner, s.mine)
+	return s.refused(err)
+}
+
+// refused notes an error of an apply. A foreign object ends the reconcile; a refusal of
+// the API server, such as a quota, is tried again.
+func (s *scope) refused(err error) error {
+	var conflict *apply.ConflictError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &conflict):
+		s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonResourceConflict, conflict.Error())
+		s.retryIn(conflictRetry)
+		return errStop
+	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err):
+		s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonApplyFailed, "The API server refused: "+err.Error())
+		return err
+	default:
+		return err
+	}
+}
+
+// mine says whether an object is this listener's. One that a former listener of the same
+// name left, such as a retained claim, is; one that somebody else made is not.
+func (s *scope) mine(o client.Object) bool {
+	if o.GetLabels()[v1alpha1.LabelListener] != s.listener.Name {
+		return false
+	}
+	owner := metav1.GetControllerOf(o)
+	return owner == nil || owner.UID == s.listener.UID
+}
+
+// readAddresses reads the Service for the addresses that the cluster assigned.
+func (s *scope) readAddresses(ctx context.Context) error {
+	svc := &corev1.Service{}
+	err := s.Client.Get(ctx, types.NamespacedName{Namespace: s.listener.Namespace, Name: render.WorkloadName(s.listener)}, svc)
+	if apierrors.IsNotFound(err) {
+		return nil // the cache has not seen it yet; its event will bring us back
+	}
+	if err != nil {
+		return fmt.Errorf("read Service: %w", err)
+	}
+	s.service = svc
+	s.listener.Status.Addresses = render.Addresses(s.listener, svc)
+	return nil
+}

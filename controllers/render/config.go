@@ -1,0 +1,145 @@
+package render
+
+import (
+	"fmt"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Tunables that a listener does not set. They are documented at the API's fields and may
+// change with a release, unlike the defaults in the CRD.
+const (
+	defaultMaxAuthTries          = 6
+	defaultLoginGraceSeconds     = 30
+	defaultMaxConnections        = 500
+	defaultMaxConnectionsPerUser = 10
+	defaultIdleTimeoutSeconds    = 900
+	defaultReadinessDelaySeconds = 5
+	defaultDrainTimeoutSeconds   = 300
+)
+
+// DataDir is the directory of the pods below which volumes are mounted.
+const DataDir = "/data"
+
+// Settings returns a listener's settings for listener.json. volumePath says where a
+// volume is mounted.
+func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) config.Listener {
+	policy := l.Spec.CryptoPolicy
+	if policy == "" {
+		policy = v1alpha1.CryptoModern2026
+	}
+	out := config.Listener{
+		Version:      config.Version,
+		Namespace:    l.Namespace,
+		Name:         l.Name,
+		CryptoPolicy: string(policy),
+		Authentication: config.Authentication{
+			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
+			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),
+		},
+		Limits: config.Limits{
+			MaxConnections:        or(l.Spec.Limits.MaxConnections, defaultMaxConnections),
+			MaxConnectionsPerUser: or(l.Spec.Limits.MaxConnectionsPerUser, defaultMaxConnectionsPerUser),
+			IdleTimeoutSeconds:    or(l.Spec.Limits.IdleTimeoutSeconds, defaultIdleTimeoutSeconds),
+		},
+		Shutdown: config.Shutdown{
+			ReadinessDelaySeconds: ReadinessDelaySeconds(l),
+			DrainTimeoutSeconds:   DrainTimeoutSeconds(l),
+		},
+	}
+	for _, m := range attach.AllowedMethods(l) {
+		out.Authentication.Methods = append(out.Authentication.Methods, string(m))
+	}
+	for _, v := range l.Spec.Volumes {
+		out.Volumes = append(out.Volumes, config.Volume{Name: v.Name, Path: volumePath(v.Name)})
+	}
+	return out
+}
+
+// PodVolumePath is where a volume is mounted in a pod.
+func PodVolumePath(name string) string { return DataDir + "/" + name }
+
+// ReadinessDelaySeconds of a listener's pods.
+func ReadinessDelaySeconds(l *v1alpha1.SFTPListener) int {
+	return or(l.Spec.Shutdown.ReadinessDelaySeconds, defaultReadinessDelaySeconds)
+}
+
+// DrainTimeoutSeconds of a listener's pods.
+func DrainTimeoutSeconds(l *v1alpha1.SFTPListener) int {
+	return or(l.Spec.Shutdown.DrainTimeoutSeconds, defaultDrainTimeoutSeconds)
+}
+
+// UserRecord returns the record of an accepted user.
+func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Credentials) config.User {
+	u := d.User
+	out := config.User{
+		Username:  d.Username,
+		UID:       string(u.UID),
+		Namespace: u.Namespace,
+		Name:      u.Name,
+		Mode:      config.ModeAnyOf,
+		Keys:      c.Keys,
+		Password:  c.Password,
+		Mounts:    []config.Mount{mount(l, u, "/", u.Spec.HomeDirectory)},
+	}
+	if u.Spec.Authentication.Mode == v1alpha1.AuthAllOf {
+		out.Mode = config.ModeAllOf
+	}
+	if t := u.Spec.ExpirationTime; t != nil {
+		utc := t.UTC()
+		out.NotAfter = &utc
+	}
+	if n := u.Spec.Limits.MaxConnections; n != nil {
+		out.MaxConnections = int(*n)
+	}
+	for _, m := range u.Spec.Mounts {
+		out.Mounts = append(out.Mounts, mount(l, u, m.Path, m.Directory))
+	}
+	return out
+}
+
+func mount(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, path string, d v1alpha1.Directory) config.Mount {
+	access := d.Access
+	if access == "" {
+		access = v1alpha1.AccessReadWrite
+	}
+	return config.Mount{
+		Path:    path,
+		Volume:  attach.VolumeOf(l, d),
+		SubPath: attach.SubPathOf(u, d),
+		Access:  string(access),
+	}
+}
+
+// Files is a daemon's configuration as files.
+type Files struct {
+	// Config holds listener.json and the host keys.
+	Config map[string][]byte
+	// Shards are the users' files, in order.
+	Shards [][]byte
+	// Digest of the whole, as /configz shows it.
+	Digest string
+}
+
+// Configuration puts the files together.
+func Configuration(settings config.Listener, hostKeys, shards [][]byte) (Files, error) {
+	listener, err := config.EncodeListener(settings, hostKeys, shards)
+	if err != nil {
+		return Files{}, fmt.Errorf("render configuration: %w", err)
+	}
+	f := Files{Config: map[string][]byte{config.ListenerFile: listener}, Shards: shards, Digest: config.Digest(listener)}
+	for i, k := range hostKeys {
+		f.Config[config.HostKeyFile(i)] = k
+	}
+	return f, nil
+}
+
+func or(value *int32, fallback int) int {
+	if value == nil {
+		return fallback
+	}
+	return int(*value)
+}

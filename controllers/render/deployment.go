@@ -1,0 +1,207 @@
+package render
+
+import (
+	"maps"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/shard"
+)
+
+// ConfigDir is where a pod finds its configuration.
+const ConfigDir = "/etc/sftpd"
+
+// podGroup owns the files of volumes that support it, and lets the daemon read its
+// Secrets, whichever user ID it runs with.
+const podGroup = 65532
+
+// terminationMargin is what a pod gets after its drain time, in seconds.
+const terminationMargin = 10
+
+// configMode lets the pod's group read. The kubelet adds that to any stricter mode.
+const configMode = 0o440
+
+// Deployment returns the Deployment of a listener's pods. exclusive says that a volume
+// can be mounted by one node only: then a new pod must wait for the old one's end.
+//
+// Nothing in it depends on users, keys or passwords, so that no change of those ever
+// restarts a pod.
+func Deployment(l *v1alpha1.SFTPListener, image string, exclusive bool) *appsv1.Deployment {
+	d := &appsv1.Deployment{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
+		ObjectMeta: meta(l, WorkloadName(l)),
+		Spec: appsv1.DeploymentSpec{
+			Replicas:             l.Spec.Replicas,
+			RevisionHistoryLimit: new(int32(3)),
+			Selector:             &metav1.LabelSelector{MatchLabels: Selector(l)},
+			Strategy:             strategy(exclusive),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: Labels(l), Annotations: l.Spec.Infrastructure.Annotations},
+				Spec:       podSpec(l, image),
+			},
+		},
+	}
+	return d
+}
+
+func strategy(exclusive bool) appsv1.DeploymentStrategy {
+	if exclusive {
+		return appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+	}
+	return appsv1.DeploymentStrategy{
+		Type: appsv1.RollingUpdateDeploymentStrategyType,
+		RollingUpdate: &appsv1.RollingUpdateDeployment{
+			MaxUnavailable: new(intstr.FromInt32(0)),
+			MaxSurge:       new(intstr.FromInt32(1)),
+		},
+	}
+}
+
+func podSpec(l *v1alpha1.SFTPListener, image string) corev1.PodSpec {
+	pod := l.Spec.Infrastructure.Pod
+	spec := corev1.PodSpec{
+		ServiceAccountName:            WorkloadName(l),
+		AutomountServiceAccountToken:  new(false),
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: new(int64(ReadinessDelaySeconds(l) + DrainTimeoutSeconds(l) + terminationMargin)),
+		SecurityContext: &corev1.PodSecurityContext{
+			RunAsNonRoot:        new(true),
+			FSGroup:             new(int64(podGroup)),
+			FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch),
+			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		},
+		Containers:                []corev1.Container{container(l, image)},
+		Volumes:                   podVolumes(l),
+		NodeSelector:              pod.NodeSelector,
+		Tolerations:               pod.Tolerations,
+		TopologySpreadConstraints: spread(l),
+		PriorityClassName:         pod.PriorityClassName,
+		ImagePullSecrets:          pod.ImagePullSecrets,
+	}
+	return spec
+}
+
+func container(l *v1alpha1.SFTPListener, image string) corev1.Container {
+	c := corev1.Container{
+		Name:    "sftpd",
+		Image:   image,
+		Command: []string{"/sftpd", "serve"},
+		Args:    []string{"-config", ConfigDir},
+		Ports: []corev1.ContainerPort{
+			{Name: "sftp", ContainerPort: SFTPPort, Protocol: corev1.ProtocolTCP},
+			{Name: "health", ContainerPort: HealthPort, Protocol: corev1.ProtocolTCP},
+		},
+		Resources: resources(l),
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: new(false),
+			ReadOnlyRootFilesystem:   new(true),
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
+		StartupProbe:   probe("/livez", 1, 30),
+		LivenessProbe:  probe("/livez", 10, 3),
+		ReadinessProbe: probe("/readyz", 2, 2),
+		VolumeMounts:   []corev1.VolumeMount{{Name: "config", MountPath: ConfigDir, ReadOnly: true}},
+	}
+	for _, v := range l.Spec.Volumes {
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: volumeName(v), MountPath: PodVolumePath(v.Name)})
+	}
+	return c
+}
+
+func probe(path string, period, failures int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler:     corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromString("health")}},
+		PeriodSeconds:    period,
+		TimeoutSeconds:   2,
+		FailureThreshold: failures,
+	}
+}
+
+func resources(l *v1alpha1.SFTPListener) corev1.ResourceRequirements {
+	if r := l.Spec.Infrastructure.Pod.Resources; r != nil {
+		return *r
+	}
+	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
+		corev1.ResourceCPU:    resource.MustParse("50m"),
+		corev1.ResourceMemory: resource.MustParse("64Mi"),
+	}}
+}
+
+// volumeName keeps users' volume names apart from the operator's own.
+func volumeName(v v1alpha1.ListenerVolume) string { return "data-" + v.Name }
+
+func podVolumes(l *v1alpha1.SFTPListener) []corev1.Volume {
+	out := []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{Projected: configVolume(l)}}}
+	for _, v := range l.Spec.Volumes {
+		pv := corev1.Volume{Name: volumeName(v)}
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			pv.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v.PersistentVolumeClaim.ClaimName}
+		case v.ClaimTemplate != nil:
+			pv.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: ClaimName(l, v.Name)}
+		default:
+			pv.EmptyDir = &corev1.EmptyDirVolumeSource{}
+			if v.EmptyDir != nil {
+				pv.EmptyDir.SizeLimit = v.EmptyDir.SizeLimit
+			}
+		}
+		out = append(out, pv)
+	}
+	return out
+}
+
+// configVolume joins all Secrets in one volume, which the kubelet switches at once. All
+// are optional, so that a pod starts, and says what is missing, even without them.
+func configVolume(l *v1alpha1.SFTPListener) *corev1.ProjectedVolumeSource {
+	source := func(name string, items []corev1.KeyToPath) corev1.VolumeProjection {
+		return corev1.VolumeProjection{Secret: &corev1.SecretProjection{
+			LocalObjectReference: corev1.LocalObjectReference{Name: name},
+			Items:                items,
+			Optional:             new(true),
+		}}
+	}
+	v := &corev1.ProjectedVolumeSource{
+		DefaultMode: new(int32(configMode)),
+		Sources:     []corev1.VolumeProjection{source(ConfigSecretName(l), nil)},
+	}
+	for i := range shard.Count(attach.MaxUsers(l)) {
+		v.Sources = append(v.Sources, source(ShardSecretName(l, i), nil))
+	}
+	return v
+}
+
+func spread(l *v1alpha1.SFTPListener) []corev1.TopologySpreadConstraint {
+	selector := &metav1.LabelSelector{MatchLabels: Selector(l)}
+	if given := l.Spec.Infrastructure.Pod.TopologySpreadConstraints; len(given) > 0 {
+		out := make([]corev1.TopologySpreadConstraint, len(given))
+		for i, c := range given {
+			if c.LabelSelector == nil {
+				c.LabelSelector = selector
+			}
+			out[i] = c
+		}
+		return out
+	}
+	return []corev1.TopologySpreadConstraint{{
+		MaxSkew:           1,
+		TopologyKey:       corev1.LabelHostname,
+		WhenUnsatisfiable: corev1.ScheduleAnyway,
+		LabelSelector:     selector,
+	}}
+}
+
+// meta of an object in the listener's namespace.
+func meta(l *v1alpha1.SFTPListener, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Name:        name,
+		Namespace:   l.Namespace,
+		Labels:      Labels(l),
+		Annotations: maps.Clone(l.Spec.Infrastructure.Annotations),
+	}
+}

@@ -1,0 +1,120 @@
+package render
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// ServiceAccount returns the account that pods run as. It has no rights and no token.
+func ServiceAccount(l *v1alpha1.SFTPListener) *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{
+		TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
+		ObjectMeta:                   meta(l, WorkloadName(l)),
+		AutomountServiceAccountToken: new(false),
+	}
+}
+
+// PodDisruptionBudget lets node maintenance take one pod at a time.
+func PodDisruptionBudget(l *v1alpha1.SFTPListener) *policyv1.PodDisruptionBudget {
+	return &policyv1.PodDisruptionBudget{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
+		ObjectMeta: meta(l, WorkloadName(l)),
+		Spec: policyv1.PodDisruptionBudgetSpec{
+			MaxUnavailable: new(intstr.FromInt32(1)),
+			Selector:       &metav1.LabelSelector{MatchLabels: Selector(l)},
+		},
+	}
+}
+
+// NetworkPolicy lets everybody reach the SFTP port, and only the operator and, where
+// monitoring namespaces are named, what runs there, the health port. Probes of the
+// kubelet come from the node and are not subject to it.
+func NetworkPolicy(l *v1alpha1.SFTPListener, operatorNamespace string) *networkingv1.NetworkPolicy {
+	port := func(p int32) networkingv1.NetworkPolicyPort {
+		return networkingv1.NetworkPolicyPort{Protocol: new(corev1.ProtocolTCP), Port: new(intstr.FromInt32(p))}
+	}
+	namespace := func(name string) *metav1.LabelSelector {
+		return &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: name}}
+	}
+	return &networkingv1.NetworkPolicy{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"},
+		ObjectMeta: meta(l, WorkloadName(l)),
+		Spec: networkingv1.NetworkPolicySpec{
+			PodSelector: metav1.LabelSelector{MatchLabels: Selector(l)},
+			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
+			Ingress: []networkingv1.NetworkPolicyIngressRule{
+				{Ports: []networkingv1.NetworkPolicyPort{port(SFTPPort)}},
+				{
+					Ports: []networkingv1.NetworkPolicyPort{port(HealthPort)},
+					From: []networkingv1.NetworkPolicyPeer{
+						{
+							NamespaceSelector: namespace(operatorNamespace),
+							PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{labelName: "sftp-operator"}},
+						},
+						{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{LabelMonitoring: "true"}}},
+					},
+				},
+			},
+			// No egress: the daemon opens no connection.
+		},
+	}
+}
+
+// LabelMonitoring, with the value "true" on a Namespace, lets its pods scrape metrics of
+// listeners' pods.
+const LabelMonitoring = "sftp-operator.io/monitoring"
+
+// Claim returns the claim of a volume with a claimTemplate.
+func Claim(l *v1alpha1.SFTPListener, v v1alpha1.ListenerVolume) *corev1.PersistentVolumeClaim {
+	t := v.ClaimTemplate
+	modes := []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
+	if len(t.AccessModes) > 0 {
+		modes = nil
+		for _, m := range t.AccessModes {
+			modes = append(modes, corev1.PersistentVolumeAccessMode(m))
+		}
+	}
+	c := &corev1.PersistentVolumeClaim{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
+		ObjectMeta: meta(l, ClaimName(l, v.Name)),
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: modes,
+			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: t.Storage}},
+		},
+	}
+	if t.StorageClassName != "" {
+		c.Spec.StorageClassName = &t.StorageClassName
+	}
+	return c
+}
+
+// HostKey returns the SFTPKey of a listener without hostKeyRefs. Its Secret outlives it.
+func HostKey(l *v1alpha1.SFTPListener) *v1alpha1.SFTPKey {
+	return &v1alpha1.SFTPKey{
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SFTPKey"},
+		ObjectMeta: meta(l, DefaultHostKeyName(l)),
+		Spec: v1alpha1.SFTPKeySpec{
+			Usage:          v1alpha1.KeyUsageHost,
+			Source:         v1alpha1.KeyGenerated,
+			DeletionPolicy: v1alpha1.Retain,
+		},
+	}
+}
+
+// Secret returns an owned Secret.
+func Secret(l *v1alpha1.SFTPListener, name string, data map[string][]byte) *corev1.Secret {
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: meta(l, name),
+		Type:       SecretType,
+		Data:       data,
+	}
+}
+
+// SecretType marks the Secrets of daemons' configurations.
+const SecretType corev1.SecretType = "sftp-operator.io/configuration"

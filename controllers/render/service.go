@@ -1,0 +1,71 @@
+package render
+
+import (
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// defaultPort is the Service's port unless the listener says otherwise.
+const defaultPort = 22
+
+// Service returns the Service of a listener.
+func Service(l *v1alpha1.SFTPListener) *corev1.Service {
+	in := l.Spec.Service
+	s := &corev1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+		ObjectMeta: meta(l, WorkloadName(l)),
+		Spec: corev1.ServiceSpec{
+			Type:     serviceType(l),
+			Selector: Selector(l),
+			Ports: []corev1.ServicePort{{
+				Name:       "sftp",
+				Protocol:   corev1.ProtocolTCP,
+				Port:       ServicePort(l),
+				TargetPort: intstr.FromString("sftp"),
+			}},
+		},
+	}
+	if len(in.Annotations) > 0 {
+		if s.Annotations == nil {
+			s.Annotations = map[string]string{}
+		}
+		maps.Copy(s.Annotations, in.Annotations)
+	}
+	if s.Spec.Type == corev1.ServiceTypeClusterIP {
+		return s
+	}
+	if in.NodePort != nil {
+		s.Spec.Ports[0].NodePort = *in.NodePort
+	}
+	s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+	if in.ExternalTrafficPolicy != "" {
+		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicy(in.ExternalTrafficPolicy)
+	}
+	if s.Spec.Type == corev1.ServiceTypeLoadBalancer {
+		s.Spec.LoadBalancerSourceRanges = in.LoadBalancerSourceRanges
+		if in.LoadBalancerClass != "" {
+			s.Spec.LoadBalancerClass = &in.LoadBalancerClass
+		}
+	}
+	return s
+}
+
+func serviceType(l *v1alpha1.SFTPListener) corev1.ServiceType {
+	if l.Spec.Service.Type == "" {
+		return corev1.ServiceTypeClusterIP
+	}
+	return corev1.ServiceType(l.Spec.Service.Type)
+}
+
+// ServicePort is the port of a listener's Service.
+func ServicePort(l *v1alpha1.SFTPListener) int32 {
+	if l.Spec.Service.Port == nil {
+		return defaultPort
+	}
+	return *l.Spec.Service.Port
+}

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+func down(ctx context.Context, s settings) error {
+	// The firewall rules and the bridge may be there even if somebody removed the state folder.
+	if err := remove(ctx, s); err != nil {
+		return err
+	}
+	say("down")
+	return nil
+}
+
+// remove stops a cluster and undoes all that it did to the machine. It can be called in any state, again and again.
+func remove(ctx context.Context, s settings) error {
+	old, err := readState(s)
+	if err != nil {
+		return err
+	}
+	if err := stopAll(ctx, s); err != nil {
+		return err
+	}
+	errs := []error{
+		removeOutside(s, old),
+		unmountBelow(s.Dir),
+		tearDownNetwork(ctx),
+		tearDownFirewall(ctx),
+		tearDownCgroups(),
+	}
+	if old != nil {
+		errs = append(errs, restoreSysctls(old.Sysctls))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // the record of what is left to undo stays
+	}
+	return os.RemoveAll(s.Dir)
+}
+
+// stopAll kills every process of the cluster, containers and their shims too. Nothing of it is to be kept, so nothing is
+// asked to end in its own time. It looks again until none is left: one that dies may just have started another.
+func stopAll(ctx context.Context, s settings) error {
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		left, err := leftovers(s)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d processes do not end, the first is %d (%s)", len(left), left[0].PID, left[0].Exe)
+		}
+		for _, id := range left {
+			if err := id.kill(syscall.SIGKILL); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// leftovers are the processes of the cluster that still run.
+func leftovers(s settings) ([]identity, error) {
+	processes, err := recorded(s)
+	if err != nil {
+		return nil, err
+	}
+	pods, err := cgroupProcesses()
+	if err != nil {
+		return nil, err
+	}
+	others, err := strays(s)
+	if err != nil {
+		return nil, err
+	}
+	left := append(pods, others...)
+	for _, p := range processes {
+		if p.runs() {
+			left = append(left, p.identity)
+		}
+	}
+	return left, nil
+}

@@ -1,0 +1,100 @@
+// Command cluster runs a real Kubernetes node on this machine for development and tests: etcd, the control plane,
+// containerd, kubelet and kube-proxy as plain processes, with no container engine, image registry or virtual machine.
+// docs/development-cluster.md is its manual.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `usage: go run ./hack/cluster COMMAND
+
+  up               start the cluster, or do nothing if it runs and is healthy
+  down             stop it and remove all that it left on this machine
+  status           tell what runs; exit status 1 if the cluster is not healthy
+  load FILE.tar…   import container images (docker save, OCI layout, or hack/image)
+  kubeconfig       print the path of the administrator's kubeconfig
+  assets           print the folder for KUBEBUILDER_ASSETS (kube-apiserver, etcd, kubectl), building it if missing
+  staging VERSION  print the replace block of hack/cluster/kubernetes/go.mod for a Kubernetes version
+`
+
+func main() {
+	// Ctrl-C only cancels the context: what was started is on record, and the next up or down deals with it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	err := run(ctx, os.Args[1:])
+	if errors.Is(err, errUsage) {
+		fmt.Fprint(os.Stderr, usage)
+		os.Exit(2)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("usage")
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	s, err := settingsFrom(os.Getenv)
+	if err != nil {
+		return err
+	}
+	command, args := args[0], args[1:]
+	takesArguments := command == "load" || command == "staging" || command == provisionerCommand
+	if takesArguments != (len(args) > 0) {
+		return errUsage
+	}
+
+	switch command {
+	case "up":
+		return locked(ctx, s, up)
+	case "down":
+		return locked(ctx, s, down)
+	case "status":
+		return status(ctx, s)
+	case "load":
+		return load(ctx, s, args)
+	case "kubeconfig":
+		fmt.Println(s.kubeconfig())
+		return nil
+	case "assets":
+		bin, err := ensureKubernetes(ctx, s)
+		if err == nil {
+			fmt.Println(bin)
+		}
+		return err
+	case "staging":
+		return printStaging(ctx, args[0])
+	case provisionerCommand: // started by up, not by people
+		return provisionVolumes(ctx, args[0])
+	}
+	return errUsage
+}
+
+// say reports progress on standard error: standard output carries only what a script may want to read.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "cluster: "+format+"\n", args...)
+}
+
+// locked runs do while no other up or down runs, and only as root.
+func locked(ctx context.Context, s settings, do func(context.Context, settings) error) error {
+	if os.Geteuid() != 0 {
+		return errors.New("needs root: it makes a network bridge, mounts and cgroups (run it with sudo -E)")
+	}
+	unlock, err := lockFile(ctx, "/run/sftp-operator-cluster.lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return do(ctx, s)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+)
+
+const (
+	provisionerCommand = "provision-volumes"
+	provisionerName    = "volume-provisioner"
+)
+
+// installProvisioner copies this program to the state folder: `go run` removes its own when it ends.
+func installProvisioner(s settings) error {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(provisionerPath(s), self, 0o755)
+}
+
+func provisionerPath(s settings) string { return s.path("bin", provisionerName) }
+
+func provisioner(s settings) program {
+	return program{provisionerName, provisionerPath(s), []string{provisionerCommand, s.Dir}}
+}
+
+// provisionVolumes makes a volume for each claim that waits for one, and removes volumes whose claims are gone, until it
+// is ended.
+func provisionVolumes(ctx context.Context, dir string) error {
+	cluster, err := readState(settings{Dir: dir})
+	if err != nil || cluster == nil {
+		return fmt.Errorf("no cluster in %s: %w", dir, err)
+	}
+	s := cluster.Settings
+	api, err := newAPI(s)
+	if err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		version, err := reconcileVolumes(ctx, s, api)
+		if err != nil {
+			say("%v", err)
+			time.Sleep(time.Second)
+			continue
+		}
+		// A claim is what starts most work; released volumes and new classes may wait the half second.
+		if err := api.changed(ctx, "/api/v1/persistentvolumeclaims", version, 500*time.Millisecond); err != nil {
+			say("watch: %v", err)
+			time.Sleep(time.Second)
+		}
+	}
+	return nil
+}
+
+// reconcileVolumes brings the volumes in line with the claims once, and returns the version of the claims it saw.
+func reconcileVolumes(ctx context.Context, s settings, api *api) (version string, err error) {
+	var classes list[storageClass]
+	var claims list[volumeClaim]
+	var volumes list[volume]
+	if err := errors.Join(
+		api.get(ctx, "/apis/storage.k8s.io/v1/storageclasses", &classes),
+		api.get(ctx, "/api/v1/persistentvolumeclaims", &claims),
+		api.get(ctx, "/api/v1/persistentvolumes", &volumes),
+	); err != nil {
+		return "", err
+	}
+	wanted, released := plan(classes.Items, claims.Items, volumes.Items, s.path("volumes"))
+	var errs []error
+	for _, v := range wanted {
+		errs = append(errs, makeVolume(ctx, api, v))
+	}
+	for _, v := range released {
+		errs = append(errs, deleteVolume(ctx, api, v))
+	}
+	return claims.Metadata.ResourceVersion, errors.Join(errs...)
+}
+
+// makeVolume makes the folder and then the volume. The folder is root's, mode 0755, as a new disk's is: pods get at it
+// through fsGroup, and one that forgets it fails here as it would elsewhere.
+func makeVolume(ctx context.Context, api *api, v volume) error {
+	if err := os.MkdirAll(v.Spec.Local.Path, 0o755); err != nil {
+		return err
+	}
+	if err := api.create(ctx, "/api/v1/persistentvolumes", v); err != nil {
+		return fmt.Errorf("create volume %s: %w", v.Metadata.Name, err)
+	}
+	say("volume %s for %s/%s", v.Metadata.Name, v.Spec.ClaimRef.Namespace, v.Spec.ClaimRef.Name)
+	return nil
+}
+
+// deleteVolume removes the data and then the volume: after a crash in between, the next round finds it again.
+func deleteVolume(ctx context.Context, api *api, v volume) error {
+	if err := os.RemoveAll(v.Spec.Local.Path); err != nil {
+		return err
+	}
+	err := api.call(ctx, http.MethodDelete, "/api/v1/persistentvolumes/"+v.Metadata.Name, nil, nil)
+	if err != nil && !hasCode(err, http.StatusNotFound) {
+		return fmt.Errorf("delete volume %s: %w", v.Metadata.Name, err)
+	}
+	say("deleted volume %s", v.Metadata.Name)
+	return nil
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// components are the processes of a running cluster.
+var components = []string{
+	"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy", provisionerName,
+}
+
+// healthy returns nil if every component runs and the node is ready.
+func healthy(ctx context.Context, s settings) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	processes, err := recorded(s)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range components {
+		i := slices.IndexFunc(processes, func(p process) bool { return p.Name == name })
+		if i < 0 || !processes[i].runs() {
+			errs = append(errs, fmt.Errorf("%s does not run (log: %s)", name, s.log(name)))
+		}
+	}
+	if errs != nil {
+		return errors.Join(errs...)
+	}
+	if _, err := ctr(ctx, s, "version"); err != nil {
+		return err
+	}
+	api, err := newAPI(s)
+	if err != nil {
+		return err
+	}
+	return errors.Join(api.get(ctx, "/readyz", nil), clusterReady(ctx, api))
+}
+
+func status(ctx context.Context, s settings) error {
+	old, err := readState(s)
+	if err != nil {
+		return err
+	}
+	if old == nil {
+		return errors.New("no cluster: run up")
+	}
+	processes, err := recorded(s)
+	if err != nil {
+		return err
+	}
+	for _, p := range processes {
+		word := "dead"
+		if p.runs() {
+			word = "runs"
+		}
+		fmt.Printf("%-24s %-5s pid %-8d %s\n", p.Name, word, p.PID, s.log(p.Name))
+	}
+	fmt.Printf("%-24s %s\n%-24s %s\n", "kubeconfig", s.kubeconfig(), "programs", old.Bin)
+	if err := healthy(ctx, s); err != nil {
+		return fmt.Errorf("not healthy: %w", err)
+	}
+	fmt.Println("healthy")
+	return nil
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// state is what must be known to stop a cluster, or to tell that it is the one that is wanted.
+type state struct {
+	Settings settings
+	Bin      string            // the programs' folder
+	Sysctls  map[string]string // as they were before
+	Absent   []string          // folders that the cluster's programs make outside the state folder, and that were not there
+}
+
+// up starts the cluster, or does nothing if it runs as wanted.
+func up(ctx context.Context, s settings) error {
+	began := time.Now()
+	old, err := readState(s)
+	if err != nil {
+		return err
+	}
+	if old != nil && old.Settings == s && healthy(ctx, s) == nil {
+		say("runs already")
+		printEnvironment(s, old.Bin)
+		return nil
+	}
+	if err := ensurePackages(ctx); err != nil {
+		return err
+	}
+	bin, err := ensureKubernetes(ctx, s)
+	if err != nil {
+		return err
+	}
+	if old != nil && old.Settings != s && healthy(ctx, old.Settings) == nil {
+		return errors.New("a cluster with other settings runs in " + s.Dir + ": run down first")
+	}
+	if old != nil {
+		say("an earlier cluster is dead or damaged: starting anew")
+	}
+	if err := remove(ctx, s); err != nil {
+		return fmt.Errorf("clean up after an earlier cluster: %w", err)
+	}
+	if err := writeState(s, bin); err != nil {
+		return err
+	}
+	if err := startAll(ctx, s, bin); err != nil {
+		return fmt.Errorf("%w\n(what was started still runs: look into %s, then run up again or down)", err, s.path("logs"))
+	}
+	say("ready in %s", time.Since(began).Round(100*time.Millisecond))
+	printEnvironment(s, bin)
+	return nil
+}
+
+func startAll(ctx context.Context, s settings, bin string) error {
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"certificates", func() error { return writeCertificates(s) }},
+		{"kubeconfigs", func() error { return writeKubeconfigs(s) }},
+		{"kernel", func() error { return prepareKernel(ctx) }},
+		{"network", func() error { return setUpNetwork(ctx, s) }},
+		{"firewall", func() error { return setUpFirewall(ctx, s) }},
+		{"cgroups", setUpCgroups},
+		{"configuration", func() error { return errors.Join(writeContainerdConfig(s), writeNodeConfigs(s)) }},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+
+	// containerd and the pause image need no API server: both ways at once.
+	runtime := make(chan error, 1)
+	go func() {
+		_, err := startContainerd(ctx, s)
+		if err == nil {
+			err = loadPause(ctx, s)
+		}
+		runtime <- err
+	}()
+	api, started, err := startControlPlane(ctx, s, bin)
+	if err = errors.Join(err, <-runtime); err != nil {
+		return err
+	}
+	if err := installProvisioner(s); err != nil {
+		return err
+	}
+	for _, p := range []program{kubelet(s, bin), proxy(s, bin), provisioner(s)} {
+		proc, err := start(s, p)
+		if err != nil {
+			return err
+		}
+		started = append(started, proc)
+	}
+	if err := createStorageClasses(ctx, api); err != nil {
+		return err
+	}
+	return waitFor(ctx, s, "the node", startLimit, started, func(ctx context.Context) error { return clusterReady(ctx, api) })
+}
+
+// printEnvironment prints what a shell can eval.
+func printEnvironment(s settings, bin string) {
+	fmt.Printf("export KUBECONFIG=%s\n", s.kubeconfig())
+	say("kubectl is %s", filepath.Join(bin, "kubectl"))
+}
+
+// writeState makes the state folder. Everything that is done to the machine from here on can be undone.
+func writeState(s settings, bin string) error {
+	for _, dir := range []string{s.Dir, s.path("config"), s.path("bin")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return writeJSON(s.path("state.json"), state{s, bin, readSysctls(), absentFolders()}, 0o644)
+}
+
+// readState returns nil if there is no cluster, and an empty state if its record is damaged.
+func readState(s settings) (*state, error) {
+	b, err := os.ReadFile(s.path("state.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(s.Dir); err != nil {
+			return nil, nil //nolint:nilerr // no state folder, no cluster
+		}
+		return &state{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	old := &state{}
+	if err := json.Unmarshal(b, old); err != nil {
+		return &state{}, nil //nolint:nilerr // an interrupted write: nothing was started after it
+	}
+	return old, nil
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# The end-to-end tests on a real Kubernetes node: cluster up, image in, tests, cluster down. The cluster goes away after a
+# failure, too, unless KEEP_CLUSTER=1. Arguments go to `go test`.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source hack/missing.sh
+
+[[ -d test/e2e ]] || missing test/e2e
+make="${MAKE:-make}"
+
+if [[ ${KEEP_CLUSTER:-0} != 1 ]]; then
+	trap '"$make" cluster-down' EXIT
+fi
+"$make" cluster-up cluster-load
+
+KUBECONFIG="$("$make" --silent kubeconfig)"
+export KUBECONFIG
+# -count=1: a result of another cluster is no result.
+(
+	set -x
+	go test -count=1 -timeout "${E2E_TIMEOUT:-40m}" "$@" ./test/e2e/...
+)

@@ -1,0 +1,133 @@
+// Package ociarchive writes a one-layer container image to a tar file without a container engine. The file is an OCI
+// image layout with a Docker manifest beside it, so containerd (`ctr images import`), `docker load`, `podman load`
+// and `skopeo copy oci-archive:` all read it.
+package ociarchive
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"path"
+	"strings"
+)
+
+// Image is what an image is made of.
+type Image struct {
+	Names        []string // each [REGISTRY/]REPOSITORY[:TAG]
+	Architecture string   // as Go spells it: amd64, arm64
+	User         string   // UID:GID
+	Entrypoint   []string
+	Labels       map[string]string
+	Files        []File
+}
+
+type descriptor struct {
+	MediaType   string            `json:"mediaType"`
+	Digest      string            `json:"digest"`
+	Size        int               `json:"size"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Platform    *platform         `json:"platform,omitempty"`
+}
+
+type platform struct {
+	Architecture string `json:"architecture"`
+	OS           string `json:"os"`
+}
+
+type object map[string]any
+
+const (
+	indexType    = "application/vnd.oci.image.index.v1+json"
+	manifestType = "application/vnd.oci.image.manifest.v1+json"
+	configType   = "application/vnd.oci.image.config.v1+json"
+	layerType    = "application/vnd.oci.image.layer.v1.tar+gzip"
+)
+
+// Write writes the image to w and returns the digest of its manifest. Equal images give equal bytes.
+func Write(w io.Writer, img Image) (digest string, err error) {
+	if len(img.Names) == 0 {
+		return "", errors.New("the image has no name: give at least one")
+	}
+	names := make([]string, len(img.Names))
+	for i, n := range img.Names {
+		if names[i], err = FullName(n); err != nil {
+			return "", err
+		}
+	}
+	plain, layer, err := packLayer(img.Files)
+	if err != nil {
+		return "", err
+	}
+
+	// encoding/json sorts the keys of maps, so the documents are deterministic, too.
+	config := encode(object{
+		"architecture": img.Architecture,
+		"os":           "linux",
+		"config": object{
+			"User":       img.User,
+			"Entrypoint": img.Entrypoint,
+			"Env":        []string{"PATH=/"},
+			"WorkingDir": "/",
+			"Labels":     img.Labels,
+		},
+		"rootfs": object{"type": "layers", "diff_ids": []string{digestOf(plain)}},
+	})
+	manifest := encode(object{
+		"schemaVersion": 2,
+		"mediaType":     manifestType,
+		"config":        descriptor{MediaType: configType, Digest: digestOf(config), Size: len(config)},
+		"layers":        []descriptor{{MediaType: layerType, Digest: digestOf(layer), Size: len(layer)}},
+	})
+	var named []descriptor
+	for _, n := range names {
+		named = append(named, descriptor{
+			MediaType: manifestType, Digest: digestOf(manifest), Size: len(manifest),
+			Platform: &platform{Architecture: img.Architecture, OS: "linux"},
+			Annotations: map[string]string{
+				"io.containerd.image.name":          n,
+				"org.opencontainers.image.ref.name": n[strings.LastIndex(n, ":")+1:],
+			},
+		})
+	}
+
+	archive := tar.NewWriter(w)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{
+		{blobPath(config), config},
+		{blobPath(layer), layer},
+		{blobPath(manifest), manifest},
+		{"index.json", encode(object{"schemaVersion": 2, "mediaType": indexType, "manifests": named})},
+		{"manifest.json", encode([]object{{"Config": blobPath(config), "RepoTags": names, "Layers": []string{blobPath(layer)}}})},
+		{"oci-layout", encode(object{"imageLayoutVersion": "1.0.0"})},
+	} {
+		if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: 0o644, Size: int64(len(f.data))}); err != nil {
+			return "", err
+		}
+		if _, err := archive.Write(f.data); err != nil {
+			return "", err
+		}
+	}
+	return digestOf(manifest), archive.Close()
+}
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // only strings, numbers and slices of them are ever encoded here
+	}
+	return b
+}
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func blobPath(b []byte) string {
+	return path.Join("blobs", strings.Replace(digestOf(b), ":", "/", 1))
+}

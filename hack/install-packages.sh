@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests and the development cluster need and that are missing. It does nothing,
+# and needs no rights, when all are there.
+set -euo pipefail
+
+packages=(
+	ca-certificates git
+	gcc libc6-dev # go test -race
+	shellcheck    # make verify
+	# Clients that the tests and the demo log in with.
+	openssh-client openssh-sftp-server
+	# hack/cluster: what of a Kubernetes node is not built from Go modules.
+	etcd-server containerd runc iptables iproute2 conntrack socat containernetworking-plugins
+)
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]}" >&2
+	exit 0
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+	state="$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)"
+	[[ $state == installed ]] || missing+=("$package")
+done
+((${#missing[@]} > 0)) || exit 0
+
+echo "installing Debian packages: ${missing[*]}" >&2
+as_root=()
+if [[ $(id -u) != 0 ]]; then
+	command -v sudo >/dev/null || {
+		echo "not root, and there is no sudo: install them yourself, then run this again" >&2
+		exit 1
+	}
+	as_root=(sudo)
+fi
+
+# Some of these packages bring a service that starts at once. Nobody asked for it: the cluster starts its own.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+	printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+	"${as_root[@]}" chmod 0755 "$policy"
+	trap '"${as_root[@]}" rm -f "$policy"' EXIT
+fi
+
+install() {
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install --yes --quiet --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >&2
+}
+# The lists may be absent or old: then fetch them.
+install || {
+	"${as_root[@]}" apt-get update --quiet >&2
+	install
+}

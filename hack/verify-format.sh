@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Is all Go code formatted? (The linters ask for more: groups of imports. `make format` does both.)
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+unformatted="$(git ls-files -z --cached --others --exclude-standard -- '*.go' |
+	while IFS= read -r -d '' file; do
+		[[ -e $file && $file != */testdata/* ]] && printf '%s\0' "$file"
+	done | xargs -0 -r gofmt -l)"
+if [[ -n $unformatted ]]; then
+	echo "Not formatted, run 'make format':" >&2
+	printf '  %s\n' "$unformatted" >&2
+	exit 1
+fi

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# The daemon knows no Kubernetes: nothing of it may be in its import graph, however far down.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source hack/missing.sh
+
+[[ -d cmd/sftpd ]] || missing cmd/sftpd
+
+graph="$(go list -deps ./cmd/sftpd)"
+module="$(go list -m)"
+if found="$(grep -E "^([a-z0-9.-]*\.)?k8s\.io/|^$module/(api|controllers)(/|$)" <<<"$graph")"; then
+	echo "cmd/sftpd imports, by itself or through others, what the daemon must not have:" >&2
+	echo "$found" >&2
+	echo "To see through which package: go list -f '{{.ImportPath}}: {{.Imports}}' -deps ./cmd/sftpd" >&2
+	exit 1
+fi

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Do the chart and the kustomization build?
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source hack/missing.sh
+
+tool=hack/tools/run.sh
+chart="${CHART:-charts/sftp-operator}"
+
+[[ -f $chart/Chart.yaml ]] || missing "$chart"
+# Helm says a lot when all is well.
+if ! said="$("$tool" helm lint --strict --quiet "$chart" 2>&1)"; then
+	echo "$said" >&2
+	exit 1
+fi
+"$tool" helm template sftp-operator "$chart" --namespace sftp-operator-system >/dev/null
+
+[[ -f config/default/kustomization.yaml ]] || missing config/default
+"$tool" kustomize build config/default >/dev/null
