@@ -104,7 +104,7 @@ func reasonConstants(t *testing.T) map[string]string {
 }
 
 var (
-	fence   = regexp.MustCompile("(?ms)^```.*?^```$")
+	fence   = regexp.MustCompile("(?ms)^```.*?\n```$")
 	code    = regexp.MustCompile("`[^`\n]*`")
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#{1,6} (.+)$`)
@@ -165,7 +165,7 @@ func TestManifests(t *testing.T) {
 	}
 }
 
-var heredoc = regexp.MustCompile(`(?ms)<<'?EOF'?\n(.*?)^EOF$`)
+var heredoc = regexp.MustCompile(`(?ms)<<'?EOF'?\n(.*?\n)EOF$`)
 
 // manifests are what a fenced block holds: all of it if it is YAML, or the here-documents of a shell session.
 func manifests(block string) []string {
