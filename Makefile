@@ -69,7 +69,7 @@ lint: ## Run go vet and the linters, for all code and for the API conventions.
 
 .PHONY: test
 test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
-	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)"; \
+	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" HELM="$$($(TOOL) --path helm)"; \
 	packages="$$(go list $(PKG) | grep -v '/test/e2e')"; \
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
 
