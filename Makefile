@@ -84,7 +84,7 @@ fuzz: ## Fuzz every parser for FUZZTIME each.
 ##@ A cluster on this machine
 
 .PHONY: cluster-up
-cluster-up: packages bin/cluster ## Start a Kubernetes node, or find that it runs.
+cluster-up: bin/cluster ## Start a Kubernetes node, or find that it runs.
 	@$(CLUSTER) assets >/dev/null # built by the caller, so that sudo leaves no root-owned caches
 	@$(SUDO) $(CLUSTER) up
 

@@ -3,7 +3,7 @@
 # failure, too, unless KEEP_CLUSTER=1. Arguments go to `go test`.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
-source hack/missing.sh
+source hack/checks.sh
 
 [[ -d test/e2e ]] || missing test/e2e
 make="${MAKE:-make}"

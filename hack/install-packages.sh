@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests and the development cluster need and that are missing. It does nothing,
-# and needs no rights, when all are there.
+# Installs the Debian packages that the tests and checks need and that are missing. It does nothing, and needs no rights,
+# when all are there. What a Kubernetes node needs beside them, hack/cluster installs when it starts one.
 set -euo pipefail
 
 packages=(
 	ca-certificates git
 	gcc libc6-dev # go test -race
 	shellcheck    # make verify
-	# Clients that the tests and the demo log in with.
-	openssh-client openssh-sftp-server
-	# hack/cluster: what of a Kubernetes node is not built from Go modules.
-	etcd-server containerd runc iptables iproute2 conntrack socat containernetworking-plugins
+	openssh-client openssh-sftp-server # what the tests and the demo log in with, and are compared with
 )
 
 if ! command -v dpkg-query >/dev/null; then
@@ -33,14 +30,6 @@ if [[ $(id -u) != 0 ]]; then
 		exit 1
 	}
 	as_root=(sudo)
-fi
-
-# Some of these packages bring a service that starts at once. Nobody asked for it: the cluster starts its own.
-policy=/usr/sbin/policy-rc.d
-if [[ ! -e $policy ]]; then
-	printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
-	"${as_root[@]}" chmod 0755 "$policy"
-	trap '"${as_root[@]}" rm -f "$policy"' EXIT
 fi
 
 install() {

@@ -2,11 +2,9 @@
 # Is all Go code formatted? (The linters ask for more: groups of imports. `make format` does both.)
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source hack/checks.sh
 
-unformatted="$(git ls-files -z --cached --others --exclude-standard -- '*.go' |
-	while IFS= read -r -d '' file; do
-		[[ -e $file && $file != */testdata/* ]] && printf '%s\0' "$file"
-	done | xargs -0 -r gofmt -l)"
+unformatted="$(files '*.go' ':!**/testdata/**' | xargs -0 -r gofmt -l)"
 if [[ -n $unformatted ]]; then
 	echo "Not formatted, run 'make format':" >&2
 	printf '  %s\n' "$unformatted" >&2

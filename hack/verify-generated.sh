@@ -3,17 +3,17 @@
 # the tree itself stays as it is.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source hack/checks.sh
+
+for source in api controllers "${CHART:-charts/sftp-operator}"; do
+	[[ -d $source ]] || missing "$source"
+done
 
 copy="$(mktemp -d)"
 trap 'rm -rf -- "$copy"' EXIT
 
-# Tracked files, without those deleted from the tree, and untracked ones that are not ignored.
-git ls-files -z --cached --others --exclude-standard |
-	while IFS= read -r -d '' file; do
-		[[ -e $file ]] && printf '%s\0' "$file"
-	done >"$copy/list"
 mkdir "$copy/before" "$copy/after"
-xargs -0 -a "$copy/list" cp --parents -a -t "$copy/before" --
+files . | xargs -0 cp --parents -a -t "$copy/before" --
 cp -a "$copy/before/." "$copy/after/"
 
 if ! "$copy/after/hack/generate.sh" >"$copy/log" 2>&1; then

@@ -2,7 +2,7 @@
 # The daemon knows no Kubernetes: nothing of it may be in its import graph, however far down.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
-source hack/missing.sh
+source hack/checks.sh
 
 [[ -d cmd/sftpd ]] || missing cmd/sftpd
 

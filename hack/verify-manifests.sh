@@ -2,7 +2,7 @@
 # Do the chart and the kustomization build?
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
-source hack/missing.sh
+source hack/checks.sh
 
 tool=hack/tools/run.sh
 chart="${CHART:-charts/sftp-operator}"

@@ -2,6 +2,7 @@
 # Is every go.mod and go.sum what `go mod tidy` would write?
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+source hack/checks.sh
 
 status=0
 while IFS= read -r -d '' file; do
@@ -10,5 +11,5 @@ while IFS= read -r -d '' file; do
 		echo "$file is not tidy: run 'go -C $directory mod tidy'" >&2
 		status=1
 	fi
-done < <(git ls-files -z --cached --others --exclude-standard -- 'go.mod' '*/go.mod')
+done < <(files go.mod '*/go.mod')
 exit "$status"

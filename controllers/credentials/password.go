@@ -16,8 +16,12 @@ import (
 // 20 ms of a core.
 var hashing = make(chan struct{}, 2)
 
-// PasswordSource identifies a Secret's version as it is kept in a record.
+// PasswordSource identifies a Secret's version as it is kept in a record. It is empty for
+// a Secret without a version, from a file: then nothing says that it is still the same.
 func PasswordSource(s *corev1.Secret, key string) string {
+	if s.ResourceVersion == "" {
+		return ""
+	}
 	return fmt.Sprintf("%s/%s/%s", s.UID, s.ResourceVersion, key)
 }
 
@@ -50,7 +54,7 @@ func (r *resolver) setPassword(ctx context.Context, ref v1alpha1.PasswordSecretR
 
 // hashOnce hashes a password unless the previous hash is of the same one.
 func hashOnce(data []byte, source string, previous *config.Password) (*config.Password, error) {
-	if previous != nil && previous.Source == source {
+	if previous != nil && source != "" && previous.Source == source {
 		return previous, nil
 	}
 	hashing <- struct{}{}

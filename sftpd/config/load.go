@@ -49,7 +49,11 @@ type Rejection struct {
 // names is missing or does not match its digest (ErrInconsistent), or if it has no host
 // key. A user's line that is not understood fails nothing else: it is in Set.Rejected.
 func Load(dir string) (*Set, error) {
-	dir, err := resolve(dir)
+	base, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	dir, err = resolve(base)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +68,8 @@ func Load(dir string) (*Set, error) {
 	for i := range set.Listener.Volumes {
 		v := &set.Listener.Volumes[i]
 		if !filepath.IsAbs(v.Path) {
-			v.Path = filepath.Join(dir, v.Path)
+			// Not dir: a volume stays where it is when a new generation of files comes.
+			v.Path = filepath.Join(base, v.Path)
 		}
 	}
 	for _, f := range set.Listener.HostKeys {
@@ -88,10 +93,6 @@ func Load(dir string) (*Set, error) {
 // resolve follows the kubelet's data link once, so that all files are read from one
 // generation even when the volume is switched meanwhile.
 func resolve(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
 	data, err := filepath.EvalSymlinks(filepath.Join(dir, dataLink))
 	if errors.Is(err, os.ErrNotExist) {
 		return dir, nil

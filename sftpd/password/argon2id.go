@@ -85,6 +85,9 @@ func Parse(s string) (Hash, error) {
 	return h, nil
 }
 
+// MemoryKiB is what a verification allocates, in KiB.
+func (h Hash) MemoryKiB() int64 { return int64(h.memory) }
+
 // Verify says whether password is the one that was hashed, in constant time.
 func (h Hash) Verify(password []byte) bool {
 	got := h.derive(password, uint32(len(h.key))) //nolint:gosec // at most 64, see Parse

@@ -1,0 +1,59 @@
+// Command sftpd is the SFTP daemon of sftp-operator. It needs no Kubernetes: a
+// directory of configuration files is enough.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+)
+
+// version is set at build time with -ldflags "-X main.version=...".
+var version string
+
+const usage = `sftpd serves SFTP to the users of a configuration directory.
+
+Usage:
+  sftpd serve [flags]    serve until SIGTERM
+  sftpd probe [flags]    log in somewhere, write a file, read it back and remove it
+  sftpd version          print the version
+
+"sftpd serve -h" and "sftpd probe -h" list the flags.
+`
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run returns the exit code: 0, 1 for a failure, 2 for wrong usage.
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, usage)
+		return 2
+	}
+	switch args[0] {
+	case "serve":
+		return serve(args[1:], stdout, stderr)
+	case "probe":
+		return runProbe(args[1:], stdout, stderr)
+	case "version", "-version", "--version":
+		fmt.Fprintln(stdout, buildVersion())
+		return 0
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(stdout, usage)
+		return 0
+	default:
+		fmt.Fprintf(stderr, "sftpd: unknown command %q\n\n%s", args[0], usage)
+		return 2
+	}
+}
+
+// buildVersion is version, or else what the Go toolchain knows.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

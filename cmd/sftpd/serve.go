@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
+)
+
+func serve(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("sftpd serve", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	dir := flags.String("config", "/etc/sftpd", "`directory` of the configuration")
+	listen := flags.String("listen", ":2222", "`address` to serve SFTP on")
+	healthAddr := flags.String("health", ":8081", "`address` to serve /livez, /readyz, /configz and /metrics on")
+	verbose := flags.Bool("debug", false, "log each request and what goes wrong in handshakes")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 2
+	}
+	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "sftpd serve: unexpected argument %q\n", flags.Arg(0))
+		return 2
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
+
+	sftp, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Error("cannot listen for SFTP", "error", err)
+		return 1
+	}
+	health, err := net.Listen("tcp", *healthAddr)
+	if err != nil {
+		log.Error("cannot listen for health checks", "error", err)
+		return 1
+	}
+	ctx, force, stop := signals()
+	defer stop()
+	err = daemon.New(daemon.Options{
+		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, Version: buildVersion(),
+	}).Run(ctx, force)
+	// Transfers that outlast the drain timeout are in the log. They are what the
+	// timeout is for, and no failure of the daemon.
+	if err != nil && !errors.Is(err, daemon.ErrForced) {
+		log.Error("ended", "error", err)
+		return 1
+	}
+	return 0
+}
+
+// signals returns contexts that end with the first and with the second SIGTERM or SIGINT.
+func signals() (first, second context.Context, stop func()) {
+	first, cancelFirst := context.WithCancel(context.Background())
+	second, cancelSecond := context.WithCancel(context.Background())
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		<-c
+		cancelFirst()
+		<-c
+		cancelSecond()
+	}()
+	return first, second, func() { signal.Stop(c) }
+}

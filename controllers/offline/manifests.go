@@ -1,0 +1,210 @@
+// Package offline runs the operator's decisions on manifest files, without a cluster: to
+// check them in a pipeline, and to run the daemon from them anywhere.
+package offline
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// Manifests are the objects that the decisions need.
+type Manifests struct {
+	Listeners  []v1alpha1.SFTPListener
+	Users      []v1alpha1.SFTPUser
+	Keys       map[types.NamespacedName]*v1alpha1.SFTPKey
+	Secrets    map[types.NamespacedName]*corev1.Secret
+	Namespaces map[string]map[string]string
+	// Refused are messages about objects that the API server would not accept.
+	Refused []string
+}
+
+// Read reads manifests from files and from the *.yaml, *.yml and *.json files of
+// directories, recursively; "-" is standard input. Kinds that do not matter are skipped.
+func Read(ctx context.Context, paths []string) (*Manifests, error) {
+	schemas, err := loadSchemas()
+	if err != nil {
+		return nil, err
+	}
+	m := &Manifests{
+		Keys:       map[types.NamespacedName]*v1alpha1.SFTPKey{},
+		Secrets:    map[types.NamespacedName]*corev1.Secret{},
+		Namespaces: map[string]map[string]string{},
+	}
+	files, err := expand(paths)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		data, err := readInput(f)
+		if err != nil {
+			return nil, err
+		}
+		r := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+		for {
+			doc, err := r.Read()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", f, err)
+			}
+			if err := m.add(ctx, schemas, doc); err != nil {
+				return nil, fmt.Errorf("%s: %w", f, err)
+			}
+		}
+	}
+	return m, nil
+}
+
+func expand(paths []string) ([]string, error) {
+	var out []string
+	for _, p := range paths {
+		if p == "-" {
+			out = append(out, p)
+			continue
+		}
+		err := filepath.WalkDir(p, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			ext := filepath.Ext(path)
+			if !d.IsDir() && (path == p || slices.Contains([]string{".yaml", ".yml", ".json"}, ext)) {
+				out = append(out, path)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func readInput(f string) ([]byte, error) {
+	if f == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(f) //nolint:gosec // the files that the caller named
+}
+
+func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []byte) error {
+	var obj map[string]any
+	if err := yaml.Unmarshal(doc, &obj); err != nil {
+		return err
+	}
+	if len(obj) == 0 {
+		return nil
+	}
+	u := &unstructured.Unstructured{Object: obj}
+	if u.IsList() {
+		return u.EachListItem(func(o runtime.Object) error {
+			data, err := yaml.Marshal(o)
+			if err != nil {
+				return err
+			}
+			return m.add(ctx, schemas, data)
+		})
+	}
+	if u.GetNamespace() == "" {
+		u.SetNamespace("default")
+	}
+	gvk := u.GroupVersionKind()
+	if gvk.Group == v1alpha1.GroupName {
+		return m.addOwn(ctx, schemas, u)
+	}
+	switch gvk.GroupKind().String() {
+	case "Namespace":
+		labels := u.GetLabels()
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels[corev1.LabelMetadataName] = u.GetName() // as the API server does
+		m.Namespaces[u.GetName()] = labels
+	case "Secret":
+		s := &corev1.Secret{}
+		if err := convert(u, s); err != nil {
+			return err
+		}
+		for k, v := range s.StringData {
+			if s.Data == nil {
+				s.Data = map[string][]byte{}
+			}
+			s.Data[k] = []byte(v)
+		}
+		m.Secrets[nameOf(u)] = s
+	}
+	return nil
+}
+
+func (m *Manifests) addOwn(ctx context.Context, schemas map[string]schema, u *unstructured.Unstructured) error {
+	s, ok := schemas[u.GetKind()]
+	if !ok {
+		m.refuse(u, "no such kind in "+v1alpha1.GroupName)
+		return nil
+	}
+	if u.GetAPIVersion() != v1alpha1.GroupVersion.String() {
+		m.refuse(u, fmt.Sprintf("apiVersion must be %s", v1alpha1.GroupVersion))
+		return nil
+	}
+	if problems := s.check(ctx, u.Object); len(problems) > 0 {
+		for _, p := range problems {
+			m.refuse(u, p)
+		}
+		return nil
+	}
+	// The UID stands for the object's identity; offline its name is all there is.
+	u.SetUID(types.UID(u.GetNamespace() + "." + u.GetName()))
+	switch u.GetKind() {
+	case "SFTPListener":
+		var l v1alpha1.SFTPListener
+		if err := convert(u, &l); err != nil {
+			return err
+		}
+		m.Listeners = append(m.Listeners, l)
+	case "SFTPUser":
+		var user v1alpha1.SFTPUser
+		if err := convert(u, &user); err != nil {
+			return err
+		}
+		m.Users = append(m.Users, user)
+	case "SFTPKey":
+		k := &v1alpha1.SFTPKey{}
+		if err := convert(u, k); err != nil {
+			return err
+		}
+		m.Keys[nameOf(u)] = k
+	}
+	return nil
+}
+
+func (m *Manifests) refuse(u *unstructured.Unstructured, problem string) {
+	m.Refused = append(m.Refused, fmt.Sprintf("%s %s/%s: %s", u.GetKind(), u.GetNamespace(), u.GetName(), problem))
+}
+
+func nameOf(u *unstructured.Unstructured) types.NamespacedName {
+	return types.NamespacedName{Namespace: u.GetNamespace(), Name: u.GetName()}
+}
+
+func convert(u *unstructured.Unstructured, into any) error {
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, into); err != nil {
+		return fmt.Errorf("%s %s: %w", u.GetKind(), nameOf(u), err)
+	}
+	return nil
+}

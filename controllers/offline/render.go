@@ -1,0 +1,181 @@
+package offline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/shard"
+	"github.com/sftp-operator/sftp-operator/controllers/user"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Finding is something that a condition would say in the cluster.
+type Finding struct {
+	// Object is the kind, namespace and name.
+	Object string
+	// Reason and Message of the condition.
+	Reason, Message string
+	// Missing says that it is only about an object that the manifests do not contain, as
+	// Secrets mostly are not in Git.
+	Missing bool
+}
+
+func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s", f.Object, f.Reason, f.Message) }
+
+// Previous is what an earlier run rendered for a listener; it keeps hashes and host keys
+// the same.
+type Previous struct {
+	Passwords map[string]*config.Password
+	HostKeys  [][]byte
+}
+
+// Render decides about one listener and its users, and renders the configuration.
+// volumePath says where volumes are.
+func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev Previous, now time.Time,
+	volumePath func(string) string) (render.Files, []Finding, error) {
+	var findings []Finding
+	hostKeys, found, err := m.hostKeys(l, prev)
+	if err != nil {
+		return render.Files{}, nil, err
+	}
+	findings = append(findings, found...)
+
+	decisions, _ := attach.Decide(attach.Input{Listener: l, Users: m.usersOf(l), NamespaceLabels: m.Namespaces, Now: now})
+	var records []shard.Record
+	for _, d := range decisions {
+		object := "SFTPUser " + client.ObjectKeyFromObject(d.User).String()
+		if !d.Accepted() {
+			if d.Reason != v1alpha1.ReasonSuspended && d.Reason != v1alpha1.ReasonExpired {
+				findings = append(findings, Finding{Object: object, Reason: d.Reason, Message: d.Message})
+			}
+			continue
+		}
+		c, err := credentials.Resolve(ctx, m, d.User, prev.Passwords[string(d.User.UID)])
+		if err != nil {
+			return render.Files{}, nil, err
+		}
+		for _, p := range c.Problems {
+			missing := p.Reason == v1alpha1.ReasonSecretNotFound || p.Reason == v1alpha1.ReasonKeyNotFound
+			findings = append(findings, Finding{Object: object, Reason: p.Reason, Message: p.Message, Missing: missing})
+		}
+		if c.CanLogIn(d.User.Spec.Authentication.Mode) {
+			records = append(records, shard.Record{User: render.UserRecord(l, d, c), Seniority: d.User.CreationTimestamp.Unix()})
+		}
+	}
+	shards, left, err := shard.Build(records, shard.Count(attach.MaxUsers(l)))
+	if err != nil {
+		return render.Files{}, nil, err
+	}
+	for uid := range left {
+		findings = append(findings, Finding{Object: "SFTPUser " + uid, Reason: v1alpha1.ReasonListenerFull, Message: "The records of the listener's users do not fit; raise maxUsers"})
+	}
+	if len(hostKeys) == 0 {
+		return render.Files{}, findings, nil
+	}
+	files, err := render.Configuration(render.Settings(l, volumePath), hostKeys, shards)
+	return files, findings, err
+}
+
+// Unattached returns a finding for each user that names no listener of the manifests.
+func (m *Manifests) Unattached() []Finding {
+	known := map[types.NamespacedName]bool{}
+	for i := range m.Listeners {
+		known[client.ObjectKeyFromObject(&m.Listeners[i])] = true
+	}
+	var out []Finding
+	for i := range m.Users {
+		u := &m.Users[i]
+		if l := user.ListenerOf(u); !known[l] {
+			out = append(out, Finding{
+				Object:  "SFTPUser " + client.ObjectKeyFromObject(u).String(),
+				Reason:  v1alpha1.ReasonListenerNotFound,
+				Message: fmt.Sprintf("SFTPListener %q in namespace %q is not in the manifests", l.Name, l.Namespace),
+				Missing: true,
+			})
+		}
+	}
+	return out
+}
+
+func (m *Manifests) usersOf(l *v1alpha1.SFTPListener) []v1alpha1.SFTPUser {
+	var out []v1alpha1.SFTPUser
+	for i := range m.Users {
+		if user.ListenerOf(&m.Users[i]) == client.ObjectKeyFromObject(l) {
+			out = append(out, m.Users[i])
+		}
+	}
+	return out
+}
+
+// hostKeys are those of the Secrets in the manifests. One that the operator would
+// generate is taken from the previous run, or made.
+func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous) ([][]byte, []Finding, error) {
+	object := "SFTPListener " + client.ObjectKeyFromObject(l).String()
+	keys := []*v1alpha1.SFTPKey{}
+	for _, ref := range l.Spec.HostKeyRefs {
+		k, ok := m.Keys[types.NamespacedName{Namespace: l.Namespace, Name: ref.Name}]
+		if !ok {
+			return nil, []Finding{{Object: object, Reason: v1alpha1.ReasonHostKeyNotFound, Missing: true,
+				Message: fmt.Sprintf("SFTPKey %q of spec.hostKeyRefs is not in the manifests", ref.Name)}}, nil
+		}
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		keys = append(keys, render.HostKey(l))
+	}
+	var out [][]byte
+	for i, k := range keys {
+		v := key.Decide(k, m.Secrets[types.NamespacedName{Namespace: k.Namespace, Name: key.SecretName(k)}])
+		switch {
+		case v.Generate && i < len(prev.HostKeys):
+			out = append(out, prev.HostKeys[i])
+		case v.Generate:
+			made, err := key.Generate(k.Spec.Algorithm, k.Namespace+"/"+k.Name)
+			if err != nil {
+				return nil, nil, err
+			}
+			out = append(out, made.Private)
+		case v.Material.Private == nil:
+			return nil, []Finding{{Object: "SFTPKey " + client.ObjectKeyFromObject(k).String(), Reason: v.Condition.Reason, Message: v.Condition.Message,
+				Missing: v.Condition.Reason == v1alpha1.ReasonSecretNotFound}}, nil
+		default:
+			out = append(out, v.Material.Private)
+		}
+	}
+	return out, nil, nil
+}
+
+// Secret implements credentials.Source.
+func (m *Manifests) Secret(_ context.Context, namespace, name string) (*corev1.Secret, error) {
+	s, ok := m.Secrets[types.NamespacedName{Namespace: namespace, Name: name}]
+	if !ok {
+		return nil, credentials.ErrNotFound
+	}
+	return s, nil
+}
+
+// ClientKey implements credentials.Source.
+func (m *Manifests) ClientKey(_ context.Context, namespace, name string) (string, error) {
+	k, ok := m.Keys[types.NamespacedName{Namespace: namespace, Name: name}]
+	if !ok {
+		return "", credentials.ErrNotFound
+	}
+	if k.Spec.Usage != v1alpha1.KeyUsageClient {
+		return "", &credentials.Problem{Reason: v1alpha1.ReasonInvalidPublicKey, Message: fmt.Sprintf("SFTPKey %q has usage %s; users need a key of usage Client", name, k.Spec.Usage)}
+	}
+	v := key.Decide(k, m.Secrets[types.NamespacedName{Namespace: namespace, Name: key.SecretName(k)}])
+	if v.Material.Public == nil {
+		return "", &credentials.Problem{Reason: v1alpha1.ReasonKeyNotFound, Message: fmt.Sprintf("SFTPKey %q: its Secret %q is not in the manifests or not usable", name, key.SecretName(k))}
+	}
+	return v.Material.Line(), nil
+}

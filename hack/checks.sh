@@ -1,0 +1,21 @@
+# shellcheck shell=bash
+# What the checks share. They source it.
+
+# missing WHAT ends the check: well on a developer's machine, badly where CI=true.
+missing() {
+	echo "not here, so not checked: $1" >&2
+	[[ ${CI:-} == true ]] && exit 1
+	exit 0
+}
+
+# files PATTERN... prints the files of the tree that match, NUL after each: tracked ones unless deleted, and new ones
+# unless ignored.
+files() {
+	local file
+	git ls-files -z --cached --others --exclude-standard -- "$@" |
+		while IFS= read -r -d '' file; do
+			if [[ -e $file ]]; then
+				printf '%s\0' "$file"
+			fi
+		done
+}

@@ -1,0 +1,74 @@
+// Package audit writes the audit log: one JSON object a line for each login, refusal,
+// transfer and change of a file. docs/audit-log.md describes it for its readers.
+package audit
+
+import "time"
+
+// Event names what happened.
+type Event string
+
+// Events.
+const (
+	// Login: a user is in. LoginRefused: a credential was refused, or a connection
+	// ended without a login. Logout ends what Login began.
+	Login        Event = "login"
+	LoginRefused Event = "login_refused"
+	Logout       Event = "logout"
+	// SessionRevoked: the daemon closed a session; Reason says why. A Logout follows.
+	SessionRevoked Event = "session_revoked"
+	// ConnectionRefused: a connection was closed before a user was named.
+	ConnectionRefused Event = "connection_refused"
+	// Transfer is a file that was opened and closed. Operation is a change of the tree,
+	// or any request that was refused for lack of permission.
+	Transfer  Event = "transfer"
+	Operation Event = "operation"
+)
+
+// Results.
+const (
+	OK      = "ok"
+	Refused = "refused"
+	Failed  = "failed"
+	Aborted = "aborted"
+)
+
+// Entry is one line of the audit log. Empty fields are left out.
+type Entry struct {
+	// Event, and its Result: OK, Refused, Failed or Aborted.
+	Event  Event
+	Result string
+	// Reason for a result that is not OK, in one word or a short sentence.
+	Reason string
+	// Detail says more in a sentence, for people.
+	Detail string
+
+	// Connection is random and the same in all lines of one connection.
+	Connection string
+	// Source is the client's address and port.
+	Source string
+	// ClientVersion is the client's identification (RFC 4253 section 4.2).
+	ClientVersion string
+	// User is the login name as the client gave it, known or not.
+	User string
+	// Account is "namespace/name" of the SFTPUser, if the user is known.
+	Account string
+	// Methods that succeeded, or the one that was refused.
+	Methods []string
+	// KeyFingerprint is of the key that was used. KeysOffered are the fingerprints of
+	// those that a refused connection tried.
+	KeyFingerprint string
+	KeysOffered    []string
+	// KeyExchange and Cipher that were negotiated, with a login.
+	KeyExchange, Cipher string
+
+	// Operation is the SFTP request's name.
+	Operation string
+	// Direction of a transfer: download, upload or both.
+	Direction string
+	// Path and Target are in the user's tree, never of the host.
+	Path, Target string
+	// BytesRead were sent to the client, BytesWritten received from it.
+	BytesRead, BytesWritten uint64
+	// Duration of a transfer or a session.
+	Duration time.Duration
+}

@@ -1,0 +1,117 @@
+package audit
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Bounds on what clients say, in bytes: a login name and a path can be as long as a
+// packet.
+const (
+	maxName   = 256
+	maxDetail = 1024
+	maxPath   = 4096
+)
+
+// Log writes entries. It is safe for concurrent use. Nil discards them.
+type Log struct {
+	handler slog.Handler
+	// endpoint returns the listener's namespace and name.
+	endpoint func() (namespace, name string)
+}
+
+// New returns a Log that writes to w, one call of Write a line. A writer that blocks
+// blocks the sessions whose events it takes: no event is dropped.
+func New(w io.Writer, endpoint func() (namespace, name string)) *Log {
+	options := &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && (a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
+			return slog.Attr{}
+		}
+		return a
+	}}
+	return &Log{handler: slog.NewJSONHandler(printable{w}, options), endpoint: endpoint}
+}
+
+// Write writes an entry with the present time. An error of the writer is not reported
+// anywhere: where it would be, is where the entries go.
+func (l *Log) Write(e Entry) {
+	if l == nil {
+		return
+	}
+	r := slog.NewRecord(time.Now().UTC(), slog.LevelInfo, "", 0)
+	namespace, name := l.endpoint()
+	var a attributes
+	a.word("event", string(e.Event))
+	a.word("result", e.Result)
+	a.text("reason", e.Reason, maxName)
+	a.text("detail", e.Detail, maxDetail)
+	a.word("namespace", namespace)
+	a.word("listener", name)
+	a.word("connection", e.Connection)
+	a.word("source", e.Source)
+	a.text("clientVersion", e.ClientVersion, maxName)
+	a.text("user", e.User, maxName)
+	a.word("account", e.Account)
+	a.words("methods", e.Methods)
+	a.word("keyFingerprint", e.KeyFingerprint)
+	a.words("keysOffered", e.KeysOffered)
+	a.word("keyExchange", e.KeyExchange)
+	a.word("cipher", e.Cipher)
+	a.word("operation", e.Operation)
+	a.word("direction", e.Direction)
+	a.text("path", e.Path, maxPath)
+	a.text("target", e.Target, maxPath)
+	if e.Event == Transfer {
+		a = append(a, slog.Uint64("bytesRead", e.BytesRead), slog.Uint64("bytesWritten", e.BytesWritten))
+	}
+	if e.Event == Transfer || e.Event == Logout {
+		a = append(a, slog.Int64("durationMs", e.Duration.Milliseconds()))
+	}
+	r.AddAttrs(a...)
+	_ = l.handler.Handle(context.Background(), r)
+}
+
+type attributes []slog.Attr
+
+func (a *attributes) word(key, value string) {
+	if value != "" {
+		*a = append(*a, slog.String(key, value))
+	}
+}
+
+func (a *attributes) words(key string, values []string) {
+	if len(values) > 0 {
+		*a = append(*a, slog.Any(key, values))
+	}
+}
+
+// text adds what a client said. JSON holds Unicode alone, so bytes that are not UTF-8
+// would all read as U+FFFD: then key+"Base64" has the exact bytes. Text that is longer
+// than limit is cut, and key+"Length" has its length.
+func (a *attributes) text(key, value string, limit int) {
+	if value == "" {
+		return
+	}
+	if len(value) > limit {
+		*a = append(*a, slog.Int(key+"Length", len(value)))
+		value = cut(value, limit)
+	}
+	*a = append(*a, slog.String(key, strings.ToValidUTF8(value, "\uFFFD")))
+	if !utf8.ValidString(value) {
+		*a = append(*a, slog.String(key+"Base64", base64.StdEncoding.EncodeToString([]byte(value))))
+	}
+}
+
+// cut shortens s to at most limit bytes, and not within a character if s is UTF-8.
+func cut(s string, limit int) string {
+	end := limit
+	for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
+}

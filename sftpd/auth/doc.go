@@ -1,0 +1,29 @@
+// Package auth decides who may log in, and whether a session may go on after the
+// configuration changed.
+//
+// # Unknown users look like known ones
+//
+// The methods that a client is offered are those of the listener, whoever it says it
+// is. A password costs one argon2id hash whether or not the user exists, has a password,
+// has expired or would need a key first: a decoy takes the place of a missing hash. A
+// keyboard-interactive login always asks the one question.
+//
+// What cannot be hidden is in RFC 4252 section 7: a client may ask whether a public key
+// would do before it signs, and SSH_MSG_USERAUTH_PK_OK answers yes for a key that is
+// registered. So whoever holds a public key and guesses the login name learns that the
+// two belong together. Any other key gets the same refusal for a known user as for an
+// unknown one.
+//
+// # Key and password
+//
+// A user with mode AllOf starts with the key. A password that comes first is verified,
+// for the time it takes, and then refused, right or wrong alike. After the key the client
+// is offered what is left: password and keyboard-interactive.
+//
+// # Nothing is decided on an unproven key
+//
+// PublicKeyCallback of x/crypto/ssh sees keys that the client may not own
+// (CVE-2024-45337), so it has no effect but its answer. The decision is made once
+// more in VerifiedPublicKeyCallback, against the configuration of that moment, and the
+// Grant travels in the Permissions.
+package auth

@@ -1,0 +1,97 @@
+package auth
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
+
+// The SSH names of the methods (RFC 4252 sections 7 and 8, RFC 4256).
+const (
+	PublicKey           = "publickey"
+	Password            = "password"
+	KeyboardInteractive = "keyboard-interactive"
+)
+
+// Grant is what a login was granted for: all that has to stay true for its session to
+// go on. It does not change.
+type Grant struct {
+	// Username, UID and Account of the user, see snapshot.User.
+	Username, UID, Account string
+	// Methods that succeeded, in their order.
+	Methods []string
+	// Fingerprint of the key that was used, "" for none.
+	Fingerprint string
+	// Source is the client's address.
+	Source netip.Addr
+	// Mounts that the session sees.
+	Mounts []snapshot.Mount
+
+	keyWire      string // of the key that was used, "" for none
+	passwordText string // of the hash that matched, "" for none
+}
+
+// grantKey is under what a Grant stands in ssh.Permissions.ExtraData.
+type grantKey struct{}
+
+func permit(g *Grant) *ssh.Permissions {
+	return &ssh.Permissions{ExtraData: map[any]any{grantKey{}: g}}
+}
+
+// GrantOf returns what a completed handshake granted, nil for permissions that are not
+// of this package.
+func GrantOf(p *ssh.Permissions) *Grant {
+	if p == nil {
+		return nil
+	}
+	g, _ := p.ExtraData[grantKey{}].(*Grant)
+	return g
+}
+
+func newGrant(u *snapshot.User, source netip.Addr) *Grant {
+	return &Grant{Username: u.Username, UID: u.UID, Account: u.Account, Source: source, Mounts: u.Mounts}
+}
+
+// Recheck says whether a session may exist under a configuration: "" if so, and else
+// why not. It is used on every reload, and when a login completes, for the
+// configuration may have changed while it was going on. The user is the one in s.
+func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Reason) {
+	u, ok := s.Lookup(g.Username)
+	switch {
+	case !ok || u.UID != g.UID:
+		return nil, UserRemoved
+	case u.Expired(now):
+		return nil, UserExpired
+	case u.AllOf && (g.keyWire == "" || g.passwordText == ""):
+		return nil, SecondFactorRequired
+	}
+	if g.keyWire != "" {
+		if !s.Offers(config.MethodPublicKey) {
+			return nil, MethodNotOffered
+		}
+		k, ok := u.Key([]byte(g.keyWire))
+		if !ok {
+			return nil, KeyRemoved
+		}
+		if !k.Admits(g.Source) {
+			return nil, SourceNotAllowed
+		}
+	}
+	if g.passwordText != "" {
+		if !s.Offers(config.MethodPassword) {
+			return nil, MethodNotOffered
+		}
+		if u.Password == nil || u.Password.Text != g.passwordText {
+			return nil, PasswordChanged
+		}
+	}
+	if !slices.Equal(u.Mounts, g.Mounts) {
+		return nil, MountsChanged
+	}
+	return u, ""
+}

@@ -1,0 +1,197 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
+
+// errRefused is all that x/crypto learns of a refusal: the reason goes to Login.report.
+var errRefused = errors.New("refused")
+
+// Authenticator decides on logins. It is safe for concurrent use.
+type Authenticator struct {
+	current  func() *snapshot.Snapshot
+	verifier *verifier
+}
+
+// New returns an Authenticator that asks current for the configuration at each decision.
+func New(current func() *snapshot.Snapshot) *Authenticator {
+	return &Authenticator{current: current, verifier: newVerifier()}
+}
+
+// Refusal is a credential that did not log in.
+type Refusal struct {
+	// Username is what the client called itself: anything up to a packet's size.
+	Username string
+	// Method is the SSH name of the method.
+	Method string
+	// Fingerprint of the key that was offered, "" with other methods.
+	Fingerprint string
+	Reason      Reason
+}
+
+// Login is the authentication of one connection.
+type Login struct {
+	auth   *Authenticator
+	ctx    context.Context
+	source netip.Addr
+	report func(Refusal)
+	first  *Grant
+}
+
+// FirstFactor is what succeeded of a login that needs more, nil for none. It belongs to
+// the goroutine that does the handshake.
+func (l *Login) FirstFactor() *Grant { return l.first }
+
+// NewLogin starts the authentication of a connection from source. Passwords are not
+// waited for beyond the end of ctx. Each refusal is given to report, by the goroutine that
+// does the handshake.
+func (a *Authenticator) NewLogin(ctx context.Context, source netip.Addr, report func(Refusal)) *Login {
+	return &Login{auth: a, ctx: ctx, source: source.Unmap(), report: report}
+}
+
+// Install sets the callbacks of the methods that s offers, to known and unknown users
+// alike.
+func (l *Login) Install(c *ssh.ServerConfig, s *snapshot.Snapshot) {
+	if s.Offers(config.MethodPublicKey) {
+		c.PublicKeyCallback = l.publicKeyOffered
+		c.VerifiedPublicKeyCallback = l.publicKeyProven
+	}
+	if s.Offers(config.MethodPassword) {
+		c.PasswordCallback = l.password(nil)
+		c.KeyboardInteractiveCallback = l.keyboardInteractive(nil)
+	}
+}
+
+// publicKeyOffered answers whether a key would do. The client has not proven that it
+// has it.
+func (l *Login) publicKeyOffered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	if _, reason := l.checkKey(conn.User(), key); reason != "" {
+		l.refuse(conn, PublicKey, ssh.FingerprintSHA256(key), reason)
+		return nil, errRefused
+	}
+	return nil, nil
+}
+
+func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+	u, reason := l.checkKey(conn.User(), key)
+	if reason != "" {
+		l.refuse(conn, PublicKey, ssh.FingerprintSHA256(key), reason)
+		return nil, errRefused
+	}
+	g := newGrant(u, l.source)
+	g.Methods = []string{PublicKey}
+	g.Fingerprint = ssh.FingerprintSHA256(key)
+	g.keyWire = string(key.Marshal())
+	if u.AllOf {
+		l.first = g
+		return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
+			PasswordCallback:            l.password(g),
+			KeyboardInteractiveCallback: l.keyboardInteractive(g),
+		}}
+	}
+	return permit(g), nil
+}
+
+func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Reason) {
+	s := l.auth.current()
+	if !s.Offers(config.MethodPublicKey) {
+		return nil, MethodNotOffered
+	}
+	u, ok := s.Lookup(username)
+	if !ok {
+		return nil, UnknownUser
+	}
+	k, ok := u.Key(key.Marshal())
+	switch {
+	case !ok:
+		return nil, KeyNotRegistered
+	case !k.Admits(l.source):
+		return nil, SourceNotAllowed
+	case u.Expired(time.Now()):
+		return nil, UserExpired
+	}
+	return u, ""
+}
+
+// password returns the callback for a password after what was granted before, nil for a
+// password that comes first.
+func (l *Login) password(before *Grant) func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) {
+	return func(conn ssh.ConnMetadata, given []byte) (*ssh.Permissions, error) {
+		return l.decidePassword(conn, Password, before, given)
+	}
+}
+
+// keyboardInteractive asks for the password as the one question (RFC 4256 section 3.2).
+func (l *Login) keyboardInteractive(before *Grant) func(ssh.ConnMetadata, ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+	return func(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+		answers, err := ask("", "", []string{"Password: "}, []bool{false})
+		if err != nil {
+			return nil, err
+		}
+		return l.decidePassword(conn, KeyboardInteractive, before, []byte(answers[0]))
+	}
+}
+
+func (l *Login) decidePassword(conn ssh.ConnMetadata, method string, before *Grant, given []byte) (*ssh.Permissions, error) {
+	g, reason := l.checkPassword(conn.User(), method, before, given)
+	if reason != "" {
+		l.refuse(conn, method, "", reason)
+		return nil, errRefused
+	}
+	return permit(g), nil
+}
+
+func (l *Login) checkPassword(username, method string, before *Grant, given []byte) (*Grant, Reason) {
+	s := l.auth.current()
+	u, known := s.Lookup(username)
+	// The work comes before all that could tell users apart.
+	var hash *snapshot.Password
+	if known {
+		hash = u.Password
+	}
+	matches, err := l.verify(hash, given)
+	switch {
+	case err != nil:
+		return nil, PasswordQueueFull
+	case !s.Offers(config.MethodPassword):
+		return nil, MethodNotOffered
+	case !known:
+		return nil, UnknownUser
+	case u.Expired(time.Now()):
+		return nil, UserExpired
+	case u.Password == nil:
+		return nil, NoPassword
+	case u.AllOf && before == nil:
+		return nil, KeyRequiredFirst
+	case !matches:
+		return nil, WrongPassword
+	}
+	g := newGrant(u, l.source)
+	if before != nil {
+		// Everything of the first factor stays: if the user has changed meanwhile,
+		// Recheck finds out.
+		*g = *before
+	}
+	g.Methods = append(g.Methods[:len(g.Methods):len(g.Methods)], method)
+	g.passwordText = u.Password.Text
+	return g, ""
+}
+
+func (l *Login) verify(p *snapshot.Password, given []byte) (bool, error) {
+	if p == nil {
+		return l.auth.verifier.verify(l.ctx, nil, given)
+	}
+	return l.auth.verifier.verify(l.ctx, &p.Hash, given)
+}
+
+func (l *Login) refuse(conn ssh.ConnMetadata, method, fingerprint string, reason Reason) {
+	l.report(Refusal{Username: conn.User(), Method: method, Fingerprint: fingerprint, Reason: reason})
+}

@@ -1,0 +1,32 @@
+package auth
+
+// Reason says why a login was refused or a session revoked. It is a label of metrics
+// and a word in the audit log; clients never see it.
+type Reason string
+
+// Reasons to refuse a login.
+const (
+	UnknownUser        Reason = "unknown_user"
+	UserExpired        Reason = "user_expired"
+	KeyNotRegistered   Reason = "key_not_registered"
+	SourceNotAllowed   Reason = "source_not_allowed"
+	WrongPassword      Reason = "wrong_password"
+	NoPassword         Reason = "no_password"
+	KeyRequiredFirst   Reason = "key_required_first"
+	MethodNotOffered   Reason = "method_not_offered"
+	PasswordQueueFull  Reason = "password_queue_timeout"
+	PasswordMissing    Reason = "password_missing"
+	ChangedDuringLogin Reason = "changed_during_login"
+	MaxTriesReached    Reason = "max_tries"
+	LoginGraceExceeded Reason = "login_grace_exceeded"
+)
+
+// Reasons to revoke a session, besides UserExpired, SourceNotAllowed and
+// MethodNotOffered.
+const (
+	UserRemoved          Reason = "user_removed"
+	KeyRemoved           Reason = "key_removed"
+	PasswordChanged      Reason = "password_changed"
+	SecondFactorRequired Reason = "second_factor_required"
+	MountsChanged        Reason = "mounts_changed"
+)

@@ -1,0 +1,129 @@
+// Package daemon puts the parts together: it loads the configuration, serves SFTP and
+// the health port, and ends in order.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/health"
+	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/reload"
+	"github.com/sftp-operator/sftp-operator/sftpd/server"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// Options of a daemon.
+type Options struct {
+	// ConfigDir is the configuration directory. It may be empty or missing at first.
+	ConfigDir string
+	// SFTP and Health are the ports to serve on. The daemon closes them.
+	SFTP, Health net.Listener
+	// Audit is where the audit log goes.
+	Audit io.Writer
+	// Log is the daemon's own log.
+	Log *slog.Logger
+	// Version of the daemon.
+	Version string
+}
+
+// Daemon serves one endpoint.
+type Daemon struct {
+	Options
+	loader   *reload.Loader
+	server   *server.Server
+	health   *health.Server
+	volumes  volumes
+	draining atomic.Bool
+}
+
+// New puts a daemon together.
+func New(o Options) *Daemon {
+	d := &Daemon{Options: o}
+	m := metrics.New(o.Version)
+	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) { d.server.Reloaded(s) })
+	d.server = server.New(server.Options{
+		Current: d.loader.Current,
+		Auth:    auth.New(d.loader.Current),
+		Audit:   audit.New(o.Audit, d.endpoint),
+		Metrics: m,
+		Log:     o.Log,
+	})
+	d.health = health.New(d, m.Registry, o.Log)
+	return d
+}
+
+func (d *Daemon) endpoint() (namespace, name string) {
+	if s := d.loader.Current(); s != nil {
+		return s.Listener.Namespace, s.Listener.Name
+	}
+	return "", ""
+}
+
+// ErrForced is what Run returns if it was told to end at once, or ran out of time
+// before all transfers were finished.
+var ErrForced = errors.New("transfers were cut off")
+
+// Run serves until ctx ends and then drains: the daemon says that it is not ready, goes
+// on accepting for the listener's readiness delay, and then waits for transfers up to
+// the drain timeout. The end of force ends everything at once.
+func (d *Daemon) Run(ctx, force context.Context) error {
+	d.Log.Info("starting", "version", d.Version, "config", d.ConfigDir, "sftp", d.SFTP.Addr().String(),
+		"health", d.Health.Addr().String(), "pathResolution", string(vfs.Probe()), "uid", os.Getuid(), "gid", os.Getgid())
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer d.health.Close()
+	defer stop()
+	failed := make(chan error, 2)
+	running.Go(func() { d.loader.Run(background) })
+	running.Go(func() { failed <- wrap("health port", d.health.Serve(d.Health)) })
+	running.Go(func() { failed <- wrap("SFTP port", d.server.Serve(d.SFTP)) })
+	select {
+	case err := <-failed:
+		d.server.Close()
+		return err
+	case <-ctx.Done():
+	}
+	return d.drain(force)
+}
+
+func wrap(what string, err error) error {
+	if err == nil {
+		err = errors.New("closed")
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+func (d *Daemon) drain(force context.Context) error {
+	d.draining.Store(true)
+	var delay, timeout time.Duration
+	if s := d.loader.Current(); s != nil {
+		delay, timeout = s.Listener.Shutdown.ReadinessDelay(), s.Listener.Shutdown.DrainTimeout()
+	}
+	d.Log.Info("draining", "connections", d.server.Connections(),
+		"readinessDelay", delay.String(), "drainTimeout", timeout.String())
+	select {
+	case <-time.After(delay):
+	case <-force.Done():
+	}
+	ctx, cancel := context.WithTimeout(force, timeout)
+	defer cancel()
+	if err := d.server.Shutdown(ctx); err != nil {
+		d.Log.Warn("ended with transfers in progress", "error", err)
+		return ErrForced
+	}
+	d.Log.Info("drained")
+	return nil
+}

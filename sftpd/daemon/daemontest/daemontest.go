@@ -1,0 +1,200 @@
+// Package daemontest runs a daemon inside of a test.
+package daemontest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
+)
+
+// Daemon is a running daemon.
+type Daemon struct {
+	// Addr is the SFTP port's address, Health the URL of the health port.
+	Addr, Health string
+	// Terminate is the first SIGTERM, Force the second.
+	Terminate, Force context.CancelFunc
+
+	audit, log buffer
+	done       chan struct{}
+	err        error
+}
+
+// Start writes the directory and runs a daemon with it until the test ends. It returns
+// when the daemon is ready.
+func Start(t testing.TB, dir *configtest.Dir) *Daemon {
+	t.Helper()
+	dir.Write(t)
+	d := StartUnconfigured(t, dir)
+	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
+	return d
+}
+
+// StartUnconfigured runs a daemon with the directory as it is.
+func StartUnconfigured(t testing.TB, dir *configtest.Dir) *Daemon {
+	t.Helper()
+	sftp, health := listen(t), listen(t)
+	d := &Daemon{Addr: sftp.Addr().String(), Health: "http://" + health.Addr().String(), done: make(chan struct{})}
+	ctx, terminate := context.WithCancel(context.Background())
+	force, forced := context.WithCancel(context.Background())
+	d.Terminate, d.Force = terminate, func() { terminate(); forced() }
+	run := daemon.New(daemon.Options{
+		ConfigDir: dir.Path, SFTP: sftp, Health: health, Audit: &d.audit, Version: "test",
+		Log: slog.New(slog.NewJSONHandler(&d.log, nil)),
+	})
+	go func() {
+		defer close(d.done)
+		d.err = run.Run(ctx, force)
+	}()
+	t.Cleanup(func() {
+		d.Force()
+		<-d.done
+		if t.Failed() {
+			t.Logf("audit log:\n%s\nlog:\n%s", d.audit.String(), d.log.String())
+		}
+	})
+	return d
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// Wait waits for the daemon's end and returns what Run returned.
+func (d *Daemon) Wait(t testing.TB, limit time.Duration) error {
+	t.Helper()
+	select {
+	case <-d.done:
+		return d.err
+	case <-time.After(limit):
+		t.Fatalf("daemon still runs after %s", limit)
+		return nil
+	}
+}
+
+// Get gets a path of the health port.
+func (d *Daemon) Get(t testing.TB, path string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(d.Health + path)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// Status gets /configz.
+func (d *Daemon) Status(t testing.TB) config.Status {
+	t.Helper()
+	_, body := d.Get(t, config.StatusPath)
+	var st config.Status
+	if err := json.Unmarshal([]byte(body), &st); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return st
+}
+
+// Reload writes the directory and waits until the daemon has loaded it.
+func (d *Daemon) Reload(t testing.TB, dir *configtest.Dir) {
+	t.Helper()
+	digest := dir.Write(t)
+	d.Eventually(t, "configuration "+digest+" is loaded", func() bool { return d.Status(t).Digest == digest })
+}
+
+// Eventually fails the test if a condition does not become true within 5 seconds.
+func (d *Daemon) Eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if condition() {
+			return
+		}
+	}
+	t.Fatalf("not within 5 s: %s", what)
+}
+
+// Audit returns the lines of the audit log so far that are of an event.
+func (d *Daemon) Audit(t testing.TB, event string) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	for line := range strings.Lines(d.audit.String()) {
+		var m map[string]any
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		if m["event"] == event {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// WaitAudit waits for the n-th line of an event and returns it.
+func (d *Daemon) WaitAudit(t testing.TB, event string, n int) map[string]any {
+	t.Helper()
+	d.Eventually(t, "audit log has "+event, func() bool { return len(d.Audit(t, event)) >= n })
+	return d.Audit(t, event)[n-1]
+}
+
+// RawAudit returns the audit log so far.
+func (d *Daemon) RawAudit() string { return d.audit.String() }
+
+// Log returns the daemon's own log so far.
+func (d *Daemon) Log() string { return d.log.String() }
+
+// Dial connects an SSH client with the given methods.
+func (d *Daemon) Dial(user string, methods ...ssh.AuthMethod) (*ssh.Client, error) {
+	return ssh.Dial("tcp", d.Addr, &ssh.ClientConfig{
+		User: user, Auth: methods, Timeout: 10 * time.Second,
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // the test's own server
+	})
+}
+
+// MustDial is Dial for logins that have to work. The client is closed with the test.
+func (d *Daemon) MustDial(t testing.TB, user string, methods ...ssh.AuthMethod) *ssh.Client {
+	t.Helper()
+	c, err := d.Dial(user, methods...)
+	if err != nil {
+		t.Fatalf("log in as %s: %v", user, err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

@@ -1,0 +1,102 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Status implements health.State.
+func (d *Daemon) Status() config.Status {
+	st := d.loader.Status()
+	st.Version = d.Version
+	st.Draining = d.draining.Load()
+	return st
+}
+
+// Ready implements health.State.
+func (d *Daemon) Ready(ctx context.Context) error {
+	if d.draining.Load() {
+		return errors.New("shutting down")
+	}
+	s := d.loader.Current()
+	if s == nil {
+		return errors.New("no configuration has been loaded yet")
+	}
+	for _, v := range s.Listener.Volumes {
+		if err := d.volumes.check(ctx, v); err != nil {
+			d.Log.Error("volume is not accessible", "volume", v.Name, "path", v.Path, "error", err)
+			return fmt.Errorf("volume %s is not accessible", v.Name)
+		}
+	}
+	return nil
+}
+
+// volumeTime is how long a volume may take to answer. Kubernetes' probes wait a second
+// by default.
+const volumeTime = 800 * time.Millisecond
+
+var errVolumeSlow = errors.New("no answer in " + volumeTime.String())
+
+// volumes looks at the volumes' directories, each once at a time: a network volume whose
+// server is away holds the goroutine that asks for ever.
+type volumes struct {
+	mu      sync.Mutex
+	pending map[string]chan error
+}
+
+func (v *volumes) check(ctx context.Context, volume config.Volume) error {
+	answer := v.ask(volume.Path)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(volumeTime):
+		return errVolumeSlow
+	case err := <-answer:
+		answer <- err // for others who wait
+		return err
+	}
+}
+
+func (v *volumes) ask(path string) chan error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if c, ok := v.pending[path]; ok {
+		return c
+	}
+	if v.pending == nil {
+		v.pending = map[string]chan error{}
+	}
+	c := make(chan error, 1)
+	v.pending[path] = c
+	go func() {
+		err := accessible(path)
+		v.mu.Lock()
+		delete(v.pending, path)
+		v.mu.Unlock()
+		c <- err
+	}()
+	return c
+}
+
+// accessible opens the directory, which finds what stat does not: a missing permission.
+func accessible(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !st.IsDir() {
+		return errors.New("not a directory")
+	}
+	return nil
+}

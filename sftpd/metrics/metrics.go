@@ -1,0 +1,77 @@
+// Package metrics holds the daemon's Prometheus metrics. No label takes a value that a
+// client chooses, so their number is bounded: no login names, addresses or paths.
+package metrics
+
+import (
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics are the daemon's metrics, in a registry of their own.
+type Metrics struct {
+	// Registry to serve.
+	Registry *prometheus.Registry
+
+	connections, sessions         prometheus.Gauge
+	logins, refusals              *prometheus.CounterVec
+	transfers, transferBytes      *prometheus.CounterVec
+	operations, revocations       *prometheus.CounterVec
+	reloads, reloadErrors, probes prometheus.Counter
+	loaded, users, rejected       prometheus.Gauge
+}
+
+// New makes the metrics of a daemon of a version.
+func New(version string) *Metrics {
+	m := &Metrics{
+		Registry:      prometheus.NewRegistry(),
+		connections:   gauge("sftpd_connections", "Open TCP connections, logins in progress included."),
+		sessions:      gauge("sftpd_sessions", "Connections that are logged in."),
+		logins:        counters("sftpd_logins_total", "Decided logins and login attempts, by SSH method (several in their order, with +) and result (ok, refused).", "method", "result"),
+		refusals:      counters("sftpd_refusals_total", "Refused connections and logins, by reason.", "reason"),
+		revocations:   counters("sftpd_revocations_total", "Sessions that the daemon closed, by reason.", "reason"),
+		transfers:     counters("sftpd_transfers_total", "Files that were opened and closed, by direction (download, upload, both) and result (ok, failed, aborted).", "direction", "result"),
+		transferBytes: counters("sftpd_transfer_bytes_total", "Bytes of files, by direction (download, upload).", "direction"),
+		operations:    counters("sftpd_operations_total", "Changes of the tree and refused requests, by SFTP request and result (ok, refused, failed).", "operation", "result"),
+		probes:        counter("sftpd_tcp_probes_total", "Connections that were closed by the peer before it sent anything, as load balancers do."),
+		reloads:       counter("sftpd_config_reloads_total", "Configurations that were loaded."),
+		reloadErrors:  counter("sftpd_config_reload_errors_total", "Configurations that could not be loaded; the last good one stays in use."),
+		loaded:        gauge("sftpd_config_loaded_timestamp_seconds", "When the configuration in use was loaded, in seconds since 1970; 0 before the first."),
+		users:         gauge("sftpd_config_users", "Users who can log in."),
+		rejected:      gauge("sftpd_config_rejected_users", "Users whose records cannot be used."),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "sftpd_build_info", Help: "1, with the daemon's version.",
+		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
+	})
+	build.Set(1)
+	m.Registry.MustRegister(build, m.connections, m.sessions, m.logins, m.refusals, m.revocations, m.transfers,
+		m.transferBytes, m.operations, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func gauge(name, help string) prometheus.Gauge {
+	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}
+
+func counter(name, help string) prometheus.Counter {
+	return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+}
+
+func counters(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+}
+
+// ConfigLoaded counts a configuration that is now in use.
+func (m *Metrics) ConfigLoaded(at time.Time, users, rejected int) {
+	m.reloads.Inc()
+	m.loaded.Set(float64(at.UnixMilli()) / 1000)
+	m.users.Set(float64(users))
+	m.rejected.Set(float64(rejected))
+}
+
+// ConfigFailed counts a configuration that could not be loaded.
+func (m *Metrics) ConfigFailed() { m.reloadErrors.Inc() }

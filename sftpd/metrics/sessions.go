@@ -1,0 +1,45 @@
+package metrics
+
+// Connection counts an open TCP connection until the returned function is called.
+func (m *Metrics) Connection() (closed func()) {
+	m.connections.Inc()
+	return m.connections.Dec
+}
+
+// Session counts a logged-in connection until the returned function is called.
+func (m *Metrics) Session() (ended func()) {
+	m.sessions.Inc()
+	return m.sessions.Dec
+}
+
+// TCPProbe counts a connection that said nothing.
+func (m *Metrics) TCPProbe() { m.probes.Inc() }
+
+// Login counts a login by the methods that succeeded, such as "publickey+password".
+func (m *Metrics) Login(methods string) { m.logins.WithLabelValues(methods, "ok").Inc() }
+
+// LoginRefused counts a refused credential of an SSH method.
+func (m *Metrics) LoginRefused(method, reason string) {
+	m.logins.WithLabelValues(method, "refused").Inc()
+	m.Refusal(reason)
+}
+
+// Refusal counts a connection that was refused for another reason than a credential.
+func (m *Metrics) Refusal(reason string) { m.refusals.WithLabelValues(reason).Inc() }
+
+// Revocation counts a session that the daemon closed.
+func (m *Metrics) Revocation(reason string) { m.revocations.WithLabelValues(reason).Inc() }
+
+// Transfer counts a file that was closed, with the bytes read by and written by the
+// client.
+func (m *Metrics) Transfer(direction, result string, read, written uint64) {
+	m.transfers.WithLabelValues(direction, result).Inc()
+	m.transferBytes.WithLabelValues("download").Add(float64(read))
+	m.transferBytes.WithLabelValues("upload").Add(float64(written))
+}
+
+// Operation counts a change of a user's tree. The operation is one of the SFTP
+// requests that the daemon knows, never a name that a client made up.
+func (m *Metrics) Operation(operation, result string) {
+	m.operations.WithLabelValues(operation, result).Inc()
+}

@@ -1,0 +1,106 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+)
+
+// HostKeys decides whether to trust a server. There is no way to trust all.
+type HostKeys struct {
+	known       ssh.HostKeyCallback
+	fingerprint string
+}
+
+// KnownHosts trusts the keys of files in the format of ssh's known_hosts.
+func KnownHosts(files ...string) (HostKeys, error) {
+	cb, err := knownhosts.New(files...)
+	if err != nil {
+		return HostKeys{}, fmt.Errorf("known hosts: %w", err)
+	}
+	return HostKeys{known: cb}, nil
+}
+
+// Fingerprint trusts the one key with a fingerprint such as "SHA256:...", as ssh-keygen -l
+// prints it.
+func Fingerprint(s string) (HostKeys, error) {
+	if !strings.HasPrefix(s, "SHA256:") {
+		return HostKeys{}, errors.New(`the host key's fingerprint must start with "SHA256:"`)
+	}
+	return HostKeys{fingerprint: strings.TrimRight(s, "=")}, nil
+}
+
+// Callback is an ssh.HostKeyCallback.
+func (h HostKeys) Callback(host string, remote net.Addr, key ssh.PublicKey) error {
+	shown := fmt.Sprintf("the server shows the %s key %s", key.Type(), ssh.FingerprintSHA256(key))
+	if h.known == nil {
+		if h.fingerprint != "" && ssh.FingerprintSHA256(key) == h.fingerprint {
+			return nil
+		}
+		return fmt.Errorf("%s, not %s", shown, h.fingerprint)
+	}
+	err := h.known(host, remote, key)
+	var unknown *knownhosts.KeyError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unknown) && len(unknown.Want) == 0:
+		return fmt.Errorf("%s, and no key is known for %s", shown, host)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("%s, which is not the known one: somebody may be in between, or the key was changed", shown)
+	default:
+		return err
+	}
+}
+
+// Algorithms are those of the keys that are known for a host, for a server shows the
+// one key that the client asks for first. With nothing known they are all that the default
+// policy has.
+func (h HostKeys) Algorithms(addr string) []string {
+	policy, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
+	if err != nil {
+		return nil // x/crypto's defaults; the policy exists
+	}
+	if h.known == nil {
+		return policy.HostKeys
+	}
+	// The library tells what it knows when it is shown a key that it cannot know.
+	var known *knownhosts.KeyError
+	if !errors.As(h.known(addr, &net.TCPAddr{}, stranger{}), &known) {
+		return policy.HostKeys
+	}
+	var out []string
+	for _, k := range known.Want {
+		if t := k.Key.Type(); t == ssh.KeyAlgoRSA {
+			out = append(out, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
+		} else {
+			out = append(out, t)
+		}
+	}
+	if len(out) == 0 {
+		return policy.HostKeys
+	}
+	return out
+}
+
+// stranger is a key that no file knows.
+type stranger struct{}
+
+func (stranger) Type() string                        { return "stranger" }
+func (stranger) Marshal() []byte                     { return []byte("stranger") }
+func (stranger) Verify([]byte, *ssh.Signature) error { return errors.New("not a key") }
+
+// explain says what a failed handshake means for whoever runs the probe.
+func explain(err error, user string, tried []string) error {
+	if strings.Contains(err.Error(), "unable to authenticate") {
+		return fmt.Errorf("the server accepted none of %s for %q: wrong credential, unknown user, a network that is not allowed, or a second one is needed (%w)",
+			strings.Join(tried, ", "), user, err)
+	}
+	return err
+}

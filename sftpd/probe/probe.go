@@ -1,0 +1,196 @@
+// Package probe tests an SFTP endpoint from outside, as a user: it logs in, writes a file,
+// reads it back, compares and removes it.
+package probe
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+)
+
+// size of the probe file: more than one packet of any client.
+const size = 300 << 10
+
+// Options of a probe.
+type Options struct {
+	// Addr is host:port.
+	Addr string
+	// User is the login name.
+	User string
+	// Key is a private key, nil for none. Password is "" for none. With both, the
+	// server may ask for either or for both.
+	Key      ssh.Signer
+	Password string
+	// HostKeys decides whether to trust the server.
+	HostKeys HostKeys
+	// Dir is where the file is written, "" for where the login starts.
+	Dir string
+}
+
+// Step is one part of a probe and how long it took.
+type Step struct {
+	Name     string
+	Duration time.Duration
+}
+
+// Run probes until ctx ends. It returns the steps that were done; the error says which
+// one failed, and why. The file is removed when a later step fails, if that is possible.
+func Run(ctx context.Context, o Options) ([]Step, error) {
+	r := &run{Options: o, ctx: ctx}
+	err := r.all()
+	return r.steps, err
+}
+
+type run struct {
+	Options
+	ctx   context.Context
+	steps []Step
+	conn  net.Conn
+	ssh   *ssh.Client
+	sftp  *sftp.Client
+	name  string
+	data  []byte
+}
+
+func (r *run) all() error {
+	defer r.close()
+	stop := context.AfterFunc(r.ctx, r.close)
+	defer stop()
+	r.data = make([]byte, size)
+	_, _ = rand.Read(r.data) // never fails since Go 1.24
+	r.name = path.Join(r.Dir, ".sftpd-probe-"+hex.EncodeToString(r.data[:8]))
+	for _, s := range []struct {
+		name string
+		do   func() error
+	}{
+		{"connect", r.connect},
+		{"log in", r.logIn},
+		{"start sftp", r.start},
+		{"write", r.write},
+		{"read", r.read},
+		{"remove", r.remove},
+	} {
+		begin := time.Now()
+		err := s.do()
+		if err == nil {
+			r.steps = append(r.steps, Step{s.name, time.Since(begin)})
+			continue
+		}
+		if s.name == "read" {
+			_ = r.remove() // the first error is the one to report
+		}
+		if r.ctx.Err() != nil {
+			err = fmt.Errorf("%w (%w)", r.ctx.Err(), err)
+		}
+		return fmt.Errorf("%s: %w", s.name, err)
+	}
+	return nil
+}
+
+func (r *run) connect() (err error) {
+	var d net.Dialer
+	r.conn, err = d.DialContext(r.ctx, "tcp", r.Addr)
+	return err
+}
+
+func (r *run) logIn() error {
+	var tried []string
+	config := &ssh.ClientConfig{
+		User:              r.User,
+		Auth:              r.methods(&tried),
+		HostKeyCallback:   r.HostKeys.Callback,
+		HostKeyAlgorithms: r.HostKeys.Algorithms(r.Addr),
+	}
+	if len(config.Auth) == 0 {
+		return errors.New("neither a key nor a password was given")
+	}
+	c, channels, requests, err := ssh.NewClientConn(r.conn, r.Addr, config)
+	if err != nil {
+		return explain(err, r.User, tried)
+	}
+	r.ssh = ssh.NewClient(c, channels, requests)
+	return nil
+}
+
+func (r *run) methods(tried *[]string) []ssh.AuthMethod {
+	var methods []ssh.AuthMethod
+	if r.Key != nil {
+		methods = append(methods, ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
+			*tried = append(*tried, "publickey "+ssh.FingerprintSHA256(r.Key.PublicKey()))
+			return []ssh.Signer{r.Key}, nil
+		}))
+	}
+	if r.Password == "" {
+		return methods
+	}
+	return append(methods,
+		ssh.PasswordCallback(func() (string, error) {
+			*tried = append(*tried, "password")
+			return r.Password, nil
+		}),
+		ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
+			*tried = append(*tried, "keyboard-interactive")
+			answers := make([]string, len(questions))
+			for i := range answers {
+				answers[i] = r.Password
+			}
+			return answers, nil
+		}))
+}
+
+func (r *run) start() (err error) {
+	r.sftp, err = sftp.NewClient(r.ssh)
+	if err != nil {
+		return fmt.Errorf("the login works, but the server does not start SFTP: %w", err)
+	}
+	return nil
+}
+
+func (r *run) write() error {
+	f, err := r.sftp.Create(r.name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
+	}
+	_, err = f.ReadFrom(bytes.NewReader(r.data))
+	return errors.Join(err, f.Close())
+}
+
+func (r *run) read() error {
+	f, err := r.sftp.Open(r.name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
+	}
+	defer f.Close()
+	got, err := io.ReadAll(io.LimitReader(f, size+1))
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.name, err)
+	}
+	if !bytes.Equal(got, r.data) {
+		return fmt.Errorf("%s: read %d bytes that are not the %d that were written", r.name, len(got), size)
+	}
+	return nil
+}
+
+func (r *run) remove() error {
+	if err := r.sftp.Remove(r.name); err != nil {
+		return fmt.Errorf("%s stays behind: %w", r.name, err)
+	}
+	return nil
+}
+
+// close ends the connection, and with it whatever step waits for it.
+func (r *run) close() {
+	if r.conn != nil {
+		r.conn.Close()
+	}
+}

@@ -1,0 +1,167 @@
+// Package reload keeps the configuration in use up to date with a directory.
+//
+// It watches the directory with inotify, where the kubelet replaces the symlink ..data
+// and people edit files, and looks at it every few seconds besides, for what inotify
+// cannot tell: network file systems, a directory that is a link or was made anew. What
+// cannot be loaded changes nothing: the last good configuration stays in use.
+package reload
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
+
+// Loader loads a configuration directory, and again when it changes.
+type Loader struct {
+	dir     string
+	log     *slog.Logger
+	metrics *metrics.Metrics
+	onSwap  func(*snapshot.Snapshot)
+
+	current atomic.Pointer[snapshot.Snapshot]
+	once    sync.Mutex // one load at a time
+
+	mu      sync.Mutex
+	failure failure
+}
+
+// failure is the newer configuration that could not be loaded.
+type failure struct {
+	digest string // of its listener.json, "" if that cannot be read
+	err    error
+	// final: the same digest would fail again.
+	final bool
+	// reported: it is in the log and in the metric.
+	reported bool
+	since    time.Time
+}
+
+// patience is how long files may not belong together before it is reported: the
+// kubelet refreshes each volume at once, but an operator writes one Secret after another.
+const patience = 30 * time.Second
+
+// New returns a Loader for a directory. After each swap onSwap is called with the new
+// configuration, before the next one is loaded. Nothing is loaded yet.
+func New(dir string, log *slog.Logger, m *metrics.Metrics, onSwap func(*snapshot.Snapshot)) *Loader {
+	return &Loader{dir: dir, log: log, metrics: m, onSwap: onSwap}
+}
+
+// Current returns the configuration in use, nil before the first.
+func (l *Loader) Current() *snapshot.Snapshot { return l.current.Load() }
+
+// Status fills in what /configz shows of the configuration.
+func (l *Loader) Status() config.Status {
+	var st config.Status
+	if s := l.Current(); s != nil {
+		st.Digest, st.LoadedAt, st.Users, st.RejectedUIDs = s.Digest, s.LoadedAt, s.Users(), s.RejectedUIDs()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure.err != nil {
+		st.FailedDigest, st.Error = l.failure.digest, l.failure.err.Error()
+	}
+	return st
+}
+
+// Load loads the directory unless what it holds is in use already, or is known to be
+// unusable. The error says why the configuration in use is not the directory's.
+func (l *Loader) Load() error {
+	l.once.Lock()
+	defer l.once.Unlock()
+
+	// The digest of listener.json is that of the whole set. So one small read tells
+	// whether there is anything to do.
+	digest := ""
+	if raw, err := os.ReadFile(filepath.Join(l.dir, config.ListenerFile)); err == nil {
+		digest = config.Digest(raw)
+		if s := l.Current(); s != nil && s.Digest == digest {
+			l.clearFailure()
+			return nil
+		}
+		if known := l.knownFailure(digest); known != nil {
+			return known
+		}
+	}
+	set, err := config.Load(l.dir)
+	if err != nil {
+		return l.fail(digest, err, isFinal(err))
+	}
+	s, err := snapshot.Build(set, time.Now())
+	if err != nil {
+		return l.fail(set.Digest, err, true)
+	}
+	l.swap(s)
+	return nil
+}
+
+// isFinal says whether an error is in the content of the files: neither their being
+// written just now, nor a file system that fails.
+func isFinal(err error) bool {
+	var path *os.PathError
+	return !errors.Is(err, config.ErrInconsistent) && !errors.As(err, &path)
+}
+
+func (l *Loader) swap(s *snapshot.Snapshot) {
+	l.current.Store(s)
+	l.clearFailure()
+	l.metrics.ConfigLoaded(s.LoadedAt, s.Users(), len(s.Rejected))
+	l.log.Info("configuration loaded", "listener", s.Listener.Namespace+"/"+s.Listener.Name,
+		"digest", s.Digest, "users", s.Users(), "rejected", len(s.Rejected))
+	for _, r := range s.Rejected {
+		l.log.Warn("user cannot log in: record cannot be used", "user", r.Username, "uid", r.UID, "error", r.Reason)
+	}
+	if l.onSwap != nil {
+		l.onSwap(s)
+	}
+}
+
+func (l *Loader) clearFailure() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure = failure{}
+}
+
+func (l *Loader) knownFailure(digest string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failure.final && l.failure.digest == digest {
+		return l.failure.err
+	}
+	return nil
+}
+
+// fail keeps a failure for Status, and reports it once: at once if it is final or
+// nothing is in use yet, else when it has lasted.
+func (l *Loader) fail(digest string, err error, final bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.failure.err == nil || l.failure.digest != digest {
+		l.failure = failure{digest: digest, since: now}
+	}
+	f := &l.failure
+	f.err, f.final = err, final
+	if f.reported || !final && l.Current() != nil && now.Sub(f.since) < patience {
+		return err
+	}
+	f.reported = true
+	l.metrics.ConfigFailed()
+	l.log.Error("configuration cannot be loaded", "digest", digest, "inUse", l.inUse(), "error", err)
+	return err
+}
+
+func (l *Loader) inUse() string {
+	if s := l.Current(); s != nil {
+		return s.Digest
+	}
+	return "none"
+}

@@ -1,0 +1,88 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+)
+
+const (
+	// firstBackoff and lastBackoff bound the growing wait after a failed accept: out of
+	// descriptors, a loop without a wait would take a CPU and fill the log.
+	firstBackoff = 5 * time.Millisecond
+	lastBackoff  = time.Second
+)
+
+// keepAlive finds peers that are gone: after two minutes without a packet they get
+// asked, and after another minute without an answer the connection ends.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 15 * time.Second, Count: 4}
+
+// Serve accepts connections until the listener is closed, and closes it. It returns
+// ErrServerClosed after Shutdown or Close, and else what the listener says. It may be
+// called for several listeners.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	if !s.track(l) {
+		return ErrServerClosed
+	}
+	s.sweeping.Do(func() { go s.sweep() })
+	wait := time.Duration(0)
+	for {
+		raw, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			s.accepted(raw)
+			continue
+		case s.isDraining():
+			return ErrServerClosed
+		case errors.Is(err, net.ErrClosed):
+			return err
+		}
+		if wait == 0 {
+			s.Log.Error("cannot accept connections", "error", err)
+		}
+		s.Metrics.Refusal(reasonAcceptFailed)
+		wait = min(max(firstBackoff, 2*wait), lastBackoff)
+		time.Sleep(wait)
+	}
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return false
+	}
+	s.closing = append(s.closing, l)
+	return true
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// accepted starts a connection's goroutine, or closes it for lack of room. It does not
+// block.
+func (s *Server) accepted(raw net.Conn) {
+	c := newConn(s, raw)
+	current := s.Current()
+	reason := reasonNotConfigured
+	if current != nil {
+		reason = s.registry.add(c, current.Listener.Limits.MaxConnections)
+	}
+	if reason != "" {
+		raw.Close()
+		s.Metrics.Refusal(reason)
+		s.Audit.Write(c.entry(audit.ConnectionRefused, audit.Refused, reason))
+		return
+	}
+	if tcp, ok := raw.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAliveConfig(keepAlive) // without it the idle timeout does the same later
+	}
+	go c.serve(current)
+}

@@ -1,0 +1,132 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// maxChannels is how many channels a connection may have open, as in OpenSSH's
+// MaxSessions. Each can make the daemon hold a window of 2 MiB, and several times that
+// if it comes in small packets.
+const maxChannels = 10
+
+// serveChannels accepts the channels of a session until its connection ends.
+func (c *conn) serveChannels(ctx context.Context, channels <-chan ssh.NewChannel) {
+	for nc := range channels {
+		if reason, text := c.openChannel(nc.ChannelType()); text != "" {
+			c.server.Metrics.Refusal(reasonChannelRefused)
+			_ = nc.Reject(reason, text) // a broken connection ends the loop
+			continue
+		}
+		ch, requests, err := nc.Accept()
+		if err != nil {
+			c.channelClosed()
+			continue
+		}
+		c.working.Add(1)
+		go c.serveChannel(ctx, ch, requests)
+	}
+}
+
+// openChannel takes a place for a channel, or says why there is none.
+func (c *conn) openChannel(kind string) (ssh.RejectionReason, string) {
+	if kind != "session" {
+		return ssh.UnknownChannelType, "only session channels are served"
+	}
+	if c.server.isDraining() {
+		return ssh.ResourceShortage, "the server is shutting down"
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.channels >= maxChannels {
+		return ssh.ResourceShortage, "too many channels"
+	}
+	c.channels++
+	c.lastUsed = time.Now()
+	return 0, ""
+}
+
+func (c *conn) channelClosed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.channels--
+	c.lastUsed = time.Now()
+}
+
+// serveChannel answers a channel's requests. One subsystem "sftp" is started, and
+// everything else refused (RFC 4254 sections 6.2 to 6.9).
+func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request) {
+	defer c.working.Done()
+	defer c.channelClosed()
+	defer c.recover()
+	defer ch.Close()
+	go discard(ch.Stderr())
+	done := make(chan struct{})
+	started := false
+	for r := range requests {
+		serve := func() {}
+		ok := false
+		if !started && r.Type == "subsystem" && isSFTP(r.Payload) {
+			serve, ok = c.prepareFiles(ctx, ch)
+		}
+		if !ok {
+			c.server.Metrics.Refusal(reasonSubsystemRefused)
+		}
+		if r.WantReply {
+			_ = r.Reply(ok, nil) // a broken connection ends the loop
+		}
+		if ok {
+			started = true
+			go func() {
+				defer close(done)
+				defer c.recover()
+				serve()
+			}()
+		}
+	}
+	if started {
+		<-done
+	}
+}
+
+// isSFTP says whether the payload of a subsystem request is the string "sftp" and no
+// more (RFC 4254 section 6.5).
+func isSFTP(payload []byte) bool {
+	name, ok := subsystem(payload)
+	return ok && name == "sftp"
+}
+
+// subsystem parses the payload of a subsystem request: one string, as a length of four
+// bytes and as many bytes.
+func subsystem(payload []byte) (name string, ok bool) {
+	const prefix = 4
+	if len(payload) < prefix {
+		return "", false
+	}
+	size := binary.BigEndian.Uint32(payload)
+	if uint64(size) != uint64(len(payload)-prefix) {
+		return "", false
+	}
+	return string(payload[prefix:]), true
+}
+
+// sendExitStatus tells the client how the subsystem ended (RFC 4254 section 6.10).
+func sendExitStatus(ch ssh.Channel, status uint32) {
+	payload := binary.BigEndian.AppendUint32(nil, status)
+	_, _ = ch.SendRequest("exit-status", false, payload) // a client that is gone needs none
+}
+
+// discard takes what a client sends as its standard error, which nobody may do, so that
+// it does not fill the channel's window.
+func discard(r io.Reader) {
+	var scratch [256]byte
+	for {
+		if _, err := r.Read(scratch[:]); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// conn is one connection, from accept to close.
+type conn struct {
+	server *Server
+	raw    net.Conn
+	id     string
+	client string // its version, once known
+	// grant is set once, by registry.admit.
+	grant *auth.Grant
+
+	endOnce   sync.Once
+	endReason atomic.Value // string: why the daemon closed it
+
+	// working counts the goroutines of channels.
+	working sync.WaitGroup
+
+	mu       sync.Mutex
+	channels int
+	files    map[*sftp.Session]struct{}
+	tree     *vfs.Tree // opened with the first channel
+	lastUsed time.Time
+}
+
+func newConn(s *Server, raw net.Conn) *conn {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // never fails since Go 1.24
+	return &conn{server: s, raw: raw, id: hex.EncodeToString(id[:]), files: map[*sftp.Session]struct{}{}, lastUsed: time.Now()}
+}
+
+// source is the client's address. It is not valid for what is not TCP.
+func (c *conn) source() netip.Addr {
+	if a, ok := c.raw.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// serve is the goroutine of the connection.
+func (c *conn) serve(s *snapshot.Snapshot) {
+	closed := c.server.Metrics.Connection()
+	defer func() {
+		c.raw.Close()
+		c.server.registry.remove(c)
+		closed()
+	}()
+	defer c.recover()
+	ctx, cancel := context.WithCancel(c.server.ctx)
+	defer cancel()
+	sc, channels, requests, ok := c.logIn(ctx, s)
+	if !ok {
+		return
+	}
+	defer c.server.Metrics.Session()()
+	begin := time.Now()
+	defer func() {
+		sc.Close()
+		cancel()
+		c.working.Wait()
+		c.closeTree()
+		reason, _ := c.endReason.Load().(string)
+		e := c.entry(audit.Logout, audit.OK, reason)
+		e.Duration = time.Since(begin)
+		c.server.Audit.Write(e)
+	}()
+	// All of these are refused. They have to be taken, or the connection stalls; a
+	// keepalive is content with any answer.
+	go ssh.DiscardRequests(requests)
+	c.serveChannels(ctx, channels)
+}
+
+// recover ends a connection whose code panicked, and no other.
+func (c *conn) recover() {
+	if v := recover(); v != nil {
+		c.server.Metrics.Refusal(reasonPanic)
+		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
+		c.end(reasonPanic)
+	}
+}
+
+// end closes the connection. The first reason is the one that is logged.
+func (c *conn) end(reason string) {
+	c.endOnce.Do(func() {
+		c.endReason.Store(reason)
+		c.server.Metrics.Revocation(reason)
+		c.raw.Close()
+	})
+}
+
+// revoke is end, with a line of its own in the audit log.
+func (c *conn) revoke(reason string) {
+	c.endOnce.Do(func() {
+		c.endReason.Store(reason)
+		c.raw.Close()
+		c.server.Metrics.Revocation(reason)
+		c.server.Audit.Write(c.entry(audit.SessionRevoked, audit.OK, reason))
+	})
+}
+
+func (c *conn) expired(now time.Time) bool { return c.server.registry.expired(c, now) }
+
+// lastActivity is when the client last asked for something. Keepalives do not count.
+func (c *conn) lastActivity() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := c.lastUsed
+	for f := range c.files {
+		if t := f.LastActivity(); t.After(last) {
+			last = t
+		}
+	}
+	return last
+}
+
+// openFiles is how many files the client has open.
+func (c *conn) openFiles() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for f := range c.files {
+		n += f.OpenFiles()
+	}
+	return n
+}
+
+// entry starts a line of the audit log with what is known of the connection.
+func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
+	e := audit.Entry{
+		Event: event, Result: result, Reason: reason,
+		Connection: c.id, Source: c.raw.RemoteAddr().String(),
+	}
+	if event != audit.Transfer && event != audit.Operation {
+		e.ClientVersion = c.client
+	}
+	if g := c.grant; g != nil {
+		e.User, e.Account, e.Methods, e.KeyFingerprint = g.Username, g.Account, g.Methods, g.Fingerprint
+	}
+	return e
+}

@@ -1,0 +1,10 @@
+// Package server is the SSH side of the daemon: it accepts connections, lets users log
+// in, and hands each "sftp" subsystem to the package sftp. Nothing else of SSH is
+// served: no shell, command, terminal, forwarding or environment.
+//
+// A connection has one goroutine that shakes hands and then accepts channels, and one
+// for each channel; golang.org/x/crypto/ssh adds four. The registry knows all connections
+// and is the one place where a login becomes a session and where sessions are taken away:
+// both under one lock and against the configuration of that moment, so that no
+// login that was under way during a reload slips through with what the reload removed.
+package server

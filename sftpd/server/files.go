@@ -1,0 +1,120 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// prepareFiles makes an SFTP session on a channel. It returns what serves it, or false
+// if the user's directories cannot be opened.
+func (c *conn) prepareFiles(ctx context.Context, ch ssh.Channel) (serve func(), ok bool) {
+	tree, err := c.openTree()
+	if err != nil {
+		c.server.Metrics.Refusal(reasonStorage)
+		c.server.Log.Error("cannot open a user's directories", "connection", c.id,
+			"account", c.grant.Account, "error", err)
+		return nil, false
+	}
+	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
+	f := sftp.NewSession(ch, tree, sftp.Options{Observe: c.observe, Logger: log})
+	c.mu.Lock()
+	c.files[f] = struct{}{}
+	c.mu.Unlock()
+	return func() {
+		defer ch.Close()
+		defer c.forget(f)
+		err := f.Serve(ctx)
+		status := uint32(0)
+		if err != nil {
+			status = 1
+			if ctx.Err() == nil {
+				log.Debug("sftp session ended", "error", err)
+			}
+		}
+		sendExitStatus(ch, status)
+	}, true
+}
+
+func (c *conn) forget(f *sftp.Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.files, f)
+	c.lastUsed = time.Now()
+}
+
+// openTree opens the user's directories for the first channel; the others share them.
+func (c *conn) openTree() (*vfs.Tree, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tree != nil {
+		return c.tree, nil
+	}
+	var mounts []vfs.Mount
+	for _, m := range c.grant.Mounts {
+		mounts = append(mounts, vfs.Mount{Path: m.Path, Volume: m.Dir, SubPath: m.SubPath, Access: vfs.Access(m.Access)})
+	}
+	tree, err := vfs.Open(mounts)
+	if err != nil {
+		return nil, err
+	}
+	c.tree = tree
+	return tree, nil
+}
+
+func (c *conn) closeTree() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.tree != nil {
+		_ = c.tree.Close()
+	}
+}
+
+// observe logs and counts what an SFTP session did.
+func (c *conn) observe(event sftp.Event) {
+	switch e := event.(type) {
+	case sftp.Transfer:
+		c.observeTransfer(e)
+	case sftp.Operation:
+		c.observeOperation(e)
+	}
+}
+
+func (c *conn) observeTransfer(t sftp.Transfer) {
+	result := audit.OK
+	switch t.Result {
+	case sftp.Failed:
+		result = audit.Failed
+	case sftp.Aborted:
+		result = audit.Aborted
+	case sftp.Completed:
+	}
+	c.server.Metrics.Transfer(string(t.Direction), result, t.BytesRead, t.BytesWritten)
+	e := c.entry(audit.Transfer, result, "")
+	if t.Err != nil {
+		e.Reason = t.Err.Error()
+	}
+	e.Path, e.Direction = t.Path, string(t.Direction)
+	e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
+	c.server.Audit.Write(e)
+}
+
+func (c *conn) observeOperation(o sftp.Operation) {
+	result, reason := audit.OK, ""
+	switch o.Status {
+	case sftp.StatusOK:
+	case sftp.StatusPermissionDenied:
+		result, reason = audit.Refused, o.Status.String()
+	default:
+		result, reason = audit.Failed, o.Status.String()
+	}
+	c.server.Metrics.Operation(o.Op, result)
+	e := c.entry(audit.Operation, result, reason)
+	e.Operation, e.Path, e.Target = o.Op, o.Path, o.Target
+	c.server.Audit.Write(e)
+}

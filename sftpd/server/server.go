@@ -1,0 +1,103 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
+
+// Version is how the daemon identifies itself (RFC 4253 section 4.2). It does not hold
+// "OpenSSH", from which clients conclude on behaviour, nor a release, which would tell
+// strangers what to try.
+const Version = "SSH-2.0-sftpd"
+
+// ErrServerClosed is what Serve returns after Shutdown or Close.
+var ErrServerClosed = errors.New("server closed")
+
+// Options are what a server is made of. All are needed but Audit.
+type Options struct {
+	// Current returns the configuration in use, nil for none yet.
+	Current func() *snapshot.Snapshot
+	// Auth decides on logins.
+	Auth *auth.Authenticator
+	// Audit gets logins, refusals, transfers and changes of files. Nil discards them.
+	Audit *audit.Log
+	// Metrics count them.
+	Metrics *metrics.Metrics
+	// Log is the daemon's own log.
+	Log *slog.Logger
+}
+
+// Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
+type Server struct {
+	Options
+	registry *registry
+	// ctx ends when all connections have to.
+	ctx  context.Context
+	stop context.CancelFunc
+
+	sweeping sync.Once
+	mu       sync.Mutex
+	draining bool
+	closing  []net.Listener // to be closed by Shutdown
+}
+
+// New returns a server that serves nothing yet.
+func New(o Options) *Server {
+	s := &Server{Options: o, registry: newRegistry(o.Current)}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// Reloaded closes the sessions that a new configuration does not permit any more. It
+// returns when their connections are closed; their ends are logged a little later.
+func (s *Server) Reloaded(now *snapshot.Snapshot) {
+	for c, reason := range s.registry.revoke(now, time.Now()) {
+		c.revoke(string(reason))
+	}
+}
+
+// Connections is the number of open connections, logins in progress included.
+func (s *Server) Connections() int { return s.registry.connections() }
+
+// sweepInterval is how late an idle timeout or the end of a user's time may be noticed.
+const sweepInterval = 200 * time.Millisecond
+
+// sweep closes sessions whose time is over. The wall clock is asked again and again,
+// instead of one timer for each session, because it may be set.
+func (s *Server) sweep() {
+	t := time.NewTicker(sweepInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-t.C:
+			s.sweepOnce(now.Round(0))
+		}
+	}
+}
+
+func (s *Server) sweepOnce(now time.Time) {
+	current := s.Current()
+	if current == nil {
+		return
+	}
+	idle := current.Listener.Limits.IdleTimeout()
+	for _, c := range s.registry.sessions() {
+		switch {
+		case c.expired(now):
+			c.revoke(string(auth.UserExpired))
+		case now.Sub(c.lastActivity()) >= idle:
+			c.end(reasonIdle)
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package sftp
+
+import (
+	"io"
+	"math"
+	"syscall"
+)
+
+// copyPart is how many bytes are copied between two looks at the session's
+// context.
+const copyPart = 64 << 20
+
+// copyData answers copy-data (draft-ietf-secsh-filexfer-extensions-00, section
+// 7; OpenSSH PROTOCOL, section 4.10). Length zero copies to the end of the
+// file; a file that ends before the length is reached gives SSH_FX_EOF with
+// what there is copied. Copying a file onto itself is refused.
+func (s *Session) copyData(r *request) error {
+	src, srcErr := s.file(r)
+	off, n := r.uint64(), r.uint64()
+	dst, dstErr := s.file(r)
+	dstOff := r.uint64()
+	switch {
+	case r.bad:
+		return errMalformed
+	case srcErr != nil:
+		return srcErr
+	case dstErr != nil:
+		return dstErr
+	}
+	r.path, r.target = src.path, dst.path
+	switch {
+	case !src.file.Readable():
+		return errNotReadable
+	case !dst.file.Writable():
+		return errNotWritable
+	case off > math.MaxInt64 || dstOff > math.MaxInt64:
+		return syscall.EINVAL
+	}
+	toEnd := n == 0
+	if toEnd || n > math.MaxInt64 {
+		n = math.MaxInt64
+	}
+	// This may take long: let the client have the answers before it.
+	if err := s.flush(); err != nil {
+		return err
+	}
+	for n > 0 {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		done, err := src.file.CopyTo(dst.file, int64(off), int64(dstOff), int64(min(n, copyPart)))
+		off, dstOff, n = off+uint64(done), dstOff+uint64(done), n-uint64(done)
+		src.read += uint64(done)
+		dst.written += uint64(done)
+		s.touch()
+		if err == io.EOF {
+			if toEnd {
+				return nil
+			}
+			return err
+		}
+		if err != nil {
+			return dst.note(err)
+		}
+	}
+	return nil
+}

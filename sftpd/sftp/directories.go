@@ -1,0 +1,75 @@
+package sftp
+
+import (
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// opendir answers SSH_FXP_OPENDIR (filexfer-02, section 6.7).
+func (s *Session) opendir(r *request) error {
+	r.path = r.string()
+	if r.bad {
+		return errMalformed
+	}
+	if s.handles.full() {
+		return errHandles
+	}
+	d, err := s.tree.OpenDir(r.path)
+	if err != nil {
+		return err
+	}
+	name, h := s.handles.add()
+	h.dir, h.path = d, vfs.Clean(r.path)
+	s.sendHandle(r, name)
+	return nil
+}
+
+// maxEntry bounds one entry of a reply: two names of at most 255 bytes, the
+// numbers of a long name, and ATTRS.
+const maxEntry = 1024
+
+// maxListing is when a READDIR reply is full. Clients refuse packets of more
+// than 256 KiB.
+const maxListing = maxPacket - 2*maxEntry
+
+// readdir answers SSH_FXP_READDIR (section 6.7) with as many entries as fit.
+func (s *Session) readdir(r *request) error {
+	handle := r.bytes()
+	if r.bad {
+		return errMalformed
+	}
+	h, _, err := s.handles.get(handle)
+	switch {
+	case err != nil:
+		return err
+	case h.dir == nil:
+		return errHandleKind
+	case h.dirErr != nil:
+		return h.dirErr
+	}
+	at := s.out.begin(typeName, r.id)
+	count := len(s.out)
+	s.out.uint32(0)
+	now := time.Now()
+	var e vfs.Entry
+	n := uint32(0)
+	for len(s.out)-at < maxListing {
+		if h.dirErr = h.dir.Next(&e); h.dirErr != nil {
+			break
+		}
+		s.out.bytes(e.Name)
+		long := len(s.out)
+		s.out.uint32(0)
+		s.out = appendLongName(s.out, e.Name, e.Attr, now)
+		s.out.setUint32(long, uint32(len(s.out)-long-4))
+		s.out.attrs(e.Attr)
+		n++
+	}
+	if n == 0 {
+		return h.dirErr
+	}
+	s.out.setUint32(count, n)
+	s.out.end(at)
+	return nil
+}

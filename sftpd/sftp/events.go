@@ -1,0 +1,55 @@
+package sftp
+
+import "time"
+
+// Event is something for the audit log: a [Transfer] or an [Operation]. It is
+// reported by the session's goroutine, which waits: observers must be quick.
+type Event interface{ event() }
+
+// Direction is what a file was opened for, or used for if it was used.
+type Direction string
+
+// The directions of a transfer, as seen by the client.
+const (
+	Download Direction = "download"
+	Upload   Direction = "upload"
+	Both     Direction = "both"
+)
+
+// Result is how a transfer ended.
+type Result string
+
+const (
+	// Completed: the client closed the file. Whether it read or wrote all that
+	// it wanted to, version 3 does not say.
+	Completed Result = "completed"
+	// Failed: a read, write, sync or close failed; Transfer.Err is the first error.
+	Failed Result = "failed"
+	// Aborted: the session ended with the file open.
+	Aborted Result = "aborted"
+)
+
+// Transfer is the life of one open file, reported when it is closed.
+type Transfer struct {
+	Path         string // virtual and clean, as it was opened
+	Direction    Direction
+	BytesRead    uint64 // sent to the client, or copied by copy-data
+	BytesWritten uint64 // received from the client, or copied
+	Start        time.Time
+	Duration     time.Duration
+	Result       Result
+	Err          error // nil unless Failed; holds no host path
+}
+
+// Operation is a change of the tree, done or refused, or any other request that
+// was refused with SSH_FX_PERMISSION_DENIED. A successful OPEN is none: its
+// Transfer follows.
+type Operation struct {
+	Op     string // the request's name, as OpenSSH's sftp-server -Q requests has it
+	Path   string // virtual and clean; empty if the request was refused unread
+	Target string // the new name of a rename, link or copy; the target of a symlink as sent
+	Status Status
+}
+
+func (Transfer) event()  {}
+func (Operation) event() {}

@@ -1,0 +1,231 @@
+package sftp
+
+import (
+	"io"
+	"math"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// open answers SSH_FXP_OPEN (filexfer-02, section 6.3).
+func (s *Session) open(r *request) error {
+	r.path = r.string()
+	pflags := r.uint32()
+	attrs := r.attrs()
+	if r.bad {
+		return errMalformed
+	}
+	r.changes = pflags&(flagWrite|flagAppend|flagCreate|flagTrunc) != 0
+	if s.handles.full() {
+		return errHandles
+	}
+	f, err := s.tree.OpenFile(r.path, openFlags(pflags), mode(attrs, 0o666))
+	if err != nil {
+		return err
+	}
+	name, h := s.handles.add()
+	h.file, h.path = f, vfs.Clean(r.path)
+	s.files.Add(1)
+	s.sendHandle(r, name)
+	return nil
+}
+
+// openFlags turns the flags of OPEN into those of open(2). Neither READ nor
+// WRITE is reading, as in OpenSSH, unless it is APPEND: some clients send that
+// alone. EXCL means something with CREAT only.
+func openFlags(p uint32) int {
+	flags := os.O_RDONLY
+	switch p & (flagRead | flagWrite) {
+	case flagRead | flagWrite:
+		flags = os.O_RDWR
+	case flagWrite:
+		flags = os.O_WRONLY
+	case 0:
+		if p&flagAppend != 0 {
+			flags = os.O_WRONLY
+		}
+	}
+	if p&flagAppend != 0 {
+		flags |= os.O_APPEND
+	}
+	if p&flagCreate != 0 {
+		flags |= os.O_CREATE
+		if p&flagExcl != 0 {
+			flags |= os.O_EXCL
+		}
+	}
+	if p&flagTrunc != 0 {
+		flags |= os.O_TRUNC
+	}
+	return flags
+}
+
+func (s *Session) sendHandle(r *request, name [handleBytes]byte) {
+	at := s.out.begin(typeHandle, r.id)
+	s.out.bytes(name[:])
+	s.out.end(at)
+}
+
+// closeHandle answers SSH_FXP_CLOSE (section 6.3). The handle is gone even if
+// closing fails.
+func (s *Session) closeHandle(r *request) error {
+	name := r.bytes()
+	if r.bad {
+		return errMalformed
+	}
+	h, slot, err := s.handles.get(name)
+	if err != nil {
+		return err
+	}
+	return s.close(h, slot, false)
+}
+
+// close closes a handle and reports the end of its transfer.
+func (s *Session) close(h *handle, slot uint32, aborted bool) error {
+	defer s.handles.remove(slot)
+	if h.dir != nil {
+		return h.dir.Close()
+	}
+	var err error
+	if s.opts.SyncOnClose && h.written > 0 {
+		err = h.note(h.file.Sync())
+	}
+	if e := h.note(h.file.Close()); e != nil {
+		err = e
+	}
+	s.files.Add(-1)
+	if s.opts.Observe != nil {
+		s.opts.Observe(h.transfer(aborted))
+	}
+	return err
+}
+
+func (h *handle) transfer(aborted bool) Transfer {
+	t := Transfer{
+		Path: h.path, BytesRead: h.read, BytesWritten: h.written,
+		Start: h.start, Duration: time.Since(h.start), Result: Completed,
+	}
+	read, written := h.read > 0, h.written > 0
+	if !read && !written {
+		read, written = h.file.Readable(), h.file.Writable()
+	}
+	switch {
+	case read && written:
+		t.Direction = Both
+	case written:
+		t.Direction = Upload
+	default:
+		t.Direction = Download
+	}
+	switch {
+	case aborted:
+		t.Result = Aborted
+	case h.err != nil:
+		t.Result, t.Err = Failed, h.err
+	}
+	return t
+}
+
+// dataHeader is what precedes the data of an SSH_FXP_DATA reply: length, type,
+// id and the data's length.
+const dataHeader = 4 + 1 + 4 + 4
+
+// read answers SSH_FXP_READ (section 6.4). Up to maxRead bytes are read in
+// full, right into the reply; less means the end of the file.
+func (s *Session) read(r *request) error {
+	h, err := s.file(r)
+	off, n := r.uint64(), min(r.uint32(), maxRead)
+	switch {
+	case r.bad:
+		return errMalformed
+	case err != nil:
+		return err
+	case !h.file.Readable():
+		return errNotReadable
+	case off > math.MaxInt64:
+		return syscall.EINVAL
+	}
+	at := len(s.out)
+	s.out = slices.Grow(s.out, dataHeader+int(n))
+	buf := s.out[at : at+dataHeader+int(n)]
+	got, err := h.file.ReadAt(buf[dataHeader:], int64(off))
+	if err != nil {
+		if err == io.EOF {
+			return err
+		}
+		return h.note(err)
+	}
+	h.read += uint64(got)
+	s.out.begin(typeData, r.id)
+	s.out.uint32(uint32(got))
+	s.out = s.out[:at+dataHeader+got]
+	s.out.end(at)
+	return nil
+}
+
+// write answers SSH_FXP_WRITE (section 6.4). A file opened with APPEND ignores
+// the offset.
+func (s *Session) write(r *request) error {
+	h, err := s.file(r)
+	off, data := r.uint64(), r.bytes()
+	switch {
+	case r.bad:
+		return errMalformed
+	case err != nil:
+		return err
+	case !h.file.Writable():
+		return errNotWritable
+	case off > math.MaxInt64-maxPacket:
+		return syscall.EFBIG
+	}
+	n, err := h.file.WriteAt(data, int64(off))
+	h.written += uint64(n)
+	return h.note(err)
+}
+
+// fstat answers SSH_FXP_FSTAT (section 6.8) by descriptor, for directories too.
+func (s *Session) fstat(r *request) error {
+	name := r.bytes()
+	if r.bad {
+		return errMalformed
+	}
+	h, _, err := s.handles.get(name)
+	if err != nil {
+		return err
+	}
+	var a vfs.Attr
+	if h.dir != nil {
+		a, err = h.dir.Stat()
+	} else {
+		a, err = h.file.Stat()
+	}
+	if err != nil {
+		return err
+	}
+	s.sendAttrs(r, a)
+	return nil
+}
+
+// fsetstat answers SSH_FXP_FSETSTAT (section 6.9) by descriptor.
+func (s *Session) fsetstat(r *request) error {
+	h, err := s.file(r)
+	attrs := r.attrs()
+	if r.bad {
+		return errMalformed
+	}
+	if err != nil {
+		return err
+	}
+	r.path = h.path
+	return h.file.Setstat(attrs)
+}
+
+func (s *Session) sendAttrs(r *request, a vfs.Attr) {
+	at := s.out.begin(typeAttrs, r.id)
+	s.out.attrs(a)
+	s.out.end(at)
+}

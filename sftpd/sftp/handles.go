@@ -1,0 +1,107 @@
+package sftp
+
+import (
+	"encoding/binary"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// handle is an open file or an open directory: exactly one of both is set.
+type handle struct {
+	generation uint32
+	file       *vfs.File
+	dir        *vfs.Dir
+	dirErr     error // ends the listing with the next READDIR
+
+	path          string
+	start         time.Time
+	read, written uint64
+	err           error // the first that happened
+}
+
+func (h *handle) inUse() bool { return h.file != nil || h.dir != nil }
+
+// note keeps the first error of the handle for its Transfer.
+func (h *handle) note(err error) error {
+	if err != nil && h.err == nil {
+		h.err = err
+	}
+	return err
+}
+
+// handles is the bounded table of a session. A handle's name is its slot and a
+// generation that changes with each use of the slot, so that a closed handle
+// does not become another file's.
+type handles struct {
+	slots []*handle
+	free  []uint32
+	max   int
+	next  uint32 // generation
+}
+
+// handleBytes is the length of a handle's name.
+const handleBytes = 8
+
+func newHandles(max int) handles {
+	// A random start keeps handles of another session from being valid here.
+	return handles{max: max, next: rand.Uint32()}
+}
+
+// full tells whether add would exceed the limit.
+func (t *handles) full() bool { return len(t.slots)-len(t.free) >= t.max }
+
+// add returns a new handle's name, to be copied at once, and the handle.
+func (t *handles) add() (name [handleBytes]byte, h *handle) {
+	var slot uint32
+	if n := len(t.free); n > 0 {
+		slot = t.free[n-1]
+		t.free = t.free[:n-1]
+		h = t.slots[slot]
+	} else {
+		slot = uint32(len(t.slots))
+		h = new(handle)
+		t.slots = append(t.slots, h)
+	}
+	t.next++
+	*h = handle{generation: t.next, start: time.Now()}
+	binary.BigEndian.PutUint32(name[:], h.generation)
+	binary.BigEndian.PutUint32(name[4:], slot)
+	return name, h
+}
+
+// get finds the handle that a client names.
+func (t *handles) get(name []byte) (*handle, uint32, error) {
+	if len(name) != handleBytes {
+		return nil, 0, errHandle
+	}
+	slot := binary.BigEndian.Uint32(name[4:])
+	if uint64(slot) >= uint64(len(t.slots)) {
+		return nil, 0, errHandle
+	}
+	h := t.slots[slot]
+	if !h.inUse() || h.generation != binary.BigEndian.Uint32(name) {
+		return nil, 0, errHandle
+	}
+	return h, slot, nil
+}
+
+// remove frees a slot, whose handle is closed.
+func (t *handles) remove(slot uint32) {
+	*t.slots[slot] = handle{}
+	t.free = append(t.free, slot)
+}
+
+// file takes the next field of a request for the name of an open file.
+func (s *Session) file(r *request) (*handle, error) {
+	name := r.bytes()
+	if r.bad {
+		return nil, errMalformed
+	}
+	h, _, err := s.handles.get(name)
+	if err == nil && h.file == nil {
+		return nil, errHandleKind
+	}
+	return h, err
+}

@@ -1,0 +1,113 @@
+package sftp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+)
+
+// ErrFraming ends a session whose peer sent an impossible packet length.
+var ErrFraming = errors.New("sftp: packet length out of range")
+
+// bufferBytes is the size of a pooled buffer: the longest packet, and room for
+// those around it that came or go along.
+const bufferBytes = 320 << 10
+
+var buffers = sync.Pool{New: func() any { return new([bufferBytes]byte) }}
+
+// input splits a stream into packets, which stay where they were received.
+type input struct {
+	r          io.Reader
+	start, end int // of what was received and not consumed
+	big        *[bufferBytes]byte
+	// small is where a silent session waits. It takes any request but a WRITE,
+	// and the head of that.
+	small [1024]byte
+}
+
+func (in *input) buf() []byte {
+	if in.big != nil {
+		return in.big[:]
+	}
+	return in.small[:]
+}
+
+// size returns the length of the next packet with its length field, 0 if that
+// has not been received yet.
+func (in *input) size() (int, error) {
+	if in.end-in.start < 4 {
+		return 0, nil
+	}
+	n := binary.BigEndian.Uint32(in.buf()[in.start:])
+	if n < minPacket || n > maxPacket {
+		return 0, fmt.Errorf("%w: %d", ErrFraming, n)
+	}
+	return int(n) + 4, nil
+}
+
+// ready tells whether next has an answer without reading.
+func (in *input) ready() bool {
+	n, err := in.size()
+	return err != nil || n > 0 && in.end-in.start >= n
+}
+
+// next returns the next packet without its length field. It is valid until the
+// next call. A stream that ends between packets gives io.EOF, inside of one
+// io.ErrUnexpectedEOF.
+func (in *input) next() ([]byte, error) {
+	for empty := 0; ; {
+		n, err := in.size()
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 && in.end-in.start >= n {
+			p := in.buf()[in.start+4 : in.start+n]
+			in.start += n
+			return p, nil
+		}
+		in.makeRoom(max(n, 4))
+		got, err := in.r.Read(in.buf()[in.end:])
+		in.end += got
+		if got > 0 {
+			empty = 0
+			continue // an error with data comes again
+		}
+		if err == nil {
+			if empty++; empty == 100 {
+				return nil, io.ErrNoProgress
+			}
+			continue
+		}
+		if err == io.EOF && in.end > in.start {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+}
+
+// makeRoom lets a packet of n bytes fit behind start, and gives the pooled
+// buffer back when nothing is in it.
+func (in *input) makeRoom(n int) {
+	pending := in.buf()[in.start:in.end]
+	switch {
+	case len(pending) == 0:
+		in.start, in.end = 0, 0
+		in.release()
+	case in.start+n <= len(in.buf()) && in.end < len(in.buf()):
+	case in.big == nil && n > len(in.small):
+		big := buffers.Get().(*[bufferBytes]byte)
+		in.start, in.end = 0, copy(big[:], pending)
+		in.big = big
+	default:
+		in.start, in.end = 0, copy(in.buf(), pending)
+	}
+}
+
+func (in *input) release() {
+	if in.big != nil {
+		buffers.Put(in.big)
+		in.big = nil
+	}
+}

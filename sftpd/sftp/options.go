@@ -1,0 +1,25 @@
+package sftp
+
+import "log/slog"
+
+// DefaultMaxHandles is the limit of open files and directories in a session.
+const DefaultMaxHandles = 256
+
+// Options are the settings of a session. The zero value is usable.
+type Options struct {
+	// MaxHandles is how many files and directories may be open at once; 0 is
+	// [DefaultMaxHandles]. limits@openssh.com announces it.
+	MaxHandles int
+	// SyncOnClose makes CLOSE of a written file wait for the disk, and fail if
+	// that does.
+	SyncOnClose bool
+	// Permit, if set, is asked once at the start for each kind of request, by
+	// its name in [Requests]. A request that is not permitted is answered with
+	// SSH_FX_PERMISSION_DENIED, an extension is not advertised either.
+	Permit func(request string) bool
+	// Observe, if set, gets the session's events. It must return quickly.
+	Observe func(Event)
+	// Logger, if set, gets a debug line for each request and an error for each
+	// fault of the server itself.
+	Logger *slog.Logger
+}

@@ -1,0 +1,163 @@
+package sftp
+
+// onePath takes the only field of a request, a path.
+func (r *request) onePath() error {
+	r.path = r.string()
+	if r.bad {
+		return errMalformed
+	}
+	return nil
+}
+
+// twoPaths takes the two paths of a rename or link.
+func (r *request) twoPaths() error {
+	r.path, r.target = r.string(), r.string()
+	if r.bad {
+		return errMalformed
+	}
+	return nil
+}
+
+// stat answers SSH_FXP_STAT (filexfer-02, section 6.8).
+func (s *Session) stat(r *request) error {
+	if err := r.onePath(); err != nil {
+		return err
+	}
+	a, err := s.tree.Stat(r.path)
+	if err == nil {
+		s.sendAttrs(r, a)
+	}
+	return err
+}
+
+// lstat answers SSH_FXP_LSTAT (section 6.8).
+func (s *Session) lstat(r *request) error {
+	if err := r.onePath(); err != nil {
+		return err
+	}
+	a, err := s.tree.Lstat(r.path)
+	if err == nil {
+		s.sendAttrs(r, a)
+	}
+	return err
+}
+
+// setstat answers SSH_FXP_SETSTAT (section 6.9).
+func (s *Session) setstat(r *request) error {
+	r.path = r.string()
+	attrs := r.attrs()
+	if r.bad {
+		return errMalformed
+	}
+	return s.tree.Setstat(r.path, attrs)
+}
+
+// lsetstat answers lsetstat@openssh.com (OpenSSH PROTOCOL, section 4.7).
+func (s *Session) lsetstat(r *request) error {
+	r.path = r.string()
+	attrs := r.attrs()
+	if r.bad {
+		return errMalformed
+	}
+	return s.tree.Lsetstat(r.path, attrs)
+}
+
+// remove answers SSH_FXP_REMOVE (section 6.5), for anything but directories.
+func (s *Session) remove(r *request) error {
+	if err := r.onePath(); err != nil {
+		return err
+	}
+	return s.tree.Remove(r.path)
+}
+
+// mkdir answers SSH_FXP_MKDIR (section 6.6).
+func (s *Session) mkdir(r *request) error {
+	r.path = r.string()
+	attrs := r.attrs()
+	if r.bad {
+		return errMalformed
+	}
+	return s.tree.Mkdir(r.path, mode(attrs, 0o777))
+}
+
+// rmdir answers SSH_FXP_RMDIR (section 6.6), for empty directories alone.
+func (s *Session) rmdir(r *request) error {
+	if err := r.onePath(); err != nil {
+		return err
+	}
+	return s.tree.Rmdir(r.path)
+}
+
+// rename answers SSH_FXP_RENAME (section 6.5), which never overwrites.
+func (s *Session) rename(r *request) error {
+	if err := r.twoPaths(); err != nil {
+		return err
+	}
+	return s.tree.Rename(r.path, r.target)
+}
+
+// posixRename answers posix-rename@openssh.com (OpenSSH PROTOCOL, section 4.3),
+// which does.
+func (s *Session) posixRename(r *request) error {
+	if err := r.twoPaths(); err != nil {
+		return err
+	}
+	return s.tree.PosixRename(r.path, r.target)
+}
+
+// hardlink answers hardlink@openssh.com (section 4.5).
+func (s *Session) hardlink(r *request) error {
+	if err := r.twoPaths(); err != nil {
+		return err
+	}
+	return s.tree.Link(r.path, r.target)
+}
+
+// symlink answers SSH_FXP_SYMLINK. The draft (section 6.10) has the link's path
+// first; OpenSSH has its target first, and so has every client by now (OpenSSH
+// PROTOCOL, section 4.1).
+func (s *Session) symlink(r *request) error {
+	r.target, r.path = r.string(), r.string()
+	if r.bad {
+		return errMalformed
+	}
+	return s.tree.Symlink(r.target, r.path)
+}
+
+// readlink answers SSH_FXP_READLINK (section 6.10).
+func (s *Session) readlink(r *request) error {
+	if err := r.onePath(); err != nil {
+		return err
+	}
+	target, err := s.tree.Readlink(r.path)
+	if err == nil {
+		s.sendName(r, target)
+	}
+	return err
+}
+
+// realpath answers SSH_FXP_REALPATH (section 6.11).
+func (s *Session) realpath(r *request) error {
+	if err := r.onePath(); err != nil {
+		return err
+	}
+	return s.sendRealPath(r, r.path)
+}
+
+func (s *Session) sendRealPath(r *request, path string) error {
+	real, err := s.tree.RealPath(path)
+	if err == nil {
+		s.sendName(r, real)
+	}
+	return err
+}
+
+// sendName sends one name without attributes, as its own long name.
+func (s *Session) sendName(r *request, name string) {
+	at := s.out.begin(typeName, r.id)
+	s.out.uint32(1)
+	s.out.string(name)
+	s.out.string(name)
+	s.out.uint32(0) // ATTRS: no flags
+	s.out.end(at)
+}

@@ -1,0 +1,94 @@
+package sftp
+
+import (
+	"errors"
+	"io"
+	"syscall"
+)
+
+// Status is the code of an SSH_FXP_STATUS reply (filexfer-02, section 7).
+type Status uint32
+
+// The codes that the server sends.
+const (
+	StatusOK               Status = 0
+	StatusEOF              Status = 1
+	StatusNoSuchFile       Status = 2
+	StatusPermissionDenied Status = 3
+	StatusFailure          Status = 4
+	StatusBadMessage       Status = 5
+	StatusUnsupported      Status = 8
+)
+
+// String returns the code's name in the draft, without "SSH_FX_".
+func (s Status) String() string {
+	switch s {
+	case StatusOK:
+		return "OK"
+	case StatusEOF:
+		return "EOF"
+	case StatusNoSuchFile:
+		return "NO_SUCH_FILE"
+	case StatusPermissionDenied:
+		return "PERMISSION_DENIED"
+	case StatusBadMessage:
+		return "BAD_MESSAGE"
+	case StatusUnsupported:
+		return "OP_UNSUPPORTED"
+	}
+	return "FAILURE"
+}
+
+// fault is an error of the protocol layer.
+type fault struct {
+	status Status
+	text   string
+}
+
+func (f *fault) Error() string { return f.text }
+
+var (
+	errMalformed   = &fault{StatusBadMessage, "Malformed request"}
+	errNotFirst    = &fault{StatusBadMessage, "INIT must be the first request, and the only one of its kind"}
+	errHandle      = &fault{StatusFailure, "Invalid handle"}
+	errHandleKind  = &fault{StatusFailure, "The handle is not of the kind that this request takes"}
+	errHandles     = &fault{StatusFailure, "Too many open handles"}
+	errNotReadable = &fault{StatusPermissionDenied, "The handle is not open for reading"}
+	errNotWritable = &fault{StatusPermissionDenied, "The handle is not open for writing"}
+	errUnsupported = &fault{StatusUnsupported, "Operation unsupported"}
+	errNotAllowed  = &fault{StatusPermissionDenied, "This request is not allowed here"}
+	errNoSuchUser  = &fault{StatusFailure, "No such user"}
+	errInternal    = &fault{StatusFailure, "Internal error"}
+)
+
+// statusOf returns the code and text for an error. The codes are those of
+// OpenSSH's errno_to_portable. No text holds a path: those of vfs errors are
+// fixed, and errors of any other origin are not shown.
+func statusOf(err error) (Status, string) {
+	var f *fault
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return StatusOK, "Success"
+	case err == io.EOF:
+		return StatusEOF, "End of file"
+	case errors.As(err, &f):
+		return f.status, f.text
+	case !errors.As(err, &errno):
+		return StatusFailure, "Failure"
+	}
+	switch errno {
+	case syscall.ENOENT, syscall.ENOTDIR, syscall.EBADF, syscall.ELOOP:
+		return StatusNoSuchFile, "No such file"
+	case syscall.EPERM, syscall.EACCES, syscall.EFAULT:
+		if err != error(errno) { // a refusal of the tree, which says more
+			return StatusPermissionDenied, "Permission denied: " + err.Error()
+		}
+		return StatusPermissionDenied, "Permission denied"
+	case syscall.ENAMETOOLONG, syscall.EINVAL:
+		return StatusBadMessage, "Bad message: " + err.Error()
+	case syscall.ENOSYS:
+		return StatusUnsupported, "Operation unsupported"
+	}
+	return StatusFailure, "Failure: " + err.Error()
+}

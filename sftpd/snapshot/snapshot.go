@@ -1,0 +1,99 @@
+// Package snapshot holds one loaded configuration in the form that logins need: users
+// indexed by login name, keys and password hashes parsed, host keys ready to sign.
+// A Snapshot never changes; a reload makes another one.
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
+)
+
+// Snapshot is one configuration. It is immutable and safe for concurrent use.
+type Snapshot struct {
+	// Digest of the configuration, see config.Set.
+	Digest string
+	// LoadedAt is when it was built.
+	LoadedAt time.Time
+	// Listener is the endpoint's settings.
+	Listener config.Listener
+	// Policy is the one that Listener.CryptoPolicy names.
+	Policy cryptopolicy.Policy
+	// HostKeys in the order in which they are offered, restricted to the policy.
+	HostKeys []ssh.Signer
+	// Rejected are the users who cannot log in because of their records.
+	Rejected []config.Rejection
+
+	users map[string]*User
+}
+
+// Build parses a loaded configuration. It fails on an unknown crypto policy and on host
+// keys that cannot be used. A user whose record cannot be used is in Rejected instead.
+func Build(set *config.Set, now time.Time) (*Snapshot, error) {
+	policy, err := cryptopolicy.Lookup(set.Listener.CryptoPolicy)
+	if err != nil {
+		return nil, err
+	}
+	signers, err := hostkeys.Parse(set.HostKeys, policy)
+	if err != nil {
+		return nil, err
+	}
+	s := &Snapshot{
+		Digest:   set.Digest,
+		LoadedAt: now,
+		Listener: set.Listener,
+		Policy:   policy,
+		HostKeys: signers,
+		Rejected: slices.Clone(set.Rejected),
+		users:    make(map[string]*User, len(set.Users)),
+	}
+	for _, u := range set.Users {
+		user, err := newUser(u, set.Listener)
+		if err != nil {
+			s.Rejected = append(s.Rejected, config.Rejection{UID: u.UID, Username: u.Username, Reason: err.Error()})
+			continue
+		}
+		s.users[u.Username] = user
+	}
+	return s, nil
+}
+
+// Lookup returns the user of a login name.
+func (s *Snapshot) Lookup(username string) (*User, bool) {
+	u, ok := s.users[username]
+	return u, ok
+}
+
+// Users is the number of users who can log in.
+func (s *Snapshot) Users() int { return len(s.users) }
+
+// Offers says whether the endpoint offers a method, config.MethodPublicKey or
+// config.MethodPassword.
+func (s *Snapshot) Offers(method string) bool { return offers(s.Listener, method) }
+
+func offers(l config.Listener, method string) bool {
+	return slices.Contains(l.Authentication.Methods, method)
+}
+
+// RejectedUIDs are the UIDs of Rejected for config.Status, at most
+// config.MaxRejectedUIDs of them.
+func (s *Snapshot) RejectedUIDs() []string {
+	var uids []string
+	for _, r := range s.Rejected {
+		if r.UID != "" && len(uids) < config.MaxRejectedUIDs {
+			uids = append(uids, r.UID)
+		}
+	}
+	return uids
+}
+
+// String names the configuration in logs.
+func (s *Snapshot) String() string {
+	return fmt.Sprintf("%s/%s@%.12s", s.Listener.Namespace, s.Listener.Name, s.Digest)
+}

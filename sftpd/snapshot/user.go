@@ -1,0 +1,176 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+)
+
+// User is one login.
+type User struct {
+	// Username is the login name.
+	Username string
+	// UID is the SFTPUser's: a user who was deleted and made again has another.
+	UID string
+	// Account is "namespace/name" of the SFTPUser.
+	Account string
+	// AllOf: a key and then the password are needed.
+	AllOf bool
+	// Password, nil for none.
+	Password *Password
+	// NotAfter is when the login ends, zero for never.
+	NotAfter time.Time
+	// MaxConnections at one time, at least 1: the smaller of the listener's and the
+	// user's limit.
+	MaxConnections int
+	// Mounts make up the user's tree.
+	Mounts []Mount
+
+	keys map[string]*Key
+}
+
+// Password is a parsed hash together with the text that it was parsed from, which tells
+// one password from another.
+type Password struct {
+	password.Hash
+	Text string
+}
+
+// Mount is a directory in a user's tree.
+type Mount struct {
+	// Path in the tree.
+	Path string
+	// Dir is the volume's directory on the daemon's file system.
+	Dir string
+	// SubPath below Dir.
+	SubPath string
+	// Access is config.ReadWrite, config.ReadOnly or config.WriteOnly.
+	Access string
+}
+
+// Key is a public key that may log in.
+type Key struct {
+	// Fingerprint as OpenSSH prints it, "SHA256:...".
+	Fingerprint string
+
+	from     []netip.Prefix
+	anywhere bool
+}
+
+// Key returns a user's key by its SSH wire format (RFC 4253 section 6.6).
+func (u *User) Key(wire []byte) (*Key, bool) {
+	k, ok := u.keys[string(wire)]
+	return k, ok
+}
+
+// Expired says whether the login has ended.
+func (u *User) Expired(now time.Time) bool {
+	return !u.NotAfter.IsZero() && !now.Before(u.NotAfter)
+}
+
+// Admits says whether the key may be used from an address. IPv4 addresses mapped into
+// IPv6 count as IPv4, and a zone is ignored.
+func (k *Key) Admits(source netip.Addr) bool {
+	if k.anywhere {
+		return true
+	}
+	source = source.Unmap().WithZone("")
+	for _, p := range k.from {
+		if p.Contains(source) {
+			return true
+		}
+	}
+	return false
+}
+
+func newUser(u config.User, l config.Listener) (*User, error) {
+	user := &User{
+		Username:       u.Username,
+		UID:            u.UID,
+		Account:        u.Namespace + "/" + u.Name,
+		AllOf:          u.Mode == config.ModeAllOf,
+		MaxConnections: l.Limits.MaxConnectionsPerUser,
+		keys:           make(map[string]*Key, len(u.Keys)),
+	}
+	if u.MaxConnections > 0 {
+		user.MaxConnections = min(user.MaxConnections, u.MaxConnections)
+	}
+	if u.NotAfter != nil {
+		user.NotAfter = *u.NotAfter
+	}
+	for i, k := range u.Keys {
+		if err := user.addKey(k); err != nil {
+			return nil, fmt.Errorf("key %d: %w", i, err)
+		}
+	}
+	if u.Password != nil {
+		hash, err := password.Parse(u.Password.Hash)
+		if err != nil {
+			return nil, fmt.Errorf("password: %w", err)
+		}
+		user.Password = &Password{Hash: hash, Text: u.Password.Hash}
+	}
+	for _, m := range u.Mounts {
+		dir, ok := l.Volume(m.Volume)
+		if !ok {
+			return nil, fmt.Errorf("mount %q: the listener has no volume %q", m.Path, m.Volume)
+		}
+		user.Mounts = append(user.Mounts, Mount{Path: m.Path, Dir: dir, SubPath: m.SubPath, Access: m.Access})
+	}
+	return user, user.canLogIn(l)
+}
+
+// canLogIn refuses a user for whom the listener offers no way in, so that whoever made
+// the user learns of it from the acknowledgement and not from a failing login.
+func (u *User) canLogIn(l config.Listener) error {
+	byKey := len(u.keys) > 0 && offers(l, config.MethodPublicKey)
+	byPassword := u.Password != nil && offers(l, config.MethodPassword)
+	switch {
+	case u.AllOf && !(byKey && byPassword):
+		return errors.New("mode AllOf needs a key and a password, and the listener does not offer both methods")
+	case !byKey && !byPassword:
+		return errors.New("the listener does not offer the methods that this user has")
+	}
+	return nil
+}
+
+// addKey adds a key. A key that stands twice is admitted from the networks of both, as
+// in an authorized_keys file.
+func (u *User) addKey(c config.Key) error {
+	parsed, err := publickey.ParseLine(c.PublicKey)
+	if err != nil {
+		return err
+	}
+	if len(parsed.From) > 0 {
+		return errors.New("the networks of a key belong into its field from, not into the key's line")
+	}
+	wire := string(parsed.Marshal())
+	k := u.keys[wire]
+	if k == nil {
+		k = &Key{Fingerprint: parsed.Fingerprint()}
+		u.keys[wire] = k
+	}
+	k.anywhere = k.anywhere || len(c.From) == 0
+	for _, f := range c.From {
+		p, err := netip.ParsePrefix(f)
+		if err != nil {
+			return fmt.Errorf("from: %w", err)
+		}
+		k.from = append(k.from, unmap(p))
+	}
+	return nil
+}
+
+// unmap writes a network of IPv4 addresses mapped into IPv6 as a network of IPv4.
+func unmap(p netip.Prefix) netip.Prefix {
+	const mappedBits = 96
+	if p.Addr().Is4In6() && p.Bits() >= mappedBits {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits)
+	}
+	return p.Masked()
+}

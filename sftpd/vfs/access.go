@@ -1,0 +1,62 @@
+package vfs
+
+import "golang.org/x/sys/unix"
+
+// Access is what a user may do in a mount.
+type Access string
+
+const (
+	// ReadWrite allows everything.
+	ReadWrite Access = "ReadWrite"
+	// ReadOnly allows reading, listing and statting.
+	ReadOnly Access = "ReadOnly"
+	// WriteOnly is a drop box: create, write, overwrite, mkdir, rename inside
+	// the mount, set attributes, stat. Content, listings and link targets
+	// cannot be read, and nothing can be removed or linked.
+	WriteOnly Access = "WriteOnly"
+)
+
+// right is one thing that an access mode grants or refuses.
+type right uint8
+
+const (
+	// rightRead is reading content, listings and link targets.
+	rightRead right = 1 << iota
+	// rightWrite is creating, writing, truncating, renaming, setting attributes.
+	rightWrite
+	// rightRemove is unlink and rmdir, and making links: a second name for a
+	// file is a first step to taking it out of a drop box.
+	rightRemove
+)
+
+func (a Access) rights() right {
+	switch a {
+	case ReadWrite:
+		return rightRead | rightWrite | rightRemove
+	case ReadOnly:
+		return rightRead
+	case WriteOnly:
+		return rightWrite
+	}
+	return 0
+}
+
+// need returns [ErrAccess] unless the mount grants all of want.
+func (m *mount) need(want right) error {
+	if m.rights&want != want {
+		return ErrAccess
+	}
+	return nil
+}
+
+// wants returns the rights that opening a file with these flags takes.
+func wants(flags int) right {
+	var want right
+	if flags&unix.O_ACCMODE != unix.O_WRONLY {
+		want |= rightRead
+	}
+	if flags&unix.O_ACCMODE != unix.O_RDONLY || flags&(unix.O_CREAT|unix.O_TRUNC|unix.O_APPEND) != 0 {
+		want |= rightWrite
+	}
+	return want
+}

@@ -1,0 +1,159 @@
+package vfs
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mkdir makes a directory with the permissions of mode, less the umask.
+func (t *Tree) Mkdir(p string, mode uint32) error {
+	_, par, err := t.entry(p, rightWrite)
+	if err == ErrMountPoint || err == ErrDots {
+		return unix.EEXIST
+	}
+	if err != nil {
+		return t.refuseSynthetic(p, err)
+	}
+	defer par.close()
+	return retry(func() error { return unix.Mkdirat(par.fd, par.name, mode&0o777) })
+}
+
+// refuseSynthetic turns "not found" into "not allowed" for a name to be made
+// directly in a synthetic directory, which does exist.
+func (t *Tree) refuseSynthetic(p string, err error) error {
+	if err == unix.ENOENT {
+		if pl, e := t.locate(p); e == nil && pl.node == nil && pl.m == nil {
+			return ErrAccess
+		}
+	}
+	return err
+}
+
+// Rmdir removes an empty directory and nothing else.
+func (t *Tree) Rmdir(p string) error {
+	_, par, err := t.entry(p, rightRemove)
+	if err != nil {
+		return err
+	}
+	defer par.close()
+	return retry(func() error { return unix.Unlinkat(par.fd, par.name, unix.AT_REMOVEDIR) })
+}
+
+// Remove removes a file or link; a directory gives EISDIR.
+func (t *Tree) Remove(p string) error {
+	_, par, err := t.entry(p, rightRemove)
+	if err != nil {
+		return err
+	}
+	defer par.close()
+	if par.trailing {
+		if err := par.isDir(); err != nil {
+			return err
+		}
+	}
+	return retry(func() error { return unix.Unlinkat(par.fd, par.name, 0) })
+}
+
+// Link makes newp another name of the file at oldp, of the link itself if that
+// is one (link(2) on Linux, hardlink@openssh.com).
+func (t *Tree) Link(oldp, newp string) error {
+	from, to, err := t.pair(oldp, newp, rightRead|rightWrite|rightRemove)
+	if err != nil {
+		return err
+	}
+	defer from.close()
+	defer to.close()
+	return retry(func() error { return unix.Linkat(from.fd, from.name, to.fd, to.name, 0) })
+}
+
+// pair resolves the two names of a rename or link, which must be in one mount.
+func (t *Tree) pair(oldp, newp string, want right) (from, to parent, err error) {
+	a, from, err := t.entry(oldp, want)
+	if err != nil {
+		return parent{}, parent{}, err
+	}
+	b, to, err := t.entry(newp, want)
+	if err == nil && a.m != b.m {
+		to.close()
+		err = ErrCrossMount
+	}
+	if err != nil {
+		from.close()
+		return parent{}, parent{}, t.refuseSynthetic(newp, err)
+	}
+	return from, to, nil
+}
+
+// Symlink makes a link at p. An absolute target is a virtual path and must lie
+// in the mount of p; see the package documentation.
+func (t *Tree) Symlink(target, p string) error {
+	if err := checkPath(target); err != nil {
+		return err
+	}
+	pl, par, err := t.entry(p, rightRead|rightWrite|rightRemove)
+	if err != nil {
+		return t.refuseSynthetic(p, err)
+	}
+	defer par.close()
+	if strings.HasPrefix(target, "/") && pl.m.path != "/" {
+		inside, ok := strings.CutPrefix(target, pl.m.path)
+		if !ok || inside != "" && inside[0] != '/' {
+			return ErrCrossMount
+		}
+		target = inside
+		if target == "" {
+			target = "/"
+		}
+	}
+	if par.trailing {
+		return unix.ENOENT
+	}
+	return retry(func() error { return unix.Symlinkat(target, par.fd, par.name) })
+}
+
+// Readlink returns the target of the link at p, EINVAL if it is no link.
+func (t *Tree) Readlink(p string) (string, error) {
+	pl, err := t.locate(p)
+	switch {
+	case err != nil:
+		return "", err
+	case pl.node != nil:
+		return "", unix.EINVAL
+	case pl.m == nil:
+		return "", unix.ENOENT
+	}
+	if err := pl.m.need(rightRead); err != nil {
+		return "", err
+	}
+	target, err := pl.m.readlink(pl.rest)
+	if err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(target, "/") && pl.m.path != "/" {
+		target = pl.m.path + strings.TrimRight(target, "/")
+	}
+	return target, nil
+}
+
+// readlink returns the stored target of the link at rest.
+func (m *mount) readlink(rest string) (string, error) {
+	par, err := place{m: m, rest: rest}.parentOf()
+	if err == ErrDots {
+		return "", unix.EINVAL
+	}
+	if err != nil {
+		return "", err
+	}
+	defer par.close()
+	buf := make([]byte, maxPath)
+	n := 0
+	err = retry(func() (err error) {
+		n, err = unix.Readlinkat(par.fd, par.name, buf)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}

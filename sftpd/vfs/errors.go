@@ -1,0 +1,45 @@
+package vfs
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// refusal is an error of the tree itself. It matches an errno with errors.Is,
+// so that callers can map all errors by errno.
+type refusal struct {
+	text  string
+	errno unix.Errno
+}
+
+func (r *refusal) Error() string        { return r.text }
+func (r *refusal) Is(target error) bool { return target == error(r.errno) }
+func (r *refusal) Unwrap() error        { return r.errno }
+
+// Refusals by the tree, each with the errno that it unwraps to.
+var (
+	// ErrAccess (EACCES): the mount's access mode does not allow it.
+	ErrAccess error = &refusal{"not allowed by the directory's access mode", unix.EACCES}
+	// ErrCrossMount (EXDEV): a rename or link would lead into another mount.
+	ErrCrossMount error = &refusal{"source and target are in different mounts", unix.EXDEV}
+	// ErrMountPoint (EACCES): a mount point or a synthetic directory cannot be
+	// renamed, removed, replaced or re-moded.
+	ErrMountPoint error = &refusal{"mount points and their parents cannot be changed", unix.EACCES}
+	// ErrNotRegular (EOPNOTSUPP): only regular files and directories are opened.
+	ErrNotRegular error = &refusal{"not a regular file", unix.EOPNOTSUPP}
+	// ErrOwner (EPERM): files belong to the daemon's user, and stay so.
+	ErrOwner error = &refusal{"the owner cannot be changed", unix.EPERM}
+	// ErrDots (EBUSY): "." and ".." cannot be created, renamed or removed.
+	ErrDots error = &refusal{`"." and ".." cannot be changed`, unix.EBUSY}
+	// ErrSameFile (EBUSY): source and target of a copy are one file.
+	ErrSameFile error = &refusal{"source and target are the same file", unix.EBUSY}
+)
+
+// retry repeats a system call that a signal interrupted. Go's runtime preempts
+// threads with signals, and network file systems answer them with EINTR.
+func retry(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package vfs
+
+import (
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// File is an open regular file. Its methods are not safe to call concurrently
+// with Close.
+type File struct {
+	fd    int
+	flags int
+	m     *mount
+	id    identity
+}
+
+// openFlags are the open(2) flags that callers may pass.
+const openFlags = unix.O_ACCMODE | unix.O_APPEND | unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC
+
+// OpenFile opens the regular file at p. flags are those of open(2): the access
+// mode, O_APPEND, O_CREAT, O_EXCL and O_TRUNC; others are ignored. mode holds
+// the permissions of a new file, less the umask. Anything but a regular file
+// gives [ErrNotRegular], directories EISDIR, and neither FIFOs nor devices
+// block.
+func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
+	flags &= openFlags
+	pl, err := t.locate(p)
+	switch {
+	case err != nil:
+		return nil, err
+	case pl.node != nil:
+		return nil, unix.EISDIR
+	case pl.m == nil:
+		if flags&unix.O_CREAT != 0 {
+			return nil, t.refuseSynthetic(p, unix.ENOENT)
+		}
+		return nil, unix.ENOENT
+	}
+	if err := pl.m.need(wants(flags)); err != nil {
+		return nil, err
+	}
+	fd, err := pl.m.r.open(pl.rest, flags|unix.O_NONBLOCK, mode&0o777)
+	switch err {
+	case nil:
+	case unix.ENXIO: // a FIFO without reader, a socket, a device without driver
+		return nil, ErrNotRegular
+	default:
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return &File{fd: fd, flags: flags, m: pl.m, id: identityOf(&st)}, nil
+	case unix.S_IFDIR:
+		err = unix.EISDIR
+	default:
+		err = ErrNotRegular
+	}
+	unix.Close(fd)
+	return nil, err
+}
+
+// Readable tells whether the file was opened for reading.
+func (f *File) Readable() bool { return f.flags&unix.O_ACCMODE != unix.O_WRONLY }
+
+// Writable tells whether the file was opened for writing.
+func (f *File) Writable() bool { return f.flags&unix.O_ACCMODE != unix.O_RDONLY }
+
+// ReadAt fills p from offset off, less only at the end of the file; reading
+// nothing there gives io.EOF. It moves no file position and allocates nothing.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		n, err := unix.Pread(f.fd, p[done:], off+int64(done))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			if done > 0 {
+				return done, nil // the next read meets the error again
+			}
+			return 0, err
+		case n == 0:
+			if done == 0 {
+				return 0, io.EOF
+			}
+			return done, nil
+		default:
+			done += n
+		}
+	}
+	return done, nil
+}
+
+// WriteAt writes all of p at offset off, or at the end of the file if it was
+// opened with O_APPEND. It allocates nothing.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	done := 0
+	for done < len(p) {
+		var n int
+		var err error
+		if f.flags&unix.O_APPEND != 0 {
+			n, err = unix.Write(f.fd, p[done:])
+		} else {
+			n, err = unix.Pwrite(f.fd, p[done:], off+int64(done))
+		}
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return done, err
+		case n == 0:
+			return done, io.ErrShortWrite
+		default:
+			done += n
+		}
+	}
+	return done, nil
+}
+
+// Stat returns the attributes of the open file, whatever its name is by now.
+func (f *File) Stat() (Attr, error) { return statFD(f.fd) }
+
+// Setstat changes the open file; setting the size needs a file open for
+// writing, the rest a mount that allows changes.
+func (f *File) Setstat(c Changes) error {
+	if err := f.m.need(rightWrite); err != nil {
+		return err
+	}
+	var err error
+	if c.Set&SetSize != 0 {
+		if err = ErrAccess; f.Writable() {
+			err = truncateFD(f.fd, c.Size)
+		}
+	}
+	if c.Set&^SetSize == 0 {
+		return err
+	}
+	return lastError(err, setFD(f.fd, c))
+}
+
+// Sync writes the file's data to the disk (fsync).
+func (f *File) Sync() error { return retry(func() error { return unix.Fsync(f.fd) }) }
+
+// StatVFS returns figures of the volume that holds the file.
+func (f *File) StatVFS() (StatVFS, error) { return statFS(f.fd, f.m) }
+
+// Close closes the file. Some network file systems report write errors here.
+func (f *File) Close() error {
+	err := unix.Close(f.fd)
+	f.fd = -1
+	if err == unix.EINTR { // closed all the same on Linux
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,127 @@
+package vfs
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits of Linux, checked before a path is looked at: PATH_MAX and NAME_MAX.
+const (
+	maxPath = 4096
+	maxName = 255
+)
+
+// node is a directory that exists by configuration: a mount point, or a
+// synthetic directory (m is nil) on the way to one.
+type node struct {
+	name     string
+	m        *mount
+	children []*node // sorted by name
+}
+
+func (n *node) child(name string) *node {
+	for _, c := range n.children {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// place is where a virtual path leads by its text.
+type place struct {
+	node *node  // set if the path is exactly a mount point or synthetic directory
+	m    *mount // the mount that holds the path; nil below a synthetic directory
+	rest string // what the kernel resolves below the mount's root; "" at its root
+}
+
+// step is one level of the walk: the place, and where in the path its rest starts.
+type step struct {
+	node  *node
+	m     *mount
+	start int
+}
+
+// locate walks p by its text. See the package documentation for "..".
+func (t *Tree) locate(p string) (place, error) {
+	if err := checkPath(p); err != nil {
+		return place{}, err
+	}
+	var room [16]step
+	stack := append(room[:0], step{t.root, t.root.m, 0})
+	for i := 0; i < len(p); {
+		if p[i] == '/' {
+			i++
+			continue
+		}
+		j := strings.IndexByte(p[i:], '/')
+		if j < 0 {
+			j = len(p)
+		} else {
+			j += i
+		}
+		name := p[i:j]
+		i = j
+		if len(name) > maxName {
+			return place{}, unix.ENAMETOOLONG
+		}
+		switch name {
+		case ".":
+		case "..":
+			if len(stack) > 1 {
+				stack = stack[:len(stack)-1]
+			}
+			if top := &stack[len(stack)-1]; top.node != nil {
+				top.start = i
+			}
+		default:
+			stack = append(stack, stack[len(stack)-1].down(name, i))
+		}
+		if top := &stack[len(stack)-1]; top.node != nil {
+			top.start = i // "." at a mount point belongs to no rest
+		}
+	}
+	top := stack[len(stack)-1]
+	pl := place{node: top.node, m: top.m}
+	if top.node == nil && top.m != nil {
+		pl.rest = strings.TrimLeft(p[top.start:], "/")
+	}
+	return pl, nil
+}
+
+// down is one component further; end is where that component ends in the path.
+func (s step) down(name string, end int) step {
+	if s.node != nil {
+		if c := s.node.child(name); c != nil {
+			return step{c, c.m, end}
+		}
+	}
+	return step{nil, s.m, s.start}
+}
+
+func checkPath(p string) error {
+	if len(p) >= maxPath {
+		return unix.ENAMETOOLONG
+	}
+	if strings.IndexByte(p, 0) >= 0 {
+		return unix.EINVAL
+	}
+	return nil
+}
+
+// Clean returns the absolute form of a virtual path by its text alone, for log
+// lines and replies: no ".", "..", doubled or trailing slash.
+func Clean(p string) string {
+	var names []string
+	for name := range strings.SplitSeq(p, "/") {
+		switch name {
+		case "", ".":
+		case "..":
+			names = names[:max(len(names)-1, 0)]
+		default:
+			names = append(names, name)
+		}
+	}
+	return "/" + strings.Join(names, "/")
+}

@@ -1,0 +1,184 @@
+package vfs
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Mount shows one directory of a volume at a virtual path.
+type Mount struct {
+	// Path is the mount point: clean and absolute. "/" is the home.
+	Path string
+	// Volume is the volume's directory on the host. It is trusted: links in it
+	// are followed.
+	Volume string
+	// SubPath is the shown directory below Volume: clean and relative, "" for
+	// all of it. Missing directories are made with mode 0770. No component of
+	// it may be a symbolic link: whoever writes into the volume could send
+	// another user's mount elsewhere with one.
+	SubPath string
+	// Access is what the user may do in it.
+	Access Access
+}
+
+// mount is a Mount with its directory open.
+type mount struct {
+	path   string
+	rights right
+	fd     int // the root directory, O_PATH
+	r      resolver
+
+	// chain is the identity of the root and of each directory from the volume
+	// down to it; the root comes last.
+	chain []identity
+}
+
+// identity tells one file from another while both exist.
+type identity struct{ dev, ino uint64 }
+
+func identityOf(st *unix.Stat_t) identity { return identity{uint64(st.Dev), st.Ino} }
+
+func (m *mount) close() {
+	if m.r != nil {
+		m.r.close()
+	}
+	unix.Close(m.fd)
+}
+
+func openMount(c Mount, which Resolver) (*mount, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("mount %q: %w", c.Path, err)
+	}
+	m := &mount{path: c.Path, rights: c.Access.rights(), fd: -1}
+	if err := m.openRoot(c); err != nil {
+		return nil, fmt.Errorf("mount %q: %w", c.Path, err)
+	}
+	if which == Openat2 {
+		m.r = openat2Resolver{m.fd}
+		return m, nil
+	}
+	root, err := newOSRoot(m.fd)
+	if err != nil {
+		unix.Close(m.fd)
+		return nil, fmt.Errorf("mount %q: os.Root of volume %q: %w", c.Path, c.Volume, err)
+	}
+	m.r = root
+	return m, nil
+}
+
+func (c Mount) check() error {
+	switch {
+	case c.Path == "" || c.Path[0] != '/' || path.Clean(c.Path) != c.Path:
+		return fmt.Errorf("path %q is not clean and absolute", c.Path)
+	case strings.IndexByte(c.Path, 0) >= 0:
+		return fmt.Errorf("path %q contains NUL", c.Path)
+	case c.Access.rights() == 0:
+		return fmt.Errorf("access %q is none of %s, %s, %s", c.Access, ReadWrite, ReadOnly, WriteOnly)
+	case c.Volume == "":
+		return fmt.Errorf("no volume given")
+	case c.SubPath == "":
+		return nil
+	case c.SubPath[0] == '/' || c.SubPath == "." || path.Clean(c.SubPath) != c.SubPath ||
+		c.SubPath == ".." || strings.HasPrefix(c.SubPath, "../"):
+		return fmt.Errorf("subPath %q is not clean and relative", c.SubPath)
+	}
+	return nil
+}
+
+// openRoot opens the volume and walks down the subPath, one component a call:
+// a single name opened with O_NOFOLLOW can lead nowhere but into the directory
+// at hand, whatever is swapped meanwhile, so this needs no resolver.
+func (m *mount) openRoot(c Mount) error {
+	fd, err := openDirAt(unix.AT_FDCWD, c.Volume, 0)
+	if err != nil {
+		return fmt.Errorf("volume %q: %w", c.Volume, err)
+	}
+	if err := m.enter(fd); err != nil {
+		return fmt.Errorf("volume %q: %w", c.Volume, err)
+	}
+	if c.SubPath == "" {
+		return nil
+	}
+	for name := range strings.SplitSeq(c.SubPath, "/") {
+		fd, err := openOrMake(m.fd, name)
+		if err == nil {
+			err = m.enter(fd)
+		}
+		if err != nil {
+			unix.Close(m.fd)
+			return fmt.Errorf("subPath %q of volume %q: directory %q: %w", c.SubPath, c.Volume, name, err)
+		}
+	}
+	return nil
+}
+
+// enter makes fd the mount's root in place of the one before.
+func (m *mount) enter(fd int) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	if m.fd >= 0 {
+		unix.Close(m.fd)
+	}
+	m.fd, m.chain = fd, append(m.chain, identityOf(&st))
+	return nil
+}
+
+func openOrMake(dirfd int, name string) (int, error) {
+	fd, err := openDirAt(dirfd, name, unix.O_NOFOLLOW)
+	if err == unix.ENOENT {
+		err = unix.Mkdirat(dirfd, name, 0o770)
+		if err != nil && err != unix.EEXIST {
+			return -1, fmt.Errorf("cannot be created: %w", err)
+		}
+		made := err == nil
+		fd, err = openDirAt(dirfd, name, unix.O_NOFOLLOW)
+		if made && err == nil {
+			// The process's umask must not keep the volume's group out. Best
+			// effort: some network volumes know no modes.
+			_ = chmodFD(fd, 0o770, unix.S_IFDIR)
+		}
+	}
+	if err == unix.ENOTDIR || err == unix.ELOOP {
+		var st unix.Stat_t
+		if lstatAt(dirfd, name, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+			return -1, fmt.Errorf("is a symbolic link, which a subPath must not contain: %w", err)
+		}
+	}
+	return fd, err
+}
+
+func openDirAt(dirfd int, name string, flags int) (fd int, err error) {
+	err = retry(func() (err error) {
+		fd, err = unix.Openat(dirfd, name, flags|unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
+}
+
+// checkOverlap refuses mounts of which one contains the other with different
+// rights: the wider mode would hold for both, as the outer mount reaches the
+// directory under its real name.
+func checkOverlap(a, b *mount) error {
+	if a.rights == b.rights || !a.contains(b) && !b.contains(a) {
+		return nil
+	}
+	return fmt.Errorf("mounts %q and %q: one's directory contains the other's, so both need the same access: %w",
+		a.path, b.path, os.ErrInvalid)
+}
+
+func (m *mount) contains(o *mount) bool {
+	own := m.chain[len(m.chain)-1]
+	for _, id := range o.chain {
+		if id == own {
+			return true
+		}
+	}
+	return false
+}

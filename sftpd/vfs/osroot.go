@@ -1,0 +1,70 @@
+package vfs
+
+import (
+	"errors"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// osRootResolver serves where openat2 is missing. os.Root walks component by
+// component and refuses what leaves the root, absolute links included.
+type osRootResolver struct{ root *os.Root }
+
+// newOSRoot makes a root of an open directory. Only a path makes an os.Root,
+// and the descriptor's name in /proc is the one that cannot be exchanged
+// between our check of the directory and its use.
+func newOSRoot(fd int) (osRootResolver, error) {
+	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return osRootResolver{}, errnoOf(err)
+	}
+	return osRootResolver{root}, nil
+}
+
+func (r osRootResolver) close() error { return r.root.Close() }
+
+func (r osRootResolver) open(rest string, flags int, mode uint32) (int, error) {
+	// os.Root follows the last link whatever the flags say, so O_NOFOLLOW takes
+	// the parent's descriptor and a plain openat of the last name.
+	dir, name, trailing := splitLast(rest)
+	if flags&unix.O_NOFOLLOW == 0 || trailing || name == "" || name == ".." {
+		return r.follow(rest, flags&^unix.O_NOFOLLOW, mode)
+	}
+	if dir == "" {
+		dir = "."
+	}
+	dirfd, err := r.follow(dir, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(dirfd)
+	var fd int
+	err = retry(func() (err error) {
+		fd, err = unix.Openat(dirfd, name, flags|unix.O_CLOEXEC|unix.O_NOCTTY, mode)
+		return err
+	})
+	return fd, err
+}
+
+func (r osRootResolver) follow(rest string, flags int, mode uint32) (int, error) {
+	f, err := r.root.OpenFile(rest, flags|unix.O_NOCTTY, os.FileMode(mode&0o777))
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	defer f.Close()
+	// A descriptor of our own: an *os.File would close it when collected.
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	return fd, err
+}
+
+// errnoOf strips os errors of the paths in them. os.Root's "path escapes from
+// parent" has no errno: it is a refusal.
+func errnoOf(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return unix.EACCES
+}

@@ -1,0 +1,161 @@
+package vfs
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Fields says which fields of [Changes] are set.
+type Fields uint8
+
+// The fields of [Changes].
+const (
+	SetSize Fields = 1 << iota
+	SetOwner
+	SetMode
+	SetTimes
+)
+
+// Changes are attributes to give to a file.
+type Changes struct {
+	Set          Fields
+	Size         uint64 // bytes; regular files only
+	UID, GID     uint32 // must be the present ones
+	Mode         uint32 // permissions; bits above 0777 are ignored
+	Atime, Mtime int64  // seconds since 1970
+}
+
+// Setstat changes the file at p, following links. As in OpenSSH, one refused
+// field does not keep the others from being set; the last error is returned.
+// Mount points take times only.
+func (t *Tree) Setstat(p string, c Changes) error { return t.setstat(p, c, 0) }
+
+// Lsetstat is Setstat of the link itself if p is one. Links have no size.
+func (t *Tree) Lsetstat(p string, c Changes) error {
+	if c.Set&SetSize != 0 {
+		return unix.EINVAL
+	}
+	return t.setstat(p, c, unix.O_NOFOLLOW)
+}
+
+func (t *Tree) setstat(p string, c Changes, nofollow int) error {
+	pl, err := t.locate(p)
+	switch {
+	case err != nil:
+		return err
+	case pl.node != nil && pl.node.m == nil:
+		return ErrMountPoint
+	case pl.m == nil:
+		return unix.ENOENT
+	}
+	if err := pl.m.need(rightWrite); err != nil {
+		return err
+	}
+	if pl.node != nil {
+		return setRoot(pl.m.fd, c)
+	}
+	if c.Set&SetSize != 0 {
+		err = truncatePath(pl, c.Size)
+	}
+	if c.Set&^SetSize == 0 {
+		return err
+	}
+	fd, openErr := pl.m.r.open(pl.rest, unix.O_PATH|nofollow, 0)
+	if openErr != nil {
+		return openErr
+	}
+	defer unix.Close(fd)
+	return lastError(err, setFD(fd, c))
+}
+
+// setRoot keeps the mode of a mount's root: it is the operator's, and the door
+// of everybody who shares the volume.
+func setRoot(fd int, c Changes) error {
+	if c.Set&SetSize != 0 {
+		return unix.EISDIR
+	}
+	var err error
+	if c.Set&SetMode != 0 {
+		a, statErr := statFD(fd)
+		if statErr != nil {
+			return statErr
+		}
+		if a.Mode&0o777 != c.Mode&0o777 {
+			err = ErrMountPoint
+		}
+		c.Set &^= SetMode
+	}
+	return lastError(err, setFD(fd, c))
+}
+
+func truncatePath(pl place, size uint64) error {
+	fd, err := pl.m.r.open(pl.rest, unix.O_WRONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return truncateFD(fd, size)
+}
+
+func truncateFD(fd int, size uint64) error {
+	if int64(size) < 0 {
+		return unix.EFBIG
+	}
+	return retry(func() error { return unix.Ftruncate(fd, int64(size)) })
+}
+
+// setFD sets all but the size. fd may be O_PATH and may be a link's own.
+func setFD(fd int, c Changes) error {
+	a, err := statFD(fd)
+	if err != nil {
+		return err
+	}
+	if c.Set&SetMode != 0 {
+		err = lastError(err, chmodFD(fd, c.Mode, a.Mode))
+	}
+	if c.Set&SetTimes != 0 {
+		err = lastError(err, timesFD(fd, c.Atime, c.Mtime))
+	}
+	if c.Set&SetOwner != 0 && (c.UID != a.UID || c.GID != a.GID) {
+		err = ErrOwner
+	}
+	return err
+}
+
+// chmodFD sets the permissions. Set-id and sticky bits are never set; those of
+// a directory are kept, as the set-group-id bit hands the volume's group down.
+func chmodFD(fd int, mode, old uint32) error {
+	mode &= 0o777
+	if old&unix.S_IFMT == unix.S_IFDIR {
+		mode |= old & 0o7000
+	}
+	err := retry(func() error { return unix.Fchmodat(fd, "", mode, unix.AT_EMPTY_PATH) })
+	switch err {
+	case unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL, unix.EPERM:
+		// Before Linux 6.6 there is no fchmodat2, and seccomp profiles of that
+		// time answer EPERM. The descriptor's name in /proc is the file itself
+		// and no link to follow; links proper have no mode there either.
+		return retry(func() error { return unix.Chmod(procName(fd), mode) })
+	}
+	return err
+}
+
+func timesFD(fd int, atime, mtime int64) error {
+	ts := []unix.Timespec{{Sec: atime}, {Sec: mtime}}
+	err := retry(func() error { return unix.UtimesNanoAt(fd, "", ts, unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW) })
+	switch err {
+	case unix.EINVAL, unix.ENOENT, unix.ENOSYS: // before Linux 5.8
+		return retry(func() error { return unix.UtimesNanoAt(unix.AT_FDCWD, procName(fd), ts, 0) })
+	}
+	return err
+}
+
+func procName(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+func lastError(a, b error) error {
+	if b != nil {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,123 @@
+// Package interop tests the daemon with the clients that people use.
+package interop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// openSSH runs OpenSSH's clients against a daemon.
+type openSSH struct {
+	daemon *daemontest.Daemon
+	known  string
+	keys   string
+}
+
+// require finds a program. In CI its absence is a failure: a test that is always skipped
+// tests nothing.
+func require(t *testing.T, program string) {
+	t.Helper()
+	if _, err := exec.LookPath(program); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("%s is not installed", program)
+		}
+		t.Skipf("%s is not installed", program)
+	}
+}
+
+func newOpenSSH(t *testing.T, dir *configtest.Dir) *openSSH {
+	t.Helper()
+	require(t, "ssh")
+	require(t, "sftp")
+	o := &openSSH{daemon: daemontest.Start(t, dir), keys: t.TempDir()}
+	host, err := ssh.ParsePrivateKey(dir.HostKeys[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.known = filepath.Join(o.keys, "known_hosts")
+	line := knownhosts.Line([]string{knownhosts.Normalize(o.daemon.Addr)}, host.PublicKey())
+	if err := os.WriteFile(o.known, []byte(line+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// identity stores a private key and returns the options that make ssh use it alone.
+func (o *openSSH) identity(t *testing.T, pem []byte) []string {
+	t.Helper()
+	file := filepath.Join(o.keys, "id")
+	if err := os.WriteFile(file, pem, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"-i", file, "-o", "IdentitiesOnly=yes"}
+}
+
+type result struct {
+	stdout, stderr string
+	err            error
+}
+
+// run runs ssh or sftp as a user. A password is typed by sshpass. Stdin is the input.
+func (o *openSSH) run(t *testing.T, program, user, password, input string, options []string, after ...string) result {
+	t.Helper()
+	host, port, err := net.SplitHostPort(o.daemon.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{program, "-F", "none", "-o", "Port=" + port, "-o", "UserKnownHostsFile=" + o.known,
+		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none",
+		"-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=10"}
+	if password != "" {
+		require(t, "sshpass")
+		args = append([]string{"sshpass", "-p", password}, args...)
+	} else {
+		args = append(args, "-o", "BatchMode=yes")
+	}
+	args = append(args, options...)
+	args = append(args, user+"@"+host)
+	args = append(args, after...)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the test's own command
+	cmd.Env = append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK=")
+	cmd.Stdin = strings.NewReader(input)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	return result{stdout.String(), stderr.String(), err}
+}
+
+func (r result) ok(t *testing.T) {
+	t.Helper()
+	if r.err != nil {
+		t.Fatalf("%v\nstdout: %s\nstderr: %s", r.err, r.stdout, r.stderr)
+	}
+}
+
+// askedTwice is sshpass's exit code when the client asks for the password again.
+const askedTwice = 5
+
+func (r result) refused(t *testing.T) {
+	t.Helper()
+	var exit *exec.ExitError
+	if errors.As(r.err, &exit) && exit.ExitCode() == askedTwice {
+		return
+	}
+	if r.err == nil || !strings.Contains(r.stderr, "Permission denied") && !strings.Contains(r.stderr, "Too many authentication failures") {
+		t.Fatalf("want a refused login, have %v\nstderr: %s", r.err, r.stderr)
+	}
+}
