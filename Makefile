@@ -85,7 +85,7 @@ fuzz: ## Fuzz every parser for FUZZTIME each.
 
 .PHONY: cluster-up
 cluster-up: bin/cluster ## Start a Kubernetes node, or find that it runs.
-	@$(CLUSTER) assets >/dev/null # built by the caller, so that sudo leaves no root-owned caches
+	@$(CLUSTER) build # by the caller, so that sudo leaves no root-owned caches
 	@$(SUDO) $(CLUSTER) up
 
 .PHONY: cluster-down
