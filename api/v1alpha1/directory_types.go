@@ -20,6 +20,7 @@ type Directory struct {
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:message="subPath must not have control characters",rule="!self.matches('[[:cntrl:]]')"
 	// +kubebuilder:validation:XValidation:message="subPath must be a relative path without empty, '.' or '..' parts, for example in/2026",rule="!self.startsWith('/') && self.split('/').all(p, p != '' && p != '.' && p != '..')"
 	SubPath string `json:"subPath,omitempty"`
 
@@ -34,8 +35,9 @@ type Directory struct {
 type Mount struct {
 	// path is where the user sees the directory, for example /inbox.
 	// +required
-	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:message="path must not have control characters",rule="!self.matches('[[:cntrl:]]')"
 	// +kubebuilder:validation:XValidation:message="path must be absolute, must not be \"/\" (set homeDirectory instead), and must not have empty, '.' or '..' parts or a '/' at its end",rule="self.startsWith('/') && self.substring(1).split('/').all(p, p != '' && p != '.' && p != '..')"
 	Path string `json:"path,omitempty"`
 

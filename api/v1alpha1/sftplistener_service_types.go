@@ -107,6 +107,7 @@ type AllowedNamespaces struct {
 
 	// selector matches labels of Namespaces, with from Selector.
 	// +optional
+	// +kubebuilder:validation:XValidation:message="in matchExpressions, operator must be In or NotIn with values, or Exists or DoesNotExist without",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, (has(e.values) && e.values.size() > 0) ? e.operator in ['In', 'NotIn'] : e.operator in ['Exists', 'DoesNotExist'])"
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
 

@@ -1,0 +1,206 @@
+package cel
+
+import (
+	"strings"
+	"testing"
+)
+
+const validListener = `
+apiVersion: sftp-operator.io/v1alpha1
+kind: SFTPListener
+metadata: {name: partners, namespace: default}
+spec:
+  volumes: [{name: home, claimTemplate: {storage: 10Gi}}]
+`
+
+func TestListenerCreation(t *testing.T) {
+	const hostname = `spec.hostnames[0] in body should match`
+	testCreations(t, validListener, []creation{
+		{name: "the base"},
+		{name: "all fields", patch: `
+spec:
+  replicas: 3
+  maxUsers: 10000
+  hostnames: [sftp.example.com, 203.0.113.7, "2001:db8::7"]
+  service:
+    type: LoadBalancer
+    port: 2222
+    nodePort: 30022
+    externalTrafficPolicy: Cluster
+    loadBalancerClass: example.com/fast
+    loadBalancerSourceRanges: [203.0.113.0/24, "2001:db8::/32"]
+    annotations: {a: b}
+  allowedUsers:
+    namespaces: {from: Selector, selector: {matchLabels: {sftp: allowed}}}
+    usernames: NamespacePrefixed
+  authentication: {allowedMethods: [PublicKey], maxAuthTries: 20, loginGraceSeconds: 300}
+  hostKeyRefs: [{name: a}, {name: b}]
+  cryptoPolicy: Modern2026
+  volumes:
+  - {name: home, claimTemplate: {storage: 10Gi, storageClassName: nfs, accessModes: [ReadWriteMany]}}
+  - {name: archive, persistentVolumeClaim: {claimName: archive}}
+  volumeClaimRetention: Delete
+  homeDirectory: {volume: archive}
+  limits: {maxConnections: 20000, maxConnectionsPerUser: 1000, idleTimeoutSeconds: 86400}
+  shutdown: {readinessDelaySeconds: 0, drainTimeoutSeconds: 0}
+  infrastructure:
+    labels: {team: a}
+    annotations: {note: b}
+    pod:
+      resources: {limits: {memory: 1Gi}}
+      nodeSelector: {disk: fast}
+      tolerations: [{key: a, operator: Exists}]
+      priorityClassName: high
+      imagePullSecrets: [{name: pull}]
+`},
+
+		// The name becomes that of a Service.
+		{"name has at most 40 characters", `metadata: {name: ` + strings.Repeat("a", 41) + `}`, `metadata.name must be at most 40 characters: the names of the Service and the Secrets are made from it`},
+		{name: "name with 40 characters", patch: `metadata: {name: ` + strings.Repeat("a", 40) + `}`},
+		{"name has no dot", `metadata: {name: sftp.example.com}`, `metadata.name must start with a letter and contain only lower-case letters, digits and '-': it becomes the name of a Service`},
+		{"name starts with a letter", `metadata: {name: 2026-partners}`, `metadata.name must start with a letter`},
+
+		{"replicas is not negative", `spec: {replicas: -1}`, `should be greater than or equal to 0`},
+		{"replicas is at most 50", `spec: {replicas: 51}`, `should be less than or equal to 50`},
+		{"maxUsers is at least 1", `spec: {maxUsers: 0}`, `should be greater than or equal to 1`},
+		{"maxUsers is at most 10000", `spec: {maxUsers: 10001}`, `should be less than or equal to 10000`},
+		{"hostnames are names or addresses", `spec: {hostnames: ["https://sftp.example.com/"]}`, hostname},
+		{"hostnames have no space", `spec: {hostnames: ["a b"]}`, hostname},
+		{"at most 8 hostnames", `spec: {hostnames: [` + numbered(9, "h%d") + `]}`, `must have at most 8 items`},
+		{"the same hostname twice", `spec: {hostnames: [a, a]}`, `Duplicate value: "a"`},
+
+		{"methods are known", `spec: {authentication: {allowedMethods: [GSSAPI]}}`, `supported values: "PublicKey", "Password"`},
+		{"at least one method", `spec: {authentication: {allowedMethods: []}}`, `should have at least 1 items`},
+		{"maxAuthTries is at least 1", `spec: {authentication: {maxAuthTries: 0}}`, `should be greater than or equal to 1`},
+		{"maxAuthTries is at most 20", `spec: {authentication: {maxAuthTries: 21}}`, `should be less than or equal to 20`},
+		{"loginGraceSeconds is at least 5", `spec: {authentication: {loginGraceSeconds: 4}}`, `should be greater than or equal to 5`},
+		{"loginGraceSeconds is at most 300", `spec: {authentication: {loginGraceSeconds: 301}}`, `should be less than or equal to 300`},
+		{"crypto policies are named", `spec: {cryptoPolicy: Modern}`, `spec.cryptoPolicy: Unsupported value: "Modern": supported values: "Modern2026"`},
+		{"at most 4 host keys", `spec: {hostKeyRefs: [` + numbered(5, "{name: k%d}") + `]}`, `must have at most 4 items`},
+		{"the same host key twice", `spec: {hostKeyRefs: [{name: a}, {name: a}]}`, `Duplicate value: {"name":"a"}`},
+
+		{"maxConnections is at least 1", `spec: {limits: {maxConnections: 0}}`, `should be greater than or equal to 1`},
+		{"maxConnections is at most 20000", `spec: {limits: {maxConnections: 20001}}`, `should be less than or equal to 20000`},
+		{"maxConnectionsPerUser is at most 1000", `spec: {limits: {maxConnectionsPerUser: 1001}}`, `should be less than or equal to 1000`},
+		{"idleTimeoutSeconds is at least 10", `spec: {limits: {idleTimeoutSeconds: 9}}`, `should be greater than or equal to 10`},
+		{"idleTimeoutSeconds is at most a day", `spec: {limits: {idleTimeoutSeconds: 86401}}`, `should be less than or equal to 86400`},
+		{"readinessDelaySeconds is at most 60", `spec: {shutdown: {readinessDelaySeconds: 61}}`, `should be less than or equal to 60`},
+		{"drainTimeoutSeconds is at most an hour", `spec: {shutdown: {drainTimeoutSeconds: 3601}}`, `should be less than or equal to 3600`},
+
+		// What would give a tenant more than its namespace has.
+		{"no host path", `spec: {volumes: [{name: home, hostPath: {path: /etc}}]}`, `unknown field "spec.volumes[0].hostPath"`},
+		{"no security context", `spec: {infrastructure: {pod: {securityContext: {runAsUser: 0}}}}`, `unknown field "spec.infrastructure.pod.securityContext"`},
+		{"no service account", `spec: {infrastructure: {pod: {serviceAccountName: admin}}}`, `unknown field "spec.infrastructure.pod.serviceAccountName"`},
+		{"no image", `spec: {infrastructure: {pod: {image: evil}}}`, `unknown field "spec.infrastructure.pod.image"`},
+		{"unknown field", `spec: {replica: 2}`, `unknown field "spec.replica"`},
+	})
+}
+
+func TestListenerVolumes(t *testing.T) {
+	const (
+		oneOf     = `exactly one of persistentVolumeClaim, claimTemplate or emptyDir must be set`
+		shareable = `replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany; add ReadWriteMany to its accessModes or lower replicas`
+	)
+	testCreations(t, validListener, []creation{
+		{"volumes are required", `spec: {volumes: null}`, `spec.volumes: Required value`},
+		{"at least one volume", `spec: {volumes: []}`, `spec.volumes in body should have at least 1 items`},
+		{"at most 16 volumes", `spec: {volumes: [` + numbered(17, "{name: v%d, emptyDir: {}}") + `]}`, `must have at most 16 items`},
+		{"a volume has a name", `spec: {volumes: [{emptyDir: {}}]}`, `spec.volumes[0].name: Required value`},
+		{"the name of a volume is that of a directory", `spec: {volumes: [{name: ../etc, emptyDir: {}}]}`, `spec.volumes[0].name in body should match`},
+		{"the same volume twice", `spec: {volumes: [{name: a, emptyDir: {}}, {name: a, emptyDir: {}}]}`, `Duplicate value: {"name":"a"}`},
+		{"a volume of no kind", `spec: {volumes: [{name: home}]}`, oneOf},
+		{"a volume of two kinds", `spec: {volumes: [{name: home, emptyDir: {}, claimTemplate: {storage: 1Gi}}]}`, oneOf},
+		{"a claim has a name", `spec: {volumes: [{name: home, persistentVolumeClaim: {}}]}`, `persistentVolumeClaim.claimName: Required value`},
+		{"a claimTemplate has a size", `spec: {volumes: [{name: home, claimTemplate: {}}]}`, `claimTemplate.storage: Required value`},
+		{"a size is a quantity", `spec: {volumes: [{name: home, claimTemplate: {storage: big}}]}`, `claimTemplate.storage in body should match`},
+		{"access modes are known", `spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi, accessModes: [ReadOnlyMany]}}]}`, `supported values: "ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"`},
+
+		{"two replicas on a ReadWriteOnce claim", `spec: {replicas: 2}`, shareable},
+		{"two replicas on an explicit ReadWriteOnce claim", `spec: {replicas: 2, volumes: [{name: home, claimTemplate: {storage: 1Gi, accessModes: [ReadWriteOnce]}}]}`, shareable},
+		{name: "two replicas on a ReadWriteMany claim", patch: `spec: {replicas: 2, volumes: [{name: home, claimTemplate: {storage: 1Gi, accessModes: [ReadWriteMany]}}]}`},
+		{name: "two replicas on an existing claim", patch: `spec: {replicas: 2, volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`},
+		{name: "no replicas", patch: `spec: {replicas: 0}`},
+		{"two replicas on an emptyDir", `spec: {replicas: 2, volumes: [{name: home, emptyDir: {}}]}`, `replicas must be 0 or 1 while a volume is an emptyDir: each pod would have files of its own`},
+
+		{"the home volume exists", `spec: {homeDirectory: {volume: homes}}`, `homeDirectory.volume must name an entry of volumes`},
+		{"volumeClaimRetention is Retain or Delete", `spec: {volumeClaimRetention: Keep}`, `supported values: "Retain", "Delete"`},
+	})
+}
+
+func TestListenerService(t *testing.T) {
+	const nodePort = `nodePort may be set only with type NodePort or LoadBalancer`
+	testCreations(t, validListener, []creation{
+		{"type is known", `spec: {service: {type: ExternalName}}`, `supported values: "ClusterIP", "NodePort", "LoadBalancer"`},
+		{"port is at least 1", `spec: {service: {port: 0}}`, `should be greater than or equal to 1`},
+		{"port is at most 65535", `spec: {service: {port: 65536}}`, `should be less than or equal to 65535`},
+		{"nodePort without a type", `spec: {service: {nodePort: 30022}}`, nodePort},
+		{"nodePort with ClusterIP", `spec: {service: {type: ClusterIP, nodePort: 30022}}`, nodePort},
+		{name: "nodePort with NodePort", patch: `spec: {service: {type: NodePort, nodePort: 30022}}`},
+		{name: "nodePort with LoadBalancer", patch: `spec: {service: {type: LoadBalancer, nodePort: 30022}}`},
+		{"externalTrafficPolicy with ClusterIP", `spec: {service: {externalTrafficPolicy: Local}}`, `externalTrafficPolicy may be set only with type NodePort or LoadBalancer`},
+		{"externalTrafficPolicy is known", `spec: {service: {type: NodePort, externalTrafficPolicy: Global}}`, `supported values: "Local", "Cluster"`},
+		{"loadBalancerClass with NodePort", `spec: {service: {type: NodePort, loadBalancerClass: a}}`, `loadBalancerClass and loadBalancerSourceRanges may be set only with type LoadBalancer`},
+		{"loadBalancerSourceRanges with ClusterIP", `spec: {service: {loadBalancerSourceRanges: [10.0.0.0/8]}}`, `loadBalancerClass and loadBalancerSourceRanges may be set only with type LoadBalancer`},
+		{"loadBalancerSourceRanges are networks", `spec: {service: {type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.1]}}`, `must be a network in CIDR notation, for example 203.0.113.0/24`},
+	})
+}
+
+func TestListenerAllowedUsers(t *testing.T) {
+	const selector = `selector must be set if and only if from is Selector`
+	testCreations(t, validListener, []creation{
+		{name: "all namespaces", patch: `spec: {allowedUsers: {namespaces: {from: All}}}`},
+		{name: "an expression", patch: `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In, values: [b]}]}}}}`},
+		{"from is known", `spec: {allowedUsers: {namespaces: {from: Some}}}`, `supported values: "Same", "Selector", "All"`},
+		{"from Selector without a selector", `spec: {allowedUsers: {namespaces: {from: Selector}}}`, selector},
+		{"a selector with from All", `spec: {allowedUsers: {namespaces: {from: All, selector: {}}}}`, selector},
+		{"a selector without from", `spec: {allowedUsers: {namespaces: {selector: {matchLabels: {a: b}}}}}`, selector},
+		{"an operator that does not exist", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Is, values: [b]}]}}}}`,
+			`operator must be In or NotIn with values, or Exists or DoesNotExist without`},
+		{"In without values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In}]}}}}`,
+			`operator must be In or NotIn with values, or Exists or DoesNotExist without`},
+		{"usernames is known", `spec: {allowedUsers: {usernames: Prefixed}}`, `supported values: "Any", "NamespacePrefixed"`},
+	})
+}
+
+func TestListenerUpdate(t *testing.T) {
+	const (
+		class = `storageClassName must not be changed: make a new volume with another name and move the files`
+		modes = `accessModes must not be changed: make a new volume with another name and move the files`
+		other = `{name: other, emptyDir: {}}`
+	)
+	home := func(template string) string {
+		return `spec: {volumes: [{name: home, claimTemplate: ` + template + `}]}`
+	}
+	testUpdates(t, validListener, []update{
+		{"storageClassName is immutable", home(`{storage: 1Gi, storageClassName: a}`), home(`{storage: 1Gi, storageClassName: b}`), class},
+		{"storageClassName cannot be added", home(`{storage: 1Gi}`), home(`{storage: 1Gi, storageClassName: b}`), class},
+		{"storageClassName cannot be removed", home(`{storage: 1Gi, storageClassName: a}`), home(`{storage: 1Gi}`), class},
+		{"accessModes is immutable", home(`{storage: 1Gi, accessModes: [ReadWriteMany]}`), home(`{storage: 1Gi, accessModes: [ReadWriteOnce]}`), modes},
+		{"accessModes cannot be added", home(`{storage: 1Gi}`), home(`{storage: 1Gi, accessModes: [ReadWriteMany]}`), modes},
+		{
+			"a volume is known by its name, not its place",
+			`spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi, storageClassName: a}}, ` + other + `]}`,
+			`spec: {volumes: [` + other + `, {name: home, claimTemplate: {storage: 1Gi, storageClassName: b}}]}`, class,
+		},
+		{name: "another volume may have another class", to: `
+spec: {volumes: [{name: home, claimTemplate: {storage: 10Gi}}, {name: fast, claimTemplate: {storage: 1Gi, storageClassName: b}}]}`},
+		{name: "storage may grow", from: home(`{storage: 1Gi}`), to: home(`{storage: 2Gi}`)},
+		{name: "replicas and maxUsers may change", to: `spec: {replicas: 0, maxUsers: 5000}`},
+		{"raising replicas on a ReadWriteOnce claim", ``, `spec: {replicas: 2}`, `replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany`},
+	})
+}
+
+func TestListenerDefaults(t *testing.T) {
+	o := created(t, validListener, `spec: {service: {annotations: {a: b}}, allowedUsers: {usernames: Any}, authentication: {maxAuthTries: 3}}`)
+	wantFields(t, o, `
+spec:
+  replicas: 1
+  maxUsers: 1000
+  cryptoPolicy: Modern2026
+  volumeClaimRetention: Retain
+  service: {type: ClusterIP, port: 22}
+  allowedUsers: {namespaces: {from: Same}, usernames: Any}
+  authentication: {allowedMethods: [PublicKey, Password]}
+`)
+	wantPending(t, o, "Accepted", "ResolvedRefs", "Programmed", "Ready")
+}

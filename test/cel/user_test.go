@@ -1,0 +1,163 @@
+package cel
+
+import (
+	"strings"
+	"testing"
+)
+
+const validUser = `
+apiVersion: sftp-operator.io/v1alpha1
+kind: SFTPUser
+metadata: {name: acme, namespace: default}
+spec:
+  listenerRef: {name: partners}
+  authentication:
+    authorizedKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== acme"]
+`
+
+func TestUserCreation(t *testing.T) {
+	const (
+		credentials = `at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set`
+		allOf       = `mode AllOf must have passwordSecretRef and at least one source of public keys`
+		username    = `username must start with a letter, digit or '_' and contain only letters, digits and . _ @ + -`
+	)
+	testCreations(t, validUser, []creation{
+		{name: "the base"},
+		{name: "all fields", patch: `
+spec:
+  listenerRef: {namespace: platform}
+  username: ACME_2026.ops@acme+sftp-1
+  state: Suspended
+  expirationTime: "2027-01-01T00:00:00Z"
+  authentication:
+    mode: AllOf
+    authorizedKeysSecretRefs: [{name: keys}, {name: more, key: ops}]
+    keyRefs: [{name: acme}]
+    passwordSecretRef: {name: acme-password, key: secret}
+  homeDirectory: {volume: home, scope: Namespace, subPath: acme/in, access: ReadOnly}
+  mounts: [{path: /inbox, volume: other, access: WriteOnly}, {path: /a/b, subPath: x/y}]
+  limits: {maxConnections: 3}
+`},
+
+		// Who and where.
+		{"listenerRef is required", `spec: {listenerRef: null}`, `spec.listenerRef: Required value`},
+		{"listenerRef.name is required", `spec: {listenerRef: {name: null, namespace: platform}}`, `spec.listenerRef.name: Required value`},
+		{"username starts with a letter, digit or _", `spec: {username: -acme}`, username},
+		{"username has no space", `spec: {username: "acme corp"}`, username},
+		{"username has no slash", `spec: {username: acme/ops}`, username},
+		{"username has no line end", `spec: {username: "acme\n"}`, username},
+		{"username is not empty", `spec: {username: ""}`, `spec.username in body should be at least 1 chars long`},
+		{"username has at most 64 characters", `spec: {username: ` + strings.Repeat("a", 65) + `}`, `Too long: may not be more than 64`},
+		{"state is Active or Suspended", `spec: {state: Disabled}`, `supported values: "Active", "Suspended"`},
+		{"expirationTime is a time", `spec: {expirationTime: tomorrow}`, `spec.expirationTime in body must be of type date-time`},
+
+		// Credentials.
+		{"authentication is required", `spec: {authentication: null}`, `spec.authentication: Required value`},
+		{"a credential is required", `spec: {authentication: {authorizedKeys: null}}`, credentials},
+		{"an empty list is no credential", `spec: {authentication: {authorizedKeys: []}}`, `spec.authentication.authorizedKeys in body should have at least 1 items`},
+		{"mode AllOf with a key alone", `spec: {authentication: {mode: AllOf}}`, allOf},
+		{"mode AllOf with a password alone", `spec: {authentication: {mode: AllOf, authorizedKeys: null, passwordSecretRef: {name: p}}}`, allOf},
+		{name: "mode AllOf with both", patch: `spec: {authentication: {mode: AllOf, passwordSecretRef: {name: p}}}`},
+		{name: "mode AllOf with an SFTPKey", patch: `spec: {authentication: {mode: AllOf, authorizedKeys: null, keyRefs: [{name: k}], passwordSecretRef: {name: p}}}`},
+		{name: "a password alone", patch: `spec: {authentication: {authorizedKeys: null, passwordSecretRef: {name: p}}}`},
+		{"mode is AnyOf or AllOf", `spec: {authentication: {mode: OneOf}}`, `supported values: "AnyOf", "AllOf"`},
+		{"the same key twice", `spec: {authentication: {authorizedKeys: [ssh-rsa A, ssh-rsa A]}}`, `Duplicate value: "ssh-rsa A"`},
+		{"an empty key", `spec: {authentication: {authorizedKeys: [""]}}`, `spec.authentication.authorizedKeys[0] in body should be at least 1 chars long`},
+		{"a key is not endless", `spec: {authentication: {authorizedKeys: [` + strings.Repeat("a", 4097) + `]}}`, `may not be more than 4096`},
+		{"at most 32 keys", `spec: {authentication: {authorizedKeys: [` + numbered(33, "k%d") + `]}}`, `must have at most 32 items`},
+		{"at most 8 Secrets with keys", `spec: {authentication: {authorizedKeysSecretRefs: [` + numbered(9, "{name: s%d}") + `]}}`, `must have at most 8 items`},
+		{"the same Secret twice", `spec: {authentication: {authorizedKeysSecretRefs: [{name: s}, {name: s, key: other}]}}`, `Duplicate value: {"name":"s"}`},
+		{"a Secret reference has a name", `spec: {authentication: {passwordSecretRef: {key: password}}}`, `spec.authentication.passwordSecretRef.name: Required value`},
+		{"a Secret of another namespace", `spec: {authentication: {passwordSecretRef: {name: p, namespace: other}}}`, `unknown field "spec.authentication.passwordSecretRef.namespace"`},
+		{"at most 8 SFTPKeys", `spec: {authentication: {keyRefs: [` + numbered(9, "{name: k%d}") + `]}}`, `must have at most 8 items`},
+		{"a password in clear", `spec: {authentication: {password: hunter2}}`, `unknown field "spec.authentication.password"`},
+
+		{"maxConnections is at least 1", `spec: {limits: {maxConnections: 0}}`, `should be greater than or equal to 1`},
+		{"maxConnections is at most 1000", `spec: {limits: {maxConnections: 1001}}`, `should be less than or equal to 1000`},
+		{"unknown field", `spec: {userName: acme}`, `unknown field "spec.userName"`},
+	})
+}
+
+func TestUserDirectories(t *testing.T) {
+	const (
+		subPath = `subPath must be a relative path without empty, '.' or '..' parts, for example in/2026`
+		path    = `path must be absolute, must not be "/" (set homeDirectory instead), and must not have empty, '.' or '..' parts or a '/' at its end`
+		control = `must not have control characters`
+	)
+	testCreations(t, validUser, []creation{
+		{name: "a name with dots", patch: `spec: {homeDirectory: {subPath: ..a/b../...}, mounts: [{path: /..a}]}`},
+		{name: "a name in another script", patch: `spec: {homeDirectory: {subPath: Eingänge/受信}, mounts: [{path: /Eingänge}]}`},
+
+		{"subPath with ..", `spec: {homeDirectory: {subPath: in/../../other}}`, subPath},
+		{"subPath that is ..", `spec: {homeDirectory: {subPath: ..}}`, subPath},
+		{"subPath with .", `spec: {homeDirectory: {subPath: ./in}}`, subPath},
+		{"subPath that is absolute", `spec: {homeDirectory: {subPath: /in}}`, subPath},
+		{"subPath with //", `spec: {homeDirectory: {subPath: in//out}}`, subPath},
+		{"subPath with / at the end", `spec: {homeDirectory: {subPath: in/}}`, subPath},
+		{"subPath with a NUL", `spec: {homeDirectory: {subPath: "in\0"}}`, control},
+		{"subPath with a line end", `spec: {homeDirectory: {subPath: "in\n"}}`, control},
+		{"subPath is not endless", `spec: {homeDirectory: {subPath: ` + strings.Repeat("a", 256) + `}}`, `may not be more than 255`},
+		{"scope is known", `spec: {homeDirectory: {scope: Cluster}}`, `supported values: "User", "Namespace", "Volume"`},
+		{"access is known", `spec: {homeDirectory: {access: Append}}`, `supported values: "ReadWrite", "ReadOnly", "WriteOnly"`},
+		{"volume has at most 20 characters", `spec: {homeDirectory: {volume: ` + strings.Repeat("v", 21) + `}}`, `may not be more than 20`},
+
+		{"path is required", `spec: {mounts: [{volume: home}]}`, `spec.mounts[0].path: Required value`},
+		{"path with ..", `spec: {mounts: [{path: /in/../../etc}]}`, path},
+		{"path with .", `spec: {mounts: [{path: /./in}]}`, path},
+		{"path that is relative", `spec: {mounts: [{path: inbox}]}`, path},
+		{"path that is the root", `spec: {mounts: [{path: /}]}`, path},
+		{"path with //", `spec: {mounts: [{path: //in}]}`, path},
+		{"path with / at the end", `spec: {mounts: [{path: /in/}]}`, path},
+		{"path with a NUL", `spec: {mounts: [{path: "/in\0"}]}`, control},
+		{"the same path twice", `spec: {mounts: [{path: /in}, {path: /in, volume: other}]}`, `Duplicate value: {"path":"/in"}`},
+		{"subPath of a mount with ..", `spec: {mounts: [{path: /in, subPath: ../other}]}`, subPath},
+		{"at most 16 mounts", `spec: {mounts: [` + numbered(17, "{path: /m%d}") + `]}`, `must have at most 16 items`},
+		{"no mounts", `spec: {mounts: []}`, `spec.mounts in body should have at least 1 items`},
+	})
+}
+
+func TestUserUpdate(t *testing.T) {
+	const (
+		listener = `listenerRef is immutable: delete the SFTPUser and make a new one`
+		username = `username is immutable: delete the SFTPUser and make a new one`
+	)
+	testUpdates(t, validUser, []update{
+		{"listenerRef is immutable", ``, `spec: {listenerRef: {name: other}}`, listener},
+		{"listenerRef.namespace cannot be added", ``, `spec: {listenerRef: {namespace: default}}`, listener},
+		{"username is immutable", `spec: {username: a}`, `spec: {username: b}`, username},
+		{"username cannot be added", ``, `spec: {username: b}`, username},
+		{"username cannot be removed", `spec: {username: a}`, ``, username},
+		{name: "everything else may change", to: `
+spec:
+  state: Suspended
+  expirationTime: "2027-01-01T00:00:00Z"
+  authentication: {mode: AllOf, authorizedKeys: [ssh-rsa B], passwordSecretRef: {name: p}}
+  homeDirectory: {subPath: in}
+  mounts: [{path: /in}]
+  limits: {maxConnections: 2}
+`},
+		{"a rule holds for updates as well", ``, `spec: {homeDirectory: {subPath: ..}}`, `subPath must be a relative path`},
+	})
+}
+
+func TestUserDefaults(t *testing.T) {
+	o := created(t, validUser, `
+spec:
+  authentication:
+    authorizedKeysSecretRefs: [{name: keys}]
+    passwordSecretRef: {name: p}
+  homeDirectory: {subPath: in}
+  mounts: [{path: /out}]
+`)
+	wantFields(t, o, `
+spec:
+  state: Active
+  authentication:
+    mode: AnyOf
+    authorizedKeysSecretRefs: [{name: keys, key: authorized_keys}]
+    passwordSecretRef: {name: p, key: password}
+  homeDirectory: {subPath: in, scope: User, access: ReadWrite}
+  mounts: [{path: /out, scope: User, access: ReadWrite}]
+`)
+	wantPending(t, o, "Accepted", "ResolvedRefs", "Ready")
+}
