@@ -2,6 +2,8 @@
 package conditions
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -26,7 +28,7 @@ func Unknown(conditionType, reason, message string) metav1.Condition {
 
 func of(conditionType string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
 	if len(message) > maxMessage {
-		message = message[:maxMessage-3] + "..."
+		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "..." // the cut may be inside of a character
 	}
 	return metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: message}
 }

@@ -125,6 +125,12 @@ func (r *resolver) add(key publickey.Key) {
 		return
 	}
 	r.seen[fp] = true
+	if len(r.out.Keys) == config.MaxKeysPerUser {
+		if len(r.seen) == config.MaxKeysPerUser+1 {
+			r.problem(v1alpha1.ReasonInvalidPublicKey, "The user has more than %d public keys; the further ones are left out, remove those that are not needed", config.MaxKeysPerUser)
+		}
+		return
+	}
 	k := config.Key{PublicKey: key.Line()}
 	for _, p := range key.From {
 		k.From = append(k.From, p.String())

@@ -41,6 +41,7 @@ func (s *scope) applyConfiguration(ctx context.Context) error {
 func (s *scope) renderConfiguration() error {
 	var records []shard.Record
 	s.records = map[types.UID]string{}
+	s.invalid = map[types.UID]error{}
 	for _, d := range s.decisions {
 		c := s.credentials[d.User.UID]
 		if !d.Accepted() || !c.CanLogIn(d.User.Spec.Authentication.Mode) {
@@ -49,7 +50,9 @@ func (s *scope) renderConfiguration() error {
 		u := render.UserRecord(s.listener, d, c)
 		line, err := config.EncodeUser(u)
 		if err != nil {
-			return fmt.Errorf("user %s/%s: %w", u.Namespace, u.Name, err)
+			// The API's rules should not let it come this far; if they do, it is this user's trouble alone.
+			s.invalid[d.User.UID] = err
+			continue
 		}
 		s.records[d.User.UID] = config.Digest(line)
 		records = append(records, shard.Record{User: u, Seniority: d.User.CreationTimestamp.Unix()})

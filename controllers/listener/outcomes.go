@@ -89,6 +89,9 @@ func (s *scope) userReady(uid types.UID) condition {
 		return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonUserRejected,
 			"A pod of the listener cannot use this user's record; its log says why. Mostly its image is older than the operator")
 	}
+	if err := s.invalid[uid]; err != nil {
+		return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonUserRejected, fmt.Sprintf("The user cannot be configured: %v", err))
+	}
 	record := s.records[uid]
 	if record != "" && s.memory.acknowledged[uid] == record {
 		return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The user can log in")

@@ -31,6 +31,7 @@ type scope struct {
 	exclusive   bool // a volume can be mounted by one node only
 	workload    bool // the volumes allow the pods to be (re)made
 	records     map[types.UID]string
+	invalid     map[types.UID]error // users whose records the daemon would refuse
 	left        map[string]bool
 	files       render.Files
 	service     *corev1.Service

@@ -11,10 +11,12 @@ import (
 	"unicode/utf8"
 )
 
+// MaxKeysPerUser bounds the keys in a user's record.
+const MaxKeysPerUser = 512
+
 // Bounds that hold for every configuration.
 const (
 	maxUsernameLength = 256
-	maxKeysPerUser    = 512
 	maxMountsPerUser  = 32
 	maxPathLength     = 4096
 )
@@ -92,8 +94,8 @@ func (u User) Validate() error {
 		return errors.New("a user must have a key or a password")
 	case u.Mode == ModeAllOf && (len(u.Keys) == 0 || u.Password == nil):
 		return errors.New("mode AllOf needs a key and a password")
-	case len(u.Keys) > maxKeysPerUser:
-		return fmt.Errorf("more than %d keys", maxKeysPerUser)
+	case len(u.Keys) > MaxKeysPerUser:
+		return fmt.Errorf("more than %d keys", MaxKeysPerUser)
 	case u.MaxConnections < 0:
 		return errors.New("maxConnections must not be negative")
 	case u.Password != nil && u.Password.Hash == "":

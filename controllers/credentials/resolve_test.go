@@ -1,0 +1,306 @@
+package credentials
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Two keys that are good, and their fingerprints.
+const (
+	ed25519Key   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+	otherKey     = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA"
+	truncatedKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZ"
+)
+
+// cluster is a Source of objects in the namespace "team".
+type cluster struct {
+	secrets map[string]*corev1.Secret
+	keys    map[string]string
+	err     error
+}
+
+func (c cluster) Secret(_ context.Context, namespace, name string) (*corev1.Secret, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if s, ok := c.secrets[name]; ok && namespace == "team" {
+		return s, nil
+	}
+	return nil, ErrNotFound
+}
+
+func (c cluster) ClientKey(_ context.Context, namespace, name string) (string, error) {
+	line, ok := c.keys[name]
+	switch {
+	case c.err != nil:
+		return "", c.err
+	case !ok || namespace != "team":
+		return "", ErrNotFound
+	case line == "":
+		return "", &Problem{Reason: v1alpha1.ReasonKeyNotFound, Message: "it is not ready"}
+	}
+	return line, nil
+}
+
+func secret(name, entry, data string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name, UID: types.UID("uid-" + name), ResourceVersion: "7"},
+		Data:       map[string][]byte{entry: []byte(data)},
+	}
+}
+
+func secrets(list ...*corev1.Secret) cluster {
+	c := cluster{secrets: map[string]*corev1.Secret{}}
+	for _, s := range list {
+		c.secrets[s.Name] = s
+	}
+	return c
+}
+
+func user(a v1alpha1.UserAuthentication) *v1alpha1.SFTPUser {
+	return &v1alpha1.SFTPUser{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "acme"},
+		Spec:       v1alpha1.SFTPUserSpec{Authentication: a},
+	}
+}
+
+func keys(lines ...string) v1alpha1.UserAuthentication {
+	return v1alpha1.UserAuthentication{AuthorizedKeys: lines}
+}
+
+func keysFrom(name, entry string) v1alpha1.UserAuthentication {
+	return v1alpha1.UserAuthentication{AuthorizedKeysSecretRefs: []v1alpha1.AuthorizedKeysSecretReference{{Name: name, Key: entry}}}
+}
+
+func keyRefs(names ...string) v1alpha1.UserAuthentication {
+	var a v1alpha1.UserAuthentication
+	for _, n := range names {
+		a.KeyRefs = append(a.KeyRefs, v1alpha1.LocalKeyReference{Name: n})
+	}
+	return a
+}
+
+func rsaKey(t *testing.T, bits int) string {
+	t.Helper()
+	t.Setenv("GODEBUG", "rsa1024min=0")
+	private, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := ssh.NewPublicKey(&private.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public)))
+}
+
+func resolve(t *testing.T, src Source, a v1alpha1.UserAuthentication, previous *config.Password) Credentials {
+	t.Helper()
+	c, err := Resolve(t.Context(), src, user(a), previous)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Each thing that a tenant can get wrong, and what it is told.
+func TestProblems(t *testing.T) {
+	const pem = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----"
+	tests := []struct {
+		name            string
+		src             Source
+		authentication  v1alpha1.UserAuthentication
+		reason, message string
+	}{
+		{
+			"a typo in a key", cluster{}, keys(strings.Replace(ed25519Key, "AAAAC3", "AAAC3", 1) + " ops@acme"), "InvalidPublicKey",
+			`spec.authentication.authorizedKeys[0]: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`,
+		},
+		{
+			"a key that was cut off", cluster{}, keys(ed25519Key, truncatedKey), "InvalidPublicKey",
+			`spec.authentication.authorizedKeys[1]: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`,
+		},
+		{
+			"no key at all", cluster{}, keys("acme's key"), "InvalidPublicKey",
+			`spec.authentication.authorizedKeys[0]: not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`,
+		},
+		{
+			"an option that is not supported", cluster{}, keys(`from="192.0.2.1",command="ls" ` + ed25519Key), "InvalidPublicKey",
+			`spec.authentication.authorizedKeys[0]: option "command" is not supported; remove it (only from= is understood)`,
+		},
+		{
+			"a from= with a host name", cluster{}, keys(`from="*.example.com" ` + ed25519Key), "InvalidPublicKey",
+			`spec.authentication.authorizedKeys[0]: from="*.example.com" is not supported: "*.example.com" is neither an address nor a network such as 203.0.113.0/24`,
+		},
+		{
+			"an RSA key of 1024 bits", cluster{}, keys(rsaKey(t, 1024)), "InvalidPublicKey",
+			`spec.authentication.authorizedKeys[0]: RSA key of 1024 bits is too short, at least 2048 are needed; make a new key, best with ssh-keygen -t ed25519`,
+		},
+		{
+			"a private key", cluster{}, keys(pem), "InvalidPublicKey",
+			`spec.authentication.authorizedKeys[0]: this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
+		},
+		{
+			"two keys in one entry", cluster{}, keys(ed25519Key + "\n" + otherKey), "InvalidPublicKey",
+			`spec.authentication.authorizedKeys[0]: more than one line: give each key as an entry of its own`,
+		},
+
+		{
+			"a Secret with keys that does not exist", cluster{}, keysFrom("keys", ""), "SecretNotFound",
+			`Secret "keys" does not exist in namespace "team"; create it or correct spec.authentication.authorizedKeysSecretRefs`,
+		},
+		{
+			"a Secret with keys under another entry", secrets(secret("keys", "id.pub", ed25519Key)), keysFrom("keys", ""), "SecretKeyMissing",
+			`Secret "keys" has no entry "authorized_keys"; add it or set the key of spec.authentication.authorizedKeysSecretRefs`,
+		},
+		{
+			"a typo in a file", secrets(secret("keys", "ops", "# ops\n\n"+ed25519Key+"\n"+truncatedKey)), keysFrom("keys", "ops"), "InvalidPublicKey",
+			`Secret "keys", entry "ops", line 4: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`,
+		},
+		{
+			"a file without a key", secrets(secret("keys", "authorized_keys", "# none yet\n")), keysFrom("keys", ""), "InvalidPublicKey",
+			`Secret "keys", entry "authorized_keys" holds no public key; add a line such as that of a .pub file`,
+		},
+		{
+			"a private key in a file", secrets(secret("keys", "authorized_keys", pem)), keysFrom("keys", ""), "InvalidPublicKey",
+			`Secret "keys", entry "authorized_keys", line 1: this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
+		},
+
+		{
+			"an SFTPKey that does not exist", cluster{}, keyRefs("ops"), "KeyNotFound",
+			`SFTPKey "ops" does not exist in namespace "team"; create it or correct spec.authentication.keyRefs`,
+		},
+		{"an SFTPKey that is not ready", cluster{keys: map[string]string{"ops": ""}}, keyRefs("ops"), "KeyNotFound", `it is not ready`},
+
+		{
+			"a password's Secret that does not exist", cluster{}, passwordFrom("p", ""), "SecretNotFound",
+			`Secret "p" does not exist in namespace "team"; create it or correct spec.authentication.passwordSecretRef`,
+		},
+		{
+			"a password's Secret without the entry", secrets(secret("p", "pass", "x")), passwordFrom("p", ""), "SecretKeyMissing",
+			`Secret "p" has no entry "password"; add it or set the key of spec.authentication.passwordSecretRef`,
+		},
+		{
+			"an empty password", secrets(secret("p", "password", "")), passwordFrom("p", ""), "InvalidPassword",
+			`Secret "p", entry "password" is empty; put the password there`,
+		},
+		{
+			"a password with a line end", secrets(secret("p", "password", "hunter2\n")), passwordFrom("p", ""), "InvalidPassword",
+			`Secret "p", entry "password" contains a line end; write the password without it (kubectl create secret ... --from-literal, or printf %s)`,
+		},
+		{
+			"a password that is endless", secrets(secret("p", "pw", strings.Repeat("x", 1025))), passwordFrom("p", "pw"), "InvalidPassword",
+			`Secret "p", entry "pw" has 1025 bytes, a password may have at most 1024`,
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, ok := resolve(t, tt.src, tt.authentication, nil).Problem()
+			if !ok {
+				t.Fatal("no problem was found")
+			}
+			if got.Reason != tt.reason || got.Message != tt.message {
+				t.Errorf("%s\n\t%s\nwant %s\n\t%s", got.Reason, got.Message, tt.reason, tt.message)
+			}
+		})
+	}
+}
+
+// A typo in one key must not lock out whoever holds another.
+func TestGoodCredentialsWorkBesideBadOnes(t *testing.T) {
+	a := keys(truncatedKey, ed25519Key)
+	a.AuthorizedKeysSecretRefs = keysFrom("none", "").AuthorizedKeysSecretRefs
+	a.KeyRefs = keyRefs("ops", "none").KeyRefs
+	c := resolve(t, cluster{keys: map[string]string{"ops": otherKey}}, a, nil)
+
+	if len(c.Keys) != 2 || c.Keys[0].PublicKey != ed25519Key || c.Keys[1].PublicKey != otherKey {
+		t.Errorf("keys %v, want the two good ones", c.Keys)
+	}
+	if len(c.Fingerprints) != 2 || !strings.HasPrefix(c.Fingerprints[0], "SHA256:") {
+		t.Errorf("fingerprints %v, want one for each key", c.Fingerprints)
+	}
+	if !c.CanLogIn(v1alpha1.AuthAnyOf) || c.CanLogIn(v1alpha1.AuthAllOf) {
+		t.Error("a key suffices for AnyOf, and not for AllOf")
+	}
+	p, _ := c.Problem()
+	if len(c.Problems) != 3 || p.Reason != "InvalidPublicKey" || strings.Count(p.Message, "; ") < 3 {
+		t.Errorf("problems %v, want all three, the first with its reason: %v", c.Problems, p)
+	}
+}
+
+func TestKeysAreTakenOnce(t *testing.T) {
+	file := secret("keys", "authorized_keys", ed25519Key+" again\n"+otherKey+"\n")
+	a := keys(ed25519Key + " ops@acme")
+	a.AuthorizedKeysSecretRefs = keysFrom("keys", "").AuthorizedKeysSecretRefs
+	c := resolve(t, secrets(file), a, nil)
+	if len(c.Keys) != 2 || len(c.Problems) != 0 {
+		t.Errorf("keys %v and problems %v, want two keys", c.Keys, c.Problems)
+	}
+}
+
+// What the operator renders of from= must be what the daemon reads.
+func TestFromIsRenderedForTheDaemon(t *testing.T) {
+	c := resolve(t, cluster{}, keys(`from="192.0.2.1,203.0.113.9/24,2001:db8::1,::ffff:192.0.2.7,fe80::1%eth0" `+ed25519Key), nil)
+	if len(c.Problems) != 0 {
+		t.Fatalf("problems %v", c.Problems)
+	}
+	got := fmt.Sprint(c.Keys[0].From)
+	if !strings.HasPrefix(got, "[192.0.2.1/32 203.0.113.0/24 2001:db8::1/128 ") {
+		t.Errorf("from %s", got)
+	}
+	u := config.User{
+		Username: "acme", UID: "1", Namespace: "team", Name: "acme", Mode: config.ModeAnyOf, Keys: c.Keys,
+		Mounts: []config.Mount{{Path: "/", Volume: "home", Access: config.ReadWrite}},
+	}
+	if err := u.Validate(); err != nil {
+		t.Errorf("the daemon would refuse it: %v", err)
+	}
+}
+
+// A user with more keys than a record may have must not make the whole listener's configuration unusable.
+func TestTooManyKeys(t *testing.T) {
+	var file strings.Builder
+	for i := range 600 {
+		blob := []byte(strings.Repeat("\x00", 32))
+		blob[0], blob[1] = byte(i), byte(i>>8)
+		public, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+			Type string
+			Key  []byte
+		}{ssh.KeyAlgoED25519, blob}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Write(ssh.MarshalAuthorizedKey(public))
+	}
+	c := resolve(t, secrets(secret("keys", "authorized_keys", file.String())), keysFrom("keys", ""), nil)
+	p, _ := c.Problem()
+	want := `The user has more than 512 public keys; the further ones are left out, remove those that are not needed`
+	if len(c.Keys) != config.MaxKeysPerUser || len(c.Fingerprints) != len(c.Keys) || p.Message != want {
+		t.Errorf("%d keys, %q; want %d keys, %q", len(c.Keys), p.Message, config.MaxKeysPerUser, want)
+	}
+}
+
+// An API call that failed is no mistake of the user's: it is tried again.
+func TestTransientErrors(t *testing.T) {
+	broken := cluster{err: errors.New("etcd is away")}
+	for name, a := range map[string]v1alpha1.UserAuthentication{
+		"keys": keysFrom("keys", ""), "SFTPKey": keyRefs("ops"), "password": passwordFrom("p", ""),
+	} {
+		if _, err := Resolve(t.Context(), broken, user(a), nil); !errors.Is(err, broken.err) {
+			t.Errorf("%s: error %v, want that of the API", name, err)
+		}
+	}
+}
