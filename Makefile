@@ -93,7 +93,7 @@ cluster-down: bin/cluster ## Stop it and remove all that it left.
 	@$(SUDO) $(CLUSTER) down
 
 .PHONY: cluster-load
-cluster-load: image ## Build the image and load it into the cluster.
+cluster-load: bin/cluster image ## Build the image and load it into the cluster.
 	@$(SUDO) $(CLUSTER) load $(IMAGE_TAR)
 
 .PHONY: kubeconfig
