@@ -176,7 +176,7 @@ func TestServe(t *testing.T) {
 	if n := strings.Count(stdout.String(), "\n"); n != 2 || !strings.Contains(stdout.String(), `"event":"logout"`) {
 		t.Errorf("audit log: %s", stdout.String())
 	}
-	if log := stderr.String(); !strings.Contains(log, `"pathResolution":"openat2"`) && !strings.Contains(log, `"pathResolution":"os.Root"`) {
+	if log := stderr.String(); !strings.Contains(log, `"path_resolution":"openat2"`) && !strings.Contains(log, `"path_resolution":"os.Root"`) {
 		t.Errorf("log: %s", log)
 	}
 }

@@ -107,7 +107,7 @@ func TestDrainTimeout(t *testing.T) {
 	if took := time.Since(begin); took < time.Second || took > 2*time.Second {
 		t.Errorf("ended after %s", took)
 	}
-	if got := d.WaitAudit(t, "transfer", 1); got["result"] != "aborted" || got["bytesWritten"] != 4.0 {
+	if got := d.WaitAudit(t, "transfer", 1); got["result"] != "aborted" || got["bytes_written"] != 4.0 {
 		t.Errorf("audit: %v", got)
 	}
 	if got := d.WaitAudit(t, "logout", 1); got["reason"] != "drain_timeout" {
