@@ -25,8 +25,8 @@ type Log struct {
 	endpoint func() (namespace, name string)
 }
 
-// New returns a Log that writes to w, one call of Write a line. A writer that blocks
-// blocks the sessions whose events it takes: no event is dropped.
+// New returns a Log that writes to w, one call of Write a line. No event is dropped: a
+// writer that does not take it keeps its session waiting.
 func New(w io.Writer, endpoint func() (namespace, name string)) *Log {
 	options := &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && (a.Key == slog.LevelKey || a.Key == slog.MessageKey) {

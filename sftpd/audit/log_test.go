@@ -30,7 +30,8 @@ func TestEntry(t *testing.T) {
 		Methods: []string{"publickey", "password"}, KeyFingerprint: "SHA256:x", Direction: "upload", Path: "/a",
 		BytesWritten: 7, Duration: 1500 * time.Millisecond,
 	})
-	if at, err := time.Parse(time.RFC3339Nano, got["time"].(string)); err != nil || at.Location() != time.UTC || time.Since(at) > time.Minute {
+	at, err := time.Parse(time.RFC3339Nano, got["time"].(string))
+	if err != nil || at.Location() != time.UTC || time.Since(at) > time.Minute {
 		t.Errorf("time %v", got["time"])
 	}
 	delete(got, "time")

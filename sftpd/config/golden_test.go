@@ -34,10 +34,12 @@ func golden(t *testing.T, name string, have []byte) {
 func exampleListener() config.Listener {
 	return config.Listener{
 		Namespace: "files", Name: "public", CryptoPolicy: "Modern2026",
-		Authentication: config.Authentication{Methods: []string{config.MethodPublicKey, config.MethodPassword}, MaxTries: 6, LoginGraceSeconds: 60},
-		Limits:         config.Limits{MaxConnections: 500, MaxConnectionsPerUser: 10, IdleTimeoutSeconds: 900},
-		Shutdown:       config.Shutdown{ReadinessDelaySeconds: 5, DrainTimeoutSeconds: 300},
-		Volumes:        []config.Volume{{Name: "data", Path: "/volumes/data"}, {Name: "drop", Path: "drop"}},
+		Authentication: config.Authentication{
+			Methods: []string{config.MethodPublicKey, config.MethodPassword}, MaxTries: 6, LoginGraceSeconds: 60,
+		},
+		Limits:   config.Limits{MaxConnections: 500, MaxConnectionsPerUser: 10, IdleTimeoutSeconds: 900},
+		Shutdown: config.Shutdown{ReadinessDelaySeconds: 5, DrainTimeoutSeconds: 300},
+		Volumes:  []config.Volume{{Name: "data", Path: "/volumes/data"}, {Name: "drop", Path: "drop"}},
 	}
 }
 

@@ -29,7 +29,7 @@ func TestLoadFails(t *testing.T) {
 		{"no JSON", func(f map[string][]byte) { f[listener] = []byte("{") }, false, "not valid JSON"},
 		{"empty", func(f map[string][]byte) { f[listener] = nil }, false, "not valid JSON"},
 		{"two values", func(f map[string][]byte) { f[listener] = append(f[listener], "{}"...) }, false, "not valid JSON"},
-		{"newer version", func(f map[string][]byte) { f[listener] = []byte(`{"version":2,"later":true}`) }, false, "version 2 is not supported"},
+		{"newer version", func(f map[string][]byte) { f[listener] = []byte(`{"version":2,"new":1}`) }, false, "version 2 is not supported"},
 		{"unknown field", func(f map[string][]byte) { replace(f, listener, `"limits":{`, `"limits":{"new":1,`) }, false, `unknown field "new"`},
 		{"wrong type", func(f map[string][]byte) { replace(f, listener, `"maxTries":6`, `"maxTries":"6"`) }, false, "maxTries"},
 		{"limit of 0", func(f map[string][]byte) { replace(f, listener, `"maxConnections":500`, `"maxConnections":0`) }, false, "at least 1"},
@@ -92,8 +92,12 @@ func TestLoadRejectsUsers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(set.Rejected) != 1 || !strings.Contains(set.Rejected[0].Reason, tc.say) || !strings.Contains(set.Rejected[0].Reason, "users-00.jsonl line") {
-				t.Errorf("rejected: %+v", set.Rejected)
+			if len(set.Rejected) != 1 {
+				t.Fatalf("rejected: %+v", set.Rejected)
+			}
+			reason := set.Rejected[0].Reason
+			if !strings.Contains(reason, tc.say) || !strings.Contains(reason, "users-00.jsonl line") {
+				t.Errorf("rejected: %s", reason)
 			}
 			if last := set.Users[len(set.Users)-1]; last.Username != "acme.prod@2" {
 				t.Errorf("users: %+v", set.Users)

@@ -92,7 +92,7 @@ func (d *Daemon) Run(ctx, force context.Context) error {
 	running.Go(func() { failed <- wrap("SFTP port", d.server.Serve(d.SFTP)) })
 	select {
 	case err := <-failed:
-		d.server.Close()
+		_ = d.server.Close() // err is the one to report
 		return err
 	case <-ctx.Done():
 	}

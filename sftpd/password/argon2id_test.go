@@ -21,7 +21,9 @@ func TestHash(t *testing.T) {
 	if h.String() != text {
 		t.Errorf("%s reads back as %s", text, h)
 	}
-	for given, want := range map[string]bool{"correct horse": true, "correct horse ": false, "Correct horse": false, "": false, "correct horse\x00": false} {
+	for given, want := range map[string]bool{
+		"correct horse": true, "correct horse ": false, "Correct horse": false, "": false, "correct horse\x00": false,
+	} {
 		if h.Verify([]byte(given)) != want {
 			t.Errorf("%q: %v", given, !want)
 		}

@@ -31,8 +31,12 @@ func line(k ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalA
 // rsaOf returns an RSA key of a size; it is a number of that size and no product of primes.
 func rsaOf(t testing.TB, bits uint) ssh.PublicKey {
 	t.Helper()
+	return public(t, &rsa.PublicKey{N: odd(bits), E: 65537})
+}
+
+func odd(bits uint) *big.Int {
 	n := new(big.Int).Lsh(big.NewInt(1), bits-1)
-	return public(t, &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 65537})
+	return n.Add(n, big.NewInt(1))
 }
 
 func ed(t testing.TB) (ssh.PublicKey, ed25519.PrivateKey) {
@@ -113,7 +117,7 @@ func TestRefusedWithAReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	old := public(t, &dsa.PublicKey{
-		Parameters: dsa.Parameters{P: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 1023), big.NewInt(1)), Q: new(big.Int).Add(new(big.Int).Lsh(big.NewInt(1), 159), big.NewInt(1)), G: big.NewInt(2)},
+		Parameters: dsa.Parameters{P: odd(1024), Q: odd(160), G: big.NewInt(2)},
 		Y:          big.NewInt(4),
 	})
 	for name, tc := range map[string]struct{ line, say string }{

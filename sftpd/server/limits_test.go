@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -55,11 +54,7 @@ func TestLoginGrace(t *testing.T) {
 	for name, say := range map[string]string{"silent": "", "version only": "SSH-2.0-test\r\n", "garbage": "GET / HTTP/1.0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := net.Dial("tcp", d.Addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
+			c := daemontest.Connect(t, d.Addr)
 			begin := time.Now()
 			if _, err := c.Write([]byte(say)); err != nil {
 				t.Fatal(err)
@@ -132,11 +127,7 @@ func TestConnectionLimits(t *testing.T) {
 	d.WaitAudit(t, "logout", 1)
 	fill("ada", 1)
 
-	idle, err := net.Dial("tcp", d.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer idle.Close()
+	idle := daemontest.Connect(t, d.Addr)
 	if _, err := bufio.NewReader(idle).ReadString('\n'); err != nil {
 		t.Fatalf("the ninth connection: %v", err)
 	}
