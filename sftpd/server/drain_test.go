@@ -36,6 +36,7 @@ func create(t *testing.T, files *sftp.Client, name string) *sftp.File {
 }
 
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Shutdown.ReadinessDelaySeconds = 1
@@ -94,6 +95,7 @@ func TestDrain(t *testing.T) {
 }
 
 func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Shutdown.DrainTimeoutSeconds = 1
@@ -116,6 +118,7 @@ func TestDrainTimeout(t *testing.T) {
 }
 
 func TestSecondSignal(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Shutdown.ReadinessDelaySeconds = 30

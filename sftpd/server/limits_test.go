@@ -16,6 +16,7 @@ import (
 )
 
 func TestMaxTries(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Authentication.MaxTries = 2
@@ -47,6 +48,7 @@ func TestMaxTries(t *testing.T) {
 }
 
 func TestLoginGrace(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Authentication.LoginGraceSeconds = 1
@@ -89,6 +91,7 @@ func TestLoginGrace(t *testing.T) {
 }
 
 func TestConnectionLimits(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret").MaxConnections = 2
 	dir.AddUser("bob", "secret")
@@ -141,6 +144,7 @@ func TestConnectionLimits(t *testing.T) {
 }
 
 func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Limits.IdleTimeoutSeconds = 1

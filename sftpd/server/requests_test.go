@@ -38,6 +38,7 @@ func openChannel(c *ssh.Client, kind string) (ssh.RejectionReason, error) {
 }
 
 func TestOnlySFTP(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	d := daemontest.Start(t, dir)
@@ -99,6 +100,7 @@ func TestOnlySFTP(t *testing.T) {
 }
 
 func TestTenChannels(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	d := daemontest.Start(t, dir)
@@ -122,6 +124,7 @@ func TestTenChannels(t *testing.T) {
 
 // TestExitStatus: the end of the subsystem is told, then the channel closed.
 func TestExitStatus(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	d := daemontest.Start(t, dir)
@@ -154,6 +157,7 @@ func TestExitStatus(t *testing.T) {
 
 // TestProbe: a load balancer's TCP check costs one counter and no line.
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	d := daemontest.Start(t, dir)
