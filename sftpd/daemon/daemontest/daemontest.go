@@ -146,15 +146,15 @@ func (d *Daemon) Reload(t testing.TB, dir *configtest.Dir) {
 	d.Eventually(t, "configuration "+digest+" is loaded", func() bool { return d.Status(t).Digest == digest })
 }
 
-// Eventually fails the test if a condition does not become true within 5 seconds.
+// Eventually fails the test if a condition does not become true within 15 seconds.
 func (d *Daemon) Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if condition() {
 			return
 		}
 	}
-	t.Fatalf("not within 5 s: %s", what)
+	t.Fatalf("not within 15 s: %s", what)
 }
 
 // Audit returns the lines of the audit log so far that are of an event.
