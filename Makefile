@@ -69,7 +69,7 @@ lint: ## Run go vet and the linters, for all code and for the API conventions.
 
 .PHONY: test
 test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
-	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)"; \
+	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" HELM="$$($(TOOL) --path helm)"; \
 	packages="$$(go list $(PKG) | grep -v '/test/e2e')"; \
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
 
@@ -85,7 +85,7 @@ fuzz: ## Fuzz every parser for FUZZTIME each.
 
 .PHONY: cluster-up
 cluster-up: bin/cluster ## Start a Kubernetes node, or find that it runs.
-	@$(CLUSTER) assets >/dev/null # built by the caller, so that sudo leaves no root-owned caches
+	@$(CLUSTER) build # by the caller, so that sudo leaves no root-owned caches
 	@$(SUDO) $(CLUSTER) up
 
 .PHONY: cluster-down
@@ -93,7 +93,7 @@ cluster-down: bin/cluster ## Stop it and remove all that it left.
 	@$(SUDO) $(CLUSTER) down
 
 .PHONY: cluster-load
-cluster-load: image ## Build the image and load it into the cluster.
+cluster-load: bin/cluster image ## Build the image and load it into the cluster.
 	@$(SUDO) $(CLUSTER) load $(IMAGE_TAR)
 
 .PHONY: kubeconfig

@@ -11,10 +11,16 @@ make="${MAKE:-make}"
 if [[ ${KEEP_CLUSTER:-0} != 1 ]]; then
 	trap '"$make" cluster-down' EXIT
 fi
-"$make" cluster-up cluster-load
+"$make" cluster-up
+# Twice the same content under two names: a roll-out needs another reference.
+"$make" cluster-load IMAGE=sftp-operator:next
+"$make" cluster-load IMAGE=sftp-operator:dev
 
 KUBECONFIG="$("$make" --silent kubeconfig)"
-export KUBECONFIG
+KUBECTL="$(bin/cluster assets)/kubectl"
+HELM="${HELM:-$(hack/tools/run.sh --path helm)}"
+KUSTOMIZE="${KUSTOMIZE:-$(hack/tools/run.sh --path kustomize)}"
+export KUBECONFIG KUBECTL HELM KUSTOMIZE IMAGE=sftp-operator:dev
 # -count=1: a result of another cluster is no result.
 (
 	set -x

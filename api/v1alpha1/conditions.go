@@ -6,7 +6,7 @@ const (
 	//
 	// True: Accepted. False, listener: VolumeNotShareable, Paused. False, user:
 	// ListenerNotFound, NotAllowedByListener, UsernameConflict, InvalidUsername,
-	// MethodNotAllowed, VolumeNotFound, DirectoryNotAllowed, ListenerFull, Suspended,
+	// MethodNotAllowed, VolumeNotFound, DirectoryNotAllowed, DirectoriesOverlap, ListenerFull, Suspended,
 	// Expired. Unknown: Pending.
 	ConditionAccepted = "Accepted"
 
@@ -112,6 +112,9 @@ const (
 	ReasonVolumeNotFound = "VolumeNotFound"
 	// ReasonDirectoryNotAllowed: scope Volume outside of the listener's namespace.
 	ReasonDirectoryNotAllowed = "DirectoryNotAllowed"
+	// ReasonDirectoriesOverlap: two directories of the user contain each other with different
+	// access, so that the one would open what the other closes.
+	ReasonDirectoriesOverlap = "DirectoriesOverlap"
 	// ReasonListenerFull: the listener has maxUsers logins already.
 	ReasonListenerFull = "ListenerFull"
 	// ReasonSuspended: state is Suspended.

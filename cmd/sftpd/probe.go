@@ -17,8 +17,8 @@ import (
 )
 
 type probeFlags struct {
-	addr, user, key, passwordFile, knownHosts, fingerprint, dir string
-	timeout                                                     time.Duration
+	addr, user, key, passwordFile, knownHosts, fingerprint, hostKeyFile, dir string
+	timeout                                                                  time.Duration
 }
 
 func runProbe(args []string, stdout, stderr io.Writer) int {
@@ -31,6 +31,7 @@ func runProbe(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&f.passwordFile, "password-file", "", "`file` with the password; one newline at its end is ignored")
 	flags.StringVar(&f.knownHosts, "known-hosts", "", "`file` with trusted host keys (default ~/.ssh/known_hosts)")
 	flags.StringVar(&f.fingerprint, "host-key-fingerprint", "", "trust this host key instead, `SHA256:...`")
+	flags.StringVar(&f.hostKeyFile, "host-key-file", "", "trust the public key in this `file` instead, such as id_ed25519.pub")
 	flags.StringVar(&f.dir, "dir", "", "`directory` to write the file into (default where the login starts)")
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "`duration` of all together")
 	if err := flags.Parse(args); err != nil {
@@ -86,14 +87,17 @@ func (f probeFlags) options() (probe.Options, error) {
 }
 
 func (f probeFlags) hostKeys() (probe.HostKeys, error) {
-	if f.fingerprint != "" {
+	switch {
+	case f.fingerprint != "":
 		return probe.Fingerprint(f.fingerprint)
+	case f.hostKeyFile != "":
+		return probe.PublicKey(f.hostKeyFile)
 	}
 	file := f.knownHosts
 	if file == "" {
 		home, err := os.UserHomeDir()
 		if err != nil {
-			return probe.HostKeys{}, fmt.Errorf("give -known-hosts or -host-key-fingerprint: %w", err)
+			return probe.HostKeys{}, fmt.Errorf("give -known-hosts, -host-key-file or -host-key-fingerprint: %w", err)
 		}
 		file = filepath.Join(home, ".ssh", "known_hosts")
 	}

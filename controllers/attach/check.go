@@ -100,28 +100,73 @@ func SubPathOf(u *v1alpha1.SFTPUser, d v1alpha1.Directory) string {
 	}
 }
 
+// directory is one of a user's directories, with the field that asks for it.
+type directory struct {
+	field string
+	v1alpha1.Directory
+}
+
+func directories(u *v1alpha1.SFTPUser) []directory {
+	out := []directory{{"spec.homeDirectory", u.Spec.HomeDirectory}}
+	for _, m := range u.Spec.Mounts {
+		out = append(out, directory{fmt.Sprintf("spec.mounts[%s]", m.Path), m.Directory})
+	}
+	return out
+}
+
 func checkDirectories(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (reason, message string) {
-	check := func(field string, d v1alpha1.Directory) (string, string) {
-		volume := VolumeOf(l, d)
+	all := directories(u)
+	for _, d := range all {
+		volume := VolumeOf(l, d.Directory)
 		known := slices.ContainsFunc(l.Spec.Volumes, func(v v1alpha1.ListenerVolume) bool { return v.Name == volume })
 		switch {
 		case !known:
-			return v1alpha1.ReasonVolumeNotFound, fmt.Sprintf("%s.volume is %q, but the listener's volumes are: %s", field, volume, volumeNames(l))
+			return v1alpha1.ReasonVolumeNotFound, fmt.Sprintf("%s.volume is %q, but the listener's volumes are: %s", d.field, volume, volumeNames(l))
 		case d.Scope == v1alpha1.ScopeVolume && u.Namespace != l.Namespace:
 			return v1alpha1.ReasonDirectoryNotAllowed,
-				fmt.Sprintf("%s.scope is Volume, which only users in the listener's own namespace may ask for; use User or Namespace", field)
+				fmt.Sprintf("%s.scope is Volume, which only users in the listener's own namespace may ask for; use User or Namespace", d.field)
 		}
-		return "", ""
 	}
-	if reason, message := check("spec.homeDirectory", u.Spec.HomeDirectory); reason != "" {
-		return reason, message
-	}
-	for _, m := range u.Spec.Mounts {
-		if reason, message := check(fmt.Sprintf("spec.mounts[%s]", m.Path), m.Directory); reason != "" {
-			return reason, message
+	return checkOverlap(l, u, all)
+}
+
+// checkOverlap finds two directories with different access of which one contains the
+// other: a link in the outer one would reach what the inner one closes, for example read
+// what was put into a WriteOnly directory.
+func checkOverlap(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, all []directory) (reason, message string) {
+	for i, inner := range all {
+		for j, outer := range all {
+			if i == j || VolumeOf(l, inner.Directory) != VolumeOf(l, outer.Directory) || AccessOf(inner.Directory) == AccessOf(outer.Directory) {
+				continue
+			}
+			if in, out := SubPathOf(u, inner.Directory), SubPathOf(u, outer.Directory); contains(out, in) {
+				return v1alpha1.ReasonDirectoriesOverlap, fmt.Sprintf(
+					"%s (%s, %s) is inside of %s (%s, %s); give them the same access or directories side by side, for example homeDirectory.subPath: home and subPath: inbox for the mount",
+					inner.field, in, AccessOf(inner.Directory), outer.field, display(out), AccessOf(outer.Directory))
+			}
 		}
 	}
 	return "", ""
+}
+
+// contains says whether path is outer or below it; both are relative and clean.
+func contains(outer, path string) bool {
+	return outer == "" || path == outer || strings.HasPrefix(path, outer+"/")
+}
+
+func display(subPath string) string {
+	if subPath == "" {
+		return "the whole volume"
+	}
+	return subPath
+}
+
+// AccessOf a directory.
+func AccessOf(d v1alpha1.Directory) v1alpha1.Access {
+	if d.Access == "" {
+		return v1alpha1.AccessReadWrite
+	}
+	return d.Access
 }
 
 func volumeNames(l *v1alpha1.SFTPListener) string {

@@ -105,8 +105,13 @@ func readInput(f string) ([]byte, error) {
 }
 
 func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []byte) error {
+	// Strict: of a key that stands twice, one would be lost silently.
+	data, err := yaml.YAMLToJSONStrict(doc)
+	if err != nil {
+		return err
+	}
 	var obj map[string]any
-	if err := yaml.Unmarshal(doc, &obj); err != nil {
+	if err := yaml.Unmarshal(data, &obj); err != nil {
 		return err
 	}
 	if len(obj) == 0 {

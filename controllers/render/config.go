@@ -102,15 +102,11 @@ func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Crede
 }
 
 func mount(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, path string, d v1alpha1.Directory) config.Mount {
-	access := d.Access
-	if access == "" {
-		access = v1alpha1.AccessReadWrite
-	}
 	return config.Mount{
 		Path:    path,
 		Volume:  attach.VolumeOf(l, d),
 		SubPath: attach.SubPathOf(u, d),
-		Access:  string(access),
+		Access:  string(attach.AccessOf(d)),
 	}
 }
 

@@ -58,15 +58,37 @@ func hasCode(err error, code int) bool {
 func (a *api) call(ctx context.Context, method, path string, body, out any) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	answer, err := a.send(ctx, method, path, body)
+	content := []byte(nil)
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, a.url+path, bytes.NewReader(content))
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
+	request.Header.Set("Content-Type", "application/json")
+	response, err := a.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode >= 300 {
+		status := statusError{Message: string(answer)}
+		_ = json.Unmarshal(answer, &status) // a metav1.Status says it better than the raw text
+		status.Code = response.StatusCode
+		return status
+	}
 	if out == nil {
 		return nil
 	}
-	return json.NewDecoder(answer).Decode(out)
+	return json.Unmarshal(answer, out)
 }
 
 func (a *api) get(ctx context.Context, path string, out any) error {
@@ -80,50 +102,6 @@ func (a *api) create(ctx context.Context, path string, body any) error {
 		return nil
 	}
 	return err
-}
-
-// changed returns after the first change of one of the objects below path, or when the wait is up.
-func (a *api) changed(ctx context.Context, path, resourceVersion string, wait time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	events, err := a.send(ctx, http.MethodGet, path+"?watch=1&resourceVersion="+resourceVersion, nil)
-	if err == nil {
-		defer events.Close()
-		_, err = events.Read(make([]byte, 1))
-	}
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
-}
-
-func (a *api) send(ctx context.Context, method, path string, body any) (io.ReadCloser, error) {
-	var content io.Reader
-	if body != nil {
-		b, err := json.Marshal(body)
-		if err != nil {
-			return nil, err
-		}
-		content = bytes.NewReader(b)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, a.url+path, content)
-	if err != nil {
-		return nil, err
-	}
-	request.Header.Set("Content-Type", "application/json")
-	response, err := a.http.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode < 300 {
-		return response.Body, nil
-	}
-	defer response.Body.Close()
-	text, _ := io.ReadAll(io.LimitReader(response.Body, 4096))
-	status := statusError{response.StatusCode, string(text)}
-	_ = json.Unmarshal(text, &status) // a metav1.Status says it better than the raw text
-	status.Code = response.StatusCode
-	return nil, status
 }
 
 // nodeReady returns nil if the kubelet has reported the node ready.

@@ -38,11 +38,14 @@ func writeCertificates(s settings) error {
 	node := s.nodeIP().String()
 	for ca, subjects := range map[string][]subject{
 		"ca": {
-			{file: "apiserver", name: "kube-apiserver", hosts: []string{"127.0.0.1", node, s.apiServiceIP().String(),
-				"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}},
+			{file: "apiserver", name: "kube-apiserver", hosts: []string{
+				"127.0.0.1", node, s.apiServiceIP().String(),
+				"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + clusterDomain,
+			}},
 			{file: "apiserver-kubelet", name: "kube-apiserver-kubelet-client", group: "system:masters"},
 			{file: "admin", name: "sftp-operator-admin", group: "system:masters"},
 			{file: "controller-manager", name: "system:kube-controller-manager"},
+			{file: "dns", name: dnsUser},
 			{file: "scheduler", name: "system:kube-scheduler"},
 			{file: "proxy", name: "system:kube-proxy"},
 			{file: "kubelet", name: "system:node:" + nodeName, group: "system:nodes"},

@@ -90,7 +90,7 @@ func startContainerd(ctx context.Context, s settings) (process, error) {
 	if err != nil {
 		return p, err
 	}
-	return p, waitFor(ctx, s, "containerd", startLimit, []process{p}, func(ctx context.Context) error {
+	return p, waitFor(ctx, s, "containerd", []process{p}, func(ctx context.Context) error {
 		_, err := ctr(ctx, s, "version")
 		return err
 	})

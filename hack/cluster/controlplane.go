@@ -5,12 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"time"
 )
-
-// startLimit is how long a component may take to become ready. Some seconds do on two idle cores, but tests and builds
-// may keep them busy.
-const startLimit = 2 * time.Minute
 
 func etcd(s settings, bin string) program {
 	client := fmt.Sprintf("https://127.0.0.1:%d", s.port(etcdPort))
@@ -45,7 +40,7 @@ func apiServer(s settings, bin string) program {
 		"--kubelet-client-key=" + s.key("apiserver-kubelet"),
 		"--kubelet-certificate-authority=" + s.cert("ca"),
 		"--kubelet-preferred-address-types=InternalIP", // the node's name is in no DNS
-		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-issuer=https://kubernetes.default.svc." + clusterDomain,
 		"--service-account-key-file=" + s.path("pki", "service-accounts.pub"),
 		"--service-account-signing-key-file=" + s.key("service-accounts"),
 		"--requestheader-client-ca-file=" + s.cert("front-proxy-ca"),
@@ -102,7 +97,7 @@ func startControlPlane(ctx context.Context, s settings, bin string) (*api, []pro
 	if err != nil {
 		return nil, started, err
 	}
-	if err := waitFor(ctx, s, "kube-apiserver", startLimit, started, func(ctx context.Context) error {
+	if err := waitFor(ctx, s, "kube-apiserver", started, func(ctx context.Context) error {
 		return api.get(ctx, "/readyz", nil)
 	}); err != nil {
 		return nil, started, err
@@ -117,10 +112,11 @@ func startControlPlane(ctx context.Context, s settings, bin string) (*api, []pro
 	return api, started, nil
 }
 
-// clusterReady returns nil when pods can be created and run.
-func clusterReady(ctx context.Context, api *api) error {
+// clusterReady returns nil when pods can be created, run, and find Services.
+func clusterReady(ctx context.Context, s settings, api *api) error {
 	return errors.Join(
 		api.nodeReady(ctx),
 		api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil),
+		dnsReady(ctx, s),
 	)
 }

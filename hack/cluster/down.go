@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
+	"slices"
 	"time"
 )
 
@@ -22,6 +22,9 @@ func down(ctx context.Context, s settings) error {
 func remove(ctx context.Context, s settings) error {
 	old, err := readState(s)
 	if err != nil {
+		return err
+	}
+	if err := refuseOther(s); err != nil {
 		return err
 	}
 	if err := stopAll(ctx, s); err != nil {
@@ -56,7 +59,7 @@ func stopAll(ctx context.Context, s settings) error {
 			return fmt.Errorf("%d processes do not end, the first is %d (%s)", len(left), left[0].PID, left[0].Exe)
 		}
 		for _, id := range left {
-			if err := id.kill(syscall.SIGKILL); err != nil {
+			if err := id.kill(); err != nil {
 				return err
 			}
 		}
@@ -82,7 +85,7 @@ func leftovers(s settings) ([]identity, error) {
 	if err != nil {
 		return nil, err
 	}
-	left := append(pods, others...)
+	left := slices.Concat(pods, others)
 	for _, p := range processes {
 		if p.runs() {
 			left = append(left, p.identity)

@@ -11,8 +11,8 @@ const (
 	forwardChain = "SFTPOP-FORWARD"
 )
 
-// setUpFirewall lets pods talk to each other and out, also where the FORWARD policy is DROP, and keeps the API server,
-// which has to listen on the bridge and on 127.0.0.1 and so listens everywhere, from being reached from other machines.
+// setUpFirewall lets pods talk to the node, to each other and out, also where a firewall drops what it does not know, and
+// keeps other machines from the API server: it has to listen on the bridge and on 127.0.0.1, and so listens everywhere.
 func setUpFirewall(ctx context.Context, s settings) error {
 	_, err := output(ctx, firewallRules(s), "iptables-restore", "--wait", "--noflush")
 	return err
@@ -22,12 +22,11 @@ func firewallRules(s settings) string {
 	return fmt.Sprintf(`*filter
 :%[1]s - [0:0]
 :%[2]s - [0:0]
--A %[1]s -i lo -j RETURN
--A %[1]s -i %[3]s -j RETURN
--A %[1]s -p tcp -j REJECT
+-A %[1]s -i %[3]s -j ACCEPT
+-A %[1]s ! -i lo -p tcp -m tcp --dport %[4]d -j REJECT
 -A %[2]s -i %[3]s -j ACCEPT
 -A %[2]s -o %[3]s -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--I INPUT -p tcp -m tcp --dport %[4]d -j %[1]s
+-I INPUT -j %[1]s
 -I FORWARD -j %[2]s
 COMMIT
 `, inputChain, forwardChain, bridgeName, s.Port)

@@ -64,16 +64,16 @@ func (id identity) runs() bool {
 
 // kill ends exactly this process, if it still runs. os.FindProcess takes a pidfd before the check, so the PID cannot be
 // reused between the check and the signal.
-func (id identity) kill(signal os.Signal) error {
+func (id identity) kill() error {
 	p, err := os.FindProcess(id.PID)
 	if err != nil {
-		return nil //nolint:nilerr // no such process: that is what is wanted
+		return nil // no such process: that is what is wanted
 	}
 	defer p.Release()
 	if !id.runs() {
 		return nil
 	}
-	if err := p.Signal(signal); err != nil && id.runs() {
+	if err := p.Kill(); err != nil && id.runs() {
 		return fmt.Errorf("kill %d (%s): %w", id.PID, id.Exe, err)
 	}
 	return nil

@@ -34,7 +34,7 @@ func load(ctx context.Context, s settings, files []string) error {
 // loadPause builds and imports the image of the process that holds a pod's namespaces: there is no registry to pull
 // the usual one from.
 func loadPause(ctx context.Context, s settings) error {
-	root, err := sourceRoot(ctx)
+	root, err := sourceRoot()
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ func writeKubeconfigs(s settings) error {
 	for user, path := range map[string]string{
 		"admin":              s.kubeconfig(),
 		"controller-manager": s.path("config", "controller-manager.kubeconfig"),
+		"dns":                s.path("config", "dns.kubeconfig"),
 		"scheduler":          s.path("config", "scheduler.kubeconfig"),
 		"kubelet":            s.path("config", "kubelet.kubeconfig"),
 		"proxy":              s.path("config", "proxy.kubeconfig"),

@@ -24,7 +24,7 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil && isStill(f, path) {
 			// Removed while still locked, so that nothing is left behind; see isStill.
-			return func() { os.Remove(path); f.Close() }, nil
+			return func() { _ = os.Remove(path); f.Close() }, nil
 		}
 		f.Close()
 		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {

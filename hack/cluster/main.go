@@ -20,6 +20,7 @@ const usage = `usage: go run ./hack/cluster COMMAND
   load FILE.tar…   import container images (docker save, OCI layout, or hack/image)
   kubeconfig       print the path of the administrator's kubeconfig
   assets           print the folder for KUBEBUILDER_ASSETS (kube-apiserver, etcd, kubectl), building it if missing
+  build            compile what up needs into the cache, as no root; up compiles what is missing, too
   staging VERSION  print the replace block of hack/cluster/kubernetes/go.mod for a Kubernetes version
 `
 
@@ -32,6 +33,9 @@ func main() {
 	if errors.Is(err, errUsage) {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted: run up again, or down")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
@@ -68,11 +72,13 @@ func run(ctx context.Context, args []string) error {
 		fmt.Println(s.kubeconfig())
 		return nil
 	case "assets":
-		bin, err := ensureKubernetes(ctx, s)
+		bin, err := kubernetes.ensure(ctx, s)
 		if err == nil {
 			fmt.Println(bin)
 		}
 		return err
+	case "build":
+		return buildAll(ctx, s)
 	case "staging":
 		return printStaging(ctx, args[0])
 	case provisionerCommand: // started by up, not by people

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -53,8 +54,8 @@ func unmountBelow(dir string) error {
 	}
 	mounts := parseMounts(string(b))
 	var errs []error
-	for i := len(mounts) - 1; i >= 0; i-- {
-		point := mounts[i].point
+	for _, m := range slices.Backward(mounts) {
+		point := m.point
 		if !strings.HasPrefix(point, dir+"/") {
 			continue
 		}

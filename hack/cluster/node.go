@@ -43,7 +43,8 @@ func kubeletConfig(s settings) object {
 		"failSwapOn":   false,
 
 		"resolvConf":      resolvConf(),
-		"clusterDomain":   "cluster.local",
+		"clusterDNS":      []string{s.dnsServiceIP().String()},
+		"clusterDomain":   clusterDomain,
 		"podLogsDir":      s.path("pod-logs"),
 		"volumePluginDir": s.path("kubelet", "volume-plugins"),
 

@@ -32,8 +32,7 @@ func absentFolders() []string {
 func removeOutside(s settings, old *state) error {
 	files := shimSockets(s)
 	files = append(files, logLinks(s)...)
-	results, _ := filepath.Glob("/var/lib/cni/results/" + clusterName + "-*")
-	files = append(files, results...)
+	files = append(files, cniResults(s)...)
 
 	var absent []string
 	if old != nil {
@@ -72,6 +71,15 @@ func shimSockets(s settings) []string {
 		}
 	}
 	return sockets
+}
+
+// cniResults returns what CNI remembers of pods whose network namespaces are in the state folder.
+func cniResults(s settings) []string {
+	results, _ := filepath.Glob("/var/lib/cni/results/*")
+	return slices.DeleteFunc(results, func(r string) bool {
+		b, err := os.ReadFile(r)
+		return err != nil || !strings.Contains(string(b), `"`+s.Dir+"/")
+	})
 }
 
 // logLinks returns the kubelet's links to the pods' logs; another kubelet's point elsewhere.

@@ -124,8 +124,7 @@ func output(ctx context.Context, input, program string, args ...string) (string,
 	out, err := cmd.Output()
 	if err != nil {
 		message := strings.TrimSpace(string(out))
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			message = strings.TrimSpace(message + " " + string(exit.Stderr))
 		}
 		return "", fmt.Errorf("%s %s: %w: %s", program, strings.Join(args, " "), err, message)

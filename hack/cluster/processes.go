@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -83,9 +82,13 @@ func recorded(s settings) ([]process, error) {
 	return all, nil
 }
 
+// startLimit is how long a component may take to become ready. Some seconds do on two idle cores, but tests and builds
+// may keep them busy.
+const startLimit = 2 * time.Minute
+
 // waitFor polls ready until it returns nil, a process in watch ends, or the time is up.
-func waitFor(ctx context.Context, s settings, what string, limit time.Duration, watch []process, ready func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+func waitFor(ctx context.Context, s settings, what string, watch []process, ready func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	for {
 		err := ready(ctx)
@@ -102,7 +105,7 @@ func waitFor(ctx context.Context, s settings, what string, limit time.Duration, 
 		select {
 		case <-ctx.Done():
 			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-				return fmt.Errorf("%s is not ready after %s: %w (logs: %s)", what, limit, err, s.path("logs"))
+				return fmt.Errorf("%s is not ready after %s: %w (logs: %s)", what, startLimit, err, s.path("logs"))
 			}
 			return ctx.Err()
 		case <-time.After(100 * time.Millisecond):
@@ -118,47 +121,4 @@ func (s settings) tail(name string) string {
 	}
 	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
 	return string(bytes.Join(lines[max(0, len(lines)-15):], []byte("\n")))
-}
-
-// ours tells whether a process without a record belongs to the cluster: one of its programs, with the state folder in
-// its command line. A pager or an editor that has a log open is not.
-func ours(s settings, exe string, args []string) bool {
-	switch filepath.Base(exe) {
-	case "containerd", "containerd-shim-runc-v2", "runc", filepath.Base(provisionerPath(s)):
-	default:
-		if _, ok := kubernetesPrograms[filepath.Base(exe)]; !ok || filepath.Base(exe) == "kubectl" {
-			return false
-		}
-	}
-	for _, a := range append([]string{exe}, args...) {
-		if strings.Contains(a+"/", s.Dir+"/") {
-			return true
-		}
-	}
-	return false
-}
-
-// strays returns the processes that are ours by their command line: the containers' shims, and what a run that was
-// killed between a start and its record left.
-func strays(s settings) ([]identity, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, err
-	}
-	var found []identity
-	for _, e := range entries {
-		var pid int
-		if _, err := fmt.Sscanf(e.Name(), "%d", &pid); err != nil || pid == os.Getpid() {
-			continue
-		}
-		id, err := identify(pid)
-		if err != nil {
-			continue
-		}
-		cmdline, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if err == nil && ours(s, id.Exe, strings.Split(string(cmdline), "\x00")) {
-			found = append(found, id)
-		}
-	}
-	return found, nil
 }

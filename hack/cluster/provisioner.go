@@ -41,24 +41,20 @@ func provisionVolumes(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	// Three small lists from the API server's cache cost less than the code of a watch, and nothing that shows.
 	for ctx.Err() == nil {
-		version, err := reconcileVolumes(ctx, s, api)
-		if err != nil {
+		pause := 300 * time.Millisecond
+		if err := reconcileVolumes(ctx, s, api); err != nil {
 			say("%v", err)
-			time.Sleep(time.Second)
-			continue
+			pause = 2 * time.Second
 		}
-		// A claim is what starts most work; released volumes and new classes may wait the half second.
-		if err := api.changed(ctx, "/api/v1/persistentvolumeclaims", version, 500*time.Millisecond); err != nil {
-			say("watch: %v", err)
-			time.Sleep(time.Second)
-		}
+		time.Sleep(pause)
 	}
 	return nil
 }
 
-// reconcileVolumes brings the volumes in line with the claims once, and returns the version of the claims it saw.
-func reconcileVolumes(ctx context.Context, s settings, api *api) (version string, err error) {
+// reconcileVolumes brings the volumes in line with the claims once.
+func reconcileVolumes(ctx context.Context, s settings, api *api) error {
 	var classes list[storageClass]
 	var claims list[volumeClaim]
 	var volumes list[volume]
@@ -67,7 +63,7 @@ func reconcileVolumes(ctx context.Context, s settings, api *api) (version string
 		api.get(ctx, "/api/v1/persistentvolumeclaims", &claims),
 		api.get(ctx, "/api/v1/persistentvolumes", &volumes),
 	); err != nil {
-		return "", err
+		return err
 	}
 	wanted, released := plan(classes.Items, claims.Items, volumes.Items, s.path("volumes"))
 	var errs []error
@@ -77,7 +73,7 @@ func reconcileVolumes(ctx context.Context, s settings, api *api) (version string
 	for _, v := range released {
 		errs = append(errs, deleteVolume(ctx, api, v))
 	}
-	return claims.Metadata.ResourceVersion, errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // makeVolume makes the folder and then the volume. The folder is root's, mode 0755, as a new disk's is: pods get at it

@@ -33,6 +33,7 @@ const (
 	schedulerPort
 	proxyHealthPort
 	proxyMetricsPort
+	dnsPort
 	portCount
 )
 

@@ -10,13 +10,12 @@ import (
 
 // components are the processes of a running cluster.
 var components = []string{
-	"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy", provisionerName,
+	"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy", "coredns",
+	provisionerName,
 }
 
-// healthy returns nil if every component runs and the node is ready.
-func healthy(ctx context.Context, s settings) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
+// allRun returns nil if every component's process runs.
+func allRun(s settings) error {
 	processes, err := recorded(s)
 	if err != nil {
 		return err
@@ -28,9 +27,16 @@ func healthy(ctx context.Context, s settings) error {
 			errs = append(errs, fmt.Errorf("%s does not run (log: %s)", name, s.log(name)))
 		}
 	}
-	if errs != nil {
-		return errors.Join(errs...)
+	return errors.Join(errs...)
+}
+
+// healthy returns nil if every component runs and answers, and the node is ready.
+func healthy(ctx context.Context, s settings) error {
+	if err := allRun(s); err != nil {
+		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	if _, err := ctr(ctx, s, "version"); err != nil {
 		return err
 	}
@@ -38,7 +44,7 @@ func healthy(ctx context.Context, s settings) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(api.get(ctx, "/readyz", nil), clusterReady(ctx, api))
+	return errors.Join(api.get(ctx, "/readyz", nil), clusterReady(ctx, s, api))
 }
 
 func status(ctx context.Context, s settings) error {
@@ -60,7 +66,7 @@ func status(ctx context.Context, s settings) error {
 		}
 		fmt.Printf("%-24s %-5s pid %-8d %s\n", p.Name, word, p.PID, s.log(p.Name))
 	}
-	fmt.Printf("%-24s %s\n%-24s %s\n", "kubeconfig", s.kubeconfig(), "programs", old.Bin)
+	fmt.Printf("%-24s %s\n%-24s %s\n", "kubeconfig", s.kubeconfig(), "programs", old.Folders.Kubernetes)
 	if err := healthy(ctx, s); err != nil {
 		return fmt.Errorf("not healthy: %w", err)
 	}

@@ -13,32 +13,54 @@ import (
 // state is what must be known to stop a cluster, or to tell that it is the one that is wanted.
 type state struct {
 	Settings settings
-	Bin      string            // the programs' folder
+	Folders  folders
 	Sysctls  map[string]string // as they were before
-	Absent   []string          // folders that the cluster's programs make outside the state folder, and that were not there
+	Absent   []string          // of outsideFolders, those that were not there before
+}
+
+// folders are where the programs are.
+type folders struct{ Kubernetes, CoreDNS string }
+
+// fits tells whether this is the cluster that is wanted. Where the programs are cached depends on who calls, root or sudo.
+func (st state) fits(s settings, bin folders) bool {
+	s.Cache = st.Settings.Cache
+	return st.Settings == s &&
+		filepath.Base(st.Folders.Kubernetes) == filepath.Base(bin.Kubernetes) &&
+		filepath.Base(st.Folders.CoreDNS) == filepath.Base(bin.CoreDNS)
 }
 
 // up starts the cluster, or does nothing if it runs as wanted.
 func up(ctx context.Context, s settings) error {
 	began := time.Now()
+	bin, err := programFolders(s)
+	if err != nil {
+		return err
+	}
 	old, err := readState(s)
 	if err != nil {
 		return err
 	}
-	if old != nil && old.Settings == s && healthy(ctx, s) == nil {
-		say("runs already")
-		printEnvironment(s, old.Bin)
-		return nil
+	if old != nil && allRun(s) == nil {
+		if !old.fits(s, bin) {
+			return errors.New("a cluster with other settings or versions runs in " + s.Dir + ": run down first")
+		}
+		// It may be busy, not broken: it is not taken away from those who use it before it had its time.
+		err := waitFor(ctx, s, "the running cluster", nil, func(ctx context.Context) error { return healthy(ctx, s) })
+		if err == nil {
+			say("runs already")
+			printEnvironment(s, bin)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		say("%v", err)
 	}
 	if err := ensurePackages(ctx); err != nil {
 		return err
 	}
-	bin, err := ensureKubernetes(ctx, s)
-	if err != nil {
+	if err := buildAll(ctx, s); err != nil {
 		return err
-	}
-	if old != nil && old.Settings != s && healthy(ctx, old.Settings) == nil {
-		return errors.New("a cluster with other settings runs in " + s.Dir + ": run down first")
 	}
 	if old != nil {
 		say("an earlier cluster is dead or damaged: starting anew")
@@ -57,7 +79,7 @@ func up(ctx context.Context, s settings) error {
 	return nil
 }
 
-func startAll(ctx context.Context, s settings, bin string) error {
+func startAll(ctx context.Context, s settings, bin folders) error {
 	for _, step := range []struct {
 		what string
 		do   func() error
@@ -68,7 +90,9 @@ func startAll(ctx context.Context, s settings, bin string) error {
 		{"network", func() error { return setUpNetwork(ctx, s) }},
 		{"firewall", func() error { return setUpFirewall(ctx, s) }},
 		{"cgroups", setUpCgroups},
-		{"configuration", func() error { return errors.Join(writeContainerdConfig(s), writeNodeConfigs(s)) }},
+		{"configuration", func() error {
+			return errors.Join(writeContainerdConfig(s), writeNodeConfigs(s), writeDNSConfig(s))
+		}},
 	} {
 		if err := step.do(); err != nil {
 			return fmt.Errorf("%s: %w", step.what, err)
@@ -84,34 +108,39 @@ func startAll(ctx context.Context, s settings, bin string) error {
 		}
 		runtime <- err
 	}()
-	api, started, err := startControlPlane(ctx, s, bin)
+	api, started, err := startControlPlane(ctx, s, bin.Kubernetes)
+	if err == nil {
+		err = errors.Join(createStorageClasses(ctx, api), createDNSService(ctx, s, api), installProvisioner(s))
+	}
 	if err = errors.Join(err, <-runtime); err != nil {
 		return err
 	}
-	if err := installProvisioner(s); err != nil {
-		return err
-	}
-	for _, p := range []program{kubelet(s, bin), proxy(s, bin), provisioner(s)} {
+	for _, p := range []program{kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), dns(s, bin.CoreDNS), provisioner(s)} {
 		proc, err := start(s, p)
 		if err != nil {
 			return err
 		}
 		started = append(started, proc)
 	}
-	if err := createStorageClasses(ctx, api); err != nil {
-		return err
+	return waitFor(ctx, s, "the node", started, func(ctx context.Context) error { return clusterReady(ctx, s, api) })
+}
+
+func programFolders(s settings) (f folders, err error) {
+	if f.Kubernetes, _, err = kubernetes.bin(s); err != nil {
+		return f, err
 	}
-	return waitFor(ctx, s, "the node", startLimit, started, func(ctx context.Context) error { return clusterReady(ctx, api) })
+	f.CoreDNS, _, err = coredns.bin(s)
+	return f, err
 }
 
 // printEnvironment prints what a shell can eval.
-func printEnvironment(s settings, bin string) {
+func printEnvironment(s settings, bin folders) {
 	fmt.Printf("export KUBECONFIG=%s\n", s.kubeconfig())
-	say("kubectl is %s", filepath.Join(bin, "kubectl"))
+	say("kubectl is %s", filepath.Join(bin.Kubernetes, "kubectl"))
 }
 
 // writeState makes the state folder. Everything that is done to the machine from here on can be undone.
-func writeState(s settings, bin string) error {
+func writeState(s settings, bin folders) error {
 	for _, dir := range []string{s.Dir, s.path("config"), s.path("bin")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
@@ -125,7 +154,7 @@ func readState(s settings) (*state, error) {
 	b, err := os.ReadFile(s.path("state.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		if _, err := os.Stat(s.Dir); err != nil {
-			return nil, nil //nolint:nilerr // no state folder, no cluster
+			return nil, nil //nolint:nilnil,nilerr // no state folder, no cluster
 		}
 		return &state{}, nil
 	}

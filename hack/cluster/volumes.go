@@ -12,10 +12,8 @@ const driver = "sftp-operator.io/local-folder"
 
 // The parts of the API objects that provisioning needs.
 type (
-	list[T any] struct {
-		Metadata struct{ ResourceVersion string }
-		Items    []T
-	}
+	list[T any] struct{ Items []T }
+
 	metadata struct {
 		Name              string            `json:"name,omitempty"`
 		Namespace         string            `json:"namespace,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -16,6 +17,7 @@ import (
 type HostKeys struct {
 	known       ssh.HostKeyCallback
 	fingerprint string
+	keyType     string // of the key with that fingerprint, if it is known
 }
 
 // KnownHosts trusts the keys of files in the format of ssh's known_hosts.
@@ -34,6 +36,19 @@ func Fingerprint(s string) (HostKeys, error) {
 		return HostKeys{}, errors.New(`the host key's fingerprint must start with "SHA256:"`)
 	}
 	return HostKeys{fingerprint: strings.TrimRight(s, "=")}, nil
+}
+
+// PublicKey trusts the one key of a file such as ssh-keygen writes, id_ed25519.pub.
+func PublicKey(file string) (HostKeys, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return HostKeys{}, err
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey(data)
+	if err != nil {
+		return HostKeys{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return HostKeys{fingerprint: ssh.FingerprintSHA256(key), keyType: key.Type()}, nil
 }
 
 // Callback is an ssh.HostKeyCallback.
@@ -67,6 +82,9 @@ func (h HostKeys) Algorithms(addr string) []string {
 	if err != nil {
 		return nil // x/crypto's defaults; the policy exists
 	}
+	if h.keyType != "" {
+		return algorithmsOf(h.keyType)
+	}
 	if h.known == nil {
 		return policy.HostKeys
 	}
@@ -77,16 +95,20 @@ func (h HostKeys) Algorithms(addr string) []string {
 	}
 	var out []string
 	for _, k := range known.Want {
-		if t := k.Key.Type(); t == ssh.KeyAlgoRSA {
-			out = append(out, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
-		} else {
-			out = append(out, t)
-		}
+		out = append(out, algorithmsOf(k.Key.Type())...)
 	}
 	if len(out) == 0 {
 		return policy.HostKeys
 	}
 	return out
+}
+
+// algorithmsOf are the signature algorithms for keys of a type.
+func algorithmsOf(keyType string) []string {
+	if keyType == ssh.KeyAlgoRSA {
+		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
+	}
+	return []string{keyType}
 }
 
 // stranger is a key that no file knows.

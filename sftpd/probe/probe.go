@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path"
 	"time"
 
@@ -46,7 +47,7 @@ type Step struct {
 // Run probes until ctx ends. It returns the steps that were done; the error says which
 // one failed, and why. The file is removed when a later step fails, if that is possible.
 func Run(ctx context.Context, o Options) ([]Step, error) {
-	r := &run{Options: o, ctx: ctx}
+	r := &run{Options: o, ctx: ctx, close: func() {}}
 	err := r.all()
 	return r.steps, err
 }
@@ -60,12 +61,11 @@ type run struct {
 	sftp  *sftp.Client
 	name  string
 	data  []byte
+	close func()
 }
 
 func (r *run) all() error {
-	defer r.close()
-	stop := context.AfterFunc(r.ctx, r.close)
-	defer stop()
+	defer func() { r.close() }()
 	r.data = make([]byte, size)
 	_, _ = rand.Read(r.data) // never fails since Go 1.24
 	r.name = path.Join(r.Dir, ".sftpd-probe-"+hex.EncodeToString(r.data[:8]))
@@ -87,7 +87,7 @@ func (r *run) all() error {
 			continue
 		}
 		if s.name == "read" {
-			_ = r.remove() // the first error is the one to report
+			err = errors.Join(err, r.remove())
 		}
 		if r.ctx.Err() != nil {
 			err = fmt.Errorf("%w (%w)", r.ctx.Err(), err)
@@ -97,10 +97,20 @@ func (r *run) all() error {
 	return nil
 }
 
-func (r *run) connect() (err error) {
+func (r *run) connect() error {
 	var d net.Dialer
-	r.conn, err = d.DialContext(r.ctx, "tcp", r.Addr)
-	return err
+	conn, err := d.DialContext(r.ctx, "tcp", r.Addr)
+	if err != nil {
+		return err
+	}
+	// The end of ctx ends whatever step waits for the connection.
+	stop := context.AfterFunc(r.ctx, func() { conn.Close() })
+	r.conn = conn
+	r.close = func() {
+		stop()
+		conn.Close()
+	}
+	return nil
 }
 
 func (r *run) logIn() error {
@@ -157,7 +167,8 @@ func (r *run) start() (err error) {
 }
 
 func (r *run) write() error {
-	f, err := r.sftp.Create(r.name)
+	// Not Create, which asks to read as well: a drop box does not allow that.
+	f, err := r.sftp.OpenFile(r.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.name, err)
 	}
@@ -186,11 +197,4 @@ func (r *run) remove() error {
 		return fmt.Errorf("%s stays behind: %w", r.name, err)
 	}
 	return nil
-}
-
-// close ends the connection, and with it whatever step waits for it.
-func (r *run) close() {
-	if r.conn != nil {
-		r.conn.Close()
-	}
 }

@@ -102,6 +102,7 @@ func (s *Session) loop() error {
 		}
 		p, err := s.in.next()
 		if err != nil {
+			_ = s.flush() // what came before a framing error has its answers
 			return err
 		}
 		s.touch()

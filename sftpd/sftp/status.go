@@ -65,16 +65,22 @@ var (
 // OpenSSH's errno_to_portable. No text holds a path: those of vfs errors are
 // fixed, and errors of any other origin are not shown.
 func statusOf(err error) (Status, string) {
-	var f *fault
-	var errno syscall.Errno
-	switch {
-	case err == nil:
+	switch err {
+	case nil:
 		return StatusOK, "Success"
-	case err == io.EOF:
+	case io.EOF:
 		return StatusEOF, "End of file"
-	case errors.As(err, &f):
+	}
+	if f, ok := err.(*fault); ok {
 		return f.status, f.text
-	case !errors.As(err, &errno):
+	}
+	return errnoStatus(err)
+}
+
+// errnoStatus is apart from statusOf because errors.As allocates.
+func errnoStatus(err error) (Status, string) {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
 		return StatusFailure, "Failure"
 	}
 	switch errno {

@@ -72,14 +72,11 @@ func (t *Tree) locate(p string) (place, error) {
 			if len(stack) > 1 {
 				stack = stack[:len(stack)-1]
 			}
-			if top := &stack[len(stack)-1]; top.node != nil {
-				top.start = i
-			}
 		default:
 			stack = append(stack, stack[len(stack)-1].down(name, i))
 		}
 		if top := &stack[len(stack)-1]; top.node != nil {
-			top.start = i // "." at a mount point belongs to no rest
+			top.start = i // what led here, dots included, belongs to no rest
 		}
 	}
 	top := stack[len(stack)-1]

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,7 +49,45 @@ func (r osRootResolver) open(rest string, flags int, mode uint32) (int, error) {
 	return fd, err
 }
 
+// follow opens rest and follows its last link. With O_PATH os.Root hands out
+// the link itself, so that its target is opened in its place.
 func (r osRootResolver) follow(rest string, flags int, mode uint32) (int, error) {
+	for range maxLinks {
+		fd, err := r.openFile(rest, flags, mode)
+		if err != nil || flags&(unix.O_PATH|unix.O_DIRECTORY) != unix.O_PATH {
+			return fd, err
+		}
+		target, err := readlinkFD(fd)
+		if err == unix.ENOENT || err == unix.EINVAL { // no link
+			return fd, nil
+		}
+		unix.Close(fd)
+		if err != nil {
+			return -1, err
+		}
+		if strings.HasPrefix(target, "/") {
+			return -1, unix.EACCES
+		}
+		dir, _, _ := splitLast(rest)
+		rest = target
+		if dir != "" {
+			rest = dir + "/" + target // not cleaned: dir may hold links
+		}
+	}
+	return -1, unix.ELOOP
+}
+
+// readlinkFD returns the target of the link that fd, an O_PATH descriptor, is.
+func readlinkFD(fd int) (string, error) {
+	buf := make([]byte, maxPath)
+	n, err := unix.Readlinkat(fd, "", buf)
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+func (r osRootResolver) openFile(rest string, flags int, mode uint32) (int, error) {
 	f, err := r.root.OpenFile(rest, flags|unix.O_NOCTTY, os.FileMode(mode&0o777))
 	if err != nil {
 		return -1, errnoOf(err)

@@ -11,7 +11,7 @@ const maxLinks = 40
 
 // RealPath returns the absolute virtual path of p without "..", "." and links.
 // The last component need not exist, all others must (as OpenSSH's
-// sftp-server). The result is text: it is resolved anew when used.
+// sftp-server). In a [WriteOnly] mount links stay in it. The result is text: it is resolved anew when used.
 func (t *Tree) RealPath(p string) (string, error) {
 	pl, err := t.locate(p)
 	switch {
@@ -21,6 +21,8 @@ func (t *Tree) RealPath(p string) (string, error) {
 		return Clean(p), nil
 	case pl.m == nil:
 		return "", unix.ENOENT
+	case pl.m.need(rightRead) != nil:
+		return Clean(p), nil // where links lead is content, too
 	}
 	rest, err := pl.m.realRest(pl.rest)
 	if err != nil {

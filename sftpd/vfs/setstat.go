@@ -58,7 +58,7 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 	if c.Set&SetSize != 0 {
 		err = truncatePath(pl, c.Size)
 	}
-	if c.Set&^SetSize == 0 {
+	if c.Set == SetSize {
 		return err
 	}
 	fd, openErr := pl.m.r.open(pl.rest, unix.O_PATH|nofollow, 0)

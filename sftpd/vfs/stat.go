@@ -13,9 +13,6 @@ type Attr struct {
 	Atime, Mtime int64 // seconds since 1970
 }
 
-// IsDir tells whether the file is a directory.
-func (a Attr) IsDir() bool { return a.Mode&unix.S_IFMT == unix.S_IFDIR }
-
 func attrOf(st *unix.Stat_t) Attr {
 	return Attr{
 		Size: uint64(max(st.Size, 0)), Mode: st.Mode, UID: st.Uid, GID: st.Gid, Nlink: uint32(st.Nlink),

@@ -51,6 +51,19 @@ func TestOpenSSHNegotiation(t *testing.T) {
 			t.Errorf("the client takes the server for another:\n%s", r.stderr)
 		}
 	})
+	t.Run("server-sig-algs", func(t *testing.T) {
+		r := o.run(t, "sftp", "ada", "", batch, id)
+		_, list, found := strings.Cut(r.stderr, "server-sig-algs=<")
+		list, _, _ = strings.Cut(list, ">")
+		if !found || !strings.Contains(list, "rsa-sha2-512") || !strings.Contains(list, "sk-ssh-ed25519@openssh.com") {
+			t.Errorf("server-sig-algs: %q", list)
+		}
+		for name := range strings.SplitSeq(list, ",") {
+			if name == "ssh-rsa" || name == "ssh-dss" {
+				t.Errorf("%s is offered", name)
+			}
+		}
+	})
 	for _, tc := range []struct {
 		option string
 		ok     bool

@@ -37,8 +37,14 @@ type Daemon struct {
 // when the daemon is ready.
 func Start(t testing.TB, dir *configtest.Dir) *Daemon {
 	t.Helper()
+	return StartOn(t, dir, listen(t))
+}
+
+// StartOn is Start with a listener of the caller's.
+func StartOn(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
+	t.Helper()
 	dir.Write(t)
-	d := StartUnconfigured(t, dir)
+	d := start(t, dir, sftp)
 	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
 	return d
 }
@@ -46,7 +52,12 @@ func Start(t testing.TB, dir *configtest.Dir) *Daemon {
 // StartUnconfigured runs a daemon with the directory as it is.
 func StartUnconfigured(t testing.TB, dir *configtest.Dir) *Daemon {
 	t.Helper()
-	sftp, health := listen(t), listen(t)
+	return start(t, dir, listen(t))
+}
+
+func start(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
+	t.Helper()
+	health := listen(t)
 	d := &Daemon{Addr: sftp.Addr().String(), Health: "http://" + health.Addr().String(), done: make(chan struct{})}
 	ctx, terminate := context.WithCancel(context.Background())
 	force, forced := context.WithCancel(context.Background())

@@ -1,0 +1,113 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+)
+
+func write(t *testing.T, e Entry) (line string, fields map[string]any) {
+	t.Helper()
+	var b bytes.Buffer
+	New(&b, func() (string, string) { return "files", "public" }).Write(e)
+	line = b.String()
+	if strings.Count(line, "\n") != 1 || !strings.HasSuffix(line, "\n") {
+		t.Fatalf("not one line: %q", line)
+	}
+	if err := json.Unmarshal(b.Bytes(), &fields); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	return line, fields
+}
+
+func TestEntry(t *testing.T) {
+	_, got := write(t, Entry{
+		Event: Transfer, Result: OK, Connection: "c1", Source: "192.0.2.1:5", User: "ada", Account: "team/ada",
+		Methods: []string{"publickey", "password"}, KeyFingerprint: "SHA256:x", Direction: "upload", Path: "/a",
+		BytesWritten: 7, Duration: 1500 * time.Millisecond,
+	})
+	if at, err := time.Parse(time.RFC3339Nano, got["time"].(string)); err != nil || at.Location() != time.UTC || time.Since(at) > time.Minute {
+		t.Errorf("time %v", got["time"])
+	}
+	delete(got, "time")
+	want := map[string]any{
+		"event": "transfer", "result": "ok", "namespace": "files", "listener": "public", "connection": "c1",
+		"source": "192.0.2.1:5", "user": "ada", "account": "team/ada", "methods": []any{"publickey", "password"},
+		"keyFingerprint": "SHA256:x", "direction": "upload", "path": "/a", "bytesRead": 0.0, "bytesWritten": 7.0, "durationMs": 1500.0,
+	}
+	have, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(have, expected) {
+		t.Errorf("have %s\nwant %s", have, expected)
+	}
+}
+
+// TestHostileNames: any name reads back exactly, two names never look alike, and no
+// character of a line can act on a terminal.
+func TestHostileNames(t *testing.T) {
+	seen := map[string]string{}
+	for _, name := range []string{
+		"/plain", "/a b", "/a\nb", "/a\r\nb", "/a\tb", "/a\x00b", "/a\x1b[31mb", "/a\x7fb", "/a\u0085b", "/a\u009b31mb",
+		"/a\u202eb", "/a\u2028b", "/a\u200bb", "/a\ufeffb", "/a\"b", `/a\b`, `/a\nb`, "/ä€𝄞", "/a\U000e0001b",
+		"/a\xffb", "/a\xfeb", "/a\ufffdb", "/a\xc3", "/a\xed\xa0\x80b", "/<&>",
+	} {
+		line, got := write(t, Entry{Event: Operation, Path: name, User: name, Target: name})
+		for _, r := range strings.TrimSuffix(line, "\n") {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%q: the line has %U", name, r)
+			}
+		}
+		delete(got, "time")
+		key, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if other, twice := seen[string(key)]; twice {
+			t.Errorf("%q and %q look alike", name, other)
+		}
+		seen[string(key)] = name
+		for _, field := range []string{"path", "user", "target"} {
+			back := got[field].(string)
+			if raw, ok := got[field+"Base64"].(string); ok {
+				exact, err := base64.StdEncoding.DecodeString(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				back = string(exact)
+			}
+			if back != name {
+				t.Errorf("%s %q reads back as %q", field, name, back)
+			}
+		}
+	}
+}
+
+func TestLongNames(t *testing.T) {
+	for _, name := range []string{strings.Repeat("x", 100_000), strings.Repeat("€", 50_000), strings.Repeat("\xff", 100_000)} {
+		line, got := write(t, Entry{Event: LoginRefused, User: name, Path: name})
+		if len(line) > 40_000 {
+			t.Errorf("line of %d bytes", len(line))
+		}
+		if got["userLength"] != float64(len(name)) || got["pathLength"] != float64(len(name)) {
+			t.Errorf("lengths %v, %v", got["userLength"], got["pathLength"])
+		}
+		if strings.HasPrefix(name, "€") && strings.Contains(line, "Base64") {
+			t.Error("cut within a character")
+		}
+	}
+}
+
+func TestNilLog(*testing.T) {
+	var l *Log
+	l.Write(Entry{Event: Login})
+}

@@ -1,0 +1,144 @@
+package daemon_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// TestBeforeConfiguration: the daemon is alive and not ready until there is one.
+func TestBeforeConfiguration(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.StartUnconfigured(t, dir)
+	d.Eventually(t, "alive", func() bool { code, _ := d.Get(t, "/livez"); return code == http.StatusOK })
+	if code, body := d.Get(t, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no configuration") {
+		t.Errorf("/readyz %d %s", code, body)
+	}
+	d.Eventually(t, "the failure is shown", func() bool { return d.Status(t).Error != "" })
+	if st := d.Status(t); st.Digest != "" || !st.LoadedAt.IsZero() || st.Version != "test" {
+		t.Errorf("%+v", st)
+	}
+	if c, err := d.Dial("ada", ssh.Password("secret")); err == nil {
+		c.Close()
+		t.Error("logged in without a configuration")
+	}
+	d.Reload(t, dir)
+	if code, body := d.Get(t, "/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz %d %s", code, body)
+	}
+	d.MustDial(t, "ada", ssh.Password("secret"))
+	d.Terminate()
+	if err := d.Wait(t, 3*time.Second); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestReadyNeedsVolumes(t *testing.T) {
+	dir := configtest.New(t)
+	d := daemontest.Start(t, dir)
+	if err := os.Rename(dir.Volume(), dir.Volume()+".away"); err != nil {
+		t.Fatal(err)
+	}
+	code, body := d.Get(t, "/readyz")
+	if code != http.StatusServiceUnavailable || !strings.Contains(body, "volume data") || strings.Contains(body, dir.Volume()) {
+		t.Errorf("/readyz %d %s", code, body)
+	}
+	if code, _ := d.Get(t, "/livez"); code != http.StatusOK {
+		t.Errorf("/livez %d", code)
+	}
+	if err := os.Rename(dir.Volume()+".away", dir.Volume()); err != nil {
+		t.Fatal(err)
+	}
+	if code, body := d.Get(t, "/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz %d %s", code, body)
+	}
+}
+
+// TestHealthNamesNoUser: whoever reaches the health port learns no login name.
+func TestHealthNamesNoUser(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("lovelace", "secret")
+	dir.AddUser("hopper", "secret").Password.Hash = "broken"
+	d := daemontest.Start(t, dir)
+	c := d.MustDial(t, "lovelace", ssh.Password("secret"))
+	if _, err := d.Dial("turing", ssh.Password("secret")); err == nil {
+		t.Error("logged in")
+	}
+	c.Close()
+	d.WaitAudit(t, "logout", 1)
+	for _, path := range []string{"/configz", "/metrics", "/readyz", "/livez"} {
+		code, body := d.Get(t, path)
+		if code != http.StatusOK {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+		// "uid-hopper" is the UID that configtest gives.
+		body = strings.ReplaceAll(body, "uid-hopper", "")
+		for _, secret := range []string{"lovelace", "hopper", "turing", "127.0.0.1", dir.Volume(), "secret"} {
+			if strings.Contains(body, secret) {
+				t.Errorf("%s has %q", path, secret)
+			}
+		}
+	}
+	for _, path := range []string{"/", "/debug/pprof/", "/configz/x"} {
+		if code, _ := d.Get(t, path); code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+	if resp, err := http.Post(d.Health+"/configz", "text/plain", nil); err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %v, %v", resp, err)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	d.MustDial(t, "ada", ssh.Password("secret"))
+	if c, err := d.Dial("ada", ssh.Password("wrong")); err == nil {
+		c.Close()
+	}
+	d.WaitAudit(t, "login_refused", 1)
+	var body string
+	d.Eventually(t, "the refused connection is gone", func() bool {
+		_, body = d.Get(t, "/metrics")
+		return strings.Contains(body, "\nsftpd_connections 1\n")
+	})
+	for _, want := range []string{
+		`sftpd_build_info{go_version="go`, `version="test"} 1`,
+		"sftpd_sessions 1\n",
+		`sftpd_logins_total{method="password",result="ok"} 1`,
+		`sftpd_logins_total{method="password",result="refused"} 1`,
+		`sftpd_refusals_total{reason="wrong_password"} 1`,
+		"sftpd_config_reloads_total 1\n", "sftpd_config_reload_errors_total 0\n",
+		"sftpd_config_users 1\n", "sftpd_config_rejected_users 0\n", "sftpd_config_loaded_timestamp_seconds 1.",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+// TestConfigz: what the operator reads is config.Status.
+func TestConfigz(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	digest := dir.Write(t)
+	_, body := d.Get(t, "/configz")
+	var got map[string]any
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got["digest"] != digest || got["users"] != 1.0 || got["version"] != "test" || got["loadedAt"] == nil || len(got) != 4 {
+		t.Errorf("/configz: %s", body)
+	}
+}

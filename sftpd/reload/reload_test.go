@@ -1,0 +1,242 @@
+package reload
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
+
+type fixture struct {
+	*Loader
+	dir   *configtest.Dir
+	log   *safeBuffer
+	swaps chan string
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) count(text string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Count(s.b.String(), text)
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	f := &fixture{dir: configtest.New(t), log: &safeBuffer{}, swaps: make(chan string, 100)}
+	f.dir.AddUser("ada", "secret")
+	f.Loader = New(f.dir.Path, slog.New(slog.NewJSONHandler(f.log, nil)), metrics.New("test"),
+		func(s *snapshot.Snapshot) { f.swaps <- s.Digest })
+	return f
+}
+
+func (f *fixture) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+}
+
+func (f *fixture) wantSwap(t *testing.T, digest string, within time.Duration) {
+	t.Helper()
+	select {
+	case got := <-f.swaps:
+		if got != digest {
+			t.Fatalf("swapped to %s, want %s", got, digest)
+		}
+	case <-time.After(within):
+		t.Fatalf("no swap within %s", within)
+	}
+}
+
+func (f *fixture) counter(t *testing.T, name string) float64 {
+	t.Helper()
+	families, err := f.metrics.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	t.Fatalf("no metric %s", name)
+	return 0
+}
+
+// reaction is how long a reload may take in tests. It is 15 ms on a quiet machine.
+const reaction = 500 * time.Millisecond
+
+func TestFollowsSwaps(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		f := newFixture(t)
+		f.dir.Plain = plain
+		first := f.dir.Write(t)
+		f.run(t)
+		f.wantSwap(t, first, reaction)
+		for range 5 {
+			f.dir.Listener.Authentication.MaxTries++
+			f.wantSwap(t, f.dir.Write(t), reaction)
+		}
+		f.dir.Users[0].UID = "another" // a shard alone
+		f.wantSwap(t, f.dir.Write(t), reaction)
+		if st := f.Status(); st.Error != "" || st.Users != 1 || st.LoadedAt.IsZero() {
+			t.Errorf("%+v", st)
+		}
+	}
+}
+
+// TestStartsEmpty: the daemon may be there before its configuration, and before the
+// directory.
+func TestStartsEmpty(t *testing.T) {
+	f := newFixture(t)
+	f.dir.Path = filepath.Join(f.dir.Path, "later")
+	f.Loader.dir = f.dir.Path
+	f.run(t)
+	time.Sleep(100 * time.Millisecond)
+	if f.Current() != nil || f.Status().Error == "" {
+		t.Errorf("%+v", f.Status())
+	}
+	if err := os.Mkdir(f.dir.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.wantSwap(t, f.dir.Write(t), 2*lastRetry)
+	// Replaced by another directory of the same name.
+	if err := os.Rename(f.dir.Path, f.dir.Path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(f.dir.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.dir.Listener.Authentication.MaxTries++
+	f.wantSwap(t, f.dir.Write(t), 2*lastRetry)
+}
+
+func TestKeepsLastGood(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, d *configtest.Dir, files map[string][]byte){
+		"no JSON": func(_ *testing.T, _ *configtest.Dir, f map[string][]byte) { f[config.ListenerFile] = []byte("{") },
+		"newer version": func(_ *testing.T, _ *configtest.Dir, f map[string][]byte) {
+			f[config.ListenerFile] = []byte(`{"version":2}`)
+		},
+		"unknown field": func(_ *testing.T, _ *configtest.Dir, f map[string][]byte) {
+			f[config.ListenerFile] = bytes.Replace(f[config.ListenerFile], []byte("{"), []byte(`{"new":1,`), 1)
+		},
+		"unknown policy": encode(func(_ *testing.T, d *configtest.Dir) { d.Listener.CryptoPolicy = "Modern1999" }),
+		"bad host key":   encode(func(_ *testing.T, d *configtest.Dir) { d.HostKeys[0] = []byte("nonsense") }),
+		"two host keys of a type": encode(func(t *testing.T, d *configtest.Dir) {
+			_, second := configtest.Key(t)
+			d.HostKeys = append(d.HostKeys, second)
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			good := f.dir.Write(t)
+			if err := f.Load(); err != nil {
+				t.Fatal(err)
+			}
+			files := f.dir.Files(t)
+			spoil(t, f.dir, files)
+			f.dir.WriteFiles(t, files)
+			bad := config.Digest(files[config.ListenerFile])
+			for range 3 {
+				if err := f.Load(); err == nil {
+					t.Fatal("loaded")
+				}
+			}
+			if st := f.Status(); st.Digest != good || st.FailedDigest != bad || st.Error == "" {
+				t.Errorf("%+v", st)
+			}
+			if n := f.log.count("cannot be loaded"); n != 1 {
+				t.Errorf("%d lines in the log", n)
+			}
+			if n := f.counter(t, "sftpd_config_reload_errors_total"); n != 1 {
+				t.Errorf("%v errors counted", n)
+			}
+		})
+	}
+}
+
+// encode spoils a copy of the directory before it is encoded.
+func encode(change func(*testing.T, *configtest.Dir)) func(*testing.T, *configtest.Dir, map[string][]byte) {
+	return func(t *testing.T, d *configtest.Dir, files map[string][]byte) {
+		t.Helper()
+		bad := *d
+		bad.HostKeys = append([][]byte(nil), d.HostKeys...)
+		change(t, &bad)
+		for name, data := range bad.Files(t) {
+			files[name] = data
+		}
+	}
+}
+
+// TestWaitsForConsistency: while some files are older than others nothing is swapped or
+// reported, and it is loaded soon after the last one comes.
+func TestWaitsForConsistency(t *testing.T) {
+	f := newFixture(t)
+	f.dir.Plain = true
+	first := f.dir.Write(t)
+	f.run(t)
+	f.wantSwap(t, first, reaction)
+	f.dir.Users[0].UID = "another"
+	files := f.dir.Files(t)
+	shard := files[config.ShardFile(0)]
+	delete(files, config.ShardFile(0))
+	f.dir.WriteFiles(t, files)
+	time.Sleep(200 * time.Millisecond)
+	if st := f.Status(); st.Digest != first || st.Error == "" {
+		t.Errorf("%+v", st)
+	}
+	if err := f.Load(); !errors.Is(err, config.ErrInconsistent) {
+		t.Errorf("want ErrInconsistent, have %v", err)
+	}
+	if n := f.log.count("cannot be loaded"); n != 0 {
+		t.Errorf("%d lines in the log", n)
+	}
+	f.dir.WriteFiles(t, map[string][]byte{config.ShardFile(0): shard})
+	f.wantSwap(t, config.Digest(files[config.ListenerFile]), reaction)
+	if st := f.Status(); st.Error != "" || st.FailedDigest != "" {
+		t.Errorf("%+v", st)
+	}
+}
+
+// TestRejectsUsers: what is wrong with one user keeps nobody else out.
+func TestRejectsUsers(t *testing.T) {
+	f := newFixture(t)
+	key, _ := configtest.Key(t)
+	f.dir.AddUser("weak", "", key.PublicKey()).Keys[0].PublicKey = "ssh-dss AAAA"
+	f.dir.AddUser("hash", "secret").Password.Hash = "$2b$10$nothing"
+	f.dir.AddUser("good", "", key.PublicKey())
+	f.dir.Write(t)
+	if err := f.Load(); err != nil {
+		t.Fatal(err)
+	}
+	st := f.Status()
+	if st.Users != 2 || strings.Join(st.RejectedUIDs, " ") != "uid-weak uid-hash" {
+		t.Errorf("%+v", st)
+	}
+	if n := f.log.count("record cannot be used"); n != 2 {
+		t.Errorf("%d lines in the log", n)
+	}
+}

@@ -1,0 +1,162 @@
+package server
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
+
+func bare(t *testing.T) (*Server, *bytes.Buffer) {
+	t.Helper()
+	var log bytes.Buffer
+	none := func() *snapshot.Snapshot { return nil }
+	s := New(Options{Current: none, Auth: auth.New(none), Metrics: metrics.New("test"), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	t.Cleanup(func() { s.Close() })
+	return s, &log
+}
+
+// full is a listener of a process without descriptors.
+type full struct {
+	accepts atomic.Int32
+	closed  chan struct{}
+}
+
+func (l *full) Accept() (net.Conn, error) {
+	l.accepts.Add(1)
+	select {
+	case <-l.closed:
+		return nil, net.ErrClosed
+	default:
+		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
+	}
+}
+func (l *full) Close() error   { close(l.closed); return nil }
+func (l *full) Addr() net.Addr { return &net.TCPAddr{} }
+
+// TestAcceptBacksOff: out of descriptors the loop waits, and says so once.
+func TestAcceptBacksOff(t *testing.T) {
+	s, log := bare(t)
+	l := &full{closed: make(chan struct{})}
+	done := make(chan error)
+	go func() { done <- s.Serve(onceClosed{l}) }()
+	time.Sleep(300 * time.Millisecond)
+	s.Close()
+	if err := <-done; !errors.Is(err, ErrServerClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	if n := l.accepts.Load(); n < 3 || n > 10 {
+		t.Errorf("%d accepts in 300 ms", n)
+	}
+	if n := strings.Count(log.String(), "cannot accept"); n != 1 {
+		t.Errorf("%d lines in the log", n)
+	}
+}
+
+// onceClosed may be closed twice, as a real listener.
+type onceClosed struct{ *full }
+
+func (l onceClosed) Close() error {
+	select {
+	case <-l.closed:
+		return net.ErrClosed
+	default:
+		return l.full.Close()
+	}
+}
+
+func TestServeAfterClose(t *testing.T) {
+	s, _ := bare(t)
+	s.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Serve(l); !errors.Is(err, ErrServerClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Error("the listener is still open")
+	}
+}
+
+// TestNoConfiguration: without one, connections are closed at once.
+func TestNoConfiguration(t *testing.T) {
+	s, _ := bare(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = s.Serve(l) }()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	if n, err := c.Read(make([]byte, 10)); n != 0 || err == nil || errors.Is(err, syscall.ETIMEDOUT) {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+}
+
+// TestPanicEndsOneConnection: the process goes on.
+func TestPanicEndsOneConnection(t *testing.T) {
+	s, log := bare(t)
+	here, there := net.Pipe()
+	defer there.Close()
+	c := newConn(s, here)
+	if reason := s.registry.add(c, 1); reason != "" {
+		t.Fatal(reason)
+	}
+	c.serve(nil) // panics at once: there is no snapshot
+	if s.Connections() != 0 {
+		t.Error("the connection is still registered")
+	}
+	if _, err := here.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection is still open")
+	}
+	if !strings.Contains(log.String(), "connection panicked") || !strings.Contains(log.String(), "conn.go") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
+func TestSubsystem(t *testing.T) {
+	for payload, want := range map[string]string{
+		"\x00\x00\x00\x04sftp": "sftp", "\x00\x00\x00\x00": "", "\x00\x00\x00\x01\x00": "\x00",
+	} {
+		if name, ok := subsystem([]byte(payload)); !ok || name != want {
+			t.Errorf("%q: %q, %v", payload, name, ok)
+		}
+	}
+	for _, payload := range []string{"", "\x00", "\x00\x00\x00", "\x00\x00\x00\x04sft", "\x00\x00\x00\x04sftp\x00", "\xff\xff\xff\xff", "\xff\xff\xff\xffsftp"} {
+		if name, ok := subsystem([]byte(payload)); ok {
+			t.Errorf("%q: %q", payload, name)
+		}
+	}
+}
+
+func FuzzSubsystem(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x04sftp"))
+	f.Add([]byte("\xff\xff\xff\xff"))
+	f.Add([]byte(nil))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		name, ok := subsystem(payload)
+		if !ok {
+			return
+		}
+		again := append(binary.BigEndian.AppendUint32(nil, uint32(len(name))), name...) //nolint:gosec // bounded by the payload
+		if !bytes.Equal(again, payload) {
+			t.Errorf("%x parses to %q, which is %x", payload, name, again)
+		}
+	})
+}

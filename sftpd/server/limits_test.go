@@ -1,0 +1,196 @@
+package server_test
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+func TestMaxTries(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.Listener.Authentication.MaxTries = 2
+	d := daemontest.Start(t, dir)
+	tries := 0
+	wrong := ssh.RetryableAuthMethod(ssh.PasswordCallback(func() (string, error) {
+		tries++
+		return "wrong", nil
+	}), 10)
+	if _, err := d.Dial("ada", wrong); err == nil || !strings.Contains(err.Error(), "too many authentication failures") {
+		t.Errorf("want too many failures, have %v", err)
+	}
+	if tries != 2 {
+		t.Errorf("%d tries", tries)
+	}
+	if got := d.WaitAudit(t, "login_refused", 3); got["reason"] != "max_tries" {
+		t.Errorf("audit: %v", got)
+	}
+	// One failure leaves one try.
+	once := true
+	second := ssh.RetryableAuthMethod(ssh.PasswordCallback(func() (string, error) {
+		if once {
+			once = false
+			return "wrong", nil
+		}
+		return "secret", nil
+	}), 2)
+	stillWorks(t, d.MustDial(t, "ada", second))
+}
+
+func TestLoginGrace(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.Listener.Authentication.LoginGraceSeconds = 1
+	d := daemontest.Start(t, dir)
+	for name, say := range map[string]string{"silent": "", "version only": "SSH-2.0-test\r\n", "garbage": "GET / HTTP/1.0"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := net.Dial("tcp", d.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			begin := time.Now()
+			if _, err := c.Write([]byte(say)); err != nil {
+				t.Fatal(err)
+			}
+			_ = c.SetReadDeadline(begin.Add(3 * time.Second))
+			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal("still open after 3 s")
+			}
+			if took := time.Since(begin); took < 900*time.Millisecond {
+				t.Errorf("closed after %s", took)
+			}
+		})
+	}
+	t.Run("in the middle of a login", func(t *testing.T) {
+		begin := time.Now()
+		slow := ssh.KeyboardInteractive(func(_, _ string, _ []string, _ []bool) ([]string, error) {
+			time.Sleep(1500 * time.Millisecond)
+			return []string{"secret"}, nil
+		})
+		if _, err := d.Dial("ada", slow); err == nil {
+			t.Errorf("logged in after %s", time.Since(begin))
+		}
+		if got := d.WaitAudit(t, "login_refused", 1); got["reason"] != "login_grace_exceeded" || got["user"] != "ada" {
+			t.Errorf("audit: %v", got)
+		}
+	})
+	t.Run("session outlives it", func(t *testing.T) {
+		c := d.MustDial(t, "ada", ssh.Password("secret"))
+		time.Sleep(1500 * time.Millisecond)
+		stillWorks(t, c)
+	})
+}
+
+func TestConnectionLimits(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret").MaxConnections = 2
+	dir.AddUser("bob", "secret")
+	dir.AddUser("eve", "secret").MaxConnections = 50
+	dir.Listener.Limits.MaxConnectionsPerUser = 3
+	dir.Listener.Limits.MaxConnections = 9
+	d := daemontest.Start(t, dir)
+	fill := func(user string, n int) (last *ssh.Client) {
+		for range n {
+			last = d.MustDial(t, user, ssh.Password("secret"))
+			stillWorks(t, last)
+		}
+		return last
+	}
+	full := func(user string, lines int) {
+		t.Helper()
+		if c, err := d.Dial(user, ssh.Password("secret")); err == nil {
+			// The refusal comes after the login: who has no password learns nothing of limits.
+			if _, err := c.NewSession(); err == nil {
+				t.Errorf("%s has one connection too many", user)
+			}
+			c.Close()
+		}
+		if got := d.WaitAudit(t, "login_refused", lines); got["reason"] != "max_connections_per_user" || got["user"] != user {
+			t.Errorf("audit: %v", got)
+		}
+	}
+	last := fill("ada", 2)
+	full("ada", 1)
+	fill("bob", 3)
+	full("bob", 2)
+	fill("eve", 3)
+	full("eve", 3)
+
+	last.Close()
+	d.WaitAudit(t, "logout", 1)
+	fill("ada", 1)
+
+	idle, err := net.Dial("tcp", d.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	if _, err := bufio.NewReader(idle).ReadString('\n'); err != nil {
+		t.Fatalf("the ninth connection: %v", err)
+	}
+	if c, err := d.Dial("bob", ssh.Password("secret")); err == nil {
+		c.Close()
+		t.Error("ten connections")
+	}
+	if got := d.WaitAudit(t, "connection_refused", 1); got["reason"] != "max_connections" {
+		t.Errorf("audit: %v", got)
+	}
+}
+
+func TestIdleTimeout(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.Listener.Limits.IdleTimeoutSeconds = 1
+	d := daemontest.Start(t, dir)
+	busy := d.MustDial(t, "ada", ssh.Password("secret"))
+	files := startSFTP(t, busy)
+	for name, prepare := range map[string]func(*ssh.Client){
+		"no channel":    func(*ssh.Client) {},
+		"silent":        func(c *ssh.Client) { startSFTP(t, c) },
+		"only asks":     keepAsking,
+		"never reads":   func(c *ssh.Client) { rawChannel(t, c) },
+		"channel flood": func(c *ssh.Client) { rawChannel(t, c); rawChannel(t, c) },
+	} {
+		c := d.MustDial(t, "ada", ssh.Password("secret"))
+		prepare(c)
+		go func() {
+			begin := time.Now()
+			_ = c.Wait()
+			if took := time.Since(begin); took < 700*time.Millisecond {
+				t.Errorf("%s: closed after %s", name, took)
+			}
+		}()
+	}
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if _, err := files.Stat("/"); err != nil {
+			t.Fatalf("a busy session was closed: %v", err)
+		}
+	}
+	if got := d.WaitAudit(t, "logout", 5); got["reason"] != "idle_timeout" {
+		t.Errorf("audit: %v", got)
+	}
+}
+
+// keepAsking sends keepalives, which are answered and do not count as use.
+func keepAsking(c *ssh.Client) {
+	go func() {
+		for {
+			if _, _, err := c.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+}

@@ -1,0 +1,164 @@
+package server_test
+
+import (
+	"encoding/binary"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// rawChannel opens a session channel whose requests are answered by nobody.
+func rawChannel(t *testing.T, c *ssh.Client) ssh.Channel {
+	t.Helper()
+	ch, requests, err := c.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go ssh.DiscardRequests(requests)
+	return ch
+}
+
+func text(s string) []byte {
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...) //nolint:gosec // short
+}
+
+func TestOnlySFTP(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+
+	for _, tc := range []struct {
+		name    string
+		payload []byte
+	}{
+		{"shell", nil},
+		{"exec", text("id")},
+		{"env", append(text("A"), text("b")...)},
+		{"pty-req", append(text("xterm"), make([]byte, 20)...)},
+		{"x11-req", make([]byte, 14)},
+		{"auth-agent-req@openssh.com", nil},
+		{"window-change", make([]byte, 16)},
+		{"signal", text("TERM")},
+		{"eow@openssh.com", nil},
+		{"subsystem", nil},
+		{"subsystem", text("shell")},
+		{"subsystem", text("SFTP")},
+		{"subsystem", text("sftp\x00")},
+		{"subsystem", append(text("sftp"), 0)},
+		{"subsystem", []byte{0, 0, 0, 5, 's', 'f', 't', 'p'}},
+		{"subsystem", []byte{0xff, 0xff, 0xff, 0xff, 's'}},
+		{"subsystem", []byte{0, 0, 0}},
+	} {
+		ch := rawChannel(t, c)
+		if ok, err := ch.SendRequest(tc.name, true, tc.payload); ok || err != nil {
+			t.Errorf("%s %q: %v, %v", tc.name, tc.payload, ok, err)
+		}
+		ch.Close()
+	}
+
+	t.Run("one subsystem a channel", func(t *testing.T) {
+		ch := rawChannel(t, c)
+		for i, want := range []bool{true, false, false} {
+			if ok, err := ch.SendRequest("subsystem", true, text("sftp")); ok != want || err != nil {
+				t.Errorf("request %d: %v, %v", i, ok, err)
+			}
+		}
+		ch.Close()
+	})
+	for _, kind := range []string{"direct-tcpip", "direct-streamlocal@openssh.com", "x11", "forwarded-tcpip", "tun@openssh.com", "auth-agent@openssh.com", ""} {
+		_, _, err := c.OpenChannel(kind, nil)
+		if refused, ok := err.(*ssh.OpenChannelError); !ok || refused.Reason != ssh.UnknownChannelType {
+			t.Errorf("channel %q: %v", kind, err)
+		}
+	}
+	for _, kind := range []string{"tcpip-forward", "streamlocal-forward@openssh.com", "no-more-sessions@openssh.com", "keepalive@openssh.com"} {
+		if ok, _, err := c.SendRequest(kind, true, nil); ok || err != nil {
+			t.Errorf("request %s: %v, %v", kind, ok, err)
+		}
+	}
+	stillWorks(t, c)
+}
+
+func TestTenChannels(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+	var open []ssh.Channel
+	for range 10 {
+		open = append(open, rawChannel(t, c))
+	}
+	_, _, err := c.OpenChannel("session", nil)
+	if refused, ok := err.(*ssh.OpenChannelError); !ok || refused.Reason != ssh.ResourceShortage {
+		t.Errorf("the eleventh channel: %v", err)
+	}
+	open[0].Close()
+	d.Eventually(t, "there is room again", func() bool {
+		ch, _, err := c.OpenChannel("session", nil)
+		if err == nil {
+			ch.Close()
+		}
+		return err == nil
+	})
+}
+
+// TestExitStatus: the end of the subsystem is told, then the channel closed.
+func TestExitStatus(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+	ch, requests, err := c.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if _, err := ch.Stderr().Write(make([]byte, 1<<20)); err != nil {
+		t.Errorf("standard error is not taken: %v", err)
+	}
+	if err := ch.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for r := range requests { // ends with the channel
+		names = append(names, r.Type)
+		if r.Type == "exit-status" && string(r.Payload) != "\x00\x00\x00\x00" {
+			t.Errorf("exit status %x", r.Payload)
+		}
+	}
+	if !slices.Contains(names, "exit-status") {
+		t.Errorf("requests: %q", names)
+	}
+	stillWorks(t, c)
+}
+
+// TestProbe: a load balancer's TCP check costs one counter and no line.
+func TestProbe(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	log := d.Log()
+	for range 3 {
+		c, err := net.Dial("tcp", d.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	d.Eventually(t, "three probes are counted", func() bool {
+		_, metrics := d.Get(t, "/metrics")
+		return strings.Contains(metrics, "sftpd_tcp_probes_total 3\n") && strings.Contains(metrics, "sftpd_connections 0\n")
+	})
+	if d.RawAudit() != "" || d.Log() != log {
+		t.Errorf("probes are in the logs: %s%s", d.RawAudit(), d.Log())
+	}
+}

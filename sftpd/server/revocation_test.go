@@ -1,0 +1,171 @@
+package server_test
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+	"github.com/sftp-operator/sftp-operator/sftpd/password"
+)
+
+// TestReloadRevokes: a session whose ground is gone is closed within a second of the
+// swap of ..data, and no other session notices anything.
+func TestReloadRevokes(t *testing.T) {
+	type change func(t *testing.T, dir *configtest.Dir, u *config.User)
+	key, _ := configtest.Key(t)
+	other, _ := configtest.Key(t)
+	byKey := []ssh.AuthMethod{ssh.PublicKeys(key)}
+	byPassword := []ssh.AuthMethod{ssh.Password("secret")}
+	past := time.Now().Add(-time.Minute)
+
+	for _, tc := range []struct {
+		name    string
+		methods []ssh.AuthMethod
+		change  change
+		reason  string // "" for a session that goes on
+	}{
+		{"user removed", byKey, func(_ *testing.T, d *configtest.Dir, _ *config.User) { d.Remove("ada") }, "user_removed"},
+		{"user made again", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.UID = "another" }, "user_removed"},
+		{"record not usable", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) {
+			u.Keys[0].PublicKey = "ssh-ed25519 AAAA"
+		}, "user_removed"},
+		{"key removed", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys = u.Keys[1:] }, "key_removed"},
+		{"other key removed", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys = u.Keys[:1] }, ""},
+		{"all keys removed, session by password", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys = nil }, ""},
+		{"key from elsewhere", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].From = []string{"192.0.2.0/24"} }, "source_not_allowed"},
+		{"key from here", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].From = []string{"127.0.0.0/8"} }, ""},
+		{"password changed", byPassword, setPassword("other"), "password_changed"},
+		{"password changed, session by key", byKey, setPassword("other"), ""},
+		{"password removed", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Password = nil }, "password_changed"},
+		{"key needed too", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Mode = config.ModeAllOf }, "second_factor_required"},
+		{"password needed too", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Mode = config.ModeAllOf }, "second_factor_required"},
+		{"passwords not offered", byPassword, func(_ *testing.T, d *configtest.Dir, _ *config.User) {
+			d.Listener.Authentication.Methods = []string{config.MethodPublicKey}
+		}, "method_not_offered"},
+		{"keys not offered", byKey, func(_ *testing.T, d *configtest.Dir, _ *config.User) {
+			d.Listener.Authentication.Methods = []string{config.MethodPassword}
+		}, "method_not_offered"},
+		{"read-only now", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Mounts[0].Access = config.ReadOnly }, "mounts_changed"},
+		{"other volume", byKey, func(t *testing.T, d *configtest.Dir, _ *config.User) { d.Listener.Volumes[0].Path = t.TempDir() }, "mounts_changed"},
+		{"time is over", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.NotAfter = &past }, "user_expired"},
+		{"limits changed", byKey, func(_ *testing.T, d *configtest.Dir, u *config.User) {
+			u.MaxConnections, d.Listener.Limits.MaxConnections, d.Listener.Authentication.MaxTries = 1, 1, 1
+		}, ""},
+		{"host key changed", byKey, func(t *testing.T, d *configtest.Dir, _ *config.User) { _, d.HostKeys[0] = configtest.Key(t) }, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			dir := configtest.New(t)
+			dir.AddUser("ada", "secret", key.PublicKey(), other.PublicKey())
+			dir.AddUser("bob", "", other.PublicKey())
+			d := daemontest.Start(t, dir)
+			c := d.MustDial(t, "ada", tc.methods...)
+			bystander := d.MustDial(t, "bob", ssh.PublicKeys(other))
+			closed := make(chan struct{})
+			go func() { _ = c.Wait(); close(closed) }()
+
+			tc.change(t, dir, dir.User(t, "ada"))
+			if tc.name == "other volume" || tc.name == "keys not offered" {
+				dir.Remove("bob")
+			} else {
+				defer stillWorks(t, bystander)
+			}
+			swapped := time.Now()
+			if tc.reason == "" {
+				d.Reload(t, dir)
+				stillWorks(t, c)
+				if n := len(d.Audit(t, "session_revoked")); n != 0 {
+					t.Errorf("%d sessions revoked", n)
+				}
+				return
+			}
+			dir.Write(t)
+			select {
+			case <-closed:
+				t.Logf("closed after %s", time.Since(swapped))
+			case <-time.After(time.Second):
+				t.Fatal("still open a second after the swap")
+			}
+			if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != tc.reason || got["user"] != "ada" {
+				t.Errorf("audit: %v", got)
+			}
+			if got := d.WaitAudit(t, "logout", 1); got["reason"] != tc.reason {
+				t.Errorf("audit: %v", got)
+			}
+		})
+	}
+}
+
+func setPassword(to string) func(*testing.T, *configtest.Dir, *config.User) {
+	return func(t *testing.T, _ *configtest.Dir, u *config.User) {
+		t.Helper()
+		hash, err := password.New([]byte(to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u.Password.Hash = hash
+	}
+}
+
+func stillWorks(t *testing.T, c *ssh.Client) {
+	t.Helper()
+	files := startSFTP(t, c)
+	if _, err := files.ReadDir("/"); err != nil {
+		t.Errorf("session was disturbed: %v", err)
+	}
+}
+
+// TestNotAfter: the time of a user ends without any reload.
+func TestNotAfter(t *testing.T) {
+	key, _ := configtest.Key(t)
+	dir := configtest.New(t)
+	end := time.Now().Add(1500 * time.Millisecond)
+	dir.AddUser("ada", "", key.PublicKey()).NotAfter = &end
+	d := daemontest.Start(t, dir)
+	c := d.MustDial(t, "ada", ssh.PublicKeys(key))
+	stillWorks(t, c)
+	_ = c.Wait()
+	if late := time.Since(end); late < 0 || late > time.Second {
+		t.Errorf("closed %s after the end", late)
+	}
+	if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != "user_expired" {
+		t.Errorf("audit: %v", got)
+	}
+	if _, err := d.Dial("ada", ssh.PublicKeys(key)); err == nil {
+		t.Error("an expired user got in")
+	}
+}
+
+// TestReloadDuringLogin: what a reload takes away while a login is under way is not
+// granted at its end.
+func TestReloadDuringLogin(t *testing.T) {
+	key, _ := configtest.Key(t)
+	other, _ := configtest.Key(t)
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret", key.PublicKey(), other.PublicKey()).Mode = config.ModeAllOf
+	d := daemontest.Start(t, dir)
+	answer := func(_, _ string, questions []string, _ []bool) ([]string, error) {
+		dir.User(t, "ada").Keys = dir.User(t, "ada").Keys[1:] // the one that is in use
+		d.Reload(t, dir)
+		return []string{"secret"}, nil
+	}
+	c, err := d.Dial("ada", ssh.PublicKeys(key), ssh.KeyboardInteractive(answer))
+	if err == nil {
+		// The server says success before it admits the session.
+		if s, err := c.NewSession(); err == nil {
+			s.Close()
+			t.Error("a session was opened with a removed key")
+		}
+		c.Close()
+	}
+	if got := d.WaitAudit(t, "login_refused", 1); got["reason"] != "changed_during_login" {
+		t.Errorf("audit: %v", got)
+	}
+	if n := len(d.Audit(t, "login")); n != 0 {
+		t.Errorf("%d logins in the audit log", n)
+	}
+}

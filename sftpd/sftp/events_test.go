@@ -1,0 +1,146 @@
+package sftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+func TestOperationEvents(t *testing.T) {
+	rw, ro := t.TempDir(), t.TempDir()
+	os.WriteFile(filepath.Join(ro, "r"), []byte("r"), 0o600)
+	tr, err := vfs.Open([]vfs.Mount{{Path: "/", Volume: rw, Access: vfs.ReadWrite}, {Path: "/ro", Volume: ro, Access: vfs.ReadOnly},
+		{Path: "/in", Volume: t.TempDir(), Access: vfs.WriteOnly}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	var got events
+	c, _, _ := dialRaw(t, tr, Options{Observe: got.observe})
+	for _, x := range []struct {
+		typ  byte
+		args []any
+		want Event // nil for none
+	}{
+		{typeMkdir, []any{"d", 0}, Operation{"mkdir", "/d", "", StatusOK}},
+		{typeMkdir, []any{"/d/", 0}, Operation{"mkdir", "/d", "", StatusFailure}},
+		{typeSymlink, []any{"target", "/d/../l"}, Operation{"symlink", "/l", "target", StatusOK}},
+		{typeRename, []any{"/l", "/d/m"}, Operation{"rename", "/l", "/d/m", StatusOK}},
+		{typeRemove, []any{"/d/m"}, Operation{"remove", "/d/m", "", StatusOK}},
+		{typeRmdir, []any{"/d"}, Operation{"rmdir", "/d", "", StatusOK}},
+		{typeSetstat, []any{"/none", 0}, Operation{"setstat", "/none", "", StatusNoSuchFile}},
+		{typeExtended, []any{"hardlink@openssh.com", "/none", "/x"}, Operation{"hardlink", "/none", "/x", StatusNoSuchFile}},
+		{typeOpendir, []any{"/in"}, Operation{"opendir", "/in", "", StatusPermissionDenied}},
+		{typeOpen, []any{"/ro/r", flagWrite, 0}, Operation{"open", "/ro/r", "", StatusPermissionDenied}},
+		{typeOpen, []any{"/none/r", flagWrite, 0}, Operation{"open", "/none/r", "", StatusNoSuchFile}},
+		{typeOpen, []any{"/none", flagRead, 0}, nil},
+		{typeStat, []any{"/"}, nil}, {typeLstat, []any{"/none"}, nil}, {typeRealpath, []any{"."}, nil},
+		{typeReadlink, []any{"/in/x"}, Operation{"readlink", "/in/x", "", StatusPermissionDenied}},
+		{typeExtended, []any{"posix-rename@openssh.com", "/in/x", "/x"}, Operation{"posix-rename", "/in/x", "/x", StatusFailure}},
+	} {
+		c.status(x.typ, x.args...)
+		c.status(typeStat, "/") // the event precedes the next reply
+		var want []Event
+		if x.want != nil {
+			want = []Event{x.want}
+		}
+		if all := got.take(); !reflect.DeepEqual(all, want) {
+			t.Errorf("type %d %q: %+v, want %+v", x.typ, x.args, all, want)
+		}
+	}
+}
+
+func TestTransferEvents(t *testing.T) {
+	tr, _ := tree(t, vfs.ReadWrite)
+	var got events
+	c, s, end := dialRaw(t, tr, Options{Observe: got.observe, SyncOnClose: true})
+	up := c.open("up", flagRead|flagWrite|flagCreate)
+	c.status(typeWrite, up, uint64(0), "12345")
+	c.status(typeClose, up)
+	down := c.open("/up", flagRead)
+	c.content(down, 0, 3)
+	c.content(down, 5, 3)
+	c.status(typeClose, down)
+	both := c.open("/up", flagRead|flagWrite)
+	c.status(typeWrite, both, uint64(5), "6789")
+	c.content(both, 0, 100)
+	_ = c.open("/d/../up", flagRead)
+	if s.OpenFiles() != 2 || time.Since(s.LastActivity()) > time.Minute {
+		t.Error(s.OpenFiles(), s.LastActivity())
+	}
+	end()
+	if s.OpenFiles() != 0 {
+		t.Error("files stay open after the end")
+	}
+	var lines []string
+	for _, e := range got.take() {
+		e := e.(Transfer)
+		if e.Start.IsZero() || e.Duration <= 0 || e.Err != nil {
+			t.Errorf("%+v", e)
+		}
+		lines = append(lines, fmt.Sprint(e.Path, " ", e.Direction, " ", e.BytesRead, " ", e.BytesWritten, " ", e.Result))
+	}
+	want := "/up upload 0 5 completed, /up download 3 0 completed, /up both 9 4 aborted, /up download 0 0 aborted"
+	if got := strings.Join(lines, ", "); got != want {
+		t.Error(got)
+	}
+}
+
+func TestFailedTransfer(t *testing.T) {
+	h := &handle{path: "/x"}
+	h.note(nil)
+	h.note(io.ErrShortWrite)
+	h.note(io.ErrClosedPipe)
+	h.file = &vfs.File{}
+	if got := h.transfer(false); got.Result != Failed || got.Err != io.ErrShortWrite {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestContextEndsSession(t *testing.T) {
+	tr, _ := tree(t, vfs.ReadWrite)
+	near, far := net.Pipe()
+	defer near.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- Serve(ctx, far, tr, Options{}) }()
+	cancel()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the session goes on")
+	}
+}
+
+func TestPanicIsContained(t *testing.T) {
+	tr, _ := tree(t, vfs.ReadWrite)
+	c, _, end := dialRaw(t, tr, Options{})
+	old := byType[typeReadlink]
+	byType[typeReadlink] = &kind{name: "readlink", run: func(s *Session, r *request) error {
+		s.out.begin(typeName, r.id) // half a reply
+		panic("a bug")
+	}}
+	defer func() { byType[typeReadlink] = old }()
+	if got := c.status(typeReadlink, "/"); got != StatusFailure {
+		t.Error(got)
+	}
+	if got := c.status(typeStat, "/"); got != StatusOK {
+		t.Error(got)
+	}
+	if err := end(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,82 @@
+package sftp
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// pipeline sends requests in one go and returns the replies.
+func (c *raw) pipeline(packets ...[]byte) []reply {
+	c.t.Helper()
+	c.write(bytes.Join(packets, nil))
+	var all []reply
+	for range packets {
+		typ, id, f := c.read()
+		all = append(all, reply{typ, id, f})
+	}
+	return all
+}
+
+type reply struct {
+	typ byte
+	id  uint32
+	f   *fields
+}
+
+// TestOrder pipelines requests on one file whose result depends on their order
+// (filexfer-02, section 6.1): the cases in which sshfs loses data on servers
+// that work on them concurrently.
+func TestOrder(t *testing.T) {
+	tr, _ := tree(t, vfs.ReadWrite)
+	c, _, _ := dialRaw(t, tr, Options{})
+	for i := range 150 {
+		h := c.open(fmt.Sprint("/f", i), flagRead|flagWrite|flagCreate)
+		a, b := bytes.Repeat([]byte{'a'}, 1000+i), bytes.Repeat([]byte{'b'}, 1000)
+		all := c.pipeline(
+			packet(typeWrite, 1, h, uint64(0), string(a)),
+			packet(typeRead, 2, h, uint64(0), 4000),
+			packet(typeFstat, 3, h),
+			packet(typeWrite, 4, h, uint64(500), string(b)), // overlaps
+			packet(typeRead, 5, h, uint64(400), 4000),
+			packet(typeFsetstat, 6, h, attrSize, uint64(0)),
+			packet(typeWrite, 7, h, uint64(3), "end"),
+			packet(typeFsetstat, 8, h, attrTimes, 11, 12),
+			packet(typeFstat, 9, h),
+			packet(typeRead, 10, h, uint64(0), 4000),
+			packet(typeClose, 11, h),
+			packet(typeRead, 12, h, uint64(0), 4000),
+			packet(typeStat, 13, fmt.Sprint("/f", i)),
+		)
+		for j, r := range all {
+			if r.id != uint32(j+1) {
+				t.Fatalf("reply %d is to request %d", j+1, r.id)
+			}
+		}
+		if got := all[1].f.bytes(); !bytes.Equal(got, a) {
+			t.Fatal("READ missed the WRITE before it")
+		}
+		if all[2].f.uint32(); all[2].f.uint64() != uint64(len(a)) {
+			t.Fatal("FSTAT missed the WRITE before it")
+		}
+		if got := all[4].f.bytes(); !bytes.Equal(got[100:1100], b) || got[0] != 'a' || len(got) != 1100+max(0, len(a)-1500) {
+			t.Fatal("overlapping WRITEs are out of order")
+		}
+		all[8].f.uint32()
+		if size := all[8].f.uint64(); size != 6 {
+			t.Fatal("size after WRITE, FSETSTAT, WRITE:", size)
+		}
+		all[8].f.take(12)
+		if atime, mtime := all[8].f.uint32(), all[8].f.uint32(); atime != 11 || mtime != 12 {
+			t.Fatal("times set by FSETSTAT:", atime, mtime)
+		}
+		if got := all[9].f.string(); got != "\x00\x00\x00end" {
+			t.Fatalf("WRITE, FSETSTAT to size 0, WRITE: %q", got)
+		}
+		if all[10].typ != typeStatus || Status(all[10].f.uint32()) != StatusOK || Status(all[11].f.uint32()) != StatusFailure {
+			t.Fatal("READ after CLOSE")
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// An upload goes on while the pods are replaced: it completes within the drain time, and
+// the file is what was sent.
+func TestRolloutDuringUpload(t *testing.T) {
+	ns := newNamespace(t, "rollout", nil)
+	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {
+		s.Replicas = new(int32(2))
+		s.Volumes = []v1alpha1.ListenerVolume{{Name: "data", ClaimTemplate: &v1alpha1.ClaimTemplate{
+			Storage: resource.MustParse("3Gi"), AccessModes: []v1alpha1.AccessMode{"ReadWriteMany"},
+		}}}
+		s.Shutdown.DrainTimeoutSeconds = new(int32(120))
+	})
+	eventually(t, time.Minute, "two pods are ready", func() bool {
+		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(l), l))
+		return l.Status.Replicas != nil && *l.Status.Replicas == 2
+	})
+	k := newKey(t)
+	newUser(t, l, ns, "acme", keyAuth(k))
+	source := randomFile(t, 1024)
+	want := sha256File(t, source)
+	before := podUIDs(t, l)
+
+	s := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer))
+	upload := startSlowUpload(t, s, source, "big")
+	upload.wait(t, 100<<20)
+	start := time.Now()
+	rollImage(t, l)
+	eventually(t, 2*time.Minute, "all old pods are going", func() bool {
+		for _, p := range podsOf(t, l) {
+			if _, old := before[p.UID]; old {
+				return false
+			}
+		}
+		return true
+	})
+	if upload.done() {
+		t.Fatal("the upload was over before the old pods were told to end: the test shows nothing")
+	}
+	upload.release()
+	if err := upload.finish(); err != nil {
+		t.Fatalf("the upload broke: %v", err)
+	}
+	took := time.Since(start)
+
+	fresh := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer))
+	f, err := fresh.Open("big")
+	must(t, err)
+	copied := t.TempDir() + "/copy"
+	out, err := os.Create(copied) //nolint:gosec // a file of the test
+	must(t, err)
+	_, err = io.Copy(out, f)
+	must(t, err)
+	must(t, out.Close())
+	if got := sha256File(t, copied); got != want {
+		t.Fatalf("sha256 is %s, sent was %s", got, want)
+	}
+	fmt.Printf("ROLLOUT 1 GiB upload went on over the roll-out of 2 pods, %s from roll-out to its end, sha256 %s matches\n", took.Round(time.Millisecond), want)
+}
+
+// rollImage gives the pods another image reference of the same content, as an upgrade of
+// the operator would, through the operator: it repairs what others change.
+func rollImage(t *testing.T, l *v1alpha1.SFTPListener) {
+	t.Helper()
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: operatorDeployment(t)}}
+	next := imageRepository() + ":next"
+	setImage := func(to string) {
+		update(t, d, func(d *appsv1.Deployment) {
+			for i, a := range d.Spec.Template.Spec.Containers[0].Args {
+				if strings.HasPrefix(a, "--daemon-image=") {
+					d.Spec.Template.Spec.Containers[0].Args[i] = "--daemon-image=" + to
+				}
+			}
+		})
+	}
+	setImage(next)
+	t.Cleanup(func() { setImageBack(t, d) })
+	eventually(t, 2*time.Minute, "the operator rolls the new image out", func() bool {
+		w := &appsv1.Deployment{}
+		must(t, kube.Get(t.Context(), types.NamespacedName{Namespace: l.Namespace, Name: l.Name + "-sftp"}, w))
+		return w.Spec.Template.Spec.Containers[0].Image == next
+	})
+}
+
+func setImageBack(t *testing.T, d *appsv1.Deployment) {
+	t.Helper()
+	if err := installWithHelm(); err != nil {
+		t.Errorf("put the operator's image back: %v", err)
+	}
+	_ = d
+}
+
+// slowUpload is an upload that stops half-way until it is released.
+type slowUpload struct {
+	sent    chan int64
+	go1     chan struct{}
+	result  chan error
+	results error
+	ended   bool
+}
+
+func startSlowUpload(t *testing.T, s *session, source, name string) *slowUpload {
+	t.Helper()
+	in, err := os.Open(source) //nolint:gosec // a file of the test
+	must(t, err)
+	t.Cleanup(func() { _ = in.Close() })
+	out, err := s.Create(name)
+	must(t, err)
+	u := &slowUpload{sent: make(chan int64, 1), go1: make(chan struct{}), result: make(chan error, 1)}
+	go func() {
+		n, err := io.CopyN(out, in, 100<<20)
+		if err == nil {
+			u.sent <- n
+			// A trickle, so that the upload is in progress and not merely open.
+			for held := true; held && err == nil; {
+				select {
+				case <-u.go1:
+					held = false
+				case <-time.After(100 * time.Millisecond):
+					_, err = io.CopyN(out, in, 64<<10)
+				}
+			}
+		}
+		if err == nil {
+			_, err = io.Copy(out, in)
+		}
+		if err == nil {
+			err = out.Close()
+		}
+		u.result <- err
+	}()
+	return u
+}
+
+func (u *slowUpload) wait(t *testing.T, n int64) {
+	t.Helper()
+	select {
+	case got := <-u.sent:
+		if got < n {
+			t.Fatalf("sent %d bytes", got)
+		}
+	case err := <-u.result:
+		t.Fatalf("the upload ended early: %v", err)
+	case <-time.After(time.Minute):
+		t.Fatal("the first part was not sent within a minute")
+	}
+}
+
+func (u *slowUpload) done() bool {
+	select {
+	case u.results = <-u.result:
+		u.ended = true
+	default:
+	}
+	return u.ended
+}
+
+func (u *slowUpload) release() { close(u.go1) }
+
+func (u *slowUpload) finish() error {
+	if !u.ended {
+		u.results = <-u.result
+	}
+	return u.results
+}
+
+// The pods obey Pod Security "restricted", which their namespaces enforce, and have no token.
+func TestPodsAreRestricted(t *testing.T) {
+	ns := newNamespace(t, "restricted", nil)
+	l := newListener(t, ns, "partners", nil)
+	for _, p := range podsOf(t, l) {
+		for _, v := range p.Spec.Volumes {
+			if v.Projected == nil {
+				continue
+			}
+			for _, src := range v.Projected.Sources {
+				if src.ServiceAccountToken != nil {
+					t.Errorf("pod %s has an API token", p.Name)
+				}
+			}
+		}
+		if p.Spec.AutomountServiceAccountToken == nil || *p.Spec.AutomountServiceAccountToken {
+			t.Errorf("pod %s would get an API token", p.Name)
+		}
+	}
+	for _, name := range []string{ns, operatorNamespace} {
+		n := &corev1.Namespace{}
+		must(t, kube.Get(t.Context(), types.NamespacedName{Name: name}, n))
+		if name == ns && n.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
+			t.Errorf("namespace %s does not enforce restricted", name)
+		}
+		out, err := kubectl("label", "--dry-run=server", "--overwrite", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+		must(t, err)
+		if strings.Contains(out, "Warning") {
+			t.Errorf("pods in %s violate Pod Security restricted: %s", name, out)
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package interop
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// regressDir holds OpenSSH's own tests (Debian: openssh-tests).
+const regressDir = "/usr/lib/openssh/regress"
+
+// TestOpenSSHRegress runs OpenSSH's regression scripts for its sftp client and
+// server with our server. They need no SSH: sftp -D starts the server itself.
+// sftp-perm tests the lists of permitted requests and the read-only mode.
+func TestOpenSSHRegress(t *testing.T) {
+	sftp := tool(t, "sftp")
+	tool(t, "ssh-keygen")
+	if _, err := os.Stat(regressDir); err != nil {
+		missing(t, "openssh-tests ("+regressDir+")")
+	}
+	all := []string{"sftp", "sftp-cmds", "sftp-badcmds", "sftp-batch", "sftp-glob", "sftp-perm"}
+	for resolver, scripts := range map[string][]string{"openat2": all, "os.Root": {"sftp-cmds", "sftp-perm"}} {
+		for _, script := range scripts {
+			t.Run(script+"/"+resolver, func(t *testing.T) {
+				dir := t.TempDir()
+				run(t, exec.Command("cp", "-r", regressDir+"/.", dir))
+				// The scripts take the server as one word.
+				wrapper := filepath.Join(dir, "server")
+				text := "#!/bin/sh\nexec " + server + " --resolver " + resolver + ` "$@"` + "\n"
+				if err := os.WriteFile(wrapper, []byte(text), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				cmd := exec.Command("sh", "test-exec.sh", dir, filepath.Join(dir, script+".sh"))
+				cmd.Dir = dir
+				cmd.Env = append(os.Environ(),
+					"TEST_SHELL=sh", "BUILDDIR="+dir, "OBJ="+dir, "USER="+currentUser(),
+					"TEST_SSH_SFTP="+sftp, "TEST_SSH_SFTPSERVER="+wrapper,
+					// The frame of the scripts checks a configuration of sshd that
+					// these never use, and asks for a directory that sshd needs.
+					"TEST_SSH_SSHD=/bin/true", "TEST_SSH_UNSAFE_PERMISSIONS=1",
+				)
+				out := run(t, cmd)
+				if !strings.Contains(out, "\nok ") {
+					t.Errorf("the script did not say ok:\n%s", out)
+				}
+			})
+		}
+	}
+}
+
+func currentUser() string {
+	if os.Getuid() == 0 {
+		return "root"
+	}
+	return os.Getenv("USER")
+}
+
+// TestOpenSSHCopy copies a file on the server (copy-data), and up and down with
+// the client's default sizes, which follow limits@openssh.com.
+func TestOpenSSHCopy(t *testing.T) {
+	sftp := tool(t, "sftp")
+	root, local := t.TempDir(), t.TempDir()
+	data := make([]byte, 5<<20+3)
+	for i := range data {
+		data[i] = byte(i * i >> 5)
+	}
+	if err := os.WriteFile(filepath.Join(local, "src"), data, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	batch := "put -p src /up\ncp /up /copy\nget -p /copy back\nln -s up /link\nls -l /\ndf -h /\n" +
+		"mkdir d\nput src d/x\nchmod 600 d/x\nrename d/x d/y\nrm d/y\nrmdir d\n"
+	cmd := exec.Command(sftp, "-b", "-", "-D", server+" --root "+root)
+	cmd.Dir = local
+	cmd.Stdin = strings.NewReader(batch)
+	out := run(t, cmd)
+	got, err := os.ReadFile(filepath.Join(local, "back"))
+	if err != nil || string(got) != string(data) {
+		t.Errorf("the file differs after put, cp, get: %v", err)
+	}
+	st, err := os.Stat(filepath.Join(root, "up"))
+	if err != nil || st.Mode().Perm() != 0o640 {
+		t.Errorf("%v %v", st.Mode(), err)
+	}
+	if !strings.Contains(out, "-rw-r-----    ") {
+		t.Errorf("ls -l: %s", out)
+	}
+}
