@@ -1,0 +1,121 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// behaviour of the pods of a namespace.
+type behaviour struct {
+	// frozen pods go on with what they have loaded.
+	frozen bool
+	// broken pods say that they cannot load what is new.
+	broken bool
+	// unreachable pods do not answer.
+	unreachable bool
+	// rejects are the login names whose records pods cannot use.
+	rejects []string
+}
+
+// dataPlane plays pods: it loads the Secrets that the operator wrote with the daemon's own code and answers as the
+// daemon would.
+type dataPlane struct {
+	api client.Client
+
+	mu sync.Mutex
+	// behaviours by namespace; mu protects both maps.
+	behaviours map[string]behaviour
+	// loaded by pods of a namespace last.
+	loaded map[string]*config.Set
+}
+
+func newDataPlane(api client.Client) *dataPlane {
+	return &dataPlane{api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}}
+}
+
+// behave sets how the pods of a namespace behave from now on.
+func (p *dataPlane) behave(namespace string, b behaviour) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.behaviours[namespace] = b
+}
+
+// logins that the pods of a namespace have loaded, by name.
+func (p *dataPlane) logins(namespace string) map[string]config.User {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[string]config.User{}
+	if set := p.loaded[namespace]; set != nil {
+		for _, u := range set.Users {
+			out[u.Username] = u
+		}
+	}
+	return out
+}
+
+// Ask implements ack.Asker.
+func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, now := p.behaviours[pod.Namespace], p.loaded[pod.Namespace]
+	if b.unreachable {
+		return config.Status{}, errors.New("connection refused")
+	}
+	if !b.frozen {
+		set, err := p.load(ctx, pod)
+		switch {
+		case err != nil:
+			return config.Status{Error: err.Error()}, nil
+		case b.broken:
+			return config.Status{FailedDigest: set.Digest, Error: "hostkey-0: no space left on device"}, nil
+		}
+		p.loaded[pod.Namespace], now = set, set
+	}
+	if now == nil {
+		return config.Status{}, nil
+	}
+	s := config.Status{Digest: now.Digest, Users: len(now.Users)}
+	for _, r := range now.Rejected {
+		s.RejectedUIDs = append(s.RejectedUIDs, r.UID)
+	}
+	for _, u := range now.Users {
+		for _, name := range b.rejects {
+			if u.Username == name {
+				s.RejectedUIDs = append(s.RejectedUIDs, u.UID)
+			}
+		}
+	}
+	return s, nil
+}
+
+// load does what the kubelet and the daemon do.
+func (p *dataPlane) load(ctx context.Context, pod *corev1.Pod) (*config.Set, error) {
+	var secrets corev1.SecretList
+	err := p.api.List(ctx, &secrets, client.InNamespace(pod.Namespace),
+		client.MatchingLabels{v1alpha1.LabelListener: pod.Labels[v1alpha1.LabelListener]})
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "sftpd-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	for _, s := range secrets.Items {
+		for name, data := range s.Data {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return config.Load(dir)
+}

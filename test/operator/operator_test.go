@@ -1,0 +1,159 @@
+// Package operator tests the operator on a real API server, with the rights that its Role gives it, and with pods that
+// are played: there is no kubelet. Each test has a namespace of its own and reads like what a tenant does and sees.
+package operator
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/go-logr/logr"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/yaml"
+
+	"github.com/sftp-operator/sftp-operator/controllers"
+	"github.com/sftp-operator/sftp-operator/test/apiserver"
+)
+
+var (
+	// api is what tests talk through, as the cluster's administrator.
+	api client.Client
+	// pods is what the operator asks.
+	pods *dataPlane
+	// running is the operator.
+	running *process
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	fail := func(err error) int {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	var out io.Writer = io.Discard
+	if os.Getenv("OPERATOR_LOG") != "" { // OPERATOR_LOG=1 shows what the operator logs
+		out = os.Stderr
+	}
+	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(out, nil)))
+
+	env, err := apiserver.Start()
+	if err != nil {
+		return fail(err)
+	}
+	defer env.Stop()
+	if api, err = client.New(env.Config, client.Options{Scheme: controllers.NewScheme()}); err != nil {
+		return fail(err)
+	}
+	account, err := operatorAccount(env)
+	if err != nil {
+		return fail(err)
+	}
+	pods = newDataPlane(api)
+	if running, err = start(account); err != nil {
+		return fail(err)
+	}
+	defer running.stop()
+	return m.Run()
+}
+
+// operatorAccount makes the account that the operator runs as, with the generated role and no more.
+func operatorAccount(env *envtest.Environment) (*rest.Config, error) {
+	root, err := apiserver.Root()
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(root, "config", "rbac", "role.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	role := &rbacv1.ClusterRole{}
+	if err := yaml.UnmarshalStrict(data, role); err != nil {
+		return nil, err
+	}
+	if err := api.Create(context.Background(), role); err != nil {
+		return nil, err
+	}
+	err = api.Create(context.Background(), &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "sftp-operator"}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	account, err := env.AddUser(envtest.User{Name: "sftp-operator"}, nil)
+	if err != nil {
+		return nil, err
+	}
+	// Tests do in seconds what happens in hours.
+	c := rest.CopyConfig(account.Config())
+	c.QPS = -1
+	return c, nil
+}
+
+// process is a running operator.
+type process struct {
+	account *rest.Config
+	cancel  context.CancelFunc
+	done    chan error
+}
+
+func start(account *rest.Config) (*process, error) {
+	cacheOptions, err := controllers.CacheOptions(nil)
+	if err != nil {
+		return nil, err
+	}
+	mgr, err := ctrl.NewManager(account, ctrl.Options{
+		Scheme:     controllers.NewScheme(),
+		Cache:      cacheOptions,
+		Client:     controllers.ClientOptions(),
+		Metrics:    metricsserver.Options{BindAddress: "0"},
+		Controller: config.Controller{SkipNameValidation: new(true)}, // a restart is in the same process here
+	})
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	err = controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", Asker: pods})
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	p := &process{account: account, cancel: cancel, done: make(chan error, 1)}
+	go func() { p.done <- mgr.Start(ctx) }()
+	if !mgr.GetCache().WaitForCacheSync(ctx) {
+		return nil, fmt.Errorf("caches do not fill: %w", p.stop())
+	}
+	return p, nil
+}
+
+func (p *process) stop() error {
+	p.cancel()
+	return <-p.done
+}
+
+// restartOperator ends the operator, lets something happen, and starts it again.
+func restartOperator(t *testing.T, meanwhile func()) {
+	t.Helper()
+	if err := running.stop(); err != nil {
+		t.Fatal(err)
+	}
+	meanwhile()
+	next, err := start(running.account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running = next
+}

@@ -1,0 +1,248 @@
+package operator
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+var namespaces atomic.Int32
+
+// namespace makes a namespace for a test. What the operator looks at in it is deleted when the test ends.
+func namespace(t *testing.T, labels map[string]string) string {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("ns-%d", namespaces.Add(1)), Labels: labels}}
+	create(t, ns)
+	t.Cleanup(func() {
+		for _, o := range []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}} {
+			if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(ns.Name)); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return ns.Name
+}
+
+func create(t *testing.T, o client.Object) {
+	t.Helper()
+	if err := api.Create(t.Context(), o); err != nil {
+		t.Fatalf("create %T %s: %v", o, o.GetName(), err)
+	}
+}
+
+func get(t *testing.T, o client.Object, namespace, name string) {
+	t.Helper()
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, o); err != nil {
+		t.Fatalf("get %T %s/%s: %v", o, namespace, name, err)
+	}
+}
+
+// change reads an object, changes it and writes it back.
+func change[T client.Object](t *testing.T, o T, edit func(T)) {
+	t.Helper()
+	get(t, o, o.GetNamespace(), o.GetName())
+	edit(o)
+	if err := api.Update(t.Context(), o); err != nil {
+		t.Fatalf("update %T %s: %v", o, o.GetName(), err)
+	}
+}
+
+func remove(t *testing.T, o client.Object) {
+	t.Helper()
+	if err := api.Delete(t.Context(), o); err != nil {
+		t.Fatalf("delete %T %s: %v", o, o.GetName(), err)
+	}
+}
+
+// eventually waits until a check returns nil.
+func eventually(t *testing.T, check func() error) {
+	t.Helper()
+	deadline := time.Now().Add(15 * time.Second)
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// newListener is a listener in a namespace, with an emptyDir.
+func newListener(ns string, edits ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFTPListener {
+	l := &v1alpha1.SFTPListener{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners"},
+		Spec:       v1alpha1.SFTPListenerSpec{Volumes: []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}}},
+	}
+	for _, edit := range edits {
+		edit(l)
+	}
+	return l
+}
+
+func admitting(from v1alpha1.NamespacesFrom, selector *metav1.LabelSelector) func(*v1alpha1.SFTPListener) {
+	return func(l *v1alpha1.SFTPListener) {
+		l.Spec.AllowedUsers.Namespaces = v1alpha1.AllowedNamespaces{From: from, Selector: selector}
+	}
+}
+
+// readyListener makes a listener with one pod and waits until it is ready.
+func readyListener(t *testing.T, ns string, edits ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFTPListener {
+	t.Helper()
+	l := newListener(ns, edits...)
+	create(t, l)
+	readyPod(t, l, "a")
+	waitFor(t, l, "Ready", "True", "Ready", "Clients can log in")
+	return l
+}
+
+// newUser is a login on the listener "partners" of the same namespace, with a key of its own.
+func newUser(ns, name string, edits ...func(*v1alpha1.SFTPUser)) *v1alpha1.SFTPUser {
+	u := &v1alpha1.SFTPUser{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
+		Spec: v1alpha1.SFTPUserSpec{
+			ListenerRef:    v1alpha1.ListenerReference{Name: "partners"},
+			Authentication: v1alpha1.UserAuthentication{AuthorizedKeys: []string{publicKey(ns + name)}},
+		},
+	}
+	for _, edit := range edits {
+		edit(u)
+	}
+	return u
+}
+
+func of(l *v1alpha1.SFTPListener) func(*v1alpha1.SFTPUser) {
+	return func(u *v1alpha1.SFTPUser) {
+		u.Spec.ListenerRef = v1alpha1.ListenerReference{Namespace: l.Namespace, Name: l.Name}
+	}
+}
+
+func withPassword(secret string) func(*v1alpha1.SFTPUser) {
+	return func(u *v1alpha1.SFTPUser) {
+		u.Spec.Authentication.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: secret}
+	}
+}
+
+func passwordSecret(ns, name, password string) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, StringData: map[string]string{"password": password}}
+}
+
+// publicKey returns a key that depends on a seed.
+func publicKey(seed string) string {
+	sum := sha256.Sum256([]byte(seed))
+	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Type string
+		Key  []byte
+	}{ssh.KeyAlgoED25519, sum[:]}))
+	if err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}
+
+// pod makes a pod of a listener, as its Deployment would, that is not ready yet.
+func pod(t *testing.T, l *v1alpha1.SFTPListener, name string) *corev1.Pod {
+	t.Helper()
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name + "-sftp-" + name, Labels: render.Labels(l)},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "sftpd", Image: "sftp-operator:test"}}},
+	}
+	create(t, p)
+	return p
+}
+
+func readyPod(t *testing.T, l *v1alpha1.SFTPListener, name string) *corev1.Pod {
+	t.Helper()
+	p := pod(t, l, name)
+	setReady(t, p, corev1.ConditionTrue)
+	return p
+}
+
+func setReady(t *testing.T, p *corev1.Pod, ready corev1.ConditionStatus) {
+	t.Helper()
+	before := p.DeepCopy()
+	p.Status.Phase = corev1.PodRunning
+	p.Status.PodIP = "192.0.2.10"
+	p.Status.PodIPs = []corev1.PodIP{{IP: p.Status.PodIP}}
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}
+	if err := api.Status().Patch(t.Context(), p, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func conditionsOf(o client.Object) []metav1.Condition {
+	switch o := o.(type) {
+	case *v1alpha1.SFTPListener:
+		return o.Status.Conditions
+	case *v1alpha1.SFTPUser:
+		return o.Status.Conditions
+	case *v1alpha1.SFTPKey:
+		return o.Status.Conditions
+	}
+	return nil
+}
+
+// waitFor waits until a condition of an object is as given, for the present generation. An empty message stands for any.
+func waitFor(t *testing.T, o client.Object, conditionType, status, reason, message string) {
+	t.Helper()
+	eventually(t, func() error {
+		get(t, o, o.GetNamespace(), o.GetName())
+		c := meta.FindStatusCondition(conditionsOf(o), conditionType)
+		switch {
+		case c == nil:
+			return fmt.Errorf("%T %s has no condition %s", o, o.GetName(), conditionType)
+		case string(c.Status) != status || c.Reason != reason || (message != "" && c.Message != message):
+			return fmt.Errorf("%T %s: %s is %s/%s\n\t%s\nwant %s/%s\n\t%s", o, o.GetName(), conditionType, c.Status, c.Reason, c.Message, status, reason, message)
+		case c.ObservedGeneration != o.GetGeneration():
+			return fmt.Errorf("%T %s: %s is of generation %d, want %d", o, o.GetName(), conditionType, c.ObservedGeneration, o.GetGeneration())
+		}
+		return nil
+	})
+}
+
+func waitReady(t *testing.T, u *v1alpha1.SFTPUser) {
+	t.Helper()
+	waitFor(t, u, "Ready", "True", "Ready", "The user can log in")
+	if _, ok := pods.logins(listenerOf(u).Namespace)[u.Status.Username]; !ok {
+		t.Errorf("SFTPUser %s is Ready, but no pod has its login", u.Name)
+	}
+}
+
+// waitRefused waits until a user is refused and its login is gone from the pods.
+func waitRefused(t *testing.T, u *v1alpha1.SFTPUser, reason, message string) {
+	t.Helper()
+	waitFor(t, u, "Accepted", "False", reason, message)
+	waitFor(t, u, "ResolvedRefs", "Unknown", "Pending", "Not looked at before the user is accepted")
+	waitFor(t, u, "Ready", "False", "NotAccepted", message)
+	eventually(t, func() error {
+		for _, login := range pods.logins(listenerOf(u).Namespace) {
+			if login.UID == string(u.UID) {
+				return fmt.Errorf("SFTPUser %s is refused, but pods still have its login", u.Name)
+			}
+		}
+		return nil
+	})
+}
+
+func listenerOf(u *v1alpha1.SFTPUser) client.ObjectKey {
+	k := client.ObjectKey{Namespace: u.Spec.ListenerRef.Namespace, Name: u.Spec.ListenerRef.Name}
+	if k.Namespace == "" {
+		k.Namespace = u.Namespace
+	}
+	return k
+}
