@@ -170,7 +170,8 @@ func TestRevocation(t *testing.T) {
 // measureState changes a user so that it may not log in, measures until its session is
 // closed, and changes it back.
 func measureState(t *testing.T, l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, k keyPair,
-	forbid func(*v1alpha1.SFTPUser), reason string, allow func(*v1alpha1.SFTPUser)) []time.Duration {
+	forbid func(*v1alpha1.SFTPUser), reason string, allow func(*v1alpha1.SFTPUser),
+) []time.Duration {
 	t.Helper()
 	var times []time.Duration
 	for range runs {
