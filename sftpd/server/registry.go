@@ -11,20 +11,20 @@ import (
 // Reasons of the server to refuse or end connections, besides those of the package auth.
 // They are words in the audit log and labels of metrics.
 const (
-	reasonNotConfigured    = "not_configured"
-	reasonMaxConnections   = "max_connections"
-	reasonMaxOfUser        = "max_connections_per_user"
-	reasonShuttingDown     = "shutting_down"
-	reasonIdle             = "idle_timeout"
-	reasonDrainTimeout     = "drain_timeout"
-	reasonNoAlgorithm      = "no_common_algorithm"
-	reasonHandshakeLeft    = "client_left_handshake"
-	reasonLoginAbandoned   = "login_abandoned"
-	reasonPanic            = "internal_error"
-	reasonStorage          = "storage_unavailable"
-	reasonAcceptFailed     = "accept_failed"
-	reasonChannelRefused   = "channel_refused"
-	reasonSubsystemRefused = "request_refused"
+	reasonNotConfigured  = "not_configured"
+	reasonMaxConnections = "max_connections"
+	reasonMaxOfUser      = "max_connections_per_user"
+	reasonShuttingDown   = "shutting_down"
+	reasonIdle           = "idle_timeout"
+	reasonDrainTimeout   = "drain_timeout"
+	reasonNoAlgorithm    = "no_common_algorithm"
+	reasonHandshakeLeft  = "client_left_handshake"
+	reasonLoginAbandoned = "login_abandoned"
+	reasonPanic          = "internal_error"
+	reasonStorage        = "storage_unavailable"
+	reasonAcceptFailed   = "accept_failed"
+	reasonChannelRefused = "channel_refused"
+	reasonRequestRefused = "request_refused"
 )
 
 // registry knows all connections.
