@@ -61,8 +61,8 @@ show kubectl -n "$operator" get deployments,pods
 
 step "One endpoint and three logins"
 make_credentials "$dir"
-show kubectl apply --server-side -f config/samples/quickstart.yaml
-secrets "$dir" | kubectl apply --server-side -f -
+show kubectl apply --server-side --force-conflicts -f config/samples/quickstart.yaml
+secrets "$dir" | kubectl apply --server-side --force-conflicts -f -
 show kubectl -n "$namespace" wait --for=condition=Ready --timeout=180s \
 	sftplistener/partners sftpuser/acme sftpuser/bob sftpuser/carol || explain
 address="$(kubectl -n "$namespace" get sftplistener partners -o jsonpath='{.status.addresses[0].value}')"

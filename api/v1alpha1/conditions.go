@@ -21,7 +21,7 @@ const (
 	// ConditionProgrammed says whether the configuration of a listener is in its pods
 	// and its address is assigned.
 	//
-	// True: Programmed. False: ConfigPending, ConfigRejected, ConfigTooLarge,
+	// True: Programmed. False: ConfigPending, ConfigRejected,
 	// AddressNotAssigned, ResourceConflict, ApplyFailed. Unknown: Pending, PodUnreachable.
 	ConditionProgrammed = "Programmed"
 
@@ -69,8 +69,6 @@ const (
 	// ReasonConfigRejected: a pod could not load the configuration and goes on with the
 	// one before. Its log says why.
 	ReasonConfigRejected = "ConfigRejected"
-	// ReasonConfigTooLarge: the users' records do not fit. Raise maxUsers.
-	ReasonConfigTooLarge = "ConfigTooLarge"
 	// ReasonPodUnreachable: the operator cannot reach port 8081 of a ready pod. Check
 	// NetworkPolicies.
 	ReasonPodUnreachable = "PodUnreachable"

@@ -47,7 +47,7 @@ type ClaimTemplate struct {
 	// storage is the size that is asked for, for example 10Gi. It can be raised if
 	// the storage class allows expansion.
 	// +required
-	Storage resource.Quantity `json:"storage,omitzero"`
+	Storage resource.Quantity `json:"storage,omitzero"` //nolint:kubeapilinter // the linter takes a Quantity for a struct
 
 	// storageClassName selects a storage class; the cluster's default when unset.
 	// +optional

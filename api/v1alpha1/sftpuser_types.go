@@ -72,7 +72,7 @@ type SFTPUserSpec struct {
 
 	// authentication is how this user logs in.
 	// +required
-	Authentication UserAuthentication `json:"authentication,omitzero"`
+	Authentication UserAuthentication `json:"authentication,omitempty,omitzero"`
 
 	// homeDirectory is what the user sees as "/". Default: the directory
 	// <namespace>/<name> of the listener's home volume, with access ReadWrite.
@@ -121,6 +121,7 @@ const (
 
 // UserAuthentication is how a user logs in.
 //
+// +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:message="at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set",rule="has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs) || has(self.passwordSecretRef)"
 // +kubebuilder:validation:XValidation:message="mode AllOf must have passwordSecretRef and at least one source of public keys",rule="!has(self.mode) || self.mode != 'AllOf' || (has(self.passwordSecretRef) && (has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs)))"
 type UserAuthentication struct {
@@ -233,10 +234,8 @@ type SFTPUserStatus struct {
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +patchStrategy=merge
-	// +patchMergeKey=type
 	// +kubebuilder:validation:MaxItems=8
-	Conditions []metav1.Condition `json:"conditions,omitempty" patchStrategy:"merge" patchMergeKey:"type"`
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// observedGeneration is the generation of the spec that the status describes.
 	// +optional

@@ -38,18 +38,19 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
 
-	sftp, err := net.Listen("tcp", *listen)
+	ctx, force, stop := signals()
+	defer stop()
+	var lc net.ListenConfig
+	sftp, err := lc.Listen(ctx, "tcp", *listen)
 	if err != nil {
 		log.Error("cannot listen for SFTP", "error", err)
 		return 1
 	}
-	health, err := net.Listen("tcp", *healthAddr)
+	health, err := lc.Listen(ctx, "tcp", *healthAddr)
 	if err != nil {
 		log.Error("cannot listen for health checks", "error", err)
 		return 1
 	}
-	ctx, force, stop := signals()
-	defer stop()
 	err = daemon.New(daemon.Options{
 		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, Version: buildVersion(),
 	}).Run(ctx, force)

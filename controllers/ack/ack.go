@@ -57,7 +57,7 @@ func (a *HTTPAsker) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 	if err != nil {
 		return config.Status{}, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return config.Status{}, fmt.Errorf("%s answered %s", url, resp.Status)
 	}

@@ -87,23 +87,28 @@ func TestOldestUserHasTheName(t *testing.T) {
 		want  []string
 	}{
 		{
-			"the older one", []v1alpha1.SFTPUser{user("a", "acme", minute), user("b", "acme", hour)},
+			"the older one",
+			[]v1alpha1.SFTPUser{user("a", "acme", minute), user("b", "acme", hour)},
 			[]string{"a/acme: UsernameConflict", "b/acme: Accepted"},
 		},
 		{
-			"of the same age, by namespace", []v1alpha1.SFTPUser{user("b", "acme"), user("a", "acme")},
+			"of the same age, by namespace",
+			[]v1alpha1.SFTPUser{user("b", "acme"), user("a", "acme")},
 			[]string{"a/acme: Accepted", "b/acme: UsernameConflict"},
 		},
 		{
-			"and then by name", []v1alpha1.SFTPUser{user("a", "y", named("acme")), user("a", "x", named("acme"))},
+			"and then by name",
+			[]v1alpha1.SFTPUser{user("a", "y", named("acme")), user("a", "x", named("acme"))},
 			[]string{"a/x: Accepted", "a/y: UsernameConflict"},
 		},
 		{
-			"suspending does not hand it over", []v1alpha1.SFTPUser{user("a", "acme", minute), user("b", "acme", hour, suspended)},
+			"suspending does not hand it over",
+			[]v1alpha1.SFTPUser{user("a", "acme", minute), user("b", "acme", hour, suspended)},
 			[]string{"a/acme: UsernameConflict", "b/acme: Suspended"},
 		},
 		{
-			"nor does expiry", []v1alpha1.SFTPUser{user("a", "acme", minute), user("b", "acme", hour, expiring(now))},
+			"nor does expiry",
+			[]v1alpha1.SFTPUser{user("a", "acme", minute), user("b", "acme", hour, expiring(now))},
 			[]string{"a/acme: UsernameConflict", "b/acme: Expired"},
 		},
 		{
@@ -112,11 +117,13 @@ func TestOldestUserHasTheName(t *testing.T) {
 			[]string{"a/acme: UsernameConflict", "b/acme: VolumeNotFound"},
 		},
 		{
-			"deleting does", []v1alpha1.SFTPUser{user("a", "acme", minute), user("b", "acme", hour, deleted)},
+			"deleting does",
+			[]v1alpha1.SFTPUser{user("a", "acme", minute), user("b", "acme", hour, deleted)},
 			[]string{"a/acme: Accepted"},
 		},
 		{
-			"names differ by case", []v1alpha1.SFTPUser{user("a", "acme"), user("b", "x", named("ACME"))},
+			"names differ by case",
+			[]v1alpha1.SFTPUser{user("a", "acme"), user("b", "x", named("ACME"))},
 			[]string{"a/acme: Accepted", "b/x: Accepted"},
 		},
 	}

@@ -28,7 +28,7 @@ type Source interface {
 }
 
 // Problem is something that a user must put right.
-type Problem struct {
+type Problem struct { //nolint:errname // it is what a user must put right, and an error only on its way there
 	// Reason is one of the reasons of the condition ResolvedRefs.
 	Reason string
 	// Message says what is wrong and what to do. It never contains a secret.

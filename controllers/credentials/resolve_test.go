@@ -126,40 +126,58 @@ func TestProblems(t *testing.T) {
 		reason, message string
 	}{
 		{
-			"a typo in a key", cluster{}, keys(strings.Replace(ed25519Key, "AAAAC3", "AAAC3", 1) + " ops@acme"), "InvalidPublicKey",
+			"a typo in a key",
+			cluster{},
+			keys(strings.Replace(ed25519Key, "AAAAC3", "AAAC3", 1) + " ops@acme"), "InvalidPublicKey",
 			`spec.authentication.authorizedKeys[0]: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`,
 		},
 		{
-			"a key that was cut off", cluster{}, keys(ed25519Key, truncatedKey), "InvalidPublicKey",
+			"a key that was cut off",
+			cluster{},
+			keys(ed25519Key, truncatedKey), "InvalidPublicKey",
 			`spec.authentication.authorizedKeys[1]: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`,
 		},
 		{
-			"no key at all", cluster{}, keys("acme's key"), "InvalidPublicKey",
+			"no key at all",
+			cluster{},
+			keys("acme's key"), "InvalidPublicKey",
 			`spec.authentication.authorizedKeys[0]: not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`,
 		},
 		{
-			"an option that is not supported", cluster{}, keys(`from="192.0.2.1",command="ls" ` + ed25519Key), "InvalidPublicKey",
+			"an option that is not supported",
+			cluster{},
+			keys(`from="192.0.2.1",command="ls" ` + ed25519Key), "InvalidPublicKey",
 			`spec.authentication.authorizedKeys[0]: option "command" is not supported; remove it (only from= is understood)`,
 		},
 		{
-			"a from= with a host name", cluster{}, keys(`from="*.example.com" ` + ed25519Key), "InvalidPublicKey",
+			"a from= with a host name",
+			cluster{},
+			keys(`from="*.example.com" ` + ed25519Key), "InvalidPublicKey",
 			`spec.authentication.authorizedKeys[0]: from="*.example.com" is not supported: "*.example.com" is neither an address nor a network such as 203.0.113.0/24`,
 		},
 		{
-			"an RSA key of 1024 bits", cluster{}, keys(rsaKey(t, 1024)), "InvalidPublicKey",
+			"an RSA key of 1024 bits",
+			cluster{},
+			keys(rsaKey(t, 1024)), "InvalidPublicKey",
 			`spec.authentication.authorizedKeys[0]: RSA key of 1024 bits is too short, at least 2048 are needed; make a new key, best with ssh-keygen -t ed25519`,
 		},
 		{
-			"a private key", cluster{}, keys(pem), "InvalidPublicKey",
+			"a private key",
+			cluster{},
+			keys(pem), "InvalidPublicKey",
 			`spec.authentication.authorizedKeys[0]: this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
 		},
 		{
-			"two keys in one entry", cluster{}, keys(ed25519Key + "\n" + otherKey), "InvalidPublicKey",
+			"two keys in one entry",
+			cluster{},
+			keys(ed25519Key + "\n" + otherKey), "InvalidPublicKey",
 			`spec.authentication.authorizedKeys[0]: more than one line: give each key as an entry of its own`,
 		},
 
 		{
-			"a Secret with keys that does not exist", cluster{}, keysFrom("keys", ""), "SecretNotFound",
+			"a Secret with keys that does not exist",
+			cluster{},
+			keysFrom("keys", ""), "SecretNotFound",
 			`Secret "keys" does not exist in namespace "team"; create it or correct spec.authentication.authorizedKeysSecretRefs`,
 		},
 		{
@@ -180,13 +198,17 @@ func TestProblems(t *testing.T) {
 		},
 
 		{
-			"an SFTPKey that does not exist", cluster{}, keyRefs("ops"), "KeyNotFound",
+			"an SFTPKey that does not exist",
+			cluster{},
+			keyRefs("ops"), "KeyNotFound",
 			`SFTPKey "ops" does not exist in namespace "team"; create it or correct spec.authentication.keyRefs`,
 		},
 		{"an SFTPKey that is not ready", cluster{keys: map[string]string{"ops": ""}}, keyRefs("ops"), "KeyNotFound", `it is not ready`},
 
 		{
-			"a password's Secret that does not exist", cluster{}, passwordFrom("p", ""), "SecretNotFound",
+			"a password's Secret that does not exist",
+			cluster{},
+			passwordFrom("p", ""), "SecretNotFound",
 			`Secret "p" does not exist in namespace "team"; create it or correct spec.authentication.passwordSecretRef`,
 		},
 		{

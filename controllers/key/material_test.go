@@ -79,19 +79,23 @@ func TestParseRefuses(t *testing.T) {
 		{"a client key of nothing", client, nil, `it has neither an entry "ssh-privatekey" nor "ssh-publickey"; put a key there`},
 		{"no key", host, map[string][]byte{PrivateEntry: []byte("hunter2")}, `the entry "ssh-privatekey" is not a private key in OpenSSH or PEM format`},
 		{
-			"a key with a passphrase", host, map[string][]byte{PrivateEntry: pem.EncodeToMemory(locked)},
+			"a key with a passphrase", host,
+			map[string][]byte{PrivateEntry: pem.EncodeToMemory(locked)},
 			`the private key in "ssh-privatekey" is protected by a passphrase; remove it with ssh-keygen -p`,
 		},
 		{
-			"RSA of 1024 bits", host, map[string][]byte{PrivateEntry: shortPEM},
+			"RSA of 1024 bits", host,
+			map[string][]byte{PrivateEntry: shortPEM},
 			`the entry "ssh-privatekey" cannot be used: RSA key of 1024 bits is too short, at least 2048 are needed; make a new key, best with ssh-keygen -t ed25519`,
 		},
 		{
-			"a public half with a typo", client, map[string][]byte{PublicEntry: []byte("ssh-ed25519 AAAA")},
+			"a public half with a typo", client,
+			map[string][]byte{PublicEntry: []byte("ssh-ed25519 AAAA")},
 			`the entry "ssh-publickey": the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`,
 		},
 		{
-			"a private key as the public half", client, map[string][]byte{PublicEntry: pem.EncodeToMemory(locked)},
+			"a private key as the public half", client,
+			map[string][]byte{PublicEntry: pem.EncodeToMemory(locked)},
 			`the entry "ssh-publickey": this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
 		},
 	}

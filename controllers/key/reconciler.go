@@ -184,7 +184,6 @@ func findReady(k *v1alpha1.SFTPKey) *metav1.Condition {
 }
 
 func sameStatus(a, b v1alpha1.SFTPKeyStatus) bool {
-	a.Conditions, b.Conditions = nil, nil
 	return a.ObservedGeneration == b.ObservedGeneration && a.Algorithm == b.Algorithm && a.Fingerprint == b.Fingerprint &&
 		a.PublicKey == b.PublicKey && a.SecretName == b.SecretName
 }

@@ -37,8 +37,10 @@ func (s *scope) resolveHostKeys(ctx context.Context) error {
 		}
 		if problem == nil {
 			if other, twice := types[m.Public.Type()]; twice {
-				problem = &conditionProblem{v1alpha1.ReasonInvalidHostKey,
-					fmt.Sprintf("SFTPKeys %q and %q are both of type %s; a listener presents one key of each type", other, name, m.Public.Type())}
+				problem = &conditionProblem{
+					v1alpha1.ReasonInvalidHostKey,
+					fmt.Sprintf("SFTPKeys %q and %q are both of type %s; a listener presents one key of each type", other, name, m.Public.Type()),
+				}
 			}
 		}
 		if problem != nil {
@@ -63,13 +65,17 @@ func (s *scope) hostKey(ctx context.Context, name string) (key.Material, *condit
 	err := s.Client.Get(ctx, types.NamespacedName{Namespace: s.listener.Namespace, Name: name}, k)
 	switch {
 	case apierrors.IsNotFound(err):
-		return key.Material{}, &conditionProblem{v1alpha1.ReasonHostKeyNotFound,
-			fmt.Sprintf("SFTPKey %q does not exist in namespace %q; create it or correct spec.hostKeyRefs", name, s.listener.Namespace)}, nil
+		return key.Material{}, &conditionProblem{
+			v1alpha1.ReasonHostKeyNotFound,
+			fmt.Sprintf("SFTPKey %q does not exist in namespace %q; create it or correct spec.hostKeyRefs", name, s.listener.Namespace),
+		}, nil
 	case err != nil:
 		return key.Material{}, nil, fmt.Errorf("read SFTPKey %s: %w", name, err)
 	case k.Spec.Usage != v1alpha1.KeyUsageHost:
-		return key.Material{}, &conditionProblem{v1alpha1.ReasonInvalidHostKey,
-			fmt.Sprintf("SFTPKey %q has usage %s; a host key needs usage Host", name, k.Spec.Usage)}, nil
+		return key.Material{}, &conditionProblem{
+			v1alpha1.ReasonInvalidHostKey,
+			fmt.Sprintf("SFTPKey %q has usage %s; a host key needs usage Host", name, k.Spec.Usage),
+		}, nil
 	}
 	secret := &corev1.Secret{}
 	err = s.Live.Get(ctx, types.NamespacedName{Namespace: k.Namespace, Name: key.SecretName(k)}, secret)
@@ -81,8 +87,10 @@ func (s *scope) hostKey(ctx context.Context, name string) (key.Material, *condit
 	}
 	v := key.Decide(k, secret)
 	if v.Generate {
-		return key.Material{}, &conditionProblem{v1alpha1.ReasonHostKeyNotFound,
-			fmt.Sprintf("SFTPKey %q has no key yet; it is being made", name)}, nil
+		return key.Material{}, &conditionProblem{
+			v1alpha1.ReasonHostKeyNotFound,
+			fmt.Sprintf("SFTPKey %q has no key yet; it is being made", name),
+		}, nil
 	}
 	if !conditions.IsTrue([]metav1.Condition{v.Condition}, v1alpha1.ConditionReady) {
 		reason := v1alpha1.ReasonInvalidHostKey

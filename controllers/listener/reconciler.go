@@ -64,11 +64,11 @@ var errStop = errors.New("stop")
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	l := &v1alpha1.SFTPListener{}
-	err := r.Client.Get(ctx, req.NamespacedName, l)
-	if client.IgnoreNotFound(err) != nil {
+	err := client.IgnoreNotFound(r.Client.Get(ctx, req.NamespacedName, l))
+	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if err != nil || !l.DeletionTimestamp.IsZero() {
+	if l.UID == "" || !l.DeletionTimestamp.IsZero() {
 		// Owner references take everything away but what is to be kept.
 		r.forget(req.NamespacedName)
 		return ctrl.Result{}, nil

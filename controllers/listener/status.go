@@ -96,7 +96,7 @@ func (s *scope) describe(st *v1alpha1.SFTPListenerStatus) {
 	}
 	st.KnownHosts = render.KnownHosts(st.Addresses, st.HostKeys)
 	st.Selector = labels.SelectorFromSet(render.Selector(s.listener)).String()
-	st.Replicas = new(int32(s.acks.Ready)) //nolint:gosec // at most 50
+	st.Replicas = new(int32(s.acks.Ready))
 }
 
 func (s *scope) judgeReady() condition {
@@ -110,7 +110,7 @@ func (s *scope) judgeReady() condition {
 		return no(v1alpha1.ReasonUnresolvedRefs, s.resolved.Message)
 	case s.replicas() == 0:
 		return no(v1alpha1.ReasonScaledToZero, "spec.replicas is 0; raise it to serve clients")
-	case s.programmed.Status != metav1.ConditionTrue && s.files.Digest != "" && s.acks.Ready == 0 && s.programmed.Reason == v1alpha1.ReasonConfigPending:
+	case s.programmed.Reason == v1alpha1.ReasonConfigPending && s.files.Digest != "" && s.acks.Ready == 0:
 		return no(v1alpha1.ReasonPodsUnavailable, fmt.Sprintf("No pod is ready; kubectl -n %s describe pods -l %s=%s says why",
 			s.listener.Namespace, v1alpha1.LabelListener, s.listener.Name))
 	case s.programmed.Status != metav1.ConditionTrue:
@@ -126,8 +126,9 @@ func (s *scope) announce(is condition) {
 		return
 	}
 	kind := corev1.EventTypeWarning
-	if is.Status == metav1.ConditionTrue || is.Reason == v1alpha1.ReasonPodsUnavailable || is.Reason == v1alpha1.ReasonNotProgrammed || is.Reason == v1alpha1.ReasonScaledToZero {
-		kind = corev1.EventTypeNormal
+	switch is.Reason {
+	case v1alpha1.ReasonReady, v1alpha1.ReasonPodsUnavailable, v1alpha1.ReasonNotProgrammed, v1alpha1.ReasonScaledToZero:
+		kind = corev1.EventTypeNormal // it is on its way, or as the owner wants it
 	}
 	s.Events.Eventf(s.listener, nil, kind, is.Reason, "Reconcile", "%s", is.Message)
 }

@@ -44,7 +44,7 @@ func (s *scope) namespaceLabels(ctx context.Context, users []v1alpha1.SFTPUser) 
 		}
 		ns := &metav1.PartialObjectMetadata{}
 		ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-		if err := s.Client.Get(ctx, types.NamespacedName{Name: name}, ns); client.IgnoreNotFound(err) != nil {
+		if err := client.IgnoreNotFound(s.Client.Get(ctx, types.NamespacedName{Name: name}, ns)); err != nil {
 			return nil, fmt.Errorf("read Namespace %s: %w", name, err)
 		}
 		out[name] = ns.Labels

@@ -66,7 +66,7 @@ func replace(dir, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
+	defer os.Remove(f.Name()) // gone after the rename
 	if _, err := f.Write(data); err != nil {
 		return errors.Join(err, f.Close())
 	}

@@ -101,7 +101,7 @@ func readInput(f string) ([]byte, error) {
 	if f == "-" {
 		return io.ReadAll(os.Stdin)
 	}
-	return os.ReadFile(f) //nolint:gosec // the files that the caller named
+	return os.ReadFile(f)
 }
 
 func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []byte) error {

@@ -42,7 +42,8 @@ type Previous struct {
 // Render decides about one listener and its users, and renders the configuration.
 // volumePath says where volumes are.
 func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev Previous, now time.Time,
-	volumePath func(string) string) (render.Files, []Finding, error) {
+	volumePath func(string) string,
+) (render.Files, []Finding, error) {
 	var findings []Finding
 	hostKeys, found, err := m.hostKeys(l, prev)
 	if err != nil {
@@ -125,8 +126,10 @@ func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous) ([][]byte,
 	for _, ref := range l.Spec.HostKeyRefs {
 		k, ok := m.Keys[types.NamespacedName{Namespace: l.Namespace, Name: ref.Name}]
 		if !ok {
-			return nil, []Finding{{Object: object, Reason: v1alpha1.ReasonHostKeyNotFound, Missing: true,
-				Message: fmt.Sprintf("SFTPKey %q of spec.hostKeyRefs is not in the manifests", ref.Name)}}, nil
+			return nil, []Finding{{
+				Object: object, Reason: v1alpha1.ReasonHostKeyNotFound, Missing: true,
+				Message: fmt.Sprintf("SFTPKey %q of spec.hostKeyRefs is not in the manifests", ref.Name),
+			}}, nil
 		}
 		keys = append(keys, k)
 	}
@@ -146,8 +149,10 @@ func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous) ([][]byte,
 			}
 			out = append(out, made.Private)
 		case v.Material.Private == nil:
-			return nil, []Finding{{Object: "SFTPKey " + client.ObjectKeyFromObject(k).String(), Reason: v.Condition.Reason, Message: v.Condition.Message,
-				Missing: v.Condition.Reason == v1alpha1.ReasonSecretNotFound}}, nil
+			return nil, []Finding{{
+				Object: "SFTPKey " + client.ObjectKeyFromObject(k).String(), Reason: v.Condition.Reason, Message: v.Condition.Message,
+				Missing: v.Condition.Reason == v1alpha1.ReasonSecretNotFound,
+			}}, nil
 		default:
 			out = append(out, v.Material.Private)
 		}

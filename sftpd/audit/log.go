@@ -25,8 +25,8 @@ type Log struct {
 	endpoint func() (namespace, name string)
 }
 
-// New returns a Log that writes to w, one call of Write a line. A writer that blocks
-// blocks the sessions whose events it takes: no event is dropped.
+// New returns a Log that writes to w, one call of Write a line. No event is dropped: a
+// writer that does not take it keeps its session waiting.
 func New(w io.Writer, endpoint func() (namespace, name string)) *Log {
 	options := &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && (a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
@@ -54,23 +54,23 @@ func (l *Log) Write(e Entry) {
 	a.word("listener", name)
 	a.word("connection", e.Connection)
 	a.word("source", e.Source)
-	a.text("clientVersion", e.ClientVersion, maxName)
+	a.text("client_version", e.ClientVersion, maxName)
 	a.text("user", e.User, maxName)
 	a.word("account", e.Account)
 	a.words("methods", e.Methods)
-	a.word("keyFingerprint", e.KeyFingerprint)
-	a.words("keysOffered", e.KeysOffered)
-	a.word("keyExchange", e.KeyExchange)
+	a.word("key_fingerprint", e.KeyFingerprint)
+	a.words("keys_offered", e.KeysOffered)
+	a.word("key_exchange", e.KeyExchange)
 	a.word("cipher", e.Cipher)
 	a.word("operation", e.Operation)
 	a.word("direction", e.Direction)
 	a.text("path", e.Path, maxPath)
 	a.text("target", e.Target, maxPath)
 	if e.Event == Transfer {
-		a = append(a, slog.Uint64("bytesRead", e.BytesRead), slog.Uint64("bytesWritten", e.BytesWritten))
+		a = append(a, slog.Uint64("bytes_read", e.BytesRead), slog.Uint64("bytes_written", e.BytesWritten))
 	}
 	if e.Event == Transfer || e.Event == Logout {
-		a = append(a, slog.Int64("durationMs", e.Duration.Milliseconds()))
+		a = append(a, slog.Int64("duration_ms", e.Duration.Milliseconds()))
 	}
 	r.AddAttrs(a...)
 	_ = l.handler.Handle(context.Background(), r)
@@ -91,19 +91,19 @@ func (a *attributes) words(key string, values []string) {
 }
 
 // text adds what a client said. JSON holds Unicode alone, so bytes that are not UTF-8
-// would all read as U+FFFD: then key+"Base64" has the exact bytes. Text that is longer
-// than limit is cut, and key+"Length" has its length.
+// would all read as U+FFFD: then key+"_base64" has the exact bytes. Text that is longer
+// than limit is cut, and key+"_length" has its length.
 func (a *attributes) text(key, value string, limit int) {
 	if value == "" {
 		return
 	}
 	if len(value) > limit {
-		*a = append(*a, slog.Int(key+"Length", len(value)))
+		*a = append(*a, slog.Int(key+"_length", len(value)))
 		value = cut(value, limit)
 	}
 	*a = append(*a, slog.String(key, strings.ToValidUTF8(value, "\uFFFD")))
 	if !utf8.ValidString(value) {
-		*a = append(*a, slog.String(key+"Base64", base64.StdEncoding.EncodeToString([]byte(value))))
+		*a = append(*a, slog.String(key+"_base64", base64.StdEncoding.EncodeToString([]byte(value))))
 	}
 }
 

@@ -30,14 +30,15 @@ func TestEntry(t *testing.T) {
 		Methods: []string{"publickey", "password"}, KeyFingerprint: "SHA256:x", Direction: "upload", Path: "/a",
 		BytesWritten: 7, Duration: 1500 * time.Millisecond,
 	})
-	if at, err := time.Parse(time.RFC3339Nano, got["time"].(string)); err != nil || at.Location() != time.UTC || time.Since(at) > time.Minute {
+	at, err := time.Parse(time.RFC3339Nano, got["time"].(string))
+	if err != nil || at.Location() != time.UTC || time.Since(at) > time.Minute {
 		t.Errorf("time %v", got["time"])
 	}
 	delete(got, "time")
 	want := map[string]any{
 		"event": "transfer", "result": "ok", "namespace": "files", "listener": "public", "connection": "c1",
 		"source": "192.0.2.1:5", "user": "ada", "account": "team/ada", "methods": []any{"publickey", "password"},
-		"keyFingerprint": "SHA256:x", "direction": "upload", "path": "/a", "bytesRead": 0.0, "bytesWritten": 7.0, "durationMs": 1500.0,
+		"key_fingerprint": "SHA256:x", "direction": "upload", "path": "/a", "bytes_read": 0.0, "bytes_written": 7.0, "duration_ms": 1500.0,
 	}
 	have, err := json.Marshal(got)
 	if err != nil {
@@ -78,7 +79,7 @@ func TestHostileNames(t *testing.T) {
 		seen[string(key)] = name
 		for _, field := range []string{"path", "user", "target"} {
 			back := got[field].(string)
-			if raw, ok := got[field+"Base64"].(string); ok {
+			if raw, ok := got[field+"_base64"].(string); ok {
 				exact, err := base64.StdEncoding.DecodeString(raw)
 				if err != nil {
 					t.Fatal(err)
@@ -98,10 +99,10 @@ func TestLongNames(t *testing.T) {
 		if len(line) > 40_000 {
 			t.Errorf("line of %d bytes", len(line))
 		}
-		if got["userLength"] != float64(len(name)) || got["pathLength"] != float64(len(name)) {
-			t.Errorf("lengths %v, %v", got["userLength"], got["pathLength"])
+		if got["user_length"] != float64(len(name)) || got["path_length"] != float64(len(name)) {
+			t.Errorf("lengths %v, %v", got["user_length"], got["path_length"])
 		}
-		if strings.HasPrefix(name, "€") && strings.Contains(line, "Base64") {
+		if strings.HasPrefix(name, "€") && strings.Contains(line, "_base64") {
 			t.Error("cut within a character")
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -180,7 +181,7 @@ func (l *Login) checkPassword(username, method string, before *Grant, given []by
 		// Recheck finds out.
 		*g = *before
 	}
-	g.Methods = append(g.Methods[:len(g.Methods):len(g.Methods)], method)
+	g.Methods = append(slices.Clip(g.Methods), method)
 	g.passwordText = u.Password.Text
 	return g, ""
 }

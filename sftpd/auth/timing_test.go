@@ -51,8 +51,15 @@ func TestPasswordTime(t *testing.T) {
 	}
 	want := shortest("password", "wrong")
 	for _, tc := range []struct{ user, password string }{
-		{"nobody", "wrong"}, {"nobody", ""}, {"key", "wrong"}, {"both", "wrong"}, {"both", "secret"},
-		{"expired", "secret"}, {"expired", "wrong"}, {"password", ""}, {"nobody", string(make([]byte, 5000))},
+		{"nobody", "wrong"},
+		{"nobody", ""},
+		{"nobody", string(make([]byte, 5000))},
+		{"key", "wrong"},
+		{"both", "wrong"},
+		{"both", "secret"},
+		{"expired", "secret"},
+		{"expired", "wrong"},
+		{"password", ""},
 	} {
 		got := shortest(tc.user, tc.password)
 		t.Logf("%-8s %v (wrong password of a known user: %v)", tc.user, got, want)

@@ -59,6 +59,10 @@ func (l Listener) Validate() error {
 	case len(l.HostKeys) == 0:
 		return errors.New("hostKeys must not be empty")
 	}
+	return l.validateLists()
+}
+
+func (l Listener) validateLists() error {
 	for _, m := range l.Authentication.Methods {
 		if m != MethodPublicKey && m != MethodPassword {
 			return fmt.Errorf("authentication method %q is not known", m)

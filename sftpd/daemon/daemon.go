@@ -80,7 +80,7 @@ var ErrForced = errors.New("transfers were cut off")
 // the drain timeout. The end of force ends everything at once.
 func (d *Daemon) Run(ctx, force context.Context) error {
 	d.Log.Info("starting", "version", d.Version, "config", d.ConfigDir, "sftp", d.SFTP.Addr().String(),
-		"health", d.Health.Addr().String(), "pathResolution", string(vfs.Probe()), "uid", os.Getuid(), "gid", os.Getgid())
+		"health", d.Health.Addr().String(), "path_resolution", string(vfs.Probe()), "uid", os.Getuid(), "gid", os.Getgid())
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -92,7 +92,7 @@ func (d *Daemon) Run(ctx, force context.Context) error {
 	running.Go(func() { failed <- wrap("SFTP port", d.server.Serve(d.SFTP)) })
 	select {
 	case err := <-failed:
-		d.server.Close()
+		_ = d.server.Close() // err is the one to report
 		return err
 	case <-ctx.Done():
 	}
@@ -113,7 +113,7 @@ func (d *Daemon) drain(force context.Context) error {
 		delay, timeout = s.Listener.Shutdown.ReadinessDelay(), s.Listener.Shutdown.DrainTimeout()
 	}
 	d.Log.Info("draining", "connections", d.server.Connections(),
-		"readinessDelay", delay.String(), "drainTimeout", timeout.String())
+		"readiness_delay", delay.String(), "drain_timeout", timeout.String())
 	select {
 	case <-time.After(delay):
 	case <-force.Done():

@@ -93,8 +93,8 @@ func TestHealthNamesNoUser(t *testing.T) {
 			t.Errorf("%s: %d", path, code)
 		}
 	}
-	if resp, err := http.Post(d.Health+"/configz", "text/plain", nil); err != nil || resp.StatusCode != http.StatusMethodNotAllowed {
-		t.Errorf("POST: %v, %v", resp, err)
+	if code, _ := d.Request(t, http.MethodPost, "/configz"); code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", code)
 	}
 }
 

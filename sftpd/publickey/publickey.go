@@ -99,7 +99,7 @@ func ParseLine(line string) (Key, error) {
 
 // explain says why a line does not parse, since the parser only says that it doesn't.
 func explain(line string) error {
-	for _, field := range strings.Fields(line) {
+	for field := range strings.FieldsSeq(line) {
 		if isKeyType(field) {
 			return fmt.Errorf("the key after %q is damaged or incomplete; copy the whole line of the .pub file again", field)
 		}
@@ -113,7 +113,7 @@ func isKeyType(s string) bool {
 
 func parseFrom(value string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for _, p := range strings.Split(strings.Trim(value, `"`), ",") {
+	for p := range strings.SplitSeq(strings.Trim(value, `"`), ",") {
 		p = strings.TrimSpace(p)
 		if addr, err := netip.ParseAddr(p); err == nil {
 			out = append(out, netip.PrefixFrom(addr, addr.BitLen()))

@@ -155,7 +155,7 @@ func (l *Loader) fail(digest string, err error, final bool) error {
 	}
 	f.reported = true
 	l.metrics.ConfigFailed()
-	l.log.Error("configuration cannot be loaded", "digest", digest, "inUse", l.inUse(), "error", err)
+	l.log.Error("configuration cannot be loaded", "digest", digest, "in_use", l.inUse(), "error", err)
 	return err
 }
 

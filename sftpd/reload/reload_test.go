@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,9 +186,7 @@ func encode(change func(*testing.T, *configtest.Dir)) func(*testing.T, *configte
 		bad := *d
 		bad.HostKeys = append([][]byte(nil), d.HostKeys...)
 		change(t, &bad)
-		for name, data := range bad.Files(t) {
-			files[name] = data
-		}
+		maps.Copy(files, bad.Files(t))
 	}
 }
 

@@ -32,7 +32,7 @@ func (l *Loader) Run(ctx context.Context) {
 		// Watching comes before loading, or what changes in between goes unseen. To
 		// watch again is cheap, and finds a directory that was missing or replaced.
 		w.add(l.dir)
-		wait := w.interval()
+		wait := w.interval
 		if err := l.Load(); err != nil && !l.isFinal() {
 			wait = retry
 			retry = min(2*retry, lastRetry)
@@ -43,12 +43,9 @@ func (l *Loader) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
-		case <-w.events():
-			if !w.settle(ctx) {
-				return
-			}
+		case <-w.changed:
+			w.settle(ctx)
 			retry = firstRetry
-		case <-w.errors(): // such as an overflow of its queue: as good as an event
 		}
 	}
 }
@@ -59,64 +56,69 @@ func (l *Loader) isFinal() bool {
 	return l.failure.final
 }
 
-// watcher is fsnotify's, or nil where there is none.
-type watcher struct{ *fsnotify.Watcher }
+// watcher tells of changes in a directory.
+type watcher struct {
+	fs       *fsnotify.Watcher // nil where there is none
+	changed  chan struct{}
+	interval time.Duration // how often to look without being told
+}
 
-func (l *Loader) watch() watcher {
-	w, err := fsnotify.NewWatcher()
+func (l *Loader) watch() *watcher {
+	w := &watcher{changed: make(chan struct{}, 1), interval: pollInterval}
+	fs, err := fsnotify.NewWatcher()
 	if err != nil {
+		w.interval = blindInterval
 		l.log.Warn("cannot watch the configuration directory, changes are seen by polling alone",
 			"interval", blindInterval.String(), "error", err)
-		return watcher{}
+		return w
 	}
-	return watcher{w}
+	w.fs = fs
+	go w.forward()
+	return w
 }
 
-func (w watcher) add(dir string) {
-	if w.Watcher != nil {
-		_ = w.Add(dir) // a missing directory is what Load reports
+// forward turns events into signals until the watcher is closed. An error, such as an
+// overflow of the kernel's queue, is as good as an event.
+func (w *watcher) forward() {
+	for {
+		var ok bool
+		select {
+		case _, ok = <-w.fs.Events:
+		case _, ok = <-w.fs.Errors:
+		}
+		if !ok {
+			return
+		}
+		select {
+		case w.changed <- struct{}{}:
+		default: // there is a signal already
+		}
 	}
 }
 
-func (w watcher) events() <-chan fsnotify.Event {
-	if w.Watcher == nil {
-		return nil
+func (w *watcher) add(dir string) {
+	if w.fs != nil {
+		_ = w.fs.Add(dir) // a missing directory is what Load reports
 	}
-	return w.Events
 }
 
-func (w watcher) errors() <-chan error {
-	if w.Watcher == nil {
-		return nil
-	}
-	return w.Errors
-}
-
-func (w watcher) interval() time.Duration {
-	if w.Watcher == nil {
-		return blindInterval
-	}
-	return pollInterval
-}
-
-// settle takes the events of the next moment, and says whether ctx lives.
-func (w watcher) settle(ctx context.Context) bool {
+// settle takes the signals of the next moment.
+func (w *watcher) settle(ctx context.Context) {
 	timer := time.NewTimer(settle)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return false
-		case <-w.Events:
-		case <-w.Errors:
+			return
+		case <-w.changed:
 		case <-timer.C:
-			return true
+			return
 		}
 	}
 }
 
-func (w watcher) close() {
-	if w.Watcher != nil {
-		_ = w.Close()
+func (w *watcher) close() {
+	if w.fs != nil {
+		_ = w.fs.Close()
 	}
 }

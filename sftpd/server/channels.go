@@ -62,7 +62,7 @@ func (c *conn) channelClosed() {
 func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request) {
 	defer c.working.Done()
 	defer c.channelClosed()
-	defer c.recover()
+	defer func() { c.panicked(recover()) }()
 	defer ch.Close()
 	go discard(ch.Stderr())
 	done := make(chan struct{})
@@ -83,7 +83,7 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 			started = true
 			go func() {
 				defer close(done)
-				defer c.recover()
+				defer func() { c.panicked(recover()) }()
 				serve()
 			}()
 		}

@@ -64,17 +64,18 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		c.server.registry.remove(c)
 		closed()
 	}()
-	defer c.recover()
+	defer func() { c.panicked(recover()) }()
 	ctx, cancel := context.WithCancel(c.server.ctx)
 	defer cancel()
 	sc, channels, requests, ok := c.logIn(ctx, s)
 	if !ok {
 		return
 	}
-	defer c.server.Metrics.Session()()
+	ended := c.server.Metrics.Session()
+	defer ended()
 	begin := time.Now()
 	defer func() {
-		sc.Close()
+		_ = sc.Close() // its end is what is wanted
 		cancel()
 		c.working.Wait()
 		c.closeTree()
@@ -89,9 +90,9 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	c.serveChannels(ctx, channels)
 }
 
-// recover ends a connection whose code panicked, and no other.
-func (c *conn) recover() {
-	if v := recover(); v != nil {
+// panicked ends a connection whose code panicked, and no other. Nil is no panic.
+func (c *conn) panicked(v any) {
+	if v != nil {
 		c.server.Metrics.Refusal(reasonPanic)
 		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
 		c.end(reasonPanic)

@@ -36,6 +36,7 @@ func create(t *testing.T, files *sftp.Client, name string) *sftp.File {
 }
 
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Shutdown.ReadinessDelaySeconds = 1
@@ -54,7 +55,7 @@ func TestDrain(t *testing.T) {
 		t.Errorf("/livez %d, %+v", code, d.Status(t))
 	}
 	stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret"))) // load balancers still send some
-	if at := (<-idle).Sub(begin); at < 900*time.Millisecond || at > 2*time.Second {
+	if at := (<-idle).Sub(begin); at < 900*time.Millisecond || at > 4*time.Second {
 		t.Errorf("idle session ended after %s", at)
 	}
 	if c, err := d.Dial("ada", ssh.Password("secret")); err == nil {
@@ -77,10 +78,10 @@ func TestDrain(t *testing.T) {
 	if err := f.Close(); err != nil {
 		t.Error(err)
 	}
-	if after := (<-busy).Sub(done); after < 900*time.Millisecond || after > 2500*time.Millisecond {
+	if after := (<-busy).Sub(done); after < 900*time.Millisecond || after > 5*time.Second {
 		t.Errorf("session ended %s after its last file", after)
 	}
-	if err := d.Wait(t, 2*time.Second); err != nil {
+	if err := d.Wait(t, 5*time.Second); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 	if got := d.WaitAudit(t, "logout", 1); got["reason"] != "shutting_down" {
@@ -94,6 +95,7 @@ func TestDrain(t *testing.T) {
 }
 
 func TestDrainTimeout(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Shutdown.DrainTimeoutSeconds = 1
@@ -104,10 +106,10 @@ func TestDrainTimeout(t *testing.T) {
 	if err := d.Wait(t, 5*time.Second); !errors.Is(err, daemon.ErrForced) {
 		t.Errorf("Run: %v", err)
 	}
-	if took := time.Since(begin); took < time.Second || took > 2*time.Second {
+	if took := time.Since(begin); took < time.Second || took > 4*time.Second {
 		t.Errorf("ended after %s", took)
 	}
-	if got := d.WaitAudit(t, "transfer", 1); got["result"] != "aborted" || got["bytesWritten"] != 4.0 {
+	if got := d.WaitAudit(t, "transfer", 1); got["result"] != "aborted" || got["bytes_written"] != 4.0 {
 		t.Errorf("audit: %v", got)
 	}
 	if got := d.WaitAudit(t, "logout", 1); got["reason"] != "drain_timeout" {
@@ -116,6 +118,7 @@ func TestDrainTimeout(t *testing.T) {
 }
 
 func TestSecondSignal(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Shutdown.ReadinessDelaySeconds = 30
@@ -126,10 +129,10 @@ func TestSecondSignal(t *testing.T) {
 	time.Sleep(200 * time.Millisecond)
 	begin := time.Now()
 	d.Force()
-	if err := d.Wait(t, 2*time.Second); !errors.Is(err, daemon.ErrForced) {
+	if err := d.Wait(t, 5*time.Second); !errors.Is(err, daemon.ErrForced) {
 		t.Errorf("Run: %v", err)
 	}
-	if took := time.Since(begin); took > time.Second {
+	if took := time.Since(begin); took > 4*time.Second {
 		t.Errorf("ended after %s", took)
 	}
 }

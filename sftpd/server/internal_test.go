@@ -75,13 +75,20 @@ func (l onceClosed) Close() error {
 	}
 }
 
-func TestServeAfterClose(t *testing.T) {
-	s, _ := bare(t)
-	s.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return l
+}
+
+func TestServeAfterClose(t *testing.T) {
+	s, _ := bare(t)
+	s.Close()
+	l := listen(t)
 	if err := s.Serve(l); !errors.Is(err, ErrServerClosed) {
 		t.Errorf("Serve: %v", err)
 	}
@@ -93,12 +100,10 @@ func TestServeAfterClose(t *testing.T) {
 // TestNoConfiguration: without one, connections are closed at once.
 func TestNoConfiguration(t *testing.T) {
 	s, _ := bare(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := listen(t)
 	go func() { _ = s.Serve(l) }()
-	c, err := net.Dial("tcp", l.Addr().String())
+	var dialer net.Dialer
+	c, err := dialer.DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +143,10 @@ func TestSubsystem(t *testing.T) {
 			t.Errorf("%q: %q, %v", payload, name, ok)
 		}
 	}
-	for _, payload := range []string{"", "\x00", "\x00\x00\x00", "\x00\x00\x00\x04sft", "\x00\x00\x00\x04sftp\x00", "\xff\xff\xff\xff", "\xff\xff\xff\xffsftp"} {
+	for _, payload := range []string{
+		"", "\x00", "\x00\x00\x00", "\x00\x00\x00\x04sft", "\x00\x00\x00\x04sftp\x00",
+		"\xff\xff\xff\xff", "\xff\xff\xff\xffsftp",
+	} {
 		if name, ok := subsystem([]byte(payload)); ok {
 			t.Errorf("%q: %q", payload, name)
 		}
@@ -154,7 +162,7 @@ func FuzzSubsystem(f *testing.F) {
 		if !ok {
 			return
 		}
-		again := append(binary.BigEndian.AppendUint32(nil, uint32(len(name))), name...) //nolint:gosec // bounded by the payload
+		again := append(binary.BigEndian.AppendUint32(nil, uint32(len(name))), name...)
 		if !bytes.Equal(again, payload) {
 			t.Errorf("%x parses to %q, which is %x", payload, name, again)
 		}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 )
 
 func TestMaxTries(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Authentication.MaxTries = 2
@@ -48,6 +48,7 @@ func TestMaxTries(t *testing.T) {
 }
 
 func TestLoginGrace(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Authentication.LoginGraceSeconds = 1
@@ -55,11 +56,7 @@ func TestLoginGrace(t *testing.T) {
 	for name, say := range map[string]string{"silent": "", "version only": "SSH-2.0-test\r\n", "garbage": "GET / HTTP/1.0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := net.Dial("tcp", d.Addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
+			c := daemontest.Connect(t, d.Addr)
 			begin := time.Now()
 			if _, err := c.Write([]byte(say)); err != nil {
 				t.Fatal(err)
@@ -94,6 +91,7 @@ func TestLoginGrace(t *testing.T) {
 }
 
 func TestConnectionLimits(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret").MaxConnections = 2
 	dir.AddUser("bob", "secret")
@@ -132,11 +130,7 @@ func TestConnectionLimits(t *testing.T) {
 	d.WaitAudit(t, "logout", 1)
 	fill("ada", 1)
 
-	idle, err := net.Dial("tcp", d.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer idle.Close()
+	idle := daemontest.Connect(t, d.Addr)
 	if _, err := bufio.NewReader(idle).ReadString('\n'); err != nil {
 		t.Fatalf("the ninth connection: %v", err)
 	}
@@ -150,6 +144,7 @@ func TestConnectionLimits(t *testing.T) {
 }
 
 func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Listener.Limits.IdleTimeoutSeconds = 1

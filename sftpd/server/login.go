@@ -64,7 +64,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot) (*ssh.ServerConn
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.registry.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
-		sc.Close()
+		_ = sc.Close() // nothing more is to be said
 		return nil, nil, nil, false
 	}
 	c.server.Metrics.Login(strings.Join(g.Methods, "+"))

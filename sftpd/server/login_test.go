@@ -121,11 +121,7 @@ func TestMappedSource(t *testing.T) {
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", key.PublicKey()).Keys[0].From = []string{"127.0.0.1/32"}
-	l, err := net.Listen("tcp", "[::]:0")
-	if err != nil {
-		t.Skipf("no dual-stack socket: %v", err)
-	}
-	d := daemontest.StartOn(t, dir, l)
+	d := daemontest.StartOn(t, dir, daemontest.Listen(t, "[::]:0"))
 	_, port, err := net.SplitHostPort(d.Addr)
 	if err != nil {
 		t.Fatal(err)

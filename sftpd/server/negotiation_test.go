@@ -8,7 +8,6 @@ import (
 	"crypto/rsa"
 	"encoding/binary"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -19,18 +18,14 @@ import (
 
 // kexInit reads the server's version and its SSH_MSG_KEXINIT (RFC 4253 sections 4.2, 6
 // and 7.1) and returns the name-lists.
-func kexInit(t *testing.T, addr string) (version string, lists [][]string) {
+func kexInit(t *testing.T, addr string) (string, [][]string) {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	c := daemontest.Connect(t, addr)
 	if _, err := io.WriteString(c, "SSH-2.0-test\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	r := bufio.NewReader(c)
-	version, err = r.ReadString('\n')
+	version, err := r.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +40,7 @@ func kexInit(t *testing.T, addr string) (version string, lists [][]string) {
 	if packet[0] != 20 {
 		t.Fatalf("message %d", packet[0])
 	}
+	var lists [][]string
 	rest := packet[1+16:] // the cookie
 	for range 10 {
 		n := binary.BigEndian.Uint32(rest)
@@ -70,13 +66,25 @@ func TestKexInit(t *testing.T) {
 	if version != "SSH-2.0-sftpd" {
 		t.Errorf("version %q", version)
 	}
-	ciphers := []string{"aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr"}
+	ciphers := []string{
+		"aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com",
+		"aes128-ctr", "aes192-ctr", "aes256-ctr",
+	}
 	macs := []string{"hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512"}
 	for i, want := range [][]string{
-		{"mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org", "diffie-hellman-group16-sha512",
-			"diffie-hellman-group-exchange-sha256", "kex-strict-s-v00@openssh.com"},
+		{
+			"mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org", "diffie-hellman-group16-sha512",
+			"diffie-hellman-group-exchange-sha256", "kex-strict-s-v00@openssh.com",
+		},
 		{"ssh-ed25519", "rsa-sha2-256", "rsa-sha2-512", "ecdsa-sha2-nistp256"},
-		ciphers, ciphers, macs, macs, {"none"}, {"none"}, nil, nil,
+		ciphers,
+		ciphers,
+		macs,
+		macs,
+		{"none"}, // compression
+		{"none"},
+		nil, // languages
+		nil,
 	} {
 		if !slices.Equal(lists[i], want) {
 			t.Errorf("list %d:\n have %v\n want %v", i, lists[i], want)

@@ -2,7 +2,7 @@ package server_test
 
 import (
 	"encoding/binary"
-	"net"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -25,10 +25,20 @@ func rawChannel(t *testing.T, c *ssh.Client) ssh.Channel {
 }
 
 func text(s string) []byte {
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...) //nolint:gosec // short
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...)
+}
+
+// openChannel returns why a channel was refused, 0 for another end.
+func openChannel(c *ssh.Client, kind string) (ssh.RejectionReason, error) {
+	_, _, err := c.OpenChannel(kind, nil)
+	if refused, ok := errors.AsType[*ssh.OpenChannelError](err); ok {
+		return refused.Reason, err
+	}
+	return 0, err
 }
 
 func TestOnlySFTP(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	d := daemontest.Start(t, dir)
@@ -72,13 +82,16 @@ func TestOnlySFTP(t *testing.T) {
 		}
 		ch.Close()
 	})
-	for _, kind := range []string{"direct-tcpip", "direct-streamlocal@openssh.com", "x11", "forwarded-tcpip", "tun@openssh.com", "auth-agent@openssh.com", ""} {
-		_, _, err := c.OpenChannel(kind, nil)
-		if refused, ok := err.(*ssh.OpenChannelError); !ok || refused.Reason != ssh.UnknownChannelType {
+	for _, kind := range []string{
+		"direct-tcpip", "direct-streamlocal@openssh.com", "x11", "forwarded-tcpip", "tun@openssh.com", "auth-agent@openssh.com", "",
+	} {
+		if reason, err := openChannel(c, kind); reason != ssh.UnknownChannelType {
 			t.Errorf("channel %q: %v", kind, err)
 		}
 	}
-	for _, kind := range []string{"tcpip-forward", "streamlocal-forward@openssh.com", "no-more-sessions@openssh.com", "keepalive@openssh.com"} {
+	for _, kind := range []string{
+		"tcpip-forward", "streamlocal-forward@openssh.com", "no-more-sessions@openssh.com", "keepalive@openssh.com",
+	} {
 		if ok, _, err := c.SendRequest(kind, true, nil); ok || err != nil {
 			t.Errorf("request %s: %v, %v", kind, ok, err)
 		}
@@ -87,6 +100,7 @@ func TestOnlySFTP(t *testing.T) {
 }
 
 func TestTenChannels(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	d := daemontest.Start(t, dir)
@@ -95,8 +109,7 @@ func TestTenChannels(t *testing.T) {
 	for range 10 {
 		open = append(open, rawChannel(t, c))
 	}
-	_, _, err := c.OpenChannel("session", nil)
-	if refused, ok := err.(*ssh.OpenChannelError); !ok || refused.Reason != ssh.ResourceShortage {
+	if reason, err := openChannel(c, "session"); reason != ssh.ResourceShortage {
 		t.Errorf("the eleventh channel: %v", err)
 	}
 	open[0].Close()
@@ -111,6 +124,7 @@ func TestTenChannels(t *testing.T) {
 
 // TestExitStatus: the end of the subsystem is told, then the channel closed.
 func TestExitStatus(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	d := daemontest.Start(t, dir)
@@ -143,15 +157,13 @@ func TestExitStatus(t *testing.T) {
 
 // TestProbe: a load balancer's TCP check costs one counter and no line.
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	d := daemontest.Start(t, dir)
 	log := d.Log()
 	for range 3 {
-		c, err := net.Dial("tcp", d.Addr)
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := daemontest.Connect(t, d.Addr)
 		c.Close()
 	}
 	d.Eventually(t, "three probes are counted", func() bool {

@@ -121,6 +121,7 @@ func stillWorks(t *testing.T, c *ssh.Client) {
 
 // TestNotAfter: the time of a user ends without any reload.
 func TestNotAfter(t *testing.T) {
+	t.Parallel()
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	end := time.Now().Add(1500 * time.Millisecond)
@@ -143,6 +144,7 @@ func TestNotAfter(t *testing.T) {
 // TestReloadDuringLogin: what a reload takes away while a login is under way is not
 // granted at its end.
 func TestReloadDuringLogin(t *testing.T) {
+	t.Parallel()
 	key, _ := configtest.Key(t)
 	other, _ := configtest.Key(t)
 	dir := configtest.New(t)

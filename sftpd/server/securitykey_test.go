@@ -67,7 +67,7 @@ func TestSecurityKey(t *testing.T) {
 	}
 	key.touched = true
 	stillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(key)))
-	if got := d.WaitAudit(t, "login", 1); got["keyFingerprint"] != ssh.FingerprintSHA256(key.PublicKey()) {
+	if got := d.WaitAudit(t, "login", 1); got["key_fingerprint"] != ssh.FingerprintSHA256(key.PublicKey()) {
 		t.Errorf("audit: %v", got)
 	}
 }

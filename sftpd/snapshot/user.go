@@ -122,7 +122,10 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 		}
 		user.Mounts = append(user.Mounts, Mount{Path: m.Path, Dir: dir, SubPath: m.SubPath, Access: m.Access})
 	}
-	return user, user.canLogIn(l)
+	if err := user.canLogIn(l); err != nil {
+		return nil, err
+	}
+	return user, nil
 }
 
 // canLogIn refuses a user for whom the listener offers no way in, so that whoever made

@@ -54,8 +54,10 @@ func TestBadInput(t *testing.T) {
 	}
 
 	for _, c := range []struct{ name, yaml, message string }{
-		{"replicas 2 on a ReadWriteOnce claim", listenerYAML(ns, "  replicas: 2\n  volumes: [{name: data, claimTemplate: {storage: 1Gi}}]\n"),
-			"replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany"},
+		{
+			"replicas 2 on a ReadWriteOnce claim", listenerYAML(ns, "  replicas: 2\n  volumes: [{name: data, claimTemplate: {storage: 1Gi}}]\n"),
+			"replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany",
+		},
 		{"path with ..", userYAML(ns, "  mounts: [{path: /in/../../etc}]\n"), "must not have empty, '.' or '..' parts"},
 		{"subPath with ..", userYAML(ns, "  mounts: [{path: /in, subPath: ../other}]\n"), "subPath must be a relative path without"},
 		{"unknown field", userYAML(ns, "  shell: /bin/sh\n"), `unknown field "spec.shell"`},
@@ -93,7 +95,7 @@ func passwordFrom(secret string) v1alpha1.UserAuthentication {
 func rsa1024(t *testing.T) string {
 	t.Helper()
 	t.Setenv("GODEBUG", "rsa1024min=0")
-	private, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // to be refused
+	private, err := rsa.GenerateKey(rand.Reader, 1024)
 	must(t, err)
 	pub, err := ssh.NewPublicKey(&private.PublicKey)
 	must(t, err)

@@ -2,7 +2,8 @@ package e2e
 
 import (
 	"context"
-	"fmt"
+	"maps"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -31,9 +32,7 @@ func newNamespace(t *testing.T, prefix string, labels map[string]string) string 
 		GenerateName: "e2e-" + prefix + "-",
 		Labels:       map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 	}}
-	for k, v := range labels {
-		ns.Labels[k] = v
-	}
+	maps.Copy(ns.Labels, labels)
 	must(t, kube.Create(t.Context(), ns))
 	dumpOnFailure(t, ns.Name)
 	t.Cleanup(func() {
@@ -176,4 +175,4 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func port(l *v1alpha1.SFTPListener) string { return fmt.Sprint(*l.Spec.Service.NodePort) }
+func port(l *v1alpha1.SFTPListener) string { return strconv.Itoa(int(*l.Spec.Service.NodePort)) }

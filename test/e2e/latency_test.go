@@ -52,6 +52,7 @@ func TestUserReadyMeansLogin(t *testing.T) {
 
 // Whatever takes a login away closes its live sessions and refuses new ones.
 func TestRevocation(t *testing.T) {
+	outer := t
 	const median, worst = time.Second, 3 * time.Second
 	ns := newNamespace(t, "revoke", nil)
 	tenant := newNamespace(t, "tenant", map[string]string{"e2e-sftp": "yes"})
@@ -151,7 +152,7 @@ func TestRevocation(t *testing.T) {
 			waitReady(t, u, 30*time.Second)
 		}
 		summarize(t, "namespace label removed to session closed", times, median, worst)
-		bystander = mustLogin(t, l, other.Name, ssh.PublicKeys(kept.signer)) // it was in that namespace
+		bystander = mustLogin(outer, l, other.Name, ssh.PublicKeys(kept.signer)) // it was in that namespace
 	})
 
 	t.Run("user deleted", func(t *testing.T) {
@@ -169,7 +170,8 @@ func TestRevocation(t *testing.T) {
 // measureState changes a user so that it may not log in, measures until its session is
 // closed, and changes it back.
 func measureState(t *testing.T, l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, k keyPair,
-	forbid func(*v1alpha1.SFTPUser), reason string, allow func(*v1alpha1.SFTPUser)) []time.Duration {
+	forbid func(*v1alpha1.SFTPUser), reason string, allow func(*v1alpha1.SFTPUser),
+) []time.Duration {
 	t.Helper()
 	var times []time.Duration
 	for range runs {

@@ -66,7 +66,7 @@ func TestRolloutDuringUpload(t *testing.T) {
 	f, err := fresh.Open("big")
 	must(t, err)
 	copied := t.TempDir() + "/copy"
-	out, err := os.Create(copied) //nolint:gosec // a file of the test
+	out, err := os.Create(copied)
 	must(t, err)
 	_, err = io.Copy(out, f)
 	must(t, err)
@@ -120,7 +120,7 @@ type slowUpload struct {
 
 func startSlowUpload(t *testing.T, s *session, source, name string) *slowUpload {
 	t.Helper()
-	in, err := os.Open(source) //nolint:gosec // a file of the test
+	in, err := os.Open(source)
 	must(t, err)
 	t.Cleanup(func() { _ = in.Close() })
 	out, err := s.Create(name)

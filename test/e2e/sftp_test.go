@@ -69,8 +69,10 @@ func knownHosts(t *testing.T, l *v1alpha1.SFTPListener) string {
 // listener's status. A password is given through SSH_ASKPASS, as scripts do.
 func openSSH(t *testing.T, l *v1alpha1.SFTPListener, user string, k *keyPair, password, batch string) (string, error) {
 	t.Helper()
-	args := []string{"-q", "-P", port(l), "-o", "UserKnownHostsFile=" + knownHosts(t, l), "-o", "StrictHostKeyChecking=yes",
-		"-o", "ConnectTimeout=10", "-o", "IdentitiesOnly=yes", "-o", "NumberOfPasswordPrompts=1", "-F", "none"}
+	args := []string{
+		"-q", "-P", port(l), "-o", "UserKnownHostsFile=" + knownHosts(t, l), "-o", "StrictHostKeyChecking=yes",
+		"-o", "ConnectTimeout=10", "-o", "IdentitiesOnly=yes", "-o", "NumberOfPasswordPrompts=1", "-F", "none",
+	}
 	if k != nil {
 		args = append(args, "-i", k.file)
 	} else {
@@ -84,7 +86,7 @@ func openSSH(t *testing.T, l *v1alpha1.SFTPListener, user string, k *keyPair, pa
 	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK=")
 	if password != "" {
 		ask := filepath.Join(t.TempDir(), "askpass")
-		must(t, os.WriteFile(ask, []byte("#!/bin/sh\nprintf '%s\\n' \"$E2E_PASSWORD\"\n"), 0o700)) //nolint:gosec // a program
+		must(t, os.WriteFile(ask, []byte("#!/bin/sh\nprintf '%s\\n' \"$E2E_PASSWORD\"\n"), 0o700))
 		cmd.Env = append(cmd.Env, "SSH_ASKPASS="+ask, "SSH_ASKPASS_REQUIRE=force", "E2E_PASSWORD="+password)
 	}
 	out, err := cmd.CombinedOutput()
@@ -172,7 +174,7 @@ func sha256File(t *testing.T, path string) string {
 	t.Helper()
 	f, err := os.Open(path)
 	must(t, err)
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	h := sha256.New()
 	_, err = io.Copy(h, f)
 	must(t, err)

@@ -78,9 +78,11 @@ func (o *openSSH) run(t *testing.T, program, user, password, input string, optio
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{program, "-F", "none", "-o", "Port=" + port, "-o", "UserKnownHostsFile=" + o.known,
+	args := []string{
+		program, "-F", "none", "-o", "Port=" + port, "-o", "UserKnownHostsFile=" + o.known,
 		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none",
-		"-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=10"}
+		"-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=10",
+	}
 	if password != "" {
 		require(t, "sshpass")
 		args = append([]string{"sshpass", "-p", password}, args...)
@@ -92,7 +94,7 @@ func (o *openSSH) run(t *testing.T, program, user, password, input string, optio
 	args = append(args, after...)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the test's own command
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK=")
 	cmd.Stdin = strings.NewReader(input)
 	var stdout, stderr bytes.Buffer

@@ -42,7 +42,10 @@ func TestOpenSSHSeesNoUsers(t *testing.T) {
 				// What the server said, without the ports, process ids and key files of this run.
 				var said []string
 				for line := range strings.Lines(r.stderr) {
-					for _, about := range []string{"Authentications that can continue", "Server accepts key", "Permission denied", "partial success", "Next authentication method"} {
+					for _, about := range []string{
+						"Authentications that can continue", "Server accepts key", "Permission denied",
+						"partial success", "Next authentication method",
+					} {
 						if strings.Contains(line, about) {
 							said = append(said, strings.ReplaceAll(strings.TrimSpace(line), user+"@", "USER@"))
 						}

@@ -23,7 +23,7 @@ func parse(t *testing.T, pem []byte) ssh.Signer {
 // clientHas says whether the installed client knows an algorithm (ssh -Q).
 func clientHas(t *testing.T, kind, algorithm string) bool {
 	t.Helper()
-	out, err := exec.Command("ssh", "-Q", kind).Output()
+	out, err := exec.CommandContext(t.Context(), "ssh", "-Q", kind).Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ type Daemon struct {
 // when the daemon is ready.
 func Start(t testing.TB, dir *configtest.Dir) *Daemon {
 	t.Helper()
-	return StartOn(t, dir, listen(t))
+	return StartOn(t, dir, Listen(t, "127.0.0.1:0"))
 }
 
 // StartOn is Start with a listener of the caller's.
@@ -52,12 +52,12 @@ func StartOn(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
 // StartUnconfigured runs a daemon with the directory as it is.
 func StartUnconfigured(t testing.TB, dir *configtest.Dir) *Daemon {
 	t.Helper()
-	return start(t, dir, listen(t))
+	return start(t, dir, Listen(t, "127.0.0.1:0"))
 }
 
 func start(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
 	t.Helper()
-	health := listen(t)
+	health := Listen(t, "127.0.0.1:0")
 	d := &Daemon{Addr: sftp.Addr().String(), Health: "http://" + health.Addr().String(), done: make(chan struct{})}
 	ctx, terminate := context.WithCancel(context.Background())
 	force, forced := context.WithCancel(context.Background())
@@ -80,9 +80,11 @@ func start(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
 	return d
 }
 
-func listen(t testing.TB) net.Listener {
+// Listen listens on a TCP address.
+func Listen(t testing.TB, addr string) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +106,17 @@ func (d *Daemon) Wait(t testing.TB, limit time.Duration) error {
 // Get gets a path of the health port.
 func (d *Daemon) Get(t testing.TB, path string) (int, string) {
 	t.Helper()
-	resp, err := http.Get(d.Health + path)
+	return d.Request(t, http.MethodGet, path)
+}
+
+// Request sends a request without a body to the health port. An error gives the code 0.
+func (d *Daemon) Request(t testing.TB, method, path string) (int, string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, d.Health+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err.Error()
 	}
@@ -134,15 +146,15 @@ func (d *Daemon) Reload(t testing.TB, dir *configtest.Dir) {
 	d.Eventually(t, "configuration "+digest+" is loaded", func() bool { return d.Status(t).Digest == digest })
 }
 
-// Eventually fails the test if a condition does not become true within 5 seconds.
+// Eventually fails the test if a condition does not become true within 15 seconds.
 func (d *Daemon) Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if condition() {
 			return
 		}
 	}
-	t.Fatalf("not within 5 s: %s", what)
+	t.Fatalf("not within 15 s: %s", what)
 }
 
 // Audit returns the lines of the audit log so far that are of an event.
@@ -174,6 +186,18 @@ func (d *Daemon) RawAudit() string { return d.audit.String() }
 // Log returns the daemon's own log so far.
 func (d *Daemon) Log() string { return d.log.String() }
 
+// Connect opens a TCP connection to an address. It is closed with the test.
+func Connect(t testing.TB, addr string) net.Conn {
+	t.Helper()
+	var dialer net.Dialer
+	c, err := dialer.DialContext(context.Background(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
 // Dial connects an SSH client with the given methods.
 func (d *Daemon) Dial(user string, methods ...ssh.AuthMethod) (*ssh.Client, error) {
 	return ssh.Dial("tcp", d.Addr, &ssh.ClientConfig{
@@ -189,7 +213,7 @@ func (d *Daemon) MustDial(t testing.TB, user string, methods ...ssh.AuthMethod) 
 	if err != nil {
 		t.Fatalf("log in as %s: %v", user, err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { _ = c.Close() }) // the test may have closed it
 	return c
 }
 

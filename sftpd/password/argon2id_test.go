@@ -1,0 +1,96 @@
+package password
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestHash(t *testing.T) {
+	text, err := New([]byte("correct horse"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := New([]byte("correct horse"))
+	if err != nil || other == text {
+		t.Errorf("no salt: %s, %s, %v", text, other, err)
+	}
+	h, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.String() != text {
+		t.Errorf("%s reads back as %s", text, h)
+	}
+	for given, want := range map[string]bool{
+		"correct horse": true, "correct horse ": false, "Correct horse": false, "": false, "correct horse\x00": false,
+	} {
+		if h.Verify([]byte(given)) != want {
+			t.Errorf("%q: %v", given, !want)
+		}
+	}
+	if h.MemoryKiB() != 19456 || Decoy().MemoryKiB() != h.MemoryKiB() || Decoy().time != h.time || Decoy().threads != h.threads {
+		t.Error("the decoy costs something else")
+	}
+	for _, guess := range []string{"", "x", "correct horse"} {
+		if Decoy().Verify([]byte(guess)) {
+			t.Errorf("%q matches the decoy", guess)
+		}
+	}
+}
+
+// TestVector is of the reference implementation (phc-winner-argon2, src/test.c).
+func TestVector(t *testing.T) {
+	h, err := Parse("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !h.Verify([]byte("password")) || h.Verify([]byte("Password")) {
+		t.Error("another result than the reference")
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	const salt, key = "c2FsdHNhbHRzYWx0", "a2V5a2V5a2V5a2V5a2V5a2V5"
+	for name, text := range map[string]string{
+		"empty":          "",
+		"bcrypt":         "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+		"argon2i":        "$argon2i$v=19$m=19456,t=2,p=1$" + salt + "$" + key,
+		"plain text":     "password",
+		"other version":  "$argon2id$v=16$m=19456,t=2,p=1$" + salt + "$" + key,
+		"no version":     "$argon2id$m=19456,t=2,p=1$" + salt + "$" + key,
+		"no parameters":  "$argon2id$v=19$$" + salt + "$" + key,
+		"much memory":    "$argon2id$v=19$m=4194304,t=2,p=1$" + salt + "$" + key,
+		"no memory":      "$argon2id$v=19$m=0,t=2,p=1$" + salt + "$" + key,
+		"many passes":    "$argon2id$v=19$m=19456,t=1000,p=1$" + salt + "$" + key,
+		"no passes":      "$argon2id$v=19$m=19456,t=0,p=1$" + salt + "$" + key,
+		"no threads":     "$argon2id$v=19$m=19456,t=2,p=0$" + salt + "$" + key,
+		"short salt":     "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$" + key,
+		"no key":         "$argon2id$v=19$m=19456,t=2,p=1$" + salt + "$",
+		"short key":      "$argon2id$v=19$m=19456,t=2,p=1$" + salt + "$a2V5",
+		"long key":       "$argon2id$v=19$m=19456,t=2,p=1$" + salt + "$" + strings.Repeat("a2V5", 50),
+		"not base64":     "$argon2id$v=19$m=19456,t=2,p=1$" + salt + "$!!!!",
+		"something more": "$argon2id$v=19$m=19456,t=2,p=1$" + salt + "$" + key + "$x",
+	} {
+		if h, err := Parse(text); err == nil {
+			t.Errorf("%s: %+v", name, h)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$a2V5a2V5a2V5a2V5a2V5a2V5")
+	f.Add("$argon2id$v=19$m=8,t=1,p=255$$")
+	f.Fuzz(func(t *testing.T, text string) {
+		h, err := Parse(text)
+		if err != nil {
+			return
+		}
+		again, err := Parse(h.String())
+		if err != nil || again.String() != h.String() {
+			t.Errorf("%q: %v, %v", text, again, err)
+		}
+		if h.MemoryKiB() > maxMemoryKiB {
+			t.Errorf("%q takes %d KiB", text, h.MemoryKiB())
+		}
+	})
+}

@@ -1,0 +1,226 @@
+package publickey
+
+import (
+	"crypto/dsa" //nolint:staticcheck // to see it refused
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/pem"
+	"math/big"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func public(t testing.TB, key any) ssh.PublicKey {
+	t.Helper()
+	k, err := ssh.NewPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func line(k ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) }
+
+// rsaOf returns an RSA key of a size; it is a number of that size and no product of primes.
+func rsaOf(t testing.TB, bits uint) ssh.PublicKey {
+	t.Helper()
+	return public(t, &rsa.PublicKey{N: odd(bits), E: 65537})
+}
+
+func odd(bits uint) *big.Int {
+	n := new(big.Int).Lsh(big.NewInt(1), bits-1)
+	return n.Add(n, big.NewInt(1))
+}
+
+func ed(t testing.TB) (ssh.PublicKey, ed25519.PrivateKey) {
+	t.Helper()
+	pub, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return public(t, pub), private
+}
+
+func skKeys(t testing.TB) []ssh.PublicKey {
+	t.Helper()
+	pub, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := ec.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []ssh.PublicKey
+	for _, wire := range [][]byte{
+		ssh.Marshal(struct{ T, K, A string }{ssh.KeyAlgoSKED25519, string(pub), "ssh:"}),
+		ssh.Marshal(struct{ T, C, K, A string }{ssh.KeyAlgoSKECDSA256, "nistp256", string(point), "ssh:"}),
+	} {
+		k, err := ssh.ParsePublicKey(wire)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, k)
+	}
+	return keys
+}
+
+func TestAdmitted(t *testing.T) {
+	key, _ := ed(t)
+	keys := append(skKeys(t), key, rsaOf(t, 2048), rsaOf(t, 4096))
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		ec, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, public(t, &ec.PublicKey))
+	}
+	for _, k := range keys {
+		got, err := ParseLine(line(k) + " somebody@somewhere \n")
+		if err != nil {
+			t.Errorf("%s: %v", k.Type(), err)
+			continue
+		}
+		if got.Line() != line(k) || got.Fingerprint() != ssh.FingerprintSHA256(k) || got.From != nil {
+			t.Errorf("%s: %+v", k.Type(), got)
+		}
+		if rsa := k.Type() == ssh.KeyAlgoRSA; (got.Bits() > 0) != rsa {
+			t.Errorf("%s: %d bits", k.Type(), got.Bits())
+		}
+	}
+}
+
+func TestRefusedWithAReason(t *testing.T) {
+	key, private := ed(t)
+	good := line(key)
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := &ssh.Certificate{Key: key, CertType: ssh.UserCert}
+	if err := certificate.SignCert(rand.Reader, signer); err != nil {
+		t.Fatal(err)
+	}
+	old := public(t, &dsa.PublicKey{
+		Parameters: dsa.Parameters{P: odd(1024), Q: odd(160), G: big.NewInt(2)},
+		Y:          big.NewInt(4),
+	})
+	for name, tc := range map[string]struct{ line, say string }{
+		"nothing":           {"", "must look like"},
+		"a comment":         {"# key of acme", "must look like"},
+		"words":             {"please add my key", "must look like"},
+		"cut off":           {good[:len(good)-10], `after "ssh-ed25519" is damaged`},
+		"typo":              {strings.Replace(good, "AAAAC3", "AAAC3", 1), `after "ssh-ed25519" is damaged`},
+		"typo in the type":  {strings.Replace(good, "ssh-ed25519", "ssh-ed25591", 1), `after "ssh-ed25591" is damaged`},
+		"no key":            {"ssh-ed25519", "is damaged"},
+		"other type inside": {strings.Replace(good, "ssh-ed25519 ", "ssh-rsa ", 1), ""},
+		"private key":       {string(pem.EncodeToMemory(block)), "this is a private key"},
+		"two lines":         {good + "\n" + good, "more than one line"},
+		"too long":          {good + strings.Repeat(" x", MaxLineLength), "longer than 8192 bytes"},
+		"short RSA":         {line(rsaOf(t, 1024)), "1024 bits is too short, at least 2048"},
+		"almost":            {line(rsaOf(t, 2047)), "2047 bits is too short"},
+		"DSA":               {line(old), "ssh-dss are not supported"},
+		"certificate":       {line(certificate), "ssh-ed25519-cert-v01@openssh.com are not supported"},
+		"restrict":          {"restrict " + good, `option "restrict" is not supported`},
+		"command":           {`command="id" ` + good, `option "command" is not supported`},
+		"from and command":  {`from="192.0.2.1",command="id" ` + good, `option "command" is not supported`},
+		"from a name":       {`from="*.example.com" ` + good, `"*.example.com" is neither an address nor a network`},
+		"from not":          {`from="!192.0.2.1,192.0.2.0/24" ` + good, `"!192.0.2.1" is neither`},
+		"from nothing":      {`from="" ` + good, `"" is neither`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := ParseLine(tc.line)
+			if tc.say == "" { // the parser takes the type from the key itself
+				if err == nil && k.Type() != key.Type() {
+					t.Errorf("%v", k)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tc.say) {
+				t.Errorf("%v", err)
+			}
+			if err != nil && strings.Contains(err.Error(), good[20:60]) {
+				t.Errorf("the message repeats the key: %v", err)
+			}
+		})
+	}
+}
+
+func TestFrom(t *testing.T) {
+	key, _ := ed(t)
+	for text, want := range map[string][]string{
+		`from="192.0.2.1"`:                    {"192.0.2.1/32"},
+		`FROM="192.0.2.77/24, 2001:db8::/32"`: {"192.0.2.0/24", "2001:db8::/32"},
+		`from="::1"`:                          {"::1/128"},
+	} {
+		k, err := ParseLine(text + " " + line(key))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		var prefixes []netip.Prefix
+		for _, w := range want {
+			prefixes = append(prefixes, netip.MustParsePrefix(w))
+		}
+		if !slices.Equal(k.From, prefixes) {
+			t.Errorf("%s: %v", text, k.From)
+		}
+	}
+}
+
+func TestParseFile(t *testing.T) {
+	one, _ := ed(t)
+	two, _ := ed(t)
+	keys, err := ParseFile([]byte("# acme\n\n" + line(one) + " a\r\n  " + line(two) + "\n"))
+	if err != nil || len(keys) != 2 || keys[1].Line() != line(two) {
+		t.Errorf("%v, %v", keys, err)
+	}
+	for _, tc := range []struct{ file, say string }{
+		{line(one) + "\nnonsense\n", "line 2: not a public key"},
+		{"\n\n" + line(rsaOf(t, 1024)), "line 3: RSA key of 1024 bits"},
+		{line(one) + "\n" + strings.Repeat("x", MaxLineLength+1), "line 2: longer than"},
+	} {
+		if _, err := ParseFile([]byte(tc.file)); err == nil || !strings.Contains(err.Error(), tc.say) {
+			t.Errorf("want %s, have %v", tc.say, err)
+		}
+	}
+	if keys, err := ParseFile(nil); len(keys) != 0 || err != nil {
+		t.Errorf("empty file: %v, %v", keys, err)
+	}
+}
+
+func FuzzParseLine(f *testing.F) {
+	key, _ := ed(f)
+	f.Add(line(key))
+	f.Add(`from="192.0.2.0/24,::1" ` + line(key) + " comment")
+	f.Add(line(rsaOf(f, 2048)))
+	f.Add("ssh-rsa AAAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		k, err := ParseLine(text)
+		if err != nil {
+			return
+		}
+		if err := Check(k.PublicKey); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		again, err := ParseLine(k.Line())
+		if err != nil || again.Fingerprint() != k.Fingerprint() {
+			t.Errorf("%q: %v, %v", text, again, err)
+		}
+	})
+}

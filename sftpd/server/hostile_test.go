@@ -1,0 +1,132 @@
+package server_test
+
+import (
+	"encoding/binary"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// sftpPacket frames a packet (filexfer-02 section 3).
+func sftpPacket(kind byte, fields ...[]byte) []byte {
+	body := []byte{kind}
+	for _, f := range fields {
+		body = append(body, f...)
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
+}
+
+func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
+
+func reply(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	var size [4]byte
+	if _, err := io.ReadFull(r, size[:]); err != nil {
+		t.Fatal(err)
+	}
+	body := make([]byte, binary.BigEndian.Uint32(size[:]))
+	if _, err := io.ReadFull(r, body); err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+// TestStalledReader: who asks for much and takes nothing is idle, though a file is open
+// and replies wait.
+func TestStalledReader(t *testing.T) {
+	t.Parallel()
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.Listener.Limits.IdleTimeoutSeconds = 1
+	if err := os.MkdirAll(dir.Home("ada"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir.Home("ada"), "big"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := daemontest.Start(t, dir)
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+	ch := rawChannel(t, c)
+	if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	send := func(p []byte) {
+		if _, err := ch.Write(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const initialize, open, read, handle = 1, 3, 5, 102
+	send(sftpPacket(initialize, u32(3)))
+	reply(t, ch)
+	send(sftpPacket(open, u32(1), text("/big"), u32(1), u32(0)))
+	opened := reply(t, ch)
+	if opened[0] != handle {
+		t.Fatalf("open: %x", opened)
+	}
+	for i := range uint32(40) {
+		send(sftpPacket(read, u32(i), opened[5:], u32(0), u32(0), u32(255<<10)))
+	}
+	begin := time.Now()
+	_ = c.Wait()
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("closed after %s", took)
+	}
+	if got := d.WaitAudit(t, "logout", 1); got["reason"] != "idle_timeout" {
+		t.Errorf("audit: %v", got)
+	}
+	if got := d.WaitAudit(t, "transfer", 1); got["result"] == "ok" {
+		t.Errorf("audit: %v", got)
+	}
+}
+
+// TestNothingStays: all that connections of every kind start, ends with them.
+func TestNothingStays(t *testing.T) { // not parallel: it counts goroutines
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.AddUser("gone", "secret")
+	dir.AddUser("lost", "secret").Mounts[0] = config.Mount{Path: "/", Volume: "data", SubPath: "file/sub", Access: config.ReadWrite}
+	if err := os.WriteFile(filepath.Join(dir.Volume(), "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d := daemontest.Start(t, dir)
+	before := runtime.NumGoroutine()
+	for range 5 {
+		c := d.MustDial(t, "ada", ssh.Password("secret"))
+		files := startSFTP(t, c)
+		create(t, files, "/left-open")
+		rawChannel(t, c)
+		c.Close()
+		if c, err := d.Dial("ada", ssh.Password("wrong")); err == nil {
+			c.Close()
+		}
+		daemontest.Connect(t, d.Addr).Close()
+		lost := d.MustDial(t, "lost", ssh.Password("secret"))
+		if ok, err := rawChannel(t, lost).SendRequest("subsystem", true, text("sftp")); ok || err != nil {
+			t.Errorf("a directory that cannot be opened: %v, %v", ok, err)
+		}
+		lost.Close()
+	}
+	revoked := d.MustDial(t, "gone", ssh.Password("secret"))
+	startSFTP(t, revoked)
+	dir.Remove("gone")
+	d.Reload(t, dir)
+	_ = revoked.Wait()
+	d.Eventually(t, "all goroutines have ended", func() bool {
+		_, metrics := d.Get(t, "/metrics")
+		return strings.Contains(metrics, "sftpd_connections 0\n") && strings.Contains(metrics, "sftpd_sessions 0\n") &&
+			runtime.NumGoroutine() <= before
+	})
+	if !strings.Contains(d.Log(), "cannot open a user's directories") || strings.Contains(d.RawAudit(), dir.Volume()) {
+		t.Errorf("log: %s\naudit: %s", d.Log(), d.RawAudit())
+	}
+}
