@@ -64,7 +64,7 @@ func run(m *testing.M) int {
 	if running, err = start(account); err != nil {
 		return fail(err)
 	}
-	defer running.stop()
+	defer func() { running.stop() }() // the one of the last restart
 	return m.Run()
 }
 

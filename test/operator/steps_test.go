@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -53,9 +54,12 @@ func get(t *testing.T, o client.Object, namespace, name string) {
 // change reads an object, changes it and writes it back.
 func change[T client.Object](t *testing.T, o T, edit func(T)) {
 	t.Helper()
-	get(t, o, o.GetNamespace(), o.GetName())
-	edit(o)
-	if err := api.Update(t.Context(), o); err != nil {
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		get(t, o, o.GetNamespace(), o.GetName())
+		edit(o)
+		return api.Update(t.Context(), o)
+	})
+	if err != nil {
 		t.Fatalf("update %T %s: %v", o, o.GetName(), err)
 	}
 }

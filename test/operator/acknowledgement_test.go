@@ -1,0 +1,111 @@
+package operator
+
+import (
+	"fmt"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// A user is Ready when every ready pod has it, not when its Secret is written.
+func TestNoReadyWithoutAcknowledgement(t *testing.T) {
+	ns := namespace(t, nil)
+	l := readyListener(t, ns)
+	old := newUser(ns, "old")
+	create(t, old)
+	waitReady(t, old)
+
+	pods.behave(ns, behaviour{frozen: true})
+	u := newUser(ns, "acme")
+	create(t, u)
+	waitFor(t, u, "Ready", "False", "ConfigPending",
+		"The listener's pods have not loaded this user yet: 0 of 1 ready pods have loaded the configuration")
+	waitFor(t, l, "Programmed", "False", "ConfigPending", "0 of 1 ready pods have loaded the configuration")
+	waitFor(t, old, "Ready", "True", "Ready", "") // its own record is in the pods all the while
+
+	pods.behave(ns, behaviour{})
+	waitReady(t, u)
+	waitFor(t, l, "Ready", "True", "Ready", "")
+}
+
+func TestPodIsPoked(t *testing.T) {
+	ns := namespace(t, nil)
+	l := newListener(ns)
+	create(t, l)
+	waiting := pod(t, l, "a")
+	setReady(t, waiting, corev1.ConditionFalse) // a pod without its configuration is not ready
+	eventually(t, func() error {
+		get(t, waiting, ns, waiting.Name)
+		if waiting.Annotations[v1alpha1.AnnotationConfigDigest] == "" || waiting.Annotations[v1alpha1.AnnotationPoke] == "" {
+			return fmt.Errorf("annotations %v", waiting.Annotations)
+		}
+		return nil
+	})
+	setReady(t, waiting, corev1.ConditionTrue)
+	waitFor(t, l, "Ready", "True", "Ready", "")
+	get(t, waiting, ns, waiting.Name)
+	if waiting.Annotations[v1alpha1.AnnotationConfigDigest] != l.Status.ConfigDigest {
+		t.Errorf("the pod was told of %s, the listener says %s", waiting.Annotations[v1alpha1.AnnotationConfigDigest], l.Status.ConfigDigest)
+	}
+}
+
+func TestPodThatRefusesTheConfiguration(t *testing.T) {
+	ns := namespace(t, nil)
+	l := readyListener(t, ns)
+	pods.behave(ns, behaviour{broken: true})
+	u := newUser(ns, "acme")
+	create(t, u)
+	message := "The configuration was refused and the one before stays: pod partners-sftp-a: hostkey-0: no space left on device"
+	waitFor(t, l, "Programmed", "False", "ConfigRejected", message)
+	waitFor(t, l, "Ready", "False", "NotProgrammed", message)
+	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: "+message)
+}
+
+func TestPodThatDoesNotAnswer(t *testing.T) {
+	ns := namespace(t, nil)
+	pods.behave(ns, behaviour{unreachable: true})
+	l := newListener(ns)
+	create(t, l)
+	readyPod(t, l, "a")
+	message := "Port 8081 cannot be asked; check NetworkPolicies: pod partners-sftp-a: connection refused"
+	waitFor(t, l, "Programmed", "Unknown", "PodUnreachable", message)
+	waitFor(t, l, "Ready", "False", "NotProgrammed", message)
+}
+
+func TestPodThatCannotUseAUser(t *testing.T) {
+	ns := namespace(t, nil)
+	l := readyListener(t, ns)
+	pods.behave(ns, behaviour{rejects: []string{"acme"}})
+	u, other := newUser(ns, "acme"), newUser(ns, "other")
+	create(t, u)
+	create(t, other)
+	waitFor(t, u, "Ready", "False", "UserRejected",
+		"A pod of the listener cannot use this user's record; its log says why. Mostly its image is older than the operator")
+	waitReady(t, other)
+	waitFor(t, l, "Ready", "True", "Ready", "")
+}
+
+// A pod that comes later loads what is there; a crash must not tell all users that they are not ready.
+func TestPodsComeAndGo(t *testing.T) {
+	ns := namespace(t, nil)
+	l := readyListener(t, ns)
+	u := newUser(ns, "acme")
+	create(t, u)
+	waitReady(t, u)
+	version := u.ResourceVersion
+
+	only := &corev1.Pod{}
+	get(t, only, ns, "partners-sftp-a")
+	setReady(t, only, corev1.ConditionFalse)
+	waitFor(t, l, "Ready", "False", "PodsUnavailable", "")
+	readyPod(t, l, "b")
+	waitFor(t, l, "Ready", "True", "Ready", "")
+	setReady(t, only, corev1.ConditionTrue)
+	waitFor(t, l, "Programmed", "True", "Programmed", "All 2 ready pods have loaded the configuration")
+	get(t, u, ns, u.Name)
+	if u.ResourceVersion != version {
+		t.Error("the user's status was written because of a pod")
+	}
+}
