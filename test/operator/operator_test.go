@@ -42,7 +42,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	var out io.Writer = io.Discard
+	out := io.Discard
 	if os.Getenv("OPERATOR_LOG") != "" { // OPERATOR_LOG=1 shows what the operator logs
 		out = os.Stderr
 	}
