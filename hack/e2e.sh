@@ -24,5 +24,5 @@ export KUBECONFIG KUBECTL HELM KUSTOMIZE IMAGE=sftp-operator:dev
 # -count=1: a result of another cluster is no result.
 (
 	set -x
-	go test -count=1 -timeout "${E2E_TIMEOUT:-40m}" "$@" ./test/e2e/...
+	go test -v -count=1 -timeout "${E2E_TIMEOUT:-40m}" "$@" ./test/e2e/...
 )

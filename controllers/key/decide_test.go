@@ -40,7 +40,7 @@ func pair(t *testing.T) Material {
 // A pair is made once in the life of an SFTPKey; whatever happens to its Secret later is told and not repaired.
 func TestDecide(t *testing.T) {
 	made, other := pair(t), pair(t)
-	secretOf := func(k *v1alpha1.SFTPKey, m Material) *corev1.Secret { return NewSecret(k, m) }
+	secretOf := NewSecret
 	foreign := func(m Material) *corev1.Secret {
 		s := NewSecret(hostKey(), m)
 		s.Labels = nil

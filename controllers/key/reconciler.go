@@ -137,7 +137,8 @@ func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey) (*corev1
 	if err := r.Client.Create(ctx, s); err != nil {
 		return nil, fmt.Errorf("store the new key: %w", err)
 	}
-	r.Events.Eventf(k, s, corev1.EventTypeNormal, "KeyGenerated", "Generate", "Generated %s %s into Secret %q", m.Public.Type(), m.Fingerprint(), s.Name)
+	r.Events.Eventf(k, s, corev1.EventTypeNormal, "KeyGenerated", "Generate",
+		"Generated %s %s into Secret %q", m.Public.Type(), m.Fingerprint(), s.Name)
 	return s, nil
 }
 

@@ -70,5 +70,6 @@ func (s *scope) judgeProgrammed() condition {
 	case s.service != nil && s.service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(s.service.Status.LoadBalancer.Ingress) == 0:
 		return no(v1alpha1.ReasonAddressNotAssigned, "The load balancer has not assigned an address yet")
 	}
-	return conditions.True(v1alpha1.ConditionProgrammed, v1alpha1.ReasonProgrammed, fmt.Sprintf("All %d ready pods have loaded the configuration", a.Ready))
+	return conditions.True(v1alpha1.ConditionProgrammed, v1alpha1.ReasonProgrammed,
+		fmt.Sprintf("All %d ready pods have loaded the configuration", a.Ready))
 }

@@ -100,7 +100,8 @@ func (s *scope) userReady(uid types.UID) condition {
 	if s.resolved.Status == metav1.ConditionFalse && len(s.memory.hostKeys) == 0 {
 		message = "the listener has no host key yet"
 	}
-	return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonConfigPending, fmt.Sprintf("The listener's pods have not loaded this user yet: %s", message))
+	return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonConfigPending,
+		fmt.Sprintf("The listener's pods have not loaded this user yet: %s", message))
 }
 
 // address is where users are told to connect.

@@ -73,7 +73,11 @@ func (s *Server) accepted(raw net.Conn) {
 	current := s.Current()
 	reason := reasonNotConfigured
 	if current != nil {
-		reason = s.registry.add(c, current.Listener.Limits.MaxConnections)
+		var displaced *conn
+		displaced, reason = s.registry.add(c, current.Listener.Limits.MaxConnections)
+		if displaced != nil {
+			displaced.abort(reasonDisplaced)
+		}
 	}
 	if reason != "" {
 		raw.Close()

@@ -73,8 +73,8 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 		if !started && r.Type == "subsystem" && isSFTP(r.Payload) {
 			serve, ok = c.prepareFiles(ctx, ch)
 		}
-		if !ok {
-			c.server.Metrics.Refusal(reasonSubsystemRefused)
+		if !ok && startsProgram(r.Type) {
+			c.server.Metrics.Refusal(reasonRequestRefused)
 		}
 		if r.WantReply {
 			_ = r.Reply(ok, nil) // a broken connection ends the loop
@@ -91,6 +91,12 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 	if started {
 		<-done
 	}
+}
+
+// startsProgram says whether a request is for a program. Others, such as the environment
+// that OpenSSH's client sends with each session, are refused as a matter of course.
+func startsProgram(request string) bool {
+	return request == "subsystem" || request == "shell" || request == "exec"
 }
 
 // isSFTP says whether the payload of a subsystem request is the string "sftp" and no

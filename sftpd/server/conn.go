@@ -26,6 +26,8 @@ type conn struct {
 	raw    net.Conn
 	id     string
 	client string // its version, once known
+	// accepted is when the connection was.
+	accepted time.Time
 	// grant is set once, by registry.admit.
 	grant *auth.Grant
 
@@ -45,7 +47,11 @@ type conn struct {
 func newConn(s *Server, raw net.Conn) *conn {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
-	return &conn{server: s, raw: raw, id: hex.EncodeToString(id[:]), files: map[*sftp.Session]struct{}{}, lastUsed: time.Now()}
+	now := time.Now()
+	return &conn{
+		server: s, raw: raw, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
+		files: map[*sftp.Session]struct{}{},
+	}
 }
 
 // source is the client's address. It is not valid for what is not TCP.
@@ -99,7 +105,16 @@ func (c *conn) panicked(v any) {
 	}
 }
 
-// end closes the connection. The first reason is the one that is logged.
+// abort closes a connection where nobody is logged in. The first reason is the one that is
+// logged and counted, when its goroutine ends.
+func (c *conn) abort(reason string) {
+	c.endOnce.Do(func() {
+		c.endReason.Store(reason)
+		c.raw.Close()
+	})
+}
+
+// end closes a session. The first reason is the one that is logged.
 func (c *conn) end(reason string) {
 	c.endOnce.Do(func() {
 		c.endReason.Store(reason)

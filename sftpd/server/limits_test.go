@@ -143,6 +143,35 @@ func TestConnectionLimits(t *testing.T) {
 	}
 }
 
+// TestSilentCrowd: silent connections take all places, and yet users get in.
+func TestSilentCrowd(t *testing.T) {
+	t.Parallel()
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.Listener.Limits.MaxConnections = 5
+	d := daemontest.Start(t, dir)
+	first := d.MustDial(t, "ada", ssh.Password("secret"))
+	stillWorks(t, first)
+	for range 10 {
+		daemontest.Connect(t, d.Addr)
+	}
+	time.Sleep(1200 * time.Millisecond)
+	for range 3 {
+		stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
+	}
+	stillWorks(t, first)
+	if got := d.WaitAudit(t, "connection_refused", 6+3); got["reason"] != "displaced" {
+		t.Errorf("audit: %v", got)
+	}
+	// Sessions are never displaced.
+	stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
+	if c, err := d.Dial("ada", ssh.Password("secret")); err == nil {
+		c.Close()
+		t.Error("a sixth session")
+	}
+	stillWorks(t, first)
+}
+
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
 	dir := configtest.New(t)

@@ -116,8 +116,8 @@ func (l *login) failed(err error, tooLate bool, maxTries int) {
 	reason := reasonLoginAbandoned
 	var negotiation *ssh.AlgorithmNegotiationError
 	switch {
-	case l.endReason.Load() != nil:
-		return // by the server itself, which has counted it
+	case l.endReason.Load() != nil: // by the server itself
+		reason, _ = l.endReason.Load().(string)
 	case l.wire.received.Load() == 0 && !tooLate:
 		// A load balancer's probe.
 		l.server.Metrics.TCPProbe()

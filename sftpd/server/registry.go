@@ -11,20 +11,21 @@ import (
 // Reasons of the server to refuse or end connections, besides those of the package auth.
 // They are words in the audit log and labels of metrics.
 const (
-	reasonNotConfigured    = "not_configured"
-	reasonMaxConnections   = "max_connections"
-	reasonMaxOfUser        = "max_connections_per_user"
-	reasonShuttingDown     = "shutting_down"
-	reasonIdle             = "idle_timeout"
-	reasonDrainTimeout     = "drain_timeout"
-	reasonNoAlgorithm      = "no_common_algorithm"
-	reasonHandshakeLeft    = "client_left_handshake"
-	reasonLoginAbandoned   = "login_abandoned"
-	reasonPanic            = "internal_error"
-	reasonStorage          = "storage_unavailable"
-	reasonAcceptFailed     = "accept_failed"
-	reasonChannelRefused   = "channel_refused"
-	reasonSubsystemRefused = "request_refused"
+	reasonNotConfigured  = "not_configured"
+	reasonMaxConnections = "max_connections"
+	reasonMaxOfUser      = "max_connections_per_user"
+	reasonDisplaced      = "displaced"
+	reasonShuttingDown   = "shutting_down"
+	reasonIdle           = "idle_timeout"
+	reasonDrainTimeout   = "drain_timeout"
+	reasonNoAlgorithm    = "no_common_algorithm"
+	reasonHandshakeLeft  = "client_left_handshake"
+	reasonLoginAbandoned = "login_abandoned"
+	reasonPanic          = "internal_error"
+	reasonStorage        = "storage_unavailable"
+	reasonAcceptFailed   = "accept_failed"
+	reasonChannelRefused = "channel_refused"
+	reasonRequestRefused = "request_refused"
 )
 
 // registry knows all connections.
@@ -43,19 +44,39 @@ func newRegistry(current func() *snapshot.Snapshot) *registry {
 	return &registry{current: current, conns: map[*conn]*snapshot.User{}, byUID: map[string]int{}}
 }
 
+// undisturbed is how long a login in progress keeps its place when all are taken.
+// Programs log in within a fraction of it.
+const undisturbed = time.Second
+
 // add registers a new connection unless there are limit already, or the server is closed.
-func (r *registry) add(c *conn, limit int) (reason string) {
+// When all places are taken, the login that has been in progress for longest gives its
+// place up, if it has had it for long enough: so whoever opens connections and is silent
+// does not keep others out. It is returned, to be ended.
+func (r *registry) add(c *conn, limit int) (displaced *conn, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch {
-	case r.closed:
-		return reasonShuttingDown
-	case len(r.conns) >= limit:
-		return reasonMaxConnections
+	if r.closed {
+		return nil, reasonShuttingDown
+	}
+	if len(r.conns) >= limit {
+		displaced = r.oldestLogin()
+		if displaced == nil || c.accepted.Sub(displaced.accepted) < undisturbed {
+			return nil, reasonMaxConnections
+		}
+		delete(r.conns, displaced)
 	}
 	r.conns[c] = nil
 	r.running.Add(1)
-	return ""
+	return displaced, ""
+}
+
+func (r *registry) oldestLogin() (oldest *conn) {
+	for c, u := range r.conns {
+		if u == nil && (oldest == nil || c.accepted.Before(oldest.accepted)) {
+			oldest = c
+		}
+	}
+	return oldest
 }
 
 // admit makes a connection with a completed login a session, or says why not. What was
@@ -65,6 +86,9 @@ func (r *registry) admit(c *conn, g *auth.Grant, now time.Time) (reason string) 
 	defer r.mu.Unlock()
 	if r.closed {
 		return reasonShuttingDown
+	}
+	if _, known := r.conns[c]; !known {
+		return reasonDisplaced
 	}
 	u, denied := auth.Recheck(r.current(), g, now)
 	if denied != "" {

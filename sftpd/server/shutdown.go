@@ -22,7 +22,7 @@ const (
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closeListeners()
 	for _, c := range s.registry.logins() {
-		c.end(reasonShuttingDown)
+		c.abort(reasonShuttingDown)
 	}
 	finished := make(chan struct{})
 	go func() {
@@ -96,9 +96,12 @@ func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 
 // endAll ends all connections, and says whether there were any.
 func (s *Server) endAll() bool {
-	all := append(s.registry.logins(), s.registry.sessions()...)
-	for _, c := range all {
+	logins, sessions := s.registry.logins(), s.registry.sessions()
+	for _, c := range logins {
+		c.abort(reasonShuttingDown)
+	}
+	for _, c := range sessions {
 		c.end(reasonDrainTimeout)
 	}
-	return len(all) > 0
+	return len(logins)+len(sessions) > 0
 }
