@@ -20,6 +20,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 )
 
 // secretIndex indexes SFTPKeys by the name of their Secret.
@@ -31,6 +32,8 @@ type Reconciler struct {
 	// Live reads Secrets past any cache.
 	Live   client.Reader
 	Events events.EventRecorder
+
+	written fresh.Written
 }
 
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys,verbs=get;list;watch
@@ -73,7 +76,14 @@ func (r *Reconciler) keysOfSecret(ctx context.Context, o client.Object) []reconc
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	k := &v1alpha1.SFTPKey{}
-	if err := r.Client.Get(ctx, req.NamespacedName, k); err != nil || !k.DeletionTimestamp.IsZero() {
+	err := r.Client.Get(ctx, req.NamespacedName, k)
+	if err == nil && r.written.Outdates(k) {
+		err = r.Live.Get(ctx, req.NamespacedName, k)
+	}
+	if apierrors.IsNotFound(err) {
+		r.written.Forget(req.NamespacedName)
+	}
+	if err != nil || !k.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	secret, err := r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: SecretName(k)})
@@ -172,7 +182,11 @@ func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Ver
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v.Condition.Reason, "Reconcile", "%s", v.Condition.Message)
 	}
 	k.Status = status
-	return client.IgnoreNotFound(r.Client.Status().Patch(ctx, k, client.MergeFrom(before)))
+	if err := r.Client.Status().Patch(ctx, k, client.MergeFrom(before)); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.written.Note(k)
+	return nil
 }
 
 func findReady(k *v1alpha1.SFTPKey) *metav1.Condition {

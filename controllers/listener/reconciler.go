@@ -18,6 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
@@ -36,6 +37,8 @@ type Reconciler struct {
 	OperatorNamespace string
 	// Now is the clock.
 	Now func() time.Time
+
+	written fresh.Written
 
 	mu sync.Mutex
 	// memories of the listeners seen. mu protects the map; a memory itself is only used
@@ -65,6 +68,10 @@ var errStop = errors.New("stop")
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	l := &v1alpha1.SFTPListener{}
 	err := client.IgnoreNotFound(r.Client.Get(ctx, req.NamespacedName, l))
+	if err == nil && r.written.Outdates(l) {
+		l = &v1alpha1.SFTPListener{}
+		err = client.IgnoreNotFound(r.Live.Get(ctx, req.NamespacedName, l))
+	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -129,5 +136,6 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Lock()
 	delete(r.memories, name)
 	r.mu.Unlock()
+	r.written.Forget(name)
 	r.Board.Publish(name, nil)
 }

@@ -72,6 +72,7 @@ func (s *scope) writeStatus(ctx context.Context) error {
 	if err := s.Client.Status().Patch(ctx, s.listener, client.MergeFrom(s.before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
+	s.written.Note(s.listener)
 	s.announce(ready)
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 )
 
 // ListenerIndex indexes SFTPUsers by "<namespace>/<name>" of their listener.
@@ -35,6 +36,8 @@ type Reconciler struct {
 	Live   client.Reader
 	Board  *Board
 	Events events.EventRecorder
+
+	written fresh.Written
 }
 
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpusers,verbs=get;list;watch
@@ -91,7 +94,14 @@ func (r *Reconciler) usersOfListener(ctx context.Context, o client.Object) []rec
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	u := &v1alpha1.SFTPUser{}
-	if err := r.Client.Get(ctx, req.NamespacedName, u); err != nil || !u.DeletionTimestamp.IsZero() {
+	err := r.Client.Get(ctx, req.NamespacedName, u)
+	if err == nil && r.written.Outdates(u) {
+		err = r.Live.Get(ctx, req.NamespacedName, u)
+	}
+	if apierrors.IsNotFound(err) {
+		r.written.Forget(req.NamespacedName)
+	}
+	if err != nil || !u.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	listener := ListenerOf(u)
@@ -152,6 +162,7 @@ func (r *Reconciler) write(ctx context.Context, u *v1alpha1.SFTPUser, o Outcome)
 	if err := r.Client.Status().Patch(ctx, u, client.MergeFrom(before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
+	r.written.Note(u)
 	r.announce(u, wasReady, meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady))
 	return nil
 }

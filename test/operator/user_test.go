@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -21,6 +22,10 @@ func TestUserBecomesReady(t *testing.T) {
 	waitReady(t, u)
 	if u.Status.Username != "acme" || u.Status.Address != "partners-sftp."+ns+".svc:22" || len(u.Status.KeyFingerprints) != 1 {
 		t.Errorf("username %q, address %q, keys %q", u.Status.Username, u.Status.Address, u.Status.KeyFingerprints)
+	}
+	deployment := &appsv1.Deployment{}
+	if get(t, deployment, ns, "partners-sftp"); deployment.Generation != 1 {
+		t.Errorf("the Deployment is of generation %d: users must not restart pods", deployment.Generation)
 	}
 	eventually(t, func() error {
 		get(t, l, ns, l.Name)

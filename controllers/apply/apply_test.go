@@ -1,0 +1,233 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/sftp-operator/sftp-operator/test/apiserver"
+)
+
+// api is a real API server: server-side apply, ownership and preconditions are its work.
+var api client.WithWatch
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	env, err := apiserver.Start()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer env.Stop()
+	if api, err = client.NewWithWatch(env.Config, client.Options{Scheme: clientgoscheme.Scheme}); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+const ownLabel = "own"
+
+func mine(o client.Object) bool { return o.GetLabels()[ownLabel] == "yes" }
+
+// service as the operator wants it.
+func service(name string, port int32) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{ownLabel: "yes"}},
+		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "sftp", Port: port, Protocol: corev1.ProtocolTCP}}},
+	}
+}
+
+func owner(t *testing.T, name string) *corev1.ConfigMap {
+	t.Helper()
+	o := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+	if err := api.Create(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+func read(t *testing.T, name string) *corev1.Service {
+	t.Helper()
+	s := &corev1.Service{}
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: name}, s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func wantApply(t *testing.T, a *Applier, o, owner client.Object, wantWrite bool) {
+	t.Helper()
+	wrote, err := a.Apply(t.Context(), o, owner, mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrote != wantWrite {
+		t.Errorf("wrote %v, want %v", wrote, wantWrite)
+	}
+}
+
+func TestApply(t *testing.T) {
+	a := &Applier{Client: api, Live: api}
+	o := owner(t, "of-plain")
+	wantApply(t, a, service("plain", 22), o, true)
+	made := read(t, "plain")
+	if !metav1.IsControlledBy(made, o) || made.Spec.Ports[0].Port != 22 {
+		t.Errorf("owners %v, ports %v", made.OwnerReferences, made.Spec.Ports)
+	}
+
+	wantApply(t, a, service("plain", 22), o, false)
+	if read(t, "plain").ResourceVersion != made.ResourceVersion {
+		t.Error("the second apply wrote")
+	}
+
+	wantApply(t, a, service("plain", 2022), o, true)
+	if got := read(t, "plain").Spec.Ports[0].Port; got != 2022 {
+		t.Errorf("port %d after a change", got)
+	}
+}
+
+// An applier of a new process does not know what was applied: it asks, and the API server sees that nothing differs.
+func TestApplyAfterARestart(t *testing.T) {
+	wantApply(t, &Applier{Client: api, Live: api}, service("restart", 22), nil, true)
+	before := read(t, "restart").ResourceVersion
+	wantApply(t, &Applier{Client: api, Live: api}, service("restart", 22), nil, true)
+	if read(t, "restart").ResourceVersion != before {
+		t.Error("the object has a new version, though nothing differs")
+	}
+}
+
+func TestDriftIsRepaired(t *testing.T) {
+	a := &Applier{Client: api, Live: api}
+	wantApply(t, a, service("drift", 22), nil, true)
+	changed := read(t, "drift")
+	changed.Spec.Ports[0].Name = "http"
+	changed.Annotations = map[string]string{"of": "somebody"}
+	if err := api.Update(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	wantApply(t, a, service("drift", 22), nil, true)
+	got := read(t, "drift")
+	if got.Spec.Ports[0].Name != "sftp" || len(got.Spec.Ports) != 1 {
+		t.Errorf("ports %v, want the one that was applied", got.Spec.Ports)
+	}
+	if got.Annotations["of"] != "somebody" {
+		t.Error("a field that the operator says nothing of was removed")
+	}
+}
+
+func TestFieldThatIsNoLongerWantedGoes(t *testing.T) {
+	a := &Applier{Client: api, Live: api}
+	o := service("less", 22)
+	o.Annotations = map[string]string{"a": "b"}
+	wantApply(t, a, o, nil, true)
+	wantApply(t, a, service("less", 22), nil, true)
+	if got := read(t, "less").Annotations["a"]; got != "" {
+		t.Errorf("the annotation %q stayed", got)
+	}
+}
+
+func TestForeignObjectIsNotTouched(t *testing.T) {
+	foreign := service("foreign", 80)
+	foreign.Labels = nil
+	if err := api.Create(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	a := &Applier{Client: api, Live: api}
+	wrote, err := a.Apply(t.Context(), service("foreign", 22), nil, mine)
+	var conflict *ConflictError
+	want := `Service "foreign" in namespace "default" exists and was not made by the operator for this object; rename or delete it`
+	if wrote || !errors.As(err, &conflict) || conflict.Error() != want {
+		t.Errorf("wrote %v, error\n\t%v\nwant\n\t%s", wrote, err, want)
+	}
+	if err := a.Delete(t.Context(), service("foreign", 22), mine); err != nil {
+		t.Fatal(err)
+	}
+	if read(t, "foreign").ResourceVersion != foreign.ResourceVersion {
+		t.Error("the foreign object was written")
+	}
+}
+
+// The operator's caches hold its own objects alone: a foreign one is not in them, and must be seen all the same.
+func TestForeignObjectIsSeenPastTheCache(t *testing.T) {
+	foreign := service("hidden", 80)
+	foreign.Labels = nil
+	if err := api.Create(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	empty := interceptor.NewClient(api, interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+			return apierrors.NewNotFound(corev1.Resource("services"), key.Name)
+		},
+	})
+	var conflict *ConflictError
+	if _, err := (&Applier{Client: empty, Live: api}).Apply(t.Context(), service("hidden", 22), nil, mine); !errors.As(err, &conflict) {
+		t.Errorf("error %v, want a conflict", err)
+	}
+}
+
+func TestSecret(t *testing.T) {
+	a := &Applier{Client: api, Live: api}
+	secret := func(data string) *corev1.Secret {
+		return &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "secret", Labels: map[string]string{ownLabel: "yes"}},
+			Data:       map[string][]byte{"a": []byte(data)},
+		}
+	}
+	wantApply(t, a, secret("1"), nil, true)
+	wantApply(t, a, secret("1"), nil, false)
+	wantApply(t, a, secret("2"), nil, true)
+	got := &corev1.Secret{}
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "secret"}, got); err != nil {
+		t.Fatal(err)
+	}
+	if string(got.Data["a"]) != "2" {
+		t.Errorf("data %q", got.Data)
+	}
+}
+
+func TestDelete(t *testing.T) {
+	a := &Applier{Client: api, Live: api}
+	if err := a.Delete(t.Context(), service("none", 22), mine); err != nil {
+		t.Errorf("deleting what is not there: %v", err)
+	}
+	wantApply(t, a, service("gone", 22), nil, true)
+	if err := a.Delete(t.Context(), service("gone", 22), mine); err != nil {
+		t.Fatal(err)
+	}
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "gone"}, &corev1.Service{}); !apierrors.IsNotFound(err) {
+		t.Errorf("it is still there: %v", err)
+	}
+	wantApply(t, a, service("gone", 22), nil, true)
+}
+
+// A write that failed is tried again, and not remembered as done.
+func TestFailedApplyIsNotRemembered(t *testing.T) {
+	fail := true
+	flaky := interceptor.NewClient(api, interceptor.Funcs{
+		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+			if fail {
+				return errors.New("etcd is away")
+			}
+			return c.Apply(ctx, o, opts...)
+		},
+	})
+	a := &Applier{Client: flaky, Live: api}
+	if _, err := a.Apply(t.Context(), service("flaky", 22), nil, mine); err == nil || err.Error() != "apply Service/default/flaky: etcd is away" {
+		t.Errorf("error %v", err)
+	}
+	fail = false
+	wantApply(t, a, service("flaky", 22), nil, true)
+	wantApply(t, a, service("flaky", 22), nil, false)
+}
