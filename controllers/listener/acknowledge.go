@@ -36,7 +36,9 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 		s.memory.tries = 0
 		s.listener.Status.ConfigDigest = s.files.Digest
 	}
-	s.programmed = s.judgeProgrammed()
+	if !s.refusal {
+		s.programmed = s.judgeProgrammed()
+	}
 	if s.acks.Acknowledged < s.acks.Ready {
 		s.memory.tries++
 		s.retryIn(min(time.Second<<min(s.memory.tries-1, 4), maxAckRetry))

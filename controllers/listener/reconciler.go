@@ -95,10 +95,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		}
 	}
 	s.publishOutcomes()
-	if err := s.writeStatus(ctx); err != nil {
-		return ctrl.Result{}, errors.Join(failed, err)
+	if err := errors.Join(failed, s.applyFailed, s.writeStatus(ctx)); err != nil {
+		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: s.requeueAfter()}, failed
+	return ctrl.Result{RequeueAfter: s.requeueAfter()}, nil
 }
 
 // phases in their order. The configuration is delivered before the workload is looked
@@ -109,10 +109,9 @@ func (s *scope) phases() []func(context.Context) error {
 		s.gatherUsers,
 		s.resolveCredentials,
 		s.resolveHostKeys,
-		s.resolveVolumes,
-		s.applyAccount,
 		s.applyConfiguration,
-		s.applyWorkload,
+		s.resolveVolumes,
+		s.applyObjects,
 		s.readAddresses,
 		s.awaitAcknowledgement,
 	}

@@ -35,6 +35,8 @@ type scope struct {
 	left        map[string]bool
 	files       render.Files
 	service     *corev1.Service
+	refusal     bool  // an object could not be applied, programmed says which
+	applyFailed error // as far as it is to be tried again
 	acks        ack.Result
 	acked       bool
 

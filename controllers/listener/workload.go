@@ -17,6 +17,19 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
+// applyObjects applies all objects but the configuration. When one is refused, the pods that
+// are there must still get theirs, so this does not end the reconcile.
+func (s *scope) applyObjects(ctx context.Context) error {
+	err := s.applyAccount(ctx)
+	if err == nil {
+		err = s.applyWorkload(ctx)
+	}
+	if err != nil && !errors.Is(err, errStop) {
+		s.applyFailed = err
+	}
+	return nil
+}
+
 // applyAccount applies what the pods need before they are: the account without rights,
 // the network policy and the claims. A claim is only ever added to.
 func (s *scope) applyAccount(ctx context.Context) error {
@@ -77,10 +90,12 @@ func (s *scope) refused(err error) error {
 		return nil
 	case errors.As(err, &conflict):
 		s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonResourceConflict, conflict.Error())
+		s.refusal = true
 		s.retryIn(conflictRetry)
 		return errStop
 	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err):
 		s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonApplyFailed, "The API server refused: "+err.Error())
+		s.refusal = true
 		return err
 	default:
 		return err
