@@ -154,10 +154,14 @@ func TestListenerAllowedUsers(t *testing.T) {
 		{"from Selector without a selector", `spec: {allowedUsers: {namespaces: {from: Selector}}}`, selector},
 		{"a selector with from All", `spec: {allowedUsers: {namespaces: {from: All, selector: {}}}}`, selector},
 		{"a selector without from", `spec: {allowedUsers: {namespaces: {selector: {matchLabels: {a: b}}}}}`, selector},
-		{"an operator that does not exist", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Is, values: [b]}]}}}}`,
-			`operator must be In or NotIn with values, or Exists or DoesNotExist without`},
-		{"In without values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In}]}}}}`,
-			`operator must be In or NotIn with values, or Exists or DoesNotExist without`},
+		{
+			"an operator that does not exist", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Is, values: [b]}]}}}}`,
+			`operator must be In or NotIn with values, or Exists or DoesNotExist without`,
+		},
+		{
+			"In without values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In}]}}}}`,
+			`operator must be In or NotIn with values, or Exists or DoesNotExist without`,
+		},
 		{"usernames is known", `spec: {allowedUsers: {usernames: Prefixed}}`, `supported values: "Any", "NamespacePrefixed"`},
 	})
 }

@@ -5,7 +5,6 @@ package operator
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -42,11 +41,11 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	var out io.Writer = io.Discard
+	handler := slog.DiscardHandler
 	if os.Getenv("OPERATOR_LOG") != "" { // OPERATOR_LOG=1 shows what the operator logs
-		out = os.Stderr
+		handler = slog.NewTextHandler(os.Stderr, nil)
 	}
-	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(out, nil)))
+	ctrl.SetLogger(logr.FromSlogHandler(handler))
 
 	env, err := apiserver.Start()
 	if err != nil {

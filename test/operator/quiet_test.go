@@ -3,6 +3,7 @@ package operator
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -113,7 +114,7 @@ func TestReconcileWithoutAChangeWritesNothing(t *testing.T) {
 	wake := func(n int) {
 		before := reconciles(t, "listener")
 		change(t, secret, func(s *corev1.Secret) {
-			s.Labels = map[string]string{v1alpha1.LabelListener: "partners", "n": fmt.Sprint(n)}
+			s.Labels = map[string]string{v1alpha1.LabelListener: "partners", "n": strconv.Itoa(n)}
 		})
 		eventually(t, func() error {
 			if reconciles(t, "listener") == before {
