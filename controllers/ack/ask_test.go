@@ -13,7 +13,7 @@ import (
 // asked serves one answer on a loopback address with the health port and asks for it.
 func asked(t *testing.T, answer http.HandlerFunc) (config.Status, error) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.9:8081")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.9:8081")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ package operator
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -44,9 +43,9 @@ func run(m *testing.M) int {
 	}
 	out := io.Discard
 	if os.Getenv("OPERATOR_LOG") != "" { // OPERATOR_LOG=1 shows what the operator logs
-		out = os.Stderr
+		handler = slog.NewTextHandler(os.Stderr, nil)
 	}
-	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(out, nil)))
+	ctrl.SetLogger(logr.FromSlogHandler(handler))
 
 	env, err := apiserver.Start()
 	if err != nil {
