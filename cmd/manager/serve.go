@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"flag"
@@ -11,7 +12,10 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -33,7 +37,7 @@ type settings struct {
 func parseFlags(args []string) (settings, error) {
 	var s settings
 	fs := flag.NewFlagSet("manager", flag.ContinueOnError)
-	fs.StringVar(&s.daemonImage, "daemon-image", os.Getenv("DAEMON_IMAGE"), "image that listeners' pods run; required")
+	fs.StringVar(&s.daemonImage, "daemon-image", "", "image that listeners' pods run; the operator's own when empty")
 	fs.StringVar(&s.operatorNamespace, "operator-namespace", os.Getenv("POD_NAMESPACE"), "namespace that the operator runs in; required")
 	fs.StringVar(&s.namespaces, "namespaces", "", "comma-separated namespaces to watch; empty means all")
 	fs.StringVar(&s.metricsAddress, "metrics-bind-address", ":8443", "address of the HTTPS metrics endpoint, which asks for a token; 0 turns it off")
@@ -46,8 +50,6 @@ func parseFlags(args []string) (settings, error) {
 	switch {
 	case fs.NArg() > 0:
 		return s, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	case s.daemonImage == "":
-		return s, errors.New("--daemon-image must be set to the image that listeners' pods run")
 	case s.operatorNamespace == "":
 		return s, errors.New("--operator-namespace must be set to the namespace that the operator runs in")
 	}
@@ -101,6 +103,11 @@ func serve(args []string) error {
 	if err != nil {
 		return fmt.Errorf("start the manager: %w", err)
 	}
+	if s.daemonImage == "" {
+		if s.daemonImage, err = ownImage(ctx, mgr.GetAPIReader(), s.operatorNamespace, os.Getenv("POD_NAME")); err != nil {
+			return fmt.Errorf("find out the operator's own image, or set --daemon-image: %w", err)
+		}
+	}
 	if err := controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: s.daemonImage, OperatorNamespace: s.operatorNamespace}); err != nil {
 		return err
 	}
@@ -112,6 +119,24 @@ func serve(args []string) error {
 	}
 	log.Info("Starting", "version", version, "daemonImage", s.daemonImage, "namespaces", s.namespaces, "leaderElect", s.leaderElect)
 	return mgr.Start(ctx)
+}
+
+// ownImage is the image of the pod that the operator runs in: the daemon is in it, too, and
+// of the same version.
+func ownImage(ctx context.Context, c client.Reader, namespace, pod string) (string, error) {
+	if pod == "" {
+		return "", errors.New("POD_NAME is not set")
+	}
+	p := &corev1.Pod{}
+	if err := c.Get(ctx, types.NamespacedName{Namespace: namespace, Name: pod}, p); err != nil {
+		return "", err
+	}
+	for _, c := range p.Spec.Containers {
+		if c.Name == "manager" {
+			return c.Image, nil
+		}
+	}
+	return "", fmt.Errorf("pod %s has no container named manager", pod)
 }
 
 // withoutHTTP2 keeps the metrics endpoint off HTTP/2 and its stream resets.

@@ -102,6 +102,7 @@ func benchmark(b *testing.B, size int, typ byte, part any) {
 func BenchmarkRead32K(b *testing.B)  { benchmark(b, 32<<10, typeRead, 32<<10) }
 func BenchmarkRead255K(b *testing.B) { benchmark(b, 255<<10, typeRead, 255<<10) }
 func BenchmarkWrite32K(b *testing.B) { benchmark(b, 32<<10, typeWrite, string(make([]byte, 32<<10))) }
+
 func BenchmarkWrite255K(b *testing.B) {
 	benchmark(b, 255<<10, typeWrite, string(make([]byte, 255<<10)))
 }

@@ -1,6 +1,7 @@
 package sftp
 
 import (
+	"errors"
 	"io"
 	"math"
 	"syscall"
@@ -53,7 +54,7 @@ func (s *Session) copyData(r *request) error {
 		src.read += uint64(done)
 		dst.written += uint64(done)
 		s.touch()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			if toEnd {
 				return nil
 			}

@@ -19,8 +19,11 @@ import (
 func TestOperationEvents(t *testing.T) {
 	rw, ro := t.TempDir(), t.TempDir()
 	os.WriteFile(filepath.Join(ro, "r"), []byte("r"), 0o600)
-	tr, err := vfs.Open([]vfs.Mount{{Path: "/", Volume: rw, Access: vfs.ReadWrite}, {Path: "/ro", Volume: ro, Access: vfs.ReadOnly},
-		{Path: "/in", Volume: t.TempDir(), Access: vfs.WriteOnly}})
+	tr, err := vfs.Open([]vfs.Mount{
+		{Path: "/", Volume: rw, Access: vfs.ReadWrite},
+		{Path: "/ro", Volume: ro, Access: vfs.ReadOnly},
+		{Path: "/in", Volume: t.TempDir(), Access: vfs.WriteOnly},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +47,9 @@ func TestOperationEvents(t *testing.T) {
 		{typeOpen, []any{"/ro/r", flagWrite, 0}, Operation{"open", "/ro/r", "", StatusPermissionDenied}},
 		{typeOpen, []any{"/none/r", flagWrite, 0}, Operation{"open", "/none/r", "", StatusNoSuchFile}},
 		{typeOpen, []any{"/none", flagRead, 0}, nil},
-		{typeStat, []any{"/"}, nil}, {typeLstat, []any{"/none"}, nil}, {typeRealpath, []any{"."}, nil},
+		{typeStat, []any{"/"}, nil},
+		{typeLstat, []any{"/none"}, nil},
+		{typeRealpath, []any{"."}, nil},
 		{typeReadlink, []any{"/in/x"}, Operation{"readlink", "/in/x", "", StatusPermissionDenied}},
 		{typeExtended, []any{"posix-rename@openssh.com", "/in/x", "/x"}, Operation{"posix-rename", "/in/x", "/x", StatusFailure}},
 	} {
@@ -98,11 +103,13 @@ func TestTransferEvents(t *testing.T) {
 
 func TestFailedTransfer(t *testing.T) {
 	h := &handle{path: "/x"}
-	h.note(nil)
-	h.note(io.ErrShortWrite)
-	h.note(io.ErrClosedPipe)
+	for _, err := range []error{nil, io.ErrShortWrite, io.ErrClosedPipe} {
+		if got := h.note(err); !errors.Is(got, err) {
+			t.Errorf("note of %v returns %v", err, got)
+		}
+	}
 	h.file = &vfs.File{}
-	if got := h.transfer(false); got.Result != Failed || got.Err != io.ErrShortWrite {
+	if got := h.transfer(false); got.Result != Failed || !errors.Is(got.Err, io.ErrShortWrite) {
 		t.Errorf("%+v", got)
 	}
 }

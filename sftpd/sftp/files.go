@@ -1,6 +1,7 @@
 package sftp
 
 import (
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -154,7 +155,7 @@ func (s *Session) read(r *request) error {
 	buf := s.out[at : at+dataHeader+int(n)]
 	got, err := h.file.ReadAt(buf[dataHeader:], int64(off))
 	if err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return err
 		}
 		return h.note(err)

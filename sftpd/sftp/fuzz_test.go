@@ -68,13 +68,17 @@ func FuzzSession(f *testing.F) {
 		f.Add(bytes.Join([][]byte{hello, all[1], all[len(all)-1]}, nil))
 	}
 	f.Add(bytes.Join(all, nil))
-	f.Add(bytes.Join([][]byte{hello, packet(typeSymlink, 1, "../secret", "/l"), packet(typeOpen, 2, "/l", flagRead|flagWrite, 0),
-		packet(typeRead, 3, name, uint64(0), 100), packet(typeOpendir, 4, "/.."), packet(typeReaddir, 5, name)}, nil))
+	f.Add(bytes.Join([][]byte{
+		hello, packet(typeSymlink, 1, "../secret", "/l"), packet(typeOpen, 2, "/l", flagRead|flagWrite, 0),
+		packet(typeRead, 3, name, uint64(0), 100), packet(typeOpendir, 4, "/.."), packet(typeReaddir, 5, name),
+	}, nil))
 	f.Add([]byte{0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		base := t.TempDir()
 		home, secret := filepath.Join(base, "home"), filepath.Join(base, "secret")
-		os.Mkdir(home, 0o755)
+		if err := os.Mkdir(home, 0o755); err != nil {
+			t.Fatal(err)
+		}
 		os.WriteFile(secret, []byte("a secret outside"), 0o600)
 		tr, err := vfs.Open([]vfs.Mount{{Path: "/", Volume: home, Access: vfs.ReadWrite}, {Path: "/s/in", Volume: home, SubPath: "in", Access: vfs.ReadWrite}})
 		if err != nil {
@@ -91,6 +95,7 @@ func FuzzSession(f *testing.F) {
 		}
 		var out bytes.Buffer
 		s := NewSession(stream{bytes.NewReader(in), &out}, tr, Options{MaxHandles: 4, Observe: func(Event) {}})
+		s.handles.next = 0 // so that the seeds hit open handles, and a finding can be repeated
 		_ = s.Serve(context.Background())
 		if s.OpenFiles() != 0 {
 			t.Fatal("files are left open")

@@ -1,8 +1,8 @@
 package sftp
 
 import (
+	"crypto/rand"
 	"encoding/binary"
-	"math/rand/v2"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
@@ -46,7 +46,9 @@ const handleBytes = 8
 
 func newHandles(max int) handles {
 	// A random start keeps handles of another session from being valid here.
-	return handles{max: max, next: rand.Uint32()}
+	var next [4]byte
+	rand.Read(next[:])
+	return handles{max: max, next: binary.BigEndian.Uint32(next[:])}
 }
 
 // full tells whether add would exceed the limit.

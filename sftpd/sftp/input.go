@@ -80,7 +80,7 @@ func (in *input) next() ([]byte, error) {
 			}
 			continue
 		}
-		if err == io.EOF && in.end > in.start {
+		if errors.Is(err, io.EOF) && in.end > in.start {
 			err = io.ErrUnexpectedEOF
 		}
 		return nil, err

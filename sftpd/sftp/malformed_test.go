@@ -54,7 +54,7 @@ func TestEveryTruncation(t *testing.T) {
 		if !ok {
 			t.Errorf("%s is not tested", k.name)
 		}
-		for cut := range len(body) {
+		for cut := range body {
 			if got := c.status(k.typ, body[:cut]); got != StatusBadMessage {
 				t.Errorf("%s cut at %d of %d: %s", k.name, cut, len(body), got)
 			}

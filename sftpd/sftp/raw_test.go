@@ -68,7 +68,8 @@ func (c *raw) read() (typ byte, id uint32, f *fields) {
 		c.t.Fatal("reading a reply:", err)
 	}
 	f = &fields{rest: body[1:]}
-	return body[0], f.uint32(), f
+	id = f.uint32()
+	return body[0], id, f
 }
 
 // call sends one request and returns its reply.

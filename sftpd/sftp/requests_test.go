@@ -152,9 +152,16 @@ func TestReadSizes(t *testing.T) {
 		n    int
 		want string
 	}{
-		{0, 32768, data[:32768]}, {1, 65536, data[1:65537]}, {0, 261120, data[:261120]}, {0, 1 << 30, data[:261120]},
-		{uint64(len(data)) - 3, 100, data[len(data)-3:]}, {uint64(len(data)), 100, "EOF"}, {1 << 40, 1, "EOF"},
-		{0, 0, ""}, {math.MaxInt64, 1, "EOF"}, {math.MaxUint64, 1, "BAD_MESSAGE"},
+		{0, 32768, data[:32768]},
+		{1, 65536, data[1:65537]},
+		{0, 261120, data[:261120]},
+		{0, 1 << 30, data[:261120]},
+		{uint64(len(data)) - 3, 100, data[len(data)-3:]},
+		{uint64(len(data)), 100, "EOF"},
+		{1 << 40, 1, "EOF"},
+		{0, 0, ""},
+		{math.MaxInt64, 1, "EOF"},
+		{math.MaxUint64, 1, "BAD_MESSAGE"},
 	} {
 		if got := c.content(h, x.off, x.n); got != x.want && !(x.off == math.MaxInt64 && got == "BAD_MESSAGE") {
 			t.Errorf("READ at %d of %d: %d bytes", x.off, x.n, len(got))
@@ -178,7 +185,9 @@ func TestListing(t *testing.T) {
 		os.WriteFile(filepath.Join(dir, n), nil, 0o600)
 	}
 	want = append(want, strings.Repeat("\xfe", 255))
-	os.Symlink("nowhere", filepath.Join(dir, want[len(want)-1]))
+	if err := os.Symlink("nowhere", filepath.Join(dir, want[len(want)-1])); err != nil {
+		t.Fatal(err)
+	}
 	c, _, _ := dialRaw(t, tr, Options{})
 	h := c.opendir("/")
 	var got []string
@@ -228,8 +237,13 @@ func TestSymlinkArgumentsAndPaths(t *testing.T) {
 	long := strings.Repeat("n", 256)
 	for _, path := range []string{"/a\x00b", "/" + long, strings.Repeat("/d", 2048)} {
 		for _, x := range [][]any{
-			{byte(typeStat), path}, {byte(typeOpen), path, flagWrite | flagCreate, 0}, {byte(typeMkdir), path, 0},
-			{byte(typeSymlink), "x", path}, {byte(typeRename), "/the-link", path}, {byte(typeRealpath), path}, {byte(typeOpendir), path},
+			{byte(typeStat), path},
+			{byte(typeOpen), path, flagWrite | flagCreate, 0},
+			{byte(typeMkdir), path, 0},
+			{byte(typeSymlink), "x", path},
+			{byte(typeRename), "/the-link", path},
+			{byte(typeRealpath), path},
+			{byte(typeOpendir), path},
 		} {
 			if got := c.status(x[0].(byte), x[1:]...); got != StatusBadMessage {
 				t.Errorf("type %d with %.10q: %s", x[0], path, got)
@@ -294,7 +308,9 @@ func TestExtensions(t *testing.T) {
 	if got := c.status(typeExtended, "users-groups-by-id@openssh.com", "abc", ""); got != StatusBadMessage {
 		t.Error("users-groups-by-id with a broken list:", got)
 	}
-	os.Symlink("src", filepath.Join(dir, "l"))
+	if err := os.Symlink("src", filepath.Join(dir, "l")); err != nil {
+		t.Fatal(err)
+	}
 	if got := c.status(typeExtended, "lsetstat@openssh.com", "/l", attrTimes, 5, 6); got != StatusOK {
 		t.Error("lsetstat:", got)
 	}

@@ -85,7 +85,7 @@ func (s *Session) Serve(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
@@ -204,7 +204,7 @@ func (s *Session) status(id uint32, err error) {
 func (s *Session) end() {
 	for slot, h := range s.handles.slots {
 		if h.inUse() {
-			s.close(h, uint32(slot), true)
+			_ = s.close(h, uint32(slot), true) // the observer hears of it
 		}
 	}
 	s.in.release()
@@ -227,6 +227,7 @@ func (s *Session) report(r *request, err error) {
 	switch r.kind.audit {
 	case never:
 		return
+	case always:
 	case ifDenied:
 		if code != StatusPermissionDenied && !(r.changes && err != nil) {
 			return

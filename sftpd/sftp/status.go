@@ -35,6 +35,7 @@ func (s Status) String() string {
 		return "BAD_MESSAGE"
 	case StatusUnsupported:
 		return "OP_UNSUPPORTED"
+	case StatusFailure:
 	}
 	return "FAILURE"
 }
@@ -65,13 +66,13 @@ var (
 // OpenSSH's errno_to_portable. No text holds a path: those of vfs errors are
 // fixed, and errors of any other origin are not shown.
 func statusOf(err error) (Status, string) {
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		return StatusOK, "Success"
-	case io.EOF:
+	case errors.Is(err, io.EOF):
 		return StatusEOF, "End of file"
 	}
-	if f, ok := err.(*fault); ok {
+	if f, ok := errors.AsType[*fault](err); ok {
 		return f.status, f.text
 	}
 	return errnoStatus(err)
@@ -87,7 +88,7 @@ func errnoStatus(err error) (Status, string) {
 	case syscall.ENOENT, syscall.ENOTDIR, syscall.EBADF, syscall.ELOOP:
 		return StatusNoSuchFile, "No such file"
 	case syscall.EPERM, syscall.EACCES, syscall.EFAULT:
-		if err != error(errno) { // a refusal of the tree, which says more
+		if err != error(errno) { //nolint:errorlint // a refusal of the tree matches its errno, and says more
 			return StatusPermissionDenied, "Permission denied: " + err.Error()
 		}
 		return StatusPermissionDenied, "Permission denied"

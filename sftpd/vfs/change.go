@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -9,7 +10,7 @@ import (
 // Mkdir makes a directory with the permissions of mode, less the umask.
 func (t *Tree) Mkdir(p string, mode uint32) error {
 	_, par, err := t.entry(p, rightWrite)
-	if err == ErrMountPoint || err == ErrDots {
+	if errors.Is(err, ErrMountPoint) || errors.Is(err, ErrDots) {
 		return unix.EEXIST
 	}
 	if err != nil {
@@ -139,7 +140,7 @@ func (t *Tree) Readlink(p string) (string, error) {
 // readlink returns the stored target of the link at rest.
 func (m *mount) readlink(rest string) (string, error) {
 	par, err := place{m: m, rest: rest}.parentOf()
-	if err == ErrDots {
+	if errors.Is(err, ErrDots) {
 		return "", unix.EINVAL
 	}
 	if err != nil {

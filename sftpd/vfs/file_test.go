@@ -26,7 +26,7 @@ func TestOnlyRegularFilesOpen(t *testing.T) {
 			defer close(done)
 			for _, p := range []string{"/fifo", "/l"} {
 				for _, flags := range []int{os.O_RDONLY, os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_CREATE | os.O_TRUNC} {
-					if _, err := tree.OpenFile(p, flags, 0); err != ErrNotRegular {
+					if _, err := tree.OpenFile(p, flags, 0); !errors.Is(err, ErrNotRegular) {
 						t.Errorf("open %s %x: %v", p, flags, err)
 					}
 				}
@@ -57,7 +57,7 @@ func TestFileIO(t *testing.T) {
 	if n, err := f.ReadAt(buf, 0); string(buf[:n]) != "\x00\x00hello world" || err != nil {
 		t.Errorf("%q %v", buf[:n], err)
 	}
-	if n, err := f.ReadAt(buf, 13); n != 0 || err != io.EOF {
+	if n, err := f.ReadAt(buf, 13); n != 0 || !errors.Is(err, io.EOF) {
 		t.Error(n, err)
 	}
 	if err := tree.Rename("/f", "/g"); err != nil {
@@ -86,7 +86,7 @@ func TestFileIO(t *testing.T) {
 	if got, _ := os.ReadFile(filepath.Join(dir, "g")); string(got) != "\x00\x00hendend" {
 		t.Errorf("%q", got)
 	}
-	if err := app.Setstat(Changes{Set: SetOwner, UID: a.UID + 1, GID: a.GID}); err != ErrOwner {
+	if err := app.Setstat(Changes{Set: SetOwner, UID: a.UID + 1, GID: a.GID}); !errors.Is(err, ErrOwner) {
 		t.Error(err)
 	}
 	if err := app.Setstat(Changes{Set: SetOwner, UID: a.UID, GID: a.GID}); err != nil {
@@ -99,7 +99,9 @@ func TestSetstat(t *testing.T) {
 		tree, dir := home(t, r)
 		write(t, dir, "f", "content")
 		link(t, dir, "l", "f")
-		os.Mkdir(filepath.Join(dir, "d"), 0o755)
+		if err := os.Mkdir(filepath.Join(dir, "d"), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := unix.Chmod(filepath.Join(dir, "d"), 0o3755); err != nil {
 			t.Fatal(err)
 		}
@@ -118,7 +120,7 @@ func TestSetstat(t *testing.T) {
 			{"/none", Changes{Set: SetTimes}, unix.ENOENT},
 			{"/none", Changes{Set: SetSize}, unix.ENOENT},
 		} {
-			if err := tree.Setstat(c.p, c.c); err != c.want {
+			if err := tree.Setstat(c.p, c.c); !errors.Is(err, c.want) {
 				t.Errorf("setstat %s %+v: %v, want %v", c.p, c.c, err, c.want)
 			}
 		}
@@ -156,11 +158,26 @@ func TestRenames(t *testing.T) {
 			from, to string
 			want     error
 		}{
-			{"/a", "/b", unix.EEXIST}, {"/a", "/a", unix.EEXIST}, {"/a", "/d", unix.EEXIST}, {"/d", "/e", unix.EEXIST},
-			{"/l", "/b", unix.EEXIST}, {"/none", "/x", unix.ENOENT}, {"/a", "/none/x", unix.ENOENT}, {"/d/.", "/x", nil},
-			{"/x", "/d", nil}, {"/a/", "/x", unix.ENOTDIR}, {"/d/..", "/x", ErrMountPoint}, {"/e/../d/..", "/x", ErrMountPoint},
-			{"/a", "/x/", unix.ENOTDIR}, {"/d/", "/x/", nil}, {"/x", "/d", nil}, {"/d", "/d/sub", unix.EINVAL},
-			{"/a", "/d/a", nil}, {"/l", "/d/l", nil}, {"/d", "/e/d", nil}, {"/e/d/x/..", "/y", ErrDots},
+			{"/a", "/b", unix.EEXIST},
+			{"/a", "/a", unix.EEXIST},
+			{"/a", "/d", unix.EEXIST},
+			{"/d", "/e", unix.EEXIST},
+			{"/l", "/b", unix.EEXIST},
+			{"/none", "/x", unix.ENOENT},
+			{"/a", "/none/x", unix.ENOENT},
+			{"/d/.", "/x", nil},
+			{"/x", "/d", nil},
+			{"/a/", "/x", unix.ENOTDIR},
+			{"/d/..", "/x", ErrMountPoint},
+			{"/e/../d/..", "/x", ErrMountPoint},
+			{"/a", "/x/", unix.ENOTDIR},
+			{"/d/", "/x/", nil},
+			{"/x", "/d", nil},
+			{"/d", "/d/sub", unix.EINVAL},
+			{"/a", "/d/a", nil},
+			{"/l", "/d/l", nil},
+			{"/d", "/e/d", nil},
+			{"/e/d/x/..", "/y", ErrDots},
 		} {
 			if err := call(tree, c.from, c.to); !errors.Is(err, c.want) {
 				t.Errorf("%s: rename %s %s: %v, want %v", name, c.from, c.to, err, c.want)
@@ -210,7 +227,7 @@ func TestCopyTo(t *testing.T) {
 		off, n, w int64
 		err       error
 	}{{dst, 2, 3, 3, nil}, {app, 8, 100, 2, nil}, {dst, 10, 5, 0, io.EOF}, {app, 10, 5, 0, io.EOF}, {same, 0, 1, 0, ErrSameFile}, {src, 0, 1, 0, ErrAccess}} {
-		if n, err := src.CopyTo(c.to, c.off, 1, c.n); n != c.w || err != c.err {
+		if n, err := src.CopyTo(c.to, c.off, 1, c.n); n != c.w || !errors.Is(err, c.err) {
 			t.Errorf("copy at %d: %d, %v", c.off, n, err)
 		}
 	}
@@ -244,7 +261,7 @@ func TestListing(t *testing.T) {
 		os.RemoveAll(filepath.Join(dir, "d"))
 		var e Entry
 		for i := 0; ; i++ {
-			if err := d.Next(&e); err == io.EOF {
+			if err := d.Next(&e); errors.Is(err, io.EOF) {
 				break
 			} else if err != nil || i > 2 {
 				t.Fatal("a removed directory lists", i, err)

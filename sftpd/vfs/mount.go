@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,7 @@ func identityOf(st *unix.Stat_t) identity { return identity{uint64(st.Dev), st.I
 
 func (m *mount) close() {
 	if m.r != nil {
-		m.r.close()
+		_ = m.r.close() // as with descriptors: nothing was written to it
 	}
 	unix.Close(m.fd)
 }
@@ -174,11 +175,5 @@ func checkOverlap(a, b *mount) error {
 }
 
 func (m *mount) contains(o *mount) bool {
-	own := m.chain[len(m.chain)-1]
-	for _, id := range o.chain {
-		if id == own {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(o.chain, m.chain[len(m.chain)-1])
 }

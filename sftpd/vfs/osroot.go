@@ -101,8 +101,7 @@ func (r osRootResolver) openFile(rest string, flags int, mode uint32) (int, erro
 // errnoOf strips os errors of the paths in them. os.Root's "path escapes from
 // parent" has no errno: it is a refusal.
 func errnoOf(err error) error {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		return errno
 	}
 	return unix.EACCES

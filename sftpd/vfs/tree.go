@@ -47,7 +47,7 @@ func Open(mounts []Mount, opts ...Option) (*Tree, error) {
 	}
 	for _, c := range mounts {
 		if err := t.add(c); err != nil {
-			t.Close()
+			_ = t.Close() // always nil
 			return nil, err
 		}
 	}

@@ -42,7 +42,8 @@ func TestKustomizeInstall(t *testing.T) {
 		if out, err := kubectl("delete", "--ignore-not-found", "-f", file); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
-		if err := installWithHelm(); err != nil {
+		// The CRDs carry the labels of kustomize now.
+		if err := installWithHelm("--take-ownership"); err != nil {
 			t.Errorf("install by Helm again: %v", err)
 		}
 	})

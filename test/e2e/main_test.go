@@ -69,10 +69,13 @@ func run(m *testing.M) int {
 }
 
 // installWithHelm installs the chart as a user would.
-func installWithHelm() error {
-	return command(3*time.Minute, os.Getenv("HELM"), "upgrade", "--install", "sftp-operator", "../../charts/sftp-operator",
+func installWithHelm(flags ...string) error {
+	args := append([]string{
+		"upgrade", "--install", "sftp-operator", "../../charts/sftp-operator",
 		"--namespace", operatorNamespace, "--create-namespace", "--wait", "--timeout", "2m",
-		"--set", "image.repository="+imageRepository(), "--set", "image.tag="+imageTag(), "--set", "image.pullPolicy=Never")
+		"--set", "image.repository=" + imageRepository(), "--set", "image.tag=" + imageTag(), "--set", "image.pullPolicy=Never",
+	}, flags...)
+	return command(3*time.Minute, os.Getenv("HELM"), args...)
 }
 
 func uninstallHelm() error {

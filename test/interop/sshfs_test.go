@@ -42,7 +42,7 @@ func mountSSHFS(t *testing.T, options ...string) (root, mnt string) {
 		select {
 		case <-ended:
 		case <-time.After(10 * time.Second):
-			cmd.Process.Kill()
+			_ = cmd.Process.Kill()
 			<-ended
 		}
 	})
