@@ -44,7 +44,7 @@ const pollInterval = 50 * time.Millisecond
 // pokeTimes are the times after the start at which pods that have not acknowledged are
 // poked. A kubelet looks at a pod at most once for each of its relists, a second apart, so
 // a poke soon after another only keeps the next change waiting.
-var pokeTimes = []time.Duration{0, 1500 * time.Millisecond, 3 * time.Second}
+var pokeTimes = []time.Duration{0, 1500 * time.Millisecond}
 
 // Wait pokes the pods and asks them until all ready ones have loaded the configuration
 // with the digest, or until the time is over.

@@ -18,6 +18,9 @@ const (
 	// ackWait is how long a reconcile waits for the pods. Mostly they need 200 to 400 ms;
 	// whatever takes longer is looked at again by later reconciles.
 	ackWait = 2 * time.Second
+	// lateWait is that time while pods are known to be late: changes that come meanwhile must
+	// not wait long for a pod that does not answer.
+	lateWait = 300 * time.Millisecond
 	// maxAckRetry bounds the time between two of those.
 	maxAckRetry = 15 * time.Second
 	// conflictRetry is the time between two looks at an object that is in the way.
@@ -26,9 +29,13 @@ const (
 
 // awaitAcknowledgement waits until every ready pod has loaded the configuration.
 func (s *scope) awaitAcknowledgement(ctx context.Context) error {
+	limit := ackWait
+	if s.memory.tries > 0 {
+		limit = lateWait
+	}
 	w := ack.Waiter{Client: s.Client, Asker: s.Asker, Pods: s.pods}
 	var err error
-	if s.acks, err = w.Wait(ctx, s.files.Digest, ackWait); err != nil {
+	if s.acks, err = w.Wait(ctx, s.files.Digest, limit); err != nil {
 		return err
 	}
 	s.acked = s.acks.Done()

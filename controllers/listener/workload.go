@@ -53,7 +53,7 @@ func (s *scope) applyAccount(ctx context.Context) error {
 
 // applyWorkload applies the Service, the budget and the Deployment.
 func (s *scope) applyWorkload(ctx context.Context) error {
-	if err := s.apply(ctx, render.Service(s.listener), true); err != nil {
+	if err := s.applyService(ctx); err != nil {
 		return err
 	}
 	budget := render.PodDisruptionBudget(s.listener)
@@ -68,6 +68,35 @@ func (s *scope) applyWorkload(ctx context.Context) error {
 		return nil
 	}
 	return s.apply(ctx, render.Deployment(s.listener, s.Image, s.exclusive), true)
+}
+
+// applyService applies the Service. Its ports are a list keyed by the port's number: one that
+// somebody has changed would stay beside ours, so the whole list is put back first.
+func (s *scope) applyService(ctx context.Context) error {
+	want := render.Service(s.listener)
+	live := &corev1.Service{}
+	err := s.Client.Get(ctx, client.ObjectKeyFromObject(want), live)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("read Service: %w", err)
+	}
+	if err == nil && s.mine(live) && foreignPort(want, live) {
+		before := live.DeepCopy()
+		live.Spec.Ports = want.Spec.Ports
+		if err := s.Client.Patch(ctx, live, client.MergeFrom(before), client.FieldOwner(apply.FieldOwner)); err != nil {
+			return s.refused(err)
+		}
+	}
+	return s.apply(ctx, want, true)
+}
+
+// foreignPort says whether a Service has a port that is not wanted.
+func foreignPort(want, live *corev1.Service) bool {
+	for _, p := range live.Spec.Ports {
+		if p.Port != want.Spec.Ports[0].Port || p.Protocol != want.Spec.Ports[0].Protocol {
+			return true
+		}
+	}
+	return false
 }
 
 // apply applies an object, owned by the listener or not, and turns what a person must put

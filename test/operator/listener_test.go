@@ -167,11 +167,17 @@ func TestDriftIsRepaired(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-sftp"}}
-	change(t, service, func(s *corev1.Service) { s.Spec.Selector["app.kubernetes.io/instance"] = "other" })
+	change(t, service, func(s *corev1.Service) {
+		s.Spec.Selector["app.kubernetes.io/instance"] = "other"
+		s.Spec.Ports[0].Port = 2022
+	})
 	eventually(t, func() error {
 		get(t, service, ns, "partners-sftp")
 		if got := service.Spec.Selector["app.kubernetes.io/instance"]; got != l.Name {
 			return fmt.Errorf("the Service selects %q", got)
+		}
+		if len(service.Spec.Ports) != 1 || service.Spec.Ports[0].Port != 22 {
+			return fmt.Errorf("the Service has the ports %v", service.Spec.Ports)
 		}
 		return nil
 	})

@@ -41,7 +41,7 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	handler := slog.Handler(slog.DiscardHandler)
+	handler := slog.DiscardHandler
 	if os.Getenv("OPERATOR_LOG") != "" { // OPERATOR_LOG=1 shows what the operator logs
 		handler = slog.NewTextHandler(os.Stderr, nil)
 	}
