@@ -47,7 +47,7 @@ type Transfer struct {
 type Operation struct {
 	Op     string // the request's name, as OpenSSH's sftp-server -Q requests has it
 	Path   string // virtual and clean; empty if the request was refused unread
-	Target string // the new name of a rename, link or copy; the target of a symlink as sent
+	Target string // the new name of a rename, link or copy, clean too; the target of a symlink as sent
 	Status Status
 }
 

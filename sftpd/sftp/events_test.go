@@ -38,11 +38,13 @@ func TestOperationEvents(t *testing.T) {
 		{typeMkdir, []any{"d", 0}, Operation{"mkdir", "/d", "", StatusOK}},
 		{typeMkdir, []any{"/d/", 0}, Operation{"mkdir", "/d", "", StatusFailure}},
 		{typeSymlink, []any{"target", "/d/../l"}, Operation{"symlink", "/l", "target", StatusOK}},
-		{typeRename, []any{"/l", "/d/m"}, Operation{"rename", "/l", "/d/m", StatusOK}},
+		{typeSymlink, []any{"../l", "d/up"}, Operation{"symlink", "/d/up", "../l", StatusOK}},
+		{typeRemove, []any{"d/up"}, Operation{"remove", "/d/up", "", StatusOK}},
+		{typeRename, []any{"l", "d/./m"}, Operation{"rename", "/l", "/d/m", StatusOK}},
 		{typeRemove, []any{"/d/m"}, Operation{"remove", "/d/m", "", StatusOK}},
 		{typeRmdir, []any{"/d"}, Operation{"rmdir", "/d", "", StatusOK}},
 		{typeSetstat, []any{"/none", 0}, Operation{"setstat", "/none", "", StatusNoSuchFile}},
-		{typeExtended, []any{"hardlink@openssh.com", "/none", "/x"}, Operation{"hardlink", "/none", "/x", StatusNoSuchFile}},
+		{typeExtended, []any{"hardlink@openssh.com", "none", "d/../x"}, Operation{"hardlink", "/none", "/x", StatusNoSuchFile}},
 		{typeOpendir, []any{"/in"}, Operation{"opendir", "/in", "", StatusPermissionDenied}},
 		{typeOpen, []any{"/ro/r", flagWrite, 0}, Operation{"open", "/ro/r", "", StatusPermissionDenied}},
 		{typeOpen, []any{"/none/r", flagWrite, 0}, Operation{"open", "/none/r", "", StatusNoSuchFile}},
@@ -51,7 +53,7 @@ func TestOperationEvents(t *testing.T) {
 		{typeLstat, []any{"/none"}, nil},
 		{typeRealpath, []any{"."}, nil},
 		{typeReadlink, []any{"/in/x"}, Operation{"readlink", "/in/x", "", StatusPermissionDenied}},
-		{typeExtended, []any{"posix-rename@openssh.com", "/in/x", "/x"}, Operation{"posix-rename", "/in/x", "/x", StatusFailure}},
+		{typeExtended, []any{"posix-rename@openssh.com", "in/x", "x"}, Operation{"posix-rename", "/in/x", "/x", StatusFailure}},
 	} {
 		c.status(x.typ, x.args...)
 		c.status(typeStat, "/") // the event precedes the next reply

@@ -240,5 +240,8 @@ func (s *Session) report(r *request, err error) {
 	if r.path != "" {
 		op.Path = vfs.Clean(r.path)
 	}
+	if r.target != "" && r.typ != typeSymlink {
+		op.Target = vfs.Clean(r.target)
+	}
 	s.opts.Observe(op)
 }

@@ -8,8 +8,28 @@ import (
 	"testing"
 )
 
-// regressDir holds OpenSSH's own tests (Debian: openssh-tests).
-const regressDir = "/usr/lib/openssh/regress"
+// regressDir finds OpenSSH's own tests: those of the Debian package openssh-tests, or
+// those that hack/install-packages.sh took out of it.
+func regressDir(t *testing.T) string {
+	t.Helper()
+	const packaged = "usr/lib/openssh/regress"
+	cache := os.Getenv("SFTP_OPERATOR_CACHE")
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cache = filepath.Join(user, "sftp-operator")
+	}
+	for _, root := range []string{"/", filepath.Join(cache, "openssh-tests")} {
+		dir := filepath.Join(root, packaged)
+		if _, err := os.Stat(filepath.Join(dir, "test-exec.sh")); err == nil {
+			return dir
+		}
+	}
+	missing(t, "/"+packaged+" (Debian: openssh-tests)")
+	return ""
+}
 
 // TestOpenSSHRegress runs OpenSSH's regression scripts for its sftp client and
 // server with our server. They need no SSH: sftp -D starts the server itself.
@@ -17,15 +37,13 @@ const regressDir = "/usr/lib/openssh/regress"
 func TestOpenSSHRegress(t *testing.T) {
 	sftp := tool(t, "sftp")
 	tool(t, "ssh-keygen")
-	if _, err := os.Stat(regressDir); err != nil {
-		missing(t, "openssh-tests ("+regressDir+")")
-	}
+	regress := regressDir(t)
 	all := []string{"sftp", "sftp-cmds", "sftp-badcmds", "sftp-batch", "sftp-glob", "sftp-perm"}
 	for resolver, scripts := range map[string][]string{"openat2": all, "os.Root": {"sftp-cmds", "sftp-perm"}} {
 		for _, script := range scripts {
 			t.Run(script+"/"+resolver, func(t *testing.T) {
 				dir := t.TempDir()
-				run(t, exec.Command("cp", "-r", regressDir+"/.", dir))
+				run(t, exec.Command("cp", "-r", regress+"/.", dir))
 				// The scripts take the server as one word.
 				wrapper := filepath.Join(dir, "server")
 				text := "#!/bin/sh\nexec " + server + " --resolver " + resolver + ` "$@"` + "\n"

@@ -27,22 +27,16 @@ type openSSH struct {
 	keys   string
 }
 
-// require finds a program. In CI its absence is a failure: a test that is always skipped
-// tests nothing.
-func require(t *testing.T, program string) {
-	t.Helper()
-	if _, err := exec.LookPath(program); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is not installed", program)
-		}
-		t.Skipf("%s is not installed", program)
-	}
-}
-
 func newOpenSSH(t *testing.T, dir *configtest.Dir) *openSSH {
 	t.Helper()
-	require(t, "ssh")
-	require(t, "sftp")
+	tool(t, "ssh")
+	tool(t, "sftp")
+	return startWith(t, dir)
+}
+
+// startWith starts a daemon, and stores its host key as known.
+func startWith(t *testing.T, dir *configtest.Dir) *openSSH {
+	t.Helper()
 	o := &openSSH{daemon: daemontest.Start(t, dir), keys: t.TempDir()}
 	host, err := ssh.ParsePrivateKey(dir.HostKeys[0])
 	if err != nil {
@@ -84,7 +78,7 @@ func (o *openSSH) run(t *testing.T, program, user, password, input string, optio
 		"-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=10",
 	}
 	if password != "" {
-		require(t, "sshpass")
+		tool(t, "sshpass")
 		args = append([]string{"sshpass", "-p", password}, args...)
 	} else {
 		args = append(args, "-o", "BatchMode=yes")

@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -17,18 +18,31 @@ import (
 // mountSSHFS mounts a directory through sshfs and our server, and returns the
 // directory and the mount point. sshfs starts the server in place of ssh.
 func mountSSHFS(t *testing.T, options ...string) (root, mnt string) {
-	sshfs := tool(t, "sshfs")
-	if _, err := os.Stat("/dev/fuse"); err != nil {
-		missing(t, "/dev/fuse")
-	}
-	root, mnt = t.TempDir(), t.TempDir()
+	root = t.TempDir()
 	ssh := filepath.Join(t.TempDir(), "ssh")
 	text := fmt.Sprintf("#!/bin/sh\nexec %s --root %s\n", server, root)
 	if err := os.WriteFile(ssh, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"-f", "-o", "ssh_command=" + ssh}, options...)
-	cmd := exec.Command(sshfs, append(args, "nobody@nowhere:/", mnt)...)
+	mnt, _ = startSSHFS(t, "nobody@nowhere:/", append([]string{"-o", "ssh_command=" + ssh}, options...)...)
+	return root, mnt
+}
+
+// startSSHFS mounts a source until the test ends, or until it is unmounted: that is
+// for who wants to know that all is written.
+func startSSHFS(t *testing.T, source string, options ...string) (mnt string, unmount func()) {
+	t.Helper()
+	sshfs := tool(t, "sshfs")
+	fusermount := tool(t, "fusermount3")
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		missing(t, "/dev/fuse")
+	}
+	mnt = t.TempDir()
+	args := append([]string{"-f"}, options...)
+	// Its end is an error for who waits for a file of the mount, and may wait forever otherwise.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, sshfs, append(args, source, mnt)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
@@ -37,7 +51,7 @@ func mountSSHFS(t *testing.T, options ...string) (root, mnt string) {
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
-		_ = exec.Command("fusermount3", "-u", mnt).Run()
+		_ = exec.Command(fusermount, "-u", mnt).Run() // the test may have done it
 		_ = unix.Unmount(mnt, 0)
 		select {
 		case <-ended:
@@ -50,7 +64,18 @@ func mountSSHFS(t *testing.T, options ...string) (root, mnt string) {
 	for range 100 {
 		var st unix.Statfs_t
 		if unix.Statfs(mnt, &st) == nil && int64(st.Type) == fuse {
-			return root, mnt
+			return mnt, func() {
+				run(t, exec.Command(fusermount, "-u", mnt))
+				select {
+				case err := <-ended:
+					ended <- err
+					if err != nil {
+						t.Errorf("sshfs: %v: %s", err, &out)
+					}
+				case <-time.After(10 * time.Second):
+					t.Error("sshfs still runs 10 s after the unmount")
+				}
+			}
 		}
 		select {
 		case err := <-ended:
@@ -60,7 +85,7 @@ func mountSSHFS(t *testing.T, options ...string) (root, mnt string) {
 		}
 	}
 	t.Fatalf("sshfs did not mount: %s", &out)
-	return "", ""
+	return "", nil
 }
 
 // TestSSHFSRandomIO reads, writes and truncates a file at random through sshfs,

@@ -26,13 +26,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// packages names the Debian package of a program where it is not the program's name.
+// hack/install-packages.sh installs them all.
+var packages = map[string]string{
+	"fusermount3": "fuse3", "psftp": "putty-tools", "puttygen": "putty-tools", "/usr/bin/python3": "python3-paramiko",
+	"sftp": "openssh-client", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
+}
+
 // missing skips the test, or fails it in CI, where everything must run.
 func missing(t *testing.T, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing, and CI=true", what)
+		t.Fatalf("%s is missing, and CI=true; hack/install-packages.sh installs what the tests need", what)
 	}
-	t.Skipf("%s is missing", what)
+	t.Skipf("%s is missing; hack/install-packages.sh installs what the tests need", what)
 }
 
 // tool returns the path of a program.
@@ -40,7 +47,11 @@ func tool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		missing(t, name)
+		pkg, ok := packages[name]
+		if !ok {
+			pkg = name
+		}
+		missing(t, name+" (Debian: "+pkg+")")
 	}
 	return path
 }
