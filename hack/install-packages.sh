@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the tests and checks need and that are missing. It does nothing, and needs no rights,
-# when all are there. What a Kubernetes node needs beside them, hack/cluster installs when it starts one.
+# when all are there. With arguments it installs those packages alone. What a Kubernetes node needs beside them,
+# hack/cluster installs when it starts one.
 #
 # None of them starts a service. So openssh-tests is not among them, which depends on openssh-server: its files alone
 # are unpacked, into the cache where test/interop looks for them.
@@ -21,6 +22,12 @@ packages=(
 	putty-tools              # psftp, and puttygen for its keys
 )
 
+everything=true
+if (($# > 0)); then
+	packages=("$@")
+	everything=false
+fi
+
 if ! command -v dpkg-query >/dev/null; then
 	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-tests" >&2
 	exit 0
@@ -36,7 +43,7 @@ done
 openssh_tests="${SFTP_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sftp-operator}/openssh-tests"
 one_test=usr/lib/openssh/regress/test-exec.sh
 unpack=false
-[[ -e /$one_test || -e $openssh_tests/$one_test ]] || unpack=true
+[[ $everything == false || -e /$one_test || -e $openssh_tests/$one_test ]] || unpack=true
 
 ((${#missing[@]} > 0)) || $unpack || exit 0
 

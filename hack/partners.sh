@@ -2,6 +2,9 @@
 # Sourced by demo.sh and try.sh: the three partners of config/samples/quickstart.yaml, whose key and passwords are made
 # on the spot, and how to log in as each with OpenSSH.
 
+# The clients of the demo.
+hack/install-packages.sh openssh-client
+
 # make_credentials DIR: makes what is not there yet; a second run uses the same again.
 make_credentials() {
 	local dir="$1" who
