@@ -64,6 +64,9 @@ func (s *scope) hostKey(ctx context.Context, name string) (key.Material, *condit
 	k := &v1alpha1.SFTPKey{}
 	err := s.Client.Get(ctx, types.NamespacedName{Namespace: s.listener.Namespace, Name: name}, k)
 	switch {
+	case apierrors.IsNotFound(err) && len(s.listener.Spec.HostKeyRefs) == 0:
+		// It was applied just now; its event will bring us back.
+		return key.Material{}, &conditionProblem{v1alpha1.ReasonPending, fmt.Sprintf("SFTPKey %q is being made", name)}, nil
 	case apierrors.IsNotFound(err):
 		return key.Material{}, &conditionProblem{
 			v1alpha1.ReasonHostKeyNotFound,
@@ -87,10 +90,7 @@ func (s *scope) hostKey(ctx context.Context, name string) (key.Material, *condit
 	}
 	v := key.Decide(k, secret)
 	if v.Generate {
-		return key.Material{}, &conditionProblem{
-			v1alpha1.ReasonHostKeyNotFound,
-			fmt.Sprintf("SFTPKey %q has no key yet; it is being made", name),
-		}, nil
+		return key.Material{}, &conditionProblem{v1alpha1.ReasonPending, fmt.Sprintf("The key of SFTPKey %q is being made", name)}, nil
 	}
 	if !conditions.IsTrue([]metav1.Condition{v.Condition}, v1alpha1.ConditionReady) {
 		reason := v1alpha1.ReasonInvalidHostKey

@@ -97,7 +97,7 @@ func (s *scope) userReady(uid types.UID) condition {
 		return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The user can log in")
 	}
 	message := s.programmed.Message
-	if s.resolved.Status == metav1.ConditionFalse && len(s.memory.hostKeys) == 0 {
+	if s.resolved.Status != metav1.ConditionTrue && len(s.memory.hostKeys) == 0 {
 		message = "the listener has no host key yet"
 	}
 	return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonConfigPending,

@@ -36,7 +36,11 @@ func (s *scope) pause() {
 
 // unresolved notes the first thing that is missing.
 func (s *scope) unresolved(reason, message string) {
-	if s.resolved.Status == metav1.ConditionTrue {
+	switch {
+	case s.resolved.Status != metav1.ConditionTrue:
+	case reason == v1alpha1.ReasonPending:
+		s.resolved = conditions.Unknown(v1alpha1.ConditionResolvedRefs, reason, message)
+	default:
 		s.resolved = conditions.False(v1alpha1.ConditionResolvedRefs, reason, message)
 	}
 }
@@ -107,6 +111,8 @@ func (s *scope) judgeReady() condition {
 	switch {
 	case s.accepted.Status != metav1.ConditionTrue:
 		return no(v1alpha1.ReasonNotAccepted, s.accepted.Message)
+	case s.resolved.Status == metav1.ConditionUnknown:
+		return conditions.Unknown(v1alpha1.ConditionReady, v1alpha1.ReasonPending, s.resolved.Message)
 	case s.resolved.Status != metav1.ConditionTrue:
 		return no(v1alpha1.ReasonUnresolvedRefs, s.resolved.Message)
 	case s.replicas() == 0:
@@ -123,13 +129,18 @@ func (s *scope) judgeReady() condition {
 // announce writes an event when the listener became ready or ceased to be.
 func (s *scope) announce(is condition) {
 	was := meta.FindStatusCondition(s.before.Status.Conditions, v1alpha1.ConditionReady)
-	if was != nil && was.Status == is.Status && was.Reason == is.Reason {
+	if is.Reason == v1alpha1.ReasonPending || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
 		return
 	}
+	wasReady := was != nil && was.Status == metav1.ConditionTrue
 	kind := corev1.EventTypeWarning
 	switch is.Reason {
-	case v1alpha1.ReasonReady, v1alpha1.ReasonPodsUnavailable, v1alpha1.ReasonNotProgrammed, v1alpha1.ReasonScaledToZero:
-		kind = corev1.EventTypeNormal // it is on its way, or as the owner wants it
+	case v1alpha1.ReasonReady, v1alpha1.ReasonScaledToZero:
+		kind = corev1.EventTypeNormal // as the owner wants it
+	case v1alpha1.ReasonPodsUnavailable, v1alpha1.ReasonNotProgrammed:
+		if !wasReady {
+			kind = corev1.EventTypeNormal // on its way
+		}
 	}
 	s.Events.Eventf(s.listener, nil, kind, is.Reason, "Reconcile", "%s", is.Message)
 }
