@@ -92,6 +92,10 @@ cluster-up: bin/cluster ## Start a Kubernetes node, or find that it runs.
 cluster-down: bin/cluster ## Stop it and remove all that it left.
 	@$(SUDO) $(CLUSTER) down
 
+.PHONY: cluster-test
+cluster-test: packages ## Check that the node leaves nothing behind, also after a crash or an interruption.
+	@$(SUDO) hack/cluster/down_test.sh
+
 .PHONY: cluster-load
 cluster-load: bin/cluster image ## Build the image and load it into the cluster.
 	@$(SUDO) $(CLUSTER) load $(IMAGE_TAR)
