@@ -17,9 +17,8 @@ import (
 // runs is how often each latency is measured.
 const runs = 20
 
-// pause lies between runs where changes are to come as people make them. A kubelet acts on
-// a pod at most once in about a second, so changes back to back, as in the other tests,
-// measure mostly that.
+// pause lies between runs, so that changes come as people make them. A kubelet acts on a
+// pod at most once in about a second, so changes back to back would measure mostly that.
 const pause = 1500 * time.Millisecond
 
 // summarize prints the figures and checks the bounds that users are promised, with room
@@ -51,6 +50,7 @@ func TestUserReadyMeansLogin(t *testing.T) {
 		if out, err := openSSH(t, l, name, &k, "", "pwd\n"); err != nil {
 			t.Fatalf("run %d: the user is Ready but cannot log in: %v\n%s", i, err, out)
 		}
+		time.Sleep(pause)
 	}
 	summarize(t, "user applied to Ready (login succeeded at once each time)", times, 2*time.Second, 5*time.Second)
 }
@@ -114,6 +114,7 @@ func TestRevocation(t *testing.T) {
 				}
 				return err == nil
 			})
+			time.Sleep(pause)
 		}
 		summarize(t, "password changed to session closed", times, median, worst)
 	})
@@ -156,6 +157,7 @@ func TestRevocation(t *testing.T) {
 			waitCondition(t, u, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonNotAllowedByListener, 10*time.Second)
 			update(t, moved, func(n *corev1.Namespace) { n.Labels["e2e-sftp"] = "yes" })
 			waitReady(t, u, 30*time.Second)
+			time.Sleep(pause)
 		}
 		summarize(t, "namespace label removed to session closed", times, median, worst)
 		bystander = mustLogin(outer, l, other.Name, ssh.PublicKeys(kept.signer)) // it was in that namespace
@@ -190,6 +192,7 @@ func measureState(t *testing.T, l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, 
 		waitCondition(t, u, v1alpha1.ConditionAccepted, metav1.ConditionFalse, reason, 10*time.Second)
 		update(t, u, allow)
 		waitReady(t, u, 30*time.Second)
+		time.Sleep(pause)
 	}
 	return times
 }
