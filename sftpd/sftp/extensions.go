@@ -75,7 +75,7 @@ func (s *Session) limits(r *request) error {
 
 // expandPath answers expand-path@openssh.com (section 4.9): the real path of a
 // name that may begin with "~", which is "/". Users other than the client's own
-// do not exist as far as this session knows.
+// do not exist as far as it knows.
 func (s *Session) expandPath(r *request) error {
 	if err := r.onePath(); err != nil {
 		return err
