@@ -71,7 +71,7 @@ func renderCommand(args []string) error {
 		fmt.Fprintln(os.Stderr, "error:", r)
 	}
 	if len(m.Listeners) == 0 {
-		return errors.Join(errors.New("there is no usable SFTPListener in the manifests"))
+		return errors.New("there is no usable SFTPListener in the manifests")
 	}
 	if !report(m.Unattached(), *allowMissing) {
 		failed = true

@@ -83,30 +83,23 @@ func rollImage(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: operatorDeployment(t)}}
 	next := imageRepository() + ":next"
-	setImage := func(to string) {
-		update(t, d, func(d *appsv1.Deployment) {
-			for i, a := range d.Spec.Template.Spec.Containers[0].Args {
-				if strings.HasPrefix(a, "--daemon-image=") {
-					d.Spec.Template.Spec.Containers[0].Args[i] = "--daemon-image=" + to
-				}
+	update(t, d, func(d *appsv1.Deployment) {
+		for i, a := range d.Spec.Template.Spec.Containers[0].Args {
+			if strings.HasPrefix(a, "--daemon-image=") {
+				d.Spec.Template.Spec.Containers[0].Args[i] = "--daemon-image=" + next
 			}
-		})
-	}
-	setImage(next)
-	t.Cleanup(func() { setImageBack(t, d) })
+		}
+	})
+	t.Cleanup(func() {
+		if err := installWithHelm(); err != nil {
+			t.Errorf("put the operator's image back: %v", err)
+		}
+	})
 	eventually(t, 2*time.Minute, "the operator rolls the new image out", func() bool {
 		w := &appsv1.Deployment{}
 		must(t, kube.Get(t.Context(), types.NamespacedName{Namespace: l.Namespace, Name: l.Name + "-sftp"}, w))
 		return w.Spec.Template.Spec.Containers[0].Image == next
 	})
-}
-
-func setImageBack(t *testing.T, d *appsv1.Deployment) {
-	t.Helper()
-	if err := installWithHelm(); err != nil {
-		t.Errorf("put the operator's image back: %v", err)
-	}
-	_ = d
 }
 
 // slowUpload is an upload that stops half-way until it is released.
