@@ -21,9 +21,21 @@ type Listener struct {
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
 	// CryptoPolicy names the algorithms, e.g. "Modern2026".
-	CryptoPolicy   string         `json:"cryptoPolicy"`
+	CryptoPolicy string `json:"cryptoPolicy"`
+	// CryptoPolicyNotAfter is when CryptoPolicy gives way to the default policy; the
+	// policy Legacy2026 must have it.
+	CryptoPolicyNotAfter *time.Time `json:"cryptoPolicyNotAfter,omitempty"`
+	// SoftwareVersion is what follows "SSH-2.0-" in the daemon's identification (RFC 4253
+	// section 4.2); empty leaves the daemon's own.
+	SoftwareVersion string `json:"softwareVersion,omitempty"`
+	// AllowFrom are the networks that may connect, in CIDR notation; empty allows all.
+	AllowFrom      []string       `json:"allowFrom,omitempty"`
+	ProxyProtocol  *ProxyProtocol `json:"proxyProtocol,omitempty"`
 	Authentication Authentication `json:"authentication"`
 	Limits         Limits         `json:"limits"`
+	Startups       Startups       `json:"startups,omitzero"`
+	Sources        Sources        `json:"sources,omitzero"`
+	Uploads        Uploads        `json:"uploads,omitzero"`
 	Shutdown       Shutdown       `json:"shutdown"`
 	// Volumes are the directories that users' mounts refer to.
 	Volumes []Volume `json:"volumes"`
@@ -87,6 +99,9 @@ type Volume struct {
 	Name string `json:"name"`
 	// Path is absolute, or relative to the configuration directory.
 	Path string `json:"path"`
+	// IgnoreAttributes makes requests to change permissions, owners and times succeed
+	// without effect, for volumes that have none.
+	IgnoreAttributes bool `json:"ignoreAttributes,omitempty"`
 }
 
 // File names another file of the set.

@@ -41,6 +41,9 @@ type User struct {
 	Password *Password `json:"password,omitempty"`
 	// NotAfter is when the login ends.
 	NotAfter *time.Time `json:"notAfter,omitempty"`
+	// AllowFrom are the networks that may log in, in CIDR notation; empty leaves those of
+	// the listener. Both have to allow.
+	AllowFrom []string `json:"allowFrom,omitempty"`
 	// MaxConnections of this user; 0 leaves the listener's limit.
 	MaxConnections int `json:"maxConnections,omitempty"`
 	// Mounts make up the user's tree; exactly one has the path "/".
@@ -74,4 +77,6 @@ type Mount struct {
 	SubPath string `json:"subPath,omitempty"`
 	// Access is ReadWrite, ReadOnly or WriteOnly.
 	Access string `json:"access"`
+	// ListNames lets a WriteOnly directory be listed: names and attributes, never content.
+	ListNames bool `json:"listNames,omitempty"`
 }

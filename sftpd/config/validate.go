@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"path"
 	"regexp"
 	"slices"
@@ -24,17 +23,19 @@ const (
 var (
 	usernameRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$`)
 	sha256RE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	fileNameRE = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
+	// softwareVersionRE is printable US-ASCII without blank and '-' (RFC 4253 section 4.2).
+	softwareVersionRE = regexp.MustCompile(`^[!-,./-~]{1,64}$`)
+	fileNameRE        = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
 )
 
-// Volume returns the path of a volume.
-func (l Listener) Volume(name string) (string, bool) {
+// Volume returns the volume of a name.
+func (l Listener) Volume(name string) (Volume, bool) {
 	for _, v := range l.Volumes {
 		if v.Name == name {
-			return v.Path, true
+			return v, true
 		}
 	}
-	return "", false
+	return Volume{}, false
 }
 
 // Validate reports the first thing that makes the settings unusable.
@@ -58,8 +59,12 @@ func (l Listener) Validate() error {
 		return errors.New("volumes must not be empty")
 	case len(l.HostKeys) == 0:
 		return errors.New("hostKeys must not be empty")
+	case l.SoftwareVersion != "" && !softwareVersionRE.MatchString(l.SoftwareVersion):
+		return errors.New("softwareVersion must be 1 to 64 printable characters without '-' and blanks (RFC 4253 section 4.2)")
 	}
-	return l.validateLists()
+	return errors.Join(
+		l.validateLists(), l.ProxyProtocol.validate(), validateNetworks("allowFrom", l.AllowFrom),
+		l.Startups.validate(), l.Sources.validate(), l.Uploads.validate())
 }
 
 func (l Listener) validateLists() error {
@@ -106,11 +111,12 @@ func (u User) Validate() error {
 		return errors.New("password.hash must be set")
 	}
 	for _, k := range u.Keys {
-		for _, from := range k.From {
-			if _, err := netip.ParsePrefix(from); err != nil {
-				return fmt.Errorf("from: %q is not a network in CIDR notation", from)
-			}
+		if err := validateNetworks("from", k.From); err != nil {
+			return err
 		}
+	}
+	if err := validateNetworks("allowFrom", u.AllowFrom); err != nil {
+		return err
 	}
 	return validateMounts(u.Mounts)
 }
@@ -132,6 +138,8 @@ func validateMounts(mounts []Mount) error {
 			return fmt.Errorf("sub-path %q of mount %q must be relative and clean", m.SubPath, m.Path)
 		case m.Access != ReadWrite && m.Access != ReadOnly && m.Access != WriteOnly:
 			return fmt.Errorf("access %q of mount %q is not known", m.Access, m.Path)
+		case m.ListNames && m.Access != WriteOnly:
+			return fmt.Errorf("listNames of mount %q is for WriteOnly alone", m.Path)
 		}
 		seen[m.Path] = true
 	}

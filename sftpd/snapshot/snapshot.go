@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
@@ -23,6 +24,13 @@ type Snapshot struct {
 	LoadedAt time.Time
 	// Listener is the endpoint's settings.
 	Listener config.Listener
+	// AllowFrom are the networks that may connect; empty allows all.
+	AllowFrom cidr.Set
+	// Proxies are the networks whose connections must begin with a PROXY protocol header;
+	// nil if the endpoint does not use it.
+	Proxies *cidr.Set
+	// Exempt are the networks without penalties and limits per source.
+	Exempt cidr.Set
 	// Policy is the one that Listener.CryptoPolicy names.
 	Policy cryptopolicy.Policy
 	// HostKeys in the order in which they are offered, restricted to the policy.
@@ -53,6 +61,9 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 		Rejected: slices.Clone(set.Rejected),
 		users:    make(map[string]*User, len(set.Users)),
 	}
+	if err := s.parseNetworks(); err != nil {
+		return nil, err
+	}
 	for _, u := range set.Users {
 		user, err := newUser(u, set.Listener)
 		if err != nil {
@@ -62,6 +73,23 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 		s.users[u.Username] = user
 	}
 	return s, nil
+}
+
+func (s *Snapshot) parseNetworks() (err error) {
+	if s.AllowFrom, err = cidr.Parse(s.Listener.AllowFrom); err != nil {
+		return fmt.Errorf("allowFrom: %w", err)
+	}
+	if s.Exempt, err = cidr.Parse(s.Listener.Sources.ExemptFrom); err != nil {
+		return fmt.Errorf("sources.exemptFrom: %w", err)
+	}
+	if p := s.Listener.ProxyProtocol; p != nil {
+		trusted, err := cidr.Parse(p.TrustedFrom)
+		if err != nil {
+			return fmt.Errorf("proxyProtocol.trustedFrom: %w", err)
+		}
+		s.Proxies = &trusted
+	}
+	return nil
 }
 
 // Lookup returns the user of a login name.

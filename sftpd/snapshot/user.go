@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/password"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
@@ -28,6 +29,9 @@ type User struct {
 	// MaxConnections at one time, at least 1: the smaller of the listener's and the
 	// user's limit.
 	MaxConnections int
+	// AllowFrom are the networks that may log in, beside what the listener and the key
+	// say; empty allows all.
+	AllowFrom cidr.Set
 	// Mounts make up the user's tree.
 	Mounts []Mount
 
@@ -51,6 +55,10 @@ type Mount struct {
 	SubPath string
 	// Access is config.ReadWrite, config.ReadOnly or config.WriteOnly.
 	Access string
+	// ListNames lets a WriteOnly directory be listed.
+	ListNames bool
+	// IgnoreAttributes makes changes of attributes succeed without effect.
+	IgnoreAttributes bool
 }
 
 // Key is a public key that may log in.
@@ -58,7 +66,7 @@ type Key struct {
 	// Fingerprint as OpenSSH prints it, "SHA256:...".
 	Fingerprint string
 
-	from     []netip.Prefix
+	from     cidr.Set
 	anywhere bool
 }
 
@@ -73,20 +81,8 @@ func (u *User) Expired(now time.Time) bool {
 	return !u.NotAfter.IsZero() && !now.Before(u.NotAfter)
 }
 
-// Admits says whether the key may be used from an address. IPv4 addresses mapped into
-// IPv6 count as IPv4, and a zone is ignored.
-func (k *Key) Admits(source netip.Addr) bool {
-	if k.anywhere {
-		return true
-	}
-	source = source.Unmap().WithZone("")
-	for _, p := range k.from {
-		if p.Contains(source) {
-			return true
-		}
-	}
-	return false
-}
+// Admits says whether the key may be used from an address.
+func (k *Key) Admits(source netip.Addr) bool { return k.anywhere || k.from.Contains(source) }
 
 func newUser(u config.User, l config.Listener) (*User, error) {
 	user := &User{
@@ -115,12 +111,19 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 		}
 		user.Password = &Password{Hash: hash, Text: u.Password.Hash}
 	}
+	var err error
+	if user.AllowFrom, err = cidr.Parse(u.AllowFrom); err != nil {
+		return nil, fmt.Errorf("allowFrom: %w", err)
+	}
 	for _, m := range u.Mounts {
-		dir, ok := l.Volume(m.Volume)
+		v, ok := l.Volume(m.Volume)
 		if !ok {
 			return nil, fmt.Errorf("mount %q: the listener has no volume %q", m.Path, m.Volume)
 		}
-		user.Mounts = append(user.Mounts, Mount{Path: m.Path, Dir: dir, SubPath: m.SubPath, Access: m.Access})
+		user.Mounts = append(user.Mounts, Mount{
+			Path: m.Path, Dir: v.Path, SubPath: m.SubPath, Access: m.Access,
+			ListNames: m.ListNames, IgnoreAttributes: v.IgnoreAttributes,
+		})
 	}
 	if err := user.canLogIn(l); err != nil {
 		return nil, err
@@ -159,21 +162,10 @@ func (u *User) addKey(c config.Key) error {
 		u.keys[wire] = k
 	}
 	k.anywhere = k.anywhere || len(c.From) == 0
-	for _, f := range c.From {
-		p, err := netip.ParsePrefix(f)
-		if err != nil {
-			return fmt.Errorf("from: %w", err)
-		}
-		k.from = append(k.from, unmap(p))
+	from, err := cidr.Parse(c.From)
+	if err != nil {
+		return fmt.Errorf("from: %w", err)
 	}
+	k.from = k.from.Union(from)
 	return nil
-}
-
-// unmap writes a network of IPv4 addresses mapped into IPv6 as a network of IPv4.
-func unmap(p netip.Prefix) netip.Prefix {
-	const mappedBits = 96
-	if p.Addr().Is4In6() && p.Bits() >= mappedBits {
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mappedBits)
-	}
-	return p.Masked()
 }
