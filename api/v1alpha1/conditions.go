@@ -4,7 +4,7 @@ package v1alpha1
 const (
 	// ConditionAccepted says whether the spec is one that the operator acts upon.
 	//
-	// True: Accepted. False, listener: VolumeNotShareable, Paused. False, user:
+	// True: Accepted, and for a listener CryptoPolicyExpired. False, listener: VolumeNotShareable, Paused. False, user:
 	// ListenerNotFound, NotAllowedByListener, UsernameConflict, InvalidUsername,
 	// MethodNotAllowed, VolumeNotFound, DirectoryNotAllowed, DirectoriesOverlap, ListenerFull, Suspended,
 	// Expired. Unknown: Pending.
@@ -50,6 +50,9 @@ const (
 
 // Reasons of a listener's conditions.
 const (
+	// ReasonCryptoPolicyExpired: Legacy2026 has reached cryptoPolicyExpirationTime and new
+	// connections are offered Modern2026. Set cryptoPolicy to that, or a later time.
+	ReasonCryptoPolicyExpired = "CryptoPolicyExpired"
 	// ReasonPaused: the annotation sftp-operator.io/paused is "true". Remove it to let
 	// the operator go on.
 	ReasonPaused = "Paused"

@@ -1,6 +1,8 @@
 package v1alpha1
 
 // Directory is a directory on one of the listener's volumes.
+//
+// +kubebuilder:validation:XValidation:message="listing may be set only with access WriteOnly: the other kinds of access list anyway",rule="!has(self.listing) || (has(self.access) && self.access == 'WriteOnly')"
 type Directory struct {
 	// volume names one of the listener's volumes. Default: its home volume.
 	// +optional
@@ -24,11 +26,16 @@ type Directory struct {
 	// +kubebuilder:validation:XValidation:message="subPath must be a relative path without empty, '.' or '..' parts, for example in/2026",rule="!self.startsWith('/') && self.split('/').all(p, p != '' && p != '.' && p != '..')"
 	SubPath string `json:"subPath,omitempty"`
 
-	// access is ReadWrite, ReadOnly, or WriteOnly (files can be put, but neither read
-	// nor listed).
+	// access is ReadWrite, ReadOnly, or WriteOnly (files can be put, but not read, and
+	// not listed unless listing says so).
 	// +optional
 	// +kubebuilder:default=ReadWrite
 	Access Access `json:"access,omitempty"`
+
+	// listing Names shows the names, sizes and times of what is in a WriteOnly directory,
+	// for clients that look before or after they put. Denied shows nothing.
+	// +optional
+	Listing Listing `json:"listing,omitempty"`
 }
 
 // Mount is a directory in the user's tree, beside the home directory.
@@ -66,4 +73,15 @@ const (
 	AccessReadWrite Access = "ReadWrite"
 	AccessReadOnly  Access = "ReadOnly"
 	AccessWriteOnly Access = "WriteOnly"
+)
+
+// Listing says what of a WriteOnly directory is shown.
+//
+// +kubebuilder:validation:Enum=Denied;Names
+type Listing string
+
+// What of a WriteOnly directory is shown.
+const (
+	ListingDenied Listing = "Denied"
+	ListingNames  Listing = "Names"
 )

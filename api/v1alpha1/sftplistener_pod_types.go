@@ -28,7 +28,25 @@ type ListenerVolume struct {
 	// emptyDir keeps files only as long as the pod lives: for tests and trials.
 	// +optional
 	EmptyDir *EmptyDirVolume `json:"emptyDir,omitempty"`
+
+	// attributes Ignore lets requests to change permissions, owners and times succeed
+	// without effect, for volumes that know none and clients that insist. Apply makes the
+	// changes, or says why not.
+	// +optional
+	// +kubebuilder:default=Apply
+	Attributes AttributePolicy `json:"attributes,omitempty"`
 }
+
+// AttributePolicy says what becomes of changes of permissions, owners and times.
+//
+// +kubebuilder:validation:Enum=Apply;Ignore
+type AttributePolicy string
+
+// The attribute policies.
+const (
+	AttributesApply  AttributePolicy = "Apply"
+	AttributesIgnore AttributePolicy = "Ignore"
+)
 
 // ExistingClaim names a PersistentVolumeClaim.
 type ExistingClaim struct {
@@ -94,27 +112,6 @@ type ListenerHomeDirectory struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=20
 	Volume string `json:"volume,omitempty"`
-}
-
-// ListenerLimits bound what clients may use, for each pod.
-type ListenerLimits struct {
-	// maxConnections is the number of connections of all users. Default 500.
-	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=20000
-	MaxConnections *int32 `json:"maxConnections,omitempty"`
-
-	// maxConnectionsPerUser is the number of connections of one user. Default 10.
-	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1000
-	MaxConnectionsPerUser *int32 `json:"maxConnectionsPerUser,omitempty"`
-
-	// idleTimeoutSeconds closes connections without any request. Default 900.
-	// +optional
-	// +kubebuilder:validation:Minimum=10
-	// +kubebuilder:validation:Maximum=86400
-	IdleTimeoutSeconds *int32 `json:"idleTimeoutSeconds,omitempty"`
 }
 
 // ListenerShutdown is how a pod ends.

@@ -169,12 +169,3 @@ const (
 	AuthPublicKey AuthMethod = "PublicKey"
 	AuthPassword  AuthMethod = "Password"
 )
-
-// CryptoPolicy names a set of algorithms.
-//
-// +kubebuilder:validation:Enum=Modern2026
-type CryptoPolicy string
-
-// CryptoModern2026 offers the post-quantum hybrid key exchange first, no SHA-1, no
-// CBC, RSA keys of 2048 bits and more with SHA-2 signatures only.
-const CryptoModern2026 CryptoPolicy = "Modern2026"

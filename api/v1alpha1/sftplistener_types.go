@@ -15,6 +15,7 @@ import (
 // +kubebuilder:printcolumn:name="Port",type=integer,JSONPath=`.status.addresses[0].port`
 // +kubebuilder:printcolumn:name="Users",type=integer,JSONPath=`.status.attachedUsers`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.status.cryptoPolicy`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:message="metadata.name must be at most 40 characters: the names of the Service and the Secrets are made from it",rule="self.metadata.name.size() <= 40"
@@ -50,6 +51,11 @@ type SFTPListenerList struct {
 // +kubebuilder:validation:XValidation:message="replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany; add ReadWriteMany to its accessModes or lower replicas",rule="!has(self.replicas) || self.replicas <= 1 || self.volumes.all(v, !has(v.claimTemplate) || (has(v.claimTemplate.accessModes) && 'ReadWriteMany' in v.claimTemplate.accessModes))"
 // +kubebuilder:validation:XValidation:message="replicas must be 0 or 1 while a volume is an emptyDir: each pod would have files of its own",rule="!has(self.replicas) || self.replicas <= 1 || self.volumes.all(v, !has(v.emptyDir))"
 // +kubebuilder:validation:XValidation:message="homeDirectory.volume must name an entry of volumes",rule="!has(self.homeDirectory) || !has(self.homeDirectory.volume) || self.volumes.exists(v, v.name == self.homeDirectory.volume)"
+// +kubebuilder:validation:XValidation:message="cryptoPolicy Legacy2026 must have cryptoPolicyExpirationTime and allowedCIDRs: it is an exception for a while, for the networks of the clients that need it",rule="!has(self.cryptoPolicy) || self.cryptoPolicy != 'Legacy2026' || (has(self.cryptoPolicyExpirationTime) && has(self.allowedCIDRs))"
+// +kubebuilder:validation:XValidation:message="allowedCIDRs must not contain all addresses (/0) with cryptoPolicy Legacy2026: name the networks of the clients that need it",rule="!has(self.cryptoPolicy) || self.cryptoPolicy != 'Legacy2026' || !has(self.allowedCIDRs) || self.allowedCIDRs.all(c, !c.endsWith('/0'))"
+// +kubebuilder:validation:XValidation:message="cryptoPolicyExpirationTime may be set only with cryptoPolicy Legacy2026: the other policies do not end",rule="!has(self.cryptoPolicyExpirationTime) || (has(self.cryptoPolicy) && self.cryptoPolicy == 'Legacy2026')"
+// +kubebuilder:validation:XValidation:message="allowedCIDRs may be set with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise the pods see the addresses of nodes, not of clients",rule="!has(self.allowedCIDRs) || !has(self.service) || !has(self.service.externalTrafficPolicy) || self.service.externalTrafficPolicy != 'Cluster' || (has(self.proxyProtocol) && has(self.proxyProtocol.mode) && self.proxyProtocol.mode == 'Required')"
+// +kubebuilder:validation:XValidation:message="sources.penalties may be Enabled with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise one client's penalty would hit all",rule="!has(self.sources) || !has(self.sources.penalties) || self.sources.penalties != 'Enabled' || !has(self.service) || !has(self.service.externalTrafficPolicy) || self.service.externalTrafficPolicy != 'Cluster' || (has(self.proxyProtocol) && has(self.proxyProtocol.mode) && self.proxyProtocol.mode == 'Required')"
 type SFTPListenerSpec struct {
 	// replicas is the number of pods. More than one needs volumes that several
 	// nodes can mount (ReadWriteMany). 0 keeps everything but serves nobody.
@@ -103,10 +109,51 @@ type SFTPListenerSpec struct {
 	HostKeyRefs []LocalKeyReference `json:"hostKeyRefs,omitempty"`
 
 	// cryptoPolicy is the named, dated set of algorithms that the endpoint offers.
-	// A set never changes; new years bring new names.
+	// A set never changes; new years bring new names. Modern2026 serves all clients of
+	// today. Strict2026 has post-quantum and curve25519 key exchange and authenticated
+	// encryption alone; Fips2026 what FIPS 140 allows. Legacy2026 has SHA-1 for old
+	// appliances, and must have allowedCIDRs and cryptoPolicyExpirationTime.
 	// +optional
 	// +kubebuilder:default=Modern2026
 	CryptoPolicy CryptoPolicy `json:"cryptoPolicy,omitempty"`
+
+	// cryptoPolicyExpirationTime is when Legacy2026 ends: from then on new connections
+	// are offered Modern2026. The policy in effect is in status.cryptoPolicy.
+	// +optional
+	CryptoPolicyExpirationTime *metav1.Time `json:"cryptoPolicyExpirationTime,omitempty"`
+
+	// softwareVersion is what the endpoint calls itself in its SSH identification, after
+	// "SSH-2.0-". Default sftpd, which tells no version. Clients conclude on behaviour
+	// from names of other products.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:message="softwareVersion must have only printable ASCII characters other than blank and '-' (RFC 4253 section 4.2)",rule="self.matches('^[!-,./-~]+$')"
+	SoftwareVersion string `json:"softwareVersion,omitempty"`
+
+	// allowedCIDRs are the networks whose clients may connect. Default: all. Others are
+	// turned away before the key exchange.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
+	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+
+	// proxyProtocol takes clients' addresses from a load balancer that speaks the PROXY
+	// protocol.
+	// +optional
+	ProxyProtocol ListenerProxyProtocol `json:"proxyProtocol,omitempty,omitzero"`
+
+	// sources are how clients that misbehave are kept away, by their addresses.
+	// +optional
+	Sources ListenerSources `json:"sources,omitempty,omitzero"`
+
+	// uploads are what becomes of files that clients write.
+	// +optional
+	Uploads ListenerUploads `json:"uploads,omitempty,omitzero"`
 
 	// volumes hold the files. The first is the home volume unless homeDirectory says
 	// otherwise.
@@ -175,6 +222,15 @@ type SFTPListenerStatus struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=2048
 	KnownHosts []string `json:"knownHosts,omitempty"`
+
+	// cryptoPolicy is the policy in effect: that of the spec, or Modern2026 once
+	// Legacy2026 has ended.
+	// +optional
+	CryptoPolicy CryptoPolicy `json:"cryptoPolicy,omitempty"`
+
+	// cryptoPolicyExpirationTime is when the policy in effect ends, if it does.
+	// +optional
+	CryptoPolicyExpirationTime *metav1.Time `json:"cryptoPolicyExpirationTime,omitempty"`
 
 	// attachedUsers is the number of logins that the listener accepted.
 	// +optional

@@ -70,6 +70,19 @@ type SFTPUserSpec struct {
 	// +optional
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
+	// allowedCIDRs are the networks that this user may log in from, beside what the
+	// listener and the from= of a key say: all of them have to allow. Default: all. They
+	// compare with what the pods see as the client's address, see the listener's service
+	// and proxyProtocol.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
+	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+
 	// authentication is how this user logs in.
 	// +required
 	Authentication UserAuthentication `json:"authentication,omitempty,omitzero"`

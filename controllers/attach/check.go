@@ -136,13 +136,13 @@ func checkDirectories(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (reason, m
 func checkOverlap(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, all []directory) (reason, message string) {
 	for i, inner := range all {
 		for j, outer := range all {
-			if i == j || VolumeOf(l, inner.Directory) != VolumeOf(l, outer.Directory) || AccessOf(inner.Directory) == AccessOf(outer.Directory) {
+			if i == j || VolumeOf(l, inner.Directory) != VolumeOf(l, outer.Directory) || opens(inner.Directory) == opens(outer.Directory) {
 				continue
 			}
 			if in, out := SubPathOf(u, inner.Directory), SubPathOf(u, outer.Directory); contains(out, in) {
 				return v1alpha1.ReasonDirectoriesOverlap, fmt.Sprintf(
 					"%s (%s, %s) is inside of %s (%s, %s); give them the same access or directories side by side, for example homeDirectory.subPath: home and subPath: inbox for the mount",
-					inner.field, in, AccessOf(inner.Directory), outer.field, display(out), AccessOf(outer.Directory))
+					inner.field, in, opens(inner.Directory), outer.field, display(out), opens(outer.Directory))
 			}
 		}
 	}
@@ -167,6 +167,20 @@ func AccessOf(d v1alpha1.Directory) v1alpha1.Access {
 		return v1alpha1.AccessReadWrite
 	}
 	return d.Access
+}
+
+// opens says in words what a directory opens to its user: two that differ in it must not
+// contain each other.
+func opens(d v1alpha1.Directory) string {
+	if ListsNames(d) {
+		return string(v1alpha1.AccessWriteOnly) + " with listing " + string(v1alpha1.ListingNames)
+	}
+	return string(AccessOf(d))
+}
+
+// ListsNames says whether a WriteOnly directory may be listed.
+func ListsNames(d v1alpha1.Directory) bool {
+	return AccessOf(d) == v1alpha1.AccessWriteOnly && d.Listing == v1alpha1.ListingNames
 }
 
 func volumeNames(l *v1alpha1.SFTPListener) string {

@@ -23,6 +23,7 @@ type scope struct {
 	listener *v1alpha1.SFTPListener
 	before   *v1alpha1.SFTPListener
 	memory   *memory
+	policy   render.Policy
 
 	decisions   []attach.Decision
 	nextExpiry  time.Time
@@ -57,6 +58,7 @@ func newScope(r *Reconciler, l *v1alpha1.SFTPListener) *scope {
 		listener:   l,
 		before:     l.DeepCopy(),
 		memory:     r.memory(client.ObjectKeyFromObject(l), l.UID),
+		policy:     render.PolicyAt(l, r.Now()),
 	}
 	s.initConditions()
 	return s

@@ -19,6 +19,9 @@ import (
 
 func (s *scope) initConditions() {
 	s.accepted = conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, "The spec is acted upon")
+	if warning := s.policy.Warning(s.listener); warning != "" {
+		s.accepted = conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonCryptoPolicyExpired, warning)
+	}
 	s.resolved = conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "Host keys and claims are usable")
 	s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonConfigPending, "The configuration is not written yet")
 }
@@ -56,10 +59,15 @@ func (s *scope) retryIn(d time.Duration) {
 // phase wished.
 func (s *scope) requeueAfter() time.Duration {
 	if !s.nextExpiry.IsZero() {
-		s.retryIn(max(s.nextExpiry.Sub(s.Now()), 10*time.Millisecond))
+		s.retryAt(s.nextExpiry)
+	}
+	if t := s.policy.Expires; t != nil {
+		s.retryAt(t.Time)
 	}
 	return s.retry
 }
+
+func (s *scope) retryAt(t time.Time) { s.retryIn(max(t.Sub(s.Now()), 10*time.Millisecond)) }
 
 // writeStatus writes the status once, if anything in it has changed.
 func (s *scope) writeStatus(ctx context.Context) error {
@@ -99,6 +107,7 @@ func (s *scope) describe(st *v1alpha1.SFTPListenerStatus) {
 			})
 		}
 	}
+	st.CryptoPolicy, st.CryptoPolicyExpirationTime = s.policy.Name, s.policy.Expires
 	st.KnownHosts = render.KnownHosts(st.Addresses, st.HostKeys)
 	st.Selector = labels.SelectorFromSet(render.Selector(s.listener)).String()
 	st.Replicas = new(int32(s.acks.Ready))
@@ -126,8 +135,13 @@ func (s *scope) judgeReady() condition {
 	return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "Clients can log in")
 }
 
-// announce writes an event when the listener became ready or ceased to be.
+// announce writes an event when the listener became ready or ceased to be, and when its
+// crypto policy ended.
 func (s *scope) announce(is condition) {
+	accepted := meta.FindStatusCondition(s.before.Status.Conditions, v1alpha1.ConditionAccepted)
+	if s.accepted.Reason == v1alpha1.ReasonCryptoPolicyExpired && (accepted == nil || accepted.Reason != s.accepted.Reason) {
+		s.Events.Eventf(s.listener, nil, corev1.EventTypeWarning, s.accepted.Reason, "Reconcile", "%s", s.accepted.Message)
+	}
 	was := meta.FindStatusCondition(s.before.Status.Conditions, v1alpha1.ConditionReady)
 	if is.Reason == v1alpha1.ReasonPending || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
 		return

@@ -50,6 +50,12 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		return render.Files{}, nil, err
 	}
 	findings = append(findings, found...)
+	if warning := render.PolicyAt(l, now).Warning(l); warning != "" {
+		findings = append(findings, Finding{
+			Object: "SFTPListener " + client.ObjectKeyFromObject(l).String(),
+			Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning,
+		})
+	}
 
 	decisions, _ := attach.Decide(attach.Input{Listener: l, Users: m.usersOf(l), NamespaceLabels: m.Namespaces, Now: now})
 	var records []shard.Record

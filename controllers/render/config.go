@@ -1,7 +1,11 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
@@ -27,15 +31,19 @@ const DataDir = "/data"
 // Settings returns a listener's settings for listener.json. volumePath says where a
 // volume is mounted.
 func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) config.Listener {
-	policy := l.Spec.CryptoPolicy
-	if policy == "" {
-		policy = v1alpha1.CryptoModern2026
-	}
+	policy := cmp.Or(l.Spec.CryptoPolicy, v1alpha1.CryptoModern2026)
 	out := config.Listener{
-		Version:      config.Version,
-		Namespace:    l.Namespace,
-		Name:         l.Name,
-		CryptoPolicy: string(policy),
+		Version:              config.Version,
+		Namespace:            l.Namespace,
+		Name:                 l.Name,
+		CryptoPolicy:         string(policy),
+		CryptoPolicyNotAfter: utc(l.Spec.CryptoPolicyExpirationTime),
+		SoftwareVersion:      l.Spec.SoftwareVersion,
+		AllowFrom:            l.Spec.AllowedCIDRs,
+		ProxyProtocol:        proxyProtocol(l),
+		Startups:             startups(l),
+		Sources:              sources(l),
+		Uploads:              uploads(l),
 		Authentication: config.Authentication{
 			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
 			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),
@@ -54,7 +62,9 @@ func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) con
 		out.Authentication.Methods = append(out.Authentication.Methods, string(m))
 	}
 	for _, v := range l.Spec.Volumes {
-		out.Volumes = append(out.Volumes, config.Volume{Name: v.Name, Path: volumePath(v.Name)})
+		out.Volumes = append(out.Volumes, config.Volume{
+			Name: v.Name, Path: volumePath(v.Name), IgnoreAttributes: v.Attributes == v1alpha1.AttributesIgnore,
+		})
 	}
 	return out
 }
@@ -83,14 +93,12 @@ func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Crede
 		Mode:      config.ModeAnyOf,
 		Keys:      c.Keys,
 		Password:  c.Password,
+		NotAfter:  utc(u.Spec.ExpirationTime),
+		AllowFrom: u.Spec.AllowedCIDRs,
 		Mounts:    []config.Mount{mount(l, u, "/", u.Spec.HomeDirectory)},
 	}
 	if u.Spec.Authentication.Mode == v1alpha1.AuthAllOf {
 		out.Mode = config.ModeAllOf
-	}
-	if t := u.Spec.ExpirationTime; t != nil {
-		utc := t.UTC()
-		out.NotAfter = &utc
 	}
 	if n := u.Spec.Limits.MaxConnections; n != nil {
 		out.MaxConnections = int(*n)
@@ -107,6 +115,8 @@ func mount(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, path string, d v1alph
 		Volume:  attach.VolumeOf(l, d),
 		SubPath: attach.SubPathOf(u, d),
 		Access:  string(attach.AccessOf(d)),
+
+		ListNames: attach.ListsNames(d),
 	}
 }
 
@@ -131,6 +141,13 @@ func Configuration(settings config.Listener, hostKeys, shards [][]byte) (Files, 
 		f.Config[config.HostKeyFile(i)] = k
 	}
 	return f, nil
+}
+
+func utc(t *metav1.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return new(t.UTC())
 }
 
 func or(value *int32, fallback int) int {

@@ -27,10 +27,11 @@ func decision() attach.Decision {
 			Authentication: v1alpha1.UserAuthentication{Mode: v1alpha1.AuthAllOf},
 			HomeDirectory:  v1alpha1.Directory{SubPath: "files", Access: v1alpha1.AccessReadOnly},
 			Mounts: []v1alpha1.Mount{
-				{Path: "/inbox", Directory: v1alpha1.Directory{Volume: "home", Scope: v1alpha1.ScopeNamespace, SubPath: "in", Access: v1alpha1.AccessWriteOnly}},
+				{Path: "/inbox", Directory: v1alpha1.Directory{Volume: "home", Scope: v1alpha1.ScopeNamespace, SubPath: "in", Access: v1alpha1.AccessWriteOnly, Listing: v1alpha1.ListingNames}},
 				{Path: "/all", Directory: v1alpha1.Directory{Scope: v1alpha1.ScopeVolume}},
 			},
-			Limits: v1alpha1.UserLimits{MaxConnections: new(int32(3))},
+			AllowedCIDRs: []string{"192.0.2.0/24"},
+			Limits:       v1alpha1.UserLimits{MaxConnections: new(int32(3))},
 		},
 	}}
 }
@@ -46,10 +47,10 @@ func TestUserRecord(t *testing.T) {
 	end := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	want := config.User{
 		Username: "team-a.acme", UID: "4711", Namespace: "team-a", Name: "acme", Mode: config.ModeAllOf,
-		Keys: creds().Keys, Password: creds().Password, NotAfter: &end, MaxConnections: 3,
+		Keys: creds().Keys, Password: creds().Password, NotAfter: &end, AllowFrom: []string{"192.0.2.0/24"}, MaxConnections: 3,
 		Mounts: []config.Mount{
 			{Path: "/", Volume: "archive", SubPath: "team-a/acme/files", Access: config.ReadOnly},
-			{Path: "/inbox", Volume: "home", SubPath: "team-a/in", Access: config.WriteOnly},
+			{Path: "/inbox", Volume: "home", SubPath: "team-a/in", Access: config.WriteOnly, ListNames: true},
 			{Path: "/all", Volume: "archive", Access: config.ReadWrite},
 		},
 	}

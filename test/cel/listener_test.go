@@ -35,13 +35,19 @@ spec:
     usernames: NamespacePrefixed
   authentication: {allowedMethods: [PublicKey], maxAuthTries: 20, loginGraceSeconds: 300}
   hostKeyRefs: [{name: a}, {name: b}]
-  cryptoPolicy: Modern2026
+  cryptoPolicy: Legacy2026
+  cryptoPolicyExpirationTime: "2027-06-30T22:00:00Z"
+  softwareVersion: files_1.0
+  allowedCIDRs: [198.51.100.0/24, "2001:db8::/32"]
+  proxyProtocol: {mode: Required, trustedCIDRs: [10.0.0.0/16]}
+  sources: {penalties: Enabled, maxPenaltySeconds: 300, exemptCIDRs: [198.51.100.7/32], ipv4PrefixLength: 24, ipv6PrefixLength: 56}
+  uploads: {publish: OnClose, incomplete: Delete, sync: OnClose}
   volumes:
-  - {name: home, claimTemplate: {storage: 10Gi, storageClassName: nfs, accessModes: [ReadWriteMany]}}
+  - {name: home, attributes: Ignore, claimTemplate: {storage: 10Gi, storageClassName: nfs, accessModes: [ReadWriteMany]}}
   - {name: archive, persistentVolumeClaim: {claimName: archive}}
   volumeClaimRetention: Delete
   homeDirectory: {volume: archive}
-  limits: {maxConnections: 20000, maxConnectionsPerUser: 1000, idleTimeoutSeconds: 86400}
+  limits: {maxConnections: 20000, maxConnectionsPerUser: 1000, idleTimeoutSeconds: 86400, startups: {begin: 100, dropPercent: 50, full: 400, perSource: 0}}
   shutdown: {readinessDelaySeconds: 0, drainTimeoutSeconds: 0}
   infrastructure:
     labels: {team: a}
@@ -75,7 +81,7 @@ spec:
 		{"maxAuthTries is at most 20", `spec: {authentication: {maxAuthTries: 21}}`, `should be less than or equal to 20`},
 		{"loginGraceSeconds is at least 5", `spec: {authentication: {loginGraceSeconds: 4}}`, `should be greater than or equal to 5`},
 		{"loginGraceSeconds is at most 300", `spec: {authentication: {loginGraceSeconds: 301}}`, `should be less than or equal to 300`},
-		{"crypto policies are named", `spec: {cryptoPolicy: Modern}`, `spec.cryptoPolicy: Unsupported value: "Modern": supported values: "Modern2026"`},
+		{"crypto policies are named", `spec: {cryptoPolicy: Modern}`, `spec.cryptoPolicy: Unsupported value: "Modern": supported values: "Modern2026", "Strict2026", "Fips2026", "Legacy2026"`},
 		{"at most 4 host keys", `spec: {hostKeyRefs: [` + numbered(5, "{name: k%d}") + `]}`, `must have at most 4 items`},
 		{"the same host key twice", `spec: {hostKeyRefs: [{name: a}, {name: a}]}`, `Duplicate value: {"name":"a"}`},
 

@@ -35,7 +35,8 @@ spec:
     keyRefs: [{name: acme}]
     passwordSecretRef: {name: acme-password, key: secret}
   homeDirectory: {volume: home, scope: Namespace, subPath: acme/in, access: ReadOnly}
-  mounts: [{path: /inbox, volume: other, access: WriteOnly}, {path: /a/b, subPath: x/y}]
+  allowedCIDRs: [192.0.2.0/24, "2001:db8::/32"]
+  mounts: [{path: /inbox, volume: other, access: WriteOnly, listing: Names}, {path: /a/b, subPath: x/y}]
   limits: {maxConnections: 3}
 `},
 
@@ -50,6 +51,11 @@ spec:
 		{"username has at most 64 characters", `spec: {username: ` + strings.Repeat("a", 65) + `}`, `Too long: may not be more than 64`},
 		{"state is Active or Suspended", `spec: {state: Disabled}`, `supported values: "Active", "Suspended"`},
 		{"expirationTime is a time", `spec: {expirationTime: tomorrow}`, `spec.expirationTime in body must be of type date-time`},
+
+		{"allowedCIDRs are networks", `spec: {allowedCIDRs: [192.0.2.1]}`, `must be a network in CIDR notation, for example 203.0.113.0/24`},
+		{"at least one allowed network", `spec: {allowedCIDRs: []}`, `should have at least 1 items`},
+		{"listing is for WriteOnly", `spec: {homeDirectory: {listing: Names}}`, `listing may be set only with access WriteOnly: the other kinds of access list anyway`},
+		{"listing of a mount is for WriteOnly", `spec: {mounts: [{path: /in, access: ReadOnly, listing: Denied}]}`, `listing may be set only with access WriteOnly`},
 
 		// Credentials.
 		{"authentication is required", `spec: {authentication: null}`, `spec.authentication: Required value`},

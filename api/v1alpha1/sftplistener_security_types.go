@@ -1,0 +1,106 @@
+package v1alpha1
+
+// CryptoPolicy names a set of algorithms.
+//
+// +kubebuilder:validation:Enum=Modern2026;Strict2026;Fips2026;Legacy2026
+type CryptoPolicy string
+
+// The crypto policies; docs/crypto-policies.md lists their algorithms.
+const (
+	// CryptoModern2026 offers the post-quantum hybrid key exchange first, no SHA-1, no
+	// CBC, RSA keys of 2048 bits and more with SHA-2 signatures only.
+	CryptoModern2026 CryptoPolicy = "Modern2026"
+	// CryptoStrict2026 offers post-quantum and curve25519 key exchange, and authenticated
+	// encryption or encrypt-then-MAC alone.
+	CryptoStrict2026 CryptoPolicy = "Strict2026"
+	// CryptoFips2026 offers what FIPS 140 allows.
+	CryptoFips2026 CryptoPolicy = "Fips2026"
+	// CryptoLegacy2026 offers what appliances of the last decade need, SHA-1 included.
+	CryptoLegacy2026 CryptoPolicy = "Legacy2026"
+)
+
+// ListenerProxyProtocol is how a listener learns of clients' addresses from a proxy.
+//
+// +kubebuilder:validation:XValidation:message="trustedCIDRs must be set if and only if mode is Required: a header from anybody else would be a lie",rule="has(self.trustedCIDRs) == (has(self.mode) && self.mode == 'Required')"
+type ListenerProxyProtocol struct {
+	// mode Required refuses connections that do not begin with a PROXY protocol header,
+	// version 1 or 2, from one of trustedCIDRs.
+	// +optional
+	// +kubebuilder:default=Disabled
+	Mode ProxyProtocolMode `json:"mode,omitempty"`
+
+	// trustedCIDRs are the networks of the proxies, as the pods see them: those of the
+	// load balancer, or of the nodes that it sends connections through.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 10.0.0.0/16",rule="isCIDR(self)"
+	TrustedCIDRs []string `json:"trustedCIDRs,omitempty"`
+}
+
+// ProxyProtocolMode says whether connections begin with a PROXY protocol header.
+//
+// +kubebuilder:validation:Enum=Disabled;Required
+type ProxyProtocolMode string
+
+// The modes of the PROXY protocol.
+const (
+	ProxyProtocolDisabled ProxyProtocolMode = "Disabled"
+	ProxyProtocolRequired ProxyProtocolMode = "Required"
+)
+
+// ListenerSources are how clients are told apart by their addresses, and how those that
+// misbehave are kept away.
+type ListenerSources struct {
+	// penalties Enabled refuses sources for a while that fail to log in again and again,
+	// hold connections without logging in, or send garbage. Default: Enabled, but Disabled
+	// where service.externalTrafficPolicy Cluster without proxyProtocol shows the pods the
+	// addresses of nodes, not of clients.
+	// +optional
+	Penalties PenaltyMode `json:"penalties,omitempty"`
+
+	// maxPenaltySeconds bounds a penalty. Default 600.
+	// +optional
+	// +kubebuilder:validation:Minimum=15
+	// +kubebuilder:validation:Maximum=86400
+	MaxPenaltySeconds *int32 `json:"maxPenaltySeconds,omitempty"`
+
+	// exemptCIDRs are networks without penalties and without limits.startups.perSource:
+	// of a monitoring system, or of a large site behind one address.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
+	ExemptCIDRs []string `json:"exemptCIDRs,omitempty"`
+
+	// ipv4PrefixLength is how many bits of an IPv4 address make up a source. Default 32:
+	// each address is one.
+	// +optional
+	// +kubebuilder:validation:Minimum=8
+	// +kubebuilder:validation:Maximum=32
+	IPv4PrefixLength *int32 `json:"ipv4PrefixLength,omitempty"`
+
+	// ipv6PrefixLength is how many bits of an IPv6 address make up a source. Default 64:
+	// a host can take any address of its /64.
+	// +optional
+	// +kubebuilder:validation:Minimum=16
+	// +kubebuilder:validation:Maximum=128
+	IPv6PrefixLength *int32 `json:"ipv6PrefixLength,omitempty"`
+}
+
+// PenaltyMode says whether sources that misbehave are refused for a while.
+//
+// +kubebuilder:validation:Enum=Enabled;Disabled
+type PenaltyMode string
+
+// The modes of penalties.
+const (
+	PenaltiesEnabled  PenaltyMode = "Enabled"
+	PenaltiesDisabled PenaltyMode = "Disabled"
+)

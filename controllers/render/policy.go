@@ -1,0 +1,40 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// Policy is a listener's crypto policy at some time.
+type Policy struct {
+	// Name of the policy in effect.
+	Name v1alpha1.CryptoPolicy
+	// Expires is when it ends, nil for never.
+	Expires *metav1.Time
+	// Ended is what the spec asks for, but has ended, "" for nothing.
+	Ended v1alpha1.CryptoPolicy
+}
+
+// PolicyAt returns the crypto policy of a listener, by the same rule as the daemon, which
+// goes back to Modern2026 by its own clock.
+func PolicyAt(l *v1alpha1.SFTPListener, now time.Time) Policy {
+	p := Policy{Name: cmp.Or(l.Spec.CryptoPolicy, v1alpha1.CryptoModern2026), Expires: l.Spec.CryptoPolicyExpirationTime}
+	if p.Expires != nil && !now.Before(p.Expires.Time) {
+		return Policy{Name: v1alpha1.CryptoModern2026, Ended: p.Name}
+	}
+	return p
+}
+
+// Warning says what an ended policy means, "" for one that has not.
+func (p Policy) Warning(l *v1alpha1.SFTPListener) string {
+	if p.Ended == "" {
+		return ""
+	}
+	return fmt.Sprintf("cryptoPolicy %s ended at %s, %s is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime",
+		p.Ended, l.Spec.CryptoPolicyExpirationTime.UTC().Format(time.RFC3339), p.Name)
+}

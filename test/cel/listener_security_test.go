@@ -1,0 +1,75 @@
+package cel
+
+import "testing"
+
+func TestListenerCryptoPolicy(t *testing.T) {
+	const (
+		exception = `cryptoPolicy Legacy2026 must have cryptoPolicyExpirationTime and allowedCIDRs: it is an exception for a while, for the networks of the clients that need it`
+		all       = `allowedCIDRs must not contain all addresses (/0) with cryptoPolicy Legacy2026: name the networks of the clients that need it`
+		ends      = `cryptoPolicyExpirationTime may be set only with cryptoPolicy Legacy2026: the other policies do not end`
+		version   = `softwareVersion must have only printable ASCII characters other than blank and '-' (RFC 4253 section 4.2)`
+	)
+	testCreations(t, validListener, []creation{
+		{name: "Strict2026", patch: `spec: {cryptoPolicy: Strict2026}`},
+		{name: "Fips2026", patch: `spec: {cryptoPolicy: Fips2026}`},
+		{name: "Legacy2026", patch: `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24]}`},
+		{"Legacy2026 alone", `spec: {cryptoPolicy: Legacy2026}`, exception},
+		{"Legacy2026 without an end", `spec: {cryptoPolicy: Legacy2026, allowedCIDRs: [192.0.2.0/24]}`, exception},
+		{"Legacy2026 for everybody", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z"}`, exception},
+		{"Legacy2026 for all of IPv4", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24, 0.0.0.0/0]}`, all},
+		{"Legacy2026 for all of IPv6", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: ["::/0"]}`, all},
+		{"an end of Modern2026", `spec: {cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z"}`, ends},
+		{name: "softwareVersion", patch: `spec: {softwareVersion: Acme_Files/7}`},
+		{"softwareVersion has no blank", `spec: {softwareVersion: "a b"}`, version},
+		{"softwareVersion has no hyphen", `spec: {softwareVersion: a-b}`, version},
+		{"softwareVersion is ASCII", `spec: {softwareVersion: ä}`, version},
+	})
+}
+
+func TestListenerSources(t *testing.T) {
+	const (
+		cidr     = `must be a network in CIDR notation, for example 203.0.113.0/24`
+		trusted  = `trustedCIDRs must be set if and only if mode is Required: a header from anybody else would be a lie`
+		hidden   = `allowedCIDRs may be set with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise the pods see the addresses of nodes, not of clients`
+		everyone = `sources.penalties may be Enabled with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise one client's penalty would hit all`
+		full     = `full must not be below begin (50 unless set)`
+	)
+	testCreations(t, validListener, []creation{
+		{name: "allowedCIDRs", patch: `spec: {allowedCIDRs: [192.0.2.0/24, "2001:db8::/32"]}`},
+		{"allowedCIDRs are networks", `spec: {allowedCIDRs: [192.0.2.1]}`, cidr},
+		{"allowedCIDRs are not host names", `spec: {allowedCIDRs: [example.com]}`, cidr},
+		{"at least one allowed network", `spec: {allowedCIDRs: []}`, `should have at least 1 items`},
+		{"the same allowed network twice", `spec: {allowedCIDRs: [192.0.2.0/24, 192.0.2.0/24]}`, `Duplicate value`},
+		{"allowedCIDRs where addresses are hidden", `spec: {allowedCIDRs: [192.0.2.0/24], service: {type: NodePort, externalTrafficPolicy: Cluster}}`, hidden},
+		{name: "allowedCIDRs behind a proxy", patch: `spec: {allowedCIDRs: [192.0.2.0/24], service: {type: NodePort, externalTrafficPolicy: Cluster}, proxyProtocol: {mode: Required, trustedCIDRs: [10.0.0.0/8]}}`},
+
+		{"PROXY protocol from anybody", `spec: {proxyProtocol: {mode: Required}}`, trusted},
+		{"trusted proxies without the protocol", `spec: {proxyProtocol: {trustedCIDRs: [10.0.0.0/8]}}`, trusted},
+		{"PROXY protocol modes", `spec: {proxyProtocol: {mode: Optional, trustedCIDRs: [10.0.0.0/8]}}`, `supported values: "Disabled", "Required"`},
+		{"trusted proxies are networks", `spec: {proxyProtocol: {mode: Required, trustedCIDRs: [lb.example.com]}}`, `must be a network in CIDR notation, for example 10.0.0.0/16`},
+
+		{"penalties where addresses are hidden", `spec: {sources: {penalties: Enabled}, service: {type: NodePort, externalTrafficPolicy: Cluster}}`, everyone},
+		{name: "no penalties where addresses are hidden", patch: `spec: {sources: {penalties: Disabled}, service: {type: NodePort, externalTrafficPolicy: Cluster}}`},
+		{"exempt networks are networks", `spec: {sources: {exemptCIDRs: [10.0.0.1]}}`, cidr},
+		{"penalties last 15 seconds", `spec: {sources: {maxPenaltySeconds: 14}}`, `should be greater than or equal to 15`},
+		{"penalties last a day", `spec: {sources: {maxPenaltySeconds: 86401}}`, `should be less than or equal to 86400`},
+		{"an IPv4 source has 32 bits", `spec: {sources: {ipv4PrefixLength: 33}}`, `should be less than or equal to 32`},
+		{"an IPv6 source has 16 bits", `spec: {sources: {ipv6PrefixLength: 15}}`, `should be greater than or equal to 16`},
+
+		{"full below begin", `spec: {limits: {startups: {begin: 10, full: 9}}}`, full},
+		{"full below the default of begin", `spec: {limits: {startups: {full: 49}}}`, full},
+		{"begin above the default of full", `spec: {limits: {startups: {begin: 201}}}`, full},
+		{name: "full as low as begin", patch: `spec: {limits: {startups: {begin: 10, full: 10}}}`},
+		{"dropPercent is a share", `spec: {limits: {startups: {dropPercent: 101}}}`, `should be less than or equal to 100`},
+	})
+}
+
+func TestListenerUploads(t *testing.T) {
+	testCreations(t, validListener, []creation{
+		{name: "published on close", patch: `spec: {uploads: {publish: OnClose, incomplete: Keep, sync: Never}}`},
+		{"publish", `spec: {uploads: {publish: Later}}`, `supported values: "Immediate", "OnClose"`},
+		{"incomplete", `spec: {uploads: {incomplete: Move}}`, `supported values: "Keep", "Delete"`},
+		{"sync", `spec: {uploads: {sync: Always}}`, `supported values: "Never", "OnClose"`},
+		{"attributes", `spec: {volumes: [{name: home, emptyDir: {}, attributes: Keep}]}`, `supported values: "Apply", "Ignore"`},
+	})
+}
