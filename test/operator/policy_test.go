@@ -1,0 +1,45 @@
+package operator
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Legacy2026 ends by itself: the status says so at that time, without any event that
+// wakes the operator.
+func TestLegacyPolicyEnds(t *testing.T) {
+	ns := namespace(t, nil)
+	end := metav1.NewTime(time.Now().Add(8 * time.Second).Truncate(time.Second))
+	l := newListener(ns, func(l *v1alpha1.SFTPListener) {
+		l.Spec.CryptoPolicy = v1alpha1.CryptoLegacy2026
+		l.Spec.CryptoPolicyExpirationTime = &end
+		l.Spec.AllowedCIDRs = []string{"192.0.2.0/24"}
+	})
+	create(t, l)
+	waitFor(t, l, "ResolvedRefs", "True", "ResolvedRefs", "")
+	waitFor(t, l, "Accepted", "True", "Accepted", "The spec is acted upon")
+	if l.Status.CryptoPolicy != v1alpha1.CryptoLegacy2026 || !l.Status.CryptoPolicyExpirationTime.Equal(&end) {
+		t.Errorf("status: policy %s until %v", l.Status.CryptoPolicy, l.Status.CryptoPolicyExpirationTime)
+	}
+	secret := &corev1.Secret{}
+	get(t, secret, ns, "partners-sftp-config")
+	var settings config.Listener
+	if err := json.Unmarshal(secret.Data[config.ListenerFile], &settings); err != nil {
+		t.Fatal(err)
+	}
+	if settings.CryptoPolicy != "Legacy2026" || settings.CryptoPolicyNotAfter == nil || !settings.CryptoPolicyNotAfter.Equal(end.Time) || len(settings.AllowFrom) != 1 {
+		t.Errorf("settings of the pods: %+v", settings)
+	}
+	waitFor(t, l, "Accepted", "True", "CryptoPolicyExpired", "cryptoPolicy Legacy2026 ended at "+end.UTC().Format(time.RFC3339)+
+		", Modern2026 is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime")
+	if l.Status.CryptoPolicy != v1alpha1.CryptoModern2026 || l.Status.CryptoPolicyExpirationTime != nil {
+		t.Errorf("status after the end: policy %s until %v", l.Status.CryptoPolicy, l.Status.CryptoPolicyExpirationTime)
+	}
+}
