@@ -50,7 +50,9 @@ func newListener(t *testing.T, ns, name string, change func(*v1alpha1.SFTPListen
 			Hostnames: []string{"127.0.0.1"},
 			Service:   v1alpha1.ListenerService{Type: v1alpha1.ServiceNodePort, NodePort: new(nextPort.Add(1))},
 			Volumes:   []v1alpha1.ListenerVolume{{Name: "data", ClaimTemplate: &v1alpha1.ClaimTemplate{Storage: resource.MustParse("1Gi")}}},
-			Shutdown:  v1alpha1.ListenerShutdown{ReadinessDelaySeconds: new(int32(1)), DrainTimeoutSeconds: new(int32(60))},
+			// All clients of these tests share an address, and some fail on purpose.
+			Sources:  v1alpha1.ListenerSources{Penalties: v1alpha1.PenaltiesDisabled},
+			Shutdown: v1alpha1.ListenerShutdown{ReadinessDelaySeconds: new(int32(1)), DrainTimeoutSeconds: new(int32(60))},
 		},
 	}
 	if change != nil {

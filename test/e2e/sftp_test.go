@@ -104,14 +104,30 @@ type session struct {
 // login logs in and opens a session.
 func login(t *testing.T, l *v1alpha1.SFTPListener, user string, auth ...ssh.AuthMethod) (*session, error) {
 	t.Helper()
+	return loginAfter(t, l, "", user, auth...)
+}
+
+// loginAfter logs in after a header, as proxies send one.
+func loginAfter(t *testing.T, l *v1alpha1.SFTPListener, header, user string, auth ...ssh.AuthMethod) (*session, error) {
+	t.Helper()
 	pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(l.Status.HostKeys[0].PublicKey))
 	must(t, err)
-	conn, err := ssh.Dial("tcp", net.JoinHostPort("127.0.0.1", port(l)), &ssh.ClientConfig{
-		User: user, Auth: auth, HostKeyCallback: ssh.FixedHostKey(pub), Timeout: 10 * time.Second,
-	})
-	if err != nil {
+	address := net.JoinHostPort("127.0.0.1", port(l))
+	raw, err := net.DialTimeout("tcp", address, 10*time.Second)
+	must(t, err)
+	_ = raw.SetDeadline(time.Now().Add(20 * time.Second)) // TCP connections have deadlines
+	if _, err := io.WriteString(raw, header); err != nil {
 		return nil, err
 	}
+	sc, channels, requests, err := ssh.NewClientConn(raw, address, &ssh.ClientConfig{
+		User: user, Auth: auth, HostKeyCallback: ssh.FixedHostKey(pub),
+	})
+	if err != nil {
+		_ = raw.Close() // err says more
+		return nil, err
+	}
+	_ = raw.SetDeadline(time.Time{})
+	conn := ssh.NewClient(sc, channels, requests)
 	c, err := sftp.NewClient(conn)
 	if err != nil {
 		return nil, err
