@@ -69,6 +69,8 @@ type Entry struct {
 	Path, Target string
 	// BytesRead were sent to the client, BytesWritten received from it.
 	BytesRead, BytesWritten uint64
+	// Left is what is left of a file that was written and not completed: kept or deleted.
+	Left string
 	// Duration of a transfer or a session.
 	Duration time.Duration
 }

@@ -69,6 +69,7 @@ func (l *Log) Write(e Entry) {
 	if e.Event == Transfer {
 		a = append(a, slog.Uint64("bytes_read", e.BytesRead), slog.Uint64("bytes_written", e.BytesWritten))
 	}
+	a.word("left", e.Left)
 	if e.Event == Transfer || e.Event == Logout {
 		a = append(a, slog.Int64("duration_ms", e.Duration.Milliseconds()))
 	}

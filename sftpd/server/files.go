@@ -7,6 +7,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
@@ -57,9 +58,15 @@ func (c *conn) openTree() (*vfs.Tree, error) {
 	}
 	var mounts []vfs.Mount
 	for _, m := range c.grant.Mounts {
-		mounts = append(mounts, vfs.Mount{Path: m.Path, Volume: m.Dir, SubPath: m.SubPath, Access: vfs.Access(m.Access)})
+		mounts = append(mounts, vfs.Mount{
+			Path: m.Path, Volume: m.Dir, SubPath: m.SubPath, Access: vfs.Access(m.Access),
+			ListNames: m.ListNames, IgnoreAttributes: m.IgnoreAttributes,
+		})
 	}
-	tree, err := vfs.Open(mounts)
+	u := c.server.Current().Listener.Uploads
+	tree, err := vfs.Open(mounts, vfs.WithUploads(vfs.Uploads{
+		OnClose: u.Publish == config.PublishOnClose, DeleteIncomplete: u.Incomplete == config.IncompleteDelete, Sync: u.SyncOnClose,
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +107,7 @@ func (c *conn) observeTransfer(t sftp.Transfer) {
 		e.Reason = t.Err.Error()
 	}
 	e.Path, e.Direction = t.Path, string(t.Direction)
+	e.Left = string(t.Left)
 	e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
 	c.server.Audit.Write(e)
 }

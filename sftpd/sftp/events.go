@@ -1,6 +1,10 @@
 package sftp
 
-import "time"
+import (
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
 
 // Event is something for the audit log: a [Transfer] or an [Operation]. It is
 // reported by the session's goroutine, which waits: observers must be quick.
@@ -39,6 +43,8 @@ type Transfer struct {
 	Duration     time.Duration
 	Result       Result
 	Err          error // nil unless Failed; holds no host path
+	// Left says what is left of a file that was written and not completed.
+	Left vfs.Leftover
 }
 
 // Operation is a change of the tree, done or refused, or any other request that

@@ -31,6 +31,9 @@ func (s *Session) open(r *request) error {
 	name, h := s.handles.add()
 	h.file, h.path = f, vfs.Clean(r.path)
 	s.files.Add(1)
+	if f.Staged() {
+		s.staged++
+	}
 	s.sendHandle(r, name)
 	return nil
 }
@@ -85,22 +88,27 @@ func (s *Session) closeHandle(r *request) error {
 	return s.close(h, slot, false)
 }
 
-// close closes a handle and reports the end of its transfer.
+// close closes a handle and reports the end of its transfer. A file that waits for
+// its name gets it only if all of its writes succeeded.
 func (s *Session) close(h *handle, slot uint32, aborted bool) error {
 	defer s.handles.remove(slot)
 	if h.dir != nil {
 		return h.dir.Close()
 	}
-	var err error
-	if s.opts.SyncOnClose && h.written > 0 {
-		err = h.note(h.file.Sync())
+	staged := h.file.Staged()
+	if staged {
+		s.staged--
 	}
-	if e := h.note(h.file.Close()); e != nil {
-		err = e
+	failed := staged && h.err != nil
+	left, err := h.file.Finish(!aborted && !failed)
+	if h.note(err); failed && err == nil {
+		err = vfs.ErrNotPublished
 	}
 	s.files.Add(-1)
 	if s.opts.Observe != nil {
-		s.opts.Observe(h.transfer(aborted))
+		t := h.transfer(aborted)
+		t.Left = left
+		s.opts.Observe(t)
 	}
 	return err
 }

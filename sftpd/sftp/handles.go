@@ -89,6 +89,21 @@ func (t *handles) get(name []byte) (*handle, uint32, error) {
 	return h, slot, nil
 }
 
+// stagedAt returns the file that the client is writing and that will get the name
+// path when it is closed, nil for none: to the client itself it is there already.
+func (s *Session) stagedAt(path string) *vfs.File {
+	if s.staged == 0 {
+		return nil
+	}
+	path = vfs.Clean(path)
+	for _, h := range s.handles.slots {
+		if h.file != nil && h.path == path && h.file.Staged() {
+			return h.file
+		}
+	}
+	return nil
+}
+
 // remove frees a slot, whose handle is closed.
 func (t *handles) remove(slot uint32) {
 	*t.slots[slot] = handle{}

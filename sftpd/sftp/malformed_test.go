@@ -39,6 +39,9 @@ func valid(handle string) map[string][]byte {
 		"copy-data":          ext("copy-data", handle, uint64(0), uint64(0), handle, uint64(0)),
 		"home-directory":     ext("home-directory", "user"),
 		"users-groups-by-id": ext("users-groups-by-id@openssh.com", "\x00\x00\x00\x01", "\x00\x00\x00\x02\x00\x00\x00\x03"),
+		"check-file":         ext("check-file", handle, "sha256", uint64(0), uint64(0), 0),
+		"check-file-handle":  ext("check-file-handle", handle, "sha512,sha256", uint64(0), uint64(9), 256),
+		"check-file-name":    ext("check-file-name", "/f", "sha256", uint64(0), uint64(0), 0),
 	}
 }
 
@@ -121,7 +124,8 @@ func TestInit(t *testing.T) {
 		names = append(names, f.string()+"="+f.string())
 	}
 	want := "posix-rename@openssh.com=1 statvfs@openssh.com=2 fstatvfs@openssh.com=2 hardlink@openssh.com=1 " +
-		"lsetstat@openssh.com=1 limits@openssh.com=1 expand-path@openssh.com=1 copy-data=1 home-directory=1 users-groups-by-id@openssh.com=1"
+		"lsetstat@openssh.com=1 limits@openssh.com=1 expand-path@openssh.com=1 copy-data=1 home-directory=1 users-groups-by-id@openssh.com=1 " +
+		"check-file=1 check-file-handle=1 check-file-name=1"
 	if got := strings.Join(names, " "); got != want || f.bad {
 		t.Errorf("extensions: %s", got)
 	}

@@ -10,9 +10,6 @@ type Options struct {
 	// MaxHandles is how many files and directories may be open at once; 0 is
 	// [DefaultMaxHandles]. limits@openssh.com announces it.
 	MaxHandles int
-	// SyncOnClose makes CLOSE of a written file wait for the disk, and fail if
-	// that does.
-	SyncOnClose bool
 	// Permit, if set, is asked once at the start for each kind of request, by
 	// its name in [Requests]. A request that is not permitted is answered with
 	// SSH_FX_PERMISSION_DENIED, an extension is not advertised either.

@@ -1,5 +1,7 @@
 package sftp
 
+import "github.com/sftp-operator/sftp-operator/sftpd/vfs"
+
 // onePath takes the only field of a request, a path.
 func (r *request) onePath() error {
 	r.path = r.string()
@@ -23,7 +25,7 @@ func (s *Session) stat(r *request) error {
 	if err := r.onePath(); err != nil {
 		return err
 	}
-	a, err := s.tree.Stat(r.path)
+	a, err := s.attributes(r.path, s.tree.Stat)
 	if err == nil {
 		s.sendAttrs(r, a)
 	}
@@ -35,11 +37,19 @@ func (s *Session) lstat(r *request) error {
 	if err := r.onePath(); err != nil {
 		return err
 	}
-	a, err := s.tree.Lstat(r.path)
+	a, err := s.attributes(r.path, s.tree.Lstat)
 	if err == nil {
 		s.sendAttrs(r, a)
 	}
 	return err
+}
+
+// attributes asks stat, but of a file that waits for its name the file itself.
+func (s *Session) attributes(path string, stat func(string) (vfs.Attr, error)) (vfs.Attr, error) {
+	if f := s.stagedAt(path); f != nil {
+		return f.Stat()
+	}
+	return stat(path)
 }
 
 // setstat answers SSH_FXP_SETSTAT (section 6.9).
@@ -48,6 +58,9 @@ func (s *Session) setstat(r *request) error {
 	attrs := r.attrs()
 	if r.bad {
 		return errMalformed
+	}
+	if f := s.stagedAt(r.path); f != nil {
+		return f.Setstat(attrs)
 	}
 	return s.tree.Setstat(r.path, attrs)
 }
@@ -58,6 +71,9 @@ func (s *Session) lsetstat(r *request) error {
 	attrs := r.attrs()
 	if r.bad {
 		return errMalformed
+	}
+	if f := s.stagedAt(r.path); f != nil && attrs.Set&vfs.SetSize == 0 {
+		return f.Setstat(attrs)
 	}
 	return s.tree.Lsetstat(r.path, attrs)
 }

@@ -73,6 +73,9 @@ func init() {
 		{"copy-data", typeExtended, "copy-data", "1", always, (*Session).copyData},
 		{"home-directory", typeExtended, "home-directory", "1", never, (*Session).homeDirectory},
 		{"users-groups-by-id", typeExtended, "users-groups-by-id@openssh.com", "1", never, (*Session).usersGroupsByID},
+		{"check-file", typeExtended, "check-file", "1", ifDenied, (*Session).checkFileHandle},
+		{"check-file-handle", typeExtended, "check-file-handle", "1", ifDenied, (*Session).checkFileHandle},
+		{"check-file-name", typeExtended, "check-file-name", "1", ifDenied, (*Session).checkFileName},
 	}
 	for i := range kinds {
 		if k := &kinds[i]; k.typ != typeExtended {

@@ -24,6 +24,7 @@ type Session struct {
 	outBuf   *[bufferBytes]byte
 	mark     int // where in out the reply at hand starts
 	handles  handles
+	staged   int            // open files that do not have their names yet
 	denied   map[*kind]bool // kinds of request that Options.Permit refuses
 	req      request        // the one at hand, kept to save allocations
 	greeted  bool           // INIT has come

@@ -59,6 +59,8 @@ var (
 	errUnsupported = &fault{StatusUnsupported, "Operation unsupported"}
 	errNotAllowed  = &fault{StatusPermissionDenied, "This request is not allowed here"}
 	errNoSuchUser  = &fault{StatusFailure, "No such user"}
+	errNoHash      = &fault{StatusUnsupported, "None of these hash algorithms is supported, but sha256 and sha512"}
+	errHashBlock   = &fault{StatusFailure, "The block size must be 0, or at least 256 and so large that the hashes fit a reply"}
 	errInternal    = &fault{StatusFailure, "Internal error"}
 )
 

@@ -11,8 +11,9 @@ const (
 	// ReadOnly allows reading, listing and statting.
 	ReadOnly Access = "ReadOnly"
 	// WriteOnly is a drop box: create, write, overwrite, mkdir, rename inside
-	// the mount, set attributes, stat. Content, listings and link targets
-	// cannot be read, and nothing can be removed or linked.
+	// the mount, set attributes, stat. Content and link targets cannot be read,
+	// names only be listed with [Mount].ListNames, and nothing can be removed or
+	// linked.
 	WriteOnly Access = "WriteOnly"
 )
 
@@ -20,8 +21,10 @@ const (
 type right uint8
 
 const (
-	// rightRead is reading content, listings and link targets.
+	// rightRead is reading content and link targets.
 	rightRead right = 1 << iota
+	// rightList is listing names and attributes.
+	rightList
 	// rightWrite is creating, writing, truncating, renaming, setting attributes.
 	rightWrite
 	// rightRemove is unlink and rmdir, and making links: a second name for a
@@ -32,9 +35,9 @@ const (
 func (a Access) rights() right {
 	switch a {
 	case ReadWrite:
-		return rightRead | rightWrite | rightRemove
+		return rightRead | rightList | rightWrite | rightRemove
 	case ReadOnly:
-		return rightRead
+		return rightRead | rightList
 	case WriteOnly:
 		return rightWrite
 	}

@@ -31,14 +31,19 @@ func (t *Tree) refuseSynthetic(p string, err error) error {
 	return err
 }
 
-// Rmdir removes an empty directory and nothing else.
+// Rmdir removes an empty directory and nothing else. What interrupted uploads left
+// does not count: its owner sees none of it.
 func (t *Tree) Rmdir(p string) error {
 	_, par, err := t.entry(p, rightRemove)
 	if err != nil {
 		return err
 	}
 	defer par.close()
-	return retry(func() error { return unix.Unlinkat(par.fd, par.name, unix.AT_REMOVEDIR) })
+	rmdir := func() error { return unix.Unlinkat(par.fd, par.name, unix.AT_REMOVEDIR) }
+	if err = retry(rmdir); err == unix.ENOTEMPTY && dropKept(par) {
+		err = retry(rmdir)
+	}
+	return err
 }
 
 // Remove removes a file or link; a directory gives EISDIR.
@@ -53,7 +58,14 @@ func (t *Tree) Remove(p string) error {
 			return err
 		}
 	}
-	return retry(func() error { return unix.Unlinkat(par.fd, par.name, 0) })
+	err = retry(func() error { return unix.Unlinkat(par.fd, par.name, 0) })
+	switch err {
+	case nil:
+		_ = t.forgetKept(par) // mostly there is none
+	case unix.ENOENT:
+		err = t.forgetKept(par)
+	}
+	return err
 }
 
 // Link makes newp another name of the file at oldp, of the link itself if that

@@ -35,7 +35,8 @@ const direntBytes = 32 << 10
 // direntPool holds buffers that are in use only while a listing goes on.
 var direntPool = sync.Pool{New: func() any { return new([direntBytes]byte) }}
 
-// OpenDir opens the directory at p for listing.
+// OpenDir opens the directory at p for listing. A mount that may not be listed
+// but has mount points in it shows those alone.
 func (t *Tree) OpenDir(p string) (*Dir, error) {
 	pl, err := t.locate(p)
 	switch {
@@ -46,8 +47,12 @@ func (t *Tree) OpenDir(p string) (*Dir, error) {
 	case pl.m == nil:
 		return nil, unix.ENOENT
 	}
-	if err := pl.m.need(rightRead); err != nil {
-		return nil, err
+	mountPointsOnly := false
+	if err := pl.m.need(rightList); err != nil {
+		if pl.node == nil || len(pl.node.children) == 0 {
+			return nil, err
+		}
+		mountPointsOnly = true
 	}
 	rest := pl.rest
 	if pl.node != nil {
@@ -57,7 +62,7 @@ func (t *Tree) OpenDir(p string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{t: t, n: pl.node, fd: fd}, nil
+	return &Dir{t: t, n: pl.node, fd: fd, ended: mountPointsOnly}, nil
 }
 
 // Next sets e to the next entry, or returns io.EOF after the last one. It
@@ -76,7 +81,7 @@ func (d *Dir) Next(e *Entry) error {
 			continue
 		}
 		name := d.dirent()
-		if dots(name) || d.n != nil && d.n.child(string(name)) != nil {
+		if dots(name) || reserved(string(name)) || d.n != nil && d.n.child(string(name)) != nil {
 			continue
 		}
 		var st unix.Stat_t

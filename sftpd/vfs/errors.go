@@ -30,6 +30,15 @@ var (
 	ErrOwner error = &refusal{"the owner cannot be changed", unix.EPERM}
 	// ErrDots (EBUSY): "." and ".." cannot be created, renamed or removed.
 	ErrDots error = &refusal{`"." and ".." cannot be changed`, unix.EBUSY}
+	// ErrReserved (EACCES): the name is one of those that the server gives to
+	// uploads in progress.
+	ErrReserved error = &refusal{"names that begin with " + stagingPrefix + " are the server's own", unix.EACCES}
+	// ErrNotPublished (EIO): a write of an upload failed, so that the file did not
+	// get its name.
+	ErrNotPublished error = &refusal{"a write failed, so the file was not published; upload it again", unix.EIO}
+	// ErrInterrupted (EBUSY): an upload that was to replace the file was
+	// interrupted. What a client would append belongs to that, not to this file.
+	ErrInterrupted error = &refusal{"an upload that replaces this file was interrupted; upload it from its beginning", unix.EBUSY}
 	// ErrSameFile (EBUSY): source and target of a copy are one file.
 	ErrSameFile error = &refusal{"source and target are the same file", unix.EBUSY}
 )

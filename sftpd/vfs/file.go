@@ -13,6 +13,8 @@ type File struct {
 	flags int
 	m     *mount
 	id    identity
+	sync  bool    // Uploads.Sync
+	up    *upload // nil unless it is new, or replaces another
 }
 
 // openFlags are the open(2) flags that callers may pass.
@@ -40,6 +42,43 @@ func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
 	if err := pl.m.need(wants(flags)); err != nil {
 		return nil, err
 	}
+	if flags&unix.O_ACCMODE == unix.O_RDONLY {
+		return openRegular(pl, flags, mode)
+	}
+	if t.uploads.OnClose {
+		if f, err := t.stage(pl, flags, mode); f != nil || err != nil {
+			return f, err
+		}
+	}
+	f, err := t.openInPlace(pl, flags, mode)
+	if err == nil {
+		f.sync = t.uploads.Sync
+	}
+	return f, err
+}
+
+// openInPlace opens a file for writing under its name. One that is not to outlive
+// a broken connection has to be known as new.
+func (t *Tree) openInPlace(pl place, flags int, mode uint32) (*File, error) {
+	if !t.uploads.DeleteIncomplete || flags&unix.O_CREAT == 0 {
+		return openRegular(pl, flags, mode)
+	}
+	f, err := openRegular(pl, flags|unix.O_EXCL, mode)
+	switch {
+	case err == nil:
+		f.flags = flags
+		if err := t.track(pl, f); err != nil {
+			_ = f.Close() // err is the one to report
+			return nil, err
+		}
+	case err == unix.EEXIST && flags&unix.O_EXCL == 0:
+		return openRegular(pl, flags, mode)
+	}
+	return f, err
+}
+
+// openRegular opens a regular file and nothing else.
+func openRegular(pl place, flags int, mode uint32) (*File, error) {
 	fd, err := pl.m.r.open(pl.rest, flags|unix.O_NONBLOCK, mode&0o777)
 	switch err {
 	case nil:
@@ -139,7 +178,7 @@ func (f *File) Setstat(c Changes) error {
 	if c.Set&^SetSize == 0 {
 		return err
 	}
-	return lastError(err, setFD(f.fd, c))
+	return lastError(err, f.m.setFD(f.fd, c))
 }
 
 // Sync writes the file's data to the disk (fsync).
@@ -148,7 +187,8 @@ func (f *File) Sync() error { return retry(func() error { return unix.Fsync(f.fd
 // StatVFS returns figures of the volume that holds the file.
 func (f *File) StatVFS() (StatVFS, error) { return statFS(f.fd, f.m) }
 
-// Close closes the file. Some network file systems report write errors here.
+// Close closes the file. Some network file systems report write errors here. A
+// file that was opened for writing is to be closed with Finish.
 func (f *File) Close() error {
 	err := unix.Close(f.fd)
 	f.fd = -1

@@ -63,8 +63,11 @@ func (t *Tree) locate(p string) (place, error) {
 		}
 		name := p[i:j]
 		i = j
-		if len(name) > maxName {
+		switch {
+		case len(name) > maxName:
 			return place{}, unix.ENAMETOOLONG
+		case reserved(name):
+			return place{}, ErrReserved
 		}
 		switch name {
 		case ".":

@@ -24,14 +24,22 @@ type Mount struct {
 	SubPath string
 	// Access is what the user may do in it.
 	Access Access
+	// ListNames lets a [WriteOnly] mount be listed.
+	ListNames bool
+	// IgnoreAttributes makes changes of permissions, owners and times succeed
+	// without effect, for volumes that know none. The size is no such attribute.
+	IgnoreAttributes bool
 }
 
 // mount is a Mount with its directory open.
 type mount struct {
 	path   string
 	rights right
-	fd     int // the root directory, O_PATH
-	r      resolver
+	// ignoreAttributes is Mount.IgnoreAttributes.
+	ignoreAttributes bool
+
+	fd int // the root directory, O_PATH
+	r  resolver
 
 	// chain is the identity of the root and of each directory from the volume
 	// down to it; the root comes last.
@@ -54,7 +62,10 @@ func openMount(c Mount, which Resolver) (*mount, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("mount %q: %w", c.Path, err)
 	}
-	m := &mount{path: c.Path, rights: c.Access.rights(), fd: -1}
+	m := &mount{path: c.Path, rights: c.Access.rights(), ignoreAttributes: c.IgnoreAttributes, fd: -1}
+	if c.ListNames {
+		m.rights |= rightList
+	}
 	if err := m.openRoot(c); err != nil {
 		return nil, fmt.Errorf("mount %q: %w", c.Path, err)
 	}
@@ -79,6 +90,8 @@ func (c Mount) check() error {
 		return fmt.Errorf("path %q contains NUL", c.Path)
 	case c.Access.rights() == 0:
 		return fmt.Errorf("access %q is none of %s, %s, %s", c.Access, ReadWrite, ReadOnly, WriteOnly)
+	case c.ListNames && c.Access != WriteOnly:
+		return fmt.Errorf("listing names is a matter of access %s alone", WriteOnly)
 	case c.Volume == "":
 		return fmt.Errorf("no volume given")
 	case c.SubPath == "":

@@ -32,7 +32,11 @@ func (t *Tree) rename(oldp, newp string, call func(from, to parent) error) error
 			return err
 		}
 	}
-	return call(from, to)
+	if err := call(from, to); err != nil {
+		return err
+	}
+	_, _ = t.forgetKept(from), t.forgetKept(to) // mostly there is none
+	return nil
 }
 
 func renameNoReplace(from, to parent) error {

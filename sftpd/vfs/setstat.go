@@ -53,7 +53,7 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 		return err
 	}
 	if pl.node != nil {
-		return setRoot(pl.m.fd, c)
+		return pl.m.setRoot(c)
 	}
 	if c.Set&SetSize != 0 {
 		err = truncatePath(pl, c.Size)
@@ -66,18 +66,18 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 		return openErr
 	}
 	defer unix.Close(fd)
-	return lastError(err, setFD(fd, c))
+	return lastError(err, pl.m.setFD(fd, c))
 }
 
 // setRoot keeps the mode of a mount's root: it is the operator's, and the door
 // of everybody who shares the volume.
-func setRoot(fd int, c Changes) error {
+func (m *mount) setRoot(c Changes) error {
 	if c.Set&SetSize != 0 {
 		return unix.EISDIR
 	}
 	var err error
-	if c.Set&SetMode != 0 {
-		a, statErr := statFD(fd)
+	if c.Set&SetMode != 0 && !m.ignoreAttributes {
+		a, statErr := statFD(m.fd)
 		if statErr != nil {
 			return statErr
 		}
@@ -86,7 +86,7 @@ func setRoot(fd int, c Changes) error {
 		}
 		c.Set &^= SetMode
 	}
-	return lastError(err, setFD(fd, c))
+	return lastError(err, m.setFD(m.fd, c))
 }
 
 func truncatePath(pl place, size uint64) error {
@@ -106,7 +106,10 @@ func truncateFD(fd int, size uint64) error {
 }
 
 // setFD sets all but the size. fd may be O_PATH and may be a link's own.
-func setFD(fd int, c Changes) error {
+func (m *mount) setFD(fd int, c Changes) error {
+	if m.ignoreAttributes {
+		return nil
+	}
 	a, err := statFD(fd)
 	if err != nil {
 		return err

@@ -45,6 +45,14 @@ func (t *Tree) stat(p string, nofollow int) (Attr, error) {
 	if pl.m == nil {
 		return Attr{}, unix.ENOENT
 	}
+	a, err := pl.stat(nofollow)
+	if err == unix.ENOENT && t.uploads.OnClose && pl.m.need(rightWrite) == nil {
+		return t.statKept(pl)
+	}
+	return a, err
+}
+
+func (pl place) stat(nofollow int) (Attr, error) {
 	// An entry of the root itself takes one call instead of three.
 	if dir, name, trailing := splitLast(pl.rest); dir == "" && !trailing && name != ".." {
 		var st unix.Stat_t

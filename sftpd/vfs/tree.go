@@ -18,6 +18,7 @@ type Tree struct {
 	root     *node
 	mounts   []*mount
 	resolver Resolver
+	uploads  Uploads
 	opened   time.Time // what synthetic directories show as their times
 }
 

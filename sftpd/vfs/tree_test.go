@@ -166,19 +166,19 @@ func TestOpenErrors(t *testing.T) {
 		want   string
 	}{
 		{nil, "no mounts"},
-		{[]Mount{{"docs", dir, "", ReadOnly}}, "not clean and absolute"},
-		{[]Mount{{"/docs/", dir, "", ReadOnly}}, "not clean and absolute"},
-		{[]Mount{{"/", dir, "", "Sometimes"}}, `access "Sometimes"`},
-		{[]Mount{{"/", dir + "/none", "", ReadOnly}}, `volume "` + dir + `/none": no such file`},
-		{[]Mount{{"/", dir, "../x", ReadOnly}}, "not clean and relative"},
-		{[]Mount{{"/", dir, "/x", ReadOnly}}, "not clean and relative"},
-		{[]Mount{{"/", dir, "link/x", ReadOnly}}, `directory "link": is a symbolic link`},
-		{[]Mount{{"/", dir, "real/../../x", ReadOnly}}, "not clean"},
-		{[]Mount{{"/", dir, "file/x", ReadOnly}}, `directory "file": not a directory`},
-		{[]Mount{{"/", "/proc", "x", ReadOnly}}, `directory "x": cannot be created`},
-		{[]Mount{{"/", dir, "", ReadOnly}, {"/", dir, "", ReadOnly}}, "two mounts have this path"},
-		{[]Mount{{"/", dir, "real", ReadWrite}, {"/in", dir, "real/in", WriteOnly}}, "same access"},
-		{[]Mount{{"/in", dir, "real/in", WriteOnly}, {"/", dir, "real", ReadWrite}}, "same access"},
+		{[]Mount{{Path: "docs", Volume: dir, SubPath: "", Access: ReadOnly}}, "not clean and absolute"},
+		{[]Mount{{Path: "/docs/", Volume: dir, SubPath: "", Access: ReadOnly}}, "not clean and absolute"},
+		{[]Mount{{Path: "/", Volume: dir, SubPath: "", Access: "Sometimes"}}, `access "Sometimes"`},
+		{[]Mount{{Path: "/", Volume: dir + "/none", SubPath: "", Access: ReadOnly}}, `volume "` + dir + `/none": no such file`},
+		{[]Mount{{Path: "/", Volume: dir, SubPath: "../x", Access: ReadOnly}}, "not clean and relative"},
+		{[]Mount{{Path: "/", Volume: dir, SubPath: "/x", Access: ReadOnly}}, "not clean and relative"},
+		{[]Mount{{Path: "/", Volume: dir, SubPath: "link/x", Access: ReadOnly}}, `directory "link": is a symbolic link`},
+		{[]Mount{{Path: "/", Volume: dir, SubPath: "real/../../x", Access: ReadOnly}}, "not clean"},
+		{[]Mount{{Path: "/", Volume: dir, SubPath: "file/x", Access: ReadOnly}}, `directory "file": not a directory`},
+		{[]Mount{{Path: "/", Volume: "/proc", SubPath: "x", Access: ReadOnly}}, `directory "x": cannot be created`},
+		{[]Mount{{Path: "/", Volume: dir, SubPath: "", Access: ReadOnly}, {Path: "/", Volume: dir, SubPath: "", Access: ReadOnly}}, "two mounts have this path"},
+		{[]Mount{{Path: "/", Volume: dir, SubPath: "real", Access: ReadWrite}, {Path: "/in", Volume: dir, SubPath: "real/in", Access: WriteOnly}}, "same access"},
+		{[]Mount{{Path: "/in", Volume: dir, SubPath: "real/in", Access: WriteOnly}, {Path: "/", Volume: dir, SubPath: "real", Access: ReadWrite}}, "same access"},
 	} {
 		for _, r := range []Resolver{Auto, OSRoot} {
 			tree, err := Open(c.mounts, WithResolver(r))
