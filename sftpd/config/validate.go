@@ -24,7 +24,7 @@ var (
 	usernameRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$`)
 	sha256RE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	// softwareVersionRE is printable US-ASCII without blank and '-' (RFC 4253 section 4.2).
-	softwareVersionRE = regexp.MustCompile(`^[!-,./-~]{1,64}$`)
+	softwareVersionRE = regexp.MustCompile(`^[\x21-\x2c\x2e-\x7e]{1,64}$`)
 	fileNameRE        = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
 )
 

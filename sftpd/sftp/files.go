@@ -101,7 +101,7 @@ func (s *Session) close(h *handle, slot uint32, aborted bool) error {
 	}
 	failed := staged && h.err != nil
 	left, err := h.file.Finish(!aborted && !failed)
-	if h.note(err); failed && err == nil {
+	if err = h.note(err); err == nil && failed {
 		err = vfs.ErrNotPublished
 	}
 	s.files.Add(-1)

@@ -207,12 +207,12 @@ func (t *Tree) track(pl place, f *File) error {
 func (t *Tree) statKept(pl place) (Attr, error) {
 	par, err := pl.parentOf()
 	if err != nil {
-		return Attr{}, unix.ENOENT //nolint:nilerr // for whoever asked there is no such file
+		return Attr{}, unix.ENOENT // for whoever asked there is no such file
 	}
 	defer par.close()
 	var st unix.Stat_t
 	if err := lstatAt(par.fd, keptName(par.name), &st); err != nil || par.trailing {
-		return Attr{}, unix.ENOENT //nolint:nilerr // as above
+		return Attr{}, unix.ENOENT
 	}
 	return attrOf(&st), nil
 }
