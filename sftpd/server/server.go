@@ -39,7 +39,10 @@ type Options struct {
 // Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
 type Server struct {
 	Options
-	registry *registry
+	registry    *registry
+	descriptors *descriptors
+	// stallTimeout and unusedTimeout are the constants, but in tests.
+	stallTimeout, unusedTimeout time.Duration
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -50,9 +53,18 @@ type Server struct {
 	closing  []net.Listener // to be closed by Shutdown
 }
 
+// adjust is for tests that cannot wait for the times of real peers.
+var adjust func(*Server)
+
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
-	s := &Server{Options: o, registry: newRegistry(o.Current)}
+	s := &Server{
+		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
+		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout,
+	}
+	if adjust != nil {
+		adjust(s)
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -98,6 +110,8 @@ func (s *Server) sweepOnce(now time.Time) {
 			c.revoke(string(auth.UserExpired))
 		case now.Sub(c.lastActivity()) >= idle:
 			c.end(reasonIdle)
+		case c.stalled(s.stallTimeout):
+			c.end(reasonStalled)
 		}
 	}
 }
