@@ -66,7 +66,8 @@ func (l *ledger) consume(a *account, n int, drained bool) {
 	}
 }
 
-// unread is a bound of the bytes on the wire that are still held for the channels.
+// unread is how many bytes on the wire are still held for the channel with the most. It may
+// be too low by what was held at the base and consumed since: a window for each channel.
 func (l *ledger) unread() int64 {
 	var most int64
 	for a := range l.accounts {
