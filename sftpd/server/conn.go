@@ -50,7 +50,7 @@ func newConn(s *Server, raw net.Conn) *conn {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	now := time.Now()
-	m := &meter{Conn: raw}
+	m := &meter{Conn: raw, ofAll: &s.unread, limitOfAll: s.unreadOfAll}
 	c := &conn{
 		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
 		files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
@@ -72,6 +72,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	closed := c.server.Metrics.Connection()
 	defer func() {
 		c.raw.Close()
+		c.meter.done()
 		c.server.registry.remove(c)
 		closed()
 	}()

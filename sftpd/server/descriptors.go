@@ -29,7 +29,7 @@ func openFilesLimit() uint64 {
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
 		return 1024 // as where nothing is set; the call cannot fail with these arguments
 	}
-	return uint64(l.Cur)
+	return l.Cur
 }
 
 // mayOpen says whether a user with so many open files may open another. Whoever has as many

@@ -17,3 +17,10 @@ func Adjust(t *testing.T, stall, unused time.Duration, openFiles int) {
 	}
 	t.Cleanup(func() { adjust = nil })
 }
+
+// AdjustUnread is Adjust of what all connections together may send ahead, in bytes.
+func AdjustUnread(t *testing.T, ofAll int64) {
+	t.Helper()
+	adjust = func(s *Server) { s.unreadOfAll = ofAll }
+	t.Cleanup(func() { adjust = nil })
+}

@@ -12,6 +12,9 @@ const (
 	// overhead of packets of another channel while one is busy for long.
 	unreadBase       = 8 << 20
 	unreadPerChannel = 2 * channelWindow
+	// unreadOfAll is how many bytes on the wire all connections of the server together may
+	// have sent ahead before those with the most are closed.
+	unreadOfAll = 128 << 20
 )
 
 // ledger bounds the bytes of a connection that nobody has read yet.
@@ -78,7 +81,10 @@ func (l *ledger) unread() int64 {
 	return most
 }
 
-// overrun says whether that is more than any client needs that sends data.
-func (l *ledger) overrun() bool {
-	return l.unread() > unreadBase+int64(len(l.accounts))*unreadPerChannel
+// overrun says whether unread is more than any client needs that sends data or, when all
+// connections together hold much, more than what is left for others. What one channel needs
+// is never too much: clients fill a window when the volume is slow.
+func (l *ledger) overrun(unread, leftOfAll int64) bool {
+	alone := unreadBase + int64(len(l.accounts))*unreadPerChannel
+	return unread > min(alone, max(unreadPerChannel, leftOfAll))
 }

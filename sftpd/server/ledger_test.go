@@ -1,10 +1,13 @@
 package server
 
 import (
+	"crypto/ed25519"
 	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // model is what x/crypto holds: per channel, packets in order.
@@ -74,7 +77,7 @@ func (m *model) held() (most int64) {
 // than the ledger says and a window for each channel.
 func TestLedgerIsABound(t *testing.T) {
 	for seed := range uint64(300) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test that repeats
+		r := rand.New(rand.NewPCG(seed, 1))
 		m := newModel(1 + r.IntN(4))
 		sizes := []int{1, 1 + r.IntN(100), 1 + r.IntN(32<<10), 32 << 10}
 		for step := range 300 {
@@ -111,7 +114,7 @@ func TestLedgerOfHonestClients(t *testing.T) {
 				for _, c := range m.channels { // never drained
 					m.read(c, 320<<10)
 				}
-				if m.ledger.overrun() {
+				if m.ledger.overrun(m.ledger.unread(), unreadOfAll-m.ledger.unread()) {
 					t.Fatalf("%d channels, packets of %d bytes: overrun after %d bytes", channels, size, sent)
 				}
 			}
@@ -128,7 +131,7 @@ func TestLedgerOfABusyChannel(t *testing.T) {
 	for sent := 0; sent < 4<<30; sent += 32 << 10 {
 		m.send(m.channels[0], 32<<10)
 		m.read(m.channels[0], 320<<10)
-		if m.ledger.overrun() {
+		if m.ledger.overrun(m.ledger.unread(), unreadOfAll-m.ledger.unread()) {
 			t.Fatalf("overrun after %d bytes", sent)
 		}
 	}
@@ -138,7 +141,7 @@ func TestLedgerOfABusyChannel(t *testing.T) {
 func TestLedgerOfTinyPackets(t *testing.T) {
 	m := newModel(1)
 	for m.send(m.channels[0], 1) {
-		if m.ledger.overrun() {
+		if m.ledger.overrun(m.ledger.unread(), unreadOfAll-m.ledger.unread()) {
 			if held := m.held(); held > unreadBase+unreadPerChannel+36 {
 				t.Errorf("%d bytes held", held)
 			}
@@ -146,6 +149,32 @@ func TestLedgerOfTinyPackets(t *testing.T) {
 		}
 	}
 	t.Error("no overrun")
+}
+
+// TestOverrun: a connection alone may send ahead the most; when all hold much, what is left,
+// but always what one channel needs.
+func TestOverrun(t *testing.T) {
+	const mib = 1 << 20
+	for _, tc := range []struct {
+		channels      int
+		unread, ofAll int64
+		want          bool
+	}{
+		{1, 12 * mib, 12 * mib, false}, {1, 12*mib + 1, 12 * mib, true},
+		{10, 48 * mib, 48 * mib, false}, {10, 48*mib + 1, 48 * mib, true},
+		{1, 10 * mib, 118 * mib, false}, {1, 10 * mib, 119 * mib, true},
+		{1, 4 * mib, 1000 * mib, false}, {1, 4*mib + 1, 1000 * mib, true},
+		{10, 4 * mib, 1000 * mib, false}, {10, 4*mib + 1, 1000 * mib, true},
+		{0, 0, 1000 * mib, false},
+	} {
+		l := ledger{accounts: map[*account]struct{}{}}
+		for range tc.channels {
+			l.open()
+		}
+		if got := l.overrun(tc.unread, unreadOfAll-tc.ofAll); got != tc.want {
+			t.Errorf("%+v: %v", tc, got)
+		}
+	}
 }
 
 // TestMayOpen: users that want all get equal shares, and there is something left.
@@ -236,5 +265,45 @@ func TestWaiting(t *testing.T) {
 	w.end()
 	if w.atLeast(0) {
 		t.Error("waits after its end")
+	}
+}
+
+// TestPacedKeys: keys of every kind wait in whatever way they sign, and sign as before.
+func TestPacedKeys(t *testing.T) {
+	_, edKey, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	multi, err := ssh.NewSignerFromKey(edKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ed := struct{ ssh.AlgorithmSigner }{multi.(ssh.AlgorithmSigner)}
+	for name, key := range map[string]ssh.Signer{"plain": struct{ ssh.Signer }{ed}, "algorithm": ed, "multi": multi} {
+		p := &pace{}
+		k := p.paced(key)
+		_, isMulti := k.(ssh.MultiAlgorithmSigner)
+		a, isAlgorithm := k.(ssh.AlgorithmSigner)
+		if isMulti != (name == "multi") || isAlgorithm != (name != "plain") {
+			t.Errorf("%s: %T", name, k)
+		}
+		sign := map[string]func() (*ssh.Signature, error){
+			"Sign": func() (*ssh.Signature, error) { return k.Sign(nil, []byte("x")) },
+		}
+		if isAlgorithm {
+			sign["SignWithAlgorithm"] = func() (*ssh.Signature, error) {
+				return a.SignWithAlgorithm(nil, []byte("x"), ssh.KeyAlgoED25519)
+			}
+		}
+		for method, f := range sign {
+			before := p.free
+			sig, err := f()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := key.PublicKey().Verify([]byte("x"), sig); err != nil || !p.free.After(before) {
+				t.Errorf("%s, %s: %v, counted until %s", name, method, err, p.free)
+			}
+		}
 	}
 }

@@ -5,14 +5,17 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
@@ -149,6 +152,46 @@ func TestTinyPackets(t *testing.T) { // not parallel: it measures memory
 	nothingLeft(t, d, goroutines, fds)
 }
 
+// TestTinyPacketsOfMany: the connections of a user share a bound with all others, too.
+func TestTinyPacketsOfMany(t *testing.T) { // not parallel: it measures memory
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.AddUser("eve", "secret")
+	const ofAll, connections = 16 << 20, 4
+	server.AdjustUnread(t, ofAll)
+	d := daemontest.Start(t, dir)
+	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	before := liveHeap()
+	var wg sync.WaitGroup
+	var clients []*ssh.Client
+	for range connections {
+		c := d.MustDial(t, "eve", ssh.Password("secret"))
+		clients = append(clients, c)
+		ch := rawChannel(t, c)
+		wg.Go(func() {
+			for err, i := error(nil), 0; err == nil && i < 300_000; i++ { // 11 MiB on the wire, allowed to one
+				_, err = ch.Write([]byte{0})
+			}
+		})
+	}
+	wg.Wait()
+	ada := d.MustDial(t, "ada", ssh.Password("secret"))
+	stillWorks(t, ada)
+	if got := d.WaitAudit(t, "logout", 2); got["reason"] != "unread_data" {
+		t.Errorf("audit: %v", got)
+	}
+	held := liveHeap() - before
+	fmt.Printf("MEMORY 1-byte packets on %d connections, bound %d MiB: %d closed, %.1f MiB live heap left\n",
+		connections, ofAll>>20, len(d.Audit(t, "logout")), float64(held)/(1<<20))
+	if held > 2*ofAll {
+		t.Errorf("%d bytes held", held)
+	}
+	for _, c := range append(clients, ada) {
+		c.Close()
+	}
+	nothingLeft(t, d, goroutines, fds)
+}
+
 // deaf is a connection that stops reading when told.
 type deaf struct {
 	net.Conn
@@ -196,7 +239,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 		raw := &deaf{Conn: daemontest.Connect(t, d.Addr), forever: make(chan struct{})}
 		sc, channels, requests, err := ssh.NewClientConn(raw, d.Addr, &ssh.ClientConfig{
 			User: "eve", Auth: []ssh.AuthMethod{ssh.Password("secret")},
-			HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // the test's own server
+			HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -296,6 +339,51 @@ func TestOpenFilesOfAll(t *testing.T) {
 	}
 	c.Close()
 	nothingLeft(t, d, goroutines, fds)
+}
+
+// TestFewDescriptors: in a process that may have few descriptors, one user opens all that it
+// gets, on many channels, and another logs in and works.
+func TestFewDescriptors(t *testing.T) {
+	const variable, few = "SFTPD_TEST_NOFILE", 256
+	if os.Getenv(variable) == "" {
+		test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFewDescriptors$", "-test.v")
+		test.Env = append(os.Environ(), variable+"=1")
+		if out, err := test.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: few, Max: few}); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := tempered(t, time.Hour, time.Hour, 0)
+	opened := 0
+	for range 3 {
+		c := d.MustDial(t, "eve", ssh.Password("secret"))
+		for range 5 {
+			files := startSFTP(t, c)
+			for opened < few {
+				if _, err := files.Open("/big"); err != nil {
+					if !strings.Contains(err.Error(), "Too many open files on this server") {
+						t.Errorf("after %d: %v", opened, err)
+					}
+					break
+				}
+				opened++
+			}
+		}
+	}
+	if opened != few/4 {
+		t.Errorf("one user opened %d of %d", opened, few)
+	}
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+	stillWorks(t, c)
+	files := startSFTP(t, c)
+	for range 10 {
+		if _, err := files.Open("/big"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestKeyExchangeFlood: a client that exchanges keys all the time is slowed down, and it

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
@@ -41,8 +42,10 @@ type Server struct {
 	Options
 	registry    *registry
 	descriptors *descriptors
-	// stallTimeout and unusedTimeout are the constants, but in tests.
+	unread      atomic.Int64 // of all connections, see ledger
+	// These are the constants, but in tests.
 	stallTimeout, unusedTimeout time.Duration
+	unreadOfAll                 int64
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -60,7 +63,7 @@ var adjust func(*Server)
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
-		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout,
+		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, unreadOfAll: unreadOfAll,
 	}
 	if adjust != nil {
 		adjust(s)

@@ -2,6 +2,7 @@ package server
 
 import (
 	"io"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,10 @@ type meter struct {
 	mu     sync.Mutex
 	ledger ledger
 	next   int64 // bytes received at the next look
+	// ofAll is what all connections of the server have unread, unread this one's part of it.
+	ofAll      *atomic.Int64
+	limitOfAll int64
+	unread     int64
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -68,7 +73,22 @@ func (m *meter) receive(n int) (overrun bool) {
 		return false
 	}
 	m.next = m.ledger.received + checkEvery
-	return m.ledger.overrun()
+	m.report(m.ledger.unread())
+	return m.ledger.overrun(m.unread, m.limitOfAll-m.ofAll.Load())
+}
+
+// report changes this connection's part of ofAll.
+func (m *meter) report(unread int64) {
+	m.ofAll.Add(unread - m.unread)
+	m.unread = unread
+}
+
+// done takes what was unread off.
+func (m *meter) done() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.report(0)
+	m.next = math.MaxInt64
 }
 
 func (m *meter) Write(p []byte) (int, error) {
@@ -105,6 +125,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	defer s.meter.mu.Unlock()
 	s.account.waiting = false
 	s.meter.ledger.consume(s.account, n, n < len(p))
+	if s.meter.unread > 0 {
+		s.meter.report(min(s.meter.unread, s.meter.ledger.unread()))
+	}
 	return n, err
 }
 

@@ -104,10 +104,12 @@ func (s *Session) acquire() error {
 	case s.opts.Descriptors != nil && !s.opts.Descriptors.Acquire():
 		return errDescriptors
 	}
+	s.acquired++
 	return nil
 }
 
 func (s *Session) release() {
+	s.acquired--
 	if s.opts.Descriptors != nil {
 		s.opts.Descriptors.Release()
 	}
