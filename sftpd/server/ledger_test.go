@@ -160,11 +160,16 @@ func TestOverrun(t *testing.T) {
 		unread, ofAll int64
 		want          bool
 	}{
-		{1, 12 * mib, 12 * mib, false}, {1, 12*mib + 1, 12 * mib, true},
-		{10, 48 * mib, 48 * mib, false}, {10, 48*mib + 1, 48 * mib, true},
-		{1, 10 * mib, 118 * mib, false}, {1, 10 * mib, 119 * mib, true},
-		{1, 4 * mib, 1000 * mib, false}, {1, 4*mib + 1, 1000 * mib, true},
-		{10, 4 * mib, 1000 * mib, false}, {10, 4*mib + 1, 1000 * mib, true},
+		{1, 12 * mib, 12 * mib, false},
+		{1, 12*mib + 1, 12 * mib, true},
+		{10, 48 * mib, 48 * mib, false},
+		{10, 48*mib + 1, 48 * mib, true},
+		{1, 10 * mib, 118 * mib, false},
+		{1, 10 * mib, 119 * mib, true},
+		{1, 4 * mib, 1000 * mib, false},
+		{1, 4*mib + 1, 1000 * mib, true},
+		{10, 4 * mib, 1000 * mib, false},
+		{10, 4*mib + 1, 1000 * mib, true},
 		{0, 0, 1000 * mib, false},
 	} {
 		l := ledger{accounts: map[*account]struct{}{}}
