@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/binary"
-	"io"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -64,14 +63,24 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 	defer c.channelClosed()
 	defer func() { c.panicked(recover()) }()
 	defer ch.Close()
-	go discard(ch.Stderr())
+	st := c.meter.open(ch)
+	defer c.forgetStream(st)
+	c.mu.Lock()
+	c.streams[st] = struct{}{}
+	c.mu.Unlock()
+	go st.discard()
+	unused := time.AfterFunc(c.server.unusedTimeout, func() {
+		c.server.Metrics.Refusal(reasonUnusedChannel)
+		_ = ch.Close() // a broken connection has closed it
+	})
+	defer unused.Stop()
 	done := make(chan struct{})
 	started := false
 	for r := range requests {
 		serve := func() {}
 		ok := false
 		if !started && r.Type == "subsystem" && isSFTP(r.Payload) {
-			serve, ok = c.prepareFiles(ctx, ch)
+			serve, ok = c.prepareFiles(ctx, st)
 		}
 		if !ok && startsProgram(r.Type) {
 			c.server.Metrics.Refusal(reasonRequestRefused)
@@ -81,6 +90,7 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 		}
 		if ok {
 			started = true
+			unused.Stop()
 			go func() {
 				defer close(done)
 				defer func() { c.panicked(recover()) }()
@@ -91,6 +101,13 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 	if started {
 		<-done
 	}
+}
+
+func (c *conn) forgetStream(st *stream) {
+	c.mu.Lock()
+	delete(c.streams, st)
+	c.mu.Unlock()
+	st.release()
 }
 
 // startsProgram says whether a request is for a program. Others, such as the environment
@@ -124,15 +141,4 @@ func subsystem(payload []byte) (name string, ok bool) {
 func sendExitStatus(ch ssh.Channel, status uint32) {
 	payload := binary.BigEndian.AppendUint32(nil, status)
 	_, _ = ch.SendRequest("exit-status", false, payload) // a client that is gone needs none
-}
-
-// discard takes what a client sends as its standard error, which nobody may do, so that
-// it does not fill the channel's window.
-func discard(r io.Reader) {
-	var scratch [256]byte
-	for {
-		if _, err := r.Read(scratch[:]); err != nil {
-			return
-		}
-	}
 }

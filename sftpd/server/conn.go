@@ -24,6 +24,7 @@ import (
 type conn struct {
 	server *Server
 	raw    net.Conn
+	meter  *meter // raw too
 	id     string
 	client string // its version, once known
 	// accepted is when the connection was.
@@ -39,6 +40,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	channels int
+	streams  map[*stream]struct{}
 	files    map[*sftp.Session]struct{}
 	tree     *vfs.Tree // opened with the first channel
 	lastUsed time.Time
@@ -48,10 +50,13 @@ func newConn(s *Server, raw net.Conn) *conn {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	now := time.Now()
-	return &conn{
-		server: s, raw: raw, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
-		files: map[*sftp.Session]struct{}{},
+	m := &meter{Conn: raw, ofAll: &s.unread, limitOfAll: s.unreadOfAll}
+	c := &conn{
+		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
+		files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
 	}
+	m.overrun = func() { c.end(reasonUnread) }
+	return c
 }
 
 // source is the client's address. It is not valid for what is not TCP.
@@ -67,6 +72,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	closed := c.server.Metrics.Connection()
 	defer func() {
 		c.raw.Close()
+		c.meter.done()
 		c.server.registry.remove(c)
 		closed()
 	}()

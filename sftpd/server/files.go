@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
@@ -14,7 +12,7 @@ import (
 
 // prepareFiles makes an SFTP session on a channel. It returns what serves it, or false
 // if the user's directories cannot be opened.
-func (c *conn) prepareFiles(ctx context.Context, ch ssh.Channel) (serve func(), ok bool) {
+func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok bool) {
 	tree, err := c.openTree()
 	if err != nil {
 		c.server.Metrics.Refusal(reasonStorage)
@@ -23,7 +21,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch ssh.Channel) (serve func(), 
 		return nil, false
 	}
 	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
-	f := sftp.NewSession(ch, tree, sftp.Options{Observe: c.observe, Logger: log})
+	f := sftp.NewSession(ch, tree, sftp.Options{Observe: c.observe, Logger: log, Descriptors: share{c}})
 	c.mu.Lock()
 	c.files[f] = struct{}{}
 	c.mu.Unlock()

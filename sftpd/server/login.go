@@ -88,8 +88,9 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerCon
 		},
 	}
 	s.Policy.Apply(&c.Config)
+	pace := &pace{}
 	for _, k := range s.HostKeys {
-		c.AddHostKey(k)
+		c.AddHostKey(pace.paced(k))
 	}
 	l.auth = l.server.Auth.NewLogin(ctx, l.source(), l.refused)
 	l.auth.Install(c, s)

@@ -26,6 +26,10 @@ const (
 	reasonAcceptFailed   = "accept_failed"
 	reasonChannelRefused = "channel_refused"
 	reasonRequestRefused = "request_refused"
+	reasonUnread         = "unread_data"
+	reasonStalled        = "client_not_reading"
+	reasonDescriptors    = "open_files"
+	reasonUnusedChannel  = "unused_channel"
 )
 
 // registry knows all connections.

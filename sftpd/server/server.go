@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
@@ -39,7 +40,12 @@ type Options struct {
 // Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
 type Server struct {
 	Options
-	registry *registry
+	registry    *registry
+	descriptors *descriptors
+	unread      atomic.Int64 // of all connections, see ledger
+	// These are the constants, but in tests.
+	stallTimeout, unusedTimeout time.Duration
+	unreadOfAll                 int64
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -50,9 +56,18 @@ type Server struct {
 	closing  []net.Listener // to be closed by Shutdown
 }
 
+// adjust is for tests that cannot wait for the times of real peers.
+var adjust func(*Server)
+
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
-	s := &Server{Options: o, registry: newRegistry(o.Current)}
+	s := &Server{
+		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
+		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, unreadOfAll: unreadOfAll,
+	}
+	if adjust != nil {
+		adjust(s)
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -98,6 +113,8 @@ func (s *Server) sweepOnce(now time.Time) {
 			c.revoke(string(auth.UserExpired))
 		case now.Sub(c.lastActivity()) >= idle:
 			c.end(reasonIdle)
+		case c.stalled(s.stallTimeout):
+			c.end(reasonStalled)
 		}
 	}
 }

@@ -12,11 +12,12 @@ func (s *Session) opendir(r *request) error {
 	if r.bad {
 		return errMalformed
 	}
-	if s.handles.full() {
-		return errHandles
+	if err := s.acquire(); err != nil {
+		return err
 	}
 	d, err := s.tree.OpenDir(r.path)
 	if err != nil {
+		s.release()
 		return err
 	}
 	name, h := s.handles.add()

@@ -21,11 +21,12 @@ func (s *Session) open(r *request) error {
 		return errMalformed
 	}
 	r.changes = pflags&(flagWrite|flagAppend|flagCreate|flagTrunc) != 0
-	if s.handles.full() {
-		return errHandles
+	if err := s.acquire(); err != nil {
+		return err
 	}
 	f, err := s.tree.OpenFile(r.path, openFlags(pflags), mode(attrs, 0o666))
 	if err != nil {
+		s.release()
 		return err
 	}
 	name, h := s.handles.add()
@@ -91,6 +92,7 @@ func (s *Session) closeHandle(r *request) error {
 // close closes a handle and reports the end of its transfer. A file that waits for
 // its name gets it only if all of its writes succeeded.
 func (s *Session) close(h *handle, slot uint32, aborted bool) error {
+	defer s.release()
 	defer s.handles.remove(slot)
 	if h.dir != nil {
 		return h.dir.Close()

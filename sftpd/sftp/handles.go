@@ -110,6 +110,26 @@ func (t *handles) remove(slot uint32) {
 	t.free = append(t.free, slot)
 }
 
+// acquire makes sure that a handle can be added: in the session, and of what it
+// shares with others. Without a handle afterwards, release has to follow.
+func (s *Session) acquire() error {
+	switch {
+	case s.handles.full():
+		return errHandles
+	case s.opts.Descriptors != nil && !s.opts.Descriptors.Acquire():
+		return errDescriptors
+	}
+	s.acquired++
+	return nil
+}
+
+func (s *Session) release() {
+	s.acquired--
+	if s.opts.Descriptors != nil {
+		s.opts.Descriptors.Release()
+	}
+}
+
 // file takes the next field of a request for the name of an open file.
 func (s *Session) file(r *request) (*handle, error) {
 	name := r.bytes()

@@ -10,6 +10,9 @@ type Options struct {
 	// MaxHandles is how many files and directories may be open at once; 0 is
 	// [DefaultMaxHandles]. limits@openssh.com announces it.
 	MaxHandles int
+	// Descriptors, if set, bounds the open files and directories of several
+	// sessions together.
+	Descriptors Descriptors
 	// Permit, if set, is asked once at the start for each kind of request, by
 	// its name in [Requests]. A request that is not permitted is answered with
 	// SSH_FX_PERMISSION_DENIED, an extension is not advertised either.
@@ -19,4 +22,13 @@ type Options struct {
 	// Logger, if set, gets a debug line for each request and an error for each
 	// fault of the server itself.
 	Logger *slog.Logger
+}
+
+// Descriptors are file descriptors that sessions share. It is used from the
+// goroutines of all of them.
+type Descriptors interface {
+	// Acquire takes one for a new handle, or returns false if there is none.
+	Acquire() bool
+	// Release gives one back.
+	Release()
 }

@@ -25,6 +25,7 @@ type Session struct {
 	mark     int // where in out the reply at hand starts
 	handles  handles
 	staged   int            // open files that do not have their names yet
+	acquired int            // descriptors that release has not given back
 	denied   map[*kind]bool // kinds of request that Options.Permit refuses
 	req      request        // the one at hand, kept to save allocations
 	greeted  bool           // INIT has come
@@ -207,6 +208,9 @@ func (s *Session) end() {
 		if h.inUse() {
 			_ = s.close(h, uint32(slot), true) // the observer hears of it
 		}
+	}
+	for s.acquired > 0 { // a request panicked before it had its handle
+		s.release()
 	}
 	s.in.release()
 	s.releaseOut()

@@ -54,6 +54,7 @@ var (
 	errHandle      = &fault{StatusFailure, "Invalid handle"}
 	errHandleKind  = &fault{StatusFailure, "The handle is not of the kind that this request takes"}
 	errHandles     = &fault{StatusFailure, "Too many open handles"}
+	errDescriptors = &fault{StatusFailure, "Too many open files on this server, close some"}
 	errNotReadable = &fault{StatusPermissionDenied, "The handle is not open for reading"}
 	errNotWritable = &fault{StatusPermissionDenied, "The handle is not open for writing"}
 	errUnsupported = &fault{StatusUnsupported, "Operation unsupported"}

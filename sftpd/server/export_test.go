@@ -1,0 +1,26 @@
+package server
+
+import (
+	"testing"
+	"time"
+)
+
+// Adjust changes the servers that are made until the test ends. Such a test cannot be
+// parallel.
+func Adjust(t *testing.T, stall, unused time.Duration, openFiles int) {
+	t.Helper()
+	adjust = func(s *Server) {
+		s.stallTimeout, s.unusedTimeout = stall, unused
+		if openFiles > 0 {
+			s.descriptors.limit = openFiles
+		}
+	}
+	t.Cleanup(func() { adjust = nil })
+}
+
+// AdjustUnread is Adjust of what all connections together may send ahead, in bytes.
+func AdjustUnread(t *testing.T, ofAll int64) {
+	t.Helper()
+	adjust = func(s *Server) { s.unreadOfAll = ofAll }
+	t.Cleanup(func() { adjust = nil })
+}

@@ -1,0 +1,518 @@
+package server_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+	"github.com/sftp-operator/sftp-operator/sftpd/server"
+)
+
+// tempered starts a daemon for ada and eve with other times than the real ones.
+func tempered(t *testing.T, stall, unused time.Duration, openFiles int) (*daemontest.Daemon, *configtest.Dir) {
+	t.Helper()
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.AddUser("eve", "secret")
+	for _, u := range []string{"ada", "eve"} {
+		if err := os.MkdirAll(dir.Home(u), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir.Home(u), "big"), make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Adjust(t, stall, unused, openFiles)
+	return daemontest.Start(t, dir), dir
+}
+
+// rawFiles starts SFTP on a channel and opens /big, whose handle it returns.
+func rawFiles(t *testing.T, c *ssh.Client) (ssh.Channel, []byte) {
+	t.Helper()
+	ch := rawChannel(t, c)
+	if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	const initialize, open, handle = 1, 3, 102
+	write(t, ch, sftpPacket(initialize, u32(3)))
+	reply(t, ch)
+	write(t, ch, sftpPacket(open, u32(1), text("/big"), u32(1), u32(0)))
+	opened := reply(t, ch)
+	if opened[0] != handle {
+		t.Fatalf("open: %x", opened)
+	}
+	return ch, opened[5:]
+}
+
+func write(t *testing.T, w io.Writer, p []byte) {
+	t.Helper()
+	if _, err := w.Write(p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// readFar asks for 10 MB, several windows.
+func readFar(t *testing.T, ch io.Writer, handle []byte) {
+	t.Helper()
+	const read = 5
+	for i := range uint32(40) {
+		write(t, ch, sftpPacket(read, u32(i), handle, u32(0), u32(0), u32(255<<10)))
+	}
+}
+
+// nothingLeft waits until the daemon is as it was.
+func nothingLeft(t *testing.T, d *daemontest.Daemon, goroutines, descriptors int) {
+	t.Helper()
+	d.Eventually(t, "goroutines, descriptors and connections are as before", func() bool {
+		_, m := d.Get(t, "/metrics")
+		return strings.Contains(m, "sftpd_connections 0\n") && strings.Contains(m, "sftpd_sessions 0\n") &&
+			runtime.NumGoroutine() <= goroutines && openDescriptors(t) <= descriptors
+	})
+}
+
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func liveHeap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestTinyPackets: the window of a channel that nobody reads, filled byte by byte, is 96 MB
+// of memory. The connection is closed long before.
+func TestTinyPackets(t *testing.T) { // not parallel: it measures memory
+	d, _ := tempered(t, time.Hour, time.Hour, 0)
+	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	for name, prepare := range map[string]func(*ssh.Client) ssh.Channel{
+		"no subsystem": func(c *ssh.Client) ssh.Channel { return rawChannel(t, c) },
+		"session blocked by its answers": func(c *ssh.Client) ssh.Channel {
+			ch, h := rawFiles(t, c)
+			readFar(t, ch, h)
+			return ch
+		},
+		"ten channels": func(c *ssh.Client) ssh.Channel {
+			for range 9 {
+				rawChannel(t, c)
+			}
+			return rawChannel(t, c)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lines := len(d.Audit(t, "logout"))
+			c := d.MustDial(t, "eve", ssh.Password("secret"))
+			ch := prepare(c)
+			var err error
+			before, sent, held := liveHeap(), 0, int64(0)
+			for err == nil && sent < 2<<20 {
+				for i := 0; i < 50_000 && err == nil; i++ {
+					if _, err = ch.Write([]byte{0}); err == nil {
+						sent++
+					}
+				}
+				held = max(held, liveHeap()-before)
+			}
+			fmt.Printf("MEMORY 1-byte packets, %s: closed after %d packets, at most %.1f MiB live heap (unbounded: 96 MB a channel)\n",
+				name, sent, float64(held)/(1<<20))
+			if err == nil {
+				t.Error("a window of single bytes was taken")
+			}
+			if held > 90<<20 {
+				t.Errorf("%d bytes held", held)
+			}
+			if got := d.WaitAudit(t, "logout", lines+1); got["reason"] != "unread_data" {
+				t.Errorf("audit: %v", got)
+			}
+			c.Close()
+			_ = c.Wait()
+		})
+	}
+	nothingLeft(t, d, goroutines, fds)
+}
+
+// TestTinyPacketsOfMany: the connections of a user share a bound with all others, too.
+func TestTinyPacketsOfMany(t *testing.T) { // not parallel: it measures memory
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	dir.AddUser("eve", "secret")
+	const ofAll, connections = 16 << 20, 4
+	server.AdjustUnread(t, ofAll)
+	d := daemontest.Start(t, dir)
+	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	before := liveHeap()
+	var wg sync.WaitGroup
+	var clients []*ssh.Client
+	for range connections {
+		c := d.MustDial(t, "eve", ssh.Password("secret"))
+		clients = append(clients, c)
+		ch := rawChannel(t, c)
+		wg.Go(func() {
+			for err, i := error(nil), 0; err == nil && i < 300_000; i++ { // 11 MiB on the wire, allowed to one
+				_, err = ch.Write([]byte{0})
+			}
+		})
+	}
+	wg.Wait()
+	ada := d.MustDial(t, "ada", ssh.Password("secret"))
+	stillWorks(t, ada)
+	if got := d.WaitAudit(t, "logout", 2); got["reason"] != "unread_data" {
+		t.Errorf("audit: %v", got)
+	}
+	held := liveHeap() - before
+	fmt.Printf("MEMORY 1-byte packets on %d connections, bound %d MiB: %d closed, %.1f MiB live heap left\n",
+		connections, ofAll>>20, len(d.Audit(t, "logout")), float64(held)/(1<<20))
+	if held > 2*ofAll {
+		t.Errorf("%d bytes held", held)
+	}
+	for _, c := range append(clients, ada) {
+		c.Close()
+	}
+	nothingLeft(t, d, goroutines, fds)
+}
+
+// deaf is a connection that stops reading when told.
+type deaf struct {
+	net.Conn
+	stopped atomic.Bool
+	forever chan struct{}
+}
+
+func (c *deaf) Read(p []byte) (int, error) {
+	if c.stopped.Load() {
+		<-c.forever
+		return 0, io.EOF
+	}
+	return c.Conn.Read(p)
+}
+
+// TestPeerThatNeverReads: answers that are not taken end a session, be it the window of the
+// channel or that of TCP that is closed.
+func TestPeerThatNeverReads(t *testing.T) {
+	d, _ := tempered(t, 3*time.Second, time.Hour, 0)
+	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	reasonOf := func(lines int) {
+		t.Helper()
+		if got := d.WaitAudit(t, "logout", lines); got["reason"] != "client_not_reading" {
+			t.Errorf("audit: %v", got)
+		}
+	}
+	t.Run("channel window", func(t *testing.T) {
+		c := d.MustDial(t, "eve", ssh.Password("secret"))
+		ch, h := rawFiles(t, c)
+		before := liveHeap()
+		readFar(t, ch, h)
+		if _, _, err := c.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+			t.Error(err)
+		}
+		// Both sides are in this process: 2 MiB of this are the client's window.
+		held := liveHeap() - before
+		fmt.Printf("MEMORY 40 READs of 255 KiB, unread: %.1f MiB live heap, with 2 MiB of the client's\n", float64(held)/(1<<20))
+		if held > 6<<20 {
+			t.Errorf("%d bytes held", held)
+		}
+		_ = c.Wait()
+		reasonOf(1)
+	})
+	t.Run("TCP window", func(t *testing.T) {
+		raw := &deaf{Conn: daemontest.Connect(t, d.Addr), forever: make(chan struct{})}
+		sc, channels, requests, err := ssh.NewClientConn(raw, d.Addr, &ssh.ClientConfig{
+			User: "eve", Auth: []ssh.AuthMethod{ssh.Password("secret")},
+			HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := ssh.NewClient(sc, channels, requests)
+		var chs []ssh.Channel
+		var handles [][]byte
+		for range 10 { // windows of 20 MiB, more than TCP takes
+			ch, h := rawFiles(t, c)
+			chs, handles = append(chs, ch), append(handles, h)
+		}
+		raw.stopped.Store(true)
+		for i, ch := range chs {
+			readFar(t, ch, handles[i])
+		}
+		reasonOf(2)
+		close(raw.forever)
+		c.Close()
+	})
+	t.Run("a slow reader stays", func(t *testing.T) {
+		c := d.MustDial(t, "ada", ssh.Password("secret"))
+		ch, h := rawFiles(t, c)
+		readFar(t, ch, h)
+		part := make([]byte, 256<<10)
+		for range 36 { // 9 MiB, longer than the timeout
+			time.Sleep(120 * time.Millisecond)
+			if _, err := io.ReadFull(ch, part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stillWorks(t, c)
+		c.Close()
+		d.WaitAudit(t, "logout", 3)
+	})
+	nothingLeft(t, d, goroutines, fds)
+}
+
+// TestUnusedChannel: a channel without a subsystem is closed.
+func TestUnusedChannel(t *testing.T) {
+	d, _ := tempered(t, time.Hour, 300*time.Millisecond, 0)
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+	files := startSFTP(t, c)
+	ch := rawChannel(t, c)
+	if _, err := ch.Read(make([]byte, 1)); err == nil {
+		t.Error("data on a channel without a subsystem")
+	}
+	if _, err := files.Stat("/"); err != nil {
+		t.Errorf("the channel with one: %v", err)
+	}
+	if _, m := d.Get(t, "/metrics"); !strings.Contains(m, `sftpd_refusals_total{reason="unused_channel"} 1`) {
+		t.Error("no metric")
+	}
+}
+
+// TestOpenFilesOfAll: one user gets half of the files, and others still log in and work.
+func TestOpenFilesOfAll(t *testing.T) {
+	const limit = 100
+	d, _ := tempered(t, time.Hour, time.Hour, limit)
+	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	openAll := func(user string) (n int, c *ssh.Client) {
+		c = d.MustDial(t, user, ssh.Password("secret"))
+		files := startSFTP(t, c)
+		for n < 200 {
+			if _, err := files.Open("/big"); err != nil {
+				if !strings.Contains(err.Error(), "Too many open files") {
+					t.Errorf("%s: %v", user, err)
+				}
+				break
+			}
+			n++
+		}
+		if _, err := files.Open("/none"); err == nil || !strings.Contains(err.Error(), "Too many open files") {
+			t.Errorf("%s: one more: %v", user, err)
+		}
+		if _, err := files.ReadDir("/"); err == nil {
+			t.Errorf("%s: a directory more", user)
+		}
+		if _, err := files.Stat("/big"); err != nil {
+			t.Errorf("%s: what needs no handle: %v", user, err)
+		}
+		return n, c
+	}
+	n, eve := openAll("eve")
+	if n != limit/2 {
+		t.Errorf("the first has %d of %d", n, limit)
+	}
+	n, ada := openAll("ada")
+	if n != limit/4 {
+		t.Errorf("the second has %d of %d", n, limit)
+	}
+	eve.Close()
+	ada.Close()
+	nothingLeft(t, d, goroutines, fds)
+	n, c := openAll("ada")
+	if n != limit/2 {
+		t.Errorf("after all is closed: %d of %d", n, limit)
+	}
+	c.Close()
+	nothingLeft(t, d, goroutines, fds)
+}
+
+// TestFewDescriptors: in a process that may have few descriptors, one user opens all that it
+// gets, on many channels, and another logs in and works.
+func TestFewDescriptors(t *testing.T) {
+	const variable, few = "SFTPD_TEST_NOFILE", 256
+	if os.Getenv(variable) == "" {
+		test := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestFewDescriptors$", "-test.v")
+		test.Env = append(os.Environ(), variable+"=1")
+		if out, err := test.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		return
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: few, Max: few}); err != nil {
+		t.Fatal(err)
+	}
+	d, _ := tempered(t, time.Hour, time.Hour, 0)
+	opened := 0
+	for range 3 {
+		c := d.MustDial(t, "eve", ssh.Password("secret"))
+		for range 5 {
+			files := startSFTP(t, c)
+			for opened < few {
+				if _, err := files.Open("/big"); err != nil {
+					if !strings.Contains(err.Error(), "Too many open files on this server") {
+						t.Errorf("after %d: %v", opened, err)
+					}
+					break
+				}
+				opened++
+			}
+		}
+	}
+	if want := (few/3 + 1) / 2; opened != want {
+		t.Errorf("one user opened %d, not %d, of %d", opened, want, few)
+	}
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+	stillWorks(t, c)
+	files := startSFTP(t, c)
+	for range 10 {
+		if _, err := files.Open("/big"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestKeyExchangeFlood: a client that exchanges keys all the time is slowed down, and it
+// alone.
+func TestKeyExchangeFlood(t *testing.T) {
+	d, _ := tempered(t, time.Hour, time.Hour, 0)
+	var exchanges atomic.Int64
+	c, err := ssh.Dial("tcp", d.Addr, &ssh.ClientConfig{
+		Config: ssh.Config{RekeyThreshold: 256},
+		User:   "eve", Auth: []ssh.AuthMethod{ssh.Password("secret")},
+		HostKeyCallback: func(string, net.Addr, ssh.PublicKey) error { exchanges.Add(1); return nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	begin := time.Now()
+	files := startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
+	go func() {
+		for {
+			if _, _, err := c.SendRequest("x", true, make([]byte, 300)); err != nil {
+				return
+			}
+		}
+	}()
+	for time.Since(begin) < 4*time.Second {
+		if _, err := files.ReadDir("/"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, most := exchanges.Load(), int64(8+1+time.Since(begin).Seconds())
+	fmt.Printf("REKEY %d exchanges in %.1f s\n", n, time.Since(begin).Seconds())
+	if n > most || n < 8 {
+		t.Errorf("%d exchanges, want at most %d", n, most)
+	}
+}
+
+// TestChannelChurn: thousands of channels, one after another, leave nothing.
+func TestChannelChurn(t *testing.T) {
+	d, _ := tempered(t, time.Hour, time.Hour, 0)
+	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	c := d.MustDial(t, "eve", ssh.Password("secret"))
+	stillWorks(t, c)
+	before := liveHeap()
+	opened, refused := 0, 0
+	for opened < 10_000 {
+		ch, requests, err := c.OpenChannel("session", nil)
+		if err != nil { // the ends of others are not noticed at once
+			if refused++; refused > 1_000_000 {
+				t.Fatal(err)
+			}
+			continue
+		}
+		go ssh.DiscardRequests(requests)
+		if opened%20 == 0 {
+			if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+				t.Fatal(ok, err)
+			}
+		}
+		opened++
+		_ = ch.Close()
+	}
+	for range 5_000 {
+		if reason, err := openChannel(c, "direct-tcpip"); reason != ssh.UnknownChannelType {
+			t.Fatal(err)
+		}
+	}
+	d.Eventually(t, "channels have ended", func() bool { return runtime.NumGoroutine() < goroutines+30 })
+	grown := liveHeap() - before
+	fmt.Printf("MEMORY 10,000 channels opened and closed, 5,000 refused: %+.2f MiB live heap\n", float64(grown)/(1<<20))
+	if grown > 4<<20 {
+		t.Errorf("%d bytes more", grown)
+	}
+	stillWorks(t, c)
+	c.Close()
+	nothingLeft(t, d, goroutines, fds)
+}
+
+// TestRequestsBesideFiles: requests of every kind, before and after the subsystem, with and
+// without an answer, change nothing for the files.
+func TestRequestsBesideFiles(t *testing.T) {
+	d, _ := tempered(t, time.Hour, time.Hour, 0)
+	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+	names := []string{
+		"shell", "exec", "env", "pty-req", "x11-req", "auth-agent-req@openssh.com", "window-change", "signal", "break",
+		"xon-xoff", "exit-status", "exit-signal", "eow@openssh.com", "subsystem", "", strings.Repeat("x", 20_000),
+	}
+	payloads := [][]byte{nil, text("sftp"), text("netconf"), {0xff, 0xff, 0xff, 0xff}, make([]byte, 20_000)}
+	flood := func(ch ssh.Channel, answered bool, skip string) {
+		for _, name := range names {
+			for _, p := range payloads {
+				if name == skip && string(p) == string(text("sftp")) {
+					continue
+				}
+				for range 5 {
+					if ok, err := ch.SendRequest(name, answered, p); ok || err != nil {
+						t.Fatalf("%.40q: %v, %v", name, ok, err)
+					}
+				}
+			}
+		}
+	}
+	ch := rawChannel(t, c)
+	flood(ch, true, "subsystem")
+	flood(ch, false, "subsystem")
+	if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	flood(ch, true, "")
+	flood(ch, false, "")
+	write(t, ch, sftpPacket(1, u32(3)))
+	if got := reply(t, ch); got[0] != 2 {
+		t.Errorf("INIT is answered with %x", got)
+	}
+	for _, name := range []string{
+		"tcpip-forward", "cancel-tcpip-forward", "streamlocal-forward@openssh.com", "cancel-streamlocal-forward@openssh.com",
+		"keepalive@openssh.com", "hostkeys-prove-00@openssh.com", "no-more-sessions@openssh.com", "",
+	} {
+		for _, p := range payloads {
+			if ok, _, err := c.SendRequest(name, true, p); ok || err != nil {
+				t.Errorf("%s: %v, %v", name, ok, err)
+			}
+			if _, _, err := c.SendRequest(name, false, p); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	stillWorks(t, c)
+	c.Close()
+	nothingLeft(t, d, goroutines, fds)
+}

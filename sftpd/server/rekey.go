@@ -1,0 +1,90 @@
+package server
+
+import (
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// rekeyBurst and rekeyInterval are how often a client may exchange keys: so many times
+	// at once, and then once in an interval. Clients do so after a gigabyte or an hour, and
+	// without a bound may do so 500 times a second (measured), which takes a CPU.
+	rekeyBurst    = 8
+	rekeyInterval = time.Second
+)
+
+// pace makes a connection's key exchanges wait. x/crypto does not tell of them, but asks
+// for a signature in each.
+type pace struct {
+	mu   sync.Mutex
+	free time.Time // when the next exchange would not have to wait, if there were no burst
+}
+
+// reserve takes an exchange's place and returns how long it has to wait for it.
+func (p *pace) reserve(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.free.Before(now) {
+		p.free = now
+	}
+	wait := p.free.Sub(now) - (rekeyBurst-1)*rekeyInterval
+	p.free = p.free.Add(rekeyInterval)
+	return max(wait, 0)
+}
+
+func (p *pace) wait() { time.Sleep(p.reserve(time.Now())) }
+
+// paced returns a host key that signs at the pace. It has the methods of the original that
+// x/crypto looks for; it calls Sign for a key's own algorithm, else SignWithAlgorithm.
+func (p *pace) paced(key ssh.Signer) ssh.Signer {
+	switch k := key.(type) {
+	case ssh.MultiAlgorithmSigner:
+		return &pacedMulti{MultiAlgorithmSigner: k, pace: p}
+	case ssh.AlgorithmSigner:
+		return &pacedAlgorithm{AlgorithmSigner: k, pace: p}
+	}
+	return &pacedSigner{Signer: key, pace: p}
+}
+
+type pacedMulti struct {
+	ssh.MultiAlgorithmSigner
+	pace *pace
+}
+
+func (s *pacedMulti) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	s.pace.wait()
+	return s.MultiAlgorithmSigner.Sign(rand, data)
+}
+
+func (s *pacedMulti) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	s.pace.wait()
+	return s.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+}
+
+type pacedAlgorithm struct {
+	ssh.AlgorithmSigner
+	pace *pace
+}
+
+func (s *pacedAlgorithm) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	s.pace.wait()
+	return s.AlgorithmSigner.Sign(rand, data)
+}
+
+func (s *pacedAlgorithm) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	s.pace.wait()
+	return s.AlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+}
+
+type pacedSigner struct {
+	ssh.Signer
+	pace *pace
+}
+
+func (s *pacedSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	s.pace.wait()
+	return s.Signer.Sign(rand, data)
+}

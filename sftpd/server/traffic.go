@@ -1,0 +1,183 @@
+package server
+
+import (
+	"io"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// stallTimeout is how long a client may leave an answer where it is, which is to say take
+// less than writePart of it. TCP gives a silent peer three minutes; a client that is
+// suspended has mostly asked for less than fits its windows, and does not count.
+const stallTimeout = 2 * time.Minute
+
+// unusedTimeout is how long a channel may be open without a subsystem. Clients request it
+// at once.
+const unusedTimeout = time.Minute
+
+// writePart is how many bytes of an answer are written at once: the largest channel packet.
+const writePart = 32 << 10
+
+// checkEvery is how many bytes on the wire pass between two looks at the ledger.
+const checkEvery = 64 << 10
+
+// started is where the monotonic clock of this package starts.
+var started = time.Now()
+
+// waiting is since when something waits. The zero value does not.
+type waiting struct{ since atomic.Int64 }
+
+func (w *waiting) begin() { w.since.Store(int64(time.Since(started))) }
+func (w *waiting) end()   { w.since.Store(0) }
+
+// atLeast says whether it has waited for a time.
+func (w *waiting) atLeast(d time.Duration) bool {
+	since := w.since.Load()
+	return since != 0 && time.Since(started)-time.Duration(since) >= d
+}
+
+// meter is a TCP connection that knows how much came in and was not read from a channel,
+// and since when the peer takes nothing.
+type meter struct {
+	net.Conn
+	overrun func()
+	writing waiting
+
+	mu     sync.Mutex
+	ledger ledger
+	next   int64 // bytes received at the next look
+	// ofAll is what all connections of the server have unread, unread this one's part of it.
+	ofAll      *atomic.Int64
+	limitOfAll int64
+	unread     int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p)
+	if m.receive(n) {
+		m.overrun()
+	}
+	return n, err
+}
+
+func (m *meter) receive(n int) (overrun bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.ledger.received += int64(n)
+	if m.ledger.received < m.next {
+		return false
+	}
+	m.next = m.ledger.received + checkEvery
+	m.report(m.ledger.unread())
+	return m.ledger.overrun(m.unread, m.limitOfAll-m.ofAll.Load())
+}
+
+// report changes this connection's part of ofAll.
+func (m *meter) report(unread int64) {
+	m.ofAll.Add(unread - m.unread)
+	m.unread = unread
+}
+
+// done takes what was unread off.
+func (m *meter) done() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.report(0)
+	m.next = math.MaxInt64
+}
+
+func (m *meter) Write(p []byte) (int, error) {
+	m.writing.begin()
+	defer m.writing.end()
+	return m.Conn.Write(p)
+}
+
+// stream is a channel with an account.
+type stream struct {
+	ssh.Channel
+	meter   *meter
+	account *account
+	writing waiting
+}
+
+func (m *meter) open(ch ssh.Channel) *stream {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return &stream{Channel: ch, meter: m, account: m.ledger.open()}
+}
+
+// release closes the account. What the channel still holds goes with it.
+func (s *stream) release() {
+	s.meter.mu.Lock()
+	defer s.meter.mu.Unlock()
+	s.meter.ledger.close(s.account)
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	s.setWaiting(true)
+	n, err := s.Channel.Read(p)
+	s.meter.mu.Lock()
+	defer s.meter.mu.Unlock()
+	s.account.waiting = false
+	s.meter.ledger.consume(s.account, n, n < len(p))
+	if s.meter.unread > 0 {
+		s.meter.report(min(s.meter.unread, s.meter.ledger.unread()))
+	}
+	return n, err
+}
+
+func (s *stream) setWaiting(to bool) {
+	s.meter.mu.Lock()
+	defer s.meter.mu.Unlock()
+	s.account.waiting = to
+}
+
+// Write writes in parts, each of which is progress.
+func (s *stream) Write(p []byte) (written int, err error) {
+	defer s.writing.end()
+	for len(p) > 0 && err == nil {
+		s.writing.begin()
+		var n int
+		n, err = s.Channel.Write(p[:min(len(p), writePart)])
+		written, p = written+n, p[n:]
+	}
+	return written, err
+}
+
+// discard takes what a client sends as its standard error, which nobody may do, so that
+// it does not fill the channel's window.
+func (s *stream) discard() {
+	var scratch [1024]byte
+	r := s.Stderr()
+	for {
+		n, err := r.Read(scratch[:])
+		s.meter.mu.Lock()
+		s.meter.ledger.consumed += int64(n)
+		s.meter.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+var _ io.ReadWriteCloser = (*stream)(nil)
+
+// stalled says whether the client has not taken its answers for a time.
+func (c *conn) stalled(d time.Duration) bool {
+	if c.meter.writing.atLeast(d) {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := range c.streams {
+		if s.writing.atLeast(d) {
+			return true
+		}
+	}
+	return false
+}
