@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -119,11 +120,37 @@ func TestOldOpenSSH(t *testing.T) {
 	}
 }
 
-// jsch is what JSch 0.1.54 proposes, as its com.jcraft.jsch.JSch sets it and as it was
-// seen on the wire; what golang.org/x/crypto/ssh does not have is left out.
+// TestClientRekeys: a client may ask for new keys whenever it likes, within transfers in
+// both directions.
+func TestClientRekeys(t *testing.T) {
+	key, pem := configtest.Key(t)
+	for _, p := range cryptopolicy.All() {
+		t.Run(p.Name, func(t *testing.T) {
+			dir := withPolicy(t, p.Name, hostEd25519)
+			dir.AddUser("ada", "", key.PublicKey())
+			o := newOpenSSH(t, dir)
+			data := make([]byte, 4<<20)
+			_, _ = rand.Read(data) // never fails since Go 1.24
+			sent, received := filepath.Join(t.TempDir(), "sent"), filepath.Join(t.TempDir(), "received")
+			write(t, sent, data)
+			r := o.run(t, "sftp", "ada", "", "put "+sent+" big\nget big "+received+"\n",
+				append(o.identity(t, pem), "-b", "-", "-v", "-o", "RekeyLimit=512K"))
+			r.ok(t)
+			if n := strings.Count(r.stderr, "SSH2_MSG_NEWKEYS received"); n < 3 {
+				t.Errorf("%d key exchanges", n)
+			}
+			if !bytes.Equal(read(t, received), data) {
+				t.Error("what came back is not what was sent")
+			}
+		})
+	}
+}
+
+// jsch is a client with the lists of JSch 0.1.54's SSH_MSG_KEXINIT, in its order; what
+// golang.org/x/crypto/ssh does not have is left out.
 //
-// Its key exchanges with nistp curves and its gex-sha256 do work, and it has no Ed25519:
-// so it is the host key that decides whether it connects to a policy without SHA-1.
+// It has gex-sha256 and no Ed25519: so it is the host key that decides whether it connects
+// to a policy without SHA-1.
 func jsch(user string, key ssh.Signer) *ssh.ClientConfig {
 	old, err := ssh.NewSignerWithAlgorithms(key.(ssh.AlgorithmSigner), []string{ssh.KeyAlgoRSA})
 	if err != nil {
