@@ -27,7 +27,7 @@ var (
 	usernameRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$`)
 	sha256RE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	// softwareVersionRE is printable US-ASCII without blank and '-' (RFC 4253 section 4.2).
-	softwareVersionRE = regexp.MustCompile(`^[!-,./-~]{1,64}$`)
+	softwareVersionRE = regexp.MustCompile(`^[\x21-\x2c\x2e-\x7e]{1,64}$`)
 	fileNameRE        = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
 )
 
@@ -74,20 +74,23 @@ func (l Listener) Validate() error {
 // rules do; a listener.json may come from elsewhere. A policy that this release does not
 // know is refused where it is looked up.
 func (l Listener) validateException() error {
-	policy, err := cryptopolicy.Lookup(l.CryptoPolicy)
-	if err != nil || !policy.Exception {
-		return nil
+	if policy, err := cryptopolicy.Lookup(l.CryptoPolicy); err == nil && policy.Exception {
+		return l.validateBounds()
 	}
+	return nil
+}
+
+func (l Listener) validateBounds() error {
 	networks, err := cidr.Parse(l.AllowFrom)
 	switch {
 	case err != nil:
-		return nil // validateNetworks reports it
+		return fmt.Errorf("allowFrom: %w", err)
 	case l.CryptoPolicyNotAfter == nil || l.CryptoPolicyNotAfter.IsZero():
-		return fmt.Errorf("cryptoPolicy %s must have an end: cryptoPolicyNotAfter", policy.Name)
+		return fmt.Errorf("cryptoPolicy %s must have an end: cryptoPolicyNotAfter", l.CryptoPolicy)
 	case networks.Empty():
-		return fmt.Errorf("cryptoPolicy %s is for named networks alone: allowFrom must not be empty", policy.Name)
+		return fmt.Errorf("cryptoPolicy %s is for named networks alone: allowFrom must not be empty", l.CryptoPolicy)
 	case networks.Unbounded():
-		return fmt.Errorf("cryptoPolicy %s is for named networks alone: allowFrom must not have a network with the length 0", policy.Name)
+		return fmt.Errorf("cryptoPolicy %s is for named networks alone: allowFrom must not have a network with the length 0", l.CryptoPolicy)
 	}
 	return nil
 }

@@ -1,8 +1,8 @@
 package docs
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,12 +52,12 @@ func algorithmTable(policies []cryptopolicy.Policy) string {
 		for _, name := range names {
 			row("`"+name+"`", func(p cryptopolicy.Policy) string {
 				if i := slices.Index(kind.list(p), name); i >= 0 {
-					return fmt.Sprint(i + 1)
+					return strconv.Itoa(i + 1)
 				}
 				return ""
 			})
 		}
 	}
-	row("**RSA keys, bits at least**", func(p cryptopolicy.Policy) string { return fmt.Sprint(p.MinRSABits) })
+	row("**RSA keys, bits at least**", func(p cryptopolicy.Policy) string { return strconv.Itoa(p.MinRSABits) })
 	return b.String()
 }
