@@ -20,6 +20,7 @@ packages=(
 	curl                     # has libssh2
 	python3 python3-paramiko # has an SSH implementation in Python
 	putty-tools              # psftp, and puttygen for its keys
+	ssh-audit                # looks for weak algorithms
 )
 
 everything=true

@@ -58,8 +58,11 @@ type Entry struct {
 	// those that a refused connection tried.
 	KeyFingerprint string
 	KeysOffered    []string
-	// KeyExchange and Cipher that were negotiated, with a login.
-	KeyExchange, Cipher string
+	// KeyExchange, Cipher and MAC that were negotiated, with a login; a cipher that
+	// authenticates has no MAC. The last two are the signature algorithms of the host and
+	// of the user's key.
+	KeyExchange, Cipher, MAC             string
+	HostKeyAlgorithm, PublicKeyAlgorithm string
 
 	// Operation is the SFTP request's name.
 	Operation string

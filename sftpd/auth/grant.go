@@ -27,6 +27,8 @@ type Grant struct {
 	Methods []string
 	// Fingerprint of the key that was used, "" for none.
 	Fingerprint string
+	// SignatureAlgorithm that the key was proven with, "" without a key.
+	SignatureAlgorithm string
 	// Source is the client's address.
 	Source netip.Addr
 	// Mounts that the session sees.

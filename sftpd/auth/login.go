@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -44,6 +45,7 @@ type Login struct {
 	ctx    context.Context
 	source netip.Addr
 	report func(Refusal)
+	policy cryptopolicy.Policy
 	first  *Grant
 }
 
@@ -59,8 +61,11 @@ func (a *Authenticator) NewLogin(ctx context.Context, source netip.Addr, report 
 }
 
 // Install sets the callbacks of the methods that s offers, to known and unknown users
-// alike.
-func (l *Login) Install(c *ssh.ServerConfig, s *snapshot.Snapshot) {
+// alike. The policy is the one that the connection was negotiated with.
+func (l *Login) Install(c *ssh.ServerConfig, s *snapshot.Snapshot, policy cryptopolicy.Policy) {
+	l.policy = policy
+	c.PublicKeyAuthAlgorithms = slices.Clone(policy.PublicKeys)
+	c.AuthLogCallback = l.attempted
 	if s.Offers(config.MethodPublicKey) {
 		c.PublicKeyCallback = l.publicKeyOffered
 		c.VerifiedPublicKeyCallback = l.publicKeyProven
@@ -68,6 +73,17 @@ func (l *Login) Install(c *ssh.ServerConfig, s *snapshot.Snapshot) {
 	if s.Offers(config.MethodPassword) {
 		c.PasswordCallback = l.password(nil)
 		c.KeyboardInteractiveCallback = l.keyboardInteractive(nil)
+	}
+}
+
+// attempted hears of every attempt, and reports the keys that x/crypto refuses before it
+// asks: those with a signature algorithm that the policy does not have. It does not tell
+// which key that was.
+func (l *Login) attempted(conn ssh.ConnMetadata, method string, err error) {
+	partial := (*ssh.PartialSuccessError)(nil)
+	if method == PublicKey && err != nil && !errors.Is(err, errRefused) && !errors.As(err, &partial) &&
+		l.auth.current().Offers(config.MethodPublicKey) {
+		l.refuse(conn, PublicKey, "", AlgorithmRefused)
 	}
 }
 
@@ -81,7 +97,7 @@ func (l *Login) publicKeyOffered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh
 	return nil, nil
 }
 
-func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, algorithm string) (*ssh.Permissions, error) {
 	u, reason := l.checkKey(conn.User(), key)
 	if reason != "" {
 		l.refuse(conn, PublicKey, ssh.FingerprintSHA256(key), reason)
@@ -90,6 +106,7 @@ func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh
 	g := newGrant(u, l.source)
 	g.Methods = []string{PublicKey}
 	g.Fingerprint = ssh.FingerprintSHA256(key)
+	g.SignatureAlgorithm = algorithm
 	g.keyWire = string(key.Marshal())
 	if u.AllOf {
 		l.first = g
@@ -114,6 +131,8 @@ func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Re
 	switch {
 	case !ok:
 		return nil, KeyNotRegistered
+	case l.policy.TooShort(key):
+		return nil, KeyTooShort
 	case !k.Admits(l.source):
 		return nil, SourceNotAllowed
 	case u.Expired(time.Now()):

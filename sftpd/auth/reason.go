@@ -9,6 +9,8 @@ const (
 	UnknownUser        Reason = "unknown_user"
 	UserExpired        Reason = "user_expired"
 	KeyNotRegistered   Reason = "key_not_registered"
+	KeyTooShort        Reason = "key_too_short"
+	AlgorithmRefused   Reason = "algorithm_not_allowed"
 	SourceNotAllowed   Reason = "source_not_allowed"
 	WrongPassword      Reason = "wrong_password"
 	NoPassword         Reason = "no_password"

@@ -47,6 +47,16 @@ func (s Set) Contains(a netip.Addr) bool {
 // Admits is Contains for a list that allows everybody when it is empty.
 func (s Set) Admits(a netip.Addr) bool { return s.Empty() || s.Contains(a) }
 
+// Unbounded says whether one of the networks is all of IPv4 or all of IPv6.
+func (s Set) Unbounded() bool {
+	for _, p := range s.prefixes {
+		if p.Bits() == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func unmap(p netip.Prefix) netip.Prefix {
 	const mappedBits = 96
 	if p.Addr().Is4In6() && p.Bits() >= mappedBits {

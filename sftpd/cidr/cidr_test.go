@@ -58,3 +58,18 @@ func TestParseRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestUnbounded(t *testing.T) {
+	for network, want := range map[string]bool{
+		"0.0.0.0/0": true, "192.0.2.7/0": true, "::/0": true, "::ffff:0.0.0.0/96": true,
+		"0.0.0.0/1": false, "192.0.2.0/24": false, "2001:db8::/32": false,
+	} {
+		s, err := cidr.Parse([]string{"198.51.100.0/24", network})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Unbounded() != want {
+			t.Errorf("%s: %v", network, s.Unbounded())
+		}
+	}
+}

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 )
 
 // MaxKeysPerUser bounds the keys in a user's record.
@@ -64,7 +67,32 @@ func (l Listener) Validate() error {
 	}
 	return errors.Join(
 		l.validateLists(), l.ProxyProtocol.validate(), validateNetworks("allowFrom", l.AllowFrom),
-		l.Startups.validate(), l.Sources.validate(), l.Uploads.validate())
+		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate())
+}
+
+// validateException refuses a policy that is an exception without its bounds, as the API's
+// rules do; a listener.json may come from elsewhere. A policy that this release does not
+// know is refused where it is looked up.
+func (l Listener) validateException() error {
+	if policy, err := cryptopolicy.Lookup(l.CryptoPolicy); err == nil && policy.Exception {
+		return l.validateBounds()
+	}
+	return nil
+}
+
+func (l Listener) validateBounds() error {
+	networks, err := cidr.Parse(l.AllowFrom)
+	switch {
+	case err != nil:
+		return fmt.Errorf("allowFrom: %w", err)
+	case l.CryptoPolicyNotAfter == nil || l.CryptoPolicyNotAfter.IsZero():
+		return fmt.Errorf("cryptoPolicy %s must have an end: cryptoPolicyNotAfter", l.CryptoPolicy)
+	case networks.Empty():
+		return fmt.Errorf("cryptoPolicy %s is for named networks alone: allowFrom must not be empty", l.CryptoPolicy)
+	case networks.Unbounded():
+		return fmt.Errorf("cryptoPolicy %s is for named networks alone: allowFrom must not have a network with the length 0", l.CryptoPolicy)
+	}
+	return nil
 }
 
 func (l Listener) validateLists() error {

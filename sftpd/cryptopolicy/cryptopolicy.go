@@ -6,6 +6,7 @@
 package cryptopolicy
 
 import (
+	"crypto/rsa"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,6 +18,8 @@ import (
 type Policy struct {
 	// Name as in config.Listener.CryptoPolicy.
 	Name string
+	// Exception: only for networks that are named, and for a time that ends.
+	Exception bool
 	// KeyExchanges, Ciphers and MACs of the transport (RFC 4253 sections 6 and 7).
 	KeyExchanges, Ciphers, MACs []string
 	// HostKeys are signature algorithms, for the types of host keys that exist.
@@ -24,57 +27,14 @@ type Policy struct {
 	// PublicKeys are the signature algorithms with which users log in, sent to clients
 	// as server-sig-algs (RFC 8308 section 3.1).
 	PublicKeys []string
+	// MinRSABits is the smallest RSA modulus, of host keys and of users' keys.
+	MinRSABits int
+	// RekeyBytes is after how many bytes in one direction keys are exchanged anew.
+	RekeyBytes uint64
 }
 
-// Modern2026 is the default: the post-quantum hybrid first, no SHA-1, no CBC, RSA with
-// SHA-2 signatures alone.
-//
-// What it keeps for clients that lack better: the two Diffie-Hellman exchanges for those
-// without curve25519, and the plain hmac-sha2 MACs for libssh2 before 1.11 (curl), which
-// knows neither AES-GCM nor the encrypt-then-MAC variants.
-const Modern2026 = "Modern2026"
-
-var policies = []Policy{{
-	Name: Modern2026,
-	KeyExchanges: []string{
-		ssh.KeyExchangeMLKEM768X25519,
-		ssh.KeyExchangeCurve25519, // x/crypto adds its older name, curve25519-sha256@libssh.org
-		ssh.KeyExchangeDH16SHA512,
-		ssh.KeyExchangeDHGEXSHA256,
-	},
-	Ciphers: []string{
-		ssh.CipherAES128GCM,
-		ssh.CipherAES256GCM,
-		ssh.CipherChaCha20Poly1305,
-		ssh.CipherAES128CTR,
-		ssh.CipherAES192CTR,
-		ssh.CipherAES256CTR,
-	},
-	MACs: []string{
-		ssh.HMACSHA256ETM,
-		ssh.HMACSHA512ETM,
-		ssh.HMACSHA256,
-		ssh.HMACSHA512,
-	},
-	HostKeys: []string{
-		ssh.KeyAlgoED25519,
-		ssh.KeyAlgoECDSA256,
-		ssh.KeyAlgoECDSA384,
-		ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoRSASHA512,
-		ssh.KeyAlgoRSASHA256,
-	},
-	PublicKeys: []string{
-		ssh.KeyAlgoED25519,
-		ssh.KeyAlgoSKED25519,
-		ssh.KeyAlgoSKECDSA256,
-		ssh.KeyAlgoECDSA256,
-		ssh.KeyAlgoECDSA384,
-		ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoRSASHA512,
-		ssh.KeyAlgoRSASHA256,
-	},
-}}
+// All returns the policies that exist, the default first.
+func All() []Policy { return slices.Clone(policies) }
 
 // Lookup returns the policy of a name. The error names those that exist.
 func Lookup(name string) (Policy, error) {
@@ -88,27 +48,52 @@ func Lookup(name string) (Policy, error) {
 	return Policy{}, fmt.Errorf("crypto policy %q is not known to this daemon, which has %s", name, strings.Join(names, ", "))
 }
 
-// Apply sets the lists of an SSH server or client. The lists of c are copies.
+// Apply sets the lists and the volume of an SSH server or client. The lists of c are
+// copies.
 func (p Policy) Apply(c *ssh.Config) {
 	c.KeyExchanges = slices.Clone(p.KeyExchanges)
 	c.Ciphers = slices.Clone(p.Ciphers)
 	c.MACs = slices.Clone(p.MACs)
+	c.RekeyThreshold = p.RekeyBytes
 }
 
 // Signer restricts a host key to the policy's signature algorithms, so that an RSA key
-// never signs with SHA-1. A key of a type that the policy does not have is an error.
+// signs with SHA-1 only where the policy has it. A key of a type that the policy does not
+// have, or one that is too short, is an error.
 func (p Policy) Signer(s ssh.Signer) (ssh.Signer, error) {
 	as, ok := s.(ssh.AlgorithmSigner)
 	if !ok {
 		return nil, fmt.Errorf("a key of type %s cannot choose its signature algorithm", s.PublicKey().Type())
 	}
-	of := []string{s.PublicKey().Type()}
-	if of[0] == ssh.KeyAlgoRSA {
-		of = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
-	}
-	allowed := slices.DeleteFunc(of, func(a string) bool { return !slices.Contains(p.HostKeys, a) })
+	allowed := offered(s.PublicKey().Type(), p.HostKeys)
 	if len(allowed) == 0 {
 		return nil, fmt.Errorf("crypto policy %s has no host keys of type %s", p.Name, s.PublicKey().Type())
 	}
+	if p.TooShort(s.PublicKey()) {
+		return nil, fmt.Errorf("RSA key of %d bits is too short, crypto policy %s needs at least %d", rsaBits(s.PublicKey()), p.Name, p.MinRSABits)
+	}
 	return ssh.NewSignerWithAlgorithms(as, allowed)
+}
+
+// TooShort says whether an RSA key has fewer bits than the policy demands.
+func (p Policy) TooShort(k ssh.PublicKey) bool {
+	return k.Type() == ssh.KeyAlgoRSA && rsaBits(k) < p.MinRSABits
+}
+
+// offered are the algorithms of a list that keys of a type sign with, in its order.
+func offered(keyType string, list []string) []string {
+	of := []string{keyType}
+	if keyType == ssh.KeyAlgoRSA {
+		of = []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSA}
+	}
+	return slices.DeleteFunc(of, func(a string) bool { return !slices.Contains(list, a) })
+}
+
+func rsaBits(k ssh.PublicKey) int {
+	if c, ok := k.(ssh.CryptoPublicKey); ok {
+		if r, ok := c.CryptoPublicKey().(*rsa.PublicKey); ok {
+			return r.N.BitLen()
+		}
+	}
+	return 0
 }

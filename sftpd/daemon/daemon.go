@@ -53,6 +53,7 @@ func New(o Options) *Daemon {
 	d := &Daemon{Options: o}
 	m := metrics.New(o.Version)
 	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) { d.server.Reloaded(s) })
+	m.WatchCryptoPolicy(d.cryptoPolicy)
 	d.server = server.New(server.Options{
 		Current: d.loader.Current,
 		Auth:    auth.New(d.loader.Current),
@@ -69,6 +70,18 @@ func (d *Daemon) endpoint() (namespace, name string) {
 		return s.Listener.Namespace, s.Listener.Name
 	}
 	return "", ""
+}
+
+// cryptoPolicy is the one of new connections, and when the configured one ends.
+func (d *Daemon) cryptoPolicy() (name string, notAfter time.Time) {
+	s := d.loader.Current()
+	if s == nil {
+		return "", time.Time{}
+	}
+	if end := s.Listener.CryptoPolicyNotAfter; end != nil {
+		notAfter = *end
+	}
+	return s.CryptoAt(time.Now()).Policy.Name, notAfter
 }
 
 // ErrForced is what Run returns if it was told to end at once, or ran out of time

@@ -14,12 +14,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 )
 
-// MinRSABits is the smallest RSA modulus of a host key.
-const MinRSABits = 2048
-
 // Parse reads private keys in OpenSSH's format or in PEM (PKCS #1, PKCS #8, SEC 1) and
-// restricts each to the policy's signature algorithms. Ed25519, ECDSA on the NIST curves
-// and RSA of at least MinRSABits are admitted.
+// restricts each to the policy's signature algorithms and sizes. Of Ed25519, ECDSA on the
+// NIST curves and RSA those are admitted that the policy has.
 //
 // Two keys of one type are an error: a client asks for a type, not for a key, and
 // x/crypto's server keeps one key of each (ssh.ServerConfig.AddHostKey), so the second
@@ -71,9 +68,6 @@ func usable(raw any) (crypto.Signer, error) {
 	case *ecdsa.PrivateKey:
 		return k, nil
 	case *rsa.PrivateKey:
-		if bits := k.N.BitLen(); bits < MinRSABits {
-			return nil, fmt.Errorf("RSA key of %d bits is too short, at least %d are needed", bits, MinRSABits)
-		}
 		return k, nil
 	default:
 		return nil, fmt.Errorf("private keys of type %T are not supported; use Ed25519, ECDSA or RSA", raw)

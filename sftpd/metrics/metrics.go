@@ -16,7 +16,7 @@ type Metrics struct {
 	Registry *prometheus.Registry
 
 	connections, sessions         prometheus.Gauge
-	logins, refusals              *prometheus.CounterVec
+	logins, refusals, negotiated  *prometheus.CounterVec
 	transfers, transferBytes      *prometheus.CounterVec
 	operations, revocations       *prometheus.CounterVec
 	reloads, reloadErrors, probes prometheus.Counter
@@ -30,6 +30,7 @@ func New(version string) *Metrics {
 		connections:   gauge("sftpd_connections", "Open TCP connections, logins in progress included."),
 		sessions:      gauge("sftpd_sessions", "Connections that are logged in."),
 		logins:        counters("sftpd_logins_total", "Decided logins and login attempts, by SSH method (several in their order, with +) and result (ok, refused).", "method", "result"),
+		negotiated:    counters("sftpd_negotiated_algorithms_total", "Logins by what was negotiated: the kind (key_exchange, cipher, mac, host_key, public_key) and the algorithm.", "kind", "algorithm"),
 		refusals:      counters("sftpd_refusals_total", "Refused connections and logins, by reason.", "reason"),
 		revocations:   counters("sftpd_revocations_total", "Sessions that the daemon closed, by reason.", "reason"),
 		transfers:     counters("sftpd_transfers_total", "Files that were opened and closed, by direction (download, upload, both) and result (ok, failed, aborted).", "direction", "result"),
@@ -47,7 +48,7 @@ func New(version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
 	})
 	build.Set(1)
-	m.Registry.MustRegister(build, m.connections, m.sessions, m.logins, m.refusals, m.revocations, m.transfers,
+	m.Registry.MustRegister(build, m.connections, m.sessions, m.logins, m.negotiated, m.refusals, m.revocations, m.transfers,
 		m.transferBytes, m.operations, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

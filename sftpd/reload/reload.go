@@ -29,6 +29,9 @@ type Loader struct {
 
 	current atomic.Pointer[snapshot.Snapshot]
 	once    sync.Mutex // one load at a time
+	// lapsed is the digest of the configuration whose crypto policy was reported to have
+	// ended. It belongs to Run.
+	lapsed string
 
 	mu      sync.Mutex
 	failure failure
@@ -122,6 +125,18 @@ func (l *Loader) swap(s *snapshot.Snapshot) {
 	if l.onSwap != nil {
 		l.onSwap(s)
 	}
+}
+
+// noticeLapse warns once when the crypto policy of the configuration has come to its end.
+// New connections find out for themselves.
+func (l *Loader) noticeLapse(now time.Time) {
+	s := l.Current()
+	if s == nil || !s.PolicyLapsed(now) || l.lapsed == s.Digest {
+		return
+	}
+	l.lapsed = s.Digest
+	l.log.Warn("crypto policy has ended: new connections get the default one", "digest", s.Digest,
+		"policy", s.Listener.CryptoPolicy, "not_after", s.Listener.CryptoPolicyNotAfter, "in_effect", s.CryptoAt(now).Policy.Name)
 }
 
 func (l *Loader) clearFailure() {

@@ -39,6 +39,7 @@ func (l *Loader) Run(ctx context.Context) {
 		} else {
 			retry = firstRetry
 		}
+		l.noticeLapse(time.Now())
 		select {
 		case <-ctx.Done():
 			return

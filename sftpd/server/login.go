@@ -69,31 +69,29 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot) (*ssh.ServerConn
 	}
 	c.server.Metrics.Login(strings.Join(g.Methods, "+"))
 	e := c.entry(audit.Login, audit.OK, "")
-	if a, ok := sc.Conn.(ssh.AlgorithmsConnMetadata); ok {
-		e.KeyExchange, e.Cipher = a.Algorithms().KeyExchange, a.Algorithms().Read.Cipher
-	}
+	c.negotiated(sc, g, &e)
 	c.server.Audit.Write(e)
 	return sc, channels, requests, true
 }
 
 // config is the SSH configuration of this connection.
 func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerConfig {
+	crypto := s.CryptoAt(time.Now())
 	c := &ssh.ServerConfig{
-		ServerVersion:           Version,
-		MaxAuthTries:            s.Listener.Authentication.MaxTries,
-		PublicKeyAuthAlgorithms: slices.Clone(s.Policy.PublicKeys),
+		ServerVersion: version(s.Listener.SoftwareVersion),
+		MaxAuthTries:  s.Listener.Authentication.MaxTries,
 		PreAuthConnCallback: func(peer ssh.ServerPreAuthConn) {
 			l.peer = peer
 			l.client = string(peer.ClientVersion())
 		},
 	}
-	s.Policy.Apply(&c.Config)
+	crypto.Policy.Apply(&c.Config)
 	pace := &pace{}
-	for _, k := range s.HostKeys {
+	for _, k := range crypto.HostKeys {
 		c.AddHostKey(pace.paced(k))
 	}
 	l.auth = l.server.Auth.NewLogin(ctx, l.source(), l.refused)
-	l.auth.Install(c, s)
+	l.auth.Install(c, s, crypto.Policy)
 	return c
 }
 
@@ -102,7 +100,7 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerCon
 func (l *login) refused(r auth.Refusal) {
 	l.refusals++
 	l.server.Metrics.LoginRefused(r.Method, string(r.Reason))
-	if r.Method == auth.PublicKey {
+	if r.Method == auth.PublicKey && r.Fingerprint != "" {
 		l.keyIssue = r.Reason
 		if len(l.keys) < maxKeysLogged && !slices.Contains(l.keys, r.Fingerprint) {
 			l.keys = append(l.keys, r.Fingerprint)

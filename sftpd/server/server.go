@@ -15,11 +15,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// Version is how the daemon identifies itself (RFC 4253 section 4.2). It does not hold
-// "OpenSSH", from which clients conclude on behaviour, nor a release, which would tell
-// strangers what to try.
-const Version = "SSH-2.0-sftpd"
-
 // ErrServerClosed is what Serve returns after Shutdown or Close.
 var ErrServerClosed = errors.New("server closed")
 

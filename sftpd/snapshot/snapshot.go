@@ -8,12 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
-	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 )
 
 // Snapshot is one configuration. It is immutable and safe for concurrent use.
@@ -31,33 +28,35 @@ type Snapshot struct {
 	Proxies *cidr.Set
 	// Exempt are the networks without penalties and limits per source.
 	Exempt cidr.Set
-	// Policy is the one that Listener.CryptoPolicy names.
-	Policy cryptopolicy.Policy
-	// HostKeys in the order in which they are offered, restricted to the policy.
-	HostKeys []ssh.Signer
 	// Rejected are the users who cannot log in because of their records.
 	Rejected []config.Rejection
 
-	users map[string]*User
+	// crypto is of the policy that Listener.CryptoPolicy names, lapsed of the one that
+	// comes after it.
+	crypto, lapsed *Crypto
+	users          map[string]*User
 }
 
 // Build parses a loaded configuration. It fails on an unknown crypto policy and on host
 // keys that cannot be used. A user whose record cannot be used is in Rejected instead.
 func Build(set *config.Set, now time.Time) (*Snapshot, error) {
-	policy, err := cryptopolicy.Lookup(set.Listener.CryptoPolicy)
+	crypto, err := newCrypto(set.Listener.CryptoPolicy, set.HostKeys)
 	if err != nil {
 		return nil, err
 	}
-	signers, err := hostkeys.Parse(set.HostKeys, policy)
-	if err != nil {
-		return nil, err
+	lapsed := crypto
+	if set.Listener.CryptoPolicyNotAfter != nil {
+		// Now, and not when it is too late: no host key may be left without a policy.
+		if lapsed, err = newCrypto(cryptopolicy.Default, set.HostKeys); err != nil {
+			return nil, fmt.Errorf("after cryptoPolicyNotAfter: %w", err)
+		}
 	}
 	s := &Snapshot{
 		Digest:   set.Digest,
 		LoadedAt: now,
 		Listener: set.Listener,
-		Policy:   policy,
-		HostKeys: signers,
+		crypto:   crypto,
+		lapsed:   lapsed,
 		Rejected: slices.Clone(set.Rejected),
 		users:    make(map[string]*User, len(set.Users)),
 	}

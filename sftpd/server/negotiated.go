@@ -1,0 +1,39 @@
+package server
+
+import (
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+)
+
+// softwareVersion is how the daemon identifies itself unless it is told otherwise. It
+// does not hold "OpenSSH", from which clients conclude on behaviour, nor a release, which
+// would tell strangers what to try.
+const softwareVersion = "sftpd"
+
+// version is the identification (RFC 4253 section 4.2) with a software version, "" for
+// the daemon's own.
+func version(software string) string {
+	if software == "" {
+		software = softwareVersion
+	}
+	return "SSH-2.0-" + software
+}
+
+// negotiated notes the algorithms of a login in its line of the audit log, and counts
+// them: so an operator sees who would be locked out before a policy is tightened.
+func (c *conn) negotiated(sc *ssh.ServerConn, g *auth.Grant, e *audit.Entry) {
+	a, ok := sc.Conn.(ssh.AlgorithmsConnMetadata)
+	if !ok {
+		return
+	}
+	n := a.Algorithms()
+	e.KeyExchange, e.Cipher, e.MAC = n.KeyExchange, n.Read.Cipher, n.Read.MAC
+	e.HostKeyAlgorithm, e.PublicKeyAlgorithm = n.HostKey, g.SignatureAlgorithm
+	c.server.Metrics.Negotiated(metrics.Algorithms{
+		KeyExchange: e.KeyExchange, Cipher: e.Cipher, MAC: e.MAC,
+		HostKey: e.HostKeyAlgorithm, PublicKey: e.PublicKeyAlgorithm,
+	})
+}

@@ -1,0 +1,45 @@
+package snapshot
+
+import (
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
+)
+
+// Crypto is what new connections are negotiated with.
+type Crypto struct {
+	Policy cryptopolicy.Policy
+	// HostKeys in the order in which they are offered, restricted to the policy.
+	HostKeys []ssh.Signer
+}
+
+func newCrypto(name string, hostKeys [][]byte) (*Crypto, error) {
+	policy, err := cryptopolicy.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	signers, err := hostkeys.Parse(hostKeys, policy)
+	if err != nil {
+		return nil, err
+	}
+	return &Crypto{Policy: policy, HostKeys: signers}, nil
+}
+
+// CryptoAt is for connections that begin at a time: of Listener.CryptoPolicy up to and
+// without Listener.CryptoPolicyNotAfter, and of cryptopolicy.Default from then on.
+func (s *Snapshot) CryptoAt(now time.Time) *Crypto {
+	if s.PolicyLapsed(now) {
+		return s.lapsed
+	}
+	return s.crypto
+}
+
+// PolicyLapsed says whether Listener.CryptoPolicy has come to its end.
+func (s *Snapshot) PolicyLapsed(now time.Time) bool {
+	end := s.Listener.CryptoPolicyNotAfter
+	// Without the monotonic reading, for the wall clock may be set.
+	return end != nil && !now.Round(0).Before(*end)
+}
