@@ -99,6 +99,9 @@ func (s *scope) hostKey(ctx context.Context, name string) (key.Material, *condit
 		}
 		return key.Material{}, &conditionProblem{reason, s.withKept(fmt.Sprintf("SFTPKey %q: %s", name, v.Condition.Message))}, nil
 	}
+	if err := s.policy.CheckHostKey(v.Material.Public); err != nil {
+		return key.Material{}, &conditionProblem{v1alpha1.ReasonInvalidHostKey, s.withKept(fmt.Sprintf("SFTPKey %q: %v", name, err))}, nil
+	}
 	return v.Material, nil, nil
 }
 

@@ -76,7 +76,7 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 			old = resolution{stamp: stamp, Credentials: c}
 		}
 		resolved[uid] = old
-		s.credentials[uid] = old.Credentials
+		s.credentials[uid] = old.Under(s.policy.Policy)
 		if old.Password != nil {
 			s.memory.passwords[uid] = old.Password
 		}

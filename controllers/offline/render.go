@@ -45,12 +45,13 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 	volumePath func(string) string,
 ) (render.Files, []Finding, error) {
 	var findings []Finding
-	hostKeys, found, err := m.hostKeys(l, prev)
+	policy := render.PolicyAt(l, now)
+	hostKeys, found, err := m.hostKeys(l, prev, policy)
 	if err != nil {
 		return render.Files{}, nil, err
 	}
 	findings = append(findings, found...)
-	if warning := render.PolicyAt(l, now).Warning(l); warning != "" {
+	if warning := policy.Warning(l); warning != "" {
 		findings = append(findings, Finding{
 			Object: "SFTPListener " + client.ObjectKeyFromObject(l).String(),
 			Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning,
@@ -71,6 +72,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		if err != nil {
 			return render.Files{}, nil, err
 		}
+		c = c.Under(policy.Policy)
 		for _, p := range c.Problems {
 			missing := p.Reason == v1alpha1.ReasonSecretNotFound || p.Reason == v1alpha1.ReasonKeyNotFound
 			findings = append(findings, Finding{Object: object, Reason: p.Reason, Message: p.Message, Missing: missing})
@@ -126,7 +128,7 @@ func (m *Manifests) usersOf(l *v1alpha1.SFTPListener) []v1alpha1.SFTPUser {
 
 // hostKeys are those of the Secrets in the manifests. One that the operator would
 // generate is taken from the previous run, or made.
-func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous) ([][]byte, []Finding, error) {
+func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy render.Policy) ([][]byte, []Finding, error) {
 	object := "SFTPListener " + client.ObjectKeyFromObject(l).String()
 	keys := []*v1alpha1.SFTPKey{}
 	for _, ref := range l.Spec.HostKeyRefs {
@@ -160,6 +162,11 @@ func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous) ([][]byte,
 				Missing: v.Condition.Reason == v1alpha1.ReasonSecretNotFound,
 			}}, nil
 		default:
+			if err := policy.CheckHostKey(v.Material.Public); err != nil {
+				return nil, []Finding{{
+					Object: object, Reason: v1alpha1.ReasonInvalidHostKey, Message: fmt.Sprintf("SFTPKey %q: %v", k.Name, err),
+				}}, nil
+			}
 			out = append(out, v.Material.Private)
 		}
 	}

@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 )
 
 // Policy is a listener's crypto policy at some time.
 type Policy struct {
+	// Policy has the algorithms.
+	cryptopolicy.Policy
 	// Name of the policy in effect.
 	Name v1alpha1.CryptoPolicy
 	// Expires is when it ends, nil for never.
@@ -25,9 +29,24 @@ type Policy struct {
 func PolicyAt(l *v1alpha1.SFTPListener, now time.Time) Policy {
 	p := Policy{Name: cmp.Or(l.Spec.CryptoPolicy, v1alpha1.CryptoModern2026), Expires: l.Spec.CryptoPolicyExpirationTime}
 	if p.Expires != nil && !now.Before(p.Expires.Time) {
-		return Policy{Name: v1alpha1.CryptoModern2026, Ended: p.Name}
+		p = Policy{Name: cryptopolicy.Default, Ended: p.Name}
 	}
+	// The CRD lists the names; a test compares them with the policies.
+	p.Policy, _ = cryptopolicy.Lookup(string(p.Name))
 	return p
+}
+
+// CheckHostKey says what is wrong with a host key, under this policy and under the one
+// that comes after it.
+func (p Policy) CheckHostKey(k ssh.PublicKey) error {
+	if err := p.Policy.CheckHostKey(k); err != nil || p.Expires == nil {
+		return err
+	}
+	next, err := cryptopolicy.Lookup(cryptopolicy.Default)
+	if err != nil {
+		return err
+	}
+	return next.CheckHostKey(k)
 }
 
 // Warning says what an ended policy means, "" for one that has not.

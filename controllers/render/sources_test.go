@@ -2,9 +2,6 @@ package render
 
 import (
 	"testing"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
@@ -38,25 +35,5 @@ func TestLimitsOfSources(t *testing.T) {
 		if (s.ProxyProtocol != nil) != (tc.spec.ProxyProtocol.Mode == v1alpha1.ProxyProtocolRequired) {
 			t.Errorf("%s: PROXY protocol %v", tc.name, s.ProxyProtocol)
 		}
-	}
-}
-
-func TestPolicyAt(t *testing.T) {
-	end := metav1.NewTime(time.Date(2027, 6, 30, 22, 0, 0, 0, time.UTC))
-	l := &v1alpha1.SFTPListener{Spec: v1alpha1.SFTPListenerSpec{CryptoPolicy: v1alpha1.CryptoLegacy2026, CryptoPolicyExpirationTime: &end}}
-	before := PolicyAt(l, end.Add(-time.Second))
-	if before.Name != v1alpha1.CryptoLegacy2026 || before.Expires != &end || before.Warning(l) != "" {
-		t.Errorf("before its end: %+v", before)
-	}
-	after := PolicyAt(l, end.Time)
-	if after.Name != v1alpha1.CryptoModern2026 || after.Expires != nil {
-		t.Errorf("at its end: %+v", after)
-	}
-	const warning = "cryptoPolicy Legacy2026 ended at 2027-06-30T22:00:00Z, Modern2026 is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime"
-	if got := after.Warning(l); got != warning {
-		t.Errorf("warning %q", got)
-	}
-	if p := PolicyAt(&v1alpha1.SFTPListener{}, end.Time); p.Name != v1alpha1.CryptoModern2026 || p.Ended != "" {
-		t.Errorf("by default: %+v", p)
 	}
 }

@@ -65,14 +65,27 @@ func (p Policy) Signer(s ssh.Signer) (ssh.Signer, error) {
 	if !ok {
 		return nil, fmt.Errorf("a key of type %s cannot choose its signature algorithm", s.PublicKey().Type())
 	}
-	allowed := offered(s.PublicKey().Type(), p.HostKeys)
-	if len(allowed) == 0 {
-		return nil, fmt.Errorf("crypto policy %s has no host keys of type %s", p.Name, s.PublicKey().Type())
+	if err := p.CheckHostKey(s.PublicKey()); err != nil {
+		return nil, err
 	}
-	if p.TooShort(s.PublicKey()) {
-		return nil, fmt.Errorf("RSA key of %d bits is too short, crypto policy %s needs at least %d", rsaBits(s.PublicKey()), p.Name, p.MinRSABits)
+	return ssh.NewSignerWithAlgorithms(as, offered(s.PublicKey().Type(), p.HostKeys))
+}
+
+// CheckHostKey says what is wrong with a public key as a host key, and what to do.
+func (p Policy) CheckHostKey(k ssh.PublicKey) error { return p.check(k, p.HostKeys) }
+
+// CheckUserKey says what is wrong with a public key to log in with, and what to do.
+func (p Policy) CheckUserKey(k ssh.PublicKey) error { return p.check(k, p.PublicKeys) }
+
+func (p Policy) check(k ssh.PublicKey, algorithms []string) error {
+	switch {
+	case len(offered(k.Type(), algorithms)) == 0:
+		return fmt.Errorf("crypto policy %s has no keys of type %s; make a new key, best of type Ed25519", p.Name, k.Type())
+	case p.TooShort(k):
+		return fmt.Errorf("RSA key of %d bits is too short for crypto policy %s, at least %d are needed; make a new key, best of type Ed25519",
+			rsaBits(k), p.Name, p.MinRSABits)
 	}
-	return ssh.NewSignerWithAlgorithms(as, allowed)
+	return nil
 }
 
 // TooShort says whether an RSA key has fewer bits than the policy demands.

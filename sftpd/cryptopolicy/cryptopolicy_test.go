@@ -101,7 +101,7 @@ func TestSigner(t *testing.T) {
 	}{
 		{cryptopolicy.Modern2026, 1024, "too short"},
 		{cryptopolicy.Modern2026, 2048, "rsa-sha2-512 rsa-sha2-256"},
-		{cryptopolicy.Strict2026, 2048, "RSA key of 2048 bits is too short, crypto policy Strict2026 needs at least 3072"},
+		{cryptopolicy.Strict2026, 2048, "RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519"},
 		{cryptopolicy.Strict2026, 3072, "rsa-sha2-512 rsa-sha2-256"},
 		{cryptopolicy.Fips2026, 1024, "too short"},
 		{cryptopolicy.Fips2026, 2048, "rsa-sha2-512 rsa-sha2-256"},

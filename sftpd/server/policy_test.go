@@ -38,7 +38,7 @@ func TestPolicyLapses(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", key.PublicKey())
 	// Time enough for a login on a busy machine; the test waits for the rest of it.
-	end := time.Now().Add(6 * time.Second).Truncate(time.Millisecond)
+	end := time.Now().Add(10 * time.Second).Truncate(time.Millisecond)
 	dir.Listener.CryptoPolicy, dir.Listener.CryptoPolicyNotAfter = cryptopolicy.Legacy2026, &end
 	dir.Listener.AllowFrom = []string{"127.0.0.0/8"}
 	d := daemontest.Start(t, dir)

@@ -83,8 +83,8 @@ func TestHostKeysOfThePolicy(t *testing.T) {
 		key any
 		say string
 	}{
-		{ec, "host key 1: crypto policy Strict2026 has no host keys of type ecdsa-sha2-nistp256"},
-		{short, "host key 1: RSA key of 2048 bits is too short, crypto policy Strict2026 needs at least 3072"},
+		{ec, "host key 1: crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256; make a new key, best of type Ed25519"},
+		{short, "host key 1: RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519"},
 	} {
 		dir := configtest.New(t)
 		dir.Listener.CryptoPolicy = cryptopolicy.Strict2026

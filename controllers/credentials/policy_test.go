@@ -1,0 +1,51 @@
+package credentials
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+)
+
+// A key that a policy does not admit is left out and named, the others stay.
+func TestCredentialsUnderAPolicy(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, err := ssh.NewPublicKey(&private.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Credentials{
+		Keys:         []config.Key{{PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(short)))}, {PublicKey: ed25519Key, From: []string{"192.0.2.0/24"}}},
+		Fingerprints: []string{ssh.FingerprintSHA256(short), "SHA256:other"},
+		Password:     &config.Password{Hash: "h"},
+		Problems:     []Problem{{Reason: "Before"}},
+	}
+	for _, p := range cryptopolicy.All() {
+		got := c.Under(p)
+		if p.Name != cryptopolicy.Strict2026 {
+			if len(got.Keys) != 2 || len(got.Problems) != 1 || got.Password == nil {
+				t.Errorf("%s: %+v", p.Name, got)
+			}
+			continue
+		}
+		if len(got.Keys) != 1 || got.Keys[0].PublicKey != ed25519Key || len(got.Keys[0].From) != 1 || len(got.Fingerprints) != 1 || got.Fingerprints[0] != "SHA256:other" {
+			t.Errorf("%s: %+v", p.Name, got)
+		}
+		want := "The key " + c.Fingerprints[0] + " cannot be used: RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519"
+		if len(got.Problems) != 2 || got.Problems[1].Reason != v1alpha1.ReasonInvalidPublicKey || got.Problems[1].Message != want {
+			t.Errorf("%s: %+v", p.Name, got.Problems)
+		}
+	}
+	if len(c.Keys) != 2 || len(c.Problems) != 1 {
+		t.Error("the original has changed")
+	}
+}
