@@ -11,6 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -39,7 +40,10 @@ type Options struct {
 // Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
 type Server struct {
 	Options
-	registry *registry
+	registry  *registry
+	penalties *penalty.Book
+	// tally has the refusals that are not worth a line each.
+	tally *audit.Tally
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -52,7 +56,11 @@ type Server struct {
 
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
-	s := &Server{Options: o, registry: newRegistry(o.Current)}
+	s := &Server{
+		Options: o, registry: newRegistry(o.Current),
+		penalties: penalty.New(time.Now), tally: audit.NewTally(time.Now),
+	}
+	s.Metrics.Watch(s.registry.loginsInProgress, s.penalties.Refused)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -87,6 +95,7 @@ func (s *Server) sweep() {
 }
 
 func (s *Server) sweepOnce(now time.Time) {
+	s.repeat(s.tally.Due())
 	current := s.Current()
 	if current == nil {
 		return
