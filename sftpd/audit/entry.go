@@ -44,8 +44,12 @@ type Entry struct {
 
 	// Connection is random and the same in all lines of one connection.
 	Connection string
-	// Source is the client's address and port.
+	// Source is the client's address and port; a network for a line with a Count.
 	Source string
+	// Proxy is the address and port of the proxy that the client came through.
+	Proxy string
+	// Count is how often a refusal came again since its last line, 0 for a line of one.
+	Count int
 	// ClientVersion is the client's identification (RFC 4253 section 4.2).
 	ClientVersion string
 	// User is the login name as the client gave it, known or not.

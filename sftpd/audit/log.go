@@ -54,6 +54,10 @@ func (l *Log) Write(e Entry) {
 	a.word("listener", name)
 	a.word("connection", e.Connection)
 	a.word("source", e.Source)
+	a.word("proxy", e.Proxy)
+	if e.Count > 0 {
+		a = append(a, slog.Int("count", e.Count))
+	}
 	a.text("client_version", e.ClientVersion, maxName)
 	a.text("user", e.User, maxName)
 	a.word("account", e.Account)

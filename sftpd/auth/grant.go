@@ -69,6 +69,8 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Rea
 		return nil, UserRemoved
 	case u.Expired(now):
 		return nil, UserExpired
+	case !s.AllowFrom.Admits(g.Source) || !u.AllowFrom.Admits(g.Source):
+		return nil, SourceNotAllowed
 	case u.AllOf && (g.keyWire == "" || g.passwordText == ""):
 		return nil, SecondFactorRequired
 	}

@@ -44,6 +44,7 @@ type Login struct {
 	auth   *Authenticator
 	ctx    context.Context
 	source netip.Addr
+	barred func(username string) bool
 	report func(Refusal)
 	policy cryptopolicy.Policy
 	first  *Grant
@@ -54,10 +55,11 @@ type Login struct {
 func (l *Login) FirstFactor() *Grant { return l.first }
 
 // NewLogin starts the authentication of a connection from source. Passwords are not
-// waited for beyond the end of ctx. Each refusal is given to report, by the goroutine that
-// does the handshake.
-func (a *Authenticator) NewLogin(ctx context.Context, source netip.Addr, report func(Refusal)) *Login {
-	return &Login{auth: a, ctx: ctx, source: source.Unmap(), report: report}
+// waited for beyond the end of ctx. Who is barred, by login name, is refused like everybody
+// else, whatever the credential. Each refusal is given to report. Both are called by the
+// goroutine that does the handshake.
+func (a *Authenticator) NewLogin(ctx context.Context, source netip.Addr, barred func(username string) bool, report func(Refusal)) *Login {
+	return &Login{auth: a, ctx: ctx, source: source.Unmap(), barred: barred, report: report}
 }
 
 // Install sets the callbacks of the methods that s offers, to known and unknown users
@@ -124,7 +126,10 @@ func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Re
 		return nil, MethodNotOffered
 	}
 	u, ok := s.Lookup(username)
-	if !ok {
+	switch {
+	case l.barred(username):
+		return nil, LoginPenalised
+	case !ok:
 		return nil, UnknownUser
 	}
 	k, ok := u.Key(key.Marshal())
@@ -133,7 +138,7 @@ func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Re
 		return nil, KeyNotRegistered
 	case l.policy.TooShort(key):
 		return nil, KeyTooShort
-	case !k.Admits(l.source):
+	case !k.Admits(l.source) || !u.AllowFrom.Admits(l.source):
 		return nil, SourceNotAllowed
 	case u.Expired(time.Now()):
 		return nil, UserExpired
@@ -181,10 +186,14 @@ func (l *Login) checkPassword(username, method string, before *Grant, given []by
 	switch {
 	case err != nil:
 		return nil, PasswordQueueFull
+	case l.barred(username):
+		return nil, LoginPenalised
 	case !s.Offers(config.MethodPassword):
 		return nil, MethodNotOffered
 	case !known:
 		return nil, UnknownUser
+	case !u.AllowFrom.Admits(l.source):
+		return nil, SourceNotAllowed
 	case u.Expired(time.Now()):
 		return nil, UserExpired
 	case u.Password == nil:

@@ -21,6 +21,7 @@ const (
 	ChangedDuringLogin Reason = "changed_during_login"
 	MaxTriesReached    Reason = "max_tries"
 	LoginGraceExceeded Reason = "login_grace_exceeded"
+	LoginPenalised     Reason = "login_penalised"
 )
 
 // Reasons to revoke a session, besides UserExpired, SourceNotAllowed and

@@ -42,6 +42,8 @@ var guesses = []struct{ user, password string }{
 	{"expired", "wrong"},
 }
 
+func nobodyBarred(string) bool { return false }
+
 func stranger(t *testing.T) *Login {
 	t.Helper()
 	key, _ := configtest.Key(t)
@@ -52,7 +54,7 @@ func stranger(t *testing.T) *Login {
 	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
 	dir.AddUser("expired", "secret").NotAfter = &past
 	s := load(t, dir)
-	return New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.MustParseAddr("192.0.2.1"), nil)
+	return New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.MustParseAddr("192.0.2.1"), nobodyBarred, nil)
 }
 
 // TestPasswordWork: every guess costs one hash of the same size.
@@ -70,6 +72,13 @@ func TestPasswordWork(t *testing.T) {
 		l.checkPassword(g.user, Password, nil, []byte(g.password))
 		if hashes != i+1 {
 			t.Fatalf("%s: %d hashes after %d guesses", g.user, hashes, i+1)
+		}
+	}
+	l.barred = func(string) bool { return true }
+	for i, g := range guesses {
+		grant, reason := l.checkPassword(g.user, Password, nil, []byte(g.password))
+		if grant != nil || reason != LoginPenalised || hashes != len(guesses)+i+1 {
+			t.Fatalf("%s barred: %v, %s, %d hashes", g.user, grant, reason, hashes)
 		}
 	}
 }
@@ -123,7 +132,7 @@ func TestPasswordQueueReason(t *testing.T) {
 	s := load(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	l := New(func() *snapshot.Snapshot { return s }).NewLogin(ctx, netip.Addr{}, nil)
+	l := New(func() *snapshot.Snapshot { return s }).NewLogin(ctx, netip.Addr{}, nobodyBarred, nil)
 	for _, user := range []string{"ada", "nobody"} {
 		if g, reason := l.checkPassword(user, Password, nil, []byte("secret")); g != nil || reason != PasswordQueueFull {
 			t.Errorf("%s: %v, %s", user, g, reason)

@@ -54,6 +54,21 @@ func New(version string) *Metrics {
 	return m
 }
 
+// Watch adds gauges that are asked when they are read: the connections that are not
+// logged in yet, and the sources that are refused for a while. It may be called once.
+func (m *Metrics) Watch(startups, penalised func() int) {
+	for _, g := range []struct {
+		name, help string
+		value      func() int
+	}{
+		{"sftpd_startups", "Connections that are not logged in yet.", startups},
+		{"sftpd_penalised_sources", "Sources that are refused for a while, for what they did before.", penalised},
+	} {
+		m.Registry.MustRegister(prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Name: g.name, Help: g.help}, func() float64 { return float64(g.value()) }))
+	}
+}
+
 func gauge(name, help string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 }

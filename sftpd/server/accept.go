@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
 const (
@@ -66,27 +66,37 @@ func (s *Server) isDraining() bool {
 	return s.draining
 }
 
-// accepted starts a connection's goroutine, or closes it for lack of room. It does not
-// block.
+// accepted starts a connection's goroutine, or closes it. It does not block.
 func (s *Server) accepted(raw net.Conn) {
 	c := newConn(s, raw)
 	current := s.Current()
-	reason := reasonNotConfigured
-	if current != nil {
-		var displaced *conn
-		displaced, reason = s.registry.add(c, current.Listener.Limits.MaxConnections)
-		if displaced != nil {
-			displaced.abort(reasonDisplaced)
-		}
-	}
-	if reason != "" {
-		raw.Close()
-		s.Metrics.Refusal(reason)
-		s.Audit.Write(c.entry(audit.ConnectionRefused, audit.Refused, reason))
+	if reason := s.welcome(c, current); reason != "" {
+		drop(raw, reason)
+		c.refuse(reason, "")
 		return
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAliveConfig(keepAlive) // without it the idle timeout does the same later
 	}
 	go c.serve(current)
+}
+
+// welcome decides on what is known at accept. Who the client is behind a proxy, its own
+// goroutine reads; until then it counts with those that are not logged in.
+func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason string) {
+	switch {
+	case current == nil:
+		return reasonNotConfigured
+	case current.Proxies == nil:
+		return s.guard(c, current)
+	}
+	c.origin = originOf(c.source(), current)
+	if !current.Proxies.Contains(c.source()) {
+		return reasonNotProxy
+	}
+	displaced, reason := s.registry.addUnknown(c, limitsOf(current))
+	if displaced != nil {
+		displaced.abort(reasonDisplaced)
+	}
+	return reason
 }

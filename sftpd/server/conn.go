@@ -15,6 +15,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
@@ -26,9 +27,21 @@ type conn struct {
 	raw    net.Conn
 	meter  *meter // raw too
 	id     string
-	client string // its version, once known
+	// client is the client's address, not valid for what is not TCP, and remote with its
+	// port. Behind a proxy they are the proxy's until its header is read, and then that
+	// is in proxy.
+	client        netip.Addr
+	remote, proxy string
+	origin        origin
+	clientVersion string // once known
 	// accepted is when the connection was.
 	accepted time.Time
+	// exchanged is whether the first key exchange is done.
+	exchanged atomic.Bool
+	// registered is whether it ever was in the registry, and counted the source in whose
+	// count it is. Both are the registry's.
+	registered bool
+	counted    netip.Prefix
 	// grant is set once, by registry.admit.
 	grant *auth.Grant
 
@@ -53,19 +66,17 @@ func newConn(s *Server, raw net.Conn) *conn {
 	m := &meter{Conn: raw, ofAll: &s.unread, limitOfAll: s.unreadOfAll}
 	c := &conn{
 		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
-		files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
+		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
 	}
 	m.overrun = func() { c.end(reasonUnread) }
+	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
+		c.client = a.AddrPort().Addr().Unmap()
+	}
 	return c
 }
 
 // source is the client's address. It is not valid for what is not TCP.
-func (c *conn) source() netip.Addr {
-	if a, ok := c.raw.RemoteAddr().(*net.TCPAddr); ok {
-		return a.AddrPort().Addr().Unmap()
-	}
-	return netip.Addr{}
-}
+func (c *conn) source() netip.Addr { return c.client }
 
 // serve is the goroutine of the connection.
 func (c *conn) serve(s *snapshot.Snapshot) {
@@ -79,7 +90,13 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	defer func() { c.panicked(recover()) }()
 	ctx, cancel := context.WithCancel(c.server.ctx)
 	defer cancel()
-	sc, channels, requests, ok := c.logIn(ctx, s)
+	stream, ok := c.raw, true
+	if s.Proxies != nil {
+		if stream, ok = c.behindProxy(s); !ok {
+			return
+		}
+	}
+	sc, channels, requests, ok := c.logIn(ctx, s, stream)
 	if !ok {
 		return
 	}
@@ -108,6 +125,9 @@ func (c *conn) panicked(v any) {
 		c.server.Metrics.Refusal(reasonPanic)
 		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
 		c.end(reasonPanic)
+		if c.grant == nil {
+			c.penalise(penalty.Crash)
+		}
 	}
 }
 
@@ -169,10 +189,10 @@ func (c *conn) openFiles() int {
 func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
 	e := audit.Entry{
 		Event: event, Result: result, Reason: reason,
-		Connection: c.id, Source: c.raw.RemoteAddr().String(),
+		Connection: c.id, Source: c.remote, Proxy: c.proxy,
 	}
 	if event != audit.Transfer && event != audit.Operation {
-		e.ClientVersion = c.client
+		e.ClientVersion = c.clientVersion
 	}
 	if g := c.grant; g != nil {
 		e.User, e.Account, e.Methods, e.KeyFingerprint = g.Username, g.Account, g.Methods, g.Fingerprint

@@ -120,7 +120,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	c := newConn(s, here)
-	if _, reason := s.registry.add(c, 1); reason != "" {
+	if _, reason := s.registry.add(c, limits{connections: 1}); reason != "" {
 		t.Fatal(reason)
 	}
 	c.serve(nil) // panics at once: there is no snapshot

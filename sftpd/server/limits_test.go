@@ -160,7 +160,11 @@ func TestSilentCrowd(t *testing.T) {
 		stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	}
 	stillWorks(t, first)
-	if got := d.WaitAudit(t, "connection_refused", 6+3); got["reason"] != "displaced" {
+	d.Eventually(t, "three are displaced", func() bool { return metric(t, d, `sftpd_refusals_total{reason="displaced"}`) == 3 })
+	if n := metric(t, d, `sftpd_refusals_total{reason="max_connections"}`); n != 6 {
+		t.Errorf("%v were refused", n)
+	}
+	if got := d.WaitAudit(t, "connection_refused", 2); got["reason"] != "displaced" {
 		t.Errorf("audit: %v", got)
 	}
 	// Sessions are never displaced.

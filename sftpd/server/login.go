@@ -13,27 +13,12 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
 // maxKeysLogged bounds the fingerprints in one line of the audit log.
 const maxKeysLogged = 16
-
-// wire counts what came in, and tells when nothing more will.
-type wire struct {
-	net.Conn
-	received atomic.Int64
-	broken   context.CancelFunc
-}
-
-func (w *wire) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
-	w.received.Add(int64(n))
-	if err != nil {
-		w.broken()
-	}
-	return n, err
-}
 
 // login is a connection before it is a session.
 type login struct {
@@ -42,17 +27,20 @@ type login struct {
 	auth     *auth.Login
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	refusals int
-	keys     []string    // fingerprints that were offered in vain
-	keyIssue auth.Reason // of the last of them
+	// exchanges counts those of keys.
+	exchanges atomic.Int32
+	keys      []string    // fingerprints that were offered in vain
+	keyIssue  auth.Reason // of the last of them
+	keyUsers  []string    // login names that they were for
 }
 
 // logIn shakes hands and registers the session. If it returns false, the connection has
 // been told and logged all that there is.
-func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot) (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
+func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn) (*ssh.ServerConn, <-chan ssh.NewChannel, <-chan *ssh.Request, bool) {
 	deadline := time.Now().Add(s.Listener.Authentication.LoginGrace())
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	l := &login{conn: c, wire: &wire{Conn: c.raw, broken: cancel}}
+	l := &login{conn: c, wire: &wire{Conn: stream, ended: cancel}}
 	// x/crypto waits for a client as long as the connection does.
 	_ = c.raw.SetDeadline(deadline)
 	sc, channels, requests, err := ssh.NewServerConn(l.wire, l.config(ctx, s))
@@ -60,6 +48,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot) (*ssh.ServerConn
 		l.failed(err, !time.Now().Before(deadline), s.Listener.Authentication.MaxTries)
 		return nil, nil, nil, false
 	}
+	l.wire.loggedIn.Store(true)
 	_ = c.raw.SetDeadline(time.Time{})
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.registry.admit(c, g, time.Now()); reason != "" {
@@ -67,6 +56,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot) (*ssh.ServerConn
 		_ = sc.Close() // nothing more is to be said
 		return nil, nil, nil, false
 	}
+	c.forgive(g.Username)
 	c.server.Metrics.Login(strings.Join(g.Methods, "+"))
 	e := c.entry(audit.Login, audit.OK, "")
 	c.negotiated(sc, g, &e)
@@ -78,21 +68,32 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot) (*ssh.ServerConn
 func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerConfig {
 	crypto := s.CryptoAt(time.Now())
 	c := &ssh.ServerConfig{
-		ServerVersion: version(s.Listener.SoftwareVersion),
-		MaxAuthTries:  s.Listener.Authentication.MaxTries,
-		PreAuthConnCallback: func(peer ssh.ServerPreAuthConn) {
-			l.peer = peer
-			l.client = string(peer.ClientVersion())
-		},
+		ServerVersion:       version(s.Listener.SoftwareVersion),
+		MaxAuthTries:        s.Listener.Authentication.MaxTries,
+		PreAuthConnCallback: l.exchangedKeys,
 	}
 	crypto.Policy.Apply(&c.Config)
 	pace := &pace{}
 	for _, k := range crypto.HostKeys {
-		c.AddHostKey(pace.paced(k))
+		c.AddHostKey(pace.paced(l.bounded(k)))
 	}
-	l.auth = l.server.Auth.NewLogin(ctx, l.source(), l.refused)
+	l.auth = l.server.Auth.NewLogin(ctx, l.source(), l.barred, l.refused)
 	l.auth.Install(c, s, crypto.Policy)
 	return c
+}
+
+// bounded returns a host key for this connection alone.
+func (l *login) bounded(k ssh.Signer) ssh.Signer {
+	if m, ok := k.(ssh.MultiAlgorithmSigner); ok {
+		return hostKey{m, l.wire, &l.exchanges}
+	}
+	return k
+}
+
+func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
+	l.peer = peer
+	l.clientVersion = string(peer.ClientVersion())
+	l.exchanged.Store(true)
 }
 
 // refused takes note of a refused credential. Keys are gathered, since a client with an
@@ -102,54 +103,105 @@ func (l *login) refused(r auth.Refusal) {
 	l.server.Metrics.LoginRefused(r.Method, string(r.Reason))
 	if r.Method == auth.PublicKey && r.Fingerprint != "" {
 		l.keyIssue = r.Reason
+		if !slices.Contains(l.keyUsers, r.Username) { // no more than tries
+			l.keyUsers = append(l.keyUsers, r.Username)
+		}
 		if len(l.keys) < maxKeysLogged && !slices.Contains(l.keys, r.Fingerprint) {
 			l.keys = append(l.keys, r.Fingerprint)
 		}
 		return
 	}
+	if r.Reason != auth.PasswordQueueFull {
+		l.penaliseLogin(r.Username)
+	}
 	l.write(audit.LoginRefused, string(r.Reason), r.Method)
 }
 
-// failed logs why a connection ended without a login.
+// failed logs why a connection ended without a login, and counts it for its source.
 func (l *login) failed(err error, tooLate bool, maxTries int) {
-	reason := reasonLoginAbandoned
-	var negotiation *ssh.AlgorithmNegotiationError
-	switch {
-	case l.endReason.Load() != nil: // by the server itself
-		reason, _ = l.endReason.Load().(string)
-	case l.wire.received.Load() == 0 && !tooLate:
+	if l.endReason.Load() == nil && l.wire.received.Load() == 0 && !tooLate {
 		// A load balancer's probe.
 		l.server.Metrics.TCPProbe()
-		l.server.Log.Debug("connection without a word", "connection", l.id, "source", l.raw.RemoteAddr().String())
+		l.server.Log.Debug("connection without a word", "connection", l.id, "source", l.remote)
 		return
+	}
+	for _, username := range l.keyUsers {
+		l.penaliseLogin(username)
+	}
+	if e, bad := l.offence(err, tooLate); bad {
+		l.penalise(e)
+	}
+	var negotiation *ssh.AlgorithmNegotiationError
+	switch {
 	case errors.As(err, &negotiation):
-		l.server.Metrics.Refusal(reasonNoAlgorithm)
-		e := l.entry(audit.ConnectionRefused, audit.Refused, reasonNoAlgorithm)
-		e.Detail = negotiation.Error()
-		l.server.Audit.Write(e)
+		l.refuse(reasonNoAlgorithm, negotiation.Error())
 		return
-	case tooLate:
-		reason = string(auth.LoginGraceExceeded)
+	case l.endReason.Load() == nil && !tooLate && l.peer == nil && !l.wire.excess.Load():
+		reason := reasonHandshakeLeft
+		if !l.wire.broken.Load() {
+			reason = reasonProtocolError
+		}
+		l.server.Metrics.Refusal(reason)
+		l.server.Log.Debug("handshake failed", "connection", l.id, "source", l.remote, "error", err)
+		return
+	}
+	reason := l.reason(tooLate, maxTries)
+	switch {
+	case reason == "": // each refusal has its line
 	case l.peer == nil:
-		l.server.Metrics.Refusal(reasonHandshakeLeft)
-		l.server.Log.Debug("handshake failed", "connection", l.id, "source", l.raw.RemoteAddr().String(), "error", err)
-		return
+		l.refuse(reason, "")
+	default:
+		l.server.Metrics.Refusal(reason)
+		l.write(audit.LoginRefused, reason, "")
+	}
+}
+
+// offence is what a connection without a login did to deserve a penalty, beside
+// credentials that were refused.
+func (l *login) offence(err error, tooLate bool) (e penalty.Event, bad bool) {
+	switch {
+	case l.endReason.Load() != nil:
+		// Whoever has to give its place up was silent or slow. All other reasons are
+		// the daemon's.
+		return penalty.NoAuth, l.endReason.Load() == reasonDisplaced
+	case tooLate:
+		return penalty.GraceExceeded, true
+	case l.wire.excess.Load():
+		return penalty.ProtocolError, true
+	case l.refusals > 0 || l.auth.FirstFactor() != nil:
+		return 0, false
+	case l.peer == nil && !l.wire.broken.Load() && !isNegotiation(err):
+		return penalty.ProtocolError, true
+	}
+	return penalty.NoAuth, true
+}
+
+func isNegotiation(err error) bool {
+	var negotiation *ssh.AlgorithmNegotiationError
+	return errors.As(err, &negotiation)
+}
+
+// reason is the one to log for a connection without a login, "" if there is a line already.
+func (l *login) reason(tooLate bool, maxTries int) string {
+	switch {
+	case l.endReason.Load() != nil: // by the server itself
+		reason, _ := l.endReason.Load().(string)
+		return reason
+	case tooLate:
+		return string(auth.LoginGraceExceeded)
+	case l.wire.excess.Load():
+		return reasonTooMuch
 	case l.refusals >= maxTries:
 		// A client with a full agent, above all.
-		reason = string(auth.MaxTriesReached)
+		return string(auth.MaxTriesReached)
 	case l.auth.FirstFactor() != nil && l.refusals == 0:
-		reason = string(auth.PasswordMissing)
+		return string(auth.PasswordMissing)
 	case len(l.keys) > 0:
-		reason = string(l.keyIssue)
+		return string(l.keyIssue)
 	case l.refusals > 0:
-		return // each has its line
+		return ""
 	}
-	event := audit.LoginRefused
-	if l.peer == nil {
-		event = audit.ConnectionRefused
-	}
-	l.server.Metrics.Refusal(reason)
-	l.write(event, reason, "")
+	return reasonLoginAbandoned
 }
 
 // notAdmitted logs a login with valid credentials that found no room, or came too late.
@@ -176,6 +228,10 @@ func (l *login) write(event audit.Event, reason, method string) {
 				e.Account = u.Account
 			}
 		}
+	}
+	if reason == string(auth.LoginPenalised) {
+		l.log(e) // attempts that cannot succeed may go on for long
+		return
 	}
 	l.server.Audit.Write(e)
 }

@@ -25,7 +25,8 @@ func dialWith(addr string, c ssh.ClientConfig) (*ssh.Client, error) {
 	return ssh.Dial("tcp", addr, &c)
 }
 
-func metric(t *testing.T, d *daemontest.Daemon, line string) bool {
+// hasMetric says whether a daemon has a metric, given as a line with its value.
+func hasMetric(t *testing.T, d *daemontest.Daemon, line string) bool {
 	t.Helper()
 	_, body := d.Get(t, "/metrics")
 	return strings.Contains("\n"+body, "\n"+line+"\n")
@@ -56,12 +57,12 @@ func TestPolicyLapses(t *testing.T) {
 		`sftpd_crypto_policy_info{policy="Legacy2026"} 1`,
 		"sftpd_crypto_policy_not_after_timestamp_seconds " + strconv.FormatFloat(float64(end.UnixMilli())/1000, 'g', -1, 64),
 	} {
-		if !metric(t, d, line) {
+		if !hasMetric(t, d, line) {
 			t.Errorf("no %s", line)
 		}
 	}
 	d.Eventually(t, "the default policy is in effect", func() bool {
-		return metric(t, d, `sftpd_crypto_policy_info{policy="Modern2026"} 1`)
+		return hasMetric(t, d, `sftpd_crypto_policy_info{policy="Modern2026"} 1`)
 	})
 	if _, err := dialWith(d.Addr, old); err == nil || !strings.Contains(err.Error(), "no common algorithm") && !strings.Contains(err.Error(), "EOF") {
 		t.Errorf("the policy has ended: %v", err)
@@ -125,7 +126,7 @@ func TestSignatureAlgorithmOfThePolicy(t *testing.T) {
 	if refused["reason"] != "algorithm_not_allowed" || refused["user"] != "ada" {
 		t.Errorf("audit: %v", refused)
 	}
-	if !metric(t, d, `sftpd_refusals_total{reason="algorithm_not_allowed"} 2`) {
+	if !hasMetric(t, d, `sftpd_refusals_total{reason="algorithm_not_allowed"} 2`) {
 		t.Error("not counted")
 	}
 }
@@ -156,11 +157,11 @@ func TestNegotiated(t *testing.T) {
 			t.Errorf("audit: %s is %v", field, login[field])
 		}
 		line := fmt.Sprintf("sftpd_negotiated_algorithms_total{algorithm=%q,kind=%q} 1", want.algorithm, want.kind)
-		if !metric(t, d, line) {
+		if !hasMetric(t, d, line) {
 			t.Errorf("no %s", line)
 		}
 	}
-	if !metric(t, d, "sftpd_crypto_policy_not_after_timestamp_seconds 0") {
+	if !hasMetric(t, d, "sftpd_crypto_policy_not_after_timestamp_seconds 0") {
 		t.Error("an end, but there is none")
 	}
 }

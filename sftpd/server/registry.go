@@ -1,6 +1,8 @@
 package server
 
 import (
+	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -11,76 +13,179 @@ import (
 // Reasons of the server to refuse or end connections, besides those of the package auth.
 // They are words in the audit log and labels of metrics.
 const (
-	reasonNotConfigured  = "not_configured"
-	reasonMaxConnections = "max_connections"
-	reasonMaxOfUser      = "max_connections_per_user"
-	reasonDisplaced      = "displaced"
-	reasonShuttingDown   = "shutting_down"
-	reasonIdle           = "idle_timeout"
-	reasonDrainTimeout   = "drain_timeout"
-	reasonNoAlgorithm    = "no_common_algorithm"
-	reasonHandshakeLeft  = "client_left_handshake"
-	reasonLoginAbandoned = "login_abandoned"
-	reasonPanic          = "internal_error"
-	reasonStorage        = "storage_unavailable"
-	reasonAcceptFailed   = "accept_failed"
-	reasonChannelRefused = "channel_refused"
-	reasonRequestRefused = "request_refused"
-	reasonUnread         = "unread_data"
-	reasonStalled        = "client_not_reading"
-	reasonDescriptors    = "open_files"
-	reasonUnusedChannel  = "unused_channel"
+	reasonNotConfigured    = "not_configured"
+	reasonSourceNotAllowed = string(auth.SourceNotAllowed)
+	reasonPenalised        = "source_penalised"
+	reasonNotProxy         = "not_a_proxy"
+	reasonProxyHeader      = "proxy_header"
+	reasonStartups         = "startups"
+	reasonStartupsOfSource = "startups_per_source"
+	reasonTooMuch          = "too_much_before_login"
+	reasonProtocolError    = "protocol_error"
+	reasonMaxConnections   = "max_connections"
+	reasonMaxOfUser        = "max_connections_per_user"
+	reasonDisplaced        = "displaced"
+	reasonShuttingDown     = "shutting_down"
+	reasonIdle             = "idle_timeout"
+	reasonDrainTimeout     = "drain_timeout"
+	reasonNoAlgorithm      = "no_common_algorithm"
+	reasonHandshakeLeft    = "client_left_handshake"
+	reasonLoginAbandoned   = "login_abandoned"
+	reasonPanic            = "internal_error"
+	reasonStorage          = "storage_unavailable"
+	reasonAcceptFailed     = "accept_failed"
+	reasonChannelRefused   = "channel_refused"
+	reasonRequestRefused   = "request_refused"
+	reasonUnread           = "unread_data"
+	reasonStalled          = "client_not_reading"
+	reasonDescriptors      = "open_files"
+	reasonUnusedChannel    = "unused_channel"
 )
 
 // registry knows all connections.
 type registry struct {
 	current func() *snapshot.Snapshot
+	// random returns a number in [0, 1).
+	random func() float64
 
 	mu     sync.Mutex
 	closed bool
 	conns  map[*conn]*snapshot.User // nil while a login is in progress
 	byUID  map[string]int
+	// startups are the logins in progress, and bySource those of each source.
+	startups int
+	bySource map[netip.Prefix]int
 	// running counts the goroutines of connections.
 	running sync.WaitGroup
 }
 
 func newRegistry(current func() *snapshot.Snapshot) *registry {
-	return &registry{current: current, conns: map[*conn]*snapshot.User{}, byUID: map[string]int{}}
+	return &registry{
+		current: current, random: rand.Float64,
+		conns: map[*conn]*snapshot.User{}, byUID: map[string]int{}, bySource: map[netip.Prefix]int{},
+	}
 }
 
-// undisturbed is how long a login in progress keeps its place when all are taken.
+// undisturbed is how long a login in progress keeps its place when there are too many.
 // Programs log in within a fraction of it.
 const undisturbed = time.Second
 
-// add registers a new connection unless there are limit already, or the server is closed.
-// When all places are taken, the login that has been in progress for longest gives its
-// place up, if it has had it for long enough: so whoever opens connections and is silent
-// does not keep others out. It is returned, to be ended.
-func (r *registry) add(c *conn, limit int) (displaced *conn, reason string) {
+// add registers a connection whose client is known, unless there are too many or the
+// server is closed. The bounds are those of its source first, so that one source cannot
+// use up what is for all; then the one on logins in progress, which refuses at random; and
+// then the one on connections.
+//
+// Instead of the new one, an old login may have to go, so that whoever opens connections
+// and is silent does not keep others out: the one in progress for longest, if it has had
+// its time undisturbed. While a bound still leaves room, that is one without a key
+// exchange, for behind the others people may be typing passwords. It is returned, to be
+// ended.
+func (r *registry) add(c *conn, l limits) (displaced *conn, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
 		return nil, reasonShuttingDown
 	}
-	if len(r.conns) >= limit {
-		displaced = r.oldestLogin()
-		if displaced == nil || c.accepted.Sub(displaced.accepted) < undisturbed {
-			return nil, reasonMaxConnections
-		}
-		delete(r.conns, displaced)
+	_, known := r.conns[c]
+	if !known && c.registered {
+		return nil, reasonDisplaced // while its proxy's header was read
 	}
-	r.conns[c] = nil
-	r.running.Add(1)
+	others := r.startups
+	if known {
+		others--
+	}
+	source := c.origin.limited()
+	silent := func(o *conn) bool { return !o.exchanged.Load() }
+	switch {
+	case l.startups.PerSource > 0 && source.IsValid() && r.bySource[source] >= l.startups.PerSource:
+		displaced = r.oldest(c, func(o *conn) bool { return silent(o) && o.counted == source })
+		reason = reasonStartupsOfSource
+	case r.random() < dropProbability(l.startups, others):
+		if displaced = r.oldest(c, silent); displaced == nil && others >= l.startups.Full {
+			displaced = r.oldest(c, anyLogin)
+		}
+		reason = reasonStartups
+	case !known && len(r.conns) >= l.connections:
+		displaced = r.oldest(c, anyLogin)
+		reason = reasonMaxConnections
+	default:
+		r.register(c, known, source)
+		return nil, ""
+	}
+	if displaced == nil {
+		return nil, reason
+	}
+	r.forget(displaced)
+	r.register(c, known, source)
 	return displaced, ""
 }
 
-func (r *registry) oldestLogin() (oldest *conn) {
-	for c, u := range r.conns {
-		if u == nil && (oldest == nil || c.accepted.Before(oldest.accepted)) {
-			oldest = c
+// addUnknown registers a connection whose client is not known yet; add follows.
+func (r *registry) addUnknown(c *conn, l limits) (displaced *conn, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, reasonShuttingDown
+	}
+	if len(r.conns) >= l.connections {
+		if displaced = r.oldest(c, anyLogin); displaced == nil {
+			return nil, reasonMaxConnections
+		}
+		r.forget(displaced)
+	}
+	r.register(c, false, netip.Prefix{})
+	return displaced, ""
+}
+
+func anyLogin(*conn) bool { return true }
+
+// oldest is the login in progress for longest of those that may go instead of c.
+func (r *registry) oldest(c *conn, may func(*conn) bool) (oldest *conn) {
+	for o, u := range r.conns {
+		if u == nil && o != c && c.accepted.Sub(o.accepted) >= undisturbed && may(o) &&
+			(oldest == nil || o.accepted.Before(oldest.accepted)) {
+			oldest = o
 		}
 	}
 	return oldest
+}
+
+func (r *registry) register(c *conn, known bool, source netip.Prefix) {
+	if !known {
+		c.registered = true
+		r.conns[c] = nil
+		r.startups++
+		r.running.Add(1)
+	}
+	if source.IsValid() {
+		r.bySource[source]++
+		c.counted = source
+	}
+}
+
+// notInProgress is for a login that has succeeded or ended.
+func (r *registry) notInProgress(c *conn) {
+	r.startups--
+	if c.counted.IsValid() {
+		if r.bySource[c.counted]--; r.bySource[c.counted] == 0 {
+			delete(r.bySource, c.counted)
+		}
+	}
+}
+
+// forget takes a connection out of the registry. Its goroutine may still run.
+func (r *registry) forget(c *conn) {
+	u, known := r.conns[c]
+	switch {
+	case !known:
+	case u == nil:
+		r.notInProgress(c)
+	default:
+		if r.byUID[u.UID]--; r.byUID[u.UID] == 0 {
+			delete(r.byUID, u.UID)
+		}
+	}
+	delete(r.conns, c)
 }
 
 // admit makes a connection with a completed login a session, or says why not. What was
@@ -101,6 +206,7 @@ func (r *registry) admit(c *conn, g *auth.Grant, now time.Time) (reason string) 
 	if r.byUID[g.UID] >= u.MaxConnections {
 		return reasonMaxOfUser
 	}
+	r.notInProgress(c)
 	r.byUID[g.UID]++
 	r.conns[c] = u
 	c.grant = g
@@ -111,12 +217,7 @@ func (r *registry) admit(c *conn, g *auth.Grant, now time.Time) (reason string) 
 func (r *registry) remove(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if u := r.conns[c]; u != nil {
-		if r.byUID[u.UID]--; r.byUID[u.UID] == 0 {
-			delete(r.byUID, u.UID)
-		}
-	}
-	delete(r.conns, c)
+	r.forget(c)
 	r.running.Done()
 }
 
@@ -170,6 +271,12 @@ func (r *registry) connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.conns)
+}
+
+func (r *registry) loginsInProgress() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.startups
 }
 
 // close refuses connections and logins from now on.

@@ -12,6 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -36,8 +37,11 @@ type Options struct {
 type Server struct {
 	Options
 	registry    *registry
+	penalties   *penalty.Book
 	descriptors *descriptors
 	unread      atomic.Int64 // of all connections, see ledger
+	// tally has the refusals that are not worth a line each.
+	tally *audit.Tally
 	// These are the constants, but in tests.
 	stallTimeout, unusedTimeout time.Duration
 	unreadOfAll                 int64
@@ -58,11 +62,13 @@ var adjust func(*Server)
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
+		penalties: penalty.New(time.Now), tally: audit.NewTally(time.Now),
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, unreadOfAll: unreadOfAll,
 	}
 	if adjust != nil {
 		adjust(s)
 	}
+	s.Metrics.Watch(s.registry.loginsInProgress, s.penalties.Refused)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -97,6 +103,7 @@ func (s *Server) sweep() {
 }
 
 func (s *Server) sweepOnce(now time.Time) {
+	s.repeat(s.tally.Due())
 	current := s.Current()
 	if current == nil {
 		return

@@ -30,6 +30,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		close(finished)
 	}()
 	defer s.stop()
+	defer func() { s.repeat(s.tally.All()) }()
 	busyAt := map[*conn]time.Time{}
 	t := time.NewTicker(drainInterval)
 	defer t.Stop()

@@ -1,0 +1,163 @@
+package server
+
+import (
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
+
+const (
+	defaultIPv4PrefixLength  = 32
+	defaultIPv6PrefixLength  = 64
+	defaultMaxPenaltySeconds = 600
+)
+
+// origin is where a connection comes from, as its limits and penalties see it: by the
+// configuration at the time of its accept.
+type origin struct {
+	// source is the network whose connections count together. It is not valid for
+	// what is not TCP, and then nothing is counted.
+	source netip.Prefix
+	// exempt is whether the source has no penalties and no limit of its own.
+	exempt     bool
+	penalties  bool
+	maxPenalty time.Duration
+}
+
+func originOf(client netip.Addr, s *snapshot.Snapshot) origin {
+	sources := s.Listener.Sources
+	seconds := sources.MaxPenaltySeconds
+	if seconds == 0 {
+		seconds = defaultMaxPenaltySeconds
+	}
+	return origin{
+		source: sourceOf(client, sources),
+		// All connections come through the proxies: whatever claims to be one of them
+		// must not have the others refused.
+		exempt:     !client.IsValid() || s.Exempt.Contains(client) || s.Proxies != nil && s.Proxies.Contains(client),
+		penalties:  sources.Penalties,
+		maxPenalty: time.Duration(seconds) * time.Second,
+	}
+}
+
+// sourceOf is the network that an address belongs to.
+func sourceOf(client netip.Addr, s config.Sources) netip.Prefix {
+	client = client.Unmap().WithZone("")
+	bits, standard := s.IPv6PrefixLength, defaultIPv6PrefixLength
+	if client.Is4() {
+		bits, standard = s.IPv4PrefixLength, defaultIPv4PrefixLength
+	}
+	if bits == 0 {
+		bits = standard
+	}
+	p, err := client.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// limited is the source whose connections are bounded, not valid for none.
+func (o origin) limited() netip.Prefix {
+	if o.exempt {
+		return netip.Prefix{}
+	}
+	return o.source
+}
+
+func (o origin) penalised() bool { return o.penalties && !o.exempt }
+
+// guard decides whether a connection from a known address may go on, and registers it.
+// The cheapest comes first, and what one source does to itself before what concerns all.
+func (s *Server) guard(c *conn, current *snapshot.Snapshot) (reason string) {
+	c.origin = originOf(c.source(), current)
+	switch {
+	case !current.AllowFrom.Admits(c.source()):
+		return reasonSourceNotAllowed
+	case c.origin.penalised() && s.penalties.Refuses(c.origin.source):
+		return reasonPenalised
+	}
+	displaced, reason := s.registry.add(c, limitsOf(current))
+	if displaced != nil {
+		displaced.abort(reasonDisplaced)
+	}
+	return reason
+}
+
+func limitsOf(s *snapshot.Snapshot) limits {
+	return limits{connections: s.Listener.Limits.MaxConnections, startups: s.Listener.Startups}
+}
+
+// penalise counts what the source did.
+func (c *conn) penalise(e penalty.Event) {
+	if c.origin.penalised() {
+		c.server.penalties.Add(c.origin.source, e, c.origin.maxPenalty)
+	}
+}
+
+// penaliseLogin counts a credential that was refused.
+func (c *conn) penaliseLogin(username string) {
+	if c.origin.penalised() {
+		c.server.penalties.AddLogin(c.origin.source, username, c.origin.maxPenalty)
+	}
+}
+
+// barred says whether a user is to be refused from here.
+func (c *conn) barred(username string) bool {
+	return c.origin.penalised() && c.server.penalties.RefusesLogin(c.origin.source, username)
+}
+
+// forgive is for a user who has logged in.
+func (c *conn) forgive(username string) {
+	if c.origin.penalised() {
+		c.server.penalties.Forgive(c.origin.source, username)
+	}
+}
+
+// refuse counts a connection that ends before a user is named, and logs it unless the same
+// was logged lately.
+func (c *conn) refuse(reason, detail string) {
+	c.server.Metrics.Refusal(reason)
+	e := c.entry(audit.ConnectionRefused, audit.Refused, reason)
+	e.Detail = detail
+	c.log(e)
+}
+
+// log logs a refusal unless the same was logged lately.
+func (c *conn) log(e audit.Entry) {
+	if c.server.tally.Count(audit.Refusal{Event: e.Event, Reason: e.Reason, Source: c.origin.source}) {
+		c.server.Audit.Write(e)
+	}
+}
+
+// repeat logs how often refusals came again.
+func (s *Server) repeat(again []audit.Repeated) {
+	for _, r := range again {
+		e := audit.Entry{Event: r.Event, Result: audit.Refused, Reason: r.Reason, Count: r.Count}
+		if r.Source.IsValid() {
+			e.Source = r.Source.String()
+		}
+		s.Audit.Write(e)
+	}
+}
+
+// drop closes a connection that is refused at once. One that is refused for where it comes
+// from is closed without lingering: a thousand a second would fill the kernel's table of
+// connections that wait for their end.
+func drop(raw net.Conn, reason string) {
+	if m, ok := raw.(*meter); ok {
+		raw = m.Conn
+	}
+	switch reason {
+	case reasonSourceNotAllowed, reasonPenalised, reasonNotProxy, reasonStartupsOfSource:
+		if tcp, ok := raw.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+	}
+	_ = raw.Close()
+}

@@ -1,0 +1,94 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// maxBeforeLogin bounds what a client may send before it is logged in, in bytes. A
+	// login takes some kilobytes; without a bound, 16 packets of 256 KiB would be queued
+	// in x/crypto for each connection.
+	maxBeforeLogin = 128 << 10
+	// maxExchanges bounds the key exchanges before a login. One is needed, and clients
+	// do no more; a connection that asks for them without end would take a CPU.
+	maxExchanges = 2
+)
+
+var (
+	errTooMuch          = errors.New("more than a login takes")
+	errTooManyExchanges = errors.New("more key exchanges than a login takes")
+)
+
+// wire bounds and counts what comes in, and tells when nothing more will.
+type wire struct {
+	net.Conn
+	received atomic.Int64
+	loggedIn atomic.Bool
+	broken   atomic.Bool // by the client or the network
+	excess   atomic.Bool // more came than a login takes
+	ended    context.CancelFunc
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	w.failed(err)
+	if total := w.received.Add(int64(n)); total > maxBeforeLogin && !w.loggedIn.Load() {
+		w.excess.Store(true)
+		return 0, errTooMuch
+	}
+	return n, err
+}
+
+func (w *wire) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.failed(err)
+	return n, err
+}
+
+func (w *wire) failed(err error) {
+	if err == nil {
+		return
+	}
+	w.ended()
+	if !errors.Is(err, net.ErrClosed) { // else by the daemon
+		w.broken.Store(true)
+	}
+}
+
+// hostKey is a host key that signs no more than maxExchanges key exchanges before the
+// login.
+type hostKey struct {
+	ssh.MultiAlgorithmSigner
+	wire      *wire
+	exchanges *atomic.Int32
+}
+
+// Every key exchange ends with one of these.
+
+func (k hostKey) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	if err := k.exchange(); err != nil {
+		return nil, err
+	}
+	return k.MultiAlgorithmSigner.Sign(rand, data)
+}
+
+func (k hostKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	if err := k.exchange(); err != nil {
+		return nil, err
+	}
+	return k.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+}
+
+func (k hostKey) exchange() error {
+	if k.exchanges.Add(1) > maxExchanges && !k.wire.loggedIn.Load() {
+		k.wire.excess.Store(true)
+		return errTooManyExchanges
+	}
+	return nil
+}
