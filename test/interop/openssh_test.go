@@ -46,7 +46,7 @@ func TestOpenSSHRegress(t *testing.T) {
 				run(t, exec.Command("cp", "-r", regress+"/.", dir))
 				// The scripts take the server as one word.
 				wrapper := filepath.Join(dir, "server")
-				text := "#!/bin/sh\nexec " + server + " --resolver " + resolver + ` "$@"` + "\n"
+				text := "#!/bin/sh\nexec " + server + " stdio --resolver " + resolver + ` "$@"` + "\n"
 				if err := os.WriteFile(wrapper, []byte(text), 0o755); err != nil {
 					t.Fatal(err)
 				}
@@ -89,7 +89,7 @@ func TestOpenSSHCopy(t *testing.T) {
 	}
 	batch := "put -p src /up\ncp /up /copy\nget -p /copy back\nln -s up /link\nls -l /\ndf -h /\n" +
 		"mkdir d\nput src d/x\nchmod 600 d/x\nrename d/x d/y\nrm d/y\nrmdir d\n"
-	cmd := exec.Command(sftp, "-b", "-", "-D", server+" --root "+root)
+	cmd := exec.Command(sftp, "-b", "-", "-D", server+" stdio --root "+root)
 	cmd.Dir = local
 	cmd.Stdin = strings.NewReader(batch)
 	out := run(t, cmd)

@@ -43,11 +43,13 @@ func startWith(t *testing.T, dir *configtest.Dir) *openSSH {
 		t.Fatal(err)
 	}
 	o.known = filepath.Join(o.keys, "known_hosts")
-	line := knownhosts.Line([]string{knownhosts.Normalize(o.daemon.Addr)}, host.PublicKey())
-	if err := os.WriteFile(o.known, []byte(line+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, o.known, knownHost(o.daemon.Addr, host.PublicKey()))
 	return o
+}
+
+// knownHost is a line of a known_hosts file.
+func knownHost(addr string, key ssh.PublicKey) string {
+	return knownhosts.Line([]string{knownhosts.Normalize(addr)}, key) + "\n"
 }
 
 // identity stores a private key and returns the options that make ssh use it alone.

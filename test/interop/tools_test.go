@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// server is the stdio program, built once for all tests.
+// server is the daemon's program, built once for all tests. Its mode stdio stands in for sftp-server.
 var server string
 
 func TestMain(m *testing.M) {
@@ -16,13 +16,14 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	server = filepath.Join(dir, "stdio")
-	build := exec.Command("go", "build", "-o", server, "./stdio")
+	server = filepath.Join(dir, "sftpd")
+	build := exec.Command("go", "build", "-o", server, "../../cmd/sftpd")
 	if out, err := build.CombinedOutput(); err != nil {
-		panic("building the stdio server: " + string(out))
+		panic("building sftpd: " + string(out))
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
+	os.RemoveAll(fixtures.dir)
 	os.Exit(code)
 }
 
