@@ -108,7 +108,7 @@ func curlAfter(command func(os.FileInfo) string) func(*account, ...pair) error {
 var statvfsLine = regexp.MustCompile(`f_frsize: *(\d+)(?s:.*)f_blocks: *(\d+)`)
 
 func curlSpace(a *account) (uint64, error) {
-	out, err := a.run("", curlArgs(a, "--include", "--list-only", "--quote", "statvfs /", curlURL(a, "/"))...)
+	out, err := a.run("", curlArgs(a, "--dump-header", "-", "--list-only", "--quote", "statvfs /", curlURL(a, "/"))...)
 	if err != nil {
 		return 0, err
 	}

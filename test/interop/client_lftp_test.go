@@ -2,6 +2,7 @@ package interop
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -25,7 +26,8 @@ func lftpDriver() *driver {
 		},
 		list: func(a *account, dir string) ([]string, error) {
 			out, err := lftp(a, "cd "+lftpQuote(dir), "cls -1a")
-			return listed(out), err
+			names := listed(out)
+			return slices.DeleteFunc(names, func(name string) bool { return name == "./" || name == "../" }), err
 		},
 		parallel: copier{lftpAtOnce("put %s -o %s &"), lftpAtOnce("get %s -o %s &")},
 		lacks: map[string]string{

@@ -3,6 +3,7 @@ package interop
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -20,7 +21,14 @@ func openSSHDriver() *driver {
 		rename:   sftpRename, replace: sftpRename,
 		list: func(a *account, dir string) ([]string, error) {
 			out, err := sftpBatch(a, "cd "+sftpQuote(dir), "ls -1a")
-			return listed(out), err
+			names := listed(out)
+			for i, name := range names {
+				names[i] = octal.ReplaceAllStringFunc(name, func(escape string) string {
+					code, _ := strconv.ParseUint(escape[1:], 8, 8) // three octal digits are one
+					return string([]byte{byte(code)})
+				})
+			}
+			return names, err
 		},
 		space: func(a *account) (uint64, error) {
 			out, err := sftpBatch(a, "df /")
@@ -39,6 +47,9 @@ func openSSHDriver() *driver {
 		also: []special{{"copy on the server (copy-data), hard and symbolic links", sftpCopies}},
 	}
 }
+
+// octal is how sftp shows a byte that the locale has no character for.
+var octal = regexp.MustCompile(`\\[0-3][0-7]{2}`)
 
 // sftpBatch returns what the commands print, without the commands, which sftp echoes.
 func sftpBatch(a *account, commands ...string) (string, error) {

@@ -18,7 +18,7 @@ func rcloneDriver() *driver {
 		copy:     copier{rcloneEach("copyto", true), rcloneEach("copyto", false)},
 		keepTime: copier{rcloneEach("copyto", true), rcloneEach("copyto", false)},
 		mirror:   copier{rcloneEach("sync", true), rcloneEach("sync", false)},
-		links:    linksLeftOut,
+		links:    linksFollowedOnServer,
 		update:   rcloneEach("sync", true),
 		rename:   rcloneRename, replace: rcloneRename,
 		list: func(a *account, dir string) ([]string, error) {

@@ -20,7 +20,7 @@ func sshfsDriver() *driver {
 		resume:   mounted(continueFile),
 		keepTime: mountedCommand("cp", "-p"),
 		keepMode: mountedCommand("cp", "-p"),
-		mirror:   mountedCommand("cp", "-a"),
+		mirror:   mountedCommand("cp", "-r", "--no-dereference", "--preserve=mode,timestamps"),
 		links:    linksKept,
 		appendTo: func(a *account, local, remote string) error {
 			return mount(a, func(mnt string) error { return appendFile(a.here(local), filepath.Join(mnt, remote)) })
@@ -64,7 +64,7 @@ func mount(a *account, do func(mnt string) error) (err error) {
 	if a.password != "" {
 		args = append(args, "-o", "password_stdin")
 		plain.password = ""
-		args = append(args, "-o", "ssh_command=ssh -F none -o UserKnownHostsFile="+a.known)
+		args = append(args, "-o", "ssh_command=ssh -F none -o PreferredAuthentications=password -o UserKnownHostsFile="+a.known)
 	} else {
 		args = append(args, "-o", "ssh_command="+plain.ssh())
 	}

@@ -34,6 +34,8 @@ type driver struct {
 	rename, replace func(a *account, from, to string) error
 	// list returns the names in a directory, without "." and "..".
 	list func(a *account, dir string) ([]string, error)
+	// shows is what list makes of a name. Nil is for clients that show every byte of it.
+	shows func(name string) string
 	// space returns the size of the file system in bytes.
 	space func(a *account) (uint64, error)
 	// parallel copies files at the same time. Without it, as many processes of the client do.
@@ -56,12 +58,14 @@ const (
 	linksKept     links = "links stay links"
 	linksFollowed links = "links are followed"
 	linksLeftOut  links = "links are left out"
+	// rclone leaves out those of its own side alone.
+	linksFollowedOnServer links = "links are left out on the way up, and followed on the way down"
 )
 
 // drivers are the clients of the table.
 func drivers() []*driver {
 	return []*driver{
-		openSSHDriver(), sshfsDriver(), lftpDriver(), rcloneDriver(), curlDriver(),
+		openSSHDriver(), sshfsDriver(), lftpDriver(), rcloneDriver(), curlDriver(), psftpDriver(), fileZillaDriver(),
 		// more
 	}
 }
