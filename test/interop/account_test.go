@@ -91,7 +91,8 @@ func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.WaitDelay = time.Second // lftp's ssh may outlive it and hold its output
 	cmd.Dir = a.local
-	cmd.Env = append(os.Environ(), "HOME="+a.clientHome, "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "XDG_CACHE_HOME=", "SSH_AUTH_SOCK=", "LC_ALL=C.UTF-8")
+	cmd.Env = append(os.Environ(), "HOME="+a.clientHome, "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "XDG_CACHE_HOME=",
+		"PUTTYDIR="+filepath.Join(a.clientHome, "putty"), "SSH_AUTH_SOCK=", "LC_ALL=C.UTF-8")
 	return cmd
 }
 

@@ -76,6 +76,18 @@ const (
 	fzMemory = 3
 )
 
+// fzsftpPath is FileZilla's if that is installed, or else what hack/install-packages.sh took out of its package.
+func fzsftpPath() string {
+	if path, err := exec.LookPath("fzsftp"); err == nil {
+		return path
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "filezilla/usr/bin/fzsftp")
+}
+
 // fz runs fzsftp, logs in, and does something.
 func fz(a *account, do func(*fzsftp) error) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -89,7 +101,7 @@ func fz(a *account, do func(*fzsftp) error) (err error) {
 	if err := shared.Truncate(fzBuffer); err != nil {
 		return err
 	}
-	f := &fzsftp{account: a, cmd: a.command(ctx, "fzsftp", "-v")}
+	f := &fzsftp{account: a, cmd: a.command(ctx, fzsftpPath(), "-v")}
 	if f.memory, err = unix.Mmap(fd, 0, fzBuffer, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return err
 	}
@@ -215,7 +227,7 @@ func (f *fzsftp) answerHostKey(trusted bool) error {
 		return err
 	}
 	if trusted {
-		return f.send("y")
+		return f.send("n") // but do not store it
 	}
 	return f.send("")
 }

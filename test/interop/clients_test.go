@@ -27,13 +27,7 @@ func TestClients(t *testing.T) {
 
 func useClient(t *testing.T, d *driver, ran *outcome) {
 	for _, program := range d.tools {
-		if strings.HasPrefix(program, "/dev/") {
-			if _, err := os.Stat(program); err != nil {
-				missing(t, program)
-			}
-			continue
-		}
-		tool(t, program)
+		need(t, program)
 	}
 	o, key, password, stranger := newAccounts(t)
 	for _, a := range []*account{key, password, stranger} {

@@ -66,6 +66,6 @@ const (
 func drivers() []*driver {
 	return []*driver{
 		openSSHDriver(), sshfsDriver(), lftpDriver(), rcloneDriver(), curlDriver(), psftpDriver(), fileZillaDriver(),
-		// more
+		paramikoDriver(), asyncSSHDriver(), ssh2Driver(),
 	}
 }

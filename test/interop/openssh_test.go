@@ -13,13 +13,9 @@ import (
 func regressDir(t *testing.T) string {
 	t.Helper()
 	const packaged = "usr/lib/openssh/regress"
-	cache := os.Getenv("SFTP_OPERATOR_CACHE")
-	if cache == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(user, "sftp-operator")
+	cache, err := cacheDir()
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, root := range []string{"/", filepath.Join(cache, "openssh-tests")} {
 		dir := filepath.Join(root, packaged)
