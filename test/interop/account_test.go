@@ -39,6 +39,8 @@ func newAccounts(t *testing.T) (o *openSSH, key, password, stranger *account) {
 	t.Helper()
 	signer, pem := configtest.Key(t)
 	dir := configtest.New(t)
+	// rclone keeps what it opened, and processes that ended may not be noticed at once.
+	dir.Listener.Limits.MaxConnectionsPerUser = dir.Listener.Limits.MaxConnections
 	dir.AddUser("ada", secret, signer.PublicKey())
 	o = startWith(t, dir)
 	host, port, err := net.SplitHostPort(o.daemon.Addr)

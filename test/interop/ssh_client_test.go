@@ -1,4 +1,3 @@
-// Package interop tests the daemon with the clients that people use.
 package interop
 
 import (

@@ -49,8 +49,8 @@ async def run(sftp):
             await getattr(sftp, operation[:3])(*pair, preserve=True)
     elif operation in ("put-tree", "get-tree"):
         for pair in pairs:
-            await getattr(sftp, operation[:3])(*pair, recurse=True)
-    elif operation in ("rename", "posix_rename"):
+            await getattr(sftp, operation[:3])(*pair, recurse=True, follow_symlinks=True)
+    elif operation in ("rename", "posix_rename", "symlink"):
         await getattr(sftp, operation)(*arguments)
     elif operation == "list":
         for name in await sftp.listdir(arguments[0]):
