@@ -25,12 +25,9 @@ func (s *Session) opendir(r *request) error {
 	return nil
 }
 
-// maxEntry bounds one entry of a reply: two names of at most 255 bytes, the
-// numbers of a long name, and ATTRS.
-const maxEntry = 1024
-
-// maxListing is when a READDIR reply is full. With one more entry it is shorter
-// than the 34000 bytes that every client must take (filexfer-02, section 3).
+// maxListing is when a READDIR reply is full. With one more entry, which has two
+// names of at most 255 bytes and less than that around them, it is shorter than
+// the 34000 bytes that every client must take (filexfer-02, section 3).
 // Some take no more than they must: sshfs drops the connection at 128 KiB.
 const maxListing = 32 << 10
 

@@ -121,8 +121,9 @@ func fz(a *account, do func(*fzsftp) error) (err error) {
 	defer func() {
 		f.in.Close()
 		// It ends with its input, and not always well.
-		if ended := f.cmd.Wait(); err != nil {
-			err = fmt.Errorf("fzsftp: %w (%v)\n%s", err, ended, f.said.String())
+		_ = f.cmd.Wait()
+		if err != nil {
+			err = fmt.Errorf("fzsftp: %w (%v)\n%s", err, f.cmd.ProcessState, f.said.String())
 		}
 	}()
 	if err := f.login(); err != nil {

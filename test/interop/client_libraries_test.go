@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// library is a client that is a library: a script in testdata does one thing with it at a time.
+// library is a client that is a library: a script in testdata does one thing with it at a time. The
+// script is the last word of the command.
 type library struct {
 	command []string
 }
@@ -117,12 +118,9 @@ func asyncSSHDriver() *driver {
 }
 
 func ssh2Driver() *driver {
-	l := library{[]string{"node", "testdata/node/client.js"}}
+	l := library{[]string{"env", "SSH2_PACKAGES=" + nodePackages(), "node", "testdata/node/client.js"}}
 	d := l.driver("ssh2 (npm)")
 	d.tools = []string{"node", "npm ssh2"}
-	d.setUp = func(*account) error {
-		return os.Setenv("SSH2_PACKAGES", nodePackages()) //nolint:usetesting // for all tests alike
-	}
 	d.mirror, d.links = l.both("-tree"), linksFollowed
 	d.space = l.space
 	d.lacks = map[string]string{

@@ -54,9 +54,9 @@ var octal = regexp.MustCompile(`\\[0-3][0-7]{2}`)
 // sftpBatch returns what the commands print, without the commands, which sftp echoes.
 func sftpBatch(a *account, commands ...string) (string, error) {
 	words := strings.Fields(a.ssh())
-	program := words[:0:0]
+	var args []string
 	if words[0] == "sshpass" {
-		program, words = append(program, words[:3]...), words[3:]
+		args, words = append(args, words[:3]...), words[3:]
 	}
 	// ssh's options are sftp's but -a, -x and -p, which go to ssh in other words.
 	var options []string
@@ -69,7 +69,7 @@ func sftpBatch(a *account, commands ...string) (string, error) {
 			options = append(options, words[i])
 		}
 	}
-	args := append(program, "sftp", "-q", "-o", "BatchMode="+map[bool]string{true: "no", false: "yes"}[a.password != ""])
+	args = append(args, "sftp", "-q", "-o", "BatchMode="+map[bool]string{true: "no", false: "yes"}[a.password != ""])
 	args = append(append(args, options...), "-b", "-", a.user+"@"+a.host)
 	out, err := a.run(strings.Join(commands, "\n")+"\n", args...)
 	var printed strings.Builder

@@ -3,6 +3,7 @@ package interop
 import (
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -78,9 +79,9 @@ var longLine = regexp.MustCompile(`^[-dlps][-rwxsStT]{9} +(?:\S+ +){7}(.*)$`)
 func longListed(out string) []string {
 	var names []string
 	for line := range strings.Lines(out) {
-		if found := longLine.FindStringSubmatch(strings.TrimRight(line, "\r\n")); found != nil && found[1] != "." && found[1] != ".." {
+		if found := longLine.FindStringSubmatch(strings.TrimRight(line, "\r\n")); len(found) == 2 {
 			names = append(names, found[1])
 		}
 	}
-	return names
+	return slices.DeleteFunc(names, func(name string) bool { return name == "." || name == ".." })
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
@@ -19,11 +20,8 @@ import (
 // carries, and long enough to fill every window many times.
 var sizes = []int64{0, 1, 32767, 32768, 32769, 1<<20 + 1, 300 << 20}
 
-const (
-	huge = "f-314572800"
-	// big is some requests long.
-	big = "f-1048577"
-)
+// big is some requests long.
+const big = "f-1048577"
 
 // fixtures is where the files of all sizes are, made once for all tests. TestMain removes them.
 var fixtures struct {
@@ -121,7 +119,7 @@ func makeFixture(size int64) error {
 	if _, err := io.CopyN(io.MultiWriter(f, hash), data, size); err != nil {
 		return err
 	}
-	fixtures.sums[name] = fmt.Sprintf("%x", hash.Sum(nil))
+	fixtures.sums[name] = hex.EncodeToString(hash.Sum(nil))
 	return f.Close()
 }
 
@@ -198,7 +196,7 @@ func fileSum(t *testing.T, file string) string {
 	if _, err := io.Copy(hash, f); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%x", hash.Sum(nil))
+	return hex.EncodeToString(hash.Sum(nil))
 }
 
 func sum(data string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(data))) }
