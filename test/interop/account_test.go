@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
 // account is how a client logs in, and where its files are on both sides.
@@ -42,7 +43,8 @@ func newAccounts(t *testing.T) (o *openSSH, key, password, stranger *account) {
 	// rclone keeps what it opened, and processes that ended may not be noticed at once.
 	dir.Listener.Limits.MaxConnectionsPerUser = dir.Listener.Limits.MaxConnections
 	dir.AddUser("ada", secret, signer.PublicKey())
-	o = startWith(t, dir)
+	// The race detector slows gigabytes down, and finds nothing that shorter tests of the daemon do not.
+	o = knowing(t, daemontest.StartProgram(t, dir, server), dir)
 	host, port, err := net.SplitHostPort(o.daemon.Addr)
 	if err != nil {
 		t.Fatal(err)

@@ -30,13 +30,13 @@ func newOpenSSH(t *testing.T, dir *configtest.Dir) *openSSH {
 	t.Helper()
 	tool(t, "ssh")
 	tool(t, "sftp")
-	return startWith(t, dir)
+	return knowing(t, daemontest.Start(t, dir), dir)
 }
 
-// startWith starts a daemon, and stores its host key as known.
-func startWith(t *testing.T, dir *configtest.Dir) *openSSH {
+// knowing stores a daemon's host key as known.
+func knowing(t *testing.T, daemon *daemontest.Daemon, dir *configtest.Dir) *openSSH {
 	t.Helper()
-	o := &openSSH{daemon: daemontest.Start(t, dir), keys: t.TempDir()}
+	o := &openSSH{daemon: daemon, keys: t.TempDir()}
 	host, err := ssh.ParsePrivateKey(dir.HostKeys[0])
 	if err != nil {
 		t.Fatal(err)
