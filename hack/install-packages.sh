@@ -31,7 +31,7 @@ if (($# > 0)); then
 fi
 
 if ! command -v dpkg-query >/dev/null; then
-	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-tests" >&2
+	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-tests, filezilla, nodejs, npm" >&2
 	exit 0
 fi
 

@@ -18,7 +18,10 @@ const (
 
 // TestClients uses the daemon with the clients of the table. docs/interop.md has it.
 func TestClients(t *testing.T) {
-	ran := &outcome{}
+	ran := &outcome{rows: []string{keyLogin, passwordLogin, otherHostKey}}
+	for _, b := range behaviours() {
+		ran.rows = append(ran.rows, b.name)
+	}
 	for _, d := range drivers() {
 		t.Run(d.name, func(t *testing.T) { useClient(t, d, ran) })
 	}

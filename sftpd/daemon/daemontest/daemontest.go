@@ -56,7 +56,9 @@ func StartProgram(t testing.TB, dir *configtest.Dir, program string) *Daemon {
 	t.Helper()
 	dir.Write(t)
 	d := &Daemon{Terminate: func() {}, Force: func() {}, done: make(chan struct{})}
-	cmd := exec.CommandContext(context.Background(), program, "serve", "-config", dir.Path, "-listen", "127.0.0.1:0", "-health", "127.0.0.1:0")
+	const anyPort = "127.0.0.1:0"
+	cmd := exec.CommandContext(context.Background(), program, //nolint:gosec // the test's own program
+		"serve", "-config", dir.Path, "-listen", anyPort, "-health", anyPort)
 	cmd.Stdout, cmd.Stderr = &d.audit, &d.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

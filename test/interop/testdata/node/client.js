@@ -5,6 +5,7 @@
 'use strict';
 
 const fs = require('fs');
+const net = require('net');
 const { createRequire } = require('module');
 // The packages are where hack/install-packages.sh put them.
 const Client = createRequire(process.env.SSH2_PACKAGES + '/package.json')('ssh2-sftp-client');
@@ -77,8 +78,8 @@ const operations = {
 async function main() {
   const sftp = new Client();
   await sftp.connect({
-    host,
-    port: Number(port),
+    // ssh2 leaves Nagle's algorithm on, which costs 40 ms for each request that waits for its answer.
+    sock: net.connect({ host, port: Number(port), noDelay: true }),
     username: user,
     password: password || undefined,
     privateKey: key ? fs.readFileSync(key) : undefined,
