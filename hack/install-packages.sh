@@ -3,8 +3,9 @@
 # when all are there. With arguments it installs those packages alone. What a Kubernetes node needs beside them,
 # hack/cluster installs when it starts one.
 #
-# None of them starts a service. So openssh-tests is not among them, which depends on openssh-server: its files alone
-# are unpacked, into the cache where test/interop looks for them.
+# None of them starts a service, or brings a desktop. So openssh-tests is not among them, which depends on openssh-server,
+# nor filezilla: their files alone are unpacked, into the cache where test/interop looks for them. There its packages from
+# npm are installed, too.
 set -euo pipefail
 
 packages=(
@@ -18,7 +19,8 @@ packages=(
 	lftp                     # mirrors over ssh
 	rclone                   # has the SSH implementation that the daemon has, golang.org/x/crypto/ssh
 	curl                     # has libssh2
-	python3 python3-paramiko # has an SSH implementation in Python
+	python3 python3-paramiko python3-asyncssh # have SSH implementations in Python
+	libnettle8 # for FileZilla's fzsftp
 	putty-tools              # psftp, and puttygen for its keys
 	ssh-audit                # looks for weak algorithms
 )
@@ -30,7 +32,7 @@ if (($# > 0)); then
 fi
 
 if ! command -v dpkg-query >/dev/null; then
-	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-tests" >&2
+	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-tests, filezilla, nodejs, npm" >&2
 	exit 0
 fi
 
@@ -40,13 +42,27 @@ for package in "${packages[@]}"; do
 	[[ $state == installed ]] || missing+=("$package")
 done
 
-# OpenSSH's regression tests, one file to stand for all.
-openssh_tests="${SFTP_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sftp-operator}/openssh-tests"
-one_test=usr/lib/openssh/regress/test-exec.sh
-unpack=false
-[[ $everything == false || -e /$one_test || -e $openssh_tests/$one_test ]] || unpack=true
+# npm's clients are those of test/interop/testdata/node. Any node will do, such as one that was not installed by apt.
+node="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)/test/interop/testdata/node"
+if $everything; then
+	command -v node >/dev/null || missing+=(nodejs)
+	command -v npm >/dev/null || missing+=(npm)
+fi
 
-((${#missing[@]} > 0)) || $unpack || exit 0
+# What is unpacked: a package, and one file of it to stand for all.
+cache="${SFTP_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sftp-operator}"
+declare -A unpacked=(
+	[openssh-tests]=usr/lib/openssh/regress/test-exec.sh
+	[filezilla]=usr/bin/fzsftp
+)
+unpack=()
+for package in "${!unpacked[@]}"; do
+	[[ $everything == false || -e /${unpacked[$package]} || -e $cache/$package/${unpacked[$package]} ]] || unpack+=("$package")
+done
+npm=false
+$everything && ! cmp --quiet "$node/package-lock.json" "$cache/interop-node/package-lock.json" && npm=true
+
+((${#missing[@]} + ${#unpack[@]} > 0)) || $npm || exit 0
 
 as_root() {
 	if [[ $(id -u) == 0 ]]; then
@@ -65,7 +81,7 @@ install() {
 }
 
 download() {
-	(cd "$work" && apt-get download --quiet -o APT::Sandbox::User=root openssh-tests >&2)
+	(cd "$work" && apt-get download --quiet -o APT::Sandbox::User=root "${unpack[@]}" >&2)
 }
 
 # The lists of packages may be absent or old: then fetch them.
@@ -80,13 +96,24 @@ if ((${#missing[@]} > 0)); then
 	echo "installing Debian packages: ${missing[*]}" >&2
 	or_update install
 fi
-if $unpack; then
-	echo "unpacking the Debian package openssh-tests into $openssh_tests" >&2
-	work="$(mktemp -d)"
-	trap 'rm -rf -- "$work"' EXIT
+work="$(mktemp -d)"
+trap 'rm -rf -- "$work"' EXIT
+if ((${#unpack[@]} > 0)); then
+	echo "unpacking Debian packages into $cache: ${unpack[*]}" >&2
 	or_update download
-	dpkg-deb --extract "$work"/openssh-tests_*.deb "$work/root"
-	rm -rf -- "$openssh_tests"
-	mkdir -p -- "$(dirname -- "$openssh_tests")"
-	mv -- "$work/root" "$openssh_tests" # all of it or nothing
+	mkdir -p -- "$cache"
+	for package in "${unpack[@]}"; do
+		dpkg-deb --extract "$work/$package"_*.deb "$work/root"
+		rm -rf -- "${cache:?}/$package"
+		mv -- "$work/root" "$cache/$package" # all of it or nothing
+	done
+fi
+if $npm; then
+	echo "installing npm packages into $cache/interop-node" >&2
+	mkdir -p -- "$cache" "$work/node"
+	cp -- "$node/package.json" "$node/package-lock.json" "$work/node"
+	# No scripts: they would only build optional accelerators.
+	(cd "$work/node" && npm ci --ignore-scripts --omit=optional --no-audit --no-fund >&2)
+	rm -rf -- "$cache/interop-node"
+	mv -- "$work/node" "$cache/interop-node"
 fi

@@ -138,15 +138,11 @@ func TestProbe(t *testing.T) {
 
 // TestServe runs the real program: logs apart, exit code 0 after SIGTERM.
 func TestServe(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "sftpd")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.Write(t)
 	addr, health := freeAddr(t), freeAddr(t)
-	cmd := exec.CommandContext(t.Context(), program, "serve", "-config", dir.Path, "-listen", addr, "-health", health)
+	cmd := exec.CommandContext(t.Context(), program(t), "serve", "-config", dir.Path, "-listen", addr, "-health", health)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {

@@ -26,13 +26,11 @@ func (s *Session) opendir(r *request) error {
 	return nil
 }
 
-// maxEntry bounds one entry of a reply: two names of at most 255 bytes, the
-// numbers of a long name, and ATTRS.
-const maxEntry = 1024
-
-// maxListing is when a READDIR reply is full. Clients refuse packets of more
-// than 256 KiB.
-const maxListing = maxPacket - 2*maxEntry
+// maxListing is when a READDIR reply is full. With one more entry, which has two
+// names of at most 255 bytes and less than that around them, it is shorter than
+// the 34000 bytes that every client must take (filexfer-02, section 3).
+// Some take no more than they must: sshfs drops the connection at 128 KiB.
+const maxListing = 32 << 10
 
 // readdir answers SSH_FXP_READDIR (section 6.7) with as many entries as fit.
 func (s *Session) readdir(r *request) error {

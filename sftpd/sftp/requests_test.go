@@ -200,7 +200,7 @@ func TestListing(t *testing.T) {
 			}
 			break
 		}
-		if len(f.rest) > maxPacket-5 {
+		if len(f.rest) > 34000-5 { // filexfer-02, section 3: more, a client need not take
 			t.Error("a reply of", len(f.rest))
 		}
 		for n := f.uint32(); n > 0; n-- {
@@ -217,7 +217,7 @@ func TestListing(t *testing.T) {
 	}
 	slices.Sort(got)
 	slices.Sort(want)
-	if !slices.Equal(got, want) || replies > 5 {
+	if !slices.Equal(got, want) || replies > 30 {
 		t.Errorf("%d names in %d replies", len(got), replies)
 	}
 	if got := c.status(typeReaddir, h); got != StatusEOF {

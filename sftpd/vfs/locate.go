@@ -48,6 +48,7 @@ func (t *Tree) locate(p string) (place, error) {
 	if err := checkPath(p); err != nil {
 		return place{}, err
 	}
+	p = t.absolute(p)
 	var room [16]step
 	stack := append(room[:0], step{t.root, t.root.m, 0})
 	for i := 0; i < len(p); {
@@ -98,6 +99,14 @@ func (s step) down(name string, end int) step {
 		}
 	}
 	return step{nil, s.m, s.start}
+}
+
+// absolute puts the tree's start before a relative path.
+func (t *Tree) absolute(p string) string {
+	if t.start == "" || strings.HasPrefix(p, "/") {
+		return p
+	}
+	return t.start + "/" + p
 }
 
 func checkPath(p string) error {

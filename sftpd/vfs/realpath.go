@@ -18,11 +18,11 @@ func (t *Tree) RealPath(p string) (string, error) {
 	case err != nil:
 		return "", err
 	case pl.node != nil:
-		return Clean(p), nil
+		return Clean(t.absolute(p)), nil
 	case pl.m == nil:
 		return "", unix.ENOENT
 	case pl.m.need(rightRead) != nil:
-		return Clean(p), nil //nolint:nilerr // no right to read: where links lead is content, too
+		return Clean(t.absolute(p)), nil //nolint:nilerr // no right to read: where links lead is content, too
 	}
 	rest, err := pl.m.realRest(pl.rest)
 	if err != nil {

@@ -19,6 +19,7 @@ type Tree struct {
 	mounts   []*mount
 	resolver Resolver
 	uploads  Uploads
+	start    string    // what relative paths are relative to; "" is "/"
 	opened   time.Time // what synthetic directories show as their times
 }
 
@@ -27,6 +28,10 @@ type Option func(*Tree)
 
 // WithResolver sets the way to resolve paths; the default is [Auto].
 func WithResolver(r Resolver) Option { return func(t *Tree) { t.resolver = r } }
+
+// WithStart sets the absolute virtual path that relative paths are relative to. The default is
+// "/". Nothing is looked up: where it does not exist, relative paths do not either.
+func WithStart(dir string) Option { return func(t *Tree) { t.start = dir } }
 
 // Open opens the directories of all mounts and makes missing subPaths. Its
 // errors name the mount, the volume and the directory at fault; they hold host

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
 // The host keys that an endpoint may have.
@@ -205,12 +206,12 @@ func TestJSch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := withPolicy(t, tc.policy, tc.hostKeys...)
 			dir.AddUser("ada", "secret-of-ada", key.PublicKey())
-			o := startWith(t, dir)
+			o := daemontest.Start(t, dir)
 			c := jsch("ada", key)
 			if tc.password {
 				c.Auth = []ssh.AuthMethod{ssh.Password("secret-of-ada")}
 			}
-			client, err := ssh.Dial("tcp", o.daemon.Addr, c)
+			client, err := ssh.Dial("tcp", o.Addr, c)
 			if (err == nil) != tc.ok {
 				t.Errorf("connected: %v", err)
 			}

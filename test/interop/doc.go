@@ -1,4 +1,4 @@
 // Package interop runs other people's SFTP clients and test suites against the
-// protocol code, through the program in stdio. A tool that is missing skips its
+// daemon: over SSH, and over standard input and output with sftpd stdio. A tool that is missing skips its
 // test, but fails it where the environment says CI=true.
 package interop

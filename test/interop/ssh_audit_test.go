@@ -41,7 +41,7 @@ func TestSSHAudit(t *testing.T) {
 				t.Fatalf("docs/crypto-policies.md has no column %q", tc.column)
 			}
 			delete(columns, tc.column)
-			said := sshAudit(t, startWith(t, withPolicy(t, tc.policy, tc.hostKeys...)).daemon.Addr)
+			said := sshAudit(t, daemontest.Start(t, withPolicy(t, tc.policy, tc.hostKeys...)).Addr)
 			for _, line := range said {
 				if strings.Contains(line, "[fail]") && !tc.mayFail {
 					t.Errorf("%s", line)

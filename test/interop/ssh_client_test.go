@@ -1,4 +1,3 @@
-// Package interop tests the daemon with the clients that people use.
 package interop
 
 import (
@@ -31,23 +30,25 @@ func newOpenSSH(t *testing.T, dir *configtest.Dir) *openSSH {
 	t.Helper()
 	tool(t, "ssh")
 	tool(t, "sftp")
-	return startWith(t, dir)
+	return knowing(t, daemontest.Start(t, dir), dir)
 }
 
-// startWith starts a daemon, and stores its host key as known.
-func startWith(t *testing.T, dir *configtest.Dir) *openSSH {
+// knowing stores a daemon's host key as known.
+func knowing(t *testing.T, daemon *daemontest.Daemon, dir *configtest.Dir) *openSSH {
 	t.Helper()
-	o := &openSSH{daemon: daemontest.Start(t, dir), keys: t.TempDir()}
+	o := &openSSH{daemon: daemon, keys: t.TempDir()}
 	host, err := ssh.ParsePrivateKey(dir.HostKeys[0])
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.known = filepath.Join(o.keys, "known_hosts")
-	line := knownhosts.Line([]string{knownhosts.Normalize(o.daemon.Addr)}, host.PublicKey())
-	if err := os.WriteFile(o.known, []byte(line+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	write(t, o.known, knownHost(o.daemon.Addr, host.PublicKey()))
 	return o
+}
+
+// knownHost is a line of a known_hosts file.
+func knownHost(addr string, key ssh.PublicKey) string {
+	return knownhosts.Line([]string{knownhosts.Normalize(addr)}, key) + "\n"
 }
 
 // identity stores a private key and returns the options that make ssh use it alone.

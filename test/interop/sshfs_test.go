@@ -20,7 +20,7 @@ import (
 func mountSSHFS(t *testing.T, options ...string) (root, mnt string) {
 	root = t.TempDir()
 	ssh := filepath.Join(t.TempDir(), "ssh")
-	text := fmt.Sprintf("#!/bin/sh\nexec %s --root %s\n", server, root)
+	text := fmt.Sprintf("#!/bin/sh\nexec %s stdio --root %s\n", server, root)
 	if err := os.WriteFile(ssh, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}

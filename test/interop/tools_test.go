@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// server is the stdio program, built once for all tests.
+// server is the daemon's program, built once for all tests. Its mode stdio stands in for sftp-server.
 var server string
 
 func TestMain(m *testing.M) {
@@ -16,20 +16,21 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	server = filepath.Join(dir, "stdio")
-	build := exec.Command("go", "build", "-o", server, "./stdio")
+	server = filepath.Join(dir, "sftpd")
+	build := exec.Command("go", "build", "-o", server, "../../cmd/sftpd")
 	if out, err := build.CombinedOutput(); err != nil {
-		panic("building the stdio server: " + string(out))
+		panic("building sftpd: " + string(out))
 	}
 	code := m.Run()
 	os.RemoveAll(dir)
+	os.RemoveAll(fixtures.dir)
 	os.Exit(code)
 }
 
 // packages names the Debian package of a program where it is not the program's name.
 // hack/install-packages.sh installs them all.
 var packages = map[string]string{
-	"fusermount3": "fuse3", "psftp": "putty-tools", "puttygen": "putty-tools", "/usr/bin/python3": "python3-paramiko",
+	"fusermount3": "fuse3", "psftp": "putty-tools", "puttygen": "putty-tools", "/usr/bin/python3": "python3",
 	"sftp": "openssh-client", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
 }
 
@@ -54,6 +55,42 @@ func tool(t *testing.T, name string) string {
 		missing(t, name+" (Debian: "+pkg+")")
 	}
 	return path
+}
+
+// need is tool, also for what is no program.
+func need(t *testing.T, name string) {
+	t.Helper()
+	switch name {
+	case "/dev/fuse":
+		exists(t, name, name)
+	case "fzsftp":
+		exists(t, fzsftpPath(), "fzsftp (of the Debian package filezilla)")
+	case "npm ssh2":
+		exists(t, filepath.Join(nodePackages(), "node_modules/ssh2-sftp-client"), "ssh2-sftp-client (npm)")
+	case "python3-paramiko", "python3-asyncssh":
+		module := strings.TrimPrefix(name, "python3-")
+		if exec.CommandContext(t.Context(), python, "-c", "import "+module).Run() != nil {
+			missing(t, module+" (Debian: "+name+")")
+		}
+	default:
+		tool(t, name)
+	}
+}
+
+func exists(t *testing.T, file, what string) {
+	t.Helper()
+	if _, err := os.Stat(file); err != nil {
+		missing(t, what)
+	}
+}
+
+// cacheDir is where hack/install-packages.sh unpacks what it does not install.
+func cacheDir() (string, error) {
+	if dir := os.Getenv("SFTP_OPERATOR_CACHE"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	return filepath.Join(dir, "sftp-operator"), err
 }
 
 // run executes a program and returns all of its output.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,41 @@ func StartOn(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
 	t.Helper()
 	dir.Write(t)
 	d := start(t, dir, sftp)
+	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
+	return d
+}
+
+// StartProgram is Start with the daemon in a process of its own: program is sftpd, which a test
+// may have built without the race detector. Terminate and Force do nothing.
+func StartProgram(t testing.TB, dir *configtest.Dir, program string) *Daemon {
+	t.Helper()
+	dir.Write(t)
+	d := &Daemon{Terminate: func() {}, Force: func() {}, done: make(chan struct{})}
+	const anyPort = "127.0.0.1:0"
+	cmd := exec.CommandContext(context.Background(), program, //nolint:gosec // the test's own program
+		"serve", "-config", dir.Path, "-listen", anyPort, "-health", anyPort)
+	cmd.Stdout, cmd.Stderr = &d.audit, &d.log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(d.done)
+		d.err = cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have ended
+		<-d.done
+		if t.Failed() {
+			t.Logf("audit log:\n%s\nlog:\n%s", d.audit.String(), d.log.String())
+		}
+	})
+	// The first line of its log has the ports that the kernel chose.
+	var starting struct{ SFTP, Health string }
+	d.Eventually(t, "daemon starts", func() bool {
+		line, _, whole := strings.Cut(d.log.String(), "\n")
+		return whole && json.Unmarshal([]byte(line), &starting) == nil
+	})
+	d.Addr, d.Health = starting.SFTP, "http://"+starting.Health
 	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
 	return d
 }

@@ -1,0 +1,116 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// account is how a client logs in, and where its files are on both sides.
+type account struct {
+	host, port, user string
+	// key is a private key file in OpenSSH's format. It is empty if the client has the
+	// password to log in with, and the password is empty otherwise.
+	key, password string
+	// hostKey is the daemon's. The file known has it as OpenSSH writes it, and so does
+	// .ssh/known_hosts in clientHome, which is HOME for the client.
+	hostKey           ssh.PublicKey
+	known, clientHome string
+	// local is the client's working directory, remote the user's home, seen from the server.
+	local, remote string
+}
+
+const secret = "secret-of-ada"
+
+// newAccounts starts a daemon with one user, and returns how to log in as that with a key, with
+// the password, and with the key but another host key than the daemon's.
+func newAccounts(t *testing.T) (o *openSSH, key, password, stranger *account) {
+	t.Helper()
+	signer, pem := configtest.Key(t)
+	dir := configtest.New(t)
+	// rclone keeps what it opened, and processes that ended may not be noticed at once.
+	dir.Listener.Limits.MaxConnectionsPerUser = dir.Listener.Limits.MaxConnections
+	dir.AddUser("ada", secret, signer.PublicKey())
+	// The race detector slows gigabytes down, and finds nothing that shorter tests of the daemon do not.
+	o = knowing(t, daemontest.StartProgram(t, dir, server), dir)
+	host, port, err := net.SplitHostPort(o.daemon.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newAccount := func(hostKey ssh.PublicKey) *account {
+		a := &account{
+			host: host, port: port, user: "ada", hostKey: hostKey, clientHome: t.TempDir(), local: t.TempDir(), remote: dir.Home("ada"),
+		}
+		a.known = filepath.Join(a.clientHome, ".ssh/known_hosts")
+		write(t, a.known, knownHost(o.daemon.Addr, hostKey))
+		return a
+	}
+	daemons := parse(t, dir.HostKeys[0]).PublicKey()
+	key, password = newAccount(daemons), newAccount(daemons)
+	key.key, password.password = o.identity(t, pem)[1], secret
+	other, _ := configtest.Key(t)
+	stranger = newAccount(other.PublicKey())
+	stranger.key = key.key
+	return o, key, password, stranger
+}
+
+// patience is how long a client may take for one command. It is no measurement.
+const patience = 2 * time.Minute
+
+// run runs a client in the local directory and returns its standard output. That it fails is an
+// error with all that it wrote.
+func (a *account) run(input string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := a.command(ctx, args...)
+	cmd.Stdin = strings.NewReader(input)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s: %w\nstdout: %s\nstderr: %s", strings.Join(args, " "), err, &out, &errs)
+	}
+	return out.String(), nil
+}
+
+// do is run for who does not look at the output.
+func (a *account) do(input string, args ...string) error {
+	_, err := a.run(input, args...)
+	return err
+}
+
+// command has the client's HOME, and nothing of who runs the tests.
+func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.WaitDelay = time.Second // lftp's ssh may outlive it and hold its output
+	cmd.Dir = a.local
+	cmd.Env = append(os.Environ(), "HOME="+a.clientHome, "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "XDG_CACHE_HOME=",
+		"PUTTYDIR="+filepath.Join(a.clientHome, "putty"), "SSH_AUTH_SOCK=", "LC_ALL=C.UTF-8")
+	return cmd
+}
+
+// ssh is the command line of an ssh that logs in. Its words have no spaces.
+func (a *account) ssh() string {
+	options := " -F none -a -x -p " + a.port + " -o StrictHostKeyChecking=yes -o UserKnownHostsFile=" + a.known +
+		" -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=30 -o IdentitiesOnly=yes -o NumberOfPasswordPrompts=1"
+	if a.password != "" {
+		return "sshpass -p " + a.password + " ssh" + options + " -o PreferredAuthentications=password"
+	}
+	return "ssh" + options + " -o BatchMode=yes -i " + a.key
+}
+
+// at is where the server has a virtual path, here is where the client has a relative one.
+func (a *account) at(name string) string { return filepath.Join(a.remote, name) }
+
+func (a *account) here(name string) string { return filepath.Join(a.local, name) }

@@ -1,0 +1,139 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// library is a client that is a library: a script in testdata does one thing with it at a time. The
+// script is the last word of the command.
+type library struct {
+	command []string
+}
+
+// python is Debian's, which Debian's modules are for.
+const python = "/usr/bin/python3"
+
+func (l library) run(a *account, operation string, args ...string) (string, error) {
+	words := append(append([]string{}, l.command...), a.host, a.port, a.user, a.key, a.password, a.known, operation)
+	script := len(l.command) - 1
+	path, err := filepath.Abs(words[script])
+	if err != nil {
+		return "", err
+	}
+	words[script] = path
+	return a.run("", append(words, args...)...)
+}
+
+func (l library) each(operation string) func(*account, ...pair) error {
+	return func(a *account, files ...pair) error {
+		var args []string
+		for _, p := range files {
+			args = append(args, p.from, p.to)
+		}
+		_, err := l.run(a, operation, args...)
+		return err
+	}
+}
+
+func (l library) both(operation string) copier {
+	return copier{l.each("put" + operation), l.each("get" + operation)}
+}
+
+func (l library) rename(operation string) func(*account, string, string) error {
+	return func(a *account, from, to string) error { return l.each(operation)(a, pair{from, to}) }
+}
+
+func (l library) list(a *account, dir string) ([]string, error) {
+	out, err := l.run(a, "list", dir)
+	return listed(out), err
+}
+
+func (l library) space(a *account) (uint64, error) {
+	out, err := l.run(a, "space")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(strings.TrimSpace(out), 10, 64)
+}
+
+// driver is what all three libraries have.
+func (l library) driver(name string) *driver {
+	return &driver{
+		name: name,
+		copy: l.both(""), resume: l.both("-rest"), keepTime: l.both("-kept"), keepMode: l.both("-kept"),
+		parallel: l.both("-at-once"),
+		appendTo: func(a *account, local, remote string) error { return l.each("append")(a, pair{local, remote}) },
+		rename:   l.rename("rename"), replace: l.rename("posix_rename"),
+		list: l.list,
+	}
+}
+
+func paramikoDriver() *driver {
+	const filesAlone = "a library for single files"
+	d := library{[]string{python, "testdata/paramiko_client.py"}}.driver("paramiko")
+	d.tools = []string{python, "python3-paramiko"}
+	d.lacks = map[string]string{
+		latin1Names: "puts and gets them as bytes, but listing a directory that has one is a UnicodeDecodeError",
+		"mirror up": filesAlone, "mirror down": filesAlone, "mirror again: only what changed, delete what is gone": filesAlone,
+		"size of the file system (statvfs)": "has no statvfs@openssh.com",
+	}
+	d.also = []special{{"a session of everything else: truncate, readv, exclusive open, links", func(a *account) error {
+		if err := os.Link(a.here(big), a.here("big")); err != nil {
+			return err
+		}
+		script, err := filepath.Abs("testdata/paramiko_session.py")
+		if err != nil {
+			return err
+		}
+		return a.do("", python, script, a.host, a.port, a.user, a.key, a.password, a.known, a.local)
+	}}}
+	return d
+}
+
+func asyncSSHDriver() *driver {
+	l := library{[]string{python, "testdata/asyncssh_client.py"}}
+	d := l.driver("asyncssh")
+	d.tools = []string{python, "python3-asyncssh"}
+	d.mirror, d.links = l.both("-tree"), linksFollowed
+	d.space = l.space
+	d.lacks = map[string]string{
+		"mirror again: only what changed, delete what is gone": "its recursive put sends all, deletes nothing",
+	}
+	d.also = []special{{"its symlink() exchanges link and target, unless the server calls itself OpenSSH", func(a *account) error {
+		// It follows the draft then, and no server does.
+		if err := l.rename("symlink")(a, "target", "/link"); err != nil {
+			return err
+		}
+		if target, err := os.Readlink(a.at("target")); err != nil || target != "/link" {
+			return fmt.Errorf("a link to %q, %w: if it has the right order, mirror up can keep links", target, err)
+		}
+		return nil
+	}}}
+	return d
+}
+
+func ssh2Driver() *driver {
+	l := library{[]string{"env", "SSH2_PACKAGES=" + nodePackages(), "node", "testdata/node/client.js"}}
+	d := l.driver("ssh2 (npm)")
+	d.tools = []string{"node", "npm ssh2"}
+	d.mirror, d.links = l.both("-tree"), linksFollowed
+	d.space = l.space
+	d.lacks = map[string]string{
+		latin1Names: "its names are JavaScript strings, which it encodes as UTF-8",
+		"mirror again: only what changed, delete what is gone": "its uploadDir sends all, deletes nothing",
+	}
+	return d
+}
+
+// nodePackages is where hack/install-packages.sh installs testdata/node/package-lock.json.
+func nodePackages() string {
+	cache, err := cacheDir()
+	if err != nil {
+		return fmt.Sprint("no cache: ", err)
+	}
+	return filepath.Join(cache, "interop-node")
+}

@@ -1,0 +1,135 @@
+package interop
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// openSSHDriver is OpenSSH's sftp. It reads its commands from a batch.
+func openSSHDriver() *driver {
+	return &driver{
+		name: "OpenSSH sftp", tools: []string{"sftp", "sshpass"},
+		copy:     copier{sftpEach("put"), sftpEach("get")},
+		resume:   copier{sftpEach("reput"), sftpEach("reget")},
+		keepTime: copier{sftpEach("put -p"), sftpEach("get -p")},
+		keepMode: copier{sftpEach("put -p"), sftpEach("get -p")},
+		mirror:   copier{sftpEach("put -R"), sftpEach("get -R")},
+		links:    linksLeftOut,
+		rename:   sftpRename, replace: sftpRename,
+		list: func(a *account, dir string) ([]string, error) {
+			out, err := sftpBatch(a, "cd "+sftpQuote(dir), "ls -1a")
+			names := listed(out)
+			for i, name := range names {
+				names[i] = octal.ReplaceAllStringFunc(name, func(escape string) string {
+					code, _ := strconv.ParseUint(escape[1:], 8, 8) // three octal digits are one
+					return string([]byte{byte(code)})
+				})
+			}
+			return names, err
+		},
+		space: func(a *account) (uint64, error) {
+			out, err := sftpBatch(a, "df /")
+			if err != nil {
+				return 0, err
+			}
+			// A line of titles, then kibibytes.
+			lines := strings.Split(strings.TrimSpace(out), "\n")
+			kib, err := strconv.ParseUint(strings.Fields(lines[len(lines)-1])[0], 10, 64)
+			return kib << 10, err
+		},
+		lacks: map[string]string{
+			"append": "no command; its reput goes on after what is there, which must be the file's beginning",
+			"mirror again: only what changed, delete what is gone": "no such mode: `put -R` sends all, deletes nothing",
+		},
+		also: []special{{"copy on the server (copy-data), hard and symbolic links", sftpCopies}},
+	}
+}
+
+// octal is how sftp shows a byte that the locale has no character for.
+var octal = regexp.MustCompile(`\\[0-3][0-7]{2}`)
+
+// sftpBatch returns what the commands print, without the commands, which sftp echoes.
+func sftpBatch(a *account, commands ...string) (string, error) {
+	words := strings.Fields(a.ssh())
+	var args []string
+	if words[0] == "sshpass" {
+		args, words = append(args, words[:3]...), words[3:]
+	}
+	// ssh's options are sftp's but -a, -x and -p, which go to ssh in other words.
+	var options []string
+	for i := 1; i < len(words); i++ {
+		switch words[i] {
+		case "-a", "-x":
+		case "-p":
+			options = append(options, "-P")
+		default:
+			options = append(options, words[i])
+		}
+	}
+	args = append(args, "sftp", "-q", "-o", "BatchMode="+map[bool]string{true: "no", false: "yes"}[a.password != ""])
+	args = append(append(args, options...), "-b", "-", a.user+"@"+a.host)
+	out, err := a.run(strings.Join(commands, "\n")+"\n", args...)
+	var printed strings.Builder
+	for line := range strings.Lines(out) {
+		if !strings.HasPrefix(line, "sftp> ") {
+			printed.WriteString(line)
+		}
+	}
+	return printed.String(), err
+}
+
+// sftpQuote quotes a word. A backslash makes any byte plain, those of glob patterns too.
+func sftpQuote(word string) string {
+	var quoted strings.Builder
+	for i := range len(word) {
+		if strings.IndexByte(" '\"\\*?[]#", word[i]) >= 0 {
+			quoted.WriteByte('\\')
+		}
+		quoted.WriteByte(word[i])
+	}
+	return quoted.String()
+}
+
+func sftpEach(command string) func(*account, ...pair) error {
+	return func(a *account, files ...pair) error {
+		var commands []string
+		for _, p := range files {
+			commands = append(commands, command+" "+sftpQuote(p.from)+" "+sftpQuote(p.to))
+		}
+		_, err := sftpBatch(a, commands...)
+		return err
+	}
+}
+
+func sftpRename(a *account, from, to string) error {
+	_, err := sftpBatch(a, "rename "+sftpQuote(from)+" "+sftpQuote(to))
+	return err
+}
+
+func sftpCopies(a *account) error {
+	out, err := sftpBatch(a, "put "+big+" /up", "cp /up /copy", "get /copy back", "ln /up /hard", "ln -s up /soft", "ls -l /", "rm /up")
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(out, " 1048577 "); n != 3 {
+		return fmt.Errorf("ls -l shows %d files of the length of one:\n%s", n, out)
+	}
+	if err := sameFiles(a.here("back"), a.here(big)); err != nil {
+		return err
+	}
+	return errors.Join(sameFiles(a.at("copy"), a.here(big)), sameFiles(a.at("hard"), a.here(big)))
+}
+
+// listed splits a listing of one name a line.
+func listed(out string) []string {
+	var names []string
+	for line := range strings.Lines(out) {
+		if name := strings.TrimRight(line, "\r\n"); name != "" && name != "." && name != ".." {
+			names = append(names, name)
+		}
+	}
+	return names
+}
