@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
 // auditLine is a finding of ssh-audit in batch mode.
