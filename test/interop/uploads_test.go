@@ -1,0 +1,105 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+)
+
+// TestBrokenUploads cuts OpenSSH's sftp off in the middle of a put, looks at what is left,
+// and lets it go on with reput, or put anew where nothing is left.
+func TestBrokenUploads(t *testing.T) {
+	for _, tc := range []struct {
+		publish, incomplete string
+		left                string // in the audit log
+		underName, resumes  bool
+	}{
+		{config.PublishImmediate, config.IncompleteKeep, "kept", true, true},
+		{config.PublishImmediate, config.IncompleteDelete, "deleted", false, false},
+		{config.PublishOnClose, config.IncompleteKeep, "kept", false, true},
+		{config.PublishOnClose, config.IncompleteDelete, "deleted", false, false},
+	} {
+		t.Run(tc.publish+"/"+tc.incomplete, func(t *testing.T) {
+			key, pem := configtest.Key(t)
+			dir := configtest.New(t)
+			dir.Listener.Uploads = config.Uploads{Publish: tc.publish, Incomplete: tc.incomplete, SyncOnClose: true}
+			dir.AddUser("ada", "", key.PublicKey())
+			o := newOpenSSH(t, dir)
+			local, remote := t.TempDir(), dir.Home("ada")
+			data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB
+			if err := os.WriteFile(filepath.Join(local, "big"), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			options := o.identity(t, pem)
+
+			cut(t, o, options, filepath.Join(local, "big"))
+			e := o.daemon.WaitAudit(t, "transfer", 1)
+			written, _ := e["bytes_written"].(float64)
+			if e["result"] != "aborted" || e["left"] != tc.left || e["path"] != "/big" || written == 0 || int(written) >= len(data) {
+				t.Errorf("audit: %v", e)
+			}
+			st, err := os.Stat(filepath.Join(remote, "big"))
+			if (err == nil) != tc.underName || err == nil && st.Size() == 0 {
+				t.Errorf("under its name: %v, %v", st, err)
+			}
+			if listing := o.run(t, "sftp", "ada", "", "ls -a1\n", append(options, "-b", "-")); strings.Contains(listing.stdout, "sftpd-upload") {
+				t.Errorf("listing %s", listing.stdout)
+			}
+
+			again := "put "
+			if tc.resumes {
+				again = "reput "
+			}
+			o.run(t, "sftp", "ada", "", again+filepath.Join(local, "big")+" big\n", append(options, "-b", "-")).ok(t)
+			e = o.daemon.WaitAudit(t, "transfer", 2)
+			if n, _ := e["bytes_written"].(float64); tc.resumes && int(n) != len(data)-int(written) || e["result"] != "ok" || e["left"] != nil {
+				t.Errorf("the second try, after %v bytes: %v", written, e)
+			}
+			if got, err := os.ReadFile(filepath.Join(remote, "big")); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("%d bytes that differ, %v", len(got), err)
+			}
+			if names, _ := os.ReadDir(remote); len(names) != 1 {
+				t.Errorf("left beside it: %v", names)
+			}
+		})
+	}
+}
+
+// cut starts a put of a file, slowly, and kills the client when some of it has arrived.
+func cut(t *testing.T, o *openSSH, options []string, file string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	host, port, _ := strings.Cut(o.daemon.Addr, ":")
+	args := append([]string{
+		"-F", "none", "-P", port, "-l", "8000", // kbit/s
+		"-o", "UserKnownHostsFile=" + o.known, "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes",
+	}, options...)
+	cmd := exec.CommandContext(ctx, "sftp", append(args, "-b", "-", "ada@"+host)...)
+	cmd.Stdin = strings.NewReader("put " + file + " big\n")
+	cmd.Env = append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK=")
+	// sftp runs ssh, which would close the session in order.
+	cmd.SysProcAttr = group()
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		killGroup(cmd.Process.Pid)
+		_ = cmd.Wait() // it was killed
+	}()
+	o.daemon.WaitAudit(t, "login", 1)
+	time.Sleep(1200 * time.Millisecond) // a megabyte a second, and the file has four
+	if strings.Contains(output.String(), "100%") {
+		t.Fatalf("it was too fast: %s", output.String())
+	}
+}
