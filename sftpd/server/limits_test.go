@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
@@ -180,34 +182,52 @@ func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
-	dir.Listener.Limits.IdleTimeoutSeconds = 1
+	dir.Listener.Limits.IdleTimeoutSeconds = 2
 	d := daemontest.Start(t, dir)
-	busy := d.MustDial(t, "ada", ssh.Password("secret"))
-	files := startSFTP(t, busy)
-	for name, prepare := range map[string]func(*ssh.Client){
+	files := startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
+	stop, busy := make(chan struct{}), make(chan error, 1)
+	go func() { busy <- keepUsing(files, stop) }()
+	kinds := map[string]func(*ssh.Client){
 		"no channel":    func(*ssh.Client) {},
 		"silent":        func(c *ssh.Client) { startSFTP(t, c) },
 		"only asks":     keepAsking,
 		"never reads":   func(c *ssh.Client) { rawChannel(t, c) },
 		"channel flood": func(c *ssh.Client) { rawChannel(t, c); rawChannel(t, c) },
-	} {
+	}
+	var ends sync.WaitGroup
+	for name, prepare := range kinds {
 		c := d.MustDial(t, "ada", ssh.Password("secret"))
+		used := time.Now() // or later, in prepare
 		prepare(c)
-		go func() {
-			begin := time.Now()
+		ends.Go(func() {
 			_ = c.Wait()
-			if took := time.Since(begin); took < 700*time.Millisecond {
+			if took := time.Since(used); took < 1900*time.Millisecond {
 				t.Errorf("%s: closed after %s", name, took)
 			}
-		}()
+		})
 	}
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if _, err := files.Stat("/"); err != nil {
-			t.Fatalf("a busy session was closed: %v", err)
-		}
-	}
-	if got := d.WaitAudit(t, "logout", 5); got["reason"] != "idle_timeout" {
+	got := d.WaitAudit(t, "logout", len(kinds))
+	if got["reason"] != "idle_timeout" {
 		t.Errorf("audit: %v", got)
+	}
+	ends.Wait()
+	close(stop)
+	if err := <-busy; err != nil {
+		t.Errorf("a busy session was closed: %v", err)
+	}
+}
+
+// keepUsing sends a request now and then, until it fails or is told to stop.
+func keepUsing(files *sftp.Client, stop <-chan struct{}) error {
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-time.After(100 * time.Millisecond):
+			if _, err := files.Stat("/"); err != nil {
+				return err
+			}
+		}
 	}
 }
 
