@@ -171,7 +171,7 @@ func TestOverflow(t *testing.T) {
 // with it, and map and heap with each other.
 func TestModel(t *testing.T) {
 	for seed := range uint64(200) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a reproducible history
+		r := rand.New(rand.NewPCG(seed, 1))
 		now := time.Unix(1_800_000_000, 0)
 		tab := newTable[int](1000)
 		type state struct {
