@@ -15,6 +15,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
@@ -63,7 +64,7 @@ func newConn(s *Server, raw net.Conn) *conn {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	now := time.Now()
-	m := &meter{Conn: raw, ofAll: &s.unread, limitOfAll: s.unreadOfAll}
+	m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: s.unreadOfAll}
 	c := &conn{
 		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
 		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
@@ -90,11 +91,13 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	defer func() { c.panicked(recover()) }()
 	ctx, cancel := context.WithCancel(c.server.ctx)
 	defer cancel()
-	stream, ok := c.raw, true
+	stream := c.raw
 	if s.Proxies != nil {
-		if stream, ok = c.behindProxy(s); !ok {
+		behind, ok := c.behindProxy(s)
+		if !ok {
 			return
 		}
+		stream = behind
 	}
 	sc, channels, requests, ok := c.logIn(ctx, s, stream)
 	if !ok {

@@ -151,7 +151,7 @@ func (s *Server) repeat(again []audit.Repeated) {
 // connections that wait for their end.
 func drop(raw net.Conn, reason string) {
 	if m, ok := raw.(*meter); ok {
-		raw = m.Conn
+		raw = m.Conn.Conn
 	}
 	switch reason {
 	case reasonSourceNotAllowed, reasonPenalised, reasonNotProxy, reasonStartupsOfSource:

@@ -3,12 +3,13 @@ package server
 import (
 	"io"
 	"math"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
 )
 
 // stallTimeout is how long a client may leave an answer where it is, which is to say take
@@ -44,7 +45,7 @@ func (w *waiting) atLeast(d time.Duration) bool {
 // meter is a TCP connection that knows how much came in and was not read from a channel,
 // and since when the peer takes nothing.
 type meter struct {
-	net.Conn
+	*coalesce.Conn
 	overrun func()
 	writing waiting
 
@@ -97,6 +98,13 @@ func (m *meter) Write(p []byte) (int, error) {
 	return m.Conn.Write(p)
 }
 
+// Release writes what was held back.
+func (m *meter) Release() error {
+	m.writing.begin()
+	defer m.writing.end()
+	return m.Conn.Release()
+}
+
 // stream is a channel with an account.
 type stream struct {
 	ssh.Channel
@@ -137,15 +145,19 @@ func (s *stream) setWaiting(to bool) {
 	s.account.waiting = to
 }
 
-// Write writes in parts, each of which is progress.
+// Write writes in parts, each of which is progress. They leave together.
 func (s *stream) Write(p []byte) (written int, err error) {
-	defer s.writing.end()
+	s.meter.Hold()
 	for len(p) > 0 && err == nil {
 		s.writing.begin()
 		var n int
 		n, err = s.Channel.Write(p[:min(len(p), writePart)])
 		written, p = written+n, p[n:]
 	}
+	if e := s.meter.Release(); err == nil {
+		err = e
+	}
+	s.writing.end()
 	return written, err
 }
 

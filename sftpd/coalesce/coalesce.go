@@ -1,0 +1,199 @@
+// Package coalesce makes few, large system calls out of many small reads and writes on a
+// TCP connection.
+//
+// golang.org/x/crypto/ssh reads through a buffer of 4 KiB and writes each SSH packet of
+// 32 KiB in two parts, which are four system calls for each packet that goes through the
+// daemon, and one for each byte of the client's version line.
+package coalesce
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// readBytes is how much is read at once: all that fits beside the packet at hand in the
+	// processor's cache.
+	readBytes = 64 << 10
+	// writeBytes is when what was held back is written: four packets. More is not faster.
+	writeBytes = 128 << 10
+	// packetBytes is room for one more packet of SSH, its header, padding and MAC.
+	packetBytes = 33 << 10
+	// maxHold is how long data waits if whoever holds it back does not go on, because the
+	// peer's window is closed. The peer then has much to take in already.
+	maxHold = time.Millisecond
+)
+
+// Conn is a connection that reads ahead, and holds writes back on demand. Nothing is
+// buffered by a connection that waits: buffers are taken when data is there.
+//
+// Read is for one goroutine at a time, as everywhere; Write, Hold and Release are for any.
+type Conn struct {
+	net.Conn
+
+	raw     syscall.RawConn // nil for what has no descriptor
+	fill    func(fd uintptr) bool
+	ahead   *[readBytes]byte
+	in      []byte // of ahead: what was received and not read yet
+	fillErr error
+
+	mu      sync.Mutex
+	holders int
+	overdue bool // somebody holds for longer than maxHold: nobody waits for that
+	held    *[writeBytes + packetBytes]byte
+	out     int // bytes in held
+	err     error
+	timer   *time.Timer
+}
+
+var (
+	readBuffers  = sync.Pool{New: func() any { return new([readBytes]byte) }}
+	writeBuffers = sync.Pool{New: func() any { return new([writeBytes + packetBytes]byte) }}
+)
+
+// New wraps a connection. What is not a TCP connection is passed through.
+func New(c net.Conn) *Conn {
+	w := &Conn{Conn: c}
+	if s, ok := c.(syscall.Conn); ok {
+		if raw, err := s.SyscallConn(); err == nil {
+			w.raw, w.fill = raw, w.receive
+		}
+	}
+	return w
+}
+
+// Read reads what is there. The buffer is taken when the kernel says that there is
+// something, and given back when it has been read.
+func (c *Conn) Read(p []byte) (int, error) {
+	switch {
+	case len(p) == 0:
+		return 0, nil
+	case c.raw == nil:
+		return c.Conn.Read(p)
+	case len(c.in) == 0:
+		if err := c.raw.Read(c.fill); err != nil {
+			return 0, err
+		}
+		if err := c.fillErr; err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.in)
+	if c.in = c.in[n:]; len(c.in) == 0 {
+		readBuffers.Put(c.ahead)
+		c.ahead = nil
+	}
+	return n, nil
+}
+
+// receive reads from a descriptor, once. It returns false if that would block.
+func (c *Conn) receive(fd uintptr) bool {
+	buf := readBuffers.Get().(*[readBytes]byte)
+	for {
+		n, err := unix.Read(int(fd), buf[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case n > 0:
+			c.ahead, c.in, c.fillErr = buf, buf[:n], nil
+			return true
+		}
+		readBuffers.Put(buf)
+		if errors.Is(err, unix.EAGAIN) {
+			return false
+		}
+		if c.fillErr = io.EOF; err != nil {
+			c.fillErr = &net.OpError{Op: "read", Net: "tcp", Addr: c.RemoteAddr(), Err: err}
+		}
+		return true
+	}
+}
+
+// Hold has writes wait for Release, or until there is much to write. Each Hold needs its
+// Release.
+func (c *Conn) Hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holders++
+}
+
+// Release ends a Hold, and writes what was held back unless somebody else holds it. It
+// returns an error of that or of an earlier write, after which the connection is of no use.
+func (c *Conn) Release() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.holders--; c.holders > 0 {
+		return c.err
+	}
+	c.overdue = false
+	return c.flush()
+}
+
+// Write writes p, or keeps a copy while writes are held back.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.err != nil:
+		return 0, c.err
+	case (c.holders == 0 || c.overdue) && c.out == 0:
+		return c.Conn.Write(p)
+	}
+	if c.held == nil {
+		c.held = writeBuffers.Get().(*[writeBytes + packetBytes]byte)
+	}
+	if len(p) > len(c.held)-c.out {
+		if err := c.flush(); err != nil {
+			return 0, err
+		}
+		return c.Conn.Write(p)
+	}
+	if c.out == 0 {
+		c.arm()
+	}
+	c.out += copy(c.held[c.out:], p)
+	if c.out < writeBytes {
+		return len(p), nil
+	}
+	if err := c.flush(); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// arm makes sure that what is held back is written at last.
+func (c *Conn) arm() {
+	if c.timer == nil {
+		c.timer = time.AfterFunc(maxHold, func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.overdue = c.holders > 0
+			_ = c.flush() // the next Write has the error
+		})
+		return
+	}
+	c.timer.Reset(maxHold)
+}
+
+// flush writes what was held back.
+func (c *Conn) flush() error {
+	if c.held == nil {
+		return c.err
+	}
+	if c.out > 0 {
+		c.timer.Stop()
+		if _, err := c.Conn.Write(c.held[:c.out]); err != nil && c.err == nil {
+			c.err = err
+		}
+		c.out = 0
+	}
+	writeBuffers.Put(c.held)
+	c.held = nil
+	return c.err
+}
