@@ -22,6 +22,9 @@ type Policy struct {
 	Exception bool
 	// KeyExchanges, Ciphers and MACs of the transport (RFC 4253 sections 6 and 7).
 	KeyExchanges, Ciphers, MACs []string
+	// Preferred are ciphers that a client which has one of them for either direction gets,
+	// whatever its own order, on machines that have instructions for AES.
+	Preferred []string
 	// HostKeys are signature algorithms, for the types of host keys that exist.
 	HostKeys []string
 	// PublicKeys are the signature algorithms with which users log in, sent to clients

@@ -87,6 +87,7 @@ func TestGolden(t *testing.T) {
 				fmt.Fprintf(&have, "%s: %s\n", name, strings.Join(lists[i], ","))
 			}
 			fmt.Fprintf(&have, "server-sig-algs: %s\n", strings.Join(p.PublicKeys, ","))
+			fmt.Fprintf(&have, "preferred: %s\n", strings.Join(p.Preferred, ","))
 			fmt.Fprintf(&have, "exception: %v\nmin_rsa_bits: %d\nrekey_bytes: %d\n", p.Exception, p.MinRSABits, p.RekeyBytes)
 
 			file := filepath.Join("testdata", p.Name+".golden")

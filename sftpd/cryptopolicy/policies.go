@@ -39,10 +39,14 @@ const (
 	minRSABitsStrict = 3072
 )
 
+// aesGCM are the ciphers that processors have instructions for. Without them, and with
+// ChaCha20 as Go has it on amd64, a byte costs several times as much.
+var aesGCM = []string{ssh.CipherAES128GCM, ssh.CipherAES256GCM}
+
 // x/crypto adds curve25519-sha256@libssh.org after curve25519-sha256, its older name.
 var policies = []Policy{
 	{
-		Name: Modern2026, MinRSABits: minRSABits, RekeyBytes: rekeyBytes,
+		Name: Modern2026, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, Preferred: aesGCM,
 		KeyExchanges: []string{
 			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
 			ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256,
@@ -63,7 +67,7 @@ var policies = []Policy{
 		},
 	},
 	{
-		Name: Strict2026, MinRSABits: minRSABitsStrict, RekeyBytes: rekeyBytes,
+		Name: Strict2026, MinRSABits: minRSABitsStrict, RekeyBytes: rekeyBytes, Preferred: aesGCM,
 		KeyExchanges: []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519},
 		Ciphers: []string{
 			ssh.CipherAES256GCM, ssh.CipherAES128GCM, ssh.CipherChaCha20Poly1305,
@@ -77,7 +81,7 @@ var policies = []Policy{
 		},
 	},
 	{
-		Name: Fips2026, MinRSABits: minRSABits, RekeyBytes: rekeyBytes,
+		Name: Fips2026, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, Preferred: aesGCM,
 		KeyExchanges: []string{
 			ssh.KeyExchangeMLKEM768X25519,
 			ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521,
@@ -99,7 +103,7 @@ var policies = []Policy{
 		},
 	},
 	{
-		Name: Legacy2026, Exception: true, MinRSABits: minRSABits, RekeyBytes: rekeyBytes,
+		Name: Legacy2026, Exception: true, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, Preferred: aesGCM,
 		KeyExchanges: []string{
 			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
 			ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256,

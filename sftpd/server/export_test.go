@@ -24,3 +24,10 @@ func AdjustUnread(t *testing.T, ofAll int64) {
 	adjust = func(s *Server) { s.unreadOfAll = ofAll }
 	t.Cleanup(func() { adjust = nil })
 }
+
+// AdjustPatience is Adjust of how long a client's algorithms are waited for.
+func AdjustPatience(t *testing.T, d time.Duration) {
+	t.Helper()
+	adjust = func(s *Server) { s.helloPatience = d }
+	t.Cleanup(func() { adjust = nil })
+}

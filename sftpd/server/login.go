@@ -43,7 +43,8 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	l := &login{conn: c, wire: &wire{Conn: stream, ended: cancel}}
 	// x/crypto waits for a client as long as the connection does.
 	_ = c.raw.SetDeadline(deadline)
-	sc, channels, requests, err := ssh.NewServerConn(l.wire, l.config(ctx, s))
+	hello := l.wire.hello(version(s.Listener.SoftwareVersion), c.server.helloPatience, deadline)
+	sc, channels, requests, err := ssh.NewServerConn(l.wire, l.config(ctx, s, hello))
 	if err != nil {
 		l.failed(err, !time.Now().Before(deadline), s.Listener.Authentication.MaxTries)
 		return nil, nil, nil, false
@@ -64,8 +65,9 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	return sc, channels, requests, true
 }
 
-// config is the SSH configuration of this connection.
-func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerConfig {
+// config is the SSH configuration of this connection. What the client offers is nil if it
+// is not known.
+func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexInit) *ssh.ServerConfig {
 	crypto := s.CryptoAt(time.Now())
 	c := &ssh.ServerConfig{
 		ServerVersion:       version(s.Listener.SoftwareVersion),
@@ -73,6 +75,9 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerCon
 		PreAuthConnCallback: l.exchangedKeys,
 	}
 	crypto.Policy.Apply(&c.Config)
+	if client != nil {
+		c.Ciphers = crypto.Policy.CiphersFor(client.CiphersClientServer, client.CiphersServerClient)
+	}
 	pace := &pace{}
 	for _, k := range crypto.HostKeys {
 		c.AddHostKey(pace.paced(l.bounded(k)))

@@ -43,8 +43,8 @@ type Server struct {
 	// tally has the refusals that are not worth a line each.
 	tally *audit.Tally
 	// These are the constants, but in tests.
-	stallTimeout, unusedTimeout time.Duration
-	unreadOfAll                 int64
+	stallTimeout, unusedTimeout, helloPatience time.Duration
+	unreadOfAll                                int64
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -63,7 +63,7 @@ func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
 		penalties: penalty.New(time.Now), tally: audit.NewTally(time.Now),
-		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, unreadOfAll: unreadOfAll,
+		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, helloPatience: helloPatience, unreadOfAll: unreadOfAll,
 	}
 	if adjust != nil {
 		adjust(s)

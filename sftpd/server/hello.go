@@ -1,0 +1,114 @@
+package server
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// helloPatience is how long the daemon waits for a client's algorithms before it sends
+	// its own. Clients send theirs with or right after their version line; one that waits
+	// for the daemon's, as scanners do, gets them then.
+	helloPatience = time.Second
+	// maxVersionLine and maxKexInit bound what is looked at, in bytes: the longest version
+	// line with its end (RFC 4253 section 4.2), and the longest packet that everybody must
+	// take (section 6.1).
+	maxVersionLine = 255
+	maxKexInit     = 35000
+)
+
+// errHello is for what is not a version line and an SSH_MSG_KEXINIT; x/crypto deals with it.
+var errHello = errors.New("no version line and key exchange to look at")
+
+// kexInit is an SSH_MSG_KEXINIT (RFC 4253 section 7.1).
+type kexInit struct {
+	Cookie                             [16]byte `sshtype:"20"`
+	KeyExchanges                       []string
+	HostKeys                           []string
+	CiphersClientServer                []string
+	CiphersServerClient                []string
+	MACsClientServer, MACsServerClient []string
+	CompressionUp, CompressionDown     []string
+	LanguagesUp, LanguagesDown         []string
+	FirstKeyExchangeFollows            bool
+	Reserved                           uint32
+}
+
+// hello sends the daemon's version line and reads what a client says before any
+// cryptography: its version line and its SSH_MSG_KEXINIT, both in clear text. What was read
+// is kept for x/crypto, which has the last word on it. It returns nil if the client does not
+// send that, or not soon.
+//
+// x/crypto wants the algorithms of a server before it has those of the client. With these
+// known, the daemon can offer the client only the ciphers that are best for both.
+func (w *wire) hello(version string, patience time.Duration, deadline time.Time) *kexInit {
+	w.greeting = []byte(version + "\r\n")
+	if _, err := w.Conn.Write(w.greeting); err != nil {
+		w.greeting = nil // x/crypto meets the error, too
+		return nil
+	}
+	if soon := time.Now().Add(patience); soon.Before(deadline) {
+		_ = w.SetReadDeadline(soon) // fails with the connection
+		defer func() { _ = w.SetReadDeadline(deadline) }()
+	}
+	var said bytes.Buffer
+	k, err := readHello(io.TeeReader(countingReader{w}, &said))
+	w.replay = said.Bytes()
+	if err != nil && !errors.Is(err, errHello) && !errors.Is(err, os.ErrDeadlineExceeded) {
+		w.failed(err)
+	}
+	return k
+}
+
+// countingReader reads the connection itself.
+type countingReader struct{ w *wire }
+
+func (c countingReader) Read(p []byte) (int, error) {
+	n, err := c.w.Conn.Read(p)
+	c.w.received.Add(int64(n))
+	return n, err
+}
+
+// readHello reads a version line and an SSH_MSG_KEXINIT, and not a byte more.
+func readHello(r io.Reader) (*kexInit, error) {
+	var line []byte
+	for len(line) == 0 || line[len(line)-1] != '\n' {
+		const prefix = "SSH-"
+		if n := len(line); n == maxVersionLine || n <= len(prefix) && string(line) != prefix[:n] {
+			return nil, errHello
+		}
+		var next [1]byte
+		if _, err := io.ReadFull(r, next[:]); err != nil {
+			return nil, err
+		}
+		line = append(line, next[0])
+	}
+	// RFC 4253 section 6: the packet's length without itself, that of the padding, the
+	// payload, the padding.
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, err
+	}
+	length, padding := binary.BigEndian.Uint32(head[:]), uint32(head[4])
+	if length > maxKexInit || length <= padding+1 {
+		return nil, errHello
+	}
+	var body bytes.Buffer // grows with what is there
+	if n, err := io.CopyN(&body, r, int64(length-1)); err != nil {
+		if errors.Is(err, io.EOF) && n > 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	var k kexInit
+	if err := ssh.Unmarshal(body.Bytes()[:length-1-padding], &k); err != nil {
+		return nil, errHello
+	}
+	return &k, nil
+}
