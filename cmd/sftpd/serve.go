@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
+	"github.com/sftp-operator/sftp-operator/sftpd/heapfloor"
 )
 
 func serve(args []string, stdout, stderr io.Writer) int {
@@ -38,6 +39,7 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
 
+	heapfloor.Keep(heapfloor.Default)
 	ctx, force, stop := signals()
 	defer stop()
 	var lc net.ListenConfig

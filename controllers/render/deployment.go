@@ -2,6 +2,7 @@ package render
 
 import (
 	"maps"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -98,6 +99,7 @@ func container(l *v1alpha1.SFTPListener, image string) corev1.Container {
 			{Name: "health", ContainerPort: HealthPort, Protocol: corev1.ProtocolTCP},
 		},
 		Resources: resources(l),
+		Env:       memoryLimit(resources(l)),
 		SecurityContext: &corev1.SecurityContext{
 			AllowPrivilegeEscalation: new(false),
 			ReadOnlyRootFilesystem:   new(true),
@@ -131,6 +133,16 @@ func resources(l *v1alpha1.SFTPListener) corev1.ResourceRequirements {
 		corev1.ResourceCPU:    resource.MustParse("50m"),
 		corev1.ResourceMemory: resource.MustParse("64Mi"),
 	}}
+}
+
+// memoryLimit tells Go's garbage collector (GOMEMLIMIT, package runtime) of the container's limit. The tenth
+// that it does not get is for the program itself, and for what the kernel holds for its connections.
+func memoryLimit(r corev1.ResourceRequirements) []corev1.EnvVar {
+	limit, limited := r.Limits[corev1.ResourceMemory]
+	if !limited {
+		return nil
+	}
+	return []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: strconv.FormatInt(limit.Value()/10*9, 10)}}
 }
 
 // volumeName keeps users' volume names apart from the operator's own.
