@@ -165,7 +165,10 @@ func TestRenames(t *testing.T) {
 			{"/l", "/b", unix.EEXIST},
 			{"/none", "/x", unix.ENOENT},
 			{"/a", "/none/x", unix.ENOENT},
-			{"/d/.", "/x", nil},
+			{"/d/.", "/x", ErrDots},
+			{"/d/./", "/x", ErrDots},
+			{"/a", "/d/.", ErrDots},
+			{"/d", "/x", nil},
 			{"/x", "/d", nil},
 			{"/a/", "/x", unix.ENOTDIR},
 			{"/d/..", "/x", ErrMountPoint},
@@ -208,7 +211,17 @@ func TestRemoveKinds(t *testing.T) {
 			t.Error(what, "succeeded")
 		}
 	}
-	if tree.Remove("/l") != nil || tree.Remove("/d/x") != nil || tree.Rmdir("/d/") != nil || tree.Remove("/f") != nil {
+	if tree.Remove("/l") != nil || tree.Remove("/d/x") != nil {
+		t.Error("removing failed:", list(t, tree, "/"))
+	}
+	// A client whose directory this is would be left in none.
+	if err := tree.Rmdir("/d/."); err != unix.EINVAL {
+		t.Errorf("rmdir d/.: %v", err)
+	}
+	if err := tree.Remove("/d/."); err != unix.EISDIR {
+		t.Errorf("remove d/.: %v", err)
+	}
+	if tree.Rmdir("/d/") != nil || tree.Remove("/f") != nil {
 		t.Error("removing failed:", list(t, tree, "/"))
 	}
 }
