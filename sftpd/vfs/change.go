@@ -39,6 +39,9 @@ func (t *Tree) Rmdir(p string) error {
 		return err
 	}
 	defer par.close()
+	if par.dot {
+		return unix.EINVAL // as rmdir(2)
+	}
 	rmdir := func() error { return unix.Unlinkat(par.fd, par.name, unix.AT_REMOVEDIR) }
 	if err = retry(rmdir); err == unix.ENOTEMPTY && dropKept(par) {
 		err = retry(rmdir)
@@ -53,6 +56,9 @@ func (t *Tree) Remove(p string) error {
 		return err
 	}
 	defer par.close()
+	if par.dot {
+		return unix.EISDIR // as unlink(2)
+	}
 	if par.trailing {
 		if err := par.isDir(); err != nil {
 			return err

@@ -13,8 +13,9 @@ import (
 // concurrent use.
 type Dir struct {
 	t       *Tree
-	n       *node // set for a mount point or synthetic directory
-	fd      int   // -1 for a synthetic directory
+	path    string // as it was opened
+	n       *node  // set for a mount point or synthetic directory
+	fd      int    // -1 for a synthetic directory
 	buf     *[direntBytes]byte
 	pos     int
 	end     int
@@ -43,7 +44,7 @@ func (t *Tree) OpenDir(p string) (*Dir, error) {
 	case err != nil:
 		return nil, err
 	case pl.node != nil && pl.node.m == nil:
-		return &Dir{t: t, n: pl.node, fd: -1}, nil
+		return &Dir{t: t, path: p, n: pl.node, fd: -1}, nil
 	case pl.m == nil:
 		return nil, unix.ENOENT
 	}
@@ -62,13 +63,12 @@ func (t *Tree) OpenDir(p string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Dir{t: t, n: pl.node, fd: fd, ended: mountPointsOnly}, nil
+	return &Dir{t: t, path: p, n: pl.node, fd: fd, ended: mountPointsOnly}, nil
 }
 
 // Next sets e to the next entry, or returns io.EOF after the last one. It
-// starts with "." and "..", which both carry the directory's own attributes:
-// those of a parent could be outside of the tree. Mount points follow, then the
-// directory's entries in its own order, less those that mount points hide.
+// starts with "." and "..". Mount points follow, then the directory's entries in
+// its own order, less those that mount points hide.
 func (d *Dir) Next(e *Entry) error {
 	if done, err := d.nextSpecial(e); done {
 		return err
@@ -112,8 +112,26 @@ func (d *Dir) nextSpecial(e *Entry) (bool, error) {
 		return true, err
 	}
 	e.Name = []byte(".."[:d.special])
-	e.Attr, err = d.Stat()
+	if d.special == len("..") {
+		e.Attr, err = d.statParent()
+	} else {
+		e.Attr, err = d.Stat()
+	}
 	return true, err
+}
+
+// statParent goes by the path: ".." of the descriptor is outside of the tree if the
+// directory has been moved there. Who has no parent any more, or none with attributes that can be
+// had, shows its own.
+func (d *Dir) statParent() (Attr, error) {
+	path := d.path
+	if path == "" {
+		path = "."
+	}
+	if a, err := d.t.Stat(path + "/.."); err == nil {
+		return a, nil
+	}
+	return d.Stat()
 }
 
 func dots(name []byte) bool {

@@ -165,7 +165,10 @@ func TestRenames(t *testing.T) {
 			{"/l", "/b", unix.EEXIST},
 			{"/none", "/x", unix.ENOENT},
 			{"/a", "/none/x", unix.ENOENT},
-			{"/d/.", "/x", nil},
+			{"/d/.", "/x", ErrDots},
+			{"/d/./", "/x", ErrDots},
+			{"/a", "/d/.", ErrDots},
+			{"/d", "/x", nil},
 			{"/x", "/d", nil},
 			{"/a/", "/x", unix.ENOTDIR},
 			{"/d/..", "/x", ErrMountPoint},
@@ -208,7 +211,17 @@ func TestRemoveKinds(t *testing.T) {
 			t.Error(what, "succeeded")
 		}
 	}
-	if tree.Remove("/l") != nil || tree.Remove("/d/x") != nil || tree.Rmdir("/d/") != nil || tree.Remove("/f") != nil {
+	if tree.Remove("/l") != nil || tree.Remove("/d/x") != nil {
+		t.Error("removing failed:", list(t, tree, "/"))
+	}
+	// A client whose directory this is would be left in none.
+	if err := tree.Rmdir("/d/."); err != unix.EINVAL {
+		t.Errorf("rmdir d/.: %v", err)
+	}
+	if err := tree.Remove("/d/."); err != unix.EISDIR {
+		t.Errorf("remove d/.: %v", err)
+	}
+	if tree.Rmdir("/d/") != nil || tree.Remove("/f") != nil {
 		t.Error("removing failed:", list(t, tree, "/"))
 	}
 }
@@ -265,6 +278,57 @@ func TestListing(t *testing.T) {
 				break
 			} else if err != nil || i > 2 {
 				t.Fatal("a removed directory lists", i, err)
+			}
+		}
+	})
+}
+
+// TestListingParent looks at the attributes of "..", which are not the directory's own.
+func TestListingParent(t *testing.T) {
+	resolvers(t, func(t *testing.T, r Resolver) {
+		dir, docs := t.TempDir(), t.TempDir()
+		tree := open(t, r, Mount{Path: "/", Volume: dir, Access: ReadWrite}, Mount{Path: "/g/docs", Volume: docs, Access: ReadOnly})
+		write(t, dir, "d/e/f", "")
+		for name, mode := range map[string]os.FileMode{"": 0o710, "d": 0o720, "d/e": 0o730} {
+			if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Chmod(docs, 0o740); err != nil {
+			t.Fatal(err)
+		}
+		for p, want := range map[string][2]uint32{
+			"/": {0o710, 0o710}, "": {0o710, 0o710}, "/d/e": {0o730, 0o720}, "/d/e/": {0o730, 0o720}, "/d/e/../e/.": {0o730, 0o720},
+			"/g/docs": {0o740, 0o555},
+		} {
+			d, err := tree.OpenDir(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var have [2]uint32
+			for i := range have {
+				var e Entry
+				if err := d.Next(&e); err != nil {
+					t.Fatal(err)
+				}
+				have[i] = e.Attr.Mode & 0o777
+			}
+			d.Close()
+			if have != want {
+				t.Errorf("%q: %o, want %o", p, have, want)
+			}
+		}
+		// Its parent is gone, and that of its path is another one.
+		d, err := tree.OpenDir("/d/e")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		os.RemoveAll(filepath.Join(dir, "d"))
+		var e Entry
+		for range 2 {
+			if err := d.Next(&e); err != nil || e.Attr.Mode&0o777 != 0o730 {
+				t.Errorf("of a removed directory: %q %o %v", e.Name, e.Attr.Mode, err)
 			}
 		}
 	})

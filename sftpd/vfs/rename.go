@@ -23,6 +23,9 @@ func (t *Tree) rename(oldp, newp string, call func(from, to parent) error) error
 	}
 	defer from.close()
 	defer to.close()
+	if from.dot || to.dot {
+		return ErrDots
+	}
 	if err := from.isDir(); err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ type parent struct {
 	name     string
 	owned    bool
 	trailing bool // the path ended in a slash: it means a directory
+	dot      bool // the path ended in ".", a name that rename, rmdir and unlink do not take
 }
 
 func (p parent) close() {
@@ -89,7 +90,7 @@ func (pl place) parentOf() (parent, error) {
 	case "", ".", "..":
 		return parent{}, ErrDots
 	}
-	p := parent{fd: pl.m.fd, name: name, trailing: trailing}
+	p := parent{fd: pl.m.fd, name: name, trailing: trailing, dot: trailing && endsInDot(pl.rest)}
 	if dir == "" {
 		return p, nil
 	}
@@ -117,6 +118,10 @@ func splitLast(rest string) (dir, name string, trailing bool) {
 	}
 	i := strings.LastIndexByte(rest, '/')
 	return strings.TrimRight(rest[:i+1], "/"), rest[i+1:], trailing
+}
+
+func endsInDot(rest string) bool {
+	return strings.HasSuffix(strings.TrimRight(rest, "/"), "/.")
 }
 
 func lstatAt(dirfd int, name string, st *unix.Stat_t) error {

@@ -51,8 +51,8 @@ func openSSHDriver() *driver {
 // octal is how sftp shows a byte that the locale has no character for.
 var octal = regexp.MustCompile(`\\[0-3][0-7]{2}`)
 
-// sftpBatch returns what the commands print, without the commands, which sftp echoes.
-func sftpBatch(a *account, commands ...string) (string, error) {
+// sftpCommand is the command line of an sftp that reads a batch.
+func sftpCommand(a *account, batch string) []string {
 	words := strings.Fields(a.ssh())
 	var args []string
 	if words[0] == "sshpass" {
@@ -70,8 +70,12 @@ func sftpBatch(a *account, commands ...string) (string, error) {
 		}
 	}
 	args = append(args, "sftp", "-q", "-o", "BatchMode="+map[bool]string{true: "no", false: "yes"}[a.password != ""])
-	args = append(append(args, options...), "-b", "-", a.user+"@"+a.host)
-	out, err := a.run(strings.Join(commands, "\n")+"\n", args...)
+	return append(append(args, options...), "-b", batch, a.user+"@"+a.host)
+}
+
+// sftpBatch returns what the commands print, without the commands, which sftp echoes.
+func sftpBatch(a *account, commands ...string) (string, error) {
+	out, err := a.run(strings.Join(commands, "\n")+"\n", sftpCommand(a, "-")...)
 	var printed strings.Builder
 	for line := range strings.Lines(out) {
 		if !strings.HasPrefix(line, "sftp> ") {

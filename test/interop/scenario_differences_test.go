@@ -1,0 +1,123 @@
+package interop
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// normalisation removes from the output of some commands what cannot be equal.
+type normalisation struct {
+	what, reason string
+	of           *regexp.Regexp // commands
+	to           func(output string) string
+	used         bool // in a run; one that is not is to be deleted
+}
+
+var normalisations = []normalisation{
+	{
+		what:   "times of files that are made in the run",
+		reason: "the runs are at different times. Times that were set are compared",
+		of:     regexp.MustCompile(`^-?ls `),
+		to:     replace(`[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d `, "Mmm dd hh:mm "),
+	},
+	{
+		what:   "the name of root in listings",
+		reason: "ids have no names here, users-groups-by-id answers with numbers alone. OpenSSH's server has no names of others in its chroot either",
+		of:     regexp.MustCompile(`^-?ls `),
+		to:     replace(` root {5}root {4}`, " 0        0       "),
+	},
+	{
+		what:   "the figures of `df`",
+		reason: "other programs use the file system, too. That there are figures is compared",
+		of:     regexp.MustCompile(`^-?df\b`),
+		to:     replace(` *[0-9.]+[BKMGTPE%]*`, " N"),
+	},
+	{
+		what:   "the order of lines where the client walks through directories (`get -R`, `put -R`, `ls */*`)",
+		reason: "it is that of the directories on the disk",
+		of:     regexp.MustCompile(`^-?((get|put) -R|ls .*\*/)`),
+		to: func(output string) string {
+			lines := strings.SplitAfter(output, "\n")
+			slices.Sort(lines)
+			return strings.Join(lines, "")
+		},
+	},
+}
+
+func replace(pattern, with string) func(string) string {
+	re := regexp.MustCompile(pattern)
+	return func(s string) string { return re.ReplaceAllString(s, with) }
+}
+
+// difference is what OpenSSH's server makes of a command or file, what the daemon makes of it, and why.
+type difference struct{ openSSH, ours, reason string }
+
+const (
+	specialBits = "the daemon masks the special bits, so that nothing on a volume runs with other rights"
+	homeIsFixed = "the home is a mount point, and the answer says that those cannot be changed; to OpenSSH's server it is a directory in use"
+	ownNames    = "names that begin so are the daemon's own, for uploads that are not published yet"
+)
+
+// differences are all that there may be. A key is a command as the client echoes it, or a file.
+var differences = map[string]difference{
+	"sftp> ls -l r2": {
+		"-rwsr-xr-x    ? 12345    12345           4 Mmm dd hh:mm r2\n",
+		"-rwxr-xr-x    ? 12345    12345           4 Mmm dd hh:mm r2\n", specialBits,
+	},
+	"work/m3":  {"dgrwxr-xr-x 12345:12345", "drwxr-xr-x 12345:12345", specialBits},
+	"work/new": {"dtrwxrwx--- 12345:12345", "drwxrwx--- 12345:12345", specialBits},
+	"sftp> -chmod 755 /": {
+		"remote setstat \"/\": Permission denied\n", "",
+		"the home, which is root's in this tree, keeps its mode here whoever owns it. To ask for the one that it has is no error, to ask for another is one on both",
+	},
+	"sftp> -rename / r6": {
+		"remote rename \"/\" to \"/work/r6\": Failure\n", "remote rename \"/\" to \"/work/r6\": Permission denied\n", homeIsFixed,
+	},
+	"sftp> -rm /":    {"remote delete /: Failure\n", "remote delete /: Permission denied\n", homeIsFixed},
+	"sftp> -rmdir /": {"remote rmdir \"/\": Failure\n", "remote rmdir \"/\": Permission denied\n", homeIsFixed},
+	"sftp> -put up/one single/.sftpd-upload.one": {
+		"", "dest open \"/work/single/.sftpd-upload.one\": Permission denied\n", ownNames,
+	},
+	"work/single/.sftpd-upload.one": {
+		"-rw-r--r-- 12345:12345 links=1 size=4 sha256=" + sum("one\n"), "", ownNames,
+	},
+}
+
+// scenarioTables list what is not compared, and what differs.
+func scenarioTables() string {
+	var b strings.Builder
+	b.WriteString("## The same scenario against OpenSSH's server\n\n" +
+		"OpenSSH's sftp runs [one batch of commands](../test/interop/testdata/scenario.batch) against OpenSSH's internal-sftp in a\n" +
+		"ChrootDirectory and against the daemon: equal files, the same unprivileged Unix user, the same umask. What the client prints\n" +
+		"must be the same, and so must be all files on both sides afterwards: names, types, owners, modes, links, sizes, SHA-256,\n" +
+		"and times that were set. `TestScenario` fails with a difference that is not listed, and with one that is listed and not there.\n" +
+		"\nNot compared:\n\n")
+	for _, n := range normalisations {
+		fmt.Fprintf(&b, "- %s: %s.\n", n.what, n.reason)
+	}
+	b.WriteString("\nAll differences:\n\n| Command, or file | OpenSSH's server | Here | Reason |\n|---|---|---|---|\n")
+	for _, where := range slices.Sorted(maps.Keys(differences)) {
+		d := differences[where]
+		nothing := "no file"
+		if command, ok := strings.CutPrefix(where, "sftp> "); ok {
+			where, nothing = strings.TrimPrefix(command, "-"), "no message"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", where, codeLines(d.openSSH, nothing), codeLines(d.ours, nothing), d.reason)
+	}
+	return b.String()
+}
+
+// codeLines shows lines in a cell of a table.
+func codeLines(text, nothing string) string {
+	if text == "" {
+		return nothing
+	}
+	var lines []string
+	for line := range strings.Lines(text) {
+		lines = append(lines, "`"+strings.TrimSuffix(line, "\n")+"`")
+	}
+	return strings.Join(lines, "<br>")
+}

@@ -1,0 +1,208 @@
+package interop
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+)
+
+const scenarioFile = "testdata/scenario.batch"
+
+// step is a command of the scenario, and all that the client printed about it.
+type step struct{ command, output string }
+
+// scenarioRun is what a run of the scenario leaves.
+type scenarioRun struct {
+	steps          []step
+	server, client map[string]string // inventories
+}
+
+// TestScenario runs OpenSSH's sftp with one batch of commands against OpenSSH's server and the daemon,
+// each with the same files, and compares what the client prints and what files there are afterwards.
+// Both serve as the same unprivileged Unix user, under the same umask.
+func TestScenario(t *testing.T) {
+	tool(t, "sftp")
+	sshdPath(t)
+	if os.Getuid() != 0 {
+		missing(t, "root, which OpenSSH's sshd needs for ChrootDirectory,")
+	}
+	today := time.Now().Truncate(24 * time.Hour)
+	theirs := runScenario(t, "openssh", today, startSSHD)
+	ours := runScenario(t, "sftpd", today, startAsTenant)
+	if len(theirs.steps) != len(ours.steps) {
+		t.Fatal("there is nothing to compare: -run chooses one of the servers")
+	}
+	found := map[string]difference{}
+	for i, their := range theirs.steps {
+		our := ours.steps[i]
+		if their.command != our.command {
+			t.Fatalf("step %d is %q with OpenSSH's server, %q with ours", i+1, their.command, our.command)
+		}
+		note(found, "sftp> "+their.command, their.output, our.output)
+	}
+	compareInventories(found, "", theirs.server, ours.server)
+	compareInventories(found, "client: ", theirs.client, ours.client)
+	for _, where := range slices.Sorted(maps.Keys(found)) {
+		have, want := found[where], differences[where]
+		if have.openSSH != want.openSSH || have.ours != want.ours {
+			t.Errorf("%s\nOpenSSH's server: %q\nours: %q\nlisted are %q\nand %q", where, have.openSSH, have.ours, want.openSSH, want.ours)
+		}
+	}
+	for _, where := range slices.Sorted(maps.Keys(differences)) {
+		if _, ok := found[where]; !ok {
+			t.Errorf("%s\nis listed as a difference, and there is none", where)
+		}
+	}
+	for _, n := range normalisations {
+		if !n.used {
+			t.Errorf("nothing needs that this is left out: %s", n.what)
+		}
+	}
+	t.Logf("%d commands, %d and %d files; %d differences", len(ours.steps), len(ours.server), len(ours.client), len(found))
+}
+
+// note adds a difference, if there is one: the lines that one of both has alone, or everything if it
+// is their order that differs. A command that is repeated has one entry for all its runs.
+func note(found map[string]difference, where, theirs, ours string) {
+	if theirs == ours {
+		return
+	}
+	onlyTheirs, onlyOurs := without(theirs, ours), without(ours, theirs)
+	if onlyTheirs == onlyOurs {
+		onlyTheirs, onlyOurs = theirs, ours
+	}
+	d := found[where]
+	found[where] = difference{openSSH: d.openSSH + onlyTheirs, ours: d.ours + onlyOurs}
+}
+
+// without takes the lines of b out of a, each once.
+func without(a, b string) string {
+	others := map[string]int{}
+	for line := range strings.Lines(b) {
+		others[line]++
+	}
+	var left strings.Builder
+	for line := range strings.Lines(a) {
+		if others[line]--; others[line] < 0 {
+			left.WriteString(line)
+		}
+	}
+	return left.String()
+}
+
+func compareInventories(found map[string]difference, prefix string, theirs, ours map[string]string) {
+	for name, their := range theirs {
+		note(found, prefix+name, their, ours[name])
+	}
+	for name, our := range ours {
+		if theirs[name] == "" {
+			note(found, prefix+name, "", our)
+		}
+	}
+}
+
+// runScenario plants the trees, starts a server, and runs the client in a directory of its own. No
+// command of the scenario makes it print where that is.
+func runScenario(t *testing.T, name string, today time.Time, start func(*testing.T, string, ssh.PublicKey) (string, ssh.PublicKey)) (r scenarioRun) {
+	t.Helper()
+	ok := t.Run(name, func(t *testing.T) {
+		volume := t.TempDir()
+		for _, dir := range []string{filepath.Dir(volume), volume} {
+			if err := os.Chmod(dir, 0o755); err != nil { // the tenant comes through
+				t.Fatal(err)
+			}
+		}
+		tree, local := filepath.Join(volume, "ada"), filepath.Join(t.TempDir(), "client")
+		for _, dir := range []string{tree, local} {
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		plant(t, tree, today, serverTree)
+		plant(t, local, today, clientTree)
+		began := time.Now().Add(-time.Minute)
+
+		signer, pem := configtest.Key(t)
+		addr, hostKey := start(t, tree, signer.PublicKey())
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &account{host: host, port: port, user: "ada", hostKey: hostKey, clientHome: t.TempDir(), local: local, remote: tree}
+		a.key, a.known = filepath.Join(a.clientHome, "id"), filepath.Join(a.clientHome, "known_hosts")
+		write(t, a.key, string(pem))
+		write(t, a.known, knownHost(addr, hostKey))
+		printed, exit := a.sftpScenario(t)
+		r = scenarioRun{steps: normalised(printed), server: inventory(t, tree, began), client: inventory(t, local, began)}
+		commands := strings.Count(read(t, scenarioFile), "\n")
+		if exit != 0 || len(r.steps) != commands {
+			t.Errorf("the client exits with %d after %d of %d commands:\n%s", exit, len(r.steps), commands, printed)
+		}
+	})
+	if !ok {
+		t.FailNow()
+	}
+	return r
+}
+
+// sftpScenario runs the batch. Both outputs of the client are one, so that errors are where they
+// occur: it writes whole lines to both.
+func (a *account) sftpScenario(t *testing.T) (printed string, exit int) {
+	t.Helper()
+	batch, err := filepath.Abs(scenarioFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := a.command(ctx, sftpCommand(a, batch)...)
+	cmd.Env = append(cmd.Env, "TZ=UTC")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) || ctx.Err() != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	return out.String(), cmd.ProcessState.ExitCode()
+}
+
+// normalised splits what the client printed into steps, without what differs from run to run.
+func normalised(printed string) (steps []step) {
+	// The client ends its errors with a carriage return, too.
+	for line := range strings.Lines(strings.ReplaceAll(printed, "\r\n", "\n")) {
+		if command, ok := strings.CutPrefix(line, "sftp> "); ok {
+			steps = append(steps, step{command: strings.TrimSuffix(command, "\n")})
+			continue
+		}
+		if len(steps) == 0 {
+			steps = append(steps, step{}) // before the first command
+		}
+		steps[len(steps)-1].output += line
+	}
+	for i := range steps {
+		for j := range normalisations {
+			n := &normalisations[j]
+			if !n.of.MatchString(steps[i].command) {
+				continue
+			}
+			after := n.to(steps[i].output)
+			n.used = n.used || after != steps[i].output
+			steps[i].output = after
+		}
+	}
+	return steps
+}

@@ -1,0 +1,194 @@
+package interop
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// entry is a file of a tree in the making. A name that ends in a slash is a directory.
+type entry struct {
+	name, data string
+	mode       fs.FileMode
+	days       int    // its age; 0 is new
+	link       string // the target, of a symbolic link
+	root       bool   // is root's, not the tenant's
+}
+
+// serverTree is what the server has when the scenario begins. The root is root's, as sshd wants it.
+var serverTree = []entry{
+	{name: "work/", mode: 0o755},
+	{name: "work/file", data: "0123456789", mode: 0o644},
+	{name: "work/empty-file", mode: 0o644},
+	{name: "work/locked", data: "locked\n", mode: 0o400, days: 500},
+	{name: "work/readonly", data: "read only\n", mode: 0o444, root: true},
+	{name: "work/unreadable", data: "unreadable\n", mode: 0o200},
+	{name: "work/noaccess/", mode: 0o700, root: true},
+	{name: "work/noaccess/x", data: "x", mode: 0o644},
+	{name: "work/sub/", mode: 0o755},
+	{name: "work/sub/a.txt", data: "a", mode: 0o644},
+	{name: "work/sub/b.txt", data: strings.Repeat("b", 2048), mode: 0o600},
+	{name: "work/sub/long.txt", data: strings.Repeat("c", 300<<10), mode: 0o755},
+	{name: "work/dated/", mode: 0o755},
+	{name: "work/dated/old", data: "old", mode: 0o640, days: 4000},
+	{name: "work/dated/older", data: "older", mode: 0o640, days: 5000},
+	{name: "work/dated/oldest", data: "oldest", mode: 0o640, days: 6000},
+	{name: "work/single/", mode: 0o755},
+	{name: "work/single/one", data: "1", mode: 0o644},
+	{name: "work/empty/", mode: 0o755},
+	{name: "work/deep/a/b/c/d/e/f/g/h/", mode: 0o755},
+	{name: "work/tree/", mode: 0o755},
+	{name: "work/tree/locked", data: "locked", mode: 0o600, days: 700},
+	{name: "work/tree/nested/", mode: 0o750, days: 800},
+	{name: "work/tree/nested/two", data: "2", mode: 0o644, days: 900},
+	{name: "work/tree/link", link: "locked"},
+	{name: "work/names/with space", data: "s", mode: 0o644},
+	{name: "work/names/naïve ☃", data: "u", mode: 0o644},
+	{name: "work/names/日本語", data: "j", mode: 0o644},
+	{name: "work/names/-dash", data: "d", mode: 0o644},
+	{name: "work/names/quo\"te's", data: "q", mode: 0o644},
+	{name: "work/latin1/na\xefve", data: "l", mode: 0o644},
+	{name: "work/latin1/new\nline", data: "n", mode: 0o644},
+	{name: "work/target", data: "target", mode: 0o644},
+	{name: "work/linktarget", link: "target"},
+	{name: "work/linkfile", link: "file"},
+	{name: "work/abslinkfile", link: "/work/file"},
+	{name: "work/dirlink", link: "sub"},
+	{name: "work/abslink", link: "/work/sub"},
+	{name: "work/outlink", link: "../../../../../../usr"},
+	{name: "work/outfile", link: "/etc/hostname"},
+	{name: "work/dangling", link: "gone"},
+	{name: "work/dangling2", link: "gone2"},
+	{name: "work/loop", link: "loop"},
+	{name: "work/fifo", mode: fs.ModeNamedPipe | 0o644},
+	{name: "foreign/", mode: 0o755, root: true},
+	{name: "foreign/public", data: "public\n", mode: 0o644, root: true},
+	{name: "foreign/private", data: "private\n", mode: 0o600, root: true},
+}
+
+// clientTree is what the client has, in its working directory.
+var clientTree = []entry{
+	{name: "up/one", data: "one\n", mode: 0o644},
+	{name: "up/empty", mode: 0o644},
+	{name: "up/dated", data: "dated\n", mode: 0o640, days: 3000},
+	{name: "up/locked", data: "locked\n", mode: 0o400},
+	{name: "up/script", data: "#!/bin/sh\n", mode: 0o755},
+	{name: "up/large", data: pattern(20<<20 + 1), mode: 0o644},
+	{name: "up/half", data: pattern(300 << 10), mode: 0o644},
+	{name: "up/whole", data: pattern(700 << 10), mode: 0o644},
+	{name: "up/a.txt", data: "a", mode: 0o644},
+	{name: "up/b.txt", data: "b", mode: 0o600},
+	{name: "up/tree/", mode: 0o755},
+	{name: "up/tree/locked", data: "locked", mode: 0o600, days: 700},
+	{name: "up/tree/link", link: "locked"},
+	{name: "up/tree/nested/", mode: 0o750, days: 800},
+	{name: "up/tree/nested/two", data: "2", mode: 0o644, days: 900},
+	{name: "down/names/", mode: 0o755},
+	{name: "down/half", data: "01234", mode: 0o644},
+	{name: "down/half2", data: "01234567", mode: 0o644},
+	{name: "down/longer", data: "0123456789abcdef", mode: 0o644},
+	{name: "down/begun", data: "other", mode: 0o644},
+}
+
+// pattern is n bytes that do not repeat in the size of a request.
+func pattern(n int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < n; i++ {
+		fmt.Fprintf(&b, "%d\n", i)
+	}
+	return b.String()[:n]
+}
+
+// plant makes a tree in an empty directory. Ages count from a day that both servers have in common.
+func plant(t *testing.T, root string, today time.Time, entries []entry) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range entries {
+		file := filepath.Join(root, e.name)
+		must(os.MkdirAll(filepath.Dir(file), 0o755))
+		switch {
+		case e.link != "":
+			must(os.Symlink(e.link, file))
+		case strings.HasSuffix(e.name, "/"):
+			must(os.MkdirAll(file, 0o755))
+		case e.mode&fs.ModeNamedPipe != 0:
+			must(syscall.Mkfifo(file, 0o600))
+		default:
+			must(os.WriteFile(file, []byte(e.data), 0o600))
+		}
+	}
+	// Owners, modes and times come last, the deepest first, since all that is made in a directory
+	// changes its time.
+	must(filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || file == root {
+			return err
+		}
+		return os.Lchown(file, tenant, tenant)
+	}))
+	for _, e := range slices.Backward(entries) {
+		file := filepath.Join(root, e.name)
+		if e.root {
+			must(os.Lchown(file, 0, 0))
+		}
+		if e.link != "" {
+			continue
+		}
+		must(os.Chmod(file, e.mode.Perm()))
+		if e.days > 0 {
+			then := today.AddDate(0, 0, -e.days)
+			must(os.Chtimes(file, then, then))
+		}
+	}
+}
+
+// inventory describes each file of a tree in a line: type and mode, owner, links, size, time if it is
+// older than since, and what is in it.
+func inventory(t *testing.T, root string, since time.Time) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := filepath.WalkDir(root, func(file string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		st, err := e.Info()
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		sys, _ := st.Sys().(*syscall.Stat_t)
+		words := []string{st.Mode().String(), fmt.Sprintf("%d:%d", sys.Uid, sys.Gid)}
+		if st.ModTime().Before(since) {
+			words = append(words, st.ModTime().UTC().Format(time.RFC3339))
+		}
+		switch {
+		case st.Mode().IsRegular():
+			words = append(words, fmt.Sprintf("links=%d size=%d sha256=%s", sys.Nlink, st.Size(), fileSum(t, file)))
+		case st.Mode()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(file)
+			if err != nil {
+				return err
+			}
+			words = append(words, "-> "+target)
+		}
+		found[name] = strings.Join(words, " ")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
