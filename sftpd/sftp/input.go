@@ -53,6 +53,20 @@ func (in *input) ready() bool {
 	return err != nil || n > 0 && in.end-in.start >= n
 }
 
+// packet returns the packet whose length field is at at, without that, or nil if
+// not all of it has been received or there is none.
+func (in *input) packet(at int) []byte {
+	rest := in.buf()[at:in.end]
+	if len(rest) < 4 {
+		return nil
+	}
+	n := binary.BigEndian.Uint32(rest)
+	if n < minPacket || n > maxPacket || int(n) > len(rest)-4 {
+		return nil
+	}
+	return rest[4 : 4+n]
+}
+
 // next returns the next packet without its length field. It is valid until the
 // next call. A stream that ends between packets gives io.EOF, inside of one
 // io.ErrUnexpectedEOF.

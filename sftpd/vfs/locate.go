@@ -29,6 +29,20 @@ func (n *node) child(name string) *node {
 	return nil
 }
 
+// hides tells whether an entry of the disk is not shown below n, because a mount
+// point or synthetic directory has its name. No node hides nothing.
+func (n *node) hides(name []byte) bool {
+	if n == nil {
+		return false
+	}
+	for _, c := range n.children {
+		if c.name == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // place is where a virtual path leads by its text.
 type place struct {
 	node *node  // set if the path is exactly a mount point or synthetic directory

@@ -34,6 +34,11 @@ const stagingPrefix = ".sftpd-upload."
 
 func reserved(name string) bool { return strings.HasPrefix(name, stagingPrefix) }
 
+// reservedBytes is reserved without a copy of the name.
+func reservedBytes(name []byte) bool {
+	return len(name) >= len(stagingPrefix) && string(name[:len(stagingPrefix)]) == stagingPrefix
+}
+
 // stagingName is a name that no other upload has.
 func stagingName() string {
 	var id [16]byte
