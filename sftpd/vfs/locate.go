@@ -136,6 +136,9 @@ func checkPath(p string) error {
 // Clean returns the absolute form of a virtual path by its text alone, for log
 // lines and replies: no ".", "..", doubled or trailing slash.
 func Clean(p string) string {
+	if clean(p) {
+		return p
+	}
 	var names []string
 	for name := range strings.SplitSeq(p, "/") {
 		switch name {
@@ -147,4 +150,26 @@ func Clean(p string) string {
 		}
 	}
 	return "/" + strings.Join(names, "/")
+}
+
+// clean tells whether p is its own absolute form.
+func clean(p string) bool {
+	if p == "/" {
+		return true
+	}
+	for rest := p; rest != ""; {
+		if rest[0] != '/' {
+			return false
+		}
+		end := strings.IndexByte(rest[1:], '/') + 1
+		if end == 0 {
+			end = len(rest)
+		}
+		switch rest[1:end] {
+		case "", ".", "..":
+			return false
+		}
+		rest = rest[end:]
+	}
+	return p != ""
 }
