@@ -156,13 +156,18 @@ func TestMergedAsIfSingle(t *testing.T) {
 // result: those before it are done, one is done in part and fails, and those behind
 // it fail. The bytes of the event are those in the file.
 func TestErrorsOfMergedWrites(t *testing.T) {
-	const size, limit = 10_000, 34_567
+	// Far from the start: the limit is the process's, and it writes other files.
+	const base, size, rest = 8 << 20, 10_000, 34_567
+	const limit = base + rest
 	packets := opening()
+	for file := range 3 {
+		packets = append(packets, packet(typeFsetstat, 6+file, handleName(file), attrSize, uint64(base)))
+	}
 	for i := range 6 {
 		for file := range 3 {
-			for part := range 3 { // nine at a time of one file
+			for part := range 3 { // as many at a time of one file
 				n := i*3 + part
-				packets = append(packets, packet(typeWrite, n, handleName(file), uint64(n*size), strings.Repeat(string(rune('a'+n)), size)))
+				packets = append(packets, packet(typeWrite, n, handleName(file), uint64(base+n*size), strings.Repeat(string(rune('a'+n)), size)))
 			}
 		}
 	}
@@ -185,7 +190,7 @@ func TestErrorsOfMergedWrites(t *testing.T) {
 			failed++
 		}
 	}
-	if want := 3 * (18 - limit/size); failed != want {
+	if want := 3 * (18 - rest/size); failed != want {
 		t.Errorf("%d WRITEs failed, want %d", failed, want)
 	}
 	for name, data := range o.files {
@@ -194,7 +199,7 @@ func TestErrorsOfMergedWrites(t *testing.T) {
 		}
 	}
 	for _, e := range o.events {
-		if e, ok := e.(Transfer); ok && e.Result == Failed && e.BytesWritten != limit {
+		if e, ok := e.(Transfer); ok && e.Result == Failed && e.BytesWritten != rest {
 			t.Errorf("%+v", e)
 		}
 	}
