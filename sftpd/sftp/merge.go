@@ -42,7 +42,7 @@ func (s *Session) writeAhead(h *handle, name []byte, off uint64, data []byte) {
 	count, next := 1, off+uint64(len(data))
 	for at := s.in.start; count < len(parts); count++ {
 		p := s.in.packet(at)
-		if p == nil || p[0] != typeWrite {
+		if len(p) == 0 || p[0] != typeWrite {
 			break
 		}
 		f := fields{rest: p[1:]}

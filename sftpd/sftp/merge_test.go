@@ -113,7 +113,7 @@ func opening() [][]byte {
 // TestMergedAsIfSingle: whatever is pipelined, replies, files and events are those
 // of requests that are executed one by one.
 func TestMergedAsIfSingle(t *testing.T) {
-	random := rand.New(rand.NewPCG(4, 8)) //nolint:gosec // a fixed seed, so that a failure comes again
+	random := rand.New(rand.NewPCG(4, 8)) // a fixed seed, so that a failure comes again
 	for round := range 150 {
 		packets := opening()
 		offset := map[string]uint64{}

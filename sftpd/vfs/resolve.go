@@ -60,7 +60,7 @@ type parent struct {
 	trailing bool // the path ended in a slash: it means a directory
 }
 
-func (p parent) close() {
+func (p *parent) close() {
 	if p.owned {
 		unix.Close(p.fd)
 	}
@@ -68,7 +68,7 @@ func (p parent) close() {
 
 // isDir holds a trailing slash to its word, as the kernel does for names that
 // must exist.
-func (p parent) isDir() error {
+func (p *parent) isDir() error {
 	if !p.trailing {
 		return nil
 	}

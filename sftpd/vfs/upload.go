@@ -74,9 +74,9 @@ func (u *upload) name() string {
 // returns nil for one that is to be opened in place, or not at all.
 func (t *Tree) stage(pl place, flags int, mode uint32) (*File, error) {
 	par, err := pl.parentOf()
-	defer func() { par.close() }() // unless the file has taken it
+	defer par.close() // unless the file has taken it
 	if err != nil || par.trailing {
-		return nil, nil //nolint:nilerr // opening in place meets the error, too
+		return nil, nil // opening in place meets the error, too
 	}
 	return t.stageAt(pl, &par, flags, mode)
 }
