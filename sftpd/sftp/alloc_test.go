@@ -60,7 +60,7 @@ func TestMergedWritesAllocateNothing(t *testing.T) {
 	for i := range count {
 		batch = append(batch, packet(typeWrite, i, firstHandle, uint64(i*size), string(make([]byte, size)))...)
 	}
-	s.in.big = buffers.Get().(*[bufferBytes]byte)
+	s.in.big = inputs.Get().(*[inputBytes]byte)
 	copy(s.in.big[:], batch)
 	merged := uint64(0)
 	if n := testing.AllocsPerRun(100, func() {
