@@ -114,7 +114,7 @@ func opening() [][]byte {
 // of requests that are executed one by one.
 func TestMergedAsIfSingle(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 8)) // a fixed seed, so that a failure comes again
-	for round := range 150 {
+	for round := range 80 {
 		packets := opening()
 		offset := map[string]uint64{}
 		for i := range 60 {

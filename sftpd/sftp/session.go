@@ -125,7 +125,6 @@ func (s *Session) loop() error {
 			if err := s.flush(); err != nil {
 				return err
 			}
-			s.since = now
 		}
 		s.takeOut()
 		s.answer(p)
@@ -156,7 +155,7 @@ func (s *Session) flush() error {
 	}
 	_, err := s.rw.Write(s.out)
 	s.out, s.mark = s.out[:0], 0
-	s.touch()
+	s.since = s.touch()
 	return err
 }
 
