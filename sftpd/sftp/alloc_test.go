@@ -1,27 +1,38 @@
 package sftp
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
+// quiet makes a session whose requests are answered by hand, with a file that is
+// open as firstHandle.
+func quiet(t *testing.T) (s *Session, dir string) {
+	t.Helper()
+	tr, dir := tree(t, vfs.ReadWrite)
+	s = NewSession(stream{nil, io.Discard}, tr, Options{Observe: func(Event) {}})
+	s.handles.next = 0
+	s.ctx = context.Background()
+	s.takeOut()
+	s.answer(packet(typeInit, uint32(3))[4:])
+	s.answer(packet(typeOpen, 1, "/f", flagRead|flagWrite|flagCreate, 0)[4:])
+	s.out = s.out[:0]
+	return s, dir
+}
+
 // TestNothingIsAllocated holds the data path to its word: a READ or WRITE in
 // the middle of a transfer allocates nothing.
 func TestNothingIsAllocated(t *testing.T) {
-	tr, _ := tree(t, vfs.ReadWrite)
-	s := NewSession(stream{nil, io.Discard}, tr, Options{Observe: func(Event) {}})
-	s.ctx = context.Background()
-	s.outBuf = new([bufferBytes]byte)
-	s.out = s.outBuf[:0]
-	s.answer(packet(typeInit, uint32(3))[4:])
-	s.out = s.out[:0]
-	s.answer(packet(typeOpen, 1, "/f", flagRead|flagWrite|flagCreate, 0)[4:])
-	h := string(s.out[len(s.out)-handleBytes:])
+	s, _ := quiet(t)
+	h := firstHandle
 	data := string(make([]byte, 32<<10))
 	for name, p := range map[string][]byte{
 		"WRITE":            packet(typeWrite, 2, h, uint64(0), data)[4:],
@@ -41,68 +52,57 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 }
 
-// endless gives a session the same requests again and again, as many at a time
-// as a channel of SSH might hold.
-type endless struct {
-	head, request []byte
-	left, at      int
-	writes        int
-	got           int
+// TestMergedWritesAllocateNothing has nine WRITEs in the input at once.
+func TestMergedWritesAllocateNothing(t *testing.T) {
+	s, _ := quiet(t)
+	var batch []byte
+	const count, size = 9, 32 << 10
+	for i := range count {
+		batch = append(batch, packet(typeWrite, i, firstHandle, uint64(i*size), string(make([]byte, size)))...)
+	}
+	s.in.big = inputs.Get().(*[inputBytes]byte)
+	copy(s.in.big[:], batch)
+	merged := uint64(0)
+	if n := testing.AllocsPerRun(100, func() {
+		s.out = s.out[:0]
+		s.in.start, s.in.end = 0, len(batch)
+		for s.in.ready() {
+			p, err := s.in.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.answer(p)
+			merged = max(merged, s.ahead.n)
+		}
+	}); n != 0 {
+		t.Errorf("nine WRITEs allocate %v times", n)
+	}
+	if merged != (count-1)*size {
+		t.Errorf("%d bytes were written ahead", merged)
+	}
 }
 
-func (e *endless) Read(p []byte) (int, error) {
-	if len(e.head) > 0 {
-		n := copy(p, e.head)
-		e.head = e.head[n:]
-		return n, nil
-	}
-	if e.left == 0 {
-		return 0, io.EOF
-	}
-	total := 0
-	for total < len(p) && e.left > 0 {
-		n := copy(p[total:], e.request[e.at:])
-		total += n
-		if e.at += n; e.at == len(e.request) {
-			e.at = 0
-			e.left--
+// TestListingAllocatesNothing for an entry, whatever its name is.
+func TestListingAllocatesNothing(t *testing.T) {
+	s, dir := quiet(t)
+	const entries = 2000
+	for i := range entries {
+		name := filepath.Join(dir, strings.Repeat("n", i%200)+strconv.Itoa(i))
+		if err := os.Symlink("nowhere", name); err != nil {
+			t.Fatal(err)
 		}
 	}
-	return total, nil
-}
-
-func (e *endless) Write(p []byte) (int, error) {
-	e.writes++
-	e.got += len(p)
-	return len(p), nil
-}
-
-func benchmark(b *testing.B, size int, typ byte, part any) {
-	tr, _ := tree(b, vfs.ReadWrite)
-	e := &endless{left: b.N}
-	session := NewSession(e, tr, Options{})
-	session.handles.next = 0
-	name := binary.BigEndian.AppendUint32(nil, 1)
-	name = append(name, 0, 0, 0, 0)
-	e.head = bytes.Join([][]byte{
-		packet(typeInit, uint32(3)),
-		packet(typeOpen, 1, "/f", flagRead|flagWrite|flagCreate, 0),
-		packet(typeWrite, 2, string(name), uint64(0), string(make([]byte, size))),
-	}, nil)
-	e.request = packet(typ, 3, string(name), uint64(0), part)
-	b.SetBytes(int64(size))
-	b.ReportAllocs()
-	b.ResetTimer()
-	if err := session.Serve(context.Background()); err != nil {
-		b.Fatal(err)
+	s.answer(packet(typeOpendir, 1, "/")[4:])
+	h := string(s.out[len(s.out)-handleBytes:])
+	read := packet(typeReaddir, 2, h)[4:]
+	listed := 0
+	// AllocsPerRun would list anew, and once more to warm up.
+	one := testing.AllocsPerRun(1, func() {
+		s.out = s.out[:0]
+		s.answer(read)
+		listed += int(binary.BigEndian.Uint32(s.out[9:]))
+	})
+	if s.out[4] != typeName || listed < 100 || one > 1 {
+		t.Errorf("READDIR of %d entries allocates %v times", listed, one)
 	}
-	b.ReportMetric(float64(e.writes)/float64(b.N), "writes/op")
-}
-
-func BenchmarkRead32K(b *testing.B)  { benchmark(b, 32<<10, typeRead, 32<<10) }
-func BenchmarkRead255K(b *testing.B) { benchmark(b, 255<<10, typeRead, 255<<10) }
-func BenchmarkWrite32K(b *testing.B) { benchmark(b, 32<<10, typeWrite, string(make([]byte, 32<<10))) }
-
-func BenchmarkWrite255K(b *testing.B) {
-	benchmark(b, 255<<10, typeWrite, string(make([]byte, 255<<10)))
 }

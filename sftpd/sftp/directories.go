@@ -26,11 +26,18 @@ func (s *Session) opendir(r *request) error {
 	return nil
 }
 
-// maxListing is when a READDIR reply is full. With one more entry, which has two
-// names of at most 255 bytes and less than that around them, it is shorter than
-// the 34000 bytes that every client must take (filexfer-02, section 3).
-// Some take no more than they must: sshfs drops the connection at 128 KiB.
-const maxListing = 32 << 10
+// When a READDIR reply is full. One more entry may come: two names of at most 255
+// bytes, and less than that around them.
+const (
+	maxEntry = 3 * 256
+	// maxListing stays below the 34000 bytes that every client must take
+	// (filexfer-02, section 3). Some take no more than they must: sshfs drops
+	// the connection at 128 KiB.
+	maxListing = 32 << 10
+	// maxLongListing is for clients that have asked for our limits, and know
+	// that packets may have 256 KiB.
+	maxLongListing = maxPacket - maxEntry
+)
 
 // readdir answers SSH_FXP_READDIR (section 6.7) with as many entries as fit.
 func (s *Session) readdir(r *request) error {
@@ -47,24 +54,31 @@ func (s *Session) readdir(r *request) error {
 	case h.dirErr != nil:
 		return h.dirErr
 	}
+	full := maxListing
+	if s.askedLimits {
+		full = maxLongListing
+	}
+	if err := s.room(full + maxEntry); err != nil {
+		return err
+	}
 	at := s.out.begin(typeName, r.id)
 	count := len(s.out)
 	s.out.uint32(0)
-	now := time.Now()
-	var e vfs.Entry
+	long := longNames{now: time.Now().Unix()}
 	n := uint32(0)
-	for len(s.out)-at < maxListing {
-		if h.dirErr = h.dir.Next(&e); h.dirErr != nil {
+	for len(s.out)-at < full {
+		if h.dirErr = h.dir.Next(&s.entry); h.dirErr != nil {
 			break
 		}
-		s.out.bytes(e.Name)
-		long := len(s.out)
+		s.out.bytes(s.entry.Name)
+		length := len(s.out)
 		s.out.uint32(0)
-		s.out = appendLongName(s.out, e.Name, e.Attr, now)
-		s.out.setUint32(long, uint32(len(s.out)-long-4))
-		s.out.attrs(e.Attr)
+		s.out = long.append(s.out, s.entry.Name, s.entry.Attr)
+		s.out.setUint32(length, uint32(len(s.out)-length-4))
+		s.out.attrs(s.entry.Attr)
 		n++
 	}
+	s.entry.Name = nil // the directory's
 	if n == 0 {
 		return h.dirErr
 	}

@@ -64,6 +64,7 @@ func (s *Session) fsync(r *request) error {
 
 // limits answers limits@openssh.com (section 4.8).
 func (s *Session) limits(r *request) error {
+	s.askedLimits = true
 	at := s.out.begin(typeExtendedReply, r.id)
 	s.out.uint64(maxPacket)
 	s.out.uint64(maxRead)

@@ -160,6 +160,9 @@ func (s *Session) read(r *request) error {
 	case off > math.MaxInt64:
 		return syscall.EINVAL
 	}
+	if err := s.room(dataHeader + int(n)); err != nil {
+		return err
+	}
 	at := len(s.out)
 	s.out = slices.Grow(s.out, dataHeader+int(n))
 	buf := s.out[at : at+dataHeader+int(n)]
@@ -181,6 +184,7 @@ func (s *Session) read(r *request) error {
 // write answers SSH_FXP_WRITE (section 6.4). A file opened with APPEND ignores
 // the offset.
 func (s *Session) write(r *request) error {
+	name := r.fields // before the handle's name is taken
 	h, err := s.file(r)
 	off, data := r.uint64(), r.bytes()
 	switch {
@@ -193,7 +197,11 @@ func (s *Session) write(r *request) error {
 	case off > math.MaxInt64-maxPacket:
 		return syscall.EFBIG
 	}
-	n, err := h.file.WriteAt(data, int64(off))
+	done := s.writeMerged(h, name.bytes(), off, data)
+	if done == len(data) {
+		return nil
+	}
+	n, err := h.file.WriteAt(data[done:], int64(off)+int64(done))
 	h.written += uint64(n)
 	return h.note(err)
 }

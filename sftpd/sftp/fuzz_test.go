@@ -72,6 +72,11 @@ func FuzzSession(f *testing.F) {
 		hello, packet(typeSymlink, 1, "../secret", "/l"), packet(typeOpen, 2, "/l", flagRead|flagWrite, 0),
 		packet(typeRead, 3, name, uint64(0), 100), packet(typeOpendir, 4, "/.."), packet(typeReaddir, 5, name),
 	}, nil))
+	f.Add(bytes.Join([][]byte{ // WRITEs that are merged, and one that is not
+		hello, all[1], packet(typeWrite, 2, name, uint64(0), "0123"), packet(typeWrite, 3, name, uint64(4), "4567"),
+		packet(typeWrite, 4, name, uint64(8), "89"), packet(typeWrite, 5, name, uint64(160<<20-6), "end"),
+		packet(typeWrite, 6, name, uint64(160<<20-3), "beyond"), packet(typeRead, 7, name, uint64(0), 20),
+	}, nil))
 	f.Add([]byte{0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		base := t.TempDir()

@@ -11,17 +11,25 @@ import (
 // ErrFraming ends a session whose peer sent an impossible packet length.
 var ErrFraming = errors.New("sftp: packet length out of range")
 
-// bufferBytes is the size of a pooled buffer: the longest packet, and room for
-// those around it that came or go along.
-const bufferBytes = 320 << 10
+// Sizes of pooled buffers.
+const (
+	// bufferBytes is the longest reply, and room for those that go along.
+	bufferBytes = 320 << 10
+	// inputBytes is two of the longest WRITEs, or seventeen of 32 KiB, and a part of
+	// the next: they are written together, and that part is all that is moved.
+	inputBytes = 576 << 10
+)
 
-var buffers = sync.Pool{New: func() any { return new([bufferBytes]byte) }}
+var (
+	buffers = sync.Pool{New: func() any { return new([bufferBytes]byte) }}
+	inputs  = sync.Pool{New: func() any { return new([inputBytes]byte) }}
+)
 
 // input splits a stream into packets, which stay where they were received.
 type input struct {
 	r          io.Reader
 	start, end int // of what was received and not consumed
-	big        *[bufferBytes]byte
+	big        *[inputBytes]byte
 	// small is where a silent session waits. It takes any request but a WRITE,
 	// and the head of that.
 	small [1024]byte
@@ -51,6 +59,20 @@ func (in *input) size() (int, error) {
 func (in *input) ready() bool {
 	n, err := in.size()
 	return err != nil || n > 0 && in.end-in.start >= n
+}
+
+// packet returns the packet whose length field is at at, without that, or nil if
+// not all of it has been received or there is none.
+func (in *input) packet(at int) []byte {
+	rest := in.buf()[at:in.end]
+	if len(rest) < 4 {
+		return nil
+	}
+	n := binary.BigEndian.Uint32(rest)
+	if n < minPacket || n > maxPacket || int(n) > len(rest)-4 {
+		return nil
+	}
+	return rest[4 : 4+n]
 }
 
 // next returns the next packet without its length field. It is valid until the
@@ -97,7 +119,7 @@ func (in *input) makeRoom(n int) {
 		in.release()
 	case in.start+n <= len(in.buf()) && in.end < len(in.buf()):
 	case in.big == nil && n > len(in.small):
-		big := buffers.Get().(*[bufferBytes]byte)
+		big := inputs.Get().(*[inputBytes]byte)
 		in.start, in.end = 0, copy(big[:], pending)
 		in.big = big
 	default:
@@ -107,7 +129,7 @@ func (in *input) makeRoom(n int) {
 
 func (in *input) release() {
 	if in.big != nil {
-		buffers.Put(in.big)
+		inputs.Put(in.big)
 		in.big = nil
 	}
 }

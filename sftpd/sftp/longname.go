@@ -7,10 +7,22 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// appendLongName appends the line of ls -l that READDIR sends along (filexfer-02,
-// section 6.7), in the columns of OpenSSH's sftp-server: clients parse it, above
-// all for the link count and the owner, which are numbers here.
-func appendLongName(b []byte, name []byte, a vfs.Attr, now time.Time) []byte {
+// longNames makes the lines of ls -l that READDIR sends along (filexfer-02, section
+// 6.7), in the columns of OpenSSH's sftp-server: clients parse them, above all for
+// the link count and the owner, which are numbers here.
+type longNames struct {
+	now int64 // seconds since 1970
+
+	// Entries that follow one another are mostly of one day, whose date is kept.
+	day   int64 // since 1970, and one more: 0 is none
+	month [6]byte
+	year  [4]byte
+}
+
+const daySeconds = 24 * 60 * 60
+
+// append appends the line of one entry.
+func (l *longNames) append(b []byte, name []byte, a vfs.Attr) []byte {
 	b = appendMode(b, a.Mode)
 	b = append(b, "  "...)
 	b = appendNumber(b, uint64(a.Nlink), 3, false)
@@ -21,15 +33,35 @@ func appendLongName(b []byte, name []byte, a vfs.Attr, now time.Time) []byte {
 	b = append(b, ' ')
 	b = appendNumber(b, a.Size, 8, false)
 	b = append(b, ' ')
-	// Half a year old and more shows the year in place of the time.
-	layout := "Jan _2 15:04"
-	if now.Unix()-a.Mtime >= 365*24*60*60/2 {
-		layout = "Jan _2  2006"
-	}
-	b = time.Unix(int64(seconds(a.Mtime)), 0).UTC().AppendFormat(b, layout)
+	b = l.appendTime(b, a.Mtime)
 	b = append(b, ' ')
 	return append(b, name...)
 }
+
+// appendTime appends "Jan _2 15:04", or "Jan _2  2006" for what is half a year old
+// and more, in UTC.
+func (l *longNames) appendTime(b []byte, mtime int64) []byte {
+	sec := int64(seconds(mtime))
+	if day := sec/daySeconds + 1; day != l.day {
+		l.day = day
+		t := time.Unix(sec, 0).UTC()
+		t.AppendFormat(l.month[:0], "Jan _2")
+		t.AppendFormat(l.year[:0], "2006")
+	}
+	b = append(b, l.month[:]...)
+	b = append(b, ' ')
+	if l.now-mtime >= 365*daySeconds/2 {
+		b = append(b, ' ')
+		return append(b, l.year[:]...)
+	}
+	minute := sec % daySeconds / 60
+	b = appendTwo(b, minute/60)
+	b = append(b, ':')
+	return appendTwo(b, minute%60)
+}
+
+// appendTwo appends the two digits of n.
+func appendTwo(b []byte, n int64) []byte { return append(b, '0'+byte(n/10), '0'+byte(n%10)) }
 
 // appendNumber pads n with blanks to width, on the right if left is set.
 func appendNumber(b []byte, n uint64, width int, left bool) []byte {

@@ -21,6 +21,7 @@ type Dir struct {
 	end     int
 	special int // next of ".", ".." and the mount points, before all others
 	ended   bool
+	st      unix.Stat_t // of the entry at hand
 }
 
 // Entry is one name of a directory.
@@ -81,14 +82,14 @@ func (d *Dir) Next(e *Entry) error {
 			continue
 		}
 		name := d.dirent()
-		if dots(name) || reserved(string(name)) || d.n != nil && d.n.child(string(name)) != nil {
+		if dots(name) || reservedBytes(name) || d.n.hides(name) {
 			continue
 		}
-		var st unix.Stat_t
-		if err := lstatAt(d.fd, string(name), &st); err != nil {
+		// The name is followed by NUL in the block that the kernel wrote.
+		if err := lstatName(d.fd, &name[0], &d.st); err != nil {
 			continue // gone meanwhile; OpenSSH leaves out what it cannot stat, too
 		}
-		e.Name, e.Attr = name, attrOf(&st)
+		e.Name, e.Attr = name, attrOf(&d.st)
 		return nil
 	}
 	return io.EOF
@@ -159,16 +160,13 @@ func (d *Dir) fill() error {
 }
 
 // dirent takes one struct linux_dirent64 (getdents64(2)) off the block and
-// returns its name.
+// returns its name, without the NUL that ends it there.
 func (d *Dir) dirent() []byte {
 	rec := d.buf[d.pos:d.end]
 	size := int(binary.NativeEndian.Uint16(rec[16:]))
 	d.pos += size
 	name := rec[19:size]
-	if i := bytes.IndexByte(name, 0); i >= 0 {
-		name = name[:i]
-	}
-	return name
+	return name[:max(bytes.IndexByte(name, 0), 0)]
 }
 
 // Stat returns the attributes of the directory.

@@ -160,6 +160,17 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
+// MaxParts is how many parts WritePartsAt takes.
+const MaxParts = maxParts
+
+// WritePartsAt writes parts one after another as WriteAt writes one, in one system
+// call, and returns how many bytes it wrote. Fewer than all of them are no error
+// yet: WriteAt of the rest meets it, or goes on. Empty parts are skipped, and
+// nothing is allocated.
+func (f *File) WritePartsAt(parts [][]byte, off int64) int {
+	return writev(f.fd, parts, off, f.flags&unix.O_APPEND != 0)
+}
+
 // Stat returns the attributes of the open file, whatever its name is by now.
 func (f *File) Stat() (Attr, error) { return statFD(f.fd) }
 

@@ -29,6 +29,20 @@ func (n *node) child(name string) *node {
 	return nil
 }
 
+// hides tells whether an entry of the disk is not shown below n, because a mount
+// point or synthetic directory has its name. No node hides nothing.
+func (n *node) hides(name []byte) bool {
+	if n == nil {
+		return false
+	}
+	for _, c := range n.children {
+		if c.name == string(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // place is where a virtual path leads by its text.
 type place struct {
 	node *node  // set if the path is exactly a mount point or synthetic directory
@@ -122,6 +136,9 @@ func checkPath(p string) error {
 // Clean returns the absolute form of a virtual path by its text alone, for log
 // lines and replies: no ".", "..", doubled or trailing slash.
 func Clean(p string) string {
+	if clean(p) {
+		return p
+	}
 	var names []string
 	for name := range strings.SplitSeq(p, "/") {
 		switch name {
@@ -133,4 +150,26 @@ func Clean(p string) string {
 		}
 	}
 	return "/" + strings.Join(names, "/")
+}
+
+// clean tells whether p is its own absolute form.
+func clean(p string) bool {
+	if p == "/" {
+		return true
+	}
+	for rest := p; rest != ""; {
+		if rest[0] != '/' {
+			return false
+		}
+		end := strings.IndexByte(rest[1:], '/') + 1
+		if end == 0 {
+			end = len(rest)
+		}
+		switch rest[1:end] {
+		case "", ".", "..":
+			return false
+		}
+		rest = rest[end:]
+	}
+	return p != ""
 }

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"path"
 	"strings"
 	"testing"
 )
@@ -20,15 +21,19 @@ func FuzzLocate(f *testing.F) {
 	for _, p := range []string{
 		"", "/", "x", "/docs/../docs/in/./x", "/a/b/c/../c/d/../e", "/a/x/../b/c", "/docs/in/../../docs/y/", "../..//a/./b",
 		"/x/../docs/in/z/../../w", "/docs/in/l/../..", "x/./", "/a/b/../../a/b/c/.",
+		"/docs", "/docs/", "//docs", "/..", "/.", "/.docs/..in", "/docs/...", "//",
 	} {
 		f.Add(p)
 	}
 	f.Fuzz(func(t *testing.T, p string) {
+		clean := Clean(p)
+		if want := path.Clean("/" + p); clean != want {
+			t.Fatalf("%q: %q, want %q", p, clean, want)
+		}
 		pl, err := tree.locate(p)
 		if err != nil {
 			return
 		}
-		clean := Clean(p)
 		if (pl.node != nil) != nodes[clean] {
 			t.Fatalf("%q: node %v at %s", p, pl.node, clean)
 		}

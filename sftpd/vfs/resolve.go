@@ -61,7 +61,7 @@ type parent struct {
 	dot      bool // the path ended in ".", a name that rename, rmdir and unlink do not take
 }
 
-func (p parent) close() {
+func (p *parent) close() {
 	if p.owned {
 		unix.Close(p.fd)
 	}
@@ -69,7 +69,7 @@ func (p parent) close() {
 
 // isDir holds a trailing slash to its word, as the kernel does for names that
 // must exist.
-func (p parent) isDir() error {
+func (p *parent) isDir() error {
 	if !p.trailing {
 		return nil
 	}

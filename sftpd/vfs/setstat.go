@@ -110,9 +110,12 @@ func (m *mount) setFD(fd int, c Changes) error {
 	if m.ignoreAttributes {
 		return nil
 	}
-	a, err := statFD(fd)
-	if err != nil {
-		return err
+	var a Attr
+	var err error
+	if c.Set&(SetMode|SetOwner) != 0 { // times depend on nothing
+		if a, err = statFD(fd); err != nil {
+			return err
+		}
 	}
 	if c.Set&SetMode != 0 {
 		err = lastError(err, chmodFD(fd, c.Mode, a.Mode))

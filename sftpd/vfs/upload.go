@@ -34,6 +34,11 @@ const stagingPrefix = ".sftpd-upload."
 
 func reserved(name string) bool { return strings.HasPrefix(name, stagingPrefix) }
 
+// reservedBytes is reserved without a copy of the name.
+func reservedBytes(name []byte) bool {
+	return len(name) >= len(stagingPrefix) && string(name[:len(stagingPrefix)]) == stagingPrefix
+}
+
 // stagingName is a name that no other upload has.
 func stagingName() string {
 	var id [16]byte
@@ -69,18 +74,14 @@ func (u *upload) name() string {
 // returns nil for one that is to be opened in place, or not at all.
 func (t *Tree) stage(pl place, flags int, mode uint32) (*File, error) {
 	par, err := pl.parentOf()
+	defer par.close() // unless the file has taken it
 	if err != nil || par.trailing {
-		par.close()
-		return nil, nil //nolint:nilerr // opening in place meets the error, too
+		return nil, nil // opening in place meets the error, too
 	}
-	f, err := t.stageAt(pl, par, flags, mode)
-	if f == nil {
-		par.close()
-	}
-	return f, err
+	return t.stageAt(pl, &par, flags, mode)
 }
 
-func (t *Tree) stageAt(pl place, par parent, flags int, mode uint32) (*File, error) {
+func (t *Tree) stageAt(pl place, par *parent, flags int, mode uint32) (*File, error) {
 	exclusive := flags&unix.O_CREAT != 0 && flags&unix.O_EXCL != 0
 	var st unix.Stat_t
 	switch err := lstatAt(par.fd, par.name, &st); {
@@ -121,7 +122,7 @@ func (t *Tree) stageTarget(pl place, flags int, mode uint32) (*File, error) {
 
 // replace stages a file in place of one that could be written, with its
 // permissions.
-func (t *Tree) replace(m *mount, par parent, flags int, old uint32) (*File, error) {
+func (t *Tree) replace(m *mount, par *parent, flags int, old uint32) (*File, error) {
 	var fd int
 	err := retry(func() (err error) {
 		fd, err = unix.Openat(par.fd, par.name, unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
@@ -142,13 +143,13 @@ func (t *Tree) replace(m *mount, par parent, flags int, old uint32) (*File, erro
 }
 
 // create makes the hidden file.
-func (t *Tree) create(m *mount, par parent, flags int, mode uint32) (*File, error) {
+func (t *Tree) create(m *mount, par *parent, flags int, mode uint32) (*File, error) {
 	return t.openStaged(m, par, stagingName(), flags&^unix.O_TRUNC|unix.O_CREAT|unix.O_EXCL, flags, mode)
 }
 
 // resume takes up what is kept of an interrupted upload. Taking its name away
 // first leaves it to one client alone.
-func (t *Tree) resume(m *mount, par parent, flags int) (*File, error) {
+func (t *Tree) resume(m *mount, par *parent, flags int) (*File, error) {
 	temp := stagingName()
 	if err := retry(func() error { return unix.Renameat(par.fd, keptName(par.name), par.fd, temp) }); err != nil {
 		return nil, err
@@ -156,34 +157,43 @@ func (t *Tree) resume(m *mount, par parent, flags int) (*File, error) {
 	return t.openStaged(m, par, temp, flags&^(unix.O_CREAT|unix.O_EXCL), flags, 0)
 }
 
-func (t *Tree) openStaged(m *mount, par parent, temp string, open, flags int, mode uint32) (*File, error) {
+func (t *Tree) openStaged(m *mount, par *parent, temp string, open, flags int, mode uint32) (*File, error) {
 	up := &upload{Uploads: t.uploads, temp: temp, exclusive: flags&unix.O_CREAT != 0 && flags&unix.O_EXCL != 0}
-	var err error
-	if up.dir, err = par.own(); err != nil {
+	dir, err := par.keep()
+	if err != nil {
 		return nil, err
 	}
 	var fd int
 	err = retry(func() (err error) {
-		fd, err = unix.Openat(up.dir.fd, temp, open|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, mode&0o777)
+		fd, err = unix.Openat(dir.fd, temp, open|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, mode&0o777)
 		return err
 	})
 	if err == nil {
 		var st unix.Stat_t
 		if err = unix.Fstat(fd, &st); err == nil {
+			up.dir = dir
+			par.owned = false // it is the file's now
 			return &File{fd: fd, flags: flags, m: m, id: identityOf(&st), up: up}, nil
 		}
 		unix.Close(fd)
 	}
-	up.dir.close()
+	if !par.owned {
+		dir.close()
+	}
 	return nil, err
 }
 
-// own returns p with a descriptor of its own, which the caller closes. If p owned
-// one it is passed on.
-func (p parent) own() (parent, error) {
-	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
-	p.fd, p.owned = fd, true
-	return p, err
+// keep returns p with a descriptor that outlives the tree: that of p, if p owns it,
+// else another.
+func (p *parent) keep() (parent, error) {
+	kept := *p
+	if p.owned {
+		return kept, nil
+	}
+	var err error
+	kept.fd, err = unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
+	kept.owned = err == nil
+	return kept, err
 }
 
 // track notes that a file was made by this opening, so that it can be removed if
@@ -193,9 +203,8 @@ func (t *Tree) track(pl place, f *File) error {
 	if err != nil {
 		return err
 	}
-	defer par.close()
 	up := &upload{Uploads: t.uploads}
-	if up.dir, err = par.own(); err != nil {
+	if up.dir, err = par.keep(); err != nil {
 		return err
 	}
 	f.up = up

@@ -1,0 +1,65 @@
+package sftp
+
+import (
+	"bytes"
+	"math"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// ahead says what of the WRITE requests that come next is written already, in one
+// call with a WRITE before them. Nothing can come in between: they were received,
+// and each is parsed, checked and answered in its turn as if it wrote by itself.
+type ahead struct {
+	h   *handle
+	off uint64 // where the next of them writes
+	n   uint64 // bytes from there on
+}
+
+// writeMerged writes what it can of a WRITE in one call with those that follow it
+// at once, on the same handle and with no gap. It returns how much of data is
+// written, by this call or by one before; the rest is to be written for itself, so
+// that an error is that of the WRITE that it belongs to.
+func (s *Session) writeMerged(h *handle, name []byte, off uint64, data []byte) int {
+	if s.ahead.n == 0 {
+		s.writeAhead(h, name, off, data)
+	}
+	if s.ahead.h != h || s.ahead.off != off {
+		s.ahead = ahead{}
+		return 0
+	}
+	n := min(s.ahead.n, uint64(len(data)))
+	s.ahead.n -= n
+	s.ahead.off += n
+	return int(n)
+}
+
+// writeAhead writes data and that of the WRITE requests behind it, if there are any.
+func (s *Session) writeAhead(h *handle, name []byte, off uint64, data []byte) {
+	s.ahead = ahead{}
+	var parts [vfs.MaxParts][]byte
+	parts[0] = data
+	count, next := 1, off+uint64(len(data))
+	for at := s.in.start; count < len(parts); count++ {
+		p := s.in.packet(at)
+		if len(p) == 0 || p[0] != typeWrite {
+			break
+		}
+		f := fields{rest: p[1:]}
+		f.uint32() // id
+		same := bytes.Equal(f.bytes(), name)
+		to, more := f.uint64(), f.bytes()
+		if f.bad || !same || to != next || to > math.MaxInt64-maxPacket || len(more) == 0 {
+			break
+		}
+		parts[count] = more
+		next += uint64(len(more))
+		at += 4 + len(p)
+	}
+	if count == 1 || len(data) == 0 {
+		return
+	}
+	n := h.file.WritePartsAt(parts[:count], int64(off))
+	h.written += uint64(n)
+	s.ahead = ahead{h: h, off: off, n: uint64(n)}
+}
