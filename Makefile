@@ -24,6 +24,10 @@ TOOL := hack/tools/run.sh
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$$PATH")
 CLUSTER := bin/cluster
 
+# `make bench QUICK=1 ONLY='raw|list'`
+BENCH_FLAGS := $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(PEERS),-peers '$(PEERS)') \
+	$(if $(WRITE),-write) $(if $(AGAIN),-again) $(if $(PROFILE),-profile)
+
 # For the scripts.
 export VERSION IMAGE IMAGE_TAR CHART E2E_TIMEOUT FUZZTIME
 
@@ -80,6 +84,12 @@ e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTE
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZTIME each.
 	@hack/fuzz.sh $(PKG)
+
+.PHONY: bench
+bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=regexp, AGAIN=1, PROFILE=1: docs/performance.md).
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/sftpd
+	go build -C hack/bench -o ../../bin/ ./...
+	@$(SUDO) bin/bench $(BENCH_FLAGS)
 
 ##@ A cluster on this machine
 

@@ -3,9 +3,9 @@
 # when all are there. With arguments it installs those packages alone. What a Kubernetes node needs beside them,
 # hack/cluster installs when it starts one.
 #
-# None of them starts a service, or brings a desktop. So openssh-tests is not among them, which depends on openssh-server,
-# nor filezilla: their files alone are unpacked, into the cache where test/interop looks for them. There its packages from
-# npm are installed, too.
+# None of them starts a service, or brings a desktop. So openssh-server is not among them, nor openssh-tests, which depends
+# on it, nor filezilla: their files alone are unpacked, into the cache where test/interop looks for them. There its packages
+# from npm are installed, too.
 set -euo pipefail
 
 packages=(
@@ -21,6 +21,7 @@ packages=(
 	curl                     # has libssh2
 	python3 python3-paramiko python3-asyncssh # have SSH implementations in Python
 	libnettle8 # for FileZilla's fzsftp
+	libwrap0   # for OpenSSH's sshd
 	putty-tools              # psftp, and puttygen for its keys
 	ssh-audit                # looks for weak algorithms
 )
@@ -32,7 +33,7 @@ if (($# > 0)); then
 fi
 
 if ! command -v dpkg-query >/dev/null; then
-	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-tests, filezilla, nodejs, npm" >&2
+	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-server, openssh-tests, filezilla, nodejs, npm" >&2
 	exit 0
 fi
 
@@ -52,6 +53,7 @@ fi
 # What is unpacked: a package, and one file of it to stand for all.
 cache="${SFTP_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sftp-operator}"
 declare -A unpacked=(
+	[openssh-server]=usr/sbin/sshd
 	[openssh-tests]=usr/lib/openssh/regress/test-exec.sh
 	[filezilla]=usr/bin/fzsftp
 )
