@@ -30,12 +30,12 @@ func (b *bench) smallFiles() []workload {
 		}
 		all = append(all,
 			workload{
-				id: fmt.Sprintf("files-%d-put", n), title: title + "put",
+				id: fmt.Sprintf("files-%d-put", n), title: title + "put", amount: float64(b.files), unit: "file",
 				run:     func(ctx context.Context, s *servers.Server) (values, error) { return b.putFiles(ctx, s, n) },
 				cleanUp: removeDir(putDir),
 			},
 			workload{
-				id: fmt.Sprintf("files-%d-get", n), title: title + "get",
+				id: fmt.Sprintf("files-%d-get", n), title: title + "get", amount: float64(b.files), unit: "file",
 				prepare: b.makeFiles,
 				run:     func(ctx context.Context, s *servers.Server) (values, error) { return b.getFiles(ctx, s, n) },
 				cleanUp: removeDir(getDir),
@@ -120,7 +120,7 @@ func (b *bench) listing() []workload {
 		want[i] = fileName(i)
 	}
 	return []workload{{
-		id: "list", title: report.Thousands(b.entries) + " entries",
+		id: "list", title: report.Fixed(float64(b.entries), 0) + " entries", amount: float64(b.entries), unit: "entry",
 		prepare: func(s *servers.Server) error {
 			if err := s.MakeDir(listDir); err != nil {
 				return err

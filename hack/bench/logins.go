@@ -39,7 +39,7 @@ func (b *bench) logins() []workload {
 
 func (b *bench) login(id, title string, options func(*servers.Server) (client.Options, error)) workload {
 	return workload{
-		id: id, title: title,
+		id: id, title: title, amount: float64(b.sizes.logins), unit: "login",
 		run: func(ctx context.Context, s *servers.Server) (values, error) {
 			ctx, cancel := context.WithTimeout(ctx, workLimit)
 			defer cancel()
@@ -68,13 +68,12 @@ func (b *bench) login(id, title string, options func(*servers.Server) (client.Op
 	}
 }
 
-// idleSessions opens more and more sessions. They stay open until the last look, so each number is that of a server that has
-// had no other sessions before.
+// idleSessions are the memory of servers that have had no other sessions before.
 func (b *bench) idleSessions() []workload {
 	var all []workload
 	for _, n := range b.idle {
 		all = append(all, workload{
-			id: fmt.Sprintf("idle-%d", n), title: report.Thousands(n) + " sessions", once: true,
+			id: fmt.Sprintf("idle-%d", n), title: report.Fixed(float64(n), 0) + " at once", once: true,
 			run: func(ctx context.Context, s *servers.Server) (values, error) { return b.idleMemory(ctx, s, n) },
 		})
 	}

@@ -28,17 +28,21 @@ func main() {
 
 // settings are the flags.
 type settings struct {
-	daemon, peers, only, docs, out string
-	quick, write, again, render    bool
+	daemon, profiled, peers, only, docs, out string
+	rounds                                   int
+	quick, write, again, render, profile     bool
 }
 
 func parse() (settings, error) {
 	var s settings
 	flag.StringVar(&s.daemon, "daemon", "bin/sftpd", "the daemon's `program`")
+	flag.StringVar(&s.profiled, "profiled", "bin/profiled", "the daemon's `program` that can be profiled")
 	flag.StringVar(&s.peers, "peers", "", "more `servers`: LABEL=HOST:PORT=CGROUP,user=...,key=...,root=... and so on")
 	flag.StringVar(&s.only, "only", "", "run the groups that match a regular `expression`: raw, sftp, parallel, files, list, login, idle")
 	flag.StringVar(&s.docs, "docs", "docs", "`directory` of the document")
 	flag.StringVar(&s.out, "out", "out/bench", "`directory` for the results of each run")
+	flag.IntVar(&s.rounds, "rounds", 0, "`number` of rounds that count, if not the usual")
+	flag.BoolVar(&s.profile, "profile", false, "measure nothing, print where the daemon's CPU time goes, in workloads that -only matches")
 	flag.BoolVar(&s.quick, "quick", false, "few rounds and small files: shows that all works")
 	flag.BoolVar(&s.write, "write", false, "write the results into the documents, though they be of a quick run or of some groups")
 	flag.BoolVar(&s.again, "again", false, "add the results to those of the run that the documents have")
@@ -70,6 +74,9 @@ func run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
+	if s.profile {
+		return profileAll(ctx, s)
+	}
 	r, failed := measureAll(ctx, s, only)
 	if ctx.Err() != nil {
 		return errors.Join(errors.New("interrupted"), failed)
@@ -117,10 +124,7 @@ func measureAll(ctx context.Context, s settings, only *regexp.Regexp) (r report.
 	if err != nil {
 		return r, err
 	}
-	size := full
-	if s.quick {
-		size = quick
-	}
+	size := s.sizes()
 	r = report.Run{
 		Started: time.Now().UTC().Truncate(time.Second), Quick: s.quick, Rounds: size.rounds,
 		Environment: report.ReadEnvironment(), Servers: map[string]string{},
@@ -132,6 +136,9 @@ func measureAll(ctx context.Context, s settings, only *regexp.Regexp) (r report.
 		}
 		if r.Servers[server.Label], err = server.Version(ctx); err != nil {
 			return r, err
+		}
+		if server.Password != "" {
+			r.Servers[server.Label] += ", passwords by " + server.PasswordHash
 		}
 	}
 	// The client's collector would run in the servers' time.
@@ -150,10 +157,26 @@ func prepare(place *servers.Place, s settings) ([]*servers.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	others, err := otherServers(place, s)
+	return append([]*servers.Server{ours}, others...), err
+}
+
+func otherServers(place *servers.Place, s settings) ([]*servers.Server, error) {
 	sshd, err := servers.Sshd(place)
 	if err != nil {
 		return nil, err
 	}
 	peers, err := servers.Peers(place, s.peers)
-	return append([]*servers.Server{ours, sshd}, peers...), err
+	return append([]*servers.Server{sshd}, peers...), err
+}
+
+func (s settings) sizes() sizes {
+	size := full
+	if s.quick {
+		size = quick
+	}
+	if s.rounds > 0 {
+		size.rounds = s.rounds
+	}
+	return size
 }

@@ -14,7 +14,7 @@ const settle = 10 * time.Second
 type usage struct {
 	cpu   time.Duration // of the server and its children
 	wall  time.Duration // of the client
-	calls int64         // of read and write by the server and its children
+	calls int64         // of read and write by its processes that were there before and after
 }
 
 // measure does some work and tells what the server used for it.
@@ -47,12 +47,17 @@ type values map[string]float64
 
 // ofBytes are the values of a transfer.
 func (u usage) ofBytes(n int) values {
-	share := float64(n) / gib
 	return values{
-		report.CPUPerGiB:    u.cpu.Seconds() / share,
+		report.CPUPerGiB:    u.cpu.Seconds() / (float64(n) / gib),
 		report.MiBPerSecond: float64(n) / mib / u.wall.Seconds(),
-		report.CallsPerGiB:  float64(u.calls) / share,
 	}
+}
+
+// ofSessions are the values of a transfer by sessions that were there before and after.
+func (u usage) ofSessions(n int) values {
+	v := u.ofBytes(n)
+	v[report.CallsPerGiB] = float64(u.calls) / (float64(n) / gib)
+	return v
 }
 
 // ofFiles are the values of many small files.

@@ -27,7 +27,7 @@ var (
 		idle: []int{1, 100, 1000, 5000}, rest: 20 * time.Second,
 	}
 	quick = sizes{
-		rounds: 1, stream: 64 * mib, files: 1000, entries: 5000, logins: 10,
+		rounds: 1, stream: 32 * mib, files: 1000, entries: 5000, logins: 10,
 		idle: []int{1, 100}, rest: 2 * time.Second,
 	}
 )

@@ -78,7 +78,7 @@ func (b *bench) parallelTransfers() []workload {
 
 func (b *bench) download(id, title string, n int, c cipher, p client.Pipeline) workload {
 	return workload{
-		id: id, title: title,
+		id: id, title: title, amount: float64(len(b.content)) / gib, unit: "GiB",
 		prepare: func(s *servers.Server) error {
 			for i := range n {
 				if err := s.MakeFile(fmt.Sprint(downName, i), b.share(b.content, i, n)); err != nil {
@@ -98,7 +98,7 @@ func (b *bench) download(id, title string, n int, c cipher, p client.Pipeline) w
 			if sha256.Sum256(b.received) != b.digest {
 				return nil, fmt.Errorf("%s: other bytes came than those of the files", s.Label)
 			}
-			return u.ofBytes(len(b.content)), nil
+			return u.ofSessions(len(b.content)), nil
 		},
 		cleanUp: func(s *servers.Server) error { return removeFiles(s, downName, n) },
 	}
@@ -106,7 +106,7 @@ func (b *bench) download(id, title string, n int, c cipher, p client.Pipeline) w
 
 func (b *bench) upload(id, title string, n int, c cipher, p client.Pipeline) workload {
 	return workload{
-		id: id, title: title,
+		id: id, title: title, amount: float64(len(b.content)) / gib, unit: "GiB",
 		run: func(ctx context.Context, s *servers.Server) (values, error) {
 			u, err := b.sessions(ctx, s, n, c, func(session *client.Session, i int) error {
 				return session.Upload(s.Path(fmt.Sprint(upName, i)), b.share(b.content, i, n), p)
@@ -119,7 +119,7 @@ func (b *bench) upload(id, title string, n int, c cipher, p client.Pipeline) wor
 					return nil, err
 				}
 			}
-			return u.ofBytes(len(b.content)), removeFiles(s, upName, n)
+			return u.ofSessions(len(b.content)), removeFiles(s, upName, n)
 		},
 		cleanUp: func(s *servers.Server) error { return removeFiles(s, upName, n) },
 	}

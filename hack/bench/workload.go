@@ -17,6 +17,9 @@ type workload struct {
 	cleanUp func(*servers.Server) error
 	// once is that one round tells all, such as the memory of sessions.
 	once bool
+	// amount of work that a round does, in units of a name.
+	amount float64
+	unit   string
 }
 
 // group is workloads that freshly started servers do one after the other.

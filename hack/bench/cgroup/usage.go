@@ -29,7 +29,7 @@ func (g *Group) PSS() (bytes int64, processes int, err error) {
 }
 
 // Calls is the number of calls of the families read and write that the processes of the group made so far, be it on files or
-// on sockets (proc_pid_io(5)). Those of a child are added to its parent when that has waited for it.
+// on sockets (proc_pid_io(5)). Those of processes that ended are not in it.
 func (g *Group) Calls() (int64, error) {
 	pids, err := g.Processes()
 	if err != nil {

@@ -93,13 +93,13 @@ func describe(r Run) string {
 	var b strings.Builder
 	e := r.Environment
 	b.WriteString("| | |\n|---|---|\n")
-	fmt.Fprintf(&b, "| Machine | %s, %d CPUs, %s MiB of memory |\n", e.CPU, e.CPUs, fixed(float64(e.Memory), 0))
+	fmt.Fprintf(&b, "| Machine | %s, %d CPUs, %s MiB of memory |\n", e.CPU, e.CPUs, Fixed(float64(e.Memory), 0))
 	fmt.Fprintf(&b, "| System | %s, Linux %s, %s |\n", e.System, e.Kernel, e.Go)
 	fmt.Fprintf(&b, "| Clients | our own, and %s |\n", e.Client)
 	for _, label := range r.Labels {
 		version := r.Servers[label]
 		if label == ours {
-			version = "commit " + e.Commit
+			version = "commit " + e.Commit + strings.TrimPrefix(version, strings.Split(version, ",")[0])
 		}
 		fmt.Fprintf(&b, "| %s | %s |\n", label, version)
 	}

@@ -49,7 +49,7 @@ func rows(r Run, w Workload) string {
 			if label == ours {
 				continue
 			}
-			if ratio, ok := r.ratio(w.ID, ours, label, m.Name); ok {
+			if ratio, ok := r.ratio(w.ID, ours, label, m.Name); ok && m.Name != Processes {
 				fmt.Fprintf(&b, " %s |", number(ratio, 3))
 			} else {
 				b.WriteString(" |")
@@ -76,16 +76,16 @@ func cellText(c Cell, m Metric) string {
 	if len(values) == 0 {
 		return c.Note
 	}
-	median := fixed(Median(values), m.Digits)
-	least, most := fixed(slices.Min(values), m.Digits), fixed(slices.Max(values), m.Digits)
+	median := Fixed(Median(values), m.Digits)
+	least, most := Fixed(slices.Min(values), m.Digits), Fixed(slices.Max(values), m.Digits)
 	if least == most {
 		return median
 	}
 	return fmt.Sprintf("%s (%s–%s)", median, least, most)
 }
 
-// fixed writes a number with so many digits after the point, and commas between thousands.
-func fixed(v float64, digits int) string {
+// Fixed writes a number with so many digits after the point, and commas between thousands.
+func Fixed(v float64, digits int) string {
 	whole, fraction, _ := strings.Cut(strconv.FormatFloat(v, 'f', digits, 64), ".")
 	sign := ""
 	if strings.HasPrefix(whole, "-") {
@@ -112,6 +112,3 @@ func round(v float64, digits int) float64 {
 	}
 	return rounded
 }
-
-// Thousands writes a whole number with commas.
-func Thousands(n int) string { return fixed(float64(n), 0) }

@@ -53,7 +53,7 @@ func Sshd(p *Place) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := p.freePort()
+	addr, err := p.FreePort()
 	if err != nil {
 		return nil, err
 	}

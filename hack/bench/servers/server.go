@@ -118,9 +118,9 @@ func (s *Server) MakeFile(name string, content []byte) error {
 	return s.own(s.File(name))
 }
 
-// freePort finds a port of the loopback network that no one else of this run has, below those that the system gives to
+// FreePort finds a port of the loopback network that no one else of this run has, below those that the system gives to
 // clients: a server must find it free each time that it starts.
-func (p *Place) freePort() (string, error) {
+func (p *Place) FreePort() (string, error) {
 	const first, last = 22022, 22322
 	for p.port = max(p.port+1, first); p.port < last; p.port++ {
 		addr := fmt.Sprintf("127.0.0.1:%d", p.port)

@@ -29,7 +29,7 @@ func Sftpd(p *Place, program string, arguments ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := p.freePort()
+	addr, err := p.FreePort()
 	if err != nil {
 		return nil, err
 	}
