@@ -70,12 +70,14 @@ lint: ## Run go vet and the linters, for all code and for the API conventions.
 	go vet ./...
 	$(TOOL) golangci-lint run ./...
 	$(TOOL) golangci-lint run --config .golangci-kal.yml ./api/...
+	cd hack/bench && go vet ./... && ../tools/run.sh golangci-lint run ./...
 
 .PHONY: test
 test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
 	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" HELM="$$($(TOOL) --path helm)"; \
 	packages="$$(go list $(PKG) | grep -v '/test/e2e')"; \
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
+	$(if $(filter ./...,$(PKG)),CGO_ENABLED=1 go -C hack/bench test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...)
 
 .PHONY: e2e
 e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTER=1 leaves it running).

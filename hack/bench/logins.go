@@ -95,12 +95,10 @@ func (b *bench) idleMemory(ctx context.Context, s *servers.Server, n int) (value
 	}
 	o := s.Options()
 	o.Idle = true
-	for range n {
-		session, err := client.Open(ctx, o)
-		if err != nil {
-			return nil, err
-		}
-		defer session.Close()
+	_, end, err := openAll(ctx, o, n)
+	defer end()
+	if err != nil {
+		return nil, err
 	}
 	if _, err := s.Group.Settled(settle); err != nil {
 		return nil, err

@@ -105,7 +105,7 @@ func keep(s settings, results string, r report.Run) error {
 		if err != nil {
 			return err
 		}
-		f.Runs = append(before.Runs[:min(1, len(before.Runs))], r)
+		f.Runs = append(f.Runs[:0], before.Runs[0], r)
 	}
 	if err := report.Save(results, f); err != nil {
 		return err

@@ -129,18 +129,31 @@ func (b *bench) upload(id, title string, n int, c cipher, p client.Pipeline) wor
 func (b *bench) sessions(ctx context.Context, s *servers.Server, n int, c cipher, part func(*client.Session, int) error) (usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, workLimit)
 	defer cancel()
-	all := make([]*client.Session, n)
-	for i := range all {
-		session, err := client.Open(ctx, optionsFor(s, c))
-		if err != nil {
-			return usage{}, err
-		}
-		defer session.Close()
-		all[i] = session
+	all, end, err := openAll(ctx, optionsFor(s, c), n)
+	defer end()
+	if err != nil {
+		return usage{}, err
 	}
 	return measure(s, func() error {
 		return each(n, func(i int) error { return part(all[i], i) })
 	})
+}
+
+// openAll opens as many sessions, one after the other. Those that could be opened are closed by end.
+func openAll(ctx context.Context, o client.Options, n int) (all []*client.Session, end func(), err error) {
+	end = func() {
+		for _, session := range all {
+			_ = session.Close() // what was to be measured was done
+		}
+	}
+	for range n {
+		session, err := client.Open(ctx, o)
+		if err != nil {
+			return all, end, err
+		}
+		all = append(all, session)
+	}
+	return all, end, nil
 }
 
 // each runs a function for 0 to n-1 at once and returns the first error.

@@ -64,8 +64,7 @@ func Dial(ctx context.Context, o Options) (*ssh.Client, error) {
 	if err != nil {
 		stop()
 		_ = wire.Close()
-		var none *ssh.AlgorithmNegotiationError
-		if errors.As(err, &none) {
+		if _, none := errors.AsType[*ssh.AlgorithmNegotiationError](err); none {
 			err = fmt.Errorf("%w: %w", ErrUnsupported, err)
 		}
 		return nil, err

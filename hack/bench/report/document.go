@@ -31,6 +31,9 @@ func Load(file string) (File, error) {
 	if err := json.Unmarshal(content, &f); err != nil {
 		return f, fmt.Errorf("%s: %w", file, err)
 	}
+	if len(f.Runs) == 0 {
+		return f, fmt.Errorf("%s: there is no run", file)
+	}
 	return f, nil
 }
 

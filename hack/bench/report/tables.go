@@ -22,16 +22,14 @@ func Tables(r Run) string {
 }
 
 func header(r Run) string {
-	line, rule := "| | |", "|---|---|"
+	columns := []string{"|", " |", " |"}
 	for _, label := range r.Labels {
-		line += " " + label + " |"
-		rule += "---|"
+		columns = append(columns, " "+label+" |")
 		if label != ours {
-			line += " ratio |"
-			rule += "---|"
+			columns = append(columns, " ratio |")
 		}
 	}
-	return line + "\n" + rule + "\n"
+	return strings.Join(columns, "") + "\n|" + strings.Repeat("---|", len(columns)-1) + "\n"
 }
 
 // rows are those of a workload, one for each metric that any server has.

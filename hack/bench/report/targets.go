@@ -26,8 +26,8 @@ var targets = []target{
 	{title: "upload aes128-gcm, CPU", workload: "raw-aes128-gcm-32k-up", metric: CPUPerGiB, openSSH: 0.80, sftpGo: 0.52},
 	{title: "OpenSSH's client, default ciphers, get, CPU", workload: "sftp-default-get", metric: CPUPerGiB, openSSH: 0.55, sftpGo: 0.22},
 	{title: "OpenSSH's client, default ciphers, put, CPU", workload: "sftp-default-put", metric: CPUPerGiB, openSSH: 0.75, sftpGo: 0.32},
-	{title: "OpenSSH's client, chacha20-poly1305 alone, get, CPU", workload: "sftp-chacha20-poly1305-get", metric: CPUPerGiB, openSSH: 1.3, sftpGo: 0.75},
-	{title: "OpenSSH's client, chacha20-poly1305 alone, put, CPU", workload: "sftp-chacha20-poly1305-put", metric: CPUPerGiB, openSSH: 1.3, sftpGo: 0.75},
+	{title: "OpenSSH's client, chacha20 only, get, CPU", workload: "sftp-chacha20-poly1305-get", metric: CPUPerGiB, openSSH: 1.3, sftpGo: 0.75},
+	{title: "OpenSSH's client, chacha20 only, put, CPU", workload: "sftp-chacha20-poly1305-put", metric: CPUPerGiB, openSSH: 1.3, sftpGo: 0.75},
 	{title: "16 sessions, up, CPU", workload: "parallel-16-up", metric: CPUPerGiB, openSSH: 0.40, sftpGo: 0.50},
 	{title: "16 sessions, down, CPU", workload: "parallel-16-down", metric: CPUPerGiB, openSSH: 0.62, sftpGo: 0.52},
 	{title: "64 sessions, up, CPU", workload: "parallel-64-up", metric: CPUPerGiB, openSSH: 0.40, sftpGo: 0.50},
@@ -43,6 +43,15 @@ var targets = []target{
 	{title: "1,000 idle sessions, PSS of one", workload: "idle-1000", metric: PSSPerSession, openSSH: 0.035, sftpGo: 0.5, absolute: 60},
 	{title: "single stream, down, MiB/s", workload: "raw-aes128-gcm-32k-down", metric: MiBPerSecond, openSSH: 1.1, sftpGo: 1.4},
 	{title: "single stream, up, MiB/s", workload: "raw-aes128-gcm-32k-up", metric: MiBPerSecond, openSSH: 1.1, sftpGo: 1.5},
+}
+
+// TargetWorkloads are the identifiers of the workloads that have targets.
+func TargetWorkloads() []string {
+	ids := make([]string, len(targets))
+	for i, t := range targets {
+		ids[i] = t.workload
+	}
+	return ids
 }
 
 // TargetTable compares the runs with the targets, ratio by ratio.

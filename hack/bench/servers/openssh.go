@@ -108,18 +108,19 @@ func writeSshdConfig(p *Place, program, addr string) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(sshdConfig, addr, p.path("sshd_host_key"), p.path("authorized_keys"))
+	var text strings.Builder
+	fmt.Fprintf(&text, sshdConfig, addr, p.path("sshd_host_key"), p.path("authorized_keys"))
 	if bytes.Contains(content, []byte("persourcepenalties")) { // since 9.8
-		text += "PerSourcePenalties no\n"
+		text.WriteString("PerSourcePenalties no\n")
 	}
 	// Newer ones are several programs, of which an unpacked one has to be told the place.
 	libraries := filepath.Join(filepath.Dir(program), "../lib/openssh")
 	for name, option := range map[string]string{"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"} {
 		if file := filepath.Join(libraries, name); exists(file) {
-			text += option + " " + file + "\n"
+			fmt.Fprintln(&text, option, file)
 		}
 	}
-	return os.WriteFile(p.path("sshd_config"), []byte(text), 0o600)
+	return os.WriteFile(p.path("sshd_config"), []byte(text.String()), 0o600)
 }
 
 func exists(file string) bool {
