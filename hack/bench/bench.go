@@ -16,7 +16,7 @@ import (
 )
 
 // workLimit bounds one round of one server. The longest takes seconds.
-const workLimit = 5 * time.Minute
+const workLimit = 10 * time.Minute
 
 // bench is a run.
 type bench struct {

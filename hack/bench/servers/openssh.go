@@ -136,7 +136,7 @@ func writeAccounts(p *Place) (string, error) {
 		return "", err
 	}
 	lines := string(bytes.TrimSuffix(passwd, []byte("\n"))) +
-		fmt.Sprintf("\n%s:x:%d:%d::%s:/bin/sh\n", userName, userID, userID, p.path("home"))
+		fmt.Sprintf("\n%s:x:%d:%d::%s:/bin/bash\n", userName, userID, userID, p.path("home"))
 	if !strings.Contains(lines, "\nsshd:") {
 		lines += "sshd:x:61998:65534::/run/sshd:/usr/sbin/nologin\n"
 	}
