@@ -24,6 +24,10 @@ TOOL := hack/tools/run.sh
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$$PATH")
 CLUSTER := bin/cluster
 
+# `make bench QUICK=1 ONLY='raw|list'`
+BENCH_FLAGS := $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(PEERS),-peers '$(PEERS)') \
+	$(if $(WRITE),-write) $(if $(AGAIN),-again) $(if $(PROFILE),-profile)
+
 # For the scripts.
 export VERSION IMAGE IMAGE_TAR CHART E2E_TIMEOUT FUZZTIME
 
@@ -66,12 +70,14 @@ lint: ## Run go vet and the linters, for all code and for the API conventions.
 	go vet ./...
 	$(TOOL) golangci-lint run ./...
 	$(TOOL) golangci-lint run --config .golangci-kal.yml ./api/...
+	cd hack/bench && go vet ./... && ../tools/run.sh golangci-lint run ./...
 
 .PHONY: test
 test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
 	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" HELM="$$($(TOOL) --path helm)"; \
 	packages="$$(go list $(PKG) | grep -v '/test/e2e')"; \
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
+	$(if $(filter ./...,$(PKG)),CGO_ENABLED=1 go -C hack/bench test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...)
 
 .PHONY: e2e
 e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTER=1 leaves it running).
@@ -80,6 +86,12 @@ e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTE
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZTIME each.
 	@hack/fuzz.sh $(PKG)
+
+.PHONY: bench
+bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=regexp, AGAIN=1, PROFILE=1: docs/performance.md).
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/sftpd
+	go build -C hack/bench -o ../../bin/ ./...
+	@$(SUDO) bin/bench $(BENCH_FLAGS)
 
 ##@ A cluster on this machine
 

@@ -1,0 +1,77 @@
+package cgroup
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+// PSS is the memory of all processes of the group in bytes: what each has alone, and its share of what it has with others
+// (proc_pid_smaps(5)). Memory of the kernel, such as buffers of sockets, is not in it.
+func (g *Group) PSS() (bytes int64, processes int, err error) {
+	pids, err := g.Processes()
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, pid := range pids {
+		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			continue // it ended in between
+		}
+		kib, err := field(string(rollup), "Pss:")
+		if err != nil {
+			return 0, 0, fmt.Errorf("process %d: %w", pid, err)
+		}
+		bytes += kib << 10
+		processes++
+	}
+	return bytes, processes, nil
+}
+
+// Calls is the number of calls of the families read and write that the processes of the group made so far, be it on files or
+// on sockets (proc_pid_io(5)). Those of processes that ended are not in it.
+func (g *Group) Calls() (int64, error) {
+	pids, err := g.Processes()
+	if err != nil {
+		return 0, err
+	}
+	var calls int64
+	for _, pid := range pids {
+		io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+		if err != nil {
+			continue // it ended in between
+		}
+		for _, name := range []string{"syscr:", "syscw:"} {
+			n, err := field(string(io), name)
+			if err != nil {
+				return 0, fmt.Errorf("process %d: %w", pid, err)
+			}
+			calls += n
+		}
+	}
+	return calls, nil
+}
+
+// Settled waits until the group is at rest, at most for limit, and returns its CPU time then. So the end of a session, and of
+// its processes, belongs to the work that was before it.
+func (g *Group) Settled(limit time.Duration) (time.Duration, error) {
+	const (
+		interval = 15 * time.Millisecond
+		rest     = 200 * time.Microsecond // what a server that does nothing may use in an interval
+		quiet    = 3                      // intervals
+	)
+	end := time.Now().Add(limit)
+	last, err := g.CPU()
+	for calm := 0; err == nil && calm < quiet && time.Now().Before(end); {
+		time.Sleep(interval)
+		var now time.Duration
+		now, err = g.CPU()
+		if now-last < rest {
+			calm++
+		} else {
+			calm = 0
+		}
+		last = now
+	}
+	return last, err
+}

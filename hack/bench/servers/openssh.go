@@ -1,0 +1,153 @@
+package servers
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// OpenSSH is the label of OpenSSH's server.
+const OpenSSH = "OpenSSH"
+
+// sshdConfig is Debian's but for PAM, which would add to the cost of each login, and limits that must not be reached.
+const sshdConfig = `ListenAddress %s
+HostKey %s
+AuthorizedKeysFile %s
+PidFile none
+StrictModes no
+UsePAM no
+X11Forwarding no
+PrintMotd no
+MaxStartups 100000:100:100000
+LoginGraceTime 120
+Subsystem sftp /usr/lib/openssh/sftp-server
+`
+
+// enter gives sshd, in a mount namespace of its own, a user that the machine does not have and the directory that it wants:
+// nothing of it is left behind, whatever happens.
+const enter = `set -e
+mount --bind "$1" /etc/passwd
+mount --bind "$2" /etc/shadow
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/sshd
+shift 2
+exec "$@"`
+
+// Sshd prepares OpenSSH's server.
+func Sshd(p *Place) (*Server, error) {
+	program, err := findSshd()
+	if err != nil {
+		return nil, err
+	}
+	group, err := p.group(OpenSSH)
+	if err != nil {
+		return nil, err
+	}
+	root, err := p.root(OpenSSH)
+	if err != nil {
+		return nil, err
+	}
+	addr, err := p.FreePort()
+	if err != nil {
+		return nil, err
+	}
+	if err := writeSshdConfig(p, program, addr); err != nil {
+		return nil, err
+	}
+	hash, err := writeAccounts(p)
+	if err != nil {
+		return nil, err
+	}
+	proc := &process{group: group, log: p.path("sshd.log")}
+	return &Server{
+		Label: OpenSSH, Addr: addr, User: userName, Key: p.Key, KeyFile: p.KeyFile(), Password: password, PasswordHash: hash,
+		// It has no tree of its own for the user: paths are the machine's.
+		Root: root, Remote: root, Group: group, MaxIdle: 1000, knownHosts: p.path("sshd.known_hosts"),
+		start: proc.run(func(ctx context.Context) *exec.Cmd {
+			cmd := exec.CommandContext(ctx, "/bin/sh", "-c", enter, "sh", p.path("passwd"), p.path("shadow"),
+				program, "-D", "-e", "-f", p.path("sshd_config"))
+			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+			return cmd
+		}),
+		stop: proc.stop,
+	}, nil
+}
+
+// findSshd returns the installed sshd, or that of the unpacked package.
+func findSshd() (string, error) {
+	cache := os.Getenv("SFTP_OPERATOR_CACHE")
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", err
+		}
+		cache = filepath.Join(user, "sftp-operator")
+	}
+	for _, file := range []string{"/usr/sbin/sshd", filepath.Join(cache, "openssh-server/usr/sbin/sshd")} {
+		if _, err := os.Stat(file); err == nil {
+			return file, nil
+		}
+	}
+	return "", errors.New("OpenSSH's server is not here: run hack/install-packages.sh")
+}
+
+func writeSshdConfig(p *Place, program, addr string) error {
+	if _, err := makeKey(p.path("sshd_host_key")); err != nil {
+		return err
+	}
+	if err := os.WriteFile(p.path("authorized_keys"), []byte(authorizedKey(p.Key.PublicKey())+"\n"), 0o644); err != nil {
+		return err
+	}
+	content, err := os.ReadFile(program)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, sshdConfig, addr, p.path("sshd_host_key"), p.path("authorized_keys"))
+	if bytes.Contains(content, []byte("persourcepenalties")) { // since 9.8
+		text.WriteString("PerSourcePenalties no\n")
+	}
+	// Newer ones are several programs, of which an unpacked one has to be told the place.
+	libraries := filepath.Join(filepath.Dir(program), "../lib/openssh")
+	for name, option := range map[string]string{"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"} {
+		if file := filepath.Join(libraries, name); exists(file) {
+			fmt.Fprintln(&text, option, file)
+		}
+	}
+	return os.WriteFile(p.path("sshd_config"), []byte(text.String()), 0o600)
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+// writeAccounts writes copies of passwd and shadow with the user, and the user that sshd runs as before a login. It returns
+// the kind of password hash: the one that Debian uses.
+func writeAccounts(p *Place) (string, error) {
+	passwd, err := os.ReadFile("/etc/passwd")
+	if err != nil {
+		return "", err
+	}
+	lines := string(bytes.TrimSuffix(passwd, []byte("\n"))) +
+		fmt.Sprintf("\n%s:x:%d:%d::%s:/bin/bash\n", userName, userID, userID, p.path("home"))
+	if !strings.Contains(lines, "\nsshd:") {
+		lines += "sshd:x:61998:65534::/run/sshd:/usr/sbin/nologin\n"
+	}
+	if err := os.WriteFile(p.path("passwd"), []byte(lines), 0o644); err != nil {
+		return "", err
+	}
+	// Perl is part of every Debian and has crypt(3). The salt need not be a secret, nor another one each time.
+	hash, err := exec.Command("perl", "-e", `print crypt($ARGV[0], '$y$j9T$benchmarkofsftp0$')`, password).Output()
+	if err != nil || !bytes.HasPrefix(hash, []byte("$y$")) {
+		return "", fmt.Errorf("crypt(3) has no yescrypt: %q, %w", hash, err)
+	}
+	shadow := fmt.Sprintf("root:*:19000:0:99999:7:::\n%s:%s:19000:0:99999:7:::\n", userName, hash)
+	return "yescrypt", os.WriteFile(p.path("shadow"), []byte(shadow), 0o600)
+}

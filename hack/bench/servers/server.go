@@ -1,0 +1,133 @@
+// Package servers starts the servers that are measured, each in a control group of its own, with its files on tmpfs.
+package servers
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/hack/bench/cgroup"
+	"github.com/sftp-operator/sftp-operator/hack/bench/client"
+)
+
+// Server is a server that can be measured.
+type Server struct {
+	// Label is how it is called in the tables.
+	Label string
+	Addr  string
+	User  string
+	// Key logs in; KeyFile has it, too.
+	Key     ssh.Signer
+	KeyFile string
+	// Password logs in unless empty; PasswordHash is how the server has it.
+	Password, PasswordHash string
+	// Root is the directory of this machine that the user sees as Remote.
+	Root, Remote string
+	Group        *cgroup.Group
+	// MaxIdle bounds how many sessions are opened at once. 0 sets no bound.
+	MaxIdle int
+
+	hostKey    client.HostKey
+	knownHosts string
+	start      func(context.Context) error
+	stop       func() error
+}
+
+// Path is how the user names a file or directory below Root.
+func (s *Server) Path(name string) string { return path.Join(s.Remote, name) }
+
+// File is the same for this machine.
+func (s *Server) File(name string) string { return filepath.Join(s.Root, name) }
+
+// Options to log in with the key.
+func (s *Server) Options() client.Options {
+	return client.Options{Addr: s.Addr, User: s.User, Auth: ssh.PublicKeys(s.Key), HostKey: &s.hostKey}
+}
+
+// Restart starts the server anew, or for the first time, and waits until it accepts connections. A heap that has served
+// thousands of sessions is slower than a fresh one.
+func (s *Server) Restart(ctx context.Context) error {
+	if err := s.Stop(); err != nil {
+		return err
+	}
+	if s.start != nil {
+		if err := s.start(ctx); err != nil {
+			return fmt.Errorf("start %s: %w", s.Label, err)
+		}
+	}
+	if err := s.wait(ctx); err != nil {
+		return err
+	}
+	_, err := s.Group.Settled(5 * time.Second)
+	return err
+}
+
+// Stop ends the server and all of its sessions.
+func (s *Server) Stop() error {
+	if s.stop == nil {
+		return nil
+	}
+	return s.stop()
+}
+
+func (s *Server) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	for {
+		c, err := client.Dial(ctx, s.Options())
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s at %s does not let %s in: %w", s.Label, s.Addr, s.User, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// Version is how the server names itself.
+func (s *Server) Version(ctx context.Context) (string, error) {
+	c, err := client.Dial(ctx, s.Options())
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	return string(c.ServerVersion()), nil
+}
+
+// MakeDir makes a directory below Root that belongs to whom Root does.
+func (s *Server) MakeDir(name string) error {
+	if err := os.MkdirAll(s.File(name), 0o755); err != nil {
+		return err
+	}
+	return s.own(s.File(name))
+}
+
+// MakeFile makes a file below Root that belongs to whom Root does.
+func (s *Server) MakeFile(name string, content []byte) error {
+	if err := os.WriteFile(s.File(name), content, 0o644); err != nil {
+		return err
+	}
+	return s.own(s.File(name))
+}
+
+// FreePort finds a port of the loopback network that no one else of this run has, below those that the system gives to
+// clients: a server must find it free each time that it starts.
+func (p *Place) FreePort() (string, error) {
+	const first, last = 22022, 22322
+	for p.port = max(p.port+1, first); p.port < last; p.port++ {
+		addr := fmt.Sprintf("127.0.0.1:%d", p.port)
+		l, err := net.Listen("tcp", addr)
+		if err == nil {
+			return addr, l.Close()
+		}
+	}
+	return "", fmt.Errorf("no free port between %d and %d", first, last)
+}

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
+)
+
+// workload is one kind of work. Work is done by every server in turn, round after round.
+type workload struct {
+	id, title string
+	// prepare makes what the work needs, once for each server, on this machine rather than by SFTP. It may be nil.
+	prepare func(*servers.Server) error
+	// run does the work once, and checks what came of it outside of what is timed.
+	run func(context.Context, *servers.Server) (values, error)
+	// cleanUp removes what prepare and run made. It may be nil.
+	cleanUp func(*servers.Server) error
+	// once is that one round tells all, such as the memory of sessions.
+	once bool
+	// amount of work that a round does, in units of a name.
+	amount float64
+	unit   string
+}
+
+// group is workloads that freshly started servers do one after the other.
+type group struct {
+	id, title string
+	workloads []workload
+}
+
+// plan is all groups of a run.
+func (b *bench) plan() []group {
+	return []group{
+		{"raw", "One transfer, our client", b.rawTransfers()},
+		{"sftp", "One transfer, OpenSSH's client", b.commandTransfers()},
+		{"parallel", "Many transfers at once, aes128-gcm, our client", b.parallelTransfers()},
+		{"files", "Files of 4 KiB, aes128-gcm, our client", b.smallFiles()},
+		{"list", "A long directory, aes128-gcm, our client", b.listing()},
+		{"login", "Logins, our client", b.logins()},
+		{"idle", "Idle sessions with SFTP open", b.idleSessions()},
+	}
+}
