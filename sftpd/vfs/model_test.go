@@ -18,6 +18,8 @@ type model struct {
 	// refused says that the walk at hand did what os.Root refuses (an absolute link,
 	// ".." above the root), unsure that it did what os.Root may refuse (a long chain).
 	refused, unsure bool
+	// slashes says that a missing name may have slashes behind it.
+	slashes bool
 }
 
 type modelMount struct {
@@ -134,6 +136,9 @@ func (m *model) walk(mt *modelMount, names []string, followLast bool) (i, dir *i
 		}
 		next := cur.names[n]
 		if next == nil {
+			if m.slashes {
+				todo = slices.DeleteFunc(todo, func(n string) bool { return n == "" })
+			}
 			if len(todo) > 0 {
 				return nil, nil, "", unix.ENOENT
 			}

@@ -259,7 +259,9 @@ func (m *model) realpath(p string) (string, []error) {
 	for len(rest) > 0 && rest[len(rest)-1] == "" {
 		rest = rest[:len(rest)-1]
 	}
+	m.slashes = true
 	i, dir, name, err := m.walk(a.mt, rest, true)
+	m.slashes = false
 	if err == unix.ENOENT && dir != nil {
 		return joined(a.mt, dir, name), nil
 	}
