@@ -10,6 +10,16 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
+// memoryDir is a directory in memory where there is one, which makes many more tries.
+func memoryDir(f *testing.F) string {
+	dir, err := os.MkdirTemp("/dev/shm", "sftpd-config-")
+	if err != nil {
+		return f.TempDir()
+	}
+	f.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 // FuzzListener: whatever listener.json holds, it is refused or is a listener whose encoding
 // means the same. Its files are looked for in its own directory alone.
 func FuzzListener(f *testing.F) {
@@ -29,7 +39,7 @@ func FuzzListener(f *testing.F) {
 	f.Add([]byte(`{"version":1,"hostKeys":[{"name":"../../etc/passwd","sha256":""}]}`))
 	f.Add([]byte(`{"version":2}`))
 	f.Add([]byte("{}{}"))
-	outer := f.TempDir()
+	outer := memoryDir(f)
 	dir := filepath.Join(outer, "config")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		f.Fatal(err)
@@ -76,7 +86,7 @@ func FuzzShard(f *testing.F) {
 	f.Add(both)
 	f.Add(append(both, both...))
 	f.Add([]byte("\n{}\nnull\n[]\n\xff\n"))
-	dir := f.TempDir()
+	dir := memoryDir(f)
 	f.Fuzz(func(t *testing.T, shard []byte) {
 		raw, err := config.EncodeListener(exampleListener(), [][]byte{[]byte("key")}, [][]byte{shard})
 		if err != nil {

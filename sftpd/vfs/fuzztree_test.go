@@ -82,7 +82,7 @@ func fuzzWorlds(f testing.TB) (worlds []*world) {
 		f.Fatal("this kernel or sandbox has no openat2")
 	}
 	for _, r := range kinds {
-		w := &world{base: fuzzDir(f)}
+		w := &world{base: memoryDir(f)}
 		write(f, w.base, "outside/secret", "secret")
 		write(f, w.base, "outside/a/b", "secret")
 		for path, access := range map[string]Access{"/": ReadWrite, "/docs": ReadOnly, "/docs/rw": ReadWrite, "/s/in": WriteOnly, "/s/names": WriteOnly} {
@@ -99,13 +99,13 @@ func fuzzWorlds(f testing.TB) (worlds []*world) {
 	return worlds
 }
 
-// fuzzDir is a directory in memory, where there is one: it is emptied for each input.
-func fuzzDir(f testing.TB) string {
-	dir, err := os.MkdirTemp("/dev/shm", "fuzz-tree-")
+// memoryDir is a directory in memory where there is one, which makes many more tries.
+func memoryDir(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "sftpd-vfs-")
 	if err != nil {
-		return f.TempDir()
+		return t.TempDir()
 	}
-	f.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	return dir
 }
 

@@ -64,13 +64,8 @@ var races = []struct {
 func (s *scene) in(name string) string { return filepath.Join(s.jail, name) }
 
 func newScene(t *testing.T) *scene {
-	base := t.TempDir()
-	s := &scene{base: base, jail: filepath.Join(base, "jail"), outside: filepath.Join(base, "outside")}
-	var err error
-	if s.elsewhere, err = os.MkdirTemp("/dev/shm", "race-"); err != nil {
-		s.elsewhere = t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(s.elsewhere) })
+	base := memoryDir(t)
+	s := &scene{base: base, jail: filepath.Join(base, "jail"), outside: filepath.Join(base, "outside"), elsewhere: t.TempDir()}
 	for _, dir := range []string{s.outside, s.elsewhere, filepath.Join(base, "away")} {
 		for _, name := range []string{"file", "sub/file", "sub/deep/file", "outside-only"} {
 			write(t, dir, name, secretText)
@@ -141,9 +136,9 @@ func (s *scene) state(t *testing.T) (text string) {
 // racing tells whether to go on: until there were thousands of tries, and on a busy machine
 // until some of them and some exchanges fell together.
 func (s *scene) racing(tries, inside int) bool {
-	enough := 2500
+	enough := 10_000
 	if testing.Short() {
-		enough = 500
+		enough = 1000
 	}
 	return tries < enough || inside == 0 || s.swaps.Load() < 100
 }
