@@ -10,7 +10,7 @@ func fuzzLines(f *testing.F) []string {
 	key, _ := ed(f)
 	lines := []string{
 		line(key), `from="192.0.2.0/24,::1" ` + line(key) + " comment", line(rsaOf(f, 2048)), "ssh-rsa AAAA",
-		`restrict,from="::ffff:192.0.2.1" ` + line(key), `from="fe80::1%eth0",from=10.0.0.0/8 ` + line(key), `from="a\"b" ` + line(key),
+		", " + line(key), `restrict,from="::ffff:192.0.2.1" ` + line(key), `from="fe80::1%eth0",from=10.0.0.0/8 ` + line(key), `from="a\"b" ` + line(key),
 		"restrict " + strings.TrimPrefix(line(key), "ssh-ed25519 "),
 	}
 	for _, k := range skKeys(f) {
@@ -34,7 +34,7 @@ func FuzzParseLine(f *testing.F) {
 			t.Errorf("%q: %v", text, err)
 		}
 		first, _, _ := strings.Cut(strings.ReplaceAll(strings.TrimSpace(text), "\t", " "), " ")
-		if plain := first == k.Type(); plain != (len(k.From) == 0) {
+		if plain := first == k.Type() || strings.Trim(first, ",") == ""; plain != (len(k.From) == 0) {
 			t.Errorf("%q may be used from %v", text, k.From)
 		}
 		for _, p := range k.From {
