@@ -101,7 +101,7 @@ func TestAttributeFlags(t *testing.T) {
 			mode = 0o640
 		}
 		for i, request := range [][]any{nil, with(byte(typeFsetstat), h), with(byte(typeSetstat), name)} {
-			want := Status(StatusOK)
+			want := StatusOK
 			if i > 0 {
 				typ, _ := request[0].(byte)
 				if got := c.status(typ, request[1:]...); got != want {
@@ -230,8 +230,12 @@ func TestExtensionEdges(t *testing.T) {
 		args []any
 		want uint64 // SSH2_FXE_STATVFS_ST_RDONLY and _NOSUID
 	}{
-		{[]any{"statvfs@openssh.com", "/m"}, 3}, {[]any{"statvfs@openssh.com", "/m/f"}, 3}, {[]any{"fstatvfs@openssh.com", ro}, 3},
-		{[]any{"statvfs@openssh.com", "/"}, 2}, {[]any{"statvfs@openssh.com", "/mine"}, 2}, {[]any{"fstatvfs@openssh.com", rw}, 2},
+		{[]any{"statvfs@openssh.com", "/m"}, 3},
+		{[]any{"statvfs@openssh.com", "/m/f"}, 3},
+		{[]any{"fstatvfs@openssh.com", ro}, 3},
+		{[]any{"statvfs@openssh.com", "/"}, 2},
+		{[]any{"statvfs@openssh.com", "/mine"}, 2},
+		{[]any{"fstatvfs@openssh.com", rw}, 2},
 	} {
 		typ, f := c.call(typeExtended, x.args...)
 		f.take(9 * 8)

@@ -1,6 +1,7 @@
 package sftp
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,50 +43,57 @@ func TestEveryOpenFlag(t *testing.T) {
 					file = ""
 				}
 				typ, f := c.call(typeOpen, "/f", flags, 0)
+				got := StatusOK
 				if typ == typeStatus {
-					if got := Status(f.uint32()); got != want {
-						t.Errorf("%s, %#x, exists %v: %s, want %s", access, flags, exists, got, want)
-					}
-				} else {
-					if want != StatusOK {
-						t.Errorf("%s, %#x, exists %v: opened, want %s", access, flags, exists, want)
-					}
-					h := f.string()
-					writeWant, readWant := StatusPermissionDenied, "PERMISSION_DENIED"
-					if writes {
-						writeWant = StatusOK
-						switch {
-						case has(flagAppend):
-							file += "XY"
-						case file == "":
-							file = "\x00XY"
-						default:
-							file = "0XY3"
-						}
-					}
-					if got := c.status(typeWrite, h, uint64(1), "XY"); got != writeWant {
-						t.Errorf("%s, %#x, exists %v: WRITE %s, want %s", access, flags, exists, got, writeWant)
-					}
-					if reads {
-						if readWant = file; file == "" {
-							readWant = "EOF"
-						}
-					}
-					if got := c.content(h, 0, 100); got != readWant {
-						t.Errorf("%s, %#x, exists %v: READ %q, want %q", access, flags, exists, got, readWant)
-					}
-					if got := c.status(typeFsetstat, h, attrSize, uint64(2)); writes != (got == StatusOK) {
-						t.Errorf("%s, %#x, exists %v: FSETSTAT of the size %s", access, flags, exists, got)
-					}
-					if writes {
-						file = file[:2]
-					}
-					c.status(typeClose, h)
+					got = Status(f.uint32())
+				}
+				what := fmt.Sprintf("%s, %#x, exists %v", access, flags, exists)
+				if got != want {
+					t.Errorf("%s: OPEN %s, want %s", what, got, want)
+				}
+				if typ == typeHandle {
+					file = useHandle(t, c, what, f.string(), file, reads, writes, has(flagAppend))
 				}
 				if got, _ := os.ReadFile(name); string(got) != file {
-					t.Errorf("%s, %#x, exists %v: the file is %q, want %q", access, flags, exists, got, file)
+					t.Errorf("%s: the file is %q, want %q", what, got, file)
 				}
 			}
 		}
 	}
+}
+
+// useHandle writes, reads and truncates, and returns what is in the file then.
+func useHandle(t *testing.T, c *raw, what, h, file string, reads, writes, appends bool) string {
+	t.Helper()
+	writeWant, readWant := StatusPermissionDenied, "PERMISSION_DENIED"
+	if writes {
+		writeWant = StatusOK
+		switch {
+		case appends:
+			file += "XY"
+		case file == "":
+			file = "\x00XY"
+		default:
+			file = "0XY3"
+		}
+	}
+	if got := c.status(typeWrite, h, uint64(1), "XY"); got != writeWant {
+		t.Errorf("%s: WRITE %s, want %s", what, got, writeWant)
+	}
+	if reads {
+		if readWant = file; file == "" {
+			readWant = "EOF"
+		}
+	}
+	if got := c.content(h, 0, 100); got != readWant {
+		t.Errorf("%s: READ %q, want %q", what, got, readWant)
+	}
+	if got := c.status(typeFsetstat, h, attrSize, uint64(2)); writes != (got == StatusOK) {
+		t.Errorf("%s: FSETSTAT of the size %s", what, got)
+	}
+	if writes {
+		file = file[:2]
+	}
+	c.status(typeClose, h)
+	return file
 }

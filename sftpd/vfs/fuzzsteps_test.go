@@ -132,11 +132,11 @@ func (w *world) readStep() error {
 	case len(want) == 0 && errors.Is(got, io.EOF):
 		return nil
 	case got != nil || string(buf[:n]) != string(want):
-		return fmt.Errorf("have %q, %w, want %q", buf[:n], got, want)
+		return fmt.Errorf("have %q, %s, want %q", buf[:n], text(got), want)
 	}
 	a, err := o.f.Stat()
 	if err != nil || a.Size != uint64(len(o.i.data)) || a.Nlink != o.i.links || a.Mode&0o7777 != o.i.mode {
-		return fmt.Errorf("attributes %+v, %w, want %+v", a, err, o.i)
+		return fmt.Errorf("attributes %+v, %s, want %+v", a, text(err), o.i)
 	}
 	return nil
 }
@@ -157,11 +157,11 @@ func (w *world) copyStep() error {
 		return w.check(got, []error{unix.EBUSY})
 	case data == "":
 		if !errors.Is(got, io.EOF) {
-			return fmt.Errorf("at the end: %w", got)
+			return fmt.Errorf("at the end: %s", text(got))
 		}
 		return nil
 	case got != nil || int(done) != len(data):
-		return fmt.Errorf("%d, %w, want %d", done, got, len(data))
+		return fmt.Errorf("%d, %s, want %d", done, text(got), len(data))
 	case to.flags&os.O_APPEND != 0:
 		dstOff = len(to.i.data)
 	}

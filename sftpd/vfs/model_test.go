@@ -168,6 +168,7 @@ func (mt *modelMount) may(what string) bool {
 		return true
 	case ReadOnly:
 		return what == "read" || what == "list"
+	case WriteOnly:
 	}
 	return what == "write" || what == "list" && mt.listNames
 }

@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -62,7 +63,7 @@ func (m *model) pair(oldp, newp string, rights ...string) (from, to entry, errs 
 	refused, unsure := m.refused, m.unsure
 	to, b := m.entry(newp, true, rights...)
 	m.refused, m.unsure = m.refused || refused, m.unsure || unsure
-	errs = append(a, b...)
+	errs = slices.Concat(a, b)
 	switch {
 	case errs != nil:
 		return from, to, errs

@@ -130,7 +130,7 @@ func (s *scene) state(t *testing.T) (text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text + fmt.Sprint(len(away))
+	return fmt.Sprintln(text, len(away))
 }
 
 // racing tells whether to go on: until there were thousands of tries, and on a busy machine
