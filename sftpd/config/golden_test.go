@@ -94,7 +94,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-func store(t *testing.T, dir string, files map[string][]byte) {
+func store(t testing.TB, dir string, files map[string][]byte) {
 	t.Helper()
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {

@@ -87,6 +87,9 @@ func ParseLine(line string) (Key, error) {
 		if !strings.EqualFold(name, "from") {
 			return Key{}, fmt.Errorf("option %q is not supported; remove it (only from= is understood)", name)
 		}
+		if key.From != nil { // as sshd: which of them holds is anybody's guess
+			return Key{}, errors.New("from= stands twice; give all networks in one, with commas between")
+		}
 		if key.From, err = parseFrom(value); err != nil {
 			return Key{}, err
 		}

@@ -51,15 +51,6 @@ func FuzzFields(f *testing.F) {
 // outside of it. Whatever comes, the session answers each packet once and in
 // well-formed packets, leaves nothing open, and does not touch the outside.
 func FuzzSession(f *testing.F) {
-	// A WRITE far out makes a sparse file, and copy-data of it fills the disk.
-	limit := unix.Rlimit{Cur: 160 << 20, Max: unix.RLIM_INFINITY}
-	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &limit); err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() {
-		limit.Cur = unix.RLIM_INFINITY
-		_ = unix.Setrlimit(unix.RLIMIT_FSIZE, &limit)
-	})
 	hello := packet(typeInit, uint32(3))
 	name := string(append(binary.BigEndian.AppendUint32(nil, 1), 0, 0, 0, 0))
 	all := [][]byte{hello, packet(typeOpen, 1, "/f", flagRead|flagWrite|flagCreate, 0)}
@@ -78,8 +69,17 @@ func FuzzSession(f *testing.F) {
 		packet(typeWrite, 6, name, uint64(160<<20-3), "beyond"), packet(typeRead, 7, name, uint64(0), 20),
 	}, nil))
 	f.Add([]byte{0, 0, 0, 0})
+	parent := "/dev/shm" // in memory, for many more tries
+	if _, err := os.Stat(parent); err != nil {
+		parent = f.TempDir()
+	}
 	f.Fuzz(func(t *testing.T, in []byte) {
-		base := t.TempDir()
+		base, err := os.MkdirTemp(parent, "sftpd-session-") //nolint:usetesting // t.TempDir is on a disk
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer os.RemoveAll(base)
+		defer limitFiles(t)()
 		home, secret := filepath.Join(base, "home"), filepath.Join(base, "secret")
 		if err := os.Mkdir(home, 0o755); err != nil {
 			t.Fatal(err)
@@ -126,4 +126,19 @@ func FuzzSession(f *testing.F) {
 			t.Fatalf("%d replies to %d requests", replies, requests)
 		}
 	})
+}
+
+// limitFiles bounds the size of files to 4 MiB until the function that it returns is called: a
+// WRITE far out makes a sparse file, and copy-data of it fills the memory. The fuzzer itself
+// needs larger ones between two inputs.
+func limitFiles(t *testing.T) (restore func()) {
+	var before unix.Rlimit
+	err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before)
+	if err == nil {
+		err = unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 4 << 20, Max: before.Max})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = unix.Setrlimit(unix.RLIMIT_FSIZE, &before) }
 }

@@ -3,6 +3,7 @@ package sftp
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
@@ -77,6 +78,69 @@ func TestOrder(t *testing.T) {
 		}
 		if all[10].typ != typeStatus || Status(all[10].f.uint32()) != StatusOK || Status(all[11].f.uint32()) != StatusFailure {
 			t.Fatal("READ after CLOSE")
+		}
+	}
+}
+
+// TestOrderIsTheModels pipelines requests by chance, through three handles of one file and by
+// its name, and holds all answers to those of a slice of bytes.
+func TestOrderIsTheModels(t *testing.T) {
+	tr, _ := tree(t, vfs.ReadWrite)
+	c, _, _ := dialRaw(t, tr, Options{})
+	for seed := range 40 {
+		rnd := rand.New(rand.NewPCG(uint64(seed), 1))
+		name := fmt.Sprint("f", seed)
+		handles := []string{c.open(name, flagRead|flagWrite|flagCreate), c.open(name, flagRead|flagWrite), c.open(name, flagRead|flagWrite|flagAppend)}
+		var file []byte
+		resize := func(n int) { file = append(file, make([]byte, max(0, n-len(file)))...)[:n] }
+		var packets [][]byte
+		var want []string // the answer's type and data
+		for range 100 {
+			at := rnd.IntN(len(handles))
+			h, off, n := handles[at], rnd.IntN(3000), 1+rnd.IntN(2000)
+			switch rnd.IntN(6) {
+			case 0, 1:
+				data := bytes.Repeat([]byte{byte('a' + rnd.IntN(26))}, n)
+				packets, want = append(packets, packet(typeWrite, 1, h, uint64(off), string(data))), append(want, "OK")
+				if at == 2 {
+					off = len(file)
+				}
+				resize(max(len(file), off+n))
+				copy(file[off:], data)
+			case 2, 3:
+				packets = append(packets, packet(typeRead, 1, h, uint64(off), n))
+				if off >= len(file) {
+					want = append(want, "EOF")
+				} else {
+					want = append(want, string(file[off:min(off+n, len(file))]))
+				}
+			case 4:
+				packets, want = append(packets, packet(typeFsetstat, 1, h, attrSize, uint64(off))), append(want, "OK")
+				resize(off)
+			case 5:
+				typ, what := byte(typeFstat), h
+				if n%2 == 0 {
+					typ, what = typeStat, name
+				}
+				packets, want = append(packets, packet(typ, 1, what)), append(want, fmt.Sprint(len(file), " bytes"))
+			}
+		}
+		for i, r := range c.pipeline(packets...) {
+			var got string
+			switch r.typ {
+			case typeStatus:
+				got = Status(r.f.uint32()).String()
+			case typeData:
+				got = r.f.string()
+			case typeAttrs:
+				got = fmt.Sprint(r.f.attrs().Size, " bytes")
+			}
+			if got != want[i] {
+				t.Fatalf("seed %d, request %d: %.20q of %d, want %.20q of %d", seed, i, got, len(got), want[i], len(want[i]))
+			}
+		}
+		for _, h := range handles {
+			c.status(typeClose, h)
 		}
 	}
 }

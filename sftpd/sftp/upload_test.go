@@ -97,8 +97,9 @@ func TestFailedWriteIsNotPublished(t *testing.T) {
 	}
 }
 
-// A full volume is told as such, and takes nothing away.
-func TestDiskFull(t *testing.T) {
+// smallVolume mounts a file system of 64 KiB.
+func smallVolume(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
 		if os.Getenv("CI") == "true" {
@@ -111,6 +112,12 @@ func TestDiskFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return dir
+}
+
+// A full volume is told as such, and takes nothing away.
+func TestDiskFull(t *testing.T) {
+	dir := smallVolume(t)
 	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}

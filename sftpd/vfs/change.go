@@ -83,6 +83,12 @@ func (t *Tree) Link(oldp, newp string) error {
 	}
 	defer from.close()
 	defer to.close()
+	if err := from.isDir(); err != nil {
+		return err
+	}
+	if to.trailing {
+		return unix.ENOENT
+	}
 	return retry(func() error { return unix.Linkat(from.fd, from.name, to.fd, to.name, 0) })
 }
 
@@ -107,7 +113,7 @@ func (t *Tree) pair(oldp, newp string, want right) (from, to parent, err error) 
 // Symlink makes a link at p. An absolute target is a virtual path and must lie
 // in the mount of p; see the package documentation.
 func (t *Tree) Symlink(target, p string) error {
-	if err := checkPath(target); err != nil {
+	if err := checkTarget(target); err != nil {
 		return err
 	}
 	pl, par, err := t.entry(p, rightRead|rightWrite|rightRemove)
@@ -115,20 +121,34 @@ func (t *Tree) Symlink(target, p string) error {
 		return t.refuseSynthetic(p, err)
 	}
 	defer par.close()
-	if strings.HasPrefix(target, "/") && pl.m.path != "/" {
-		inside, ok := strings.CutPrefix(target, pl.m.path)
-		if !ok || inside != "" && inside[0] != '/' {
+	if strings.HasPrefix(target, "/") {
+		to, err := t.locate(target)
+		switch {
+		case err != nil:
+			return err
+		case to.m != pl.m:
 			return ErrCrossMount
 		}
-		target = inside
-		if target == "" {
-			target = "/"
-		}
+		target = "/" + to.rest
 	}
 	if par.trailing {
 		return unix.ENOENT
 	}
 	return retry(func() error { return unix.Symlinkat(target, par.fd, par.name) })
+}
+
+// checkTarget refuses a link's target that no path could be. A link would be a way
+// to the names of uploads in progress, too.
+func checkTarget(target string) error {
+	if err := checkPath(target); err != nil {
+		return err
+	}
+	for name := range strings.SplitSeq(target, "/") {
+		if reserved(name) {
+			return ErrReserved
+		}
+	}
+	return nil
 }
 
 // Readlink returns the target of the link at p, EINVAL if it is no link.

@@ -54,13 +54,13 @@
 // With [Uploads].OnClose a file that is made or truncated is written under a hidden
 // name in its own directory and renamed when it is closed, so that it appears
 // whole or not at all. Names that begin with ".sftpd-upload." are kept for that:
-// they are neither listed nor reached, whatever the policy. What a broken
-// connection left waits under a hidden name of its own, is shown by Stat where
-// there is no file, and is continued by whoever opens the name for writing without
-// O_TRUNC. Where there is a file, that is refused with [ErrInterrupted]: it would
-// continue the old file with the end of the new one. A daemon that is killed leaves
-// its uploads behind, which no one continues; removing their directory removes them
-// after a day.
+// they are neither listed nor reached, whatever the policy, and no link to them
+// is made. What a broken connection left waits under a hidden name of its own, is
+// shown by Stat where there is no file, and is continued by whoever opens the
+// name for writing without O_TRUNC. Where there is a file, that is refused with
+// [ErrInterrupted]: it would continue the old file with the end of the new one. A
+// daemon that is killed leaves its uploads behind, which no one continues;
+// removing their directory removes them after a day.
 //
 // # Kernel mounts below a volume
 //

@@ -144,3 +144,69 @@ func TestRealPath(t *testing.T) {
 		}
 	})
 }
+
+// TestLinkTargets: what a new link may hold. Absolute targets are paths of the tree, so that
+// those into another mount are refused also where that one is below.
+func TestLinkTargets(t *testing.T) {
+	resolvers(t, func(t *testing.T, r Resolver) {
+		h := t.TempDir()
+		tree := open(t, r,
+			Mount{Path: "/", Volume: h, Access: ReadWrite}, Mount{Path: "/docs", Volume: t.TempDir(), Access: ReadWrite},
+			Mount{Path: "/docs/in", Volume: t.TempDir(), Access: ReadWrite}, Mount{Path: "/s/x", Volume: t.TempDir(), Access: ReadWrite})
+		for _, c := range []struct {
+			target, at, shown string
+			want              error
+		}{
+			{"/docs/x", "/a", "", ErrCrossMount},
+			{"/docs", "/b", "", ErrCrossMount},
+			{"/s", "/c", "", ErrCrossMount},
+			{"/docs/../x", "/d", "/x", nil},
+			{"/docs/in/x", "/docs/a", "", ErrCrossMount},
+			{"/docs/../docs/x", "/docs/b", "/docs/x", nil},
+			{"/docs/in/../x/z/../y", "/docs/c", "/docs/x/z/../y", nil},
+			{"/x", "/docs/d", "", ErrCrossMount},
+			{"/" + stagingPrefix + "x", "/e", "", ErrReserved},
+			{"../" + stagingPrefix + "x/y", "/f", "", ErrReserved},
+			{"../anything/../at all", "/g", "../anything/../at all", nil},
+			{"", "/h", "", unix.ENOENT},
+		} {
+			if err := tree.Symlink(c.target, c.at); !errors.Is(err, c.want) {
+				t.Errorf("%s at %s: %v, want %v", c.target, c.at, err, c.want)
+			}
+			if got, err := tree.Readlink(c.at); c.want == nil && (got != c.shown || err != nil) {
+				t.Errorf("%s holds %q, %v, want %q", c.at, got, err, c.shown)
+			}
+		}
+	})
+}
+
+// TestSlashBehindHardLink: a name with a slash behind it is a directory's, which has one name.
+func TestSlashBehindHardLink(t *testing.T) {
+	tree, dir := home(t, Auto)
+	write(t, dir, "f", "")
+	if err := tree.Link("/f/", "/g"); err != unix.ENOTDIR {
+		t.Error(err)
+	}
+	if err := tree.Link("/f", "/g/"); err != unix.ENOENT {
+		t.Error(err)
+	}
+}
+
+// TestRootByLink: the root of a mount keeps its mode also when it is reached through a link.
+func TestRootByLink(t *testing.T) {
+	resolvers(t, func(t *testing.T, r Resolver) {
+		tree, dir := home(t, r)
+		link(t, dir, "l", ".")
+		if err := os.Chmod(dir, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []string{"/", "/l", "/l/", "/l/."} {
+			if err := tree.Setstat(p, Changes{Set: SetMode, Mode: 0o777}); !errors.Is(err, ErrMountPoint) {
+				t.Errorf("chmod %s: %v", p, err)
+			}
+		}
+		if st, err := os.Stat(dir); err != nil || st.Mode().Perm() != 0o750 {
+			t.Errorf("%v, %v", st, err)
+		}
+	})
+}

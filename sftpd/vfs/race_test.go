@@ -1,111 +1,186 @@
 package vfs
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// swapping exchanges a directory of the jail for a link that leads out, and
-// back, as fast as it can, until the test ends. It returns the jail and the
-// directory outside.
-func swapping(t *testing.T) (jail, outside string) {
-	base := t.TempDir()
-	jail, outside = filepath.Join(base, "jail"), filepath.Join(base, "outside")
-	write(t, outside, "file", "secret")
-	write(t, outside, "sub/file", "secret")
-	write(t, jail, "swap/file", "inside")
-	write(t, jail, "swap/sub/file", "inside")
-	link(t, jail, "link", "../outside")
-	link(t, jail, "abs", outside)
+// scene is a jail in which somebody else exchanges directories, files and links while
+// requests are made. Files inside hold "inside", those outside hold secretText.
+type scene struct {
+	base, jail, outside string
+	elsewhere           string // another one outside, in another file system if there is one
+	guarded             []string
+	swaps               atomic.Int64
+}
+
+const secretText = "a secret"
+
+// swap exchanges two names of the scene; of directories in one another, too.
+func swap(a, b string) { _ = unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE) }
+
+// races are what is exchanged for what, and the paths through it.
+var races = []struct {
+	name  string
+	exchg func(s *scene, i int)
+	dirs  []string // paths of a directory with a "file" in it
+}{
+	{"directory for a link", func(s *scene, i int) {
+		other := [...]string{"rel", "abs", "magic"}[i%3]
+		swap(s.in("swap"), s.in(other))
+		swap(s.in("swap"), s.in(other))
+	}, []string{"/swap", "/swap/sub", "/swap/sub/..", "/swap/./sub/../sub"}},
+	{"parent's parent for a link", func(s *scene, _ int) {
+		swap(s.in("p"), s.in("rel"))
+		swap(s.in("p"), s.in("rel"))
+	}, []string{"/p/sub", "/p/sub/deep", "/p/sub/deep/.."}},
+	{"link in a chain", func(s *scene, i int) {
+		at := [...]string{"chain1", "chain2", "chain3"}[i%3]
+		swap(s.in(at), s.in("abs"))
+		swap(s.in(at), s.in("abs"))
+		swap(s.in(at), s.in("rel"))
+		swap(s.in(at), s.in("rel"))
+	}, []string{"/chain1", "/chain1/sub", "/chain1/sub/.."}},
+	{"file for a link", func(s *scene, i int) {
+		other := [...]string{"relfile", "absfile"}[i%2]
+		swap(s.in("swap/file"), s.in(other))
+		swap(s.in("swap/file"), s.in(other))
+	}, []string{"/swap", "/swap/sub/.."}},
+	{"ancestor moved out", func(s *scene, _ int) {
+		// ".." of what is moved leads to a directory outside for a while.
+		swap(s.in("x/d"), filepath.Join(s.base, "away/d"))
+		swap(s.in("x/d"), filepath.Join(s.base, "away/d"))
+	}, []string{"/x/d/..", "/x/d/sub/../..", "/x/d/../d/.."}},
+}
+
+func (s *scene) in(name string) string { return filepath.Join(s.jail, name) }
+
+func newScene(t *testing.T) *scene {
+	base := memoryDir(t)
+	s := &scene{base: base, jail: filepath.Join(base, "jail"), outside: filepath.Join(base, "outside"), elsewhere: t.TempDir()}
+	for _, dir := range []string{s.outside, s.elsewhere, filepath.Join(base, "away")} {
+		for _, name := range []string{"file", "sub/file", "sub/deep/file", "outside-only"} {
+			write(t, dir, name, secretText)
+		}
+	}
+	write(t, base, "away/d/sub/file", secretText)
+	for _, name := range []string{"swap", "swap/sub", "p/sub", "p/sub/deep", "end", "end/sub", "x", "x/d/sub"} {
+		write(t, s.jail, name+"/file", "inside")
+	}
+	outside, err := os.Open(s.outside)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { outside.Close() })
+	for name, target := range map[string]string{
+		"rel": "../outside", "abs": s.elsewhere, "magic": "/proc/self/fd/" + strconv.Itoa(int(outside.Fd())),
+		"relfile": "../../outside/file", "absfile": s.elsewhere + "/file",
+		"chain1": "chain2", "chain2": "./chain3", "chain3": "end",
+	} {
+		link(t, s.jail, name, target)
+	}
+	write(t, s.jail, "mine", "mine")
+	s.guarded = []string{s.outside, s.elsewhere, filepath.Join(base, "away/file"), filepath.Join(base, "away/sub")}
+	return s
+}
+
+// start exchanges until the test ends.
+func (s *scene) start(t *testing.T, exchg func(*scene, int)) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		dir, other := filepath.Join(jail, "swap"), [2]string{filepath.Join(jail, "link"), filepath.Join(jail, "abs")}
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
 				return
 			default:
-			}
-			for range 2 { // there and back
-				_ = unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, other[i%2], unix.RENAME_EXCHANGE)
+				exchg(s, i)
+				s.swaps.Add(1)
 			}
 		}
 	})
 	t.Cleanup(func() { close(stop); wg.Wait() })
-	return jail, outside
 }
 
-// raceTime tells how long to go on: long enough for thousands of tries, and on
-// a busy machine until one has met the right side of the swap.
-func raceTime() func(successes int) bool {
-	start, length := time.Now(), 400*time.Millisecond
-	if testing.Short() {
-		length = 50 * time.Millisecond
-	}
-	return func(successes int) bool {
-		passed := time.Since(start)
-		return passed < length || successes == 0 && passed < 20*time.Second
-	}
-}
-
-func TestRaceOfOperations(t *testing.T) {
-	resolvers(t, func(t *testing.T, r Resolver) {
-		jail, outside := swapping(t)
-		tree := open(t, r, Mount{Path: "/", Volume: jail, Access: ReadWrite})
-		write(t, jail, "mine", "mine")
-		before := snapshot(t, outside)
-		var out unix.Stat_t
-		if err := unix.Stat(filepath.Join(outside, "file"), &out); err != nil {
+// state is all that a change leaves traces in, the time of a new link or name among it.
+func (s *scene) state(t *testing.T) (text string) {
+	t.Helper()
+	for _, dir := range s.guarded {
+		err := filepath.Walk(dir, func(p string, _ os.FileInfo, err error) error {
+			var st unix.Stat_t
+			if err == nil {
+				err = unix.Lstat(p, &st)
+			}
+			text += fmt.Sprintln(p, st.Ino, st.Nlink, st.Mode, st.Size, st.Mtim, st.Ctim)
+			return err
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
-		tries, inside := 0, 0
-		for racing := raceTime(); racing(inside); tries++ {
-			for _, p := range []string{"/swap/file", "/swap/sub/file", "/swap/sub/../file", "/swap/./sub/../sub/file"} {
-				switch got := read(tree, p); got {
-				case "secret":
-					t.Fatalf("%s: read a file outside", p)
-				case "inside":
-					inside++
+	}
+	away, err := os.ReadDir(filepath.Join(s.base, "away"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintln(text, len(away))
+}
+
+// racing tells whether to go on: until there were thousands of tries, and on a busy machine
+// until some of them and some exchanges fell together.
+func (s *scene) racing(tries, inside int) bool {
+	enough := 10_000
+	if testing.Short() {
+		enough = 1000
+	}
+	return tries < enough || inside == 0 || s.swaps.Load() < 100
+}
+
+// TestRaceOfOperations makes every request through what is exchanged meanwhile.
+func TestRaceOfOperations(t *testing.T) {
+	resolvers(t, func(t *testing.T, r Resolver) {
+		for _, c := range races {
+			t.Run(c.name, func(t *testing.T) {
+				s := newScene(t)
+				before := s.state(t)
+				mount := Mount{Path: "/", Volume: s.jail, Access: ReadWrite}
+				a := &attack{scene: s, tree: open(t, r, mount)}
+				staged, err := Open([]Mount{mount}, WithResolver(r), WithUploads(Uploads{OnClose: true}))
+				if err != nil {
+					t.Fatal(err)
 				}
-				if f, err := tree.OpenFile(p, os.O_RDONLY, 0); err == nil {
-					if f.id == identityOf(&out) {
-						t.Fatal("opened a file outside")
+				defer staged.Close()
+				a.staged = staged
+				var host unix.Statfs_t
+				if err := unix.Statfs(s.jail, &host); err != nil {
+					t.Fatal(err)
+				}
+				a.blocks = host.Blocks
+				s.start(t, c.exchg)
+				for deadline := time.Now().Add(time.Minute); s.racing(a.tries, a.inside) && time.Now().Before(deadline); {
+					for _, dir := range c.dirs {
+						a.all(dir)
 					}
-					f.Close()
 				}
-			}
-			_ = put(tree, "/swap/new", "x")
-			_ = put(tree, "/swap/sub/new", "x")
-			_ = tree.Mkdir("/swap/dir", 0o755)
-			_ = tree.Rmdir("/swap/dir")
-			_ = tree.Remove("/swap/new")
-			_ = tree.Setstat("/swap/file", Changes{Set: SetMode | SetTimes, Mode: uint32(0o600 + tries%2), Mtime: 1})
-			_ = tree.Lsetstat("/swap/file", Changes{Set: SetMode | SetTimes, Mode: 0o611, Mtime: 2})
-			_ = tree.Link("/mine", "/swap/linked")
-			_ = tree.Remove("/swap/linked")
-			_ = tree.Rename("/mine", "/swap/mine")
-			_ = tree.PosixRename("/swap/mine", "/mine")
-			_ = tree.Symlink("x", "/swap/sym")
-			_ = tree.Remove("/swap/sym")
-			_, _ = tree.RealPath("/swap/sub/file")
-			if l := list(t, tree, "/swap"); strings.HasPrefix(l, ". .. ") && !strings.Contains(l, "file") {
-				t.Fatalf("listing of neither directory: %s", l)
-			}
+				if s.state(t) != before {
+					a.escape("something outside changed")
+				}
+				t.Logf("RACE %s, %s: %d tries during %d exchanges, %d of them inside, %d escapes", r, c.name, a.tries, s.swaps.Load(), a.inside, len(a.escapes))
+				if len(a.escapes) > 0 {
+					t.Errorf("escapes, first: %s", a.escapes[0])
+				}
+				if a.inside == 0 || s.swaps.Load() < 100 {
+					t.Errorf("%d tries met the inside during %d exchanges", a.inside, s.swaps.Load())
+				}
+			})
 		}
-		if snapshot(t, outside) != before {
-			t.Error("something outside changed")
-		}
-		if inside == 0 {
-			t.Error("no try ever found the file inside")
-		}
-		t.Logf("%d rounds, %d reads of the inside", tries, inside)
 	})
 }
 
@@ -113,11 +188,12 @@ func TestRaceOfOperations(t *testing.T) {
 // subPath while the mount is opened.
 func TestRaceOfSubPath(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
-		jail, outside := swapping(t)
-		before := snapshot(t, outside)
+		s := newScene(t)
+		before := s.state(t)
+		s.start(t, races[0].exchg)
 		opened, tries := 0, 0
-		for racing := raceTime(); racing(opened); tries++ {
-			tree, err := Open([]Mount{{Path: "/", Volume: jail, SubPath: "swap/sub/made", Access: ReadWrite}}, WithResolver(r))
+		for deadline := time.Now().Add(time.Minute); s.racing(tries, opened) && time.Now().Before(deadline); tries++ {
+			tree, err := Open([]Mount{{Path: "/", Volume: s.jail, SubPath: "swap/sub/made", Access: ReadWrite}}, WithResolver(r))
 			if err != nil {
 				continue
 			}
@@ -125,12 +201,14 @@ func TestRaceOfSubPath(t *testing.T) {
 			_ = put(tree, "/x", "x")
 			tree.Close()
 		}
-		if snapshot(t, outside) != before {
+		escapes := 0
+		if s.state(t) != before {
+			escapes++
 			t.Error("something outside changed")
 		}
 		if opened == 0 {
 			t.Error("no try succeeded")
 		}
-		t.Logf("%d of %d opened", opened, tries)
+		t.Logf("RACE %s, subPath of a mount: %d tries during %d exchanges, %d of them opened, %d escapes", r, tries, s.swaps.Load(), opened, escapes)
 	})
 }

@@ -66,6 +66,13 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 		return openErr
 	}
 	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if identityOf(&st) == pl.m.chain[len(pl.m.chain)-1] { // by way of a link
+		return pl.m.setRoot(c)
+	}
 	return lastError(err, pl.m.setFD(fd, c))
 }
 

@@ -1,0 +1,70 @@
+package hostkeys_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
+)
+
+// FuzzParse: a file that is taken is a key that signs what its public half verifies. An error
+// repeats nothing of the file, which is a secret.
+func FuzzParse(f *testing.F) {
+	_, ed, _ := ed25519.GenerateKey(rand.Reader)
+	ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	r, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		f.Fatal(err)
+	}
+	add := func(b *pem.Block, err error) {
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(pem.EncodeToMemory(b))
+	}
+	for _, key := range []any{ed, ec, r} {
+		add(ssh.MarshalPrivateKey(key, ""))
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		add(&pem.Block{Type: "PRIVATE KEY", Bytes: der}, err)
+	}
+	add(ssh.MarshalPrivateKeyWithPassphrase(ed, "", []byte("passphrase")))
+	add(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(r)}, nil)
+	der, err := x509.MarshalECPrivateKey(ec)
+	add(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}, err)
+	f.Add([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----\n"))
+	policy, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		signers, err := hostkeys.Parse([][]byte{data}, policy)
+		if err != nil {
+			for l := range bytes.SplitSeq(data, []byte("\n")) {
+				if len(l) > 20 && strings.Contains(err.Error(), string(l)) {
+					t.Errorf("the error repeats the key: %v", err)
+				}
+			}
+			return
+		}
+		for _, s := range signers {
+			sig, err := s.Sign(rand.Reader, []byte("data"))
+			if err != nil {
+				continue // a damaged key; the handshake fails, and only that
+			}
+			if err := s.PublicKey().Verify([]byte("data"), sig); err != nil {
+				t.Errorf("%s: %v", s.PublicKey().Type(), err)
+			}
+		}
+	})
+}

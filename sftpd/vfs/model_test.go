@@ -1,0 +1,241 @@
+package vfs
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// model is the documentation of this package once more, as a simple file system in
+// memory: what [FuzzTree] holds the real one to. It shares no code with it. A path is
+// walked name by name, and errors are sets: where more than one thing is wrong with a
+// request, any of them may be reported.
+type model struct {
+	mounts map[string]*modelMount // by mount point
+	nodes  map[string]bool        // mount points and synthetic directories
+	osRoot bool
+	// refused says that the walk at hand did what os.Root refuses (an absolute link,
+	// ".." above the root), unsure that it did what os.Root may refuse (a long chain).
+	refused, unsure bool
+	// slashes says that a missing name may have slashes behind it.
+	slashes bool
+}
+
+type modelMount struct {
+	path      string
+	root      *inode
+	access    Access
+	listNames bool
+}
+
+// inode is a file, directory or link of the model.
+type inode struct {
+	kind   byte // 'f', 'd', 'l'
+	mode   uint32
+	links  uint32 // names of a file or link
+	data   []byte
+	target string
+	names  map[string]*inode
+	up     *inode
+}
+
+func newDir(up *inode, mode uint32) *inode {
+	return &inode{kind: 'd', mode: mode, names: map[string]*inode{}, up: up}
+}
+
+// newModel is of empty volumes.
+func newModel(osRoot bool, mounts []Mount) *model {
+	m := &model{mounts: map[string]*modelMount{}, nodes: map[string]bool{"/": true}, osRoot: osRoot}
+	for _, c := range mounts {
+		m.mounts[c.Path] = &modelMount{path: c.Path, root: newDir(nil, 0o755), access: c.Access, listNames: c.ListNames}
+		for p := c.Path; p != "/"; p = p[:max(strings.LastIndexByte(p, '/'), 1)] {
+			m.nodes[p] = true
+		}
+	}
+	return m
+}
+
+// children are the mount points and synthetic directories directly below a node.
+func (m *model) children(node string) (names []string) {
+	for p := range m.nodes {
+		if rest, ok := strings.CutPrefix(p, strings.TrimRight(node, "/")+"/"); ok && rest != "" && !strings.Contains(rest, "/") {
+			names = append(names, rest)
+		}
+	}
+	return names
+}
+
+// at is where a path leads by its text: the last mount point or synthetic directory on the
+// way, whose mount is nil for a synthetic one, and what comes after it. With no such rest
+// the path is the node itself.
+type at struct {
+	node string
+	mt   *modelMount
+	rest []string
+	text string // clean
+}
+
+func (a at) exact() bool { return a.text == a.node }
+
+func (m *model) at(p string) (at, []error) {
+	m.refused, m.unsure = false, false
+	if len(p) >= 4096 {
+		return at{}, []error{unix.ENAMETOOLONG}
+	}
+	if strings.Contains(p, "\x00") {
+		return at{}, []error{unix.EINVAL}
+	}
+	var text []string
+	a := at{node: "/", text: "/"}
+	names := strings.Split(p, "/")
+	from := 0
+	for i, n := range names {
+		switch {
+		case len(n) > 255:
+			return at{}, []error{unix.ENAMETOOLONG}
+		case strings.HasPrefix(n, ".sftpd-upload."):
+			return at{}, []error{unix.EACCES}
+		case n == "..":
+			text = text[:max(len(text)-1, 0)]
+		case n != "" && n != ".":
+			text = append(text, n)
+		}
+		if a.text = "/" + strings.Join(text, "/"); m.nodes[a.text] {
+			a.node, from = a.text, i+1
+		}
+	}
+	a.mt, a.rest = m.mounts[a.node], names[from:]
+	return a, nil
+}
+
+// walk follows names from a mount's root, as the kernel does after chroot(2). A missing
+// last name gives its directory and the name along with ENOENT.
+func (m *model) walk(mt *modelMount, names []string, followLast bool) (i, dir *inode, name string, err error) {
+	cur, dir := mt.root, (*inode)(nil)
+	todo := slices.Clone(names)
+	for links := 0; len(todo) > 0; {
+		n := todo[0]
+		todo = todo[1:]
+		if cur.kind != 'd' {
+			return nil, nil, "", unix.ENOTDIR
+		}
+		if n == "" || n == "." {
+			continue
+		}
+		if n == ".." {
+			if cur.up == nil {
+				m.refused = m.osRoot
+				continue
+			}
+			cur = cur.up
+			continue
+		}
+		if len(n) > 255 {
+			return nil, nil, "", unix.ENAMETOOLONG
+		}
+		next := cur.names[n]
+		if next == nil {
+			if m.slashes {
+				todo = slices.DeleteFunc(todo, func(n string) bool { return n == "" })
+			}
+			if len(todo) > 0 {
+				return nil, nil, "", unix.ENOENT
+			}
+			return nil, cur, n, unix.ENOENT
+		}
+		if next.kind == 'l' && (len(todo) > 0 || followLast) {
+			if links++; links > 40 {
+				return nil, nil, "", unix.ELOOP
+			}
+			m.unsure = m.unsure || m.osRoot && links > 8
+			if strings.HasPrefix(next.target, "/") {
+				m.refused = m.refused || m.osRoot
+				cur = mt.root
+			}
+			todo = append(strings.Split(next.target, "/"), todo...)
+			continue
+		}
+		cur, dir, name = next, cur, n
+	}
+	return cur, dir, name, nil
+}
+
+// rights of the access modes, in the words of their documentation.
+func (mt *modelMount) may(what string) bool {
+	switch mt.access {
+	case ReadWrite:
+		return true
+	case ReadOnly:
+		return what == "read" || what == "list"
+	case WriteOnly:
+	}
+	return what == "write" || what == "list" && mt.listNames
+}
+
+// entry is a name to be made, changed or removed, and its directory.
+type entry struct {
+	mt       *modelMount
+	dir      *inode
+	name     string
+	trailing bool
+}
+
+func (e entry) file() *inode { return e.dir.names[e.name] }
+
+// entry finds the directory of a name. makes says that the name is to be made, which a
+// synthetic directory refuses rather than not to find it.
+func (m *model) entry(p string, makes bool, rights ...string) (entry, []error) {
+	a, errs := m.at(p)
+	if errs != nil {
+		return entry{}, errs
+	}
+	if a.exact() {
+		return entry{}, []error{unix.EACCES}
+	}
+	if a.mt == nil {
+		if makes {
+			return entry{}, []error{unix.EACCES, unix.ENOENT}
+		}
+		return entry{}, []error{unix.ENOENT}
+	}
+	for _, r := range rights {
+		if !a.mt.may(r) {
+			return entry{}, []error{unix.EACCES}
+		}
+	}
+	e := entry{mt: a.mt}
+	rest := a.rest
+	for last := rest[len(rest)-1]; last == "" || last == "."; last = rest[len(rest)-1] {
+		rest, e.trailing = rest[:len(rest)-1], true
+	}
+	if e.name = rest[len(rest)-1]; e.name == ".." {
+		return entry{}, []error{unix.EBUSY}
+	}
+	dir, _, _, err := m.walk(a.mt, rest[:len(rest)-1], true)
+	if err == nil && dir.kind != 'd' {
+		err = unix.ENOTDIR
+	}
+	if err != nil {
+		return entry{}, []error{err}
+	}
+	e.dir = dir
+	return e, nil
+}
+
+// drop takes a name away.
+func (e entry) drop() {
+	i := e.file()
+	i.links--
+	i.up = nil
+	delete(e.dir.names, e.name)
+}
+
+// put gives a file a name.
+func (e entry) put(i *inode) {
+	e.dir.names[e.name] = i
+	i.links++
+	if i.kind == 'd' {
+		i.up = e.dir
+	}
+}
