@@ -24,3 +24,10 @@ func AdjustUnread(t *testing.T, ofAll int64) {
 	adjust = func(s *Server) { s.unreadOfAll = ofAll }
 	t.Cleanup(func() { adjust = nil })
 }
+
+// AdjustModexps is Adjust of how many exchanges in a group go on at a time.
+func AdjustModexps(t *testing.T, places int) {
+	t.Helper()
+	adjust = func(s *Server) { s.modexps = make(chan struct{}, places) }
+	t.Cleanup(func() { adjust = nil })
+}

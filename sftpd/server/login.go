@@ -24,6 +24,7 @@ const maxKeysLogged = 16
 type login struct {
 	*conn
 	wire     *wire
+	modexp   *modexp
 	auth     *auth.Login
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	refusals int
@@ -41,9 +42,11 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	l := &login{conn: c, wire: &wire{Conn: stream, ended: cancel}}
+	l.modexp = &modexp{login: l, ctx: ctx}
 	// x/crypto waits for a client as long as the connection does.
 	_ = c.raw.SetDeadline(deadline)
 	sc, channels, requests, err := ssh.NewServerConn(l.wire, l.config(ctx, s))
+	l.modexp.done() // of an exchange that failed before it signed
 	if err != nil {
 		l.failed(err, !time.Now().Before(deadline), s.Listener.Authentication.MaxTries)
 		return nil, nil, nil, false
@@ -73,6 +76,7 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerCon
 		PreAuthConnCallback: l.exchangedKeys,
 	}
 	crypto.Policy.Apply(&c.Config)
+	c.Rand = l.modexp
 	pace := &pace{}
 	for _, k := range crypto.HostKeys {
 		c.AddHostKey(pace.paced(l.bounded(k)))
@@ -85,7 +89,7 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot) *ssh.ServerCon
 // bounded returns a host key for this connection alone.
 func (l *login) bounded(k ssh.Signer) ssh.Signer {
 	if m, ok := k.(ssh.MultiAlgorithmSigner); ok {
-		return hostKey{m, l.wire, &l.exchanges}
+		return hostKey{m, l}
 	}
 	return k
 }

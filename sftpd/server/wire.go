@@ -65,8 +65,7 @@ func (w *wire) failed(err error) {
 // login.
 type hostKey struct {
 	ssh.MultiAlgorithmSigner
-	wire      *wire
-	exchanges *atomic.Int32
+	login *login
 }
 
 // Every key exchange ends with one of these.
@@ -86,8 +85,9 @@ func (k hostKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string
 }
 
 func (k hostKey) exchange() error {
-	if k.exchanges.Add(1) > maxExchanges && !k.wire.loggedIn.Load() {
-		k.wire.excess.Store(true)
+	k.login.modexp.done()
+	if k.login.exchanges.Add(1) > maxExchanges && !k.login.wire.loggedIn.Load() {
+		k.login.wire.excess.Store(true)
 		return errTooManyExchanges
 	}
 	return nil
