@@ -41,13 +41,14 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	deadline := time.Now().Add(s.Listener.Authentication.LoginGrace())
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	l := &login{conn: c, wire: &wire{Conn: stream, ended: cancel}}
+	l := &login{conn: c, wire: &wire{Conn: stream, ended: cancel, over: ctx.Done(), welcome: make(chan struct{})}}
 	l.modexp = &modexp{login: l, ctx: ctx}
 	// x/crypto waits for a client as long as the connection does.
 	_ = c.raw.SetDeadline(deadline)
 	sc, channels, requests, err := ssh.NewServerConn(l.wire, l.config(ctx, s))
 	l.modexp.done() // of an exchange that failed before it signed
 	if err != nil {
+		l.takeLeftovers()
 		l.failed(err, !time.Now().Before(deadline), s.Listener.Authentication.MaxTries)
 		return nil, nil, nil, false
 	}
@@ -57,6 +58,9 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	if reason := c.server.registry.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
 		_ = sc.Close() // nothing more is to be said
+		go ssh.DiscardRequests(requests)
+		for range channels { //nolint:revive // until x/crypto has noticed the end
+		}
 		return nil, nil, nil, false
 	}
 	c.forgive(g.Username)
@@ -98,6 +102,7 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.peer = peer
 	l.clientVersion = string(peer.ClientVersion())
 	l.exchanged.Store(true)
+	close(l.wire.welcome)
 }
 
 // refused takes note of a refused credential. Keys are gathered, since a client with an

@@ -39,6 +39,9 @@ type Peer struct {
 	// Wait bounds each call.
 	Wait time.Duration
 
+	holding bool
+	held    []byte
+
 	r                               *bufio.Reader
 	serverVersion, clientInit       []byte
 	serverInit, session             []byte
@@ -108,7 +111,7 @@ func (p *Peer) Exchange() error {
 	if err := p.Versions(); err != nil {
 		return err
 	}
-	if err := p.exchangeKeys(); err != nil {
+	if err := p.ExchangeKeys(); err != nil {
 		return err
 	}
 	if err := p.WritePacket(AppendString([]byte{MsgServiceRequest}, "ssh-userauth")); err != nil {
@@ -118,7 +121,8 @@ func (p *Peer) Exchange() error {
 	return err
 }
 
-func (p *Peer) exchangeKeys() error {
+// ExchangeKeys is the exchange alone.
+func (p *Peer) ExchangeKeys() error {
 	if err := p.SendKexInit("curve25519-sha256"); err != nil {
 		return err
 	}
@@ -215,7 +219,22 @@ func (p *Peer) WritePacket(message []byte) error {
 		body = p.send.Seal(nil, p.sendNonce, body, packet)
 		increment(p.sendNonce)
 	}
-	_, err := p.Write(append(packet, body...))
+	packet = append(packet, body...)
+	if p.holding {
+		p.held = append(p.held, packet...)
+		return nil
+	}
+	_, err := p.Write(packet)
+	return err
+}
+
+// Hold keeps what WritePacket sends until Release, which sends it at once.
+func (p *Peer) Hold() { p.holding = true }
+
+// Release ends Hold.
+func (p *Peer) Release() error {
+	_, err := p.Write(p.held)
+	p.holding, p.held = false, nil
 	return err
 }
 
