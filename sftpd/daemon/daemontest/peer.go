@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -315,4 +316,9 @@ func appendInteger(b, n []byte) []byte {
 func cutString(b []byte) (s, rest []byte) {
 	n := 4 + binary.BigEndian.Uint32(b)
 	return b[4:n], b[n:]
+}
+
+// CloseOrderly ends the connection as who has nothing more to say, not as one that is cut.
+func (p *Peer) CloseOrderly() error {
+	return errors.Join(p.Conn.(*net.TCPConn).SetLinger(-1), p.Close())
 }
