@@ -93,8 +93,9 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	defer func() { c.panicked(recover()) }()
 	ctx, cancel := context.WithCancel(c.server.ctx)
 	defer cancel()
-	stream, ok := c.raw, true
+	stream := c.raw
 	if s.Proxies != nil {
+		var ok bool
 		if stream, ok = c.behindProxy(s); !ok {
 			return
 		}

@@ -29,7 +29,7 @@ func leftovers(peer ssh.ConnMetadata) <-chan []byte {
 		return nil
 	}
 	at := unsafe.Pointer(incoming.UnsafeAddr()) //nolint:gosec // to read a field that is not exported
-	packets, _ := reflect.NewAt(incoming.Type(), at).Elem().Interface().(chan []byte)
+	packets, _ := reflect.TypeAssert[chan []byte](reflect.NewAt(incoming.Type(), at).Elem())
 	return packets
 }
 
@@ -50,7 +50,7 @@ func (l *login) takeLeftovers() {
 		return
 	}
 	if packets := leftovers(l.peer); packets != nil {
-		for range packets { //nolint:revive // nothing is to be done with them
+		for range packets {
 		}
 	}
 }

@@ -59,7 +59,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		l.notAdmitted(g, reason)
 		_ = sc.Close() // nothing more is to be said
 		go ssh.DiscardRequests(requests)
-		for range channels { //nolint:revive // until x/crypto has noticed the end
+		for range channels { // until x/crypto has noticed the end
 		}
 		return nil, nil, nil, false
 	}

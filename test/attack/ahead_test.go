@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
@@ -19,10 +21,14 @@ func TestPacketsAhead(t *testing.T) {
 	dir := endpoint(t)
 	dir.Listener.Sources.Penalties = false
 	dir.AddUser("ada", "", key.PublicKey())
+	dir.AddUser("full", "secret").MaxConnections = 1
 	u := user{start(t, dir), key}
 	if err := u.login(); err != nil {
 		t.Fatal(err)
 	}
+	u.MustDial(t, "full", ssh.Password("secret"))
+	d := u.Daemon
+	d.Eventually(t, "full is logged in", func() bool { return metrics(t, d)["sftpd_sessions"] == 1 })
 	goroutines := metrics(t, u.Daemon)["go_goroutines"]
 	small := []byte{200} // no message of that number has to be known
 	for name, first := range map[string]func(p *daemontest.Peer) ([]byte, error){
@@ -39,8 +45,16 @@ func TestPacketsAhead(t *testing.T) {
 		"a password's time": func(p *daemontest.Peer) ([]byte, error) {
 			return append(daemontest.UserauthPassword("ada", "x"), 0), p.Exchange()
 		},
+		// Each opens a channel: the login is right, and there is no room for it.
+		"no room": func(p *daemontest.Peer) ([]byte, error) {
+			return daemontest.UserauthPassword("full", "secret"), p.Exchange()
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			ahead := small
+			if name == "no room" {
+				ahead = channelOpen
+			}
 			for range 30 {
 				p, err := daemontest.NewPeer(u.Addr, "127.0.0.2")
 				if err != nil {
@@ -54,7 +68,7 @@ func TestPacketsAhead(t *testing.T) {
 				p.Hold()
 				for range 60 {
 					err = errors.Join(err, p.WritePacket(m))
-					m = small
+					m = ahead
 				}
 				if err = errors.Join(err, p.Release()); err != nil {
 					t.Fatal(err)
@@ -64,13 +78,13 @@ func TestPacketsAhead(t *testing.T) {
 			}
 			u.Eventually(t, "nothing is left", func() bool {
 				m := metrics(t, u.Daemon)
-				return m["sftpd_connections"] == 0 && m["go_goroutines"] <= goroutines+5
+				return m["sftpd_connections"] == 1 && m["go_goroutines"] <= goroutines+5
 			})
 		})
 	}
 	if err := u.login(); err != nil {
 		t.Error(err)
 	}
-	fmt.Printf("MEMORY goroutines: %.0f before and %.0f after 150 connections that sent 60 packets at once\n",
+	fmt.Printf("MEMORY goroutines: %.0f before and %.0f after 180 connections that sent 60 packets at once\n",
 		goroutines, metrics(t, u.Daemon)["go_goroutines"])
 }

@@ -74,15 +74,15 @@ func TestExpensiveKeyExchanges(t *testing.T) { // not parallel: it measures time
 			var without, with []time.Duration
 			var exchanges, attempts int64
 			var attacked, used float64
-			for range 4 {
+			for range 3 {
 				took, _ := u.logins(t, time.Second)
 				without = append(without, took...)
 				a := &attackers{addr: u.Addr, from: tc.from}
 				cpu := metrics(t, u.Daemon)["process_cpu_seconds_total"]
 				a.begin()
-				for n := range 40 {
+				for n := range 20 {
 					a.running.Go(func() {
-						for i := n; !a.over(100 * time.Millisecond); i += 40 {
+						for i := n; !a.over(50 * time.Millisecond); i += 20 {
 							a.opened.Add(1)
 							if expensive(u.Addr, tc.from(i), i%2 == 0) == nil {
 								a.sent.Add(1)

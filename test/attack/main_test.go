@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 func endpoint(t *testing.T) *configtest.Dir {
 	t.Helper()
 	dir := configtest.New(t)
-	dir.Listener.Authentication.LoginGraceSeconds = 60
+	dir.Listener.Authentication.LoginGraceSeconds = 30
 	dir.Listener.Limits.MaxConnections = 500
 	dir.Listener.Startups = config.Startups{Begin: 50, DropPercent: 30, Full: 200, PerSource: 20}
 	dir.Listener.Sources.Penalties = true

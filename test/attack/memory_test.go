@@ -16,13 +16,13 @@ import (
 // The bound of docs/hardening.md before logins: for the process; for the passwords that are
 // verified, twice, as the memory of those before them is garbage that may not be collected yet;
 // and for each connection that may be starting, with the largest packet and all that it may
-// send before a login.
+// send before a login, twice for the same reason.
 const (
 	startups      = 200
 	ofProcess     = 48 * mib
 	ofPasswords   = 64 * mib
 	ofConnection  = 512 << 10
-	memoryBound   = ofProcess + 2*ofPasswords + startups*ofConnection
+	memoryBound   = ofProcess + 2*(ofPasswords+startups*ofConnection)
 	largestPacket = 256 << 10 // x/crypto's
 )
 

@@ -34,17 +34,18 @@ func TestTimeOfRefusals(t *testing.T) { // not parallel: it measures time
 	signed := func(p *daemontest.Peer, user string) []byte {
 		return keyRequest(t, p, user, "ssh-ed25519", stranger.PublicKey(), stranger)
 	}
+	wrong := func(_ *daemontest.Peer, user string) []byte { return daemontest.UserauthPassword(user, "wrong") }
+	twentieth := func(m time.Duration) time.Duration { return m / 20 }
+	tenthOfMillisecond := func(time.Duration) time.Duration { return 100 * time.Microsecond }
 	methods := []struct {
 		name      string
 		send      request
 		users     []string
 		tolerance func(median time.Duration) time.Duration
 	}{
-		{"wrong password", func(_ *daemontest.Peer, user string) []byte { return daemontest.UserauthPassword(user, "wrong") },
-			[]string{"nobody", "password", "key", "both", "expired"},
-			func(m time.Duration) time.Duration { return m / 20 }},
-		{"wrong key", offered, kinds, func(time.Duration) time.Duration { return 100 * time.Microsecond }},
-		{"wrong key, signed", signed, []string{"nobody", "key", "password"}, func(time.Duration) time.Duration { return 100 * time.Microsecond }},
+		{"wrong password", wrong, []string{"nobody", "password", "key", "both", "expired"}, twentieth},
+		{"wrong key", offered, kinds, tenthOfMillisecond},
+		{"wrong key, signed", signed, []string{"nobody", "key", "password"}, tenthOfMillisecond},
 	}
 	type try struct{ method, user int }
 	var all []try

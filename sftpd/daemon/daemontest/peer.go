@@ -73,7 +73,16 @@ func DialFrom(addr, from string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.(*net.TCPConn).SetLinger(0)
+	return c, linger(c, 0)
+}
+
+// linger is SO_LINGER of socket(7).
+func linger(c net.Conn, seconds int) error {
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return errors.New("not a TCP connection")
+	}
+	return tcp.SetLinger(seconds)
 }
 
 func (p *Peer) patience() error { return p.SetDeadline(time.Now().Add(p.Wait)) }
@@ -102,8 +111,9 @@ func (p *Peer) SendKexInit(exchange string) error {
 	} {
 		m = AppendString(m, list)
 	}
-	p.clientInit = append(m, 0, 0, 0, 0, 0)
-	return p.WritePacket(p.clientInit)
+	m = append(m, 0, 0, 0, 0, 0)
+	p.clientInit = m
+	return p.WritePacket(m)
 }
 
 // Exchange is Versions, a key exchange on Curve25519 (RFC 8731) and the request for the
@@ -213,8 +223,8 @@ func (p *Peer) WritePacket(message []byte) error {
 	if padding < 4 {
 		padding += block
 	}
-	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(message)+padding)) //nolint:gosec // a test's message
-	body := append([]byte{byte(padding)}, message...)                            //nolint:gosec // at most 20
+	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(message)+padding))
+	body := append([]byte{byte(padding)}, message...)
 	body = append(body, make([]byte, padding)...)
 	if p.send != nil {
 		body = p.send.Seal(nil, p.sendNonce, body, packet)
@@ -299,7 +309,7 @@ func UserauthPassword(user, password string) []byte {
 
 // AppendString appends a string of RFC 4251 section 5.
 func AppendString(b []byte, s string) []byte {
-	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) //nolint:gosec // a test's string
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 
 // appendInteger appends a positive mpint of RFC 4251 section 5.
@@ -320,5 +330,5 @@ func cutString(b []byte) (s, rest []byte) {
 
 // CloseOrderly ends the connection as who has nothing more to say, not as one that is cut.
 func (p *Peer) CloseOrderly() error {
-	return errors.Join(p.Conn.(*net.TCPConn).SetLinger(-1), p.Close())
+	return errors.Join(linger(p.Conn, -1), p.Close())
 }
