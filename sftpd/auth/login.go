@@ -125,6 +125,7 @@ func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Re
 	if !s.Offers(config.MethodPublicKey) {
 		return nil, MethodNotOffered
 	}
+	wire := key.Marshal() // whether or not it will be looked up
 	u, ok := s.Lookup(username)
 	switch {
 	case l.barred(username):
@@ -132,7 +133,7 @@ func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Re
 	case !ok:
 		return nil, UnknownUser
 	}
-	k, ok := u.Key(key.Marshal())
+	k, ok := u.Key(wire)
 	switch {
 	case !ok:
 		return nil, KeyNotRegistered

@@ -48,6 +48,8 @@ type conn struct {
 
 	endOnce   sync.Once
 	endReason atomic.Value // string: why the daemon closed it
+	// aborted is closed when the daemon closes it before a login.
+	aborted chan struct{}
 
 	// working counts the goroutines of channels.
 	working sync.WaitGroup
@@ -68,6 +70,7 @@ func newConn(s *Server, raw net.Conn) *conn {
 	c := &conn{
 		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
 		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
+		aborted: make(chan struct{}),
 	}
 	m.overrun = func() { c.end(reasonUnread) }
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
@@ -140,6 +143,7 @@ func (c *conn) abort(reason string) {
 	c.endOnce.Do(func() {
 		c.endReason.Store(reason)
 		c.raw.Close()
+		close(c.aborted)
 	})
 }
 

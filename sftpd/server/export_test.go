@@ -31,3 +31,10 @@ func AdjustPatience(t *testing.T, d time.Duration) {
 	adjust = func(s *Server) { s.helloPatience = d }
 	t.Cleanup(func() { adjust = nil })
 }
+
+// AdjustModexps is Adjust of how many exchanges in a group go on at a time.
+func AdjustModexps(t *testing.T, places int) {
+	t.Helper()
+	adjust = func(s *Server) { s.modexps = make(chan struct{}, places) }
+	t.Cleanup(func() { adjust = nil })
+}

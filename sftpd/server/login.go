@@ -24,6 +24,7 @@ const maxKeysLogged = 16
 type login struct {
 	*conn
 	wire     *wire
+	modexp   *modexp
 	auth     *auth.Login
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	refusals int
@@ -40,12 +41,15 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	deadline := time.Now().Add(s.Listener.Authentication.LoginGrace())
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	l := &login{conn: c, wire: &wire{Conn: stream, ended: cancel}}
+	l := &login{conn: c, wire: &wire{Conn: stream, ended: cancel, over: ctx.Done(), welcome: make(chan struct{})}}
+	l.modexp = &modexp{login: l, ctx: ctx}
 	// x/crypto waits for a client as long as the connection does.
 	_ = c.raw.SetDeadline(deadline)
 	hello := l.wire.hello(version(s.Listener.SoftwareVersion), c.server.helloPatience, deadline)
 	sc, channels, requests, err := ssh.NewServerConn(l.wire, l.config(ctx, s, hello))
+	l.modexp.done() // of an exchange that failed before it signed
 	if err != nil {
+		l.takeLeftovers()
 		l.failed(err, !time.Now().Before(deadline), s.Listener.Authentication.MaxTries)
 		return nil, nil, nil, false
 	}
@@ -55,6 +59,9 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	if reason := c.server.registry.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
 		_ = sc.Close() // nothing more is to be said
+		go ssh.DiscardRequests(requests)
+		for range channels { // until x/crypto has noticed the end
+		}
 		return nil, nil, nil, false
 	}
 	c.forgive(g.Username)
@@ -78,6 +85,7 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexIni
 	if client != nil {
 		c.Ciphers = crypto.Policy.CiphersFor(client.CiphersClientServer, client.CiphersServerClient)
 	}
+	c.Rand = l.modexp
 	pace := &pace{}
 	for _, k := range crypto.HostKeys {
 		c.AddHostKey(pace.paced(l.bounded(k)))
@@ -90,7 +98,7 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexIni
 // bounded returns a host key for this connection alone.
 func (l *login) bounded(k ssh.Signer) ssh.Signer {
 	if m, ok := k.(ssh.MultiAlgorithmSigner); ok {
-		return hostKey{m, l.wire, &l.exchanges}
+		return hostKey{m, l}
 	}
 	return k
 }
@@ -99,6 +107,7 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.peer = peer
 	l.clientVersion = string(peer.ClientVersion())
 	l.exchanged.Store(true)
+	close(l.wire.welcome)
 }
 
 // refused takes note of a refused credential. Keys are gathered, since a client with an

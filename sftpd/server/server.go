@@ -40,6 +40,8 @@ type Server struct {
 	penalties   *penalty.Book
 	descriptors *descriptors
 	unread      atomic.Int64 // of all connections, see ledger
+	// modexps are the places of expensive key exchanges.
+	modexps chan struct{}
 	// tally has the refusals that are not worth a line each.
 	tally *audit.Tally
 	// These are the constants, but in tests.
@@ -62,7 +64,7 @@ var adjust func(*Server)
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
-		penalties: penalty.New(time.Now), tally: audit.NewTally(time.Now),
+		penalties: penalty.New(time.Now), tally: audit.NewTally(time.Now), modexps: newModexps(),
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, helloPatience: helloPatience, unreadOfAll: unreadOfAll,
 	}
 	if adjust != nil {

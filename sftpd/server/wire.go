@@ -36,6 +36,13 @@ type wire struct {
 	broken   atomic.Bool // by the client or the network
 	excess   atomic.Bool // more came than a login takes
 	ended    context.CancelFunc
+	// signed is whether the server's part of the first key exchange has been sent, or is
+	// about to be, welcome closed when the client has asked for the service after it, and
+	// over when the login is.
+	signed  atomic.Bool
+	welcome chan struct{}
+	over    <-chan struct{}
+	ahead   int // bytes received since it was signed
 }
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -45,13 +52,44 @@ func (w *wire) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	w.replay = nil
-	n, err := w.Conn.Read(p)
+	most, err := w.mayRead(len(p))
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.Conn.Read(p[:most])
+	if w.signed.Load() {
+		w.ahead += n
+	}
 	w.failed(err)
 	if total := w.received.Add(int64(n)); total > maxBeforeLogin && !w.loggedIn.Load() {
 		w.excess.Store(true)
 		return 0, errTooMuch
 	}
 	return n, err
+}
+
+// mayRead is how much of n bytes may be read now. It keeps a client from filling the packets
+// that x/crypto reads ahead before it has asked for the service that follows a key exchange.
+// Nothing that is encrypted can have come before the exchange is signed. Clients send two
+// packets and wait.
+func (w *wire) mayRead(n int) (int, error) {
+	if !w.signed.Load() {
+		return n, nil
+	}
+	select {
+	case <-w.welcome:
+		return n, nil
+	default:
+	}
+	if w.ahead < maxAhead {
+		return min(n, maxAhead-w.ahead), nil
+	}
+	select {
+	case <-w.welcome:
+		return n, nil
+	case <-w.over:
+		return 0, errLoginOver
+	}
 }
 
 func (w *wire) Write(p []byte) (int, error) {
@@ -80,8 +118,7 @@ func (w *wire) failed(err error) {
 // login.
 type hostKey struct {
 	ssh.MultiAlgorithmSigner
-	wire      *wire
-	exchanges *atomic.Int32
+	login *login
 }
 
 // Every key exchange ends with one of these.
@@ -101,8 +138,10 @@ func (k hostKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string
 }
 
 func (k hostKey) exchange() error {
-	if k.exchanges.Add(1) > maxExchanges && !k.wire.loggedIn.Load() {
-		k.wire.excess.Store(true)
+	k.login.modexp.done()
+	k.login.wire.signed.Store(true)
+	if k.login.exchanges.Add(1) > maxExchanges && !k.login.wire.loggedIn.Load() {
+		k.login.wire.excess.Store(true)
 		return errTooManyExchanges
 	}
 	return nil

@@ -26,6 +26,8 @@ import (
 type Daemon struct {
 	// Addr is the SFTP port's address, Health the URL of the health port.
 	Addr, Health string
+	// PID is that of a daemon in a process of its own.
+	PID int
 	// Terminate is the first SIGTERM, Force the second.
 	Terminate, Force context.CancelFunc
 
@@ -63,6 +65,7 @@ func StartProgram(t testing.TB, dir *configtest.Dir, program string) *Daemon {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	d.PID = cmd.Process.Pid
 	go func() {
 		defer close(d.done)
 		d.err = cmd.Wait()

@@ -1,0 +1,96 @@
+package attack
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// program is the daemon's, built once for all tests.
+var program string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "attack")
+	if err != nil {
+		panic(err)
+	}
+	program = filepath.Join(dir, "sftpd")
+	build := exec.Command("go", "build", "-o", program, "../../cmd/sftpd")
+	if out, err := build.CombinedOutput(); err != nil {
+		panic("building sftpd: " + string(out))
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// endpoint is a listener with the limits that the operator sets by default.
+func endpoint(t *testing.T) *configtest.Dir {
+	t.Helper()
+	dir := configtest.New(t)
+	dir.Listener.Authentication.LoginGraceSeconds = 30
+	dir.Listener.Limits.MaxConnections = 500
+	dir.Listener.Startups = config.Startups{Begin: 50, DropPercent: 30, Full: 200, PerSource: 20}
+	dir.Listener.Sources.Penalties = true
+	return dir
+}
+
+func start(t *testing.T, dir *configtest.Dir) *daemontest.Daemon {
+	t.Helper()
+	return daemontest.StartProgram(t, dir, program)
+}
+
+// metrics are the daemon's at this moment, by name with labels.
+func metrics(t *testing.T, d *daemontest.Daemon) map[string]float64 {
+	t.Helper()
+	_, all := d.Get(t, "/metrics")
+	out := map[string]float64{}
+	for line := range strings.Lines(all) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if f, err := strconv.ParseFloat(value, 64); ok && err == nil {
+			out[name] = f
+		}
+	}
+	return out
+}
+
+// refusals are the reasons of connections that were refused, with their numbers.
+func refusals(m map[string]float64) map[string]int {
+	out := map[string]int{}
+	for name, n := range m {
+		if rest, ok := strings.CutPrefix(name, `sftpd_refusals_total{reason="`); ok {
+			out[strings.TrimSuffix(rest, `"}`)] = int(n)
+		}
+	}
+	return out
+}
+
+// memory is a value of /proc/<pid>/status in bytes (proc_pid_status(5)): VmRSS, or VmHWM for the most there was.
+func memory(t *testing.T, d *daemontest.Daemon, field string) int {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, field+":"); ok {
+			var kib int
+			if _, err := fmt.Sscanf(value, "%d kB", &kib); err != nil {
+				t.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	t.Fatalf("no %s", field)
+	return 0
+}
+
+const mib = 1 << 20

@@ -1,0 +1,206 @@
+package attack
+
+import (
+	"bufio"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// welcomes says whether the daemon talks to an address: whether it sends its version.
+func welcomes(t *testing.T, d *daemontest.Daemon, from string) bool {
+	t.Helper()
+	c, err := daemontest.DialFrom(d.Addr, from)
+	if err != nil {
+		return false // refused before connect(2) returned
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	line, _ := bufio.NewReader(c).ReadString('\n')
+	return strings.HasPrefix(line, "SSH-2.0-")
+}
+
+// password tries one from an address and returns the number of the answer, 0 for none.
+func password(t *testing.T, d *daemontest.Daemon, from, user, password string) byte {
+	t.Helper()
+	p, err := daemontest.NewPeer(d.Addr, from)
+	if err != nil {
+		return 0
+	}
+	defer p.Close()
+	if p.Exchange() != nil || p.WritePacket(daemontest.UserauthPassword(user, password)) != nil {
+		return 0
+	}
+	answer, err := p.ReadPacket()
+	if err != nil {
+		return 0
+	}
+	return answer[0]
+}
+
+// spoil sends garbage from an address, each time on a connection of its own.
+func spoil(t *testing.T, d *daemontest.Daemon, from string, times int) {
+	t.Helper()
+	for range times {
+		p, err := daemontest.NewPeer(d.Addr, from)
+		if err != nil {
+			continue
+		}
+		_ = raw(p, append(garbage, make([]byte, 300)...))
+		_ = p.Ended(p.Wait) // or it is reset
+		p.Close()
+	}
+}
+
+const ok, no = daemontest.MsgUserauthSuccess, daemontest.MsgUserauthFailure
+
+// TestPenalties: a source that misbehaves is refused, a user who fails is refused from there,
+// and nobody else is. Each has a reason in log and metrics, and who is exempt has none.
+func TestPenalties(t *testing.T) {
+	dir := endpoint(t)
+	dir.AddUser("ada", "secret")
+	dir.AddUser("bob", "secret")
+	dir.Listener.Sources.ExemptFrom = []string{"127.0.0.9/32"}
+	d := start(t, dir)
+	const bad, careless, exempt, good = "127.0.0.2", "127.0.0.3", "127.0.0.9", "127.0.0.1"
+
+	spoil(t, d, bad, 15) // of 5 seconds each; 30 are needed, and what passes meanwhile
+	d.Eventually(t, "the source is refused", func() bool { return metrics(t, d)["sftpd_penalised_sources"] == 1 })
+	for range 20 {
+		if welcomes(t, d, bad) {
+			t.Fatal("a source with a penalty is not refused")
+		}
+	}
+	spoil(t, d, exempt, 20)
+	if !welcomes(t, d, exempt) || !welcomes(t, d, good) {
+		t.Error("somebody else is refused")
+	}
+	if n := refusals(metrics(t, d))["source_penalised"]; n < 20 {
+		t.Errorf("%d refusals are counted", n)
+	}
+	line := d.WaitAudit(t, "connection_refused", 1)
+	if n := len(d.Audit(t, "connection_refused")); n != 1 || line["reason"] != "source_penalised" || !strings.HasPrefix(line["source"].(string), bad+":") {
+		t.Errorf("audit: %d lines, %v", n, line)
+	}
+
+	for range 15 { // the same for the user, a second each for the source
+		if password(t, d, careless, "ada", "wrong") != no {
+			t.Error("a wrong password is not answered")
+		}
+	}
+	if password(t, d, careless, "ada", "secret") != no {
+		t.Error("ada fails many times and is not refused from there")
+	}
+	if password(t, d, careless, "bob", "secret") != ok || password(t, d, good, "ada", "secret") != ok {
+		t.Error("bob is refused from there, or ada from elsewhere")
+	}
+	if n := refusals(metrics(t, d))["login_penalised"]; n == 0 {
+		t.Errorf("%d refusals are counted", n)
+	}
+	d.Eventually(t, "the audit log has it", func() bool {
+		return slices.ContainsFunc(d.Audit(t, "login_refused"), func(line map[string]any) bool {
+			return line["reason"] == "login_penalised" && line["user"] == "ada"
+		})
+	})
+	for range 20 {
+		if password(t, d, exempt, "ada", "wrong") != no {
+			t.Error("a wrong password is not answered")
+		}
+	}
+	if password(t, d, exempt, "ada", "secret") != ok {
+		t.Error("ada is refused from where nobody is")
+	}
+}
+
+// TestPenaltiesEnd: after its time a penalty is over, of a source and of a user.
+func TestPenaltiesEnd(t *testing.T) {
+	dir := endpoint(t)
+	dir.AddUser("ada", "secret")
+	const longest = 3
+	dir.Listener.Sources.MaxPenaltySeconds = longest
+	d := start(t, dir)
+	spoil(t, d, "127.0.0.2", 1)
+	_ = password(t, d, "127.0.0.3", "ada", "wrong")
+	d.Eventually(t, "the source is refused", func() bool { return metrics(t, d)["sftpd_penalised_sources"] == 1 })
+	begin := time.Now()
+	if password(t, d, "127.0.0.3", "ada", "secret") != no && time.Since(begin) < time.Second {
+		t.Error("ada is not refused")
+	}
+	d.Eventually(t, "the source is welcome again", func() bool { return welcomes(t, d, "127.0.0.2") })
+	d.Eventually(t, "and so is ada", func() bool { return password(t, d, "127.0.0.3", "ada", "secret") == ok })
+	if took := time.Since(begin); took < (longest-2)*time.Second {
+		t.Errorf("both are over after %s", took)
+	}
+}
+
+// TestRandomEarlyDrop: from a number of start-ups on some connections are refused, and from
+// another all, as long as those that are there have exchanged keys.
+func TestRandomEarlyDrop(t *testing.T) {
+	dir := endpoint(t)
+	dir.Listener.Startups = config.Startups{Begin: 5, DropPercent: 50, Full: 10}
+	d := start(t, dir)
+	hold := func() bool {
+		p, err := daemontest.NewPeer(d.Addr, "")
+		if err != nil || p.Exchange() != nil {
+			return false
+		}
+		t.Cleanup(func() { p.Close() })
+		return true
+	}
+	for i := range 5 {
+		if !hold() {
+			t.Fatalf("start-up %d of 5 is refused", i+1)
+		}
+	}
+	const tries = 200
+	welcome := 0
+	for range tries {
+		if welcomes(t, d, "") {
+			welcome++
+		}
+		d.Eventually(t, "it has gone", func() bool { return metrics(t, d)["sftpd_startups"] == 5 })
+	}
+	if welcome < tries/4 || welcome > tries*3/4 { // 7 standard deviations from one half
+		t.Errorf("%d of %d are welcome, with a probability of one half", welcome, tries)
+	}
+	for range 200 {
+		_ = hold()
+	}
+	m := metrics(t, d)
+	if m["sftpd_startups"] > 10 || refusals(m)["startups"] < tries-welcome {
+		t.Errorf("%v start-ups, refused %v", m["sftpd_startups"], refusals(m))
+	}
+	if got := d.WaitAudit(t, "connection_refused", 1); got["reason"] != "startups" {
+		t.Errorf("audit: %v", got)
+	}
+}
+
+// TestAllowedNetworks: of the listener before a word is said, of a user with the login.
+func TestAllowedNetworks(t *testing.T) {
+	key, _ := configtest.Key(t)
+	dir := endpoint(t)
+	dir.AddUser("ada", "secret", key.PublicKey())
+	dir.AddUser("near", "secret").AllowFrom = []string{"127.0.0.1/32"}
+	dir.Listener.AllowFrom = []string{"127.0.0.0/30"}
+	d := start(t, dir)
+	if !welcomes(t, d, "127.0.0.1") || !welcomes(t, d, "127.0.0.3") || welcomes(t, d, "127.0.0.4") {
+		t.Error("the listener's networks are not those that may connect")
+	}
+	if got := d.WaitAudit(t, "connection_refused", 1); got["reason"] != "source_not_allowed" {
+		t.Errorf("audit: %v", got)
+	}
+	if password(t, d, "127.0.0.1", "near", "secret") != ok || password(t, d, "127.0.0.2", "near", "secret") != no || password(t, d, "127.0.0.2", "ada", "secret") != ok {
+		t.Error("the user's networks are not those it may log in from")
+	}
+	if got := d.WaitAudit(t, "login_refused", 1); got["reason"] != "source_not_allowed" || got["user"] != "near" {
+		t.Errorf("audit: %v", got)
+	}
+	if n := refusals(metrics(t, d))["source_not_allowed"]; n != 2 {
+		t.Errorf("%d refusals are counted", n)
+	}
+}

@@ -1,0 +1,25 @@
+package attack
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+)
+
+// kinds of users that a stranger must not be able to tell apart. The first does not exist.
+var kinds = []string{"nobody", "password", "key", "either", "both", "expired", "elsewhere"}
+
+// addUsers adds one of each kind.
+func addUsers(t *testing.T, dir *configtest.Dir) {
+	t.Helper()
+	key, _ := configtest.Key(t)
+	past := time.Now().Add(-time.Hour)
+	dir.AddUser("password", "secret")
+	dir.AddUser("key", "", key.PublicKey())
+	dir.AddUser("either", "secret", key.PublicKey())
+	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("expired", "secret", key.PublicKey()).NotAfter = &past
+	dir.AddUser("elsewhere", "secret", key.PublicKey()).AllowFrom = []string{"192.0.2.0/24"}
+}
