@@ -40,6 +40,9 @@ func (t *Tree) Rmdir(p string) error {
 	}
 	defer par.close()
 	if par.dot {
+		if err := par.isDir(); err != nil {
+			return err
+		}
 		return unix.EINVAL // as rmdir(2)
 	}
 	rmdir := func() error { return unix.Unlinkat(par.fd, par.name, unix.AT_REMOVEDIR) }
@@ -56,13 +59,11 @@ func (t *Tree) Remove(p string) error {
 		return err
 	}
 	defer par.close()
+	if err := par.isDir(); err != nil {
+		return err
+	}
 	if par.dot {
 		return unix.EISDIR // as unlink(2)
-	}
-	if par.trailing {
-		if err := par.isDir(); err != nil {
-			return err
-		}
 	}
 	err = retry(func() error { return unix.Unlinkat(par.fd, par.name, 0) })
 	switch err {

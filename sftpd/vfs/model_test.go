@@ -179,6 +179,7 @@ type entry struct {
 	dir      *inode
 	name     string
 	trailing bool
+	dot      bool // the path ended in "."
 }
 
 func (e entry) file() *inode { return e.dir.names[e.name] }
@@ -208,6 +209,7 @@ func (m *model) entry(p string, makes bool, rights ...string) (entry, []error) {
 	rest := a.rest
 	for last := rest[len(rest)-1]; last == "" || last == "."; last = rest[len(rest)-1] {
 		rest, e.trailing = rest[:len(rest)-1], true
+		e.dot = e.dot || last == "."
 	}
 	if e.name = rest[len(rest)-1]; e.name == ".." {
 		return entry{}, []error{unix.EBUSY}

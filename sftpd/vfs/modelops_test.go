@@ -36,6 +36,8 @@ func (m *model) rmdir(p string) ([]error, func()) {
 		return []error{unix.ENOENT}, nil
 	case e.file().kind != 'd':
 		return []error{unix.ENOTDIR}, nil
+	case e.dot:
+		return []error{unix.EINVAL}, nil
 	case len(e.file().names) > 0:
 		return []error{unix.ENOTEMPTY}, nil
 	}
@@ -79,6 +81,9 @@ func (m *model) pair(oldp, newp string, rights ...string) (from, to entry, errs 
 
 func (m *model) rename(oldp, newp string, replace bool) ([]error, func()) {
 	from, to, errs := m.pair(oldp, newp, "write")
+	if from.dir != nil && to.dir != nil && from.mt == to.mt && (from.dot || to.dot) {
+		return []error{unix.EBUSY}, nil
+	}
 	if from.dir == nil || to.dir == nil || from.mt != to.mt || from.file() == nil {
 		return errs, nil
 	}
