@@ -39,7 +39,6 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	}
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
 
-	heapfloor.Keep(heapfloor.Default)
 	ctx, force, stop := signals()
 	defer stop()
 	var lc net.ListenConfig
@@ -53,9 +52,11 @@ func serve(args []string, stdout, stderr io.Writer) int {
 		log.Error("cannot listen for health checks", "error", err)
 		return 1
 	}
-	err = daemon.New(daemon.Options{
+	d := daemon.New(daemon.Options{
 		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, Version: buildVersion(),
-	}).Run(ctx, force)
+	})
+	heapfloor.Keep(heapfloor.Default, d.Received)
+	err = d.Run(ctx, force)
 	// Transfers that outlast the drain timeout are in the log. They are what the
 	// timeout is for, and no failure of the daemon.
 	if err != nil && !errors.Is(err, daemon.ErrForced) {

@@ -65,6 +65,9 @@ func New(o Options) *Daemon {
 	return d
 }
 
+// Received is how many bytes clients have sent since the start.
+func (d *Daemon) Received() uint64 { return d.server.Received() }
+
 func (d *Daemon) endpoint() (namespace, name string) {
 	if s := d.loader.Current(); s != nil {
 		return s.Listener.Namespace, s.Listener.Name

@@ -1,9 +1,11 @@
 package heapfloor
 
 import (
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -27,29 +29,65 @@ func TestPercent(t *testing.T) {
 
 var kept []byte
 
-// collections counts them while 256 MiB are allocated in the packets of an upload.
-func collections() uint32 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	for range 1 << 13 {
-		kept = make([]byte, 32<<10)
+func TestNext(t *testing.T) {
+	const mib = 1 << 20
+	k := keeper{floor: 64 * mib}
+	for _, tc := range []struct {
+		packets, all uint64
+		live         int64
+		want         int
+	}{
+		{0, 10 * mib, 2 * mib, standard},            // logins
+		{0, 20 * mib, 8 * mib, standard},            // more of them
+		{4 * mib, 25 * mib, 8 * mib, 700},           // an upload begins
+		{60 * mib, 81 * mib, 8 * mib, 700},          // and goes on
+		{61 * mib, 130 * mib, 8 * mib, standard},    // listings and logins beside its end
+		{100 * mib, 170 * mib, 100 * mib, standard}, // an upload beside thousands of sessions
+	} {
+		if got := k.next(tc.packets, tc.all, tc.live); got != tc.want {
+			t.Errorf("%+v: %d", tc, got)
+		}
 	}
-	runtime.ReadMemStats(&after)
-	return after.NumGC - before.NumGC
 }
 
+func TestWithin(t *testing.T) {
+	for _, tc := range []struct{ floor, limit, want int64 }{
+		{64, math.MaxInt64, 64}, {64, 1000, 64}, {64, 100, 25},
+	} {
+		if got := within(tc.floor, tc.limit); got != tc.want {
+			t.Errorf("%+v: %d", tc, got)
+		}
+	}
+}
+
+// TestKeep allocates the packets of an upload of 256 MiB.
 func TestKeep(t *testing.T) {
 	t.Setenv("GOGC", "") // for it to come back
 	os.Unsetenv("GOGC")
 	before := debug.SetGCPercent(standard)
 	t.Cleanup(func() { debug.SetGCPercent(before) })
-	without := collections()
-	Keep(Default)
-	runtime.GC()
-	time.Sleep(10 * time.Millisecond) // the cleanup has its own goroutine
-	with := collections()
+	var received atomic.Uint64
+	upload := func() uint32 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range 1 << 13 {
+			kept = make([]byte, 32<<10)
+			received.Add(32 << 10)
+		}
+		runtime.ReadMemStats(&after)
+		return after.NumGC - before.NumGC
+	}
+	without := upload()
+	Keep(Default, received.Load)
+	// The collector runs beside the allocations, and the cleanup after it.
+	var with uint32
+	for range 20 {
+		if with = upload(); with*2 < without || with < 6 {
+			break
+		}
+	}
 	t.Logf("collections in 256 MiB: %d, with a floor %d", without, with)
-	if with*3 > without {
+	if with*2 > without && with >= 6 {
 		t.Errorf("%d collections, without a floor %d", with, without)
 	}
 }
@@ -58,20 +96,38 @@ func TestKeepLeavesGOGC(t *testing.T) {
 	t.Setenv("GOGC", "70")
 	before := debug.SetGCPercent(70)
 	t.Cleanup(func() { debug.SetGCPercent(before) })
-	Keep(Default)
+	Keep(Default, func() uint64 { return 0 })
 	if got := debug.SetGCPercent(70); got != 70 {
 		t.Errorf("the percentage is %d", got)
 	}
 }
 
-func TestKeepMinds(t *testing.T) {
-	t.Setenv("GOGC", "")
-	os.Unsetenv("GOGC")
-	limit := debug.SetMemoryLimit(64 << 20)
-	before := debug.SetGCPercent(standard)
-	t.Cleanup(func() { debug.SetMemoryLimit(limit); debug.SetGCPercent(before) })
-	Keep(Default)
-	if got := debug.SetGCPercent(standard); got > percent(0, 16<<20) {
-		t.Errorf("the percentage is %d with a limit of 64 MiB", got)
+// TestTidy: what a busy time leaves is collected once, when it is over.
+func TestTidy(t *testing.T) {
+	ticks := make(chan time.Time)
+	collected := make(chan bool, 10)
+	go tidy(ticks, func() { collected <- true })
+	tick := func() int {
+		ticks <- time.Now() // busy before it, perhaps
+		ticks <- time.Now() // quiet
+		ticks <- time.Now() // the one before has been dealt with
+		n := len(collected)
+		for range n {
+			<-collected
+		}
+		return n
+	}
+	ticks <- time.Now()
+	if n := tick(); n != 0 {
+		t.Errorf("%d collections of nothing", n)
+	}
+	for range 10 {
+		kept = make([]byte, worthBytes)
+	}
+	if n := tick(); n != 1 {
+		t.Errorf("%d collections after a busy time, want 1", n)
+	}
+	if n := tick(); n != 0 {
+		t.Errorf("%d more collections", n)
 	}
 }

@@ -13,22 +13,41 @@ import (
 // if it comes in small packets.
 const maxChannels = 10
 
-// serveChannels accepts the channels of a session until its connection ends.
-func (c *conn) serveChannels(ctx context.Context, channels <-chan ssh.NewChannel) {
-	for nc := range channels {
-		if reason, text := c.openChannel(nc.ChannelType()); text != "" {
-			c.server.Metrics.Refusal(reasonChannelRefused)
-			_ = nc.Reject(reason, text) // a broken connection ends the loop
-			continue
+// serveChannels accepts the channels of a session until its connection ends. Global requests
+// are refused, all of them: but they have to be taken, or the connection stalls, and a
+// keepalive is content with any answer.
+func (c *conn) serveChannels(ctx context.Context, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
+	for {
+		select {
+		case nc, ok := <-channels:
+			if !ok {
+				return
+			}
+			c.newChannel(ctx, nc)
+		case r, ok := <-requests:
+			switch {
+			case !ok:
+				requests = nil // channels end, too
+			case r.WantReply:
+				_ = r.Reply(false, nil) // a broken connection ends the loop
+			}
 		}
-		ch, requests, err := nc.Accept()
-		if err != nil {
-			c.channelClosed()
-			continue
-		}
-		c.working.Add(1)
-		go c.serveChannel(ctx, ch, requests)
 	}
+}
+
+func (c *conn) newChannel(ctx context.Context, nc ssh.NewChannel) {
+	if reason, text := c.openChannel(nc.ChannelType()); text != "" {
+		c.server.Metrics.Refusal(reasonChannelRefused)
+		_ = nc.Reject(reason, text) // a broken connection ends the loop
+		return
+	}
+	ch, requests, err := nc.Accept()
+	if err != nil {
+		c.channelClosed()
+		return
+	}
+	c.working.Add(1)
+	go c.serveChannel(ctx, ch, requests)
 }
 
 // openChannel takes a place for a channel, or says why there is none.

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
@@ -66,7 +64,7 @@ func newConn(s *Server, raw net.Conn) *conn {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	now := time.Now()
-	m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: s.unreadOfAll}
+	m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: s.unreadOfAll, total: &s.received}
 	c := &conn{
 		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
 		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
@@ -119,10 +117,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		e.Duration = time.Since(begin)
 		c.server.Audit.Write(e)
 	}()
-	// All of these are refused. They have to be taken, or the connection stalls; a
-	// keepalive is content with any answer.
-	go ssh.DiscardRequests(requests)
-	c.serveChannels(ctx, channels)
+	c.serveChannels(ctx, channels, requests)
 }
 
 // panicked ends a connection whose code panicked, and no other. Nil is no panic.

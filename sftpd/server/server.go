@@ -40,6 +40,7 @@ type Server struct {
 	penalties   *penalty.Book
 	descriptors *descriptors
 	unread      atomic.Int64 // of all connections, see ledger
+	received    atomic.Uint64
 	// modexps are the places of expensive key exchanges.
 	modexps chan struct{}
 	// tally has the refusals that are not worth a line each.
@@ -85,6 +86,9 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 
 // Connections is the number of open connections, logins in progress included.
 func (s *Server) Connections() int { return s.registry.connections() }
+
+// Received is how many bytes have come in on all connections there were.
+func (s *Server) Received() uint64 { return s.received.Load() }
 
 // sweepInterval is how late an idle timeout or the end of a user's time may be noticed.
 const sweepInterval = 200 * time.Millisecond

@@ -56,10 +56,12 @@ type meter struct {
 	ofAll      *atomic.Int64
 	limitOfAll int64
 	unread     int64
+	total      *atomic.Uint64 // bytes received of all connections there were
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
+	m.total.Add(uint64(n))
 	if m.receive(n) {
 		m.overrun()
 	}
