@@ -127,7 +127,20 @@ func newSession(conn *ssh.Client) (*Session, error) {
 	if kind != typeVersion || len(body) < 4 {
 		return nil, fmt.Errorf("packet %d in place of VERSION", kind)
 	}
-	return s, nil
+	return s, s.askLimits()
+}
+
+// askLimits asks what OpenSSH's client asks at the start of each session (OpenSSH PROTOCOL, section 4.8). A server that has
+// no such extension says so.
+func (s *Session) askLimits() error {
+	id := s.next()
+	s.request(typeExtended, id)
+	s.string("limits@openssh.com")
+	_, err := s.call(id, typeExtendedReply)
+	if _, refused := errors.AsType[StatusError](err); refused {
+		return nil
+	}
+	return err
 }
 
 // Close ends the session and its connection, in the order in which OpenSSH's client does.

@@ -26,6 +26,9 @@ const (
 	typeName    = 104
 	typeAttrs   = 105
 
+	typeExtended      = 200
+	typeExtendedReply = 201
+
 	statusOK  = 0
 	statusEOF = 1
 
