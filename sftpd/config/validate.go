@@ -142,6 +142,9 @@ func (u User) Validate() error {
 		if err := validateNetworks("from", k.From); err != nil {
 			return err
 		}
+		if k.NotBefore != nil && k.NotAfter != nil && !k.NotBefore.Before(*k.NotAfter) {
+			return errors.New("notBefore of a key must be before its notAfter")
+		}
 	}
 	if err := validateNetworks("allowFrom", u.AllowFrom); err != nil {
 		return err
