@@ -105,13 +105,17 @@ func TestKeyUseNeedsTheToken(t *testing.T) {
 			t.Errorf("%q: %d %s", authorization, code, body)
 		}
 	}
-	if got := d.KeyUse(t, dir, config.KeyUseReport{}); len(got.Uses) != 1 || got.Uses[0].UID != "uid-ada" {
-		t.Errorf("with the token: %+v", got)
+	report := d.KeyUse(t, dir, config.KeyUseReport{})
+	if len(report.Uses) != 1 || report.Uses[0].UID != "uid-ada" {
+		t.Errorf("with the token: %+v", report)
 	}
 	if code, _ := d.RequestWith(t, http.MethodGet, config.KeyUsePath+"?after=x", "Bearer "+right); code != http.StatusBadRequest {
 		t.Errorf("a sequence that is no number: %d", code)
 	}
-	// A user who is gone takes its uses along.
+	// A user who is gone takes its uses along, once they were told.
+	if got := d.KeyUse(t, dir, report); len(got.Uses) != 0 {
+		t.Errorf("told twice: %+v", got)
+	}
 	dir.Remove("ada")
 	dir.AddUser("bob", "", key.PublicKey())
 	d.Reload(t, dir)

@@ -26,8 +26,10 @@ type Book struct {
 	instance string
 
 	mu       sync.Mutex
-	sequence uint64 // mu protects it and the map
-	uses     map[key]use
+	sequence uint64 // mu protects it and what follows
+	// told is the sequence that a caller is known to have.
+	told uint64
+	uses map[key]use
 }
 
 // New returns an empty book.
@@ -48,15 +50,18 @@ func (b *Book) Note(uid, fingerprint string, now time.Time) {
 	}
 }
 
-// Keep forgets the uses of users that are not present any more.
-func (b *Book) Keep(present func(uid string) bool) {
+// Keep forgets the uses of users that are not present any more, once a caller has been told
+// of them: a user may go in the minute of its login. Those of days before are forgotten
+// anyway, for there may be no caller at all.
+func (b *Book) Keep(present func(uid string) bool, now time.Time) {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for k := range b.uses {
-		if !present(k.uid) {
+	today := now.UTC().Format(time.DateOnly)
+	for k, u := range b.uses {
+		if !present(k.uid) && (u.sequence <= b.told || u.day < today) {
 			delete(b.uses, k)
 		}
 	}
@@ -70,6 +75,7 @@ func (b *Book) Since(instance string, sequence uint64) config.KeyUseReport {
 	if instance != b.instance {
 		sequence = 0
 	}
+	b.told = max(b.told, min(sequence, b.sequence))
 	r := config.KeyUseReport{Instance: b.instance, Sequence: b.sequence, Uses: []config.KeyUse{}}
 	for k, u := range b.uses {
 		if u.sequence > sequence {

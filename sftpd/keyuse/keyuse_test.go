@@ -52,16 +52,27 @@ func TestReports(t *testing.T) {
 
 func TestGoneUsersAreForgotten(t *testing.T) {
 	b := New()
-	b.Note("u1", "k1", time.Now())
-	b.Note("u2", "k1", time.Now())
-	b.Keep(func(uid string) bool { return uid == "u2" })
-	if got := days(b.Since("", 0)); len(got) != 1 || got["u2 k1"] == "" {
-		t.Errorf("%v", got)
+	noon := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	onlyU2 := func(uid string) bool { return uid == "u2" }
+	keep := func(r config.KeyUseReport, n int, at time.Time) {
+		t.Helper()
+		b.Keep(onlyU2, at)
+		if got := days(b.Since(r.Instance, 0)); len(got) != n || got["u2 k1"] == "" {
+			t.Errorf("%v, want %d uses", got, n)
+		}
 	}
+	b.Note("u1", "k1", noon)
+	b.Note("u2", "k1", noon)
+	first := b.Since("", 0)
+	b.Note("u3", "k1", noon)
+	keep(first, 3, noon) // nobody is known to have heard of any
+	b.Since(first.Instance, first.Sequence)
+	keep(first, 2, noon) // u3 was not told yet
+	keep(first, 1, noon.Add(24*time.Hour))
 }
 
 func TestNoBook(t *testing.T) {
 	var b *Book
 	b.Note("u1", "k1", time.Now())
-	b.Keep(func(string) bool { return false })
+	b.Keep(func(string) bool { return false }, time.Now())
 }

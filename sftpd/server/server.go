@@ -82,7 +82,7 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	for c, reason := range s.registry.revoke(now, time.Now()) {
 		c.revoke(string(reason))
 	}
-	s.KeyUse.Keep(now.HasUser)
+	s.KeyUse.Keep(now.HasUser, time.Now())
 }
 
 // Connections is the number of open connections, logins in progress included.
