@@ -30,7 +30,7 @@ const (
 	//
 	// True: Ready, and for a key KeyExpiring. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
-	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey,
+	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
 	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey. Unknown: Pending.
 	ConditionReady = "Ready"
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
 // Verdict is what is to be done about a key.
@@ -20,9 +21,12 @@ type Verdict struct {
 	Condition metav1.Condition
 }
 
-// SecretName is the name of a key's Secret.
+// SecretName is the name of a key's Secret, "" if it has none.
 func SecretName(k *v1alpha1.SFTPKey) string {
-	if k.Spec.SecretName != "" {
+	switch {
+	case k.Spec.Source == v1alpha1.KeyPublicKey:
+		return ""
+	case k.Spec.SecretName != "":
 		return k.Spec.SecretName
 	}
 	return k.Name
@@ -37,6 +41,12 @@ func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
 	name := SecretName(k)
 	generated := k.Spec.Source != v1alpha1.KeyExisting
 	switch {
+	case k.Spec.Source == v1alpha1.KeyPublicKey:
+		pub, err := publickey.ParseLine(k.Spec.PublicKey)
+		if err != nil {
+			return bad(v1alpha1.ReasonInvalidPublicKey, "spec.publicKey: %v", err)
+		}
+		return Verdict{Material: Material{Public: pub.PublicKey}, Condition: conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The key is in spec.publicKey")}
 	case secret == nil && !generated:
 		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q; create it or correct spec.secretName", name, k.Namespace)
 	case secret == nil && k.Status.PublicKey != "":

@@ -3,8 +3,10 @@ package key
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -21,6 +24,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
 // secretIndex indexes SFTPKeys by the name of their Secret.
@@ -32,6 +36,8 @@ type Reconciler struct {
 	// Live reads Secrets past any cache.
 	Live   client.Reader
 	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
 
 	written fresh.Written
 }
@@ -47,14 +53,26 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		if !ok {
 			return nil
 		}
+		if SecretName(k) == "" {
+			return nil
+		}
 		return []string{SecretName(k)}
 	})
 	if err != nil {
 		return err
 	}
+	if err := indexUsers(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("key").
 		For(&v1alpha1.SFTPKey{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// What a user's status says of its keys is in the status of the SFTPKeys, too.
+		Watches(&v1alpha1.SFTPUser{}, handler.EnqueueRequestsFromMapFunc(r.keysOfUser), builder.WithPredicates(predicate.Funcs{
+			UpdateFunc: func(e event.UpdateEvent) bool { return keysDiffer(e.ObjectOld, e.ObjectNew) },
+		})).
+		// An SFTPKey may be the duplicate of another one.
+		Watches(&v1alpha1.SFTPKey{}, handler.EnqueueRequestsFromMapFunc(r.duplicatesOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keysOfSecret)).
 		WithOptions(options).
 		Complete(r)
@@ -86,9 +104,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil || !k.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	secret, err := r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: SecretName(k)})
-	if err != nil {
-		return ctrl.Result{}, err
+	var secret *corev1.Secret
+	if name := SecretName(k); name != "" {
+		if secret, err = r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: name}); err != nil {
+			return ctrl.Result{}, err
+		}
 	}
 	v := Decide(k, secret)
 	if v.Generate {
@@ -109,7 +129,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return ctrl.Result{}, err
 		}
 	}
-	return ctrl.Result{}, r.writeStatus(ctx, k, v)
+	var h *Holdings
+	if k.Spec.Usage == v1alpha1.KeyUsageClient && conditionTrue(v.Condition) {
+		if h, err = r.holdings(ctx, k, v.Material.Fingerprint()); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	if err := r.writeStatus(ctx, k, v, h); err != nil {
+		return ctrl.Result{}, err
+	}
+	now := r.Now()
+	if at := next(k, now); !at.IsZero() {
+		return ctrl.Result{RequeueAfter: max(at.Sub(now), 10*time.Millisecond)}, nil
+	}
+	return ctrl.Result{}, nil
 }
 
 func conditionTrue(c metav1.Condition) bool { return c.Status == metav1.ConditionTrue }
@@ -164,24 +197,41 @@ func (r *Reconciler) setOwner(ctx context.Context, k *v1alpha1.SFTPKey, s *corev
 	return r.Client.Patch(ctx, s, client.MergeFrom(before))
 }
 
-func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Verdict) error {
+// writeStatus writes the status. The holdings are those of a client key whose material is
+// usable, else nil.
+func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Verdict, h *Holdings) error {
 	before := k.DeepCopy()
-	changed := conditions.Set(&k.Status.Conditions, k.Generation, v.Condition)
-	status := k.Status
-	status.ObservedGeneration = k.Generation
-	if conditionTrue(v.Condition) {
-		status.Algorithm = v.Material.Public.Type()
-		status.Fingerprint = v.Material.Fingerprint()
-		status.PublicKey = v.Material.Line()
-		status.SecretName = SecretName(k)
+	ready, assigned := v.Condition, (*metav1.Condition)(nil)
+	if h != nil {
+		ready, assigned = h.Judge(k, ready)
+	} else if k.Spec.UserRef != nil {
+		assigned = new(conditions.Unknown(v1alpha1.ConditionAssigned, v1alpha1.ReasonPending, "Not looked at before the key is usable"))
 	}
-	if !changed && sameStatus(status, before.Status) {
+	conditions.Set(&k.Status.Conditions, k.Generation, ready)
+	setAssigned(k, assigned)
+	k.Status.ObservedGeneration = k.Generation
+	if conditionTrue(v.Condition) {
+		k.Status.Algorithm = v.Material.Public.Type()
+		k.Status.Bits = int32(publickey.Size(v.Material.Public)) //nolint:gosec // some thousands
+		k.Status.Fingerprint = v.Material.Fingerprint()
+		k.Status.PublicKey = v.Material.Line()
+		k.Status.SecretName = SecretName(k)
+	}
+	if h != nil {
+		k.Status.Users = h.using()
+		k.Status.Users = k.Status.Users[:min(len(k.Status.Users), maxUsers)]
+		k.Status.LastUsedDate = h.lastUsed()
+		if before.Status.Fingerprint == k.Status.Fingerprint {
+			// It outlives the users that it was seen with.
+			k.Status.LastUsedDate = max(k.Status.LastUsedDate, before.Status.LastUsedDate)
+		}
+	}
+	if equality.Semantic.DeepEqual(before.Status, k.Status) {
 		return nil
 	}
-	if old := findReady(before); v.Condition.Status == metav1.ConditionFalse && (old == nil || old.Reason != v.Condition.Reason) {
-		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v.Condition.Reason, "Reconcile", "%s", v.Condition.Message)
+	if old := findReady(before); (ready.Status == metav1.ConditionFalse || ready.Reason == v1alpha1.ReasonKeyExpiring) && (old == nil || old.Reason != ready.Reason) {
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, ready.Reason, "Reconcile", "%s", ready.Message)
 	}
-	k.Status = status
 	if err := r.Client.Status().Patch(ctx, k, client.MergeFrom(before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
@@ -196,9 +246,4 @@ func findReady(k *v1alpha1.SFTPKey) *metav1.Condition {
 		}
 	}
 	return nil
-}
-
-func sameStatus(a, b v1alpha1.SFTPKeyStatus) bool {
-	return a.ObservedGeneration == b.ObservedGeneration && a.Algorithm == b.Algorithm && a.Fingerprint == b.Fingerprint &&
-		a.PublicKey == b.PublicKey && a.SecretName == b.SecretName
 }

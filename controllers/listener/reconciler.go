@@ -94,6 +94,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			break
 		}
 	}
+	if err := s.learnKeyUse(ctx); err != nil {
+		failed = errors.Join(failed, err)
+	}
 	s.publishOutcomes()
 	if err := errors.Join(failed, s.applyFailed, s.writeStatus(ctx)); err != nil {
 		return ctrl.Result{}, err
@@ -137,4 +140,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Unlock()
 	r.written.Forget(name)
 	r.Board.Publish(name, nil)
+	keyCounts.set(name, nil)
 }

@@ -6,6 +6,7 @@ package user
 import (
 	"sync"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -19,12 +20,12 @@ type Outcome struct {
 	// UID and Generation of the SFTPUser that was looked at.
 	UID        types.UID
 	Generation int64
-	// Conditions are Accepted, ResolvedRefs and Ready.
+	// Conditions are Accepted, ResolvedRefs, Ready and KeysValid.
 	Conditions []metav1.Condition
-	// Username, Address and KeyFingerprints for the status.
-	Username        string
-	Address         string
-	KeyFingerprints []string
+	// Username, Address and Keys for the status.
+	Username string
+	Address  string
+	Keys     []v1alpha1.UserKeyStatus
 }
 
 // Board holds the latest outcome of each user and tells the user reconciler of changes.
@@ -77,20 +78,4 @@ func (b *Board) Get(listener, user types.NamespacedName) (Outcome, bool) {
 	return o, ok
 }
 
-func same(a, b Outcome) bool {
-	if a.UID != b.UID || a.Generation != b.Generation || a.Username != b.Username || a.Address != b.Address ||
-		len(a.Conditions) != len(b.Conditions) || len(a.KeyFingerprints) != len(b.KeyFingerprints) {
-		return false
-	}
-	for i := range a.Conditions {
-		if a.Conditions[i] != b.Conditions[i] {
-			return false
-		}
-	}
-	for i := range a.KeyFingerprints {
-		if a.KeyFingerprints[i] != b.KeyFingerprints[i] {
-			return false
-		}
-	}
-	return true
-}
+func same(a, b Outcome) bool { return equality.Semantic.DeepEqual(a, b) }
