@@ -175,7 +175,7 @@ func (r *resolver) note(k publickey.Key, b bounds, state v1alpha1.KeyState) bool
 		return false
 	}
 	r.out.Inventory = append(r.out.Inventory, v1alpha1.UserKeyStatus{
-		Fingerprint: fp, Type: k.Type(), Bits: int32(publickey.Size(k.PublicKey)), //nolint:gosec // some thousands
+		Fingerprint: fp, Type: k.Type(), Bits: publickey.Size(k.PublicKey),
 		Source: b.source, Comment: printable(k.Comment), NotBefore: b.notBefore, ExpirationTime: b.notAfter, State: state,
 	})
 	return true

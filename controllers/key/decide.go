@@ -46,7 +46,8 @@ func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
 		if err != nil {
 			return bad(v1alpha1.ReasonInvalidPublicKey, "spec.publicKey: %v", err)
 		}
-		return Verdict{Material: Material{Public: pub.PublicKey}, Condition: conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The key is in spec.publicKey")}
+		ready := conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The key is in spec.publicKey")
+		return Verdict{Material: Material{Public: pub.PublicKey}, Condition: ready}
 	case secret == nil && !generated:
 		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q; create it or correct spec.secretName", name, k.Namespace)
 	case secret == nil && k.Status.PublicKey != "":

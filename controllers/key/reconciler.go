@@ -212,7 +212,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Ver
 	k.Status.ObservedGeneration = k.Generation
 	if conditionTrue(v.Condition) {
 		k.Status.Algorithm = v.Material.Public.Type()
-		k.Status.Bits = int32(publickey.Size(v.Material.Public)) //nolint:gosec // some thousands
+		k.Status.Bits = publickey.Size(v.Material.Public)
 		k.Status.Fingerprint = v.Material.Fingerprint()
 		k.Status.PublicKey = v.Material.Line()
 		k.Status.SecretName = SecretName(k)
@@ -229,7 +229,8 @@ func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Ver
 	if equality.Semantic.DeepEqual(before.Status, k.Status) {
 		return nil
 	}
-	if old := findReady(before); (ready.Status == metav1.ConditionFalse || ready.Reason == v1alpha1.ReasonKeyExpiring) && (old == nil || old.Reason != ready.Reason) {
+	worse := ready.Status == metav1.ConditionFalse || ready.Reason == v1alpha1.ReasonKeyExpiring
+	if old := findReady(before); worse && (old == nil || old.Reason != ready.Reason) {
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, ready.Reason, "Reconcile", "%s", ready.Message)
 	}
 	if err := r.Client.Status().Patch(ctx, k, client.MergeFrom(before)); err != nil {

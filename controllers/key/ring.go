@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -153,14 +152,12 @@ func hasMaterial(k *v1alpha1.SFTPKey) bool {
 
 func stampOf(all []*Client) string {
 	h := sha256.New()
-	enc := json.NewEncoder(h)
 	for _, c := range all {
 		line := ""
 		if c.Problem == "" {
 			line = c.Line()
 		}
-		// Neither can fail: a hash takes everything, and there is nothing that JSON has not.
-		_ = enc.Encode([]any{c.Name, c.User, c.NotBefore, c.NotAfter, c.Problem, line, c.Comment, c.From})
+		fmt.Fprintf(h, "%q %q %v %v %q %q %q %v\n", c.Name, c.User, c.NotBefore, c.NotAfter, c.Problem, line, c.Comment, c.From)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

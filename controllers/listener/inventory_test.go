@@ -2,6 +2,7 @@ package listener
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,11 +165,11 @@ func TestKeyMetrics(t *testing.T) {
 		out := map[string]float64{}
 		for _, f := range families {
 			for _, m := range f.GetMetric() {
-				name := f.GetName()
+				words := []string{f.GetName()}
 				for _, label := range m.GetLabel() {
-					name += " " + label.GetValue()
+					words = append(words, label.GetValue())
 				}
-				out[name] = m.GetGauge().GetValue()
+				out[strings.Join(words, " ")] = m.GetGauge().GetValue()
 			}
 		}
 		return out

@@ -110,7 +110,9 @@ func keyUse(state State, w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(state.KeyUse(q.Get(config.KeyUseInstance), after)) // the client is gone
+	if err := json.NewEncoder(w).Encode(state.KeyUse(q.Get(config.KeyUseInstance), after)); err != nil {
+		return // the client is gone
+	}
 }
 
 func text(w http.ResponseWriter, code int, message string) {

@@ -147,10 +147,10 @@ func Check(pub ssh.PublicKey) error {
 
 // Size is the size of a key in bits, as ssh-keygen -l prints it: of an RSA modulus, or of
 // the curve.
-func Size(pub ssh.PublicKey) int {
+func Size(pub ssh.PublicKey) int32 {
 	switch pub.Type() {
 	case ssh.KeyAlgoRSA:
-		return rsaBits(pub)
+		return int32(rsaBits(pub))
 	case ssh.KeyAlgoECDSA384:
 		return 384
 	case ssh.KeyAlgoECDSA521:

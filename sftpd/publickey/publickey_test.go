@@ -87,7 +87,7 @@ func TestAdmitted(t *testing.T) {
 		}
 		keys = append(keys, public(t, &ec.PublicKey))
 	}
-	sizes := map[string][]int{}
+	sizes := map[string][]int32{}
 	for _, k := range keys {
 		got, err := ParseLine(line(k) + " somebody@somewhere \n")
 		if err != nil {
@@ -102,7 +102,7 @@ func TestAdmitted(t *testing.T) {
 		}
 		sizes[k.Type()] = append(sizes[k.Type()], Size(k))
 	}
-	want := map[string][]int{
+	want := map[string][]int32{
 		ssh.KeyAlgoSKED25519: {256}, ssh.KeyAlgoSKECDSA256: {256}, ssh.KeyAlgoED25519: {256}, ssh.KeyAlgoRSA: {2048, 4096},
 		ssh.KeyAlgoECDSA256: {256}, ssh.KeyAlgoECDSA384: {384}, ssh.KeyAlgoECDSA521: {521},
 	}

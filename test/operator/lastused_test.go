@@ -146,8 +146,8 @@ func TestLastUsed(t *testing.T) {
 
 	written := watchUses(t, ns)
 	want := uses{}
-	used := map[string]bool{}                // keys and days
-	random := rand.New(rand.NewPCG(7, 2026)) //nolint:gosec // which key logs in is no secret
+	used := map[string]bool{} // keys and days
+	random := rand.New(rand.NewPCG(7, 2026))
 	today := time.Now().UTC()
 	login := func(daysAgo int) {
 		for range logins {
