@@ -28,7 +28,8 @@ const (
 
 // heard is what a pod has told of the use of keys.
 type heard struct {
-	at time.Time
+	// next is when to ask again at the earliest.
+	next time.Time
 	// report without its uses.
 	report config.KeyUseReport
 }
@@ -50,22 +51,23 @@ func (s *scope) learnKeyUse(ctx context.Context) error {
 	present := make(map[types.UID]heard, len(pods))
 	for i := range pods {
 		pod := &pods[i]
-		before, ok := s.memory.heard[pod.UID]
-		if ok {
+		before := s.memory.heard[pod.UID]
+		if !asked(pod) {
 			present[pod.UID] = before
+			continue
+		}
+		if wait := before.next.Sub(now); wait > 0 {
+			present[pod.UID] = before
+			s.retryIn(wait)
+			continue
 		}
 		interval := keyUseInterval
 		if !pod.DeletionTimestamp.IsZero() {
 			interval = keyUseOfEnding
 		}
-		if !asked(pod) {
-			continue
-		}
-		if wait := keyUseGap - now.Sub(before.at); wait > 0 {
-			s.retryIn(wait)
-			continue
-		}
 		s.retryIn(interval)
+		// A pod that does not answer costs a second each time.
+		present[pod.UID] = heard{next: now.Add(interval), report: before.report}
 		wg.Go(func() {
 			r, err := s.Asker.KeyUse(ctx, pod, token, before.report)
 			if err != nil {
@@ -81,7 +83,7 @@ func (s *scope) learnKeyUse(ctx context.Context) error {
 			continue
 		}
 		s.noteKeyUse(r.Uses)
-		present[pods[i].UID] = heard{at: now, report: config.KeyUseReport{Instance: r.Instance, Sequence: r.Sequence}}
+		present[pods[i].UID] = heard{next: now.Add(keyUseGap), report: config.KeyUseReport{Instance: r.Instance, Sequence: r.Sequence}}
 	}
 	s.memory.heard = present
 	return nil
