@@ -28,7 +28,7 @@ const (
 
 	// ConditionReady is the summary that people and scripts wait for.
 	//
-	// True: Ready, and for a key KeyExpiring. False: NotAccepted, UnresolvedRefs, and for a
+	// True: Ready, and for a key KeyExpiring, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
 	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
 	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey. Unknown: Pending.
@@ -181,6 +181,9 @@ const (
 	// ReasonAssignmentConflict: other users than that of userRef have the key in their
 	// spec. They cannot use it.
 	ReasonAssignmentConflict = "AssignmentConflict"
+	// ReasonRotationBlocked: the Secret of the next revision exists and belongs to something
+	// else, or holds no key. The pair before goes on to work.
+	ReasonRotationBlocked = "RotationBlocked"
 	// ReasonWeakKey: the cryptoPolicy of the user's listener does not admit the key.
 	ReasonWeakKey = "WeakKey"
 	// ReasonSecretConflict: the Secret exists and belongs to something else.

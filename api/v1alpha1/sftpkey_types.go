@@ -53,6 +53,8 @@ type SFTPKeyList struct {
 // +kubebuilder:validation:XValidation:message="secretName must not be set with source PublicKey: there is no Secret",rule="!has(self.secretName) || !has(self.source) || self.source != 'PublicKey'"
 // +kubebuilder:validation:XValidation:message="userRef, notBefore, expirationTime and from are for usage Client alone",rule="self.usage == 'Client' || !(has(self.userRef) || has(self.notBefore) || has(self.expirationTime) || has(self.from))"
 // +kubebuilder:validation:XValidation:message="expirationTime must be after notBefore",rule="!has(self.notBefore) || !has(self.expirationTime) || self.notBefore < self.expirationTime"
+// +kubebuilder:validation:XValidation:message="revision and rotation are for generated keys of usage Client alone",rule="!(has(self.revision) || has(self.rotation)) || (self.usage == 'Client' && (!has(self.source) || self.source == 'Generated'))"
+// +kubebuilder:validation:XValidation:message="revision must not be lowered: a new pair has a higher one",rule="!has(oldSelf.revision) || (has(self.revision) && self.revision >= oldSelf.revision)"
 // +kubebuilder:validation:XValidation:message="publicKey is immutable: make a new SFTPKey",rule="has(self.publicKey) == has(oldSelf.publicKey) && (!has(self.publicKey) || self.publicKey == oldSelf.publicKey)"
 // +kubebuilder:validation:XValidation:message="algorithm is immutable: make a new SFTPKey",rule="has(self.algorithm) == has(oldSelf.algorithm) && (!has(self.algorithm) || self.algorithm == oldSelf.algorithm)"
 // +kubebuilder:validation:XValidation:message="secretName is immutable: make a new SFTPKey",rule="has(self.secretName) == has(oldSelf.secretName) && (!has(self.secretName) || self.secretName == oldSelf.secretName)"
@@ -118,8 +120,20 @@ type SFTPKeySpec struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	SecretName string `json:"secretName,omitempty"`
 
-	// deletionPolicy is what happens to a generated Secret when this object is deleted.
-	// A new SFTPKey of the same name takes up a retained Secret again.
+	// revision is the number of the generated pair. Raise it above status.revision to have a
+	// new one made, into a Secret of its own: that of revision N > 1 is called
+	// <secretName>-rN. The pair before goes on to work for rotation.overlapSeconds. Default 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Revision int32 `json:"revision,omitempty"`
+
+	// rotation is when new pairs are made by themselves, and how long the old ones work.
+	// +optional
+	Rotation KeyRotation `json:"rotation,omitempty,omitzero"`
+
+	// deletionPolicy is what happens to generated Secrets, of all revisions, when this object is deleted. A new SFTPKey of the same name takes up the retained Secret of
+	// its revision again. With Delete, the Secret of a pair whose overlap is over goes, too.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy RetentionPolicy `json:"deletionPolicy,omitempty"`
@@ -146,6 +160,43 @@ const (
 	KeyPublicKey KeySource = "PublicKey"
 	KeyGenerated KeySource = "Generated"
 	KeyExisting  KeySource = "Existing"
+)
+
+// KeyRotation is when new pairs are made, and how long the old ones work.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:message="periodSeconds must be set with policy Periodic, and with no other",rule="has(self.periodSeconds) == (has(self.policy) && self.policy == 'Periodic')"
+// +kubebuilder:validation:XValidation:message="overlapSeconds must be less than periodSeconds",rule="!has(self.periodSeconds) || !has(self.overlapSeconds) || self.overlapSeconds < self.periodSeconds"
+type KeyRotation struct {
+	// policy Manual makes a new pair when revision is raised. Periodic does so as well
+	// when the pair is periodSeconds old.
+	// +optional
+	// +kubebuilder:default=Manual
+	Policy RotationPolicy `json:"policy,omitempty"`
+
+	// periodSeconds is how old a pair becomes with policy Periodic.
+	// +optional
+	// +kubebuilder:validation:Minimum=3600
+	// +kubebuilder:validation:Maximum=315360000
+	PeriodSeconds *int32 `json:"periodSeconds,omitempty"`
+
+	// overlapSeconds is how long the pair before works beside the new one. Default 1209600,
+	// two weeks, and with a period no more than half of it.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=31536000
+	OverlapSeconds *int32 `json:"overlapSeconds,omitempty"`
+}
+
+// RotationPolicy says when new pairs are made.
+//
+// +kubebuilder:validation:Enum=Manual;Periodic
+type RotationPolicy string
+
+// The ways to rotate a key.
+const (
+	RotationManual   RotationPolicy = "Manual"
+	RotationPeriodic RotationPolicy = "Periodic"
 )
 
 // LocalUserReference names an SFTPUser in the same namespace.
@@ -214,6 +265,26 @@ type SFTPKeyStatus struct {
 	// +kubebuilder:validation:Minimum=1
 	Bits int32 `json:"bits,omitempty"`
 
+	// revision is the number of the generated pair in use.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Revision int32 `json:"revision,omitempty"`
+
+	// revisionTime is when the operator began to use it.
+	// +optional
+	RevisionTime *metav1.Time `json:"revisionTime,omitempty"`
+
+	// nextRotationTime is when the next pair is made by itself.
+	// +optional
+	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
+
+	// retiring are pairs of former revisions that still work.
+	// +optional
+	// +listType=map
+	// +listMapKey=revision
+	// +kubebuilder:validation:MaxItems=4
+	Retiring []RetiringKey `json:"retiring,omitempty"`
+
 	// users are the SFTPUsers of the namespace that log in with this key.
 	// +optional
 	// +listType=set
@@ -227,4 +298,34 @@ type SFTPKeyStatus struct {
 	// +kubebuilder:validation:MinLength=10
 	// +kubebuilder:validation:MaxLength=10
 	LastUsedDate string `json:"lastUsedDate,omitempty"`
+}
+
+// RetiringKey is a pair of a former revision that still works.
+type RetiringKey struct {
+	// revision is its number.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Revision int32 `json:"revision,omitempty"`
+
+	// publicKey is the key in the format of authorized_keys.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	PublicKey string `json:"publicKey,omitempty"`
+
+	// fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// secretName is the Secret that keeps it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
+
+	// endTime is when it ceases to work.
+	// +required
+	EndTime *metav1.Time `json:"endTime,omitempty"`
 }

@@ -243,6 +243,10 @@ func (r *resolver) addClient(k *key.Client) {
 		r.note(k.Key, b, v1alpha1.KeyAssignedElsewhere)
 	default:
 		r.add(k.Key, b)
+		for _, old := range k.Retiring {
+			b.notAfter = old.NotAfter
+			r.add(old.Key, b)
+		}
 	}
 }
 

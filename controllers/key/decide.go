@@ -1,6 +1,7 @@
 package key
 
 import (
+	"cmp"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,11 +27,14 @@ func SecretName(k *v1alpha1.SFTPKey) string {
 	switch {
 	case k.Spec.Source == v1alpha1.KeyPublicKey:
 		return ""
-	case k.Spec.SecretName != "":
-		return k.Spec.SecretName
+	case rotates(k):
+		return secretOfRevision(baseName(k), Revision(k))
 	}
-	return k.Name
+	return baseName(k)
 }
+
+// baseName is the name of a key's Secret but for its revision.
+func baseName(k *v1alpha1.SFTPKey) string { return cmp.Or(k.Spec.SecretName, k.Name) }
 
 // Decide decides what to do, given the Secret as it is, or nil.
 //
@@ -74,10 +78,10 @@ func bad(reason, format string, args ...any) Verdict {
 }
 
 // NewSecret is the Secret for a new pair.
-func NewSecret(k *v1alpha1.SFTPKey, m Material) *corev1.Secret {
+func NewSecret(k *v1alpha1.SFTPKey, name string, m Material) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      SecretName(k),
+			Name:      name,
 			Namespace: k.Namespace,
 			Labels: map[string]string{
 				v1alpha1.LabelKey:              k.Name,

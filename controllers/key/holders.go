@@ -117,7 +117,7 @@ func quoted(names []string) string {
 
 // next is when the key's own times change something, zero for never.
 func next(k *v1alpha1.SFTPKey, now time.Time) (at time.Time) {
-	for _, t := range []*metav1.Time{k.Spec.NotBefore, k.Spec.ExpirationTime} {
+	for _, t := range append(rotationTimes(k), k.Spec.NotBefore, k.Spec.ExpirationTime) {
 		if t != nil && now.Before(t.Time) && (at.IsZero() || t.Time.Before(at)) {
 			at = t.Time
 		}

@@ -104,30 +104,23 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil || !k.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	var secret *corev1.Secret
-	if name := SecretName(k); name != "" {
-		if secret, err = r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: name}); err != nil {
-			return ctrl.Result{}, err
-		}
+	before := k.DeepCopy()
+	blocked, err := r.rotate(ctx, k, before)
+	if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	v := Decide(k, secret)
-	if v.Generate {
-		// The cache may lag behind our own status: a key that was made must not be made
-		// again because its Secret was deleted since.
-		if err := r.Live.Get(ctx, req.NamespacedName, k); err != nil {
-			return ctrl.Result{}, client.IgnoreNotFound(err)
-		}
-		if v = Decide(k, nil); v.Generate {
-			if secret, err = r.generate(ctx, k); err != nil {
-				return ctrl.Result{}, err
-			}
-			v = Decide(k, secret)
-		}
+	if err := r.dropRetired(ctx, k); err != nil {
+		return ctrl.Result{}, err
 	}
-	if secret != nil && conditionTrue(v.Condition) {
-		if err := r.setOwner(ctx, k, secret); err != nil {
-			return ctrl.Result{}, err
-		}
+	v, err := r.material(ctx, k, before)
+	if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if err := r.ownRetiring(ctx, k); err != nil {
+		return ctrl.Result{}, err
+	}
+	if blocked != nil && conditionTrue(v.Condition) {
+		v.Condition = *blocked
 	}
 	var h *Holdings
 	if k.Spec.Usage == v1alpha1.KeyUsageClient && conditionTrue(v.Condition) {
@@ -135,14 +128,59 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return ctrl.Result{}, err
 		}
 	}
-	if err := r.writeStatus(ctx, k, v, h); err != nil {
+	if err := r.writeStatus(ctx, before, k, v, h); err != nil {
 		return ctrl.Result{}, err
 	}
+	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil)}, nil
+}
+
+// material finds the key, or makes it if it never was. It puts into before what it reads anew.
+func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) (Verdict, error) {
+	name := types.NamespacedName{Namespace: k.Namespace, Name: SecretName(k)}
+	var secret *corev1.Secret
+	if name.Name != "" {
+		var err error
+		if secret, err = r.secret(ctx, name); err != nil {
+			return Verdict{}, err
+		}
+	}
+	v := Decide(k, secret)
+	if v.Generate {
+		// The cache may lag behind our own status: a key that was made must not be made
+		// again because its Secret was deleted since.
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(k), k); err != nil {
+			return Verdict{}, err
+		}
+		k.DeepCopyInto(before)
+		if v = Decide(k, nil); v.Generate {
+			var err error
+			if secret, err = r.generate(ctx, k, SecretName(k)); err != nil {
+				return Verdict{}, err
+			}
+			v = Decide(k, secret)
+		}
+	}
+	if secret != nil && conditionTrue(v.Condition) {
+		if err := r.setOwner(ctx, k, secret); err != nil {
+			return Verdict{}, err
+		}
+	}
+	return v, nil
+}
+
+// blockedRetry is the time between two looks at a Secret that is in the way of a rotation.
+const blockedRetry = 30 * time.Second
+
+// again is after how long to look at a key without being woken, 0 for never.
+func (r *Reconciler) again(k *v1alpha1.SFTPKey, blocked bool) (after time.Duration) {
 	now := r.Now()
 	if at := next(k, now); !at.IsZero() {
-		return ctrl.Result{RequeueAfter: max(at.Sub(now), 10*time.Millisecond)}, nil
+		after = max(at.Sub(now), 10*time.Millisecond)
 	}
-	return ctrl.Result{}, nil
+	if blocked && (after == 0 || after > blockedRetry) {
+		return blockedRetry
+	}
+	return after
 }
 
 func conditionTrue(c metav1.Condition) bool { return c.Status == metav1.ConditionTrue }
@@ -161,12 +199,12 @@ func (r *Reconciler) secret(ctx context.Context, name types.NamespacedName) (*co
 
 // generate makes a pair and stores it. Create, unlike apply, fails if somebody else was
 // faster; then the next reconcile looks at what is there.
-func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey) (*corev1.Secret, error) {
+func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey, name string) (*corev1.Secret, error) {
 	m, err := Generate(k.Spec.Algorithm, k.Namespace+"/"+k.Name)
 	if err != nil {
 		return nil, fmt.Errorf("generate key: %w", err)
 	}
-	s := NewSecret(k, m)
+	s := NewSecret(k, name, m)
 	if err := r.Client.Create(ctx, s); err != nil {
 		return nil, fmt.Errorf("store the new key: %w", err)
 	}
@@ -199,8 +237,7 @@ func (r *Reconciler) setOwner(ctx context.Context, k *v1alpha1.SFTPKey, s *corev
 
 // writeStatus writes the status. The holdings are those of a client key whose material is
 // usable, else nil.
-func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Verdict, h *Holdings) error {
-	before := k.DeepCopy()
+func (r *Reconciler) writeStatus(ctx context.Context, before, k *v1alpha1.SFTPKey, v Verdict, h *Holdings) error {
 	ready, assigned := v.Condition, (*metav1.Condition)(nil)
 	if h != nil {
 		ready, assigned = h.Judge(k, ready)
@@ -216,6 +253,13 @@ func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Ver
 		k.Status.Fingerprint = v.Material.Fingerprint()
 		k.Status.PublicKey = v.Material.Line()
 		k.Status.SecretName = SecretName(k)
+		if rotates(k) {
+			k.Status.Revision = Revision(k)
+			if k.Status.RevisionTime == nil {
+				k.Status.RevisionTime = new(metav1.NewTime(r.Now().Truncate(time.Second)))
+			}
+			k.Status.NextRotationTime = nextRotation(k)
+		}
 	}
 	if h != nil {
 		k.Status.Users = h.using()

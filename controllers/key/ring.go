@@ -25,11 +25,19 @@ type Client struct {
 	User string
 	// NotBefore and NotAfter bound its time, nil for no bound.
 	NotBefore, NotAfter *metav1.Time
+	// Retiring are pairs of former revisions, each with its end.
+	Retiring []Retiring
 	// Problem says why it cannot be used and what to do, "" if it can, and Reason is that of
 	// the users' conditions.
 	Problem, Reason string
 
 	created metav1.Time
+}
+
+// Retiring is a pair of a former revision that works until its end.
+type Retiring struct {
+	publickey.Key
+	NotAfter *metav1.Time
 }
 
 // Ring holds the SFTPKeys of one namespace that users may log in with. A nil Ring is empty.
@@ -60,12 +68,22 @@ func NewRing(keys []v1alpha1.SFTPKey) *Ring {
 			continue
 		}
 		r.byUser[c.User] = append(r.byUser[c.User], c)
-		if c.Problem == "" && r.owners[c.Fingerprint()] == nil {
-			r.owners[c.Fingerprint()] = c
+		if c.Problem != "" {
+			continue
+		}
+		r.own(c.Fingerprint(), c)
+		for _, old := range c.Retiring {
+			r.own(old.Fingerprint(), c)
 		}
 	}
 	r.stamp = stampOf(all)
 	return r
+}
+
+func (r *Ring) own(fingerprint string, c *Client) {
+	if r.owners[fingerprint] == nil {
+		r.owners[fingerprint] = c
+	}
 }
 
 // Get returns the key of an SFTPKey.
@@ -134,7 +152,22 @@ func clientOf(k *v1alpha1.SFTPKey) *Client {
 		c.From = append(c.From, p.Masked())
 	}
 	c.Reason = ""
+	for _, old := range k.Status.Retiring {
+		parsed, err := publickey.ParseLine(old.PublicKey)
+		if err != nil || old.EndTime == nil {
+			continue // the API's rules do not let it come so far
+		}
+		parsed.From = c.From
+		c.Retiring = append(c.Retiring, Retiring{Key: parsed, NotAfter: earlier(old.EndTime, c.NotAfter)})
+	}
 	return c
+}
+
+func earlier(end, other *metav1.Time) *metav1.Time {
+	if other != nil && other.Before(end) {
+		return other
+	}
+	return end
 }
 
 // hasMaterial says whether a key's Secret was usable when it was last looked at. A key
@@ -158,6 +191,9 @@ func stampOf(all []*Client) string {
 			line = c.Line()
 		}
 		fmt.Fprintf(h, "%q %q %v %v %q %q %q %v\n", c.Name, c.User, c.NotBefore, c.NotAfter, c.Problem, line, c.Comment, c.From)
+		for _, old := range c.Retiring {
+			fmt.Fprintf(h, "%q %v\n", old.Line(), old.NotAfter)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -201,6 +202,7 @@ func keyChanged() predicate.Predicate {
 		was, wasReason := ready(before)
 		is, isReason := ready(after)
 		return was != is || wasReason != isReason || before.Generation != after.Generation || before.Status.PublicKey != after.Status.PublicKey ||
+			!equality.Semantic.DeepEqual(before.Status.Retiring, after.Status.Retiring) ||
 			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
 	}}
 }

@@ -12,6 +12,8 @@ spec: {usage: Client}
 func TestKeyCreation(t *testing.T) {
 	const (
 		notPublic   = `publicKey must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options and never a private key`
+		period      = `periodSeconds must be set with policy Periodic, and with no other`
+		rotating    = `revision and rotation are for generated keys of usage Client alone`
 		clientAlone = `userRef, notBefore, expirationTime and from are for usage Client alone`
 	)
 	testCreations(t, validKey, []creation{
@@ -33,6 +35,17 @@ spec:
 		{"usage is required", `spec: {usage: null}`, `spec.usage: Required value`},
 		{"usage is Host or Client", `spec: {usage: Server}`, `supported values: "Host", "Client"`},
 		{"sources are named", `spec: {source: Vault}`, `supported values: "PublicKey", "Generated", "Existing"`},
+		{name: "a rotation by hand", patch: `spec: {revision: 3, rotation: {policy: Manual, overlapSeconds: 0}}`},
+		{name: "a periodic rotation", patch: `spec: {rotation: {policy: Periodic, periodSeconds: 7776000, overlapSeconds: 604800}}`},
+		{"a period without its policy", `spec: {rotation: {periodSeconds: 7776000}}`, period},
+		{"a periodic rotation without a period", `spec: {rotation: {policy: Periodic}}`, period},
+		{"a period of an hour at least", `spec: {rotation: {policy: Periodic, periodSeconds: 3599}}`, `should be greater than or equal to 3600`},
+		{"an overlap that never ends", `spec: {rotation: {policy: Periodic, periodSeconds: 3600, overlapSeconds: 3600}}`, `overlapSeconds must be less than periodSeconds`},
+		{"rotation policies are named", `spec: {rotation: {policy: Never}}`, `supported values: "Manual", "Periodic"`},
+		{"the first revision is 1", `spec: {revision: 0}`, `should be greater than or equal to 1`},
+		{"a partner's key has no revision", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, revision: 2}`, rotating},
+		{"an existing key has no rotation", `spec: {source: Existing, rotation: {policy: Manual}}`, rotating},
+		{"a host key has no revision", `spec: {usage: Host, revision: 2}`, rotating},
 		{"source PublicKey needs it", `spec: {source: PublicKey}`, `publicKey must be set with source PublicKey, and with no other`},
 		{"a public key needs its source", `spec: {publicKey: ssh-ed25519 AAAA}`, `publicKey must be set with source PublicKey, and with no other`},
 		{"a host key is more than its public half", `spec: {usage: Host, source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `source PublicKey is for usage Client alone: a host key needs its private half`},
@@ -78,6 +91,10 @@ func TestKeyUpdate(t *testing.T) {
 			"publicKey is immutable", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `spec: {source: PublicKey, publicKey: ssh-ed25519 BBBB}`,
 			`publicKey is immutable: make a new SFTPKey`,
 		},
+		{"revision is not lowered", `spec: {revision: 3}`, `spec: {revision: 2}`, `revision must not be lowered: a new pair has a higher one`},
+		{"revision is not removed", `spec: {revision: 3}`, ``, `revision must not be lowered: a new pair has a higher one`},
+		{name: "revision is raised", from: `spec: {revision: 3}`, to: `spec: {revision: 5}`},
+		{name: "revision is added", to: `spec: {revision: 2}`},
 		{name: "the times may change", from: `spec: {expirationTime: "2027-12-01T00:00:00Z"}`, to: `spec: {expirationTime: "2026-12-01T00:00:00Z"}`},
 		{name: "the user may change", from: `spec: {userRef: {name: a}}`, to: `spec: {userRef: {name: b}}`},
 		{name: "deletionPolicy may change", to: `spec: {deletionPolicy: Delete}`},
