@@ -8,8 +8,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
@@ -31,7 +33,8 @@ type Client struct {
 	// the users' conditions.
 	Problem, Reason string
 
-	created metav1.Time
+	created            metav1.Time
+	fingerprint, stamp string
 }
 
 // Retiring is a pair of a former revision that works until its end.
@@ -50,12 +53,51 @@ type Ring struct {
 }
 
 // NewRing makes a ring of a namespace's SFTPKeys. Those being deleted count as gone.
-func NewRing(keys []v1alpha1.SFTPKey) *Ring {
+func NewRing(keys []v1alpha1.SFTPKey) *Ring { return newRing(keys, clientOf) }
+
+// Rings makes rings, and parses each version of an SFTPKey once.
+type Rings struct {
+	mu sync.Mutex
+	// parsed by namespace and UID; mu protects it. A Client never changes.
+	parsed map[string]map[types.UID]parsed
+}
+
+type parsed struct {
+	version string
+	client  *Client
+}
+
+// Ring makes the ring of a namespace.
+func (c *Rings) Ring(namespace string, keys []v1alpha1.SFTPKey) *Ring {
+	c.mu.Lock()
+	before := c.parsed[namespace]
+	c.mu.Unlock()
+	next := make(map[types.UID]parsed, len(keys))
+	r := newRing(keys, func(k *v1alpha1.SFTPKey) *Client {
+		p := before[k.UID]
+		if p.client == nil || p.version != k.ResourceVersion {
+			p = parsed{version: k.ResourceVersion, client: clientOf(k)}
+		}
+		next[k.UID] = p
+		return p.client
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.parsed == nil {
+		c.parsed = map[string]map[types.UID]parsed{}
+	}
+	if c.parsed[namespace] = next; len(next) == 0 {
+		delete(c.parsed, namespace)
+	}
+	return r
+}
+
+func newRing(keys []v1alpha1.SFTPKey, client func(*v1alpha1.SFTPKey) *Client) *Ring {
 	r := &Ring{byName: map[string]*Client{}, byUser: map[string][]*Client{}, owners: map[string]*Client{}}
 	all := make([]*Client, 0, len(keys))
 	for i := range keys {
 		if keys[i].DeletionTimestamp.IsZero() {
-			all = append(all, clientOf(&keys[i]))
+			all = append(all, client(&keys[i]))
 		}
 	}
 	// Of two that assign the same key, the older one does.
@@ -71,7 +113,7 @@ func NewRing(keys []v1alpha1.SFTPKey) *Ring {
 		if c.Problem != "" {
 			continue
 		}
-		r.own(c.Fingerprint(), c)
+		r.own(c.fingerprint, c)
 		for _, old := range c.Retiring {
 			r.own(old.Fingerprint(), c)
 		}
@@ -120,6 +162,20 @@ func (r *Ring) Stamp() string {
 }
 
 func clientOf(k *v1alpha1.SFTPKey) *Client {
+	c := parse(k)
+	c.stamp = fmt.Sprintf("%q %q %v %v %q", c.Name, c.User, c.NotBefore, c.NotAfter, c.Problem)
+	if c.Problem != "" {
+		return c
+	}
+	c.fingerprint = c.Key.Fingerprint()
+	c.stamp += fmt.Sprintf(" %q %q %v", c.Line(), c.Comment, c.From)
+	for _, old := range c.Retiring {
+		c.stamp += fmt.Sprintf(" %q %v", old.Line(), old.NotAfter)
+	}
+	return c
+}
+
+func parse(k *v1alpha1.SFTPKey) *Client {
 	c := &Client{Name: k.Name, NotBefore: k.Spec.NotBefore, NotAfter: k.Spec.ExpirationTime, created: k.CreationTimestamp}
 	if k.Spec.UserRef != nil {
 		c.User = k.Spec.UserRef.Name
@@ -186,14 +242,7 @@ func hasMaterial(k *v1alpha1.SFTPKey) bool {
 func stampOf(all []*Client) string {
 	h := sha256.New()
 	for _, c := range all {
-		line := ""
-		if c.Problem == "" {
-			line = c.Line()
-		}
-		fmt.Fprintf(h, "%q %q %v %v %q %q %q %v\n", c.Name, c.User, c.NotBefore, c.NotAfter, c.Problem, line, c.Comment, c.From)
-		for _, old := range c.Retiring {
-			fmt.Fprintf(h, "%q %v\n", old.Line(), old.NotAfter)
-		}
+		fmt.Fprintln(h, c.stamp)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

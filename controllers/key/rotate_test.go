@@ -144,3 +144,32 @@ func TestRetire(t *testing.T) {
 		t.Errorf("%d pairs retire: %+v", len(s.Retiring), s.Retiring)
 	}
 }
+
+// A version of an SFTPKey is parsed once, and a changed one again.
+func TestRingsFollowChanges(t *testing.T) {
+	first, second := pair(t), pair(t)
+	k := v1alpha1.SFTPKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "a", UID: "u", ResourceVersion: "1"},
+		Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: first.Line()},
+	}
+	var rings Rings
+	one := rings.Ring("team", []v1alpha1.SFTPKey{k})
+	two := rings.Ring("team", []v1alpha1.SFTPKey{k})
+	a, _ := one.Get("a")
+	if b, _ := two.Get("a"); a != b || one.Stamp() != two.Stamp() {
+		t.Error("the same version was parsed twice")
+	}
+	k.ResourceVersion, k.Spec.PublicKey = "2", second.Line()
+	three := rings.Ring("team", []v1alpha1.SFTPKey{k})
+	if c, _ := three.Get("a"); c.Fingerprint() != second.Fingerprint() || three.Stamp() == one.Stamp() {
+		t.Error("the change was not seen")
+	}
+	again := k
+	again.UID, again.Spec.PublicKey = "other", first.Line()
+	if c, _ := rings.Ring("team", []v1alpha1.SFTPKey{again}).Get("a"); c.Fingerprint() != first.Fingerprint() {
+		t.Error("one that was made again was not seen")
+	}
+	if rings.Ring("team", nil); len(rings.parsed) != 0 {
+		t.Errorf("%d namespaces without keys are remembered", len(rings.parsed))
+	}
+}

@@ -19,6 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
@@ -39,6 +40,7 @@ type Reconciler struct {
 	Now func() time.Time
 
 	written fresh.Written
+	rings   key.Rings
 
 	mu sync.Mutex
 	// memories of the listeners seen. mu protects the map; a memory itself is only used

@@ -57,7 +57,7 @@ func (s *scope) namespaceLabels(ctx context.Context, users []v1alpha1.SFTPUser) 
 func (s *scope) resolveCredentials(ctx context.Context) error {
 	s.credentials = map[types.UID]credentials.Credentials{}
 	resolved := map[types.UID]resolution{}
-	src := clusterSource{client: s.Client, live: s.Live, rings: map[string]*key.Ring{}}
+	src := clusterSource{client: s.Client, live: s.Live, parser: &s.rings, rings: map[string]*key.Ring{}}
 	for _, d := range s.decisions {
 		if !d.Accepted() {
 			continue
@@ -89,7 +89,8 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 type clusterSource struct {
 	client client.Client
 	live   client.Reader
-	// rings by namespace.
+	parser *key.Rings
+	// rings of this reconcile, by namespace.
 	rings map[string]*key.Ring
 }
 
@@ -112,7 +113,7 @@ func (c clusterSource) Ring(ctx context.Context, namespace string) (*key.Ring, e
 	if err := c.client.List(ctx, &keys, client.InNamespace(namespace)); err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
-	r := key.NewRing(keys.Items)
+	r := c.parser.Ring(namespace, keys.Items)
 	c.rings[namespace] = r
 	return r, nil
 }

@@ -4,9 +4,9 @@
 package user
 
 import (
+	"slices"
 	"sync"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -78,4 +78,16 @@ func (b *Board) Get(listener, user types.NamespacedName) (Outcome, bool) {
 	return o, ok
 }
 
-func same(a, b Outcome) bool { return equality.Semantic.DeepEqual(a, b) }
+func same(a, b Outcome) bool {
+	return a.UID == b.UID && a.Generation == b.Generation && a.Username == b.Username && a.Address == b.Address &&
+		slices.Equal(a.Conditions, b.Conditions) && slices.EqualFunc(a.Keys, b.Keys, sameKey)
+}
+
+// sameKey compares without reflection: all keys of a listener are compared each time.
+func sameKey(a, b v1alpha1.UserKeyStatus) bool {
+	if !a.NotBefore.Equal(b.NotBefore) || !a.ExpirationTime.Equal(b.ExpirationTime) {
+		return false
+	}
+	a.NotBefore, a.ExpirationTime, b.NotBefore, b.ExpirationTime = nil, nil, nil, nil
+	return a == b
+}
