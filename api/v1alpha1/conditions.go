@@ -28,15 +28,16 @@ const (
 
 	// ConditionReady is the summary that people and scripts wait for.
 	//
-	// True: Ready, and for a key KeyExpiring, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
+	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
 	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
 	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey. Unknown: Pending.
 	ConditionReady = "Ready"
 
-	// ConditionKeysValid says whether each key of a user is valid and goes on to be.
+	// ConditionKeysValid says whether each key of a user is valid and goes on to be, and
+	// when one should be looked at.
 	//
-	// True: KeysValid. False: KeyExpired, KeyNotYetValid, KeyExpiring.
+	// True: KeysValid, KeyUnused, KeyShared. False: KeyExpired, KeyNotYetValid, KeyExpiring.
 	ConditionKeysValid = "KeysValid"
 
 	// ConditionAssigned says whether an SFTPKey with userRef is that user's alone.
@@ -162,7 +163,7 @@ const (
 	ReasonUserRejected = "UserRejected"
 )
 
-// Reasons of keys' times, for users and keys.
+// Reasons of keys' times and use, for users and keys.
 const (
 	// ReasonKeyExpired: the expirationTime of a key has passed. Give the user a new one.
 	ReasonKeyExpired = "KeyExpired"
@@ -170,6 +171,12 @@ const (
 	ReasonKeyNotYetValid = "KeyNotYetValid"
 	// ReasonKeyExpiring: a key ends within the listener's keyPolicy.expiringWithinDays.
 	ReasonKeyExpiring = "KeyExpiring"
+	// ReasonKeyUnused: a key was not used for the listener's keyPolicy.unusedAfterDays. Who
+	// needs it no more should not have it.
+	ReasonKeyUnused = "KeyUnused"
+	// ReasonKeyShared: several SFTPUsers of the namespace have the key, so that it does not
+	// show who logs in.
+	ReasonKeyShared = "KeyShared"
 )
 
 // Reasons of a key's conditions, beside those above.

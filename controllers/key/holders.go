@@ -83,6 +83,10 @@ func (h Holdings) Judge(k *v1alpha1.SFTPKey, ready metav1.Condition) (metav1.Con
 		return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonKeyExpiring,
 			fmt.Sprintf("The key ends at %s; give the user a new one before, or set a later spec.expirationTime", at(end))), assigned
 	}
+	if unused := h.inState(v1alpha1.KeyUnused); len(unused) > 0 && len(unused) == len(h.using()) && ready.Reason == v1alpha1.ReasonReady {
+		return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonKeyUnused,
+			"Nobody logged in with the key for long; delete it if SFTPUser "+quoted(unused)+" needs it no more"), assigned
+	}
 	return ready, assigned
 }
 

@@ -273,7 +273,7 @@ func (r *Reconciler) writeStatus(ctx context.Context, before, k *v1alpha1.SFTPKe
 	if equality.Semantic.DeepEqual(before.Status, k.Status) {
 		return nil
 	}
-	worse := ready.Status == metav1.ConditionFalse || ready.Reason == v1alpha1.ReasonKeyExpiring
+	worse := ready.Status == metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonReady
 	if old := findReady(before); worse && (old == nil || old.Reason != ready.Reason) {
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, ready.Reason, "Reconcile", "%s", ready.Message)
 	}

@@ -32,6 +32,19 @@ func (s *scope) takeInventory() {
 			s.keys[d.User.UID] = d.User.Status.Keys
 		}
 	}
+	s.shared = map[string]map[string]bool{}
+	for _, d := range s.decisions {
+		if s.shared[d.User.Namespace] == nil {
+			s.shared[d.User.Namespace] = map[string]bool{}
+		}
+		in := s.shared[d.User.Namespace]
+		for _, k := range s.keys[d.User.UID] {
+			if k.State != v1alpha1.KeyAssignedElsewhere {
+				_, twice := in[k.Fingerprint]
+				in[k.Fingerprint] = twice
+			}
+		}
+	}
 }
 
 func (s *scope) keysOf(u *v1alpha1.SFTPUser, c credentials.Credentials) []v1alpha1.UserKeyStatus {
@@ -104,8 +117,9 @@ func lastSign(k *v1alpha1.UserKeyStatus) time.Time {
 	return last
 }
 
-// keysValid sums up the times of a user's keys. The worst comes first.
-func keysValid(keys []v1alpha1.UserKeyStatus) condition {
+// keysValid sums up a user's keys. The worst comes first. Shared are fingerprints that other
+// users of the namespace have, too: of those in another one a tenant must not learn.
+func keysValid(keys []v1alpha1.UserKeyStatus, shared map[string]bool) condition {
 	for _, bad := range []struct {
 		state           v1alpha1.KeyState
 		reason, message string
@@ -123,6 +137,26 @@ func keysValid(keys []v1alpha1.UserKeyStatus) condition {
 		}
 		if len(which) > 0 {
 			return conditions.False(v1alpha1.ConditionKeysValid, bad.reason, strings.Join(which, "; "))
+		}
+	}
+	for _, odd := range []struct {
+		reason, message string
+		is              func(*v1alpha1.UserKeyStatus) bool
+	}{
+		{v1alpha1.ReasonKeyUnused, "was not used for long", func(k *v1alpha1.UserKeyStatus) bool { return k.State == v1alpha1.KeyUnused }},
+		{
+			v1alpha1.ReasonKeyShared, "is also with other SFTPUsers of the namespace",
+			func(k *v1alpha1.UserKeyStatus) bool { return shared[k.Fingerprint] },
+		},
+	} {
+		var which []string
+		for i := range keys {
+			if odd.is(&keys[i]) {
+				which = append(which, fmt.Sprintf("%s (%s) %s", keys[i].Fingerprint, keys[i].Source, odd.message))
+			}
+		}
+		if len(which) > 0 {
+			return conditions.True(v1alpha1.ConditionKeysValid, odd.reason, strings.Join(which, "; "))
 		}
 	}
 	return conditions.True(v1alpha1.ConditionKeysValid, v1alpha1.ReasonKeysValid, "No key has expired or is about to")

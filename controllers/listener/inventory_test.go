@@ -87,6 +87,55 @@ func TestKeyStateChangesWhenItSays(t *testing.T) {
 	}
 }
 
+// The worst is told first, and what is only odd leaves the condition true.
+func TestKeysValid(t *testing.T) {
+	at := new(metav1.NewTime(on(12, 1, 0)))
+	key := func(fp string, state v1alpha1.KeyState) v1alpha1.UserKeyStatus {
+		return v1alpha1.UserKeyStatus{Fingerprint: fp, Source: "inline", State: state, NotBefore: at, ExpirationTime: at}
+	}
+	shared := map[string]bool{"s": true, "a": false}
+	keys := []v1alpha1.UserKeyStatus{
+		key("a", v1alpha1.KeyActive), key("s", v1alpha1.KeyActive), key("u", v1alpha1.KeyUnused),
+		key("n", v1alpha1.KeyNotYetValid), key("i", v1alpha1.KeyExpiring), key("e", v1alpha1.KeyExpired), key("w", v1alpha1.KeyWeak),
+	}
+	const time = " 2026-12-01T00:00:00Z"
+	for _, tc := range []struct {
+		keys            []v1alpha1.UserKeyStatus
+		status          metav1.ConditionStatus
+		reason, message string
+	}{
+		{nil, metav1.ConditionTrue, "KeysValid", "No key has expired or is about to"},
+		{keys[:1], metav1.ConditionTrue, "KeysValid", "No key has expired or is about to"},
+		{keys[:2], metav1.ConditionTrue, "KeyShared", "s (inline) is also with other SFTPUsers of the namespace"},
+		{keys[:3], metav1.ConditionTrue, "KeyUnused", "u (inline) was not used for long"},
+		{keys[:4], metav1.ConditionFalse, "KeyNotYetValid", "n (inline) is valid from" + time},
+		{keys[:5], metav1.ConditionFalse, "KeyExpiring", "i (inline) ends at" + time},
+		{append(keys, keys[5]), metav1.ConditionFalse, "KeyExpired", "e (inline) expired at" + time + "; e (inline) expired at" + time},
+	} {
+		if c := keysValid(tc.keys, shared); c.Status != tc.status || c.Reason != tc.reason || c.Message != tc.message {
+			t.Errorf("%s/%s: %s\nwant %s/%s: %s", c.Status, c.Reason, c.Message, tc.status, tc.reason, tc.message)
+		}
+	}
+}
+
+// Shared is what several users of one namespace have; those of another are not told of.
+func TestSharedKeys(t *testing.T) {
+	s := &scope{Reconciler: &Reconciler{Now: func() time.Time { return on(11, 25, 12) }}, memory: newMemory("l"), listener: &v1alpha1.SFTPListener{}}
+	s.credentials = map[types.UID]credentials.Credentials{}
+	for _, u := range []struct{ namespace, name, key string }{{"a", "1", "k"}, {"a", "2", "k"}, {"b", "3", "k"}, {"b", "4", "own"}} {
+		user := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: u.namespace, Name: u.name, UID: types.UID(u.name)}}
+		s.decisions = append(s.decisions, attach.Decision{User: user})
+		s.credentials[user.UID] = credentials.Credentials{Inventory: []v1alpha1.UserKeyStatus{{Fingerprint: u.key}}}
+	}
+	s.takeInventory()
+	if !s.shared["a"]["k"] || s.shared["b"]["k"] || s.shared["b"]["own"] {
+		t.Errorf("%v", s.shared)
+	}
+	if k := s.keys["1"]; len(k) != 1 || k[0].AddedDate != "2026-11-25" || k[0].State != v1alpha1.KeyActive {
+		t.Errorf("%+v", k)
+	}
+}
+
 func TestLockedUsers(t *testing.T) {
 	state := func(states ...v1alpha1.KeyState) (out []v1alpha1.UserKeyStatus) {
 		for _, s := range states {

@@ -67,7 +67,7 @@ func (s *scope) userConditions(d attach.Decision, c credentials.Credentials) []c
 			conditions.Unknown(v1alpha1.ConditionKeysValid, v1alpha1.ReasonPending, "Not looked at before the user is accepted"),
 		}
 	}
-	valid := keysValid(s.keys[d.User.UID])
+	valid := keysValid(s.keys[d.User.UID], s.shared[d.User.Namespace])
 	accepted := conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, d.Message)
 	if p, ok := c.Problem(); ok {
 		message := p.Message

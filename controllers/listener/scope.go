@@ -29,6 +29,7 @@ type scope struct {
 	nextExpiry  time.Time
 	credentials map[types.UID]credentials.Credentials
 	keys        map[types.UID][]v1alpha1.UserKeyStatus // by user
+	shared      map[string]map[string]bool             // by namespace and fingerprint, whether several users have it
 	hostKeys    []hostKey
 	exclusive   bool // a volume can be mounted by one node only
 	workload    bool // the volumes allow the pods to be (re)made

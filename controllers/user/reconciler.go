@@ -187,11 +187,12 @@ func withDates(keys, status []v1alpha1.UserKeyStatus) []v1alpha1.UserKeyStatus {
 }
 
 // announce writes an event when a user became ready or ceased to be, or when the reason
-// why it is not changed; and when a key of it begins to expire or has.
+// why it is not changed; and when a key of it should be looked at.
 func (r *Reconciler) announce(u, before *v1alpha1.SFTPUser) {
 	find := meta.FindStatusCondition
 	was, is := find(before.Status.Conditions, v1alpha1.ConditionKeysValid), find(u.Status.Conditions, v1alpha1.ConditionKeysValid)
-	if is != nil && is.Status == metav1.ConditionFalse && (was == nil || was.Reason != is.Reason || was.Message != is.Message) {
+	look := is != nil && is.Status != metav1.ConditionUnknown && is.Reason != v1alpha1.ReasonKeysValid
+	if look && (was == nil || was.Reason != is.Reason || was.Message != is.Message) {
 		r.Events.Eventf(u, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
 	}
 	was, is = find(before.Status.Conditions, v1alpha1.ConditionReady), find(u.Status.Conditions, v1alpha1.ConditionReady)
