@@ -106,7 +106,7 @@ func (h Holdings) assigned(k *v1alpha1.SFTPKey) *metav1.Condition {
 	}
 	others := slices.DeleteFunc(h.inState(v1alpha1.KeyAssignedElsewhere), func(u string) bool { return u == name })
 	if len(others) > 0 {
-		return no(v1alpha1.ReasonAssignmentConflict, "SFTPUser %q logs in with the key, but SFTPUser %s has it in its spec, too, where it does not work; remove it there", name, quoted(others))
+		return no(v1alpha1.ReasonAssignmentConflict, "SFTPUser %q logs in with the key, but it is also a key of SFTPUser %s, where it does not work; remove it there", name, quoted(others))
 	}
 	return new(conditions.True(v1alpha1.ConditionAssigned, v1alpha1.ReasonAssigned, fmt.Sprintf("SFTPUser %q and nobody else in the namespace logs in with the key", name)))
 }

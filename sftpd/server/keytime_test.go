@@ -18,7 +18,7 @@ func TestKeyTimes(t *testing.T) {
 	key, _ := configtest.Key(t)
 	other, _ := configtest.Key(t)
 	dir := configtest.New(t)
-	begin := time.Now().Add(3 * time.Second)
+	begin := time.Now().Add(5 * time.Second)
 	end := begin.Add(4 * time.Second)
 	u := dir.AddUser("ada", "", key.PublicKey(), other.PublicKey())
 	u.Keys[0].NotBefore, u.Keys[0].NotAfter = &begin, &end

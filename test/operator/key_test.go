@@ -113,7 +113,7 @@ func TestAssignedKey(t *testing.T) {
 		})
 	}
 	waitFor(t, k, "Assigned", "False", "AssignmentConflict",
-		`SFTPUser "acme" logs in with the key, but SFTPUser "by-copy", "by-name" has it in its spec, too, where it does not work; remove it there`)
+		`SFTPUser "acme" logs in with the key, but it is also a key of SFTPUser "by-copy", "by-name", where it does not work; remove it there`)
 	waitFor(t, k, "Ready", "True", "Ready", "")
 
 	// Given to another user, it is that one's alone.
@@ -163,8 +163,8 @@ func TestDuplicateKey(t *testing.T) {
 func TestKeyWithTimes(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
-	begin := time.Now().Add(4 * time.Second).Truncate(time.Second)
-	end := begin.Add(3 * time.Second)
+	begin := time.Now().Add(8 * time.Second).Truncate(time.Second)
+	end := begin.Add(6 * time.Second)
 	k := partnerKey(ns, "acme-2026", "acme", assignedTo("acme"), func(k *v1alpha1.SFTPKey) {
 		k.Spec.NotBefore, k.Spec.ExpirationTime = new(metav1.NewTime(begin)), new(metav1.NewTime(end))
 	})

@@ -38,7 +38,7 @@ func TestRotationOfAKey(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "nightly"},
 		Spec: v1alpha1.SFTPKeySpec{
 			Usage: v1alpha1.KeyUsageClient, UserRef: &v1alpha1.LocalUserReference{Name: "acme"}, DeletionPolicy: v1alpha1.Delete,
-			Rotation: v1alpha1.KeyRotation{OverlapSeconds: new(int32(6))},
+			Rotation: v1alpha1.KeyRotation{OverlapSeconds: new(int32(10))},
 		},
 	}
 	create(t, k)
