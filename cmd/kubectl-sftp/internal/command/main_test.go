@@ -205,3 +205,7 @@ func completeLine(t *testing.T, args []string) string {
 	}
 	return out.String()
 }
+
+func newSecret(namespace, name string, data map[string]string) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, StringData: data}
+}
