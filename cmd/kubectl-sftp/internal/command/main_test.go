@@ -209,3 +209,13 @@ func completeLine(t *testing.T, args []string) string {
 func newSecret(namespace, name string, data map[string]string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, StringData: data}
 }
+
+// line runs a command line as it stands: what comes after "--" is not for the plug-in.
+func line(t *testing.T, input string, args ...string) result {
+	t.Helper()
+	var out, errors bytes.Buffer
+	code := Run(t.Context(), Terminal{In: strings.NewReader(input), Out: &out, Err: &errors, Now: func() time.Time { return now }}, "test", args)
+	return result{code, out.String(), errors.String()}
+}
+
+func keyOf(o client.Object) client.ObjectKey { return client.ObjectKeyFromObject(o) }
