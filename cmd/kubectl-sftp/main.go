@@ -8,6 +8,9 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/command"
 )
 
@@ -15,6 +18,7 @@ import (
 var version = "devel"
 
 func main() {
+	klog.SetLogger(logr.Discard()) // what the libraries would say about a forwarded port is in the errors
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := command.Run(ctx, command.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, version, os.Args[1:])
 	stop()
