@@ -55,7 +55,7 @@ func (p *plugin) check() *cobra.Command {
 		Long: `Logs in as a user, through a port that is forwarded to a ready pod of the listener or at --address; writes a file of
 300 KiB, reads it back, compares and removes it. The server must have one of the host keys in the listener's status.
 
-A forwarded connection comes from inside of the cluster: allowedCIDRs and from= then see that address.
+A forwarded connection comes from inside of the pod: allowedCIDRs and from= see its loopback address.
 
 Exit codes:
   0  it works
