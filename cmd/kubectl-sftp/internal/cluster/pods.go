@@ -9,10 +9,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
+	"k8s.io/streaming/pkg/httpstream"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -56,7 +56,7 @@ func (c *Cluster) Forward(ctx context.Context, pod *corev1.Pod, log io.Writer) (
 		return "", err
 	}
 	url := core.RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
-	dialer, err := portforward.NewSPDYOverWebsocketDialer(url, c.Config)
+	dialer, err := portforward.NewSPDYOverWebsocketDialerForStreaming(url, c.Config)
 	if err != nil {
 		return "", err
 	}
@@ -65,10 +65,12 @@ func (c *Cluster) Forward(ctx context.Context, pod *corev1.Pod, log io.Writer) (
 	if err != nil {
 		return "", err
 	}
-	dialer = portforward.NewFallbackDialer(dialer, spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url),
+	dialer = portforward.NewFallbackDialerForStreaming(dialer, spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url),
 		func(err error) bool { return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) })
 	ready := make(chan struct{})
-	f, err := portforward.NewOnAddressesWithContext(ctx, dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", render.SFTPPort)}, ready, io.Discard, log)
+	const anyPort = 0
+	f, err := portforward.NewOnAddressesForStreamingWithContext(ctx, dialer,
+		[]string{"127.0.0.1"}, []string{fmt.Sprintf("%d:%d", anyPort, render.SFTPPort)}, ready, io.Discard, log)
 	if err != nil {
 		return "", err
 	}

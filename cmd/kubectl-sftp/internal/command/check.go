@@ -135,8 +135,7 @@ func (p *plugin) checkUser(ctx context.Context, k *cluster.Cluster, name string,
 		failure = &exitError{checkCode(len(steps), failure), failure}
 	}
 	if done, err := p.data(r); done {
-		var exit *exitError
-		if errors.As(failure, &exit) {
+		if exit, ok := errors.AsType[*exitError](failure); ok {
 			return errors.Join(err, &exitError{code: exit.code}) // the error is in the data
 		}
 		return err

@@ -80,8 +80,7 @@ func (p *plugin) openSSH(ctx context.Context, k *cluster.Cluster, name, key, add
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the caller's own program and arguments
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.In, p.Out, p.Err
 	err = cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return &exitError{code: max(exit.ExitCode(), exitFailed)} // it has said why
 	}
 	return err

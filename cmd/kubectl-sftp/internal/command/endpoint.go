@@ -88,8 +88,7 @@ func (p *plugin) privateKey(file string) (ssh.Signer, error) {
 		return nil, err
 	}
 	signer, err := ssh.ParsePrivateKey(data)
-	var locked *ssh.PassphraseMissingError
-	if errors.As(err, &locked) {
+	if _, locked := errors.AsType[*ssh.PassphraseMissingError](err); locked {
 		var passphrase string
 		if passphrase, err = p.prompt(fmt.Sprintf("Passphrase of %s: ", file)); err != nil {
 			return nil, fmt.Errorf("%s has a passphrase: %w", file, err)

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ import (
 func keyLine(t *testing.T, n int) string {
 	t.Helper()
 	seed := make([]byte, ed25519.SeedSize)
-	copy(seed, fmt.Sprint(n))
+	copy(seed, strconv.Itoa(n))
 	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(seed))
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -13,8 +14,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/httpstream"
-	"k8s.io/apimachinery/pkg/util/httpstream/spdy"
+	"k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
 // kubelet plays the one of a node, for the requests that the API server passes on: port forwarding and logs.
@@ -110,7 +111,8 @@ func splice(data, errors httpstream.Stream, address string) {
 		fmt.Fprint(errors, "nobody listens there")
 		return
 	}
-	conn, err := net.Dial("tcp", address)
+	var d net.Dialer
+	conn, err := d.DialContext(context.Background(), "tcp", address)
 	if err != nil {
 		fmt.Fprint(errors, err)
 		return

@@ -55,8 +55,7 @@ func Run(ctx context.Context, t Terminal, version string, args []string) int {
 		return 0
 	}
 	code := exitFailed
-	var exit *exitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		code = exit.code
 	}
 	if message := err.Error(); message != "" {

@@ -74,7 +74,8 @@ Exit codes: 0 nothing is in the way, 3 it is or would be denied, 4 not all could
 	flags.Var(&o.since, "since", "how far to look back in the audit log: 2h, 3d (default 1d)")
 	flags.IntVar(&o.last, "last", 10, "how many lines of the audit log to show") //nolint:mnd // what fits on a screen
 	flags.BoolVar(&o.noAudit, "no-audit", false, "do not look into the pods' logs")
-	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions([]string{"publickey", "password", "keyboard-interactive"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(
+		[]string{"publickey", "password", "keyboard-interactive"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	p.outputFlag(c, "json", "yaml")
 	return c
 }

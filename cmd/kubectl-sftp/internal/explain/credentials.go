@@ -39,7 +39,8 @@ func (e *explainer) publicKey(ctx context.Context) error {
 	case len(denied) > 0 && e.User.Status.ObservedGeneration < e.User.Generation:
 		e.add(name, Unknown, "%s is not among the keys that could be seen: %s", e.Fingerprint, strings.Join(denied, "; "))
 	default:
-		e.add(name, Denied, "%s is not registered for the user, which has: %s%s", e.Fingerprint, list(keys.Fingerprints, e.User.Status.KeyFingerprints...), problemsOf(keys))
+		e.add(name, Denied, "%s is not registered for the user, which has: %s%s",
+			e.Fingerprint, list(keys.Fingerprints, e.User.Status.KeyFingerprints...), problemsOf(keys))
 	}
 	return nil
 }

@@ -23,26 +23,26 @@ func newMigration(t testing.TB) *Migration {
 func TestUsersConf(t *testing.T) {
 	for line, want := range map[string]string{
 		"acme:pw":                      "acme password=pw",
-		"acme:pw:1001":                 "acme password=pw; notice",
-		"acme:pw:1001:100:in,out/2026": "acme password=pw /in /out/2026; notice",
+		"acme:pw:1001":                 "acme password=pw; N",
+		"acme:pw:1001:100:in,out/2026": "acme password=pw /in /out/2026; N",
 		"acme:pw:::in":                 "acme password=pw /in",
 		"acme:pw:::in/,/out":           "acme password=pw /in /out",
 		"acme:p w$%:::":                "acme password=p w$%",
 		"acme:$6$a$b":                  "acme password=$6$a$b", // too short for a hash
-		"acme:pw:::../etc":             "acme password=pw; rejected",
-		"acme:pw:::a//b":               "acme password=pw; rejected",
-		"acme:pw:::.":                  "acme password=pw; rejected",
-		"A_b:pw":                       "a-b as A_b password=pw; notice",
+		"acme:pw:::../etc":             "acme password=pw; R",
+		"acme:pw:::a//b":               "acme password=pw; R",
+		"acme:pw:::.":                  "acme password=pw; R",
+		"A_b:pw":                       "a-b as A_b password=pw; N",
 		"acme:pw\r":                    "acme password=pw",
 
-		"acme":             "; rejected",
-		"acme:":            "; rejected",
-		":pw":              "; rejected",
-		"-acme:pw":         "; rejected",
-		"acme:p:w:1:2:3:4": "; rejected",
-		"acme:$6$aaaaaaaa$bbbbbbbbbbbbbbbb:e:1001": "; rejected rejected notice",
-		"acme:$6$aaaaaaaa$bbbbbbbbbbbbbbbb":        "; rejected rejected",
-		"acme:" + strings.Repeat("x", 1025):        "; rejected rejected",
+		"acme":             "; R",
+		"acme:":            "; R",
+		":pw":              "; R",
+		"-acme:pw":         "; R",
+		"acme:p:w:1:2:3:4": "; R",
+		"acme:$6$aaaaaaaa$bbbbbbbbbbbbbbbb:e:1001": "; RRN",
+		"acme:$6$aaaaaaaa$bbbbbbbbbbbbbbbb":        "; RR",
+		"acme:" + strings.Repeat("x", 1025):        "; RR",
 		"# acme:pw":                                "",
 		"  ":                                       "",
 	} {
@@ -54,7 +54,7 @@ func TestUsersConf(t *testing.T) {
 	}
 }
 
-// describe puts what came out into one line.
+// describe puts what came out into one line, with an R for each rejection and an N for each notice.
 func describe(o Objects, r Report) string {
 	var out []string
 	for i := range o.Users {
@@ -76,9 +76,9 @@ func describe(o Objects, r Report) string {
 		}
 	}
 	text := strings.Join(out, " ")
-	findings := strings.Repeat(" rejected", len(r.Rejected)) + strings.Repeat(" notice", len(r.Notices))
+	findings := strings.Repeat("R", len(r.Rejected)) + strings.Repeat("N", len(r.Notices))
 	if findings != "" {
-		text += ";" + findings
+		text += "; " + findings
 	}
 	return text
 }
@@ -95,12 +95,12 @@ func TestKeyFiles(t *testing.T) {
 		"acme/.ssh/authorized_keys2":    "acme KEY",
 		"acme/.ssh/keys/laptop":         "acme KEY",
 		"acme/keys/laptop.pub":          "acme KEY",
-		"acme/.ssh/known_hosts":         "; notice",
-		"acme/deep/er/authorized_keys":  "; notice",
-		"acme/.ssh/keys/.laptop.pub~":   "; notice",
-		".hidden":                       "; notice",
-		".pub":                          "; notice",
-		"acme/.ssh/keys/deep/er/laptop": "; notice",
+		"acme/.ssh/known_hosts":         "; N",
+		"acme/deep/er/authorized_keys":  "; N",
+		"acme/.ssh/keys/.laptop.pub~":   "; N",
+		".hidden":                       "; N",
+		".pub":                          "; N",
+		"acme/.ssh/keys/deep/er/laptop": "; N",
 	} {
 		m := newMigration(t)
 		if err := m.KeyFiles("keys", fstest.MapFS{path: {Data: []byte(aKey + "\n")}}); err != nil {
@@ -113,16 +113,16 @@ func TestKeyFiles(t *testing.T) {
 	for line, want := range map[string]string{
 		aKey + " a comment":                          "acme KEY a comment",
 		`from="192.0.2.1" ` + aKey:                   `acme from="192.0.2.1" KEY`,
-		`restrict ` + aKey:                           "acme KEY; notice",
-		`no-pty,from="192.0.2.1",no-user-rc ` + aKey: `acme from="192.0.2.1" KEY; notice`,
-		`command="internal-sftp" ` + aKey + " c":     "acme KEY c; notice",
-		`command="internal-sftp -d /in" ` + aKey:     "; rejected rejected",
-		`environment="A=b" ` + aKey:                  "; rejected rejected",
-		aKey + "\n" + aKey + " again":                "acme KEY; notice",
-		aKey[:50]:                                    "; rejected rejected",
-		"ssh-dss AAAA":                               "; rejected rejected",
-		"-----BEGIN RSA PRIVATE KEY-----\nAAAA":      "; rejected rejected",
-		"# none":                                     "; rejected notice",
+		`restrict ` + aKey:                           "acme KEY; N",
+		`no-pty,from="192.0.2.1",no-user-rc ` + aKey: `acme from="192.0.2.1" KEY; N`,
+		`command="internal-sftp" ` + aKey + " c":     "acme KEY c; N",
+		`command="internal-sftp -d /in" ` + aKey:     "; RR",
+		`environment="A=b" ` + aKey:                  "; RR",
+		aKey + "\n" + aKey + " again":                "acme KEY; N",
+		aKey[:50]:                                    "; RR",
+		"ssh-dss AAAA":                               "; RR",
+		"-----BEGIN RSA PRIVATE KEY-----\nAAAA":      "; RR",
+		"# none":                                     "; RN",
 	} {
 		m := newMigration(t)
 		if err := m.KeyFiles("keys", fstest.MapFS{"acme": {Data: []byte(line)}}); err != nil {
@@ -140,7 +140,7 @@ func TestKeyFilesFollowsNoLinks(t *testing.T) {
 	if err := m.KeyFiles("keys", fstest.MapFS{"acme": {Data: []byte("/etc/passwd"), Mode: fs.ModeSymlink}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := describe(m.Finish()); got != "; rejected" && got != "; notice" {
+	if got := describe(m.Finish()); got != "; R" && got != "; N" {
 		t.Errorf("%q", got)
 	}
 }
