@@ -225,6 +225,15 @@ func TestImportManifests(t *testing.T) {
 		"--users-conf", "testdata/import/users.conf", "--authorized-keys", "testdata/import/keys").want(t, exitRejected, "import-small.yaml")
 }
 
+// A machine without a kubeconfig will do.
+func TestImportWithoutACluster(t *testing.T) {
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	r := line(t, "", "import", "--listener", "partners", "--users-conf", "testdata/import/users.conf")
+	if r.code != exitRejected || !strings.Contains(r.out, "namespace: default\n") {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestImportRefuses(t *testing.T) {
 	dir := t.TempDir()
 	there := filepath.Join(dir, "there.yaml")

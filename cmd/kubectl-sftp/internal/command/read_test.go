@@ -41,6 +41,7 @@ func TestLooking(t *testing.T) {
 		{"usage-format.txt", exitUsage, "keys -n files -o xml"},
 		{"usage-flag.txt", exitUsage, "keys --no-such-flag"},
 		{"usage-arguments.txt", exitUsage, "known-hosts a b"},
+		{"usage-command.txt", exitUsage, "nothing"},
 		{"usage-days.txt", exitUsage, "keys --expiring soon"},
 	} {
 		t.Run(tc.golden, func(t *testing.T) { plug(t, strings.Fields(tc.args)...).want(t, tc.code, tc.golden) })

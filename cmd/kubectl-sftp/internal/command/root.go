@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,6 +58,8 @@ func Run(ctx context.Context, t Terminal, version string, args []string) int {
 	code := exitFailed
 	if exit, ok := errors.AsType[*exitError](err); ok {
 		code = exit.code
+	} else if strings.HasPrefix(err.Error(), "unknown command") { // cobra has no type for it
+		code = exitUsage
 	}
 	if message := err.Error(); message != "" {
 		fmt.Fprintln(t.Err, "error:", message)
