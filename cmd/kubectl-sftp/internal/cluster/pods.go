@@ -65,7 +65,8 @@ func (c *Cluster) Forward(ctx context.Context, pod *corev1.Pod, log io.Writer) (
 	if err != nil {
 		return "", err
 	}
-	dialer = portforward.NewFallbackDialerForStreaming(dialer, spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url),
+	fallback := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
+	dialer = portforward.NewFallbackDialerForStreaming(dialer, fallback,
 		func(err error) bool { return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err) })
 	ready := make(chan struct{})
 	const anyPort = 0
