@@ -26,7 +26,8 @@ const (
 )
 
 type checkOptions struct {
-	key, address, directory       string
+	where
+	key, directory                string
 	passwordFromSecret, fromStdin bool
 	timeout                       time.Duration
 }
@@ -53,7 +54,8 @@ func (p *plugin) check() *cobra.Command {
 		Use:   "check USER (-i KEY | --password-from-secret | --password-stdin)",
 		Short: "Log in as a user, write a file, read it back and remove it",
 		Long: `Logs in as a user, through a port that is forwarded to a ready pod of the listener or at --address; writes a file of
-300 KiB, reads it back, compares and removes it. The server must have one of the host keys in the listener's status.
+300 KiB, reads it back, compares and removes it. The server must have one of the host keys in the listener's status, or in
+--known-hosts.
 
 A forwarded connection comes from inside of the pod: allowedCIDRs and from= see its loopback address.
 
@@ -92,7 +94,7 @@ Exit codes:
 	flags.BoolVar(&o.fromStdin, "password-stdin", false, "read the password from standard input; one line end is ignored")
 	flags.StringVar(&o.directory, "directory", "", "directory to write the file into (default where the login starts)")
 	flags.DurationVar(&o.timeout, "timeout", time.Minute, "for all together")
-	addressFlag(c, &o.address)
+	o.where.addTo(c)
 	p.outputFlag(c, "json", "yaml")
 	return c
 }
@@ -103,7 +105,7 @@ func (p *plugin) checkUser(ctx context.Context, k *cluster.Cluster, name string,
 		return err
 	}
 	defer os.RemoveAll(dir)
-	e, err := p.endpointOf(ctx, k, name, o.address, dir)
+	e, err := p.endpointOf(ctx, k, name, o.where, dir)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,8 @@ import (
 )
 
 func (p *plugin) connect() *cobra.Command {
-	var key, address string
+	var key string
+	var w where
 	c := &cobra.Command{
 		Use:   "connect USER [-i KEY] [-- SFTP-ARGUMENTS]",
 		Short: "Start OpenSSH's sftp as a user, through a forwarded port",
@@ -37,15 +38,15 @@ trusting the host keys in the listener's status alone. What stands after -- is g
 			if err != nil {
 				return err
 			}
-			return p.openSSH(c.Context(), k, args[0], key, address, args[1:])
+			return p.openSSH(c.Context(), k, args[0], key, w, args[1:])
 		},
 	}
 	c.Flags().StringVarP(&key, "key", "i", "", "`file` with the private key")
-	addressFlag(c, &address)
+	w.addTo(c)
 	return c
 }
 
-func (p *plugin) openSSH(ctx context.Context, k *cluster.Cluster, name, key, address string, more []string) error {
+func (p *plugin) openSSH(ctx context.Context, k *cluster.Cluster, name, key string, w where, more []string) error {
 	program, err := exec.LookPath("sftp")
 	if err != nil {
 		return fmt.Errorf("OpenSSH's sftp is needed: %w", err)
@@ -57,7 +58,7 @@ func (p *plugin) openSSH(ctx context.Context, k *cluster.Cluster, name, key, add
 	defer os.RemoveAll(dir)
 	// An interrupt is for sftp, which ends a transfer with it; the forwarded port lasts as long as sftp does.
 	signal.Ignore(os.Interrupt)
-	e, err := p.endpointOf(ctx, k, name, address, dir)
+	e, err := p.endpointOf(ctx, k, name, w, dir)
 	if err != nil {
 		return err
 	}

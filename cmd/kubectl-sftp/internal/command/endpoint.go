@@ -27,21 +27,36 @@ type endpoint struct {
 	login, address, knownHosts string
 }
 
-// addressFlag adds --address.
-func addressFlag(c *cobra.Command, address *string) {
-	c.Flags().StringVar(address, "address", "", "connect to this `host:port` instead of forwarding a port to a pod of the listener")
+// where says which way to take to an endpoint, and whom to trust there.
+type where struct{ address, knownHosts string }
+
+// addTo adds --address and --known-hosts.
+func (w *where) addTo(c *cobra.Command) {
+	c.Flags().StringVar(&w.address, "address", "", "connect to this `host:port` instead of forwarding a port to a pod of the listener")
+	c.Flags().StringVar(&w.knownHosts, "known-hosts", "",
+		"trust this known_hosts `file` instead of the listener's status, and connect to --address or the address in the user's status: for those who may not read the listener")
 	_ = c.RegisterFlagCompletionFunc("address", cobra.NoFileCompletions) // the flag is there
 }
 
 // endpointOf finds a user's endpoint, forwards a port to it unless there is an address, and writes the known_hosts file
 // into dir.
-func (p *plugin) endpointOf(ctx context.Context, k *cluster.Cluster, name, address, dir string) (endpoint, error) {
-	e := endpoint{address: address}
+func (p *plugin) endpointOf(ctx context.Context, k *cluster.Cluster, name string, w where, dir string) (endpoint, error) {
+	e := endpoint{address: w.address, knownHosts: w.knownHosts}
 	var err error
 	if e.user, err = k.User(ctx, name); err != nil {
 		return e, err
 	}
+	if w.knownHosts != "" {
+		e.login, e.address = e.user.Status.Username, cmp.Or(w.address, e.user.Status.Address)
+		if e.login == "" || e.address == "" {
+			return e, fmt.Errorf("the status of SFTPUser %s/%s has no login name and address yet", e.user.Namespace, e.user.Name)
+		}
+		return e, nil
+	}
 	if e.listener, err = k.ListenerOf(ctx, e.user); err != nil {
+		if apierrors.IsForbidden(err) {
+			err = fmt.Errorf("%w\nIf you may not read the listener, give --known-hosts", err)
+		}
 		return e, err
 	}
 	e.login = cmp.Or(e.user.Status.Username, attach.Username(e.listener, e.user))

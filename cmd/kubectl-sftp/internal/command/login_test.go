@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -153,6 +154,41 @@ func TestCheckWithoutAWay(t *testing.T) {
 	closed := daemontest.Listen(t, "127.0.0.1:0")
 	closed.Close()
 	if r := plug(t, "check", "acme", "-n", p.namespace, "-i", p.key, "--address", closed.Addr().String()); r.code != exitConnect {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A tenant on somebody else's listener may read its own users alone, and got the host key another way.
+func TestCheckAsTenant(t *testing.T) {
+	p := play(t, "check-tenant")
+	who := account(t, p.namespace, "check-tenant", reads("sftpusers"))
+	signer, err := ssh.ParsePrivateKey(p.dir.HostKeys[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "known_hosts")
+	if err := os.WriteFile(file, []byte(knownhosts.Line([]string{p.daemon.Addr}, signer.PublicKey())+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"check", "acme", "-n", p.namespace, "-i", p.key, "--address", p.daemon.Addr}
+	if r := plugInput(t, who, "", args...); r.code != exitFailed || !strings.Contains(r.err, "--known-hosts") {
+		t.Errorf("%+v", r)
+	}
+	if r := plugInput(t, who, "", append(args, "--known-hosts", file)...); r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+	_, stranger := configtest.Key(t)
+	if signer, err = ssh.ParsePrivateKey(stranger); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(knownhosts.Line([]string{p.daemon.Addr}, signer.PublicKey())+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r := plugInput(t, who, "", append(args, "--known-hosts", file)...); r.code != exitHostKey {
+		t.Errorf("%+v", r)
+	}
+	r := plugInput(t, who, "", "why", "acme", "-n", p.namespace, "--method", "publickey", "--fingerprint", "SHA256:none")
+	if r.code != exitDenied || !strings.Contains(r.out, "the operator said") || !strings.Contains(r.err, "you may not read the listener") {
 		t.Errorf("%+v", r)
 	}
 }

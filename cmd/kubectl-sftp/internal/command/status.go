@@ -47,12 +47,12 @@ Exits with 1 if something that was asked for does not work.`,
 			if err != nil {
 				return err
 			}
-			if done, err := p.data(o); done {
-				return err
-			}
-			if len(args) == 0 {
+			done, err := p.data(o)
+			switch {
+			case done:
+			case len(args) == 0:
 				err = o.printTable(p.Out)
-			} else {
+			default:
 				o.printDetails(p.Out)
 			}
 			if err == nil && !o.works() {

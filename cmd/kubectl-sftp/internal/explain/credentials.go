@@ -51,6 +51,9 @@ func (e *explainer) usableKey(name string) bool {
 		e.add(name, Denied, "%v", err)
 		return false
 	}
+	if e.Listener == nil {
+		return true // the status has no key that the policy refuses
+	}
 	policyName := e.Listener.Status.CryptoPolicy
 	if policyName == "" {
 		policyName = e.Listener.Spec.CryptoPolicy

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
@@ -39,7 +40,8 @@ type Check struct {
 
 // Input is a login that somebody asks about.
 type Input struct {
-	User     *v1alpha1.SFTPUser
+	User *v1alpha1.SFTPUser
+	// Listener is nil if the caller may not read it: then the operator's word counts.
 	Listener *v1alpha1.SFTPListener
 	// Users of the listener that could be seen, and whether those are all.
 	Users    []v1alpha1.SFTPUser
@@ -65,7 +67,11 @@ func Explain(ctx context.Context, in Input) ([]Check, error) {
 	e.attachment()
 	e.delivery()
 	if in.From.IsValid() {
-		e.network("listener's networks", "spec.allowedCIDRs of the listener", in.Listener.Spec.AllowedCIDRs)
+		if in.Listener != nil {
+			e.network("listener's networks", "spec.allowedCIDRs of the listener", in.Listener.Spec.AllowedCIDRs)
+		} else {
+			e.add("listener's networks", Unknown, "you may not read the listener")
+		}
 		e.network("user's networks", "spec.allowedCIDRs of the user", in.User.Spec.AllowedCIDRs)
 	}
 	e.method()
@@ -106,6 +112,10 @@ func (e *explainer) allOf() bool { return e.User.Spec.Authentication.Mode == v1a
 // attachment decides as the operator does, now, with what could be seen.
 func (e *explainer) attachment() {
 	const name = "attachment"
+	if e.Listener == nil {
+		e.attachmentByStatus(name)
+		return
+	}
 	if e.NamespaceLabels == nil && e.Listener.Spec.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
 		e.add(name, Unknown, "the listener admits namespaces by their labels, and those of %s could not be read; the operator said: %s",
 			e.User.Namespace, condition(e.User, v1alpha1.ConditionAccepted))
@@ -136,10 +146,23 @@ func (e *explainer) attachment() {
 	e.add(name, Denied, "the user is being deleted")
 }
 
+// attachmentByStatus goes by what the operator found.
+func (e *explainer) attachmentByStatus(name string) {
+	c := meta.FindStatusCondition(e.User.Status.Conditions, v1alpha1.ConditionAccepted)
+	switch {
+	case c == nil || c.Status == metav1.ConditionUnknown || e.User.Status.ObservedGeneration < e.User.Generation:
+		e.add(name, Unknown, "you may not read the listener, and the operator said: %s", condition(e.User, v1alpha1.ConditionAccepted))
+	case c.Status == metav1.ConditionFalse:
+		e.add(name, Denied, "the operator said: %s", condition(e.User, v1alpha1.ConditionAccepted))
+	default:
+		e.add(name, OK, "the listener accepts the user, as %q, the operator said", e.User.Status.Username)
+	}
+}
+
 // delivery says whether the pods have the login.
 func (e *explainer) delivery() {
 	const name = "delivery"
-	listenerReady := meta.IsStatusConditionTrue(e.Listener.Status.Conditions, v1alpha1.ConditionReady)
+	listenerReady := e.Listener == nil || meta.IsStatusConditionTrue(e.Listener.Status.Conditions, v1alpha1.ConditionReady)
 	switch {
 	case e.User.Status.ObservedGeneration < e.User.Generation:
 		e.add(name, Unknown, "the operator has not seen the latest change of the user: its pods may go by the one before")
@@ -176,6 +199,9 @@ func (e *explainer) network(name, field string, networks []string) {
 const hiddenAddresses = "but with service.externalTrafficPolicy Cluster and without proxyProtocol the pods see addresses of nodes, not of clients"
 
 func (e *explainer) hidesAddresses() bool {
+	if e.Listener == nil {
+		return false
+	}
 	s := e.Listener.Spec
 	return s.Service.ExternalTrafficPolicy == v1alpha1.TrafficCluster && s.ProxyProtocol.Mode != v1alpha1.ProxyProtocolRequired
 }
@@ -188,7 +214,11 @@ func (e *explainer) method() {
 		v1alpha1.AuthPassword:  auth.PasswordSecretRef != nil,
 	}
 	var offered []string
-	for _, m := range attach.AllowedMethods(e.Listener) {
+	allowed := []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}
+	if e.Listener != nil { // else the operator would not have accepted a user with a method that is not allowed
+		allowed = attach.AllowedMethods(e.Listener)
+	}
+	for _, m := range allowed {
 		if has[m] {
 			offered = append(offered, string(m))
 		}

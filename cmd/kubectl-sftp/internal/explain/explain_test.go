@@ -115,6 +115,20 @@ func TestExplain(t *testing.T) {
 			in.User.Status.Conditions[0] = metav1.Condition{Type: "Accepted", Status: metav1.ConditionFalse, Reason: "UsernameConflict", Message: "taken"}
 		}, Unknown, "UsernameConflict: taken"},
 
+		"a listener that the caller may not read": {func(in *Input, _ string) {
+			in.Listener, in.From = nil, netip.Addr{}
+		}, OK, ""},
+		"a listener that the caller may not read, and an address": {func(in *Input, _ string) {
+			in.Listener = nil
+		}, Unknown, "you may not read the listener"},
+		"a listener that the caller may not read, and that refuses": {func(in *Input, _ string) {
+			in.Listener = nil
+			in.User.Status.Conditions[0] = metav1.Condition{Type: "Accepted", Status: metav1.ConditionFalse, Reason: "ListenerFull", Message: "full"}
+		}, Denied, "the operator said: ListenerFull: full"},
+		"a listener that the caller may not read, before the operator": {func(in *Input, _ string) {
+			in.Listener, in.User.Status.Conditions = nil, nil
+		}, Unknown, "the operator said: nothing"},
+
 		"a change that is not delivered": {func(in *Input, _ string) { in.User.Generation = 1 }, Unknown, "latest change"},
 		"a listener without pods": {func(in *Input, _ string) {
 			in.Listener.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: "PodsUnavailable", Message: "no pod"}}
