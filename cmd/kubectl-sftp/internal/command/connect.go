@@ -58,6 +58,7 @@ func (p *plugin) openSSH(ctx context.Context, k *cluster.Cluster, name, key stri
 	defer os.RemoveAll(dir)
 	// An interrupt is for sftp, which ends a transfer with it; the forwarded port lasts as long as sftp does.
 	signal.Ignore(os.Interrupt)
+	defer signal.Reset(os.Interrupt)
 	e, err := p.endpointOf(ctx, k, name, w, dir)
 	if err != nil {
 		return err

@@ -34,6 +34,10 @@ func (m *Migration) KeyFiles(name string, dir fs.FS) error {
 			m.notice(where, login, "skipped: not a regular file")
 			return nil
 		}
+		if info, err := d.Info(); err == nil && info.Size() > maxFile {
+			m.reject(where, login, fmt.Sprintf("the file has more than %d bytes, so it is none with keys", maxFile))
+			return nil
+		}
 		data, err := fs.ReadFile(dir, file)
 		if errors.Is(err, fs.ErrPermission) {
 			m.reject(where, login, "the file cannot be read: permission denied")
@@ -46,6 +50,9 @@ func (m *Migration) KeyFiles(name string, dir fs.FS) error {
 		return nil
 	})
 }
+
+// maxFile is the size in bytes of a file with more keys than a user can have.
+const maxFile = 4 << 20
 
 // ownerOf returns the login name that a path stands for.
 func ownerOf(file string) (string, bool) {

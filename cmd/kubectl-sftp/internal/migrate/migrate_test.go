@@ -134,6 +134,17 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
+// What lies in a home directory may be of any size.
+func TestKeyFilesOfAnySize(t *testing.T) {
+	m := newMigration(t)
+	if err := m.KeyFiles("keys", fstest.MapFS{"acme": {Data: make([]byte, maxFile+1)}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, r := m.Finish(); len(r.Rejected) != 1 || !strings.Contains(r.Rejected[0].Text, "bytes") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // A link may lead out of the directory, to keys of somebody else.
 func TestKeyFilesFollowsNoLinks(t *testing.T) {
 	m := newMigration(t)
