@@ -92,7 +92,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		o.Asker = ack.NewHTTPAsker()
 	}
 	board := user.NewBoard()
-	keys := &key.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("sftp-operator")}
+	keys := &key.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("sftp-operator"), Now: time.Now}
 	if err := keys.Setup(ctx, mgr, options(2)); err != nil {
 		return fmt.Errorf("set up the key controller: %w", err)
 	}

@@ -15,7 +15,8 @@ const (
 	//
 	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
 	// VolumeClaimNotFound. False, user: SecretNotFound, SecretKeyMissing,
-	// InvalidPublicKey, InvalidPassword, KeyNotFound. Unknown: Pending.
+	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyAssignedElsewhere, NoCredentials.
+	// Unknown: Pending.
 	ConditionResolvedRefs = "ResolvedRefs"
 
 	// ConditionProgrammed says whether the configuration of a listener is in its pods
@@ -27,10 +28,22 @@ const (
 
 	// ConditionReady is the summary that people and scripts wait for.
 	//
-	// True: Ready. False: NotAccepted, UnresolvedRefs, and for a listener NotProgrammed,
-	// PodsUnavailable, ScaledToZero; for a user ConfigPending, UserRejected; for a key
-	// SecretNotFound, SecretConflict, InvalidKey. Unknown: Pending.
+	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
+	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
+	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
+	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey. Unknown: Pending.
 	ConditionReady = "Ready"
+
+	// ConditionKeysValid says whether each key of a user is valid and goes on to be, and
+	// when one should be looked at.
+	//
+	// True: KeysValid, KeyUnused, KeyShared. False: KeyExpired, KeyNotYetValid, KeyExpiring.
+	ConditionKeysValid = "KeysValid"
+
+	// ConditionAssigned says whether an SFTPKey with userRef is that user's alone.
+	//
+	// True: Assigned. False: UserNotFound, DuplicateKey, AssignmentConflict.
+	ConditionAssigned = "Assigned"
 )
 
 // Reasons of conditions that are True or Unknown.
@@ -46,6 +59,10 @@ const (
 	ReasonProgrammed = "Programmed"
 	// ReasonReady: clients can log in.
 	ReasonReady = "Ready"
+	// ReasonKeysValid: no key of the user has expired or is about to.
+	ReasonKeysValid = "KeysValid"
+	// ReasonAssigned: the user of userRef, and nobody else, logs in with the key.
+	ReasonAssigned = "Assigned"
 )
 
 // Reasons of a listener's conditions.
@@ -133,13 +150,49 @@ const (
 	ReasonInvalidPassword = "InvalidPassword"
 	// ReasonKeyNotFound: keyRefs names an SFTPKey that is missing or not ready.
 	ReasonKeyNotFound = "KeyNotFound"
+	// ReasonKeyAssignedElsewhere: an SFTPKey of the namespace assigns a key of the user to
+	// another one. Give each user a key of its own.
+	ReasonKeyAssignedElsewhere = "KeyAssignedElsewhere"
+	// ReasonNoCredentials: the user has neither a key nor a password.
+	ReasonNoCredentials = "NoCredentials"
+	// ReasonNoValidKey: all keys of the user have expired or are not valid yet, and it may
+	// not log in without one.
+	ReasonNoValidKey = "NoValidKey"
 	// ReasonUserRejected: a pod refused the user's record, mostly because its daemon is
 	// older than the operator. The user cannot log in there.
 	ReasonUserRejected = "UserRejected"
 )
 
-// Reasons of a key's condition Ready, beside those above.
+// Reasons of keys' times and use, for users and keys.
 const (
+	// ReasonKeyExpired: the expirationTime of a key has passed. Give the user a new one.
+	ReasonKeyExpired = "KeyExpired"
+	// ReasonKeyNotYetValid: the notBefore of a key is still to come.
+	ReasonKeyNotYetValid = "KeyNotYetValid"
+	// ReasonKeyExpiring: a key ends within the listener's keyPolicy.expiringWithinDays.
+	ReasonKeyExpiring = "KeyExpiring"
+	// ReasonKeyUnused: a key was not used for the listener's keyPolicy.unusedAfterDays. Who
+	// needs it no more should not have it.
+	ReasonKeyUnused = "KeyUnused"
+	// ReasonKeyShared: several SFTPUsers of the namespace have the key, so that it does not
+	// show who logs in.
+	ReasonKeyShared = "KeyShared"
+)
+
+// Reasons of a key's conditions, beside those above.
+const (
+	// ReasonUserNotFound: userRef names no SFTPUser of the namespace.
+	ReasonUserNotFound = "UserNotFound"
+	// ReasonDuplicateKey: an older SFTPKey assigns the same key to another user.
+	ReasonDuplicateKey = "DuplicateKey"
+	// ReasonAssignmentConflict: other users than that of userRef have the key in their
+	// spec. They cannot use it.
+	ReasonAssignmentConflict = "AssignmentConflict"
+	// ReasonRotationBlocked: the Secret of the next revision exists and belongs to something
+	// else, or holds no key. The pair before goes on to work.
+	ReasonRotationBlocked = "RotationBlocked"
+	// ReasonWeakKey: the cryptoPolicy of the user's listener does not admit the key.
+	ReasonWeakKey = "WeakKey"
 	// ReasonSecretConflict: the Secret exists and belongs to something else.
 	ReasonSecretConflict = "SecretConflict"
 	// ReasonInvalidKey: the Secret does not hold a usable key.

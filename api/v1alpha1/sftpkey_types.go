@@ -4,7 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SFTPKey is one SSH key pair and the Secret that keeps it.
+// SFTPKey is one SSH key: a pair that a Secret keeps, or the public half of one that
+// somebody else has.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -12,6 +13,9 @@ import (
 // +kubebuilder:printcolumn:name="Usage",type=string,JSONPath=`.spec.usage`
 // +kubebuilder:printcolumn:name="Algorithm",type=string,JSONPath=`.status.algorithm`
 // +kubebuilder:printcolumn:name="Fingerprint",type=string,JSONPath=`.status.fingerprint`
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.status.users[0]`
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expirationTime`
+// +kubebuilder:printcolumn:name="Last Used",type=string,JSONPath=`.status.lastUsedDate`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
@@ -44,6 +48,14 @@ type SFTPKeyList struct {
 // SFTPKeySpec is the key that is wanted.
 //
 // +kubebuilder:validation:XValidation:message="algorithm may be set only with source Generated: an existing key has the algorithm it has",rule="!has(self.algorithm) || !has(self.source) || self.source == 'Generated'"
+// +kubebuilder:validation:XValidation:message="publicKey must be set with source PublicKey, and with no other",rule="has(self.publicKey) == (has(self.source) && self.source == 'PublicKey')"
+// +kubebuilder:validation:XValidation:message="source PublicKey is for usage Client alone: a host key needs its private half",rule="!has(self.source) || self.source != 'PublicKey' || self.usage == 'Client'"
+// +kubebuilder:validation:XValidation:message="secretName must not be set with source PublicKey: there is no Secret",rule="!has(self.secretName) || !has(self.source) || self.source != 'PublicKey'"
+// +kubebuilder:validation:XValidation:message="userRef, notBefore, expirationTime and from are for usage Client alone",rule="self.usage == 'Client' || !(has(self.userRef) || has(self.notBefore) || has(self.expirationTime) || has(self.from))"
+// +kubebuilder:validation:XValidation:message="expirationTime must be after notBefore",rule="!has(self.notBefore) || !has(self.expirationTime) || self.notBefore < self.expirationTime"
+// +kubebuilder:validation:XValidation:message="revision and rotation are for generated keys of usage Client alone",rule="!(has(self.revision) || has(self.rotation)) || (self.usage == 'Client' && (!has(self.source) || self.source == 'Generated'))"
+// +kubebuilder:validation:XValidation:message="revision must not be lowered: a new pair has a higher one",rule="!has(oldSelf.revision) || (has(self.revision) && self.revision >= oldSelf.revision)"
+// +kubebuilder:validation:XValidation:message="publicKey is immutable: make a new SFTPKey",rule="has(self.publicKey) == has(oldSelf.publicKey) && (!has(self.publicKey) || self.publicKey == oldSelf.publicKey)"
 // +kubebuilder:validation:XValidation:message="algorithm is immutable: make a new SFTPKey",rule="has(self.algorithm) == has(oldSelf.algorithm) && (!has(self.algorithm) || self.algorithm == oldSelf.algorithm)"
 // +kubebuilder:validation:XValidation:message="secretName is immutable: make a new SFTPKey",rule="has(self.secretName) == has(oldSelf.secretName) && (!has(self.secretName) || self.secretName == oldSelf.secretName)"
 type SFTPKeySpec struct {
@@ -53,12 +65,47 @@ type SFTPKeySpec struct {
 	// +kubebuilder:validation:XValidation:message="usage is immutable: make a new SFTPKey",rule="self == oldSelf"
 	Usage KeyUsage `json:"usage,omitempty"`
 
-	// source Generated makes a key pair once and keeps it in a Secret; Existing takes
-	// it from a Secret that something else keeps. It is immutable.
+	// source PublicKey takes the public half of a pair that the user has made, which is
+	// best: the private half never travels. Generated makes a pair once and keeps it in a
+	// Secret; Existing takes it from a Secret that something else keeps. It is immutable.
 	// +optional
 	// +kubebuilder:default=Generated
 	// +kubebuilder:validation:XValidation:message="source is immutable: make a new SFTPKey",rule="self == oldSelf"
 	Source KeySource `json:"source,omitempty"`
+
+	// publicKey is the line of a .pub file, with source PublicKey. It has no options:
+	// networks belong into from. It is immutable.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +kubebuilder:validation:XValidation:message="publicKey must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options and never a private key",rule="self.matches('^(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^[:cntrl:]]*)?$')"
+	PublicKey string `json:"publicKey,omitempty"`
+
+	// userRef assigns the key to one SFTPUser in the same namespace, who then logs in with
+	// it without naming it in keyRefs. No other SFTPUser of the namespace can use the key,
+	// whether it names it in keyRefs or lists the same public key.
+	// +optional
+	UserRef *LocalUserReference `json:"userRef,omitempty"`
+
+	// notBefore is from when on the key logs in. Default: at once.
+	// +optional
+	NotBefore *metav1.Time `json:"notBefore,omitempty"`
+
+	// expirationTime is when the key ends: from then on it is refused, and sessions that
+	// it opened are closed. Default: never.
+	// +optional
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
+
+	// from are the networks that the key may be used from, beside what the listener and
+	// the user say: all of them have to allow. Default: all.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
+	From []string `json:"from,omitempty"`
 
 	// algorithm of a generated key. Default Ed25519. It is immutable.
 	// +optional
@@ -73,8 +120,20 @@ type SFTPKeySpec struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	SecretName string `json:"secretName,omitempty"`
 
-	// deletionPolicy is what happens to a generated Secret when this object is deleted.
-	// A new SFTPKey of the same name takes up a retained Secret again.
+	// revision is the number of the generated pair. Raise it above status.revision to have a
+	// new one made, into a Secret of its own: that of revision N > 1 is called
+	// <secretName>-rN. The pair before goes on to work for rotation.overlapSeconds. Default 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000000
+	Revision int32 `json:"revision,omitempty"`
+
+	// rotation is when new pairs are made by themselves, and how long the old ones work.
+	// +optional
+	Rotation KeyRotation `json:"rotation,omitempty,omitzero"`
+
+	// deletionPolicy is what happens to generated Secrets, of all revisions, when this object is deleted. A new SFTPKey of the same name takes up the retained Secret of
+	// its revision again. With Delete, the Secret of a pair whose overlap is over goes, too.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy RetentionPolicy `json:"deletionPolicy,omitempty"`
@@ -93,14 +152,61 @@ const (
 
 // KeySource is where a key comes from.
 //
-// +kubebuilder:validation:Enum=Generated;Existing
+// +kubebuilder:validation:Enum=PublicKey;Generated;Existing
 type KeySource string
 
 // The sources of keys.
 const (
+	KeyPublicKey KeySource = "PublicKey"
 	KeyGenerated KeySource = "Generated"
 	KeyExisting  KeySource = "Existing"
 )
+
+// KeyRotation is when new pairs are made, and how long the old ones work.
+//
+// +kubebuilder:validation:MinProperties=1
+// +kubebuilder:validation:XValidation:message="periodSeconds must be set with policy Periodic, and with no other",rule="has(self.periodSeconds) == (has(self.policy) && self.policy == 'Periodic')"
+// +kubebuilder:validation:XValidation:message="overlapSeconds must be less than periodSeconds",rule="!has(self.periodSeconds) || !has(self.overlapSeconds) || self.overlapSeconds < self.periodSeconds"
+type KeyRotation struct {
+	// policy Manual makes a new pair when revision is raised. Periodic does so as well
+	// when the pair is periodSeconds old.
+	// +optional
+	// +kubebuilder:default=Manual
+	Policy RotationPolicy `json:"policy,omitempty"`
+
+	// periodSeconds is how old a pair becomes with policy Periodic.
+	// +optional
+	// +kubebuilder:validation:Minimum=3600
+	// +kubebuilder:validation:Maximum=315360000
+	PeriodSeconds *int32 `json:"periodSeconds,omitempty"`
+
+	// overlapSeconds is how long the pair before works beside the new one. Default 1209600,
+	// two weeks, and with a period no more than half of it.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=31536000
+	OverlapSeconds *int32 `json:"overlapSeconds,omitempty"`
+}
+
+// RotationPolicy says when new pairs are made.
+//
+// +kubebuilder:validation:Enum=Manual;Periodic
+type RotationPolicy string
+
+// The ways to rotate a key.
+const (
+	RotationManual   RotationPolicy = "Manual"
+	RotationPeriodic RotationPolicy = "Periodic"
+)
+
+// LocalUserReference names an SFTPUser in the same namespace.
+type LocalUserReference struct {
+	// name of the SFTPUser.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+}
 
 // KeyAlgorithm is an algorithm for generated keys.
 //
@@ -117,7 +223,7 @@ const (
 
 // SFTPKeyStatus is the key as it was last seen.
 type SFTPKeyStatus struct {
-	// conditions hold Ready.
+	// conditions hold Ready, and Assigned for a key with userRef.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -153,4 +259,73 @@ type SFTPKeyStatus struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName,omitempty"`
+
+	// bits is the size of the key: of an RSA modulus, or of the curve.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Bits int32 `json:"bits,omitempty"`
+
+	// revision is the number of the generated pair in use.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Revision int32 `json:"revision,omitempty"`
+
+	// revisionTime is when the operator began to use it.
+	// +optional
+	RevisionTime *metav1.Time `json:"revisionTime,omitempty"`
+
+	// nextRotationTime is when the next pair is made by itself.
+	// +optional
+	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
+
+	// retiring are pairs of former revisions that still work.
+	// +optional
+	// +listType=map
+	// +listMapKey=revision
+	// +kubebuilder:validation:MaxItems=4
+	Retiring []RetiringKey `json:"retiring,omitempty"`
+
+	// users are the SFTPUsers of the namespace that log in with this key.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Users []string `json:"users,omitempty"`
+
+	// lastUsedDate is the day, in UTC, on which somebody last logged in with this key.
+	// +optional
+	// +kubebuilder:validation:MinLength=10
+	// +kubebuilder:validation:MaxLength=10
+	LastUsedDate string `json:"lastUsedDate,omitempty"`
+}
+
+// RetiringKey is a pair of a former revision that still works.
+type RetiringKey struct {
+	// revision is its number.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Revision int32 `json:"revision,omitempty"`
+
+	// publicKey is the key in the format of authorized_keys.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	PublicKey string `json:"publicKey,omitempty"`
+
+	// fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// secretName is the Secret that keeps it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	SecretName string `json:"secretName,omitempty"`
+
+	// endTime is when it ceases to work.
+	// +required
+	EndTime *metav1.Time `json:"endTime,omitempty"`
 }

@@ -104,3 +104,23 @@ const (
 	PenaltiesEnabled  PenaltyMode = "Enabled"
 	PenaltiesDisabled PenaltyMode = "Disabled"
 )
+
+// ListenerKeyPolicy says when users' keys are worth a look. It changes states, conditions
+// and metrics, and refuses no login.
+//
+// +kubebuilder:validation:MinProperties=1
+type ListenerKeyPolicy struct {
+	// expiringWithinDays is how long before its expirationTime a key counts as Expiring.
+	// Default 30.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=365
+	ExpiringWithinDays *int32 `json:"expiringWithinDays,omitempty"`
+
+	// unusedAfterDays is after how many days without a login a key counts as Unused.
+	// Default: never.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=3650
+	UnusedAfterDays *int32 `json:"unusedAfterDays,omitempty"`
+}

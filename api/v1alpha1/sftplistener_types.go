@@ -174,6 +174,10 @@ type SFTPListenerSpec struct {
 	// +optional
 	HomeDirectory ListenerHomeDirectory `json:"homeDirectory,omitempty,omitzero"`
 
+	// keyPolicy says when users' keys are worth a look.
+	// +optional
+	KeyPolicy ListenerKeyPolicy `json:"keyPolicy,omitempty,omitzero"`
+
 	// limits bound what clients may use, for each pod.
 	// +optional
 	Limits ListenerLimits `json:"limits,omitempty,omitzero"`

@@ -83,8 +83,9 @@ type SFTPUserSpec struct {
 	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
 	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
 
-	// authentication is how this user logs in.
-	// +required
+	// authentication is how this user logs in. Without it, the keys are those of the
+	// SFTPKeys that name this user in their userRef.
+	// +optional
 	Authentication UserAuthentication `json:"authentication,omitempty,omitzero"`
 
 	// homeDirectory is what the user sees as "/". Default: the directory
@@ -132,11 +133,11 @@ const (
 	UserSuspended UserState = "Suspended"
 )
 
-// UserAuthentication is how a user logs in.
+// UserAuthentication is how a user logs in, beside the SFTPKeys that name the user in their
+// userRef.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:message="at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set",rule="has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs) || has(self.passwordSecretRef)"
-// +kubebuilder:validation:XValidation:message="mode AllOf must have passwordSecretRef and at least one source of public keys",rule="!has(self.mode) || self.mode != 'AllOf' || (has(self.passwordSecretRef) && (has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs)))"
+// +kubebuilder:validation:XValidation:message="mode AllOf must have passwordSecretRef: it asks for a key and then the password",rule="!has(self.mode) || self.mode != 'AllOf' || has(self.passwordSecretRef)"
 type UserAuthentication struct {
 	// mode AnyOf lets each credential log in by itself. AllOf asks for a key and then
 	// the password.
@@ -164,7 +165,8 @@ type UserAuthentication struct {
 	// +kubebuilder:validation:MaxItems=8
 	AuthorizedKeysSecretRefs []AuthorizedKeysSecretReference `json:"authorizedKeysSecretRefs,omitempty"`
 
-	// keyRefs are SFTPKeys of usage Client in the same namespace.
+	// keyRefs are SFTPKeys of usage Client in the same namespace. Those that name this user
+	// in their userRef need not be here; one that names another user cannot be used.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -267,11 +269,91 @@ type SFTPUserStatus struct {
 	// +kubebuilder:validation:MaxLength=280
 	Address string `json:"address,omitempty"`
 
-	// keyFingerprints are the SHA-256 fingerprints of the keys that may log in.
+	// keys are the public keys of this user, those that cannot be used included.
 	// +optional
-	// +listType=atomic
+	// +listType=map
+	// +listMapKey=fingerprint
 	// +kubebuilder:validation:MaxItems=512
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
-	KeyFingerprints []string `json:"keyFingerprints,omitempty"`
+	Keys []UserKeyStatus `json:"keys,omitempty"`
 }
+
+// UserKeyStatus is a public key of a user.
+type UserKeyStatus struct {
+	// fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// type is the key type as SSH names it, for example ssh-ed25519.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Type string `json:"type,omitempty"`
+
+	// bits is the size of the key: of an RSA modulus, or of the curve.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Bits int32 `json:"bits,omitempty"`
+
+	// source is where the key comes from: inline for authorizedKeys, secret/<name> for a
+	// Secret, sftpkey/<name> for an SFTPKey.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=264
+	Source string `json:"source,omitempty"`
+
+	// comment is what follows the key in its line, as far as it is printable.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Comment string `json:"comment,omitempty"`
+
+	// addedDate is the day, in UTC, on which the operator first saw the key with this user.
+	// +optional
+	// +kubebuilder:validation:MinLength=10
+	// +kubebuilder:validation:MaxLength=10
+	AddedDate string `json:"addedDate,omitempty"`
+
+	// notBefore is from when on the key logs in, unless that is at once.
+	// +optional
+	NotBefore *metav1.Time `json:"notBefore,omitempty"`
+
+	// expirationTime is when the key ends, unless it never does.
+	// +optional
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
+
+	// lastUsedDate is the day, in UTC, of the last login with this key. Without it there
+	// was none that the operator knows of.
+	// +optional
+	// +kubebuilder:validation:MinLength=10
+	// +kubebuilder:validation:MaxLength=10
+	LastUsedDate string `json:"lastUsedDate,omitempty"`
+
+	// state says whether the key logs in, and whether somebody should look at it.
+	// +required
+	State KeyState `json:"state,omitempty"`
+}
+
+// KeyState says whether a key logs in, and whether somebody should look at it. Active,
+// Expiring and Unused keys do: Expiring ends within the listener's
+// keyPolicy.expiringWithinDays, Unused was not used for keyPolicy.unusedAfterDays. Expired
+// and NotYetValid keys do not by their times, Weak ones by the listener's cryptoPolicy,
+// and AssignedElsewhere is a key that an SFTPKey assigns to another user.
+//
+// +kubebuilder:validation:Enum=Active;Expiring;Expired;NotYetValid;Unused;Weak;AssignedElsewhere
+type KeyState string
+
+// The states of keys.
+const (
+	KeyActive            KeyState = "Active"
+	KeyExpiring          KeyState = "Expiring"
+	KeyExpired           KeyState = "Expired"
+	KeyNotYetValid       KeyState = "NotYetValid"
+	KeyUnused            KeyState = "Unused"
+	KeyWeak              KeyState = "Weak"
+	KeyAssignedElsewhere KeyState = "AssignedElsewhere"
+)
+
+// DateFormat is the layout of the days in the status of keys.
+const DateFormat = "2006-01-02"

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -24,11 +25,17 @@ const (
 	askTimeout = time.Second
 	// maxStatusSize bounds an answer, in bytes.
 	maxStatusSize = 64 << 10
+	// maxKeyUseSize bounds an answer about keys, in bytes: some 160 for each key, of 10,000
+	// users with ten keys each, and only the first answer of a pod has more than the news.
+	maxKeyUseSize = 16 << 20
 )
 
-// Asker asks a pod which configuration it has loaded.
+// Asker asks a pod.
 type Asker interface {
+	// Ask asks which configuration the pod has loaded.
 	Ask(ctx context.Context, pod *corev1.Pod) (config.Status, error)
+	// KeyUse asks which keys were used since a report that the pod gave before.
+	KeyUse(ctx context.Context, pod *corev1.Pod, token string, before config.KeyUseReport) (config.KeyUseReport, error)
 }
 
 // HTTPAsker asks over HTTP.
@@ -48,24 +55,41 @@ func NewHTTPAsker() *HTTPAsker {
 
 // Ask implements Asker.
 func (a *HTTPAsker) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
-	url := "http://" + net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(render.HealthPort)) + config.StatusPath
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	var s config.Status
+	err := a.get(ctx, pod, config.StatusPath, "", maxStatusSize, &s)
+	return s, err
+}
+
+// KeyUse implements Asker.
+func (a *HTTPAsker) KeyUse(ctx context.Context, pod *corev1.Pod, token string, before config.KeyUseReport) (config.KeyUseReport, error) {
+	query := url.Values{config.KeyUseInstance: {before.Instance}, config.KeyUseSequence: {strconv.FormatUint(before.Sequence, 10)}}
+	var r config.KeyUseReport
+	err := a.get(ctx, pod, config.KeyUsePath+"?"+query.Encode(), token, maxKeyUseSize, &r)
+	return r, err
+}
+
+// get decodes what a pod answers, without a token if that is empty.
+func (a *HTTPAsker) get(ctx context.Context, pod *corev1.Pod, path, token string, limit int64, into any) error {
+	where := "http://" + net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(render.HealthPort)) + path
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, http.NoBody)
 	if err != nil {
-		return config.Status{}, err
+		return err
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
-		return config.Status{}, err
+		return err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return config.Status{}, fmt.Errorf("%s answered %s", url, resp.Status)
+		return fmt.Errorf("%s answered %s", where, resp.Status)
 	}
-	var s config.Status
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxStatusSize)).Decode(&s); err != nil {
-		return config.Status{}, fmt.Errorf("%s: %w", url, err)
+	if err := json.NewDecoder(io.LimitReader(resp.Body, limit)).Decode(into); err != nil {
+		return fmt.Errorf("%s: %w", where, err)
 	}
-	return s, nil
+	return nil
 }
 
 // Poke makes the kubelet refresh the configuration volume of a pod: a change of an

@@ -1,30 +1,19 @@
 package ack
 
 import (
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
-// asked serves one answer on a loopback address with the health port and asks for it.
+// asked serves one answer and asks for it.
 func asked(t *testing.T, answer http.HandlerFunc) (config.Status, error) {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.9:8081")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := httptest.NewUnstartedServer(answer)
-	s.Listener.Close()
-	s.Listener = l
-	s.Start()
-	defer s.Close()
-	p := readyPod("a")
-	p.Status.PodIP = "127.0.0.9"
-	return NewHTTPAsker().Ask(t.Context(), &p)
+	p, end := answering(t, answer)
+	defer end()
+	return NewHTTPAsker().Ask(t.Context(), p)
 }
 
 func TestAsk(t *testing.T) {

@@ -31,6 +31,10 @@ func (a answers) Ask(_ context.Context, pod *corev1.Pod) (config.Status, error) 
 	return s, nil
 }
 
+func (a answers) KeyUse(context.Context, *corev1.Pod, string, config.KeyUseReport) (config.KeyUseReport, error) {
+	return config.KeyUseReport{}, errors.New("connection refused")
+}
+
 func pod(name string, ready corev1.ConditionStatus) corev1.Pod {
 	return corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name},
@@ -134,7 +138,10 @@ func TestPodsThatAreBehindArePoked(t *testing.T) {
 }
 
 // slow acknowledges after some questions.
-type slow struct{ asked, after int }
+type slow struct {
+	answers
+	asked, after int
+}
 
 func (s *slow) Ask(context.Context, *corev1.Pod) (config.Status, error) {
 	if s.asked++; s.asked > s.after {

@@ -41,7 +41,8 @@ func checkUsername(name string) string {
 func methods(u *v1alpha1.SFTPUser) []v1alpha1.AuthMethod {
 	a := u.Spec.Authentication
 	var out []v1alpha1.AuthMethod
-	if len(a.AuthorizedKeys)+len(a.AuthorizedKeysSecretRefs)+len(a.KeyRefs) > 0 {
+	// A user with neither has the keys of SFTPKeys that name it.
+	if len(a.AuthorizedKeys)+len(a.AuthorizedKeysSecretRefs)+len(a.KeyRefs) > 0 || a.PasswordSecretRef == nil || a.Mode == v1alpha1.AuthAllOf {
 		out = append(out, v1alpha1.AuthPublicKey)
 	}
 	if a.PasswordSecretRef != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
@@ -13,20 +15,23 @@ import (
 // which its Problems name. The daemon would refuse them at each login.
 func (c Credentials) Under(policy cryptopolicy.Policy) Credentials {
 	out := c
-	out.Keys, out.Fingerprints, out.Problems = nil, nil, slices.Clone(c.Problems)
-	for i, k := range c.Keys {
+	out.Keys, out.Inventory, out.Problems = nil, slices.Clone(c.Inventory), slices.Clone(c.Problems)
+	for _, k := range c.Keys {
 		key, err := publickey.ParseLine(k.PublicKey)
-		if err == nil {
-			err = policy.CheckUserKey(key.PublicKey) // not its wrapper, which hides the size
-		}
 		if err != nil {
-			out.Problems = append(out.Problems, Problem{
-				Reason: v1alpha1.ReasonInvalidPublicKey, Message: fmt.Sprintf("The key %s cannot be used: %v", c.Fingerprints[i], err),
-			})
+			continue // it was made from a key
+		}
+		if err = policy.CheckUserKey(key.PublicKey); err == nil { // not its wrapper, which hides the size
+			out.Keys = append(out.Keys, k)
 			continue
 		}
-		out.Keys = append(out.Keys, k)
-		out.Fingerprints = append(out.Fingerprints, c.Fingerprints[i])
+		fp := ssh.FingerprintSHA256(key.PublicKey)
+		out.Problems = append(out.Problems, Problem{
+			Reason: v1alpha1.ReasonInvalidPublicKey, Message: fmt.Sprintf("The key %s cannot be used: %v", fp, err),
+		})
+		if i := slices.IndexFunc(out.Inventory, func(e v1alpha1.UserKeyStatus) bool { return e.Fingerprint == fp }); i >= 0 {
+			out.Inventory[i].State = v1alpha1.KeyWeak
+		}
 	}
 	return out
 }

@@ -24,10 +24,10 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := Credentials{
-		Keys:         []config.Key{{PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(short)))}, {PublicKey: ed25519Key, From: []string{"192.0.2.0/24"}}},
-		Fingerprints: []string{ssh.FingerprintSHA256(short), "SHA256:other"},
-		Password:     &config.Password{Hash: "h"},
-		Problems:     []Problem{{Reason: "Before"}},
+		Keys:      []config.Key{{PublicKey: strings.TrimSpace(string(ssh.MarshalAuthorizedKey(short)))}, {PublicKey: ed25519Key, From: []string{"192.0.2.0/24"}}},
+		Inventory: []v1alpha1.UserKeyStatus{{Fingerprint: ssh.FingerprintSHA256(short)}, {Fingerprint: "SHA256:other"}},
+		Password:  &config.Password{Hash: "h"},
+		Problems:  []Problem{{Reason: "Before"}},
 	}
 	for _, p := range cryptopolicy.All() {
 		got := c.Under(p)
@@ -37,15 +37,16 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 			}
 			continue
 		}
-		if len(got.Keys) != 1 || got.Keys[0].PublicKey != ed25519Key || len(got.Keys[0].From) != 1 || len(got.Fingerprints) != 1 || got.Fingerprints[0] != "SHA256:other" {
+		if len(got.Keys) != 1 || got.Keys[0].PublicKey != ed25519Key || len(got.Keys[0].From) != 1 ||
+			len(got.Inventory) != 2 || got.Inventory[0].State != v1alpha1.KeyWeak || got.Inventory[1].State != "" {
 			t.Errorf("%s: %+v", p.Name, got)
 		}
-		want := "The key " + c.Fingerprints[0] + " cannot be used: RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519"
+		want := "The key " + c.Inventory[0].Fingerprint + " cannot be used: RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519"
 		if len(got.Problems) != 2 || got.Problems[1].Reason != v1alpha1.ReasonInvalidPublicKey || got.Problems[1].Message != want {
 			t.Errorf("%s: %+v", p.Name, got.Problems)
 		}
 	}
-	if len(c.Keys) != 2 || len(c.Problems) != 1 {
+	if len(c.Keys) != 2 || len(c.Problems) != 1 || c.Inventory[0].State != "" {
 		t.Error("the original has changed")
 	}
 }

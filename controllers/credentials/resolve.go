@@ -7,10 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
@@ -22,28 +27,25 @@ var ErrNotFound = errors.New("not found")
 type Source interface {
 	// Secret returns a Secret, or ErrNotFound.
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
-	// ClientKey returns the line of authorized_keys of an SFTPKey of usage Client. It
-	// returns ErrNotFound when there is none, and a *Problem when it cannot be used.
-	ClientKey(ctx context.Context, namespace, name string) (string, error)
+	// Ring returns the SFTPKeys of a namespace.
+	Ring(ctx context.Context, namespace string) (*key.Ring, error)
 }
 
 // Problem is something that a user must put right.
-type Problem struct { //nolint:errname // it is what a user must put right, and an error only on its way there
+type Problem struct {
 	// Reason is one of the reasons of the condition ResolvedRefs.
 	Reason string
 	// Message says what is wrong and what to do. It never contains a secret.
 	Message string
 }
 
-// Error makes a Problem an error.
-func (p *Problem) Error() string { return p.Message }
-
 // Credentials are the resolved credentials of one user.
 type Credentials struct {
+	// Keys that log in.
 	Keys []config.Key
-	// Fingerprints of Keys, in the same order.
-	Fingerprints []string
-	Password     *config.Password
+	// Inventory has all keys, those that cannot be used included. Of these the state is set.
+	Inventory []v1alpha1.UserKeyStatus
+	Password  *config.Password
 	// Problems that left credentials out. The others work all the same: a typo in one
 	// key must not lock out whoever holds another.
 	Problems []Problem
@@ -56,8 +58,20 @@ type Credentials struct {
 // The error is transient (an API call that failed); what the user must put right is in
 // Credentials.Problems.
 func Resolve(ctx context.Context, src Source, u *v1alpha1.SFTPUser, previous *config.Password) (Credentials, error) {
-	r := resolver{src: src, namespace: u.Namespace, seen: map[string]bool{}}
+	r := resolver{src: src, namespace: u.Namespace, user: u.Name, seen: map[string]bool{}}
+	var err error
+	if r.ring, err = src.Ring(ctx, u.Namespace); err != nil {
+		return Credentials{}, err
+	}
 	auth := u.Spec.Authentication
+	// SFTPKeys come first: of a key that stands twice the first one counts, and these have
+	// the bounds.
+	for _, k := range r.ring.Of(u.Name) {
+		r.addClient(k)
+	}
+	for _, ref := range auth.KeyRefs {
+		r.addKeyRef(ref.Name)
+	}
 	for i, line := range auth.AuthorizedKeys {
 		r.addLine(fmt.Sprintf("spec.authentication.authorizedKeys[%d]", i), line)
 	}
@@ -66,15 +80,13 @@ func Resolve(ctx context.Context, src Source, u *v1alpha1.SFTPUser, previous *co
 			return Credentials{}, err
 		}
 	}
-	for _, ref := range auth.KeyRefs {
-		if err := r.addKeyRef(ctx, ref.Name); err != nil {
-			return Credentials{}, err
-		}
-	}
 	if auth.PasswordSecretRef != nil {
 		if err := r.setPassword(ctx, *auth.PasswordSecretRef, previous); err != nil {
 			return Credentials{}, err
 		}
+	}
+	if len(r.out.Inventory) == 0 && auth.PasswordSecretRef == nil && len(r.out.Problems) == 0 {
+		r.problem(v1alpha1.ReasonNoCredentials, "The user has neither a key nor a password; set spec.authentication, or name the user in spec.userRef of an SFTPKey")
 	}
 	return r.out, nil
 }
@@ -102,6 +114,8 @@ func (c Credentials) Problem() (p Problem, ok bool) {
 type resolver struct {
 	src       Source
 	namespace string
+	user      string
+	ring      *key.Ring
 	seen      map[string]bool
 	out       Credentials
 }
@@ -111,76 +125,133 @@ func (r *resolver) problem(reason, format string, args ...any) {
 }
 
 func (r *resolver) addLine(where, line string) {
-	key, err := publickey.ParseLine(line)
+	k, err := publickey.ParseLine(line)
 	if err != nil {
 		r.problem(v1alpha1.ReasonInvalidPublicKey, "%s: %v", where, err)
 		return
 	}
-	r.add(key)
+	r.add(k, bounds{source: "inline"})
 }
 
-func (r *resolver) add(key publickey.Key) {
-	fp := key.Fingerprint()
+// bounds are what is known of a key beside itself.
+type bounds struct {
+	source              string
+	notBefore, notAfter *metav1.Time
+}
+
+// add adds a key, unless it is another user's.
+func (r *resolver) add(k publickey.Key, b bounds) {
+	fp := k.Fingerprint()
 	if r.seen[fp] {
 		return
 	}
+	if owner := r.ring.Owner(fp); owner != nil && owner.User != r.user {
+		r.problem(v1alpha1.ReasonKeyAssignedElsewhere, "The key %s (%s) is assigned to SFTPUser %q by SFTPKey %q; remove it here and give each user a key of its own, or change spec.userRef there",
+			fp, b.source, owner.User, owner.Name)
+		r.note(k, b, v1alpha1.KeyAssignedElsewhere)
+		return
+	}
+	if !r.note(k, b, "") {
+		return
+	}
+	line := config.Key{PublicKey: k.Line(), NotBefore: utc(b.notBefore), NotAfter: utc(b.notAfter)}
+	for _, p := range k.From {
+		line.From = append(line.From, p.String())
+	}
+	r.out.Keys = append(r.out.Keys, line)
+}
+
+// note puts a key into the inventory, if there is room and it is not there.
+func (r *resolver) note(k publickey.Key, b bounds, state v1alpha1.KeyState) bool {
+	fp := k.Fingerprint()
+	if r.seen[fp] {
+		return false
+	}
 	r.seen[fp] = true
-	if len(r.out.Keys) == config.MaxKeysPerUser {
+	if len(r.out.Inventory) == config.MaxKeysPerUser {
 		if len(r.seen) == config.MaxKeysPerUser+1 {
 			r.problem(v1alpha1.ReasonInvalidPublicKey, "The user has more than %d public keys; the further ones are left out, remove those that are not needed", config.MaxKeysPerUser)
 		}
-		return
+		return false
 	}
-	k := config.Key{PublicKey: key.Line()}
-	for _, p := range key.From {
-		k.From = append(k.From, p.String())
+	r.out.Inventory = append(r.out.Inventory, v1alpha1.UserKeyStatus{
+		Fingerprint: fp, Type: k.Type(), Bits: publickey.Size(k.PublicKey),
+		Source: b.source, Comment: printable(k.Comment), NotBefore: b.notBefore, ExpirationTime: b.notAfter, State: state,
+	})
+	return true
+}
+
+func utc(t *metav1.Time) *time.Time {
+	if t == nil {
+		return nil
 	}
-	r.out.Keys = append(r.out.Keys, k)
-	r.out.Fingerprints = append(r.out.Fingerprints, fp)
+	return new(t.UTC())
+}
+
+// maxComment bounds a comment in the inventory, in bytes.
+const maxComment = 128
+
+// printable is a comment that may be shown on a terminal, or nothing.
+func printable(comment string) string {
+	odd := func(c rune) bool { return c == utf8.RuneError || !unicode.IsPrint(c) }
+	if len(comment) > maxComment || strings.ContainsFunc(comment, odd) {
+		return ""
+	}
+	return comment
 }
 
 func (r *resolver) addSecret(ctx context.Context, ref v1alpha1.AuthorizedKeysSecretReference) error {
-	key := ref.Key
-	if key == "" {
-		key = "authorized_keys"
+	entry := ref.Key
+	if entry == "" {
+		entry = "authorized_keys"
 	}
-	s, err := r.secret(ctx, "spec.authentication.authorizedKeysSecretRefs", ref.Name, key)
+	s, err := r.secret(ctx, "spec.authentication.authorizedKeysSecretRefs", ref.Name, entry)
 	if err != nil || s == nil {
 		return err
 	}
-	data := s.Data[key]
+	data := s.Data[entry]
 	keys, err := publickey.ParseFile(data)
 	if err != nil {
-		r.problem(v1alpha1.ReasonInvalidPublicKey, "Secret %q, entry %q, %v", ref.Name, key, err)
+		r.problem(v1alpha1.ReasonInvalidPublicKey, "Secret %q, entry %q, %v", ref.Name, entry, err)
 		return nil
 	}
 	if len(keys) == 0 {
-		r.problem(v1alpha1.ReasonInvalidPublicKey, "Secret %q, entry %q holds no public key; add a line such as that of a .pub file", ref.Name, key)
+		r.problem(v1alpha1.ReasonInvalidPublicKey, "Secret %q, entry %q holds no public key; add a line such as that of a .pub file", ref.Name, entry)
 	}
 	for _, k := range keys {
-		r.add(k)
+		r.add(k, bounds{source: "secret/" + ref.Name})
 	}
 	return nil
 }
 
-func (r *resolver) addKeyRef(ctx context.Context, name string) error {
-	line, err := r.src.ClientKey(ctx, r.namespace, name)
-	var p *Problem
-	switch {
-	case errors.Is(err, ErrNotFound):
+func (r *resolver) addKeyRef(name string) {
+	k, ok := r.ring.Get(name)
+	if !ok {
 		r.problem(v1alpha1.ReasonKeyNotFound, "SFTPKey %q does not exist in namespace %q; create it or correct spec.authentication.keyRefs", name, r.namespace)
-	case errors.As(err, &p):
-		r.out.Problems = append(r.out.Problems, *p)
-	case err != nil:
-		return fmt.Errorf("SFTPKey %q: %w", name, err)
-	default:
-		r.addLine(fmt.Sprintf("SFTPKey %q", name), line)
+		return
 	}
-	return nil
+	r.addClient(k)
+}
+
+func (r *resolver) addClient(k *key.Client) {
+	b := bounds{source: "sftpkey/" + k.Name, notBefore: k.NotBefore, notAfter: k.NotAfter}
+	switch {
+	case k.Problem != "":
+		r.problem(k.Reason, "%s", k.Problem)
+	case k.User != "" && k.User != r.user:
+		r.problem(v1alpha1.ReasonKeyAssignedElsewhere, "SFTPKey %q is assigned to SFTPUser %q by its spec.userRef; remove it from spec.authentication.keyRefs, or change the userRef", k.Name, k.User)
+		r.note(k.Key, b, v1alpha1.KeyAssignedElsewhere)
+	default:
+		r.add(k.Key, b)
+		for _, old := range k.Retiring {
+			b.notAfter = old.NotAfter
+			r.add(old.Key, b)
+		}
+	}
 }
 
 // secret returns a Secret that has an entry, or nil after noting the problem.
-func (r *resolver) secret(ctx context.Context, field, name, key string) (*corev1.Secret, error) {
+func (r *resolver) secret(ctx context.Context, field, name, entry string) (*corev1.Secret, error) {
 	s, err := r.src.Secret(ctx, r.namespace, name)
 	if errors.Is(err, ErrNotFound) {
 		r.problem(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q; create it or correct %s", name, r.namespace, field)
@@ -189,8 +260,8 @@ func (r *resolver) secret(ctx context.Context, field, name, key string) (*corev1
 	if err != nil {
 		return nil, fmt.Errorf("secret %q: %w", name, err)
 	}
-	if _, ok := s.Data[key]; !ok {
-		r.problem(v1alpha1.ReasonSecretKeyMissing, "Secret %q has no entry %q; add it or set the key of %s", name, key, field)
+	if _, ok := s.Data[entry]; !ok {
+		r.problem(v1alpha1.ReasonSecretKeyMissing, "Secret %q has no entry %q; add it or set the key of %s", name, entry, field)
 		return nil, nil
 	}
 	return s, nil

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
@@ -28,8 +30,10 @@ const (
 // cluster is a Source of objects in the namespace "team".
 type cluster struct {
 	secrets map[string]*corev1.Secret
-	keys    map[string]string
-	err     error
+	// keys are the lines of SFTPKeys that are nobody's, by name.
+	keys     map[string]string
+	sftpKeys []v1alpha1.SFTPKey
+	err      error
 }
 
 func (c cluster) Secret(_ context.Context, namespace, name string) (*corev1.Secret, error) {
@@ -42,17 +46,31 @@ func (c cluster) Secret(_ context.Context, namespace, name string) (*corev1.Secr
 	return nil, ErrNotFound
 }
 
-func (c cluster) ClientKey(_ context.Context, namespace, name string) (string, error) {
-	line, ok := c.keys[name]
-	switch {
-	case c.err != nil:
-		return "", c.err
-	case !ok || namespace != "team":
-		return "", ErrNotFound
-	case line == "":
-		return "", &Problem{Reason: v1alpha1.ReasonKeyNotFound, Message: "it is not ready"}
+func (c cluster) Ring(_ context.Context, namespace string) (*key.Ring, error) {
+	if c.err != nil || namespace != "team" {
+		return nil, c.err
 	}
-	return line, nil
+	var all []v1alpha1.SFTPKey
+	for name, line := range c.keys {
+		all = append(all, clientKey(name, line))
+	}
+	return key.NewRing(append(all, c.sftpKeys...)), nil
+}
+
+// clientKey is an SFTPKey whose Secret has a key, and none without a line.
+func clientKey(name, line string, edits ...func(*v1alpha1.SFTPKey)) v1alpha1.SFTPKey {
+	k := v1alpha1.SFTPKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name},
+		Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyExisting},
+		Status:     v1alpha1.SFTPKeyStatus{PublicKey: line},
+	}
+	if line != "" {
+		k.Status.Conditions = []metav1.Condition{conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "")}
+	}
+	for _, edit := range edits {
+		edit(&k)
+	}
+	return k
 }
 
 func secret(name, entry, data string) *corev1.Secret {
@@ -203,7 +221,7 @@ func TestProblems(t *testing.T) {
 			keyRefs("ops"), "KeyNotFound",
 			`SFTPKey "ops" does not exist in namespace "team"; create it or correct spec.authentication.keyRefs`,
 		},
-		{"an SFTPKey that is not ready", cluster{keys: map[string]string{"ops": ""}}, keyRefs("ops"), "KeyNotFound", `it is not ready`},
+		{"an SFTPKey that is not ready", cluster{keys: map[string]string{"ops": ""}}, keyRefs("ops"), "KeyNotFound", `SFTPKey "ops" is not ready; kubectl describe sftpkey ops says why`},
 
 		{
 			"a password's Secret that does not exist",
@@ -248,17 +266,17 @@ func TestGoodCredentialsWorkBesideBadOnes(t *testing.T) {
 	a.KeyRefs = keyRefs("ops", "none").KeyRefs
 	c := resolve(t, cluster{keys: map[string]string{"ops": otherKey}}, a, nil)
 
-	if len(c.Keys) != 2 || c.Keys[0].PublicKey != ed25519Key || c.Keys[1].PublicKey != otherKey {
+	if len(c.Keys) != 2 || c.Keys[0].PublicKey != otherKey || c.Keys[1].PublicKey != ed25519Key {
 		t.Errorf("keys %v, want the two good ones", c.Keys)
 	}
-	if len(c.Fingerprints) != 2 || !strings.HasPrefix(c.Fingerprints[0], "SHA256:") {
-		t.Errorf("fingerprints %v, want one for each key", c.Fingerprints)
+	if len(c.Inventory) != 2 || c.Inventory[0].Source != "sftpkey/ops" || c.Inventory[1].Source != "inline" {
+		t.Errorf("inventory %+v, want both keys", c.Inventory)
 	}
 	if !c.CanLogIn(v1alpha1.AuthAnyOf) || c.CanLogIn(v1alpha1.AuthAllOf) {
 		t.Error("a key suffices for AnyOf, and not for AllOf")
 	}
 	p, _ := c.Problem()
-	if len(c.Problems) != 3 || p.Reason != "InvalidPublicKey" || strings.Count(p.Message, "; ") < 3 {
+	if len(c.Problems) != 3 || p.Reason != "KeyNotFound" || strings.Count(p.Message, "; ") < 3 {
 		t.Errorf("problems %v, want all three, the first with its reason: %v", c.Problems, p)
 	}
 }
@@ -310,7 +328,7 @@ func TestTooManyKeys(t *testing.T) {
 	c := resolve(t, secrets(secret("keys", "authorized_keys", file.String())), keysFrom("keys", ""), nil)
 	p, _ := c.Problem()
 	want := `The user has more than 512 public keys; the further ones are left out, remove those that are not needed`
-	if len(c.Keys) != config.MaxKeysPerUser || len(c.Fingerprints) != len(c.Keys) || p.Message != want {
+	if len(c.Keys) != config.MaxKeysPerUser || len(c.Inventory) != len(c.Keys) || p.Message != want {
 		t.Errorf("%d keys, %q; want %d keys, %q", len(c.Keys), p.Message, config.MaxKeysPerUser, want)
 	}
 }

@@ -1,6 +1,7 @@
 package key
 
 import (
+	"cmp"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
 // Verdict is what is to be done about a key.
@@ -20,13 +22,19 @@ type Verdict struct {
 	Condition metav1.Condition
 }
 
-// SecretName is the name of a key's Secret.
+// SecretName is the name of a key's Secret, "" if it has none.
 func SecretName(k *v1alpha1.SFTPKey) string {
-	if k.Spec.SecretName != "" {
-		return k.Spec.SecretName
+	switch {
+	case k.Spec.Source == v1alpha1.KeyPublicKey:
+		return ""
+	case rotates(k):
+		return secretOfRevision(baseName(k), Revision(k))
 	}
-	return k.Name
+	return baseName(k)
 }
+
+// baseName is the name of a key's Secret but for its revision.
+func baseName(k *v1alpha1.SFTPKey) string { return cmp.Or(k.Spec.SecretName, k.Name) }
 
 // Decide decides what to do, given the Secret as it is, or nil.
 //
@@ -37,6 +45,13 @@ func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
 	name := SecretName(k)
 	generated := k.Spec.Source != v1alpha1.KeyExisting
 	switch {
+	case k.Spec.Source == v1alpha1.KeyPublicKey:
+		pub, err := publickey.ParseLine(k.Spec.PublicKey)
+		if err != nil {
+			return bad(v1alpha1.ReasonInvalidPublicKey, "spec.publicKey: %v", err)
+		}
+		ready := conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The key is in spec.publicKey")
+		return Verdict{Material: Material{Public: pub.PublicKey}, Condition: ready}
 	case secret == nil && !generated:
 		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q; create it or correct spec.secretName", name, k.Namespace)
 	case secret == nil && k.Status.PublicKey != "":
@@ -63,10 +78,10 @@ func bad(reason, format string, args ...any) Verdict {
 }
 
 // NewSecret is the Secret for a new pair.
-func NewSecret(k *v1alpha1.SFTPKey, m Material) *corev1.Secret {
+func NewSecret(k *v1alpha1.SFTPKey, name string, m Material) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:      SecretName(k),
+			Name:      name,
 			Namespace: k.Namespace,
 			Labels: map[string]string{
 				v1alpha1.LabelKey:              k.Name,

@@ -40,9 +40,9 @@ func pair(t *testing.T) Material {
 // A pair is made once in the life of an SFTPKey; whatever happens to its Secret later is told and not repaired.
 func TestDecide(t *testing.T) {
 	made, other := pair(t), pair(t)
-	secretOf := NewSecret
+	secretOf := func(k *v1alpha1.SFTPKey, m Material) *corev1.Secret { return NewSecret(k, SecretName(k), m) }
 	foreign := func(m Material) *corev1.Secret {
-		s := NewSecret(hostKey(), m)
+		s := NewSecret(hostKey(), "host", m)
 		s.Labels = nil
 		return s
 	}
@@ -110,7 +110,7 @@ func TestDecide(t *testing.T) {
 
 func TestNewSecret(t *testing.T) {
 	m := pair(t)
-	s := NewSecret(hostKey(func(k *v1alpha1.SFTPKey) { k.Spec.SecretName = "mine" }), m)
+	s := NewSecret(hostKey(), "mine", m)
 	if s.Name != "mine" || s.Namespace != "platform" || s.Type != corev1.SecretTypeSSHAuth || s.Labels[v1alpha1.LabelKey] != "host" {
 		t.Errorf("Secret %s/%s of type %s with labels %v", s.Namespace, s.Name, s.Type, s.Labels)
 	}

@@ -3,8 +3,10 @@ package key
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -21,6 +24,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
 // secretIndex indexes SFTPKeys by the name of their Secret.
@@ -32,6 +36,8 @@ type Reconciler struct {
 	// Live reads Secrets past any cache.
 	Live   client.Reader
 	Events events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
 
 	written fresh.Written
 }
@@ -47,14 +53,26 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		if !ok {
 			return nil
 		}
+		if SecretName(k) == "" {
+			return nil
+		}
 		return []string{SecretName(k)}
 	})
 	if err != nil {
 		return err
 	}
+	if err := indexUsers(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("key").
 		For(&v1alpha1.SFTPKey{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// What a user's status says of its keys is in the status of the SFTPKeys, too.
+		Watches(&v1alpha1.SFTPUser{}, handler.EnqueueRequestsFromMapFunc(r.keysOfUser), builder.WithPredicates(predicate.Funcs{
+			UpdateFunc: func(e event.UpdateEvent) bool { return keysDiffer(e.ObjectOld, e.ObjectNew) },
+		})).
+		// An SFTPKey may be the duplicate of another one.
+		Watches(&v1alpha1.SFTPKey{}, handler.EnqueueRequestsFromMapFunc(r.duplicatesOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keysOfSecret)).
 		WithOptions(options).
 		Complete(r)
@@ -86,30 +104,83 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err != nil || !k.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	secret, err := r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: SecretName(k)})
+	before := k.DeepCopy()
+	blocked, err := r.rotate(ctx, k, before)
 	if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if err := r.dropRetired(ctx, k); err != nil {
 		return ctrl.Result{}, err
+	}
+	v, err := r.material(ctx, k, before)
+	if err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if err := r.ownRetiring(ctx, k); err != nil {
+		return ctrl.Result{}, err
+	}
+	if blocked != nil && conditionTrue(v.Condition) {
+		v.Condition = *blocked
+	}
+	var h *Holdings
+	if k.Spec.Usage == v1alpha1.KeyUsageClient && conditionTrue(v.Condition) {
+		if h, err = r.holdings(ctx, k, v.Material.Fingerprint()); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	if err := r.writeStatus(ctx, before, k, v, h); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil)}, nil
+}
+
+// material finds the key, or makes it if it never was. It puts into before what it reads anew.
+func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) (Verdict, error) {
+	name := types.NamespacedName{Namespace: k.Namespace, Name: SecretName(k)}
+	var secret *corev1.Secret
+	if name.Name != "" {
+		var err error
+		if secret, err = r.secret(ctx, name); err != nil {
+			return Verdict{}, err
+		}
 	}
 	v := Decide(k, secret)
 	if v.Generate {
 		// The cache may lag behind our own status: a key that was made must not be made
 		// again because its Secret was deleted since.
-		if err := r.Live.Get(ctx, req.NamespacedName, k); err != nil {
-			return ctrl.Result{}, client.IgnoreNotFound(err)
+		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(k), k); err != nil {
+			return Verdict{}, err
 		}
+		k.DeepCopyInto(before)
 		if v = Decide(k, nil); v.Generate {
-			if secret, err = r.generate(ctx, k); err != nil {
-				return ctrl.Result{}, err
+			var err error
+			if secret, err = r.generate(ctx, k, SecretName(k)); err != nil {
+				return Verdict{}, err
 			}
 			v = Decide(k, secret)
 		}
 	}
 	if secret != nil && conditionTrue(v.Condition) {
 		if err := r.setOwner(ctx, k, secret); err != nil {
-			return ctrl.Result{}, err
+			return Verdict{}, err
 		}
 	}
-	return ctrl.Result{}, r.writeStatus(ctx, k, v)
+	return v, nil
+}
+
+// blockedRetry is the time between two looks at a Secret that is in the way of a rotation.
+const blockedRetry = 30 * time.Second
+
+// again is after how long to look at a key without being woken, 0 for never.
+func (r *Reconciler) again(k *v1alpha1.SFTPKey, blocked bool) (after time.Duration) {
+	now := r.Now()
+	if at := next(k, now); !at.IsZero() {
+		after = max(at.Sub(now), 10*time.Millisecond)
+	}
+	if blocked && (after == 0 || after > blockedRetry) {
+		return blockedRetry
+	}
+	return after
 }
 
 func conditionTrue(c metav1.Condition) bool { return c.Status == metav1.ConditionTrue }
@@ -128,12 +199,12 @@ func (r *Reconciler) secret(ctx context.Context, name types.NamespacedName) (*co
 
 // generate makes a pair and stores it. Create, unlike apply, fails if somebody else was
 // faster; then the next reconcile looks at what is there.
-func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey) (*corev1.Secret, error) {
+func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey, name string) (*corev1.Secret, error) {
 	m, err := Generate(k.Spec.Algorithm, k.Namespace+"/"+k.Name)
 	if err != nil {
 		return nil, fmt.Errorf("generate key: %w", err)
 	}
-	s := NewSecret(k, m)
+	s := NewSecret(k, name, m)
 	if err := r.Client.Create(ctx, s); err != nil {
 		return nil, fmt.Errorf("store the new key: %w", err)
 	}
@@ -164,24 +235,48 @@ func (r *Reconciler) setOwner(ctx context.Context, k *v1alpha1.SFTPKey, s *corev
 	return r.Client.Patch(ctx, s, client.MergeFrom(before))
 }
 
-func (r *Reconciler) writeStatus(ctx context.Context, k *v1alpha1.SFTPKey, v Verdict) error {
-	before := k.DeepCopy()
-	changed := conditions.Set(&k.Status.Conditions, k.Generation, v.Condition)
-	status := k.Status
-	status.ObservedGeneration = k.Generation
-	if conditionTrue(v.Condition) {
-		status.Algorithm = v.Material.Public.Type()
-		status.Fingerprint = v.Material.Fingerprint()
-		status.PublicKey = v.Material.Line()
-		status.SecretName = SecretName(k)
+// writeStatus writes the status. The holdings are those of a client key whose material is
+// usable, else nil.
+func (r *Reconciler) writeStatus(ctx context.Context, before, k *v1alpha1.SFTPKey, v Verdict, h *Holdings) error {
+	ready, assigned := v.Condition, (*metav1.Condition)(nil)
+	if h != nil {
+		ready, assigned = h.Judge(k, ready)
+	} else if k.Spec.UserRef != nil {
+		assigned = new(conditions.Unknown(v1alpha1.ConditionAssigned, v1alpha1.ReasonPending, "Not looked at before the key is usable"))
 	}
-	if !changed && sameStatus(status, before.Status) {
+	conditions.Set(&k.Status.Conditions, k.Generation, ready)
+	setAssigned(k, assigned)
+	k.Status.ObservedGeneration = k.Generation
+	if conditionTrue(v.Condition) {
+		k.Status.Algorithm = v.Material.Public.Type()
+		k.Status.Bits = publickey.Size(v.Material.Public)
+		k.Status.Fingerprint = v.Material.Fingerprint()
+		k.Status.PublicKey = v.Material.Line()
+		k.Status.SecretName = SecretName(k)
+		if rotates(k) {
+			k.Status.Revision = Revision(k)
+			if k.Status.RevisionTime == nil {
+				k.Status.RevisionTime = new(metav1.NewTime(r.Now().Truncate(time.Second)))
+			}
+			k.Status.NextRotationTime = nextRotation(k)
+		}
+	}
+	if h != nil {
+		k.Status.Users = h.using()
+		k.Status.Users = k.Status.Users[:min(len(k.Status.Users), maxUsers)]
+		k.Status.LastUsedDate = h.lastUsed()
+		if before.Status.Fingerprint == k.Status.Fingerprint {
+			// It outlives the users that it was seen with.
+			k.Status.LastUsedDate = max(k.Status.LastUsedDate, before.Status.LastUsedDate)
+		}
+	}
+	if equality.Semantic.DeepEqual(before.Status, k.Status) {
 		return nil
 	}
-	if old := findReady(before); v.Condition.Status == metav1.ConditionFalse && (old == nil || old.Reason != v.Condition.Reason) {
-		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v.Condition.Reason, "Reconcile", "%s", v.Condition.Message)
+	worse := ready.Status == metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonReady
+	if old := findReady(before); worse && (old == nil || old.Reason != ready.Reason) {
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, ready.Reason, "Reconcile", "%s", ready.Message)
 	}
-	k.Status = status
 	if err := r.Client.Status().Patch(ctx, k, client.MergeFrom(before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
@@ -196,9 +291,4 @@ func findReady(k *v1alpha1.SFTPKey) *metav1.Condition {
 		}
 	}
 	return nil
-}
-
-func sameStatus(a, b v1alpha1.SFTPKeyStatus) bool {
-	return a.ObservedGeneration == b.ObservedGeneration && a.Algorithm == b.Algorithm && a.Fingerprint == b.Fingerprint &&
-		a.PublicKey == b.PublicKey && a.SecretName == b.SecretName
 }

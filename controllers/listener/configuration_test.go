@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,11 +41,15 @@ func TestInvalidRecordBlocksNobodyElse(t *testing.T) {
 	if all := string(s.files.Shards[0]) + string(s.files.Shards[1]); !strings.Contains(all, `"good"`) || strings.Contains(all, `"bad"`) {
 		t.Errorf("shards %q, want the good user alone", s.files.Shards)
 	}
-	c := s.userReady("bad")
+	ready := func(name types.UID) condition {
+		i := slices.IndexFunc(s.decisions, func(d attach.Decision) bool { return d.User.UID == name })
+		return s.userReady(s.decisions[i], s.credentials[name])
+	}
+	c := ready("bad")
 	if c.Reason != v1alpha1.ReasonUserRejected || !strings.HasPrefix(c.Message, "The user cannot be configured: sub-path ") {
 		t.Errorf("%s: %s", c.Reason, c.Message)
 	}
-	if c := s.userReady("good"); c.Reason != v1alpha1.ReasonConfigPending {
+	if c := ready("good"); c.Reason != v1alpha1.ReasonConfigPending {
 		t.Errorf("%s: %s", c.Reason, c.Message)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -24,6 +23,8 @@ func (s *scope) publishOutcomes() {
 		return // a phase failed before users were looked at
 	}
 	s.noteAcknowledged()
+	s.takeInventory()
+	keyCounts.set(s.name(), s.keys)
 	out := make([]user.Outcome, 0, len(s.decisions))
 	for _, d := range s.decisions {
 		o := user.Outcome{
@@ -34,7 +35,7 @@ func (s *scope) publishOutcomes() {
 			Address:    s.address(),
 		}
 		c := s.credentials[d.User.UID]
-		o.KeyFingerprints = c.Fingerprints
+		o.Keys = s.keys[d.User.UID]
 		o.Conditions = s.userConditions(d, c)
 		out = append(out, o)
 	}
@@ -63,8 +64,10 @@ func (s *scope) userConditions(d attach.Decision, c credentials.Credentials) []c
 			conditions.False(v1alpha1.ConditionAccepted, d.Reason, d.Message),
 			conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, "Not looked at before the user is accepted"),
 			conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNotAccepted, d.Message),
+			conditions.Unknown(v1alpha1.ConditionKeysValid, v1alpha1.ReasonPending, "Not looked at before the user is accepted"),
 		}
 	}
+	valid := keysValid(s.keys[d.User.UID], s.shared[d.User.Namespace])
 	accepted := conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, d.Message)
 	if p, ok := c.Problem(); ok {
 		message := p.Message
@@ -75,16 +78,19 @@ func (s *scope) userConditions(d attach.Decision, c credentials.Credentials) []c
 			accepted,
 			conditions.False(v1alpha1.ConditionResolvedRefs, p.Reason, p.Message),
 			conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonUnresolvedRefs, message),
+			valid,
 		}
 	}
 	return []condition{
 		accepted,
 		conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "All keys and Secrets are usable"),
-		s.userReady(d.User.UID),
+		s.userReady(d, c),
+		valid,
 	}
 }
 
-func (s *scope) userReady(uid types.UID) condition {
+func (s *scope) userReady(d attach.Decision, c credentials.Credentials) condition {
+	uid := d.User.UID
 	if s.acks.Rejected[string(uid)] {
 		return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonUserRejected,
 			"A pod of the listener cannot use this user's record; its log says why. Mostly its image is older than the operator")
@@ -94,6 +100,9 @@ func (s *scope) userReady(uid types.UID) condition {
 	}
 	record := s.records[uid]
 	if record != "" && s.memory.acknowledged[uid] == record {
+		if locked(d, c, s.keys[uid]) {
+			return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNoValidKey, "No key of the user is valid now, see the condition KeysValid; give it a new one")
+		}
 		return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The user can log in")
 	}
 	message := s.programmed.Message

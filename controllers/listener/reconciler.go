@@ -19,6 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
@@ -39,6 +40,7 @@ type Reconciler struct {
 	Now func() time.Time
 
 	written fresh.Written
+	rings   key.Rings
 
 	mu sync.Mutex
 	// memories of the listeners seen. mu protects the map; a memory itself is only used
@@ -94,6 +96,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			break
 		}
 	}
+	if err := s.learnKeyUse(ctx); err != nil {
+		failed = errors.Join(failed, err)
+	}
 	s.publishOutcomes()
 	if err := errors.Join(failed, s.applyFailed, s.writeStatus(ctx)); err != nil {
 		return ctrl.Result{}, err
@@ -137,4 +142,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Unlock()
 	r.written.Forget(name)
 	r.Board.Publish(name, nil)
+	keyCounts.set(name, nil)
 }

@@ -28,6 +28,8 @@ type scope struct {
 	decisions   []attach.Decision
 	nextExpiry  time.Time
 	credentials map[types.UID]credentials.Credentials
+	keys        map[types.UID][]v1alpha1.UserKeyStatus // by user
+	shared      map[string]map[string]bool             // by namespace and fingerprint, whether several users have it
 	hostKeys    []hostKey
 	exclusive   bool // a volume can be mounted by one node only
 	workload    bool // the volumes allow the pods to be (re)made
@@ -81,6 +83,10 @@ type memory struct {
 	// acknowledged are the digests of the records that every ready pod had, by user; nil
 	// before the first acknowledgement.
 	acknowledged map[types.UID]string
+	// lastUsed are the days on which keys were last used, by user and fingerprint.
+	lastUsed map[types.UID]map[string]string
+	// heard is what pods have told of the use of keys, by pod.
+	heard map[types.UID]heard
 	// tries counts reconciles in a row without an acknowledgement.
 	tries int
 }
@@ -95,5 +101,6 @@ func newMemory(uid types.UID) *memory {
 		uid:       uid,
 		passwords: map[types.UID]*config.Password{},
 		resolved:  map[types.UID]resolution{},
+		lastUsed:  map[types.UID]map[string]string{},
 	}
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
-	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
@@ -57,7 +57,7 @@ func (s *scope) namespaceLabels(ctx context.Context, users []v1alpha1.SFTPUser) 
 func (s *scope) resolveCredentials(ctx context.Context) error {
 	s.credentials = map[types.UID]credentials.Credentials{}
 	resolved := map[types.UID]resolution{}
-	src := clusterSource{client: s.Client, live: s.Live}
+	src := clusterSource{client: s.Client, live: s.Live, parser: &s.rings, rings: map[string]*key.Ring{}}
 	for _, d := range s.decisions {
 		if !d.Accepted() {
 			continue
@@ -89,6 +89,9 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 type clusterSource struct {
 	client client.Client
 	live   client.Reader
+	parser *key.Rings
+	// rings of this reconcile, by namespace.
+	rings map[string]*key.Ring
 }
 
 // Secret implements credentials.Source.
@@ -101,42 +104,32 @@ func (c clusterSource) Secret(ctx context.Context, namespace, name string) (*cor
 	return secret, err
 }
 
-// ClientKey implements credentials.Source.
-func (c clusterSource) ClientKey(ctx context.Context, namespace, name string) (string, error) {
-	k := &v1alpha1.SFTPKey{}
-	err := c.client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, k)
-	switch {
-	case apierrors.IsNotFound(err):
-		return "", credentials.ErrNotFound
-	case err != nil:
-		return "", err
-	case k.Spec.Usage != v1alpha1.KeyUsageClient:
-		return "", &credentials.Problem{
-			Reason:  v1alpha1.ReasonKeyNotFound,
-			Message: fmt.Sprintf("SFTPKey %q has usage %s; users need a key of usage Client", name, k.Spec.Usage),
-		}
-	case k.Status.PublicKey == "" || !conditions.IsTrue(k.Status.Conditions, v1alpha1.ConditionReady):
-		return "", &credentials.Problem{
-			Reason:  v1alpha1.ReasonKeyNotFound,
-			Message: fmt.Sprintf("SFTPKey %q is not ready; kubectl describe sftpkey %s says why", name, name),
-		}
+// Ring implements credentials.Source. One reconcile sees one ring of a namespace.
+func (c clusterSource) Ring(ctx context.Context, namespace string) (*key.Ring, error) {
+	if r, ok := c.rings[namespace]; ok {
+		return r, nil
 	}
-	return k.Status.PublicKey, nil
+	var keys v1alpha1.SFTPKeyList
+	if err := c.client.List(ctx, &keys, client.InNamespace(namespace)); err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	r := c.parser.Ring(namespace, keys.Items)
+	c.rings[namespace] = r
+	return r, nil
 }
 
 // stamp identifies the versions of a user and of all that it refers to, from the caches.
 func (c clusterSource) stamp(ctx context.Context, u *v1alpha1.SFTPUser) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d", u.Generation)
+	ring, err := c.Ring(ctx, u.Namespace)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(&b, "%d %s", u.Generation, ring.Stamp())
 	for _, name := range referencedSecrets(u) {
 		m := &metav1.PartialObjectMetadata{}
 		m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 		if err := c.add(ctx, &b, m, u.Namespace, name); err != nil {
-			return "", err
-		}
-	}
-	for _, ref := range u.Spec.Authentication.KeyRefs {
-		if err := c.add(ctx, &b, &v1alpha1.SFTPKey{}, u.Namespace, ref.Name); err != nil {
 			return "", err
 		}
 	}

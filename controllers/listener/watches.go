@@ -7,6 +7,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -23,11 +26,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
-// Indexes from what a listener depends on to where it is named. Values of the first three
+// Indexes from what a listener depends on to where it is named. Values of the first two
 // are "<namespace>/<name>".
 const (
 	userSecretIndex    = "user.secrets"
-	userKeyIndex       = "user.keys"
 	listenerClaimIndex = "listener.claims"
 	userNamespaceIndex = "user.namespace"
 )
@@ -49,7 +51,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		Owns(&networkingv1.NetworkPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.SFTPUser{}, to(listenerOfUser), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&v1alpha1.SFTPKey{}, to(r.listenersOfKey)).
+		Watches(&v1alpha1.SFTPKey{}, to(r.listenersOfKey), builder.WithPredicates(keyChanged())).
 		Watches(&corev1.PersistentVolumeClaim{}, to(r.listenersOfClaim), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(podChanged())).
 		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfSecret)).
@@ -69,11 +71,6 @@ func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {
 		})
 	}
 	if err := users(userSecretIndex, func(u *v1alpha1.SFTPUser) []string { return qualified(u.Namespace, referencedSecrets(u)) }); err != nil {
-		return err
-	}
-	if err := users(userKeyIndex, func(u *v1alpha1.SFTPUser) []string {
-		return qualified(u.Namespace, keyNames(u.Spec.Authentication.KeyRefs))
-	}); err != nil {
 		return err
 	}
 	if err := users(userNamespaceIndex, func(u *v1alpha1.SFTPUser) []string { return []string{u.Namespace} }); err != nil {
@@ -105,14 +102,6 @@ func qualified(namespace string, names []string) []string {
 	return out
 }
 
-func keyNames(refs []v1alpha1.LocalKeyReference) []string {
-	out := make([]string, 0, len(refs))
-	for _, r := range refs {
-		out = append(out, r.Name)
-	}
-	return out
-}
-
 func listenerOfUser(_ context.Context, o client.Object) []reconcile.Request {
 	u, ok := o.(*v1alpha1.SFTPUser)
 	if !ok {
@@ -138,7 +127,11 @@ func (r *Reconciler) listenersOfSecret(ctx context.Context, o client.Object) []r
 }
 
 func (r *Reconciler) listenersOfKey(ctx context.Context, o client.Object) []reconcile.Request {
-	out := r.listenersOfUsers(ctx, userKeyIndex, o)
+	var out []reconcile.Request
+	if k, ok := o.(*v1alpha1.SFTPKey); ok && k.Spec.Usage == v1alpha1.KeyUsageClient {
+		// An assigned key is of consequence to whoever else has the same key.
+		return r.listenersWhere(ctx, userNamespaceIndex, o.GetNamespace())
+	}
 	var list v1alpha1.SFTPListenerList
 	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace())); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Cannot list listeners", "namespace", o.GetNamespace())
@@ -192,12 +185,35 @@ func (r *Reconciler) listenersOfClaim(ctx context.Context, o client.Object) []re
 	return out
 }
 
+// keyChanged passes on what matters for logins and host keys, not when a key was last used.
+func keyChanged() predicate.Predicate {
+	ready := func(k *v1alpha1.SFTPKey) (status metav1.ConditionStatus, reason string) {
+		if c := meta.FindStatusCondition(k.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+			return c.Status, c.Reason
+		}
+		return "", ""
+	}
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*v1alpha1.SFTPKey)
+		after, ok2 := e.ObjectNew.(*v1alpha1.SFTPKey)
+		if !ok1 || !ok2 {
+			return false
+		}
+		was, wasReason := ready(before)
+		is, isReason := ready(after)
+		return was != is || wasReason != isReason || before.Generation != after.Generation || before.Status.PublicKey != after.Status.PublicKey ||
+			!equality.Semantic.DeepEqual(before.Status.Retiring, after.Status.Retiring) ||
+			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
+	}}
+}
+
 // podChanged passes on only what matters for acknowledgement, not the operator's own
 // annotations.
 func podChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*corev1.Pod)
 		after, ok2 := e.ObjectNew.(*corev1.Pod)
-		return ok1 && ok2 && (ack.Ready(before) != ack.Ready(after) || before.Status.PodIP != after.Status.PodIP)
+		return ok1 && ok2 && (ack.Ready(before) != ack.Ready(after) || before.Status.PodIP != after.Status.PodIP ||
+			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero())
 	}}
 }

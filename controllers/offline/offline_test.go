@@ -75,7 +75,7 @@ func TestRefused(t *testing.T) {
 		"unknown field":   {userWith("bob", withKey+"  shell: /bin/sh\n"), `SFTPUser files/bob: unknown field "spec.shell"`},
 		"rule":            {userWith("bob", withKey+"  mounts: [{path: /in, subPath: ../x}]\n"), "SFTPUser files/bob: spec.mounts[0].subPath: subPath must be a relative path"},
 		"enum":            {userWith("bob", withKey+"  state: Gone\n"), `SFTPUser files/bob: spec.state: supported values: "Active", "Suspended"`},
-		"no credential":   {userWith("bob", "  authentication: {mode: AnyOf}\n"), "at least one of authorizedKeys"},
+		"no credential":   {userWith("bob", "  authentication: {mode: AllOf}\n"), "mode AllOf must have passwordSecretRef"},
 		"unknown kind":    {"---\napiVersion: sftp-operator.io/v1alpha1\nkind: SFTPUsers\nmetadata: {name: x}\n", "SFTPUsers default/x: no such kind"},
 		"unknown version": {"---\napiVersion: sftp-operator.io/v9\nkind: SFTPUser\nmetadata: {name: x}\n", "apiVersion must be sftp-operator.io/v1alpha1"},
 	} {

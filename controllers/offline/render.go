@@ -11,6 +11,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
@@ -182,18 +183,21 @@ func (m *Manifests) Secret(_ context.Context, namespace, name string) (*corev1.S
 	return s, nil
 }
 
-// ClientKey implements credentials.Source.
-func (m *Manifests) ClientKey(_ context.Context, namespace, name string) (string, error) {
-	k, ok := m.Keys[types.NamespacedName{Namespace: namespace, Name: name}]
-	if !ok {
-		return "", credentials.ErrNotFound
+// Ring implements credentials.Source.
+func (m *Manifests) Ring(_ context.Context, namespace string) (*key.Ring, error) {
+	var keys []v1alpha1.SFTPKey
+	for name, k := range m.Keys {
+		if name.Namespace != namespace {
+			continue
+		}
+		k = k.DeepCopy()
+		v := key.Decide(k, m.Secrets[types.NamespacedName{Namespace: namespace, Name: key.SecretName(k)}])
+		k.Status = v1alpha1.SFTPKeyStatus{}
+		if v.Material.Public != nil {
+			k.Status.PublicKey = v.Material.Line()
+			conditions.Set(&k.Status.Conditions, k.Generation, v.Condition)
+		}
+		keys = append(keys, *k)
 	}
-	if k.Spec.Usage != v1alpha1.KeyUsageClient {
-		return "", &credentials.Problem{Reason: v1alpha1.ReasonInvalidPublicKey, Message: fmt.Sprintf("SFTPKey %q has usage %s; users need a key of usage Client", name, k.Spec.Usage)}
-	}
-	v := key.Decide(k, m.Secrets[types.NamespacedName{Namespace: namespace, Name: key.SecretName(k)}])
-	if v.Material.Public == nil {
-		return "", &credentials.Problem{Reason: v1alpha1.ReasonKeyNotFound, Message: fmt.Sprintf("SFTPKey %q: its Secret %q is not in the manifests or not usable", name, key.SecretName(k))}
-	}
-	return v.Material.Line(), nil
+	return key.NewRing(keys), nil
 }

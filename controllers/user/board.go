@@ -4,6 +4,7 @@
 package user
 
 import (
+	"slices"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,12 +20,12 @@ type Outcome struct {
 	// UID and Generation of the SFTPUser that was looked at.
 	UID        types.UID
 	Generation int64
-	// Conditions are Accepted, ResolvedRefs and Ready.
+	// Conditions are Accepted, ResolvedRefs, Ready and KeysValid.
 	Conditions []metav1.Condition
-	// Username, Address and KeyFingerprints for the status.
-	Username        string
-	Address         string
-	KeyFingerprints []string
+	// Username, Address and Keys for the status.
+	Username string
+	Address  string
+	Keys     []v1alpha1.UserKeyStatus
 }
 
 // Board holds the latest outcome of each user and tells the user reconciler of changes.
@@ -78,19 +79,15 @@ func (b *Board) Get(listener, user types.NamespacedName) (Outcome, bool) {
 }
 
 func same(a, b Outcome) bool {
-	if a.UID != b.UID || a.Generation != b.Generation || a.Username != b.Username || a.Address != b.Address ||
-		len(a.Conditions) != len(b.Conditions) || len(a.KeyFingerprints) != len(b.KeyFingerprints) {
+	return a.UID == b.UID && a.Generation == b.Generation && a.Username == b.Username && a.Address == b.Address &&
+		slices.Equal(a.Conditions, b.Conditions) && slices.EqualFunc(a.Keys, b.Keys, sameKey)
+}
+
+// sameKey compares without reflection: all keys of a listener are compared each time.
+func sameKey(a, b v1alpha1.UserKeyStatus) bool {
+	if !a.NotBefore.Equal(b.NotBefore) || !a.ExpirationTime.Equal(b.ExpirationTime) {
 		return false
 	}
-	for i := range a.Conditions {
-		if a.Conditions[i] != b.Conditions[i] {
-			return false
-		}
-	}
-	for i := range a.KeyFingerprints {
-		if a.KeyFingerprints[i] != b.KeyFingerprints[i] {
-			return false
-		}
-	}
-	return true
+	a.NotBefore, a.ExpirationTime, b.NotBefore, b.ExpirationTime = nil, nil, nil, nil
+	return a == b
 }

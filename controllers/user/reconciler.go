@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -138,38 +139,63 @@ func withoutListener(u *v1alpha1.SFTPUser, listener types.NamespacedName) Outcom
 	return Outcome{
 		UID:        u.UID,
 		Generation: u.Generation,
+		Keys:       u.Status.Keys,
 		Conditions: []metav1.Condition{
 			conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonListenerNotFound, message),
 			conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, "Not looked at before the user is accepted"),
 			conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNotAccepted, message),
+			conditions.Unknown(v1alpha1.ConditionKeysValid, v1alpha1.ReasonPending, "Not looked at before the user is accepted"),
 		},
 	}
 }
 
 func (r *Reconciler) write(ctx context.Context, u *v1alpha1.SFTPUser, o Outcome) error {
 	before := u.DeepCopy()
-	wasReady := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
-	changed := conditions.Set(&u.Status.Conditions, u.Generation, o.Conditions...)
+	conditions.Set(&u.Status.Conditions, u.Generation, o.Conditions...)
 	s := &u.Status
-	if s.Username != o.Username || s.Address != o.Address || s.ObservedGeneration != o.Generation ||
-		!slices.Equal(s.KeyFingerprints, o.KeyFingerprints) {
-		s.Username, s.Address, s.KeyFingerprints, s.ObservedGeneration = o.Username, o.Address, o.KeyFingerprints, o.Generation
-		changed = true
-	}
-	if !changed {
+	s.Username, s.Address, s.Keys, s.ObservedGeneration = o.Username, o.Address, withDates(o.Keys, s.Keys), o.Generation
+	if equality.Semantic.DeepEqual(before.Status, u.Status) {
 		return nil
 	}
 	if err := r.Client.Status().Patch(ctx, u, client.MergeFrom(before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	r.written.Note(u)
-	r.announce(u, wasReady, meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady))
+	r.announce(u, before)
 	return nil
 }
 
+// withDates are keys with the dates of a status: the day of the last use never goes back, and
+// that on which a key was added stays, whatever the one who found the keys out knew.
+func withDates(keys, status []v1alpha1.UserKeyStatus) []v1alpha1.UserKeyStatus {
+	known := make(map[string]*v1alpha1.UserKeyStatus, len(status))
+	for i := range status {
+		known[status[i].Fingerprint] = &status[i]
+	}
+	out := slices.Clone(keys)
+	for i := range out {
+		k, ok := known[out[i].Fingerprint]
+		if !ok {
+			continue
+		}
+		out[i].LastUsedDate = max(out[i].LastUsedDate, k.LastUsedDate) // as texts they compare like days
+		if k.AddedDate != "" {
+			out[i].AddedDate = min(out[i].AddedDate, k.AddedDate)
+		}
+	}
+	return out
+}
+
 // announce writes an event when a user became ready or ceased to be, or when the reason
-// why it is not changed.
-func (r *Reconciler) announce(u *v1alpha1.SFTPUser, was, is *metav1.Condition) {
+// why it is not changed; and when a key of it should be looked at.
+func (r *Reconciler) announce(u, before *v1alpha1.SFTPUser) {
+	find := meta.FindStatusCondition
+	was, is := find(before.Status.Conditions, v1alpha1.ConditionKeysValid), find(u.Status.Conditions, v1alpha1.ConditionKeysValid)
+	look := is != nil && is.Status != metav1.ConditionUnknown && is.Reason != v1alpha1.ReasonKeysValid
+	if look && (was == nil || was.Reason != is.Reason || was.Message != is.Message) {
+		r.Events.Eventf(u, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
+	}
+	was, is = find(before.Status.Conditions, v1alpha1.ConditionReady), find(u.Status.Conditions, v1alpha1.ConditionReady)
 	if is == nil || is.Reason == v1alpha1.ReasonPending || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
 		return
 	}

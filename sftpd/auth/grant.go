@@ -85,6 +85,9 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Rea
 		if !k.Admits(g.Source) {
 			return nil, SourceNotAllowed
 		}
+		if reason := keyTime(k, now); reason != "" {
+			return nil, reason
+		}
 	}
 	if g.passwordText != "" {
 		if !s.Offers(config.MethodPassword) {
@@ -98,4 +101,29 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Rea
 		return nil, MountsChanged
 	}
 	return u, ""
+}
+
+// Ended says why the time of a session is over, "" if it is not: that of its user or of
+// its key. The user is the one that Recheck returned last.
+func Ended(u *snapshot.User, g *Grant, now time.Time) Reason {
+	if u.Expired(now) {
+		return UserExpired
+	}
+	if g.keyWire == "" {
+		return ""
+	}
+	if k, ok := u.Key([]byte(g.keyWire)); ok && k.Expired(now) {
+		return KeyExpired
+	}
+	return ""
+}
+
+func keyTime(k *snapshot.Key, now time.Time) Reason {
+	switch {
+	case k.Expired(now):
+		return KeyExpired
+	case !k.Begun(now):
+		return KeyNotYetValid
+	}
+	return ""
 }

@@ -143,7 +143,7 @@ func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Re
 	case u.Expired(time.Now()):
 		return nil, UserExpired
 	}
-	return u, ""
+	return u, keyTime(k, time.Now())
 }
 
 // password returns the callback for a password after what was granted before, nil for a

@@ -9,6 +9,8 @@ const (
 	UnknownUser        Reason = "unknown_user"
 	UserExpired        Reason = "user_expired"
 	KeyNotRegistered   Reason = "key_not_registered"
+	KeyExpired         Reason = "key_expired"
+	KeyNotYetValid     Reason = "key_not_yet_valid"
 	KeyTooShort        Reason = "key_too_short"
 	AlgorithmRefused   Reason = "algorithm_not_allowed"
 	SourceNotAllowed   Reason = "source_not_allowed"
@@ -24,8 +26,8 @@ const (
 	LoginPenalised     Reason = "login_penalised"
 )
 
-// Reasons to revoke a session, besides UserExpired, SourceNotAllowed and
-// MethodNotOffered.
+// Reasons to revoke a session, besides UserExpired, KeyExpired, KeyNotYetValid,
+// SourceNotAllowed and MethodNotOffered.
 const (
 	UserRemoved          Reason = "user_removed"
 	KeyRemoved           Reason = "key_removed"

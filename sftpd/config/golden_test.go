@@ -44,13 +44,16 @@ func exampleListener() config.Listener {
 }
 
 func exampleUsers() []config.User {
-	end := time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
+	begin, end := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 	return []config.User{
 		{
 			Username: "acme.prod@2", UID: "6f2f4a0e", Namespace: "team-a", Name: "acme", Mode: config.ModeAllOf,
 			Keys: []config.Key{
 				{PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPbYjtj0C9ZQKkh8vKSO0RVmkrg7c1GvmqOKwEqTzGOc"},
-				{PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx2e4f3hCkbOAQXQMy1NSYqxZCkFTqCgwlKP0Xh3pSB", From: []string{"192.0.2.0/24", "2001:db8::/32"}},
+				{
+					PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJx2e4f3hCkbOAQXQMy1NSYqxZCkFTqCgwlKP0Xh3pSB", From: []string{"192.0.2.0/24", "2001:db8::/32"},
+					NotBefore: &begin, NotAfter: &end,
+				},
 			},
 			Password: &config.Password{Hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$a2V5a2V5a2V5a2V5a2V5a2V5", Source: "secret/acme@1"},
 			NotAfter: &end, MaxConnections: 3,

@@ -56,6 +56,10 @@ type Key struct {
 	PublicKey string `json:"publicKey"`
 	// From are networks in CIDR notation; empty allows all.
 	From []string `json:"from,omitempty"`
+	// NotBefore is from when on the key logs in, nil for at once.
+	NotBefore *time.Time `json:"notBefore,omitempty"`
+	// NotAfter is when the key ends, nil for never.
+	NotAfter *time.Time `json:"notAfter,omitempty"`
 }
 
 // Password is a hashed password.

@@ -139,7 +139,7 @@ func (u User) Validate() error {
 		return errors.New("password.hash must be set")
 	}
 	for _, k := range u.Keys {
-		if err := validateNetworks("from", k.From); err != nil {
+		if err := k.validate(); err != nil {
 			return err
 		}
 	}
@@ -147,6 +147,13 @@ func (u User) Validate() error {
 		return err
 	}
 	return validateMounts(u.Mounts)
+}
+
+func (k Key) validate() error {
+	if k.NotBefore != nil && k.NotAfter != nil && !k.NotBefore.Before(*k.NotAfter) {
+		return errors.New("notBefore of a key must be before its notAfter")
+	}
+	return validateNetworks("from", k.From)
 }
 
 func validateMounts(mounts []Mount) error {

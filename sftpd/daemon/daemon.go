@@ -17,6 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/health"
+	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/reload"
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
@@ -44,13 +45,14 @@ type Daemon struct {
 	loader   *reload.Loader
 	server   *server.Server
 	health   *health.Server
+	keyUse   *keyuse.Book
 	volumes  volumes
 	draining atomic.Bool
 }
 
 // New puts a daemon together.
 func New(o Options) *Daemon {
-	d := &Daemon{Options: o}
+	d := &Daemon{Options: o, keyUse: keyuse.New()}
 	m := metrics.New(o.Version)
 	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) { d.server.Reloaded(s) })
 	m.WatchCryptoPolicy(d.cryptoPolicy)
@@ -59,6 +61,7 @@ func New(o Options) *Daemon {
 		Auth:    auth.New(d.loader.Current),
 		Audit:   audit.New(o.Audit, d.endpoint),
 		Metrics: m,
+		KeyUse:  d.keyUse,
 		Log:     o.Log,
 	})
 	d.health = health.New(d, m.Registry, o.Log)

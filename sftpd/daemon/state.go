@@ -19,6 +19,19 @@ func (d *Daemon) Status() config.Status {
 	return st
 }
 
+// StatusToken implements health.State.
+func (d *Daemon) StatusToken() string {
+	if s := d.loader.Current(); s != nil {
+		return s.StatusToken
+	}
+	return ""
+}
+
+// KeyUse implements health.State.
+func (d *Daemon) KeyUse(instance string, after uint64) config.KeyUseReport {
+	return d.keyUse.Since(instance, after)
+}
+
 // Ready implements health.State.
 func (d *Daemon) Ready(ctx context.Context) error {
 	if d.draining.Load() {

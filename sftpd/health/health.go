@@ -4,8 +4,9 @@
 //	/readyz   200 when logins can be served, else 503 and why not
 //	/configz  config.Status as JSON
 //	/metrics  Prometheus
+//	/keyuse   config.KeyUseReport as JSON, for the operator's token
 //
-// It needs no authentication and names no user.
+// But for the last, it needs no authentication and names no user.
 package health
 
 import (
@@ -15,6 +16,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +33,10 @@ type State interface {
 	Ready(context.Context) error
 	// Status is for /configz.
 	Status() config.Status
+	// StatusToken is what /keyuse asks for, "" if nothing is loaded.
+	StatusToken() string
+	// KeyUse is for /keyuse: what came after a sequence of an instance.
+	KeyUse(instance string, after uint64) config.KeyUseReport
 }
 
 // Bounds on what a client of the health port can hold.
@@ -80,8 +87,32 @@ func handler(state State, metrics *prometheus.Registry) http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(state.Status()) // the client is gone
 	})
+	mux.HandleFunc("GET "+config.KeyUsePath, func(w http.ResponseWriter, r *http.Request) { keyUse(state, w, r) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics}))
 	return mux
+}
+
+func keyUse(state State, w http.ResponseWriter, r *http.Request) {
+	given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !bearer || !config.TokensEqual(given, state.StatusToken()) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		text(w, http.StatusUnauthorized, "the token of this endpoint's configuration is needed")
+		return
+	}
+	q := r.URL.Query()
+	var after uint64
+	if v := q.Get(config.KeyUseSequence); v != "" {
+		var err error
+		if after, err = strconv.ParseUint(v, 10, 64); err != nil {
+			text(w, http.StatusBadRequest, config.KeyUseSequence+" must be a number")
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := json.NewEncoder(w).Encode(state.KeyUse(q.Get(config.KeyUseInstance), after)); err != nil {
+		return // the client is gone
+	}
 }
 
 func text(w http.ResponseWriter, code int, message string) {

@@ -26,6 +26,8 @@ type Key struct {
 	ssh.PublicKey
 	// From are the networks it may come from; empty allows all.
 	From []netip.Prefix
+	// Comment is what follows the key in its line. It may hold anything but a line end.
+	Comment string
 }
 
 // Fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
@@ -35,9 +37,6 @@ func (k Key) Fingerprint() string { return ssh.FingerprintSHA256(k.PublicKey) }
 func (k Key) Line() string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey)))
 }
-
-// Bits is the size of an RSA modulus in bits, of other keys 0.
-func (k Key) Bits() int { return rsaBits(k.PublicKey) }
 
 // ParseFile parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT). Empty
 // lines and comments are skipped. The error names the line, counted from 1.
@@ -77,11 +76,11 @@ func ParseLine(line string) (Key, error) {
 	if strings.ContainsAny(strings.TrimSpace(line), "\r\n") {
 		return Key{}, errors.New("more than one line: give each key as an entry of its own")
 	}
-	pub, _, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	pub, comment, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
 		return Key{}, explain(line)
 	}
-	key := Key{PublicKey: pub}
+	key := Key{PublicKey: pub, Comment: comment}
 	for _, o := range options {
 		name, value, _ := strings.Cut(o, "=")
 		if !strings.EqualFold(name, "from") {
@@ -143,6 +142,21 @@ func Check(pub ssh.PublicKey) error {
 		return nil
 	default:
 		return fmt.Errorf("keys of type %s are not supported; make a new key, best with ssh-keygen -t ed25519", pub.Type())
+	}
+}
+
+// Size is the size of a key in bits, as ssh-keygen -l prints it: of an RSA modulus, or of
+// the curve.
+func Size(pub ssh.PublicKey) int32 {
+	switch pub.Type() {
+	case ssh.KeyAlgoRSA:
+		return int32(rsaBits(pub))
+	case ssh.KeyAlgoECDSA384:
+		return 384
+	case ssh.KeyAlgoECDSA521:
+		return 521
+	default:
+		return 256
 	}
 }
 

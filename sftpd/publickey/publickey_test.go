@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -86,6 +87,7 @@ func TestAdmitted(t *testing.T) {
 		}
 		keys = append(keys, public(t, &ec.PublicKey))
 	}
+	sizes := map[string][]int32{}
 	for _, k := range keys {
 		got, err := ParseLine(line(k) + " somebody@somewhere \n")
 		if err != nil {
@@ -95,9 +97,17 @@ func TestAdmitted(t *testing.T) {
 		if got.Line() != line(k) || got.Fingerprint() != ssh.FingerprintSHA256(k) || got.From != nil {
 			t.Errorf("%s: %+v", k.Type(), got)
 		}
-		if rsa := k.Type() == ssh.KeyAlgoRSA; (got.Bits() > 0) != rsa {
-			t.Errorf("%s: %d bits", k.Type(), got.Bits())
+		if got.Comment != "somebody@somewhere" {
+			t.Errorf("%s: comment %q", k.Type(), got.Comment)
 		}
+		sizes[k.Type()] = append(sizes[k.Type()], Size(k))
+	}
+	want := map[string][]int32{
+		ssh.KeyAlgoSKED25519: {256}, ssh.KeyAlgoSKECDSA256: {256}, ssh.KeyAlgoED25519: {256}, ssh.KeyAlgoRSA: {2048, 4096},
+		ssh.KeyAlgoECDSA256: {256}, ssh.KeyAlgoECDSA384: {384}, ssh.KeyAlgoECDSA521: {521},
+	}
+	if !reflect.DeepEqual(sizes, want) {
+		t.Errorf("sizes %v, want %v", sizes, want)
 	}
 }
 

@@ -162,8 +162,6 @@ func (c *conn) revoke(reason string) {
 	})
 }
 
-func (c *conn) expired(now time.Time) bool { return c.server.registry.expired(c, now) }
-
 // lastActivity is when the client last asked for something. Keepalives do not count.
 func (c *conn) lastActivity() time.Time {
 	c.mu.Lock()

@@ -57,6 +57,9 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		_ = sc.Close() // nothing more is to be said
 		return nil, nil, nil, false
 	}
+	if g.Fingerprint != "" {
+		c.server.KeyUse.Note(g.UID, g.Fingerprint, time.Now())
+	}
 	c.forgive(g.Username)
 	c.server.Metrics.Login(strings.Join(g.Methods, "+"))
 	e := c.entry(audit.Login, audit.OK, "")

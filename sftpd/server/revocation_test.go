@@ -21,7 +21,7 @@ func TestReloadRevokes(t *testing.T) {
 	other, _ := configtest.Key(t)
 	byKey := []ssh.AuthMethod{ssh.PublicKeys(key)}
 	byPassword := []ssh.AuthMethod{ssh.Password("secret")}
-	past := time.Now().Add(-time.Minute)
+	past, future := time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
 
 	for _, tc := range []struct {
 		name    string
@@ -53,6 +53,10 @@ func TestReloadRevokes(t *testing.T) {
 		{"read-only now", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Mounts[0].Access = config.ReadOnly }, "mounts_changed"},
 		{"other volume", byKey, func(t *testing.T, d *configtest.Dir, _ *config.User) { d.Listener.Volumes[0].Path = t.TempDir() }, "mounts_changed"},
 		{"time is over", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.NotAfter = &past }, "user_expired"},
+		{"time of the key is over", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].NotAfter = &past }, "key_expired"},
+		{"time of the key is still to come", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].NotBefore = &future }, "key_not_yet_valid"},
+		{"time of the key, session by password", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].NotAfter = &past }, ""},
+		{"time of the other key is over", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[1].NotAfter = &past }, ""},
 		{"limits changed", byKey, func(_ *testing.T, d *configtest.Dir, u *config.User) {
 			u.MaxConnections, d.Listener.Limits.MaxConnections, d.Listener.Authentication.MaxTries = 1, 1, 1
 		}, ""},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
@@ -19,7 +20,7 @@ import (
 // ErrServerClosed is what Serve returns after Shutdown or Close.
 var ErrServerClosed = errors.New("server closed")
 
-// Options are what a server is made of. All are needed but Audit.
+// Options are what a server is made of. All are needed but Audit and KeyUse.
 type Options struct {
 	// Current returns the configuration in use, nil for none yet.
 	Current func() *snapshot.Snapshot
@@ -29,6 +30,8 @@ type Options struct {
 	Audit *audit.Log
 	// Metrics count them.
 	Metrics *metrics.Metrics
+	// KeyUse keeps when keys were last used.
+	KeyUse *keyuse.Book
 	// Log is the daemon's own log.
 	Log *slog.Logger
 }
@@ -79,12 +82,14 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	for c, reason := range s.registry.revoke(now, time.Now()) {
 		c.revoke(string(reason))
 	}
+	s.KeyUse.Keep(now.HasUser, time.Now())
 }
 
 // Connections is the number of open connections, logins in progress included.
 func (s *Server) Connections() int { return s.registry.connections() }
 
-// sweepInterval is how late an idle timeout or the end of a user's time may be noticed.
+// sweepInterval is how late an idle timeout, or the end of a user's or a key's time, may be
+// noticed.
 const sweepInterval = 200 * time.Millisecond
 
 // sweep closes sessions whose time is over. The wall clock is asked again and again,
@@ -110,9 +115,10 @@ func (s *Server) sweepOnce(now time.Time) {
 	}
 	idle := current.Listener.Limits.IdleTimeout()
 	for _, c := range s.registry.sessions() {
+		ended := s.registry.ended(c, now)
 		switch {
-		case c.expired(now):
-			c.revoke(string(auth.UserExpired))
+		case ended != "":
+			c.revoke(string(ended))
 		case now.Sub(c.lastActivity()) >= idle:
 			c.end(reasonIdle)
 		case c.stalled(s.stallTimeout):

@@ -28,6 +28,8 @@ type Snapshot struct {
 	Proxies *cidr.Set
 	// Exempt are the networks without penalties and limits per source.
 	Exempt cidr.Set
+	// StatusToken is what the operator shows to be told of users.
+	StatusToken string
 	// Rejected are the users who cannot log in because of their records.
 	Rejected []config.Rejection
 
@@ -35,6 +37,7 @@ type Snapshot struct {
 	// comes after it.
 	crypto, lapsed *Crypto
 	users          map[string]*User
+	uids           map[string]struct{}
 }
 
 // Build parses a loaded configuration. It fails on an unknown crypto policy and on host
@@ -54,11 +57,15 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 	s := &Snapshot{
 		Digest:   set.Digest,
 		LoadedAt: now,
+
+		StatusToken: config.StatusToken(set.HostKeys),
+
 		Listener: set.Listener,
 		crypto:   crypto,
 		lapsed:   lapsed,
 		Rejected: slices.Clone(set.Rejected),
 		users:    make(map[string]*User, len(set.Users)),
+		uids:     make(map[string]struct{}, len(set.Users)),
 	}
 	if err := s.parseNetworks(); err != nil {
 		return nil, err
@@ -70,6 +77,7 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 			continue
 		}
 		s.users[u.Username] = user
+		s.uids[u.UID] = struct{}{}
 	}
 	return s, nil
 }
@@ -95,6 +103,12 @@ func (s *Snapshot) parseNetworks() (err error) {
 func (s *Snapshot) Lookup(username string) (*User, bool) {
 	u, ok := s.users[username]
 	return u, ok
+}
+
+// HasUser says whether a user with this UID can log in.
+func (s *Snapshot) HasUser(uid string) bool {
+	_, ok := s.uids[uid]
+	return ok
 }
 
 // Users is the number of users who can log in.

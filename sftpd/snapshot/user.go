@@ -65,6 +65,8 @@ type Mount struct {
 type Key struct {
 	// Fingerprint as OpenSSH prints it, "SHA256:...".
 	Fingerprint string
+	// NotBefore and NotAfter bound the time in which it logs in, zero for no bound.
+	NotBefore, NotAfter time.Time
 
 	from     cidr.Set
 	anywhere bool
@@ -84,20 +86,24 @@ func (u *User) Expired(now time.Time) bool {
 // Admits says whether the key may be used from an address.
 func (k *Key) Admits(source netip.Addr) bool { return k.anywhere || k.from.Contains(source) }
 
+// Begun says whether the key's time has come.
+func (k *Key) Begun(now time.Time) bool { return !now.Before(k.NotBefore) }
+
+// Expired says whether the key's time is over.
+func (k *Key) Expired(now time.Time) bool { return !k.NotAfter.IsZero() && !now.Before(k.NotAfter) }
+
 func newUser(u config.User, l config.Listener) (*User, error) {
 	user := &User{
 		Username:       u.Username,
 		UID:            u.UID,
 		Account:        u.Namespace + "/" + u.Name,
 		AllOf:          u.Mode == config.ModeAllOf,
+		NotAfter:       value(u.NotAfter),
 		MaxConnections: l.Limits.MaxConnectionsPerUser,
 		keys:           make(map[string]*Key, len(u.Keys)),
 	}
 	if u.MaxConnections > 0 {
 		user.MaxConnections = min(user.MaxConnections, u.MaxConnections)
-	}
-	if u.NotAfter != nil {
-		user.NotAfter = *u.NotAfter
 	}
 	for i, k := range u.Keys {
 		if err := user.addKey(k); err != nil {
@@ -146,7 +152,8 @@ func (u *User) canLogIn(l config.Listener) error {
 }
 
 // addKey adds a key. A key that stands twice is admitted from the networks of both, as
-// in an authorized_keys file.
+// in an authorized_keys file; not so if one of the two has a time, for nobody could tell
+// which of them a login would be of.
 func (u *User) addKey(c config.Key) error {
 	parsed, err := publickey.ParseLine(c.PublicKey)
 	if err != nil {
@@ -158,8 +165,10 @@ func (u *User) addKey(c config.Key) error {
 	wire := string(parsed.Marshal())
 	k := u.keys[wire]
 	if k == nil {
-		k = &Key{Fingerprint: parsed.Fingerprint()}
+		k = &Key{Fingerprint: parsed.Fingerprint(), NotBefore: value(c.NotBefore), NotAfter: value(c.NotAfter)}
 		u.keys[wire] = k
+	} else if !k.NotBefore.IsZero() || !k.NotAfter.IsZero() || c.NotBefore != nil || c.NotAfter != nil {
+		return errors.New("it stands twice, and has a time")
 	}
 	k.anywhere = k.anywhere || len(c.From) == 0
 	from, err := cidr.Parse(c.From)
@@ -168,4 +177,11 @@ func (u *User) addKey(c config.Key) error {
 	}
 	k.from = k.from.Union(from)
 	return nil
+}
+
+func value(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
 }

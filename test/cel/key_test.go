@@ -10,14 +10,62 @@ spec: {usage: Client}
 `
 
 func TestKeyCreation(t *testing.T) {
+	const (
+		notPublic   = `publicKey must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options and never a private key`
+		period      = `periodSeconds must be set with policy Periodic, and with no other`
+		rotating    = `revision and rotation are for generated keys of usage Client alone`
+		clientAlone = `userRef, notBefore, expirationTime and from are for usage Client alone`
+	)
 	testCreations(t, validKey, []creation{
 		{name: "the base"},
 		{name: "all fields", patch: `spec: {usage: Host, source: Generated, algorithm: RSA4096, secretName: keys, deletionPolicy: Delete}`},
+		{name: "a public key", patch: `spec: {source: PublicKey, publicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA== acme, of 2026"}`},
+		{name: "an assigned key with times", patch: `
+spec:
+  source: PublicKey
+  publicKey: sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t
+  userRef: {name: acme}
+  notBefore: "2026-12-01T00:00:00Z"
+  expirationTime: "2027-12-01T00:00:00Z"
+  from: [192.0.2.0/24, "2001:db8::/32"]
+`},
+		{name: "an end alone", patch: `spec: {expirationTime: "2027-12-01T00:00:00Z"}`},
 		{name: "an existing key", patch: `spec: {source: Existing, secretName: keys.of.acme}`},
 
 		{"usage is required", `spec: {usage: null}`, `spec.usage: Required value`},
 		{"usage is Host or Client", `spec: {usage: Server}`, `supported values: "Host", "Client"`},
-		{"source is Generated or Existing", `spec: {source: Vault}`, `supported values: "Generated", "Existing"`},
+		{"sources are named", `spec: {source: Vault}`, `supported values: "PublicKey", "Generated", "Existing"`},
+		{name: "a rotation by hand", patch: `spec: {revision: 3, rotation: {policy: Manual, overlapSeconds: 0}}`},
+		{name: "a periodic rotation", patch: `spec: {rotation: {policy: Periodic, periodSeconds: 7776000, overlapSeconds: 604800}}`},
+		{"a period without its policy", `spec: {rotation: {periodSeconds: 7776000}}`, period},
+		{"a periodic rotation without a period", `spec: {rotation: {policy: Periodic}}`, period},
+		{"a period of an hour at least", `spec: {rotation: {policy: Periodic, periodSeconds: 3599}}`, `should be greater than or equal to 3600`},
+		{"an overlap that never ends", `spec: {rotation: {policy: Periodic, periodSeconds: 3600, overlapSeconds: 3600}}`, `overlapSeconds must be less than periodSeconds`},
+		{"rotation policies are named", `spec: {rotation: {policy: Never}}`, `supported values: "Manual", "Periodic"`},
+		{"the first revision is 1", `spec: {revision: 0}`, `should be greater than or equal to 1`},
+		{"a partner's key has no revision", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, revision: 2}`, rotating},
+		{"an existing key has no rotation", `spec: {source: Existing, rotation: {policy: Manual}}`, rotating},
+		{"a host key has no revision", `spec: {usage: Host, revision: 2}`, rotating},
+		{"source PublicKey needs it", `spec: {source: PublicKey}`, `publicKey must be set with source PublicKey, and with no other`},
+		{"a public key needs its source", `spec: {publicKey: ssh-ed25519 AAAA}`, `publicKey must be set with source PublicKey, and with no other`},
+		{"a host key is more than its public half", `spec: {usage: Host, source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `source PublicKey is for usage Client alone: a host key needs its private half`},
+		{"a public key has no Secret", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, secretName: keys}`, `secretName must not be set with source PublicKey: there is no Secret`},
+		{"a public key has no algorithm", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, algorithm: Ed25519}`, `algorithm may be set only with source Generated`},
+		{"a public key without options", `spec: {source: PublicKey, publicKey: "from=\"192.0.2.1\" ssh-ed25519 AAAA"}`, notPublic},
+		{"a public key of one line", `spec: {source: PublicKey, publicKey: "ssh-ed25519 AAAA a\nssh-ed25519 BBBB b"}`, notPublic},
+		{"no private key", `spec: {source: PublicKey, publicKey: "-----BEGIN OPENSSH PRIVATE KEY-----"}`, notPublic},
+		{"no control characters", `spec: {source: PublicKey, publicKey: "ssh-ed25519 AAAA a\u001b[2J"}`, notPublic},
+		{"a key has a type", `spec: {source: PublicKey, publicKey: "hello AAAA"}`, notPublic},
+		{"a host key is nobody's", `spec: {usage: Host, userRef: {name: acme}}`, clientAlone},
+		{"a host key has no end", `spec: {usage: Host, expirationTime: "2027-12-01T00:00:00Z"}`, clientAlone},
+		{"a host key has no beginning", `spec: {usage: Host, notBefore: "2027-12-01T00:00:00Z"}`, clientAlone},
+		{"a host key has no networks", `spec: {usage: Host, from: [192.0.2.0/24]}`, clientAlone},
+		{"userRef has a name", `spec: {userRef: {}}`, `spec.userRef.name: Required value`},
+		{"a user of another namespace", `spec: {userRef: {name: acme, namespace: other}}`, `unknown field "spec.userRef.namespace"`},
+		{"the end comes after the beginning", `spec: {notBefore: "2027-12-01T00:00:00Z", expirationTime: "2027-12-01T00:00:00Z"}`, `expirationTime must be after notBefore`},
+		{"times are times", `spec: {notBefore: tomorrow}`, `spec.notBefore in body must be of type date-time`},
+		{"from are networks", `spec: {from: [192.0.2.1]}`, `must be a network in CIDR notation, for example 203.0.113.0/24`},
+		{"at least one network", `spec: {from: []}`, `should have at least 1 items`},
 		{"algorithms are named", `spec: {algorithm: RSA1024}`, `supported values: "Ed25519", "ECDSAP256", "RSA3072", "RSA4096"`},
 		{
 			"an existing key has the algorithm that it has", `spec: {source: Existing, algorithm: Ed25519}`,
@@ -39,6 +87,16 @@ func TestKeyUpdate(t *testing.T) {
 		{"algorithm cannot be removed", `spec: {algorithm: RSA4096}`, ``, `algorithm is immutable: make a new SFTPKey`},
 		{"secretName is immutable", `spec: {secretName: a}`, `spec: {secretName: b}`, `secretName is immutable: make a new SFTPKey`},
 		{"secretName cannot be added", ``, `spec: {secretName: b}`, `secretName is immutable: make a new SFTPKey`},
+		{
+			"publicKey is immutable", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `spec: {source: PublicKey, publicKey: ssh-ed25519 BBBB}`,
+			`publicKey is immutable: make a new SFTPKey`,
+		},
+		{"revision is not lowered", `spec: {revision: 3}`, `spec: {revision: 2}`, `revision must not be lowered: a new pair has a higher one`},
+		{"revision is not removed", `spec: {revision: 3}`, ``, `revision must not be lowered: a new pair has a higher one`},
+		{name: "revision is raised", from: `spec: {revision: 3}`, to: `spec: {revision: 5}`},
+		{name: "revision is added", to: `spec: {revision: 2}`},
+		{name: "the times may change", from: `spec: {expirationTime: "2027-12-01T00:00:00Z"}`, to: `spec: {expirationTime: "2026-12-01T00:00:00Z"}`},
+		{name: "the user may change", from: `spec: {userRef: {name: a}}`, to: `spec: {userRef: {name: b}}`},
 		{name: "deletionPolicy may change", to: `spec: {deletionPolicy: Delete}`},
 		{name: "labels may change", to: `metadata: {labels: {team: a}}`},
 	})

@@ -56,6 +56,12 @@ func TestListenerSources(t *testing.T) {
 		{"an IPv4 source has 32 bits", `spec: {sources: {ipv4PrefixLength: 33}}`, `should be less than or equal to 32`},
 		{"an IPv6 source has 16 bits", `spec: {sources: {ipv6PrefixLength: 15}}`, `should be greater than or equal to 16`},
 
+		{name: "when keys are worth a look", patch: `spec: {keyPolicy: {expiringWithinDays: 365, unusedAfterDays: 3650}}`},
+		{"a key policy says something", `spec: {keyPolicy: {}}`, `should have at least 1 properties`},
+		{"keys expire within a day at least", `spec: {keyPolicy: {expiringWithinDays: 0}}`, `should be greater than or equal to 1`},
+		{"keys expire within a year at most", `spec: {keyPolicy: {expiringWithinDays: 366}}`, `should be less than or equal to 365`},
+		{"keys are unused after a day at least", `spec: {keyPolicy: {unusedAfterDays: 0}}`, `should be greater than or equal to 1`},
+
 		{"full below begin", `spec: {limits: {startups: {begin: 10, full: 9}}}`, full},
 		{"full below the default of begin", `spec: {limits: {startups: {full: 49}}}`, full},
 		{"begin above the default of full", `spec: {limits: {startups: {begin: 201}}}`, full},

@@ -17,9 +17,8 @@ spec:
 
 func TestUserCreation(t *testing.T) {
 	const (
-		credentials = `at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set`
-		allOf       = `mode AllOf must have passwordSecretRef and at least one source of public keys`
-		username    = `username must start with a letter, digit or '_' and contain only letters, digits and . _ @ + -`
+		allOf    = `mode AllOf must have passwordSecretRef: it asks for a key and then the password`
+		username = `username must start with a letter, digit or '_' and contain only letters, digits and . _ @ + -`
 	)
 	testCreations(t, validUser, []creation{
 		{name: "the base"},
@@ -58,11 +57,11 @@ spec:
 		{"listing of a mount is for WriteOnly", `spec: {mounts: [{path: /in, access: ReadOnly, listing: Denied}]}`, `listing may be set only with access WriteOnly`},
 
 		// Credentials.
-		{"authentication is required", `spec: {authentication: null}`, `spec.authentication: Required value`},
-		{"a credential is required", `spec: {authentication: {authorizedKeys: null}}`, credentials},
+		{name: "no authentication: SFTPKeys have the keys", patch: `spec: {authentication: null}`},
+		{name: "a mode alone", patch: `spec: {authentication: {mode: AnyOf, authorizedKeys: null}}`},
 		{"an empty list is no credential", `spec: {authentication: {authorizedKeys: []}}`, `spec.authentication.authorizedKeys in body should have at least 1 items`},
 		{"mode AllOf with a key alone", `spec: {authentication: {mode: AllOf}}`, allOf},
-		{"mode AllOf with a password alone", `spec: {authentication: {mode: AllOf, authorizedKeys: null, passwordSecretRef: {name: p}}}`, allOf},
+		{name: "mode AllOf with the keys of SFTPKeys", patch: `spec: {authentication: {mode: AllOf, authorizedKeys: null, passwordSecretRef: {name: p}}}`},
 		{name: "mode AllOf with both", patch: `spec: {authentication: {mode: AllOf, passwordSecretRef: {name: p}}}`},
 		{name: "mode AllOf with an SFTPKey", patch: `spec: {authentication: {mode: AllOf, authorizedKeys: null, keyRefs: [{name: k}], passwordSecretRef: {name: p}}}`},
 		{name: "a password alone", patch: `spec: {authentication: {authorizedKeys: null, passwordSecretRef: {name: p}}}`},

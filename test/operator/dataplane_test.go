@@ -6,12 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 )
 
 // behaviour of the pods of a namespace.
@@ -36,10 +39,12 @@ type dataPlane struct {
 	behaviours map[string]behaviour
 	// loaded by pods of a namespace last.
 	loaded map[string]*config.Set
+	// books of the pods' processes, by the pods' UIDs.
+	books map[types.UID]*keyuse.Book
 }
 
 func newDataPlane(api client.Client) *dataPlane {
-	return &dataPlane{api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}}
+	return &dataPlane{api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}, books: map[types.UID]*keyuse.Book{}}
 }
 
 // behave sets how the pods of a namespace behave from now on.
@@ -95,6 +100,40 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 		}
 	}
 	return s, nil
+}
+
+// logIn is a login on a pod.
+func (p *dataPlane) logIn(pod *corev1.Pod, uid, fingerprint string, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.books[pod.UID] == nil {
+		p.books[pod.UID] = keyuse.New()
+	}
+	p.books[pod.UID].Note(uid, fingerprint, at)
+}
+
+// restart ends the process of a pod and starts another one.
+func (p *dataPlane) restart(pod *corev1.Pod) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.books[pod.UID] = keyuse.New()
+}
+
+// KeyUse implements ack.Asker.
+func (p *dataPlane) KeyUse(_ context.Context, pod *corev1.Pod, token string, before config.KeyUseReport) (config.KeyUseReport, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	set := p.loaded[pod.Namespace]
+	switch {
+	case p.behaviours[pod.Namespace].unreachable:
+		return config.KeyUseReport{}, errors.New("connection refused")
+	case set == nil || !config.TokensEqual(token, config.StatusToken(set.HostKeys)):
+		return config.KeyUseReport{}, errors.New("401 Unauthorized")
+	}
+	if p.books[pod.UID] == nil {
+		p.books[pod.UID] = keyuse.New()
+	}
+	return p.books[pod.UID].Since(before.Instance, before.Sequence), nil
 }
 
 // load does what the kubelet and the daemon do.

@@ -27,7 +27,7 @@ import (
 
 var (
 	// api is what tests talk through, as the cluster's administrator.
-	api client.Client
+	api client.WithWatch
 	// pods is what the operator asks.
 	pods *dataPlane
 	// running is the operator.
@@ -52,7 +52,7 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer env.Stop()
-	if api, err = client.New(env.Config, client.Options{Scheme: controllers.NewScheme()}); err != nil {
+	if api, err = client.NewWithWatch(env.Config, client.Options{Scheme: controllers.NewScheme()}); err != nil {
 		return fail(err)
 	}
 	account, err := operatorAccount(env)

@@ -20,8 +20,8 @@ func TestUserBecomesReady(t *testing.T) {
 	waitFor(t, u, "Accepted", "True", "Accepted", "The listener accepts this user")
 	waitFor(t, u, "ResolvedRefs", "True", "ResolvedRefs", "All keys and Secrets are usable")
 	waitReady(t, u)
-	if u.Status.Username != "acme" || u.Status.Address != "partners-sftp."+ns+".svc:22" || len(u.Status.KeyFingerprints) != 1 {
-		t.Errorf("username %q, address %q, keys %q", u.Status.Username, u.Status.Address, u.Status.KeyFingerprints)
+	if u.Status.Username != "acme" || u.Status.Address != "partners-sftp."+ns+".svc:22" || len(u.Status.Keys) != 1 {
+		t.Errorf("username %q, address %q, keys %q", u.Status.Username, u.Status.Address, u.Status.Keys)
 	}
 	deployment := &appsv1.Deployment{}
 	if get(t, deployment, ns, "partners-sftp"); deployment.Generation != 1 {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -148,9 +149,18 @@ func (d *Daemon) Get(t testing.TB, path string) (int, string) {
 // Request sends a request without a body to the health port. An error gives the code 0.
 func (d *Daemon) Request(t testing.TB, method, path string) (int, string) {
 	t.Helper()
+	return d.RequestWith(t, method, path, "")
+}
+
+// RequestWith is Request with a header Authorization, unless it is empty.
+func (d *Daemon) RequestWith(t testing.TB, method, path, authorization string) (int, string) {
+	t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, d.Health+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if authorization != "" {
+		req.Header.Set("Authorization", authorization)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
@@ -173,6 +183,18 @@ func (d *Daemon) Status(t testing.TB) config.Status {
 		t.Fatalf("%v: %s", err, body)
 	}
 	return st
+}
+
+// KeyUse gets what changed after a report, with the token of the directory.
+func (d *Daemon) KeyUse(t testing.TB, dir *configtest.Dir, before config.KeyUseReport) config.KeyUseReport {
+	t.Helper()
+	path := fmt.Sprintf("%s?%s=%s&%s=%d", config.KeyUsePath, config.KeyUseInstance, before.Instance, config.KeyUseSequence, before.Sequence)
+	code, body := d.RequestWith(t, http.MethodGet, path, "Bearer "+config.StatusToken(dir.HostKeys))
+	var r config.KeyUseReport
+	if err := json.Unmarshal([]byte(body), &r); code != http.StatusOK || err != nil {
+		t.Fatalf("%d, %v: %s", code, err, body)
+	}
+	return r
 }
 
 // Reload writes the directory and waits until the daemon has loaded it.

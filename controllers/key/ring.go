@@ -1,0 +1,248 @@
+package key
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+)
+
+// Client is an SFTPKey as users log in with it.
+type Client struct {
+	publickey.Key
+	// Name of the SFTPKey.
+	Name string
+	// User is the SFTPUser of its userRef, "" for none.
+	User string
+	// NotBefore and NotAfter bound its time, nil for no bound.
+	NotBefore, NotAfter *metav1.Time
+	// Retiring are pairs of former revisions, each with its end.
+	Retiring []Retiring
+	// Problem says why it cannot be used and what to do, "" if it can, and Reason is that of
+	// the users' conditions.
+	Problem, Reason string
+
+	created            metav1.Time
+	fingerprint, stamp string
+}
+
+// Retiring is a pair of a former revision that works until its end.
+type Retiring struct {
+	publickey.Key
+	NotAfter *metav1.Time
+}
+
+// Ring holds the SFTPKeys of one namespace that users may log in with. A nil Ring is empty.
+type Ring struct {
+	byName map[string]*Client
+	byUser map[string][]*Client
+	// owners are the keys that are assigned, by fingerprint.
+	owners map[string]*Client
+	stamp  string
+}
+
+// NewRing makes a ring of a namespace's SFTPKeys. Those being deleted count as gone.
+func NewRing(keys []v1alpha1.SFTPKey) *Ring { return newRing(keys, clientOf) }
+
+// Rings makes rings, and parses each version of an SFTPKey once.
+type Rings struct {
+	mu sync.Mutex
+	// parsed by namespace and UID; mu protects it. A Client never changes.
+	parsed map[string]map[types.UID]parsed
+}
+
+type parsed struct {
+	version string
+	client  *Client
+}
+
+// Ring makes the ring of a namespace.
+func (c *Rings) Ring(namespace string, keys []v1alpha1.SFTPKey) *Ring {
+	c.mu.Lock()
+	before := c.parsed[namespace]
+	c.mu.Unlock()
+	next := make(map[types.UID]parsed, len(keys))
+	r := newRing(keys, func(k *v1alpha1.SFTPKey) *Client {
+		p := before[k.UID]
+		if p.client == nil || p.version != k.ResourceVersion {
+			p = parsed{version: k.ResourceVersion, client: clientOf(k)}
+		}
+		next[k.UID] = p
+		return p.client
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.parsed == nil {
+		c.parsed = map[string]map[types.UID]parsed{}
+	}
+	if c.parsed[namespace] = next; len(next) == 0 {
+		delete(c.parsed, namespace)
+	}
+	return r
+}
+
+func newRing(keys []v1alpha1.SFTPKey, client func(*v1alpha1.SFTPKey) *Client) *Ring {
+	r := &Ring{byName: map[string]*Client{}, byUser: map[string][]*Client{}, owners: map[string]*Client{}}
+	all := make([]*Client, 0, len(keys))
+	for i := range keys {
+		if keys[i].DeletionTimestamp.IsZero() {
+			all = append(all, client(&keys[i]))
+		}
+	}
+	// Of two that assign the same key, the older one does.
+	slices.SortFunc(all, func(a, b *Client) int {
+		return cmp.Or(a.created.Compare(b.created.Time), strings.Compare(a.Name, b.Name))
+	})
+	for _, c := range all {
+		r.byName[c.Name] = c
+		if c.User == "" {
+			continue
+		}
+		r.byUser[c.User] = append(r.byUser[c.User], c)
+		if c.Problem != "" {
+			continue
+		}
+		r.own(c.fingerprint, c)
+		for _, old := range c.Retiring {
+			r.own(old.Fingerprint(), c)
+		}
+	}
+	r.stamp = stampOf(all)
+	return r
+}
+
+func (r *Ring) own(fingerprint string, c *Client) {
+	if r.owners[fingerprint] == nil {
+		r.owners[fingerprint] = c
+	}
+}
+
+// Get returns the key of an SFTPKey.
+func (r *Ring) Get(name string) (*Client, bool) {
+	if r == nil {
+		return nil, false
+	}
+	c, ok := r.byName[name]
+	return c, ok
+}
+
+// Of are the keys that are assigned to a user, the oldest first.
+func (r *Ring) Of(user string) []*Client {
+	if r == nil {
+		return nil
+	}
+	return r.byUser[user]
+}
+
+// Owner is the SFTPKey that assigns a key to a user, nil if there is none.
+func (r *Ring) Owner(fingerprint string) *Client {
+	if r == nil {
+		return nil
+	}
+	return r.owners[fingerprint]
+}
+
+// Stamp is the same for rings with equal keys.
+func (r *Ring) Stamp() string {
+	if r == nil {
+		return ""
+	}
+	return r.stamp
+}
+
+func clientOf(k *v1alpha1.SFTPKey) *Client {
+	c := parse(k)
+	c.stamp = fmt.Sprintf("%q %q %v %v %q", c.Name, c.User, c.NotBefore, c.NotAfter, c.Problem)
+	if c.Problem != "" {
+		return c
+	}
+	c.fingerprint = c.Key.Fingerprint()
+	c.stamp += fmt.Sprintf(" %q %q %v", c.Line(), c.Comment, c.From)
+	for _, old := range c.Retiring {
+		c.stamp += fmt.Sprintf(" %q %v", old.Line(), old.NotAfter)
+	}
+	return c
+}
+
+func parse(k *v1alpha1.SFTPKey) *Client {
+	c := &Client{Name: k.Name, NotBefore: k.Spec.NotBefore, NotAfter: k.Spec.ExpirationTime, created: k.CreationTimestamp}
+	if k.Spec.UserRef != nil {
+		c.User = k.Spec.UserRef.Name
+	}
+	c.Reason = v1alpha1.ReasonInvalidPublicKey
+	if k.Spec.Usage != v1alpha1.KeyUsageClient {
+		c.Problem = fmt.Sprintf("SFTPKey %q has usage %s; users need a key of usage Client", k.Name, k.Spec.Usage)
+		return c
+	}
+	line := k.Spec.PublicKey
+	if k.Spec.Source != v1alpha1.KeyPublicKey {
+		line = k.Status.PublicKey
+		if line == "" || !hasMaterial(k) {
+			c.Reason = v1alpha1.ReasonKeyNotFound
+			c.Problem = fmt.Sprintf("SFTPKey %q is not ready; kubectl describe sftpkey %s says why", k.Name, k.Name)
+			return c
+		}
+	}
+	var err error
+	if c.Key, err = publickey.ParseLine(line); err != nil {
+		c.Problem = fmt.Sprintf("SFTPKey %q: %v", k.Name, err)
+		return c
+	}
+	for _, n := range k.Spec.From {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			c.Problem = fmt.Sprintf("SFTPKey %q: from: %q is not a network in CIDR notation", k.Name, n)
+			return c
+		}
+		c.From = append(c.From, p.Masked())
+	}
+	c.Reason = ""
+	for _, old := range k.Status.Retiring {
+		parsed, err := publickey.ParseLine(old.PublicKey)
+		if err != nil || old.EndTime == nil {
+			continue // the API's rules do not let it come so far
+		}
+		parsed.From = c.From
+		c.Retiring = append(c.Retiring, Retiring{Key: parsed, NotAfter: earlier(old.EndTime, c.NotAfter)})
+	}
+	return c
+}
+
+func earlier(end, other *metav1.Time) *metav1.Time {
+	if other != nil && other.Before(end) {
+		return other
+	}
+	return end
+}
+
+// hasMaterial says whether a key's Secret was usable when it was last looked at. A key
+// whose time has not come is there all the same: the daemons know its time.
+func hasMaterial(k *v1alpha1.SFTPKey) bool {
+	if conditions.IsTrue(k.Status.Conditions, v1alpha1.ConditionReady) {
+		return true
+	}
+	ready := findReady(k)
+	return ready != nil && slices.Contains([]string{
+		v1alpha1.ReasonKeyExpired, v1alpha1.ReasonKeyNotYetValid, v1alpha1.ReasonUserNotFound,
+		v1alpha1.ReasonDuplicateKey, v1alpha1.ReasonWeakKey,
+	}, ready.Reason)
+}
+
+func stampOf(all []*Client) string {
+	h := sha256.New()
+	for _, c := range all {
+		fmt.Fprintln(h, c.stamp)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,125 @@
+package daemon_test
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// TestKeyUse: of 1,000 logins with 100 keys, over five lives of the daemon, a caller that
+// asks again and again learns each key of each life once, and no other.
+func TestKeyUse(t *testing.T) {
+	const users, keysEach, lives, logins = 20, 5, 5, 200
+	dir := configtest.New(t)
+	type identity struct {
+		user string
+		key  ssh.Signer
+	}
+	var identities []identity
+	for i := range users {
+		name := "user" + string(rune('a'+i))
+		var public []ssh.PublicKey
+		for range keysEach {
+			key, _ := configtest.Key(t)
+			identities = append(identities, identity{name, key})
+			public = append(public, key.PublicKey())
+		}
+		dir.AddUser(name, "", public...)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	today := time.Now().UTC().Format(time.DateOnly)
+	known := config.KeyUseReport{}
+	for life := range lives {
+		t.Run("", func(t *testing.T) { // its end ends the daemon
+			d := daemontest.Start(t, dir)
+			used, told := map[string]bool{}, map[string]int{}
+			hear := func(after int) {
+				d.WaitAudit(t, "login", after) // the client knows of its login a little earlier
+				known = d.KeyUse(t, dir, known)
+				for _, u := range known.Uses {
+					told[u.UID+" "+u.Fingerprint]++
+					if u.Day < today || u.Day > time.Now().UTC().Format(time.DateOnly) {
+						t.Errorf("day %s, logins were since %s", u.Day, today)
+					}
+				}
+			}
+			for n := range logins {
+				who := identities[random.IntN(len(identities))]
+				c, err := d.Dial(who.user, ssh.PublicKeys(who.key))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Close()
+				used["uid-"+who.user+" "+ssh.FingerprintSHA256(who.key.PublicKey())] = true
+				if n%50 == 49 {
+					hear(n + 1)
+				}
+			}
+			for k := range used {
+				// Twice, if midnight was in between.
+				if told[k] < 1 || told[k] > 2 {
+					t.Errorf("life %d: %s was told %d times", life, k, told[k])
+				}
+			}
+			if len(told) != len(used) {
+				t.Errorf("life %d: %d keys told, %d used", life, len(told), len(used))
+			}
+			t.Logf("life %d: %d logins, %d keys used", life, logins, len(used))
+		})
+	}
+}
+
+// TestKeyUseNeedsTheToken: nobody without the configuration's Secret learns who logs in.
+func TestKeyUseNeedsTheToken(t *testing.T) {
+	key, _ := configtest.Key(t)
+	other := configtest.New(t)
+	dir := configtest.New(t)
+	dir.AddUser("ada", "", key.PublicKey())
+
+	empty := configtest.New(t)
+	unconfigured := daemontest.StartUnconfigured(t, empty)
+	for _, token := range []string{"", "Bearer ", "Bearer " + config.StatusToken(dir.HostKeys)} {
+		if code, _ := unconfigured.RequestWith(t, http.MethodGet, config.KeyUsePath, token); code != http.StatusUnauthorized {
+			t.Errorf("%q without a configuration: %d", token, code)
+		}
+	}
+
+	d := daemontest.Start(t, dir)
+	d.MustDial(t, "ada", ssh.PublicKeys(key))
+	d.WaitAudit(t, "login", 1)
+	right := config.StatusToken(dir.HostKeys)
+	for _, authorization := range []string{
+		"", right, "Bearer", "Bearer ", "bearer " + right, "Bearer " + right[1:], "Bearer " + right + "0",
+		"Bearer " + config.StatusToken(other.HostKeys), "Bearer " + strings.ToUpper(right), "Basic " + right,
+	} {
+		code, body := d.RequestWith(t, http.MethodGet, config.KeyUsePath, authorization)
+		if code != http.StatusUnauthorized || strings.Contains(body, "SHA256:") {
+			t.Errorf("%q: %d %s", authorization, code, body)
+		}
+	}
+	report := d.KeyUse(t, dir, config.KeyUseReport{})
+	if len(report.Uses) != 1 || report.Uses[0].UID != "uid-ada" {
+		t.Errorf("with the token: %+v", report)
+	}
+	if code, _ := d.RequestWith(t, http.MethodGet, config.KeyUsePath+"?after=x", "Bearer "+right); code != http.StatusBadRequest {
+		t.Errorf("a sequence that is no number: %d", code)
+	}
+	// A user who is gone takes its uses along, once they were told.
+	if got := d.KeyUse(t, dir, report); len(got.Uses) != 0 {
+		t.Errorf("told twice: %+v", got)
+	}
+	dir.Remove("ada")
+	dir.AddUser("bob", "", key.PublicKey())
+	d.Reload(t, dir)
+	if got := d.KeyUse(t, dir, config.KeyUseReport{}); len(got.Uses) != 0 {
+		t.Errorf("after the user was removed: %+v", got)
+	}
+}

@@ -1,0 +1,86 @@
+// Package keyuse remembers the day on which each key of each user last logged in. What
+// it knows ends with the process: whoever wants to keep it asks in time.
+package keyuse
+
+import (
+	"crypto/rand"
+	"sync"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// key of a user. The same key of another user is another one.
+type key struct{ uid, fingerprint string }
+
+// use is the last one of a key.
+type use struct {
+	day string
+	// sequence is the number of the change that set day.
+	sequence uint64
+}
+
+// Book holds the uses. It is safe for concurrent use; a nil Book notes nothing. It holds
+// no more entries than keys of present users have logged in, at some 250 bytes each.
+type Book struct {
+	instance string
+
+	mu       sync.Mutex
+	sequence uint64 // mu protects it and what follows
+	// told is the sequence that a caller is known to have.
+	told uint64
+	uses map[key]use
+}
+
+// New returns an empty book.
+func New() *Book { return &Book{instance: rand.Text(), uses: map[key]use{}} }
+
+// Note notes a login. Days are those of UTC, so that pods in different places agree, and
+// never go back when the clock does.
+func (b *Book) Note(uid, fingerprint string, now time.Time) {
+	if b == nil {
+		return
+	}
+	k, day := key{uid, fingerprint}, now.UTC().Format(time.DateOnly)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if day > b.uses[k].day { // as texts they compare like days
+		b.sequence++
+		b.uses[k] = use{day: day, sequence: b.sequence}
+	}
+}
+
+// Keep forgets the uses of users that are not present any more, once a caller has been told
+// of them: a user may go in the minute of its login. Those of days before are forgotten
+// anyway, for there may be no caller at all.
+func (b *Book) Keep(present func(uid string) bool, now time.Time) {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	today := now.UTC().Format(time.DateOnly)
+	for k, u := range b.uses {
+		if !present(k.uid) && (u.sequence <= b.told || u.day < today) {
+			delete(b.uses, k)
+		}
+	}
+}
+
+// Since returns what has changed after a report that this book gave before; all of it if
+// that came from another book, such as the one of a process that has ended.
+func (b *Book) Since(instance string, sequence uint64) config.KeyUseReport {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if instance != b.instance {
+		sequence = 0
+	}
+	b.told = max(b.told, min(sequence, b.sequence))
+	r := config.KeyUseReport{Instance: b.instance, Sequence: b.sequence, Uses: []config.KeyUse{}}
+	for k, u := range b.uses {
+		if u.sequence > sequence {
+			r.Uses = append(r.Uses, config.KeyUse{UID: k.uid, Fingerprint: k.fingerprint, Day: u.day})
+		}
+	}
+	return r
+}

@@ -1,0 +1,78 @@
+package keyuse
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+func days(r config.KeyUseReport) map[string]string {
+	out := map[string]string{}
+	for _, u := range r.Uses {
+		out[u.UID+" "+u.Fingerprint] = u.Day
+	}
+	return out
+}
+
+func want(t *testing.T, r config.KeyUseReport, uses map[string]string) {
+	t.Helper()
+	if got := days(r); !maps.Equal(got, uses) || len(r.Uses) != len(uses) {
+		t.Errorf("%v, want %v", r.Uses, uses)
+	}
+}
+
+// A caller who asks for what came after the last report hears of each key once a day.
+func TestReports(t *testing.T) {
+	b := New()
+	evening := time.Date(2026, 11, 25, 23, 59, 0, 0, time.UTC)
+	first := b.Since("", 0)
+	want(t, first, map[string]string{})
+
+	for range 10 {
+		b.Note("u1", "k1", evening)
+	}
+	b.Note("u2", "k1", evening)
+	second := b.Since(first.Instance, first.Sequence)
+	want(t, second, map[string]string{"u1 k1": "2026-11-25", "u2 k1": "2026-11-25"})
+	b.Note("u1", "k1", evening.Add(30*time.Second))
+	want(t, b.Since(second.Instance, second.Sequence), map[string]string{})
+
+	// Midnight is that of UTC, and a clock that is put back changes nothing.
+	b.Note("u1", "k1", evening.Add(2*time.Minute).In(time.FixedZone("", -8*3600)))
+	b.Note("u1", "k1", evening)
+	want(t, b.Since(second.Instance, second.Sequence), map[string]string{"u1 k1": "2026-11-26"})
+
+	// Who has a report of another process gets all.
+	all := map[string]string{"u1 k1": "2026-11-26", "u2 k1": "2026-11-25"}
+	want(t, b.Since(New().Since("", 0).Instance, 99), all)
+	want(t, b.Since("", 0), all)
+}
+
+func TestGoneUsersAreForgotten(t *testing.T) {
+	b := New()
+	noon := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	onlyU2 := func(uid string) bool { return uid == "u2" }
+	keep := func(r config.KeyUseReport, n int, at time.Time) {
+		t.Helper()
+		b.Keep(onlyU2, at)
+		if got := days(b.Since(r.Instance, 0)); len(got) != n || got["u2 k1"] == "" {
+			t.Errorf("%v, want %d uses", got, n)
+		}
+	}
+	b.Note("u1", "k1", noon)
+	b.Note("u2", "k1", noon)
+	first := b.Since("", 0)
+	b.Note("u3", "k1", noon)
+	keep(first, 3, noon) // nobody is known to have heard of any
+	b.Since(first.Instance, first.Sequence)
+	keep(first, 2, noon) // u3 was not told yet
+	keep(first, 1, noon.Add(24*time.Hour))
+}
+
+func TestNoBook(t *testing.T) {
+	var b *Book
+	b.Note("u1", "k1", time.Now())
+	b.Keep(func(string) bool { return false }, time.Now())
+}

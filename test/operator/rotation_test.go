@@ -1,0 +1,108 @@
+package operator
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// keysInPods waits until pods have so many keys of a user, and returns them.
+func keysInPods(t *testing.T, ns, user string, n int) map[string]*time.Time {
+	t.Helper()
+	out := map[string]*time.Time{}
+	eventually(t, func() error {
+		clear(out)
+		for _, k := range pods.logins(ns)[user].Keys {
+			out[k.PublicKey] = k.NotAfter
+		}
+		if len(out) != n {
+			return fmt.Errorf("pods have %d keys of %s, want %d", len(out), user, n)
+		}
+		return nil
+	})
+	return out
+}
+
+// A new pair is made beside the old one, which works for the overlap and not a second longer, and goes with its Secret.
+func TestRotationOfAKey(t *testing.T) {
+	ns := namespace(t, nil)
+	readyListener(t, ns)
+	k := &v1alpha1.SFTPKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "nightly"},
+		Spec: v1alpha1.SFTPKeySpec{
+			Usage: v1alpha1.KeyUsageClient, UserRef: &v1alpha1.LocalUserReference{Name: "acme"}, DeletionPolicy: v1alpha1.Delete,
+			Rotation: v1alpha1.KeyRotation{OverlapSeconds: new(int32(6))},
+		},
+	}
+	create(t, k)
+	acme := newUser(ns, "acme", withoutKeys)
+	create(t, acme)
+	waitReady(t, acme)
+	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly"`)
+	first := k.Status.PublicKey
+	if k.Status.Revision != 1 || k.Status.RevisionTime == nil || k.Status.NextRotationTime != nil {
+		t.Errorf("status %+v", k.Status)
+	}
+
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly-r2"`)
+	second := k.Status.PublicKey
+	if second == first || k.Status.Revision != 2 || len(k.Status.Retiring) != 1 || k.Status.Retiring[0].PublicKey != first {
+		t.Fatalf("status %+v", k.Status)
+	}
+	both := keysInPods(t, ns, "acme", 2)
+	end := k.Status.Retiring[0].EndTime.Time
+	if both[first] == nil || !both[first].Equal(end) || both[second] != nil {
+		t.Errorf("pods have %v: the first must end by itself at %v", both, end)
+	}
+	secret := &corev1.Secret{}
+	for _, name := range []string{"nightly", "nightly-r2"} {
+		if get(t, secret, ns, name); !metav1.IsControlledBy(secret, k) {
+			t.Errorf("Secret %s has the owners %v", name, secret.OwnerReferences)
+		}
+	}
+	if keysInPods(t, ns, "acme", 1); time.Now().Before(end) {
+		t.Error("the first pair was taken away before its end")
+	}
+	eventually(t, func() error {
+		err := api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "nightly"}, secret)
+		if !apierrors.IsNotFound(err) {
+			return fmt.Errorf("the Secret of the first pair is still there: %w", err)
+		}
+		return nil
+	})
+
+	// A Secret of somebody else's in the way takes nothing away.
+	foreign := passwordSecret(ns, "nightly-r3", "hunter2")
+	create(t, foreign)
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 3 })
+	waitFor(t, k, "Ready", "True", "RotationBlocked",
+		`Revision 3 cannot be made, and revision 2 goes on to work: Secret "nightly-r3": it exists and was not made for this SFTPKey; delete or rename it, or raise spec.revision further`)
+	if keys := keysInPods(t, ns, "acme", 1); len(keys) != 1 || k.Status.PublicKey != second {
+		t.Errorf("pods have %v", keys)
+	}
+
+	// What an operator that was killed had made is taken up.
+	made := &corev1.Secret{}
+	get(t, made, ns, "nightly-r2")
+	left := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "nightly-r4", Labels: map[string]string{v1alpha1.LabelKey: "nightly"}},
+		Type:       made.Type, Data: made.Data,
+	}
+	create(t, left)
+	restartOperator(t, func() { change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 4 }) })
+	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly-r4"`)
+	after := &corev1.Secret{}
+	get(t, after, ns, foreign.Name)
+	if after.ResourceVersion != foreign.ResourceVersion {
+		t.Error("the foreign Secret was written")
+	}
+	waitReady(t, acme)
+}
