@@ -16,7 +16,7 @@ import (
 
 type keysOptions struct {
 	everywhere, shared bool
-	expiring           days
+	expiring, unused   days
 }
 
 func (p *plugin) keys() *cobra.Command {
@@ -25,15 +25,18 @@ func (p *plugin) keys() *cobra.Command {
 		Use:   "keys [USER]",
 		Short: "List the public keys that may log in: whose, where from, how strong, until when",
 		Long: `Lists the public keys of a user, or of all users of the namespace: owner, listener, fingerprint, type, size, what
-holds it, and when its user expires.
+holds it, when it ends, and the day of the last login with it.
 
-States: Active (the operator admits it), Pending (it does not, or not yet), Invalid (unusable, -o wide says why),
-Suspended and Expired (its user is), Unknown (you may not read what holds it).`,
+States: those of status.keys (kubectl explain sftpuser.status.keys.state), and Pending (the operator has not seen the key),
+Invalid (unusable, -o wide says why), Suspended and UserExpired (its user is).`,
 		Example: `  # All keys of the cluster, with comments and remarks
   kubectl sftp keys -A -o wide
 
   # Keys that end within 30 days, or have ended
   kubectl sftp keys -A --expiring 30d
+
+  # Keys that nobody has used for 90 days
+  kubectl sftp keys -A --unused 90d
 
   # Keys that more than one user has
   kubectl sftp keys -A --shared -o json`,
@@ -48,16 +51,13 @@ Suspended and Expired (its user is), Unknown (you may not read what holds it).`,
 			if err != nil {
 				return err
 			}
-			keys, err := inventory.Of(c.Context(), users, cluster.Source{Reader: k}, p.Now())
-			if err != nil {
-				return err
-			}
-			return p.printKeys(o.filter(keys, p.Now()), o.everywhere)
+			return p.printKeys(o.filter(inventory.Of(users, p.Now()), p.Now()), o.everywhere)
 		},
 	}
 	c.Flags().BoolVarP(&o.everywhere, "all-namespaces", "A", false, "list the keys of all namespaces")
 	c.Flags().BoolVar(&o.shared, "shared", false, "only keys that more than one of the listed users has")
-	c.Flags().Var(&o.expiring, "expiring", "only keys whose user expires within this time, or has expired: 30d, 12h")
+	c.Flags().Var(&o.expiring, "expiring", "only keys that end within this time, or have ended, by themselves or with their user: 30d, 12h")
+	c.Flags().Var(&o.unused, "unused", "only keys that were added this long ago and not used since: 90d")
 	p.outputFlag(c, "wide", "json", "yaml")
 	return c
 }
@@ -88,6 +88,9 @@ func (o keysOptions) filter(keys []inventory.Key, now time.Time) []inventory.Key
 		if o.expiring.set && (k.ExpirationTime == nil || k.ExpirationTime.After(now.Add(o.expiring.Duration))) {
 			continue
 		}
+		if o.unused.set && !k.Unused(now.Add(-o.unused.Duration)) {
+			continue
+		}
 		if o.shared && len(k.SharedWith) == 0 {
 			continue
 		}
@@ -116,18 +119,18 @@ func (p *plugin) printKeys(keys []inventory.Key, everywhere bool) error {
 		}
 		t.add(cells...)
 	}
-	row("NAMESPACE", []string{"USER", "LISTENER", "FINGERPRINT", "TYPE", "BITS", "ORIGIN", "EXPIRES", "STATE"},
-		"COMMENT", "FROM", "SHARED WITH", "NOTE")
+	row("NAMESPACE", []string{"USER", "LISTENER", "FINGERPRINT", "TYPE", "BITS", "ORIGIN", "EXPIRES", "LAST USED", "STATE"},
+		"COMMENT", "ADDED", "SHARED WITH", "NOTE")
 	for _, k := range keys {
 		expires, bits := "", ""
 		if k.ExpirationTime != nil {
 			expires = k.ExpirationTime.Format(time.DateOnly)
 		}
 		if k.Bits != 0 {
-			bits = strconv.Itoa(k.Bits)
+			bits = strconv.Itoa(int(k.Bits))
 		}
-		row(k.Namespace, []string{k.User, k.Listener, k.Fingerprint, k.Type, bits, k.Origin, expires, k.State},
-			printable(k.Comment), strings.Join(k.From, ","), strings.Join(k.SharedWith, ","), k.Note)
+		row(k.Namespace, []string{k.User, k.Listener, k.Fingerprint, k.Type, bits, k.Origin, expires, k.LastUsedDate, k.State},
+			printable(k.Comment), k.AddedDate, strings.Join(k.SharedWith, ","), k.Note)
 	}
 	return t.print(p.Out)
 }

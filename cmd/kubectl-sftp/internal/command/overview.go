@@ -40,16 +40,22 @@ type hostKey struct {
 }
 
 type userSummary struct {
-	Namespace       string     `json:"namespace"`
-	Name            string     `json:"name"`
-	Username        string     `json:"username,omitempty"`
-	Listener        string     `json:"listener"` // namespace/name
-	Ready           bool       `json:"ready"`
-	Address         string     `json:"address,omitempty"`
-	KeyFingerprints []string   `json:"keyFingerprints,omitempty"`
-	Password        bool       `json:"password"`
-	ExpirationTime  *time.Time `json:"expirationTime,omitempty"`
-	Problems        []problem  `json:"problems,omitempty"`
+	Namespace      string     `json:"namespace"`
+	Name           string     `json:"name"`
+	Username       string     `json:"username,omitempty"`
+	Listener       string     `json:"listener"` // namespace/name
+	Ready          bool       `json:"ready"`
+	Address        string     `json:"address,omitempty"`
+	Keys           []userKey  `json:"keys,omitempty"`
+	Password       bool       `json:"password"`
+	ExpirationTime *time.Time `json:"expirationTime,omitempty"`
+	Problems       []problem  `json:"problems,omitempty"`
+}
+
+type userKey struct {
+	Fingerprint  string `json:"fingerprint"`
+	State        string `json:"state"`
+	LastUsedDate string `json:"lastUsedDate,omitempty"`
 }
 
 // problem is a condition that is not True, or not up to date.
@@ -101,12 +107,14 @@ func summarizeListener(l *v1alpha1.SFTPListener) listenerSummary {
 func summarizeUser(u *v1alpha1.SFTPUser) userSummary {
 	out := userSummary{
 		Namespace: u.Namespace, Name: u.Name, Username: u.Status.Username,
-		Listener:        cluster.ListenerName(u).String(),
-		Ready:           meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady),
-		Address:         u.Status.Address,
-		KeyFingerprints: u.Status.KeyFingerprints,
-		Password:        u.Spec.Authentication.PasswordSecretRef != nil,
-		Problems:        problems(u.Status.Conditions, u.Generation, u.Status.ObservedGeneration),
+		Listener: cluster.ListenerName(u).String(),
+		Ready:    meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady),
+		Address:  u.Status.Address,
+		Password: u.Spec.Authentication.PasswordSecretRef != nil,
+		Problems: problems(u.Status.Conditions, u.Generation, u.Status.ObservedGeneration),
+	}
+	for _, k := range u.Status.Keys {
+		out.Keys = append(out.Keys, userKey{k.Fingerprint, string(k.State), k.LastUsedDate})
 	}
 	if t := u.Spec.ExpirationTime; t != nil {
 		out.ExpirationTime = new(t.UTC())

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -32,7 +33,7 @@ func (o overview) printTable(w io.Writer) error {
 	t = table{}
 	t.add("NAMESPACE", "USER", "READY", "LOGIN", "LISTENER", "KEYS", "PASSWORD", "PROBLEM")
 	for _, u := range o.Users {
-		t.add(u.Namespace, u.Name, yesNo(u.Ready), u.Username, u.Listener, strconv.Itoa(len(u.KeyFingerprints)), yesNo(u.Password), short(u.Problems))
+		t.add(u.Namespace, u.Name, yesNo(u.Ready), u.Username, u.Listener, strconv.Itoa(len(u.Keys)), yesNo(u.Password), short(u.Problems))
 	}
 	return t.print(w)
 }
@@ -85,7 +86,11 @@ func (u userSummary) print(w io.Writer) {
 	field(w, "Listener", u.Listener)
 	field(w, "Login name", u.Username)
 	field(w, "Address", u.Address)
-	field(w, "Keys", u.KeyFingerprints...)
+	var keys []string
+	for _, k := range u.Keys {
+		keys = append(keys, fmt.Sprintf("%s %s, last used: %s", k.Fingerprint, k.State, cmp.Or(k.LastUsedDate, "never")))
+	}
+	field(w, "Keys", keys...)
 	field(w, "Password", yesNo(u.Password))
 	if u.ExpirationTime != nil {
 		field(w, "Expires", u.ExpirationTime.Format(time.RFC3339))

@@ -37,6 +37,7 @@ func TestLooking(t *testing.T) {
 		{"keys-one.yaml", 0, "keys globex -n files -o yaml"},
 		{"keys-expiring.txt", 0, "keys -n files --expiring 30d"},
 		{"keys-not-expiring.txt", 0, "keys -n files --expiring 10d"},
+		{"keys-unused.txt", 0, "keys -n files --unused 90d"},
 		{"keys-shared.txt", 0, "keys -n files --shared"},
 		{"usage-format.txt", exitUsage, "keys -n files -o xml"},
 		{"usage-flag.txt", exitUsage, "keys --no-such-flag"},
@@ -89,8 +90,8 @@ func TestKeysAsJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.out), &keys); err != nil {
 		t.Fatalf("%v: %s", err, r.out)
 	}
-	const all = 6
-	if len(keys) != all || keys[2].Bits != 2048 || keys[2].Origin != "Secret acme-keys" || keys[1].From[0] != "203.0.113.0/24" {
+	const all = 5
+	if len(keys) != all || keys[2].Bits != 2048 || keys[2].Origin != "secret/acme-keys" || keys[0].LastUsedDate != "2026-11-24" {
 		t.Errorf("%+v", keys)
 	}
 }

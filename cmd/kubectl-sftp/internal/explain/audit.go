@@ -114,6 +114,8 @@ var meanings = map[string]string{
 	"no_common_algorithm":      "client and crypto policy have no algorithm in common: the detail has both lists",
 	"displaced":                "all places were taken, and this client was silent or slow",
 	"key_removed":              "the key that the session was opened with is gone",
+	"key_expired":              "the key's expirationTime had passed",
+	"key_not_yet_valid":        "the key's notBefore was still to come",
 	"user_removed":             "the user was deleted or is not accepted any more",
 	"password_changed":         "the password that the session was opened with was changed",
 	"shutting_down":            "the pod was ending",

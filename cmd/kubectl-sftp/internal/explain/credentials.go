@@ -6,19 +6,34 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/inventory"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
+// DeniedError is what a Source returns for what the caller may not read: an object, or without a name all of a kind.
+type DeniedError struct{ Kind, Namespace, Name string }
+
+func (e *DeniedError) Error() string {
+	if e.Name == "" {
+		return fmt.Sprintf("you may not list the %ss of namespace %s", e.Kind, e.Namespace)
+	}
+	return fmt.Sprintf("you may not read %s %s/%s", e.Kind, e.Namespace, e.Name)
+}
+
 func (e *explainer) publicKey(ctx context.Context) error {
 	const name = "key"
 	if e.Fingerprint == "" {
-		e.add(name, Unknown, "no key was given to look for; the user has: %s", list(e.User.Status.KeyFingerprints))
+		e.add(name, Unknown, "no key was given to look for; the user has: %s", list(e.known()))
 		return nil
 	}
 	if e.Key != nil && !e.usableKey(name) {
@@ -28,21 +43,84 @@ func (e *explainer) publicKey(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i := slices.Index(keys.Fingerprints, e.Fingerprint)
-	switch {
-	case i >= 0:
-		e.add(name, OK, "%s is registered", e.Fingerprint)
-		e.keyFrom(keys.Keys[i].From)
-	case len(denied) > 0 && slices.Contains(e.User.Status.KeyFingerprints, e.Fingerprint):
-		e.add(name, OK, "%s is registered, as the status says", e.Fingerprint)
-		e.add("key's networks", Unknown, "whether from= restricts the key could not be seen: %s", strings.Join(denied, "; "))
-	case len(denied) > 0 && e.User.Status.ObservedGeneration < e.User.Generation:
-		e.add(name, Unknown, "%s is not among the keys that could be seen: %s", e.Fingerprint, strings.Join(denied, "; "))
-	default:
-		e.add(name, Denied, "%s is not registered for the user, which has: %s%s",
-			e.Fingerprint, list(keys.Fingerprints, e.User.Status.KeyFingerprints...), problemsOf(keys))
+	for _, k := range keys.Keys {
+		if fingerprintOf(k) == e.Fingerprint {
+			e.add(name, OK, "%s is registered", e.Fingerprint)
+			e.keyTime(k.NotBefore, k.NotAfter)
+			e.keyFrom(k.From)
+			return nil
+		}
 	}
+	for _, k := range e.User.Status.Keys {
+		if len(denied) > 0 && k.Fingerprint == e.Fingerprint {
+			e.keyByStatus(name, k, denied)
+			return nil
+		}
+	}
+	if len(denied) > 0 && e.User.Status.ObservedGeneration < e.User.Generation {
+		e.add(name, Unknown, "%s is not among the keys that could be seen: %s", e.Fingerprint, strings.Join(denied, "; "))
+		return nil
+	}
+	e.add(name, Denied, "%s is not registered for the user, which has: %s%s", e.Fingerprint, list(e.known()), problemsOf(keys))
 	return nil
+}
+
+// known are the fingerprints of the user's keys as the operator knows them.
+func (e *explainer) known() []string {
+	var out []string
+	for _, k := range e.User.Status.Keys {
+		out = append(out, k.Fingerprint)
+	}
+	return out
+}
+
+// keyByStatus goes by what the operator found, where the caller may not read what the key is in.
+func (e *explainer) keyByStatus(name string, k v1alpha1.UserKeyStatus, denied []string) {
+	if !inventory.LogsIn(k.State) {
+		e.add(name, Denied, "%s is %s, as the status says", k.Fingerprint, k.State)
+		return
+	}
+	e.add(name, OK, "%s is registered, as the status says", k.Fingerprint)
+	e.keyTime(timeOf(k.NotBefore), timeOf(k.ExpirationTime))
+	for _, line := range e.User.Spec.Authentication.AuthorizedKeys {
+		if parsed, err := publickey.ParseLine(line); err == nil && k.Source == "inline" && parsed.Fingerprint() == k.Fingerprint {
+			var from []string
+			for _, p := range parsed.From {
+				from = append(from, p.String())
+			}
+			e.keyFrom(from)
+		}
+	}
+	if k.Source != "inline" {
+		e.add("key's networks", Unknown, "whether networks restrict the key could not be seen: %s", strings.Join(denied, "; "))
+	}
+}
+
+func timeOf(t *metav1.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return &t.Time
+}
+
+func (e *explainer) keyTime(notBefore, notAfter *time.Time) {
+	const name = "key's time"
+	switch {
+	case notBefore != nil && e.Now.Before(*notBefore):
+		e.add(name, Denied, "the key is valid from %s on", notBefore.UTC().Format(time.RFC3339))
+	case notAfter != nil && !e.Now.Before(*notAfter):
+		e.add(name, Denied, "the key expired at %s", notAfter.UTC().Format(time.RFC3339))
+	case notAfter != nil:
+		e.add(name, OK, "the key is valid until %s", notAfter.UTC().Format(time.RFC3339))
+	}
+}
+
+func fingerprintOf(k config.Key) string {
+	parsed, err := publickey.ParseLine(k.PublicKey)
+	if err != nil {
+		return "" // it was made from a key
+	}
+	return parsed.Fingerprint()
 }
 
 // usableKey says whether any user of the listener could log in with the key.
@@ -74,25 +152,28 @@ func (e *explainer) usableKey(name string) bool {
 // resolve resolves each source of keys by itself, so that one that the caller may not read does not hide the others.
 func (e *explainer) resolve(ctx context.Context) (keys credentials.Credentials, denied []string, err error) {
 	auth := e.User.Spec.Authentication
-	parts := []v1alpha1.UserAuthentication{{AuthorizedKeys: auth.AuthorizedKeys}}
+	parts := []v1alpha1.UserAuthentication{{AuthorizedKeys: auth.AuthorizedKeys, KeyRefs: auth.KeyRefs}}
 	for _, ref := range auth.AuthorizedKeysSecretRefs {
 		parts = append(parts, v1alpha1.UserAuthentication{AuthorizedKeysSecretRefs: []v1alpha1.AuthorizedKeysSecretReference{ref}})
 	}
-	for _, ref := range auth.KeyRefs {
-		parts = append(parts, v1alpha1.UserAuthentication{KeyRefs: []v1alpha1.LocalKeyReference{ref}})
-	}
 	for _, part := range parts {
 		c, err := e.resolvePart(ctx, part)
-		var d *inventory.DeniedError
+		var d *DeniedError
 		switch {
 		case errors.As(err, &d):
-			denied = append(denied, d.Error())
+			if !slices.Contains(denied, d.Error()) {
+				denied = append(denied, d.Error())
+			}
 		case err != nil:
 			return keys, nil, err
 		}
 		keys.Keys = append(keys.Keys, c.Keys...)
-		keys.Fingerprints = append(keys.Fingerprints, c.Fingerprints...)
-		keys.Problems = append(keys.Problems, c.Problems...)
+		for _, p := range c.Problems {
+			// Each part has less than the whole, and what is assigned to the user is in all of them.
+			if p.Reason != v1alpha1.ReasonNoCredentials && !slices.Contains(keys.Problems, p) {
+				keys.Problems = append(keys.Problems, p)
+			}
+		}
 	}
 	return keys, denied, nil
 }
@@ -100,8 +181,18 @@ func (e *explainer) resolve(ctx context.Context) (keys credentials.Credentials, 
 func (e *explainer) resolvePart(ctx context.Context, auth v1alpha1.UserAuthentication) (credentials.Credentials, error) {
 	u := &v1alpha1.SFTPUser{}
 	u.Namespace, u.Name, u.Spec.Authentication = e.User.Namespace, e.User.Name, auth
-	return credentials.Resolve(ctx, e.Source, u, nil)
+	src := e.Source
+	if auth.PasswordSecretRef != nil {
+		src = withoutKeys{src}
+	}
+	return credentials.Resolve(ctx, src, u, nil)
 }
+
+// withoutKeys is a Source for a password, which has nothing to do with SFTPKeys that the caller may not list.
+type withoutKeys struct{ credentials.Source }
+
+// Ring implements credentials.Source.
+func (withoutKeys) Ring(context.Context, string) (*key.Ring, error) { return nil, nil }
 
 func (e *explainer) keyFrom(networks []string) {
 	const name = "key's networks"
@@ -109,7 +200,7 @@ func (e *explainer) keyFrom(networks []string) {
 		return
 	}
 	if !e.From.IsValid() {
-		e.add(name, Unknown, "from= restricts the key to %s; give --from", strings.Join(networks, ", "))
+		e.add(name, Unknown, "networks restrict the key to %s; give --from", strings.Join(networks, ", "))
 		return
 	}
 	// A zone, which an address of a link may have, is none of the client's.
@@ -122,13 +213,13 @@ func (e *explainer) keyFrom(networks []string) {
 	set, err := cidr.Parse(plain)
 	switch {
 	case err != nil:
-		e.add(name, Unknown, "from= of the key: %v", err)
+		e.add(name, Unknown, "networks of the key: %v", err)
 	case e.hidesAddresses():
-		e.add(name, Unknown, "from= of the key has %s; %s", strings.Join(networks, ", "), hiddenAddresses)
+		e.add(name, Unknown, "the networks of the key are %s; %s", strings.Join(networks, ", "), hiddenAddresses)
 	case !set.Contains(e.From):
-		e.add(name, Denied, "from= of the key does not contain %s, only %s", e.From, strings.Join(networks, ", "))
+		e.add(name, Denied, "the networks of the key do not contain %s, only %s", e.From, strings.Join(networks, ", "))
 	default:
-		e.add(name, OK, "from= of the key contains %s", e.From)
+		e.add(name, OK, "the networks of the key contain %s", e.From)
 	}
 }
 
@@ -139,7 +230,7 @@ func (e *explainer) password(ctx context.Context) error {
 		return nil // the method says it
 	}
 	c, err := e.resolvePart(ctx, v1alpha1.UserAuthentication{PasswordSecretRef: ref})
-	var d *inventory.DeniedError
+	var d *DeniedError
 	switch {
 	case errors.As(err, &d):
 		e.add(name, Unknown, "%v", d)
@@ -160,16 +251,10 @@ func problemsOf(c credentials.Credentials) string {
 	return ""
 }
 
-// list joins texts, each once.
-func list(texts []string, more ...string) string {
-	var all []string
-	for _, t := range append(slices.Clone(texts), more...) {
-		if !slices.Contains(all, t) {
-			all = append(all, t)
-		}
-	}
-	if len(all) == 0 {
+// list joins texts.
+func list(texts []string) string {
+	if len(texts) == 0 {
 		return "none"
 	}
-	return strings.Join(all, ", ")
+	return strings.Join(texts, ", ")
 }

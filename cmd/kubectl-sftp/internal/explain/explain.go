@@ -48,7 +48,7 @@ type Input struct {
 	AllUsers bool
 	// NamespaceLabels of the user's namespace, nil if they could not be read.
 	NamespaceLabels map[string]string
-	// Source reads what the user refers to. What the caller may not read is an *inventory.DeniedError.
+	// Source reads what the user refers to. What the caller may not read is a *DeniedError.
 	Source credentials.Source
 	Now    time.Time
 
@@ -210,7 +210,8 @@ func (e *explainer) method() {
 	const name = "method"
 	auth := e.User.Spec.Authentication
 	has := map[v1alpha1.AuthMethod]bool{
-		v1alpha1.AuthPublicKey: len(auth.AuthorizedKeys)+len(auth.AuthorizedKeysSecretRefs)+len(auth.KeyRefs) > 0,
+		// SFTPKeys that are assigned to the user stand in its status alone.
+		v1alpha1.AuthPublicKey: len(auth.AuthorizedKeys)+len(auth.AuthorizedKeysSecretRefs)+len(auth.KeyRefs)+len(e.User.Status.Keys) > 0,
 		v1alpha1.AuthPassword:  auth.PasswordSecretRef != nil,
 	}
 	var offered []string

@@ -14,8 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/inventory"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 )
 
 var now = time.Date(2026, time.November, 25, 12, 0, 0, 0, time.UTC)
@@ -27,7 +27,7 @@ func (s secrets) Secret(_ context.Context, namespace, name string) (*corev1.Secr
 	data, ok := s[name]
 	switch {
 	case name == "denied":
-		return nil, &inventory.DeniedError{Kind: "Secret", Namespace: namespace, Name: name}
+		return nil, &DeniedError{Kind: "Secret", Namespace: namespace, Name: name}
 	case !ok:
 		return nil, credentials.ErrNotFound
 	}
@@ -38,9 +38,15 @@ func (s secrets) Secret(_ context.Context, namespace, name string) (*corev1.Secr
 	return out, nil
 }
 
-func (s secrets) ClientKey(context.Context, string, string) (string, error) {
-	return "", credentials.ErrNotFound
+func (s secrets) Ring(context.Context, string) (*key.Ring, error) {
+	if _, ok := s["no ring"]; ok {
+		return nil, &DeniedError{Kind: "SFTPKey", Namespace: "team"}
+	}
+	return key.NewRing(ring), nil
 }
+
+// ring are the SFTPKeys of a test's namespace.
+var ring []v1alpha1.SFTPKey
 
 func newKey(t *testing.T) (ssh.PublicKey, string) {
 	t.Helper()
@@ -77,7 +83,7 @@ func good(t *testing.T) (in Input, line string) {
 				PasswordSecretRef: &v1alpha1.PasswordSecretReference{Name: "password"},
 			},
 		},
-		Status: v1alpha1.SFTPUserStatus{Conditions: ready("Accepted", "ResolvedRefs", "Ready"), Username: "acme", KeyFingerprints: []string{fp}},
+		Status: v1alpha1.SFTPUserStatus{Conditions: ready("Accepted", "ResolvedRefs", "Ready"), Username: "acme", Keys: []v1alpha1.UserKeyStatus{{Fingerprint: fp, State: v1alpha1.KeyActive, Source: "secret/keys"}}},
 	}
 	l := &v1alpha1.SFTPListener{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners"},
@@ -142,7 +148,7 @@ func TestExplain(t *testing.T) {
 		}, Unknown, "addresses of nodes"},
 		"outside of the key's networks": {func(in *Input, line string) {
 			in.User.Spec.Authentication.AuthorizedKeys = []string{`from="203.0.113.0/24" ` + line}
-		}, Denied, "from= of the key does not contain 192.0.2.7"},
+		}, Denied, "networks of the key do not contain 192.0.2.7"},
 		"a key's networks and no address": {func(in *Input, line string) {
 			in.User.Spec.Authentication.AuthorizedKeys = []string{`from="192.0.2.0/24" ` + line}
 			in.From = netip.Addr{}
@@ -166,7 +172,7 @@ func TestExplain(t *testing.T) {
 		}, Denied, `Secret "password" does not exist`},
 
 		"a key that is not registered": {func(in *Input, _ string) {
-			in.User.Spec.Authentication.AuthorizedKeys, in.User.Status.KeyFingerprints = nil, nil
+			in.User.Spec.Authentication.AuthorizedKeys, in.User.Status.Keys = nil, nil
 			in.User.Spec.Authentication.AuthorizedKeysSecretRefs = []v1alpha1.AuthorizedKeysSecretReference{{Name: "keys"}}
 			in.Source = secrets{"keys": {"authorized_keys": "ssh-ed25519 AAAA damaged"}}
 		}, Denied, `which has: none; InvalidPublicKey: Secret "keys"`},
@@ -179,6 +185,29 @@ func TestExplain(t *testing.T) {
 			in.User.Spec.Authentication.AuthorizedKeys = nil
 			in.User.Spec.Authentication.AuthorizedKeysSecretRefs = []v1alpha1.AuthorizedKeysSecretReference{{Name: "denied"}}
 		}, Unknown, "you may not read Secret team/denied"},
+		"an assigned key whose time is over": {func(in *Input, line string) {
+			in.User.Spec.Authentication.AuthorizedKeys = nil
+			ring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(-time.Hour)})}
+		}, Denied, "the key expired at 2026-11-25T11:00:00Z"},
+		"an assigned key": {func(in *Input, line string) {
+			in.User.Spec.Authentication.AuthorizedKeys = nil
+			ring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(time.Hour)})}
+		}, OK, ""},
+		"a key that is assigned to somebody else": {func(_ *Input, line string) {
+			ring = []v1alpha1.SFTPKey{assigned("globex", line, nil)}
+		}, Denied, `is assigned to SFTPUser "globex"`},
+		"SFTPKeys that the caller may not list, and a key that the status calls expired": {func(in *Input, _ string) {
+			in.Source = secrets{"no ring": nil}
+			in.User.Status.Keys[0].State = v1alpha1.KeyExpired
+		}, Denied, "is Expired, as the status says"},
+		"SFTPKeys that the caller may not list": {func(in *Input, _ string) {
+			in.Source = secrets{"no ring": nil}
+		}, Unknown, "you may not list the SFTPKeys of namespace team"},
+		"an inline key, with networks, and SFTPKeys that the caller may not list": {func(in *Input, line string) {
+			in.Source = secrets{"no ring": nil}
+			in.User.Status.Keys[0].Source = "inline"
+			in.User.Spec.Authentication.AuthorizedKeys = []string{`from="203.0.113.0/24" ` + line}
+		}, Denied, "networks of the key do not contain 192.0.2.7"},
 		"no key to look for": {func(in *Input, _ string) { in.Fingerprint, in.Key = "", nil }, Unknown, "no key was given"},
 		"a type that the policy lacks": {func(in *Input, _ string) {
 			in.Listener.Status.CryptoPolicy = v1alpha1.CryptoStrict2026
@@ -187,6 +216,7 @@ func TestExplain(t *testing.T) {
 		"a type that no policy has": {func(in *Input, _ string) { in.Key = dsaKey{in.Key} }, Denied, "keys of type ssh-dss are not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			ring = nil
 			in, line := good(t)
 			tc.change(&in, line)
 			in.Users[0] = *in.User
@@ -205,6 +235,17 @@ func TestExplain(t *testing.T) {
 				t.Errorf("no check says %q: %+v", tc.text, checks)
 			}
 		})
+	}
+}
+
+// assigned is an SFTPKey that assigns a key.
+func assigned(user, line string, end *metav1.Time) v1alpha1.SFTPKey {
+	return v1alpha1.SFTPKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: user + "-2026"},
+		Spec: v1alpha1.SFTPKeySpec{
+			Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: line,
+			UserRef: &v1alpha1.LocalUserReference{Name: user}, ExpirationTime: end,
+		},
 	}
 }
 

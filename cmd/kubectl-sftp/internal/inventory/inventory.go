@@ -1,37 +1,28 @@
-// Package inventory lists the public keys that log in: whose they are, where they come from, and what is remarkable
-// about them. It is pure, but for what it reads through a Source.
+// Package inventory lists the public keys of users: whose they are, where they come from, and what is remarkable about
+// them. It is pure: the operator has put all of it into the users' status.
 package inventory
 
 import (
-	"bytes"
 	"cmp"
-	"context"
-	"crypto/ecdsa"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
-// States of a key.
+// States of a key beside those of the API.
 const (
-	// Active: the operator admits it. Pending: it does not yet, or not any more.
-	Active  = "Active"
+	// Pending: the operator has not seen it, or does not accept the user. Invalid: it cannot be used, Note says why.
 	Pending = "Pending"
-	// Invalid: it cannot be used, Note says why.
 	Invalid = "Invalid"
-	// Suspended and Expired are those of its user.
-	Suspended = "Suspended"
-	Expired   = "Expired"
-	// Unknown: what refers to it could not be read, Note says why.
-	Unknown = "Unknown"
+	// Suspended and UserExpired are states of its user.
+	Suspended   = "Suspended"
+	UserExpired = "UserExpired"
 )
 
 // Key is one key of one user.
@@ -39,17 +30,19 @@ type Key struct {
 	Namespace string `json:"namespace"`
 	User      string `json:"user"`
 	Listener  string `json:"listener"` // namespace/name
-	// Fingerprint is empty of a key that cannot be read.
+	// Fingerprint is empty of a line that cannot be parsed.
 	Fingerprint string `json:"fingerprint,omitempty"`
 	// Type as SSH names it. Bits of an RSA modulus or of a curve.
 	Type string `json:"type,omitempty"`
-	Bits int    `json:"bits,omitempty"`
-	// Origin is what holds the key: "spec", "Secret NAME" or "SFTPKey NAME".
-	Origin string `json:"origin"`
-	// Comment and From of the line.
-	Comment string   `json:"comment,omitempty"`
-	From    []string `json:"from,omitempty"`
-	// ExpirationTime is that of the user.
+	Bits int32  `json:"bits,omitempty"`
+	// Origin is what holds the key: inline, secret/NAME or sftpkey/NAME.
+	Origin  string `json:"origin"`
+	Comment string `json:"comment,omitempty"`
+	// AddedDate and LastUsedDate are days in UTC.
+	AddedDate    string `json:"addedDate,omitempty"`
+	LastUsedDate string `json:"lastUsedDate,omitempty"`
+	// NotBefore of the key. ExpirationTime of the key or of its user, the earlier one.
+	NotBefore      *time.Time `json:"notBefore,omitempty"`
 	ExpirationTime *time.Time `json:"expirationTime,omitempty"`
 	State          string     `json:"state"`
 	// SharedWith are other users with the same key, as namespace/name, among those that were listed.
@@ -58,143 +51,91 @@ type Key struct {
 }
 
 // Of lists the keys of users, sorted by namespace, user and their order there.
-func Of(ctx context.Context, users []v1alpha1.SFTPUser, src credentials.Source, now time.Time) ([]Key, error) {
+func Of(users []v1alpha1.SFTPUser, now time.Time) []Key {
 	out := []Key{}
 	for i := range users {
-		l := lister{user: &users[i], now: now, src: src}
-		if err := l.all(ctx); err != nil {
-			return nil, err
-		}
-		out = append(out, l.keys...)
+		out = append(out, keysOf(&users[i], now)...)
 	}
 	slices.SortStableFunc(out, func(a, b Key) int {
 		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.User, b.User))
 	})
 	markShared(out)
-	return out, nil
+	return out
 }
 
-type lister struct {
-	user *v1alpha1.SFTPUser
-	now  time.Time
-	src  credentials.Source
-	keys []Key
-}
-
-func (l *lister) all(ctx context.Context) error {
-	auth := l.user.Spec.Authentication
-	for _, line := range auth.AuthorizedKeys {
-		l.line("spec", line)
+func keysOf(u *v1alpha1.SFTPUser, now time.Time) []Key {
+	var out []Key
+	known := map[string]bool{}
+	for _, k := range u.Status.Keys {
+		known[k.Fingerprint] = true
+		out = append(out, Key{
+			Fingerprint: k.Fingerprint, Type: k.Type, Bits: k.Bits, Origin: k.Source, Comment: k.Comment,
+			AddedDate: k.AddedDate, LastUsedDate: k.LastUsedDate,
+			NotBefore: utc(k.NotBefore), ExpirationTime: utc(k.ExpirationTime), State: string(k.State),
+		})
 	}
-	for _, ref := range auth.AuthorizedKeysSecretRefs {
-		origin := "Secret " + ref.Name
-		s, err := l.src.Secret(ctx, l.user.Namespace, ref.Name)
-		if ok, err := l.readable(origin, err); !ok {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		l.file(origin, s.Data[cmp.Or(ref.Key, "authorized_keys")])
-	}
-	for _, ref := range auth.KeyRefs {
-		origin := "SFTPKey " + ref.Name
-		line, err := l.src.ClientKey(ctx, l.user.Namespace, ref.Name)
-		if ok, err := l.readable(origin, err); !ok {
-			if err != nil {
-				return err
-			}
-			continue
-		}
-		l.line(origin, line)
-	}
-	l.unaccounted()
-	return nil
-}
-
-// readable says whether something that holds keys was read. What the user must put right, or what the caller may not
-// read, is a line of the inventory.
-func (l *lister) readable(origin string, err error) (bool, error) {
-	var p *credentials.Problem
-	var denied *DeniedError
-	switch {
-	case err == nil:
-		return true, nil
-	case errors.Is(err, credentials.ErrNotFound):
-		l.add(Key{Origin: origin, State: Invalid, Note: "it does not exist"})
-	case errors.As(err, &p):
-		l.add(Key{Origin: origin, State: Invalid, Note: p.Message})
-	case errors.As(err, &denied):
-		l.add(Key{Origin: origin, State: Unknown, Note: denied.Error()})
-	default:
-		return false, fmt.Errorf("%s: %w", origin, err)
-	}
-	return false, nil
-}
-
-// DeniedError is what a Source returns for what the caller may not read.
-type DeniedError struct{ Kind, Namespace, Name string }
-
-func (e *DeniedError) Error() string {
-	return fmt.Sprintf("you may not read %s %s/%s", e.Kind, e.Namespace, e.Name)
-}
-
-func (l *lister) file(origin string, data []byte) {
-	for line := range bytes.Lines(data) {
-		if s := strings.TrimSpace(string(line)); s != "" && !strings.HasPrefix(s, "#") {
-			l.line(origin, s)
+	for _, line := range u.Spec.Authentication.AuthorizedKeys {
+		if k := inline(line); !known[k.Fingerprint] {
+			out = append(out, k)
 		}
 	}
+	for i := range out {
+		out[i] = out[i].ofUser(u, now)
+	}
+	return out
 }
 
-func (l *lister) line(origin, line string) {
-	k := Key{Origin: origin}
+// inline is a line of the spec that the operator does not list.
+func inline(line string) Key {
+	k := Key{Origin: "inline", State: Pending, Note: "the operator has not seen it, or does not accept the user"}
 	if public, comment, _, _, err := ssh.ParseAuthorizedKey([]byte(line)); err == nil {
-		k.Fingerprint, k.Type, k.Bits, k.Comment = ssh.FingerprintSHA256(public), public.Type(), bits(public), comment
+		k.Fingerprint, k.Type, k.Bits, k.Comment = ssh.FingerprintSHA256(public), public.Type(), publickey.Size(public), comment
 	}
-	parsed, err := publickey.ParseLine(line)
-	if err != nil {
+	if _, err := publickey.ParseLine(line); err != nil {
 		k.State, k.Note = Invalid, err.Error()
 	}
-	for _, p := range parsed.From {
-		k.From = append(k.From, p.String())
-	}
-	l.add(k)
+	return k
 }
 
-// add completes a key with what is its user's.
-func (l *lister) add(k Key) {
-	u := l.user
+// ofUser adds what is the user's. What the operator knew of the keys of a user that it does not accept any more is still
+// in the status.
+func (k Key) ofUser(u *v1alpha1.SFTPUser, now time.Time) Key {
 	k.Namespace, k.User = u.Namespace, u.Name
 	k.Listener = cmp.Or(u.Spec.ListenerRef.Namespace, u.Namespace) + "/" + u.Spec.ListenerRef.Name
-	if t := u.Spec.ExpirationTime; t != nil {
-		k.ExpirationTime = new(t.UTC())
+	end := utc(u.Spec.ExpirationTime)
+	if end != nil && (k.ExpirationTime == nil || end.Before(*k.ExpirationTime)) {
+		k.ExpirationTime = end
 	}
 	switch {
-	case k.State != "":
-	case k.ExpirationTime != nil && !l.now.Before(*k.ExpirationTime):
-		k.State = Expired
+	case k.State == Invalid:
+	case end != nil && !now.Before(*end):
+		k.State = UserExpired
 	case u.Spec.State == v1alpha1.UserSuspended:
 		k.State = Suspended
-	case slices.Contains(u.Status.KeyFingerprints, k.Fingerprint):
-		k.State = Active
-	default:
-		k.State, k.Note = Pending, "the operator does not admit it; see kubectl sftp status "+u.Name
 	}
-	l.keys = append(l.keys, k)
+	return k
 }
 
-// unaccounted adds the keys that the operator admits and that stand in nothing that was read.
-func (l *lister) unaccounted() {
-	seen := map[string]bool{}
-	for _, k := range l.keys {
-		seen[k.Fingerprint] = true
+func utc(t *metav1.Time) *time.Time {
+	if t == nil {
+		return nil
 	}
-	for _, fp := range l.user.Status.KeyFingerprints {
-		if !seen[fp] {
-			l.add(Key{Fingerprint: fp, Origin: "status", Note: "from something that could not be read"})
-		}
+	return new(t.UTC())
+}
+
+// LogsIn says whether a state is that of a key that logs in.
+func LogsIn(s v1alpha1.KeyState) bool {
+	return s == v1alpha1.KeyActive || s == v1alpha1.KeyExpiring || s == v1alpha1.KeyUnused
+}
+
+// Unused says whether nobody has logged in with the key since a day. A key that was added after it is not unused yet, and
+// one that the operator does not know never was a key to use.
+func (k Key) Unused(since time.Time) bool {
+	if k.State == Invalid || k.State == Pending {
+		return false
 	}
+	last := max(k.LastUsedDate, k.AddedDate) // days in this format sort like their times
+	return last < since.UTC().Format(v1alpha1.DateFormat)
 }
 
 func markShared(keys []Key) {
@@ -212,23 +153,4 @@ func markShared(keys []Key) {
 			}
 		}
 	}
-}
-
-// ed25519Bits is the size of the curve's points.
-const ed25519Bits = 256
-
-func bits(public ssh.PublicKey) int {
-	if n := (publickey.Key{PublicKey: public}).Bits(); n != 0 {
-		return n
-	}
-	if c, ok := public.(ssh.CryptoPublicKey); ok {
-		if k, ok := c.CryptoPublicKey().(*ecdsa.PublicKey); ok {
-			return k.Curve.Params().BitSize
-		}
-	}
-	switch public.Type() {
-	case ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
-		return ed25519Bits
-	}
-	return 0
 }
