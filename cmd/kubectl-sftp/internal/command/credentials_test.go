@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -102,6 +103,37 @@ func TestKeygenIntoSecret(t *testing.T) {
 	}
 	if parsed, err := publickey.ParseLine(keys[0]); err != nil || parsed.Fingerprint() != ssh.FingerprintSHA256(signer.PublicKey()) {
 		t.Errorf("%v, %v", parsed, err)
+	}
+}
+
+// A key with an end is an SFTPKey of its own.
+func TestKeygenWithAnEnd(t *testing.T) {
+	ns := namespace(t, "keygen-end")
+	manifests(t, ns, "partners.yaml")
+	before := userOf(t, ns, "acme").Spec.Authentication.AuthorizedKeys
+	file := filepath.Join(t.TempDir(), "key")
+	r := plug(t, "keygen", "acme", "-n", ns, "-f", file, "--expires", "365d")
+	if r.code != 0 || !strings.HasSuffix(r.out, "It is assigned by SFTPKey acme-2026-11-25, until 2027-11-25T12:00:00Z.\n") {
+		t.Fatalf("%+v", r)
+	}
+	k := &v1alpha1.SFTPKey{}
+	if err := api.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: "acme-2026-11-25"}, k); err != nil {
+		t.Fatal(err)
+	}
+	public, err := os.ReadFile(file + ".pub")
+	if err != nil || k.Spec.PublicKey+"\n" != string(public) || k.Spec.UserRef == nil || k.Spec.UserRef.Name != "acme" || !k.Spec.ExpirationTime.Equal(&metav1.Time{Time: now.Add(365 * day)}) {
+		t.Errorf("%+v, %v", k.Spec, err)
+	}
+	if after := userOf(t, ns, "acme").Spec.Authentication.AuthorizedKeys; len(after) != len(before) {
+		t.Errorf("the spec of the user has changed: %q", after)
+	}
+	// The name is taken, and the second key leaves nothing behind.
+	r = plug(t, "keygen", "acme", "-n", ns, "-f", file+"2", "--expires", "365d")
+	if _, err := os.Stat(file + "2"); r.code != exitFailed || !os.IsNotExist(err) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r := plug(t, "keygen", "acme", "-n", ns, "-f", file+"3", "--expires", "0d"); r.code != exitUsage {
+		t.Errorf("%+v", r)
 	}
 }
 

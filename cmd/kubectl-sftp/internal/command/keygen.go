@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/ssh"
@@ -30,7 +31,10 @@ const (
 	publicMode  = 0o644
 )
 
-type keygenOptions struct{ file, secret, comment string }
+type keygenOptions struct {
+	file, secret, comment, sftpKey string
+	expires                        days
+}
 
 func (p *plugin) keygen() *cobra.Command {
 	var o keygenOptions
@@ -42,9 +46,15 @@ The private key goes to a file that only you can read, without a passphrase (ssh
 to a Secret of type kubernetes.io/ssh-auth in the user's namespace, for a program in the cluster. Files and Secrets that
 exist are not overwritten.
 
+With --expires or --sftpkey the public key goes into a new SFTPKey that is assigned to the user, instead of the spec of the
+user: then it has an owner and an end of its own.
+
 It is best when the partner makes the pair and gives you the public key: then nobody else ever has the private one.`,
 		Example: `  # ./acme_ed25519 and ./acme_ed25519.pub
   kubectl sftp keygen acme
+
+  # For a year
+  kubectl sftp keygen acme --expires 365d
 
   # For a program in the cluster
   kubectl sftp keygen acme --secret acme-upload-key`,
@@ -53,6 +63,12 @@ It is best when the partner makes the pair and gives you the public key: then no
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.file != "" && o.secret != "" {
 				return usageError("--file and --secret exclude each other")
+			}
+			if o.expires.set && o.expires.Duration == 0 {
+				return usageError("--expires must be more than nothing")
+			}
+			if o.expires.set && o.sftpKey == "" {
+				o.sftpKey = args[0] + "-" + p.Now().UTC().Format(v1alpha1.DateFormat)
 			}
 			k, err := p.flags.Connect()
 			if err != nil {
@@ -64,6 +80,8 @@ It is best when the partner makes the pair and gives you the public key: then no
 	c.Flags().StringVarP(&o.file, "file", "f", "", "where to write the private key; the public key gets .pub (default ./USER_ed25519)")
 	c.Flags().StringVar(&o.secret, "secret", "", "write the pair to this new Secret instead")
 	c.Flags().StringVarP(&o.comment, "comment", "C", "", "comment of the public key (default USER and the date)")
+	c.Flags().StringVar(&o.sftpKey, "sftpkey", "", "put the public key into this new SFTPKey (default with --expires: USER-DATE)")
+	c.Flags().Var(&o.expires, "expires", "let the key end after this time: 365d")
 	p.outputFlag(c, "json", "yaml")
 	return c
 }
@@ -76,6 +94,9 @@ type madeKey struct {
 	PublicKey   string `json:"publicKey"`
 	File        string `json:"file,omitempty"`
 	Secret      string `json:"secret,omitempty"`
+	// SFTPKey that has the public key, and its end.
+	SFTPKey        string       `json:"sftpKey,omitempty"`
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 }
 
 func (p *plugin) makeKey(ctx context.Context, k *cluster.Cluster, name string, o keygenOptions) error {
@@ -108,7 +129,16 @@ func (p *plugin) makeKey(ctx context.Context, k *cluster.Cluster, name string, o
 		return err
 	}
 	// The private key first: a public key that nobody has the other half of must not stay behind.
-	if err := addKey(ctx, k, name, pair.public); err != nil {
+	if o.sftpKey == "" {
+		err = addKey(ctx, k, name, pair.public)
+	} else {
+		made.SFTPKey = o.sftpKey
+		if o.expires.set {
+			made.ExpirationTime = &metav1.Time{Time: p.Now().UTC().Add(o.expires.Duration).Truncate(time.Second)}
+		}
+		err = assignKey(ctx, k, made)
+	}
+	if err != nil {
 		return errors.Join(fmt.Errorf("the key was not added to the user, and is removed again: %w", err), undo())
 	}
 	if done, err := p.data(made); done {
@@ -119,6 +149,9 @@ func (p *plugin) makeKey(ctx context.Context, k *cluster.Cluster, name string, o
 		where = "Secret " + made.Secret
 	}
 	fmt.Fprintf(p.Out, "SFTPUser %s/%s has a new key %s. The private key is in %s.\n", made.Namespace, made.User, made.Fingerprint, where)
+	if made.SFTPKey != "" {
+		fmt.Fprintf(p.Out, "It is assigned by SFTPKey %s%s.\n", made.SFTPKey, until(made.ExpirationTime))
+	}
 	return nil
 }
 
@@ -179,6 +212,24 @@ func (k pair) toSecret(ctx context.Context, c *cluster.Cluster, name string) (un
 		return nil, err
 	}
 	return func() error { return c.Delete(context.WithoutCancel(ctx), s, client.Preconditions{UID: &s.UID}) }, nil
+}
+
+func until(t *metav1.Time) string {
+	if t == nil {
+		return ""
+	}
+	return ", until " + t.UTC().Format(time.RFC3339)
+}
+
+// assignKey makes an SFTPKey that gives the key to the user.
+func assignKey(ctx context.Context, k *cluster.Cluster, made madeKey) error {
+	return k.Create(ctx, &v1alpha1.SFTPKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: made.Namespace, Name: made.SFTPKey},
+		Spec: v1alpha1.SFTPKeySpec{
+			Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: made.PublicKey,
+			UserRef: &v1alpha1.LocalUserReference{Name: made.User}, ExpirationTime: made.ExpirationTime,
+		},
+	}, client.FieldOwner(fieldManager))
 }
 
 // addKey appends a line to a user's keys. The list is a set that others may write to as well, so the patch holds only if
