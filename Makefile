@@ -40,8 +40,8 @@ help: ## Show this list.
 		/^[a-z0-9-]+:.*##/ { printf "  \033[36m%-14s\033[0m%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the operator and the daemon into bin/.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
+build: ## Build the operator, the daemon and the plug-in of kubectl into bin/.
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd ./cmd/kubectl-sftp
 
 .PHONY: generate
 generate: ## Write the generated files anew: deepcopy, CRDs, RBAC, the chart's copies, API and chart reference.

@@ -13,6 +13,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 )
 
+// ErrHostKey is in the error of a probe that did not trust the server.
+var ErrHostKey = errors.New("the server is not trusted")
+
 // HostKeys decides whether to trust a server. There is no way to trust all.
 type HostKeys struct {
 	known       ssh.HostKeyCallback
@@ -53,7 +56,14 @@ func PublicKey(file string) (HostKeys, error) {
 
 // Callback is an ssh.HostKeyCallback.
 func (h HostKeys) Callback(host string, remote net.Addr, key ssh.PublicKey) error {
-	shown := fmt.Sprintf("the server shows the %s key %s", key.Type(), ssh.FingerprintSHA256(key))
+	if err := h.check(host, remote, key); err != nil {
+		return fmt.Errorf("%w: %w", ErrHostKey, err)
+	}
+	return nil
+}
+
+func (h HostKeys) check(host string, remote net.Addr, key ssh.PublicKey) error {
+	shown := fmt.Sprintf("it shows the %s key %s", key.Type(), ssh.FingerprintSHA256(key))
 	if h.known == nil {
 		if h.fingerprint != "" && ssh.FingerprintSHA256(key) == h.fingerprint {
 			return nil

@@ -1,0 +1,182 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
+	"github.com/sftp-operator/sftp-operator/sftpd/probe"
+)
+
+// Exit codes of `check`, each for one thing that is wrong.
+const (
+	exitConnect  = 3
+	exitHostKey  = 4
+	exitLogIn    = 5
+	exitTransfer = 6
+)
+
+type checkOptions struct {
+	where
+	key, directory                string
+	passwordFromSecret, fromStdin bool
+	timeout                       time.Duration
+}
+
+// checkResult is what `check -o json` prints.
+type checkResult struct {
+	Namespace string      `json:"namespace"`
+	User      string      `json:"user"`
+	Username  string      `json:"username"`
+	Address   string      `json:"address"`
+	OK        bool        `json:"ok"`
+	Steps     []checkStep `json:"steps"`
+	Error     string      `json:"error,omitempty"`
+}
+
+type checkStep struct {
+	Name         string  `json:"name"`
+	Milliseconds float64 `json:"milliseconds"`
+}
+
+func (p *plugin) check() *cobra.Command {
+	var o checkOptions
+	c := &cobra.Command{
+		Use:   "check USER (-i KEY | --password-from-secret | --password-stdin)",
+		Short: "Log in as a user, write a file, read it back and remove it",
+		Long: `Logs in as a user, through a port that is forwarded to a ready pod of the listener or at --address; writes a file of
+300 KiB, reads it back, compares and removes it. The server must have one of the host keys in the listener's status, or in
+--known-hosts.
+
+A forwarded connection comes from inside of the pod: allowedCIDRs and from= see its loopback address.
+
+Exit codes:
+  0  it works
+  1  the user, the listener or the credential cannot be read
+  2  wrong command line
+  3  no connection
+  4  the host key is not the listener's
+  5  the login is refused (kubectl sftp why says why)
+  6  the login works, but not the file`,
+		Example: `  kubectl sftp check acme -i acme_ed25519
+  kubectl sftp check acme --password-from-secret --address sftp.example.com:22
+  kubectl sftp check acme -i acme_ed25519 --directory /inbox`,
+		Args:              exactly(cobra.ExactArgs(1)),
+		ValidArgsFunction: p.names(kindUser),
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.passwordFromSecret && o.fromStdin {
+				return usageError("--password-from-secret and --password-stdin exclude each other")
+			}
+			if o.key == "" && !o.passwordFromSecret && !o.fromStdin {
+				return usageError("a credential must be given: -i, --password-from-secret or --password-stdin")
+			}
+			k, err := p.flags.Connect()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(c.Context(), o.timeout)
+			defer cancel()
+			return p.checkUser(ctx, k, args[0], o)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVarP(&o.key, "key", "i", "", "`file` with the private key")
+	flags.BoolVar(&o.passwordFromSecret, "password-from-secret", false, "take the password from the Secret that the user refers to")
+	flags.BoolVar(&o.fromStdin, "password-stdin", false, "read the password from standard input; one line end is ignored")
+	flags.StringVar(&o.directory, "directory", "", "directory to write the file into (default where the login starts)")
+	flags.DurationVar(&o.timeout, "timeout", time.Minute, "for all together")
+	o.where.addTo(c)
+	p.outputFlag(c, "json", "yaml")
+	return c
+}
+
+func (p *plugin) checkUser(ctx context.Context, k *cluster.Cluster, name string, o checkOptions) error {
+	dir, err := os.MkdirTemp("", "kubectl-sftp-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	e, err := p.endpointOf(ctx, k, name, o.where, dir)
+	if err != nil {
+		return err
+	}
+	probing := probe.Options{Addr: e.address, User: e.login, Dir: o.directory}
+	if probing.HostKeys, err = probe.KnownHosts(e.knownHosts); err != nil {
+		return err
+	}
+	if o.key != "" {
+		if probing.Key, err = p.privateKey(o.key); err != nil {
+			return err
+		}
+	}
+	switch {
+	case o.fromStdin:
+		probing.Password, err = readPassword(p.In)
+	case o.passwordFromSecret:
+		probing.Password, err = passwordOf(ctx, k, e.user)
+	}
+	if err != nil {
+		return err
+	}
+	steps, failure := probe.Run(ctx, probing)
+	r := checkResult{Namespace: k.Namespace, User: name, Username: e.login, Address: e.address, OK: failure == nil, Steps: []checkStep{}}
+	for _, s := range steps {
+		r.Steps = append(r.Steps, checkStep{s.Name, float64(s.Duration.Microseconds()) / 1000}) //nolint:mnd // to ms
+	}
+	if failure != nil {
+		r.Error = failure.Error()
+		failure = &exitError{checkCode(len(steps), failure), failure}
+	}
+	if done, err := p.data(r); done {
+		if exit, ok := errors.AsType[*exitError](failure); ok {
+			return errors.Join(err, &exitError{code: exit.code}) // the error is in the data
+		}
+		return err
+	}
+	for _, s := range r.Steps {
+		fmt.Fprintf(p.Out, "%-12s %8.1f ms\n", s.Name, s.Milliseconds)
+	}
+	if failure == nil {
+		fmt.Fprintf(p.Out, "SFTPUser %s/%s works, as %s.\n", r.Namespace, r.User, r.Username)
+	}
+	return failure
+}
+
+// checkCode tells the exit code from how far it came.
+func checkCode(steps int, err error) int {
+	switch {
+	case errors.Is(err, probe.ErrHostKey):
+		return exitHostKey
+	case steps == 0:
+		return exitConnect
+	case steps == 1:
+		return exitLogIn
+	}
+	return exitTransfer
+}
+
+func passwordOf(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser) (string, error) {
+	ref := u.Spec.Authentication.PasswordSecretRef
+	if ref == nil {
+		return "", fmt.Errorf("SFTPUser %s/%s has no passwordSecretRef", u.Namespace, u.Name)
+	}
+	s := &corev1.Secret{}
+	if err := k.Get(ctx, types.NamespacedName{Namespace: u.Namespace, Name: ref.Name}, s); err != nil {
+		return "", err
+	}
+	key := cmp.Or(ref.Key, corev1.BasicAuthPasswordKey)
+	data, ok := s.Data[key]
+	if !ok || len(data) == 0 {
+		return "", fmt.Errorf("Secret %s/%s has no password in entry %s", s.Namespace, s.Name, key) //nolint:staticcheck // the name of a kind
+	}
+	return string(data), nil
+}

@@ -1,0 +1,169 @@
+package command
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
+)
+
+// overview is what `status -o json` prints.
+type overview struct {
+	Listeners []listenerSummary `json:"listeners"`
+	Users     []userSummary     `json:"users"`
+}
+
+type listenerSummary struct {
+	Namespace     string    `json:"namespace"`
+	Name          string    `json:"name"`
+	Ready         bool      `json:"ready"`
+	Addresses     []string  `json:"addresses,omitempty"`
+	HostKeys      []hostKey `json:"hostKeys,omitempty"`
+	CryptoPolicy  string    `json:"cryptoPolicy,omitempty"`
+	AttachedUsers int32     `json:"attachedUsers"`
+	Problems      []problem `json:"problems,omitempty"`
+	// Users, and whether there may be more that the caller may not see.
+	Users           []userSummary `json:"users,omitempty"`
+	UsersIncomplete bool          `json:"usersIncomplete,omitempty"`
+}
+
+type hostKey struct {
+	Name        string `json:"name"`
+	Type        string `json:"type"`
+	Fingerprint string `json:"fingerprint"`
+}
+
+type userSummary struct {
+	Namespace      string     `json:"namespace"`
+	Name           string     `json:"name"`
+	Username       string     `json:"username,omitempty"`
+	Listener       string     `json:"listener"` // namespace/name
+	Ready          bool       `json:"ready"`
+	Address        string     `json:"address,omitempty"`
+	Keys           []userKey  `json:"keys,omitempty"`
+	Password       bool       `json:"password"`
+	ExpirationTime *time.Time `json:"expirationTime,omitempty"`
+	Problems       []problem  `json:"problems,omitempty"`
+}
+
+type userKey struct {
+	Fingerprint  string `json:"fingerprint"`
+	State        string `json:"state"`
+	LastUsedDate string `json:"lastUsedDate,omitempty"`
+}
+
+// problem is a condition that is not True, or not up to date.
+type problem struct {
+	Condition string `json:"condition"`
+	Reason    string `json:"reason"`
+	Message   string `json:"message"`
+	// Advice is what to do, where the message does not say it.
+	Advice string `json:"advice,omitempty"`
+}
+
+func newOverview() overview {
+	return overview{Listeners: []listenerSummary{}, Users: []userSummary{}} // so that JSON has lists, not null
+}
+
+func (o overview) works() bool {
+	for _, l := range o.Listeners {
+		if !l.Ready {
+			return false
+		}
+	}
+	for _, u := range o.Users {
+		if !u.Ready {
+			return false
+		}
+	}
+	return true
+}
+
+func summarizeListener(l *v1alpha1.SFTPListener) listenerSummary {
+	out := listenerSummary{
+		Namespace: l.Namespace, Name: l.Name,
+		Ready:        meta.IsStatusConditionTrue(l.Status.Conditions, v1alpha1.ConditionReady),
+		CryptoPolicy: string(l.Status.CryptoPolicy),
+		Problems:     problems(l.Status.Conditions, l.Generation, l.Status.ObservedGeneration),
+	}
+	if n := l.Status.AttachedUsers; n != nil {
+		out.AttachedUsers = *n
+	}
+	for _, a := range l.Status.Addresses {
+		out.Addresses = append(out.Addresses, net.JoinHostPort(a.Value, strconv.Itoa(int(a.Port))))
+	}
+	for _, k := range l.Status.HostKeys {
+		out.HostKeys = append(out.HostKeys, hostKey{k.Name, k.Algorithm, k.Fingerprint})
+	}
+	return out
+}
+
+func summarizeUser(u *v1alpha1.SFTPUser) userSummary {
+	out := userSummary{
+		Namespace: u.Namespace, Name: u.Name, Username: u.Status.Username,
+		Listener: cluster.ListenerName(u).String(),
+		Ready:    meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady),
+		Address:  u.Status.Address,
+		Password: u.Spec.Authentication.PasswordSecretRef != nil,
+		Problems: problems(u.Status.Conditions, u.Generation, u.Status.ObservedGeneration),
+	}
+	for _, k := range u.Status.Keys {
+		out.Keys = append(out.Keys, userKey{k.Fingerprint, string(k.State), k.LastUsedDate})
+	}
+	if t := u.Spec.ExpirationTime; t != nil {
+		out.ExpirationTime = new(t.UTC())
+	}
+	return out
+}
+
+// problems are the conditions that are not True. Ready is left out when it only points to another one.
+func problems(list []metav1.Condition, generation, observed int64) []problem {
+	var out []problem
+	for _, c := range list {
+		points := c.Reason == v1alpha1.ReasonNotAccepted || c.Reason == v1alpha1.ReasonUnresolvedRefs || c.Reason == v1alpha1.ReasonNotProgrammed
+		if c.Status != metav1.ConditionTrue && !points {
+			out = append(out, problem{c.Type, c.Reason, c.Message, advice[c.Reason]})
+		}
+	}
+	if observed != 0 && observed < generation {
+		out = append(out, problem{
+			Condition: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonPending,
+			Message: fmt.Sprintf("The status is of generation %d, the spec is at %d", observed, generation), Advice: advice[v1alpha1.ReasonPending],
+		})
+	}
+	return onePending(out)
+}
+
+// onePending keeps one of the problems of an object that nobody has looked at: all its conditions say the same.
+func onePending(list []problem) []problem {
+	var out []problem
+	pending := false
+	for _, p := range list {
+		if p.Reason == v1alpha1.ReasonPending {
+			if pending {
+				continue
+			}
+			pending = true
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// advice is what to do for reasons whose messages only tell what is. docs/troubleshooting.md has all reasons.
+var advice = map[string]string{
+	v1alpha1.ReasonPending:         "If this stays, the operator does not run or does not watch the namespace: look at its Deployment and its log",
+	v1alpha1.ReasonPodsUnavailable: "kubectl describe pods -l app.kubernetes.io/name=sftpd says why they do not start",
+	v1alpha1.ReasonConfigPending:   "This takes seconds; if it stays, look at the log of the listener's pods",
+	v1alpha1.ReasonConfigRejected:  "The log of the listener's pods says what they do not understand",
+	v1alpha1.ReasonPodUnreachable:  "Let the operator reach port 8081 of the pods: look at the NetworkPolicies",
+	v1alpha1.ReasonUserRejected:    "The pods may be older than the operator: look at their image and their log",
+	v1alpha1.ReasonPaused:          "kubectl annotate sftplistener NAME " + v1alpha1.AnnotationPaused + "- lets the operator go on",
+	v1alpha1.ReasonScaledToZero:    "kubectl scale sftplistener NAME --replicas=1",
+}

@@ -1,0 +1,150 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (o overview) printTable(w io.Writer) error {
+	if len(o.Listeners)+len(o.Users) == 0 {
+		fmt.Fprintln(w, "No SFTPListeners and no SFTPUsers.")
+		return nil
+	}
+	var t table
+	if len(o.Listeners) > 0 {
+		t.add("NAMESPACE", "LISTENER", "READY", "ADDRESS", "USERS", "PROBLEM")
+		for _, l := range o.Listeners {
+			t.add(l.Namespace, l.Name, yesNo(l.Ready), first(l.Addresses), strconv.Itoa(int(l.AttachedUsers)), short(l.Problems))
+		}
+		if err := t.print(w); err != nil {
+			return err
+		}
+	}
+	if len(o.Users) == 0 {
+		return nil
+	}
+	if len(o.Listeners) > 0 {
+		fmt.Fprintln(w)
+	}
+	t = table{}
+	t.add("NAMESPACE", "USER", "READY", "LOGIN", "LISTENER", "KEYS", "PASSWORD", "PROBLEM")
+	for _, u := range o.Users {
+		t.add(u.Namespace, u.Name, yesNo(u.Ready), u.Username, u.Listener, strconv.Itoa(len(u.Keys)), yesNo(u.Password), short(u.Problems))
+	}
+	return t.print(w)
+}
+
+func (o overview) printDetails(w io.Writer) {
+	for i, l := range o.Listeners {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		l.print(w)
+	}
+	for i, u := range o.Users {
+		if i > 0 || len(o.Listeners) > 0 {
+			fmt.Fprintln(w)
+		}
+		u.print(w)
+	}
+}
+
+func (l listenerSummary) print(w io.Writer) {
+	fmt.Fprintf(w, "SFTPListener %s/%s %s.\n", l.Namespace, l.Name, works(l.Ready, "clients can log in"))
+	field(w, "Addresses", l.Addresses...)
+	var keys []string
+	for _, k := range l.HostKeys {
+		keys = append(keys, fmt.Sprintf("%s %s (SFTPKey %s)", k.Type, k.Fingerprint, k.Name))
+	}
+	field(w, "Host keys", keys...)
+	field(w, "Crypto policy", l.CryptoPolicy)
+	field(w, "Attached users", strconv.Itoa(int(l.AttachedUsers)))
+	for _, u := range l.Users {
+		line := fmt.Sprintf("%s/%s", u.Namespace, u.Name)
+		if u.Username != "" && u.Username != u.Name {
+			line += " as " + u.Username
+		}
+		if p := short(u.Problems); p != "" {
+			line += ": " + p
+		} else if !u.Ready {
+			line += ": not ready"
+		}
+		fmt.Fprintf(w, "    %s\n", line)
+	}
+	if l.UsersIncomplete {
+		fmt.Fprintln(w, "    Users of other namespaces are not shown: you may not list them.")
+	}
+	printProblems(w, l.Problems)
+}
+
+func (u userSummary) print(w io.Writer) {
+	fmt.Fprintf(w, "SFTPUser %s/%s %s.\n", u.Namespace, u.Name, works(u.Ready, "can log in"))
+	field(w, "Listener", u.Listener)
+	field(w, "Login name", u.Username)
+	field(w, "Address", u.Address)
+	var keys []string
+	for _, k := range u.Keys {
+		keys = append(keys, fmt.Sprintf("%s %s, last used: %s", k.Fingerprint, k.State, cmp.Or(k.LastUsedDate, "never")))
+	}
+	field(w, "Keys", keys...)
+	field(w, "Password", yesNo(u.Password))
+	if u.ExpirationTime != nil {
+		field(w, "Expires", u.ExpirationTime.Format(time.RFC3339))
+	}
+	printProblems(w, u.Problems)
+}
+
+func printProblems(w io.Writer, list []problem) {
+	for _, p := range list {
+		fmt.Fprintf(w, "  Problem: %s: %s\n", p.Reason, p.Message)
+		if p.Advice != "" {
+			fmt.Fprintf(w, "    %s.\n", p.Advice)
+		}
+	}
+}
+
+// field prints a name and its values, one a line.
+func field(w io.Writer, name string, values ...string) {
+	for i, v := range values {
+		switch {
+		case v == "":
+		case i == 0:
+			fmt.Fprintf(w, "  %-15s %s\n", name+":", v)
+		default:
+			fmt.Fprintf(w, "  %-15s %s\n", "", v)
+		}
+	}
+}
+
+func works(ready bool, what string) string {
+	if ready {
+		return "is ready: " + what
+	}
+	return "is not ready"
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+func short(list []problem) string {
+	reasons := make([]string, 0, len(list))
+	for _, p := range list {
+		reasons = append(reasons, p.Reason)
+	}
+	return strings.Join(reasons, ", ")
+}

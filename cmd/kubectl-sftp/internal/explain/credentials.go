@@ -1,0 +1,260 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/inventory"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+)
+
+// DeniedError is what a Source returns for what the caller may not read: an object, or without a name all of a kind.
+type DeniedError struct{ Kind, Namespace, Name string }
+
+func (e *DeniedError) Error() string {
+	if e.Name == "" {
+		return fmt.Sprintf("you may not list the %ss of namespace %s", e.Kind, e.Namespace)
+	}
+	return fmt.Sprintf("you may not read %s %s/%s", e.Kind, e.Namespace, e.Name)
+}
+
+func (e *explainer) publicKey(ctx context.Context) error {
+	const name = "key"
+	if e.Fingerprint == "" {
+		e.add(name, Unknown, "no key was given to look for; the user has: %s", list(e.known()))
+		return nil
+	}
+	if e.Key != nil && !e.usableKey(name) {
+		return nil
+	}
+	keys, denied, err := e.resolve(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys.Keys {
+		if fingerprintOf(k) == e.Fingerprint {
+			e.add(name, OK, "%s is registered", e.Fingerprint)
+			e.keyTime(k.NotBefore, k.NotAfter)
+			e.keyFrom(k.From)
+			return nil
+		}
+	}
+	for _, k := range e.User.Status.Keys {
+		if len(denied) > 0 && k.Fingerprint == e.Fingerprint {
+			e.keyByStatus(name, k, denied)
+			return nil
+		}
+	}
+	if len(denied) > 0 && e.User.Status.ObservedGeneration < e.User.Generation {
+		e.add(name, Unknown, "%s is not among the keys that could be seen: %s", e.Fingerprint, strings.Join(denied, "; "))
+		return nil
+	}
+	e.add(name, Denied, "%s is not registered for the user, which has: %s%s", e.Fingerprint, list(e.known()), problemsOf(keys))
+	return nil
+}
+
+// known are the fingerprints of the user's keys as the operator knows them.
+func (e *explainer) known() []string {
+	var out []string
+	for _, k := range e.User.Status.Keys {
+		out = append(out, k.Fingerprint)
+	}
+	return out
+}
+
+// keyByStatus goes by what the operator found, where the caller may not read what the key is in.
+func (e *explainer) keyByStatus(name string, k v1alpha1.UserKeyStatus, denied []string) {
+	if !inventory.LogsIn(k.State) {
+		e.add(name, Denied, "%s is %s, as the status says", k.Fingerprint, k.State)
+		return
+	}
+	e.add(name, OK, "%s is registered, as the status says", k.Fingerprint)
+	e.keyTime(timeOf(k.NotBefore), timeOf(k.ExpirationTime))
+	for _, line := range e.User.Spec.Authentication.AuthorizedKeys {
+		if parsed, err := publickey.ParseLine(line); err == nil && k.Source == "inline" && parsed.Fingerprint() == k.Fingerprint {
+			var from []string
+			for _, p := range parsed.From {
+				from = append(from, p.String())
+			}
+			e.keyFrom(from)
+		}
+	}
+	if k.Source != "inline" {
+		e.add("key's networks", Unknown, "whether networks restrict the key could not be seen: %s", strings.Join(denied, "; "))
+	}
+}
+
+func timeOf(t *metav1.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return &t.Time
+}
+
+func (e *explainer) keyTime(notBefore, notAfter *time.Time) {
+	const name = "key's time"
+	switch {
+	case notBefore != nil && e.Now.Before(*notBefore):
+		e.add(name, Denied, "the key is valid from %s on", notBefore.UTC().Format(time.RFC3339))
+	case notAfter != nil && !e.Now.Before(*notAfter):
+		e.add(name, Denied, "the key expired at %s", notAfter.UTC().Format(time.RFC3339))
+	case notAfter != nil:
+		e.add(name, OK, "the key is valid until %s", notAfter.UTC().Format(time.RFC3339))
+	}
+}
+
+func fingerprintOf(k config.Key) string {
+	parsed, err := publickey.ParseLine(k.PublicKey)
+	if err != nil {
+		return "" // it was made from a key
+	}
+	return parsed.Fingerprint()
+}
+
+// usableKey says whether any user of the listener could log in with the key.
+func (e *explainer) usableKey(name string) bool {
+	if err := publickey.Check(e.Key); err != nil {
+		e.add(name, Denied, "%v", err)
+		return false
+	}
+	if e.Listener == nil {
+		return true // the status has no key that the policy refuses
+	}
+	policyName := e.Listener.Status.CryptoPolicy
+	if policyName == "" {
+		policyName = e.Listener.Spec.CryptoPolicy
+	}
+	policy, err := cryptopolicy.Lookup(string(policyName))
+	if err != nil {
+		e.add("crypto policy", Unknown, "%v", err)
+		return true
+	}
+	if err := policy.CheckUserKey(e.Key); err != nil {
+		e.add("crypto policy", Denied, "%v", err)
+		return false
+	}
+	e.add("crypto policy", OK, "%s admits keys of type %s", policy.Name, e.Key.Type())
+	return true
+}
+
+// resolve resolves each source of keys by itself, so that one that the caller may not read does not hide the others.
+func (e *explainer) resolve(ctx context.Context) (keys credentials.Credentials, denied []string, err error) {
+	auth := e.User.Spec.Authentication
+	parts := []v1alpha1.UserAuthentication{{AuthorizedKeys: auth.AuthorizedKeys, KeyRefs: auth.KeyRefs}}
+	for _, ref := range auth.AuthorizedKeysSecretRefs {
+		parts = append(parts, v1alpha1.UserAuthentication{AuthorizedKeysSecretRefs: []v1alpha1.AuthorizedKeysSecretReference{ref}})
+	}
+	for _, part := range parts {
+		c, err := e.resolvePart(ctx, part)
+		var d *DeniedError
+		switch {
+		case errors.As(err, &d):
+			if !slices.Contains(denied, d.Error()) {
+				denied = append(denied, d.Error())
+			}
+		case err != nil:
+			return keys, nil, err
+		}
+		keys.Keys = append(keys.Keys, c.Keys...)
+		for _, p := range c.Problems {
+			// Each part has less than the whole, and what is assigned to the user is in all of them.
+			if p.Reason != v1alpha1.ReasonNoCredentials && !slices.Contains(keys.Problems, p) {
+				keys.Problems = append(keys.Problems, p)
+			}
+		}
+	}
+	return keys, denied, nil
+}
+
+func (e *explainer) resolvePart(ctx context.Context, auth v1alpha1.UserAuthentication) (credentials.Credentials, error) {
+	u := &v1alpha1.SFTPUser{}
+	u.Namespace, u.Name, u.Spec.Authentication = e.User.Namespace, e.User.Name, auth
+	src := e.Source
+	if auth.PasswordSecretRef != nil {
+		src = withoutKeys{src}
+	}
+	return credentials.Resolve(ctx, src, u, nil)
+}
+
+// withoutKeys is a Source for a password, which has nothing to do with SFTPKeys that the caller may not list.
+type withoutKeys struct{ credentials.Source }
+
+// Ring implements credentials.Source.
+func (withoutKeys) Ring(context.Context, string) (*key.Ring, error) { return nil, nil }
+
+func (e *explainer) keyFrom(networks []string) {
+	const name = "key's networks"
+	if len(networks) == 0 {
+		return
+	}
+	if !e.From.IsValid() {
+		e.add(name, Unknown, "networks restrict the key to %s; give --from", strings.Join(networks, ", "))
+		return
+	}
+	// A zone, which an address of a link may have, is none of the client's.
+	var plain []string
+	for _, n := range networks {
+		if !strings.Contains(n, "%") {
+			plain = append(plain, n)
+		}
+	}
+	set, err := cidr.Parse(plain)
+	switch {
+	case err != nil:
+		e.add(name, Unknown, "networks of the key: %v", err)
+	case e.hidesAddresses():
+		e.add(name, Unknown, "the networks of the key are %s; %s", strings.Join(networks, ", "), hiddenAddresses)
+	case !set.Contains(e.From):
+		e.add(name, Denied, "the networks of the key do not contain %s, only %s", e.From, strings.Join(networks, ", "))
+	default:
+		e.add(name, OK, "the networks of the key contain %s", e.From)
+	}
+}
+
+func (e *explainer) password(ctx context.Context) error {
+	const name = "password"
+	ref := e.User.Spec.Authentication.PasswordSecretRef
+	if ref == nil {
+		return nil // the method says it
+	}
+	c, err := e.resolvePart(ctx, v1alpha1.UserAuthentication{PasswordSecretRef: ref})
+	var d *DeniedError
+	switch {
+	case errors.As(err, &d):
+		e.add(name, Unknown, "%v", d)
+	case err != nil:
+		return err
+	case c.Password == nil:
+		e.add(name, Denied, "%s", strings.TrimPrefix(problemsOf(c), "; "))
+	default:
+		e.add(name, OK, "Secret %s has one; whether the client has the same is not known here", ref.Name)
+	}
+	return nil
+}
+
+func problemsOf(c credentials.Credentials) string {
+	if p, ok := c.Problem(); ok {
+		return fmt.Sprintf("; %s: %s", p.Reason, p.Message)
+	}
+	return ""
+}
+
+// list joins texts.
+func list(texts []string) string {
+	if len(texts) == 0 {
+		return "none"
+	}
+	return strings.Join(texts, ", ")
+}

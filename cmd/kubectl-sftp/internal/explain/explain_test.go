@@ -1,0 +1,308 @@
+package explain
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
+)
+
+var now = time.Date(2026, time.November, 25, 12, 0, 0, 0, time.UTC)
+
+// secrets is a Source of Secrets with one entry each; one that is "denied" may not be read.
+type secrets map[string]map[string]string
+
+func (s secrets) Secret(_ context.Context, namespace, name string) (*corev1.Secret, error) {
+	data, ok := s[name]
+	switch {
+	case name == "denied":
+		return nil, &DeniedError{Kind: "Secret", Namespace: namespace, Name: name}
+	case !ok:
+		return nil, credentials.ErrNotFound
+	}
+	out := &corev1.Secret{Data: map[string][]byte{}}
+	for k, v := range data {
+		out.Data[k] = []byte(v)
+	}
+	return out, nil
+}
+
+func (s secrets) Ring(context.Context, string) (*key.Ring, error) {
+	if _, ok := s["no ring"]; ok {
+		return nil, &DeniedError{Kind: "SFTPKey", Namespace: "team"}
+	}
+	return key.NewRing(ring), nil
+}
+
+// ring are the SFTPKeys of a test's namespace.
+var ring []v1alpha1.SFTPKey
+
+func newKey(t *testing.T) (ssh.PublicKey, string) {
+	t.Helper()
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
+}
+
+func ready(types ...string) []metav1.Condition {
+	var out []metav1.Condition
+	for _, t := range types {
+		out = append(out, metav1.Condition{Type: t, Status: metav1.ConditionTrue, Reason: t})
+	}
+	return out
+}
+
+// good is a login that works, by key and by password.
+func good(t *testing.T) (in Input, line string) {
+	t.Helper()
+	key, line := newKey(t)
+	fp := ssh.FingerprintSHA256(key)
+	u := &v1alpha1.SFTPUser{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "acme", UID: "1"},
+		Spec: v1alpha1.SFTPUserSpec{
+			ListenerRef: v1alpha1.ListenerReference{Name: "partners"},
+			Authentication: v1alpha1.UserAuthentication{
+				AuthorizedKeys:    []string{line},
+				PasswordSecretRef: &v1alpha1.PasswordSecretReference{Name: "password"},
+			},
+		},
+		Status: v1alpha1.SFTPUserStatus{Conditions: ready("Accepted", "ResolvedRefs", "Ready"), Username: "acme", Keys: []v1alpha1.UserKeyStatus{{Fingerprint: fp, State: v1alpha1.KeyActive, Source: "secret/keys"}}},
+	}
+	l := &v1alpha1.SFTPListener{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners"},
+		Spec:       v1alpha1.SFTPListenerSpec{Volumes: []v1alpha1.ListenerVolume{{Name: "data"}}, CryptoPolicy: v1alpha1.CryptoModern2026},
+		Status:     v1alpha1.SFTPListenerStatus{Conditions: ready("Ready")},
+	}
+	return Input{
+		User: u, Listener: l, Users: []v1alpha1.SFTPUser{*u}, AllUsers: true, NamespaceLabels: map[string]string{}, Now: now,
+		Source: secrets{"password": {"password": "correct horse battery"}},
+		From:   netip.MustParseAddr("192.0.2.7"), Method: v1alpha1.AuthPublicKey, Fingerprint: fp, Key: key,
+	}, line
+}
+
+func TestExplain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change  func(in *Input, line string)
+		verdict Result
+		text    string // of the check that decides
+	}{
+		"all is well": {func(*Input, string) {}, OK, ""},
+		"password":    {func(in *Input, _ string) { in.Method = v1alpha1.AuthPassword }, OK, ""},
+		"no method":   {func(in *Input, _ string) { in.Method = "" }, OK, ""},
+
+		"suspended": {func(in *Input, _ string) { in.User.Spec.State = v1alpha1.UserSuspended }, Denied, "Suspended"},
+		"expired": {func(in *Input, _ string) {
+			in.User.Spec.ExpirationTime = &metav1.Time{Time: now.Add(-time.Hour)}
+		}, Denied, "expired at 2026-11-25T11:00:00Z"},
+		"another namespace": {func(in *Input, _ string) { in.Listener.Namespace = "files" }, Denied, "does not admit users of namespace"},
+		"a namespace whose labels are unknown": {func(in *Input, _ string) {
+			in.NamespaceLabels = nil
+			in.Listener.Spec.AllowedUsers.Namespaces.From = v1alpha1.NamespacesSelector
+		}, Unknown, "those of team could not be read"},
+		"a conflict that only the operator sees": {func(in *Input, _ string) {
+			in.AllUsers = false
+			in.User.Status.Conditions[0] = metav1.Condition{Type: "Accepted", Status: metav1.ConditionFalse, Reason: "UsernameConflict", Message: "taken"}
+		}, Unknown, "UsernameConflict: taken"},
+
+		"a listener that the caller may not read": {func(in *Input, _ string) {
+			in.Listener, in.From = nil, netip.Addr{}
+		}, OK, ""},
+		"a listener that the caller may not read, and an address": {func(in *Input, _ string) {
+			in.Listener = nil
+		}, Unknown, "you may not read the listener"},
+		"a listener that the caller may not read, and that refuses": {func(in *Input, _ string) {
+			in.Listener = nil
+			in.User.Status.Conditions[0] = metav1.Condition{Type: "Accepted", Status: metav1.ConditionFalse, Reason: "ListenerFull", Message: "full"}
+		}, Denied, "the operator said: ListenerFull: full"},
+		"a listener that the caller may not read, before the operator": {func(in *Input, _ string) {
+			in.Listener, in.User.Status.Conditions = nil, nil
+		}, Unknown, "the operator said: nothing"},
+
+		"a change that is not delivered": {func(in *Input, _ string) { in.User.Generation = 1 }, Unknown, "latest change"},
+		"a listener without pods": {func(in *Input, _ string) {
+			in.Listener.Status.Conditions = []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse, Reason: "PodsUnavailable", Message: "no pod"}}
+		}, Unknown, "PodsUnavailable: no pod"},
+
+		"outside of the listener's networks": {func(in *Input, _ string) { in.Listener.Spec.AllowedCIDRs = []string{"203.0.113.0/24"} }, Denied, "of the listener does not contain 192.0.2.7"},
+		"outside of the user's networks":     {func(in *Input, _ string) { in.User.Spec.AllowedCIDRs = []string{"203.0.113.0/24"} }, Denied, "of the user does not contain 192.0.2.7"},
+		"networks that nobody can compare": {func(in *Input, _ string) {
+			in.User.Spec.AllowedCIDRs = []string{"192.0.2.0/24"}
+			in.Listener.Spec.Service.ExternalTrafficPolicy = v1alpha1.TrafficCluster
+		}, Unknown, "addresses of nodes"},
+		"outside of the key's networks": {func(in *Input, line string) {
+			in.User.Spec.Authentication.AuthorizedKeys = []string{`from="203.0.113.0/24" ` + line}
+		}, Denied, "networks of the key do not contain 192.0.2.7"},
+		"a key's networks and no address": {func(in *Input, line string) {
+			in.User.Spec.Authentication.AuthorizedKeys = []string{`from="192.0.2.0/24" ` + line}
+			in.From = netip.Addr{}
+		}, Unknown, "give --from"},
+		"inside of all networks": {func(in *Input, line string) {
+			in.User.Spec.Authentication.AuthorizedKeys = []string{`from="192.0.2.0/24" ` + line}
+			in.User.Spec.AllowedCIDRs = []string{"192.0.2.0/25"}
+			in.Listener.Spec.AllowedCIDRs = []string{"192.0.0.0/16"}
+		}, OK, ""},
+
+		"a method that the user lacks": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.PasswordSecretRef, in.Method = nil, v1alpha1.AuthPassword
+		}, Denied, "cannot log in by Password, only by: PublicKey"},
+		"a password before the key": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.Mode = v1alpha1.AuthAllOf
+			in.Method, in.Fingerprint = v1alpha1.AuthPassword, ""
+		}, Denied, "after a key"},
+		"both, and no password": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.Mode = v1alpha1.AuthAllOf
+			in.Source = secrets{}
+		}, Denied, `Secret "password" does not exist`},
+
+		"a key that is not registered": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.AuthorizedKeys, in.User.Status.Keys = nil, nil
+			in.User.Spec.Authentication.AuthorizedKeysSecretRefs = []v1alpha1.AuthorizedKeysSecretReference{{Name: "keys"}}
+			in.Source = secrets{"keys": {"authorized_keys": "ssh-ed25519 AAAA damaged"}}
+		}, Denied, `which has: none; InvalidPublicKey: Secret "keys"`},
+		"a key in a Secret": {func(in *Input, line string) {
+			in.User.Spec.Authentication.AuthorizedKeys = nil
+			in.User.Spec.Authentication.AuthorizedKeysSecretRefs = []v1alpha1.AuthorizedKeysSecretReference{{Name: "denied"}, {Name: "keys"}}
+			in.Source = secrets{"keys": {"authorized_keys": line}}
+		}, OK, ""},
+		"a key in a Secret that the caller may not read": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.AuthorizedKeys = nil
+			in.User.Spec.Authentication.AuthorizedKeysSecretRefs = []v1alpha1.AuthorizedKeysSecretReference{{Name: "denied"}}
+		}, Unknown, "you may not read Secret team/denied"},
+		"an assigned key whose time is over": {func(in *Input, line string) {
+			in.User.Spec.Authentication.AuthorizedKeys = nil
+			ring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(-time.Hour)})}
+		}, Denied, "the key expired at 2026-11-25T11:00:00Z"},
+		"an assigned key": {func(in *Input, line string) {
+			in.User.Spec.Authentication.AuthorizedKeys = nil
+			ring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(time.Hour)})}
+		}, OK, ""},
+		"a key that is assigned to somebody else": {func(_ *Input, line string) {
+			ring = []v1alpha1.SFTPKey{assigned("globex", line, nil)}
+		}, Denied, `is assigned to SFTPUser "globex"`},
+		"SFTPKeys that the caller may not list, and a key that the status calls expired": {func(in *Input, _ string) {
+			in.Source = secrets{"no ring": nil}
+			in.User.Status.Keys[0].State = v1alpha1.KeyExpired
+		}, Denied, "is Expired, as the status says"},
+		"SFTPKeys that the caller may not list": {func(in *Input, _ string) {
+			in.Source = secrets{"no ring": nil}
+		}, Unknown, "you may not list the SFTPKeys of namespace team"},
+		"an inline key, with networks, and SFTPKeys that the caller may not list": {func(in *Input, line string) {
+			in.Source = secrets{"no ring": nil}
+			in.User.Status.Keys[0].Source = "inline"
+			in.User.Spec.Authentication.AuthorizedKeys = []string{`from="203.0.113.0/24" ` + line}
+		}, Denied, "networks of the key do not contain 192.0.2.7"},
+		"no key to look for": {func(in *Input, _ string) { in.Fingerprint, in.Key = "", nil }, Unknown, "no key was given"},
+		"a type that the policy lacks": {func(in *Input, _ string) {
+			in.Listener.Status.CryptoPolicy = v1alpha1.CryptoStrict2026
+			in.Key = curveKey{in.Key}
+		}, Denied, "crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256"},
+		"a type that no policy has": {func(in *Input, _ string) { in.Key = dsaKey{in.Key} }, Denied, "keys of type ssh-dss are not supported"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ring = nil
+			in, line := good(t)
+			tc.change(&in, line)
+			in.Users[0] = *in.User
+			checks, err := Explain(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := Verdict(checks); got != tc.verdict {
+				t.Errorf("%s, want %s: %+v", got, tc.verdict, checks)
+			}
+			found := tc.text == ""
+			for _, c := range checks {
+				found = found || c.Result == tc.verdict && strings.Contains(c.Text, tc.text)
+			}
+			if !found {
+				t.Errorf("no check says %q: %+v", tc.text, checks)
+			}
+		})
+	}
+}
+
+// assigned is an SFTPKey that assigns a key.
+func assigned(user, line string, end *metav1.Time) v1alpha1.SFTPKey {
+	return v1alpha1.SFTPKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: user + "-2026"},
+		Spec: v1alpha1.SFTPKeySpec{
+			Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: line,
+			UserRef: &v1alpha1.LocalUserReference{Name: user}, ExpirationTime: end,
+		},
+	}
+}
+
+type (
+	curveKey struct{ ssh.PublicKey }
+	dsaKey   struct{ ssh.PublicKey }
+)
+
+func (curveKey) Type() string { return ssh.KeyAlgoECDSA256 }
+func (dsaKey) Type() string   { return "ssh-dss" }
+
+const auditLog = `{"time":"2026-11-25T11:00:03Z","event":"login_refused","result":"refused","source":"192.0.2.7:50000","user":"acme","account":"team/acme","methods":["password"],"reason":"wrong_password"}
+{"time":"2026-11-25T11:00:01Z","event":"login","result":"ok","source":"[::ffff:192.0.2.7]:50000","user":"acme","account":"team/acme","methods":["publickey"]}
+{"time":"2026-11-25T11:00:02Z","event":"connection_refused","result":"refused","source":"192.0.2.7:50001","reason":"no_common_algorithm"}
+{"time":"2026-11-25T11:00:04Z","event":"connection_refused","result":"refused","source":"192.0.2.0/24","reason":"login_penalised","count":7}
+{"time":"2026-11-25T11:00:05Z","event":"connection_refused","result":"refused","source":"198.51.100.1:1","reason":"displaced"}
+{"time":"2026-11-25T11:00:06Z","event":"login_refused","result":"refused","source":"198.51.100.1:1","user":"acme","reason":"unknown_user"}
+{"time":"2026-11-25T11:00:07Z","event":"login","result":"ok","source":"192.0.2.7:50002","user":"globex","account":"team/globex"}
+{"time":"2026-11-25T11:00:08Z","event":"transfer","result":"ok","source":"192.0.2.7:50002","user":"acme","account":"team/acme"}
+{"level":"info","msg":"starting"}
+no JSON
+`
+
+func TestSearch(t *testing.T) {
+	for name, tc := range map[string]struct {
+		from string
+		last int
+		want string
+	}{
+		"all":        {"", 10, "login login_refused:wrong_password login_refused:unknown_user"},
+		"one client": {"192.0.2.7", 10, "login connection_refused:no_common_algorithm login_refused:wrong_password connection_refused:login_penalised"},
+		"the latest": {"192.0.2.7", 1, "connection_refused:login_penalised"},
+		"nobody":     {"203.0.113.1", 10, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := Asked{Username: "acme", Account: "team/acme"}
+			if tc.from != "" {
+				a.From = netip.MustParseAddr(tc.from)
+			}
+			lines, err := Search(strings.NewReader(auditLog), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, l := range Last(lines, tc.last) {
+				s := l.Event
+				if l.Reason != "" {
+					s += ":" + l.Reason
+					if l.Meaning == "" {
+						t.Errorf("reason %s has no meaning", l.Reason)
+					}
+				}
+				got = append(got, s)
+			}
+			if strings.Join(got, " ") != tc.want {
+				t.Errorf("%s, want %s", got, tc.want)
+			}
+		})
+	}
+}
