@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
+	"github.com/sftp-operator/sftp-operator/sftpd/heapfloor"
 )
 
 func main() {
@@ -52,10 +53,12 @@ func run(args []string) error {
 		listeners[i] = l
 	}
 	serveProfiles(listeners[2])
-	return daemon.New(daemon.Options{
+	d := daemon.New(daemon.Options{
 		ConfigDir: *dir, SFTP: listeners[0], Health: listeners[1], Audit: os.Stdout,
 		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)), Version: "profiled",
-	}).Run(ctx, context.Background())
+	})
+	heapfloor.Keep(heapfloor.Default, d.Received)
+	return d.Run(ctx, context.Background())
 }
 
 // serveProfiles answers /start, and /stop with what the CPU did in between.
