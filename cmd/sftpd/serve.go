@@ -14,6 +14,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
 	"github.com/sftp-operator/sftp-operator/sftpd/heapfloor"
+	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 )
 
 func serve(args []string, stdout, stderr io.Writer) int {
@@ -54,6 +55,7 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	}
 	d := daemon.New(daemon.Options{
 		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, Version: buildVersion(),
+		Processors: procs.New(),
 	})
 	heapfloor.Keep(heapfloor.Default, d.Received)
 	err = d.Run(ctx, force)

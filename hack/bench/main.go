@@ -141,8 +141,9 @@ func measureAll(ctx context.Context, s settings, only *regexp.Regexp) (r report.
 			r.Servers[server.Label] += ", passwords by " + server.PasswordHash
 		}
 	}
-	// The client's collector would run in the servers' time.
+	// The client's collector would run in the servers' time. Transfers are held in memory to be compared.
 	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(6 * gib)
 	r.Workloads, err = newBench(place, all, size, os.Stderr).run(ctx, only)
 	return r, err
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/health"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/reload"
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
@@ -37,6 +38,8 @@ type Options struct {
 	Log *slog.Logger
 	// Version of the daemon.
 	Version string
+	// Processors decides on how many the process runs, nil for as it is.
+	Processors *procs.Governor
 }
 
 // Daemon serves one endpoint.
@@ -63,6 +66,8 @@ func New(o Options) *Daemon {
 		Metrics: m,
 		KeyUse:  d.keyUse,
 		Log:     o.Log,
+
+		Processors: o.Processors,
 	})
 	d.health = health.New(d, m.Registry, o.Log)
 	return d

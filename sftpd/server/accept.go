@@ -78,6 +78,7 @@ func (s *Server) accepted(raw net.Conn) {
 	if tcp, ok := raw.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAliveConfig(keepAlive) // without it the idle timeout does the same later
 	}
+	s.Processors.Login()
 	go c.serve(current)
 }
 

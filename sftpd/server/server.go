@@ -14,13 +14,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
+	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.
 var ErrServerClosed = errors.New("server closed")
 
-// Options are what a server is made of. All are needed but Audit and KeyUse.
+// Options are what a server is made of. All are needed but Audit, KeyUse and
+// Processors.
 type Options struct {
 	// Current returns the configuration in use, nil for none yet.
 	Current func() *snapshot.Snapshot
@@ -34,6 +36,8 @@ type Options struct {
 	KeyUse *keyuse.Book
 	// Log is the daemon's own log.
 	Log *slog.Logger
+	// Processors decides on how many the process runs. Nil leaves that as it is.
+	Processors *procs.Governor
 }
 
 // Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
@@ -107,6 +111,8 @@ func (s *Server) sweep() {
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-s.Processors.Began():
+			s.Processors.Tick(time.Now(), 0, max(1, s.registry.loginsInProgress()))
 		case now := <-t.C:
 			s.sweepOnce(now.Round(0))
 		}
@@ -119,16 +125,21 @@ func (s *Server) sweepOnce(now time.Time) {
 	if current == nil {
 		return
 	}
-	idle := current.Listener.Limits.IdleTimeout()
+	idle, busy := current.Listener.Limits.IdleTimeout(), 0
 	for _, c := range s.registry.sessions() {
+		silent := now.Sub(c.lastActivity())
+		if silent < 2*sweepInterval {
+			busy++
+		}
 		ended := s.registry.ended(c, now)
 		switch {
 		case ended != "":
 			c.revoke(string(ended))
-		case now.Sub(c.lastActivity()) >= idle:
+		case silent >= idle:
 			c.end(reasonIdle)
 		case c.stalled(s.stallTimeout):
 			c.end(reasonStalled)
 		}
 	}
+	s.Processors.Tick(now, busy, s.registry.loginsInProgress())
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
 	"github.com/sftp-operator/sftp-operator/sftpd/heapfloor"
+	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 )
 
 func main() {
@@ -56,6 +57,7 @@ func run(args []string) error {
 	d := daemon.New(daemon.Options{
 		ConfigDir: *dir, SFTP: listeners[0], Health: listeners[1], Audit: os.Stdout,
 		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)), Version: "profiled",
+		Processors: procs.New(),
 	})
 	heapfloor.Keep(heapfloor.Default, d.Received)
 	return d.Run(ctx, context.Background())
