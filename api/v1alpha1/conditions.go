@@ -14,8 +14,8 @@ const (
 	// and usable.
 	//
 	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
-	// VolumeClaimNotFound. False, user: SecretNotFound, SecretKeyMissing,
-	// InvalidPublicKey, InvalidPassword, KeyNotFound. Unknown: Pending.
+	// VolumeClaimNotFound, InvalidRevokedKey. False, user: SecretNotFound, SecretKeyMissing,
+	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyRevoked. Unknown: Pending.
 	ConditionResolvedRefs = "ResolvedRefs"
 
 	// ConditionProgrammed says whether the configuration of a listener is in its pods
@@ -67,6 +67,9 @@ const (
 	ReasonHostKeyNotFound = "HostKeyNotFound"
 	// ReasonInvalidHostKey: a host key cannot be used. The message says why.
 	ReasonInvalidHostKey = "InvalidHostKey"
+	// ReasonInvalidRevokedKey: an entry of revokedKeys is no public key, so it revokes
+	// nothing. The message says which.
+	ReasonInvalidRevokedKey = "InvalidRevokedKey"
 	// ReasonConfigPending: pods have not loaded the present configuration yet.
 	ReasonConfigPending = "ConfigPending"
 	// ReasonConfigRejected: a pod could not load the configuration and goes on with the
@@ -133,6 +136,8 @@ const (
 	ReasonInvalidPassword = "InvalidPassword"
 	// ReasonKeyNotFound: keyRefs names an SFTPKey that is missing or not ready.
 	ReasonKeyNotFound = "KeyNotFound"
+	// ReasonKeyRevoked: the listener's revokedKeys names a key of the user.
+	ReasonKeyRevoked = "KeyRevoked"
 	// ReasonUserRejected: a pod refused the user's record, mostly because its daemon is
 	// older than the operator. The user cannot log in there.
 	ReasonUserRejected = "UserRejected"

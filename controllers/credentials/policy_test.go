@@ -30,7 +30,7 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 		Problems:     []Problem{{Reason: "Before"}},
 	}
 	for _, p := range cryptopolicy.All() {
-		got := c.Under(p)
+		got := c.Under(p, config.Revoked{})
 		if p.Name != cryptopolicy.Strict2026 {
 			if len(got.Keys) != 2 || len(got.Problems) != 1 || got.Password == nil {
 				t.Errorf("%s: %+v", p.Name, got)
@@ -47,5 +47,25 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 	}
 	if len(c.Keys) != 2 || len(c.Problems) != 1 {
 		t.Error("the original has changed")
+	}
+}
+
+// A key that the listener has revoked is left out and named, whatever the policy says.
+func TestCredentialsWithoutRevokedKeys(t *testing.T) {
+	c := Credentials{
+		Keys:         []config.Key{{PublicKey: ed25519Key}, {PublicKey: ed25519Key}},
+		Fingerprints: []string{"SHA256:lost", "SHA256:kept"},
+	}
+	policy, err := cryptopolicy.Lookup(cryptopolicy.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Under(policy, config.Revoked{Keys: []string{"SHA256:another", "SHA256:lost"}})
+	if len(got.Keys) != 1 || len(got.Fingerprints) != 1 || got.Fingerprints[0] != "SHA256:kept" {
+		t.Errorf("left: %v", got.Fingerprints)
+	}
+	want := Problem{Reason: v1alpha1.ReasonKeyRevoked, Message: "The key SHA256:lost is revoked: the listener's spec.revokedKeys names it. Remove it here, and log in with another"}
+	if len(got.Problems) != 1 || got.Problems[0] != want {
+		t.Errorf("problems: %v", got.Problems)
 	}
 }

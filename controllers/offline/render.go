@@ -58,6 +58,13 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		})
 	}
 
+	revoked, problems := render.Revoked(l)
+	for _, p := range problems {
+		findings = append(findings, Finding{
+			Object: "SFTPListener " + client.ObjectKeyFromObject(l).String(), Reason: v1alpha1.ReasonInvalidRevokedKey, Message: p,
+		})
+	}
+
 	decisions, _ := attach.Decide(attach.Input{Listener: l, Users: m.usersOf(l), NamespaceLabels: m.Namespaces, Now: now})
 	var records []shard.Record
 	for _, d := range decisions {
@@ -72,7 +79,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		if err != nil {
 			return render.Files{}, nil, err
 		}
-		c = c.Under(policy.Policy)
+		c = c.Under(policy.Policy, revoked)
 		for _, p := range c.Problems {
 			missing := p.Reason == v1alpha1.ReasonSecretNotFound || p.Reason == v1alpha1.ReasonKeyNotFound
 			findings = append(findings, Finding{Object: object, Reason: p.Reason, Message: p.Message, Missing: missing})

@@ -44,6 +44,7 @@ func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) con
 		Startups:             startups(l),
 		Sources:              sources(l),
 		Uploads:              uploads(l),
+		Revoked:              revoked(l),
 		Authentication: config.Authentication{
 			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
 			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),

@@ -65,6 +65,8 @@ func newGrant(u *snapshot.User, source netip.Addr) *Grant {
 func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Reason) {
 	u, ok := s.Lookup(g.Username)
 	switch {
+	case s.KeyRevoked(g.Fingerprint): // first: who revoked it looks for this word in the audit log
+		return nil, KeyRevoked
 	case !ok || u.UID != g.UID:
 		return nil, UserRemoved
 	case u.Expired(now):

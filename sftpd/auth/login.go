@@ -125,11 +125,13 @@ func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Re
 	if !s.Offers(config.MethodPublicKey) {
 		return nil, MethodNotOffered
 	}
-	wire := key.Marshal() // whether or not it will be looked up
+	wire, fingerprint := key.Marshal(), ssh.FingerprintSHA256(key) // whether or not they will be looked up
 	u, ok := s.Lookup(username)
 	switch {
 	case l.barred(username):
 		return nil, LoginPenalised
+	case s.KeyRevoked(fingerprint):
+		return nil, KeyRevoked
 	case !ok:
 		return nil, UnknownUser
 	}

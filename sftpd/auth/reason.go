@@ -9,6 +9,7 @@ const (
 	UnknownUser        Reason = "unknown_user"
 	UserExpired        Reason = "user_expired"
 	KeyNotRegistered   Reason = "key_not_registered"
+	KeyRevoked         Reason = "key_revoked"
 	KeyTooShort        Reason = "key_too_short"
 	AlgorithmRefused   Reason = "algorithm_not_allowed"
 	SourceNotAllowed   Reason = "source_not_allowed"
@@ -24,7 +25,7 @@ const (
 	LoginPenalised     Reason = "login_penalised"
 )
 
-// Reasons to revoke a session, besides UserExpired, SourceNotAllowed and
+// Reasons to revoke a session, besides UserExpired, KeyRevoked, SourceNotAllowed and
 // MethodNotOffered.
 const (
 	UserRemoved          Reason = "user_removed"

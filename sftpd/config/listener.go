@@ -36,6 +36,7 @@ type Listener struct {
 	Startups       Startups       `json:"startups,omitzero"`
 	Sources        Sources        `json:"sources,omitzero"`
 	Uploads        Uploads        `json:"uploads,omitzero"`
+	Revoked        Revoked        `json:"revoked,omitzero"`
 	Shutdown       Shutdown       `json:"shutdown"`
 	// Volumes are the directories that users' mounts refer to.
 	Volumes []Volume `json:"volumes"`

@@ -67,7 +67,7 @@ func (l Listener) Validate() error {
 	}
 	return errors.Join(
 		l.validateLists(), l.ProxyProtocol.validate(), validateNetworks("allowFrom", l.AllowFrom),
-		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate())
+		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate(), l.Revoked.validate())
 }
 
 // validateException refuses a policy that is an exception without its bounds, as the API's

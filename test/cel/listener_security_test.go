@@ -73,3 +73,20 @@ func TestListenerUploads(t *testing.T) {
 		{"attributes", `spec: {volumes: [{name: home, emptyDir: {}, attributes: Keep}]}`, `supported values: "Apply", "Ignore"`},
 	})
 }
+
+func TestListenerRevokedKeys(t *testing.T) {
+	const (
+		one         = `exactly one of fingerprint and publicKey must be set`
+		fingerprint = `must be a SHA-256 fingerprint as ssh-keygen -l prints it: SHA256: and 43 characters`
+	)
+	testCreations(t, validListener, []creation{
+		{name: "both kinds", patch: `spec: {revokedKeys: [{fingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"}, {publicKey: ssh-ed25519 AAAA}]}`},
+		{"neither", `spec: {revokedKeys: [{}]}`, one},
+		{"both in one", `spec: {revokedKeys: [{fingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI", publicKey: ssh-ed25519 AAAA}]}`, one},
+		{"MD5", `spec: {revokedKeys: [{fingerprint: "MD5:16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48"}]}`, fingerprint},
+		{"padding", `spec: {revokedKeys: [{fingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI="}]}`, fingerprint},
+		{"a digit that no fingerprint ends with", `spec: {revokedKeys: [{fingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBJ"}]}`, fingerprint},
+		{"none", `spec: {revokedKeys: []}`, `should have at least 1 items`},
+		{"too many", `spec: {revokedKeys: [` + numbered(513, "{publicKey: k%d}") + `]}`, `must have at most 512 items`},
+	})
+}
