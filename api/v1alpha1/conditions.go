@@ -14,7 +14,7 @@ const (
 	// and usable.
 	//
 	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
-	// VolumeClaimNotFound, InvalidRevokedKey. False, user: SecretNotFound, SecretKeyMissing,
+	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA. False, user: SecretNotFound, SecretKeyMissing,
 	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyRevoked. Unknown: Pending.
 	ConditionResolvedRefs = "ResolvedRefs"
 
@@ -67,6 +67,9 @@ const (
 	ReasonHostKeyNotFound = "HostKeyNotFound"
 	// ReasonInvalidHostKey: a host key cannot be used. The message says why.
 	ReasonInvalidHostKey = "InvalidHostKey"
+	// ReasonInvalidUserCA: a key of trustedUserCAs cannot be used. The message says which,
+	// and why.
+	ReasonInvalidUserCA = "InvalidUserCA"
 	// ReasonInvalidRevokedKey: an entry of revokedKeys is no public key, so it revokes
 	// nothing. The message says which.
 	ReasonInvalidRevokedKey = "InvalidRevokedKey"
@@ -110,7 +113,7 @@ const (
 	// ReasonInvalidUsername: the login name cannot be used.
 	ReasonInvalidUsername = "InvalidUsername"
 	// ReasonMethodNotAllowed: the listener does not allow a way to log in that the user
-	// asks for.
+	// asks for, or the user accepts certificates and the listener trusts no CA.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
 	// ReasonVolumeNotFound: the listener has no volume of that name.
 	ReasonVolumeNotFound = "VolumeNotFound"

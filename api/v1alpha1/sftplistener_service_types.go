@@ -135,6 +135,8 @@ const (
 )
 
 // ListenerAuthentication is how clients may log in.
+//
+// +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 type ListenerAuthentication struct {
 	// allowedMethods are the methods that users of this listener may use. Password
 	// stands for the SSH methods password and keyboard-interactive.
@@ -157,6 +159,17 @@ type ListenerAuthentication struct {
 	// +kubebuilder:validation:Minimum=5
 	// +kubebuilder:validation:Maximum=300
 	LoginGraceSeconds *int32 `json:"loginGraceSeconds,omitempty"`
+
+	// trustedUserCAs are the public keys of certificate authorities, each the line of a .pub
+	// file. Their OpenSSH user certificates log in those users who accept certificates, if
+	// the login name is among the principals.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=4096
+	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
 }
 
 // AuthMethod is a way to log in.

@@ -135,8 +135,8 @@ const (
 // UserAuthentication is how a user logs in.
 //
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:message="at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set",rule="has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs) || has(self.passwordSecretRef)"
-// +kubebuilder:validation:XValidation:message="mode AllOf must have passwordSecretRef and at least one source of public keys",rule="!has(self.mode) || self.mode != 'AllOf' || (has(self.passwordSecretRef) && (has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs)))"
+// +kubebuilder:validation:XValidation:message="at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set, or certificates be Accepted",rule="has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs) || has(self.passwordSecretRef) || (has(self.certificates) && self.certificates == 'Accepted')"
+// +kubebuilder:validation:XValidation:message="mode AllOf must have passwordSecretRef and at least one source of public keys",rule="!has(self.mode) || self.mode != 'AllOf' || (has(self.passwordSecretRef) && (has(self.authorizedKeys) || has(self.authorizedKeysSecretRefs) || has(self.keyRefs) || (has(self.certificates) && self.certificates == 'Accepted')))"
 type UserAuthentication struct {
 	// mode AnyOf lets each credential log in by itself. AllOf asks for a key and then
 	// the password.
@@ -172,11 +172,28 @@ type UserAuthentication struct {
 	// +kubebuilder:validation:MaxItems=8
 	KeyRefs []LocalKeyReference `json:"keyRefs,omitempty"`
 
+	// certificates Accepted lets user certificates log in, in the place of a key, that one of
+	// the listener's authentication.trustedUserCAs made and that have the login name among
+	// their principals. Default Refused.
+	// +optional
+	Certificates CertificateUse `json:"certificates,omitempty"`
+
 	// passwordSecretRef is a Secret in the same namespace with the password in clear,
 	// best of type kubernetes.io/basic-auth. Only a hash of it reaches the pods.
 	// +optional
 	PasswordSecretRef *PasswordSecretReference `json:"passwordSecretRef,omitempty"`
 }
+
+// CertificateUse says whether a user logs in with certificates.
+//
+// +kubebuilder:validation:Enum=Accepted;Refused
+type CertificateUse string
+
+// The uses of certificates.
+const (
+	CertificatesAccepted CertificateUse = "Accepted"
+	CertificatesRefused  CertificateUse = "Refused"
+)
 
 // AuthMode says how credentials combine.
 //

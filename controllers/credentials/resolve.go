@@ -44,6 +44,8 @@ type Credentials struct {
 	// Fingerprints of Keys, in the same order.
 	Fingerprints []string
 	Password     *config.Password
+	// Certificates of the listener's CAs log in, too.
+	Certificates bool
 	// Problems that left credentials out. The others work all the same: a typo in one
 	// key must not lock out whoever holds another.
 	Problems []Problem
@@ -76,15 +78,17 @@ func Resolve(ctx context.Context, src Source, u *v1alpha1.SFTPUser, previous *co
 			return Credentials{}, err
 		}
 	}
+	r.out.Certificates = auth.Certificates == v1alpha1.CertificatesAccepted
 	return r.out, nil
 }
 
 // CanLogIn says whether the credentials suffice for the mode.
 func (c Credentials) CanLogIn(mode v1alpha1.AuthMode) bool {
+	byKey := len(c.Keys) > 0 || c.Certificates
 	if mode == v1alpha1.AuthAllOf {
-		return len(c.Keys) > 0 && c.Password != nil
+		return byKey && c.Password != nil
 	}
-	return len(c.Keys) > 0 || c.Password != nil
+	return byKey || c.Password != nil
 }
 
 // Problem sums up the problems as one reason and message; ok is false if there are none.

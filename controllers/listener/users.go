@@ -61,6 +61,9 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 	resolved := map[types.UID]resolution{}
 	src := clusterSource{client: s.Client, live: s.Live}
 	revoked := s.resolveRevoked()
+	if problems := render.CheckUserCAs(s.listener, s.policy.Policy); len(problems) > 0 {
+		s.unresolved(v1alpha1.ReasonInvalidUserCA, strings.Join(problems, "; "))
+	}
 	for _, d := range s.decisions {
 		if !d.Accepted() {
 			continue

@@ -45,6 +45,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 	volumePath func(string) string,
 ) (render.Files, []Finding, error) {
 	var findings []Finding
+	listener := "SFTPListener " + client.ObjectKeyFromObject(l).String()
 	policy := render.PolicyAt(l, now)
 	hostKeys, found, err := m.hostKeys(l, prev, policy)
 	if err != nil {
@@ -52,17 +53,15 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 	}
 	findings = append(findings, found...)
 	if warning := policy.Warning(l); warning != "" {
-		findings = append(findings, Finding{
-			Object: "SFTPListener " + client.ObjectKeyFromObject(l).String(),
-			Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning,
-		})
+		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning})
 	}
 
 	revoked, problems := render.Revoked(l)
 	for _, p := range problems {
-		findings = append(findings, Finding{
-			Object: "SFTPListener " + client.ObjectKeyFromObject(l).String(), Reason: v1alpha1.ReasonInvalidRevokedKey, Message: p,
-		})
+		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonInvalidRevokedKey, Message: p})
+	}
+	for _, p := range render.CheckUserCAs(l, policy.Policy) {
+		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonInvalidUserCA, Message: p})
 	}
 
 	decisions, _ := attach.Decide(attach.Input{Listener: l, Users: m.usersOf(l), NamespaceLabels: m.Namespaces, Now: now})

@@ -48,6 +48,7 @@ func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) con
 		Authentication: config.Authentication{
 			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
 			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),
+			TrustedUserCAs:    userCAs(l),
 		},
 		Limits: config.Limits{
 			MaxConnections:        or(l.Spec.Limits.MaxConnections, defaultMaxConnections),
@@ -97,6 +98,8 @@ func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Crede
 		NotAfter:  utc(u.Spec.ExpirationTime),
 		AllowFrom: u.Spec.AllowedCIDRs,
 		Mounts:    []config.Mount{mount(l, u, "/", u.Spec.HomeDirectory)},
+
+		Certificates: c.Certificates,
 	}
 	if u.Spec.Authentication.Mode == v1alpha1.AuthAllOf {
 		out.Mode = config.ModeAllOf

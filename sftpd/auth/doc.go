@@ -14,6 +14,10 @@
 // two belong together. Any other key gets the same refusal for a known user as for an
 // unknown one.
 //
+// A certificate is checked in full before its user is looked up: what is wrong with it is
+// found, with the same work, whoever it is for. Who holds a good one learns whether its
+// principals exist and accept certificates, as with a key.
+//
 // # Key and password
 //
 // A user with mode AllOf starts with the key. A password that comes first is verified,

@@ -27,6 +27,8 @@ type Grant struct {
 	Methods []string
 	// Fingerprint of the key that was used, "" for none.
 	Fingerprint string
+	// Certificate of that key, nil for none.
+	Certificate *Certificate
 	// SignatureAlgorithm that the key was proven with, "" without a key.
 	SignatureAlgorithm string
 	// Source is the client's address.
@@ -65,8 +67,11 @@ func newGrant(u *snapshot.User, source netip.Addr) *Grant {
 func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Reason) {
 	u, ok := s.Lookup(g.Username)
 	switch {
-	case s.KeyRevoked(g.Fingerprint): // first: who revoked it looks for this word in the audit log
+	// First: who revoked something looks for these words in the audit log.
+	case s.KeyRevoked(g.Fingerprint):
 		return nil, KeyRevoked
+	case g.Certificate != nil && g.Certificate.revoked(s):
+		return nil, CertificateRevoked
 	case !ok || u.UID != g.UID:
 		return nil, UserRemoved
 	case u.Expired(now):
@@ -80,12 +85,8 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Rea
 		if !s.Offers(config.MethodPublicKey) {
 			return nil, MethodNotOffered
 		}
-		k, ok := u.Key([]byte(g.keyWire))
-		if !ok {
-			return nil, KeyRemoved
-		}
-		if !k.Admits(g.Source) {
-			return nil, SourceNotAllowed
+		if reason := recheckKey(s, u, g, now); reason != "" {
+			return nil, reason
 		}
 	}
 	if g.passwordText != "" {
@@ -100,4 +101,30 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Rea
 		return nil, MountsChanged
 	}
 	return u, ""
+}
+
+func recheckKey(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Time) Reason {
+	if g.Certificate != nil {
+		return recheckCertificate(s, u, g.Certificate, now)
+	}
+	k, ok := u.Key([]byte(g.keyWire))
+	switch {
+	case !ok:
+		return KeyRemoved
+	case !k.Admits(g.Source):
+		return SourceNotAllowed
+	}
+	return ""
+}
+
+// Ended says why a login's time is over, "" while it is not. It needs no configuration but
+// the user's.
+func (g *Grant) Ended(u *snapshot.User, now time.Time) Reason {
+	switch {
+	case u.Expired(now):
+		return UserExpired
+	case g.Certificate.ended(now):
+		return CertificateExpired
+	}
+	return ""
 }

@@ -6,26 +6,37 @@ type Reason string
 
 // Reasons to refuse a login.
 const (
-	UnknownUser        Reason = "unknown_user"
-	UserExpired        Reason = "user_expired"
-	KeyNotRegistered   Reason = "key_not_registered"
-	KeyRevoked         Reason = "key_revoked"
-	KeyTooShort        Reason = "key_too_short"
-	AlgorithmRefused   Reason = "algorithm_not_allowed"
-	SourceNotAllowed   Reason = "source_not_allowed"
-	WrongPassword      Reason = "wrong_password"
-	NoPassword         Reason = "no_password"
-	KeyRequiredFirst   Reason = "key_required_first"
-	MethodNotOffered   Reason = "method_not_offered"
-	PasswordQueueFull  Reason = "password_queue_timeout"
-	PasswordMissing    Reason = "password_missing"
-	ChangedDuringLogin Reason = "changed_during_login"
-	MaxTriesReached    Reason = "max_tries"
-	LoginGraceExceeded Reason = "login_grace_exceeded"
-	LoginPenalised     Reason = "login_penalised"
+	UnknownUser             Reason = "unknown_user"
+	UserExpired             Reason = "user_expired"
+	KeyNotRegistered        Reason = "key_not_registered"
+	KeyRevoked              Reason = "key_revoked"
+	KeyTooShort             Reason = "key_too_short"
+	NotAUserCertificate     Reason = "not_a_user_certificate"
+	CANotTrusted            Reason = "ca_not_trusted"
+	CANotAllowed            Reason = "ca_not_allowed"
+	CertificatesNotAccepted Reason = "certificates_not_accepted"
+	CertificatePrincipal    Reason = "certificate_principal"
+	CertificateNotYetValid  Reason = "certificate_not_yet_valid"
+	CertificateExpired      Reason = "certificate_expired"
+	CertificateOption       Reason = "certificate_option"
+	CertificateRevoked      Reason = "certificate_revoked"
+	CertificateInvalid      Reason = "certificate_invalid"
+	AlgorithmRefused        Reason = "algorithm_not_allowed"
+	SourceNotAllowed        Reason = "source_not_allowed"
+	WrongPassword           Reason = "wrong_password"
+	NoPassword              Reason = "no_password"
+	KeyRequiredFirst        Reason = "key_required_first"
+	MethodNotOffered        Reason = "method_not_offered"
+	PasswordQueueFull       Reason = "password_queue_timeout"
+	PasswordMissing         Reason = "password_missing"
+	ChangedDuringLogin      Reason = "changed_during_login"
+	MaxTriesReached         Reason = "max_tries"
+	LoginGraceExceeded      Reason = "login_grace_exceeded"
+	LoginPenalised          Reason = "login_penalised"
 )
 
-// Reasons to revoke a session, besides UserExpired, KeyRevoked, SourceNotAllowed and
+// Reasons to revoke a session, besides UserExpired, KeyRevoked, CertificateRevoked,
+// CertificateExpired, CANotTrusted, CertificatesNotAccepted, SourceNotAllowed and
 // MethodNotOffered.
 const (
 	UserRemoved          Reason = "user_removed"

@@ -54,6 +54,9 @@ type Authentication struct {
 	MaxTries int `json:"maxTries"`
 	// LoginGraceSeconds is the time from accept to a completed login.
 	LoginGraceSeconds int `json:"loginGraceSeconds"`
+	// TrustedUserCAs are the public keys of CAs whose certificates log in the users who
+	// accept them, in the format of authorized_keys.
+	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
 }
 
 // LoginGrace is LoginGraceSeconds as a duration.

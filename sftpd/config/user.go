@@ -37,6 +37,9 @@ type User struct {
 	Mode string `json:"mode"`
 	// Keys that may log in.
 	Keys []Key `json:"keys,omitempty"`
+	// Certificates says whether certificates of Authentication.TrustedUserCAs log in that
+	// have the login name among their principals.
+	Certificates bool `json:"certificates,omitempty"`
 	// Password that may log in.
 	Password *Password `json:"password,omitempty"`
 	// NotAfter is when the login ends.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -166,8 +167,6 @@ func (c *conn) revoke(reason string) {
 	})
 }
 
-func (c *conn) expired(now time.Time) bool { return c.server.registry.expired(c, now) }
-
 // lastActivity is when the client last asked for something. Keepalives do not count.
 func (c *conn) lastActivity() time.Time {
 	c.mu.Lock()
@@ -203,6 +202,16 @@ func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
 	}
 	if g := c.grant; g != nil {
 		e.User, e.Account, e.Methods, e.KeyFingerprint = g.Username, g.Account, g.Methods, g.Fingerprint
+		if event != audit.Transfer && event != audit.Operation {
+			noteCertificate(&e, g.Certificate)
+		}
 	}
 	return e
+}
+
+// noteCertificate adds what tells a certificate from others. Nil is none.
+func noteCertificate(e *audit.Entry, c *auth.Certificate) {
+	if c != nil {
+		e.CertificateCA, e.CertificateKeyID, e.CertificateSerial = c.CA, c.KeyID, strconv.FormatUint(c.Serial, 10)
+	}
 }

@@ -33,6 +33,9 @@ type login struct {
 	keys      []string    // fingerprints that were offered in vain
 	keyIssue  auth.Reason // of the last of them
 	keyUsers  []string    // login names that they were for
+	// certificate is what came with the last of them, nil for none, and certified that key.
+	certificate *auth.Certificate
+	certified   string
 }
 
 // logIn shakes hands and registers the session. If it returns false, the connection has
@@ -116,7 +119,11 @@ func (l *login) refused(r auth.Refusal) {
 	l.refusals++
 	l.server.Metrics.LoginRefused(r.Method, string(r.Reason))
 	if r.Method == auth.PublicKey && r.Fingerprint != "" {
-		l.keyIssue = r.Reason
+		// A client offers the key of a certificate by itself, too. Why the certificate was
+		// refused says more.
+		if r.Certificate != nil || l.certificate == nil || r.Fingerprint != l.certified {
+			l.keyIssue, l.certificate, l.certified = r.Reason, r.Certificate, r.Fingerprint
+		}
 		if !slices.Contains(l.keyUsers, r.Username) { // no more than tries
 			l.keyUsers = append(l.keyUsers, r.Username)
 		}
@@ -223,17 +230,20 @@ func (l *login) notAdmitted(g *auth.Grant, reason string) {
 	l.server.Metrics.LoginRefused(strings.Join(g.Methods, "+"), reason)
 	e := l.entry(audit.LoginRefused, audit.Refused, reason)
 	e.User, e.Account, e.Methods, e.KeyFingerprint = g.Username, g.Account, g.Methods, g.Fingerprint
+	noteCertificate(&e, g.Certificate)
 	l.server.Audit.Write(e)
 }
 
 func (l *login) write(event audit.Event, reason, method string) {
 	e := l.entry(event, audit.Refused, reason)
 	e.KeysOffered = l.keys
+	noteCertificate(&e, l.certificate)
 	if method != "" {
 		e.Methods = []string{method}
 	}
 	if g := l.auth.FirstFactor(); g != nil {
 		e.KeyFingerprint = g.Fingerprint
+		noteCertificate(&e, g.Certificate)
 	}
 	if l.peer != nil {
 		e.User = l.peer.User()

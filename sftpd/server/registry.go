@@ -241,12 +241,15 @@ func (r *registry) revoke(s *snapshot.Snapshot, now time.Time) map[*conn]auth.Re
 	return out
 }
 
-// expired says whether the time of a session's user is over.
-func (r *registry) expired(c *conn, now time.Time) bool {
+// ended says why a session's time is over, "" while it is not.
+func (r *registry) ended(c *conn, now time.Time) auth.Reason {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := r.conns[c]
-	return u != nil && u.Expired(now)
+	if u == nil {
+		return ""
+	}
+	return c.grant.Ended(u, now)
 }
 
 // sessions returns the connections that are logged in.

@@ -112,9 +112,10 @@ func (s *Server) sweepOnce(now time.Time) {
 	}
 	idle := current.Listener.Limits.IdleTimeout()
 	for _, c := range s.registry.sessions() {
+		over := s.registry.ended(c, now)
 		switch {
-		case c.expired(now):
-			c.revoke(string(auth.UserExpired))
+		case over != "":
+			c.revoke(string(over))
 		case now.Sub(c.lastActivity()) >= idle:
 			c.end(reasonIdle)
 		case c.stalled(s.stallTimeout):

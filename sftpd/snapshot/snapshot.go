@@ -35,7 +35,8 @@ type Snapshot struct {
 	// comes after it.
 	crypto, lapsed *Crypto
 	users          map[string]*User
-	revokedKeys    map[string]bool
+	revoked        revocations
+	userCAs        map[string]bool // by their keys in SSH wire format
 }
 
 // Build parses a loaded configuration. It fails on an unknown crypto policy and on host
@@ -60,11 +61,10 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 		lapsed:   lapsed,
 		Rejected: slices.Clone(set.Rejected),
 		users:    make(map[string]*User, len(set.Users)),
-
-		revokedKeys: make(map[string]bool, len(set.Listener.Revoked.Keys)),
+		revoked:  newRevocations(set.Listener.Revoked),
 	}
-	for _, fingerprint := range set.Listener.Revoked.Keys {
-		s.revokedKeys[fingerprint] = true
+	if s.userCAs, err = parseUserCAs(set.Listener.Authentication.TrustedUserCAs); err != nil {
+		return nil, err
 	}
 	if err := s.parseNetworks(); err != nil {
 		return nil, err
@@ -102,9 +102,6 @@ func (s *Snapshot) Lookup(username string) (*User, bool) {
 	u, ok := s.users[username]
 	return u, ok
 }
-
-// KeyRevoked says whether the key of a fingerprint, "SHA256:...", logs nobody in.
-func (s *Snapshot) KeyRevoked(fingerprint string) bool { return s.revokedKeys[fingerprint] }
 
 // Users is the number of users who can log in.
 func (s *Snapshot) Users() int { return len(s.users) }

@@ -17,7 +17,7 @@ spec:
 
 func TestUserCreation(t *testing.T) {
 	const (
-		credentials = `at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set`
+		credentials = `at least one of authorizedKeys, authorizedKeysSecretRefs, keyRefs or passwordSecretRef must be set, or certificates be Accepted`
 		allOf       = `mode AllOf must have passwordSecretRef and at least one source of public keys`
 		username    = `username must start with a letter, digit or '_' and contain only letters, digits and . _ @ + -`
 	)
@@ -66,6 +66,11 @@ spec:
 		{name: "mode AllOf with both", patch: `spec: {authentication: {mode: AllOf, passwordSecretRef: {name: p}}}`},
 		{name: "mode AllOf with an SFTPKey", patch: `spec: {authentication: {mode: AllOf, authorizedKeys: null, keyRefs: [{name: k}], passwordSecretRef: {name: p}}}`},
 		{name: "a password alone", patch: `spec: {authentication: {authorizedKeys: null, passwordSecretRef: {name: p}}}`},
+		{name: "certificates alone", patch: `spec: {authentication: {authorizedKeys: null, certificates: Accepted}}`},
+		{name: "mode AllOf with certificates", patch: `spec: {authentication: {mode: AllOf, authorizedKeys: null, certificates: Accepted, passwordSecretRef: {name: p}}}`},
+		{"certificates refused", `spec: {authentication: {authorizedKeys: null, certificates: Refused}}`, credentials},
+		{"mode AllOf with certificates refused", `spec: {authentication: {mode: AllOf, authorizedKeys: null, certificates: Refused, passwordSecretRef: {name: p}}}`, allOf},
+		{"certificates is known", `spec: {authentication: {certificates: All}}`, `supported values: "Accepted", "Refused"`},
 		{"mode is AnyOf or AllOf", `spec: {authentication: {mode: OneOf}}`, `supported values: "AnyOf", "AllOf"`},
 		{"the same key twice", `spec: {authentication: {authorizedKeys: [ssh-rsa A, ssh-rsa A]}}`, `Duplicate value: "ssh-rsa A"`},
 		{"an empty key", `spec: {authentication: {authorizedKeys: [""]}}`, `spec.authentication.authorizedKeys[0] in body should be at least 1 chars long`},
