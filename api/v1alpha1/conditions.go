@@ -135,7 +135,8 @@ const (
 	// ReasonInvalidPublicKey: a public key cannot be used. The message says which line
 	// and why.
 	ReasonInvalidPublicKey = "InvalidPublicKey"
-	// ReasonInvalidPassword: the password is empty or too long.
+	// ReasonInvalidPassword: the password is empty, too long, or shorter than the listener's
+	// passwordPolicy asks for; or what should be a hash is none that can be used.
 	ReasonInvalidPassword = "InvalidPassword"
 	// ReasonKeyNotFound: keyRefs names an SFTPKey that is missing or not ready.
 	ReasonKeyNotFound = "KeyNotFound"

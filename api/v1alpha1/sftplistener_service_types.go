@@ -170,6 +170,22 @@ type ListenerAuthentication struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=4096
 	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
+
+	// passwordPolicy is what users' passwords must be like.
+	// +optional
+	PasswordPolicy PasswordPolicy `json:"passwordPolicy,omitempty,omitzero"`
+}
+
+// PasswordPolicy is what passwords must be like. It is for those that Secrets have in
+// clear: a hash does not tell.
+type PasswordPolicy struct {
+	// minLength is the least number of characters. Default 8, the least that NIST SP 800-63B
+	// allows; 15 is its advice for a password without a second factor. A user with a shorter
+	// one has no password.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	MinLength *int32 `json:"minLength,omitempty"`
 }
 
 // AuthMethod is a way to log in.

@@ -178,8 +178,8 @@ type UserAuthentication struct {
 	// +optional
 	Certificates CertificateUse `json:"certificates,omitempty"`
 
-	// passwordSecretRef is a Secret in the same namespace with the password in clear,
-	// best of type kubernetes.io/basic-auth. Only a hash of it reaches the pods.
+	// passwordSecretRef is a Secret in the same namespace with the password in clear, best
+	// of type kubernetes.io/basic-auth, or with a hash of it. Only a hash reaches the pods.
 	// +optional
 	PasswordSecretRef *PasswordSecretReference `json:"passwordSecretRef,omitempty"`
 }
@@ -236,7 +236,24 @@ type PasswordSecretReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Key string `json:"key,omitempty"`
+
+	// format Plain: the entry is the password. Hash: it is a hash of the password, of
+	// argon2id ($argon2id$), bcrypt ($2a$, $2b$, $2y$, cost up to 14) or SHA-512 crypt ($6$,
+	// up to 500000 rounds), as from another server. Default Plain.
+	// +optional
+	Format PasswordFormat `json:"format,omitempty"`
 }
+
+// PasswordFormat says what a Secret has of a password.
+//
+// +kubebuilder:validation:Enum=Plain;Hash
+type PasswordFormat string
+
+// The formats of passwords.
+const (
+	PasswordPlain PasswordFormat = "Plain"
+	PasswordHash  PasswordFormat = "Hash"
+)
 
 // LocalKeyReference names an SFTPKey in the same namespace.
 type LocalKeyReference struct {

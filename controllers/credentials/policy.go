@@ -10,14 +10,23 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
-// Under returns the credentials without the keys that the listener has revoked and those
-// that its crypto policy does not admit, which its Problems name. The daemon would refuse
-// them at each login.
-func (c Credentials) Under(policy cryptopolicy.Policy, revoked config.Revoked) Credentials {
+// Rules are what a listener asks of credentials.
+type Rules struct {
+	// Policy has the types and sizes of keys.
+	Policy cryptopolicy.Policy
+	// Revoked keys.
+	Revoked config.Revoked
+	// MinPasswordLength in characters, of passwords in clear.
+	MinPasswordLength int
+}
+
+// Under returns the credentials without those that the listener's rules do not admit,
+// which its Problems name. Keys the daemon would refuse at each login.
+func (c Credentials) Under(rules Rules) Credentials {
 	out := c
 	out.Keys, out.Fingerprints, out.Problems = nil, nil, slices.Clone(c.Problems)
 	for i, k := range c.Keys {
-		if slices.Contains(revoked.Keys, c.Fingerprints[i]) {
+		if slices.Contains(rules.Revoked.Keys, c.Fingerprints[i]) {
 			out.Problems = append(out.Problems, Problem{
 				Reason:  v1alpha1.ReasonKeyRevoked,
 				Message: fmt.Sprintf("The key %s is revoked: the listener's spec.revokedKeys names it. Remove it here, and log in with another", c.Fingerprints[i]),
@@ -26,7 +35,7 @@ func (c Credentials) Under(policy cryptopolicy.Policy, revoked config.Revoked) C
 		}
 		key, err := publickey.ParseLine(k.PublicKey)
 		if err == nil {
-			err = policy.CheckUserKey(key.PublicKey) // not its wrapper, which hides the size
+			err = rules.Policy.CheckUserKey(key.PublicKey) // not its wrapper, which hides the size
 		}
 		if err != nil {
 			out.Problems = append(out.Problems, Problem{
@@ -36,6 +45,14 @@ func (c Credentials) Under(policy cryptopolicy.Policy, revoked config.Revoked) C
 		}
 		out.Keys = append(out.Keys, k)
 		out.Fingerprints = append(out.Fingerprints, c.Fingerprints[i])
+	}
+	if c.Password != nil && c.passwordLength > 0 && c.passwordLength < rules.MinPasswordLength {
+		out.Password = nil
+		out.Problems = append(out.Problems, Problem{
+			Reason: v1alpha1.ReasonInvalidPassword,
+			Message: fmt.Sprintf("The password in Secret %q has fewer than %d characters, which the listener asks for (its spec.authentication.passwordPolicy); put a longer one there",
+				c.passwordSecret, rules.MinPasswordLength),
+		})
 	}
 	return out
 }

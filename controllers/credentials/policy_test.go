@@ -30,7 +30,7 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 		Problems:     []Problem{{Reason: "Before"}},
 	}
 	for _, p := range cryptopolicy.All() {
-		got := c.Under(p, config.Revoked{})
+		got := c.Under(Rules{Policy: p})
 		if p.Name != cryptopolicy.Strict2026 {
 			if len(got.Keys) != 2 || len(got.Problems) != 1 || got.Password == nil {
 				t.Errorf("%s: %+v", p.Name, got)
@@ -60,7 +60,7 @@ func TestCredentialsWithoutRevokedKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := c.Under(policy, config.Revoked{Keys: []string{"SHA256:another", "SHA256:lost"}})
+	got := c.Under(Rules{Policy: policy, Revoked: config.Revoked{Keys: []string{"SHA256:another", "SHA256:lost"}}})
 	if len(got.Keys) != 1 || len(got.Fingerprints) != 1 || got.Fingerprints[0] != "SHA256:kept" {
 		t.Errorf("left: %v", got.Fingerprints)
 	}

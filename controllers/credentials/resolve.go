@@ -46,6 +46,10 @@ type Credentials struct {
 	Password     *config.Password
 	// Certificates of the listener's CAs log in, too.
 	Certificates bool
+	// passwordLength is that of a password in clear, in characters, and passwordSecret where
+	// it is. 0 stands for a hash.
+	passwordLength int
+	passwordSecret string
 	// Problems that left credentials out. The others work all the same: a typo in one
 	// key must not lock out whoever holds another.
 	Problems []Problem

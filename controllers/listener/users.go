@@ -60,7 +60,7 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 	s.credentials = map[types.UID]credentials.Credentials{}
 	resolved := map[types.UID]resolution{}
 	src := clusterSource{client: s.Client, live: s.Live}
-	revoked := s.resolveRevoked()
+	rules := credentials.Rules{Policy: s.policy.Policy, Revoked: s.resolveRevoked(), MinPasswordLength: render.MinPasswordLength(s.listener)}
 	if problems := render.CheckUserCAs(s.listener, s.policy.Policy); len(problems) > 0 {
 		s.unresolved(v1alpha1.ReasonInvalidUserCA, strings.Join(problems, "; "))
 	}
@@ -82,7 +82,7 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 			old = resolution{stamp: stamp, Credentials: c}
 		}
 		resolved[uid] = old
-		s.credentials[uid] = old.Under(s.policy.Policy, revoked)
+		s.credentials[uid] = old.Under(rules)
 		if old.Password != nil {
 			s.memory.passwords[uid] = old.Password
 		}

@@ -64,6 +64,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonInvalidUserCA, Message: p})
 	}
 
+	rules := credentials.Rules{Policy: policy.Policy, Revoked: revoked, MinPasswordLength: render.MinPasswordLength(l)}
 	decisions, _ := attach.Decide(attach.Input{Listener: l, Users: m.usersOf(l), NamespaceLabels: m.Namespaces, Now: now})
 	var records []shard.Record
 	for _, d := range decisions {
@@ -78,7 +79,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		if err != nil {
 			return render.Files{}, nil, err
 		}
-		c = c.Under(policy.Policy, revoked)
+		c = c.Under(rules)
 		for _, p := range c.Problems {
 			missing := p.Reason == v1alpha1.ReasonSecretNotFound || p.Reason == v1alpha1.ReasonKeyNotFound
 			findings = append(findings, Finding{Object: object, Reason: p.Reason, Message: p.Message, Missing: missing})

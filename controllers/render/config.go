@@ -23,6 +23,7 @@ const (
 	defaultIdleTimeoutSeconds    = 900
 	defaultReadinessDelaySeconds = 5
 	defaultDrainTimeoutSeconds   = 300
+	defaultMinPasswordLength     = 8
 )
 
 // DataDir is the directory of the pods below which volumes are mounted.
@@ -82,6 +83,11 @@ func ReadinessDelaySeconds(l *v1alpha1.SFTPListener) int {
 // DrainTimeoutSeconds of a listener's pods.
 func DrainTimeoutSeconds(l *v1alpha1.SFTPListener) int {
 	return or(l.Spec.Shutdown.DrainTimeoutSeconds, defaultDrainTimeoutSeconds)
+}
+
+// MinPasswordLength is what a listener asks of passwords in clear, in characters.
+func MinPasswordLength(l *v1alpha1.SFTPListener) int {
+	return or(l.Spec.Authentication.PasswordPolicy.MinLength, defaultMinPasswordLength)
 }
 
 // UserRecord returns the record of an accepted user.

@@ -206,11 +206,11 @@ func (l *Login) checkPassword(username, method string, before *Grant, given []by
 	s := l.auth.current()
 	u, known := s.Lookup(username)
 	// The work comes before all that could tell users apart.
-	var hash *snapshot.Password
-	if known {
-		hash = u.Password
+	hash := s.Decoy(username)
+	if known && u.Password != nil {
+		hash = u.Password.Hash
 	}
-	matches, err := l.verify(hash, given)
+	matches, err := l.auth.verifier.verify(l.ctx, hash, given)
 	switch {
 	case err != nil:
 		return nil, PasswordQueueFull
@@ -240,13 +240,6 @@ func (l *Login) checkPassword(username, method string, before *Grant, given []by
 	g.Methods = append(slices.Clip(g.Methods), method)
 	g.passwordText = u.Password.Text
 	return g, ""
-}
-
-func (l *Login) verify(p *snapshot.Password, given []byte) (bool, error) {
-	if p == nil {
-		return l.auth.verifier.verify(l.ctx, nil, given)
-	}
-	return l.auth.verifier.verify(l.ctx, &p.Hash, given)
 }
 
 func (l *Login) refuse(conn ssh.ConnMetadata, method string, reason Reason) {

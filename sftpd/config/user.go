@@ -63,7 +63,8 @@ type Key struct {
 
 // Password is a hashed password.
 type Password struct {
-	// Hash in PHC string format, argon2id.
+	// Hash of argon2id in PHC string format, or of bcrypt or SHA-512 crypt in modular crypt
+	// format, see the package password.
 	Hash string `json:"hash"`
 	// Source identifies the Secret and the version of it that was hashed; the daemon
 	// does not use it.

@@ -36,6 +36,7 @@ type Snapshot struct {
 	crypto, lapsed *Crypto
 	users          map[string]*User
 	revoked        revocations
+	decoys         decoys
 	userCAs        map[string]bool // by their keys in SSH wire format
 }
 
@@ -77,6 +78,7 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 		}
 		s.users[u.Username] = user
 	}
+	s.decoys = newDecoys(set.HostKeys, s.users)
 	return s, nil
 }
 

@@ -111,3 +111,11 @@ func TestListenerTrustedUserCAs(t *testing.T) {
 		{"at most 16 CAs", `spec: {authentication: {trustedUserCAs: [` + numbered(17, "ca%d") + `]}}`, `must have at most 16 items`},
 	})
 }
+
+func TestListenerPasswordPolicy(t *testing.T) {
+	testCreations(t, validListener, []creation{
+		{name: "minLength", patch: `spec: {authentication: {passwordPolicy: {minLength: 15}}}`},
+		{"minLength is at least 1", `spec: {authentication: {passwordPolicy: {minLength: 0}}}`, `should be greater than or equal to 1`},
+		{"minLength is at most 64", `spec: {authentication: {passwordPolicy: {minLength: 65}}}`, `should be less than or equal to 64`},
+	})
+}

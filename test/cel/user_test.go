@@ -80,6 +80,8 @@ spec:
 		{"the same Secret twice", `spec: {authentication: {authorizedKeysSecretRefs: [{name: s}, {name: s, key: other}]}}`, `Duplicate value: {"name":"s"}`},
 		{"a Secret reference has a name", `spec: {authentication: {passwordSecretRef: {key: password}}}`, `spec.authentication.passwordSecretRef.name: Required value`},
 		{"a Secret of another namespace", `spec: {authentication: {passwordSecretRef: {name: p, namespace: other}}}`, `unknown field "spec.authentication.passwordSecretRef.namespace"`},
+		{name: "a hash of a password", patch: `spec: {authentication: {passwordSecretRef: {name: p, key: passwordHash, format: Hash}}}`},
+		{"format is known", `spec: {authentication: {passwordSecretRef: {name: p, format: MD5}}}`, `supported values: "Plain", "Hash"`},
 		{"at most 8 SFTPKeys", `spec: {authentication: {keyRefs: [` + numbered(9, "{name: k%d}") + `]}}`, `must have at most 8 items`},
 		{"a password in clear", `spec: {authentication: {password: hunter2}}`, `unknown field "spec.authentication.password"`},
 
