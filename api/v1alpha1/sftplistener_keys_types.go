@@ -2,7 +2,7 @@ package v1alpha1
 
 // RevokedKey names what logs nobody in.
 //
-// +kubebuilder:validation:XValidation:message="exactly one of fingerprint, publicKey and certificate must be set",rule="(has(self.fingerprint) ? 1 : 0) + (has(self.publicKey) ? 1 : 0) + (has(self.certificate) ? 1 : 0) == 1"
+// +kubebuilder:validation:ExactlyOneOf=fingerprint;publicKey;certificate
 type RevokedKey struct {
 	// fingerprint is the SHA-256 fingerprint of a public key, as ssh-keygen -l and the
 	// audit log show it. That of a CA stands for all certificates that the CA made.

@@ -82,7 +82,7 @@ func TestListenerUploads(t *testing.T) {
 
 func TestListenerRevokedKeys(t *testing.T) {
 	const (
-		one         = `exactly one of fingerprint, publicKey and certificate must be set`
+		one         = `exactly one of the fields in [fingerprint publicKey certificate] must be set`
 		name        = `exactly one of serial and keyID must be set`
 		counts      = `caFingerprint must be set with serial: each CA counts by itself`
 		number      = `must be a decimal number from 1 on: certificates without a serial number have 0, and are told apart by their keyID`
