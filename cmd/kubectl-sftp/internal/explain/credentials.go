@@ -87,8 +87,7 @@ func (e *explainer) revoked() bool {
 // certificates tells of certificates if the user logs in with them: any key may have one, and
 // none is known here.
 func (e *explainer) certificates() string {
-	if e.User.Spec.Authentication.Certificates != v1alpha1.CertificatesAccepted ||
-		e.Listener != nil && len(e.Listener.Spec.Authentication.TrustedUserCAs) == 0 {
+	if e.User.Spec.Authentication.Certificates != v1alpha1.CertificatesAccepted {
 		return ""
 	}
 	return "; a certificate of one of the listener's trustedUserCAs would do, too, but certificates are not looked at here"
@@ -259,6 +258,9 @@ func (e *explainer) password(ctx context.Context) error {
 		return nil // the method says it
 	}
 	c, err := e.resolvePart(ctx, v1alpha1.UserAuthentication{PasswordSecretRef: ref})
+	if e.Listener != nil {
+		c = c.Under(credentials.Rules{MinPasswordLength: render.MinPasswordLength(e.Listener)})
+	}
 	var d *DeniedError
 	switch {
 	case errors.As(err, &d):
