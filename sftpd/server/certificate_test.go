@@ -302,6 +302,34 @@ func TestCertificateEnds(t *testing.T) {
 	}
 }
 
+// TestCertificateOfARegisteredKey: a certificate counts by itself. If its key is the user's,
+// too, the bounds of that key are not the certificate's, and its logins are no uses of the key.
+func TestCertificateOfARegisteredKey(t *testing.T) {
+	t.Parallel()
+	ca, _ := configtest.Key(t)
+	key, _ := configtest.Key(t)
+	dir := trusting(t, ca)
+	end := time.Now().Add(-time.Hour)
+	dir.User(t, "ada").Keys = []config.Key{{PublicKey: configtest.Line(key.PublicKey()), From: []string{"192.0.2.0/24"}, NotAfter: &end}}
+	d := daemontest.Start(t, dir)
+	if c, err := d.Dial("ada", ssh.PublicKeys(key)); err == nil {
+		c.Close()
+		t.Error("logged in with the key alone")
+	}
+	c := d.MustDial(t, "ada", ssh.PublicKeys(certify(t, ca, key, nil)))
+	time.Sleep(2500 * time.Millisecond) // sessions are looked at once a second
+	stillWorks(t, c)
+	dir.User(t, "ada").AllowFrom = []string{"127.0.0.0/8"}
+	d.Reload(t, dir)
+	stillWorks(t, c)
+	dir.User(t, "ada").Keys = nil
+	d.Reload(t, dir)
+	stillWorks(t, c)
+	if got := d.KeyUse(t, dir, config.KeyUseReport{}); len(got.Uses) != 0 {
+		t.Errorf("uses of keys: %v", got.Uses)
+	}
+}
+
 // TestCertificateTellsNothingOfUsers: what is wrong with a certificate is found, and said
 // in the audit log, before the user is looked at. So a refusal takes as long for all.
 func TestCertificateTellsNothingOfUsers(t *testing.T) {

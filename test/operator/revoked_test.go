@@ -30,6 +30,7 @@ func TestRevokedKeys(t *testing.T) {
 	message := "The key " + fingerprint + " is revoked: the listener's spec.revokedKeys names it. Remove it here, and log in with another"
 	waitFor(t, lost, "ResolvedRefs", "False", "KeyRevoked", message)
 	waitFor(t, lost, "Ready", "False", "UnresolvedRefs", message)
+	keyOf(t, lost, fingerprint, v1alpha1.KeyRevoked)
 	eventually(t, func() error {
 		if _, ok := pods.logins(ns)["lost"]; ok {
 			return fmt.Errorf("pods still have the login")
@@ -45,4 +46,5 @@ func TestRevokedKeys(t *testing.T) {
 	waitFor(t, l, "ResolvedRefs", "False", "InvalidRevokedKey",
 		`spec.revokedKeys[0] revokes nothing: publicKey is not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`)
 	waitReady(t, lost)
+	keyOf(t, lost, fingerprint, v1alpha1.KeyActive)
 }
