@@ -31,7 +31,7 @@ const (
 	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
 	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
-	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey. Unknown: Pending.
+	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked. Unknown: Pending.
 	ConditionReady = "Ready"
 
 	// ConditionKeysValid says whether each key of a user is valid and goes on to be, and
@@ -166,7 +166,7 @@ const (
 	// ReasonNoValidKey: all keys of the user have expired or are not valid yet, and it may
 	// not log in without one.
 	ReasonNoValidKey = "NoValidKey"
-	// ReasonKeyRevoked: the listener's revokedKeys names a key of the user.
+	// ReasonKeyRevoked: the listener's revokedKeys names a key of the user, or this SFTPKey's.
 	ReasonKeyRevoked = "KeyRevoked"
 	// ReasonUserRejected: a pod refused the user's record, mostly because its daemon is
 	// older than the operator. The user cannot log in there.

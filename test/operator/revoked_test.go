@@ -48,3 +48,23 @@ func TestRevokedKeys(t *testing.T) {
 	waitReady(t, lost)
 	keyOf(t, lost, fingerprint, v1alpha1.KeyActive)
 }
+
+// An SFTPKey whose key is revoked says so, and is what it was once the listener takes that back.
+func TestRevokedSFTPKey(t *testing.T) {
+	ns := namespace(t, nil)
+	l := readyListener(t, ns)
+	k := partnerKey(ns, "acme-2026", "revoked", assignedTo("acme"))
+	create(t, k)
+	acme := newUser(ns, "acme", withoutKeys)
+	create(t, acme)
+	waitReady(t, acme)
+	change(t, l, func(l *v1alpha1.SFTPListener) {
+		l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{PublicKey: publicKey("revoked")}}
+	})
+	keyOf(t, acme, fingerprint(t, "revoked"), v1alpha1.KeyRevoked)
+	waitFor(t, k, "Ready", "False", "KeyRevoked", `The listener of SFTPUser "acme" has revoked the key, its spec.revokedKeys names it; make a new one`)
+	waitFor(t, acme, "ResolvedRefs", "False", "KeyRevoked", "")
+	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.RevokedKeys = nil })
+	waitReady(t, acme)
+	waitFor(t, k, "Ready", "True", "Ready", "")
+}
