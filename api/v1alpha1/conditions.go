@@ -14,8 +14,8 @@ const (
 	// and usable.
 	//
 	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
-	// VolumeClaimNotFound. False, user: SecretNotFound, SecretKeyMissing,
-	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyAssignedElsewhere, NoCredentials.
+	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA. False, user: SecretNotFound, SecretKeyMissing,
+	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyAssignedElsewhere, KeyRevoked, NoCredentials.
 	// Unknown: Pending.
 	ConditionResolvedRefs = "ResolvedRefs"
 
@@ -31,7 +31,7 @@ const (
 	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
 	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
-	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey. Unknown: Pending.
+	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked. Unknown: Pending.
 	ConditionReady = "Ready"
 
 	// ConditionKeysValid says whether each key of a user is valid and goes on to be, and
@@ -84,6 +84,12 @@ const (
 	ReasonHostKeyNotFound = "HostKeyNotFound"
 	// ReasonInvalidHostKey: a host key cannot be used. The message says why.
 	ReasonInvalidHostKey = "InvalidHostKey"
+	// ReasonInvalidUserCA: a key of trustedUserCAs cannot be used. The message says which,
+	// and why.
+	ReasonInvalidUserCA = "InvalidUserCA"
+	// ReasonInvalidRevokedKey: an entry of revokedKeys is no public key, so it revokes
+	// nothing. The message says which.
+	ReasonInvalidRevokedKey = "InvalidRevokedKey"
 	// ReasonConfigPending: pods have not loaded the present configuration yet.
 	ReasonConfigPending = "ConfigPending"
 	// ReasonConfigRejected: a pod could not load the configuration and goes on with the
@@ -124,7 +130,7 @@ const (
 	// ReasonInvalidUsername: the login name cannot be used.
 	ReasonInvalidUsername = "InvalidUsername"
 	// ReasonMethodNotAllowed: the listener does not allow a way to log in that the user
-	// asks for.
+	// asks for, or the user accepts certificates and the listener trusts no CA.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
 	// ReasonVolumeNotFound: the listener has no volume of that name.
 	ReasonVolumeNotFound = "VolumeNotFound"
@@ -146,18 +152,22 @@ const (
 	// ReasonInvalidPublicKey: a public key cannot be used. The message says which line
 	// and why.
 	ReasonInvalidPublicKey = "InvalidPublicKey"
-	// ReasonInvalidPassword: the password is empty or too long.
+	// ReasonInvalidPassword: the password is empty, too long, or shorter than the listener's
+	// passwordPolicy asks for; or what should be a hash is none that can be used.
 	ReasonInvalidPassword = "InvalidPassword"
 	// ReasonKeyNotFound: keyRefs names an SFTPKey that is missing or not ready.
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonKeyAssignedElsewhere: an SFTPKey of the namespace assigns a key of the user to
 	// another one. Give each user a key of its own.
 	ReasonKeyAssignedElsewhere = "KeyAssignedElsewhere"
-	// ReasonNoCredentials: the user has neither a key nor a password.
+	// ReasonNoCredentials: the user has neither a key nor a password, and accepts
+	// no certificates.
 	ReasonNoCredentials = "NoCredentials"
 	// ReasonNoValidKey: all keys of the user have expired or are not valid yet, and it may
 	// not log in without one.
 	ReasonNoValidKey = "NoValidKey"
+	// ReasonKeyRevoked: the listener's revokedKeys names a key of the user, or this SFTPKey's.
+	ReasonKeyRevoked = "KeyRevoked"
 	// ReasonUserRejected: a pod refused the user's record, mostly because its daemon is
 	// older than the operator. The user cannot log in there.
 	ReasonUserRejected = "UserRejected"

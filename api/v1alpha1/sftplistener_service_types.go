@@ -135,6 +135,8 @@ const (
 )
 
 // ListenerAuthentication is how clients may log in.
+//
+// +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 type ListenerAuthentication struct {
 	// allowedMethods are the methods that users of this listener may use. Password
 	// stands for the SSH methods password and keyboard-interactive.
@@ -157,6 +159,33 @@ type ListenerAuthentication struct {
 	// +kubebuilder:validation:Minimum=5
 	// +kubebuilder:validation:Maximum=300
 	LoginGraceSeconds *int32 `json:"loginGraceSeconds,omitempty"`
+
+	// trustedUserCAs are the public keys of certificate authorities, each the line of a .pub
+	// file. Their OpenSSH user certificates log in those users who accept certificates, if
+	// the login name is among the principals.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=4096
+	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
+
+	// passwordPolicy is what users' passwords must be like.
+	// +optional
+	PasswordPolicy PasswordPolicy `json:"passwordPolicy,omitempty,omitzero"`
+}
+
+// PasswordPolicy is what passwords must be like. It is for those that Secrets have in
+// clear: a hash does not tell.
+type PasswordPolicy struct {
+	// minLength is the least number of characters. Default 8, the least that NIST SP 800-63B
+	// allows; 15 is its advice for a password without a second factor. A user with a shorter
+	// one has no password.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	MinLength *int32 `json:"minLength,omitempty"`
 }
 
 // AuthMethod is a way to log in.

@@ -98,6 +98,14 @@ type SFTPListenerSpec struct {
 	// +optional
 	Authentication ListenerAuthentication `json:"authentication,omitempty,omitzero"`
 
+	// revokedKeys are public keys that log nobody in, whichever users have them: lost ones,
+	// above all. Sessions that they opened are closed.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=512
+	RevokedKeys []RevokedKey `json:"revokedKeys,omitempty"`
+
 	// hostKeyRefs name SFTPKeys of usage Host in the listener's namespace. Without
 	// them the operator makes one Ed25519 key, SFTPKey <listener>-ed25519, and keeps
 	// it. Clients prefer the first key of a type that they know.

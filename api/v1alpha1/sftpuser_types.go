@@ -174,11 +174,28 @@ type UserAuthentication struct {
 	// +kubebuilder:validation:MaxItems=8
 	KeyRefs []LocalKeyReference `json:"keyRefs,omitempty"`
 
-	// passwordSecretRef is a Secret in the same namespace with the password in clear,
-	// best of type kubernetes.io/basic-auth. Only a hash of it reaches the pods.
+	// certificates Accepted lets user certificates log in, in the place of a key, that one of
+	// the listener's authentication.trustedUserCAs made and that have the login name among
+	// their principals. Default Refused.
+	// +optional
+	Certificates CertificateUse `json:"certificates,omitempty"`
+
+	// passwordSecretRef is a Secret in the same namespace with the password in clear, best
+	// of type kubernetes.io/basic-auth, or with a hash of it. Only a hash reaches the pods.
 	// +optional
 	PasswordSecretRef *PasswordSecretReference `json:"passwordSecretRef,omitempty"`
 }
+
+// CertificateUse says whether a user logs in with certificates.
+//
+// +kubebuilder:validation:Enum=Accepted;Refused
+type CertificateUse string
+
+// The uses of certificates.
+const (
+	CertificatesAccepted CertificateUse = "Accepted"
+	CertificatesRefused  CertificateUse = "Refused"
+)
 
 // AuthMode says how credentials combine.
 //
@@ -221,7 +238,24 @@ type PasswordSecretReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Key string `json:"key,omitempty"`
+
+	// format Plain: the entry is the password. Hash: it is a hash of the password, of
+	// argon2id ($argon2id$), bcrypt ($2a$, $2b$, $2y$, cost up to 14) or SHA-512 crypt ($6$,
+	// up to 500000 rounds), as from another server. Default Plain.
+	// +optional
+	Format PasswordFormat `json:"format,omitempty"`
 }
+
+// PasswordFormat says what a Secret has of a password.
+//
+// +kubebuilder:validation:Enum=Plain;Hash
+type PasswordFormat string
+
+// The formats of passwords.
+const (
+	PasswordPlain PasswordFormat = "Plain"
+	PasswordHash  PasswordFormat = "Hash"
+)
 
 // LocalKeyReference names an SFTPKey in the same namespace.
 type LocalKeyReference struct {
@@ -339,9 +373,10 @@ type UserKeyStatus struct {
 // Expiring and Unused keys do: Expiring ends within the listener's
 // keyPolicy.expiringWithinDays, Unused was not used for keyPolicy.unusedAfterDays. Expired
 // and NotYetValid keys do not by their times, Weak ones by the listener's cryptoPolicy,
-// and AssignedElsewhere is a key that an SFTPKey assigns to another user.
+// AssignedElsewhere is a key that an SFTPKey assigns to another user, and Revoked one that
+// the listener's revokedKeys names.
 //
-// +kubebuilder:validation:Enum=Active;Expiring;Expired;NotYetValid;Unused;Weak;AssignedElsewhere
+// +kubebuilder:validation:Enum=Active;Expiring;Expired;NotYetValid;Unused;Weak;AssignedElsewhere;Revoked
 type KeyState string
 
 // The states of keys.
@@ -353,6 +388,7 @@ const (
 	KeyUnused            KeyState = "Unused"
 	KeyWeak              KeyState = "Weak"
 	KeyAssignedElsewhere KeyState = "AssignedElsewhere"
+	KeyRevoked           KeyState = "Revoked"
 )
 
 // DateFormat is the layout of the days in the status of keys.

@@ -41,8 +41,9 @@ func checkUsername(name string) string {
 func methods(u *v1alpha1.SFTPUser) []v1alpha1.AuthMethod {
 	a := u.Spec.Authentication
 	var out []v1alpha1.AuthMethod
-	// A user with neither has the keys of SFTPKeys that name it.
-	if len(a.AuthorizedKeys)+len(a.AuthorizedKeysSecretRefs)+len(a.KeyRefs) > 0 || a.PasswordSecretRef == nil || a.Mode == v1alpha1.AuthAllOf {
+	// A user with none of them has the keys of SFTPKeys that name it.
+	if len(a.AuthorizedKeys)+len(a.AuthorizedKeysSecretRefs)+len(a.KeyRefs) > 0 || a.Certificates == v1alpha1.CertificatesAccepted ||
+		a.PasswordSecretRef == nil || a.Mode == v1alpha1.AuthAllOf {
 		out = append(out, v1alpha1.AuthPublicKey)
 	}
 	if a.PasswordSecretRef != nil {
@@ -65,6 +66,9 @@ func checkMethods(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) string {
 		if !slices.Contains(allowed, m) {
 			return fmt.Sprintf("The listener does not allow the method %s; remove it from spec.authentication or ask the listener's owner", m)
 		}
+	}
+	if u.Spec.Authentication.Certificates == v1alpha1.CertificatesAccepted && len(l.Spec.Authentication.TrustedUserCAs) == 0 {
+		return "The listener trusts no certificate authority (its spec.authentication.trustedUserCAs); remove spec.authentication.certificates or ask the listener's owner"
 	}
 	return ""
 }

@@ -40,6 +40,7 @@ func TestAssignedKeys(t *testing.T) {
 		{"assigned and named", []v1alpha1.SFTPKey{mine}, keyRefs("mine"), 1, "[sftpkey/mine ]", ""},
 		{"assigned and copied", []v1alpha1.SFTPKey{mine}, keys(ed25519Key), 1, "[sftpkey/mine ]", ""},
 		{"nothing at all", nil, v1alpha1.UserAuthentication{}, 0, "[]", "NoCredentials"},
+		{"certificates alone", nil, v1alpha1.UserAuthentication{Certificates: v1alpha1.CertificatesAccepted}, 0, "[]", ""},
 		{"assigned to another", []v1alpha1.SFTPKey{other}, v1alpha1.UserAuthentication{}, 0, "[]", "NoCredentials"},
 		{"another's by name", []v1alpha1.SFTPKey{other}, keyRefs("theirs"), 0, "[sftpkey/theirs AssignedElsewhere]", "KeyAssignedElsewhere"},
 		{"another's by copy", []v1alpha1.SFTPKey{other}, keys(ed25519Key), 0, "[inline AssignedElsewhere]", "KeyAssignedElsewhere"},

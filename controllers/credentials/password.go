@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -36,9 +37,16 @@ func (r *resolver) setPassword(ctx context.Context, ref v1alpha1.PasswordSecretR
 		return err
 	}
 	data := s.Data[key]
-	switch {
+	if ref.Format == v1alpha1.PasswordHash {
+		r.takeHash(s, ref.Name, key, string(data))
+		return nil
+	}
+	switch _, err := password.Parse(string(data)); {
 	case len(data) == 0:
 		r.problem(v1alpha1.ReasonInvalidPassword, "Secret %q, entry %q is empty; put the password there", ref.Name, key)
+		return nil
+	case err == nil:
+		r.problem(v1alpha1.ReasonInvalidPassword, "Secret %q, entry %q holds the hash of a password; set spec.authentication.passwordSecretRef.format to Hash, or put the password there", ref.Name, key)
 		return nil
 	case len(data) > password.MaxLength:
 		r.problem(v1alpha1.ReasonInvalidPassword, "Secret %q, entry %q has %d bytes, a password may have at most %d", ref.Name, key, len(data), password.MaxLength)
@@ -48,8 +56,20 @@ func (r *resolver) setPassword(ctx context.Context, ref v1alpha1.PasswordSecretR
 		r.problem(v1alpha1.ReasonInvalidPassword, "Secret %q, entry %q contains a line end; write the password without it (kubectl create secret ... --from-literal, or printf %%s)", ref.Name, key)
 		return nil
 	}
+	r.out.passwordLength, r.out.passwordSecret = utf8.RuneCount(data), ref.Name
 	r.out.Password, err = hashOnce(data, PasswordSource(s, key), previous)
 	return err
+}
+
+// takeHash passes on a hash that somebody else made. It may have the line end of a file.
+func (r *resolver) takeHash(s *corev1.Secret, name, key, text string) {
+	text = strings.TrimSpace(text)
+	if _, err := password.Parse(text); err != nil {
+		r.problem(v1alpha1.ReasonInvalidPassword, "Secret %q, entry %q cannot be used as the hash of a password: %v", name, key, err)
+		return
+	}
+	// Another source than that of the same entry as a password in clear.
+	r.out.Password = &config.Password{Hash: text, Source: PasswordSource(s, key) + "#hash"}
 }
 
 // hashOnce hashes a password unless the previous hash is of the same one.
@@ -60,7 +80,7 @@ func hashOnce(data []byte, source string, previous *config.Password) (*config.Pa
 	hashing <- struct{}{}
 	defer func() { <-hashing }()
 	if previous != nil {
-		if h, err := password.Parse(previous.Hash); err == nil && h.Verify(data) {
+		if h, err := password.Parse(previous.Hash); err == nil && password.IsNew(h) && h.Verify(data) {
 			return &config.Password{Hash: previous.Hash, Source: source}, nil
 		}
 	}

@@ -82,3 +82,80 @@ func TestPasswordOfABrokenSecretIsGone(t *testing.T) {
 		t.Errorf("password %+v, want none", got)
 	}
 }
+
+const (
+	bcryptHash = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2" // of "correct horse"
+	sha512Hash = "$6$saltstring$.r0X7ub5wGR2v4Xz7svCIozfnlorFh19V89t8KC9Umd81uGhFgsyTRNyzQDXDIm17fFcR9z3z7oBNdsyYBbtm/"
+)
+
+func hashFrom(name, entry string) v1alpha1.UserAuthentication {
+	a := passwordFrom(name, entry)
+	a.PasswordSecretRef.Format = v1alpha1.PasswordHash
+	return a
+}
+
+// A hash that somebody else made is passed on as it is, with its line end or without.
+func TestForeignHash(t *testing.T) {
+	for _, hash := range []string{bcryptHash, sha512Hash} {
+		for _, entry := range []string{hash, hash + "\n"} {
+			c := resolve(t, secrets(secret("p", "passwordHash", entry)), hashFrom("p", "passwordHash"), nil)
+			if len(c.Problems) != 0 || c.Password == nil || c.Password.Hash != hash || !verifies(t, c.Password, "correct horse") {
+				t.Errorf("%q: %+v, problems %v", entry, c.Password, c.Problems)
+			}
+			if left := c.Under(Rules{MinPasswordLength: 64}); left.Password == nil || len(left.Problems) != 0 {
+				t.Errorf("a hash has no length: %v", left.Problems)
+			}
+		}
+	}
+}
+
+// What is no hash, or one that costs too much, is named without what the Secret holds.
+func TestHashThatCannotBeUsed(t *testing.T) {
+	for entry, say := range map[string]string{
+		"hunter2": `Secret "p", entry "password" cannot be used as the hash of a password: not a hash of argon2id ($argon2id$...), bcrypt ($2b$...) or SHA-512 crypt ($6$...)`,
+		strings.Replace(bcryptHash, "$05$", "$15$", 1):                     `Secret "p", entry "password" cannot be used as the hash of a password: bcrypt cost is out of bounds, it may be 4 to 14`,
+		strings.Replace(sha512Hash, "$6$", "$6$rounds=999999$", 1):         `Secret "p", entry "password" cannot be used as the hash of a password: the rounds of SHA-512 crypt are out of bounds, there may be 1000 to 500000`,
+		"$argon2id$v=19$m=65537,t=2,p=1$c2FsdHNhbHQ$CTFhFdXPJO1aFaMaO6Mm5": `Secret "p", entry "password" cannot be used as the hash of a password: argon2id parameters are out of bounds, they may be up to m=65536,t=16,p=16`,
+	} {
+		c := resolve(t, secrets(secret("p", "password", entry)), hashFrom("p", ""), nil)
+		if c.Password != nil || len(c.Problems) != 1 || c.Problems[0] != (Problem{Reason: v1alpha1.ReasonInvalidPassword, Message: say}) {
+			t.Errorf("%q: %+v, problems %q", entry, c.Password, c.Problems)
+		}
+	}
+}
+
+// A hash where a password in clear should be would be a password that nobody knows.
+func TestHashInThePlaceOfAPassword(t *testing.T) {
+	c := resolve(t, secrets(secret("p", "password", bcryptHash)), passwordFrom("p", ""), nil)
+	want := `Secret "p", entry "password" holds the hash of a password; set spec.authentication.passwordSecretRef.format to Hash, or put the password there`
+	if c.Password != nil || len(c.Problems) != 1 || c.Problems[0].Message != want {
+		t.Errorf("%+v, problems %q", c.Password, c.Problems)
+	}
+}
+
+// Where the password itself comes to be known, a foreign hash of it gives way to one of the operator's.
+func TestForeignHashGivesWay(t *testing.T) {
+	old := resolve(t, secrets(secret("p", "password", bcryptHash)), hashFrom("p", ""), nil).Password
+	now := resolve(t, secrets(secret("p", "password", "correct horse")), passwordFrom("p", ""), old).Password
+	if h, err := password.Parse(now.Hash); err != nil || !password.IsNew(h) || !verifies(t, now, "correct horse") {
+		t.Errorf("%+v", now)
+	}
+}
+
+// A password that is too short for the listener is left out; the characters count, not the bytes.
+func TestShortPassword(t *testing.T) {
+	for plain, ok := range map[string]bool{"12345678": true, "1234567": false, "pässwörd": true, "pässwör": false} {
+		c := resolve(t, secrets(secret("p", "password", plain)), passwordFrom("p", ""), nil)
+		got := c.Under(Rules{MinPasswordLength: 8})
+		if ok != (got.Password != nil) || ok != (len(got.Problems) == 0) {
+			t.Errorf("%q: %+v, problems %v", plain, got.Password, got.Problems)
+		}
+		want := Problem{v1alpha1.ReasonInvalidPassword, `The password in Secret "p" has fewer than 8 characters, which the listener asks for (its spec.authentication.passwordPolicy); put a longer one there`}
+		if !ok && got.Problems[0] != want {
+			t.Errorf("%q: problem %q", plain, got.Problems[0])
+		}
+		if c.Password == nil {
+			t.Error("the original has changed")
+		}
+	}
+}

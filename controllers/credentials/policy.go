@@ -7,13 +7,24 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
-// Under returns the credentials without the keys that a crypto policy does not admit,
-// which its Problems name. The daemon would refuse them at each login.
-func (c Credentials) Under(policy cryptopolicy.Policy) Credentials {
+// Rules are what a listener asks of credentials.
+type Rules struct {
+	// Policy has the types and sizes of keys.
+	Policy cryptopolicy.Policy
+	// Revoked keys.
+	Revoked config.Revoked
+	// MinPasswordLength in characters, of passwords in clear.
+	MinPasswordLength int
+}
+
+// Under returns the credentials without those that the listener's rules do not admit,
+// which its Problems name. Keys the daemon would refuse at each login.
+func (c Credentials) Under(rules Rules) Credentials {
 	out := c
 	out.Keys, out.Inventory, out.Problems = nil, slices.Clone(c.Inventory), slices.Clone(c.Problems)
 	for _, k := range c.Keys {
@@ -21,17 +32,36 @@ func (c Credentials) Under(policy cryptopolicy.Policy) Credentials {
 		if err != nil {
 			continue // it was made from a key
 		}
-		if err = policy.CheckUserKey(key.PublicKey); err == nil { // not its wrapper, which hides the size
+		var state v1alpha1.KeyState
+		fp := ssh.FingerprintSHA256(key.PublicKey)
+		err = rules.Policy.CheckUserKey(key.PublicKey) // not its wrapper, which hides the size
+		switch {
+		case slices.Contains(rules.Revoked.Keys, fp):
+			state = v1alpha1.KeyRevoked
+			out.Problems = append(out.Problems, Problem{
+				Reason:  v1alpha1.ReasonKeyRevoked,
+				Message: fmt.Sprintf("The key %s is revoked: the listener's spec.revokedKeys names it. Remove it here, and log in with another", fp),
+			})
+		case err != nil:
+			state = v1alpha1.KeyWeak
+			out.Problems = append(out.Problems, Problem{
+				Reason: v1alpha1.ReasonInvalidPublicKey, Message: fmt.Sprintf("The key %s cannot be used: %v", fp, err),
+			})
+		default:
 			out.Keys = append(out.Keys, k)
 			continue
 		}
-		fp := ssh.FingerprintSHA256(key.PublicKey)
-		out.Problems = append(out.Problems, Problem{
-			Reason: v1alpha1.ReasonInvalidPublicKey, Message: fmt.Sprintf("The key %s cannot be used: %v", fp, err),
-		})
 		if i := slices.IndexFunc(out.Inventory, func(e v1alpha1.UserKeyStatus) bool { return e.Fingerprint == fp }); i >= 0 {
-			out.Inventory[i].State = v1alpha1.KeyWeak
+			out.Inventory[i].State = state
 		}
+	}
+	if c.Password != nil && c.passwordLength > 0 && c.passwordLength < rules.MinPasswordLength {
+		out.Password = nil
+		out.Problems = append(out.Problems, Problem{
+			Reason: v1alpha1.ReasonInvalidPassword,
+			Message: fmt.Sprintf("The password in Secret %q has fewer than %d characters, which the listener asks for (its spec.authentication.passwordPolicy); put a longer one there",
+				c.passwordSecret, rules.MinPasswordLength),
+		})
 	}
 	return out
 }

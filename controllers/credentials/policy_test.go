@@ -11,6 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
 // A key that a policy does not admit is left out and named, the others stay.
@@ -30,7 +31,7 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 		Problems:  []Problem{{Reason: "Before"}},
 	}
 	for _, p := range cryptopolicy.All() {
-		got := c.Under(p)
+		got := c.Under(Rules{Policy: p})
 		if p.Name != cryptopolicy.Strict2026 {
 			if len(got.Keys) != 2 || len(got.Problems) != 1 || got.Password == nil {
 				t.Errorf("%s: %+v", p.Name, got)
@@ -49,4 +50,37 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 	if len(c.Keys) != 2 || len(c.Problems) != 1 || c.Inventory[0].State != "" {
 		t.Error("the original has changed")
 	}
+}
+
+// A key that the listener has revoked is left out and named, whatever the policy says.
+func TestCredentialsWithoutRevokedKeys(t *testing.T) {
+	c := Credentials{
+		Keys:      []config.Key{{PublicKey: ed25519Key}, {PublicKey: otherKey}},
+		Inventory: []v1alpha1.UserKeyStatus{{Fingerprint: fingerprint(t, ed25519Key)}, {Fingerprint: fingerprint(t, otherKey)}},
+	}
+	lost := c.Inventory[0].Fingerprint
+	policy, err := cryptopolicy.Lookup(cryptopolicy.Default)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Under(Rules{Policy: policy, Revoked: config.Revoked{Keys: []string{"SHA256:another", lost}}})
+	if len(got.Keys) != 1 || got.Keys[0].PublicKey != otherKey {
+		t.Errorf("left: %v", got.Keys)
+	}
+	if got.Inventory[0].State != v1alpha1.KeyRevoked || got.Inventory[1].State != "" || c.Inventory[0].State != "" {
+		t.Errorf("inventory: %+v", got.Inventory)
+	}
+	want := Problem{Reason: v1alpha1.ReasonKeyRevoked, Message: "The key " + lost + " is revoked: the listener's spec.revokedKeys names it. Remove it here, and log in with another"}
+	if len(got.Problems) != 1 || got.Problems[0] != want {
+		t.Errorf("problems: %v", got.Problems)
+	}
+}
+
+func fingerprint(t *testing.T, line string) string {
+	t.Helper()
+	k, err := publickey.ParseLine(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.Fingerprint()
 }

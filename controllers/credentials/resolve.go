@@ -46,6 +46,12 @@ type Credentials struct {
 	// Inventory has all keys, those that cannot be used included. Of these the state is set.
 	Inventory []v1alpha1.UserKeyStatus
 	Password  *config.Password
+	// Certificates of the listener's CAs log in, too.
+	Certificates bool
+	// passwordLength is that of a password in clear, in characters, and passwordSecret where
+	// it is. 0 stands for a hash.
+	passwordLength int
+	passwordSecret string
 	// Problems that left credentials out. The others work all the same: a typo in one
 	// key must not lock out whoever holds another.
 	Problems []Problem
@@ -85,18 +91,20 @@ func Resolve(ctx context.Context, src Source, u *v1alpha1.SFTPUser, previous *co
 			return Credentials{}, err
 		}
 	}
-	if len(r.out.Inventory) == 0 && auth.PasswordSecretRef == nil && len(r.out.Problems) == 0 {
-		r.problem(v1alpha1.ReasonNoCredentials, "The user has neither a key nor a password; set spec.authentication, or name the user in spec.userRef of an SFTPKey")
+	r.out.Certificates = auth.Certificates == v1alpha1.CertificatesAccepted
+	if len(r.out.Inventory) == 0 && !r.out.Certificates && auth.PasswordSecretRef == nil && len(r.out.Problems) == 0 {
+		r.problem(v1alpha1.ReasonNoCredentials, "The user has neither a key nor a password, and accepts no certificates; set spec.authentication, or name the user in spec.userRef of an SFTPKey")
 	}
 	return r.out, nil
 }
 
 // CanLogIn says whether the credentials suffice for the mode.
 func (c Credentials) CanLogIn(mode v1alpha1.AuthMode) bool {
+	byKey := len(c.Keys) > 0 || c.Certificates
 	if mode == v1alpha1.AuthAllOf {
-		return len(c.Keys) > 0 && c.Password != nil
+		return byKey && c.Password != nil
 	}
-	return len(c.Keys) > 0 || c.Password != nil
+	return byKey || c.Password != nil
 }
 
 // Problem sums up the problems as one reason and message; ok is false if there are none.

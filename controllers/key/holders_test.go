@@ -38,6 +38,7 @@ func TestJudge(t *testing.T) {
 		{"begins now", "acme", at(0), at(time.Hour), Holdings{UserExists: true, Holders: active}, "Ready", "Assigned", true},
 		{"ends soon", "acme", nil, at(time.Hour), Holdings{UserExists: true, Holders: []Holder{holder("acme", v1alpha1.KeyExpiring, "")}}, "KeyExpiring", "Assigned", true},
 		{"weak", "acme", nil, nil, Holdings{UserExists: true, Holders: []Holder{holder("acme", v1alpha1.KeyWeak, "")}}, "WeakKey", "Assigned", false},
+		{"revoked", "acme", nil, nil, Holdings{UserExists: true, Holders: []Holder{holder("acme", v1alpha1.KeyRevoked, "")}}, "KeyRevoked", "Assigned", false},
 		{"unused", "acme", nil, nil, Holdings{UserExists: true, Holders: []Holder{holder("acme", v1alpha1.KeyUnused, "")}}, "KeyUnused", "Assigned", true},
 		{"used by one of two", "", nil, nil, Holdings{Holders: []Holder{holder("a", v1alpha1.KeyUnused, ""), holder("b", v1alpha1.KeyActive, "")}}, "Ready", "", true},
 		{"also in vain with another", "acme", nil, nil, Holdings{UserExists: true, Holders: append([]Holder{holder("a", v1alpha1.KeyAssignedElsewhere, "")}, active...)}, "Ready", "AssignmentConflict", true},

@@ -235,7 +235,7 @@ func hasMaterial(k *v1alpha1.SFTPKey) bool {
 	ready := findReady(k)
 	return ready != nil && slices.Contains([]string{
 		v1alpha1.ReasonKeyExpired, v1alpha1.ReasonKeyNotYetValid, v1alpha1.ReasonUserNotFound,
-		v1alpha1.ReasonDuplicateKey, v1alpha1.ReasonWeakKey,
+		v1alpha1.ReasonDuplicateKey, v1alpha1.ReasonWeakKey, v1alpha1.ReasonKeyRevoked,
 	}, ready.Reason)
 }
 

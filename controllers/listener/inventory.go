@@ -163,9 +163,9 @@ func keysValid(keys []v1alpha1.UserKeyStatus, shared map[string]bool) condition 
 }
 
 // locked says whether a user's keys leave it no way in now: it has none that is valid, and
-// needs one.
+// needs one. A user that accepts certificates may have one.
 func locked(d attach.Decision, c credentials.Credentials, keys []v1alpha1.UserKeyStatus) bool {
-	if len(c.Keys) == 0 || c.Password != nil && d.User.Spec.Authentication.Mode != v1alpha1.AuthAllOf {
+	if len(c.Keys) == 0 || c.Certificates || c.Password != nil && d.User.Spec.Authentication.Mode != v1alpha1.AuthAllOf {
 		return false
 	}
 	return !slices.ContainsFunc(keys, func(k v1alpha1.UserKeyStatus) bool {

@@ -145,6 +145,7 @@ func TestLockedUsers(t *testing.T) {
 	}
 	key := credentials.Credentials{Keys: []config.Key{{}}}
 	both := credentials.Credentials{Keys: []config.Key{{}}, Password: &config.Password{}}
+	certified := credentials.Credentials{Keys: []config.Key{{}}, Certificates: true}
 	for _, tc := range []struct {
 		name string
 		mode v1alpha1.AuthMode
@@ -157,6 +158,7 @@ func TestLockedUsers(t *testing.T) {
 		{"an expired key and a good one", v1alpha1.AuthAnyOf, key, state(v1alpha1.KeyExpired, v1alpha1.KeyUnused), false},
 		{"an expired key and a password", v1alpha1.AuthAnyOf, both, state(v1alpha1.KeyExpired), false},
 		{"an expired key and then a password", v1alpha1.AuthAllOf, both, state(v1alpha1.KeyExpired), true},
+		{"an expired key and certificates", v1alpha1.AuthAnyOf, certified, state(v1alpha1.KeyExpired), false},
 		{"a password alone", v1alpha1.AuthAnyOf, credentials.Credentials{Password: &config.Password{}}, nil, false},
 	} {
 		d := attach.Decision{User: &v1alpha1.SFTPUser{}}

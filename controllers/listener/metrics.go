@@ -18,7 +18,7 @@ var (
 
 	states = []v1alpha1.KeyState{
 		v1alpha1.KeyActive, v1alpha1.KeyExpiring, v1alpha1.KeyExpired, v1alpha1.KeyNotYetValid,
-		v1alpha1.KeyUnused, v1alpha1.KeyWeak, v1alpha1.KeyAssignedElsewhere,
+		v1alpha1.KeyUnused, v1alpha1.KeyWeak, v1alpha1.KeyAssignedElsewhere, v1alpha1.KeyRevoked,
 	}
 
 	// keyCounts is registered once in a process, as the library's own metrics are.

@@ -15,7 +15,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
 // gatherUsers lists the users that name the listener and decides who is accepted.
@@ -58,6 +60,10 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 	s.credentials = map[types.UID]credentials.Credentials{}
 	resolved := map[types.UID]resolution{}
 	src := clusterSource{client: s.Client, live: s.Live, parser: &s.rings, rings: map[string]*key.Ring{}}
+	rules := credentials.Rules{Policy: s.policy.Policy, Revoked: s.resolveRevoked(), MinPasswordLength: render.MinPasswordLength(s.listener)}
+	if problems := render.CheckUserCAs(s.listener, s.policy.Policy); len(problems) > 0 {
+		s.unresolved(v1alpha1.ReasonInvalidUserCA, strings.Join(problems, "; "))
+	}
 	for _, d := range s.decisions {
 		if !d.Accepted() {
 			continue
@@ -76,13 +82,23 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 			old = resolution{stamp: stamp, Credentials: c}
 		}
 		resolved[uid] = old
-		s.credentials[uid] = old.Under(s.policy.Policy)
+		s.credentials[uid] = old.Under(rules)
 		if old.Password != nil {
 			s.memory.passwords[uid] = old.Password
 		}
 	}
 	s.memory.resolved = resolved
 	return nil
+}
+
+// resolveRevoked reads the list of revoked keys. An entry that cannot be used must not go
+// unnoticed: whoever wrote it relies on it.
+func (s *scope) resolveRevoked() config.Revoked {
+	revoked, problems := render.Revoked(s.listener)
+	if len(problems) > 0 {
+		s.unresolved(v1alpha1.ReasonInvalidRevokedKey, strings.Join(problems, "; "))
+	}
+	return revoked
 }
 
 // clusterSource reads what users refer to from the cluster.

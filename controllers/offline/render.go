@@ -46,6 +46,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 	volumePath func(string) string,
 ) (render.Files, []Finding, error) {
 	var findings []Finding
+	listener := "SFTPListener " + client.ObjectKeyFromObject(l).String()
 	policy := render.PolicyAt(l, now)
 	hostKeys, found, err := m.hostKeys(l, prev, policy)
 	if err != nil {
@@ -53,12 +54,18 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 	}
 	findings = append(findings, found...)
 	if warning := policy.Warning(l); warning != "" {
-		findings = append(findings, Finding{
-			Object: "SFTPListener " + client.ObjectKeyFromObject(l).String(),
-			Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning,
-		})
+		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning})
 	}
 
+	revoked, problems := render.Revoked(l)
+	for _, p := range problems {
+		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonInvalidRevokedKey, Message: p})
+	}
+	for _, p := range render.CheckUserCAs(l, policy.Policy) {
+		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonInvalidUserCA, Message: p})
+	}
+
+	rules := credentials.Rules{Policy: policy.Policy, Revoked: revoked, MinPasswordLength: render.MinPasswordLength(l)}
 	decisions, _ := attach.Decide(attach.Input{Listener: l, Users: m.usersOf(l), NamespaceLabels: m.Namespaces, Now: now})
 	var records []shard.Record
 	for _, d := range decisions {
@@ -73,7 +80,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		if err != nil {
 			return render.Files{}, nil, err
 		}
-		c = c.Under(policy.Policy)
+		c = c.Under(rules)
 		for _, p := range c.Problems {
 			missing := p.Reason == v1alpha1.ReasonSecretNotFound || p.Reason == v1alpha1.ReasonKeyNotFound
 			findings = append(findings, Finding{Object: object, Reason: p.Reason, Message: p.Message, Missing: missing})

@@ -23,6 +23,7 @@ const (
 	defaultIdleTimeoutSeconds    = 900
 	defaultReadinessDelaySeconds = 5
 	defaultDrainTimeoutSeconds   = 300
+	defaultMinPasswordLength     = 8
 )
 
 // DataDir is the directory of the pods below which volumes are mounted.
@@ -44,9 +45,11 @@ func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) con
 		Startups:             startups(l),
 		Sources:              sources(l),
 		Uploads:              uploads(l),
+		Revoked:              revoked(l),
 		Authentication: config.Authentication{
 			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
 			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),
+			TrustedUserCAs:    userCAs(l),
 		},
 		Limits: config.Limits{
 			MaxConnections:        or(l.Spec.Limits.MaxConnections, defaultMaxConnections),
@@ -82,6 +85,11 @@ func DrainTimeoutSeconds(l *v1alpha1.SFTPListener) int {
 	return or(l.Spec.Shutdown.DrainTimeoutSeconds, defaultDrainTimeoutSeconds)
 }
 
+// MinPasswordLength is what a listener asks of passwords in clear, in characters.
+func MinPasswordLength(l *v1alpha1.SFTPListener) int {
+	return or(l.Spec.Authentication.PasswordPolicy.MinLength, defaultMinPasswordLength)
+}
+
 // UserRecord returns the record of an accepted user.
 func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Credentials) config.User {
 	u := d.User
@@ -96,6 +104,8 @@ func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Crede
 		NotAfter:  utc(u.Spec.ExpirationTime),
 		AllowFrom: u.Spec.AllowedCIDRs,
 		Mounts:    []config.Mount{mount(l, u, "/", u.Spec.HomeDirectory)},
+
+		Certificates: c.Certificates,
 	}
 	if u.Spec.Authentication.Mode == v1alpha1.AuthAllOf {
 		out.Mode = config.ModeAllOf

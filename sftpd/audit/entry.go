@@ -62,6 +62,10 @@ type Entry struct {
 	// those that a refused connection tried.
 	KeyFingerprint string
 	KeysOffered    []string
+	// CertificateCA is the fingerprint of the CA that made the certificate of that key, and
+	// of the last of KeysOffered; CertificateKeyID and CertificateSerial are what the CA calls
+	// it. The serial number is decimal: it does not fit into the numbers of most JSON readers.
+	CertificateCA, CertificateKeyID, CertificateSerial string
 	// KeyExchange, Cipher and MAC that were negotiated, with a login; a cipher that
 	// authenticates has no MAC. The last two are the signature algorithms of the host and
 	// of the user's key.

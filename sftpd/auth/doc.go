@@ -4,15 +4,24 @@
 // # Unknown users look like known ones
 //
 // The methods that a client is offered are those of the listener, whoever it says it
-// is. A password costs one argon2id hash whether or not the user exists, has a password,
-// has expired or would need a key first: a decoy takes the place of a missing hash. A
+// is. A password costs one hash whether or not the user exists, has a password, has expired
+// or would need a key first: a decoy takes the place of a missing hash. A
 // keyboard-interactive login always asks the one question.
+//
+// Hashes that somebody else made may cost more or less than the operator's. Where users
+// have hashes of different costs, unknown names have decoys of these costs in the same
+// shares, each name always the same (snapshot.Snapshot.Decoy): that a name takes the time
+// of bcrypt says nothing about whether it exists.
 //
 // What cannot be hidden is in RFC 4252 section 7: a client may ask whether a public key
 // would do before it signs, and SSH_MSG_USERAUTH_PK_OK answers yes for a key that is
 // registered. So whoever holds a public key and guesses the login name learns that the
 // two belong together. Any other key gets the same refusal for a known user as for an
 // unknown one.
+//
+// A certificate is checked in full before its user is looked up: what is wrong with it is
+// found, with the same work, whoever it is for. Who holds a good one learns whether its
+// principals exist and accept certificates, as with a key.
 //
 // # Key and password
 //

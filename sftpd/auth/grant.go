@@ -27,6 +27,8 @@ type Grant struct {
 	Methods []string
 	// Fingerprint of the key that was used, "" for none.
 	Fingerprint string
+	// Certificate of that key, nil for none.
+	Certificate *Certificate
 	// SignatureAlgorithm that the key was proven with, "" without a key.
 	SignatureAlgorithm string
 	// Source is the client's address.
@@ -65,6 +67,11 @@ func newGrant(u *snapshot.User, source netip.Addr) *Grant {
 func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Reason) {
 	u, ok := s.Lookup(g.Username)
 	switch {
+	// First: who revoked something looks for these words in the audit log.
+	case s.KeyRevoked(g.Fingerprint):
+		return nil, KeyRevoked
+	case g.Certificate != nil && g.Certificate.revoked(s):
+		return nil, CertificateRevoked
 	case !ok || u.UID != g.UID:
 		return nil, UserRemoved
 	case u.Expired(now):
@@ -78,14 +85,7 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Rea
 		if !s.Offers(config.MethodPublicKey) {
 			return nil, MethodNotOffered
 		}
-		k, ok := u.Key([]byte(g.keyWire))
-		if !ok {
-			return nil, KeyRemoved
-		}
-		if !k.Admits(g.Source) {
-			return nil, SourceNotAllowed
-		}
-		if reason := keyTime(k, now); reason != "" {
+		if reason := recheckKey(s, u, g, now); reason != "" {
 			return nil, reason
 		}
 	}
@@ -103,17 +103,35 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Rea
 	return u, ""
 }
 
-// Ended says why the time of a session is over, "" if it is not: that of its user or of
-// its key. The user is the one that Recheck returned last.
+func recheckKey(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Time) Reason {
+	if g.Certificate != nil {
+		return recheckCertificate(s, u, g.Certificate, now)
+	}
+	k, ok := u.Key([]byte(g.keyWire))
+	switch {
+	case !ok:
+		return KeyRemoved
+	case !k.Admits(g.Source):
+		return SourceNotAllowed
+	}
+	return keyTime(k, now)
+}
+
+// Ended says why the time of a session is over, "" while it is not: that of its user, of its
+// certificate, or of its key without one. The user is the one that Recheck returned last.
 func Ended(u *snapshot.User, g *Grant, now time.Time) Reason {
-	if u.Expired(now) {
+	switch {
+	case u.Expired(now):
 		return UserExpired
-	}
-	if g.keyWire == "" {
-		return ""
-	}
-	if k, ok := u.Key([]byte(g.keyWire)); ok && k.Expired(now) {
-		return KeyExpired
+	case g.Certificate != nil:
+		// Whether its key is the user's, too, and until when, does not matter.
+		if g.Certificate.ended(now) {
+			return CertificateExpired
+		}
+	case g.keyWire != "":
+		if k, ok := u.Key([]byte(g.keyWire)); ok && k.Expired(now) {
+			return KeyExpired
+		}
 	}
 	return ""
 }

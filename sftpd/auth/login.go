@@ -36,6 +36,8 @@ type Refusal struct {
 	Method string
 	// Fingerprint of the key that was offered, "" with other methods.
 	Fingerprint string
+	// Certificate that the client says it has, nil for none.
+	Certificate *Certificate
 	Reason      Reason
 }
 
@@ -85,7 +87,7 @@ func (l *Login) attempted(conn ssh.ConnMetadata, method string, err error) {
 	partial := (*ssh.PartialSuccessError)(nil)
 	if method == PublicKey && err != nil && !errors.Is(err, errRefused) && !errors.As(err, &partial) &&
 		l.auth.current().Offers(config.MethodPublicKey) {
-		l.refuse(conn, PublicKey, "", AlgorithmRefused)
+		l.refuse(conn, PublicKey, AlgorithmRefused)
 	}
 }
 
@@ -93,8 +95,7 @@ func (l *Login) attempted(conn ssh.ConnMetadata, method string, err error) {
 // has it.
 func (l *Login) publicKeyOffered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 	if _, reason := l.checkKey(conn.User(), key); reason != "" {
-		l.refuse(conn, PublicKey, ssh.FingerprintSHA256(key), reason)
-		return nil, errRefused
+		return nil, l.refuseKey(conn, key, reason)
 	}
 	return nil, nil
 }
@@ -102,14 +103,17 @@ func (l *Login) publicKeyOffered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh
 func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, algorithm string) (*ssh.Permissions, error) {
 	u, reason := l.checkKey(conn.User(), key)
 	if reason != "" {
-		l.refuse(conn, PublicKey, ssh.FingerprintSHA256(key), reason)
-		return nil, errRefused
+		return nil, l.refuseKey(conn, key, reason)
 	}
 	g := newGrant(u, l.source)
 	g.Methods = []string{PublicKey}
-	g.Fingerprint = ssh.FingerprintSHA256(key)
+	bare, certificate := split(key)
+	g.Fingerprint = ssh.FingerprintSHA256(bare)
 	g.SignatureAlgorithm = algorithm
-	g.keyWire = string(key.Marshal())
+	g.keyWire = string(bare.Marshal())
+	if certificate != nil {
+		g.Certificate = describe(certificate)
+	}
 	if u.AllOf {
 		l.first = g
 		return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
@@ -120,31 +124,56 @@ func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh
 	return permit(g), nil
 }
 
-func (l *Login) checkKey(username string, key ssh.PublicKey) (*snapshot.User, Reason) {
+func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User, Reason) {
 	s := l.auth.current()
 	if !s.Offers(config.MethodPublicKey) {
 		return nil, MethodNotOffered
 	}
-	wire := key.Marshal() // whether or not it will be looked up
+	now := time.Now()
+	key, certificate := split(offered)
+	wire, fingerprint := key.Marshal(), ssh.FingerprintSHA256(key) // whether or not they will be looked up
+	var flaw Reason
+	if certificate != nil {
+		flaw = l.checkCertificate(s, username, certificate, now)
+	}
 	u, ok := s.Lookup(username)
 	switch {
 	case l.barred(username):
 		return nil, LoginPenalised
+	case s.KeyRevoked(fingerprint):
+		return nil, KeyRevoked
+	case flaw != "":
+		return nil, flaw
 	case !ok:
 		return nil, UnknownUser
 	}
-	k, ok := u.Key(wire)
+	k, registered := u.Key(wire)
 	switch {
-	case !ok:
+	case certificate != nil && !u.Certificates:
+		return nil, CertificatesNotAccepted
+	case certificate == nil && !registered:
 		return nil, KeyNotRegistered
 	case l.policy.TooShort(key):
 		return nil, KeyTooShort
-	case !k.Admits(l.source) || !u.AllowFrom.Admits(l.source):
+	case certificate == nil && !k.Admits(l.source), !u.AllowFrom.Admits(l.source):
 		return nil, SourceNotAllowed
-	case u.Expired(time.Now()):
+	case u.Expired(now):
 		return nil, UserExpired
+	case certificate == nil:
+		return u, keyTime(k, now)
 	}
-	return u, keyTime(k, time.Now())
+	return u, ""
+}
+
+// refuseKey reports a refused key, and returns what x/crypto is told.
+func (l *Login) refuseKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason Reason) error {
+	key, certificate := split(offered)
+	r := Refusal{Username: conn.User(), Method: PublicKey, Fingerprint: ssh.FingerprintSHA256(key), Reason: reason}
+	if certificate != nil {
+		r.Certificate = describe(certificate)
+	}
+	l.report(r)
+	return errRefused
 }
 
 // password returns the callback for a password after what was granted before, nil for a
@@ -169,7 +198,7 @@ func (l *Login) keyboardInteractive(before *Grant) func(ssh.ConnMetadata, ssh.Ke
 func (l *Login) decidePassword(conn ssh.ConnMetadata, method string, before *Grant, given []byte) (*ssh.Permissions, error) {
 	g, reason := l.checkPassword(conn.User(), method, before, given)
 	if reason != "" {
-		l.refuse(conn, method, "", reason)
+		l.refuse(conn, method, reason)
 		return nil, errRefused
 	}
 	return permit(g), nil
@@ -179,11 +208,11 @@ func (l *Login) checkPassword(username, method string, before *Grant, given []by
 	s := l.auth.current()
 	u, known := s.Lookup(username)
 	// The work comes before all that could tell users apart.
-	var hash *snapshot.Password
-	if known {
-		hash = u.Password
+	hash := s.Decoy(username)
+	if known && u.Password != nil {
+		hash = u.Password.Hash
 	}
-	matches, err := l.verify(hash, given)
+	matches, err := l.auth.verifier.verify(l.ctx, hash, given)
 	switch {
 	case err != nil:
 		return nil, PasswordQueueFull
@@ -215,13 +244,6 @@ func (l *Login) checkPassword(username, method string, before *Grant, given []by
 	return g, ""
 }
 
-func (l *Login) verify(p *snapshot.Password, given []byte) (bool, error) {
-	if p == nil {
-		return l.auth.verifier.verify(l.ctx, nil, given)
-	}
-	return l.auth.verifier.verify(l.ctx, &p.Hash, given)
-}
-
-func (l *Login) refuse(conn ssh.ConnMetadata, method, fingerprint string, reason Reason) {
-	l.report(Refusal{Username: conn.User(), Method: method, Fingerprint: fingerprint, Reason: reason})
+func (l *Login) refuse(conn ssh.ConnMetadata, method string, reason Reason) {
+	l.report(Refusal{Username: conn.User(), Method: method, Reason: reason})
 }

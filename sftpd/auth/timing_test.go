@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +85,40 @@ func TestPasswordWork(t *testing.T) {
 	}
 }
 
+// TestPasswordWorkOfForeignHashes: where all users have hashes of another kind, every guess
+// costs one of these.
+func TestPasswordWorkOfForeignHashes(t *testing.T) {
+	key, _ := configtest.Key(t)
+	for cost, hash := range map[string]string{
+		"bcrypt,5":    "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2",
+		"sha512,1400": "$6$rounds=1400$anotherlongsalts$BIJq9mRCZh1kev4gsEFy0R5hLBKgZM.fwvpxgy31e6bRJqRdXTpSE8TJFJysi3GwDPeX9bz4aZklq669D26ai0",
+	} {
+		dir := configtest.New(t)
+		dir.AddUser("password", "").Password = &config.Password{Hash: hash}
+		dir.AddUser("key", "", key.PublicKey())
+		s := load(t, dir)
+		l := New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.Addr{}, nobodyBarred, nil)
+		var worked []string
+		l.auth.verifier.match = func(h password.Hash, given []byte) bool {
+			worked = append(worked, h.Cost())
+			return h.Verify(given)
+		}
+		for _, user := range []string{"password", "key", "nobody"} {
+			for _, guess := range []string{"wrong", "", strings.Repeat("x", 5000)} {
+				if g, reason := l.checkPassword(user, Password, nil, []byte(guess)); g != nil {
+					t.Errorf("%s: %s got in with %q (%s)", cost, user, guess, reason)
+				}
+			}
+		}
+		if g, reason := l.checkPassword("password", Password, nil, []byte("correct horse")); g == nil {
+			t.Errorf("%s: the right password is refused: %s", cost, reason)
+		}
+		if len(worked) != 10 || len(slices.Compact(worked)) != 1 || worked[0] != cost {
+			t.Errorf("want ten times %s, have %v", cost, worked)
+		}
+	}
+}
+
 // TestPasswordTime: and every guess takes the same time. The bound is wide, as other
 // tests run beside this one; a forgotten hash would be a thousand times faster.
 func TestPasswordTime(t *testing.T) {
@@ -114,14 +150,14 @@ func TestPasswordQueue(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := v.verify(ctx, nil, []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := v.verify(ctx, password.Decoy(), []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("want the deadline, have %v", err)
 	}
 	v.memory.Release(passwordMemoryKiB)
-	if ok, err := v.verify(t.Context(), nil, []byte("x")); ok || err != nil {
+	if ok, err := v.verify(t.Context(), password.Decoy(), []byte("x")); ok || err != nil {
 		t.Errorf("no password: %v, %v", ok, err)
 	}
-	if per := v.decoy.MemoryKiB(); passwordMemoryKiB/per < 2 {
+	if per := password.Decoy().MemoryKiB(); passwordMemoryKiB/per < 2 {
 		t.Errorf("only %d verifications at a time", passwordMemoryKiB/per)
 	}
 }

@@ -9,41 +9,35 @@ import (
 )
 
 // passwordMemoryKiB bounds what all password verifications hold together: three with the
-// operator's parameters of 19 MiB. More would not be faster on a few CPUs, and this
-// memory is what anybody can make the daemon use before a login.
-const passwordMemoryKiB = 64 * 1024
+// operator's parameters of 19 MiB, or one of the largest hash that is admitted. More would
+// not be faster on a few CPUs, and this memory is what anybody can make the daemon use
+// before a login.
+const passwordMemoryKiB = password.MaxMemoryKiB
 
 // verifier verifies passwords, as many at a time as the memory bound allows. The rest
 // wait in the order of their arrival.
 type verifier struct {
 	memory *semaphore.Weighted
-	decoy  password.Hash
 	match  func(password.Hash, []byte) bool // password.Hash.Verify, but in tests
 }
 
 func newVerifier() *verifier {
 	return &verifier{
 		memory: semaphore.NewWeighted(passwordMemoryKiB),
-		decoy:  password.Decoy(),
 		match:  password.Hash.Verify,
 	}
 }
 
-// verify returns ctx's error if its turn does not come in time. A nil hash stands for
-// no password: it matches nothing and takes as long.
-func (v *verifier) verify(ctx context.Context, hash *password.Hash, given []byte) (bool, error) {
-	real := hash != nil && len(given) <= password.MaxLength
-	if !real {
-		hash = &v.decoy
-		given = given[:min(len(given), password.MaxLength)]
-	}
-	// A hash with larger parameters takes all there is; its own bound is in the
-	// package password.
-	cost := min(hash.MemoryKiB(), passwordMemoryKiB)
+// verify returns ctx's error if its turn does not come in time. A decoy takes as long as
+// a hash, and matches nothing.
+func (v *verifier) verify(ctx context.Context, hash password.Hash, given []byte) (bool, error) {
+	whole := len(given) <= hash.MaxLength()
+	given = given[:min(len(given), hash.MaxLength())]
+	cost := hash.MemoryKiB()
 	if err := v.memory.Acquire(ctx, cost); err != nil {
 		return false, err
 	}
 	defer v.memory.Release(cost)
-	matches := v.match(*hash, given)
-	return real && matches, nil
+	matches := v.match(hash, given)
+	return whole && matches, nil
 }

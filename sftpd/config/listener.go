@@ -36,6 +36,7 @@ type Listener struct {
 	Startups       Startups       `json:"startups,omitzero"`
 	Sources        Sources        `json:"sources,omitzero"`
 	Uploads        Uploads        `json:"uploads,omitzero"`
+	Revoked        Revoked        `json:"revoked,omitzero"`
 	Shutdown       Shutdown       `json:"shutdown"`
 	// Volumes are the directories that users' mounts refer to.
 	Volumes []Volume `json:"volumes"`
@@ -53,6 +54,9 @@ type Authentication struct {
 	MaxTries int `json:"maxTries"`
 	// LoginGraceSeconds is the time from accept to a completed login.
 	LoginGraceSeconds int `json:"loginGraceSeconds"`
+	// TrustedUserCAs are the public keys of CAs whose certificates log in the users who
+	// accept them, in the format of authorized_keys.
+	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
 }
 
 // LoginGrace is LoginGraceSeconds as a duration.

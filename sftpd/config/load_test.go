@@ -34,6 +34,15 @@ func TestLoadFails(t *testing.T) {
 		{"wrong type", func(f map[string][]byte) { replace(f, listener, `"maxTries":6`, `"maxTries":"6"`) }, false, "maxTries"},
 		{"limit of 0", func(f map[string][]byte) { replace(f, listener, `"maxConnections":500`, `"maxConnections":0`) }, false, "at least 1"},
 		{"unknown method", func(f map[string][]byte) { replace(f, listener, `"Password"`, `"Telepathy"`) }, false, `"Telepathy" is not known`},
+		{"revoked key that is none", func(f map[string][]byte) {
+			replace(f, listener, `"volumes":`, `"revoked":{"keys":["SHA256:AAAA"]},"volumes":`)
+		}, false, `"SHA256:AAAA" is not the SHA-256 fingerprint of a key`},
+		{"revoked serial of no CA", func(f map[string][]byte) {
+			replace(f, listener, `"volumes":`, `"revoked":{"certificates":[{"serial":7}]},"volumes":`)
+		}, false, "a serial number must have the fingerprint of the CA"},
+		{"revoked certificate without a name", func(f map[string][]byte) {
+			replace(f, listener, `"volumes":`, `"revoked":{"certificates":[{}]},"volumes":`)
+		}, false, "one of a serial number and a key ID must be set"},
 		{"file elsewhere", func(f map[string][]byte) { replace(f, listener, `"hostkey-0"`, `"../hostkey"`) }, false, "not a file name"},
 		{"no host key", func(f map[string][]byte) { delete(f, key) }, true, "hostkey-0, which is missing"},
 		{"other host key", func(f map[string][]byte) { f[key] = []byte("x") }, true, "hostkey-0 has the digest"},

@@ -37,6 +37,9 @@ type User struct {
 	Mode string `json:"mode"`
 	// Keys that may log in.
 	Keys []Key `json:"keys,omitempty"`
+	// Certificates says whether certificates of Authentication.TrustedUserCAs log in that
+	// have the login name among their principals.
+	Certificates bool `json:"certificates,omitempty"`
 	// Password that may log in.
 	Password *Password `json:"password,omitempty"`
 	// NotAfter is when the login ends.
@@ -64,7 +67,8 @@ type Key struct {
 
 // Password is a hashed password.
 type Password struct {
-	// Hash in PHC string format, argon2id.
+	// Hash of argon2id in PHC string format, or of bcrypt or SHA-512 crypt in modular crypt
+	// format, see the package password.
 	Hash string `json:"hash"`
 	// Source identifies the Secret and the version of it that was hashed; the daemon
 	// does not use it.

@@ -67,7 +67,7 @@ func (l Listener) Validate() error {
 	}
 	return errors.Join(
 		l.validateLists(), l.ProxyProtocol.validate(), validateNetworks("allowFrom", l.AllowFrom),
-		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate())
+		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate(), l.Revoked.validate())
 }
 
 // validateException refuses a policy that is an exception without its bounds, as the API's
@@ -127,14 +127,27 @@ func (u User) Validate() error {
 		return errors.New("uid, namespace and name must be set")
 	case u.Mode != ModeAnyOf && u.Mode != ModeAllOf:
 		return fmt.Errorf("mode %q is not known", u.Mode)
-	case len(u.Keys) == 0 && u.Password == nil:
-		return errors.New("a user must have a key or a password")
-	case u.Mode == ModeAllOf && (len(u.Keys) == 0 || u.Password == nil):
+	case u.MaxConnections < 0:
+		return errors.New("maxConnections must not be negative")
+	}
+	if err := u.validateCredentials(); err != nil {
+		return err
+	}
+	if err := validateNetworks("allowFrom", u.AllowFrom); err != nil {
+		return err
+	}
+	return validateMounts(u.Mounts)
+}
+
+func (u User) validateCredentials() error {
+	byKey := len(u.Keys) > 0 || u.Certificates
+	switch {
+	case !byKey && u.Password == nil:
+		return errors.New("a user must have a key or a password, or accept certificates")
+	case u.Mode == ModeAllOf && (!byKey || u.Password == nil):
 		return errors.New("mode AllOf needs a key and a password")
 	case len(u.Keys) > MaxKeysPerUser:
 		return fmt.Errorf("more than %d keys", MaxKeysPerUser)
-	case u.MaxConnections < 0:
-		return errors.New("maxConnections must not be negative")
 	case u.Password != nil && u.Password.Hash == "":
 		return errors.New("password.hash must be set")
 	}
@@ -143,10 +156,7 @@ func (u User) Validate() error {
 			return err
 		}
 	}
-	if err := validateNetworks("allowFrom", u.AllowFrom); err != nil {
-		return err
-	}
-	return validateMounts(u.Mounts)
+	return nil
 }
 
 func (k Key) validate() error {

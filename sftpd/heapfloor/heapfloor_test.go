@@ -63,7 +63,9 @@ func TestWithin(t *testing.T) {
 // TestKeep allocates the packets of an upload of 256 MiB.
 func TestKeep(t *testing.T) {
 	t.Setenv("GOGC", "") // for it to come back
-	os.Unsetenv("GOGC")
+	if err := os.Unsetenv("GOGC"); err != nil {
+		t.Fatal(err)
+	}
 	before := debug.SetGCPercent(standard)
 	t.Cleanup(func() { debug.SetGCPercent(before) })
 	var received atomic.Uint64

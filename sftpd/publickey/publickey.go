@@ -114,8 +114,18 @@ func isKeyType(s string) bool {
 }
 
 func parseFrom(value string) ([]netip.Prefix, error) {
+	value = strings.Trim(value, `"`)
+	networks, err := ParseNetworks(value)
+	if err != nil {
+		return nil, fmt.Errorf("from=%q is not supported: %w", value, err)
+	}
+	return networks, nil
+}
+
+// ParseNetworks parses addresses and networks in CIDR notation with commas between them.
+func ParseNetworks(list string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
-	for p := range strings.SplitSeq(strings.Trim(value, `"`), ",") {
+	for p := range strings.SplitSeq(list, ",") {
 		p = strings.TrimSpace(p)
 		if addr, err := netip.ParseAddr(p); err == nil {
 			out = append(out, netip.PrefixFrom(addr, addr.BitLen()))
@@ -123,7 +133,7 @@ func parseFrom(value string) ([]netip.Prefix, error) {
 		}
 		prefix, err := netip.ParsePrefix(p)
 		if err != nil {
-			return nil, fmt.Errorf("from=%q is not supported: %q is neither an address nor a network such as 203.0.113.0/24", strings.Trim(value, `"`), p)
+			return nil, fmt.Errorf("%q is neither an address nor a network such as 203.0.113.0/24", p)
 		}
 		out = append(out, prefix.Masked())
 	}

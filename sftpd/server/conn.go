@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -196,6 +197,16 @@ func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
 	}
 	if g := c.grant; g != nil {
 		e.User, e.Account, e.Methods, e.KeyFingerprint = g.Username, g.Account, g.Methods, g.Fingerprint
+		if event != audit.Transfer && event != audit.Operation {
+			noteCertificate(&e, g.Certificate)
+		}
 	}
 	return e
+}
+
+// noteCertificate adds what tells a certificate from others. Nil is none.
+func noteCertificate(e *audit.Entry, c *auth.Certificate) {
+	if c != nil {
+		e.CertificateCA, e.CertificateKeyID, e.CertificateSerial = c.CA, c.KeyID, strconv.FormatUint(c.Serial, 10)
+	}
 }

@@ -33,6 +33,9 @@ type login struct {
 	keys      []string    // fingerprints that were offered in vain
 	keyIssue  auth.Reason // of the last of them
 	keyUsers  []string    // login names that they were for
+	// certificate is what came with the last of them, nil for none, and certified that key.
+	certificate *auth.Certificate
+	certified   string
 }
 
 // logIn shakes hands and registers the session. If it returns false, the connection has
@@ -64,7 +67,9 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		}
 		return nil, nil, nil, false
 	}
-	if g.Fingerprint != "" {
+	// A certificate's login is none of a key that the user may have beside: that one is not
+	// needed for it, and the keys that a CA certifies are without number.
+	if g.Fingerprint != "" && g.Certificate == nil {
 		c.server.KeyUse.Note(g.UID, g.Fingerprint, time.Now())
 	}
 	c.forgive(g.Username)
@@ -119,7 +124,11 @@ func (l *login) refused(r auth.Refusal) {
 	l.refusals++
 	l.server.Metrics.LoginRefused(r.Method, string(r.Reason))
 	if r.Method == auth.PublicKey && r.Fingerprint != "" {
-		l.keyIssue = r.Reason
+		// A client offers the key of a certificate by itself, too. Why the certificate was
+		// refused says more.
+		if r.Certificate != nil || l.certificate == nil || r.Fingerprint != l.certified {
+			l.keyIssue, l.certificate, l.certified = r.Reason, r.Certificate, r.Fingerprint
+		}
 		if !slices.Contains(l.keyUsers, r.Username) { // no more than tries
 			l.keyUsers = append(l.keyUsers, r.Username)
 		}
@@ -226,17 +235,20 @@ func (l *login) notAdmitted(g *auth.Grant, reason string) {
 	l.server.Metrics.LoginRefused(strings.Join(g.Methods, "+"), reason)
 	e := l.entry(audit.LoginRefused, audit.Refused, reason)
 	e.User, e.Account, e.Methods, e.KeyFingerprint = g.Username, g.Account, g.Methods, g.Fingerprint
+	noteCertificate(&e, g.Certificate)
 	l.server.Audit.Write(e)
 }
 
 func (l *login) write(event audit.Event, reason, method string) {
 	e := l.entry(event, audit.Refused, reason)
 	e.KeysOffered = l.keys
+	noteCertificate(&e, l.certificate)
 	if method != "" {
 		e.Methods = []string{method}
 	}
 	if g := l.auth.FirstFactor(); g != nil {
 		e.KeyFingerprint = g.Fingerprint
+		noteCertificate(&e, g.Certificate)
 	}
 	if l.peer != nil {
 		e.User = l.peer.User()

@@ -241,7 +241,7 @@ func (r *registry) revoke(s *snapshot.Snapshot, now time.Time) map[*conn]auth.Re
 	return out
 }
 
-// ended says why the time of a session is over, "" if it is not.
+// ended says why a session's time is over, "" while it is not.
 func (r *registry) ended(c *conn, now time.Time) auth.Reason {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -19,6 +19,7 @@ func TestReloadRevokes(t *testing.T) {
 	type change func(t *testing.T, dir *configtest.Dir, u *config.User)
 	key, _ := configtest.Key(t)
 	other, _ := configtest.Key(t)
+	unknown, _ := configtest.Key(t)
 	byKey := []ssh.AuthMethod{ssh.PublicKeys(key)}
 	byPassword := []ssh.AuthMethod{ssh.Password("secret")}
 	past, future := time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
@@ -35,6 +36,14 @@ func TestReloadRevokes(t *testing.T) {
 			u.Keys[0].PublicKey = "ssh-ed25519 AAAA"
 		}, "user_removed"},
 		{"key removed", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys = u.Keys[1:] }, "key_removed"},
+		{"key revoked", byKey, revoke(key), "key_revoked"},
+		{"key revoked and removed", byKey, func(t *testing.T, d *configtest.Dir, u *config.User) {
+			t.Helper()
+			revoke(key)(t, d, u)
+			d.Remove("ada")
+		}, "key_revoked"},
+		{"unknown key revoked", byKey, revoke(unknown), ""},
+		{"key revoked, session by password", byPassword, revoke(key), ""},
 		{"other key removed", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys = u.Keys[:1] }, ""},
 		{"all keys removed, session by password", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys = nil }, ""},
 		{"key from elsewhere", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].From = []string{"192.0.2.0/24"} }, "source_not_allowed"},
@@ -104,6 +113,37 @@ func TestReloadRevokes(t *testing.T) {
 			}
 		})
 	}
+}
+
+func revoke(key ssh.Signer) func(*testing.T, *configtest.Dir, *config.User) {
+	return func(_ *testing.T, d *configtest.Dir, _ *config.User) {
+		d.Listener.Revoked.Keys = append(d.Listener.Revoked.Keys, ssh.FingerprintSHA256(key.PublicKey()))
+	}
+}
+
+// TestRevokedKey: it logs nobody in, whoever has it, and a stranger sees no difference
+// between users.
+func TestRevokedKey(t *testing.T) {
+	t.Parallel()
+	lost, _ := configtest.Key(t)
+	kept, _ := configtest.Key(t)
+	dir := configtest.New(t)
+	dir.AddUser("ada", "", lost.PublicKey(), kept.PublicKey())
+	dir.AddUser("bob", "secret", lost.PublicKey()).Mode = config.ModeAllOf
+	revoke(lost)(t, dir, nil)
+	d := daemontest.Start(t, dir)
+	for _, user := range []string{"ada", "bob", "nobody"} {
+		if c, err := d.Dial(user, ssh.PublicKeys(lost), ssh.Password("secret")); err == nil {
+			c.Close()
+			t.Errorf("%s logged in with a revoked key", user)
+		}
+		d.Eventually(t, "the audit log says that "+user+"'s key is revoked", func() bool {
+			return slices.ContainsFunc(d.Audit(t, "login_refused"), func(e map[string]any) bool {
+				return e["user"] == user && e["reason"] == "key_revoked"
+			})
+		})
+	}
+	stillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(lost, kept)))
 }
 
 func setPassword(to string) func(*testing.T, *configtest.Dir, *config.User) {

@@ -111,7 +111,7 @@ func steering(t *testing.T, patience time.Duration, cases []steered) {
 			}
 			sc, channels, requests, err := ssh.NewClientConn(c, d.Addr, &ssh.ClientConfig{
 				Config: ssh.Config{Ciphers: tc.ciphers}, User: "ada", Auth: []ssh.AuthMethod{ssh.Password("secret")},
-				HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // a server of this test
+				HostKeyCallback: ssh.InsecureIgnoreHostKey(), // a server of this test
 			})
 			if err != nil {
 				t.Fatal(err)

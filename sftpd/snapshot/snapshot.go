@@ -38,6 +38,9 @@ type Snapshot struct {
 	crypto, lapsed *Crypto
 	users          map[string]*User
 	uids           map[string]struct{}
+	revoked        revocations
+	decoys         decoys
+	userCAs        map[string]bool // by their keys in SSH wire format
 }
 
 // Build parses a loaded configuration. It fails on an unknown crypto policy and on host
@@ -66,6 +69,10 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 		Rejected: slices.Clone(set.Rejected),
 		users:    make(map[string]*User, len(set.Users)),
 		uids:     make(map[string]struct{}, len(set.Users)),
+		revoked:  newRevocations(set.Listener.Revoked),
+	}
+	if s.userCAs, err = parseUserCAs(set.Listener.Authentication.TrustedUserCAs); err != nil {
+		return nil, err
 	}
 	if err := s.parseNetworks(); err != nil {
 		return nil, err
@@ -79,6 +86,7 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 		s.users[u.Username] = user
 		s.uids[u.UID] = struct{}{}
 	}
+	s.decoys = newDecoys(set.HostKeys, s.users)
 	return s, nil
 }
 

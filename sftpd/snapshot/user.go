@@ -24,6 +24,8 @@ type User struct {
 	AllOf bool
 	// Password, nil for none.
 	Password *Password
+	// Certificates of the endpoint's CAs for this login name log in, as keys do.
+	Certificates bool
 	// NotAfter is when the login ends, zero for never.
 	NotAfter time.Time
 	// MaxConnections at one time, at least 1: the smaller of the listener's and the
@@ -99,6 +101,7 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 		Account:        u.Namespace + "/" + u.Name,
 		AllOf:          u.Mode == config.ModeAllOf,
 		NotAfter:       value(u.NotAfter),
+		Certificates:   u.Certificates,
 		MaxConnections: l.Limits.MaxConnectionsPerUser,
 		keys:           make(map[string]*Key, len(u.Keys)),
 	}
@@ -140,7 +143,8 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 // canLogIn refuses a user for whom the listener offers no way in, so that whoever made
 // the user learns of it from the acknowledgement and not from a failing login.
 func (u *User) canLogIn(l config.Listener) error {
-	byKey := len(u.keys) > 0 && offers(l, config.MethodPublicKey)
+	byCertificate := u.Certificates && len(l.Authentication.TrustedUserCAs) > 0
+	byKey := (len(u.keys) > 0 || byCertificate) && offers(l, config.MethodPublicKey)
 	byPassword := u.Password != nil && offers(l, config.MethodPassword)
 	switch {
 	case u.AllOf && !(byKey && byPassword):

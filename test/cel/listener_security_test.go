@@ -79,3 +79,49 @@ func TestListenerUploads(t *testing.T) {
 		{"attributes", `spec: {volumes: [{name: home, emptyDir: {}, attributes: Keep}]}`, `supported values: "Apply", "Ignore"`},
 	})
 }
+
+func TestListenerRevokedKeys(t *testing.T) {
+	const (
+		one         = `exactly one of the fields in [fingerprint publicKey certificate] must be set`
+		name        = `exactly one of serial and keyID must be set`
+		counts      = `caFingerprint must be set with serial: each CA counts by itself`
+		number      = `must be a decimal number from 1 on: certificates without a serial number have 0, and are told apart by their keyID`
+		fingerprint = `must be a SHA-256 fingerprint as ssh-keygen -l prints it: SHA256: and 43 characters`
+	)
+	testCreations(t, validListener, []creation{
+		{name: "both kinds", patch: `spec: {revokedKeys: [{fingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"}, {publicKey: ssh-ed25519 AAAA}]}`},
+		{"neither", `spec: {revokedKeys: [{}]}`, one},
+		{"both in one", `spec: {revokedKeys: [{fingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI", publicKey: ssh-ed25519 AAAA}]}`, one},
+		{"MD5", `spec: {revokedKeys: [{fingerprint: "MD5:16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48"}]}`, fingerprint},
+		{"padding", `spec: {revokedKeys: [{fingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI="}]}`, fingerprint},
+		{"a digit that no fingerprint ends with", `spec: {revokedKeys: [{fingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBJ"}]}`, fingerprint},
+		{name: "certificates", patch: `spec: {revokedKeys: [{certificate: {keyID: a}}, {certificate: {caFingerprint: "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI", serial: "18446744073709551615"}}]}`},
+		{"certificate beside a key", `spec: {revokedKeys: [{publicKey: ssh-ed25519 AAAA, certificate: {keyID: a}}]}`, one},
+		{"certificate without a name", `spec: {revokedKeys: [{certificate: {}}]}`, name},
+		{"certificate with two names", `spec: {revokedKeys: [{certificate: {keyID: a, serial: "1"}}]}`, name},
+		{"serial of any CA", `spec: {revokedKeys: [{certificate: {serial: "1"}}]}`, counts},
+		{"serial 0", `spec: {revokedKeys: [{certificate: {serial: "0"}}]}`, number},
+		{"serial in hexadecimal", `spec: {revokedKeys: [{certificate: {serial: "0x1f"}}]}`, number},
+		{"CA that is no fingerprint", `spec: {revokedKeys: [{certificate: {keyID: a, caFingerprint: ca}}]}`, fingerprint},
+		{"none", `spec: {revokedKeys: []}`, `should have at least 1 items`},
+		{"too many", `spec: {revokedKeys: [` + numbered(513, "{publicKey: k%d}") + `]}`, `must have at most 512 items`},
+	})
+}
+
+func TestListenerTrustedUserCAs(t *testing.T) {
+	testCreations(t, validListener, []creation{
+		{name: "trustedUserCAs", patch: `spec: {authentication: {trustedUserCAs: [ssh-ed25519 AAAA]}}`},
+		{name: "trustedUserCAs with keys alone", patch: `spec: {authentication: {allowedMethods: [PublicKey], trustedUserCAs: [ssh-ed25519 AAAA]}}`},
+		{"trustedUserCAs without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAs: [ssh-ed25519 AAAA]}}`, `trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key`},
+		{"the same CA twice", `spec: {authentication: {trustedUserCAs: [a, a]}}`, `Duplicate value`},
+		{"at most 16 CAs", `spec: {authentication: {trustedUserCAs: [` + numbered(17, "ca%d") + `]}}`, `must have at most 16 items`},
+	})
+}
+
+func TestListenerPasswordPolicy(t *testing.T) {
+	testCreations(t, validListener, []creation{
+		{name: "minLength", patch: `spec: {authentication: {passwordPolicy: {minLength: 15}}}`},
+		{"minLength is at least 1", `spec: {authentication: {passwordPolicy: {minLength: 0}}}`, `should be greater than or equal to 1`},
+		{"minLength is at most 64", `spec: {authentication: {passwordPolicy: {minLength: 65}}}`, `should be less than or equal to 64`},
+	})
+}

@@ -91,6 +91,26 @@ func TestOpenSSHMethods(t *testing.T) {
 	}
 }
 
+// TestOpenSSHForeignHashes: passwords whose hashes come from elsewhere. crypt(3) of Debian
+// 12 made them of "correct horse".
+func TestOpenSSHForeignHashes(t *testing.T) {
+	dir := configtest.New(t)
+	for user, hash := range map[string]string{
+		"bcrypt": "$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2",
+		"sha512": "$6$saltstring$.r0X7ub5wGR2v4Xz7svCIozfnlorFh19V89t8KC9Umd81uGhFgsyTRNyzQDXDIm17fFcR9z3z7oBNdsyYBbtm/",
+	} {
+		dir.AddUser(user, "").Password = &config.Password{Hash: hash}
+	}
+	o := newOpenSSH(t, dir)
+	for _, user := range []string{"bcrypt", "sha512"} {
+		for _, method := range []string{"password", "keyboard-interactive"} {
+			options := []string{"-o", "BatchMode=no", "-o", "PreferredAuthentications=" + method, "-b", "-"}
+			o.run(t, "sftp", user, "correct horse", batch, options).ok(t)
+			o.run(t, "sftp", user, "correct horses", batch, options).refused(t)
+		}
+	}
+}
+
 func TestOpenSSHNothingButSFTP(t *testing.T) {
 	key, pem := configtest.Key(t)
 	dir := configtest.New(t)

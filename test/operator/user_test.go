@@ -93,11 +93,11 @@ func TestUserWithoutItsSecret(t *testing.T) {
 	waitFor(t, u, "ResolvedRefs", "False", "SecretNotFound", message)
 	waitFor(t, u, "Ready", "False", "UnresolvedRefs", message)
 
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme-password"}, StringData: map[string]string{"pass": "hunter2"}}
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme-password"}, StringData: map[string]string{"pass": "hunter2-long"}}
 	create(t, secret)
 	waitFor(t, u, "Ready", "False", "UnresolvedRefs", `Secret "acme-password" has no entry "password"; add it or set the key of spec.authentication.passwordSecretRef`)
 
-	change(t, secret, func(s *corev1.Secret) { s.StringData = map[string]string{"password": "hunter2"} })
+	change(t, secret, func(s *corev1.Secret) { s.StringData = map[string]string{"password": "hunter2-long"} })
 	waitReady(t, u)
 
 	remove(t, secret)
@@ -132,9 +132,9 @@ func TestUserWithOneBadKey(t *testing.T) {
 func TestPasswordRotation(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
-	secret := passwordSecret(ns, "acme-password", "hunter2")
+	secret := passwordSecret(ns, "acme-password", "hunter2-long")
 	create(t, secret)
-	create(t, passwordSecret(ns, "other-password", "hunter2"))
+	create(t, passwordSecret(ns, "other-password", "hunter2-long"))
 	acme, other := newUser(ns, "acme", withPassword("acme-password")), newUser(ns, "other", withPassword("other-password"))
 	create(t, acme)
 	create(t, other)
@@ -167,6 +167,36 @@ func TestPasswordRotation(t *testing.T) {
 	if after := pods.logins(ns)["other"]; *after.Password != *before["other"].Password {
 		t.Error("the other user's record was changed")
 	}
+}
+
+// What the listener asks of passwords holds for those in clear; a hash is passed on as it is.
+func TestPasswordPolicy(t *testing.T) {
+	ns := namespace(t, nil)
+	l := readyListener(t, ns)
+	const hash = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"
+	create(t, passwordSecret(ns, "acme-password", "hunter2-long"))
+	create(t, passwordSecret(ns, "moved-password", hash))
+	acme := newUser(ns, "acme", withPassword("acme-password"))
+	moved := newUser(ns, "moved", withPassword("moved-password"), func(u *v1alpha1.SFTPUser) {
+		u.Spec.Authentication.PasswordSecretRef.Format = v1alpha1.PasswordHash
+	})
+	create(t, acme)
+	create(t, moved)
+	waitReady(t, acme)
+	waitReady(t, moved)
+	if got := pods.logins(ns)["moved"].Password.Hash; got != hash {
+		t.Errorf("pods have the hash %q", got)
+	}
+	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Authentication.PasswordPolicy.MinLength = new(int32(15)) })
+	waitFor(t, acme, "ResolvedRefs", "False", "InvalidPassword",
+		`The password in Secret "acme-password" has fewer than 15 characters, which the listener asks for (its spec.authentication.passwordPolicy); put a longer one there`)
+	eventually(t, func() error {
+		if login := pods.logins(ns)["acme"]; login.Password != nil || len(login.Keys) != 1 {
+			return fmt.Errorf("pods have %+v", login)
+		}
+		return nil
+	})
+	waitReady(t, moved)
 }
 
 func TestUserWithAnSFTPKey(t *testing.T) {

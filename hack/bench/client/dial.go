@@ -127,7 +127,10 @@ func newSession(conn *ssh.Client) (*Session, error) {
 	if kind != typeVersion || len(body) < 4 {
 		return nil, fmt.Errorf("packet %d in place of VERSION", kind)
 	}
-	return s, s.askLimits()
+	if err := s.askLimits(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // askLimits asks what OpenSSH's client asks at the start of each session (OpenSSH PROTOCOL, section 4.8). A server that has

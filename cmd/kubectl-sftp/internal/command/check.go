@@ -169,6 +169,9 @@ func passwordOf(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser) (
 	if ref == nil {
 		return "", fmt.Errorf("SFTPUser %s/%s has no passwordSecretRef", u.Namespace, u.Name)
 	}
+	if ref.Format == v1alpha1.PasswordHash {
+		return "", fmt.Errorf("Secret %s/%s has the hash of the password alone; log in with a key, or set a password with kubectl sftp passwd", u.Namespace, ref.Name) //nolint:staticcheck // the name of a kind
+	}
 	s := &corev1.Secret{}
 	if err := k.Get(ctx, types.NamespacedName{Namespace: u.Namespace, Name: ref.Name}, s); err != nil {
 		return "", err

@@ -189,6 +189,20 @@ func TestPasswd(t *testing.T) {
 	if ref == nil || ref.Name != set.Secret || len(secretOf(t, ns, ref.Name).Data[ref.Key]) < least {
 		t.Errorf("reference %+v, %+v", ref, set)
 	}
+
+	// A hash that somebody else made gives way to a password in clear.
+	hashed := userOf(t, ns, "globex")
+	hashed.Spec.Authentication.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: "old", Key: "passwordHash", Format: v1alpha1.PasswordHash}
+	if err := api.Update(t.Context(), hashed); err != nil {
+		t.Fatal(err)
+	}
+	create(t, newSecret(ns, "old", map[string]string{"passwordHash": "$2b$..."}))
+	r = plugInput(t, who, "", "passwd", "globex", "-n", ns, "--show")
+	ref = userOf(t, ns, "globex").Spec.Authentication.PasswordSecretRef
+	if r.code != 0 || ref.Name != "old" || ref.Key != "passwordHash" || ref.Format != "" ||
+		string(secretOf(t, ns, "old").Data["passwordHash"]) != strings.Split(r.out, "\n")[1] {
+		t.Errorf("%+v, reference %+v", r, ref)
+	}
 }
 
 func TestPasswdRefuses(t *testing.T) {

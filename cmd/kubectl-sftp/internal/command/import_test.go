@@ -73,8 +73,10 @@ func usersConf() string {
 			lines = append(lines, "# users of the old server")
 		case i == 1:
 			lines = append(lines, "")
+		case i == 42:
+			lines = append(lines, name+":$2b$04$abcdefghijklmnopqrstuuKRZ0G5Zb3XvZ1pYpE8hZ0l0h7mWqD5S:e:1001:100:upload") // a hash
 		case i%40 == 2:
-			lines = append(lines, name+":$6$rounds=5000$abcdefgh$"+strings.Repeat("x", 80)+":e:1001:100:upload") // a hash
+			lines = append(lines, name+":$6$rounds=5000$abcdefgh$"+strings.Repeat("x", 80)+":e:1001:100:upload") // a hash that is too short
 		case i%40 == 3:
 			lines = append(lines, name+"::1001") // keys alone
 		case i%40 == 4:
@@ -212,7 +214,7 @@ func TestImportOfAServer(t *testing.T) {
 	if got.Users != len(users.Items) || got.Keys != keysFound || got.Passwords != passwords || got.Users == 0 {
 		t.Errorf("report %d users, %d keys, %d passwords; there are %d, %d and %d", got.Users, got.Keys, got.Passwords, len(users.Items), keysFound, passwords)
 	}
-	for _, secret := range []string{"pass word", "$6$", "$1$"} {
+	for _, secret := range []string{"pass word", "abcdefgh", "0123456789"} {
 		if strings.Contains(string(data), secret) {
 			t.Errorf("the report has a password: %q", secret)
 		}

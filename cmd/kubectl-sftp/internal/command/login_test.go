@@ -125,6 +125,17 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
+	t.Run("a hash", func(t *testing.T) {
+		u := userOf(t, p.namespace, "globex")
+		u.Spec.Authentication.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: "old", Key: "passwordHash", Format: v1alpha1.PasswordHash}
+		if err := api.Update(t.Context(), u); err != nil {
+			t.Fatal(err)
+		}
+		r := plug(t, "check", "globex", "-n", p.namespace, "--password-from-secret")
+		if r.code != exitFailed || !strings.Contains(r.err, "Secret "+p.namespace+"/old has the hash of the password alone") {
+			t.Errorf("%+v", r)
+		}
+	})
 	t.Run("files are gone", func(t *testing.T) {
 		left, err := os.ReadDir(p.dir.Home("acme"))
 		if err != nil || len(left) != 0 {

@@ -37,7 +37,8 @@ func (p *plugin) passwd() *cobra.Command {
 		Use:   "passwd USER",
 		Short: "Set a user's password, generated or typed",
 		Long: fmt.Sprintf(`Puts a new password into the Secret that spec.authentication.passwordSecretRef of a user names. A Secret that is missing
-is made; a user without a reference gets one to a new Secret USER-password. Sessions that the old password opened end.
+is made; a user without a reference gets one to a new Secret USER-password. If the Secret had a hash of the password, the
+password takes its place, and the reference is no longer one to a hash. Sessions that the old password opened end.
 
 The password is generated, with 130 bits of randomness, unless --prompt or --stdin give one of at least %d bytes. It is
 printed only with --show.`, minPasswordLength),
@@ -148,11 +149,11 @@ func (p *plugin) setPassword(ctx context.Context, k *cluster.Cluster, name, secr
 	if r.Created, err = writePassword(ctx, k, r, secret, ref != nil); err != nil {
 		return err
 	}
-	if ref == nil {
+	if ref == nil || ref.Format == v1alpha1.PasswordHash {
 		before := u.DeepCopy()
 		u.Spec.Authentication.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: r.Secret, Key: r.Key}
 		if err := k.Patch(ctx, u, lockedPatch(before), client.FieldOwner(fieldManager)); err != nil {
-			return fmt.Errorf("Secret %s has the password, but the user does not refer to it: %w", r.Secret, err) //nolint:staticcheck // the name of a kind
+			return fmt.Errorf("Secret %s has the password, but the user does not refer to it, or as to a hash: %w", r.Secret, err) //nolint:staticcheck // the name of a kind
 		}
 	}
 	if o.show {

@@ -14,6 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/inventory"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
@@ -33,7 +34,11 @@ func (e *DeniedError) Error() string {
 func (e *explainer) publicKey(ctx context.Context) error {
 	const name = "key"
 	if e.Fingerprint == "" {
-		e.add(name, Unknown, "no key was given to look for; the user has: %s", list(e.known()))
+		e.add(name, Unknown, "no key was given to look for; the user has: %s%s", list(e.known()), e.certificates())
+		return nil
+	}
+	if e.revoked() {
+		e.add(name, Denied, "key_revoked: spec.revokedKeys of the listener names %s", e.Fingerprint)
 		return nil
 	}
 	if e.Key != nil && !e.usableKey(name) {
@@ -61,8 +66,31 @@ func (e *explainer) publicKey(ctx context.Context) error {
 		e.add(name, Unknown, "%s is not among the keys that could be seen: %s", e.Fingerprint, strings.Join(denied, "; "))
 		return nil
 	}
-	e.add(name, Denied, "%s is not registered for the user, which has: %s%s", e.Fingerprint, list(e.known()), problemsOf(keys))
+	result, certificates := Denied, e.certificates()
+	if certificates != "" {
+		result = Unknown
+	}
+	e.add(name, result, "%s is not registered for the user, which has: %s%s%s", e.Fingerprint, list(e.known()), problemsOf(keys), certificates)
 	return nil
+}
+
+// revoked says whether the listener revokes the key. Without the listener the status of the
+// user's keys says it.
+func (e *explainer) revoked() bool {
+	if e.Listener == nil {
+		return false
+	}
+	revoked, _ := render.Revoked(e.Listener)
+	return slices.Contains(revoked.Keys, e.Fingerprint)
+}
+
+// certificates tells of certificates if the user logs in with them: any key may have one, and
+// none is known here.
+func (e *explainer) certificates() string {
+	if e.User.Spec.Authentication.Certificates != v1alpha1.CertificatesAccepted {
+		return ""
+	}
+	return "; a certificate of one of the listener's trustedUserCAs would do, too, but certificates are not looked at here"
 }
 
 // known are the fingerprints of the user's keys as the operator knows them.
@@ -230,6 +258,9 @@ func (e *explainer) password(ctx context.Context) error {
 		return nil // the method says it
 	}
 	c, err := e.resolvePart(ctx, v1alpha1.UserAuthentication{PasswordSecretRef: ref})
+	if e.Listener != nil {
+		c = c.Under(credentials.Rules{MinPasswordLength: render.MinPasswordLength(e.Listener)})
+	}
 	var d *DeniedError
 	switch {
 	case errors.As(err, &d):

@@ -211,8 +211,9 @@ func (e *explainer) method() {
 	auth := e.User.Spec.Authentication
 	has := map[v1alpha1.AuthMethod]bool{
 		// SFTPKeys that are assigned to the user stand in its status alone.
-		v1alpha1.AuthPublicKey: len(auth.AuthorizedKeys)+len(auth.AuthorizedKeysSecretRefs)+len(auth.KeyRefs)+len(e.User.Status.Keys) > 0,
-		v1alpha1.AuthPassword:  auth.PasswordSecretRef != nil,
+		v1alpha1.AuthPublicKey: len(auth.AuthorizedKeys)+len(auth.AuthorizedKeysSecretRefs)+len(auth.KeyRefs)+len(e.User.Status.Keys) > 0 ||
+			auth.Certificates == v1alpha1.CertificatesAccepted,
+		v1alpha1.AuthPassword: auth.PasswordSecretRef != nil,
 	}
 	var offered []string
 	allowed := []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}

@@ -107,6 +107,29 @@ func TestExplain(t *testing.T) {
 		"password":    {func(in *Input, _ string) { in.Method = v1alpha1.AuthPassword }, OK, ""},
 		"no method":   {func(in *Input, _ string) { in.Method = "" }, OK, ""},
 
+		"a revoked key": {func(in *Input, _ string) {
+			in.Listener.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: in.Fingerprint}}
+		}, Denied, "key_revoked"},
+		"another key is revoked": {func(in *Input, _ string) {
+			_, line := newKey(t)
+			in.Listener.Spec.RevokedKeys = []v1alpha1.RevokedKey{{PublicKey: line}}
+		}, OK, ""},
+		"another key, and certificates": {func(in *Input, _ string) {
+			key, _ := newKey(t)
+			in.Key, in.Fingerprint = key, ssh.FingerprintSHA256(key)
+			in.User.Spec.Authentication.Certificates = v1alpha1.CertificatesAccepted
+			in.Listener.Spec.Authentication.TrustedUserCAs = []string{"ssh-ed25519 AAAA"}
+		}, Unknown, "certificate of one of the listener's trustedUserCAs would do, too"},
+		"certificates alone": {func(in *Input, _ string) {
+			in.User.Spec.Authentication = v1alpha1.UserAuthentication{Certificates: v1alpha1.CertificatesAccepted}
+			in.User.Status.Keys, in.Method = nil, ""
+			in.Listener.Spec.Authentication.TrustedUserCAs = []string{"ssh-ed25519 AAAA"}
+			in.Users = []v1alpha1.SFTPUser{*in.User}
+		}, OK, ""},
+		"a password that is too short": {func(in *Input, _ string) {
+			in.Method, in.Listener.Spec.Authentication.PasswordPolicy.MinLength = v1alpha1.AuthPassword, new(int32(64))
+		}, Denied, "fewer than 64 characters"},
+
 		"suspended": {func(in *Input, _ string) { in.User.Spec.State = v1alpha1.UserSuspended }, Denied, "Suspended"},
 		"expired": {func(in *Input, _ string) {
 			in.User.Spec.ExpirationTime = &metav1.Time{Time: now.Add(-time.Hour)}

@@ -6,9 +6,14 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
 const aKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFWYERbIIOq+D1xdh7yKuRiIJ9M04yrkSMqxNC30VzJc"
+
+// aHash is of SHA-512 crypt, as openssl passwd -6 makes it.
+const aHash = "$6$abcdefgh$dTmIYmW/LpvGK/iiDSK9zlcKIRJ33.7YE9DETLAR1zX9/2./Fv6/8dFZ1tCs/Kfp//7QeoJfyRWP7XdDzP87j1"
 
 func newMigration(t testing.TB) *Migration {
 	t.Helper()
@@ -40,7 +45,12 @@ func TestUsersConf(t *testing.T) {
 		":pw":              "; R",
 		"-acme:pw":         "; R",
 		"acme:p:w:1:2:3:4": "; R",
-		"acme:$6$aaaaaaaa$bbbbbbbbbbbbbbbb:e:1001": "; RRN",
+		"acme:$6$aaaaaaaa$bbbbbbbbbbbbbbbb:e:1001": "; RRN", // too short for a hash
+		"acme:$1$salt$0123456789abcdefghijkl:e":    "; RR",
+		"acme:pw:e":                                "; RR",
+		"acme:" + aHash + ":e:1001":                "acme passwordHash=" + aHash + "; N",
+		"acme:" + aHash + ":e:::in":                "acme passwordHash=" + aHash + " /in",
+		"acme:" + aHash:                            "; RR",
 		"acme:$6$aaaaaaaa$bbbbbbbbbbbbbbbb":        "; RR",
 		"acme:" + strings.Repeat("x", 1025):        "; RR",
 		"# acme:pw":                                "",
@@ -67,6 +77,9 @@ func describe(o Objects, r Report) string {
 			out = append(out, strings.ReplaceAll(k, aKey, "KEY"))
 		}
 		for _, s := range o.Secrets {
+			if ref := u.Spec.Authentication.PasswordSecretRef; s.Data[ref.Key] != nil && ref.Format != v1alpha1.PasswordHash {
+				out = append(out, "in clear")
+			}
 			for k, v := range s.Data {
 				out = append(out, fmt.Sprintf("%s=%s", k, v))
 			}

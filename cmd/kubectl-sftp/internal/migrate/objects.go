@@ -110,9 +110,14 @@ func (m *Migration) add(out *Objects, a *account, name string) {
 	}
 	if a.password != "" {
 		m.report.Passwords++
-		s := m.secret(name+"-password", corev1.SecretTypeBasicAuth, corev1.BasicAuthPasswordKey, a.password)
+		ref := &v1alpha1.PasswordSecretReference{Name: name + "-password"}
+		s := m.secret(ref.Name, corev1.SecretTypeBasicAuth, corev1.BasicAuthPasswordKey, a.password)
+		if a.hashed {
+			ref.Key, ref.Format = "passwordHash", v1alpha1.PasswordHash
+			s = m.secret(ref.Name, corev1.SecretTypeOpaque, ref.Key, a.password)
+		}
 		out.Secrets = append(out.Secrets, s)
-		u.Spec.Authentication.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: s.Name}
+		u.Spec.Authentication.PasswordSecretRef = ref
 	}
 	if len(a.keys) > config.MaxKeysPerUser {
 		m.reject(a.where, a.login, fmt.Sprintf("%d keys are too many: the first %d are imported", len(a.keys), config.MaxKeysPerUser))

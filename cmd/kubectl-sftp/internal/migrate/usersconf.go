@@ -15,6 +15,7 @@ import (
 type account struct {
 	login    string
 	password string
+	hashed   bool // the password is a hash of it
 	dirs     []string
 	keys     []string
 	// where it was first found.
@@ -83,14 +84,17 @@ func (m *Migration) usersConfLine(where, line string) {
 	}
 }
 
-// setPassword takes a password in clear. Hashes have no place in the API: a Secret has the password in clear, and the
-// operator hashes it.
+// setPassword takes a password in clear, or a hash of one that the daemon can verify.
 func (m *Migration) setPassword(a *account, where, pass string, encrypted bool) {
 	switch {
 	case pass == "":
 		// In users.conf this means: keys alone.
 	case encrypted:
-		m.reject(where, a.login, "the password is a hash (field e), and only a password in clear can be imported; set a new one with kubectl sftp passwd")
+		if _, err := password.Parse(pass); err != nil {
+			m.reject(where, a.login, fmt.Sprintf("the hash of the password (field e) cannot be used: %v; set a new password with kubectl sftp passwd", err))
+			return
+		}
+		a.password, a.hashed = pass, true
 	case len(pass) > password.MaxLength:
 		m.reject(where, a.login, fmt.Sprintf("the password has %d bytes, at most %d are possible", len(pass), password.MaxLength))
 	case strings.ContainsRune(pass, '\r'):

@@ -1,0 +1,51 @@
+package v1alpha1
+
+// RevokedKey names what logs nobody in.
+//
+// +kubebuilder:validation:ExactlyOneOf=fingerprint;publicKey;certificate
+type RevokedKey struct {
+	// fingerprint is the SHA-256 fingerprint of a public key, as ssh-keygen -l and the
+	// audit log show it. That of a CA stands for all certificates that the CA made.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:message="must be a SHA-256 fingerprint as ssh-keygen -l prints it: SHA256: and 43 characters",rule="self.matches('^SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]$')"
+	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// publicKey is a public key, the line of a .pub file.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	PublicKey string `json:"publicKey,omitempty"`
+
+	// certificate names user certificates by what their CA calls them.
+	// +optional
+	Certificate *RevokedCertificate `json:"certificate,omitempty"`
+}
+
+// RevokedCertificate names user certificates.
+//
+// +kubebuilder:validation:XValidation:message="exactly one of serial and keyID must be set",rule="has(self.serial) != has(self.keyID)"
+// +kubebuilder:validation:XValidation:message="caFingerprint must be set with serial: each CA counts by itself",rule="!has(self.serial) || has(self.caFingerprint)"
+type RevokedCertificate struct {
+	// caFingerprint is the SHA-256 fingerprint of the CA's public key. Default, with keyID
+	// alone: any CA.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:message="must be a SHA-256 fingerprint as ssh-keygen -l prints it: SHA256: and 43 characters",rule="self.matches('^SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]$')"
+	CAFingerprint string `json:"caFingerprint,omitempty"`
+
+	// serial is a serial number from 1 to 18446744073709551615, in quotes.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:XValidation:message="must be a decimal number from 1 on: certificates without a serial number have 0, and are told apart by their keyID",rule="self.matches('^[1-9][0-9]*$')"
+	Serial string `json:"serial,omitempty"`
+
+	// keyID is a certificate's key ID, ssh-keygen's -I.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	KeyID string `json:"keyID,omitempty"`
+}

@@ -1,0 +1,146 @@
+package auth
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
+
+// The critical options that are understood (OpenSSH PROTOCOL.certkeys). A certificate with
+// any other is refused, verify-required included: what a hardware key has verified is not
+// known here.
+const (
+	forceCommand  = "force-command"
+	sourceAddress = "source-address"
+)
+
+// internalSFTP is the one command that may be forced: it is all that there is. With
+// arguments it would restrict what the endpoint knows nothing of.
+const internalSFTP = "internal-sftp"
+
+// Certificate is what tells one user certificate from another.
+type Certificate struct {
+	// CA is the fingerprint of the CA's key.
+	CA string
+	// Serial and KeyID are the CA's.
+	Serial uint64
+	KeyID  string
+	// NotAfter is when it ends, zero for never.
+	NotAfter time.Time
+
+	authority string // the CA's key in SSH wire format
+}
+
+func describe(c *ssh.Certificate) *Certificate {
+	out := &Certificate{
+		CA: ssh.FingerprintSHA256(c.SignatureKey), Serial: c.Serial, KeyID: c.KeyId, authority: string(c.SignatureKey.Marshal()),
+	}
+	if c.ValidBefore <= math.MaxInt64 {
+		out.NotAfter = time.Unix(int64(c.ValidBefore), 0)
+	}
+	return out
+}
+
+// ended says whether its time is over.
+func (c *Certificate) ended(now time.Time) bool {
+	return !c.NotAfter.IsZero() && !now.Before(c.NotAfter)
+}
+
+// revoked says whether a snapshot revokes it, or its CA.
+func (c *Certificate) revoked(s *snapshot.Snapshot) bool {
+	return s.KeyRevoked(c.CA) || s.CertificateRevoked(c.CA, c.Serial, c.KeyID)
+}
+
+// split returns the key that a client offers, and its certificate, nil for none.
+func split(offered ssh.PublicKey) (ssh.PublicKey, *ssh.Certificate) {
+	if c, ok := offered.(*ssh.Certificate); ok {
+		return c.Key, c
+	}
+	return offered, nil
+}
+
+// checkCertificate says what is wrong with a certificate for a login name, which nobody
+// needs to have: it does the same work, and finds the same, for every name that is among
+// the principals.
+func (l *Login) checkCertificate(s *snapshot.Snapshot, username string, c *ssh.Certificate, now time.Time) Reason {
+	is := describe(c)
+	seconds := uint64(max(now.Unix(), 0))
+	switch {
+	case c.CertType != ssh.UserCert:
+		return NotAUserCertificate
+	case !s.TrustsUserCA([]byte(is.authority)):
+		return CANotTrusted
+	case is.revoked(s):
+		return CertificateRevoked
+	case l.policy.CheckUserKey(c.SignatureKey) != nil, !slices.Contains(l.policy.PublicKeys, c.Signature.Format):
+		return CANotAllowed
+	case !understood(c):
+		return CertificateOption
+	case !slices.Contains(c.ValidPrincipals, username):
+		// None at all would stand for everybody; sshd refuses that, too.
+		return CertificatePrincipal
+	case seconds < c.ValidAfter:
+		return CertificateNotYetValid
+	case seconds >= c.ValidBefore && c.ValidBefore != ssh.CertTimeInfinity:
+		return CertificateExpired
+	}
+	if from, restricted := c.CriticalOptions[sourceAddress]; restricted && !admits(from, l.source) {
+		return SourceNotAllowed
+	}
+	// It looks at most of this once more, and at the signature.
+	checker := ssh.CertChecker{
+		SupportedCriticalOptions: []string{forceCommand, sourceAddress},
+		Clock:                    func() time.Time { return now },
+	}
+	if checker.CheckCert(username, c) != nil {
+		return CertificateInvalid
+	}
+	return ""
+}
+
+func understood(c *ssh.Certificate) bool {
+	for name, value := range c.CriticalOptions {
+		switch {
+		case name == sourceAddress:
+		case name == forceCommand && value == internalSFTP:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// admits says whether a list of addresses and networks has an address. x/crypto would
+// compare it with the peer's, which may be a proxy. A list that cannot be read has none.
+func admits(list string, source netip.Addr) bool {
+	prefixes, err := publickey.ParseNetworks(list)
+	if err != nil {
+		return false
+	}
+	networks := make([]string, 0, len(prefixes))
+	for _, p := range prefixes {
+		networks = append(networks, p.String())
+	}
+	set, err := cidr.Parse(networks)
+	return err == nil && set.Contains(source)
+}
+
+// recheckCertificate says whether a login's certificate would still do.
+func recheckCertificate(s *snapshot.Snapshot, u *snapshot.User, c *Certificate, now time.Time) Reason {
+	switch {
+	case !s.TrustsUserCA([]byte(c.authority)):
+		return CANotTrusted
+	case !u.Certificates:
+		return CertificatesNotAccepted
+	case c.ended(now):
+		return CertificateExpired
+	}
+	return ""
+}
