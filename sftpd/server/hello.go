@@ -77,17 +77,17 @@ func (c countingReader) Read(p []byte) (int, error) {
 
 // readHello reads a version line and an SSH_MSG_KEXINIT, and not a byte more.
 func readHello(r io.Reader) (*kexInit, error) {
-	var line []byte
-	for len(line) == 0 || line[len(line)-1] != '\n' {
-		const prefix = "SSH-"
-		if n := len(line); n == maxVersionLine || n <= len(prefix) && string(line) != prefix[:n] {
+	const prefix = "SSH-"
+	for n, next := 0, [1]byte{}; next[0] != '\n'; n++ {
+		if n == maxVersionLine {
 			return nil, errHello
 		}
-		var next [1]byte
 		if _, err := io.ReadFull(r, next[:]); err != nil {
 			return nil, err
 		}
-		line = append(line, next[0])
+		if n < len(prefix) && next[0] != prefix[n] {
+			return nil, errHello
+		}
 	}
 	// RFC 4253 section 6: the packet's length without itself, that of the padding, the
 	// payload, the padding.

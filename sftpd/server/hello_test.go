@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -36,6 +37,8 @@ func TestReadHello(t *testing.T) {
 		"cut line":            {"SSH-2.0", io.EOF},
 		"another protocol":    {"GET / HTTP/1.0\r\n", errHello},
 		"a line before":       {"welcome\r\n" + string(good), errHello},
+		"an empty line":       {"\r\n" + string(good), errHello},
+		"an end alone":        {"\n" + string(good), errHello},
 		"endless line":        {"SSH-2.0-" + strings.Repeat("x", 300), errHello},
 		"cut packet":          {string(good[:40]), io.ErrUnexpectedEOF},
 		"no packet":           {line, io.EOF},
@@ -79,9 +82,14 @@ func FuzzHello(f *testing.F) {
 		if want := len(said) - len(packet) + 4 + int(binary.BigEndian.Uint32(packet)); read != want {
 			t.Errorf("%d bytes were read of %d", read, want)
 		}
-		again := ssh.Marshal(*k)
-		if !bytes.Contains(packet, again) {
-			t.Errorf("%x is not in %x", again, packet)
+		var again kexInit
+		if err := ssh.Unmarshal(ssh.Marshal(*k), &again); err != nil || !reflect.DeepEqual(*k, again) {
+			t.Errorf("%+v is not %+v: %v", again, *k, err)
+		}
+		for _, list := range [][]string{k.CiphersClientServer, k.CiphersServerClient} {
+			if !bytes.Contains(packet, []byte(strings.Join(list, ","))) {
+				t.Errorf("%q is not in %x", list, packet)
+			}
 		}
 	})
 }
