@@ -67,21 +67,21 @@ var differences = map[string]difference{
 		"-rwsr-xr-x    ? 12345    12345           4 Mmm dd hh:mm r2\n",
 		"-rwxr-xr-x    ? 12345    12345           4 Mmm dd hh:mm r2\n", specialBits,
 	},
-	"work/m3":  {"dgrwxr-xr-x 12345:12345", "drwxr-xr-x 12345:12345", specialBits},
-	"work/new": {"dtrwxrwx--- 12345:12345", "drwxrwx--- 12345:12345", specialBits},
+	"tree/m3":  {"dgrwxr-xr-x 12345:12345", "drwxr-xr-x 12345:12345", specialBits},
+	"tree/new": {"dtrwxrwx--- 12345:12345", "drwxrwx--- 12345:12345", specialBits},
 	"sftp> -chmod 755 /": {
 		"remote setstat \"/\": Permission denied\n", "",
 		"the home, which is root's in this tree, keeps its mode here whoever owns it. To ask for the one that it has is no error, to ask for another is one on both",
 	},
 	"sftp> -rename / r6": {
-		"remote rename \"/\" to \"/work/r6\": Failure\n", "remote rename \"/\" to \"/work/r6\": Permission denied\n", homeIsFixed,
+		"remote rename \"/\" to \"/tree/r6\": Failure\n", "remote rename \"/\" to \"/tree/r6\": Permission denied\n", homeIsFixed,
 	},
 	"sftp> -rm /":    {"remote delete /: Failure\n", "remote delete /: Permission denied\n", homeIsFixed},
 	"sftp> -rmdir /": {"remote rmdir \"/\": Failure\n", "remote rmdir \"/\": Permission denied\n", homeIsFixed},
 	"sftp> -put up/one single/.sftpd-upload.one": {
-		"", "dest open \"/work/single/.sftpd-upload.one\": Permission denied\n", ownNames,
+		"", "dest open \"/tree/single/.sftpd-upload.one\": Permission denied\n", ownNames,
 	},
-	"work/single/.sftpd-upload.one": {
+	"tree/single/.sftpd-upload.one": {
 		"-rw-r--r-- 12345:12345 links=1 size=4 sha256=" + sum("one\n"), "", ownNames,
 	},
 }
