@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -34,6 +35,8 @@ type Policy struct {
 	MinRSABits int
 	// RekeyBytes is after how many bytes in one direction keys are exchanged anew.
 	RekeyBytes uint64
+	// RekeyTime is after how long they are.
+	RekeyTime time.Duration
 }
 
 // All returns the policies that exist, the default first.

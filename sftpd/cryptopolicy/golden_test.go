@@ -88,7 +88,7 @@ func TestGolden(t *testing.T) {
 			}
 			fmt.Fprintf(&have, "server-sig-algs: %s\n", strings.Join(p.PublicKeys, ","))
 			fmt.Fprintf(&have, "preferred: %s\n", strings.Join(p.Preferred, ","))
-			fmt.Fprintf(&have, "exception: %v\nmin_rsa_bits: %d\nrekey_bytes: %d\n", p.Exception, p.MinRSABits, p.RekeyBytes)
+			fmt.Fprintf(&have, "exception: %v\nmin_rsa_bits: %d\nrekey_bytes: %d\nrekey_time: %v\n", p.Exception, p.MinRSABits, p.RekeyBytes, p.RekeyTime)
 
 			file := filepath.Join("testdata", p.Name+".golden")
 			if _, err := os.Stat(file); *create && os.IsNotExist(err) {

@@ -1,6 +1,10 @@
 package cryptopolicy
 
-import "golang.org/x/crypto/ssh"
+import (
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
 
 // Names of the policies.
 const (
@@ -25,9 +29,12 @@ const (
 // Default is the policy that an exceptional one gives way to.
 const Default = Modern2026
 
-// rekeyBytes is what RFC 4253 section 9 recommends; x/crypto would wait for 64 GiB with
-// AES.
-const rekeyBytes = 1 << 30
+// What RFC 4253 section 9 recommends; x/crypto would wait for 64 GiB with AES, whatever time
+// that takes.
+const (
+	rekeyBytes = 1 << 30
+	rekeyTime  = time.Hour
+)
 
 // Minimal sizes of RSA moduli in bits. NIST SP 800-131A disallows signatures with less
 // than 2048, and 3072 is its equivalent of 128 bits of security (SP 800-57 part 1).
@@ -46,7 +53,7 @@ var aesGCM = []string{ssh.CipherAES128GCM, ssh.CipherAES256GCM}
 // x/crypto adds curve25519-sha256@libssh.org after curve25519-sha256, its older name.
 var policies = []Policy{
 	{
-		Name: Modern2026, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, Preferred: aesGCM,
+		Name: Modern2026, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, RekeyTime: rekeyTime, Preferred: aesGCM,
 		KeyExchanges: []string{
 			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
 			ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256,
@@ -67,7 +74,7 @@ var policies = []Policy{
 		},
 	},
 	{
-		Name: Strict2026, MinRSABits: minRSABitsStrict, RekeyBytes: rekeyBytes, Preferred: aesGCM,
+		Name: Strict2026, MinRSABits: minRSABitsStrict, RekeyBytes: rekeyBytes, RekeyTime: rekeyTime, Preferred: aesGCM,
 		KeyExchanges: []string{ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519},
 		Ciphers: []string{
 			ssh.CipherAES256GCM, ssh.CipherAES128GCM, ssh.CipherChaCha20Poly1305,
@@ -81,7 +88,7 @@ var policies = []Policy{
 		},
 	},
 	{
-		Name: Fips2026, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, Preferred: aesGCM,
+		Name: Fips2026, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, RekeyTime: rekeyTime, Preferred: aesGCM,
 		KeyExchanges: []string{
 			ssh.KeyExchangeMLKEM768X25519,
 			ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384, ssh.KeyExchangeECDHP521,
@@ -103,7 +110,7 @@ var policies = []Policy{
 		},
 	},
 	{
-		Name: Legacy2026, Exception: true, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, Preferred: aesGCM,
+		Name: Legacy2026, Exception: true, MinRSABits: minRSABits, RekeyBytes: rekeyBytes, RekeyTime: rekeyTime, Preferred: aesGCM,
 		KeyExchanges: []string{
 			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
 			ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256,

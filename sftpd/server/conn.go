@@ -42,6 +42,7 @@ type conn struct {
 	// count it is. Both are the registry's.
 	registered bool
 	counted    netip.Prefix
+	rekeying   rekeying
 	// grant is set once, by registry.admit.
 	grant *auth.Grant
 

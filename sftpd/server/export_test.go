@@ -38,3 +38,10 @@ func AdjustModexps(t *testing.T, places int) {
 	adjust = func(s *Server) { s.modexps = make(chan struct{}, places) }
 	t.Cleanup(func() { adjust = nil })
 }
+
+// AdjustRekeyTime is Adjust of how long keys are used.
+func AdjustRekeyTime(t *testing.T, d time.Duration) {
+	t.Helper()
+	adjust = func(s *Server) { s.rekeyTime = d }
+	t.Cleanup(func() { adjust = nil })
+}

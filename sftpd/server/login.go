@@ -90,6 +90,10 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexIni
 		PreAuthConnCallback: l.exchangedKeys,
 	}
 	crypto.Policy.Apply(&c.Config)
+	l.rekeying.after = crypto.Policy.RekeyTime
+	if l.server.rekeyTime > 0 {
+		l.rekeying.after = l.server.rekeyTime
+	}
 	if client != nil {
 		c.Ciphers = crypto.Policy.CiphersFor(client.CiphersClientServer, client.CiphersServerClient)
 	}
@@ -115,6 +119,8 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.peer = peer
 	l.clientVersion = string(peer.ClientVersion())
 	l.exchanged.Store(true)
+	l.rekeying.ask = exchangeRequests(peer)
+	l.rekeying.exchanged()
 	close(l.wire.welcome)
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -15,6 +16,31 @@ const (
 	rekeyBurst    = 8
 	rekeyInterval = time.Second
 )
+
+// rekeying is when a session's keys were exchanged, and how to have that done again: x/crypto
+// does so by volume alone, and by time as well only if it is asked in a way that is not
+// exported.
+type rekeying struct {
+	after time.Duration // of the policy
+	last  atomic.Int64  // since started
+	ask   chan<- struct{}
+}
+
+// exchanged is called for each exchange, whoever asked for it.
+func (r *rekeying) exchanged() { r.last.Store(int64(time.Since(started))) }
+
+// byTime asks for an exchange if the last one was long ago, and not again until as much time
+// has passed: a client may take its time to answer.
+func (r *rekeying) byTime() {
+	if r.after == 0 || time.Since(started)-time.Duration(r.last.Load()) < r.after {
+		return
+	}
+	r.exchanged()
+	select {
+	case r.ask <- struct{}{}:
+	default: // asked for already
+	}
+}
 
 // pace makes a connection's key exchanges wait. x/crypto does not tell of them, but asks
 // for a signature in each.

@@ -54,7 +54,9 @@ type Server struct {
 	tally *audit.Tally
 	// These are the constants, but in tests.
 	stallTimeout, unusedTimeout, helloPatience time.Duration
-	unreadOfAll                                int64
+	// rekeyTime is the policy's unless it is set.
+	rekeyTime   time.Duration
+	unreadOfAll int64
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -139,6 +141,8 @@ func (s *Server) sweepOnce(now time.Time) {
 			c.end(reasonIdle)
 		case c.stalled(s.stallTimeout):
 			c.end(reasonStalled)
+		default:
+			c.rekeying.byTime()
 		}
 	}
 	s.Processors.Tick(now, busy, s.registry.loginsInProgress())

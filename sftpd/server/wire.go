@@ -140,6 +140,7 @@ func (k hostKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string
 func (k hostKey) exchange() error {
 	k.login.modexp.done()
 	k.login.wire.signed.Store(true)
+	k.login.rekeying.exchanged()
 	if k.login.exchanges.Add(1) > maxExchanges && !k.login.wire.loggedIn.Load() {
 		k.login.wire.excess.Store(true)
 		return errTooManyExchanges

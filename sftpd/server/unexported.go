@@ -7,6 +7,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
+// This file is all that reaches for what golang.org/x/crypto/ssh does not export. Where that is
+// not as it was, nothing is done, and the tests named fail.
+
 // x/crypto reads packets ahead, up to 16, and gives up a login that fails with its reader
 // waiting to hand over the next: forever, with two goroutines and all that they hold. Who
 // sends enough requests at once, the first of them a bad one, would leave as much with each
@@ -21,16 +24,25 @@ import (
 const maxAhead = 16 * (4 + 1 + 1 + 4 + 16)
 
 // leftovers returns the channel of packets that were read and not yet processed, nil if
-// x/crypto is not as it was; TestPacketsAhead would notice.
-func leftovers(peer ssh.ConnMetadata) <-chan []byte {
-	transport := field(reflect.ValueOf(peer), "transport")
-	incoming := field(transport, "incoming")
-	if !incoming.IsValid() || !incoming.CanAddr() {
-		return nil
+// x/crypto is not as it was; attack.TestPacketsAhead would notice.
+func leftovers(peer ssh.ConnMetadata) <-chan []byte { return hidden[chan []byte](peer, "incoming") }
+
+// exchangeRequests returns the channel by which x/crypto asks itself for a key exchange, nil if
+// it is not as it was; TestRekeyByTime would notice. It is never closed.
+func exchangeRequests(peer ssh.ConnMetadata) chan<- struct{} {
+	return hidden[chan struct{}](peer, "requestKex")
+}
+
+// hidden is a field of the transport of a connection, the zero value if there is no such.
+func hidden[T any](peer ssh.ConnMetadata, name string) T {
+	f := field(field(reflect.ValueOf(peer), "transport"), name)
+	if !f.IsValid() || !f.CanAddr() {
+		var none T
+		return none
 	}
-	at := unsafe.Pointer(incoming.UnsafeAddr()) //nolint:gosec // to read a field that is not exported
-	packets, _ := reflect.TypeAssert[chan []byte](reflect.NewAt(incoming.Type(), at).Elem())
-	return packets
+	at := unsafe.Pointer(f.UnsafeAddr()) //nolint:gosec // to read a field that is not exported
+	v, _ := reflect.TypeAssert[T](reflect.NewAt(f.Type(), at).Elem())
+	return v
 }
 
 // field is a field of what v points to, not valid if there is none.
