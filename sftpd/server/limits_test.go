@@ -206,7 +206,7 @@ func TestIdleTimeout(t *testing.T) {
 		prepare(c)
 		ends.Go(func() {
 			_ = c.Wait()
-			if took := time.Since(used); took < 1900*time.Millisecond {
+			if took := time.Since(used); took < 1500*time.Millisecond {
 				t.Errorf("%s: closed after %s", name, took)
 			}
 		})

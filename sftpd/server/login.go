@@ -58,6 +58,9 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	}
 	l.wire.loggedIn.Store(true)
 	_ = c.raw.SetDeadline(time.Time{})
+	c.mu.Lock()
+	c.lastUsed = time.Now() // the time that the login took is not idle
+	c.mu.Unlock()
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.registry.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
