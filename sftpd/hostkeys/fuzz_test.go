@@ -60,7 +60,8 @@ func FuzzParse(f *testing.F) {
 		for _, s := range signers {
 			sig, err := s.Sign(rand.Reader, []byte("data"))
 			if err != nil {
-				continue // a damaged key; the handshake fails, and only that
+				t.Errorf("%s: %v", s.PublicKey().Type(), err)
+				continue
 			}
 			if err := s.PublicKey().Verify([]byte("data"), sig); err != nil {
 				t.Errorf("%s: %v", s.PublicKey().Type(), err)
