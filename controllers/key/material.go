@@ -92,6 +92,9 @@ func Parse(data map[string][]byte, usage v1alpha1.KeyUsage) (Material, error) {
 	if err := publickey.Check(signer.PublicKey()); err != nil {
 		return Material{}, fmt.Errorf("the entry %q cannot be used: %w", PrivateEntry, err)
 	}
+	if err := publickey.CheckPair(signer); err != nil {
+		return Material{}, fmt.Errorf("the private key in %q %w", PrivateEntry, err)
+	}
 	return Material{Private: private, Public: signer.PublicKey()}, nil
 }
 

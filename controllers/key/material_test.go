@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +65,14 @@ func TestParseRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	shortPEM := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(short)})
+	other, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed, err := ssh.MarshalPrivateKey(slices.Concat(private[:ed25519.SeedSize], ed25519.PrivateKey(other)), "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	const (
 		host   = v1alpha1.KeyUsageHost
 		client = v1alpha1.KeyUsageClient
@@ -77,6 +86,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a host key of nothing", host, nil, `it has no entry "ssh-privatekey"; put the private key there`},
 		{"a host key that is empty", host, map[string][]byte{PrivateEntry: {}}, `it has no entry "ssh-privatekey"; put the private key there`},
 		{"a client key of nothing", client, nil, `it has neither an entry "ssh-privatekey" nor "ssh-publickey"; put a key there`},
+		{"halves of two pairs", host, map[string][]byte{PrivateEntry: pem.EncodeToMemory(mixed)}, `the private key in "ssh-privatekey" is damaged: its private and public halves do not belong together; restore it from a backup`},
 		{"no key", host, map[string][]byte{PrivateEntry: []byte("hunter2")}, `the entry "ssh-privatekey" is not a private key in OpenSSH or PEM format`},
 		{
 			"a key with a passphrase", host,

@@ -2,11 +2,13 @@ package hostkeys
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +53,12 @@ func TestParse(t *testing.T) {
 	}
 	_, ed := configtest.Key(t)
 	_, ed2 := configtest.Key(t)
+	_, one, _ := ed25519.GenerateKey(rand.Reader)
+	other, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed := slices.Concat(one[:ed25519.SeedSize], ed25519.PrivateKey(other))
 	sec1, err := x509.MarshalECPrivateKey(p256)
 	sec1PEM := block("EC PRIVATE KEY", sec1, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(p521)
@@ -72,6 +80,7 @@ func TestParse(t *testing.T) {
 		"short RSA":     {[][]byte{ed, configtest.PEM(t, weak)}, "", "host key 1: RSA key of 1024 bits is too short"},
 		"passphrase":    {[][]byte{pem.EncodeToMemory(locked)}, "", "has a passphrase"},
 		"public key":    {[][]byte{[]byte("ssh-ed25519 AAAA")}, "", "not a private key"},
+		"damaged":       {[][]byte{configtest.PEM(t, mixed)}, "", "host key 0: the private key is damaged"},
 		"nothing":       {[][]byte{nil}, "", "not a private key"},
 	} {
 		t.Run(name, func(t *testing.T) {

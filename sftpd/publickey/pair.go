@@ -1,0 +1,23 @@
+package publickey
+
+import (
+	"crypto/rand"
+	"errors"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// CheckPair says whether what a private key signs can be verified with its public half.
+// OpenSSH's format has both, and the parser of x/crypto/ssh does not compare them. The error
+// goes on from the name of the key, and contains nothing of it.
+func CheckPair(s ssh.Signer) error {
+	data := []byte("sftp-operator")
+	signature, err := s.Sign(rand.Reader, data)
+	if err == nil {
+		err = s.PublicKey().Verify(data, signature)
+	}
+	if err != nil {
+		return errors.New("is damaged: its private and public halves do not belong together; restore it from a backup")
+	}
+	return nil
+}
