@@ -27,7 +27,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
-// secretIndex indexes SFTPKeys by the name of their Secret.
+// secretIndex indexes SFTPKeys by the names of their Secrets.
 const secretIndex = "key.secretName"
 
 // Reconciler makes SFTPKeys so.
@@ -53,10 +53,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		if !ok {
 			return nil
 		}
-		if SecretName(k) == "" {
-			return nil
-		}
-		return []string{SecretName(k)}
+		return secretNames(k)
 	})
 	if err != nil {
 		return err
@@ -73,6 +70,11 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		})).
 		// An SFTPKey may be the duplicate of another one.
 		Watches(&v1alpha1.SFTPKey{}, handler.EnqueueRequestsFromMapFunc(r.duplicatesOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// A pair of a former revision of a host key is done with when the last listener is.
+		Watches(&v1alpha1.SFTPListener{}, handler.EnqueueRequestsFromMapFunc(hostKeysOfListener), builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(event.CreateEvent) bool { return false },
+			UpdateFunc: func(e event.UpdateEvent) bool { return hostKeysDiffer(e.ObjectOld, e.ObjectNew) },
+		})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keysOfSecret)).
 		WithOptions(options).
 		Complete(r)

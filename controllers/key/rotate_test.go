@@ -32,6 +32,10 @@ func daily(k *v1alpha1.SFTPKey) {
 	k.Spec.Rotation = v1alpha1.KeyRotation{Policy: v1alpha1.RotationPeriodic, PeriodSeconds: new(int32(86400))}
 }
 
+func ofHost(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageHost }
+
+func withRetiring(k *v1alpha1.SFTPKey) { k.Status.Retiring = []v1alpha1.RetiringKey{{Revision: 1}} }
+
 func inUse(revision int32) func(*v1alpha1.SFTPKey) {
 	return func(k *v1alpha1.SFTPKey) { k.Status.Revision = revision }
 }
@@ -54,7 +58,10 @@ func TestDue(t *testing.T) {
 		{"when the period is over", madeKey(daily), 24 * time.Hour, 2},
 		{"long after: once", madeKey(daily, inUse(3)), 240 * time.Hour, 4},
 		{"by hand within the period", madeKey(daily, inUse(3), wanting(4)), time.Hour, 4},
-		{"a host key", madeKey(daily, func(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageHost }), 24 * time.Hour, 0},
+		{"a host key", madeKey(daily, ofHost), 24 * time.Hour, 2},
+		{"a host key whose former one is still with a listener", madeKey(daily, ofHost, withRetiring), 24 * time.Hour, 0},
+		{"by hand all the same", madeKey(daily, ofHost, withRetiring, wanting(3)), 24 * time.Hour, 3},
+		{"a client key whose former one still works", madeKey(daily, withRetiring), 24 * time.Hour, 2},
 		{"an existing key", madeKey(wanting(2), func(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyExisting }), 0, 0},
 	} {
 		if got := due(tc.key, began.Add(tc.after)); got != tc.want {
@@ -93,7 +100,7 @@ func TestOverlap(t *testing.T) {
 		{v1alpha1.KeyRotation{PeriodSeconds: new(int32(86400))}, 12 * time.Hour},
 		{v1alpha1.KeyRotation{PeriodSeconds: new(int32(86400 * 365))}, 14 * 24 * time.Hour},
 	} {
-		if got := overlap(madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.Rotation = tc.rotation })); got != tc.want {
+		if got := Overlap(madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.Rotation = tc.rotation })); got != tc.want {
 			t.Errorf("%+v: %s, want %s", tc.rotation, got, tc.want)
 		}
 	}
