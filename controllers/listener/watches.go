@@ -121,27 +121,38 @@ func listenerOfObject(_ context.Context, o client.Object) []reconcile.Request {
 
 func (r *Reconciler) listenersOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
 	out := listenerOfObject(ctx, o)
-	// A host key's Secret is watched for through its SFTPKey's name where the two are the
-	// same, and otherwise through the SFTPKey's status, which changes with it.
+	// A Secret that the operator did not make is followed through the SFTPKey's status, which
+	// changes with it.
+	if name := o.GetLabels()[v1alpha1.LabelKey]; name != "" {
+		out = append(out, r.listenersOfHostKey(ctx, o.GetNamespace(), name)...)
+	}
 	return append(out, r.listenersOfUsers(ctx, userSecretIndex, o)...)
 }
 
 func (r *Reconciler) listenersOfKey(ctx context.Context, o client.Object) []reconcile.Request {
-	var out []reconcile.Request
 	if k, ok := o.(*v1alpha1.SFTPKey); ok && k.Spec.Usage == v1alpha1.KeyUsageClient {
 		// An assigned key is of consequence to whoever else has the same key.
 		return r.listenersWhere(ctx, userNamespaceIndex, o.GetNamespace())
 	}
+	return r.listenersOfHostKey(ctx, o.GetNamespace(), o.GetName())
+}
+
+// listenersOfHostKey are those that want or have a key of an SFTPKey.
+func (r *Reconciler) listenersOfHostKey(ctx context.Context, namespace, name string) []reconcile.Request {
 	var list v1alpha1.SFTPListenerList
-	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace())); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Cannot list listeners", "namespace", o.GetNamespace())
-		return out
+	if err := r.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list listeners", "namespace", namespace)
+		return nil
 	}
+	var out []reconcile.Request
 	for i := range list.Items {
 		l := &list.Items[i]
-		uses := len(l.Spec.HostKeyRefs) == 0 && o.GetName() == render.DefaultHostKeyName(l)
+		uses := len(l.Spec.HostKeyRefs) == 0 && name == render.DefaultHostKeyName(l)
 		for _, ref := range l.Spec.HostKeyRefs {
-			uses = uses || ref.Name == o.GetName()
+			uses = uses || ref.Name == name
+		}
+		for j := range l.Status.HostKeys {
+			uses = uses || l.Status.HostKeys[j].Name == name
 		}
 		if uses {
 			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(l)})
