@@ -35,6 +35,10 @@ func copes(clientVersion string) bool {
 	return !slices.ContainsFunc(afraid, func(begin string) bool { return strings.HasPrefix(software, begin) })
 }
 
+// proofPatience is how long a request for proofs waits for its turn. A client that is refused
+// asks again in its next connection.
+const proofPatience = 2 * time.Second
+
 // proofs tells a client of the host keys, and proves those that it asks for.
 type proofs struct {
 	*conn
@@ -66,6 +70,8 @@ func (p *proofs) answer(ctx context.Context, payload []byte) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
+	ctx, cancel := context.WithTimeout(ctx, proofPatience)
+	defer cancel()
 	select {
 	case p.server.modexps <- struct{}{}:
 		defer func() { <-p.server.modexps }()

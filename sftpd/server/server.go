@@ -48,7 +48,7 @@ type Server struct {
 	descriptors *descriptors
 	unread      atomic.Int64 // of all connections, see ledger
 	received    atomic.Uint64
-	// modexps are the places of expensive key exchanges.
+	// modexps are the places of expensive key exchanges, and of proofs of host keys.
 	modexps chan struct{}
 	// tally has the refusals that are not worth a line each.
 	tally *audit.Tally
