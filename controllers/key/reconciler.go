@@ -27,8 +27,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
-// secretIndex indexes SFTPKeys by the names of their Secrets.
-const secretIndex = "key.secretName"
+// SecretIndex indexes SFTPKeys by the names of their Secrets.
+const SecretIndex = "key.secretName"
 
 // Reconciler makes SFTPKeys so.
 type Reconciler struct {
@@ -48,7 +48,7 @@ type Reconciler struct {
 
 // Setup registers the reconciler with a manager.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SFTPKey{}, secretIndex, func(o client.Object) []string {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SFTPKey{}, SecretIndex, func(o client.Object) []string {
 		k, ok := o.(*v1alpha1.SFTPKey)
 		if !ok {
 			return nil
@@ -82,7 +82,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 
 func (r *Reconciler) keysOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
 	var keys v1alpha1.SFTPKeyList
-	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{secretIndex: o.GetName()}); err != nil {
+	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{SecretIndex: o.GetName()}); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the keys of a Secret", "secret", client.ObjectKeyFromObject(o))
 		return nil
 	}
@@ -130,10 +130,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return ctrl.Result{}, err
 		}
 	}
+	var renewal time.Time
+	if isHost(k) && conditionTrue(v.Condition) {
+		v.Condition, k.Status.Certificate, renewal = judgeCertificate(v.Material, v.Condition, r.Now())
+	}
 	if err := r.writeStatus(ctx, before, k, v, h); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil)}, nil
+	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil, renewal)}, nil
 }
 
 // material finds the key, or makes it if it never was. It puts into before what it reads anew.
@@ -173,10 +177,15 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 // blockedRetry is the time between two looks at a Secret that is in the way of a rotation.
 const blockedRetry = 30 * time.Second
 
-// again is after how long to look at a key without being woken, 0 for never.
-func (r *Reconciler) again(k *v1alpha1.SFTPKey, blocked bool) (after time.Duration) {
+// again is after how long to look at a key without being woken, 0 for never. Renewal is when
+// its host certificate is to be judged again, zero for never.
+func (r *Reconciler) again(k *v1alpha1.SFTPKey, blocked bool, renewal time.Time) (after time.Duration) {
 	now := r.Now()
-	if at := next(k, now); !at.IsZero() {
+	at := next(k, now)
+	if !renewal.IsZero() && (at.IsZero() || renewal.Before(at)) {
+		at = renewal
+	}
+	if !at.IsZero() {
 		after = max(at.Sub(now), 10*time.Millisecond)
 	}
 	if blocked && (after == 0 || after > blockedRetry) {

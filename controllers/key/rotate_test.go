@@ -152,6 +152,18 @@ func TestRetire(t *testing.T) {
 	}
 }
 
+// Of a host key the listeners say how long the pair before works, whatever the overlap is.
+func TestRetireHostKey(t *testing.T) {
+	k := madeKey(ofHost, func(k *v1alpha1.SFTPKey) { k.Spec.Rotation.OverlapSeconds = new(int32(0)) })
+	retire(k, 2, pair(t), began)
+	if s := k.Status; s.Revision != 2 || len(s.Retiring) != 1 || s.Retiring[0].EndTime != nil || s.Retiring[0].SecretName != "acme" {
+		t.Errorf("%+v", s)
+	}
+	if got := secretNames(k); len(got) != 2 || got[0] != "acme-r2" || got[1] != "acme" {
+		t.Errorf("Secrets %v", got)
+	}
+}
+
 // A version of an SFTPKey is parsed once, and a changed one again.
 func TestRingsFollowChanges(t *testing.T) {
 	first, second := pair(t), pair(t)

@@ -3,8 +3,10 @@ package listener
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,11 +17,39 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 )
 
 // hostKeyMaterial is a host key with its private half.
 type hostKeyMaterial struct {
 	key.Material
+	// certificate is one that the policy admits, nil for none.
+	certificate *ssh.Certificate
+}
+
+// withCertificate finds the certificate of a key that can be presented under the policy, and
+// under the one that comes after it. The key is usable with an error, too.
+func (s *scope) withCertificate(m key.Material) (hostKeyMaterial, error) {
+	out := hostKeyMaterial{Material: m}
+	c, err := key.HostCertificate(m, s.policy.Policy)
+	if err == nil && s.policy.Expires != nil {
+		var next cryptopolicy.Policy
+		if next, err = cryptopolicy.Lookup(cryptopolicy.Default); err == nil {
+			c, err = key.HostCertificate(m, next)
+		}
+	}
+	if err == nil {
+		out.certificate = c
+	}
+	return out, err
+}
+
+// certificateLine is the certificate as pods get it, "" for none.
+func (m hostKeyMaterial) certificateLine() string {
+	if m.certificate == nil {
+		return ""
+	}
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(m.certificate)))
 }
 
 // hostKey is the key that an SFTPKey wants now.
@@ -62,7 +92,11 @@ func (s *scope) hostKey(ctx context.Context, name string) (hostkey.Key, hostKeyM
 	if k.Spec.Source != v1alpha1.KeyExisting {
 		wanted.Revision = key.Revision(k)
 	}
-	return wanted, hostKeyMaterial{Material: v.Material}, nil, nil
+	m, err := s.withCertificate(v.Material)
+	if err != nil {
+		s.unresolved(v1alpha1.ReasonInvalidHostCertificate, fmt.Sprintf("SFTPKey %q works without its host certificate: %v", name, err))
+	}
+	return wanted, m, nil, nil
 }
 
 // keySecret reads the Secret of a key, nil if there is none.
@@ -83,6 +117,9 @@ func (s *scope) keySecret(ctx context.Context, name string) (*corev1.Secret, err
 // exchanged the content of the Secret, only in what the pods have.
 func (s *scope) formerHostKey(ctx context.Context, held *v1alpha1.HostKeyStatus) (hostKeyMaterial, time.Duration, error) {
 	copied := s.memory.copies[held.Fingerprint]
+	if copied.certificate != nil {
+		copied, _ = s.withCertificate(copied.Material) // the policy may have changed
+	}
 	k := &v1alpha1.SFTPKey{}
 	err := s.Client.Get(ctx, s.hostKeyName(held.Name), k)
 	if apierrors.IsNotFound(err) {
@@ -103,7 +140,8 @@ func (s *scope) formerHostKey(ctx context.Context, held *v1alpha1.HostKeyStatus)
 			continue
 		}
 		if m, err := key.Parse(secret.Data, v1alpha1.KeyUsageHost); err == nil && m.Fingerprint() == held.Fingerprint {
-			return hostKeyMaterial{Material: m}, key.Overlap(k), nil
+			former, _ := s.withCertificate(m) // one that cannot be used is not missed for long
+			return former, key.Overlap(k), nil
 		}
 	}
 	return copied, key.Overlap(k), nil

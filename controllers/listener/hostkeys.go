@@ -12,6 +12,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
@@ -34,12 +35,12 @@ func (s *scope) resolveHostKeys(ctx context.Context) error {
 			Now: s.Now(), Wanted: wanted, Held: held,
 			Acknowledged: len(held) > 0 && s.memory.ackedHostKeys == signature(held),
 		})
-		if problem = s.missing(plan.Keys); problem == nil {
+		if problem = s.unusable(plan.Keys); problem == nil {
 			return s.followPlan(ctx, plan)
 		}
 	}
 	s.unresolved(problem.reason, problem.message)
-	if len(held) > 0 && s.missing(held) == nil {
+	if len(held) > 0 && s.has(held) {
 		s.memory.hostKeys = s.private(held)
 	}
 	return nil
@@ -95,14 +96,30 @@ func (s *scope) noteHostKeysAcknowledged() {
 	s.memory.ackedHostKeys = now
 }
 
-// missing is the problem of keys whose private half is nowhere, nil if there are none.
-func (s *scope) missing(keys []hostkey.Held) *conditionProblem {
+// has says whether the private halves of keys are there.
+func (s *scope) has(keys []hostkey.Held) bool {
+	return !slices.ContainsFunc(keys, func(k hostkey.Held) bool { return s.material[k.Fingerprint].Private == nil })
+}
+
+// unusable is why keys cannot be given to pods, nil if they can. Those that are wanted have
+// been looked at before.
+func (s *scope) unusable(keys []hostkey.Held) *conditionProblem {
+	const remedy = "set rotation.overlapSeconds of the key that is to follow it to 0, to go on without it"
 	for i := range keys {
-		if k := &keys[i]; s.material[k.Fingerprint].Private == nil {
+		k := &keys[i]
+		m := s.material[k.Fingerprint]
+		if m.Private == nil {
 			return &conditionProblem{
 				v1alpha1.ReasonHostKeyNotFound,
-				fmt.Sprintf("The private half of the %s host key %s, once of SFTPKey %q, is neither in a Secret of that nor in Secret %q; restore one of them, "+
-					"or set rotation.overlapSeconds of the key that is to follow it to 0, to go on without it", k.State, k.Fingerprint, k.Name, render.ConfigSecretName(s.listener)),
+				fmt.Sprintf("The private half of the %s host key %s, once of SFTPKey %q, is neither in a Secret of that nor in Secret %q; restore one of them, or %s",
+					k.State, k.Fingerprint, k.Name, render.ConfigSecretName(s.listener), remedy),
+			}
+		}
+		if err := s.policy.CheckHostKey(m.Public); err != nil {
+			return &conditionProblem{
+				v1alpha1.ReasonInvalidHostKey,
+				s.withKept(fmt.Sprintf("The %s host key %s of SFTPKey %q: %v; set spec.cryptoPolicy back until its rotation is over, or %s",
+					k.State, k.Fingerprint, k.Name, err, remedy)),
 			}
 		}
 	}
@@ -116,7 +133,7 @@ func (s *scope) private(keys []hostkey.Held) []render.PrivateHostKey {
 	for i := range keys {
 		m := s.material[keys[i].Fingerprint]
 		copies[keys[i].Fingerprint] = m
-		out = append(out, render.PrivateHostKey{Private: m.Private, State: keys[i].State})
+		out = append(out, render.PrivateHostKey{Private: m.Private, State: keys[i].State, Certificate: m.certificateLine()})
 	}
 	s.memory.copies = copies
 	return out
@@ -186,10 +203,14 @@ func (s *scope) describeHostKeys(keys []hostkey.Held) []v1alpha1.HostKeyStatus {
 	out := make([]v1alpha1.HostKeyStatus, 0, len(keys))
 	for i := range keys {
 		k := &keys[i]
+		var end *metav1.Time
+		if c := s.material[k.Fingerprint].certificate; c != nil {
+			end = key.CertificateEnd(c)
+		}
 		out = append(out, v1alpha1.HostKeyStatus{
 			Name: k.Name, Revision: k.Revision, Algorithm: k.Type, Fingerprint: k.Fingerprint, PublicKey: s.material[k.Fingerprint].Line(),
 			State: k.State, StateTime: optional(metav1.NewTime(k.Since)), NextStateTime: optional(metav1.NewTime(k.Next)), WaitingFor: k.WaitingFor,
-			ProvedUsers: new(proved[k.Fingerprint]),
+			ProvedUsers: new(proved[k.Fingerprint]), CertificateExpirationTime: end,
 		})
 	}
 	return out

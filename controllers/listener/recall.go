@@ -73,7 +73,10 @@ func (s *scope) recallHostKeys(settings []byte) {
 			state = v1alpha1.HostKeyState(l.HostKeys[i].State)
 		}
 		s.memory.hostKeys[i].State = state
-		s.memory.copies[m.Fingerprint()] = hostKeyMaterial{Material: m}
+		m.Certificate = []byte(l.HostKeys[i].Certificate)
+		copied, _ := s.withCertificate(m) // the key works without
+		s.memory.copies[m.Fingerprint()] = copied
+		s.memory.hostKeys[i].Certificate = copied.certificateLine()
 		s.memory.recalledHostKeys = append(s.memory.recalledHostKeys, v1alpha1.HostKeyStatus{
 			Name: name, Algorithm: m.Public.Type(), Fingerprint: m.Fingerprint(), State: state,
 		})

@@ -22,6 +22,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
@@ -34,8 +35,8 @@ const (
 	userNamespaceIndex = "user.namespace"
 )
 
-// Setup registers the reconciler with a manager. The user reconciler must be set up
-// first: it makes an index that this one uses.
+// Setup registers the reconciler with a manager. Those of users and keys must be set up
+// first: they make indexes that this one uses.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
 	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -121,10 +122,14 @@ func listenerOfObject(_ context.Context, o client.Object) []reconcile.Request {
 
 func (r *Reconciler) listenersOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
 	out := listenerOfObject(ctx, o)
-	// A Secret that the operator did not make is followed through the SFTPKey's status, which
-	// changes with it.
-	if name := o.GetLabels()[v1alpha1.LabelKey]; name != "" {
-		out = append(out, r.listenersOfHostKey(ctx, o.GetNamespace(), name)...)
+	var keys v1alpha1.SFTPKeyList
+	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{key.SecretIndex: o.GetName()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the keys of a Secret", "secret", client.ObjectKeyFromObject(o))
+	}
+	for i := range keys.Items {
+		if keys.Items[i].Spec.Usage == v1alpha1.KeyUsageHost { // users follow the status of a client key
+			out = append(out, r.listenersOfHostKey(ctx, o.GetNamespace(), keys.Items[i].Name)...)
+		}
 	}
 	return append(out, r.listenersOfUsers(ctx, userSecretIndex, o)...)
 }

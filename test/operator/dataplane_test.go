@@ -140,6 +140,16 @@ func (p *dataPlane) hostKeys(namespace string) map[string]string {
 	return out
 }
 
+// certificate of the first host key that the pods of a namespace have loaded.
+func (p *dataPlane) certificate(namespace string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if set := p.loaded[namespace]; set != nil {
+		return set.Listener.HostKeys[0].Certificate
+	}
+	return ""
+}
+
 // restart ends the process of a pod and starts another one.
 func (p *dataPlane) restart(pod *corev1.Pod) {
 	p.mu.Lock()

@@ -1,6 +1,8 @@
 package operator
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,7 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -396,4 +400,80 @@ func TestConfigMapOfSomebodyElse(t *testing.T) {
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Limits.MaxConnections = new(int32(7)) })
 	published(t, l)
 	waitFor(t, l, "Ready", "True", "Ready", "")
+}
+
+// A host certificate reaches the pods, a renewed one too, and a wrong one is told and takes nothing away.
+func TestHostCertificate(t *testing.T) {
+	ns := namespace(t, nil)
+	k := hostKeyOf(t, ns, "host", 1000)
+	l := readyListener(t, ns, withHostKeys("host"))
+	get(t, k, ns, k.Name)
+	pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.Status.PublicKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := &corev1.Secret{}
+	get(t, secret, ns, "host")
+	issue := func(serial uint64, days int) string {
+		c := &ssh.Certificate{
+			Key: pub, Serial: serial, CertType: ssh.HostCert, KeyId: "partners", ValidPrincipals: []string{"sftp.example.com"},
+			ValidAfter: uint64(time.Now().Add(-time.Hour).Unix()), ValidBefore: uint64(time.Now().Add(time.Duration(days) * 24 * time.Hour).Unix()),
+		}
+		if err := c.SignCert(rand.Reader, ca); err != nil {
+			t.Fatal(err)
+		}
+		line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(c)))
+		change(t, secret, func(s *corev1.Secret) { s.Data["ssh-certificate"] = []byte(line + " comment\n") })
+		return line
+	}
+	inPods := func(want string) {
+		t.Helper()
+		eventually(t, func() error {
+			if got := pods.certificate(ns); got != want {
+				return fmt.Errorf("pods have the certificate %q, want %q", got, want)
+			}
+			return nil
+		})
+	}
+	inPods(issue(1, 1))
+	waitFor(t, k, "Ready", "True", "Ready", "")
+	inPods(issue(2, 90))
+	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "host"`)
+	eventually(t, func() error {
+		get(t, k, ns, k.Name)
+		get(t, l, ns, l.Name)
+		c, end := k.Status.Certificate, l.Status.HostKeys[0].CertificateExpirationTime
+		if c == nil || end == nil || !end.Equal(c.ExpirationTime) || time.Until(end.Time) < 80*24*time.Hour ||
+			c.CAFingerprint != ssh.FingerprintSHA256(ca.PublicKey()) || c.KeyID != "partners" {
+			return fmt.Errorf("certificate %+v, of the listener until %v", c, end)
+		}
+		return nil
+	})
+	change(t, secret, func(s *corev1.Secret) { s.Data["ssh-certificate"] = []byte("hello") })
+	waitFor(t, k, "Ready", "True", "InvalidHostCertificate", "")
+	waitFor(t, l, "ResolvedRefs", "False", "InvalidHostCertificate", "")
+	inPods("")
+	u := newUser(ns, "acme")
+	create(t, u)
+	waitReady(t, u)
+	inPods(issue(3, 90))
+	waitFor(t, l, "Ready", "True", "Ready", "")
+
+	// The CA renews that of a former revision as long as key exchanges use it, and an operator that was restarted has it.
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	waitStates(t, l, "host/1 Active, host/2 Advertised")
+	line := issue(4, 100)
+	inPods(line)
+	restartOperator(t, func() {})
+	change(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.Limits.MaxConnections = new(int32(2)) })
+	waitReady(t, u)
+	inPods(line)
 }
