@@ -114,6 +114,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.dropRetired(ctx, k); err != nil {
 		return ctrl.Result{}, err
 	}
+	if err := r.takeUp(ctx, k); err != nil {
+		return ctrl.Result{}, err
+	}
 	v, err := r.material(ctx, k, before)
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)

@@ -3,8 +3,11 @@ package key
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -142,6 +145,38 @@ func (r *Reconciler) rotate(ctx context.Context, k, before *v1alpha1.SFTPKey) (b
 	}
 	return new(conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonRotationBlocked,
 		fmt.Sprintf("Revision %d cannot be made, and revision %d goes on to work: Secret %q: %v", revision, Revision(k), name, err))), nil
+}
+
+// takeUp finds the revision of a host key whose SFTPKey is made again: the last one whose
+// Secret was retained is what clients know.
+func (r *Reconciler) takeUp(ctx context.Context, k *v1alpha1.SFTPKey) error {
+	if !rotates(k) || !isHost(k) || k.Status.PublicKey != "" || k.Status.Revision > 0 {
+		return nil
+	}
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := r.Live.List(ctx, &list, client.InNamespace(k.Namespace), client.MatchingLabels{v1alpha1.LabelKey: k.Name}); err != nil {
+		return fmt.Errorf("list Secrets: %w", err)
+	}
+	for i := range list.Items {
+		if n := revisionOfSecret(baseName(k), list.Items[i].Name); n > k.Status.Revision {
+			k.Status.Revision = n
+		}
+	}
+	return nil
+}
+
+// revisionOfSecret is the revision that a Secret is of, 0 for none.
+func revisionOfSecret(base, name string) int32 {
+	digits, _ := strings.CutPrefix(name, base+"-r")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	switch {
+	case name == base:
+		return 1
+	case err == nil && secretOfRevision(base, int32(n)) == name:
+		return int32(n)
+	}
+	return 0
 }
 
 // dropRetired ends the pairs whose overlap is over, or that no listener has any more, and with

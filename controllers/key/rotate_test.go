@@ -89,6 +89,16 @@ func TestSecretsOfRevisions(t *testing.T) {
 	}
 }
 
+func TestRevisionOfSecret(t *testing.T) {
+	for name, want := range map[string]int32{
+		"host": 1, "host-r2": 2, "host-r1000000": 1000000, "host-r1": 0, "host-r02": 0, "host-r-2": 0, "host-r": 0, "host-r99999999999": 0, "other-r2": 0, "7": 0,
+	} {
+		if got := revisionOfSecret("host", name); got != want {
+			t.Errorf("%s: revision %d, want %d", name, got, want)
+		}
+	}
+}
+
 func TestOverlap(t *testing.T) {
 	for _, tc := range []struct {
 		rotation v1alpha1.KeyRotation

@@ -380,6 +380,24 @@ func TestHostKeysOfALostStatus(t *testing.T) {
 	})
 }
 
+// An SFTPKey that is made again takes up the key that clients know, not the first one that there ever was.
+func TestHostKeyIsMadeAgain(t *testing.T) {
+	ns := namespace(t, nil)
+	k := hostKeyOf(t, ns, "host", 0)
+	l := readyListener(t, ns, withHostKeys("host"))
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	waitStates(t, l, "host/2 Active")
+	want := l.Status.KnownHosts
+	remove(t, k)
+	waitFor(t, l, "ResolvedRefs", "False", "HostKeyNotFound", "")
+	again := hostKeyOf(t, ns, "host", 0)
+	waitFor(t, again, "Ready", "True", "Ready", `The key is in Secret "host-r2"`)
+	waitFor(t, l, "Ready", "True", "Ready", "")
+	if !slices.Equal(l.Status.KnownHosts, want) || states(l) != "host/2 Active" || again.Status.Revision != 2 {
+		t.Errorf("%s, known_hosts %q, want %q; revision %d", states(l), l.Status.KnownHosts, want, again.Status.Revision)
+	}
+}
+
 // The ConfigMap of somebody else is not written, and keeps no login from the pods.
 func TestConfigMapOfSomebodyElse(t *testing.T) {
 	ns := namespace(t, nil)
