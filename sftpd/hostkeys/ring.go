@@ -125,6 +125,18 @@ func (r *Ring) Signers(now time.Time) []ssh.Signer {
 	return out
 }
 
+// Uncertified are the keys that key exchanges use without the certificate that they have,
+// since it is not valid now.
+func (r *Ring) Uncertified(now time.Time) []*Key {
+	var out []*Key
+	for _, k := range r.exchange {
+		if k.certificate != nil && !validAt(k.certificate, now) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
 // Announcement is the payload of a global request hostkeys-00@openssh.com (OpenSSH PROTOCOL
 // section 2.5): the public keys that clients are told of, each as a string in SSH wire format.
 func (r *Ring) Announcement() []byte { return r.announcement }
