@@ -14,7 +14,7 @@ const (
 	// and usable.
 	//
 	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
-	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA. False, user: SecretNotFound, SecretKeyMissing,
+	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA, InvalidHostCertificate. False, user: SecretNotFound, SecretKeyMissing,
 	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyAssignedElsewhere, KeyRevoked, NoCredentials.
 	// Unknown: Pending.
 	ConditionResolvedRefs = "ResolvedRefs"

@@ -138,7 +138,8 @@ type SFTPKeySpec struct {
 
 	// deletionPolicy is what happens to generated Secrets, of all revisions, when this object
 	// is deleted. A new SFTPKey of the same name takes up the retained Secret of its revision
-	// again. With Delete, the Secret of a pair whose overlap is over goes, too.
+	// again, and one of usage Host that of the last revision. With Delete, the Secret of a pair
+	// whose overlap is over goes, too.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy RetentionPolicy `json:"deletionPolicy,omitempty"`

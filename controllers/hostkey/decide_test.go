@@ -253,6 +253,15 @@ func TestRotations(t *testing.T) {
 	}
 }
 
+// What an operator that knew no states has written down is in use.
+func TestKeysWithoutAState(t *testing.T) {
+	held := []Held{{Key: Key{Name: "a", Fingerprint: "SHA256:a", Type: "ed"}}}
+	p := Decide(Input{Now: began, Wanted: parseKeys("b=ed"), Held: held})
+	if is, changes := show(p, began); is != "a Active, b Staged(Pods)" || changes != "b >Staged" || !p.Keys[0].Since.Equal(began) {
+		t.Errorf("%s; changes %s", is, changes)
+	}
+}
+
 // Whatever is wanted and whenever: there is a key for key exchanges, one of a type, at most one is Retiring, and only
 // without an overlap does a key become Active that was not announced for it, or go that was not Retiring before.
 func TestAnySequence(t *testing.T) {

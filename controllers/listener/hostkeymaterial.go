@@ -75,7 +75,8 @@ func (s *scope) hostKey(ctx context.Context, name string) (hostkey.Key, hostKeyM
 		return hostkey.Key{}, hostKeyMaterial{}, nil, err
 	}
 	v := key.Decide(k, secret)
-	if v.Generate {
+	if v.Generate || k.Status.PublicKey == "" && conditions.IsTrue([]metav1.Condition{v.Condition}, v1alpha1.ConditionReady) {
+		// Of one that is made again it is not known yet which of its former revisions it takes up.
 		return no(v1alpha1.ReasonPending, "The key of SFTPKey %q is being made", name)
 	}
 	if !conditions.IsTrue([]metav1.Condition{v.Condition}, v1alpha1.ConditionReady) {

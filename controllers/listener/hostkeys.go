@@ -60,7 +60,7 @@ func (s *scope) followPlan(ctx context.Context, plan hostkey.Plan) error {
 		s.before = s.listener.DeepCopy()
 		s.announceHostKeys(plan.Changes)
 	}
-	s.memory.hostKeys = s.private(plan.Keys)
+	s.memory.hostKeys, s.memory.heldHostKeys = s.private(plan.Keys), s.listener.Status.HostKeys
 	if at := plan.Next(); !at.IsZero() {
 		s.retryAt(at)
 	}
@@ -145,7 +145,7 @@ func (s *scope) heldHostKeys(ctx context.Context) ([]hostkey.Held, error) {
 	s.material = map[string]hostKeyMaterial{}
 	list := s.before.Status.HostKeys
 	if len(list) == 0 {
-		list = s.memory.recalledHostKeys
+		list = s.memory.heldHostKeys
 	}
 	out := make([]hostkey.Held, 0, len(list))
 	for i := range list {

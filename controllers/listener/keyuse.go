@@ -42,6 +42,9 @@ func (s *scope) learnKeyUse(ctx context.Context) error {
 	if token == "" || s.credentials == nil {
 		return nil
 	}
+	if token != s.memory.tokens[0] {
+		s.memory.tokens = [2]string{token, s.memory.tokens[0]}
+	}
 	pods, err := s.pods(ctx)
 	if err != nil {
 		return err
@@ -71,6 +74,9 @@ func (s *scope) learnKeyUse(ctx context.Context) error {
 		present[pod.UID] = heard{next: now.Add(interval), report: before.report}
 		wg.Go(func() {
 			r, err := s.Asker.KeyUse(ctx, pod, token, before.report)
+			if former := s.memory.tokens[1]; err != nil && former != "" && !pod.DeletionTimestamp.IsZero() {
+				r, err = s.Asker.KeyUse(ctx, pod, former, before.report)
+			}
 			if err != nil {
 				ctrl.LoggerFrom(ctx).V(1).Info("A pod does not tell the use of keys", "pod", pod.Name, "error", err.Error())
 				return

@@ -77,7 +77,7 @@ func (s *scope) recallHostKeys(settings []byte) {
 		copied, _ := s.withCertificate(m) // the key works without
 		s.memory.copies[m.Fingerprint()] = copied
 		s.memory.hostKeys[i].Certificate = copied.certificateLine()
-		s.memory.recalledHostKeys = append(s.memory.recalledHostKeys, v1alpha1.HostKeyStatus{
+		s.memory.heldHostKeys = append(s.memory.heldHostKeys, v1alpha1.HostKeyStatus{
 			Name: name, Algorithm: m.Public.Type(), Fingerprint: m.Fingerprint(), State: state,
 		})
 	}

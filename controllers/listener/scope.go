@@ -75,8 +75,8 @@ type memory struct {
 	hostKeys []render.PrivateHostKey
 	// copies are the same keys, by fingerprint.
 	copies map[string]hostKeyMaterial
-	// recalledHostKeys are those that an operator before this one has rendered.
-	recalledHostKeys []v1alpha1.HostKeyStatus
+	// heldHostKeys are the same as a status has them, should the status be lost.
+	heldHostKeys []v1alpha1.HostKeyStatus
 	// ackedHostKeys is the signature of the keys and states that every ready pod has loaded,
 	// "" for none.
 	ackedHostKeys string
@@ -92,6 +92,9 @@ type memory struct {
 	acknowledged map[types.UID]string
 	// lastUsed are the days on which keys were last used, by user and fingerprint.
 	lastUsed map[types.UID]map[string]string
+	// tokens for the use of keys: the present one, and the one before, which pods have that are
+	// about to end and get no configuration any more.
+	tokens [2]string
 	// heard is what pods have told of the use of keys, by pod.
 	heard map[types.UID]heard
 	// tries counts reconciles in a row without an acknowledgement.

@@ -21,6 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
@@ -264,6 +265,23 @@ func TestHostKeyRotation(t *testing.T) {
 		t.Errorf("acme has proof of %v", acme.Status.ProvedHostKeys)
 	}
 	eventsOf(t, ns, map[string]int{"HostKeyStaged": 1, "HostKeyAdvertised": 1, "HostKeyActive": 1, "HostKeyRetiring": 1, "HostKeyRemoved": 1}, "Normal")
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, state := range []string{"Staged", "Advertised", "Active", "Retiring", "Removed"} {
+				if f.GetName() == "sftp_operator_host_key_changes_total" && labelled(m, "namespace", ns) && labelled(m, "state", state) {
+					steps[state] += m.GetCounter().GetValue()
+				}
+			}
+		}
+	}
+	if !maps.Equal(steps, map[string]float64{"Staged": 1, "Advertised": 1, "Active": 1, "Retiring": 1, "Removed": 1}) {
+		t.Errorf("the metric counts %v", steps)
+	}
 }
 
 // eventsOf waits until the listener has so many events by reason, all of a type.
