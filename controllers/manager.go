@@ -81,9 +81,10 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 	return o, nil
 }
 
-// ClientOptions makes the client read Secrets past the cache.
+// ClientOptions makes the client read Secrets past the cache, and ConfigMaps, which the
+// operator may not list.
 func ClientOptions() client.Options {
-	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
+	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}}
 }
 
 // Setup registers all reconcilers with a manager.

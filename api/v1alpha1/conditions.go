@@ -14,7 +14,7 @@ const (
 	// and usable.
 	//
 	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
-	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA. False, user: SecretNotFound, SecretKeyMissing,
+	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA, InvalidHostCertificate. False, user: SecretNotFound, SecretKeyMissing,
 	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyAssignedElsewhere, KeyRevoked, NoCredentials.
 	// Unknown: Pending.
 	ConditionResolvedRefs = "ResolvedRefs"
@@ -28,7 +28,8 @@ const (
 
 	// ConditionReady is the summary that people and scripts wait for.
 	//
-	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
+	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked, InvalidHostCertificate,
+	// HostCertificateExpired, HostCertificateExpiring. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
 	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
 	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked. Unknown: Pending.
@@ -199,8 +200,16 @@ const (
 	// spec. They cannot use it.
 	ReasonAssignmentConflict = "AssignmentConflict"
 	// ReasonRotationBlocked: the Secret of the next revision exists and belongs to something
-	// else, or holds no key. The pair before goes on to work.
+	// else, or holds no key; or listeners are not done with many former ones. The pair before
+	// goes on to work.
 	ReasonRotationBlocked = "RotationBlocked"
+	// ReasonInvalidHostCertificate: the entry ssh-certificate of a host key's Secret cannot be
+	// used. The key works without it.
+	ReasonInvalidHostCertificate = "InvalidHostCertificate"
+	// ReasonHostCertificateExpired: the host certificate has ended. The key works without it.
+	ReasonHostCertificateExpired = "HostCertificateExpired"
+	// ReasonHostCertificateExpiring: the host certificate ends soon, and nobody has renewed it.
+	ReasonHostCertificateExpiring = "HostCertificateExpiring"
 	// ReasonWeakKey: the cryptoPolicy of the user's listener does not admit the key.
 	ReasonWeakKey = "WeakKey"
 	// ReasonSecretConflict: the Secret exists and belongs to something else.

@@ -53,7 +53,8 @@ type SFTPKeyList struct {
 // +kubebuilder:validation:XValidation:message="secretName must not be set with source PublicKey: there is no Secret",rule="!has(self.secretName) || !has(self.source) || self.source != 'PublicKey'"
 // +kubebuilder:validation:XValidation:message="userRef, notBefore, expirationTime and from are for usage Client alone",rule="self.usage == 'Client' || !(has(self.userRef) || has(self.notBefore) || has(self.expirationTime) || has(self.from))"
 // +kubebuilder:validation:XValidation:message="expirationTime must be after notBefore",rule="!has(self.notBefore) || !has(self.expirationTime) || self.notBefore < self.expirationTime"
-// +kubebuilder:validation:XValidation:message="revision and rotation are for generated keys of usage Client alone",rule="!(has(self.revision) || has(self.rotation)) || (self.usage == 'Client' && (!has(self.source) || self.source == 'Generated'))"
+// +kubebuilder:validation:XValidation:message="revision and policy Periodic are for generated keys alone: what keeps another key changes it",rule="!(has(self.revision) || (has(self.rotation) && has(self.rotation.policy) && self.rotation.policy == 'Periodic')) || !has(self.source) || self.source == 'Generated'"
+// +kubebuilder:validation:XValidation:message="rotation is for generated keys, and for host keys with source Existing",rule="!has(self.rotation) || !has(self.source) || self.source == 'Generated' || self.usage == 'Host'"
 // +kubebuilder:validation:XValidation:message="revision must not be lowered: a new pair has a higher one",rule="!has(oldSelf.revision) || (has(self.revision) && self.revision >= oldSelf.revision)"
 // +kubebuilder:validation:XValidation:message="publicKey is immutable: make a new SFTPKey",rule="has(self.publicKey) == has(oldSelf.publicKey) && (!has(self.publicKey) || self.publicKey == oldSelf.publicKey)"
 // +kubebuilder:validation:XValidation:message="algorithm is immutable: make a new SFTPKey",rule="has(self.algorithm) == has(oldSelf.algorithm) && (!has(self.algorithm) || self.algorithm == oldSelf.algorithm)"
@@ -113,7 +114,9 @@ type SFTPKeySpec struct {
 
 	// secretName is the Secret of type kubernetes.io/ssh-auth with the entries
 	// ssh-privatekey and ssh-publickey. Default: the name of this object. Of a Client
-	// key that exists, ssh-publickey is enough. It is immutable.
+	// key that exists, ssh-publickey is enough. A Host key may have an OpenSSH host
+	// certificate in the entry ssh-certificate, which whoever runs the CA keeps valid; pods
+	// present it at once. It is immutable.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -122,7 +125,8 @@ type SFTPKeySpec struct {
 
 	// revision is the number of the generated pair. Raise it above status.revision to have a
 	// new one made, into a Secret of its own: that of revision N > 1 is called
-	// <secretName>-rN. The pair before goes on to work for rotation.overlapSeconds. Default 1.
+	// <secretName>-rN. The pair before goes on to work for rotation.overlapSeconds. That of a
+	// Host key goes on until listeners have announced the new one. Default 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000000
@@ -134,7 +138,8 @@ type SFTPKeySpec struct {
 
 	// deletionPolicy is what happens to generated Secrets, of all revisions, when this object
 	// is deleted. A new SFTPKey of the same name takes up the retained Secret of its revision
-	// again. With Delete, the Secret of a pair whose overlap is over goes, too.
+	// again, and one of usage Host that of the last revision. With Delete, the Secret of a pair
+	// whose overlap is over goes, too.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy RetentionPolicy `json:"deletionPolicy,omitempty"`
@@ -181,8 +186,10 @@ type KeyRotation struct {
 	// +kubebuilder:validation:Maximum=315360000
 	PeriodSeconds *int32 `json:"periodSeconds,omitempty"`
 
-	// overlapSeconds is how long the pair before works beside the new one. Default 1209600,
-	// two weeks, and with a period no more than half of it.
+	// overlapSeconds is how long the pair before works beside the new one. A listener announces
+	// a new Host key for so long before it uses it, and the one before for so long after; 0
+	// exchanges the two at once and surprises clients, for a key that somebody else has got
+	// hold of. Default 1209600, two weeks, and with a period no more than half of it.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31536000
@@ -279,12 +286,17 @@ type SFTPKeyStatus struct {
 	// +optional
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 
-	// retiring are pairs of former revisions that still work.
+	// retiring are pairs of former revisions that still work: of a Host key, those that a
+	// listener of the namespace has.
 	// +optional
 	// +listType=map
 	// +listMapKey=revision
 	// +kubebuilder:validation:MaxItems=4
 	Retiring []RetiringKey `json:"retiring,omitempty"`
+
+	// certificate is the host certificate in the Secret of a Host key, if it can be used.
+	// +optional
+	Certificate *HostCertificateStatus `json:"certificate,omitempty"`
 
 	// users are the SFTPUsers of the namespace that log in with this key.
 	// +optional
@@ -326,7 +338,36 @@ type RetiringKey struct {
 	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName,omitempty"`
 
-	// endTime is when it ceases to work.
-	// +required
+	// endTime is when it ceases to work. A Host key has none: status.hostKeys of the
+	// listeners says when they are done with it.
+	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
+}
+
+// HostCertificateStatus is an OpenSSH host certificate.
+type HostCertificateStatus struct {
+	// keyID is what the CA calls it, ssh-keygen's -I, as far as it is printable.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	KeyID string `json:"keyID,omitempty"`
+
+	// caFingerprint is the SHA-256 fingerprint of the CA's key.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	CAFingerprint string `json:"caFingerprint,omitempty"`
+
+	// principals are the host names that it is for, at most 32 of them. Without any it is for
+	// all.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	Principals []string `json:"principals,omitempty"`
+
+	// expirationTime is when it ends, unless it never does.
+	// +optional
+	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 }

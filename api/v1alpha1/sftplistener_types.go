@@ -108,7 +108,10 @@ type SFTPListenerSpec struct {
 
 	// hostKeyRefs name SFTPKeys of usage Host in the listener's namespace. Without
 	// them the operator makes one Ed25519 key, SFTPKey <listener>-ed25519, and keeps
-	// it. Clients prefer the first key of a type that they know.
+	// it. Of several keys of one type the first is used, and the others are spares: clients
+	// are told of them, so that one can take over when the first is taken away. Every change
+	// of this list is a rotation: a new key is announced for the overlapSeconds of its SFTPKey
+	// before it is used, and status.hostKeys shows how far that is.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -219,21 +222,34 @@ type SFTPListenerStatus struct {
 	// +kubebuilder:validation:MaxItems=32
 	Addresses []ListenerAddress `json:"addresses,omitempty"`
 
-	// hostKeys are the public halves of the host keys that the pods present.
+	// hostKeys are the public halves of the host keys that the pods have, those first that
+	// key exchanges use.
 	// +optional
 	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=8
+	// +listMapKey=fingerprint
+	// +kubebuilder:validation:MaxItems=16
 	HostKeys []HostKeyStatus `json:"hostKeys,omitempty"`
 
 	// knownHosts are lines for an OpenSSH known_hosts file, one for each host key and
-	// address.
+	// address, keys that are still to come and that are about to go included. The ConfigMap
+	// <listener>-sftp-known-hosts has the same under known_hosts.
 	// +optional
 	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:MaxItems=512
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=2048
 	KnownHosts []string `json:"knownHosts,omitempty"`
+
+	// sshfp are the data of SSHFP resource records (RFC 4255) for the names of the endpoint,
+	// one for each host key that clients may meet or are told of: key algorithm, fingerprint
+	// type 2 (SHA-256, RFC 6594) and fingerprint. A zone file has them after
+	// <name> IN SSHFP.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	SSHFP []string `json:"sshfp,omitempty"`
 
 	// cryptoPolicy is the policy in effect: that of the spec, or Modern2026 once
 	// Legacy2026 has ended.
@@ -297,30 +313,3 @@ const (
 	AddressHostname  AddressType = "Hostname"
 	AddressIPAddress AddressType = "IPAddress"
 )
-
-// HostKeyStatus is the public half of a host key.
-type HostKeyStatus struct {
-	// name is the SFTPKey's name.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name,omitempty"`
-
-	// algorithm is the key type as SSH names it, for example ssh-ed25519.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=64
-	Algorithm string `json:"algorithm,omitempty"`
-
-	// fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=64
-	Fingerprint string `json:"fingerprint,omitempty"`
-
-	// publicKey is the key in the format of authorized_keys.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
-	PublicKey string `json:"publicKey,omitempty"`
-}

@@ -309,6 +309,17 @@ type SFTPUserStatus struct {
 	// +listMapKey=fingerprint
 	// +kubebuilder:validation:MaxItems=512
 	Keys []UserKeyStatus `json:"keys,omitempty"`
+
+	// provedHostKeys are the fingerprints of those host keys of the listener that a client of
+	// this user has learned, as OpenSSH's client does after a login: it asked for a proof and
+	// got it. Who does not have one that is Advertised will be asked, or fail, when that
+	// becomes Active, unless the key reached the client in another way.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	ProvedHostKeys []string `json:"provedHostKeys,omitempty"`
 }
 
 // UserKeyStatus is a public key of a user.

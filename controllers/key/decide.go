@@ -33,6 +33,18 @@ func SecretName(k *v1alpha1.SFTPKey) string {
 	return baseName(k)
 }
 
+// secretNames are those of all its Secrets.
+func secretNames(k *v1alpha1.SFTPKey) []string {
+	if SecretName(k) == "" {
+		return nil
+	}
+	out := []string{SecretName(k)}
+	for _, old := range k.Status.Retiring {
+		out = append(out, old.SecretName)
+	}
+	return out
+}
+
 // baseName is the name of a key's Secret but for its revision.
 func baseName(k *v1alpha1.SFTPKey) string { return cmp.Or(k.Spec.SecretName, k.Name) }
 

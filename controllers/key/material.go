@@ -31,6 +31,8 @@ type Material struct {
 	// Private is the private key's file, nil if the Secret has only the public half.
 	Private []byte
 	Public  ssh.PublicKey
+	// Certificate is what a host key's Secret has as its certificate, unchecked; nil for none.
+	Certificate []byte
 }
 
 // Line is the public key in the format of authorized_keys.
@@ -95,7 +97,11 @@ func Parse(data map[string][]byte, usage v1alpha1.KeyUsage) (Material, error) {
 	if err := publickey.CheckPair(signer); err != nil {
 		return Material{}, fmt.Errorf("the private key in %q %w", PrivateEntry, err)
 	}
-	return Material{Private: private, Public: signer.PublicKey()}, nil
+	m := Material{Private: private, Public: signer.PublicKey()}
+	if usage == v1alpha1.KeyUsageHost {
+		m.Certificate = data[CertificateEntry]
+	}
+	return m, nil
 }
 
 func parsePublic(data map[string][]byte) (Material, error) {

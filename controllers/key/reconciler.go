@@ -27,8 +27,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
-// secretIndex indexes SFTPKeys by the name of their Secret.
-const secretIndex = "key.secretName"
+// SecretIndex indexes SFTPKeys by the names of their Secrets.
+const SecretIndex = "key.secretName"
 
 // Reconciler makes SFTPKeys so.
 type Reconciler struct {
@@ -48,15 +48,12 @@ type Reconciler struct {
 
 // Setup registers the reconciler with a manager.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SFTPKey{}, secretIndex, func(o client.Object) []string {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SFTPKey{}, SecretIndex, func(o client.Object) []string {
 		k, ok := o.(*v1alpha1.SFTPKey)
 		if !ok {
 			return nil
 		}
-		if SecretName(k) == "" {
-			return nil
-		}
-		return []string{SecretName(k)}
+		return secretNames(k)
 	})
 	if err != nil {
 		return err
@@ -73,6 +70,11 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		})).
 		// An SFTPKey may be the duplicate of another one.
 		Watches(&v1alpha1.SFTPKey{}, handler.EnqueueRequestsFromMapFunc(r.duplicatesOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		// A pair of a former revision of a host key is done with when the last listener is.
+		Watches(&v1alpha1.SFTPListener{}, handler.EnqueueRequestsFromMapFunc(hostKeysOfListener), builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(event.CreateEvent) bool { return false },
+			UpdateFunc: func(e event.UpdateEvent) bool { return hostKeysDiffer(e.ObjectOld, e.ObjectNew) },
+		})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keysOfSecret)).
 		WithOptions(options).
 		Complete(r)
@@ -80,7 +82,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 
 func (r *Reconciler) keysOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
 	var keys v1alpha1.SFTPKeyList
-	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{secretIndex: o.GetName()}); err != nil {
+	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{SecretIndex: o.GetName()}); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the keys of a Secret", "secret", client.ObjectKeyFromObject(o))
 		return nil
 	}
@@ -112,6 +114,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.dropRetired(ctx, k); err != nil {
 		return ctrl.Result{}, err
 	}
+	if err := r.takeUp(ctx, k); err != nil {
+		return ctrl.Result{}, err
+	}
 	v, err := r.material(ctx, k, before)
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
@@ -128,10 +133,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			return ctrl.Result{}, err
 		}
 	}
+	var renewal time.Time
+	if isHost(k) && conditionTrue(v.Condition) {
+		v.Condition, k.Status.Certificate, renewal = judgeCertificate(v.Material, v.Condition, r.Now())
+	}
 	if err := r.writeStatus(ctx, before, k, v, h); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil)}, nil
+	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil, renewal)}, nil
 }
 
 // material finds the key, or makes it if it never was. It puts into before what it reads anew.
@@ -171,10 +180,15 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 // blockedRetry is the time between two looks at a Secret that is in the way of a rotation.
 const blockedRetry = 30 * time.Second
 
-// again is after how long to look at a key without being woken, 0 for never.
-func (r *Reconciler) again(k *v1alpha1.SFTPKey, blocked bool) (after time.Duration) {
+// again is after how long to look at a key without being woken, 0 for never. Renewal is when
+// its host certificate is to be judged again, zero for never.
+func (r *Reconciler) again(k *v1alpha1.SFTPKey, blocked bool, renewal time.Time) (after time.Duration) {
 	now := r.Now()
-	if at := next(k, now); !at.IsZero() {
+	at := next(k, now)
+	if !renewal.IsZero() && (at.IsZero() || renewal.Before(at)) {
+		at = renewal
+	}
+	if !at.IsZero() {
 		after = max(at.Sub(now), 10*time.Millisecond)
 	}
 	if blocked && (after == 0 || after > blockedRetry) {

@@ -3,8 +3,11 @@ package key
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -15,7 +18,8 @@ import (
 )
 
 const (
-	defaultOverlap = 14 * 24 * time.Hour
+	// DefaultOverlap is that of keys that say nothing else.
+	DefaultOverlap = 14 * 24 * time.Hour
 	// maxRetiring bounds the pairs that work beside the one in use.
 	maxRetiring = 4
 )
@@ -40,19 +44,22 @@ func secretOfRevision(base string, revision int32) string {
 }
 
 func rotates(k *v1alpha1.SFTPKey) bool {
-	return k.Spec.Usage == v1alpha1.KeyUsageClient && (k.Spec.Source == v1alpha1.KeyGenerated || k.Spec.Source == "")
+	return k.Spec.Source == v1alpha1.KeyGenerated || k.Spec.Source == ""
 }
 
-// overlap is how long a pair works beside the next one.
-func overlap(k *v1alpha1.SFTPKey) time.Duration {
+func isHost(k *v1alpha1.SFTPKey) bool { return k.Spec.Usage == v1alpha1.KeyUsageHost }
+
+// Overlap is how long a pair works beside the next one. What that means for a host key, its
+// listeners say.
+func Overlap(k *v1alpha1.SFTPKey) time.Duration {
 	r := k.Spec.Rotation
 	switch {
 	case r.OverlapSeconds != nil:
 		return time.Duration(*r.OverlapSeconds) * time.Second
 	case r.PeriodSeconds != nil:
-		return min(defaultOverlap, time.Duration(*r.PeriodSeconds)*time.Second/2)
+		return min(DefaultOverlap, time.Duration(*r.PeriodSeconds)*time.Second/2)
 	}
-	return defaultOverlap
+	return DefaultOverlap
 }
 
 // nextRotation is when a new pair is made by itself, nil for never.
@@ -72,6 +79,9 @@ func due(k *v1alpha1.SFTPKey, now time.Time) int32 {
 	if k.Spec.Revision > Revision(k) {
 		return k.Spec.Revision
 	}
+	if isHost(k) && len(k.Status.Retiring) > 0 {
+		return 0 // one rotation after the other: clients have to learn each key
+	}
 	if at := nextRotation(k); at != nil && !now.Before(at.Time) {
 		return Revision(k) + 1
 	}
@@ -79,14 +89,16 @@ func due(k *v1alpha1.SFTPKey, now time.Time) int32 {
 }
 
 // retire puts the pair in use beside those that retire, and takes up the next one. Its status
-// is written later; until then all of it can be done again.
+// is written later; until then all of it can be done again. A host key has no end here: the
+// listeners that have it know when they are done with it.
 func retire(k *v1alpha1.SFTPKey, revision int32, m Material, now time.Time) {
 	s := &k.Status
-	if end := overlap(k); end > 0 {
-		s.Retiring = append(s.Retiring, v1alpha1.RetiringKey{
-			Revision: Revision(k), PublicKey: s.PublicKey, Fingerprint: s.Fingerprint, SecretName: SecretName(k),
-			EndTime: new(metav1.NewTime(now.Add(end).Truncate(time.Second))),
-		})
+	old := v1alpha1.RetiringKey{Revision: Revision(k), PublicKey: s.PublicKey, Fingerprint: s.Fingerprint, SecretName: SecretName(k)}
+	if !isHost(k) {
+		old.EndTime = new(metav1.NewTime(now.Add(Overlap(k)).Truncate(time.Second)))
+	}
+	if isHost(k) || Overlap(k) > 0 {
+		s.Retiring = append(s.Retiring, old)
 	}
 	s.Retiring = s.Retiring[max(0, len(s.Retiring)-maxRetiring):]
 	s.Revision, s.RevisionTime = revision, new(metav1.NewTime(now.Truncate(time.Second)))
@@ -108,6 +120,10 @@ func (r *Reconciler) rotate(ctx context.Context, k, before *v1alpha1.SFTPKey) (b
 	revision := due(k, now)
 	if revision == 0 {
 		return nil, nil
+	}
+	if isHost(k) && len(k.Status.Retiring) >= maxRetiring {
+		return new(conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonRotationBlocked,
+			fmt.Sprintf("Revision %d is not made yet: listeners still have keys of %d former revisions, see their status.hostKeys", revision, len(k.Status.Retiring)))), nil
 	}
 	name := secretOfRevision(baseName(k), revision)
 	secret, err := r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: name})
@@ -131,13 +147,48 @@ func (r *Reconciler) rotate(ctx context.Context, k, before *v1alpha1.SFTPKey) (b
 		fmt.Sprintf("Revision %d cannot be made, and revision %d goes on to work: Secret %q: %v", revision, Revision(k), name, err))), nil
 }
 
-// dropRetired ends the pairs whose overlap is over, and with deletionPolicy Delete their
-// Secrets.
+// takeUp finds the revision of a host key whose SFTPKey is made again: the last one whose
+// Secret was retained is what clients know.
+func (r *Reconciler) takeUp(ctx context.Context, k *v1alpha1.SFTPKey) error {
+	if !rotates(k) || !isHost(k) || k.Status.PublicKey != "" || k.Status.Revision > 0 {
+		return nil
+	}
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := r.Live.List(ctx, &list, client.InNamespace(k.Namespace), client.MatchingLabels{v1alpha1.LabelKey: k.Name}); err != nil {
+		return fmt.Errorf("list Secrets: %w", err)
+	}
+	for i := range list.Items {
+		if n := revisionOfSecret(baseName(k), list.Items[i].Name); n > k.Status.Revision {
+			k.Status.Revision = n
+		}
+	}
+	return nil
+}
+
+// revisionOfSecret is the revision that a Secret is of, 0 for none.
+func revisionOfSecret(base, name string) int32 {
+	digits, _ := strings.CutPrefix(name, base+"-r")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	switch {
+	case name == base:
+		return 1
+	case err == nil && secretOfRevision(base, int32(n)) == name:
+		return int32(n)
+	}
+	return 0
+}
+
+// dropRetired ends the pairs whose overlap is over, or that no listener has any more, and with
+// deletionPolicy Delete their Secrets.
 func (r *Reconciler) dropRetired(ctx context.Context, k *v1alpha1.SFTPKey) error {
-	now := r.Now()
+	works, err := r.stillWorks(ctx, k)
+	if err != nil {
+		return err
+	}
 	var left []v1alpha1.RetiringKey
 	for _, old := range k.Status.Retiring {
-		if old.EndTime != nil && now.Before(old.EndTime.Time) {
+		if works(old) {
 			left = append(left, old)
 			continue
 		}
@@ -159,6 +210,25 @@ func (r *Reconciler) dropRetired(ctx context.Context, k *v1alpha1.SFTPKey) error
 		k.Status.Retiring = left
 	}
 	return nil
+}
+
+// stillWorks returns what says whether a pair of a former revision works now.
+func (r *Reconciler) stillWorks(ctx context.Context, k *v1alpha1.SFTPKey) (func(v1alpha1.RetiringKey) bool, error) {
+	if len(k.Status.Retiring) == 0 || !isHost(k) {
+		now := r.Now()
+		return func(old v1alpha1.RetiringKey) bool { return old.EndTime != nil && now.Before(old.EndTime.Time) }, nil
+	}
+	var listeners v1alpha1.SFTPListenerList
+	if err := r.Client.List(ctx, &listeners, client.InNamespace(k.Namespace)); err != nil {
+		return nil, fmt.Errorf("list listeners: %w", err)
+	}
+	held := map[string]bool{}
+	for i := range listeners.Items {
+		for _, h := range listeners.Items[i].Status.HostKeys {
+			held[h.Fingerprint] = true
+		}
+	}
+	return func(old v1alpha1.RetiringKey) bool { return held[old.Fingerprint] }, nil
 }
 
 // ownRetiring makes the Secrets of retiring pairs go with the SFTPKey or outlive it.

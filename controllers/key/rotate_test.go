@@ -32,6 +32,10 @@ func daily(k *v1alpha1.SFTPKey) {
 	k.Spec.Rotation = v1alpha1.KeyRotation{Policy: v1alpha1.RotationPeriodic, PeriodSeconds: new(int32(86400))}
 }
 
+func ofHost(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageHost }
+
+func withRetiring(k *v1alpha1.SFTPKey) { k.Status.Retiring = []v1alpha1.RetiringKey{{Revision: 1}} }
+
 func inUse(revision int32) func(*v1alpha1.SFTPKey) {
 	return func(k *v1alpha1.SFTPKey) { k.Status.Revision = revision }
 }
@@ -54,7 +58,10 @@ func TestDue(t *testing.T) {
 		{"when the period is over", madeKey(daily), 24 * time.Hour, 2},
 		{"long after: once", madeKey(daily, inUse(3)), 240 * time.Hour, 4},
 		{"by hand within the period", madeKey(daily, inUse(3), wanting(4)), time.Hour, 4},
-		{"a host key", madeKey(daily, func(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageHost }), 24 * time.Hour, 0},
+		{"a host key", madeKey(daily, ofHost), 24 * time.Hour, 2},
+		{"a host key whose former one is still with a listener", madeKey(daily, ofHost, withRetiring), 24 * time.Hour, 0},
+		{"by hand all the same", madeKey(daily, ofHost, withRetiring, wanting(3)), 24 * time.Hour, 3},
+		{"a client key whose former one still works", madeKey(daily, withRetiring), 24 * time.Hour, 2},
 		{"an existing key", madeKey(wanting(2), func(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyExisting }), 0, 0},
 	} {
 		if got := due(tc.key, began.Add(tc.after)); got != tc.want {
@@ -82,6 +89,16 @@ func TestSecretsOfRevisions(t *testing.T) {
 	}
 }
 
+func TestRevisionOfSecret(t *testing.T) {
+	for name, want := range map[string]int32{
+		"host": 1, "host-r2": 2, "host-r1000000": 1000000, "host-r1": 0, "host-r02": 0, "host-r-2": 0, "host-r": 0, "host-r99999999999": 0, "other-r2": 0, "7": 0,
+	} {
+		if got := revisionOfSecret("host", name); got != want {
+			t.Errorf("%s: revision %d, want %d", name, got, want)
+		}
+	}
+}
+
 func TestOverlap(t *testing.T) {
 	for _, tc := range []struct {
 		rotation v1alpha1.KeyRotation
@@ -93,7 +110,7 @@ func TestOverlap(t *testing.T) {
 		{v1alpha1.KeyRotation{PeriodSeconds: new(int32(86400))}, 12 * time.Hour},
 		{v1alpha1.KeyRotation{PeriodSeconds: new(int32(86400 * 365))}, 14 * 24 * time.Hour},
 	} {
-		if got := overlap(madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.Rotation = tc.rotation })); got != tc.want {
+		if got := Overlap(madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.Rotation = tc.rotation })); got != tc.want {
 			t.Errorf("%+v: %s, want %s", tc.rotation, got, tc.want)
 		}
 	}
@@ -142,6 +159,18 @@ func TestRetire(t *testing.T) {
 	}
 	if s := k.Status; len(s.Retiring) != maxRetiring || s.Retiring[maxRetiring-1].Revision != 11 {
 		t.Errorf("%d pairs retire: %+v", len(s.Retiring), s.Retiring)
+	}
+}
+
+// Of a host key the listeners say how long the pair before works, whatever the overlap is.
+func TestRetireHostKey(t *testing.T) {
+	k := madeKey(ofHost, func(k *v1alpha1.SFTPKey) { k.Spec.Rotation.OverlapSeconds = new(int32(0)) })
+	retire(k, 2, pair(t), began)
+	if s := k.Status; s.Revision != 2 || len(s.Retiring) != 1 || s.Retiring[0].EndTime != nil || s.Retiring[0].SecretName != "acme" {
+		t.Errorf("%+v", s)
+	}
+	if got := secretNames(k); len(got) != 2 || got[0] != "acme-r2" || got[1] != "acme" {
+		t.Errorf("Secrets %v", got)
 	}
 }
 

@@ -43,6 +43,7 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 		s.memory.tries = 0
 		s.listener.Status.ConfigDigest = s.files.Digest
 	}
+	s.noteHostKeysAcknowledged()
 	if !s.refusal {
 		s.programmed = s.judgeProgrammed()
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
@@ -25,7 +26,7 @@ func TestInvalidRecordBlocksNobodyElse(t *testing.T) {
 	s := &scope{
 		Reconciler:  &Reconciler{},
 		listener:    l,
-		memory:      &memory{hostKeys: [][]byte{[]byte("key")}},
+		memory:      &memory{hostKeys: []render.PrivateHostKey{{Private: []byte("key")}}},
 		credentials: map[types.UID]credentials.Credentials{},
 		programmed:  conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonConfigPending, "m"),
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
@@ -37,9 +38,12 @@ type heard struct {
 // learnKeyUse asks the pods which keys were used. Those that are about to end are asked, too,
 // as long as they answer. A pod that does not is asked again: nothing rests on it.
 func (s *scope) learnKeyUse(ctx context.Context) error {
-	token := config.StatusToken(s.memory.hostKeys)
+	token := config.StatusToken(render.PrivateKeys(s.memory.hostKeys))
 	if token == "" || s.credentials == nil {
 		return nil
+	}
+	if token != s.memory.tokens[0] {
+		s.memory.tokens = [2]string{token, s.memory.tokens[0]}
 	}
 	pods, err := s.pods(ctx)
 	if err != nil {
@@ -70,6 +74,9 @@ func (s *scope) learnKeyUse(ctx context.Context) error {
 		present[pod.UID] = heard{next: now.Add(interval), report: before.report}
 		wg.Go(func() {
 			r, err := s.Asker.KeyUse(ctx, pod, token, before.report)
+			if former := s.memory.tokens[1]; err != nil && former != "" && !pod.DeletionTimestamp.IsZero() {
+				r, err = s.Asker.KeyUse(ctx, pod, former, before.report)
+			}
 			if err != nil {
 				ctrl.LoggerFrom(ctx).V(1).Info("A pod does not tell the use of keys", "pod", pod.Name, "error", err.Error())
 				return
@@ -83,6 +90,7 @@ func (s *scope) learnKeyUse(ctx context.Context) error {
 			continue
 		}
 		s.noteKeyUse(r.Uses)
+		s.noteProofs(r.HostKeyProofs)
 		present[pods[i].UID] = heard{next: now.Add(keyUseGap), report: config.KeyUseReport{Instance: r.Instance, Sequence: r.Sequence}}
 	}
 	s.memory.heard = present
@@ -120,6 +128,40 @@ func (s *scope) noteKeyUse(uses []config.KeyUse) {
 	for uid := range s.memory.lastUsed {
 		if _, mine := known[uid]; !mine {
 			delete(s.memory.lastUsed, uid)
+		}
+	}
+}
+
+// noteProofs remembers which users have learned which host keys. Of other users and keys a pod
+// is not believed anything.
+func (s *scope) noteProofs(proofs []config.HostKeyProof) {
+	mine := make(map[types.UID]bool, len(s.decisions))
+	for _, d := range s.decisions {
+		mine[d.User.UID] = true
+	}
+	ours := map[string]bool{}
+	for i := range s.listener.Status.HostKeys {
+		ours[s.listener.Status.HostKeys[i].Fingerprint] = true
+	}
+	for _, p := range proofs {
+		uid := types.UID(p.UID)
+		if !mine[uid] || !ours[p.Fingerprint] {
+			continue
+		}
+		if s.memory.proved[uid] == nil {
+			s.memory.proved[uid] = map[string]bool{}
+		}
+		s.memory.proved[uid][p.Fingerprint] = true
+	}
+	for uid, keys := range s.memory.proved {
+		if !mine[uid] {
+			delete(s.memory.proved, uid)
+			continue
+		}
+		for k := range keys {
+			if !ours[k] {
+				delete(keys, k)
+			}
 		}
 	}
 }

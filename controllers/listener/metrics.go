@@ -21,9 +21,25 @@ var (
 		v1alpha1.KeyUnused, v1alpha1.KeyWeak, v1alpha1.KeyAssignedElsewhere, v1alpha1.KeyRevoked,
 	}
 
+	// hostKeyChanges counts the steps of rotations.
+	hostKeyChanges = newHostKeyChanges()
+
 	// keyCounts is registered once in a process, as the library's own metrics are.
 	keyCounts = newKeyCollector()
 )
+
+func newHostKeyChanges() *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sftp_operator_host_key_changes_total",
+		Help: "Changes of host keys' states, by the state that came of it as in SFTPListener.status.hostKeys, Removed for none.",
+	}, []string{"namespace", "listener", "state"})
+	metrics.Registry.MustRegister(c)
+	return c
+}
+
+func forgetHostKeys(listener types.NamespacedName) {
+	hostKeyChanges.DeletePartialMatch(prometheus.Labels{"namespace": listener.Namespace, "listener": listener.Name})
+}
 
 func newKeyCollector() *keyCollector {
 	c := &keyCollector{of: map[types.NamespacedName]keyCount{}}

@@ -36,6 +36,7 @@ func (s *scope) publishOutcomes() {
 		}
 		c := s.credentials[d.User.UID]
 		o.Keys = s.keys[d.User.UID]
+		o.ProvedHostKeys = s.provedHostKeys(d.User)
 		o.Conditions = s.userConditions(d, c)
 		out = append(out, o)
 	}

@@ -56,6 +56,7 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create;patch
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
@@ -118,6 +119,7 @@ func (s *scope) phases() []func(context.Context) error {
 		s.resolveVolumes,
 		s.applyObjects,
 		s.readAddresses,
+		s.publishKnownHosts,
 		s.awaitAcknowledgement,
 	}
 }
@@ -143,4 +145,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.written.Forget(name)
 	r.Board.Publish(name, nil)
 	keyCounts.set(name, nil)
+	forgetHostKeys(name)
 }

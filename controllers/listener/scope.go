@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
-	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
@@ -30,9 +30,10 @@ type scope struct {
 	credentials map[types.UID]credentials.Credentials
 	keys        map[types.UID][]v1alpha1.UserKeyStatus // by user
 	shared      map[string]map[string]bool             // by namespace and fingerprint, whether several users have it
-	hostKeys    []hostKey
-	exclusive   bool // a volume can be mounted by one node only
-	workload    bool // the volumes allow the pods to be (re)made
+	plan        *hostkey.Plan                          // nil if the host keys stay as they are
+	material    map[string]hostKeyMaterial             // by fingerprint
+	exclusive   bool                                   // a volume can be mounted by one node only
+	workload    bool                                   // the volumes allow the pods to be (re)made
 	records     map[types.UID]string
 	invalid     map[types.UID]error // users whose records the daemon would refuse
 	left        map[string]bool
@@ -46,12 +47,6 @@ type scope struct {
 	// The conditions as far as the phases have come; see status.go.
 	accepted, resolved, programmed metav1.Condition
 	retry                          time.Duration
-}
-
-// hostKey is a host key in use.
-type hostKey struct {
-	name string
-	key.Material
 }
 
 func newScope(r *Reconciler, l *v1alpha1.SFTPListener) *scope {
@@ -77,7 +72,19 @@ type memory struct {
 	// passwords as rendered last, by user.
 	passwords map[types.UID]*config.Password
 	// hostKeys as rendered last.
-	hostKeys [][]byte
+	hostKeys []render.PrivateHostKey
+	// copies are the same keys, by fingerprint.
+	copies map[string]hostKeyMaterial
+	// heldHostKeys are the same as a status has them, should the status be lost.
+	heldHostKeys []v1alpha1.HostKeyStatus
+	// ackedHostKeys is the signature of the keys and states that every ready pod has loaded,
+	// "" for none.
+	ackedHostKeys string
+	// proved are the host keys that clients have asked for a proof of, by user and
+	// fingerprint.
+	proved map[types.UID]map[string]bool
+	// knownHosts is the ConfigMap as it was written last.
+	knownHosts publication
 	// resolved credentials and what they were made from, by user.
 	resolved map[types.UID]resolution
 	// acknowledged are the digests of the records that every ready pod had, by user; nil
@@ -85,6 +92,9 @@ type memory struct {
 	acknowledged map[types.UID]string
 	// lastUsed are the days on which keys were last used, by user and fingerprint.
 	lastUsed map[types.UID]map[string]string
+	// tokens for the use of keys: the present one, and the one before, which pods have that are
+	// about to end and get no configuration any more.
+	tokens [2]string
 	// heard is what pods have told of the use of keys, by pod.
 	heard map[types.UID]heard
 	// tries counts reconciles in a row without an acknowledgement.
@@ -102,5 +112,6 @@ func newMemory(uid types.UID) *memory {
 		passwords: map[types.UID]*config.Password{},
 		resolved:  map[types.UID]resolution{},
 		lastUsed:  map[types.UID]map[string]string{},
+		proved:    map[types.UID]map[string]bool{},
 	}
 }

@@ -99,16 +99,14 @@ func (s *scope) describe(st *v1alpha1.SFTPListenerStatus) {
 	if s.credentials != nil {
 		st.AttachedUsers = &attached
 	}
-	if len(s.hostKeys) > 0 {
-		st.HostKeys = nil
-		for _, k := range s.hostKeys {
-			st.HostKeys = append(st.HostKeys, v1alpha1.HostKeyStatus{
-				Name: k.name, Algorithm: k.Public.Type(), Fingerprint: k.Fingerprint(), PublicKey: k.Line(),
-			})
+	if s.credentials != nil {
+		proved := s.provedUsers()
+		for i := range st.HostKeys {
+			st.HostKeys[i].ProvedUsers = new(proved[st.HostKeys[i].Fingerprint])
 		}
 	}
+	s.describeKnownHosts()
 	st.CryptoPolicy, st.CryptoPolicyExpirationTime = s.policy.Name, s.policy.Expires
-	st.KnownHosts = render.KnownHosts(st.Addresses, st.HostKeys)
 	st.Selector = labels.SelectorFromSet(render.Selector(s.listener)).String()
 	st.Replicas = new(int32(s.acks.Ready))
 }

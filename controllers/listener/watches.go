@@ -22,6 +22,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
@@ -34,8 +35,8 @@ const (
 	userNamespaceIndex = "user.namespace"
 )
 
-// Setup registers the reconciler with a manager. The user reconciler must be set up
-// first: it makes an index that this one uses.
+// Setup registers the reconciler with a manager. Those of users and keys must be set up
+// first: they make indexes that this one uses.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
 	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -121,27 +122,42 @@ func listenerOfObject(_ context.Context, o client.Object) []reconcile.Request {
 
 func (r *Reconciler) listenersOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
 	out := listenerOfObject(ctx, o)
-	// A host key's Secret is watched for through its SFTPKey's name where the two are the
-	// same, and otherwise through the SFTPKey's status, which changes with it.
+	var keys v1alpha1.SFTPKeyList
+	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{key.SecretIndex: o.GetName()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the keys of a Secret", "secret", client.ObjectKeyFromObject(o))
+	}
+	for i := range keys.Items {
+		if keys.Items[i].Spec.Usage == v1alpha1.KeyUsageHost { // users follow the status of a client key
+			out = append(out, r.listenersOfHostKey(ctx, o.GetNamespace(), keys.Items[i].Name)...)
+		}
+	}
 	return append(out, r.listenersOfUsers(ctx, userSecretIndex, o)...)
 }
 
 func (r *Reconciler) listenersOfKey(ctx context.Context, o client.Object) []reconcile.Request {
-	var out []reconcile.Request
 	if k, ok := o.(*v1alpha1.SFTPKey); ok && k.Spec.Usage == v1alpha1.KeyUsageClient {
 		// An assigned key is of consequence to whoever else has the same key.
 		return r.listenersWhere(ctx, userNamespaceIndex, o.GetNamespace())
 	}
+	return r.listenersOfHostKey(ctx, o.GetNamespace(), o.GetName())
+}
+
+// listenersOfHostKey are those that want or have a key of an SFTPKey.
+func (r *Reconciler) listenersOfHostKey(ctx context.Context, namespace, name string) []reconcile.Request {
 	var list v1alpha1.SFTPListenerList
-	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetNamespace())); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Cannot list listeners", "namespace", o.GetNamespace())
-		return out
+	if err := r.Client.List(ctx, &list, client.InNamespace(namespace)); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list listeners", "namespace", namespace)
+		return nil
 	}
+	var out []reconcile.Request
 	for i := range list.Items {
 		l := &list.Items[i]
-		uses := len(l.Spec.HostKeyRefs) == 0 && o.GetName() == render.DefaultHostKeyName(l)
+		uses := len(l.Spec.HostKeyRefs) == 0 && name == render.DefaultHostKeyName(l)
 		for _, ref := range l.Spec.HostKeyRefs {
-			uses = uses || ref.Name == o.GetName()
+			uses = uses || ref.Name == name
+		}
+		for j := range l.Status.HostKeys {
+			uses = uses || l.Status.HostKeys[j].Name == name
 		}
 		if uses {
 			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(l)})

@@ -136,7 +136,7 @@ func (m *Manifests) usersOf(l *v1alpha1.SFTPListener) []v1alpha1.SFTPUser {
 
 // hostKeys are those of the Secrets in the manifests. One that the operator would
 // generate is taken from the previous run, or made.
-func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy render.Policy) ([][]byte, []Finding, error) {
+func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy render.Policy) ([]render.PrivateHostKey, []Finding, error) {
 	object := "SFTPListener " + client.ObjectKeyFromObject(l).String()
 	keys := []*v1alpha1.SFTPKey{}
 	for _, ref := range l.Spec.HostKeyRefs {
@@ -152,31 +152,38 @@ func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy ren
 	if len(keys) == 0 {
 		keys = append(keys, render.HostKey(l))
 	}
-	var out [][]byte
+	var out []render.PrivateHostKey
+	seen := map[string]bool{}
 	for i, k := range keys {
 		v := key.Decide(k, m.Secrets[types.NamespacedName{Namespace: k.Namespace, Name: key.SecretName(k)}])
+		material := v.Material
+		var err error
 		switch {
 		case v.Generate && i < len(prev.HostKeys):
-			out = append(out, prev.HostKeys[i])
+			material, err = key.Parse(map[string][]byte{key.PrivateEntry: prev.HostKeys[i]}, v1alpha1.KeyUsageHost)
 		case v.Generate:
-			made, err := key.Generate(k.Spec.Algorithm, k.Namespace+"/"+k.Name)
-			if err != nil {
-				return nil, nil, err
-			}
-			out = append(out, made.Private)
-		case v.Material.Private == nil:
+			material, err = key.Generate(k.Spec.Algorithm, k.Namespace+"/"+k.Name)
+		case material.Private == nil:
 			return nil, []Finding{{
 				Object: "SFTPKey " + client.ObjectKeyFromObject(k).String(), Reason: v.Condition.Reason, Message: v.Condition.Message,
 				Missing: v.Condition.Reason == v1alpha1.ReasonSecretNotFound,
 			}}, nil
-		default:
-			if err := policy.CheckHostKey(v.Material.Public); err != nil {
-				return nil, []Finding{{
-					Object: object, Reason: v1alpha1.ReasonInvalidHostKey, Message: fmt.Sprintf("SFTPKey %q: %v", k.Name, err),
-				}}, nil
-			}
-			out = append(out, v.Material.Private)
 		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := policy.CheckHostKey(material.Public); err != nil {
+			return nil, []Finding{{
+				Object: object, Reason: v1alpha1.ReasonInvalidHostKey, Message: fmt.Sprintf("SFTPKey %q: %v", k.Name, err),
+			}}, nil
+		}
+		// There are no clients yet that a key would be new for; more of one type are spares.
+		state := v1alpha1.HostKeyActive
+		if seen[material.Public.Type()] {
+			state = v1alpha1.HostKeyAdvertised
+		}
+		seen[material.Public.Type()] = true
+		out = append(out, render.PrivateHostKey{Private: material.Private, State: state})
 	}
 	return out, nil, nil
 }

@@ -141,13 +141,17 @@ type Files struct {
 }
 
 // Configuration puts the files together.
-func Configuration(settings config.Listener, hostKeys, shards [][]byte) (Files, error) {
-	listener, err := config.EncodeListener(settings, hostKeys, shards)
+func Configuration(settings config.Listener, hostKeys []PrivateHostKey, shards [][]byte) (Files, error) {
+	for _, k := range hostKeys {
+		settings.HostKeys = append(settings.HostKeys, config.HostKey{State: StateInConfig(k.State), Certificate: k.Certificate})
+	}
+	private := PrivateKeys(hostKeys)
+	listener, err := config.EncodeListener(settings, private, shards)
 	if err != nil {
 		return Files{}, fmt.Errorf("render configuration: %w", err)
 	}
 	f := Files{Config: map[string][]byte{config.ListenerFile: listener}, Shards: shards, Digest: config.Digest(listener)}
-	for i, k := range hostKeys {
+	for i, k := range private {
 		f.Config[config.HostKeyFile(i)] = k
 	}
 	return f, nil

@@ -61,6 +61,10 @@ func TestUserRecord(t *testing.T) {
 
 // The daemon reads what the operator renders, and both call it by the same digest.
 func TestDaemonReadsTheConfiguration(t *testing.T) {
+	hostKeys := []PrivateHostKey{
+		{Private: []byte("key 0"), State: v1alpha1.HostKeyActive, Certificate: "ssh-ed25519-cert-v01@openssh.com AAAA"},
+		{Private: []byte("key 1"), State: v1alpha1.HostKeyRetiring},
+	}
 	for _, name := range inputs {
 		l := readListener(t, name)
 		d := decision()
@@ -71,7 +75,7 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files, err := Configuration(Settings(l, PodVolumePath), [][]byte{[]byte("key 0"), []byte("key 1")}, shards)
+		files, err := Configuration(Settings(l, PodVolumePath), hostKeys, shards)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +95,10 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 		if set.Digest != files.Digest || len(set.Users) != 1 || len(set.Rejected) != 0 || len(set.HostKeys) != 2 {
 			t.Errorf("%s: digest %s, want %s; users %d, rejected %v, host keys %d", name, set.Digest, files.Digest, len(set.Users), set.Rejected, len(set.HostKeys))
 		}
-		again, err := Configuration(Settings(l, PodVolumePath), [][]byte{[]byte("key 0"), []byte("key 1")}, shards)
+		if k := set.Listener.HostKeys; k[0].State != config.HostKeyActive || k[0].Certificate != hostKeys[0].Certificate || k[1].State != config.HostKeyRetiring {
+			t.Errorf("%s: host keys %+v", name, k)
+		}
+		again, err := Configuration(Settings(l, PodVolumePath), hostKeys, shards)
 		if err != nil || !bytes.Equal(again.Config[config.ListenerFile], files.Config[config.ListenerFile]) {
 			t.Errorf("%s: equal input gives other bytes: %v", name, err)
 		}

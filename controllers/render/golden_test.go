@@ -45,6 +45,7 @@ func TestGolden(t *testing.T) {
 			"poddisruptionbudget.yaml": PodDisruptionBudget(l),
 			"claim.yaml":               Claim(l, l.Spec.Volumes[0]),
 			"hostkey.yaml":             HostKey(l),
+			"knownhosts.yaml":          KnownHostsMap(l, []string{"a ssh-ed25519 AAAA", "b ssh-ed25519 AAAA"}),
 			"secret.yaml":              Secret(l, ConfigSecretName(l), map[string][]byte{"a": []byte("b")}),
 			"settings.yaml":            Settings(l, PodVolumePath),
 		}

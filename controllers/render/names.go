@@ -31,6 +31,9 @@ func WorkloadName(l *v1alpha1.SFTPListener) string { return l.Name + "-sftp" }
 // ConfigSecretName is the name of the Secret with the settings and host keys.
 func ConfigSecretName(l *v1alpha1.SFTPListener) string { return WorkloadName(l) + "-config" }
 
+// KnownHostsName is the name of the ConfigMap with lines for known_hosts.
+func KnownHostsName(l *v1alpha1.SFTPListener) string { return WorkloadName(l) + "-known-hosts" }
+
 // ShardSecretName is the name of the Secret with the i-th shard of users.
 func ShardSecretName(l *v1alpha1.SFTPListener, i int) string {
 	return fmt.Sprintf("%s-users-%02d", WorkloadName(l), i)

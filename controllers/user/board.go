@@ -22,10 +22,11 @@ type Outcome struct {
 	Generation int64
 	// Conditions are Accepted, ResolvedRefs, Ready and KeysValid.
 	Conditions []metav1.Condition
-	// Username, Address and Keys for the status.
-	Username string
-	Address  string
-	Keys     []v1alpha1.UserKeyStatus
+	// Username, Address, Keys and ProvedHostKeys for the status.
+	Username       string
+	Address        string
+	Keys           []v1alpha1.UserKeyStatus
+	ProvedHostKeys []string
 }
 
 // Board holds the latest outcome of each user and tells the user reconciler of changes.
@@ -80,7 +81,7 @@ func (b *Board) Get(listener, user types.NamespacedName) (Outcome, bool) {
 
 func same(a, b Outcome) bool {
 	return a.UID == b.UID && a.Generation == b.Generation && a.Username == b.Username && a.Address == b.Address &&
-		slices.Equal(a.Conditions, b.Conditions) && slices.EqualFunc(a.Keys, b.Keys, sameKey)
+		slices.Equal(a.Conditions, b.Conditions) && slices.EqualFunc(a.Keys, b.Keys, sameKey) && slices.Equal(a.ProvedHostKeys, b.ProvedHostKeys)
 }
 
 // sameKey compares without reflection: all keys of a listener are compared each time.

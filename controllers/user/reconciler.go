@@ -140,6 +140,9 @@ func withoutListener(u *v1alpha1.SFTPUser, listener types.NamespacedName) Outcom
 		UID:        u.UID,
 		Generation: u.Generation,
 		Keys:       u.Status.Keys,
+
+		ProvedHostKeys: u.Status.ProvedHostKeys,
+
 		Conditions: []metav1.Condition{
 			conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonListenerNotFound, message),
 			conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, "Not looked at before the user is accepted"),
@@ -154,6 +157,7 @@ func (r *Reconciler) write(ctx context.Context, u *v1alpha1.SFTPUser, o Outcome)
 	conditions.Set(&u.Status.Conditions, u.Generation, o.Conditions...)
 	s := &u.Status
 	s.Username, s.Address, s.Keys, s.ObservedGeneration = o.Username, o.Address, withDates(o.Keys, s.Keys), o.Generation
+	s.ProvedHostKeys = o.ProvedHostKeys
 	if equality.Semantic.DeepEqual(before.Status, u.Status) {
 		return nil
 	}

@@ -31,10 +31,20 @@ func EncodeUser(u User) ([]byte, error) {
 
 // EncodeListener returns the content of listener.json. The references to host keys
 // and shards are replaced by those of the given contents, which belong into the
-// files HostKeyFile(i) and ShardFile(i).
+// files HostKeyFile(i) and ShardFile(i). States and certificates are those of l.HostKeys,
+// which has as many keys as there are contents, in their order; or none, and then all keys
+// are active.
 func EncodeListener(l Listener, hostKeys, shards [][]byte) ([]byte, error) {
 	l.Version = Version
-	l.HostKeys = files(hostKeys, HostKeyFile)
+	if n := len(l.HostKeys); n != 0 && n != len(hostKeys) {
+		return nil, fmt.Errorf("encode configuration: hostKeys has %d keys, but there are files of %d", n, len(hostKeys))
+	}
+	keys := make([]HostKey, len(hostKeys))
+	copy(keys, l.HostKeys)
+	for i, f := range files(hostKeys, HostKeyFile) {
+		keys[i].File = f
+	}
+	l.HostKeys = keys
 	l.Shards = files(shards, ShardFile)
 	if err := l.Validate(); err != nil {
 		return nil, err

@@ -35,7 +35,7 @@ func TestException(t *testing.T) {
 	} {
 		l := exampleListener()
 		l.Version = config.Version
-		l.HostKeys = []config.File{{Name: "hostkey-0", SHA256: strings.Repeat("0", 64)}}
+		l.HostKeys = []config.HostKey{{File: config.File{Name: "hostkey-0", SHA256: strings.Repeat("0", 64)}}}
 		l.CryptoPolicy, l.CryptoPolicyNotAfter, l.AllowFrom = tc.policy, tc.notAfter, tc.from
 		err := l.Validate()
 		if (err == nil) != (tc.say == "") || err != nil && !strings.Contains(err.Error(), tc.say) {

@@ -18,7 +18,8 @@ const (
 	KeyUseSequence = "after"
 )
 
-// KeyUseReport says on which days keys were last used.
+// KeyUseReport says on which days users' keys were last used, and who has seen a proof of
+// which host key.
 type KeyUseReport struct {
 	// Instance is of the daemon's process: what it knows ends with it.
 	Instance string `json:"instance"`
@@ -26,6 +27,8 @@ type KeyUseReport struct {
 	Sequence uint64 `json:"sequence"`
 	// Uses in no order.
 	Uses []KeyUse `json:"uses"`
+	// HostKeyProofs in no order, of host keys in the configuration and of users in it.
+	HostKeyProofs []HostKeyProof `json:"hostKeyProofs,omitempty"`
 }
 
 // KeyUse is the last use of a user's key.
@@ -38,9 +41,20 @@ type KeyUse struct {
 	Day string `json:"day"`
 }
 
-// StatusToken is the token for KeyUsePath. It is made from the first private host key, which
-// is in the configuration's Secret: whoever may read that, the operator above all, has the
-// token, and nobody else. It tells nothing of the key.
+// HostKeyProof says that a client of a user asked for a proof of a host key, and got it. A
+// client does so for a key that it does not know yet, and then knows it
+// (hostkeys-prove-00@openssh.com in OpenSSH's PROTOCOL). It is said once for each user and key.
+type HostKeyProof struct {
+	// UID of the SFTPUser.
+	UID string `json:"uid"`
+	// Fingerprint of the host key, SHA-256, as OpenSSH prints it.
+	Fingerprint string `json:"fingerprint"`
+}
+
+// StatusToken is the token for KeyUsePath. It is made from the first private host key of the
+// list, whatever its state, which is in the configuration's Secret: whoever may read that, the
+// operator above all, has the token, and nobody else. It tells nothing of the key. A list with
+// another first key has another token, so who asks has to know what the daemon has loaded.
 func StatusToken(hostKeys [][]byte) string {
 	if len(hostKeys) == 0 {
 		return ""

@@ -40,8 +40,8 @@ type Listener struct {
 	Shutdown       Shutdown       `json:"shutdown"`
 	// Volumes are the directories that users' mounts refer to.
 	Volumes []Volume `json:"volumes"`
-	// HostKeys in the order in which they are offered.
-	HostKeys []File `json:"hostKeys"`
+	// HostKeys in the order in which they are offered. StatusToken is made from the first.
+	HostKeys []HostKey `json:"hostKeys"`
 	// Shards that together hold all users.
 	Shards []File `json:"shards"`
 }

@@ -72,8 +72,8 @@ func Load(dir string) (*Set, error) {
 			v.Path = filepath.Join(base, v.Path)
 		}
 	}
-	for _, f := range set.Listener.HostKeys {
-		data, err := readReferenced(dir, f)
+	for _, k := range set.Listener.HostKeys {
+		data, err := readReferenced(dir, k.File)
 		if err != nil {
 			return nil, err
 		}

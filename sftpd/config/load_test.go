@@ -44,6 +44,16 @@ func TestLoadFails(t *testing.T) {
 			replace(f, listener, `"volumes":`, `"revoked":{"certificates":[{}]},"volumes":`)
 		}, false, "one of a serial number and a key ID must be set"},
 		{"file elsewhere", func(f map[string][]byte) { replace(f, listener, `"hostkey-0"`, `"../hostkey"`) }, false, "not a file name"},
+		{"unknown state of a host key", func(f map[string][]byte) {
+			replace(f, listener, `{"name":"hostkey-0",`, `{"state":"Paused","name":"hostkey-0",`)
+		}, false, `hostkey-0: state "Paused" of a host key is not known`},
+		{"active written out", func(f map[string][]byte) {
+			replace(f, listener, `{"name":"hostkey-0",`, `{"state":"Active","name":"hostkey-0",`)
+		}, false, `hostkey-0: state "Active" of a host key is not known`},
+		{"no active host key", func(f map[string][]byte) {
+			replace(f, listener, `{"name":"hostkey-0",`, `{"state":"Retiring","name":"hostkey-0",`)
+			replace(f, listener, `{"name":"hostkey-1",`, `{"state":"Staged","name":"hostkey-1",`)
+		}, false, "one of hostKeys must be active"},
 		{"no host key", func(f map[string][]byte) { delete(f, key) }, true, "hostkey-0, which is missing"},
 		{"other host key", func(f map[string][]byte) { f[key] = []byte("x") }, true, "hostkey-0 has the digest"},
 		{"no shard", func(f map[string][]byte) { delete(f, shard) }, true, "users-00.jsonl, which is missing"},
@@ -60,6 +70,37 @@ func TestLoadFails(t *testing.T) {
 				t.Errorf("%v, %v", set, err)
 			}
 		})
+	}
+}
+
+// TestEncodeHostKeys: states and certificates go with the files of their positions.
+func TestEncodeHostKeys(t *testing.T) {
+	l := exampleListener()
+	files := [][]byte{[]byte("a"), []byte("b"), []byte("c")}
+	l.HostKeys = []config.HostKey{{Certificate: "ssh-ed25519-cert-v01@openssh.com AAAA"}, {State: config.HostKeyAdvertised}, {State: config.HostKeyRetiring}}
+	data, err := config.EncodeListener(l, files, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{`,"certificate":"ssh-ed25519-cert-v01@openssh.com AAAA"}`, `,"state":"Advertised"}`, `,"state":"Retiring"}`} {
+		want = `{"name":"` + config.HostKeyFile(i) + `","sha256":"` + config.Digest(files[i]) + `"` + want
+		if !strings.Contains(string(data), want) {
+			t.Errorf("no %s in %s", want, data)
+		}
+	}
+	if l.HostKeys[0].Name != "" {
+		t.Error("the caller's settings were changed")
+	}
+	for name, n := range map[string]int{"fewer files": 2, "more files": 4, "none": 0} {
+		if _, err := config.EncodeListener(l, append(files, files...)[:n], nil); err == nil || !strings.Contains(err.Error(), "hostKeys has 3 keys") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	l.HostKeys = nil
+	for n, say := range map[int]string{0: "hostKeys must not be empty", config.MaxHostKeys + 1: "hostKeys must not be more than 16"} {
+		if _, err := config.EncodeListener(l, make([][]byte, n), nil); err == nil || !strings.Contains(err.Error(), say) {
+			t.Errorf("%d keys: %v", n, err)
+		}
 	}
 }
 

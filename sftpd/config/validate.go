@@ -60,13 +60,11 @@ func (l Listener) Validate() error {
 		return errors.New("shutdown times must not be negative")
 	case len(l.Volumes) == 0:
 		return errors.New("volumes must not be empty")
-	case len(l.HostKeys) == 0:
-		return errors.New("hostKeys must not be empty")
 	case l.SoftwareVersion != "" && !softwareVersionRE.MatchString(l.SoftwareVersion):
 		return errors.New("softwareVersion must be 1 to 64 printable characters without '-' and blanks (RFC 4253 section 4.2)")
 	}
 	return errors.Join(
-		l.validateLists(), l.ProxyProtocol.validate(), validateNetworks("allowFrom", l.AllowFrom),
+		l.validateLists(), validateHostKeys(l.HostKeys), l.ProxyProtocol.validate(), validateNetworks("allowFrom", l.AllowFrom),
 		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate(), l.Revoked.validate())
 }
 
@@ -106,7 +104,7 @@ func (l Listener) validateLists() error {
 			return errors.New("a volume must have a name and a path")
 		}
 	}
-	for _, f := range slices.Concat(l.HostKeys, l.Shards) {
+	for _, f := range l.files() {
 		if !fileNameRE.MatchString(f.Name) {
 			return fmt.Errorf("%q is not a file name of a configuration", f.Name)
 		}
@@ -115,6 +113,15 @@ func (l Listener) validateLists() error {
 		}
 	}
 	return nil
+}
+
+// files are all that the settings refer to.
+func (l Listener) files() []File {
+	out := slices.Clone(l.Shards)
+	for _, k := range l.HostKeys {
+		out = append(out, k.File)
+	}
+	return out
 }
 
 // Validate reports the first thing that makes a user's record unusable. Keys and

@@ -66,7 +66,7 @@ func (p Policy) Apply(c *ssh.Config) {
 // Signer restricts a host key to the policy's signature algorithms, so that an RSA key
 // signs with SHA-1 only where the policy has it. A key of a type that the policy does not
 // have, or one that is too short, is an error.
-func (p Policy) Signer(s ssh.Signer) (ssh.Signer, error) {
+func (p Policy) Signer(s ssh.Signer) (ssh.MultiAlgorithmSigner, error) {
 	as, ok := s.(ssh.AlgorithmSigner)
 	if !ok {
 		return nil, fmt.Errorf("a key of type %s cannot choose its signature algorithm", s.PublicKey().Type())

@@ -11,16 +11,20 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 )
 
-// FuzzParse: a file that is taken is a key that signs what its public half verifies. An error
-// repeats nothing of the file, which is a secret.
-func FuzzParse(f *testing.F) {
+// FuzzLoad: a file that is taken is a key that signs what its public half verifies, and a
+// certificate that is taken with it is of the key and for hosts. An error repeats nothing of
+// the file, which is a secret.
+func FuzzLoad(f *testing.F) {
 	_, ed, _ := ed25519.GenerateKey(rand.Reader)
 	ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -31,10 +35,14 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(pem.EncodeToMemory(b))
+		f.Add(pem.EncodeToMemory(b), "")
 	}
+	ca, _ := configtest.Key(f)
 	for _, key := range []any{ed, ec, r} {
 		add(ssh.MarshalPrivateKey(key, ""))
+		for _, kind := range []uint32{ssh.HostCert, ssh.UserCert} {
+			f.Add(configtest.PEM(f, key), configtest.Line(configtest.Certificate(f, ca, kind, configtest.Signer(f, key).PublicKey(), "host")))
+		}
 		der, err := x509.MarshalPKCS8PrivateKey(key)
 		add(&pem.Block{Type: "PRIVATE KEY", Bytes: der}, err)
 	}
@@ -42,13 +50,13 @@ func FuzzParse(f *testing.F) {
 	add(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(r)}, nil)
 	der, err := x509.MarshalECPrivateKey(ec)
 	add(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}, err)
-	f.Add([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----\n"))
+	f.Add([]byte("-----BEGIN OPENSSH PRIVATE KEY-----\n-----END OPENSSH PRIVATE KEY-----\n"), "ssh-ed25519-cert-v01@openssh.com AAAA")
 	policy, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		signers, err := hostkeys.Parse([][]byte{data}, policy)
+	f.Fuzz(func(t *testing.T, data []byte, certificate string) {
+		ring, err := hostkeys.Load([][]byte{data}, []config.HostKey{{Certificate: certificate}}, policy)
 		if err != nil {
 			for l := range bytes.SplitSeq(data, []byte("\n")) {
 				if len(l) > 20 && strings.Contains(err.Error(), string(l)) {
@@ -57,7 +65,13 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
+		signers := ring.Signers(time.Now())
 		for _, s := range signers {
+			if c, ok := s.PublicKey().(*ssh.Certificate); ok {
+				if c.CertType != ssh.HostCert || !bytes.Equal(c.Key.Marshal(), signers[0].PublicKey().Marshal()) {
+					t.Errorf("took %s", certificate)
+				}
+			}
 			sig, err := s.Sign(rand.Reader, []byte("data"))
 			if err != nil {
 				t.Errorf("%s: %v", s.PublicKey().Type(), err)

@@ -1,4 +1,4 @@
-// Package hostkeys reads an endpoint's private host keys.
+// Package hostkeys reads an endpoint's private host keys, and knows what each is used for.
 package hostkeys
 
 import (
@@ -15,32 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
-// Parse reads private keys in OpenSSH's format or in PEM (PKCS #1, PKCS #8, SEC 1) and
-// restricts each to the policy's signature algorithms and sizes. Of Ed25519, ECDSA on the
-// NIST curves and RSA those are admitted that the policy has.
-//
-// Two keys of one type are an error: a client asks for a type, not for a key, and
-// x/crypto's server keeps one key of each (ssh.ServerConfig.AddHostKey), so the second
-// would silently replace the first. Errors count keys from 0, as the files' names do.
-func Parse(files [][]byte, policy cryptopolicy.Policy) ([]ssh.Signer, error) {
-	var signers []ssh.Signer
-	byType := map[string]int{}
-	for i, data := range files {
-		s, err := parse(data, policy)
-		if err != nil {
-			return nil, fmt.Errorf("host key %d: %w", i, err)
-		}
-		kind := s.PublicKey().Type()
-		if first, twice := byType[kind]; twice {
-			return nil, fmt.Errorf("host key %d: type %s is that of host key %d already; an endpoint has one key of each type", i, kind, first)
-		}
-		byType[kind] = i
-		signers = append(signers, s)
-	}
-	return signers, nil
-}
-
-func parse(data []byte, policy cryptopolicy.Policy) (ssh.Signer, error) {
+func parse(data []byte, policy cryptopolicy.Policy) (ssh.MultiAlgorithmSigner, error) {
 	raw, err := ssh.ParseRawPrivateKey(data)
 	if missing := (*ssh.PassphraseMissingError)(nil); errors.As(err, &missing) {
 		return nil, errors.New("the private key has a passphrase; store it without one (ssh-keygen -p)")

@@ -11,9 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 )
@@ -34,7 +36,12 @@ func block(kind string, der []byte, err error) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-func TestParse(t *testing.T) {
+// active loads files as active keys without certificates.
+func active(files [][]byte, policy cryptopolicy.Policy) (*Ring, error) {
+	return Load(files, make([]config.HostKey, len(files)), policy)
+}
+
+func TestLoad(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +83,8 @@ func TestParse(t *testing.T) {
 	}{
 		"one of each":   {[][]byte{ed, pkcs1PEM, sec1PEM, pkcs8PEM}, "ssh-ed25519 ssh-rsa ecdsa-sha2-nistp256 ecdsa-sha2-nistp521", ""},
 		"OpenSSH's RSA": {[][]byte{configtest.PEM(t, rsaKey)}, "ssh-rsa", ""},
-		"two of a type": {[][]byte{ed, pkcs1PEM, ed2}, "", "host key 2: type ssh-ed25519 is that of host key 0 already"},
+		"two of a type": {[][]byte{ed, pkcs1PEM, ed2}, "", "host key 2: type ssh-ed25519 is that of host key 0 already, and both are active"},
+		"one twice":     {[][]byte{ed, pkcs1PEM, ed}, "", "host key 2: it stands in the list before"},
 		"short RSA":     {[][]byte{ed, configtest.PEM(t, weak)}, "", "host key 1: RSA key of 1024 bits is too short"},
 		"passphrase":    {[][]byte{pem.EncodeToMemory(locked)}, "", "has a passphrase"},
 		"public key":    {[][]byte{[]byte("ssh-ed25519 AAAA")}, "", "not a private key"},
@@ -84,7 +92,7 @@ func TestParse(t *testing.T) {
 		"nothing":       {[][]byte{nil}, "", "not a private key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			signers, err := Parse(tc.files, modern(t))
+			ring, err := active(tc.files, modern(t))
 			if tc.say != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.say) {
 					t.Errorf("%v", err)
@@ -95,7 +103,7 @@ func TestParse(t *testing.T) {
 				t.Fatal(err)
 			}
 			var types []string
-			for _, s := range signers {
+			for _, s := range ring.Signers(time.Now()) {
 				types = append(types, s.PublicKey().Type())
 			}
 			if got := strings.Join(types, " "); got != tc.types {
@@ -111,11 +119,11 @@ func TestNoSHA1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signers, err := Parse([][]byte{configtest.PEM(t, key)}, modern(t))
+	ring, err := active([][]byte{configtest.PEM(t, key)}, modern(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := signers[0].(ssh.AlgorithmSigner)
+	s := ring.Signers(time.Now())[0].(ssh.AlgorithmSigner)
 	for algorithm, ok := range map[string]bool{ssh.KeyAlgoRSA: false, "": false, ssh.KeyAlgoRSASHA256: true, ssh.KeyAlgoRSASHA512: true} {
 		if _, err := s.SignWithAlgorithm(rand.Reader, []byte("data"), algorithm); (err == nil) != ok {
 			t.Errorf("%q: %v", algorithm, err)

@@ -1,5 +1,6 @@
-// Package keyuse remembers the day on which each key of each user last logged in. What
-// it knows ends with the process: whoever wants to keep it asks in time.
+// Package keyuse remembers the day on which each key of each user last logged in, and which
+// host keys were proved to clients of which users. What it knows ends with the process:
+// whoever wants to keep it asks in time.
 package keyuse
 
 import (
@@ -20,8 +21,9 @@ type use struct {
 	sequence uint64
 }
 
-// Book holds the uses. It is safe for concurrent use; a nil Book notes nothing. It holds
-// no more entries than keys of present users have logged in, at some 250 bytes each.
+// Book holds the uses and proofs. It is safe for concurrent use; a nil Book notes nothing. It
+// holds no more entries than keys of present users have logged in, and than present users
+// have seen proofs of present host keys, at some 250 bytes each.
 type Book struct {
 	instance string
 
@@ -30,10 +32,12 @@ type Book struct {
 	// told is the sequence that a caller is known to have.
 	told uint64
 	uses map[key]use
+	// proofs are the sequences of the first proofs of host keys.
+	proofs map[key]uint64
 }
 
 // New returns an empty book.
-func New() *Book { return &Book{instance: rand.Text(), uses: map[key]use{}} }
+func New() *Book { return &Book{instance: rand.Text(), uses: map[key]use{}, proofs: map[key]uint64{}} }
 
 // Note notes a login. Days are those of UTC, so that pods in different places agree, and
 // never go back when the clock does.
@@ -50,10 +54,25 @@ func (b *Book) Note(uid, fingerprint string, now time.Time) {
 	}
 }
 
+// NoteProof notes that a client of a user has seen the proof of a host key.
+func (b *Book) NoteProof(uid, fingerprint string) {
+	if b == nil {
+		return
+	}
+	k := key{uid, fingerprint}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, noted := b.proofs[k]; !noted {
+		b.sequence++
+		b.proofs[k] = b.sequence
+	}
+}
+
 // Keep forgets the uses of users that are not present any more, once a caller has been told
 // of them: a user may go in the minute of its login. Those of days before are forgotten
-// anyway, for there may be no caller at all.
-func (b *Book) Keep(present func(uid string) bool, now time.Time) {
+// anyway, for there may be no caller at all. Of proofs it keeps those that still count, which
+// are of users and host keys that are present.
+func (b *Book) Keep(present, hostKey func(string) bool, now time.Time) {
 	if b == nil {
 		return
 	}
@@ -63,6 +82,11 @@ func (b *Book) Keep(present func(uid string) bool, now time.Time) {
 	for k, u := range b.uses {
 		if !present(k.uid) && (u.sequence <= b.told || u.day < today) {
 			delete(b.uses, k)
+		}
+	}
+	for k := range b.proofs {
+		if !present(k.uid) || !hostKey(k.fingerprint) {
+			delete(b.proofs, k)
 		}
 	}
 }
@@ -80,6 +104,11 @@ func (b *Book) Since(instance string, sequence uint64) config.KeyUseReport {
 	for k, u := range b.uses {
 		if u.sequence > sequence {
 			r.Uses = append(r.Uses, config.KeyUse{UID: k.uid, Fingerprint: k.fingerprint, Day: u.day})
+		}
+	}
+	for k, noted := range b.proofs {
+		if noted > sequence {
+			r.HostKeyProofs = append(r.HostKeyProofs, config.HostKeyProof{UID: k.uid, Fingerprint: k.fingerprint})
 		}
 	}
 	return r

@@ -1,7 +1,9 @@
 package keyuse
 
 import (
+	"cmp"
 	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,10 +55,11 @@ func TestReports(t *testing.T) {
 func TestGoneUsersAreForgotten(t *testing.T) {
 	b := New()
 	noon := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	none := func(string) bool { return false }
 	onlyU2 := func(uid string) bool { return uid == "u2" }
 	keep := func(r config.KeyUseReport, n int, at time.Time) {
 		t.Helper()
-		b.Keep(onlyU2, at)
+		b.Keep(onlyU2, none, at)
 		if got := days(b.Since(r.Instance, 0)); len(got) != n || got["u2 k1"] == "" {
 			t.Errorf("%v, want %d uses", got, n)
 		}
@@ -74,5 +77,44 @@ func TestGoneUsersAreForgotten(t *testing.T) {
 func TestNoBook(t *testing.T) {
 	var b *Book
 	b.Note("u1", "k1", time.Now())
-	b.Keep(func(string) bool { return false }, time.Now())
+	none := func(string) bool { return false }
+	b.NoteProof("u1", "h1")
+	b.Keep(none, none, time.Now())
+}
+
+// A proof is told once, with the sequence of the uses, and as long as its user and its host
+// key are there.
+func TestProofs(t *testing.T) {
+	b := New()
+	proofs := func(after config.KeyUseReport, want ...config.HostKeyProof) config.KeyUseReport {
+		t.Helper()
+		r := b.Since(after.Instance, after.Sequence)
+		slices.SortFunc(r.HostKeyProofs, func(x, y config.HostKeyProof) int {
+			return cmp.Compare(x.UID+x.Fingerprint, y.UID+y.Fingerprint)
+		})
+		if !slices.Equal(r.HostKeyProofs, want) {
+			t.Errorf("%v, want %v", r.HostKeyProofs, want)
+		}
+		return r
+	}
+	one, two, three := config.HostKeyProof{UID: "u1", Fingerprint: "h1"}, config.HostKeyProof{UID: "u1", Fingerprint: "h2"}, config.HostKeyProof{UID: "u2", Fingerprint: "h1"}
+	noon := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	none := proofs(config.KeyUseReport{})
+	b.NoteProof("u1", "h1")
+	b.Note("u1", "k1", noon)
+	b.NoteProof("u2", "h1")
+	first := proofs(none, one, three)
+	want(t, first, map[string]string{"u1 k1": "2026-11-25"})
+	b.NoteProof("u1", "h1") // again
+	b.NoteProof("u1", "h2")
+	second := proofs(first, two)
+	want(t, second, map[string]string{})
+	proofs(second)
+	proofs(config.KeyUseReport{Instance: "another", Sequence: 99}, one, two, three)
+
+	anyone := func(string) bool { return true }
+	b.Keep(anyone, func(h string) bool { return h == "h1" }, noon)
+	proofs(config.KeyUseReport{}, one, three)
+	b.Keep(func(uid string) bool { return uid == "u2" }, anyone, noon)
+	proofs(config.KeyUseReport{}, three)
 }

@@ -21,12 +21,15 @@ type Algorithms struct {
 const curve25519LibSSH = "curve25519-sha256@libssh.org"
 
 // knownAlgorithms bound the label: what a connection can have negotiated is in the lists
-// of some policy.
+// of some policy, or follows from them.
 var knownAlgorithms = func() map[string]bool {
 	known := map[string]bool{curve25519LibSSH: true}
 	for _, p := range cryptopolicy.All() {
 		for _, name := range slices.Concat(p.KeyExchanges, p.Ciphers, p.MACs, p.HostKeys, p.PublicKeys) {
 			known[name] = true
+		}
+		for _, name := range p.HostKeys { // with a certificate (OpenSSH PROTOCOL.certkeys)
+			known[name+"-cert-v01@openssh.com"] = true
 		}
 	}
 	return known

@@ -19,6 +19,7 @@ type Metrics struct {
 	logins, refusals, negotiated  *prometheus.CounterVec
 	transfers, transferBytes      *prometheus.CounterVec
 	operations, revocations       *prometheus.CounterVec
+	hostKeyProofs                 *prometheus.CounterVec
 	reloads, reloadErrors, probes prometheus.Counter
 	loaded, users, rejected       prometheus.Gauge
 }
@@ -36,6 +37,7 @@ func New(version string) *Metrics {
 		transfers:     counters("sftpd_transfers_total", "Files that were opened and closed, by direction (download, upload, both) and result (ok, failed, aborted).", "direction", "result"),
 		transferBytes: counters("sftpd_transfer_bytes_total", "Bytes of files, by direction (download, upload).", "direction"),
 		operations:    counters("sftpd_operations_total", "Changes of the tree and refused requests, by SFTP request and result (ok, refused, failed).", "operation", "result"),
+		hostKeyProofs: counters("sftpd_host_key_proofs_total", "Requests of logged-in clients for proofs of host keys that they are to learn (hostkeys-prove-00@openssh.com), by result (answered, refused).", "result"),
 		probes:        counter("sftpd_tcp_probes_total", "Connections that were closed by the peer before it sent anything, as load balancers do."),
 		reloads:       counter("sftpd_config_reloads_total", "Configurations that were loaded."),
 		reloadErrors:  counter("sftpd_config_reload_errors_total", "Configurations that could not be loaded; the last good one stays in use."),
@@ -49,7 +51,7 @@ func New(version string) *Metrics {
 	})
 	build.Set(1)
 	m.Registry.MustRegister(build, m.connections, m.sessions, m.logins, m.negotiated, m.refusals, m.revocations, m.transfers,
-		m.transferBytes, m.operations, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
+		m.transferBytes, m.operations, m.hostKeyProofs, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -30,6 +30,15 @@ func (m *Metrics) Refusal(reason string) { m.refusals.WithLabelValues(reason).In
 // Revocation counts a session that the daemon closed.
 func (m *Metrics) Revocation(reason string) { m.revocations.WithLabelValues(reason).Inc() }
 
+// HostKeyProof counts a request for proofs of host keys.
+func (m *Metrics) HostKeyProof(answered bool) {
+	result := "refused"
+	if answered {
+		result = "answered"
+	}
+	m.hostKeyProofs.WithLabelValues(result).Inc()
+}
+
 // Transfer counts a file that was closed, with the bytes read by and written by the
 // client.
 func (m *Metrics) Transfer(direction, result string, read, written uint64) {

@@ -12,7 +12,12 @@ import (
 // goes on from the name of the key, and contains nothing of it.
 func CheckPair(s ssh.Signer) error {
 	data := []byte("sftp-operator")
-	signature, err := s.Sign(rand.Reader, data)
+	sign := func() (*ssh.Signature, error) { return s.Sign(rand.Reader, data) }
+	if m, ok := s.(ssh.MultiAlgorithmSigner); ok {
+		// An RSA key's own algorithm has SHA-1, which FIPS mode refuses.
+		sign = func() (*ssh.Signature, error) { return m.SignWithAlgorithm(rand.Reader, data, m.Algorithms()[0]) }
+	}
+	signature, err := sign()
 	if err == nil {
 		err = s.PublicKey().Verify(data, signature)
 	}

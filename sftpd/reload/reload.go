@@ -32,6 +32,9 @@ type Loader struct {
 	// lapsed is the digest of the configuration whose crypto policy was reported to have
 	// ended. It belongs to Run.
 	lapsed string
+	// uncertified are the fingerprints of the host keys whose certificates were reported not
+	// to be valid. It belongs to Run, too.
+	uncertified map[string]bool
 
 	mu      sync.Mutex
 	failure failure
@@ -137,6 +140,24 @@ func (l *Loader) noticeLapse(now time.Time) {
 	l.lapsed = s.Digest
 	l.log.Warn("crypto policy has ended: new connections get the default one", "digest", s.Digest,
 		"policy", s.Listener.CryptoPolicy, "not_after", s.Listener.CryptoPolicyNotAfter, "in_effect", s.CryptoAt(now).Policy.Name)
+}
+
+// noticeCertificates warns once when the certificate of a host key is not valid, and again if
+// it was in between. New connections find out for themselves.
+func (l *Loader) noticeCertificates(now time.Time) {
+	s := l.Current()
+	if s == nil {
+		return
+	}
+	before := l.uncertified
+	l.uncertified = map[string]bool{}
+	for _, k := range s.CryptoAt(now).HostKeys.Uncertified(now) {
+		l.uncertified[k.Fingerprint] = true
+		if !before[k.Fingerprint] {
+			l.log.Warn("certificate of a host key is not valid now: new connections get the plain key alone",
+				"digest", s.Digest, "host_key", k.Fingerprint)
+		}
+	}
 }
 
 func (l *Loader) clearFailure() {

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
@@ -237,5 +239,35 @@ func TestRejectsUsers(t *testing.T) {
 	}
 	if n := f.log.count("record cannot be used"); n != 2 {
 		t.Errorf("%d lines in the log", n)
+	}
+}
+
+// TestNoticesCertificates: one warning for each time that a certificate is not valid.
+func TestNoticesCertificates(t *testing.T) {
+	f := newFixture(t)
+	ca, _ := configtest.Key(t)
+	host, err := ssh.ParsePrivateKey(f.dir.HostKeys[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate := configtest.Certificate(t, ca, ssh.HostCert, host.PublicKey(), "files.example.com")
+	f.dir.Listener.HostKeys = []config.HostKey{{Certificate: configtest.Line(certificate)}}
+	f.dir.Write(t)
+	f.noticeCertificates(time.Now()) // nothing is loaded
+	if err := f.Load(); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	for i, tc := range []struct {
+		at   time.Duration
+		want int
+	}{{0, 0}, {2 * time.Hour, 1}, {3 * time.Hour, 1}, {0, 1}, {-2 * time.Hour, 2}} {
+		f.noticeCertificates(now.Add(tc.at))
+		if got := f.log.count("certificate of a host key is not valid now"); got != tc.want {
+			t.Errorf("step %d: %d warnings, want %d", i, got, tc.want)
+		}
+	}
+	if f.log.count(ssh.FingerprintSHA256(host.PublicKey())) != 2 {
+		t.Error("the warnings do not name the key")
 	}
 }

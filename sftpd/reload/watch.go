@@ -39,7 +39,9 @@ func (l *Loader) Run(ctx context.Context) {
 		} else {
 			retry = firstRetry
 		}
-		l.noticeLapse(time.Now())
+		now := time.Now()
+		l.noticeLapse(now)
+		l.noticeCertificates(now)
 		select {
 		case <-ctx.Done():
 			return

@@ -14,9 +14,11 @@ import (
 const maxChannels = 10
 
 // serveChannels accepts the channels of a session until its connection ends. Global requests
-// are refused, all of them: but they have to be taken, or the connection stalls, and a
-// keepalive is content with any answer.
-func (c *conn) serveChannels(ctx context.Context, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
+// are refused, but for those of proofs: they have to be taken, or the connection stalls, and
+// a keepalive is content with any answer.
+func (c *conn) serveChannels(ctx context.Context, sc *ssh.ServerConn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
+	p := &proofs{conn: c, sc: sc}
+	p.announce()
 	for {
 		select {
 		case nc, ok := <-channels:
@@ -28,8 +30,12 @@ func (c *conn) serveChannels(ctx context.Context, channels <-chan ssh.NewChannel
 			switch {
 			case !ok:
 				requests = nil // channels end, too
+			case r.WantReply && r.Type == proveHostKeys:
+				answer, ok := p.answer(ctx, r.Payload)
+				c.server.Metrics.HostKeyProof(ok)
+				_ = r.Reply(ok, answer) // a broken connection ends the loop
 			case r.WantReply:
-				_ = r.Reply(false, nil) // a broken connection ends the loop
+				_ = r.Reply(false, nil)
 			}
 		}
 	}

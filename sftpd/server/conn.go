@@ -119,7 +119,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		e.Duration = time.Since(begin)
 		c.server.Audit.Write(e)
 	}()
-	c.serveChannels(ctx, channels, requests)
+	c.serveChannels(ctx, sc, channels, requests)
 }
 
 // panicked ends a connection whose code panicked, and no other. Nil is no panic.

@@ -86,7 +86,8 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 // config is the SSH configuration of this connection. What the client offers is nil if it
 // is not known.
 func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexInit) *ssh.ServerConfig {
-	crypto := s.CryptoAt(time.Now())
+	now := time.Now()
+	crypto := s.CryptoAt(now)
 	c := &ssh.ServerConfig{
 		ServerVersion:       version(s.Listener.SoftwareVersion),
 		MaxAuthTries:        s.Listener.Authentication.MaxTries,
@@ -102,7 +103,7 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexIni
 	}
 	c.Rand = l.modexp
 	pace := &pace{}
-	for _, k := range crypto.HostKeys {
+	for _, k := range crypto.HostKeys.Signers(now) {
 		c.AddHostKey(pace.paced(l.bounded(k)))
 	}
 	l.auth = l.server.Auth.NewLogin(ctx, l.source(), l.barred, l.refused)

@@ -32,7 +32,7 @@ type Options struct {
 	Audit *audit.Log
 	// Metrics count them.
 	Metrics *metrics.Metrics
-	// KeyUse keeps when keys were last used.
+	// KeyUse keeps when keys were last used, and who has seen proofs of host keys.
 	KeyUse *keyuse.Book
 	// Log is the daemon's own log.
 	Log *slog.Logger
@@ -48,7 +48,7 @@ type Server struct {
 	descriptors *descriptors
 	unread      atomic.Int64 // of all connections, see ledger
 	received    atomic.Uint64
-	// modexps are the places of expensive key exchanges.
+	// modexps are the places of expensive key exchanges, and of proofs of host keys.
 	modexps chan struct{}
 	// tally has the refusals that are not worth a line each.
 	tally *audit.Tally
@@ -91,7 +91,8 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	for c, reason := range s.registry.revoke(now, time.Now()) {
 		c.revoke(string(reason))
 	}
-	s.KeyUse.Keep(now.HasUser, time.Now())
+	at := time.Now()
+	s.KeyUse.Keep(now.HasUser, now.CryptoAt(at).HostKeys.Has, at)
 }
 
 // Connections is the number of open connections, logins in progress included.

@@ -3,8 +3,7 @@ package snapshot
 import (
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 )
@@ -12,20 +11,20 @@ import (
 // Crypto is what new connections are negotiated with.
 type Crypto struct {
 	Policy cryptopolicy.Policy
-	// HostKeys in the order in which they are offered, restricted to the policy.
-	HostKeys []ssh.Signer
+	// HostKeys restricted to the policy.
+	HostKeys *hostkeys.Ring
 }
 
-func newCrypto(name string, hostKeys [][]byte) (*Crypto, error) {
+func newCrypto(name string, set *config.Set) (*Crypto, error) {
 	policy, err := cryptopolicy.Lookup(name)
 	if err != nil {
 		return nil, err
 	}
-	signers, err := hostkeys.Parse(hostKeys, policy)
+	keys, err := hostkeys.Load(set.HostKeys, set.Listener.HostKeys, policy)
 	if err != nil {
 		return nil, err
 	}
-	return &Crypto{Policy: policy, HostKeys: signers}, nil
+	return &Crypto{Policy: policy, HostKeys: keys}, nil
 }
 
 // CryptoAt is for connections that begin at a time: of Listener.CryptoPolicy up to and

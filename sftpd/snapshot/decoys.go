@@ -22,15 +22,13 @@ type decoys struct {
 	upTo   []uint64
 }
 
-// newDecoys takes its secret from the host keys: it stays the same for all pods of an
+// newDecoys takes its secret from the first host key: it stays the same for all pods of an
 // endpoint and over their restarts, for else a name whose time changes would be nobody's.
-func newDecoys(hostKeys [][]byte, users map[string]*User) decoys {
-	secret := sha256.New()
-	for _, k := range hostKeys {
-		sum := sha256.Sum256(k)
-		secret.Write(sum[:])
-	}
-	d := decoys{key: secret.Sum([]byte("decoys"))}
+// Keys that are to come, or are certified anew, change nothing.
+func newDecoys(hostKey []byte, users map[string]*User) decoys {
+	secret := hmac.New(sha256.New, hostKey)
+	secret.Write([]byte("decoys"))
+	d := decoys{key: secret.Sum(nil)}
 	counts, byCost := map[string]uint64{}, map[string]password.Hash{}
 	for _, u := range users {
 		if u.Password != nil {

@@ -46,14 +46,14 @@ type Snapshot struct {
 // Build parses a loaded configuration. It fails on an unknown crypto policy and on host
 // keys that cannot be used. A user whose record cannot be used is in Rejected instead.
 func Build(set *config.Set, now time.Time) (*Snapshot, error) {
-	crypto, err := newCrypto(set.Listener.CryptoPolicy, set.HostKeys)
+	crypto, err := newCrypto(set.Listener.CryptoPolicy, set)
 	if err != nil {
 		return nil, err
 	}
 	lapsed := crypto
 	if set.Listener.CryptoPolicyNotAfter != nil {
 		// Now, and not when it is too late: no host key may be left without a policy.
-		if lapsed, err = newCrypto(cryptopolicy.Default, set.HostKeys); err != nil {
+		if lapsed, err = newCrypto(cryptopolicy.Default, set); err != nil {
 			return nil, fmt.Errorf("after cryptoPolicyNotAfter: %w", err)
 		}
 	}
@@ -86,7 +86,7 @@ func Build(set *config.Set, now time.Time) (*Snapshot, error) {
 		s.users[u.Username] = user
 		s.uids[u.UID] = struct{}{}
 	}
-	s.decoys = newDecoys(set.HostKeys, s.users)
+	s.decoys = newDecoys(set.HostKeys[0], s.users)
 	return s, nil
 }
 

@@ -13,7 +13,8 @@ func TestKeyCreation(t *testing.T) {
 	const (
 		notPublic   = `publicKey must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options and never a private key`
 		period      = `periodSeconds must be set with policy Periodic, and with no other`
-		rotating    = `revision and rotation are for generated keys of usage Client alone`
+		generated   = `revision and policy Periodic are for generated keys alone: what keeps another key changes it`
+		rotating    = `rotation is for generated keys, and for host keys with source Existing`
 		clientAlone = `userRef, notBefore, expirationTime and from are for usage Client alone`
 	)
 	testCreations(t, validKey, []creation{
@@ -43,9 +44,13 @@ spec:
 		{"an overlap that never ends", `spec: {rotation: {policy: Periodic, periodSeconds: 3600, overlapSeconds: 3600}}`, `overlapSeconds must be less than periodSeconds`},
 		{"rotation policies are named", `spec: {rotation: {policy: Never}}`, `supported values: "Manual", "Periodic"`},
 		{"the first revision is 1", `spec: {revision: 0}`, `should be greater than or equal to 1`},
-		{"a partner's key has no revision", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, revision: 2}`, rotating},
+		{"a partner's key has no revision", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, revision: 2}`, generated},
+		{"a partner's key has no rotation", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, rotation: {overlapSeconds: 0}}`, rotating},
 		{"an existing key has no rotation", `spec: {source: Existing, rotation: {policy: Manual}}`, rotating},
-		{"a host key has no revision", `spec: {usage: Host, revision: 2}`, rotating},
+		{name: "a host key that is rotated", patch: `spec: {usage: Host, revision: 2, rotation: {policy: Periodic, periodSeconds: 31536000, overlapSeconds: 1209600}}`},
+		{name: "an existing host key with an overlap", patch: `spec: {usage: Host, source: Existing, rotation: {overlapSeconds: 0}}`},
+		{"an existing host key has no revision", `spec: {usage: Host, source: Existing, revision: 2}`, generated},
+		{"an existing host key has no period", `spec: {usage: Host, source: Existing, rotation: {policy: Periodic, periodSeconds: 7776000}}`, generated},
 		{"source PublicKey needs it", `spec: {source: PublicKey}`, `publicKey must be set with source PublicKey, and with no other`},
 		{"a public key needs its source", `spec: {publicKey: ssh-ed25519 AAAA}`, `publicKey must be set with source PublicKey, and with no other`},
 		{"a host key is more than its public half", `spec: {usage: Host, source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `source PublicKey is for usage Client alone: a host key needs its private half`},

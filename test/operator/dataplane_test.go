@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -110,6 +111,43 @@ func (p *dataPlane) logIn(pod *corev1.Pod, uid, fingerprint string, at time.Time
 		p.books[pod.UID] = keyuse.New()
 	}
 	p.books[pod.UID].Note(uid, fingerprint, at)
+}
+
+// prove is a client of a user that learns a host key on a pod.
+func (p *dataPlane) prove(pod *corev1.Pod, uid, fingerprint string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.books[pod.UID] == nil {
+		p.books[pod.UID] = keyuse.New()
+	}
+	p.books[pod.UID].NoteProof(uid, fingerprint)
+}
+
+// hostKeys that the pods of a namespace have loaded: the states by the fingerprints.
+func (p *dataPlane) hostKeys(namespace string) map[string]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out := map[string]string{}
+	set := p.loaded[namespace]
+	if set == nil {
+		return out
+	}
+	for i, private := range set.HostKeys {
+		if signer, err := ssh.ParsePrivateKey(private); err == nil {
+			out[ssh.FingerprintSHA256(signer.PublicKey())] = set.Listener.HostKeys[i].State
+		}
+	}
+	return out
+}
+
+// certificate of the first host key that the pods of a namespace have loaded.
+func (p *dataPlane) certificate(namespace string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if set := p.loaded[namespace]; set != nil {
+		return set.Listener.HostKeys[0].Certificate
+	}
+	return ""
 }
 
 // restart ends the process of a pod and starts another one.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -200,4 +201,26 @@ func PEM(t testing.TB, private any) []byte {
 func Line(k ssh.PublicKey) string {
 	line := ssh.MarshalAuthorizedKey(k)
 	return string(line[:len(line)-1])
+}
+
+// Certificate has a CA certify a key as a host or a user (ssh.HostCert, ssh.UserCert) for
+// principals, from an hour ago for two.
+func Certificate(t testing.TB, ca ssh.Signer, kind uint32, key ssh.PublicKey, principals ...string) *ssh.Certificate {
+	t.Helper()
+	now := time.Now()
+	c := &ssh.Certificate{
+		Key: key, CertType: kind, KeyId: "test", ValidPrincipals: principals,
+		ValidAfter:  uint64(now.Add(-time.Hour).Unix()), //nolint:gosec // not before 1970
+		ValidBefore: uint64(now.Add(time.Hour).Unix()),  //nolint:gosec // not before 1970
+	}
+	Certify(t, ca, c)
+	return c
+}
+
+// Certify signs a certificate.
+func Certify(t testing.TB, ca ssh.Signer, c *ssh.Certificate) {
+	t.Helper()
+	if err := c.SignCert(rand.Reader, ca); err != nil {
+		t.Fatal(err)
+	}
 }

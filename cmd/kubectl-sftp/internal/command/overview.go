@@ -34,9 +34,15 @@ type listenerSummary struct {
 }
 
 type hostKey struct {
-	Name        string `json:"name"`
-	Type        string `json:"type"`
-	Fingerprint string `json:"fingerprint"`
+	Name                      string     `json:"name"`
+	Revision                  int32      `json:"revision,omitempty"`
+	Type                      string     `json:"type"`
+	Fingerprint               string     `json:"fingerprint"`
+	State                     string     `json:"state,omitempty"`
+	NextStateTime             *time.Time `json:"nextStateTime,omitempty"`
+	WaitingFor                string     `json:"waitingFor,omitempty"`
+	ProvedUsers               int32      `json:"provedUsers"`
+	CertificateExpirationTime *time.Time `json:"certificateExpirationTime,omitempty"`
 }
 
 type userSummary struct {
@@ -47,9 +53,12 @@ type userSummary struct {
 	Ready          bool       `json:"ready"`
 	Address        string     `json:"address,omitempty"`
 	Keys           []userKey  `json:"keys,omitempty"`
+	ProvedHostKeys []string   `json:"provedHostKeys,omitempty"`
 	Password       bool       `json:"password"`
 	ExpirationTime *time.Time `json:"expirationTime,omitempty"`
 	Problems       []problem  `json:"problems,omitempty"`
+
+	accepted bool
 }
 
 type userKey struct {
@@ -99,7 +108,14 @@ func summarizeListener(l *v1alpha1.SFTPListener) listenerSummary {
 		out.Addresses = append(out.Addresses, net.JoinHostPort(a.Value, strconv.Itoa(int(a.Port))))
 	}
 	for _, k := range l.Status.HostKeys {
-		out.HostKeys = append(out.HostKeys, hostKey{k.Name, k.Algorithm, k.Fingerprint})
+		h := hostKey{
+			Name: k.Name, Revision: k.Revision, Type: k.Algorithm, Fingerprint: k.Fingerprint, State: string(k.State), WaitingFor: string(k.WaitingFor),
+			NextStateTime: utc(k.NextStateTime), CertificateExpirationTime: utc(k.CertificateExpirationTime),
+		}
+		if k.ProvedUsers != nil {
+			h.ProvedUsers = *k.ProvedUsers
+		}
+		out.HostKeys = append(out.HostKeys, h)
 	}
 	return out
 }
@@ -112,14 +128,22 @@ func summarizeUser(u *v1alpha1.SFTPUser) userSummary {
 		Address:  u.Status.Address,
 		Password: u.Spec.Authentication.PasswordSecretRef != nil,
 		Problems: problems(u.Status.Conditions, u.Generation, u.Status.ObservedGeneration),
+
+		ProvedHostKeys: u.Status.ProvedHostKeys,
+		accepted:       meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionAccepted),
 	}
 	for _, k := range u.Status.Keys {
 		out.Keys = append(out.Keys, userKey{k.Fingerprint, string(k.State), k.LastUsedDate})
 	}
-	if t := u.Spec.ExpirationTime; t != nil {
-		out.ExpirationTime = new(t.UTC())
-	}
+	out.ExpirationTime = utc(u.Spec.ExpirationTime)
 	return out
+}
+
+func utc(t *metav1.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	return new(t.UTC())
 }
 
 // problems are the conditions that are not True. Ready is left out when it only points to another one.

@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
 func (o overview) printTable(w io.Writer) error {
@@ -58,9 +61,10 @@ func (l listenerSummary) print(w io.Writer) {
 	field(w, "Addresses", l.Addresses...)
 	var keys []string
 	for _, k := range l.HostKeys {
-		keys = append(keys, fmt.Sprintf("%s %s (SFTPKey %s)", k.Type, k.Fingerprint, k.Name))
+		keys = append(keys, k.lines(l.AttachedUsers)...)
 	}
 	field(w, "Host keys", keys...)
+	field(w, "Not learned", l.notLearned()...)
 	field(w, "Crypto policy", l.CryptoPolicy)
 	field(w, "Attached users", strconv.Itoa(int(l.AttachedUsers)))
 	for _, u := range l.Users {
@@ -79,6 +83,52 @@ func (l listenerSummary) print(w io.Writer) {
 		fmt.Fprintln(w, "    Users of other namespaces are not shown: you may not list them.")
 	}
 	printProblems(w, l.Problems)
+}
+
+// lines say what a host key is, and what becomes of it.
+func (k hostKey) lines(users int32) []string {
+	first := fmt.Sprintf("%s %s (SFTPKey %s)", k.Type, k.Fingerprint, k.Name)
+	if k.Revision > 1 {
+		first = fmt.Sprintf("%s %s (SFTPKey %s, revision %d)", k.Type, k.Fingerprint, k.Name, k.Revision)
+	}
+	out := []string{first}
+	say := func(format string, args ...any) { out = append(out, "  "+fmt.Sprintf(format, args...)) }
+	if k.State != "" && k.State != string(v1alpha1.HostKeyActive) {
+		say("%s; %d of %d users have learned it", k.State, k.ProvedUsers, users)
+	}
+	if t := k.NextStateTime; t != nil {
+		what := "Active from %s on"
+		if k.State == string(v1alpha1.HostKeyRetiring) {
+			what = "gone at %s"
+		}
+		say(what, t.Format(time.RFC3339))
+	}
+	if k.WaitingFor != "" {
+		say("it waits until %s", waits[k.WaitingFor])
+	}
+	if t := k.CertificateExpirationTime; t != nil {
+		say("with a host certificate until %s", t.Format(time.RFC3339))
+	}
+	return out
+}
+
+var waits = map[string]string{
+	string(v1alpha1.HostKeyWaitPods):        "all ready pods, and at least one, have loaded its state",
+	string(v1alpha1.HostKeyWaitRetiringKey): "no other key is Retiring: clients must not lose two at once",
+	string(v1alpha1.HostKeyWaitNewKey):      "the keys that take its place are Active",
+}
+
+// notLearned are the users who are to learn a host key and have not.
+func (l listenerSummary) notLearned() []string {
+	var out []string
+	for _, u := range l.Users {
+		for _, k := range l.HostKeys {
+			if u.accepted && k.State == string(v1alpha1.HostKeyAdvertised) && !slices.Contains(u.ProvedHostKeys, k.Fingerprint) {
+				out = append(out, fmt.Sprintf("%s/%s, of %s", u.Namespace, u.Name, k.Fingerprint))
+			}
+		}
+	}
+	return out
 }
 
 func (u userSummary) print(w io.Writer) {

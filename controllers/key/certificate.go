@@ -1,0 +1,103 @@
+package key
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
+)
+
+// CertificateEntry is the entry of a host key's Secret with an OpenSSH host certificate for
+// the key. Whoever runs the CA writes it, and renews it.
+const CertificateEntry = "ssh-certificate"
+
+// HostCertificate is the host certificate of a key under a policy, nil if it has none. Its
+// time is not looked at: the daemons go by that themselves.
+func HostCertificate(m Material, policy cryptopolicy.Policy) (*ssh.Certificate, error) {
+	if len(m.Certificate) == 0 {
+		return nil, nil
+	}
+	c, err := hostkeys.ParseCertificate(strings.TrimSpace(string(m.Certificate)), m.Public, policy)
+	if err != nil {
+		return nil, fmt.Errorf("the entry %q: %w", CertificateEntry, err)
+	}
+	return c, nil
+}
+
+// lastDate is the last second that RFC 3339 has a date for, in the year 9999.
+const lastDate = 253402300799
+
+// CertificateEnd is when a certificate ends, nil for never.
+func CertificateEnd(c *ssh.Certificate) *metav1.Time {
+	if c.ValidBefore > lastDate {
+		return nil
+	}
+	return new(metav1.NewTime(time.Unix(int64(c.ValidBefore), 0)))
+}
+
+// Renewals are expected in the last week of a certificate at the latest, and of a short one in
+// the last sixth of its time.
+const (
+	renewalSeconds = 7 * 24 * 3600
+	renewalShare   = 6
+)
+
+// judgeCertificate decides about the host certificate of a key that is usable: Ready, which
+// it hands on if nothing is wrong, what the status shows, and when that changes by itself,
+// zero for never.
+func judgeCertificate(m Material, ready metav1.Condition, now time.Time) (metav1.Condition, *v1alpha1.HostCertificateStatus, time.Time) {
+	policy, err := cryptopolicy.Lookup(cryptopolicy.Default)
+	var c *ssh.Certificate
+	if err == nil {
+		c, err = HostCertificate(m, policy)
+	}
+	yes := func(reason, format string, args ...any) metav1.Condition {
+		return conditions.True(v1alpha1.ConditionReady, reason, fmt.Sprintf(format, args...))
+	}
+	if err != nil {
+		return yes(v1alpha1.ReasonInvalidHostCertificate, "The key works without its host certificate: %v", err), nil, time.Time{}
+	}
+	if c == nil {
+		return ready, nil, time.Time{}
+	}
+	end := CertificateEnd(c)
+	status := &v1alpha1.HostCertificateStatus{
+		KeyID: printable(c.KeyId), CAFingerprint: ssh.FingerprintSHA256(c.SignatureKey), ExpirationTime: end,
+	}
+	for _, p := range c.ValidPrincipals[:min(len(c.ValidPrincipals), 32)] {
+		if p = printable(p); p != "" {
+			status.Principals = append(status.Principals, p)
+		}
+	}
+	if end == nil {
+		return ready, status, time.Time{}
+	}
+	soon := end.Add(-time.Duration(min(renewalSeconds, (c.ValidBefore-c.ValidAfter)/renewalShare)) * time.Second)
+	switch {
+	case !now.Before(end.Time):
+		return yes(v1alpha1.ReasonHostCertificateExpired, "The host certificate ended at %s, and pods present the key without it; put a new one into %q of the Secret",
+			end.UTC().Format(time.RFC3339), CertificateEntry), status, time.Time{}
+	case !now.Before(soon):
+		return yes(v1alpha1.ReasonHostCertificateExpiring, "The host certificate ends at %s; put a new one into %q of the Secret before, pods take it up at once",
+			end.UTC().Format(time.RFC3339), CertificateEntry), status, end.Time
+	}
+	return ready, status, soon
+}
+
+// printable is a text of a CA as a status may have it.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
+	return s[:min(len(s), 128)]
+}

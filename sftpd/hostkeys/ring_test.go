@@ -1,0 +1,215 @@
+package hostkeys
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+)
+
+// announced are the keys in a payload of hostkeys-00@openssh.com.
+func announced(t *testing.T, payload []byte) []string {
+	t.Helper()
+	var out []string
+	for len(payload) > 0 {
+		var next struct {
+			Key  []byte
+			Rest []byte `ssh:"rest"`
+		}
+		if err := ssh.Unmarshal(payload, &next); err != nil {
+			t.Fatal(err)
+		}
+		out, payload = append(out, string(next.Key)), next.Rest
+	}
+	return out
+}
+
+// TestStates: which keys are used, announced and proved in each state, through a rotation and
+// where there are several types.
+func TestStates(t *testing.T) {
+	a, aFile := configtest.Key(t)
+	b, bFile := configtest.Key(t)
+	c, cFile := configtest.Key(t)
+	p256, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]string{
+		string(a.PublicKey().Marshal()): "a", string(b.PublicKey().Marshal()): "b", string(c.PublicKey().Marshal()): "c",
+		string(configtest.Signer(t, p256).PublicKey().Marshal()): "e",
+	}
+	files := map[byte][]byte{'a': aFile, 'b': bFile, 'c': cFile, 'e': configtest.PEM(t, p256)}
+	states := map[byte]string{
+		's': config.HostKeyStaged, 'v': config.HostKeyAdvertised, '*': config.HostKeyActive, 'r': config.HostKeyRetiring,
+	}
+	for _, tc := range []struct{ keys, used, announced string }{
+		{"a*", "a", "a"},
+		{"a* bs", "a", "a"},
+		{"a* bv", "a", "a b"},
+		{"ar b*", "b", "a b"},
+		{"b*", "b", "b"},
+		{"a* bs cs e*", "a e", "a e"},
+		{"ar bv e*", "a e", "a b e"}, // no active key of the type: a is still used
+		{"ar br e*", "a e", "a b e"}, // one of a type
+		{"as bv e*", "e", "b e"},     // none that is to come is used
+		{"a* br er", "a e", "a b e"},
+	} {
+		t.Run(tc.keys, func(t *testing.T) {
+			var data [][]byte
+			var settings []config.HostKey
+			for f := range strings.FieldsSeq(tc.keys) {
+				data, settings = append(data, files[f[0]]), append(settings, config.HostKey{State: states[f[1]]})
+			}
+			ring, err := Load(data, settings, modern(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var used, told []string
+			for _, s := range ring.Signers(time.Now()) {
+				used = append(used, names[string(s.PublicKey().Marshal())])
+			}
+			for _, wire := range announced(t, ring.Announcement()) {
+				told = append(told, names[wire])
+			}
+			if got := strings.Join(used, " "); got != tc.used {
+				t.Errorf("key exchanges use %s, want %s", got, tc.used)
+			}
+			if got := strings.Join(told, " "); got != tc.announced {
+				t.Errorf("announced %s, want %s", got, tc.announced)
+			}
+			for wire, name := range names {
+				k, found := ring.Find([]byte(wire))
+				if found != strings.Contains(tc.keys, name) || found && string(k.Signer.PublicKey().Marshal()) != wire || found && !ring.Has(k.Fingerprint) {
+					t.Errorf("%s: found %v", name, found)
+				}
+			}
+		})
+	}
+	if _, err := Load([][]byte{aFile}, nil, modern(t)); err == nil {
+		t.Error("took a key without settings")
+	}
+}
+
+func TestCertificateRefused(t *testing.T) {
+	host, file := configtest.Key(t)
+	other, _ := configtest.Key(t)
+	ca, _ := configtest.Key(t)
+	signed := func(change func(*ssh.Certificate)) string {
+		c := configtest.Certificate(t, ca, ssh.HostCert, host.PublicKey(), "files.example.com")
+		change(c)
+		configtest.Certify(t, ca, c)
+		return configtest.Line(c)
+	}
+	good := signed(func(*ssh.Certificate) {})
+	rsaCA, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sha1, err := ssh.NewSignerWithAlgorithms(configtest.Signer(t, rsaCA).(ssh.AlgorithmSigner), []string{ssh.KeyAlgoRSA})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shortCA, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := configtest.Certificate(t, ca, ssh.HostCert, host.PublicKey(), "files.example.com")
+	forged.ValidPrincipals = []string{"other.example.com"}
+	for name, tc := range map[string]struct{ line, say string }{
+		"nothing":         {"ssh-ed25519-cert-v01@openssh.com", "not one line"},
+		"plain key":       {configtest.Line(host.PublicKey()), "without a CA's signature"},
+		"two lines":       {good + "\n" + good, "not one line"},
+		"options":         {`from="10.0.0.0/8" ` + good, "not one line"},
+		"of a user":       {configtest.Line(configtest.Certificate(t, ca, ssh.UserCert, host.PublicKey(), "ada")), "not a host certificate"},
+		"another key":     {configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, other.PublicKey(), "h")), "it certifies another key, SHA256:"},
+		"critical option": {signed(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"force-command": "x"} }), "critical options"},
+		"no time":         {signed(func(c *ssh.Certificate) { c.ValidBefore = c.ValidAfter }), "ends before it begins"},
+		"forged":          {configtest.Line(forged), "does not verify"},
+		"SHA-1":           {configtest.Line(configtest.Certificate(t, sha1, ssh.HostCert, host.PublicKey(), "h")), "no signatures of a CA with ssh-rsa"},
+		"short CA":        {configtest.Line(configtest.Certificate(t, configtest.Signer(t, shortCA), ssh.HostCert, host.PublicKey(), "h")), "too short"},
+	} {
+		_, err := Load([][]byte{file}, []config.HostKey{{Certificate: tc.line}}, modern(t))
+		if err == nil || !strings.HasPrefix(err.Error(), "host key 0: certificate: ") || !strings.Contains(err.Error(), tc.say) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, line := range []string{good, good + "\n", good + " comment", signed(func(c *ssh.Certificate) { c.ValidPrincipals = nil })} {
+		if _, err := Load([][]byte{file}, []config.HostKey{{Certificate: line}}, modern(t)); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}
+
+// TestCertificateTime: a certificate is used in its time alone, and its key at all times.
+func TestCertificateTime(t *testing.T) {
+	host, file := configtest.Key(t)
+	ca, _ := configtest.Key(t)
+	c := configtest.Certificate(t, ca, ssh.HostCert, host.PublicKey(), "h")
+	forever := configtest.Certificate(t, ca, ssh.HostCert, host.PublicKey(), "h")
+	forever.ValidAfter, forever.ValidBefore = 0, ssh.CertTimeInfinity
+	configtest.Certify(t, ca, forever)
+	begin, end := time.Unix(int64(c.ValidAfter), 0), time.Unix(int64(c.ValidBefore), 0)
+	for _, tc := range []struct {
+		c    *ssh.Certificate
+		at   time.Time
+		want int
+	}{
+		{c, begin.Add(-time.Second), 1},
+		{c, begin, 2},
+		{c, end.Add(-time.Second), 2},
+		{c, end, 1},
+		{forever, time.Unix(-1, 0), 2},
+		{forever, end.AddDate(100, 0, 0), 2},
+	} {
+		ring, err := Load([][]byte{file}, []config.HostKey{{Certificate: configtest.Line(tc.c)}}, modern(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signers := ring.Signers(tc.at)
+		if len(signers) != tc.want || !bytes.Equal(signers[0].PublicKey().Marshal(), host.PublicKey().Marshal()) {
+			t.Errorf("%s: %d signers, want %d", tc.at, len(signers), tc.want)
+		}
+		if got := announced(t, ring.Announcement()); len(got) != 1 || got[0] != string(host.PublicKey().Marshal()) {
+			t.Errorf("announced %q, want the plain key alone", got)
+		}
+	}
+}
+
+// TestCertificateFollowsThePolicy: a certificate brings along no algorithm that the policy does
+// not have for its key, such as SHA-1, and none where its key is not used.
+func TestCertificateFollowsThePolicy(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, file := configtest.Key(t)
+	ca, _ := configtest.Key(t)
+	line := configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, configtest.Signer(t, key).PublicKey(), "h"))
+	files := [][]byte{file, configtest.PEM(t, key)}
+	for _, policy := range cryptopolicy.All() {
+		ring, err := Load(files, []config.HostKey{{}, {Certificate: line}}, policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signers := ring.Signers(time.Now())
+		plain, certified := signers[1].(ssh.MultiAlgorithmSigner), signers[2].(ssh.MultiAlgorithmSigner)
+		if certified.PublicKey().Type() != ssh.CertAlgoRSAv01 || !slices.Equal(plain.Algorithms(), certified.Algorithms()) {
+			t.Errorf("%s: %s with %v, want %v", policy.Name, certified.PublicKey().Type(), certified.Algorithms(), plain.Algorithms())
+		}
+	}
+	ring, err := Load(files, []config.HostKey{{}, {State: config.HostKeyAdvertised, Certificate: line}}, modern(t))
+	if err != nil || len(ring.Signers(time.Now())) != 1 {
+		t.Errorf("%v, %d signers, want that of the active key", err, len(ring.Signers(time.Now())))
+	}
+}

@@ -1,0 +1,108 @@
+package interop
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+)
+
+// hostCertificate has the CA certify a host key in a file, as ssh-keygen does.
+func (a authority) hostCertificate(t *testing.T, keyFile string, options ...string) string {
+	t.Helper()
+	run(t, exec.Command(tool(t, "ssh-keygen"), slices.Concat([]string{"-q", "-s", a.file, "-h", "-I", "host"}, options, []string{keyFile + ".pub"})...))
+	return strings.TrimSpace(read(t, keyFile+"-cert.pub"))
+}
+
+// TestHostCertificates: OpenSSH's client with @cert-authority in its known_hosts, and
+// certificates that ssh-keygen made. One that is not for the host or not for now does not keep
+// a client out that knows the plain key.
+func TestHostCertificates(t *testing.T) {
+	key, id := configtest.Key(t)
+	ca, other := newAuthority(t, "ed25519"), newAuthority(t, "ecdsa")
+	rsaCA := newAuthority(t, "rsa")
+	const here = "127.0.0.1"
+	now := []string{"-n", here, "-V", "-1h:+1h"}
+	for _, tc := range []struct {
+		name    string
+		ca      authority
+		keyType string
+		options []string
+		// trusted logs a client in that knows the CA alone.
+		trusted bool
+		offered bool
+	}{
+		{"Ed25519", ca, "ed25519", now, true, true},
+		{"ECDSA", ca, "ecdsa", now, true, true},
+		{"RSA", ca, "rsa", now, true, true},
+		{"RSA of an RSA CA", rsaCA, "rsa", now, true, true},
+		{"without an end", ca, "ed25519", []string{"-n", here, "-V", "always:forever"}, true, true},
+		{"another host", ca, "ed25519", []string{"-n", "files.example.com", "-V", "-1h:+1h"}, false, true},
+		{"another CA", other, "ed25519", now, false, true},
+		{"expired", ca, "ed25519", []string{"-n", here, "-V", "-2h:-1h"}, false, false},
+		{"not yet valid", ca, "ecdsa", []string{"-n", here, "-V", "+1h:+2h"}, false, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := configtest.New(t)
+			dir.AddUser("ada", "", key.PublicKey())
+			file := filepath.Join(t.TempDir(), "host")
+			keygen(t, file, tc.keyType)
+			dir.HostKeys = [][]byte{[]byte(read(t, file))}
+			dir.Listener.HostKeys = []config.HostKey{{Certificate: tc.ca.hostCertificate(t, file, tc.options...)}}
+			o := newOpenSSH(t, dir)
+			known := read(t, o.known)
+			trust := "@cert-authority " + knownHost(o.daemon.Addr, ca.key) + "@cert-authority " + knownHost(o.daemon.Addr, rsaCA.key)
+			identity := append(o.identity(t, id), "-v", "-b", "-")
+
+			write(t, o.known, trust)
+			r := o.run(t, "sftp", "ada", "", batch, identity)
+			if tc.trusted {
+				r.ok(t)
+			} else if r.err == nil || !strings.Contains(r.stderr, "Host key verification failed") {
+				t.Errorf("a client that knows the CA alone: %v\n%s", r.err, r.stderr)
+			}
+			if got := strings.Contains(r.stderr, "Server host certificate: "); got != tc.offered {
+				t.Errorf("offered a certificate: %v, want %v\n%s", got, tc.offered, r.stderr)
+			}
+			write(t, o.known, trust+known)
+			o.run(t, "sftp", "ada", "", batch, identity).ok(t)
+			write(t, o.known, known)
+			o.run(t, "sftp", "ada", "", batch, identity).ok(t)
+		})
+	}
+}
+
+// TestGoClientsAndHostCertificates: what the documentation warns of. A client that is made with
+// golang.org/x/crypto/ssh prefers certificates and does not fall back to the plain key, unless
+// it says which algorithms it wants, as it does that knows a key.
+func TestGoClientsAndHostCertificates(t *testing.T) {
+	key, _ := configtest.Key(t)
+	ca, _ := configtest.Key(t)
+	dir := configtest.New(t)
+	dir.AddUser("ada", "", key.PublicKey())
+	host := parse(t, dir.HostKeys[0])
+	dir.Listener.HostKeys = []config.HostKey{{Certificate: configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, host.PublicKey(), "127.0.0.1"))}}
+	o := newOpenSSH(t, dir)
+	callback, err := knownhosts.New(o.known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &ssh.ClientConfig{User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: callback, Timeout: 20 * time.Second}
+	if _, err := ssh.Dial("tcp", o.daemon.Addr, c); err == nil || !strings.Contains(err.Error(), "no authorities") {
+		t.Errorf("with a certificate that it does not trust: %v", err)
+	}
+	c.HostKeyAlgorithms = []string{ssh.KeyAlgoED25519}
+	client, err := ssh.Dial("tcp", o.daemon.Addr, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = client.Close()
+}
