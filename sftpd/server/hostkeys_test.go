@@ -14,6 +14,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 )
@@ -63,7 +64,7 @@ func connect(t *testing.T, d *daemontest.Daemon, edit func(*ssh.ClientConfig), m
 	t.Helper()
 	c := &ssh.ClientConfig{
 		User: "ada", Auth: methods, Timeout: 10 * time.Second,
-		HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // the test's own server
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 	}
 	if edit != nil {
 		edit(c)
@@ -387,4 +388,38 @@ func hostKeysWith(certificates ...string) []config.HostKey {
 		out[i].Certificate = c
 	}
 	return out
+}
+
+// TestProofsFollowThePolicy: an RSA key is proved with SHA-1 to a client that has negotiated
+// that and as long as the policy has it, and to nobody else.
+func TestProofsFollowThePolicy(t *testing.T) {
+	t.Parallel()
+	key, _ := configtest.Key(t)
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := configtest.Signer(t, private)
+	end := time.Now().Add(time.Hour)
+	dir := configtest.New(t)
+	dir.HostKeys = [][]byte{configtest.PEM(t, private)}
+	dir.Listener.CryptoPolicy, dir.Listener.CryptoPolicyNotAfter = cryptopolicy.Legacy2026, &end
+	dir.Listener.AllowFrom = []string{"127.0.0.0/8"}
+	dir.AddUser("ada", "", key.PublicKey())
+	d := daemontest.Start(t, dir)
+	with := func(algorithm string) peer {
+		return connect(t, d, func(c *ssh.ClientConfig) { c.HostKeyAlgorithms = []string{algorithm} }, ssh.PublicKeys(key))
+	}
+	old, other, later := with(ssh.KeyAlgoRSA), with(ssh.KeyAlgoRSASHA256), with(ssh.KeyAlgoRSA)
+	if got := old.proves(t, host); got[0] != ssh.KeyAlgoRSA {
+		t.Errorf("signed with %v after ssh-rsa", got)
+	}
+	if got := other.proves(t, host); got[0] != ssh.KeyAlgoRSASHA256 {
+		t.Errorf("signed with %v after rsa-sha2-256", got)
+	}
+	dir.Listener.CryptoPolicy, dir.Listener.CryptoPolicyNotAfter = cryptopolicy.Modern2026, nil
+	d.Reload(t, dir)
+	if got := later.proves(t, host); got[0] != ssh.KeyAlgoRSASHA512 {
+		t.Errorf("signed with %v when the policy has no SHA-1 any more", got)
+	}
 }

@@ -60,7 +60,10 @@ func hostKeyFile(t *testing.T, keyType string) (ssh.PublicKey, []byte) {
 // refused, which is what all would be without an announcement.
 func TestHostKeyRotation(t *testing.T) {
 	for _, types := range [][2]string{{"ed25519", "ed25519"}, {"ecdsa", "ecdsa"}, {"rsa", "rsa"}, {"rsa", "ed25519"}} {
-		t.Run(types[0]+" to "+types[1], func(t *testing.T) { rotate(t, types[0], types[1]) })
+		t.Run(types[0]+" to "+types[1], func(t *testing.T) {
+			t.Parallel()
+			rotate(t, types[0], types[1])
+		})
 	}
 }
 
