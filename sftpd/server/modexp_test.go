@@ -51,7 +51,7 @@ func exchanging(algorithm string) ssh.ClientConfig {
 // and those in groups end with the login's time and leave nothing.
 func TestGroupsWait(t *testing.T) { // not parallel: it counts goroutines
 	d := groups(t, 0, 5)
-	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	goroutines, fds := atRest(t, d)
 	var waiting sync.WaitGroup
 	for _, algorithm := range inGroups {
 		waiting.Go(func() {
@@ -80,7 +80,7 @@ func TestGroupsWait(t *testing.T) { // not parallel: it counts goroutines
 // while they had it.
 func TestGroupsOneByOne(t *testing.T) {
 	d := groups(t, 1, 60)
-	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	goroutines, fds := atRest(t, d)
 	var all sync.WaitGroup
 	for range 3 {
 		for _, algorithm := range inGroups {

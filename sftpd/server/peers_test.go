@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -84,6 +85,17 @@ func nothingLeft(t *testing.T, d *daemontest.Daemon, goroutines, descriptors int
 	})
 }
 
+// atRest counts what a daemon without connections has, for nothingLeft. A daemon may be ready
+// a moment before the goroutine that sweeps idle connections runs.
+func atRest(t *testing.T, d *daemontest.Daemon) (goroutines, descriptors int) {
+	t.Helper()
+	d.Eventually(t, "the daemon sweeps", func() bool {
+		stacks := make([]byte, 1<<20)
+		return bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("(*Server).sweep("))
+	})
+	return runtime.NumGoroutine(), openDescriptors(t)
+}
+
 func openDescriptors(t *testing.T) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
@@ -105,7 +117,7 @@ func liveHeap() int64 {
 // of memory. The connection is closed long before.
 func TestTinyPackets(t *testing.T) { // not parallel: it measures memory
 	d, _ := tempered(t, time.Hour, time.Hour, 0)
-	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	goroutines, fds := atRest(t, d)
 	for name, prepare := range map[string]func(*ssh.Client) ssh.Channel{
 		"no subsystem": func(c *ssh.Client) ssh.Channel { return rawChannel(t, c) },
 		"session blocked by its answers": func(c *ssh.Client) ssh.Channel {
@@ -160,7 +172,7 @@ func TestTinyPacketsOfMany(t *testing.T) { // not parallel: it measures memory
 	const ofAll, connections = 16 << 20, 4
 	server.AdjustUnread(t, ofAll)
 	d := daemontest.Start(t, dir)
-	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	goroutines, fds := atRest(t, d)
 	before := liveHeap()
 	var wg sync.WaitGroup
 	var clients []*ssh.Client
@@ -211,7 +223,7 @@ func (c *deaf) Read(p []byte) (int, error) {
 // channel or that of TCP that is closed.
 func TestPeerThatNeverReads(t *testing.T) {
 	d, _ := tempered(t, 3*time.Second, time.Hour, 0)
-	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	goroutines, fds := atRest(t, d)
 	reasonOf := func(lines int) {
 		t.Helper()
 		if got := d.WaitAudit(t, "logout", lines); got["reason"] != "client_not_reading" {
@@ -298,7 +310,7 @@ func TestUnusedChannel(t *testing.T) {
 func TestOpenFilesOfAll(t *testing.T) {
 	const limit = 100
 	d, _ := tempered(t, time.Hour, time.Hour, limit)
-	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	goroutines, fds := atRest(t, d)
 	openAll := func(user string) (n int, c *ssh.Client) {
 		c = d.MustDial(t, user, ssh.Password("secret"))
 		files := startSFTP(t, c)
@@ -424,7 +436,7 @@ func TestKeyExchangeFlood(t *testing.T) {
 // TestChannelChurn: thousands of channels, one after another, leave nothing.
 func TestChannelChurn(t *testing.T) {
 	d, _ := tempered(t, time.Hour, time.Hour, 0)
-	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	goroutines, fds := atRest(t, d)
 	c := d.MustDial(t, "eve", ssh.Password("secret"))
 	stillWorks(t, c)
 	before := liveHeap()
@@ -466,7 +478,7 @@ func TestChannelChurn(t *testing.T) {
 // without an answer, change nothing for the files.
 func TestRequestsBesideFiles(t *testing.T) {
 	d, _ := tempered(t, time.Hour, time.Hour, 0)
-	goroutines, fds := runtime.NumGoroutine(), openDescriptors(t)
+	goroutines, fds := atRest(t, d)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	names := []string{
 		"shell", "exec", "env", "pty-req", "x11-req", "auth-agent-req@openssh.com", "window-change", "signal", "break",
