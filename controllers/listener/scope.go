@@ -30,6 +30,7 @@ type scope struct {
 	credentials map[types.UID]credentials.Credentials
 	keys        map[types.UID][]v1alpha1.UserKeyStatus // by user
 	shared      map[string]map[string]bool             // by namespace and fingerprint, whether several users have it
+	trust       render.Trust
 	hostKeys    []hostKey
 	exclusive   bool // a volume can be mounted by one node only
 	workload    bool // the volumes allow the pods to be (re)made
@@ -76,6 +77,10 @@ type memory struct {
 	recalled bool
 	// passwords as rendered last, by user.
 	passwords map[types.UID]*config.Password
+	// trust as found last.
+	trust *trust
+	// revoked is what was rendered last; nil if nothing was ever rendered.
+	revoked *config.Revoked
 	// hostKeys as rendered last.
 	hostKeys [][]byte
 	// resolved credentials and what they were made from, by user.

@@ -71,7 +71,7 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files, err := Configuration(Settings(l, PodVolumePath), [][]byte{[]byte("key 0"), []byte("key 1")}, shards)
+		files, err := Configuration(Settings(l, Trust{}, PodVolumePath), [][]byte{[]byte("key 0"), []byte("key 1")}, shards)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +91,7 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 		if set.Digest != files.Digest || len(set.Users) != 1 || len(set.Rejected) != 0 || len(set.HostKeys) != 2 {
 			t.Errorf("%s: digest %s, want %s; users %d, rejected %v, host keys %d", name, set.Digest, files.Digest, len(set.Users), set.Rejected, len(set.HostKeys))
 		}
-		again, err := Configuration(Settings(l, PodVolumePath), [][]byte{[]byte("key 0"), []byte("key 1")}, shards)
+		again, err := Configuration(Settings(l, Trust{}, PodVolumePath), [][]byte{[]byte("key 0"), []byte("key 1")}, shards)
 		if err != nil || !bytes.Equal(again.Config[config.ListenerFile], files.Config[config.ListenerFile]) {
 			t.Errorf("%s: equal input gives other bytes: %v", name, err)
 		}
@@ -99,7 +99,7 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 }
 
 func TestConfigurationNeedsAHostKey(t *testing.T) {
-	_, err := Configuration(Settings(readListener(t, "minimal"), PodVolumePath), nil, nil)
+	_, err := Configuration(Settings(readListener(t, "minimal"), Trust{}, PodVolumePath), nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "hostKeys must not be empty") {
 		t.Errorf("error %v", err)
 	}
