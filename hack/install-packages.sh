@@ -12,6 +12,7 @@ packages=(
 	ca-certificates git
 	gcc libc6-dev # go test -race
 	shellcheck    # make verify
+	jq            # the commands of docs/auditors.md
 	openssh-client openssh-sftp-server # what the tests and the demo log in with, and are compared with
 	# Clients that test/interop uses the daemon with:
 	sshpass                  # types passwords for ssh and sftp

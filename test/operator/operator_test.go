@@ -32,6 +32,9 @@ var (
 	pods *dataPlane
 	// running is the operator.
 	running *process
+	// kubeconfig is that of the administrator, and assets the folder with kubectl.
+	kubeconfig []byte
+	assets     string
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -52,6 +55,7 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer env.Stop()
+	kubeconfig, assets = env.KubeConfig, env.BinaryAssetsDirectory
 	if api, err = client.NewWithWatch(env.Config, client.Options{Scheme: controllers.NewScheme()}); err != nil {
 		return fail(err)
 	}
