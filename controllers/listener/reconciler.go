@@ -143,4 +143,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.written.Forget(name)
 	r.Board.Publish(name, nil)
 	keyCounts.set(name, nil)
+	listenerStates.forget(name)
 }

@@ -44,6 +44,8 @@ type scope struct {
 	acks        ack.Result
 	acked       bool
 
+	usersReady, usersNotReady int
+
 	// The conditions as far as the phases have come; see status.go.
 	accepted, resolved, programmed metav1.Condition
 	retry                          time.Duration
@@ -92,6 +94,8 @@ type memory struct {
 	lastUsed map[types.UID]map[string]string
 	// heard is what pods have told of the use of keys, by pod.
 	heard map[types.UID]heard
+	// delivery of the configuration.
+	delivery delivery
 	// tries counts reconciles in a row without an acknowledgement.
 	tries int
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+var shellBlock = regexp.MustCompile("(?s)\n```sh\n(.*?)\n```\n")
 
 // The lines that docs/auditors.md looks for in the audit log; docs/audit-log.md says what is in them.
 const auditLines = `{"event":"login","result":"ok","time":"2026-11-22T17:42:34.111Z","account":"sftp-demo/acme","user":"acme","source":"192.0.2.7:60734","key_fingerprint":"SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"}

@@ -129,7 +129,7 @@ func start(account *rest.Config) (*process, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	err = controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", Asker: pods})
+	err = controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", Asker: pods, Version: "test"})
 	if err != nil {
 		cancel()
 		return nil, err
