@@ -36,6 +36,8 @@ type Options struct {
 	DaemonImage string
 	// OperatorNamespace is where the operator itself runs.
 	OperatorNamespace string
+	// Version of the operator, for its metrics.
+	Version string
 	// Asker asks pods what they have loaded; HTTP when nil.
 	Asker ack.Asker
 }
@@ -92,6 +94,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if o.Asker == nil {
 		o.Asker = ack.NewHTTPAsker()
 	}
+	listener.ShowVersion(o.Version)
 	board := user.NewBoard()
 	keys := &key.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("sftp-operator"), Now: time.Now}
 	if err := keys.Setup(ctx, mgr, options(2)); err != nil {

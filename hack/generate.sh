@@ -19,6 +19,8 @@ rm -rf "$chart/files/crds"
 mkdir -p "$chart/files/crds" docs
 cp config/crd/bases/*.yaml "$chart/files/crds/"
 cp config/rbac/role.yaml "$chart/files/manager-role.yaml"
+cp config/prometheus/prometheus_rule.yaml "$chart/files/prometheus-rule.yaml"
+cp config/prometheus/dashboard.json "$chart/files/dashboard.json"
 
 "$tool" crd-ref-docs --log-level=ERROR --renderer=markdown --config=hack/tools/crd-ref-docs.yaml \
 	--source-path=api --output-path=docs/api.md

@@ -4,14 +4,15 @@
 # hack/cluster installs when it starts one.
 #
 # None of them starts a service, or brings a desktop. So openssh-server is not among them, nor openssh-tests, which depends
-# on it, nor filezilla: their files alone are unpacked, into the cache where test/interop looks for them. There its packages
-# from npm are installed, too.
+# on it, nor filezilla, nor prometheus, whose promtool test/monitoring runs: their files alone are unpacked, into the cache where
+# the tests look for them. There the packages of test/interop from npm are installed, too.
 set -euo pipefail
 
 packages=(
 	ca-certificates git
 	gcc libc6-dev # go test -race
 	shellcheck    # make verify
+	jq            # the commands of docs/auditors.md
 	openssh-client openssh-sftp-server # what the tests and the demo log in with, and are compared with
 	# Clients that test/interop uses the daemon with:
 	sshpass                  # types passwords for ssh and sftp
@@ -33,7 +34,7 @@ if (($# > 0)); then
 fi
 
 if ! command -v dpkg-query >/dev/null; then
-	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-server, openssh-tests, filezilla, nodejs, npm" >&2
+	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-server, openssh-tests, filezilla, prometheus, nodejs, npm" >&2
 	exit 0
 fi
 
@@ -56,6 +57,7 @@ declare -A unpacked=(
 	[openssh-server]=usr/sbin/sshd
 	[openssh-tests]=usr/lib/openssh/regress/test-exec.sh
 	[filezilla]=usr/bin/fzsftp
+	[prometheus]=usr/bin/promtool
 )
 unpack=()
 for package in "${!unpacked[@]}"; do

@@ -18,3 +18,4 @@ fi
 
 [[ -f config/default/kustomization.yaml ]] || missing config/default
 "$tool" kustomize build config/default >/dev/null
+"$tool" kustomize build config/prometheus >/dev/null

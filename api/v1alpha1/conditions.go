@@ -14,8 +14,10 @@ const (
 	// and usable.
 	//
 	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
-	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA, InvalidHostCertificate. False, user: SecretNotFound, SecretKeyMissing,
-	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyAssignedElsewhere, KeyRevoked, NoCredentials.
+	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA, InvalidHostCertificate,
+	// SecretNotFound, SecretKeyMissing. False, user: SecretNotFound, SecretKeyMissing,
+	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyAssignedElsewhere, KeyRevoked,
+	// InvalidUserCA, NoCredentials.
 	// Unknown: Pending.
 	ConditionResolvedRefs = "ResolvedRefs"
 
@@ -89,7 +91,7 @@ const (
 	// and why.
 	ReasonInvalidUserCA = "InvalidUserCA"
 	// ReasonInvalidRevokedKey: an entry of revokedKeys is no public key, so it revokes
-	// nothing. The message says which.
+	// nothing; or a list of revokedKeysSecretRefs cannot be read. The message says which.
 	ReasonInvalidRevokedKey = "InvalidRevokedKey"
 	// ReasonConfigPending: pods have not loaded the present configuration yet.
 	ReasonConfigPending = "ConfigPending"

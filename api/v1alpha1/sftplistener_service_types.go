@@ -137,6 +137,7 @@ const (
 // ListenerAuthentication is how clients may log in.
 //
 // +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
+// +kubebuilder:validation:XValidation:message="trustedUserCAsSecretRefs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAsSecretRefs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 type ListenerAuthentication struct {
 	// allowedMethods are the methods that users of this listener may use. Password
 	// stands for the SSH methods password and keyboard-interactive.
@@ -170,6 +171,17 @@ type ListenerAuthentication struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=4096
 	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
+
+	// trustedUserCAsSecretRefs are more of trustedUserCAs, as files in Secrets in the
+	// listener's namespace, a public key a line as in sshd's TrustedUserCAKeys. At most 64
+	// count. A CA is trusted while its line is there.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +listMapKey=key
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	TrustedUserCAsSecretRefs []SecretFileReference `json:"trustedUserCAsSecretRefs,omitempty"`
 
 	// passwordPolicy is what users' passwords must be like.
 	// +optional

@@ -106,6 +106,19 @@ type SFTPListenerSpec struct {
 	// +kubebuilder:validation:MaxItems=512
 	RevokedKeys []RevokedKey `json:"revokedKeys,omitempty"`
 
+	// revokedKeysSecretRefs are more of revokedKeys, as files in Secrets in the listener's
+	// namespace: a public key or its SHA-256 fingerprint a line, as sshd's RevokedKeys; or a
+	// KRL that ssh-keygen -k made, whose CA serial numbers, ranges and key IDs count, too. All
+	// of a listener together are at most 4096. While a file is missing or damaged,
+	// everything stays revoked that was.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +listMapKey=key
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	RevokedKeysSecretRefs []SecretFileReference `json:"revokedKeysSecretRefs,omitempty"`
+
 	// hostKeyRefs name SFTPKeys of usage Host in the listener's namespace. Without
 	// them the operator makes one Ed25519 key, SFTPKey <listener>-ed25519, and keeps
 	// it. Of several keys of one type the first is used, and the others are spares: clients

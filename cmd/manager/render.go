@@ -116,7 +116,7 @@ func renderListener(ctx context.Context, m *offline.Manifests, l *v1alpha1.SFTPL
 	if dir == "" || files.Digest == "" {
 		return true, nil
 	}
-	if err := offline.Write(dir, files, render.Settings(l, offline.VolumePath).Volumes); err != nil {
+	if err := offline.Write(dir, files, render.Settings(l, render.Trust{}, offline.VolumePath).Volumes); err != nil {
 		return false, err
 	}
 	fmt.Printf("SFTPListener %s: configuration written to %s\n", client.ObjectKeyFromObject(l), dir)

@@ -67,7 +67,8 @@ func checkMethods(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) string {
 			return fmt.Sprintf("The listener does not allow the method %s; remove it from spec.authentication or ask the listener's owner", m)
 		}
 	}
-	if u.Spec.Authentication.Certificates == v1alpha1.CertificatesAccepted && len(l.Spec.Authentication.TrustedUserCAs) == 0 {
+	trust := l.Spec.Authentication
+	if u.Spec.Authentication.Certificates == v1alpha1.CertificatesAccepted && len(trust.TrustedUserCAs)+len(trust.TrustedUserCAsSecretRefs) == 0 {
 		return "The listener trusts no certificate authority (its spec.authentication.trustedUserCAs); remove spec.authentication.certificates or ask the listener's owner"
 	}
 	return ""

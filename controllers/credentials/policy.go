@@ -16,10 +16,21 @@ import (
 type Rules struct {
 	// Policy has the types and sizes of keys.
 	Policy cryptopolicy.Policy
-	// Revoked keys.
-	Revoked config.Revoked
 	// MinPasswordLength in characters, of passwords in clear.
 	MinPasswordLength int
+	// NoUserCA says that no CA of the listener can be used, so certificates log nobody in.
+	NoUserCA bool
+	// revoked fingerprints: thousands of keys are compared with thousands of them.
+	revoked map[string]bool
+}
+
+// NewRules makes the rules of a listener.
+func NewRules(policy cryptopolicy.Policy, revoked config.Revoked, minPasswordLength int) Rules {
+	r := Rules{Policy: policy, MinPasswordLength: minPasswordLength, revoked: make(map[string]bool, len(revoked.Keys))}
+	for _, fingerprint := range revoked.Keys {
+		r.revoked[fingerprint] = true
+	}
+	return r
 }
 
 // Under returns the credentials without those that the listener's rules do not admit,
@@ -36,11 +47,11 @@ func (c Credentials) Under(rules Rules) Credentials {
 		fp := ssh.FingerprintSHA256(key.PublicKey)
 		err = rules.Policy.CheckUserKey(key.PublicKey) // not its wrapper, which hides the size
 		switch {
-		case slices.Contains(rules.Revoked.Keys, fp):
+		case rules.revoked[fp]:
 			state = v1alpha1.KeyRevoked
 			out.Problems = append(out.Problems, Problem{
 				Reason:  v1alpha1.ReasonKeyRevoked,
-				Message: fmt.Sprintf("The key %s is revoked: the listener's spec.revokedKeys names it. Remove it here, and log in with another", fp),
+				Message: fmt.Sprintf("The key %s is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another", fp),
 			})
 		case err != nil:
 			state = v1alpha1.KeyWeak
@@ -54,6 +65,13 @@ func (c Credentials) Under(rules Rules) Credentials {
 		if i := slices.IndexFunc(out.Inventory, func(e v1alpha1.UserKeyStatus) bool { return e.Fingerprint == fp }); i >= 0 {
 			out.Inventory[i].State = state
 		}
+	}
+	if c.Certificates && rules.NoUserCA {
+		out.Certificates = false
+		out.Problems = append(out.Problems, Problem{
+			Reason:  v1alpha1.ReasonInvalidUserCA,
+			Message: "No certificate authority of the listener can be used, see its condition ResolvedRefs; until then certificates do not log in",
+		})
 	}
 	if c.Password != nil && c.passwordLength > 0 && c.passwordLength < rules.MinPasswordLength {
 		out.Password = nil

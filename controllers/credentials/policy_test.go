@@ -63,14 +63,14 @@ func TestCredentialsWithoutRevokedKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := c.Under(Rules{Policy: policy, Revoked: config.Revoked{Keys: []string{"SHA256:another", lost}}})
+	got := c.Under(NewRules(policy, config.Revoked{Keys: []string{"SHA256:another", lost}}, 0))
 	if len(got.Keys) != 1 || got.Keys[0].PublicKey != otherKey {
 		t.Errorf("left: %v", got.Keys)
 	}
 	if got.Inventory[0].State != v1alpha1.KeyRevoked || got.Inventory[1].State != "" || c.Inventory[0].State != "" {
 		t.Errorf("inventory: %+v", got.Inventory)
 	}
-	want := Problem{Reason: v1alpha1.ReasonKeyRevoked, Message: "The key " + lost + " is revoked: the listener's spec.revokedKeys names it. Remove it here, and log in with another"}
+	want := Problem{Reason: v1alpha1.ReasonKeyRevoked, Message: "The key " + lost + " is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another"}
 	if len(got.Problems) != 1 || got.Problems[0] != want {
 		t.Errorf("problems: %v", got.Problems)
 	}

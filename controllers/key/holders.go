@@ -77,7 +77,7 @@ func (h Holdings) Judge(k *v1alpha1.SFTPKey, ready metav1.Condition) (metav1.Con
 		return no(v1alpha1.ReasonKeyNotYetValid, "The key is valid from %s on", at(k.Spec.NotBefore))
 	}
 	if revoked := h.inState(v1alpha1.KeyRevoked); len(revoked) > 0 {
-		return no(v1alpha1.ReasonKeyRevoked, "The listener of SFTPUser %s has revoked the key, its spec.revokedKeys names it; make a new one", quoted(revoked))
+		return no(v1alpha1.ReasonKeyRevoked, "The listener of SFTPUser %s has revoked the key, its spec.revokedKeys or a list that it names has it; make a new one", quoted(revoked))
 	}
 	if weak := h.inState(v1alpha1.KeyWeak); len(weak) > 0 {
 		return no(v1alpha1.ReasonWeakKey, "The cryptoPolicy of the listener of SFTPUser %s does not admit the key; make a new one, best of type Ed25519", quoted(weak))

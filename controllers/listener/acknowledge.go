@@ -33,12 +33,16 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 	if s.memory.tries > 0 {
 		limit = lateWait
 	}
+	known := s.listener.Status.ConfigDigest == s.files.Digest
+	began := s.Now()
 	w := ack.Waiter{Client: s.Client, Asker: s.Asker, Pods: s.pods}
 	var err error
 	if s.acks, err = w.Wait(ctx, s.files.Digest, limit); err != nil {
 		return err
 	}
 	s.acked = s.acks.Done()
+	s.memory.delivery.note(began, s.files.Digest, 1, false, known)
+	s.memory.delivery.note(s.Now(), s.files.Digest, s.acks.Ready, s.acked, known)
 	if s.acked {
 		s.memory.tries = 0
 		s.listener.Status.ConfigDigest = s.files.Digest

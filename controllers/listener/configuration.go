@@ -23,6 +23,9 @@ func (s *scope) applyConfiguration(ctx context.Context) error {
 	if len(s.memory.hostKeys) == 0 {
 		return errStop // the condition ResolvedRefs says what is missing
 	}
+	if s.trust.Unknown {
+		return errStop // so does it here: pods must not begin without the list of whom to refuse
+	}
 	if err := s.renderConfiguration(); err != nil {
 		return err
 	}
@@ -62,7 +65,7 @@ func (s *scope) renderConfiguration() error {
 		return err
 	}
 	s.left = left
-	s.files, err = render.Configuration(render.Settings(s.listener, render.PodVolumePath), s.memory.hostKeys, shards)
+	s.files, err = render.Configuration(render.Settings(s.listener, s.trust, render.PodVolumePath), s.memory.hostKeys, shards)
 	return err
 }
 

@@ -40,6 +40,7 @@ func (s *scope) publishOutcomes() {
 		o.Conditions = s.userConditions(d, c)
 		out = append(out, o)
 	}
+	s.countUsers(out)
 	s.Board.Publish(s.name(), out)
 }
 

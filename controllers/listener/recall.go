@@ -19,7 +19,8 @@ import (
 )
 
 // recall reads what was rendered before this operator started: password hashes, which
-// must not change without a reason, and host keys, which must not be lost.
+// must not change without a reason, host keys, which must not be lost, and revoked keys, which
+// must not become valid again.
 func (s *scope) recall(ctx context.Context) error {
 	if s.memory.recalled {
 		return nil
@@ -29,6 +30,7 @@ func (s *scope) recall(ctx context.Context) error {
 		return err
 	}
 	if cfg != nil {
+		s.recallRevoked(cfg.Data[config.ListenerFile])
 		for i := 0; ; i++ {
 			data, ok := cfg.Data[config.HostKeyFile(i)]
 			if !ok {

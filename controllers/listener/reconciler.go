@@ -146,4 +146,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.Board.Publish(name, nil)
 	keyCounts.set(name, nil)
 	forgetHostKeys(name)
+	listenerStates.forget(name)
 }

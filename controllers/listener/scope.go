@@ -34,6 +34,7 @@ type scope struct {
 	material    map[string]hostKeyMaterial             // by fingerprint
 	exclusive   bool                                   // a volume can be mounted by one node only
 	workload    bool                                   // the volumes allow the pods to be (re)made
+	trust       render.Trust
 	records     map[types.UID]string
 	invalid     map[types.UID]error // users whose records the daemon would refuse
 	left        map[string]bool
@@ -43,6 +44,8 @@ type scope struct {
 	applyFailed error // as far as it is to be tried again
 	acks        ack.Result
 	acked       bool
+
+	usersReady, usersNotReady int
 
 	// The conditions as far as the phases have come; see status.go.
 	accepted, resolved, programmed metav1.Condition
@@ -71,6 +74,10 @@ type memory struct {
 	recalled bool
 	// passwords as rendered last, by user.
 	passwords map[types.UID]*config.Password
+	// trust as found last.
+	trust *trust
+	// revoked is what was rendered last; nil if nothing was ever rendered.
+	revoked *config.Revoked
 	// hostKeys as rendered last.
 	hostKeys []render.PrivateHostKey
 	// copies are the same keys, by fingerprint.
@@ -97,6 +104,8 @@ type memory struct {
 	tokens [2]string
 	// heard is what pods have told of the use of keys, by pod.
 	heard map[types.UID]heard
+	// delivery of the configuration.
+	delivery delivery
 	// tries counts reconciles in a row without an acknowledgement.
 	tries int
 }

@@ -73,6 +73,7 @@ func (s *scope) retryAt(t time.Time) { s.retryIn(max(t.Sub(s.Now()), 10*time.Mil
 func (s *scope) writeStatus(ctx context.Context) error {
 	st := &s.listener.Status
 	ready := s.judgeReady()
+	s.publishState(ready)
 	conditions.Set(&st.Conditions, s.listener.Generation, s.accepted, s.resolved, s.programmed, ready)
 	st.ObservedGeneration = s.listener.Generation
 	if s.accepted.Reason != v1alpha1.ReasonPaused {

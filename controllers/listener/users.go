@@ -17,7 +17,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
 // gatherUsers lists the users that name the listener and decides who is accepted.
@@ -60,10 +59,11 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 	s.credentials = map[types.UID]credentials.Credentials{}
 	resolved := map[types.UID]resolution{}
 	src := clusterSource{client: s.Client, live: s.Live, parser: &s.rings, rings: map[string]*key.Ring{}}
-	rules := credentials.Rules{Policy: s.policy.Policy, Revoked: s.resolveRevoked(), MinPasswordLength: render.MinPasswordLength(s.listener)}
-	if problems := render.CheckUserCAs(s.listener, s.policy.Policy); len(problems) > 0 {
-		s.unresolved(v1alpha1.ReasonInvalidUserCA, strings.Join(problems, "; "))
+	if err := s.resolveTrust(ctx, src); err != nil {
+		return err
 	}
+	rules := credentials.NewRules(s.policy.Policy, s.trust.Revoked, render.MinPasswordLength(s.listener))
+	rules.NoUserCA = len(s.trust.UserCAs) == 0
 	for _, d := range s.decisions {
 		if !d.Accepted() {
 			continue
@@ -89,16 +89,6 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 	}
 	s.memory.resolved = resolved
 	return nil
-}
-
-// resolveRevoked reads the list of revoked keys. An entry that cannot be used must not go
-// unnoticed: whoever wrote it relies on it.
-func (s *scope) resolveRevoked() config.Revoked {
-	revoked, problems := render.Revoked(s.listener)
-	if len(problems) > 0 {
-		s.unresolved(v1alpha1.ReasonInvalidRevokedKey, strings.Join(problems, "; "))
-	}
-	return revoked
 }
 
 // clusterSource reads what users refer to from the cluster.

@@ -27,11 +27,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
-// Indexes from what a listener depends on to where it is named. Values of the first two
+// Indexes from what a listener depends on to where it is named. Values of the first three
 // are "<namespace>/<name>".
 const (
 	userSecretIndex    = "user.secrets"
 	listenerClaimIndex = "listener.claims"
+	listenerListIndex  = "listener.lists"
 	userNamespaceIndex = "user.namespace"
 )
 
@@ -75,6 +76,16 @@ func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {
 		return err
 	}
 	if err := users(userNamespaceIndex, func(u *v1alpha1.SFTPUser) []string { return []string{u.Namespace} }); err != nil {
+		return err
+	}
+	lists := func(o client.Object) []string {
+		l, ok := o.(*v1alpha1.SFTPListener)
+		if !ok {
+			return nil
+		}
+		return qualified(l.Namespace, listedSecrets(l))
+	}
+	if err := ix.IndexField(ctx, &v1alpha1.SFTPListener{}, listenerListIndex, lists); err != nil {
 		return err
 	}
 	return ix.IndexField(ctx, &v1alpha1.SFTPListener{}, listenerClaimIndex, func(o client.Object) []string {
@@ -131,6 +142,7 @@ func (r *Reconciler) listenersOfSecret(ctx context.Context, o client.Object) []r
 			out = append(out, r.listenersOfHostKey(ctx, o.GetNamespace(), keys.Items[i].Name)...)
 		}
 	}
+	out = append(out, r.listenersNaming(ctx, listenerListIndex, o)...)
 	return append(out, r.listenersOfUsers(ctx, userSecretIndex, o)...)
 }
 
@@ -189,9 +201,14 @@ func (r *Reconciler) listenersOfNamespace(ctx context.Context, o client.Object) 
 }
 
 func (r *Reconciler) listenersOfClaim(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.listenersNaming(ctx, listenerClaimIndex, o)
+}
+
+// listenersNaming are the listeners whose index holds the object.
+func (r *Reconciler) listenersNaming(ctx context.Context, index string, o client.Object) []reconcile.Request {
 	var list v1alpha1.SFTPListenerList
-	if err := r.Client.List(ctx, &list, client.MatchingFields{listenerClaimIndex: o.GetNamespace() + "/" + o.GetName()}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the listeners of a claim", "claim", client.ObjectKeyFromObject(o))
+	if err := r.Client.List(ctx, &list, client.MatchingFields{index: o.GetNamespace() + "/" + o.GetName()}); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list listeners", "index", index, "object", client.ObjectKeyFromObject(o))
 		return nil
 	}
 	out := make([]reconcile.Request, 0, len(list.Items))

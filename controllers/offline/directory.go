@@ -27,7 +27,7 @@ func ReadPrevious(dir string) (Previous, error) {
 	if err != nil {
 		return Previous{}, fmt.Errorf("%s holds something else, or a damaged configuration; name an empty directory: %w", dir, err)
 	}
-	p := Previous{HostKeys: set.HostKeys, Passwords: map[string]*config.Password{}}
+	p := Previous{Revoked: &set.Listener.Revoked, HostKeys: set.HostKeys, Passwords: map[string]*config.Password{}}
 	for i := range set.Users {
 		if pw := set.Users[i].Password; pw != nil {
 			p.Passwords[set.Users[i].UID] = pw

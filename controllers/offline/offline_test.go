@@ -63,7 +63,7 @@ func run(t *testing.T, m *offline.Manifests, dir string) (render.Files, []offlin
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := offline.Write(dir, files, render.Settings(l, offline.VolumePath).Volumes); err != nil {
+	if err := offline.Write(dir, files, render.Settings(l, render.Trust{}, offline.VolumePath).Volumes); err != nil {
 		t.Fatal(err)
 	}
 	return files, findings

@@ -34,8 +34,9 @@ type Finding struct {
 func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s", f.Object, f.Reason, f.Message) }
 
 // Previous is what an earlier run rendered for a listener; it keeps hashes and host keys
-// the same.
+// the same, and revoked what a list that is missing now had.
 type Previous struct {
+	Revoked   *config.Revoked
 	Passwords map[string]*config.Password
 	HostKeys  [][]byte
 }
@@ -57,15 +58,13 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning})
 	}
 
-	revoked, problems := render.Revoked(l)
+	trust, problems := render.ResolveTrust(l, policy.Policy, m.secretFile(l.Namespace), prev.Revoked)
 	for _, p := range problems {
-		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonInvalidRevokedKey, Message: p})
-	}
-	for _, p := range render.CheckUserCAs(l, policy.Policy) {
-		findings = append(findings, Finding{Object: listener, Reason: v1alpha1.ReasonInvalidUserCA, Message: p})
+		findings = append(findings, Finding{Object: listener, Reason: p.Reason, Message: p.Message, Missing: p.Reason == v1alpha1.ReasonSecretNotFound})
 	}
 
-	rules := credentials.Rules{Policy: policy.Policy, Revoked: revoked, MinPasswordLength: render.MinPasswordLength(l)}
+	rules := credentials.NewRules(policy.Policy, trust.Revoked, render.MinPasswordLength(l))
+	rules.NoUserCA = len(trust.UserCAs) == 0
 	decisions, _ := attach.Decide(attach.Input{Listener: l, Users: m.usersOf(l), NamespaceLabels: m.Namespaces, Now: now})
 	var records []shard.Record
 	for _, d := range decisions {
@@ -96,10 +95,10 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 	for uid := range left {
 		findings = append(findings, Finding{Object: "SFTPUser " + uid, Reason: v1alpha1.ReasonListenerFull, Message: "The records of the listener's users do not fit; raise maxUsers"})
 	}
-	if len(hostKeys) == 0 {
+	if len(hostKeys) == 0 || trust.Unknown {
 		return render.Files{}, findings, nil
 	}
-	files, err := render.Configuration(render.Settings(l, volumePath), hostKeys, shards)
+	files, err := render.Configuration(render.Settings(l, trust, volumePath), hostKeys, shards)
 	return files, findings, err
 }
 
@@ -186,6 +185,18 @@ func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy ren
 		out = append(out, render.PrivateHostKey{Private: material.Private, State: state})
 	}
 	return out, nil, nil
+}
+
+// secretFile finds files in the Secrets of a namespace.
+func (m *Manifests) secretFile(namespace string) func(v1alpha1.SecretFileReference) render.SecretFile {
+	return func(ref v1alpha1.SecretFileReference) render.SecretFile {
+		secret, ok := m.Secrets[types.NamespacedName{Namespace: namespace, Name: ref.Name}]
+		if !ok {
+			return render.SecretFile{NoSecret: true}
+		}
+		data, ok := secret.Data[ref.Key]
+		return render.SecretFile{NoEntry: !ok, Data: data}
+	}
 }
 
 // Secret implements credentials.Source.

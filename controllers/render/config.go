@@ -29,9 +29,9 @@ const (
 // DataDir is the directory of the pods below which volumes are mounted.
 const DataDir = "/data"
 
-// Settings returns a listener's settings for listener.json. volumePath says where a
-// volume is mounted.
-func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) config.Listener {
+// Settings returns a listener's settings for listener.json. trust is what was found of its
+// CAs and revoked keys, and volumePath says where a volume is mounted.
+func Settings(l *v1alpha1.SFTPListener, trust Trust, volumePath func(name string) string) config.Listener {
 	policy := cmp.Or(l.Spec.CryptoPolicy, v1alpha1.CryptoModern2026)
 	out := config.Listener{
 		Version:              config.Version,
@@ -45,11 +45,11 @@ func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) con
 		Startups:             startups(l),
 		Sources:              sources(l),
 		Uploads:              uploads(l),
-		Revoked:              revoked(l),
+		Revoked:              trust.Revoked,
 		Authentication: config.Authentication{
 			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
 			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),
-			TrustedUserCAs:    userCAs(l),
+			TrustedUserCAs:    trust.UserCAs,
 		},
 		Limits: config.Limits{
 			MaxConnections:        or(l.Spec.Limits.MaxConnections, defaultMaxConnections),

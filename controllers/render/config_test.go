@@ -75,7 +75,7 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files, err := Configuration(Settings(l, PodVolumePath), hostKeys, shards)
+		files, err := Configuration(Settings(l, Trust{}, PodVolumePath), hostKeys, shards)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 		if k := set.Listener.HostKeys; k[0].State != config.HostKeyActive || k[0].Certificate != hostKeys[0].Certificate || k[1].State != config.HostKeyRetiring {
 			t.Errorf("%s: host keys %+v", name, k)
 		}
-		again, err := Configuration(Settings(l, PodVolumePath), hostKeys, shards)
+		again, err := Configuration(Settings(l, Trust{}, PodVolumePath), hostKeys, shards)
 		if err != nil || !bytes.Equal(again.Config[config.ListenerFile], files.Config[config.ListenerFile]) {
 			t.Errorf("%s: equal input gives other bytes: %v", name, err)
 		}
@@ -106,7 +106,7 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 }
 
 func TestConfigurationNeedsAHostKey(t *testing.T) {
-	_, err := Configuration(Settings(readListener(t, "minimal"), PodVolumePath), nil, nil)
+	_, err := Configuration(Settings(readListener(t, "minimal"), Trust{}, PodVolumePath), nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "hostKeys must not be empty") {
 		t.Errorf("error %v", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
 )
 
 // go test ./controllers/render -update writes what is rendered now. A change of deployment.yaml restarts every endpoint
@@ -37,6 +38,7 @@ func readListener(t *testing.T, name string) *v1alpha1.SFTPListener {
 func TestGolden(t *testing.T) {
 	for _, name := range inputs {
 		l := readListener(t, name)
+		trust, _ := ResolveTrust(l, policyNamed(t, cryptopolicy.Default), noFiles, nil)
 		out := map[string]any{
 			"deployment.yaml":          Deployment(l, "ghcr.io/sftp-operator/sftp-operator:v1", name == "minimal"),
 			"service.yaml":             Service(l),
@@ -47,7 +49,7 @@ func TestGolden(t *testing.T) {
 			"hostkey.yaml":             HostKey(l),
 			"knownhosts.yaml":          KnownHostsMap(l, []string{"a ssh-ed25519 AAAA", "b ssh-ed25519 AAAA"}),
 			"secret.yaml":              Secret(l, ConfigSecretName(l), map[string][]byte{"a": []byte("b")}),
-			"settings.yaml":            Settings(l, PodVolumePath),
+			"settings.yaml":            Settings(l, trust, PodVolumePath),
 		}
 		for file, object := range out {
 			t.Run(name+"/"+file, func(t *testing.T) {

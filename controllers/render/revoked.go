@@ -6,17 +6,15 @@ import (
 	"regexp"
 	"strconv"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/revocation"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
 var fingerprintRE = regexp.MustCompile(config.FingerprintPattern)
 
-// Revoked returns what a listener has revoked, and what is wrong with entries that are
-// left out. Keys of any type and size count: a key that is too weak to log in may become
-// usable with another crypto policy.
+// Revoked returns what a listener's spec.revokedKeys revokes, and what is wrong with
+// entries that are left out.
 func Revoked(l *v1alpha1.SFTPListener) (out config.Revoked, problems []string) {
 	for i, k := range l.Spec.RevokedKeys {
 		var err error
@@ -41,14 +39,11 @@ func Revoked(l *v1alpha1.SFTPListener) (out config.Revoked, problems []string) {
 func revokedFingerprint(k v1alpha1.RevokedKey) (string, error) {
 	switch {
 	case k.PublicKey != "":
-		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(k.PublicKey))
+		fingerprint, err := revocation.Fingerprint(k.PublicKey)
 		if err != nil {
-			return "", errors.New(`publicKey is not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`)
+			return "", fmt.Errorf("publicKey is %w", err)
 		}
-		if _, certificate := key.(*ssh.Certificate); certificate {
-			return "", errors.New("publicKey is a certificate; give its serial or keyID in certificate, or the key that it certifies, the line in the .pub file beside it")
-		}
-		return ssh.FingerprintSHA256(key), nil
+		return fingerprint, nil
 	case !fingerprintRE.MatchString(k.Fingerprint):
 		return "", errors.New("fingerprint is not as ssh-keygen -l prints it")
 	}
@@ -62,15 +57,12 @@ func revokedCertificate(c v1alpha1.RevokedCertificate) (config.RevokedCertificat
 		if out.Serial, err = strconv.ParseUint(c.Serial, 10, 64); err != nil || out.Serial == 0 {
 			return out, fmt.Errorf("certificate.serial %q is not a number from 1 to 18446744073709551615", c.Serial)
 		}
+		if c.CAFingerprint == "" {
+			return out, errors.New("certificate: a serial number must have the fingerprint of the CA that counts it")
+		}
 	}
 	if err := out.Validate(); err != nil {
 		return out, fmt.Errorf("certificate: %w", err)
 	}
 	return out, nil
-}
-
-// revoked is Revoked for the pods. A condition tells of the problems.
-func revoked(l *v1alpha1.SFTPListener) config.Revoked {
-	out, _ := Revoked(l)
-	return out
 }

@@ -28,7 +28,7 @@ func TestLimitsOfSources(t *testing.T) {
 			Limits: v1alpha1.ListenerLimits{Startups: v1alpha1.ListenerStartups{PerSource: new(int32(7))}},
 		}, true, 7},
 	} {
-		s := Settings(&v1alpha1.SFTPListener{Spec: tc.spec}, PodVolumePath)
+		s := Settings(&v1alpha1.SFTPListener{Spec: tc.spec}, Trust{}, PodVolumePath)
 		if s.Sources.Penalties != tc.penalties || s.Startups.PerSource != tc.perSource {
 			t.Errorf("%s: penalties %v, per source %d", tc.name, s.Sources.Penalties, s.Startups.PerSource)
 		}

@@ -10,6 +10,10 @@ import (
 	"unicode/utf8"
 )
 
+// SchemaVersion is that of docs/audit-log.schema.json, in each line. A field that is
+// removed, renamed, or means something else makes it another; a field more does not.
+const SchemaVersion = 1
+
 // Bounds on what clients say, in bytes: a login name and a path can be as long as a
 // packet.
 const (
@@ -45,7 +49,7 @@ func (l *Log) Write(e Entry) {
 	}
 	r := slog.NewRecord(time.Now().UTC(), slog.LevelInfo, "", 0)
 	namespace, name := l.endpoint()
-	var a attributes
+	a := attributes{slog.Int("schema", SchemaVersion)}
 	a.word("event", string(e.Event))
 	a.word("result", e.Result)
 	a.text("reason", e.Reason, maxName)

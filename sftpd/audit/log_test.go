@@ -36,7 +36,7 @@ func TestEntry(t *testing.T) {
 	}
 	delete(got, "time")
 	want := map[string]any{
-		"event": "transfer", "result": "ok", "namespace": "files", "listener": "public", "connection": "c1",
+		"schema": 1.0, "event": "transfer", "result": "ok", "namespace": "files", "listener": "public", "connection": "c1",
 		"source": "192.0.2.1:5", "user": "ada", "account": "team/ada", "methods": []any{"publickey", "password"},
 		"key_fingerprint": "SHA256:x", "direction": "upload", "path": "/a", "bytes_read": 0.0, "bytes_written": 7.0, "duration_ms": 1500.0,
 	}

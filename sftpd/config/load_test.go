@@ -37,9 +37,9 @@ func TestLoadFails(t *testing.T) {
 		{"revoked key that is none", func(f map[string][]byte) {
 			replace(f, listener, `"volumes":`, `"revoked":{"keys":["SHA256:AAAA"]},"volumes":`)
 		}, false, `"SHA256:AAAA" is not the SHA-256 fingerprint of a key`},
-		{"revoked serial of no CA", func(f map[string][]byte) {
-			replace(f, listener, `"volumes":`, `"revoked":{"certificates":[{"serial":7}]},"volumes":`)
-		}, false, "a serial number must have the fingerprint of the CA"},
+		{"revoked range that goes down", func(f map[string][]byte) {
+			replace(f, listener, `"volumes":`, `"revoked":{"certificates":[{"serial":7,"lastSerial":7}]},"volumes":`)
+		}, false, "a range of serial numbers must go up"},
 		{"revoked certificate without a name", func(f map[string][]byte) {
 			replace(f, listener, `"volumes":`, `"revoked":{"certificates":[{}]},"volumes":`)
 		}, false, "one of a serial number and a key ID must be set"},

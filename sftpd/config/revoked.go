@@ -6,8 +6,9 @@ import (
 	"regexp"
 )
 
-// MaxRevoked bounds the entries of Revoked.
-const MaxRevoked = 512
+// MaxRevoked bounds the entries of Revoked: what is looked up at each login, and what of
+// the settings' Secret, which has 950 kB, they take.
+const MaxRevoked = 4096
 
 // FingerprintPattern matches the SHA-256 fingerprint of a key as OpenSSH prints it. The
 // last of its base64 digits has four bits alone, so it is one of sixteen: any other would
@@ -27,12 +28,13 @@ type Revoked struct {
 // RevokedCertificate names user certificates by serial number or key ID (OpenSSH
 // PROTOCOL.certkeys), one of the two.
 type RevokedCertificate struct {
-	// CA is the fingerprint of the CA's key. Empty stands for any, with a KeyID alone:
-	// each CA counts by itself.
+	// CA is the fingerprint of the CA's key. Empty stands for any.
 	CA string `json:"ca,omitempty"`
 	// Serial is the serial number, 0 for none: certificates without a number have it.
 	Serial uint64 `json:"serial,omitempty"`
-	KeyID  string `json:"keyID,omitempty"`
+	// LastSerial makes it a range, from Serial to LastSerial inclusive; 0 is none.
+	LastSerial uint64 `json:"lastSerial,omitempty"`
+	KeyID      string `json:"keyID,omitempty"`
 }
 
 // validate refuses what would never match: somebody relies on it.
@@ -58,8 +60,8 @@ func (c RevokedCertificate) Validate() error {
 	switch {
 	case (c.Serial == 0) == (c.KeyID == ""):
 		return errors.New("one of a serial number and a key ID must be set")
-	case c.Serial != 0 && c.CA == "":
-		return errors.New("a serial number must have the fingerprint of the CA that counts it")
+	case c.LastSerial != 0 && (c.Serial == 0 || c.LastSerial <= c.Serial):
+		return errors.New("a range of serial numbers must go up from one that is not 0")
 	case c.CA != "" && !fingerprintRE.MatchString(c.CA):
 		return fmt.Errorf("%q is not the SHA-256 fingerprint of a CA's key", c.CA)
 	}

@@ -22,6 +22,8 @@ type Metrics struct {
 	hostKeyProofs                 *prometheus.CounterVec
 	reloads, reloadErrors, probes prometheus.Counter
 	loaded, users, rejected       prometheus.Gauge
+	sessionTime                   prometheus.Histogram
+	transferTime                  *prometheus.HistogramVec
 }
 
 // New makes the metrics of a daemon of a version.
@@ -42,8 +44,11 @@ func New(version string) *Metrics {
 		reloads:       counter("sftpd_config_reloads_total", "Configurations that were loaded."),
 		reloadErrors:  counter("sftpd_config_reload_errors_total", "Configurations that could not be loaded; the last good one stays in use."),
 		loaded:        gauge("sftpd_config_loaded_timestamp_seconds", "When the configuration in use was loaded, in seconds since 1970; 0 before the first."),
-		users:         gauge("sftpd_config_users", "Users who can log in."),
-		rejected:      gauge("sftpd_config_rejected_users", "Users whose records cannot be used."),
+		sessionTime:   prometheus.NewHistogram(times("sftpd_session_duration_seconds", "Time from the login to the end of sessions that have ended.")),
+		transferTime: prometheus.NewHistogramVec(times("sftpd_transfer_duration_seconds", "Time for which files were open, by direction (download, upload, both)."),
+			[]string{"direction"}),
+		users:    gauge("sftpd_config_users", "Users who can log in."),
+		rejected: gauge("sftpd_config_rejected_users", "Users whose records cannot be used."),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "sftpd_build_info", Help: "1, with the daemon's version.",
@@ -52,8 +57,18 @@ func New(version string) *Metrics {
 	build.Set(1)
 	m.Registry.MustRegister(build, m.connections, m.sessions, m.logins, m.negotiated, m.refusals, m.revocations, m.transfers,
 		m.transferBytes, m.operations, m.hostKeyProofs, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
+		m.sessionTime, m.transferTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, reason := range alerting {
+		m.refusals.WithLabelValues(reason)
+	}
 	return m
+}
+
+// alerting are the reasons that config/prometheus has alerts for. They are there from the
+// beginning: Prometheus sees no increase where a counter appears with its first event.
+var alerting = []string{
+	"max_connections", "startups", "open_files", "accept_failed", "password_queue_timeout", "storage_unavailable", "internal_error",
 }
 
 // Watch adds gauges that are asked when they are read: the connections that are not
@@ -73,6 +88,11 @@ func (m *Metrics) Watch(startups, penalised func() int) {
 
 func gauge(name, help string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+}
+
+// times are the options of a histogram of what takes from less than a second to hours.
+func times(name, help string) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{Name: name, Help: help, Buckets: []float64{0.1, 1, 10, 60, 600, 3600, 6 * 3600}}
 }
 
 func counter(name, help string) prometheus.Counter {

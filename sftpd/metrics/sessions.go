@@ -1,5 +1,7 @@
 package metrics
 
+import "time"
+
 // Connection counts an open TCP connection until the returned function is called.
 func (m *Metrics) Connection() (closed func()) {
 	m.connections.Inc()
@@ -9,7 +11,11 @@ func (m *Metrics) Connection() (closed func()) {
 // Session counts a logged-in connection until the returned function is called.
 func (m *Metrics) Session() (ended func()) {
 	m.sessions.Inc()
-	return m.sessions.Dec
+	begin := time.Now()
+	return func() {
+		m.sessions.Dec()
+		m.sessionTime.Observe(time.Since(begin).Seconds())
+	}
 }
 
 // TCPProbe counts a connection that said nothing.
@@ -40,8 +46,9 @@ func (m *Metrics) HostKeyProof(answered bool) {
 }
 
 // Transfer counts a file that was closed, with the bytes read by and written by the
-// client.
-func (m *Metrics) Transfer(direction, result string, read, written uint64) {
+// client, and the time for which it was open.
+func (m *Metrics) Transfer(direction, result string, read, written uint64, open time.Duration) {
+	m.transferTime.WithLabelValues(direction).Observe(open.Seconds())
 	m.transfers.WithLabelValues(direction, result).Inc()
 	m.transferBytes.WithLabelValues("download").Add(float64(read))
 	m.transferBytes.WithLabelValues("upload").Add(float64(written))

@@ -76,7 +76,7 @@ func TestCertificates(t *testing.T) {
 	fingerprint := ssh.FingerprintSHA256(ca.PublicKey())
 	dir.Listener.Revoked = config.Revoked{
 		Keys:         []string{ssh.FingerprintSHA256(lost.PublicKey())},
-		Certificates: []config.RevokedCertificate{{CA: fingerprint, Serial: 66}, {CA: fingerprint, KeyID: "gone"}, {KeyID: "gone everywhere"}},
+		Certificates: []config.RevokedCertificate{{CA: fingerprint, Serial: 66}, {CA: fingerprint, KeyID: "gone"}, {KeyID: "gone everywhere"}, {CA: fingerprint, Serial: 70, LastSerial: 79}},
 	}
 	d := daemontest.Start(t, dir)
 
@@ -110,6 +110,9 @@ func TestCertificates(t *testing.T) {
 		{"unknown critical option", "ada", ca, key, option("no-writes@example.com", ""), "certificate_option"},
 		{"verify-required", "ada", ca, key, option("verify-required", ""), "certificate_option"},
 		{"revoked serial", "ada", ca, key, func(c *ssh.Certificate) { c.Serial = 66 }, "certificate_revoked"},
+		{"serial at the end of a revoked range", "ada", ca, key, func(c *ssh.Certificate) { c.Serial = 79 }, "certificate_revoked"},
+		{"serial after a revoked range", "ada", ca, key, func(c *ssh.Certificate) { c.Serial = 80 }, ""},
+		{"range of another CA", "ada", withRSA, key, func(c *ssh.Certificate) { c.Serial = 75 }, ""},
 		{"revoked key ID", "ada", ca, key, func(c *ssh.Certificate) { c.KeyId = "gone" }, "certificate_revoked"},
 		{"key ID revoked of every CA", "ada", withRSA, key, func(c *ssh.Certificate) { c.KeyId = "gone everywhere" }, "certificate_revoked"},
 		{"revoked key", "ada", ca, lost, nil, "key_revoked"},

@@ -99,7 +99,7 @@ func (c *conn) observeTransfer(t sftp.Transfer) {
 		result = audit.Aborted
 	case sftp.Completed:
 	}
-	c.server.Metrics.Transfer(string(t.Direction), result, t.BytesRead, t.BytesWritten)
+	c.server.Metrics.Transfer(string(t.Direction), result, t.BytesRead, t.BytesWritten, t.Duration)
 	e := c.entry(audit.Transfer, result, "")
 	if t.Err != nil {
 		e.Reason = t.Err.Error()

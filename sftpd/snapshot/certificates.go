@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
@@ -12,6 +13,7 @@ import (
 type revocations struct {
 	keys         map[string]bool
 	certificates map[config.RevokedCertificate]bool
+	ranges       []config.RevokedCertificate // of serial numbers
 }
 
 func newRevocations(r config.Revoked) revocations {
@@ -23,7 +25,11 @@ func newRevocations(r config.Revoked) revocations {
 		out.keys[fingerprint] = true
 	}
 	for _, c := range r.Certificates {
-		out.certificates[c] = true
+		if c.LastSerial != 0 {
+			out.ranges = append(out.ranges, c)
+		} else {
+			out.certificates[c] = true
+		}
 	}
 	return out
 }
@@ -35,8 +41,16 @@ func (s *Snapshot) KeyRevoked(fingerprint string) bool { return s.revoked.keys[f
 // ID; ca is the fingerprint of the CA's key. Its keys may be revoked, too.
 func (s *Snapshot) CertificateRevoked(ca string, serial uint64, keyID string) bool {
 	listed := s.revoked.certificates
-	return listed[config.RevokedCertificate{CA: ca, Serial: serial}] ||
-		listed[config.RevokedCertificate{CA: ca, KeyID: keyID}] || listed[config.RevokedCertificate{KeyID: keyID}]
+	if listed[config.RevokedCertificate{CA: ca, KeyID: keyID}] || listed[config.RevokedCertificate{KeyID: keyID}] {
+		return true
+	}
+	if serial == 0 {
+		return false // it has none
+	}
+	return listed[config.RevokedCertificate{CA: ca, Serial: serial}] || listed[config.RevokedCertificate{Serial: serial}] ||
+		slices.ContainsFunc(s.revoked.ranges, func(r config.RevokedCertificate) bool {
+			return (r.CA == "" || r.CA == ca) && r.Serial <= serial && serial <= r.LastSerial
+		})
 }
 
 // TrustsUserCA says whether the endpoint trusts a CA for user certificates, by its key's

@@ -103,6 +103,10 @@ func TestListenerRevokedKeys(t *testing.T) {
 		{"serial 0", `spec: {revokedKeys: [{certificate: {serial: "0"}}]}`, number},
 		{"serial in hexadecimal", `spec: {revokedKeys: [{certificate: {serial: "0x1f"}}]}`, number},
 		{"CA that is no fingerprint", `spec: {revokedKeys: [{certificate: {keyID: a, caFingerprint: ca}}]}`, fingerprint},
+		{name: "lists", patch: `spec: {revokedKeysSecretRefs: [{name: lost, key: krl}]}`},
+		{"a list without a name", `spec: {revokedKeysSecretRefs: [{key: krl}]}`, `revokedKeysSecretRefs[0].name: Required value`},
+		{"no list", `spec: {revokedKeysSecretRefs: []}`, `should have at least 1 items`},
+		{"at most 4 lists", `spec: {revokedKeysSecretRefs: [` + numbered(5, "{name: l%d, key: krl}") + `]}`, `must have at most 4 items`},
 		{"none", `spec: {revokedKeys: []}`, `should have at least 1 items`},
 		{"too many", `spec: {revokedKeys: [` + numbered(513, "{publicKey: k%d}") + `]}`, `must have at most 512 items`},
 	})
@@ -114,6 +118,10 @@ func TestListenerTrustedUserCAs(t *testing.T) {
 		{name: "trustedUserCAs with keys alone", patch: `spec: {authentication: {allowedMethods: [PublicKey], trustedUserCAs: [ssh-ed25519 AAAA]}}`},
 		{"trustedUserCAs without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAs: [ssh-ed25519 AAAA]}}`, `trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key`},
 		{"the same CA twice", `spec: {authentication: {trustedUserCAs: [a, a]}}`, `Duplicate value`},
+		{name: "CAs in Secrets", patch: `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas, key: a.pub}, {name: cas, key: b.pub}]}}`},
+		{"CAs in Secrets without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAsSecretRefs: [{name: cas, key: a}]}}`, `trustedUserCAsSecretRefs may be set only if allowedMethods has PublicKey: a certificate is for a key`},
+		{"the same file twice", `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas, key: a}, {name: cas, key: a}]}}`, `Duplicate value`},
+		{"a file without a key", `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas}]}}`, `trustedUserCAsSecretRefs[0].key: Required value`},
 		{"at most 16 CAs", `spec: {authentication: {trustedUserCAs: [` + numbered(17, "ca%d") + `]}}`, `must have at most 16 items`},
 	})
 }

@@ -86,7 +86,11 @@ func TestCopies(t *testing.T) {
 	if err != nil || len(sources) == 0 {
 		t.Fatalf("no CRDs: %v", err)
 	}
-	pairs := map[string]string{root + "/config/rbac/role.yaml": chartDir + "/files/manager-role.yaml"}
+	pairs := map[string]string{
+		root + "/config/rbac/role.yaml":                  chartDir + "/files/manager-role.yaml",
+		root + "/config/prometheus/prometheus_rule.yaml": chartDir + "/files/prometheus-rule.yaml",
+		root + "/config/prometheus/dashboard.json":       chartDir + "/files/dashboard.json",
+	}
 	for _, source := range sources {
 		pairs[source] = filepath.Join(chartDir, "files/crds", filepath.Base(source))
 	}

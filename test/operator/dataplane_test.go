@@ -196,3 +196,13 @@ func (p *dataPlane) load(ctx context.Context, pod *corev1.Pod) (*config.Set, err
 	}
 	return config.Load(dir)
 }
+
+// settings that the pods of a namespace have loaded.
+func (p *dataPlane) settings(namespace string) config.Listener {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if set := p.loaded[namespace]; set != nil {
+		return set.Listener
+	}
+	return config.Listener{}
+}

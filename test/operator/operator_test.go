@@ -32,6 +32,9 @@ var (
 	pods *dataPlane
 	// running is the operator.
 	running *process
+	// kubeconfig is that of the administrator, and assets the folder with kubectl.
+	kubeconfig []byte
+	assets     string
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -52,6 +55,7 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer env.Stop()
+	kubeconfig, assets = env.KubeConfig, env.BinaryAssetsDirectory
 	if api, err = client.NewWithWatch(env.Config, client.Options{Scheme: controllers.NewScheme()}); err != nil {
 		return fail(err)
 	}
@@ -125,7 +129,7 @@ func start(account *rest.Config) (*process, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	err = controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", Asker: pods})
+	err = controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", Asker: pods, Version: "test"})
 	if err != nil {
 		cancel()
 		return nil, err

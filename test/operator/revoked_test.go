@@ -27,7 +27,7 @@ func TestRevokedKeys(t *testing.T) {
 	change(t, l, func(l *v1alpha1.SFTPListener) {
 		l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: fingerprint}}
 	})
-	message := "The key " + fingerprint + " is revoked: the listener's spec.revokedKeys names it. Remove it here, and log in with another"
+	message := "The key " + fingerprint + " is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another"
 	waitFor(t, lost, "ResolvedRefs", "False", "KeyRevoked", message)
 	waitFor(t, lost, "Ready", "False", "UnresolvedRefs", message)
 	keyOf(t, lost, fingerprint, v1alpha1.KeyRevoked)
@@ -62,7 +62,7 @@ func TestRevokedSFTPKey(t *testing.T) {
 		l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{PublicKey: publicKey("revoked")}}
 	})
 	keyOf(t, acme, fingerprint(t, "revoked"), v1alpha1.KeyRevoked)
-	waitFor(t, k, "Ready", "False", "KeyRevoked", `The listener of SFTPUser "acme" has revoked the key, its spec.revokedKeys names it; make a new one`)
+	waitFor(t, k, "Ready", "False", "KeyRevoked", `The listener of SFTPUser "acme" has revoked the key, its spec.revokedKeys or a list that it names has it; make a new one`)
 	waitFor(t, acme, "ResolvedRefs", "False", "KeyRevoked", "")
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.RevokedKeys = nil })
 	waitReady(t, acme)

@@ -27,14 +27,19 @@ func namespace(t *testing.T, labels map[string]string) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("ns-%d", namespaces.Add(1)), Labels: labels}}
 	create(t, ns)
+	cleanUp(t, ns.Name)
+	return ns.Name
+}
+
+func cleanUp(t *testing.T, ns string) {
+	t.Helper()
 	t.Cleanup(func() {
 		for _, o := range []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}} {
-			if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(ns.Name)); err != nil {
+			if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(ns)); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	return ns.Name
 }
 
 func create(t *testing.T, o client.Object) {

@@ -38,7 +38,7 @@ func (e *explainer) publicKey(ctx context.Context) error {
 		return nil
 	}
 	if e.revoked() {
-		e.add(name, Denied, "key_revoked: spec.revokedKeys of the listener names %s", e.Fingerprint)
+		e.add(name, Denied, "key_revoked: the listener has revoked %s, in its spec.revokedKeys or a list that it names", e.Fingerprint)
 		return nil
 	}
 	if e.Key != nil && !e.usableKey(name) {
@@ -74,9 +74,14 @@ func (e *explainer) publicKey(ctx context.Context) error {
 	return nil
 }
 
-// revoked says whether the listener revokes the key. Without the listener the status of the
-// user's keys says it.
+// revoked says whether the listener revokes the key. Its lists in Secrets are not read: the
+// operator has, and says so in the status of the user's keys.
 func (e *explainer) revoked() bool {
+	if slices.ContainsFunc(e.User.Status.Keys, func(k v1alpha1.UserKeyStatus) bool {
+		return k.Fingerprint == e.Fingerprint && k.State == v1alpha1.KeyRevoked
+	}) {
+		return true
+	}
 	if e.Listener == nil {
 		return false
 	}

@@ -110,6 +110,9 @@ func TestExplain(t *testing.T) {
 		"a revoked key": {func(in *Input, _ string) {
 			in.Listener.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: in.Fingerprint}}
 		}, Denied, "key_revoked"},
+		"a key that a list revokes": {func(in *Input, _ string) {
+			in.User.Status.Keys = []v1alpha1.UserKeyStatus{{Fingerprint: in.Fingerprint, State: v1alpha1.KeyRevoked}}
+		}, Denied, "key_revoked"},
 		"another key is revoked": {func(in *Input, _ string) {
 			_, line := newKey(t)
 			in.Listener.Spec.RevokedKeys = []v1alpha1.RevokedKey{{PublicKey: line}}

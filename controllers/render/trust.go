@@ -1,0 +1,185 @@
+package render
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/revocation"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+)
+
+// maxUserCAs bounds the CAs of a listener: each endpoint looks them up at each login.
+const maxUserCAs = 64
+
+const (
+	caField      = "spec.authentication.trustedUserCAsSecretRefs"
+	revokedField = "spec.revokedKeysSecretRefs"
+)
+
+// SecretFile is what was found of a SecretFileReference.
+type SecretFile struct {
+	// NoSecret and NoEntry say that there is none.
+	NoSecret, NoEntry bool
+	Data              []byte
+}
+
+// Trust is whose signatures an endpoint trusts, and what it does not any more.
+type Trust struct {
+	// UserCAs are the CAs for the pods, without those that are no public keys. One that the
+	// policy does not admit is the pods' to refuse: a policy may end.
+	UserCAs []string
+	Revoked config.Revoked
+	// Unknown says that a list of revoked keys cannot be read, and never was: nobody knows
+	// who must not log in.
+	Unknown bool
+}
+
+// ResolveTrust finds out what a listener trusts, and what is wrong with what it names.
+// While a list of revoked keys cannot be read, everything stays revoked that was: previous
+// is what the pods got last, nil if they never got anything.
+func ResolveTrust(l *v1alpha1.SFTPListener, policy cryptopolicy.Policy, file func(v1alpha1.SecretFileReference) SecretFile,
+	previous *config.Revoked,
+) (Trust, []credentials.Problem) {
+	r := trustResolver{namespace: l.Namespace, policy: policy}
+	for i, line := range l.Spec.Authentication.TrustedUserCAs {
+		r.addCA(fmt.Sprintf("spec.authentication.trustedUserCAs[%d]", i), line)
+	}
+	for _, ref := range l.Spec.Authentication.TrustedUserCAsSecretRefs {
+		r.addCAs(ref, file(ref))
+	}
+	r.revoke(l, file, previous)
+	return r.out, r.problems
+}
+
+type trustResolver struct {
+	namespace string
+	policy    cryptopolicy.Policy
+	out       Trust
+	problems  []credentials.Problem
+}
+
+func (r *trustResolver) problem(reason, format string, args ...any) {
+	r.problems = append(r.problems, credentials.Problem{Reason: reason, Message: fmt.Sprintf(format, args...)})
+}
+
+// data is the content of a file, or false after noting what is missing and what follows.
+func (r *trustResolver) data(field, consequence string, ref v1alpha1.SecretFileReference, f SecretFile) ([]byte, bool) {
+	switch {
+	case f.NoSecret:
+		r.problem(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q, %s; create it or correct %s", ref.Name, r.namespace, consequence, field)
+	case f.NoEntry:
+		r.problem(v1alpha1.ReasonSecretKeyMissing, "Secret %q has no entry %q, %s; add it or correct %s", ref.Name, ref.Key, consequence, field)
+	default:
+		return f.Data, true
+	}
+	return nil, false
+}
+
+func (r *trustResolver) addCAs(ref v1alpha1.SecretFileReference, f SecretFile) {
+	data, ok := r.data(caField, "and its CAs are not trusted", ref, f)
+	if !ok {
+		return
+	}
+	n, found := 0, false
+	for line := range bytes.Lines(data) {
+		n++
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
+			found = true
+			r.addCA(fmt.Sprintf("Secret %q, entry %q, line %d", ref.Name, ref.Key, n), string(line))
+		}
+	}
+	if !found {
+		r.problem(v1alpha1.ReasonInvalidUserCA, "Secret %q, entry %q holds no public key; add the line of the CA's .pub file, or remove it from %s", ref.Name, ref.Key, caField)
+	}
+}
+
+func (r *trustResolver) addCA(where, line string) {
+	key, err := publickey.ParseLine(line)
+	if err == nil && len(key.From) > 0 {
+		err = errors.New("from= has no meaning before the key of a CA; its certificates can have the option source-address")
+	}
+	switch {
+	case err != nil:
+		r.problem(v1alpha1.ReasonInvalidUserCA, "%s: %v", where, err)
+		return
+	case slices.Contains(r.out.UserCAs, key.Line()):
+		return
+	case len(r.out.UserCAs) == maxUserCAs:
+		r.problem(v1alpha1.ReasonInvalidUserCA, "%s: a listener trusts %d CAs at most, so this one is not trusted; remove those that are not needed", where, maxUserCAs)
+		return
+	}
+	if err := r.policy.CheckUserKey(key.PublicKey); err != nil { // not its wrapper, which hides the size
+		r.problem(v1alpha1.ReasonInvalidUserCA, "%s: %v", where, err)
+	}
+	r.out.UserCAs = append(r.out.UserCAs, key.Line())
+}
+
+func (r *trustResolver) revoke(l *v1alpha1.SFTPListener, file func(v1alpha1.SecretFileReference) SecretFile, previous *config.Revoked) {
+	inline, problems := Revoked(l)
+	for _, p := range problems {
+		r.problem(v1alpha1.ReasonInvalidRevokedKey, "%s", p)
+	}
+	const stays = "and what was revoked before stays revoked"
+	listed, readable := inline, true
+	for _, ref := range l.Spec.RevokedKeysSecretRefs {
+		data, ok := r.data(revokedField, stays, ref, file(ref))
+		if !ok {
+			readable = false
+			continue
+		}
+		list, err := revocation.Parse(data)
+		if err != nil {
+			readable = false
+			r.problem(v1alpha1.ReasonInvalidRevokedKey, "Secret %q, entry %q cannot be read, %s: %v", ref.Name, ref.Key, stays, err)
+			continue
+		}
+		listed = join(listed, list)
+	}
+	if size(listed) > config.MaxRevoked {
+		readable = false
+		r.problem(v1alpha1.ReasonInvalidRevokedKey, "%s revoke more than %d keys, serial numbers and key IDs, %s; remove those that have expired", revokedField, config.MaxRevoked, stays)
+		listed = inline
+	}
+	if !readable {
+		if previous == nil {
+			r.out.Unknown = true
+			return
+		}
+		// What is new comes last: it is what gives way when all is too much.
+		listed = bounded(join(join(inline, *previous), listed))
+	}
+	r.out.Revoked = listed
+}
+
+func size(r config.Revoked) int { return len(r.Keys) + len(r.Certificates) }
+
+// join returns the entries of both, each once.
+func join(a, b config.Revoked) config.Revoked {
+	return config.Revoked{Keys: union(a.Keys, b.Keys), Certificates: union(a.Certificates, b.Certificates)}
+}
+
+func union[T comparable](a, b []T) []T {
+	seen := make(map[T]bool, len(a)+len(b))
+	var out []T
+	for _, list := range [][]T{a, b} {
+		for _, e := range list {
+			if !seen[e] {
+				seen[e] = true
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+func bounded(r config.Revoked) config.Revoked {
+	r.Keys = r.Keys[:min(len(r.Keys), config.MaxRevoked)]
+	r.Certificates = r.Certificates[:min(len(r.Certificates), config.MaxRevoked-len(r.Keys))]
+	return r
+}

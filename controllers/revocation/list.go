@@ -1,0 +1,82 @@
+// Package revocation reads lists of what is revoked, as files of sshd's option RevokedKeys
+// are: lines of text, or OpenSSH's binary format for the exchange of such lists (KRL).
+package revocation
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+)
+
+var (
+	fingerprintRE = regexp.MustCompile(config.FingerprintPattern)
+
+	errTooMany = fmt.Errorf("it revokes more than %d keys, serial numbers and key IDs; split off a CA, or let certificates end by themselves", config.MaxRevoked)
+)
+
+// Parse reads a list, a KRL if it begins as one, and lines otherwise. It is read as a
+// whole or not at all: of a list that is damaged, nobody knows what it should revoke.
+func Parse(data []byte) (config.Revoked, error) {
+	if bytes.HasPrefix(data, []byte(magic)) {
+		return parseKRL(data)
+	}
+	return parseLines(data)
+}
+
+// parseLines reads public keys and their SHA-256 fingerprints, one a line. What follows
+// them in the line is a comment, and so is a line that begins with #.
+func parseLines(data []byte) (out config.Revoked, err error) {
+	sc := bufio.NewScanner(bytes.NewReader(data))
+	sc.Buffer(nil, publickey.MaxLineLength)
+	n := 0
+	for sc.Scan() {
+		n++
+		line := strings.TrimSpace(sc.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		fingerprint, err := parseLine(line)
+		if err != nil {
+			return config.Revoked{}, fmt.Errorf("line %d: %w", n, err)
+		}
+		if out.Keys = append(out.Keys, fingerprint); len(out.Keys) > config.MaxRevoked {
+			return config.Revoked{}, errTooMany
+		}
+	}
+	if sc.Err() != nil {
+		return config.Revoked{}, fmt.Errorf("line %d: longer than %d bytes", n+1, publickey.MaxLineLength)
+	}
+	return out, nil
+}
+
+func parseLine(line string) (fingerprint string, err error) {
+	first := strings.Fields(line)[0]
+	if strings.HasPrefix(first, "SHA256:") {
+		if !fingerprintRE.MatchString(first) {
+			return "", errors.New("the fingerprint is not as ssh-keygen -l prints it: SHA256: and 43 characters")
+		}
+		return first, nil
+	}
+	return Fingerprint(line)
+}
+
+// Fingerprint is that of a public key in the format of authorized_keys, of any type and
+// size: one that is too weak to log in may become usable with another crypto policy.
+func Fingerprint(line string) (string, error) {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return "", errors.New(`not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`)
+	}
+	if _, certificate := key.(*ssh.Certificate); certificate {
+		return "", errors.New("a certificate; give the key that it certifies, the line in the .pub file beside it, or its serial number or key ID")
+	}
+	return ssh.FingerprintSHA256(key), nil
+}
