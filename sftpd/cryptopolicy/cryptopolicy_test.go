@@ -115,7 +115,7 @@ func TestSigner(t *testing.T) {
 			}
 			continue
 		}
-		if have := strings.Join(s.(ssh.MultiAlgorithmSigner).Algorithms(), " "); have != tc.want {
+		if have := strings.Join(s.Algorithms(), " "); have != tc.want {
 			t.Errorf("%s, %d: %s", tc.policy, tc.bits, have)
 		}
 	}

@@ -43,7 +43,7 @@ func ParseCertificate(line string, key ssh.PublicKey, policy cryptopolicy.Policy
 		return nil, fmt.Errorf("crypto policy %s has no signatures of a CA with %s; sign it anew", policy.Name, c.Signature.Format)
 	}
 	// For any of its principals and moments, so that it says of the signature alone.
-	checker := ssh.CertChecker{Clock: func() time.Time { return time.Unix(int64(min(c.ValidAfter, math.MaxInt64)), 0) }} //nolint:gosec // bounded
+	checker := ssh.CertChecker{Clock: func() time.Time { return time.Unix(int64(min(c.ValidAfter, math.MaxInt64)), 0) }}
 	principal := ""
 	if len(c.ValidPrincipals) > 0 {
 		principal = c.ValidPrincipals[0]

@@ -65,7 +65,7 @@ func Load(files [][]byte, settings []config.HostKey, policy cryptopolicy.Policy)
 		}
 		r.keys, r.byWire[string(wire)] = append(r.keys, k), k
 		if settings[i].Announced() {
-			r.announcement = binary.BigEndian.AppendUint32(r.announcement, uint32(len(wire))) //nolint:gosec // a key's length
+			r.announcement = binary.BigEndian.AppendUint32(r.announcement, uint32(len(wire)))
 			r.announcement = append(r.announcement, wire...)
 		}
 	}

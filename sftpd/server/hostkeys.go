@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -136,7 +137,7 @@ func (p *proofs) sign(k *hostkeys.Key) (*ssh.Signature, error) {
 }
 
 func appendString(b, s []byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, uint32(len(s))) //nolint:gosec // far below
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
 	return append(b, s...)
 }
 
@@ -156,7 +157,7 @@ func parseProofRequest(payload []byte) ([][]byte, bool) {
 			return nil, false
 		}
 		key := payload[:size]
-		if slices.ContainsFunc(keys, func(k []byte) bool { return string(k) == string(key) }) {
+		if slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, key) }) {
 			return nil, false
 		}
 		keys, payload = append(keys, key), payload[size:]

@@ -36,13 +36,16 @@ const secret = "secret-of-ada"
 
 // newAccounts starts a daemon with one user, and returns how to log in as that with a key, with
 // the password, and with the key but another host key than the daemon's.
-func newAccounts(t *testing.T) (o *openSSH, key, password, stranger *account) {
+func newAccounts(t *testing.T, edit ...func(*configtest.Dir)) (o *openSSH, key, password, stranger *account) {
 	t.Helper()
 	signer, pem := configtest.Key(t)
 	dir := configtest.New(t)
 	// rclone keeps what it opened, and processes that ended may not be noticed at once.
 	dir.Listener.Limits.MaxConnectionsPerUser = dir.Listener.Limits.MaxConnections
 	dir.AddUser("ada", secret, signer.PublicKey())
+	for _, change := range edit {
+		change(dir)
+	}
 	// The race detector slows gigabytes down, and finds nothing that shorter tests of the daemon do not.
 	o = knowing(t, daemontest.StartProgram(t, dir, server), dir)
 	host, port, err := net.SplitHostPort(o.daemon.Addr)

@@ -106,3 +106,36 @@ func TestGoClientsAndHostCertificates(t *testing.T) {
 	}
 	_ = client.Close()
 }
+
+// TestClientsMeetHostCertificates: the clients of the table know an endpoint's plain key, and
+// not the CA of its certificate. All but those that are named, which the documentation warns of,
+// go on with the plain key; and those do with the CA.
+func TestClientsMeetHostCertificates(t *testing.T) {
+	fails := map[string]bool{"rclone": true}
+	for _, d := range drivers() {
+		t.Run(d.name, func(t *testing.T) {
+			for _, program := range d.tools {
+				need(t, program)
+			}
+			ca, _ := configtest.Key(t)
+			o, a, _, _ := newAccounts(t, func(dir *configtest.Dir) {
+				host := parse(t, dir.HostKeys[0]).PublicKey()
+				dir.Listener.HostKeys = []config.HostKey{{Certificate: configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, host, "127.0.0.1"))}}
+			})
+			if d.setUp != nil {
+				must(t, d.setUp(a))
+			}
+			write(t, a.here("hello"), "hello")
+			err := d.copy.put(a, pair{"hello", "/hello"})
+			if fails[d.name] != (err != nil) {
+				t.Errorf("%v", err)
+			}
+			if err != nil {
+				write(t, a.known, read(t, a.known)+"@cert-authority "+knownHost(o.daemon.Addr, ca.PublicKey()))
+				must(t, d.copy.put(a, pair{"hello", "/hello"}))
+			}
+			holds(t, a.at("hello"), "hello")
+			t.Logf("by %v", o.daemon.WaitAudit(t, "login", 1)["host_key_algorithm"])
+		})
+	}
+}
