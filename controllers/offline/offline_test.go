@@ -151,10 +151,10 @@ func TestDirectoryIsStable(t *testing.T) {
 // Of two host keys of a type the second is a spare; both are kept for the next run.
 func TestHostKeys(t *testing.T) {
 	dir := t.TempDir()
-	manifests := listener + "  hostKeyRefs: [{name: a}, {name: b}]\n"
-	for _, name := range []string{"a", "b"} {
-		manifests += "---\napiVersion: sftp-operator.io/v1alpha1\nkind: SFTPKey\nmetadata: {name: " + name + ", namespace: files}\nspec: {usage: Host}\n"
+	hostKey := func(name string) string {
+		return "---\napiVersion: sftp-operator.io/v1alpha1\nkind: SFTPKey\nmetadata: {name: " + name + ", namespace: files}\nspec: {usage: Host}\n"
 	}
+	manifests := listener + "  hostKeyRefs: [{name: a}, {name: b}]\n" + hostKey("a") + hostKey("b")
 	first, findings := run(t, read(t, manifests), dir)
 	if len(findings) != 0 {
 		t.Fatalf("findings %v", findings)

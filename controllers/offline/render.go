@@ -191,7 +191,8 @@ func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy ren
 		switch {
 		case err != nil:
 			findings = append(findings, Finding{
-				Object: object, Reason: v1alpha1.ReasonInvalidHostCertificate, Message: fmt.Sprintf("SFTPKey %q works without its host certificate: %v", k.Name, err),
+				Object: object, Reason: v1alpha1.ReasonInvalidHostCertificate,
+				Message: fmt.Sprintf("SFTPKey %q works without its host certificate: %v", k.Name, err),
 			})
 		case certificate != nil:
 			rendered.Certificate = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate)))

@@ -89,7 +89,7 @@ func (o *openSSH) logIn(t *testing.T, user string) (hostKey string) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "ssh", "-v", "-N", "-F", "none", "-p", port, "-i", o.identity, "-o", "IdentitiesOnly=yes", //nolint:gosec // the test's own
+	cmd := exec.CommandContext(ctx, "ssh", "-v", "-N", "-F", "none", "-p", port, "-i", o.identity, "-o", "IdentitiesOnly=yes",
 		"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=yes", "-o", "UserKnownHostsFile="+o.known,
 		"-o", "GlobalKnownHostsFile=/dev/null", user+"@"+host)
 	said, err := cmd.StderrPipe()
