@@ -29,7 +29,7 @@ type step struct {
 }
 
 func parseKeys(list string) (out []Key) {
-	for _, word := range strings.Fields(list) {
+	for word := range strings.FieldsSeq(list) {
 		name, keyType, _ := strings.Cut(word, "=")
 		k := Key{Name: name, Fingerprint: "SHA256:" + name, Type: strings.TrimSuffix(keyType, "!"), Overlap: overlap}
 		if strings.HasSuffix(keyType, "!") {
@@ -221,8 +221,8 @@ var rotations = []struct {
 		{want: "a=ed", is: "a Active, e Retiring(10h)", changes: "e Active>Retiring"},
 	}},
 	{"the same key by two SFTPKeys is one", []step{
-		{want: "a=ed a=ed", is: "a Active"},
-		{want: "a=ed a=ed", is: "a Active"},
+		{want: "a=ed r=rsa a=ed", is: "a Active, r Active"},
+		{want: "a=ed r=rsa a=ed", is: "a Active, r Active"},
 	}},
 }
 

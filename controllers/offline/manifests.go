@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	utiljson "k8s.io/apimachinery/pkg/util/json"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
@@ -111,7 +112,8 @@ func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []by
 		return err
 	}
 	var obj map[string]any
-	if err := yaml.Unmarshal(data, &obj); err != nil {
+	// As the API server decodes: rules that calculate want whole numbers, not floating-point ones.
+	if err := utiljson.Unmarshal(data, &obj); err != nil {
 		return err
 	}
 	if len(obj) == 0 {

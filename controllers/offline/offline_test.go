@@ -148,6 +148,36 @@ func TestDirectoryIsStable(t *testing.T) {
 	}
 }
 
+// Of two host keys of a type the second is a spare; both are kept for the next run.
+func TestHostKeys(t *testing.T) {
+	dir := t.TempDir()
+	hostKey := func(name string) string {
+		return "---\napiVersion: sftp-operator.io/v1alpha1\nkind: SFTPKey\nmetadata: {name: " + name + ", namespace: files}\nspec: {usage: Host}\n"
+	}
+	manifests := listener + "  hostKeyRefs: [{name: a}, {name: b}]\n" + hostKey("a") + hostKey("b")
+	first, findings := run(t, read(t, manifests), dir)
+	if len(findings) != 0 {
+		t.Fatalf("findings %v", findings)
+	}
+	set, err := config.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := set.Listener.HostKeys; len(k) != 2 || k[0].State != config.HostKeyActive || k[1].State != config.HostKeyAdvertised {
+		t.Errorf("host keys %+v", k)
+	}
+	if second, _ := run(t, read(t, manifests), dir); second.Digest != first.Digest {
+		t.Error("rendering the same again gives something else")
+	}
+	broken := strings.Replace(manifests, "spec: {usage: Host}", "spec: {usage: Host, source: Existing}", 1) +
+		"---\napiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: files}\nstringData:\n  ssh-certificate: hello\n  ssh-privatekey: |\n    " +
+		strings.ReplaceAll(strings.TrimSpace(string(set.HostKeys[0])), "\n", "\n    ") + "\n"
+	third, findings := run(t, read(t, broken), dir)
+	if len(findings) != 1 || findings[0].Reason != "InvalidHostCertificate" || len(third.Config) != 3 {
+		t.Errorf("findings %v, files %d", findings, len(third.Config))
+	}
+}
+
 // A directory with something else in it is not overwritten.
 func TestForeignDirectory(t *testing.T) {
 	dir := t.TempDir()

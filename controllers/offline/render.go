@@ -3,8 +3,10 @@ package offline
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -152,6 +154,7 @@ func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy ren
 		keys = append(keys, render.HostKey(l))
 	}
 	var out []render.PrivateHostKey
+	var findings []Finding
 	seen := map[string]bool{}
 	for i, k := range keys {
 		v := key.Decide(k, m.Secrets[types.NamespacedName{Namespace: k.Namespace, Name: key.SecretName(k)}])
@@ -182,9 +185,20 @@ func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy ren
 			state = v1alpha1.HostKeyAdvertised
 		}
 		seen[material.Public.Type()] = true
-		out = append(out, render.PrivateHostKey{Private: material.Private, State: state})
+		rendered := render.PrivateHostKey{Private: material.Private, State: state}
+		certificate, err := key.HostCertificate(material, policy.Policy)
+		switch {
+		case err != nil:
+			findings = append(findings, Finding{
+				Object: object, Reason: v1alpha1.ReasonInvalidHostCertificate,
+				Message: fmt.Sprintf("SFTPKey %q works without its host certificate: %v", k.Name, err),
+			})
+		case certificate != nil:
+			rendered.Certificate = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(certificate)))
+		}
+		out = append(out, rendered)
 	}
-	return out, nil, nil
+	return out, findings, nil
 }
 
 // secretFile finds files in the Secrets of a namespace.

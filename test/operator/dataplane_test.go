@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 )
@@ -42,10 +43,23 @@ type dataPlane struct {
 	loaded map[string]*config.Set
 	// books of the pods' processes, by the pods' UIDs.
 	books map[types.UID]*keyuse.Book
+	// mounts are the configuration directories of daemons that run, by namespace.
+	mounts map[string]string
+	http   *ack.HTTPAsker
 }
 
 func newDataPlane(api client.Client) *dataPlane {
-	return &dataPlane{api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}, books: map[types.UID]*keyuse.Book{}}
+	return &dataPlane{
+		api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}, books: map[types.UID]*keyuse.Book{},
+		mounts: map[string]string{}, http: ack.NewHTTPAsker(),
+	}
+}
+
+// mount says that the pods of a namespace are daemons that run, with their configuration in a directory.
+func (p *dataPlane) mount(namespace, dir string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mounts[namespace] = dir
 }
 
 // behave sets how the pods of a namespace behave from now on.
@@ -75,6 +89,12 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 	b, now := p.behaviours[pod.Namespace], p.loaded[pod.Namespace]
 	if b.unreachable {
 		return config.Status{}, errors.New("connection refused")
+	}
+	if dir := p.mounts[pod.Namespace]; dir != "" {
+		if err := p.write(ctx, pod, dir); err != nil {
+			return config.Status{}, err
+		}
+		return p.http.Ask(ctx, pod)
 	}
 	if !b.frozen {
 		set, err := p.load(ctx, pod)
@@ -158,13 +178,15 @@ func (p *dataPlane) restart(pod *corev1.Pod) {
 }
 
 // KeyUse implements ack.Asker.
-func (p *dataPlane) KeyUse(_ context.Context, pod *corev1.Pod, token string, before config.KeyUseReport) (config.KeyUseReport, error) {
+func (p *dataPlane) KeyUse(ctx context.Context, pod *corev1.Pod, token string, before config.KeyUseReport) (config.KeyUseReport, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	set := p.loaded[pod.Namespace]
 	switch {
 	case p.behaviours[pod.Namespace].unreachable:
 		return config.KeyUseReport{}, errors.New("connection refused")
+	case p.mounts[pod.Namespace] != "":
+		return p.http.KeyUse(ctx, pod, token, before)
 	case set == nil || !config.TokensEqual(token, config.StatusToken(set.HostKeys)):
 		return config.KeyUseReport{}, errors.New("401 Unauthorized")
 	}
@@ -176,23 +198,13 @@ func (p *dataPlane) KeyUse(_ context.Context, pod *corev1.Pod, token string, bef
 
 // load does what the kubelet and the daemon do.
 func (p *dataPlane) load(ctx context.Context, pod *corev1.Pod) (*config.Set, error) {
-	var secrets corev1.SecretList
-	err := p.api.List(ctx, &secrets, client.InNamespace(pod.Namespace),
-		client.MatchingLabels{v1alpha1.LabelListener: pod.Labels[v1alpha1.LabelListener]})
-	if err != nil {
-		return nil, err
-	}
 	dir, err := os.MkdirTemp("", "sftpd-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	for _, s := range secrets.Items {
-		for name, data := range s.Data {
-			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-				return nil, err
-			}
-		}
+	if err := p.write(ctx, pod, dir); err != nil {
+		return nil, err
 	}
 	return config.Load(dir)
 }
@@ -205,4 +217,22 @@ func (p *dataPlane) settings(namespace string) config.Listener {
 		return set.Listener
 	}
 	return config.Listener{}
+}
+
+// write does what the kubelet does.
+func (p *dataPlane) write(ctx context.Context, pod *corev1.Pod, dir string) error {
+	var secrets corev1.SecretList
+	err := p.api.List(ctx, &secrets, client.InNamespace(pod.Namespace),
+		client.MatchingLabels{v1alpha1.LabelListener: pod.Labels[v1alpha1.LabelListener]})
+	if err != nil {
+		return err
+	}
+	for _, s := range secrets.Items {
+		for name, data := range s.Data {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

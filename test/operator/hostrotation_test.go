@@ -18,6 +18,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -329,6 +330,37 @@ func TestHostKeyRefsAreExchanged(t *testing.T) {
 	h.check(t, "a/1 Active", "a/1 Active, b/1 Staged", "a/1 Active, b/1 Advertised", "b/1 Active, a/1 Retiring", "b/1 Active",
 		"b/1 Active, rsa/1 Staged", "b/1 Active, rsa/1 Advertised", "rsa/1 Active, b/1 Active", "rsa/1 Active, b/1 Retiring", "rsa/1 Active")
 	inPods(t, ns, map[string]string{l.Status.HostKeys[0].Fingerprint: ""})
+}
+
+// A crypto policy that does not admit a key that is on its way out is told, and is no reason to drop the key.
+func TestPolicyForbidsALeavingHostKey(t *testing.T) {
+	ns := namespace(t, nil)
+	hostKeyOf(t, ns, "a", 1000)
+	hostKeyOf(t, ns, "p256", 1000, func(k *v1alpha1.SFTPKey) { k.Spec.Algorithm = v1alpha1.KeyECDSAP256 })
+	l := readyListener(t, ns, withHostKeys("p256"))
+	first := l.Status.HostKeys[0].Fingerprint
+	change(t, l, func(l *v1alpha1.SFTPListener) {
+		withHostKeys("a")(l)
+		l.Spec.CryptoPolicy = v1alpha1.CryptoStrict2026
+	})
+	eventually(t, func() error {
+		get(t, l, ns, l.Name)
+		c := meta.FindStatusCondition(l.Status.Conditions, v1alpha1.ConditionResolvedRefs)
+		want := "The Active host key " + first + ` of SFTPKey "p256": `
+		if c == nil || c.Reason != v1alpha1.ReasonInvalidHostKey || !strings.HasPrefix(c.Message, want) || !strings.Contains(c.Message, "set spec.cryptoPolicy back until its rotation is over") {
+			return fmt.Errorf("condition %v", c)
+		}
+		return nil
+	})
+	if states(l) != "p256/1 Active" {
+		t.Errorf("host keys are %s", states(l))
+	}
+	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.CryptoPolicy = v1alpha1.CryptoModern2026 })
+	waitStates(t, l, "p256/1 Active, a/1 Advertised")
+	if k := l.Status.HostKeys[0]; k.WaitingFor != v1alpha1.HostKeyWaitNewKey {
+		t.Errorf("%+v", k)
+	}
+	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
 // Where something else keeps the Secret and exchanges the key in it, the pods go on with the former one for as long as

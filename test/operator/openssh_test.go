@@ -1,0 +1,192 @@
+package operator
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// realPod is a pod of a listener in which the daemon runs, and what it listens on.
+func realPod(t *testing.T, l *v1alpha1.SFTPListener, ip string) (p *corev1.Pod, address string) {
+	t.Helper()
+	dir := t.TempDir()
+	sftp, health := daemontest.Listen(t, ip+":0"), daemontest.Listen(t, ip+":8081")
+	d := daemon.New(daemon.Options{ConfigDir: dir, SFTP: sftp, Health: health, Audit: io.Discard, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx, ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	pods.mount(l.Namespace, dir)
+
+	p = readyPod(t, l, "real")
+	before := p.DeepCopy()
+	p.Status.PodIP, p.Status.PodIPs = ip, []corev1.PodIP{{IP: ip}}
+	if err := api.Status().Patch(t.Context(), p, client.MergeFrom(before)); err != nil {
+		t.Fatal(err)
+	}
+	return p, sftp.Addr().String()
+}
+
+// openSSH is a client with a known_hosts of its own, in which it learns host keys.
+type openSSH struct {
+	address, identity, known string
+}
+
+func newOpenSSH(t *testing.T, address, hostKey string) (o *openSSH, publicKey string) {
+	t.Helper()
+	dir := t.TempDir()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o = &openSSH{address, filepath.Join(dir, "id"), filepath.Join(dir, "known_hosts")}
+	for file, data := range map[string][]byte{o.identity: pem.EncodeToMemory(block), o.known: []byte(knownhosts.Normalize(address) + " " + hostKey + "\n")} {
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
+}
+
+// logIn logs in without anybody to ask, stays for a while, and says whose host key the key exchange had. Where the key
+// is another one than the client knows, it fails.
+func (o *openSSH) logIn(t *testing.T, user string) (hostKey string) {
+	t.Helper()
+	host, port, err := net.SplitHostPort(o.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "ssh", "-v", "-N", "-F", "none", "-p", port, "-i", o.identity, "-o", "IdentitiesOnly=yes",
+		"-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "UpdateHostKeys=yes", "-o", "UserKnownHostsFile="+o.known,
+		"-o", "GlobalKnownHostsFile=/dev/null", user+"@"+host)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v; hack/install-packages.sh installs OpenSSH's client", err)
+	}
+	var all strings.Builder
+	line := make([]byte, 4096)
+	for !strings.Contains(all.String(), "Authenticated to") {
+		n, err := said.Read(line)
+		all.Write(line[:n])
+		if err != nil {
+			_ = cmd.Wait()
+			t.Fatalf("the login failed:\n%s", all.String())
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, said) }()
+	time.Sleep(500 * time.Millisecond) // in which it asks for proofs
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // killed
+	_, hostKey, _ = strings.Cut(all.String(), "Server host key: ssh-ed25519 ")
+	hostKey, _, _ = strings.Cut(hostKey, "\n")
+	return strings.TrimSpace(hostKey)
+}
+
+// knows are the fingerprints of its known_hosts.
+func (o *openSSH) knows(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile(o.known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for len(data) > 0 {
+		_, _, key, _, rest, err := ssh.ParseKnownHosts(data)
+		if err != nil {
+			t.Fatalf("%v in %q", err, data)
+		}
+		out, data = append(out, ssh.FingerprintSHA256(key)), rest
+	}
+	slices.Sort(out)
+	return out
+}
+
+// logsInUntil logs in again and again, each time without a question, until the client knows keys.
+func (o *openSSH) logsInUntil(t *testing.T, user, hostKey string, keys ...string) {
+	t.Helper()
+	slices.Sort(keys)
+	eventually(t, func() error {
+		if got := o.logIn(t, user); got != hostKey || !slices.Equal(o.knows(t), keys) {
+			return fmt.Errorf("met %s and knows %v, want to meet %s and know %v", got, o.knows(t), hostKey, keys)
+		}
+		return nil
+	})
+}
+
+// TestOpenSSHThroughAHostKeyRotation: from an SFTPKey over the operator, the daemon and the client to the count of those
+// who have learned the key.
+func TestOpenSSHThroughAHostKeyRotation(t *testing.T) {
+	ns := namespace(t, nil)
+	k := hostKeyOf(t, ns, "host", 1000)
+	l := newListener(ns, withHostKeys("host"))
+	create(t, l)
+	_, address := realPod(t, l, "127.0.0.21")
+	waitStates(t, l, "host/1 Active")
+	first := l.Status.HostKeys[0]
+	o, publicKey := newOpenSSH(t, address, first.PublicKey)
+	acme := newUser(ns, "acme", func(u *v1alpha1.SFTPUser) { u.Spec.Authentication.AuthorizedKeys = []string{publicKey} })
+	create(t, acme)
+	waitFor(t, acme, "Ready", "True", "Ready", "")
+	o.logsInUntil(t, "acme", first.Fingerprint, first.Fingerprint)
+
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	waitStates(t, l, "host/1 Active, host/2 Advertised")
+	second := l.Status.HostKeys[1].Fingerprint
+	o.logsInUntil(t, "acme", first.Fingerprint, first.Fingerprint, second)
+	wake := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "wake"}}
+	create(t, wake)
+	n := 0
+	eventually(t, func() error {
+		n++
+		change(t, wake, func(s *corev1.Secret) {
+			s.Labels = map[string]string{v1alpha1.LabelListener: l.Name, "n": strconv.Itoa(n)}
+		})
+		get(t, acme, ns, acme.Name)
+		get(t, l, ns, l.Name)
+		if proved := l.Status.HostKeys[1].ProvedUsers; !slices.Equal(acme.Status.ProvedHostKeys, []string{second}) || proved == nil || *proved != 1 {
+			return fmt.Errorf("acme has proof of %v, %v users have proof", acme.Status.ProvedHostKeys, proved)
+		}
+		time.Sleep(time.Second) // a pod is not asked more often
+		return nil
+	})
+
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Rotation.OverlapSeconds = new(int32(1)) })
+	waitStates(t, l, "host/2 Active")
+	o.logsInUntil(t, "acme", second, second)
+}
