@@ -81,11 +81,6 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 	return o, nil
 }
 
-// ClientOptions makes the client read Secrets past the cache.
-func ClientOptions() client.Options {
-	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}}
-}
-
 // Setup registers all reconcilers with a manager.
 func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if o.Asker == nil {

@@ -4,18 +4,19 @@ package apply
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
 // FieldOwner is the operator's name in managedFields.
@@ -39,12 +40,12 @@ type Applier struct {
 
 	mu sync.Mutex
 	// applied remembers what was applied last and the object's version after that.
-	// If neither differs now, there is nothing to do. mu protects it.
+	// If neither has changed since, there is nothing to do. mu protects it.
 	applied map[string]memo
 }
 
 type memo struct {
-	sum     [sha256.Size]byte
+	sum     string
 	version string
 }
 
@@ -57,15 +58,11 @@ func (a *Applier) Apply(ctx context.Context, obj, owner client.Object, mine func
 			return false, err
 		}
 	}
-	u, err := intent(obj, a.Client.Scheme())
+	u, sum, err := intent(obj, a.Client.Scheme())
 	if err != nil {
 		return false, err
 	}
-	id := u.GetKind() + "/" + u.GetNamespace() + "/" + u.GetName()
-	sum, err := checksum(u)
-	if err != nil {
-		return false, err
-	}
+	id := idOf(u)
 	live, err := a.live(ctx, u)
 	if err != nil {
 		return false, err
@@ -74,8 +71,9 @@ func (a *Applier) Apply(ctx context.Context, obj, owner client.Object, mine func
 		if !mine(live) {
 			return false, &ConflictError{Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
 		}
-		if a.remembers(id, memo{sum, live.GetResourceVersion()}) {
-			return false, nil
+		done, err := a.isDone(ctx, id, u, sum, live)
+		if done || err != nil {
+			return false, err
 		}
 	}
 	if err := a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
@@ -85,40 +83,68 @@ func (a *Applier) Apply(ctx context.Context, obj, owner client.Object, mine func
 	return true, nil
 }
 
-// Delete deletes an object if it exists and is the operator's.
+// isDone says whether an object is as wanted already. What is remembered answers it; after a
+// restart, the annotation does and the object itself.
+func (a *Applier) isDone(ctx context.Context, id string, u *unstructured.Unstructured, sum string, live client.Object) (bool, error) {
+	if m, ok := a.recall(id); ok {
+		return m.sum == sum && !newer(live.GetResourceVersion(), m.version), nil
+	}
+	if live.GetAnnotations()[v1alpha1.AnnotationApplied] != sum {
+		return false, nil
+	}
+	if _, ok := live.(*metav1.PartialObjectMetadata); ok {
+		full := &corev1.Secret{}
+		if err := a.Live.Get(ctx, client.ObjectKeyFromObject(live), full); err != nil {
+			return false, client.IgnoreNotFound(err)
+		}
+		live = full
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return false, err
+	}
+	content["apiVersion"], content["kind"] = u.GetAPIVersion(), u.GetKind() // objects from a cache have none
+	if !contains(content, u.Object) {
+		return false, nil
+	}
+	a.remember(id, memo{sum, live.GetResourceVersion()})
+	return true, nil
+}
+
+// Wrote says whether an object is as this Applier left it: its event is no news.
+func (a *Applier) Wrote(kind string, o client.Object) bool {
+	m, ok := a.recall(kind + "/" + o.GetNamespace() + "/" + o.GetName())
+	return ok && m.version == o.GetResourceVersion()
+}
+
+// Delete deletes an object if it exists and is the operator's. Of its own objects the caches
+// tell; one that was made a moment ago is looked at again when its event comes.
 func (a *Applier) Delete(ctx context.Context, obj client.Object, mine func(client.Object) bool) error {
-	u, err := intent(obj, a.Client.Scheme())
+	u, _, err := intent(obj, a.Client.Scheme())
 	if err != nil {
 		return err
 	}
-	live, err := a.live(ctx, u)
-	if err != nil || live == nil || !mine(live) {
+	live, err := a.empty(u)
+	if err != nil {
 		return err
 	}
+	err = a.Client.Get(ctx, client.ObjectKeyFromObject(u), live)
+	if err != nil || !mine(live) {
+		return client.IgnoreNotFound(err)
+	}
+	a.forget(idOf(u))
 	return client.IgnoreNotFound(a.Client.Delete(ctx, obj, client.Preconditions{UID: new(live.GetUID())}))
 }
 
 // live returns an object as it is, or nil. Only the cache's no is doubted: it holds the
 // operator's own objects alone, and a foreign one must not be overwritten.
 func (a *Applier) live(ctx context.Context, u *unstructured.Unstructured) (client.Object, error) {
-	var o client.Object
-	if u.GetKind() == "Secret" {
-		// Secrets are cached without their contents.
-		m := &metav1.PartialObjectMetadata{}
-		m.SetGroupVersionKind(u.GroupVersionKind())
-		o = m
-	} else {
-		typed, err := a.Client.Scheme().New(u.GroupVersionKind())
-		if err != nil {
-			return nil, err
-		}
-		var ok bool
-		if o, ok = typed.(client.Object); !ok {
-			return nil, fmt.Errorf("%s is not an object", u.GetKind())
-		}
+	o, err := a.empty(u)
+	if err != nil {
+		return nil, err
 	}
 	name := client.ObjectKeyFromObject(u)
-	err := a.Client.Get(ctx, name, o)
+	err = a.Client.Get(ctx, name, o)
 	if apierrors.IsNotFound(err) {
 		err = a.Live.Get(ctx, name, o)
 	}
@@ -131,10 +157,30 @@ func (a *Applier) live(ctx context.Context, u *unstructured.Unstructured) (clien
 	return o, nil
 }
 
-func (a *Applier) remembers(id string, m memo) bool {
+// empty is an object to be read into.
+func (a *Applier) empty(u *unstructured.Unstructured) (client.Object, error) {
+	if u.GetKind() == "Secret" {
+		// Secrets are cached without their contents.
+		m := &metav1.PartialObjectMetadata{}
+		m.SetGroupVersionKind(u.GroupVersionKind())
+		return m, nil
+	}
+	typed, err := a.Client.Scheme().New(u.GroupVersionKind())
+	if err != nil {
+		return nil, err
+	}
+	o, ok := typed.(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%s is not an object", u.GetKind())
+	}
+	return o, nil
+}
+
+func (a *Applier) recall(id string) (memo, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.applied[id] == m
+	m, ok := a.applied[id]
+	return m, ok
 }
 
 func (a *Applier) remember(id string, m memo) {
@@ -146,28 +192,15 @@ func (a *Applier) remember(id string, m memo) {
 	a.applied[id] = m
 }
 
-// intent is the object as it is wanted: without what only the API server writes.
-func intent(obj client.Object, scheme *runtime.Scheme) (*unstructured.Unstructured, error) {
-	gvk, err := apiutil.GVKForObject(obj, scheme)
-	if err != nil {
-		return nil, err
-	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
-	if err != nil {
-		return nil, err
-	}
-	u := &unstructured.Unstructured{Object: content}
-	u.SetGroupVersionKind(gvk)
-	unstructured.RemoveNestedField(u.Object, "status")
-	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
-	unstructured.RemoveNestedField(u.Object, "spec", "template", "metadata", "creationTimestamp")
-	return u, nil
+func (a *Applier) forget(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.applied, id)
 }
 
-func checksum(u *unstructured.Unstructured) ([sha256.Size]byte, error) {
-	data, err := json.Marshal(u.Object) // sorts the keys of maps
-	if err != nil {
-		return [sha256.Size]byte{}, err
-	}
-	return sha256.Sum256(data), nil
+// newer says whether a version of an object came after another one. A cache may lag behind
+// what was just written.
+func newer(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err != nil || order > 0
 }

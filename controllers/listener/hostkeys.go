@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -80,8 +79,7 @@ func (s *scope) hostKey(ctx context.Context, name string) (key.Material, *condit
 			fmt.Sprintf("SFTPKey %q has usage %s; a host key needs usage Host", name, k.Spec.Usage),
 		}, nil
 	}
-	secret := &corev1.Secret{}
-	err = s.Live.Get(ctx, types.NamespacedName{Namespace: k.Namespace, Name: key.SecretName(k)}, secret)
+	secret, err := s.keySecret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: key.SecretName(k)})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return key.Material{}, nil, fmt.Errorf("read Secret %s: %w", key.SecretName(k), err)
 	}

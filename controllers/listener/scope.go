@@ -78,6 +78,8 @@ type memory struct {
 	passwords map[types.UID]*config.Password
 	// hostKeys as rendered last.
 	hostKeys [][]byte
+	// keySecrets are the Secrets of host keys as they were read last.
+	keySecrets map[types.NamespacedName]*corev1.Secret
 	// resolved credentials and what they were made from, by user.
 	resolved map[types.UID]resolution
 	// acknowledged are the digests of the records that every ready pod had, by user; nil
@@ -102,5 +104,7 @@ func newMemory(uid types.UID) *memory {
 		passwords: map[types.UID]*config.Password{},
 		resolved:  map[types.UID]resolution{},
 		lastUsed:  map[types.UID]map[string]string{},
+
+		keySecrets: map[types.NamespacedName]*corev1.Secret{},
 	}
 }

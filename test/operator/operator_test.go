@@ -77,7 +77,7 @@ func start(account *rest.Config) (*process, error) {
 	mgr, err := ctrl.NewManager(account, ctrl.Options{
 		Scheme:     controllers.NewScheme(),
 		Cache:      cacheOptions,
-		Client:     controllers.ClientOptions(),
+		NewClient:  controllers.NewClient,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)}, // a restart is in the same process here
 	})
