@@ -62,8 +62,9 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 	}
 	own := cache.ByObject{Label: labels.NewSelector().Add(*req)}
 	o := cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultTransform: slim,
 		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}:                {Transform: slimSecret},
 			&corev1.Pod{}:                   own,
 			&corev1.Service{}:               own,
 			&corev1.ServiceAccount{}:        own,

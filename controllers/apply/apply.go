@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -58,38 +57,41 @@ func (a *Applier) Apply(ctx context.Context, obj, owner client.Object, mine func
 			return false, err
 		}
 	}
-	u, sum, err := intent(obj, a.Client.Scheme())
+	in, err := newIntent(obj, a.Client.Scheme())
 	if err != nil {
 		return false, err
 	}
-	id := idOf(u)
-	live, err := a.live(ctx, u)
+	live, err := a.live(ctx, in)
 	if err != nil {
 		return false, err
 	}
 	if live != nil {
 		if !mine(live) {
-			return false, &ConflictError{Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
+			return false, &ConflictError{Kind: in.kind.Kind, Namespace: in.GetNamespace(), Name: in.GetName()}
 		}
-		done, err := a.isDone(ctx, id, u, sum, live)
+		done, err := a.isDone(ctx, in, live)
 		if done || err != nil {
 			return false, err
 		}
 	}
-	if err := a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
-		return true, fmt.Errorf("apply %s: %w", id, err)
+	u, err := in.marked()
+	if err != nil {
+		return false, err
 	}
-	a.remember(id, memo{sum, u.GetResourceVersion()})
+	if err := a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
+		return true, fmt.Errorf("apply %s: %w", in.id(), err)
+	}
+	a.remember(in.id(), memo{in.sum, u.GetResourceVersion()})
 	return true, nil
 }
 
 // isDone says whether an object is as wanted already. What is remembered answers it; after a
 // restart, the annotation does and the object itself.
-func (a *Applier) isDone(ctx context.Context, id string, u *unstructured.Unstructured, sum string, live client.Object) (bool, error) {
-	if m, ok := a.recall(id); ok {
-		return m.sum == sum && !newer(live.GetResourceVersion(), m.version), nil
+func (a *Applier) isDone(ctx context.Context, in intent, live client.Object) (bool, error) {
+	if m, ok := a.recall(in.id()); ok {
+		return m.sum == in.sum && !newer(live.GetResourceVersion(), m.version), nil
 	}
-	if live.GetAnnotations()[v1alpha1.AnnotationApplied] != sum {
+	if live.GetAnnotations()[v1alpha1.AnnotationApplied] != in.sum {
 		return false, nil
 	}
 	if _, ok := live.(*metav1.PartialObjectMetadata); ok {
@@ -103,47 +105,51 @@ func (a *Applier) isDone(ctx context.Context, id string, u *unstructured.Unstruc
 	if err != nil {
 		return false, err
 	}
+	u, err := in.marked()
+	if err != nil {
+		return false, err
+	}
 	content["apiVersion"], content["kind"] = u.GetAPIVersion(), u.GetKind() // objects from a cache have none
 	if !contains(content, u.Object) {
 		return false, nil
 	}
-	a.remember(id, memo{sum, live.GetResourceVersion()})
+	a.remember(in.id(), memo{in.sum, live.GetResourceVersion()})
 	return true, nil
 }
 
 // Wrote says whether an object is as this Applier left it: its event is no news.
 func (a *Applier) Wrote(kind string, o client.Object) bool {
-	m, ok := a.recall(kind + "/" + o.GetNamespace() + "/" + o.GetName())
+	m, ok := a.recall(idOf(kind, o))
 	return ok && m.version == o.GetResourceVersion()
 }
 
 // Delete deletes an object if it exists and is the operator's. Of its own objects the caches
 // tell; one that was made a moment ago is looked at again when its event comes.
 func (a *Applier) Delete(ctx context.Context, obj client.Object, mine func(client.Object) bool) error {
-	u, _, err := intent(obj, a.Client.Scheme())
+	in, err := newIntent(obj, a.Client.Scheme())
 	if err != nil {
 		return err
 	}
-	live, err := a.empty(u)
+	live, err := a.empty(in)
 	if err != nil {
 		return err
 	}
-	err = a.Client.Get(ctx, client.ObjectKeyFromObject(u), live)
+	err = a.Client.Get(ctx, client.ObjectKeyFromObject(in), live)
 	if err != nil || !mine(live) {
 		return client.IgnoreNotFound(err)
 	}
-	a.forget(idOf(u))
+	a.forget(in.id())
 	return client.IgnoreNotFound(a.Client.Delete(ctx, obj, client.Preconditions{UID: new(live.GetUID())}))
 }
 
 // live returns an object as it is, or nil. Only the cache's no is doubted: it holds the
 // operator's own objects alone, and a foreign one must not be overwritten.
-func (a *Applier) live(ctx context.Context, u *unstructured.Unstructured) (client.Object, error) {
-	o, err := a.empty(u)
+func (a *Applier) live(ctx context.Context, in intent) (client.Object, error) {
+	o, err := a.empty(in)
 	if err != nil {
 		return nil, err
 	}
-	name := client.ObjectKeyFromObject(u)
+	name := client.ObjectKeyFromObject(in)
 	err = a.Client.Get(ctx, name, o)
 	if apierrors.IsNotFound(err) {
 		err = a.Live.Get(ctx, name, o)
@@ -152,26 +158,26 @@ func (a *Applier) live(ctx context.Context, u *unstructured.Unstructured) (clien
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s %s: %w", u.GetKind(), name, err)
+		return nil, fmt.Errorf("read %s %s: %w", in.kind.Kind, name, err)
 	}
 	return o, nil
 }
 
 // empty is an object to be read into.
-func (a *Applier) empty(u *unstructured.Unstructured) (client.Object, error) {
-	if u.GetKind() == "Secret" {
+func (a *Applier) empty(in intent) (client.Object, error) {
+	if in.kind.Kind == "Secret" {
 		// Secrets are cached without their contents.
 		m := &metav1.PartialObjectMetadata{}
-		m.SetGroupVersionKind(u.GroupVersionKind())
+		m.SetGroupVersionKind(in.kind)
 		return m, nil
 	}
-	typed, err := a.Client.Scheme().New(u.GroupVersionKind())
+	typed, err := a.Client.Scheme().New(in.kind)
 	if err != nil {
 		return nil, err
 	}
 	o, ok := typed.(client.Object)
 	if !ok {
-		return nil, fmt.Errorf("%s is not an object", u.GetKind())
+		return nil, fmt.Errorf("%s is not an object", in.kind.Kind)
 	}
 	return o, nil
 }

@@ -82,6 +82,8 @@ type memory struct {
 	keySecrets map[types.NamespacedName]*corev1.Secret
 	// resolved credentials and what they were made from, by user.
 	resolved map[types.UID]resolution
+	// rules that resolved credentials were admitted under.
+	rules credentials.Rules
 	// acknowledged are the digests of the records that every ready pod had, by user; nil
 	// before the first acknowledgement.
 	acknowledged map[types.UID]string
@@ -96,6 +98,8 @@ type memory struct {
 type resolution struct {
 	stamp string
 	credentials.Credentials
+	// admitted are those of them that the listener's rules admit.
+	admitted credentials.Credentials
 }
 
 func newMemory(uid types.UID) *memory {
