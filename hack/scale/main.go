@@ -46,7 +46,7 @@ type sizes struct {
 
 var (
 	full = sizes{
-		plan:        plan{samples: 50, rest: 2 * time.Minute},
+		plan:        plan{samples: 50, rest: 70 * time.Second},
 		daemonUsers: []int{100, 1000, 10_000, 40_000}, listenerUsers: []int{100, 1000, 10_000},
 		listeners: []int{10, 100, 1000}, fleetUsers: 100,
 	}

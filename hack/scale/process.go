@@ -107,7 +107,7 @@ func poll(ctx context.Context, limit time.Duration, what string, ok func() (bool
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(2 * time.Millisecond):
 		}
 	}
 }

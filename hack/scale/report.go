@@ -74,6 +74,23 @@ type row[R any] struct {
 	value func(R) string
 }
 
+func daemonTable(results []daemonResult) string {
+	return table(results, []row[daemonResult]{
+		{"Users, with two keys each", func(r daemonResult) string { return count(r.Users) }},
+		{"Shards", func(r daemonResult) string { return count(r.Shards) }},
+		{"Start → all loaded", func(r daemonResult) string { return duration(r.Start) }},
+		{"One user changes → loaded", func(r daemonResult) string { return duration(r.Reload) }},
+		{"CPU time for that", func(r daemonResult) string { return duration(r.CPU) }},
+		{"Settings change → loaded, all users parsed anew", func(r daemonResult) string { return duration(r.ReloadAll) }},
+		{"CPU time for that", func(r daemonResult) string { return duration(r.AllCPU) }},
+		{"Memory (RSS) with one session", func(r daemonResult) string { return size(r.RSS) }},
+		{"at most, reloads without a pause", func(r daemonResult) string { return size(r.Peak) }},
+		{"A session's requests at rest: p50 / p99 / longest", func(r daemonResult) string { return r.Idle.String() }},
+		{"while one user changes again and again", func(r daemonResult) string { return r.Live.String() }},
+		{"while the settings do", func(r daemonResult) string { return r.LiveAll.String() }},
+	})
+}
+
 func fleetTable(results []fleetResult) string {
 	return table(results, []row[fleetResult]{
 		{"Listeners × users", func(r fleetResult) string { return fmt.Sprintf("%s × %s", count(r.Listeners), count(r.Users)) }},
