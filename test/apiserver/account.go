@@ -13,6 +13,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
+// OperatorRole is the name of the operator's ClusterRole.
+const OperatorRole = "manager-role"
+
 // OperatorAccount makes the account that the operator runs as, with the generated role and no more.
 func OperatorAccount(ctx context.Context, env *envtest.Environment, api client.Client) (*rest.Config, error) {
 	root, err := Root()

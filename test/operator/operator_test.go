@@ -14,6 +14,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/sftp-operator/sftp-operator/controllers"
@@ -27,6 +28,10 @@ var (
 	pods *dataPlane
 	// running is the operator.
 	running *process
+	// asked is what it asks of the API server.
+	asked requests
+	// environment of the API server.
+	environment *envtest.Environment
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -47,6 +52,7 @@ func run(m *testing.M) int {
 		return fail(err)
 	}
 	defer env.Stop()
+	environment = env
 	if api, err = client.NewWithWatch(env.Config, client.Options{Scheme: controllers.NewScheme()}); err != nil {
 		return fail(err)
 	}
@@ -54,6 +60,7 @@ func run(m *testing.M) int {
 	if err != nil {
 		return fail(err)
 	}
+	asked.count(account)
 	pods = newDataPlane(api)
 	if running, err = start(account); err != nil {
 		return fail(err)
@@ -69,8 +76,9 @@ type process struct {
 	done    chan error
 }
 
-func start(account *rest.Config) (*process, error) {
-	cacheOptions, err := controllers.CacheOptions(nil)
+// start starts an operator that works in the given namespaces, in all without any.
+func start(account *rest.Config, namespaces ...string) (*process, error) {
+	cacheOptions, err := controllers.CacheOptions(namespaces)
 	if err != nil {
 		return nil, err
 	}
