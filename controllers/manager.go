@@ -93,7 +93,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("set up the key controller: %w", err)
 	}
 	users := &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Board: board, Events: mgr.GetEventRecorder("sftp-operator")}
-	if err := users.Setup(ctx, mgr, options(4)); err != nil {
+	if err := users.Setup(ctx, mgr, options(8)); err != nil {
 		return fmt.Errorf("set up the user controller: %w", err)
 	}
 	listeners := &listener.Reconciler{
@@ -107,11 +107,15 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		OperatorNamespace: o.OperatorNamespace,
 		Now:               time.Now,
 	}
-	if err := listeners.Setup(ctx, mgr, options(8)); err != nil {
+	if err := listeners.Setup(ctx, mgr, options(listenerWorkers)); err != nil {
 		return fmt.Errorf("set up the listener controller: %w", err)
 	}
 	return nil
 }
+
+// listenerWorkers is how many listeners are worked on at a time. Mostly they wait for pods, up to
+// two seconds for one that does not answer, and others must not wait for these.
+const listenerWorkers = 32
 
 // options of a controller. Failures are tried again after 200 ms, doubling up to five
 // minutes: the library's start of 5 ms is too hot for calls that failed.
