@@ -138,7 +138,7 @@ func benchmarkReconcile(b *testing.B, n int) {
 		Asker: done{},
 	}
 	go func() {
-		for range r.Board.Changes { //nolint:revive // nobody writes the users' status here
+		for range r.Board.Changes {
 		}
 	}()
 	name := client.ObjectKeyFromObject(l)

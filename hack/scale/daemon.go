@@ -118,7 +118,8 @@ func measureOneDaemon(ctx context.Context, dir string, users, samples int) (r da
 	}
 	u, err = e.daemon.usage()
 	r.Peak = u.peak
-	progress("%d users: start %s, reload %s and %s, requests %s, %s, %s", users, duration(r.Start), duration(r.Reload), duration(r.ReloadAll), r.Idle, r.Live, r.LiveAll)
+	progress("%d users: start %s, reload %s and %s, requests %s, %s, %s", users,
+		duration(r.Start), duration(r.Reload), duration(r.ReloadAll), r.Idle, r.Live, r.LiveAll)
 	return r, err
 }
 
@@ -265,7 +266,7 @@ func newKey() (file []byte, signer ssh.Signer, err error) {
 
 // freeAddress is an address on the loopback device that nobody listens on.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not block
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

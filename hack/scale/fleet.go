@@ -82,7 +82,7 @@ func (c *cluster) settle(ctx context.Context) error {
 	})
 }
 
-// changes changes one user after the other.
+// changes gives one user after the other another key.
 func (c *cluster) changes(ctx context.Context, p plan, all []*v1alpha1.SFTPListener, r *fleetResult) error {
 	c.calls.take()
 	began, err := c.operator.usage()

@@ -25,11 +25,19 @@ func main() {
 	quick := flag.Bool("quick", false, "small sizes")
 	write := flag.Bool("write", false, "put the tables into docs/scale.md")
 	only := flag.String("only", "", "daemon, listener or fleet alone")
+	users := flag.Int("users", 0, "users of each listener of the fleet, instead of 100")
 	flag.Parse()
+	s := full
+	if *quick {
+		s = small
+	}
+	if *users > 0 {
+		s.fleetUsers = *users
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	ctrl.SetLogger(logr.Discard())
-	if err := run(ctx, *quick, *write, *only); err != nil {
+	if err := run(ctx, s, results{Quick: *quick}, *write, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
 		os.Exit(1)
 	}
@@ -57,7 +65,7 @@ var (
 	}
 )
 
-func run(ctx context.Context, quick, write bool, only string) error {
+func run(ctx context.Context, s sizes, r results, write bool, only string) error {
 	if err := findPrograms(); err != nil {
 		return err
 	}
@@ -66,11 +74,6 @@ func run(ctx context.Context, quick, write bool, only string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s := full
-	if quick {
-		s = small
-	}
-	r := results{Quick: quick}
 	parts := []struct {
 		name string
 		run  func(context.Context, string, sizes, *results) error

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -148,7 +149,7 @@ func (s *soak) programs(ctx context.Context, client string, transfer func(ctx co
 			s.problem("%v", err)
 			return
 		}
-		name := fmt.Sprint(n % kept)
+		name := strconv.Itoa(n % kept)
 		start := time.Now()
 		s.mu.Lock()
 		delete(s.files, client+"/"+name) // an upload that breaks off leaves a part of it
