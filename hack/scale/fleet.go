@@ -67,6 +67,7 @@ func (c *cluster) measure(ctx context.Context, p plan, there, listeners []*v1alp
 			return r, err
 		}
 	}
+	progress("operator: %s, at most %s; %s of CPU time for a change, %s written", size(r.RSS), size(r.Peak), duration(r.CPU), size(int64(r.Bytes)))
 	return r, nil
 }
 
