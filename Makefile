@@ -87,6 +87,16 @@ e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTE
 fuzz: ## Fuzz every parser for FUZZTIME each.
 	@hack/fuzz.sh $(PKG)
 
+.PHONY: soak
+soak: packages ## Files, changes of users and killed pods for SOAK=30m on a real Kubernetes node.
+	@SOAK="$${SOAK:-30m}" E2E_TIMEOUT="$${SOAK_TIMEOUT:-3h}" hack/e2e.sh -run '^TestSoak$$'
+
+.PHONY: scale
+scale: bin/cluster ## Measure many users and listeners on a real API server with played pods (QUICK=1, WRITE=1: docs/scale.md).
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
+	go build -o bin/scale ./hack/scale
+	@KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" bin/scale $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(USERS),-users $(USERS)) $(if $(WRITE),-write)
+
 .PHONY: bench
 bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=regexp, AGAIN=1, PROFILE=1: docs/performance.md).
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/sftpd

@@ -64,8 +64,9 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 	}
 	own := cache.ByObject{Label: labels.NewSelector().Add(*req)}
 	o := cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultTransform: slim,
 		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}:                {Transform: slimSecret},
 			&corev1.Pod{}:                   own,
 			&corev1.Service{}:               own,
 			&corev1.ServiceAccount{}:        own,
@@ -83,12 +84,6 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 	return o, nil
 }
 
-// ClientOptions makes the client read Secrets past the cache, and ConfigMaps, which the
-// operator may not list.
-func ClientOptions() client.Options {
-	return client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}, &corev1.ConfigMap{}}}}
-}
-
 // Setup registers all reconcilers with a manager.
 func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if o.Asker == nil {
@@ -101,7 +96,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		return fmt.Errorf("set up the key controller: %w", err)
 	}
 	users := &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Board: board, Events: mgr.GetEventRecorder("sftp-operator")}
-	if err := users.Setup(ctx, mgr, options(4)); err != nil {
+	if err := users.Setup(ctx, mgr, options(8)); err != nil {
 		return fmt.Errorf("set up the user controller: %w", err)
 	}
 	listeners := &listener.Reconciler{
@@ -115,11 +110,15 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		OperatorNamespace: o.OperatorNamespace,
 		Now:               time.Now,
 	}
-	if err := listeners.Setup(ctx, mgr, options(8)); err != nil {
+	if err := listeners.Setup(ctx, mgr, options(listenerWorkers)); err != nil {
 		return fmt.Errorf("set up the listener controller: %w", err)
 	}
 	return nil
 }
+
+// listenerWorkers is how many listeners are worked on at a time. Mostly they wait for pods, up to
+// two seconds for one that does not answer, and others must not wait for these.
+const listenerWorkers = 32
 
 // options of a controller. Failures are tried again after 200 ms, doubling up to five
 // minutes: the library's start of 5 ms is too hot for calls that failed.

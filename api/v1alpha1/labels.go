@@ -17,6 +17,11 @@ const (
 	// AnnotationPoke, on a pod, is when the operator last asked the kubelet to look at it.
 	AnnotationPoke = "sftp-operator.io/poke"
 
+	// AnnotationApplied, on an object that the operator made, is the checksum of what it
+	// wanted there. With it an operator that has just started sees that there is nothing
+	// to write.
+	AnnotationApplied = "sftp-operator.io/applied"
+
 	// AnnotationPaused, with the value "true" on a listener, stops the operator
 	// from changing anything that belongs to it.
 	AnnotationPaused = "sftp-operator.io/paused"

@@ -66,12 +66,12 @@ type SFTPListenerSpec struct {
 	Replicas *int32 `json:"replicas,omitempty"`
 
 	// maxUsers is the number of logins that this listener can hold. It fixes how
-	// many Secrets carry them, so raising it restarts the pods once, while adding
-	// users up to it never does.
+	// many Secrets carry them, one for each 625, so raising it restarts the pods
+	// once, while adding users up to it never does.
 	// +optional
 	// +kubebuilder:default=1000
 	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=10000
+	// +kubebuilder:validation:Maximum=40000
 	MaxUsers *int32 `json:"maxUsers,omitempty"`
 
 	// hostnames are names and addresses under which partners reach this endpoint,

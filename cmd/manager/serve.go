@@ -84,9 +84,9 @@ func serve(args []string) error {
 		return fmt.Errorf("find the cluster: %w", err)
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme: controllers.NewScheme(),
-		Cache:  cacheOptions,
-		Client: controllers.ClientOptions(),
+		Scheme:    controllers.NewScheme(),
+		Cache:     cacheOptions,
+		NewClient: controllers.NewClient,
 		Metrics: metricsserver.Options{
 			BindAddress:    s.metricsAddress,
 			SecureServing:  true,

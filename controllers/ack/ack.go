@@ -25,9 +25,9 @@ const (
 	askTimeout = time.Second
 	// maxStatusSize bounds an answer, in bytes.
 	maxStatusSize = 64 << 10
-	// maxKeyUseSize bounds an answer about keys, in bytes: some 160 for each key, of 10,000
+	// maxKeyUseSize bounds an answer about keys, in bytes: some 160 for each key, of 40,000
 	// users with ten keys each, and only the first answer of a pod has more than the news.
-	maxKeyUseSize = 16 << 20
+	maxKeyUseSize = 64 << 20
 )
 
 // Asker asks a pod.

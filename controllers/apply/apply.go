@@ -4,18 +4,18 @@ package apply
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
 // FieldOwner is the operator's name in managedFields.
@@ -39,12 +39,12 @@ type Applier struct {
 
 	mu sync.Mutex
 	// applied remembers what was applied last and the object's version after that.
-	// If neither differs now, there is nothing to do. mu protects it.
+	// If neither has changed since, there is nothing to do. mu protects it.
 	applied map[string]memo
 }
 
 type memo struct {
-	sum     [sha256.Size]byte
+	sum     string
 	version string
 }
 
@@ -57,68 +57,100 @@ func (a *Applier) Apply(ctx context.Context, obj, owner client.Object, mine func
 			return false, err
 		}
 	}
-	u, err := intent(obj, a.Client.Scheme())
+	in, err := newIntent(obj, a.Client.Scheme())
 	if err != nil {
 		return false, err
 	}
-	id := u.GetKind() + "/" + u.GetNamespace() + "/" + u.GetName()
-	sum, err := checksum(u)
-	if err != nil {
-		return false, err
-	}
-	live, err := a.live(ctx, u)
+	live, err := a.live(ctx, in)
 	if err != nil {
 		return false, err
 	}
 	if live != nil {
 		if !mine(live) {
-			return false, &ConflictError{Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
+			return false, &ConflictError{Kind: in.kind.Kind, Namespace: in.GetNamespace(), Name: in.GetName()}
 		}
-		if a.remembers(id, memo{sum, live.GetResourceVersion()}) {
-			return false, nil
+		done, err := a.isDone(ctx, in, live)
+		if done || err != nil {
+			return false, err
 		}
+	}
+	u, err := in.marked()
+	if err != nil {
+		return false, err
 	}
 	if err := a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
-		return true, fmt.Errorf("apply %s: %w", id, err)
+		return true, fmt.Errorf("apply %s: %w", in.id(), err)
 	}
-	a.remember(id, memo{sum, u.GetResourceVersion()})
+	a.remember(in.id(), memo{in.sum, u.GetResourceVersion()})
 	return true, nil
 }
 
-// Delete deletes an object if it exists and is the operator's.
+// isDone says whether an object is as wanted already. What is remembered answers it; after a
+// restart, the annotation does and the object itself.
+func (a *Applier) isDone(ctx context.Context, in intent, live client.Object) (bool, error) {
+	if m, ok := a.recall(in.id()); ok {
+		return m.sum == in.sum && !newer(live.GetResourceVersion(), m.version), nil
+	}
+	if live.GetAnnotations()[v1alpha1.AnnotationApplied] != in.sum {
+		return false, nil
+	}
+	if _, ok := live.(*metav1.PartialObjectMetadata); ok {
+		full := &corev1.Secret{}
+		if err := a.Live.Get(ctx, client.ObjectKeyFromObject(live), full); err != nil {
+			return false, client.IgnoreNotFound(err)
+		}
+		live = full
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+	if err != nil {
+		return false, err
+	}
+	u, err := in.marked()
+	if err != nil {
+		return false, err
+	}
+	content["apiVersion"], content["kind"] = u.GetAPIVersion(), u.GetKind() // objects from a cache have none
+	if !contains(content, u.Object) {
+		return false, nil
+	}
+	a.remember(in.id(), memo{in.sum, live.GetResourceVersion()})
+	return true, nil
+}
+
+// Wrote says whether an object is as this Applier left it: its event is no news.
+func (a *Applier) Wrote(kind string, o client.Object) bool {
+	m, ok := a.recall(idOf(kind, o))
+	return ok && m.version == o.GetResourceVersion()
+}
+
+// Delete deletes an object if it exists and is the operator's. Of its own objects the caches
+// tell; one that was made a moment ago is looked at again when its event comes.
 func (a *Applier) Delete(ctx context.Context, obj client.Object, mine func(client.Object) bool) error {
-	u, err := intent(obj, a.Client.Scheme())
+	in, err := newIntent(obj, a.Client.Scheme())
 	if err != nil {
 		return err
 	}
-	live, err := a.live(ctx, u)
-	if err != nil || live == nil || !mine(live) {
+	live, err := a.empty(in)
+	if err != nil {
 		return err
 	}
+	err = a.Client.Get(ctx, client.ObjectKeyFromObject(in), live)
+	if err != nil || !mine(live) {
+		return client.IgnoreNotFound(err)
+	}
+	a.forget(in.id())
 	return client.IgnoreNotFound(a.Client.Delete(ctx, obj, client.Preconditions{UID: new(live.GetUID())}))
 }
 
 // live returns an object as it is, or nil. Only the cache's no is doubted: it holds the
 // operator's own objects alone, and a foreign one must not be overwritten.
-func (a *Applier) live(ctx context.Context, u *unstructured.Unstructured) (client.Object, error) {
-	var o client.Object
-	if u.GetKind() == "Secret" {
-		// Secrets are cached without their contents.
-		m := &metav1.PartialObjectMetadata{}
-		m.SetGroupVersionKind(u.GroupVersionKind())
-		o = m
-	} else {
-		typed, err := a.Client.Scheme().New(u.GroupVersionKind())
-		if err != nil {
-			return nil, err
-		}
-		var ok bool
-		if o, ok = typed.(client.Object); !ok {
-			return nil, fmt.Errorf("%s is not an object", u.GetKind())
-		}
+func (a *Applier) live(ctx context.Context, in intent) (client.Object, error) {
+	o, err := a.empty(in)
+	if err != nil {
+		return nil, err
 	}
-	name := client.ObjectKeyFromObject(u)
-	err := a.Client.Get(ctx, name, o)
+	name := client.ObjectKeyFromObject(in)
+	err = a.Client.Get(ctx, name, o)
 	if apierrors.IsNotFound(err) {
 		err = a.Live.Get(ctx, name, o)
 	}
@@ -126,15 +158,35 @@ func (a *Applier) live(ctx context.Context, u *unstructured.Unstructured) (clien
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s %s: %w", u.GetKind(), name, err)
+		return nil, fmt.Errorf("read %s %s: %w", in.kind.Kind, name, err)
 	}
 	return o, nil
 }
 
-func (a *Applier) remembers(id string, m memo) bool {
+// empty is an object to be read into.
+func (a *Applier) empty(in intent) (client.Object, error) {
+	if in.kind.Kind == "Secret" {
+		// Secrets are cached without their contents.
+		m := &metav1.PartialObjectMetadata{}
+		m.SetGroupVersionKind(in.kind)
+		return m, nil
+	}
+	typed, err := a.Client.Scheme().New(in.kind)
+	if err != nil {
+		return nil, err
+	}
+	o, ok := typed.(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%s is not an object", in.kind.Kind)
+	}
+	return o, nil
+}
+
+func (a *Applier) recall(id string) (memo, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.applied[id] == m
+	m, ok := a.applied[id]
+	return m, ok
 }
 
 func (a *Applier) remember(id string, m memo) {
@@ -146,28 +198,15 @@ func (a *Applier) remember(id string, m memo) {
 	a.applied[id] = m
 }
 
-// intent is the object as it is wanted: without what only the API server writes.
-func intent(obj client.Object, scheme *runtime.Scheme) (*unstructured.Unstructured, error) {
-	gvk, err := apiutil.GVKForObject(obj, scheme)
-	if err != nil {
-		return nil, err
-	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(obj)
-	if err != nil {
-		return nil, err
-	}
-	u := &unstructured.Unstructured{Object: content}
-	u.SetGroupVersionKind(gvk)
-	unstructured.RemoveNestedField(u.Object, "status")
-	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
-	unstructured.RemoveNestedField(u.Object, "spec", "template", "metadata", "creationTimestamp")
-	return u, nil
+func (a *Applier) forget(id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.applied, id)
 }
 
-func checksum(u *unstructured.Unstructured) ([sha256.Size]byte, error) {
-	data, err := json.Marshal(u.Object) // sorts the keys of maps
-	if err != nil {
-		return [sha256.Size]byte{}, err
-	}
-	return sha256.Sum256(data), nil
+// newer says whether a version of an object came after another one. A cache may lag behind
+// what was just written.
+func newer(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err != nil || order > 0
 }

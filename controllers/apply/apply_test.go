@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -45,7 +46,9 @@ func mine(o client.Object) bool { return o.GetLabels()[ownLabel] == "yes" }
 func service(name string, port int32) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{ownLabel: "yes"}},
-		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "sftp", Port: port, Protocol: corev1.ProtocolTCP}}},
+		Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{
+			Name: "sftp", Port: port, TargetPort: intstr.FromInt32(2222), Protocol: corev1.ProtocolTCP,
+		}}},
 	}
 }
 
@@ -98,13 +101,69 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// An applier of a new process does not know what was applied: it asks, and the API server sees that nothing differs.
+// An applier of a new process does not know what was applied. It sees that nothing differs, and what somebody has changed.
 func TestApplyAfterARestart(t *testing.T) {
-	wantApply(t, &Applier{Client: api, Live: api}, service("restart", 22), nil, true)
-	before := read(t, "restart").ResourceVersion
-	wantApply(t, &Applier{Client: api, Live: api}, service("restart", 22), nil, true)
-	if read(t, "restart").ResourceVersion != before {
-		t.Error("the object has a new version, though nothing differs")
+	objects := map[string]func() client.Object{
+		"a Service": func() client.Object { return service("restart", 22) },
+		"a Secret":  func() client.Object { return secret("restart", "1") },
+	}
+	for name, object := range objects {
+		t.Run(name, func(t *testing.T) {
+			wantApply(t, &Applier{Client: metadata{api}, Live: api}, object(), nil, true)
+			a := &Applier{Client: metadata{api}, Live: api}
+			wantApply(t, a, object(), nil, false)
+			wantApply(t, a, object(), nil, false)
+
+			changed := object()
+			if err := api.Get(t.Context(), client.ObjectKeyFromObject(changed), changed); err != nil {
+				t.Fatal(err)
+			}
+			switch o := changed.(type) {
+			case *corev1.Service:
+				o.Spec.Ports[0].Name = "http"
+			case *corev1.Secret:
+				o.Data["a"] = []byte("2")
+			}
+			if err := api.Update(t.Context(), changed); err != nil {
+				t.Fatal(err)
+			}
+			wantApply(t, &Applier{Client: metadata{api}, Live: api}, object(), nil, true)
+		})
+	}
+}
+
+// Another release may want less. What is no longer wanted goes, though all that is wanted is there.
+func TestLessIsWantedAfterARestart(t *testing.T) {
+	o := service("restart-less", 22)
+	o.Annotations = map[string]string{"a": "b"}
+	wantApply(t, &Applier{Client: api, Live: api}, o, nil, true)
+	wantApply(t, &Applier{Client: api, Live: api}, service("restart-less", 22), nil, true)
+	if got := read(t, "restart-less").Annotations["a"]; got != "" {
+		t.Errorf("the annotation %q stayed", got)
+	}
+}
+
+// A cache that lags behind the own write makes no second one, and one that shows a foreign write does.
+func TestCacheBehindTheOwnWrite(t *testing.T) {
+	lag := false
+	var old *corev1.Service
+	cached := interceptor.NewClient(api, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if s, ok := o.(*corev1.Service); ok && lag {
+				old.DeepCopyInto(s)
+				return nil
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+	})
+	a := &Applier{Client: cached, Live: api}
+	wantApply(t, a, service("lag", 22), nil, true)
+	old = read(t, "lag")
+	wantApply(t, a, service("lag", 2022), nil, true)
+	lag = true
+	wantApply(t, a, service("lag", 2022), nil, false)
+	if a.Wrote("Service", old) || !a.Wrote("Service", read(t, "lag")) {
+		t.Error("the last write is not told from what was before")
 	}
 }
 
@@ -177,17 +236,28 @@ func TestForeignObjectIsSeenPastTheCache(t *testing.T) {
 	}
 }
 
-func TestSecret(t *testing.T) {
-	a := &Applier{Client: api, Live: api}
-	secret := func(data string) *corev1.Secret {
-		return &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "secret", Labels: map[string]string{ownLabel: "yes"}},
-			Data:       map[string][]byte{"a": []byte(data)},
-		}
+func secret(name, data string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{ownLabel: "yes"}},
+		Data:       map[string][]byte{"a": []byte(data)},
 	}
-	wantApply(t, a, secret("1"), nil, true)
-	wantApply(t, a, secret("1"), nil, false)
-	wantApply(t, a, secret("2"), nil, true)
+}
+
+// metadata is a client that has no Secret's content, as the operator's cache.
+type metadata struct{ client.WithWatch }
+
+func (m metadata) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if _, ok := o.(*corev1.Secret); ok {
+		return errors.New("no cache has Secrets")
+	}
+	return m.WithWatch.Get(ctx, key, o, opts...)
+}
+
+func TestSecret(t *testing.T) {
+	a := &Applier{Client: metadata{api}, Live: api}
+	wantApply(t, a, secret("secret", "1"), nil, true)
+	wantApply(t, a, secret("secret", "1"), nil, false)
+	wantApply(t, a, secret("secret", "2"), nil, true)
 	got := &corev1.Secret{}
 	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "secret"}, got); err != nil {
 		t.Fatal(err)

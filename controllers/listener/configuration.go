@@ -58,7 +58,7 @@ func (s *scope) renderConfiguration() error {
 			continue
 		}
 		s.records[d.User.UID] = config.Digest(line)
-		records = append(records, shard.Record{User: u, Seniority: d.User.CreationTimestamp.Unix()})
+		records = append(records, shard.Record{User: u, Line: line, Seniority: d.User.CreationTimestamp.Unix()})
 	}
 	shards, left, err := shard.Build(records, shard.Count(attach.MaxUsers(s.listener)))
 	if err != nil {

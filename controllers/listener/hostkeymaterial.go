@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
@@ -100,16 +99,26 @@ func (s *scope) hostKey(ctx context.Context, name string) (hostkey.Key, hostKeyM
 	return wanted, m, nil, nil
 }
 
-// keySecret reads the Secret of a key, nil if there is none.
+// keySecret reads the Secret of a key, nil if there is none. One that has not changed since the
+// last time costs no API call: the cached metadata have its version.
 func (s *scope) keySecret(ctx context.Context, name string) (*corev1.Secret, error) {
+	id := s.hostKeyName(name)
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	known := s.memory.keySecrets[id]
+	if err := s.Client.Get(ctx, id, m); err == nil && known != nil && known.UID == m.UID && known.ResourceVersion == m.ResourceVersion {
+		return known, nil
+	}
+	delete(s.memory.keySecrets, id)
 	secret := &corev1.Secret{}
-	err := s.Live.Get(ctx, types.NamespacedName{Namespace: s.listener.Namespace, Name: name}, secret)
+	err := s.Live.Get(ctx, id, secret)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Secret %s: %w", name, err)
 	}
+	s.memory.keySecrets[id] = secret
 	return secret, nil
 }
 

@@ -92,8 +92,12 @@ type memory struct {
 	proved map[types.UID]map[string]bool
 	// knownHosts is the ConfigMap as it was written last.
 	knownHosts publication
+	// keySecrets are the Secrets of host keys as they were read last.
+	keySecrets map[types.NamespacedName]*corev1.Secret
 	// resolved credentials and what they were made from, by user.
 	resolved map[types.UID]resolution
+	// rules that resolved credentials were admitted under.
+	rules credentials.Rules
 	// acknowledged are the digests of the records that every ready pod had, by user; nil
 	// before the first acknowledgement.
 	acknowledged map[types.UID]string
@@ -113,6 +117,8 @@ type memory struct {
 type resolution struct {
 	stamp string
 	credentials.Credentials
+	// admitted are those of them that the listener's rules admit.
+	admitted credentials.Credentials
 }
 
 func newMemory(uid types.UID) *memory {
@@ -122,5 +128,7 @@ func newMemory(uid types.UID) *memory {
 		resolved:  map[types.UID]resolution{},
 		lastUsed:  map[types.UID]map[string]string{},
 		proved:    map[types.UID]map[string]bool{},
+
+		keySecrets: map[types.NamespacedName]*corev1.Secret{},
 	}
 }

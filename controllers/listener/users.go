@@ -3,6 +3,7 @@ package listener
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,7 +23,8 @@ import (
 // gatherUsers lists the users that name the listener and decides who is accepted.
 func (s *scope) gatherUsers(ctx context.Context) error {
 	var users v1alpha1.SFTPUserList
-	if err := s.Client.List(ctx, &users, client.MatchingFields{user.ListenerIndex: s.name().String()}); err != nil {
+	// They are not copied, and so must not be changed: thousands are looked at with each change.
+	if err := s.Client.List(ctx, &users, client.MatchingFields{user.ListenerIndex: s.name().String()}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list users: %w", err)
 	}
 	in := attach.Input{Listener: s.listener, Users: users.Items, Now: s.Now()}
@@ -64,6 +66,8 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 	}
 	rules := credentials.NewRules(s.policy.Policy, s.trust.Revoked, render.MinPasswordLength(s.listener))
 	rules.NoUserCA = len(s.trust.UserCAs) == 0
+	sameRules := reflect.DeepEqual(rules, s.memory.rules)
+	s.memory.rules = rules
 	for _, d := range s.decisions {
 		if !d.Accepted() {
 			continue
@@ -74,15 +78,19 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 			return err
 		}
 		old, ok := s.memory.resolved[uid]
-		if !ok || old.stamp != stamp {
+		stale := !ok || old.stamp != stamp
+		if stale {
 			c, err := credentials.Resolve(ctx, src, d.User, s.memory.passwords[uid])
 			if err != nil {
 				return fmt.Errorf("user %s/%s: %w", d.User.Namespace, d.User.Name, err)
 			}
 			old = resolution{stamp: stamp, Credentials: c}
 		}
+		if stale || !sameRules {
+			old.admitted = old.Under(rules)
+		}
 		resolved[uid] = old
-		s.credentials[uid] = old.Under(rules)
+		s.credentials[uid] = old.admitted
 		if old.Password != nil {
 			s.memory.passwords[uid] = old.Password
 		}

@@ -56,7 +56,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		Watches(&v1alpha1.SFTPKey{}, to(r.listenersOfKey), builder.WithPredicates(keyChanged())).
 		Watches(&corev1.PersistentVolumeClaim{}, to(r.listenersOfClaim), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(podChanged())).
-		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfSecret)).
+		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfSecret), builder.WithPredicates(r.secretChanged())).
 		WatchesMetadata(&corev1.Namespace{}, to(r.listenersOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		WithOptions(options).
 		Complete(r)
@@ -238,6 +238,16 @@ func keyChanged() predicate.Predicate {
 			!equality.Semantic.DeepEqual(before.Status.Retiring, after.Status.Retiring) ||
 			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
 	}}
+}
+
+// secretChanged passes on all but the operator's own writes, which are of no consequence: with
+// them each change would be looked at twice.
+func (r *Reconciler) secretChanged() predicate.Predicate {
+	news := func(o client.Object) bool { return !r.Applier.Wrote("Secret", o) }
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return news(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool { return news(e.ObjectNew) },
+	}
 }
 
 // podChanged passes on only what matters for acknowledgement, not the operator's own

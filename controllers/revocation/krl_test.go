@@ -285,11 +285,11 @@ func snapshotOf(t *testing.T, r config.Revoked) *snapshot.Snapshot {
 	dir := configtest.New(t)
 	dir.Listener.Revoked = r
 	dir.Write(t)
-	set, err := config.Load(dir.Path)
+	files, err := config.Read(dir.Path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := snapshot.Build(set, time.Now())
+	s, err := snapshot.Build(files, nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

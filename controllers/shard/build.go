@@ -28,6 +28,8 @@ func Count(maxUsers int) int {
 // Record is a user's record and when the user was made.
 type Record struct {
 	User config.User
+	// Line is the user's, as config.EncodeUser makes it, if it is known already.
+	Line []byte
 	// Seniority orders records when not all fit: a smaller one stays.
 	Seniority int64
 }
@@ -35,32 +37,33 @@ type Record struct {
 // Build returns the shards' contents and the UIDs of the records that did not fit. A
 // record's shard depends on its UID alone, so a change of one user dirties one shard.
 func Build(records []Record, count int) (shards [][]byte, left map[string]bool, err error) {
-	type line struct {
-		Record
-		data []byte
-	}
-	byShard := make([][]line, count)
+	byShard := make([][]Record, count)
 	for _, r := range records {
-		data, err := config.EncodeUser(r.User)
-		if err != nil {
-			return nil, nil, fmt.Errorf("user %s/%s: %w", r.User.Namespace, r.User.Name, err)
+		if r.Line == nil {
+			if r.Line, err = config.EncodeUser(r.User); err != nil {
+				return nil, nil, fmt.Errorf("user %s/%s: %w", r.User.Namespace, r.User.Name, err)
+			}
 		}
 		i := index(r.User.UID, count)
-		byShard[i] = append(byShard[i], line{Record: r, data: data})
+		byShard[i] = append(byShard[i], r)
 	}
 	left = map[string]bool{}
 	shards = make([][]byte, count)
 	for i, lines := range byShard {
-		slices.SortFunc(lines, func(a, b line) int {
+		slices.SortFunc(lines, func(a, b Record) int {
 			return cmp.Or(cmp.Compare(a.Seniority, b.Seniority), strings.Compare(a.User.UID, b.User.UID))
 		})
-		shards[i] = []byte{}
+		size := 0
 		for _, l := range lines {
-			if len(shards[i])+len(l.data) > MaxBytes {
+			size += len(l.Line)
+		}
+		shards[i] = make([]byte, 0, min(size, MaxBytes))
+		for _, l := range lines {
+			if len(shards[i])+len(l.Line) > MaxBytes {
 				left[l.User.UID] = true
 				continue
 			}
-			shards[i] = append(shards[i], l.data...)
+			shards[i] = append(shards[i], l.Line...)
 		}
 	}
 	return shards, left, nil

@@ -50,7 +50,7 @@ func build(t *testing.T, records []Record, count int) ([][]byte, map[string]bool
 }
 
 func TestCount(t *testing.T) {
-	for maxUsers, want := range map[int]int{1: 1, 625: 1, 626: 2, 1000: 2, 10000: 16} {
+	for maxUsers, want := range map[int]int{1: 1, 625: 1, 626: 2, 1000: 2, 10000: 16, 40000: 64} {
 		if got := Count(maxUsers); got != want {
 			t.Errorf("Count(%d) = %d, want %d", maxUsers, got, want)
 		}

@@ -18,11 +18,11 @@ import (
 func load(t *testing.T, dir *configtest.Dir) *snapshot.Snapshot {
 	t.Helper()
 	dir.Write(t)
-	set, err := config.Load(dir.Path)
+	files, err := config.Read(dir.Path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := snapshot.Build(set, time.Now())
+	s, err := snapshot.Build(files, nil, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

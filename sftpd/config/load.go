@@ -21,34 +21,24 @@ const dataLink = "..data"
 // some of the Secrets behind a volume are newer than others. A later try may succeed.
 var ErrInconsistent = errors.New("files do not belong together yet")
 
-// Set is a loaded configuration.
-type Set struct {
+// Files are a configuration whose files belong together. Its users are not decoded yet.
+type Files struct {
 	Listener Listener
 	// HostKeys are the private keys' file contents, in the order of Listener.HostKeys.
 	HostKeys [][]byte
-	// Users whose lines were understood. Names are unique.
-	Users []User
-	// Rejected are the users whose lines were not.
-	Rejected []Rejection
+	// Shards in the order of Listener.Shards.
+	Shards []Shard
 	// Digest of the whole.
 	Digest string
 }
 
-// Rejection is a user whose line cannot be used; nobody can log in by that name.
-type Rejection struct {
-	// UID and Username as far as they could be read.
-	UID      string
-	Username string
-	// Reason for the log.
-	Reason string
-}
-
-// Load reads and checks the configuration in a directory.
+// Read reads the configuration in a directory and checks all but the users.
 //
 // It fails if listener.json is missing, invalid or of a newer version, if a file that it
 // names is missing or does not match its digest (ErrInconsistent), or if it has no host
-// key. A user's line that is not understood fails nothing else: it is in Set.Rejected.
-func Load(dir string) (*Set, error) {
+// key. Shards whose digest is known under the listener's settings are not read, for a digest
+// tells the content. A nil known knows none.
+func Read(dir string, known func(l *Listener, sha256 string) bool) (*Files, error) {
 	base, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -61,33 +51,34 @@ func Load(dir string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{Digest: Digest(raw)}
-	if set.Listener, err = decodeListener(raw); err != nil {
+	files := &Files{Digest: Digest(raw)}
+	if files.Listener, err = decodeListener(raw); err != nil {
 		return nil, fmt.Errorf("%s: %w", ListenerFile, err)
 	}
-	for i := range set.Listener.Volumes {
-		v := &set.Listener.Volumes[i]
+	for i := range files.Listener.Volumes {
+		v := &files.Listener.Volumes[i]
 		if !filepath.IsAbs(v.Path) {
 			// Not dir: a volume stays where it is when a new generation of files comes.
 			v.Path = filepath.Join(base, v.Path)
 		}
 	}
-	for _, k := range set.Listener.HostKeys {
+	for _, k := range files.Listener.HostKeys {
 		data, err := readReferenced(dir, k.File)
 		if err != nil {
 			return nil, err
 		}
-		set.HostKeys = append(set.HostKeys, data)
+		files.HostKeys = append(files.HostKeys, data)
 	}
-	seen := map[string]int{}
-	for _, f := range set.Listener.Shards {
-		data, err := readReferenced(dir, f)
-		if err != nil {
-			return nil, err
+	for _, f := range files.Listener.Shards {
+		shard := Shard{File: f, Known: known != nil && known(&files.Listener, f.SHA256)}
+		if !shard.Known {
+			if shard.Data, err = readReferenced(dir, f); err != nil {
+				return nil, err
+			}
 		}
-		set.addShard(f.Name, data, seen)
+		files.Shards = append(files.Shards, shard)
 	}
-	return set, nil
+	return files, nil
 }
 
 // resolve follows the kubelet's data link once, so that all files are read from one
@@ -152,63 +143,6 @@ func decodeListener(raw []byte) (Listener, error) {
 		return Listener{}, err
 	}
 	return l, nil
-}
-
-func (s *Set) addShard(name string, data []byte, seen map[string]int) {
-	for n := 1; len(data) > 0; n++ {
-		var line []byte
-		line, data, _ = bytes.Cut(data, []byte{'\n'})
-		if len(line) == 0 {
-			continue
-		}
-		u, err := DecodeUser(line)
-		if err == nil && !s.knowsVolumes(u) {
-			err = errors.New("a mount names a volume that the listener does not have")
-		}
-		if err == nil {
-			if _, twice := seen[u.Username]; twice {
-				err = errors.New("the login name stands twice")
-			}
-		}
-		if err != nil {
-			s.reject(u, fmt.Sprintf("%s line %d: %v", name, n, err))
-			continue
-		}
-		seen[u.Username] = len(s.Users)
-		s.Users = append(s.Users, u)
-	}
-}
-
-func (s *Set) reject(u User, reason string) {
-	s.Rejected = append(s.Rejected, Rejection{UID: u.UID, Username: u.Username, Reason: reason})
-}
-
-func (s *Set) knowsVolumes(u User) bool {
-	for _, m := range u.Mounts {
-		if _, ok := s.Listener.Volume(m.Volume); !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// DecodeUser decodes a user's line strictly. With an error it returns the UID and the
-// login name alone, as far as they can be read.
-func DecodeUser(line []byte) (User, error) {
-	var u User
-	err := decodeStrict(line, &u)
-	if err == nil {
-		err = u.Validate()
-	}
-	if err == nil {
-		return u, nil
-	}
-	var head struct {
-		UID      string `json:"uid"`
-		Username string `json:"username"`
-	}
-	_ = json.Unmarshal(line, &head) // best effort: it names the user in the log
-	return User{UID: head.UID, Username: head.Username}, err
 }
 
 func decodeStrict(data []byte, v any) error {

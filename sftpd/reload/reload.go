@@ -97,13 +97,14 @@ func (l *Loader) Load() error {
 			return known
 		}
 	}
-	set, err := config.Load(l.dir)
+	before := l.Current()
+	files, err := config.Read(l.dir, before.Knows)
 	if err != nil {
 		return l.fail(digest, err, isFinal(err))
 	}
-	s, err := snapshot.Build(set, time.Now())
+	s, err := snapshot.Build(files, before, time.Now())
 	if err != nil {
-		return l.fail(set.Digest, err, true)
+		return l.fail(files.Digest, err, true)
 	}
 	l.swap(s)
 	return nil

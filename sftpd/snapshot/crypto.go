@@ -15,12 +15,12 @@ type Crypto struct {
 	HostKeys *hostkeys.Ring
 }
 
-func newCrypto(name string, set *config.Set) (*Crypto, error) {
+func newCrypto(name string, files *config.Files) (*Crypto, error) {
 	policy, err := cryptopolicy.Lookup(name)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := hostkeys.Load(set.HostKeys, set.Listener.HostKeys, policy)
+	keys, err := hostkeys.Load(files.HostKeys, files.Listener.HostKeys, policy)
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +39,6 @@ func (s *Snapshot) CryptoAt(now time.Time) *Crypto {
 // PolicyLapsed says whether Listener.CryptoPolicy has come to its end.
 func (s *Snapshot) PolicyLapsed(now time.Time) bool {
 	end := s.Listener.CryptoPolicyNotAfter
-	// Without the monotonic reading, for the wall clock may be set.
+	// Without the monotonic reading, for the wall clock may be files.
 	return end != nil && !now.Round(0).Before(*end)
 }

@@ -21,11 +21,11 @@ import (
 func build(t *testing.T, dir *configtest.Dir) (*snapshot.Snapshot, error) {
 	t.Helper()
 	dir.Write(t)
-	set, err := config.Load(dir.Path)
+	files, err := config.Read(dir.Path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return snapshot.Build(set, time.Now())
+	return snapshot.Build(files, nil, time.Now())
 }
 
 func TestCryptoAt(t *testing.T) {

@@ -41,9 +41,12 @@ func FuzzBuild(f *testing.F) {
 		if err != nil {
 			return
 		}
-		one := *set
-		one.Users, one.Rejected = []config.User{u}, nil
-		s, err := snapshot.Build(&one, time.Now())
+		if line, err = config.EncodeUser(u); err != nil {
+			t.Fatal(err)
+		}
+		one := *set.Files
+		one.Shards = []config.Shard{{Data: line}}
+		s, err := snapshot.Build(&one, nil, time.Now())
 		if err != nil {
 			t.Fatal(err)
 		}

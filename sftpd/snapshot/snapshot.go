@@ -15,7 +15,7 @@ import (
 
 // Snapshot is one configuration. It is immutable and safe for concurrent use.
 type Snapshot struct {
-	// Digest of the configuration, see config.Set.
+	// Digest of the configuration, see config.Files.
 	Digest string
 	// LoadedAt is when it was built.
 	LoadedAt time.Time
@@ -36,6 +36,7 @@ type Snapshot struct {
 	// crypto is of the policy that Listener.CryptoPolicy names, lapsed of the one that
 	// comes after it.
 	crypto, lapsed *Crypto
+	parts          map[string]*part // the shards by their digests
 	users          map[string]*User
 	uids           map[string]struct{}
 	revoked        revocations
@@ -43,50 +44,41 @@ type Snapshot struct {
 	userCAs        map[string]bool // by their keys in SSH wire format
 }
 
-// Build parses a loaded configuration. It fails on an unknown crypto policy and on host
-// keys that cannot be used. A user whose record cannot be used is in Rejected instead.
-func Build(set *config.Set, now time.Time) (*Snapshot, error) {
-	crypto, err := newCrypto(set.Listener.CryptoPolicy, set)
+// Build parses a configuration. It fails on an unknown crypto policy and on host keys that
+// cannot be used. A user whose record cannot be used is in Rejected instead. Known shards are
+// those that the snapshot before Knows; it may be nil if there are none.
+func Build(files *config.Files, before *Snapshot, now time.Time) (*Snapshot, error) {
+	crypto, err := newCrypto(files.Listener.CryptoPolicy, files)
 	if err != nil {
 		return nil, err
 	}
 	lapsed := crypto
-	if set.Listener.CryptoPolicyNotAfter != nil {
+	if files.Listener.CryptoPolicyNotAfter != nil {
 		// Now, and not when it is too late: no host key may be left without a policy.
-		if lapsed, err = newCrypto(cryptopolicy.Default, set); err != nil {
+		if lapsed, err = newCrypto(cryptopolicy.Default, files); err != nil {
 			return nil, fmt.Errorf("after cryptoPolicyNotAfter: %w", err)
 		}
 	}
 	s := &Snapshot{
-		Digest:   set.Digest,
+		Digest:   files.Digest,
 		LoadedAt: now,
 
-		StatusToken: config.StatusToken(set.HostKeys),
+		StatusToken: config.StatusToken(files.HostKeys),
 
-		Listener: set.Listener,
+		Listener: files.Listener,
 		crypto:   crypto,
 		lapsed:   lapsed,
-		Rejected: slices.Clone(set.Rejected),
-		users:    make(map[string]*User, len(set.Users)),
-		uids:     make(map[string]struct{}, len(set.Users)),
-		revoked:  newRevocations(set.Listener.Revoked),
+		parts:    parseShards(files, before),
+		revoked:  newRevocations(files.Listener.Revoked),
 	}
-	if s.userCAs, err = parseUserCAs(set.Listener.Authentication.TrustedUserCAs); err != nil {
+	if s.userCAs, err = parseUserCAs(files.Listener.Authentication.TrustedUserCAs); err != nil {
 		return nil, err
 	}
 	if err := s.parseNetworks(); err != nil {
 		return nil, err
 	}
-	for _, u := range set.Users {
-		user, err := newUser(u, set.Listener)
-		if err != nil {
-			s.Rejected = append(s.Rejected, config.Rejection{UID: u.UID, Username: u.Username, Reason: err.Error()})
-			continue
-		}
-		s.users[u.Username] = user
-		s.uids[u.UID] = struct{}{}
-	}
-	s.decoys = newDecoys(set.HostKeys[0], s.users)
+	s.addUsers(files.Shards)
+	s.decoys = newDecoys(files.HostKeys[0], s.users)
 	return s, nil
 }
 

@@ -16,8 +16,8 @@ import (
 // assetsVariable names the folder with etcd, kube-apiserver and kubectl, as envtest wants it.
 const assetsVariable = "KUBEBUILDER_ASSETS"
 
-// Start starts the API server. Whoever called it must call Stop of the result.
-func Start() (*envtest.Environment, error) {
+// Start starts the API server, after edits of its settings. Whoever called it must call Stop of the result.
+func Start(edits ...func(*envtest.ControlPlane)) (*envtest.Environment, error) {
 	root, err := Root()
 	if err != nil {
 		return nil, err
@@ -35,6 +35,9 @@ func Start() (*envtest.Environment, error) {
 	env.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	// There is no controller that would make the "default" ServiceAccounts.
 	env.ControlPlane.GetAPIServer().Configure().Append("disable-admission-plugins", "ServiceAccount")
+	for _, edit := range edits {
+		edit(&env.ControlPlane)
+	}
 	if _, err := env.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the API server of %s: %w", assets, err), env.Stop())
 	}

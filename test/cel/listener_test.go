@@ -20,7 +20,7 @@ func TestListenerCreation(t *testing.T) {
 		{name: "all fields", patch: `
 spec:
   replicas: 3
-  maxUsers: 10000
+  maxUsers: 40000
   hostnames: [sftp.example.com, 203.0.113.7, "2001:db8::7"]
   service:
     type: LoadBalancer
@@ -69,7 +69,7 @@ spec:
 		{"replicas is not negative", `spec: {replicas: -1}`, `should be greater than or equal to 0`},
 		{"replicas is at most 50", `spec: {replicas: 51}`, `should be less than or equal to 50`},
 		{"maxUsers is at least 1", `spec: {maxUsers: 0}`, `should be greater than or equal to 1`},
-		{"maxUsers is at most 10000", `spec: {maxUsers: 10001}`, `should be less than or equal to 10000`},
+		{"maxUsers is at most 40000", `spec: {maxUsers: 40001}`, `should be less than or equal to 40000`},
 		{"hostnames are names or addresses", `spec: {hostnames: ["https://sftp.example.com/"]}`, hostname},
 		{"hostnames have no space", `spec: {hostnames: ["a b"]}`, hostname},
 		{"at most 8 hostnames", `spec: {hostnames: [` + numbered(9, "h%d") + `]}`, `must have at most 8 items`},

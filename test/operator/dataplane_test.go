@@ -3,6 +3,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -46,12 +47,14 @@ type dataPlane struct {
 	// mounts are the configuration directories of daemons that run, by namespace.
 	mounts map[string]string
 	http   *ack.HTTPAsker
+	// asked counts the questions to pods, by namespace.
+	asked map[string]int
 }
 
 func newDataPlane(api client.Client) *dataPlane {
 	return &dataPlane{
 		api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}, books: map[types.UID]*keyuse.Book{},
-		mounts: map[string]string{}, http: ack.NewHTTPAsker(),
+		mounts: map[string]string{}, http: ack.NewHTTPAsker(), asked: map[string]int{},
 	}
 }
 
@@ -82,10 +85,18 @@ func (p *dataPlane) logins(namespace string) map[string]config.User {
 	return out
 }
 
+// asks is how often pods have been asked, by namespace.
+func (p *dataPlane) asks() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.asked)
+}
+
 // Ask implements ack.Asker.
 func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asked[pod.Namespace]++
 	b, now := p.behaviours[pod.Namespace], p.loaded[pod.Namespace]
 	if b.unreachable {
 		return config.Status{}, errors.New("connection refused")

@@ -7,19 +7,15 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/go-logr/logr"
-	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/yaml"
 
 	"github.com/sftp-operator/sftp-operator/controllers"
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
@@ -35,6 +31,10 @@ var (
 	// kubeconfig is that of the administrator, and assets the folder with kubectl.
 	kubeconfig []byte
 	assets     string
+	// asked is what it asks of the API server.
+	asked requests
+	// environment of the API server.
+	environment *envtest.Environment
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -56,54 +56,21 @@ func run(m *testing.M) int {
 	}
 	defer env.Stop()
 	kubeconfig, assets = env.KubeConfig, env.BinaryAssetsDirectory
+	environment = env
 	if api, err = client.NewWithWatch(env.Config, client.Options{Scheme: controllers.NewScheme()}); err != nil {
 		return fail(err)
 	}
-	account, err := operatorAccount(env)
+	account, err := apiserver.OperatorAccount(context.Background(), env, api)
 	if err != nil {
 		return fail(err)
 	}
+	asked.count(account)
 	pods = newDataPlane(api)
 	if running, err = start(account); err != nil {
 		return fail(err)
 	}
 	defer func() { running.stop() }() // the one of the last restart
 	return m.Run()
-}
-
-// operatorAccount makes the account that the operator runs as, with the generated role and no more.
-func operatorAccount(env *envtest.Environment) (*rest.Config, error) {
-	root, err := apiserver.Root()
-	if err != nil {
-		return nil, err
-	}
-	data, err := os.ReadFile(filepath.Join(root, "config", "rbac", "role.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	role := &rbacv1.ClusterRole{}
-	if err := yaml.UnmarshalStrict(data, role); err != nil {
-		return nil, err
-	}
-	if err := api.Create(context.Background(), role); err != nil {
-		return nil, err
-	}
-	err = api.Create(context.Background(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: role.Name},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role.Name},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: "sftp-operator"}},
-	})
-	if err != nil {
-		return nil, err
-	}
-	account, err := env.AddUser(envtest.User{Name: "sftp-operator"}, nil)
-	if err != nil {
-		return nil, err
-	}
-	// Tests do in seconds what happens in hours.
-	c := rest.CopyConfig(account.Config())
-	c.QPS = -1
-	return c, nil
 }
 
 // process is a running operator.
@@ -113,15 +80,16 @@ type process struct {
 	done    chan error
 }
 
-func start(account *rest.Config) (*process, error) {
-	cacheOptions, err := controllers.CacheOptions(nil)
+// start starts an operator that works in the given namespaces, in all without any.
+func start(account *rest.Config, namespaces ...string) (*process, error) {
+	cacheOptions, err := controllers.CacheOptions(namespaces)
 	if err != nil {
 		return nil, err
 	}
 	mgr, err := ctrl.NewManager(account, ctrl.Options{
 		Scheme:     controllers.NewScheme(),
 		Cache:      cacheOptions,
-		Client:     controllers.ClientOptions(),
+		NewClient:  controllers.NewClient,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: new(true)}, // a restart is in the same process here
 	})

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,6 +27,8 @@ type Dir struct {
 	Users    []config.User
 	// Plain writes files without the kubelet's symlinks.
 	Plain bool
+	// Shards that users are distributed over, one if it is 0.
+	Shards int
 
 	generation int
 }
@@ -104,19 +107,24 @@ func (d *Dir) Remove(username string) {
 // Files encodes the directory's files.
 func (d *Dir) Files(t testing.TB) map[string][]byte {
 	t.Helper()
-	var shard []byte
+	shards := make([][]byte, max(1, d.Shards))
 	for _, u := range d.Users {
 		line, err := config.EncodeUser(u)
 		if err != nil {
 			t.Fatal(err)
 		}
-		shard = append(shard, line...)
+		// By the name: a user who comes or goes changes no other's shard.
+		i := crc32.ChecksumIEEE([]byte(u.Username)) % uint32(len(shards))
+		shards[i] = append(shards[i], line...)
 	}
-	listener, err := config.EncodeListener(d.Listener, d.HostKeys, [][]byte{shard})
+	listener, err := config.EncodeListener(d.Listener, d.HostKeys, shards)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := map[string][]byte{config.ListenerFile: listener, config.ShardFile(0): shard}
+	files := map[string][]byte{config.ListenerFile: listener}
+	for i, shard := range shards {
+		files[config.ShardFile(i)] = shard
+	}
 	for i, k := range d.HostKeys {
 		files[config.HostKeyFile(i)] = k
 	}

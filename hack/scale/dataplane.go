@@ -1,0 +1,258 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/cache"
+	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// refreshTime is how long a kubelet takes from a poke until the pod's daemon has loaded the
+// volume: 0.2 s were measured on a real node.
+const refreshTime = 200 * time.Millisecond
+
+// dataPlane plays the Deployment controller, kubelets and daemons: each Deployment gets one
+// pod with an address of its own on the loopback device, which answers as a daemon does what
+// it has loaded. It loads when the operator pokes it, with the daemon's own code.
+type dataPlane struct {
+	api client.Client
+	ctx context.Context
+	// jobs that run, to be waited for at the end.
+	jobs sync.WaitGroup
+
+	mu   sync.Mutex
+	pods map[string]*playedPod // by "<namespace>/<listener>"; mu protects it and what is in it
+}
+
+type playedPod struct {
+	pod     *corev1.Pod
+	server  *http.Server
+	status  config.Status
+	poke    string // the last one seen
+	asked   int    // how often since resetAsked
+	loading bool
+	poked   bool // while loading
+}
+
+func startDataPlane(ctx context.Context, api client.Client, informers ctrlcache.Cache) (*dataPlane, error) {
+	p := &dataPlane{api: api, ctx: ctx, pods: map[string]*playedPod{}}
+	deployments, err := informers.GetInformer(ctx, &appsv1.Deployment{})
+	if err != nil {
+		return nil, err
+	}
+	pods, err := informers.GetInformer(ctx, &corev1.Pod{})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := deployments.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: func(o any) {
+		if d, ok := o.(*appsv1.Deployment); ok {
+			p.jobs.Go(func() { p.complain(p.run(d)) })
+		}
+	}}); err != nil {
+		return nil, err
+	}
+	_, err = pods.AddEventHandler(cache.ResourceEventHandlerFuncs{UpdateFunc: func(_, o any) {
+		if pod, ok := o.(*corev1.Pod); ok {
+			p.poke(pod)
+		}
+	}})
+	return p, err
+}
+
+func (p *dataPlane) complain(err error) {
+	if err != nil && p.ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "data plane:", err)
+	}
+}
+
+// run makes the pod of a Deployment: it runs at once, and is ready when it has loaded.
+func (p *dataPlane) run(d *appsv1.Deployment) error {
+	listener := d.Labels[v1alpha1.LabelListener]
+	id := d.Namespace + "/" + listener
+	p.mu.Lock()
+	n := len(p.pods)
+	if p.pods[id] != nil {
+		p.mu.Unlock()
+		return nil
+	}
+	played := &playedPod{}
+	p.pods[id] = played
+	p.mu.Unlock()
+
+	address := fmt.Sprintf("127.64.%d.%d", n/250, n%250+1)
+	var lc net.ListenConfig
+	socket, err := lc.Listen(p.ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(render.HealthPort)))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: p.handler(played), ReadHeaderTimeout: time.Second}
+	p.jobs.Go(func() { _ = server.Serve(socket) }) // it ends with close
+
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Name + "-0", Labels: d.Spec.Template.Labels},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "sftpd", Image: "played"}}},
+	}
+	if err := p.api.Create(p.ctx, pod); err != nil {
+		return err
+	}
+	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: address, PodIPs: []corev1.PodIP{{IP: address}}}
+	if err := p.api.Status().Update(p.ctx, pod); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	played.pod, played.server = pod, server
+	p.mu.Unlock()
+	err = poll(p.ctx, time.Minute, "the configuration of "+id, func() (bool, error) {
+		err := p.load(played)
+		if errors.Is(err, config.ErrInconsistent) || errors.Is(err, os.ErrNotExist) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if err != nil {
+		return err
+	}
+	before := client.MergeFrom(pod.DeepCopy())
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	return p.api.Status().Patch(p.ctx, pod, before)
+}
+
+// poke is the kubelet's look at a pod that has changed.
+func (p *dataPlane) poke(pod *corev1.Pod) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	played := p.pods[pod.Namespace+"/"+pod.Labels[v1alpha1.LabelListener]]
+	if played == nil || played.pod == nil || pod.Annotations[v1alpha1.AnnotationPoke] == played.poke {
+		return
+	}
+	played.poke = pod.Annotations[v1alpha1.AnnotationPoke]
+	if played.poked = true; played.loading {
+		return
+	}
+	played.loading = true
+	p.jobs.Go(func() { p.complain(p.refresh(played)) })
+}
+
+func (p *dataPlane) refresh(played *playedPod) error {
+	for {
+		p.mu.Lock()
+		if !played.poked {
+			played.loading = false
+			p.mu.Unlock()
+			return nil
+		}
+		played.poked = false
+		p.mu.Unlock()
+		select {
+		case <-p.ctx.Done():
+			return nil
+		case <-time.After(refreshTime):
+		}
+		// Files that do not belong together yet: the operator is writing and pokes again.
+		if err := p.load(played); err != nil && !errors.Is(err, config.ErrInconsistent) {
+			return err
+		}
+	}
+}
+
+// load reads what the operator wrote as the kubelet and the daemon do.
+func (p *dataPlane) load(played *playedPod) error {
+	var secrets corev1.SecretList
+	err := p.api.List(p.ctx, &secrets, client.InNamespace(played.pod.Namespace),
+		client.MatchingLabels{v1alpha1.LabelListener: played.pod.Labels[v1alpha1.LabelListener]})
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "scale-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for _, s := range secrets.Items {
+		for name, data := range s.Data {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	files, err := config.Read(dir, nil)
+	if err != nil {
+		return err
+	}
+	users := 0
+	for _, shard := range files.Shards {
+		for range shard.Lines() {
+			users++
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	played.status = config.Status{Digest: files.Digest, Users: users, LoadedAt: time.Now()}
+	return nil
+}
+
+func (p *dataPlane) handler(played *playedPod) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc(config.StatusPath, func(w http.ResponseWriter, _ *http.Request) {
+		p.mu.Lock()
+		played.asked++
+		status := played.status
+		p.mu.Unlock()
+		_ = json.NewEncoder(w).Encode(status) // the operator asks again
+	})
+	mux.HandleFunc(config.KeyUsePath, func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(config.KeyUseReport{Instance: "played", Uses: []config.KeyUse{}})
+	})
+	return mux
+}
+
+// questions is how many pods have been asked since resetQuestions, and how often in all.
+func (p *dataPlane) questions() (pods, all int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, played := range p.pods {
+		all += played.asked
+		if played.asked > 0 {
+			pods++
+		}
+	}
+	return pods, all
+}
+
+func (p *dataPlane) resetQuestions() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, played := range p.pods {
+		played.asked = 0
+	}
+}
+
+// close ends the played daemons. The context must have ended.
+func (p *dataPlane) close() {
+	p.mu.Lock()
+	for _, played := range p.pods {
+		if played.server != nil {
+			_ = played.server.Close() // nobody asks any more
+		}
+	}
+	p.mu.Unlock()
+	p.jobs.Wait()
+}

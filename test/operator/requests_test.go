@@ -1,0 +1,68 @@
+package operator
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+
+	"k8s.io/client-go/rest"
+)
+
+// requests counts what the operator asks of the API server, by method and resource.
+type requests struct {
+	mu     sync.Mutex
+	counts map[string]int // mu protects it
+}
+
+// count makes an account count from now on.
+func (r *requests) count(account *rest.Config) {
+	account.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{r, next} })
+}
+
+// take returns what was counted and begins anew. Watches and reviews are left out, and so are events, which are written
+// some time later.
+func (r *requests) take() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.counts
+	r.counts = nil
+	maps.DeleteFunc(out, func(key string, _ int) bool { return strings.HasSuffix(key, " events") })
+	return out
+}
+
+// writes of what was counted.
+func writes(counts map[string]int) map[string]int {
+	out := maps.Clone(counts)
+	maps.DeleteFunc(out, func(key string, _ int) bool { return strings.HasPrefix(key, http.MethodGet) })
+	return out
+}
+
+type counting struct {
+	*requests
+	next http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (c counting) RoundTrip(req *http.Request) (*http.Response, error) {
+	if query := req.URL.Query(); query.Get("watch") == "" {
+		path := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
+		for i, part := range path {
+			if part == "namespaces" && i+2 < len(path) {
+				path = path[i+2:]
+				break
+			}
+		}
+		key := req.Method + " " + path[0]
+		if len(path) == 3 {
+			key += "/" + path[2]
+		}
+		c.mu.Lock()
+		if c.counts == nil {
+			c.counts = map[string]int{}
+		}
+		c.counts[key]++
+		c.mu.Unlock()
+	}
+	return c.next.RoundTrip(req)
+}

@@ -1,0 +1,144 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// fleet makes listeners with users each, in namespaces of their own, and waits until all are ready.
+func fleet(t *testing.T, listeners, users int) (namespaces []string) {
+	t.Helper()
+	for range listeners {
+		ns := namespace(t, nil)
+		namespaces = append(namespaces, ns)
+		readyListener(t, ns)
+		for i := range users {
+			create(t, newUser(ns, fmt.Sprintf("user-%02d", i)))
+		}
+	}
+	within(t, 3*time.Minute, func() error {
+		for _, ns := range namespaces {
+			var list v1alpha1.SFTPUserList
+			if err := api.List(t.Context(), &list, client.InNamespace(ns)); err != nil {
+				return err
+			}
+			for i := range list.Items {
+				if !meta.IsStatusConditionTrue(list.Items[i].Status.Conditions, v1alpha1.ConditionReady) {
+					return fmt.Errorf("%s/%s is not ready", ns, list.Items[i].Name)
+				}
+			}
+		}
+		return nil
+	})
+	return namespaces
+}
+
+// settled waits until the operator has asked the API server nothing for a while, and returns what it did until then.
+func settled(t *testing.T) map[string]int {
+	t.Helper()
+	total := map[string]int{}
+	within(t, time.Minute, func() error {
+		time.Sleep(2 * time.Second)
+		now := asked.take()
+		for key, n := range now {
+			total[key] += n
+		}
+		if len(now) > 0 {
+			return fmt.Errorf("the operator does not come to rest: %v", now)
+		}
+		return nil
+	})
+	return total
+}
+
+// What a change costs does not depend on how many listeners and users there are: one shard, the settings that name it,
+// and the status of the listener and of the user.
+func TestWritesOfAChange(t *testing.T) {
+	const listeners, users = 10, 20
+	namespaces := fleet(t, listeners, users)
+	settled(t)
+	before := allVersions(t, namespaces)
+	ns := namespaces[3]
+	change(t, newUser(ns, "user-07"), func(u *v1alpha1.SFTPUser) {
+		u.Spec.Authentication.AuthorizedKeys = append(u.Spec.Authentication.AuthorizedKeys, publicKey("another of "+ns))
+	})
+	u := newUser(ns, "user-07")
+	waitReady(t, u)
+	counts := settled(t)
+	// The played pod loads before it is poked.
+	want := map[string]int{"PATCH secrets": 2, "PATCH sftplisteners/status": 1, "PATCH sftpusers/status": 1}
+	if got := writes(counts); !maps.Equal(got, want) {
+		t.Errorf("writes %v, want %v", got, want)
+	}
+	// What was written a moment ago may be read again past the cache, once.
+	maps.DeleteFunc(counts, func(key string, _ int) bool { return key == "GET sftplisteners" || key == "GET sftpusers" })
+	if len(counts) != len(want) {
+		t.Errorf("the operator read of the API server: %v", counts)
+	}
+	changed := []string{}
+	for name, version := range allVersions(t, namespaces) {
+		if before[name] != version {
+			changed = append(changed, name)
+		}
+	}
+	if len(changed) != 4 {
+		t.Errorf("changed: %v, want the user, the listener, the settings and one shard", slices.Sorted(slices.Values(changed)))
+	}
+
+	// Nobody changes anything: an operator that starts reads what there is and writes nothing.
+	before = allVersions(t, namespaces)
+	asks := pods.asks()
+	restartOperator(t, func() { asked.take() })
+	within(t, time.Minute, func() error {
+		for _, ns := range namespaces {
+			if pods.asks()[ns] == asks[ns] {
+				return fmt.Errorf("the pods of %s were not asked yet", ns)
+			}
+		}
+		return nil
+	})
+	if got := writes(settled(t)); len(got) > 0 {
+		t.Errorf("writes after a restart: %v, want none", got)
+	}
+	if after := allVersions(t, namespaces); !maps.Equal(before, after) {
+		t.Error("objects have other versions after a restart")
+	}
+}
+
+func allVersions(t *testing.T, namespaces []string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, ns := range namespaces {
+		for name, version := range versions(t, ns) {
+			out[ns+" "+name] = version
+		}
+	}
+	return out
+}
+
+// within waits until a check returns nil.
+func within(t *testing.T, limit time.Duration, check func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal(err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
