@@ -38,8 +38,12 @@ func realPod(t *testing.T, l *v1alpha1.SFTPListener, ip string) (p *corev1.Pod, 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx, ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
 	pods.mount(l.Namespace, dir)
+	t.Cleanup(func() {
+		pods.mount(l.Namespace, "") // the operator asks on until the listener is gone
+		cancel()
+		<-done
+	})
 
 	p = readyPod(t, l, "real")
 	before := p.DeepCopy()
@@ -79,9 +83,9 @@ func newOpenSSH(t *testing.T, address, hostKey string) (o *openSSH, publicKey st
 	return o, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 }
 
-// logIn logs in without anybody to ask, stays for a while, and says whose host key the key exchange had. Where the key
-// is another one than the client knows, it fails.
-func (o *openSSH) logIn(t *testing.T, user string) (hostKey string) {
+// logIn logs in without anybody to ask, stays until it knows keys or for some seconds, and says which host key the key
+// exchange had. Where that is not one that the client knows, it fails.
+func (o *openSSH) logIn(t *testing.T, user string, keys []string) (hostKey string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(o.address)
 	if err != nil {
@@ -110,7 +114,9 @@ func (o *openSSH) logIn(t *testing.T, user string) (hostKey string) {
 		}
 	}
 	go func() { _, _ = io.Copy(io.Discard, said) }()
-	time.Sleep(500 * time.Millisecond) // in which it asks for proofs
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end) && !slices.Equal(o.knows(t), keys); {
+		time.Sleep(50 * time.Millisecond) // it asks for proofs
+	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait() // killed
 	_, hostKey, _ = strings.Cut(all.String(), "Server host key: ssh-ed25519 ")
@@ -142,7 +148,7 @@ func (o *openSSH) logsInUntil(t *testing.T, user, hostKey string, keys ...string
 	t.Helper()
 	slices.Sort(keys)
 	eventually(t, func() error {
-		if got := o.logIn(t, user); got != hostKey || !slices.Equal(o.knows(t), keys) {
+		if got := o.logIn(t, user, keys); got != hostKey || !slices.Equal(o.knows(t), keys) {
 			return fmt.Errorf("met %s and knows %v, want to meet %s and know %v", got, o.knows(t), hostKey, keys)
 		}
 		return nil
