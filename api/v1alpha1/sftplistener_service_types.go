@@ -136,6 +136,7 @@ const (
 
 // ListenerAuthentication is how clients may log in.
 //
+// +kubebuilder:validation:XValidation:message="requiredMethods must have a combination that allowedMethods allows",rule="!has(self.requiredMethods) || !has(self.allowedMethods) || self.requiredMethods.exists(m, m.split(',').all(s, s == 'publickey' ? 'PublicKey' in self.allowedMethods : s != 'password' || 'Password' in self.allowedMethods))"
 // +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 type ListenerAuthentication struct {
 	// allowedMethods are the methods that users of this listener may use. Password
@@ -146,6 +147,16 @@ type ListenerAuthentication struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
 	AllowedMethods []AuthMethod `json:"allowedMethods,omitempty"`
+
+	// requiredMethods are combinations of which each login has to have at least one: its
+	// steps, in its order, with further ones between them or not. A user with a weaker
+	// combination is not accepted; one without mode and methods has these. Example:
+	// publickey,keyboard-interactive:totp.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	RequiredMethods []MethodCombination `json:"requiredMethods,omitempty"`
 
 	// maxAuthTries is the number of failed attempts in a connection before it is
 	// closed. Default 6.

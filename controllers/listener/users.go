@@ -82,7 +82,7 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 			old = resolution{stamp: stamp, Credentials: c}
 		}
 		resolved[uid] = old
-		s.credentials[uid] = old.Under(rules)
+		s.credentials[uid] = render.Suited(s.listener, d.User, old.Credentials, rules)
 		if old.Password != nil {
 			s.memory.passwords[uid] = old.Password
 		}
@@ -168,6 +168,9 @@ func referencedSecrets(u *v1alpha1.SFTPUser) []string {
 		out = append(out, ref.Name)
 	}
 	if ref := u.Spec.Authentication.PasswordSecretRef; ref != nil {
+		out = append(out, ref.Name)
+	}
+	if ref := u.Spec.Authentication.TOTPSecretRef; ref != nil {
 		out = append(out, ref.Name)
 	}
 	return out

@@ -4,7 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 )
 
@@ -19,7 +18,7 @@ func addUsers(t *testing.T, dir *configtest.Dir) {
 	dir.AddUser("password", "secret")
 	dir.AddUser("key", "", key.PublicKey())
 	dir.AddUser("either", "secret", key.PublicKey())
-	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
 	dir.AddUser("expired", "secret", key.PublicKey()).NotAfter = &past
 	dir.AddUser("elsewhere", "secret", key.PublicKey()).AllowFrom = []string{"192.0.2.0/24"}
 }

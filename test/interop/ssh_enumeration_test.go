@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 )
 
@@ -19,7 +18,7 @@ func TestOpenSSHSeesNoUsers(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("key", "", key.PublicKey())
 	dir.AddUser("password", "secret")
-	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
 	dir.AddUser("expired", "secret", key.PublicKey()).NotAfter = &past
 	dir.AddUser("far", "", parse(t, strangers).PublicKey()).Keys[0].From = []string{"192.0.2.0/24"}
 	o := newOpenSSH(t, dir)
