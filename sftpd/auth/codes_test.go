@@ -21,7 +21,9 @@ func newClockwork() *clockwork {
 }
 
 // code of a step, counted from now.
-func (c *clockwork) code(k totp.Key, offset int) string { return k.Code(totp.Step(c.now) + int64(offset)) }
+func (c *clockwork) code(k totp.Key, offset int) string {
+	return k.Code(totp.Step(c.now) + int64(offset))
+}
 
 // TestCodeWindow: the code of now, and those of one step before and after.
 func TestCodeWindow(t *testing.T) {
