@@ -12,7 +12,7 @@ func authenticating(mode v1alpha1.AuthMode, credentials string, methods ...v1alp
 	return func(u *v1alpha1.SFTPUser) {
 		a := &u.Spec.Authentication
 		a.Mode, a.Methods = mode, methods
-		for _, c := range strings.Fields(credentials) {
+		for c := range strings.FieldsSeq(credentials) {
 			switch c {
 			case "password":
 				a.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: "p"}

@@ -68,7 +68,9 @@ func TestFor(t *testing.T) {
 		{"one key where two are needed", Credentials{Keys: key}, "publickey,publickey", true, "", "publickey,publickey needs 2 different keys, and the user has 1"},
 		{"no key", Credentials{Password: password}, "publickey,password password", true, "password", "publickey,password needs a key"},
 		{
-			"nothing of what is required", Credentials{Keys: key}, "publickey,password publickey,keyboard-interactive:totp", false, "",
+			"nothing of what is required",
+			Credentials{Keys: key},
+			"publickey,password publickey,keyboard-interactive:totp", false, "",
 			"publickey,password needs a password (spec.authentication.passwordSecretRef); publickey,keyboard-interactive:totp needs the secret of an authenticator app",
 		},
 		{"one of what is required", Credentials{Keys: key, TOTP: code}, "publickey,password publickey,keyboard-interactive:totp", false, "publickey,keyboard-interactive:totp", ""},

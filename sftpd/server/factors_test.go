@@ -57,7 +57,7 @@ func TestFactors(t *testing.T) {
 	phone := newApp()
 	const keyCode, passwordCode, keyKey = "publickey,keyboard-interactive:totp", "password,keyboard-interactive:totp", "publickey,publickey"
 	const all = "publickey,publickey,password,keyboard-interactive:totp"
-	with := func(keys ...ssh.Signer) ssh.AuthMethod { return ssh.PublicKeys(keys...) }
+	with := ssh.PublicKeys
 	right, wrong := prompts("secret", phone.code()), prompts("wrong", "000 000x")
 	password := ssh.Password("secret")
 
@@ -67,37 +67,37 @@ func TestFactors(t *testing.T) {
 		methods      string // that succeeded, and the one that was refused
 		reason       string // "" for a login
 	}{
-		{keyCode, []ssh.AuthMethod{with(key), right}, "publickey keyboard-interactive:totp", ""},
+		{keyCode, []ssh.AuthMethod{with(key), right}, "publickey+keyboard-interactive:totp", ""},
 		{keyCode, []ssh.AuthMethod{with(stranger), right}, "", "key_not_registered"},
-		{keyCode, []ssh.AuthMethod{with(key), wrong}, "publickey keyboard-interactive:totp", "wrong_code"},
-		{keyCode, []ssh.AuthMethod{with(key), prompts("secret", "")}, "publickey keyboard-interactive:totp", "wrong_code"},
+		{keyCode, []ssh.AuthMethod{with(key), wrong}, "publickey+keyboard-interactive:totp", "wrong_code"},
+		{keyCode, []ssh.AuthMethod{with(key), prompts("secret", "")}, "publickey+keyboard-interactive:totp", "wrong_code"},
 		{keyCode, []ssh.AuthMethod{with(key)}, "publickey", "next_factor_missing"},
 		{keyCode, []ssh.AuthMethod{right}, "keyboard-interactive", "key_required_first"},
 		{keyCode, []ssh.AuthMethod{with(key), password}, "publickey", "next_factor_missing"},
 
-		{passwordCode, []ssh.AuthMethod{password, right}, "password keyboard-interactive:totp", ""},
-		{passwordCode, []ssh.AuthMethod{right}, "keyboard-interactive keyboard-interactive:totp", ""},
+		{passwordCode, []ssh.AuthMethod{password, right}, "password+keyboard-interactive:totp", ""},
+		{passwordCode, []ssh.AuthMethod{right}, "keyboard-interactive+keyboard-interactive:totp", ""},
 		{passwordCode, []ssh.AuthMethod{prompts("wrong", phone.code())}, "keyboard-interactive", "wrong_password"},
-		{passwordCode, []ssh.AuthMethod{prompts("secret", "1")}, "keyboard-interactive keyboard-interactive:totp", "wrong_code"},
+		{passwordCode, []ssh.AuthMethod{prompts("secret", "1")}, "keyboard-interactive+keyboard-interactive:totp", "wrong_code"},
 		{passwordCode, []ssh.AuthMethod{ssh.Password("wrong")}, "password", "wrong_password"},
 		{passwordCode, []ssh.AuthMethod{with(key)}, "", "password_required_first"},
 
-		{keyKey, []ssh.AuthMethod{with(key, second)}, "publickey publickey", ""},
-		{keyKey, []ssh.AuthMethod{with(second, stranger, key)}, "publickey publickey", ""},
+		{keyKey, []ssh.AuthMethod{with(key, second)}, "publickey+publickey", ""},
+		{keyKey, []ssh.AuthMethod{with(second, stranger, key)}, "publickey+publickey", ""},
 		{keyKey, []ssh.AuthMethod{with(key)}, "publickey", "next_factor_missing"},
 		{keyKey, []ssh.AuthMethod{with(key, key)}, "publickey", "next_factor_missing"},
 		{keyKey, []ssh.AuthMethod{with(key, stranger)}, "publickey", "key_not_registered"},
 		{keyKey, []ssh.AuthMethod{password}, "password", "key_required_first"},
 
-		{all, []ssh.AuthMethod{with(key, second), password, right}, "publickey publickey password keyboard-interactive:totp", ""},
-		{all, []ssh.AuthMethod{with(key, second), right}, "publickey publickey keyboard-interactive keyboard-interactive:totp", ""},
-		{all, []ssh.AuthMethod{with(key, second), password, wrong}, "publickey publickey password keyboard-interactive:totp", "wrong_code"},
-		{all, []ssh.AuthMethod{with(key, second), prompts("wrong", phone.code())}, "publickey publickey keyboard-interactive", "wrong_password"},
+		{all, []ssh.AuthMethod{with(key, second), password, right}, "publickey+publickey+password+keyboard-interactive:totp", ""},
+		{all, []ssh.AuthMethod{with(key, second), right}, "publickey+publickey+keyboard-interactive+keyboard-interactive:totp", ""},
+		{all, []ssh.AuthMethod{with(key, second), password, wrong}, "publickey+publickey+password+keyboard-interactive:totp", "wrong_code"},
+		{all, []ssh.AuthMethod{with(key, second), prompts("wrong", phone.code())}, "publickey+publickey+keyboard-interactive", "wrong_password"},
 
-		{keyCode + " publickey,password", []ssh.AuthMethod{with(key), password}, "publickey password", ""},
-		{keyCode + " publickey,password", []ssh.AuthMethod{with(key), right}, "publickey keyboard-interactive:totp", ""},
+		{keyCode + " publickey,password", []ssh.AuthMethod{with(key), password}, "publickey+password", ""},
+		{keyCode + " publickey,password", []ssh.AuthMethod{with(key), right}, "publickey+keyboard-interactive:totp", ""},
 		{keyCode + " password", []ssh.AuthMethod{password}, "password", ""},
-		{"password,publickey", []ssh.AuthMethod{password, with(key)}, "password publickey", ""},
+		{"password,publickey", []ssh.AuthMethod{password, with(key)}, "password+publickey", ""},
 		{"password,publickey", []ssh.AuthMethod{password, with(stranger)}, "password", "key_not_registered"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s %s", i, tc.methods, tc.reason), func(t *testing.T) {
@@ -141,10 +141,10 @@ func TestFactors(t *testing.T) {
 	}
 }
 
-// words joins a list of JSON.
+// words joins a list of JSON with "+".
 func words(list any) string {
 	items, _ := list.([]any)
-	return strings.Trim(fmt.Sprint(items), "[]")
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(items), "[]"), " ", "+")
 }
 
 // TestTwoKeys: both are in the audit log, and were used today.

@@ -88,8 +88,7 @@ func (o *openSSH) execute(t *testing.T, user, input string, env, args []string, 
 	}
 	args = append(args, "-F", "none", "-o", "Port="+port, "-o", "UserKnownHostsFile="+o.known,
 		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none",
-		"-o", "ConnectTimeout=10")
-	args = append(args, user+"@"+host)
+		"-o", "ConnectTimeout=10", user+"@"+host)
 	args = append(args, after...)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -126,7 +126,7 @@ func TestOpenSSHFactors(t *testing.T) {
 				code = nextCode(phone, 0)
 			}
 			var keys []string
-			for _, k := range strings.Fields(l.keys) {
+			for k := range strings.FieldsSeq(l.keys) {
 				keys = append(keys, files[k])
 			}
 			r := f.logIn(t, user, l.password, code, keys...)

@@ -31,12 +31,13 @@ func (e *explainer) method() (ways factor.Set) {
 			ways = append(ways, c)
 		}
 	}
+	passwordFirst := slices.ContainsFunc(ways, func(c factor.Combination) bool { return c[0] == factor.Password })
 	switch {
 	case len(possible) == 0:
 		e.add(name, Denied, "the user has no way to log in that the listener allows")
 	case len(ways) == 0:
 		e.add(name, Denied, "the user cannot log in by %s, only by: %s", e.Method, all)
-	case e.Method == v1alpha1.AuthPassword && e.Fingerprint == "" && !slices.ContainsFunc(ways, func(c factor.Combination) bool { return c[0] == factor.Password }):
+	case e.Method == v1alpha1.AuthPassword && e.Fingerprint == "" && !passwordFirst:
 		e.add(name, Denied, "the user logs in by %s: a client that has no key gets no further", all)
 	case len(ways[0]) > 1:
 		e.add(name, OK, "the user may log in by: %s. A combination needs all of its steps, in this order, each key another one", all)
