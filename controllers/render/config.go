@@ -61,6 +61,10 @@ func Settings(l *v1alpha1.SFTPListener, volumePath func(name string) string) con
 			DrainTimeoutSeconds:   DrainTimeoutSeconds(l),
 		},
 	}
+	// More pods than one have volumes that are shared.
+	if l.Spec.Replicas != nil && *l.Spec.Replicas > 1 {
+		out.Authentication.SharedCodes = attach.HomeVolume(l)
+	}
 	for _, m := range attach.AllowedMethods(l) {
 		out.Authentication.Methods = append(out.Authentication.Methods, string(m))
 	}

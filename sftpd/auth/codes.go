@@ -26,7 +26,6 @@ const (
 // codes remembers what codes were used, and how many were wrong. It is safe for concurrent
 // use. It knows of users who have come as far as to a code, which a stranger does not.
 type codes struct {
-	clock func() time.Time
 	// started is the step in which the process began: who used the codes up to this one
 	// is not known.
 	started int64
@@ -46,14 +45,13 @@ type codeUse struct {
 	touched time.Time
 }
 
-func newCodes(clock func() time.Time) *codes {
-	return &codes{clock: clock, started: totp.Step(clock()), users: map[string]codeUse{}, sweepAt: 1024}
+func newCodes(now time.Time) *codes {
+	return &codes{started: totp.Step(now), users: map[string]codeUse{}, sweepAt: 1024}
 }
 
-// check says why a code is refused, "" if it is right. Then it is used up. The offset is
-// with CodeClockSkew.
-func (c *codes) check(uid string, key totp.Key, given string) (reason Reason, offset int) {
-	now := c.clock()
+// check says why a code is refused, "" if it is right. Then it is used up. The offset is from
+// now to the code's step, with "" and with CodeClockSkew.
+func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (reason Reason, offset int) {
 	step := totp.Step(now)
 	offset, found := key.Find(given, step, skewReach)
 

@@ -33,7 +33,8 @@
 // codes of an app never come first, so nobody is asked for one before.
 //
 // A code is checked in the same time whatever it is. It is good once, and wrong ones are
-// bounded for each user (codes).
+// bounded for each user (codes). Daemons that share a volume tell each other there what was
+// used (claim).
 //
 // # Nothing is decided on an unproven key
 //

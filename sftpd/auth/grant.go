@@ -31,6 +31,8 @@ type Grant struct {
 	Keys []ProvenKey
 	// Source is the client's address.
 	Source netip.Addr
+	// Detail for people of how it was granted, "" for none.
+	Detail string
 	// Mounts that the session sees.
 	Mounts []snapshot.Mount
 

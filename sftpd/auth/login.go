@@ -27,7 +27,7 @@ type Authenticator struct {
 
 // New returns an Authenticator that asks current for the configuration at each decision.
 func New(current func() *snapshot.Snapshot) *Authenticator {
-	return &Authenticator{current: current, verifier: newVerifier(), codes: newCodes(time.Now)}
+	return &Authenticator{current: current, verifier: newVerifier(), codes: newCodes(time.Now())}
 }
 
 // Refusal is a credential that did not log in.

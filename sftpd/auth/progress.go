@@ -9,6 +9,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/totp"
 )
 
 // steps that were taken before.
@@ -75,19 +76,21 @@ func (l *Login) code(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge
 	if err != nil {
 		return nil, err
 	}
-	u, reason, detail := l.checkCode(conn.User(), answers[0])
+	u, reason, detail := l.checkCode(conn.User(), answers[0], time.Now())
 	if reason != "" {
 		l.refuse(conn, string(factor.TOTP), reason, detail)
 		return nil, errRefused
 	}
 	g := l.granted(u).with(factor.TOTP, string(factor.TOTP))
-	g.totp = u.TOTP
+	g.totp, g.Detail = u.TOTP, detail
 	return l.proceed(u, g)
 }
 
-// checkCode is for who has passed another step, so there is nobody to hide a user from.
-func (l *Login) checkCode(username, given string) (u *snapshot.User, reason Reason, detail string) {
-	u, known := l.auth.current().Lookup(username)
+// checkCode is for who has passed another step, so there is nobody to hide a user from. The
+// detail may come with a code that is right.
+func (l *Login) checkCode(username, given string, now time.Time) (u *snapshot.User, reason Reason, detail string) {
+	s := l.auth.current()
+	u, known := s.Lookup(username)
 	switch {
 	case l.barred(username):
 		return nil, LoginPenalised, ""
@@ -95,14 +98,24 @@ func (l *Login) checkCode(username, given string) (u *snapshot.User, reason Reas
 		return nil, ChangedDuringLogin, ""
 	case !u.AllowFrom.Admits(l.source):
 		return nil, SourceNotAllowed, ""
-	case u.Expired(time.Now()):
+	case u.Expired(now):
 		return nil, UserExpired, ""
 	case l.outOfOrder(u, factor.TOTP) != "":
 		return nil, l.outOfOrder(u, factor.TOTP), ""
 	}
-	reason, offset := l.auth.codes.check(u.UID, u.TOTP, given)
-	if reason == CodeClockSkew {
+	reason, offset := l.auth.codes.check(u.UID, u.TOTP, given, now)
+	switch volume := s.CodesVolume(); {
+	case reason == CodeClockSkew:
 		detail = fmt.Sprintf("the code is that of %d steps of 30 seconds %s; compare the clocks of the phone and of the nodes", abs(offset), direction(offset))
+	case reason == "" && volume != "":
+		first, err := claim(volume, u.UID, u.TOTP, totp.Step(now)+int64(offset))
+		switch {
+		case err != nil:
+			// A volume that cannot be written must not lock out who wants to make room on it.
+			detail = fmt.Sprintf("other pods do not know that the code was used: %v", err)
+		case !first:
+			reason = CodeReused
+		}
 	}
 	return u, reason, detail
 }

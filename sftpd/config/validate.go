@@ -102,6 +102,11 @@ func (l Listener) validateLists() error {
 			return fmt.Errorf("authentication method %q is not known", m)
 		}
 	}
+	if name := l.Authentication.SharedCodes; name != "" {
+		if _, ok := l.Volume(name); !ok {
+			return fmt.Errorf("authentication.sharedCodes: there is no volume %q", name)
+		}
+	}
 	for _, v := range l.Volumes {
 		if v.Name == "" || v.Path == "" {
 			return errors.New("a volume must have a name and a path")

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -197,6 +199,48 @@ func TestCodes(t *testing.T) {
 	refused(phone.Code(totp.Step(time.Now())-5), "code_clock_skew", "steps of 30 seconds ago")
 	refused(phone.Code(totp.Step(time.Now())+8), "code_clock_skew", "steps of 30 seconds ahead")
 	stillWorks(t, c)
+}
+
+// TestCodesOfTwoDaemons: a code that logged in on one is used up on the other, too. If the
+// volume does not let them tell each other, users still get in, and the log says it.
+func TestCodesOfTwoDaemons(t *testing.T) {
+	t.Parallel()
+	key, _ := configtest.Key(t)
+	phone := newApp()
+	volumes := configtest.New(t).Listener.Volumes
+	start := func() *daemontest.Daemon {
+		dir := configtest.New(t)
+		dir.Listener.Volumes, dir.Listener.Authentication.SharedCodes = volumes, "data"
+		for _, user := range []string{"ada", "bob"} {
+			u := dir.AddUser(user, "", key.PublicKey())
+			u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp"}, phone.secret()
+		}
+		return daemontest.Start(t, dir)
+	}
+	one, two := start(), start()
+	code := phone.code()
+	one.MustDial(t, "ada", ssh.PublicKeys(key), prompts("", code))
+	if c, err := two.Dial("ada", ssh.PublicKeys(key), prompts("", code)); err == nil {
+		c.Close()
+		t.Error("the code is good on the other daemon, too")
+	}
+	if e := two.WaitAudit(t, "login_refused", 1); e["reason"] != "code_reused" {
+		t.Errorf("audit: %v", e)
+	}
+	two.MustDial(t, "bob", ssh.PublicKeys(key), prompts("", code)) // his own
+
+	shared := filepath.Join(volumes[0].Path, ".sftpd-codes")
+	if err := os.RemoveAll(shared); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(shared, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	one.MustDial(t, "bob", ssh.PublicKeys(key), prompts("", phone.code()))
+	e := one.WaitAudit(t, "login", 2)
+	if detail, _ := e["detail"].(string); !strings.HasPrefix(detail, "other pods do not know that the code was used: ") {
+		t.Errorf("audit: %v", e)
+	}
 }
 
 // TestFactorRevocation: a session ends with any of the factors that it came with.

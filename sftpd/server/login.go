@@ -83,6 +83,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	c.forgive(g.Username)
 	c.server.Metrics.Login(strings.Join(g.Methods, "+"))
 	e := c.entry(audit.Login, audit.OK, "")
+	e.Detail = g.Detail
 	c.negotiated(sc, g, &e)
 	c.server.Audit.Write(e)
 	return sc, channels, requests, true
