@@ -140,7 +140,8 @@ const (
 // +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 type ListenerAuthentication struct {
 	// allowedMethods are the methods that users of this listener may use. Password
-	// stands for the SSH methods password and keyboard-interactive.
+	// stands for the SSH methods password and keyboard-interactive. The code of an
+	// authenticator app comes after one of them, and needs no entry.
 	// +optional
 	// +listType=set
 	// +kubebuilder:default={"PublicKey","Password"}

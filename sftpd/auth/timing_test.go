@@ -40,6 +40,9 @@ var guesses = []struct{ user, password string }{
 	{"key", "wrong"},
 	{"both", "wrong"},
 	{"both", "secret"},
+	{"code", "wrong"},
+	{"code", "secret"},
+	{"password-code", "wrong"},
 	{"expired", "secret"},
 	{"expired", "wrong"},
 }
@@ -54,6 +57,11 @@ func stranger(t *testing.T) *Login {
 	dir.AddUser("password", "secret")
 	dir.AddUser("key", "", key.PublicKey())
 	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	totp := &config.TOTP{Secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Digits: 6, Algorithm: "SHA1"}
+	u := dir.AddUser("code", "secret", key.PublicKey())
+	u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp", "publickey,password"}, totp
+	u = dir.AddUser("password-code", "secret")
+	u.Methods, u.TOTP = []string{"password,keyboard-interactive:totp"}, totp
 	dir.AddUser("expired", "secret").NotAfter = &past
 	s := load(t, dir)
 	return New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.MustParseAddr("192.0.2.1"), nobodyBarred, nil)
