@@ -40,16 +40,19 @@ type hostKey struct {
 }
 
 type userSummary struct {
-	Namespace      string     `json:"namespace"`
-	Name           string     `json:"name"`
-	Username       string     `json:"username,omitempty"`
-	Listener       string     `json:"listener"` // namespace/name
-	Ready          bool       `json:"ready"`
-	Address        string     `json:"address,omitempty"`
-	Keys           []userKey  `json:"keys,omitempty"`
-	Password       bool       `json:"password"`
-	ExpirationTime *time.Time `json:"expirationTime,omitempty"`
-	Problems       []problem  `json:"problems,omitempty"`
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"`
+	Username  string    `json:"username,omitempty"`
+	Listener  string    `json:"listener"` // namespace/name
+	Ready     bool      `json:"ready"`
+	Address   string    `json:"address,omitempty"`
+	Keys      []userKey `json:"keys,omitempty"`
+	Password  bool      `json:"password"`
+	// TOTP is whether it has the secret of an authenticator app. Methods are those that it chose.
+	TOTP           bool                         `json:"totp,omitempty"`
+	Methods        []v1alpha1.MethodCombination `json:"methods,omitempty"`
+	ExpirationTime *time.Time                   `json:"expirationTime,omitempty"`
+	Problems       []problem                    `json:"problems,omitempty"`
 }
 
 type userKey struct {
@@ -111,6 +114,8 @@ func summarizeUser(u *v1alpha1.SFTPUser) userSummary {
 		Ready:    meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady),
 		Address:  u.Status.Address,
 		Password: u.Spec.Authentication.PasswordSecretRef != nil,
+		TOTP:     u.Spec.Authentication.TOTPSecretRef != nil,
+		Methods:  u.Spec.Authentication.Methods,
 		Problems: problems(u.Status.Conditions, u.Generation, u.Status.ObservedGeneration),
 	}
 	for _, k := range u.Status.Keys {

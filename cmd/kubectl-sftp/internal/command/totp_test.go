@@ -113,6 +113,10 @@ func TestTOTPWithMethods(t *testing.T) {
 	if auth := userOf(t, ns, "acme").Spec.Authentication; r.code != 0 || !slices.Equal(auth.Methods, want) || auth.TOTPSecretRef == nil {
 		t.Errorf("%+v, %+v", r, auth)
 	}
+	shown := plug(t, "status", "acme", "-n", ns)
+	if want := "  Code of an app: yes\n  Methods:        publickey,keyboard-interactive:totp\n                  publickey,password,keyboard-interactive:totp\n"; !strings.Contains(shown.out, want) {
+		t.Errorf("%s\nwant in it\n%s", shown.out, want)
+	}
 }
 
 // What fails changes nothing.
