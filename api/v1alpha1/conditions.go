@@ -135,6 +135,9 @@ const (
 	// ReasonMethodNotAllowed: the listener does not allow a way to log in that the user
 	// asks for, or the user accepts certificates and the listener trusts no CA.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
+	// ReasonMethodsTooWeak: a combination of the user's methods has none of the listener's
+	// requiredMethods in it.
+	ReasonMethodsTooWeak = "MethodsTooWeak"
 	// ReasonVolumeNotFound: the listener has no volume of that name.
 	ReasonVolumeNotFound = "VolumeNotFound"
 	// ReasonDirectoryNotAllowed: scope Volume outside of the listener's namespace.
@@ -158,6 +161,12 @@ const (
 	// ReasonInvalidPassword: the password is empty, too long, or shorter than the listener's
 	// passwordPolicy asks for; or what should be a hash is none that can be used.
 	ReasonInvalidPassword = "InvalidPassword"
+	// ReasonInvalidTOTPSecret: the secret of an authenticator app is not base32 and no otpauth
+	// URI, is too short, or is for codes that are not supported.
+	ReasonInvalidTOTPSecret = "InvalidTOTPSecret"
+	// ReasonFactorMissing: the user lacks a credential, or a second key, that its methods or
+	// the listener's requiredMethods ask for.
+	ReasonFactorMissing = "FactorMissing"
 	// ReasonKeyNotFound: keyRefs names an SFTPKey that is missing or not ready.
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonKeyAssignedElsewhere: an SFTPKey of the namespace assigns a key of the user to

@@ -136,17 +136,29 @@ const (
 
 // ListenerAuthentication is how clients may log in.
 //
+// +kubebuilder:validation:XValidation:message="requiredMethods must have a combination that allowedMethods allows",rule="!has(self.requiredMethods) || !has(self.allowedMethods) || self.requiredMethods.exists(m, m.split(',').all(s, s == 'publickey' ? 'PublicKey' in self.allowedMethods : s != 'password' || 'Password' in self.allowedMethods))"
 // +kubebuilder:validation:XValidation:message="trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 // +kubebuilder:validation:XValidation:message="trustedUserCAsSecretRefs may be set only if allowedMethods has PublicKey: a certificate is for a key",rule="!has(self.trustedUserCAsSecretRefs) || !has(self.allowedMethods) || 'PublicKey' in self.allowedMethods"
 type ListenerAuthentication struct {
 	// allowedMethods are the methods that users of this listener may use. Password
-	// stands for the SSH methods password and keyboard-interactive.
+	// stands for the SSH methods password and keyboard-interactive. The code of an
+	// authenticator app comes after one of them, and needs no entry.
 	// +optional
 	// +listType=set
 	// +kubebuilder:default={"PublicKey","Password"}
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=2
 	AllowedMethods []AuthMethod `json:"allowedMethods,omitempty"`
+
+	// requiredMethods are combinations of which each login has to have at least one: its
+	// steps, in its order, with further ones between them or not. A user with a weaker
+	// combination is not accepted; one without mode and methods has these. Example:
+	// publickey,keyboard-interactive:totp.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	RequiredMethods []MethodCombination `json:"requiredMethods,omitempty"`
 
 	// maxAuthTries is the number of failed attempts in a connection before it is
 	// closed. Default 6.

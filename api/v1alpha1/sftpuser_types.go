@@ -138,12 +138,26 @@ const (
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:message="mode AllOf must have passwordSecretRef: it asks for a key and then the password",rule="!has(self.mode) || self.mode != 'AllOf' || has(self.passwordSecretRef)"
+// +kubebuilder:validation:XValidation:message="mode and methods exclude each other: remove mode, which is the short form",rule="!has(self.mode) || !has(self.methods)"
+// +kubebuilder:validation:XValidation:message="methods with password must have passwordSecretRef",rule="!has(self.methods) || has(self.passwordSecretRef) || !self.methods.exists(m, 'password' in m.split(','))"
+// +kubebuilder:validation:XValidation:message="methods with keyboard-interactive:totp must have totpSecretRef: kubectl sftp totp makes the secret",rule="!has(self.methods) || has(self.totpSecretRef) || !self.methods.exists(m, 'keyboard-interactive:totp' in m.split(','))"
+// +kubebuilder:validation:XValidation:message="totpSecretRef must be used: add ,keyboard-interactive:totp to one of methods, or remove methods to have a code asked for always",rule="!has(self.methods) || !has(self.totpSecretRef) || self.methods.exists(m, 'keyboard-interactive:totp' in m.split(','))"
 type UserAuthentication struct {
-	// mode AnyOf lets each credential log in by itself. AllOf asks for a key and then
-	// the password.
+	// mode is the short form of methods. AnyOf lets each credential log in by itself, AllOf
+	// asks for a key and then the password; with totpSecretRef, both ask for a code after
+	// that. Default: the listener's requiredMethods, or else AnyOf.
 	// +optional
-	// +kubebuilder:default=AnyOf
 	Mode AuthMode `json:"mode,omitempty"`
+
+	// methods are combinations of which each logs in, for example
+	// publickey,keyboard-interactive:totp. The steps of a combination have to succeed in
+	// its order; publickey,publickey asks for two different keys. A client is asked for
+	// password with the SSH methods password and keyboard-interactive.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	Methods []MethodCombination `json:"methods,omitempty"`
 
 	// authorizedKeys are public keys, each a line of an OpenSSH authorized_keys file.
 	// The option from="address,network,..." is understood; a line with any other
@@ -184,7 +198,25 @@ type UserAuthentication struct {
 	// of type kubernetes.io/basic-auth, or with a hash of it. Only a hash reaches the pods.
 	// +optional
 	PasswordSecretRef *PasswordSecretReference `json:"passwordSecretRef,omitempty"`
+
+	// totpSecretRef is a Secret in the same namespace with the secret of an authenticator
+	// app (RFC 6238): in base32, of at least 128 bits, or as the otpauth URI of its QR code,
+	// with SHA1, SHA256 or SHA512, 6 or 8 digits and a period of 30 seconds. Without methods,
+	// each login then needs a code. It reaches the pods as it is. kubectl sftp totp sets it up.
+	// +optional
+	TOTPSecretRef *TOTPSecretReference `json:"totpSecretRef,omitempty"`
 }
+
+// MethodCombination is steps of a login in their order, in the syntax of OpenSSH's
+// AuthenticationMethods: publickey (a key or certificate), password, and
+// keyboard-interactive:totp (the code of an authenticator app, which is never the first).
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=100
+// +kubebuilder:validation:XValidation:message="must be steps with commas and without blanks between them, of publickey, password and keyboard-interactive:totp (the code of an authenticator app), for example publickey,keyboard-interactive:totp",rule="self.split(',').all(s, s in ['publickey', 'password', 'keyboard-interactive:totp'])"
+// +kubebuilder:validation:XValidation:message="must not begin with keyboard-interactive:totp: a code comes after publickey or password",rule="!self.startsWith('keyboard-interactive:totp')"
+// +kubebuilder:validation:XValidation:message="must have at most 4 steps, password and keyboard-interactive:totp at most once",rule="size(self.split(',')) <= 4 && self.split(',').filter(s, s == 'password').size() <= 1 && self.split(',').filter(s, s == 'keyboard-interactive:totp').size() <= 1"
+type MethodCombination string
 
 // CertificateUse says whether a user logs in with certificates.
 //
@@ -256,6 +288,22 @@ const (
 	PasswordPlain PasswordFormat = "Plain"
 	PasswordHash  PasswordFormat = "Hash"
 )
+
+// TOTPSecretReference names the secret of an authenticator app in a Secret.
+type TOTPSecretReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name,omitempty"`
+
+	// key in the Secret's data. Default totp.
+	// +optional
+	// +kubebuilder:default=totp
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key,omitempty"`
+}
 
 // LocalKeyReference names an SFTPKey in the same namespace.
 type LocalKeyReference struct {

@@ -67,7 +67,7 @@ func TestProbe(t *testing.T) {
 	key, pem := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", key.PublicKey())
-	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
 	dir.AddUser("reader", "secret").Mounts[0].Access = config.ReadOnly
 	dir.AddUser("writer", "secret").Mounts[0].Access = config.WriteOnly
 	d := daemontest.Start(t, dir)

@@ -70,9 +70,11 @@ func (f probeFlags) options() (probe.Options, error) {
 		if err != nil {
 			return o, err
 		}
-		if o.Key, err = ssh.ParsePrivateKey(data); err != nil {
+		key, err := ssh.ParsePrivateKey(data)
+		if err != nil {
 			return o, fmt.Errorf("%s: %w", f.key, err)
 		}
+		o.Keys = []ssh.Signer{key}
 	}
 	if f.passwordFile != "" {
 		data, err := os.ReadFile(f.passwordFile)

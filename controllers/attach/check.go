@@ -37,43 +37,6 @@ func checkUsername(name string) string {
 	return ""
 }
 
-// methods are the ways to log in that a user asks for.
-func methods(u *v1alpha1.SFTPUser) []v1alpha1.AuthMethod {
-	a := u.Spec.Authentication
-	var out []v1alpha1.AuthMethod
-	// A user with none of them has the keys of SFTPKeys that name it.
-	if len(a.AuthorizedKeys)+len(a.AuthorizedKeysSecretRefs)+len(a.KeyRefs) > 0 || a.Certificates == v1alpha1.CertificatesAccepted ||
-		a.PasswordSecretRef == nil || a.Mode == v1alpha1.AuthAllOf {
-		out = append(out, v1alpha1.AuthPublicKey)
-	}
-	if a.PasswordSecretRef != nil {
-		out = append(out, v1alpha1.AuthPassword)
-	}
-	return out
-}
-
-// AllowedMethods of a listener; both when it does not say.
-func AllowedMethods(l *v1alpha1.SFTPListener) []v1alpha1.AuthMethod {
-	if len(l.Spec.Authentication.AllowedMethods) == 0 {
-		return []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}
-	}
-	return l.Spec.Authentication.AllowedMethods
-}
-
-func checkMethods(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) string {
-	allowed := AllowedMethods(l)
-	for _, m := range methods(u) {
-		if !slices.Contains(allowed, m) {
-			return fmt.Sprintf("The listener does not allow the method %s; remove it from spec.authentication or ask the listener's owner", m)
-		}
-	}
-	trust := l.Spec.Authentication
-	if u.Spec.Authentication.Certificates == v1alpha1.CertificatesAccepted && len(trust.TrustedUserCAs)+len(trust.TrustedUserCAsSecretRefs) == 0 {
-		return "The listener trusts no certificate authority (its spec.authentication.trustedUserCAs); remove spec.authentication.certificates or ask the listener's owner"
-	}
-	return ""
-}
-
 // HomeVolume is the name of the volume that holds home directories.
 func HomeVolume(l *v1alpha1.SFTPListener) string {
 	if v := l.Spec.HomeDirectory.Volume; v != "" {

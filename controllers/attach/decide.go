@@ -88,8 +88,8 @@ func (in Input) judge(d Decision, holder map[string]bool) (reason, message strin
 			fmt.Sprintf("The login name %q is taken by an older SFTPUser of this listener; choose another spec.username", d.Username)
 	}
 	holder[d.Username] = true
-	if message := checkMethods(in.Listener, d.User); message != "" {
-		return v1alpha1.ReasonMethodNotAllowed, message
+	if reason, message := checkMethods(in.Listener, d.User); reason != "" {
+		return reason, message
 	}
 	if reason, message := checkDirectories(in.Listener, d.User); reason != "" {
 		return reason, message

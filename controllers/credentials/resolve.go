@@ -1,5 +1,6 @@
 // Package credentials turns what an SFTPUser refers to (key lines, Secrets, SFTPKeys)
-// into what the daemon gets: checked public keys and a password's hash.
+// into what the daemon gets: checked public keys, a password's hash and the secret of an
+// authenticator app.
 package credentials
 
 import (
@@ -17,6 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
@@ -46,6 +48,10 @@ type Credentials struct {
 	// Inventory has all keys, those that cannot be used included. Of these the state is set.
 	Inventory []v1alpha1.UserKeyStatus
 	Password  *config.Password
+	// TOTP is the secret of an authenticator app, nil for none.
+	TOTP *config.TOTP
+	// Methods that can succeed with these credentials, see For.
+	Methods factor.Set
 	// Certificates of the listener's CAs log in, too.
 	Certificates bool
 	// passwordLength is that of a password in clear, in characters, and passwordSecret where
@@ -91,20 +97,16 @@ func Resolve(ctx context.Context, src Source, u *v1alpha1.SFTPUser, previous *co
 			return Credentials{}, err
 		}
 	}
+	if auth.TOTPSecretRef != nil {
+		if err := r.setTOTP(ctx, *auth.TOTPSecretRef); err != nil {
+			return Credentials{}, err
+		}
+	}
 	r.out.Certificates = auth.Certificates == v1alpha1.CertificatesAccepted
 	if len(r.out.Inventory) == 0 && !r.out.Certificates && auth.PasswordSecretRef == nil && len(r.out.Problems) == 0 {
 		r.problem(v1alpha1.ReasonNoCredentials, "The user has neither a key nor a password, and accepts no certificates; set spec.authentication, or name the user in spec.userRef of an SFTPKey")
 	}
 	return r.out, nil
-}
-
-// CanLogIn says whether the credentials suffice for the mode.
-func (c Credentials) CanLogIn(mode v1alpha1.AuthMode) bool {
-	byKey := len(c.Keys) > 0 || c.Certificates
-	if mode == v1alpha1.AuthAllOf {
-		return byKey && c.Password != nil
-	}
-	return byKey || c.Password != nil
 }
 
 // Problem sums up the problems as one reason and message; ok is false if there are none.

@@ -18,6 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
 // Two keys that are good, and their fingerprints.
@@ -272,8 +273,8 @@ func TestGoodCredentialsWorkBesideBadOnes(t *testing.T) {
 	if len(c.Inventory) != 2 || c.Inventory[0].Source != "sftpkey/ops" || c.Inventory[1].Source != "inline" {
 		t.Errorf("inventory %+v, want both keys", c.Inventory)
 	}
-	if !c.CanLogIn(v1alpha1.AuthAnyOf) || c.CanLogIn(v1alpha1.AuthAllOf) {
-		t.Error("a key suffices for AnyOf, and not for AllOf")
+	if !c.For(factor.Set{{factor.PublicKey}, {factor.Password}}, false).CanLogIn() || c.For(factor.Set{{factor.PublicKey, factor.Password}}, false).CanLogIn() {
+		t.Error("a key suffices where it is asked for alone, and not with a password")
 	}
 	p, _ := c.Problem()
 	if len(c.Problems) != 3 || p.Reason != "KeyNotFound" || strings.Count(p.Message, "; ") < 3 {
@@ -302,7 +303,7 @@ func TestFromIsRenderedForTheDaemon(t *testing.T) {
 		t.Errorf("from %s", got)
 	}
 	u := config.User{
-		Username: "acme", UID: "1", Namespace: "team", Name: "acme", Mode: config.ModeAnyOf, Keys: c.Keys,
+		Username: "acme", UID: "1", Namespace: "team", Name: "acme", Methods: []string{"publickey"}, Keys: c.Keys,
 		Mounts: []config.Mount{{Path: "/", Volume: "home", Access: config.ReadWrite}},
 	}
 	if err := u.Validate(); err != nil {

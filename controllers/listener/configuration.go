@@ -47,7 +47,7 @@ func (s *scope) renderConfiguration() error {
 	s.invalid = map[types.UID]error{}
 	for _, d := range s.decisions {
 		c := s.credentials[d.User.UID]
-		if !d.Accepted() || !c.CanLogIn(d.User.Spec.Authentication.Mode) {
+		if !d.Accepted() || !c.CanLogIn() {
 			continue
 		}
 		u := render.UserRecord(s.listener, d, c)

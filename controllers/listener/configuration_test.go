@@ -14,6 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
 // A record that the daemon would refuse, should the API's rules ever let one through, is the trouble of its user alone:
@@ -34,7 +35,7 @@ func TestInvalidRecordBlocksNobodyElse(t *testing.T) {
 		u := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name, UID: types.UID(name)}}
 		u.Spec.HomeDirectory.SubPath = subPath
 		s.decisions = append(s.decisions, attach.Decision{User: u, Username: name, Reason: v1alpha1.ReasonAccepted})
-		s.credentials[u.UID] = credentials.Credentials{Keys: []config.Key{{PublicKey: "ssh-ed25519 AAAA"}}}
+		s.credentials[u.UID] = credentials.Credentials{Keys: []config.Key{{PublicKey: "ssh-ed25519 AAAA"}}, Methods: factor.Set{{factor.PublicKey}}}
 	}
 	if err := s.renderConfiguration(); err != nil {
 		t.Fatal(err)

@@ -10,9 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
 const (
@@ -162,13 +162,17 @@ func keysValid(keys []v1alpha1.UserKeyStatus, shared map[string]bool) condition 
 	return conditions.True(v1alpha1.ConditionKeysValid, v1alpha1.ReasonKeysValid, "No key has expired or is about to")
 }
 
-// locked says whether a user's keys leave it no way in now: it has none that is valid, and
-// needs one. A user that accepts certificates may have one.
-func locked(d attach.Decision, c credentials.Credentials, keys []v1alpha1.UserKeyStatus) bool {
-	if len(c.Keys) == 0 || c.Certificates || c.Password != nil && d.User.Spec.Authentication.Mode != v1alpha1.AuthAllOf {
+// locked says whether a user's keys leave it no way in now: each of its methods needs more of
+// them than are valid. A user that accepts certificates may have one.
+func locked(c credentials.Credentials, keys []v1alpha1.UserKeyStatus) bool {
+	if len(c.Keys) == 0 || c.Certificates {
 		return false
 	}
-	return !slices.ContainsFunc(keys, func(k v1alpha1.UserKeyStatus) bool {
-		return k.State == v1alpha1.KeyActive || k.State == v1alpha1.KeyExpiring || k.State == v1alpha1.KeyUnused
-	})
+	valid := 0
+	for i := range keys {
+		if s := keys[i].State; s == v1alpha1.KeyActive || s == v1alpha1.KeyExpiring || s == v1alpha1.KeyUnused {
+			valid++
+		}
+	}
+	return !slices.ContainsFunc(c.Methods, func(m factor.Combination) bool { return m.Count(factor.PublicKey) <= valid })
 }

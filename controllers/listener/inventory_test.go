@@ -14,6 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
 func on(month time.Month, day, hour int) time.Time {
@@ -143,27 +144,31 @@ func TestLockedUsers(t *testing.T) {
 		}
 		return out
 	}
-	key := credentials.Credentials{Keys: []config.Key{{}}}
-	both := credentials.Credentials{Keys: []config.Key{{}}, Password: &config.Password{}}
-	certified := credentials.Credentials{Keys: []config.Key{{}}, Certificates: true}
+	credit := func(c credentials.Credentials, methods ...factor.Combination) credentials.Credentials {
+		return c.For(methods, false)
+	}
+	anyKey, either := factor.Combination{factor.PublicKey}, factor.Combination{factor.Password}
+	both, two := factor.Combination{factor.PublicKey, factor.Password}, factor.Combination{factor.PublicKey, factor.PublicKey}
+	keys := credentials.Credentials{Keys: []config.Key{{}, {}}}
+	withPassword := credentials.Credentials{Keys: keys.Keys, Password: &config.Password{}}
+	certified := credentials.Credentials{Keys: keys.Keys, Certificates: true}
 	for _, tc := range []struct {
 		name string
-		mode v1alpha1.AuthMode
 		c    credentials.Credentials
 		keys []v1alpha1.UserKeyStatus
 		want bool
 	}{
-		{"an expired key", v1alpha1.AuthAnyOf, key, state(v1alpha1.KeyExpired), true},
-		{"an expired key and one to come", v1alpha1.AuthAnyOf, key, state(v1alpha1.KeyExpired, v1alpha1.KeyNotYetValid), true},
-		{"an expired key and a good one", v1alpha1.AuthAnyOf, key, state(v1alpha1.KeyExpired, v1alpha1.KeyUnused), false},
-		{"an expired key and a password", v1alpha1.AuthAnyOf, both, state(v1alpha1.KeyExpired), false},
-		{"an expired key and then a password", v1alpha1.AuthAllOf, both, state(v1alpha1.KeyExpired), true},
-		{"an expired key and certificates", v1alpha1.AuthAnyOf, certified, state(v1alpha1.KeyExpired), false},
-		{"a password alone", v1alpha1.AuthAnyOf, credentials.Credentials{Password: &config.Password{}}, nil, false},
+		{"an expired key", credit(keys, anyKey), state(v1alpha1.KeyExpired), true},
+		{"an expired key and one to come", credit(keys, anyKey), state(v1alpha1.KeyExpired, v1alpha1.KeyNotYetValid), true},
+		{"an expired key and a good one", credit(keys, anyKey), state(v1alpha1.KeyExpired, v1alpha1.KeyUnused), false},
+		{"an expired key and a good one where two are needed", credit(keys, two), state(v1alpha1.KeyExpired, v1alpha1.KeyUnused), true},
+		{"two good ones where two are needed", credit(keys, two), state(v1alpha1.KeyActive, v1alpha1.KeyUnused), false},
+		{"an expired key and a password", credit(withPassword, anyKey, either), state(v1alpha1.KeyExpired), false},
+		{"an expired key and then a password", credit(withPassword, both), state(v1alpha1.KeyExpired), true},
+		{"an expired key and certificates", credit(certified, anyKey), state(v1alpha1.KeyExpired), false},
+		{"a password alone", credit(credentials.Credentials{Password: &config.Password{}}, anyKey, either), nil, false},
 	} {
-		d := attach.Decision{User: &v1alpha1.SFTPUser{}}
-		d.User.Spec.Authentication.Mode = tc.mode
-		if got := locked(d, tc.c, tc.keys); got != tc.want {
+		if got := locked(tc.c, tc.keys); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
 		}
 	}

@@ -73,7 +73,7 @@ func (s *scope) userConditions(d attach.Decision, c credentials.Credentials) []c
 	accepted := conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, d.Message)
 	if p, ok := c.Problem(); ok {
 		message := p.Message
-		if c.CanLogIn(d.User.Spec.Authentication.Mode) {
+		if c.CanLogIn() {
 			message += ". The other credentials work"
 		}
 		return []condition{
@@ -102,8 +102,8 @@ func (s *scope) userReady(d attach.Decision, c credentials.Credentials) conditio
 	}
 	record := s.records[uid]
 	if record != "" && s.memory.acknowledged[uid] == record {
-		if locked(d, c, s.keys[uid]) {
-			return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNoValidKey, "No key of the user is valid now, see the condition KeysValid; give it a new one")
+		if locked(c, s.keys[uid]) {
+			return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNoValidKey, "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
 		}
 		return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The user can log in")
 	}

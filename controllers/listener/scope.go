@@ -98,6 +98,8 @@ type memory struct {
 	resolved map[types.UID]resolution
 	// rules that resolved credentials were admitted under.
 	rules credentials.Rules
+	// required are the methods that the listener required then.
+	required []v1alpha1.MethodCombination
 	// acknowledged are the digests of the records that every ready pod had, by user; nil
 	// before the first acknowledgement.
 	acknowledged map[types.UID]string

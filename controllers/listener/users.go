@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -66,8 +67,9 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 	}
 	rules := credentials.NewRules(s.policy.Policy, s.trust.Revoked, render.MinPasswordLength(s.listener))
 	rules.NoUserCA = len(s.trust.UserCAs) == 0
-	sameRules := reflect.DeepEqual(rules, s.memory.rules)
-	s.memory.rules = rules
+	required := s.listener.Spec.Authentication.RequiredMethods
+	sameRules := reflect.DeepEqual(rules, s.memory.rules) && slices.Equal(required, s.memory.required)
+	s.memory.rules, s.memory.required = rules, required
 	for _, d := range s.decisions {
 		if !d.Accepted() {
 			continue
@@ -87,7 +89,7 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 			old = resolution{stamp: stamp, Credentials: c}
 		}
 		if stale || !sameRules {
-			old.admitted = old.Under(rules)
+			old.admitted = render.Suited(s.listener, d.User, old.Credentials, rules)
 		}
 		resolved[uid] = old
 		s.credentials[uid] = old.admitted
@@ -166,6 +168,9 @@ func referencedSecrets(u *v1alpha1.SFTPUser) []string {
 		out = append(out, ref.Name)
 	}
 	if ref := u.Spec.Authentication.PasswordSecretRef; ref != nil {
+		out = append(out, ref.Name)
+	}
+	if ref := u.Spec.Authentication.TOTPSecretRef; ref != nil {
 		out = append(out, ref.Name)
 	}
 	return out

@@ -81,12 +81,12 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 		if err != nil {
 			return render.Files{}, nil, err
 		}
-		c = c.Under(rules)
+		c = render.Suited(l, d.User, c, rules)
 		for _, p := range c.Problems {
 			missing := p.Reason == v1alpha1.ReasonSecretNotFound || p.Reason == v1alpha1.ReasonKeyNotFound
 			findings = append(findings, Finding{Object: object, Reason: p.Reason, Message: p.Message, Missing: missing})
 		}
-		if c.CanLogIn(d.User.Spec.Authentication.Mode) {
+		if c.CanLogIn() {
 			records = append(records, shard.Record{User: render.UserRecord(l, d, c), Seniority: d.User.CreationTimestamp.Unix()})
 		}
 	}

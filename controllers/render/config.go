@@ -61,6 +61,10 @@ func Settings(l *v1alpha1.SFTPListener, trust Trust, volumePath func(name string
 			DrainTimeoutSeconds:   DrainTimeoutSeconds(l),
 		},
 	}
+	// More pods than one have volumes that are shared.
+	if l.Spec.Replicas != nil && *l.Spec.Replicas > 1 {
+		out.Authentication.SharedCodes = attach.HomeVolume(l)
+	}
 	for _, m := range attach.AllowedMethods(l) {
 		out.Authentication.Methods = append(out.Authentication.Methods, string(m))
 	}
@@ -90,7 +94,17 @@ func MinPasswordLength(l *v1alpha1.SFTPListener) int {
 	return or(l.Spec.Authentication.PasswordPolicy.MinLength, defaultMinPasswordLength)
 }
 
-// UserRecord returns the record of an accepted user.
+// Suited returns the credentials of a user that a listener's rules leave, and which of the
+// user's methods can succeed with them.
+func Suited(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, c credentials.Credentials, rules credentials.Rules) credentials.Credentials {
+	methods, explicit, err := attach.Methods(l, u)
+	if err != nil {
+		return credentials.Credentials{} // attach.Decide does not accept such a user
+	}
+	return c.Under(rules).For(methods, explicit)
+}
+
+// UserRecord returns the record of an accepted user, whose credentials are Suited.
 func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Credentials) config.User {
 	u := d.User
 	out := config.User{
@@ -98,17 +112,15 @@ func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Crede
 		UID:       string(u.UID),
 		Namespace: u.Namespace,
 		Name:      u.Name,
-		Mode:      config.ModeAnyOf,
+		Methods:   c.Methods.Strings(),
 		Keys:      c.Keys,
 		Password:  c.Password,
+		TOTP:      c.TOTP,
 		NotAfter:  utc(u.Spec.ExpirationTime),
 		AllowFrom: u.Spec.AllowedCIDRs,
 		Mounts:    []config.Mount{mount(l, u, "/", u.Spec.HomeDirectory)},
 
 		Certificates: c.Certificates,
-	}
-	if u.Spec.Authentication.Mode == v1alpha1.AuthAllOf {
-		out.Mode = config.ModeAllOf
 	}
 	if n := u.Spec.Limits.MaxConnections; n != nil {
 		out.MaxConnections = int(*n)

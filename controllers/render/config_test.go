@@ -17,6 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
 func decision() attach.Decision {
@@ -24,7 +25,6 @@ func decision() attach.Decision {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team-a", Name: "acme", UID: "4711"},
 		Spec: v1alpha1.SFTPUserSpec{
 			ExpirationTime: new(metav1.NewTime(time.Date(2027, 1, 1, 1, 0, 0, 0, time.FixedZone("CET", 3600)))),
-			Authentication: v1alpha1.UserAuthentication{Mode: v1alpha1.AuthAllOf},
 			HomeDirectory:  v1alpha1.Directory{SubPath: "files", Access: v1alpha1.AccessReadOnly},
 			Mounts: []v1alpha1.Mount{
 				{Path: "/inbox", Directory: v1alpha1.Directory{Volume: "home", Scope: v1alpha1.ScopeNamespace, SubPath: "in", Access: v1alpha1.AccessWriteOnly, Listing: v1alpha1.ListingNames}},
@@ -40,14 +40,16 @@ func creds() credentials.Credentials {
 	return credentials.Credentials{
 		Keys:     []config.Key{{PublicKey: "ssh-ed25519 AAAA", From: []string{"192.0.2.0/24"}}},
 		Password: &config.Password{Hash: "$argon2id$h", Source: "s"},
+		TOTP:     &config.TOTP{Secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Digits: 6, Algorithm: "SHA1"},
+		Methods:  factor.Set{{factor.PublicKey, factor.Password, factor.TOTP}},
 	}
 }
 
 func TestUserRecord(t *testing.T) {
 	end := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	want := config.User{
-		Username: "team-a.acme", UID: "4711", Namespace: "team-a", Name: "acme", Mode: config.ModeAllOf,
-		Keys: creds().Keys, Password: creds().Password, NotAfter: &end, AllowFrom: []string{"192.0.2.0/24"}, MaxConnections: 3,
+		Username: "team-a.acme", UID: "4711", Namespace: "team-a", Name: "acme", Methods: []string{"publickey,password,keyboard-interactive:totp"},
+		Keys: creds().Keys, Password: creds().Password, TOTP: creds().TOTP, NotAfter: &end, AllowFrom: []string{"192.0.2.0/24"}, MaxConnections: 3,
 		Mounts: []config.Mount{
 			{Path: "/", Volume: "archive", SubPath: "team-a/acme/files", Access: config.ReadOnly},
 			{Path: "/inbox", Volume: "home", SubPath: "team-a/in", Access: config.WriteOnly, ListNames: true},

@@ -16,7 +16,7 @@ func record(n int) Record {
 		Seniority: int64(n),
 		User: config.User{
 			Username: fmt.Sprint("user", n), UID: fmt.Sprintf("uid-%04d", n), Namespace: "team", Name: fmt.Sprint("user", n),
-			Mode: config.ModeAnyOf, Keys: []config.Key{{PublicKey: "ssh-ed25519 AAAA"}},
+			Methods: []string{"publickey"}, Keys: []config.Key{{PublicKey: "ssh-ed25519 AAAA"}},
 			Mounts: []config.Mount{{Path: "/", Volume: "home", Access: config.ReadWrite}},
 		},
 	}

@@ -171,7 +171,7 @@ func newEndpoint(dir string, users int) (*endpoint, ssh.Signer, error) {
 	for i := range users {
 		name := fmt.Sprintf("partner-%05d", i)
 		u := config.User{
-			Username: name, UID: fmt.Sprintf("2f9c0a3e-0000-4000-8000-%012d", i), Namespace: "team-a", Name: name, Mode: config.ModeAnyOf,
+			Username: name, UID: fmt.Sprintf("2f9c0a3e-0000-4000-8000-%012d", i), Namespace: "team-a", Name: name, Methods: []string{"publickey"},
 			Mounts: []config.Mount{{Path: "/", Volume: "data", SubPath: "team-a/" + name, Access: config.ReadWrite}},
 		}
 		for _, line := range []string{publicKey(name), publicKey(name + "-2")} {

@@ -56,12 +56,13 @@ type Entry struct {
 	User string
 	// Account is "namespace/name" of the SFTPUser, if the user is known.
 	Account string
-	// Methods that succeeded, or the one that was refused.
+	// Methods that succeeded, in their order, and last the one that was refused.
 	Methods []string
-	// KeyFingerprint is of the key that was used. KeysOffered are the fingerprints of
-	// those that a refused connection tried.
-	KeyFingerprint string
-	KeysOffered    []string
+	// KeyFingerprint is of the key that was used, FurtherKeyFingerprints of those that came
+	// after it. KeysOffered are the fingerprints of those that a refused connection tried.
+	KeyFingerprint         string
+	FurtherKeyFingerprints []string
+	KeysOffered            []string
 	// CertificateCA is the fingerprint of the CA that made the certificate of that key, and
 	// of the last of KeysOffered; CertificateKeyID and CertificateSerial are what the CA calls
 	// it. The serial number is decimal: it does not fit into the numbers of most JSON readers.

@@ -67,6 +67,7 @@ func (l *Log) Write(e Entry) {
 	a.word("account", e.Account)
 	a.words("methods", e.Methods)
 	a.word("key_fingerprint", e.KeyFingerprint)
+	a.words("further_key_fingerprints", e.FurtherKeyFingerprints)
 	a.words("keys_offered", e.KeysOffered)
 	a.word("certificate_ca", e.CertificateCA)
 	a.text("certificate_key_id", e.CertificateKeyID, maxName)

@@ -23,11 +23,18 @@
 // found, with the same work, whoever it is for. Who holds a good one learns whether its
 // principals exist and accept certificates, as with a key.
 //
-// # Key and password
+// # Several factors
 //
-// A user with mode AllOf starts with the key. A password that comes first is verified,
-// for the time it takes, and then refused, right or wrong alike. After the key the client
-// is offered what is left: password and keyboard-interactive.
+// A user has combinations of steps (package factor), and the order is enforced. A password
+// that comes before a key that has to be first is verified, for the time it takes, and then
+// refused, right or wrong alike; a key that comes too early is refused as if it were not
+// registered. After a step that succeeded the client is offered what can follow, so whoever
+// has one factor of a user learns which others it needs. Until then everybody looks alike:
+// codes of an app never come first, so nobody is asked for one before.
+//
+// A code is checked in the same time whatever it is. It is good once, and wrong ones are
+// bounded for each user (codes). Daemons that share a volume tell each other there what was
+// used (claim).
 //
 // # Nothing is decided on an unproven key
 //

@@ -8,7 +8,9 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/totp"
 )
 
 // The SSH names of the methods (RFC 4252 sections 7 and 8, RFC 4256).
@@ -23,21 +25,64 @@ const (
 type Grant struct {
 	// Username, UID and Account of the user, see snapshot.User.
 	Username, UID, Account string
-	// Methods that succeeded, in their order.
+	// Methods that succeeded, in their order: the SSH names, and factor.TOTP for a code.
 	Methods []string
-	// Fingerprint of the key that was used, "" for none.
-	Fingerprint string
-	// Certificate of that key, nil for none.
-	Certificate *Certificate
-	// SignatureAlgorithm that the key was proven with, "" without a key.
-	SignatureAlgorithm string
+	// Keys that were proven, in their order.
+	Keys []ProvenKey
 	// Source is the client's address.
 	Source netip.Addr
+	// Detail for people of how it was granted, "" for none.
+	Detail string
 	// Mounts that the session sees.
 	Mounts []snapshot.Mount
 
-	keyWire      string // of the key that was used, "" for none
-	passwordText string // of the hash that matched, "" for none
+	steps        factor.Combination // of Methods
+	passwordText string             // of the hash that matched, "" for none
+	totp         totp.Key           // whose code was right, zero for none
+}
+
+// ProvenKey is a key whose private half the client has.
+type ProvenKey struct {
+	Fingerprint string
+	// Certificate of the key, nil for none.
+	Certificate *Certificate
+	// SignatureAlgorithm that it was proven with.
+	SignatureAlgorithm string
+
+	wire string
+}
+
+// Certificate is that of the first key that has one, nil for none.
+func (g *Grant) Certificate() *Certificate {
+	for _, k := range g.Keys {
+		if k.Certificate != nil {
+			return k.Certificate
+		}
+	}
+	return nil
+}
+
+// Fingerprints of the keys, in their order.
+func (g *Grant) Fingerprints() []string {
+	out := make([]string, 0, len(g.Keys))
+	for _, k := range g.Keys {
+		out = append(out, k.Fingerprint)
+	}
+	return out
+}
+
+// with returns a copy that has one step more.
+func (g *Grant) with(step factor.Step, method string) *Grant {
+	next := *g
+	next.steps = append(slices.Clip(g.steps), step)
+	next.Methods = append(slices.Clip(g.Methods), method)
+	next.Keys = slices.Clip(g.Keys)
+	return &next
+}
+
+// proved says whether a key is one of the grant's.
+func (g *Grant) proved(wire []byte) bool {
+	return slices.ContainsFunc(g.Keys, func(k ProvenKey) bool { return k.wire == string(wire) })
 }
 
 // grantKey is under what a Grant stands in ssh.Permissions.ExtraData.
@@ -66,36 +111,25 @@ func newGrant(u *snapshot.User, source netip.Addr) *Grant {
 // configuration may have changed while it was going on. The user is the one in s.
 func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Reason) {
 	u, ok := s.Lookup(g.Username)
-	switch {
 	// First: who revoked something looks for these words in the audit log.
-	case s.KeyRevoked(g.Fingerprint):
-		return nil, KeyRevoked
-	case g.Certificate != nil && g.Certificate.revoked(s):
-		return nil, CertificateRevoked
+	for _, k := range g.Keys {
+		switch {
+		case s.KeyRevoked(k.Fingerprint):
+			return nil, KeyRevoked
+		case k.Certificate != nil && k.Certificate.revoked(s):
+			return nil, CertificateRevoked
+		}
+	}
+	switch {
 	case !ok || u.UID != g.UID:
 		return nil, UserRemoved
 	case u.Expired(now):
 		return nil, UserExpired
 	case !s.AllowFrom.Admits(g.Source) || !u.AllowFrom.Admits(g.Source):
 		return nil, SourceNotAllowed
-	case u.AllOf && (g.keyWire == "" || g.passwordText == ""):
-		return nil, SecondFactorRequired
 	}
-	if g.keyWire != "" {
-		if !s.Offers(config.MethodPublicKey) {
-			return nil, MethodNotOffered
-		}
-		if reason := recheckKey(s, u, g, now); reason != "" {
-			return nil, reason
-		}
-	}
-	if g.passwordText != "" {
-		if !s.Offers(config.MethodPassword) {
-			return nil, MethodNotOffered
-		}
-		if u.Password == nil || u.Password.Text != g.passwordText {
-			return nil, PasswordChanged
-		}
+	if reason := recheckSteps(s, u, g, now); reason != "" {
+		return nil, reason
 	}
 	if !slices.Equal(u.Mounts, g.Mounts) {
 		return nil, MountsChanged
@@ -103,33 +137,61 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Rea
 	return u, ""
 }
 
-func recheckKey(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Time) Reason {
-	if g.Certificate != nil {
-		return recheckCertificate(s, u, g.Certificate, now)
+// recheckSteps says whether each step of a login would still succeed, and all together
+// would still do.
+func recheckSteps(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Time) Reason {
+	for _, k := range g.Keys {
+		if !s.Offers(config.MethodPublicKey) {
+			return MethodNotOffered
+		}
+		if reason := recheckKey(s, u, k, g.Source, now); reason != "" {
+			return reason
+		}
 	}
-	k, ok := u.Key([]byte(g.keyWire))
+	if g.passwordText != "" {
+		if !s.Offers(config.MethodPassword) {
+			return MethodNotOffered
+		}
+		if u.Password == nil || u.Password.Text != g.passwordText {
+			return PasswordChanged
+		}
+	}
+	switch {
+	case g.totp != (totp.Key{}) && g.totp != u.TOTP:
+		return TOTPChanged
+	case !u.Methods.CoveredBy(g.steps):
+		return SecondFactorRequired
+	}
+	return ""
+}
+
+func recheckKey(s *snapshot.Snapshot, u *snapshot.User, proven ProvenKey, source netip.Addr, now time.Time) Reason {
+	if proven.Certificate != nil {
+		return recheckCertificate(s, u, proven.Certificate, now)
+	}
+	k, ok := u.Key([]byte(proven.wire))
 	switch {
 	case !ok:
 		return KeyRemoved
-	case !k.Admits(g.Source):
+	case !k.Admits(source):
 		return SourceNotAllowed
 	}
 	return keyTime(k, now)
 }
 
-// Ended says why the time of a session is over, "" while it is not: that of its user, of its
-// certificate, or of its key without one. The user is the one that Recheck returned last.
+// Ended says why the time of a session is over, "" while it is not: that of its user, of a
+// certificate, or of a key without one. The user is the one that Recheck returned last.
 func Ended(u *snapshot.User, g *Grant, now time.Time) Reason {
-	switch {
-	case u.Expired(now):
+	if u.Expired(now) {
 		return UserExpired
-	case g.Certificate != nil:
-		// Whether its key is the user's, too, and until when, does not matter.
-		if g.Certificate.ended(now) {
-			return CertificateExpired
-		}
-	case g.keyWire != "":
-		if k, ok := u.Key([]byte(g.keyWire)); ok && k.Expired(now) {
+	}
+	for _, proven := range g.Keys {
+		if c := proven.Certificate; c != nil {
+			// Whether its key is the user's, too, and until when, does not matter.
+			if c.ended(now) {
+				return CertificateExpired
+			}
+		} else if k, ok := u.Key([]byte(proven.wire)); ok && k.Expired(now) {
 			return KeyExpired
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -21,24 +22,27 @@ var errRefused = errors.New("refused")
 type Authenticator struct {
 	current  func() *snapshot.Snapshot
 	verifier *verifier
+	codes    *codes
 }
 
 // New returns an Authenticator that asks current for the configuration at each decision.
 func New(current func() *snapshot.Snapshot) *Authenticator {
-	return &Authenticator{current: current, verifier: newVerifier()}
+	return &Authenticator{current: current, verifier: newVerifier(), codes: newCodes(time.Now())}
 }
 
 // Refusal is a credential that did not log in.
 type Refusal struct {
 	// Username is what the client called itself: anything up to a packet's size.
 	Username string
-	// Method is the SSH name of the method.
+	// Method is the SSH name of the method, and factor.TOTP for a code.
 	Method string
 	// Fingerprint of the key that was offered, "" with other methods.
 	Fingerprint string
 	// Certificate that the client says it has, nil for none.
 	Certificate *Certificate
 	Reason      Reason
+	// Detail for people, "" for none.
+	Detail string
 }
 
 // Login is the authentication of one connection.
@@ -49,12 +53,12 @@ type Login struct {
 	barred func(username string) bool
 	report func(Refusal)
 	policy cryptopolicy.Policy
-	first  *Grant
+	done   *Grant
 }
 
-// FirstFactor is what succeeded of a login that needs more, nil for none. It belongs to
-// the goroutine that does the handshake.
-func (l *Login) FirstFactor() *Grant { return l.first }
+// Done is what succeeded of a login that needs more, nil for none. It belongs to the
+// goroutine that does the handshake.
+func (l *Login) Done() *Grant { return l.done }
 
 // NewLogin starts the authentication of a connection from source. Passwords are not
 // waited for beyond the end of ctx. Who is barred, by login name, is refused like everybody
@@ -75,8 +79,8 @@ func (l *Login) Install(c *ssh.ServerConfig, s *snapshot.Snapshot, policy crypto
 		c.VerifiedPublicKeyCallback = l.publicKeyProven
 	}
 	if s.Offers(config.MethodPassword) {
-		c.PasswordCallback = l.password(nil)
-		c.KeyboardInteractiveCallback = l.keyboardInteractive(nil)
+		c.PasswordCallback = l.password
+		c.KeyboardInteractiveCallback = l.keyboardInteractive
 	}
 }
 
@@ -87,7 +91,7 @@ func (l *Login) attempted(conn ssh.ConnMetadata, method string, err error) {
 	partial := (*ssh.PartialSuccessError)(nil)
 	if method == PublicKey && err != nil && !errors.Is(err, errRefused) && !errors.As(err, &partial) &&
 		l.auth.current().Offers(config.MethodPublicKey) {
-		l.refuse(conn, PublicKey, AlgorithmRefused)
+		l.refuse(conn, PublicKey, AlgorithmRefused, "")
 	}
 }
 
@@ -105,23 +109,14 @@ func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh
 	if reason != "" {
 		return nil, l.refuseKey(conn, key, reason)
 	}
-	g := newGrant(u, l.source)
-	g.Methods = []string{PublicKey}
 	bare, certificate := split(key)
-	g.Fingerprint = ssh.FingerprintSHA256(bare)
-	g.SignatureAlgorithm = algorithm
-	g.keyWire = string(bare.Marshal())
+	proven := ProvenKey{Fingerprint: ssh.FingerprintSHA256(bare), SignatureAlgorithm: algorithm, wire: string(bare.Marshal())}
 	if certificate != nil {
-		g.Certificate = describe(certificate)
+		proven.Certificate = describe(certificate)
 	}
-	if u.AllOf {
-		l.first = g
-		return nil, &ssh.PartialSuccessError{Next: ssh.ServerAuthCallbacks{
-			PasswordCallback:            l.password(g),
-			KeyboardInteractiveCallback: l.keyboardInteractive(g),
-		}}
-	}
-	return permit(g), nil
+	g := l.granted(u).with(factor.PublicKey, PublicKey)
+	g.Keys = append(g.Keys, proven)
+	return l.proceed(u, g)
 }
 
 func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User, Reason) {
@@ -159,10 +154,12 @@ func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User
 		return nil, SourceNotAllowed
 	case u.Expired(now):
 		return nil, UserExpired
-	case certificate == nil:
-		return u, keyTime(k, now)
+	case l.done != nil && l.done.proved(wire):
+		return nil, KeyUsedBefore
+	case certificate == nil && keyTime(k, now) != "":
+		return nil, keyTime(k, now)
 	}
-	return u, ""
+	return u, l.outOfOrder(u, factor.PublicKey)
 }
 
 // refuseKey reports a refused key, and returns what x/crypto is told.
@@ -176,35 +173,31 @@ func (l *Login) refuseKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason R
 	return errRefused
 }
 
-// password returns the callback for a password after what was granted before, nil for a
-// password that comes first.
-func (l *Login) password(before *Grant) func(ssh.ConnMetadata, []byte) (*ssh.Permissions, error) {
-	return func(conn ssh.ConnMetadata, given []byte) (*ssh.Permissions, error) {
-		return l.decidePassword(conn, Password, before, given)
-	}
+func (l *Login) password(conn ssh.ConnMetadata, given []byte) (*ssh.Permissions, error) {
+	return l.decidePassword(conn, Password, given)
 }
 
 // keyboardInteractive asks for the password as the one question (RFC 4256 section 3.2).
-func (l *Login) keyboardInteractive(before *Grant) func(ssh.ConnMetadata, ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-	return func(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-		answers, err := ask("", "", []string{"Password: "}, []bool{false})
-		if err != nil {
-			return nil, err
-		}
-		return l.decidePassword(conn, KeyboardInteractive, before, []byte(answers[0]))
+func (l *Login) keyboardInteractive(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+	answers, err := ask("", "", []string{"Password: "}, []bool{false})
+	if err != nil {
+		return nil, err
 	}
+	return l.decidePassword(conn, KeyboardInteractive, []byte(answers[0]))
 }
 
-func (l *Login) decidePassword(conn ssh.ConnMetadata, method string, before *Grant, given []byte) (*ssh.Permissions, error) {
-	g, reason := l.checkPassword(conn.User(), method, before, given)
+func (l *Login) decidePassword(conn ssh.ConnMetadata, method string, given []byte) (*ssh.Permissions, error) {
+	u, reason := l.checkPassword(conn.User(), given)
 	if reason != "" {
-		l.refuse(conn, method, reason)
+		l.refuse(conn, method, reason, "")
 		return nil, errRefused
 	}
-	return permit(g), nil
+	g := l.granted(u).with(factor.Password, method)
+	g.passwordText = u.Password.Text
+	return l.proceed(u, g)
 }
 
-func (l *Login) checkPassword(username, method string, before *Grant, given []byte) (*Grant, Reason) {
+func (l *Login) checkPassword(username string, given []byte) (*snapshot.User, Reason) {
 	s := l.auth.current()
 	u, known := s.Lookup(username)
 	// The work comes before all that could tell users apart.
@@ -228,22 +221,14 @@ func (l *Login) checkPassword(username, method string, before *Grant, given []by
 		return nil, UserExpired
 	case u.Password == nil:
 		return nil, NoPassword
-	case u.AllOf && before == nil:
-		return nil, KeyRequiredFirst
+	case l.outOfOrder(u, factor.Password) != "":
+		return nil, l.outOfOrder(u, factor.Password)
 	case !matches:
 		return nil, WrongPassword
 	}
-	g := newGrant(u, l.source)
-	if before != nil {
-		// Everything of the first factor stays: if the user has changed meanwhile,
-		// Recheck finds out.
-		*g = *before
-	}
-	g.Methods = append(slices.Clip(g.Methods), method)
-	g.passwordText = u.Password.Text
-	return g, ""
+	return u, ""
 }
 
-func (l *Login) refuse(conn ssh.ConnMetadata, method string, reason Reason) {
-	l.report(Refusal{Username: conn.User(), Method: method, Reason: reason})
+func (l *Login) refuse(conn ssh.ConnMetadata, method string, reason Reason, detail string) {
+	l.report(Refusal{Username: conn.User(), Method: method, Reason: reason, Detail: detail})
 }

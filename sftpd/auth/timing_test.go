@@ -40,6 +40,9 @@ var guesses = []struct{ user, password string }{
 	{"key", "wrong"},
 	{"both", "wrong"},
 	{"both", "secret"},
+	{"code", "wrong"},
+	{"code", "secret"},
+	{"password-code", "wrong"},
 	{"expired", "secret"},
 	{"expired", "wrong"},
 }
@@ -53,7 +56,12 @@ func stranger(t *testing.T) *Login {
 	dir := configtest.New(t)
 	dir.AddUser("password", "secret")
 	dir.AddUser("key", "", key.PublicKey())
-	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	totp := &config.TOTP{Secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Digits: 6, Algorithm: "SHA1"}
+	u := dir.AddUser("code", "secret", key.PublicKey())
+	u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp", "publickey,password"}, totp
+	u = dir.AddUser("password-code", "secret")
+	u.Methods, u.TOTP = []string{"password,keyboard-interactive:totp"}, totp
 	dir.AddUser("expired", "secret").NotAfter = &past
 	s := load(t, dir)
 	return New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.MustParseAddr("192.0.2.1"), nobodyBarred, nil)
@@ -71,14 +79,14 @@ func TestPasswordWork(t *testing.T) {
 		return h.Verify(given)
 	}
 	for i, g := range guesses {
-		l.checkPassword(g.user, Password, nil, []byte(g.password))
+		l.checkPassword(g.user, []byte(g.password))
 		if hashes != i+1 {
 			t.Fatalf("%s: %d hashes after %d guesses", g.user, hashes, i+1)
 		}
 	}
 	l.barred = func(string) bool { return true }
 	for i, g := range guesses {
-		grant, reason := l.checkPassword(g.user, Password, nil, []byte(g.password))
+		grant, reason := l.checkPassword(g.user, []byte(g.password))
 		if grant != nil || reason != LoginPenalised || hashes != len(guesses)+i+1 {
 			t.Fatalf("%s barred: %v, %s, %d hashes", g.user, grant, reason, hashes)
 		}
@@ -105,12 +113,12 @@ func TestPasswordWorkOfForeignHashes(t *testing.T) {
 		}
 		for _, user := range []string{"password", "key", "nobody"} {
 			for _, guess := range []string{"wrong", "", strings.Repeat("x", 5000)} {
-				if g, reason := l.checkPassword(user, Password, nil, []byte(guess)); g != nil {
+				if g, reason := l.checkPassword(user, []byte(guess)); g != nil {
 					t.Errorf("%s: %s got in with %q (%s)", cost, user, guess, reason)
 				}
 			}
 		}
-		if g, reason := l.checkPassword("password", Password, nil, []byte("correct horse")); g == nil {
+		if g, reason := l.checkPassword("password", []byte("correct horse")); g == nil {
 			t.Errorf("%s: the right password is refused: %s", cost, reason)
 		}
 		if len(worked) != 10 || len(slices.Compact(worked)) != 1 || worked[0] != cost {
@@ -127,7 +135,7 @@ func TestPasswordTime(t *testing.T) {
 	for round := range 8 {
 		for i, g := range guesses {
 			begin := time.Now()
-			l.checkPassword(g.user, Password, nil, []byte(g.password))
+			l.checkPassword(g.user, []byte(g.password))
 			if took := time.Since(begin); round == 0 || took < shortest[i] {
 				shortest[i] = took
 			}
@@ -170,7 +178,7 @@ func TestPasswordQueueReason(t *testing.T) {
 	cancel()
 	l := New(func() *snapshot.Snapshot { return s }).NewLogin(ctx, netip.Addr{}, nobodyBarred, nil)
 	for _, user := range []string{"ada", "nobody"} {
-		if g, reason := l.checkPassword(user, Password, nil, []byte("secret")); g != nil || reason != PasswordQueueFull {
+		if g, reason := l.checkPassword(user, []byte("secret")); g != nil || reason != PasswordQueueFull {
 			t.Errorf("%s: %v, %s", user, g, reason)
 		}
 	}

@@ -47,7 +47,7 @@ func exampleUsers() []config.User {
 	begin, end := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), time.Date(2027, 1, 31, 12, 0, 0, 0, time.UTC)
 	return []config.User{
 		{
-			Username: "acme.prod@2", UID: "6f2f4a0e", Namespace: "team-a", Name: "acme", Mode: config.ModeAllOf,
+			Username: "acme.prod@2", UID: "6f2f4a0e", Namespace: "team-a", Name: "acme", Methods: []string{"publickey,password,keyboard-interactive:totp", "publickey,publickey"},
 			Keys: []config.Key{
 				{PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPbYjtj0C9ZQKkh8vKSO0RVmkrg7c1GvmqOKwEqTzGOc"},
 				{
@@ -56,6 +56,7 @@ func exampleUsers() []config.User {
 				},
 			},
 			Password: &config.Password{Hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$a2V5a2V5a2V5a2V5a2V5a2V5", Source: "secret/acme@1"},
+			TOTP:     &config.TOTP{Secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Digits: 6, Algorithm: "SHA1"},
 			NotAfter: &end, MaxConnections: 3,
 			Mounts: []config.Mount{
 				{Path: "/", Volume: "data", SubPath: "acme", Access: config.ReadWrite},
@@ -63,7 +64,7 @@ func exampleUsers() []config.User {
 			},
 		},
 		{
-			Username: "bob", UID: "70c1", Namespace: "team-b", Name: "bob", Mode: config.ModeAnyOf,
+			Username: "bob", UID: "70c1", Namespace: "team-b", Name: "bob", Methods: []string{"publickey"},
 			Keys:   []config.Key{{PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPbYjtj0C9ZQKkh8vKSO0RVmkrg7c1GvmqOKwEqTzGOc"}},
 			Mounts: []config.Mount{{Path: "/", Volume: "data", Access: config.ReadOnly}},
 		},

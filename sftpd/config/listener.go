@@ -57,6 +57,9 @@ type Authentication struct {
 	// TrustedUserCAs are the public keys of CAs whose certificates log in the users who
 	// accept them, in the format of authorized_keys.
 	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
+	// SharedCodes names the volume on which the daemons of the listener tell each other
+	// which codes of authenticator apps were used; empty for a daemon that is alone.
+	SharedCodes string `json:"sharedCodes,omitempty"`
 }
 
 // LoginGrace is LoginGraceSeconds as a duration.

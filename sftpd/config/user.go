@@ -2,14 +2,6 @@ package config
 
 import "time"
 
-// Values of User.Mode.
-const (
-	// ModeAnyOf: each credential logs in by itself.
-	ModeAnyOf = "AnyOf"
-	// ModeAllOf: a public key and then the password.
-	ModeAllOf = "AllOf"
-)
-
 // Values of Authentication.Methods. MethodPassword covers the SSH methods password
 // and keyboard-interactive.
 const (
@@ -33,8 +25,8 @@ type User struct {
 	// Namespace and Name of the SFTPUser, for logs.
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
-	// Mode is ModeAnyOf or ModeAllOf.
-	Mode string `json:"mode"`
+	// Methods are the combinations of steps of which each logs in, see the package factor.
+	Methods []string `json:"methods"`
 	// Keys that may log in.
 	Keys []Key `json:"keys,omitempty"`
 	// Certificates says whether certificates of Authentication.TrustedUserCAs log in that
@@ -42,6 +34,8 @@ type User struct {
 	Certificates bool `json:"certificates,omitempty"`
 	// Password that may log in.
 	Password *Password `json:"password,omitempty"`
+	// TOTP is the secret of an authenticator app.
+	TOTP *TOTP `json:"totp,omitempty"`
 	// NotAfter is when the login ends.
 	NotAfter *time.Time `json:"notAfter,omitempty"`
 	// AllowFrom are the networks that may log in, in CIDR notation; empty leaves those of
@@ -73,6 +67,16 @@ type Password struct {
 	// Source identifies the Secret and the version of it that was hashed; the daemon
 	// does not use it.
 	Source string `json:"source"`
+}
+
+// TOTP is what codes are made of (RFC 6238). Unlike a password it cannot be hashed.
+type TOTP struct {
+	// Secret in base32.
+	Secret string `json:"secret"`
+	// Digits of a code, 6 or 8.
+	Digits int `json:"digits"`
+	// Algorithm is SHA1, SHA256 or SHA512.
+	Algorithm string `json:"algorithm"`
 }
 
 // Mount is a directory in a user's tree.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
 // MaxKeysPerUser bounds the keys in a user's record.
@@ -99,6 +100,11 @@ func (l Listener) validateLists() error {
 			return fmt.Errorf("authentication method %q is not known", m)
 		}
 	}
+	if name := l.Authentication.SharedCodes; name != "" {
+		if _, ok := l.Volume(name); !ok {
+			return fmt.Errorf("authentication.sharedCodes: there is no volume %q", name)
+		}
+	}
 	for _, v := range l.Volumes {
 		if v.Name == "" || v.Path == "" {
 			return errors.New("a volume must have a name and a path")
@@ -124,7 +130,7 @@ func (l Listener) files() []File {
 	return out
 }
 
-// Validate reports the first thing that makes a user's record unusable. Keys and
+// Validate reports the first thing that makes a user's record unusable. Keys, secrets and
 // password hashes are checked where they are parsed.
 func (u User) Validate() error {
 	switch {
@@ -132,8 +138,6 @@ func (u User) Validate() error {
 		return fmt.Errorf("login name %q is not valid", u.Username)
 	case u.UID == "" || u.Namespace == "" || u.Name == "":
 		return errors.New("uid, namespace and name must be set")
-	case u.Mode != ModeAnyOf && u.Mode != ModeAllOf:
-		return fmt.Errorf("mode %q is not known", u.Mode)
 	case u.MaxConnections < 0:
 		return errors.New("maxConnections must not be negative")
 	}
@@ -147,12 +151,17 @@ func (u User) Validate() error {
 }
 
 func (u User) validateCredentials() error {
-	byKey := len(u.Keys) > 0 || u.Certificates
+	methods, err := factor.ParseSet(u.Methods)
 	switch {
-	case !byKey && u.Password == nil:
-		return errors.New("a user must have a key or a password, or accept certificates")
-	case u.Mode == ModeAllOf && (!byKey || u.Password == nil):
-		return errors.New("mode AllOf needs a key and a password")
+	case err != nil:
+		return fmt.Errorf("methods: %w", err)
+	case methods.Count(factor.Password) > 0 && u.Password == nil:
+		return fmt.Errorf("methods have %s, and there is no password", factor.Password)
+	case methods.Count(factor.TOTP) > 0 && u.TOTP == nil:
+		return fmt.Errorf("methods have %s, and there is no totp", factor.TOTP)
+	case len(u.Keys) < methods.Count(factor.PublicKey) && !u.Certificates:
+		return fmt.Errorf("methods have %s %d times, and there are %d keys and no certificates",
+			factor.PublicKey, methods.Count(factor.PublicKey), len(u.Keys))
 	case len(u.Keys) > MaxKeysPerUser:
 		return fmt.Errorf("more than %d keys", MaxKeysPerUser)
 	case u.Password != nil && u.Password.Hash == "":

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -28,10 +29,10 @@ type Options struct {
 	Addr string
 	// User is the login name.
 	User string
-	// Key is a private key, nil for none. Password is "" for none. With both, the
-	// server may ask for either or for both.
-	Key      ssh.Signer
-	Password string
+	// Keys are private keys, in the order in which they are offered. Password, and Code of
+	// an authenticator app, are "" for none. The server may ask for any or for all of them.
+	Keys           []ssh.Signer
+	Password, Code string
 	// HostKeys decides whether to trust the server.
 	HostKeys HostKeys
 	// Dir is where the file is written, "" for where the login starts.
@@ -134,28 +135,38 @@ func (r *run) logIn() error {
 
 func (r *run) methods(tried *[]string) []ssh.AuthMethod {
 	var methods []ssh.AuthMethod
-	if r.Key != nil {
+	if len(r.Keys) > 0 {
 		methods = append(methods, ssh.PublicKeysCallback(func() ([]ssh.Signer, error) {
-			*tried = append(*tried, "publickey "+ssh.FingerprintSHA256(r.Key.PublicKey()))
-			return []ssh.Signer{r.Key}, nil
+			for _, k := range r.Keys {
+				*tried = append(*tried, "publickey "+ssh.FingerprintSHA256(k.PublicKey()))
+			}
+			return r.Keys, nil
 		}))
 	}
-	if r.Password == "" {
-		return methods
-	}
-	return append(methods,
-		ssh.PasswordCallback(func() (string, error) {
+	if r.Password != "" {
+		methods = append(methods, ssh.PasswordCallback(func() (string, error) {
 			*tried = append(*tried, "password")
 			return r.Password, nil
-		}),
-		ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
-			*tried = append(*tried, "keyboard-interactive")
-			answers := make([]string, len(questions))
-			for i := range answers {
-				answers[i] = r.Password
-			}
-			return answers, nil
 		}))
+	}
+	if r.Password == "" && r.Code == "" {
+		return methods
+	}
+	return append(methods, ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
+		*tried = append(*tried, "keyboard-interactive")
+		answers := make([]string, len(questions))
+		for i, q := range questions {
+			// A code that is given as a password is used up in vain.
+			answers[i] = r.Password
+			if strings.Contains(strings.ToLower(q), "code") {
+				answers[i] = r.Code
+			}
+			if answers[i] == "" {
+				return nil, fmt.Errorf("the server asks for %q, which was not given", q)
+			}
+		}
+		return answers, nil
+	}))
 }
 
 func (r *run) start() (err error) {

@@ -70,7 +70,7 @@ func TestCertificates(t *testing.T) {
 	dir := trusting(t, ca, withRSA)
 	dir.AddUser("plain", "", stranger.PublicKey())
 	dir.AddUser("both", "secret").Certificates = true
-	dir.User(t, "both").Mode = config.ModeAllOf
+	dir.User(t, "both").Methods = []string{"publickey,password"}
 	dir.AddUser("far", "").Certificates = true
 	dir.User(t, "far").AllowFrom = []string{"192.0.2.0/24"}
 	fingerprint := ssh.FingerprintSHA256(ca.PublicKey())
@@ -120,7 +120,7 @@ func TestCertificates(t *testing.T) {
 		{"user without certificates", "plain", ca, stranger, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"plain"} }, "certificates_not_accepted"},
 		{"user from elsewhere", "far", ca, key, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"far"} }, "source_not_allowed"},
 		{"user that does not exist", "nobody", ca, key, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"nobody"} }, "unknown_user"},
-		{"password is missing", "both", ca, key, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"both"} }, "password_missing"},
+		{"password is missing", "both", ca, key, func(c *ssh.Certificate) { c.ValidPrincipals = []string{"both"} }, "next_factor_missing"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := len(d.Audit(t, "login_refused"))

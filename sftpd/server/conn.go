@@ -197,12 +197,21 @@ func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
 		e.ClientVersion = c.clientVersion
 	}
 	if g := c.grant; g != nil {
-		e.User, e.Account, e.Methods, e.KeyFingerprint = g.Username, g.Account, g.Methods, g.Fingerprint
+		e.User, e.Account = g.Username, g.Account
+		noteGrant(&e, g)
 		if event != audit.Transfer && event != audit.Operation {
-			noteCertificate(&e, g.Certificate)
+			noteCertificate(&e, g.Certificate())
 		}
 	}
 	return e
+}
+
+// noteGrant adds the steps of a login.
+func noteGrant(e *audit.Entry, g *auth.Grant) {
+	e.Methods = g.Methods
+	if keys := g.Fingerprints(); len(keys) > 0 {
+		e.KeyFingerprint, e.FurtherKeyFingerprints = keys[0], keys[1:]
+	}
 }
 
 // noteCertificate adds what tells a certificate from others. Nil is none.

@@ -28,6 +28,9 @@ type login struct {
 	auth     *auth.Login
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	refusals int
+	// repeated of them are keys that had succeeded before in this login: a client with
+	// several offers them from the first on for each step.
+	repeated int
 	// exchanges counts those of keys.
 	exchanges atomic.Int32
 	keys      []string    // fingerprints that were offered in vain
@@ -70,14 +73,17 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		}
 		return nil, nil, nil, false
 	}
-	// A certificate's login is none of a key that the user may have beside: that one is not
-	// needed for it, and the keys that a CA certifies are without number.
-	if g.Fingerprint != "" && g.Certificate == nil {
-		c.server.KeyUse.Note(g.UID, g.Fingerprint, time.Now())
+	for _, k := range g.Keys {
+		// A certificate's login is none of a key that the user may have beside: that one is
+		// not needed for it, and the keys that a CA certifies are without number.
+		if k.Certificate == nil {
+			c.server.KeyUse.Note(g.UID, k.Fingerprint, time.Now())
+		}
 	}
 	c.forgive(g.Username)
 	c.server.Metrics.Login(strings.Join(g.Methods, "+"))
 	e := c.entry(audit.Login, audit.OK, "")
+	e.Detail = g.Detail
 	c.negotiated(sc, g, &e)
 	c.server.Audit.Write(e)
 	return sc, channels, requests, true
@@ -133,6 +139,10 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 func (l *login) refused(r auth.Refusal) {
 	l.refusals++
 	l.server.Metrics.LoginRefused(r.Method, string(r.Reason))
+	if r.Reason == auth.KeyUsedBefore {
+		l.repeated++
+		return
+	}
 	if r.Method == auth.PublicKey && r.Fingerprint != "" {
 		// A client offers the key of a certificate by itself, too. Why the certificate was
 		// refused says more.
@@ -147,10 +157,11 @@ func (l *login) refused(r auth.Refusal) {
 		}
 		return
 	}
-	if r.Reason != auth.PasswordQueueFull {
+	// Neither of the two is the client's fault.
+	if r.Reason != auth.PasswordQueueFull && r.Reason != auth.CodeOlderThanServer {
 		l.penaliseLogin(r.Username)
 	}
-	l.write(audit.LoginRefused, string(r.Reason), r.Method)
+	l.write(audit.LoginRefused, string(r.Reason), r.Method, r.Detail)
 }
 
 // failed logs why a connection ended without a login, and counts it for its source.
@@ -188,7 +199,7 @@ func (l *login) failed(err error, tooLate bool, maxTries int) {
 		l.refuse(reason, "")
 	default:
 		l.server.Metrics.Refusal(reason)
-		l.write(audit.LoginRefused, reason, "")
+		l.write(audit.LoginRefused, reason, "", "")
 	}
 }
 
@@ -204,7 +215,7 @@ func (l *login) offence(err error, tooLate bool) (e penalty.Event, bad bool) {
 		return penalty.GraceExceeded, true
 	case l.wire.excess.Load():
 		return penalty.ProtocolError, true
-	case l.refusals > 0 || l.auth.FirstFactor() != nil:
+	case l.refusals > 0 || l.auth.Done() != nil:
 		return 0, false
 	case l.peer == nil && !l.wire.broken.Load() && !isNegotiation(err):
 		return penalty.ProtocolError, true
@@ -230,8 +241,8 @@ func (l *login) reason(tooLate bool, maxTries int) string {
 	case l.refusals >= maxTries:
 		// A client with a full agent, above all.
 		return string(auth.MaxTriesReached)
-	case l.auth.FirstFactor() != nil && l.refusals == 0:
-		return string(auth.PasswordMissing)
+	case l.auth.Done() != nil && l.refusals == l.repeated:
+		return string(auth.NextFactorMissing)
 	case len(l.keys) > 0:
 		return string(l.keyIssue)
 	case l.refusals > 0:
@@ -244,21 +255,23 @@ func (l *login) reason(tooLate bool, maxTries int) string {
 func (l *login) notAdmitted(g *auth.Grant, reason string) {
 	l.server.Metrics.LoginRefused(strings.Join(g.Methods, "+"), reason)
 	e := l.entry(audit.LoginRefused, audit.Refused, reason)
-	e.User, e.Account, e.Methods, e.KeyFingerprint = g.Username, g.Account, g.Methods, g.Fingerprint
-	noteCertificate(&e, g.Certificate)
+	e.User, e.Account = g.Username, g.Account
+	noteGrant(&e, g)
+	noteCertificate(&e, g.Certificate())
 	l.server.Audit.Write(e)
 }
 
-func (l *login) write(event audit.Event, reason, method string) {
+func (l *login) write(event audit.Event, reason, method, detail string) {
 	e := l.entry(event, audit.Refused, reason)
+	e.Detail = detail
 	e.KeysOffered = l.keys
 	noteCertificate(&e, l.certificate)
-	if method != "" {
-		e.Methods = []string{method}
+	if g := l.auth.Done(); g != nil {
+		noteGrant(&e, g)
+		noteCertificate(&e, g.Certificate())
 	}
-	if g := l.auth.FirstFactor(); g != nil {
-		e.KeyFingerprint = g.Fingerprint
-		noteCertificate(&e, g.Certificate)
+	if method != "" {
+		e.Methods = append(slices.Clip(e.Methods), method)
 	}
 	if l.peer != nil {
 		e.User = l.peer.User()

@@ -11,7 +11,6 @@ import (
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
@@ -43,7 +42,7 @@ func TestLogins(t *testing.T) {
 	dir.AddUser("key", "", key.PublicKey())
 	dir.AddUser("password", "secret")
 	dir.AddUser("either", "secret", key.PublicKey()).NotAfter = &future
-	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
 	dir.AddUser("expired", "secret", key.PublicKey()).NotAfter = &past
 	dir.AddUser("near", "", key.PublicKey()).Keys[0].From = []string{"192.0.2.0/24", "::ffff:127.0.0.0/104"}
 	dir.AddUser("far", "", key.PublicKey()).Keys[0].From = []string{"192.0.2.0/24", "::/0"}
@@ -70,7 +69,7 @@ func TestLogins(t *testing.T) {
 		{"either: password", "either", []ssh.AuthMethod{secret}, ""},
 		{"both: key, password", "both", []ssh.AuthMethod{withKey, secret}, ""},
 		{"both: key, keyboard-interactive", "both", []ssh.AuthMethod{withKey, answers("secret")}, ""},
-		{"both: key alone", "both", []ssh.AuthMethod{withKey}, "password_missing"},
+		{"both: key alone", "both", []ssh.AuthMethod{withKey}, "next_factor_missing"},
 		{"both: password alone", "both", []ssh.AuthMethod{secret}, "key_required_first"},
 		{"both: keyboard-interactive alone", "both", []ssh.AuthMethod{answers("secret")}, "key_required_first"},
 		{"both: key, wrong password", "both", []ssh.AuthMethod{withKey, wrong}, "wrong_password"},

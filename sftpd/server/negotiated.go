@@ -31,7 +31,10 @@ func (c *conn) negotiated(sc *ssh.ServerConn, g *auth.Grant, e *audit.Entry) {
 	}
 	n := a.Algorithms()
 	e.KeyExchange, e.Cipher, e.MAC = n.KeyExchange, n.Read.Cipher, n.Read.MAC
-	e.HostKeyAlgorithm, e.PublicKeyAlgorithm = n.HostKey, g.SignatureAlgorithm
+	e.HostKeyAlgorithm = n.HostKey
+	if len(g.Keys) > 0 {
+		e.PublicKeyAlgorithm = g.Keys[0].SignatureAlgorithm
+	}
 	c.server.Metrics.Negotiated(metrics.Algorithms{
 		KeyExchange: e.KeyExchange, Cipher: e.Cipher, MAC: e.MAC,
 		HostKey: e.HostKeyAlgorithm, PublicKey: e.PublicKeyAlgorithm,

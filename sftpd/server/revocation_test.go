@@ -51,8 +51,8 @@ func TestReloadRevokes(t *testing.T) {
 		{"password changed", byPassword, setPassword("other"), "password_changed"},
 		{"password changed, session by key", byKey, setPassword("other"), ""},
 		{"password removed", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Password = nil }, "password_changed"},
-		{"key needed too", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Mode = config.ModeAllOf }, "second_factor_required"},
-		{"password needed too", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Mode = config.ModeAllOf }, "second_factor_required"},
+		{"key needed too", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Methods = []string{"publickey,password"} }, "second_factor_required"},
+		{"password needed too", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Methods = []string{"publickey,password"} }, "second_factor_required"},
 		{"passwords not offered", byPassword, func(_ *testing.T, d *configtest.Dir, _ *config.User) {
 			d.Listener.Authentication.Methods = []string{config.MethodPublicKey}
 		}, "method_not_offered"},
@@ -129,7 +129,7 @@ func TestRevokedKey(t *testing.T) {
 	kept, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", lost.PublicKey(), kept.PublicKey())
-	dir.AddUser("bob", "secret", lost.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("bob", "secret", lost.PublicKey()).Methods = []string{"publickey,password"}
 	revoke(lost)(t, dir, nil)
 	d := daemontest.Start(t, dir)
 	for _, user := range []string{"ada", "bob", "nobody"} {
@@ -194,7 +194,7 @@ func TestReloadDuringLogin(t *testing.T) {
 	key, _ := configtest.Key(t)
 	other, _ := configtest.Key(t)
 	dir := configtest.New(t)
-	dir.AddUser("ada", "secret", key.PublicKey(), other.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("ada", "secret", key.PublicKey(), other.PublicKey()).Methods = []string{"publickey,password"}
 	d := daemontest.Start(t, dir)
 	answer := func(_, _ string, questions []string, _ []bool) ([]string, error) {
 		dir.User(t, "ada").Keys = dir.User(t, "ada").Keys[1:] // the one that is in use

@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 )
 
@@ -15,7 +14,7 @@ func TestCertificatesNeedACA(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "").Certificates = true
 	dir.AddUser("both", "secret").Certificates = true
-	dir.User(t, "both").Mode = config.ModeAllOf
+	dir.User(t, "both").Methods = []string{"publickey,password"}
 	s, err := build(t, dir)
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func FuzzBuild(f *testing.F) {
 			return
 		}
 		elsewhere := netip.MustParseAddr("233.252.0.1")
-		if (login.Password != nil) != (u.Password != nil) || login.AllOf != (u.Mode == config.ModeAllOf) ||
+		if (login.Password != nil) != (u.Password != nil) || len(login.Methods) == 0 || len(login.Methods) > len(u.Methods) ||
 			u.NotAfter != nil && !u.NotAfter.IsZero() && !login.Expired(u.NotAfter.Add(time.Second)) ||
 			login.MaxConnections > s.Listener.Limits.MaxConnectionsPerUser || len(login.Mounts) != len(u.Mounts) {
 			t.Errorf("%+v of %s", login, line)

@@ -111,6 +111,13 @@ func (s *Snapshot) HasUser(uid string) bool {
 	return ok
 }
 
+// CodesVolume is the directory of the volume on which daemons share what codes were used, ""
+// for a daemon that is alone.
+func (s *Snapshot) CodesVolume() string {
+	v, _ := s.Listener.Volume(s.Listener.Authentication.SharedCodes)
+	return v.Path
+}
+
 // Users is the number of users who can log in.
 func (s *Snapshot) Users() int { return len(s.users) }
 

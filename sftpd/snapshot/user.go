@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/password"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/totp"
 )
 
 // User is one login.
@@ -20,10 +23,12 @@ type User struct {
 	UID string
 	// Account is "namespace/name" of the SFTPUser.
 	Account string
-	// AllOf: a key and then the password are needed.
-	AllOf bool
+	// Methods are the combinations of steps of which each logs in.
+	Methods factor.Set
 	// Password, nil for none.
 	Password *Password
+	// TOTP is the key of an authenticator app; its zero value is none.
+	TOTP totp.Key
 	// Certificates of the endpoint's CAs for this login name log in, as keys do.
 	Certificates bool
 	// NotAfter is when the login ends, zero for never.
@@ -99,7 +104,6 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 		Username:       u.Username,
 		UID:            u.UID,
 		Account:        u.Namespace + "/" + u.Name,
-		AllOf:          u.Mode == config.ModeAllOf,
 		NotAfter:       value(u.NotAfter),
 		Certificates:   u.Certificates,
 		MaxConnections: l.Limits.MaxConnectionsPerUser,
@@ -121,6 +125,14 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 		user.Password = &Password{Hash: hash, Text: u.Password.Hash}
 	}
 	var err error
+	if user.Methods, err = factor.ParseSet(u.Methods); err != nil {
+		return nil, fmt.Errorf("methods: %w", err)
+	}
+	if t := u.TOTP; t != nil {
+		if user.TOTP, err = totp.New(t.Secret, t.Digits, t.Algorithm); err != nil {
+			return nil, fmt.Errorf("totp: %w", err)
+		}
+	}
 	if user.AllowFrom, err = cidr.Parse(u.AllowFrom); err != nil {
 		return nil, fmt.Errorf("allowFrom: %w", err)
 	}
@@ -134,25 +146,27 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 			ListNames: m.ListNames, IgnoreAttributes: v.IgnoreAttributes,
 		})
 	}
-	if err := user.canLogIn(l); err != nil {
-		return nil, err
+	// Whoever made the user learns of it from the acknowledgement and not from a failing
+	// login.
+	if user.Methods = user.possible(l); len(user.Methods) == 0 {
+		return nil, errors.New("no combination of the user's methods can succeed with its keys and the methods that the listener offers")
 	}
 	return user, nil
 }
 
-// canLogIn refuses a user for whom the listener offers no way in, so that whoever made
-// the user learns of it from the acknowledgement and not from a failing login.
-func (u *User) canLogIn(l config.Listener) error {
-	byCertificate := u.Certificates && len(l.Authentication.TrustedUserCAs) > 0
-	byKey := (len(u.keys) > 0 || byCertificate) && offers(l, config.MethodPublicKey)
-	byPassword := u.Password != nil && offers(l, config.MethodPassword)
-	switch {
-	case u.AllOf && !(byKey && byPassword):
-		return errors.New("mode AllOf needs a key and a password, and the listener does not offer both methods")
-	case !byKey && !byPassword:
-		return errors.New("the listener does not offer the methods that this user has")
+// possible leaves the combinations that can succeed, for no login may get as far as to a
+// step that nobody can take. Codes are no method of the listener's: they only come on top.
+func (u *User) possible(l config.Listener) factor.Set {
+	keys := len(u.keys)
+	if u.Certificates && len(l.Authentication.TrustedUserCAs) > 0 {
+		keys = factor.MaxSteps
 	}
-	return nil
+	return slices.DeleteFunc(u.Methods, func(c factor.Combination) bool {
+		byKey, byPassword, byCode := c.Count(factor.PublicKey), c.Count(factor.Password), c.Count(factor.TOTP)
+		return byKey > keys || byKey > 0 && !offers(l, config.MethodPublicKey) ||
+			byPassword > 0 && (u.Password == nil || !offers(l, config.MethodPassword)) ||
+			byCode > 0 && u.TOTP == totp.Key{}
+	})
 }
 
 // addKey adds a key. A key that stands twice is admitted from the networks of both, as

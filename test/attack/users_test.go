@@ -9,7 +9,7 @@ import (
 )
 
 // kinds of users that a stranger must not be able to tell apart. The first does not exist.
-var kinds = []string{"nobody", "password", "key", "either", "both", "expired", "elsewhere"}
+var kinds = []string{"nobody", "password", "key", "either", "both", "code", "password-code", "expired", "elsewhere"}
 
 // addUsers adds one of each kind.
 func addUsers(t *testing.T, dir *configtest.Dir) {
@@ -19,7 +19,12 @@ func addUsers(t *testing.T, dir *configtest.Dir) {
 	dir.AddUser("password", "secret")
 	dir.AddUser("key", "", key.PublicKey())
 	dir.AddUser("either", "secret", key.PublicKey())
-	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	totp := &config.TOTP{Secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Digits: 6, Algorithm: "SHA1"}
+	u := dir.AddUser("code", "", key.PublicKey())
+	u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp"}, totp
+	u = dir.AddUser("password-code", "secret")
+	u.Methods, u.TOTP = []string{"password,keyboard-interactive:totp"}, totp
 	dir.AddUser("expired", "secret", key.PublicKey()).NotAfter = &past
 	dir.AddUser("elsewhere", "secret", key.PublicKey()).AllowFrom = []string{"192.0.2.0/24"}
 }

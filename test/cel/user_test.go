@@ -165,7 +165,6 @@ spec:
 spec:
   state: Active
   authentication:
-    mode: AnyOf
     authorizedKeysSecretRefs: [{name: keys, key: authorized_keys}]
     passwordSecretRef: {name: p, key: password}
   homeDirectory: {subPath: in, scope: User, access: ReadWrite}

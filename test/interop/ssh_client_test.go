@@ -69,28 +69,31 @@ type result struct {
 // run runs ssh or sftp as a user. A password is typed by sshpass. Stdin is the input.
 func (o *openSSH) run(t *testing.T, program, user, password, input string, options []string, after ...string) result {
 	t.Helper()
-	host, port, err := net.SplitHostPort(o.daemon.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := []string{
-		program, "-F", "none", "-o", "Port=" + port, "-o", "UserKnownHostsFile=" + o.known,
-		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none",
-		"-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=10",
-	}
+	args := []string{program, "-o", "NumberOfPasswordPrompts=1"}
 	if password != "" {
 		tool(t, "sshpass")
 		args = append([]string{"sshpass", "-p", password}, args...)
 	} else {
 		args = append(args, "-o", "BatchMode=yes")
 	}
-	args = append(args, options...)
-	args = append(args, user+"@"+host)
+	return o.execute(t, user, input, nil, append(args, options...), after...)
+}
+
+// execute runs a command that begins with args, against the daemon.
+func (o *openSSH) execute(t *testing.T, user, input string, env, args []string, after ...string) result {
+	t.Helper()
+	host, port, err := net.SplitHostPort(o.daemon.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args = append(args, "-F", "none", "-o", "Port="+port, "-o", "UserKnownHostsFile="+o.known,
+		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none",
+		"-o", "ConnectTimeout=10", user+"@"+host)
 	args = append(args, after...)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK=")
+	cmd.Env = append(append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK="), env...)
 	cmd.Stdin = strings.NewReader(input)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -19,7 +19,12 @@ func TestOpenSSHSeesNoUsers(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("key", "", key.PublicKey())
 	dir.AddUser("password", "secret")
-	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	totp := &config.TOTP{Secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Digits: 6, Algorithm: "SHA1"}
+	u := dir.AddUser("code", "", key.PublicKey())
+	u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp"}, totp
+	u = dir.AddUser("password-code", "secret")
+	u.Methods, u.TOTP = []string{"password,keyboard-interactive:totp"}, totp
 	dir.AddUser("expired", "secret", key.PublicKey()).NotAfter = &past
 	dir.AddUser("far", "", parse(t, strangers).PublicKey()).Keys[0].From = []string{"192.0.2.0/24"}
 	o := newOpenSSH(t, dir)
@@ -57,7 +62,7 @@ func TestOpenSSHSeesNoUsers(t *testing.T) {
 			if !strings.Contains(want, "publickey") {
 				t.Fatalf("no methods in %q", want)
 			}
-			for _, user := range []string{"key", "password", "both", "expired", "far"} {
+			for _, user := range []string{"key", "password", "both", "code", "password-code", "expired", "far"} {
 				if have := seen(user); have != want {
 					t.Errorf("%s is told\n%s\nand nobody\n%s", user, have, want)
 				}

@@ -50,7 +50,7 @@ func TestOpenSSHMethods(t *testing.T) {
 	key, pem := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("pw", "secret")
-	dir.AddUser("both", "secret", key.PublicKey()).Mode = config.ModeAllOf
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
 	o := newOpenSSH(t, dir)
 	id := o.identity(t, pem)
 	only := func(method string) []string { return []string{"-o", "PreferredAuthentications=" + method} }

@@ -180,7 +180,7 @@ func TestKeyWithTimes(t *testing.T) {
 	waitFor(t, k, "Ready", "True", "KeyExpiring", "The key ends at "+end.UTC().Format(time.RFC3339)+"; give the user a new one before, or set a later spec.expirationTime")
 	waitFor(t, acme, "KeysValid", "False", "KeyExpiring", "")
 	waitFor(t, acme, "KeysValid", "False", "KeyExpired", fingerprint(t, "acme")+" (sftpkey/acme-2026) expired at "+end.UTC().Format(time.RFC3339))
-	waitFor(t, acme, "Ready", "False", "NoValidKey", "No key of the user is valid now, see the condition KeysValid; give it a new one")
+	waitFor(t, acme, "Ready", "False", "NoValidKey", "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
 	waitFor(t, k, "Ready", "False", "KeyExpired", "")
 	keyOf(t, acme, fingerprint(t, "acme"), v1alpha1.KeyExpired)
 

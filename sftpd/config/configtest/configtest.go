@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/password"
 )
 
@@ -61,10 +62,10 @@ func (d *Dir) Volume() string { return d.Listener.Volumes[0].Path }
 func (d *Dir) Home(username string) string { return filepath.Join(d.Volume(), username) }
 
 // AddUser adds a user with a home and the given credentials, and returns it to be
-// changed before Write. The pointer is good until the next AddUser.
+// changed before Write. Without Methods each credential logs in by itself. The pointer is good until the next AddUser.
 func (d *Dir) AddUser(username, passwd string, keys ...ssh.PublicKey) *config.User {
 	u := config.User{
-		Username: username, UID: "uid-" + username, Namespace: "team", Name: username, Mode: config.ModeAnyOf,
+		Username: username, UID: "uid-" + username, Namespace: "team", Name: username,
 		Mounts: []config.Mount{{Path: "/", Volume: "data", SubPath: username, Access: config.ReadWrite}},
 	}
 	for _, k := range keys {
@@ -109,6 +110,9 @@ func (d *Dir) Files(t testing.TB) map[string][]byte {
 	t.Helper()
 	shards := make([][]byte, max(1, d.Shards))
 	for _, u := range d.Users {
+		if u.Methods == nil {
+			u.Methods = anyOf(u)
+		}
 		line, err := config.EncodeUser(u)
 		if err != nil {
 			t.Fatal(err)
@@ -129,6 +133,17 @@ func (d *Dir) Files(t testing.TB) map[string][]byte {
 		files[config.HostKeyFile(i)] = k
 	}
 	return files
+}
+
+// anyOf lets each credential of a user log in by itself.
+func anyOf(u config.User) (methods []string) {
+	if len(u.Keys) > 0 || u.Certificates {
+		methods = append(methods, string(factor.PublicKey))
+	}
+	if u.Password != nil {
+		methods = append(methods, string(factor.Password))
+	}
+	return methods
 }
 
 // Write writes the directory and returns the digest of the configuration.

@@ -15,6 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
 	"github.com/sftp-operator/sftp-operator/sftpd/probe"
+	"github.com/sftp-operator/sftp-operator/sftpd/totp"
 )
 
 // Exit codes of `check`, each for one thing that is wrong.
@@ -27,8 +28,10 @@ const (
 
 type checkOptions struct {
 	where
-	key, directory                string
+	keys                          []string
+	code, directory               string
 	passwordFromSecret, fromStdin bool
+	codeFromSecret                bool
 	timeout                       time.Duration
 }
 
@@ -51,11 +54,14 @@ type checkStep struct {
 func (p *plugin) check() *cobra.Command {
 	var o checkOptions
 	c := &cobra.Command{
-		Use:   "check USER (-i KEY | --password-from-secret | --password-stdin)",
+		Use:   "check USER [-i KEY]... [--password-from-secret | --password-stdin] [--code CODE | --code-from-secret]",
 		Short: "Log in as a user, write a file, read it back and remove it",
 		Long: `Logs in as a user, through a port that is forwarded to a ready pod of the listener or at --address; writes a file of
 300 KiB, reads it back, compares and removes it. The server must have one of the host keys in the listener's status, or in
 --known-hosts.
+
+A user that needs several factors has to be given all of them; -i may stand several times. A code of an authenticator
+app is used up by the check.
 
 A forwarded connection comes from inside of the pod: allowedCIDRs and from= see its loopback address.
 
@@ -69,14 +75,18 @@ Exit codes:
   6  the login works, but not the file`,
 		Example: `  kubectl sftp check acme -i acme_ed25519
   kubectl sftp check acme --password-from-secret --address sftp.example.com:22
-  kubectl sftp check acme -i acme_ed25519 --directory /inbox`,
+  kubectl sftp check acme -i acme_ed25519 --directory /inbox
+  kubectl sftp check acme -i acme_ed25519 --code 123456`,
 		Args:              exactly(cobra.ExactArgs(1)),
 		ValidArgsFunction: p.names(kindUser),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.passwordFromSecret && o.fromStdin {
 				return usageError("--password-from-secret and --password-stdin exclude each other")
 			}
-			if o.key == "" && !o.passwordFromSecret && !o.fromStdin {
+			if o.code != "" && o.codeFromSecret {
+				return usageError("--code and --code-from-secret exclude each other")
+			}
+			if len(o.keys) == 0 && !o.passwordFromSecret && !o.fromStdin {
 				return usageError("a credential must be given: -i, --password-from-secret or --password-stdin")
 			}
 			k, err := p.flags.Connect()
@@ -89,9 +99,12 @@ Exit codes:
 		},
 	}
 	flags := c.Flags()
-	flags.StringVarP(&o.key, "key", "i", "", "`file` with the private key")
+	flags.StringArrayVarP(&o.keys, "key", "i", nil, "`file` with a private key")
 	flags.BoolVar(&o.passwordFromSecret, "password-from-secret", false, "take the password from the Secret that the user refers to")
 	flags.BoolVar(&o.fromStdin, "password-stdin", false, "read the password from standard input; one line end is ignored")
+	flags.StringVar(&o.code, "code", "", "`code` that the user's authenticator app shows")
+	flags.BoolVar(&o.codeFromSecret, "code-from-secret", false, "make the code with the Secret that the user refers to")
+	_ = c.RegisterFlagCompletionFunc("code", cobra.NoFileCompletions) // the flag is there
 	flags.StringVar(&o.directory, "directory", "", "directory to write the file into (default where the login starts)")
 	flags.DurationVar(&o.timeout, "timeout", time.Minute, "for all together")
 	o.where.addTo(c)
@@ -113,10 +126,12 @@ func (p *plugin) checkUser(ctx context.Context, k *cluster.Cluster, name string,
 	if probing.HostKeys, err = probe.KnownHosts(e.knownHosts); err != nil {
 		return err
 	}
-	if o.key != "" {
-		if probing.Key, err = p.privateKey(o.key); err != nil {
+	for _, file := range o.keys {
+		key, err := p.privateKey(file)
+		if err != nil {
 			return err
 		}
+		probing.Keys = append(probing.Keys, key)
 	}
 	switch {
 	case o.fromStdin:
@@ -126,6 +141,11 @@ func (p *plugin) checkUser(ctx context.Context, k *cluster.Cluster, name string,
 	}
 	if err != nil {
 		return err
+	}
+	if probing.Code = o.code; o.codeFromSecret {
+		if probing.Code, err = p.codeOf(ctx, k, e.user); err != nil {
+			return err
+		}
 	}
 	steps, failure := probe.Run(ctx, probing)
 	r := checkResult{Namespace: k.Namespace, User: name, Username: e.login, Address: e.address, OK: failure == nil, Steps: []checkStep{}}
@@ -162,6 +182,23 @@ func checkCode(steps int, err error) int {
 		return exitLogIn
 	}
 	return exitTransfer
+}
+
+// codeOf makes the code of now.
+func (p *plugin) codeOf(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser) (string, error) {
+	ref := u.Spec.Authentication.TOTPSecretRef
+	if ref == nil {
+		return "", fmt.Errorf("SFTPUser %s/%s has no totpSecretRef", u.Namespace, u.Name)
+	}
+	s := &corev1.Secret{}
+	if err := k.Get(ctx, types.NamespacedName{Namespace: u.Namespace, Name: ref.Name}, s); err != nil {
+		return "", err
+	}
+	secret, err := totp.Parse(string(s.Data[cmp.Or(ref.Key, totpKey)]))
+	if err != nil {
+		return "", fmt.Errorf("Secret %s/%s: %w", s.Namespace, s.Name, err) //nolint:staticcheck // the name of a kind
+	}
+	return secret.Code(totp.Step(p.Now())), nil
 }
 
 func passwordOf(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser) (string, error) {

@@ -46,17 +46,21 @@ type hostKey struct {
 }
 
 type userSummary struct {
-	Namespace      string     `json:"namespace"`
-	Name           string     `json:"name"`
-	Username       string     `json:"username,omitempty"`
-	Listener       string     `json:"listener"` // namespace/name
-	Ready          bool       `json:"ready"`
-	Address        string     `json:"address,omitempty"`
-	Keys           []userKey  `json:"keys,omitempty"`
-	ProvedHostKeys []string   `json:"provedHostKeys,omitempty"`
-	Password       bool       `json:"password"`
-	ExpirationTime *time.Time `json:"expirationTime,omitempty"`
-	Problems       []problem  `json:"problems,omitempty"`
+	Namespace string    `json:"namespace"`
+	Name      string    `json:"name"`
+	Username  string    `json:"username,omitempty"`
+	Listener  string    `json:"listener"` // namespace/name
+	Ready     bool      `json:"ready"`
+	Address   string    `json:"address,omitempty"`
+	Keys      []userKey `json:"keys,omitempty"`
+	// ProvedHostKeys are the fingerprints of host keys that its clients have learned.
+	ProvedHostKeys []string `json:"provedHostKeys,omitempty"`
+	Password       bool     `json:"password"`
+	// TOTP is whether it has the secret of an authenticator app. Methods are those that it chose.
+	TOTP           bool                         `json:"totp,omitempty"`
+	Methods        []v1alpha1.MethodCombination `json:"methods,omitempty"`
+	ExpirationTime *time.Time                   `json:"expirationTime,omitempty"`
+	Problems       []problem                    `json:"problems,omitempty"`
 
 	accepted bool
 }
@@ -127,6 +131,8 @@ func summarizeUser(u *v1alpha1.SFTPUser) userSummary {
 		Ready:    meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionReady),
 		Address:  u.Status.Address,
 		Password: u.Spec.Authentication.PasswordSecretRef != nil,
+		TOTP:     u.Spec.Authentication.TOTPSecretRef != nil,
+		Methods:  u.Spec.Authentication.Methods,
 		Problems: problems(u.Status.Conditions, u.Generation, u.Status.ObservedGeneration),
 
 		ProvedHostKeys: u.Status.ProvedHostKeys,

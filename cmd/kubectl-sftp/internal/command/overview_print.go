@@ -142,6 +142,14 @@ func (u userSummary) print(w io.Writer) {
 	}
 	field(w, "Keys", keys...)
 	field(w, "Password", yesNo(u.Password))
+	if u.TOTP {
+		field(w, "Code of an app", yesNo(true))
+	}
+	var methods []string
+	for _, m := range u.Methods {
+		methods = append(methods, string(m))
+	}
+	field(w, "Methods", methods...)
 	if u.ExpirationTime != nil {
 		field(w, "Expires", u.ExpirationTime.Format(time.RFC3339))
 	}

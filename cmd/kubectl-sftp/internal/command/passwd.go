@@ -146,7 +146,7 @@ func (p *plugin) setPassword(ctx context.Context, k *cluster.Cluster, name, secr
 	if ref != nil {
 		r.Secret, r.Key = ref.Name, cmp.Or(ref.Key, corev1.BasicAuthPasswordKey)
 	}
-	if r.Created, err = writePassword(ctx, k, r, secret, ref != nil); err != nil {
+	if r.Created, err = writeEntry(ctx, k, entryOf(r), secret, ref != nil); err != nil {
 		return err
 	}
 	if ref == nil || ref.Format == v1alpha1.PasswordHash {
@@ -169,11 +169,26 @@ func (p *plugin) setPassword(ctx context.Context, k *cluster.Cluster, name, secr
 	return nil
 }
 
-// writePassword creates the Secret or, if the user referred to it before, changes the one entry. It reads nothing, so
+func entryOf(r setPasswordResult) secretEntry {
+	e := secretEntry{Namespace: r.Namespace, Secret: r.Secret, Key: r.Key, field: "passwordSecretRef", secretType: corev1.SecretTypeBasicAuth}
+	if r.Key != corev1.BasicAuthPasswordKey {
+		e.secretType = corev1.SecretTypeOpaque // the other type demands an entry of that name
+	}
+	return e
+}
+
+// secretEntry is where a credential of a user is kept.
+type secretEntry struct {
+	Namespace, Secret, Key string
+	field                  string // of spec.authentication that refers to it
+	secretType             corev1.SecretType
+}
+
+// writeEntry creates the Secret or, if the user referred to it before, changes the one entry. It reads nothing, so
 // the right to patch is enough.
-func writePassword(ctx context.Context, k *cluster.Cluster, r setPasswordResult, secret string, mayChange bool) (created bool, err error) {
-	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Secret}}
-	data := map[string][]byte{r.Key: []byte(secret)}
+func writeEntry(ctx context.Context, k *cluster.Cluster, e secretEntry, value string, mayChange bool) (created bool, err error) {
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Secret}}
+	data := map[string][]byte{e.Key: []byte(value)}
 	if mayChange {
 		patch := &corev1.Secret{Data: data}
 		body, err := client.MergeFrom(&corev1.Secret{}).Data(patch)
@@ -186,13 +201,10 @@ func writePassword(ctx context.Context, k *cluster.Cluster, r setPasswordResult,
 		}
 	}
 	s.Data = data
-	s.Type = corev1.SecretTypeBasicAuth
-	if r.Key != corev1.BasicAuthPasswordKey {
-		s.Type = corev1.SecretTypeOpaque // the other type demands an entry of that name
-	}
+	s.Type = e.secretType
 	err = k.Create(ctx, s, client.FieldOwner(fieldManager))
 	if apierrors.IsAlreadyExists(err) {
-		return false, fmt.Errorf("the user refers to no Secret yet, and a Secret %s exists, which may be for something else; set spec.authentication.passwordSecretRef", r.Secret)
+		return false, fmt.Errorf("the user refers to no Secret yet, and a Secret %s exists, which may be for something else; set spec.authentication.%s", e.Secret, e.field)
 	}
 	return err == nil, err
 }

@@ -215,13 +215,13 @@ func (e *explainer) resolvePart(ctx context.Context, auth v1alpha1.UserAuthentic
 	u := &v1alpha1.SFTPUser{}
 	u.Namespace, u.Name, u.Spec.Authentication = e.User.Namespace, e.User.Name, auth
 	src := e.Source
-	if auth.PasswordSecretRef != nil {
+	if auth.PasswordSecretRef != nil || auth.TOTPSecretRef != nil {
 		src = withoutKeys{src}
 	}
 	return credentials.Resolve(ctx, src, u, nil)
 }
 
-// withoutKeys is a Source for a password, which has nothing to do with SFTPKeys that the caller may not list.
+// withoutKeys is a Source for a password or an app, which has nothing to do with SFTPKeys that the caller may not list.
 type withoutKeys struct{ credentials.Source }
 
 // Ring implements credentials.Source.

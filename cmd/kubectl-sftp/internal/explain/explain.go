@@ -18,6 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
 // Result of a check.
@@ -74,14 +75,19 @@ func Explain(ctx context.Context, in Input) ([]Check, error) {
 		}
 		e.network("user's networks", "spec.allowedCIDRs of the user", in.User.Spec.AllowedCIDRs)
 	}
-	e.method()
+	ways := e.method()
 	if in.Method == v1alpha1.AuthPublicKey {
 		if err := e.publicKey(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if in.Method == v1alpha1.AuthPassword || e.allOf() {
+	if in.Method == v1alpha1.AuthPassword || always(ways, factor.Password) {
 		if err := e.password(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if always(ways, factor.TOTP) {
+		if err := e.code(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -106,8 +112,6 @@ type explainer struct {
 func (e *explainer) add(name string, r Result, format string, args ...any) {
 	e.checks = append(e.checks, Check{name, r, fmt.Sprintf(format, args...)})
 }
-
-func (e *explainer) allOf() bool { return e.User.Spec.Authentication.Mode == v1alpha1.AuthAllOf }
 
 // attachment decides as the operator does, now, with what could be seen.
 func (e *explainer) attachment() {
@@ -204,46 +208,6 @@ func (e *explainer) hidesAddresses() bool {
 	}
 	s := e.Listener.Spec
 	return s.Service.ExternalTrafficPolicy == v1alpha1.TrafficCluster && s.ProxyProtocol.Mode != v1alpha1.ProxyProtocolRequired
-}
-
-func (e *explainer) method() {
-	const name = "method"
-	auth := e.User.Spec.Authentication
-	has := map[v1alpha1.AuthMethod]bool{
-		// SFTPKeys that are assigned to the user stand in its status alone.
-		v1alpha1.AuthPublicKey: len(auth.AuthorizedKeys)+len(auth.AuthorizedKeysSecretRefs)+len(auth.KeyRefs)+len(e.User.Status.Keys) > 0 ||
-			auth.Certificates == v1alpha1.CertificatesAccepted,
-		v1alpha1.AuthPassword: auth.PasswordSecretRef != nil,
-	}
-	var offered []string
-	allowed := []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}
-	if e.Listener != nil { // else the operator would not have accepted a user with a method that is not allowed
-		allowed = attach.AllowedMethods(e.Listener)
-	}
-	for _, m := range allowed {
-		if has[m] {
-			offered = append(offered, string(m))
-		}
-	}
-	switch {
-	case len(offered) == 0:
-		e.add(name, Denied, "the user has no way to log in that the listener allows")
-	case e.Method == "":
-		e.add(name, OK, "the user may log in by: %s%s", strings.Join(offered, ", "), e.both())
-	case !slices.Contains(offered, string(e.Method)):
-		e.add(name, Denied, "the user cannot log in by %s, only by: %s", e.Method, strings.Join(offered, ", "))
-	case e.allOf() && e.Method == v1alpha1.AuthPassword && e.Fingerprint == "":
-		e.add(name, Denied, "mode is AllOf: the password is asked for after a key, and a client that has none gets no further")
-	default:
-		e.add(name, OK, "the user may log in by %s%s", e.Method, e.both())
-	}
-}
-
-func (e *explainer) both() string {
-	if e.allOf() {
-		return "; mode is AllOf: first the key, then the password"
-	}
-	return ""
 }
 
 func isTrue(u *v1alpha1.SFTPUser, conditionType string) bool {

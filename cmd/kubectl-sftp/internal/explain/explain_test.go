@@ -187,15 +187,35 @@ func TestExplain(t *testing.T) {
 
 		"a method that the user lacks": {func(in *Input, _ string) {
 			in.User.Spec.Authentication.PasswordSecretRef, in.Method = nil, v1alpha1.AuthPassword
-		}, Denied, "cannot log in by Password, only by: PublicKey"},
+		}, Denied, "cannot log in by Password, only by: publickey"},
 		"a password before the key": {func(in *Input, _ string) {
 			in.User.Spec.Authentication.Mode = v1alpha1.AuthAllOf
 			in.Method, in.Fingerprint = v1alpha1.AuthPassword, ""
-		}, Denied, "after a key"},
+		}, Denied, "a client that has no key gets no further"},
 		"both, and no password": {func(in *Input, _ string) {
 			in.User.Spec.Authentication.Mode = v1alpha1.AuthAllOf
 			in.Source = secrets{}
 		}, Denied, `Secret "password" does not exist`},
+
+		"a key and a code": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: "totp"}
+			in.Source = secrets{"totp": {"totp": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}}
+		}, OK, "publickey,keyboard-interactive:totp or password,keyboard-interactive:totp. A combination needs all of its steps"},
+		"a code, and a secret that is too short": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: "totp"}
+			in.Source = secrets{"totp": {"totp": "GEZDGNBVGY3TQOJQ"}}
+		}, Denied, "InvalidTOTPSecret: "},
+		"a code, and a secret that may not be read": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: "denied"}
+		}, Unknown, "you may not read Secret team/denied"},
+		"a code on one way of two": {func(in *Input, _ string) {
+			in.User.Spec.Authentication.Methods = []v1alpha1.MethodCombination{"publickey", "password,keyboard-interactive:totp"}
+			in.User.Spec.Authentication.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: "denied"}
+		}, OK, ""},
+		"weaker than the listener": {func(in *Input, _ string) {
+			in.Listener.Spec.Authentication.RequiredMethods = []v1alpha1.MethodCombination{"publickey,password"}
+			in.User.Spec.Authentication.Mode = v1alpha1.AuthAnyOf
+		}, Denied, "MethodsTooWeak: "},
 
 		"a key that is not registered": {func(in *Input, _ string) {
 			in.User.Spec.Authentication.AuthorizedKeys, in.User.Status.Keys = nil, nil

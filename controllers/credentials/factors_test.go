@@ -1,0 +1,92 @@
+package credentials
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+)
+
+const totpSecret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+
+func totpFrom(name, entry string) v1alpha1.UserAuthentication {
+	return v1alpha1.UserAuthentication{AuthorizedKeys: []string{ed25519Key}, TOTPSecretRef: &v1alpha1.TOTPSecretReference{Name: name, Key: entry}}
+}
+
+func TestTOTPSecrets(t *testing.T) {
+	uri := "otpauth://totp/x?digits=8&algorithm=SHA256&secret=" + totpSecret
+	for _, tc := range []struct {
+		name, entry, data string
+		want              config.TOTP // zero for a problem
+		reason, message   string
+	}{
+		{"base32", "", totpSecret + "\n", config.TOTP{Secret: totpSecret, Digits: 6, Algorithm: "SHA1"}, "", ""},
+		{"a URI", "uri", uri, config.TOTP{Secret: totpSecret, Digits: 8, Algorithm: "SHA256"}, "", ""},
+		{"too short", "", totpSecret[:16], config.TOTP{}, "InvalidTOTPSecret", "80 bits, at least 128"},
+		{"no base32", "", "hunter1-hunter1-hunter1-hunter1", config.TOTP{}, "InvalidTOTPSecret", "not base32"},
+		{"empty", "", "", config.TOTP{}, "InvalidTOTPSecret", "is empty"},
+	} {
+		entry := tc.entry
+		if entry == "" {
+			entry = "totp"
+		}
+		c := resolve(t, secrets(secret("t", entry, tc.data)), totpFrom("t", tc.entry), nil)
+		p, bad := c.Problem()
+		switch {
+		case tc.reason == "" && (bad || *c.TOTP != tc.want):
+			t.Errorf("%s: %v, %+v", tc.name, c.TOTP, p)
+		case tc.reason != "" && (c.TOTP != nil || p.Reason != tc.reason || !strings.Contains(p.Message, tc.message) || !strings.HasPrefix(p.Message, `Secret "t", entry "totp"`)):
+			t.Errorf("%s: %v, %+v", tc.name, c.TOTP, p)
+		case tc.data != "" && strings.Contains(p.Message, tc.data):
+			t.Errorf("%s: the message has the secret: %s", tc.name, p.Message)
+		}
+	}
+	c := resolve(t, secrets(), totpFrom("t", ""), nil)
+	if p, _ := c.Problem(); p.Reason != "SecretNotFound" || !strings.Contains(p.Message, "spec.authentication.totpSecretRef") {
+		t.Errorf("a Secret that does not exist: %+v", p)
+	}
+}
+
+// TestFor: only what can succeed is rendered, and what cannot is told.
+func TestFor(t *testing.T) {
+	key, password, code := []config.Key{{PublicKey: "k"}}, &config.Password{}, &config.TOTP{}
+	for _, tc := range []struct {
+		name     string
+		c        Credentials
+		methods  string // with blanks between them
+		explicit bool
+		want     string
+		message  string // of the problem, a part
+	}{
+		{"a key", Credentials{Keys: key}, "publickey password", false, "publickey", ""},
+		{"a password", Credentials{Password: password}, "publickey password", false, "password", ""},
+		{"a certificate", Credentials{Certificates: true}, "publickey,publickey", true, "publickey,publickey", ""},
+		{"all", Credentials{Keys: key, Password: password, TOTP: code}, "publickey,password,keyboard-interactive:totp", true, "publickey,password,keyboard-interactive:totp", ""},
+		{"one key where two are needed", Credentials{Keys: key}, "publickey,publickey", true, "", "publickey,publickey needs 2 different keys, and the user has 1"},
+		{"no key", Credentials{Password: password}, "publickey,password password", true, "password", "publickey,password needs a key"},
+		{
+			"nothing of what is required",
+			Credentials{Keys: key},
+			"publickey,password publickey,keyboard-interactive:totp", false, "",
+			"publickey,password needs a password (spec.authentication.passwordSecretRef); publickey,keyboard-interactive:totp needs the secret of an authenticator app",
+		},
+		{"one of what is required", Credentials{Keys: key, TOTP: code}, "publickey,password publickey,keyboard-interactive:totp", false, "publickey,keyboard-interactive:totp", ""},
+		{"known problems suffice", Credentials{Problems: []Problem{{"SecretNotFound", "gone"}}}, "publickey", true, "", ""},
+	} {
+		methods, err := factor.ParseSet(strings.Fields(tc.methods))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := tc.c.For(methods, tc.explicit)
+		if have := strings.Join(c.Methods.Strings(), " "); have != tc.want || c.CanLogIn() != (tc.want != "") {
+			t.Errorf("%s: %s, want %s", tc.name, have, tc.want)
+		}
+		i := slices.IndexFunc(c.Problems, func(p Problem) bool { return p.Reason == v1alpha1.ReasonFactorMissing })
+		if (i >= 0) != (tc.message != "") || i >= 0 && !strings.Contains(c.Problems[i].Message, tc.message) {
+			t.Errorf("%s: %+v", tc.name, c.Problems)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package auth
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+)
+
+const (
+	// codesDir is on the volume that all daemons of a listener have. It has an empty file
+	// for each code that was used lately.
+	codesDir  = ".sftpd-codes"
+	codesMode = 0o700
+	claimMode = 0o600
+	// claimLife is longer than any code is good for.
+	claimLife = 10 * time.Minute
+	// claimNameLength is of the files' names, claimsSwept how many are looked at for each code.
+	claimNameLength = 32
+	claimsSwept     = 256
+)
+
+// claim takes a code for this daemon. It is not the first if any daemon that has the volume
+// took it before: the file system makes a file once (open(2), O_EXCL). Users may have the
+// volume in their trees, so nothing is followed and nothing else is removed; and without the
+// secret nobody knows a name beforehand.
+func claim(volume, uid string, key totp.Key, step int64) (first bool, err error) {
+	dir, err := openCodes(volume)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", codesDir, err)
+	}
+	defer dir.Close()
+	fd, err := unix.Openat(int(dir.Fd()), claimName(uid, key, step), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, claimMode)
+	switch {
+	case errors.Is(err, unix.EEXIST):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("file in %s: %w", codesDir, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) == nil { // by the clock of the file system, as all its files
+		sweepClaims(dir, st.Mtim.Nano()-int64(claimLife))
+	}
+	return true, nil
+}
+
+func openCodes(volume string) (*os.File, error) {
+	root, err := unix.Open(volume, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(root)
+	if err := unix.Mkdirat(root, codesDir, codesMode); err != nil && !errors.Is(err, unix.EEXIST) {
+		return nil, err
+	}
+	fd, err := unix.Openat(root, codesDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), codesDir), nil
+}
+
+func claimName(uid string, key totp.Key, step int64) string {
+	mac := hmac.New(sha256.New, []byte(key.Secret()))
+	mac.Write([]byte(uid + " " + strconv.FormatInt(step, 10)))
+	return hex.EncodeToString(mac.Sum(nil))[:claimNameLength]
+}
+
+// sweepClaims removes files of codes that have not been good for long. What cannot be
+// removed now is for the next one.
+func sweepClaims(dir *os.File, before int64) {
+	names, _ := dir.Readdirnames(claimsSwept)
+	for _, name := range names {
+		var st unix.Stat_t
+		if _, err := hex.DecodeString(name); err != nil || len(name) != claimNameLength ||
+			unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || st.Size != 0 || st.Mtim.Nano() >= before {
+			continue
+		}
+		_ = unix.Unlinkat(int(dir.Fd()), name, 0)
+	}
+}

@@ -1,0 +1,96 @@
+package auth
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+)
+
+// TestClaim: of all that claim a code at a time, one is the first.
+func TestClaim(t *testing.T) {
+	volume, k := t.TempDir(), totp.Generate()
+	for step := range int64(20) {
+		var first atomic.Int32
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				ok, err := claim(volume, "ada", k, step)
+				if err != nil {
+					t.Error(err)
+				}
+				if ok {
+					first.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := first.Load(); n != 1 {
+			t.Fatalf("step %d: %d were the first", step, n)
+		}
+	}
+	for _, other := range []struct {
+		uid string
+		key totp.Key
+	}{{"bob", k}, {"ada", totp.Generate()}} {
+		if ok, err := claim(volume, other.uid, other.key, 1); !ok || err != nil {
+			t.Errorf("another user, or secret: %v, %v", ok, err)
+		}
+	}
+}
+
+// TestClaimSweeps: old files go, and nothing else that somebody may have put there.
+func TestClaimSweeps(t *testing.T) {
+	volume, k := t.TempDir(), totp.Generate()
+	if _, err := claim(volume, "ada", k, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := claim(volume, "ada", k, 2); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(volume, codesDir)
+	old := time.Now().Add(-2 * claimLife)
+	kept := []string{"notes.txt", claimName("bob", k, 1), claimName("ada", k, 2)}
+	for name, content := range map[string]string{kept[0]: "", kept[1]: "content"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{kept[0], kept[1], claimName("ada", k, 1)} {
+		if err := os.Chtimes(filepath.Join(dir, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := claim(volume, "ada", k, 3); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(kept, claimName("ada", k, 3)) {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := os.Lstat(filepath.Join(dir, claimName("ada", k, 1))); !os.IsNotExist(err) {
+		t.Errorf("an old file: %v", err)
+	}
+}
+
+// TestClaimFollowsNothing: a link in the place of the directory leads nowhere.
+func TestClaimFollowsNothing(t *testing.T) {
+	volume, elsewhere, k := t.TempDir(), t.TempDir(), totp.Generate()
+	if err := os.Symlink(elsewhere, filepath.Join(volume, codesDir)); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := claim(volume, "ada", k, 1); ok || err == nil {
+		t.Errorf("through a link: %v, %v", ok, err)
+	}
+	if left, err := os.ReadDir(elsewhere); err != nil || len(left) != 0 {
+		t.Errorf("%v, %v", left, err)
+	}
+	if ok, err := claim(filepath.Join(volume, "none"), "ada", k, 1); ok || err == nil {
+		t.Errorf("without a volume: %v, %v", ok, err)
+	}
+}

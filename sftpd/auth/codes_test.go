@@ -1,0 +1,164 @@
+package auth
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+)
+
+// clockwork is a codes whose clock a test moves, an hour after the process began.
+type clockwork struct {
+	*codes
+	now time.Time
+}
+
+func newClockwork() *clockwork {
+	c := &clockwork{now: time.Unix(1_800_000_000, 0)}
+	c.codes = newCodes(c.now)
+	c.now = c.now.Add(time.Hour)
+	return c
+}
+
+// code of a step, counted from now.
+func (c *clockwork) code(k totp.Key, offset int) string {
+	return k.Code(totp.Step(c.now) + int64(offset))
+}
+
+func (c *clockwork) check(uid string, key totp.Key, given string) (Reason, int) {
+	return c.codes.check(uid, key, given, c.now)
+}
+
+// TestCodeWindow: the code of now, and those of one step before and after.
+func TestCodeWindow(t *testing.T) {
+	for offset := -12; offset <= 12; offset++ {
+		c, k := newClockwork(), totp.Generate()
+		want := Reason("")
+		switch distance := abs(offset); {
+		case distance > skewReach:
+			want = WrongCode
+		case distance > codeReach:
+			want = CodeClockSkew
+		}
+		reason, at := c.check("ada", k, c.code(k, offset))
+		if reason != want || reason == CodeClockSkew && at != offset {
+			t.Errorf("%d steps: %q at %d, want %q", offset, reason, at, want)
+		}
+	}
+}
+
+// TestCodeReplay: a code is good once, and those before it are no more good after it.
+func TestCodeReplay(t *testing.T) {
+	c, k := newClockwork(), totp.Generate()
+	for i, tc := range []struct {
+		uid    string
+		offset int
+		later  time.Duration
+		want   Reason
+	}{
+		{"ada", 0, 0, ""},
+		{"ada", 0, 0, CodeReused},
+		{"ada", -1, 0, CodeReused},
+		{"bob", 0, 0, ""}, // of his own, if with the same secret
+		{"ada", 1, 0, ""},
+		{"ada", 1, 0, CodeReused},
+		{"ada", 0, totp.Period, CodeReused},
+		{"ada", -1, totp.Period, CodeReused},
+		{"ada", 0, 0, ""},
+	} {
+		c.now = c.now.Add(tc.later)
+		if reason, _ := c.check(tc.uid, k, c.code(k, tc.offset)); reason != tc.want {
+			t.Errorf("%d: %s with %d: %q, want %q", i, tc.uid, tc.offset, reason, tc.want)
+		}
+	}
+}
+
+// TestCodeRestart: a process that does not know what was used before it accepts nothing of
+// that time.
+func TestCodeRestart(t *testing.T) {
+	c, k := newClockwork(), totp.Generate()
+	used := c.code(k, 0)
+	if reason, _ := c.check("ada", k, used); reason != "" {
+		t.Fatal(reason)
+	}
+	c.codes = newCodes(c.now)
+	for range 2 * wrongCodes { // they do not count as wrong
+		if reason, _ := c.check("ada", k, used); reason != CodeOlderThanServer {
+			t.Fatalf("after a restart: %q", reason)
+		}
+	}
+	c.now = c.now.Add(totp.Period)
+	if reason, _ := c.check("ada", k, used); reason != CodeOlderThanServer {
+		t.Errorf("a step after a restart: %q", reason)
+	}
+	if reason, _ := c.check("ada", k, c.code(k, 0)); reason != "" {
+		t.Errorf("the next code: %q", reason)
+	}
+}
+
+// TestCodeTries: guesses are bounded for a user, wherever they come from.
+func TestCodeTries(t *testing.T) {
+	c, k := newClockwork(), totp.Generate()
+	wrong := func() Reason {
+		reason, _ := c.check("ada", k, "x")
+		return reason
+	}
+	for i := range wrongCodes {
+		if reason := wrong(); reason != WrongCode {
+			t.Fatalf("wrong code %d: %q", i, reason)
+		}
+	}
+	if reason := wrong(); reason != CodeTriesExceeded {
+		t.Fatalf("one too many: %q", reason)
+	}
+	if reason, _ := c.check("ada", k, c.code(k, 0)); reason != CodeTriesExceeded {
+		t.Errorf("the right one after that: %q", reason)
+	}
+	if reason, _ := c.check("bob", k, c.code(k, 0)); reason != "" {
+		t.Errorf("somebody else: %q", reason)
+	}
+	// A sustained attack has one an hour.
+	tries := 0
+	for range 24 * 60 {
+		c.now = c.now.Add(time.Minute)
+		if wrong() == WrongCode {
+			tries++
+		}
+	}
+	if tries != 24 {
+		t.Errorf("%d tries in a day", tries)
+	}
+	c.now = c.now.Add(wrongCodeReturns)
+	if reason, _ := c.check("ada", k, c.code(k, 0)); reason != "" {
+		t.Errorf("the right one in time: %q", reason)
+	}
+	for range wrongCodes - 1 {
+		wrong()
+	}
+	c.now = c.now.Add(2 * totp.Period)
+	if reason, _ := c.check("ada", k, c.code(k, 0)); reason != "" {
+		t.Errorf("a right one does not settle those before: %q", reason)
+	}
+	for range wrongCodes {
+		wrong()
+	}
+	if other := totp.Generate(); wrong() != CodeTriesExceeded {
+		t.Error("not locked")
+	} else if reason, _ := c.check("ada", other, c.code(other, 0)); reason != "" {
+		t.Errorf("with a new secret: %q", reason)
+	}
+}
+
+// TestCodesForget: users who are gone are forgotten.
+func TestCodesForget(t *testing.T) {
+	c, k := newClockwork(), totp.Generate()
+	for i := range 5000 {
+		c.now = c.now.Add(time.Minute)
+		if reason, _ := c.check(string(rune('a'+i)), k, c.code(k, 0)); reason != "" {
+			t.Fatal(reason)
+		}
+	}
+	if n, most := len(c.users), 2*int(forgotten/time.Minute)+1; n > max(most, 1024) {
+		t.Errorf("%d users are remembered, at most %d want be", n, most)
+	}
+}

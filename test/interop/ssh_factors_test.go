@@ -1,0 +1,182 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+)
+
+// askpass answers OpenSSH's questions by what they ask for.
+const askpass = `#!/bin/sh
+case "$1" in
+*"Verification code"*) echo "$TEST_CODE" ;;
+*assword*) echo "$TEST_PASSWORD" ;;
+*) exit 1 ;;
+esac
+`
+
+// factors logs users in with several factors.
+type factors struct {
+	*openSSH
+	askpass string
+}
+
+// logIn gives the files of the keys, the password and the code, each if it is asked for.
+// sftp -b turns BatchMode on, and the first value counts.
+func (f *factors) logIn(t *testing.T, user, password, code string, keys ...string) result {
+	t.Helper()
+	args := []string{"sftp", "-o", "BatchMode=no", "-o", "IdentitiesOnly=yes", "-b", "-"}
+	for _, k := range keys {
+		args = append(args, "-i", k)
+	}
+	if len(keys) == 0 {
+		args = append(args, "-o", "PubkeyAuthentication=no")
+	}
+	return f.execute(t, user, batch, []string{
+		"SSH_ASKPASS=" + f.askpass, "SSH_ASKPASS_REQUIRE=force", "TEST_PASSWORD=" + password, "TEST_CODE=" + code,
+	}, args)
+}
+
+// nextCode is good for a daemon that began in this step: it accepts those after it alone.
+func nextCode(k totp.Key, offset int) string {
+	return k.Code(totp.Step(time.Now()) + 1 + int64(offset))
+}
+
+// TestOpenSSHFactors: each combination with OpenSSH's client, right and wrong at each step.
+// Each login is of a user of its own, for a code is good once.
+func TestOpenSSHFactors(t *testing.T) {
+	one, pemOne := configtest.Key(t)
+	two, pemTwo := configtest.Key(t)
+	_, pemOther := configtest.Key(t)
+	phone := totp.Generate()
+	dir := configtest.New(t)
+	f := &factors{askpass: filepath.Join(t.TempDir(), "askpass")}
+	write(t, f.askpass, askpass)
+	if err := os.Chmod(f.askpass, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for name, pem := range map[string][]byte{"one": pemOne, "two": pemTwo, "other": pemOther} {
+		files[name] = filepath.Join(t.TempDir(), name)
+		write(t, files[name], string(pem))
+		if err := os.Chmod(files[name], 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const right, wrong, none = "correct horse", "wrong", ""
+	type login struct {
+		methods             string // with blanks between the combinations
+		keys                string // with blanks between them
+		password, code      string // code right, wrong or none
+		ok                  bool
+		reason, whatIsWrong string
+	}
+	logins := []login{
+		{methods: "publickey,password", keys: "one", password: right, ok: true},
+		{methods: "publickey,password", keys: "other", password: right, reason: "key_not_registered", whatIsWrong: "key"},
+		{methods: "publickey,password", keys: "one", password: wrong, reason: "wrong_password", whatIsWrong: "password"},
+		{methods: "publickey,password", password: right, reason: "key_required_first", whatIsWrong: "no key"},
+
+		{methods: "publickey,keyboard-interactive:totp", keys: "one", code: right, ok: true},
+		{methods: "publickey,keyboard-interactive:totp", keys: "other one", code: right, ok: true},
+		{methods: "publickey,keyboard-interactive:totp", keys: "other", code: right, reason: "key_not_registered", whatIsWrong: "key"},
+		{methods: "publickey,keyboard-interactive:totp", keys: "one", code: wrong, reason: "wrong_code", whatIsWrong: "code"},
+		{methods: "publickey,keyboard-interactive:totp", keys: "one", code: none, reason: "wrong_code", whatIsWrong: "no code"},
+		{methods: "publickey,keyboard-interactive:totp", password: right, code: right, reason: "key_required_first", whatIsWrong: "no key"},
+
+		{methods: "password,keyboard-interactive:totp", password: right, code: right, ok: true},
+		{methods: "password,keyboard-interactive:totp", keys: "one", password: right, code: right, ok: true},
+		{methods: "password,keyboard-interactive:totp", password: wrong, code: right, reason: "wrong_password", whatIsWrong: "password"},
+		{methods: "password,keyboard-interactive:totp", password: right, code: wrong, reason: "wrong_code", whatIsWrong: "code"},
+
+		{methods: "publickey,publickey", keys: "one two", ok: true},
+		{methods: "publickey,publickey", keys: "two one", ok: true},
+		{methods: "publickey,publickey", keys: "one", reason: "next_factor_missing", whatIsWrong: "second key"},
+		{methods: "publickey,publickey", keys: "one other", reason: "key_not_registered", whatIsWrong: "second key is another"},
+		{methods: "publickey,publickey", keys: "other", reason: "key_not_registered", whatIsWrong: "key"},
+
+		{methods: "publickey,password,keyboard-interactive:totp", keys: "one", password: right, code: right, ok: true},
+		{methods: "publickey,password,keyboard-interactive:totp", keys: "one", password: wrong, code: right, reason: "wrong_password", whatIsWrong: "password"},
+		{methods: "publickey,password,keyboard-interactive:totp", keys: "one", password: right, code: wrong, reason: "wrong_code", whatIsWrong: "code"},
+		{methods: "publickey,publickey,keyboard-interactive:totp", keys: "one two", code: right, ok: true},
+		{methods: "publickey,publickey,keyboard-interactive:totp", keys: "one", code: right, reason: "next_factor_missing", whatIsWrong: "second key"},
+		{methods: "publickey,keyboard-interactive:totp publickey,publickey", keys: "one two", code: wrong, ok: true},
+	}
+	for i, l := range logins {
+		u := dir.AddUser(fmt.Sprint("u", i), right, one.PublicKey(), two.PublicKey())
+		u.Methods = strings.Fields(l.methods)
+		u.TOTP = &config.TOTP{Secret: phone.Secret(), Digits: phone.Digits(), Algorithm: phone.Algorithm()}
+	}
+	dir.Listener.Authentication.MaxTries = 20 // OpenSSH asks three times
+	f.openSSH = newOpenSSH(t, dir)
+
+	for i, l := range logins {
+		user := fmt.Sprint("u", i)
+		t.Run(l.methods+" "+l.whatIsWrong, func(t *testing.T) {
+			code := l.code
+			if code == right {
+				code = nextCode(phone, 0)
+			}
+			var keys []string
+			for k := range strings.FieldsSeq(l.keys) {
+				keys = append(keys, files[k])
+			}
+			r := f.logIn(t, user, l.password, code, keys...)
+			if l.ok {
+				r.ok(t)
+				return
+			}
+			r.refused(t)
+			f.daemon.Eventually(t, "the audit log says why", func() bool {
+				return slices.ContainsFunc(f.daemon.Audit(t, "login_refused"), func(e map[string]any) bool {
+					return e["user"] == user && e["reason"] == l.reason
+				})
+			})
+		})
+	}
+	if logged := f.daemon.RawAudit() + f.daemon.Log(); strings.Contains(logged, right) || strings.Contains(logged, phone.Secret()) {
+		t.Error("a secret is in the logs")
+	}
+}
+
+// TestOpenSSHCodes: a code is good once, and neither after a restart nor with a wrong clock.
+func TestOpenSSHCodes(t *testing.T) {
+	key, pem := configtest.Key(t)
+	phone := totp.Generate()
+	dir := configtest.New(t)
+	for _, user := range []string{"replay", "skewed", "skewed-back"} {
+		u := dir.AddUser(user, "", key.PublicKey())
+		u.Methods = []string{"publickey,keyboard-interactive:totp"}
+		u.TOTP = &config.TOTP{Secret: phone.Secret(), Digits: phone.Digits(), Algorithm: phone.Algorithm()}
+	}
+	old := nextCode(phone, -1) // of before the daemon begins
+	f := &factors{openSSH: newOpenSSH(t, dir), askpass: filepath.Join(t.TempDir(), "askpass")}
+	write(t, f.askpass, askpass)
+	if err := os.Chmod(f.askpass, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	id := f.identity(t, pem)[1]
+	refused := func(user, code, reason string) {
+		t.Helper()
+		f.logIn(t, user, "", code, id).refused(t)
+		f.daemon.Eventually(t, "the audit log says "+reason, func() bool {
+			return slices.ContainsFunc(f.daemon.Audit(t, "login_refused"), func(e map[string]any) bool {
+				return e["user"] == user && e["reason"] == reason
+			})
+		})
+	}
+	refused("replay", old, "code_older_than_server")
+	code := nextCode(phone, 0)
+	f.logIn(t, "replay", "", code, id).ok(t)
+	refused("replay", code, "code_reused")
+	refused("skewed", nextCode(phone, 6), "code_clock_skew")
+	refused("skewed-back", nextCode(phone, -5), "code_clock_skew")
+}
