@@ -26,7 +26,7 @@ func EncodeUser(u User) ([]byte, error) {
 	if err := u.Validate(); err != nil {
 		return nil, err
 	}
-	return marshalLine(u)
+	return marshalLine(u.withMode())
 }
 
 // EncodeListener returns the content of listener.json. The references to host keys

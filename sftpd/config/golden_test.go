@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -132,4 +134,36 @@ func TestRoundTrip(t *testing.T) {
 	if !reflect.DeepEqual(set.Listener, want) {
 		t.Errorf("listener: %+v", set.Listener)
 	}
+}
+
+// TestMode: what the mode says is written as such, which all daemons read, and read back.
+func TestMode(t *testing.T) {
+	key := exampleUsers()[1]
+	both := key
+	both.Password = &config.Password{Hash: "$argon2id$"}
+	for want, u := range map[string]config.User{
+		`"mode":"AnyOf"`:                              key,
+		`"mode":"AnyOf",`:                             with(both, "publickey", "password"),
+		`"mode":"AllOf"`:                              with(both, "publickey,password"),
+		`"methods":["password"]`:                      with(both, "password"),
+		`"methods":["password","publickey"]`:          with(both, "password", "publickey"),
+		`"methods":["publickey,password","password"]`: with(both, "publickey,password", "password"),
+	} {
+		line, err := config.EncodeUser(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(line), want) || strings.Contains(string(line), `"mode"`) && strings.Contains(string(line), `"methods"`) {
+			t.Errorf("no %s in %s", want, line)
+		}
+		back, err := config.DecodeUser(line)
+		if err != nil || back.Mode != "" || !slices.Equal(back.Methods, u.Methods) {
+			t.Errorf("%s: %v %v, want %v: %v", want, back.Mode, back.Methods, u.Methods, err)
+		}
+	}
+}
+
+func with(u config.User, methods ...string) config.User {
+	u.Methods = methods
+	return u
 }

@@ -99,6 +99,9 @@ func DecodeUser(line []byte) (User, error) {
 	var u User
 	err := decodeStrict(line, &u)
 	if err == nil {
+		u, err = u.withMethods()
+	}
+	if err == nil {
 		err = u.Validate()
 	}
 	if err == nil {

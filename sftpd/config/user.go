@@ -25,8 +25,10 @@ type User struct {
 	// Namespace and Name of the SFTPUser, for logs.
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
+	// Mode stands for the most common Methods in a file; DecodeUser replaces it by them.
+	Mode string `json:"mode,omitempty"`
 	// Methods are the combinations of steps of which each logs in, see the package factor.
-	Methods []string `json:"methods"`
+	Methods []string `json:"methods,omitempty"`
 	// Keys that may log in.
 	Keys []Key `json:"keys,omitempty"`
 	// Certificates says whether certificates of Authentication.TrustedUserCAs log in that
