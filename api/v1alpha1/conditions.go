@@ -26,6 +26,12 @@ const (
 	// AddressNotAssigned, ResourceConflict, ApplyFailed. Unknown: Pending, PodUnreachable.
 	ConditionProgrammed = "Programmed"
 
+	// ConditionRolledOut says whether a listener's pods are those of the present pod
+	// template. It has no part in Ready: pods of the template before serve clients, too.
+	//
+	// True: RolledOut. False: RollingOut, RolloutQueued, RolloutPaused, RolloutBlocked.
+	ConditionRolledOut = "RolledOut"
+
 	// ConditionReady is the summary that people and scripts wait for.
 	//
 	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
@@ -106,6 +112,22 @@ const (
 	// ReasonApplyFailed: the API server refused an object, for example because of a quota.
 	// The message is its answer.
 	ReasonApplyFailed = "ApplyFailed"
+	// ReasonRolledOut: all pods are of the present template.
+	ReasonRolledOut = "RolledOut"
+	// ReasonRollingOut: pods are being replaced, or started for the first time.
+	ReasonRollingOut = "RollingOut"
+	// ReasonRolloutQueued: a change that came with the operator's version waits until other
+	// listeners' roll-outs are complete; status.pendingRestart has what it is.
+	ReasonRolloutQueued = "RolloutQueued"
+	// ReasonRolloutPaused: a change of the pods waits until infrastructure.rollout is
+	// Automatic; status.pendingRestart has what it is.
+	ReasonRolloutPaused = "RolloutPaused"
+	// ReasonRolloutBlocked: a change of the pods waited and cannot be made now; another
+	// condition says why.
+	ReasonRolloutBlocked = "RolloutBlocked"
+	// ReasonPodRestart, of an event: the only pod of a listener is about to end, so that a
+	// new one can mount its volumes.
+	ReasonPodRestart = "PodRestart"
 	// ReasonPodsUnavailable: no pod is ready. kubectl describe the pods.
 	ReasonPodsUnavailable = "PodsUnavailable"
 	// ReasonScaledToZero: replicas is 0.

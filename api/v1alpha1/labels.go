@@ -17,6 +17,10 @@ const (
 	// AnnotationPoke, on a pod, is when the operator last asked the kubelet to look at it.
 	AnnotationPoke = "sftp-operator.io/poke"
 
+	// AnnotationRollout, on a listener's Deployment, is what its pod template was made of,
+	// to tell what a later one changes, and who changed it.
+	AnnotationRollout = "sftp-operator.io/rollout"
+
 	// AnnotationPaused, with the value "true" on a listener, stops the operator
 	// from changing anything that belongs to it.
 	AnnotationPaused = "sftp-operator.io/paused"

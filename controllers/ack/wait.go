@@ -3,6 +3,7 @@ package ack
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -27,6 +28,8 @@ type Result struct {
 	Ready int
 	// Acknowledged is the number of them that have loaded the wanted configuration.
 	Acknowledged int
+	// Sessions is the number of sessions in the ready pods, nil if one does not say.
+	Sessions *int32
 	// Rejected are the UIDs of users whose records some pod could not use.
 	Rejected map[string]bool
 	// Refused is what a pod says that cannot load the wanted configuration, "" if none.
@@ -95,6 +98,7 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 	wg.Wait()
 
 	r := Result{Rejected: map[string]bool{}}
+	sessions, told := 0, 0
 	var behind []*corev1.Pod
 	for i := range pods {
 		p := &pods[i]
@@ -105,6 +109,10 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 			continue
 		}
 		r.Ready++
+		if n := answers[i].status.Sessions; n != nil && answers[i].err == nil {
+			sessions += max(*n, 0)
+			told++
+		}
 		switch a := answers[i]; {
 		case a.err != nil:
 			r.Unreachable = fmt.Sprintf("pod %s: %v", p.Name, a.err)
@@ -118,6 +126,9 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 			r.Refused = fmt.Sprintf("pod %s: %s", p.Name, a.status.Error)
 		}
 		behind = append(behind, p)
+	}
+	if told == r.Ready {
+		r.Sessions = new(int32(min(sessions, math.MaxInt32)))
 	}
 	return r, behind
 }

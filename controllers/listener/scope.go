@@ -43,8 +43,13 @@ type scope struct {
 	acks        ack.Result
 	acked       bool
 
+	// pending is a change of the pods that waits; workloadSeen says whether it was looked for.
+	pending      *v1alpha1.ListenerPendingRestart
+	workloadSeen bool
+
 	// The conditions as far as the phases have come; see status.go.
 	accepted, resolved, programmed metav1.Condition
+	rolledOut                      metav1.Condition // as it was, while it has no type
 	retry                          time.Duration
 }
 
@@ -89,6 +94,10 @@ type memory struct {
 	heard map[types.UID]heard
 	// tries counts reconciles in a row without an acknowledgement.
 	tries int
+	// counted is when sessions were counted for the status last.
+	counted time.Time
+	// warned is the change of the only pod that an event has told of.
+	warned string
 }
 
 type resolution struct {

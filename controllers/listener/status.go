@@ -73,11 +73,15 @@ func (s *scope) retryAt(t time.Time) { s.retryIn(max(t.Sub(s.Now()), 10*time.Mil
 func (s *scope) writeStatus(ctx context.Context) error {
 	st := &s.listener.Status
 	ready := s.judgeReady()
-	conditions.Set(&st.Conditions, s.listener.Generation, s.accepted, s.resolved, s.programmed, ready)
-	st.ObservedGeneration = s.listener.Generation
 	if s.accepted.Reason != v1alpha1.ReasonPaused {
+		s.countPending()
 		s.describe(st)
 	}
+	conditions.Set(&st.Conditions, s.listener.Generation, s.accepted, s.resolved, s.programmed, ready)
+	if s.rolledOut.Type != "" {
+		conditions.Set(&st.Conditions, s.listener.Generation, s.rolledOut)
+	}
+	st.ObservedGeneration = s.listener.Generation
 	if equality.Semantic.DeepEqual(s.before.Status, *st) {
 		return nil
 	}

@@ -67,7 +67,8 @@ func (s *scope) applyWorkload(ctx context.Context) error {
 	if !s.workload {
 		return nil
 	}
-	return s.apply(ctx, render.Deployment(s.listener, s.Image, s.exclusive), true)
+	s.workloadSeen = true
+	return s.applyDeployment(ctx)
 }
 
 // applyService applies the Service. Its ports are a list keyed by the port's number: one that

@@ -20,6 +20,9 @@ type Status struct {
 	// FailedDigest and Error say which newer configuration could not be loaded, and why.
 	FailedDigest string `json:"failedDigest,omitempty"`
 	Error        string `json:"error,omitempty"`
+	// Sessions is the number of connections that are logged in, nil from a daemon that does
+	// not say.
+	Sessions *int `json:"sessions,omitempty"`
 	// Version of the daemon.
 	Version string `json:"version"`
 	// Draining says that the daemon was told to end.

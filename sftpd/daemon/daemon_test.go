@@ -138,7 +138,7 @@ func TestConfigz(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["digest"] != digest || got["users"] != 1.0 || got["version"] != "test" || got["loadedAt"] == nil || len(got) != 4 {
+	if got["digest"] != digest || got["users"] != 1.0 || got["version"] != "test" || got["loadedAt"] == nil || got["sessions"] != 0.0 || len(got) != 5 {
 		t.Errorf("/configz: %s", body)
 	}
 }

@@ -16,6 +16,7 @@ func (d *Daemon) Status() config.Status {
 	st := d.loader.Status()
 	st.Version = d.Version
 	st.Draining = d.draining.Load()
+	st.Sessions = new(d.server.Sessions())
 	return st
 }
 

@@ -25,6 +25,8 @@ type behaviour struct {
 	broken bool
 	// unreachable pods do not answer.
 	unreachable bool
+	// sessions in each pod.
+	sessions int
 	// rejects are the login names whose records pods cannot use.
 	rejects []string
 }
@@ -67,6 +69,16 @@ func (p *dataPlane) logins(namespace string) map[string]config.User {
 	return out
 }
 
+// settings that the pods of a namespace have loaded.
+func (p *dataPlane) settings(namespace string) config.Listener {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if set := p.loaded[namespace]; set != nil {
+		return set.Listener
+	}
+	return config.Listener{}
+}
+
 // Ask implements ack.Asker.
 func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
 	p.mu.Lock()
@@ -88,7 +100,7 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 	if now == nil {
 		return config.Status{}, nil
 	}
-	s := config.Status{Digest: now.Digest, Users: len(now.Users)}
+	s := config.Status{Digest: now.Digest, Users: len(now.Users), Sessions: &b.sessions}
 	for _, r := range now.Rejected {
 		s.RejectedUIDs = append(s.RejectedUIDs, r.UID)
 	}
