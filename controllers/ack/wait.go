@@ -30,6 +30,8 @@ type Result struct {
 	Acknowledged int
 	// Sessions is the number of sessions in the ready pods, nil if one does not say.
 	Sessions *int32
+	// Volumes are what the ready pods say of the volumes that users may write to.
+	Volumes []Volume
 	// Rejected are the UIDs of users whose records some pod could not use.
 	Rejected map[string]bool
 	// Refused is what a pod says that cannot load the wanted configuration, "" if none.
@@ -38,8 +40,17 @@ type Result struct {
 	Unreachable string
 }
 
+// Volume is what a pod says of a volume.
+type Volume struct {
+	Pod string
+	config.VolumeStatus
+}
+
 // Done says whether every ready pod, and at least one, has the configuration.
 func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
+
+// maxVolumes bounds what a pod is believed of volumes; a listener has no more.
+const maxVolumes = 16
 
 // pollInterval is the time between two questions to a pod.
 const pollInterval = 50 * time.Millisecond
@@ -112,6 +123,9 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 		if n := answers[i].status.Sessions; n != nil && answers[i].err == nil {
 			sessions += max(*n, 0)
 			told++
+		}
+		for _, v := range answers[i].status.Volumes[:min(len(answers[i].status.Volumes), maxVolumes)] {
+			r.Volumes = append(r.Volumes, Volume{Pod: p.Name, VolumeStatus: v})
 		}
 		switch a := answers[i]; {
 		case a.err != nil:

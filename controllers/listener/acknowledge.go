@@ -38,6 +38,9 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 	if s.acks, err = w.Wait(ctx, s.files.Digest, limit); err != nil {
 		return err
 	}
+	if err := s.noteUnmounted(ctx); err != nil {
+		return err
+	}
 	s.acked = s.acks.Done()
 	if s.acked {
 		s.memory.tries = 0

@@ -103,6 +103,10 @@ func (s *scope) userReady(d attach.Decision, c credentials.Credentials) conditio
 	}
 	record := s.records[uid]
 	if record != "" && s.memory.acknowledged[uid] == record {
+		if v := s.unmountedOf(d.User); v != "" {
+			return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonVolumeNotMounted,
+				fmt.Sprintf("A pod of the listener is older than its volume %q and does not have it: %s", v, s.rolledOut.Message))
+		}
 		if locked(d, c, s.keys[uid]) {
 			return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNoValidKey, "No key of the user is valid now, see the condition KeysValid; give it a new one")
 		}

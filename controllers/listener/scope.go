@@ -43,6 +43,9 @@ type scope struct {
 	acks        ack.Result
 	acked       bool
 
+	// unmounted are the volumes that a ready pod lacks.
+	unmounted map[string]bool
+
 	// pending is a change of the pods that waits; workloadSeen says whether it was looked for.
 	pending      *v1alpha1.ListenerPendingRestart
 	workloadSeen bool

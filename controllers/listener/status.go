@@ -78,6 +78,9 @@ func (s *scope) writeStatus(ctx context.Context) error {
 		s.describe(st)
 	}
 	conditions.Set(&st.Conditions, s.listener.Generation, s.accepted, s.resolved, s.programmed, ready)
+	if c, ok := s.judgeVolumes(); ok {
+		conditions.Set(&st.Conditions, s.listener.Generation, c)
+	}
 	if s.rolledOut.Type != "" {
 		conditions.Set(&st.Conditions, s.listener.Generation, s.rolledOut)
 	}
@@ -90,6 +93,7 @@ func (s *scope) writeStatus(ctx context.Context) error {
 	}
 	s.written.Note(s.listener)
 	s.announce(ready)
+	s.announceVolumes()
 	return nil
 }
 

@@ -27,6 +27,8 @@ type behaviour struct {
 	unreachable bool
 	// sessions in each pod.
 	sessions int
+	// volumes are what pods say of the volumes that users may write to.
+	volumes []config.VolumeStatus
 	// rejects are the login names whose records pods cannot use.
 	rejects []string
 }
@@ -100,7 +102,7 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 	if now == nil {
 		return config.Status{}, nil
 	}
-	s := config.Status{Digest: now.Digest, Users: len(now.Users), Sessions: &b.sessions}
+	s := config.Status{Digest: now.Digest, Users: len(now.Users), Sessions: &b.sessions, Volumes: b.volumes}
 	for _, r := range now.Rejected {
 		s.RejectedUIDs = append(s.RejectedUIDs, r.UID)
 	}
