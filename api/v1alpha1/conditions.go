@@ -44,7 +44,7 @@ const (
 	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
 	// UserRejected, NoValidKey, VolumeNotMounted; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
-	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked. Unknown: Pending.
+	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked, ApplyFailed. Unknown: Pending.
 	ConditionReady = "Ready"
 
 	// ConditionKeysValid says whether each key of a user is valid and goes on to be, and

@@ -2,8 +2,11 @@ package ack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +31,8 @@ type Result struct {
 	Ready int
 	// Acknowledged is the number of them that have loaded the wanted configuration.
 	Acknowledged int
+	// Behind are the names of those that have not, sorted.
+	Behind []string
 	// Sessions is the number of sessions in the ready pods, nil if one does not say.
 	Sessions *int32
 	// Volumes are what the ready pods say of the volumes that users may write to.
@@ -129,7 +134,7 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 		}
 		switch a := answers[i]; {
 		case a.err != nil:
-			r.Unreachable = fmt.Sprintf("pod %s: %v", p.Name, a.err)
+			r.Unreachable = fmt.Sprintf("pod %s: %v", p.Name, plain(a.err))
 		case a.status.Digest == digest:
 			r.Acknowledged++
 			for _, uid := range a.status.RejectedUIDs {
@@ -139,10 +144,22 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 		case a.status.FailedDigest == digest:
 			r.Refused = fmt.Sprintf("pod %s: %s", p.Name, a.status.Error)
 		}
+		r.Behind = append(r.Behind, p.Name)
 		behind = append(behind, p)
 	}
+	slices.Sort(r.Behind)
 	if told == r.Ready {
 		r.Sessions = new(int32(min(sessions, math.MaxInt32)))
 	}
 	return r, behind
+}
+
+// plain is an error of the network without the port that the kernel chose: it is in a
+// status, which must not differ each time.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return fmt.Errorf("%s: %w", op.Op, op.Err)
+	}
+	return err
 }

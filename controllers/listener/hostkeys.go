@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -90,6 +91,9 @@ func (s *scope) hostKey(ctx context.Context, name string) (key.Material, *condit
 	}
 	v := key.Decide(k, secret)
 	if v.Generate {
+		if c := meta.FindStatusCondition(k.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == v1alpha1.ReasonApplyFailed {
+			return key.Material{}, &conditionProblem{v1alpha1.ReasonHostKeyNotFound, fmt.Sprintf("The key of SFTPKey %q cannot be stored. %s", name, c.Message)}, nil
+		}
 		return key.Material{}, &conditionProblem{v1alpha1.ReasonPending, fmt.Sprintf("The key of SFTPKey %q is being made", name)}, nil
 	}
 	if !conditions.IsTrue([]metav1.Condition{v.Condition}, v1alpha1.ConditionReady) {

@@ -100,6 +100,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			break
 		}
 	}
+	if apply.NamespaceEnding(failed) || apply.NamespaceEnding(s.applyFailed) {
+		return ctrl.Result{}, nil // the listener is about to be deleted, and nothing can be done until then
+	}
 	if err := s.learnKeyUse(ctx); err != nil {
 		failed = errors.Join(failed, err)
 	}

@@ -97,6 +97,8 @@ type memory struct {
 	heard map[types.UID]heard
 	// tries counts reconciles in a row without an acknowledgement.
 	tries int
+	// late are the ready pods that have not acknowledged, by name, and since when.
+	late map[string]time.Time
 	// counted is when sessions were counted for the status last.
 	counted time.Time
 	// warned is the change of the only pod that an event has told of.

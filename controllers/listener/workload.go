@@ -111,8 +111,8 @@ func (s *scope) apply(ctx context.Context, obj client.Object, owned bool) error 
 	return s.refused(err)
 }
 
-// refused notes an error of an apply. A foreign object ends the reconcile; a refusal of
-// the API server, such as a quota, is tried again.
+// refused notes an error of an apply. A foreign object and a refusal of the API server, such
+// as a quota, end the phase and are tried again after a while.
 func (s *scope) refused(err error) error {
 	var conflict *apply.ConflictError
 	switch {
@@ -123,13 +123,16 @@ func (s *scope) refused(err error) error {
 		s.refusal = true
 		s.retryIn(conflictRetry)
 		return errStop
-	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err):
-		s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonApplyFailed, "The API server refused: "+err.Error())
-		s.refusal = true
-		return err
-	default:
+	case apply.NamespaceEnding(err):
 		return err
 	}
+	if message, ok := apply.Refusal(err); ok {
+		s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonApplyFailed, message)
+		s.refusal = true
+		s.retryIn(apply.RetryRefused)
+		return errStop
+	}
+	return err
 }
 
 // mine says whether an object is this listener's. One that a former listener of the same

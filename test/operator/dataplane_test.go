@@ -3,8 +3,11 @@ package operator
 import (
 	"context"
 	"errors"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,6 +28,10 @@ type behaviour struct {
 	broken bool
 	// unreachable pods do not answer.
 	unreachable bool
+	// late are the names of pods that do not load what is new.
+	late []string
+	// cut are the names of pods that the operator does not reach, each time by another port of its own.
+	cut []string
 	// sessions in each pod.
 	sessions int
 	// volumes are what pods say of the volumes that users may write to.
@@ -43,6 +50,8 @@ type dataPlane struct {
 	behaviours map[string]behaviour
 	// loaded by pods of a namespace last.
 	loaded map[string]*config.Set
+	// cuts counts the questions that did not reach a pod.
+	cuts int
 	// books of the pods' processes, by the pods' UIDs.
 	books map[types.UID]*keyuse.Book
 }
@@ -86,8 +95,16 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	b, now := p.behaviours[pod.Namespace], p.loaded[pod.Namespace]
-	if b.unreachable {
+	switch {
+	case b.unreachable:
 		return config.Status{}, errors.New("connection refused")
+	case slices.Contains(b.cut, pod.Name):
+		p.cuts++
+		return config.Status{}, &url.Error{Op: "Get", URL: "http://192.0.2.10:8081/configz", Err: &net.OpError{
+			Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 40000 + p.cuts}, Err: errors.New("i/o timeout"),
+		}}
+	case slices.Contains(b.late, pod.Name):
+		return config.Status{Digest: "an older one"}, nil
 	}
 	if !b.frozen {
 		set, err := p.load(ctx, pod)
