@@ -45,6 +45,9 @@ func (s *scope) applyDeployment(ctx context.Context) error {
 		return s.applyRecorded(ctx, want, record)
 	}
 	change := rollout.Compare(live, want, record)
+	if change.Any() && change.Cause == rollout.Operator && rollout.Unavailable(live) {
+		change.Cause = rollout.Idle
+	}
 	record.Cause = change.Cause
 	if !change.Any() {
 		s.rolledOut = judgeRolledOut(live)
@@ -80,7 +83,7 @@ func (s *scope) holdBack(ctx context.Context, live *appsv1.Deployment, change ro
 	if s.listener.Spec.Infrastructure.Rollout == v1alpha1.RolloutPaused {
 		return v1alpha1.ReasonRolloutPaused, "infrastructure.rollout is Paused; set it to Automatic to replace the pods", nil
 	}
-	if change.Cause == rollout.Owner {
+	if change.Cause != rollout.Operator {
 		return "", "", nil // who changes the spec wants it now
 	}
 	now := s.Now()

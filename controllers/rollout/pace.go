@@ -42,11 +42,24 @@ func progressing(d *appsv1.Deployment) *appsv1.DeploymentCondition {
 	return nil
 }
 
-// Paced says whether a roll-out has to take its turn: only those that come with the
-// operator's version do.
-func Paced(d *appsv1.Deployment) bool {
+// Unavailable says whether a Deployment has no pod that serves. Its roll-out disturbs nobody,
+// and may be what mends it.
+func Unavailable(d *appsv1.Deployment) bool {
+	return d.Status.ObservedGeneration >= d.Generation && d.Status.AvailableReplicas == 0
+}
+
+// takesTurn says whether a Deployment's roll-out takes one of the slots: it came with the
+// operator's version, and with the present one. What was broken before that counts nothing.
+func takesTurn(d *appsv1.Deployment, image string) bool {
 	r, ok := Read(d)
-	return !ok || r.Cause == Operator
+	return ok && r.Cause == Operator && imageOf(d) == image && Rolling(d)
+}
+
+func imageOf(d *appsv1.Deployment) string {
+	if len(d.Spec.Template.Spec.Containers) == 0 {
+		return ""
+	}
+	return d.Spec.Template.Spec.Containers[0].Image
 }
 
 // Place is a listener's place in the queue.
@@ -78,10 +91,11 @@ type Fleet struct {
 // reasons of its own, and must not keep the others from an upgrade.
 func Observe(deployments []appsv1.Deployment, listeners []v1alpha1.SFTPListener, image string, granted Granted) Fleet {
 	f := Fleet{Busy: map[types.NamespacedName]bool{}}
-	proven := slices.ContainsFunc(deployments, func(d appsv1.Deployment) bool {
-		c := d.Spec.Template.Spec.Containers
-		return len(c) > 0 && c[0].Image == image && !Rolling(&d) && d.Status.AvailableReplicas > 0
-	})
+	proven := false
+	for i := range deployments {
+		d := &deployments[i]
+		proven = proven || imageOf(d) == image && !Rolling(d) && d.Status.AvailableReplicas > 0
+	}
 	exists := make(map[types.NamespacedName]bool, len(listeners))
 	for i := range listeners {
 		exists[types.NamespacedName{Namespace: listeners[i].Namespace, Name: listeners[i].Name}] = true
@@ -94,7 +108,7 @@ func Observe(deployments []appsv1.Deployment, listeners []v1alpha1.SFTPListener,
 		}
 		if generation, ok := granted[name]; ok && d.Generation <= generation {
 			f.Busy[name] = true
-		} else if Paced(d) && Rolling(d) && !(proven && Stuck(d)) {
+		} else if takesTurn(d, image) && (!proven || !Stuck(d)) {
 			f.Busy[name] = true
 		}
 	}

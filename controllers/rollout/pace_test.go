@@ -64,7 +64,9 @@ func TestBusy(t *testing.T) {
 		"two under way":                      {[]state{rolling, done, rolling}, 2},
 		"applied just now":                   {[]state{with(done, func(s *state) { s.unseen = true })}, 1},
 		"without a condition":                {[]state{with(done, func(s *state) { s.reason = "" })}, 1},
-		"of an operator that kept no record": {[]state{with(rolling, func(s *state) { s.cause = "" })}, 1},
+		"of an operator that kept no record": {[]state{with(rolling, func(s *state) { s.cause = "" })}, 0},
+		"broken before the upgrade":          {[]state{with(stuck, func(s *state) { s.image = "v1" }), with(rolling, func(s *state) { s.image = "v1" })}, 0},
+		"of pods that nobody used":           {[]state{with(stuck, func(s *state) { s.cause = Idle })}, 0},
 		"new listeners":                      {[]state{with(rolling, func(s *state) { s.cause = First })}, 0},
 		"owners' changes":                    {[]state{with(rolling, func(s *state) { s.cause = Owner })}, 0},
 		"a version that starts nowhere":      {[]state{stuck, stuck, old}, 2},
@@ -84,6 +86,22 @@ func TestBusy(t *testing.T) {
 				t.Errorf("busy %v, want %d", f.Busy, c.want)
 			}
 		})
+	}
+}
+
+func TestUnavailable(t *testing.T) {
+	for name, c := range map[string]struct {
+		available int32
+		observed  int64
+		want      bool
+	}{
+		"serves": {1, 2, false}, "none is available": {0, 2, true}, "not looked at yet": {0, 1, false},
+	} {
+		d := deployment("a", done)
+		d.Status.AvailableReplicas, d.Status.ObservedGeneration = c.available, c.observed
+		if got := Unavailable(&d); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 	Owner Cause = "Owner"
 	// Operator: another version of the operator, or other flags of it.
 	Operator Cause = "Operator"
+	// Idle: as Operator, when no pod was available, so that nobody was disturbed.
+	Idle Cause = "Idle"
 )
 
 // Names of changes that come with the operator. Others are called by the field of the spec.
@@ -193,14 +195,8 @@ func Compare(live, want *appsv1.Deployment, record Record) Change {
 // API server filled in hides what else is different, but it comes with another image. Who
 // made the change is unknown, so it takes its turn.
 func compareImages(live, want *appsv1.Deployment) Change {
-	image := func(d *appsv1.Deployment) string {
-		if len(d.Spec.Template.Spec.Containers) == 0 {
-			return ""
-		}
-		return d.Spec.Template.Spec.Containers[0].Image
-	}
 	c := Change{Cause: Operator}
-	if image(live) != image(want) {
+	if imageOf(live) != imageOf(want) {
 		c.Names = []string{ChangeImage}
 	}
 	return c

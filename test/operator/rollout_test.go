@@ -230,6 +230,21 @@ func TestRolloutIsPaused(t *testing.T) {
 	}
 }
 
+// A listener that serves nobody takes no turn, so that those that are broken do not stop an upgrade.
+func TestBrokenListenersTakeNoTurn(t *testing.T) {
+	fleet, with := fleetOf(t, 4)
+	for _, l := range fleet[:3] {
+		rollsTo(t, l, false)
+	}
+	upgradeOperator(t, nextImage)
+	eventually(t, func() error {
+		if n := len(with(nextImage)); n != 4 {
+			return fmt.Errorf("%d of 4 have the new image", n)
+		}
+		return nil
+	})
+}
+
 // What cannot be made now does not hold up the others, and is not forgotten.
 func TestBlockedRolloutKeepsItsPlace(t *testing.T) {
 	fleet, with := fleetOf(t, 4)
