@@ -92,7 +92,8 @@ func (s *scope) hostKey(ctx context.Context, name string) (key.Material, *condit
 	v := key.Decide(k, secret)
 	if v.Generate {
 		if c := meta.FindStatusCondition(k.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason == v1alpha1.ReasonApplyFailed {
-			return key.Material{}, &conditionProblem{v1alpha1.ReasonHostKeyNotFound, fmt.Sprintf("The key of SFTPKey %q cannot be stored. %s", name, c.Message)}, nil
+			message := fmt.Sprintf("The key of SFTPKey %q cannot be stored. %s", name, c.Message)
+			return key.Material{}, &conditionProblem{v1alpha1.ReasonHostKeyNotFound, message}, nil
 		}
 		return key.Material{}, &conditionProblem{v1alpha1.ReasonPending, fmt.Sprintf("The key of SFTPKey %q is being made", name)}, nil
 	}

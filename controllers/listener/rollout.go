@@ -48,7 +48,7 @@ func (s *scope) applyDeployment(ctx context.Context) error {
 	if change.Any() && change.Cause == rollout.Operator && rollout.Unavailable(live) {
 		change.Cause = rollout.Idle
 	}
-	record.Cause = change.Cause
+	record.Cause, record.After = change.Cause, change.After
 	if !change.Any() {
 		s.rolledOut = judgeRolledOut(live)
 		s.memory.warned = ""

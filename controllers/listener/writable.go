@@ -33,7 +33,8 @@ func (s *scope) judgeVolumes() (c condition, ok bool) {
 			}
 		}
 	}
-	return conditions.True(v1alpha1.ConditionVolumesWritable, v1alpha1.ReasonVolumesWritable, "All volumes that logins may write to can be written"), true
+	message := "All volumes that logins may write to can be written"
+	return conditions.True(v1alpha1.ConditionVolumesWritable, v1alpha1.ReasonVolumesWritable, message), true
 }
 
 // anyWriter says whether an accepted user may write somewhere.
@@ -66,6 +67,7 @@ func volumeCondition(v ack.Volume) condition {
 		return no(v1alpha1.ReasonVolumeNotMounted, "is not mounted", "a restart of the pod mounts it, see the condition RolledOut")
 	case config.VolumeSilent:
 		return no(v1alpha1.ReasonVolumeNoAnswer, "does not answer", "look whether the server of its PersistentVolume can be reached")
+	case config.VolumeFailed:
 	}
 	return no(v1alpha1.ReasonVolumeFailed, "cannot be written", "the pod's log says why")
 }

@@ -17,13 +17,24 @@ import (
 // https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment
 const completeReason = "NewReplicaSetAvailable"
 
+// revisionAnnotation is how often a Deployment's template has changed, as its controller counts.
+const revisionAnnotation = "deployment.kubernetes.io/revision"
+
 // Rolling says whether a Deployment's pods are not all of its present template yet.
 func Rolling(d *appsv1.Deployment) bool {
 	if d.Status.ObservedGeneration < d.Generation {
 		return true
 	}
 	p := progressing(d)
-	return p == nil || p.Status != corev1.ConditionTrue || p.Reason != completeReason
+	return p == nil || p.Status != corev1.ConditionTrue || p.Reason != completeReason || ending(d)
+}
+
+// ending says whether the pods of the template before are ending and the new ones are still to
+// be made, as with Recreate: then the condition is still that of the old ones.
+func ending(d *appsv1.Deployment) bool {
+	r, ok := Read(d)
+	return ok && r.After != "" && d.Annotations[revisionAnnotation] == r.After &&
+		d.Spec.Replicas != nil && d.Status.UpdatedReplicas < *d.Spec.Replicas
 }
 
 // Stuck says whether a roll-out has not come forward for the Deployment's

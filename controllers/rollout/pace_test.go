@@ -89,6 +89,33 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// With Recreate, the Deployment's controller ends the old pods first, and its condition is still that of the complete
+// roll-out before.
+func TestRecreateRolls(t *testing.T) {
+	for name, c := range map[string]struct {
+		revision, after string
+		updated         int32
+		want            bool
+	}{
+		"old pods end":                  {"1", "1", 0, true},
+		"a new ReplicaSet is there":     {"2", "1", 0, false}, // the condition says the rest
+		"nothing was to change":         {"1", "1", 1, false},
+		"a pod went later":              {"2", "1", 0, false},
+		"made by this operator at once": {"1", "", 0, false},
+	} {
+		d := deployment("a", done)
+		r := Record{Cause: Operator, After: c.after, Inputs: "i", Parts: map[string]string{"image": "x"}}
+		if err := r.Write(&d); err != nil {
+			t.Fatal(err)
+		}
+		d.Annotations[revisionAnnotation] = c.revision
+		d.Spec.Replicas, d.Status.UpdatedReplicas = new(int32(1)), c.updated
+		if got := Rolling(&d); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestUnavailable(t *testing.T) {
 	for name, c := range map[string]struct {
 		available int32
@@ -144,10 +171,14 @@ func TestQueue(t *testing.T) {
 		limit int
 		want  bool
 	}{
-		{place("b", 20), 1, false}, {place("b", 20), 2, true},
-		{place("c", 20), 2, false}, {place("c", 20), 3, true},
-		{place("a", 30), 3, false}, {place("a", 30), 4, true},
-		{place("late", 40), 4, false}, {place("late", 40), 5, true},
+		{place("b", 20), 1, false},
+		{place("b", 20), 2, true},
+		{place("c", 20), 2, false},
+		{place("c", 20), 3, true},
+		{place("a", 30), 3, false},
+		{place("a", 30), 4, true},
+		{place("late", 40), 4, false},
+		{place("late", 40), 5, true},
 		{place("blocked", 1), 2, true}, // it has kept its place
 		{place("rolls", 1), 1, true},   // it was admitted before
 		{place("late", 40), 0, true},   // no limit

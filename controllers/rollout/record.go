@@ -41,6 +41,8 @@ const (
 type Record struct {
 	// Cause of the last change.
 	Cause Cause `json:"cause"`
+	// After is the revision that the Deployment had when its template was changed last.
+	After string `json:"after,omitempty"`
 	// Inputs is the digest of the part of the spec that the template is made from.
 	Inputs string `json:"inputs"`
 	// Parts are digests of the template's parts, by name.
@@ -155,8 +157,10 @@ func Read(d *appsv1.Deployment) (Record, bool) {
 type Change struct {
 	// Names of what is different, sorted; none if nothing is.
 	Names []string
-	// Cause of the difference.
+	// Cause of the difference, or of the one before if nothing is different.
 	Cause Cause
+	// After is what Record.After is to be.
+	After string
 }
 
 // Any says whether pods would be replaced.
@@ -181,10 +185,10 @@ func Compare(live, want *appsv1.Deployment, record Record) Change {
 		}
 	}
 	if len(names) == 0 {
-		return Change{Cause: before.Cause}
+		return Change{Cause: before.Cause, After: before.After}
 	}
 	slices.Sort(names)
-	c := Change{Names: names, Cause: Operator}
+	c := Change{Names: names, Cause: Operator, After: live.Annotations[revisionAnnotation]}
 	if before.Inputs != record.Inputs {
 		c.Cause = Owner
 	}
@@ -195,9 +199,8 @@ func Compare(live, want *appsv1.Deployment, record Record) Change {
 // API server filled in hides what else is different, but it comes with another image. Who
 // made the change is unknown, so it takes its turn.
 func compareImages(live, want *appsv1.Deployment) Change {
-	c := Change{Cause: Operator}
-	if imageOf(live) != imageOf(want) {
-		c.Names = []string{ChangeImage}
+	if imageOf(live) == imageOf(want) {
+		return Change{Cause: Operator}
 	}
-	return c
+	return Change{Names: []string{ChangeImage}, Cause: Operator, After: live.Annotations[revisionAnnotation]}
 }

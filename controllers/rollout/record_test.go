@@ -103,6 +103,7 @@ func TestCompare(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := live(t, testListener(), "v1", First)
+			before.Annotations[revisionAnnotation] = "7"
 			l := testListener()
 			if c.edit != nil {
 				c.edit(l)
@@ -116,6 +117,9 @@ func TestCompare(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := Compare(before, d, record)
+			if after := map[bool]string{true: "7", false: ""}[got.Any()]; got.After != after {
+				t.Errorf("after revision %q, want %q", got.After, after)
+			}
 			if strings.Join(got.Names, " ") != c.want || got.Cause != c.cause || got.Any() != (c.want != "") {
 				t.Errorf("%+v, want %q by %s", got, c.want, c.cause)
 			}

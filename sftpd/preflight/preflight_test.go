@@ -80,18 +80,21 @@ func (f *fixture) wait(t *testing.T, want string) {
 }
 
 func TestProblems(t *testing.T) {
-	for want, err := range map[string]error{
-		"v":                  nil,
-		"v=ReadOnly":         os.NewSyscallError("statfs", unix.EROFS),
-		"v=Full":             os.NewSyscallError("write", unix.ENOSPC),
-		"v=Full ":            os.NewSyscallError("write", unix.EDQUOT),
-		"v=PermissionDenied": &fs.PathError{Err: unix.EACCES},
-		"v=NotMounted":       &fs.PathError{Err: unix.ENOENT},
-		"v=Failed":           errors.New("stale file handle"),
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{nil, "v"},
+		{os.NewSyscallError("statfs", unix.EROFS), "v=ReadOnly"},
+		{os.NewSyscallError("write", unix.ENOSPC), "v=Full"},
+		{os.NewSyscallError("write", unix.EDQUOT), "v=Full"},
+		{&fs.PathError{Err: unix.EACCES}, "v=PermissionDenied"},
+		{&fs.PathError{Err: unix.ENOENT}, "v=NotMounted"},
+		{errors.New("stale file handle"), "v=Failed"},
 	} {
 		f := newFixture("v")
-		f.answer("/v", err)
-		f.wait(t, strings.TrimSpace(want))
+		f.answer("/v", c.err)
+		f.wait(t, c.want)
 	}
 }
 

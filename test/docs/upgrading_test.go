@@ -86,9 +86,8 @@ func TestRestartTable(t *testing.T) {
 	for field := range documented {
 		t.Errorf("docs/upgrading.md has a row for %s, which is not tested", field)
 	}
-	spec := reflect.TypeFor[v1alpha1.SFTPListenerSpec]()
-	for i := range spec.NumField() {
-		name, _, _ := strings.Cut(spec.Field(i).Tag.Get("json"), ",")
+	for of := range reflect.TypeFor[v1alpha1.SFTPListenerSpec]().Fields() {
+		name, _, _ := strings.Cut(of.Tag.Get("json"), ",")
 		found := false
 		for field := range specChanges {
 			found = found || field == name || strings.HasPrefix(field, name+".")
