@@ -148,9 +148,13 @@ func (s *scope) mine(o client.Object) bool {
 // readAddresses reads the Service for the addresses that the cluster assigned.
 func (s *scope) readAddresses(ctx context.Context) error {
 	svc := &corev1.Service{}
-	err := s.Client.Get(ctx, types.NamespacedName{Namespace: s.listener.Namespace, Name: render.WorkloadName(s.listener)}, svc)
+	name := types.NamespacedName{Namespace: s.listener.Namespace, Name: render.WorkloadName(s.listener)}
+	err := s.Client.Get(ctx, name, svc)
 	if apierrors.IsNotFound(err) {
-		return nil // the cache has not seen it yet; its event will bring us back
+		err = s.Live.Get(ctx, name, svc) // it was applied just now: a listener that is ready has an address
+	}
+	if apierrors.IsNotFound(err) {
+		return nil // it could not be applied, and a condition says why
 	}
 	if err != nil {
 		return fmt.Errorf("read Service: %w", err)

@@ -109,7 +109,7 @@ func container(l *v1alpha1.SFTPListener, image string) corev1.Container {
 		StartupProbe:   probe("/livez", 1, 30),
 		LivenessProbe:  probe("/livez", 10, 3),
 		ReadinessProbe: probe("/readyz", 2, 2),
-		VolumeMounts:   []corev1.VolumeMount{{Name: "config", MountPath: ConfigDir, ReadOnly: true}},
+		VolumeMounts:   []corev1.VolumeMount{{Name: configVolumeName, MountPath: ConfigDir, ReadOnly: true}},
 	}
 	for _, v := range l.Spec.Volumes {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: volumeName(v), MountPath: PodVolumePath(v.Name)})
@@ -149,19 +149,28 @@ func memoryLimit(r corev1.ResourceRequirements) []corev1.EnvVar {
 // volumeName keeps users' volume names apart from the operator's own.
 func volumeName(v v1alpha1.ListenerVolume) string { return "data-" + v.Name }
 
-// Unmounted are the volumes of a listener that a pod does not have.
+// Unmounted are the volumes of a listener that a pod of its Deployment does not have.
 func Unmounted(l *v1alpha1.SFTPListener, pod *corev1.PodSpec) []string {
+	has := func(name string) bool {
+		return slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == name })
+	}
+	if !has(configVolumeName) {
+		return nil // it was not made from a Deployment's template
+	}
 	var out []string
 	for _, v := range l.Spec.Volumes {
-		if !slices.ContainsFunc(pod.Volumes, func(p corev1.Volume) bool { return p.Name == volumeName(v) }) {
+		if !has(volumeName(v)) {
 			out = append(out, v.Name)
 		}
 	}
 	return out
 }
 
+// configVolumeName is the volume with the configuration.
+const configVolumeName = "config"
+
 func podVolumes(l *v1alpha1.SFTPListener) []corev1.Volume {
-	out := []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{Projected: configVolume(l)}}}
+	out := []corev1.Volume{{Name: configVolumeName, VolumeSource: corev1.VolumeSource{Projected: configVolume(l)}}}
 	for _, v := range l.Spec.Volumes {
 		pv := corev1.Volume{Name: volumeName(v)}
 		switch {

@@ -167,6 +167,7 @@ func pod(t *testing.T, l *v1alpha1.SFTPListener, name string) *corev1.Pod {
 		ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name + "-sftp-" + name, Labels: render.Labels(l)},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "sftpd", Image: "sftp-operator:test"}}},
 	}
+	p.Spec.Volumes = []corev1.Volume{{Name: "config"}}
 	for _, v := range l.Spec.Volumes {
 		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "data-" + v.Name})
 	}
