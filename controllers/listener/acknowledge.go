@@ -107,7 +107,9 @@ func (s *scope) judgeProgrammed() condition {
 		return no(v1alpha1.ReasonConfigPending, "No pod is ready to load the configuration")
 	case !s.acked:
 		return no(v1alpha1.ReasonConfigPending, fmt.Sprintf("%d of %d ready pods have loaded the configuration%s", a.Acknowledged, a.Ready, s.latePod()))
-	case s.service != nil && s.service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(s.service.Status.LoadBalancer.Ingress) == 0:
+	case s.service == nil:
+		return no(v1alpha1.ReasonAddressNotAssigned, "The Service is not there yet")
+	case s.service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(s.service.Status.LoadBalancer.Ingress) == 0:
 		return no(v1alpha1.ReasonAddressNotAssigned, "The load balancer has not assigned an address yet")
 	}
 	return conditions.True(v1alpha1.ConditionProgrammed, v1alpha1.ReasonProgrammed,

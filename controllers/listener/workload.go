@@ -154,7 +154,7 @@ func (s *scope) readAddresses(ctx context.Context) error {
 		err = s.Live.Get(ctx, name, svc) // it was applied just now: a listener that is ready has an address
 	}
 	if apierrors.IsNotFound(err) {
-		return nil // it could not be applied, and a condition says why
+		return nil // a condition says so, and its event will bring us back
 	}
 	if err != nil {
 		return fmt.Errorf("read Service: %w", err)
