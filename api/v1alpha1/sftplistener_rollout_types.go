@@ -43,7 +43,7 @@ type ListenerPendingRestart struct {
 
 	// since is when the change began to wait.
 	// +required
-	Since metav1.Time `json:"since,omitempty,omitzero"`
+	Since metav1.Time `json:"since,omitzero"` //nolint:kubeapilinter // the linter takes a Time for a struct
 
 	// pods is the number of pods that will be replaced.
 	// +required
