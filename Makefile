@@ -83,6 +83,10 @@ test: packages bin/cluster ## Run the unit and API-server tests with the race de
 e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTER=1 leaves it running).
 	@hack/e2e.sh $(TEST_FLAGS)
 
+.PHONY: upgrade-test
+upgrade-test: packages ## Upgrade from FROM (default: the tag before) on a real node, with sessions and an upload under way.
+	@hack/upgrade.sh $(TEST_FLAGS)
+
 .PHONY: fuzz
 fuzz: ## Fuzz every parser for FUZZTIME each.
 	@hack/fuzz.sh $(PKG)

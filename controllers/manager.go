@@ -38,8 +38,13 @@ type Options struct {
 	OperatorNamespace string
 	// Version of the operator, for its metrics.
 	Version string
+	// MaxConcurrentRollouts is how many listeners an upgrade of the operator rolls out at a
+	// time; 0 sets no limit.
+	MaxConcurrentRollouts int
 	// Asker asks pods what they have loaded; HTTP when nil.
 	Asker ack.Asker
+	// Now is the clock; that of the machine when nil.
+	Now func() time.Time
 }
 
 // NewScheme returns a scheme with the kinds of Kubernetes and of the operator.
@@ -89,9 +94,12 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if o.Asker == nil {
 		o.Asker = ack.NewHTTPAsker()
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	listener.ShowVersion(o.Version)
 	board := user.NewBoard()
-	keys := &key.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("sftp-operator"), Now: time.Now}
+	keys := &key.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("sftp-operator"), Now: o.Now}
 	if err := keys.Setup(ctx, mgr, options(2)); err != nil {
 		return fmt.Errorf("set up the key controller: %w", err)
 	}
@@ -108,7 +116,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Events:            mgr.GetEventRecorder("sftp-operator"),
 		Image:             o.DaemonImage,
 		OperatorNamespace: o.OperatorNamespace,
-		Now:               time.Now,
+		Now:               o.Now,
+
+		MaxConcurrentRollouts: o.MaxConcurrentRollouts,
 	}
 	if err := listeners.Setup(ctx, mgr, options(listenerWorkers)); err != nil {
 		return fmt.Errorf("set up the listener controller: %w", err)

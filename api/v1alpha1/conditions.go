@@ -28,13 +28,26 @@ const (
 	// AddressNotAssigned, ResourceConflict, ApplyFailed. Unknown: Pending, PodUnreachable.
 	ConditionProgrammed = "Programmed"
 
+	// ConditionRolledOut says whether a listener's pods are those of the present pod
+	// template. It has no part in Ready: pods of the template before serve clients, too.
+	//
+	// True: RolledOut. False: RollingOut, RolloutQueued, RolloutPaused, RolloutBlocked.
+	ConditionRolledOut = "RolledOut"
+
+	// ConditionVolumesWritable says whether files can be made on each volume of a listener
+	// that some user may write to. It has no part in Ready: downloads may go on.
+	//
+	// True: VolumesWritable. False: VolumeReadOnly, VolumeFull, VolumePermissionDenied,
+	// VolumeNotMounted, VolumeNoAnswer, VolumeFailed.
+	ConditionVolumesWritable = "VolumesWritable"
+
 	// ConditionReady is the summary that people and scripts wait for.
 	//
 	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked, InvalidHostCertificate,
 	// HostCertificateExpired, HostCertificateExpiring. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
-	// UserRejected, NoValidKey; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
-	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked. Unknown: Pending.
+	// UserRejected, NoValidKey, VolumeNotMounted; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
+	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked, ApplyFailed. Unknown: Pending.
 	ConditionReady = "Ready"
 
 	// ConditionKeysValid says whether each key of a user is valid and goes on to be, and
@@ -109,6 +122,37 @@ const (
 	// ReasonApplyFailed: the API server refused an object, for example because of a quota.
 	// The message is its answer.
 	ReasonApplyFailed = "ApplyFailed"
+	// ReasonRolledOut: all pods are of the present template.
+	ReasonRolledOut = "RolledOut"
+	// ReasonRollingOut: pods are being replaced, or started for the first time.
+	ReasonRollingOut = "RollingOut"
+	// ReasonRolloutQueued: a change that came with the operator's version waits until other
+	// listeners' roll-outs are complete; status.pendingRestart has what it is.
+	ReasonRolloutQueued = "RolloutQueued"
+	// ReasonRolloutPaused: a change of the pods waits until infrastructure.rollout is
+	// Automatic; status.pendingRestart has what it is.
+	ReasonRolloutPaused = "RolloutPaused"
+	// ReasonRolloutBlocked: a change of the pods waited and cannot be made now; another
+	// condition says why.
+	ReasonRolloutBlocked = "RolloutBlocked"
+	// ReasonVolumesWritable: each volume that a user may write to can be written.
+	ReasonVolumesWritable = "VolumesWritable"
+	// ReasonVolumeReadOnly: the file system of a volume is read-only.
+	ReasonVolumeReadOnly = "VolumeReadOnly"
+	// ReasonVolumeFull: a volume has no space or no inodes left, or its quota is used up.
+	ReasonVolumeFull = "VolumeFull"
+	// ReasonVolumePermissionDenied: the user and group of the pods may not write to a volume.
+	ReasonVolumePermissionDenied = "VolumePermissionDenied"
+	// ReasonVolumeNotMounted: a pod does not have a volume, mostly because it is older and
+	// its restart waits.
+	ReasonVolumeNotMounted = "VolumeNotMounted"
+	// ReasonVolumeNoAnswer: a volume does not answer. Its server may be away.
+	ReasonVolumeNoAnswer = "VolumeNoAnswer"
+	// ReasonVolumeFailed: a volume cannot be written; the pod's log says why.
+	ReasonVolumeFailed = "VolumeFailed"
+	// ReasonPodRestart, of an event: the only pod of a listener is about to end, so that a
+	// new one can mount its volumes.
+	ReasonPodRestart = "PodRestart"
 	// ReasonPodsUnavailable: no pod is ready. kubectl describe the pods.
 	ReasonPodsUnavailable = "PodsUnavailable"
 	// ReasonScaledToZero: replicas is 0.

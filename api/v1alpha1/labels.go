@@ -22,6 +22,10 @@ const (
 	// to write.
 	AnnotationApplied = "sftp-operator.io/applied"
 
+	// AnnotationRollout, on a listener's Deployment, is what its pod template was made of,
+	// to tell what a later one changes, and who changed it.
+	AnnotationRollout = "sftp-operator.io/rollout"
+
 	// AnnotationPaused, with the value "true" on a listener, stops the operator
 	// from changing anything that belongs to it.
 	AnnotationPaused = "sftp-operator.io/paused"

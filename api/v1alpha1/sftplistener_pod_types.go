@@ -150,6 +150,12 @@ type ListenerInfrastructure struct {
 	// pod adjusts the pods.
 	// +optional
 	Pod ListenerPod `json:"pod,omitempty,omitzero"`
+
+	// rollout Paused keeps the pods as they are, while users, keys and settings go on to
+	// reach them: what would restart them, an upgrade of the operator included, is listed
+	// in status.pendingRestart and waits. Default Automatic. See docs/upgrading.md.
+	// +optional
+	Rollout RolloutPolicy `json:"rollout,omitempty"`
 }
 
 // ListenerPod adjusts the pods of a listener. Changes restart them.

@@ -17,6 +17,7 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Policy",type=string,JSONPath=`.status.cryptoPolicy`,priority=1
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Rollout",type=string,JSONPath=`.status.conditions[?(@.type=="RolledOut")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:message="metadata.name must be at most 40 characters: the names of the Service and the Secrets are made from it",rule="self.metadata.name.size() <= 40"
 // +kubebuilder:validation:XValidation:message="metadata.name must start with a letter and contain only lower-case letters, digits and '-': it becomes the name of a Service",rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
@@ -217,7 +218,7 @@ type SFTPListenerSpec struct {
 
 // SFTPListenerStatus is the endpoint as it was last seen.
 type SFTPListenerStatus struct {
-	// conditions are Accepted, ResolvedRefs, Programmed and Ready; wait for Ready.
+	// conditions are Accepted, ResolvedRefs, Programmed, RolledOut and Ready; wait for Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -282,6 +283,10 @@ type SFTPListenerStatus struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Replicas *int32 `json:"replicas,omitempty"`
+
+	// pendingRestart is a change of the pods that waits, and whom it will disturb.
+	// +optional
+	PendingRestart *ListenerPendingRestart `json:"pendingRestart,omitempty"`
 
 	// selector selects the pods, for the scale subresource.
 	// +optional

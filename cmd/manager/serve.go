@@ -32,6 +32,7 @@ type settings struct {
 	healthAddress     string
 	leaderElect       bool
 	logLevel          slog.Level
+	maxRollouts       int
 }
 
 func parseFlags(args []string) (settings, error) {
@@ -43,6 +44,7 @@ func parseFlags(args []string) (settings, error) {
 	fs.StringVar(&s.metricsAddress, "metrics-bind-address", ":8443", "address of the HTTPS metrics endpoint, which asks for a token; 0 turns it off")
 	fs.StringVar(&s.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
 	fs.BoolVar(&s.leaderElect, "leader-elect", false, "let one of several operators act at a time")
+	fs.IntVar(&s.maxRollouts, "max-concurrent-rollouts", 5, "how many listeners an upgrade of the operator rolls out at a time; 0 means all")
 	fs.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	if err := fs.Parse(args); err != nil {
 		return s, err
@@ -50,6 +52,8 @@ func parseFlags(args []string) (settings, error) {
 	switch {
 	case fs.NArg() > 0:
 		return s, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	case s.maxRollouts < 0:
+		return s, fmt.Errorf("--max-concurrent-rollouts must not be negative, but is %d", s.maxRollouts)
 	case s.operatorNamespace == "":
 		return s, errors.New("--operator-namespace must be set to the namespace that the operator runs in")
 	}
@@ -108,7 +112,9 @@ func serve(args []string) error {
 			return fmt.Errorf("find out the operator's own image, or set --daemon-image: %w", err)
 		}
 	}
-	if err := controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: s.daemonImage, OperatorNamespace: s.operatorNamespace, Version: version}); err != nil {
+	if err := controllers.Setup(ctx, mgr, controllers.Options{
+		DaemonImage: s.daemonImage, OperatorNamespace: s.operatorNamespace, Version: version, MaxConcurrentRollouts: s.maxRollouts,
+	}); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {

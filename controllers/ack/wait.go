@@ -2,7 +2,11 @@ package ack
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
+	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +31,12 @@ type Result struct {
 	Ready int
 	// Acknowledged is the number of them that have loaded the wanted configuration.
 	Acknowledged int
+	// Behind are the names of those that have not, sorted.
+	Behind []string
+	// Sessions is the number of sessions in the ready pods, nil if one does not say.
+	Sessions *int32
+	// Volumes are what the ready pods say of the volumes that users may write to.
+	Volumes []Volume
 	// Rejected are the UIDs of users whose records some pod could not use.
 	Rejected map[string]bool
 	// Refused is what a pod says that cannot load the wanted configuration, "" if none.
@@ -35,8 +45,17 @@ type Result struct {
 	Unreachable string
 }
 
+// Volume is what a pod says of a volume.
+type Volume struct {
+	Pod string
+	config.VolumeStatus
+}
+
 // Done says whether every ready pod, and at least one, has the configuration.
 func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
+
+// maxVolumes bounds what a pod is believed of volumes; a listener has no more.
+const maxVolumes = 16
 
 // pollInterval is the time between two questions to a pod.
 const pollInterval = 50 * time.Millisecond
@@ -95,6 +114,7 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 	wg.Wait()
 
 	r := Result{Rejected: map[string]bool{}}
+	sessions, told := 0, 0
 	var behind []*corev1.Pod
 	for i := range pods {
 		p := &pods[i]
@@ -105,9 +125,16 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 			continue
 		}
 		r.Ready++
+		if n := answers[i].status.Sessions; n != nil && answers[i].err == nil {
+			sessions += max(*n, 0)
+			told++
+		}
+		for _, v := range answers[i].status.Volumes[:min(len(answers[i].status.Volumes), maxVolumes)] {
+			r.Volumes = append(r.Volumes, Volume{Pod: p.Name, VolumeStatus: v})
+		}
 		switch a := answers[i]; {
 		case a.err != nil:
-			r.Unreachable = fmt.Sprintf("pod %s: %v", p.Name, a.err)
+			r.Unreachable = fmt.Sprintf("pod %s: %v", p.Name, plain(a.err))
 		case a.status.Digest == digest:
 			r.Acknowledged++
 			for _, uid := range a.status.RejectedUIDs {
@@ -117,7 +144,22 @@ func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (R
 		case a.status.FailedDigest == digest:
 			r.Refused = fmt.Sprintf("pod %s: %s", p.Name, a.status.Error)
 		}
+		r.Behind = append(r.Behind, p.Name)
 		behind = append(behind, p)
 	}
+	slices.Sort(r.Behind)
+	if told == r.Ready {
+		r.Sessions = new(int32(min(sessions, math.MaxInt32)))
+	}
 	return r, behind
+}
+
+// plain is an error of the network without the port that the kernel chose: it is in a
+// status, which must not differ each time.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return fmt.Errorf("%s: %w", op.Op, op.Err)
+	}
+	return err
 }

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
@@ -118,9 +119,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	v, err := r.material(ctx, k, before)
+	if apply.NamespaceEnding(err) {
+		return ctrl.Result{}, nil // the SFTPKey is about to be deleted
+	}
 	if err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	refused := v.Condition.Reason == v1alpha1.ReasonApplyFailed
 	if err := r.ownRetiring(ctx, k); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -140,7 +145,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if err := r.writeStatus(ctx, before, k, v, h); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil, renewal)}, nil
+	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil || refused, renewal)}, nil
 }
 
 // material finds the key, or makes it if it never was. It puts into before what it reads anew.
@@ -163,7 +168,11 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 		k.DeepCopyInto(before)
 		if v = Decide(k, nil); v.Generate {
 			var err error
-			if secret, err = r.generate(ctx, k, SecretName(k)); err != nil {
+			secret, err = r.generate(ctx, k, SecretName(k))
+			if message, refused := apply.Refusal(err); refused && !apply.NamespaceEnding(err) {
+				return Verdict{Condition: conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonApplyFailed, message)}, nil
+			}
+			if err != nil {
 				return Verdict{}, err
 			}
 			v = Decide(k, secret)
@@ -177,8 +186,9 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 	return v, nil
 }
 
-// blockedRetry is the time between two looks at a Secret that is in the way of a rotation.
-const blockedRetry = 30 * time.Second
+// blockedRetry is the time between two looks at a Secret that is in the way of a rotation, or
+// that the API server refused.
+const blockedRetry = apply.RetryRefused
 
 // again is after how long to look at a key without being woken, 0 for never. Renewal is when
 // its host certificate is to be judged again, zero for never.

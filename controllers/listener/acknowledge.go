@@ -23,6 +23,8 @@ const (
 	lateWait = 300 * time.Millisecond
 	// maxAckRetry bounds the time between two of those.
 	maxAckRetry = 15 * time.Second
+	// lateAfter is how long a pod may take before the status names it.
+	lateAfter = 15 * time.Second
 	// conflictRetry is the time between two looks at an object that is in the way.
 	conflictRetry = 30 * time.Second
 )
@@ -40,6 +42,10 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 	if s.acks, err = w.Wait(ctx, s.files.Digest, limit); err != nil {
 		return err
 	}
+	if err := s.noteUnmounted(ctx); err != nil {
+		return err
+	}
+	s.noteLate()
 	s.acked = s.acks.Done()
 	s.memory.delivery.note(began, s.files.Digest, 1, false, known)
 	s.memory.delivery.note(s.Now(), s.files.Digest, s.acks.Ready, s.acked, known)
@@ -56,6 +62,31 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 		s.retryIn(min(time.Second<<min(s.memory.tries-1, 4), maxAckRetry))
 	}
 	return nil
+}
+
+// noteLate remembers since when pods have not acknowledged.
+func (s *scope) noteLate() {
+	now := s.Now().Truncate(time.Second)
+	late := make(map[string]time.Time, len(s.acks.Behind))
+	for _, name := range s.acks.Behind {
+		since, known := s.memory.late[name]
+		if !known || since.After(now) { // the clock was set back
+			since = now
+		}
+		late[name] = since
+	}
+	s.memory.late = late
+}
+
+// latePod names the first pod that does not acknowledge, once that is out of the ordinary.
+func (s *scope) latePod() string {
+	for _, name := range s.acks.Behind {
+		if since := s.memory.late[name]; s.Now().Sub(since) >= lateAfter {
+			return fmt.Sprintf("; pod %s has not since %s. Its kubelet may not refresh its volumes: kubectl -n %s describe pod %s, or delete it",
+				name, since.UTC().Format(time.RFC3339), s.listener.Namespace, name)
+		}
+	}
+	return ""
 }
 
 func (s *scope) pods(ctx context.Context) ([]corev1.Pod, error) {
@@ -76,12 +107,14 @@ func (s *scope) judgeProgrammed() condition {
 		return no(v1alpha1.ReasonConfigRejected, "The configuration was refused and the one before stays: "+a.Refused)
 	case a.Unreachable != "":
 		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
-			fmt.Sprintf("Port %d cannot be asked; check NetworkPolicies: %s", render.HealthPort, a.Unreachable))
+			fmt.Sprintf("The operator must reach port %d of the pods and does not; check NetworkPolicies: %s", render.HealthPort, a.Unreachable))
 	case a.Ready == 0:
 		return no(v1alpha1.ReasonConfigPending, "No pod is ready to load the configuration")
 	case !s.acked:
-		return no(v1alpha1.ReasonConfigPending, fmt.Sprintf("%d of %d ready pods have loaded the configuration", a.Acknowledged, a.Ready))
-	case s.service != nil && s.service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(s.service.Status.LoadBalancer.Ingress) == 0:
+		return no(v1alpha1.ReasonConfigPending, fmt.Sprintf("%d of %d ready pods have loaded the configuration%s", a.Acknowledged, a.Ready, s.latePod()))
+	case s.service == nil:
+		return no(v1alpha1.ReasonAddressNotAssigned, "The Service is not there yet")
+	case s.service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(s.service.Status.LoadBalancer.Ingress) == 0:
 		return no(v1alpha1.ReasonAddressNotAssigned, "The load balancer has not assigned an address yet")
 	}
 	return conditions.True(v1alpha1.ConditionProgrammed, v1alpha1.ReasonProgrammed,

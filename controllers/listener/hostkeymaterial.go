@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -74,6 +75,9 @@ func (s *scope) hostKey(ctx context.Context, name string) (hostkey.Key, hostKeyM
 		return hostkey.Key{}, hostKeyMaterial{}, nil, err
 	}
 	v := key.Decide(k, secret)
+	if c := meta.FindStatusCondition(k.Status.Conditions, v1alpha1.ConditionReady); v.Generate && c != nil && c.Reason == v1alpha1.ReasonApplyFailed {
+		return no(v1alpha1.ReasonHostKeyNotFound, "The key of SFTPKey %q cannot be stored. %s", name, c.Message)
+	}
 	if v.Generate || k.Status.PublicKey == "" && conditions.IsTrue([]metav1.Condition{v.Condition}, v1alpha1.ConditionReady) {
 		// Of one that is made again it is not known yet which of its former revisions it takes up.
 		return no(v1alpha1.ReasonPending, "The key of SFTPKey %q is being made", name)

@@ -60,7 +60,7 @@ func (s *scope) learnKeyUse(ctx context.Context) error {
 			present[pod.UID] = before
 			continue
 		}
-		if wait := before.next.Sub(now); wait > 0 {
+		if wait := before.next.Sub(now); wait > 0 && wait <= keyUseInterval { // it is longer when the clock was set back
 			present[pod.UID] = before
 			s.retryIn(wait)
 			continue

@@ -94,14 +94,21 @@ func (s *scope) userConditions(d attach.Decision, c credentials.Credentials) []c
 func (s *scope) userReady(d attach.Decision, c credentials.Credentials) condition {
 	uid := d.User.UID
 	if s.acks.Rejected[string(uid)] {
-		return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonUserRejected,
-			"A pod of the listener cannot use this user's record; its log says why. Mostly its image is older than the operator")
+		message := "A pod of the listener cannot use this user's record; its log says why. Mostly its image is older than the operator"
+		if s.listener.Spec.Infrastructure.Rollout == v1alpha1.RolloutPaused {
+			message += "; the listener's roll-outs are paused"
+		}
+		return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonUserRejected, message)
 	}
 	if err := s.invalid[uid]; err != nil {
 		return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonUserRejected, fmt.Sprintf("The user cannot be configured: %v", err))
 	}
 	record := s.records[uid]
 	if record != "" && s.memory.acknowledged[uid] == record {
+		if v := s.unmountedOf(d.User); v != "" {
+			return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonVolumeNotMounted,
+				fmt.Sprintf("A pod of the listener is older than its volume %q and does not have it: %s", v, s.rolledOut.Message))
+		}
 		if locked(c, s.keys[uid]) {
 			return conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNoValidKey, "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
 		}

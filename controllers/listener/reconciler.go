@@ -36,9 +36,13 @@ type Reconciler struct {
 	Image string
 	// OperatorNamespace is where the operator runs; its pods may reach the health port.
 	OperatorNamespace string
+	// MaxConcurrentRollouts is how many listeners an upgrade of the operator rolls out at a
+	// time; 0 sets no limit.
+	MaxConcurrentRollouts int
 	// Now is the clock.
 	Now func() time.Time
 
+	pace    pacer
 	written fresh.Written
 	rings   key.Rings
 
@@ -96,6 +100,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 			}
 			break
 		}
+	}
+	if apply.NamespaceEnding(failed) || apply.NamespaceEnding(s.applyFailed) {
+		return ctrl.Result{}, nil // the listener is about to be deleted, and nothing can be done until then
 	}
 	if err := s.learnKeyUse(ctx); err != nil {
 		failed = errors.Join(failed, err)

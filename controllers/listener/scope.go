@@ -47,8 +47,16 @@ type scope struct {
 
 	usersReady, usersNotReady int
 
+	// unmounted are the volumes that a ready pod lacks.
+	unmounted map[string]bool
+
+	// pending is a change of the pods that waits; workloadSeen says whether it was looked for.
+	pending      *v1alpha1.ListenerPendingRestart
+	workloadSeen bool
+
 	// The conditions as far as the phases have come; see status.go.
 	accepted, resolved, programmed metav1.Condition
+	rolledOut                      metav1.Condition // as it was, while it has no type
 	retry                          time.Duration
 }
 
@@ -114,6 +122,12 @@ type memory struct {
 	delivery delivery
 	// tries counts reconciles in a row without an acknowledgement.
 	tries int
+	// late are the ready pods that have not acknowledged, by name, and since when.
+	late map[string]time.Time
+	// counted is when sessions were counted for the status last.
+	counted time.Time
+	// warned is the change of the only pod that an event has told of.
+	warned string
 }
 
 type resolution struct {

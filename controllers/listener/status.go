@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -74,20 +76,42 @@ func (s *scope) writeStatus(ctx context.Context) error {
 	st := &s.listener.Status
 	ready := s.judgeReady()
 	s.publishState(ready)
-	conditions.Set(&st.Conditions, s.listener.Generation, s.accepted, s.resolved, s.programmed, ready)
-	st.ObservedGeneration = s.listener.Generation
 	if s.accepted.Reason != v1alpha1.ReasonPaused {
+		s.countPending()
 		s.describe(st)
 	}
+	conditions.Set(&st.Conditions, s.listener.Generation, s.accepted, s.resolved, s.programmed, ready)
+	if c, ok := s.judgeVolumes(); ok {
+		conditions.Set(&st.Conditions, s.listener.Generation, c)
+	}
+	if s.rolledOut.Type != "" {
+		conditions.Set(&st.Conditions, s.listener.Generation, s.rolledOut)
+	}
+	st.ObservedGeneration = s.listener.Generation
 	if equality.Semantic.DeepEqual(s.before.Status, *st) {
 		return nil
 	}
-	if err := s.Client.Status().Patch(ctx, s.listener, client.MergeFrom(s.before)); err != nil {
+	patch, err := statusPatch(s.listener)
+	if err != nil {
+		return err
+	}
+	if err := s.Client.Status().Patch(ctx, s.listener, patch); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	s.written.Note(s.listener)
 	s.announce(ready)
+	s.announceVolumes()
 	return nil
+}
+
+// statusPatch writes the status of this listener, and not of one that was made again under its
+// name since: JSON Patch (RFC 6902) can test what it changes.
+func statusPatch(l *v1alpha1.SFTPListener) (client.Patch, error) {
+	data, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/uid", "value": l.UID},
+		{"op": "add", "path": "/status", "value": l.Status},
+	})
+	return client.RawPatch(types.JSONPatchType, data), err
 }
 
 func (s *scope) describe(st *v1alpha1.SFTPListenerStatus) {

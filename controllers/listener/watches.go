@@ -47,7 +47,8 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("listener").
 		For(&v1alpha1.SFTPListener{}, changed).
-		Owns(&appsv1.Deployment{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Owns(&appsv1.Deployment{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, rolloutChanged()))).
+		Watches(&appsv1.Deployment{}, to(r.nextInQueue), builder.WithPredicates(rolloutEnded())).
 		Owns(&corev1.Service{}).
 		Owns(&corev1.ServiceAccount{}).
 		Owns(&networkingv1.NetworkPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).

@@ -67,7 +67,8 @@ func (s *scope) applyWorkload(ctx context.Context) error {
 	if !s.workload {
 		return nil
 	}
-	return s.apply(ctx, render.Deployment(s.listener, s.Image, s.exclusive), true)
+	s.workloadSeen = true
+	return s.applyDeployment(ctx)
 }
 
 // applyService applies the Service. Its ports are a list keyed by the port's number: one that
@@ -110,8 +111,8 @@ func (s *scope) apply(ctx context.Context, obj client.Object, owned bool) error 
 	return s.refused(err)
 }
 
-// refused notes an error of an apply. A foreign object ends the reconcile; a refusal of
-// the API server, such as a quota, is tried again.
+// refused notes an error of an apply. A foreign object and a refusal of the API server, such
+// as a quota, end the phase and are tried again after a while.
 func (s *scope) refused(err error) error {
 	var conflict *apply.ConflictError
 	switch {
@@ -122,13 +123,16 @@ func (s *scope) refused(err error) error {
 		s.refusal = true
 		s.retryIn(conflictRetry)
 		return errStop
-	case apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsRequestEntityTooLargeError(err):
-		s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonApplyFailed, "The API server refused: "+err.Error())
-		s.refusal = true
-		return err
-	default:
+	case apply.NamespaceEnding(err):
 		return err
 	}
+	if message, ok := apply.Refusal(err); ok {
+		s.programmed = conditions.False(v1alpha1.ConditionProgrammed, v1alpha1.ReasonApplyFailed, message)
+		s.refusal = true
+		s.retryIn(apply.RetryRefused)
+		return errStop
+	}
+	return err
 }
 
 // mine says whether an object is this listener's. One that a former listener of the same
@@ -144,9 +148,13 @@ func (s *scope) mine(o client.Object) bool {
 // readAddresses reads the Service for the addresses that the cluster assigned.
 func (s *scope) readAddresses(ctx context.Context) error {
 	svc := &corev1.Service{}
-	err := s.Client.Get(ctx, types.NamespacedName{Namespace: s.listener.Namespace, Name: render.WorkloadName(s.listener)}, svc)
+	name := types.NamespacedName{Namespace: s.listener.Namespace, Name: render.WorkloadName(s.listener)}
+	err := s.Client.Get(ctx, name, svc)
 	if apierrors.IsNotFound(err) {
-		return nil // the cache has not seen it yet; its event will bring us back
+		err = s.Live.Get(ctx, name, svc) // it was applied just now: a listener that is ready has an address
+	}
+	if apierrors.IsNotFound(err) {
+		return nil // a condition says so, and its event will bring us back
 	}
 	if err != nil {
 		return fmt.Errorf("read Service: %w", err)

@@ -2,6 +2,7 @@ package render
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -18,9 +19,9 @@ import (
 // ConfigDir is where a pod finds its configuration.
 const ConfigDir = "/etc/sftpd"
 
-// podGroup owns the files of volumes that support it, and lets the daemon read its
+// PodGroup owns the files of volumes that support it, and lets the daemon read its
 // Secrets, whichever user ID it runs with.
-const podGroup = 65532
+const PodGroup = 65532
 
 // terminationMargin is what a pod gets after its drain time, in seconds.
 const terminationMargin = 10
@@ -73,7 +74,7 @@ func podSpec(l *v1alpha1.SFTPListener, image string) corev1.PodSpec {
 		TerminationGracePeriodSeconds: new(int64(ReadinessDelaySeconds(l) + DrainTimeoutSeconds(l) + terminationMargin)),
 		SecurityContext: &corev1.PodSecurityContext{
 			RunAsNonRoot:        new(true),
-			FSGroup:             new(int64(podGroup)),
+			FSGroup:             new(int64(PodGroup)),
 			FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch),
 			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 		},
@@ -108,7 +109,7 @@ func container(l *v1alpha1.SFTPListener, image string) corev1.Container {
 		StartupProbe:   probe("/livez", 1, 30),
 		LivenessProbe:  probe("/livez", 10, 3),
 		ReadinessProbe: probe("/readyz", 2, 2),
-		VolumeMounts:   []corev1.VolumeMount{{Name: "config", MountPath: ConfigDir, ReadOnly: true}},
+		VolumeMounts:   []corev1.VolumeMount{{Name: configVolumeName, MountPath: ConfigDir, ReadOnly: true}},
 	}
 	for _, v := range l.Spec.Volumes {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: volumeName(v), MountPath: PodVolumePath(v.Name)})
@@ -148,8 +149,28 @@ func memoryLimit(r corev1.ResourceRequirements) []corev1.EnvVar {
 // volumeName keeps users' volume names apart from the operator's own.
 func volumeName(v v1alpha1.ListenerVolume) string { return "data-" + v.Name }
 
+// Unmounted are the volumes of a listener that a pod of its Deployment does not have.
+func Unmounted(l *v1alpha1.SFTPListener, pod *corev1.PodSpec) []string {
+	has := func(name string) bool {
+		return slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == name })
+	}
+	if !has(configVolumeName) {
+		return nil // it was not made from a Deployment's template
+	}
+	var out []string
+	for _, v := range l.Spec.Volumes {
+		if !has(volumeName(v)) {
+			out = append(out, v.Name)
+		}
+	}
+	return out
+}
+
+// configVolumeName is the volume with the configuration.
+const configVolumeName = "config"
+
 func podVolumes(l *v1alpha1.SFTPListener) []corev1.Volume {
-	out := []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{Projected: configVolume(l)}}}
+	out := []corev1.Volume{{Name: configVolumeName, VolumeSource: corev1.VolumeSource{Projected: configVolume(l)}}}
 	for _, v := range l.Spec.Volumes {
 		pv := corev1.Volume{Name: volumeName(v)}
 		switch {

@@ -19,14 +19,16 @@ func ServiceAccount(l *v1alpha1.SFTPListener) *corev1.ServiceAccount {
 	}
 }
 
-// PodDisruptionBudget lets node maintenance take one pod at a time.
+// PodDisruptionBudget lets node maintenance take one pod at a time. Pods that are not ready
+// serve nobody, so they must not hold it up.
 func PodDisruptionBudget(l *v1alpha1.SFTPListener) *policyv1.PodDisruptionBudget {
 	return &policyv1.PodDisruptionBudget{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
 		ObjectMeta: meta(l, WorkloadName(l)),
 		Spec: policyv1.PodDisruptionBudgetSpec{
-			MaxUnavailable: new(intstr.FromInt32(1)),
-			Selector:       &metav1.LabelSelector{MatchLabels: Selector(l)},
+			MaxUnavailable:             new(intstr.FromInt32(1)),
+			Selector:                   &metav1.LabelSelector{MatchLabels: Selector(l)},
+			UnhealthyPodEvictionPolicy: new(policyv1.AlwaysAllow),
 		},
 	}
 }

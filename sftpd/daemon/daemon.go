@@ -19,6 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/health"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
+	"github.com/sftp-operator/sftp-operator/sftpd/preflight"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/reload"
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
@@ -50,6 +51,7 @@ type Daemon struct {
 	health   *health.Server
 	keyUse   *keyuse.Book
 	volumes  volumes
+	writable *preflight.Checker
 	draining atomic.Bool
 }
 
@@ -57,7 +59,12 @@ type Daemon struct {
 func New(o Options) *Daemon {
 	d := &Daemon{Options: o, keyUse: keyuse.New()}
 	m := metrics.New(o.Version)
-	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) { d.server.Reloaded(s) })
+	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) {
+		d.server.Reloaded(s)
+		d.writable.Wake()
+	})
+	d.writable = preflight.New(d.written, o.Log)
+	m.WatchVolumes(d.writable.Status)
 	m.WatchCryptoPolicy(d.cryptoPolicy)
 	d.server = server.New(server.Options{
 		Current: d.loader.Current,
@@ -95,6 +102,22 @@ func (d *Daemon) cryptoPolicy() (name string, notAfter time.Time) {
 	return s.CryptoAt(time.Now()).Policy.Name, notAfter
 }
 
+// written are the volumes that some user may write to.
+func (d *Daemon) written() []preflight.Volume {
+	s := d.loader.Current()
+	if s == nil {
+		return nil
+	}
+	written := s.Written()
+	var out []preflight.Volume
+	for _, v := range s.Listener.Volumes {
+		if dirs, ok := written[v.Path]; ok {
+			out = append(out, preflight.Volume{Name: v.Name, Path: v.Path, SubPaths: dirs})
+		}
+	}
+	return out
+}
+
 // ErrForced is what Run returns if it was told to end at once, or ran out of time
 // before all transfers were finished.
 var ErrForced = errors.New("transfers were cut off")
@@ -112,6 +135,7 @@ func (d *Daemon) Run(ctx, force context.Context) error {
 	defer stop()
 	failed := make(chan error, 2)
 	running.Go(func() { d.loader.Run(background) })
+	running.Go(func() { d.writable.Run(background) })
 	running.Go(func() { failed <- wrap("health port", d.health.Serve(d.Health)) })
 	running.Go(func() { failed <- wrap("SFTP port", d.server.Serve(d.SFTP)) })
 	select {

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
@@ -59,6 +61,39 @@ func TestReadyNeedsVolumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if code, body := d.Get(t, "/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz %d %s", code, body)
+	}
+}
+
+// TestReadyWithoutANewVolume: a pod that is older than a volume of its configuration goes on to
+// serve the others.
+func TestReadyWithoutANewVolume(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	dir.Listener.Volumes = append(dir.Listener.Volumes, config.Volume{Name: "more", Path: dir.Volume() + ".more"})
+	dir.AddUser("bob", "secret").Mounts[0].Volume = "more"
+	d.Reload(t, dir)
+	if code, body := d.Get(t, "/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz %d %s", code, body)
+	}
+	d.MustDial(t, "ada", ssh.Password("secret"))
+	d.Eventually(t, "the missing volume is told", func() bool {
+		return slices.Contains(d.Status(t).Volumes, config.VolumeStatus{Name: "more", Problem: config.VolumeNotMounted, UID: os.Geteuid()})
+	})
+	if _, body := d.Get(t, "/metrics"); !strings.Contains(body, "sftpd_volume_writable{volume=\"data\"} 1\n") ||
+		!strings.Contains(body, "sftpd_volume_writable{volume=\"more\"} 0\n") {
+		t.Errorf("metrics:\n%s", body)
+	}
+}
+
+// TestNotReadyWithoutVolumes: with none of its volumes, the daemon has nothing to serve.
+func TestNotReadyWithoutVolumes(t *testing.T) {
+	dir := configtest.New(t)
+	dir.Listener.Volumes[0].Path += ".missing"
+	d := daemontest.StartUnconfigured(t, dir)
+	d.Reload(t, dir)
+	if code, body := d.Get(t, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no volume is there") {
 		t.Errorf("/readyz %d %s", code, body)
 	}
 }
@@ -138,7 +173,8 @@ func TestConfigz(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	if got["digest"] != digest || got["users"] != 1.0 || got["version"] != "test" || got["loadedAt"] == nil || len(got) != 4 {
+	delete(got, "volumes") // they are looked at a little later
+	if got["digest"] != digest || got["users"] != 1.0 || got["version"] != "test" || got["loadedAt"] == nil || got["sessions"] != 0.0 || len(got) != 5 {
 		t.Errorf("/configz: %s", body)
 	}
 }

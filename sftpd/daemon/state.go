@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -16,6 +17,8 @@ func (d *Daemon) Status() config.Status {
 	st := d.loader.Status()
 	st.Version = d.Version
 	st.Draining = d.draining.Load()
+	st.Sessions = new(d.server.Sessions())
+	st.Volumes = d.writable.Status()
 	return st
 }
 
@@ -41,11 +44,21 @@ func (d *Daemon) Ready(ctx context.Context) error {
 	if s == nil {
 		return errors.New("no configuration has been loaded yet")
 	}
+	there := 0
 	for _, v := range s.Listener.Volumes {
-		if err := d.volumes.check(ctx, v); err != nil {
+		err := d.volumes.check(ctx, v)
+		switch {
+		case err == nil:
+			there++
+		case errors.Is(err, fs.ErrNotExist) && !d.volumes.seen(v.Path):
+			// A pod that is older than the volume does not have it, and serves the others.
+		default:
 			d.Log.Error("volume is not accessible", "volume", v.Name, "path", v.Path, "error", err)
 			return fmt.Errorf("volume %s is not accessible", v.Name)
 		}
+	}
+	if there == 0 {
+		return errors.New("no volume is there")
 	}
 	return nil
 }
@@ -61,6 +74,15 @@ var errVolumeSlow = errors.New("no answer in " + volumeTime.String())
 type volumes struct {
 	mu      sync.Mutex
 	pending map[string]chan error
+	// was has the paths that were there once.
+	was map[string]bool
+}
+
+// seen says whether a path was there once.
+func (v *volumes) seen(path string) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.was[path]
 }
 
 func (v *volumes) check(ctx context.Context, volume config.Volume) error {
@@ -83,7 +105,7 @@ func (v *volumes) ask(path string) chan error {
 		return c
 	}
 	if v.pending == nil {
-		v.pending = map[string]chan error{}
+		v.pending, v.was = map[string]chan error{}, map[string]bool{}
 	}
 	c := make(chan error, 1)
 	v.pending[path] = c
@@ -91,6 +113,9 @@ func (v *volumes) ask(path string) chan error {
 		err := accessible(path)
 		v.mu.Lock()
 		delete(v.pending, path)
+		if err == nil {
+			v.was[path] = true
+		}
 		v.mu.Unlock()
 		c <- err
 	}()

@@ -98,6 +98,9 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 // Connections is the number of open connections, logins in progress included.
 func (s *Server) Connections() int { return s.registry.connections() }
 
+// Sessions is the number of connections that are logged in.
+func (s *Server) Sessions() int { return len(s.registry.sessions()) }
+
 // Received is how many bytes have come in on all connections there were.
 func (s *Server) Received() uint64 { return s.received.Load() }
 

@@ -52,6 +52,7 @@ spec:
   infrastructure:
     labels: {team: a}
     annotations: {note: b}
+    rollout: Paused
     pod:
       resources: {limits: {memory: 1Gi}}
       nodeSelector: {disk: fast}
@@ -82,6 +83,7 @@ spec:
 		{"loginGraceSeconds is at least 5", `spec: {authentication: {loginGraceSeconds: 4}}`, `should be greater than or equal to 5`},
 		{"loginGraceSeconds is at most 300", `spec: {authentication: {loginGraceSeconds: 301}}`, `should be less than or equal to 300`},
 		{"crypto policies are named", `spec: {cryptoPolicy: Modern}`, `spec.cryptoPolicy: Unsupported value: "Modern": supported values: "Modern2026", "Strict2026", "Fips2026", "Legacy2026"`},
+		{"roll-outs are automatic or paused", `spec: {infrastructure: {rollout: Never}}`, `spec.infrastructure.rollout: Unsupported value: "Never": supported values: "Automatic", "Paused"`},
 		{"at most 4 host keys", `spec: {hostKeyRefs: [` + numbered(5, "{name: k%d}") + `]}`, `must have at most 4 items`},
 		{"the same host key twice", `spec: {hostKeyRefs: [{name: a}, {name: a}]}`, `Duplicate value: {"name":"a"}`},
 

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +31,14 @@ type behaviour struct {
 	broken bool
 	// unreachable pods do not answer.
 	unreachable bool
+	// late are the names of pods that do not load what is new.
+	late []string
+	// cut are the names of pods that the operator does not reach, each time by another port of its own.
+	cut []string
+	// sessions in each pod.
+	sessions int
+	// volumes are what pods say of the volumes that users may write to.
+	volumes []config.VolumeStatus
 	// rejects are the login names whose records pods cannot use.
 	rejects []string
 }
@@ -42,6 +53,8 @@ type dataPlane struct {
 	behaviours map[string]behaviour
 	// loaded by pods of a namespace last.
 	loaded map[string]*config.Set
+	// cuts counts the questions that did not reach a pod.
+	cuts int
 	// books of the pods' processes, by the pods' UIDs.
 	books map[types.UID]*keyuse.Book
 	// mounts are the configuration directories of daemons that run, by namespace.
@@ -98,8 +111,16 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 	defer p.mu.Unlock()
 	p.asked[pod.Namespace]++
 	b, now := p.behaviours[pod.Namespace], p.loaded[pod.Namespace]
-	if b.unreachable {
+	switch {
+	case b.unreachable:
 		return config.Status{}, errors.New("connection refused")
+	case slices.Contains(b.cut, pod.Name):
+		p.cuts++
+		return config.Status{}, &url.Error{Op: "Get", URL: "http://192.0.2.10:8081/configz", Err: &net.OpError{
+			Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 40000 + p.cuts}, Err: errors.New("i/o timeout"),
+		}}
+	case slices.Contains(b.late, pod.Name):
+		return config.Status{Digest: "an older one"}, nil
 	}
 	if dir := p.mounts[pod.Namespace]; dir != "" {
 		if err := p.write(ctx, pod, dir); err != nil {
@@ -120,7 +141,7 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 	if now == nil {
 		return config.Status{}, nil
 	}
-	s := config.Status{Digest: now.Digest, Users: len(now.Users)}
+	s := config.Status{Digest: now.Digest, Users: len(now.Users), Sessions: &b.sessions, Volumes: b.volumes}
 	for _, r := range now.Rejected {
 		s.RejectedUIDs = append(s.RejectedUIDs, r.UID)
 	}

@@ -265,7 +265,7 @@ func TestHostKeyRotation(t *testing.T) {
 	if !slices.Equal(acme.Status.ProvedHostKeys, []string{second}) {
 		t.Errorf("acme has proof of %v", acme.Status.ProvedHostKeys)
 	}
-	eventsOf(t, ns, map[string]int{"HostKeyStaged": 1, "HostKeyAdvertised": 1, "HostKeyActive": 1, "HostKeyRetiring": 1, "HostKeyRemoved": 1}, "Normal")
+	hostKeyEvents(t, ns, map[string]int{"HostKeyStaged": 1, "HostKeyAdvertised": 1, "HostKeyActive": 1, "HostKeyRetiring": 1, "HostKeyRemoved": 1}, "Normal")
 	families, err := metrics.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func TestHostKeyRotation(t *testing.T) {
 }
 
 // eventsOf waits until the listener has so many events by reason, all of a type.
-func eventsOf(t *testing.T, ns string, want map[string]int, kind string) {
+func hostKeyEvents(t *testing.T, ns string, want map[string]int, kind string) {
 	t.Helper()
 	eventually(t, func() error {
 		got := map[string]int{}
@@ -402,7 +402,7 @@ func TestExistingHostKeyIsExchanged(t *testing.T) {
 	hostKeyOf(t, ns, "external", 0, func(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyExisting })
 	waitStates(t, l, "external Active")
 	inPods(t, ns, map[string]string{second: ""})
-	eventsOf(t, ns, map[string]int{"HostKeyActive": 1, "HostKeyRemoved": 1}, "Warning")
+	hostKeyEvents(t, ns, map[string]int{"HostKeyActive": 1, "HostKeyRemoved": 1}, "Warning")
 }
 
 // A listener whose status was lost, as by a backup without statuses, goes on with what its pods have.

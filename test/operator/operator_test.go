@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/client-go/rest"
@@ -66,7 +68,7 @@ func run(m *testing.M) int {
 	}
 	asked.count(account)
 	pods = newDataPlane(api)
-	if running, err = start(account); err != nil {
+	if running, err = start(account, defaultOptions()); err != nil {
 		return fail(err)
 	}
 	defer func() { running.stop() }() // the one of the last restart
@@ -76,12 +78,19 @@ func run(m *testing.M) int {
 // process is a running operator.
 type process struct {
 	account *rest.Config
+	options controllers.Options
 	cancel  context.CancelFunc
 	done    chan error
 }
 
+func defaultOptions() controllers.Options {
+	return controllers.Options{
+		DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", MaxConcurrentRollouts: 2, Asker: pods, Now: clock.now, Version: "test",
+	}
+}
+
 // start starts an operator that works in the given namespaces, in all without any.
-func start(account *rest.Config, namespaces ...string) (*process, error) {
+func start(account *rest.Config, o controllers.Options, namespaces ...string) (*process, error) {
 	cacheOptions, err := controllers.CacheOptions(namespaces)
 	if err != nil {
 		return nil, err
@@ -97,12 +106,11 @@ func start(account *rest.Config, namespaces ...string) (*process, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	err = controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", Asker: pods, Version: "test"})
-	if err != nil {
+	if err := controllers.Setup(ctx, mgr, o); err != nil {
 		cancel()
 		return nil, err
 	}
-	p := &process{account: account, cancel: cancel, done: make(chan error, 1)}
+	p := &process{account: account, options: o, cancel: cancel, done: make(chan error, 1)}
 	go func() { p.done <- mgr.Start(ctx) }()
 	if !mgr.GetCache().WaitForCacheSync(ctx) {
 		return nil, fmt.Errorf("caches do not fill: %w", p.stop())
@@ -118,13 +126,43 @@ func (p *process) stop() error {
 // restartOperator ends the operator, lets something happen, and starts it again.
 func restartOperator(t *testing.T, meanwhile func()) {
 	t.Helper()
+	replaceOperator(t, running.options, meanwhile)
+}
+
+// upgradeOperator replaces the operator by one of another version until the test ends.
+func upgradeOperator(t *testing.T, image string) {
+	t.Helper()
+	o := running.options
+	t.Cleanup(func() { replaceOperator(t, o, func() {}) })
+	next := o
+	next.DaemonImage = image
+	replaceOperator(t, next, func() {})
+}
+
+func replaceOperator(t *testing.T, o controllers.Options, meanwhile func()) {
+	t.Helper()
 	if err := running.stop(); err != nil {
 		t.Fatal(err)
 	}
 	meanwhile()
-	next, err := start(running.account)
+	next, err := start(running.account, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	running = next
+}
+
+// wallClock is the operator's clock. It can be set.
+type wallClock struct{ offset atomic.Int64 }
+
+var clock wallClock
+
+// now has no monotonic reading: times that were read before a jump and after it differ by the jump.
+func (c *wallClock) now() time.Time { return time.Now().Round(0).Add(time.Duration(c.offset.Load())) }
+
+// jump sets the clock forward, or back, until the test ends.
+func (c *wallClock) jump(t *testing.T, d time.Duration) {
+	t.Helper()
+	c.offset.Add(int64(d))
+	t.Cleanup(func() { c.offset.Add(int64(-d)) })
 }

@@ -57,7 +57,7 @@ func scopedAccount(t *testing.T, namespaces ...string) *clientrest.Config {
 func TestScopedNamespaces(t *testing.T) {
 	first, second, outside := namespace(t, map[string]string{"team": "a"}), namespace(t, nil), namespace(t, map[string]string{"team": "a"})
 	restartOperator(t, func() {
-		p, err := start(scopedAccount(t, first, second), first, second)
+		p, err := start(scopedAccount(t, first, second), defaultOptions(), first, second)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,7 +35,7 @@ func namespace(t *testing.T, labels map[string]string) string {
 func cleanUp(t *testing.T, ns string) {
 	t.Helper()
 	t.Cleanup(func() {
-		for _, o := range []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}} {
+		for _, o := range []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}, &appsv1.Deployment{}} {
 			if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(ns)); err != nil {
 				t.Error(err)
 			}
@@ -170,6 +171,10 @@ func pod(t *testing.T, l *v1alpha1.SFTPListener, name string) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name + "-sftp-" + name, Labels: render.Labels(l)},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "sftpd", Image: "sftp-operator:test"}}},
+	}
+	p.Spec.Volumes = []corev1.Volume{{Name: "config"}}
+	for _, v := range l.Spec.Volumes {
+		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "data-" + v.Name})
 	}
 	create(t, p)
 	return p

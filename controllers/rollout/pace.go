@@ -1,0 +1,162 @@
+package rollout
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// completeReason is the reason of a Deployment's condition Progressing once all pods are of
+// its present template and available. It stays when pods fail later. See
+// https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment
+const completeReason = "NewReplicaSetAvailable"
+
+// revisionAnnotation is how often a Deployment's template has changed, as its controller counts.
+const revisionAnnotation = "deployment.kubernetes.io/revision"
+
+// Rolling says whether a Deployment's pods are not all of its present template yet.
+func Rolling(d *appsv1.Deployment) bool {
+	if d.Status.ObservedGeneration < d.Generation {
+		return true
+	}
+	p := progressing(d)
+	return p == nil || p.Status != corev1.ConditionTrue || p.Reason != completeReason || ending(d)
+}
+
+// ending says whether the pods of the template before are ending and the new ones are still to
+// be made, as with Recreate: then the condition is still that of the old ones.
+func ending(d *appsv1.Deployment) bool {
+	r, ok := Read(d)
+	return ok && r.After != "" && d.Annotations[revisionAnnotation] == r.After &&
+		d.Spec.Replicas != nil && d.Status.UpdatedReplicas < *d.Spec.Replicas
+}
+
+// Stuck says whether a roll-out has not come forward for the Deployment's
+// progressDeadlineSeconds, ten minutes by default.
+func Stuck(d *appsv1.Deployment) bool {
+	p := progressing(d)
+	return d.Status.ObservedGeneration >= d.Generation && p != nil && p.Status == corev1.ConditionFalse
+}
+
+func progressing(d *appsv1.Deployment) *appsv1.DeploymentCondition {
+	for i := range d.Status.Conditions {
+		if d.Status.Conditions[i].Type == appsv1.DeploymentProgressing {
+			return &d.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// Unavailable says whether a Deployment has no pod that serves. Its roll-out disturbs nobody,
+// and may be what mends it.
+func Unavailable(d *appsv1.Deployment) bool {
+	return d.Status.ObservedGeneration >= d.Generation && d.Status.AvailableReplicas == 0
+}
+
+// takesTurn says whether a Deployment's roll-out takes one of the slots: it came with the
+// operator's version, and with the present one. What was broken before that counts nothing.
+func takesTurn(d *appsv1.Deployment, image string) bool {
+	r, ok := Read(d)
+	return ok && r.Cause == Operator && imageOf(d) == image && Rolling(d)
+}
+
+func imageOf(d *appsv1.Deployment) string {
+	if len(d.Spec.Template.Spec.Containers) == 0 {
+		return ""
+	}
+	return d.Spec.Template.Spec.Containers[0].Image
+}
+
+// Place is a listener's place in the queue.
+type Place struct {
+	Name  types.NamespacedName
+	Since time.Time
+}
+
+func (p Place) compare(o Place) int {
+	return cmp.Or(p.Since.Compare(o.Since), cmp.Compare(p.Name.Namespace, o.Name.Namespace), cmp.Compare(p.Name.Name, o.Name.Name))
+}
+
+// Granted are the generations of Deployments at the time when a roll-out was admitted. They
+// count until the caches show a newer one.
+type Granted map[types.NamespacedName]int64
+
+// Fleet is what is under way and what waits.
+type Fleet struct {
+	// Busy is the number of roll-outs that take a slot, by listener.
+	Busy map[types.NamespacedName]bool
+	// Queue has the listeners that wait, the first to go first.
+	Queue []Place
+}
+
+// Observe sums up all listeners and their Deployments. image is the present one.
+//
+// A roll-out that is stuck keeps its slot as long as the image has proved itself nowhere: so
+// a version that does not start stops by itself. Once it runs somewhere, one that is stuck has
+// reasons of its own, and must not keep the others from an upgrade.
+func Observe(deployments []appsv1.Deployment, listeners []v1alpha1.SFTPListener, image string, granted Granted) Fleet {
+	f := Fleet{Busy: map[types.NamespacedName]bool{}}
+	proven := false
+	for i := range deployments {
+		d := &deployments[i]
+		proven = proven || imageOf(d) == image && !Rolling(d) && d.Status.AvailableReplicas > 0
+	}
+	exists := make(map[types.NamespacedName]bool, len(listeners))
+	for i := range listeners {
+		exists[types.NamespacedName{Namespace: listeners[i].Namespace, Name: listeners[i].Name}] = true
+	}
+	for i := range deployments {
+		d := &deployments[i]
+		name := types.NamespacedName{Namespace: d.Namespace, Name: d.Labels[v1alpha1.LabelListener]}
+		if !exists[name] {
+			continue // it will be garbage-collected
+		}
+		if generation, ok := granted[name]; ok && d.Generation <= generation {
+			f.Busy[name] = true
+		} else if takesTurn(d, image) && (!proven || !Stuck(d)) {
+			f.Busy[name] = true
+		}
+	}
+	for i := range listeners {
+		l := &listeners[i]
+		name := types.NamespacedName{Namespace: l.Namespace, Name: l.Name}
+		if queued(l) && !f.Busy[name] {
+			f.Queue = append(f.Queue, Place{Name: name, Since: l.Status.PendingRestart.Since.Time})
+		}
+	}
+	slices.SortFunc(f.Queue, Place.compare)
+	return f
+}
+
+// queued says whether a listener waits for its turn. One that does not ask any more must not
+// hold up the others.
+func queued(l *v1alpha1.SFTPListener) bool {
+	p := l.Status.PendingRestart
+	return p != nil && p.Reason == v1alpha1.ReasonRolloutQueued && l.DeletionTimestamp.IsZero() &&
+		l.Annotations[v1alpha1.AnnotationPaused] != "true" && l.Spec.Infrastructure.Rollout != v1alpha1.RolloutPaused
+}
+
+// Admits says whether a roll-out may begin, with at most limit at a time; 0 sets no limit.
+func (f Fleet) Admits(p Place, limit int) bool {
+	if limit <= 0 || f.Busy[p.Name] {
+		return true
+	}
+	ahead := 0
+	for _, q := range f.Queue {
+		if q.Name != p.Name && q.compare(p) < 0 {
+			ahead++
+		}
+	}
+	return len(f.Busy)+ahead < limit
+}
+
+// Next are the listeners that may go now.
+func (f Fleet) Next(limit int) []Place {
+	return f.Queue[:min(len(f.Queue), max(limit-len(f.Busy), 0))]
+}

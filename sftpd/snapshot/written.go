@@ -1,0 +1,34 @@
+package snapshot
+
+import (
+	"slices"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// maxWritten bounds the directories of a volume that Written returns.
+const maxWritten = 16
+
+// Written are the volumes that some user may write to, by their directory, each with the first of the
+// directories that users write to on it.
+func (s *Snapshot) Written() map[string][]string {
+	out := map[string][]string{}
+	for _, u := range s.users {
+		for _, m := range u.Mounts {
+			if m.Access == config.ReadOnly {
+				continue
+			}
+			dirs := out[m.Dir]
+			at, known := slices.BinarySearch(dirs, m.SubPath)
+			if known || at == maxWritten {
+				out[m.Dir] = dirs
+				continue
+			}
+			if len(dirs) == maxWritten {
+				dirs = dirs[:maxWritten-1]
+			}
+			out[m.Dir] = slices.Insert(dirs, at, m.SubPath)
+		}
+	}
+	return out
+}

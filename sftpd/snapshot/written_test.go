@@ -1,0 +1,34 @@
+package snapshot_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+)
+
+func TestWritten(t *testing.T) {
+	dir := configtest.New(t)
+	data, drop, archive := dir.Volume(), t.TempDir(), t.TempDir()
+	dir.Listener.Volumes = append(dir.Listener.Volumes, config.Volume{Name: "drop", Path: drop}, config.Volume{Name: "archive", Path: archive})
+	for i := range 40 {
+		u := dir.AddUser(fmt.Sprintf("user%02d", i), "secret")
+		u.Mounts = append(u.Mounts,
+			config.Mount{Path: "/drop", Volume: "drop", SubPath: "shared", Access: config.WriteOnly},
+			config.Mount{Path: "/archive", Volume: "archive", Access: config.ReadOnly})
+	}
+	s, err := build(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.Written()
+	if len(got) != 2 || !slices.Equal(got[drop], []string{"shared"}) {
+		t.Errorf("written %v, want %s and %s", got, data, drop)
+	}
+	// The first ones, whatever the order in which users come.
+	if len(got[data]) != 16 || !slices.IsSorted(got[data]) || got[data][0] != "user00" || got[data][15] != "user15" {
+		t.Errorf("directories %v", got[data])
+	}
+}

@@ -1,0 +1,95 @@
+package vfs
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// probeSize is what a probe writes, in bytes: a block, so that a file system has to find one.
+const probeSize = 4096
+
+// CheckWritable says whether files can be made on a volume, and if not, with which errno.
+// subPaths are directories below it that are looked at when its root denies permission: some
+// volumes can be written only there. Nothing that anybody sees is changed: the file has no
+// name, or where the file system cannot make such, a hidden one for a moment.
+func CheckWritable(volume string, subPaths []string) error {
+	root, err := os.OpenRoot(volume)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	denied := checkDirectory(root, ".")
+	if !os.IsPermission(denied) {
+		return denied
+	}
+	for _, sub := range subPaths {
+		if checkDirectory(root, sub) == nil {
+			return nil
+		}
+	}
+	return denied
+}
+
+func checkDirectory(root *os.Root, sub string) error {
+	dir, err := root.Open(sub)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	fd := int(dir.Fd())
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return os.NewSyscallError("statfs", err)
+	}
+	switch {
+	case int64(st.Flags)&unix.ST_RDONLY != 0:
+		return os.NewSyscallError("statfs", unix.EROFS)
+	// Some network file systems say so only here: their writes fail when the file is closed.
+	case st.Blocks > 0 && st.Bavail == 0, st.Files > 0 && st.Ffree == 0:
+		return os.NewSyscallError("statfs", unix.ENOSPC)
+	}
+	file, err := unnamedFile(fd)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(file)
+	for rest := probeSize; rest > 0; {
+		n, err := unix.Write(file, make([]byte, rest))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return os.NewSyscallError("write", err)
+		}
+		rest -= n
+	}
+	return nil
+}
+
+// unnamedFile makes a file in a directory that goes when it is closed.
+func unnamedFile(dir int) (fd int, err error) {
+	fd, err = unix.Openat(dir, ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+	switch err {
+	case nil:
+		return fd, nil
+	case unix.EOPNOTSUPP, unix.EISDIR, unix.EINVAL, unix.ENOENT: // open(2), O_TMPFILE
+	default:
+		return -1, os.NewSyscallError("open", err)
+	}
+	return namedFile(dir)
+}
+
+// namedFile is unnamedFile where files need names.
+func namedFile(dir int) (fd int, err error) {
+	name := stagingName()
+	fd, err = unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return -1, os.NewSyscallError("open", err)
+	}
+	if err := unix.Unlinkat(dir, name, 0); err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("unlink", err)
+	}
+	return fd, nil
+}
