@@ -37,9 +37,10 @@ func sameSettings(a, b config.Listener) bool {
 // parseShards returns the parsed shards by their digests. Those that are known are taken over
 // from the snapshot before: mostly one user has changed, of thousands.
 //
-// The others are parsed on all processors, one shard each at a time. After each user the
-// processor is offered to whoever waits, for sessions go on meanwhile: a user is parsed
-// in some 20 µs, where the scheduler would let a shard have 10 ms at a time.
+// The others are parsed one shard at a time by each processor, at the start by all, and later
+// by all but one, for sessions go on meanwhile. After each user the processor is offered to
+// whoever waits: a user is parsed in some 20 µs, where the scheduler would let a shard have
+// 10 ms at a time.
 func parseShards(files *config.Files, before *Snapshot) map[string]*part {
 	out := make(map[string]*part, len(files.Shards))
 	var todo []config.Shard
@@ -56,7 +57,11 @@ func parseShards(files *config.Files, before *Snapshot) map[string]*part {
 	parsed := make([]*part, len(todo))
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(todo)) {
+	workers := runtime.GOMAXPROCS(0)
+	if before != nil {
+		workers = max(1, workers-1)
+	}
+	for range min(workers, len(todo)) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(todo)); i = next.Add(1) - 1 {
 				parsed[i] = parse(todo[i], files.Listener)
