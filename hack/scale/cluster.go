@@ -58,6 +58,7 @@ func startCluster(ctx context.Context, dir string) (*cluster, error) {
 		// Changes are kept for five minutes, and a large shard is written whole with each.
 		p.Etcd = &envtest.Etcd{}
 		p.Etcd.Configure().Set("quota-backend-bytes", "8589934592")
+		p.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16") // each listener has a Service
 	})
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"net"
@@ -70,7 +71,7 @@ func measureOneDaemon(ctx context.Context, dir string, users, samples int) (r da
 		return r, err
 	}
 	r.Users, r.Shards = users, e.shards
-	if err := e.write(); err != nil {
+	if err := errors.Join(e.prepare(), e.publish()); err != nil {
 		return r, err
 	}
 	start := time.Now()
@@ -93,7 +94,12 @@ func measureOneDaemon(ctx context.Context, dir string, users, samples int) (r da
 		return r, err
 	}
 	defer requests.close()
-	if r.Idle, err = requests.during(func() error { return pause(ctx, 5*time.Second) }); err != nil {
+	requests.record(true)
+	if err := pause(ctx, 5*time.Second); err != nil {
+		return r, err
+	}
+	requests.record(false)
+	if r.Idle, err = requests.take(); err != nil {
 		return r, err
 	}
 	u, err := e.daemon.usage()
@@ -108,11 +114,10 @@ func measureOneDaemon(ctx context.Context, dir string, users, samples int) (r da
 		wall, cpu *time.Duration
 		live      *latency
 	}{{&r.Reload, &r.CPU, &r.Live}, {&r.ReloadAll, &r.AllCPU, &r.LiveAll}} {
-		*out.live, err = requests.during(func() (err error) {
-			*out.wall, *out.cpu, err = e.reload(ctx, samples, reloads[i])
-			return err
-		})
-		if err != nil {
+		if *out.wall, *out.cpu, err = e.reload(ctx, samples, requests, reloads[i]); err != nil {
+			return r, err
+		}
+		if *out.live, err = requests.take(); err != nil {
 			return r, err
 		}
 	}
@@ -124,26 +129,35 @@ func measureOneDaemon(ctx context.Context, dir string, users, samples int) (r da
 }
 
 // reload changes the directory a number of times and returns the median time until the change is loaded, and the CPU time
-// for each.
-func (e *endpoint) reload(ctx context.Context, samples int, change func(int)) (wall, cpu time.Duration, err error) {
-	before, err := e.daemon.usage()
-	if err != nil {
-		return 0, 0, err
-	}
+// for each. The session's requests are recorded meanwhile, but not while the files are made.
+func (e *endpoint) reload(ctx context.Context, samples int, r *requests, change func(int)) (wall, cpu time.Duration, err error) {
 	var times []time.Duration
 	for i := range samples {
 		change(i)
-		if err := e.write(); err != nil {
+		if err := e.prepare(); err != nil {
 			return 0, 0, err
 		}
+		before, err := e.daemon.usage()
+		if err != nil {
+			return 0, 0, err
+		}
+		r.record(true)
 		start := time.Now()
-		if err := e.loaded(ctx); err != nil {
+		if err := errors.Join(e.publish(), e.loaded(ctx)); err != nil {
 			return 0, 0, err
 		}
 		times = append(times, time.Since(start))
+		r.record(false)
+		after, err := e.daemon.usage()
+		if err != nil {
+			return 0, 0, err
+		}
+		cpu += after.cpu - before.cpu
+		if err := os.RemoveAll(e.generationDir(e.generation - 1)); err != nil {
+			return 0, 0, err
+		}
 	}
-	after, err := e.daemon.usage()
-	return quantile(times, 0.5), (after.cpu - before.cpu) / time.Duration(samples), err
+	return quantile(times, 0.5), cpu / time.Duration(samples), nil
 }
 
 // newEndpoint makes the settings and users. The first user is the one who logs in, with the key that is returned.
@@ -188,8 +202,8 @@ func newEndpoint(dir string, users int) (*endpoint, ssh.Signer, error) {
 	return e, client, nil
 }
 
-// write writes the directory as the kubelet does: a new generation of files, and a link that is switched to it.
-func (e *endpoint) write() error {
+// prepare writes a new generation of files, as the kubelet does.
+func (e *endpoint) prepare() error {
 	shards := make([][]byte, e.shards)
 	for _, u := range e.users {
 		line, err := config.EncodeUser(u)
@@ -208,29 +222,33 @@ func (e *endpoint) write() error {
 		files[config.ShardFile(i)] = data
 	}
 	e.generation++
-	generation := fmt.Sprintf("..generation_%d", e.generation)
-	if err := os.Mkdir(filepath.Join(e.dir, generation), 0o700); err != nil {
+	e.digest = config.Digest(settings)
+	dir := e.generationDir(e.generation)
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
 	for name, data := range files {
-		if err := os.WriteFile(filepath.Join(e.dir, generation, name), data, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			return err
 		}
-	}
-	next := filepath.Join(e.dir, "..data_tmp")
-	if err := os.Symlink(generation, next); err != nil {
-		return err
 	}
 	if e.generation == 1 {
-		if err := os.Symlink(filepath.Join("..data", config.ListenerFile), filepath.Join(e.dir, config.ListenerFile)); err != nil {
-			return err
-		}
+		return os.Symlink(filepath.Join("..data", config.ListenerFile), filepath.Join(e.dir, config.ListenerFile))
 	}
-	e.digest = config.Digest(settings)
-	if err := os.Rename(next, filepath.Join(e.dir, "..data")); err != nil {
+	return nil
+}
+
+func (e *endpoint) generationDir(n int) string {
+	return filepath.Join(e.dir, fmt.Sprintf("..generation_%d", n))
+}
+
+// publish switches the link to what was prepared.
+func (e *endpoint) publish() error {
+	next := filepath.Join(e.dir, "..data_tmp")
+	if err := os.Symlink(filepath.Base(e.generationDir(e.generation)), next); err != nil {
 		return err
 	}
-	return os.RemoveAll(filepath.Join(e.dir, fmt.Sprintf("..generation_%d", e.generation-1)))
+	return os.Rename(next, filepath.Join(e.dir, "..data"))
 }
 
 // loaded waits until the daemon shows the digest of what was written.

@@ -85,9 +85,9 @@ func daemonTable(results []daemonResult) string {
 		{"Settings change → loaded, all users parsed anew", func(r daemonResult) string { return duration(r.ReloadAll) }},
 		{"CPU time for that", func(r daemonResult) string { return duration(r.AllCPU) }},
 		{"Memory (RSS) with one session", func(r daemonResult) string { return size(r.RSS) }},
-		{"at most, reloads without a pause", func(r daemonResult) string { return size(r.Peak) }},
+		{"at most, after 50 reloads in a row", func(r daemonResult) string { return size(r.Peak) }},
 		{"A session's requests at rest: p50 / p99 / longest", func(r daemonResult) string { return r.Idle.String() }},
-		{"while one user changes again and again", func(r daemonResult) string { return r.Live.String() }},
+		{"while one user changes", func(r daemonResult) string { return r.Live.String() }},
 		{"while the settings do", func(r daemonResult) string { return r.LiveAll.String() }},
 	})
 }

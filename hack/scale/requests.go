@@ -17,9 +17,11 @@ type requests struct {
 	done    sync.WaitGroup
 	stop    chan struct{}
 
-	mu    sync.Mutex
-	times []time.Duration // mu protects both
-	err   error
+	mu    sync.Mutex // protects what follows
+	times []time.Duration
+	// recording says whether times are kept.
+	recording bool
+	err       error
 }
 
 // latency of requests.
@@ -55,10 +57,15 @@ func (r *requests) run() {
 			return
 		case <-time.After(time.Millisecond):
 		}
+		r.mu.Lock()
+		recorded := r.recording
+		r.mu.Unlock()
 		start := time.Now()
 		_, err := r.session.Stat(".")
 		r.mu.Lock()
-		r.times = append(r.times, time.Since(start))
+		if recorded || r.recording {
+			r.times = append(r.times, time.Since(start))
+		}
 		r.err = err
 		r.mu.Unlock()
 		if err != nil {
@@ -67,16 +74,18 @@ func (r *requests) run() {
 	}
 }
 
-// during returns how long requests took while something was done.
-func (r *requests) during(do func() error) (latency, error) {
-	r.mu.Lock()
-	r.times = nil
-	r.mu.Unlock()
-	if err := do(); err != nil {
-		return latency{}, err
-	}
+// record begins to keep the times of requests, or ends to.
+func (r *requests) record(on bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.recording = on
+}
+
+// take returns how long the requests took that were recorded, and forgets them.
+func (r *requests) take() (latency, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer func() { r.times = nil }()
 	if r.err != nil || len(r.times) == 0 {
 		return latency{}, fmt.Errorf("the session ended, or was not answered at all: %w", r.err)
 	}

@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
@@ -37,9 +38,8 @@ func sameSettings(a, b config.Listener) bool {
 // parseShards returns the parsed shards by their digests. Those that are known are taken over
 // from the snapshot before: mostly one user has changed, of thousands.
 //
-// The others are parsed on all processors, one shard each at a time. After each user the
-// processor is offered to whoever waits, for sessions go on meanwhile: a user is parsed
-// in some 20 µs, where the scheduler would let a shard have 10 ms at a time.
+// The others are parsed one shard at a time by each processor, at the start by all, and later
+// by all but one, for sessions go on meanwhile (see guest).
 func parseShards(files *config.Files, before *Snapshot) map[string]*part {
 	out := make(map[string]*part, len(files.Shards))
 	var todo []config.Shard
@@ -56,10 +56,15 @@ func parseShards(files *config.Files, before *Snapshot) map[string]*part {
 	parsed := make([]*part, len(todo))
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(todo)) {
+	workers := runtime.GOMAXPROCS(0)
+	if before != nil {
+		workers = max(1, workers-1)
+	}
+	for range min(workers, len(todo)) {
 		wg.Go(func() {
+			g := guest{alone: before == nil, since: time.Now()}
 			for i := next.Add(1) - 1; i < int64(len(todo)); i = next.Add(1) - 1 {
-				parsed[i] = parse(todo[i], files.Listener)
+				parsed[i] = parse(todo[i], files.Listener, &g)
 			}
 		})
 	}
@@ -70,7 +75,38 @@ func parseShards(files *config.Files, before *Snapshot) map[string]*part {
 	return out
 }
 
-func parse(shard config.Shard, l config.Listener) *part {
+// guest is work that must not keep sessions waiting.
+type guest struct {
+	// alone is whether there are no sessions yet.
+	alone bool
+	since time.Time
+}
+
+const (
+	// stint is how long a guest works before it leaves the processor, if that is the only one,
+	// and leave how long it does so at least.
+	stint = 2 * time.Millisecond
+	leave = 100 * time.Microsecond
+)
+
+// offer offers the processor to whoever waits. The scheduler would let a goroutine have it for
+// 10 ms. On a single processor that is not enough: as long as any goroutine can run, the
+// scheduler looks at the network every 10 ms only, and so requests would wait for that long.
+func (g *guest) offer() {
+	if g.alone {
+		return
+	}
+	runtime.Gosched()
+	if time.Since(g.since) < stint {
+		return
+	}
+	if runtime.GOMAXPROCS(0) == 1 {
+		time.Sleep(leave)
+	}
+	g.since = time.Now()
+}
+
+func parse(shard config.Shard, l config.Listener, g *guest) *part {
 	p := &part{}
 	for n, line := range shard.Lines() {
 		u, err := config.DecodeUser(line)
@@ -83,7 +119,7 @@ func parse(shard config.Shard, l config.Listener) *part {
 		} else {
 			p.logins = append(p.logins, login{user, n})
 		}
-		runtime.Gosched()
+		g.offer()
 	}
 	return p
 }

@@ -110,6 +110,9 @@ func (s *soak) putAndGet(session *sftp.Client, name string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	delete(s.files, "library/"+name) // without an answer it may be either
+	s.mu.Unlock()
 	if err := session.PosixRename(name+".part", name); err != nil {
 		return err
 	}
