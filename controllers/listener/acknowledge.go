@@ -6,10 +6,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
@@ -27,15 +27,26 @@ const (
 	conflictRetry = 30 * time.Second
 )
 
+// tellPods has the pods look at a configuration that this reconcile has written. That does
+// not wait for the other objects, which an operator that just started reads one by one.
+func (s *scope) tellPods(ctx context.Context) error {
+	if s.configured {
+		if err := s.waiter.Tell(ctx, s.files.Digest); err != nil {
+			// The other phases are not to suffer from it, and the last one tries again.
+			ctrl.LoggerFrom(ctx).Error(err, "Cannot tell the pods of their configuration yet")
+		}
+	}
+	return nil
+}
+
 // awaitAcknowledgement waits until every ready pod has loaded the configuration.
 func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 	limit := ackWait
 	if s.memory.tries > 0 {
 		limit = lateWait
 	}
-	w := ack.Waiter{Client: s.Client, Asker: s.Asker, Pods: s.pods}
 	var err error
-	if s.acks, err = w.Wait(ctx, s.files.Digest, limit); err != nil {
+	if s.acks, err = s.waiter.Wait(ctx, s.files.Digest, limit); err != nil {
 		return err
 	}
 	s.acked = s.acks.Done()
