@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,11 +87,11 @@ func TestFaultTwoOperators(t *testing.T) {
 	d.Spec.Selector = &metav1.LabelSelector{MatchLabels: label}
 	d.Spec.Template.Labels = label
 	args := d.Spec.Template.Spec.Containers[0].Args
-	for i, a := range args {
-		if a == "--leader-elect" {
-			args[i] = "--leader-elect=false"
-		}
+	i := slices.Index(args, "--leader-elect")
+	if i < 0 {
+		t.Fatalf("the operator has no --leader-elect among its arguments %q", args)
 	}
+	args[i] = "--leader-elect=false"
 	must(t, kube.Create(t.Context(), d))
 	t.Cleanup(func() {
 		if err := kube.Delete(context.Background(), d); err != nil {

@@ -116,7 +116,10 @@ func (f *fault) newUserWorks(t *testing.T, name string, since time.Time, limit t
 	u := userOf(f.listener, f.ns, name, keyAuth(f.key))
 	f.ready(t, limit, u, func() error { return client.IgnoreAlreadyExists(kube.Create(t.Context(), u.DeepCopy())) })
 	took := time.Since(since)
-	mustLogin(t, f.listener, name, f.auth())
+	// And sees nothing of the user whose upload is in progress.
+	if files, err := mustLogin(t, f.listener, name, f.auth()).ReadDir("/"); err != nil || len(files) != 0 {
+		t.Errorf("a new user sees %v, %v", files, err)
+	}
 	return took
 }
 
