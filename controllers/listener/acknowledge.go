@@ -58,10 +58,22 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 		s.programmed = s.judgeProgrammed()
 	}
 	if s.acks.Acknowledged < s.acks.Ready {
-		s.memory.tries++
-		s.retryIn(min(time.Second<<min(s.memory.tries-1, 4), maxAckRetry))
+		s.retryIn(s.memory.tryAgainIn(s.acks.Ready))
+	} else {
+		s.memory.ready = s.acks.Ready
 	}
 	return nil
+}
+
+// tryAgainIn notes that not all ready pods have acknowledged, and returns when to try again: less
+// and less often, but soon when pods have come or gone. What kept them from loading the
+// configuration may be over then, and the annotation of that moment can be swallowed.
+func (m *memory) tryAgainIn(ready int) time.Duration {
+	if ready != m.ready {
+		m.ready, m.tries = ready, 0
+	}
+	m.tries++
+	return min(time.Second<<min(m.tries-1, 4), maxAckRetry)
 }
 
 func (s *scope) pods(ctx context.Context) ([]corev1.Pod, error) {

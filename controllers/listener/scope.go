@@ -90,8 +90,9 @@ type memory struct {
 	lastUsed map[types.UID]map[string]string
 	// heard is what pods have told of the use of keys, by pod.
 	heard map[types.UID]heard
-	// tries counts reconciles in a row without an acknowledgement.
-	tries int
+	// tries counts reconciles in a row without an acknowledgement, with the same number of
+	// pods ready.
+	tries, ready int
 }
 
 type resolution struct {
