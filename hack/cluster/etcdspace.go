@@ -57,7 +57,8 @@ func recoverEtcd(ctx context.Context, s settings) error {
 	}
 
 	var status struct{ Header struct{ Revision string } }
-	if err := call("maintenance/status", object{}, &status); err != nil {
+	// It may have been started a moment ago.
+	if err := waitFor(ctx, s, "etcd", nil, func(context.Context) error { return call("maintenance/status", object{}, &status) }); err != nil {
 		return err
 	}
 	var alarms struct {

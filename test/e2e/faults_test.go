@@ -160,11 +160,12 @@ func (f *fault) startComers(t *testing.T) *comers {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &comers{cancel: cancel, done: make(chan struct{})}
 	t.Cleanup(func() { c.stop() })
+	l := f.listener.DeepCopy() // the test reads its own anew meanwhile
 	go func() {
 		defer close(c.done)
 		good := time.Now()
 		for ctx.Err() == nil {
-			s, err := login(t, f.listener, f.user.Name, f.auth())
+			s, err := login(t, l, f.user.Name, f.auth())
 			c.mu.Lock()
 			c.logins++
 			if err != nil {
