@@ -81,7 +81,11 @@ test: packages bin/cluster ## Run the unit and API-server tests with the race de
 
 .PHONY: e2e
 e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTER=1 leaves it running).
-	@hack/e2e.sh $(TEST_FLAGS)
+	@hack/e2e.sh -skip '^TestLongFault' $(TEST_FLAGS)
+
+.PHONY: faults
+faults: packages ## Run the tests of faults on a real Kubernetes node, with the long ones, which e2e leaves out.
+	@hack/e2e.sh -run '^Test(Long)?Fault' $(TEST_FLAGS)
 
 .PHONY: upgrade-test
 upgrade-test: packages ## Upgrade from FROM (default: the tag before) on a real node, with sessions and an upload under way.

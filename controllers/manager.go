@@ -130,11 +130,12 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 // two seconds for one that does not answer, and others must not wait for these.
 const listenerWorkers = 32
 
-// options of a controller. Failures are tried again after 200 ms, doubling up to five
-// minutes: the library's start of 5 ms is too hot for calls that failed.
+// options of a controller. Failures are tried again after 200 ms, doubling up to 30 seconds:
+// the library's start of 5 ms is too hot for calls that failed, and its end of minutes is how
+// long a revocation would wait that came while the API server was having a bad time.
 func options(workers int) controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: workers,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 5*time.Minute),
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 30*time.Second),
 	}
 }

@@ -20,7 +20,11 @@ KUBECONFIG="$("$make" --silent kubeconfig)"
 KUBECTL="$(bin/cluster assets)/kubectl"
 HELM="${HELM:-$(hack/tools/run.sh --path helm)}"
 KUSTOMIZE="${KUSTOMIZE:-$(hack/tools/run.sh --path kustomize)}"
-export KUBECONFIG KUBECTL HELM KUSTOMIZE IMAGE=sftp-operator:dev
+# What the tests do to the node needs root, as the node does.
+CLUSTER="$PWD/bin/cluster"
+[[ $(id -u) == 0 ]] || CLUSTER="sudo -E env PATH=$PATH $CLUSTER"
+PLUGIN="$PWD/bin/kubectl-sftp"
+export KUBECONFIG KUBECTL HELM KUSTOMIZE CLUSTER PLUGIN IMAGE=sftp-operator:dev
 # -count=1: a result of another cluster is no result.
 (
 	set -x

@@ -14,6 +14,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
@@ -22,6 +23,9 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/controllers"
 )
+
+// leaseName is the Lease by which operators agree on who acts.
+const leaseName = "sftp-operator.sftp-operator.io"
 
 // settings are the operator's flags.
 type settings struct {
@@ -87,6 +91,15 @@ func serve(args []string) error {
 	if err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
 	}
+	if err := awaitAPI(ctx, config, s.healthAddress); err != nil {
+		return fmt.Errorf("wait for the API server: %w", err)
+	}
+	var lock resourcelock.Interface
+	if pod := os.Getenv("POD_NAME"); s.leaderElect && pod != "" {
+		if lock, err = podLock(config, s.operatorNamespace, pod); err != nil {
+			return err
+		}
+	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:    controllers.NewScheme(),
 		Cache:     cacheOptions,
@@ -99,10 +112,12 @@ func serve(args []string) error {
 		},
 		HealthProbeBindAddress:        s.healthAddress,
 		LeaderElection:                s.leaderElect,
-		LeaderElectionID:              "sftp-operator.sftp-operator.io",
+		LeaderElectionID:              leaseName,
 		LeaderElectionNamespace:       s.operatorNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       new(10 * time.Second),
+
+		LeaderElectionResourceLockInterface: lock,
 	})
 	if err != nil {
 		return fmt.Errorf("start the manager: %w", err)

@@ -23,6 +23,9 @@ type Waiter struct {
 	Asker  Asker
 	// Pods lists a listener's pods as they are now.
 	Pods func(ctx context.Context) ([]corev1.Pod, error)
+
+	// told is when Tell has poked the pods, zero if it has not.
+	told time.Time
 }
 
 // Result is what the pods say.
@@ -60,32 +63,69 @@ const maxVolumes = 16
 // pollInterval is the time between two questions to a pod.
 const pollInterval = 50 * time.Millisecond
 
-// pokeTimes are the times after the start at which pods that have not acknowledged are
+// pokeTimes are the times after the first poke at which pods that have not acknowledged are
 // poked. Measured on Kubernetes 1.37, a pod's volume is refreshed at most about once a
 // second, and a poke 300 ms after another brings nothing: a change arrives as late as without.
 var pokeTimes = []time.Duration{0, 1500 * time.Millisecond}
 
+// Tell pokes the pods that were not told of a configuration that was just written. It does
+// not ask them first, as Wait does: none can have it yet, and one that is slow to answer
+// must not keep the others waiting for a revocation.
+func (w *Waiter) Tell(ctx context.Context, digest string) error {
+	pods, err := w.Pods(ctx)
+	if err != nil {
+		return err
+	}
+	var untold []*corev1.Pod
+	for i := range pods {
+		p := &pods[i]
+		if p.Status.PodIP != "" && p.DeletionTimestamp.IsZero() && p.Annotations[v1alpha1.AnnotationConfigDigest] != digest {
+			untold = append(untold, p)
+		}
+	}
+	if err := w.poke(ctx, untold, digest); err != nil {
+		return err
+	}
+	w.told = time.Now()
+	return nil
+}
+
+// poke pokes pods, all at once.
+func (w *Waiter) poke(ctx context.Context, pods []*corev1.Pod, digest string) error {
+	errs := make([]error, len(pods))
+	var wg sync.WaitGroup
+	for i, p := range pods {
+		wg.Go(func() {
+			if err := Poke(ctx, w.Client, p, digest); err != nil {
+				errs[i] = fmt.Errorf("annotate pod %s: %w", p.Name, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
 // Wait pokes the pods and asks them until all ready ones have loaded the configuration
 // with the digest, or until the time is over.
-func (w Waiter) Wait(ctx context.Context, digest string, limit time.Duration) (Result, error) {
+func (w *Waiter) Wait(ctx context.Context, digest string, limit time.Duration) (Result, error) {
 	start := time.Now()
-	poked := 0
+	poked, firstPoke := 0, start
+	if !w.told.IsZero() {
+		poked, firstPoke = 1, w.told
+	}
 	for {
 		pods, err := w.Pods(ctx)
 		if err != nil {
 			return Result{}, err
 		}
 		r, behind := w.survey(ctx, pods, digest)
-		elapsed := time.Since(start)
-		if poked < len(pokeTimes) && elapsed >= pokeTimes[poked] {
-			for _, p := range behind {
-				if err := Poke(ctx, w.Client, p, digest); err != nil {
-					return r, fmt.Errorf("annotate pod %s: %w", p.Name, err)
-				}
+		if poked < len(pokeTimes) && time.Since(firstPoke) >= pokeTimes[poked] {
+			if err := w.poke(ctx, behind, digest); err != nil {
+				return r, err
 			}
 			poked++
 		}
-		if r.Acknowledged == r.Ready || elapsed >= limit || ctx.Err() != nil {
+		if r.Acknowledged == r.Ready || time.Since(start) >= limit || ctx.Err() != nil {
 			return r, ctx.Err()
 		}
 		select {
@@ -98,7 +138,7 @@ func (w Waiter) Wait(ctx context.Context, digest string, limit time.Duration) (R
 // survey asks all ready pods at once. It returns those to poke: ready ones that have not
 // acknowledged, and others that run and were not told of this configuration yet, because
 // they may lack only it to become ready.
-func (w Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (Result, []*corev1.Pod) {
+func (w *Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (Result, []*corev1.Pod) {
 	type answer struct {
 		status config.Status
 		err    error

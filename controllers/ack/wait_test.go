@@ -3,6 +3,7 @@ package ack
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -71,8 +72,8 @@ func newCluster(pods ...corev1.Pod) *cluster {
 	return c
 }
 
-func (c *cluster) waiter(a Asker) Waiter {
-	return Waiter{Client: c, Asker: a, Pods: func(ctx context.Context) ([]corev1.Pod, error) {
+func (c *cluster) waiter(a Asker) *Waiter {
+	return &Waiter{Client: c, Asker: a, Pods: func(ctx context.Context) ([]corev1.Pod, error) {
 		var list corev1.PodList
 		err := c.List(ctx, &list)
 		return list.Items, err
@@ -134,6 +135,31 @@ func TestPodsThatAreBehindArePoked(t *testing.T) {
 	}
 	if c.patches["starting"] != 1 {
 		t.Error("a pod that is not ready was told of the same configuration twice")
+	}
+}
+
+// Pods are told of what was just written before anything is asked, each once.
+func TestTell(t *testing.T) {
+	told, ending := readyPod("told"), readyPod("ending")
+	told.Annotations = map[string]string{v1alpha1.AnnotationConfigDigest: wanted}
+	ending.DeletionTimestamp, ending.Finalizers = new(metav1.Now()), []string{"test/keep"}
+	nowhere := readyPod("nowhere")
+	nowhere.Status.PodIP = ""
+	c := newCluster(readyPod("a"), pod("starting", corev1.ConditionFalse), told, ending, nowhere)
+	w := c.waiter(answers{})
+	if err := w.Tell(t.Context(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	if want := map[string]int{"a": 1, "starting": 1}; !maps.Equal(c.patches, want) {
+		t.Errorf("pokes %v, want %v", c.patches, want)
+	}
+	// What comes 300 ms after another poke brings nothing: the wait begins without one.
+	if _, err := w.Wait(t.Context(), wanted, 100*time.Millisecond); err != nil || c.patches["a"] != 1 {
+		t.Errorf("%v, pokes %v", err, c.patches)
+	}
+	w.told = w.told.Add(-pokeTimes[1])
+	if _, err := w.Wait(t.Context(), wanted, time.Millisecond); err != nil || c.patches["a"] != 2 {
+		t.Errorf("%v, pokes %v: a poke can be swallowed", err, c.patches)
 	}
 }
 

@@ -6,10 +6,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
@@ -29,6 +29,18 @@ const (
 	conflictRetry = 30 * time.Second
 )
 
+// tellPods has the pods look at a configuration that this reconcile has written. That does
+// not wait for the other objects, which an operator that just started reads one by one.
+func (s *scope) tellPods(ctx context.Context) error {
+	if s.configured {
+		if err := s.waiter.Tell(ctx, s.files.Digest); err != nil {
+			// The other phases are not to suffer from it, and the last one tries again.
+			ctrl.LoggerFrom(ctx).Error(err, "Cannot tell the pods of their configuration yet")
+		}
+	}
+	return nil
+}
+
 // awaitAcknowledgement waits until every ready pod has loaded the configuration.
 func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 	limit := ackWait
@@ -37,9 +49,8 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 	}
 	known := s.listener.Status.ConfigDigest == s.files.Digest
 	began := s.Now()
-	w := ack.Waiter{Client: s.Client, Asker: s.Asker, Pods: s.pods}
 	var err error
-	if s.acks, err = w.Wait(ctx, s.files.Digest, limit); err != nil {
+	if s.acks, err = s.waiter.Wait(ctx, s.files.Digest, limit); err != nil {
 		return err
 	}
 	if err := s.noteUnmounted(ctx); err != nil {
@@ -58,8 +69,9 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 		s.programmed = s.judgeProgrammed()
 	}
 	if s.acks.Acknowledged < s.acks.Ready {
-		s.memory.tries++
-		s.retryIn(min(time.Second<<min(s.memory.tries-1, 4), maxAckRetry))
+		s.retryIn(s.memory.tryAgainIn(s.acks.Ready))
+	} else {
+		s.memory.ready = s.acks.Ready
 	}
 	return nil
 }
@@ -87,6 +99,17 @@ func (s *scope) latePod() string {
 		}
 	}
 	return ""
+}
+
+// tryAgainIn notes that not all ready pods have acknowledged, and returns when to try again: less
+// and less often, but soon when pods have come or gone. What kept them from loading the
+// configuration may be over then, and the annotation of that moment can be swallowed.
+func (m *memory) tryAgainIn(ready int) time.Duration {
+	if ready != m.ready {
+		m.ready, m.tries = ready, 0
+	}
+	m.tries++
+	return min(time.Second<<min(m.tries-1, 4), maxAckRetry)
 }
 
 func (s *scope) pods(ctx context.Context) ([]corev1.Pod, error) {

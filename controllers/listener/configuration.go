@@ -31,14 +31,21 @@ func (s *scope) applyConfiguration(ctx context.Context) error {
 	}
 	for i, data := range s.files.Shards {
 		secret := render.Secret(s.listener, render.ShardSecretName(s.listener, i), map[string][]byte{render.ShardFile(i): data})
-		if err := s.apply(ctx, secret, true); err != nil {
+		if err := s.applyPart(ctx, secret); err != nil {
 			return err
 		}
 	}
-	if err := s.apply(ctx, render.Secret(s.listener, render.ConfigSecretName(s.listener), s.files.Config), true); err != nil {
+	if err := s.applyPart(ctx, render.Secret(s.listener, render.ConfigSecretName(s.listener), s.files.Config)); err != nil {
 		return err
 	}
 	return s.deleteSurplusShards(ctx, len(s.files.Shards))
+}
+
+// applyPart applies a Secret of the configuration.
+func (s *scope) applyPart(ctx context.Context, secret *corev1.Secret) error {
+	wrote, err := s.Applier.Apply(ctx, secret, s.listener, s.mine)
+	s.configured = s.configured || wrote
+	return s.refused(err)
 }
 
 func (s *scope) renderConfiguration() error {

@@ -123,6 +123,7 @@ func (s *scope) phases() []func(context.Context) error {
 		s.resolveCredentials,
 		s.resolveHostKeys,
 		s.applyConfiguration,
+		s.tellPods,
 		s.resolveVolumes,
 		s.applyObjects,
 		s.readAddresses,

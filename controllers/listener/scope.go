@@ -42,6 +42,8 @@ type scope struct {
 	service     *corev1.Service
 	refusal     bool  // an object could not be applied, programmed says which
 	applyFailed error // as far as it is to be tried again
+	configured  bool  // this reconcile has written a part of the configuration
+	waiter      *ack.Waiter
 	acks        ack.Result
 	acked       bool
 
@@ -68,6 +70,7 @@ func newScope(r *Reconciler, l *v1alpha1.SFTPListener) *scope {
 		memory:     r.memory(client.ObjectKeyFromObject(l), l.UID),
 		policy:     render.PolicyAt(l, r.Now()),
 	}
+	s.waiter = &ack.Waiter{Client: r.Client, Asker: r.Asker, Pods: s.pods}
 	s.initConditions()
 	return s
 }
@@ -120,8 +123,9 @@ type memory struct {
 	heard map[types.UID]heard
 	// delivery of the configuration.
 	delivery delivery
-	// tries counts reconciles in a row without an acknowledgement.
-	tries int
+	// tries counts reconciles in a row without an acknowledgement, with the same number of
+	// pods ready.
+	tries, ready int
 	// late are the ready pods that have not acknowledged, by name, and since when.
 	late map[string]time.Time
 	// counted is when sessions were counted for the status last.

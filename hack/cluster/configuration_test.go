@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -51,6 +53,32 @@ func TestComponentsListenOnThisMachineAlone(t *testing.T) {
 	}
 	if !strings.Contains(firewallRules(s), "! -i lo -p tcp -m tcp --dport 16443 -j REJECT\n") {
 		t.Errorf("the API server is open:\n%s", firewallRules(s))
+	}
+}
+
+// What up starts is what start can start again.
+func TestProgramsAreTheComponents(t *testing.T) {
+	var names []string
+	for _, p := range programs(defaults(t), folders{"/kubernetes", "/coredns"}) {
+		names = append(names, p.name)
+	}
+	if !slices.Equal(names, components) {
+		t.Errorf("programs are %q, components %q", names, components)
+	}
+}
+
+func TestCutRules(t *testing.T) {
+	pod := netip.MustParseAddrPort("10.201.0.7:2222")
+	const rules = `-A SFTPOP-CUT -s 10.201.0.7/32 -d 0.0.0.0/0 -p tcp -m tcp --sport 2222 -j DROP
+-A SFTPOP-CUT -s 0.0.0.0/0 -d 10.201.0.7/32 -p tcp -m tcp --dport 2222 -j DROP
+COMMIT
+`
+	everybody, operator := netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("10.201.0.9/32")
+	if got := cutRules(pod, everybody, false); got != "*mangle\n:SFTPOP-CUT - [0:0]\n-I PREROUTING -j SFTPOP-CUT\n-I POSTROUTING -j SFTPOP-CUT\n"+rules {
+		t.Errorf("the first:\n%s", got)
+	}
+	if got := cutRules(pod, operator, true); got != "*mangle\n"+strings.ReplaceAll(rules, "0.0.0.0/0", "10.201.0.9/32") {
+		t.Errorf("a second one:\n%s", got)
 	}
 }
 

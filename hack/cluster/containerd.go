@@ -84,9 +84,13 @@ func snapshotter(dir string) string {
 	return "overlayfs"
 }
 
+func containerd(s settings) program {
+	return program{"containerd", find("containerd"), []string{"--config", s.path("containerd", "config.toml")}}
+}
+
 // startContainerd starts it and waits until it answers.
 func startContainerd(ctx context.Context, s settings) (process, error) {
-	p, err := start(s, program{"containerd", find("containerd"), []string{"--config", s.path("containerd", "config.toml")}})
+	p, err := start(s, containerd(s))
 	if err != nil {
 		return p, err
 	}

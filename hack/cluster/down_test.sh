@@ -65,7 +65,7 @@ check() {
     say "ok: $1 left nothing"
 }
 
-# workload runs a pod with a volume, a Secret and a NodePort.
+# workload runs a pod with volumes, a Secret and a NodePort.
 workload() {
     local kubectl
     kubectl=$(go run ./hack/cluster assets)/kubectl
@@ -87,6 +87,11 @@ metadata: {name: data, namespace: down-test}
 spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 ---
 apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: memory, namespace: down-test}
+spec: {accessModes: [ReadWriteOnce], storageClassName: local-memory, resources: {requests: {storage: 1Mi}}}
+---
+apiVersion: v1
 kind: Service
 metadata: {name: pod, namespace: down-test}
 spec: {type: NodePort, selector: {app: pod}, ports: [{port: 22, targetPort: 2222}]}
@@ -101,17 +106,13 @@ spec:
     image: localhost/sftp-operator-pause:1
     imagePullPolicy: Never
     securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-    volumeMounts: [{name: secret, mountPath: /secret}, {name: data, mountPath: /data}]
+    volumeMounts: [{name: secret, mountPath: /secret}, {name: data, mountPath: /data}, {name: memory, mountPath: /memory}]
   volumes:
   - {name: secret, secret: {secretName: secret}}
   - {name: data, persistentVolumeClaim: {claimName: data}}
+  - {name: memory, persistentVolumeClaim: {claimName: memory}}
 YAML
     "$kubectl" -n down-test wait --for=condition=Ready pod/pod --timeout=60s
-}
-
-# killed ends a component the hard way.
-killed() {
-    kill -9 "$(sed -n 's/.*"PID":\([0-9]*\).*/\1/p' "$dir/run/$1.json")"
 }
 
 "$cluster" down
@@ -125,14 +126,18 @@ say 'a cluster with a pod, started twice'
 "$cluster" up
 "$cluster" up
 workload
+"$cluster" kill kubelet
+"$cluster" start kubelet
+"$cluster" cut 10.201.0.250:2222
+"$cluster" cut 10.201.0.251:8081 10.201.0.252
 "$cluster" down
 check 'down'
 
 say 'containerd and the kubelet killed, then up again'
 "$cluster" up
 workload
-killed containerd
-killed kubelet
+"$cluster" kill containerd
+"$cluster" kill kubelet
 if "$cluster" status >/dev/null 2>&1; then
     echo 'FAILED: status calls a cluster without containerd and kubelet healthy' >&2
     exit 1

@@ -9,6 +9,7 @@ import (
 const (
 	inputChain   = "SFTPOP-INPUT"
 	forwardChain = "SFTPOP-FORWARD"
+	cutChain     = "SFTPOP-CUT"
 )
 
 // setUpFirewall lets pods talk to the node, to each other and out, also where a firewall drops what it does not know, and
@@ -99,7 +100,7 @@ func removal(saved string) string {
 }
 
 func ownChain(name string) bool {
-	return strings.HasPrefix(name, "KUBE-") || name == inputChain || name == forwardChain
+	return strings.HasPrefix(name, "KUBE-") || name == inputChain || name == forwardChain || name == cutChain
 }
 
 // ruleChains returns the chain that a rule is in and the one that it jumps to.

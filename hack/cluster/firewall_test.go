@@ -7,6 +7,9 @@ func TestRemovalTakesOurChainsAlone(t *testing.T) {
 *mangle
 :PREROUTING ACCEPT [0:0]
 :KUBE-PROXY-CANARY - [0:0]
+:SFTPOP-CUT - [0:0]
+-A PREROUTING -j SFTPOP-CUT
+-A SFTPOP-CUT -s 10.201.0.7/32 -p tcp -m tcp --sport 2222 -j DROP
 COMMIT
 *filter
 :INPUT ACCEPT [0:0]
@@ -38,8 +41,11 @@ COMMIT
 COMMIT
 `
 	const want = `*mangle
+-D PREROUTING -j SFTPOP-CUT
 -F KUBE-PROXY-CANARY
+-F SFTPOP-CUT
 -X KUBE-PROXY-CANARY
+-X SFTPOP-CUT
 COMMIT
 *filter
 -D INPUT -j SFTPOP-INPUT

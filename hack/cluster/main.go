@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 )
 
@@ -17,6 +18,11 @@ const usage = `usage: go run ./hack/cluster COMMAND
   up               start the cluster, or do nothing if it runs and is healthy
   down             stop it and remove all that it left on this machine
   status           tell what runs; exit status 1 if the cluster is not healthy
+  kill NAME        end a component, or all containers of the pod NAMESPACE/NAME, as kill -9 does
+  start NAME [ARG…]  start a component that was killed again, with further arguments
+  cut ADDRESS:PORT [PEER]  drop the TCP packets between a pod's port and everybody, or one address
+  mend             end all cuts
+  recover-etcd     compact and defragment etcd and end its alarms, after it ran out of space
   load FILE.tar…   import container images (docker save, OCI layout, or hack/image)
   kubeconfig       print the path of the administrator's kubeconfig
   assets           print the folder for KUBEBUILDER_ASSETS (kube-apiserver, etcd, kubectl), building it if missing
@@ -54,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	command, args := args[0], args[1:]
-	takesArguments := command == "load" || command == "staging" || command == provisionerCommand
+	takesArguments := slices.Contains([]string{"load", "staging", "kill", "start", "cut", provisionerCommand}, command)
 	if takesArguments != (len(args) > 0) {
 		return errUsage
 	}
@@ -66,6 +72,8 @@ func run(ctx context.Context, args []string) error {
 		return locked(ctx, s, down)
 	case "status":
 		return status(ctx, s)
+	case "kill", "start", "cut", "mend", "recover-etcd":
+		return locked(ctx, s, func(ctx context.Context, s settings) error { return fault(ctx, s, command, args) })
 	case "load":
 		return load(ctx, s, args)
 	case "kubeconfig":

@@ -29,6 +29,12 @@ func parseMounts(mountinfo string) []mount {
 	return mounts
 }
 
+// isMounted tells whether something is mounted on a folder.
+func isMounted(folder string) (bool, error) {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	return slices.ContainsFunc(parseMounts(string(b)), func(m mount) bool { return m.point == folder }), err
+}
+
 // unescape undoes the kernel's octal escapes of space, tab, newline and backslash.
 func unescape(s string) string {
 	var b strings.Builder

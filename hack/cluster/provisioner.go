@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 const (
@@ -82,6 +85,11 @@ func makeVolume(ctx context.Context, api *api, v volume) error {
 	if err := os.MkdirAll(v.Spec.Local.Path, 0o755); err != nil {
 		return err
 	}
+	if v.Metadata.Annotations[mediumKey] == memory {
+		if err := mountMemory(v.Spec.Local.Path, v.Spec.Capacity["storage"]); err != nil {
+			return err
+		}
+	}
 	if err := api.create(ctx, "/api/v1/persistentvolumes", v); err != nil {
 		return fmt.Errorf("create volume %s: %w", v.Metadata.Name, err)
 	}
@@ -89,8 +97,31 @@ func makeVolume(ctx context.Context, api *api, v volume) error {
 	return nil
 }
 
+// mountMemory mounts a file system of a size on a folder, once.
+func mountMemory(folder, size string) error {
+	bytes, err := resource.ParseQuantity(size)
+	if err != nil {
+		return fmt.Errorf("size %q of %s: %w", size, folder, err)
+	}
+	mounted, err := isMounted(folder)
+	if err != nil || mounted {
+		return err
+	}
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0755", bytes.Value())); err != nil {
+		return fmt.Errorf("mount a tmpfs on %s: %w", folder, err)
+	}
+	return nil
+}
+
 // deleteVolume removes the data and then the volume: after a crash in between, the next round finds it again.
 func deleteVolume(ctx context.Context, api *api, v volume) error {
+	if mounted, err := isMounted(v.Spec.Local.Path); err != nil {
+		return err
+	} else if mounted {
+		if err := syscall.Unmount(v.Spec.Local.Path, syscall.MNT_DETACH); err != nil {
+			return fmt.Errorf("unmount %s: %w", v.Spec.Local.Path, err)
+		}
+	}
 	if err := os.RemoveAll(v.Spec.Local.Path); err != nil {
 		return err
 	}

@@ -22,12 +22,13 @@ type (
 		DeletionTimestamp string            `json:"deletionTimestamp,omitempty"`
 	}
 	storageClass struct {
-		APIVersion        string   `json:"apiVersion"`
-		Kind              string   `json:"kind"`
-		Metadata          metadata `json:"metadata"`
-		Provisioner       string   `json:"provisioner"`
-		ReclaimPolicy     string   `json:"reclaimPolicy,omitempty"`
-		VolumeBindingMode string   `json:"volumeBindingMode,omitempty"`
+		APIVersion        string            `json:"apiVersion"`
+		Kind              string            `json:"kind"`
+		Metadata          metadata          `json:"metadata"`
+		Provisioner       string            `json:"provisioner"`
+		ReclaimPolicy     string            `json:"reclaimPolicy,omitempty"`
+		VolumeBindingMode string            `json:"volumeBindingMode,omitempty"`
+		Parameters        map[string]string `json:"parameters,omitempty"`
 	}
 	volumeClaim struct {
 		Metadata metadata
@@ -76,10 +77,12 @@ const (
 	selectedNode  = "volume.kubernetes.io/selected-node" // set by the scheduler when a pod uses the claim
 	isDefault     = "storageclass.kubernetes.io/is-default-class"
 	waitForPod    = "WaitForFirstConsumer"
+	mediumKey     = "sftp-operator.io/medium" // a parameter of a class, and an annotation of its volumes
+	memory        = "memory"
 )
 
-// createStorageClasses makes the default class, which binds when a pod comes, as most clouds' do, and one that binds at
-// once.
+// createStorageClasses makes the default class, which binds when a pod comes, as most clouds' do, one that binds at
+// once, and one whose volumes can be full.
 func createStorageClasses(ctx context.Context, api *api) error {
 	class := func(name, binding string) storageClass {
 		return storageClass{
@@ -90,7 +93,9 @@ func createStorageClasses(ctx context.Context, api *api) error {
 	local := class("local", waitForPod)
 	local.Metadata.Annotations = map[string]string{isDefault: "true"}
 	const path = "/apis/storage.k8s.io/v1/storageclasses"
-	return errors.Join(api.create(ctx, path, local), api.create(ctx, path, class("local-immediate", "Immediate")))
+	sized := class("local-memory", waitForPod)
+	sized.Parameters = map[string]string{mediumKey: memory}
+	return errors.Join(api.create(ctx, path, local), api.create(ctx, path, class("local-immediate", "Immediate")), api.create(ctx, path, sized))
 }
 
 // plan decides which volumes are missing and which are to be deleted.
@@ -125,9 +130,13 @@ func waitsForVolume(c volumeClaim, class storageClass) bool {
 
 func volumeFor(c volumeClaim, class storageClass, dir string) volume {
 	name := "pvc-" + c.Metadata.UID
+	annotations := map[string]string{provisionedBy: driver}
+	if class.Parameters[mediumKey] == memory {
+		annotations[mediumKey] = memory
+	}
 	return volume{
 		APIVersion: "v1", Kind: "PersistentVolume",
-		Metadata: metadata{Name: name, Annotations: map[string]string{provisionedBy: driver}},
+		Metadata: metadata{Name: name, Annotations: annotations},
 		Spec: volumeSpec{
 			StorageClassName:              c.Spec.StorageClassName,
 			Capacity:                      map[string]string{"storage": c.Spec.Resources.Requests["storage"]},

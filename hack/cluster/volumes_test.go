@@ -51,6 +51,9 @@ func TestPlanMakesVolumes(t *testing.T) {
 		!slices.Equal(v.Spec.AccessModes, []string{"ReadWriteMany"}) || v.Spec.Capacity["storage"] != "1Gi" {
 		t.Errorf("volume = %+v", v)
 	}
+	if sized := volumeFor(claim("sized", nil), storageClass{Parameters: map[string]string{mediumKey: memory}}, "/volumes"); sized.Metadata.Annotations[mediumKey] != memory || v.Metadata.Annotations[mediumKey] != "" {
+		t.Errorf("in memory are %+v and %+v", sized.Metadata, v.Metadata)
+	}
 	if wanted, _ := plan(classes, []volumeClaim{claim("now", nil)}, []volume{v}, "/volumes"); len(wanted) != 0 {
 		t.Error("a volume is made that is there")
 	}

@@ -48,4 +48,16 @@ func TestProofsExist(t *testing.T) {
 	if named == 0 {
 		t.Error("no document names a test")
 	}
+	// The page of faults is complete.
+	faults := 0
+	for name := range tests {
+		if strings.HasPrefix(name, "TestFault") || strings.HasPrefix(name, "TestLongFault") {
+			if faults++; !strings.Contains(read(t, root+"/docs/faults.md"), "`"+name) {
+				t.Errorf("docs/faults.md does not have %s", name)
+			}
+		}
+	}
+	if faults == 0 {
+		t.Error("no test of a fault was found")
+	}
 }

@@ -127,16 +127,17 @@ func waitCondition(t *testing.T, o client.Object, conditionType string, status m
 	}
 }
 
-// update changes an object until no conflict is in the way, and returns when the API server
-// accepted it.
+// update changes an object until no conflict is in the way, and returns when the call began
+// that the API server accepted.
 func update[T client.Object](t *testing.T, o T, change func(T)) time.Time {
 	t.Helper()
 	for {
 		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(o), o))
 		change(o)
+		start := time.Now()
 		err := kube.Update(t.Context(), o)
 		if err == nil {
-			return time.Now()
+			return start
 		}
 		if !strings.Contains(err.Error(), "the object has been modified") {
 			t.Fatal(err)

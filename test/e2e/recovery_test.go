@@ -74,14 +74,20 @@ func TestOperatorDeleted(t *testing.T) {
 
 func scaleOperator(t *testing.T, replicas int32) {
 	t.Helper()
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: operatorDeployment(t)}}
-	update(t, d, func(d *appsv1.Deployment) { d.Spec.Replicas = &replicas })
+	d := setOperatorReplicas(t, replicas)
 	eventually(t, time.Minute, fmt.Sprintf("the operator has %d pods", replicas), func() bool {
 		var pods corev1.PodList
 		must(t, kube.List(t.Context(), &pods, client.InNamespace(operatorNamespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"}))
 		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(d), d))
 		return len(pods.Items) == int(replicas) && d.Status.ReadyReplicas == replicas
 	})
+}
+
+func setOperatorReplicas(t *testing.T, replicas int32) *appsv1.Deployment {
+	t.Helper()
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: operatorDeployment(t)}}
+	update(t, d, func(d *appsv1.Deployment) { d.Spec.Replicas = &replicas })
+	return d
 }
 
 func operatorDeployment(t *testing.T) string {

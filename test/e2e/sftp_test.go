@@ -110,11 +110,18 @@ func login(t *testing.T, l *v1alpha1.SFTPListener, user string, auth ...ssh.Auth
 // loginAfter logs in after a header, as proxies send one.
 func loginAfter(t *testing.T, l *v1alpha1.SFTPListener, header, user string, auth ...ssh.AuthMethod) (*session, error) {
 	t.Helper()
+	return loginAt(t, l, net.JoinHostPort("127.0.0.1", port(l)), header, user, auth...)
+}
+
+// loginAt logs in at an address: the Service's, or that of one pod.
+func loginAt(t *testing.T, l *v1alpha1.SFTPListener, address, header, user string, auth ...ssh.AuthMethod) (*session, error) {
+	t.Helper()
 	pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(l.Status.HostKeys[0].PublicKey))
 	must(t, err)
-	address := net.JoinHostPort("127.0.0.1", port(l))
 	raw, err := net.DialTimeout("tcp", address, 10*time.Second)
-	must(t, err)
+	if err != nil {
+		return nil, err
+	}
 	_ = raw.SetDeadline(time.Now().Add(20 * time.Second)) // TCP connections have deadlines
 	if _, err := io.WriteString(raw, header); err != nil {
 		return nil, err
@@ -184,6 +191,18 @@ func (s *session) roundTrip(t *testing.T, path string, size int) {
 	if !bytes.Equal(got, data) {
 		t.Fatalf("%s: got %d bytes that differ from the %d put", path, len(got), len(data))
 	}
+}
+
+// sha256 gets a file and returns the digest of its content.
+func (s *session) sha256(t *testing.T, path string) string {
+	t.Helper()
+	f, err := s.Open(path)
+	must(t, err)
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	must(t, err)
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func sha256File(t *testing.T, path string) string {

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"time"
+)
+
+// recoverEtcd does what an administrator does with an etcd that ran out of space, once something was deleted: compact its
+// history, defragment it, and end the alarm, which outlives its cause. It speaks etcd's JSON gateway.
+func recoverEtcd(ctx context.Context, s settings) error {
+	cert, err := tls.LoadX509KeyPair(s.cert("apiserver-etcd"), s.key("apiserver-etcd"))
+	if err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(s.cert("etcd-ca"))
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return errors.New("etcd's CA certificate is damaged")
+	}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12},
+	}}
+	call := func(path string, in, out any) error {
+		body, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("https://127.0.0.1:%d/v3/%s", s.port(etcdPort), path), bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		answer, err := io.ReadAll(resp.Body)
+		if err == nil && resp.StatusCode != http.StatusOK {
+			err = fmt.Errorf("etcd: %s: %s", path, answer)
+		}
+		if err != nil || out == nil {
+			return err
+		}
+		return json.Unmarshal(answer, out)
+	}
+
+	var status struct{ Header struct{ Revision string } }
+	// It may have been started a moment ago.
+	if err := waitFor(ctx, s, "etcd", nil, func(context.Context) error { return call("maintenance/status", object{}, &status) }); err != nil {
+		return err
+	}
+	var alarms struct {
+		Alarms []struct{ MemberID, Alarm string }
+	}
+	if err := errors.Join(
+		call("kv/compaction", object{"revision": status.Header.Revision, "physical": true}, nil),
+		call("maintenance/defragment", object{}, nil),
+		call("maintenance/alarm", object{"action": "GET"}, &alarms),
+	); err != nil {
+		return err
+	}
+	for _, a := range alarms.Alarms {
+		if err := call("maintenance/alarm", object{"action": "DEACTIVATE", "memberID": a.MemberID, "alarm": a.Alarm}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// componentAway is how long a component is away, as with a process manager that waits before
+// it starts something again.
+const componentAway = 5 * time.Second
+
+// A part of the node that is killed is noticed by nobody who uses SFTP. What is changed
+// meanwhile arrives when it is back, and is not said to have arrived before.
+func TestFaultComponentKilled(t *testing.T) {
+	f := newFault(t, "component", withTwoPods)
+	waitTwoPods(t, f.listener)
+	f.comers.stop()
+	for i, c := range []struct {
+		name string
+		// serves says that the API goes on without it.
+		serves bool
+		// refuses says that the node counts as not ready without it: its Service then leaves out
+		// the pods, and those who come anew are refused where there is no other node.
+		refuses bool
+	}{
+		{"kubelet", true, false},
+		{"containerd", true, true},
+		{"kube-apiserver", false, false},
+		{"etcd", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f.begin(t)
+			early := userOf(f.listener, f.ns, fmt.Sprintf("early-%d", i), keyAuth(f.key))
+			killComponent(t, c.name)
+			if c.serves {
+				must(t, kube.Create(t.Context(), early))
+			}
+			time.Sleep(componentAway)
+			if c.serves {
+				truthful(t, f, early)
+			}
+			start := time.Now()
+			node(t, "start", c.name)
+			recovered := f.newUserWorks(t, fmt.Sprintf("late-%d", i), start, 3*time.Minute)
+			if c.serves {
+				waitReady(t, early, time.Minute)
+			}
+			noticed := f.noticed(t, c.refuses)
+			fmt.Printf("FAULT %s kill -9, started again after %s: %s; a change takes effect %s after the start\n",
+				c.name, componentAway, noticed, seconds(recovered))
+		})
+	}
+}
+
+// noticed says what users noticed, and that no session ended in any case.
+func (f *fault) noticed(t *testing.T, mayRefuse bool) string {
+	t.Helper()
+	if !mayRefuse {
+		return f.unharmed(t)
+	}
+	eventually(t, time.Minute, "the Service has the pods again", func() bool {
+		_, err := login(t, f.listener, f.user.Name, f.auth())
+		return err == nil
+	})
+	f.undisturbed(t)
+	logins, failed := f.comers.stop()
+	return fmt.Sprintf("%d of %d logins, the live session and an upload of %d MiB go on, for %s no login by the Service of a single node",
+		logins-len(failed), logins, faultMiB, seconds(f.comers.out))
+}
+
+// truthful checks that a user who is said to be ready logs in on every pod.
+func truthful(t *testing.T, f *fault, u *v1alpha1.SFTPUser) {
+	t.Helper()
+	now := &v1alpha1.SFTPUser{}
+	must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(u), now))
+	if !isReady(now) {
+		return
+	}
+	for _, pod := range podAddresses(t, f.listener) {
+		s, err := loginAt(t, f.listener, pod, "", u.Name, f.auth())
+		if err != nil {
+			t.Errorf("user %s is said to be ready and cannot log in at %s: %v", u.Name, pod, err)
+			continue
+		}
+		_ = s.conn.Close()
+	}
+}
+
+// A killed operator is noticed by nobody. A login that was taken away meanwhile ends when
+// another operator has got hold of the lease.
+func TestFaultOperatorKilled(t *testing.T) {
+	f := newFault(t, "operator", nil)
+	second := newUser(t, f.listener, f.ns, "second", keyAuth(f.key))
+	gone := mustLogin(t, f.listener, second.Name, f.auth())
+	pod := operatorPod(t)
+
+	start := time.Now()
+	node(t, "kill", operatorNamespace+"/"+pod.Name)
+	update(t, second, func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserSuspended })
+	revoked := gone.closedAfter(t, start)
+	if revoked > 30*time.Second {
+		t.Errorf("the revocation took %s", revoked)
+	}
+	waitCondition(t, second, v1alpha1.ConditionAccepted, metav1.ConditionFalse, v1alpha1.ReasonSuspended, 10*time.Second)
+	after := operatorPod(t)
+	if after.UID != pod.UID || after.Status.ContainerStatuses[0].RestartCount == pod.Status.ContainerStatuses[0].RestartCount {
+		t.Errorf("the operator was not killed: %+v", after.Status.ContainerStatuses)
+	}
+	noticed := f.unharmed(t)
+	fmt.Printf("FAULT operator kill -9: %s; a login that was taken away at once ends %s after the kill\n", noticed, seconds(revoked))
+}
+
+func operatorPod(t *testing.T) *corev1.Pod {
+	t.Helper()
+	var pods corev1.PodList
+	must(t, kube.List(t.Context(), &pods, client.InNamespace(operatorNamespace), client.MatchingLabels{"app.kubernetes.io/component": "manager"}))
+	if len(pods.Items) != 1 {
+		t.Fatalf("the operator has %d pods", len(pods.Items))
+	}
+	return &pods.Items[0]
+}
+
+// A killed daemon ends its sessions; clients come again within seconds, find the same host
+// key, and go on with their uploads where they were. The status says so meanwhile.
+func TestFaultDaemonKilled(t *testing.T) {
+	f := newFault(t, "daemon", nil)
+	history := watchReady(t, f.listener)
+	pod := podsOf(t, f.listener)[0]
+
+	start := time.Now()
+	node(t, "kill", f.ns+"/"+pod.Name)
+	f.live.closedAfter(t, start)
+	var again *session
+	eventually(t, time.Minute, "a login succeeds", func() bool {
+		var err error
+		again, err = login(t, f.listener, f.user.Name, f.auth())
+		return err == nil
+	})
+	back := time.Since(start)
+	if err := f.upload.finishWithin(30 * time.Second); err == nil {
+		t.Error("an upload to a daemon that was killed ended without an error")
+	}
+	resumed := resume(t, again, f.source, "upload")
+	f.intact(t)
+	waitReady(t, f.listener, 30*time.Second)
+	if after := podsOf(t, f.listener); len(after) != 1 || after[0].UID != pod.UID || after[0].Status.ContainerStatuses[0].RestartCount != 1 {
+		t.Errorf("pods: %v", after)
+	}
+	if !history.stop() {
+		t.Error("the listener was said to be ready all the time, and no pod was")
+	}
+	fmt.Printf("FAULT daemon kill -9: sessions break, the next login succeeds after %s with the same host key, an upload goes on at byte %d and is complete\n", seconds(back), resumed)
+}
+
+// resume appends what is missing of a file, as put -a does, and returns where it went on.
+func resume(t *testing.T, s *session, source, name string) int64 {
+	t.Helper()
+	info, err := s.Stat(name)
+	must(t, err)
+	if info.Size() == 0 {
+		t.Fatal("nothing of the upload is there")
+	}
+	in, err := os.Open(source)
+	must(t, err)
+	defer in.Close()
+	out, err := s.OpenFile(name, os.O_WRONLY)
+	must(t, err)
+	for _, f := range []io.Seeker{in, out} {
+		_, err = f.Seek(info.Size(), io.SeekStart)
+		must(t, err)
+	}
+	_, err = io.Copy(out, in)
+	must(t, err)
+	must(t, out.Close())
+	return info.Size()
+}
+
+// readyHistory notes whether a listener ceased to be ready.
+type readyHistory struct {
+	ended chan struct{}
+	done  chan struct{}
+	lost  bool
+}
+
+func watchReady(t *testing.T, l *v1alpha1.SFTPListener) *readyHistory {
+	t.Helper()
+	h := &readyHistory{ended: make(chan struct{}), done: make(chan struct{})}
+	w, err := kube.Watch(t.Context(), &v1alpha1.SFTPListenerList{}, client.InNamespace(l.Namespace))
+	must(t, err)
+	go func() {
+		defer close(h.done)
+		defer w.Stop()
+		for {
+			select {
+			case <-h.ended:
+				return
+			case e, ok := <-w.ResultChan():
+				if !ok {
+					return
+				}
+				if now, ok := e.Object.(*v1alpha1.SFTPListener); ok && now.Name == l.Name && !meta.IsStatusConditionTrue(now.Status.Conditions, v1alpha1.ConditionReady) {
+					h.lost = true
+				}
+			}
+		}
+	}()
+	return h
+}
+
+// stop says whether the listener was not ready at some time.
+func (h *readyHistory) stop() bool {
+	close(h.ended)
+	<-h.done
+	return h.lost
+}

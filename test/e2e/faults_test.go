@@ -1,0 +1,231 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// The tests of faults, TestFault…, do to the node what goes wrong with nodes, and measure what
+// users notice of it. Each prints a line that begins with FAULT; docs/faults.md has them.
+
+// fault is a listener with everything on it that a fault must not harm: a live session, an
+// upload in progress, and clients that come anew all the time.
+type fault struct {
+	ns       string
+	listener *v1alpha1.SFTPListener
+	key      keyPair
+	user     *v1alpha1.SFTPUser
+	live     *session
+	// source is the file of the upload.
+	source string
+	upload *slowUpload
+	pods   map[types.UID]int32
+	comers *comers
+}
+
+const (
+	// faultMiB is the size of the upload: more than what trickles in a quarter of an hour.
+	faultMiB   = 48
+	faultFirst = 4 << 20
+)
+
+// newFault sets the scene.
+func newFault(t *testing.T, name string, change func(*v1alpha1.SFTPListenerSpec)) *fault {
+	t.Helper()
+	f := &fault{ns: newNamespace(t, name, nil), key: newKey(t), source: randomFile(t, faultMiB)}
+	f.listener = newListener(t, f.ns, "partners", change)
+	f.user = newUser(t, f.listener, f.ns, "acme", keyAuth(f.key))
+	f.begin(t)
+	return f
+}
+
+// begin opens the session and the upload, and has clients come.
+func (f *fault) begin(t *testing.T) {
+	t.Helper()
+	f.live = f.login(t)
+	f.upload = startSlowUpload(t, f.login(t), f.source, "upload", faultFirst)
+	f.upload.wait(t)
+	f.pods = podUIDs(t, f.listener)
+	f.comers = f.startComers(t)
+}
+
+func (f *fault) auth() ssh.AuthMethod { return ssh.PublicKeys(f.key.signer) }
+
+func (f *fault) login(t *testing.T) *session {
+	t.Helper()
+	return mustLogin(t, f.listener, f.user.Name, f.auth())
+}
+
+// unharmed checks that nobody has noticed anything: no session and no pod ended, no login
+// failed, and the upload goes on to its end.
+func (f *fault) unharmed(t *testing.T) string {
+	t.Helper()
+	logins, failed := f.comers.stop()
+	if len(failed) > 0 {
+		t.Errorf("%d of %d logins failed, the first: %v", len(failed), logins, failed[0])
+	}
+	f.undisturbed(t)
+	return fmt.Sprintf("%d of %d logins, the live session and an upload of %d MiB go on", logins-len(failed), logins, faultMiB)
+}
+
+// undisturbed is unharmed, but for logins, which may have failed.
+func (f *fault) undisturbed(t *testing.T) {
+	t.Helper()
+	f.comers.stop()
+	if !f.live.alive() {
+		t.Error("the live session ended")
+	}
+	f.upload.release()
+	if err := f.upload.finish(); err != nil {
+		t.Errorf("the upload broke: %v", err)
+	}
+	f.intact(t)
+	if after := podUIDs(t, f.listener); !maps.Equal(f.pods, after) {
+		t.Errorf("pods and their restarts were %v and are %v", f.pods, after)
+	}
+}
+
+// intact checks the uploaded file, and that the host key is what it was: login does.
+func (f *fault) intact(t *testing.T) {
+	t.Helper()
+	if got, want := f.login(t).sha256(t, "upload"), sha256File(t, f.source); got != want {
+		t.Errorf("sha256 of the upload is %s, sent was %s", got, want)
+	}
+}
+
+// newUserWorks makes a user and returns how long after since it is ready and logs in: the
+// whole chain from the API server to the pods works again.
+func (f *fault) newUserWorks(t *testing.T, name string, since time.Time, limit time.Duration) time.Duration {
+	t.Helper()
+	u := userOf(f.listener, f.ns, name, keyAuth(f.key))
+	f.ready(t, limit, u, func() error { return client.IgnoreAlreadyExists(kube.Create(t.Context(), u.DeepCopy())) })
+	took := time.Since(since)
+	// And sees nothing of the user whose upload is in progress.
+	if files, err := mustLogin(t, f.listener, name, f.auth()).ReadDir("/"); err != nil || len(files) != 0 {
+		t.Errorf("a new user sees %v, %v", files, err)
+	}
+	return took
+}
+
+// ready waits until a user is ready, and bears an API server that is away meanwhile.
+func (f *fault) ready(t *testing.T, limit time.Duration, u *v1alpha1.SFTPUser, first func() error) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err = first(); err != nil {
+			continue
+		}
+		now := &v1alpha1.SFTPUser{}
+		if err = kube.Get(t.Context(), client.ObjectKeyFromObject(u), now); err == nil && isReady(now) {
+			return
+		}
+	}
+	t.Fatalf("user %s is not ready after %s, last error: %v", u.Name, limit, err)
+}
+
+func isReady(u *v1alpha1.SFTPUser) bool {
+	c := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady)
+	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == u.Generation
+}
+
+// comers are clients that come one after another.
+type comers struct {
+	mu     sync.Mutex
+	logins int
+	// failed are errors, out is how long no login succeeded at most. mu protects all.
+	failed []error
+	out    time.Duration
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func (f *fault) startComers(t *testing.T) *comers {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := &comers{cancel: cancel, done: make(chan struct{})}
+	t.Cleanup(func() { c.stop() })
+	l := f.listener.DeepCopy() // the test reads its own anew meanwhile
+	go func() {
+		defer close(c.done)
+		good := time.Now()
+		for ctx.Err() == nil {
+			s, err := login(t, l, f.user.Name, f.auth())
+			c.mu.Lock()
+			c.logins++
+			if err != nil {
+				c.failed = append(c.failed, err)
+				c.out = max(c.out, time.Since(good))
+			} else {
+				if len(c.failed) > 0 && c.out < time.Since(good) {
+					c.out = time.Since(good)
+				}
+				good = time.Now()
+				_ = s.conn.Close()
+			}
+			c.mu.Unlock()
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}()
+	return c
+}
+
+// stop returns how many came, and why some were not let in.
+func (c *comers) stop() (logins int, failed []error) {
+	c.cancel()
+	<-c.done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.logins, c.failed
+}
+
+// node runs a command of the development cluster.
+func node(t *testing.T, args ...string) {
+	t.Helper()
+	if err := tryNode(args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tryNode(args ...string) error {
+	program := strings.Fields(os.Getenv("CLUSTER"))
+	if len(program) == 0 {
+		return errors.New("CLUSTER is not set; run the tests with make e2e")
+	}
+	return command(time.Minute, program[0], slices.Concat(program[1:], args)...)
+}
+
+// killComponent ends a component of the node with kill -9. It is started again with the test's
+// end, if it is not before.
+func killComponent(t *testing.T, name string) {
+	t.Helper()
+	node(t, "kill", name)
+	t.Cleanup(func() {
+		_ = tryNode("start", name) // it runs, mostly
+	})
+}
+
+func seconds(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
