@@ -105,6 +105,7 @@ func (s *scope) publishState(ready condition) {
 		st.ready = new(ready.Status == metav1.ConditionTrue)
 	}
 	listenerStates.set(s.name(), st)
+	showHostKeys(s.name())
 }
 
 // countUsers counts those who can log in, and the others.

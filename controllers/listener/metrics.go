@@ -37,6 +37,15 @@ func newHostKeyChanges() *prometheus.CounterVec {
 	return c
 }
 
+// showHostKeys makes a listener's counters, so that the first change counts as an increase.
+func showHostKeys(listener types.NamespacedName) {
+	for _, state := range []v1alpha1.HostKeyState{
+		v1alpha1.HostKeyStaged, v1alpha1.HostKeyAdvertised, v1alpha1.HostKeyActive, v1alpha1.HostKeyRetiring, hostKeyRemoved,
+	} {
+		hostKeyChanges.WithLabelValues(listener.Namespace, listener.Name, string(state))
+	}
+}
+
 func forgetHostKeys(listener types.NamespacedName) {
 	hostKeyChanges.DeletePartialMatch(prometheus.Labels{"namespace": listener.Namespace, "listener": listener.Name})
 }

@@ -9,9 +9,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
+
+// hostKeyRemoved is the state in events and metrics of a key that the listener no longer has.
+const hostKeyRemoved v1alpha1.HostKeyState = "Removed"
 
 // announceHostKeys writes an event for each change of a host key's state.
 func (s *scope) announceHostKeys(changes []hostkey.Change) {
@@ -20,22 +24,22 @@ func (s *scope) announceHostKeys(changes []hostkey.Change) {
 		if c.Revision > 0 {
 			what += fmt.Sprintf(", revision %d,", c.Revision)
 		}
-		state := string(c.To)
+		state := c.To
 		switch {
 		case c.To == "":
-			state, what = "Removed", what+" is gone"
+			state, what = hostKeyRemoved, what+" is gone"
 		case c.From == "":
 			what += " is " + string(c.To)
 		default:
 			what += fmt.Sprintf(" is %s and was %s", c.To, c.From)
 		}
-		hostKeyChanges.WithLabelValues(s.listener.Namespace, s.listener.Name, state).Inc()
+		hostKeyChanges.WithLabelValues(s.listener.Namespace, s.listener.Name, string(state)).Inc()
 		kind := corev1.EventTypeNormal
 		if c.Forced {
 			kind = corev1.EventTypeWarning
 			what += "; it was not announced, because overlapSeconds is 0: clients that do not know the new key refuse to connect or ask"
 		}
-		s.Events.Eventf(s.listener, nil, kind, "HostKey"+state, "RotateHostKeys", "%s", what)
+		s.Events.Eventf(s.listener, nil, kind, "HostKey"+string(state), "RotateHostKeys", "%s", what)
 	}
 }
 

@@ -59,6 +59,9 @@ func New(version string) *Metrics {
 		m.transferBytes, m.operations, m.hostKeyProofs, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
 		m.sessionTime, m.transferTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, result := range []string{"answered", "refused"} {
+		m.hostKeyProofs.WithLabelValues(result)
+	}
 	for _, reason := range alerting {
 		m.refusals.WithLabelValues(reason)
 	}

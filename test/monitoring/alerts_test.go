@@ -48,6 +48,7 @@ func healthy() series {
 		listener("sftpd_refusals_total", `reason="unknown_user"`):                             "0+60x60",
 		listener("sftpd_refusals_total", `reason="storage_unavailable"`):                      "1x60",
 		listener("sftpd_refusals_total", `reason="internal_error"`):                           "1x60",
+		listener("sftpd_volume_writable", `volume="home"`):                                    "1x60",
 		listener("sftpd_transfers_total", `direction="upload"`, `result="failed"`):            "0+5x60",
 		listener("sftpd_transfers_total", `direction="upload"`, `result="ok"`):                "0+95x60",
 		listener("sftpd_crypto_policy_not_after_timestamp_seconds"):                           "0x60",
@@ -113,6 +114,11 @@ var alerts = []struct {
 	{
 		"SFTPStorageUnavailable", series{listener("sftpd_refusals_total", `reason="storage_unavailable"`): "0+1x60"},
 		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners"}, "Users of SFTPListener files/partners log in and have no files.",
+	},
+	{
+		"SFTPVolumeNotWritable", series{listener("sftpd_volume_writable", `volume="home"`): "1x30 0x30"},
+		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners", "volume": "home"},
+		"Users of SFTPListener files/partners cannot write to its volume home.",
 	},
 	{
 		"SFTPTransfersFail", series{listener("sftpd_transfers_total", `direction="upload"`, `result="failed"`): "0+5x0 5+25x60"},

@@ -61,7 +61,7 @@ func settled(t *testing.T) map[string]int {
 }
 
 // What a change costs does not depend on how many listeners and users there are: one shard, the settings that name it,
-// and the status of the listener and of the user.
+// the annotation of the pod, and the status of the listener and of the user.
 func TestWritesOfAChange(t *testing.T) {
 	const listeners, users = 10, 20
 	namespaces := fleet(t, listeners, users)
@@ -74,8 +74,7 @@ func TestWritesOfAChange(t *testing.T) {
 	u := newUser(ns, "user-07")
 	waitReady(t, u)
 	counts := settled(t)
-	// The played pod loads before it is poked.
-	want := map[string]int{"PATCH secrets": 2, "PATCH sftplisteners/status": 1, "PATCH sftpusers/status": 1}
+	want := map[string]int{"PATCH secrets": 2, "PATCH pods": 1, "PATCH sftplisteners/status": 1, "PATCH sftpusers/status": 1}
 	if got := writes(counts); !maps.Equal(got, want) {
 		t.Errorf("writes %v, want %v", got, want)
 	}
@@ -90,8 +89,8 @@ func TestWritesOfAChange(t *testing.T) {
 			changed = append(changed, name)
 		}
 	}
-	if len(changed) != 4 {
-		t.Errorf("changed: %v, want the user, the listener, the settings and one shard", slices.Sorted(slices.Values(changed)))
+	if len(changed) != 5 {
+		t.Errorf("changed: %v, want the user, the listener, the pod, the settings and one shard", slices.Sorted(slices.Values(changed)))
 	}
 
 	// Nobody changes anything: an operator that starts reads what there is and writes nothing.
