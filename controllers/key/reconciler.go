@@ -96,16 +96,9 @@ func (r *Reconciler) keysOfSecret(ctx context.Context, o client.Object) []reconc
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	k := &v1alpha1.SFTPKey{}
-	err := r.Client.Get(ctx, req.NamespacedName, k)
-	if err == nil && r.written.Outdates(k) {
-		err = r.Live.Get(ctx, req.NamespacedName, k)
-	}
-	if apierrors.IsNotFound(err) {
-		r.written.Forget(req.NamespacedName)
-	}
-	if err != nil || !k.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	k, err := r.read(ctx, req.NamespacedName)
+	if k == nil || err != nil {
+		return ctrl.Result{}, err
 	}
 	before := k.DeepCopy()
 	blocked, err := r.rotate(ctx, k, before)
@@ -146,6 +139,22 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil || refused, renewal)}, nil
+}
+
+// read reads an SFTPKey, nil if there is none or it is being deleted.
+func (r *Reconciler) read(ctx context.Context, name types.NamespacedName) (*v1alpha1.SFTPKey, error) {
+	k := &v1alpha1.SFTPKey{}
+	err := r.Client.Get(ctx, name, k)
+	if err == nil && r.written.Outdates(k) {
+		err = r.Live.Get(ctx, name, k)
+	}
+	if apierrors.IsNotFound(err) {
+		r.written.Forget(name)
+	}
+	if err != nil || !k.DeletionTimestamp.IsZero() {
+		return nil, client.IgnoreNotFound(err)
+	}
+	return k, nil
 }
 
 // material finds the key, or makes it if it never was. It puts into before what it reads anew.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -107,9 +108,8 @@ func scrape(t *testing.T, ns, target string, port int, scheme, token string) (st
 		c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 		answer, err := c.Do(request)
 		must(t, err)
-		defer answer.Body.Close()
 		body, err := io.ReadAll(answer.Body)
-		must(t, err)
+		must(t, errors.Join(err, answer.Body.Close()))
 		return answer.StatusCode, string(body)
 	}
 	t.Fatalf("kubectl port-forward %s ended: %v", target, lines.Err())
