@@ -108,7 +108,8 @@ func serve(args []string) error {
 			return fmt.Errorf("find out the operator's own image, or set --daemon-image: %w", err)
 		}
 	}
-	if err := controllers.Setup(ctx, mgr, controllers.Options{DaemonImage: s.daemonImage, OperatorNamespace: s.operatorNamespace, Version: version}); err != nil {
+	options := controllers.Options{DaemonImage: s.daemonImage, OperatorNamespace: s.operatorNamespace, Version: version}
+	if err := controllers.Setup(ctx, mgr, options); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {

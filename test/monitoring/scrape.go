@@ -193,9 +193,10 @@ func expressions(t testing.TB) []string {
 
 var (
 	// What of an expression is no metric: texts, selectors, ranges, lists of labels, functions, and numbers.
-	notMetric = regexp.MustCompile(`"[^"]*"|\{[^}]*\}|\[[^\]]*\]|\b(?:by|on|ignoring|without|group_left|group_right) *\([^)]*\)|\b[a-z_0-9]+ *\(|\b[0-9.]+\b`)
-	word      = regexp.MustCompile(`\b[a-z_][a-z0-9_]*\b`)
-	keywords  = []string{"and", "or", "unless", "offset", "bool", "by", "on"}
+	notMetric = regexp.MustCompile(`"[^"]*"|\{[^}]*\}|\[[^\]]*\]|` +
+		`\b(?:by|on|ignoring|without|group_left|group_right) *\([^)]*\)|\b[a-z_0-9]+ *\(|\b[0-9.]+\b`)
+	word     = regexp.MustCompile(`\b[a-z_][a-z0-9_]*\b`)
+	keywords = []string{"and", "or", "unless", "offset", "bool", "by", "on"}
 )
 
 // metricsOf are the names of the metrics in an expression.

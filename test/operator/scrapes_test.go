@@ -2,6 +2,7 @@ package operator
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -21,7 +22,7 @@ import (
 func TestScrapes(t *testing.T) {
 	ns, _ := busyNamespace(t)
 	recorder := httptest.NewRecorder()
-	promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	operator := recorder.Body.String()
 	for _, series := range []string{
 		`sftp_operator_listener_ready{listener="partners",namespace="` + ns + `"} 1`,
