@@ -69,6 +69,36 @@ func run(t *testing.T, m *offline.Manifests, dir string) (render.Files, []offlin
 	return files, findings
 }
 
+// Lists of revoked keys are read from the Secrets of the manifests. One that is missing leaves what the directory revokes.
+func TestRevokedKeysOfASecret(t *testing.T) {
+	const fingerprint = "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"
+	withList := strings.Replace(listener, "spec:\n", "spec:\n  revokedKeysSecretRefs: [{name: lost, key: list}]\n", 1) + userWith("bob", withKey)
+	list := "---\napiVersion: v1\nkind: Secret\nmetadata: {name: lost, namespace: files}\nstringData: {list: \"" + fingerprint + "\"}\n"
+	dir := t.TempDir()
+	files, findings := renderOnly(t, read(t, withList))
+	if files.Digest != "" || len(findings) != 1 || findings[0].Reason != "SecretNotFound" || !findings[0].Missing {
+		t.Fatalf("without the list: %q, %v", files.Digest, findings)
+	}
+	for _, manifests := range []string{withList + list, withList} {
+		m := read(t, manifests)
+		prev, err := offline.ReadPrevious(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, _, err := m.Render(t.Context(), &m.Listeners[0], prev, time.Now(), offline.VolumePath)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := offline.Write(dir, files, nil); err != nil {
+			t.Fatal(err)
+		}
+		set, err := config.Load(dir)
+		if err != nil || len(set.Listener.Revoked.Keys) != 1 || set.Listener.Revoked.Keys[0] != fingerprint {
+			t.Errorf("%v, %+v", err, set.Listener.Revoked)
+		}
+	}
+}
+
 // What the API server would refuse is refused with its message.
 func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct{ manifests, message string }{
@@ -187,4 +217,14 @@ func TestForeignDirectory(t *testing.T) {
 	if _, err := offline.ReadPrevious(dir); err == nil || !strings.Contains(err.Error(), "name an empty directory") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// renderOnly renders the only listener, and writes nothing.
+func renderOnly(t *testing.T, m *offline.Manifests) (render.Files, []offline.Finding) {
+	t.Helper()
+	files, findings, err := m.Render(t.Context(), &m.Listeners[0], offline.Previous{}, time.Now(), offline.VolumePath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files, findings
 }

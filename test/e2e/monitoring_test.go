@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -95,23 +94,27 @@ func scrape(t *testing.T, ns, target string, port int, scheme, token string) (st
 	defer func() { cancel(); _ = cmd.Wait() }()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		m := forwarding.FindStringSubmatch(lines.Text())
-		if m == nil {
-			continue
+		if m := forwarding.FindStringSubmatch(lines.Text()); m != nil {
+			return fetch(ctx, t, scheme+"://"+m[1]+"/metrics", token)
 		}
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+m[1]+"/metrics", nil)
-		must(t, err)
-		if token != "" {
-			request.Header.Set("Authorization", "Bearer "+token)
-		}
-		// The operator makes its own certificate at each start, as the ServiceMonitor knows.
-		c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
-		answer, err := c.Do(request)
-		must(t, err)
-		body, err := io.ReadAll(answer.Body)
-		must(t, errors.Join(err, answer.Body.Close()))
-		return answer.StatusCode, string(body)
 	}
 	t.Fatalf("kubectl port-forward %s ended: %v", target, lines.Err())
 	return 0, ""
+}
+
+func fetch(ctx context.Context, t *testing.T, url, token string) (status int, text string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	must(t, err)
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	// The operator makes its own certificate at each start, as the ServiceMonitor knows.
+	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	answer, err := c.Do(request)
+	must(t, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	must(t, err)
+	return answer.StatusCode, string(body)
 }

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,6 +49,44 @@ func TestAuditorsQueries(t *testing.T) {
 	}
 	keyOf(t, acme, fingerprint(t, "lost"), v1alpha1.KeyRevoked)
 
+	dir := workbench(t)
+	for i, block := range blocksOf(t, "auditors.md") {
+		t.Run(fmt.Sprintf("block %d", i+1), func(t *testing.T) {
+			out, problems, err := shell(t, dir, block)
+			if err != nil || out == "" || strings.Contains(out, "null") {
+				t.Errorf("%s\n%v: %s%s", block, err, out, problems)
+			}
+		})
+	}
+}
+
+// What runbooks say to look at can be looked at. Logs and what nodes measure need a kubelet: of these lines the grammar alone
+// is checked.
+func TestRunbookCommands(t *testing.T) {
+	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "files"}})
+	cleanUp(t, "files")
+	create(t, newUser(readyListener(t, "files").Namespace, "acme"))
+	dir := workbench(t)
+	for _, block := range blocksOf(t, "runbooks.md") {
+		for line := range strings.Lines(block) {
+			line = strings.TrimSpace(line)
+			if strings.Contains(line, "kubectl logs") || strings.Contains(line, "kubectl top") {
+				line = "if false; then " + line + "; fi"
+			}
+			_, problems, err := shell(t, dir, line)
+			var ended *exec.ExitError
+			told := errors.As(err, &ended) && (strings.HasPrefix(line, "kubectl auth can-i ") && ended.ExitCode() == 1 || // no
+				strings.HasPrefix(line, "kubectl sftp why ") && ended.ExitCode() == 4) // not all could be checked
+			if err != nil && !told {
+				t.Errorf("%s\n%v: %s", line, err, problems)
+			}
+		}
+	}
+}
+
+// workbench is a directory with what the commands of documents need.
+func workbench(t *testing.T) string {
+	t.Helper()
 	root, err := apiserver.Root()
 	if err != nil {
 		t.Fatal(err)
@@ -63,26 +102,36 @@ func TestAuditorsQueries(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	page, err := os.ReadFile(filepath.Join(root, "docs", "auditors.md"))
+	return dir
+}
+
+func blocksOf(t *testing.T, page string) []string {
+	t.Helper()
+	root, err := apiserver.Root()
 	if err != nil {
 		t.Fatal(err)
 	}
-	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
-	if len(blocks) < 10 {
-		t.Fatalf("%d blocks", len(blocks))
+	text, err := os.ReadFile(filepath.Join(root, "docs", page))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for i, b := range blocks {
-		t.Run(fmt.Sprintf("block %d", i+1), func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", b[1])
-			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(dir, "kubeconfig"), "PATH="+dir+":"+assets+":"+os.Getenv("PATH"))
-			var problems strings.Builder
-			cmd.Stderr = &problems
-			out, err := cmd.Output()
-			if err != nil || len(out) == 0 || strings.Contains(string(out), "null") {
-				t.Errorf("%s\n%v: %s%s", b[1], err, out, &problems)
-			}
-			t.Logf("%s", out)
-		})
+	var out []string
+	for _, b := range shellBlock.FindAllStringSubmatch(string(text), -1) {
+		out = append(out, b[1])
 	}
+	if len(out) < 10 {
+		t.Fatalf("%s has %d blocks", page, len(out))
+	}
+	return out
+}
+
+func shell(t *testing.T, dir, script string) (out, problems string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", script)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(dir, "kubeconfig"), "PATH="+dir+":"+assets+":"+os.Getenv("PATH"))
+	var said strings.Builder
+	cmd.Stderr = &said
+	output, err := cmd.Output()
+	return string(output), said.String(), err
 }

@@ -66,8 +66,10 @@ func TestEventsAreOfTransitions(t *testing.T) {
 	for _, controller := range []string{"listener", "user", "key"} {
 		counts[controller] = reconciles(t, controller)
 	}
-	// Generations that go up without a meaning, and a Secret that says that it is the listener's.
+	// A generation that goes up without a meaning, a Secret that says that it is the listener's, and a label on that of a key.
 	change(t, acme, func(u *v1alpha1.SFTPUser) { u.Spec.HomeDirectory.Volume = "home" /* as without it */ })
+	hostKey := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-ed25519"}}
+	change(t, hostKey, func(s *corev1.Secret) { metav1.SetMetaDataLabel(&s.ObjectMeta, "example.com/no", "matter") })
 	create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "unrelated", Labels: map[string]string{v1alpha1.LabelListener: "partners"}}})
 	eventually(t, func() error {
 		for controller, n := range counts {
