@@ -32,6 +32,11 @@ func (a app) secret() *config.TOTP {
 
 // prompts answers questions by what they ask for.
 func prompts(password, code string) ssh.AuthMethod {
+	return asked(password, func() string { return code })
+}
+
+// asked is prompts with a code of the moment when it is asked for.
+func asked(password string, code func() string) ssh.AuthMethod {
 	return ssh.KeyboardInteractive(func(_, _ string, questions []string, echos []bool) ([]string, error) {
 		out := make([]string, len(questions))
 		for i, q := range questions {
@@ -41,7 +46,7 @@ func prompts(password, code string) ssh.AuthMethod {
 			case q == "Password: ":
 				out[i] = password
 			case q == "Verification code: ":
-				out[i] = code
+				out[i] = code()
 			default:
 				return nil, fmt.Errorf("asked %q", q)
 			}
@@ -60,7 +65,7 @@ func TestFactors(t *testing.T) {
 	const keyCode, passwordCode, keyKey = "publickey,keyboard-interactive:totp", "password,keyboard-interactive:totp", "publickey,publickey"
 	const all = "publickey,publickey,password,keyboard-interactive:totp"
 	with := ssh.PublicKeys
-	right, wrong := prompts("secret", phone.code()), prompts("wrong", "000 000x")
+	right, wrong := asked("secret", phone.code), prompts("wrong", "000 000x")
 	password := ssh.Password("secret")
 
 	for i, tc := range []struct {
@@ -79,7 +84,7 @@ func TestFactors(t *testing.T) {
 
 		{passwordCode, []ssh.AuthMethod{password, right}, "password+keyboard-interactive:totp", ""},
 		{passwordCode, []ssh.AuthMethod{right}, "keyboard-interactive+keyboard-interactive:totp", ""},
-		{passwordCode, []ssh.AuthMethod{prompts("wrong", phone.code())}, "keyboard-interactive", "wrong_password"},
+		{passwordCode, []ssh.AuthMethod{asked("wrong", phone.code)}, "keyboard-interactive", "wrong_password"},
 		{passwordCode, []ssh.AuthMethod{prompts("secret", "1")}, "keyboard-interactive+keyboard-interactive:totp", "wrong_code"},
 		{passwordCode, []ssh.AuthMethod{ssh.Password("wrong")}, "password", "wrong_password"},
 		{passwordCode, []ssh.AuthMethod{with(key)}, "", "password_required_first"},
@@ -94,7 +99,7 @@ func TestFactors(t *testing.T) {
 		{all, []ssh.AuthMethod{with(key, second), password, right}, "publickey+publickey+password+keyboard-interactive:totp", ""},
 		{all, []ssh.AuthMethod{with(key, second), right}, "publickey+publickey+keyboard-interactive+keyboard-interactive:totp", ""},
 		{all, []ssh.AuthMethod{with(key, second), password, wrong}, "publickey+publickey+password+keyboard-interactive:totp", "wrong_code"},
-		{all, []ssh.AuthMethod{with(key, second), prompts("wrong", phone.code())}, "publickey+publickey+keyboard-interactive", "wrong_password"},
+		{all, []ssh.AuthMethod{with(key, second), asked("wrong", phone.code)}, "publickey+publickey+keyboard-interactive", "wrong_password"},
 
 		{keyCode + " publickey,password", []ssh.AuthMethod{with(key), password}, "publickey+password", ""},
 		{keyCode + " publickey,password", []ssh.AuthMethod{with(key), right}, "publickey+keyboard-interactive:totp", ""},
@@ -236,7 +241,7 @@ func TestCodesOfTwoDaemons(t *testing.T) {
 	if err := os.WriteFile(shared, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	one.MustDial(t, "bob", ssh.PublicKeys(key), prompts("", phone.code()))
+	one.MustDial(t, "bob", ssh.PublicKeys(key), asked("", phone.code))
 	e := one.WaitAudit(t, "login", 2)
 	if detail, _ := e["detail"].(string); !strings.HasPrefix(detail, "other pods do not know that the code was used: ") {
 		t.Errorf("audit: %v", e)
@@ -282,7 +287,7 @@ func TestFactorRevocation(t *testing.T) {
 			u := dir.AddUser("ada", "secret", key.PublicKey(), second.PublicKey())
 			u.Methods, u.TOTP = []string{tc.combination}, phone.secret()
 			d := daemontest.Start(t, dir)
-			c := d.MustDial(t, "ada", ssh.PublicKeys(key, second), prompts("", phone.code()))
+			c := d.MustDial(t, "ada", ssh.PublicKeys(key, second), asked("", phone.code))
 			tc.change(dir, u)
 			d.Reload(t, dir)
 			if tc.reason == "" {

@@ -66,7 +66,7 @@ func metrics(t *testing.T, d *daemontest.Daemon) map[string]float64 {
 func refusals(m map[string]float64) map[string]int {
 	out := map[string]int{}
 	for name, n := range m {
-		if rest, ok := strings.CutPrefix(name, `sftpd_refusals_total{reason="`); ok {
+		if rest, ok := strings.CutPrefix(name, `sftpd_refusals_total{reason="`); ok && n > 0 {
 			out[strings.TrimSuffix(rest, `"}`)] = int(n)
 		}
 	}
