@@ -63,8 +63,8 @@ func TestUpgrade(t *testing.T) {
 	source := randomFile(t, 256)
 	want := sha256File(t, source)
 	uploader := mustLogin(t, fleet[0], "pair-user", ssh.PublicKeys(k.signer))
-	upload := startSlowUpload(t, uploader, source, "big")
-	upload.wait(t, 100<<20)
+	upload := startSlowUpload(t, uploader, source, "big", 100<<20)
+	upload.wait(t)
 
 	start := time.Now()
 	watch := watchRollouts(t, fleet)
