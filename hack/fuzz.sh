@@ -4,7 +4,7 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-fuzztime="${FUZZTIME:-30s}"
+fuzztime="${FUZZTIME:-20s}"
 found=0
 failed=()
 while read -r package; do
