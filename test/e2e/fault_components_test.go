@@ -19,6 +19,9 @@ import (
 // it starts something again.
 const componentAway = 5 * time.Second
 
+// keptFor is how long a Service must have its pods to be sure to keep them.
+const keptFor = 12 * time.Second
+
 // A part of the node that is killed is noticed by nobody who uses SFTP. What is changed
 // meanwhile arrives when it is back, and is not said to have arrived before.
 func TestFaultComponentKilled(t *testing.T) {
@@ -29,11 +32,12 @@ func TestFaultComponentKilled(t *testing.T) {
 		name string
 		// serves says that the API goes on without it.
 		serves bool
-		// refuses says that the node counts as not ready without it: its Service then leaves out
-		// the pods, and those who come anew are refused where there is no other node.
+		// refuses says that the node may count as not ready without it, or when it starts: its
+		// Service then leaves out the pods, and those who come anew are refused where there is no
+		// other node.
 		refuses bool
 	}{
-		{"kubelet", true, false},
+		{"kubelet", true, true},
 		{"containerd", true, true},
 		{"kube-apiserver", false, false},
 		{"etcd", false, false},
@@ -68,9 +72,20 @@ func (f *fault) noticed(t *testing.T, mayRefuse bool) string {
 	if !mayRefuse {
 		return f.unharmed(t)
 	}
-	eventually(t, time.Minute, "the Service has the pods again", func() bool {
-		_, err := login(t, f.listener, f.user.Name, f.auth())
-		return err == nil
+	// Not at once after the component's start, but with the node's next heartbeats: seconds later.
+	var since time.Time
+	eventually(t, 2*time.Minute, "the Service has the pods, and keeps them", func() bool {
+		time.Sleep(200 * time.Millisecond)
+		s, err := login(t, f.listener, f.user.Name, f.auth())
+		if err != nil {
+			since = time.Time{}
+			return false
+		}
+		_ = s.conn.Close()
+		if since.IsZero() {
+			since = time.Now()
+		}
+		return time.Since(since) > keptFor
 	})
 	f.undisturbed(t)
 	logins, failed := f.comers.stop()
