@@ -61,7 +61,7 @@ func writeConfig(dir, root string, key ssh.PublicKey) error {
 		return err
 	}
 	user, err := config.EncodeUser(config.User{
-		Username: userName, UID: "1", Namespace: "bench", Name: userName, Methods: []string{"publickey"},
+		Username: userName, UID: "1", Namespace: "bench", Name: userName, Methods: []string{"publickey", "password"},
 		Keys:     []config.Key{{PublicKey: authorizedKey(key)}},
 		Password: &config.Password{Hash: hash, Source: "bench"},
 		Mounts:   []config.Mount{{Path: "/", Volume: "files", Access: config.ReadWrite}},
