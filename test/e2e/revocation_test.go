@@ -16,10 +16,10 @@ import (
 )
 
 // A revocation is measured from the call that makes it to the end of the last session, of
-// one on each pod. The bounds have room for a busy machine; docs/concepts.md has what was measured.
+// one on each pod. The bounds are what is promised; docs/concepts.md has what was measured.
 const (
-	revocationMedian = time.Second
-	revocationWorst  = 5 * time.Second
+	revocationMedian = 700 * time.Millisecond
+	revocationWorst  = 3 * time.Second
 )
 
 // Whatever takes a login away closes its live sessions on all pods, and refuses new ones.
