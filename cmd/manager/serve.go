@@ -73,6 +73,9 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := limitMemory(); err != nil {
+		return err
+	}
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: s.logLevel})))
 	log := ctrl.Log.WithName("setup")
 	ctx := ctrl.SetupSignalHandler()

@@ -79,7 +79,7 @@ func benchmarkReconcile(b *testing.B, n int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	hostKey.Status.SecretName = hostKey.Name
+	hostKey.Status.SecretName, hostKey.Status.PublicKey, hostKey.Status.Fingerprint = hostKey.Name, m.Line(), m.Fingerprint()
 	users := make([]v1alpha1.SFTPUser, n)
 	for i := range users {
 		name := fmt.Sprintf("partner-%05d", i)
@@ -148,10 +148,18 @@ func benchmarkReconcile(b *testing.B, n int) {
 		}
 	}
 	reconcile()
+	digest := ""
 	for i := 0; b.Loop(); i++ {
 		u := &users[i%n]
 		u.Generation++
 		u.Spec.Authentication.AuthorizedKeys[1] = benchKey(fmt.Sprint("new", i))
 		reconcile()
+		if err := base.Get(b.Context(), name, l); err != nil {
+			b.Fatal(err)
+		}
+		if l.Status.ConfigDigest == digest {
+			b.Fatalf("the change was not delivered: %+v", l.Status)
+		}
+		digest = l.Status.ConfigDigest
 	}
 }

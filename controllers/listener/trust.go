@@ -43,7 +43,7 @@ func (s *scope) resolveTrust(ctx context.Context, src clusterSource) error {
 	}
 	s.trust = s.memory.trust.Trust
 	if !s.trust.Unknown {
-		s.memory.revoked = &s.trust.Revoked
+		s.memory.revoked = &s.memory.trust.Revoked // not &s.trust.Revoked, which would keep the whole scope
 	}
 	if problems := s.memory.trust.problems; len(problems) > 0 {
 		messages := make([]string, 0, len(problems))

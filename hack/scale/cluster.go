@@ -35,15 +35,22 @@ type cluster struct {
 	proxy        *http.Server
 	kubeconfig   string
 	operator     *process
-	revision     int // of keys
+	memory       int64 // of the operator, in bytes
+	revision     int   // of keys
 }
 
-// withCluster runs something on a cluster with the operator, and takes all down again.
-func withCluster(ctx context.Context, dir string, do func(*cluster) error) error {
+// memoryLimit is what docs/scale.md recommends, in bytes: the chart's default, or more if there is more to hold.
+func memoryLimit(listeners, users int) int64 {
+	return max(512<<20, 100<<20+int64(listeners)*(64<<10)+int64(users)*(12<<10))
+}
+
+// withCluster runs something on a cluster with an operator for so many listeners and users in all, and takes all down again.
+func withCluster(ctx context.Context, dir string, listeners, users int, do func(*cluster) error) error {
 	c, err := startCluster(ctx, dir)
 	if err != nil {
 		return err
 	}
+	c.memory = memoryLimit(listeners, users)
 	if err = c.startOperator(); err == nil {
 		err = do(c)
 	}
@@ -131,7 +138,8 @@ func (c *cluster) watch(ctx context.Context, config *rest.Config) error {
 // startOperator starts the operator, as in a pod of its own.
 func (c *cluster) startOperator() error {
 	var err error
-	c.operator, err = startProcess(filepath.Join(c.dir, "manager.log"), manager, []string{"KUBECONFIG=" + c.kubeconfig},
+	c.operator, err = startProcess(filepath.Join(c.dir, "manager.log"), manager,
+		[]string{"KUBECONFIG=" + c.kubeconfig, fmt.Sprint("MEMORY_LIMIT=", c.memory)},
 		"-operator-namespace=sftp-system", "-daemon-image=played", "-metrics-bind-address=0", "-health-probe-bind-address=0")
 	return err
 }

@@ -15,8 +15,9 @@ type fleetResult struct {
 	// Made is the time from the first object to the last user that is ready, and MadeWrites the operator's writes in it.
 	Made       time.Duration
 	MadeWrites int
-	// Idle, RSS, peak.
-	RSS, Peak int64
+	// RSS is resident memory after the changes, Peak that at most until then, and Memory the limit that the operator
+	// was told of, in bytes.
+	RSS, Peak, Memory int64
 	// P50 and P99 are times from a change of one user to its readiness, in an idle system.
 	P50, P99 time.Duration
 	// Writes, Bytes and CPU are the operator's, for each of these changes.
@@ -43,7 +44,7 @@ type plan struct {
 // measure makes listeners with users each, beside those that are there, and measures the operator with all of them.
 func (c *cluster) measure(ctx context.Context, p plan, there, listeners []*v1alpha1.SFTPListener, users int) (fleetResult, error) {
 	all := slices.Concat(there, listeners)
-	r := fleetResult{Listeners: len(all), Users: users}
+	r := fleetResult{Listeners: len(all), Users: users, Memory: c.memory}
 	c.calls.take()
 	before := c.ready.count()
 	start := time.Now()

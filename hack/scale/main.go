@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -109,7 +110,7 @@ func measureListener(ctx context.Context, dir string, s sizes, r *results) error
 
 // fresh measures listeners on a cluster of their own.
 func fresh(ctx context.Context, dir string, s sizes, listeners []*v1alpha1.SFTPListener, users int) (result fleetResult, err error) {
-	err = withCluster(ctx, dir, func(c *cluster) error {
+	err = withCluster(ctx, dir, len(listeners), len(listeners)*users, func(c *cluster) error {
 		result, err = c.measure(ctx, s.plan, nil, listeners, users)
 		return err
 	})
@@ -118,7 +119,8 @@ func fresh(ctx context.Context, dir string, s sizes, listeners []*v1alpha1.SFTPL
 
 // measureFleet measures more and more listeners, with as many users each.
 func measureFleet(ctx context.Context, dir string, s sizes, r *results) error {
-	return withCluster(ctx, dir, func(c *cluster) error {
+	most := slices.Max(s.listeners)
+	return withCluster(ctx, dir, most, most*s.fleetUsers, func(c *cluster) error {
 		var there []*v1alpha1.SFTPListener
 		for _, n := range s.listeners {
 			progress("%d listeners with %d users each", n, s.fleetUsers)
