@@ -17,7 +17,7 @@ PKG ?= ./...
 TEST_FLAGS ?=
 TEST_TIMEOUT ?= 20m
 E2E_TIMEOUT ?= 40m
-FUZZTIME ?= 20s
+FUZZTIME ?= 15s
 
 TOOL := hack/tools/run.sh
 # The cluster makes bridges, mounts and cgroups. sudo would lose the path to Go, and where its caches are.
