@@ -4,7 +4,7 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-fuzztime="${FUZZTIME:-20s}"
+fuzztime="${FUZZTIME:-15s}"
 output="$(mktemp)"
 trap 'rm -f "$output"' EXIT
 
