@@ -10,12 +10,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
@@ -68,8 +70,21 @@ func TestEndingPodsAreAskedWithTheFormerToken(t *testing.T) {
 		credentials: map[types.UID]credentials.Credentials{},
 	}
 	s.memory.hostKeys, s.memory.tokens = []render.PrivateHostKey{{Private: []byte("new")}}, [2]string{token("old")}
-	if err := s.learnKeyUse(t.Context()); err != nil {
+	s.Poller = &poll.Poller{Client: s.Client, Asker: a, Now: time.Now}
+	if s.learnKeyUse() {
+		t.Error("reports before anybody was asked")
+	}
+	if err := s.tellPoller(t.Context(), false, false); err != nil {
 		t.Fatal(err)
+	}
+	if s.retry != poll.Interval {
+		t.Errorf("the next reconcile of a listener that is not as it should be comes after %s", s.retry)
+	}
+	if _, err := s.Poller.Reconcile(t.Context(), ctrl.Request{NamespacedName: s.name()}); err != nil {
+		t.Fatal(err)
+	}
+	if !s.learnKeyUse() || s.learnKeyUse() {
+		t.Error("reports are not merged once")
 	}
 	proved := s.memory.proved["u"]
 	if len(s.memory.proved) != 1 || len(proved) != 2 || !proved["ending"] || !proved["new"] {
