@@ -122,7 +122,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 
 		MaxConcurrentRollouts: o.MaxConcurrentRollouts,
 	}
-	if err := listeners.Setup(ctx, mgr, options(listenerWorkers)); err != nil {
+	if err := listeners.Setup(ctx, mgr, options(listenerWorkers), options(listenerWorkers)); err != nil {
 		return fmt.Errorf("set up the listener controller: %w", err)
 	}
 	return nil

@@ -154,7 +154,8 @@ func (w *Waiter) Wait(ctx context.Context, digest string, limit time.Duration) (
 // acknowledged, and others that run and were not told of this configuration yet, because
 // they may lack only it to become ready.
 func survey(ctx context.Context, asker Asker, pods []corev1.Pod, digest string) (Result, []*corev1.Pod) {
-	slices.SortFunc(pods, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) }) // caches list in any order
+	// Caches list in any order, and the result must not differ each time.
+	pods = slices.SortedFunc(slices.Values(pods), func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	type answer struct {
 		status config.Status
 		err    error

@@ -36,9 +36,9 @@ const (
 	userNamespaceIndex = "user.namespace"
 )
 
-// Setup registers the reconciler with a manager. Those of users and keys must be set up
-// first: they make indexes that this one uses.
-func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+// Setup registers the reconciler and its Poller with a manager. The reconcilers of users and
+// keys must be set up first: they make indexes that this one uses.
+func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options, polling controller.Options) error {
 	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		// One that is about to end is asked at once, whatever the reconcile of its listener waits for.
 		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(podChanged())).
 		WatchesRawSource(r.Poller.Asking()).
-		WithOptions(options).
+		WithOptions(polling).
 		Complete(r.Poller)
 	if err != nil {
 		return err

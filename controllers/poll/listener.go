@@ -65,9 +65,9 @@ func Asked(p *corev1.Pod) bool {
 	return p.Status.PodIP != "" && p.Status.Phase == corev1.PodRunning && (ack.Ready(p) || !p.DeletionTimestamp.IsZero())
 }
 
-// due are the questions to ask now, and whether to look at the pods' states. It forgets pods
-// that are gone; what they told stays.
-func (l *listener) due(pods []corev1.Pod, now time.Time) (questions []*question, look bool) {
+// due are the questions to ask now, and whether to look at the pods' states, if they are known. It
+// forgets pods that are gone; what they told stays.
+func (l *listener) due(pods []corev1.Pod, known bool, now time.Time) (questions []*question, look bool) {
 	present := make(map[types.UID]*pod, len(pods))
 	for i := range pods {
 		is := l.pods[pods[i].UID]
@@ -81,7 +81,7 @@ func (l *listener) due(pods []corev1.Pod, now time.Time) (questions []*question,
 		}
 	}
 	l.pods = present
-	if look = l.told.Found != nil && remaining(l.looked, Interval, now) == 0; look {
+	if look = known && remaining(l.looked, Interval, now) == 0; look {
 		l.looked = now
 	}
 	return questions, look

@@ -6,6 +6,7 @@ package poll
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,7 +91,7 @@ func (p *Poller) Reports(name types.NamespacedName, uid types.UID) []Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l := p.listeners[name]; l != nil && l.told.UID == uid {
-		return append([]Report(nil), l.reports...)
+		return slices.Clone(l.reports)
 	}
 	return nil
 }
@@ -130,22 +131,17 @@ func (p *Poller) News() source.Source {
 
 // Reconcile implements reconcile.Reconciler.
 func (p *Poller) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	p.mu.Lock()
-	l := p.listeners[req.NamespacedName]
-	if l == nil || l.told.Tokens[0] == "" {
-		p.mu.Unlock()
+	l, told := p.told(req.NamespacedName)
+	if told.Tokens[0] == "" {
 		return reconcile.Result{}, nil // the next Tell begins anew
 	}
-	told := l.told
-	p.mu.Unlock()
-
 	var list corev1.PodList
 	// They are only read, and there may be thousands.
 	if err := p.Client.List(ctx, &list, client.InNamespace(req.Namespace), told.Pods, client.UnsafeDisableDeepCopy); err != nil {
 		return reconcile.Result{}, fmt.Errorf("list pods: %w", err)
 	}
 	p.mu.Lock()
-	questions, look := l.due(list.Items, p.Now())
+	questions, look := l.due(list.Items, told.Found != nil, p.Now())
 	p.mu.Unlock()
 
 	// Nothing is locked meanwhile: a pod that does not answer costs seconds.
@@ -162,6 +158,16 @@ func (p *Poller) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 		p.wake.Add(req)
 	}
 	return reconcile.Result{RequeueAfter: l.wait(list.Items, p.Now())}, nil
+}
+
+// told is what is known of a listener, nothing if there is none.
+func (p *Poller) told(name types.NamespacedName) (*listener, Told) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.listeners[name]; l != nil {
+		return l, l.told
+	}
+	return nil, Told{}
 }
 
 // ask asks all pods at once.
