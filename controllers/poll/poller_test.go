@@ -3,8 +3,8 @@ package poll
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -370,7 +370,7 @@ func TestConcurrently(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range logins {
-			f.books[[]string{"a", "b", "c"}[i%3]].Note("u", fmt.Sprint(i), f.clock())
+			f.books[[]string{"a", "b", "c"}[i%3]].Note("u", strconv.Itoa(i), f.clock())
 		}
 	})
 	wg.Go(func() {
