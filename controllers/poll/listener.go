@@ -18,6 +18,9 @@ const (
 	// intervalOfEnding is that for pods that are about to end, which still take logins for
 	// their readiness delay.
 	intervalOfEnding = 2 * time.Second
+	// slack is how much sooner a question is asked if another one is asked anyway: the pod is
+	// connected to once.
+	slack = Interval / 4
 	// gap is the least time between two questions to a pod that answers.
 	gap = time.Second
 )
@@ -68,6 +71,12 @@ func Asked(p *corev1.Pod) bool {
 // due are the questions to ask now, and whether to look at the pods' states, if they are known. It
 // forgets pods that are gone; what they told stays.
 func (l *listener) due(pods []corev1.Pod, known bool, now time.Time) (questions []*question, look bool) {
+	untilLook := remaining(l.looked, Interval, now)
+	look = known && untilLook == 0
+	early := time.Duration(0)
+	if look {
+		early = slack
+	}
 	present := make(map[types.UID]*pod, len(pods))
 	for i := range pods {
 		is := l.pods[pods[i].UID]
@@ -75,13 +84,14 @@ func (l *listener) due(pods []corev1.Pod, known bool, now time.Time) (questions 
 			is = &pod{}
 		}
 		present[pods[i].UID] = is
-		if Asked(&pods[i]) && l.waitFor(&pods[i], is, now) == 0 {
+		if Asked(&pods[i]) && l.waitFor(&pods[i], is, now) <= early {
 			is.asked, is.answered = now, false
 			questions = append(questions, &question{pod: &pods[i], turn: l.turn, known: is.merged})
 		}
 	}
 	l.pods = present
-	if look = known && remaining(l.looked, Interval, now) == 0; look {
+	look = look || known && len(questions) > 0 && untilLook <= slack
+	if look {
 		l.looked = now
 	}
 	return questions, look

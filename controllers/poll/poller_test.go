@@ -344,6 +344,33 @@ func TestLook(t *testing.T) {
 	look(3, false)
 }
 
+// The two questions to a pod are asked together, whichever is due first.
+func TestTogether(t *testing.T) {
+	for name, first := range map[string]time.Duration{"the use of keys first": 10 * time.Second, "the state first": -10 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(t, "a")
+			found := ack.Survey(t.Context(), f, list(t, f), "d")
+			known := func(t *Told) { t.Digest, t.Found, t.Later = "d", &found, true }
+			f.looks = 0
+			f.tell(known)
+			if first < 0 {
+				f.pass(-first)
+			}
+			f.poll(t) // the use of keys
+			if first > 0 {
+				f.pass(first)
+				f.tell(known)
+			}
+			for range 3 {
+				f.pass(f.poll(t))
+			}
+			if f.looks != 2 || f.asked["a"] != 3 {
+				t.Errorf("looked %d times, asked %d times", f.looks, f.asked["a"])
+			}
+		})
+	}
+}
+
 func list(t *testing.T, f *fleet) []corev1.Pod {
 	t.Helper()
 	var pods corev1.PodList
