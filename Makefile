@@ -104,7 +104,7 @@ soak: packages ## Files, changes of users and killed pods for SOAK=30m on a real
 scale: bin/cluster ## Measure many users and listeners on a real API server with played pods (QUICK=1, WRITE=1: docs/scale.md).
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
 	go build -o bin/scale ./hack/scale
-	@KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" bin/scale $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(USERS),-users $(USERS)) $(if $(WRITE),-write)
+	@KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" bin/scale $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(USERS),-users $(USERS)) $(if $(LISTENERS),-listeners $(LISTENERS)) $(if $(WRITE),-write)
 
 .PHONY: bench
 bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=regexp, AGAIN=1, PROFILE=1: docs/performance.md).

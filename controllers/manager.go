@@ -27,6 +27,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/listener"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
@@ -112,6 +113,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Live:              mgr.GetAPIReader(),
 		Applier:           &apply.Applier{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
 		Asker:             o.Asker,
+		Poller:            &poll.Poller{Client: mgr.GetClient(), Asker: o.Asker, Now: o.Now},
 		Board:             board,
 		Events:            mgr.GetEventRecorder("sftp-operator"),
 		Image:             o.DaemonImage,
@@ -120,7 +122,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 
 		MaxConcurrentRollouts: o.MaxConcurrentRollouts,
 	}
-	if err := listeners.Setup(ctx, mgr, options(listenerWorkers)); err != nil {
+	if err := listeners.Setup(ctx, mgr, options(listenerWorkers), options(listenerWorkers)); err != nil {
 		return fmt.Errorf("set up the listener controller: %w", err)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package ack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -56,6 +58,19 @@ type Volume struct {
 
 // Done says whether every ready pod, and at least one, has the configuration.
 func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
+
+// Same says whether pods say the same again, but for the number of sessions, which changes all the
+// time.
+func (r Result) Same(o Result) bool {
+	r.Sessions, o.Sessions = nil, nil
+	return equality.Semantic.DeepEqual(r, o)
+}
+
+// Survey asks all ready pods, once, whether they have loaded the configuration with the digest.
+func Survey(ctx context.Context, asker Asker, pods []corev1.Pod, digest string) Result {
+	r, _ := survey(ctx, asker, pods, digest)
+	return r
+}
 
 // maxVolumes bounds what a pod is believed of volumes; a listener has no more.
 const maxVolumes = 16
@@ -118,7 +133,7 @@ func (w *Waiter) Wait(ctx context.Context, digest string, limit time.Duration) (
 		if err != nil {
 			return Result{}, err
 		}
-		r, behind := w.survey(ctx, pods, digest)
+		r, behind := survey(ctx, w.Asker, pods, digest)
 		if poked < len(pokeTimes) && time.Since(firstPoke) >= pokeTimes[poked] {
 			if err := w.poke(ctx, behind, digest); err != nil {
 				return r, err
@@ -138,7 +153,9 @@ func (w *Waiter) Wait(ctx context.Context, digest string, limit time.Duration) (
 // survey asks all ready pods at once. It returns those to poke: ready ones that have not
 // acknowledged, and others that run and were not told of this configuration yet, because
 // they may lack only it to become ready.
-func (w *Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (Result, []*corev1.Pod) {
+func survey(ctx context.Context, asker Asker, pods []corev1.Pod, digest string) (Result, []*corev1.Pod) {
+	// Caches list in any order, and the result must not differ each time.
+	pods = slices.SortedFunc(slices.Values(pods), func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
 	type answer struct {
 		status config.Status
 		err    error
@@ -149,7 +166,7 @@ func (w *Waiter) survey(ctx context.Context, pods []corev1.Pod, digest string) (
 		if !Ready(&pods[i]) {
 			continue
 		}
-		wg.Go(func() { answers[i].status, answers[i].err = w.Asker.Ask(ctx, &pods[i]) })
+		wg.Go(func() { answers[i].status, answers[i].err = asker.Ask(ctx, &pods[i]) })
 	}
 	wg.Wait()
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -244,5 +245,27 @@ func TestReady(t *testing.T) {
 		if got := Ready(&tt.pod); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// What pods say is the same in whatever order they are listed, and the number of sessions makes no difference.
+func TestSurvey(t *testing.T) {
+	said := func(sessions int, volume string) config.Status {
+		return config.Status{Digest: wanted, Sessions: &sessions, Volumes: []config.VolumeStatus{{Name: volume}}}
+	}
+	a := answers{"a": said(1, "x"), "b": said(2, "y")}
+	pods := []corev1.Pod{readyPod("b"), readyPod("silent-2"), readyPod("a"), readyPod("silent-1")}
+	first := Survey(t.Context(), a, pods, wanted)
+	if first.Ready != 4 || first.Acknowledged != 2 || pods[0].Name != "b" || pods[2].Name != "a" {
+		t.Errorf("%+v of %v", first, pods)
+	}
+	slices.Reverse(pods)
+	a["a"] = said(7, "x")
+	if again := Survey(t.Context(), a, pods, wanted); !again.Same(first) || !first.Same(again) {
+		t.Errorf("%+v, before %+v", again, first)
+	}
+	a["a"] = said(7, "z")
+	if other := Survey(t.Context(), a, pods, wanted); other.Same(first) {
+		t.Errorf("%+v is the same as %+v", other, first)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
@@ -135,7 +136,7 @@ func benchmarkReconcile(b *testing.B, n int) {
 	r := &Reconciler{
 		Client: c, Live: c, Applier: &apply.Applier{Client: c, Live: c}, Board: user.NewBoard(),
 		Events: events.NewFakeRecorder(1000), Image: "sftpd", OperatorNamespace: "system", Now: time.Now,
-		Asker: done{},
+		Asker: done{}, Poller: &poll.Poller{Now: time.Now},
 	}
 	go func() {
 		for range r.Board.Changes {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -20,6 +21,14 @@ var (
 		"Pods of a listener: ready, and acknowledged (of those, the ones that have loaded the present configuration).", []string{"namespace", "listener", "state"}, nil)
 	usersDesc = prometheus.NewDesc("sftp_operator_listener_users",
 		"SFTPUsers that name a listener, by their condition Ready: ready, not_ready.", []string{"namespace", "listener", "state"}, nil)
+	rolloutsDesc = prometheus.NewDesc("sftp_operator_rollouts",
+		"Listeners whose pods are not of the present template, by why: running, queued for their turn, paused, or blocked by another condition.", []string{"state"}, nil)
+
+	// rolloutStates are those of sftp_operator_rollouts, by the reasons of the condition RolledOut.
+	rolloutStates = map[string]string{
+		v1alpha1.ReasonRollingOut: "running", v1alpha1.ReasonRolloutQueued: "queued",
+		v1alpha1.ReasonRolloutPaused: "paused", v1alpha1.ReasonRolloutBlocked: "blocked",
+	}
 
 	// listenerStates shows the listeners; registered once in a process, as the library's metrics are.
 	listenerStates = newStateCollector()
@@ -49,6 +58,8 @@ type listenerState struct {
 	ready                *bool
 	pods, acknowledged   int
 	usersReady, notReady int
+	// rollout is the reason of the condition RolledOut.
+	rollout string
 }
 
 // stateCollector shows listeners. Labels are the listeners alone: no user, no pod.
@@ -74,13 +85,16 @@ func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- readyDesc
 	out <- podsDesc
 	out <- usersDesc
+	out <- rolloutsDesc
 }
 
 // Collect implements prometheus.Collector.
 func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	rollouts := map[string]int{}
 	for l, s := range c.of {
+		rollouts[s.rollout]++
 		gauge := func(desc *prometheus.Desc, value int, labels ...string) {
 			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), append([]string{l.Namespace, l.Name}, labels...)...)
 		}
@@ -96,13 +110,25 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 		gauge(usersDesc, s.usersReady, "ready")
 		gauge(usersDesc, s.notReady, "not_ready")
 	}
+	if len(c.of) == 0 {
+		return // this operator does not lead, and another one knows
+	}
+	for reason, state := range rolloutStates {
+		out <- prometheus.MustNewConstMetric(rolloutsDesc, prometheus.GaugeValue, float64(rollouts[reason]), state)
+	}
 }
 
-// publishState hands what is known of the listener to the metrics.
+// publishState hands what is known of the listener to the metrics; its conditions are those of now.
 func (s *scope) publishState(ready condition) {
 	st := listenerState{pods: s.acks.Ready, acknowledged: s.acks.Acknowledged, usersReady: s.usersReady, notReady: s.usersNotReady}
 	if s.accepted.Reason != v1alpha1.ReasonPaused && ready.Reason != v1alpha1.ReasonScaledToZero {
 		st.ready = new(ready.Status == metav1.ConditionTrue)
+	}
+	if c := meta.FindStatusCondition(s.listener.Status.Conditions, v1alpha1.ConditionRolledOut); c != nil {
+		st.rollout = c.Reason
+	}
+	if s.accepted.Reason == v1alpha1.ReasonPaused && st.rollout == v1alpha1.ReasonRolloutQueued {
+		st.rollout = v1alpha1.ReasonRolloutPaused // it keeps its condition, and asks for no turn
 	}
 	listenerStates.set(s.name(), st)
 	showHostKeys(s.name())

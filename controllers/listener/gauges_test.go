@@ -1,12 +1,16 @@
 package listener
 
 import (
+	"maps"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
 func observed(t *testing.T) (count uint64, sum float64) {
@@ -67,15 +71,42 @@ func TestListenerSeries(t *testing.T) {
 	}
 	name := types.NamespacedName{Namespace: "files", Name: "partners"}
 	c.set(name, listenerState{ready: new(false)})
-	if n := series(); n != 5 {
+	if n := series(); n != 9 {
 		t.Errorf("%d series", n)
 	}
 	c.set(name, listenerState{})
-	if n := series(); n != 4 {
+	if n := series(); n != 8 {
 		t.Errorf("%d series without a wish to serve", n)
 	}
 	c.forget(name)
 	if n := series(); n != 0 {
 		t.Errorf("%d series of a listener that is gone", n)
+	}
+}
+
+// Roll-outs are counted by why they are not over; a listener that is rolled out, or never was, is none.
+func TestRolloutSeries(t *testing.T) {
+	c := &stateCollector{of: map[types.NamespacedName]listenerState{}}
+	for i, reason := range []string{
+		v1alpha1.ReasonRolloutQueued, v1alpha1.ReasonRolloutQueued, v1alpha1.ReasonRollingOut, v1alpha1.ReasonRolloutPaused, v1alpha1.ReasonRolledOut, "",
+	} {
+		c.set(types.NamespacedName{Name: strconv.Itoa(i)}, listenerState{rollout: reason})
+	}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "sftp_operator_rollouts" {
+				got[m.GetLabel()[0].GetValue()] = m.GetGauge().GetValue()
+			}
+		}
+	}
+	if want := map[string]float64{"running": 1, "queued": 2, "paused": 1, "blocked": 0}; !maps.Equal(got, want) {
+		t.Errorf("roll-outs %v, want %v", got, want)
 	}
 }

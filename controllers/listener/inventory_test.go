@@ -185,6 +185,7 @@ func TestNoteKeyUse(t *testing.T) {
 		decisions:   []attach.Decision{{User: u}},
 		credentials: map[types.UID]credentials.Credentials{"u": {Inventory: []v1alpha1.UserKeyStatus{{Fingerprint: "k"}}}},
 	}
+	s.memory.resolved["u"] = resolution{former: []v1alpha1.UserKeyStatus{{Fingerprint: "removed, also from the status"}}}
 	s.memory.lastUsed["gone"] = map[string]string{"k": "2026-11-01"}
 	s.noteKeyUse([]config.KeyUse{
 		{UID: "u", Fingerprint: "k", Day: "2026-11-24"},
@@ -193,11 +194,12 @@ func TestNoteKeyUse(t *testing.T) {
 		{UID: "u", Fingerprint: "k", Day: "2026-12-24"},
 		{UID: "u", Fingerprint: "k", Day: "yesterday"},
 		{UID: "u", Fingerprint: "removed just now", Day: "2026-11-25"},
+		{UID: "u", Fingerprint: "removed, also from the status", Day: "2026-11-25"},
 		{UID: "u", Fingerprint: "made up", Day: "2026-11-25"},
 		{UID: "made up", Fingerprint: "k", Day: "2026-11-25"},
 	})
 	got := s.memory.lastUsed
-	if len(got) != 1 || len(got["u"]) != 2 || got["u"]["k"] != "2026-11-25" || got["u"]["removed just now"] != "2026-11-25" {
+	if len(got) != 1 || len(got["u"]) != 3 || got["u"]["k"] != "2026-11-25" || got["u"]["removed just now"] != "2026-11-25" {
 		t.Errorf("%v", got)
 	}
 }

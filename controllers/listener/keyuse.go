@@ -3,41 +3,40 @@ package listener
 import (
 	"context"
 	"slices"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
-const (
-	// keyUseInterval is how often pods are asked for the use of keys when nothing else
-	// happens. What a pod that is killed has not told is lost, so it is short.
-	keyUseInterval = time.Minute
-	// keyUseOfEnding is that for pods that are about to end, which still take logins for
-	// their readiness delay.
-	keyUseOfEnding = 2 * time.Second
-	// keyUseGap is the least time between two questions to a pod.
-	keyUseGap = time.Second
-)
-
-// heard is what a pod has told of the use of keys.
-type heard struct {
-	// next is when to ask again at the earliest.
-	next time.Time
-	// report without its uses.
-	report config.KeyUseReport
+// learnKeyUse merges what pods have told of the use of keys, and says whether they had.
+func (s *scope) learnKeyUse() bool {
+	if s.credentials == nil {
+		return false // a phase failed before users were looked at; nothing is lost
+	}
+	reports := s.Poller.Reports(s.name(), s.listener.UID)
+	var uses []config.KeyUse
+	var proofs []config.HostKeyProof
+	for _, r := range reports {
+		uses, proofs = append(uses, r.Uses...), append(proofs, r.HostKeyProofs...)
+	}
+	s.noteKeyUse(uses)
+	s.noteProofs(proofs)
+	s.Poller.Merged(s.name(), s.listener.UID, reports)
+	return len(reports) > 0
 }
 
-// learnKeyUse asks the pods which keys were used. Those that are about to end are asked, too,
-// as long as they answer. A pod that does not is asked again: nothing rests on it.
-func (s *scope) learnKeyUse(ctx context.Context) error {
+// tellPoller has the pods asked from now on. whole says that this reconcile has done all that it
+// had to. Then the next one comes when something happens, or a pod says something else than now;
+// else it comes within a minute, as long as there are pods.
+func (s *scope) tellPoller(ctx context.Context, merged, whole bool) error {
 	token := config.StatusToken(render.PrivateKeys(s.memory.hostKeys))
 	if token == "" || s.credentials == nil {
 		return nil
@@ -45,61 +44,34 @@ func (s *scope) learnKeyUse(ctx context.Context) error {
 	if token != s.memory.tokens[0] {
 		s.memory.tokens = [2]string{token, s.memory.tokens[0]}
 	}
-	pods, err := s.pods(ctx)
-	if err != nil {
-		return err
+	t := poll.Told{
+		UID: s.listener.UID, Pods: client.MatchingLabels(render.Selector(s.listener)), Tokens: s.memory.tokens,
+		Digest: s.files.Digest, Later: merged,
 	}
-	now := s.Now()
-	reports := make([]*config.KeyUseReport, len(pods))
-	var wg sync.WaitGroup
-	present := make(map[types.UID]heard, len(pods))
-	for i := range pods {
-		pod := &pods[i]
-		before := s.memory.heard[pod.UID]
-		if !asked(pod) {
-			present[pod.UID] = before
-			continue
+	if whole && s.settled() {
+		t.Found = new(s.acks)
+	} else {
+		pods, err := s.pods(ctx)
+		if err != nil {
+			return err
 		}
-		if wait := before.next.Sub(now); wait > 0 && wait <= keyUseInterval { // it is longer when the clock was set back
-			present[pod.UID] = before
-			s.retryIn(wait)
-			continue
+		if slices.ContainsFunc(pods, func(p corev1.Pod) bool { return poll.Asked(&p) }) {
+			s.retryIn(poll.Interval)
 		}
-		interval := keyUseInterval
-		if !pod.DeletionTimestamp.IsZero() {
-			interval = keyUseOfEnding
-		}
-		s.retryIn(interval)
-		// A pod that does not answer costs a second each time.
-		present[pod.UID] = heard{next: now.Add(interval), report: before.report}
-		wg.Go(func() {
-			r, err := s.Asker.KeyUse(ctx, pod, token, before.report)
-			if former := s.memory.tokens[1]; err != nil && former != "" && !pod.DeletionTimestamp.IsZero() {
-				r, err = s.Asker.KeyUse(ctx, pod, former, before.report)
-			}
-			if err != nil {
-				ctrl.LoggerFrom(ctx).V(1).Info("A pod does not tell the use of keys", "pod", pod.Name, "error", err.Error())
-				return
-			}
-			reports[i] = &r
-		})
 	}
-	wg.Wait()
-	for i, r := range reports {
-		if r == nil {
-			continue
-		}
-		s.noteKeyUse(r.Uses)
-		s.noteProofs(r.HostKeyProofs)
-		present[pods[i].UID] = heard{next: now.Add(keyUseGap), report: config.KeyUseReport{Instance: r.Instance, Sequence: r.Sequence}}
-	}
-	s.memory.heard = present
+	s.Poller.Tell(s.name(), t)
 	return nil
 }
 
-// asked says whether a pod may know of logins: it runs, ready or not.
-func asked(pod *corev1.Pod) bool {
-	return pod.Status.PodIP != "" && pod.Status.Phase == corev1.PodRunning && (ack.Ready(pod) || !pod.DeletionTimestamp.IsZero())
+// settled says whether the listener is as it is meant to be.
+func (s *scope) settled() bool {
+	for _, c := range []condition{s.accepted, s.resolved, s.programmed} {
+		if c.Status != metav1.ConditionTrue {
+			return false
+		}
+	}
+	// The number of sessions that a roll-out would disturb changes without a sign.
+	return s.acked && s.pending == nil
 }
 
 // noteKeyUse merges uses. Days never go back: pods tell in any order. What is not a day, or not
@@ -110,8 +82,8 @@ func (s *scope) noteKeyUse(uses []config.KeyUse) {
 	}
 	known := make(map[types.UID][]v1alpha1.UserKeyStatus, len(s.decisions))
 	for _, d := range s.decisions {
-		// A key that was removed in the minute after its last login is in the status alone.
-		known[d.User.UID] = slices.Concat(s.credentials[d.User.UID].Inventory, d.User.Status.Keys)
+		// A key may have been removed in the minute after its last login.
+		known[d.User.UID] = slices.Concat(s.credentials[d.User.UID].Inventory, d.User.Status.Keys, s.memory.resolved[d.User.UID].former)
 	}
 	latest := s.Now().Add(day).UTC().Format(time.DateOnly) // clocks differ
 	for _, u := range uses {

@@ -20,6 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
@@ -30,8 +31,10 @@ type Reconciler struct {
 	Live    client.Reader
 	Applier *apply.Applier
 	Asker   ack.Asker
-	Board   *user.Board
-	Events  events.EventRecorder
+	// Poller asks pods between reconciles.
+	Poller *poll.Poller
+	Board  *user.Board
+	Events events.EventRecorder
 	// Image is the daemon's image.
 	Image string
 	// OperatorNamespace is where the operator runs; its pods may reach the health port.
@@ -90,12 +93,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	s := newScope(r, l.DeepCopy())
 	if l.Annotations[v1alpha1.AnnotationPaused] == "true" {
 		s.pause()
+		r.Poller.Tell(s.name(), poll.Told{UID: l.UID}) // what it has heard stays
 		return ctrl.Result{}, s.writeStatus(ctx)
 	}
 	var failed error
+	whole := true
 	for _, phase := range s.phases() {
 		if err := phase(ctx); err != nil {
-			if !errors.Is(err, errStop) {
+			if whole = false; !errors.Is(err, errStop) {
 				failed = err
 			}
 			break
@@ -104,11 +109,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if apply.NamespaceEnding(failed) || apply.NamespaceEnding(s.applyFailed) {
 		return ctrl.Result{}, nil // the listener is about to be deleted, and nothing can be done until then
 	}
-	if err := s.learnKeyUse(ctx); err != nil {
-		failed = errors.Join(failed, err)
-	}
+	merged := s.learnKeyUse()
 	s.publishOutcomes()
-	if err := errors.Join(failed, s.applyFailed, s.writeStatus(ctx)); err != nil {
+	err = errors.Join(failed, s.applyFailed, s.writeStatus(ctx))
+	if err := errors.Join(err, s.tellPoller(ctx, merged, whole && err == nil)); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: s.requeueAfter()}, nil
@@ -150,6 +154,7 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Lock()
 	delete(r.memories, name)
 	r.mu.Unlock()
+	r.Poller.Forget(name)
 	r.written.Forget(name)
 	r.Board.Publish(name, nil)
 	keyCounts.set(name, nil)

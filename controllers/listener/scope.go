@@ -119,8 +119,6 @@ type memory struct {
 	// tokens for the use of keys: the present one, and the one before, which pods have that are
 	// about to end and get no configuration any more.
 	tokens [2]string
-	// heard is what pods have told of the use of keys, by pod.
-	heard map[types.UID]heard
 	// delivery of the configuration.
 	delivery delivery
 	// tries counts reconciles in a row without an acknowledgement, with the same number of
@@ -139,6 +137,8 @@ type resolution struct {
 	credentials.Credentials
 	// admitted are those of them that the listener's rules admit.
 	admitted credentials.Credentials
+	// former are the user's keys before its last change.
+	former []v1alpha1.UserKeyStatus
 }
 
 func newMemory(uid types.UID) *memory {

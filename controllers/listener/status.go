@@ -75,7 +75,6 @@ func (s *scope) retryAt(t time.Time) { s.retryIn(max(t.Sub(s.Now()), 10*time.Mil
 func (s *scope) writeStatus(ctx context.Context) error {
 	st := &s.listener.Status
 	ready := s.judgeReady()
-	s.publishState(ready)
 	if s.accepted.Reason != v1alpha1.ReasonPaused {
 		s.countPending()
 		s.describe(st)
@@ -87,6 +86,7 @@ func (s *scope) writeStatus(ctx context.Context) error {
 	if s.rolledOut.Type != "" {
 		conditions.Set(&st.Conditions, s.listener.Generation, s.rolledOut)
 	}
+	s.publishState(ready)
 	st.ObservedGeneration = s.listener.Generation
 	if equality.Semantic.DeepEqual(s.before.Status, *st) {
 		return nil

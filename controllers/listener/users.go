@@ -86,7 +86,7 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("user %s/%s: %w", d.User.Namespace, d.User.Name, err)
 			}
-			old = resolution{stamp: stamp, Credentials: c}
+			old = resolution{stamp: stamp, Credentials: c, former: old.Inventory}
 		}
 		if stale || !sameRules {
 			old.admitted = render.Suited(s.listener, d.User, old.Credentials, rules)

@@ -36,14 +36,24 @@ const (
 	userNamespaceIndex = "user.namespace"
 )
 
-// Setup registers the reconciler with a manager. Those of users and keys must be set up
-// first: they make indexes that this one uses.
-func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
+// Setup registers the reconciler and its Poller with a manager. The reconcilers of users and
+// keys must be set up first: they make indexes that this one uses.
+func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options, polling controller.Options) error {
 	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
 	to := handler.EnqueueRequestsFromMapFunc
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named("poll").
+		// One that is about to end is asked at once, whatever the reconcile of its listener waits for.
+		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(podChanged())).
+		WatchesRawSource(r.Poller.Asking()).
+		WithOptions(polling).
+		Complete(r.Poller)
+	if err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("listener").
 		For(&v1alpha1.SFTPListener{}, changed).
@@ -59,6 +69,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(podChanged())).
 		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfSecret), builder.WithPredicates(r.secretChanged())).
 		WatchesMetadata(&corev1.Namespace{}, to(r.listenersOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		WatchesRawSource(r.Poller.News()).
 		WithOptions(options).
 		Complete(r)
 }

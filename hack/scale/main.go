@@ -27,6 +27,7 @@ func main() {
 	write := flag.Bool("write", false, "put the tables into docs/scale.md")
 	only := flag.String("only", "", "daemon, listener or fleet alone")
 	users := flag.Int("users", 0, "users of each listener of the fleet, instead of 100")
+	listeners := flag.Int("listeners", 0, "listeners of the fleet, instead of 10, 100 and 1,000")
 	flag.Parse()
 	s := full
 	if *quick {
@@ -34,6 +35,9 @@ func main() {
 	}
 	if *users > 0 {
 		s.fleetUsers = *users
+	}
+	if *listeners > 0 {
+		s.listeners = []int{*listeners}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

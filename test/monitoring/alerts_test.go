@@ -38,6 +38,8 @@ func healthy() series {
 		operator("sftp_operator_acknowledgement_duration_seconds_bucket", `le="5"`):           "0+10x60",
 		operator("sftp_operator_acknowledgement_duration_seconds_bucket", `le="15"`):          "0+10x60",
 		operator("sftp_operator_acknowledgement_duration_seconds_bucket", `le="+Inf"`):        "0+10x60",
+		operator("sftp_operator_rollouts", `state="queued"`):                                  "60-1x60",
+		operator("sftp_operator_rollouts", `state="paused"`):                                  "2x60",
 		ofListener("sftp_operator_user_keys", `state="Expiring"`):                             "0x60",
 		ofListener("sftp_operator_user_keys", `state="Expired"`):                              "3x60",
 		listener("sftpd_config_reload_errors_total"):                                          "4x60",
@@ -98,6 +100,12 @@ var alerts = []struct {
 		series{operator("sftp_operator_acknowledgement_duration_seconds_bucket", `le="5"`): "0x60"},
 		map[string]string{"severity": "warning"},
 		"One change in ten takes 14s or more to reach all pods.",
+	},
+	{
+		"SFTPRolloutsStalled",
+		series{operator("sftp_operator_rollouts", `state="queued"`): "30-1x27 3x120"},
+		map[string]string{"severity": "warning", "job": "op", "instance": "a", "state": "queued"},
+		"3 roll-outs wait for their turn, and none has begun for an hour: these listeners go on with pods of an older version.",
 	},
 	{
 		"SFTPKeysExpiring",
