@@ -15,7 +15,7 @@ func (r *Reconciler) start(ctx context.Context, name string, attributes ...attri
 	if r.Tracer == nil {
 		return ctx, noop.Span{}
 	}
-	return r.Tracer.Start(ctx, name, trace.WithAttributes(attributes...))
+	return r.Tracer.Start(ctx, name, trace.WithAttributes(attributes...)) //nolint:spancheck // finish ends it
 }
 
 // finish ends a span. That a reconcile ends early is no error: a condition says why.

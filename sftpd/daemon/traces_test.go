@@ -72,11 +72,11 @@ func TestTraces(t *testing.T) {
 	byName := map[string]tracetest.Span{}
 	for _, s := range spans {
 		byName[s.GetName()] = s
-		if got := fmt.Sprintf("%x", s.GetTraceId()); got != root+root {
-			t.Errorf("%s is in the trace %s, the connection is %s", s.GetName(), got, root)
+		if s.Trace != root+root {
+			t.Errorf("%s is in the trace %s, the connection is %s", s.GetName(), s.Trace, root)
 		}
-		if parent := fmt.Sprintf("%x", s.GetParentSpanId()); s.GetName() != "sftp session" && parent != root {
-			t.Errorf("%s has the parent %s", s.GetName(), parent)
+		if s.GetName() != "sftp session" && s.Parent != root {
+			t.Errorf("%s has the parent %s", s.GetName(), s.Parent)
 		}
 		if s.Resource["service.name"] != "public" || s.Resource["service.namespace"] != "files" || s.Resource["service.version"] != "test" {
 			t.Errorf("resource %v", s.Resource)
@@ -88,7 +88,7 @@ func TestTraces(t *testing.T) {
 		}
 	}
 	session := byName["sftp session"]
-	if len(spans) != 4 || fmt.Sprintf("%x", session.GetSpanId()) != root || len(session.GetParentSpanId()) != 0 {
+	if len(spans) != 4 || session.ID != root || session.Parent != "" {
 		t.Errorf("%d spans, root %v", len(spans), session)
 	}
 	for name, want := range map[string]map[string]string{

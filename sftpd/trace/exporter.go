@@ -76,6 +76,8 @@ func New(version string, count func(result string, spans int), log *slog.Logger)
 				DialContext:     (&net.Dialer{Timeout: standardTimes.answer}).DialContext,
 				MaxIdleConns:    1,
 				IdleConnTimeout: time.Minute,
+
+				MaxResponseHeaderBytes: 16 << 10,
 			},
 			// Who can answer for the collector must not send the daemon elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

@@ -2,7 +2,6 @@ package trace
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -47,7 +46,7 @@ func (c *counts) wait(t *testing.T, result string, spans int) {
 func newExporter(t testing.TB, settings config.Tracing) (*Exporter, *counts) {
 	t.Helper()
 	c := &counts{of: map[string]int{}}
-	x := New("v1", c.add, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	x := New("v1", c.add, slog.New(slog.DiscardHandler))
 	x.times = times{
 		gather: time.Millisecond, answer: 10 * time.Second, pause: time.Millisecond, maxPause: 10 * time.Millisecond, last: 200 * time.Millisecond,
 	}
@@ -75,7 +74,7 @@ func transfers(x *Exporter, n int) {
 	}
 }
 
-// Everything that is recorded arrives once, and is counted.
+// Everything that is recorded arrives, and is counted once. What is on its way when the daemon ends may arrive twice.
 func TestSend(t *testing.T) {
 	c := tracetest.Start(t)
 	x, count := newExporter(t, config.Tracing{Endpoint: c.Endpoint, SamplingPercent: 100})
@@ -86,15 +85,12 @@ func TestSend(t *testing.T) {
 	}
 	transfers(x, 7) // these may be the last
 	end()
-	if got := len(c.Spans()); got != 207 {
-		t.Errorf("%d spans", got)
-	}
 	if got := count.all(); got[Sent] != 207 || len(got) != 1 {
 		t.Errorf("counted %v", got)
 	}
 	ids := map[string]bool{}
 	for _, s := range c.Spans() {
-		ids[string(s.GetSpanId())] = true
+		ids[s.ID] = true
 	}
 	if len(ids) != 207 {
 		t.Errorf("%d IDs", len(ids))
@@ -117,15 +113,16 @@ func TestRetry(t *testing.T) {
 	const many = 2000 // of more than 1 kB each
 	transfers(x, many)
 	x.queue.mu.Lock()
-	waiting, room := x.queue.waiting.spans, cap(x.queue.waiting.data)
+	waiting := len(x.queue.waiting.data)
 	x.queue.mu.Unlock()
-	if dropped := count.all()[Dropped]; dropped != many-waiting || waiting == 0 || dropped == 0 || room > 2*maxQueued {
-		t.Errorf("%d wait, %d are dropped, %d bytes", waiting, dropped, room)
+	dropped := count.all()[Dropped]
+	if dropped == 0 || waiting > maxQueued || waiting < maxQueued/2 {
+		t.Errorf("%d bytes wait, %d spans are dropped", waiting, dropped)
 	}
 	c.Answer(nil)
-	count.wait(t, Sent, 10+waiting)
-	if got := len(c.Spans()); got != 10+waiting {
-		t.Errorf("%d spans arrived, want %d", got, 10+waiting)
+	count.wait(t, Sent, 10+many-dropped)
+	if got := count.all(); len(c.Spans()) != 10+many-dropped || got[Dropped] != dropped || got[Refused] != 0 {
+		t.Errorf("%d spans arrived, counted %v", len(c.Spans()), got)
 	}
 }
 

@@ -123,4 +123,4 @@ func (s *span) address(address, port, addrPort string) {
 
 // newID returns a span's ID. It is no secret, and only has to differ from the others of its
 // trace. An ID of zeros would be none.
-func newID() string { return fmt.Sprintf("%016x", rand.Uint64()|1) }
+func newID() string { return fmt.Sprintf("%016x", rand.Uint64()|1) } //nolint:gosec // see above

@@ -45,7 +45,8 @@ func TestSpans(t *testing.T) {
 		want   map[string]string
 	}{
 		{
-			"sftp session", audit.Entry{Event: audit.Logout, Result: audit.OK, Proxy: "[::ffff:10.0.0.1]:7", Reason: "idle_timeout", Duration: time.Minute},
+			"sftp session",
+			audit.Entry{Event: audit.Logout, Result: audit.OK, Proxy: "[::ffff:10.0.0.1]:7", Reason: "idle_timeout", Duration: time.Minute},
 			tracepb.Span_SPAN_KIND_SERVER, time.Hour, tracepb.Status_STATUS_CODE_UNSET,
 			map[string]string{
 				"client.address": "192.0.2.7", "client.port": "int(60734)", "network.peer.address": "10.0.0.1", "network.peer.port": "int(7)",
@@ -54,7 +55,8 @@ func TestSpans(t *testing.T) {
 			},
 		},
 		{
-			"login", audit.Entry{Event: audit.Login, Result: audit.OK, KeyExchange: "k", Cipher: "c", MAC: "m", HostKeyAlgorithm: "h", PublicKeyAlgorithm: "p"},
+			"login",
+			audit.Entry{Event: audit.Login, Result: audit.OK, KeyExchange: "k", Cipher: "c", MAC: "m", HostKeyAlgorithm: "h", PublicKeyAlgorithm: "p"},
 			tracepb.Span_SPAN_KIND_INTERNAL, time.Hour, tracepb.Status_STATUS_CODE_UNSET,
 			map[string]string{
 				"user.name": "ada", "sftp.account": "team/ada", "sftp.methods": "publickey", "sftp.key_fingerprint": "SHA256:x", "sftp.key_exchange": "k",
@@ -62,7 +64,8 @@ func TestSpans(t *testing.T) {
 			},
 		},
 		{
-			"upload", audit.Entry{
+			"upload",
+			audit.Entry{
 				Event: audit.Transfer, Result: audit.Failed, Reason: "no space", Direction: "upload", Path: "/a<&>\xff", BytesWritten: 1 << 63, Left: "kept",
 				Duration: 2 * time.Second,
 			},
@@ -73,7 +76,8 @@ func TestSpans(t *testing.T) {
 			},
 		},
 		{
-			"download", audit.Entry{Event: audit.Transfer, Result: audit.OK, Direction: "download", Path: "/b", BytesRead: 5},
+			"download",
+			audit.Entry{Event: audit.Transfer, Result: audit.OK, Direction: "download", Path: "/b", BytesRead: 5},
 			tracepb.Span_SPAN_KIND_INTERNAL, 0, tracepb.Status_STATUS_CODE_UNSET,
 			map[string]string{
 				"user.name": "ada", "sftp.account": "team/ada", "file.path": "/b", "sftp.bytes_read": "int(5)", "sftp.bytes_written": "int(0)",
@@ -85,12 +89,12 @@ func TestSpans(t *testing.T) {
 			if s.GetName() != tc.name || s.GetKind() != tc.kind || s.GetStatus().GetCode() != tc.status {
 				t.Errorf("%v", s.Span)
 			}
-			if fmt.Sprintf("%x", s.GetTraceId()) != connection+connection {
-				t.Errorf("trace %x", s.GetTraceId())
+			if s.Trace != connection+connection {
+				t.Errorf("trace %s", s.Trace)
 			}
-			root, parent := tc.entry.Event == audit.Logout, fmt.Sprintf("%x", s.GetParentSpanId())
-			if id := fmt.Sprintf("%x", s.GetSpanId()); (id == connection) != root || (parent == connection) == root || root && parent != "" {
-				t.Errorf("span %s of %q", id, parent)
+			root := tc.entry.Event == audit.Logout
+			if (s.ID == connection) != root || (s.Parent == connection) == root || root && s.Parent != "" {
+				t.Errorf("span %s of %q", s.ID, s.Parent)
 			}
 			if got := time.Duration(s.GetEndTimeUnixNano() - s.GetStartTimeUnixNano()); got < tc.begin || got > tc.begin+time.Minute {
 				t.Errorf("it takes %s", got)

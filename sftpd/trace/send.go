@@ -26,7 +26,7 @@ func (x *Exporter) deliver(ctx context.Context) {
 		if !again {
 			return
 		}
-		wait := max(pause/2+rand.N(pause/2+1), min(after, x.times.maxPause))
+		wait := max(pause/2+rand.N(pause/2+1), min(after, x.times.maxPause)) //nolint:gosec // no secret
 		select {
 		case <-ctx.Done():
 			return // sendLast has it

@@ -35,10 +35,11 @@ type Collector struct {
 	hung     chan struct{}
 }
 
-// Span is a span with the attributes of where it comes from.
+// Span is a span with its identifiers in hexadecimal and the attributes of where it comes from.
 type Span struct {
 	*tracepb.Span
-	Resource map[string]string
+	Trace, ID, Parent string
+	Resource          map[string]string
 }
 
 // Start runs a collector until the test ends.
@@ -147,7 +148,10 @@ func Decode(t testing.TB, body []byte) []Span {
 		from := Attributes(r.GetResource().GetAttributes())
 		for _, s := range r.GetScopeSpans() {
 			for _, span := range s.GetSpans() {
-				out = append(out, Span{Span: span, Resource: from})
+				out = append(out, Span{
+					Span: span, Resource: from, Trace: hex.EncodeToString(span.GetTraceId()),
+					ID: hex.EncodeToString(span.GetSpanId()), Parent: hex.EncodeToString(span.GetParentSpanId()),
+				})
 			}
 		}
 	}
