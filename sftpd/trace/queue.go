@@ -3,8 +3,8 @@ package trace
 import "sync"
 
 const (
-	// maxQueued bounds the encoded spans that wait, in bytes. Twice as many are in memory at
-	// most: those that wait, and those that are being sent.
+	// maxQueued bounds the encoded spans that wait, in bytes. Four times as much is in memory at
+	// most: what waits, with room to grow, what is being sent, and the request that it is in.
 	maxQueued = 512 << 10
 	// enough does not wait for more.
 	enough = maxQueued / 2
