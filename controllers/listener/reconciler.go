@@ -112,7 +112,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if apply.NamespaceEnding(failed) || apply.NamespaceEnding(s.applyFailed) {
 		return ctrl.Result{}, nil // the listener is about to be deleted, and nothing can be done until then
 	}
-	if err := s.traced(ctx, phase{"learn key use", s.learnKeyUse}); err != nil {
+	if err := s.learnKeyUse(ctx); err != nil {
 		failed = errors.Join(failed, err)
 	}
 	s.publishOutcomes()

@@ -60,7 +60,7 @@ func TestTraces(t *testing.T) {
 		}
 	}
 	if got, want := strings.Join(names, ", "), "recall, gather users, resolve credentials, resolve host keys, apply configuration, render configuration, "+
-		"tell pods, resolve volumes, apply objects, read addresses, publish known hosts, await acknowledgement, learn key use, write status"; got != want {
+		"tell pods, resolve volumes, apply objects, read addresses, publish known hosts, await acknowledgement, write status"; got != want {
 		t.Errorf("phases\n%s\nwant\n%s", got, want)
 	}
 }
