@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -22,14 +23,14 @@ func TestTraces(t *testing.T) {
 	replaceOperator(t, traced, func() {})
 	t.Cleanup(func() { replaceOperator(t, untraced, func() {}) })
 	ns, acme := busyNamespace(t)
-	exporter.Reset()
+	begin := time.Now()
 	if err := api.Delete(t.Context(), acme); err != nil {
 		t.Fatal(err)
 	}
 	var root tracetest.SpanStub
 	eventually(t, func() error {
 		for _, s := range exporter.GetSpans() {
-			if s.Name == "reconcile listener" && attributeOf(s, "k8s.namespace.name") == ns && attributeOf(s, "sftp.configuration.written") == "true" {
+			if s.Name == "reconcile listener" && s.StartTime.After(begin) && attributeOf(s, "k8s.namespace.name") == ns && attributeOf(s, "sftp.configuration.written") == "true" {
 				root = s
 				return nil
 			}
