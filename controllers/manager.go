@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -46,6 +47,8 @@ type Options struct {
 	Asker ack.Asker
 	// Now is the clock; that of the machine when nil.
 	Now func() time.Time
+	// Traces are of the reconciles of listeners; none when nil.
+	Traces trace.TracerProvider
 }
 
 // NewScheme returns a scheme with the kinds of Kubernetes and of the operator.
@@ -121,6 +124,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		Now:               o.Now,
 
 		MaxConcurrentRollouts: o.MaxConcurrentRollouts,
+	}
+	if o.Traces != nil {
+		listeners.Tracer = o.Traces.Tracer("github.com/sftp-operator/sftp-operator/controllers/listener", trace.WithInstrumentationVersion(o.Version))
 	}
 	if err := listeners.Setup(ctx, mgr, options(listenerWorkers), options(listenerWorkers)); err != nil {
 		return fmt.Errorf("set up the listener controller: %w", err)

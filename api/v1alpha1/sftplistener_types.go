@@ -211,6 +211,10 @@ type SFTPListenerSpec struct {
 	// +optional
 	Shutdown ListenerShutdown `json:"shutdown,omitempty,omitzero"`
 
+	// tracing sends traces of sessions to a collector of OpenTelemetry. Default: none.
+	// +optional
+	Tracing ListenerTracing `json:"tracing,omitempty,omitzero"`
+
 	// infrastructure adjusts the pods and objects that the operator makes.
 	// +optional
 	Infrastructure ListenerInfrastructure `json:"infrastructure,omitempty,omitzero"`

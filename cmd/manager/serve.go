@@ -90,9 +90,17 @@ func serve(args []string) error {
 	if err != nil {
 		return err
 	}
+	traces, endTraces, err := startTraces(ctx)
+	if err != nil {
+		return fmt.Errorf("send traces: %w", err)
+	}
+	defer endTraces()
 	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("find the cluster: %w", err)
+	}
+	if traces != nil {
+		config.Wrap(traceCalls(traces))
 	}
 	if err := awaitAPI(ctx, config, s.healthAddress); err != nil {
 		return fmt.Errorf("wait for the API server: %w", err)
@@ -132,6 +140,7 @@ func serve(args []string) error {
 	}
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		DaemonImage: s.daemonImage, OperatorNamespace: s.operatorNamespace, Version: version, MaxConcurrentRollouts: s.maxRollouts,
+		Traces: traces,
 	}); err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func (s *scope) applyConfiguration(ctx context.Context) error {
 	if s.trust.Unknown {
 		return errStop // so does it here: pods must not begin without the list of whom to refuse
 	}
-	if err := s.renderConfiguration(); err != nil {
+	if err := s.traced(ctx, phase{"render configuration", func(context.Context) error { return s.renderConfiguration() }}); err != nil {
 		return err
 	}
 	for i, data := range s.files.Shards {

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -44,6 +46,8 @@ type Reconciler struct {
 	MaxConcurrentRollouts int
 	// Now is the clock.
 	Now func() time.Time
+	// Tracer makes spans of reconciles and of their phases; none when nil.
+	Tracer trace.Tracer
 
 	pace    pacer
 	written fresh.Written
@@ -75,9 +79,12 @@ type Reconciler struct {
 var errStop = errors.New("stop")
 
 // Reconcile implements reconcile.Reconciler.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
+	ctx, span := r.start(ctx, "reconcile listener",
+		attribute.String("k8s.namespace.name", req.Namespace), attribute.String("sftp.listener", req.Name))
+	defer func() { finish(span, err) }()
 	l := &v1alpha1.SFTPListener{}
-	err := client.IgnoreNotFound(r.Client.Get(ctx, req.NamespacedName, l))
+	err = client.IgnoreNotFound(r.Client.Get(ctx, req.NamespacedName, l))
 	if err == nil && r.written.Outdates(l) {
 		l = &v1alpha1.SFTPListener{}
 		err = client.IgnoreNotFound(r.Live.Get(ctx, req.NamespacedName, l))
@@ -91,6 +98,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil
 	}
 	s := newScope(r, l.DeepCopy())
+	defer func() { s.describeTo(span) }()
 	if l.Annotations[v1alpha1.AnnotationPaused] == "true" {
 		s.pause()
 		r.Poller.Tell(s.name(), poll.Told{UID: l.UID}) // what it has heard stays
@@ -98,8 +106,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	var failed error
 	whole := true
-	for _, phase := range s.phases() {
-		if err := phase(ctx); err != nil {
+	for _, p := range s.phases() {
+		if err := s.traced(ctx, p); err != nil {
 			if whole = false; !errors.Is(err, errStop) {
 				failed = err
 			}
@@ -111,28 +119,34 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	merged := s.learnKeyUse()
 	s.publishOutcomes()
-	err = errors.Join(failed, s.applyFailed, s.writeStatus(ctx))
+	err = errors.Join(failed, s.applyFailed, s.traced(ctx, phase{"write status", s.writeStatus}))
 	if err := errors.Join(err, s.tellPoller(ctx, merged, whole && err == nil)); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: s.requeueAfter()}, nil
 }
 
+// phase is a part of a reconcile, under the name of its span.
+type phase struct {
+	name string
+	run  func(context.Context) error
+}
+
 // phases in their order. The configuration is delivered before the workload is looked
 // at: whatever is wrong with pods or volumes, a revoked key must be revoked.
-func (s *scope) phases() []func(context.Context) error {
-	return []func(context.Context) error{
-		s.recall,
-		s.gatherUsers,
-		s.resolveCredentials,
-		s.resolveHostKeys,
-		s.applyConfiguration,
-		s.tellPods,
-		s.resolveVolumes,
-		s.applyObjects,
-		s.readAddresses,
-		s.publishKnownHosts,
-		s.awaitAcknowledgement,
+func (s *scope) phases() []phase {
+	return []phase{
+		{"recall", s.recall},
+		{"gather users", s.gatherUsers},
+		{"resolve credentials", s.resolveCredentials},
+		{"resolve host keys", s.resolveHostKeys},
+		{"apply configuration", s.applyConfiguration},
+		{"tell pods", s.tellPods},
+		{"resolve volumes", s.resolveVolumes},
+		{"apply objects", s.applyObjects},
+		{"read addresses", s.readAddresses},
+		{"publish known hosts", s.publishKnownHosts},
+		{"await acknowledgement", s.awaitAcknowledgement},
 	}
 }
 

@@ -46,6 +46,7 @@ func Settings(l *v1alpha1.SFTPListener, trust Trust, volumePath func(name string
 		Sources:              sources(l),
 		Uploads:              uploads(l),
 		Revoked:              trust.Revoked,
+		Tracing:              tracing(l),
 		Authentication: config.Authentication{
 			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
 			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),

@@ -17,9 +17,9 @@ const SchemaVersion = 1
 // Bounds on what clients say, in bytes: a login name and a path can be as long as a
 // packet.
 const (
-	maxName   = 256
+	MaxName   = 256
 	maxDetail = 1024
-	maxPath   = 4096
+	MaxPath   = 4096
 )
 
 // Log writes entries. It is safe for concurrent use. Nil discards them.
@@ -52,7 +52,7 @@ func (l *Log) Write(e Entry) {
 	a := attributes{slog.Int("schema", SchemaVersion)}
 	a.word("event", string(e.Event))
 	a.word("result", e.Result)
-	a.text("reason", e.Reason, maxName)
+	a.text("reason", e.Reason, MaxName)
 	a.text("detail", e.Detail, maxDetail)
 	a.word("namespace", namespace)
 	a.word("listener", name)
@@ -62,15 +62,15 @@ func (l *Log) Write(e Entry) {
 	if e.Count > 0 {
 		a = append(a, slog.Int("count", e.Count))
 	}
-	a.text("client_version", e.ClientVersion, maxName)
-	a.text("user", e.User, maxName)
+	a.text("client_version", e.ClientVersion, MaxName)
+	a.text("user", e.User, MaxName)
 	a.word("account", e.Account)
 	a.words("methods", e.Methods)
 	a.word("key_fingerprint", e.KeyFingerprint)
 	a.words("further_key_fingerprints", e.FurtherKeyFingerprints)
 	a.words("keys_offered", e.KeysOffered)
 	a.word("certificate_ca", e.CertificateCA)
-	a.text("certificate_key_id", e.CertificateKeyID, maxName)
+	a.text("certificate_key_id", e.CertificateKeyID, MaxName)
 	a.word("certificate_serial", e.CertificateSerial)
 	a.word("key_exchange", e.KeyExchange)
 	a.word("cipher", e.Cipher)
@@ -79,8 +79,8 @@ func (l *Log) Write(e Entry) {
 	a.word("public_key_algorithm", e.PublicKeyAlgorithm)
 	a.word("operation", e.Operation)
 	a.word("direction", e.Direction)
-	a.text("path", e.Path, maxPath)
-	a.text("target", e.Target, maxPath)
+	a.text("path", e.Path, MaxPath)
+	a.text("target", e.Target, MaxPath)
 	if e.Event == Transfer {
 		a = append(a, slog.Uint64("bytes_read", e.BytesRead), slog.Uint64("bytes_written", e.BytesWritten))
 	}
@@ -115,7 +115,7 @@ func (a *attributes) text(key, value string, limit int) {
 	}
 	if len(value) > limit {
 		*a = append(*a, slog.Int(key+"_length", len(value)))
-		value = cut(value, limit)
+		value = Cut(value, limit)
 	}
 	*a = append(*a, slog.String(key, strings.ToValidUTF8(value, "\uFFFD")))
 	if !utf8.ValidString(value) {
@@ -123,8 +123,11 @@ func (a *attributes) text(key, value string, limit int) {
 	}
 }
 
-// cut shortens s to at most limit bytes, and not within a character if s is UTF-8.
-func cut(s string, limit int) string {
+// Cut shortens s to at most limit bytes, and not within a character if s is UTF-8.
+func Cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
 	end := limit
 	for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
 		end--

@@ -35,6 +35,7 @@ func FuzzListener(f *testing.F) {
 	l.AllowFrom, l.ProxyProtocol = []string{"192.0.2.0/24", "::/0"}, &config.ProxyProtocol{TrustedFrom: []string{"198.51.100.0/24"}}
 	l.Startups, l.Sources = config.Startups{Begin: 10, DropPercent: 30, Full: 100}, config.Sources{IPv6PrefixLength: 48, Penalties: true}
 	l.Uploads = config.Uploads{Publish: config.PublishOnClose, Incomplete: config.IncompleteDelete}
+	l.Tracing = config.Tracing{Endpoint: "http://collector.observability.svc:4318", SamplingPercent: 10}
 	encoded(l)
 	f.Add([]byte(`{"version":1,"hostKeys":[{"name":"../../etc/passwd","sha256":""}]}`))
 	f.Add([]byte(`{"version":2}`))

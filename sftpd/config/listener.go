@@ -38,6 +38,7 @@ type Listener struct {
 	Uploads        Uploads        `json:"uploads,omitzero"`
 	Revoked        Revoked        `json:"revoked,omitzero"`
 	Shutdown       Shutdown       `json:"shutdown"`
+	Tracing        Tracing        `json:"tracing,omitzero"`
 	// Volumes are the directories that users' mounts refer to.
 	Volumes []Volume `json:"volumes"`
 	// HostKeys in the order in which they are offered. StatusToken is made from the first.

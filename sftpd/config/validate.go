@@ -66,7 +66,8 @@ func (l Listener) Validate() error {
 	}
 	return errors.Join(
 		l.validateLists(), validateHostKeys(l.HostKeys), l.ProxyProtocol.validate(), validateNetworks("allowFrom", l.AllowFrom),
-		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate(), l.Revoked.validate())
+		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate(), l.Revoked.validate(),
+		l.Tracing.validate())
 }
 
 // validateException refuses a policy that is an exception without its bounds, as the API's

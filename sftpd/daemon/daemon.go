@@ -24,6 +24,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/reload"
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/trace"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
@@ -50,6 +51,7 @@ type Daemon struct {
 	server   *server.Server
 	health   *health.Server
 	keyUse   *keyuse.Book
+	traces   *trace.Exporter
 	volumes  volumes
 	writable *preflight.Checker
 	draining atomic.Bool
@@ -59,7 +61,9 @@ type Daemon struct {
 func New(o Options) *Daemon {
 	d := &Daemon{Options: o, keyUse: keyuse.New()}
 	m := metrics.New(o.Version)
+	d.traces = trace.New(o.Version, m.TraceSpans, o.Log)
 	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) {
+		d.traces.Configure(s.Listener)
 		d.server.Reloaded(s)
 		d.writable.Wake()
 	})
@@ -70,6 +74,7 @@ func New(o Options) *Daemon {
 		Current: d.loader.Current,
 		Auth:    auth.New(d.loader.Current),
 		Audit:   audit.New(o.Audit, d.endpoint),
+		Traces:  d.traces,
 		Metrics: m,
 		KeyUse:  d.keyUse,
 		Log:     o.Log,
@@ -136,6 +141,7 @@ func (d *Daemon) Run(ctx, force context.Context) error {
 	failed := make(chan error, 2)
 	running.Go(func() { d.loader.Run(background) })
 	running.Go(func() { d.writable.Run(background) })
+	running.Go(func() { d.traces.Run(background) })
 	running.Go(func() { failed <- wrap("health port", d.health.Serve(d.Health)) })
 	running.Go(func() { failed <- wrap("SFTP port", d.server.Serve(d.SFTP)) })
 	select {

@@ -19,7 +19,7 @@ type Metrics struct {
 	logins, refusals, negotiated  *prometheus.CounterVec
 	transfers, transferBytes      *prometheus.CounterVec
 	operations, revocations       *prometheus.CounterVec
-	hostKeyProofs                 *prometheus.CounterVec
+	hostKeyProofs, traceSpans     *prometheus.CounterVec
 	reloads, reloadErrors, probes prometheus.Counter
 	loaded, users, rejected       prometheus.Gauge
 	sessionTime                   prometheus.Histogram
@@ -40,6 +40,7 @@ func New(version string) *Metrics {
 		transferBytes: counters("sftpd_transfer_bytes_total", "Bytes of files, by direction (download, upload).", "direction"),
 		operations:    counters("sftpd_operations_total", "Changes of the tree and refused requests, by SFTP request and result (ok, refused, failed).", "operation", "result"),
 		hostKeyProofs: counters("sftpd_host_key_proofs_total", "Requests of logged-in clients for proofs of host keys that they are to learn (hostkeys-prove-00@openssh.com), by result (answered, refused).", "result"),
+		traceSpans:    counters("sftpd_trace_spans_total", "Spans of traces by result: sent to the collector, dropped for lack of room, or refused by the collector.", "result"),
 		probes:        counter("sftpd_tcp_probes_total", "Connections that were closed by the peer before it sent anything, as load balancers do."),
 		reloads:       counter("sftpd_config_reloads_total", "Configurations that were loaded."),
 		reloadErrors:  counter("sftpd_config_reload_errors_total", "Configurations that could not be loaded; the last good one stays in use."),
@@ -56,11 +57,14 @@ func New(version string) *Metrics {
 	})
 	build.Set(1)
 	m.Registry.MustRegister(build, m.connections, m.sessions, m.logins, m.negotiated, m.refusals, m.revocations, m.transfers,
-		m.transferBytes, m.operations, m.hostKeyProofs, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
+		m.transferBytes, m.operations, m.hostKeyProofs, m.traceSpans, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
 		m.sessionTime, m.transferTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, result := range []string{"answered", "refused"} {
 		m.hostKeyProofs.WithLabelValues(result)
+	}
+	for _, result := range []string{"sent", "dropped", "refused"} {
+		m.traceSpans.WithLabelValues(result)
 	}
 	for _, reason := range alerting {
 		m.refusals.WithLabelValues(reason)
@@ -112,6 +116,11 @@ func (m *Metrics) ConfigLoaded(at time.Time, users, rejected int) {
 	m.loaded.Set(float64(at.UnixMilli()) / 1000)
 	m.users.Set(float64(users))
 	m.rejected.Set(float64(rejected))
+}
+
+// TraceSpans counts spans by what became of them.
+func (m *Metrics) TraceSpans(result string, spans int) {
+	m.traceSpans.WithLabelValues(result).Add(float64(spans))
 }
 
 // ConfigFailed counts a configuration that could not be loaded.

@@ -117,7 +117,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		reason, _ := c.endReason.Load().(string)
 		e := c.entry(audit.Logout, audit.OK, reason)
 		e.Duration = time.Since(begin)
-		c.server.Audit.Write(e)
+		c.record(e)
 	}()
 	c.serveChannels(ctx, sc, channels, requests)
 }
@@ -204,6 +204,12 @@ func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
 		}
 	}
 	return e
+}
+
+// record puts an entry of a session into the audit log and into its trace.
+func (c *conn) record(e audit.Entry) {
+	c.server.Audit.Write(e)
+	c.server.Traces.Record(e, c.accepted)
 }
 
 // noteGrant adds the steps of a login.

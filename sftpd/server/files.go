@@ -107,7 +107,7 @@ func (c *conn) observeTransfer(t sftp.Transfer) {
 	e.Path, e.Direction = t.Path, string(t.Direction)
 	e.Left = string(t.Left)
 	e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
-	c.server.Audit.Write(e)
+	c.record(e)
 }
 
 func (c *conn) observeOperation(o sftp.Operation) {

@@ -85,7 +85,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	e := c.entry(audit.Login, audit.OK, "")
 	e.Detail = g.Detail
 	c.negotiated(sc, g, &e)
-	c.server.Audit.Write(e)
+	c.record(e)
 	return sc, channels, requests, true
 }
 

@@ -16,12 +16,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/trace"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.
 var ErrServerClosed = errors.New("server closed")
 
-// Options are what a server is made of. All are needed but Audit, KeyUse and
+// Options are what a server is made of. All are needed but Audit, Traces, KeyUse and
 // Processors.
 type Options struct {
 	// Current returns the configuration in use, nil for none yet.
@@ -30,6 +31,8 @@ type Options struct {
 	Auth *auth.Authenticator
 	// Audit gets logins, refusals, transfers and changes of files. Nil discards them.
 	Audit *audit.Log
+	// Traces get logins, transfers and the ends of sessions. Nil discards them.
+	Traces *trace.Exporter
 	// Metrics count them.
 	Metrics *metrics.Metrics
 	// KeyUse keeps when keys were last used, and who has seen proofs of host keys.

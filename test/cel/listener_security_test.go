@@ -80,6 +80,22 @@ func TestListenerUploads(t *testing.T) {
 	})
 }
 
+func TestListenerTracing(t *testing.T) {
+	const endpoint = `endpoint must be http:// or https:// with a host and a port and nothing else, for example http://collector.observability.svc:4318`
+	testCreations(t, validListener, []creation{
+		{name: "a collector", patch: `spec: {tracing: {endpoint: "http://collector.observability.svc:4318", samplingPercent: 10}}`},
+		{name: "an address", patch: `spec: {tracing: {endpoint: "https://[2001:db8::1]:4318"}}`},
+		{"no endpoint", `spec: {tracing: {samplingPercent: 10}}`, `spec.tracing.endpoint: Required value`},
+		{"no scheme", `spec: {tracing: {endpoint: "collector:4318"}}`, endpoint},
+		{"gRPC", `spec: {tracing: {endpoint: "grpc://collector:4317"}}`, endpoint},
+		{"a path", `spec: {tracing: {endpoint: "http://collector:4318/v1/traces"}}`, endpoint},
+		{"a password", `spec: {tracing: {endpoint: "http://a:b@collector:4318"}}`, endpoint},
+		{"a line more", `spec: {tracing: {endpoint: "http://collector:4318\n"}}`, endpoint},
+		{"more than all", `spec: {tracing: {endpoint: "http://collector:4318", samplingPercent: 101}}`, `should be less than or equal to 100`},
+		{"less than none", `spec: {tracing: {endpoint: "http://collector:4318", samplingPercent: -1}}`, `should be greater than or equal to 0`},
+	})
+}
+
 func TestListenerRevokedKeys(t *testing.T) {
 	const (
 		one         = `exactly one of the fields in [fingerprint publicKey certificate] must be set`

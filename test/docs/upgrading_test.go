@@ -40,6 +40,7 @@ var specChanges = map[string]func(*v1alpha1.SFTPListenerSpec){
 	"keyPolicy":            func(s *v1alpha1.SFTPListenerSpec) { s.KeyPolicy.UnusedAfterDays = new(int32(1)) },
 	"limits":               func(s *v1alpha1.SFTPListenerSpec) { s.Limits.MaxConnections = new(int32(1)) },
 	"shutdown":             func(s *v1alpha1.SFTPListenerSpec) { s.Shutdown.DrainTimeoutSeconds = new(int32(1)) },
+	"tracing":              func(s *v1alpha1.SFTPListenerSpec) { s.Tracing.Endpoint = "http://collector:4318" },
 	"volumeClaimRetention": func(s *v1alpha1.SFTPListenerSpec) { s.VolumeClaimRetention = v1alpha1.Delete },
 	"cryptoPolicyExpirationTime": func(s *v1alpha1.SFTPListenerSpec) {
 		s.CryptoPolicyExpirationTime = new(metav1.NewTime(time.Unix(2e9, 0)))

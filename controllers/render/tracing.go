@@ -1,0 +1,18 @@
+package render
+
+import (
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+const defaultSamplingPercent = 100
+
+// tracing is zero, and then not written, without an endpoint: a daemon that does not know it
+// would refuse the whole configuration.
+func tracing(l *v1alpha1.SFTPListener) config.Tracing {
+	t := l.Spec.Tracing
+	if t.Endpoint == "" {
+		return config.Tracing{}
+	}
+	return config.Tracing{Endpoint: t.Endpoint, SamplingPercent: or(t.SamplingPercent, defaultSamplingPercent)}
+}

@@ -1,0 +1,34 @@
+package config
+
+import (
+	"errors"
+	"regexp"
+)
+
+// Tracing says where a daemon sends traces of sessions. The zero value sends none.
+type Tracing struct {
+	// Endpoint is the base URL of a collector of OpenTelemetry that takes OTLP over HTTP: a
+	// scheme, a host and a port.
+	Endpoint string `json:"endpoint"`
+	// SamplingPercent is the share of connections whose traces are sent, 0 to 100.
+	SamplingPercent int `json:"samplingPercent"`
+}
+
+// URL is where requests with traces go (OTLP specification, "OTLP/HTTP Request").
+func (t Tracing) URL() string { return t.Endpoint + "/v1/traces" }
+
+// endpointRE is the pattern of tracing.endpoint in the CRD, too. It has no room for a path, for a
+// query and for a password.
+var endpointRE = regexp.MustCompile(`^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?$`)
+
+func (t Tracing) validate() error {
+	switch {
+	case t == Tracing{}:
+		return nil
+	case !endpointRE.MatchString(t.Endpoint):
+		return errors.New("tracing.endpoint must be http:// or https:// with a host and a port, and nothing else")
+	case t.SamplingPercent < 0 || t.SamplingPercent > 100:
+		return errors.New("tracing.samplingPercent must be between 0 and 100")
+	}
+	return nil
+}

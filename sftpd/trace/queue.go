@@ -1,0 +1,74 @@
+package trace
+
+import "sync"
+
+const (
+	// maxQueued bounds the encoded spans that wait, in bytes. Four times as much is in memory at
+	// most: what waits, with room to grow, what is being sent, and the request that it is in.
+	maxQueued = 512 << 10
+	// enough does not wait for more.
+	enough = maxQueued / 2
+)
+
+// batch are encoded spans with commas in between.
+type batch struct {
+	spans int
+	data  []byte
+}
+
+// queue is where spans wait to be sent. What does not fit is dropped: a session never waits
+// for a collector.
+type queue struct {
+	dropped func(spans int)
+	// some and full have a value when there is something, and when there is enough.
+	some, full chan struct{}
+
+	mu      sync.Mutex
+	waiting batch
+}
+
+func newQueue(dropped func(spans int)) *queue {
+	return &queue{dropped: dropped, some: make(chan struct{}, 1), full: make(chan struct{}, 1)}
+}
+
+func (q *queue) add(span []byte) {
+	q.mu.Lock()
+	w := &q.waiting
+	fits := len(w.data)+1+len(span) <= maxQueued
+	if fits {
+		if w.spans > 0 {
+			w.data = append(w.data, ',')
+		}
+		w.data = append(w.data, span...)
+		w.spans++
+	}
+	filled := len(w.data) >= enough
+	q.mu.Unlock()
+	if !fits {
+		q.dropped(1)
+	}
+	signal(q.some)
+	if filled {
+		signal(q.full)
+	}
+}
+
+// take empties the queue.
+func (q *queue) take() batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	b := q.waiting
+	q.waiting = batch{}
+	select { // it tells of what is taken
+	case <-q.full:
+	default:
+	}
+	return b
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it has a value already
+	}
+}
