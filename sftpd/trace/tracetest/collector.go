@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -45,8 +46,20 @@ type Span struct {
 // Start runs a collector until the test ends.
 func Start(t testing.TB) *Collector {
 	t.Helper()
+	return StartAt(t, "127.0.0.1")
+}
+
+// StartAt does so at an address of this machine.
+func StartAt(t testing.TB, address string) *Collector {
+	t.Helper()
 	c := &Collector{t: t, hung: make(chan struct{})}
-	c.server = httptest.NewServer(http.HandlerFunc(c.serve))
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", net.JoinHostPort(address, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.server = &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(c.serve), ReadHeaderTimeout: time.Minute}}
+	c.server.Start()
 	c.Endpoint = c.server.URL
 	t.Cleanup(func() {
 		close(c.hung)
