@@ -22,7 +22,9 @@ func TestTraces(t *testing.T) {
 	pods := podUIDs(t, l)
 	collector := tracetest.StartAt(t, addressFor(t, podAddresses(t, l)[0]))
 
-	update(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Tracing = v1alpha1.ListenerTracing{Endpoint: collector.Endpoint} })
+	update(t, l, func(l *v1alpha1.SFTPListener) {
+		l.Spec.Tracing = v1alpha1.ListenerTracing{Endpoint: collector.Endpoint}
+	})
 	waitReady(t, l, 30*time.Second)
 	s := mustLogin(t, l, u.Name, ssh.PublicKeys(k.signer))
 	s.roundTrip(t, "/report.csv", 10_000)
