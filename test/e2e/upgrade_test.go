@@ -69,8 +69,16 @@ func TestUpgrade(t *testing.T) {
 	start := time.Now()
 	watch := watchRollouts(t, fleet)
 	must(t, installWithHelm("--set", "maxConcurrentRollouts=1"))
+	// The commands of docs/upgrading.md.
+	found, err := kubectl("get", "deployment", "sftp-operator", "-n", operatorNamespace, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
+	must(t, err)
+	_, err = kubectl("wait", "deployment", "-A", "-l", "app.kubernetes.io/name=sftpd",
+		"--for=jsonpath={.spec.template.spec.containers[0].image}="+found, "--timeout=100s")
+	must(t, err)
+	_, err = kubectl("wait", "sftplistener", "--all", "-A", "--for=condition=RolledOut", "--timeout=100s")
+	must(t, err)
 	for _, l := range fleet {
-		waitCondition(t, l, v1alpha1.ConditionRolledOut, "True", v1alpha1.ReasonRolledOut, 4*time.Minute)
+		waitCondition(t, l, v1alpha1.ConditionRolledOut, "True", v1alpha1.ReasonRolledOut, time.Second)
 	}
 	if most := watch(); most != 1 {
 		t.Errorf("%d listeners were rolled out at a time, want 1", most)
@@ -90,9 +98,7 @@ func TestUpgrade(t *testing.T) {
 		if got := l.Status.HostKeys[0].Fingerprint; got != fingerprints[l.Name] {
 			t.Errorf("the host key of %s was %s and is %s", l.Name, fingerprints[l.Name], got)
 		}
-		d := &appsv1.Deployment{}
-		must(t, kube.Get(t.Context(), types.NamespacedName{Namespace: ns, Name: l.Name + "-sftp"}, d))
-		if got := d.Spec.Template.Spec.Containers[0].Image; got != image {
+		if got := imageOf(t, l); got != image {
 			t.Errorf("%s has the image %s", l.Name, got)
 		}
 		u := &v1alpha1.SFTPUser{}
@@ -135,6 +141,14 @@ func TestUpgrade(t *testing.T) {
 	}
 	fmt.Printf("UPGRADE from %s: %d listeners one at a time in %s, 256 MiB upload went on and was complete after %s (sha256 %s), %d sessions ended by the drain\n",
 		os.Getenv("PREVIOUS_VERSION"), len(fleet), rolled.Round(100*time.Millisecond), finished.Round(100*time.Millisecond), want, ended)
+}
+
+// imageOf is the image of a listener's Deployment.
+func imageOf(t *testing.T, l *v1alpha1.SFTPListener) string {
+	t.Helper()
+	d := &appsv1.Deployment{}
+	must(t, kube.Get(t.Context(), types.NamespacedName{Namespace: l.Namespace, Name: l.Name + "-sftp"}, d))
+	return d.Spec.Template.Spec.Containers[0].Image
 }
 
 // watchRollouts looks at the Deployments until its result is called, which is the most that were rolled out at a time.
