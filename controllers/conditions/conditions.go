@@ -51,3 +51,11 @@ func Set(list *[]metav1.Condition, generation int64, conditions ...metav1.Condit
 func IsTrue(list []metav1.Condition, conditionType string) bool {
 	return meta.IsStatusConditionTrue(list, conditionType)
 }
+
+// Problem is something that a person has to put right, as the reason and message of a condition.
+type Problem struct {
+	// Reason is one of the condition's reasons.
+	Reason string
+	// Message says what is wrong and what to do. It never contains a secret.
+	Message string
+}

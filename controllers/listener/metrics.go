@@ -1,109 +1,98 @@
 package listener
 
 import (
-	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-var (
-	keysDesc = prometheus.NewDesc("sftp_operator_user_keys",
-		"Public keys of the users of a listener, by state as in SFTPUser.status.keys.", []string{"namespace", "listener", "state"}, nil)
-	sharedDesc = prometheus.NewDesc("sftp_operator_user_keys_shared",
-		"Public keys that several users of a listener have.", []string{"namespace", "listener"}, nil)
-
-	states = []v1alpha1.KeyState{
-		v1alpha1.KeyActive, v1alpha1.KeyExpiring, v1alpha1.KeyExpired, v1alpha1.KeyNotYetValid,
-		v1alpha1.KeyUnused, v1alpha1.KeyWeak, v1alpha1.KeyAssignedElsewhere, v1alpha1.KeyRevoked,
-	}
-
-	// hostKeyChanges counts the steps of rotations.
-	hostKeyChanges = newHostKeyChanges()
-
-	// keyCounts is registered once in a process, as the library's own metrics are.
-	keyCounts = newKeyCollector()
-)
-
-func newHostKeyChanges() *prometheus.CounterVec {
-	c := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "sftp_operator_host_key_changes_total",
-		Help: "Changes of host keys' states, by the state that came of it as in SFTPListener.status.hostKeys, Removed for none.",
-	}, []string{"namespace", "listener", "state"})
-	metrics.Registry.MustRegister(c)
-	return c
+// Metrics shows listeners, their users and their keys. Labels are the listeners only: no user, no pod.
+type Metrics struct {
+	states          *stateCollector
+	keys            *keyCollector
+	hostKeyChanges  *prometheus.CounterVec
+	acknowledgement prometheus.Histogram
 }
 
-// showHostKeys makes a listener's counters, so that the first change counts as an increase.
-func showHostKeys(listener types.NamespacedName) {
+// NewMetrics registers the metrics of one operator.
+func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		states: &stateCollector{of: map[types.NamespacedName]listenerState{}},
+		keys:   &keyCollector{of: map[types.NamespacedName]keyCount{}},
+		hostKeyChanges: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sftp_operator_host_key_changes_total",
+			Help: "Changes of host keys' states, by the new state as in SFTPListener.status.hostKeys, Removed for none.",
+		}, []string{"namespace", "listener", "state"}),
+		acknowledgement: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "sftp_operator_acknowledgement_duration_seconds",
+			Help:    "Time from writing a configuration until all ready pods of a listener had loaded it.",
+			Buckets: []float64{0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300},
+		}),
+	}
+	for _, c := range []prometheus.Collector{m.states, m.keys, m.hostKeyChanges, m.acknowledgement} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// acknowledged notes how long a configuration took to the pods.
+func (m *Metrics) acknowledged(d time.Duration) { m.acknowledgement.Observe(d.Seconds()) }
+
+func (m *Metrics) hostKeyChanged(listener types.NamespacedName, state v1alpha1.HostKeyState) {
+	m.hostKeyChanges.WithLabelValues(listener.Namespace, listener.Name, string(state)).Inc()
+}
+
+// show takes what a reconcile found.
+func (m *Metrics) show(f *findings, st v1alpha1.SFTPListenerStatus) {
+	name := types.NamespacedName{Namespace: f.listener.Namespace, Name: f.listener.Name}
+	s := stateOf(st)
+	if f.acks != nil {
+		s.pods, s.acknowledged = f.acks.Ready, f.acks.Acknowledged
+	}
+	if f.users != nil {
+		s.usersReady, s.notReady = f.users.Ready, f.users.NotReady
+		byState, shared := f.memory.users.Keys()
+		m.keys.set(name, keyCount{byState: byState, shared: shared})
+	}
+	m.states.set(name, s)
+	// Counters begin at 0, so that the first change counts as an increase.
 	for _, state := range []v1alpha1.HostKeyState{
 		v1alpha1.HostKeyStaged, v1alpha1.HostKeyAdvertised, v1alpha1.HostKeyActive, v1alpha1.HostKeyRetiring, hostKeyRemoved,
 	} {
-		hostKeyChanges.WithLabelValues(listener.Namespace, listener.Name, string(state))
+		m.hostKeyChanges.WithLabelValues(name.Namespace, name.Name, string(state))
 	}
 }
 
-func forgetHostKeys(listener types.NamespacedName) {
-	hostKeyChanges.DeletePartialMatch(prometheus.Labels{"namespace": listener.Namespace, "listener": listener.Name})
-}
-
-func newKeyCollector() *keyCollector {
-	c := &keyCollector{of: map[types.NamespacedName]keyCount{}}
-	metrics.Registry.MustRegister(c)
-	return c
-}
-
-// keyCount are the keys of one listener.
-type keyCount struct {
-	byState map[v1alpha1.KeyState]int
-	shared  int
-}
-
-// keyCollector shows the counts of keys. Labels are listeners and states alone: no user, no
-// key.
-type keyCollector struct {
-	mu sync.Mutex
-	of map[types.NamespacedName]keyCount
-}
-
-// set replaces the counts of a listener; without keys it has none.
-func (c *keyCollector) set(listener types.NamespacedName, keys map[types.UID][]v1alpha1.UserKeyStatus) {
-	n := keyCount{byState: map[v1alpha1.KeyState]int{}}
-	users := map[string]int{}
-	for _, list := range keys {
-		for i := range list {
-			n.byState[list[i].State]++
-			if users[list[i].Fingerprint]++; users[list[i].Fingerprint] == 2 {
-				n.shared++
-			}
-		}
+// pause shows a listener that is not changed: it keeps its condition RolledOut, and leaves the queue.
+func (m *Metrics) pause(name types.NamespacedName, st v1alpha1.SFTPListenerStatus) {
+	s := m.states.get(name)
+	s.ready, s.rollout = nil, stateOf(st).rollout
+	if s.rollout == v1alpha1.ReasonRolloutQueued {
+		s.rollout = v1alpha1.ReasonRolloutPaused
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if keys == nil {
-		delete(c.of, listener)
-		return
-	}
-	c.of[listener] = n
+	m.states.set(name, s)
 }
 
-// Describe implements prometheus.Collector.
-func (c *keyCollector) Describe(out chan<- *prometheus.Desc) {
-	out <- keysDesc
-	out <- sharedDesc
+func (m *Metrics) forget(name types.NamespacedName) {
+	m.states.forget(name)
+	m.keys.forget(name)
+	m.hostKeyChanges.DeletePartialMatch(prometheus.Labels{"namespace": name.Namespace, "listener": name.Name})
 }
 
-// Collect implements prometheus.Collector.
-func (c *keyCollector) Collect(out chan<- prometheus.Metric) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for l, n := range c.of {
-		for _, state := range states {
-			out <- prometheus.MustNewConstMetric(keysDesc, prometheus.GaugeValue, float64(n.byState[state]), l.Namespace, l.Name, string(state))
-		}
-		out <- prometheus.MustNewConstMetric(sharedDesc, prometheus.GaugeValue, float64(n.shared), l.Namespace, l.Name)
+// stateOf returns what the conditions say.
+func stateOf(st v1alpha1.SFTPListenerStatus) (s listenerState) {
+	if c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason != v1alpha1.ReasonScaledToZero {
+		s.ready = new(c.Status == metav1.ConditionTrue)
 	}
+	if c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionRolledOut); c != nil {
+		s.rollout = c.Reason
+	}
+	return s
 }

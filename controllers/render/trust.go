@@ -24,9 +24,9 @@ const (
 
 // SecretFile is what was found of a SecretFileReference.
 type SecretFile struct {
-	// NoSecret and NoEntry say that there is none.
-	NoSecret, NoEntry bool
-	Data              []byte
+	// NoSecret and NoEntry report that there is none, and Unread that it is not known yet.
+	NoSecret, NoEntry, Unread bool
+	Data                      []byte
 }
 
 // Trust is whose signatures an endpoint trusts, and what it does not any more.
@@ -41,17 +41,25 @@ type Trust struct {
 }
 
 // ResolveTrust finds out what a listener trusts, and what is wrong with what it names.
-// While a list of revoked keys cannot be read, everything stays revoked that was: previous
-// is what the pods got last, nil if they never got anything.
+// While a list of revoked keys cannot be read, everything stays revoked that was, and while a
+// list of CAs has not been read, all CAs stay trusted that were: previous is what the pods got
+// last, nil if they never got anything.
 func ResolveTrust(l *v1alpha1.SFTPListener, policy cryptopolicy.Policy, file func(v1alpha1.SecretFileReference) SecretFile,
-	previous *config.Revoked,
+	previous *Trust,
 ) (Trust, []credentials.Problem) {
 	r := trustResolver{namespace: l.Namespace, policy: policy}
 	for i, line := range l.Spec.Authentication.TrustedUserCAs {
 		r.addCA(fmt.Sprintf("spec.authentication.trustedUserCAs[%d]", i), line)
 	}
+	unread := false
 	for _, ref := range l.Spec.Authentication.TrustedUserCAsSecretRefs {
-		r.addCAs(ref, file(ref))
+		f := file(ref)
+		unread = unread || f.Unread
+		r.addCAs(ref, f)
+	}
+	if unread && previous != nil {
+		r.out.UserCAs = union(r.out.UserCAs, previous.UserCAs)
+		r.out.UserCAs = r.out.UserCAs[:min(len(r.out.UserCAs), maxUserCAs)]
 	}
 	r.revoke(l, file, previous)
 	return r.out, r.problems
@@ -71,6 +79,7 @@ func (r *trustResolver) problem(reason, format string, args ...any) {
 // data is the content of a file, or false after noting what is missing and what follows.
 func (r *trustResolver) data(field, consequence string, ref v1alpha1.SecretFileReference, f SecretFile) ([]byte, bool) {
 	switch {
+	case f.Unread: // it will be
 	case f.NoSecret:
 		r.problem(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q, %s; create it or correct %s", ref.Name, r.namespace, consequence, field)
 	case f.NoEntry:
@@ -120,7 +129,7 @@ func (r *trustResolver) addCA(where, line string) {
 	r.out.UserCAs = append(r.out.UserCAs, key.Line())
 }
 
-func (r *trustResolver) revoke(l *v1alpha1.SFTPListener, file func(v1alpha1.SecretFileReference) SecretFile, previous *config.Revoked) {
+func (r *trustResolver) revoke(l *v1alpha1.SFTPListener, file func(v1alpha1.SecretFileReference) SecretFile, previous *Trust) {
 	inline, problems := Revoked(l)
 	for _, p := range problems {
 		r.problem(v1alpha1.ReasonInvalidRevokedKey, "%s", p)
@@ -152,7 +161,7 @@ func (r *trustResolver) revoke(l *v1alpha1.SFTPListener, file func(v1alpha1.Secr
 			return
 		}
 		// What is new comes last: it is what gives way when all is too much.
-		listed = bounded(join(join(inline, *previous), listed))
+		listed = bounded(join(join(inline, previous.Revoked), listed))
 	}
 	r.out.Revoked = listed
 }

@@ -1,0 +1,78 @@
+package feed
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
+)
+
+// Keys are the SFTPKeys of each namespace, as rings that users log in with. The zero value is empty and ready to use.
+type Keys struct {
+	// Concerned returns the listeners that the keys of a namespace matter to.
+	Concerned func(namespace string) []types.NamespacedName
+
+	parser key.Rings
+	mu     sync.Mutex
+	// byNamespace has the informer's objects, which must not be changed; mu protects both maps.
+	byNamespace map[string]map[string]*v1alpha1.SFTPKey
+	// rings as they were made last; a namespace without one has changed since.
+	rings map[string]*key.Ring
+	// previous rings, which stay if what was changed is of no consequence for logins.
+	previous map[string]*key.Ring
+}
+
+// Observe takes a change of an SFTPKey and returns the listeners that it may matter to.
+func (k *Keys) Observe(before, after client.Object) []types.NamespacedName {
+	o := after
+	if o == nil {
+		o = before
+	}
+	is, _ := after.(*v1alpha1.SFTPKey)
+	k.mu.Lock()
+	if k.byNamespace == nil {
+		k.byNamespace = map[string]map[string]*v1alpha1.SFTPKey{}
+		k.rings, k.previous = map[string]*key.Ring{}, map[string]*key.Ring{}
+	}
+	in := k.byNamespace[o.GetNamespace()]
+	if in == nil {
+		in = map[string]*v1alpha1.SFTPKey{}
+		k.byNamespace[o.GetNamespace()] = in
+	}
+	if is != nil {
+		in[o.GetName()] = is
+	} else if delete(in, o.GetName()); len(in) == 0 {
+		delete(k.byNamespace, o.GetNamespace())
+	}
+	delete(k.rings, o.GetNamespace())
+	k.mu.Unlock()
+	return k.Concerned(o.GetNamespace())
+}
+
+// Ring returns the ring of a namespace. It is the same one until a change of the keys matters for logins.
+func (k *Keys) Ring(namespace string) *key.Ring {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if r, ok := k.rings[namespace]; ok {
+		return r
+	}
+	in := k.byNamespace[namespace]
+	if len(in) == 0 {
+		delete(k.previous, namespace)
+		k.parser.Ring(namespace, nil)
+		return nil
+	}
+	keys := make([]v1alpha1.SFTPKey, 0, len(in))
+	for _, o := range in {
+		keys = append(keys, *o) //nolint:govet // a shallow copy of what is not changed
+	}
+	r := k.parser.Ring(namespace, keys)
+	if old := k.previous[namespace]; old.Stamp() == r.Stamp() {
+		r = old
+	}
+	k.rings[namespace], k.previous[namespace] = r, r
+	return r
+}

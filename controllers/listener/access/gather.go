@@ -1,0 +1,86 @@
+package access
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// gather collects what a configuration is compiled from. Nothing of it can fail: it is all in memory.
+func (r *Reconciler) gather(l *v1alpha1.SFTPListener, m *memory, policy render.Policy, now time.Time) compile.Input {
+	name := client.ObjectKeyFromObject(l)
+	users := r.Users.Of(name)
+	in := compile.Input{
+		Listener: l, Users: users, VolumePath: render.PodVolumePath, Now: now,
+		Seats: m.seats, Previous: m.slots, Settings: m.settings, Delivered: m.delivered,
+	}
+	if l.Spec.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
+		in.NamespaceLabels = map[string]map[string]string{}
+		for _, u := range users {
+			if _, ok := in.NamespaceLabels[u.Namespace]; !ok {
+				in.NamespaceLabels[u.Namespace] = r.Namespaces.Labels(u.Namespace)
+			}
+		}
+	}
+	refs := map[credentials.Ref]bool{}
+	t := r.resolveTrust(l, m, policy, refs)
+	in.Trust, in.TrustProblems = t.Trust, t.found
+	m.refs = refs
+	rings := map[string]*key.Ring{}
+	ring := func(namespace string) *key.Ring {
+		k, ok := rings[namespace]
+		if !ok {
+			k = r.Keys.Ring(namespace)
+			rings[namespace] = k
+		}
+		return k
+	}
+	in.Resolve = func(u *v1alpha1.SFTPUser) credentials.Credentials {
+		return credentials.Resolve(u, ring(u.Namespace), func(ref credentials.Ref) credentials.Entry {
+			e, _ := r.Entries.Get(name, ref)
+			return e
+		})
+	}
+	// What is known of an entry may change while this runs. Then it has a new mark, and the listener is woken: a stamp that is
+	// too old costs another look.
+	in.Stamp = func(u *v1alpha1.SFTPUser) (compile.Stamp, bool) {
+		s := compile.Stamp{Keys: ring(u.Namespace).Stamp()}
+		if !credentials.HasRefs(u) {
+			return s, true
+		}
+		sum := fnv.New64a()
+		for _, ref := range credentials.Refs(u) {
+			refs[ref] = true
+			_, mark := r.Entries.Get(name, ref)
+			_ = binary.Write(sum, binary.LittleEndian, mark) // a hash never fails
+		}
+		s.Entries = sum.Sum64()
+		return s, true
+	}
+	return in
+}
+
+// seed gives the background reader what an earlier operator delivered, so that equal passwords keep their hashes and nobody is
+// logged out before the Secrets have been read again.
+func (r *Reconciler) seed(l *v1alpha1.SFTPListener, old recalled) {
+	name := client.ObjectKeyFromObject(l)
+	for _, u := range r.Users.Of(name) {
+		before, ok := old.users[u.UID]
+		if !ok {
+			continue
+		}
+		for _, ref := range credentials.Refs(u) {
+			if e, ok := credentials.Seed(ref, u, before); ok {
+				r.Entries.Seed(ref, e)
+			}
+		}
+	}
+}

@@ -1,0 +1,223 @@
+// Package access delivers to the pods of listeners who may log in. It goes by what the informers have, compiles, and writes: no
+// other object is applied, no pod asked, no Secret read and no password hashed before a user who lost its right is gone from
+// the configuration.
+package access
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/due"
+	"github.com/sftp-operator/sftp-operator/controllers/entry"
+	"github.com/sftp-operator/sftp-operator/controllers/feed"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// Reconciler delivers the configurations of listeners.
+type Reconciler struct {
+	// Client reads listeners from the caches, and Live the Secrets of an earlier operator.
+	Client client.Client
+	Live   client.Reader
+	// Users, Keys, Namespaces and Entries are what the informers have.
+	Users      *feed.Users
+	Keys       *feed.Keys
+	Namespaces *feed.Namespaces
+	Entries    *entry.Reader
+	Writer     *delivery.Writer
+	// Store is where results go, and Delivered wakes the listener controller when there is a new one.
+	Store     *exchange.Store
+	Delivered *exchange.Waker
+	// Announce has the pods of a listener load what was written, and asks them whether they have. It does not block.
+	Announce func(l *v1alpha1.SFTPListener, v *delivery.Version, keys []render.PrivateHostKey)
+	// Owned reports whether an object is one that the operator made for the listener.
+	Owned func(*v1alpha1.SFTPListener, client.Object) bool
+	Now   func() time.Time
+
+	mu sync.Mutex
+	// memories by listener. mu protects the map; a memory is only used by the one reconcile of its listener that runs at a
+	// time.
+	memories map[types.NamespacedName]*memory
+}
+
+// memory is what is kept of a listener between reconciles. It only saves work.
+type memory struct {
+	uid types.UID
+	// recalled is what an earlier operator delivered, nil until it has been read.
+	recalled *recalled
+	trust    trust
+	resolved map[types.UID]resolved
+	compiled compile.Memo
+	last     compile.Output
+	writes   delivery.Cache
+	// announced is the version that the pods were told of.
+	announced *delivery.Version
+	// failures in a row, for the deadline of the next try.
+	failures int
+}
+
+// firstDeadline bounds the first try to deliver. Each further one gets twice the time, up to maxDeadline: a call that hangs
+// must not keep a removal from being tried again, and an API server that is slow must not keep it from succeeding.
+const (
+	firstDeadline = time.Second
+	maxDeadline   = 32 * time.Second
+)
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	l := &v1alpha1.SFTPListener{}
+	if err := r.Client.Get(ctx, req.NamespacedName, l); client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("read listener: %w", err)
+	}
+	if l.UID == "" || !l.DeletionTimestamp.IsZero() {
+		r.forget(req.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	if l.Annotations[v1alpha1.AnnotationPaused] == "true" {
+		return ctrl.Result{}, nil
+	}
+	m := r.memory(req.NamespacedName, l.UID)
+	ctx, cancel := context.WithTimeout(ctx, min(firstDeadline<<min(m.failures, 5), maxDeadline))
+	defer cancel()
+	out, wait := r.deliver(ctx, l, m)
+	r.publish(l, out)
+	if err := out.failure(); err != nil {
+		m.failures++
+		return ctrl.Result{}, err
+	}
+	m.failures = 0
+	return ctrl.Result{RequeueAfter: wait}, nil
+}
+
+// result is what came of one delivery.
+type result struct{ exchange.Access }
+
+// failure returns what is to be tried again soon.
+func (r result) failure() error {
+	if r.Err != nil {
+		return r.Err
+	}
+	return r.Delivered.Err
+}
+
+// deliver compiles and writes the configuration, and returns when to look again without being woken.
+func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (result, time.Duration) {
+	now := r.Now()
+	policy := render.PolicyAt(l, now)
+	if m.recalled == nil {
+		old, err := r.recall(ctx, l, policy)
+		if err != nil {
+			return result{exchange.Access{Err: err}}, 0
+		}
+		m.recalled = &old
+		m.last.Slots = old.slots
+		r.seed(l, old)
+	}
+	var next due.Earliest
+	next.At(policy.End())
+	in := r.gather(l, m, policy, now, &next)
+	keys := r.hostKeys(l, m)
+	in.HostKeys = keys.Private
+	out := compile.Compile(in, &m.compiled)
+	next.At(out.NextChange)
+	res := result{exchange.Access{
+		Users: out.Users, Problems: m.trust.problems, Unreadable: m.trust.unreadable, Recalled: m.recalled.hostKeys,
+	}}
+	if out.Blocked != nil {
+		res.Blocked = &conditions.Problem{Reason: out.Blocked.Reason, Message: out.Blocked.Message}
+		return res, next.Wait(now)
+	}
+	if out.Err != nil {
+		res.Err = out.Err
+		return res, 0
+	}
+	m.last = out
+	res.Delivered = r.Writer.Write(ctx, l, out, keys.Signature, &m.writes)
+	if v := res.Delivered.Version; v != nil && (m.announced != v || res.Delivered.Wrote) {
+		m.announced = v
+		r.Announce(l, v, keys.Private)
+	}
+	if len(res.Delivered.Refusals) > 0 {
+		next.At(now.Add(apply.RetryRefused))
+	}
+	return res, next.Wait(now)
+}
+
+// hostKeys returns the keys that pods are to have: those that the listener controller has decided on, or until then those that
+// they have.
+func (r *Reconciler) hostKeys(l *v1alpha1.SFTPListener, m *memory) exchange.HostKeys {
+	if k := r.Store.Of(client.ObjectKeyFromObject(l), l.UID).HostKeys.Load(); k != nil {
+		return *k
+	}
+	return exchange.HostKeys{Private: m.recalled.hostKeys.Private, Signature: m.recalled.hostKeys.Signature()}
+}
+
+// publish hands a result to the listener controller if it differs from the last one.
+func (r *Reconciler) publish(l *v1alpha1.SFTPListener, out result) {
+	name := client.ObjectKeyFromObject(l)
+	cell := &r.Store.Of(name, l.UID).Access
+	if old := cell.Load(); old != nil {
+		if out.Err != nil { // what was found before is still what pods have
+			previous := *old
+			previous.Err = out.Err
+			out.Access = previous
+		}
+		if same(*old, out.Access) {
+			return
+		}
+	}
+	cell.Store(&out.Access)
+	r.Delivered.Wake(name)
+}
+
+// same reports whether two results tell the listener controller the same.
+func same(a, b exchange.Access) bool {
+	text := func(err error) string {
+		if err == nil {
+			return ""
+		}
+		return err.Error()
+	}
+	problem := func(p *conditions.Problem) conditions.Problem {
+		if p == nil {
+			return conditions.Problem{}
+		}
+		return *p
+	}
+	return slices.Equal(a.Users, b.Users) && problem(a.Blocked) == problem(b.Blocked) && a.Delivered.Version == b.Delivered.Version &&
+		slices.Equal(a.Delivered.Refusals, b.Delivered.Refusals) && text(a.Delivered.Err) == text(b.Delivered.Err) && text(a.Err) == text(b.Err) &&
+		slices.Equal(a.Problems, b.Problems) && slices.Equal(a.Unreadable, b.Unreadable)
+}
+
+func (r *Reconciler) memory(name types.NamespacedName, uid types.UID) *memory {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.memories == nil {
+		r.memories = map[types.NamespacedName]*memory{}
+	}
+	m := r.memories[name]
+	if m == nil || m.uid != uid {
+		m = &memory{uid: uid}
+		r.memories[name] = m
+	}
+	return m
+}
+
+func (r *Reconciler) forget(name types.NamespacedName) {
+	r.mu.Lock()
+	delete(r.memories, name)
+	r.mu.Unlock()
+	r.Entries.Retain(name, nil)
+}

@@ -1,0 +1,160 @@
+// Package delivery writes the configuration of a listener into its Secrets, part by part, so that a part that the API server
+// refuses keeps no other one from being written; and knows what is in each version that was written.
+package delivery
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+)
+
+// Version is a configuration that is in the Secrets. It never changes.
+type Version struct {
+	// Digest of the whole, as pods report it.
+	Digest string
+	// Shards have the digests of the users' records, by UID.
+	Shards []map[types.UID]string
+	// HostKeys is the signature of the host keys and their states.
+	HostKeys string
+	// At is when it was written, or first found written.
+	At time.Time
+}
+
+// Record returns the digest of a user's record, "" if it has none. A user has a record in one shard.
+func (v *Version) Record(uid types.UID) string {
+	if v == nil {
+		return ""
+	}
+	for _, s := range v.Shards {
+		if digest, ok := s[uid]; ok {
+			return digest
+		}
+	}
+	return ""
+}
+
+// Result is what came of writing.
+type Result struct {
+	// Version is what is in the Secrets now, nil if they were never complete.
+	Version *Version
+	// Complete reports whether that is all of what was wanted.
+	Complete bool
+	// Wrote reports whether anything was written, so that the pods have something to load.
+	Wrote bool
+	// Refusals are parts that a person has to make possible.
+	Refusals []conditions.Problem
+	// Err is why other parts could not be written; they are tried again.
+	Err error
+}
+
+// History has the versions that pods may have loaded, so that what a pod reports can be told user by user: a pod that is one
+// version behind has everything that did not change since. It belongs to one reconciler.
+type History struct {
+	// versions, the oldest first.
+	versions []*Version
+	// acknowledged is the last version that every ready pod had loaded.
+	acknowledged *Version
+}
+
+// maxVersions bounds the history. Pods take about a second for one, so it covers a minute of constant changes.
+const maxVersions = 32
+
+// Note adds a version.
+func (h *History) Note(v *Version) {
+	if v == nil || h.Find(v.Digest) != nil && h.latest() == v {
+		return
+	}
+	for i, old := range h.versions {
+		if old.Digest == v.Digest { // back to an earlier configuration
+			h.versions = append(h.versions[:i], h.versions[i+1:]...)
+			break
+		}
+	}
+	h.versions = append(h.versions, v)
+	if n := len(h.versions) - maxVersions; n > 0 {
+		h.versions = h.versions[n:]
+	}
+}
+
+func (h *History) latest() *Version {
+	if len(h.versions) == 0 {
+		return nil
+	}
+	return h.versions[len(h.versions)-1]
+}
+
+// Find returns the version with a digest, nil if it is unknown.
+func (h *History) Find(digest string) *Version {
+	for _, v := range h.versions {
+		if v.Digest == digest {
+			return v
+		}
+	}
+	return nil
+}
+
+// Acknowledge notes that every ready pod has loaded a version. Older ones can be forgotten.
+func (h *History) Acknowledge(v *Version) {
+	h.acknowledged = v
+	for i, old := range h.versions {
+		if old == v {
+			h.versions = h.versions[i:]
+			return
+		}
+	}
+}
+
+// Known reports whether some version is known to have been acknowledged.
+func (h *History) Known() bool { return h.acknowledged != nil }
+
+// Loaded is what the ready pods have, by what each of them reports.
+type Loaded struct {
+	acknowledged *Version
+	// pods has the version of each ready pod, nil where that is unknown.
+	pods []*Version
+}
+
+// Loaded returns what pods that report these digests have.
+func (h *History) Loaded(digests []string) Loaded {
+	l := Loaded{acknowledged: h.acknowledged}
+	for _, d := range digests {
+		l.pods = append(l.pods, h.Find(d))
+	}
+	return l
+}
+
+// Has reports whether every ready pod has a user's record. While no pod is ready, what they had last counts: a user is
+// ready as long as its own record is the same, whatever happens to pods or to other users.
+func (l Loaded) Has(uid types.UID, record string) bool {
+	if l.acknowledged.Record(uid) == record && l.acknowledged != nil {
+		return true
+	}
+	for _, v := range l.pods {
+		if v == nil || v.Record(uid) != record {
+			return false
+		}
+	}
+	return len(l.pods) > 0
+}
+
+// Lacks reports whether no ready pod serves any record of a user: only then may a status say that access was removed.
+func (l Loaded) Lacks(uid types.UID) bool {
+	for _, v := range l.pods {
+		if v == nil && l.acknowledged.Record(uid) != "" || v.Record(uid) != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// HostKeys reports whether every ready pod, and at least one, has host keys and states with a signature.
+func (l Loaded) HostKeys(signature string) bool {
+	for _, v := range l.pods {
+		if v == nil || v.HostKeys != signature {
+			return false
+		}
+	}
+	return len(l.pods) > 0
+}

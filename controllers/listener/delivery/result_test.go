@@ -1,0 +1,157 @@
+package delivery
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func version(digest string, shards ...map[types.UID]string) *Version {
+	return &Version{Digest: digest, Shards: shards, HostKeys: "keys of " + digest}
+}
+
+func TestLoaded(t *testing.T) {
+	type records = map[types.UID]string
+	first := version("1", records{"a": "a1", "b": "b1"}, records{"c": "c1"})
+	second := version("2", records{"a": "a2", "b": "b1"}, records{"c": "c1"}) // a changed
+	third := version("3", records{"b": "b1"}, records{"c": "c1", "d": "d1"})  // a went, d came
+	var h History
+	for _, v := range []*Version{first, second, third} {
+		h.Note(v)
+	}
+	for _, tc := range []struct {
+		name        string
+		acknowleged *Version
+		pods        []string
+		uid         types.UID
+		record      string
+		has, lacks  bool
+	}{
+		{"all pods have all", nil, []string{"3", "3"}, "d", "d1", true, false},
+		{"one pod is behind, and the user is new", nil, []string{"3", "2"}, "d", "d1", false, false},
+		{"one pod is behind, and the user did not change", nil, []string{"3", "1"}, "b", "b1", true, false},
+		{"one pod is behind, and the user changed", nil, []string{"2", "1"}, "a", "a2", false, false},
+		{"the user is gone from all pods", nil, []string{"3", "3"}, "a", "", true, true},
+		{"a pod still has the user", nil, []string{"3", "1"}, "a", "", false, false},
+		{"an unknown version", nil, []string{"3", "?"}, "d", "d1", false, false},
+		{"an unknown version, and the user was there when all was known", first, []string{"?"}, "a", "", false, false},
+		{"an unknown version, and the user was not there", second, []string{"?"}, "d", "", true, true},
+		{"no pod at all", nil, nil, "d", "d1", false, false},
+		{"no pod, and all had it once", third, nil, "d", "d1", true, false},
+		{"no pod, and the user changed since", first, nil, "a", "a2", false, true},
+		{"no pod serves somebody who is gone", first, nil, "a", "", false, true},
+	} {
+		h := h
+		h.acknowledged = tc.acknowleged
+		l := h.Loaded(tc.pods)
+		if tc.record != "" {
+			if got := l.Has(tc.uid, tc.record); got != tc.has {
+				t.Errorf("%s: has %v, want %v", tc.name, got, tc.has)
+			}
+			continue
+		}
+		if got := l.Lacks(tc.uid); got != tc.lacks {
+			t.Errorf("%s: lacks %v, want %v", tc.name, got, tc.lacks)
+		}
+	}
+}
+
+func TestHostKeysAreLoadedByAllPods(t *testing.T) {
+	var h History
+	h.Note(version("1"))
+	h.Note(version("2"))
+	for name, tc := range map[string]struct {
+		pods []string
+		want bool
+	}{
+		"all":             {[]string{"2", "2"}, true},
+		"one is behind":   {[]string{"2", "1"}, false},
+		"one is unknown":  {[]string{"2", "?"}, false},
+		"there is no pod": {nil, false},
+	} {
+		if got := h.Loaded(tc.pods).HostKeys("keys of 2"); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// A history forgets what no pod can have any more, is bounded, and finds each version that it still has.
+func TestHistoryIsBounded(t *testing.T) {
+	var h History
+	if h.Known() {
+		t.Error("something is acknowledged before anything was written")
+	}
+	for i := range 3 * maxVersions {
+		h.Note(version(fmt.Sprint(i)))
+		h.Note(h.latest()) // the same again is nothing new
+		if n := len(h.versions); n > maxVersions {
+			t.Fatalf("%d versions", n)
+		}
+		if h.Find(fmt.Sprint(i)) == nil {
+			t.Fatalf("version %d is not found", i)
+		}
+	}
+	newest := h.latest()
+	h.Acknowledge(newest)
+	if len(h.versions) != 1 || !h.Known() || h.Find(newest.Digest) != newest {
+		t.Errorf("%d versions after the newest was acknowledged", len(h.versions))
+	}
+	again := version("0")
+	h.Note(again)
+	if h.Note(nil); h.latest() != again || len(h.versions) != 2 {
+		t.Error("an earlier configuration that is written again is not the newest")
+	}
+	back := version(newest.Digest)
+	h.Note(back)
+	if h.latest() != back || len(h.versions) != 2 {
+		t.Errorf("a digest is there twice: %d versions", len(h.versions))
+	}
+}
+
+// Whatever pods report, a record counts as loaded only if each of them has it, by a model that keeps all versions for ever.
+func TestHistoryAgainstAModel(t *testing.T) {
+	for seed := range uint64(200) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var h History
+		all := map[string]map[types.UID]string{}
+		var digests []string
+		for i := range 20 {
+			records := map[types.UID]string{}
+			for u := range 4 {
+				if r.IntN(4) > 0 {
+					records[types.UID(fmt.Sprint(u))] = fmt.Sprint(r.IntN(3))
+				}
+			}
+			digest := fmt.Sprint(i)
+			all[digest] = records
+			digests = append(digests, digest)
+			h.Note(version(digest, records))
+			pods := make([]string, r.IntN(3))
+			for j := range pods {
+				pods[j] = digests[r.IntN(len(digests))]
+			}
+			l := h.Loaded(pods)
+			for u := range 4 {
+				uid := types.UID(fmt.Sprint(u))
+				for want := range 3 {
+					has := len(pods) > 0
+					for _, p := range pods {
+						has = has && all[p][uid] == fmt.Sprint(want)
+					}
+					if l.Has(uid, fmt.Sprint(want)) != has {
+						t.Fatalf("seed %d: user %s, record %d, pods %v", seed, uid, want, pods)
+					}
+				}
+				lacks := true
+				for _, p := range pods {
+					lacks = lacks && all[p][uid] == ""
+				}
+				if l.Lacks(uid) != lacks {
+					t.Fatalf("seed %d: user %s is gone from pods %v: want %v", seed, uid, pods, lacks)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// Writer writes configurations. It is the only one that writes these Secrets.
+type Writer struct {
+	// Client reads metadata from the caches.
+	Client  client.Client
+	Applier *apply.Applier
+	Now     func() time.Time
+}
+
+// Cache is what is known of a listener's Secrets as they are stored. The zero value knows nothing.
+type Cache struct {
+	shards []part
+	// version is what the settings name.
+	version *Version
+	// surplus is the number of shards beyond which Secrets were deleted.
+	surplus int
+}
+
+// part is a shard as it is stored.
+type part struct {
+	digest  string
+	records map[types.UID]string
+}
+
+// Write writes the shards that have changed and then the settings that name them. A shard that cannot be written stays as it
+// is, and the settings name it so: the removal of a user in one shard does not wait for another shard.
+func (w *Writer) Write(ctx context.Context, l *v1alpha1.SFTPListener, out compile.Output, hostKeys string, cache *Cache) Result {
+	s := &writing{Writer: w, listener: l, cache: cache}
+	cache.shards = append(cache.shards, make([]part, max(0, len(out.Files.Shards)-len(cache.shards)))...)[:len(out.Files.Shards)]
+	for i := range out.Files.Shards {
+		s.shard(ctx, i, out)
+	}
+	s.settings(ctx, out, hostKeys)
+	if s.out.Err == nil && cache.surplus != len(out.Files.Shards) {
+		if err := s.deleteSurplus(ctx, len(out.Files.Shards)); err != nil {
+			s.out.Err = err
+		} else {
+			cache.surplus = len(out.Files.Shards)
+		}
+	}
+	s.out.Version, s.out.Complete = cache.version, s.out.Err == nil && len(s.out.Refusals) == 0
+	return s.out
+}
+
+// writing is one call of Write.
+type writing struct {
+	*Writer
+	listener *v1alpha1.SFTPListener
+	cache    *Cache
+	out      Result
+}
+
+// shard writes a shard unless it is stored already.
+func (s *writing) shard(ctx context.Context, i int, out compile.Output) {
+	stored := &s.cache.shards[i]
+	name := render.ShardSecretName(s.listener, i)
+	if stored.digest == out.Files.ShardDigests[i] && s.untouched(ctx, name) {
+		return
+	}
+	secret := render.Secret(s.listener, name, map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
+	if s.apply(ctx, secret) {
+		*stored = part{digest: out.Files.ShardDigests[i], records: recordsIn(out, i)}
+	}
+}
+
+// recordsIn returns the digests of the records in a shard, by user.
+func recordsIn(out compile.Output, i int) map[types.UID]string {
+	records := map[types.UID]string{}
+	for j := range out.Users {
+		if uid := out.Users[j].User.UID; out.Users[j].Digest != "" && out.Slots[string(uid)].Shard == i {
+			records[uid] = out.Users[j].Digest
+		}
+	}
+	return records
+}
+
+// settings writes the settings, which name the shards as they are stored.
+func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys string) {
+	digests := make([]string, len(s.cache.shards))
+	shards := make([]map[types.UID]string, len(s.cache.shards))
+	for i, p := range s.cache.shards {
+		if p.digest == "" {
+			return // it was never stored; pods have nothing to begin with
+		}
+		digests[i], shards[i] = p.digest, p.records
+	}
+	files, digest, err := render.Compose(out.Settings, out.HostKeys, digests)
+	if err != nil {
+		s.out.Err = errors.Join(s.out.Err, err)
+		return
+	}
+	name := render.ConfigSecretName(s.listener)
+	if v := s.cache.version; v != nil && v.Digest == digest && v.HostKeys == hostKeys && s.untouched(ctx, name) {
+		return
+	}
+	if s.apply(ctx, render.Secret(s.listener, name, files)) && (s.cache.version == nil || s.cache.version.Digest != digest) {
+		s.cache.version = &Version{Digest: digest, Shards: shards, HostKeys: hostKeys, At: s.Now()}
+	}
+}
+
+// apply applies a Secret and reports whether it is as wanted now.
+func (s *writing) apply(ctx context.Context, secret *corev1.Secret) bool {
+	applied, err := s.Applier.For(s.listener).Apply(ctx, secret)
+	s.out.Wrote = s.out.Wrote || applied.Wrote && err == nil
+	if err == nil {
+		return true
+	}
+	if p, ok := apply.Problem(err); ok {
+		s.out.Refusals = append(s.out.Refusals, p)
+	} else {
+		s.out.Err = errors.Join(s.out.Err, err)
+	}
+	return false
+}
+
+// untouched reports whether a Secret is as it was left. The caches know, so that an unchanged part of a large listener costs
+// no checksum.
+func (s *writing) untouched(ctx context.Context, name string) bool {
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	err := s.Client.Get(ctx, types.NamespacedName{Namespace: s.listener.Namespace, Name: name}, m)
+	return err == nil && s.Applier.Wrote("Secret", m)
+}
+
+var shardNameRE = regexp.MustCompile(`-users-(\d+)$`)
+
+// deleteSurplus deletes shards beyond count, which a lowered maxUsers leaves.
+func (s *writing) deleteSurplus(ctx context.Context, count int) error {
+	var list metav1.PartialObjectMetadataList
+	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
+	if err := s.Client.List(ctx, &list, client.InNamespace(s.listener.Namespace), client.MatchingLabels(render.Selector(s.listener))); err != nil {
+		return fmt.Errorf("list Secrets: %w", err)
+	}
+	wanted := map[string]bool{}
+	for i := range count {
+		wanted[render.ShardSecretName(s.listener, i)] = true
+	}
+	var errs []error
+	for i := range list.Items {
+		name := list.Items[i].Name
+		if wanted[name] || !shardNameRE.MatchString(name) {
+			continue
+		}
+		if err := s.Applier.For(s.listener).Delete(ctx, render.Secret(s.listener, name, nil)); err != nil {
+			errs = append(errs, fmt.Errorf("delete Secret %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

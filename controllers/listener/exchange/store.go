@@ -1,0 +1,114 @@
+// Package exchange holds what the controllers of a listener tell each other. Every cell has one writer, and what is in it
+// never changes: a controller that is slow, or whose calls hang, keeps the others from nothing.
+package exchange
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// Access is what the access controller has compiled and delivered.
+type Access struct {
+	// Users as they were compiled, sorted by namespace and name; an unchanged user is the same pointer.
+	Users []*compile.User
+	// Blocked is why there is no configuration at all.
+	Blocked *conditions.Problem
+	// Delivered is what came of writing it.
+	Delivered delivery.Result
+	// Problems are what is wrong with the lists of CAs and revoked keys. Unreadable are those that cannot be read now.
+	Problems   []conditions.Problem
+	Unreadable []string
+	// Recalled are the host keys that an earlier operator delivered.
+	Recalled hostkeys.Recalled
+	// Err is why the controller could not do all of its work; it tries again.
+	Err error
+}
+
+// HostKeys are the host keys that the listener controller has decided on, and written to the status.
+type HostKeys struct {
+	Private   []render.PrivateHostKey
+	Signature string
+}
+
+// Listener has the cells of one listener.
+type Listener struct {
+	UID types.UID
+	// Access is written by the access controller, and HostKeys by the listener controller; nil before the first time.
+	Access   atomic.Pointer[Access]
+	HostKeys atomic.Pointer[HostKeys]
+}
+
+// Store holds the listeners. The zero value is empty and ready to use.
+type Store struct {
+	mu sync.Mutex
+	// listeners by name; mu protects the map.
+	listeners map[types.NamespacedName]*Listener
+}
+
+// Of returns the cells of a listener. One with the same name and another UID is another one.
+func (s *Store) Of(name types.NamespacedName, uid types.UID) *Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.listeners == nil {
+		s.listeners = map[types.NamespacedName]*Listener{}
+	}
+	l := s.listeners[name]
+	if l == nil || l.UID != uid {
+		l = &Listener{UID: uid}
+		s.listeners[name] = l
+	}
+	return l
+}
+
+// Forget drops a listener that is gone.
+func (s *Store) Forget(name types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, name)
+}
+
+// Waker wakes a controller. What is added before the controller runs is dropped: it begins with all listeners.
+type Waker struct {
+	mu sync.Mutex
+	// queue is the controller's, nil until it runs; mu protects it.
+	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
+}
+
+// Wake has a listener reconciled now.
+func (w *Waker) Wake(name types.NamespacedName) { w.WakeAfter(name, 0) }
+
+// WakeAfter has a listener reconciled after a time.
+func (w *Waker) WakeAfter(name types.NamespacedName, d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.queue == nil:
+	case d <= 0:
+		w.queue.Add(reconcile.Request{NamespacedName: name})
+	default:
+		w.queue.AddAfter(reconcile.Request{NamespacedName: name}, d)
+	}
+}
+
+// Source is the source of the controller that the Waker wakes.
+func (w *Waker) Source() source.Source {
+	return source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.queue = q
+		return nil
+	})
+}

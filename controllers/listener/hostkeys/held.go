@@ -1,0 +1,146 @@
+package hostkeys
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Cache is what is kept of a listener's host keys between reconciles. All of it can be read again from the cluster.
+type Cache struct {
+	// copies are the keys that pods have, by fingerprint.
+	copies map[string]Material
+	// held are the same keys as a status has them, should the status be lost.
+	held []v1alpha1.HostKeyStatus
+	// secrets as they were read last.
+	secrets map[types.NamespacedName]*corev1.Secret
+}
+
+// Recalled are the host keys that an earlier operator gave to the pods.
+type Recalled struct {
+	Private []render.PrivateHostKey
+	// Copies by fingerprint, and Held as a status has them.
+	Copies map[string]Material
+	Held   []v1alpha1.HostKeyStatus
+}
+
+// Signature returns that of the keys, as Signature does for keys that were decided.
+func (r Recalled) Signature() string {
+	keys := make([]hostkey.Held, 0, len(r.Held))
+	for i := range r.Held {
+		keys = append(keys, hostkey.Held{Key: hostkey.Key{Fingerprint: r.Held[i].Fingerprint}, State: r.Held[i].State})
+	}
+	return Signature(keys)
+}
+
+// NewCache returns the cache of a listener, with what was recalled of it.
+func NewCache(r Recalled) *Cache { return &Cache{copies: r.Copies, held: r.Held} }
+
+// Recall reads the host keys out of a configuration Secret. Settings of another version of the operator may not decode; then
+// the keys are Active, as they were before there were states.
+func Recall(l *v1alpha1.SFTPListener, data map[string][]byte, policy render.Policy) Recalled {
+	out := Recalled{Copies: map[string]Material{}}
+	for i := 0; ; i++ {
+		private, ok := data[config.HostKeyFile(i)]
+		if !ok {
+			break
+		}
+		out.Private = append(out.Private, render.PrivateHostKey{Private: private})
+	}
+	var settings config.Listener
+	if err := json.Unmarshal(data[config.ListenerFile], &settings); err != nil || len(settings.HostKeys) != len(out.Private) {
+		settings.HostKeys = make([]config.HostKey, len(out.Private))
+	}
+	name := render.DefaultHostKeyName(l)
+	if refs := l.Spec.HostKeyRefs; len(refs) > 0 {
+		name = refs[0].Name // the original name is unknown; only the key material matters
+	}
+	for i := range out.Private {
+		m, err := key.Parse(map[string][]byte{key.PrivateEntry: out.Private[i].Private}, v1alpha1.KeyUsageHost)
+		if err != nil {
+			continue
+		}
+		state := v1alpha1.HostKeyActive
+		if settings.HostKeys[i].State != config.HostKeyActive {
+			state = v1alpha1.HostKeyState(settings.HostKeys[i].State)
+		}
+		m.Certificate = []byte(settings.HostKeys[i].Certificate)
+		copied, _ := WithCertificate(m, policy) // the key works without
+		out.Private[i].State, out.Private[i].Certificate = state, copied.CertificateLine()
+		out.Copies[m.Fingerprint()] = copied
+		out.Held = append(out.Held, v1alpha1.HostKeyStatus{Name: name, Algorithm: m.Public.Type(), Fingerprint: m.Fingerprint(), State: state})
+	}
+	return out
+}
+
+// held returns the keys as they were decided last. A status that was lost, for example by a restore from a backup without
+// it, is made again from what the pods have.
+func (s *resolution) held(ctx context.Context) ([]hostkey.Held, error) {
+	list := s.Listener.Status.HostKeys
+	if len(list) == 0 {
+		list = s.cache.held
+	}
+	out := make([]hostkey.Held, 0, len(list))
+	for i := range list {
+		k := &list[i]
+		h := hostkey.Held{
+			Key:   hostkey.Key{Name: k.Name, Revision: k.Revision, Fingerprint: k.Fingerprint, Type: k.Algorithm},
+			State: k.State,
+		}
+		if k.StateTime != nil {
+			h.Since = k.StateTime.Time
+		}
+		m, overlap, err := s.former(ctx, k)
+		if err != nil {
+			return nil, err
+		}
+		s.material[k.Fingerprint], h.Overlap = m, overlap
+		out = append(out, h)
+	}
+	return out, nil
+}
+
+// former finds the private half of a key that the listener has already, and how long it is Retiring. It is in the Secret
+// of a former revision or, where something else has replaced the content of the Secret, only in what the pods have.
+func (s *resolution) former(ctx context.Context, held *v1alpha1.HostKeyStatus) (Material, time.Duration, error) {
+	copied := s.cache.copies[held.Fingerprint]
+	if copied.Certificate != nil {
+		copied, _ = WithCertificate(copied.Material, s.Policy) // the policy may have changed
+	}
+	k := &v1alpha1.SFTPKey{}
+	err := s.Client.Get(ctx, s.inNamespace(held.Name), k)
+	if apierrors.IsNotFound(err) {
+		return copied, key.DefaultOverlap, nil
+	}
+	if err != nil {
+		return Material{}, 0, fmt.Errorf("read SFTPKey %s: %w", held.Name, err)
+	}
+	for _, old := range k.Status.Retiring {
+		if old.Fingerprint != held.Fingerprint {
+			continue
+		}
+		secret, err := s.secret(ctx, old.SecretName)
+		if err != nil {
+			return Material{}, 0, err
+		}
+		if secret == nil {
+			continue
+		}
+		if m, err := key.Parse(secret.Data, v1alpha1.KeyUsageHost); err == nil && m.Fingerprint() == held.Fingerprint {
+			former, _ := WithCertificate(m, s.Policy) // one that cannot be used is not missed for long
+			return former, key.Overlap(k), nil
+		}
+	}
+	return copied, key.Overlap(k), nil
+}

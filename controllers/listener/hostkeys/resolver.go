@@ -1,0 +1,189 @@
+// Package hostkeys finds the host keys that a listener wants and those that it has, and takes the next step between them.
+// When a key cannot be used, all stay as they are: no endpoint loses or changes a host key because an object is missing.
+package hostkeys
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
+	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// Resolver reads host keys.
+type Resolver struct {
+	// Client reads from the caches, and Live past them: no cache holds a Secret.
+	Client  client.Client
+	Live    client.Reader
+	Applier *apply.Applier
+}
+
+// Input is what a resolution depends on beside the cluster.
+type Input struct {
+	// Listener with its status, which has the keys as they were decided last.
+	Listener *v1alpha1.SFTPListener
+	Policy   render.Policy
+	Now      time.Time
+	// Acknowledged reports whether every ready pod, and at least one, has loaded keys and states with a signature.
+	Acknowledged func(signature string) bool
+}
+
+// Result is what was found and decided.
+type Result struct {
+	// Keys to have from now on, nil if they stay as they are because of Problem.
+	Keys []hostkey.Held
+	// Private are the same keys, or with a Problem those that stay, as pods get them; nil if one of those is nowhere.
+	Private []render.PrivateHostKey
+	// Status are the keys for the listener's status, without the users who have proof of them.
+	Status  []v1alpha1.HostKeyStatus
+	Changes []hostkey.Change
+	// Next is when a state changes with time, zero if none does.
+	Next time.Time
+	// Problem keeps the keys from changing. CertificateProblem leaves out a host certificate only.
+	Problem, CertificateProblem *conditions.Problem
+	// Signature is the same text for the same keys in the same states; it is that of Private.
+	Signature string
+	// Refusal is why the SFTPKey of a listener without hostKeyRefs could not be applied.
+	Refusal error
+}
+
+// WaitsForPods reports whether the next step of a key is taken once pods have acknowledged the current one.
+func (r Result) WaitsForPods() bool {
+	return slices.ContainsFunc(r.Keys, func(k hostkey.Held) bool { return k.WaitingFor == v1alpha1.HostKeyWaitPods })
+}
+
+// Signature returns the same text for the same keys in the same states.
+func Signature(keys []hostkey.Held) string {
+	var b strings.Builder
+	for i := range keys {
+		fmt.Fprintln(&b, keys[i].Fingerprint, keys[i].State)
+	}
+	return b.String()
+}
+
+// resolution is one call of Resolve.
+type resolution struct {
+	*Resolver
+	Input
+	cache *Cache
+	// material by fingerprint.
+	material map[string]Material
+	out      Result
+}
+
+// Resolve reads the host keys that are wanted and decides how to get there from those that the listener has. The cache must
+// be the listener's own. An error is one of the API server's: nothing was decided.
+func (r *Resolver) Resolve(ctx context.Context, in Input, cache *Cache) (Result, error) {
+	s := &resolution{Resolver: r, Input: in, cache: cache, material: map[string]Material{}}
+	held, err := s.held(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	wanted, problem, err := s.wanted(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if problem == nil {
+		plan := hostkey.Decide(hostkey.Input{
+			Now: in.Now, Wanted: wanted, Held: held,
+			Acknowledged: len(held) > 0 && in.Acknowledged(Signature(held)),
+		})
+		if problem = s.unusable(plan.Keys); problem == nil {
+			s.out.Keys, s.out.Changes, s.out.Next = plan.Keys, plan.Changes, plan.Next()
+			s.out.Private, s.out.Status, s.out.Signature = s.private(plan.Keys), s.describe(plan.Keys), Signature(plan.Keys)
+			cache.held = s.out.Status
+			return s.out, nil
+		}
+	}
+	s.out.Problem = problem
+	if len(held) > 0 && s.has(held) {
+		s.out.Private, s.out.Signature = s.private(held), Signature(held)
+	}
+	return s.out, nil
+}
+
+// has reports whether the private halves of keys are there.
+func (s *resolution) has(keys []hostkey.Held) bool {
+	return !slices.ContainsFunc(keys, func(k hostkey.Held) bool { return s.material[k.Fingerprint].Private == nil })
+}
+
+// unusable returns why keys cannot be given to pods, nil if they can. Those that are wanted have been checked before.
+func (s *resolution) unusable(keys []hostkey.Held) *conditions.Problem {
+	const remedy = "set rotation.overlapSeconds of the key that is to follow it to 0 to continue without it"
+	for i := range keys {
+		k := &keys[i]
+		m := s.material[k.Fingerprint]
+		if m.Private == nil {
+			return &conditions.Problem{
+				Reason: v1alpha1.ReasonHostKeyNotFound,
+				Message: fmt.Sprintf("The private half of the %s host key %s, formerly of SFTPKey %q, is neither in a Secret of that nor in Secret %q; restore one of them, or %s",
+					k.State, k.Fingerprint, k.Name, render.ConfigSecretName(s.Listener), remedy),
+			}
+		}
+		if err := s.Policy.CheckHostKey(m.Public); err != nil {
+			return &conditions.Problem{
+				Reason: v1alpha1.ReasonInvalidHostKey,
+				Message: s.withKept(fmt.Sprintf("The %s host key %s of SFTPKey %q: %v; set spec.cryptoPolicy back until its rotation is over, or %s",
+					k.State, k.Fingerprint, k.Name, err, remedy)),
+			}
+		}
+	}
+	return nil
+}
+
+// private returns keys as pods get them, and keeps copies: where something else has replaced the content of a Secret, they
+// are all that is left.
+func (s *resolution) private(keys []hostkey.Held) []render.PrivateHostKey {
+	out := make([]render.PrivateHostKey, 0, len(keys))
+	copies := make(map[string]Material, len(keys))
+	for i := range keys {
+		m := s.material[keys[i].Fingerprint]
+		copies[keys[i].Fingerprint] = m
+		out = append(out, render.PrivateHostKey{Private: m.Private, State: keys[i].State, Certificate: m.CertificateLine()})
+	}
+	s.cache.copies = copies
+	return out
+}
+
+// describe returns keys as the status has them.
+func (s *resolution) describe(keys []hostkey.Held) []v1alpha1.HostKeyStatus {
+	optional := func(at time.Time) *metav1.Time {
+		if at.IsZero() {
+			return nil
+		}
+		return new(metav1.NewTime(at))
+	}
+	out := make([]v1alpha1.HostKeyStatus, 0, len(keys))
+	for i := range keys {
+		k := &keys[i]
+		var end *metav1.Time
+		if c := s.material[k.Fingerprint].Certificate; c != nil {
+			end = key.CertificateEnd(c)
+		}
+		out = append(out, v1alpha1.HostKeyStatus{
+			Name: k.Name, Revision: k.Revision, Algorithm: k.Type, Fingerprint: k.Fingerprint, PublicKey: s.material[k.Fingerprint].Line(),
+			State: k.State, StateTime: optional(k.Since), NextStateTime: optional(k.Next), WaitingFor: k.WaitingFor,
+			CertificateExpirationTime: end,
+		})
+	}
+	return out
+}
+
+// withKept adds that the pods are not affected, and where the keys still are.
+func (s *resolution) withKept(message string) string {
+	if len(s.cache.copies) == 0 {
+		return message
+	}
+	return fmt.Sprintf("%s. The pods keep the host keys that they have; copies of the private keys are in Secret %q",
+		message, render.ConfigSecretName(s.Listener))
+}

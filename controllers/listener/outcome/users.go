@@ -1,0 +1,145 @@
+// Package outcome turns what is known of each user of a listener into the user's conditions. It is pure, and looks again only
+// at users of whom something has changed.
+package outcome
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
+	"github.com/sftp-operator/sftp-operator/controllers/user"
+)
+
+// Input is what the outcomes of a listener's users depend on.
+type Input struct {
+	Listener *v1alpha1.SFTPListener
+	// Users as they were compiled, and Latest as the informers have them: their status is newer.
+	Users  []*compile.User
+	Latest func(types.NamespacedName) *v1alpha1.SFTPUser
+	Uses   *keyuse.Tracker
+	// Used are the users of whom a use of a key or a proof was reported.
+	Used     map[types.UID]bool
+	HostKeys []v1alpha1.HostKeyStatus
+	// Loaded is what the ready pods have.
+	Loaded delivery.Loaded
+	// Rejected are the UIDs of users whose records some pod could not use.
+	Rejected map[string]bool
+	// Unmounted returns a volume of a user that a ready pod lacks, "" if there is none.
+	Unmounted func(*v1alpha1.SFTPUser) string
+	// Settling keeps back the outcomes of users whose records are on their way to the pods: it takes them less than a second,
+	// and a condition that flips meanwhile is noise.
+	Settling bool
+	// Pending is why records that pods have not loaded are not there, and RolledOut why pods are older than a volume.
+	Pending, RolledOut string
+	Now                time.Time
+}
+
+// Result is what is known of the users.
+type Result struct {
+	// Changed are the outcomes that differ from the last ones, and Gone the users that the listener no longer has.
+	Changed []user.Outcome
+	Gone    []types.NamespacedName
+	// Next is when a state of a key changes with time, zero if none does.
+	Next time.Time
+	// Ready and NotReady are the numbers of users by their condition Ready, Attached that of those that the listener accepts,
+	// and Held of those whose outcomes are kept back.
+	Ready, NotReady, Attached, Held int
+	// Proved is the number of users with proof of a host key, by fingerprint.
+	Proved map[string]int32
+}
+
+// Users computes outcomes. memo is the listener's own, and has what was computed last.
+func Users(in Input, memo *Memo) Result {
+	b := builder{Input: in, memo: memo}
+	b.begin()
+	for _, u := range in.Users {
+		b.user(u)
+	}
+	return b.finish()
+}
+
+// conditionsOf returns the conditions of a user with its keys as they are now.
+func (b *builder) conditionsOf(u *compile.User, keys []v1alpha1.UserKeyStatus) []metav1.Condition {
+	reason, message, accepted := u.Reason, u.Message, u.Accepted()
+	if u.Overflow {
+		reason, accepted = v1alpha1.ReasonListenerFull, false
+		message = "The records of the listener's users do not fit; ask its owner to raise maxUsers"
+	}
+	if !accepted {
+		if !b.Loaded.Lacks(u.User.UID) {
+			message += ". The login is being removed: not every pod has acknowledged that yet"
+		}
+		const unseen = "Not evaluated until the user is accepted"
+		return []metav1.Condition{
+			conditions.False(v1alpha1.ConditionAccepted, reason, message),
+			conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, unseen),
+			conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNotAccepted, message),
+			conditions.Unknown(v1alpha1.ConditionKeysValid, v1alpha1.ReasonPending, unseen),
+		}
+	}
+	refs := resolvedRefs(u)
+	return []metav1.Condition{
+		conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, message),
+		refs,
+		b.ready(u, keys, refs),
+		keysValid(keys, b.memo.sharedIn(u.User.Namespace)),
+	}
+}
+
+// resolvedRefs returns the condition on what a user refers to.
+func resolvedRefs(u *compile.User) metav1.Condition {
+	c := u.Credentials
+	if p, ok := c.Problem(); ok {
+		return conditions.False(v1alpha1.ConditionResolvedRefs, p.Reason, p.Message)
+	}
+	if len(c.Failures) > 0 {
+		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretUnreadable, c.Failures[0]+". What was read before stays in effect; it is tried again")
+	}
+	if len(c.Pending) > 0 {
+		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, fmt.Sprintf("Secret %q is being read", c.Pending[0].Secret))
+	}
+	return conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "All keys and Secrets are usable")
+}
+
+// ready returns the condition Ready of an accepted user.
+func (b *builder) ready(u *compile.User, keys []v1alpha1.UserKeyStatus, refs metav1.Condition) metav1.Condition {
+	no := func(reason, format string, args ...any) metav1.Condition {
+		return conditions.False(v1alpha1.ConditionReady, reason, fmt.Sprintf(format, args...))
+	}
+	uid := u.User.UID
+	switch {
+	case refs.Status == metav1.ConditionFalse && u.Credentials.CanLogIn():
+		return no(v1alpha1.ReasonUnresolvedRefs, "%s. The other credentials work", refs.Message)
+	case refs.Status == metav1.ConditionFalse, refs.Status == metav1.ConditionUnknown && !u.Credentials.CanLogIn():
+		return no(v1alpha1.ReasonUnresolvedRefs, "%s", refs.Message)
+	case b.Rejected[string(uid)]:
+		message := "A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator"
+		if b.Listener.Spec.Infrastructure.Rollout == v1alpha1.RolloutPaused {
+			message += "; the listener's rollouts are paused"
+		}
+		return no(v1alpha1.ReasonUserRejected, "%s", message)
+	case u.Err != nil:
+		return no(v1alpha1.ReasonUserRejected, "The user cannot be configured: %v", u.Err)
+	case u.GrowthRefused:
+		return no(v1alpha1.ReasonUserTooLarge, "The user's record has grown and does not fit; what it had before and still has works. Remove keys, or ask the listener's owner to raise maxUsers")
+	case u.Digest == "" || !b.Loaded.Has(uid, u.Digest):
+		return no(v1alpha1.ReasonConfigPending, "The listener's pods have not loaded this user yet: %s", b.Pending)
+	}
+	if v := b.Unmounted(u.User); v != "" {
+		return no(v1alpha1.ReasonVolumeNotMounted, "A pod of the listener is older than its volume %q and does not have it: %s", v, b.RolledOut)
+	}
+	if lacksValidKeys(u.Credentials, keys) {
+		return no(v1alpha1.ReasonNoValidKey, "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
+	}
+	return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The user can log in")
+}
+
+func nameOf(o client.Object) types.NamespacedName { return client.ObjectKeyFromObject(o) }

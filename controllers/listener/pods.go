@@ -1,0 +1,145 @@
+package listener
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// settleTime is how long the status waits for pods that have not loaded what was delivered. Usually they need 200 to 400 ms;
+// whatever takes longer is shown.
+const settleTime = 2 * time.Second
+
+// settling reports whether pods have had no time yet to load what was delivered.
+func (f *findings) settling() bool {
+	v := f.access.Delivered.Version
+	return v != nil && f.acks != nil && f.acks.Ready > 0 && !f.acknowledged() && f.now.Before(f.settledAt())
+}
+
+func (f *findings) settledAt() time.Time {
+	if v := f.access.Delivered.Version; v != nil {
+		return v.At.Add(settleTime)
+	}
+	return time.Time{}
+}
+
+// acknowledged reports whether every ready pod, and at least one, has loaded what was delivered.
+func (f *findings) acknowledged() bool {
+	v := f.access.Delivered.Version
+	return v != nil && f.acks != nil && f.acks.Wanted == v.Digest && f.acks.Done()
+}
+
+// noteAcknowledged remembers what every ready pod has loaded, and measures how long it took.
+func (r *Reconciler) noteAcknowledged(f *findings) {
+	v, m := f.access.Delivered.Version, f.memory
+	if v == nil {
+		return
+	}
+	switch {
+	case f.acknowledged():
+		m.history.Acknowledge(v)
+		if m.observed != v && f.listener.Status.ConfigDigest != v.Digest {
+			r.Metrics.acknowledged(f.now.Sub(v.At))
+		}
+		m.observed = v
+	case !m.history.Known() && f.listener.Status.ConfigDigest == v.Digest:
+		m.history.Acknowledge(v) // an operator before this one saw the same configuration acknowledged
+	}
+}
+
+// digests returns what each ready pod has loaded.
+func (r *Reconciler) digests(f *findings) []string {
+	acks, ok := r.Poller.Result(client.ObjectKeyFromObject(f.listener), f.listener.UID)
+	if !ok {
+		return nil
+	}
+	return acks.Digests
+}
+
+// sessionCountAge is how old the number of sessions in the status may become: they come and go all the time, and each count is
+// a write.
+const sessionCountAge = 5 * time.Minute
+
+// recount reports whether the number of sessions that a rollout would disturb is to be written again.
+func (f *findings) recount() bool {
+	if f.now.Sub(f.memory.counted).Abs() < sessionCountAge {
+		return false
+	}
+	f.memory.counted = f.now
+	return true
+}
+
+// currentHostKeys returns the host keys as this reconcile has decided on them, or else as the status has them.
+func (f *findings) currentHostKeys() []v1alpha1.HostKeyStatus {
+	if f.hostKeys != nil && f.hostKeys.Keys != nil {
+		return f.hostKeys.Status
+	}
+	return f.listener.Status.HostKeys
+}
+
+// learnKeyUse merges what pods have reported of the use of keys, and returns the users of whom something is new.
+func (r *Reconciler) learnKeyUse(f *findings) map[types.UID]bool {
+	name, uid := client.ObjectKeyFromObject(f.listener), f.listener.UID
+	reports := r.Poller.Reports(name, uid)
+	users := make(map[types.UID]*compile.User, len(f.access.Users))
+	for _, u := range f.access.Users {
+		users[u.User.UID] = u
+	}
+	var hostKeys []string
+	for _, k := range f.currentHostKeys() {
+		hostKeys = append(hostKeys, k.Fingerprint)
+	}
+	m := f.memory
+	known := keyuse.Known{HostKeys: hostKeys, Now: f.now, Keys: func(uid types.UID) ([]string, bool) {
+		u, ok := users[uid]
+		if !ok {
+			return nil, false
+		}
+		var out []string
+		for _, k := range slices.Concat(u.Credentials.Inventory, u.User.Status.Keys, m.users.Former(client.ObjectKeyFromObject(u.User))) {
+			out = append(out, k.Fingerprint)
+		}
+		return out, true
+	}}
+	var uses []config.KeyUse
+	var proofs []config.HostKeyProof
+	for _, report := range reports {
+		uses, proofs = append(uses, report.Uses...), append(proofs, report.HostKeyProofs...)
+	}
+	used := m.uses.Note(uses, proofs, known)
+	m.uses.Retain(func(uid types.UID) bool { return users[uid] != nil }, hostKeys)
+	r.Poller.Merged(name, uid, reports)
+	return used
+}
+
+// unmounted returns which volume of a user a ready pod lacks: it may be older than the volume.
+func (r *Reconciler) unmounted(f *findings) func(*v1alpha1.SFTPUser) string {
+	missing := map[string]bool{}
+	if f.acks != nil {
+		for _, name := range f.acks.Unmounted {
+			missing[name] = true
+		}
+	}
+	return func(u *v1alpha1.SFTPUser) string {
+		if len(missing) == 0 {
+			return ""
+		}
+		if v := attach.VolumeOf(f.listener, u.Spec.HomeDirectory); missing[v] {
+			return v
+		}
+		for _, m := range u.Spec.Mounts {
+			if v := attach.VolumeOf(f.listener, m.Directory); missing[v] {
+				return v
+			}
+		}
+		return ""
+	}
+}

@@ -1,0 +1,112 @@
+package listener
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/status"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// report writes the status, and then the events and metrics that follow from it.
+func (r *Reconciler) report(ctx context.Context, f *findings) error {
+	st := status.Build(f.statusInput())
+	if f.users != nil && f.users.Held > 0 || f.settling() {
+		f.next.At(f.settledAt())
+	}
+	if err := r.step(ctx, "write status", func(ctx context.Context) error { return r.writeStatus(ctx, f.listener, st) }); err != nil {
+		return err
+	}
+	r.Metrics.show(f, st)
+	return nil
+}
+
+// statusInput returns what the status is computed from.
+func (f *findings) statusInput() status.Input {
+	return status.Input{
+		Listener: f.listener, Policy: render.PolicyAt(f.listener, f.now), Now: f.now,
+		HostKeys: f.hostKeys, Access: f.access, Volumes: f.volumes, Workload: f.workload, Acks: f.acks, Users: f.users, Settling: f.settling(),
+		KnownHosts: f.knownHosts, Recount: f.recount(),
+		HostKeysErr: f.hostKeysErr, VolumesErr: f.volumesErr, WorkloadErr: errors.Join(f.workloadErr, f.knownHostsErr), UsersErr: f.usersErr,
+	}
+}
+
+// writeStatus writes the status if anything in it has changed, and the events of the change.
+func (r *Reconciler) writeStatus(ctx context.Context, l *v1alpha1.SFTPListener, st v1alpha1.SFTPListenerStatus) error {
+	if equality.Semantic.DeepEqual(l.Status, st) {
+		return nil
+	}
+	before := l.Status.DeepCopy()
+	target := l.DeepCopy()
+	target.Status = st
+	patch, err := statusPatch(target)
+	if err != nil {
+		return err
+	}
+	if err := r.Client.Status().Patch(ctx, target, patch); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	r.written.Note(target)
+	for _, e := range status.Events(*before, st) {
+		r.Events.Eventf(target, nil, e.Type, e.Reason, e.Action, "%s", e.Message)
+	}
+	return nil
+}
+
+// statusPatch writes the status of this listener, and not of one that was created again under its name since: JSON Patch (RFC
+// 6902) can test what it changes.
+func statusPatch(l *v1alpha1.SFTPListener) (client.Patch, error) {
+	data, err := json.Marshal([]map[string]any{
+		{"op": "test", "path": "/metadata/uid", "value": l.UID},
+		{"op": "add", "path": "/status", "value": l.Status},
+	})
+	return client.RawPatch(types.JSONPatchType, data), err
+}
+
+// pause writes that nothing is changed.
+func (r *Reconciler) pause(ctx context.Context, l *v1alpha1.SFTPListener) error {
+	st := status.Paused(l)
+	if err := r.writeStatus(ctx, l, st); err != nil {
+		return err
+	}
+	r.Metrics.pause(client.ObjectKeyFromObject(l), st)
+	return nil
+}
+
+// hostKeyRemoved is the state in events and metrics of a key that the listener no longer has.
+const hostKeyRemoved v1alpha1.HostKeyState = "Removed"
+
+// announceHostKeys writes an event for each change of a host key's state.
+func (r *Reconciler) announceHostKeys(l *v1alpha1.SFTPListener, changes []hostkey.Change) {
+	for _, c := range changes {
+		what := fmt.Sprintf("Host key %s %s of SFTPKey %q", c.Type, c.Fingerprint, c.Name)
+		if c.Revision > 0 {
+			what += fmt.Sprintf(", revision %d,", c.Revision)
+		}
+		state := c.To
+		switch {
+		case c.To == "":
+			state, what = hostKeyRemoved, what+" is gone"
+		case c.From == "":
+			what += " is " + string(c.To)
+		default:
+			what += fmt.Sprintf(" is %s and was %s", c.To, c.From)
+		}
+		r.Metrics.hostKeyChanged(client.ObjectKeyFromObject(l), state)
+		kind := corev1.EventTypeNormal
+		if c.Forced {
+			kind = corev1.EventTypeWarning
+			what += "; it was not announced, because overlapSeconds is 0: clients that do not know the new key refuse to connect or ask"
+		}
+		r.Events.Eventf(l, nil, kind, "HostKey"+string(state), "RotateHostKeys", "%s", what)
+	}
+}

@@ -1,0 +1,189 @@
+// Package status turns what the steps of a reconcile found into the status of a listener, its events, and the time of the next
+// look. It is pure. A step that was not reached is nil in the Input, and changes no condition.
+package status
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/outcome"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/volumes"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// Input is what one reconcile found. Of each step there is a result, an error, or neither if it was not reached.
+type Input struct {
+	// Listener as it was read, with its previous status.
+	Listener *v1alpha1.SFTPListener
+	Policy   render.Policy
+	Now      time.Time
+
+	HostKeys *hostkeys.Result
+	Access   *exchange.Access
+	Volumes  *volumes.Result
+	Workload *workload.Result
+	// Acks is what the pods say of the configuration in Access.
+	Acks  *ack.Result
+	Users *outcome.Result
+	// Settling keeps what is about to change: the pods have had no time yet to load the configuration.
+	Settling bool
+
+	// KnownHosts is why the ConfigMap with known_hosts was refused, nil if it was not.
+	KnownHosts *conditions.Problem
+	// Recount has the number of sessions written again that a rollout would disturb.
+	Recount bool
+
+	// The errors that ended a step, of the API server or of the operator itself.
+	HostKeysErr, VolumesErr, WorkloadErr, UsersErr error
+}
+
+// Build returns the status of a listener.
+func Build(in Input) v1alpha1.SFTPListenerStatus {
+	st := *in.Listener.Status.DeepCopy()
+	in.describe(&st)
+	list := []metav1.Condition{in.accepted()}
+	if c, ok := in.resolvedRefs(); ok {
+		list = append(list, c)
+	}
+	if c, ok := in.programmed(); ok {
+		list = append(list, c)
+	}
+	if c, ok := in.objectsApplied(); ok {
+		list = append(list, c)
+	}
+	if c, ok := in.rolledOut(); ok {
+		list = append(list, c)
+	}
+	if c, ok := in.volumesWritable(); ok {
+		list = append(list, c)
+	}
+	conditions.Set(&st.Conditions, in.Listener.Generation, list...)
+	conditions.Set(&st.Conditions, in.Listener.Generation, in.ready(st.Conditions))
+	st.ObservedGeneration = in.Listener.Generation
+	return st
+}
+
+// Paused returns the status of a listener that is not to be changed.
+func Paused(l *v1alpha1.SFTPListener) v1alpha1.SFTPListenerStatus {
+	st := *l.Status.DeepCopy()
+	accepted := conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonPaused,
+		fmt.Sprintf("Nothing is changed, and no access is removed, while the annotation %s is \"true\"; remove it to continue", v1alpha1.AnnotationPaused))
+	conditions.Set(&st.Conditions, l.Generation, accepted,
+		conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNotAccepted, accepted.Message))
+	st.ObservedGeneration = l.Generation
+	return st
+}
+
+// describe fills in all but the conditions.
+func (in Input) describe(st *v1alpha1.SFTPListenerStatus) {
+	if in.HostKeys != nil && in.HostKeys.Keys != nil {
+		st.HostKeys = in.HostKeys.Status
+	}
+	if in.Users != nil {
+		st.AttachedUsers = new(int32(in.Users.Attached))
+		for i := range st.HostKeys {
+			st.HostKeys[i].ProvedUsers = new(in.Users.Proved[st.HostKeys[i].Fingerprint])
+		}
+	}
+	if in.Workload != nil {
+		if in.Workload.Service != nil {
+			st.Addresses = render.Addresses(in.Listener, in.Workload.Service)
+		}
+		if in.Workload.Deployment != nil {
+			st.Replicas = new(in.Workload.Deployment.Status.Replicas)
+		}
+		st.PendingRestart = in.pendingRestart()
+	}
+	st.KnownHosts, st.SSHFP = render.KnownHosts(st.Addresses, st.HostKeys), render.SSHFP(st.HostKeys)
+	st.CryptoPolicy, st.CryptoPolicyExpirationTime = in.Policy.Name, in.Policy.Expires
+	st.Selector = labels.SelectorFromSet(render.Selector(in.Listener)).String()
+	if in.acknowledged() {
+		st.ConfigDigest = in.Access.Delivered.Version.Digest
+	}
+}
+
+// acknowledged reports whether every ready pod, and at least one, has loaded what was delivered.
+func (in Input) acknowledged() bool {
+	return in.Acks != nil && in.Acks.Done() && in.Access != nil && in.Access.Delivered.Version != nil
+}
+
+func (in Input) previous(conditionType string) *metav1.Condition {
+	return meta.FindStatusCondition(in.Listener.Status.Conditions, conditionType)
+}
+
+// keep returns the previous condition of a type, or the given one if there is none.
+func (in Input) keep(otherwise metav1.Condition) metav1.Condition {
+	if c := in.previous(otherwise.Type); c != nil && c.Reason != v1alpha1.ReasonPending {
+		return *c
+	}
+	return otherwise
+}
+
+// accepted returns the condition on the spec itself.
+func (in Input) accepted() metav1.Condition {
+	if in.Volumes != nil && in.Volumes.NotShareable != "" {
+		return conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonVolumeNotShareable, in.Volumes.NotShareable)
+	}
+	if c := in.previous(v1alpha1.ConditionAccepted); in.Volumes == nil && c != nil && c.Reason == v1alpha1.ReasonVolumeNotShareable {
+		return *c
+	}
+	if warning := in.Policy.Warning(in.Listener); warning != "" {
+		return conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonCryptoPolicyExpired, warning)
+	}
+	return conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, "The operator acts upon the spec")
+}
+
+// ready sums the others up. Objects that were refused have no part in it: clients log in all the same.
+func (in Input) ready(list []metav1.Condition) metav1.Condition {
+	no := func(reason, message string) metav1.Condition {
+		return conditions.False(v1alpha1.ConditionReady, reason, message)
+	}
+	of := func(conditionType string) metav1.Condition {
+		if c := meta.FindStatusCondition(list, conditionType); c != nil {
+			return *c
+		}
+		return metav1.Condition{Status: metav1.ConditionUnknown, Reason: v1alpha1.ReasonPending}
+	}
+	accepted, resolved, programmed := of(v1alpha1.ConditionAccepted), of(v1alpha1.ConditionResolvedRefs), of(v1alpha1.ConditionProgrammed)
+	switch {
+	case accepted.Status != metav1.ConditionTrue:
+		return no(v1alpha1.ReasonNotAccepted, accepted.Message)
+	case resolved.Reason == v1alpha1.ReasonPending:
+		return conditions.Unknown(v1alpha1.ConditionReady, v1alpha1.ReasonPending, resolved.Message)
+	case resolved.Status == metav1.ConditionFalse:
+		return no(v1alpha1.ReasonUnresolvedRefs, resolved.Message)
+	case render.Replicas(in.Listener) == 0:
+		return no(v1alpha1.ReasonScaledToZero, "spec.replicas is 0; raise it to serve clients")
+	case programmed.Reason == v1alpha1.ReasonConfigPending && in.Acks != nil && in.Acks.Ready == 0 && in.delivered():
+		return no(v1alpha1.ReasonPodsUnavailable, in.noPods())
+	case programmed.Status == metav1.ConditionUnknown && programmed.Reason == v1alpha1.ReasonPending:
+		return conditions.Unknown(v1alpha1.ConditionReady, v1alpha1.ReasonPending, programmed.Message)
+	case programmed.Status != metav1.ConditionTrue:
+		return no(v1alpha1.ReasonNotProgrammed, programmed.Message)
+	}
+	return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "Clients can log in")
+}
+
+func (in Input) delivered() bool { return in.Access != nil && in.Access.Delivered.Version != nil }
+
+// noPods says why no pod is ready, as far as that is known.
+func (in Input) noPods() string {
+	if in.Workload != nil && in.Workload.ReplicaFailure != "" {
+		return "Pods cannot be created: " + in.Workload.ReplicaFailure
+	}
+	return fmt.Sprintf("No pod is ready; kubectl -n %s describe pods -l %s says why", in.Listener.Namespace,
+		labels.SelectorFromSet(render.Selector(in.Listener)))
+}
+
+var _ corev1.Volume

@@ -1,0 +1,145 @@
+package status
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Explain returns why records that were delivered are not in the pods, and why pods lack a volume.
+func (in Input) Explain() (pending, rolledOut string) {
+	pending = "The configuration has not been written yet"
+	if c, ok := in.programmed(); ok {
+		pending = c.Message
+	}
+	if c, ok := in.rolledOut(); ok {
+		rolledOut = c.Message
+	} else if c := in.previous(v1alpha1.ConditionRolledOut); c != nil {
+		rolledOut = c.Message
+	}
+	return pending, rolledOut
+}
+
+// volumesWritable turns what pods say of volumes into a condition. Which of several problems it shows does not change from one
+// look to the next: the order is that of the spec.
+func (in Input) volumesWritable() (metav1.Condition, bool) {
+	if in.Acks == nil {
+		return metav1.Condition{}, false
+	}
+	if len(in.Acks.Volumes) == 0 {
+		if in.acknowledged() && in.previous(v1alpha1.ConditionVolumesWritable) != nil && !in.anyWriter() {
+			return conditions.True(v1alpha1.ConditionVolumesWritable, v1alpha1.ReasonVolumesWritable, "No login may write to a volume"), true
+		}
+		return metav1.Condition{}, false
+	}
+	for _, v := range in.Listener.Spec.Volumes {
+		for _, is := range in.Acks.Volumes {
+			if is.Name == v.Name && is.Problem != "" {
+				return volumeCondition(is), true
+			}
+		}
+	}
+	message := "All volumes that logins may write to can be written"
+	return conditions.True(v1alpha1.ConditionVolumesWritable, v1alpha1.ReasonVolumesWritable, message), true
+}
+
+// anyWriter reports whether an accepted user may write somewhere.
+func (in Input) anyWriter() bool {
+	writes := func(d v1alpha1.Directory) bool { return attach.AccessOf(d) != v1alpha1.AccessReadOnly }
+	return in.Access != nil && slices.ContainsFunc(in.Access.Users, func(u *compile.User) bool {
+		s := &u.User.Spec
+		return u.Accepted() && (writes(s.HomeDirectory) || slices.ContainsFunc(s.Mounts, func(m v1alpha1.Mount) bool { return writes(m.Directory) }))
+	})
+}
+
+func volumeCondition(v ack.Volume) metav1.Condition {
+	no := func(reason, what, remedy string) metav1.Condition {
+		return conditions.False(v1alpha1.ConditionVolumesWritable, reason, fmt.Sprintf("Volume %q %s in pod %s; %s", v.Name, what, v.Pod, remedy))
+	}
+	switch v.Problem {
+	case config.VolumeReadOnly:
+		return no(v1alpha1.ReasonVolumeReadOnly, "is read-only", "look at its PersistentVolume's mount options, and for errors of its file system in the node's log")
+	case config.VolumeFull:
+		return no(v1alpha1.ReasonVolumeFull, "is full", "remove files, raise the claim's size, or its quota")
+	case config.VolumePermissionDenied:
+		return no(v1alpha1.ReasonVolumePermissionDenied, fmt.Sprintf("is not writable by UID %d and group %d: permission denied", v.UID, render.PodGroup),
+			fmt.Sprintf("give group %d the right to write on the volume's directory", render.PodGroup))
+	case config.VolumeNotMounted:
+		return no(v1alpha1.ReasonVolumeNotMounted, "is not mounted", "a restart of the pod mounts it, see the condition RolledOut")
+	case config.VolumeSilent:
+		return no(v1alpha1.ReasonVolumeNoAnswer, "does not answer", "check whether the server of its PersistentVolume can be reached")
+	case config.VolumeFailed:
+	}
+	return no(v1alpha1.ReasonVolumeFailed, "cannot be written", "the pod's log says why")
+}
+
+// rolledOut returns the condition on the pods' template.
+func (in Input) rolledOut() (metav1.Condition, bool) {
+	no := func(reason, message string) (metav1.Condition, bool) {
+		return conditions.False(v1alpha1.ConditionRolledOut, reason, message), true
+	}
+	if in.Workload == nil {
+		return metav1.Condition{}, false
+	}
+	w := in.Workload.Rollout
+	pending := in.Listener.Status.PendingRestart
+	switch {
+	case !w.Decided && pending != nil:
+		return no(v1alpha1.ReasonRolloutBlocked, fmt.Sprintf("A change of %s waits until the listener's other conditions are true", strings.Join(pending.Changes, ", ")))
+	case !w.Decided:
+		return metav1.Condition{}, false
+	case w.Pending != nil:
+		return no(string(w.Pending.Reason), fmt.Sprintf("A change of %s waits. %s", strings.Join(w.Pending.Changes, ", "), w.Message))
+	case w.First:
+		return no(v1alpha1.ReasonRollingOut, "The pods are being started")
+	case len(w.Started) > 0:
+		message := fmt.Sprintf("The pods are being replaced for a change of %s", strings.Join(w.Started, ", "))
+		if w.Recreate {
+			message += "; the old one ends before the new one starts, because only one node can mount a volume"
+		}
+		return no(v1alpha1.ReasonRollingOut, message)
+	case w.Stuck:
+		return no(v1alpha1.ReasonRollingOut, fmt.Sprintf("The new pods do not become ready; kubectl -n %s describe pods -l %s=%s says why",
+			in.Listener.Namespace, v1alpha1.LabelListener, in.Listener.Name))
+	case w.Rolling:
+		return no(v1alpha1.ReasonRollingOut, "The pods are being replaced")
+	}
+	return conditions.True(v1alpha1.ConditionRolledOut, v1alpha1.ReasonRolledOut, "All pods run the current template"), true
+}
+
+// pendingRestart returns the change that waits, and whom it will disturb. A listener whose change can neither be made nor
+// dropped now keeps its place in the queue.
+func (in Input) pendingRestart() *v1alpha1.ListenerPendingRestart {
+	old := in.Listener.Status.PendingRestart
+	w := in.Workload.Rollout
+	if !w.Decided {
+		if old == nil {
+			return nil
+		}
+		kept := old.DeepCopy()
+		kept.Reason = v1alpha1.ReasonRolloutBlocked
+		return kept
+	}
+	if w.Pending == nil {
+		return nil
+	}
+	p := w.Pending.DeepCopy()
+	if in.Acks == nil {
+		return p
+	}
+	p.Pods, p.Sessions = new(int32(in.Acks.Ready)), in.Acks.Sessions
+	if old != nil && old.Sessions != nil && p.Sessions != nil && !in.Recount {
+		p.Sessions = old.Sessions
+	}
+	return p
+}
