@@ -65,14 +65,12 @@ func (s *scope) renderConfiguration() error {
 			continue
 		}
 		s.records[d.User.UID] = config.Digest(line)
-		records = append(records, shard.Record{User: u, Line: line, Seniority: d.User.CreationTimestamp.Unix()})
+		records = append(records, shard.Record{UID: u.UID, Line: line, Seniority: d.User.CreationTimestamp.Unix()})
 	}
-	shards, left, err := shard.Build(records, shard.Count(attach.MaxUsers(s.listener)))
-	if err != nil {
-		return err
-	}
-	s.left = left
-	s.files, err = render.Configuration(render.Settings(s.listener, s.trust, render.PodVolumePath), s.memory.hostKeys, shards)
+	plan := shard.Place(shard.Input{Records: records, Count: shard.Count(attach.MaxUsers(s.listener))})
+	s.left = plan.Overflow
+	var err error
+	s.files, err = render.Configuration(render.Settings(s.listener, s.trust, render.PodVolumePath), s.memory.hostKeys, plan.Shards)
 	return err
 }
 
