@@ -15,6 +15,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
@@ -28,14 +29,18 @@ func (s *scope) gatherUsers(ctx context.Context) error {
 	if err := s.Client.List(ctx, &users, client.MatchingFields{user.ListenerIndex: s.name().String()}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("list users: %w", err)
 	}
-	in := attach.Input{Listener: s.listener, Users: users.Items, Now: s.Now()}
+	in := attach.Input{Listener: s.listener, Users: make([]*v1alpha1.SFTPUser, len(users.Items)), Now: s.Now()}
+	for i := range users.Items {
+		in.Users[i] = &users.Items[i]
+	}
 	if s.listener.Spec.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
 		var err error
 		if in.NamespaceLabels, err = s.namespaceLabels(ctx, users.Items); err != nil {
 			return err
 		}
 	}
-	s.decisions, s.nextExpiry = attach.Decide(in)
+	decided := attach.Decide(in, nil)
+	s.decisions, s.nextExpiry = decided.Decisions, decided.Next
 	return nil
 }
 
@@ -89,7 +94,7 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 			old = resolution{stamp: stamp, Credentials: c, former: old.Inventory}
 		}
 		if stale || !sameRules {
-			old.admitted = render.Suited(s.listener, d.User, old.Credentials, rules)
+			old.admitted = compile.Suited(s.listener, d.User, old.Credentials, rules)
 		}
 		resolved[uid] = old
 		s.credentials[uid] = old.admitted

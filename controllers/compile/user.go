@@ -1,0 +1,70 @@
+package compile
+
+import (
+	"fmt"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/shard"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// user compiles a user, unless it is in the memo as it is.
+func (c *compilation) user(i int, d attach.Decision) {
+	out := &c.out.Users[i]
+	out.Decision = d
+	if !d.Accepted() {
+		return
+	}
+	var stamp Stamp
+	var stamped bool
+	if c.Stamp != nil {
+		stamp, stamped = c.Stamp(d.User)
+	}
+	u := c.memo.users[d.User.UID]
+	if u == nil || !stamped || !u.stamped || u.stamp != stamp || u.username != d.Username || !attach.SameSpec(u.user, d.User) {
+		next := c.compile(d)
+		if u == nil {
+			u = &compiled{shard: -1}
+			c.memo.users[d.User.UID] = u
+		}
+		u.credentials, u.line, u.digest, u.err = next.credentials, next.line, next.digest, next.err
+		u.username, u.stamp, u.stamped = d.Username, stamp, stamped
+	}
+	u.user, u.round = d.User, c.memo.round
+	out.Credentials, out.Digest, out.Err = u.credentials, u.digest, u.err
+	if u.line != nil {
+		c.records = append(c.records, shard.Record{UID: string(d.User.UID), Line: u.line, Seniority: d.User.CreationTimestamp.Unix()})
+		c.users = append(c.users, i)
+	}
+}
+
+// compile compiles one user. Whatever goes wrong is that user's.
+func (c *compilation) compile(d attach.Decision) (out compiled) {
+	defer func() {
+		if r := recover(); r != nil {
+			out = compiled{err: fmt.Errorf("compiling it failed: %T", r)} // the value may quote what it failed on
+		}
+	}()
+	out.credentials = Suited(c.Listener, d.User, c.Resolve(d.User), c.memo.rules.credentials)
+	if !out.credentials.CanLogIn() {
+		return out
+	}
+	out.line, out.err = config.EncodeUser(render.UserRecord(c.Listener, d, out.credentials))
+	if out.err == nil {
+		out.digest = config.Digest(out.line)
+	}
+	return out
+}
+
+// Suited returns the credentials of a user that a listener's rules leave, and which of the
+// user's methods can succeed with them.
+func Suited(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, c credentials.Credentials, rules credentials.Rules) credentials.Credentials {
+	methods, explicit, err := attach.Methods(l, u)
+	if err != nil {
+		return credentials.Credentials{} // attach.Decide does not accept such a user
+	}
+	return c.Under(rules).For(methods, explicit)
+}
