@@ -161,7 +161,7 @@ func TestSubPath(t *testing.T) {
 		{v1alpha1.ScopeVolume, "", ""},
 		{v1alpha1.ScopeVolume, "in", "in"},
 	} {
-		if got := SubPathOf(&u, v1alpha1.Directory{Scope: tt.scope, SubPath: tt.subPath}); got != tt.want {
+		if got := SubPathOf(u, v1alpha1.Directory{Scope: tt.scope, SubPath: tt.subPath}); got != tt.want {
 			t.Errorf("scope %q, subPath %q: %q, want %q", tt.scope, tt.subPath, got, tt.want)
 		}
 	}

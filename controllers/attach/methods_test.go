@@ -77,7 +77,7 @@ func TestMethods(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			u := user("platform", "acme", tc.user)
-			methods, _, err := Methods(tc.listener, &u)
+			methods, _, err := Methods(tc.listener, u)
 			if have := strings.Join(methods.Strings(), " "); have != tc.want && err == nil {
 				t.Errorf("methods %s, want %s", have, tc.want)
 			}

@@ -48,7 +48,7 @@ func TestOverlappingDirectories(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "acme"}}
+			u := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "acme"}}
 			u.Spec.HomeDirectory = c.home
 			u.Spec.Mounts = []v1alpha1.Mount{{Path: "/m", Directory: c.mount}}
 			l := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "l"}}
