@@ -103,8 +103,14 @@ func (m *Memo) merge(fresh []*verdict) {
 	}
 }
 
-// judge finds out what depends on the two specs only.
+// judge finds out what depends on the two specs only. A spec that it fails on is that
+// user's trouble only.
 func (v *verdict) judge(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) {
+	defer func() {
+		if recover() != nil {
+			v.reason, v.message = v1alpha1.ReasonUserRejected, "The operator cannot read the user's spec; report this as a bug"
+		}
+	}()
 	v.username = Username(l, u)
 	v.badName = checkUsername(v.username)
 	if v.reason, v.message = checkMethods(l, u); v.reason == "" {

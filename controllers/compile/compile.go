@@ -42,16 +42,16 @@ type Input struct {
 	// VolumePath is where a volume is mounted.
 	VolumePath func(volume string) string
 
-	// Seats and Slots are those of the last Output. After a restart Recall makes them of what
-	// was written.
+	// Seats and Previous are the Seats and Slots of the last Output. After a restart Recall
+	// makes them of what was written.
 	Seats    map[types.UID]attach.Seat
 	Previous map[string]shard.Slot
 	// Settings are those that were delivered last, nil if there are none. They stay in effect
 	// while those of the listener cannot be used.
 	Settings *config.Listener
-	// Delivered returns the record of a user that was delivered last, if there is one. It is
-	// called for few users.
-	Delivered func(uid string) (config.User, bool)
+	// Delivered returns the line of a user's record that was delivered last, nil if there is
+	// none. It is called for those only who need more room than there is, and may be nil.
+	Delivered func(uid string) []byte
 
 	Now time.Time
 }
@@ -119,9 +119,13 @@ func Compile(in Input, memo *Memo) Output {
 		out.NextChange = t.Time
 	}
 	c := compilation{Input: in, memo: memo, out: &out}
+	accepted := 0
 	for i, d := range decided.Decisions {
-		c.user(i, d)
+		if c.user(i, d) {
+			accepted++
+		}
 	}
+	memo.forget(accepted)
 	c.place()
 	c.finish()
 	return out

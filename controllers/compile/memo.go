@@ -57,6 +57,7 @@ type compiled struct {
 	line        []byte
 	digest      string
 	err         error
+	reduced     reduction
 
 	// shard and written are where the record was assembled last, and as which line.
 	shard   int
@@ -86,4 +87,16 @@ func (m *Memo) prepare(in Input, policy render.Policy) {
 func (r rules) equal(o rules) bool {
 	return r.namespace == o.namespace && r.name == o.name && r.policy == o.policy && r.noUserCA == o.noUserCA &&
 		(r.spec == o.spec || reflect.DeepEqual(*r.spec, *o.spec)) && slices.Equal(r.revoked, o.revoked)
+}
+
+// forget forgets users that are gone, or not accepted any more.
+func (m *Memo) forget(accepted int) {
+	if accepted == len(m.users) {
+		return
+	}
+	for uid, u := range m.users {
+		if u.round != m.round {
+			delete(m.users, uid)
+		}
+	}
 }

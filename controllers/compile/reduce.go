@@ -1,7 +1,10 @@
 package compile
 
 import (
+	"bytes"
 	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
@@ -15,17 +18,36 @@ func (c *compilation) reduced(r *shard.Record, room int) []byte {
 	if c.Delivered == nil {
 		return nil
 	}
-	before, ok := c.Delivered(r.UID)
-	if !ok {
+	before := c.Delivered(r.UID)
+	if before == nil {
 		return nil
 	}
-	now, err := config.DecodeUser(r.Line)
+	m := &c.memo.users[types.UID(r.UID)].reduced
+	if !identical(m.line, r.Line) || !bytes.Equal(m.before, before) {
+		*m = reduction{line: r.Line, before: before, reduced: reduceLine(r.Line, before)}
+	}
+	if len(m.reduced) > room {
+		return nil
+	}
+	return m.reduced
+}
+
+// reduction is a reduced line, and what it was made of.
+type reduction struct{ line, before, reduced []byte }
+
+// reduceLine returns a reduced line, nil if there is none.
+func reduceLine(now, before []byte) []byte {
+	n, err := config.DecodeUser(now)
 	if err != nil {
 		return nil
 	}
-	line, err := config.EncodeUser(reduce(now, before))
-	if err != nil || len(line) > room {
+	b, err := config.DecodeUser(before)
+	if err != nil {
 		return nil
+	}
+	line, err := config.EncodeUser(reduce(n, b))
+	if err != nil {
+		return nil // nothing of it is left that logs in
 	}
 	return line
 }

@@ -42,11 +42,6 @@ func (c *compilation) place() {
 	}
 	c.assemble(decisions, dirty)
 	m.counts = counts
-	for uid, u := range m.users {
-		if u.round != m.round {
-			delete(m.users, uid)
-		}
-	}
 	c.out.Files.Shards, c.out.Files.ShardDigests = m.shards, m.digests
 }
 
