@@ -191,6 +191,9 @@ const (
 	ReasonDirectoriesOverlap = "DirectoriesOverlap"
 	// ReasonListenerFull: the listener has maxUsers logins already.
 	ReasonListenerFull = "ListenerFull"
+	// ReasonRecordTooLarge: the user's keys and directories need more room than there is on
+	// the listener.
+	ReasonRecordTooLarge = "RecordTooLarge"
 	// ReasonSuspended: state is Suspended.
 	ReasonSuspended = "Suspended"
 	// ReasonExpired: expirationTime has passed.

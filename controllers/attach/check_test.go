@@ -39,7 +39,7 @@ func TestReasons(t *testing.T) {
 	tests := []struct {
 		name            string
 		listener        *v1alpha1.SFTPListener
-		user            v1alpha1.SFTPUser
+		user            *v1alpha1.SFTPUser
 		reason, message string
 	}{
 		{"accepted", listener(), user("platform", "acme"), "Accepted", `The listener accepts this user`},
@@ -97,7 +97,7 @@ func TestReasons(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, _ := Decide(Input{Listener: tt.listener, Users: []v1alpha1.SFTPUser{tt.user}, Now: now})
+			got := Decide(Input{Listener: tt.listener, Users: []*v1alpha1.SFTPUser{tt.user}, Now: now}, nil).Decisions
 			if got[0].Reason != tt.reason {
 				t.Errorf("reason %s, want %s", got[0].Reason, tt.reason)
 			}
@@ -129,11 +129,11 @@ func TestAdmission(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			var users []v1alpha1.SFTPUser
+			var users []*v1alpha1.SFTPUser
 			for _, ns := range []string{"a", "b", "platform", "unknown"} {
 				users = append(users, user(ns, "of-"+ns))
 			}
-			decisions, _ := Decide(Input{Listener: tt.listener, Users: users, NamespaceLabels: labels, Now: now})
+			decisions := Decide(Input{Listener: tt.listener, Users: users, NamespaceLabels: labels, Now: now}, nil).Decisions
 			var got []string
 			for _, d := range decisions {
 				if d.Accepted() {
@@ -161,7 +161,7 @@ func TestSubPath(t *testing.T) {
 		{v1alpha1.ScopeVolume, "", ""},
 		{v1alpha1.ScopeVolume, "in", "in"},
 	} {
-		if got := SubPathOf(&u, v1alpha1.Directory{Scope: tt.scope, SubPath: tt.subPath}); got != tt.want {
+		if got := SubPathOf(u, v1alpha1.Directory{Scope: tt.scope, SubPath: tt.subPath}); got != tt.want {
 			t.Errorf("scope %q, subPath %q: %q, want %q", tt.scope, tt.subPath, got, tt.want)
 		}
 	}

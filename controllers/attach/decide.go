@@ -12,6 +12,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
@@ -22,11 +23,21 @@ const DefaultMaxUsers = 1000
 // Input is all that a decision depends on.
 type Input struct {
 	Listener *v1alpha1.SFTPListener
-	// Users that name the listener. Those being deleted count as gone.
-	Users []v1alpha1.SFTPUser
+	// Users that name the listener. Those being deleted count as gone. They are not changed.
+	Users []*v1alpha1.SFTPUser
 	// NamespaceLabels of the users' namespaces; only needed with from: Selector.
 	NamespaceLabels map[string]map[string]string
-	Now             time.Time
+	// Seats are those of the last Result, nil if none is known.
+	Seats map[types.UID]Seat
+	Now   time.Time
+}
+
+// Seat is what a user holds of a listener, from one decision to the next.
+type Seat struct {
+	// Username is the login name, which no other user can have.
+	Username string
+	// Login reports whether the user has one of the listener's maxUsers logins.
+	Login bool
 }
 
 // Decision is what was decided about one user.
@@ -39,90 +50,192 @@ type Decision struct {
 	Message string
 }
 
-// Accepted says whether the user gets a login.
+// Accepted reports whether the user gets a login.
 func (d Decision) Accepted() bool { return d.Reason == v1alpha1.ReasonAccepted }
 
-// Decide returns a decision for each user, sorted by namespace and name, and the time
-// of the next expiry, zero if there is none.
+// Result is what was decided about all users.
+type Result struct {
+	// Decisions are sorted by namespace and name.
+	Decisions []Decision
+	// Seats that are held now, the map of the input if none has changed.
+	Seats map[types.UID]Seat
+	// Next is the time of the next expiry, zero if there is none.
+	Next time.Time
+}
+
+const accepted = "The listener accepts this user"
+
+// Decide decides about each user. The memo, which may be nil, only saves work.
 //
-// A login name belongs to the oldest user that asks for it and whose namespace is
-// admitted, also while that user is suspended or expired: suspending somebody must not
-// hand the name to somebody else.
-func Decide(in Input) ([]Decision, time.Time) {
-	users := presentUsers(in.Users)
-	slices.SortFunc(users, bySeniority)
-
-	var next time.Time
-	holder := map[string]bool{}
-	held := 0
-	out := make([]Decision, 0, len(users))
-	for _, u := range users {
-		d := Decision{User: u, Username: Username(in.Listener, u)}
-		d.Reason, d.Message = in.judge(d, holder)
-		if d.Accepted() {
-			if held >= MaxUsers(in.Listener) {
-				d.Reason = v1alpha1.ReasonListenerFull
-				d.Message = fmt.Sprintf("The listener has maxUsers: %d logins already; ask its owner to raise it", held)
-			} else {
-				held++
-				next = earlier(next, u.Spec.ExpirationTime)
-			}
+// A login name belongs to the user that holds it already, or else to the oldest that asks
+// for it and whose namespace is admitted, also while that user is suspended or expired:
+// suspending a user must not hand its name to another. A user that is deleted, or whose
+// namespace is not admitted any more, gives its name up. The logins of maxUsers belong to
+// those that have one, or else to the oldest; a suspended or expired user has none.
+//
+// What is held goes before age because ages change: objects that are restored from a
+// backup are all equally old, and must not take logins from each other.
+func Decide(in Input, memo *Memo) Result {
+	if memo == nil {
+		memo = &Memo{}
+	}
+	memo.update(in)
+	d := decision{Input: in, names: memo.names, admitted: map[string]bool{}}
+	out := Result{Decisions: make([]Decision, len(memo.verdicts))}
+	d.claim(memo.verdicts)
+	logins := 0
+	for i, v := range memo.verdicts {
+		o := &out.Decisions[i]
+		o.User, o.Username = v.user, v.username
+		if o.Reason, o.Message = d.judge(v); o.Accepted() {
+			logins++
 		}
-		out = append(out, d)
 	}
-	slices.SortFunc(out, func(a, b Decision) int { return byName(a.User, b.User) })
-	return out, next
+	if logins > MaxUsers(in.Listener) {
+		d.limit(out.Decisions)
+	}
+	for i := range out.Decisions {
+		if o := &out.Decisions[i]; o.Accepted() {
+			out.Next = earlier(out.Next, o.User.Spec.ExpirationTime)
+		}
+	}
+	out.Seats = d.seats(memo.verdicts, out.Decisions)
+	return out
 }
 
-// judge decides about one user, given the names that older users hold, and adds the
-// name that it takes.
-func (in Input) judge(d Decision, holder map[string]bool) (reason, message string) {
-	if ok, message := in.admits(d.User.Namespace); !ok {
-		return v1alpha1.ReasonNotAllowedByListener, message
+// decision is one run of Decide.
+type decision struct {
+	Input
+	selector labels.Selector
+	// names are the users that login names belong to.
+	names map[string]*verdict
+	// admitted namespaces, as far as they were looked at.
+	admitted map[string]bool
+}
+
+// claim gives every login name to one user.
+func (d *decision) claim(verdicts []*verdict) {
+	clear(d.names)
+	for _, v := range verdicts {
+		v.admitted = d.admits(v.user.Namespace)
+		if !v.admitted || v.badName != "" {
+			continue
+		}
+		if holder := d.names[v.username]; holder == nil || rank(v.user, holder.user, d.holds(v), d.holds(holder)) < 0 {
+			d.names[v.username] = v
+		}
 	}
-	if message := checkUsername(d.Username); message != "" {
-		return v1alpha1.ReasonInvalidUsername, message
+}
+
+func (d *decision) holds(v *verdict) bool { return d.Seats[v.user.UID].Username == v.username }
+
+// rank orders two users that want the same, and of which each may hold it already.
+func rank(a, b *v1alpha1.SFTPUser, aHolds, bHolds bool) int {
+	switch {
+	case aHolds == bHolds:
+		return bySeniority(a, b)
+	case aHolds:
+		return -1
 	}
-	if holder[d.Username] {
+	return 1
+}
+
+func (d *decision) judge(v *verdict) (reason, message string) {
+	spec := &v.user.Spec
+	switch {
+	case !v.admitted:
+		return v1alpha1.ReasonNotAllowedByListener,
+			fmt.Sprintf("SFTPListener %q does not admit users of namespace %q; its owner decides in spec.allowedUsers.namespaces", d.Listener.Name, v.user.Namespace)
+	case v.badName != "":
+		return v1alpha1.ReasonInvalidUsername, v.badName
+	case d.names[v.username] != v:
 		return v1alpha1.ReasonUsernameConflict,
-			fmt.Sprintf("The login name %q is taken by an older SFTPUser of this listener; choose another spec.username", d.Username)
-	}
-	holder[d.Username] = true
-	if reason, message := checkMethods(in.Listener, d.User); reason != "" {
-		return reason, message
-	}
-	if reason, message := checkDirectories(in.Listener, d.User); reason != "" {
-		return reason, message
-	}
-	if d.User.Spec.State == v1alpha1.UserSuspended {
+			fmt.Sprintf("The login name %q is taken by another SFTPUser of this listener, which is older or had it before; choose another spec.username", v.username)
+	case v.reason != "":
+		return v.reason, v.message
+	case spec.State == v1alpha1.UserSuspended:
 		return v1alpha1.ReasonSuspended, "spec.state is Suspended; set it to Active to let the user log in"
-	}
-	if t := d.User.Spec.ExpirationTime; t != nil && !in.Now.Before(t.Time) {
+	case spec.ExpirationTime != nil && !d.Now.Before(spec.ExpirationTime.Time):
 		return v1alpha1.ReasonExpired,
-			fmt.Sprintf("The login expired at %s; set a later spec.expirationTime", t.UTC().Format(time.RFC3339))
+			fmt.Sprintf("The login expired at %s; set a later spec.expirationTime", spec.ExpirationTime.UTC().Format(time.RFC3339))
 	}
-	return v1alpha1.ReasonAccepted, "The listener accepts this user"
+	return v1alpha1.ReasonAccepted, accepted
 }
 
-// admits says whether the listener admits users of a namespace. The message does not
-// tell what the listener's rule is: it may belong to somebody else.
-func (in Input) admits(namespace string) (bool, string) {
-	allowed := in.Listener.Spec.AllowedUsers.Namespaces
-	ok := false
+// limit takes back what is more than maxUsers.
+func (d *decision) limit(decisions []Decision) {
+	most := MaxUsers(d.Listener)
+	var all []*Decision
+	for i := range decisions {
+		if decisions[i].Accepted() {
+			all = append(all, &decisions[i])
+		}
+	}
+	slices.SortFunc(all, func(a, b *Decision) int {
+		return rank(a.User, b.User, d.Seats[a.User.UID].Login, d.Seats[b.User.UID].Login)
+	})
+	for _, o := range all[min(most, len(all)):] {
+		o.Reason = v1alpha1.ReasonListenerFull
+		o.Message = fmt.Sprintf("The listener has maxUsers: %d logins already; ask its owner to raise it", most)
+	}
+}
+
+func (d *decision) seats(verdicts []*verdict, decisions []Decision) map[types.UID]Seat {
+	seat := func(i int) (Seat, bool) {
+		v := verdicts[i]
+		if !v.admitted || v.badName != "" || d.names[v.username] != v {
+			return Seat{}, false
+		}
+		return Seat{Username: v.username, Login: decisions[i].Accepted()}, true
+	}
+	held, same := 0, true
+	for i := range verdicts {
+		s, ok := seat(i)
+		if ok {
+			held++
+		}
+		same = same && (!ok || d.Seats[verdicts[i].user.UID] == s)
+	}
+	if same && held == len(d.Seats) && d.Seats != nil {
+		return d.Seats
+	}
+	out := make(map[types.UID]Seat, held)
+	for i := range verdicts {
+		if s, ok := seat(i); ok {
+			out[verdicts[i].user.UID] = s
+		}
+	}
+	return out
+}
+
+// admits reports whether the listener admits users of a namespace.
+func (d *decision) admits(namespace string) bool {
+	ok, known := d.admitted[namespace]
+	if known {
+		return ok
+	}
+	allowed := d.Listener.Spec.AllowedUsers.Namespaces
 	switch allowed.From {
 	case v1alpha1.NamespacesAll:
 		ok = true
 	case v1alpha1.NamespacesSelector:
-		sel, err := metav1.LabelSelectorAsSelector(allowed.Selector)
-		ok = err == nil && allowed.Selector != nil && sel.Matches(labels.Set(in.NamespaceLabels[namespace]))
+		ok = d.selects(namespace)
 	case v1alpha1.NamespacesSame, "":
-		ok = namespace == in.Listener.Namespace
+		ok = namespace == d.Listener.Namespace
 	}
-	if ok {
-		return true, ""
+	d.admitted[namespace] = ok
+	return ok
+}
+
+func (d *decision) selects(namespace string) bool {
+	selector := d.Listener.Spec.AllowedUsers.Namespaces.Selector
+	if d.selector == nil {
+		d.selector = labels.Nothing()
+		if s, err := metav1.LabelSelectorAsSelector(selector); err == nil && selector != nil {
+			d.selector = s
+		}
 	}
-	return false, fmt.Sprintf("SFTPListener %q does not admit users of namespace %q; its owner decides in spec.allowedUsers.namespaces",
-		in.Listener.Name, namespace)
+	return d.selector.Matches(labels.Set(d.NamespaceLabels[namespace]))
 }
 
 // MaxUsers is the number of logins that a listener holds.
@@ -133,21 +246,8 @@ func MaxUsers(l *v1alpha1.SFTPListener) int {
 	return int(*l.Spec.MaxUsers)
 }
 
-func presentUsers(users []v1alpha1.SFTPUser) []*v1alpha1.SFTPUser {
-	out := make([]*v1alpha1.SFTPUser, 0, len(users))
-	for i := range users {
-		if users[i].DeletionTimestamp.IsZero() {
-			out = append(out, &users[i])
-		}
-	}
-	return out
-}
-
 func bySeniority(a, b *v1alpha1.SFTPUser) int {
-	if c := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); c != 0 {
-		return c
-	}
-	return byName(a, b)
+	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(string(a.UID), string(b.UID)), byName(a, b))
 }
 
 func byName(a, b *v1alpha1.SFTPUser) int {

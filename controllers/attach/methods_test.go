@@ -77,11 +77,11 @@ func TestMethods(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			u := user("platform", "acme", tc.user)
-			methods, _, err := Methods(tc.listener, &u)
+			methods, _, err := Methods(tc.listener, u)
 			if have := strings.Join(methods.Strings(), " "); have != tc.want && err == nil {
 				t.Errorf("methods %s, want %s", have, tc.want)
 			}
-			d, _ := Decide(Input{Listener: tc.listener, Users: []v1alpha1.SFTPUser{u}})
+			d := Decide(Input{Listener: tc.listener, Users: []*v1alpha1.SFTPUser{u}}, nil).Decisions
 			if d[0].Reason != tc.reason || !strings.Contains(d[0].Message, tc.message) {
 				t.Errorf("%s: %s\nwant %s: %s", d[0].Reason, d[0].Message, tc.reason, tc.message)
 			}

@@ -48,12 +48,12 @@ func TestOverlappingDirectories(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u := v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "acme"}}
+			u := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "acme"}}
 			u.Spec.HomeDirectory = c.home
 			u.Spec.Mounts = []v1alpha1.Mount{{Path: "/m", Directory: c.mount}}
 			l := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "l"}}
 			l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "data"}, {Name: "other"}}
-			d, _ := attach.Decide(attach.Input{Listener: l, Users: []v1alpha1.SFTPUser{u}, Now: time.Unix(0, 0)})
+			d := attach.Decide(attach.Input{Listener: l, Users: []*v1alpha1.SFTPUser{u}, Now: time.Unix(0, 0)}, nil).Decisions
 			if d[0].Reason != c.reason {
 				t.Errorf("reason %s (%s), want %s", d[0].Reason, d[0].Message, c.reason)
 			}

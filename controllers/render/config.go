@@ -95,17 +95,7 @@ func MinPasswordLength(l *v1alpha1.SFTPListener) int {
 	return or(l.Spec.Authentication.PasswordPolicy.MinLength, defaultMinPasswordLength)
 }
 
-// Suited returns the credentials of a user that a listener's rules leave, and which of the
-// user's methods can succeed with them.
-func Suited(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, c credentials.Credentials, rules credentials.Rules) credentials.Credentials {
-	methods, explicit, err := attach.Methods(l, u)
-	if err != nil {
-		return credentials.Credentials{} // attach.Decide does not accept such a user
-	}
-	return c.FilterByRules(rules).WithMethods(methods, explicit)
-}
-
-// UserRecord returns the record of an accepted user, whose credentials are Suited.
+// UserRecord returns the record of an accepted user, with the credentials that the listener's rules leave.
 func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Credentials) config.User {
 	u := d.User
 	out := config.User{
@@ -149,25 +139,40 @@ type Files struct {
 	Config map[string][]byte
 	// Shards are the users' files, in order.
 	Shards [][]byte
+	// ShardDigests are those of Shards.
+	ShardDigests []string
 	// Digest of the whole, as /configz shows it.
 	Digest string
 }
 
 // Configuration puts the files together.
 func Configuration(settings config.Listener, hostKeys []PrivateHostKey, shards [][]byte) (Files, error) {
+	f := Files{Shards: shards, ShardDigests: make([]string, len(shards))}
+	for i, s := range shards {
+		f.ShardDigests[i] = config.Digest(s)
+	}
+	var err error
+	f.Config, f.Digest, err = Compose(settings, hostKeys, f.ShardDigests)
+	return f, err
+}
+
+// Compose returns the files that go with shards of which only the digests are known, and
+// the digest of the whole.
+func Compose(settings config.Listener, hostKeys []PrivateHostKey, shards []string) (files map[string][]byte, digest string, err error) {
+	settings.HostKeys = make([]config.HostKey, 0, len(hostKeys))
 	for _, k := range hostKeys {
 		settings.HostKeys = append(settings.HostKeys, config.HostKey{State: StateInConfig(k.State), Certificate: k.Certificate})
 	}
 	private := PrivateKeys(hostKeys)
-	listener, err := config.EncodeListener(settings, private, shards)
+	listener, err := config.ComposeListener(settings, private, shards)
 	if err != nil {
-		return Files{}, fmt.Errorf("render configuration: %w", err)
+		return nil, "", fmt.Errorf("render configuration: %w", err)
 	}
-	f := Files{Config: map[string][]byte{config.ListenerFile: listener}, Shards: shards, Digest: config.Digest(listener)}
+	files = map[string][]byte{config.ListenerFile: listener}
 	for i, k := range private {
-		f.Config[config.HostKeyFile(i)] = k
+		files[config.HostKeyFile(i)] = k
 	}
-	return f, nil
+	return files, config.Digest(listener), nil
 }
 
 func utc(t *metav1.Time) *time.Time {

@@ -15,7 +15,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
-	"github.com/sftp-operator/sftp-operator/controllers/shard"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
@@ -73,10 +72,11 @@ func TestDaemonReadsTheConfiguration(t *testing.T) {
 		if name == "minimal" { // it has no volume "archive"
 			d.User.Spec.Mounts = nil
 		}
-		shards, _, err := shard.Build([]shard.Record{{User: UserRecord(l, d, creds())}}, shard.Count(attach.MaxUsers(l)))
+		line, err := config.EncodeUser(UserRecord(l, d, creds()))
 		if err != nil {
 			t.Fatal(err)
 		}
+		shards := [][]byte{{}, line}
 		files, err := Configuration(Settings(l, Trust{}, PodVolumePath), hostKeys, shards)
 		if err != nil {
 			t.Fatal(err)

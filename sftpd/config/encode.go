@@ -35,29 +35,33 @@ func EncodeUser(u User) ([]byte, error) {
 // which has as many keys as there are contents, in their order; or none, and then all keys
 // are active.
 func EncodeListener(l Listener, hostKeys, shards [][]byte) ([]byte, error) {
+	digests := make([]string, len(shards))
+	for i, s := range shards {
+		digests[i] = Digest(s)
+	}
+	return ComposeListener(l, hostKeys, digests)
+}
+
+// ComposeListener is EncodeListener with the digests of shards in place of their contents.
+func ComposeListener(l Listener, hostKeys [][]byte, shards []string) ([]byte, error) {
 	l.Version = Version
 	if n := len(l.HostKeys); n != 0 && n != len(hostKeys) {
 		return nil, fmt.Errorf("encode configuration: hostKeys has %d keys, but there are files of %d", n, len(hostKeys))
 	}
 	keys := make([]HostKey, len(hostKeys))
 	copy(keys, l.HostKeys)
-	for i, f := range files(hostKeys, HostKeyFile) {
-		keys[i].File = f
+	for i, k := range hostKeys {
+		keys[i].File = File{Name: HostKeyFile(i), SHA256: Digest(k)}
 	}
 	l.HostKeys = keys
-	l.Shards = files(shards, ShardFile)
+	l.Shards = make([]File, len(shards))
+	for i, digest := range shards {
+		l.Shards[i] = File{Name: ShardFile(i), SHA256: digest}
+	}
 	if err := l.Validate(); err != nil {
 		return nil, err
 	}
 	return marshalLine(l)
-}
-
-func files(contents [][]byte, name func(int) string) []File {
-	out := make([]File, len(contents))
-	for i, c := range contents {
-		out[i] = File{Name: name(i), SHA256: Digest(c)}
-	}
-	return out
 }
 
 // marshalLine is json.Marshal without HTML escapes, which only make paths harder to

@@ -1,0 +1,183 @@
+// Package compile turns a listener, and what it and its users refer to, into the daemon's
+// configuration and into what is to be said about it. The operator, manager render and
+// kubectl sftp why use the same compiler.
+//
+// It is pure: it reads no clock and touches no client, and equal input gives equal output. A
+// fault of one user costs that user only, whatever it is: an error, a panic, or a record that
+// grows.
+package compile
+
+import (
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/shard"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Input is all that the configuration of a listener is made of. Nothing in it is changed.
+type Input struct {
+	Listener *v1alpha1.SFTPListener
+	// Users that name the listener, in any order. They may be those of an informer.
+	Users []*v1alpha1.SFTPUser
+	// NamespaceLabels of the users' namespaces; only needed with from: Selector.
+	NamespaceLabels map[string]map[string]string
+	// Trust is whose signatures the listener trusts, and TrustProblems what is wrong with it.
+	Trust         render.Trust
+	TrustProblems []credentials.Problem
+	// HostKeys for the pods, as hostkey.Decide has planned them. Without any nothing is rendered.
+	HostKeys []render.PrivateHostKey
+	// Resolve returns the credentials of a user, before the listener's rules. It is called for
+	// accepted users only.
+	Resolve func(u *v1alpha1.SFTPUser) credentials.Credentials
+	// Stamp identifies what Resolve would return: as long as it is the same for the same spec
+	// of a user, so are the credentials. It is false if that cannot be told, and may be nil.
+	Stamp func(u *v1alpha1.SFTPUser) (stamp Stamp, ok bool)
+	// VolumePath is where a volume is mounted.
+	VolumePath func(volume string) string
+
+	// Seats and Previous are the Seats and Slots of the last Output. After a restart Recall
+	// makes them of what was written.
+	Seats    map[types.UID]attach.Seat
+	Previous map[string]shard.Slot
+	// Settings are those that were delivered last, nil if there are none. They stay in effect
+	// while those of the listener cannot be used.
+	Settings *config.Listener
+	// Delivered returns the line of a user's record that was delivered last, nil if there is
+	// none. It is called for those only who need more room than there is, and may be nil.
+	Delivered func(uid string) []byte
+
+	Now time.Time
+}
+
+// User is what became of a user.
+type User struct {
+	// Decision says who is accepted. It is ReasonListenerFull with Overflow, too.
+	attach.Decision
+	// Credentials after the listener's rules.
+	Credentials credentials.Credentials
+	// Digest of the user's record in Files, "" if it has none.
+	Digest string
+	// Err is why the user has no record although it is accepted and has credentials: the
+	// daemon would refuse it. It concerns this user only.
+	Err error
+	// Overflow means that the record has no place in any shard.
+	Overflow bool
+	// GrowthRefused means that the record is larger than its place: it is delivered with the
+	// credentials that fit, or not at all.
+	GrowthRefused bool
+}
+
+// Output is a compiled configuration. It shares memory with other outputs of the same Memo,
+// so nothing in it may be changed.
+type Output struct {
+	// Users are sorted by namespace and name.
+	Users []User
+	// Files are the configuration. They are zero while Blocked.
+	Files render.Files
+	// Settings and HostKeys are those in Files, for who composes them with other shards.
+	Settings config.Listener
+	HostKeys []render.PrivateHostKey
+	// Seats and Slots are what users hold, for the next Input.
+	Seats map[types.UID]attach.Seat
+	Slots map[string]shard.Slot
+	// Blocked is why there is no configuration, nil if there is one.
+	Blocked *credentials.Problem
+	// Problems of the listener that do not block it.
+	Problems []credentials.Problem
+	// NextChange is when the same input gives another output, zero for never.
+	NextChange time.Time
+}
+
+// Compile compiles. The memo, which may be nil, only saves work: the output is the same
+// without it.
+func Compile(in Input, memo *Memo) Output {
+	if memo == nil {
+		memo = &Memo{}
+	}
+	policy := render.PolicyAt(in.Listener, in.Now)
+	memo.prepare(in, policy)
+	decided := attach.Decide(attach.Input{
+		Listener: in.Listener, Users: in.Users, NamespaceLabels: in.NamespaceLabels, Seats: in.Seats, Now: in.Now,
+	}, &memo.attach)
+	out := Output{
+		Users: make([]User, len(decided.Decisions)),
+		Seats: decided.Seats, NextChange: decided.Next,
+		HostKeys: in.HostKeys,
+	}
+	if warning := policy.Warning(in.Listener); warning != "" {
+		out.Problems = append(out.Problems, credentials.Problem{Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning})
+	}
+	out.Problems = append(out.Problems, in.TrustProblems...)
+	if t := policy.Expires; t != nil && (out.NextChange.IsZero() || t.Time.Before(out.NextChange)) {
+		out.NextChange = t.Time
+	}
+	c := compilation{Input: in, memo: memo, out: &out}
+	accepted := 0
+	for i, d := range decided.Decisions {
+		if c.user(i, d) {
+			accepted++
+		}
+	}
+	memo.forget(accepted)
+	c.place()
+	c.finish()
+	return out
+}
+
+// compilation is one run of Compile.
+type compilation struct {
+	Input
+	memo *Memo
+	out  *Output
+
+	// records of users, and the indices of their users.
+	records []shard.Record
+	users   []int
+}
+
+// finish makes the files.
+func (c *compilation) finish() {
+	c.out.Settings = render.Settings(c.Listener, c.Trust, c.VolumePath)
+	switch {
+	case c.Trust.Unknown:
+		c.block(v1alpha1.ReasonPending, "A list of revoked keys cannot be read, and never was; pods must not begin without it")
+	case len(c.HostKeys) == 0:
+		c.block(v1alpha1.ReasonPending, "The listener has no host key yet")
+	default:
+		c.compose()
+	}
+}
+
+// compose puts the files together. Settings that the daemon would refuse, which the API's
+// rules should not let come so far, must not keep users in: then those that were delivered
+// last stay.
+func (c *compilation) compose() {
+	files := &c.out.Files
+	var err error
+	if files.Config, files.Digest, err = render.Compose(c.out.Settings, c.HostKeys, files.ShardDigests); err == nil {
+		return
+	}
+	problem := credentials.Problem{Reason: v1alpha1.ReasonConfigRejected, Message: fmt.Sprintf("The listener's settings cannot be used: %v", err)}
+	if c.Input.Settings != nil {
+		c.out.Settings = *c.Input.Settings
+		files.Config, files.Digest, err = render.Compose(c.out.Settings, c.HostKeys, files.ShardDigests)
+	}
+	if err != nil {
+		c.block(problem.Reason, problem.Message)
+		return
+	}
+	problem.Message += ". Those before stay in effect"
+	c.out.Problems = append(c.out.Problems, problem)
+}
+
+func (c *compilation) block(reason, message string) {
+	c.out.Blocked = &credentials.Problem{Reason: reason, Message: message}
+	c.out.Files = render.Files{}
+}

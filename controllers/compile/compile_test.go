@@ -1,0 +1,238 @@
+package compile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+func listener() *v1alpha1.SFTPListener {
+	return &v1alpha1.SFTPListener{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners", UID: "l", Generation: 1},
+		Spec: v1alpha1.SFTPListenerSpec{
+			AllowedUsers: v1alpha1.AllowedUsers{Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesAll}},
+			Volumes:      []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}},
+		},
+	}
+}
+
+func user(name string, keys ...int) *v1alpha1.SFTPUser {
+	u := &v1alpha1.SFTPUser{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name, UID: types.UID("uid-" + name), Generation: 1, CreationTimestamp: metav1.NewTime(now.Add(-time.Hour))},
+		Spec:       v1alpha1.SFTPUserSpec{ListenerRef: v1alpha1.ListenerReference{Name: "partners"}},
+	}
+	for _, k := range keys {
+		u.Spec.Authentication.AuthorizedKeys = append(u.Spec.Authentication.AuthorizedKeys, publicKey(k))
+	}
+	return u
+}
+
+// resolve resolves keys of the spec.
+func resolve(u *v1alpha1.SFTPUser) (out credentials.Credentials) {
+	for _, line := range u.Spec.Authentication.AuthorizedKeys {
+		out.Keys = append(out.Keys, config.Key{PublicKey: line})
+	}
+	return out
+}
+
+func stamped(*v1alpha1.SFTPUser) (Stamp, bool) { return Stamp{}, true }
+
+func input(users ...*v1alpha1.SFTPUser) Input {
+	return Input{
+		Listener: listener(), Users: users, Resolve: resolve, Stamp: stamped, Now: now,
+		Trust:    render.Trust{UserCAs: []string{publicKey(99)}},
+		HostKeys: []render.PrivateHostKey{{Private: []byte("key"), State: v1alpha1.HostKeyActive}}, VolumePath: render.PodVolumePath,
+	}
+}
+
+// records of an output by login name.
+func records(t *testing.T, o Output) map[string]config.User {
+	t.Helper()
+	out := map[string]config.User{}
+	for _, s := range o.Files.Shards {
+		for line := range bytes.Lines(s) {
+			u, err := config.DecodeUser(line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[u.Username] = u
+		}
+	}
+	return out
+}
+
+func TestCompile(t *testing.T) {
+	suspended := user("c", 3)
+	suspended.Spec.State = v1alpha1.UserSuspended
+	suspended.Spec.ExpirationTime = new(metav1.NewTime(now.Add(time.Minute)))
+	expiring := user("b", 2)
+	expiring.Spec.ExpirationTime = new(metav1.NewTime(now.Add(time.Hour)))
+	in := input(user("d"), suspended, expiring, user("a", 1))
+	out := Compile(in, nil)
+	var got []string
+	for i := range out.Users {
+		u := &out.Users[i]
+		got = append(got, fmt.Sprint(u.Username, " ", u.Reason, " ", u.Digest != ""))
+	}
+	if want := []string{"a Accepted true", "b Accepted true", "c Suspended false", "d Accepted false"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if all := records(t, out); len(all) != 2 || all["a"].Keys[0].PublicKey != publicKey(1) || all["b"].NotAfter == nil {
+		t.Errorf("records %+v", all)
+	}
+	if !out.NextChange.Equal(now.Add(time.Hour)) {
+		t.Errorf("next change %v", out.NextChange)
+	}
+	if out.Blocked != nil || len(out.Files.Shards) != 2 || len(out.Files.ShardDigests) != 2 || out.Files.Digest != config.Digest(out.Files.Config[config.ListenerFile]) {
+		t.Errorf("blocked %v, files %v", out.Blocked, out.Files)
+	}
+	if len(out.Slots) != 2 || len(out.Seats) != 4 {
+		t.Errorf("slots %v, seats %v", out.Slots, out.Seats)
+	}
+}
+
+// The next change is the end of the crypto policy, too.
+func TestPolicyEnds(t *testing.T) {
+	in := input(user("a", 1))
+	in.Listener.Spec.CryptoPolicyExpirationTime = new(metav1.NewTime(now.Add(time.Minute)))
+	if out := Compile(in, nil); !out.NextChange.Equal(now.Add(time.Minute)) || len(out.Problems) != 0 {
+		t.Errorf("next change %v, problems %v", out.NextChange, out.Problems)
+	}
+	in.Now = now.Add(time.Minute)
+	out := Compile(in, nil)
+	if !out.NextChange.IsZero() || len(out.Problems) != 1 || out.Problems[0].Reason != v1alpha1.ReasonCryptoPolicyExpired {
+		t.Errorf("next change %v, problems %v", out.NextChange, out.Problems)
+	}
+}
+
+// What one user does to the compiler costs that user only.
+func TestIsolation(t *testing.T) {
+	for name, c := range map[string]struct {
+		resolve func() credentials.Credentials
+		change  func(*v1alpha1.SFTPUser)
+		err     string
+	}{
+		"a panic":               {resolve: func() credentials.Credentials { panic("secret content") }, err: "the operator failed on it (string); report this as a bug"},
+		"a panic with an error": {resolve: func() credentials.Credentials { panic(errors.New("secret content")) }, err: "failed on it (*errors.errorString)"},
+		"a panic of the runtime": {resolve: func() credentials.Credentials {
+			return credentials.Credentials{Keys: make([]config.Key, len(now.String())-1000)}
+		}, err: "makeslice"},
+		"a record that is refused": {change: func(u *v1alpha1.SFTPUser) { u.Spec.AllowedCIDRs = []string{"nonsense"} }, err: "nonsense"},
+		"a mount twice":            {change: func(u *v1alpha1.SFTPUser) { u.Spec.Mounts = []v1alpha1.Mount{{Path: "/"}} }, err: `mount path "/" stands twice`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bad := user("bad", 2)
+			if c.change != nil {
+				c.change(bad)
+			}
+			in := input(user("a", 1), bad, user("z", 3))
+			in.Resolve = func(u *v1alpha1.SFTPUser) credentials.Credentials {
+				if u.Name == "bad" && c.resolve != nil {
+					return c.resolve()
+				}
+				return resolve(u)
+			}
+			out := Compile(in, nil)
+			if all := records(t, out); len(all) != 2 || all["bad"].UID != "" || out.Blocked != nil {
+				t.Errorf("records %v, blocked %v", all, out.Blocked)
+			}
+			u := out.Users[1]
+			if u.Err == nil || !strings.Contains(u.Err.Error(), c.err) || strings.Contains(u.Err.Error(), "secret content") || u.Digest != "" {
+				t.Errorf("error %v, want %q", u.Err, c.err)
+			}
+			for _, i := range []int{0, 2} {
+				if out.Users[i].Err != nil || out.Users[i].Digest == "" {
+					t.Errorf("%s: %v", out.Users[i].Username, out.Users[i].Err)
+				}
+			}
+			if f := out.Findings(in.Listener); len(f) != 1 || f[0].Object != "SFTPUser team/bad" || f[0].Reason != v1alpha1.ReasonUserRejected ||
+				!strings.HasPrefix(f[0].Message, "The user cannot be configured: ") {
+				t.Errorf("findings %v", f)
+			}
+		})
+	}
+}
+
+func TestBlocked(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Input)
+		want   string
+	}{
+		"no host key":                  {func(in *Input) { in.HostKeys = nil }, "The listener has no host key yet"},
+		"unknown list":                 {func(in *Input) { in.Trust.Unknown = true }, "A list of revoked keys cannot be read"},
+		"settings that cannot be used": {func(in *Input) { in.Listener.Spec.AllowedCIDRs = []string{"nonsense"} }, "The listener's settings cannot be used: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := input(user("a", 1))
+			c.change(&in)
+			out := Compile(in, nil)
+			if out.Blocked == nil || !strings.HasPrefix(out.Blocked.Message, c.want) || !reflect.DeepEqual(out.Files, render.Files{}) {
+				t.Errorf("blocked %v, files %v", out.Blocked, out.Files)
+			}
+			if len(out.Users) != 1 || out.Users[0].Digest == "" || len(out.Slots) != 1 {
+				t.Errorf("users %+v, slots %v", out.Users, out.Slots)
+			}
+			if f := out.Findings(in.Listener); len(f) != 1 || f[0].Object != "SFTPListener team/partners" {
+				t.Errorf("findings %v", f)
+			}
+		})
+	}
+}
+
+// Settings that cannot be used leave those in effect that were delivered, and users come and go all the same.
+func TestSettingsThatCannotBeUsed(t *testing.T) {
+	in := input(user("a", 1), user("b", 2))
+	before := Compile(in, nil)
+	in.Settings = &before.Settings
+	in.Listener = listener()
+	in.Listener.Spec.AllowedCIDRs = []string{"nonsense"}
+	in.Users = in.Users[:1]
+	out := Compile(in, nil)
+	if all := records(t, out); len(all) != 1 || out.Blocked != nil || out.Files.Digest == "" || out.Files.Digest == before.Files.Digest {
+		t.Errorf("records %v, blocked %v, digest %q", all, out.Blocked, out.Files.Digest)
+	}
+	if len(out.Problems) != 1 || out.Problems[0].Reason != v1alpha1.ReasonConfigRejected || !strings.HasSuffix(out.Problems[0].Message, "stay in effect") {
+		t.Errorf("problems %v", out.Problems)
+	}
+}
+
+// Delivery composes the settings from shards of which it has only digests.
+func TestComposing(t *testing.T) {
+	out := Compile(input(user("a", 1), user("b", 2)), nil)
+	files, digest, err := render.Compose(out.Settings, out.HostKeys, out.Files.ShardDigests)
+	if err != nil || digest != out.Files.Digest || !reflect.DeepEqual(files, out.Files.Config) {
+		t.Errorf("%v: digest %s, want %s", err, digest, out.Files.Digest)
+	}
+	other, _, err := render.Compose(out.Settings, out.HostKeys, []string{config.Digest(nil), out.Files.ShardDigests[1]})
+	whole, err2 := render.Configuration(out.Settings, out.HostKeys, [][]byte{nil, out.Files.Shards[1]})
+	if err != nil || err2 != nil || !reflect.DeepEqual(other, whole.Config) {
+		t.Errorf("%v, %v: composed %q, want %q", err, err2, other, whole.Config)
+	}
+}
+
+// Rules of the listener leave out what they do not admit.
+func TestRules(t *testing.T) {
+	in := input(user("a", 1, 2))
+	in.Trust.Revoked.Keys = []string{fingerprint(2)}
+	out := Compile(in, nil)
+	if all := records(t, out); len(all["a"].Keys) != 1 || all["a"].Keys[0].PublicKey != publicKey(1) {
+		t.Errorf("records %+v", all)
+	}
+	if p := out.Users[0].Credentials.Problems; len(p) != 1 || p[0].Reason != v1alpha1.ReasonKeyRevoked {
+		t.Errorf("problems %v", p)
+	}
+}

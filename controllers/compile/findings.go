@@ -1,0 +1,64 @@
+package compile
+
+import (
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// What conditions say about records that have no room.
+const (
+	overflowMessage = "The records of the listener's users do not fit; ask its owner to raise maxUsers"
+	growthMessage   = "The user needs more room than there is on the listener, so keys that are new are left out; remove keys that are not needed, or ask the listener's owner to raise maxUsers"
+)
+
+// Finding is something that a condition says, and that is to be put right.
+type Finding struct {
+	// Object is the kind, namespace and name.
+	Object string
+	// Reason and Message of the condition.
+	Reason, Message string
+	// Missing means that it is only about an object that does not exist. Secrets, for
+	// example, are rarely in Git.
+	Missing bool
+}
+
+func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s", f.Object, f.Reason, f.Message) }
+
+// Findings returns what is to be put right, in the words of the conditions.
+func (o Output) Findings(l *v1alpha1.SFTPListener) []Finding {
+	var out []Finding
+	add := func(kind string, object client.Object, reason, message string) {
+		out = append(out, Finding{
+			Object: kind + " " + client.ObjectKeyFromObject(object).String(), Reason: reason, Message: message,
+			Missing: reason == v1alpha1.ReasonSecretNotFound || reason == v1alpha1.ReasonKeyNotFound,
+		})
+	}
+	for _, p := range o.Problems {
+		add("SFTPListener", l, p.Reason, p.Message)
+	}
+	if o.Blocked != nil {
+		add("SFTPListener", l, o.Blocked.Reason, o.Blocked.Message)
+	}
+	for i := range o.Users {
+		u := &o.Users[i]
+		if !u.Accepted() {
+			if u.Reason != v1alpha1.ReasonSuspended && u.Reason != v1alpha1.ReasonExpired {
+				add("SFTPUser", u.User, u.Reason, u.Message)
+			}
+			continue
+		}
+		for _, p := range u.Credentials.Problems {
+			add("SFTPUser", u.User, p.Reason, p.Message)
+		}
+		if u.Err != nil {
+			add("SFTPUser", u.User, v1alpha1.ReasonUserRejected, u.Rejection())
+		}
+	}
+	return out
+}
+
+// Rejection is what a condition says about Err.
+func (u *User) Rejection() string { return fmt.Sprintf("The user cannot be configured: %v", u.Err) }

@@ -1,0 +1,102 @@
+package compile
+
+import (
+	"reflect"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// Memo keeps what was compiled, so that the next output costs little more than what has
+// changed. It is of one listener, and of one goroutine at a time. The zero Memo is empty.
+type Memo struct {
+	attach attach.Memo
+
+	rules rules
+	users map[types.UID]*compiled
+	// shards as they were assembled last.
+	shards  [][]byte
+	digests []string
+	counts  []int // records in each
+
+	round uint64
+}
+
+// Stamp identifies resolved credentials.
+type Stamp struct {
+	// Keys is the stamp of the ring of SFTPKeys.
+	Keys string
+	// Entries is a hash of what is known of the entries of Secrets.
+	Entries uint64
+}
+
+// rules are what a user's record depends on beside the user.
+type rules struct {
+	namespace, name string
+	spec            *v1alpha1.SFTPListenerSpec
+	policy          v1alpha1.CryptoPolicy
+	revoked         []string
+	noUserCA        bool
+
+	credentials credentials.Rules
+}
+
+// compiled is what became of a user.
+type compiled struct {
+	user     *v1alpha1.SFTPUser
+	username string
+	stamp    Stamp
+	stamped  bool
+
+	credentials credentials.Credentials
+	line        []byte
+	digest      string
+	err         error
+	reduced     reduction
+
+	// shard and written are where the record was assembled last, and as which line.
+	shard   int
+	written []byte
+	round   uint64
+}
+
+// prepare forgets what was compiled under other rules.
+func (m *Memo) prepare(in Input, policy render.Policy) {
+	l := in.Listener
+	r := rules{
+		namespace: l.Namespace, name: l.Name, spec: &l.Spec,
+		policy: policy.Name, revoked: in.Trust.Revoked.Keys, noUserCA: len(in.Trust.UserCAs) == 0,
+	}
+	if m.users == nil || !m.rules.equal(r) {
+		r.credentials = credentials.NewRules(policy.Policy, in.Trust.Revoked, render.MinPasswordLength(l))
+		r.credentials.NoUserCA = r.noUserCA
+		m.users = make(map[types.UID]*compiled, len(in.Users))
+		m.shards, m.digests, m.counts = nil, nil, nil
+	} else {
+		r.credentials = m.rules.credentials
+	}
+	m.rules = r
+	m.round++
+}
+
+func (r rules) equal(o rules) bool {
+	return r.namespace == o.namespace && r.name == o.name && r.policy == o.policy && r.noUserCA == o.noUserCA &&
+		(r.spec == o.spec || reflect.DeepEqual(*r.spec, *o.spec)) && slices.Equal(r.revoked, o.revoked)
+}
+
+// forget forgets users that are gone, or not accepted any more.
+func (m *Memo) forget(accepted int) {
+	if accepted == len(m.users) {
+		return
+	}
+	for uid, u := range m.users {
+		if u.round != m.round {
+			delete(m.users, uid)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package compile
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/shard"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// user compiles a user, unless it is in the memo as it is, and reports whether it is accepted.
+func (c *compilation) user(i int, d attach.Decision) bool {
+	out := &c.out.Users[i]
+	out.Decision = d
+	if !d.Accepted() {
+		return false
+	}
+	stamp, stamped := c.stamp(d.User)
+	u := c.memo.users[d.User.UID]
+	if u == nil || !stamped || !u.stamped || u.stamp != stamp || u.username != d.Username || !attach.SameSpec(u.user, d.User) {
+		next := c.compile(d)
+		if u == nil {
+			u = &compiled{shard: -1}
+			c.memo.users[d.User.UID] = u
+		}
+		u.credentials, u.line, u.digest, u.err = next.credentials, next.line, next.digest, next.err
+		u.username, u.stamp, u.stamped = d.Username, stamp, stamped
+	}
+	u.user, u.round = d.User, c.memo.round
+	out.Credentials, out.Digest, out.Err = u.credentials, u.digest, u.err
+	if u.line != nil {
+		c.records = append(c.records, shard.Record{UID: string(d.User.UID), Line: u.line, Seniority: d.User.CreationTimestamp.Unix()})
+		c.users = append(c.users, i)
+	}
+	return true
+}
+
+// stamp is the stamp of a user's credentials.
+func (c *compilation) stamp(u *v1alpha1.SFTPUser) (stamp Stamp, ok bool) {
+	if c.Stamp == nil {
+		return stamp, false
+	}
+	defer func() {
+		if recover() != nil {
+			ok = false // then compile fails as well, and says so
+		}
+	}()
+	return c.Stamp(u)
+}
+
+// compile compiles one user. Whatever goes wrong is that user's.
+func (c *compilation) compile(d attach.Decision) (out compiled) {
+	defer func() {
+		if r := recover(); r != nil {
+			out = compiled{err: failure(r)}
+		}
+	}()
+	out.credentials = Suited(c.Listener, d.User, c.Resolve(d.User), c.memo.rules.credentials)
+	if !out.credentials.CanLogIn() {
+		return out
+	}
+	out.line, out.err = config.EncodeUser(render.UserRecord(c.Listener, d, out.credentials))
+	if out.err == nil {
+		out.digest = config.Digest(out.line)
+	}
+	return out
+}
+
+// failure is the error of a panic. Only what the runtime says is certain to quote nothing of
+// a Secret.
+func failure(recovered any) error {
+	if err, ok := recovered.(runtime.Error); ok {
+		return fmt.Errorf("the operator failed on it: %w; report this as a bug", err)
+	}
+	return fmt.Errorf("the operator failed on it (%T); report this as a bug", recovered)
+}
+
+// Suited returns the credentials of a user that a listener's rules leave, and which of the
+// user's methods can succeed with them.
+func Suited(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, c credentials.Credentials, rules credentials.Rules) credentials.Credentials {
+	methods, explicit, err := attach.Methods(l, u)
+	if err != nil {
+		return credentials.Credentials{} // attach.Decide does not accept such a user
+	}
+	return c.FilterByRules(rules).WithMethods(methods, explicit)
+}
