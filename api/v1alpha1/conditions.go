@@ -6,8 +6,8 @@ const (
 	//
 	// True: Accepted, and for a listener CryptoPolicyExpired. False, listener: VolumeNotShareable, Paused. False, user:
 	// ListenerNotFound, NotAllowedByListener, UsernameConflict, InvalidUsername,
-	// MethodNotAllowed, VolumeNotFound, DirectoryNotAllowed, DirectoriesOverlap, ListenerFull, Suspended,
-	// Expired. Unknown: Pending.
+	// MethodNotAllowed, VolumeNotFound, DirectoryNotAllowed, DirectoriesOverlap, ListenerFull, UserTooLarge,
+	// Suspended, Expired. Unknown: Pending, and for a listener InternalError.
 	ConditionAccepted = "Accepted"
 
 	// ConditionResolvedRefs says whether everything that the spec refers to is there
@@ -18,20 +18,27 @@ const (
 	// SecretNotFound, SecretKeyMissing. False, user: SecretNotFound, SecretKeyMissing,
 	// InvalidPublicKey, InvalidPassword, KeyNotFound, KeyAssignedElsewhere, KeyRevoked,
 	// InvalidUserCA, NoCredentials.
-	// Unknown: Pending.
+	// Unknown: Pending, SecretUnreadable.
 	ConditionResolvedRefs = "ResolvedRefs"
+
+	// ConditionObjectsApplied reports whether the API server has taken every object that the
+	// operator makes for a listener: Deployment, Service, claims and the like. It has no part
+	// in Ready: one object that is refused does not keep clients from logging in.
+	//
+	// True: ObjectsApplied. False: ApplyFailed, ResourceConflict. Unknown: Pending, InternalError.
+	ConditionObjectsApplied = "ObjectsApplied"
 
 	// ConditionProgrammed says whether the configuration of a listener is in its pods
 	// and its address is assigned.
 	//
 	// True: Programmed. False: ConfigPending, ConfigRejected,
-	// AddressNotAssigned, ResourceConflict, ApplyFailed. Unknown: Pending, PodUnreachable.
+	// AddressNotAssigned, ResourceConflict, ApplyFailed. Unknown: Pending, PodUnreachable, InternalError.
 	ConditionProgrammed = "Programmed"
 
-	// ConditionRolledOut says whether a listener's pods are those of the present pod
-	// template. It has no part in Ready: pods of the template before serve clients, too.
+	// ConditionRolledOut reports whether a listener's pods run the current pod template. It
+	// has no part in Ready: pods of the previous template serve clients, too.
 	//
-	// True: RolledOut. False: RollingOut, RolloutQueued, RolloutPaused, RolloutBlocked.
+	// True: RolledOut. False: RollingOut, RolloutQueued, RolloutPaused, RolloutBlocked, Drifted.
 	ConditionRolledOut = "RolledOut"
 
 	// ConditionVolumesWritable says whether files can be made on each volume of a listener
@@ -46,7 +53,7 @@ const (
 	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked, InvalidHostCertificate,
 	// HostCertificateExpired, HostCertificateExpiring. False: NotAccepted, UnresolvedRefs, and for a
 	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
-	// UserRejected, NoValidKey, VolumeNotMounted; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
+	// UserRejected, UserTooLarge, NoValidKey, VolumeNotMounted; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
 	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked, ApplyFailed. Unknown: Pending.
 	ConditionReady = "Ready"
 
@@ -71,8 +78,13 @@ const (
 	ReasonAccepted = "Accepted"
 	// ReasonResolvedRefs: all references were found and are usable.
 	ReasonResolvedRefs = "ResolvedRefs"
+	// ReasonObjectsApplied: the API server has taken every object of the listener.
+	ReasonObjectsApplied = "ObjectsApplied"
 	// ReasonProgrammed: every ready pod has loaded the present configuration.
 	ReasonProgrammed = "Programmed"
+	// ReasonInternalError: the operator failed at this object because of a fault of its own. Its
+	// log has the details. What was delivered before stays, and it is tried again.
+	ReasonInternalError = "InternalError"
 	// ReasonReady: clients can log in.
 	ReasonReady = "Ready"
 	// ReasonKeysValid: no key of the user has expired or is about to.
@@ -135,6 +147,9 @@ const (
 	// ReasonRolloutBlocked: a change of the pods waited and cannot be made now; another
 	// condition says why.
 	ReasonRolloutBlocked = "RolloutBlocked"
+	// ReasonDrifted: the pod template of the Deployment has what the operator did not put
+	// there. The message names the fields; remove them.
+	ReasonDrifted = "Drifted"
 	// ReasonVolumesWritable: each volume that a user may write to can be written.
 	ReasonVolumesWritable = "VolumesWritable"
 	// ReasonVolumeReadOnly: the file system of a volume is read-only.
@@ -191,9 +206,9 @@ const (
 	ReasonDirectoriesOverlap = "DirectoriesOverlap"
 	// ReasonListenerFull: the listener has maxUsers logins already.
 	ReasonListenerFull = "ListenerFull"
-	// ReasonRecordTooLarge: the user's keys and directories need more room than there is on
-	// the listener.
-	ReasonRecordTooLarge = "RecordTooLarge"
+	// ReasonUserTooLarge: the user's keys have grown by more than the listener has room for, or
+	// by more than a user may have. Those that it had before, and still has, continue to work.
+	ReasonUserTooLarge = "UserTooLarge"
 	// ReasonSuspended: state is Suspended.
 	ReasonSuspended = "Suspended"
 	// ReasonExpired: expirationTime has passed.
@@ -202,6 +217,9 @@ const (
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyMissing: a Secret lacks the entry that is referred to.
 	ReasonSecretKeyMissing = "SecretKeyMissing"
+	// ReasonSecretUnreadable, of users and listeners: the API server did not give a Secret that
+	// is referred to. What was read of it before stays, and it is tried again.
+	ReasonSecretUnreadable = "SecretUnreadable"
 	// ReasonInvalidPublicKey: a public key cannot be used. The message says which line
 	// and why.
 	ReasonInvalidPublicKey = "InvalidPublicKey"
@@ -258,8 +276,8 @@ const (
 	// spec. They cannot use it.
 	ReasonAssignmentConflict = "AssignmentConflict"
 	// ReasonRotationBlocked: the Secret of the next revision exists and belongs to something
-	// else, or holds no key; or listeners are not done with many former ones. The pair before
-	// goes on to work.
+	// else, or holds no key; or the API server refuses to create it, for example because of a
+	// quota; or listeners still use many former revisions. The current pair continues to work.
 	ReasonRotationBlocked = "RotationBlocked"
 	// ReasonInvalidHostCertificate: the entry ssh-certificate of a host key's Secret cannot be
 	// used. The key works without it.

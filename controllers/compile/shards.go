@@ -59,7 +59,7 @@ func (c *compilation) decided(i int, d shard.Decision) {
 	case shard.GrowthRefused:
 		out.GrowthRefused = true
 		out.Credentials.Problems = append(out.Credentials.Problems[:len(out.Credentials.Problems):len(out.Credentials.Problems)],
-			credentials.Problem{Reason: v1alpha1.ReasonRecordTooLarge, Message: growthMessage})
+			credentials.Problem{Reason: v1alpha1.ReasonUserTooLarge, Message: growthMessage})
 		r.Line = c.reduced(r, c.Previous[r.UID].Bytes)
 	}
 	out.Digest = ""

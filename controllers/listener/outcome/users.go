@@ -128,8 +128,6 @@ func (b *builder) ready(u *compile.User, keys []v1alpha1.UserKeyStatus, refs met
 		return no(v1alpha1.ReasonUserRejected, "%s", message)
 	case u.Err != nil:
 		return no(v1alpha1.ReasonUserRejected, "The user cannot be configured: %v", u.Err)
-	case u.GrowthRefused:
-		return no(v1alpha1.ReasonUserTooLarge, "The user's record has grown and does not fit; what it had before and still has works. Remove keys, or ask the listener's owner to raise maxUsers")
 	case u.Digest == "" || !b.Loaded.Has(uid, u.Digest):
 		return no(v1alpha1.ReasonConfigPending, "The listener's pods have not loaded this user yet: %s", b.Pending)
 	}
