@@ -53,8 +53,13 @@ func serve(args []string, stdout, stderr io.Writer) int {
 		log.Error("cannot listen for health checks", "error", err)
 		return 1
 	}
+	// A pod's host name is its name: a ReplicaSet makes none that is longer than a host name may be.
+	pod, err := os.Hostname()
+	if err != nil {
+		log.Warn("host name is not known: the operator cannot believe what this daemon says", "error", err)
+	}
 	d := daemon.New(daemon.Options{
-		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, Version: buildVersion(),
+		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, Version: buildVersion(), Pod: pod,
 		Processors: procs.New(),
 	})
 	heapfloor.Keep(heapfloor.Default, d.Received)

@@ -41,7 +41,7 @@ type Listener struct {
 	Tracing        Tracing        `json:"tracing,omitzero"`
 	// Volumes are the directories that users' mounts refer to.
 	Volumes []Volume `json:"volumes"`
-	// HostKeys in the order in which they are offered. StatusToken is made from the first.
+	// HostKeys in the order in which they are offered. StatusKey is derived from the first.
 	HostKeys []HostKey `json:"hostKeys"`
 	// Shards that together hold all users.
 	Shards []File `json:"shards"`

@@ -5,8 +5,12 @@ import "time"
 // StatusPath is the HTTP path under which a daemon shows its Status.
 const StatusPath = "/configz"
 
+// MaxStatusSize bounds a Status as JSON, in bytes.
+const MaxStatusSize = 64 << 10
+
 // Status is what a daemon says of the configuration that it runs with. It is readable
-// without authentication on the health port, so it names no user.
+// without authentication on the health port, so it names no user. To a request with a nonce
+// the daemon proves it, see StatusProof.
 type Status struct {
 	// Digest of the loaded configuration, "" before the first.
 	Digest string `json:"digest"`

@@ -40,6 +40,8 @@ type Options struct {
 	Log *slog.Logger
 	// Version of the daemon.
 	Version string
+	// Pod is the name of the pod that the daemon runs in, for its proofs to the operator.
+	Pod string
 	// Processors decides on how many the process runs, nil for as it is.
 	Processors *procs.Governor
 }

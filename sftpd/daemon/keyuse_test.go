@@ -77,40 +77,66 @@ func TestKeyUse(t *testing.T) {
 	}
 }
 
-// TestKeyUseNeedsTheToken: nobody without the configuration's Secret learns who logs in.
-func TestKeyUseNeedsTheToken(t *testing.T) {
+// TestKeyUseNeedsTheKey: nobody without the configuration's Secret learns who logs in.
+func TestKeyUseNeedsTheKey(t *testing.T) {
 	key, _ := configtest.Key(t)
 	other := configtest.New(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", key.PublicKey())
+	const nonce = "a nonce of the operator"
+	q := config.KeyUseQuestion{Limit: 10}
+	ours := config.StatusKey(dir.HostKeys)
+	right := config.KeyUseProof(ours, nonce, daemontest.Pod, q)
+	header := func(nonce, proof string) http.Header {
+		return http.Header{config.NonceHeader: {nonce}, config.ProofHeader: {proof}}
+	}
 
-	empty := configtest.New(t)
-	unconfigured := daemontest.StartUnconfigured(t, empty)
-	for _, token := range []string{"", "Bearer ", "Bearer " + config.StatusToken(dir.HostKeys)} {
-		if code, _ := unconfigured.RequestWith(t, http.MethodGet, config.KeyUsePath, token); code != http.StatusUnauthorized {
-			t.Errorf("%q without a configuration: %d", token, code)
+	unconfigured := daemontest.StartUnconfigured(t, configtest.New(t))
+	for name, h := range map[string]http.Header{"nothing": {}, "an empty proof": header(nonce, ""), "a proof": header(nonce, right)} {
+		if code, _ := unconfigured.RequestWith(t, http.MethodGet, daemontest.KeyUsePath(q), h); code != http.StatusUnauthorized {
+			t.Errorf("%s without a configuration: %d", name, code)
 		}
 	}
 
 	d := daemontest.Start(t, dir)
 	d.MustDial(t, "ada", ssh.PublicKeys(key))
 	d.WaitAudit(t, "login", 1)
-	right := config.StatusToken(dir.HostKeys)
-	for _, authorization := range []string{
-		"", right, "Bearer", "Bearer ", "bearer " + right, "Bearer " + right[1:], "Bearer " + right + "0",
-		"Bearer " + config.StatusToken(other.HostKeys), "Bearer " + strings.ToUpper(right), "Basic " + right,
+	for name, tc := range map[string]struct {
+		q config.KeyUseQuestion
+		h http.Header
+	}{
+		"nothing":                {q, http.Header{}},
+		"no proof":               {q, header(nonce, "")},
+		"a part of it":           {q, header(nonce, right[1:])},
+		"more than it":           {q, header(nonce, right+"0")},
+		"in upper case":          {q, header(nonce, strings.ToUpper(right))},
+		"another nonce":          {q, header(nonce+"2", right)},
+		"no nonce":               {q, header("", config.KeyUseProof(ours, "", daemontest.Pod, q))},
+		"a short nonce":          {q, header("short", config.KeyUseProof(ours, "short", daemontest.Pod, q))},
+		"another question":       {config.KeyUseQuestion{Limit: 11}, header(nonce, right)},
+		"of another instance":    {config.KeyUseQuestion{Instance: "i", Limit: 10}, header(nonce, right)},
+		"after another sequence": {config.KeyUseQuestion{Sequence: 1, Limit: 10}, header(nonce, right)},
+		"for another pod":        {q, header(nonce, config.KeyUseProof(ours, nonce, daemontest.Pod+"2", q))},
+		"with another host key":  {q, header(nonce, config.KeyUseProof(config.StatusKey(other.HostKeys), nonce, daemontest.Pod, q))},
+		"with the status' proof": {q, header(nonce, config.StatusProof(ours, nonce, daemontest.Pod, nil))},
 	} {
-		code, body := d.RequestWith(t, http.MethodGet, config.KeyUsePath, authorization)
+		code, body := d.RequestWith(t, http.MethodGet, daemontest.KeyUsePath(tc.q), tc.h)
 		if code != http.StatusUnauthorized || strings.Contains(body, "SHA256:") {
-			t.Errorf("%q: %d %s", authorization, code, body)
+			t.Errorf("%s: %d %s", name, code, body)
+		}
+	}
+	code, body := d.RequestWith(t, http.MethodGet, daemontest.KeyUsePath(q), header(nonce, right))
+	if code != http.StatusOK || strings.Contains(body, "SHA256:") || strings.Contains(body, "uid-ada") {
+		t.Errorf("%d %s, want an answer that is sealed", code, body)
+	}
+	for _, query := range []string{"?after=x&limit=1", "?after=-1&limit=1", "", "?limit=0", "?limit=-1", "?limit=x", "?limit=2049"} {
+		if code, _ := d.RequestWith(t, http.MethodGet, config.KeyUsePath+query, header(nonce, right)); code != http.StatusBadRequest {
+			t.Errorf("%q: %d", query, code)
 		}
 	}
 	report := d.KeyUse(t, dir, config.KeyUseReport{})
 	if len(report.Uses) != 1 || report.Uses[0].UID != "uid-ada" {
 		t.Errorf("with the token: %+v", report)
-	}
-	if code, _ := d.RequestWith(t, http.MethodGet, config.KeyUsePath+"?after=x", "Bearer "+right); code != http.StatusBadRequest {
-		t.Errorf("a sequence that is no number: %d", code)
 	}
 	// A user who is gone takes its uses along, once they were told.
 	if got := d.KeyUse(t, dir, report); len(got.Uses) != 0 {

@@ -22,17 +22,20 @@ func (d *Daemon) Status() config.Status {
 	return st
 }
 
-// StatusToken implements health.State.
-func (d *Daemon) StatusToken() string {
+// Pod implements health.State.
+func (d *Daemon) Pod() string { return d.Options.Pod }
+
+// StatusKey implements health.State.
+func (d *Daemon) StatusKey() string {
 	if s := d.loader.Current(); s != nil {
-		return s.StatusToken
+		return s.StatusKey
 	}
 	return ""
 }
 
 // KeyUse implements health.State.
-func (d *Daemon) KeyUse(instance string, after uint64) config.KeyUseReport {
-	return d.keyUse.Since(instance, after)
+func (d *Daemon) KeyUse(q config.KeyUseQuestion) config.KeyUseReport {
+	return d.keyUse.Since(q.Instance, q.Sequence, q.Limit)
 }
 
 // Ready implements health.State.

@@ -2,9 +2,9 @@
 //
 //	/livez    200 while the process serves HTTP; never depends on the configuration
 //	/readyz   200 when logins can be served, else 503 and why not
-//	/configz  config.Status as JSON
+//	/configz  config.Status as JSON; proven, for a request with a nonce
 //	/metrics  Prometheus
-//	/keyuse   config.KeyUseReport as JSON, for the operator's token
+//	/keyuse   config.KeyUseReport as JSON, to the operator only, and sealed
 //
 // But for the last, it needs no authentication and names no user.
 package health
@@ -17,7 +17,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,10 +32,12 @@ type State interface {
 	Ready(context.Context) error
 	// Status is for /configz.
 	Status() config.Status
-	// StatusToken is what /keyuse asks for, "" if nothing is loaded.
-	StatusToken() string
-	// KeyUse is for /keyuse: what came after a sequence of an instance.
-	KeyUse(instance string, after uint64) config.KeyUseReport
+	// Pod is the name of the pod, which its proofs are for.
+	Pod() string
+	// StatusKey is what proofs are made with, "" if nothing is loaded.
+	StatusKey() string
+	// KeyUse is for /keyuse.
+	KeyUse(q config.KeyUseQuestion) config.KeyUseReport
 }
 
 // Bounds on what a client of the health port can hold.
@@ -83,36 +84,75 @@ func handler(state State, metrics *prometheus.Registry) http.Handler {
 		}
 		text(w, http.StatusOK, "ok")
 	})
-	mux.HandleFunc("GET "+config.StatusPath, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(state.Status()) // the client is gone
-	})
+	mux.HandleFunc("GET "+config.StatusPath, func(w http.ResponseWriter, r *http.Request) { status(state, w, r) })
 	mux.HandleFunc("GET "+config.KeyUsePath, func(w http.ResponseWriter, r *http.Request) { keyUse(state, w, r) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics}))
 	return mux
 }
 
-func keyUse(state State, w http.ResponseWriter, r *http.Request) {
-	given, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !bearer || !config.TokensEqual(given, state.StatusToken()) {
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		text(w, http.StatusUnauthorized, "the token of this endpoint's configuration is needed")
+// status answers anyone. The proof is of the whole answer, so that is made first; it is small.
+func status(state State, w http.ResponseWriter, r *http.Request) {
+	nonce := r.Header.Get(config.NonceHeader)
+	if nonce != "" && !config.ValidNonce(nonce) {
+		text(w, http.StatusBadRequest, config.NonceHeader+" must have 16 to 64 characters")
 		return
 	}
-	q := r.URL.Query()
-	var after uint64
-	if v := q.Get(config.KeyUseSequence); v != "" {
-		var err error
-		if after, err = strconv.ParseUint(v, 10, 64); err != nil {
-			text(w, http.StatusBadRequest, config.KeyUseSequence+" must be a number")
-			return
-		}
+	body, err := json.Marshal(state.Status())
+	if err != nil {
+		text(w, http.StatusInternalServerError, "the status cannot be encoded")
+		return
+	}
+	body = append(body, '\n')
+	// The key is read after the status. A configuration that is loaded in between proves what
+	// was loaded before it; the other way round, a key of the past would prove what is loaded now.
+	if proof := config.StatusProof(state.StatusKey(), nonce, state.Pod(), body); nonce != "" && proof != "" {
+		w.Header().Set(config.ProofHeader, proof)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	if err := json.NewEncoder(w).Encode(state.KeyUse(q.Get(config.KeyUseInstance), after)); err != nil {
-		return // the client is gone
+	_, _ = w.Write(body) // the client is gone
+}
+
+// keyUse answers the operator only.
+func keyUse(state State, w http.ResponseWriter, r *http.Request) {
+	q, err := keyUseQuestion(r)
+	if err != nil {
+		text(w, http.StatusBadRequest, err.Error())
+		return
 	}
+	key, nonce := state.StatusKey(), r.Header.Get(config.NonceHeader)
+	if !config.ValidNonce(nonce) || !config.ProofsEqual(r.Header.Get(config.ProofHeader), config.KeyUseProof(key, nonce, state.Pod(), q)) {
+		text(w, http.StatusUnauthorized, "only an operator that has this endpoint's configuration is answered")
+		return
+	}
+	var sealed []byte
+	body, err := json.Marshal(state.KeyUse(q))
+	if err == nil {
+		sealed, err = config.SealKeyUse(key, nonce, state.Pod(), body)
+	}
+	if err != nil {
+		text(w, http.StatusInternalServerError, "the report cannot be sealed")
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write(sealed) // the client is gone
+}
+
+// keyUseQuestion reads what a request asks for.
+func keyUseQuestion(r *http.Request) (config.KeyUseQuestion, error) {
+	query := r.URL.Query()
+	q := config.KeyUseQuestion{Instance: query.Get(config.KeyUseInstance)}
+	var err error
+	if v := query.Get(config.KeyUseSequence); v != "" {
+		if q.Sequence, err = strconv.ParseUint(v, 10, 64); err != nil {
+			return q, errors.New(config.KeyUseSequence + " must be a number")
+		}
+	}
+	if q.Limit, err = strconv.Atoi(query.Get(config.KeyUseLimit)); err != nil || q.Limit < 1 || q.Limit > config.MaxKeyUses {
+		return q, errors.New(config.KeyUseLimit + " must be a number from 1 to " + strconv.Itoa(config.MaxKeyUses))
+	}
+	return q, nil
 }
 
 func text(w http.ResponseWriter, code int, message string) {

@@ -5,6 +5,7 @@ package keyuse
 
 import (
 	"crypto/rand"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,8 +93,9 @@ func (b *Book) Keep(present, hostKey func(string) bool, now time.Time) {
 }
 
 // Since returns what has changed after a report that this book gave before; all of it if
-// that came from another book, such as the one of a process that has ended.
-func (b *Book) Since(instance string, sequence uint64) config.KeyUseReport {
+// that came from another book, such as the one of a process that has ended. The oldest
+// changes come first: where there are more than limit, the caller asks again after these.
+func (b *Book) Since(instance string, sequence uint64, limit int) config.KeyUseReport {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if instance != b.instance {
@@ -101,15 +103,40 @@ func (b *Book) Since(instance string, sequence uint64) config.KeyUseReport {
 	}
 	b.told = max(b.told, min(sequence, b.sequence))
 	r := config.KeyUseReport{Instance: b.instance, Sequence: b.sequence, Uses: []config.KeyUse{}}
+	last, more := b.cut(sequence, limit)
+	if r.More = more; more {
+		r.Sequence = last
+	}
 	for k, u := range b.uses {
-		if u.sequence > sequence {
+		if u.sequence > sequence && u.sequence <= last {
 			r.Uses = append(r.Uses, config.KeyUse{UID: k.uid, Fingerprint: k.fingerprint, Day: u.day})
 		}
 	}
 	for k, noted := range b.proofs {
-		if noted > sequence {
+		if noted > sequence && noted <= last {
 			r.HostKeyProofs = append(r.HostKeyProofs, config.HostKeyProof{UID: k.uid, Fingerprint: k.fingerprint})
 		}
 	}
 	return r
+}
+
+// cut returns the sequence of the last of the changes after another one, or of as many of them
+// as the limit allows. Each change has a sequence of its own.
+func (b *Book) cut(after uint64, limit int) (last uint64, more bool) {
+	var changes []uint64
+	for _, u := range b.uses {
+		if u.sequence > after {
+			changes = append(changes, u.sequence)
+		}
+	}
+	for _, noted := range b.proofs {
+		if noted > after {
+			changes = append(changes, noted)
+		}
+	}
+	if len(changes) <= limit {
+		return b.sequence, false
+	}
+	slices.Sort(changes)
+	return changes[limit-1], true
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -29,27 +30,27 @@ func want(t *testing.T, r config.KeyUseReport, uses map[string]string) {
 func TestReports(t *testing.T) {
 	b := New()
 	evening := time.Date(2026, 11, 25, 23, 59, 0, 0, time.UTC)
-	first := b.Since("", 0)
+	first := b.Since("", 0, config.MaxKeyUses)
 	want(t, first, map[string]string{})
 
 	for range 10 {
 		b.Note("u1", "k1", evening)
 	}
 	b.Note("u2", "k1", evening)
-	second := b.Since(first.Instance, first.Sequence)
+	second := b.Since(first.Instance, first.Sequence, config.MaxKeyUses)
 	want(t, second, map[string]string{"u1 k1": "2026-11-25", "u2 k1": "2026-11-25"})
 	b.Note("u1", "k1", evening.Add(30*time.Second))
-	want(t, b.Since(second.Instance, second.Sequence), map[string]string{})
+	want(t, b.Since(second.Instance, second.Sequence, config.MaxKeyUses), map[string]string{})
 
 	// Midnight is that of UTC, and a clock that is put back changes nothing.
 	b.Note("u1", "k1", evening.Add(2*time.Minute).In(time.FixedZone("", -8*3600)))
 	b.Note("u1", "k1", evening)
-	want(t, b.Since(second.Instance, second.Sequence), map[string]string{"u1 k1": "2026-11-26"})
+	want(t, b.Since(second.Instance, second.Sequence, config.MaxKeyUses), map[string]string{"u1 k1": "2026-11-26"})
 
 	// Who has a report of another process gets all.
 	all := map[string]string{"u1 k1": "2026-11-26", "u2 k1": "2026-11-25"}
-	want(t, b.Since(New().Since("", 0).Instance, 99), all)
-	want(t, b.Since("", 0), all)
+	want(t, b.Since(New().instance, 99, config.MaxKeyUses), all)
+	want(t, b.Since("", 0, config.MaxKeyUses), all)
 }
 
 func TestGoneUsersAreForgotten(t *testing.T) {
@@ -60,16 +61,16 @@ func TestGoneUsersAreForgotten(t *testing.T) {
 	keep := func(r config.KeyUseReport, n int, at time.Time) {
 		t.Helper()
 		b.Keep(onlyU2, none, at)
-		if got := days(b.Since(r.Instance, 0)); len(got) != n || got["u2 k1"] == "" {
+		if got := days(b.Since(r.Instance, 0, config.MaxKeyUses)); len(got) != n || got["u2 k1"] == "" {
 			t.Errorf("%v, want %d uses", got, n)
 		}
 	}
 	b.Note("u1", "k1", noon)
 	b.Note("u2", "k1", noon)
-	first := b.Since("", 0)
+	first := b.Since("", 0, config.MaxKeyUses)
 	b.Note("u3", "k1", noon)
 	keep(first, 3, noon) // nobody is known to have heard of any
-	b.Since(first.Instance, first.Sequence)
+	b.Since(first.Instance, first.Sequence, config.MaxKeyUses)
 	keep(first, 2, noon) // u3 was not told yet
 	keep(first, 1, noon.Add(24*time.Hour))
 }
@@ -88,7 +89,7 @@ func TestProofs(t *testing.T) {
 	b := New()
 	proofs := func(after config.KeyUseReport, want ...config.HostKeyProof) config.KeyUseReport {
 		t.Helper()
-		r := b.Since(after.Instance, after.Sequence)
+		r := b.Since(after.Instance, after.Sequence, config.MaxKeyUses)
 		slices.SortFunc(r.HostKeyProofs, func(x, y config.HostKeyProof) int {
 			return cmp.Compare(x.UID+x.Fingerprint, y.UID+y.Fingerprint)
 		})
@@ -117,4 +118,43 @@ func TestProofs(t *testing.T) {
 	proofs(config.KeyUseReport{}, one, three)
 	b.Keep(func(uid string) bool { return uid == "u2" }, anyone, noon)
 	proofs(config.KeyUseReport{}, three)
+}
+
+// Parts of a report are together the whole, without the same twice, whatever their size; what comes meanwhile is told too.
+func TestParts(t *testing.T) {
+	for _, limit := range []int{1, 2, 3, 7, 100} {
+		b := New()
+		noon := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+		for i := range 10 {
+			b.Note("u"+strconv.Itoa(i), "k", noon)
+			b.NoteProof("u"+strconv.Itoa(i), "host")
+		}
+		told := map[string]int{}
+		r := config.KeyUseReport{More: true}
+		for n := 0; r.More; n++ {
+			if n == 2 {
+				b.Note("late", "k", noon)
+			}
+			r = b.Since(r.Instance, r.Sequence, limit)
+			if size := len(r.Uses) + len(r.HostKeyProofs); size > limit || r.More && size != limit {
+				t.Fatalf("%d entries, limit %d, more: %v", size, limit, r.More)
+			}
+			for _, u := range r.Uses {
+				told[u.UID+" "+u.Fingerprint]++
+			}
+			for _, p := range r.HostKeyProofs {
+				told[p.UID+" "+p.Fingerprint]++
+			}
+		}
+		want := 20
+		if limit < 10 {
+			want++
+		}
+		if len(told) != want || told["late k"] > 1 || slices.Max(slices.Collect(maps.Values(told))) != 1 {
+			t.Errorf("limit %d: told %v", limit, told)
+		}
+		if again := b.Since(r.Instance, r.Sequence, limit); len(again.Uses)+len(again.HostKeyProofs) > 0 || again.More {
+			t.Errorf("limit %d: told again %+v", limit, again)
+		}
+	}
 }

@@ -28,8 +28,8 @@ type Snapshot struct {
 	Proxies *cidr.Set
 	// Exempt are the networks without penalties and limits per source.
 	Exempt cidr.Set
-	// StatusToken is what the operator shows to be told of users.
-	StatusToken string
+	// StatusKey is what the daemon and the operator prove themselves to each other with.
+	StatusKey string
 	// Rejected are the users who cannot log in because of their records.
 	Rejected []config.Rejection
 
@@ -63,7 +63,7 @@ func Build(files *config.Files, before *Snapshot, now time.Time) (*Snapshot, err
 		Digest:   files.Digest,
 		LoadedAt: now,
 
-		StatusToken: config.StatusToken(files.HostKeys),
+		StatusKey: config.StatusKey(files.HostKeys),
 
 		Listener: files.Listener,
 		crypto:   crypto,

@@ -103,7 +103,7 @@ func start(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
 	force, forced := context.WithCancel(context.Background())
 	d.Terminate, d.Force = terminate, func() { terminate(); forced() }
 	run := daemon.New(daemon.Options{
-		ConfigDir: dir.Path, SFTP: sftp, Health: health, Audit: &d.audit, Version: "test",
+		ConfigDir: dir.Path, SFTP: sftp, Health: health, Audit: &d.audit, Version: "test", Pod: Pod,
 		Log: slog.New(slog.NewJSONHandler(&d.log, nil)),
 	})
 	go func() {
@@ -119,6 +119,9 @@ func start(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
 	})
 	return d
 }
+
+// Pod is the name of the pod that daemons run in.
+const Pod = "partners-sftp-5d8f7c9b6d-x2x4z"
 
 // Listen listens on a TCP address.
 func Listen(t testing.TB, addr string) net.Listener {
@@ -152,19 +155,17 @@ func (d *Daemon) Get(t testing.TB, path string) (int, string) {
 // Request sends a request without a body to the health port. An error gives the code 0.
 func (d *Daemon) Request(t testing.TB, method, path string) (int, string) {
 	t.Helper()
-	return d.RequestWith(t, method, path, "")
+	return d.RequestWith(t, method, path, http.Header{})
 }
 
-// RequestWith is Request with a header Authorization, unless it is empty.
-func (d *Daemon) RequestWith(t testing.TB, method, path, authorization string) (int, string) {
+// RequestWith is Request with headers.
+func (d *Daemon) RequestWith(t testing.TB, method, path string, header http.Header) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(context.Background(), method, d.Health+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if authorization != "" {
-		req.Header.Set("Authorization", authorization)
-	}
+	req.Header = header.Clone()
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, err.Error()
@@ -188,16 +189,32 @@ func (d *Daemon) Status(t testing.TB) config.Status {
 	return st
 }
 
-// KeyUse gets what changed after a report, with the token of the directory.
+// KeyUse gets what changed after a report, with the key of the directory.
 func (d *Daemon) KeyUse(t testing.TB, dir *configtest.Dir, before config.KeyUseReport) config.KeyUseReport {
 	t.Helper()
-	path := fmt.Sprintf("%s?%s=%s&%s=%d", config.KeyUsePath, config.KeyUseInstance, before.Instance, config.KeyUseSequence, before.Sequence)
-	code, body := d.RequestWith(t, http.MethodGet, path, "Bearer "+config.StatusToken(dir.HostKeys))
+	const nonce = "a nonce of the operator"
+	key, q := config.StatusKey(dir.HostKeys), config.KeyUseQuestion{Instance: before.Instance, Sequence: before.Sequence, Limit: config.MaxKeyUses}
+	code, body := d.RequestWith(t, http.MethodGet, KeyUsePath(q), http.Header{
+		config.NonceHeader: {nonce}, config.ProofHeader: {config.KeyUseProof(key, nonce, Pod, q)},
+	})
+	if code != http.StatusOK {
+		t.Fatalf("%d: %s", code, body)
+	}
+	opened, err := config.OpenKeyUse(key, nonce, Pod, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
 	var r config.KeyUseReport
-	if err := json.Unmarshal([]byte(body), &r); code != http.StatusOK || err != nil {
-		t.Fatalf("%d, %v: %s", code, err, body)
+	if err := json.Unmarshal(opened, &r); err != nil {
+		t.Fatalf("%v: %s", err, opened)
 	}
 	return r
+}
+
+// KeyUsePath is the path of a question.
+func KeyUsePath(q config.KeyUseQuestion) string {
+	return fmt.Sprintf("%s?%s=%s&%s=%d&%s=%d", config.KeyUsePath,
+		config.KeyUseInstance, q.Instance, config.KeyUseSequence, q.Sequence, config.KeyUseLimit, q.Limit)
 }
 
 // Reload writes the directory and waits until the daemon has loaded it.
