@@ -1,7 +1,6 @@
 package render
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 
@@ -15,6 +14,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
 )
+
+// ContainerName is the name of the daemon's container in its pod.
+const ContainerName = "sftpd"
 
 // ConfigDir is where a pod finds its configuration.
 const ConfigDir = "/etc/sftpd"
@@ -37,14 +39,14 @@ const configMode = 0o440
 func Deployment(l *v1alpha1.SFTPListener, image string, exclusive bool) *appsv1.Deployment {
 	d := &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"},
-		ObjectMeta: meta(l, WorkloadName(l)),
+		ObjectMeta: workloadMeta(l, WorkloadName(l)),
 		Spec: appsv1.DeploymentSpec{
 			Replicas:             l.Spec.Replicas,
 			RevisionHistoryLimit: new(int32(3)),
 			Selector:             &metav1.LabelSelector{MatchLabels: Selector(l)},
 			Strategy:             strategy(exclusive),
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: Labels(l), Annotations: l.Spec.Infrastructure.Annotations},
+				ObjectMeta: metav1.ObjectMeta{Labels: Labels(l), Annotations: ownersKeys(l.Spec.Infrastructure.Annotations)},
 				Spec:       podSpec(l, image),
 			},
 		},
@@ -91,7 +93,7 @@ func podSpec(l *v1alpha1.SFTPListener, image string) corev1.PodSpec {
 
 func container(l *v1alpha1.SFTPListener, image string) corev1.Container {
 	c := corev1.Container{
-		Name:    "sftpd",
+		Name:    ContainerName,
 		Image:   image,
 		Command: []string{"/sftpd", "serve"},
 		Args:    []string{"-config", ConfigDir},
@@ -227,14 +229,4 @@ func spread(l *v1alpha1.SFTPListener) []corev1.TopologySpreadConstraint {
 		WhenUnsatisfiable: corev1.ScheduleAnyway,
 		LabelSelector:     selector,
 	}}
-}
-
-// meta of an object in the listener's namespace.
-func meta(l *v1alpha1.SFTPListener, name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{
-		Name:        name,
-		Namespace:   l.Namespace,
-		Labels:      Labels(l),
-		Annotations: maps.Clone(l.Spec.Infrastructure.Annotations),
-	}
 }

@@ -53,7 +53,7 @@ const KnownHostsEntry = "known_hosts"
 func KnownHostsMap(l *v1alpha1.SFTPListener, lines []string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: meta(l, KnownHostsName(l)),
+		ObjectMeta: plainMeta(l, KnownHostsName(l)),
 		Data:       map[string]string{KnownHostsEntry: strings.Join(lines, "\n") + "\n"},
 	}
 }

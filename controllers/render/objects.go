@@ -14,7 +14,7 @@ import (
 func ServiceAccount(l *v1alpha1.SFTPListener) *corev1.ServiceAccount {
 	return &corev1.ServiceAccount{
 		TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
-		ObjectMeta:                   meta(l, WorkloadName(l)),
+		ObjectMeta:                   plainMeta(l, WorkloadName(l)),
 		AutomountServiceAccountToken: new(false),
 	}
 }
@@ -24,7 +24,7 @@ func ServiceAccount(l *v1alpha1.SFTPListener) *corev1.ServiceAccount {
 func PodDisruptionBudget(l *v1alpha1.SFTPListener) *policyv1.PodDisruptionBudget {
 	return &policyv1.PodDisruptionBudget{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
-		ObjectMeta: meta(l, WorkloadName(l)),
+		ObjectMeta: workloadMeta(l, WorkloadName(l)),
 		Spec: policyv1.PodDisruptionBudgetSpec{
 			MaxUnavailable:             new(intstr.FromInt32(1)),
 			Selector:                   &metav1.LabelSelector{MatchLabels: Selector(l)},
@@ -45,7 +45,7 @@ func NetworkPolicy(l *v1alpha1.SFTPListener, operatorNamespace string) *networki
 	}
 	return &networkingv1.NetworkPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"},
-		ObjectMeta: meta(l, WorkloadName(l)),
+		ObjectMeta: workloadMeta(l, WorkloadName(l)),
 		Spec: networkingv1.NetworkPolicySpec{
 			PodSelector: metav1.LabelSelector{MatchLabels: Selector(l)},
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
@@ -85,11 +85,17 @@ func Claim(l *v1alpha1.SFTPListener, v v1alpha1.ListenerVolume) *corev1.Persiste
 	}
 	c := &corev1.PersistentVolumeClaim{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
-		ObjectMeta: meta(l, ClaimName(l, v.Name)),
+		ObjectMeta: plainMeta(l, ClaimName(l, v.Name)),
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: modes,
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: t.Storage}},
 		},
+	}
+	// Argo CD neither deletes a claim that carries these nor calls an Application out of sync
+	// for it, whatever made it take the claim for its own.
+	c.Annotations = map[string]string{
+		"argocd.argoproj.io/sync-options":    "Prune=false",
+		"argocd.argoproj.io/compare-options": "IgnoreExtraneous",
 	}
 	if t.StorageClassName != "" {
 		c.Spec.StorageClassName = &t.StorageClassName
@@ -101,7 +107,7 @@ func Claim(l *v1alpha1.SFTPListener, v v1alpha1.ListenerVolume) *corev1.Persiste
 func HostKey(l *v1alpha1.SFTPListener) *v1alpha1.SFTPKey {
 	return &v1alpha1.SFTPKey{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SFTPKey"},
-		ObjectMeta: meta(l, DefaultHostKeyName(l)),
+		ObjectMeta: plainMeta(l, DefaultHostKeyName(l)),
 		Spec: v1alpha1.SFTPKeySpec{
 			Usage:          v1alpha1.KeyUsageHost,
 			Source:         v1alpha1.KeyGenerated,
@@ -114,7 +120,7 @@ func HostKey(l *v1alpha1.SFTPListener) *v1alpha1.SFTPKey {
 func Secret(l *v1alpha1.SFTPListener, name string, data map[string][]byte) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: meta(l, name),
+		ObjectMeta: plainMeta(l, name),
 		Type:       SecretType,
 		Data:       data,
 	}

@@ -18,7 +18,7 @@ func Service(l *v1alpha1.SFTPListener) *corev1.Service {
 	in := l.Spec.Service
 	s := &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: meta(l, WorkloadName(l)),
+		ObjectMeta: workloadMeta(l, WorkloadName(l)),
 		Spec: corev1.ServiceSpec{
 			Type:     serviceType(l),
 			Selector: Selector(l),
@@ -34,7 +34,7 @@ func Service(l *v1alpha1.SFTPListener) *corev1.Service {
 		if s.Annotations == nil {
 			s.Annotations = map[string]string{}
 		}
-		maps.Copy(s.Annotations, in.Annotations)
+		maps.Copy(s.Annotations, ownersKeys(in.Annotations))
 	}
 	if s.Spec.Type == corev1.ServiceTypeClusterIP {
 		return s
