@@ -80,4 +80,4 @@ func (s *Source) WaitForSync(ctx context.Context) error {
 	return nil
 }
 
-func key(o client.Object) types.NamespacedName { return client.ObjectKeyFromObject(o) }
+func nameOf(o client.Object) types.NamespacedName { return client.ObjectKeyFromObject(o) }

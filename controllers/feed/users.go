@@ -49,22 +49,22 @@ func (u *Users) put(o *v1alpha1.SFTPUser) {
 	if u.byListener[listener] == nil {
 		u.byListener[listener] = map[types.NamespacedName]*v1alpha1.SFTPUser{}
 	}
-	if _, known := u.byListener[listener][key(o)]; !known {
+	if _, known := u.byListener[listener][nameOf(o)]; !known {
 		if u.inNamespace[o.Namespace] == nil {
 			u.inNamespace[o.Namespace] = map[types.NamespacedName]int{}
 		}
 		u.inNamespace[o.Namespace][listener]++
 	}
-	u.byListener[listener][key(o)] = o
+	u.byListener[listener][nameOf(o)] = o
 }
 
 // remove needs mu.
 func (u *Users) remove(o *v1alpha1.SFTPUser) {
 	listener := user.ListenerOf(o)
-	if _, known := u.byListener[listener][key(o)]; !known {
+	if _, known := u.byListener[listener][nameOf(o)]; !known {
 		return
 	}
-	if delete(u.byListener[listener], key(o)); len(u.byListener[listener]) == 0 {
+	if delete(u.byListener[listener], nameOf(o)); len(u.byListener[listener]) == 0 {
 		delete(u.byListener, listener)
 	}
 	if u.inNamespace[o.Namespace][listener]--; u.inNamespace[o.Namespace][listener] == 0 {
@@ -95,4 +95,11 @@ func (u *Users) ListenersOf(namespace string) []types.NamespacedName {
 		out = append(out, listener)
 	}
 	return out
+}
+
+// Get returns a user of a listener, nil if there is none.
+func (u *Users) Get(listener, name types.NamespacedName) *v1alpha1.SFTPUser {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	return u.byListener[listener][name]
 }
