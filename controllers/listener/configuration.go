@@ -43,8 +43,8 @@ func (s *scope) applyConfiguration(ctx context.Context) error {
 
 // applyPart applies a Secret of the configuration.
 func (s *scope) applyPart(ctx context.Context, secret *corev1.Secret) error {
-	wrote, err := s.Applier.Apply(ctx, secret, s.listener, s.mine)
-	s.configured = s.configured || wrote
+	done, err := s.Applier.For(s.listener).Apply(ctx, secret)
+	s.configured = s.configured || done.Wrote
 	return s.refused(err)
 }
 
@@ -95,7 +95,7 @@ func (s *scope) deleteSurplusShards(ctx context.Context, count int) error {
 		if wanted[name] || !shardNameRE.MatchString(name) {
 			continue
 		}
-		if err := s.Applier.Delete(ctx, render.Secret(s.listener, name, nil), s.mine); err != nil {
+		if err := s.Applier.For(s.listener).Delete(ctx, render.Secret(s.listener, name, nil)); err != nil {
 			return fmt.Errorf("delete Secret %s: %w", name, err)
 		}
 	}

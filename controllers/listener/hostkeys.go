@@ -174,7 +174,7 @@ func (s *scope) wantedHostKeys(ctx context.Context) ([]hostkey.Key, *conditionPr
 		names = append(names, ref.Name)
 	}
 	if len(names) == 0 {
-		if _, err := s.Applier.Apply(ctx, render.HostKey(s.listener), s.listener, s.mine); err != nil {
+		if _, err := s.Applier.For(s.listener).Apply(ctx, render.HostKey(s.listener)); err != nil {
 			return nil, nil, s.refused(err)
 		}
 		names = append(names, render.DefaultHostKeyName(s.listener))

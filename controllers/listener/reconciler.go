@@ -62,17 +62,19 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftplisteners,verbs=get;list;watch
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftplisteners/status,verbs=get;patch;update
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftplisteners/finalizers,verbs=update
-// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys/finalizers,verbs=update
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;patch
-// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch
-// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create;patch
+// Where OwnerReferencesPermissionEnforcement is on, as on OpenShift, who sets or removes the
+// owner of an object must be allowed to delete it.
+// +kubebuilder:rbac:groups="",resources=services;serviceaccounts,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;list;watch;create;patch;delete
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;create;patch;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
-// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=apps,resources=deployments,verbs=get;list;watch;create;patch;delete
 // +kubebuilder:rbac:groups=policy,resources=poddisruptionbudgets,verbs=get;list;watch;create;patch;delete
-// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=get;list;watch;create;patch;delete
 
 // errStop ends a reconcile early: a condition says why, and a watch or a timer will
 // start the next one.
@@ -168,6 +170,7 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Lock()
 	delete(r.memories, name)
 	r.mu.Unlock()
+	r.Applier.Forget(name)
 	r.Poller.Forget(name)
 	r.written.Forget(name)
 	r.Board.Publish(name, nil)

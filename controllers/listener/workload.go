@@ -61,7 +61,7 @@ func (s *scope) applyWorkload(ctx context.Context) error {
 		if err := s.apply(ctx, budget, true); err != nil {
 			return err
 		}
-	} else if err := s.Applier.Delete(ctx, budget, s.mine); err != nil {
+	} else if err := s.Applier.For(s.listener).Delete(ctx, budget); err != nil {
 		return fmt.Errorf("delete PodDisruptionBudget: %w", err)
 	}
 	if !s.workload {
@@ -103,11 +103,12 @@ func foreignPort(want, live *corev1.Service) bool {
 // apply applies an object, owned by the listener or not, and turns what a person must put
 // right into a condition.
 func (s *scope) apply(ctx context.Context, obj client.Object, owned bool) error {
-	var owner client.Object
+	handle := s.Applier.For(s.listener)
 	if owned {
-		owner = s.listener
+		_, err := handle.Apply(ctx, obj)
+		return s.refused(err)
 	}
-	_, err := s.Applier.Apply(ctx, obj, owner, s.mine)
+	_, err := handle.ApplyKept(ctx, obj)
 	return s.refused(err)
 }
 
