@@ -7,6 +7,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 )
 
 // NewClient makes the operator's client: it reads from the caches, but Secrets past them, since
@@ -21,7 +23,7 @@ func NewClient(config *rest.Config, options client.Options) (client.Client, erro
 	if err != nil {
 		return nil, err
 	}
-	return metadataClient{Client: c, cache: cache.Reader}, nil
+	return deadline.NewClient(metadataClient{Client: c, cache: cache.Reader}, deadline.PerCall), nil
 }
 
 // metadataClient reads metadata from the caches. The library's client goes by the kind alone.

@@ -26,6 +26,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/listener"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
@@ -102,19 +103,20 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		o.Now = time.Now
 	}
 	listener.ShowVersion(o.Version)
+	live := deadline.NewReader(mgr.GetAPIReader(), deadline.PerCall)
 	board := user.NewBoard()
-	keys := &key.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Events: mgr.GetEventRecorder("sftp-operator"), Now: o.Now}
+	keys := &key.Reconciler{Client: mgr.GetClient(), Live: live, Events: mgr.GetEventRecorder("sftp-operator"), Now: o.Now}
 	if err := keys.Setup(ctx, mgr, options(2)); err != nil {
 		return fmt.Errorf("set up the key controller: %w", err)
 	}
-	users := &user.Reconciler{Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Board: board, Events: mgr.GetEventRecorder("sftp-operator")}
+	users := &user.Reconciler{Client: mgr.GetClient(), Live: live, Board: board, Events: mgr.GetEventRecorder("sftp-operator")}
 	if err := users.Setup(ctx, mgr, options(8)); err != nil {
 		return fmt.Errorf("set up the user controller: %w", err)
 	}
 	listeners := &listener.Reconciler{
 		Client:            mgr.GetClient(),
-		Live:              mgr.GetAPIReader(),
-		Applier:           &apply.Applier{Client: mgr.GetClient(), Live: mgr.GetAPIReader()},
+		Live:              live,
+		Applier:           &apply.Applier{Client: mgr.GetClient(), Live: live},
 		Asker:             o.Asker,
 		Poller:            &poll.Poller{Client: mgr.GetClient(), Asker: o.Asker, Now: o.Now},
 		Board:             board,

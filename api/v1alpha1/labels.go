@@ -3,7 +3,7 @@ package v1alpha1
 // Labels and annotations that the operator writes or reads.
 const (
 	// LabelListener, on every object that the operator makes for a listener, names
-	// that listener. An object without it is never changed or adopted.
+	// that listener, and selects its pods. An object without it is never adopted.
 	LabelListener = "sftp-operator.io/listener"
 
 	// LabelKey, on the Secret of an SFTPKey, names that SFTPKey.
@@ -25,6 +25,10 @@ const (
 	// AnnotationRollout, on a listener's Deployment, is what its pod template was made of,
 	// to tell what a later one changes, and who changed it.
 	AnnotationRollout = "sftp-operator.io/rollout"
+
+	// AnnotationAdopt, with the value "true" on an object that has no owner and the label
+	// LabelListener, lets the operator take it over for that listener.
+	AnnotationAdopt = "sftp-operator.io/adopt"
 
 	// AnnotationPaused, with the value "true" on a listener, stops the operator
 	// from changing anything that belongs to it.

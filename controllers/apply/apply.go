@@ -1,17 +1,20 @@
 // Package apply writes the operator's objects with server-side apply, and never one
-// that belongs to somebody else.
+// that belongs to another owner.
 package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -21,80 +24,158 @@ import (
 // FieldOwner is the operator's name in managedFields.
 const FieldOwner = "sftp-operator"
 
-// ConflictError says that an object of the wanted name exists and is not the operator's.
-type ConflictError struct {
-	Kind, Namespace, Name string
-}
-
-func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s %q in namespace %q exists and was not made by the operator for this object; rename or delete it", e.Kind, e.Name, e.Namespace)
-}
-
-// Applier applies objects.
+// Applier applies the objects of listeners.
 type Applier struct {
 	// Client writes, and reads from the caches.
 	Client client.Client
 	// Live reads past the caches.
 	Live client.Reader
+	// Now is the clock; that of the machine when nil.
+	Now func() time.Time
 
 	mu sync.Mutex
-	// applied remembers what was applied last and the object's version after that.
-	// If neither has changed since, there is nothing to do. mu protects it.
-	applied map[string]memo
+	// memories are what was applied for each listener. mu protects them.
+	memories map[types.NamespacedName]*memory
 }
 
-type memo struct {
-	sum     string
-	version string
+// Handle applies the objects of one listener.
+type Handle struct {
+	applier *Applier
+	owner   client.Object
 }
 
-// Apply makes obj so. It is owned by owner, if that is not nil. mine tells whether an
-// existing object is the operator's; if not, a *ConflictError is returned. It reports
-// whether the API server was asked to write.
-func (a *Applier) Apply(ctx context.Context, obj, owner client.Object, mine func(client.Object) bool) (wrote bool, err error) {
-	if owner != nil {
-		if err := controllerutil.SetControllerReference(owner, obj, a.Client.Scheme()); err != nil {
-			return false, err
+// For returns a handle for the objects of a listener.
+func (a *Applier) For(listener client.Object) Handle {
+	return Handle{applier: a, owner: listener}
+}
+
+// Applied is an object after it was applied.
+type Applied struct {
+	// Wrote reports whether the API server was asked to write.
+	Wrote bool
+	// Live is the object as it is: as the API server answered, or as the cache has it if there
+	// was nothing to write. Nil for a Secret. It must not be changed.
+	Live client.Object
+}
+
+// Apply applies an object that the listener owns: it is deleted with it.
+func (h Handle) Apply(ctx context.Context, obj client.Object) (Applied, error) {
+	if err := controllerutil.SetControllerReference(h.owner, obj, h.applier.Client.Scheme()); err != nil {
+		return Applied{}, err
+	}
+	return h.apply(ctx, obj)
+}
+
+// ApplyKept applies an object that outlives the listener. An owner reference that an earlier
+// Apply made is removed.
+func (h Handle) ApplyKept(ctx context.Context, obj client.Object) (Applied, error) {
+	done, err := h.apply(ctx, obj)
+	if err != nil || done.Live == nil {
+		return done, err
+	}
+	// Applying without the reference removes what this field owner had set. One that was put
+	// there in another way, by a restored backup for example, must go, too: with it the garbage
+	// collector would delete what is to be kept.
+	kept := disowned(done.Live.GetOwnerReferences(), h.owner.GetUID())
+	if len(kept) == len(done.Live.GetOwnerReferences()) {
+		return done, nil
+	}
+	before, ok := done.Live.DeepCopyObject().(client.Object)
+	after, ok2 := done.Live.DeepCopyObject().(client.Object)
+	if !ok || !ok2 {
+		return done, fmt.Errorf("%T is not an object", done.Live)
+	}
+	after.SetOwnerReferences(kept)
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := h.applier.Client.Patch(ctx, after, patch, client.FieldOwner(FieldOwner)); err != nil {
+		return done, fmt.Errorf("remove the owner of %s: %w", after.GetName(), err)
+	}
+	return Applied{Wrote: true, Live: after}, nil
+}
+
+func disowned(refs []metav1.OwnerReference, uid types.UID) []metav1.OwnerReference {
+	var out []metav1.OwnerReference
+	for _, r := range refs {
+		if r.UID != uid {
+			out = append(out, r)
 		}
+	}
+	return out
+}
+
+// ApplyUnwatched is Apply for an object that no cache holds: as long as the same is wanted, it
+// is read again only after some time. It returns when that is.
+func (h Handle) ApplyUnwatched(ctx context.Context, obj client.Object, every time.Duration) (next time.Time, err error) {
+	a := h.applier
+	if err := controllerutil.SetControllerReference(h.owner, obj, a.Client.Scheme()); err != nil {
+		return time.Time{}, err
 	}
 	in, err := newIntent(obj, a.Client.Scheme())
 	if err != nil {
-		return false, err
+		return time.Time{}, err
+	}
+	now := a.now()
+	if m, ok := a.recall(h.owner, in.id()); ok && m.sum == in.sum && now.Sub(m.looked).Abs() < every {
+		return m.looked.Add(every), nil
+	}
+	if _, err := h.apply(ctx, obj); err != nil {
+		return time.Time{}, err
+	}
+	a.looked(h.owner, in.id(), now)
+	return now.Add(every), nil
+}
+
+func (h Handle) apply(ctx context.Context, obj client.Object) (Applied, error) {
+	a := h.applier
+	in, err := newIntent(obj, a.Client.Scheme())
+	if err != nil {
+		return Applied{}, err
 	}
 	live, err := a.live(ctx, in)
 	if err != nil {
-		return false, err
+		return Applied{}, err
 	}
 	if live != nil {
-		if !mine(live) {
-			return false, &ConflictError{Kind: in.kind.Kind, Namespace: in.GetNamespace(), Name: in.GetName()}
+		if err := h.admit(ctx, in, live); err != nil {
+			return Applied{}, err
 		}
-		done, err := a.isDone(ctx, in, live)
+		done, err := h.isDone(ctx, in, live)
 		if done || err != nil {
-			return false, err
+			return Applied{Live: in.shown(live)}, err
 		}
 	}
 	u, err := in.marked()
 	if err != nil {
-		return false, err
+		return Applied{}, err
 	}
 	if err := a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
-		return true, fmt.Errorf("apply %s: %w", in.id(), err)
+		return Applied{Wrote: true}, in.explain(fmt.Errorf("apply %s: %w", in.id(), err))
 	}
-	a.remember(in.id(), memo{in.sum, u.GetResourceVersion()})
-	return true, nil
+	a.remember(h.owner, in.id(), memo{sum: in.sum, uid: u.GetUID(), version: u.GetResourceVersion(), at: a.now()})
+	now, err := in.typed(u)
+	return Applied{Wrote: true, Live: now}, err
 }
 
-// isDone says whether an object is as wanted already. What is remembered answers it; after a
-// restart, the annotation does and the object itself.
-func (a *Applier) isDone(ctx context.Context, in intent, live client.Object) (bool, error) {
-	if m, ok := a.recall(in.id()); ok {
-		return m.sum == in.sum && !newer(live.GetResourceVersion(), m.version), nil
+// isDone reports whether an object is as wanted already. What is remembered answers it; else
+// the annotation does and the object itself.
+func (h Handle) isDone(ctx context.Context, in intent, live client.Object) (bool, error) {
+	a := h.applier
+	_, isMetadata := live.(*metav1.PartialObjectMetadata)
+	if m, ok := a.recall(h.owner, in.id()); ok {
+		if m.sum != in.sum {
+			return false, nil
+		}
+		if a.stands(h.owner, in.id(), m, live) {
+			return true, nil
+		}
+		if isMetadata {
+			return false, nil // one write, instead of a read and often a write
+		}
 	}
 	if live.GetAnnotations()[v1alpha1.AnnotationApplied] != in.sum {
 		return false, nil
 	}
-	if _, ok := live.(*metav1.PartialObjectMetadata); ok {
+	if isMetadata {
 		full := &corev1.Secret{}
 		if err := a.Live.Get(ctx, client.ObjectKeyFromObject(live), full); err != nil {
 			return false, client.IgnoreNotFound(err)
@@ -110,22 +191,18 @@ func (a *Applier) isDone(ctx context.Context, in intent, live client.Object) (bo
 		return false, err
 	}
 	content["apiVersion"], content["kind"] = u.GetAPIVersion(), u.GetKind() // objects from a cache have none
-	if !contains(content, u.Object) {
+	// An owner too many is seen here: it decides about what is deleted when.
+	if !contains(content, u.Object) || len(live.GetOwnerReferences()) != len(in.GetOwnerReferences()) {
 		return false, nil
 	}
-	a.remember(in.id(), memo{in.sum, live.GetResourceVersion()})
+	a.remember(h.owner, in.id(), memo{sum: in.sum, uid: live.GetUID(), version: live.GetResourceVersion(), seen: true, at: a.now()})
 	return true, nil
 }
 
-// Wrote says whether an object is as this Applier left it: its event is no news.
-func (a *Applier) Wrote(kind string, o client.Object) bool {
-	m, ok := a.recall(idOf(kind, o))
-	return ok && m.version == o.GetResourceVersion()
-}
-
-// Delete deletes an object if it exists and is the operator's. Of its own objects the caches
+// Delete deletes an object if it exists and is the listener's. Of its own objects the caches
 // tell; one that was made a moment ago is looked at again when its event comes.
-func (a *Applier) Delete(ctx context.Context, obj client.Object, mine func(client.Object) bool) error {
+func (h Handle) Delete(ctx context.Context, obj client.Object) error {
+	a := h.applier
 	in, err := newIntent(obj, a.Client.Scheme())
 	if err != nil {
 		return err
@@ -134,16 +211,21 @@ func (a *Applier) Delete(ctx context.Context, obj client.Object, mine func(clien
 	if err != nil {
 		return err
 	}
-	err = a.Client.Get(ctx, client.ObjectKeyFromObject(in), live)
-	if err != nil || !mine(live) {
+	if err := a.Client.Get(ctx, client.ObjectKeyFromObject(in), live); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	a.forget(in.id())
+	var conflict *ConflictError
+	if err := h.admit(ctx, in, live); errors.As(err, &conflict) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	a.forget(h.owner, in.id())
 	return client.IgnoreNotFound(a.Client.Delete(ctx, obj, client.Preconditions{UID: new(live.GetUID())}))
 }
 
-// live returns an object as it is, or nil. Only the cache's no is doubted: it holds the
-// operator's own objects alone, and a foreign one must not be overwritten.
+// live returns an object as it is, or nil. A cache miss is confirmed with a live read: the
+// caches hold the operator's own objects only, and a foreign one must not be overwritten.
 func (a *Applier) live(ctx context.Context, in intent) (client.Object, error) {
 	o, err := a.empty(in)
 	if err != nil {
@@ -163,7 +245,7 @@ func (a *Applier) live(ctx context.Context, in intent) (client.Object, error) {
 	return o, nil
 }
 
-// empty is an object to be read into.
+// empty returns an object to be read into.
 func (a *Applier) empty(in intent) (client.Object, error) {
 	if in.kind.Kind == "Secret" {
 		// Secrets are cached without their contents.
@@ -182,31 +264,25 @@ func (a *Applier) empty(in intent) (client.Object, error) {
 	return o, nil
 }
 
-func (a *Applier) recall(id string) (memo, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	m, ok := a.applied[id]
-	return m, ok
-}
-
-func (a *Applier) remember(id string, m memo) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.applied == nil {
-		a.applied = map[string]memo{}
+// shown returns what may be looked at of a live object.
+func (in intent) shown(live client.Object) client.Object {
+	if in.kind.Kind == "Secret" {
+		return nil
 	}
-	a.applied[id] = m
+	return live
 }
 
-func (a *Applier) forget(id string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.applied, id)
-}
-
-// newer says whether a version of an object came after another one. A cache may lag behind
-// what was just written.
-func newer(version, than string) bool {
-	order, err := resourceversion.CompareResourceVersion(version, than)
-	return err != nil || order > 0
+// typed returns the API server's answer in the type of what was applied, nil for a Secret.
+func (in intent) typed(u *unstructured.Unstructured) (client.Object, error) {
+	if in.kind.Kind == "Secret" {
+		return nil, nil
+	}
+	o, ok := in.DeepCopyObject().(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%T is not an object", in.Object)
+	}
+	if err := clear(o, u.Object); err != nil {
+		return nil, fmt.Errorf("read the answer to %s: %w", in.id(), err)
+	}
+	return o, nil
 }

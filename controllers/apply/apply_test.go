@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
@@ -38,27 +39,19 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-const ownLabel = "own"
+// listener plays the listener: only its metadata matters.
+var listener = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "partners", UID: "0000"}}
 
-func mine(o client.Object) bool { return o.GetLabels()[ownLabel] == "yes" }
+var own = map[string]string{v1alpha1.LabelListener: "partners"}
 
 // service as the operator wants it.
 func service(name string, port int32) *corev1.Service {
 	return &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{ownLabel: "yes"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: maps.Clone(own)},
 		Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{
 			Name: "sftp", Port: port, TargetPort: intstr.FromInt32(2222), Protocol: corev1.ProtocolTCP,
 		}}},
 	}
-}
-
-func owner(t *testing.T, name string) *corev1.ConfigMap {
-	t.Helper()
-	o := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
-	if err := api.Create(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	return o
 }
 
 func read(t *testing.T, name string) *corev1.Service {
@@ -70,32 +63,31 @@ func read(t *testing.T, name string) *corev1.Service {
 	return s
 }
 
-func wantApply(t *testing.T, a *Applier, o, owner client.Object, wantWrite bool) {
+func wantApply(t *testing.T, a *Applier, o client.Object, wantWrite bool) {
 	t.Helper()
-	wrote, err := a.Apply(t.Context(), o, owner, mine)
+	done, err := a.For(listener).Apply(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if wrote != wantWrite {
-		t.Errorf("wrote %v, want %v", wrote, wantWrite)
+	if done.Wrote != wantWrite {
+		t.Errorf("wrote %v, want %v", done.Wrote, wantWrite)
 	}
 }
 
 func TestApply(t *testing.T) {
 	a := &Applier{Client: api, Live: api}
-	o := owner(t, "of-plain")
-	wantApply(t, a, service("plain", 22), o, true)
+	wantApply(t, a, service("plain", 22), true)
 	made := read(t, "plain")
-	if !metav1.IsControlledBy(made, o) || made.Spec.Ports[0].Port != 22 {
+	if !metav1.IsControlledBy(made, listener) || made.Spec.Ports[0].Port != 22 {
 		t.Errorf("owners %v, ports %v", made.OwnerReferences, made.Spec.Ports)
 	}
 
-	wantApply(t, a, service("plain", 22), o, false)
+	wantApply(t, a, service("plain", 22), false)
 	if read(t, "plain").ResourceVersion != made.ResourceVersion {
 		t.Error("the second apply wrote")
 	}
 
-	wantApply(t, a, service("plain", 2022), o, true)
+	wantApply(t, a, service("plain", 2022), true)
 	if got := read(t, "plain").Spec.Ports[0].Port; got != 2022 {
 		t.Errorf("port %d after a change", got)
 	}
@@ -109,10 +101,10 @@ func TestApplyAfterARestart(t *testing.T) {
 	}
 	for name, object := range objects {
 		t.Run(name, func(t *testing.T) {
-			wantApply(t, &Applier{Client: metadata{api}, Live: api}, object(), nil, true)
+			wantApply(t, &Applier{Client: metadata{api}, Live: api}, object(), true)
 			a := &Applier{Client: metadata{api}, Live: api}
-			wantApply(t, a, object(), nil, false)
-			wantApply(t, a, object(), nil, false)
+			wantApply(t, a, object(), false)
+			wantApply(t, a, object(), false)
 
 			changed := object()
 			if err := api.Get(t.Context(), client.ObjectKeyFromObject(changed), changed); err != nil {
@@ -127,7 +119,7 @@ func TestApplyAfterARestart(t *testing.T) {
 			if err := api.Update(t.Context(), changed); err != nil {
 				t.Fatal(err)
 			}
-			wantApply(t, &Applier{Client: metadata{api}, Live: api}, object(), nil, true)
+			wantApply(t, &Applier{Client: metadata{api}, Live: api}, object(), true)
 		})
 	}
 }
@@ -136,8 +128,8 @@ func TestApplyAfterARestart(t *testing.T) {
 func TestLessIsWantedAfterARestart(t *testing.T) {
 	o := service("restart-less", 22)
 	o.Annotations = map[string]string{"a": "b"}
-	wantApply(t, &Applier{Client: api, Live: api}, o, nil, true)
-	wantApply(t, &Applier{Client: api, Live: api}, service("restart-less", 22), nil, true)
+	wantApply(t, &Applier{Client: api, Live: api}, o, true)
+	wantApply(t, &Applier{Client: api, Live: api}, service("restart-less", 22), true)
 	if got := read(t, "restart-less").Annotations["a"]; got != "" {
 		t.Errorf("the annotation %q stayed", got)
 	}
@@ -157,11 +149,11 @@ func TestCacheBehindTheOwnWrite(t *testing.T) {
 		},
 	})
 	a := &Applier{Client: cached, Live: api}
-	wantApply(t, a, service("lag", 22), nil, true)
+	wantApply(t, a, service("lag", 22), true)
 	old = read(t, "lag")
-	wantApply(t, a, service("lag", 2022), nil, true)
+	wantApply(t, a, service("lag", 2022), true)
 	lag = true
-	wantApply(t, a, service("lag", 2022), nil, false)
+	wantApply(t, a, service("lag", 2022), false)
 	if a.Wrote("Service", old) || !a.Wrote("Service", read(t, "lag")) {
 		t.Error("the last write is not told from what was before")
 	}
@@ -169,14 +161,14 @@ func TestCacheBehindTheOwnWrite(t *testing.T) {
 
 func TestDriftIsRepaired(t *testing.T) {
 	a := &Applier{Client: api, Live: api}
-	wantApply(t, a, service("drift", 22), nil, true)
+	wantApply(t, a, service("drift", 22), true)
 	changed := read(t, "drift")
 	changed.Spec.Ports[0].Name = "http"
 	changed.Annotations = map[string]string{"of": "somebody"}
 	if err := api.Update(t.Context(), changed); err != nil {
 		t.Fatal(err)
 	}
-	wantApply(t, a, service("drift", 22), nil, true)
+	wantApply(t, a, service("drift", 22), true)
 	got := read(t, "drift")
 	if got.Spec.Ports[0].Name != "sftp" || len(got.Spec.Ports) != 1 {
 		t.Errorf("ports %v, want the one that was applied", got.Spec.Ports)
@@ -190,55 +182,16 @@ func TestFieldThatIsNoLongerWantedGoes(t *testing.T) {
 	a := &Applier{Client: api, Live: api}
 	o := service("less", 22)
 	o.Annotations = map[string]string{"a": "b"}
-	wantApply(t, a, o, nil, true)
-	wantApply(t, a, service("less", 22), nil, true)
+	wantApply(t, a, o, true)
+	wantApply(t, a, service("less", 22), true)
 	if got := read(t, "less").Annotations["a"]; got != "" {
 		t.Errorf("the annotation %q stayed", got)
 	}
 }
 
-func TestForeignObjectIsNotTouched(t *testing.T) {
-	foreign := service("foreign", 80)
-	foreign.Labels = nil
-	if err := api.Create(t.Context(), foreign); err != nil {
-		t.Fatal(err)
-	}
-	a := &Applier{Client: api, Live: api}
-	wrote, err := a.Apply(t.Context(), service("foreign", 22), nil, mine)
-	var conflict *ConflictError
-	want := `Service "foreign" in namespace "default" exists and was not made by the operator for this object; rename or delete it`
-	if wrote || !errors.As(err, &conflict) || conflict.Error() != want {
-		t.Errorf("wrote %v, error\n\t%v\nwant\n\t%s", wrote, err, want)
-	}
-	if err := a.Delete(t.Context(), service("foreign", 22), mine); err != nil {
-		t.Fatal(err)
-	}
-	if read(t, "foreign").ResourceVersion != foreign.ResourceVersion {
-		t.Error("the foreign object was written")
-	}
-}
-
-// The operator's caches hold its own objects alone: a foreign one is not in them, and must be seen all the same.
-func TestForeignObjectIsSeenPastTheCache(t *testing.T) {
-	foreign := service("hidden", 80)
-	foreign.Labels = nil
-	if err := api.Create(t.Context(), foreign); err != nil {
-		t.Fatal(err)
-	}
-	empty := interceptor.NewClient(api, interceptor.Funcs{
-		Get: func(_ context.Context, _ client.WithWatch, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
-			return apierrors.NewNotFound(corev1.Resource("services"), key.Name)
-		},
-	})
-	var conflict *ConflictError
-	if _, err := (&Applier{Client: empty, Live: api}).Apply(t.Context(), service("hidden", 22), nil, mine); !errors.As(err, &conflict) {
-		t.Errorf("error %v, want a conflict", err)
-	}
-}
-
 func secret(name, data string) *corev1.Secret {
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{ownLabel: "yes"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: maps.Clone(own)},
 		Data:       map[string][]byte{"a": []byte(data)},
 	}
 }
@@ -255,9 +208,9 @@ func (m metadata) Get(ctx context.Context, key client.ObjectKey, o client.Object
 
 func TestSecret(t *testing.T) {
 	a := &Applier{Client: metadata{api}, Live: api}
-	wantApply(t, a, secret("secret", "1"), nil, true)
-	wantApply(t, a, secret("secret", "1"), nil, false)
-	wantApply(t, a, secret("secret", "2"), nil, true)
+	wantApply(t, a, secret("secret", "1"), true)
+	wantApply(t, a, secret("secret", "1"), false)
+	wantApply(t, a, secret("secret", "2"), true)
 	got := &corev1.Secret{}
 	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "secret"}, got); err != nil {
 		t.Fatal(err)
@@ -265,21 +218,6 @@ func TestSecret(t *testing.T) {
 	if string(got.Data["a"]) != "2" {
 		t.Errorf("data %q", got.Data)
 	}
-}
-
-func TestDelete(t *testing.T) {
-	a := &Applier{Client: api, Live: api}
-	if err := a.Delete(t.Context(), service("none", 22), mine); err != nil {
-		t.Errorf("deleting what is not there: %v", err)
-	}
-	wantApply(t, a, service("gone", 22), nil, true)
-	if err := a.Delete(t.Context(), service("gone", 22), mine); err != nil {
-		t.Fatal(err)
-	}
-	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "gone"}, &corev1.Service{}); !apierrors.IsNotFound(err) {
-		t.Errorf("it is still there: %v", err)
-	}
-	wantApply(t, a, service("gone", 22), nil, true)
 }
 
 // A write that failed is tried again, and not remembered as done.
@@ -294,10 +232,10 @@ func TestFailedApplyIsNotRemembered(t *testing.T) {
 		},
 	})
 	a := &Applier{Client: flaky, Live: api}
-	if _, err := a.Apply(t.Context(), service("flaky", 22), nil, mine); err == nil || err.Error() != "apply Service/default/flaky: etcd is away" {
+	if _, err := a.For(listener).Apply(t.Context(), service("flaky", 22)); err == nil || err.Error() != "apply Service/default/flaky: etcd is away" {
 		t.Errorf("error %v", err)
 	}
 	fail = false
-	wantApply(t, a, service("flaky", 22), nil, true)
-	wantApply(t, a, service("flaky", 22), nil, false)
+	wantApply(t, a, service("flaky", 22), true)
+	wantApply(t, a, service("flaky", 22), false)
 }

@@ -97,8 +97,20 @@ func (in intent) marked() (*unstructured.Unstructured, error) {
 	return u, nil
 }
 
-// contains says whether an object has all fields of another one with the same values. What it
-// has besides are others' fields and defaults. The entries of a list must be as many.
+// resource returns what an error of the API server would call the kind.
+func (in intent) resource() schema.GroupResource {
+	return schema.GroupResource{Group: in.kind.Group, Resource: in.kind.Kind}
+}
+
+// clear empties an object and fills it with other content.
+func clear(o client.Object, content map[string]any) error {
+	v := reflect.ValueOf(o).Elem()
+	v.Set(reflect.Zero(v.Type()))
+	return runtime.DefaultUnstructuredConverter.FromUnstructured(content, o)
+}
+
+// contains reports whether an object has all fields of another one with the same values. What it
+// has in addition are others' fields and defaults. The entries of a list must be as many.
 func contains(has, wanted any) bool {
 	switch w := wanted.(type) {
 	case map[string]any:

@@ -1,6 +1,8 @@
 package apply
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 	"time"
 
@@ -9,23 +11,52 @@ import (
 )
 
 // RetryRefused is the time after which what the API server refused is tried
-// again: somebody has to raise a quota or change a policy first, and nothing tells when.
+// again: a quota has to be raised or a policy changed first, and nothing tells when.
 const RetryRefused = 30 * time.Second
 
-// Refusal is what to tell a person of an error with which the API server refused an object,
-// and whether it is such.
+// Refusal returns what to tell a person of an error with which the API server refused an
+// object, and whether it is such: trying again does not help until something has changed.
+// Admission webhooks refuse with any of these codes.
 func Refusal(err error) (message string, ok bool) {
-	if !apierrors.IsInvalid(err) && !apierrors.IsForbidden(err) && !apierrors.IsRequestEntityTooLargeError(err) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return "", false
+	}
+	switch status.Status().Code {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotAcceptable,
+		http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+	default:
 		return "", false
 	}
 	message = "The API server refused: " + err.Error()
 	if apierrors.IsForbidden(err) && strings.Contains(message, "exceeded quota") {
-		message += "; raise the ResourceQuota or make room in it, it is tried again by itself"
+		message += "; raise the ResourceQuota or make room in it, it is tried again automatically"
 	}
 	return message, true
 }
 
-// NamespaceEnding says whether an error comes from the end of a Namespace: nothing can be
+// explain adds a remedy to the refusal of a field that cannot be changed. It is met where an
+// object was adopted, or made by an older operator.
+func (in intent) explain(err error) error {
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "field is immutable") {
+		return err
+	}
+	conflict := func(problem string) error {
+		return &ConflictError{Kind: in.kind.Kind, Namespace: in.GetNamespace(), Name: in.GetName(), Problem: problem}
+	}
+	if secret, ok := in.Object.(*corev1.Secret); ok {
+		if strings.Contains(err.Error(), "when `immutable` is set") {
+			return conflict("is marked as immutable; delete it, and the operator makes it again")
+		}
+		return conflict("is not of the type " + string(secret.Type) + ", and the type of a Secret cannot be changed; delete it, and the operator makes it again")
+	}
+	if in.kind.Kind == "Deployment" {
+		return conflict("selects other pods, and the selector of a Deployment cannot be changed; delete it, and the operator makes it again")
+	}
+	return err
+}
+
+// NamespaceEnding reports whether an error comes from the end of a Namespace: nothing can be
 // made in it any more, and nothing has to be.
 func NamespaceEnding(err error) bool {
 	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)

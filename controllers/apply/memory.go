@@ -1,0 +1,125 @@
+package apply
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// cacheLag is how long a cache may show an object as it was before the operator's own write.
+// Usually it is milliseconds. What is older than the write after that is no lag: etcd was
+// restored from a backup.
+const cacheLag = 30 * time.Second
+
+// memory is what was applied for one listener, by kind, namespace and name.
+type memory struct {
+	uid     types.UID
+	objects map[string]memo
+}
+
+// memo is what was applied last and the object as it was after that. If neither has changed
+// since, there is nothing to do.
+type memo struct {
+	sum     string
+	uid     types.UID
+	version string
+	// seen reports whether a cache has shown this version.
+	seen bool
+	// at is when it was written or found so, looked when it was last read for ApplyUnwatched.
+	at, looked time.Time
+}
+
+// Forget forgets what was applied for a listener that is gone.
+func (a *Applier) Forget(listener types.NamespacedName) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.memories, listener)
+}
+
+// Wrote reports whether an object is as this Applier left it: its event is no news.
+func (a *Applier) Wrote(kind string, o client.Object) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	of := a.memories[types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetLabels()[v1alpha1.LabelListener]}]
+	if of == nil {
+		return false
+	}
+	m, ok := of.objects[idOf(kind, o)]
+	return ok && m.uid == o.GetUID() && m.version == o.GetResourceVersion()
+}
+
+// stands reports whether an object is the one that is remembered.
+func (a *Applier) stands(owner client.Object, id string, m memo, live client.Object) bool {
+	if live.GetUID() == m.uid && live.GetResourceVersion() == m.version {
+		if !m.seen {
+			m.seen = true
+			a.remember(owner, id, m)
+		}
+		return true
+	}
+	return !m.seen && older(live.GetResourceVersion(), m.version) && a.now().Sub(m.at).Abs() < cacheLag
+}
+
+// older reports whether a version of an object came before another one.
+func older(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err == nil && order < 0
+}
+
+func (a *Applier) recall(owner client.Object, id string) (memo, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	of := a.memories[client.ObjectKeyFromObject(owner)]
+	if of == nil || of.uid != owner.GetUID() {
+		return memo{}, false
+	}
+	m, ok := of.objects[id]
+	return m, ok
+}
+
+func (a *Applier) remember(owner client.Object, id string, m memo) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.memories == nil {
+		a.memories = map[types.NamespacedName]*memory{}
+	}
+	name := client.ObjectKeyFromObject(owner)
+	of := a.memories[name]
+	if of == nil || of.uid != owner.GetUID() {
+		of = &memory{uid: owner.GetUID(), objects: map[string]memo{}}
+		a.memories[name] = of
+	}
+	if before, ok := of.objects[id]; ok && m.looked.IsZero() {
+		m.looked = before.looked
+	}
+	of.objects[id] = m
+}
+
+// looked notes when an object was last read.
+func (a *Applier) looked(owner client.Object, id string, at time.Time) {
+	m, ok := a.recall(owner, id)
+	if !ok {
+		return
+	}
+	m.looked = at
+	a.remember(owner, id, m)
+}
+
+func (a *Applier) forget(owner client.Object, id string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if of := a.memories[client.ObjectKeyFromObject(owner)]; of != nil {
+		delete(of.objects, id)
+	}
+}
+
+func (a *Applier) now() time.Time {
+	if a.Now == nil {
+		return time.Now()
+	}
+	return a.Now()
+}
