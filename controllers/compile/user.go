@@ -86,5 +86,5 @@ func Suited(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, c credentials.Creden
 	if err != nil {
 		return credentials.Credentials{} // attach.Decide does not accept such a user
 	}
-	return c.Under(rules).For(methods, explicit)
+	return c.FilterByRules(rules).WithMethods(methods, explicit)
 }

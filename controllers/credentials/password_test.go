@@ -102,7 +102,7 @@ func TestForeignHash(t *testing.T) {
 			if len(c.Problems) != 0 || c.Password == nil || c.Password.Hash != hash || !verifies(t, c.Password, "correct horse") {
 				t.Errorf("%q: %+v, problems %v", entry, c.Password, c.Problems)
 			}
-			if left := c.Under(Rules{MinPasswordLength: 64}); left.Password == nil || len(left.Problems) != 0 {
+			if left := c.FilterByRules(Rules{MinPasswordLength: 64}); left.Password == nil || len(left.Problems) != 0 {
 				t.Errorf("a hash has no length: %v", left.Problems)
 			}
 		}
@@ -146,7 +146,7 @@ func TestForeignHashGivesWay(t *testing.T) {
 func TestShortPassword(t *testing.T) {
 	for plain, ok := range map[string]bool{"12345678": true, "1234567": false, "pässwörd": true, "pässwör": false} {
 		c := resolve(t, secrets(secret("p", "password", plain)), passwordFrom("p", ""), nil)
-		got := c.Under(Rules{MinPasswordLength: 8})
+		got := c.FilterByRules(Rules{MinPasswordLength: 8})
 		if ok != (got.Password != nil) || ok != (len(got.Problems) == 0) {
 			t.Errorf("%q: %+v, problems %v", plain, got.Password, got.Problems)
 		}

@@ -33,9 +33,9 @@ func NewRules(policy cryptopolicy.Policy, revoked config.Revoked, minPasswordLen
 	return r
 }
 
-// Under returns the credentials without those that the listener's rules do not admit,
+// FilterByRules returns the credentials without those that the listener's rules do not admit,
 // which its Problems name. Keys the daemon would refuse at each login.
-func (c Credentials) Under(rules Rules) Credentials {
+func (c Credentials) FilterByRules(rules Rules) Credentials {
 	out := c
 	out.Keys, out.Inventory, out.Problems = nil, slices.Clone(c.Inventory), slices.Clone(c.Problems)
 	for _, k := range c.Keys {

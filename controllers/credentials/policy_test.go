@@ -31,7 +31,7 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 		Problems:  []Problem{{Reason: "Before"}},
 	}
 	for _, p := range cryptopolicy.All() {
-		got := c.Under(Rules{Policy: p})
+		got := c.FilterByRules(Rules{Policy: p})
 		if p.Name != cryptopolicy.Strict2026 {
 			if len(got.Keys) != 2 || len(got.Problems) != 1 || got.Password == nil {
 				t.Errorf("%s: %+v", p.Name, got)
@@ -63,7 +63,7 @@ func TestCredentialsWithoutRevokedKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := c.Under(NewRules(policy, config.Revoked{Keys: []string{"SHA256:another", lost}}, 0))
+	got := c.FilterByRules(NewRules(policy, config.Revoked{Keys: []string{"SHA256:another", lost}}, 0))
 	if len(got.Keys) != 1 || got.Keys[0].PublicKey != otherKey {
 		t.Errorf("left: %v", got.Keys)
 	}

@@ -1,19 +1,11 @@
 // Package credentials turns what an SFTPUser refers to (key lines, Secrets, SFTPKeys)
 // into what the daemon gets: checked public keys, a password's hash and the secret of an
-// authenticator app.
+// authenticator app. It reads nothing: what is known of Secrets is given to it.
 package credentials
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
@@ -21,17 +13,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
-
-// ErrNotFound is what a Source returns for an object that does not exist.
-var ErrNotFound = errors.New("not found")
-
-// Source gives access to the objects that users refer to.
-type Source interface {
-	// Secret returns a Secret, or ErrNotFound.
-	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
-	// Ring returns the SFTPKeys of a namespace.
-	Ring(ctx context.Context, namespace string) (*key.Ring, error)
-}
 
 // Problem is something that a user must put right.
 type Problem struct {
@@ -45,12 +26,12 @@ type Problem struct {
 type Credentials struct {
 	// Keys that log in.
 	Keys []config.Key
-	// Inventory has all keys, those that cannot be used included. Of these the state is set.
+	// Inventory has all keys, those that cannot be used included, with their state.
 	Inventory []v1alpha1.UserKeyStatus
 	Password  *config.Password
 	// TOTP is the secret of an authenticator app, nil for none.
 	TOTP *config.TOTP
-	// Methods that can succeed with these credentials, see For.
+	// Methods that can succeed with these credentials, see WithMethods.
 	Methods factor.Set
 	// Certificates of the listener's CAs log in, too.
 	Certificates bool
@@ -59,26 +40,23 @@ type Credentials struct {
 	passwordLength int
 	passwordSecret string
 	// Problems that left credentials out. The others work all the same: a typo in one
-	// key must not lock out whoever holds another.
+	// key must not lock out the holder of another.
 	Problems []Problem
+	// Pending are the references that have not been read yet.
+	Pending []Ref
+	// Failures are why references could not be read again. What was read before stays, except a
+	// password and a TOTP secret.
+	Failures []string
 }
 
-// Resolve resolves a user's credentials. previous is the password that was rendered
-// before, or nil; its hash is used again as long as the password is the same, so that
-// nobody is logged out and equal input gives equal output.
-//
-// The error is transient (an API call that failed); what the user must put right is in
-// Credentials.Problems.
-func Resolve(ctx context.Context, src Source, u *v1alpha1.SFTPUser, previous *config.Password) (Credentials, error) {
-	r := resolver{src: src, namespace: u.Namespace, user: u.Name, seen: map[string]bool{}}
-	var err error
-	if r.ring, err = src.Ring(ctx, u.Namespace); err != nil {
-		return Credentials{}, err
-	}
+// Resolve resolves a user's credentials from what is known of the entries that it refers to and
+// from the SFTPKeys of its namespace.
+func Resolve(u *v1alpha1.SFTPUser, ring *key.Ring, entry func(Ref) Entry) Credentials {
+	r := resolver{user: u, ring: ring, seen: map[string]bool{}}
 	auth := u.Spec.Authentication
-	// SFTPKeys come first: of a key that stands twice the first one counts, and these have
+	// SFTPKeys come first: of a key that is there twice the first one counts, and these have
 	// the bounds.
-	for _, k := range r.ring.Of(u.Name) {
+	for _, k := range ring.Of(u.Name) {
 		r.addClient(k)
 	}
 	for _, ref := range auth.KeyRefs {
@@ -87,26 +65,23 @@ func Resolve(ctx context.Context, src Source, u *v1alpha1.SFTPUser, previous *co
 	for i, line := range auth.AuthorizedKeys {
 		r.addLine(fmt.Sprintf("spec.authentication.authorizedKeys[%d]", i), line)
 	}
-	for _, ref := range auth.AuthorizedKeysSecretRefs {
-		if err := r.addSecret(ctx, ref); err != nil {
-			return Credentials{}, err
+	for _, ref := range Refs(u) {
+		e, invalid := ref.Invalid()
+		if !invalid {
+			e = entry(ref)
 		}
+		r.addEntry(ref, e)
 	}
-	if auth.PasswordSecretRef != nil {
-		if err := r.setPassword(ctx, *auth.PasswordSecretRef, previous); err != nil {
-			return Credentials{}, err
-		}
-	}
-	if auth.TOTPSecretRef != nil {
-		if err := r.setTOTP(ctx, *auth.TOTPSecretRef); err != nil {
-			return Credentials{}, err
-		}
+	if r.further > 0 {
+		r.problem(v1alpha1.ReasonInvalidPublicKey, "The user has %d public keys more than the %d keys, or %d bytes of keys with their networks, that one may have; they are left out, remove those that are not needed",
+			r.further, config.MaxKeysPerUser, config.MaxKeySizePerUser)
 	}
 	r.out.Certificates = auth.Certificates == v1alpha1.CertificatesAccepted
-	if len(r.out.Inventory) == 0 && !r.out.Certificates && auth.PasswordSecretRef == nil && len(r.out.Problems) == 0 {
+	explained := len(r.out.Problems)+len(r.out.Pending)+len(r.out.Failures) > 0
+	if len(r.out.Inventory) == 0 && !r.out.Certificates && auth.PasswordSecretRef == nil && !explained {
 		r.problem(v1alpha1.ReasonNoCredentials, "The user has neither a key nor a password, and accepts no certificates; set spec.authentication, or name the user in spec.userRef of an SFTPKey")
 	}
-	return r.out, nil
+	return r.out
 }
 
 // Problem sums up the problems as one reason and message; ok is false if there are none.
@@ -122,12 +97,13 @@ func (c Credentials) Problem() (p Problem, ok bool) {
 }
 
 type resolver struct {
-	src       Source
-	namespace string
-	user      string
-	ring      *key.Ring
-	seen      map[string]bool
-	out       Credentials
+	user *v1alpha1.SFTPUser
+	ring *key.Ring
+	// seen are the fingerprints of all keys so far.
+	seen map[string]bool
+	// size is that of the keys that log in, and further how many keys there was no room for.
+	size, further int
+	out           Credentials
 }
 
 func (r *resolver) problem(reason, format string, args ...any) {
@@ -143,101 +119,10 @@ func (r *resolver) addLine(where, line string) {
 	r.add(k, bounds{source: "inline"})
 }
 
-// bounds are what is known of a key beside itself.
-type bounds struct {
-	source              string
-	notBefore, notAfter *metav1.Time
-}
-
-// add adds a key, unless it is another user's.
-func (r *resolver) add(k publickey.Key, b bounds) {
-	fp := k.Fingerprint()
-	if r.seen[fp] {
-		return
-	}
-	if owner := r.ring.Owner(fp); owner != nil && owner.User != r.user {
-		r.problem(v1alpha1.ReasonKeyAssignedElsewhere, "The key %s (%s) is assigned to SFTPUser %q by SFTPKey %q; remove it here and give each user a key of its own, or change spec.userRef there",
-			fp, b.source, owner.User, owner.Name)
-		r.note(k, b, v1alpha1.KeyAssignedElsewhere)
-		return
-	}
-	if !r.note(k, b, "") {
-		return
-	}
-	line := config.Key{PublicKey: k.Line(), NotBefore: utc(b.notBefore), NotAfter: utc(b.notAfter)}
-	for _, p := range k.From {
-		line.From = append(line.From, p.String())
-	}
-	r.out.Keys = append(r.out.Keys, line)
-}
-
-// note puts a key into the inventory, if there is room and it is not there.
-func (r *resolver) note(k publickey.Key, b bounds, state v1alpha1.KeyState) bool {
-	fp := k.Fingerprint()
-	if r.seen[fp] {
-		return false
-	}
-	r.seen[fp] = true
-	if len(r.out.Inventory) == config.MaxKeysPerUser {
-		if len(r.seen) == config.MaxKeysPerUser+1 {
-			r.problem(v1alpha1.ReasonInvalidPublicKey, "The user has more than %d public keys; the further ones are left out, remove those that are not needed", config.MaxKeysPerUser)
-		}
-		return false
-	}
-	r.out.Inventory = append(r.out.Inventory, v1alpha1.UserKeyStatus{
-		Fingerprint: fp, Type: k.Type(), Bits: publickey.Size(k.PublicKey),
-		Source: b.source, Comment: printable(k.Comment), NotBefore: b.notBefore, ExpirationTime: b.notAfter, State: state,
-	})
-	return true
-}
-
-func utc(t *metav1.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	return new(t.UTC())
-}
-
-// maxComment bounds a comment in the inventory, in bytes.
-const maxComment = 128
-
-// printable is a comment that may be shown on a terminal, or nothing.
-func printable(comment string) string {
-	odd := func(c rune) bool { return c == utf8.RuneError || !unicode.IsPrint(c) }
-	if len(comment) > maxComment || strings.ContainsFunc(comment, odd) {
-		return ""
-	}
-	return comment
-}
-
-func (r *resolver) addSecret(ctx context.Context, ref v1alpha1.AuthorizedKeysSecretReference) error {
-	entry := ref.Key
-	if entry == "" {
-		entry = "authorized_keys"
-	}
-	s, err := r.secret(ctx, "spec.authentication.authorizedKeysSecretRefs", ref.Name, entry)
-	if err != nil || s == nil {
-		return err
-	}
-	data := s.Data[entry]
-	keys, err := publickey.ParseFile(data)
-	if err != nil {
-		r.problem(v1alpha1.ReasonInvalidPublicKey, "Secret %q, entry %q, %v", ref.Name, entry, err)
-		return nil
-	}
-	if len(keys) == 0 {
-		r.problem(v1alpha1.ReasonInvalidPublicKey, "Secret %q, entry %q holds no public key; add a line such as that of a .pub file", ref.Name, entry)
-	}
-	for _, k := range keys {
-		r.add(k, bounds{source: "secret/" + ref.Name})
-	}
-	return nil
-}
-
 func (r *resolver) addKeyRef(name string) {
 	k, ok := r.ring.Get(name)
 	if !ok {
-		r.problem(v1alpha1.ReasonKeyNotFound, "SFTPKey %q does not exist in namespace %q; create it or correct spec.authentication.keyRefs", name, r.namespace)
+		r.problem(v1alpha1.ReasonKeyNotFound, "SFTPKey %q does not exist in namespace %q; create it or correct spec.authentication.keyRefs", name, r.user.Namespace)
 		return
 	}
 	r.addClient(k)
@@ -248,7 +133,7 @@ func (r *resolver) addClient(k *key.Client) {
 	switch {
 	case k.Problem != "":
 		r.problem(k.Reason, "%s", k.Problem)
-	case k.User != "" && k.User != r.user:
+	case k.User != "" && k.User != r.user.Name:
 		r.problem(v1alpha1.ReasonKeyAssignedElsewhere, "SFTPKey %q is assigned to SFTPUser %q by its spec.userRef; remove it from spec.authentication.keyRefs, or change the userRef", k.Name, k.User)
 		r.note(k.Key, b, v1alpha1.KeyAssignedElsewhere)
 	default:
@@ -260,19 +145,25 @@ func (r *resolver) addClient(k *key.Client) {
 	}
 }
 
-// secret returns a Secret that has an entry, or nil after noting the problem.
-func (r *resolver) secret(ctx context.Context, field, name, entry string) (*corev1.Secret, error) {
-	s, err := r.src.Secret(ctx, r.namespace, name)
-	if errors.Is(err, ErrNotFound) {
-		r.problem(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q; create it or correct %s", name, r.namespace, field)
-		return nil, nil
+// addEntry adds what an entry of a Secret has.
+func (r *resolver) addEntry(ref Ref, e Entry) {
+	if !e.Known {
+		r.out.Pending = append(r.out.Pending, ref)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("secret %q: %w", name, err)
+	if e.Failure != "" {
+		r.out.Failures = append(r.out.Failures, fmt.Sprintf("Secret %q cannot be read: %s", ref.Secret, e.Failure))
 	}
-	if _, ok := s.Data[entry]; !ok {
-		r.problem(v1alpha1.ReasonSecretKeyMissing, "Secret %q has no entry %q; add it or set the key of %s", name, entry, field)
-		return nil, nil
+	if e.Problem != nil {
+		r.out.Problems = append(r.out.Problems, *e.Problem)
 	}
-	return s, nil
+	for _, k := range e.Keys {
+		r.add(k, bounds{source: "secret/" + ref.Secret})
+	}
+	r.further += e.Further
+	if e.Password != nil {
+		r.out.Password, r.out.passwordLength, r.out.passwordSecret = e.Password, e.PasswordLength, ref.Secret
+	}
+	if e.TOTP != nil {
+		r.out.TOTP = e.TOTP
+	}
 }

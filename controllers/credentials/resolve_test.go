@@ -1,10 +1,8 @@
 package credentials
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -28,34 +26,20 @@ const (
 	truncatedKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZ"
 )
 
-// cluster is a Source of objects in the namespace "team".
+// cluster has objects of the namespace "team".
 type cluster struct {
 	secrets map[string]*corev1.Secret
-	// keys are the lines of SFTPKeys that are nobody's, by name.
+	// keys are the lines of SFTPKeys that are assigned to no user, by name.
 	keys     map[string]string
 	sftpKeys []v1alpha1.SFTPKey
-	err      error
 }
 
-func (c cluster) Secret(_ context.Context, namespace, name string) (*corev1.Secret, error) {
-	if c.err != nil {
-		return nil, c.err
-	}
-	if s, ok := c.secrets[name]; ok && namespace == "team" {
-		return s, nil
-	}
-	return nil, ErrNotFound
-}
-
-func (c cluster) Ring(_ context.Context, namespace string) (*key.Ring, error) {
-	if c.err != nil || namespace != "team" {
-		return nil, c.err
-	}
+func (c cluster) ring() *key.Ring {
 	var all []v1alpha1.SFTPKey
 	for name, line := range c.keys {
 		all = append(all, clientKey(name, line))
 	}
-	return key.NewRing(append(all, c.sftpKeys...)), nil
+	return key.NewRing(append(all, c.sftpKeys...))
 }
 
 // clientKey is an SFTPKey whose Secret has a key, and none without a line.
@@ -126,13 +110,20 @@ func rsaKey(t *testing.T, bits int) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public)))
 }
 
-func resolve(t *testing.T, src Source, a v1alpha1.UserAuthentication, previous *config.Password) Credentials {
+func resolve(t *testing.T, c cluster, a v1alpha1.UserAuthentication, previous *config.Password) Credentials {
 	t.Helper()
-	c, err := Resolve(t.Context(), src, user(a), previous)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return Resolve(user(a), c.ring(), func(ref Ref) Entry {
+		if ref.Namespace != "team" {
+			t.Errorf("the Secret of another namespace was asked for: %+v", ref)
+		}
+		e, err := Read(ref, c.secrets[ref.Secret], func(data []byte, source string) (*config.Password, error) {
+			return Hash(data, source, previous)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	})
 }
 
 // Each thing that a tenant can get wrong, and what it is told.
@@ -140,7 +131,7 @@ func TestProblems(t *testing.T) {
 	const pem = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----"
 	tests := []struct {
 		name            string
-		src             Source
+		src             cluster
 		authentication  v1alpha1.UserAuthentication
 		reason, message string
 	}{
@@ -205,7 +196,7 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"a typo in a file", secrets(secret("keys", "ops", "# ops\n\n"+ed25519Key+"\n"+truncatedKey)), keysFrom("keys", "ops"), "InvalidPublicKey",
-			`Secret "keys", entry "ops", line 4: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`,
+			`Secret "keys", entry "ops" cannot be used: line 4: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`,
 		},
 		{
 			"a file without a key", secrets(secret("keys", "authorized_keys", "# none yet\n")), keysFrom("keys", ""), "InvalidPublicKey",
@@ -213,7 +204,7 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"a private key in a file", secrets(secret("keys", "authorized_keys", pem)), keysFrom("keys", ""), "InvalidPublicKey",
-			`Secret "keys", entry "authorized_keys", line 1: this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
+			`Secret "keys", entry "authorized_keys" cannot be used: line 1: this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
 		},
 
 		{
@@ -273,7 +264,7 @@ func TestGoodCredentialsWorkBesideBadOnes(t *testing.T) {
 	if len(c.Inventory) != 2 || c.Inventory[0].Source != "sftpkey/ops" || c.Inventory[1].Source != "inline" {
 		t.Errorf("inventory %+v, want both keys", c.Inventory)
 	}
-	if !c.For(factor.Set{{factor.PublicKey}, {factor.Password}}, false).CanLogIn() || c.For(factor.Set{{factor.PublicKey, factor.Password}}, false).CanLogIn() {
+	if !c.WithMethods(factor.Set{{factor.PublicKey}, {factor.Password}}, false).CanLogIn() || c.WithMethods(factor.Set{{factor.PublicKey, factor.Password}}, false).CanLogIn() {
 		t.Error("a key suffices where it is asked for alone, and not with a password")
 	}
 	p, _ := c.Problem()
@@ -308,40 +299,5 @@ func TestFromIsRenderedForTheDaemon(t *testing.T) {
 	}
 	if err := u.Validate(); err != nil {
 		t.Errorf("the daemon would refuse it: %v", err)
-	}
-}
-
-// A user with more keys than a record may have must not make the whole listener's configuration unusable.
-func TestTooManyKeys(t *testing.T) {
-	var file strings.Builder
-	for i := range 600 {
-		blob := []byte(strings.Repeat("\x00", 32))
-		blob[0], blob[1] = byte(i), byte(i>>8)
-		public, err := ssh.ParsePublicKey(ssh.Marshal(struct {
-			Type string
-			Key  []byte
-		}{ssh.KeyAlgoED25519, blob}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		file.Write(ssh.MarshalAuthorizedKey(public))
-	}
-	c := resolve(t, secrets(secret("keys", "authorized_keys", file.String())), keysFrom("keys", ""), nil)
-	p, _ := c.Problem()
-	want := `The user has more than 512 public keys; the further ones are left out, remove those that are not needed`
-	if len(c.Keys) != config.MaxKeysPerUser || len(c.Inventory) != len(c.Keys) || p.Message != want {
-		t.Errorf("%d keys, %q; want %d keys, %q", len(c.Keys), p.Message, config.MaxKeysPerUser, want)
-	}
-}
-
-// An API call that failed is no mistake of the user's: it is tried again.
-func TestTransientErrors(t *testing.T) {
-	broken := cluster{err: errors.New("etcd is away")}
-	for name, a := range map[string]v1alpha1.UserAuthentication{
-		"keys": keysFrom("keys", ""), "SFTPKey": keyRefs("ops"), "password": passwordFrom("p", ""),
-	} {
-		if _, err := Resolve(t.Context(), broken, user(a), nil); !errors.Is(err, broken.err) {
-			t.Errorf("%s: error %v, want that of the API", name, err)
-		}
 	}
 }

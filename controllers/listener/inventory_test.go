@@ -145,7 +145,7 @@ func TestLockedUsers(t *testing.T) {
 		return out
 	}
 	credit := func(c credentials.Credentials, methods ...factor.Combination) credentials.Credentials {
-		return c.For(methods, false)
+		return c.WithMethods(methods, false)
 	}
 	anyKey, either := factor.Combination{factor.PublicKey}, factor.Combination{factor.Password}
 	both, two := factor.Combination{factor.PublicKey, factor.Password}, factor.Combination{factor.PublicKey, factor.PublicKey}

@@ -87,7 +87,7 @@ func (s *scope) resolveCredentials(ctx context.Context) error {
 		old, ok := s.memory.resolved[uid]
 		stale := !ok || old.stamp != stamp
 		if stale {
-			c, err := credentials.Resolve(ctx, src, d.User, s.memory.passwords[uid])
+			c, err := credentials.ResolveFrom(ctx, src, d.User, s.memory.passwords[uid])
 			if err != nil {
 				return fmt.Errorf("user %s/%s: %w", d.User.Namespace, d.User.Name, err)
 			}

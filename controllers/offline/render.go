@@ -77,7 +77,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 			}
 			continue
 		}
-		c, err := credentials.Resolve(ctx, m, d.User, prev.Passwords[string(d.User.UID)])
+		c, err := credentials.ResolveFrom(ctx, m, d.User, prev.Passwords[string(d.User.UID)])
 		if err != nil {
 			return render.Files{}, nil, err
 		}

@@ -14,8 +14,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
-// MaxKeysPerUser bounds the keys in a user's record.
-const MaxKeysPerUser = 512
+// Bounds of the keys in a user's record. Records of a listener's users share files, so one that
+// grows takes room from the others: 64 keys of Ed25519 have 6 KiB, 22 of RSA with 4096 bits 16 KiB.
+const (
+	MaxKeysPerUser = 64
+	// MaxKeySizePerUser bounds the sum of Key.Size, in bytes.
+	MaxKeySizePerUser = 16 << 10
+)
 
 // Bounds that hold for every configuration.
 const (
@@ -168,12 +173,26 @@ func (u User) validateCredentials() error {
 	case u.Password != nil && u.Password.Hash == "":
 		return errors.New("password.hash must be set")
 	}
+	size := 0
 	for _, k := range u.Keys {
 		if err := k.validate(); err != nil {
 			return err
 		}
+		size += k.Size()
+	}
+	if size > MaxKeySizePerUser {
+		return fmt.Errorf("keys of more than %d bytes", MaxKeySizePerUser)
 	}
 	return nil
+}
+
+// Size is what the key takes of MaxKeySizePerUser: its line and its networks.
+func (k Key) Size() int {
+	n := len(k.PublicKey)
+	for _, from := range k.From {
+		n += len(from)
+	}
+	return n
 }
 
 func (k Key) validate() error {

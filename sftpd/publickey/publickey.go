@@ -9,16 +9,21 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// MinRSABits is the smallest RSA modulus that is admitted.
-const MinRSABits = 2048
+// Bounds of an RSA modulus. The time of a verification grows with the square of its size, and keys
+// of more than 8192 bits are not stronger in practice.
+const (
+	MinRSABits = 2048
+	MaxRSABits = 8192
+)
 
-// MaxLineLength bounds one line, in bytes. An RSA key of 16384 bits has 2,800.
+// MaxLineLength bounds one line, in bytes. An RSA key of 8192 bits has 1,400.
 const MaxLineLength = 8192
 
 // Key is a public key that may log in.
@@ -41,26 +46,36 @@ func (k Key) Line() string {
 // ParseFile parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT). Empty
 // lines and comments are skipped. The error names the line, counted from 1.
 func ParseFile(data []byte) ([]Key, error) {
-	var keys []Key
+	keys, _, err := ParseFirst(data, math.MaxInt)
+	return keys, err
+}
+
+// ParseFirst parses an authorized_keys file up to its limit-th key. Further lines are only counted:
+// a file of 1 MiB may have 13,000.
+func ParseFirst(data []byte, limit int) (keys []Key, further int, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	sc.Buffer(nil, MaxLineLength)
 	n := 0
 	for sc.Scan() {
 		n++
-		line := strings.TrimSpace(sc.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
+		line := bytes.TrimSpace(sc.Bytes())
+		if len(line) == 0 || line[0] == '#' {
 			continue
 		}
-		k, err := ParseLine(line)
+		if len(keys) == limit {
+			further++
+			continue
+		}
+		k, err := ParseLine(string(line))
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+			return nil, 0, fmt.Errorf("line %d: %w", n, err)
 		}
 		keys = append(keys, k)
 	}
 	if err := sc.Err(); err != nil {
-		return nil, fmt.Errorf("line %d: longer than %d bytes", n+1, MaxLineLength)
+		return nil, 0, fmt.Errorf("line %d: longer than %d bytes", n+1, MaxLineLength)
 	}
-	return keys, nil
+	return keys, further, nil
 }
 
 // ParseLine parses one line of an authorized_keys file and checks the key. Of the
@@ -140,8 +155,8 @@ func ParseNetworks(list string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check says whether a key is of a type and size that may log in: Ed25519, ECDSA on
-// the NIST curves, RSA of at least MinRSABits, and the sk- types of hardware keys.
+// Check reports whether a key is of a type and size that may log in: Ed25519, ECDSA on
+// the NIST curves, RSA of MinRSABits to MaxRSABits, and the sk- types of hardware keys.
 // DSA keys and certificates are refused.
 func Check(pub ssh.PublicKey) error {
 	switch pub.Type() {
@@ -149,8 +164,11 @@ func Check(pub ssh.PublicKey) error {
 		ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
 		return nil
 	case ssh.KeyAlgoRSA:
-		if bits := rsaBits(pub); bits < MinRSABits {
+		switch bits := rsaBits(pub); {
+		case bits < MinRSABits:
 			return fmt.Errorf("RSA key of %d bits is too short, at least %d are needed; make a new key, best with ssh-keygen -t ed25519", bits, MinRSABits)
+		case bits > MaxRSABits:
+			return fmt.Errorf("RSA key of %d bits is too long, at most %d are possible; make a new key, best with ssh-keygen -t ed25519", bits, MaxRSABits)
 		}
 		return nil
 	default:

@@ -218,7 +218,7 @@ func (e *explainer) resolvePart(ctx context.Context, auth v1alpha1.UserAuthentic
 	if auth.PasswordSecretRef != nil || auth.TOTPSecretRef != nil {
 		src = withoutKeys{src}
 	}
-	return credentials.Resolve(ctx, src, u, nil)
+	return credentials.ResolveFrom(ctx, src, u, nil)
 }
 
 // withoutKeys is a Source for a password or an app, which has nothing to do with SFTPKeys that the caller may not list.
@@ -264,7 +264,7 @@ func (e *explainer) password(ctx context.Context) error {
 	}
 	c, err := e.resolvePart(ctx, v1alpha1.UserAuthentication{PasswordSecretRef: ref})
 	if e.Listener != nil {
-		c = c.Under(credentials.Rules{MinPasswordLength: render.MinPasswordLength(e.Listener)})
+		c = c.FilterByRules(credentials.Rules{MinPasswordLength: render.MinPasswordLength(e.Listener)})
 	}
 	var d *DeniedError
 	switch {

@@ -12,6 +12,15 @@ import (
 
 const totpSecret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
+func methods(t *testing.T, text string) factor.Set {
+	t.Helper()
+	set, err := factor.ParseSet(strings.Fields(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 func totpFrom(name, entry string) v1alpha1.UserAuthentication {
 	return v1alpha1.UserAuthentication{AuthorizedKeys: []string{ed25519Key}, TOTPSecretRef: &v1alpha1.TOTPSecretReference{Name: name, Key: entry}}
 }
@@ -50,8 +59,8 @@ func TestTOTPSecrets(t *testing.T) {
 	}
 }
 
-// TestFor: only what can succeed is rendered, and what cannot is told.
-func TestFor(t *testing.T) {
+// TestWithMethods: only what can succeed is rendered, and what cannot is told.
+func TestWithMethods(t *testing.T) {
 	key, password, code := []config.Key{{PublicKey: "k"}}, &config.Password{}, &config.TOTP{}
 	for _, tc := range []struct {
 		name     string
@@ -76,11 +85,7 @@ func TestFor(t *testing.T) {
 		{"one of what is required", Credentials{Keys: key, TOTP: code}, "publickey,password publickey,keyboard-interactive:totp", false, "publickey,keyboard-interactive:totp", ""},
 		{"known problems suffice", Credentials{Problems: []Problem{{"SecretNotFound", "gone"}}}, "publickey", true, "", ""},
 	} {
-		methods, err := factor.ParseSet(strings.Fields(tc.methods))
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := tc.c.For(methods, tc.explicit)
+		c := tc.c.WithMethods(methods(t, tc.methods), tc.explicit)
 		if have := strings.Join(c.Methods.Strings(), " "); have != tc.want || c.CanLogIn() != (tc.want != "") {
 			t.Errorf("%s: %s, want %s", tc.name, have, tc.want)
 		}
