@@ -1,0 +1,73 @@
+package compile
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// many is an input with many users of two keys each, as an informer lists them: in no order.
+func many(n int) Input {
+	users := make([]*v1alpha1.SFTPUser, n)
+	for i := range users {
+		name := fmt.Sprintf("partner-%05d", i)
+		users[i] = user(name, 2*i, 2*i+1)
+		users[i].UID = types.UID("00000000-0000-0000-0000-0000000" + name[8:])
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(n, func(i, j int) { users[i], users[j] = users[j], users[i] })
+	in := input(users...)
+	in.Listener.Spec.MaxUsers = new(int32(n))
+	return in
+}
+
+// change changes one user and what follows from the last output.
+func change(in Input, out Output, i int) Input {
+	in.Seats, in.Previous = out.Seats, out.Slots
+	in.Users = slices.Clone(in.Users)
+	n := len(in.Users)
+	in.Users[i%n] = withKeys(in.Users[i%n], 2*(i%n), 2*n+i)
+	return in
+}
+
+// BenchmarkCompile10k is one change among 10,000 users.
+func BenchmarkCompile10k(b *testing.B) {
+	in, memo := many(10_000), &Memo{}
+	out := Compile(in, memo)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		in = change(in, out, i)
+		b.StartTimer()
+		digest := out.Files.Digest
+		if out = Compile(in, memo); out.Files.Digest == digest {
+			b.Fatal("the change is not in the configuration")
+		}
+	}
+}
+
+// BenchmarkCompile10kFresh is the first output for 10,000 users.
+func BenchmarkCompile10kFresh(b *testing.B) {
+	in := many(10_000)
+	for b.Loop() {
+		Compile(in, nil)
+	}
+}
+
+// What a change allocates does not depend on the number of users, but for a few slices.
+func TestAllocations(t *testing.T) {
+	in, memo := many(2000), &Memo{}
+	out := Compile(in, memo)
+	i := 0
+	if got := testing.AllocsPerRun(20, func() {
+		in = change(in, out, i)
+		out = Compile(in, memo)
+		i++
+	}); got > 400 {
+		t.Errorf("one change among 2,000 users allocates %v times", got)
+	}
+}

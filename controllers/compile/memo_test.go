@@ -1,0 +1,173 @@
+package compile
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// history is a random sequence of changes to a listener and all that it depends on.
+type history struct {
+	*rand.Rand
+	in Input
+	// secrets are what Resolve finds for a user beside its spec, and versions count their
+	// changes.
+	secrets  map[types.UID][]int
+	versions map[types.UID]uint64
+	n        int
+}
+
+func newHistory(seed uint64) *history {
+	h := &history{Rand: rand.New(rand.NewPCG(seed, 3)), in: input(), secrets: map[types.UID][]int{}, versions: map[types.UID]uint64{}}
+	h.in.Listener.Spec.MaxUsers = new(int32(5 + h.IntN(30)))
+	h.in.Resolve = func(u *v1alpha1.SFTPUser) credentials.Credentials {
+		out := resolve(u)
+		for _, k := range h.secrets[u.UID] {
+			if k == 0 {
+				panic("odd")
+			}
+			out.Keys = append(out.Keys, config.Key{PublicKey: publicKey(k)})
+		}
+		return out
+	}
+	h.in.Stamp = func(u *v1alpha1.SFTPUser) (Stamp, bool) {
+		return Stamp{Entries: h.versions[u.UID]}, u.UID[len(u.UID)-1] != '7' // of some it is not known
+	}
+	return h
+}
+
+func (h *history) pick(values ...string) string { return values[h.IntN(len(values))] }
+
+func (h *history) step() {
+	in := &h.in
+	switch k := h.IntN(12); {
+	case k < 3:
+		for range 1 + h.IntN(4) {
+			h.n++
+			u := user(fmt.Sprint("u", h.n), h.IntN(9))
+			u.Namespace, u.Spec.Username = h.pick("team", "a", "b"), h.pick("", "", "x", "y", "-")
+			u.CreationTimestamp = metav1.NewTime(now.Add(-time.Duration(h.IntN(5)) * time.Minute))
+			in.Users = append(slices.Clone(in.Users), u)
+		}
+	case k < 6:
+		h.changeUser()
+	case k < 7 && len(in.Users) > 0:
+		i := h.IntN(len(in.Users))
+		in.Users = slices.Delete(slices.Clone(in.Users), i, i+1)
+	case k < 9 && len(in.Users) > 0:
+		uid := in.Users[h.IntN(len(in.Users))].UID
+		h.versions[uid]++
+		h.secrets[uid] = numbers(h.IntN(2), h.IntN(4))
+	case k < 10:
+		in.Now = in.Now.Add(time.Duration(h.IntN(30)) * time.Minute)
+	case k < 11:
+		h.changeListener()
+	default:
+		in.Trust.Revoked.Keys = []string{fingerprint(h.IntN(9)), fingerprint(h.IntN(9))}
+		in.HostKeys = slices.Clone(in.HostKeys)
+		in.HostKeys[0].Private = fmt.Append(nil, h.IntN(3))
+		if in.Trust.UserCAs = nil; h.IntN(2) == 0 {
+			in.Trust.UserCAs = []string{publicKey(99)}
+		}
+	}
+	in.Users = slices.Clone(in.Users)
+	h.Shuffle(len(in.Users), func(i, j int) { in.Users[i], in.Users[j] = in.Users[j], in.Users[i] })
+}
+
+func (h *history) changeUser() {
+	if len(h.in.Users) == 0 {
+		return
+	}
+	i := h.IntN(len(h.in.Users))
+	u := h.in.Users[i].DeepCopy() // as a relist gives all of them
+	h.in.Users = slices.Clone(h.in.Users)
+	h.in.Users[i] = u
+	switch h.IntN(6) {
+	case 0:
+		u.Status.Username = "x" // a status has no generation
+		return
+	case 1:
+		u.DeletionTimestamp = new(metav1.NewTime(now))
+		return
+	case 2:
+		u.UID += "n" // it was made again under its name
+	}
+	u.Generation++
+	u.Spec.State = v1alpha1.UserState(h.pick("Active", "Active", "Suspended"))
+	u.Spec.AllowedCIDRs = []string{h.pick("10.0.0.0/8", "10.0.0.0/8", "nonsense")}
+	u.Spec.Authentication.AuthorizedKeys = user("", numbers(1, 1+h.IntN(6))...).Spec.Authentication.AuthorizedKeys
+	u.Spec.Authentication.Certificates = v1alpha1.CertificateUse(h.pick("", string(v1alpha1.CertificatesAccepted)))
+	if u.Spec.ExpirationTime = nil; h.IntN(4) == 0 {
+		u.Spec.ExpirationTime = new(metav1.NewTime(h.in.Now.Add(time.Duration(h.IntN(60)) * time.Minute)))
+	}
+}
+
+func (h *history) changeListener() {
+	l := h.in.Listener.DeepCopy()
+	h.in.Listener = l
+	if h.IntN(3) == 0 {
+		return
+	}
+	l.Generation++
+	l.Spec.MaxUsers = new(int32(3 + h.IntN(3)*700))
+	l.Spec.AllowedUsers.Namespaces.From = v1alpha1.NamespacesFrom(h.pick("Same", "All", "All"))
+	l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(h.pick("Any", "Any", "NamespacePrefixed"))
+	l.Spec.Authentication.TrustedUserCAs = []string{publicKey(99)}
+	l.Spec.AllowedCIDRs = []string{h.pick("10.0.0.0/8", "10.0.0.0/8", "nonsense")}
+}
+
+// The memo only saves work: the output is the same with and without it.
+func TestMemo(t *testing.T) {
+	written := 0
+	for seed := range uint64(500) {
+		h, memo, lines := newHistory(seed), &Memo{}, &Lines{}
+		h.in.Delivered = lines.Get
+		for step := range 15 {
+			h.step()
+			got := Compile(h.in, memo)
+			want := Compile(h.in, nil)
+			if !same(got, want) {
+				t.Fatalf("seed %d, step %d: with a memo\n%+v\nwithout\n%+v", seed, step, got, want)
+			}
+			if !slices.IsSortedFunc(got.Users, func(a, b User) int {
+				return slices.Compare([]string{a.User.Namespace, a.User.Name}, []string{b.User.Namespace, b.User.Name})
+			}) {
+				t.Fatalf("seed %d, step %d: users are not sorted", seed, step)
+			}
+			if got.Blocked == nil {
+				lines.Set(got.Files.Shards)
+				h.in.Settings = &got.Settings
+				written += len(records(t, got))
+			}
+			h.in.Seats, h.in.Previous = got.Seats, got.Slots
+		}
+	}
+	if written < 10_000 {
+		t.Errorf("%d records in all: the histories do not reach what they are for", written)
+	}
+}
+
+// same compares outputs; errors are the same if their texts are.
+func same(a, b Output) bool {
+	text := func(users []User) []User {
+		users = slices.Clone(users)
+		for i := range users {
+			if err := users[i].Err; err != nil {
+				users[i].Message, users[i].Err = users[i].Message+err.Error(), nil
+			}
+		}
+		return users
+	}
+	a.Users, b.Users = text(a.Users), text(b.Users)
+	return reflect.DeepEqual(a, b)
+}
