@@ -8,6 +8,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 )
 
 // RetryRefused is the time after which what the API server refused is tried
@@ -60,4 +63,17 @@ func (in intent) explain(err error) error {
 // made in it any more, and nothing has to be.
 func NamespaceEnding(err error) bool {
 	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+// Problem returns what a person has to put right before an object can be applied, and whether an error is such: a foreign object
+// in the way, or a refusal of the API server.
+func Problem(err error) (p conditions.Problem, ok bool) {
+	var conflict *ConflictError
+	if errors.As(err, &conflict) {
+		return conditions.Problem{Reason: v1alpha1.ReasonResourceConflict, Message: conflict.Error()}, true
+	}
+	if message, refused := Refusal(err); refused {
+		return conditions.Problem{Reason: v1alpha1.ReasonApplyFailed, Message: message}, true
+	}
+	return conditions.Problem{}, false
 }
