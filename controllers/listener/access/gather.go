@@ -12,15 +12,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
-// gather collects what a configuration is compiled from. Nothing of it can fail: it is all in memory.
-func (r *Reconciler) gather(l *v1alpha1.SFTPListener, m *memory, policy render.Policy, now time.Time) compile.Input {
+// gather collects what a configuration is compiled from, and notes in refs what of Secrets. Nothing of it can fail: it is all in
+// memory.
+func (r *Reconciler) gather(l *v1alpha1.SFTPListener, m *memory, policy render.Policy, now time.Time) (in compile.Input, refs map[credentials.Ref]bool) {
 	name := client.ObjectKeyFromObject(l)
 	users := r.Users.Of(name)
-	in := compile.Input{
+	in = compile.Input{
 		Listener: l, Users: users, VolumePath: render.PodVolumePath, Now: now,
-		Seats: m.seats, Previous: m.slots, Settings: m.settings, Delivered: m.delivered,
+		Seats: m.last.Seats, Previous: m.last.Slots, Settings: m.settings(), Delivered: m.recalled.delivered,
 	}
 	if l.Spec.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
 		in.NamespaceLabels = map[string]map[string]string{}
@@ -30,10 +32,9 @@ func (r *Reconciler) gather(l *v1alpha1.SFTPListener, m *memory, policy render.P
 			}
 		}
 	}
-	refs := map[credentials.Ref]bool{}
+	refs = map[credentials.Ref]bool{}
 	t := r.resolveTrust(l, m, policy, refs)
 	in.Trust, in.TrustProblems = t.Trust, t.found
-	m.refs = refs
 	rings := map[string]*key.Ring{}
 	ring := func(namespace string) *key.Ring {
 		k, ok := rings[namespace]
@@ -65,7 +66,15 @@ func (r *Reconciler) gather(l *v1alpha1.SFTPListener, m *memory, policy render.P
 		s.Entries = sum.Sum64()
 		return s, true
 	}
-	return in
+	return in, refs
+}
+
+// settings returns those that were delivered last, nil if there are none.
+func (m *memory) settings() *config.Listener {
+	if m.last.Files.Digest == "" {
+		return m.recalled.settings
+	}
+	return &m.last.Settings
 }
 
 // seed gives the background reader what an earlier operator delivered, so that equal passwords keep their hashes and nobody is

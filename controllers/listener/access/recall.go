@@ -8,10 +8,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
@@ -21,23 +24,32 @@ import (
 // recalled is what an earlier operator delivered: credentials, which must not change without a reason, host keys, which must
 // not be lost, and revoked keys, which must not become valid again.
 type recalled struct {
+	compile.Recalled
 	hostKeys hostkeys.Recalled
-	revoked  *config.Revoked
-	// users by UID, and where their records are.
-	users map[types.UID]config.User
-	slots map[string]shard.Slot
+	// trust and settings as they were delivered, nil if nothing was.
+	trust    *render.Trust
+	settings *config.Listener
+	// users by UID.
+	users map[string]config.User
+}
+
+// delivered returns the record of a user as an earlier operator delivered it.
+func (r *recalled) delivered(uid string) (config.User, bool) {
+	u, ok := r.users[uid]
+	return u, ok
 }
 
 // recall reads the Secrets of a listener's configuration.
 func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, policy render.Policy) (recalled, error) {
-	out := recalled{users: map[types.UID]config.User{}, slots: map[string]shard.Slot{}}
+	out := recalled{users: map[string]config.User{}}
 	settings, err := r.own(ctx, l, render.ConfigSecretName(l))
 	if err != nil || settings == nil {
 		return out, err // without settings pods have loaded nothing
 	}
 	out.hostKeys = hostkeys.Recall(l, settings.Data, policy)
-	out.revoked = recallRevoked(settings.Data[config.ListenerFile])
-	for i := range shard.Count(attach.MaxUsers(l)) {
+	out.recallSettings(settings.Data[config.ListenerFile])
+	shards := make([][]byte, shard.Count(attach.MaxUsers(l)))
+	for i := range shards {
 		secret, err := r.own(ctx, l, render.ShardSecretName(l, i))
 		if err != nil {
 			return out, err
@@ -45,27 +57,34 @@ func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, polic
 		if secret == nil {
 			continue
 		}
-		for line := range bytes.Lines(secret.Data[render.ShardFile(i)]) {
+		shards[i] = secret.Data[render.ShardFile(i)]
+		for line := range bytes.Lines(shards[i]) {
 			// A line of another version of the operator may not decode; its user is resolved from scratch.
 			if u, err := config.DecodeUser(line); err == nil {
-				out.users[types.UID(u.UID)] = u
-				out.slots[u.UID] = shard.Slot{Shard: i, Bytes: len(line)}
+				out.users[u.UID] = u
 			}
 		}
 	}
+	out.Recalled = compile.Recall(shards, r.Users.Of(client.ObjectKeyFromObject(l)))
 	return out, nil
 }
 
-// recallRevoked reads what the pods were told to refuse. Other fields do not matter: they may be of another version of the
-// operator.
-func recallRevoked(settings []byte) *config.Revoked {
+// recallSettings reads whom the pods were told to trust and to refuse. Other fields may be of another version of the operator;
+// without an error the settings can stand in for those that cannot be used.
+func (r *recalled) recallSettings(data []byte) {
 	var old struct {
-		Revoked config.Revoked `json:"revoked"`
+		Revoked        config.Revoked `json:"revoked"`
+		Authentication struct {
+			TrustedUserCAs []string `json:"trustedUserCAs"`
+		} `json:"authentication"`
 	}
-	if json.Unmarshal(settings, &old) != nil {
-		return nil
+	if json.Unmarshal(data, &old) == nil {
+		r.trust = &render.Trust{Revoked: old.Revoked, UserCAs: old.Authentication.TrustedUserCAs}
 	}
-	return &old.Revoked
+	var settings config.Listener
+	if json.Unmarshal(data, &settings) == nil && settings.Validate() == nil {
+		r.settings = &settings
+	}
 }
 
 // own reads a Secret of a listener, or nil if there is none that is its own.
@@ -77,7 +96,10 @@ func (r *Reconciler) own(ctx context.Context, l *v1alpha1.SFTPListener, name str
 		return nil, nil
 	case err != nil:
 		return nil, fmt.Errorf("read Secret %s/%s: %w", l.Namespace, name, err)
-	case !r.Owned(l, secret):
+	case secret.Labels[v1alpha1.LabelListener] != l.Name:
+		return nil, nil
+	}
+	if owner := metav1.GetControllerOf(secret); owner != nil && owner.UID != l.UID {
 		return nil, nil
 	}
 	return secret, nil

@@ -18,6 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/due"
 	"github.com/sftp-operator/sftp-operator/controllers/entry"
 	"github.com/sftp-operator/sftp-operator/controllers/feed"
@@ -42,9 +43,7 @@ type Reconciler struct {
 	Delivered *exchange.Waker
 	// Announce has the pods of a listener load what was written, and asks them whether they have. It does not block.
 	Announce func(l *v1alpha1.SFTPListener, v *delivery.Version, keys []render.PrivateHostKey)
-	// Owned reports whether an object is one that the operator made for the listener.
-	Owned func(*v1alpha1.SFTPListener, client.Object) bool
-	Now   func() time.Time
+	Now      func() time.Time
 
 	mu sync.Mutex
 	// memories by listener. mu protects the map; a memory is only used by the one reconcile of its listener that runs at a
@@ -52,16 +51,17 @@ type Reconciler struct {
 	memories map[types.NamespacedName]*memory
 }
 
-// memory is what is kept of a listener between reconciles. It only saves work.
+// memory is what is kept of a listener between reconciles.
 type memory struct {
 	uid types.UID
 	// recalled is what an earlier operator delivered, nil until it has been read.
 	recalled *recalled
 	trust    trust
-	resolved map[types.UID]resolved
 	compiled compile.Memo
-	last     compile.Output
-	writes   delivery.Cache
+	// last is what was compiled last.
+	last   compile.Output
+	users  []*compile.User
+	writes delivery.Cache
 	// announced is the version that the pods were told of.
 	announced *delivery.Version
 	// failures in a row, for the deadline of the next try.
@@ -122,28 +122,26 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 			return result{exchange.Access{Err: err}}, 0
 		}
 		m.recalled = &old
-		m.last.Slots = old.slots
+		m.last.Seats, m.last.Slots = old.Seats, old.Slots
 		r.seed(l, old)
 	}
-	var next due.Earliest
-	next.At(policy.End())
-	in := r.gather(l, m, policy, now, &next)
+	in, refs := r.gather(l, m, policy, now)
 	keys := r.hostKeys(l, m)
 	in.HostKeys = keys.Private
 	out := compile.Compile(in, &m.compiled)
+	r.Entries.Retain(client.ObjectKeyFromObject(l), refs)
+	m.users = share(m.users, out.Users)
+	m.last = out
+	var next due.Earliest
 	next.At(out.NextChange)
 	res := result{exchange.Access{
-		Users: out.Users, Problems: m.trust.problems, Unreadable: m.trust.unreadable, Recalled: m.recalled.hostKeys,
+		Users: m.users, Problems: problems(out.Problems), Unreadable: m.trust.unreadable, Recalled: m.recalled.hostKeys,
+		Delivered: delivery.Result{Version: m.writes.Version()},
 	}}
 	if out.Blocked != nil {
 		res.Blocked = &conditions.Problem{Reason: out.Blocked.Reason, Message: out.Blocked.Message}
 		return res, next.Wait(now)
 	}
-	if out.Err != nil {
-		res.Err = out.Err
-		return res, 0
-	}
-	m.last = out
 	res.Delivered = r.Writer.Write(ctx, l, out, keys.Signature, &m.writes)
 	if v := res.Delivered.Version; v != nil && (m.announced != v || res.Delivered.Wrote) {
 		m.announced = v
@@ -153,6 +151,16 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		next.At(now.Add(apply.RetryRefused))
 	}
 	return res, next.Wait(now)
+}
+
+// problems returns what is wrong with the listener itself. That its crypto policy has ended is no problem, but a warning.
+func problems(found []credentials.Problem) (out []conditions.Problem) {
+	for _, p := range found {
+		if p.Reason != v1alpha1.ReasonCryptoPolicyExpired {
+			out = append(out, conditions.Problem{Reason: p.Reason, Message: p.Message})
+		}
+	}
+	return out
 }
 
 // hostKeys returns the keys that pods are to have: those that the listener controller has decided on, or until then those that

@@ -7,7 +7,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
@@ -20,7 +19,6 @@ type trust struct {
 
 	render.Trust
 	found      []credentials.Problem
-	problems   []conditions.Problem
 	unreadable []string
 	// known reports whether the rest was ever found.
 	known bool
@@ -49,19 +47,13 @@ func (r *Reconciler) resolveTrust(l *v1alpha1.SFTPListener, m *memory, policy re
 		return t
 	}
 	t := trust{generation: l.Generation, policy: policy.Name, marks: marks, unreadable: unreadable, known: true}
-	var previous *render.Trust
-	switch {
-	case m.trust.known && !m.trust.Unknown:
+	previous := m.recalled.trust
+	if m.trust.known && !m.trust.Unknown {
 		previous = &m.trust.Trust
-	case !m.trust.known || m.trust.Unknown:
-		previous = m.recalled.trust
 	}
 	t.Trust, t.found = render.ResolveTrust(l, policy.Policy, func(ref v1alpha1.SecretFileReference) render.SecretFile {
 		return secretFile(files[ref])
 	}, previous)
-	for _, p := range t.found {
-		t.problems = append(t.problems, conditions.Problem{Reason: p.Reason, Message: p.Message})
-	}
 	m.trust = t
 	return &m.trust
 }

@@ -35,6 +35,9 @@ type Cache struct {
 	surplus int
 }
 
+// Version returns what is in the Secrets, nil if they were never complete.
+func (c *Cache) Version() *Version { return c.version }
+
 // part is a shard as it is stored.
 type part struct {
 	digest  string
