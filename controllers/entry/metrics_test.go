@@ -1,0 +1,68 @@
+package entry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func TestMetrics(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		registry := prometheus.NewRegistry()
+		w.metrics = newMetrics(registry, func() int { return 3 }, w.hashesWaiting)
+		w.put("a", "p", "password", "hunter2")
+		w.put("a", "bad", "password", "hunter2")
+		w.fault(func(_ context.Context, name types.NamespacedName) error {
+			if name.Name == "bad" {
+				return errors.New("out of order")
+			}
+			return nil
+		})
+		w.get(passwordRef("a", "bad"))
+		w.settled(passwordRef("a", "p"), 100*time.Millisecond)
+		want := `
+# HELP sftp_operator_password_hash_seconds_total Time that was spent on hashing users' passwords.
+# TYPE sftp_operator_password_hash_seconds_total counter
+sftp_operator_password_hash_seconds_total 0.02
+# HELP sftp_operator_secret_queue_length Entries of Secrets that wait, by what for: to be read, or to be hashed.
+# TYPE sftp_operator_secret_queue_length gauge
+sftp_operator_secret_queue_length{stage="hash"} 0
+sftp_operator_secret_queue_length{stage="read"} 3
+# HELP sftp_operator_secret_reads_total Reads of Secrets that users refer to, by result: ok, or error for those that are tried again.
+# TYPE sftp_operator_secret_reads_total counter
+sftp_operator_secret_reads_total{result="error"} 1
+sftp_operator_secret_reads_total{result="ok"} 1
+`
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// hashesWaiting is how many hashes wait.
+func (w *world) hashesWaiting() int { return w.Reader.hashes.len() }
+
+// Only what the API server states is told of an error, and of that not too much.
+func TestFailureText(t *testing.T) {
+	for want, err := range map[string]error{
+		`secrets "p" is forbidden: no`:                    fmt.Errorf("get: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "p", errors.New("no"))),
+		"the API server did not answer in time":           fmt.Errorf("get: %w", context.DeadlineExceeded),
+		"the API server cannot be reached":                &net.OpError{Op: "dial", Err: errors.New("hunter2")},
+		"the answer of the API server cannot be used":     errors.New("cannot decode hunter2"),
+		"a b" + strings.Repeat("x", maxFailure-3) + "...": apierrors.NewBadRequest("a\nb" + strings.Repeat("x", 1000)),
+	} {
+		if got := failureText(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}

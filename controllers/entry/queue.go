@@ -1,0 +1,95 @@
+package entry
+
+import "sync"
+
+// queue hands out tasks to workers, one namespace after the other, so that the tasks of one do not
+// hold up another's.
+type queue[T any] struct {
+	// limit is how many workers may be busy with one namespace.
+	limit int
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	// turns are the namespaces that may have a worker, in the order in which they come next, and
+	// listed the same ones.
+	turns  []string
+	listed map[string]bool
+	// tasks and the number of busy workers, by namespace.
+	tasks  map[string][]T
+	busy   map[string]int
+	length int
+	closed bool
+}
+
+func newQueue[T any](limit int) *queue[T] {
+	q := &queue[T]{limit: max(1, limit), listed: map[string]bool{}, tasks: map[string][]T{}, busy: map[string]int{}}
+	q.changed = sync.NewCond(&q.mu)
+	return q
+}
+
+func (q *queue[T]) push(namespace string, task T) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.tasks[namespace] = append(q.tasks[namespace], task)
+	q.length++
+	q.list(namespace)
+}
+
+// list gives a namespace a turn, after all others, if it has tasks and may have a worker.
+func (q *queue[T]) list(namespace string) {
+	if len(q.tasks[namespace]) == 0 || q.busy[namespace] >= q.limit || q.listed[namespace] {
+		return
+	}
+	q.turns = append(q.turns, namespace)
+	q.listed[namespace] = true
+	q.changed.Signal()
+}
+
+// pop waits for a task; ok is false when the queue is closed. The worker must call done.
+func (q *queue[T]) pop() (namespace string, task T, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.turns) == 0 && !q.closed {
+		q.changed.Wait()
+	}
+	if q.closed {
+		return "", task, false
+	}
+	namespace = q.turns[0]
+	q.turns = q.turns[1:]
+	delete(q.listed, namespace)
+	tasks := q.tasks[namespace]
+	tasks[0], task = task, tasks[0] // the slice must not keep a password
+	if q.tasks[namespace] = tasks[1:]; len(tasks) == 1 {
+		delete(q.tasks, namespace)
+	}
+	q.busy[namespace]++
+	q.length--
+	q.list(namespace)
+	return namespace, task, true
+}
+
+// done ends what pop began.
+func (q *queue[T]) done(namespace string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy[namespace]--; q.busy[namespace] == 0 {
+		delete(q.busy, namespace)
+	}
+	// Only now is it its turn again: those who came while its task was worked on are first.
+	q.list(namespace)
+}
+
+func (q *queue[T]) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.changed.Broadcast()
+}
+
+// len is how many tasks wait.
+func (q *queue[T]) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.length
+}
