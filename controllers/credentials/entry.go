@@ -26,6 +26,9 @@ const (
 	KindHash Kind = "Hash"
 	// KindTOTP is the secret of an authenticator app.
 	KindTOTP Kind = "TOTP"
+	// KindFile is a file that a listener refers to: a list of CAs or of revoked keys. It is not
+	// parsed, and has public data only.
+	KindFile Kind = "File"
 )
 
 // Entries that are read when a reference names none. The CRD has the same defaults, but
@@ -63,6 +66,12 @@ func Refs(u *v1alpha1.SFTPUser) []Ref {
 		out = append(out, Ref{u.Namespace, ref.Name, cmp.Or(ref.Key, defaultTOTPEntry), KindTOTP})
 	}
 	return out
+}
+
+// HasRefs reports whether Refs returns any.
+func HasRefs(u *v1alpha1.SFTPUser) bool {
+	auth := &u.Spec.Authentication
+	return len(auth.AuthorizedKeysSecretRefs) > 0 || auth.PasswordSecretRef != nil || auth.TOTPSecretRef != nil
 }
 
 // field is where a user's spec has the reference.
@@ -111,6 +120,8 @@ type Entry struct {
 	Password       *config.Password
 	PasswordLength int
 	TOTP           *config.TOTP
+	// Data is that of a file.
+	Data []byte
 	// Problem is what the owner must fix: a missing Secret or entry, or content that cannot be
 	// used. It never quotes content.
 	Problem *Problem
@@ -160,6 +171,9 @@ func Read(ref Ref, s *corev1.Secret, hash func(data []byte, source string) (*con
 		return e, nil
 	case KindHash:
 		e.readHash(ref, data)
+		return e, nil
+	case KindFile:
+		e.Data = data
 		return e, nil
 	default:
 		err := e.readPassword(ref, data, hash)

@@ -192,7 +192,12 @@ func (w *world) wakes(l types.NamespacedName) int {
 	return w.woken[l]
 }
 
-func (w *world) get(ref credentials.Ref) credentials.Entry { return w.Get(partners, ref) }
+func (w *world) get(ref credentials.Ref) credentials.Entry { return w.of(partners, ref) }
+
+func (w *world) of(listener types.NamespacedName, ref credentials.Ref) credentials.Entry {
+	e, _ := w.Get(listener, ref)
+	return e
+}
 
 // settled waits a while, and returns what is known then.
 func (w *world) settled(ref credentials.Ref, d time.Duration) credentials.Entry {

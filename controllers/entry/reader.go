@@ -60,6 +60,8 @@ type Reader struct {
 	// refs of each listener.
 	refs  map[types.NamespacedName]map[credentials.Ref]bool
 	seeds seeds
+	// delivered is what entries had that have not been referred to yet, see Deliver.
+	delivered map[credentials.Ref]credentials.Entry
 	// stopped reports whether the workers have ended.
 	stopped bool
 }
@@ -75,6 +77,8 @@ func New(o Options) *Reader {
 		records: map[credentials.Ref]*record{},
 		refs:    map[types.NamespacedName]map[credentials.Ref]bool{},
 		seeds:   seeds{},
+
+		delivered: map[credentials.Ref]credentials.Entry{},
 	}
 	_, _ = rand.Read(r.macKey[:]) // never fails
 	r.metrics = newMetrics(o.Registerer, r.reads.len, r.hashes.len)
@@ -87,10 +91,11 @@ func hashers() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // Get returns what is known of a reference without waiting, and has it read when its Secret in the
 // cache has changed. Once that is done, or when a secret is not used any more because it was not
-// done in time, the listener is woken.
-func (r *Reader) Get(listener types.NamespacedName, ref credentials.Ref) credentials.Entry {
+// done in time, the listener is woken. The mark identifies what is returned: as long as it is the
+// same, so is the entry.
+func (r *Reader) Get(listener types.NamespacedName, ref credentials.Ref) (e credentials.Entry, mark uint64) {
 	if e, invalid := ref.Invalid(); invalid {
-		return e
+		return e, 0
 	}
 	version, err := r.cached(ref)
 	now := time.Now()
@@ -100,7 +105,7 @@ func (r *Reader) Get(listener types.NamespacedName, ref credentials.Ref) credent
 	if err != nil {
 		e := rec.shown(now)
 		e.Failure = failureText(err)
-		return e
+		return e, nextMark()
 	}
 	if version == "" {
 		rec.missing()
@@ -108,7 +113,7 @@ func (r *Reader) Get(listener types.NamespacedName, ref credentials.Ref) credent
 		rec.want(version, now)
 	}
 	r.advance(rec, now)
-	return rec.shown(now)
+	return rec.shown(now), rec.marked(now)
 }
 
 // cached returns the version of the Secret in the cache, "" if there is none.
@@ -131,7 +136,8 @@ func (r *Reader) cached(ref credentials.Ref) (string, error) {
 func (r *Reader) record(listener types.NamespacedName, ref credentials.Ref) *record {
 	rec := r.records[ref]
 	if rec == nil {
-		rec = &record{ref: ref, listeners: map[types.NamespacedName]bool{}}
+		rec = &record{ref: ref, listeners: map[types.NamespacedName]bool{}, entry: r.delivered[ref], mark: nextMark()}
+		delete(r.delivered, ref)
 		r.records[ref] = rec
 	}
 	if !rec.listeners[listener] {
@@ -174,6 +180,16 @@ func (r *Reader) Seed(previous map[string]*config.Password) {
 	defer r.mu.Unlock()
 	for source, p := range previous {
 		r.seeds.add(source, p)
+	}
+}
+
+// Deliver gives what an earlier operator delivered of an entry. It counts until the entry has been read. It has no effect on one
+// that was referred to before.
+func (r *Reader) Deliver(ref credentials.Ref, e credentials.Entry) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.records[ref] == nil {
+		r.delivered[ref] = e
 	}
 }
 

@@ -42,7 +42,7 @@ func TestOneHashForAllUsersOfASecret(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		for _, l := range listeners {
-			if e := w.Get(l, passwordRef("a", "p")); e.Password == nil || e.Password.Hash != "hash 1" || e.PasswordLength != 7 || e.Password.Source != "uid-a-p/1/password" {
+			if e := w.of(l, passwordRef("a", "p")); e.Password == nil || e.Password.Hash != "hash 1" || e.PasswordLength != 7 || e.Password.Source != "uid-a-p/1/password" {
 				t.Errorf("%+v", e)
 			}
 			if w.wakes(l) != 1 {
@@ -330,7 +330,7 @@ func TestRetain(t *testing.T) {
 		if len(w.records) != 2 || w.records[passwordRef("a", "x")] != nil || w.hashed() != 2 {
 			t.Errorf("%d records, %d hashes", len(w.records), w.hashed())
 		}
-		if e := w.Get(internal, passwordRef("a", "y")); e.Password == nil {
+		if e := w.of(internal, passwordRef("a", "y")); e.Password == nil {
 			t.Errorf("another listener's: %+v", e)
 		}
 		w.Retain(partners, nil)

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -57,6 +58,8 @@ type record struct {
 	// spent are the reads of the burst that have not been refilled at spentAt.
 	spent   float64
 	spentAt time.Time
+	// mark identifies what is known: it is another one after each change.
+	mark uint64
 	// alarm is when the timer fires, zero for never.
 	alarm time.Time
 	timer *time.Timer
@@ -74,6 +77,7 @@ func (r *record) missing() {
 		return
 	}
 	r.entry, _ = credentials.Read(r.ref, nil, nil) // the error is that of a hash
+	r.mark = nextMark()
 	// What was there may come back with the same version, after a relist.
 	r.asOf, r.wanted, r.staleSince, r.dropped = "", "", time.Time{}, false
 	r.failure, r.failures, r.retryAt = "", 0, time.Time{}
@@ -85,7 +89,10 @@ func (r *record) want(version string, now time.Time) {
 		return
 	}
 	if r.wanted == "" {
-		r.entry = credentials.Entry{} // that it was missing is not true any more
+		if r.entry.Known {
+			r.entry = credentials.Entry{} // that it was missing is not true any more
+		}
+		r.mark = nextMark()
 	}
 	r.wanted, r.wantedSince = version, now
 	if !r.current() && r.staleSince.IsZero() {
@@ -107,7 +114,7 @@ func newer(a, b string) bool {
 
 // install takes over what was read when the cache had a version.
 func (r *record) install(e credentials.Entry, h hashed, asOf string) {
-	r.entry, r.asOf = e, asOf
+	r.entry, r.asOf, r.mark = e, asOf, nextMark()
 	r.failure, r.failures, r.retryAt = "", 0, time.Time{}
 	r.dropped = false
 	if h.password != nil {
@@ -121,14 +128,16 @@ func (r *record) install(e credentials.Entry, h hashed, asOf string) {
 // fail notes that a read failed, and reports whether that is news.
 func (r *record) fail(text string, now time.Time) bool {
 	news := r.failure != text
-	r.failure = text
+	r.failure, r.mark = text, nextMark()
 	r.retryAt = now.Add(min(maxBackoff, minBackoff<<min(r.failures, 6)))
 	r.failures++
 	return news
 }
 
 // losable reports whether the entry is of a kind that is not used when it may have changed.
-func (r *record) losable() bool { return r.ref.Kind != credentials.KindKeys && r.entry.Known }
+func (r *record) losable() bool {
+	return r.ref.Kind != credentials.KindKeys && r.ref.Kind != credentials.KindFile && r.entry.Known
+}
 
 // unconfirmed reports whether the entry is too old to be used.
 func (r *record) unconfirmed(now time.Time) bool {
@@ -145,6 +154,19 @@ func (r *record) shown(now time.Time) credentials.Entry {
 		e.Failure = r.failure
 	}
 	return e
+}
+
+// marks are those that were given. Their first bit is that of lost.
+var marks atomic.Uint64
+
+func nextMark() uint64 { return marks.Add(2) }
+
+// marked is the mark of what shown returns.
+func (r *record) marked(now time.Time) uint64 {
+	if r.unconfirmed(now) {
+		return r.mark | 1
+	}
+	return r.mark
 }
 
 // readableAt is when the next read may begin.

@@ -81,14 +81,15 @@ func (m *memory) settings() *config.Listener {
 // logged out before the Secrets have been read again.
 func (r *Reconciler) seed(l *v1alpha1.SFTPListener, old recalled) {
 	name := client.ObjectKeyFromObject(l)
+	r.Entries.Seed(old.Passwords)
 	for _, u := range r.Users.Of(name) {
-		before, ok := old.users[u.UID]
+		before, ok := old.users[string(u.UID)]
 		if !ok {
 			continue
 		}
 		for _, ref := range credentials.Refs(u) {
 			if e, ok := credentials.Seed(ref, u, before); ok {
-				r.Entries.Seed(ref, e)
+				r.Entries.Deliver(ref, e)
 			}
 		}
 	}

@@ -92,7 +92,9 @@ func (t *Tracker) Retain(user func(types.UID) bool, hostKeys []string) {
 }
 
 // LastUsed returns the day on which a user's key was last used, "" if none is known.
-func (t *Tracker) LastUsed(uid types.UID, fingerprint string) string { return t.lastUsed[uid][fingerprint] }
+func (t *Tracker) LastUsed(uid types.UID, fingerprint string) string {
+	return t.lastUsed[uid][fingerprint]
+}
 
 // Proved returns those of a listener's host keys that a user has proof of, sorted: by what pods reported since the operator
 // started, and by the user's status.

@@ -32,16 +32,16 @@ type Memo struct {
 
 // known is the last outcome of a user and what it was computed from.
 type known struct {
-	compiled      *compile.User
-	status        string // the version of the SFTPUser with the status
-	loaded        bool   // every ready pod has the record, or none serves one that is to be gone
-	rejected      bool
-	unmounted     string
-	epoch         string
-	next          time.Time
-	outcome       user.Outcome
-	keys, former  []v1alpha1.UserKeyStatus
-	proved        []string
+	compiled     *compile.User
+	status       string // the version of the SFTPUser with the status
+	loaded       bool   // every ready pod has the record, or none serves one that is to be gone
+	rejected     bool
+	unmounted    string
+	epoch        string
+	next         time.Time
+	outcome      user.Outcome
+	keys, former []v1alpha1.UserKeyStatus
+	proved       []string
 	// accepted, placed, seen and published report whether the user gets a login, has the outcome of now, is still there, and
 	// has an outcome at all.
 	accepted, placed, seen, published bool
