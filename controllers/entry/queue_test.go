@@ -28,7 +28,7 @@ func TestQueueTakesTurns(t *testing.T) {
 	q.done("a")
 	next()
 	next()
-	want := "[a0true b10true c20true a1true d30true a2true]"
+	want := "[a0 true b10 true c20 true a1 true d30 true a2 true]"
 	if fmt.Sprint(got) != want {
 		t.Errorf("%v, want %s", got, want)
 	}
