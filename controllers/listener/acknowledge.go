@@ -3,21 +3,23 @@ package listener
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/pods"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
 const (
-	// ackWait is how long a reconcile waits for the pods. Mostly they need 200 to 400 ms;
-	// whatever takes longer is looked at again by later reconciles.
-	ackWait = 2 * time.Second
+	// ackWait is how long a reconcile waits for the pods, a little longer than the Poller takes
+	// to say that some are late. Usually they need 200 to 400 ms.
+	ackWait = 2500 * time.Millisecond
 	// lateWait is that time while pods are known to be late: changes that come meanwhile must
 	// not wait long for a pod that does not answer.
 	lateWait = 300 * time.Millisecond
@@ -33,8 +35,12 @@ const (
 // not wait for the other objects, which an operator that just started reads one by one.
 func (s *scope) tellPods(ctx context.Context) error {
 	if s.configured {
-		if err := s.waiter.Tell(ctx, s.files.Digest); err != nil {
-			// The other phases are not to suffer from it, and the last one tries again.
+		owned, err := s.pods(ctx)
+		if err == nil {
+			err = ack.RequestSync(ctx, s.Client, owned, s.files.Digest)
+		}
+		if err != nil {
+			// The other phases are not to suffer from it, and the Poller tries again.
 			ctrl.LoggerFrom(ctx).Error(err, "Cannot tell the pods of their configuration yet")
 		}
 	}
@@ -49,9 +55,17 @@ func (s *scope) awaitAcknowledgement(ctx context.Context) error {
 	}
 	known := s.listener.Status.ConfigDigest == s.files.Digest
 	began := s.Now()
-	var err error
-	if s.acks, err = s.waiter.Wait(ctx, s.files.Digest, limit); err != nil {
-		return err
+	s.setTarget()
+	for end := time.Now().Add(limit); ; {
+		var found bool
+		if s.acks, found = s.Poller.Result(s.name()); found && s.acks.Acknowledged == s.acks.Ready || time.Now().After(end) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 	if err := s.noteUnmounted(ctx); err != nil {
 		return err
@@ -112,12 +126,8 @@ func (m *memory) tryAgainIn(ready int) time.Duration {
 	return min(time.Second<<min(m.tries-1, 4), maxAckRetry)
 }
 
-func (s *scope) pods(ctx context.Context) ([]corev1.Pod, error) {
-	var pods corev1.PodList
-	if err := s.Client.List(ctx, &pods, client.InNamespace(s.listener.Namespace), client.MatchingLabels(render.Selector(s.listener))); err != nil {
-		return nil, fmt.Errorf("list pods: %w", err)
-	}
-	return pods.Items, nil
+func (s *scope) pods(ctx context.Context) ([]*corev1.Pod, error) {
+	return pods.Owned(ctx, s.Client, s.listener)
 }
 
 func (s *scope) judgeProgrammed() condition {
@@ -128,6 +138,9 @@ func (s *scope) judgeProgrammed() condition {
 	switch {
 	case a.Refused != "":
 		return no(v1alpha1.ReasonConfigRejected, "The configuration was refused and the one before stays: "+a.Refused)
+	case a.Unproven != "":
+		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
+			fmt.Sprintf("%s; delete the pod, and find out what answers at its address", strings.ToUpper(a.Unproven[:1])+a.Unproven[1:]))
 	case a.Unreachable != "":
 		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
 			fmt.Sprintf("The operator must reach port %d of the pods and does not; check NetworkPolicies: %s", render.HealthPort, a.Unreachable))

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
@@ -44,11 +45,11 @@ func benchKey(seed string) string {
 // done is an Asker of pods that have always loaded what is wanted.
 type done struct{}
 
-func (d done) Ask(_ context.Context, p *corev1.Pod) (config.Status, error) {
-	return config.Status{Digest: p.Annotations[v1alpha1.AnnotationConfigDigest]}, nil
+func (d done) Ask(_ context.Context, p *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
+	return ack.Answer{Status: config.Status{Digest: p.Annotations[v1alpha1.AnnotationConfigDigest]}, Key: keys[0]}, nil
 }
 
-func (done) KeyUse(context.Context, *corev1.Pod, string, config.KeyUseReport) (config.KeyUseReport, error) {
+func (done) KeyUse(context.Context, *corev1.Pod, string, ack.Known, config.KeyUseReport) (config.KeyUseReport, error) {
 	return config.KeyUseReport{}, nil
 }
 
@@ -136,13 +137,19 @@ func benchmarkReconcile(b *testing.B, n int) {
 	r := &Reconciler{
 		Client: c, Live: c, Applier: &apply.Applier{Client: c, Live: c}, Board: user.NewBoard(),
 		Events: events.NewFakeRecorder(1000), Image: "sftpd", OperatorNamespace: "system", Now: time.Now,
-		Asker: done{}, Poller: &poll.Poller{Now: time.Now},
+		Poller: &poll.Poller{Client: c, Asker: done{}, Now: time.Now},
 	}
 	go func() {
 		for range r.Board.Changes {
 		}
 	}()
 	name := client.ObjectKeyFromObject(l)
+	go func() {
+		for b.Context().Err() == nil {
+			_, _ = r.Poller.Reconcile(b.Context(), ctrl.Request{NamespacedName: name})
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
 	reconcile := func() {
 		if _, err := r.Reconcile(b.Context(), ctrl.Request{NamespacedName: name}); err != nil {
 			b.Fatal(err)

@@ -5,21 +5,20 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
-// learnKeyUse merges what pods have told of the use of keys, and says whether they had.
-func (s *scope) learnKeyUse() bool {
+// learnKeyUse merges what pods have told of the use of keys.
+func (s *scope) learnKeyUse() {
 	if s.credentials == nil {
-		return false // a phase failed before users were looked at; nothing is lost
+		return // a phase failed before users were looked at; nothing is lost
 	}
 	reports := s.Poller.Reports(s.name(), s.listener.UID)
 	var uses []config.KeyUse
@@ -30,36 +29,63 @@ func (s *scope) learnKeyUse() bool {
 	s.noteKeyUse(uses)
 	s.noteProofs(proofs)
 	s.Poller.Merged(s.name(), s.listener.UID, reports)
-	return len(reports) > 0
 }
 
-// tellPoller has the pods asked from now on. whole says that this reconcile has done all that it
-// had to. Then the next one comes when something happens, or a pod says something else than now;
-// else it comes within a minute, as long as there are pods.
-func (s *scope) tellPoller(ctx context.Context, merged, whole bool) error {
-	token := config.StatusToken(render.PrivateKeys(s.memory.hostKeys))
-	if token == "" || s.credentials == nil {
+// setTarget tells the Poller what the pods are to have.
+func (s *scope) setTarget() {
+	key := config.StatusKey(render.PrivateKeys(s.memory.hostKeys))
+	if key == "" || s.credentials == nil {
+		return
+	}
+	if key != s.memory.tokens[0] {
+		s.memory.tokens = [2]string{key, s.memory.tokens[0]}
+	}
+	t := poll.Target{UID: s.listener.UID, Keys: s.memory.tokens, Digest: s.files.Digest, Known: s.known()}
+	if s.configured {
+		t.Written = s.Now()
+	}
+	s.Poller.SetTarget(s.name(), t)
+}
+
+// known returns what pods are believed of. A key may have been removed in the minute after its
+// last login.
+func (s *scope) known() ack.Known {
+	keys := make(map[string]map[string]bool, len(s.decisions))
+	n := 0
+	for _, d := range s.decisions {
+		mine := map[string]bool{}
+		for _, k := range slices.Concat(s.credentials[d.User.UID].Inventory, d.User.Status.Keys, s.memory.resolved[d.User.UID].former) {
+			mine[k.Fingerprint] = true
+		}
+		keys[string(d.User.UID)] = mine
+		n += len(mine)
+	}
+	hostKeys := map[string]bool{}
+	for i := range s.listener.Status.HostKeys {
+		hostKeys[s.listener.Status.HostKeys[i].Fingerprint] = true
+	}
+	return ack.Known{
+		Keys:    n,
+		User:    func(uid string) bool { _, ok := keys[uid]; return ok },
+		Key:     func(uid, fingerprint string) bool { return keys[uid][fingerprint] },
+		HostKey: func(fingerprint string) bool { return hostKeys[fingerprint] },
+	}
+}
+
+// keepAsking has the next reconcile come within a minute, as long as there are pods, unless
+// this one has done all that it had to: then it comes when something happens, or a pod says
+// something else than now.
+func (s *scope) keepAsking(ctx context.Context, whole bool) error {
+	if s.credentials == nil || whole && s.settled() {
 		return nil
 	}
-	if token != s.memory.tokens[0] {
-		s.memory.tokens = [2]string{token, s.memory.tokens[0]}
+	owned, err := s.pods(ctx)
+	if err != nil {
+		return err
 	}
-	t := poll.Told{
-		UID: s.listener.UID, Pods: client.MatchingLabels(render.Selector(s.listener)), Tokens: s.memory.tokens,
-		Digest: s.files.Digest, Later: merged,
+	if slices.ContainsFunc(owned, poll.Asked) {
+		s.retryIn(poll.Interval)
 	}
-	if whole && s.settled() {
-		t.Found = new(s.acks)
-	} else {
-		pods, err := s.pods(ctx)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(pods, func(p corev1.Pod) bool { return poll.Asked(&p) }) {
-			s.retryIn(poll.Interval)
-		}
-	}
-	s.Poller.Tell(s.name(), t)
 	return nil
 }
 

@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
@@ -32,8 +31,7 @@ type Reconciler struct {
 	// Live reads past any cache; the operator caches no Secret.
 	Live    client.Reader
 	Applier *apply.Applier
-	Asker   ack.Asker
-	// Poller asks pods between reconciles.
+	// Poller asks pods.
 	Poller *poll.Poller
 	Board  *user.Board
 	Events events.EventRecorder
@@ -101,7 +99,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	defer func() { s.describeTo(span) }()
 	if l.Annotations[v1alpha1.AnnotationPaused] == "true" {
 		s.pause()
-		r.Poller.Tell(s.name(), poll.Told{UID: l.UID}) // what it has heard stays
+		r.Poller.SetTarget(s.name(), poll.Target{UID: l.UID, Paused: true}) // what it has heard stays
 		return ctrl.Result{}, s.writeStatus(ctx)
 	}
 	var failed error
@@ -117,10 +115,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if apply.NamespaceEnding(failed) || apply.NamespaceEnding(s.applyFailed) {
 		return ctrl.Result{}, nil // the listener is about to be deleted, and nothing can be done until then
 	}
-	merged := s.learnKeyUse()
+	s.learnKeyUse()
 	s.publishOutcomes()
 	err = errors.Join(failed, s.applyFailed, s.traced(ctx, phase{"write status", s.writeStatus}))
-	if err := errors.Join(err, s.tellPoller(ctx, merged, whole && err == nil)); err != nil {
+	if err := errors.Join(err, s.keepAsking(ctx, whole && err == nil)); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: s.requeueAfter()}, nil

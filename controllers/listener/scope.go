@@ -43,7 +43,6 @@ type scope struct {
 	refusal     bool  // an object could not be applied, programmed says which
 	applyFailed error // as far as it is to be tried again
 	configured  bool  // this reconcile has written a part of the configuration
-	waiter      *ack.Waiter
 	acks        ack.Result
 	acked       bool
 
@@ -70,7 +69,6 @@ func newScope(r *Reconciler, l *v1alpha1.SFTPListener) *scope {
 		memory:     r.memory(client.ObjectKeyFromObject(l), l.UID),
 		policy:     render.PolicyAt(l, r.Now()),
 	}
-	s.waiter = &ack.Waiter{Client: r.Client, Asker: r.Asker, Pods: s.pods}
 	s.initConditions()
 	return s
 }

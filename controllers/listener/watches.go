@@ -21,8 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
@@ -44,14 +44,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options, polli
 	}
 	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
 	to := handler.EnqueueRequestsFromMapFunc
-	err := ctrl.NewControllerManagedBy(mgr).
-		Named("poll").
-		// One that is about to end is asked at once, whatever the reconcile of its listener waits for.
-		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(podChanged())).
-		WatchesRawSource(r.Poller.Asking()).
-		WithOptions(polling).
-		Complete(r.Poller)
-	if err != nil {
+	if err := r.Poller.Setup(mgr, polling); err != nil {
 		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
@@ -66,10 +59,10 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options, polli
 		Watches(&v1alpha1.SFTPUser{}, to(listenerOfUser), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.SFTPKey{}, to(r.listenersOfKey), builder.WithPredicates(keyChanged())).
 		Watches(&corev1.PersistentVolumeClaim{}, to(r.listenersOfClaim), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(podChanged())).
+		Watches(&corev1.Pod{}, to(listenerOfObject), builder.WithPredicates(poll.Changes())).
 		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfSecret), builder.WithPredicates(r.secretChanged())).
 		WatchesMetadata(&corev1.Namespace{}, to(r.listenersOfNamespace), builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		WatchesRawSource(r.Poller.News()).
+		WatchesRawSource(r.Poller.Changed()).
 		WithOptions(options).
 		Complete(r)
 }
@@ -260,15 +253,4 @@ func (r *Reconciler) secretChanged() predicate.Predicate {
 		CreateFunc: func(e event.CreateEvent) bool { return news(e.Object) },
 		UpdateFunc: func(e event.UpdateEvent) bool { return news(e.ObjectNew) },
 	}
-}
-
-// podChanged passes on only what matters for acknowledgement, not the operator's own
-// annotations.
-func podChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
-		before, ok1 := e.ObjectOld.(*corev1.Pod)
-		after, ok2 := e.ObjectNew.(*corev1.Pod)
-		return ok1 && ok2 && (ack.Ready(before) != ack.Ready(after) || before.Status.PodIP != after.Status.PodIP ||
-			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero())
-	}}
 }

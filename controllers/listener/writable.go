@@ -79,11 +79,11 @@ func (s *scope) noteUnmounted(ctx context.Context) error {
 		return err
 	}
 	s.unmounted = map[string]bool{}
-	for i := range pods {
-		if !ack.Ready(&pods[i]) {
+	for _, p := range pods {
+		if !ack.Ready(p) {
 			continue
 		}
-		for _, name := range render.Unmounted(s.listener, &pods[i].Spec) {
+		for _, name := range render.Unmounted(s.listener, &p.Spec) {
 			s.unmounted[name] = true
 		}
 	}
