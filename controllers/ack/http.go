@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// askTimeout bounds one question to a pod, with its answer.
+	// askTimeout bounds one question to a pod, until its answer has been read and decoded.
 	askTimeout = time.Second
 	// smallAnswer is what an answer may have without waiting for others, in bytes.
 	smallAnswer = 64 << 10
@@ -39,7 +39,6 @@ type HTTPAsker struct {
 // proxy, and without following redirects, since what answers may be a foreign process.
 func NewHTTPAsker() *HTTPAsker {
 	return &HTTPAsker{client: http.Client{
-		Timeout: askTimeout,
 		Transport: &http.Transport{
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 16 << 10, DisableCompression: true,
 		},
@@ -49,6 +48,8 @@ func NewHTTPAsker() *HTTPAsker {
 
 // Ask implements Asker. Nothing of an answer is parsed before it is proven.
 func (a *HTTPAsker) Ask(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	nonce := rand.Text()
 	body, header, err := a.get(ctx, pod, config.StatusPath, http.Header{config.NonceHeader: {nonce}}, config.MaxStatusSize)
 	if err != nil {
@@ -69,6 +70,8 @@ func (a *HTTPAsker) Ask(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer
 
 // KeyUse implements Asker.
 func (a *HTTPAsker) KeyUse(ctx context.Context, pod *corev1.Pod, key string, known Known, before config.KeyUseReport) (config.KeyUseReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
 	q := config.KeyUseQuestion{Instance: before.Instance, Sequence: before.Sequence, Limit: known.limit()}
 	query := url.Values{
 		config.KeyUseInstance: {q.Instance}, config.KeyUseSequence: {strconv.FormatUint(q.Sequence, 10)}, config.KeyUseLimit: {strconv.Itoa(q.Limit)},

@@ -3,6 +3,7 @@ package ack
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
@@ -58,8 +58,10 @@ func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
 // Same reports whether pods say the same again, but for the number of sessions, which changes
 // all the time.
 func (r Result) Same(o Result) bool {
-	r.Sessions, o.Sessions = nil, nil
-	return equality.Semantic.DeepEqual(r, o)
+	return r.Digest == o.Digest && r.Ready == o.Ready && r.Acknowledged == o.Acknowledged && slices.Equal(r.Behind, o.Behind) &&
+		maps.EqualFunc(r.Late, o.Late, time.Time.Equal) && r.Began.Equal(o.Began) && r.Completed.Equal(o.Completed) &&
+		slices.Equal(r.Volumes, o.Volumes) && maps.Equal(r.Rejected, o.Rejected) &&
+		r.Refused == o.Refused && r.Unreachable == o.Unreachable && r.Unproven == o.Unproven
 }
 
 // Outcome is what came of asking a pod.
