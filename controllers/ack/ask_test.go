@@ -1,53 +1,208 @@
 package ack
 
 import (
+	"errors"
+	"io"
 	"net/http"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
-// asked serves one answer and asks for it.
-func asked(t *testing.T, answer http.HandlerFunc) (config.Status, error) {
+// asked serves one kind of answer and asks for it.
+func asked(t *testing.T, answer http.HandlerFunc) (Answer, error) {
 	t.Helper()
-	p, end := answering(t, answer)
-	defer end()
-	return NewHTTPAsker().Ask(t.Context(), p)
+	return NewHTTPAsker().Ask(t.Context(), answering(t, answer), both)
 }
 
+const status = `{"digest":"d2","users":3,"rejectedUIDs":["u"],"version":"v2","newField":1}`
+
 func TestAsk(t *testing.T) {
-	got, err := asked(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/configz" {
-			http.NotFound(w, r)
-			return
-		}
-		_, _ = w.Write([]byte(`{"digest":"d2","users":3,"rejectedUIDs":["u"],"version":"v2","newField":1}`))
-	})
-	if err != nil || got.Digest != "d2" || got.Users != 3 || len(got.RejectedUIDs) != 1 {
-		t.Errorf("%+v, %v", got, err)
+	for name, key := range map[string]string{"the current key": current, "the previous key": previous} {
+		t.Run(name, func(t *testing.T) {
+			got, err := asked(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.String() != "/configz" || !config.ValidNonce(r.Header.Get(config.NonceHeader)) || r.Header.Get(config.ProofHeader) != "" {
+					http.NotFound(w, r)
+					return
+				}
+				proven(key, "a", status)(w, r)
+			})
+			if err != nil || got.Digest != "d2" || got.Users != 3 || len(got.RejectedUIDs) != 1 || got.Key != key {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// An answer that does not prove that it is of this pod, to this question, counts as none.
+func TestUnprovenAnswers(t *testing.T) {
+	var first atomic.Value // the nonce of the first question
+	for name, answer := range map[string]http.HandlerFunc{
+		"no proof":       func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(status)) },
+		"a foreign key":  proven(foreign, "a", status),
+		"no key":         proven("", "a", status),
+		"of another pod": proven(current, "b", status),
+		"another context": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(config.ProofHeader, config.KeyUseProof(current, r.Header.Get(config.NonceHeader), "a", config.KeyUseQuestion{}))
+			_, _ = w.Write([]byte(status))
+		},
+		"a changed body": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(config.ProofHeader, config.StatusProof(current, r.Header.Get(config.NonceHeader), "a", []byte(status)))
+			_, _ = w.Write([]byte(strings.Replace(status, "d2", "d3", 1)))
+		},
+		"a proof without its end": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(config.ProofHeader, config.StatusProof(current, r.Header.Get(config.NonceHeader), "a", []byte(status))[1:])
+			_, _ = w.Write([]byte(status))
+		},
+		"an answer to an earlier question": func(w http.ResponseWriter, r *http.Request) {
+			first.CompareAndSwap(nil, r.Header.Get(config.NonceHeader))
+			nonce, _ := first.Load().(string)
+			w.Header().Set(config.ProofHeader, config.StatusProof(current, nonce, "a", []byte(status)))
+			_, _ = w.Write([]byte(status))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, asker := answering(t, answer), NewHTTPAsker()
+			var err error
+			for range 2 { // the first question of the replay is answered rightly
+				_, err = asker.Ask(t.Context(), p, both)
+			}
+			if !errors.Is(err, ErrUnproven) {
+				t.Errorf("error %v", err)
+			}
+			if _, err := asker.Ask(t.Context(), p, Keys{}); !errors.Is(err, ErrUnproven) {
+				t.Errorf("without keys: %v", err)
+			}
+		})
 	}
 }
 
 // What answers on a pod's address may be anything.
 func TestAskDoubtsTheAnswer(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"an error": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusServiceUnavailable) },
-		"no JSON":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) },
+		"an error":           func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusServiceUnavailable) },
+		"no JSON":            proven(current, "a", "hello"),
+		"a JSON that is cut": proven(current, "a", status[:20]),
+		"an answer that is cut": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			proven(current, "a", status)(w, r)
+		},
 		"a redirection": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "http://127.0.0.9:8081/other", http.StatusFound)
 		},
-		"an endless answer": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(`{"digest":"` + strings.Repeat("d", 1<<20) + `"}`))
+		"an answer that is too long": proven(current, "a", `{"digest":"d2"}`+strings.Repeat(" ", config.MaxStatusSize)),
+		"an endless answer": func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = w.Write([]byte(strings.Repeat(" ", 1<<16)))
+			}
+		},
+		"one byte a second": func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				_, _ = io.WriteString(w, " ")
+				_ = http.NewResponseController(w).Flush()
+				select {
+				case <-time.After(time.Second):
+				case <-r.Context().Done():
+				}
+			}
+		},
+		"silence": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"a header without end": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X", strings.Repeat("x", 1<<20))
 		},
 	} {
-		if _, err := asked(t, answer); err == nil {
-			t.Errorf("%s was believed", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			began := time.Now()
+			if got, err := asked(t, answer); err == nil || got.Digest != "" {
+				t.Errorf("%s was believed: %+v", name, got)
+			}
+			if took := time.Since(began); took > 3*time.Second {
+				t.Errorf("%s took %s", name, took)
+			}
+		})
 	}
 	p := readyPod("a")
 	p.Status.PodIP = "127.0.0.9"
-	if _, err := NewHTTPAsker().Ask(t.Context(), &p); err == nil {
+	if _, err := NewHTTPAsker().Ask(t.Context(), p, both); err == nil {
 		t.Error("nobody answers, but there is no error")
+	}
+}
+
+// One of the listener's own pods that answers 60 MiB costs little memory, whatever it is asked for: it has the key, so its
+// answer can be as right as it is long.
+func TestLargeAnswers(t *testing.T) {
+	const size = 60 << 20
+	known := Known{Keys: 400_000, User: func(string) bool { return true }, Key: func(string, string) bool { return true }}
+	part := []byte(strings.Repeat("{},", 10_000))
+	long := answering(t, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, `{"instance":"i","uses":[`)
+		for n := 0; n < size; n += len(part) {
+			_, _ = w.Write(part)
+		}
+	})
+	asker := NewHTTPAsker()
+	for what, ask := range map[string]func() error{
+		"status": func() error { _, err := asker.Ask(t.Context(), long, both); return err },
+		"keys": func() error {
+			_, err := asker.KeyUse(t.Context(), long, current, known, config.KeyUseReport{})
+			return err
+		},
+	} {
+		if grown, err := growth(ask); err == nil || !strings.Contains(err.Error(), "longer than") || grown > 16<<20 {
+			t.Errorf("%s: the heap grew by %d KiB, %v", what, grown>>10, err)
+		} else {
+			t.Logf("%s: the heap grew by %d KiB", what, grown>>10)
+		}
+	}
+}
+
+// The longest answer that is read costs little, too.
+func TestLongestReport(t *testing.T) {
+	known := Known{Keys: 400_000, Key: func(string, string) bool { return true }}
+	room := maxReport(config.MaxKeyUses) - len(`{"uses":[{}]}`)
+	p := answering(t, sealed(t, current, "a", []byte(`{"uses":[`+strings.Repeat("{},", room/3)+`{}]}`)))
+	grown, err := growth(func() error {
+		_, err := NewHTTPAsker().KeyUse(t.Context(), p, current, known, config.KeyUseReport{})
+		return err
+	})
+	if !errors.Is(err, errTooMany) || grown > 16<<20 {
+		t.Errorf("the heap grew by %d KiB, %v", grown>>10, err)
+	}
+}
+
+// growth returns by how much the heap grew at most while a function ran: by all that was allocated, as if nothing had been
+// freed.
+func growth(f func() error) (uint64, error) {
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	err := f()
+	runtime.ReadMemStats(&now)
+	return now.TotalAlloc - before.TotalAlloc, err
+}
+
+// Of several answers that are large only some are in memory at a time, and one that waits for its turn ends with its context.
+func TestLargeAnswersTakeTurns(t *testing.T) {
+	for range largeAnswers {
+		large <- struct{}{}
+	}
+	p := answering(t, sealed(t, current, "a", []byte(`{"instance":"`+strings.Repeat("i", smallAnswer)+`"}`)))
+	began := time.Now()
+	_, err := NewHTTPAsker().KeyUse(t.Context(), p, current, Known{}, config.KeyUseReport{})
+	if err == nil || time.Since(began) > 3*time.Second {
+		t.Errorf("%v after %s", err, time.Since(began))
+	}
+	for range largeAnswers {
+		<-large
+	}
+	if _, err := NewHTTPAsker().KeyUse(t.Context(), p, current, Known{}, config.KeyUseReport{}); err == nil || !strings.Contains(err.Error(), "instance is too long") {
+		t.Errorf("%v, want that it was read", err)
+	}
+	if len(large) != 0 {
+		t.Errorf("%d places are still taken", len(large))
 	}
 }

@@ -2,6 +2,7 @@ package ack
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"testing"
@@ -15,15 +16,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// What the operator asks is what a daemon answers: the token that the one makes of the Secret's content opens the other.
-func TestKeyUseOfADaemon(t *testing.T) {
+// What the operator asks is what a daemon answers: each has the key that is derived from the Secret's content.
+func TestDaemon(t *testing.T) {
 	const address = "127.0.0.11"
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", key.PublicKey())
 	dir.Write(t)
 	sftp, health := daemontest.Listen(t, address+":0"), daemontest.Listen(t, address+":8081")
-	d := daemon.New(daemon.Options{ConfigDir: dir.Path, SFTP: sftp, Health: health, Audit: io.Discard, Log: slog.New(slog.DiscardHandler)})
+	d := daemon.New(daemon.Options{ConfigDir: dir.Path, SFTP: sftp, Health: health, Audit: io.Discard, Log: slog.New(slog.DiscardHandler), Pod: "a"})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx, ctx) }()
@@ -34,6 +35,11 @@ func TestKeyUseOfADaemon(t *testing.T) {
 	p := readyPod("a")
 	p.Status.PodIP = address
 	asker := NewHTTPAsker()
+	proof := config.StatusKey(dir.HostKeys)
+	keys := Keys{foreign, proof}
+	known := Known{Key: func(uid, fingerprint string) bool {
+		return uid == "uid-ada" && fingerprint == ssh.FingerprintSHA256(key.PublicKey())
+	}}
 	eventually := func(what string, condition func() bool) {
 		t.Helper()
 		for end := time.Now().Add(15 * time.Second); !condition(); time.Sleep(10 * time.Millisecond) {
@@ -43,8 +49,8 @@ func TestKeyUseOfADaemon(t *testing.T) {
 		}
 	}
 	eventually("the configuration is loaded", func() bool {
-		s, err := asker.Ask(t.Context(), &p)
-		return err == nil && s.Digest != ""
+		s, err := asker.Ask(t.Context(), p, keys)
+		return err == nil && s.Digest != "" && s.Key == proof
 	})
 	c, err := ssh.Dial("tcp", sftp.Addr().String(), &ssh.ClientConfig{
 		User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
@@ -54,10 +60,9 @@ func TestKeyUseOfADaemon(t *testing.T) {
 	}
 	defer c.Close()
 
-	token := config.StatusToken(dir.HostKeys)
 	var first config.KeyUseReport
 	eventually("the login is told", func() bool {
-		first, err = asker.KeyUse(t.Context(), &p, token, config.KeyUseReport{})
+		first, err = asker.KeyUse(t.Context(), p, proof, known, config.KeyUseReport{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,11 +71,27 @@ func TestKeyUseOfADaemon(t *testing.T) {
 	if u := first.Uses[0]; u.UID != "uid-ada" || u.Fingerprint != ssh.FingerprintSHA256(key.PublicKey()) || len(u.Day) != len(time.DateOnly) {
 		t.Errorf("%+v", u)
 	}
-	if again, err := asker.KeyUse(t.Context(), &p, token, first); err != nil || len(again.Uses) != 0 {
+	if again, err := asker.KeyUse(t.Context(), p, proof, known, first); err != nil || len(again.Uses) != 0 {
 		t.Errorf("told again: %+v, %v", again, err)
 	}
 	_, other := configtest.Key(t)
-	if r, err := asker.KeyUse(t.Context(), &p, config.StatusToken([][]byte{other}), config.KeyUseReport{}); err == nil {
-		t.Errorf("with another host key's token: %+v", r)
+	otherKey := config.StatusKey([][]byte{other})
+	if r, err := asker.KeyUse(t.Context(), p, otherKey, known, config.KeyUseReport{}); err == nil {
+		t.Errorf("with another host key: %+v", r)
+	}
+	if a, err := asker.Ask(t.Context(), p, Keys{otherKey, foreign}); !errors.Is(err, ErrUnproven) {
+		t.Errorf("with another host key: %+v, %v", a, err)
+	}
+	// What answers is not the pod that is meant.
+	renamed := p.DeepCopy()
+	renamed.Name = "b"
+	if a, err := asker.Ask(t.Context(), renamed, keys); !errors.Is(err, ErrUnproven) {
+		t.Errorf("as another pod: %+v, %v", a, err)
+	}
+	if r, err := asker.KeyUse(t.Context(), renamed, proof, known, config.KeyUseReport{}); err == nil {
+		t.Errorf("as another pod: %+v", r)
+	}
+	if r, err := asker.KeyUse(t.Context(), p, proof, Known{}, config.KeyUseReport{}); err != nil || len(r.Uses) > 0 {
+		t.Errorf("of nobody that is known: %+v, %v", r, err)
 	}
 }

@@ -1,63 +1,178 @@
 package ack
 
 import (
-	"net"
+	"context"
+	"encoding/json"
+	"errors"
 	"net/http"
-	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
-// The question has the token and what is known already; the answer is what a daemon gives.
+// ours knows the user u with the keys k1 and k2, and the host key h.
+var ours = Known{
+	Keys:    2,
+	User:    func(uid string) bool { return uid == "u" },
+	Key:     func(uid, fingerprint string) bool { return uid == "u" && (fingerprint == "k1" || fingerprint == "k2") },
+	HostKey: func(fingerprint string) bool { return fingerprint == "h" },
+}
+
+// The question proves itself and says what is known already; the answer is what a daemon gives.
 func TestKeyUse(t *testing.T) {
 	var got *http.Request
-	p, end := answering(t, func(w http.ResponseWriter, r *http.Request) {
+	answer := []byte(`{"instance":"i2","sequence":9,"more":true,"uses":[{"uid":"u","fingerprint":"k1","day":"2026-11-25"}],"newField":{"a":[1]}}`)
+	p := answering(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r
-		_, _ = w.Write([]byte(`{"instance":"i2","sequence":9,"uses":[{"uid":"u","fingerprint":"SHA256:k","day":"2026-11-25"}],"newField":1}`))
+		sealed(t, current, "a", answer)(w, r)
 	})
-	defer end()
-	r, err := NewHTTPAsker().KeyUse(t.Context(), p, "secret", config.KeyUseReport{Instance: "i1&after=0", Sequence: 7})
-	if err != nil || r.Instance != "i2" || r.Sequence != 9 || len(r.Uses) != 1 || r.Uses[0] != (config.KeyUse{UID: "u", Fingerprint: "SHA256:k", Day: "2026-11-25"}) {
+	r, err := NewHTTPAsker().KeyUse(t.Context(), p, current, ours, config.KeyUseReport{Instance: "i1&after=0", Sequence: 7})
+	if err != nil || r.Instance != "i2" || r.Sequence != 9 || !r.More || len(r.Uses) != 1 || r.Uses[0] != (config.KeyUse{UID: "u", Fingerprint: "k1", Day: "2026-11-25"}) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	q := got.URL.Query()
-	if got.URL.Path != "/keyuse" || got.Header.Get("Authorization") != "Bearer secret" || q.Get("instance") != "i1&after=0" || q.Get("after") != "7" {
-		t.Errorf("asked for %s with %q", got.URL, got.Header.Get("Authorization"))
+	if got.URL.Path != "/keyuse" || q.Get("instance") != "i1&after=0" || q.Get("after") != "7" || q.Get("limit") != "1004" {
+		t.Errorf("asked for %s", got.URL)
+	}
+	want := config.KeyUseProof(current, got.Header.Get(config.NonceHeader), "a", config.KeyUseQuestion{Instance: "i1&after=0", Sequence: 7, Limit: 1004})
+	if got.Header.Get(config.ProofHeader) != want {
+		t.Errorf("headers %v, want the proof %s", got.Header, want)
+	}
+	if strings.Contains(got.URL.String(), current) || slices.ContainsFunc(slices.Concat(got.Header["Authorization"], got.Header[config.ProofHeader]), func(v string) bool { return strings.Contains(v, current) }) {
+		t.Error("the key was sent")
 	}
 }
 
-// A token that a redirection would carry elsewhere is not sent there, and a refusal is told without it.
-func TestKeyUseKeepsTheToken(t *testing.T) {
+func TestKeyUseDoubtsTheAnswer(t *testing.T) {
+	answer := []byte(`{"instance":"i2","uses":[{"uid":"u","fingerprint":"k1","day":"2026-11-25"}]}`)
+	for name, serve := range map[string]http.HandlerFunc{
+		"a foreign key":  sealed(t, foreign, "a", answer),
+		"of another pod": sealed(t, current, "b", answer),
+		"not sealed":     func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(answer) },
+		"empty":          func(http.ResponseWriter, *http.Request) {},
+		"of another question": func(w http.ResponseWriter, _ *http.Request) {
+			s, err := config.SealKeyUse(current, "a nonce from before", "a", answer)
+			if err != nil {
+				t.Error(err)
+			}
+			_, _ = w.Write(s)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := NewHTTPAsker().KeyUse(t.Context(), answering(t, serve), current, ours, config.KeyUseReport{})
+			if !errors.Is(err, ErrUnproven) || len(r.Uses) > 0 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+}
+
+// A request is not carried elsewhere by a redirection.
+func TestKeyUseFollowsNoRedirection(t *testing.T) {
 	elsewhere := false
-	p, end := answering(t, func(w http.ResponseWriter, r *http.Request) {
+	p := answering(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/other" {
 			elsewhere = true
 		}
 		http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
 	})
-	defer end()
-	_, err := NewHTTPAsker().KeyUse(t.Context(), p, "do-not-tell", config.KeyUseReport{})
-	if err == nil || elsewhere || strings.Contains(err.Error(), "do-not-tell") {
+	if _, err := NewHTTPAsker().KeyUse(t.Context(), p, current, ours, config.KeyUseReport{}); err == nil || elsewhere {
 		t.Errorf("%v, followed: %v", err, elsewhere)
 	}
 }
 
-// answering serves answers on a loopback address with the health port, as a pod.
-func answering(t *testing.T, answer http.HandlerFunc) (p *corev1.Pod, end func()) {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.9:8081")
-	if err != nil {
-		t.Fatal(err)
+func TestDecode(t *testing.T) {
+	use := func(uid, fingerprint string) string {
+		return `{"uid":"` + uid + `","fingerprint":"` + fingerprint + `","day":"2026-11-25"}`
 	}
-	s := httptest.NewUnstartedServer(answer)
-	s.Listener.Close()
-	s.Listener = l
-	s.Start()
-	pod := readyPod("a")
-	pod.Status.PodIP = "127.0.0.9"
-	return &pod, s.Close
+	many := func(n int, entry string) string { return strings.TrimSuffix(strings.Repeat(entry+",", n), ",") }
+	for name, tc := range map[string]struct {
+		report  string
+		uses    int
+		proofs  int
+		problem string
+	}{
+		"nothing":            {report: `{}`},
+		"null":               {report: `{"uses":null,"hostKeyProofs":null}`},
+		"known":              {report: `{"uses":[` + use("u", "k1") + `,` + use("u", "k2") + `]}`, uses: 2},
+		"twice":              {report: `{"uses":[` + many(5, use("u", "k1")) + `],"uses":[` + use("u", "k1") + `]}`, uses: 1},
+		"foreign users":      {report: `{"uses":[` + use("x", "k1") + `]}`},
+		"foreign keys":       {report: `{"uses":[` + use("u", "k3") + `]}`},
+		"proofs":             {report: `{"hostKeyProofs":[{"uid":"u","fingerprint":"h"},{"uid":"u","fingerprint":"h"},{"uid":"x","fingerprint":"h"},{"uid":"u","fingerprint":"x"}]}`, proofs: 1},
+		"as many as allowed": {report: `{"uses":[` + many(6, "{}") + `],"hostKeyProofs":[` + many(4, "{}") + `]}`},
+		"too many":           {report: `{"uses":[` + many(6, "{}") + `],"hostKeyProofs":[` + many(5, "{}") + `]}`, problem: "more entries"},
+		"no object":          {report: `[]`, problem: "missing"},
+		"no array":           {report: `{"uses":{}}`, problem: "an array is missing"},
+		"no entries":         {report: `{"uses":[1]}`, problem: "cannot unmarshal"},
+		"cut":                {report: `{"uses":[`, problem: "EOF"},
+		"cut before its end": {report: `{"uses":[]`, problem: "EOF"},
+		"empty":              {report: ``, problem: "EOF"},
+		"more after it":      {report: `{}{}`, problem: "something follows"},
+		"a long instance":    {report: `{"instance":"` + strings.Repeat("i", 65) + `"}`, problem: "too long"},
+		"a negative number":  {report: `{"sequence":-1}`, problem: "cannot unmarshal"},
+	} {
+		r, err := ours.decode(t.Context(), []byte(tc.report), 10)
+		if len(r.Uses) != tc.uses || len(r.HostKeyProofs) != tc.proofs || (err == nil) != (tc.problem == "") || err != nil && !strings.Contains(err.Error(), tc.problem) {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := ours.decode(ctx, []byte(`{"uses":[{}]}`), 10); !errors.Is(err, context.Canceled) {
+		t.Errorf("after its time: %v", err)
+	}
+	if r, err := (Known{}).decode(t.Context(), []byte(`{"uses":[`+use("u", "k1")+`],"hostKeyProofs":[{"uid":"u","fingerprint":"h"}]}`), 10); err != nil || len(r.Uses)+len(r.HostKeyProofs) > 0 {
+		t.Errorf("who knows nothing believes %+v, %v", r, err)
+	}
+}
+
+func TestLimit(t *testing.T) {
+	for keys, want := range map[int]int{-1: 1000, 0: 1000, 10: 1020, 524: 2048, 1 << 40: 2048} {
+		if got := (Known{Keys: keys}).limit(); got != want {
+			t.Errorf("%d keys: %d", keys, got)
+		}
+	}
+	entry, err := json.Marshal(config.KeyUse{UID: strings.Repeat("u", 63), Fingerprint: strings.Repeat("f", 50), Day: "2026-11-25"})
+	if err != nil || len(entry)+1 > entrySize {
+		t.Errorf("an entry has %d bytes, %v", len(entry), err)
+	}
+}
+
+// Whatever a pod says, no more is kept than is known, and what is kept is known. What a daemon says is kept.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"instance":"i","sequence":9,"more":true,"uses":[{"uid":"u","fingerprint":"k1","day":"2026-11-25"}],"hostKeyProofs":[{"uid":"u","fingerprint":"h"}]}`))
+	f.Add([]byte(`{"uses":[{},{}],"x":[[[{}]]]}`))
+	f.Fuzz(func(t *testing.T, report []byte) {
+		const limit = 10
+		r, err := ours.decode(context.Background(), report, limit)
+		if err != nil {
+			if r.Instance != "" || r.Uses != nil || r.HostKeyProofs != nil {
+				t.Fatalf("%+v with %v", r, err)
+			}
+			return
+		}
+		if len(r.Uses)+len(r.HostKeyProofs) > limit || len(r.Instance) > maxInstance {
+			t.Fatalf("%+v", r)
+		}
+		for _, u := range r.Uses {
+			if !ours.use(u) {
+				t.Fatalf("believed %+v", u)
+			}
+		}
+		for _, p := range r.HostKeyProofs {
+			if !ours.proof(p) {
+				t.Fatalf("believed %+v", p)
+			}
+		}
+		again, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same, err := ours.decode(context.Background(), again, limit)
+		if err != nil || !slices.Equal(same.Uses, r.Uses) || !slices.Equal(same.HostKeyProofs, r.HostKeyProofs) || same.Sequence != r.Sequence || same.More != r.More {
+			t.Fatalf("%+v read again: %+v, %v", r, same, err)
+		}
+	})
 }

@@ -1,36 +1,42 @@
-// Package poll asks the pods of listeners for what no watch tells: which keys were used, and
-// whether they are still as the listener's reconciler found them. To ask costs a fraction of a
-// reconcile, and that follows only where there is news.
+// Package poll asks the pods of listeners for what no watch tells: which configuration they
+// have loaded, which keys were used, what they find wrong with volumes. It is the only one that
+// waits for pods. What it learns is an ack.Result, which it replaces as a whole, and reports on
+// keys; the listener's reconciler is woken when there is something new.
 package poll
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/pods"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
-// Poller asks pods. As a reconcile.Reconciler it does so for one listener, once, and says when
+// Poller asks pods. As a reconcile.Reconciler it looks at one listener, once, and says when
 // again; its queue is the timer.
 type Poller struct {
-	Client client.Reader
+	// Client reads from caches, and annotates pods.
+	Client client.Client
 	Asker  ack.Asker
 	// Now is the clock.
 	Now func() time.Time
 
+	asks asks
+
 	mu sync.Mutex
-	// listeners that were told of. mu protects the map and what is in it.
+	// listeners that have a target. mu protects the map and what is in it.
 	listeners map[types.NamespacedName]*listener
 	// own is the Poller's queue, and wake that of the listeners' reconciler; nil until their
 	// controllers run.
@@ -39,43 +45,45 @@ type Poller struct {
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// Told is what a reconcile of a listener knows of its pods.
-type Told struct {
+// Target is what pods of a listener are to have. It is immutable, with all that it refers to.
+type Target struct {
 	// UID of the listener. One with the same name and another UID is another one.
 	UID types.UID
-	// Pods are the labels that its pods have.
-	Pods client.MatchingLabels
-	// Tokens for the use of keys: the present one, and the one before, which pods have that
-	// are about to end and get no configuration any more. Without the first none is asked.
-	Tokens [2]string
-	// Digest of the configuration that pods should have, and Found what they said of it; nil
-	// if the reconciler looks again by itself.
-	Digest string
-	Found  *ack.Result
-	// Later says not to ask at once: this reconcile came of what the pods have just told.
-	Later bool
+	// Keys prove what pods say. Without the first none is asked.
+	Keys ack.Keys
+	// Digest of the configuration, and when this process has written it; zero if another one has.
+	Digest  string
+	Written time.Time
+	// Known is what the configuration has, for what pods are believed.
+	Known ack.Known
+	// Paused pods are not asked, nor annotated. What they have told stays.
+	Paused bool
 }
 
-// Tell replaces what is known of a listener. Its pods are asked soon, since a reconcile means
-// that something has changed.
-func (p *Poller) Tell(name types.NamespacedName, t Told) {
+// asked reports whether there is something to ask pods for.
+func (t Target) asked() bool { return t.Keys[0] != "" && t.Digest != "" && !t.Paused }
+
+// Report is what a pod has told of the use of keys.
+type Report struct {
+	Pod types.UID
+	config.KeyUseReport
+}
+
+// SetTarget replaces what the pods of a listener are to have. If that is another digest, they
+// are asked at once.
+func (p *Poller) SetTarget(name types.NamespacedName, t Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.listeners[name]
-	if l == nil || l.told.UID != t.UID {
+	if l == nil || l.target.UID != t.UID {
 		if p.listeners == nil {
 			p.listeners = map[types.NamespacedName]*listener{}
 		}
 		l = &listener{pods: map[types.UID]*pod{}}
 		p.listeners[name] = l
 	}
-	l.told, l.looked = t, p.Now()
-	if !t.Later {
-		l.turn++
-	}
-	if p.own != nil {
-		p.own.Add(reconcile.Request{NamespacedName: name})
-	}
+	l.aim(t, p.Now())
+	p.look(name)
 }
 
 // Forget drops a listener that is gone.
@@ -85,110 +93,93 @@ func (p *Poller) Forget(name types.NamespacedName) {
 	delete(p.listeners, name)
 }
 
-// Reports are what pods of a listener have told and nobody has merged yet, in the order in
+// Result returns what the pods of a listener say of its target's configuration. It is false
+// until they had time to load it: while each change is on its way, what pods lack is no news.
+func (p *Poller) Result(name types.NamespacedName) (ack.Result, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.listeners[name]; l != nil && l.result != nil && l.result.Digest == l.target.Digest {
+		return *l.result, true
+	}
+	return ack.Result{}, false
+}
+
+// Reports returns what pods of a listener have told and no one has merged yet, in the order in
 // which they told it.
 func (p *Poller) Reports(name types.NamespacedName, uid types.UID) []Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l := p.listeners[name]; l != nil && l.told.UID == uid {
+	if l := p.listeners[name]; l != nil && l.target.UID == uid {
 		return slices.Clone(l.reports)
 	}
 	return nil
 }
 
-// Merged says that reports of Reports are in the caller's keeping: the next question confirms
+// Merged notes that reports of Reports are in the caller's keeping: the next question confirms
 // them to the pods, which then may forget.
 func (p *Poller) Merged(name types.NamespacedName, uid types.UID, reports []Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l := p.listeners[name]; l != nil && l.told.UID == uid {
-		l.merged(reports)
+	if l := p.listeners[name]; l != nil && l.target.UID == uid && l.merged(reports) {
+		p.look(name)
 	}
 }
 
-// Asking is the source of the Poller's own controller.
-func (p *Poller) Asking() source.Source {
-	return source.Func(func(_ context.Context, q queue) error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.own = q
-		for name := range p.listeners {
-			q.Add(reconcile.Request{NamespacedName: name})
-		}
-		return nil
-	})
-}
-
-// News is a source of the listeners' controller: those whose pods have told something.
-func (p *Poller) News() source.Source {
-	return source.Func(func(_ context.Context, q queue) error {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.wake = q
-		return nil
-	})
+// look has a listener looked at. p.mu must be locked.
+func (p *Poller) look(name types.NamespacedName) {
+	if p.own != nil {
+		p.own.Add(reconcile.Request{NamespacedName: name})
+	}
 }
 
 // Reconcile implements reconcile.Reconciler.
 func (p *Poller) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
-	l, told := p.told(req.NamespacedName)
-	if told.Tokens[0] == "" {
-		return reconcile.Result{}, nil // the next Tell begins anew
+	l, t := p.target(req.NamespacedName)
+	if l == nil || !t.asked() {
+		return reconcile.Result{}, nil // the next SetTarget begins again
 	}
-	var list corev1.PodList
-	// They are only read, and there may be thousands.
-	if err := p.Client.List(ctx, &list, client.InNamespace(req.Namespace), told.Pods, client.UnsafeDisableDeepCopy); err != nil {
-		return reconcile.Result{}, fmt.Errorf("list pods: %w", err)
+	owned, err := pods.Owned(ctx, p.Client, &v1alpha1.SFTPListener{
+		ObjectMeta: metav1.ObjectMeta{Namespace: req.Namespace, Name: req.Name, UID: t.UID},
+	})
+	if err != nil {
+		return reconcile.Result{}, err
 	}
+	owned = ack.Sorted(owned)
 	p.mu.Lock()
-	questions, look := l.due(list.Items, told.Found != nil, p.Now())
+	questions := l.due(owned, p.Now())
 	p.mu.Unlock()
+	p.ask(ctx, req.NamespacedName, l, t, questions)
+	syncs, again := p.conclude(req, l, owned)
 
-	// Nothing is locked meanwhile: a pod that does not answer costs seconds.
-	p.ask(ctx, told.Tokens, questions)
-	differs := look && !p.look(ctx, list.Items, told)
-
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	news := l.note(questions)
-	if p.listeners[req.NamespacedName] != l {
-		return reconcile.Result{}, nil // it was made again, and its first reconcile tells of it
+	if err := ack.RequestSyncAgain(ctx, p.Client, syncs, t.Digest); err != nil {
+		// It is repeated as long as they need it.
+		ctrl.LoggerFrom(ctx).Info("The volumes of some pods cannot be refreshed yet", "error", err.Error())
 	}
-	if (news || differs) && p.wake != nil {
-		p.wake.Add(req)
-	}
-	return reconcile.Result{RequeueAfter: l.wait(list.Items, p.Now())}, nil
+	return reconcile.Result{RequeueAfter: again}, nil
 }
 
-// told is what is known of a listener, nothing if there is none.
-func (p *Poller) told(name types.NamespacedName) (*listener, Told) {
+// target returns what is known of a listener, and its target; nil if there is none.
+func (p *Poller) target(name types.NamespacedName) (*listener, Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if l := p.listeners[name]; l != nil {
-		return l, l.told
+		return l, l.target
 	}
-	return nil, Told{}
+	return nil, Target{}
 }
 
-// ask asks all pods at once.
-func (p *Poller) ask(ctx context.Context, tokens [2]string, questions []*question) {
-	var wg sync.WaitGroup
-	for _, q := range questions {
-		wg.Go(func() {
-			q.report, q.err = p.Asker.KeyUse(ctx, q.pod, tokens[0], q.known)
-			if q.err != nil && tokens[1] != "" && !q.pod.DeletionTimestamp.IsZero() {
-				q.report, q.err = p.Asker.KeyUse(ctx, q.pod, tokens[1], q.known)
-			}
-			if q.err != nil {
-				ctrl.LoggerFrom(ctx).V(1).Info("A pod does not tell the use of keys", "pod", q.pod.Name, "error", q.err.Error())
-			}
-		})
+// conclude publishes what is known now. It returns the pods whose volumes are to be refreshed,
+// and when to look at the listener again.
+func (p *Poller) conclude(req reconcile.Request, l *listener, owned []*corev1.Pod) (syncs []*corev1.Pod, again time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.listeners[req.NamespacedName] != l || !l.target.asked() {
+		return nil, 0 // it was made again, or paused meanwhile
 	}
-	wg.Wait()
-}
-
-// look says whether pods are as they were found.
-func (p *Poller) look(ctx context.Context, pods []corev1.Pod, told Told) bool {
-	now := ack.Survey(ctx, p.Asker, pods, told.Digest)
-	return ctx.Err() != nil || now.Same(*told.Found)
+	now := p.Now()
+	if l.publish(owned, now) && p.wake != nil {
+		p.wake.Add(req)
+	}
+	syncs, next := l.syncs(owned, now)
+	return syncs, min(l.wait(owned, now), next)
 }

@@ -2,20 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
 	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,6 +19,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/health"
+	"github.com/sftp-operator/sftp-operator/test/fakepods"
 )
 
 // refreshTime is how long a kubelet takes from a poke until the pod's daemon has loaded the
@@ -44,10 +42,9 @@ type dataPlane struct {
 
 type playedPod struct {
 	pod     *corev1.Pod
-	server  *http.Server
-	status  config.Status
+	daemon  *fakepods.Daemon
+	server  *health.Server
 	poke    string // the last one seen
-	asked   int    // how often since resetAsked
 	loading bool
 	poked   bool // while loading
 }
@@ -93,7 +90,8 @@ func (p *dataPlane) run(d *appsv1.Deployment) error {
 		p.mu.Unlock()
 		return nil
 	}
-	played := &playedPod{}
+	name := d.Name + "-0"
+	played := &playedPod{daemon: fakepods.New(name)}
 	p.pods[id] = played
 	p.mu.Unlock()
 
@@ -103,14 +101,11 @@ func (p *dataPlane) run(d *appsv1.Deployment) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: p.handler(played), ReadHeaderTimeout: time.Second}
+	server := played.daemon.Server()
 	p.jobs.Go(func() { _ = server.Serve(socket) }) // it ends with close
 
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: d.Name + "-0", Labels: d.Spec.Template.Labels},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "sftpd", Image: "played"}}},
-	}
-	if err := p.api.Create(p.ctx, pod); err != nil {
+	pod, err := fakepods.Create(p.ctx, p.api, d, name, nil)
+	if err != nil {
 		return err
 	}
 	pod.Status = corev1.PodStatus{Phase: corev1.PodRunning, PodIP: address, PodIPs: []corev1.PodIP{{IP: address}}}
@@ -175,23 +170,13 @@ func (p *dataPlane) refresh(played *playedPod) error {
 
 // load reads what the operator wrote as the kubelet and the daemon do.
 func (p *dataPlane) load(played *playedPod) error {
-	var secrets corev1.SecretList
-	err := p.api.List(p.ctx, &secrets, client.InNamespace(played.pod.Namespace),
-		client.MatchingLabels{v1alpha1.LabelListener: played.pod.Labels[v1alpha1.LabelListener]})
-	if err != nil {
-		return err
-	}
 	dir, err := os.MkdirTemp("", "scale-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	for _, s := range secrets.Items {
-		for name, data := range s.Data {
-			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-				return err
-			}
-		}
+	if err := fakepods.Mount(p.ctx, p.api, played.pod, dir); err != nil {
+		return err
 	}
 	files, err := config.Read(dir, nil)
 	if err != nil {
@@ -203,25 +188,8 @@ func (p *dataPlane) load(played *playedPod) error {
 			users++
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	played.status = config.Status{Digest: files.Digest, Users: users, LoadedAt: time.Now()}
+	played.daemon.Load(files, users)
 	return nil
-}
-
-func (p *dataPlane) handler(played *playedPod) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc(config.StatusPath, func(w http.ResponseWriter, _ *http.Request) {
-		p.mu.Lock()
-		played.asked++
-		status := played.status
-		p.mu.Unlock()
-		_ = json.NewEncoder(w).Encode(status) // the operator asks again
-	})
-	mux.HandleFunc(config.KeyUsePath, func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(config.KeyUseReport{Instance: "played", Uses: []config.KeyUse{}})
-	})
-	return mux
 }
 
 // questions is how many pods have been asked since resetQuestions, and how often in all.
@@ -229,8 +197,9 @@ func (p *dataPlane) questions() (pods, all int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, played := range p.pods {
-		all += played.asked
-		if played.asked > 0 {
+		n := played.daemon.Asked()
+		all += n
+		if n > 0 {
 			pods++
 		}
 	}
@@ -241,7 +210,7 @@ func (p *dataPlane) resetQuestions() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, played := range p.pods {
-		played.asked = 0
+		played.daemon.ResetAsked()
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -17,10 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
+	"github.com/sftp-operator/sftp-operator/test/fakepods"
 )
 
 // behaviour of the pods of a namespace.
@@ -106,10 +105,34 @@ func (p *dataPlane) asks() map[string]int {
 }
 
 // Ask implements ack.Asker.
-func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
+func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked[pod.Namespace]++
+	if p.mounts[pod.Namespace] != "" {
+		return p.askDaemon(ctx, pod, keys)
+	}
+	status, err := p.status(ctx, pod)
+	if err != nil {
+		return ack.Answer{}, err
+	}
+	key := "" // nothing is loaded
+	if set := p.loaded[pod.Namespace]; set != nil {
+		key = config.StatusKey(set.HostKeys)
+	}
+	return fakepods.Proven(status, key, keys)
+}
+
+// askDaemon asks the daemon that runs, once it has the files that a kubelet would give it. p.mu must be locked.
+func (p *dataPlane) askDaemon(ctx context.Context, pod *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
+	if err := fakepods.Mount(ctx, p.api, pod, p.mounts[pod.Namespace]); err != nil {
+		return ack.Answer{}, err
+	}
+	return p.http.Ask(ctx, pod, keys)
+}
+
+// status is what a played pod says. p.mu must be locked.
+func (p *dataPlane) status(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
 	b, now := p.behaviours[pod.Namespace], p.loaded[pod.Namespace]
 	switch {
 	case b.unreachable:
@@ -121,12 +144,6 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod) (config.Status, er
 		}}
 	case slices.Contains(b.late, pod.Name):
 		return config.Status{Digest: "an older one"}, nil
-	}
-	if dir := p.mounts[pod.Namespace]; dir != "" {
-		if err := p.write(ctx, pod, dir); err != nil {
-			return config.Status{}, err
-		}
-		return p.http.Ask(ctx, pod)
 	}
 	if !b.frozen {
 		set, err := p.load(ctx, pod)
@@ -210,7 +227,7 @@ func (p *dataPlane) restart(pod *corev1.Pod) {
 }
 
 // KeyUse implements ack.Asker.
-func (p *dataPlane) KeyUse(ctx context.Context, pod *corev1.Pod, token string, before config.KeyUseReport) (config.KeyUseReport, error) {
+func (p *dataPlane) KeyUse(ctx context.Context, pod *corev1.Pod, key string, known ack.Known, before config.KeyUseReport) (config.KeyUseReport, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	set := p.loaded[pod.Namespace]
@@ -218,14 +235,14 @@ func (p *dataPlane) KeyUse(ctx context.Context, pod *corev1.Pod, token string, b
 	case p.behaviours[pod.Namespace].unreachable:
 		return config.KeyUseReport{}, errors.New("connection refused")
 	case p.mounts[pod.Namespace] != "":
-		return p.http.KeyUse(ctx, pod, token, before)
-	case set == nil || !config.TokensEqual(token, config.StatusToken(set.HostKeys)):
-		return config.KeyUseReport{}, errors.New("401 Unauthorized")
+		return p.http.KeyUse(ctx, pod, key, known, before)
+	case set == nil || key != config.StatusKey(set.HostKeys):
+		return config.KeyUseReport{}, errors.New("it answered 401 to /keyuse")
 	}
 	if p.books[pod.UID] == nil {
 		p.books[pod.UID] = keyuse.New()
 	}
-	return p.books[pod.UID].Since(before.Instance, before.Sequence), nil
+	return p.books[pod.UID].Since(before.Instance, before.Sequence, config.MaxKeyUses), nil
 }
 
 // load does what the kubelet and the daemon do.
@@ -235,7 +252,7 @@ func (p *dataPlane) load(ctx context.Context, pod *corev1.Pod) (*config.Set, err
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	if err := p.write(ctx, pod, dir); err != nil {
+	if err := fakepods.Mount(ctx, p.api, pod, dir); err != nil {
 		return nil, err
 	}
 	return config.Load(dir)
@@ -249,22 +266,4 @@ func (p *dataPlane) settings(namespace string) config.Listener {
 		return set.Listener
 	}
 	return config.Listener{}
-}
-
-// write does what the kubelet does.
-func (p *dataPlane) write(ctx context.Context, pod *corev1.Pod, dir string) error {
-	var secrets corev1.SecretList
-	err := p.api.List(ctx, &secrets, client.InNamespace(pod.Namespace),
-		client.MatchingLabels{v1alpha1.LabelListener: pod.Labels[v1alpha1.LabelListener]})
-	if err != nil {
-		return err
-	}
-	for _, s := range secrets.Items {
-		for name, data := range s.Data {
-			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

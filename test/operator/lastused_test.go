@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
 // uses are the days of the last login, by "user/<name> <fingerprint>" and "key/<name>".
@@ -100,11 +99,7 @@ func TestLastUsed(t *testing.T) {
 	l := newListener(ns)
 	create(t, l)
 	onNode := func(name string) *corev1.Pod { // a pod on a node is not gone at once when it is deleted
-		p := &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-sftp-" + name, Labels: render.Labels(l)},
-			Spec:       corev1.PodSpec{NodeName: "node", Containers: []corev1.Container{{Name: "sftpd", Image: "sftp-operator:test"}}},
-		}
-		create(t, p)
+		p := podWith(t, l, name, func(p *corev1.Pod) { p.Spec.NodeName = "node" })
 		setReady(t, p, corev1.ConditionTrue)
 		return p
 	}

@@ -34,7 +34,7 @@ func realPod(t *testing.T, l *v1alpha1.SFTPListener, ip string) (p *corev1.Pod, 
 	t.Helper()
 	dir := t.TempDir()
 	sftp, health := daemontest.Listen(t, ip+":0"), daemontest.Listen(t, ip+":8081")
-	d := daemon.New(daemon.Options{ConfigDir: dir, SFTP: sftp, Health: health, Audit: io.Discard, Log: slog.New(slog.DiscardHandler)})
+	d := daemon.New(daemon.Options{ConfigDir: dir, SFTP: sftp, Health: health, Audit: io.Discard, Log: slog.New(slog.DiscardHandler), Pod: l.Name + "-sftp-real"})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx, ctx) }()

@@ -19,6 +19,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/test/fakepods"
 )
 
 var namespaces atomic.Int32
@@ -35,7 +36,7 @@ func namespace(t *testing.T, labels map[string]string) string {
 func cleanUp(t *testing.T, ns string) {
 	t.Helper()
 	t.Cleanup(func() {
-		for _, o := range []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}, &appsv1.Deployment{}} {
+		for _, o := range []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{}} {
 			if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(ns)); err != nil {
 				t.Error(err)
 			}
@@ -168,15 +169,25 @@ func publicKey(seed string) string {
 // pod makes a pod of a listener, as its Deployment would, that is not ready yet.
 func pod(t *testing.T, l *v1alpha1.SFTPListener, name string) *corev1.Pod {
 	t.Helper()
-	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name + "-sftp-" + name, Labels: render.Labels(l)},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "sftpd", Image: "sftp-operator:test"}}},
+	return podWith(t, l, name, func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "config"}}
+		for _, v := range l.Spec.Volumes {
+			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "data-" + v.Name})
+		}
+	})
+}
+
+// podWith makes a pod of a listener's Deployment, once that is there, and lets change it before.
+func podWith(t *testing.T, l *v1alpha1.SFTPListener, name string, change func(*corev1.Pod)) *corev1.Pod {
+	t.Helper()
+	d := &appsv1.Deployment{}
+	eventually(t, func() error {
+		return api.Get(t.Context(), client.ObjectKey{Namespace: l.Namespace, Name: render.WorkloadName(l)}, d)
+	})
+	p, err := fakepods.Create(t.Context(), api, d, l.Name+"-sftp-"+name, change)
+	if err != nil {
+		t.Fatal(err)
 	}
-	p.Spec.Volumes = []corev1.Volume{{Name: "config"}}
-	for _, v := range l.Spec.Volumes {
-		p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "data-" + v.Name})
-	}
-	create(t, p)
 	return p
 }
 

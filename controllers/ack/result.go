@@ -1,0 +1,163 @@
+package ack
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Result is what the pods say. It is immutable.
+type Result struct {
+	// Digest of the configuration that the pods were asked for.
+	Digest string
+	// Ready is the number of ready pods.
+	Ready int
+	// Acknowledged is the number of them that have loaded the wanted configuration.
+	Acknowledged int
+	// Behind are the names of those that have not, sorted.
+	Behind []string
+	// Late is since when each pod of Behind has not had the configuration that it should have
+	// had, whichever that was, in whole seconds.
+	Late map[string]time.Time
+	// Began is when the pods were first to load this configuration: when it was written, or
+	// when a pod was ready to load it, if that was later. It is zero if another process of the
+	// operator has written it. Completed is when all ready pods had it for the first time.
+	Began, Completed time.Time
+	// Sessions is the number of sessions in the ready pods, nil if one does not say.
+	Sessions *int32
+	// Volumes are what the ready pods say of the volumes that users may write to.
+	Volumes []Volume
+	// Rejected are the UIDs of users whose records some pod could not use.
+	Rejected map[string]bool
+	// Refused is what a pod says that cannot load the wanted configuration, "" if none.
+	Refused string
+	// Unreachable is why a ready pod could not be asked, "" if all could.
+	Unreachable string
+	// Unproven is which ready pod does not prove what it says, "" if all do.
+	Unproven string
+}
+
+// Volume is what a pod says of a volume.
+type Volume struct {
+	Pod string
+	config.VolumeStatus
+}
+
+// Done reports whether every ready pod, and at least one, has the configuration.
+func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
+
+// Same reports whether pods say the same again, but for the number of sessions, which changes
+// all the time.
+func (r Result) Same(o Result) bool {
+	return r.Digest == o.Digest && r.Ready == o.Ready && r.Acknowledged == o.Acknowledged && slices.Equal(r.Behind, o.Behind) &&
+		maps.EqualFunc(r.Late, o.Late, time.Time.Equal) && r.Began.Equal(o.Began) && r.Completed.Equal(o.Completed) &&
+		slices.Equal(r.Volumes, o.Volumes) && maps.Equal(r.Rejected, o.Rejected) &&
+		r.Refused == o.Refused && r.Unreachable == o.Unreachable && r.Unproven == o.Unproven
+}
+
+// Outcome is what came of asking a pod.
+type Outcome struct {
+	Answer
+	Err error
+}
+
+// Acknowledges reports whether the pod has proven that it has loaded a configuration. Only the
+// current key proves the current configuration: its digest covers the host keys.
+func (o Outcome) Acknowledges(digest string, keys Keys) bool {
+	return o.Err == nil && o.Digest == digest && o.Key == keys[0]
+}
+
+const (
+	// maxVolumes bounds what a pod is believed of volumes; a listener has no more.
+	maxVolumes = 16
+	// maxReason bounds what of a pod's or a connection's error is shown, in bytes.
+	maxReason = 512
+)
+
+// Summarize puts together what ready pods have answered. The pods are in the order of their
+// names, so that the result does not differ each time. An outcome may be nil: the pod was not
+// asked yet.
+func Summarize(pods []*corev1.Pod, outcome func(*corev1.Pod) *Outcome, digest string, keys Keys, known Known) Result {
+	r := Result{Digest: digest, Rejected: map[string]bool{}}
+	sessions, told := 0, 0
+	for _, p := range pods {
+		if !Ready(p) {
+			continue
+		}
+		r.Ready++
+		o := outcome(p)
+		if o != nil && o.Err == nil {
+			if o.Sessions != nil {
+				sessions += min(max(*o.Sessions, 0), math.MaxInt32)
+				told++
+			}
+			for _, v := range o.Volumes[:min(len(o.Volumes), maxVolumes)] {
+				r.Volumes = append(r.Volumes, Volume{Pod: p.Name, VolumeStatus: v})
+			}
+		}
+		if r.judge(p.Name, o, digest, keys, known) {
+			r.Acknowledged++
+		} else {
+			r.Behind = append(r.Behind, p.Name)
+		}
+	}
+	if told == r.Ready {
+		r.Sessions = new(int32(min(sessions, math.MaxInt32)))
+	}
+	return r
+}
+
+// judge notes what one pod says, and reports whether it has the configuration.
+func (r *Result) judge(pod string, o *Outcome, digest string, keys Keys, known Known) bool {
+	switch {
+	case o == nil:
+	case errors.Is(o.Err, ErrUnproven):
+		r.Unproven = fmt.Sprintf("pod %s: %v", pod, ErrUnproven)
+	case o.Err != nil:
+		r.Unreachable = fmt.Sprintf("pod %s: %s", pod, clip(plain(o.Err).Error()))
+	case o.Acknowledges(digest, keys):
+		for _, uid := range o.RejectedUIDs {
+			if known.user(uid) {
+				r.Rejected[uid] = true
+			}
+		}
+		return true
+	case o.Digest == digest:
+		r.Unproven = fmt.Sprintf("pod %s: %v", pod, ErrUnproven)
+	case o.FailedDigest == digest:
+		r.Refused = fmt.Sprintf("pod %s: %s", pod, clip(o.Error))
+	}
+	return false
+}
+
+// Sorted returns pods in the order of their names. Caches list in any order.
+func Sorted(pods []*corev1.Pod) []*corev1.Pod {
+	return slices.SortedFunc(slices.Values(pods), func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// clip shortens a text for a condition, and makes it valid there.
+func clip(s string) string {
+	if len(s) > maxReason {
+		s = s[:maxReason] + "…"
+	}
+	return strings.ToValidUTF8(s, "?")
+}
+
+// plain is an error of the network without the port that the kernel chose: it is in a
+// status, which must not differ each time.
+func plain(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return fmt.Errorf("%s: %w", op.Op, op.Err)
+	}
+	return err
+}

@@ -1,0 +1,86 @@
+package ack
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+const (
+	// syncTimeout bounds one request to the API server.
+	syncTimeout = 2 * time.Second
+	// syncsAtOnce bounds how many are under way for one listener.
+	syncsAtOnce = 16
+	// SyncAgain is the time after a request until it may be repeated. Measured on Kubernetes
+	// 1.37, a pod's volume is refreshed at most about once a second, and a request 300 ms after
+	// another brings nothing: a change arrives as late as without.
+	SyncAgain = 1500 * time.Millisecond
+)
+
+// RequestSync has the kubelets refresh the configuration volumes of the pods that were not
+// asked to for this digest yet. It does not ask the pods first: none can have a configuration
+// that was just written, and one that is slow to answer must not keep the others waiting for a
+// revocation. A request that fails keeps no other one from being made; all errors are returned.
+func RequestSync(ctx context.Context, c client.Client, pods []*corev1.Pod, digest string) error {
+	var rest []*corev1.Pod
+	for _, p := range pods {
+		if p.Annotations[v1alpha1.AnnotationConfigDigest] != digest && Running(p) {
+			rest = append(rest, p)
+		}
+	}
+	return RequestSyncAgain(ctx, c, rest, digest)
+}
+
+// RequestSyncAgain is RequestSync for all of the pods.
+func RequestSyncAgain(ctx context.Context, c client.Client, pods []*corev1.Pod, digest string) error {
+	errs := make([]error, len(pods))
+	places := make(chan struct{}, syncsAtOnce)
+	var wg sync.WaitGroup
+	for i, p := range pods {
+		wg.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			if err := RequestVolumeSync(ctx, c, p, digest); err != nil {
+				errs[i] = fmt.Errorf("annotate pod %s: %w", p.Name, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// RequestVolumeSync makes the kubelet refresh the configuration volume of a pod: a change of
+// an annotation makes it look at the pod at once, where it would do so within 60 to 90
+// seconds otherwise. The request can be swallowed, so it is repeated until the pod
+// acknowledges; the time makes each request a change. A pod that is gone needs none.
+func RequestVolumeSync(ctx context.Context, c client.Client, pod *corev1.Pod, digest string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{
+		v1alpha1.AnnotationConfigDigest: digest,
+		v1alpha1.AnnotationPoke:         time.Now().UTC().Format(time.RFC3339Nano),
+	}, "uid": pod.UID}})
+	if err != nil {
+		return err
+	}
+	target := &corev1.Pod{}
+	target.SetNamespace(pod.Namespace)
+	target.SetName(pod.Name)
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	err = c.Patch(ctx, target, client.RawPatch("application/merge-patch+json", patch))
+	if apierrors.IsConflict(err) {
+		return nil // another pod has its name: this one is gone
+	}
+	return client.IgnoreNotFound(err)
+}
+
+// Running reports whether a pod has a kubelet that can refresh its volumes, and is to stay.
+func Running(p *corev1.Pod) bool { return p.Status.PodIP != "" && p.DeletionTimestamp.IsZero() }

@@ -1,0 +1,117 @@
+package poll
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/fair"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+const (
+	// patience is how long a look at a listener waits for answers. A pod that needs longer is
+	// heard when it answers: neither the other pods nor a worker wait for it.
+	patience = 100 * time.Millisecond
+	// questionTimeout bounds the questions to a pod that are asked together.
+	questionTimeout = 3 * time.Second
+	// asksAtOnce bounds how many pods are asked at a time. A namespace gets a part of it.
+	asksAtOnce = 256
+	// asksOfListener is how many pods of one listener a look asks at a time.
+	asksOfListener = 16
+)
+
+// asks are the questions that are under way in the process. The zero value is ready for use.
+type asks struct {
+	once    sync.Once
+	places  chan struct{}
+	limiter *fair.Limiter
+}
+
+func (a *asks) init() {
+	a.once.Do(func() { a.places, a.limiter = make(chan struct{}, asksAtOnce), fair.New(asksAtOnce) })
+}
+
+// question to a pod.
+type question struct {
+	pod *corev1.Pod
+	// of is what is known of the pod.
+	of   *pod
+	turn int
+	// uses reports whether to ask for the use of keys too, after a report.
+	uses  bool
+	after config.KeyUseReport
+}
+
+// answer is what came of a question. report is nil if there is none.
+type answer struct {
+	ack.Outcome
+	report *config.KeyUseReport
+}
+
+// ask asks pods, and waits for their answers as long as it has patience. What it could not ask,
+// because the namespace has too many questions under way, stays due.
+func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener, t Target, questions []*question) {
+	p.asks.init()
+	// It must outlast this look.
+	ctx = context.WithoutCancel(ctx)
+	places := make(chan struct{}, asksOfListener)
+	done := make(chan struct{})
+	late := false // p.mu protects it
+	var wg sync.WaitGroup
+	for _, q := range questions {
+		if !p.asks.limiter.Acquire(name.Namespace) {
+			p.mu.Lock()
+			q.of.underWay = false
+			p.mu.Unlock()
+			continue
+		}
+		wg.Go(func() {
+			defer p.asks.limiter.Release(name.Namespace)
+			places <- struct{}{}
+			p.asks.places <- struct{}{}
+			a := p.question(ctx, t, q)
+			<-p.asks.places
+			<-places
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			l.note(q, a, p.Now())
+			if late {
+				p.look(name)
+			}
+		})
+	}
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(patience):
+	}
+	p.mu.Lock()
+	late = true
+	p.mu.Unlock()
+}
+
+// question asks one pod. It is asked for the use of keys only after it has proven itself.
+func (p *Poller) question(ctx context.Context, t Target, q *question) (a answer) {
+	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+	defer cancel()
+	a.Answer, a.Err = p.Asker.Ask(ctx, q.pod, t.Keys)
+	if a.Err != nil || !q.uses {
+		return a
+	}
+	r, err := p.Asker.KeyUse(ctx, q.pod, a.Key, t.Known, q.after)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).V(1).Info("A pod does not tell the use of keys", "pod", q.pod.Name, "error", err.Error())
+		return a
+	}
+	a.report = &r
+	return a
+}

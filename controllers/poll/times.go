@@ -1,0 +1,146 @@
+package poll
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+)
+
+const (
+	// Interval is how often pods are asked when nothing else happens. What a pod that is
+	// killed has not told is lost, so it is short.
+	Interval = time.Minute
+	// intervalOfEnding is that for pods that are about to end, which still take logins for
+	// their readiness delay.
+	intervalOfEnding = 2 * time.Second
+	// slack is how much sooner the use of keys is asked for if a pod is asked anyway: it is
+	// connected to once.
+	slack = Interval / 4
+	// gap is the least time between two questions for the use of keys to a pod that answers.
+	gap = time.Second
+	// hurry is the time between two questions to a pod that has not loaded a configuration
+	// that is new. A pod usually needs 200 to 400 ms.
+	hurry = 50 * time.Millisecond
+	// settle is how long that lasts; then the pod is late.
+	settle = 2 * time.Second
+	// maxRetry bounds the time between two questions to one that is late.
+	maxRetry = 15 * time.Second
+	// grace is what Access has for requesting that volumes are refreshed, before the Poller
+	// does so.
+	grace = 300 * time.Millisecond
+)
+
+// wait returns how long nothing is due.
+func (l *listener) wait(owned []*corev1.Pod, now time.Time) time.Duration {
+	shortest := Interval
+	for _, p := range owned {
+		is := l.pods[p.UID]
+		if is == nil || !Asked(p) || is.underWay {
+			continue
+		}
+		shortest = min(shortest, l.untilStatus(p, is, now), l.untilUses(p, is, now))
+	}
+	if !l.held.IsZero() {
+		shortest = min(shortest, remaining(l.held, settle, now))
+	}
+	return max(shortest, 10*time.Millisecond)
+}
+
+// untilStatus returns how long a pod need not be asked for what it has loaded.
+func (l *listener) untilStatus(p *corev1.Pod, is *pod, now time.Time) time.Duration {
+	switch {
+	case !ack.Ready(p):
+		return Interval // only its use of keys matters
+	case is.turn != l.turn:
+		return 0
+	case !is.behind.IsZero():
+		return remaining(is.asked, l.retry(is, now), now)
+	}
+	return remaining(is.asked, Interval, now)
+}
+
+// retry returns the time between two questions to a pod that has not loaded the configuration.
+// One that answers is asked more often again with each new configuration; one that does not
+// costs a second each time.
+func (l *listener) retry(is *pod, now time.Time) time.Duration {
+	age := now.Sub(is.behind)
+	if is.outcome != nil && is.outcome.Err == nil {
+		age = min(age, now.Sub(l.set))
+	}
+	if age < settle {
+		return hurry
+	}
+	return min(age/2, maxRetry)
+}
+
+// untilUses returns how long a pod need not be asked for the use of keys.
+func (l *listener) untilUses(p *corev1.Pod, is *pod, now time.Time) time.Duration {
+	interval := Interval
+	switch {
+	case is.usesTold && is.usesTurn != l.turn:
+		interval = gap
+	case !p.DeletionTimestamp.IsZero():
+		interval = intervalOfEnding
+	}
+	return remaining(is.usesAsked, interval, now)
+}
+
+// syncs returns the pods whose volumes are to be refreshed now, and how long no other one will
+// be: ready ones that have not acknowledged, and others that run and were not told of this
+// configuration yet, because they may lack only it to become ready.
+func (l *listener) syncs(owned []*corev1.Pod, now time.Time) (out []*corev1.Pod, next time.Duration) {
+	next = Interval
+	for _, p := range owned {
+		is := l.pods[p.UID]
+		if is == nil || !ack.Running(p) {
+			continue
+		}
+		ready := ack.Ready(p)
+		if ready && (is.outcome == nil || is.outcome.Acknowledges(l.target.Digest, l.target.Keys)) {
+			continue
+		}
+		told := is.requestedFor == l.target.Digest || p.Annotations[v1alpha1.AnnotationConfigDigest] == l.target.Digest
+		var until time.Duration
+		switch {
+		case !told:
+			until = remaining(l.set, grace, now)
+		case !ready:
+			continue
+		default:
+			until = remaining(l.requested(p, is, now), max(ack.SyncAgain, l.retry(is, now)), now)
+		}
+		if until > 0 {
+			next = min(next, until)
+			continue
+		}
+		is.requested, is.requestedFor = now, l.target.Digest
+		out = append(out, p)
+	}
+	return out, max(next, 10*time.Millisecond)
+}
+
+// requested returns when the refresh of a pod's volume was requested last, by whichever process.
+func (l *listener) requested(p *corev1.Pod, is *pod, now time.Time) time.Time {
+	last := time.Time{}
+	if is.requestedFor == l.target.Digest {
+		last = is.requested
+	}
+	at, err := time.Parse(time.RFC3339Nano, p.Annotations[v1alpha1.AnnotationPoke])
+	if err == nil && at.After(last) && !at.After(now) {
+		last = at
+	}
+	return last
+}
+
+// remaining is what is left of an interval that began at a time, 0 if it is over, or if it
+// began in the future, because the clock was set back.
+func remaining(began time.Time, interval time.Duration, now time.Time) time.Duration {
+	passed := now.Sub(began)
+	if passed < 0 || passed >= interval {
+		return 0
+	}
+	return interval - passed
+}
