@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
 // completeReason is the reason of a Deployment's condition Progressing once all pods are of
@@ -66,11 +67,21 @@ func takesTurn(d *appsv1.Deployment, image string) bool {
 	return ok && r.Cause == Operator && imageOf(d) == image && Rolling(d)
 }
 
+// imageOf returns the daemon's image. A container that was added by hand may come before it.
 func imageOf(d *appsv1.Deployment) string {
-	if len(d.Spec.Template.Spec.Containers) == 0 {
-		return ""
+	if c := daemon(&d.Spec.Template.Spec); c != nil {
+		return c.Image
 	}
-	return d.Spec.Template.Spec.Containers[0].Image
+	return ""
+}
+
+func daemon(spec *corev1.PodSpec) *corev1.Container {
+	for i := range spec.Containers {
+		if spec.Containers[i].Name == render.ContainerName {
+			return &spec.Containers[i]
+		}
+	}
+	return nil
 }
 
 // Place is a listener's place in the queue.

@@ -27,7 +27,7 @@ func deployment(name string, s state) appsv1.Deployment {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: name + "-sftp", Generation: 2, Labels: map[string]string{v1alpha1.LabelListener: name}},
 		Status:     appsv1.DeploymentStatus{ObservedGeneration: 2, AvailableReplicas: 1},
 	}
-	d.Spec.Template.Spec.Containers = []corev1.Container{{Image: s.image}}
+	d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "sftpd", Image: s.image}}
 	if s.cause != "" {
 		_ = Record{Cause: s.cause, Inputs: "i", Parts: map[string]string{"image": "x"}}.Write(&d) // cannot fail
 	}

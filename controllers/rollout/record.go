@@ -35,6 +35,18 @@ const (
 const (
 	ChangeImage       = "image"
 	ChangePodTemplate = "podTemplate"
+
+	changeShutdown     = "shutdown"
+	changeMaxUsers     = "maxUsers"
+	changeVolumes      = "volumes"
+	changeLabels       = "infrastructure.labels"
+	changeAnnotations  = "infrastructure.annotations"
+	changeNodeSelector = "infrastructure.pod.nodeSelector"
+	changeTolerations  = "infrastructure.pod.tolerations"
+	changeSpread       = "infrastructure.pod.topologySpreadConstraints"
+	changePriority     = "infrastructure.pod.priorityClassName"
+	changePullSecrets  = "infrastructure.pod.imagePullSecrets"
+	changeResources    = "infrastructure.pod.resources"
 )
 
 // Record is what a pod template was made of. It is kept in an annotation of the Deployment.
@@ -93,27 +105,26 @@ func parts(template corev1.PodTemplateSpec) map[string]any {
 	t := template.DeepCopy()
 	spec := &t.Spec
 	out := map[string]any{
-		"shutdown":                                     spec.TerminationGracePeriodSeconds,
-		"infrastructure.labels":                        t.Labels,
-		"infrastructure.annotations":                   t.Annotations,
-		"infrastructure.pod.nodeSelector":              spec.NodeSelector,
-		"infrastructure.pod.tolerations":               spec.Tolerations,
-		"infrastructure.pod.topologySpreadConstraints": spec.TopologySpreadConstraints,
-		"infrastructure.pod.priorityClassName":         spec.PriorityClassName,
-		"infrastructure.pod.imagePullSecrets":          spec.ImagePullSecrets,
+		changeShutdown:     spec.TerminationGracePeriodSeconds,
+		changeLabels:       t.Labels,
+		changeAnnotations:  t.Annotations,
+		changeNodeSelector: spec.NodeSelector,
+		changeTolerations:  spec.Tolerations,
+		changeSpread:       spec.TopologySpreadConstraints,
+		changePriority:     spec.PriorityClassName,
+		changePullSecrets:  spec.ImagePullSecrets,
 	}
 	t.Labels, t.Annotations = nil, nil
 	spec.TerminationGracePeriodSeconds, spec.NodeSelector, spec.Tolerations = nil, nil, nil
 	spec.TopologySpreadConstraints, spec.PriorityClassName, spec.ImagePullSecrets = nil, "", nil
-	if len(spec.Containers) > 0 {
-		c := &spec.Containers[0]
+	if c := daemon(spec); c != nil {
 		out[ChangeImage] = c.Image
-		out["infrastructure.pod.resources"] = []any{c.Resources, c.Env}
+		out[changeResources] = []any{c.Resources, c.Env}
 		c.Image, c.Resources, c.Env = "", corev1.ResourceRequirements{}, nil
 		// The first volume is that of the configuration, of which maxUsers sets the size.
 		if len(spec.Volumes) > 0 && len(c.VolumeMounts) > 0 {
-			out["maxUsers"] = spec.Volumes[0]
-			out["volumes"] = []any{spec.Volumes[1:], c.VolumeMounts[1:]}
+			out[changeMaxUsers] = spec.Volumes[0]
+			out[changeVolumes] = []any{spec.Volumes[1:], c.VolumeMounts[1:]}
 			spec.Volumes, c.VolumeMounts = nil, c.VolumeMounts[:1]
 		}
 	}

@@ -1,0 +1,53 @@
+package workload
+
+import (
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// State is how far the pods of a listener are.
+type State string
+
+// The states. The empty one is unknown: the Deployment could not be read or applied.
+const (
+	// Starting: there was no Deployment before.
+	Starting State = "Starting"
+	// Rolling: pods are being replaced.
+	Rolling State = "Rolling"
+	// Stuck: the new pods do not become ready.
+	Stuck State = "Stuck"
+	// Complete: all pods run the current template.
+	Complete State = "Complete"
+	// Held: the Deployment is left as it is.
+	Held State = "Held"
+)
+
+// Rollout is how far the pods are, and what waits.
+type Rollout struct {
+	State State
+	// Why the Deployment is held, if its volumes are the reason.
+	Why string
+	// Changes name what the pods are being replaced for, if that began just now.
+	Changes []string
+	// Recreate reports whether the old pods end before the new ones start, because only one
+	// node can mount a volume.
+	Recreate bool
+	// RestartsOnlyPod reports whether that began just now and there was a pod: the endpoint is
+	// away until the new one is ready.
+	RestartsOnlyPod bool
+	// Pending is a change that waits; nil if none does.
+	Pending *Pending
+	// Busy is how many listeners are being rolled out, if this one waits for its turn.
+	Busy int
+	// PodsRefused is why pods cannot be made, as the Deployment's controller says: a quota, or
+	// a policy. Empty if they can.
+	PodsRefused string
+}
+
+// Pending is a change of the pods that waits.
+type Pending struct {
+	Reason  v1alpha1.PendingRestartReason
+	Changes []string
+	Since   time.Time
+}

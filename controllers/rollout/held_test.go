@@ -1,0 +1,78 @@
+package rollout
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+// While a change waits, the template that is expected is the one that was applied before, whatever part the change is in.
+func TestHeld(t *testing.T) {
+	everything := func(l *v1alpha1.SFTPListener) {
+		l.Spec.MaxUsers = new(int32(5000))
+		l.Spec.Shutdown.DrainTimeoutSeconds = new(int32(60))
+		l.Spec.Volumes = append(l.Spec.Volumes, v1alpha1.ListenerVolume{Name: "tmp", EmptyDir: &v1alpha1.EmptyDirVolume{}})
+		in := &l.Spec.Infrastructure
+		in.Labels, in.Annotations = map[string]string{"a": "b"}, map[string]string{"c": "d"}
+		in.Pod.NodeSelector = map[string]string{"e": "f"}
+		in.Pod.Tolerations = []corev1.Toleration{{Key: "g", Operator: corev1.TolerationOpExists}}
+		in.Pod.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 2, TopologyKey: "h", WhenUnsatisfiable: corev1.DoNotSchedule}}
+		in.Pod.PriorityClassName = "i"
+		in.Pod.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "j"}}
+		in.Pod.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: render.Deployment(l, "", false).Spec.Template.Spec.Containers[0].Resources.Requests[corev1.ResourceMemory]}}
+	}
+	changed := testListener()
+	everything(changed)
+	for name, c := range map[string]struct{ before, after *v1alpha1.SFTPListener }{
+		"everything new":  {testListener(), changed},
+		"everything gone": {changed, testListener()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := live(t, c.before, "v1", Owner)
+			want, record := rendered(t, c.after, "v2")
+			want.Spec.Replicas = new(int32(7))
+			change := Compare(before, want, record)
+			if len(change.Names) != len(record.Parts)-1 { // all but podTemplate
+				t.Fatalf("changed are %v, the parts are %v", change.Names, record.Parts)
+			}
+			got, ok := Held(before, want, change)
+			if !ok || !equality.Semantic.DeepEqual(got.Spec, before.Spec) {
+				t.Errorf("held\n%+v\nwant\n%+v", got.Spec, before.Spec)
+			}
+			if want.Spec.Template.Spec.Containers[0].Image != "v2" {
+				t.Error("what is wanted was changed")
+			}
+		})
+	}
+}
+
+// What was added by hand in a part that nothing changes is still seen.
+func TestHeldDoesNotHideAdditions(t *testing.T) {
+	before := live(t, testListener(), "v1", Owner)
+	before.Spec.Template.Spec.HostNetwork = true
+	before.Spec.Template.Spec.Containers = append([]corev1.Container{{Name: "evil", Image: "v2"}}, before.Spec.Template.Spec.Containers...)
+	want, record := rendered(t, testListener(), "v2")
+	got, ok := Held(before, want, Compare(before, want, record))
+	if spec := got.Spec.Template.Spec; !ok || spec.HostNetwork || len(spec.Containers) != 1 || spec.Containers[0].Image != "v1" {
+		t.Errorf("held %+v", got)
+	}
+}
+
+func TestHeldCannotBeTold(t *testing.T) {
+	want, _ := rendered(t, testListener(), "v2")
+	without := live(t, testListener(), "v1", Owner)
+	without.Spec.Template.Spec.Containers[0].Name = "other"
+	if got, ok := Held(live(t, testListener(), "v1", Owner), want, Change{Names: []string{"image", ChangePodTemplate}}); ok {
+		t.Errorf("another template: %+v", got)
+	}
+	if got, ok := Held(live(t, testListener(), "v1", Owner), want, Change{Names: []string{"of a later version"}}); ok {
+		t.Errorf("an unknown part: %+v", got)
+	}
+	if got, ok := Held(without, want, Change{Names: []string{"image"}}); ok {
+		t.Errorf("no daemon: %+v", got)
+	}
+}
