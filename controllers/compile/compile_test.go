@@ -186,7 +186,8 @@ func TestBlocked(t *testing.T) {
 			if len(out.Users) != 1 || out.Users[0].Digest == "" || len(out.Slots) != 1 {
 				t.Errorf("users %+v, slots %v", out.Users, out.Slots)
 			}
-			if f := out.Findings(in.Listener); len(f) != 1 || f[0].Object != "SFTPListener team/partners" {
+			f := out.Findings(in.Listener)
+			if pending := out.Blocked.Reason == v1alpha1.ReasonPending; pending != (len(f) == 0) || !pending && f[0].Object != "SFTPListener team/partners" {
 				t.Errorf("findings %v", f)
 			}
 		})

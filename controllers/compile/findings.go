@@ -39,7 +39,7 @@ func (o Output) Findings(l *v1alpha1.SFTPListener) []Finding {
 	for _, p := range o.Problems {
 		add("SFTPListener", l, p.Reason, p.Message)
 	}
-	if o.Blocked != nil {
+	if o.Blocked != nil && o.Blocked.Reason != v1alpha1.ReasonPending { // else what it waits for is a finding
 		add("SFTPListener", l, o.Blocked.Reason, o.Blocked.Message)
 	}
 	for i := range o.Users {

@@ -73,8 +73,7 @@ func (m *Memo) prepare(in Input, policy render.Policy) {
 		policy: policy.Name, revoked: in.Trust.Revoked.Keys, noUserCA: len(in.Trust.UserCAs) == 0,
 	}
 	if m.users == nil || !m.rules.equal(r) {
-		r.credentials = credentials.NewRules(policy.Policy, in.Trust.Revoked, render.MinPasswordLength(l))
-		r.credentials.NoUserCA = r.noUserCA
+		r.credentials = Rules(l, policy, in.Trust)
 		m.users = make(map[types.UID]*compiled, len(in.Users))
 		m.shards, m.digests, m.counts = nil, nil, nil
 	} else {

@@ -79,6 +79,13 @@ func failure(recovered any) error {
 	return fmt.Errorf("the operator failed on it (%T); report this as a bug", recovered)
 }
 
+// Rules are what a listener asks of credentials.
+func Rules(l *v1alpha1.SFTPListener, policy render.Policy, trust render.Trust) credentials.Rules {
+	r := credentials.NewRules(policy.Policy, trust.Revoked, render.MinPasswordLength(l))
+	r.NoUserCA = len(trust.UserCAs) == 0
+	return r
+}
+
 // Suited returns the credentials of a user that a listener's rules leave, and which of the
 // user's methods can succeed with them.
 func Suited(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, c credentials.Credentials, rules credentials.Rules) credentials.Credentials {

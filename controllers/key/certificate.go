@@ -31,6 +31,17 @@ func HostCertificate(m Material, policy cryptopolicy.Policy) (*ssh.Certificate, 
 	return c, nil
 }
 
+// HostCertificateUnder is the host certificate of a key that can be presented under each of
+// some policies, nil if it has none. The key is usable with an error, too.
+func HostCertificateUnder(m Material, policies []cryptopolicy.Policy) (out *ssh.Certificate, err error) {
+	for _, p := range policies {
+		if out, err = HostCertificate(m, p); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // lastDate is the last second that RFC 3339 has a date for, in the year 9999.
 const lastDate = 253402300799
 

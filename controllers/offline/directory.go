@@ -27,7 +27,10 @@ func ReadPrevious(dir string) (Previous, error) {
 	if err != nil {
 		return Previous{}, fmt.Errorf("%s holds something else, or a damaged configuration; name an empty directory: %w", dir, err)
 	}
-	p := Previous{Revoked: &set.Listener.Revoked, HostKeys: set.HostKeys, Passwords: map[string]*config.Password{}}
+	p := Previous{Settings: &set.Listener, HostKeys: set.HostKeys, Passwords: map[string]*config.Password{}}
+	for _, s := range set.Shards {
+		p.Shards = append(p.Shards, s.Data)
+	}
 	for i := range set.Users {
 		if pw := set.Users[i].Password; pw != nil {
 			p.Passwords[set.Users[i].UID] = pw

@@ -36,17 +36,28 @@ func PolicyAt(l *v1alpha1.SFTPListener, now time.Time) Policy {
 	return p
 }
 
-// CheckHostKey says what is wrong with a host key, under this policy and under the one
+// Policies are this policy and the one that comes after it, if there is one. What is given to
+// pods has to be usable under all of them.
+func (p Policy) Policies() []cryptopolicy.Policy {
+	out := []cryptopolicy.Policy{p.Policy}
+	if p.Expires == nil {
+		return out
+	}
+	if next, err := cryptopolicy.Lookup(cryptopolicy.Default); err == nil { // the default is always there
+		out = append(out, next)
+	}
+	return out
+}
+
+// CheckHostKey returns what is wrong with a host key, under this policy and under the one
 // that comes after it.
 func (p Policy) CheckHostKey(k ssh.PublicKey) error {
-	if err := p.Policy.CheckHostKey(k); err != nil || p.Expires == nil {
-		return err
+	for _, policy := range p.Policies() {
+		if err := policy.CheckHostKey(k); err != nil {
+			return err
+		}
 	}
-	next, err := cryptopolicy.Lookup(cryptopolicy.Default)
-	if err != nil {
-		return err
-	}
-	return next.CheckHostKey(k)
+	return nil
 }
 
 // Warning says what an ended policy means, "" for one that has not.

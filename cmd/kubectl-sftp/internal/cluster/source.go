@@ -10,22 +10,21 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/explain"
-	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 )
 
 // Source reads what users refer to, as the operator does, but with the caller's rights: what these do not cover is an
-// *explain.DeniedError. It implements credentials.Source.
+// *explain.DeniedError. It implements explain.Source.
 type Source struct{ client.Reader }
 
-// Secret implements credentials.Source.
+// Secret implements explain.Source.
 func (s Source) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := s.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, secret)
 	return secret, classify(err, "Secret", namespace, name)
 }
 
-// Ring implements credentials.Source.
+// Ring implements explain.Source.
 func (s Source) Ring(ctx context.Context, namespace string) (*key.Ring, error) {
 	var keys v1alpha1.SFTPKeyList
 	if err := s.List(ctx, &keys, client.InNamespace(namespace)); err != nil {
@@ -37,7 +36,7 @@ func (s Source) Ring(ctx context.Context, namespace string) (*key.Ring, error) {
 func classify(err error, kind, namespace, name string) error {
 	switch {
 	case apierrors.IsNotFound(err):
-		return credentials.ErrNotFound
+		return explain.ErrNotFound
 	case apierrors.IsForbidden(err):
 		return &explain.DeniedError{Kind: kind, Namespace: namespace, Name: name}
 	}

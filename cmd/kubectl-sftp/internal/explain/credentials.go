@@ -1,8 +1,6 @@
 package explain
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +11,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/inventory"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
-	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
@@ -21,57 +18,43 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
 
-// DeniedError is what a Source returns for what the caller may not read: an object, or without a name all of a kind.
-type DeniedError struct{ Kind, Namespace, Name string }
-
-func (e *DeniedError) Error() string {
-	if e.Name == "" {
-		return fmt.Sprintf("you may not list the %ss of namespace %s", e.Kind, e.Namespace)
-	}
-	return fmt.Sprintf("you may not read %s %s/%s", e.Kind, e.Namespace, e.Name)
-}
-
-func (e *explainer) publicKey(ctx context.Context) error {
+func (e *explainer) publicKey() {
 	const name = "key"
 	if e.Fingerprint == "" {
 		e.add(name, Unknown, "no key was given to look for; the user has: %s%s", list(e.known()), e.certificates())
-		return nil
+		return
 	}
 	if e.revoked() {
 		e.add(name, Denied, "key_revoked: the listener has revoked %s, in its spec.revokedKeys or a list that it names", e.Fingerprint)
-		return nil
+		return
 	}
 	if e.Key != nil && !e.usableKey(name) {
-		return nil
+		return
 	}
-	keys, denied, err := e.resolve(ctx)
-	if err != nil {
-		return err
-	}
-	for _, k := range keys.Keys {
+	denied := e.seen.denied
+	for _, k := range e.seen.keys.Keys {
 		if fingerprintOf(k) == e.Fingerprint {
 			e.add(name, OK, "%s is registered", e.Fingerprint)
 			e.keyTime(k.NotBefore, k.NotAfter)
 			e.keyFrom(k.From)
-			return nil
+			return
 		}
 	}
 	for _, k := range e.User.Status.Keys {
 		if len(denied) > 0 && k.Fingerprint == e.Fingerprint {
 			e.keyByStatus(name, k, denied)
-			return nil
+			return
 		}
 	}
 	if len(denied) > 0 && e.User.Status.ObservedGeneration < e.User.Generation {
 		e.add(name, Unknown, "%s is not among the keys that could be seen: %s", e.Fingerprint, strings.Join(denied, "; "))
-		return nil
+		return
 	}
 	result, certificates := Denied, e.certificates()
 	if certificates != "" {
 		result = Unknown
 	}
-	e.add(name, result, "%s is not registered for the user, which has: %s%s%s", e.Fingerprint, list(e.known()), problemsOf(keys), certificates)
-	return nil
+	e.add(name, result, "%s is not registered for the user, which has: %s%s%s", e.Fingerprint, list(e.known()), e.keyProblems(), certificates)
 }
 
 // revoked says whether the listener revokes the key. Its lists in Secrets are not read: the
@@ -182,51 +165,6 @@ func (e *explainer) usableKey(name string) bool {
 	return true
 }
 
-// resolve resolves each source of keys by itself, so that one that the caller may not read does not hide the others.
-func (e *explainer) resolve(ctx context.Context) (keys credentials.Credentials, denied []string, err error) {
-	auth := e.User.Spec.Authentication
-	parts := []v1alpha1.UserAuthentication{{AuthorizedKeys: auth.AuthorizedKeys, KeyRefs: auth.KeyRefs}}
-	for _, ref := range auth.AuthorizedKeysSecretRefs {
-		parts = append(parts, v1alpha1.UserAuthentication{AuthorizedKeysSecretRefs: []v1alpha1.AuthorizedKeysSecretReference{ref}})
-	}
-	for _, part := range parts {
-		c, err := e.resolvePart(ctx, part)
-		var d *DeniedError
-		switch {
-		case errors.As(err, &d):
-			if !slices.Contains(denied, d.Error()) {
-				denied = append(denied, d.Error())
-			}
-		case err != nil:
-			return keys, nil, err
-		}
-		keys.Keys = append(keys.Keys, c.Keys...)
-		for _, p := range c.Problems {
-			// Each part has less than the whole, and what is assigned to the user is in all of them.
-			if p.Reason != v1alpha1.ReasonNoCredentials && !slices.Contains(keys.Problems, p) {
-				keys.Problems = append(keys.Problems, p)
-			}
-		}
-	}
-	return keys, denied, nil
-}
-
-func (e *explainer) resolvePart(ctx context.Context, auth v1alpha1.UserAuthentication) (credentials.Credentials, error) {
-	u := &v1alpha1.SFTPUser{}
-	u.Namespace, u.Name, u.Spec.Authentication = e.User.Namespace, e.User.Name, auth
-	src := e.Source
-	if auth.PasswordSecretRef != nil || auth.TOTPSecretRef != nil {
-		src = withoutKeys{src}
-	}
-	return credentials.ResolveFrom(ctx, src, u, nil)
-}
-
-// withoutKeys is a Source for a password or an app, which has nothing to do with SFTPKeys that the caller may not list.
-type withoutKeys struct{ credentials.Source }
-
-// Ring implements credentials.Source.
-func (withoutKeys) Ring(context.Context, string) (*key.Ring, error) { return nil, nil }
-
 func (e *explainer) keyFrom(networks []string) {
 	const name = "key's networks"
 	if len(networks) == 0 {
@@ -256,31 +194,36 @@ func (e *explainer) keyFrom(networks []string) {
 	}
 }
 
-func (e *explainer) password(ctx context.Context) error {
+func (e *explainer) password() {
 	const name = "password"
 	ref := e.User.Spec.Authentication.PasswordSecretRef
 	if ref == nil {
-		return nil // the method says it
+		return // the method says it
 	}
-	c, err := e.resolvePart(ctx, v1alpha1.UserAuthentication{PasswordSecretRef: ref})
-	if e.Listener != nil {
-		c = c.FilterByRules(credentials.Rules{MinPasswordLength: render.MinPasswordLength(e.Listener)})
-	}
-	var d *DeniedError
+	entry := e.seen.entry(credentials.KindPassword, credentials.KindHash)
 	switch {
-	case errors.As(err, &d):
-		e.add(name, Unknown, "%v", d)
-	case err != nil:
-		return err
-	case c.Password == nil:
-		e.add(name, Denied, "%s", strings.TrimPrefix(problemsOf(c), "; "))
+	case entry.denied != nil:
+		e.add(name, Unknown, "%v", entry.denied)
+	case entry.Problem != nil:
+		e.add(name, Denied, "%s: %s", entry.Problem.Reason, entry.Problem.Message)
+	case e.seen.keys.Password == nil:
+		e.add(name, Denied, "%s", strings.TrimPrefix(e.problems(v1alpha1.ReasonInvalidPassword), "; "))
 	default:
 		e.add(name, OK, "Secret %s has one; whether the client has the same is not known here", ref.Name)
 	}
-	return nil
 }
 
-func problemsOf(c credentials.Credentials) string {
+// keyProblems are those of the user's keys, after a semicolon.
+func (e *explainer) keyProblems() string {
+	return e.problems(v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretKeyMissing, v1alpha1.ReasonInvalidPublicKey, v1alpha1.ReasonKeyNotFound,
+		v1alpha1.ReasonKeyAssignedElsewhere, v1alpha1.ReasonNoCredentials, v1alpha1.ReasonKeyRevoked)
+}
+
+// problems of some reasons, in one sentence after a semicolon; "" for none.
+func (e *explainer) problems(reasons ...string) string {
+	c := credentials.Credentials{Problems: slices.DeleteFunc(slices.Clone(e.seen.keys.Problems), func(p credentials.Problem) bool {
+		return !slices.Contains(reasons, p.Reason)
+	})}
 	if p, ok := c.Problem(); ok {
 		return fmt.Sprintf("; %s: %s", p.Reason, p.Message)
 	}

@@ -15,8 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/attach"
-	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
@@ -50,7 +49,7 @@ type Input struct {
 	// NamespaceLabels of the user's namespace, nil if they could not be read.
 	NamespaceLabels map[string]string
 	// Source reads what the user refers to. What the caller may not read is a *DeniedError.
-	Source credentials.Source
+	Source Source
 	Now    time.Time
 
 	// From is the client's address; the zero value asks about none.
@@ -65,6 +64,9 @@ type Input struct {
 // Explain returns the checks in the order in which the operator and the daemon make them.
 func Explain(ctx context.Context, in Input) ([]Check, error) {
 	e := &explainer{Input: in}
+	if err := e.compile(ctx); err != nil {
+		return nil, err
+	}
 	e.attachment()
 	e.delivery()
 	if in.From.IsValid() {
@@ -77,19 +79,13 @@ func Explain(ctx context.Context, in Input) ([]Check, error) {
 	}
 	ways := e.method()
 	if in.Method == v1alpha1.AuthPublicKey {
-		if err := e.publicKey(ctx); err != nil {
-			return nil, err
-		}
+		e.publicKey()
 	}
 	if in.Method == v1alpha1.AuthPassword || always(ways, factor.Password) {
-		if err := e.password(ctx); err != nil {
-			return nil, err
-		}
+		e.password()
 	}
 	if always(ways, factor.TOTP) {
-		if err := e.code(ctx); err != nil {
-			return nil, err
-		}
+		e.code()
 	}
 	return e.checks, nil
 }
@@ -106,7 +102,9 @@ func Verdict(checks []Check) Result {
 
 type explainer struct {
 	Input
-	checks []Check
+	seen     seen
+	compiled compile.Output // zero without a listener
+	checks   []Check
 }
 
 func (e *explainer) add(name string, r Result, format string, args ...any) {
@@ -125,25 +123,20 @@ func (e *explainer) attachment() {
 			e.User.Namespace, condition(e.User, v1alpha1.ConditionAccepted))
 		return
 	}
-	users := e.Users
-	if !slices.ContainsFunc(users, func(u v1alpha1.SFTPUser) bool { return u.UID == e.User.UID }) {
-		users = append(slices.Clone(users), *e.User)
-	}
-	decisions, _ := attach.Decide(attach.Input{
-		Listener: e.Listener, Users: users, Now: e.Now,
-		NamespaceLabels: map[string]map[string]string{e.User.Namespace: e.NamespaceLabels},
-	})
-	for _, d := range decisions {
-		if d.User.UID != e.User.UID {
+	for i := range e.compiled.Users {
+		u := &e.compiled.Users[i]
+		if u.User.UID != e.User.UID {
 			continue
 		}
 		switch {
-		case !d.Accepted():
-			e.add(name, Denied, "%s: %s", d.Reason, d.Message)
+		case !u.Accepted():
+			e.add(name, Denied, "%s: %s", u.Reason, u.Message)
+		case u.Err != nil:
+			e.add(name, Denied, "%s: %s", v1alpha1.ReasonUserRejected, u.Rejection())
 		case !e.AllUsers && !isTrue(e.User, v1alpha1.ConditionAccepted):
 			e.add(name, Unknown, "users of other namespaces could not be seen, and the operator said: %s", condition(e.User, v1alpha1.ConditionAccepted))
 		default:
-			e.add(name, OK, "the listener accepts the user, as %q", d.Username)
+			e.add(name, OK, "the listener accepts the user, as %q", u.Username)
 		}
 		return
 	}

@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 )
 
@@ -29,7 +28,7 @@ func (s secrets) Secret(_ context.Context, namespace, name string) (*corev1.Secr
 	case name == "denied":
 		return nil, &DeniedError{Kind: "Secret", Namespace: namespace, Name: name}
 	case !ok:
-		return nil, credentials.ErrNotFound
+		return nil, ErrNotFound
 	}
 	out := &corev1.Secret{Data: map[string][]byte{}}
 	for k, v := range data {

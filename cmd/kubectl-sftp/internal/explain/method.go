@@ -1,13 +1,12 @@
 package explain
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/sftpd/factor"
 )
 
@@ -74,20 +73,16 @@ func always(ways factor.Set, step factor.Step) bool {
 }
 
 // code looks at the secret of the app, and says nothing of it.
-func (e *explainer) code(ctx context.Context) error {
+func (e *explainer) code() {
 	const name = "code"
-	ref := e.User.Spec.Authentication.TOTPSecretRef
-	c, err := e.resolvePart(ctx, v1alpha1.UserAuthentication{TOTPSecretRef: ref})
-	var d *DeniedError
+	entry := e.seen.entry(credentials.KindTOTP)
 	switch {
-	case errors.As(err, &d):
-		e.add(name, Unknown, "%v", d)
-	case err != nil:
-		return err
-	case c.TOTP == nil:
-		e.add(name, Denied, "%s", strings.TrimPrefix(problemsOf(c), "; "))
+	case entry.denied != nil:
+		e.add(name, Unknown, "%v", entry.denied)
+	case entry.Problem != nil:
+		e.add(name, Denied, "%s: %s", entry.Problem.Reason, entry.Problem.Message)
 	default:
-		e.add(name, OK, "Secret %s has a secret for an app; whether the client's app has the same, and the right time, is not known here", ref.Name)
+		e.add(name, OK, "Secret %s has a secret for an app; whether the client's app has the same, and the right time, is not known here",
+			e.User.Spec.Authentication.TOTPSecretRef.Name)
 	}
-	return nil
 }
