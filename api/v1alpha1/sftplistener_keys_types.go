@@ -14,9 +14,7 @@ type RevokedKey struct {
 
 	// publicKey is a public key, the line of a .pub file.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	PublicKey string `json:"publicKey,omitempty"`
+	PublicKey PublicKeyLine `json:"publicKey,omitempty"`
 
 	// certificate names user certificates by what their CA calls them.
 	// +optional
@@ -54,14 +52,10 @@ type RevokedCertificate struct {
 type SecretFileReference struct {
 	// name of the Secret.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name,omitempty"`
+	Name ObjectName `json:"name,omitempty"`
 
 	// key in the Secret's data, as the file is called in kubectl create secret generic
 	// --from-file.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key,omitempty"`
+	Key SecretEntry `json:"key,omitempty"`
 }

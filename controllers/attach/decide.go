@@ -113,7 +113,7 @@ func (in Input) admits(namespace string) (bool, string) {
 	case v1alpha1.NamespacesAll:
 		ok = true
 	case v1alpha1.NamespacesSelector:
-		sel, err := metav1.LabelSelectorAsSelector(allowed.Selector)
+		sel, err := metav1.LabelSelectorAsSelector(allowed.Selector.LabelSelector())
 		ok = err == nil && allowed.Selector != nil && sel.Matches(labels.Set(in.NamespaceLabels[namespace]))
 	case v1alpha1.NamespacesSame, "":
 		ok = namespace == in.Listener.Namespace
