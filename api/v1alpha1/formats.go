@@ -66,21 +66,19 @@ type Network = string
 type Host = string
 
 // PublicKeyLine is a public key, the line of a .pub file without options. One of RSA with 8192 bits has 1,430 characters
-// and its comment. The rules are in CEL, because the API server quotes a value that does not match a pattern, and what
-// was refused may be a private key.
+// and its comment. Private keys are refused by a rule of what has the field, because the API server's answer quotes a
+// string that breaks a rule of its own: all that have a PublicKeyLine or AuthorizedKey must have that rule (test/cel).
 //
 // +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=2048
-// +kubebuilder:validation:XValidation:message="must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="!self.contains('PRIVATE KEY') && !self.contains('PuTTY-User-Key-File')"
-// +kubebuilder:validation:XValidation:message="must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options",rule=`self.matches(r'^\s*(sk-)?(ssh|ecdsa-sha2)-[a-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+/]*=*([ \t]\P{Cc}*)?\s*$')`
+// +kubebuilder:validation:MaxLength=1792
+// +kubebuilder:validation:XValidation:message="must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options",rule=`self.contains('PRIVATE KEY') || self.contains('PuTTY-User') || self.contains('b3BlbnNzaC1r') || self.matches(r'^\s*(sk-)?(ssh|ecdsa-sha2)-[a-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+/]*=*([ \t]\P{Cc}*)?\s*$')`
 type PublicKeyLine = string
 
 // AuthorizedKey is a line of an OpenSSH authorized_keys file with no option but from=.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=4096
-// +kubebuilder:validation:XValidation:message="must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="!self.contains('PRIVATE KEY') && !self.contains('PuTTY-User-Key-File')"
-// +kubebuilder:validation:XValidation:message="must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, with from=\"203.0.113.0/24\" before it and no other option",rule=`self.matches(r'^\s*((?i:from)="[^"]*"[ \t]+)?(sk-)?(ssh|ecdsa-sha2)-[a-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+/]*=*([ \t]\P{Cc}*)?\s*$')`
+// +kubebuilder:validation:XValidation:message="must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, with from=\"203.0.113.0/24\" before it and no other option",rule=`self.contains('PRIVATE KEY') || self.contains('PuTTY-User') || self.contains('b3BlbnNzaC1r') || self.matches(r'^\s*((?i:from)="[^"]*"[ \t]+)?(sk-)?(ssh|ecdsa-sha2)-[a-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+/]*=*([ \t]\P{Cc}*)?\s*$')`
 type AuthorizedKey = string
 
 // QualifiedName is the key of a label, or what has the same syntax.

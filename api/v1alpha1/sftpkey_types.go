@@ -50,6 +50,7 @@ type SFTPKeyList struct {
 //
 // +kubebuilder:validation:XValidation:message="algorithm may be set only with source Generated: an existing key has the algorithm it has",rule="!has(self.algorithm) || !has(self.source) || self.source == 'Generated'"
 // +kubebuilder:validation:XValidation:message="publicKey must be set with source PublicKey, and with no other",rule="has(self.publicKey) == (has(self.source) && self.source == 'PublicKey')"
+// +kubebuilder:validation:XValidation:message="publicKey must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
 // +kubebuilder:validation:XValidation:message="source PublicKey is for usage Client alone: a host key needs its private half",rule="!has(self.source) || self.source != 'PublicKey' || self.usage == 'Client'"
 // +kubebuilder:validation:XValidation:message="secretName must not be set with source PublicKey: there is no Secret",rule="!has(self.secretName) || !has(self.source) || self.source != 'PublicKey'"
 // +kubebuilder:validation:XValidation:message="userRef, notBefore, expirationTime and from are for usage Client alone",rule="self.usage == 'Client' || !(has(self.userRef) || has(self.notBefore) || has(self.expirationTime) || has(self.from))"

@@ -3,6 +3,7 @@ package v1alpha1
 // RevokedKey names what logs nobody in.
 //
 // +kubebuilder:validation:ExactlyOneOf=fingerprint;publicKey;certificate
+// +kubebuilder:validation:XValidation:message="publicKey must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
 type RevokedKey struct {
 	// fingerprint is the SHA-256 fingerprint of a public key, as ssh-keygen -l and the
 	// audit log show it. That of a CA stands for all certificates that the CA made.

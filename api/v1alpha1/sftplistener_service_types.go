@@ -238,6 +238,7 @@ type ListenerAuthentication struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:message="must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="self.all(k, !k.contains('PRIVATE KEY') && !k.contains('PuTTY-User') && !k.contains('b3BlbnNzaC1r'))"
 	TrustedUserCAs []PublicKeyLine `json:"trustedUserCAs,omitempty"`
 
 	// trustedUserCAsSecretRefs are more of trustedUserCAs, as files in Secrets in the

@@ -159,6 +159,7 @@ type UserAuthentication struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:XValidation:message="must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="self.all(k, !k.contains('PRIVATE KEY') && !k.contains('PuTTY-User') && !k.contains('b3BlbnNzaC1r'))"
 	AuthorizedKeys []AuthorizedKey `json:"authorizedKeys,omitempty"`
 
 	// authorizedKeysSecretRefs are Secrets in the same namespace, each with an
