@@ -6,9 +6,7 @@ package v1alpha1
 type Directory struct {
 	// volume names one of the listener's volumes. Default: its home volume.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=20
-	Volume string `json:"volume,omitempty"`
+	Volume VolumeName `json:"volume,omitempty"`
 
 	// scope is what subPath is relative to: User, the directory <namespace>/<name> of
 	// this SFTPUser; Namespace, the directory <namespace>, shared by the SFTPUsers of

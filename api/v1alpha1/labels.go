@@ -6,7 +6,8 @@ const (
 	// that listener, and selects its pods. An object without it is never adopted.
 	LabelListener = "sftp-operator.io/listener"
 
-	// LabelKey, on the Secret of an SFTPKey, names that SFTPKey.
+	// LabelKey, on the Secret of an SFTPKey, names that SFTPKey. A name of more than 63
+	// characters, the most that a label can have, is cut and has a hash after it.
 	LabelKey = "sftp-operator.io/key"
 
 	// AnnotationConfigDigest, on a pod, is the digest of the configuration that the

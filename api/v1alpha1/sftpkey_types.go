@@ -19,6 +19,7 @@ import (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:message="the name of the Secret (spec.secretName, or else metadata.name) must be at most 244 characters with source Generated: -r and the number of the revision come after it",rule="(has(self.spec.source) && self.spec.source != 'Generated') || size(has(self.spec.secretName) ? self.spec.secretName : self.metadata.name) <= 244"
 type SFTPKey struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -49,6 +50,7 @@ type SFTPKeyList struct {
 //
 // +kubebuilder:validation:XValidation:message="algorithm may be set only with source Generated: an existing key has the algorithm it has",rule="!has(self.algorithm) || !has(self.source) || self.source == 'Generated'"
 // +kubebuilder:validation:XValidation:message="publicKey must be set with source PublicKey, and with no other",rule="has(self.publicKey) == (has(self.source) && self.source == 'PublicKey')"
+// +kubebuilder:validation:XValidation:message="publicKey must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
 // +kubebuilder:validation:XValidation:message="source PublicKey is for usage Client alone: a host key needs its private half",rule="!has(self.source) || self.source != 'PublicKey' || self.usage == 'Client'"
 // +kubebuilder:validation:XValidation:message="secretName must not be set with source PublicKey: there is no Secret",rule="!has(self.secretName) || !has(self.source) || self.source != 'PublicKey'"
 // +kubebuilder:validation:XValidation:message="userRef, notBefore, expirationTime and from are for usage Client alone",rule="self.usage == 'Client' || !(has(self.userRef) || has(self.notBefore) || has(self.expirationTime) || has(self.from))"
@@ -77,10 +79,7 @@ type SFTPKeySpec struct {
 	// publicKey is the line of a .pub file, with source PublicKey. It has no options:
 	// networks belong into from. It is immutable.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	// +kubebuilder:validation:XValidation:message="publicKey must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options and never a private key",rule="self.matches('^(ssh|ecdsa-sha2|sk-ssh|sk-ecdsa-sha2)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^[:cntrl:]]*)?$')"
-	PublicKey string `json:"publicKey,omitempty"`
+	PublicKey PublicKeyLine `json:"publicKey,omitempty"`
 
 	// userRef assigns the key to one SFTPUser in the same namespace, who then logs in with
 	// it without naming it in keyRefs. No other SFTPUser of the namespace can use the key,
@@ -103,10 +102,7 @@ type SFTPKeySpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
-	From []string `json:"from,omitempty"`
+	From []Network `json:"from,omitempty"`
 
 	// algorithm of a generated key. Default Ed25519. It is immutable.
 	// +optional
@@ -118,10 +114,7 @@ type SFTPKeySpec struct {
 	// certificate in the entry ssh-certificate, which whoever runs the CA keeps valid; pods
 	// present it at once. It is immutable.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
-	SecretName string `json:"secretName,omitempty"`
+	SecretName ObjectName `json:"secretName,omitempty"`
 
 	// revision is the number of the generated pair. Raise it above status.revision to have a
 	// new one made, into a Secret of its own: that of revision N > 1 is called
@@ -211,9 +204,7 @@ const (
 type LocalUserReference struct {
 	// name of the SFTPUser.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name,omitempty"`
+	Name ObjectName `json:"name,omitempty"`
 }
 
 // KeyAlgorithm is an algorithm for generated keys.

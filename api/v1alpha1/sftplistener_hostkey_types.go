@@ -30,7 +30,7 @@ type HostKeyStatus struct {
 	// publicKey is the key in the format of authorized_keys.
 	// +required
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:MaxLength=4096
 	PublicKey string `json:"publicKey,omitempty"`
 
 	// state is how far the key is. Without it, it is Active.

@@ -3,6 +3,7 @@ package v1alpha1
 // RevokedKey names what logs nobody in.
 //
 // +kubebuilder:validation:ExactlyOneOf=fingerprint;publicKey;certificate
+// +kubebuilder:validation:XValidation:message="publicKey must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
 type RevokedKey struct {
 	// fingerprint is the SHA-256 fingerprint of a public key, as ssh-keygen -l and the
 	// audit log show it. That of a CA stands for all certificates that the CA made.
@@ -14,9 +15,7 @@ type RevokedKey struct {
 
 	// publicKey is a public key, the line of a .pub file.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	PublicKey string `json:"publicKey,omitempty"`
+	PublicKey PublicKeyLine `json:"publicKey,omitempty"`
 
 	// certificate names user certificates by what their CA calls them.
 	// +optional
@@ -54,14 +53,10 @@ type RevokedCertificate struct {
 type SecretFileReference struct {
 	// name of the Secret.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name,omitempty"`
+	Name ObjectName `json:"name,omitempty"`
 
 	// key in the Secret's data, as the file is called in kubectl create secret generic
 	// --from-file.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key,omitempty"`
+	Key SecretEntry `json:"key,omitempty"`
 }

@@ -1,6 +1,8 @@
 package v1alpha1
 
 // ListenerLimits bound what clients may use, for each pod.
+//
+// +kubebuilder:validation:XValidation:message="maxConnectionsPerUser must not be above maxConnections (500 unless set)",rule="!has(self.maxConnectionsPerUser) || self.maxConnectionsPerUser <= (has(self.maxConnections) ? self.maxConnections : 500)"
 type ListenerLimits struct {
 	// maxConnections is the number of connections of all users. Default 500.
 	// +optional

@@ -1,20 +1,17 @@
 package v1alpha1
 
 import (
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // ListenerVolume is one volume of a listener, mounted in every pod.
 //
 // +kubebuilder:validation:XValidation:message="exactly one of persistentVolumeClaim, claimTemplate or emptyDir must be set",rule="[has(self.persistentVolumeClaim), has(self.claimTemplate), has(self.emptyDir)].filter(x, x).size() == 1"
+// +kubebuilder:validation:XValidation:message="a volume must stay what it is, because its files would not move: make a new volume with another name",rule="has(self.persistentVolumeClaim) == has(oldSelf.persistentVolumeClaim) && has(self.claimTemplate) == has(oldSelf.claimTemplate)"
 type ListenerVolume struct {
 	// name of the volume in this listener.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=20
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
-	Name string `json:"name,omitempty"`
+	Name VolumeName `json:"name,omitempty"`
 
 	// persistentVolumeClaim uses a claim that exists in the listener's namespace.
 	// The operator never changes or deletes it.
@@ -52,9 +49,7 @@ const (
 type ExistingClaim struct {
 	// claimName is the claim's name.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	ClaimName string `json:"claimName,omitempty"`
+	ClaimName ObjectName `json:"claimName,omitempty"`
 }
 
 // ClaimTemplate describes a PersistentVolumeClaim to make.
@@ -63,21 +58,26 @@ type ExistingClaim struct {
 // +kubebuilder:validation:XValidation:message="accessModes must not be changed: make a new volume with another name and move the files",rule="has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)"
 type ClaimTemplate struct {
 	// storage is the size that is asked for, for example 10Gi. It can be raised if
-	// the storage class allows expansion.
+	// the storage class allows expansion, and never lowered.
 	// +required
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$`
+	// +kubebuilder:validation:XValidation:message="must be a whole number of bytes and more than 0, for example 10Gi: the suffix m stands for thousandths",rule="quantity(string(self)).isInteger() && quantity(string(self)).isGreaterThan(quantity('0'))"
+	// +kubebuilder:validation:XValidation:message="must not be lowered, because a claim cannot shrink: make a new volume with another name and move the files",rule="quantity(string(self)).compareTo(quantity(string(oldSelf))) >= 0"
 	Storage resource.Quantity `json:"storage,omitzero"` //nolint:kubeapilinter // the linter takes a Quantity for a struct
 
 	// storageClassName selects a storage class; the cluster's default when unset.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	StorageClassName string `json:"storageClassName,omitempty"`
+	StorageClassName ObjectName `json:"storageClassName,omitempty"`
 
 	// accessModes of the claim. Default ReadWriteOnce.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:XValidation:message="ReadWriteOncePod must not be combined with other access modes",rule="!('ReadWriteOncePod' in self) || size(self) == 1"
 	AccessModes []AccessMode `json:"accessModes,omitempty"`
 }
 
@@ -90,6 +90,11 @@ type AccessMode string
 type EmptyDirVolume struct {
 	// sizeLimit evicts the pod when the files outgrow it.
 	// +optional
+	// +kubebuilder:validation:Schemaless
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$`
+	// +kubebuilder:validation:XValidation:message="must be a whole number of bytes and more than 0, for example 1Gi: the suffix m stands for thousandths",rule="quantity(string(self)).isInteger() && quantity(string(self)).isGreaterThan(quantity('0'))"
 	SizeLimit *resource.Quantity `json:"sizeLimit,omitempty"`
 }
 
@@ -109,9 +114,7 @@ type ListenerHomeDirectory struct {
 	// volume names the entry of volumes that holds the homes, each in
 	// <namespace>/<name> of its SFTPUser. Default: the first volume.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=20
-	Volume string `json:"volume,omitempty"`
+	Volume VolumeName `json:"volume,omitempty"`
 }
 
 // ListenerShutdown is how a pod ends.
@@ -139,13 +142,19 @@ type ListenerInfrastructure struct {
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
-	Labels map[string]string `json:"labels,omitempty"`
+	// +kubebuilder:validation:XValidation:message="each key must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.indexOf('/') <= 253)"
+	// +kubebuilder:validation:XValidation:message="keys must not begin with sftp-operator.io/, and must not be pod-template-hash or the app.kubernetes.io/ name, instance, component or managed-by: the operator and Kubernetes set these",rule="self.all(k, !k.startsWith('sftp-operator.io/') && !(k in ['pod-template-hash', 'app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/component', 'app.kubernetes.io/managed-by']))"
+	Labels map[string]LabelValue `json:"labels,omitempty"`
 
 	// annotations are added to every object and pod.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
-	Annotations map[string]string `json:"annotations,omitempty"`
+	// +kubebuilder:validation:XValidation:message="each key must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.indexOf('/') <= 253)"
+	// +kubebuilder:validation:XValidation:message="keys must not begin with sftp-operator.io/ or deployment.kubernetes.io/, or be kubectl.kubernetes.io/last-applied-configuration: the operator and Kubernetes set these",rule="self.all(k, !k.startsWith('sftp-operator.io/') && !k.startsWith('deployment.kubernetes.io/') && k != 'kubectl.kubernetes.io/last-applied-configuration')"
+	// +kubebuilder:validation:XValidation:message="keys must not be the former annotations of seccomp and AppArmor profiles: pods keep the runtime's profile",rule="self.all(k, !k.startsWith('seccomp.security.alpha.kubernetes.io/') && !k.startsWith('container.seccomp.security.alpha.kubernetes.io/') && !k.startsWith('container.apparmor.security.beta.kubernetes.io/'))"
+	// +kubebuilder:validation:XValidation:message="keys and values must not have more than 32768 bytes together",rule="self.map(k, size(k) + size(bytes(self[k]))).sum() <= 32768"
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// pod adjusts the pods.
 	// +optional
@@ -162,40 +171,41 @@ type ListenerInfrastructure struct {
 type ListenerPod struct {
 	// resources of the daemon's container. Default: requests of 50m CPU and 64Mi.
 	// +optional
-	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+	Resources *PodResources `json:"resources,omitempty"`
 
 	// nodeSelector selects nodes by label.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
-	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// +kubebuilder:validation:XValidation:message="each key must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.indexOf('/') <= 253)"
+	NodeSelector map[string]LabelValue `json:"nodeSelector,omitempty"`
 
 	// tolerations of the pods.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+	Tolerations []Toleration `json:"tolerations,omitempty"`
 
-	// topologySpreadConstraints of the pods; their labelSelector is filled in when
-	// unset. Default: spread over nodes where possible.
+	// topologySpreadConstraints of the pods. Default: spread over nodes where possible.
 	// +optional
-	// +listType=atomic
+	// +listType=map
+	// +listMapKey=topologyKey
+	// +listMapKey=whenUnsatisfiable
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	TopologySpreadConstraints []corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+	TopologySpreadConstraints []TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
 
 	// priorityClassName of the pods.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	PriorityClassName string `json:"priorityClassName,omitempty"`
+	PriorityClassName PriorityClassName `json:"priorityClassName,omitempty"`
 
 	// imagePullSecrets are Secrets in the listener's namespace for pulling the
 	// daemon's image.
 	// +optional
-	// +listType=atomic
+	// +listType=map
+	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+	ImagePullSecrets []LocalSecretReference `json:"imagePullSecrets,omitempty"`
 }

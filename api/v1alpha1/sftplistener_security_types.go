@@ -35,10 +35,8 @@ type ListenerProxyProtocol struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 10.0.0.0/16",rule="isCIDR(self)"
-	TrustedCIDRs []string `json:"trustedCIDRs,omitempty"`
+	// +kubebuilder:validation:XValidation:message="trustedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6): whoever is in them can claim any address",rule="self.all(c, !isCIDR(c) || cidr(c).prefixLength() >= (cidr(c).ip().family() == 4 ? 8 : 24))"
+	TrustedCIDRs []Network `json:"trustedCIDRs,omitempty"`
 }
 
 // ProxyProtocolMode says whether connections begin with a PROXY protocol header.
@@ -74,10 +72,7 @@ type ListenerSources struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
-	ExemptCIDRs []string `json:"exemptCIDRs,omitempty"`
+	ExemptCIDRs []Network `json:"exemptCIDRs,omitempty"`
 
 	// ipv4PrefixLength is how many bits of an IPv4 address make up a source. Default 32:
 	// each address is one.

@@ -9,6 +9,7 @@ import (
 // +kubebuilder:validation:XValidation:message="nodePort may be set only with type NodePort or LoadBalancer",rule="!has(self.nodePort) || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])"
 // +kubebuilder:validation:XValidation:message="externalTrafficPolicy may be set only with type NodePort or LoadBalancer",rule="!has(self.externalTrafficPolicy) || (has(self.type) && self.type in ['NodePort', 'LoadBalancer'])"
 // +kubebuilder:validation:XValidation:message="loadBalancerClass and loadBalancerSourceRanges may be set only with type LoadBalancer",rule="(!has(self.loadBalancerClass) && !has(self.loadBalancerSourceRanges)) || (has(self.type) && self.type == 'LoadBalancer')"
+// +kubebuilder:validation:XValidation:message="loadBalancerClass must not be changed while type is LoadBalancer, because Services do not allow it: set type to ClusterIP in between, or make a new listener",rule="!has(self.type) || self.type != 'LoadBalancer' || !has(oldSelf.type) || oldSelf.type != 'LoadBalancer' || (has(self.loadBalancerClass) == has(oldSelf.loadBalancerClass) && (!has(self.loadBalancerClass) || self.loadBalancerClass == oldSelf.loadBalancerClass))"
 type ListenerService struct {
 	// type of the Service.
 	// +optional
@@ -23,7 +24,9 @@ type ListenerService struct {
 	// +kubebuilder:validation:Maximum=65535
 	Port *int32 `json:"port,omitempty"`
 
-	// nodePort asks for a port of the nodes; the cluster assigns one when unset.
+	// nodePort asks for a port of the nodes; the cluster assigns one when unset. It has to be
+	// in the cluster's range, 30000 to 32767 unless that was configured: the condition
+	// ObjectsApplied tells if it is not, or is taken.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
@@ -35,11 +38,10 @@ type ListenerService struct {
 	// +optional
 	ExternalTrafficPolicy TrafficPolicy `json:"externalTrafficPolicy,omitempty"`
 
-	// loadBalancerClass selects a load balancer implementation.
+	// loadBalancerClass selects a load balancer implementation, for example
+	// example.com/internal. Services do not let it change while type is LoadBalancer.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=316
-	LoadBalancerClass string `json:"loadBalancerClass,omitempty"`
+	LoadBalancerClass QualifiedName `json:"loadBalancerClass,omitempty"`
 
 	// loadBalancerSourceRanges are the networks that a load balancer lets in, if it
 	// supports that.
@@ -47,16 +49,16 @@ type ListenerService struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
-	LoadBalancerSourceRanges []string `json:"loadBalancerSourceRanges,omitempty"`
+	LoadBalancerSourceRanges []Network `json:"loadBalancerSourceRanges,omitempty"`
 
 	// annotations are added to the Service, for a load balancer or external-dns.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=32
-	Annotations map[string]string `json:"annotations,omitempty"`
+	// +kubebuilder:validation:XValidation:message="each key must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.indexOf('/') <= 253)"
+	// +kubebuilder:validation:XValidation:message="keys must not begin with sftp-operator.io/ or deployment.kubernetes.io/, or be kubectl.kubernetes.io/last-applied-configuration: the operator and Kubernetes set these",rule="self.all(k, !k.startsWith('sftp-operator.io/') && !k.startsWith('deployment.kubernetes.io/') && k != 'kubectl.kubernetes.io/last-applied-configuration')"
+	// +kubebuilder:validation:XValidation:message="keys and values must not have more than 32768 bytes together",rule="self.map(k, size(k) + size(bytes(self[k]))).sum() <= 32768"
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 }
 
 // ServiceType is the type of a listener's Service.
@@ -107,8 +109,64 @@ type AllowedNamespaces struct {
 
 	// selector matches labels of Namespaces, with from Selector.
 	// +optional
-	// +kubebuilder:validation:XValidation:message="in matchExpressions, operator must be In or NotIn with values, or Exists or DoesNotExist without",rule="!has(self.matchExpressions) || self.matchExpressions.all(e, (has(e.values) && e.values.size() > 0) ? e.operator in ['In', 'NotIn'] : e.operator in ['Exists', 'DoesNotExist'])"
-	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+	Selector *NamespaceSelector `json:"selector,omitempty"`
+}
+
+// NamespaceSelector selects namespaces by their labels. All that it says has to hold; empty, it selects all.
+type NamespaceSelector struct {
+	// matchLabels are labels that a namespace has to have.
+	// +optional
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:message="each key must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.indexOf('/') <= 253)"
+	MatchLabels map[string]LabelValue `json:"matchLabels,omitempty"`
+
+	// matchExpressions are conditions on labels.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	MatchExpressions []NamespaceSelectorRequirement `json:"matchExpressions,omitempty"`
+}
+
+// NamespaceSelectorRequirement is a condition on a label.
+//
+// +kubebuilder:validation:XValidation:message="operator must be In or NotIn with values, or Exists or DoesNotExist without",rule="has(self.values) ? self.operator in ['In', 'NotIn'] : self.operator in ['Exists', 'DoesNotExist']"
+type NamespaceSelectorRequirement struct {
+	// key of the label.
+	// +required
+	Key QualifiedName `json:"key,omitempty"`
+
+	// operator In and NotIn compare the value with values; Exists and DoesNotExist ask for the
+	// label only.
+	// +required
+	Operator SelectorOperator `json:"operator,omitempty"`
+
+	// values to compare with.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	Values []LabelValue `json:"values,omitempty"`
+}
+
+// SelectorOperator is how a label is compared.
+//
+// +kubebuilder:validation:Enum=In;NotIn;Exists;DoesNotExist
+type SelectorOperator string
+
+// LabelSelector returns the selector in the type that packages of Kubernetes evaluate. That of nil selects nothing.
+func (s *NamespaceSelector) LabelSelector() *metav1.LabelSelector {
+	if s == nil {
+		return nil
+	}
+	out := &metav1.LabelSelector{MatchLabels: s.MatchLabels}
+	for _, e := range s.MatchExpressions {
+		out.MatchExpressions = append(out.MatchExpressions, metav1.LabelSelectorRequirement{
+			Key: e.Key, Operator: metav1.LabelSelectorOperator(e.Operator), Values: e.Values,
+		})
+	}
+	return out
 }
 
 // NamespacesFrom says which namespaces are meant.
@@ -180,9 +238,8 @@ type ListenerAuthentication struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=4096
-	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
+	// +kubebuilder:validation:XValidation:message="must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="self.all(k, !k.contains('PRIVATE KEY') && !k.contains('PuTTY-User') && !k.contains('b3BlbnNzaC1r'))"
+	TrustedUserCAs []PublicKeyLine `json:"trustedUserCAs,omitempty"`
 
 	// trustedUserCAsSecretRefs are more of trustedUserCAs, as files in Secrets in the
 	// listener's namespace, a public key a line as in sshd's TrustedUserCAKeys. At most 64

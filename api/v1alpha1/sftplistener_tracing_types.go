@@ -10,7 +10,9 @@ type ListenerTracing struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:message="endpoint must be http:// or https:// with a host and a port and nothing else, for example http://collector.observability.svc:4318",rule="self.matches('^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\\\[[0-9A-Fa-f:.]+\\\\])(:[1-9][0-9]{0,4})?$')"
+	// +kubebuilder:validation:XValidation:message="endpoint must be http:// or https:// with a host and a port and nothing else, for example http://collector.observability.svc:4318",rule=`self.matches(r'^https?://([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?([.][A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?$')`
+	// +kubebuilder:validation:XValidation:message="endpoint must have an IPv6 address between the brackets, for example http://[2001:db8::1]:4318",rule="!self.contains('[') || isIP(self.substring(self.indexOf('[') + 1, self.indexOf(']')))"
+	// +kubebuilder:validation:XValidation:message="endpoint must have a port of at most 65535",rule="!isURL(self) || url(self).getPort() == '' || int(url(self).getPort()) <= 65535"
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// samplingPercent is the share of connections whose traces are sent, each as a whole or

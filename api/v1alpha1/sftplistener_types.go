@@ -21,6 +21,7 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:message="metadata.name must be at most 40 characters: the names of the Service and the Secrets are made from it",rule="self.metadata.name.size() <= 40"
 // +kubebuilder:validation:XValidation:message="metadata.name must start with a letter and contain only lower-case letters, digits and '-': it becomes the name of a Service",rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+// +kubebuilder:validation:XValidation:message="spec.volumes must not name as persistentVolumeClaim the claim <listener>-<volume> of another volume's claimTemplate",rule="self.spec.volumes.all(v, !has(v.persistentVolumeClaim) || !self.spec.volumes.exists(w, has(w.claimTemplate) && v.persistentVolumeClaim.claimName == self.metadata.name + '-' + w.name))"
 type SFTPListener struct {
 	metav1.TypeMeta `json:",inline"`
 
@@ -51,9 +52,10 @@ type SFTPListenerList struct {
 //
 // +kubebuilder:validation:XValidation:message="replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany; add ReadWriteMany to its accessModes or lower replicas",rule="!has(self.replicas) || self.replicas <= 1 || self.volumes.all(v, !has(v.claimTemplate) || (has(v.claimTemplate.accessModes) && 'ReadWriteMany' in v.claimTemplate.accessModes))"
 // +kubebuilder:validation:XValidation:message="replicas must be 0 or 1 while a volume is an emptyDir: each pod would have files of its own",rule="!has(self.replicas) || self.replicas <= 1 || self.volumes.all(v, !has(v.emptyDir))"
+// +kubebuilder:validation:XValidation:message="volumes must not name the same persistentVolumeClaim twice: use one volume, and homeDirectory or mounts of users with a subPath",rule="self.volumes.all(v, !has(v.persistentVolumeClaim) || self.volumes.exists_one(w, has(w.persistentVolumeClaim) && w.persistentVolumeClaim.claimName == v.persistentVolumeClaim.claimName))"
 // +kubebuilder:validation:XValidation:message="homeDirectory.volume must name an entry of volumes",rule="!has(self.homeDirectory) || !has(self.homeDirectory.volume) || self.volumes.exists(v, v.name == self.homeDirectory.volume)"
 // +kubebuilder:validation:XValidation:message="cryptoPolicy Legacy2026 must have cryptoPolicyExpirationTime and allowedCIDRs: it is an exception for a while, for the networks of the clients that need it",rule="!has(self.cryptoPolicy) || self.cryptoPolicy != 'Legacy2026' || (has(self.cryptoPolicyExpirationTime) && has(self.allowedCIDRs))"
-// +kubebuilder:validation:XValidation:message="allowedCIDRs must not contain all addresses (/0) with cryptoPolicy Legacy2026: name the networks of the clients that need it",rule="!has(self.cryptoPolicy) || self.cryptoPolicy != 'Legacy2026' || !has(self.allowedCIDRs) || self.allowedCIDRs.all(c, !c.endsWith('/0'))"
+// +kubebuilder:validation:XValidation:message="allowedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6) with cryptoPolicy Legacy2026: name the networks of the clients that need it",rule="!has(self.cryptoPolicy) || self.cryptoPolicy != 'Legacy2026' || !has(self.allowedCIDRs) || self.allowedCIDRs.all(c, !isCIDR(c) || cidr(c).prefixLength() >= (cidr(c).ip().family() == 4 ? 8 : 24))"
 // +kubebuilder:validation:XValidation:message="cryptoPolicyExpirationTime may be set only with cryptoPolicy Legacy2026: the other policies do not end",rule="!has(self.cryptoPolicyExpirationTime) || (has(self.cryptoPolicy) && self.cryptoPolicy == 'Legacy2026')"
 // +kubebuilder:validation:XValidation:message="allowedCIDRs may be set with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise the pods see the addresses of nodes, not of clients",rule="!has(self.allowedCIDRs) || !has(self.service) || !has(self.service.externalTrafficPolicy) || self.service.externalTrafficPolicy != 'Cluster' || (has(self.proxyProtocol) && has(self.proxyProtocol.mode) && self.proxyProtocol.mode == 'Required')"
 // +kubebuilder:validation:XValidation:message="sources.penalties may be Enabled with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise one client's penalty would hit all",rule="!has(self.sources) || !has(self.sources.penalties) || self.sources.penalties != 'Enabled' || !has(self.service) || !has(self.service.externalTrafficPolicy) || self.service.externalTrafficPolicy != 'Cluster' || (has(self.proxyProtocol) && has(self.proxyProtocol.mode) && self.proxyProtocol.mode == 'Required')"
@@ -82,10 +84,7 @@ type SFTPListenerSpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=253
-	// +kubebuilder:validation:items:Pattern=`^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$`
-	Hostnames []string `json:"hostnames,omitempty"`
+	Hostnames []Host `json:"hostnames,omitempty"`
 
 	// service is how the endpoint is exposed.
 	// +optional
@@ -137,7 +136,8 @@ type SFTPListenerSpec struct {
 	// A set never changes; new years bring new names. Modern2026 serves all clients of
 	// today. Strict2026 has post-quantum and curve25519 key exchange and authenticated
 	// encryption alone; Fips2026 what FIPS 140 allows. Legacy2026 has SHA-1 for old
-	// appliances, and must have allowedCIDRs and cryptoPolicyExpirationTime.
+	// appliances, and must have cryptoPolicyExpirationTime, and allowedCIDRs with networks of at
+	// most /8 (IPv4) or /24 (IPv6).
 	// +optional
 	// +kubebuilder:default=Modern2026
 	CryptoPolicy CryptoPolicy `json:"cryptoPolicy,omitempty"`
@@ -162,10 +162,7 @@ type SFTPListenerSpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
-	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+	AllowedCIDRs []Network `json:"allowedCIDRs,omitempty"`
 
 	// proxyProtocol takes clients' addresses from a load balancer that speaks the PROXY
 	// protocol.
@@ -222,11 +219,12 @@ type SFTPListenerSpec struct {
 
 // SFTPListenerStatus is the endpoint as it was last seen.
 type SFTPListenerStatus struct {
-	// conditions are Accepted, ResolvedRefs, Programmed, RolledOut and Ready; wait for Ready.
+	// conditions are Accepted, ResolvedRefs, ObjectsApplied, Programmed, RolledOut, VolumesWritable and
+	// Ready; wait for Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// observedGeneration is the generation of the spec that the status describes.
@@ -255,7 +253,7 @@ type SFTPListenerStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=512
 	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=2048
+	// +kubebuilder:validation:items:MaxLength=10240
 	KnownHosts []string `json:"knownHosts,omitempty"`
 
 	// sshfp are the data of SSHFP resource records (RFC 4255) for the names of the endpoint,

@@ -78,10 +78,7 @@ type SFTPUserSpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=64
-	// +kubebuilder:validation:items:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
-	AllowedCIDRs []string `json:"allowedCIDRs,omitempty"`
+	AllowedCIDRs []Network `json:"allowedCIDRs,omitempty"`
 
 	// authentication is how this user logs in. Without it, the keys are those of the
 	// SFTPKeys that name this user in their userRef.
@@ -110,16 +107,12 @@ type SFTPUserSpec struct {
 type ListenerReference struct {
 	// name of the SFTPListener.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Name string `json:"name,omitempty"`
+	Name ListenerName `json:"name,omitempty"`
 
 	// namespace of the SFTPListener. Default: the namespace of the SFTPUser. The
 	// listener must allow the SFTPUser's namespace in spec.allowedUsers.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Namespace string `json:"namespace,omitempty"`
+	Namespace NamespaceName `json:"namespace,omitempty"`
 }
 
 // UserState says whether a login works.
@@ -166,9 +159,8 @@ type UserAuthentication struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:items:MinLength=1
-	// +kubebuilder:validation:items:MaxLength=4096
-	AuthorizedKeys []string `json:"authorizedKeys,omitempty"`
+	// +kubebuilder:validation:XValidation:message="must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="self.all(k, !k.contains('PRIVATE KEY') && !k.contains('PuTTY-User') && !k.contains('b3BlbnNzaC1r'))"
+	AuthorizedKeys []AuthorizedKey `json:"authorizedKeys,omitempty"`
 
 	// authorizedKeysSecretRefs are Secrets in the same namespace, each with an
 	// authorized_keys file.
@@ -244,32 +236,24 @@ const (
 type AuthorizedKeysSecretReference struct {
 	// name of the Secret.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name,omitempty"`
+	Name ObjectName `json:"name,omitempty"`
 
 	// key in the Secret's data. Default authorized_keys.
 	// +optional
 	// +kubebuilder:default=authorized_keys
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key,omitempty"`
+	Key SecretEntry `json:"key,omitempty"`
 }
 
 // PasswordSecretReference names a password in a Secret.
 type PasswordSecretReference struct {
 	// name of the Secret.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name,omitempty"`
+	Name ObjectName `json:"name,omitempty"`
 
 	// key in the Secret's data. Default password.
 	// +optional
 	// +kubebuilder:default=password
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key,omitempty"`
+	Key SecretEntry `json:"key,omitempty"`
 
 	// format Plain: the entry is the password. Hash: it is a hash of the password, of
 	// argon2id ($argon2id$), bcrypt ($2a$, $2b$, $2y$, cost up to 14) or SHA-512 crypt ($6$,
@@ -293,25 +277,19 @@ const (
 type TOTPSecretReference struct {
 	// name of the Secret.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name,omitempty"`
+	Name ObjectName `json:"name,omitempty"`
 
 	// key in the Secret's data. Default totp.
 	// +optional
 	// +kubebuilder:default=totp
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Key string `json:"key,omitempty"`
+	Key SecretEntry `json:"key,omitempty"`
 }
 
 // LocalKeyReference names an SFTPKey in the same namespace.
 type LocalKeyReference struct {
 	// name of the SFTPKey.
 	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name,omitempty"`
+	Name ObjectName `json:"name,omitempty"`
 }
 
 // UserLimits bound what one user may use.

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
@@ -107,7 +105,7 @@ func TestReasons(t *testing.T) {
 }
 
 func TestAdmission(t *testing.T) {
-	selecting := func(s *metav1.LabelSelector) func(*v1alpha1.SFTPListener) {
+	selecting := func(s *v1alpha1.NamespaceSelector) func(*v1alpha1.SFTPListener) {
 		return func(l *v1alpha1.SFTPListener) {
 			l.Spec.AllowedUsers.Namespaces = v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesSelector, Selector: s}
 		}
@@ -121,10 +119,10 @@ func TestAdmission(t *testing.T) {
 		{"by default its own namespace", listener(), []string{"platform"}},
 		{"Same", listener(admitting(v1alpha1.NamespacesSame)), []string{"platform"}},
 		{"All", listener(admitting(v1alpha1.NamespacesAll)), []string{"a", "b", "platform", "unknown"}},
-		{"a label", listener(selecting(&metav1.LabelSelector{MatchLabels: map[string]string{"sftp": "yes"}})), []string{"a"}},
-		{"the empty selector matches every namespace", listener(selecting(&metav1.LabelSelector{})), []string{"a", "b", "platform", "unknown"}},
+		{"a label", listener(selecting(&v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}})), []string{"a"}},
+		{"the empty selector matches every namespace", listener(selecting(&v1alpha1.NamespaceSelector{})), []string{"a", "b", "platform", "unknown"}},
 		{"no selector matches none", listener(selecting(nil)), nil},
-		{"a selector that cannot be used matches none", listener(selecting(&metav1.LabelSelector{MatchLabels: map[string]string{"sftp": "a b"}})), nil},
+		{"a selector that cannot be used matches none", listener(selecting(&v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "a b"}})), nil},
 		{"a choice that this version does not know admits none", listener(admitting("Some")), nil},
 	}
 	for _, tt := range tests {

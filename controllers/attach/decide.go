@@ -231,7 +231,7 @@ func (d *decision) selects(namespace string) bool {
 	selector := d.Listener.Spec.AllowedUsers.Namespaces.Selector
 	if d.selector == nil {
 		d.selector = labels.Nothing()
-		if s, err := metav1.LabelSelectorAsSelector(selector); err == nil && selector != nil {
+		if s, err := metav1.LabelSelectorAsSelector(selector.LabelSelector()); err == nil && selector != nil {
 			d.selector = s
 		}
 	}

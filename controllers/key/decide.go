@@ -71,7 +71,7 @@ func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
 			"to give the old key up for good, delete this SFTPKey and create it again", name, k.Status.Fingerprint)
 	case secret == nil:
 		return Verdict{Generate: true}
-	case generated && secret.Labels[v1alpha1.LabelKey] != k.Name:
+	case generated && !madeFor(secret, k):
 		return bad(v1alpha1.ReasonSecretConflict, "Secret %q exists and was not made for this SFTPKey; set another spec.secretName, or use it as it is with source: Existing", name)
 	}
 	m, err := Parse(secret.Data, k.Spec.Usage)
@@ -96,7 +96,7 @@ func NewSecret(k *v1alpha1.SFTPKey, name string, m Material) *corev1.Secret {
 			Name:      name,
 			Namespace: k.Namespace,
 			Labels: map[string]string{
-				v1alpha1.LabelKey:              k.Name,
+				v1alpha1.LabelKey:              labelOf(k.Name),
 				"app.kubernetes.io/managed-by": "sftp-operator",
 			},
 		},

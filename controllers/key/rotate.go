@@ -137,7 +137,7 @@ func (r *Reconciler) rotate(ctx context.Context, k, before *v1alpha1.SFTPKey) (b
 	}
 	m, err := Parse(secret.Data, k.Spec.Usage)
 	switch {
-	case secret.Labels[v1alpha1.LabelKey] != k.Name:
+	case !madeFor(secret, k):
 		err = fmt.Errorf("it exists and was not made for this SFTPKey; delete or rename it, or raise spec.revision further")
 	case err == nil:
 		retire(k, revision, m, now)
@@ -155,7 +155,7 @@ func (r *Reconciler) takeUp(ctx context.Context, k *v1alpha1.SFTPKey) error {
 	}
 	var list metav1.PartialObjectMetadataList
 	list.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	if err := r.Live.List(ctx, &list, client.InNamespace(k.Namespace), client.MatchingLabels{v1alpha1.LabelKey: k.Name}); err != nil {
+	if err := r.Live.List(ctx, &list, client.InNamespace(k.Namespace), client.MatchingLabels{v1alpha1.LabelKey: labelOf(k.Name)}); err != nil {
 		return fmt.Errorf("list Secrets: %w", err)
 	}
 	for i := range list.Items {
@@ -199,7 +199,7 @@ func (r *Reconciler) dropRetired(ctx context.Context, k *v1alpha1.SFTPKey) error
 		if err != nil {
 			return err
 		}
-		if secret == nil || secret.Labels[v1alpha1.LabelKey] != k.Name {
+		if secret == nil || !madeFor(secret, k) {
 			continue
 		}
 		if err := r.Client.Delete(ctx, secret, client.Preconditions{UID: &secret.UID}); err != nil && !apierrors.IsNotFound(err) {
@@ -238,7 +238,7 @@ func (r *Reconciler) ownRetiring(ctx context.Context, k *v1alpha1.SFTPKey) error
 		if err != nil {
 			return err
 		}
-		if secret == nil || secret.Labels[v1alpha1.LabelKey] != k.Name {
+		if secret == nil || !madeFor(secret, k) {
 			continue
 		}
 		if err := r.setOwner(ctx, k, secret); err != nil {

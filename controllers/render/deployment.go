@@ -6,7 +6,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -83,10 +82,10 @@ func podSpec(l *v1alpha1.SFTPListener, image string) corev1.PodSpec {
 		Containers:                []corev1.Container{container(l, image)},
 		Volumes:                   podVolumes(l),
 		NodeSelector:              pod.NodeSelector,
-		Tolerations:               pod.Tolerations,
+		Tolerations:               tolerations(l),
 		TopologySpreadConstraints: spread(l),
 		PriorityClassName:         pod.PriorityClassName,
-		ImagePullSecrets:          pod.ImagePullSecrets,
+		ImagePullSecrets:          pullSecrets(l),
 	}
 	return spec
 }
@@ -126,16 +125,6 @@ func probe(path string, period, failures int32) *corev1.Probe {
 		TimeoutSeconds:   2,
 		FailureThreshold: failures,
 	}
-}
-
-func resources(l *v1alpha1.SFTPListener) corev1.ResourceRequirements {
-	if r := l.Spec.Infrastructure.Pod.Resources; r != nil {
-		return *r
-	}
-	return corev1.ResourceRequirements{Requests: corev1.ResourceList{
-		corev1.ResourceCPU:    resource.MustParse("50m"),
-		corev1.ResourceMemory: resource.MustParse("64Mi"),
-	}}
 }
 
 // memoryLimit tells Go's garbage collector (GOMEMLIMIT, package runtime) of the container's limit. The tenth
@@ -209,24 +198,4 @@ func configVolume(l *v1alpha1.SFTPListener) *corev1.ProjectedVolumeSource {
 		v.Sources = append(v.Sources, source(ShardSecretName(l, i), nil))
 	}
 	return v
-}
-
-func spread(l *v1alpha1.SFTPListener) []corev1.TopologySpreadConstraint {
-	selector := &metav1.LabelSelector{MatchLabels: Selector(l)}
-	if given := l.Spec.Infrastructure.Pod.TopologySpreadConstraints; len(given) > 0 {
-		out := make([]corev1.TopologySpreadConstraint, len(given))
-		for i, c := range given {
-			if c.LabelSelector == nil {
-				c.LabelSelector = selector
-			}
-			out[i] = c
-		}
-		return out
-	}
-	return []corev1.TopologySpreadConstraint{{
-		MaxSkew:           1,
-		TopologyKey:       corev1.LabelHostname,
-		WhenUnsatisfiable: corev1.ScheduleAnyway,
-		LabelSelector:     selector,
-	}}
 }

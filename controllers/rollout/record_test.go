@@ -72,8 +72,8 @@ func TestCompare(t *testing.T) {
 		"resources and an image": {
 			image: "v2", want: "image infrastructure.pod.resources", cause: Owner,
 			edit: func(l *v1alpha1.SFTPListener) {
-				l.Spec.Infrastructure.Pod.Resources = &corev1.ResourceRequirements{
-					Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")},
+				l.Spec.Infrastructure.Pod.Resources = &v1alpha1.PodResources{
+					Limits: &v1alpha1.ResourceAmounts{Memory: new(resource.MustParse("1Gi"))},
 				}
 			},
 		},

@@ -1,6 +1,9 @@
 package cel
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 const validKey = `
 apiVersion: sftp-operator.io/v1alpha1
@@ -11,7 +14,7 @@ spec: {usage: Client}
 
 func TestKeyCreation(t *testing.T) {
 	const (
-		notPublic   = `publicKey must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options and never a private key`
+		noRoom      = `the name of the Secret (spec.secretName, or else metadata.name) must be at most 244 characters with source Generated: -r and the number of the revision come after it`
 		period      = `periodSeconds must be set with policy Periodic, and with no other`
 		generated   = `revision and policy Periodic are for generated keys alone: what keeps another key changes it`
 		rotating    = `rotation is for generated keys, and for host keys with source Existing`
@@ -56,11 +59,11 @@ spec:
 		{"a host key is more than its public half", `spec: {usage: Host, source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `source PublicKey is for usage Client alone: a host key needs its private half`},
 		{"a public key has no Secret", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, secretName: keys}`, `secretName must not be set with source PublicKey: there is no Secret`},
 		{"a public key has no algorithm", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, algorithm: Ed25519}`, `algorithm may be set only with source Generated`},
-		{"a public key without options", `spec: {source: PublicKey, publicKey: "from=\"192.0.2.1\" ssh-ed25519 AAAA"}`, notPublic},
-		{"a public key of one line", `spec: {source: PublicKey, publicKey: "ssh-ed25519 AAAA a\nssh-ed25519 BBBB b"}`, notPublic},
-		{"no private key", `spec: {source: PublicKey, publicKey: "-----BEGIN OPENSSH PRIVATE KEY-----"}`, notPublic},
-		{"no control characters", `spec: {source: PublicKey, publicKey: "ssh-ed25519 AAAA a\u001b[2J"}`, notPublic},
-		{"a key has a type", `spec: {source: PublicKey, publicKey: "hello AAAA"}`, notPublic},
+		{"a public key without options", `spec: {source: PublicKey, publicKey: "from=\"192.0.2.1\" ssh-ed25519 AAAA"}`, pubLine},
+		{"a public key of one line", `spec: {source: PublicKey, publicKey: "ssh-ed25519 AAAA a\nssh-ed25519 AAAAB b"}`, pubLine},
+		{"no private key", `spec: {source: PublicKey, publicKey: "-----BEGIN OPENSSH PRIVATE KEY-----"}`, privateKey},
+		{"no control characters", `spec: {source: PublicKey, publicKey: "ssh-ed25519 AAAA a\u001b[2J"}`, pubLine},
+		{"a key has a type", `spec: {source: PublicKey, publicKey: "hello AAAA"}`, pubLine},
 		{"a host key is nobody's", `spec: {usage: Host, userRef: {name: acme}}`, clientAlone},
 		{"a host key has no end", `spec: {usage: Host, expirationTime: "2027-12-01T00:00:00Z"}`, clientAlone},
 		{"a host key has no beginning", `spec: {usage: Host, notBefore: "2027-12-01T00:00:00Z"}`, clientAlone},
@@ -77,8 +80,13 @@ spec:
 			`algorithm may be set only with source Generated: an existing key has the algorithm it has`,
 		},
 		{"deletionPolicy is Retain or Delete", `spec: {deletionPolicy: Orphan}`, `supported values: "Retain", "Delete"`},
-		{"secretName is a name", `spec: {secretName: Keys_Of_Acme}`, `spec.secretName in body should match`},
+		{"secretName is a name", `spec: {secretName: Keys_Of_Acme}`, `must be the name of an object`},
 		{"secretName is not empty", `spec: {secretName: ""}`, `spec.secretName in body should be at least 1 chars long`},
+		{"a name without room for the number of a revision", `metadata: {name: ` + strings.Repeat("a", 245) + `}`, noRoom},
+		{"a secretName without room for the number of a revision", `spec: {secretName: ` + strings.Repeat("a", 245) + `}`, noRoom},
+		{name: "a name with room for the number of a revision", patch: `metadata: {name: ` + strings.Repeat("a", 244) + `}`},
+		{name: "a long name with a short secretName", patch: `{metadata: {name: ` + strings.Repeat("a", 253) + `}, spec: {secretName: a}}`},
+		{name: "a long name of a key that exists", patch: `{metadata: {name: ` + strings.Repeat("a", 253) + `}, spec: {source: Existing}}`},
 		{"unknown field", `spec: {algorythm: Ed25519}`, `unknown field "spec.algorythm"`},
 	})
 }
@@ -93,7 +101,7 @@ func TestKeyUpdate(t *testing.T) {
 		{"secretName is immutable", `spec: {secretName: a}`, `spec: {secretName: b}`, `secretName is immutable: make a new SFTPKey`},
 		{"secretName cannot be added", ``, `spec: {secretName: b}`, `secretName is immutable: make a new SFTPKey`},
 		{
-			"publicKey is immutable", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `spec: {source: PublicKey, publicKey: ssh-ed25519 BBBB}`,
+			"publicKey is immutable", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAAB}`,
 			`publicKey is immutable: make a new SFTPKey`,
 		},
 		{"revision is not lowered", `spec: {revision: 3}`, `spec: {revision: 2}`, `revision must not be lowered: a new pair has a higher one`},

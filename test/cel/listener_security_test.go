@@ -5,7 +5,7 @@ import "testing"
 func TestListenerCryptoPolicy(t *testing.T) {
 	const (
 		exception = `cryptoPolicy Legacy2026 must have cryptoPolicyExpirationTime and allowedCIDRs: it is an exception for a while, for the networks of the clients that need it`
-		all       = `allowedCIDRs must not contain all addresses (/0) with cryptoPolicy Legacy2026: name the networks of the clients that need it`
+		all       = `allowedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6) with cryptoPolicy Legacy2026: name the networks of the clients that need it`
 		ends      = `cryptoPolicyExpirationTime may be set only with cryptoPolicy Legacy2026: the other policies do not end`
 		version   = `softwareVersion must have only printable ASCII characters other than blank and '-' (RFC 4253 section 4.2)`
 	)
@@ -18,6 +18,10 @@ func TestListenerCryptoPolicy(t *testing.T) {
 		{"Legacy2026 for everybody", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z"}`, exception},
 		{"Legacy2026 for all of IPv4", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24, 0.0.0.0/0]}`, all},
 		{"Legacy2026 for all of IPv6", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: ["::/0"]}`, all},
+		{"Legacy2026 for half of IPv4", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [0.0.0.0/1, 128.0.0.0/1]}`, all},
+		{"Legacy2026 for more than /8", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [10.0.0.0/7]}`, all},
+		{"Legacy2026 for more than /24 of IPv6", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: ["2001::/23"]}`, all},
+		{name: "Legacy2026 for /8 and /24", patch: `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [10.0.0.0/8, "2001:d00::/24"]}`},
 		{"an end of Modern2026", `spec: {cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z"}`, ends},
 		{name: "softwareVersion", patch: `spec: {softwareVersion: Acme_Files/7}`},
 		{"softwareVersion has no blank", `spec: {softwareVersion: "a b"}`, version},
@@ -46,7 +50,7 @@ func TestListenerSources(t *testing.T) {
 		{"PROXY protocol from anybody", `spec: {proxyProtocol: {mode: Required}}`, trusted},
 		{"trusted proxies without the protocol", `spec: {proxyProtocol: {trustedCIDRs: [10.0.0.0/8]}}`, trusted},
 		{"PROXY protocol modes", `spec: {proxyProtocol: {mode: Optional, trustedCIDRs: [10.0.0.0/8]}}`, `supported values: "Disabled", "Required"`},
-		{"trusted proxies are networks", `spec: {proxyProtocol: {mode: Required, trustedCIDRs: [lb.example.com]}}`, `must be a network in CIDR notation, for example 10.0.0.0/16`},
+		{"trusted proxies are networks", `spec: {proxyProtocol: {mode: Required, trustedCIDRs: [lb.example.com]}}`, `must be a network in CIDR notation, for example 203.0.113.0/24`},
 
 		{"penalties where addresses are hidden", `spec: {sources: {penalties: Enabled}, service: {type: NodePort, externalTrafficPolicy: Cluster}}`, everyone},
 		{name: "no penalties where addresses are hidden", patch: `spec: {sources: {penalties: Disabled}, service: {type: NodePort, externalTrafficPolicy: Cluster}}`},
@@ -92,6 +96,11 @@ func TestListenerTracing(t *testing.T) {
 		{"a password", `spec: {tracing: {endpoint: "http://a:b@collector:4318"}}`, endpoint},
 		{"a line more", `spec: {tracing: {endpoint: "http://collector:4318\n"}}`, endpoint},
 		{"more than all", `spec: {tracing: {endpoint: "http://collector:4318", samplingPercent: 101}}`, `should be less than or equal to 100`},
+		{"an empty part of a name", `spec: {tracing: {endpoint: "http://a..b:4318"}}`, endpoint},
+		{"brackets without an address", `spec: {tracing: {endpoint: "http://[:::]:4318"}}`, `endpoint must have an IPv6 address between the brackets, for example http://[2001:db8::1]:4318`},
+		{"a port that does not exist", `spec: {tracing: {endpoint: "http://collector:65536"}}`, `endpoint must have a port of at most 65535`},
+		{name: "the last port", patch: `spec: {tracing: {endpoint: "http://collector:65535"}}`},
+		{name: "no port", patch: `spec: {tracing: {endpoint: "http://collector"}}`},
 		{"less than none", `spec: {tracing: {endpoint: "http://collector:4318", samplingPercent: -1}}`, `should be greater than or equal to 0`},
 	})
 }
@@ -124,7 +133,7 @@ func TestListenerRevokedKeys(t *testing.T) {
 		{"no list", `spec: {revokedKeysSecretRefs: []}`, `should have at least 1 items`},
 		{"at most 4 lists", `spec: {revokedKeysSecretRefs: [` + numbered(5, "{name: l%d, key: krl}") + `]}`, `must have at most 4 items`},
 		{"none", `spec: {revokedKeys: []}`, `should have at least 1 items`},
-		{"too many", `spec: {revokedKeys: [` + numbered(513, "{publicKey: k%d}") + `]}`, `must have at most 512 items`},
+		{"too many", `spec: {revokedKeys: [` + numbered(513, "{publicKey: ssh-ed25519 AAAA k%d}") + `]}`, `must have at most 512 items`},
 	})
 }
 
@@ -133,12 +142,12 @@ func TestListenerTrustedUserCAs(t *testing.T) {
 		{name: "trustedUserCAs", patch: `spec: {authentication: {trustedUserCAs: [ssh-ed25519 AAAA]}}`},
 		{name: "trustedUserCAs with keys alone", patch: `spec: {authentication: {allowedMethods: [PublicKey], trustedUserCAs: [ssh-ed25519 AAAA]}}`},
 		{"trustedUserCAs without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAs: [ssh-ed25519 AAAA]}}`, `trustedUserCAs may be set only if allowedMethods has PublicKey: a certificate is for a key`},
-		{"the same CA twice", `spec: {authentication: {trustedUserCAs: [a, a]}}`, `Duplicate value`},
+		{"the same CA twice", `spec: {authentication: {trustedUserCAs: [ssh-ed25519 AAAA, ssh-ed25519 AAAA]}}`, `Duplicate value`},
 		{name: "CAs in Secrets", patch: `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas, key: a.pub}, {name: cas, key: b.pub}]}}`},
 		{"CAs in Secrets without keys", `spec: {authentication: {allowedMethods: [Password], trustedUserCAsSecretRefs: [{name: cas, key: a}]}}`, `trustedUserCAsSecretRefs may be set only if allowedMethods has PublicKey: a certificate is for a key`},
 		{"the same file twice", `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas, key: a}, {name: cas, key: a}]}}`, `Duplicate value`},
 		{"a file without a key", `spec: {authentication: {trustedUserCAsSecretRefs: [{name: cas}]}}`, `trustedUserCAsSecretRefs[0].key: Required value`},
-		{"at most 16 CAs", `spec: {authentication: {trustedUserCAs: [` + numbered(17, "ca%d") + `]}}`, `must have at most 16 items`},
+		{"at most 16 CAs", `spec: {authentication: {trustedUserCAs: [` + numbered(17, "ssh-ed25519 AAAA ca%d") + `]}}`, `must have at most 16 items`},
 	})
 }
 

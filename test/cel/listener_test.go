@@ -14,7 +14,7 @@ spec:
 `
 
 func TestListenerCreation(t *testing.T) {
-	const hostname = `spec.hostnames[0] in body should match`
+	const hostname = `must be a DNS name in lower case, or an IP address`
 	testCreations(t, validListener, []creation{
 		{name: "the base"},
 		{name: "all fields", patch: `
@@ -90,6 +90,10 @@ spec:
 		{"maxConnections is at least 1", `spec: {limits: {maxConnections: 0}}`, `should be greater than or equal to 1`},
 		{"maxConnections is at most 20000", `spec: {limits: {maxConnections: 20001}}`, `should be less than or equal to 20000`},
 		{"maxConnectionsPerUser is at most 1000", `spec: {limits: {maxConnectionsPerUser: 1001}}`, `should be less than or equal to 1000`},
+		{"more connections of one user than of all", `spec: {limits: {maxConnections: 20, maxConnectionsPerUser: 21}}`, `maxConnectionsPerUser must not be above maxConnections (500 unless set)`},
+		{"more connections of one user than all have by default", `spec: {limits: {maxConnectionsPerUser: 501}}`, `maxConnectionsPerUser must not be above maxConnections (500 unless set)`},
+		{name: "as many connections of one user as of all", patch: `spec: {limits: {maxConnections: 20, maxConnectionsPerUser: 20}}`},
+		{name: "fewer connections than one user has by default", patch: `spec: {limits: {maxConnections: 5}}`},
 		{"idleTimeoutSeconds is at least 10", `spec: {limits: {idleTimeoutSeconds: 9}}`, `should be greater than or equal to 10`},
 		{"idleTimeoutSeconds is at most a day", `spec: {limits: {idleTimeoutSeconds: 86401}}`, `should be less than or equal to 86400`},
 		{"readinessDelaySeconds is at most 60", `spec: {shutdown: {readinessDelaySeconds: 61}}`, `should be less than or equal to 60`},
@@ -107,6 +111,7 @@ spec:
 func TestListenerVolumes(t *testing.T) {
 	const (
 		oneOf     = `exactly one of persistentVolumeClaim, claimTemplate or emptyDir must be set`
+		size      = `must be a whole number of bytes and more than 0`
 		shareable = `replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany; add ReadWriteMany to its accessModes or lower replicas`
 	)
 	testCreations(t, validListener, []creation{
@@ -114,7 +119,7 @@ func TestListenerVolumes(t *testing.T) {
 		{"at least one volume", `spec: {volumes: []}`, `spec.volumes in body should have at least 1 items`},
 		{"at most 16 volumes", `spec: {volumes: [` + numbered(17, "{name: v%d, emptyDir: {}}") + `]}`, `must have at most 16 items`},
 		{"a volume has a name", `spec: {volumes: [{emptyDir: {}}]}`, `spec.volumes[0].name: Required value`},
-		{"the name of a volume is that of a directory", `spec: {volumes: [{name: ../etc, emptyDir: {}}]}`, `spec.volumes[0].name in body should match`},
+		{"the name of a volume is that of a directory", `spec: {volumes: [{name: ../etc, emptyDir: {}}]}`, `must be the name of a volume`},
 		{"the same volume twice", `spec: {volumes: [{name: a, emptyDir: {}}, {name: a, emptyDir: {}}]}`, `Duplicate value: {"name":"a"}`},
 		{"a volume of no kind", `spec: {volumes: [{name: home}]}`, oneOf},
 		{"a volume of two kinds", `spec: {volumes: [{name: home, emptyDir: {}, claimTemplate: {storage: 1Gi}}]}`, oneOf},
@@ -129,6 +134,21 @@ func TestListenerVolumes(t *testing.T) {
 		{name: "two replicas on an existing claim", patch: `spec: {replicas: 2, volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`},
 		{name: "no replicas", patch: `spec: {replicas: 0}`},
 		{"two replicas on an emptyDir", `spec: {replicas: 2, volumes: [{name: home, emptyDir: {}}]}`, `replicas must be 0 or 1 while a volume is an emptyDir: each pod would have files of its own`},
+
+		{"a negative size", `spec: {volumes: [{name: home, claimTemplate: {storage: -1Gi}}]}`, size},
+		{"no size", `spec: {volumes: [{name: home, claimTemplate: {storage: "0"}}]}`, size},
+		{"a size of half a byte", `spec: {volumes: [{name: home, claimTemplate: {storage: 500m}}]}`, size},
+		{"an endless size", `spec: {volumes: [{name: home, claimTemplate: {storage: "` + strings.Repeat("1", 33) + `"}}]}`, `may not be more than 32`},
+		{name: "a size in bytes", patch: `spec: {volumes: [{name: home, claimTemplate: {storage: 1073741824}}]}`},
+		{"a negative limit", `spec: {volumes: [{name: home, emptyDir: {sizeLimit: -1}}]}`, size},
+		{"a limit of nothing", `spec: {volumes: [{name: home, emptyDir: {sizeLimit: "0"}}]}`, size},
+		{name: "a limit", patch: `spec: {volumes: [{name: home, emptyDir: {sizeLimit: 1Gi}}]}`},
+		{"ReadWriteOncePod and others", `spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi, accessModes: [ReadWriteOncePod, ReadWriteMany]}}]}`, `ReadWriteOncePod must not be combined with other access modes`},
+		{name: "ReadWriteOncePod", patch: `spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi, accessModes: [ReadWriteOncePod]}}]}`},
+		{name: "two modes", patch: `spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi, accessModes: [ReadWriteOnce, ReadWriteMany]}}]}`},
+		{"the same claim twice", `spec: {volumes: [{name: a, persistentVolumeClaim: {claimName: files}}, {name: b, persistentVolumeClaim: {claimName: files}}]}`, `volumes must not name the same persistentVolumeClaim twice`},
+		{name: "two claims", patch: `spec: {volumes: [{name: a, persistentVolumeClaim: {claimName: files}}, {name: b, persistentVolumeClaim: {claimName: more}}]}`},
+		{"the claim of another volume", `{metadata: {name: partners}, spec: {volumes: [{name: home, claimTemplate: {storage: 1Gi}}, {name: b, persistentVolumeClaim: {claimName: partners-home}}]}}`, `spec.volumes must not name as persistentVolumeClaim the claim <listener>-<volume> of another volume's claimTemplate`},
 
 		{"the home volume exists", `spec: {homeDirectory: {volume: homes}}`, `homeDirectory.volume must name an entry of volumes`},
 		{"volumeClaimRetention is Retain or Delete", `spec: {volumeClaimRetention: Keep}`, `supported values: "Retain", "Delete"`},
@@ -164,12 +184,20 @@ func TestListenerAllowedUsers(t *testing.T) {
 		{"a selector without from", `spec: {allowedUsers: {namespaces: {selector: {matchLabels: {a: b}}}}}`, selector},
 		{
 			"an operator that does not exist", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Is, values: [b]}]}}}}`,
-			`operator must be In or NotIn with values, or Exists or DoesNotExist without`,
+			`supported values: "In", "NotIn", "Exists", "DoesNotExist"`,
 		},
 		{
 			"In without values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In}]}}}}`,
 			`operator must be In or NotIn with values, or Exists or DoesNotExist without`,
 		},
+		{
+			"Exists with values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}}}`,
+			`operator must be In or NotIn with values, or Exists or DoesNotExist without`,
+		},
+		{name: "an expression without values", patch: `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: DoesNotExist}]}}}}`},
+		{"In of nothing", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In, values: []}]}}}}`, `should have at least 1 items`},
+		{"at most 16 expressions", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [` + numbered(17, "{key: a%d, operator: Exists}") + `]}}}}`, `must have at most 16 items`},
+		{"at most 32 values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In, values: [` + numbered(33, "v%d") + `]}]}}}}`, `must have at most 32 items`},
 		{"usernames is known", `spec: {allowedUsers: {usernames: Prefixed}}`, `supported values: "Any", "NamespacePrefixed"`},
 	})
 }
@@ -179,7 +207,11 @@ func TestListenerUpdate(t *testing.T) {
 		class = `storageClassName must not be changed: make a new volume with another name and move the files`
 		modes = `accessModes must not be changed: make a new volume with another name and move the files`
 		other = `{name: other, emptyDir: {}}`
+		kind  = `a volume must stay what it is, because its files would not move: make a new volume with another name`
+
+		lbClass = `loadBalancerClass must not be changed while type is LoadBalancer, because Services do not allow it: set type to ClusterIP in between, or make a new listener`
 	)
+	balancer := func(fields string) string { return `spec: {service: {type: LoadBalancer, ` + fields + `}}` }
 	home := func(template string) string {
 		return `spec: {volumes: [{name: home, claimTemplate: ` + template + `}]}`
 	}
@@ -196,6 +228,19 @@ func TestListenerUpdate(t *testing.T) {
 		},
 		{name: "another volume may have another class", to: `
 spec: {volumes: [{name: home, claimTemplate: {storage: 10Gi}}, {name: fast, claimTemplate: {storage: 1Gi, storageClassName: b}}]}`},
+		{"storage does not shrink", home(`{storage: 2Gi}`), home(`{storage: 2047Mi}`), `must not be lowered, because a claim cannot shrink: make a new volume with another name and move the files`},
+		{name: "the same storage in another unit", from: home(`{storage: 2Gi}`), to: home(`{storage: 2048Mi}`)},
+		{"a claimTemplate stays one", home(`{storage: 1Gi}`), `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`, kind},
+		{"an emptyDir stays one", `spec: {volumes: [{name: home, emptyDir: {}}]}`, home(`{storage: 1Gi}`), kind},
+		{"a claim stays one", `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`, `spec: {volumes: [{name: home, emptyDir: {}}]}`, kind},
+		{name: "another claim, for example one that was restored", from: `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`, to: `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: b}}]}`},
+		{name: "a volume may go and another come", from: `spec: {volumes: [{name: home, emptyDir: {}}]}`, to: `spec: {volumes: [{name: files, claimTemplate: {storage: 1Gi}}]}`},
+		{"loadBalancerClass is immutable", balancer(`loadBalancerClass: a`), balancer(`loadBalancerClass: b`), lbClass},
+		{"loadBalancerClass cannot be added", balancer(`port: 22`), balancer(`loadBalancerClass: b`), lbClass},
+		{"loadBalancerClass cannot be removed", balancer(`loadBalancerClass: a`), balancer(`port: 22`), lbClass},
+		{name: "loadBalancerClass goes with its type", from: balancer(`loadBalancerClass: a`), to: `spec: {service: {type: ClusterIP}}`},
+		{name: "loadBalancerClass comes with its type", from: `spec: {service: {type: NodePort}}`, to: balancer(`loadBalancerClass: a`)},
+		{name: "all else of a load balancer may change", from: balancer(`loadBalancerClass: a`), to: balancer(`loadBalancerClass: a, port: 2222`)},
 		{name: "storage may grow", from: home(`{storage: 1Gi}`), to: home(`{storage: 2Gi}`)},
 		{name: "replicas and maxUsers may change", to: `spec: {replicas: 0, maxUsers: 5000}`},
 		{"raising replicas on a ReadWriteOnce claim", ``, `spec: {replicas: 2}`, `replicas must be 0 or 1 while a volume with a claimTemplate is not ReadWriteMany`},

@@ -71,10 +71,10 @@ spec:
 		{"mode AllOf with certificates alone", `spec: {authentication: {mode: AllOf, authorizedKeys: null, certificates: Accepted}}`, allOf},
 		{"certificates is known", `spec: {authentication: {certificates: All}}`, `supported values: "Accepted", "Refused"`},
 		{"mode is AnyOf or AllOf", `spec: {authentication: {mode: OneOf}}`, `supported values: "AnyOf", "AllOf"`},
-		{"the same key twice", `spec: {authentication: {authorizedKeys: [ssh-rsa A, ssh-rsa A]}}`, `Duplicate value: "ssh-rsa A"`},
+		{"the same key twice", `spec: {authentication: {authorizedKeys: [ssh-rsa AAAA, ssh-rsa AAAA]}}`, `Duplicate value: "ssh-rsa AAAA"`},
 		{"an empty key", `spec: {authentication: {authorizedKeys: [""]}}`, `spec.authentication.authorizedKeys[0] in body should be at least 1 chars long`},
 		{"a key is not endless", `spec: {authentication: {authorizedKeys: [` + strings.Repeat("a", 4097) + `]}}`, `may not be more than 4096`},
-		{"at most 32 keys", `spec: {authentication: {authorizedKeys: [` + numbered(33, "k%d") + `]}}`, `must have at most 32 items`},
+		{"at most 32 keys", `spec: {authentication: {authorizedKeys: [` + numbered(33, "ssh-rsa AAAA k%d") + `]}}`, `must have at most 32 items`},
 		{"at most 8 Secrets with keys", `spec: {authentication: {authorizedKeysSecretRefs: [` + numbered(9, "{name: s%d}") + `]}}`, `must have at most 8 items`},
 		{"the same Secret twice", `spec: {authentication: {authorizedKeysSecretRefs: [{name: s}, {name: s, key: other}]}}`, `Duplicate value: {"name":"s"}`},
 		{"a Secret reference has a name", `spec: {authentication: {passwordSecretRef: {key: password}}}`, `spec.authentication.passwordSecretRef.name: Required value`},
@@ -143,7 +143,7 @@ func TestUserUpdate(t *testing.T) {
 spec:
   state: Suspended
   expirationTime: "2027-01-01T00:00:00Z"
-  authentication: {mode: AllOf, authorizedKeys: [ssh-rsa B], passwordSecretRef: {name: p}}
+  authentication: {mode: AllOf, authorizedKeys: [ssh-rsa AAAAB], passwordSecretRef: {name: p}}
   homeDirectory: {subPath: in}
   mounts: [{path: /in}]
   limits: {maxConnections: 2}

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,7 +53,7 @@ var specChanges = map[string]func(*v1alpha1.SFTPListenerSpec){
 	"infrastructure.annotations":      func(s *v1alpha1.SFTPListenerSpec) { s.Infrastructure.Annotations = map[string]string{"a": "b"} },
 	"infrastructure.rollout":          func(s *v1alpha1.SFTPListenerSpec) { s.Infrastructure.Rollout = v1alpha1.RolloutPaused },
 	"infrastructure.pod": func(s *v1alpha1.SFTPListenerSpec) {
-		s.Infrastructure.Pod.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+		s.Infrastructure.Pod.Tolerations = []v1alpha1.Toleration{{Operator: v1alpha1.TolerateExists}}
 	},
 }
 

@@ -31,7 +31,7 @@ func TestRevocation(t *testing.T) {
 		withTwoPods(s)
 		s.AllowedUsers.Namespaces = v1alpha1.AllowedNamespaces{
 			From:     v1alpha1.NamespacesSelector,
-			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"e2e-sftp": "yes"}},
+			Selector: &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"e2e-sftp": "yes"}},
 		}
 		s.Authentication.TrustedUserCAs = []string{ca.line}
 	})

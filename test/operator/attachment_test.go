@@ -24,7 +24,7 @@ func TestListenerAdmitsItsOwnNamespaceAlone(t *testing.T) {
 }
 
 func TestNamespaceThatLosesItsLabel(t *testing.T) {
-	l := readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesSelector, &metav1.LabelSelector{MatchLabels: map[string]string{"sftp": "yes"}}))
+	l := readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesSelector, &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}}))
 	tenant := namespace(t, map[string]string{"sftp": "yes"})
 	u := newUser(tenant, "acme", of(l))
 	create(t, u)

@@ -71,7 +71,7 @@ func TestScopedNamespaces(t *testing.T) {
 		create(t, newUser(outside, "foreign"))
 
 		// The second namespace's listener admits by the labels of Namespaces, and users of the first one name it.
-		l := readyListener(t, second, admitting(v1alpha1.NamespacesSelector, &metav1.LabelSelector{MatchLabels: map[string]string{"team": "a"}}))
+		l := readyListener(t, second, admitting(v1alpha1.NamespacesSelector, &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"team": "a"}}))
 		create(t, passwordSecret(first, "acme-password", "hunter2-do-not-tell"))
 		acme := newUser(first, "acme", withPassword("acme-password"), of(l))
 		create(t, acme)

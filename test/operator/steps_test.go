@@ -106,7 +106,7 @@ func newListener(ns string, edits ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFT
 	return l
 }
 
-func admitting(from v1alpha1.NamespacesFrom, selector *metav1.LabelSelector) func(*v1alpha1.SFTPListener) {
+func admitting(from v1alpha1.NamespacesFrom, selector *v1alpha1.NamespaceSelector) func(*v1alpha1.SFTPListener) {
 	return func(l *v1alpha1.SFTPListener) {
 		l.Spec.AllowedUsers.Namespaces = v1alpha1.AllowedNamespaces{From: from, Selector: selector}
 	}

@@ -1,0 +1,102 @@
+package v1alpha1
+
+// The formats of strings that several fields share. They are aliases, so that Go code handles plain strings, while
+// the schema of every such field has the rule and its message.
+
+// ObjectName is the name of an object of Kubernetes that is called by a DNS-1123 subdomain: a Secret, an SFTPKey, a claim.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:message="must be the name of an object: lower-case letters, digits, '-' and '.', and a letter or digit at the beginning and the end of each part between dots",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')"
+type ObjectName = string
+
+// PriorityClassName is the name of a PriorityClass that is not one of Kubernetes' own: pods with those push out all others.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:message="must be the name of an object: lower-case letters, digits, '-' and '.', and a letter or digit at the beginning and the end of each part between dots",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')"
+// +kubebuilder:validation:XValidation:message="must not be a priority class of Kubernetes itself (system-...): its pods would evict those of the cluster's own components",rule="!self.startsWith('system-')"
+type PriorityClassName = string
+
+// NamespaceName is the name of a namespace, a DNS-1123 label.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:message="must be the name of a namespace: lower-case letters, digits and '-', and a letter or digit at the beginning and the end",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+type NamespaceName = string
+
+// ListenerName is the name of an SFTPListener.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=40
+// +kubebuilder:validation:XValidation:message="must be the name of an SFTPListener: lower-case letters, digits and '-', a letter at the beginning, and a letter or digit at the end",rule="self.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')"
+type ListenerName = string
+
+// VolumeName is the name of a volume within a listener. It is part of the names of claims, mounts and directories.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=20
+// +kubebuilder:validation:XValidation:message="must be the name of a volume: lower-case letters, digits and '-', and a letter or digit at the beginning and the end",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
+type VolumeName = string
+
+// SecretEntry is the key of an entry in a Secret's data.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:message="must be the key of an entry of a Secret: letters, digits, '-', '_' and '.', and not '.' or two dots at the beginning",rule="self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')"
+type SecretEntry = string
+
+// Network is a network in CIDR notation. Host bits are refused, because they show that the author meant something
+// else: 10.0.0.7/8 is either one address or a network of 16 million.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=43
+// +kubebuilder:validation:XValidation:message="must be a network in CIDR notation, for example 203.0.113.0/24",rule="isCIDR(self)"
+// +kubebuilder:validation:XValidation:message="must begin with the first address of the network: 203.0.113.0/24 for the network of 203.0.113.7, 203.0.113.7/32 for that address",rule="!isCIDR(self) || cidr(self) == cidr(self).masked()"
+type Network = string
+
+// Host is a DNS name or an IP address, in the spelling that OpenSSH's known_hosts has. A name of digits alone is refused,
+// because programs take it for an IPv4 address.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:message="must be a DNS name in lower case, or an IP address without brackets, port or prefix length, for example sftp.example.com, 203.0.113.7 or 2001:db8::7",rule="isIP(self) || (self.matches('^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$') && self.matches('[a-z][-a-z0-9]*$'))"
+// +kubebuilder:validation:XValidation:message="must be an IPv6 address in its shortest form in lower case (RFC 5952), for example 2001:db8::7: clients look it up in this form",rule="!isIP(self) || ip.isCanonical(self)"
+// +kubebuilder:validation:XValidation:message="must be an address that clients can connect to, not 0.0.0.0 or ::",rule="!isIP(self) || !ip(self).isUnspecified()"
+type Host = string
+
+// PublicKeyLine is a public key, the line of a .pub file without options. One of RSA with 8192 bits has 1,430 characters
+// and its comment. Private keys are refused by a rule of what has the field, because the API server's answer quotes a
+// string that breaks a rule of its own: all that have a PublicKeyLine or AuthorizedKey must have that rule (test/cel).
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=1792
+// +kubebuilder:validation:XValidation:message="must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options",rule=`self.contains('PRIVATE KEY') || self.contains('PuTTY-User') || self.contains('b3BlbnNzaC1r') || self.matches(r'^\s*(sk-)?(ssh|ecdsa-sha2)-[a-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+/]*=*([ \t]\P{Cc}*)?\s*$')`
+type PublicKeyLine = string
+
+// AuthorizedKey is a line of an OpenSSH authorized_keys file with no option but from=.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=4096
+// +kubebuilder:validation:XValidation:message="must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, with from=\"203.0.113.0/24\" before it and no other option",rule=`self.contains('PRIVATE KEY') || self.contains('PuTTY-User') || self.contains('b3BlbnNzaC1r') || self.matches(r'^\s*((?i:from)="[^"]*"[ \t]+)?(sk-)?(ssh|ecdsa-sha2)-[a-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+/]*=*([ \t]\P{Cc}*)?\s*$')`
+type AuthorizedKey = string
+
+// QualifiedName is the key of a label, or what has the same syntax.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=317
+// +kubebuilder:validation:XValidation:message="must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && self.indexOf('/') <= 253"
+type QualifiedName = string
+
+// LabelValue is the value of a label.
+//
+// +kubebuilder:validation:MinLength=0
+// +kubebuilder:validation:MaxLength=63
+// +kubebuilder:validation:XValidation:message="must be empty or have at most 63 letters, digits, '-', '_' and '.', with a letter or digit at the beginning and the end",rule="self.matches('^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$')"
+type LabelValue = string
+
+// AnnotationValue is the value of an annotation.
+//
+// +kubebuilder:validation:MinLength=0
+// +kubebuilder:validation:MaxLength=8192
+type AnnotationValue = string

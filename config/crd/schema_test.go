@@ -1,0 +1,53 @@
+package crd
+
+import (
+	"io/fs"
+	"testing"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
+	"sigs.k8s.io/yaml"
+)
+
+// definitions returns the CustomResourceDefinitions by their kinds.
+func definitions(t *testing.T) map[string]*apiextensionsv1.CustomResourceDefinition {
+	t.Helper()
+	files, err := fs.Glob(Bases, "bases/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]*apiextensionsv1.CustomResourceDefinition{}
+	for _, f := range files {
+		data, err := Bases.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		def := &apiextensionsv1.CustomResourceDefinition{}
+		if err := yaml.UnmarshalStrict(data, def); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		out[def.Spec.Names.Kind] = def
+	}
+	if len(out) != 3 {
+		t.Fatalf("%d kinds, want 3", len(out))
+	}
+	return out
+}
+
+// TestInstallable runs what the API server checks of a CustomResourceDefinition, the estimated cost of the rules
+// included. test/cel installs them on a real one; this says within a second which rule is too expensive.
+func TestInstallable(t *testing.T) {
+	for kind, def := range definitions(t) {
+		def.Status.StoredVersions = []string{def.Spec.Versions[0].Name}
+		apiextensionsv1.SetDefaults_CustomResourceDefinition(def)
+		apiextensionsv1.SetDefaults_CustomResourceDefinitionSpec(&def.Spec)
+		internal := &apiextensions.CustomResourceDefinition{}
+		if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(def, internal, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range validation.ValidateCustomResourceDefinition(t.Context(), internal) {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package key
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// hashDigits is how much of a hash is in a label, 128 bits: nobody finds two names with the same.
+const hashDigits = 32
+
+// labelOf returns the value of v1alpha1.LabelKey for an SFTPKey. A name that is too long for a label is cut and
+// has its hash after it. The '_' between them is in no name of an object, so that no other SFTPKey can be called like
+// the label, and so get at the Secrets.
+func labelOf(name string) string {
+	if len(name) <= validation.LabelValueMaxLength {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return name[:validation.LabelValueMaxLength-hashDigits-1] + "_" + hex.EncodeToString(sum[:])[:hashDigits]
+}
+
+// madeFor reports whether an object, a Secret, was made for an SFTPKey.
+func madeFor(o metav1.Object, k *v1alpha1.SFTPKey) bool {
+	return o.GetLabels()[v1alpha1.LabelKey] == labelOf(k.Name)
+}
