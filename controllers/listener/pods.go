@@ -21,7 +21,7 @@ const settleTime = 2 * time.Second
 // settling reports whether pods have had no time yet to load what was delivered.
 func (f *findings) settling() bool {
 	v := f.access.Delivered.Version
-	return v != nil && f.acks != nil && f.acks.Ready > 0 && !f.acknowledged() && f.now.Before(f.settledAt())
+	return v != nil && (f.acks == nil || f.acks.Ready > 0) && !f.acknowledged() && f.now.Before(f.settledAt())
 }
 
 func (f *findings) settledAt() time.Time {
@@ -34,7 +34,7 @@ func (f *findings) settledAt() time.Time {
 // acknowledged reports whether every ready pod, and at least one, has loaded what was delivered.
 func (f *findings) acknowledged() bool {
 	v := f.access.Delivered.Version
-	return v != nil && f.acks != nil && f.acks.Wanted == v.Digest && f.acks.Done()
+	return v != nil && f.acks != nil && f.acks.Digest == v.Digest && f.acks.Done()
 }
 
 // noteAcknowledged remembers what every ready pod has loaded, and measures how long it took.
@@ -46,22 +46,21 @@ func (r *Reconciler) noteAcknowledged(f *findings) {
 	switch {
 	case f.acknowledged():
 		m.history.Acknowledge(v)
-		if m.observed != v && f.listener.Status.ConfigDigest != v.Digest {
-			r.Metrics.acknowledged(f.now.Sub(v.At))
+		if a := f.acks; m.observed != v.Digest && !a.Began.IsZero() && !a.Completed.IsZero() {
+			r.Metrics.acknowledged(a.Completed.Sub(a.Began))
 		}
-		m.observed = v
+		m.observed = v.Digest
 	case !m.history.Known() && f.listener.Status.ConfigDigest == v.Digest:
 		m.history.Acknowledge(v) // an operator before this one saw the same configuration acknowledged
 	}
 }
 
 // digests returns what each ready pod has loaded.
-func (r *Reconciler) digests(f *findings) []string {
-	acks, ok := r.Poller.Result(client.ObjectKeyFromObject(f.listener), f.listener.UID)
-	if !ok {
+func (f *findings) digests() []string {
+	if f.acks == nil {
 		return nil
 	}
-	return acks.Digests
+	return f.acks.Loaded
 }
 
 // sessionCountAge is how old the number of sessions in the status may become: they come and go all the time, and each count is
@@ -121,14 +120,20 @@ func (r *Reconciler) learnKeyUse(f *findings) map[types.UID]bool {
 }
 
 // unmounted returns which volume of a user a ready pod lacks: it may be older than the volume.
-func (r *Reconciler) unmounted(f *findings) func(*v1alpha1.SFTPUser) string {
+func (r *Reconciler) unmounted(ctx context.Context, f *findings) (func(*v1alpha1.SFTPUser) string, error) {
 	missing := map[string]bool{}
-	if f.acks != nil {
-		for _, name := range f.acks.Unmounted {
-			missing[name] = true
+	owned, err := pods.Owned(ctx, r.Client, f.listener)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range owned {
+		if ack.Ready(p) {
+			for _, name := range render.Unmounted(f.listener, &p.Spec) {
+				missing[name] = true
+			}
 		}
 	}
-	return func(u *v1alpha1.SFTPUser) string {
+	of := func(u *v1alpha1.SFTPUser) string {
 		if len(missing) == 0 {
 			return ""
 		}
@@ -142,4 +147,5 @@ func (r *Reconciler) unmounted(f *findings) func(*v1alpha1.SFTPUser) string {
 		}
 		return ""
 	}
+	return of, nil
 }

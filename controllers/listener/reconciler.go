@@ -36,8 +36,7 @@ type Reconciler struct {
 	Live     client.Reader
 	Applier  *apply.Applier
 	HostKeys *hostkeys.Resolver
-	Volumes  *volumes.Resolver
-	Workload *workload.Applier
+	Workload *workload.Workload
 	// Users are those of the informers.
 	Users *feed.Users
 	// Store has what the other controllers found. Access wakes the one that delivers.
@@ -46,6 +45,8 @@ type Reconciler struct {
 	Poller *poll.Poller
 	Board  *user.Board
 	Events events.EventRecorder
+	// Image is the daemon's, and OperatorNamespace where the operator runs: its pods may reach the status port.
+	Image, OperatorNamespace string
 	// Metrics shows listeners.
 	Metrics *Metrics
 	// Now is the clock.
@@ -65,14 +66,13 @@ type Reconciler struct {
 type memory struct {
 	uid      types.UID
 	hostKeys *hostkeys.Cache
-	workload workload.Cache
 	uses     keyuse.Tracker
 	history  delivery.History
 	users    outcome.Memo
 	// counted is when sessions were counted for the status last.
 	counted time.Time
-	// observed is the last version whose way to the pods was measured.
-	observed *delivery.Version
+	// observed is the digest of the last version whose way to the pods was measured.
+	observed string
 }
 
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftplisteners,verbs=get;list;watch
@@ -109,10 +109,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if access == nil {
 		return ctrl.Result{}, nil // the access controller comes first, and wakes this one
 	}
-	f := &findings{listener: l, access: access, memory: r.memory(req.NamespacedName, l.UID, access), now: r.Now()}
+	f := &findings{listener: l, access: access, memory: r.memory(req.NamespacedName, l.UID, access), now: r.Now(), maxRollouts: r.Workload.Admission.Limit}
 	r.run(ctx, f)
 	describe(span, f)
-	if apply.NamespaceEnding(f.err()) {
+	if f.workload.NamespaceEnding || apply.NamespaceEnding(f.err()) {
 		return ctrl.Result{}, nil // the listener is about to be deleted, and nothing can be created until then
 	}
 	if err := r.report(ctx, f); err != nil {

@@ -3,7 +3,6 @@ package listener
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,8 +34,8 @@ func (f *findings) statusInput() status.Input {
 	return status.Input{
 		Listener: f.listener, Policy: render.PolicyAt(f.listener, f.now), Now: f.now,
 		HostKeys: f.hostKeys, Access: f.access, Volumes: f.volumes, Workload: f.workload, Acks: f.acks, Users: f.users, Settling: f.settling(),
-		KnownHosts: f.knownHosts, Recount: f.recount(),
-		HostKeysErr: f.hostKeysErr, VolumesErr: f.volumesErr, WorkloadErr: errors.Join(f.workloadErr, f.knownHostsErr), UsersErr: f.usersErr,
+		Recount: f.recount(), MaxRollouts: f.maxRollouts,
+		HostKeysErr: f.hostKeysErr, UsersErr: f.usersErr,
 	}
 }
 

@@ -77,7 +77,7 @@ func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {
 
 // nextInQueue returns the listeners that may go when a rollout is over.
 func (r *Reconciler) nextInQueue(ctx context.Context, _ client.Object) []reconcile.Request {
-	names, err := r.Workload.NextInQueue(ctx, r.Now())
+	names, err := r.Workload.Admission.Next(ctx, r.Image, r.Now())
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Cannot tell whose rollout is next")
 	}

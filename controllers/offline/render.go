@@ -43,7 +43,7 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 	if err != nil {
 		return render.Files{}, nil, err
 	}
-	trust, problems := render.ResolveTrust(l, policy.Policy, m.secretFile(l.Namespace), prev.revoked())
+	trust, problems := render.ResolveTrust(l, policy.Policy, m.secretFile(l.Namespace), prev.trust())
 	users := m.usersOf(l)
 	source := m.source(users, prev)
 	lines := &compile.Lines{}

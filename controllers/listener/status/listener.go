@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -22,7 +21,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// Input is what one reconcile found. Of each step there is a result, an error, or neither if it was not reached.
+// Input is what one reconcile found. A step that ended with an error has no result; Volumes and Workload have their errors in
+// them.
 type Input struct {
 	// Listener as it was read, with its previous status.
 	Listener *v1alpha1.SFTPListener
@@ -31,21 +31,21 @@ type Input struct {
 
 	HostKeys *hostkeys.Result
 	Access   *exchange.Access
-	Volumes  *volumes.Result
-	Workload *workload.Result
+	Volumes  volumes.Result
+	Workload workload.Result
 	// Acks is what the pods say of the configuration in Access.
 	Acks  *ack.Result
 	Users *outcome.Result
 	// Settling keeps what is about to change: the pods have had no time yet to load the configuration.
 	Settling bool
 
-	// KnownHosts is why the ConfigMap with known_hosts was refused, nil if it was not.
-	KnownHosts *conditions.Problem
+	// MaxRollouts is how many listeners an upgrade of the operator rolls out at a time.
+	MaxRollouts int
 	// Recount has the number of sessions written again that a rollout would disturb.
 	Recount bool
 
 	// The errors that ended a step, of the API server or of the operator itself.
-	HostKeysErr, VolumesErr, WorkloadErr, UsersErr error
+	HostKeysErr, UsersErr error
 }
 
 // Build returns the status of a listener.
@@ -96,18 +96,14 @@ func (in Input) describe(st *v1alpha1.SFTPListenerStatus) {
 			st.HostKeys[i].ProvedUsers = new(in.Users.Proved[st.HostKeys[i].Fingerprint])
 		}
 	}
-	if in.Workload != nil {
-		if in.Workload.Service != nil {
-			st.Addresses = render.Addresses(in.Listener, in.Workload.Service)
-		}
-		if in.Workload.Deployment != nil {
-			st.Replicas = new(in.Workload.Deployment.Status.Replicas)
-		}
-		st.PendingRestart = in.pendingRestart()
+	st.Addresses = in.Workload.Addresses
+	if n := in.Workload.Replicas(); n != nil {
+		st.Replicas = new(*n)
 	}
+	st.PendingRestart = in.pendingRestart()
 	st.KnownHosts, st.SSHFP = render.KnownHosts(st.Addresses, st.HostKeys), render.SSHFP(st.HostKeys)
 	st.CryptoPolicy, st.CryptoPolicyExpirationTime = in.Policy.Name, in.Policy.Expires
-	st.Selector = labels.SelectorFromSet(render.Selector(in.Listener)).String()
+	st.Selector = in.selector()
 	if in.acknowledged() {
 		st.ConfigDigest = in.Access.Delivered.Version.Digest
 	}
@@ -115,7 +111,7 @@ func (in Input) describe(st *v1alpha1.SFTPListenerStatus) {
 
 // acknowledged reports whether every ready pod, and at least one, has loaded what was delivered.
 func (in Input) acknowledged() bool {
-	return in.Acks != nil && in.Acks.Done() && in.Access != nil && in.Access.Delivered.Version != nil
+	return in.delivered() && in.Acks != nil && in.Acks.Digest == in.Access.Delivered.Version.Digest && in.Acks.Done()
 }
 
 func (in Input) previous(conditionType string) *metav1.Condition {
@@ -132,10 +128,12 @@ func (in Input) keep(otherwise metav1.Condition) metav1.Condition {
 
 // accepted returns the condition on the spec itself.
 func (in Input) accepted() metav1.Condition {
-	if in.Volumes != nil && in.Volumes.NotShareable != "" {
-		return conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonVolumeNotShareable, in.Volumes.NotShareable)
+	for _, p := range in.Volumes.Problems {
+		if p.Reason == v1alpha1.ReasonVolumeNotShareable {
+			return conditions.False(v1alpha1.ConditionAccepted, p.Reason, p.Message)
+		}
 	}
-	if c := in.previous(v1alpha1.ConditionAccepted); in.Volumes == nil && c != nil && c.Reason == v1alpha1.ReasonVolumeNotShareable {
+	if c := in.previous(v1alpha1.ConditionAccepted); in.Volumes.Err != nil && c != nil && c.Reason == v1alpha1.ReasonVolumeNotShareable {
 		return *c
 	}
 	if warning := in.Policy.Warning(in.Listener); warning != "" {
@@ -163,7 +161,7 @@ func (in Input) ready(list []metav1.Condition) metav1.Condition {
 		return conditions.Unknown(v1alpha1.ConditionReady, v1alpha1.ReasonPending, resolved.Message)
 	case resolved.Status == metav1.ConditionFalse:
 		return no(v1alpha1.ReasonUnresolvedRefs, resolved.Message)
-	case render.Replicas(in.Listener) == 0:
+	case volumes.Replicas(in.Listener) == 0:
 		return no(v1alpha1.ReasonScaledToZero, "spec.replicas is 0; raise it to serve clients")
 	case programmed.Reason == v1alpha1.ReasonConfigPending && in.Acks != nil && in.Acks.Ready == 0 && in.delivered():
 		return no(v1alpha1.ReasonPodsUnavailable, in.noPods())
@@ -179,11 +177,11 @@ func (in Input) delivered() bool { return in.Access != nil && in.Access.Delivere
 
 // noPods says why no pod is ready, as far as that is known.
 func (in Input) noPods() string {
-	if in.Workload != nil && in.Workload.ReplicaFailure != "" {
-		return "Pods cannot be created: " + in.Workload.ReplicaFailure
+	if why := in.Workload.Rollout.PodsRefused; why != "" {
+		return "Pods cannot be created: " + why
 	}
-	return fmt.Sprintf("No pod is ready; kubectl -n %s describe pods -l %s says why", in.Listener.Namespace,
-		labels.SelectorFromSet(render.Selector(in.Listener)))
+	return fmt.Sprintf("No pod is ready; kubectl -n %s describe pods -l %s says why", in.Listener.Namespace, in.selector())
 }
 
-var _ corev1.Volume
+// selector returns the label selector of the listener's pods.
+func (in Input) selector() string { return labels.SelectorFromSet(render.Selector(in.Listener)).String() }

@@ -12,6 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
@@ -88,52 +89,63 @@ func (in Input) rolledOut() (metav1.Condition, bool) {
 	no := func(reason, message string) (metav1.Condition, bool) {
 		return conditions.False(v1alpha1.ConditionRolledOut, reason, message), true
 	}
-	if in.Workload == nil {
-		return metav1.Condition{}, false
-	}
 	w := in.Workload.Rollout
-	pending := in.Listener.Status.PendingRestart
-	switch {
-	case !w.Decided && pending != nil:
-		return no(v1alpha1.ReasonRolloutBlocked, fmt.Sprintf("A change of %s waits until the listener's other conditions are true", strings.Join(pending.Changes, ", ")))
-	case !w.Decided:
-		return metav1.Condition{}, false
-	case w.Pending != nil:
-		return no(string(w.Pending.Reason), fmt.Sprintf("A change of %s waits. %s", strings.Join(w.Pending.Changes, ", "), w.Message))
-	case w.First:
-		return no(v1alpha1.ReasonRollingOut, "The pods are being started")
-	case len(w.Started) > 0:
-		message := fmt.Sprintf("The pods are being replaced for a change of %s", strings.Join(w.Started, ", "))
+	if w.Pending != nil {
+		return no(string(w.Pending.Reason), fmt.Sprintf("A change of %s waits. %s", strings.Join(w.Pending.Changes, ", "), in.whyPending()))
+	}
+	if len(w.Changes) > 0 {
+		message := fmt.Sprintf("The pods are being replaced for a change of %s", strings.Join(w.Changes, ", "))
 		if w.Recreate {
 			message += "; the old one ends before the new one starts, because only one node can mount a volume"
 		}
 		return no(v1alpha1.ReasonRollingOut, message)
-	case w.Stuck:
-		return no(v1alpha1.ReasonRollingOut, fmt.Sprintf("The new pods do not become ready; kubectl -n %s describe pods -l %s=%s says why",
-			in.Listener.Namespace, v1alpha1.LabelListener, in.Listener.Name))
-	case w.Rolling:
-		return no(v1alpha1.ReasonRollingOut, "The pods are being replaced")
 	}
-	return conditions.True(v1alpha1.ConditionRolledOut, v1alpha1.ReasonRolledOut, "All pods run the current template"), true
+	switch w.State {
+	case workload.Starting:
+		return no(v1alpha1.ReasonRollingOut, "The pods are being started")
+	case workload.Rolling:
+		return no(v1alpha1.ReasonRollingOut, "The pods are being replaced")
+	case workload.Stuck:
+		return no(v1alpha1.ReasonRollingOut, fmt.Sprintf("The new pods do not become ready; kubectl -n %s describe pods -l %s says why",
+			in.Listener.Namespace, in.selector()))
+	case workload.Complete:
+		return conditions.True(v1alpha1.ConditionRolledOut, v1alpha1.ReasonRolledOut, "All pods run the current template"), true
+	case workload.Held:
+	}
+	if old := in.Listener.Status.PendingRestart; old != nil {
+		return no(v1alpha1.ReasonRolloutBlocked, fmt.Sprintf("A change of %s waits until the listener's other conditions are true", strings.Join(old.Changes, ", ")))
+	}
+	return metav1.Condition{}, false
+}
+
+// whyPending returns why a change of the pods waits, and what to do.
+func (in Input) whyPending() string {
+	w := in.Workload.Rollout
+	switch w.Pending.Reason {
+	case v1alpha1.PendingRestartReason(v1alpha1.ReasonRolloutPaused):
+		return "infrastructure.rollout is Paused; set it to Automatic to replace the pods"
+	case v1alpha1.PendingRestartReason(v1alpha1.ReasonRolloutQueued):
+		return fmt.Sprintf("It begins automatically: %d of at most %d concurrent rollouts are running", w.Busy, in.MaxRollouts)
+	}
+	if w.Why != "" {
+		return w.Why
+	}
+	return "The listener's other conditions must be true first"
 }
 
 // pendingRestart returns the change that waits, and whom it will disturb. A listener whose change can neither be made nor
 // dropped now keeps its place in the queue.
 func (in Input) pendingRestart() *v1alpha1.ListenerPendingRestart {
-	old := in.Listener.Status.PendingRestart
-	w := in.Workload.Rollout
-	if !w.Decided {
-		if old == nil {
+	old, w := in.Listener.Status.PendingRestart, in.Workload.Rollout
+	if w.Pending == nil {
+		if old == nil || w.State != "" && w.State != workload.Held {
 			return nil
 		}
 		kept := old.DeepCopy()
 		kept.Reason = v1alpha1.ReasonRolloutBlocked
 		return kept
 	}
-	if w.Pending == nil {
-		return nil
-	}
-	p := w.Pending.DeepCopy()
+	p := &v1alpha1.ListenerPendingRestart{Reason: w.Pending.Reason, Changes: w.Pending.Changes, Since: metav1.NewTime(w.Pending.Since), Pods: new(int32(0))}
 	if in.Acks == nil {
 		return p
 	}

@@ -2,7 +2,6 @@ package status
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,11 +33,13 @@ func (in Input) resolvedRefs() (metav1.Condition, bool) {
 			}
 		}
 	}
-	if in.VolumesErr != nil {
-		unreadable = append(unreadable, fmt.Sprintf("The volumes' claims cannot be read: %v", in.VolumesErr))
+	if in.Volumes.Err != nil {
+		unreadable = append(unreadable, fmt.Sprintf("The volumes' claims cannot be read: %v", in.Volumes.Err))
 	}
-	if in.Volumes != nil {
-		problems = append(problems, in.Volumes.Problems...)
+	for _, p := range in.Volumes.Problems {
+		if p.Reason != v1alpha1.ReasonVolumeNotShareable { // the condition Accepted has it
+			problems = append(problems, problem{Reason: p.Reason, Message: p.Message})
+		}
 	}
 	switch {
 	case len(problems) > 0 && problems[0].Reason == v1alpha1.ReasonPending:
@@ -48,7 +49,7 @@ func (in Input) resolvedRefs() (metav1.Condition, bool) {
 	case len(unreadable) > 0:
 		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretUnreadable,
 			strings.Join(unreadable, "; ")+". What was read before stays in effect; it is tried again"), true
-	case in.HostKeys == nil || in.Volumes == nil || in.Access == nil:
+	case in.HostKeys == nil || in.Access == nil:
 		return metav1.Condition{}, false
 	}
 	return conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "Host keys and claims are usable"), true
@@ -102,6 +103,9 @@ func (in Input) pods() metav1.Condition {
 	switch {
 	case a.Refused != "":
 		return no(v1alpha1.ReasonConfigRejected, "A pod rejected the configuration and keeps the previous one: "+a.Refused)
+	case a.Unproven != "":
+		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
+			"What answers for a pod does not prove that it has the listener's configuration: "+a.Unproven)
 	case a.Unreachable != "":
 		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
 			fmt.Sprintf("The operator must reach port %d of the pods and does not; check NetworkPolicies: %s", render.HealthPort, a.Unreachable))
@@ -109,8 +113,8 @@ func (in Input) pods() metav1.Condition {
 		return no(v1alpha1.ReasonConfigPending, "No pod is ready to load the configuration")
 	case !a.Done():
 		return no(v1alpha1.ReasonConfigPending, fmt.Sprintf("%d of %d ready pods have loaded the configuration%s", a.Acknowledged, a.Ready, in.latePod()))
-	case in.Workload == nil:
-		return in.keep(no(v1alpha1.ReasonAddressNotAssigned, "The Service has not been read yet"))
+	case in.Workload.Service == nil && in.Workload.Err != nil:
+		return in.keep(no(v1alpha1.ReasonAddressNotAssigned, "The Service cannot be read"))
 	case in.Workload.Service == nil:
 		return no(v1alpha1.ReasonAddressNotAssigned, "The Service does not exist yet")
 	case in.Workload.Service.Spec.Type == corev1.ServiceTypeLoadBalancer && len(in.Workload.Service.Status.LoadBalancer.Ingress) == 0:
@@ -142,34 +146,24 @@ func (in Input) objectsApplied() (metav1.Condition, bool) {
 	if in.HostKeys != nil && in.HostKeys.Refusal != nil {
 		return no(v1alpha1.ReasonApplyFailed, in.HostKeys.Refusal.Error())
 	}
-	if in.Workload == nil {
-		if in.WorkloadErr == nil {
-			return metav1.Condition{}, false
-		}
-		return no(v1alpha1.ReasonApplyFailed, fmt.Sprintf("Objects of the listener cannot be applied: %v. It is tried again", in.WorkloadErr))
-	}
 	w := in.Workload
-	refusals := w.Refusals
-	if in.KnownHosts != nil {
-		refusals = append(slices.Clone(refusals), *in.KnownHosts)
-	}
-	if len(refusals) > 0 {
-		messages := make([]string, 0, len(refusals))
-		for _, r := range refusals {
+	if len(w.Refusals) > 0 {
+		messages := make([]string, 0, len(w.Refusals))
+		for _, r := range w.Refusals {
 			messages = append(messages, r.Message)
 		}
-		return no(refusals[0].Reason, strings.Join(messages, "; "))
+		return no(w.Refusals[0].Reason, strings.Join(messages, "; "))
 	}
-	if in.WorkloadErr != nil {
-		return no(v1alpha1.ReasonApplyFailed, fmt.Sprintf("Objects of the listener cannot be applied: %v. It is tried again", in.WorkloadErr))
+	if w.Err != nil {
+		return no(v1alpha1.ReasonApplyFailed, fmt.Sprintf("Objects of the listener cannot be applied: %v. It is tried again", w.Err))
 	}
 	if len(w.Drift) > 0 {
-		return no(v1alpha1.ReasonDrifted, "Something else has changed what the operator applies, and the pods run so: "+strings.Join(w.Drift, ", ")+
-			". Remove these fields, or delete the object to have it created again")
+		return no(v1alpha1.ReasonDrifted, "Fields are not as the operator applied them: "+strings.Join(w.Drift, ", ")+
+			". Remove them, or delete the object to have it created again")
 	}
 	message := "All objects are as the listener asks"
-	if len(w.LargerClaims) > 0 {
-		message += "; larger than the spec are the claims " + strings.Join(w.LargerClaims, ", ")
+	for _, c := range w.SmallerClaims {
+		message += fmt.Sprintf("; claim %q has %s, more than the %s of volume %q, and cannot be made smaller", c.Claim, c.Actual, c.Wanted, c.Volume)
 	}
 	return conditions.True(v1alpha1.ConditionObjectsApplied, v1alpha1.ReasonObjectsApplied, message), true
 }
