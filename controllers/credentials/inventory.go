@@ -17,6 +17,9 @@ import (
 type bounds struct {
 	source              string
 	notBefore, notAfter *metav1.Time
+	// secret reports whether the key's line is in a Secret: its comment may be anything, and those who
+	// read the status may not read the Secret.
+	secret bool
 }
 
 // add adds a key, unless it is another user's or there is no room for it.
@@ -57,9 +60,13 @@ func (r *resolver) note(k publickey.Key, b bounds, state v1alpha1.KeyState) bool
 		r.further++
 		return false
 	}
+	comment := printable(k.Comment)
+	if b.secret {
+		comment = ""
+	}
 	r.out.Inventory = append(r.out.Inventory, v1alpha1.UserKeyStatus{
 		Fingerprint: fp, Type: k.Type(), Bits: publickey.Size(k.PublicKey),
-		Source: b.source, Comment: printable(k.Comment), NotBefore: b.notBefore, ExpirationTime: b.notAfter, State: state,
+		Source: b.source, Comment: comment, NotBefore: b.notBefore, ExpirationTime: b.notAfter, State: state,
 	})
 	return true
 }

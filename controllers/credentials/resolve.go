@@ -157,7 +157,7 @@ func (r *resolver) addEntry(ref Ref, e Entry) {
 		r.out.Problems = append(r.out.Problems, *e.Problem)
 	}
 	for _, k := range e.Keys {
-		r.add(k, bounds{source: "secret/" + ref.Secret})
+		r.add(k, bounds{source: "secret/" + ref.Secret, secret: true})
 	}
 	r.further += e.Further
 	if e.Password != nil {

@@ -163,7 +163,7 @@ func TestProblems(t *testing.T) {
 			"a from= with a host name",
 			cluster{},
 			keys(`from="*.example.com" ` + ed25519Key), "InvalidPublicKey",
-			`spec.authentication.authorizedKeys[0]: from="*.example.com" is not supported: "*.example.com" is neither an address nor a network such as 203.0.113.0/24`,
+			`spec.authentication.authorizedKeys[0]: from= is not supported: its entry 1 is neither an address nor a network such as 203.0.113.0/24`,
 		},
 		{
 			"an RSA key of 1024 bits",

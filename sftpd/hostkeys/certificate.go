@@ -40,7 +40,7 @@ func ParseCertificate(line string, key ssh.PublicKey, policy cryptopolicy.Policy
 		return nil, fmt.Errorf("the CA's key: %w", err)
 	}
 	if !slices.Contains(policy.PublicKeys, c.Signature.Format) {
-		return nil, fmt.Errorf("crypto policy %s has no signatures of a CA with %s; sign it anew", policy.Name, c.Signature.Format)
+		return nil, fmt.Errorf("crypto policy %s has no signatures of a CA with %s; sign it again", policy.Name, algorithmOf(c.Signature))
 	}
 	// For any of its principals and moments, so that it says of the signature alone.
 	checker := ssh.CertChecker{Clock: func() time.Time { return time.Unix(int64(min(c.ValidAfter, math.MaxInt64)), 0) }}
@@ -52,6 +52,15 @@ func ParseCertificate(line string, key ssh.PublicKey, policy cryptopolicy.Policy
 		return nil, errors.New("the CA's signature does not verify; sign it anew")
 	}
 	return c, nil
+}
+
+// algorithmOf names the algorithm of a signature, if it is one: the certificate may say anything.
+func algorithmOf(s *ssh.Signature) string {
+	known := slices.Concat(ssh.SupportedAlgorithms().PublicKeyAuths, ssh.InsecureAlgorithms().PublicKeyAuths)
+	if slices.Contains(known, s.Format) {
+		return s.Format
+	}
+	return "an algorithm that is not known"
 }
 
 // validAt says whether a moment is in a certificate's time.

@@ -21,8 +21,11 @@ const (
 	keySize   = 32
 )
 
-// MaxMemoryKiB bounds what a verification may allocate.
-const MaxMemoryKiB = 64 * 1024
+// Bounds of what a verification allocates. PHP 7 made hashes with 1 MiB; less protects no password.
+const (
+	MinMemoryKiB = 1024
+	MaxMemoryKiB = 64 * 1024
+)
 
 // Bounds of further parameters in hashes that are verified, so that a hash cannot ask for
 // all CPU time: these take a second of it.
@@ -69,8 +72,8 @@ func parseArgon2id(s string) (Hash, error) {
 	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.time, &h.threads); err != nil {
 		return nil, errors.New("argon2id parameters are not valid")
 	}
-	if h.memory < 8 || h.memory > MaxMemoryKiB || h.time < 1 || h.time > maxPasses || h.threads < 1 || h.threads > maxThreads {
-		return nil, fmt.Errorf("argon2id parameters are out of bounds, they may be up to m=%d,t=%d,p=%d", MaxMemoryKiB, maxPasses, maxThreads)
+	if h.memory < MinMemoryKiB || h.memory > MaxMemoryKiB || h.time < 1 || h.time > maxPasses || h.threads < 1 || h.threads > maxThreads {
+		return nil, fmt.Errorf("argon2id parameters are out of bounds, they may be m=%d to %d, t=1 to %d, p=1 to %d", MinMemoryKiB, MaxMemoryKiB, maxPasses, maxThreads)
 	}
 	var err error
 	if h.salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil || len(h.salt) < 8 || len(h.salt) > 64 {

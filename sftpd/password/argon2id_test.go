@@ -49,6 +49,26 @@ func TestVector(t *testing.T) {
 	}
 }
 
+// Hashes at their bounds are accepted. One that needs little memory counts as much as a new one: what
+// bounds the verifications that run at a time is the memory that they count.
+func TestArgon2idBounds(t *testing.T) {
+	const salt, key = "c2FsdHNhbHRzYWx0", "a2V5a2V5a2V5a2V5a2V5a2V5"
+	for parameters, counts := range map[string]int64{
+		"m=1024,t=1,p=1": 19456, "m=19455,t=2,p=1": 19456, "m=19456,t=2,p=1": 19456, "m=19457,t=2,p=1": 19457, "m=65536,t=16,p=16": 65536,
+	} {
+		h, err := Parse("$argon2id$v=19$" + parameters + "$" + salt + "$" + key)
+		if err != nil || h.MemoryKiB() != counts {
+			t.Errorf("%s: %v, %v, want %d KiB", parameters, h, err, counts)
+		}
+	}
+	for _, parameters := range []string{"m=1023,t=1,p=1", "m=65537,t=1,p=1", "m=1024,t=17,p=1", "m=1024,t=1,p=17", "m=1024,t=0,p=1", "m=1024,t=1,p=0", "m=-1,t=1,p=1"} {
+		h, err := Parse("$argon2id$v=19$" + parameters + "$" + salt + "$" + key)
+		if err == nil || strings.Contains(err.Error(), salt) {
+			t.Errorf("%s: %v, %v", parameters, h, err)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	const salt, key = "c2FsdHNhbHRzYWx0", "a2V5a2V5a2V5a2V5a2V5a2V5"
 	for name, text := range map[string]string{

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -99,7 +100,7 @@ func ParseLine(line string) (Key, error) {
 	for _, o := range options {
 		name, value, _ := strings.Cut(o, "=")
 		if !strings.EqualFold(name, "from") {
-			return Key{}, fmt.Errorf("option %q is not supported; remove it (only from= is understood)", name)
+			return Key{}, explainOption(name)
 		}
 		if key.From != nil { // as sshd: which of them holds is anybody's guess
 			return Key{}, errors.New("from= stands twice; give all networks in one, with commas between")
@@ -114,30 +115,51 @@ func ParseLine(line string) (Key, error) {
 	return key, nil
 }
 
-// explain says why a line does not parse, since the parser only says that it doesn't.
+// explain says why a line does not parse, since the parser only says that it doesn't. The line may
+// be of a Secret, and hold anything: of its words only those of a fixed list are repeated. API keys
+// begin with "sk-", too.
 func explain(line string) error {
 	for field := range strings.FieldsSeq(line) {
-		if isKeyType(field) {
+		if slices.Contains(keyTypes, field) {
 			return fmt.Errorf("the key after %q is damaged or incomplete; copy the whole line of the .pub file again", field)
 		}
 	}
 	return errors.New(`not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`)
 }
 
-func isKeyType(s string) bool {
-	return strings.HasPrefix(s, "ssh-") || strings.HasPrefix(s, "ecdsa-sha2-") || strings.HasPrefix(s, "sk-")
+// keyTypes are the types that a line may have, usable or not.
+var keyTypes = []string{
+	ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+	ssh.KeyAlgoRSA, ssh.InsecureKeyAlgoDSA, //nolint:staticcheck // to name it
+	ssh.CertAlgoED25519v01, ssh.CertAlgoSKED25519v01, ssh.CertAlgoSKECDSA256v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01,
+	ssh.CertAlgoECDSA521v01, ssh.CertAlgoRSAv01, ssh.InsecureCertAlgoDSAv01, //nolint:staticcheck // to name it
+}
+
+// explainOption refuses an option, which is named if sshd has one of that name (sshd(8),
+// AUTHORIZED_KEYS FILE FORMAT).
+func explainOption(name string) error {
+	if name = strings.ToLower(name); slices.Contains(options, name) {
+		return fmt.Errorf("option %q is not supported; remove it (only from= is understood)", name)
+	}
+	return errors.New("it has an option that is not known; remove it (only from= is understood)")
+}
+
+var options = []string{
+	"agent-forwarding", "cert-authority", "command", "environment", "expiry-time", "no-agent-forwarding", "no-port-forwarding", "no-pty",
+	"no-touch-required", "no-user-rc", "no-x11-forwarding", "permitlisten", "permitopen", "port-forwarding", "principals", "pty",
+	"restrict", "tunnel", "user-rc", "verify-required", "x11-forwarding",
 }
 
 func parseFrom(value string) ([]netip.Prefix, error) {
-	value = strings.Trim(value, `"`)
-	networks, err := ParseNetworks(value)
+	networks, err := ParseNetworks(strings.Trim(value, `"`))
 	if err != nil {
-		return nil, fmt.Errorf("from=%q is not supported: %w", value, err)
+		return nil, fmt.Errorf("from= is not supported: %w", err)
 	}
 	return networks, nil
 }
 
-// ParseNetworks parses addresses and networks in CIDR notation with commas between them.
+// ParseNetworks parses addresses and networks in CIDR notation with commas between them. The error
+// does not repeat them.
 func ParseNetworks(list string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for p := range strings.SplitSeq(list, ",") {
@@ -148,7 +170,7 @@ func ParseNetworks(list string) ([]netip.Prefix, error) {
 		}
 		prefix, err := netip.ParsePrefix(p)
 		if err != nil {
-			return nil, fmt.Errorf("%q is neither an address nor a network such as 203.0.113.0/24", p)
+			return nil, fmt.Errorf("its entry %d is neither an address nor a network such as 203.0.113.0/24", len(out)+1)
 		}
 		out = append(out, prefix.Masked())
 	}

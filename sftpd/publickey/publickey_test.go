@@ -79,7 +79,7 @@ func skKeys(t testing.TB) []ssh.PublicKey {
 
 func TestAdmitted(t *testing.T) {
 	key, _ := ed(t)
-	keys := append(skKeys(t), key, rsaOf(t, 2048), rsaOf(t, 4096))
+	keys := append(skKeys(t), key, rsaOf(t, 2048), rsaOf(t, 8192))
 	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
 		ec, err := ecdsa.GenerateKey(curve, rand.Reader)
 		if err != nil {
@@ -103,7 +103,7 @@ func TestAdmitted(t *testing.T) {
 		sizes[k.Type()] = append(sizes[k.Type()], Size(k))
 	}
 	want := map[string][]int32{
-		ssh.KeyAlgoSKED25519: {256}, ssh.KeyAlgoSKECDSA256: {256}, ssh.KeyAlgoED25519: {256}, ssh.KeyAlgoRSA: {2048, 4096},
+		ssh.KeyAlgoSKED25519: {256}, ssh.KeyAlgoSKECDSA256: {256}, ssh.KeyAlgoED25519: {256}, ssh.KeyAlgoRSA: {2048, 8192},
 		ssh.KeyAlgoECDSA256: {256}, ssh.KeyAlgoECDSA384: {384}, ssh.KeyAlgoECDSA521: {521},
 	}
 	if !reflect.DeepEqual(sizes, want) {
@@ -131,29 +131,33 @@ func TestRefusedWithAReason(t *testing.T) {
 		Y:          big.NewInt(4),
 	})
 	for name, tc := range map[string]struct{ line, say string }{
-		"nothing":           {"", "must look like"},
-		"a comment":         {"# key of acme", "must look like"},
-		"words":             {"please add my key", "must look like"},
-		"cut off":           {good[:len(good)-10], `after "ssh-ed25519" is damaged`},
-		"typo":              {strings.Replace(good, "AAAAC3", "AAAC3", 1), `after "ssh-ed25519" is damaged`},
-		"typo in the type":  {strings.Replace(good, "ssh-ed25519", "ssh-ed25591", 1), `after "ssh-ed25591" is damaged`},
-		"no key":            {"ssh-ed25519", "is damaged"},
-		"other type inside": {strings.Replace(good, "ssh-ed25519 ", "ssh-rsa ", 1), ""},
-		"private key":       {string(pem.EncodeToMemory(block)), "this is a private key"},
-		"two lines":         {good + "\n" + good, "more than one line"},
-		"too long":          {good + strings.Repeat(" x", MaxLineLength), "longer than 8192 bytes"},
-		"short RSA":         {line(rsaOf(t, 1024)), "1024 bits is too short, at least 2048"},
-		"almost":            {line(rsaOf(t, 2047)), "2047 bits is too short"},
-		"DSA":               {line(old), "ssh-dss are not supported"},
-		"certificate":       {line(certificate), "ssh-ed25519-cert-v01@openssh.com are not supported"},
-		"restrict":          {"restrict " + good, `option "restrict" is not supported`},
-		"command":           {`command="id" ` + good, `option "command" is not supported`},
-		"from and command":  {`from="192.0.2.1",command="id" ` + good, `option "command" is not supported`},
-		"from a name":       {`from="*.example.com" ` + good, `"*.example.com" is neither an address nor a network`},
-		"from not":          {`from="!192.0.2.1,192.0.2.0/24" ` + good, `"!192.0.2.1" is neither`},
-		"from twice":        {`from="192.0.2.1",from="0.0.0.0/0" ` + good, "from= stands twice"},
-		"options, no type":  {`from="192.0.2.1" ` + strings.TrimPrefix(good, "ssh-ed25519 "), "not a public key"},
-		"from nothing":      {`from="" ` + good, `"" is neither`},
+		"nothing":            {"", "must look like"},
+		"a comment":          {"# key of acme", "must look like"},
+		"words":              {"please add my key", "must look like"},
+		"cut off":            {good[:len(good)-10], `after "ssh-ed25519" is damaged`},
+		"typo":               {strings.Replace(good, "AAAAC3", "AAAC3", 1), `after "ssh-ed25519" is damaged`},
+		"typo in the type":   {strings.Replace(good, "ssh-ed25519", "ssh-ed25591", 1), "not a public key"},
+		"no key":             {"ssh-ed25519", "is damaged"},
+		"other type inside":  {strings.Replace(good, "ssh-ed25519 ", "ssh-rsa ", 1), ""},
+		"private key":        {string(pem.EncodeToMemory(block)), "this is a private key"},
+		"two lines":          {good + "\n" + good, "more than one line"},
+		"too long":           {good + strings.Repeat(" x", MaxLineLength), "longer than 8192 bytes"},
+		"short RSA":          {line(rsaOf(t, 1024)), "1024 bits is too short, at least 2048"},
+		"almost":             {line(rsaOf(t, 2047)), "2047 bits is too short"},
+		"long RSA":           {line(rsaOf(t, 8193)), "8193 bits is too long, at most 8192"},
+		"DSA":                {line(old), "ssh-dss are not supported"},
+		"certificate":        {line(certificate), "ssh-ed25519-cert-v01@openssh.com are not supported"},
+		"restrict":           {"restrict " + good, `option "restrict" is not supported`},
+		"command":            {`command="id" ` + good, `option "command" is not supported`},
+		"from and command":   {`from="192.0.2.1",command="id" ` + good, `option "command" is not supported`},
+		"from a name":        {`from="*.example.com" ` + good, "from= is not supported: its entry 1 is neither an address nor a network"},
+		"from not":           {`from="!192.0.2.1,192.0.2.0/24" ` + good, "its entry 1 is neither"},
+		"from a name later":  {`from="192.0.2.1,::1,partner" ` + good, "its entry 3 is neither"},
+		"unknown option":     {`sk-proj-option="id" ` + good, "it has an option that is not known"},
+		"option in capitals": {`COMMAND="id" ` + good, `option "command" is not supported`},
+		"from twice":         {`from="192.0.2.1",from="0.0.0.0/0" ` + good, "from= stands twice"},
+		"options, no type":   {`from="192.0.2.1" ` + strings.TrimPrefix(good, "ssh-ed25519 "), "not a public key"},
+		"from nothing":       {`from="" ` + good, "its entry 1 is neither"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, err := ParseLine(tc.line)
@@ -213,5 +217,24 @@ func TestParseFile(t *testing.T) {
 	}
 	if keys, err := ParseFile(nil); len(keys) != 0 || err != nil {
 		t.Errorf("empty file: %v, %v", keys, err)
+	}
+}
+
+// Of a long file the first lines are parsed and the others counted, whatever they hold.
+func TestParseFirst(t *testing.T) {
+	one, _ := ed(t)
+	two, _ := ed(t)
+	file := []byte("# acme\n" + line(one) + "\n\n" + line(two) + "\n# more\nnonsense\n" + line(one) + "\n")
+	for limit, want := range map[int]int{0: 4, 1: 3, 2: 2} {
+		keys, further, err := ParseFirst(file, limit)
+		if err != nil || len(keys) != limit || further != want {
+			t.Errorf("up to %d: %d keys, %d further, %v", limit, len(keys), further, err)
+		}
+	}
+	if keys, further, err := ParseFirst(file, 3); err == nil || !strings.HasPrefix(err.Error(), "line 6: ") || keys != nil || further != 0 {
+		t.Errorf("%v, %d, %v", keys, further, err)
+	}
+	if _, _, err := ParseFirst(append(file, strings.Repeat("x", MaxLineLength)...), 1); err == nil {
+		t.Error("a line that is too long was counted")
 	}
 }

@@ -70,7 +70,7 @@ func New(secret string, digits int, algorithm string) (Key, error) {
 	case len(raw) > MaxSecret:
 		return Key{}, fmt.Errorf("the secret has %d bytes, at most %d are possible", len(raw), MaxSecret)
 	case digits != int(otp.DigitsSix) && digits != int(otp.DigitsEight):
-		return Key{}, fmt.Errorf("codes of %d digits are not possible, only of 6 or 8", digits)
+		return Key{}, errors.New("codes have 6 or 8 digits, no other number is possible")
 	case !known:
 		return Key{}, errors.New("the algorithm is not SHA1, SHA256 or SHA512")
 	}
@@ -98,9 +98,9 @@ func Parse(text string) (Key, error) {
 	if !strings.EqualFold(u.Host, "totp") {
 		return Key{}, errors.New("the otpauth URI is not of the type totp")
 	}
-	for name, values := range parameters {
+	for _, values := range parameters {
 		if len(values) > 1 {
-			return Key{}, fmt.Errorf("the otpauth URI has the parameter %.20q twice", name)
+			return Key{}, errors.New("the otpauth URI has a parameter twice")
 		}
 	}
 	if p := parameters.Get("period"); p != "" && p != "30" {

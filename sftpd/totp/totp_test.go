@@ -54,7 +54,7 @@ func TestParse(t *testing.T) {
 		{"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJ0", "not base32"},
 		{strings.Repeat("A", 3000), "3000 bytes"},
 		{strings.Replace(example, "totp", "hotp", 1), "type totp"},
-		{example + "&digits=7", "7 digits"},
+		{example + "&digits=7", "codes have 6 or 8 digits"},
 		{example + "&digits=six", "no number"},
 		{example + "&period=60", "30 seconds"},
 		{example + "&algorithm=MD5", "the algorithm"},
