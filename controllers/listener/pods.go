@@ -1,6 +1,7 @@
 package listener
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -8,9 +9,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
+	"github.com/sftp-operator/sftp-operator/controllers/pods"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 

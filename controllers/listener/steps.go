@@ -32,7 +32,7 @@ type findings struct {
 	now      time.Time
 	// maxRollouts is how many listeners an upgrade of the operator rolls out at a time.
 	maxRollouts int
-	next     due.Earliest
+	next        due.Earliest
 
 	hostKeys *hostkeys.Result
 	volumes  volumes.Result

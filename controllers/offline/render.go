@@ -27,11 +27,11 @@ type Previous struct {
 	Shards    [][]byte
 }
 
-func (p Previous) revoked() *config.Revoked {
+func (p Previous) trust() *render.Trust {
 	if p.Settings == nil {
 		return nil
 	}
-	return &p.Settings.Revoked
+	return &render.Trust{Revoked: p.Settings.Revoked, UserCAs: p.Settings.Authentication.TrustedUserCAs}
 }
 
 // Render compiles one listener and its users. volumePath is where volumes are.

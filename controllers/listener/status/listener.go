@@ -184,4 +184,6 @@ func (in Input) noPods() string {
 }
 
 // selector returns the label selector of the listener's pods.
-func (in Input) selector() string { return labels.SelectorFromSet(render.Selector(in.Listener)).String() }
+func (in Input) selector() string {
+	return labels.SelectorFromSet(render.Selector(in.Listener)).String()
+}

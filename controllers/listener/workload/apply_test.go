@@ -37,7 +37,7 @@ func TestEverythingIsApplied(t *testing.T) {
 			l.Spec.Volumes = append(l.Spec.Volumes, v1alpha1.ListenerVolume{Name: "left", ClaimTemplate: l.Spec.Volumes[0].ClaimTemplate})
 			in := &l.Spec.Infrastructure
 			in.Labels, in.Annotations = map[string]string{"team": "files"}, map[string]string{"example.com/contact": "files"}
-			in.Pod.Resources = &corev1.ResourceRequirements{
+			in.Pod.Resources = &v1alpha1.PodResources{
 				Limits: corev1.ResourceList{corev1.ResourceMemory: mustParse("1024Mi"), corev1.ResourceCPU: mustParse("0.5")},
 			}
 			in.Pod.NodeSelector = map[string]string{"kubernetes.io/os": "linux"}
