@@ -41,6 +41,7 @@ func TestAdoption(t *testing.T) {
 			}, want: notMade,
 		},
 		"handed over": {make: func(t *testing.T, s *corev1.Service) {
+			s.Spec.Ports[0].Name = "http"
 			s.Annotations = map[string]string{v1alpha1.AnnotationAdopt: "true"}
 			create(t, s)
 		}},

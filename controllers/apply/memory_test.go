@@ -161,7 +161,11 @@ func TestApplyUnwatched(t *testing.T) {
 		}
 	}
 	apply("1", time.Hour, 1)
-	m := lines("foreign")
+	m := &corev1.ConfigMap{}
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "lines"}, m); err != nil {
+		t.Fatal(err)
+	}
+	m.Data["a"] = "foreign"
 	if err := api.Update(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}

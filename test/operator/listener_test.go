@@ -67,7 +67,7 @@ func TestListenerGetsItsObjects(t *testing.T) {
 	if len(l.Status.KnownHosts) != 1 || l.Status.KnownHosts[0] != host+" "+k.Status.PublicKey {
 		t.Errorf("known hosts %q", l.Status.KnownHosts)
 	}
-	if l.Status.Selector != "app.kubernetes.io/instance=partners,app.kubernetes.io/name=sftpd" || *l.Status.Replicas != 1 || *l.Status.AttachedUsers != 0 {
+	if l.Status.Selector != "sftp-operator.io/listener=partners" || *l.Status.Replicas != 1 || *l.Status.AttachedUsers != 0 {
 		t.Errorf("selector %q, replicas %d, users %d", l.Status.Selector, *l.Status.Replicas, *l.Status.AttachedUsers)
 	}
 }
@@ -168,12 +168,12 @@ func TestDriftIsRepaired(t *testing.T) {
 	l := readyListener(t, ns)
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-sftp"}}
 	change(t, service, func(s *corev1.Service) {
-		s.Spec.Selector["app.kubernetes.io/instance"] = "other"
+		s.Spec.Selector[v1alpha1.LabelListener] = "other"
 		s.Spec.Ports[0].Port = 2022
 	})
 	eventually(t, func() error {
 		get(t, service, ns, "partners-sftp")
-		if got := service.Spec.Selector["app.kubernetes.io/instance"]; got != l.Name {
+		if got := service.Spec.Selector[v1alpha1.LabelListener]; got != l.Name {
 			return fmt.Errorf("the Service selects %q", got)
 		}
 		if len(service.Spec.Ports) != 1 || service.Spec.Ports[0].Port != 22 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -18,6 +19,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
@@ -32,6 +34,7 @@ var admin, operator client.WithWatch
 func TestMain(m *testing.M) { os.Exit(start(m)) }
 
 func start(m *testing.M) int {
+	log.SetLogger(logr.Discard())
 	env, err := apiserver.Start()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -132,9 +135,9 @@ func newEndpoint(t *testing.T, edits ...func(*v1alpha1.SFTPListener)) *endpoint 
 
 // through has the objects applied by a new process, through a client.
 func (e *endpoint) through(c client.Client) {
+	now := func() time.Time { return e.now }
 	e.workload = &Workload{
-		Client: c, Live: c, Applier: &apply.Applier{Client: c, Live: c},
-		Admission: &Admission{Reader: c, Limit: 1}, Now: func() time.Time { return e.now },
+		Client: c, Applier: &apply.Applier{Client: c, Live: c, Now: now}, Admission: &Admission{Reader: c, Limit: 1}, Now: now,
 	}
 }
 

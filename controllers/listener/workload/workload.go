@@ -19,9 +19,8 @@ import (
 
 // Workload applies the objects of listeners.
 type Workload struct {
-	Client client.Client
-	// Live reads past the caches.
-	Live    client.Reader
+	// Client writes, and reads from the caches.
+	Client  client.Client
 	Applier *apply.Applier
 	// Admission lets rollouts begin one after another.
 	Admission *Admission

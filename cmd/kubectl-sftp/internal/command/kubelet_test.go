@@ -56,7 +56,7 @@ func (k *kubelet) pod(t *testing.T, ns, listener, node, forward, log string) {
 	create(t, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: ns, Name: name,
-			Labels: map[string]string{"app.kubernetes.io/name": "sftpd", "app.kubernetes.io/instance": listener},
+			Labels: map[string]string{"sftp-operator.io/listener": listener},
 		},
 		Spec: corev1.PodSpec{NodeName: node, Containers: []corev1.Container{{Name: "sftpd", Image: "sftp-operator:test"}}},
 		Status: corev1.PodStatus{
