@@ -217,3 +217,28 @@ func TestUnprovenAndPaused(t *testing.T) {
 		t.Error("what was known is forgotten")
 	}
 }
+
+// A namespace whose pods all hang gets a part of all questions, comes back later for the rest, and leaves the others alone.
+func TestNamespaceOfPodsThatHang(t *testing.T) {
+	f := newFleet(t, "a")
+	f.asks.init()
+	for f.asks.limiter.Acquire(partners.Namespace) { // hundreds of its listeners are being asked
+		continue
+	}
+	for range 1000 {
+		f.asks.limiter.Acquire(partners.Namespace)
+	}
+	if !f.asks.limiter.Acquire("other") {
+		t.Error("nothing is left for others")
+	}
+	f.aimAt(nil)
+	began := time.Now()
+	again := f.poll(t)
+	if f.looks["a"] != 0 || again < 100*time.Millisecond || time.Since(began) > patience {
+		t.Errorf("asked %d times, again in %s, after %s", f.looks["a"], again, time.Since(began))
+	}
+	f.asks.limiter.Release(partners.Namespace)
+	if f.poll(t); f.looks["a"] != 1 {
+		t.Error("not asked when there was room")
+	}
+}
