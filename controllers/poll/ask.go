@@ -55,8 +55,8 @@ type answer struct {
 }
 
 // ask asks pods, and waits for their answers as long as it has patience. What it could not ask,
-// because the namespace has too many questions under way, stays due.
-func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener, t Target, questions []*question) {
+// because the namespace has too many questions under way, stays due; delay is when to try again.
+func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener, t Target, questions []*question) (delay time.Duration) {
 	p.asks.init()
 	// It must outlast this look.
 	ctx = context.WithoutCancel(ctx)
@@ -69,6 +69,7 @@ func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener
 			p.mu.Lock()
 			q.of.underWay = false
 			p.mu.Unlock()
+			delay = p.asks.limiter.Delay(name.Namespace)
 			continue
 		}
 		wg.Go(func() {
@@ -97,6 +98,7 @@ func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener
 	p.mu.Lock()
 	late = true
 	p.mu.Unlock()
+	return delay
 }
 
 // question asks one pod. It is asked for the use of keys only after it has proven itself.

@@ -148,14 +148,14 @@ func (p *Poller) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 	p.mu.Lock()
 	questions := l.due(owned, p.Now())
 	p.mu.Unlock()
-	p.ask(ctx, req.NamespacedName, l, t, questions)
+	delay := p.ask(ctx, req.NamespacedName, l, t, questions)
 	syncs, again := p.conclude(req, l, owned)
 
 	if err := ack.RequestSyncAgain(ctx, p.Client, syncs, t.Digest); err != nil {
 		// It is repeated as long as they need it.
 		ctrl.LoggerFrom(ctx).Info("The volumes of some pods cannot be refreshed yet", "error", err.Error())
 	}
-	return reconcile.Result{RequeueAfter: again}, nil
+	return reconcile.Result{RequeueAfter: max(again, delay)}, nil
 }
 
 // target returns what is known of a listener, and its target; nil if there is none.
