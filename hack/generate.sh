@@ -7,8 +7,8 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 tool=hack/tools/run.sh
 chart="${CHART:-charts/sftp-operator}"
 
-# The formats of api/v1alpha1/formats.go are aliases, which the generator of DeepCopy does not know as values of maps:
-# with this setting the type checker resolves them.
+# The formats of api/v1alpha1/formats.go are aliases. The generator of DeepCopy does not know these as values of maps, and
+# crd-ref-docs links to sections that it does not write for them: with this setting the type checker resolves them.
 GODEBUG=gotypesalias=0 "$tool" controller-gen object paths=./api/...
 
 # Emptied first: the CRD of a kind that is gone must go, too.
@@ -24,6 +24,6 @@ cp config/rbac/role.yaml "$chart/files/manager-role.yaml"
 cp config/prometheus/prometheus_rule.yaml "$chart/files/prometheus-rule.yaml"
 cp config/prometheus/dashboard.json "$chart/files/dashboard.json"
 
-"$tool" crd-ref-docs --log-level=ERROR --renderer=markdown --config=hack/tools/crd-ref-docs.yaml \
+GODEBUG=gotypesalias=0 "$tool" crd-ref-docs --log-level=ERROR --renderer=markdown --config=hack/tools/crd-ref-docs.yaml \
 	--source-path=api --output-path=docs/api.md
 "$tool" helm-docs --log-level=warning --chart-search-root="$chart" --sort-values-order=file

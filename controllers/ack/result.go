@@ -23,6 +23,8 @@ type Result struct {
 	Ready int
 	// Acknowledged is the number of them that have loaded the wanted configuration.
 	Acknowledged int
+	// Loaded is the digest that each ready pod has proven to have loaded, "" for none, in the order of their names.
+	Loaded []string
 	// Behind are the names of those that have not, sorted.
 	Behind []string
 	// Late is since when each pod of Behind has not had the configuration that it should have
@@ -95,6 +97,7 @@ func Summarize(pods []*corev1.Pod, outcome func(*corev1.Pod) *Outcome, digest st
 		}
 		r.Ready++
 		o := outcome(p)
+		r.Loaded = append(r.Loaded, loaded(o))
 		if o != nil && o.Err == nil {
 			if o.Sessions != nil {
 				sessions += min(max(*o.Sessions, 0), math.MaxInt32)
@@ -114,6 +117,14 @@ func Summarize(pods []*corev1.Pod, outcome func(*corev1.Pod) *Outcome, digest st
 		r.Sessions = new(int32(min(sessions, math.MaxInt32)))
 	}
 	return r
+}
+
+// loaded returns the digest that a pod has proven to have loaded, "" for none.
+func loaded(o *Outcome) string {
+	if o == nil || o.Err != nil {
+		return ""
+	}
+	return o.Digest
 }
 
 // judge notes what one pod says, and reports whether it has the configuration.

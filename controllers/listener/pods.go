@@ -12,6 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
 	"github.com/sftp-operator/sftp-operator/controllers/pods"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
@@ -59,12 +60,12 @@ func (r *Reconciler) noteAcknowledged(f *findings) {
 	}
 }
 
-// digests returns what each ready pod has loaded.
-func (f *findings) digests() []string {
+// loaded returns what the ready pods have.
+func (f *findings) loaded() delivery.Loaded {
 	if f.acks == nil {
-		return nil
+		return f.memory.history.Loaded(nil, false)
 	}
-	return f.acks.Loaded
+	return f.memory.history.Loaded(f.acks.Loaded, true)
 }
 
 // sessionCountAge is how old the number of sessions in the status may become: they come and go all the time, and each count is

@@ -82,7 +82,7 @@ func (r *Reconciler) step(ctx context.Context, name string, run func(context.Con
 // resolveHostKeys takes the next step of a rotation. A change is in the status before it is in the pods: an operator that ends
 // in between continues from there. Pods keep what they have until then, and users come and go meanwhile.
 func (r *Reconciler) resolveHostKeys(ctx context.Context, f *findings) error {
-	loaded := f.memory.history.Loaded(f.digests())
+	loaded := f.loaded()
 	res, err := r.HostKeys.Resolve(ctx, hostkeys.Input{
 		Listener: f.listener, Policy: render.PolicyAt(f.listener, f.now), Now: f.now, Acknowledged: loaded.HostKeys,
 	}, f.memory.hostKeys)
@@ -144,7 +144,7 @@ func (r *Reconciler) lookAtUsers(ctx context.Context, f *findings) error {
 	used := r.learnKeyUse(f)
 	in := outcome.Input{
 		Listener: f.listener, Users: f.access.Users, Latest: func(u types.NamespacedName) *v1alpha1.SFTPUser { return r.Users.Get(name, u) },
-		Uses: &m.uses, Used: used, HostKeys: f.currentHostKeys(), Loaded: m.history.Loaded(f.digests()),
+		Uses: &m.uses, Used: used, HostKeys: f.currentHostKeys(), Loaded: f.loaded(),
 		Settling: f.settling(), Now: f.now, Unmounted: unmounted,
 	}
 	if f.acks != nil {

@@ -256,7 +256,8 @@ func TestLoadBalancerAddress(t *testing.T) {
 // A quota, or an admission policy, refuses what the operator wants to make.
 func TestRefusalOfTheAPIServerIsTold(t *testing.T) {
 	l := newListener(namespace(t, nil), func(l *v1alpha1.SFTPListener) {
-		l.Spec.Infrastructure.Labels = map[string]string{"team": "not a label"}
+		// The schema cannot know the cluster's range, which is 30000 to 32767 here.
+		l.Spec.Service = v1alpha1.ListenerService{Type: v1alpha1.ServiceNodePort, NodePort: new(int32(80))}
 	})
 	create(t, l)
 	waitFor(t, l, "Programmed", "False", "ApplyFailed", "")

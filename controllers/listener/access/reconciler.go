@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
@@ -24,6 +25,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/feed"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
@@ -41,8 +43,8 @@ type Reconciler struct {
 	// Store is where results go, and Delivered wakes the listener controller when there is a new one.
 	Store     *exchange.Store
 	Delivered *exchange.Waker
-	// Announce has the pods of a listener load what was written, and asks them whether they have. It does not block.
-	Announce func(l *v1alpha1.SFTPListener, v *delivery.Version, keys []render.PrivateHostKey)
+	// Announcer has the pods of a listener load what was written. It does not block.
+	Announcer *Announcer
 	Now      func() time.Time
 
 	mu sync.Mutex
@@ -62,8 +64,9 @@ type memory struct {
 	last   compile.Output
 	users  []*compile.User
 	writes delivery.Cache
-	// announced is the version that the pods were told of.
+	// announced is the version that the pods were told of, and proofs the keys with which they prove what they say.
 	announced *delivery.Version
+	proofs    ack.Keys
 	// failures in a row, for the deadline of the next try.
 	failures int
 }
@@ -86,6 +89,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil
 	}
 	if l.Annotations[v1alpha1.AnnotationPaused] == "true" {
+		r.pause(l)
 		return ctrl.Result{}, nil
 	}
 	m := r.memory(req.NamespacedName, l.UID)
@@ -143,14 +147,33 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		return res, next.Wait(now)
 	}
 	res.Delivered = r.Writer.Write(ctx, l, out, keys.Signature, &m.writes)
-	if v := res.Delivered.Version; v != nil && (m.announced != v || res.Delivered.Wrote) {
-		m.announced = v
-		r.Announce(l, v, keys.Private)
-	}
+	r.announce(l, m, res.Delivered, keys)
 	if len(res.Delivered.Refusals) > 0 {
 		next.At(now.Add(apply.RetryRefused))
 	}
 	return res, next.Wait(now)
+}
+
+// announce tells of a version once, and again after a part of it was repaired.
+func (r *Reconciler) announce(l *v1alpha1.SFTPListener, m *memory, d delivery.Result, keys exchange.HostKeys) {
+	v := d.Version
+	if v == nil || m.announced == v && !d.Wrote {
+		return
+	}
+	m.announced, m.proofs = v, statusKeys(m.proofs, keys.Private)
+	r.Announcer.announce(l, announcement{version: v, target: target(l, v, m.proofs, m.users, d.Wrote), wrote: d.Wrote})
+}
+
+// pause has the pods of a listener left alone. What they have told stays.
+func (r *Reconciler) pause(l *v1alpha1.SFTPListener) {
+	m := r.memory(client.ObjectKeyFromObject(l), l.UID)
+	t := poll.Target{UID: l.UID, Keys: m.proofs, Paused: true}
+	if m.announced != nil {
+		t = target(l, m.announced, m.proofs, m.users, false)
+		t.Paused = true
+	}
+	m.announced = nil // it is announced again once the listener is not paused any more
+	r.Announcer.Poller.SetTarget(client.ObjectKeyFromObject(l), t)
 }
 
 // problems returns what is wrong with the listener itself. That its crypto policy has ended is no problem, but a warning.

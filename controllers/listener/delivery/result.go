@@ -112,13 +112,14 @@ func (h *History) Known() bool { return h.acknowledged != nil }
 // Loaded is what the ready pods have, by what each of them reports.
 type Loaded struct {
 	acknowledged *Version
-	// pods has the version of each ready pod, nil where that is unknown.
-	pods []*Version
+	// known reports whether the pods have been asked, and pods has the version of each ready pod, nil where that is unknown.
+	known bool
+	pods  []*Version
 }
 
-// Loaded returns what pods that report these digests have.
-func (h *History) Loaded(digests []string) Loaded {
-	l := Loaded{acknowledged: h.acknowledged}
+// Loaded returns what pods have of which each reports one of these digests; they are not known before the pods have been asked.
+func (h *History) Loaded(digests []string, known bool) Loaded {
+	l := Loaded{acknowledged: h.acknowledged, known: known}
 	for _, d := range digests {
 		l.pods = append(l.pods, h.Find(d))
 	}
@@ -141,6 +142,9 @@ func (l Loaded) Has(uid types.UID, record string) bool {
 
 // Lacks reports whether no ready pod serves any record of a user: only then may a status say that access was removed.
 func (l Loaded) Lacks(uid types.UID) bool {
+	if !l.known {
+		return l.acknowledged.Record(uid) == ""
+	}
 	for _, v := range l.pods {
 		if v == nil && l.acknowledged.Record(uid) != "" || v.Record(uid) != "" {
 			return false

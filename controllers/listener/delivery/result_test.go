@@ -41,11 +41,11 @@ func TestLoaded(t *testing.T) {
 		{"no pod at all", nil, nil, "d", "d1", false, false},
 		{"no pod, and all had it once", third, nil, "d", "d1", true, false},
 		{"no pod, and the user changed since", first, nil, "a", "a2", false, true},
-		{"no pod serves somebody who is gone", first, nil, "a", "", false, true},
+		{"no pod serves a user that is gone", first, nil, "a", "", false, true},
 	} {
 		h := h
 		h.acknowledged = tc.acknowleged
-		l := h.Loaded(tc.pods)
+		l := h.Loaded(tc.pods, true)
 		if tc.record != "" {
 			if got := l.Has(tc.uid, tc.record); got != tc.has {
 				t.Errorf("%s: has %v, want %v", tc.name, got, tc.has)
@@ -55,6 +55,20 @@ func TestLoaded(t *testing.T) {
 		if got := l.Lacks(tc.uid); got != tc.lacks {
 			t.Errorf("%s: lacks %v, want %v", tc.name, got, tc.lacks)
 		}
+	}
+}
+
+// Before the pods have been asked, only what they acknowledged is known: nobody is said to be locked out.
+func TestNothingIsRemovedBeforePodsAreAsked(t *testing.T) {
+	type records = map[types.UID]string
+	var h History
+	old := version("1", records{"a": "a1"})
+	h.Note(old)
+	h.Acknowledge(old)
+	h.Note(version("2", records{"b": "b1"}))
+	l := h.Loaded(nil, false)
+	if l.Lacks("a") || !l.Lacks("b") || !l.Has("a", "a1") || l.Has("b", "b1") || l.HostKeys("keys of 1") {
+		t.Errorf("%v %v %v %v", l.Lacks("a"), l.Lacks("b"), l.Has("a", "a1"), l.Has("b", "b1"))
 	}
 }
 
@@ -71,7 +85,7 @@ func TestHostKeysAreLoadedByAllPods(t *testing.T) {
 		"one is unknown":  {[]string{"2", "?"}, false},
 		"there is no pod": {nil, false},
 	} {
-		if got := h.Loaded(tc.pods).HostKeys("keys of 2"); got != tc.want {
+		if got := h.Loaded(tc.pods, true).HostKeys("keys of 2"); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}
@@ -132,7 +146,7 @@ func TestHistoryAgainstAModel(t *testing.T) {
 			for j := range pods {
 				pods[j] = digests[r.IntN(len(digests))]
 			}
-			l := h.Loaded(pods)
+			l := h.Loaded(pods, true)
 			for u := range 4 {
 				uid := types.UID(fmt.Sprint(u))
 				for want := range 3 {

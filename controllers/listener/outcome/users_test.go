@@ -53,7 +53,7 @@ func loaded(records map[types.UID]string) delivery.Loaded {
 	v := &delivery.Version{Digest: "d", Shards: []map[types.UID]string{records}}
 	h.Note(v)
 	h.Acknowledge(v)
-	return h.Loaded([]string{"d"})
+	return h.Loaded([]string{"d"}, true)
 }
 
 func input(l delivery.Loaded, users ...*compile.User) Input {

@@ -1,0 +1,151 @@
+package access
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
+	"github.com/sftp-operator/sftp-operator/controllers/pods"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// Announcer has pods load what was written. It works apart from the reconciles: an API server that does not answer to the
+// annotation of a pod does not delay the next removal.
+type Announcer struct {
+	// Client reads pods from the caches, and annotates them.
+	Client client.Client
+	// Poller asks them.
+	Poller *poll.Poller
+
+	mu sync.Mutex
+	// running are the listeners whose pods are being annotated, and what to annotate them with next, nil for nothing. mu
+	// protects it.
+	running map[types.NamespacedName]*request
+}
+
+// request is what the pods of a listener are to be annotated with.
+type request struct {
+	listener *v1alpha1.SFTPListener
+	digest   string
+}
+
+// annotateTime bounds the requests to the pods of one listener. Each has a deadline of its own.
+const annotateTime = 10 * time.Second
+
+// announcement is a version, and what the Poller needs to know of it.
+type announcement struct {
+	version *delivery.Version
+	target  poll.Target
+	wrote   bool
+}
+
+// announce tells the Poller what the pods are to have and, if it was written just now, has their kubelets refresh their volumes.
+func (a *Announcer) announce(l *v1alpha1.SFTPListener, n announcement) {
+	a.Poller.SetTarget(client.ObjectKeyFromObject(l), n.target)
+	if n.wrote {
+		a.annotate(client.ObjectKeyFromObject(l), &request{l, n.version.Digest})
+	}
+}
+
+// annotate annotates the pods of a listener, after those requests that are under way.
+func (a *Announcer) annotate(name types.NamespacedName, next *request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, busy := a.running[name]; busy {
+		a.running[name] = next
+		return
+	}
+	if a.running == nil {
+		a.running = map[types.NamespacedName]*request{}
+	}
+	a.running[name] = nil
+	go a.run(name, next)
+}
+
+func (a *Announcer) run(name types.NamespacedName, now *request) {
+	for now != nil {
+		a.request(now)
+		a.mu.Lock()
+		if now = a.running[name]; now == nil {
+			delete(a.running, name)
+		} else {
+			a.running[name] = nil
+		}
+		a.mu.Unlock()
+	}
+}
+
+func (a *Announcer) request(now *request) {
+	ctx, cancel := context.WithTimeout(context.Background(), annotateTime)
+	defer cancel()
+	owned, err := pods.Owned(ctx, a.Client, now.listener)
+	if err == nil {
+		err = ack.RequestSync(ctx, a.Client, owned, now.digest)
+	}
+	if err != nil {
+		// The Poller tries again until the pods have acknowledged.
+		ctrl.Log.WithName("access").Error(err, "Cannot have pods refresh their configuration yet", "listener", client.ObjectKeyFromObject(now.listener))
+	}
+}
+
+// target returns what the Poller is to ask the pods of a listener for. written reports whether this process has written it.
+func target(l *v1alpha1.SFTPListener, v *delivery.Version, keys ack.Keys, users []*compile.User, written bool) poll.Target {
+	t := poll.Target{UID: l.UID, Keys: keys, Digest: v.Digest, Known: known(l, users)}
+	if written {
+		t.Written = v.At
+	}
+	return t
+}
+
+// known returns what pods are believed of. Keys that a user had before its last change are in its status.
+func known(l *v1alpha1.SFTPListener, users []*compile.User) ack.Known {
+	byUID := make(map[string]*compile.User, len(users))
+	keys := 0
+	for _, u := range users {
+		byUID[string(u.User.UID)] = u
+		keys += len(u.Credentials.Inventory)
+	}
+	hostKeys := map[string]bool{}
+	for i := range l.Status.HostKeys {
+		hostKeys[l.Status.HostKeys[i].Fingerprint] = true
+	}
+	return ack.Known{
+		Keys: keys,
+		User: func(uid string) bool { return byUID[uid] != nil },
+		Key: func(uid, fingerprint string) bool {
+			u := byUID[uid]
+			if u == nil {
+				return false
+			}
+			for _, list := range [][]v1alpha1.UserKeyStatus{u.Credentials.Inventory, u.User.Status.Keys} {
+				for i := range list {
+					if list[i].Fingerprint == fingerprint {
+						return true
+					}
+				}
+			}
+			return false
+		},
+		HostKey: func(fingerprint string) bool { return hostKeys[fingerprint] },
+	}
+}
+
+// statusKeys returns the keys with which pods prove what they say: those of the current host keys, and of the previous ones for
+// pods that have not loaded a rotation yet.
+func statusKeys(previous ack.Keys, hostKeys []render.PrivateHostKey) ack.Keys {
+	key := config.StatusKey(render.PrivateKeys(hostKeys))
+	if key == previous[0] {
+		return previous
+	}
+	return ack.Keys{key, previous[0]}
+}
