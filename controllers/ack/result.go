@@ -60,7 +60,7 @@ func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
 // Same reports whether pods say the same again, but for the number of sessions, which changes
 // all the time.
 func (r Result) Same(o Result) bool {
-	return r.Digest == o.Digest && r.Ready == o.Ready && r.Acknowledged == o.Acknowledged && slices.Equal(r.Behind, o.Behind) &&
+	return r.Digest == o.Digest && r.Ready == o.Ready && r.Acknowledged == o.Acknowledged && slices.Equal(r.Behind, o.Behind) && slices.Equal(r.Loaded, o.Loaded) &&
 		maps.EqualFunc(r.Late, o.Late, time.Time.Equal) && r.Began.Equal(o.Began) && r.Completed.Equal(o.Completed) &&
 		slices.Equal(r.Volumes, o.Volumes) && maps.Equal(r.Rejected, o.Rejected) &&
 		r.Refused == o.Refused && r.Unreachable == o.Unreachable && r.Unproven == o.Unproven

@@ -23,7 +23,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/outcome"
-	"github.com/sftp-operator/sftp-operator/controllers/listener/volumes"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/user"

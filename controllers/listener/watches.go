@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/fair"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
@@ -53,7 +54,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		WatchesRawSource(delivered.Source()).
 		WatchesRawSource(r.Poller.Changed()).
 		WithOptions(options).
-		Complete(r)
+		Complete(fair.Wrap(r, max(1, options.MaxConcurrentReconciles)))
 }
 
 func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {

@@ -1,0 +1,42 @@
+package workload
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/sftp-operator/sftp-operator/controllers/rollout"
+)
+
+// RolloutChanged passes on the beginning and the end of rollouts.
+func RolloutChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*appsv1.Deployment)
+		after, ok2 := e.ObjectNew.(*appsv1.Deployment)
+		return ok1 && ok2 && (rollout.Rolling(before) != rollout.Rolling(after) || rollout.Stuck(before) != rollout.Stuck(after))
+	}}
+}
+
+// RolloutEnded passes on what may free a slot.
+func RolloutEnded() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, ok1 := e.ObjectOld.(*appsv1.Deployment)
+			after, ok2 := e.ObjectNew.(*appsv1.Deployment)
+			return ok1 && ok2 && (rollout.Rolling(before) && !rollout.Rolling(after) || !rollout.Stuck(before) && rollout.Stuck(after))
+		},
+	}
+}
+
+// CapacityChanged passes on that a claim was enlarged, or is being deleted.
+func CapacityChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok1 := e.ObjectOld.(*corev1.PersistentVolumeClaim)
+		after, ok2 := e.ObjectNew.(*corev1.PersistentVolumeClaim)
+		return ok1 && ok2 && (!before.Status.Capacity.Storage().Equal(*after.Status.Capacity.Storage()) ||
+			!before.Spec.Resources.Requests.Storage().Equal(*after.Spec.Resources.Requests.Storage()) ||
+			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero())
+	}}
+}
