@@ -27,7 +27,7 @@ import (
 // background, keys with statuses, and a memo.
 type operator struct {
 	m       *offline.Manifests
-	hashes  []*config.Password // that may be used
+	hashes  map[string][]*config.Password // that may be used, by namespace
 	entries map[credentials.Ref]credentials.Entry
 	rings   sftpkey.Rings
 	memo    compile.Memo
@@ -56,7 +56,7 @@ func (o *operator) read(t *testing.T, ref credentials.Ref) {
 	t.Helper()
 	secret := o.m.Secrets[types.NamespacedName{Namespace: ref.Namespace, Name: ref.Secret}]
 	e, err := credentials.Read(ref, secret, func(data []byte, source string) (*config.Password, error) {
-		for _, p := range o.hashes {
+		for _, p := range o.hashes[ref.Namespace] {
 			if h, err := password.Parse(p.Hash); err == nil && h.Verify(data) {
 				return &config.Password{Hash: p.Hash, Source: source}, nil
 			}
@@ -134,7 +134,7 @@ func TestGenerated(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := &operator{m: m, entries: map[credentials.Ref]credentials.Entry{}}
+		o := &operator{m: m, entries: map[credentials.Ref]credentials.Entry{}, hashes: map[string][]*config.Password{}}
 		for _, s := range files.Shards {
 			for line := range bytes.Lines(s) {
 				u, err := config.DecodeUser(line)
@@ -143,7 +143,7 @@ func TestGenerated(t *testing.T) {
 				}
 				users++
 				if u.Password != nil {
-					o.hashes = append(o.hashes, u.Password)
+					o.hashes[u.Namespace] = append(o.hashes[u.Namespace], u.Password)
 				}
 			}
 		}

@@ -160,7 +160,7 @@ func (g *generator) listener() {
 	if len(a.AllowedMethods) == 0 && g.one(4) {
 		a.RequiredMethods = []v1alpha1.MethodCombination{v1alpha1.MethodCombination(g.pick("publickey", "publickey,password"))}
 	}
-	if g.one(3) {
+	if passwordsOnly := len(a.AllowedMethods) > 0 && a.AllowedMethods[0] == v1alpha1.AuthPassword; !passwordsOnly && g.one(3) {
 		a.TrustedUserCAs = []string{g.pick("not a key", g.line())}
 	}
 	if g.one(3) {
