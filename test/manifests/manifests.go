@@ -47,7 +47,7 @@ func Generate(seed uint64) []client.Object {
 		g.clientKeys(namespace)
 	}
 	g.listener()
-	for i := range 3 + g.IntN(15) {
+	for i := range 5 + g.IntN(20) {
 		g.user(i)
 	}
 	return g.out
@@ -145,7 +145,7 @@ func (g *generator) listener() {
 		HostKeyRefs: []v1alpha1.LocalKeyReference{{Name: "host"}},
 	}
 	s := &l.Spec
-	s.AllowedUsers.Namespaces.From = v1alpha1.NamespacesFrom(g.pick("All", "All", "All", "Same", "Selector"))
+	s.AllowedUsers.Namespaces.From = v1alpha1.NamespacesFrom(g.pick("All", "All", "All", "All", "All", "Same", "Selector"))
 	if s.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
 		s.AllowedUsers.Namespaces.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"sftp": "yes"}}
 	}
@@ -154,10 +154,10 @@ func (g *generator) listener() {
 		s.MaxUsers = new(int32(1 + g.IntN(8)))
 	}
 	a := &s.Authentication
-	if g.one(4) {
+	if g.one(8) {
 		a.AllowedMethods = []v1alpha1.AuthMethod{v1alpha1.AuthMethod(g.pick("PublicKey", "Password"))}
 	}
-	if len(a.AllowedMethods) == 0 && g.one(4) {
+	if len(a.AllowedMethods) == 0 && g.one(8) {
 		a.RequiredMethods = []v1alpha1.MethodCombination{v1alpha1.MethodCombination(g.pick("publickey", "publickey,password"))}
 	}
 	if passwordsOnly := len(a.AllowedMethods) > 0 && a.AllowedMethods[0] == v1alpha1.AuthPassword; !passwordsOnly && g.one(3) {

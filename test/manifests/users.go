@@ -16,7 +16,7 @@ func (g *generator) user(i int) {
 	u.TypeMeta, u.ObjectMeta = meta("SFTPUser", g.namespaces[g.IntN(len(g.namespaces))], fmt.Sprint("user-", i))
 	u.Spec = v1alpha1.SFTPUserSpec{
 		ListenerRef: v1alpha1.ListenerReference{Name: "partners", Namespace: g.namespaces[0]},
-		Username:    g.pick("", "", "", "acme", "x.y@example.com", strings.Repeat("n", 60)),
+		Username:    g.pick("", "", "", "", "", "", "", "", "", "acme", "x.y@example.com", strings.Repeat("n", 60)),
 		State:       v1alpha1.UserState(g.pick("Active", "Active", "Active", "Active", "Suspended")),
 	}
 	if g.one(4) {
@@ -34,7 +34,11 @@ func (g *generator) user(i int) {
 }
 
 func (g *generator) authentication(a *v1alpha1.UserAuthentication) {
-	for range g.IntN(3) {
+	keys := 1 + g.IntN(2)
+	if g.one(4) {
+		keys = 0
+	}
+	for range keys {
 		if line := g.line(); !slices.Contains(a.AuthorizedKeys, line) {
 			a.AuthorizedKeys = append(a.AuthorizedKeys, line)
 		}
@@ -55,15 +59,19 @@ func (g *generator) authentication(a *v1alpha1.UserAuthentication) {
 	if g.one(6) {
 		a.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: g.pick("totp", "missing")}
 	}
-	if g.one(6) {
+	if g.one(12) {
 		a.Certificates = v1alpha1.CertificatesAccepted
 	}
 }
 
+// directory is the default one more often than not: of odd ones one is enough to be refused.
 func (g *generator) directory() v1alpha1.Directory {
+	if !g.one(4) {
+		return v1alpha1.Directory{}
+	}
 	return v1alpha1.Directory{
-		Volume:  g.pick("", "", "home", "archive", "nowhere"),
-		Scope:   v1alpha1.DirectoryScope(g.pick("", "", "User", "Namespace", "Volume")),
+		Volume:  g.pick("", "", "", "home", "archive", "nowhere"),
+		Scope:   v1alpha1.DirectoryScope(g.pick("", "", "", "User", "Namespace", "Volume")),
 		SubPath: g.pick("", "", "in", "a/b/c"),
 		Access:  v1alpha1.Access(g.pick("", "", "ReadWrite", "ReadOnly", "WriteOnly")),
 	}
