@@ -187,7 +187,8 @@ const (
 	// ReasonNotAllowedByListener: the listener's allowedUsers does not admit the
 	// namespace. Ask the listener's owner.
 	ReasonNotAllowedByListener = "NotAllowedByListener"
-	// ReasonUsernameConflict: an older SFTPUser of the listener has the login name.
+	// ReasonUsernameConflict: another SFTPUser of the listener has the login name: an older
+	// one, or one that had it before.
 	ReasonUsernameConflict = "UsernameConflict"
 	// ReasonInvalidUsername: the login name cannot be used.
 	ReasonInvalidUsername = "InvalidUsername"

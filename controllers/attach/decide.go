@@ -80,9 +80,9 @@ func Decide(in Input, memo *Memo) Result {
 		memo = &Memo{}
 	}
 	memo.update(in)
-	d := decision{Input: in, names: memo.names, admitted: map[string]bool{}}
+	d := decision{Input: in, admitted: map[string]bool{}}
 	out := Result{Decisions: make([]Decision, len(memo.verdicts))}
-	d.claim(memo.verdicts)
+	d.claim(memo)
 	logins := 0
 	for i, v := range memo.verdicts {
 		o := &out.Decisions[i]
@@ -99,7 +99,7 @@ func Decide(in Input, memo *Memo) Result {
 			out.Next = earlier(out.Next, o.User.Spec.ExpirationTime)
 		}
 	}
-	out.Seats = d.seats(memo.verdicts, out.Decisions)
+	out.Seats = d.seats(memo, out.Decisions)
 	return out
 }
 
@@ -107,37 +107,12 @@ func Decide(in Input, memo *Memo) Result {
 type decision struct {
 	Input
 	selector labels.Selector
-	// names are the users that login names belong to.
-	names map[string]*verdict
-	// admitted namespaces, as far as they were looked at.
+	// admitted namespaces, as far as they were looked at, and the last one.
 	admitted map[string]bool
-}
-
-// claim gives every login name to one user.
-func (d *decision) claim(verdicts []*verdict) {
-	clear(d.names)
-	for _, v := range verdicts {
-		v.admitted = d.admits(v.user.Namespace)
-		if !v.admitted || v.badName != "" {
-			continue
-		}
-		if holder := d.names[v.username]; holder == nil || rank(v.user, holder.user, d.holds(v), d.holds(holder)) < 0 {
-			d.names[v.username] = v
-		}
+	last     struct {
+		namespace string
+		ok        bool
 	}
-}
-
-func (d *decision) holds(v *verdict) bool { return d.Seats[v.user.UID].Username == v.username }
-
-// rank orders two users that want the same, and of which each may hold it already.
-func rank(a, b *v1alpha1.SFTPUser, aHolds, bHolds bool) int {
-	switch {
-	case aHolds == bHolds:
-		return bySeniority(a, b)
-	case aHolds:
-		return -1
-	}
-	return 1
 }
 
 func (d *decision) judge(v *verdict) (reason, message string) {
@@ -148,7 +123,7 @@ func (d *decision) judge(v *verdict) (reason, message string) {
 			fmt.Sprintf("SFTPListener %q does not admit users of namespace %q; its owner decides in spec.allowedUsers.namespaces", d.Listener.Name, v.user.Namespace)
 	case v.badName != "":
 		return v1alpha1.ReasonInvalidUsername, v.badName
-	case d.names[v.username] != v:
+	case !v.holder:
 		return v1alpha1.ReasonUsernameConflict,
 			fmt.Sprintf("The login name %q is taken by another SFTPUser of this listener, which is older or had it before; choose another spec.username", v.username)
 	case v.reason != "":
@@ -180,51 +155,31 @@ func (d *decision) limit(decisions []Decision) {
 	}
 }
 
-func (d *decision) seats(verdicts []*verdict, decisions []Decision) map[types.UID]Seat {
-	seat := func(i int) (Seat, bool) {
-		v := verdicts[i]
-		if !v.admitted || v.badName != "" || d.names[v.username] != v {
-			return Seat{}, false
-		}
-		return Seat{Username: v.username, Login: decisions[i].Accepted()}, true
-	}
-	held, same := 0, true
-	for i := range verdicts {
-		s, ok := seat(i)
-		if ok {
-			held++
-		}
-		same = same && (!ok || d.Seats[verdicts[i].user.UID] == s)
-	}
-	if same && held == len(d.Seats) && d.Seats != nil {
-		return d.Seats
-	}
-	out := make(map[types.UID]Seat, held)
-	for i := range verdicts {
-		if s, ok := seat(i); ok {
-			out[verdicts[i].user.UID] = s
-		}
-	}
-	return out
-}
-
 // admits reports whether the listener admits users of a namespace.
 func (d *decision) admits(namespace string) bool {
-	ok, known := d.admitted[namespace]
-	if known {
-		return ok
+	if d.last.namespace == namespace && namespace != "" {
+		return d.last.ok // users are sorted by namespace
 	}
+	ok, known := d.admitted[namespace]
+	if !known {
+		ok = d.judgeNamespace(namespace)
+		d.admitted[namespace] = ok
+	}
+	d.last.namespace, d.last.ok = namespace, ok
+	return ok
+}
+
+func (d *decision) judgeNamespace(namespace string) bool {
 	allowed := d.Listener.Spec.AllowedUsers.Namespaces
 	switch allowed.From {
 	case v1alpha1.NamespacesAll:
-		ok = true
+		return true
 	case v1alpha1.NamespacesSelector:
-		ok = d.selects(namespace)
+		return d.selects(namespace)
 	case v1alpha1.NamespacesSame, "":
-		ok = namespace == d.Listener.Namespace
+		return namespace == d.Listener.Namespace
 	}
-	d.admitted[namespace] = ok
-	return ok
+	return false
 }
 
 func (d *decision) selects(namespace string) bool {

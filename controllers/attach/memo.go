@@ -13,16 +13,18 @@ import (
 // decision costs little more than the change: with 10,000 users, checking all of them and
 // sorting them costs many times that of going through a list. It is of one listener, and
 // of one goroutine at a time. The zero Memo is empty.
+//
+// Objects that were given to it must not be changed: it knows them again by their address.
 type Memo struct {
 	spec *v1alpha1.SFTPListenerSpec
 	// namespace of the listener.
 	namespace string
+	byAddress map[*v1alpha1.SFTPUser]*verdict
 	byName    map[types.NamespacedName]*verdict
 	// verdicts, sorted by namespace and name.
 	verdicts []*verdict
-	// names is what a decision fills; it is here so that its room is used again.
-	names map[string]*verdict
-	round uint64
+	claims   claims
+	round    uint64
 }
 
 // verdict is what was found out about a user that depends on its spec and on the
@@ -35,10 +37,13 @@ type verdict struct {
 	// reason and message of what is wrong with the spec, "" for nothing.
 	reason, message string
 
-	// admitted is of the current decision.
-	admitted bool
 	// round is that in which the user was there last.
 	round uint64
+
+	// admitted reports whether the namespace is, claimed whether the user is among the claims,
+	// and holder whether the login name is its own. seat is what it held after the last decision.
+	admitted, claimed, holder bool
+	seat                      Seat
 }
 
 // update brings the verdicts up to date.
@@ -46,8 +51,8 @@ func (m *Memo) update(in Input) {
 	l := in.Listener
 	if m.spec != &l.Spec {
 		if m.spec == nil || m.namespace != l.Namespace || !reflect.DeepEqual(*m.spec, l.Spec) {
-			m.byName, m.verdicts = make(map[types.NamespacedName]*verdict, len(in.Users)), nil
-			m.names = make(map[string]*verdict, len(in.Users))
+			n := len(in.Users)
+			*m = Memo{byAddress: make(map[*v1alpha1.SFTPUser]*verdict, n), byName: make(map[types.NamespacedName]*verdict, n), round: m.round}
 		}
 		m.spec, m.namespace = &l.Spec, l.Namespace
 	}
@@ -55,27 +60,46 @@ func (m *Memo) update(in Input) {
 	var fresh []*verdict
 	there := 0
 	for _, u := range in.Users {
-		if !u.DeletionTimestamp.IsZero() {
-			continue
-		}
-		name := types.NamespacedName{Namespace: u.Namespace, Name: u.Name}
-		v := m.byName[name]
+		v := m.byAddress[u]
 		if v == nil {
-			v = &verdict{}
-			m.byName[name] = v
-			fresh = append(fresh, v)
-		}
-		if v.user == nil || !SameSpec(v.user, u) {
-			v.judge(l, u)
+			if !u.DeletionTimestamp.IsZero() {
+				continue
+			}
+			var known bool
+			if v, known = m.renew(l, u); !known {
+				fresh = append(fresh, v)
+			}
 		}
 		if v.round != m.round {
+			v.round = m.round
 			there++
 		}
-		v.user, v.round = u, m.round
 	}
 	if len(fresh) > 0 || there < len(m.verdicts) {
 		m.merge(fresh)
 	}
+}
+
+// renew is the verdict on a user that is new, or of which there is a new version.
+func (m *Memo) renew(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (v *verdict, known bool) {
+	name := types.NamespacedName{Namespace: u.Namespace, Name: u.Name}
+	v, known = m.byName[name]
+	if !known {
+		v = &verdict{}
+		m.byName[name] = v
+	} else {
+		delete(m.byAddress, v.user)
+		if v.user.UID != u.UID {
+			v.seat = Seat{} // it was made again, and holds nothing
+		}
+	}
+	if !known || !SameSpec(v.user, u) {
+		m.claims.remove(v)
+		v.judge(l, u)
+	}
+	v.user = u
+	m.byAddress[u] = v
+	return v, known
 }
 
 // merge adds verdicts, and removes those of users that are gone.
@@ -83,22 +107,21 @@ func (m *Memo) merge(fresh []*verdict) {
 	m.verdicts = slices.DeleteFunc(m.verdicts, func(v *verdict) bool {
 		gone := v.round != m.round
 		if gone {
+			m.claims.remove(v)
+			delete(m.byAddress, v.user)
 			delete(m.byName, types.NamespacedName{Namespace: v.user.Namespace, Name: v.user.Name})
 		}
 		return gone
 	})
 	order := func(a, b *verdict) int { return byName(a.user, b.user) }
 	slices.SortFunc(fresh, order)
-	if len(m.verdicts) == 0 {
-		m.verdicts = fresh
-		return
-	}
-	for _, v := range fresh[:min(len(fresh), 16)] {
+	const few = 16 // beyond, sorting all is cheaper than moving all for each
+	for _, v := range fresh[:min(len(fresh), few)] {
 		i, _ := slices.BinarySearchFunc(m.verdicts, v, order)
 		m.verdicts = slices.Insert(m.verdicts, i, v)
 	}
-	if len(fresh) > 16 {
-		m.verdicts = append(m.verdicts, fresh[16:]...)
+	if len(fresh) > few {
+		m.verdicts = append(m.verdicts, fresh[few:]...)
 		slices.SortFunc(m.verdicts, order)
 	}
 }

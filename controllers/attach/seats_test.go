@@ -152,6 +152,9 @@ func (h *history) step() {
 		if change(u); h.IntN(10) == 0 {
 			u.DeletionTimestamp = new(metav1.NewTime(now))
 		}
+		if h.IntN(5) == 0 {
+			u.UID += "n" // it was made again
+		}
 		h.users = slices.Clone(h.users)
 		h.users[i] = u
 	default:

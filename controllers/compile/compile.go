@@ -118,15 +118,14 @@ func Compile(in Input, memo *Memo) Output {
 	if t := policy.Expires; t != nil && (out.NextChange.IsZero() || t.Time.Before(out.NextChange)) {
 		out.NextChange = t.Time
 	}
-	c := compilation{Input: in, memo: memo, out: &out}
-	accepted := 0
-	for i, d := range decided.Decisions {
-		if c.user(i, d) {
-			accepted++
-		}
+	c := compilation{Input: in, memo: memo, out: &out, records: memo.records[:0], users: make([]placed, 0, len(memo.order)+1)}
+	for i := range decided.Decisions {
+		c.user(i, &decided.Decisions[i])
 	}
-	memo.forget(accepted)
+	memo.forget()
 	c.place()
+	memo.records = c.records
+	clear(memo.records) // the lines are kept elsewhere
 	c.finish()
 	return out
 }
@@ -137,9 +136,17 @@ type compilation struct {
 	memo *Memo
 	out  *Output
 
-	// records of users, and the indices of their users.
+	// records of users, and whose they are.
 	records []shard.Record
-	users   []int
+	users   []placed
+	// at is where the next user is expected in the memo's order.
+	at int
+}
+
+// placed is a user with a record.
+type placed struct {
+	index int // in Output.Users
+	*compiled
 }
 
 // finish makes the files.

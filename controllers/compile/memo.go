@@ -10,6 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/shard"
 )
 
 // Memo keeps what was compiled, so that the next output costs little more than what has
@@ -19,6 +20,11 @@ type Memo struct {
 
 	rules rules
 	users map[types.UID]*compiled
+	// order are the accepted users of the last output, as they were sorted, and next those of
+	// the current one. They save looking most of them up.
+	order, next []*compiled
+	// records is room for those of a placement.
+	records []shard.Record
 	// shards as they were assembled last.
 	shards  [][]byte
 	digests []string
@@ -62,7 +68,9 @@ type compiled struct {
 	// shard and written are where the record was assembled last, and as which line.
 	shard   int
 	written []byte
-	round   uint64
+	// index in the last order.
+	index int
+	round uint64
 }
 
 // prepare forgets what was compiled under other rules.
@@ -75,7 +83,7 @@ func (m *Memo) prepare(in Input, policy render.Policy) {
 	if m.users == nil || !m.rules.equal(r) {
 		r.credentials = Rules(l, policy, in.Trust)
 		m.users = make(map[types.UID]*compiled, len(in.Users))
-		m.shards, m.digests, m.counts = nil, nil, nil
+		m.shards, m.digests, m.counts, m.order = nil, nil, nil, nil
 	} else {
 		r.credentials = m.rules.credentials
 	}
@@ -88,9 +96,26 @@ func (r rules) equal(o rules) bool {
 		(r.spec == o.spec || reflect.DeepEqual(*r.spec, *o.spec)) && slices.Equal(r.revoked, o.revoked)
 }
 
+// get is what is known of a user, nil if that is nothing. at is where in the last order it is
+// expected, and afterwards where the next one is.
+func (m *Memo) get(u *v1alpha1.SFTPUser, at *int) *compiled {
+	for i := *at; i < min(*at+2, len(m.order)); i++ {
+		if c := m.order[i]; c.user == u || c.user.UID == u.UID {
+			*at = i + 1
+			return c
+		}
+	}
+	c := m.users[u.UID]
+	if c != nil {
+		*at = c.index + 1
+	}
+	return c
+}
+
 // forget forgets users that are gone, or not accepted any more.
-func (m *Memo) forget(accepted int) {
-	if accepted == len(m.users) {
+func (m *Memo) forget() {
+	m.order, m.next = m.next, m.order[:0]
+	if len(m.order) == len(m.users) {
 		return
 	}
 	for uid, u := range m.users {

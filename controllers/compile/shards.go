@@ -26,7 +26,7 @@ func (c *compilation) place() {
 	for i, d := range decisions {
 		c.decided(i, d)
 		line := c.records[i].Line
-		u := m.users[c.out.Users[c.users[i]].User.UID]
+		u := c.users[i].compiled
 		if line == nil {
 			u.shard, u.written = -1, nil
 			continue
@@ -48,7 +48,7 @@ func (c *compilation) place() {
 // decided notes what was decided about a record, and leaves the line that is to be written,
 // nil for none.
 func (c *compilation) decided(i int, d shard.Decision) {
-	out, r := &c.out.Users[c.users[i]], &c.records[i]
+	out, r := &c.out.Users[c.users[i].index], &c.records[i]
 	switch d.Verdict {
 	case shard.Fits:
 		return

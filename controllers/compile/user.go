@@ -12,17 +12,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
 )
 
-// user compiles a user, unless it is in the memo as it is, and reports whether it is accepted.
-func (c *compilation) user(i int, d attach.Decision) bool {
+// user compiles a user, unless it is in the memo as it is.
+func (c *compilation) user(i int, d *attach.Decision) {
 	out := &c.out.Users[i]
-	out.Decision = d
+	out.Decision = *d
 	if !d.Accepted() {
-		return false
+		return
 	}
 	stamp, stamped := c.stamp(d.User)
-	u := c.memo.users[d.User.UID]
+	u := c.memo.get(d.User, &c.at)
 	if u == nil || !stamped || !u.stamped || u.stamp != stamp || u.username != d.Username || !attach.SameSpec(u.user, d.User) {
-		next := c.compile(d)
+		next := c.compile(*d)
 		if u == nil {
 			u = &compiled{shard: -1}
 			c.memo.users[d.User.UID] = u
@@ -30,13 +30,13 @@ func (c *compilation) user(i int, d attach.Decision) bool {
 		u.credentials, u.line, u.digest, u.err = next.credentials, next.line, next.digest, next.err
 		u.username, u.stamp, u.stamped = d.Username, stamp, stamped
 	}
-	u.user, u.round = d.User, c.memo.round
+	u.user, u.round, u.index = d.User, c.memo.round, len(c.memo.next)
+	c.memo.next = append(c.memo.next, u)
 	out.Credentials, out.Digest, out.Err = u.credentials, u.digest, u.err
 	if u.line != nil {
 		c.records = append(c.records, shard.Record{UID: string(d.User.UID), Line: u.line, Seniority: d.User.CreationTimestamp.Unix()})
-		c.users = append(c.users, i)
+		c.users = append(c.users, placed{i, u})
 	}
-	return true
 }
 
 // stamp is the stamp of a user's credentials.

@@ -39,7 +39,7 @@ type Manifests struct {
 // Read reads manifests from files and from the *.yaml, *.yml and *.json files of
 // directories, recursively; "-" is standard input. Kinds that do not matter are skipped.
 func Read(ctx context.Context, paths []string) (*Manifests, error) {
-	schemas, err := loadSchemas()
+	kinds, err := schemas()
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func Read(ctx context.Context, paths []string) (*Manifests, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", f, err)
 			}
-			if err := m.add(ctx, schemas, doc); err != nil {
+			if err := m.add(ctx, kinds, doc); err != nil {
 				return nil, fmt.Errorf("%s: %w", f, err)
 			}
 		}

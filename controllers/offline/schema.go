@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"math"
 	"strings"
+	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -27,7 +28,10 @@ type schema struct {
 	rules      *cel.Validator
 }
 
-// loadSchemas returns the schemas of all kinds of the operator.
+// schemas are those of all kinds of the operator. Compiling their rules takes longer than
+// most manifests.
+var schemas = sync.OnceValues(loadSchemas)
+
 func loadSchemas() (map[string]schema, error) {
 	files, err := fs.Glob(crd.Bases, "bases/*.yaml")
 	if err != nil {

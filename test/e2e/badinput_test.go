@@ -33,7 +33,7 @@ func TestBadInput(t *testing.T) {
 		auth                                        v1alpha1.UserAuthentication
 		username                                    string
 	}{
-		{"username taken", ns, v1alpha1.ConditionAccepted, v1alpha1.ReasonUsernameConflict, "taken by an older SFTPUser", keyAuth(k), "acme"},
+		{"username taken", ns, v1alpha1.ConditionAccepted, v1alpha1.ReasonUsernameConflict, "taken by another SFTPUser", keyAuth(k), "acme"},
 		{"key with a typo", ns, v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidPublicKey, "damaged or incomplete", line(strings.Replace(k.line, "AAAA", "AAAAA", 1)), ""},
 		{"RSA key of 1024 bits", ns, v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidPublicKey, "RSA key of 1024 bits is too short", line(rsa1024(t)), ""},
 		{"missing Secret", ns, v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretNotFound, `Secret "nowhere" does not exist`, passwordFrom("nowhere"), ""},

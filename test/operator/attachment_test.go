@@ -47,7 +47,7 @@ func TestUsernameIsTaken(t *testing.T) {
 	create(t, first)
 	waitReady(t, first)
 	create(t, second)
-	waitRefused(t, second, "UsernameConflict", `The login name "acme" is taken by an older SFTPUser of this listener; choose another spec.username`)
+	waitRefused(t, second, "UsernameConflict", `The login name "acme" is taken by another SFTPUser of this listener, which is older or had it before; choose another spec.username`)
 
 	change(t, first, func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserSuspended })
 	waitFor(t, first, "Accepted", "False", "Suspended", "")

@@ -22,7 +22,7 @@ func (r *Reconciler) gather(l *v1alpha1.SFTPListener, m *memory, policy render.P
 	users := r.Users.Of(name)
 	in = compile.Input{
 		Listener: l, Users: users, VolumePath: render.PodVolumePath, Now: now,
-		Seats: m.last.Seats, Previous: m.last.Slots, Settings: m.settings(), Delivered: m.recalled.delivered,
+		Seats: m.last.Seats, Previous: m.last.Slots, Settings: m.settings(), Delivered: m.lines.Get,
 	}
 	if l.Spec.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
 		in.NamespaceLabels = map[string]map[string]string{}

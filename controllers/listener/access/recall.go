@@ -29,17 +29,14 @@ type recalled struct {
 	// trust and settings as they were delivered, nil if nothing was.
 	trust    *render.Trust
 	settings *config.Listener
-	// users by UID, and their lines.
-	users map[string]config.User
-	lines map[string][]byte
+	// users by UID, and the shards that they are in.
+	users  map[string]config.User
+	shards [][]byte
 }
-
-// delivered returns the line of a user as an earlier operator delivered it.
-func (r *recalled) delivered(uid string) []byte { return r.lines[uid] }
 
 // recall reads the Secrets of a listener's configuration.
 func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, policy render.Policy) (recalled, error) {
-	out := recalled{users: map[string]config.User{}, lines: map[string][]byte{}}
+	out := recalled{users: map[string]config.User{}}
 	settings, err := r.own(ctx, l, render.ConfigSecretName(l))
 	if err != nil || settings == nil {
 		return out, err // without settings pods have loaded nothing
@@ -59,10 +56,11 @@ func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, polic
 		for line := range bytes.Lines(shards[i]) {
 			// A line of another version of the operator may not decode; its user is resolved from scratch.
 			if u, err := config.DecodeUser(line); err == nil {
-				out.users[u.UID], out.lines[u.UID] = u, line
+				out.users[u.UID] = u
 			}
 		}
 	}
+	out.shards = shards
 	out.Recalled = compile.Recall(shards, r.Users.Of(client.ObjectKeyFromObject(l)))
 	return out, nil
 }

@@ -64,6 +64,8 @@ type memory struct {
 	last   compile.Output
 	users  []*compile.User
 	writes delivery.Cache
+	// lines are the records as they were delivered last.
+	lines compile.Lines
 	// announced is the version that the pods were told of, and proofs the keys with which they prove what they say.
 	announced *delivery.Version
 	proofs    ack.Keys
@@ -127,6 +129,7 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		}
 		m.recalled = &old
 		m.last.Seats, m.last.Slots = old.Seats, old.Slots
+		m.lines.Set(old.shards)
 		r.seed(l, old)
 	}
 	in, refs := r.gather(l, m, policy, now)
@@ -147,6 +150,7 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		return res, next.Wait(now)
 	}
 	res.Delivered = r.Writer.Write(ctx, l, out, keys.Signature, &m.writes)
+	m.lines.Set(out.Files.Shards)
 	r.announce(l, m, res.Delivered, keys)
 	if len(res.Delivered.Refusals) > 0 {
 		next.At(now.Add(apply.RetryRefused))

@@ -49,9 +49,7 @@ type part struct {
 func (w *Writer) Write(ctx context.Context, l *v1alpha1.SFTPListener, out compile.Output, hostKeys string, cache *Cache) Result {
 	s := &writing{Writer: w, listener: l, cache: cache}
 	cache.shards = append(cache.shards, make([]part, max(0, len(out.Files.Shards)-len(cache.shards)))...)[:len(out.Files.Shards)]
-	for i := range out.Files.Shards {
-		s.shard(ctx, i, out)
-	}
+	s.shards(ctx, out)
 	s.settings(ctx, out, hostKeys)
 	if s.out.Err == nil && cache.surplus != len(out.Files.Shards) {
 		if err := s.deleteSurplus(ctx, len(out.Files.Shards)); err != nil {
@@ -72,17 +70,40 @@ type writing struct {
 	out      Result
 }
 
-// shard writes a shard unless it is stored already.
-func (s *writing) shard(ctx context.Context, i int, out compile.Output) {
-	stored := &s.cache.shards[i]
-	name := render.ShardSecretName(s.listener, i)
-	if stored.digest == out.Files.ShardDigests[i] && s.untouched(ctx, name) {
-		return
+// shards writes the shards that are not stored as they are wanted. One that gains a user from another one comes after that: if the
+// other cannot be written, the user would be in both.
+func (s *writing) shards(ctx context.Context, out compile.Output) {
+	wanted := map[int]part{}
+	for i, digest := range out.Files.ShardDigests {
+		if s.cache.shards[i].digest != digest || !s.untouched(ctx, render.ShardSecretName(s.listener, i)) {
+			wanted[i] = part{digest: digest, records: recordsIn(out, i)}
+		}
 	}
-	secret := render.Secret(s.listener, name, map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
-	if s.apply(ctx, secret) {
-		*stored = part{digest: out.Files.ShardDigests[i], records: recordsIn(out, i)}
+	for _, last := range []bool{false, true} {
+		for i := range out.Files.Shards {
+			want, changed := wanted[i]
+			if !changed || s.cache.twice(i, want.records) != last {
+				continue
+			}
+			delete(wanted, i)
+			secret := render.Secret(s.listener, render.ShardSecretName(s.listener, i), map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
+			if s.apply(ctx, secret) {
+				s.cache.shards[i] = want
+			}
+		}
 	}
+}
+
+// twice reports whether one of the records of shard i is stored in another shard.
+func (c *Cache) twice(i int, records map[types.UID]string) bool {
+	for j := range c.shards {
+		for uid := range records {
+			if _, there := c.shards[j].records[uid]; there && j != i {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // recordsIn returns the digests of the records in a shard, by user.
@@ -96,6 +117,9 @@ func recordsIn(out compile.Output, i int) map[types.UID]string {
 	return records
 }
 
+// errMoving is returned while a user is in two shards. Settings that name both would be refused by the pods.
+var errMoving = errors.New("a user is being moved from one Secret to another, and only one of them could be written")
+
 // settings writes the settings, which name the shards as they are stored.
 func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys string) {
 	digests := make([]string, len(s.cache.shards))
@@ -103,6 +127,10 @@ func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys str
 	for i, p := range s.cache.shards {
 		if p.digest == "" {
 			return // it was never stored; pods have nothing to begin with
+		}
+		if s.cache.twice(i, p.records) {
+			s.out.Err = errors.Join(s.out.Err, errMoving)
+			return
 		}
 		digests[i], shards[i] = p.digest, p.records
 	}
