@@ -3,10 +3,9 @@
 package controllers
 
 import (
-	"context"
-	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.opentelemetry.io/otel/trace"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -16,21 +15,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/util/workqueue"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
-	"github.com/sftp-operator/sftp-operator/controllers/apply"
-	"github.com/sftp-operator/sftp-operator/controllers/deadline"
-	"github.com/sftp-operator/sftp-operator/controllers/key"
-	"github.com/sftp-operator/sftp-operator/controllers/listener"
-	"github.com/sftp-operator/sftp-operator/controllers/poll"
-	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
 // Options of the operator.
@@ -48,6 +37,8 @@ type Options struct {
 	Asker ack.Asker
 	// Now is the clock; that of the machine when nil.
 	Now func() time.Time
+	// Registry takes the operator's metrics; that of the library when nil.
+	Registry prometheus.Registerer
 	// Traces are of the reconciles of listeners; none when nil.
 	Traces trace.TracerProvider
 }
@@ -81,6 +72,7 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 			&corev1.Service{}:               own,
 			&corev1.ServiceAccount{}:        own,
 			&appsv1.Deployment{}:            own,
+			&appsv1.ReplicaSet{}:            own,
 			&networkingv1.NetworkPolicy{}:   own,
 			&policyv1.PodDisruptionBudget{}: own,
 		},
@@ -92,60 +84,4 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 		}
 	}
 	return o, nil
-}
-
-// Setup registers all reconcilers with a manager.
-func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
-	if o.Asker == nil {
-		o.Asker = ack.NewHTTPAsker()
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	listener.ShowVersion(o.Version)
-	live := deadline.NewReader(mgr.GetAPIReader(), deadline.PerCall)
-	board := user.NewBoard()
-	keys := &key.Reconciler{Client: mgr.GetClient(), Live: live, Events: mgr.GetEventRecorder("sftp-operator"), Now: o.Now}
-	if err := keys.Setup(ctx, mgr, options(2)); err != nil {
-		return fmt.Errorf("set up the key controller: %w", err)
-	}
-	users := &user.Reconciler{Client: mgr.GetClient(), Live: live, Board: board, Events: mgr.GetEventRecorder("sftp-operator")}
-	if err := users.Setup(ctx, mgr, options(8)); err != nil {
-		return fmt.Errorf("set up the user controller: %w", err)
-	}
-	listeners := &listener.Reconciler{
-		Client:            mgr.GetClient(),
-		Live:              live,
-		Applier:           &apply.Applier{Client: mgr.GetClient(), Live: live},
-		Asker:             o.Asker,
-		Poller:            &poll.Poller{Client: mgr.GetClient(), Asker: o.Asker, Now: o.Now},
-		Board:             board,
-		Events:            mgr.GetEventRecorder("sftp-operator"),
-		Image:             o.DaemonImage,
-		OperatorNamespace: o.OperatorNamespace,
-		Now:               o.Now,
-
-		MaxConcurrentRollouts: o.MaxConcurrentRollouts,
-	}
-	if o.Traces != nil {
-		listeners.Tracer = o.Traces.Tracer("github.com/sftp-operator/sftp-operator/controllers/listener", trace.WithInstrumentationVersion(o.Version))
-	}
-	if err := listeners.Setup(ctx, mgr, options(listenerWorkers), options(listenerWorkers)); err != nil {
-		return fmt.Errorf("set up the listener controller: %w", err)
-	}
-	return nil
-}
-
-// listenerWorkers is how many listeners are worked on at a time. Mostly they wait for pods, up to
-// two seconds for one that does not answer, and others must not wait for these.
-const listenerWorkers = 32
-
-// options of a controller. Failures are tried again after 200 ms, doubling up to 30 seconds:
-// the library's start of 5 ms is too hot for calls that failed, and its end of minutes is how
-// long a revocation would wait that came while the API server was having a bad time.
-func options(workers int) controller.Options {
-	return controller.Options{
-		MaxConcurrentReconciles: workers,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](200*time.Millisecond, 30*time.Second),
-	}
 }

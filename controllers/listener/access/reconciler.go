@@ -45,7 +45,7 @@ type Reconciler struct {
 	Delivered *exchange.Waker
 	// Announcer has the pods of a listener load what was written. It does not block.
 	Announcer *Announcer
-	Now      func() time.Time
+	Now       func() time.Time
 
 	mu sync.Mutex
 	// memories by listener. mu protects the map; a memory is only used by the one reconcile of its listener that runs at a
