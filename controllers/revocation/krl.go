@@ -166,7 +166,7 @@ func (k *krl) certificate(ca string, kind uint8, part cryptobyte.String) error {
 			case len(id) == 0 || len(id) > maxKeyID:
 				return fmt.Errorf("the KRL has a key ID of %d bytes; it may have 1 to %d", len(id), maxKeyID)
 			case !utf8.Valid(id):
-				return fmt.Errorf("the KRL has a key ID that is no text (UTF-8): %q", id)
+				return errors.New("the KRL has a key ID that is not valid UTF-8")
 			}
 			k.out.Certificates = append(k.out.Certificates, config.RevokedCertificate{CA: ca, KeyID: string(id)})
 			return k.full()
@@ -230,7 +230,8 @@ func extension(body cryptobyte.String) error {
 		return errTruncated
 	}
 	if critical != 0 {
-		return fmt.Errorf("the KRL has the critical extension %q, which is not known", name)
+		// Its name is the Secret's content, which no status quotes.
+		return errors.New("the KRL has a critical extension, which is not known; make it without, for example with ssh-keygen -k")
 	}
 	return nil
 }

@@ -84,8 +84,8 @@ func TestParseKRL(t *testing.T) {
 		"key IDs":          {newKRL().section(1, ofCA(0x23, strs("a", "b"))), certificates(config.RevokedCertificate{KeyID: "a"}, config.RevokedCertificate{KeyID: "b"}), ""},
 		"a signature":      {newKRL().section(4, []byte("anything")), config.Revoked{}, ""},
 		"an extension":     {newKRL().section(255, append(strs("x"), append([]byte{0}, strs("y")...)...)), config.Revoked{}, ""},
-		"a critical one":   {newKRL().section(255, append(strs("x"), append([]byte{1}, strs("y")...)...)), config.Revoked{}, `critical extension "x"`},
-		"one of a CA":      {newKRL().section(1, ofCA(0x39, append(strs("x"), append([]byte{1}, strs("y")...)...))), config.Revoked{}, `critical extension "x"`},
+		"a critical one":   {newKRL().section(255, append(strs("x"), append([]byte{1}, strs("y")...)...)), config.Revoked{}, "has a critical extension"},
+		"one of a CA":      {newKRL().section(1, ofCA(0x39, append(strs("x"), append([]byte{1}, strs("y")...)...))), config.Revoked{}, "has a critical extension"},
 		"SHA-1":            {newKRL().section(3, strs("12345678901234567890")), config.Revoked{}, "SHA-1 fingerprints, which revoke nothing here"},
 		"a short hash":     {newKRL().section(5, strs("1234")), config.Revoked{}, "damaged"},
 		"another section":  {newKRL().section(9, nil), config.Revoked{}, "section of type 9"},
@@ -98,7 +98,7 @@ func TestParseKRL(t *testing.T) {
 		"a bitmap too far": {newKRL().section(1, ofCA(0x22, append(numbers(1<<64-3), strs("\x01")...))), config.Revoked{}, "damaged"},
 		"no key ID":        {newKRL().section(1, ofCA(0x23, strs(""))), config.Revoked{}, "key ID of 0 bytes"},
 		"a long key ID":    {newKRL().section(1, ofCA(0x23, strs(strings.Repeat("x", 257)))), config.Revoked{}, "key ID of 257 bytes"},
-		"no text":          {newKRL().section(1, ofCA(0x23, strs("\xff"))), config.Revoked{}, "key ID that is no text"},
+		"no text":          {newKRL().section(1, ofCA(0x23, strs("\xff"))), config.Revoked{}, "key ID that is not valid UTF-8"},
 		"too many":         {newKRL().section(1, ofCA(0x22, append(numbers(1), strs("\x01"+strings.Repeat("\x55", 2000))...))), config.Revoked{}, "revokes more than 4096"},
 	} {
 		t.Run(name, func(t *testing.T) {
