@@ -26,6 +26,10 @@ var edges = []rotation{
 		{want: "a=ed r=rsa! e=ecdsa!", is: "a Active, r Active, e Active"},
 		{want: "a=ed", late: true, is: "a Active", changes: "r Active>!, e Active>!"},
 	}},
+	{"of two types that are taken away, somebody else has got hold of the second's key", []step{
+		{want: "a=ed r=rsa e=ecdsa!", is: "a Active, r Active, e Active"},
+		{want: "a=ed", is: "a Active, r Retiring(10h)", changes: "r Active>Retiring, e Active>!"},
+	}},
 	{"pods have loaded one new key and not the next", []step{
 		{want: "a=ed", is: "a Active"},
 		{want: "b=ed", is: "a Active, b Staged(Pods)", changes: "b >Staged"},
