@@ -223,9 +223,15 @@ func TestReloadChangesTime(t *testing.T) {
 				stillWorks(t, c)
 				return
 			}
-			_ = c.Wait()
-			if late := time.Since(end); late < 0 || late > time.Second {
-				t.Errorf("closed %s after the end", late)
+			closed := make(chan struct{})
+			go func() { _ = c.Wait(); close(closed) }()
+			select {
+			case <-closed:
+			case <-time.After(time.Until(end) + time.Second):
+				t.Fatal("still open a second after the end")
+			}
+			if time.Now().Before(end) {
+				t.Errorf("closed %s before the end", time.Until(end))
 			}
 			if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != tc.reason {
 				t.Errorf("audit: %v", got)
