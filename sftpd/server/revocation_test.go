@@ -50,7 +50,9 @@ func TestReloadRevokes(t *testing.T) {
 		{"key from here", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].From = []string{"127.0.0.0/8"} }, ""},
 		{"user from elsewhere", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.AllowFrom = []string{"192.0.2.0/24"} }, "source_not_allowed"},
 		{"user from elsewhere, session by password", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.AllowFrom = []string{"192.0.2.0/24"} }, "source_not_allowed"},
-		{"user from here", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.AllowFrom = []string{"192.0.2.0/24", "127.0.0.0/8"} }, ""},
+		{"user from here", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) {
+			u.AllowFrom = []string{"192.0.2.0/24", "127.0.0.0/8"}
+		}, ""},
 		{"all from elsewhere", byKey, func(_ *testing.T, d *configtest.Dir, _ *config.User) { d.Listener.AllowFrom = []string{"192.0.2.0/24"} }, "source_not_allowed"},
 		{"all from here", byKey, func(_ *testing.T, d *configtest.Dir, _ *config.User) { d.Listener.AllowFrom = []string{"127.0.0.0/8"} }, ""},
 		{"password changed", byPassword, setPassword("other"), "password_changed"},
