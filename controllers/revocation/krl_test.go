@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,6 +75,66 @@ func ofCA(kind uint8, data []byte) []byte {
 func sumOf(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+// What a KRL revokes of a CA names the CA by its fingerprint, each of its kinds, and the next section names its own.
+func TestKRLOfACA(t *testing.T) {
+	blobs, fingers := [][]byte{}, []string{}
+	for range 2 {
+		signer, _ := configtest.Key(t)
+		blobs = append(blobs, signer.PublicKey().Marshal())
+		fingers = append(fingers, ssh.FingerprintSHA256(signer.PublicKey()))
+	}
+	section := func(ca []byte, parts ...[]byte) []byte {
+		b := &builder{}
+		b.AddBytes(strs(string(ca), ""))
+		for _, p := range parts {
+			b.AddBytes(p)
+		}
+		return b.BytesOrPanic()
+	}
+	part := func(kind uint8, data []byte) []byte { return (&builder{}).section(kind, data).BytesOrPanic() }
+	all := [][]byte{
+		part(0x20, numbers(3, 9)), part(0x21, numbers(10, 12)), part(0x22, append(numbers(100), strs("\x06")...)), part(0x23, strs("a", "b")),
+	}
+	revokedOf := func(ca string) []config.RevokedCertificate {
+		return []config.RevokedCertificate{
+			{CA: ca, Serial: 3}, {CA: ca, Serial: 9}, {CA: ca, Serial: 10, LastSerial: 12}, {CA: ca, Serial: 101, LastSerial: 102},
+			{CA: ca, KeyID: "a"}, {CA: ca, KeyID: "b"},
+		}
+	}
+	got, err := Parse(newKRL().section(1, section(blobs[0], all...)).section(1, section(nil, all...)).section(1, section(blobs[1], all...)).BytesOrPanic())
+	want := slices.Concat(revokedOf(fingers[0]), revokedOf(""), revokedOf(fingers[1]))
+	if err != nil || !reflect.DeepEqual(got.Certificates, want) || got.Keys != nil {
+		t.Errorf("%+v, %v\nwant %+v", got, err, want)
+	}
+	for n := range all { // a part that is cut short, whichever it is
+		cut := section(blobs[0], all[:n+1]...)
+		for less := 1; less < len(all[n]); less++ {
+			if r, err := Parse(newKRL().section(1, cut[:len(cut)-less]).BytesOrPanic()); err == nil {
+				t.Errorf("part %d without its last %d bytes is read as %+v", n, less, r)
+			}
+		}
+	}
+	for n := 1; n < len(section(blobs[0])); n++ {
+		if r, err := Parse(newKRL().section(1, section(blobs[0])[:n]).BytesOrPanic()); err == nil {
+			t.Errorf("%d bytes of a CA are read as %+v", n, r)
+		}
+	}
+}
+
+// Of key IDs, too, a list holds 4096.
+func TestMostKeyIDs(t *testing.T) {
+	ids := make([]string, 4097)
+	for i := range ids {
+		ids[i] = strconv.Itoa(i)
+	}
+	if r, err := Parse(newKRL().section(1, ofCA(0x23, strs(ids[:4096]...))).BytesOrPanic()); err != nil || len(r.Certificates) != 4096 {
+		t.Errorf("%d, %v", len(r.Certificates), err)
+	}
+	if r, err := Parse(newKRL().section(1, ofCA(0x23, strs(ids...))).BytesOrPanic()); err == nil {
+		t.Errorf("%d key IDs are held", len(r.Certificates))
+	}
 }
 
 // A list holds 4096 keys and certificates together, and not one more.
@@ -179,6 +240,7 @@ func TestParseKRL(t *testing.T) {
 		"the highest bitmap": {
 			newKRL().section(1, ofCA(0x22, append(numbers(1<<64-1-8), strs("\x01")...))), certificates(config.RevokedCertificate{Serial: 1<<64 - 9}), "",
 		},
+		"a full bitmap":        {newKRL().section(1, ofCA(0x22, append(numbers(1), strs("\x7f\xff")...))), certificates(config.RevokedCertificate{Serial: 1, LastSerial: 15}), ""},
 		"a bitmap of serial 0": {newKRL().section(1, ofCA(0x22, append(numbers(0), strs("\x01")...))), config.Revoked{}, "damaged"},
 		"the longest key ID":   {newKRL().section(1, ofCA(0x23, strs(strings.Repeat("x", 256)))), certificates(config.RevokedCertificate{KeyID: strings.Repeat("x", 256)}), ""},
 		"an extension of a CA": {newKRL().section(1, ofCA(0x39, append(strs("x"), append([]byte{0}, strs("y")...)...))), config.Revoked{}, ""},
