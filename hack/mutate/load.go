@@ -40,6 +40,7 @@ type file struct {
 type listed struct {
 	ImportPath, Name, Dir, Export string
 	GoFiles                       []string
+	DepOnly, Standard             bool
 }
 
 // goList runs go list and returns its output.
@@ -53,12 +54,13 @@ func goList(ctx context.Context, args ...string) ([]byte, error) {
 
 // load parses and checks a package. Its dependencies are read from the compiler's export data.
 func load(ctx context.Context, path string) (*source, error) {
-	out, err := goList(ctx, "-export", "-deps", "-json=ImportPath,Name,Dir,Export,GoFiles", "./"+path)
+	// The last four are what the guards import.
+	out, err := goList(ctx, "-export", "-deps", "-json=ImportPath,Name,Dir,Export,GoFiles,DepOnly,Standard", "./"+path, "fmt", "os", "strconv", "sync")
 	if err != nil {
 		return nil, err
 	}
 	s := &source{fset: token.NewFileSet(), exports: map[string]string{}}
-	var last listed
+	var asked listed
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var l listed
 		if err := d.Decode(&l); errors.Is(err, io.EOF) {
@@ -67,12 +69,14 @@ func load(ctx context.Context, path string) (*source, error) {
 			return nil, err
 		}
 		s.exports[l.ImportPath] = l.Export
-		last = l // -deps lists a package after its dependencies
+		if !l.DepOnly && !l.Standard {
+			asked = l
+		}
 	}
-	s.name, s.dir = last.Name, last.Dir
+	s.name, s.dir = asked.Name, asked.Dir
 	s.imports = importer.ForCompiler(s.fset, "gc", func(path string) (io.ReadCloser, error) { return os.Open(s.exports[path]) })
 	var trees []*ast.File
-	for _, name := range last.GoFiles {
+	for _, name := range asked.GoFiles {
 		f := &file{name: name, path: filepath.Join(s.dir, name)}
 		if f.text, err = os.ReadFile(f.path); err != nil {
 			return nil, err
@@ -84,7 +88,10 @@ func load(ctx context.Context, path string) (*source, error) {
 		trees = append(trees, f.tree)
 	}
 	s.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
-	s.pkg, err = (&types.Config{Importer: s.imports}).Check(last.ImportPath, s.fset, trees, s.info)
+	s.pkg, err = (&types.Config{Importer: s.imports}).Check(asked.ImportPath, s.fset, trees, s.info)
+	if err == nil {
+		err = s.check(guarded(s, nil)) // otherwise no mutant would compile, and all would be dropped
+	}
 	return s, err
 }
 
