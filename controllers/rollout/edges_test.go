@@ -1,6 +1,8 @@
 package rollout
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -135,7 +137,17 @@ func TestUnknownParts(t *testing.T) {
 	if got := Compare(was, d, record); strings.Join(got.Names, " ") != ChangePodTemplate || got.Cause != Operator {
 		t.Errorf("%+v", got)
 	}
-	before.Parts[ChangePodTemplate] = "other"
+	for name := range before.Parts {
+		before.Parts[name] = "other"
+	}
+	if err := before.Write(was); err != nil {
+		t.Fatal(err)
+	}
+	if got := Compare(was, d, record); len(got.Names) != len(record.Parts) || !slices.IsSorted(got.Names) {
+		t.Errorf("%+v, want all %d in their order", got, len(record.Parts))
+	}
+	before.Parts = maps.Clone(record.Parts)
+	before.Parts["x"], before.Parts[ChangePodTemplate] = "1", "other"
 	if err := before.Write(was); err != nil {
 		t.Fatal(err)
 	}
