@@ -96,6 +96,11 @@ upgrade-test: packages ## Upgrade from FROM (default: the tag before) on a real 
 fuzz: ## Fuzz every parser for FUZZTIME each.
 	@hack/fuzz.sh $(PKG)
 
+.PHONY: mutate
+mutate: ## Change the code of PKG (default: all that decides) in small ways and list what its tests do not notice.
+	@go build -o bin/mutate ./hack/mutate
+	@bin/mutate $(MUTATE_FLAGS) $(filter-out ./...,$(PKG))
+
 .PHONY: soak
 soak: packages ## Files, changes of users and killed pods for SOAK=30m on a real Kubernetes node.
 	@SOAK="$${SOAK:-30m}" E2E_TIMEOUT="$${SOAK_TIMEOUT:-3h}" hack/e2e.sh -run '^TestSoak$$'

@@ -97,7 +97,9 @@ func (s *setup) usersStatus(ctx context.Context) error {
 	return r.Setup(ctx, s.mgr, options(userWorkers, maxRetry))
 }
 
-func (s *setup) poll(context.Context) error { return s.poller.Setup(s.mgr, options(pollWorkers, maxRetry)) }
+func (s *setup) poll(context.Context) error {
+	return s.poller.Setup(s.mgr, options(pollWorkers, maxRetry))
+}
 
 func (s *setup) access(ctx context.Context) error {
 	entries := entry.New(entry.Options{

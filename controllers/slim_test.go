@@ -42,3 +42,28 @@ func TestSlim(t *testing.T) {
 		}
 	}
 }
+
+// What is no object is an error, not a panic, and an object without labels or annotations stays as it is. Of kubectl's
+// annotation nothing is left in the cache, of whatever kind the object is.
+func TestSlimOddObjects(t *testing.T) {
+	for name, f := range map[string]func(any) (any, error){"slim": slim, "slimSecret": slimSecret} {
+		if o, err := f("text"); err == nil || o != nil {
+			t.Errorf("%s of a text: %v, %v", name, o, err)
+		}
+		bare := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "a", ManagedFields: []metav1.ManagedFieldsEntry{{}}}}
+		if o, err := f(bare); err != nil || o != any(bare) || bare.Name != "a" || len(bare.Labels)+len(bare.Annotations)+len(bare.ManagedFields) != 0 {
+			t.Errorf("%s of a bare object: %+v, %v", name, o, err)
+		}
+		for _, labels := range []map[string]string{{"sftp-operator.io.example.com/x": "y"}, {"x-sftp-operator.io/a": "b"}, {"sftp-operator.io": "c"}} {
+			s := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+				Labels: maps.Clone(labels), Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: "secret", "a": "b"},
+			}}
+			if _, err := f(s); err != nil || s.Annotations[corev1.LastAppliedConfigAnnotation] != "" {
+				t.Errorf("%s: annotations %v, %v", name, s.Annotations, err)
+			}
+			if kept := len(s.Labels) == 1; kept != (name == "slim") {
+				t.Errorf("%s of foreign labels %v: %v", name, labels, s.Labels)
+			}
+		}
+	}
+}

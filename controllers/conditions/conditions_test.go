@@ -27,7 +27,10 @@ func TestSet(t *testing.T) {
 	if !Set(&list, 2, False("Ready", "NotAccepted", "no")) || list[0].LastTransitionTime.Equal(&before) {
 		t.Error("the status changed, and the transition time with it")
 	}
-	if len(list) != 2 || list[1].Reason != "Other" {
+	if !Set(&list, 2, True("Programmed", "Yes", ""), False("Ready", "Other", "no")) || list[0].Reason != "Other" || !IsTrue(list, "Programmed") {
+		t.Errorf("%v: every condition must be set", list)
+	}
+	if len(list) != 3 || list[1].Reason != "Other" {
 		t.Errorf("%v: conditions of others must stay", list)
 	}
 	if IsTrue(list, "Ready") || !IsTrue(list, "Foreign") || IsTrue(list, "None") {
@@ -42,6 +45,9 @@ func TestLongMessageIsCut(t *testing.T) {
 	got := False("Ready", "X", strings.Repeat("a", 5000)).Message
 	if len(got) != 1024 || !strings.HasSuffix(got, "a...") {
 		t.Errorf("%d bytes, ending in %q", len(got), got[len(got)-4:])
+	}
+	if long := strings.Repeat("a", 1024); False("Ready", "X", long).Message != long {
+		t.Error("a message that fits is cut")
 	}
 	// Cut in the middle of a character, it would not be valid UTF-8 and the API server would refuse it.
 	if got := False("Ready", "X", strings.Repeat("é", 2000)+"x").Message; !utf8.ValidString(got) || len(got) > 1024 {

@@ -26,7 +26,7 @@ func listener() *v1alpha1.SFTPListener {
 	l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "home", PersistentVolumeClaim: &v1alpha1.ExistingClaim{ClaimName: "files"}}}
 	l.Spec.Service.Type = "LoadBalancer"
 	l.Spec.Infrastructure.Annotations = map[string]string{"example.com/contact": "files"}
-	l.Spec.Infrastructure.Pod.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}}
+	l.Spec.Infrastructure.Pod.Resources = &v1alpha1.PodResources{Limits: &v1alpha1.ResourceAmounts{Memory: new(resource.MustParse("1Gi"))}}
 	return l
 }
 

@@ -3,6 +3,7 @@ package hostkey
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -62,10 +63,12 @@ func show(p Plan, now time.Time) (is, changes string) {
 	return strings.Join(keys, ", "), strings.Join(list, ", ")
 }
 
-var rotations = []struct {
+type rotation struct {
 	name  string
 	steps []step
-}{
+}
+
+var rotations = []rotation{
 	{"a new listener's keys are used at once, and nothing changes them", []step{
 		{want: "a=ed r=rsa", is: "a Active, r Active"},
 		{after: 1000 * time.Hour, want: "a=ed r=rsa", is: "a Active, r Active"},
@@ -227,7 +230,7 @@ var rotations = []struct {
 }
 
 func TestRotations(t *testing.T) {
-	for _, tt := range rotations {
+	for _, tt := range slices.Concat(rotations, edges) {
 		t.Run(tt.name, func(t *testing.T) {
 			now, held, overlaps := began, []Held(nil), map[string]time.Duration{}
 			for i, s := range tt.steps {

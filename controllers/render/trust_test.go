@@ -117,6 +117,41 @@ func TestTooManyUserCAs(t *testing.T) {
 	}
 }
 
+// trusted is what the pods got last, nil if they never got anything.
+func trusted(revoked *config.Revoked) *Trust {
+	if revoked == nil {
+		return nil
+	}
+	return &Trust{Revoked: *revoked}
+}
+
+// A list of CAs that has not been read yet takes no CA away, and one that is gone does. A list of revoked keys that has not been read
+// keeps what was revoked; without that pods must not begin.
+func TestListsThatAreNotReadYet(t *testing.T) {
+	l := &v1alpha1.SFTPListener{}
+	l.Spec.Authentication.TrustedUserCAs = []string{aKey}
+	l.Spec.Authentication.TrustedUserCAsSecretRefs = []v1alpha1.SecretFileReference{{Name: "cas", Key: "list"}}
+	l.Spec.RevokedKeysSecretRefs = []v1alpha1.SecretFileReference{{Name: "lost", Key: "krl"}}
+	before := &Trust{UserCAs: []string{"ssh-ed25519 AAAA"}, Revoked: config.Revoked{Keys: []string{anotherFinger}}}
+	for name, tc := range map[string]struct {
+		file     SecretFile
+		previous *Trust
+		cas      int
+		revoked  []string
+		unknown  bool
+		problems int
+	}{
+		"not read yet":                   {SecretFile{Unread: true}, before, 2, []string{anotherFinger}, false, 0},
+		"not read yet, at the beginning": {SecretFile{Unread: true}, nil, 1, nil, true, 0},
+		"gone":                           {SecretFile{NoSecret: true}, before, 1, []string{anotherFinger}, false, 2},
+	} {
+		got, problems := ResolveTrust(l, policyNamed(t, cryptopolicy.Default), func(v1alpha1.SecretFileReference) SecretFile { return tc.file }, tc.previous)
+		if len(got.UserCAs) != tc.cas || !slices.Equal(got.Revoked.Keys, tc.revoked) || got.Unknown != tc.unknown || len(problems) != tc.problems {
+			t.Errorf("%s: %+v, problems %v", name, got, problems)
+		}
+	}
+}
+
 // While a list cannot be read, nothing that was revoked becomes valid again.
 func TestRevokedLists(t *testing.T) {
 	const (
@@ -161,7 +196,7 @@ func TestRevokedLists(t *testing.T) {
 				l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{PublicKey: aKey}}
 			}
 			l.Spec.RevokedKeysSecretRefs = []v1alpha1.SecretFileReference{{Name: "lost", Key: "krl"}}
-			trust, problems := ResolveTrust(l, policyNamed(t, cryptopolicy.Default), func(v1alpha1.SecretFileReference) SecretFile { return tc.file }, tc.previous)
+			trust, problems := ResolveTrust(l, policyNamed(t, cryptopolicy.Default), func(v1alpha1.SecretFileReference) SecretFile { return tc.file }, trusted(tc.previous))
 			if !reflect.DeepEqual(trust.Revoked, tc.want) || trust.Unknown != tc.unknown {
 				t.Errorf("%+v, want %+v", trust, tc.want)
 			}
@@ -181,7 +216,7 @@ func TestKeptIsBounded(t *testing.T) {
 	l := &v1alpha1.SFTPListener{}
 	l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{PublicKey: aKey}}
 	l.Spec.RevokedKeysSecretRefs = []v1alpha1.SecretFileReference{{Name: "lost", Key: "krl"}}
-	trust, _ := ResolveTrust(l, policyNamed(t, cryptopolicy.Default), noFiles, &previous)
+	trust, _ := ResolveTrust(l, policyNamed(t, cryptopolicy.Default), noFiles, &Trust{Revoked: previous})
 	if got := trust.Revoked.Keys; len(got) != config.MaxRevoked || got[0] != itsFinger || got[1] != previous.Keys[0] {
 		t.Errorf("%d keys", len(got))
 	}

@@ -49,7 +49,7 @@ func parseKRL(data []byte) (config.Revoked, error) {
 		return config.Revoked{}, errTruncated
 	}
 	if format != version {
-		return config.Revoked{}, fmt.Errorf("the KRL is of a format that is not known; only %d is", version)
+		return config.Revoked{}, fmt.Errorf("the KRL is of format %d; only %d is known", format, version)
 	}
 	// Its own version, the time it was made, flags.
 	if !s.Skip(3*8) || !readString(&s, &reserved) || !readString(&s, &comment) {
@@ -166,7 +166,7 @@ func (k *krl) certificate(ca string, kind uint8, part cryptobyte.String) error {
 			case len(id) == 0 || len(id) > maxKeyID:
 				return fmt.Errorf("the KRL has a key ID of %d bytes; it may have 1 to %d", len(id), maxKeyID)
 			case !utf8.Valid(id):
-				return errors.New("the KRL has a key ID that is no text (UTF-8)")
+				return errors.New("the KRL has a key ID that is not valid UTF-8")
 			}
 			k.out.Certificates = append(k.out.Certificates, config.RevokedCertificate{CA: ca, KeyID: string(id)})
 			return k.full()
@@ -230,7 +230,8 @@ func extension(body cryptobyte.String) error {
 		return errTruncated
 	}
 	if critical != 0 {
-		return errors.New("the KRL has a critical extension that is not known")
+		// Its name is the Secret's content, which no status quotes.
+		return errors.New("the KRL has a critical extension, which is not known; make it without, for example with ssh-keygen -k")
 	}
 	return nil
 }

@@ -2,11 +2,14 @@ package revocation
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -69,6 +72,140 @@ func ofCA(kind uint8, data []byte) []byte {
 	return b.section(kind, data).BytesOrPanic()
 }
 
+func sumOf(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+}
+
+// What a KRL revokes of a CA names the CA by its fingerprint, each of its kinds, and the next section names its own.
+func TestKRLOfACA(t *testing.T) {
+	blobs, fingers := [][]byte{}, []string{}
+	for range 2 {
+		signer, _ := configtest.Key(t)
+		blobs = append(blobs, signer.PublicKey().Marshal())
+		fingers = append(fingers, ssh.FingerprintSHA256(signer.PublicKey()))
+	}
+	section := func(ca []byte, parts ...[]byte) []byte {
+		b := &builder{}
+		b.AddBytes(strs(string(ca), ""))
+		for _, p := range parts {
+			b.AddBytes(p)
+		}
+		return b.BytesOrPanic()
+	}
+	part := func(kind uint8, data []byte) []byte { return (&builder{}).section(kind, data).BytesOrPanic() }
+	all := [][]byte{
+		part(0x20, numbers(3, 9)), part(0x21, numbers(10, 12)), part(0x22, append(numbers(100), strs("\x06")...)), part(0x23, strs("a", "b")),
+	}
+	revokedOf := func(ca string) []config.RevokedCertificate {
+		return []config.RevokedCertificate{
+			{CA: ca, Serial: 3}, {CA: ca, Serial: 9}, {CA: ca, Serial: 10, LastSerial: 12}, {CA: ca, Serial: 101, LastSerial: 102},
+			{CA: ca, KeyID: "a"}, {CA: ca, KeyID: "b"},
+		}
+	}
+	got, err := Parse(newKRL().section(1, section(blobs[0], all...)).section(1, section(nil, all...)).section(1, section(blobs[1], all...)).BytesOrPanic())
+	want := slices.Concat(revokedOf(fingers[0]), revokedOf(""), revokedOf(fingers[1]))
+	if err != nil || !reflect.DeepEqual(got.Certificates, want) || got.Keys != nil {
+		t.Errorf("%+v, %v\nwant %+v", got, err, want)
+	}
+	for n := range all { // a part that is cut short, whichever it is
+		cut := section(blobs[0], all[:n+1]...)
+		for less := 1; less < len(all[n]); less++ {
+			if r, err := Parse(newKRL().section(1, cut[:len(cut)-less]).BytesOrPanic()); err == nil {
+				t.Errorf("part %d without its last %d bytes is read as %+v", n, less, r)
+			}
+		}
+	}
+	for n := 1; n < len(section(blobs[0])); n++ {
+		if r, err := Parse(newKRL().section(1, section(blobs[0])[:n]).BytesOrPanic()); err == nil {
+			t.Errorf("%d bytes of a CA are read as %+v", n, r)
+		}
+	}
+}
+
+// Of key IDs, too, a list holds 4096.
+func TestMostKeyIDs(t *testing.T) {
+	ids := make([]string, 4097)
+	for i := range ids {
+		ids[i] = strconv.Itoa(i)
+	}
+	if r, err := Parse(newKRL().section(1, ofCA(0x23, strs(ids[:4096]...))).BytesOrPanic()); err != nil || len(r.Certificates) != 4096 {
+		t.Errorf("%d, %v", len(r.Certificates), err)
+	}
+	if r, err := Parse(newKRL().section(1, ofCA(0x23, strs(ids...))).BytesOrPanic()); err == nil {
+		t.Errorf("%d key IDs are held", len(r.Certificates))
+	}
+}
+
+// A list holds 4096 keys and certificates together, and not one more.
+func TestMostThatAListRevokes(t *testing.T) {
+	for _, keys := range []int{0, 1, 4095, 4096} {
+		certificates := make([]uint64, 4096-keys)
+		for i := range certificates {
+			certificates[i] = uint64(i + 1)
+		}
+		list := func(more int) []byte {
+			return newKRL().section(1, ofCA(0x20, numbers(certificates...))).section(2, strs(make([]string, keys+more)...)).BytesOrPanic()
+		}
+		if r, err := Parse(list(0)); err != nil || len(r.Keys) != keys || len(r.Certificates) != 4096-keys {
+			t.Errorf("%d keys: %d and %d, %v", keys, len(r.Keys), len(r.Certificates), err)
+		}
+		if r, err := Parse(list(1)); err == nil || len(r.Keys)+len(r.Certificates) > 0 {
+			t.Errorf("%d keys and one more: %d and %d", keys, len(r.Keys), len(r.Certificates))
+		}
+	}
+	if r, err := Parse([]byte(strings.Repeat(otherFinger+"\n", 4096))); err != nil || len(r.Keys) != 4096 {
+		t.Errorf("4096 lines: %d, %v", len(r.Keys), err)
+	}
+}
+
+// A KRL that is cut short is refused, unless the cut is between two sections, where nothing tells it from a whole one.
+func TestTruncatedKRL(t *testing.T) {
+	sections := []struct {
+		kind uint8
+		body []byte
+	}{
+		{1, ofCA(0x20, numbers(3, 9))},
+		{1, ofCA(0x21, numbers(3, 9))},
+		{1, ofCA(0x22, append(numbers(100), strs("\x01\x0e")...))},
+		{1, ofCA(0x23, strs("a", "b"))},
+		{1, ofCA(0x39, append(strs("x"), append([]byte{0}, strs("y")...)...))},
+		{2, strs("a", "b")},
+		{5, strs(strings.Repeat("x", 32))},
+		{255, append(strs("x"), append([]byte{0}, strs("y")...)...)},
+	}
+	header := newKRL().BytesOrPanic()
+	for n := range header {
+		if n < len(magic) {
+			continue // lines of text
+		}
+		if _, err := Parse(header[:n]); err == nil {
+			t.Errorf("%d bytes of the header are read", n)
+		}
+	}
+	for _, s := range sections {
+		whole := newKRL().section(s.kind, s.body).BytesOrPanic()
+		if _, err := Parse(whole); err != nil {
+			t.Errorf("section %d: %v", s.kind, err)
+		}
+		for n := len(header) + 1; n < len(whole); n++ {
+			if r, err := Parse(whole[:n]); err == nil {
+				t.Errorf("section %d: %d of %d bytes are read as %+v", s.kind, n, len(whole), r)
+			}
+		}
+		// Also a section whose length is right, and whose body is not whole.
+		for n := range len(s.body) {
+			r, err := Parse(newKRL().section(s.kind, s.body[:n]).BytesOrPanic())
+			if all, _ := Parse(whole); err == nil && reflect.DeepEqual(r, all) && len(all.Keys)+len(all.Certificates) > 0 {
+				t.Errorf("section %d: %d of %d bytes of its body revoke all", s.kind, n, len(s.body))
+			}
+		}
+	}
+	if _, err := Parse(append([]byte(magic), 0, 0, 0, 2)); err == nil || !strings.Contains(err.Error(), "of format 2") {
+		t.Errorf("format 2: %v", err)
+	}
+}
+
 func TestParseKRL(t *testing.T) {
 	certificates := func(list ...config.RevokedCertificate) config.Revoked { return config.Revoked{Certificates: list} }
 	for name, tc := range map[string]struct {
@@ -76,30 +213,51 @@ func TestParseKRL(t *testing.T) {
 		want config.Revoked
 		err  string
 	}{
-		"empty":            {newKRL(), config.Revoked{}, ""},
-		"serials":          {newKRL().section(1, ofCA(0x20, numbers(3, 9))), certificates(config.RevokedCertificate{Serial: 3}, config.RevokedCertificate{Serial: 9}), ""},
-		"a range":          {newKRL().section(1, ofCA(0x21, numbers(3, 1<<64-1))), certificates(config.RevokedCertificate{Serial: 3, LastSerial: 1<<64 - 1}), ""},
-		"a range of one":   {newKRL().section(1, ofCA(0x21, numbers(3, 3))), certificates(config.RevokedCertificate{Serial: 3}), ""},
-		"a bitmap":         {newKRL().section(1, ofCA(0x22, append(numbers(100), strs("\x01\x0e")...))), certificates(config.RevokedCertificate{Serial: 101, LastSerial: 103}, config.RevokedCertificate{Serial: 108}), ""},
-		"key IDs":          {newKRL().section(1, ofCA(0x23, strs("a", "b"))), certificates(config.RevokedCertificate{KeyID: "a"}, config.RevokedCertificate{KeyID: "b"}), ""},
-		"a signature":      {newKRL().section(4, []byte("anything")), config.Revoked{}, ""},
-		"an extension":     {newKRL().section(255, append(strs("x"), append([]byte{0}, strs("y")...)...)), config.Revoked{}, ""},
-		"a critical one":   {newKRL().section(255, append(strs("x"), append([]byte{1}, strs("y")...)...)), config.Revoked{}, "critical extension that is not known"},
-		"one of a CA":      {newKRL().section(1, ofCA(0x39, append(strs("x"), append([]byte{1}, strs("y")...)...))), config.Revoked{}, "critical extension that is not known"},
-		"SHA-1":            {newKRL().section(3, strs("12345678901234567890")), config.Revoked{}, "SHA-1 fingerprints, which revoke nothing here"},
-		"a short hash":     {newKRL().section(5, strs("1234")), config.Revoked{}, "damaged"},
-		"another section":  {newKRL().section(9, nil), config.Revoked{}, "section of type 9"},
-		"another of a CA":  {newKRL().section(1, ofCA(0x24, nil)), config.Revoked{}, "certificate section of type 36"},
-		"a damaged CA":     {newKRL().section(1, strs("ca", "")), config.Revoked{}, "names a CA whose key is damaged"},
-		"serial 0":         {newKRL().section(1, ofCA(0x20, numbers(0))), config.Revoked{}, "damaged"},
-		"half a serial":    {newKRL().section(1, ofCA(0x20, []byte{1, 2, 3})), config.Revoked{}, "damaged"},
-		"a range down":     {newKRL().section(1, ofCA(0x21, numbers(3, 2))), config.Revoked{}, "damaged"},
-		"a bitmap below 0": {newKRL().section(1, ofCA(0x22, append(numbers(100), strs("\x80")...))), config.Revoked{}, "damaged"},
-		"a bitmap too far": {newKRL().section(1, ofCA(0x22, append(numbers(1<<64-3), strs("\x01")...))), config.Revoked{}, "damaged"},
-		"no key ID":        {newKRL().section(1, ofCA(0x23, strs(""))), config.Revoked{}, "key ID of 0 bytes"},
-		"a long key ID":    {newKRL().section(1, ofCA(0x23, strs(strings.Repeat("x", 257)))), config.Revoked{}, "key ID of 257 bytes"},
-		"no text":          {newKRL().section(1, ofCA(0x23, strs("\xff"))), config.Revoked{}, "key ID that is no text"},
-		"too many":         {newKRL().section(1, ofCA(0x22, append(numbers(1), strs("\x01"+strings.Repeat("\x55", 2000))...))), config.Revoked{}, "revokes more than 4096"},
+		"empty":              {newKRL(), config.Revoked{}, ""},
+		"serials":            {newKRL().section(1, ofCA(0x20, numbers(3, 9))), certificates(config.RevokedCertificate{Serial: 3}, config.RevokedCertificate{Serial: 9}), ""},
+		"a range":            {newKRL().section(1, ofCA(0x21, numbers(3, 1<<64-1))), certificates(config.RevokedCertificate{Serial: 3, LastSerial: 1<<64 - 1}), ""},
+		"a range of one":     {newKRL().section(1, ofCA(0x21, numbers(3, 3))), certificates(config.RevokedCertificate{Serial: 3}), ""},
+		"a bitmap":           {newKRL().section(1, ofCA(0x22, append(numbers(100), strs("\x01\x0e")...))), certificates(config.RevokedCertificate{Serial: 101, LastSerial: 103}, config.RevokedCertificate{Serial: 108}), ""},
+		"key IDs":            {newKRL().section(1, ofCA(0x23, strs("a", "b"))), certificates(config.RevokedCertificate{KeyID: "a"}, config.RevokedCertificate{KeyID: "b"}), ""},
+		"a signature":        {newKRL().section(4, []byte("anything")), config.Revoked{}, ""},
+		"an extension":       {newKRL().section(255, append(strs("x"), append([]byte{0}, strs("y")...)...)), config.Revoked{}, ""},
+		"a critical one":     {newKRL().section(255, append(strs("x"), append([]byte{1}, strs("y")...)...)), config.Revoked{}, "has a critical extension"},
+		"one of a CA":        {newKRL().section(1, ofCA(0x39, append(strs("x"), append([]byte{1}, strs("y")...)...))), config.Revoked{}, "has a critical extension"},
+		"critical otherwise": {newKRL().section(255, append(strs("x"), append([]byte{0x80}, strs("y")...)...)), config.Revoked{}, "critical extension"},
+		"one and more":       {newKRL().section(255, append(strs("x"), append([]byte{0}, strs("y", "z")...)...)), config.Revoked{}, "damaged"},
+		"explicit keys":      {newKRL().section(2, strs("a", "b")), config.Revoked{Keys: []string{sumOf("a"), sumOf("b")}}, ""},
+		"hashes":             {newKRL().section(5, strs(strings.Repeat("\x00", 32))), config.Revoked{Keys: []string{"SHA256:" + strings.Repeat("A", 43)}}, ""},
+		"a long hash":        {newKRL().section(5, strs(strings.Repeat("x", 33))), config.Revoked{}, "damaged"},
+		"several sections": {
+			newKRL().section(2, strs("a")).section(1, ofCA(0x20, numbers(3))).section(4, nil).section(2, strs("b")),
+			config.Revoked{Keys: []string{sumOf("a"), sumOf("b")}, Certificates: []config.RevokedCertificate{{Serial: 3}}}, "",
+		},
+		"a range and more":  {newKRL().section(1, ofCA(0x21, numbers(3, 4, 5))), config.Revoked{}, "damaged"},
+		"half a range":      {newKRL().section(1, ofCA(0x21, numbers(3))), config.Revoked{}, "damaged"},
+		"an empty bitmap":   {newKRL().section(1, ofCA(0x22, append(numbers(1<<64-1), strs("")...))), config.Revoked{}, ""},
+		"a bitmap and more": {newKRL().section(1, ofCA(0x22, append(numbers(100), strs("\x01", "")...))), config.Revoked{}, "damaged"},
+		"a bitmap's ends":   {newKRL().section(1, ofCA(0x22, append(numbers(1), strs("\x40\x00\x01")...))), certificates(config.RevokedCertificate{Serial: 1}, config.RevokedCertificate{Serial: 23}), ""},
+		"the highest bitmap": {
+			newKRL().section(1, ofCA(0x22, append(numbers(1<<64-1-8), strs("\x01")...))), certificates(config.RevokedCertificate{Serial: 1<<64 - 9}), "",
+		},
+		"a full bitmap":        {newKRL().section(1, ofCA(0x22, append(numbers(1), strs("\x7f\xff")...))), certificates(config.RevokedCertificate{Serial: 1, LastSerial: 15}), ""},
+		"a bitmap of serial 0": {newKRL().section(1, ofCA(0x22, append(numbers(0), strs("\x01")...))), config.Revoked{}, "damaged"},
+		"the longest key ID":   {newKRL().section(1, ofCA(0x23, strs(strings.Repeat("x", 256)))), certificates(config.RevokedCertificate{KeyID: strings.Repeat("x", 256)}), ""},
+		"an extension of a CA": {newKRL().section(1, ofCA(0x39, append(strs("x"), append([]byte{0}, strs("y")...)...))), config.Revoked{}, ""},
+		"SHA-1":                {newKRL().section(3, strs("12345678901234567890")), config.Revoked{}, "SHA-1 fingerprints, which revoke nothing here"},
+		"a short hash":         {newKRL().section(5, strs("1234")), config.Revoked{}, "damaged"},
+		"another section":      {newKRL().section(9, nil), config.Revoked{}, "section of type 9"},
+		"another of a CA":      {newKRL().section(1, ofCA(0x24, nil)), config.Revoked{}, "certificate section of type 36"},
+		"a damaged CA":         {newKRL().section(1, strs("ca", "")), config.Revoked{}, "names a CA whose key is damaged"},
+		"serial 0":             {newKRL().section(1, ofCA(0x20, numbers(0))), config.Revoked{}, "damaged"},
+		"half a serial":        {newKRL().section(1, ofCA(0x20, []byte{1, 2, 3})), config.Revoked{}, "damaged"},
+		"a range down":         {newKRL().section(1, ofCA(0x21, numbers(3, 2))), config.Revoked{}, "damaged"},
+		"a bitmap below 0":     {newKRL().section(1, ofCA(0x22, append(numbers(100), strs("\x80")...))), config.Revoked{}, "damaged"},
+		"a bitmap too far":     {newKRL().section(1, ofCA(0x22, append(numbers(1<<64-3), strs("\x01")...))), config.Revoked{}, "damaged"},
+		"no key ID":            {newKRL().section(1, ofCA(0x23, strs(""))), config.Revoked{}, "key ID of 0 bytes"},
+		"a long key ID":        {newKRL().section(1, ofCA(0x23, strs(strings.Repeat("x", 257)))), config.Revoked{}, "key ID of 257 bytes"},
+		"no text":              {newKRL().section(1, ofCA(0x23, strs("\xff"))), config.Revoked{}, "key ID that is not valid UTF-8"},
+		"too many":             {newKRL().section(1, ofCA(0x22, append(numbers(1), strs("\x01"+strings.Repeat("\x55", 2000))...))), config.Revoked{}, "revokes more than 4096"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Parse(tc.krl.BytesOrPanic())

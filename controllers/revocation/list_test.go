@@ -5,7 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
 )
 
 const (
@@ -13,6 +16,13 @@ const (
 	keyFinger   = "SHA256:ZkAslGjFiUHdGf/WUL8rQvkib4PTvQatUV0OUQSncCA"
 	otherFinger = "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"
 )
+
+func certificateLine(t *testing.T) string {
+	t.Helper()
+	ca, _ := configtest.Key(t)
+	key, _ := configtest.Key(t)
+	return configtest.Line(configtest.Certificate(t, ca, ssh.UserCert, key.PublicKey(), "ada"))
+}
 
 func TestParseLines(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -24,6 +34,8 @@ func TestParseLines(t *testing.T) {
 		"keys":        {"# lost in 2026\n\n" + keyLine + " lost@laptop\r\n  " + otherFinger + " stolen\n", []string{keyFinger, otherFinger}, ""},
 		"options":     {`from="192.0.2.1",restrict ` + keyLine, []string{keyFinger}, ""},
 		"no line end": {otherFinger, []string{otherFinger}, ""},
+		"certificate": {certificateLine(t), nil, "line 1: a certificate; give the key that it certifies"},
+		"blank":       {" \t\n  # comment\n\t" + otherFinger + "\t\n", []string{otherFinger}, ""},
 		"MD5":         {"MD5:16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48", nil, "line 1: not a public key"},
 		"short":       {keyLine + "\n" + otherFinger[:20], nil, "line 2: the fingerprint is not as ssh-keygen -l prints it"},
 		"damaged":     {"# \n" + keyLine[:40], nil, "line 2: not a public key"},

@@ -19,11 +19,11 @@ func TestHeld(t *testing.T) {
 		in := &l.Spec.Infrastructure
 		in.Labels, in.Annotations = map[string]string{"a": "b"}, map[string]string{"c": "d"}
 		in.Pod.NodeSelector = map[string]string{"e": "f"}
-		in.Pod.Tolerations = []corev1.Toleration{{Key: "g", Operator: corev1.TolerationOpExists}}
-		in.Pod.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 2, TopologyKey: "h", WhenUnsatisfiable: corev1.DoNotSchedule}}
+		in.Pod.Tolerations = []v1alpha1.Toleration{{Key: "g", Operator: "Exists"}}
+		in.Pod.TopologySpreadConstraints = []v1alpha1.TopologySpreadConstraint{{MaxSkew: 2, TopologyKey: "h", WhenUnsatisfiable: "DoNotSchedule"}}
 		in.Pod.PriorityClassName = "i"
-		in.Pod.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "j"}}
-		in.Pod.Resources = &corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: render.Deployment(l, "", false).Spec.Template.Spec.Containers[0].Resources.Requests[corev1.ResourceMemory]}}
+		in.Pod.ImagePullSecrets = []v1alpha1.LocalSecretReference{{Name: "j"}}
+		in.Pod.Resources = &v1alpha1.PodResources{Limits: &v1alpha1.ResourceAmounts{Memory: render.Deployment(l, "", false).Spec.Template.Spec.Containers[0].Resources.Requests.Memory()}}
 	}
 	changed := testListener()
 	everything(changed)

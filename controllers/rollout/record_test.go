@@ -44,6 +44,15 @@ func live(t *testing.T, l *v1alpha1.SFTPListener, image string, cause Cause) *ap
 	return d
 }
 
+// reachesRunningPods edits what no pod is replaced for.
+func reachesRunningPods(l *v1alpha1.SFTPListener) {
+	l.Spec.AllowedCIDRs = []string{"192.0.2.0/24"}
+	l.Spec.Infrastructure.Rollout = v1alpha1.RolloutPaused
+	l.Spec.Volumes[0].Attributes = v1alpha1.AttributesIgnore
+	l.Spec.Volumes[0].ClaimTemplate.Storage = resource.MustParse("2Gi")
+	l.Spec.Replicas = new(int32(2))
+}
+
 func TestCompare(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit  func(*v1alpha1.SFTPListener)
@@ -82,14 +91,14 @@ func TestCompare(t *testing.T) {
 			// The default constraints select by other labels than these.
 			want: "infrastructure.labels", cause: Owner,
 		},
-		"what reaches running pods": {
-			image: "v1", cause: First,
+		"what reaches running pods": {image: "v1", cause: First, edit: reachesRunningPods},
+		// Otherwise a listener that is paused, or that is edited in another way, would jump the queue of an upgrade.
+		"what reaches running pods and an image": {image: "v2", want: "image", cause: Operator, edit: reachesRunningPods},
+		"a claim instead of a volume made for it": {
+			image: "v1", want: "volumes", cause: Owner,
 			edit: func(l *v1alpha1.SFTPListener) {
-				l.Spec.AllowedCIDRs = []string{"192.0.2.0/24"}
-				l.Spec.Infrastructure.Rollout = v1alpha1.RolloutPaused
-				l.Spec.Volumes[0].Attributes = v1alpha1.AttributesIgnore
-				l.Spec.Volumes[0].ClaimTemplate.Storage = resource.MustParse("2Gi")
-				l.Spec.Replicas = new(int32(2))
+				l.Spec.Volumes[0].ClaimTemplate = nil
+				l.Spec.Volumes[0].PersistentVolumeClaim = &v1alpha1.ExistingClaim{ClaimName: "other"}
 			},
 		},
 		"another port by another version": {

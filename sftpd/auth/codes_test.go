@@ -149,6 +149,37 @@ func TestCodeTries(t *testing.T) {
 	}
 }
 
+// TestCodesRemember: wrong codes count as long as they should, however many other users come
+// meanwhile. Otherwise a guesser had ten tries an hour, not one.
+func TestCodesRemember(t *testing.T) {
+	c, k := newClockwork(), totp.Generate()
+	for range 10 {
+		if reason, _ := c.check("ada", k, "x"); reason != WrongCode {
+			t.Fatal(reason)
+		}
+	}
+	used := c.code(k, 0)
+	if reason, _ := c.check("eve", k, used); reason != "" {
+		t.Fatal(reason)
+	}
+	tries := 0
+	for i := range 9 * 60 * 10 { // one every six seconds for nine hours
+		c.now = c.now.Add(6 * time.Second)
+		c.check(string(rune('a'+i)), k, "x")
+		if i%10 == 9 {
+			if reason, _ := c.check("ada", k, "x"); reason == WrongCode {
+				tries++
+			}
+		}
+	}
+	if tries != 9 {
+		t.Errorf("%d tries in nine hours, want one an hour", tries)
+	}
+	if len(c.users) < 1024 {
+		t.Errorf("only %d users are remembered, so none was to be forgotten", len(c.users))
+	}
+}
+
 // TestCodesForget: users who are gone are forgotten.
 func TestCodesForget(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()

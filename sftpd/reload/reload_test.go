@@ -160,6 +160,7 @@ func TestKeepsLastGood(t *testing.T) {
 				t.Fatal(err)
 			}
 			files := f.dir.Files(t)
+			goodFiles := maps.Clone(files)
 			spoil(t, f.dir, files)
 			f.dir.WriteFiles(t, files)
 			bad := config.Digest(files[config.ListenerFile])
@@ -176,6 +177,14 @@ func TestKeepsLastGood(t *testing.T) {
 			}
 			if n := f.counter(t, "sftpd_config_reload_errors_total"); n != 1 {
 				t.Errorf("%v errors counted", n)
+			}
+			// The same good files again: nothing is loaded, and nothing is wrong any more.
+			f.dir.WriteFiles(t, goodFiles)
+			if err := f.Load(); err != nil {
+				t.Error(err)
+			}
+			if st := f.Status(); st.Digest != good || st.FailedDigest != "" || st.Error != "" {
+				t.Errorf("after the good files came back: %+v", st)
 			}
 		})
 	}

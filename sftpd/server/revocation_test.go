@@ -48,6 +48,13 @@ func TestReloadRevokes(t *testing.T) {
 		{"all keys removed, session by password", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys = nil }, ""},
 		{"key from elsewhere", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].From = []string{"192.0.2.0/24"} }, "source_not_allowed"},
 		{"key from here", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Keys[0].From = []string{"127.0.0.0/8"} }, ""},
+		{"user from elsewhere", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.AllowFrom = []string{"192.0.2.0/24"} }, "source_not_allowed"},
+		{"user from elsewhere, session by password", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.AllowFrom = []string{"192.0.2.0/24"} }, "source_not_allowed"},
+		{"user from here", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) {
+			u.AllowFrom = []string{"192.0.2.0/24", "127.0.0.0/8"}
+		}, ""},
+		{"all from elsewhere", byKey, func(_ *testing.T, d *configtest.Dir, _ *config.User) { d.Listener.AllowFrom = []string{"192.0.2.0/24"} }, "source_not_allowed"},
+		{"all from here", byKey, func(_ *testing.T, d *configtest.Dir, _ *config.User) { d.Listener.AllowFrom = []string{"127.0.0.0/8"} }, ""},
 		{"password changed", byPassword, setPassword("other"), "password_changed"},
 		{"password changed, session by key", byKey, setPassword("other"), ""},
 		{"password removed", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Password = nil }, "password_changed"},
@@ -83,8 +90,8 @@ func TestReloadRevokes(t *testing.T) {
 			go func() { _ = c.Wait(); close(closed) }()
 
 			tc.change(t, dir, dir.User(t, "ada"))
-			if tc.name == "other volume" || tc.name == "keys not offered" {
-				dir.Remove("bob")
+			if slices.Contains([]string{"other volume", "keys not offered", "all from elsewhere"}, tc.name) {
+				dir.Remove("bob") // it is meant, too
 			} else {
 				defer stillWorks(t, bystander)
 			}
@@ -184,6 +191,54 @@ func TestNotAfter(t *testing.T) {
 	}
 	if _, err := d.Dial("ada", ssh.PublicKeys(key)); err == nil {
 		t.Error("an expired user got in")
+	}
+}
+
+// TestReloadChangesTime: a session ends at the time that the last reload gave its user or its
+// key, also if that was another one when it began.
+func TestReloadChangesTime(t *testing.T) {
+	for _, tc := range []struct {
+		name          string
+		before, after func(u *config.User, end *time.Time)
+		reason        string // "" for a session that goes on
+	}{
+		{"a user gets an end", nil, func(u *config.User, end *time.Time) { u.NotAfter = end }, "user_expired"},
+		{"a key gets an end", nil, func(u *config.User, end *time.Time) { u.Keys[0].NotAfter = end }, "key_expired"},
+		{"a user's end is taken away", func(u *config.User, end *time.Time) { u.NotAfter = end }, func(u *config.User, _ *time.Time) { u.NotAfter = nil }, ""},
+		{"a key's end is taken away", func(u *config.User, end *time.Time) { u.Keys[0].NotAfter = end }, func(u *config.User, _ *time.Time) { u.Keys[0].NotAfter = nil }, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			key, _ := configtest.Key(t)
+			dir := configtest.New(t)
+			u := dir.AddUser("ada", "", key.PublicKey())
+			end := time.Now().Add(3 * time.Second)
+			if tc.before != nil {
+				tc.before(u, &end)
+			}
+			d := daemontest.Start(t, dir)
+			c := d.MustDial(t, "ada", ssh.PublicKeys(key))
+			tc.after(dir.User(t, "ada"), &end)
+			d.Reload(t, dir)
+			if tc.reason == "" {
+				time.Sleep(time.Until(end) + time.Second)
+				stillWorks(t, c)
+				return
+			}
+			closed := make(chan struct{})
+			go func() { _ = c.Wait(); close(closed) }()
+			select {
+			case <-closed:
+			case <-time.After(time.Until(end) + time.Second):
+				t.Fatal("still open a second after the end")
+			}
+			if time.Now().Before(end) {
+				t.Errorf("closed %s before the end", time.Until(end))
+			}
+			if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != tc.reason {
+				t.Errorf("audit: %v", got)
+			}
+		})
 	}
 }
 

@@ -228,6 +228,38 @@ func (s *scarce) Acquire() bool {
 }
 func (s *scarce) Release() { s.taken-- }
 
+// TestHandlesOverTheLimit: what is refused for the session's own limit takes no descriptor
+// from other sessions.
+func TestHandlesOverTheLimit(t *testing.T) {
+	tr, _ := tree(t, vfs.ReadWrite)
+	d := &scarce{left: 100}
+	c, _, end := dialRaw(t, tr, Options{MaxHandles: 2, Descriptors: d})
+	a, b := c.open("/a", flagWrite|flagCreate), c.opendir("/")
+	for range 5 {
+		if got := c.status(typeOpen, "/a", flagRead, 0); got != StatusFailure {
+			t.Errorf("OPEN of a third: %s", got)
+		}
+		if got := c.status(typeOpendir, "/"); got != StatusFailure {
+			t.Errorf("OPENDIR of a third: %s", got)
+		}
+	}
+	if d.taken != 2 {
+		t.Errorf("two handles have %d descriptors", d.taken)
+	}
+	c.status(typeClose, a)
+	c.status(typeClose, b)
+	if d.taken != 0 {
+		t.Errorf("%d descriptors are left of closed handles", d.taken)
+	}
+	c.open("/a", flagRead)
+	if err := end(); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
+	if d.taken != 0 {
+		t.Errorf("%d descriptors are lost", d.taken)
+	}
+}
+
 // TestDescriptors: each handle has one, and gives it back however it ends.
 func TestDescriptors(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)

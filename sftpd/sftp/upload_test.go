@@ -56,6 +56,13 @@ func TestStagedFileIsThereForItsWriter(t *testing.T) {
 		if got := c.status(typeExtended, "lsetstat@openssh.com", name, uint32(attrMode), 0o640); got != StatusOK {
 			t.Errorf("%s: lsetstat %s", name, got)
 		}
+		// Without following links, a size is not for a file, also of one that is under way.
+		if got := c.status(typeExtended, "lsetstat@openssh.com", name, uint32(attrSize), uint64(1)); got == StatusOK {
+			t.Errorf("%s: lsetstat of a size: %s", name, got)
+		}
+		if got := c.status(typeExtended, "lsetstat@openssh.com", name, uint32(attrSize|attrMode), uint64(1), 0o600); got == StatusOK {
+			t.Errorf("%s: lsetstat of a size and a mode: %s", name, got)
+		}
 		if got := c.status(typeClose, h); got != StatusOK {
 			t.Errorf("%s: CLOSE %s", name, got)
 		}

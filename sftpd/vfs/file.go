@@ -58,9 +58,9 @@ func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
 }
 
 // openInPlace opens a file for writing under its name. One that is not to outlive
-// a broken connection has to be known as new.
+// a broken connection, or whose name is to be on the disk, has to be known as new.
 func (t *Tree) openInPlace(pl place, flags int, mode uint32) (*File, error) {
-	if !t.uploads.DeleteIncomplete || flags&unix.O_CREAT == 0 {
+	if !t.uploads.DeleteIncomplete && !t.uploads.Sync || flags&unix.O_CREAT == 0 {
 		return openRegular(pl, flags, mode)
 	}
 	f, err := openRegular(pl, flags|unix.O_EXCL, mode)
@@ -193,7 +193,7 @@ func (f *File) Setstat(c Changes) error {
 }
 
 // Sync writes the file's data to the disk (fsync).
-func (f *File) Sync() error { return retry(func() error { return unix.Fsync(f.fd) }) }
+func (f *File) Sync() error { return retry(func() error { return fsync(f.fd) }) }
 
 // StatVFS returns figures of the volume that holds the file.
 func (f *File) StatVFS() (StatVFS, error) { return statFS(f.fd, f.m) }

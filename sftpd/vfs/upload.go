@@ -197,7 +197,7 @@ func (p *parent) keep() (parent, error) {
 }
 
 // track notes that a file was made by this opening, so that it can be removed if
-// it is not completed.
+// it is not completed, and that its directory is synced if it is.
 func (t *Tree) track(pl place, f *File) error {
 	par, err := pl.parentOf()
 	if err != nil {

@@ -236,6 +236,61 @@ func TestRemovingWhatIsKept(t *testing.T) {
 	})
 }
 
+// What was kept of an upload is of the file that had the name then: once another file gets the
+// name, or the file another name, a client that resumes must not go on with the stale part.
+func TestRenamesForgetWhatIsKept(t *testing.T) {
+	resolvers(t, func(t *testing.T, r Resolver) {
+		for kind, rename := range map[string]func(*Tree, string, string) error{"rename": (*Tree).Rename, "posix-rename": (*Tree).PosixRename} {
+			tree, dir := uploadTree(t, r, Uploads{OnClose: true}, ReadWrite)
+			finish(t, start(t, tree, "/old", create, 0, "stale"), false, Kept)
+			if err := rename(tree, "/old", "/moved"); err != nil || len(hidden(t, dir)) != 0 {
+				t.Errorf("%s of a name: %v, hidden %q", kind, err, hidden(t, dir))
+			}
+			finish(t, start(t, tree, "/new", create, 0, "stale"), false, Kept)
+			if err := rename(tree, "/moved", "/new"); err != nil || len(hidden(t, dir)) != 0 {
+				t.Errorf("%s onto a name: %v, hidden %q", kind, err, hidden(t, dir))
+			}
+			finish(t, start(t, tree, "/new", proceed, 3, "XY"), true, Nothing)
+			if got, err := os.ReadFile(filepath.Join(dir, "new")); err != nil || string(got) != "oldXYontent" {
+				t.Errorf("%s: resumed as %q, %v", kind, got, err)
+			}
+			// One that fails changes nothing.
+			finish(t, start(t, tree, "/new", create, 0, "part"), false, Kept)
+			if err := rename(tree, "/none", "/new"); err == nil || len(hidden(t, dir)) != 1 {
+				t.Errorf("%s of nothing: %v, hidden %q", kind, err, hidden(t, dir))
+			}
+		}
+	})
+}
+
+// A directory with a paused upload is not empty. A client may pause for a day; what the daemon
+// has not touched for longer, it left when it was killed.
+func TestPausedUploadsKeepTheirDirectory(t *testing.T) {
+	resolvers(t, func(t *testing.T, r Resolver) {
+		tree, dir := uploadTree(t, r, Uploads{OnClose: true}, ReadWrite)
+		for age, stays := range map[time.Duration]bool{
+			0: true, 30 * time.Minute: true, time.Hour: true, 24 * time.Hour: true, 26 * time.Hour: false, 1000 * time.Hour: false,
+		} {
+			if err := tree.Mkdir("/d", 0o755); err != nil {
+				t.Fatal(err)
+			}
+			name := filepath.Join(dir, "d", stagingName())
+			write(t, filepath.Dir(name), filepath.Base(name), "part")
+			when := time.Now().Add(-age)
+			if err := os.Chtimes(name, when, when); err != nil {
+				t.Fatal(err)
+			}
+			err := tree.Rmdir("/d")
+			if _, there := os.Stat(name); (there == nil) != stays || (err == unix.ENOTEMPTY) != stays || !stays && err != nil {
+				t.Errorf("aged %s: rmdir %v, the upload %v", age, err, there)
+			}
+			if err := os.RemoveAll(filepath.Join(dir, "d")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func TestExclusiveUploads(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := uploadTree(t, r, Uploads{OnClose: true, DeleteIncomplete: true}, ReadWrite)

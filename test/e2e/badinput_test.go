@@ -60,7 +60,7 @@ func TestBadInput(t *testing.T) {
 		{"path with ..", userYAML(ns, "  mounts: [{path: /in/../../etc}]\n"), "must not have empty, '.' or '..' parts"},
 		{"subPath with ..", userYAML(ns, "  mounts: [{path: /in, subPath: ../other}]\n"), "subPath must be a relative path without"},
 		{"a name with a slash", userYAML(ns, "  authentication: {passwordSecretRef: {name: a/b}}\n"), "must be the name of an object"},
-		{"key with an unknown option", userYAML(ns, "  authentication: {authorizedKeys: ['command=\"ls\" " + k.line + "']}\n"), "and no other option"},
+		{"key with an unknown option", userYAML(ns, "  authentication: {authorizedKeys: ['command=\"ls\" "+k.line+"']}\n"), "and no other option"},
 		{"a private key", userYAML(ns, "  authentication: {authorizedKeys: ['-----BEGIN OPENSSH PRIVATE KEY-----']}\n"), "must never be a private key"},
 		{"unknown field", userYAML(ns, "  shell: /bin/sh\n"), `unknown field "spec.shell"`},
 	} {

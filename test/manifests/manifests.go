@@ -147,7 +147,7 @@ func (g *generator) listener() {
 	s := &l.Spec
 	s.AllowedUsers.Namespaces.From = v1alpha1.NamespacesFrom(g.pick("All", "All", "All", "All", "All", "Same", "Selector"))
 	if s.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
-		s.AllowedUsers.Namespaces.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"sftp": "yes"}}
+		s.AllowedUsers.Namespaces.Selector = &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}}
 	}
 	s.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(g.pick("Any", "Any", "NamespacePrefixed"))
 	if g.one(3) {

@@ -106,3 +106,37 @@ func TestRotationOfAKey(t *testing.T) {
 	}
 	waitReady(t, acme)
 }
+
+// With deletionPolicy Delete, the Secret of a pair that retires goes when its overlap is over. One that somebody has put
+// in its place meanwhile is not the operator's, and stays.
+func TestForeignSecretInPlaceOfARetiredPair(t *testing.T) {
+	ns := namespace(t, nil)
+	k := &v1alpha1.SFTPKey{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "nightly"},
+		Spec: v1alpha1.SFTPKeySpec{
+			Usage: v1alpha1.KeyUsageClient, DeletionPolicy: v1alpha1.Delete, Rotation: v1alpha1.KeyRotation{OverlapSeconds: new(int32(5))},
+		},
+	}
+	create(t, k)
+	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly"`)
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly-r2"`)
+
+	first := &corev1.Secret{}
+	get(t, first, ns, "nightly")
+	if err := api.Delete(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	foreign := passwordSecret(ns, "nightly", "hunter2")
+	create(t, foreign)
+	eventually(t, func() error {
+		if get(t, k, ns, k.Name); len(k.Status.Retiring) > 0 {
+			return fmt.Errorf("%d pairs retire", len(k.Status.Retiring))
+		}
+		return nil
+	})
+	after := &corev1.Secret{}
+	if get(t, after, ns, "nightly"); after.UID != foreign.UID || after.ResourceVersion != foreign.ResourceVersion {
+		t.Error("the foreign Secret was written or made again")
+	}
+}

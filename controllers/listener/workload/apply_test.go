@@ -38,12 +38,12 @@ func TestEverythingIsApplied(t *testing.T) {
 			in := &l.Spec.Infrastructure
 			in.Labels, in.Annotations = map[string]string{"team": "files"}, map[string]string{"example.com/contact": "files"}
 			in.Pod.Resources = &v1alpha1.PodResources{
-				Limits: corev1.ResourceList{corev1.ResourceMemory: mustParse("1024Mi"), corev1.ResourceCPU: mustParse("0.5")},
+				Limits: &v1alpha1.ResourceAmounts{Memory: new(mustParse("1024Mi")), CPU: new(mustParse("0.5"))},
 			}
 			in.Pod.NodeSelector = map[string]string{"kubernetes.io/os": "linux"}
-			in.Pod.Tolerations = []corev1.Toleration{{Key: "files", Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule}}
-			in.Pod.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "topology.kubernetes.io/zone", WhenUnsatisfiable: corev1.DoNotSchedule}}
-			in.Pod.ImagePullSecrets = []corev1.LocalObjectReference{{Name: "registry"}}
+			in.Pod.Tolerations = []v1alpha1.Toleration{{Key: "files", Operator: "Exists", Effect: "NoSchedule"}}
+			in.Pod.TopologySpreadConstraints = []v1alpha1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "topology.kubernetes.io/zone", WhenUnsatisfiable: "DoNotSchedule"}}
+			in.Pod.ImagePullSecrets = []v1alpha1.LocalSecretReference{{Name: "registry"}}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

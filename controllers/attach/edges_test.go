@@ -1,0 +1,306 @@
+package attach
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+)
+
+// decideOne returns the decision about the only user of a listener.
+func decideOne(t *testing.T, l *v1alpha1.SFTPListener, u v1alpha1.SFTPUser) Decision {
+	t.Helper()
+	got, _ := Decide(Input{Listener: l, Users: []v1alpha1.SFTPUser{u}, Now: now})
+	if len(got) != 1 {
+		t.Fatalf("%d decisions about one user", len(got))
+	}
+	return got[0]
+}
+
+// A listener that takes passwords only takes a user with a password and no key at all. Anything by which the user
+// could have a key, or that asks for one, is a key that the listener does not allow.
+func TestKeysWherePasswordsOnlyAreAllowed(t *testing.T) {
+	keyless := func(u *v1alpha1.SFTPUser) {
+		u.Spec.Authentication.AuthorizedKeys = nil
+		authenticating("", "password")(u)
+	}
+	auth := func(change func(*v1alpha1.UserAuthentication)) func(*v1alpha1.SFTPUser) {
+		return func(u *v1alpha1.SFTPUser) { change(&u.Spec.Authentication) }
+	}
+	for name, c := range map[string]struct {
+		change  func(*v1alpha1.SFTPUser)
+		allowed bool
+	}{
+		"a password":  {auth(func(*v1alpha1.UserAuthentication) {}), true},
+		"any of both": {auth(func(a *v1alpha1.UserAuthentication) { a.Mode = v1alpha1.AuthAnyOf }), true},
+		"a key":       {auth(func(a *v1alpha1.UserAuthentication) { a.AuthorizedKeys = []string{"k"} }), false},
+		"a Secret with keys": {auth(func(a *v1alpha1.UserAuthentication) {
+			a.AuthorizedKeysSecretRefs = make([]v1alpha1.AuthorizedKeysSecretReference, 1)
+		}), false},
+		"an SFTPKey": {auth(func(a *v1alpha1.UserAuthentication) { a.KeyRefs = make([]v1alpha1.LocalKeyReference, 1) }), false},
+		"a key and an SFTPKey": {auth(func(a *v1alpha1.UserAuthentication) {
+			a.AuthorizedKeys, a.KeyRefs = []string{"k"}, make([]v1alpha1.LocalKeyReference, 1)
+		}), false},
+		"a key and a Secret": {auth(func(a *v1alpha1.UserAuthentication) {
+			a.AuthorizedKeys, a.AuthorizedKeysSecretRefs = []string{"k"}, make([]v1alpha1.AuthorizedKeysSecretReference, 1)
+		}), false},
+		"certificates": {auth(func(a *v1alpha1.UserAuthentication) { a.Certificates = v1alpha1.CertificatesAccepted }), false},
+		"both at once": {auth(func(a *v1alpha1.UserAuthentication) { a.Mode = v1alpha1.AuthAllOf }), false},
+		"methods with a key": {auth(func(a *v1alpha1.UserAuthentication) {
+			a.Methods = []v1alpha1.MethodCombination{"publickey", "password"}
+		}), false},
+		"methods without a key":     {auth(func(a *v1alpha1.UserAuthentication) { a.Methods = []v1alpha1.MethodCombination{"password"} }), true},
+		"no password, and so a key": {auth(func(a *v1alpha1.UserAuthentication) { a.PasswordSecretRef = nil }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := listener(only(v1alpha1.AuthPassword), func(l *v1alpha1.SFTPListener) { l.Spec.Authentication.TrustedUserCAs = []string{"ca"} })
+			d := decideOne(t, l, user("platform", "acme", keyless, c.change))
+			if d.Accepted() != c.allowed || !c.allowed && d.Reason != v1alpha1.ReasonMethodNotAllowed {
+				t.Errorf("%s: %s", d.Reason, d.Message)
+			}
+		})
+	}
+}
+
+// A user without keys whose methods ask for none does not need a listener that allows keys.
+func TestMethodsWithoutAKey(t *testing.T) {
+	u := user("platform", "acme", authenticating("", "password", "password"))
+	if d := decideOne(t, listener(only(v1alpha1.AuthPassword)), u); !d.Accepted() {
+		t.Errorf("%s: %s", d.Reason, d.Message)
+	}
+}
+
+func TestCertificatesNeedAnAuthority(t *testing.T) {
+	certificates := func(u *v1alpha1.SFTPUser) { u.Spec.Authentication.Certificates = v1alpha1.CertificatesAccepted }
+	authority := func(l *v1alpha1.SFTPListener) { l.Spec.Authentication.TrustedUserCAs = []string{"ca"} }
+	fromSecret := func(l *v1alpha1.SFTPListener) {
+		l.Spec.Authentication.TrustedUserCAsSecretRefs = make([]v1alpha1.SecretFileReference, 1)
+	}
+	d := decideOne(t, listener(), user("platform", "acme", certificates))
+	if d.Reason != v1alpha1.ReasonMethodNotAllowed {
+		t.Errorf("without an authority: %s", d.Reason)
+	}
+	wantMessage(t, d, "The listener trusts no certificate authority (its spec.authentication.trustedUserCAs); "+
+		"remove spec.authentication.certificates or ask the listener's owner")
+	for name, l := range map[string]*v1alpha1.SFTPListener{
+		"in the spec": listener(authority), "in a Secret": listener(fromSecret), "in both": listener(authority, fromSecret),
+	} {
+		if d := decideOne(t, l, user("platform", "acme", certificates)); !d.Accepted() {
+			t.Errorf("an authority %s: %s: %s", name, d.Reason, d.Message)
+		}
+	}
+	if d := decideOne(t, listener(), user("platform", "acme")); !d.Accepted() {
+		t.Errorf("without certificates: %s: %s", d.Reason, d.Message)
+	}
+}
+
+// What a listener requires and cannot be read is the listener's mistake, and no user gets in past it.
+func TestRequiredMethodsThatCannotBeUsed(t *testing.T) {
+	d := decideOne(t, listener(requiring("x")), user("platform", "acme", authenticating("", "", "publickey")))
+	if d.Reason != v1alpha1.ReasonMethodNotAllowed || !strings.HasPrefix(d.Message, "The listener's requiredMethods cannot be used: ") {
+		t.Errorf("%s: %s", d.Reason, d.Message)
+	}
+}
+
+// Only a user's own methods are explicit, also when they cannot be used.
+func TestExplicitMethods(t *testing.T) {
+	for name, c := range map[string]struct {
+		listener       *v1alpha1.SFTPListener
+		user           func(*v1alpha1.SFTPUser)
+		explicit, fail bool
+	}{
+		"nothing":                 {listener(), authenticating("", ""), false, false},
+		"a mode":                  {listener(), authenticating("AllOf", "password"), false, false},
+		"methods":                 {listener(), authenticating("", "", "publickey"), true, false},
+		"unusable methods":        {listener(), authenticating("", "", "x"), true, true},
+		"the listener's":          {listener(requiring("publickey")), authenticating("", ""), false, false},
+		"the listener's unusable": {listener(requiring("x")), authenticating("", ""), false, true},
+	} {
+		u := user("platform", "acme", c.user)
+		methods, explicit, err := Methods(c.listener, &u)
+		if explicit != c.explicit || (err != nil) != c.fail || (methods == nil) != c.fail {
+			t.Errorf("%s: %v, explicit %v, %v", name, methods, explicit, err)
+		}
+	}
+}
+
+// Who has an app is asked for its code once in each combination that has room for it, and the other combinations are
+// those that the listener requires.
+func TestAppWithRequiredMethods(t *testing.T) {
+	full := v1alpha1.MethodCombination("publickey,publickey,publickey,password")
+	if n := strings.Count(string(full), ",") + 1; n != factor.MaxSteps {
+		t.Fatalf("%d steps, want the most that are possible", n)
+	}
+	u := user("platform", "acme", authenticating("", "password totp"))
+	methods, _, err := Methods(listener(requiring(full, "publickey,password,publickey", "password,keyboard-interactive:totp")), &u)
+	want := []string{
+		"publickey,publickey,publickey,password", "publickey,password,publickey,keyboard-interactive:totp", "password,keyboard-interactive:totp",
+	}
+	if err != nil || !slices.Equal(methods.Strings(), want) {
+		t.Errorf("%q, %v\nwant %q", methods.Strings(), err, want)
+	}
+}
+
+func TestLengthOfALoginName(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*v1alpha1.SFTPListener)
+		ok     bool
+	}{
+		{strings.Repeat("a", 128), nil, true},
+		{strings.Repeat("a", 129), nil, false},
+		{strings.Repeat("a", 119), func(l *v1alpha1.SFTPListener) { l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamesNamespacePrefixed }, true},
+		{strings.Repeat("a", 120), func(l *v1alpha1.SFTPListener) { l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamesNamespacePrefixed }, false},
+	} {
+		l := listener()
+		if c.change != nil {
+			c.change(l)
+		}
+		if d := decideOne(t, l, user("platform", "acme", named(c.name))); d.Accepted() != c.ok {
+			t.Errorf("%d characters, in effect %d: %s", len(c.name), len(d.Username), d.Reason)
+		}
+	}
+}
+
+// A listener from before the API server checked it may have no volume. Its users are told so, and it harms no other.
+func TestListenerWithoutVolumes(t *testing.T) {
+	l := listener(func(l *v1alpha1.SFTPListener) { l.Spec.Volumes = nil })
+	if got := HomeVolume(l); got != "" {
+		t.Errorf("the home volume is %q", got)
+	}
+	if d := decideOne(t, l, user("platform", "acme")); d.Reason != v1alpha1.ReasonVolumeNotFound {
+		t.Errorf("%s: %s", d.Reason, d.Message)
+	}
+	l = listener(func(l *v1alpha1.SFTPListener) { l.Spec.Volumes = l.Spec.Volumes[:1] })
+	if got := HomeVolume(l); got != "home" {
+		t.Errorf("with one volume, the home volume is %q", got)
+	}
+}
+
+func TestConflictNamesTheLogin(t *testing.T) {
+	got, _ := Decide(Input{Listener: listener(), Now: now, Users: []v1alpha1.SFTPUser{
+		user("platform", "a", named("x"), aged(time.Hour)), user("platform", "b", named("x")),
+	}})
+	wantMessage(t, got[1], `The login name "x" is taken by an older SFTPUser of this listener; choose another spec.username`)
+}
+
+func TestMaxUsersByDefault(t *testing.T) {
+	if n := MaxUsers(listener()); n != 1000 {
+		t.Errorf("%d", n)
+	}
+	if n := MaxUsers(listener(func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(7)) })); n != 7 {
+		t.Errorf("%d, want 7", n)
+	}
+}
+
+// The time of the next expiry is the earliest, whoever is looked at first.
+func TestNextExpiryInAnyOrder(t *testing.T) {
+	first, second, third := expiring(now.Add(time.Minute)), expiring(now.Add(time.Hour)), expiring(now.Add(time.Second))
+	for _, order := range [][]func(*v1alpha1.SFTPUser){{first, second, third}, {third, second, first}, {second, first, third}, {first, third, second}} {
+		var users []v1alpha1.SFTPUser
+		for i, expires := range order {
+			users = append(users, user("platform", string(rune('a'+i)), expires, aged(time.Duration(9-i)*time.Minute)))
+		}
+		if _, next := Decide(Input{Listener: listener(), Users: users, Now: now}); !next.Equal(now.Add(time.Second)) {
+			t.Errorf("next is %v, want in one second", next)
+		}
+	}
+}
+
+// Directories with different access must not contain each other, wherever among the mounts they are.
+func TestOverlapMessages(t *testing.T) {
+	mount := func(path string, d v1alpha1.Directory) v1alpha1.Mount {
+		return v1alpha1.Mount{Path: path, Directory: d}
+	}
+	home := v1alpha1.Directory{SubPath: "home"}
+	for name, c := range map[string]struct {
+		home    v1alpha1.Directory
+		mounts  []v1alpha1.Mount
+		message string // "" if there is nothing to say
+	}{
+		"a drop box in the home": {
+			v1alpha1.Directory{},
+			[]v1alpha1.Mount{mount("/in", v1alpha1.Directory{SubPath: "in", Access: v1alpha1.AccessWriteOnly})},
+			"spec.mounts[/in] (platform/acme/in, WriteOnly) is inside of spec.homeDirectory (platform/acme, ReadWrite); ",
+		},
+		"the home in the whole volume": {
+			v1alpha1.Directory{},
+			[]v1alpha1.Mount{mount("/all", v1alpha1.Directory{Scope: v1alpha1.ScopeVolume, Access: v1alpha1.AccessReadOnly})},
+			"spec.homeDirectory (platform/acme, ReadWrite) is inside of spec.mounts[/all] (the whole volume, ReadOnly); ",
+		},
+		"the same directory": {
+			home,
+			[]v1alpha1.Mount{mount("/again", v1alpha1.Directory{SubPath: "home", Access: v1alpha1.AccessReadOnly})},
+			"spec.homeDirectory (platform/acme/home, ReadWrite) is inside of spec.mounts[/again] (platform/acme/home, ReadOnly); ",
+		},
+		"the last of three in the second": {
+			home,
+			[]v1alpha1.Mount{
+				mount("/a", v1alpha1.Directory{SubPath: "a"}),
+				mount("/b", v1alpha1.Directory{SubPath: "b", Access: v1alpha1.AccessReadOnly}),
+				mount("/c", v1alpha1.Directory{SubPath: "b/c", Access: v1alpha1.AccessWriteOnly}),
+			},
+			"spec.mounts[/c] (platform/acme/b/c, WriteOnly) is inside of spec.mounts[/b] (platform/acme/b, ReadOnly); ",
+		},
+		"names listed in a drop box whose names are not": {
+			home,
+			[]v1alpha1.Mount{
+				mount("/in", v1alpha1.Directory{SubPath: "in", Access: v1alpha1.AccessWriteOnly}),
+				mount("/seen", v1alpha1.Directory{SubPath: "in/seen", Access: v1alpha1.AccessWriteOnly, Listing: v1alpha1.ListingNames}),
+			},
+			"spec.mounts[/seen] (platform/acme/in/seen, WriteOnly with listing Names) is inside of spec.mounts[/in] (platform/acme/in, WriteOnly); ",
+		},
+		"listing says nothing where all may be read": {
+			v1alpha1.Directory{},
+			[]v1alpha1.Mount{mount("/in", v1alpha1.Directory{SubPath: "in", Listing: v1alpha1.ListingNames})},
+			"",
+		},
+		"equal access everywhere": {
+			v1alpha1.Directory{Access: v1alpha1.AccessReadWrite},
+			[]v1alpha1.Mount{mount("/in", v1alpha1.Directory{SubPath: "in"}), mount("/again", v1alpha1.Directory{})},
+			"",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := decideOne(t, listener(), user("platform", "acme", func(u *v1alpha1.SFTPUser) { u.Spec.HomeDirectory, u.Spec.Mounts = c.home, c.mounts }))
+			if c.message == "" {
+				if !d.Accepted() {
+					t.Errorf("%s: %s", d.Reason, d.Message)
+				}
+				return
+			}
+			if d.Reason != v1alpha1.ReasonDirectoriesOverlap {
+				t.Fatalf("%s: %s", d.Reason, d.Message)
+			}
+			wantMessage(t, d, c.message+"give them the same access or directories side by side, "+
+				"for example homeDirectory.subPath: home and subPath: inbox for the mount")
+		})
+	}
+}
+
+// A volume that does not exist is found also behind mounts that are sound.
+func TestLaterMounts(t *testing.T) {
+	d := decideOne(t, listener(), user("platform", "acme", func(u *v1alpha1.SFTPUser) {
+		u.Spec.Mounts = []v1alpha1.Mount{{Path: "/a", Directory: v1alpha1.Directory{SubPath: "a"}}, {Path: "/b", Directory: v1alpha1.Directory{Volume: "x"}}}
+	}))
+	wantMessage(t, d, `spec.mounts[/b].volume is "x", but the listener's volumes are: home, archive`)
+}
+
+// Methods must not write into what the listener's combinations share.
+func TestMethodsChangeNothing(t *testing.T) {
+	l := listener(requiring("publickey", "password"))
+	u := user("platform", "acme", authenticating("", "password totp"))
+	first, _, err1 := Methods(l, &u)
+	text := first.Strings()
+	again, _, err2 := Methods(l, &u)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(text, again.Strings()) || !slices.Equal(text, first.Strings()) {
+		t.Errorf("%q, then %q", text, again.Strings())
+	}
+}

@@ -1,0 +1,76 @@
+package render
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/sftpd/config"
+)
+
+// A code is used up for all pods. With more than one they share what was used, or a code that somebody has overlooked
+// logs in again at the next pod.
+func TestSharedCodes(t *testing.T) {
+	for _, c := range []struct {
+		replicas *int32
+		home     string
+		want     string
+	}{
+		{nil, "", ""}, {new(int32(0)), "", ""}, {new(int32(1)), "", ""},
+		{new(int32(2)), "", "home"}, {new(int32(3)), "", "home"}, {new(int32(20)), "archive", "archive"},
+	} {
+		l := &v1alpha1.SFTPListener{}
+		l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "home"}, {Name: "archive"}}
+		l.Spec.Replicas, l.Spec.HomeDirectory.Volume = c.replicas, c.home
+		name := "unset"
+		if c.replicas != nil {
+			name = fmt.Sprint(*c.replicas)
+		}
+		if got := Settings(l, Trust{}, PodVolumePath).Authentication.SharedCodes; got != c.want {
+			t.Errorf("replicas %s: sharedCodes %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// What a listener does not set has the default that the API's documentation promises.
+func TestDefaultsOfSettings(t *testing.T) {
+	l := &v1alpha1.SFTPListener{}
+	l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "home"}}
+	got := Settings(l, Trust{}, PodVolumePath)
+	if got.Authentication.MaxTries != 6 || got.Authentication.LoginGraceSeconds != 30 {
+		t.Errorf("authentication %+v", got.Authentication)
+	}
+	if want := (config.Limits{MaxConnections: 500, MaxConnectionsPerUser: 10, IdleTimeoutSeconds: 900}); !reflect.DeepEqual(got.Limits, want) {
+		t.Errorf("limits %+v, want %+v", got.Limits, want)
+	}
+	if want := (config.Shutdown{ReadinessDelaySeconds: 5, DrainTimeoutSeconds: 300}); got.Shutdown != want {
+		t.Errorf("shutdown %+v, want %+v", got.Shutdown, want)
+	}
+	if MinPasswordLength(l) != 8 {
+		t.Errorf("passwords of %d characters", MinPasswordLength(l))
+	}
+	// A number of its own counts, also 0.
+	l.Spec.Shutdown.ReadinessDelaySeconds, l.Spec.Shutdown.DrainTimeoutSeconds = new(int32(0)), new(int32(7))
+	l.Spec.Authentication.MaxAuthTries, l.Spec.Authentication.PasswordPolicy.MinLength = new(int32(2)), new(int32(16))
+	l.Spec.Limits.MaxConnections, l.Spec.Limits.IdleTimeoutSeconds = new(int32(3)), new(int32(4))
+	got = Settings(l, Trust{}, PodVolumePath)
+	if got.Shutdown != (config.Shutdown{DrainTimeoutSeconds: 7}) || got.Authentication.MaxTries != 2 || got.Limits.MaxConnections != 3 ||
+		got.Limits.IdleTimeoutSeconds != 4 || MinPasswordLength(l) != 16 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A user without limits of its own has none in its record, and its certificates are in it only if it accepts them.
+func TestRecordOfAPlainUser(t *testing.T) {
+	d := decision()
+	d.User.Spec.Limits, d.User.Spec.ExpirationTime = v1alpha1.UserLimits{}, nil
+	c := creds()
+	for _, accepts := range []bool{false, true} {
+		c.Certificates = accepts
+		got := UserRecord(readListener(t, "full"), d, c)
+		if got.MaxConnections != 0 || got.NotAfter != nil || got.Certificates != accepts {
+			t.Errorf("%+v", got)
+		}
+	}
+}

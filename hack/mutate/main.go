@@ -1,0 +1,93 @@
+// Command mutate changes one thing at a time in a package, such as a comparison, a constant, a check or a statement,
+// and reports the changes that its tests do not notice. See docs/development/mutation.md.
+//
+//	make mutate                          # all packages of packages.go
+//	make mutate PKG=./controllers/attach # one
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// options of a run.
+type options struct {
+	jobs    int
+	bound   time.Duration
+	only    *regexp.Regexp
+	verbose bool
+	cache   bool
+	entries bool
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "mutants tried at the same time")
+	flag.DurationVar(&o.bound, "time", 20*time.Minute, "time for one package; a second run continues")
+	flag.BoolVar(&o.verbose, "v", false, "print every mutant with its result")
+	flag.BoolVar(&o.cache, "cache", true, "use the results of earlier runs of the same code and tests")
+	flag.BoolVar(&o.entries, "entries", false, "print the entries of "+acceptedFile+" for the survivors, for those that are to be accepted")
+	only := flag.String("only", "", "mutants that match this regular expression: \"file.go Function: change\"")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	var err error
+	if o.only, err = regexp.Compile(*only); err == nil {
+		err = run(ctx, o, flag.Args())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutate:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run tries the packages and fails if a result is not the expected one.
+func run(ctx context.Context, o options, patterns []string) error {
+	accepted, err := readAccepted(acceptedFile)
+	if err != nil {
+		return err
+	}
+	packages, err := selectPackages(ctx, patterns)
+	if err != nil {
+		return err
+	}
+	var total tally
+	var failed []error
+	for _, p := range packages {
+		started := time.Now()
+		r, err := tryPackage(ctx, p, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.path, err)
+		}
+		problems := judge(r, accepted[p.path], o.partial())
+		report(os.Stdout, r, accepted[p.path], o.verbose)
+		fmt.Printf("%-24s noticed %4d of %4d (%s), %d accepted, %d problems, %s\n", p.path,
+			r.tally.noticed, r.tally.all, r.tally.percent(), r.tally.accepted, len(problems), time.Since(started).Round(time.Second))
+		for _, problem := range problems {
+			fmt.Println("  " + problem)
+		}
+		if len(problems) > 0 {
+			failed = append(failed, fmt.Errorf("%s: %d problems", p.path, len(problems)))
+		}
+		total.add(r.tally)
+		if o.entries {
+			if err := writeEntries(os.Stdout, r, accepted[p.path]); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Printf("%-24s noticed %4d of %4d (%s), %d accepted\n", "all", total.noticed, total.all, total.percent(), total.accepted)
+	return errors.Join(failed...)
+}
+
+// partial reports whether only a part of a package's mutants is tried.
+func (o options) partial() bool { return o.only.String() != "" }

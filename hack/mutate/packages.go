@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+const modulePath = "github.com/sftp-operator/sftp-operator/"
+
+// pack is a package whose code is changed, and the packages whose tests are to notice it.
+type pack struct {
+	path  string   // below the module, such as controllers/attach
+	tests []string // tried in this order
+	skip  string   // tests that take too long to run for each mutant, as a regular expression
+}
+
+// packages that make mutate tries without PKG: the code that decides without asking anybody. Each is tested by its
+// own tests, and by those of the packages named here.
+var packages = []pack{
+	{path: "controllers/attach"},
+	{path: "controllers/conditions"},
+	{path: "controllers/credentials"},
+	{path: "controllers/hostkey"},
+	{path: "controllers/key"},
+	{path: "controllers/render"},
+	{path: "controllers/revocation", skip: "^TestAgainstOpenSSH$"},
+	{path: "controllers/rollout"},
+	{path: "controllers/shard"},
+	{path: "sftpd/cidr"},
+	{path: "sftpd/config"},
+	{path: "sftpd/penalty"},
+	{path: "sftpd/totp"},
+}
+
+// selectPackages returns the packages that the patterns of go list match, or all of the list without any.
+func selectPackages(ctx context.Context, patterns []string) ([]pack, error) {
+	var out []pack
+	if len(patterns) == 0 {
+		for _, p := range packages {
+			if _, err := os.Stat(p.path); err != nil {
+				return nil, fmt.Errorf("packages.go: %w", err)
+			}
+			out = append(out, p.withOwn())
+		}
+		return out, nil
+	}
+	listed, err := goList(ctx, append([]string{"-f", "{{.ImportPath}}"}, patterns...)...)
+	if err != nil {
+		return nil, err
+	}
+	for path := range strings.FieldsSeq(string(listed)) {
+		p := pack{path: strings.TrimPrefix(path, modulePath)}
+		if i := slices.IndexFunc(packages, func(q pack) bool { return q.path == p.path }); i >= 0 {
+			p = packages[i]
+		}
+		out = append(out, p.withOwn())
+	}
+	return out, nil
+}
+
+// withOwn puts the package's own tests first.
+func (p pack) withOwn() pack {
+	p.tests = append([]string{p.path}, p.tests...)
+	return p
+}

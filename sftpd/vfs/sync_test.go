@@ -1,0 +1,88 @@
+package vfs
+
+import (
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestWhatIsSynced: with Sync, the content of a file is on the disk before its name, and the name
+// when the client hears that the file is closed. Without, nobody waits for the disk.
+func TestWhatIsSynced(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		uploads  Uploads
+		path     string
+		flags    int
+		complete bool
+		want     []string
+	}{
+		{"a new file", Uploads{OnClose: true, Sync: true}, "/new", create, true, []string{"file", "directory"}},
+		{"one that was there", Uploads{OnClose: true, Sync: true}, "/old", create, true, []string{"file", "directory"}},
+		{"a new file, written in place", Uploads{Sync: true}, "/new", create, true, []string{"file", "directory"}},
+		{"one that is not complete", Uploads{OnClose: true, Sync: true}, "/new", create, false, nil},
+		{"without", Uploads{OnClose: true}, "/new", create, true, nil},
+		{"without, in place", Uploads{}, "/new", create, true, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			resolvers(t, func(t *testing.T, r Resolver) {
+				tree, _ := uploadTree(t, r, tc.uploads, ReadWrite)
+				var got []string
+				fsync = func(fd int) error {
+					var st unix.Stat_t
+					if err := unix.Fstat(fd, &st); err != nil {
+						return err
+					}
+					kind := map[uint32]string{unix.S_IFREG: "file", unix.S_IFDIR: "directory"}[st.Mode&unix.S_IFMT]
+					got = append(got, kind)
+					return unix.Fsync(fd)
+				}
+				t.Cleanup(func() { fsync = unix.Fsync })
+				if _, err := start(t, tree, tc.path, tc.flags, 0, "content").Finish(tc.complete); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got, tc.want) {
+					t.Errorf("synced %q, want %q", got, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// TestSyncThatFails: a file whose content or name is not on the disk is not complete. A file system
+// that cannot sync a directory need not.
+func TestSyncThatFails(t *testing.T) {
+	for _, tc := range []struct {
+		name            string
+		file, directory error
+		want            error
+	}{
+		{"the content", unix.EIO, nil, unix.EIO},
+		{"the name", nil, unix.EIO, unix.EIO},
+		{"a directory that cannot be synced", nil, unix.EINVAL, nil},
+		{"interrupted", nil, nil, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tree, _ := uploadTree(t, Auto, Uploads{OnClose: true, Sync: true}, ReadWrite)
+			calls := 0
+			fsync = func(fd int) error {
+				var st unix.Stat_t
+				if err := unix.Fstat(fd, &st); err != nil {
+					return err
+				}
+				if calls++; calls == 1 && tc.name == "interrupted" {
+					return unix.EINTR
+				}
+				if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+					return tc.directory
+				}
+				return tc.file
+			}
+			t.Cleanup(func() { fsync = unix.Fsync })
+			if _, err := start(t, tree, "/new", create, 0, "content").Finish(true); err != tc.want {
+				t.Errorf("finished with %v, want %v", err, tc.want)
+			}
+		})
+	}
+}
