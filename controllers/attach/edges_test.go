@@ -12,9 +12,9 @@ import (
 )
 
 // decideOne returns the decision about the only user of a listener.
-func decideOne(t *testing.T, l *v1alpha1.SFTPListener, u v1alpha1.SFTPUser) Decision {
+func decideOne(t *testing.T, l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) Decision {
 	t.Helper()
-	got, _ := Decide(Input{Listener: l, Users: []v1alpha1.SFTPUser{u}, Now: now})
+	got := Decide(Input{Listener: l, Users: []*v1alpha1.SFTPUser{u}, Now: now}, nil).Decisions
 	if len(got) != 1 {
 		t.Fatalf("%d decisions about one user", len(got))
 	}
@@ -121,7 +121,7 @@ func TestExplicitMethods(t *testing.T) {
 		"the listener's unusable": {listener(requiring("x")), authenticating("", ""), false, true},
 	} {
 		u := user("platform", "acme", c.user)
-		methods, explicit, err := Methods(c.listener, &u)
+		methods, explicit, err := Methods(c.listener, u)
 		if explicit != c.explicit || (err != nil) != c.fail || (methods == nil) != c.fail {
 			t.Errorf("%s: %v, explicit %v, %v", name, methods, explicit, err)
 		}
@@ -136,7 +136,7 @@ func TestAppWithRequiredMethods(t *testing.T) {
 		t.Fatalf("%d steps, want the most that are possible", n)
 	}
 	u := user("platform", "acme", authenticating("", "password totp"))
-	methods, _, err := Methods(listener(requiring(full, "publickey,password,publickey", "password,keyboard-interactive:totp")), &u)
+	methods, _, err := Methods(listener(requiring(full, "publickey,password,publickey", "password,keyboard-interactive:totp")), u)
 	want := []string{
 		"publickey,publickey,publickey,password", "publickey,password,publickey,keyboard-interactive:totp", "password,keyboard-interactive:totp",
 	}
@@ -182,10 +182,10 @@ func TestListenerWithoutVolumes(t *testing.T) {
 }
 
 func TestConflictNamesTheLogin(t *testing.T) {
-	got, _ := Decide(Input{Listener: listener(), Now: now, Users: []v1alpha1.SFTPUser{
+	got := Decide(Input{Listener: listener(), Now: now, Users: []*v1alpha1.SFTPUser{
 		user("platform", "a", named("x"), aged(time.Hour)), user("platform", "b", named("x")),
-	}})
-	wantMessage(t, got[1], `The login name "x" is taken by an older SFTPUser of this listener; choose another spec.username`)
+	}}, nil).Decisions
+	wantMessage(t, got[1], `The login name "x" is taken by another SFTPUser of this listener, which is older or had it before; choose another spec.username`)
 }
 
 func TestMaxUsersByDefault(t *testing.T) {
@@ -201,11 +201,11 @@ func TestMaxUsersByDefault(t *testing.T) {
 func TestNextExpiryInAnyOrder(t *testing.T) {
 	first, second, third := expiring(now.Add(time.Minute)), expiring(now.Add(time.Hour)), expiring(now.Add(time.Second))
 	for _, order := range [][]func(*v1alpha1.SFTPUser){{first, second, third}, {third, second, first}, {second, first, third}, {first, third, second}} {
-		var users []v1alpha1.SFTPUser
+		var users []*v1alpha1.SFTPUser
 		for i, expires := range order {
 			users = append(users, user("platform", string(rune('a'+i)), expires, aged(time.Duration(9-i)*time.Minute)))
 		}
-		if _, next := Decide(Input{Listener: listener(), Users: users, Now: now}); !next.Equal(now.Add(time.Second)) {
+		if next := Decide(Input{Listener: listener(), Users: users, Now: now}, nil).Next; !next.Equal(now.Add(time.Second)) {
 			t.Errorf("next is %v, want in one second", next)
 		}
 	}
@@ -294,9 +294,9 @@ func TestLaterMounts(t *testing.T) {
 func TestMethodsChangeNothing(t *testing.T) {
 	l := listener(requiring("publickey", "password"))
 	u := user("platform", "acme", authenticating("", "password totp"))
-	first, _, err1 := Methods(l, &u)
+	first, _, err1 := Methods(l, u)
 	text := first.Strings()
-	again, _, err2 := Methods(l, &u)
+	again, _, err2 := Methods(l, u)
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
