@@ -57,7 +57,7 @@ func TestPodThatRefusesTheConfiguration(t *testing.T) {
 	pods.behave(ns, behaviour{broken: true})
 	u := newUser(ns, "acme")
 	create(t, u)
-	message := "The configuration was refused and the one before stays: pod partners-sftp-a: hostkey-0: no space left on device"
+	message := "A pod rejected the configuration and keeps the previous one: pod partners-sftp-a: hostkey-0: no space left on device"
 	waitFor(t, l, "Programmed", "False", "ConfigRejected", message)
 	waitFor(t, l, "Ready", "False", "NotProgrammed", message)
 	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: "+message)
@@ -82,7 +82,7 @@ func TestPodThatCannotUseAUser(t *testing.T) {
 	create(t, u)
 	create(t, other)
 	waitFor(t, u, "Ready", "False", "UserRejected",
-		"A pod of the listener cannot use this user's record; its log says why. Mostly its image is older than the operator")
+		"A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator")
 	waitReady(t, other)
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }

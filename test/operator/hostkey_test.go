@@ -32,7 +32,7 @@ func TestHostKeySecretIsDeleted(t *testing.T) {
 	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-ed25519"}}
 	waitFor(t, k, "Ready", "False", "SecretNotFound", message)
 	message = `SFTPKey "partners-ed25519": ` + message +
-		`. The pods go on with the host keys that they have; copies of the private keys are in Secret "partners-sftp-config"`
+		`. The pods keep the host keys that they have; copies of the private keys are in Secret "partners-sftp-config"`
 	waitFor(t, l, "ResolvedRefs", "False", "HostKeyNotFound", message)
 	waitFor(t, l, "Ready", "False", "UnresolvedRefs", message)
 
@@ -88,7 +88,7 @@ func TestListenerIsMadeAgainAtOnce(t *testing.T) {
 	remove(t, l)
 	again := newListener(ns)
 	create(t, again)
-	waitFor(t, again, "Programmed", "False", "ResourceConflict", "")
+	waitFor(t, again, "ObjectsApplied", "False", "ResourceConflict", "")
 	collectGarbage(t, ns, l)
 	waitFor(t, again, "Ready", "True", "Ready", "")
 }

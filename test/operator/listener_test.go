@@ -25,7 +25,7 @@ func TestListenerGetsItsObjects(t *testing.T) {
 	create(t, l)
 	waitFor(t, l, "Ready", "False", "PodsUnavailable",
 		fmt.Sprintf("No pod is ready; kubectl -n %s describe pods -l sftp-operator.io/listener=partners says why", ns))
-	waitFor(t, l, "Accepted", "True", "Accepted", "The spec is acted upon")
+	waitFor(t, l, "Accepted", "True", "Accepted", "The operator acts upon the spec")
 	waitFor(t, l, "ResolvedRefs", "True", "ResolvedRefs", "Host keys and claims are usable")
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "No pod is ready to load the configuration")
 
@@ -108,7 +108,7 @@ func TestClaimThatCannotBeShared(t *testing.T) {
 		l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "home", PersistentVolumeClaim: &v1alpha1.ExistingClaim{ClaimName: "files"}}}
 	})
 	create(t, l)
-	message := `replicas is 2, but the claim of volume "home" is [ReadWriteOnce]: one node alone can mount it; set replicas to 1 or use a ReadWriteMany claim`
+	message := `replicas is 2, but the claim of volume "home" is [ReadWriteOnce], which only one node can mount; set replicas to 1 or use a ReadWriteMany claim`
 	waitFor(t, l, "Accepted", "False", "VolumeNotShareable", message)
 	waitFor(t, l, "Ready", "False", "NotAccepted", message)
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Replicas = new(int32(1)) })
@@ -211,7 +211,7 @@ func TestPausedListener(t *testing.T) {
 	change(t, l, func(l *v1alpha1.SFTPListener) {
 		l.Annotations = map[string]string{v1alpha1.AnnotationPaused: "true"}
 	})
-	message := `Nothing is changed while the annotation sftp-operator.io/paused is "true"; remove it to go on`
+	message := `Nothing is changed, and no access is removed, while the annotation sftp-operator.io/paused is "true"; remove it to continue`
 	waitFor(t, l, "Accepted", "False", "Paused", message)
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Service.Port = new(int32(2022)) })
 	waitFor(t, l, "Ready", "False", "NotAccepted", message)

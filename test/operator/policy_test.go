@@ -24,7 +24,7 @@ func TestLegacyPolicyEnds(t *testing.T) {
 	})
 	create(t, l)
 	waitFor(t, l, "ResolvedRefs", "True", "ResolvedRefs", "")
-	waitFor(t, l, "Accepted", "True", "Accepted", "The spec is acted upon")
+	waitFor(t, l, "Accepted", "True", "Accepted", "The operator acts upon the spec")
 	if l.Status.CryptoPolicy != v1alpha1.CryptoLegacy2026 || !l.Status.CryptoPolicyExpirationTime.Equal(&end) {
 		t.Errorf("status: policy %s until %v", l.Status.CryptoPolicy, l.Status.CryptoPolicyExpirationTime)
 	}

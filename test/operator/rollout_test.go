@@ -54,7 +54,7 @@ func rolledOutListener(t *testing.T, ns string, edits ...func(*v1alpha1.SFTPList
 	l := readyListener(t, ns, edits...)
 	waitFor(t, l, "RolledOut", "False", "RollingOut", "")
 	rollsTo(t, l, true)
-	waitFor(t, l, "RolledOut", "True", "RolledOut", "All pods are of the present template")
+	waitFor(t, l, "RolledOut", "True", "RolledOut", "All pods run the current template")
 	return l
 }
 
@@ -78,7 +78,7 @@ func fleetOf(t *testing.T, n int) (fleet []*v1alpha1.SFTPListener, with func(ima
 func waitQueued(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
 	waitFor(t, l, "RolledOut", "False", "RolloutQueued",
-		"A change of image waits. It begins by itself: at most 2 listeners are rolled out at a time, and now 2 are")
+		"A change of image waits. It begins automatically: 2 of at most 2 concurrent rollouts are running")
 }
 
 // An upgrade of the operator rolls two listeners out at a time, as the limit is, also when the operator restarts in between.
@@ -198,7 +198,7 @@ func TestRolloutIsPaused(t *testing.T) {
 	create(t, odd)
 	waitReady(t, acme)
 	waitFor(t, odd, "Ready", "False", "UserRejected",
-		"A pod of the listener cannot use this user's record; its log says why. Mostly its image is older than the operator; the listener's roll-outs are paused")
+		"A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator; the listener's rollouts are paused")
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	if got := pods.settings(ns).Shutdown.DrainTimeoutSeconds; got != 77 {
 		t.Errorf("the pods have a drain time of %d s: settings wait, too", got)
@@ -304,7 +304,7 @@ func TestRestartOfTheOnlyPodIsAnnounced(t *testing.T) {
 	}
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Shutdown.DrainTimeoutSeconds = new(int32(30)) })
 	waitFor(t, l, "RolledOut", "False", "RollingOut",
-		"The pods are being replaced for a change of shutdown; the old one ends before the new one starts, because one node alone can mount a volume")
+		"The pods are being replaced for a change of shutdown; the old one ends before the new one starts, because only one node can mount a volume")
 	want := "Warning A change of shutdown restarts the only pod: its transfers may go on for 30 seconds, and nobody can log in until the new pod is ready. Claims that are ReadWriteMany avoid that"
 	eventually(t, func() error {
 		if got := warnings(); len(got) != 1 || got[0] != want {

@@ -252,7 +252,7 @@ func waitReady(t *testing.T, u *v1alpha1.SFTPUser) {
 func waitRefused(t *testing.T, u *v1alpha1.SFTPUser, reason, message string) {
 	t.Helper()
 	waitFor(t, u, "Accepted", "False", reason, message)
-	waitFor(t, u, "ResolvedRefs", "Unknown", "Pending", "Not looked at before the user is accepted")
+	waitFor(t, u, "ResolvedRefs", "Unknown", "Pending", "Not evaluated until the user is accepted")
 	waitFor(t, u, "Ready", "False", "NotAccepted", message)
 	eventually(t, func() error {
 		for _, login := range pods.logins(listenerOf(u).Namespace) {

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
@@ -144,6 +145,9 @@ func (in Input) objectsApplied() (metav1.Condition, bool) {
 		return conditions.False(v1alpha1.ConditionObjectsApplied, reason, message), true
 	}
 	if in.HostKeys != nil && in.HostKeys.Refusal != nil {
+		if p, ok := apply.Problem(in.HostKeys.Refusal); ok {
+			return no(p.Reason, p.Message)
+		}
 		return no(v1alpha1.ReasonApplyFailed, in.HostKeys.Refusal.Error())
 	}
 	w := in.Workload
