@@ -11,6 +11,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -153,9 +154,12 @@ func TestForeignServiceIsNotTouched(t *testing.T) {
 	create(t, foreign)
 	l := newListener(ns)
 	create(t, l)
-	message := `Service "partners-sftp" in namespace "` + ns + `" exists and was not made by the operator for this object; rename or delete it`
-	waitFor(t, l, "Programmed", "False", "ResourceConflict", message)
-	waitFor(t, l, "Ready", "False", "NotProgrammed", message)
+	waitFor(t, l, "ObjectsApplied", "False", "ResourceConflict", "")
+	c := meta.FindStatusCondition(l.Status.Conditions, "ObjectsApplied")
+	if want := `Service "partners-sftp" in namespace "` + ns + `" exists and was not made by the operator for this listener; rename or delete it`; !strings.HasPrefix(c.Message, want) {
+		t.Errorf("%s, want %s", c.Message, want)
+	}
+	waitFor(t, l, "Ready", "False", "PodsUnavailable", "")
 	after := &corev1.Service{}
 	get(t, after, ns, "partners-sftp")
 	if after.ResourceVersion != foreign.ResourceVersion {
@@ -260,6 +264,6 @@ func TestRefusalOfTheAPIServerIsTold(t *testing.T) {
 		l.Spec.Service = v1alpha1.ListenerService{Type: v1alpha1.ServiceNodePort, NodePort: new(int32(80))}
 	})
 	create(t, l)
-	waitFor(t, l, "Programmed", "False", "ApplyFailed", "")
-	waitFor(t, l, "Ready", "False", "NotProgrammed", "")
+	waitFor(t, l, "ObjectsApplied", "False", "ApplyFailed", "")
+	waitFor(t, l, "Ready", "False", "PodsUnavailable", "")
 }

@@ -33,6 +33,7 @@ func compiled(namespace, name, record string, fingerprints ...string) *compile.U
 	for _, fp := range fingerprints {
 		c.Keys = append(c.Keys, config.Key{PublicKey: fp})
 		c.Inventory = append(c.Inventory, v1alpha1.UserKeyStatus{Fingerprint: fp, Source: "inline"})
+		u.Status.Keys = append(u.Status.Keys, v1alpha1.UserKeyStatus{Fingerprint: fp, AddedDate: "2026-11-01"})
 	}
 	return &compile.User{
 		Decision:    attach.Decision{User: u, Username: name, Reason: v1alpha1.ReasonAccepted, Message: "The listener accepts this user"},
@@ -287,12 +288,12 @@ func TestMemo(t *testing.T) {
 func change(r *rand.Rand, users []*compile.User) []*compile.User {
 	var out []*compile.User
 	for i := range 6 {
-		var u *compile.User
-		if i < len(users) {
-			u = users[i]
-		}
 		name, namespace := fmt.Sprint(i), fmt.Sprint("n", i%2)
-		switch r.IntN(6) {
+		var u *compile.User
+		if j := slices.IndexFunc(users, func(u *compile.User) bool { return u.User.Name == name }); j >= 0 {
+			u = users[j]
+		}
+		switch r.IntN(7) {
 		case 0:
 			u = refused(namespace, name, v1alpha1.ReasonSuspended)
 		case 1:
@@ -300,6 +301,8 @@ func change(r *rand.Rand, users []*compile.User) []*compile.User {
 		case 2:
 			u = compiled(namespace, name, fmt.Sprint("r", r.IntN(3)), "k1", "k2")
 			u.Credentials.Inventory[0].ExpirationTime = new(metav1.NewTime(noon.Add(time.Duration(r.IntN(200)) * 24 * time.Hour)))
+		case 3:
+			continue
 		}
 		if u != nil {
 			out = append(out, u)
