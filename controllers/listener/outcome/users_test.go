@@ -126,13 +126,12 @@ func TestConditions(t *testing.T) {
 			want:    "Accepted=True/Accepted ResolvedRefs=Unknown/SecretUnreadable Ready=True/Ready KeysValid=True/KeysValid",
 			message: "The user can log in",
 		},
-		"a Secret that has not been read yet": {
+		"a Secret that could never be read": {
 			user: with(func(u *compile.User) {
-				u.Digest, u.Credentials = "", credentials.Credentials{Pending: []credentials.Ref{{Secret: "s"}}}
+				u.Credentials.Pending, u.Credentials.Failures = []credentials.Ref{{Secret: "s"}}, []string{`Secret "s" cannot be read: 503`}
 			}),
-			records: map[types.UID]string{},
-			want:    "Accepted=True/Accepted ResolvedRefs=Unknown/Pending Ready=False/UnresolvedRefs KeysValid=True/KeysValid",
-			message: `Secret "s" is being read`,
+			want:    "Accepted=True/Accepted ResolvedRefs=Unknown/SecretUnreadable Ready=False/UnresolvedRefs KeysValid=True/KeysValid",
+			message: `Secret "s" cannot be read: 503`,
 		},
 		"a pod rejects it": {
 			user: with(func(*compile.User) {}), change: func(in *Input) { in.Rejected = map[string]bool{"a/acme": true} },
@@ -206,6 +205,16 @@ func TestSettling(t *testing.T) {
 	in.Users = in.Users[:1]
 	if res := Users(in, &memo); len(res.Gone) != 3 || len(res.Changed) != 0 || res.Ready != 1 {
 		t.Errorf("users that are gone: %+v", res)
+	}
+}
+
+// While a Secret is being read, the status stays as it is: neither ready without the password, nor not ready for some milliseconds.
+func TestSecretIsBeingRead(t *testing.T) {
+	var memo Memo
+	u := compiled("a", "acme", "r", "k")
+	u.Credentials.Pending = []credentials.Ref{{Secret: "s"}}
+	if res := Users(input(loaded(map[types.UID]string{"a/acme": "r"}), u), &memo); len(res.Changed) != 0 || res.Held != 1 || res.Ready != 0 {
+		t.Errorf("%d outcomes, %d held, %d ready", len(res.Changed), res.Held, res.Ready)
 	}
 }
 
