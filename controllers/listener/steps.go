@@ -103,7 +103,7 @@ func (r *Reconciler) resolveHostKeys(ctx context.Context, f *findings) error {
 		return nil
 	}
 	cell := &r.Store.Of(client.ObjectKeyFromObject(f.listener), f.listener.UID).HostKeys
-	next := &exchange.HostKeys{Private: res.Private, Signature: res.Signature}
+	next := &exchange.HostKeys{Private: res.Private, Signature: res.Signature, Fingerprints: res.Fingerprints}
 	if old := cell.Load(); old == nil || !reflect.DeepEqual(old, next) {
 		cell.Store(next)
 		r.Access.Wake(client.ObjectKeyFromObject(f.listener))

@@ -52,6 +52,8 @@ type pod struct {
 	usesAsked time.Time
 	usesTurn  int
 	usesTold  bool
+	// ending reports whether the pod has begun to end.
+	ending bool
 	// merged is the last report that is in the reconciler's keeping, without its uses.
 	merged config.KeyUseReport
 }
@@ -74,6 +76,7 @@ func Asked(p *corev1.Pod) bool {
 func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 	present := make(map[types.UID]*pod, len(owned))
 	var out []*question
+	l.noteEnding(owned)
 	for _, p := range owned {
 		is := l.pods[p.UID]
 		if is == nil {
@@ -95,6 +98,20 @@ func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 	// Those that did not answer may take all the time there is: the others come first.
 	slices.SortStableFunc(out, func(a, b *question) int { return failures(a) - failures(b) })
 	return out
+}
+
+// noteEnding has all pods asked again soon when one of them begins to end: clients move to the others, and what they did there
+// shows up beside what they did here.
+func (l *listener) noteEnding(owned []*corev1.Pod) {
+	began := false
+	for _, p := range owned {
+		if is := l.pods[p.UID]; is != nil && !is.ending && !p.DeletionTimestamp.IsZero() {
+			is.ending, began = true, true
+		}
+	}
+	if began {
+		l.turn++
+	}
 }
 
 func failures(q *question) int {

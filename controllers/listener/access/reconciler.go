@@ -165,7 +165,7 @@ func (r *Reconciler) announce(l *v1alpha1.SFTPListener, m *memory, d delivery.Re
 		return
 	}
 	m.announced, m.proofs = v, statusKeys(m.proofs, keys.Private)
-	r.Announcer.announce(l, announcement{version: v, target: target(l, v, m.proofs, m.users, d.Wrote), wrote: d.Wrote})
+	r.Announcer.announce(l, announcement{version: v, target: target(l, v, m.proofs, m.users, keys.Fingerprints, d.Wrote), wrote: d.Wrote})
 }
 
 // pause has the pods of a listener left alone. What they have told stays.
@@ -173,7 +173,7 @@ func (r *Reconciler) pause(l *v1alpha1.SFTPListener) {
 	m := r.memory(client.ObjectKeyFromObject(l), l.UID)
 	t := poll.Target{UID: l.UID, Keys: m.proofs, Paused: true}
 	if m.announced != nil {
-		t = target(l, m.announced, m.proofs, m.users, false)
+		t = target(l, m.announced, m.proofs, m.users, nil, false)
 		t.Paused = true
 	}
 	m.announced = nil // it is announced again once the listener is not paused any more
@@ -196,7 +196,8 @@ func (r *Reconciler) hostKeys(l *v1alpha1.SFTPListener, m *memory) exchange.Host
 	if k := r.Store.Of(client.ObjectKeyFromObject(l), l.UID).HostKeys.Load(); k != nil {
 		return *k
 	}
-	return exchange.HostKeys{Private: m.recalled.hostKeys.Private, Signature: m.recalled.hostKeys.Signature()}
+	old := m.recalled.hostKeys
+	return exchange.HostKeys{Private: old.Private, Signature: old.Signature(), Fingerprints: old.Fingerprints()}
 }
 
 // publish hands a result to the listener controller if it differs from the last one.
