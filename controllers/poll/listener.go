@@ -52,6 +52,8 @@ type pod struct {
 	usesAsked time.Time
 	usesTurn  int
 	usesTold  bool
+	// usesMissed reports whether the pod could not be asked for the use of keys because it did not answer at all.
+	usesMissed bool
 	// ending reports whether the pod has begun to end.
 	ending bool
 	// merged is the last report that is in the reconciler's keeping, without its uses.
@@ -130,7 +132,7 @@ func (l *listener) note(q *question, a answer, now time.Time) {
 	if !q.uses {
 		return
 	}
-	is.usesAsked, is.usesTurn, is.usesTold = now, q.turn, a.report != nil
+	is.usesAsked, is.usesTurn, is.usesTold, is.usesMissed = now, q.turn, a.report != nil, a.Err != nil
 	if a.report == nil {
 		return
 	}
