@@ -82,7 +82,7 @@ func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 	for _, p := range owned {
 		is := l.pods[p.UID]
 		if is == nil {
-			is = &pod{}
+			is = &pod{ending: !p.DeletionTimestamp.IsZero()}
 		}
 		present[p.UID] = is
 		if !Asked(p) {
