@@ -148,14 +148,15 @@ func (s *setup) tracer() trace.Tracer {
 
 // register shows the metrics of this operator, in place of those of one that ran in the same process before.
 func (s *setup) register() error {
-	version := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "sftp_operator_build_info", Help: "1, with the operator's version."}, []string{"version"})
+	version := prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "sftp_operator_build_info", Help: "1, with the operator's version.",
+	}, []string{"version"})
 	version.WithLabelValues(s.Version).Set(1)
 	if err := s.metrics.Register(version); err != nil {
 		return err
 	}
 	err := s.Registry.Register(s.metrics)
-	var before prometheus.AlreadyRegisteredError
-	if errors.As(err, &before) {
+	if before, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
 		s.Registry.Unregister(before.ExistingCollector)
 		err = s.Registry.Register(s.metrics)
 	}

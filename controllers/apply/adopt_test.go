@@ -185,7 +185,7 @@ func TestKeptObjectsHaveNoOwner(t *testing.T) {
 	ref := func(name string, uid types.UID) metav1.OwnerReference {
 		return metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: name, UID: uid}
 	}
-	for name, make := range map[string]func(*testing.T, *corev1.PersistentVolumeClaim){
+	for name, create := range map[string]func(*testing.T, *corev1.PersistentVolumeClaim){
 		"applied": func(t *testing.T, c *corev1.PersistentVolumeClaim) {
 			if _, err := (&Applier{Client: api, Live: api}).For(listener).Apply(t.Context(), c); err != nil {
 				t.Fatal(err)
@@ -201,7 +201,7 @@ func TestKeptObjectsHaveNoOwner(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := claim("kept-"+name, own)
-			make(t, c)
+			create(t, c)
 			a := &Applier{Client: api, Live: api}
 			for range 2 {
 				done, err := a.For(listener).ApplyKept(t.Context(), claim(c.Name, own))

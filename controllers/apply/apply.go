@@ -281,7 +281,7 @@ func (in intent) typed(u *unstructured.Unstructured) (client.Object, error) {
 	if !ok {
 		return nil, fmt.Errorf("%T is not an object", in.Object)
 	}
-	if err := clear(o, u.Object); err != nil {
+	if err := refill(o, u.Object); err != nil {
 		return nil, fmt.Errorf("read the answer to %s: %w", in.id(), err)
 	}
 	return o, nil

@@ -102,8 +102,8 @@ func (in intent) resource() schema.GroupResource {
 	return schema.GroupResource{Group: in.kind.Group, Resource: in.kind.Kind}
 }
 
-// clear empties an object and fills it with other content.
-func clear(o client.Object, content map[string]any) error {
+// refill empties an object and fills it with other content.
+func refill(o client.Object, content map[string]any) error {
 	v := reflect.ValueOf(o).Elem()
 	v.Set(reflect.Zero(v.Type()))
 	return runtime.DefaultUnstructuredConverter.FromUnstructured(content, o)

@@ -68,8 +68,7 @@ func NamespaceEnding(err error) bool {
 // Problem returns what a person has to put right before an object can be applied, and whether an error is such: a foreign object
 // in the way, or a refusal of the API server.
 func Problem(err error) (p conditions.Problem, ok bool) {
-	var conflict *ConflictError
-	if errors.As(err, &conflict) {
+	if conflict, ok := errors.AsType[*ConflictError](err); ok {
 		return conditions.Problem{Reason: v1alpha1.ReasonResourceConflict, Message: conflict.Error()}, true
 	}
 	if message, refused := Refusal(err); refused {

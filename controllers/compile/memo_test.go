@@ -169,5 +169,5 @@ func same(a, b Output) bool {
 		return users
 	}
 	a.Users, b.Users = text(a.Users), text(b.Users)
-	return reflect.DeepEqual(a, b)
+	return reflect.DeepEqual(a, b) //nolint:govet // no error is left in them
 }

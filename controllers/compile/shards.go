@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -58,7 +59,7 @@ func (c *compilation) decided(i int, d shard.Decision) {
 		r.Line = nil
 	case shard.GrowthRefused:
 		out.GrowthRefused = true
-		out.Credentials.Problems = append(out.Credentials.Problems[:len(out.Credentials.Problems):len(out.Credentials.Problems)],
+		out.Credentials.Problems = append(slices.Clip(out.Credentials.Problems),
 			credentials.Problem{Reason: v1alpha1.ReasonUserTooLarge, Message: growthMessage})
 		r.Line = c.reduced(r, c.Previous[r.UID].Bytes)
 	}
@@ -95,5 +96,5 @@ func (c *compilation) assemble(decisions []shard.Decision, dirty []bool) {
 
 // identical reports whether two lines are the same memory.
 func identical(a, b []byte) bool {
-	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b)
+	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b) //nolint:gosec // only compared
 }

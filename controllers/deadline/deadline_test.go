@@ -149,8 +149,8 @@ func TestAllCallsAreTested(t *testing.T) {
 		"Reader.": reflect.TypeFor[client.Reader](), "": reflect.TypeFor[client.Client](),
 		"Status.": reflect.TypeFor[client.SubResourceWriter](), "SubResource.": reflect.TypeFor[client.SubResourceClient](),
 	} {
-		for i := range of.NumMethod() {
-			m := of.Method(i)
+		for m := range of.Methods() {
+			m := m
 			calls := m.Type.NumIn() > 0 && m.Type.In(0) == reflect.TypeFor[context.Context]()
 			if calls && tested[prefix+m.Name] == nil {
 				t.Errorf("%s%s is not tested", prefix, m.Name)

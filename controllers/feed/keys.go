@@ -67,7 +67,7 @@ func (k *Keys) Ring(namespace string) *key.Ring {
 	}
 	keys := make([]v1alpha1.SFTPKey, 0, len(in))
 	for _, o := range in {
-		keys = append(keys, *o) //nolint:govet // a shallow copy of what is not changed
+		keys = append(keys, *o)
 	}
 	r := k.parser.Ring(namespace, keys)
 	if old := k.previous[namespace]; old.Stamp() == r.Stamp() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -81,14 +82,14 @@ func TestKeys(t *testing.T) {
 func nextKey(random *rand.Rand, before *v1alpha1.SFTPKey, name types.NamespacedName, n int) *v1alpha1.SFTPKey {
 	if before == nil {
 		before = &v1alpha1.SFTPKey{
-			ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: types.UID(fmt.Sprint(n)), CreationTimestamp: metav1.NewTime(time.Unix(int64(n), 0))},
+			ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: types.UID(strconv.Itoa(n)), CreationTimestamp: metav1.NewTime(time.Unix(int64(n), 0))},
 			Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: publicKeys[0]},
 		}
 	} else if random.IntN(5) == 0 {
 		return nil
 	}
 	after := before.DeepCopy()
-	after.ResourceVersion = fmt.Sprint(n)
+	after.ResourceVersion = strconv.Itoa(n)
 	switch random.IntN(5) {
 	case 0:
 		after.Spec.UserRef = &v1alpha1.LocalUserReference{Name: fmt.Sprint("u", random.IntN(3))}
@@ -97,7 +98,7 @@ func nextKey(random *rand.Rand, before *v1alpha1.SFTPKey, name types.NamespacedN
 	case 2:
 		after.DeletionTimestamp = new(metav1.Now())
 	case 3:
-		after.Labels = map[string]string{"n": fmt.Sprint(n)}
+		after.Labels = map[string]string{"n": strconv.Itoa(n)}
 	default:
 		after.Status.ObservedGeneration = int64(n)
 	}

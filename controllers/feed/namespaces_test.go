@@ -1,10 +1,10 @@
 package feed
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,7 +25,7 @@ func TestNamespaces(t *testing.T) {
 	m := map[string]*corev1.Namespace{}
 	for n := range 500 {
 		name := namespaces[random.IntN(3)]
-		before, after := m[name], namespace(name, map[string]string{"tier": fmt.Sprint(random.IntN(2))})
+		before, after := m[name], namespace(name, map[string]string{"tier": strconv.Itoa(random.IntN(2))})
 		if before != nil && random.IntN(4) == 0 {
 			after = nil
 		}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -71,7 +72,7 @@ func event(random *rand.Rand, m model, n int) (before, after *v1alpha1.SFTPUser)
 		u.Spec.ListenerRef = v1alpha1.ListenerReference{Name: []string{"x", "y"}[random.IntN(2)], Namespace: []string{"", "a", "b"}[random.IntN(3)]}
 	}
 	if before == nil {
-		after = &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: types.UID(fmt.Sprint(n)), Generation: 1}}
+		after = &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name, UID: types.UID(strconv.Itoa(n)), Generation: 1}}
 		refer(after)
 		return nil, after
 	}
@@ -82,10 +83,10 @@ func event(random *rand.Rand, m model, n int) (before, after *v1alpha1.SFTPUser)
 	case 1:
 		after.DeletionTimestamp = new(metav1.Now())
 	case 2: // deleted and created again while nobody looked
-		after.UID, after.Generation, after.DeletionTimestamp = types.UID(fmt.Sprint(n)), 1, nil
+		after.UID, after.Generation, after.DeletionTimestamp = types.UID(strconv.Itoa(n)), 1, nil
 		refer(after)
 	case 3:
-		after.Status.Username = fmt.Sprint(n)
+		after.Status.Username = strconv.Itoa(n)
 	default:
 		after.Generation++
 		refer(after)

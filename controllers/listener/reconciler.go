@@ -111,7 +111,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if access == nil {
 		return ctrl.Result{}, nil // the access controller comes first, and wakes this one
 	}
-	f := &findings{listener: l, access: access, memory: r.memory(req.NamespacedName, l.UID, access), now: r.Now(), maxRollouts: r.Workload.Admission.Limit}
+	f := &findings{
+		listener: l, access: access, memory: r.memory(req.NamespacedName, l.UID, access), now: r.Now(), maxRollouts: r.Workload.Admission.Limit,
+	}
 	r.run(ctx, f)
 	describe(span, f)
 	if f.workload.NamespaceEnding || apply.NamespaceEnding(f.err()) {

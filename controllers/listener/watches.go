@@ -49,7 +49,8 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		Owns(&networkingv1.NetworkPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Owns(&policyv1.PodDisruptionBudget{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&v1alpha1.SFTPKey{}, to(r.listenersOfHostKey), builder.WithPredicates(hostKeyChanged())).
-		Watches(&corev1.PersistentVolumeClaim{}, to(r.listenersOfClaim), builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, workload.CapacityChanged()))).
+		Watches(&corev1.PersistentVolumeClaim{}, to(r.listenersOfClaim), builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, workload.CapacityChanged()))).
 		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfKeySecret)).
 		WatchesRawSource(delivered.Source()).
 		WatchesRawSource(r.Poller.Changed()).

@@ -19,7 +19,9 @@ import (
 
 // hostKeys are those of a new listener: of the Secrets in the manifests, or, where the
 // operator would generate a key, of the previous run, or made now.
-func (m *Manifests) hostKeys(l *v1alpha1.SFTPListener, prev Previous, policy render.Policy, now time.Time) ([]render.PrivateHostKey, []Finding, error) {
+func (m *Manifests) hostKeys(
+	l *v1alpha1.SFTPListener, prev Previous, policy render.Policy, now time.Time,
+) ([]render.PrivateHostKey, []Finding, error) {
 	keys, finding := m.wantedHostKeys(l)
 	if finding != nil {
 		return nil, []Finding{*finding}, nil

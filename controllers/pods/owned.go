@@ -34,7 +34,7 @@ func Owned(ctx context.Context, caches client.Reader, l *v1alpha1.SFTPListener) 
 	var d appsv1.Deployment
 	name := types.NamespacedName{Namespace: l.Namespace, Name: render.WorkloadName(l)}
 	// Only read: a copy for each question would cost more than the question.
-	if err := caches.Get(ctx, name, &d, client.UnsafeDisableDeepCopy); client.IgnoreNotFound(err) != nil {
+	if err := client.IgnoreNotFound(caches.Get(ctx, name, &d, client.UnsafeDisableDeepCopy)); err != nil {
 		return nil, fmt.Errorf("get Deployment: %w", err)
 	}
 	if l.UID == "" || d.UID == "" || !metav1.IsControlledBy(&d, l) {

@@ -1,8 +1,8 @@
 package render
 
 import (
-	"fmt"
 	"reflect"
+	"strconv"
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -17,15 +17,19 @@ func TestSharedCodes(t *testing.T) {
 		home     string
 		want     string
 	}{
-		{nil, "", ""}, {new(int32(0)), "", ""}, {new(int32(1)), "", ""},
-		{new(int32(2)), "", "home"}, {new(int32(3)), "", "home"}, {new(int32(20)), "archive", "archive"},
+		{nil, "", ""},
+		{new(int32(0)), "", ""},
+		{new(int32(1)), "", ""},
+		{new(int32(2)), "", "home"},
+		{new(int32(3)), "", "home"},
+		{new(int32(20)), "archive", "archive"},
 	} {
 		l := &v1alpha1.SFTPListener{}
 		l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "home"}, {Name: "archive"}}
 		l.Spec.Replicas, l.Spec.HomeDirectory.Volume = c.replicas, c.home
 		name := "unset"
 		if c.replicas != nil {
-			name = fmt.Sprint(*c.replicas)
+			name = strconv.Itoa(int(*c.replicas))
 		}
 		if got := Settings(l, Trust{}, PodVolumePath).Authentication.SharedCodes; got != c.want {
 			t.Errorf("replicas %s: sharedCodes %q, want %q", name, got, c.want)

@@ -99,8 +99,12 @@ func TestKRLOfACA(t *testing.T) {
 	}
 	revokedOf := func(ca string) []config.RevokedCertificate {
 		return []config.RevokedCertificate{
-			{CA: ca, Serial: 3}, {CA: ca, Serial: 9}, {CA: ca, Serial: 10, LastSerial: 12}, {CA: ca, Serial: 101, LastSerial: 102},
-			{CA: ca, KeyID: "a"}, {CA: ca, KeyID: "b"},
+			{CA: ca, Serial: 3},
+			{CA: ca, Serial: 9},
+			{CA: ca, Serial: 10, LastSerial: 12},
+			{CA: ca, Serial: 101, LastSerial: 102},
+			{CA: ca, KeyID: "a"},
+			{CA: ca, KeyID: "b"},
 		}
 	}
 	got, err := Parse(newKRL().section(1, section(blobs[0], all...)).section(1, section(nil, all...)).section(1, section(blobs[1], all...)).BytesOrPanic())
@@ -230,7 +234,8 @@ func TestParseKRL(t *testing.T) {
 		"a long hash":        {newKRL().section(5, strs(strings.Repeat("x", 33))), config.Revoked{}, "damaged"},
 		"several sections": {
 			newKRL().section(2, strs("a")).section(1, ofCA(0x20, numbers(3))).section(4, nil).section(2, strs("b")),
-			config.Revoked{Keys: []string{sumOf("a"), sumOf("b")}, Certificates: []config.RevokedCertificate{{Serial: 3}}}, "",
+			config.Revoked{Keys: []string{sumOf("a"), sumOf("b")}, Certificates: []config.RevokedCertificate{{Serial: 3}}},
+			"",
 		},
 		"a range and more":  {newKRL().section(1, ofCA(0x21, numbers(3, 4, 5))), config.Revoked{}, "damaged"},
 		"half a range":      {newKRL().section(1, ofCA(0x21, numbers(3))), config.Revoked{}, "damaged"},

@@ -127,9 +127,7 @@ func TestUnknownParts(t *testing.T) {
 	d, record := rendered(t, testListener(), "v1")
 	before := record
 	before.Parts = map[string]string{"x": "1", "y": "2"}
-	for name, sum := range record.Parts {
-		before.Parts[name] = sum
-	}
+	maps.Copy(before.Parts, record.Parts)
 	was := d.DeepCopy()
 	if err := before.Write(was); err != nil {
 		t.Fatal(err)

@@ -48,13 +48,7 @@ func Held(live, want *appsv1.Deployment, change Change) (*appsv1.Deployment, boo
 		case changeResources:
 			ours.Resources, ours.Env = theirs.Resources, theirs.Env
 		case changeMaxUsers:
-			if len(to.Spec.Volumes) > 0 {
-				for i := range from.Spec.Volumes {
-					if from.Spec.Volumes[i].Name == to.Spec.Volumes[0].Name {
-						to.Spec.Volumes[0] = from.Spec.Volumes[i]
-					}
-				}
-			}
+			keepConfiguration(&to.Spec, &from.Spec)
 		case changeVolumes:
 			keepVolumes(out, live)
 		default:
@@ -62,6 +56,17 @@ func Held(live, want *appsv1.Deployment, change Change) (*appsv1.Deployment, boo
 		}
 	}
 	return out, true
+}
+
+// keepConfiguration takes the volume of the configuration, the first one, from a live pod's spec.
+func keepConfiguration(to, from *corev1.PodSpec) {
+	if len(to.Volumes) == 0 {
+		return
+	}
+	i := slices.IndexFunc(from.Volumes, func(v corev1.Volume) bool { return v.Name == to.Volumes[0].Name })
+	if i >= 0 {
+		to.Volumes[0] = from.Volumes[i]
+	}
 }
 
 // keepVolumes takes the volumes from a live Deployment, but for that of the configuration.

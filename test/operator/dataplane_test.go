@@ -149,7 +149,7 @@ func (p *dataPlane) status(ctx context.Context, pod *corev1.Pod) (config.Status,
 		set, err := p.load(ctx, pod)
 		switch {
 		case err != nil:
-			return config.Status{Error: err.Error()}, nil
+			return config.Status{Error: err.Error()}, nil //nolint:nilerr // the pod says so
 		case b.broken:
 			return config.Status{FailedDigest: set.Digest, Error: "hostkey-0: no space left on device"}, nil
 		}

@@ -17,7 +17,9 @@ import (
 
 // gather collects what a configuration is compiled from, and notes in refs what of Secrets. Nothing of it can fail: it is all in
 // memory.
-func (r *Reconciler) gather(l *v1alpha1.SFTPListener, m *memory, policy render.Policy, now time.Time) (in compile.Input, refs map[credentials.Ref]bool) {
+func (r *Reconciler) gather(
+	l *v1alpha1.SFTPListener, m *memory, policy render.Policy, now time.Time,
+) (in compile.Input, refs map[credentials.Ref]bool) {
 	name := client.ObjectKeyFromObject(l)
 	users := r.Users.Of(name)
 	in = compile.Input{

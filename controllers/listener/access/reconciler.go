@@ -88,7 +88,7 @@ const (
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
 	l := &v1alpha1.SFTPListener{}
-	if err := r.Client.Get(ctx, req.NamespacedName, l); client.IgnoreNotFound(err) != nil {
+	if err := client.IgnoreNotFound(r.Client.Get(ctx, req.NamespacedName, l)); err != nil {
 		return ctrl.Result{}, fmt.Errorf("read listener: %w", err)
 	}
 	if l.UID == "" || !l.DeletionTimestamp.IsZero() {

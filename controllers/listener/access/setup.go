@@ -40,7 +40,8 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("access").
-		For(&v1alpha1.SFTPListener{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		For(&v1alpha1.SFTPListener{}, builder.WithPredicates(
+			predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesRawSource(source(&v1alpha1.SFTPUser{}, r.Users.Observe)).
 		WatchesRawSource(source(&v1alpha1.SFTPKey{}, r.Keys.Observe)).
 		WatchesRawSource(source(namespace, r.Namespaces.Observe)).

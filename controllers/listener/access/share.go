@@ -35,7 +35,8 @@ func order(a, b attach.Decision) int {
 
 // unchanged reports whether two users are equal. The compiler returns the same memory for what it did not compile again.
 func unchanged(a, b *compile.User) bool {
-	return a.Decision == b.Decision && a.Digest == b.Digest && a.Err == b.Err && a.Overflow == b.Overflow && a.GrowthRefused == b.GrowthRefused && //nolint:errorlint // the same error, not one of its kind
+	sameError := a.Err == b.Err //nolint:errorlint // the same error, not one of its kind
+	return sameError && a.Decision == b.Decision && a.Digest == b.Digest && a.Overflow == b.Overflow && a.GrowthRefused == b.GrowthRefused &&
 		sameCredentials(&a.Credentials, &b.Credentials)
 }
 
@@ -47,5 +48,5 @@ func sameCredentials(a, b *credentials.Credentials) bool {
 
 // identical reports whether two slices are the same memory, or both empty.
 func identical[T any](a, b []T) bool {
-	return len(a) == len(b) && (len(a) == 0 || unsafe.SliceData(a) == unsafe.SliceData(b))
+	return len(a) == len(b) && (len(a) == 0 || unsafe.SliceData(a) == unsafe.SliceData(b)) //nolint:gosec // only compared
 }

@@ -1,8 +1,8 @@
 package delivery
 
 import (
-	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -22,12 +22,12 @@ func TestLoaded(t *testing.T) {
 		h.Note(v)
 	}
 	for _, tc := range []struct {
-		name        string
-		acknowleged *Version
-		pods        []string
-		uid         types.UID
-		record      string
-		has, lacks  bool
+		name         string
+		acknowledged *Version
+		pods         []string
+		uid          types.UID
+		record       string
+		has, lacks   bool
 	}{
 		{"all pods have all", nil, []string{"3", "3"}, "d", "d1", true, false},
 		{"one pod is behind, and the user is new", nil, []string{"3", "2"}, "d", "d1", false, false},
@@ -44,7 +44,7 @@ func TestLoaded(t *testing.T) {
 		{"no pod serves a user that is gone", first, nil, "a", "", false, true},
 	} {
 		h := h
-		h.acknowledged = tc.acknowleged
+		h.acknowledged = tc.acknowledged
 		l := h.Loaded(tc.pods, true)
 		if tc.record != "" {
 			if got := l.Has(tc.uid, tc.record); got != tc.has {
@@ -98,12 +98,12 @@ func TestHistoryIsBounded(t *testing.T) {
 		t.Error("something is acknowledged before anything was written")
 	}
 	for i := range 3 * maxVersions {
-		h.Note(version(fmt.Sprint(i)))
+		h.Note(version(strconv.Itoa(i)))
 		h.Note(h.latest()) // the same again is nothing new
 		if n := len(h.versions); n > maxVersions {
 			t.Fatalf("%d versions", n)
 		}
-		if h.Find(fmt.Sprint(i)) == nil {
+		if h.Find(strconv.Itoa(i)) == nil {
 			t.Fatalf("version %d is not found", i)
 		}
 	}
@@ -135,10 +135,10 @@ func TestHistoryAgainstAModel(t *testing.T) {
 			records := map[types.UID]string{}
 			for u := range 4 {
 				if r.IntN(4) > 0 {
-					records[types.UID(fmt.Sprint(u))] = fmt.Sprint(r.IntN(3))
+					records[types.UID(strconv.Itoa(u))] = strconv.Itoa(r.IntN(3))
 				}
 			}
-			digest := fmt.Sprint(i)
+			digest := strconv.Itoa(i)
 			all[digest] = records
 			digests = append(digests, digest)
 			h.Note(version(digest, records))
@@ -148,13 +148,13 @@ func TestHistoryAgainstAModel(t *testing.T) {
 			}
 			l := h.Loaded(pods, true)
 			for u := range 4 {
-				uid := types.UID(fmt.Sprint(u))
+				uid := types.UID(strconv.Itoa(u))
 				for want := range 3 {
 					has := len(pods) > 0
 					for _, p := range pods {
-						has = has && all[p][uid] == fmt.Sprint(want)
+						has = has && all[p][uid] == strconv.Itoa(want)
 					}
-					if l.Has(uid, fmt.Sprint(want)) != has {
+					if l.Has(uid, strconv.Itoa(want)) != has {
 						t.Fatalf("seed %d: user %s, record %d, pods %v", seed, uid, want, pods)
 					}
 				}

@@ -24,8 +24,6 @@ type Memo struct {
 	shared int
 	// proved counts the users with proof of a host key.
 	proved map[string]int32
-	// epoch identifies what is the same for all users.
-	epoch string
 	// keys counts all keys by their state, for metrics.
 	keys map[v1alpha1.KeyState]int
 }
@@ -50,7 +48,8 @@ type known struct {
 // builder is one call of Users.
 type builder struct {
 	Input
-	memo    *Memo
+	memo *Memo
+	// epoch identifies what is the same for all users.
 	epoch   string
 	address string
 	out     Result

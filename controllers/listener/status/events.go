@@ -29,23 +29,33 @@ func Events(before, after v1alpha1.SFTPListenerStatus) []Event {
 		(was == nil || was.Status != is.Status || was.Reason != is.Reason) {
 		add(readyType(was, is), is)
 	}
-	if was, is := find(before, v1alpha1.ConditionVolumesWritable), find(after, v1alpha1.ConditionVolumesWritable); is != nil && (was == nil || was.Reason != is.Reason) {
-		switch {
-		case is.Reason != v1alpha1.ReasonVolumesWritable:
-			add(corev1.EventTypeWarning, is)
-		case was != nil:
-			add(corev1.EventTypeNormal, is)
-		}
+	volumes := find(after, v1alpha1.ConditionVolumesWritable)
+	if kind := change(find(before, v1alpha1.ConditionVolumesWritable), volumes, func(c *metav1.Condition) bool {
+		return c.Reason == v1alpha1.ReasonVolumesWritable
+	}); kind != "" {
+		add(kind, volumes)
 	}
-	if was, is := find(before, v1alpha1.ConditionObjectsApplied), find(after, v1alpha1.ConditionObjectsApplied); is != nil && (was == nil || was.Reason != is.Reason) {
-		switch {
-		case is.Status == metav1.ConditionFalse:
-			add(corev1.EventTypeWarning, is)
-		case was != nil && was.Status == metav1.ConditionFalse:
-			add(corev1.EventTypeNormal, is)
-		}
+	objects := find(after, v1alpha1.ConditionObjectsApplied)
+	if kind := change(find(before, v1alpha1.ConditionObjectsApplied), objects, func(c *metav1.Condition) bool {
+		return c.Status != metav1.ConditionFalse
+	}); kind != "" {
+		add(kind, objects)
 	}
 	return out
+}
+
+// change returns the type of the event of a condition whose reason changed: a warning when it is bad, normal when it was bad
+// and is good, "" for none.
+func change(was, is *metav1.Condition, good func(*metav1.Condition) bool) string {
+	switch {
+	case is == nil, was != nil && was.Reason == is.Reason:
+		return ""
+	case !good(is):
+		return corev1.EventTypeWarning
+	case was != nil && !good(was):
+		return corev1.EventTypeNormal
+	}
+	return ""
 }
 
 // readyType returns whether a change of Ready is as the owner wants it, or on its way.

@@ -145,7 +145,9 @@ func (in Input) pendingRestart() *v1alpha1.ListenerPendingRestart {
 		kept.Reason = v1alpha1.ReasonRolloutBlocked
 		return kept
 	}
-	p := &v1alpha1.ListenerPendingRestart{Reason: w.Pending.Reason, Changes: w.Pending.Changes, Since: metav1.NewTime(w.Pending.Since), Pods: new(int32(0))}
+	p := &v1alpha1.ListenerPendingRestart{
+		Reason: w.Pending.Reason, Changes: w.Pending.Changes, Since: metav1.NewTime(w.Pending.Since), Pods: new(int32(0)),
+	}
 	if in.Acks == nil {
 		return p
 	}

@@ -166,8 +166,10 @@ func (in Input) objectsApplied() (metav1.Condition, bool) {
 			". Remove them, or delete the object to have it created again")
 	}
 	message := "All objects are as the listener asks"
+	var messageSb169 strings.Builder
 	for _, c := range w.SmallerClaims {
-		message += fmt.Sprintf("; claim %q has %s, more than the %s of volume %q, and cannot be made smaller", c.Claim, c.Actual, c.Wanted, c.Volume)
+		messageSb169.WriteString(fmt.Sprintf("; claim %q has %s, more than the %s of volume %q, and cannot be made smaller", c.Claim, c.Actual, c.Wanted, c.Volume))
 	}
+	message += messageSb169.String()
 	return conditions.True(v1alpha1.ConditionObjectsApplied, v1alpha1.ReasonObjectsApplied, message), true
 }

@@ -82,141 +82,169 @@ func TestConditions(t *testing.T) {
 			func(in *Input) {
 				in.HostKeys = &hostkeys.Result{Problem: &conditions.Problem{Reason: "HostKeyNotFound", Message: "SFTPKey gone"}}
 			},
-			map[string]string{"ResolvedRefs": "False/HostKeyNotFound", "Ready": "False/UnresolvedRefs"}, "SFTPKey gone",
+			map[string]string{"ResolvedRefs": "False/HostKeyNotFound", "Ready": "False/UnresolvedRefs"},
+			"SFTPKey gone",
 		},
 		"a host key is being created": {
 			func(in *Input) {
 				in.HostKeys = &hostkeys.Result{Problem: &conditions.Problem{Reason: "Pending", Message: "being created"}}
 			},
-			map[string]string{"ResolvedRefs": "Unknown/Pending", "Ready": "Unknown/Pending"}, "being created",
+			map[string]string{"ResolvedRefs": "Unknown/Pending", "Ready": "Unknown/Pending"},
+			"being created",
 		},
 		"host keys cannot be read": {
 			func(in *Input) { in.HostKeys, in.HostKeysErr = nil, errors.New("503") },
-			map[string]string{"ResolvedRefs": "Unknown/SecretUnreadable"}, "The host keys cannot be read: 503. What was read before stays in effect",
+			map[string]string{"ResolvedRefs": "Unknown/SecretUnreadable"},
+			"The host keys cannot be read: 503. What was read before stays in effect",
 		},
 		"a claim cannot be read": {
 			func(in *Input) { in.Volumes.Err = errors.New("503") },
-			map[string]string{"ResolvedRefs": "Unknown/SecretUnreadable"}, "claims cannot be read: 503",
+			map[string]string{"ResolvedRefs": "Unknown/SecretUnreadable"},
+			"claims cannot be read: 503",
 		},
 		"a claim is missing": {
 			func(in *Input) {
 				in.Volumes.Problems = []volumes.Problem{{Volume: "data", Reason: "VolumeClaimNotFound", Message: "no claim"}}
 			},
-			map[string]string{"ResolvedRefs": "False/VolumeClaimNotFound", "Ready": "False/UnresolvedRefs"}, "no claim",
+			map[string]string{"ResolvedRefs": "False/VolumeClaimNotFound", "Ready": "False/UnresolvedRefs"},
+			"no claim",
 		},
 		"a claim cannot be shared": {
 			func(in *Input) {
 				in.Volumes.Problems = []volumes.Problem{{Volume: "data", Reason: "VolumeNotShareable", Message: "one node"}}
 			},
-			map[string]string{"Accepted": "False/VolumeNotShareable", "Ready": "False/NotAccepted"}, "one node",
+			map[string]string{"Accepted": "False/VolumeNotShareable", "Ready": "False/NotAccepted"},
+			"one node",
 		},
 		"a shard is refused": {
 			func(in *Input) {
 				in.Access.Delivered.Refusals = []conditions.Problem{{Reason: "ApplyFailed", Message: "quota"}}
 			},
-			map[string]string{"Programmed": "False/ApplyFailed", "Ready": "False/NotProgrammed"}, "quota",
+			map[string]string{"Programmed": "False/ApplyFailed", "Ready": "False/NotProgrammed"},
+			"quota",
 		},
 		"a shard cannot be written": {
 			func(in *Input) { in.Access.Delivered.Err = errors.New("timeout") },
-			map[string]string{"Programmed": "False/ApplyFailed", "Ready": "False/NotProgrammed"}, "The configuration cannot be written: timeout. It is tried again",
+			map[string]string{"Programmed": "False/ApplyFailed", "Ready": "False/NotProgrammed"},
+			"The configuration cannot be written: timeout. It is tried again",
 		},
 		"the configuration cannot be recalled": {
 			func(in *Input) { in.Access.Err = errors.New("503") },
-			map[string]string{"Programmed": "False/InternalError", "Ready": "False/NotProgrammed"}, "503",
+			map[string]string{"Programmed": "False/InternalError", "Ready": "False/NotProgrammed"},
+			"503",
 		},
 		"a Service is refused": {
 			func(in *Input) {
 				in.Workload.Refusals = []workload.Refusal{{Object: "Service", Reason: "ApplyFailed", Message: "nodePort"}, {Object: "PDB", Reason: "ApplyFailed", Message: "policy"}}
 			},
-			map[string]string{"ObjectsApplied": "False/ApplyFailed"}, "nodePort; policy",
+			map[string]string{"ObjectsApplied": "False/ApplyFailed"},
+			"nodePort; policy",
 		},
 		"the SFTPKey cannot be applied": {
 			func(in *Input) { in.HostKeys.Refusal = errors.New("503") },
-			map[string]string{"ObjectsApplied": "False/ApplyFailed"}, "503",
+			map[string]string{"ObjectsApplied": "False/ApplyFailed"},
+			"503",
 		},
 		"objects cannot be applied": {
 			func(in *Input) { in.Workload.Err = errors.New("503") },
-			map[string]string{"ObjectsApplied": "False/ApplyFailed"}, "Objects of the listener cannot be applied: 503",
+			map[string]string{"ObjectsApplied": "False/ApplyFailed"},
+			"Objects of the listener cannot be applied: 503",
 		},
 		"the Deployment was changed": {
 			func(in *Input) { in.Workload.Drift = []string{"Deployment spec.template.spec.hostNetwork"} },
-			map[string]string{"ObjectsApplied": "False/Drifted"}, "spec.template.spec.hostNetwork. Remove them",
+			map[string]string{"ObjectsApplied": "False/Drifted"},
+			"spec.template.spec.hostNetwork. Remove them",
 		},
 		"a pod rejects the configuration": {
 			func(in *Input) { in.Acks.Acknowledged, in.Acks.Refused = 1, "pod a: damaged" },
-			map[string]string{"Programmed": "False/ConfigRejected", "Ready": "False/NotProgrammed"}, "keeps the previous one: pod a: damaged",
+			map[string]string{"Programmed": "False/ConfigRejected", "Ready": "False/NotProgrammed"},
+			"keeps the previous one: pod a: damaged",
 		},
 		"a pod does not prove itself": {
 			func(in *Input) { in.Acks.Acknowledged, in.Acks.Unproven = 1, "pod a" },
-			map[string]string{"Programmed": "Unknown/PodUnreachable", "Ready": "False/NotProgrammed"}, "does not prove that it has the listener's configuration: pod a",
+			map[string]string{"Programmed": "Unknown/PodUnreachable", "Ready": "False/NotProgrammed"},
+			"does not prove that it has the listener's configuration: pod a",
 		},
 		"a pod cannot be reached": {
 			func(in *Input) { in.Acks.Acknowledged, in.Acks.Unreachable = 1, "pod a: timeout" },
-			map[string]string{"Programmed": "Unknown/PodUnreachable", "Ready": "False/NotProgrammed"}, "port 8081 of the pods and does not; check NetworkPolicies: pod a: timeout",
+			map[string]string{"Programmed": "Unknown/PodUnreachable", "Ready": "False/NotProgrammed"},
+			"port 8081 of the pods and does not; check NetworkPolicies: pod a: timeout",
 		},
 		"a pod is late": {
 			func(in *Input) {
 				in.Acks.Acknowledged, in.Acks.Behind, in.Acks.Late = 1, []string{"a"}, map[string]time.Time{"a": noon.Add(-LateAfter)}
 			},
-			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/NotProgrammed"}, "1 of 2 ready pods have loaded the configuration; pod a has not since 2026-11-28T11:59:45Z",
+			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/NotProgrammed"},
+			"1 of 2 ready pods have loaded the configuration; pod a has not since 2026-11-28T11:59:45Z",
 		},
 		"a pod is not late yet": {
 			func(in *Input) {
 				in.Acks.Acknowledged, in.Acks.Behind, in.Acks.Late = 1, []string{"a"}, map[string]time.Time{"a": noon.Add(time.Second - LateAfter)}
 			},
-			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/NotProgrammed"}, "1 of 2 ready pods have loaded the configuration",
+			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/NotProgrammed"},
+			"1 of 2 ready pods have loaded the configuration",
 		},
 		"no pod is ready": {
 			func(in *Input) { in.Acks = &ack.Result{Digest: "d"} },
-			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/PodsUnavailable", "VolumesWritable": ""}, "",
+			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/PodsUnavailable", "VolumesWritable": ""},
+			"",
 		},
 		"pods cannot be created": {
 			func(in *Input) {
 				in.Acks = &ack.Result{Digest: "d"}
 				in.Workload.Rollout.PodsRefused = "exceeded quota"
 			},
-			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/PodsUnavailable", "VolumesWritable": ""}, "",
+			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/PodsUnavailable", "VolumesWritable": ""},
+			"",
 		},
 		"replicas is 0": {
 			func(in *Input) {
 				in.Listener.Spec.Replicas = new(int32(0))
 				in.Acks = &ack.Result{Digest: "d"}
 			},
-			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/ScaledToZero", "VolumesWritable": ""}, "",
+			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/ScaledToZero", "VolumesWritable": ""},
+			"",
 		},
 		"the Service is not there": {
 			func(in *Input) { in.Workload.Service = nil },
-			map[string]string{"Programmed": "False/AddressNotAssigned", "Ready": "False/NotProgrammed"}, "The Service does not exist yet",
+			map[string]string{"Programmed": "False/AddressNotAssigned", "Ready": "False/NotProgrammed"},
+			"The Service does not exist yet",
 		},
 		"the load balancer has no address": {
 			func(in *Input) { in.Workload.Service.Spec.Type = corev1.ServiceTypeLoadBalancer },
-			map[string]string{"Programmed": "False/AddressNotAssigned", "Ready": "False/NotProgrammed"}, "has not assigned an address",
+			map[string]string{"Programmed": "False/AddressNotAssigned", "Ready": "False/NotProgrammed"},
+			"has not assigned an address",
 		},
 		"a volume is full": {
 			func(in *Input) { in.Acks.Volumes[0].Problem = config.VolumeFull },
-			map[string]string{"VolumesWritable": "False/VolumeFull"}, `Volume "data" is full in pod a`,
+			map[string]string{"VolumesWritable": "False/VolumeFull"},
+			`Volume "data" is full in pod a`,
 		},
 		"a rollout waits for its turn": {
 			func(in *Input) {
 				in.Workload.Rollout = workload.Rollout{State: workload.Held, Busy: 2, Pending: &workload.Pending{Reason: "RolloutQueued", Changes: []string{"image"}, Since: noon}}
 			},
-			map[string]string{"RolledOut": "False/RolloutQueued"}, "A change of image waits. It begins automatically: 2 of at most 2 concurrent rollouts are running",
+			map[string]string{"RolledOut": "False/RolloutQueued"},
+			"A change of image waits. It begins automatically: 2 of at most 2 concurrent rollouts are running",
 		},
 		"a rollout is paused": {
 			func(in *Input) {
 				in.Workload.Rollout = workload.Rollout{State: workload.Held, Pending: &workload.Pending{Reason: "RolloutPaused", Changes: []string{"image"}, Since: noon}}
 			},
-			map[string]string{"RolledOut": "False/RolloutPaused"}, "set it to Automatic",
+			map[string]string{"RolledOut": "False/RolloutPaused"},
+			"set it to Automatic",
 		},
 		"pods are replaced": {
 			func(in *Input) {
 				in.Workload.Rollout = workload.Rollout{State: workload.Rolling, Changes: []string{"image"}, Recreate: true}
 			},
-			map[string]string{"RolledOut": "False/RollingOut"}, "for a change of image; the old one ends before the new one starts",
+			map[string]string{"RolledOut": "False/RollingOut"},
+			"for a change of image; the old one ends before the new one starts",
 		},
 		"pods do not become ready": {
 			func(in *Input) { in.Workload.Rollout = workload.Rollout{State: workload.Stuck} },
-			map[string]string{"RolledOut": "False/RollingOut"}, "kubectl -n ns describe pods -l sftp-operator.io/listener=partners says why",
+			map[string]string{"RolledOut": "False/RollingOut"},
+			"kubectl -n ns describe pods -l sftp-operator.io/listener=partners says why",
 		},
 	} {
 		in := wellInput()

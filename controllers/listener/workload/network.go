@@ -84,7 +84,7 @@ func (r *run) readAddresses(ctx context.Context) error {
 		name := client.ObjectKey{Namespace: r.in.Listener.Namespace, Name: render.WorkloadName(r.in.Listener)}
 		err := r.Client.Get(ctx, name, svc)
 		if apierrors.IsNotFound(err) || err == nil && r.handle.Check(ctx, svc) != nil {
-			return nil // the refusal of the Service is noted already
+			return nil //nolint:nilerr // the refusal of the Service is noted already
 		}
 		if err != nil {
 			return fmt.Errorf("read it: %w", err)
