@@ -91,7 +91,7 @@ func (r *rig) content(entry string) string {
 // healthy waits until everything is as it should be.
 func (r *rig) healthy(t *testing.T) {
 	t.Helper()
-	within(t, time.Minute, func() error {
+	within(t, 60*slowness(), func() error {
 		for _, list := range []client.ObjectList{&v1alpha1.SFTPListenerList{}, &v1alpha1.SFTPUserList{}, &v1alpha1.SFTPKeyList{}} {
 			for _, o := range items(t, list, r.ns) {
 				for _, kind := range []string{"Ready", "ResolvedRefs", "Programmed", "ObjectsApplied"} {
@@ -157,7 +157,7 @@ func (r *rig) gone(t *testing.T, begin time.Time, limit time.Duration) time.Dura
 			}
 			return took
 		}
-		if took > 20*time.Second {
+		if took > 20*slowness() {
 			t.Fatalf("after %s pods still have: the deleted login %t, the suspended one %t", took, logins[r.doomed], logins["suspended"])
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -193,17 +193,18 @@ func (r *rig) restore(t *testing.T) {
 // marks are what the operator says of the faults of a breaker.
 var marks = []string{"injected", "did not answer", "no answer", "internal error", "has a defect", "cannot be"}
 
+func marked(text string) bool {
+	for _, m := range marks {
+		if strings.Contains(text, m) {
+			return true
+		}
+	}
+	return false
+}
+
 // said returns where the operator tells of a fault, "" if nowhere.
 func (r *rig) said(t *testing.T) string {
 	t.Helper()
-	marked := func(text string) bool {
-		for _, m := range marks {
-			if strings.Contains(text, m) {
-				return true
-			}
-		}
-		return false
-	}
 	for _, list := range []client.ObjectList{&v1alpha1.SFTPListenerList{}, &v1alpha1.SFTPUserList{}, &v1alpha1.SFTPKeyList{}} {
 		for _, o := range items(t, list, r.ns) {
 			for _, c := range conditionsOf(o) {
