@@ -120,8 +120,8 @@ func TestIntervals(t *testing.T) {
 	}{
 		"at rest, too early":     {nil, Interval - slack - time.Second, 1, slack + time.Second},
 		"at rest":                {nil, Interval, 2, Interval},
-		"ending, too early":      {func(t *testing.T, f *fleet) { f.end(t, "a") }, time.Second, 1, time.Second},
-		"ending":                 {func(t *testing.T, f *fleet) { f.end(t, "a") }, 2 * time.Second, 2, 2 * time.Second},
+		"ending, too early":      {func(t *testing.T, f *fleet) { f.end(t, "a") }, gap / 2, 1, gap / 2},
+		"ending":                 {func(t *testing.T, f *fleet) { f.end(t, "a") }, gap, 2, intervalOfEnding},
 		"the same target":        {func(_ *testing.T, f *fleet) { f.aimAt(nil) }, gap, 1, Interval - gap},
 		"after another target":   {func(_ *testing.T, f *fleet) { f.loaded["a"] = "d2"; f.aimAt(digest("d2")) }, gap, 2, Interval},
 		"the clock was set back": {nil, -time.Hour, 2, Interval},

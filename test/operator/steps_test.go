@@ -182,7 +182,13 @@ func podWith(t *testing.T, l *v1alpha1.SFTPListener, name string, change func(*c
 	t.Helper()
 	d := &appsv1.Deployment{}
 	eventually(t, func() error {
-		return api.Get(t.Context(), client.ObjectKey{Namespace: l.Namespace, Name: render.WorkloadName(l)}, d)
+		if err := api.Get(t.Context(), client.ObjectKey{Namespace: l.Namespace, Name: render.WorkloadName(l)}, d); err != nil {
+			return err
+		}
+		if l.UID != "" && !metav1.IsControlledBy(d, l) {
+			return fmt.Errorf("the Deployment is that of an earlier listener")
+		}
+		return nil
 	})
 	p, err := fakepods.Create(t.Context(), api, d, l.Name+"-sftp-"+name, change)
 	if err != nil {
@@ -196,6 +202,13 @@ func readyPod(t *testing.T, l *v1alpha1.SFTPListener, name string) *corev1.Pod {
 	p := pod(t, l, name)
 	setReady(t, p, corev1.ConditionTrue)
 	return p
+}
+
+// askPods has the pods of a listener asked now, rather than within a minute: they are to load another configuration.
+func askPods(t *testing.T, l *v1alpha1.SFTPListener, n int) {
+	t.Helper()
+	target := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name}}
+	change(t, target, func(l *v1alpha1.SFTPListener) { l.Spec.Limits.MaxConnections = new(int32(100 + n)) })
 }
 
 func setReady(t *testing.T, p *corev1.Pod, ready corev1.ConditionStatus) {
