@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -62,7 +64,13 @@ func RequestSyncAgain(ctx context.Context, c client.Client, pods []*corev1.Pod, 
 // an annotation makes it look at the pod at once, where it would do so within 60 to 90
 // seconds otherwise. The request can be swallowed, so it is repeated until the pod
 // acknowledges; the time makes each request a change. A pod that is gone needs none.
-func RequestVolumeSync(ctx context.Context, c client.Client, pod *corev1.Pod, digest string) error {
+func RequestVolumeSync(ctx context.Context, c client.Client, pod *corev1.Pod, digest string) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // it runs in a goroutine of its own, where a panic would end the operator
+			ctrl.LoggerFrom(ctx).Error(fmt.Errorf("panic: %v", p), "Annotating a pod failed", "pod", pod.Name, "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{
 		v1alpha1.AnnotationConfigDigest: digest,
 		v1alpha1.AnnotationPoke:         time.Now().UTC().Format(time.RFC3339Nano),
@@ -81,6 +89,9 @@ func RequestVolumeSync(ctx context.Context, c client.Client, pod *corev1.Pod, di
 	}
 	return client.IgnoreNotFound(err)
 }
+
+// errPanic stands for a panic, which may quote anything; the log has it.
+var errPanic = errors.New("internal error")
 
 // Running reports whether a pod has a kubelet that can refresh its volumes, and is to stay.
 func Running(p *corev1.Pod) bool { return p.Status.PodIP != "" && p.DeletionTimestamp.IsZero() }

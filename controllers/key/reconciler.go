@@ -2,7 +2,9 @@ package key
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +26,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
 )
@@ -95,11 +98,41 @@ func (r *Reconciler) keysOfSecret(ctx context.Context, o client.Object) []reconc
 }
 
 // Reconcile implements reconcile.Reconciler.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
-	k, err := r.read(ctx, req.NamespacedName)
-	if k == nil || err != nil {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
+	var k *v1alpha1.SFTPKey
+	defer func() {
+		if p := recover(); p != nil {
+			// Neither the value nor the stack belongs in an event: they may quote anything.
+			ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = errPanic
+		}
+		r.warn(k, err)
+	}()
+	if k, err = r.read(ctx, req.NamespacedName); k == nil || err != nil {
 		return ctrl.Result{}, err
 	}
+	return r.reconcile(ctx, k)
+}
+
+var errPanic = errors.New("the operator has a defect and could not finish; its log has the details")
+
+// warn tells of an error that is tried again. It is no condition: what was found of the key before is still so, and those who
+// use the key go by that.
+func (r *Reconciler) warn(k *v1alpha1.SFTPKey, err error) {
+	var status apierrors.APIStatus
+	var late *deadline.Error
+	switch {
+	case k == nil || err == nil || apierrors.IsConflict(err):
+	case errors.Is(err, errPanic):
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonInternalError, "Reconcile", "%s", errPanic)
+	case errors.As(err, &status):
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile", "The API server refused or failed: %.512s. It is tried again", status.Status().Message)
+	case errors.As(err, &late):
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile", "%s. It is tried again", late)
+	}
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, k *v1alpha1.SFTPKey) (ctrl.Result, error) {
 	before := k.DeepCopy()
 	blocked, err := r.rotate(ctx, k, before)
 	if err != nil {

@@ -2,6 +2,9 @@ package poll
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -25,6 +28,9 @@ const (
 	// asksOfListener is how many pods of one listener a look asks at a time.
 	asksOfListener = 16
 )
+
+// errPanic stands for a panic, which may quote anything; the log has it.
+var errPanic = errors.New("internal error of the operator")
 
 // asks are the questions that are under way in the process. The zero value is ready for use.
 type asks struct {
@@ -105,6 +111,12 @@ func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener
 func (p *Poller) question(ctx context.Context, t Target, q *question) (a answer) {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
+	defer func() {
+		if v := recover(); v != nil { // it runs in a goroutine of its own, where a panic would end the operator
+			ctrl.LoggerFrom(ctx).Error(fmt.Errorf("panic: %v", v), "Asking a pod failed", "pod", q.pod.Name, "stack", string(debug.Stack()))
+			a = answer{Outcome: ack.Outcome{Err: errPanic}}
+		}
+	}()
 	a.Answer, a.Err = p.Asker.Ask(ctx, q.pod, t.Keys)
 	if a.Err != nil || !q.uses {
 		return a

@@ -5,7 +5,9 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -104,7 +106,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	defer func() { spans.Finish(span, err) }()
 	ctx, cancel := context.WithTimeout(ctx, min(firstDeadline<<min(m.failures, 5), maxDeadline))
 	defer cancel()
-	out, wait := r.deliver(ctx, l, m)
+	out, wait := r.contained(ctx, l, m)
 	r.publish(l, out)
 	describe(span, l, out)
 	if err := out.failure(); err != nil {
@@ -124,6 +126,20 @@ func (r result) failure() error {
 		return r.Err
 	}
 	return r.Delivered.Err
+}
+
+var errPanic = errors.New("the operator has a defect; its log has the details")
+
+// contained is deliver, where a panic is an error: the status must tell of it.
+func (r *Reconciler) contained(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (out result, wait time.Duration) {
+	defer func() {
+		if p := recover(); p != nil {
+			// Neither the value nor the stack belongs in a status: they may quote anything.
+			ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
+			out = result{exchange.Access{Err: errPanic}}
+		}
+	}()
+	return r.deliver(ctx, l, m)
 }
 
 // describe puts what was delivered into a span.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime/debug"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -52,7 +54,7 @@ func (w *Writer) Write(ctx context.Context, l *v1alpha1.SFTPListener, out compil
 	s.shards(ctx, out)
 	s.settings(ctx, out, hostKeys)
 	if s.out.Err == nil && cache.surplus != len(out.Files.Shards) {
-		if err := s.deleteSurplus(ctx, len(out.Files.Shards)); err != nil {
+		if err := contained(ctx, func() error { return s.deleteSurplus(ctx, len(out.Files.Shards)) }); err != nil {
 			s.out.Err = err
 		} else {
 			cache.surplus = len(out.Files.Shards)
@@ -150,7 +152,11 @@ func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys str
 
 // apply applies a Secret and reports whether it is as wanted now.
 func (s *writing) apply(ctx context.Context, secret *corev1.Secret) bool {
-	applied, err := s.Applier.For(s.listener).Apply(ctx, secret)
+	var applied apply.Applied
+	err := contained(ctx, func() (err error) {
+		applied, err = s.Applier.For(s.listener).Apply(ctx, secret)
+		return err
+	})
 	s.out.Wrote = s.out.Wrote || applied.Wrote && err == nil
 	if err == nil {
 		return true
@@ -173,6 +179,20 @@ func (s *writing) untouched(ctx context.Context, name string) bool {
 	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	err := s.Client.Get(ctx, types.NamespacedName{Namespace: s.listener.Namespace, Name: name}, m)
 	return err == nil && s.Applier.Wrote("Secret", m)
+}
+
+var errPanic = errors.New("the operator has a defect and could not finish this step; its log has the details")
+
+// contained turns a panic into an error: what was written before must be announced to the pods all the same.
+func contained(ctx context.Context, do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			// Neither the value nor the stack belongs in a status: they may quote anything.
+			ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return do()
 }
 
 var shardNameRE = regexp.MustCompile(`-users-(\d+)$`)

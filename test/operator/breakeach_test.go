@@ -1,0 +1,261 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// slowness is what a second is here. SLOW_MACHINE=4 has the tests that measure time allow four times as much, on a machine that
+// has other things to do.
+func slowness() time.Duration {
+	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
+		return time.Duration(n) * time.Second
+	}
+	return time.Second
+}
+
+// brokenCase is one call that fails in one way.
+type brokenCase struct {
+	call     string
+	fault    fault
+	stimulus stimulus
+}
+
+func (c brokenCase) name() string {
+	return fmt.Sprintf("%s %s on %s", c.fault, c.call, c.stimulus.name)
+}
+
+// writesConfiguration reports whether without a call no removal can reach the pods.
+func writesConfiguration(call string) bool {
+	return strings.HasPrefix(call, "APPLY secrets/partners-sftp-config") || strings.HasPrefix(call, "APPLY secrets/partners-sftp-users-")
+}
+
+// silent are calls of which nothing is said while they fail, with the reason.
+var silent = map[string]string{
+	"PATCH sftplisteners/partners/status": "this is where it would be said",
+	"PATCH sftpusers/":                    "this is where it would be said",
+	"PATCH sftpkeys/":                     "this is where it would be said",
+	"POST events":                         "a condition says the same",
+	"PATCH events":                        "a condition says the same",
+	"PATCH pods":                          "the pods acknowledge all the same; if they do not, the listener says that",
+	"GET sftplisteners/":                  "a read past the cache, which is repeated; nothing is missing meanwhile",
+	"GET sftpusers/":                      "a read past the cache, which is repeated; nothing is missing meanwhile",
+	"GET sftpkeys/":                       "a read past the cache, which is repeated; nothing is missing meanwhile",
+}
+
+func mustSay(call string) bool {
+	for prefix := range silent {
+		if strings.HasPrefix(call, prefix) {
+			return false
+		}
+	}
+	return !writesConfiguration(call) // it works when it is tried again, a moment later
+}
+
+// Each call that the operator makes for a listener fails in each way. In each case a login that is deleted meanwhile and one
+// that is suspended are gone from the pods at once, the conditions of the others stay as they are, and the operator says what
+// is wrong.
+func TestBreakEachStep(t *testing.T) {
+	b := newBreaker()
+	account := running.account
+	restartOperator(t, func() {
+		faulty := rest.CopyConfig(account)
+		faulty.Wrap(func(rt http.RoundTripper) http.RoundTripper {
+			b.RoundTripper = rt
+			return b
+		})
+		running.account = faulty
+	})
+	t.Cleanup(func() { restartOperator(t, func() { running.account = account }) })
+
+	const rigs = 6
+	var ready [rigs]*rig
+	var wg sync.WaitGroup
+	for i := range ready {
+		wg.Go(func() { t.Run(fmt.Sprint("rig ", i), func(t *testing.T) { ready[i] = newRig(t) }) })
+	}
+	wg.Wait()
+	if slices.Contains(ready[:], nil) {
+		t.FailNow()
+	}
+	t.Cleanup(func() {
+		for _, r := range ready {
+			for _, o := range allKinds() {
+				if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(r.ns)); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	})
+	cases := discover(t, b, ready[:])
+	queue := make(chan brokenCase, len(cases))
+	for _, c := range cases {
+		queue <- c
+	}
+	close(queue)
+	var sum tally
+	for i := range ready {
+		wg.Go(func() {
+			for c := range queue {
+				if !t.Run(c.name(), func(t *testing.T) { sum.add(c, runBroken(t, b, ready[i], c)) }) {
+					b.repair(ready[i].ns)
+					t.Run("a new rig", func(t *testing.T) { ready[i] = newRig(t) })
+				}
+			}
+		})
+	}
+	wg.Wait()
+	sum.report(t, len(cases))
+}
+
+// discover finds out which calls there are, and what makes each of them.
+func discover(t *testing.T, b *breaker, ready []*rig) (cases []brokenCase) {
+	t.Helper()
+	var mu sync.Mutex
+	calls := map[string]int{} // the first stimulus that makes each
+	next := make(chan int, len(stimuli))
+	for i := range stimuli {
+		next <- i
+	}
+	close(next)
+	var wg sync.WaitGroup
+	for _, r := range ready {
+		wg.Go(func() {
+			for i := range next {
+				t.Run("discover "+stimuli[i].name, func(t *testing.T) {
+					b.record(r.ns)
+					stimuli[i].run(t, r)
+					time.Sleep(200 * time.Millisecond)
+					r.revoke(t, time.Minute) // a case of its own measures it
+					time.Sleep(time.Second)
+					found := b.recorded(r.ns)
+					if stimuli[i].undo != nil {
+						stimuli[i].undo(t, r)
+					}
+					r.restore(t)
+					r.healthy(t)
+					mu.Lock()
+					defer mu.Unlock()
+					for call := range found {
+						if before, ok := calls[call]; !ok || i < before {
+							calls[call] = i
+						}
+					}
+				})
+			}
+		})
+	}
+	wg.Wait()
+	for _, call := range slices.Sorted(maps.Keys(calls)) {
+		t.Logf("%s: by %s", call, stimuli[calls[call]].name)
+		for _, f := range faults(call) {
+			cases = append(cases, brokenCase{call, f, stimuli[calls[call]]})
+		}
+	}
+	return cases
+}
+
+// result of a case.
+type brokenResult struct {
+	took time.Duration
+	hit  bool
+	said string
+}
+
+func runBroken(t *testing.T, b *breaker, r *rig, c brokenCase) (out brokenResult) {
+	before := r.unaffected(t)
+	limit := 2 * slowness()
+	once := writesConfiguration(c.call)
+	if once {
+		limit = 3 * slowness()
+	}
+	warned := r.warnings(t)
+	b.damage(r.ns, &breakage{call: c.call, fault: c.fault, once: once})
+	c.stimulus.run(t, r)
+	for end := time.Now().Add(300 * time.Millisecond); b.hits(r.ns) == 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	out.took = r.revoke(t, limit)
+	r.compare(t, "when the logins were gone", before)
+	for end := time.Now().Add(15 * slowness()); mustSay(c.call) && time.Now().Before(end); {
+		if out.said = r.said(t); out.said != "" {
+			break
+		}
+		for w := range r.warnings(t) {
+			if !warned[w] && marked(w) {
+				out.said = w
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if !mustSay(c.call) && !once {
+		time.Sleep(300 * time.Millisecond) // for its retries
+	}
+	out.hit = b.hits(r.ns) > 0
+	if out.hit && mustSay(c.call) && out.said == "" {
+		t.Errorf("nothing says what is wrong")
+	}
+	b.repair(r.ns)
+	if c.stimulus.undo != nil {
+		c.stimulus.undo(t, r)
+	}
+	r.restore(t)
+	r.healthy(t)
+	r.compare(t, "after it was repaired", before)
+	return out
+}
+
+// tally sums up cases. mu protects it.
+type tally struct {
+	mu         sync.Mutex
+	ran, hit   int
+	worst      time.Duration
+	worstCase  string
+	worstOnce  time.Duration
+	unreached  []string
+	whatIsSaid map[string]string
+}
+
+func (s *tally) add(c brokenCase, r brokenResult) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ran++
+	if !r.hit {
+		s.unreached = append(s.unreached, c.name())
+		return
+	}
+	s.hit++
+	if writesConfiguration(c.call) {
+		s.worstOnce = max(s.worstOnce, r.took)
+	} else if r.took > s.worst {
+		s.worst, s.worstCase = r.took, c.name()
+	}
+	if s.whatIsSaid == nil {
+		s.whatIsSaid = map[string]string{}
+	}
+	s.whatIsSaid[c.name()] = r.said
+}
+
+func (s *tally) report(t *testing.T, cases int) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(s.whatIsSaid)) {
+		t.Logf("%s: %s", name, s.whatIsSaid[name])
+	}
+	t.Logf("BREAK %d cases, in %d the call was made and failed; worst %s (%s), of calls that write the configuration %s; not reached: %q",
+		cases, s.hit, s.worst.Round(time.Millisecond), s.worstCase, s.worstOnce.Round(time.Millisecond), s.unreached)
+	if s.hit < cases*9/10 || cases < 100 {
+		t.Errorf("of %d cases %d were reached: the test does not show what it is for", cases, s.hit)
+	}
+}

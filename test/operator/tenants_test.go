@@ -1,0 +1,173 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+// tenantA has logins on a listener that admits all namespaces, and takes their rights away.
+type tenantA struct {
+	listener *v1alpha1.SFTPListener
+	ns       string
+	// left are the logins that still have a right, and stays those that keep it.
+	left, stays []string
+}
+
+func newTenantA(t *testing.T, logins int) *tenantA {
+	t.Helper()
+	a := &tenantA{ns: namespace(t, nil)}
+	a.listener = readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil), func(l *v1alpha1.SFTPListener) {
+		l.Spec.MaxUsers = new(int32(10000))
+	})
+	for i := range logins {
+		a.left = append(a.left, fmt.Sprintf("a-%03d", i))
+		create(t, newUser(a.ns, a.left[i], of(a.listener)))
+	}
+	for i := range 5 {
+		a.stays = append(a.stays, fmt.Sprintf("stays-%d", i))
+		create(t, newUser(a.ns, a.stays[i], of(a.listener)))
+	}
+	within(t, time.Minute, func() error {
+		if got := loadable(t, a.listener); len(got) < logins+len(a.stays) {
+			return fmt.Errorf("pods would load %d logins", len(got))
+		}
+		return nil
+	})
+	for _, name := range a.stays {
+		waitFor(t, newUser(a.ns, name, of(a.listener)), "Ready", "True", "Ready", "")
+	}
+	return a
+}
+
+// revoke deletes logins, one after the other, and returns how long each could still be loaded by pods.
+func (a *tenantA) revoke(t *testing.T, n int, pause time.Duration) (took []time.Duration) {
+	t.Helper()
+	for range n {
+		name := a.left[0]
+		a.left = a.left[1:]
+		begin := time.Now()
+		remove(t, newUser(a.ns, name))
+		for {
+			if got := loadable(t, a.listener); got != nil && !got[name] {
+				break
+			}
+			if time.Since(begin) > 30*time.Second {
+				t.Fatalf("pods still have login %s after %s", name, time.Since(begin))
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+		took = append(took, time.Since(begin))
+		time.Sleep(pause)
+	}
+	slices.Sort(took)
+	return took
+}
+
+// conditions are those of the logins that keep their rights.
+func (a *tenantA) conditions(t *testing.T) map[string][]metav1.Condition {
+	t.Helper()
+	out := map[string][]metav1.Condition{}
+	for _, name := range a.stays {
+		u := &v1alpha1.SFTPUser{}
+		get(t, u, a.ns, name)
+		out[name] = u.Status.Conditions
+	}
+	return out
+}
+
+func (a *tenantA) compare(t *testing.T, before map[string][]metav1.Condition) {
+	t.Helper()
+	for name, now := range a.conditions(t) {
+		if !reflect.DeepEqual(now, before[name]) {
+			t.Errorf("conditions of %s were\n\t%+v\nand are\n\t%+v", name, before[name], now)
+		}
+	}
+}
+
+// quantile of sorted times.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Round(time.Millisecond)
+}
+
+// concurrently runs something for the numbers below n, some at a time.
+func concurrently(n, atOnce int, run func(int)) {
+	next := make(chan int, n)
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	var wg sync.WaitGroup
+	for range atOnce {
+		wg.Go(func() {
+			for i := range next {
+				run(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A password that 300 logins share changes every second. What takes a right away from another tenant waits neither for the
+// Secret nor for the hash.
+func TestOneSecretChangesAgainAndAgain(t *testing.T) {
+	const logins, samples = 300, 15
+	a := newTenantA(t, 2*samples)
+	b := namespace(t, nil)
+	create(t, passwordSecret(b, "shared", "correct horse battery 0"))
+	concurrently(logins, 8, func(i int) {
+		if err := api.Create(t.Context(), newUser(b, fmt.Sprintf("b-%03d", i), of(a.listener), withoutKeys, withPassword("shared"))); err != nil {
+			t.Error(err)
+		}
+	})
+	within(t, time.Minute, func() error {
+		if got := loadable(t, a.listener); len(got) < logins {
+			return fmt.Errorf("pods would load %d logins", len(got))
+		}
+		return nil
+	})
+	waitFor(t, newUser(b, "b-299"), "Ready", "True", "Ready", "")
+	time.Sleep(2 * time.Second)
+	before := a.conditions(t)
+	rest := a.revoke(t, samples, 200*time.Millisecond)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var changes int
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for ; ctx.Err() == nil; changes++ {
+			s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b, Name: "shared"}}
+			patch := fmt.Appendf(nil, `{"stringData":{"password":"correct horse battery %d"}}`, changes+1)
+			if err := api.Patch(ctx, s, client.RawPatch("application/merge-patch+json", patch)); err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	})
+	busy := a.revoke(t, samples, 300*time.Millisecond)
+	cancel()
+	wg.Wait()
+	a.compare(t, before)
+	atRest, changing := quantile(rest, 0.5), quantile(busy, 0.5)
+	t.Logf("AGAIN %d changes of a Secret of %d logins: a revocation of another tenant takes %s (median of %d; worst %s), at rest %s (worst %s)",
+		changes, logins, changing, samples, quantile(busy, 1), atRest, quantile(rest, 1))
+	if changing > 2*atRest {
+		t.Errorf("a revocation takes %s, more than twice the %s at rest", changing, atRest)
+	}
+	if changes < 5 {
+		t.Errorf("the Secret changed %d times only", changes)
+	}
+}
