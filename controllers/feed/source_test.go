@@ -171,7 +171,7 @@ func TestTableBeforeQueue(t *testing.T) {
 	for !strings.Contains(woken, "last") {
 		seen, woken = f.waitFor(t, 5)
 	}
-	if want := "add u, update, delete u, add"; seen != want {
+	if want := "add u, update, update, delete u, add v"; seen != want { //nolint:dupword // two of them
 		t.Errorf("seen %q, want %q", seen, want)
 	}
 	if want := "partners after 1, partners after 2, others after 2, others after 4, last after 5"; woken != want {

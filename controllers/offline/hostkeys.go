@@ -81,7 +81,7 @@ func (m *Manifests) wantedHostKeys(l *v1alpha1.SFTPListener) ([]*v1alpha1.SFTPKe
 		case !ok:
 			return nil, &Finding{
 				Object: object, Reason: v1alpha1.ReasonHostKeyNotFound, Missing: true,
-				Message: fmt.Sprintf("SFTPKey %q of spec.hostKeyRefs is not in the manifests", ref.Name),
+				Message: fmt.Sprintf("SFTPKey %q does not exist in namespace %q; create it or correct spec.hostKeyRefs", ref.Name, l.Namespace),
 			}
 		case k.Spec.Usage != v1alpha1.KeyUsageHost:
 			return nil, &Finding{

@@ -34,6 +34,8 @@ type Manifests struct {
 	Namespaces map[string]map[string]string
 	// Refused are messages about objects that the API server would not accept.
 	Refused []string
+	// uids are those of objects that have one.
+	uids map[types.UID]bool
 }
 
 // Read reads manifests from files and from the *.yaml, *.yml and *.json files of
@@ -47,6 +49,7 @@ func Read(ctx context.Context, paths []string) (*Manifests, error) {
 		Keys:       map[types.NamespacedName]*v1alpha1.SFTPKey{},
 		Secrets:    map[types.NamespacedName]*corev1.Secret{},
 		Namespaces: map[string]map[string]string{},
+		uids:       map[types.UID]bool{},
 	}
 	files, err := expand(paths)
 	if err != nil {
@@ -176,8 +179,7 @@ func (m *Manifests) addOwn(ctx context.Context, schemas map[string]schema, u *un
 		}
 		return nil
 	}
-	// The UID stands for the object's identity; offline its name is all there is.
-	u.SetUID(types.UID(u.GetNamespace() + "." + u.GetName()))
+	m.identify(u)
 	switch u.GetKind() {
 	case "SFTPListener":
 		var l v1alpha1.SFTPListener
@@ -199,6 +201,19 @@ func (m *Manifests) addOwn(ctx context.Context, schemas map[string]schema, u *un
 		m.Keys[nameOf(u)] = k
 	}
 	return nil
+}
+
+// maxUID bounds the UIDs that are taken from manifests, in bytes. Those of the API server have 36.
+const maxUID = 64
+
+// identify sees to it that an object has a UID of its own. Manifests that were read from a cluster have one, and what is
+// written for them is what the operator writes. In others the name stands for it, and in those that were copied from another
+// object with its UID.
+func (m *Manifests) identify(u *unstructured.Unstructured) {
+	if uid := u.GetUID(); uid == "" || len(uid) > maxUID || m.uids[uid] {
+		u.SetUID(types.UID(u.GetNamespace() + "." + u.GetName()))
+	}
+	m.uids[u.GetUID()] = true
 }
 
 func (m *Manifests) refuse(u *unstructured.Unstructured, problem string) {

@@ -239,9 +239,9 @@ func TestSharedKeys(t *testing.T) {
 		want   string
 		shared int
 	}{
-		{[]*compile.User{one, three}, "KeysValid", 1},
-		{[]*compile.User{one, two, three}, "KeyShared KeysValid", 1},
-		{[]*compile.User{two, three}, "KeysValid", 1},
+		{[]*compile.User{one, three}, "KeysValid KeysValid", 1},                //nolint:dupword // one of each user
+		{[]*compile.User{one, two, three}, "KeyShared KeyShared KeysValid", 1}, //nolint:dupword // one of each user
+		{[]*compile.User{two, three}, "KeysValid KeysValid", 1},                //nolint:dupword // one of each user
 		{[]*compile.User{three}, "KeysValid", 0},
 	} {
 		if got := reasons(tc.users...); got != tc.want {

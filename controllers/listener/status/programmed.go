@@ -56,13 +56,12 @@ func (in Input) resolvedRefs() (metav1.Condition, bool) {
 	return conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "Host keys and claims are usable"), true
 }
 
-// joined returns the messages of problems with the first one's reason.
+// joined returns the messages of problems, of which a condition has only the first one's reason: its owner sees all that is to be
+// corrected at once.
 func joined(problems []conditions.Problem) string {
-	var out []string
+	out := make([]string, 0, len(problems))
 	for _, p := range problems {
-		if p.Reason == problems[0].Reason {
-			out = append(out, p.Message)
-		}
+		out = append(out, p.Message)
 	}
 	return strings.Join(out, "; ")
 }
