@@ -123,12 +123,15 @@ func TestSame(t *testing.T) {
 func TestSameLooksAtAllFields(t *testing.T) {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	others := map[string]any{
-		"Digest": "d", "Ready": 1, "Acknowledged": 1, "Behind": []string{"a"}, "Late": map[string]time.Time{"a": at}, "Began": at, "Completed": at,
+		"Digest": "d", "Ready": 1, "Acknowledged": 1, "Loaded": []string{"d"}, "Behind": []string{"a"}, "Late": map[string]time.Time{"a": at}, "Began": at, "Completed": at,
 		"Sessions": new(int32(1)), "Volumes": []Volume{{Pod: "a"}}, "Rejected": map[string]bool{"u": true}, "Refused": "r", "Unreachable": "u", "Unproven": "p",
 	}
 	kind := reflect.TypeFor[Result]()
 	for i := range kind.NumField() {
 		name := kind.Field(i).Name
+		if others[name] == nil {
+			t.Fatalf("no other %s to compare", name)
+		}
 		var r Result
 		reflect.ValueOf(&r).Elem().Field(i).Set(reflect.ValueOf(others[name]))
 		if same := r.Same(Result{}); same != (name == "Sessions") || (Result{}).Same(r) != same || !r.Same(r) {

@@ -2,10 +2,13 @@ package compile
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 )
 
 // What conditions say about records that have no room.
@@ -53,6 +56,9 @@ func (o Output) Findings(l *v1alpha1.SFTPListener) []Finding {
 		for _, p := range u.Credentials.Problems {
 			add("SFTPUser", u.User, p.Reason, p.Message)
 		}
+		for _, message := range unread(u.Credentials) {
+			add("SFTPUser", u.User, v1alpha1.ReasonSecretUnreadable, message)
+		}
 		if u.Err != nil {
 			add("SFTPUser", u.User, v1alpha1.ReasonUserRejected, u.Rejection())
 		}
@@ -62,3 +68,15 @@ func (o Output) Findings(l *v1alpha1.SFTPListener) []Finding {
 
 // Rejection is what a condition says about Err.
 func (u *User) Rejection() string { return fmt.Sprintf("The user cannot be configured: %v", u.Err) }
+
+// unread returns what is to be said about Secrets that were not read, each Secret once.
+func unread(c credentials.Credentials) []string {
+	out := slices.Clone(c.Failures)
+	for _, ref := range c.Pending {
+		failed := fmt.Sprintf("Secret %q cannot be read: ", ref.Secret)
+		if !slices.ContainsFunc(out, func(s string) bool { return strings.HasPrefix(s, failed) }) {
+			out = append(out, fmt.Sprintf("Secret %q has not been read yet", ref.Secret))
+		}
+	}
+	return slices.Compact(out)
+}

@@ -64,11 +64,21 @@ func (c *compilation) compile(d attach.Decision) (out compiled) {
 		return out
 	}
 	out.line, out.err = config.EncodeUser(render.UserRecord(c.Listener, d, out.credentials))
+	if n := len(out.line); n > maxRecordBytes {
+		out.line, out.err = nil, fmt.Errorf("its record has %d bytes, more than the %d that one may have; "+
+			"give it fewer mounts, allowedCIDRs, or keys with networks, or shorter paths", n, maxRecordBytes)
+	}
 	if out.err == nil {
 		out.digest = config.Digest(out.line)
 	}
 	return out
 }
+
+// maxRecordBytes bounds a record. Keys and their networks have a bound of 16 KiB, but the paths of
+// 16 mounts can take 32 KiB more, because the API counts characters, which have up to 4 bytes. A
+// shard has room for some 1,500 bytes for each user: without a bound, a few users with large
+// records could use up a listener's room.
+const maxRecordBytes = 32 << 10
 
 // failure is the error of a panic. Only what the runtime says is certain to quote nothing of
 // a Secret.

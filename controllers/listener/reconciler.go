@@ -68,6 +68,8 @@ type memory struct {
 	uses     keyuse.Tracker
 	history  delivery.History
 	users    outcome.Memo
+	// restart is the change of the only pod that was announced last.
+	restart string
 	// counted is when sessions were counted for the status last.
 	counted time.Time
 	// observed is the digest of the last version whose way to the pods was measured.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -18,6 +19,7 @@ import (
 
 // report writes the status, and then the events and metrics that follow from it.
 func (r *Reconciler) report(ctx context.Context, f *findings) error {
+	r.warnOfRestart(f)
 	st := status.Build(f.statusInput())
 	if f.users != nil && f.users.Held > 0 || f.settling() {
 		f.next.At(f.settledAt())
@@ -27,6 +29,20 @@ func (r *Reconciler) report(ctx context.Context, f *findings) error {
 	}
 	r.Metrics.show(f, st)
 	return nil
+}
+
+// warnOfRestart announces that the endpoint is away: where only one node can mount a volume, the new pod cannot start before the
+// old one has ended.
+func (r *Reconciler) warnOfRestart(f *findings) {
+	w := f.workload.Rollout
+	which := strings.Join(w.Changes, ", ")
+	if !w.RestartsOnlyPod || f.memory.restart == which {
+		return
+	}
+	f.memory.restart = which // what is tried again is announced once
+	r.Events.Eventf(f.listener, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodRestart, "Rollout",
+		"A change of %s restarts the only pod: its transfers may continue for %d seconds, and clients cannot log in until the new pod is ready. ReadWriteMany claims avoid that",
+		which, render.DrainTimeoutSeconds(f.listener))
 }
 
 // statusInput returns what the status is computed from.

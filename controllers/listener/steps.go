@@ -54,6 +54,9 @@ const stepDeadline = 20 * time.Second
 // run runs the steps. None is kept from running by another one's error: what a step needs of another one it finds as it was.
 func (r *Reconciler) run(ctx context.Context, f *findings) {
 	f.memory.history.Note(f.access.Delivered.Version)
+	if t := f.listener.Spec.CryptoPolicyExpirationTime; t != nil && f.now.Before(t.Time) {
+		f.next.At(t.Time)
+	}
 	if acks, ok := r.Poller.Result(client.ObjectKeyFromObject(f.listener)); ok {
 		f.acks = &acks
 	}

@@ -161,7 +161,7 @@ func (g *generator) listener() {
 		a.RequiredMethods = []v1alpha1.MethodCombination{v1alpha1.MethodCombination(g.pick("publickey", "publickey,password"))}
 	}
 	if passwordsOnly := len(a.AllowedMethods) > 0 && a.AllowedMethods[0] == v1alpha1.AuthPassword; !passwordsOnly && g.one(3) {
-		a.TrustedUserCAs = []string{g.pick("not a key", g.line())}
+		a.TrustedUserCAs = []string{strings.TrimPrefix(g.pick("ssh-ed25519 AAAAnone", g.line()), `from="192.0.2.0/24" `)}
 	}
 	if g.one(3) {
 		_, line := keyOf(g.IntN(30))

@@ -75,7 +75,8 @@ func TestHostKeyOutlivesItsListener(t *testing.T) {
 
 	again := newListener(ns)
 	create(t, again)
-	waitFor(t, again, "Ready", "True", "Ready", "") // the pod is still there
+	readyPod(t, again, "b") // that of the first one is not its own
+	waitFor(t, again, "Ready", "True", "Ready", "")
 	if fmt.Sprint(again.Status.KnownHosts) != fmt.Sprint(want) {
 		t.Errorf("known_hosts %q, want those of before, %q", again.Status.KnownHosts, want)
 	}
@@ -90,6 +91,7 @@ func TestListenerIsMadeAgainAtOnce(t *testing.T) {
 	create(t, again)
 	waitFor(t, again, "ObjectsApplied", "False", "ResourceConflict", "")
 	collectGarbage(t, ns, l)
+	readyPod(t, again, "b")
 	waitFor(t, again, "Ready", "True", "Ready", "")
 }
 
@@ -130,7 +132,7 @@ func TestHostKeysOfOnesOwn(t *testing.T) {
 	waitFor(t, l, "ResolvedRefs", "False", "HostKeyNotFound", message)
 	u := newUser(ns, "acme")
 	create(t, u)
-	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: the listener has no host key yet")
+	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: The listener has no host key yet")
 
 	hostKey := func(name string, usage v1alpha1.KeyUsage, algorithm v1alpha1.KeyAlgorithm) *v1alpha1.SFTPKey {
 		k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Spec: v1alpha1.SFTPKeySpec{Usage: usage, Algorithm: algorithm}}

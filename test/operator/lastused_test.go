@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -157,14 +156,10 @@ func TestLastUsed(t *testing.T) {
 			}
 		}
 	}
-	wake := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "wake"}}
-	create(t, wake)
 	n := 0
 	wakeUp := func() { // as the minute that the operator waits otherwise
 		n++
-		change(t, wake, func(s *corev1.Secret) {
-			s.Labels = map[string]string{v1alpha1.LabelListener: l.Name, "n": strconv.Itoa(n)}
-		})
+		askPods(t, l, n)
 	}
 	settle := func() {
 		t.Helper()

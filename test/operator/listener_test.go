@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -67,9 +68,20 @@ func TestListenerGetsItsObjects(t *testing.T) {
 	if len(l.Status.KnownHosts) != 1 || l.Status.KnownHosts[0] != host+" "+k.Status.PublicKey {
 		t.Errorf("known hosts %q", l.Status.KnownHosts)
 	}
-	if l.Status.Selector != "sftp-operator.io/listener=partners" || *l.Status.Replicas != 1 || *l.Status.AttachedUsers != 0 {
-		t.Errorf("selector %q, replicas %d, users %d", l.Status.Selector, *l.Status.Replicas, *l.Status.AttachedUsers)
+	// Pods that are not ready count, too: an autoscaler that sees too few scales the wrong way.
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-sftp"}}
+	get(t, d, ns, d.Name)
+	d.Status.Replicas, d.Status.ReadyReplicas = 2, 1
+	if err := api.Status().Update(t.Context(), d); err != nil {
+		t.Fatal(err)
 	}
+	eventually(t, func() error {
+		get(t, l, ns, l.Name)
+		if l.Status.Selector != "sftp-operator.io/listener=partners" || *l.Status.Replicas != 2 || *l.Status.AttachedUsers != 0 {
+			return fmt.Errorf("selector %q, replicas %d, users %d", l.Status.Selector, *l.Status.Replicas, *l.Status.AttachedUsers)
+		}
+		return nil
+	})
 }
 
 func TestListenerWithoutReplicas(t *testing.T) {
@@ -153,9 +165,12 @@ func TestForeignServiceIsNotTouched(t *testing.T) {
 	create(t, foreign)
 	l := newListener(ns)
 	create(t, l)
-	message := `Service "partners-sftp" in namespace "` + ns + `" exists and was not made by the operator for this object; rename or delete it`
-	waitFor(t, l, "Programmed", "False", "ResourceConflict", message)
-	waitFor(t, l, "Ready", "False", "NotProgrammed", message)
+	waitFor(t, l, "ObjectsApplied", "False", "ResourceConflict", "")
+	c := meta.FindStatusCondition(l.Status.Conditions, "ObjectsApplied")
+	if want := `Service "partners-sftp" in namespace "` + ns + `" exists and was not made by the operator for this listener; rename or delete it`; !strings.HasPrefix(c.Message, want) {
+		t.Errorf("%s, want %s", c.Message, want)
+	}
+	waitFor(t, l, "Ready", "False", "PodsUnavailable", "")
 	after := &corev1.Service{}
 	get(t, after, ns, "partners-sftp")
 	if after.ResourceVersion != foreign.ResourceVersion {
@@ -260,6 +275,6 @@ func TestRefusalOfTheAPIServerIsTold(t *testing.T) {
 		l.Spec.Service = v1alpha1.ListenerService{Type: v1alpha1.ServiceNodePort, NodePort: new(int32(80))}
 	})
 	create(t, l)
-	waitFor(t, l, "Programmed", "False", "ApplyFailed", "")
-	waitFor(t, l, "Ready", "False", "NotProgrammed", "")
+	waitFor(t, l, "ObjectsApplied", "False", "ApplyFailed", "")
+	waitFor(t, l, "Ready", "False", "PodsUnavailable", "")
 }

@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +20,6 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -175,14 +173,8 @@ func TestOpenSSHThroughAHostKeyRotation(t *testing.T) {
 	waitStates(t, l, "host/1 Active, host/2 Advertised")
 	second := l.Status.HostKeys[1].Fingerprint
 	o.logsInUntil(t, "acme", first.Fingerprint, first.Fingerprint, second)
-	wake := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "wake"}}
-	create(t, wake)
-	n := 0
+	askPods(t, l, 1)
 	eventually(t, func() error {
-		n++
-		change(t, wake, func(s *corev1.Secret) {
-			s.Labels = map[string]string{v1alpha1.LabelListener: l.Name, "n": strconv.Itoa(n)}
-		})
 		get(t, acme, ns, acme.Name)
 		get(t, l, ns, l.Name)
 		if proved := l.Status.HostKeys[1].ProvedUsers; !slices.Equal(acme.Status.ProvedHostKeys, []string{second}) || proved == nil || *proved != 1 {

@@ -305,7 +305,7 @@ func TestRestartOfTheOnlyPodIsAnnounced(t *testing.T) {
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Shutdown.DrainTimeoutSeconds = new(int32(30)) })
 	waitFor(t, l, "RolledOut", "False", "RollingOut",
 		"The pods are being replaced for a change of shutdown; the old one ends before the new one starts, because only one node can mount a volume")
-	want := "Warning A change of shutdown restarts the only pod: its transfers may go on for 30 seconds, and nobody can log in until the new pod is ready. Claims that are ReadWriteMany avoid that"
+	want := "Warning A change of shutdown restarts the only pod: its transfers may continue for 30 seconds, and clients cannot log in until the new pod is ready. ReadWriteMany claims avoid that"
 	eventually(t, func() error {
 		if got := warnings(); len(got) != 1 || got[0] != want {
 			return fmt.Errorf("warnings %q, want %q", got, want)

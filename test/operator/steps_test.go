@@ -198,6 +198,13 @@ func readyPod(t *testing.T, l *v1alpha1.SFTPListener, name string) *corev1.Pod {
 	return p
 }
 
+// askPods has the pods of a listener asked now, rather than within a minute: they are to load another configuration.
+func askPods(t *testing.T, l *v1alpha1.SFTPListener, n int) {
+	t.Helper()
+	target := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name}}
+	change(t, target, func(l *v1alpha1.SFTPListener) { l.Spec.Limits.MaxConnections = new(int32(100 + n)) })
+}
+
 func setReady(t *testing.T, p *corev1.Pod, ready corev1.ConditionStatus) {
 	t.Helper()
 	before := p.DeepCopy()

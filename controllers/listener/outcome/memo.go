@@ -227,7 +227,7 @@ func (b *builder) finish() Result {
 
 // place computes an outcome, unless the pods are about to make it another one.
 func (b *builder) place(k *known, u *compile.User) {
-	if b.Settling && !k.loaded || b.starting(u) {
+	if b.Settling && !k.loaded || reading(u) {
 		b.out.Held++
 		return
 	}
@@ -243,14 +243,10 @@ func (b *builder) place(k *known, u *compile.User) {
 	b.out.Changed = append(b.out.Changed, o)
 }
 
-// starting reports whether the entries of a user's Secrets are still to be read although an earlier operator had read them. What
-// it found stays in the status until then.
-func (b *builder) starting(u *compile.User) bool {
-	if len(u.Credentials.Pending) == 0 || len(u.Credentials.Failures) > 0 || !u.Accepted() {
-		return false
-	}
-	latest := b.Latest(nameOf(u.User))
-	return latest != nil && latest.Status.ObservedGeneration == latest.Generation
+// reading reports whether entries of a user's Secrets are still being read, which takes milliseconds and ends within seconds, if
+// only with a failure. The status stays as it is until then.
+func reading(u *compile.User) bool {
+	return u.Accepted() && len(u.Credentials.Pending) > 0 && len(u.Credentials.Failures) == 0
 }
 
 // Keys returns the number of keys by their state, and of those that several users of the listener have.

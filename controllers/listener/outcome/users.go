@@ -101,10 +101,7 @@ func resolvedRefs(u *compile.User) metav1.Condition {
 		return conditions.False(v1alpha1.ConditionResolvedRefs, p.Reason, p.Message)
 	}
 	if len(c.Failures) > 0 {
-		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretUnreadable, c.Failures[0]+". What was read before stays in effect; it is tried again")
-	}
-	if len(c.Pending) > 0 {
-		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, fmt.Sprintf("Secret %q is being read", c.Pending[0].Secret))
+		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretUnreadable, c.Failures[0]+". Keys that were read before stay in effect; it is tried again")
 	}
 	return conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "All keys and Secrets are usable")
 }
@@ -118,7 +115,7 @@ func (b *builder) ready(u *compile.User, keys []v1alpha1.UserKeyStatus, refs met
 	switch {
 	case refs.Status == metav1.ConditionFalse && u.Credentials.CanLogIn():
 		return no(v1alpha1.ReasonUnresolvedRefs, "%s. The other credentials work", refs.Message)
-	case refs.Status == metav1.ConditionFalse, refs.Status == metav1.ConditionUnknown && !u.Credentials.CanLogIn():
+	case refs.Status == metav1.ConditionFalse, len(u.Credentials.Pending) > 0, refs.Status == metav1.ConditionUnknown && !u.Credentials.CanLogIn():
 		return no(v1alpha1.ReasonUnresolvedRefs, "%s", refs.Message)
 	case b.Rejected[string(uid)]:
 		message := "A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator"

@@ -33,6 +33,7 @@ func compiled(namespace, name, record string, fingerprints ...string) *compile.U
 	for _, fp := range fingerprints {
 		c.Keys = append(c.Keys, config.Key{PublicKey: fp})
 		c.Inventory = append(c.Inventory, v1alpha1.UserKeyStatus{Fingerprint: fp, Source: "inline"})
+		u.Status.Keys = append(u.Status.Keys, v1alpha1.UserKeyStatus{Fingerprint: fp, AddedDate: "2026-11-01"})
 	}
 	return &compile.User{
 		Decision:    attach.Decision{User: u, Username: name, Reason: v1alpha1.ReasonAccepted, Message: "The listener accepts this user"},
@@ -125,13 +126,12 @@ func TestConditions(t *testing.T) {
 			want:    "Accepted=True/Accepted ResolvedRefs=Unknown/SecretUnreadable Ready=True/Ready KeysValid=True/KeysValid",
 			message: "The user can log in",
 		},
-		"a Secret that has not been read yet": {
+		"a Secret that could never be read": {
 			user: with(func(u *compile.User) {
-				u.Digest, u.Credentials = "", credentials.Credentials{Pending: []credentials.Ref{{Secret: "s"}}}
+				u.Credentials.Pending, u.Credentials.Failures = []credentials.Ref{{Secret: "s"}}, []string{`Secret "s" cannot be read: 503`}
 			}),
-			records: map[types.UID]string{},
-			want:    "Accepted=True/Accepted ResolvedRefs=Unknown/Pending Ready=False/UnresolvedRefs KeysValid=True/KeysValid",
-			message: `Secret "s" is being read`,
+			want:    "Accepted=True/Accepted ResolvedRefs=Unknown/SecretUnreadable Ready=False/UnresolvedRefs KeysValid=True/KeysValid",
+			message: `Secret "s" cannot be read: 503`,
 		},
 		"a pod rejects it": {
 			user: with(func(*compile.User) {}), change: func(in *Input) { in.Rejected = map[string]bool{"a/acme": true} },
@@ -205,6 +205,16 @@ func TestSettling(t *testing.T) {
 	in.Users = in.Users[:1]
 	if res := Users(in, &memo); len(res.Gone) != 3 || len(res.Changed) != 0 || res.Ready != 1 {
 		t.Errorf("users that are gone: %+v", res)
+	}
+}
+
+// While a Secret is being read, the status stays as it is: neither ready without the password, nor not ready for some milliseconds.
+func TestSecretIsBeingRead(t *testing.T) {
+	var memo Memo
+	u := compiled("a", "acme", "r", "k")
+	u.Credentials.Pending = []credentials.Ref{{Secret: "s"}}
+	if res := Users(input(loaded(map[types.UID]string{"a/acme": "r"}), u), &memo); len(res.Changed) != 0 || res.Held != 1 || res.Ready != 0 {
+		t.Errorf("%d outcomes, %d held, %d ready", len(res.Changed), res.Held, res.Ready)
 	}
 }
 
@@ -287,12 +297,12 @@ func TestMemo(t *testing.T) {
 func change(r *rand.Rand, users []*compile.User) []*compile.User {
 	var out []*compile.User
 	for i := range 6 {
-		var u *compile.User
-		if i < len(users) {
-			u = users[i]
-		}
 		name, namespace := fmt.Sprint(i), fmt.Sprint("n", i%2)
-		switch r.IntN(6) {
+		var u *compile.User
+		if j := slices.IndexFunc(users, func(u *compile.User) bool { return u.User.Name == name }); j >= 0 {
+			u = users[j]
+		}
+		switch r.IntN(7) {
 		case 0:
 			u = refused(namespace, name, v1alpha1.ReasonSuspended)
 		case 1:
@@ -300,6 +310,8 @@ func change(r *rand.Rand, users []*compile.User) []*compile.User {
 		case 2:
 			u = compiled(namespace, name, fmt.Sprint("r", r.IntN(3)), "k1", "k2")
 			u.Credentials.Inventory[0].ExpirationTime = new(metav1.NewTime(noon.Add(time.Duration(r.IntN(200)) * 24 * time.Hour)))
+		case 3:
+			continue
 		}
 		if u != nil {
 			out = append(out, u)

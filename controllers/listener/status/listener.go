@@ -4,6 +4,7 @@ package status
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -79,6 +80,7 @@ func Paused(l *v1alpha1.SFTPListener) v1alpha1.SFTPListenerStatus {
 	st := *l.Status.DeepCopy()
 	accepted := conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonPaused,
 		fmt.Sprintf("Nothing is changed, and no access is removed, while the annotation %s is \"true\"; remove it to continue", v1alpha1.AnnotationPaused))
+	conditions.Set(&st.Conditions, l.Generation, slices.Clone(st.Conditions)...) // as they were, of this generation
 	conditions.Set(&st.Conditions, l.Generation, accepted,
 		conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNotAccepted, accepted.Message))
 	st.ObservedGeneration = l.Generation

@@ -9,12 +9,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/rollout"
 )
 
-// RolloutChanged passes on the beginning and the end of rollouts.
+// RolloutChanged passes on the beginning and the end of rollouts, how many pods there are, and whether they can be created.
 func RolloutChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*appsv1.Deployment)
 		after, ok2 := e.ObjectNew.(*appsv1.Deployment)
-		return ok1 && ok2 && (rollout.Rolling(before) != rollout.Rolling(after) || rollout.Stuck(before) != rollout.Stuck(after))
+		return ok1 && ok2 && (rollout.Rolling(before) != rollout.Rolling(after) || rollout.Stuck(before) != rollout.Stuck(after) ||
+			before.Status.Replicas != after.Status.Replicas || judge(before).PodsRefused != judge(after).PodsRefused)
 	}}
 }
 
