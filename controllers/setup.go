@@ -114,6 +114,7 @@ func (s *setup) access(ctx context.Context) error {
 		Writer: &delivery.Writer{Client: s.client, Applier: s.applier, Now: s.Now},
 		Store:  s.store, Delivered: &s.toListener, Now: s.Now,
 		Announcer: &access.Announcer{Client: s.client, Poller: s.poller},
+		Tracer:    s.tracer(),
 	}
 	return r.Setup(ctx, s.mgr, options(accessWorkers, maxAccessRetry), &s.toAccess)
 }
@@ -133,10 +134,16 @@ func (s *setup) listeners(ctx context.Context) error {
 		Poller: s.poller, Board: s.board, Events: s.mgr.GetEventRecorder("sftp-operator"), Metrics: shown,
 		Image: s.DaemonImage, OperatorNamespace: s.OperatorNamespace, Now: s.Now,
 	}
-	if s.Traces != nil {
-		r.Tracer = s.Traces.Tracer("github.com/sftp-operator/sftp-operator/controllers/listener", trace.WithInstrumentationVersion(s.Version))
-	}
+	r.Tracer = s.tracer()
 	return r.Setup(ctx, s.mgr, options(listenerWorkers, maxRetry), &s.toListener)
+}
+
+// tracer makes spans of the reconciles of listeners; nil for none.
+func (s *setup) tracer() trace.Tracer {
+	if s.Traces == nil {
+		return nil
+	}
+	return s.Traces.Tracer("github.com/sftp-operator/sftp-operator/controllers/listener", trace.WithInstrumentationVersion(s.Version))
 }
 
 // register shows the metrics of this operator, in place of those of one that ran in the same process before.

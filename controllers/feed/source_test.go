@@ -59,9 +59,13 @@ type fixture struct {
 	woken []string
 }
 
-func newFixture(t *testing.T) *fixture {
+// newFixture starts an informer that lists some users first.
+func newFixture(t *testing.T, users ...*v1alpha1.SFTPUser) *fixture {
 	t.Helper()
 	f := &fixture{api: cachetesting.NewFakeControllerSource()}
+	for _, u := range users {
+		f.api.Add(u)
+	}
 	informer := toolscache.NewSharedIndexInformer(f.api, &v1alpha1.SFTPUser{}, 0, toolscache.Indexers{})
 	f.queue = queue{
 		TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]()),
@@ -122,20 +126,20 @@ func someone(name, listener string) *v1alpha1.SFTPUser {
 // A source is synced when the table has all that there is, not when the informer has: the table would lack users, and they
 // would be removed from the pods.
 func TestSyncedWhenTheTableIs(t *testing.T) {
-	const users = 100
-	f := newFixture(t)
-	f.delay = time.Millisecond
-	for i := range users {
-		f.api.Add(someone(fmt.Sprint("u", i), "partners"))
+	var users []*v1alpha1.SFTPUser
+	for i := range 100 {
+		users = append(users, someone(fmt.Sprint("u", i), "partners"))
 	}
+	f := newFixture(t, users...)
+	f.delay = time.Millisecond
 	if err := f.Start(t.Context(), f.queue); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.WaitForSync(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(f.table.Of(types.NamespacedName{Namespace: "team", Name: "partners"})); n != users {
-		t.Errorf("the table has %d users of %d", n, users)
+	if n := len(f.table.Of(types.NamespacedName{Namespace: "team", Name: "partners"})); n != len(users) {
+		t.Errorf("the table has %d users of %d", n, len(users))
 	}
 }
 
@@ -177,10 +181,8 @@ func TestTableBeforeQueue(t *testing.T) {
 
 // A user that was deleted while there was no watch is gone from the table after the next list.
 func TestDeletedWithoutAWatch(t *testing.T) {
-	f := newFixture(t)
 	stays, gone := someone("stays", "partners"), someone("gone", "partners")
-	f.api.Add(stays)
-	f.api.Add(gone)
+	f := newFixture(t, stays, gone)
 	if err := f.Start(t.Context(), f.queue); err != nil {
 		t.Fatal(err)
 	}

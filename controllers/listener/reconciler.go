@@ -25,6 +25,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/outcome"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
+	"github.com/sftp-operator/sftp-operator/controllers/spans"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
@@ -93,8 +94,8 @@ type memory struct {
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
-	ctx, span := r.start(ctx, req.NamespacedName)
-	defer func() { finish(span, err) }()
+	ctx, span := spans.Reconcile(ctx, r.Tracer, "reconcile listener", req.NamespacedName)
+	defer func() { spans.Finish(span, err) }()
 	l, err := r.read(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -18,9 +18,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/outcome"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/status"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/volumes"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/spans"
 )
 
 // findings are the results of one reconcile's steps; each step fills its own, once. nil stands for a step that ended with an
@@ -71,8 +73,8 @@ func (r *Reconciler) run(ctx context.Context, f *findings) {
 func (r *Reconciler) step(ctx context.Context, name string, run func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepDeadline)
 	defer cancel()
-	ctx, span := r.startStep(ctx, name)
-	defer func() { finish(span, err) }()
+	ctx, span := spans.Step(ctx, r.Tracer, name)
+	defer func() { spans.Finish(span, err) }()
 	defer func() {
 		if p := recover(); p != nil {
 			ctrl.LoggerFrom(ctx).Error(fmt.Errorf("panic: %v", p), "A step of the reconcile failed", "step", name, "stack", string(debug.Stack()))
@@ -103,7 +105,7 @@ func (r *Reconciler) resolveHostKeys(ctx context.Context, f *findings) error {
 		return nil
 	}
 	cell := &r.Store.Of(client.ObjectKeyFromObject(f.listener), f.listener.UID).HostKeys
-	next := &exchange.HostKeys{Private: res.Private, Signature: res.Signature}
+	next := &exchange.HostKeys{Private: res.Private, Signature: res.Signature, Fingerprints: res.Fingerprints}
 	if old := cell.Load(); old == nil || !reflect.DeepEqual(old, next) {
 		cell.Store(next)
 		r.Access.Wake(client.ObjectKeyFromObject(f.listener))
@@ -157,6 +159,13 @@ func (r *Reconciler) lookAtUsers(ctx context.Context, f *findings) error {
 	res := outcome.Users(in, &m.users)
 	f.users = &res
 	f.next.At(res.Next)
+	if f.acks != nil {
+		for _, since := range f.acks.Late {
+			if at := since.Add(status.LateAfter); f.now.Before(at) {
+				f.next.At(at)
+			}
+		}
+	}
 	r.Board.Publish(name, res.Changed, res.Gone)
 	return nil
 }

@@ -52,6 +52,10 @@ type pod struct {
 	usesAsked time.Time
 	usesTurn  int
 	usesTold  bool
+	// usesMissed reports whether the pod could not be asked for the use of keys because it did not answer at all.
+	usesMissed bool
+	// ending reports whether the pod has begun to end.
+	ending bool
 	// merged is the last report that is in the reconciler's keeping, without its uses.
 	merged config.KeyUseReport
 }
@@ -74,10 +78,11 @@ func Asked(p *corev1.Pod) bool {
 func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 	present := make(map[types.UID]*pod, len(owned))
 	var out []*question
+	l.noteEnding(owned)
 	for _, p := range owned {
 		is := l.pods[p.UID]
 		if is == nil {
-			is = &pod{}
+			is = &pod{ending: !p.DeletionTimestamp.IsZero()}
 		}
 		present[p.UID] = is
 		if !Asked(p) {
@@ -97,6 +102,20 @@ func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 	return out
 }
 
+// noteEnding has all pods asked again soon when one of them begins to end: clients move to the others, and what they did there
+// shows up beside what they did here.
+func (l *listener) noteEnding(owned []*corev1.Pod) {
+	began := false
+	for _, p := range owned {
+		if is := l.pods[p.UID]; is != nil && !is.ending && !p.DeletionTimestamp.IsZero() {
+			is.ending, began = true, true
+		}
+	}
+	if began {
+		l.turn++
+	}
+}
+
 func failures(q *question) int {
 	if o := q.of.outcome; o != nil && o.Err != nil {
 		return 1
@@ -113,7 +132,7 @@ func (l *listener) note(q *question, a answer, now time.Time) {
 	if !q.uses {
 		return
 	}
-	is.usesAsked, is.usesTurn, is.usesTold = now, q.turn, a.report != nil
+	is.usesAsked, is.usesTurn, is.usesTold, is.usesMissed = now, q.turn, a.report != nil, a.Err != nil
 	if a.report == nil {
 		return
 	}

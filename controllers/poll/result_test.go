@@ -86,7 +86,7 @@ func TestLatePod(t *testing.T) {
 		last = again
 		f.pass(again)
 	}
-	if questions > 40+8+5*4+2 || last > maxRetry {
+	if questions > 40+8+5*6+2 || last > maxRetry {
 		t.Errorf("asked %d times in five minutes, at last each %s", questions, last)
 	}
 	want := map[string]time.Time{"late": began}

@@ -27,7 +27,7 @@ const (
 	// settle is how long that lasts; then the pod is late.
 	settle = 2 * time.Second
 	// maxRetry bounds the time between two questions to one that is late.
-	maxRetry = 15 * time.Second
+	maxRetry = 10 * time.Second
 	// grace is what Access has for requesting that volumes are refreshed, before the Poller
 	// does so.
 	grace = 300 * time.Millisecond
@@ -80,7 +80,7 @@ func (l *listener) retry(is *pod, now time.Time) time.Duration {
 func (l *listener) untilUses(p *corev1.Pod, is *pod, now time.Time) time.Duration {
 	interval := Interval
 	switch {
-	case is.usesTold && is.usesTurn != l.turn:
+	case is.usesTold && is.usesTurn != l.turn, is.usesMissed && is.outcome != nil && is.outcome.Err == nil:
 		interval = gap
 	case !p.DeletionTimestamp.IsZero():
 		interval = intervalOfEnding

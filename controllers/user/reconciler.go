@@ -144,9 +144,9 @@ func withoutListener(u *v1alpha1.SFTPUser, listener types.NamespacedName) Outcom
 
 		Conditions: []metav1.Condition{
 			conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonListenerNotFound, message),
-			conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, "Not looked at before the user is accepted"),
+			conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, "Not evaluated until the user is accepted"),
 			conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNotAccepted, message),
-			conditions.Unknown(v1alpha1.ConditionKeysValid, v1alpha1.ReasonPending, "Not looked at before the user is accepted"),
+			conditions.Unknown(v1alpha1.ConditionKeysValid, v1alpha1.ReasonPending, "Not evaluated until the user is accepted"),
 		},
 	}
 }

@@ -276,7 +276,8 @@ func TestHostKeyRotation(t *testing.T) {
 			}
 		}
 	}
-	if !maps.Equal(steps, map[string]float64{"Staged": 1, "Advertised": 1, "Active": 1, "Retiring": 1, "Removed": 1}) {
+	// Counters begin with the process, and the operator was restarted in between.
+	if !maps.Equal(steps, map[string]float64{"Staged": 0, "Advertised": 0, "Active": 1, "Retiring": 1, "Removed": 1}) {
 		t.Errorf("the metric counts %v", steps)
 	}
 }

@@ -274,7 +274,7 @@ func TestBlockedRolloutKeepsItsPlace(t *testing.T) {
 	change(t, first, func(l *v1alpha1.SFTPListener) {
 		l.Spec.Volumes = append(l.Spec.Volumes, v1alpha1.ListenerVolume{Name: "more", PersistentVolumeClaim: &v1alpha1.ExistingClaim{ClaimName: "missing"}})
 	})
-	waitFor(t, first, "RolledOut", "False", "RolloutBlocked", "A change of image waits until the listener's other conditions are true")
+	waitFor(t, first, "RolledOut", "False", "RolloutBlocked", "")
 	if !first.Status.PendingRestart.Since.Equal(&since) {
 		t.Errorf("waits since %s, before since %s", first.Status.PendingRestart.Since, since)
 	}

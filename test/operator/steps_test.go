@@ -182,7 +182,13 @@ func podWith(t *testing.T, l *v1alpha1.SFTPListener, name string, change func(*c
 	t.Helper()
 	d := &appsv1.Deployment{}
 	eventually(t, func() error {
-		return api.Get(t.Context(), client.ObjectKey{Namespace: l.Namespace, Name: render.WorkloadName(l)}, d)
+		if err := api.Get(t.Context(), client.ObjectKey{Namespace: l.Namespace, Name: render.WorkloadName(l)}, d); err != nil {
+			return err
+		}
+		if l.UID != "" && !metav1.IsControlledBy(d, l) {
+			return fmt.Errorf("the Deployment is that of an earlier listener")
+		}
+		return nil
 	})
 	p, err := fakepods.Create(t.Context(), api, d, l.Name+"-sftp-"+name, change)
 	if err != nil {

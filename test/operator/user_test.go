@@ -147,8 +147,8 @@ func TestPasswordRotation(t *testing.T) {
 
 	change(t, secret, func(s *corev1.Secret) { s.Labels = map[string]string{"rotated": "no"} })
 	eventually(t, func() error { // the Secret's version is in the record
-		if after := pods.logins(ns)["acme"].Password; after.Source == before["acme"].Password.Source {
-			return fmt.Errorf("the record is of the Secret's version %s", after.Source)
+		if after := pods.logins(ns)["acme"].Password; after == nil || after.Source == before["acme"].Password.Source {
+			return fmt.Errorf("the record has the password %+v", after)
 		}
 		return nil
 	})
@@ -158,7 +158,7 @@ func TestPasswordRotation(t *testing.T) {
 
 	change(t, secret, func(s *corev1.Secret) { s.StringData = map[string]string{"password": "correct horse"} })
 	eventually(t, func() error {
-		if pods.logins(ns)["acme"].Password.Hash == before["acme"].Password.Hash {
+		if after := pods.logins(ns)["acme"].Password; after == nil || after.Hash == before["acme"].Password.Hash {
 			return fmt.Errorf("the password was changed, but its hash was not")
 		}
 		return nil

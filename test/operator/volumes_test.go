@@ -48,7 +48,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 		{config.VolumeReadOnly, "VolumeReadOnly", `Volume "home" is read-only ` + pod + `look at its PersistentVolume's mount options, and for errors of its file system in the node's log`},
 		{config.VolumeFull, "VolumeFull", `Volume "home" is full ` + pod + `remove files, raise the claim's size, or its quota`},
 		{config.VolumePermissionDenied, "VolumePermissionDenied", `Volume "home" is not writable by UID 1000 and group 65532: permission denied ` + pod + `give group 65532 the right to write on the volume's directory`},
-		{config.VolumeSilent, "VolumeNoAnswer", `Volume "home" does not answer ` + pod + `look whether the server of its PersistentVolume can be reached`},
+		{config.VolumeSilent, "VolumeNoAnswer", `Volume "home" does not answer ` + pod + `check whether the server of its PersistentVolume can be reached`},
 		{"of a later version", "VolumeFailed", `Volume "home" cannot be written ` + pod + `the pod's log says why`},
 	} {
 		say(c.problem)

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -99,8 +100,8 @@ func (a *Announcer) request(now *request) {
 }
 
 // target returns what the Poller is to ask the pods of a listener for. written reports whether this process has written it.
-func target(l *v1alpha1.SFTPListener, v *delivery.Version, keys ack.Keys, users []*compile.User, written bool) poll.Target {
-	t := poll.Target{UID: l.UID, Keys: keys, Digest: v.Digest, Known: known(l, users)}
+func target(l *v1alpha1.SFTPListener, v *delivery.Version, keys ack.Keys, users []*compile.User, hostKeys []string, written bool) poll.Target {
+	t := poll.Target{UID: l.UID, Keys: keys, Digest: v.Digest, Known: known(users, hostKeys)}
 	if written {
 		t.Written = v.At
 	}
@@ -108,16 +109,12 @@ func target(l *v1alpha1.SFTPListener, v *delivery.Version, keys ack.Keys, users 
 }
 
 // known returns what pods are believed of. Keys that a user had before its last change are in its status.
-func known(l *v1alpha1.SFTPListener, users []*compile.User) ack.Known {
+func known(users []*compile.User, hostKeys []string) ack.Known {
 	byUID := make(map[string]*compile.User, len(users))
 	keys := 0
 	for _, u := range users {
 		byUID[string(u.User.UID)] = u
 		keys += len(u.Credentials.Inventory)
-	}
-	hostKeys := map[string]bool{}
-	for i := range l.Status.HostKeys {
-		hostKeys[l.Status.HostKeys[i].Fingerprint] = true
 	}
 	return ack.Known{
 		Keys: keys,
@@ -136,7 +133,7 @@ func known(l *v1alpha1.SFTPListener, users []*compile.User) ack.Known {
 			}
 			return false
 		},
-		HostKey: func(fingerprint string) bool { return hostKeys[fingerprint] },
+		HostKey: func(fingerprint string) bool { return slices.Contains(hostKeys, fingerprint) },
 	}
 }
 

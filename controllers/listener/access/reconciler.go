@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,6 +29,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/spans"
 )
 
 // Reconciler delivers the configurations of listeners.
@@ -46,6 +49,8 @@ type Reconciler struct {
 	// Announcer has the pods of a listener load what was written. It does not block.
 	Announcer *Announcer
 	Now       func() time.Time
+	// Tracer makes spans of reconciles and of their steps; none when nil.
+	Tracer trace.Tracer
 
 	mu sync.Mutex
 	// memories by listener. mu protects the map; a memory is only used by the one reconcile of its listener that runs at a
@@ -81,7 +86,7 @@ const (
 )
 
 // Reconcile implements reconcile.Reconciler.
-func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Result, err error) {
 	l := &v1alpha1.SFTPListener{}
 	if err := r.Client.Get(ctx, req.NamespacedName, l); client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("read listener: %w", err)
@@ -95,10 +100,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, nil
 	}
 	m := r.memory(req.NamespacedName, l.UID)
+	ctx, span := spans.Reconcile(ctx, r.Tracer, "deliver configuration", req.NamespacedName)
+	defer func() { spans.Finish(span, err) }()
 	ctx, cancel := context.WithTimeout(ctx, min(firstDeadline<<min(m.failures, 5), maxDeadline))
 	defer cancel()
 	out, wait := r.deliver(ctx, l, m)
 	r.publish(l, out)
+	describe(span, l, out)
 	if err := out.failure(); err != nil {
 		m.failures++
 		return ctrl.Result{}, err
@@ -118,13 +126,25 @@ func (r result) failure() error {
 	return r.Delivered.Err
 }
 
+// describe puts what was delivered into a span.
+func describe(span trace.Span, l *v1alpha1.SFTPListener, out result) {
+	span.SetAttributes(
+		attribute.Int64("k8s.resource.generation", l.Generation),
+		attribute.Bool("sftp.configuration.written", out.Delivered.Wrote),
+	)
+	if v := out.Delivered.Version; v != nil {
+		span.SetAttributes(attribute.String("sftp.configuration.digest", v.Digest))
+	}
+}
+
 // deliver compiles and writes the configuration, and returns when to look again without being woken.
 func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (result, time.Duration) {
 	now := r.Now()
 	policy := render.PolicyAt(l, now)
 	if m.recalled == nil {
+		ctx, span := spans.Step(ctx, r.Tracer, "recall")
 		old, err := r.recall(ctx, l, policy)
-		if err != nil {
+		if spans.Finish(span, err); err != nil {
 			return result{exchange.Access{Err: err}}, 0
 		}
 		m.recalled = &old
@@ -135,7 +155,9 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	in, refs := r.gather(l, m, policy, now)
 	keys := r.hostKeys(l, m)
 	in.HostKeys = keys.Private
+	_, span := spans.Step(ctx, r.Tracer, "compile")
 	out := compile.Compile(in, &m.compiled)
+	spans.Finish(span, nil)
 	r.Entries.Retain(client.ObjectKeyFromObject(l), refs)
 	m.users = share(m.users, out.Users)
 	m.last = out
@@ -149,7 +171,9 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		res.Blocked = &conditions.Problem{Reason: out.Blocked.Reason, Message: out.Blocked.Message}
 		return res, next.Wait(now)
 	}
+	ctx, span = spans.Step(ctx, r.Tracer, "write configuration")
 	res.Delivered = r.Writer.Write(ctx, l, out, keys.Signature, &m.writes)
+	spans.Finish(span, res.Delivered.Err)
 	m.lines.Set(out.Files.Shards)
 	r.announce(l, m, res.Delivered, keys)
 	if len(res.Delivered.Refusals) > 0 {
@@ -165,7 +189,7 @@ func (r *Reconciler) announce(l *v1alpha1.SFTPListener, m *memory, d delivery.Re
 		return
 	}
 	m.announced, m.proofs = v, statusKeys(m.proofs, keys.Private)
-	r.Announcer.announce(l, announcement{version: v, target: target(l, v, m.proofs, m.users, d.Wrote), wrote: d.Wrote})
+	r.Announcer.announce(l, announcement{version: v, target: target(l, v, m.proofs, m.users, keys.Fingerprints, d.Wrote), wrote: d.Wrote})
 }
 
 // pause has the pods of a listener left alone. What they have told stays.
@@ -173,7 +197,7 @@ func (r *Reconciler) pause(l *v1alpha1.SFTPListener) {
 	m := r.memory(client.ObjectKeyFromObject(l), l.UID)
 	t := poll.Target{UID: l.UID, Keys: m.proofs, Paused: true}
 	if m.announced != nil {
-		t = target(l, m.announced, m.proofs, m.users, false)
+		t = target(l, m.announced, m.proofs, m.users, nil, false)
 		t.Paused = true
 	}
 	m.announced = nil // it is announced again once the listener is not paused any more
@@ -196,7 +220,8 @@ func (r *Reconciler) hostKeys(l *v1alpha1.SFTPListener, m *memory) exchange.Host
 	if k := r.Store.Of(client.ObjectKeyFromObject(l), l.UID).HostKeys.Load(); k != nil {
 		return *k
 	}
-	return exchange.HostKeys{Private: m.recalled.hostKeys.Private, Signature: m.recalled.hostKeys.Signature()}
+	old := m.recalled.hostKeys
+	return exchange.HostKeys{Private: old.Private, Signature: old.Signature(), Fingerprints: old.Fingerprints()}
 }
 
 // publish hands a result to the listener controller if it differs from the last one.

@@ -155,6 +155,9 @@ func (s *writing) apply(ctx context.Context, secret *corev1.Secret) bool {
 	if err == nil {
 		return true
 	}
+	if apply.NamespaceEnding(err) {
+		return false // the listener is about to be deleted, and nothing can be created until then
+	}
 	if p, ok := apply.Problem(err); ok {
 		s.out.Refusals = append(s.out.Refusals, p)
 	} else {

@@ -41,6 +41,8 @@ type Access struct {
 type HostKeys struct {
 	Private   []render.PrivateHostKey
 	Signature string
+	// Fingerprints of the same keys.
+	Fingerprints []string
 }
 
 // Listener has the cells of one listener.

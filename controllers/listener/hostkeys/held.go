@@ -44,6 +44,15 @@ func (r Recalled) Signature() string {
 	return Signature(keys)
 }
 
+// Fingerprints returns those of the keys.
+func (r Recalled) Fingerprints() []string {
+	var out []string
+	for i := range r.Held {
+		out = append(out, r.Held[i].Fingerprint)
+	}
+	return out
+}
+
 // NewCache returns the cache of a listener, with what was recalled of it.
 func NewCache(r Recalled) *Cache { return &Cache{copies: r.Copies, held: r.Held} }
 

@@ -51,8 +51,9 @@ type Result struct {
 	Next time.Time
 	// Problem keeps the keys from changing. CertificateProblem leaves out a host certificate only.
 	Problem, CertificateProblem *conditions.Problem
-	// Signature is the same text for the same keys in the same states; it is that of Private.
-	Signature string
+	// Signature is the same text for the same keys in the same states, and Fingerprints are those of the keys; both are of Private.
+	Signature    string
+	Fingerprints []string
 	// Refusal is why the SFTPKey of a listener without hostKeyRefs could not be applied.
 	Refusal error
 }
@@ -146,7 +147,9 @@ func (s *resolution) unusable(keys []hostkey.Held) *conditions.Problem {
 func (s *resolution) private(keys []hostkey.Held) []render.PrivateHostKey {
 	out := make([]render.PrivateHostKey, 0, len(keys))
 	copies := make(map[string]Material, len(keys))
+	s.out.Fingerprints = nil
 	for i := range keys {
+		s.out.Fingerprints = append(s.out.Fingerprints, keys[i].Fingerprint)
 		m := s.material[keys[i].Fingerprint]
 		copies[keys[i].Fingerprint] = m
 		out = append(out, render.PrivateHostKey{Private: m.Private, State: keys[i].State, Certificate: m.CertificateLine()})

@@ -125,13 +125,13 @@ func (in Input) pods() metav1.Condition {
 		fmt.Sprintf("All %d ready pods have loaded the configuration", a.Ready))
 }
 
-// lateAfter is how long a pod may take before the status names it.
-const lateAfter = 15 * time.Second
+// LateAfter is how long a pod may take before the status names it.
+const LateAfter = 15 * time.Second
 
 // latePod names the first pod that does not acknowledge, once that is out of the ordinary.
 func (in Input) latePod() string {
 	for _, name := range in.Acks.Behind {
-		if since := in.Acks.Late[name]; !since.IsZero() && in.Now.Sub(since) >= lateAfter {
+		if since := in.Acks.Late[name]; !since.IsZero() && in.Now.Sub(since) >= LateAfter {
 			return fmt.Sprintf("; pod %s has not since %s. Its kubelet may not refresh its volumes: kubectl -n %s describe pod %s, or delete it",
 				name, since.UTC().Format(time.RFC3339), in.Listener.Namespace, name)
 		}

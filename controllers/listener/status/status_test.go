@@ -156,13 +156,13 @@ func TestConditions(t *testing.T) {
 		},
 		"a pod is late": {
 			func(in *Input) {
-				in.Acks.Acknowledged, in.Acks.Behind, in.Acks.Late = 1, []string{"a"}, map[string]time.Time{"a": noon.Add(-lateAfter)}
+				in.Acks.Acknowledged, in.Acks.Behind, in.Acks.Late = 1, []string{"a"}, map[string]time.Time{"a": noon.Add(-LateAfter)}
 			},
 			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/NotProgrammed"}, "1 of 2 ready pods have loaded the configuration; pod a has not since 2026-11-28T11:59:45Z",
 		},
 		"a pod is not late yet": {
 			func(in *Input) {
-				in.Acks.Acknowledged, in.Acks.Behind, in.Acks.Late = 1, []string{"a"}, map[string]time.Time{"a": noon.Add(time.Second - lateAfter)}
+				in.Acks.Acknowledged, in.Acks.Behind, in.Acks.Late = 1, []string{"a"}, map[string]time.Time{"a": noon.Add(time.Second - LateAfter)}
 			},
 			map[string]string{"Programmed": "False/ConfigPending", "Ready": "False/NotProgrammed"}, "1 of 2 ready pods have loaded the configuration",
 		},
