@@ -80,6 +80,12 @@ test: packages bin/cluster ## Run the unit and API-server tests with the race de
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
 	$(if $(filter ./...,$(PKG)),CGO_ENABLED=1 go -C hack/bench test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...)
 
+.PHONY: interop
+interop: packages ## Run test/interop with the clients of the plain Debian release, then with all packages upgraded.
+	@for packages in release newest; do \
+		$(SUDO) hack/with-packages.sh $$packages go test -count 1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./test/interop; \
+	done
+
 .PHONY: e2e
 e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTER=1 leaves it running).
 	@hack/e2e.sh -skip '^TestLongFault' $(TEST_FLAGS)

@@ -51,7 +51,8 @@ if $everything; then
 	command -v npm >/dev/null || missing+=(npm)
 fi
 
-# What is unpacked: a package, and one file of it to stand for all.
+# What is unpacked: a package, and one file of it to stand for all where it is installed. The file "version" is beside those
+# that are unpacked, for test/interop, which knows defects of clients by version.
 cache="${SFTP_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sftp-operator}"
 declare -A unpacked=(
 	[openssh-server]=usr/sbin/sshd
@@ -61,7 +62,7 @@ declare -A unpacked=(
 )
 unpack=()
 for package in "${!unpacked[@]}"; do
-	[[ $everything == false || -e /${unpacked[$package]} || -e $cache/$package/${unpacked[$package]} ]] || unpack+=("$package")
+	[[ $everything == false || -e /${unpacked[$package]} || -e $cache/$package/version ]] || unpack+=("$package")
 done
 npm=false
 $everything && ! cmp --quiet "$node/package-lock.json" "$cache/interop-node/package-lock.json" && npm=true
@@ -108,6 +109,7 @@ if ((${#unpack[@]} > 0)); then
 	mkdir -p -- "$cache"
 	for package in "${unpack[@]}"; do
 		dpkg-deb --extract "$work/$package"_*.deb "$work/root"
+		dpkg-deb --field "$work/$package"_*.deb Version >"$work/root/version"
 		rm -rf -- "${cache:?}/$package"
 		mv -- "$work/root" "$cache/$package" # all of it or nothing
 	done

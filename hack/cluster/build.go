@@ -44,6 +44,13 @@ var coredns = source{
 	ldflags:  func(string) string { return "-s -w" },
 }
 
+var networkPolicies = source{
+	folder:   "networkpolicies",
+	requires: "sigs.k8s.io/kube-network-policies",
+	programs: map[string]string{policyProgram: "."},
+	ldflags:  func(string) string { return "-s -w" },
+}
+
 // bin returns the folder for a source's programs: of the user, keyed by version, whether it is filled or not.
 func (src source) bin(s settings) (bin, version string, err error) {
 	root, err := sourceRoot()
@@ -61,7 +68,7 @@ func (src source) bin(s settings) (bin, version string, err error) {
 }
 
 // ensure builds a source's programs if they are not in the cache, and returns their folder. Kubernetes takes 6 to 8
-// minutes on two cores, CoreDNS one; once a machine and version.
+// minutes on two cores, CoreDNS one, the NetworkPolicies' one; once a machine and version.
 func (src source) ensure(ctx context.Context, s settings) (bin string, err error) {
 	bin, version, err := src.bin(s)
 	if err != nil || src.complete(bin) {
@@ -86,7 +93,7 @@ func (src source) ensure(ctx context.Context, s settings) (bin string, err error
 
 // buildAll builds all that up needs.
 func buildAll(ctx context.Context, s settings) error {
-	for _, src := range []source{kubernetes, coredns} {
+	for _, src := range []source{kubernetes, coredns, networkPolicies} {
 		if _, err := src.ensure(ctx, s); err != nil {
 			return err
 		}

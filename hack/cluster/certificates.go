@@ -46,6 +46,7 @@ func writeCertificates(s settings) error {
 			{file: "admin", name: "sftp-operator-admin", group: "system:masters"},
 			{file: "controller-manager", name: "system:kube-controller-manager"},
 			{file: "dns", name: dnsUser},
+			{file: "policies", name: policyUser},
 			{file: "scheduler", name: "system:kube-scheduler"},
 			{file: "proxy", name: "system:kube-proxy"},
 			{file: "kubelet", name: "system:node:" + nodeName, group: "system:nodes"},

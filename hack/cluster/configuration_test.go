@@ -59,7 +59,7 @@ func TestComponentsListenOnThisMachineAlone(t *testing.T) {
 // What up starts is what start can start again.
 func TestProgramsAreTheComponents(t *testing.T) {
 	var names []string
-	for _, p := range programs(defaults(t), folders{"/kubernetes", "/coredns"}) {
+	for _, p := range programs(defaults(t), folders{"/kubernetes", "/coredns", "/networkpolicies"}) {
 		names = append(names, p.name)
 	}
 	if !slices.Equal(names, components) {
@@ -84,13 +84,19 @@ COMMIT
 
 func TestFits(t *testing.T) {
 	s := defaults(t)
-	st := state{Settings: s, Folders: folders{"/root/.cache/kubernetes-v1.37.1", "/root/.cache/coredns-v1.15.0"}}
+	st := state{Settings: s, Folders: folders{"/root/.cache/kubernetes-v1.37.1", "/root/.cache/coredns-v1.15.0", "/root/.cache/networkpolicies-v0.8.0"}}
 	s.Cache = "/home/dev/cache"
-	if !st.fits(s, folders{"/home/kubernetes-v1.37.1", "/home/coredns-v1.15.0"}) {
+	if !st.fits(s, folders{"/home/kubernetes-v1.37.1", "/home/coredns-v1.15.0", "/home/networkpolicies-v0.8.0"}) {
 		t.Error("another cache folder makes no other cluster")
 	}
-	if st.fits(s, folders{"/home/kubernetes-v1.38.0", "/home/coredns-v1.15.0"}) {
-		t.Error("another version does")
+	for _, other := range []folders{
+		{"/home/kubernetes-v1.38.0", "/home/coredns-v1.15.0", "/home/networkpolicies-v0.8.0"},
+		{"/home/kubernetes-v1.37.1", "/home/coredns-v1.16.0", "/home/networkpolicies-v0.8.0"},
+		{"/home/kubernetes-v1.37.1", "/home/coredns-v1.15.0", "/home/networkpolicies-v0.9.0"},
+	} {
+		if st.fits(s, other) {
+			t.Errorf("other versions fit: %v", other)
+		}
 	}
 	s.Port++
 	if st.fits(s, st.Folders) {

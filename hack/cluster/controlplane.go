@@ -118,5 +118,6 @@ func clusterReady(ctx context.Context, s settings, api *api) error {
 		api.nodeReady(ctx),
 		api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil),
 		dnsReady(ctx, s),
+		policiesEnforced(),
 	)
 }

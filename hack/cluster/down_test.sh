@@ -128,6 +128,12 @@ say 'a cluster with a pod, started twice'
 workload
 "$cluster" kill kubelet
 "$cluster" start kubelet
+"$cluster" kill kube-network-policies
+if "$cluster" status >/dev/null 2>&1; then
+    echo 'FAILED: status calls a cluster healthy that does not enforce NetworkPolicies' >&2
+    exit 1
+fi
+"$cluster" start kube-network-policies
 "$cluster" cut 10.201.0.250:2222
 "$cluster" cut 10.201.0.251:8081 10.201.0.252
 "$cluster" down

@@ -18,7 +18,8 @@ import (
 func programs(s settings, bin folders) []program {
 	return []program{
 		etcd(s, bin.Kubernetes), apiServer(s, bin.Kubernetes), controllerManager(s, bin.Kubernetes), scheduler(s, bin.Kubernetes),
-		containerd(s), kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), dns(s, bin.CoreDNS), provisioner(s),
+		containerd(s), kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), dns(s, bin.CoreDNS),
+		policies(s, bin.NetworkPolicies), provisioner(s),
 	}
 }
 

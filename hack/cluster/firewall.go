@@ -10,6 +10,7 @@ const (
 	inputChain   = "SFTPOP-INPUT"
 	forwardChain = "SFTPOP-FORWARD"
 	cutChain     = "SFTPOP-CUT"
+	policyChain  = "SFTPOP-POLICY"
 )
 
 // setUpFirewall lets pods talk to the node, to each other and out, also where a firewall drops what it does not know, and
@@ -30,7 +31,7 @@ func firewallRules(s settings) string {
 -I INPUT -j %[1]s
 -I FORWARD -j %[2]s
 COMMIT
-`, inputChain, forwardChain, bridgeName, s.Port)
+`, inputChain, forwardChain, bridgeName, s.Port) + policyRules()
 }
 
 // tearDownFirewall removes the cluster's chains, kube-proxy's and the kubelet's (KUBE-), and CNI's for our network.
@@ -100,7 +101,7 @@ func removal(saved string) string {
 }
 
 func ownChain(name string) bool {
-	return strings.HasPrefix(name, "KUBE-") || name == inputChain || name == forwardChain || name == cutChain
+	return strings.HasPrefix(name, "KUBE-") || name == inputChain || name == forwardChain || name == cutChain || name == policyChain
 }
 
 // ruleChains returns the chain that a rule is in and the one that it jumps to.

@@ -8,7 +8,12 @@ func TestRemovalTakesOurChainsAlone(t *testing.T) {
 :PREROUTING ACCEPT [0:0]
 :KUBE-PROXY-CANARY - [0:0]
 :SFTPOP-CUT - [0:0]
+:SFTPOP-POLICY - [0:0]
 -A PREROUTING -j SFTPOP-CUT
+-A INPUT -i sftpop0 -j SFTPOP-POLICY
+-A FORWARD ! -i sftpop0 -o sftpop0 -j SFTPOP-POLICY
+-A FORWARD -i eth0 -j OTHER
+-A SFTPOP-POLICY -m conntrack ! --ctstate RELATED,ESTABLISHED -j NFQUEUE --queue-num 16443
 -A SFTPOP-CUT -s 10.201.0.7/32 -p tcp -m tcp --sport 2222 -j DROP
 COMMIT
 *filter
@@ -42,10 +47,14 @@ COMMIT
 `
 	const want = `*mangle
 -D PREROUTING -j SFTPOP-CUT
+-D INPUT -i sftpop0 -j SFTPOP-POLICY
+-D FORWARD ! -i sftpop0 -o sftpop0 -j SFTPOP-POLICY
 -F KUBE-PROXY-CANARY
 -F SFTPOP-CUT
+-F SFTPOP-POLICY
 -X KUBE-PROXY-CANARY
 -X SFTPOP-CUT
+-X SFTPOP-POLICY
 COMMIT
 *filter
 -D INPUT -j SFTPOP-INPUT

@@ -14,6 +14,7 @@ func writeKubeconfigs(s settings) error {
 		"admin":              s.kubeconfig(),
 		"controller-manager": s.path("config", "controller-manager.kubeconfig"),
 		"dns":                s.path("config", "dns.kubeconfig"),
+		"policies":           s.path("config", "policies.kubeconfig"),
 		"scheduler":          s.path("config", "scheduler.kubeconfig"),
 		"kubelet":            s.path("config", "kubelet.kubeconfig"),
 		"proxy":              s.path("config", "proxy.kubeconfig"),

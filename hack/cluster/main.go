@@ -23,6 +23,7 @@ const usage = `usage: go run ./hack/cluster COMMAND
   cut ADDRESS:PORT [PEER]  drop the TCP packets between a pod's port and everybody, or one address
   mend             end all cuts
   recover-etcd     compact and defragment etcd and end its alarms, after it ran out of space
+  netns NAMESPACE/POD  print the path of a pod's network namespace
   load FILE.tar…   import container images (docker save, OCI layout, or hack/image)
   kubeconfig       print the path of the administrator's kubeconfig
   assets           print the folder for KUBEBUILDER_ASSETS (kube-apiserver, etcd, kubectl), building it if missing
@@ -60,7 +61,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	command, args := args[0], args[1:]
-	takesArguments := slices.Contains([]string{"load", "staging", "kill", "start", "cut", provisionerCommand}, command)
+	takesArguments := slices.Contains([]string{"load", "netns", "staging", "kill", "start", "cut", provisionerCommand}, command)
 	if takesArguments != (len(args) > 0) {
 		return errUsage
 	}
@@ -76,6 +77,8 @@ func run(ctx context.Context, args []string) error {
 		return locked(ctx, s, func(ctx context.Context, s settings) error { return fault(ctx, s, command, args) })
 	case "load":
 		return load(ctx, s, args)
+	case "netns":
+		return printNetworkNamespace(ctx, s, args[0])
 	case "kubeconfig":
 		fmt.Println(s.kubeconfig())
 		return nil

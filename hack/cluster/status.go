@@ -11,7 +11,7 @@ import (
 // components are the processes of a running cluster.
 var components = []string{
 	"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy", "coredns",
-	provisionerName,
+	policyProgram, provisionerName,
 }
 
 // allRun returns nil if every component's process runs.

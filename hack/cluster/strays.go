@@ -13,7 +13,7 @@ import (
 // its command line. A pager or an editor that has a log open is not.
 func ours(s settings, exe string, args []string) bool {
 	switch filepath.Base(exe) {
-	case "containerd", "containerd-shim-runc-v2", "runc", "coredns", filepath.Base(provisionerPath(s)):
+	case "containerd", "containerd-shim-runc-v2", "runc", "coredns", policyProgram, filepath.Base(provisionerPath(s)):
 	default:
 		if _, ok := kubernetes.programs[filepath.Base(exe)]; !ok || filepath.Base(exe) == "kubectl" {
 			return false

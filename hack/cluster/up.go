@@ -19,14 +19,15 @@ type state struct {
 }
 
 // folders are where the programs are.
-type folders struct{ Kubernetes, CoreDNS string }
+type folders struct{ Kubernetes, CoreDNS, NetworkPolicies string }
 
 // fits tells whether this is the cluster that is wanted. Where the programs are cached depends on who calls, root or sudo.
 func (st state) fits(s settings, bin folders) bool {
 	s.Cache = st.Settings.Cache
 	return st.Settings == s &&
 		filepath.Base(st.Folders.Kubernetes) == filepath.Base(bin.Kubernetes) &&
-		filepath.Base(st.Folders.CoreDNS) == filepath.Base(bin.CoreDNS)
+		filepath.Base(st.Folders.CoreDNS) == filepath.Base(bin.CoreDNS) &&
+		filepath.Base(st.Folders.NetworkPolicies) == filepath.Base(bin.NetworkPolicies)
 }
 
 // up starts the cluster, or does nothing if it runs as wanted.
@@ -110,12 +111,14 @@ func startAll(ctx context.Context, s settings, bin folders) error {
 	}()
 	api, started, err := startControlPlane(ctx, s, bin.Kubernetes)
 	if err == nil {
-		err = errors.Join(createStorageClasses(ctx, api), createDNSService(ctx, s, api), installProvisioner(s))
+		err = errors.Join(createStorageClasses(ctx, api), createDNSService(ctx, s, api), letPoliciesBeRead(ctx, api), installProvisioner(s))
 	}
 	if err = errors.Join(err, <-runtime); err != nil {
 		return err
 	}
-	for _, p := range []program{kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), dns(s, bin.CoreDNS), provisioner(s)} {
+	for _, p := range []program{
+		kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), dns(s, bin.CoreDNS), policies(s, bin.NetworkPolicies), provisioner(s),
+	} {
 		proc, err := start(s, p)
 		if err != nil {
 			return err
@@ -129,7 +132,10 @@ func programFolders(s settings) (f folders, err error) {
 	if f.Kubernetes, _, err = kubernetes.bin(s); err != nil {
 		return f, err
 	}
-	f.CoreDNS, _, err = coredns.bin(s)
+	if f.CoreDNS, _, err = coredns.bin(s); err != nil {
+		return f, err
+	}
+	f.NetworkPolicies, _, err = networkPolicies.bin(s)
 	return f, err
 }
 

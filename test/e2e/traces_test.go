@@ -3,24 +3,38 @@ package e2e
 import (
 	"maps"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/sftpd/trace/tracetest"
 )
 
-// Sessions of real pods are traces at a collector, from when the listener says where it is.
+// Sessions of real pods are traces at a collector, from when the listener says where it is and a policy, the one of
+// docs/monitoring.md, lets its pods reach that. The policy opens the way to nothing else.
 func TestTraces(t *testing.T) {
 	ns := newNamespace(t, "traces", nil)
 	l := newListener(t, ns, "partners", nil)
 	k := newKey(t)
 	u := newUser(t, l, ns, "acme", keyAuth(k))
-	pods := podUIDs(t, l)
-	collector := tracetest.StartAt(t, addressFor(t, podAddresses(t, l)[0]))
+	pod, pods := podsOf(t, l)[0], podUIDs(t, l)
+	observability := newNamespace(t, "observability", nil)
+	labels := map[string]string{"app.kubernetes.io/name": "opentelemetry-collector"}
+	named := newBystander(t, observability, "collector", labels)
+	other := newBystander(t, observability, "other", nil)
+	elsewhere := newBystander(t, newNamespace(t, "elsewhere", nil), "collector", labels)
+	collector := tracetest.StartOn(t, listenIn(t, named, 4318))
+	for _, p := range []*corev1.Pod{other, elsewhere} {
+		listenIn(t, p, 4318)
+	}
+	listenIn(t, named, 4317)
 
 	update(t, l, func(l *v1alpha1.SFTPListener) {
 		l.Spec.Tracing = v1alpha1.ListenerTracing{Endpoint: collector.Endpoint}
@@ -29,12 +43,30 @@ func TestTraces(t *testing.T) {
 	s := mustLogin(t, l, u.Name, ssh.PublicKeys(k.signer))
 	s.roundTrip(t, "/report.csv", 10_000)
 	must(t, s.conn.Close())
+	eventually(t, time.Minute, "the pod's log says that traces cannot be sent", func() bool {
+		log, err := kubectl("logs", "-n", ns, pod.Name, "--tail=-1")
+		must(t, err)
+		return strings.Contains(log, "traces cannot be sent")
+	})
+	if n := collector.Requests(); n != 0 {
+		t.Fatalf("%d requests came through the listener's own policy", n)
+	}
 
+	manifest := documentedPolicy(t)
+	manifest = strings.ReplaceAll(manifest, "metadata.name: observability", "metadata.name: "+observability)
+	manifest = strings.ReplaceAll(manifest, "namespace: sftp-demo", "namespace: "+ns)
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	must(t, os.WriteFile(file, []byte(manifest), 0o600))
+	if out, err := kubectl("apply", "-f", file); err != nil || !strings.Contains(out, "sftp-traces created") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	// What was collected meanwhile was kept. It is tried again after a minute at the latest.
+	eventually(t, 2*time.Minute, "the spans arrive", func() bool { return len(collector.Spans()) >= 4 })
 	var names []string
-	for _, span := range collector.Wait(4) {
+	for _, span := range collector.Spans() {
 		names = append(names, span.GetName())
-		if pod := podsOf(t, l)[0].Name; span.Resource["service.instance.id"] != pod || span.Resource["service.name"] != "partners" {
-			t.Errorf("%s comes from %v, want pod %s", span.GetName(), span.Resource, pod)
+		if span.Resource["service.instance.id"] != pod.Name || span.Resource["service.name"] != "partners" {
+			t.Errorf("%s comes from %v, want pod %s", span.GetName(), span.Resource, pod.Name)
 		}
 	}
 	slices.Sort(names)
@@ -44,16 +76,28 @@ func TestTraces(t *testing.T) {
 	if !maps.Equal(pods, podUIDs(t, l)) {
 		t.Error("pods were replaced")
 	}
+
+	reaches(t, &pod, net.JoinHostPort(named.Status.PodIP, "4318"), "the collector")
+	for what, address := range map[string]string{
+		"another port of the collector": net.JoinHostPort(named.Status.PodIP, "4317"),
+		"another pod of its namespace":  net.JoinHostPort(other.Status.PodIP, "4318"),
+		"a pod of another namespace":    net.JoinHostPort(elsewhere.Status.PodIP, "4318"),
+		"the API server's Service":      apiServer(t),
+	} {
+		reachesNot(t, &pod, address, what)
+	}
 }
 
-// addressFor is the address of this machine that another one sees.
-func addressFor(t *testing.T, peer string) string {
+// documentedPolicy is the manifest in docs/monitoring.md.
+func documentedPolicy(t *testing.T) string {
 	t.Helper()
-	var d net.Dialer
-	c, err := d.DialContext(t.Context(), "udp", peer) // sends nothing
+	page, err := os.ReadFile("../../docs/monitoring.md")
 	must(t, err)
-	defer func() { must(t, c.Close()) }()
-	host, _, err := net.SplitHostPort(c.LocalAddr().String())
-	must(t, err)
-	return host
+	const begin = "```yaml\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\n"
+	_, manifest, found := strings.Cut(string(page), begin)
+	manifest, _, ended := strings.Cut(manifest, "```")
+	if !found || !ended {
+		t.Fatal("docs/monitoring.md has no NetworkPolicy")
+	}
+	return strings.TrimPrefix(begin, "```yaml\n") + manifest
 }

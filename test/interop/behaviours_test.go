@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +21,7 @@ type behaviour struct {
 	name string
 	// has says whether the driver has what the test needs. Nil is for all.
 	has  func(*driver) bool
-	test func(*testing.T, *driver, *account)
+	test func(*testing.T, *client)
 }
 
 // behaviours are the rows, but those of logins.
@@ -38,7 +39,7 @@ func behaviours() []behaviour {
 		{"rename over a file", func(d *driver) bool { return d.replace != nil }, testReplace},
 		{"time kept, upload", func(d *driver) bool { return d.keepTime.put != nil }, testKeepTimePut},
 		{"time kept, download", func(d *driver) bool { return d.keepTime.get != nil }, testKeepTimeGet},
-		{"mode kept, upload", func(d *driver) bool { return d.keepMode.put != nil }, testKeepModePut},
+		{keepModePutRow, func(d *driver) bool { return d.keepMode.put != nil }, testKeepModePut},
 		{"mode kept, download", func(d *driver) bool { return d.keepMode.get != nil }, testKeepModeGet},
 		{"list 20,000 entries", func(d *driver) bool { return d.list != nil }, testList},
 		{unicodeNames, nil, testNames("naïve ☃ 日本語 é.txt", "with space", "quote'\"s", "-dash", "[glob]*?", "back\\slash")},
@@ -50,9 +51,10 @@ func behaviours() []behaviour {
 }
 
 const (
-	unicodeNames = "Unicode names, and those with spaces, quotes, globs"
-	latin1Names  = "names that are not UTF-8 (Latin-1)"
-	longNames    = "names of 255 bytes"
+	keepModePutRow = "mode kept, upload"
+	unicodeNames   = "Unicode names, and those with spaces, quotes, globs"
+	latin1Names    = "names that are not UTF-8 (Latin-1)"
+	longNames      = "names of 255 bytes"
 )
 
 func must(t *testing.T, err error) {
@@ -62,87 +64,89 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func testRoundTrips(t *testing.T, d *driver, a *account) {
+func testRoundTrips(t *testing.T, c *client) {
 	var up, down []pair
 	for _, size := range sizes {
 		name := fmt.Sprintf("f-%d", size)
-		bring(t, a.local, name)
+		bring(t, c.local, name)
 		up, down = append(up, pair{name, "/" + name}), append(down, pair{"/" + name, "back-" + name})
 	}
-	must(t, d.copy.put(a, up...))
-	for _, p := range up {
-		if have := fileSum(t, a.at(p.to)); have != fixtures.sums[p.from] {
-			t.Errorf("%s was put with SHA-256 %s, not %s", p.from, have, fixtures.sums[p.from])
+	c.judge(t, c.copy.put(c.account, up...), func() {
+		for _, p := range up {
+			if have := fileSum(t, c.at(p.to)); have != fixtures.sums[p.from] {
+				t.Errorf("%s was put with SHA-256 %s, not %s", p.from, have, fixtures.sums[p.from])
+			}
 		}
-	}
-	must(t, d.copy.get(a, down...))
-	for _, p := range down {
-		if have, want := fileSum(t, a.here(p.to)), fixtures.sums[filepath.Base(p.from)]; have != want {
-			t.Errorf("%s was got with SHA-256 %s, not %s", p.from, have, want)
+	})
+	c.judge(t, c.copy.get(c.account, down...), func() {
+		for _, p := range down {
+			if have, want := fileSum(t, c.here(p.to)), fixtures.sums[filepath.Base(p.from)]; have != want {
+				t.Errorf("%s was got with SHA-256 %s, not %s", p.from, have, want)
+			}
 		}
-	}
+	})
 }
 
-func testMissing(t *testing.T, d *driver, a *account) {
-	if err := d.copy.get(a, pair{"/nothing", "nothing"}); err == nil {
-		t.Error("the client got a file that is not there")
-	}
-	if data, err := os.ReadFile(a.here("nothing")); err == nil && len(data) > 0 {
-		t.Errorf("it holds %q", data)
-	}
+func testMissing(t *testing.T, c *client) {
+	c.refuses(t, c.copy.get(c.account, pair{"/nothing", "nothing"}), func() {
+		if data, err := os.ReadFile(c.here("nothing")); err == nil && len(data) > 0 {
+			t.Errorf("it holds %q", data)
+		}
+	})
 }
 
 // partLength is how much of big is there already. It is no multiple of anything.
 const partLength = 300001
 
-func testResumePut(t *testing.T, d *driver, a *account) {
-	bring(t, a.local, big)
-	data := read(t, a.here(big))
-	write(t, a.at("part"), data[:partLength])
-	must(t, d.resume.put(a, pair{big, "/part"}))
-	holds(t, a.at("part"), data)
+func testResumePut(t *testing.T, c *client) {
+	bring(t, c.local, big)
+	data := read(t, c.here(big))
+	write(t, c.at("part"), data[:partLength])
+	c.judge(t, c.resume.put(c.account, pair{big, "/part"}), func() { holds(t, c.at("part"), data) })
 }
 
-func testResumeGet(t *testing.T, d *driver, a *account) {
-	bring(t, a.local, big)
-	data := read(t, a.here(big))
-	write(t, a.at("all"), data)
-	write(t, a.here("part"), data[:partLength])
-	must(t, d.resume.get(a, pair{"/all", "part"}))
-	holds(t, a.here("part"), data)
+func testResumeGet(t *testing.T, c *client) {
+	bring(t, c.local, big)
+	data := read(t, c.here(big))
+	write(t, c.at("all"), data)
+	write(t, c.here("part"), data[:partLength])
+	c.judge(t, c.resume.get(c.account, pair{"/all", "part"}), func() { holds(t, c.here("part"), data) })
 }
 
-func testAppend(t *testing.T, d *driver, a *account) {
-	bring(t, a.local, big)
-	data := read(t, a.here(big))
-	write(t, a.at("log"), "what was there\n")
-	must(t, d.appendTo(a, big, "/log"))
-	holds(t, a.at("log"), "what was there\n"+data)
+func testAppend(t *testing.T, c *client) {
+	bring(t, c.local, big)
+	data := read(t, c.here(big))
+	write(t, c.at("log"), "what was there\n")
+	c.judge(t, c.appendTo(c.account, big, "/log"), func() { holds(t, c.at("log"), "what was there\n"+data) })
 }
 
-func testMirrorUp(t *testing.T, d *driver, a *account) {
-	makeTree(t, a.here("tree"))
-	must(t, d.mirror.put(a, pair{"tree", "/up"}))
-	sameTrees(t, a.at("up"), a.here("tree"), d.links, false)
+func testMirrorUp(t *testing.T, c *client) {
+	makeTree(t, c.here("tree"))
+	c.judge(t, c.mirror.put(c.account, pair{"tree", "/up"}), func() {
+		sameTrees(t, c.at("up"), c.here("tree"), c.links, false)
+	})
 }
 
-func testMirrorDown(t *testing.T, d *driver, a *account) {
-	makeTree(t, a.at("tree"))
-	must(t, d.mirror.get(a, pair{"/tree", "down"}))
-	sameTrees(t, a.here("down"), a.at("tree"), d.links, true)
+func testMirrorDown(t *testing.T, c *client) {
+	makeTree(t, c.at("tree"))
+	c.judge(t, c.mirror.get(c.account, pair{"/tree", "down"}), func() {
+		sameTrees(t, c.here("down"), c.at("tree"), c.links, true)
+	})
 }
 
-func testUpdate(t *testing.T, d *driver, a *account) {
-	makeTree(t, a.here("tree"))
-	must(t, d.mirror.put(a, pair{"tree", "/up"}))
-	write(t, a.here("tree/sub/new"), "new")
-	must(t, os.Remove(a.here("tree/empty")))
-	before := changed(t, a.at("up/sub/big"))
-	must(t, d.update(a, pair{"tree", "/up"}))
-	sameTrees(t, a.at("up"), a.here("tree"), d.links, false)
-	if after := changed(t, a.at("up/sub/big")); after != before {
-		t.Errorf("a file that did not change was sent again: change time %v, was %v", after, before)
-	}
+func testUpdate(t *testing.T, c *client) {
+	makeTree(t, c.here("tree"))
+	same := func() { sameTrees(t, c.at("up"), c.here("tree"), c.links, false) }
+	c.judge(t, c.mirror.put(c.account, pair{"tree", "/up"}), same)
+	write(t, c.here("tree/sub/new"), "new")
+	must(t, os.Remove(c.here("tree/empty")))
+	before := changed(t, c.at("up/sub/big"))
+	c.judge(t, c.update(c.account, pair{"tree", "/up"}), func() {
+		same()
+		if after := changed(t, c.at("up/sub/big")); after != before {
+			t.Errorf("a file that did not change was sent again: change time %v, was %v", after, before)
+		}
+	})
 }
 
 // changed is the last change of a file or its attributes, which no client can set.
@@ -153,154 +157,184 @@ func changed(t *testing.T, file string) unix.Timespec {
 	return st.Ctim
 }
 
-func testRename(t *testing.T, d *driver, a *account) {
-	write(t, a.at("old"), "old")
-	must(t, os.Mkdir(a.at("d"), 0o755))
-	must(t, d.rename(a, "/old", "/d/new"))
-	holds(t, a.at("d/new"), "old")
-	if _, err := os.Lstat(a.at("old")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the old name: %v", err)
+// gone checks that there is nothing under a name.
+func gone(t *testing.T, file string) {
+	t.Helper()
+	if _, err := os.Lstat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is there: %v", file, err)
 	}
-	if d.replace != nil {
+}
+
+func testRename(t *testing.T, c *client) {
+	write(t, c.at("old"), "old")
+	must(t, os.Mkdir(c.at("d"), 0o755))
+	c.judge(t, c.rename(c.account, "/old", "/d/new"), func() {
+		holds(t, c.at("d/new"), "old")
+		gone(t, c.at("old"))
+	})
+	if c.replace != nil {
 		return
 	}
 	// What the client lacks is shown here: its rename is refused, and harms nothing.
-	write(t, a.at("other"), "other")
-	if err := d.rename(a, "/other", "/d/new"); err == nil {
-		t.Error("the client replaces files with its rename")
-	}
-	holds(t, a.at("d/new"), "old")
-	holds(t, a.at("other"), "other")
+	write(t, c.at("other"), "other")
+	c.refuses(t, c.rename(c.account, "/other", "/d/new"), func() {
+		holds(t, c.at("d/new"), "old")
+		holds(t, c.at("other"), "other")
+	})
 }
 
-func testReplace(t *testing.T, d *driver, a *account) {
-	write(t, a.at("old"), "the old one")
-	write(t, a.at("new"), "new")
-	must(t, d.replace(a, "/old", "/new"))
-	holds(t, a.at("new"), "the old one")
-	if _, err := os.Lstat(a.at("old")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the old name: %v", err)
-	}
+func testReplace(t *testing.T, c *client) {
+	write(t, c.at("old"), "the old one")
+	write(t, c.at("new"), "new")
+	c.judge(t, c.replace(c.account, "/old", "/new"), func() {
+		holds(t, c.at("new"), "the old one")
+		gone(t, c.at("old"))
+	})
 }
 
 // past is a time of whole seconds, as version 3 of the protocol has.
 var past = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 
-func testKeepTimePut(t *testing.T, d *driver, a *account) {
-	keepTime(t, a, d.keepTime.put, a.here("file"), pair{"file", "/kept"}, a.at("kept"))
+func testKeepTimePut(t *testing.T, c *client) {
+	c.keepsTime(t, c.keepTime.put, c.here("file"), pair{"file", "/kept"}, c.at("kept"))
 }
 
-func testKeepTimeGet(t *testing.T, d *driver, a *account) {
-	keepTime(t, a, d.keepTime.get, a.at("file"), pair{"/file", "kept"}, a.here("kept"))
+func testKeepTimeGet(t *testing.T, c *client) {
+	c.keepsTime(t, c.keepTime.get, c.at("file"), pair{"/file", "kept"}, c.here("kept"))
 }
 
-func keepTime(t *testing.T, a *account, do func(*account, ...pair) error, source string, p pair, copied string) {
+func (c *client) keepsTime(t *testing.T, do func(*account, ...pair) error, source string, p pair, copied string) {
 	t.Helper()
 	write(t, source, "file")
 	must(t, os.Chtimes(source, past, past))
-	must(t, do(a, p))
-	holds(t, copied, "file")
-	if st, err := os.Stat(copied); err != nil || !st.ModTime().Equal(past) {
-		t.Errorf("%v, modified %v", err, st.ModTime())
-	}
+	c.judge(t, do(c.account, p), func() {
+		holds(t, copied, "file")
+		if st, err := os.Stat(copied); err != nil || !st.ModTime().Equal(past) {
+			t.Errorf("%v, modified %v", err, st.ModTime())
+		}
+	})
 }
 
-func testKeepModePut(t *testing.T, d *driver, a *account) {
-	keepMode(t, a, d.keepMode.put, a.here("file"), pair{"file", "/kept"}, a.at("kept"))
+func testKeepModePut(t *testing.T, c *client) {
+	c.keepsMode(t, c.keepMode.put, c.here("file"), pair{"file", "/kept"}, c.at("kept"))
 }
 
-func testKeepModeGet(t *testing.T, d *driver, a *account) {
-	keepMode(t, a, d.keepMode.get, a.at("file"), pair{"/file", "kept"}, a.here("kept"))
+func testKeepModeGet(t *testing.T, c *client) {
+	c.keepsMode(t, c.keepMode.get, c.at("file"), pair{"/file", "kept"}, c.here("kept"))
 }
 
-func keepMode(t *testing.T, a *account, do func(*account, ...pair) error, source string, p pair, copied string) {
+func (c *client) keepsMode(t *testing.T, do func(*account, ...pair) error, source string, p pair, copied string) {
 	t.Helper()
 	const mode = 0o604 // that no umask gives
 	write(t, source, "file")
 	must(t, os.Chmod(source, mode))
-	must(t, do(a, p))
-	holds(t, copied, "file")
-	if st, err := os.Stat(copied); err != nil || st.Mode().Perm() != mode {
-		t.Errorf("%v, mode %v", err, st.Mode())
+	c.judge(t, do(c.account, p), func() {
+		holds(t, copied, "file")
+		hasMode(t, copied, mode)
+	})
+}
+
+func hasMode(t *testing.T, file string, mode fs.FileMode) {
+	t.Helper()
+	st, err := os.Stat(file)
+	must(t, err)
+	if st.Mode().Perm() != mode {
+		t.Errorf("mode %v", st.Mode())
 	}
 }
 
-func testList(t *testing.T, d *driver, a *account) {
+func linksTo(t *testing.T, file, target string) {
+	t.Helper()
+	if got, err := os.Readlink(file); err != nil || got != target {
+		t.Errorf("%s is a link to %q, want %q: %v", file, got, target, err)
+	}
+}
+
+func testList(t *testing.T, c *client) {
 	// The directory is on loan.
 	many, want := manyEntries(t)
-	must(t, os.Rename(many, a.at("many")))
-	t.Cleanup(func() { must(t, os.Rename(a.at("many"), many)) })
-	have, err := d.list(a, "/many")
-	must(t, err)
-	slices.Sort(have)
-	if !slices.Equal(have, want) {
-		t.Errorf("%d names, the first are %q", len(have), have[:min(len(have), 5)])
-	}
+	must(t, os.Rename(many, c.at("many")))
+	t.Cleanup(func() { must(t, os.Rename(c.at("many"), many)) })
+	have, err := c.list(c.account, "/many")
+	c.judge(t, err, func() {
+		slices.Sort(have)
+		if !slices.Equal(have, want) {
+			t.Errorf("%d names, the first are %q", len(have), have[:min(len(have), 5)])
+		}
+	})
 }
 
-func testNames(names ...string) func(*testing.T, *driver, *account) {
-	return func(t *testing.T, d *driver, a *account) {
+func testNames(names ...string) func(*testing.T, *client) {
+	return func(t *testing.T, c *client) {
 		var up, down []pair
 		for i, name := range names {
 			local := fmt.Sprint("n", i)
-			write(t, a.here(local), name)
+			write(t, c.here(local), name)
 			up, down = append(up, pair{local, "/" + name}), append(down, pair{"/" + name, "back-" + local})
 		}
-		must(t, d.copy.put(a, up...))
+		c.judge(t, c.copy.put(c.account, up...), func() {
+			for _, name := range names {
+				holds(t, c.at(name), name)
+			}
+		})
 		for i, name := range names {
-			holds(t, a.at(name), name)
-			must(t, d.copy.get(a, down[i]))
-			holds(t, a.here(down[i].to), name)
+			c.judge(t, c.copy.get(c.account, down[i]), func() { holds(t, c.here(down[i].to), name) })
 		}
-		if d.list == nil {
+		if c.list == nil {
 			return
 		}
-		have, err := d.list(a, "/")
-		must(t, err)
 		want := slices.Clone(names)
-		if d.shows != nil {
+		if c.shows != nil {
 			for i, name := range want {
-				want[i] = d.shows(name)
+				want[i] = c.shows(name)
 			}
 		}
-		slices.Sort(have)
 		slices.Sort(want)
-		if !slices.Equal(have, want) {
-			t.Errorf("listed %q, want %q", have, want)
-		}
+		have, err := c.list(c.account, "/")
+		c.judge(t, err, func() {
+			slices.Sort(have)
+			if !slices.Equal(have, want) {
+				t.Errorf("listed %q, want %q", have, want)
+			}
+		})
 	}
 }
 
-func testSpace(t *testing.T, d *driver, a *account) {
+func testSpace(t *testing.T, c *client) {
 	var st unix.Statfs_t
-	must(t, unix.Statfs(a.remote, &st))
+	must(t, unix.Statfs(c.remote, &st))
 	want := st.Blocks * uint64(st.Frsize)
-	have, err := d.space(a)
-	must(t, err)
-	// Clients round to kibibytes, or to a few digits.
-	if off := max(have, want) - min(have, want); off > want/50 {
-		t.Errorf("%d bytes, want %d", have, want)
-	}
+	have, err := c.space(c.account)
+	c.judge(t, err, func() {
+		// Clients round to kibibytes, or to a few digits.
+		if off := max(have, want) - min(have, want); off > want/50 {
+			t.Errorf("%d bytes, want %d", have, want)
+		}
+	})
 }
 
-func testParallel(t *testing.T, d *driver, a *account) {
+func testParallel(t *testing.T, c *client) {
 	var up, down []pair
 	for i := range 8 {
 		name := fmt.Sprint("p", i)
 		data := bytes.Repeat([]byte{byte('a' + i)}, 1<<20+i)
-		write(t, a.here(name), string(data))
+		write(t, c.here(name), string(data))
 		up, down = append(up, pair{name, "/" + name}), append(down, pair{"/" + name, "back-" + name})
 	}
-	put, get := d.parallel.put, d.parallel.get
+	put, get := c.parallel.put, c.parallel.get
 	if put == nil {
-		put, get = processes(d.copy.put), processes(d.copy.get)
+		put, get = processes(c.copy.put), processes(c.copy.get)
 	}
-	must(t, put(a, up...))
-	must(t, get(a, down...))
-	for i, p := range up {
-		holds(t, a.at(p.to), read(t, a.here(p.from)))
-		holds(t, a.here(down[i].to), read(t, a.here(p.from)))
-	}
+	c.judge(t, put(c.account, up...), func() {
+		for _, p := range up {
+			holds(t, c.at(p.to), read(t, c.here(p.from)))
+		}
+	})
+	c.judge(t, get(c.account, down...), func() {
+		for i, p := range up {
+			holds(t, c.here(down[i].to), read(t, c.here(p.from)))
+		}
+	})
 }
 
 // processes copies each file with a process of its own, all at the same time.

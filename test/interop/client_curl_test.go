@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"bytes"
 	"fmt"
 	"net"
 	"net/url"
@@ -9,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"testing"
 )
 
 // curlDriver is curl, which has libssh2 and looks for the host key in ~/.ssh/known_hosts.
@@ -43,10 +43,12 @@ func curlDriver() *driver {
 		},
 		also: []special{
 			{"ranges", curlRanges},
-			{"make missing directories, link, exit code 78 for what is not there", curlDirectories},
+			{curlDirectoriesRow, curlDirectories},
 		},
 	}
 }
+
+const curlDirectoriesRow = "make missing directories, link, exit code 78 for what is not there"
 
 func curlArgs(a *account, args ...string) []string {
 	base := []string{"curl", "-q", "--silent", "--show-error", "--globoff", "--user", a.user + ":" + a.password}
@@ -124,44 +126,38 @@ func curlSpace(a *account) (uint64, error) {
 	return unit * blocks, err
 }
 
-func curlRanges(a *account) error {
-	data, err := os.ReadFile(a.here(big))
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(a.at("range"), data, 0o600); err != nil {
-		return err
-	}
-	for _, r := range []struct {
-		option string
-		want   []byte
-	}{
+func curlRanges(t *testing.T, c *client) {
+	data := read(t, c.here(big))
+	write(t, c.at("range"), data)
+	for _, r := range []struct{ option, want string }{
 		{"5-70004", data[5:70005]}, {"1000000-", data[1000000:]}, {"-9", data[len(data)-9:]}, {"0-0", data[:1]},
 	} {
-		out, err := a.run("", curlArgs(a, "--range", r.option, curlURL(a, "/range"))...)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal([]byte(out), r.want) {
-			return fmt.Errorf("--range %s: %d bytes, want %d", r.option, len(out), len(r.want))
-		}
+		out, err := c.run("", curlArgs(c.account, "--range", r.option, curlURL(c.account, "/range"))...)
+		c.judge(t, err, func() {
+			if out != r.want {
+				t.Errorf("--range %s: %d bytes, want %d", r.option, len(out), len(r.want))
+			}
+		})
 	}
-	return nil
 }
 
-func curlDirectories(a *account) error {
-	if err := curl(a, "--upload-file", big, "--ftp-create-dirs", curlURL(a, "/new/dir/up")); err != nil {
-		return err
+func curlDirectories(t *testing.T, c *client) {
+	a := c.account
+	c.judge(t, curl(a, "--upload-file", big, "--ftp-create-dirs", curlURL(a, "/new/dir/up")), func() {
+		must(t, sameFiles(c.at("new/dir/up"), c.here(big)))
+	})
+	c.judge(t, curl(a, "--quote", "symlink dir/up /new/link", "--output", "/dev/null", curlURL(a, "/new/")), func() {
+		linksTo(t, c.at("new/link"), "dir/up")
+	})
+	out, err := a.run("", curlArgs(a, curlURL(a, "/new/"))...)
+	c.judge(t, err, func() {
+		if !strings.Contains(out, "link -> dir/up\n") {
+			t.Errorf("no link in the listing:\n%s", out)
+		}
+	})
+	err = curl(a, "--output", "nothing", curlURL(a, "/nothing"))
+	c.refuses(t, err, func() { gone(t, c.here("nothing")) })
+	if !strings.Contains(err.Error(), "exit status 78") {
+		c.judge(t, err, func() {})
 	}
-	if err := sameFiles(a.at("new/dir/up"), a.here(big)); err != nil {
-		return err
-	}
-	out, err := a.run("", curlArgs(a, "--quote", "symlink dir/up /new/link", curlURL(a, "/new/"))...)
-	if err != nil || !strings.Contains(out, "link -> dir/up") {
-		return fmt.Errorf("listing: %w\n%s", err, out)
-	}
-	if err := curl(a, curlURL(a, "/nothing")); err == nil || !strings.Contains(err.Error(), "exit status 78") {
-		return fmt.Errorf("a file that is not there: %w", err)
-	}
-	return nil
 }

@@ -336,9 +336,7 @@ func fzAfter(a *account, files []pair, command func(os.FileInfo) string) error {
 			if err := f.transfer("put", p, true, false); err != nil {
 				return err
 			}
-			err = f.do(command(st) + " " + puttyQuote(p.to))
-			// Its chmod ends as if it failed, always. What it did is said before.
-			if err != nil && !strings.Contains(f.said.String(), fmt.Sprintf(" -> %04o\n", st.Mode().Perm())) {
+			if err := f.do(command(st) + " " + puttyQuote(p.to)); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // lftpDriver is lftp, which runs ssh.
@@ -35,14 +36,10 @@ func lftpDriver() *driver {
 			"rename over a file":                "sends SSH_FXP_RENAME alone, which never replaces a file",
 			"size of the file system (statvfs)": "no command",
 		},
-		also: []special{{"one file in three parts at the same time (pget)", func(a *account) error {
-			if err := lftpEach("put %s -o %s")(a, pair{big, "/big"}); err != nil {
-				return err
-			}
-			if _, err := lftp(a, "pget -n 3 /big -o parts"); err != nil {
-				return err
-			}
-			return sameFiles(a.here("parts"), a.here(big))
+		also: []special{{"one file in three parts at the same time (pget)", func(t *testing.T, c *client) {
+			bring(t, c.remote, big)
+			_, err := lftp(c.account, "pget -n 3 /"+big+" -o parts")
+			c.judge(t, err, func() { must(t, sameFiles(c.here("parts"), c.here(big))) })
 		}}},
 	}
 }

@@ -1,11 +1,10 @@
 package interop
 
 import (
-	"errors"
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
+	"testing"
 )
 
 // openSSHDriver is OpenSSH's sftp. It reads its commands from a batch.
@@ -113,18 +112,18 @@ func sftpRename(a *account, from, to string) error {
 	return err
 }
 
-func sftpCopies(a *account) error {
-	out, err := sftpBatch(a, "put "+big+" /up", "cp /up /copy", "get /copy back", "ln /up /hard", "ln -s up /soft", "ls -l /", "rm /up")
-	if err != nil {
-		return err
-	}
-	if n := strings.Count(out, " 1048577 "); n != 3 {
-		return fmt.Errorf("ls -l shows %d files of the length of one:\n%s", n, out)
-	}
-	if err := sameFiles(a.here("back"), a.here(big)); err != nil {
-		return err
-	}
-	return errors.Join(sameFiles(a.at("copy"), a.here(big)), sameFiles(a.at("hard"), a.here(big)))
+func sftpCopies(t *testing.T, c *client) {
+	out, err := sftpBatch(c.account, "put "+big+" /up", "cp /up /copy", "get /copy back", "ln /up /hard", "ln -s up /soft", "ls -l /", "rm /up")
+	c.judge(t, err, func() {
+		for _, file := range []string{c.here("back"), c.at("copy"), c.at("hard")} {
+			must(t, sameFiles(file, c.here(big)))
+		}
+		linksTo(t, c.at("soft"), "up")
+		gone(t, c.at("up"))
+		if n := strings.Count(out, " 1048577 "); n != 3 {
+			t.Errorf("ls -l shows %d files of the length of one:\n%s", n, out)
+		}
+	})
 }
 
 // listed splits a listing of one name a line.

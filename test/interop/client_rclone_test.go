@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 )
 
 // rcloneDriver is rclone. It asks for a shell first, to hash files with, and must do without.
@@ -37,12 +38,14 @@ func rcloneDriver() *driver {
 			"mode kept, upload":   "its sftp backend copies modification times, no permissions",
 			"mode kept, download": "its sftp backend copies modification times, no permissions",
 		},
-		also: []special{{"check --download compares both sides", func(a *account) error {
-			if err := rcloneEach("copyto", true)(a, pair{big, "/" + big}); err != nil {
-				return err
-			}
-			_, err := rclone(a, "check", "--download", a.local, "s:/")
-			return err
+		also: []special{{"check --download compares both sides", func(t *testing.T, c *client) {
+			bring(t, c.remote, big)
+			_, err := rclone(c.account, "check", "--download", c.local, "s:/")
+			c.judge(t, err, func() { must(t, sameFiles(c.at(big), c.here(big))) })
+			must(t, os.Remove(c.at(big))) // it is a link to that of all tests
+			write(t, c.at(big), "another")
+			_, err = rclone(c.account, "check", "--download", c.local, "s:/")
+			c.refuses(t, err, func() { holds(t, c.at(big), "another") })
 		}}},
 	}
 }

@@ -42,28 +42,30 @@ func useClient(t *testing.T, d *driver, ran *outcome) {
 		passed := t.Run(strings.ReplaceAll(name, "/", "-"), test)
 		ran.add(d.name, name, passed)
 	}
-	login := func(a *account, methods ...string) func(*testing.T) {
+	login := func(c *client, methods ...string) func(*testing.T) {
 		return func(t *testing.T) {
 			before := len(o.daemon.Audit(t, "login"))
-			write(t, a.here("hello"), "hello")
-			must(t, d.copy.put(a, pair{"hello", "/hello"}))
-			holds(t, a.at("hello"), "hello")
-			last := o.daemon.WaitAudit(t, "login", before+1)
-			if last["user"] != "ada" || !slices.Contains(methods, fmt.Sprint(last["methods"])) {
-				t.Errorf("audit: %v", last)
-			}
+			write(t, c.here("hello"), "hello")
+			c.judge(t, c.copy.put(c.account, pair{"hello", "/hello"}), func() {
+				holds(t, c.at("hello"), "hello")
+				last := o.daemon.WaitAudit(t, "login", before+1)
+				if last["user"] != "ada" || !slices.Contains(methods, fmt.Sprint(last["methods"])) {
+					t.Errorf("audit: %v", last)
+				}
+			})
 		}
 	}
-	row(keyLogin, login(key, "[publickey]"))
-	row(passwordLogin, login(password, "[password]", "[keyboard-interactive]"))
+	row(keyLogin, login(&client{d, key, keyLogin}, "[publickey]"))
+	row(passwordLogin, login(&client{d, password, passwordLogin}, "[password]", "[keyboard-interactive]"))
 	row(otherHostKey, func(t *testing.T) {
-		write(t, stranger.here("never"), "never")
-		if err := d.copy.put(stranger, pair{"never", "/never"}); err == nil {
-			t.Error("the client logged in")
-		}
-		if _, err := os.Lstat(stranger.at("never")); err == nil {
-			t.Error("the client put a file")
-		}
+		c, before := &client{d, stranger, otherHostKey}, len(o.daemon.Audit(t, "login"))
+		write(t, c.here("never"), "never")
+		c.refuses(t, c.copy.put(stranger, pair{"never", "/never"}), func() {
+			gone(t, c.at("never"))
+			if n := len(o.daemon.Audit(t, "login")); n != before {
+				t.Error("the client logged in")
+			}
+		})
 	})
 	for _, b := range behaviours() {
 		reason, lacks := d.lacks[b.name]
@@ -76,7 +78,9 @@ func useClient(t *testing.T, d *driver, ran *outcome) {
 		row(b.name, func(t *testing.T) {
 			empty(t, key.remote)
 			key.local = t.TempDir()
-			b.test(t, d, key)
+			c := &client{d, key, b.name}
+			b.test(t, c)
+			c.notSeen(t)
 		})
 	}
 	for _, s := range d.also {
@@ -84,7 +88,9 @@ func useClient(t *testing.T, d *driver, ran *outcome) {
 			empty(t, key.remote)
 			key.local = t.TempDir()
 			bring(t, key.local, big)
-			must(t, s.do(key))
+			c := &client{d, key, s.name}
+			s.do(t, c)
+			c.notSeen(t)
 		})
 	}
 	if strings.Contains(o.daemon.RawAudit()+o.daemon.Log(), secret) {

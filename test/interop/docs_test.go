@@ -26,7 +26,7 @@ func TestDocs(t *testing.T) {
 	if !found || !ended {
 		t.Fatal("no generated part")
 	}
-	want := head + tablesBegin + "\n" + clientTable() + "\n" + suiteTables() + "\n" + scenarioTables() + "\n" + tablesEnd + tail
+	want := head + tablesBegin + "\n" + clientTable() + "\n" + defectTable() + "\n" + suiteTables() + "\n" + scenarioTables() + "\n" + tablesEnd + tail
 	if docs == want {
 		return
 	}

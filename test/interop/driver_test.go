@@ -1,5 +1,7 @@
 package interop
 
+import "testing"
+
 // pair is a file or directory to copy: a path of the client's working directory and an absolute
 // path on the server, in the order of the copy.
 type pair struct{ from, to string }
@@ -48,7 +50,7 @@ type driver struct {
 // special is what one client alone does.
 type special struct {
 	name string
-	do   func(a *account) error
+	do   func(t *testing.T, c *client)
 }
 
 // links is what a mirror does with symbolic links.

@@ -27,6 +27,7 @@ type step struct{ command, output string }
 // scenarioRun is what a run of the scenario leaves.
 type scenarioRun struct {
 	steps          []step
+	exit           int
 	server, client map[string]string // inventories
 }
 
@@ -40,10 +41,17 @@ func TestScenario(t *testing.T) {
 		missing(t, "root, which OpenSSH's sshd needs for ChrootDirectory,")
 	}
 	today := time.Now().Truncate(24 * time.Hour)
-	theirs := runScenario(t, "openssh", today, startSSHD)
+	theirs := runScenario(t, "openssh", today, func(t *testing.T, tree string, key ssh.PublicKey) (string, ssh.PublicKey) {
+		t.Helper()
+		return startSSHD(t, tree, key)
+	})
 	ours := runScenario(t, "sftpd", today, startAsTenant)
 	if len(theirs.steps) != len(ours.steps) {
 		t.Fatal("there is nothing to compare: -run chooses one of the servers")
+	}
+	// All commands have run, and a failing one does not end the batch: what the exit code is otherwise is the client's.
+	if ours.exit != theirs.exit {
+		t.Errorf("the client exits with %d, and with %d after the same with OpenSSH's server", ours.exit, theirs.exit)
 	}
 	found := map[string]difference{}
 	for i, their := range theirs.steps {
@@ -114,41 +122,57 @@ func compareInventories(found map[string]difference, prefix string, theirs, ours
 	}
 }
 
+// startServer serves a tree to the user ada, who has the key.
+type startServer func(t *testing.T, tree string, key ssh.PublicKey) (addr string, hostKey ssh.PublicKey)
+
+// plantedAccount plants the trees, starts a server, and returns how to log in.
+func plantedAccount(t *testing.T, today time.Time, start startServer) *account {
+	t.Helper()
+	volume := t.TempDir()
+	for _, dir := range []string{filepath.Dir(volume), volume} {
+		must(t, os.Chmod(dir, 0o755)) // the tenant comes through
+	}
+	tree, local := filepath.Join(volume, "ada"), filepath.Join(t.TempDir(), "client")
+	for _, dir := range []string{tree, local} {
+		must(t, os.Mkdir(dir, 0o755))
+	}
+	plant(t, tree, today, serverTree)
+	plant(t, local, today, clientTree)
+
+	signer, pem := configtest.Key(t)
+	addr, hostKey := start(t, tree, signer.PublicKey())
+	host, port, err := net.SplitHostPort(addr)
+	must(t, err)
+	a := &account{host: host, port: port, user: "ada", hostKey: hostKey, clientHome: t.TempDir(), local: local, remote: tree}
+	a.key, a.known = filepath.Join(a.clientHome, "id"), filepath.Join(a.clientHome, ".ssh/known_hosts")
+	write(t, a.key, string(pem))
+	write(t, a.known, knownHost(addr, hostKey))
+	return a
+}
+
+// sshdAccount is one on OpenSSH's server, with the tree of the scenario.
+func sshdAccount(t *testing.T, options ...sshdOptions) *account {
+	t.Helper()
+	if os.Getuid() != 0 {
+		missing(t, "root, which OpenSSH's sshd needs for ChrootDirectory,")
+	}
+	return plantedAccount(t, time.Now().Truncate(24*time.Hour), func(t *testing.T, tree string, key ssh.PublicKey) (string, ssh.PublicKey) {
+		t.Helper()
+		return startSSHD(t, tree, key, options...)
+	})
+}
+
 // runScenario plants the trees, starts a server, and runs the client in a directory of its own. No
 // command of the scenario makes it print where that is.
-func runScenario(t *testing.T, name string, today time.Time, start func(*testing.T, string, ssh.PublicKey) (string, ssh.PublicKey)) (r scenarioRun) {
+func runScenario(t *testing.T, name string, today time.Time, start startServer) (r scenarioRun) {
 	t.Helper()
 	ok := t.Run(name, func(t *testing.T) {
-		volume := t.TempDir()
-		for _, dir := range []string{filepath.Dir(volume), volume} {
-			if err := os.Chmod(dir, 0o755); err != nil { // the tenant comes through
-				t.Fatal(err)
-			}
-		}
-		tree, local := filepath.Join(volume, "ada"), filepath.Join(t.TempDir(), "client")
-		for _, dir := range []string{tree, local} {
-			if err := os.Mkdir(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-		plant(t, tree, today, serverTree)
-		plant(t, local, today, clientTree)
 		began := time.Now().Add(-time.Minute)
-
-		signer, pem := configtest.Key(t)
-		addr, hostKey := start(t, tree, signer.PublicKey())
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := &account{host: host, port: port, user: "ada", hostKey: hostKey, clientHome: t.TempDir(), local: local, remote: tree}
-		a.key, a.known = filepath.Join(a.clientHome, "id"), filepath.Join(a.clientHome, "known_hosts")
-		write(t, a.key, string(pem))
-		write(t, a.known, knownHost(addr, hostKey))
+		a := plantedAccount(t, today, start)
 		printed, exit := a.sftpScenario(t)
-		r = scenarioRun{steps: normalised(printed), server: inventory(t, tree, began), client: inventory(t, local, began)}
+		r = scenarioRun{steps: normalised(printed), exit: exit, server: inventory(t, a.remote, began), client: inventory(t, a.local, began)}
 		commands := strings.Count(read(t, scenarioFile), "\n")
-		if exit != 0 || len(r.steps) != commands {
+		if len(r.steps) != commands {
 			t.Errorf("the client exits with %d after %d of %d commands:\n%s", exit, len(r.steps), commands, printed)
 		}
 	})

@@ -65,16 +65,23 @@ ForceCommand internal-sftp
 ChrootDirectory /run/root
 `
 
+// sshdOptions returns further lines of sshd_config, given the directory that it is in.
+type sshdOptions func(t *testing.T, files string) string
+
 // startSSHD serves the tree to the user ada, who has the key, with OpenSSH's internal-sftp, jailed by
 // ChrootDirectory. A process is started for each connection, as inetd does: no port has to be guessed.
 // It returns the address and the host key.
-func startSSHD(t *testing.T, tree string, key ssh.PublicKey) (addr string, hostKey ssh.PublicKey) {
+func startSSHD(t *testing.T, tree string, key ssh.PublicKey, options ...sshdOptions) (addr string, hostKey ssh.PublicKey) {
 	t.Helper()
 	sshd, files := sshdPath(t), t.TempDir()
 	signer, pem := configtest.Key(t)
 	write(t, filepath.Join(files, "host_key"), string(pem))
 	write(t, filepath.Join(files, "authorized_keys"), configtest.Line(key)+"\n")
-	write(t, filepath.Join(files, "sshd_config"), fmt.Sprintf(sshdConfig, files))
+	lines := fmt.Sprintf(sshdConfig, files)
+	for _, more := range options {
+		lines = more(t, files) + lines
+	}
+	write(t, filepath.Join(files, "sshd_config"), lines)
 	write(t, filepath.Join(files, "passwd"), fmt.Sprintf(
 		"root:*:0:0::/:/bin/sh\nsshd:*:12346:12346::/run/sshd:/bin/false\nada:*:%[1]d:%[1]d::/:/bin/sh\n", tenant))
 	for _, name := range []string{"authorized_keys", "passwd"} {

@@ -180,7 +180,8 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	var next due.Earliest
 	next.At(out.NextChange)
 	res := result{exchange.Access{
-		Users: m.users, Problems: problems(out.Problems), Unreadable: m.trust.unreadable, Recalled: m.recalled.hostKeys,
+		Generation: l.Generation,
+		Users:      m.users, Problems: problems(out.Problems), Unreadable: m.trust.unreadable, Recalled: m.recalled.hostKeys,
 		Delivered: delivery.Result{Version: m.writes.Version()},
 	}}
 	if out.Blocked != nil {
@@ -272,7 +273,7 @@ func same(a, b exchange.Access) bool {
 		}
 		return *p
 	}
-	return slices.Equal(a.Users, b.Users) && problem(a.Blocked) == problem(b.Blocked) && a.Delivered.Version == b.Delivered.Version &&
+	return a.Generation == b.Generation && slices.Equal(a.Users, b.Users) && problem(a.Blocked) == problem(b.Blocked) && a.Delivered.Version == b.Delivered.Version &&
 		slices.Equal(a.Delivered.Refusals, b.Delivered.Refusals) && text(a.Delivered.Err) == text(b.Delivered.Err) && text(a.Err) == text(b.Err) &&
 		slices.Equal(a.Problems, b.Problems) && slices.Equal(a.Unreadable, b.Unreadable)
 }

@@ -22,6 +22,8 @@ import (
 
 // Access is what the access controller has compiled and delivered.
 type Access struct {
+	// Generation of the listener that was compiled.
+	Generation int64
 	// Users as they were compiled, sorted by namespace and name; an unchanged user is the same pointer.
 	Users []*compile.User
 	// Blocked is why there is no configuration at all.

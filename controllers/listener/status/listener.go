@@ -57,9 +57,6 @@ func Build(in Input) v1alpha1.SFTPListenerStatus {
 	if c, ok := in.resolvedRefs(); ok {
 		list = append(list, c)
 	}
-	if c, ok := in.programmed(); ok {
-		list = append(list, c)
-	}
 	if c, ok := in.objectsApplied(); ok {
 		list = append(list, c)
 	}
@@ -70,9 +67,32 @@ func Build(in Input) v1alpha1.SFTPListenerStatus {
 		list = append(list, c)
 	}
 	conditions.Set(&st.Conditions, in.Listener.Generation, list...)
-	conditions.Set(&st.Conditions, in.Listener.Generation, in.ready(st.Conditions))
-	st.ObservedGeneration = in.Listener.Generation
+	if c, ok := in.programmed(); ok {
+		generation := in.Listener.Generation
+		if c.Status == metav1.ConditionTrue {
+			generation = in.programmedGeneration()
+		}
+		conditions.Set(&st.Conditions, generation, c)
+	}
+	generation, ready := in.Listener.Generation, in.ready(st.Conditions)
+	if c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionProgrammed); c != nil && ready.Status == metav1.ConditionTrue {
+		generation = c.ObservedGeneration
+	}
+	conditions.Set(&st.Conditions, generation, ready)
+	st.ObservedGeneration = generation
 	return st
+}
+
+// programmedGeneration returns the generation of the listener that all ready pods have loaded: the spec's once what was compiled
+// from it is acknowledged, and until then the one before. Clients that wait for Ready of a generation rely on it.
+func (in Input) programmedGeneration() int64 {
+	if in.Access.Generation >= in.Listener.Generation && in.acknowledged() {
+		return in.Listener.Generation
+	}
+	if c := in.previous(v1alpha1.ConditionProgrammed); c != nil {
+		return c.ObservedGeneration
+	}
+	return min(in.Access.Generation, in.Listener.Generation)
 }
 
 // Paused returns the status of a listener that is not to be changed.

@@ -34,7 +34,7 @@ func wellInput() Input {
 	return Input{
 		Listener: l, Policy: render.PolicyAt(l, noon), Now: noon, MaxRollouts: 2,
 		HostKeys: &hostkeys.Result{Keys: []hostkey.Held{}, Status: []v1alpha1.HostKeyStatus{{Fingerprint: "f", PublicKey: "ssh-ed25519 AAAA"}}},
-		Access:   &exchange.Access{Delivered: delivery.Result{Version: &delivery.Version{Digest: "d"}}},
+		Access:   &exchange.Access{Generation: 3, Delivered: delivery.Result{Version: &delivery.Version{Digest: "d"}}},
 		Workload: workload.Result{
 			Service: &corev1.Service{}, Addresses: []v1alpha1.ListenerAddress{{Value: "partners.ns", Port: 22}},
 			Rollout: workload.Rollout{State: workload.Complete},
@@ -318,6 +318,40 @@ func TestSettling(t *testing.T) {
 	in.Settling = false
 	if got := lines(Build(in)); got["Programmed"] != "False/ConfigPending" || got["Ready"] != "False/NotProgrammed" {
 		t.Errorf("later: %v", got)
+	}
+}
+
+// Ready of a generation means that pods have loaded it: neither a configuration that was compiled from an earlier one, nor one that
+// is on its way, counts for it.
+func TestGenerationIsLoaded(t *testing.T) {
+	generations := func(st v1alpha1.SFTPListenerStatus) [3]int64 {
+		of := func(name string) int64 { return meta.FindStatusCondition(st.Conditions, name).ObservedGeneration }
+		return [3]int64{of("Programmed"), of("Ready"), st.ObservedGeneration}
+	}
+	in := wellInput()
+	in.Listener.Status = Build(in)
+	in.Listener.Generation = 4
+	if st := Build(in); generations(st) != [3]int64{3, 3, 3} || lines(st)["Ready"] != "True/Ready" {
+		t.Errorf("not compiled yet: %v, %v", generations(st), lines(st))
+	}
+	in.Access.Generation = 4
+	in.Access.Delivered.Version = &delivery.Version{Digest: "e"}
+	in.Acks = nil // pods have not been asked yet
+	if st := Build(in); generations(st) != [3]int64{3, 3, 3} || lines(st)["Ready"] != "True/Ready" {
+		t.Errorf("written: %v, %v", generations(st), lines(st))
+	}
+	in.Acks = &ack.Result{Digest: "e", Ready: 2, Acknowledged: 1, Behind: []string{"a"}}
+	in.Settling = true
+	if st := Build(in); generations(st) != [3]int64{3, 3, 3} || lines(st)["Ready"] != "True/Ready" {
+		t.Errorf("on its way: %v, %v", generations(st), lines(st))
+	}
+	in.Settling = false
+	if st := Build(in); generations(st) != [3]int64{4, 4, 4} || lines(st)["Ready"] != "False/NotProgrammed" {
+		t.Errorf("late: %v, %v", generations(st), lines(st))
+	}
+	in.Acks = &ack.Result{Digest: "e", Ready: 2, Acknowledged: 2}
+	if st := Build(in); generations(st) != [3]int64{4, 4, 4} || lines(st)["Ready"] != "True/Ready" {
+		t.Errorf("loaded: %v, %v", generations(st), lines(st))
 	}
 }
 

@@ -52,12 +52,18 @@ func Start(t testing.TB) *Collector {
 // StartAt does so at an address of this machine.
 func StartAt(t testing.TB, address string) *Collector {
 	t.Helper()
-	c := &Collector{t: t, hung: make(chan struct{})}
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", net.JoinHostPort(address, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return StartOn(t, l)
+}
+
+// StartOn does so with a listener, which it closes.
+func StartOn(t testing.TB, l net.Listener) *Collector {
+	t.Helper()
+	c := &Collector{t: t, hung: make(chan struct{})}
 	c.server = &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(c.serve), ReadHeaderTimeout: time.Minute}}
 	c.server.Start()
 	c.Endpoint = c.server.URL

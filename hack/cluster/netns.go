@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// printNetworkNamespace prints where a pod's network namespace is, so that tests can open and take connections as the pod.
+func printNetworkNamespace(ctx context.Context, s settings, name string) error {
+	namespace, pod, ok := strings.Cut(name, "/")
+	if !ok {
+		return fmt.Errorf("%q: want NAMESPACE/POD", name)
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("netns needs root: containerd's socket is root's")
+	}
+	const filter = `labels."io.kubernetes.pod.namespace"==%s,labels."io.kubernetes.pod.name"==%s,labels."io.cri-containerd.kind"==sandbox`
+	sandboxes, err := ctr(ctx, s, "containers", "list", "--quiet", fmt.Sprintf(filter, namespace, pod))
+	if err != nil {
+		return err
+	}
+	tasks, err := ctr(ctx, s, "tasks", "list")
+	if err != nil {
+		return err
+	}
+	pid := sandboxPID(sandboxes, tasks)
+	if pid == "" {
+		return fmt.Errorf("pod %s has no sandbox that runs", name)
+	}
+	fmt.Println("/proc/" + pid + "/ns/net")
+	return nil
+}
+
+// sandboxPID finds the process of a pod's sandbox, of which an earlier one may still be listed, in ctr's table of tasks.
+func sandboxPID(sandboxes, tasks string) string {
+	ids := strings.Fields(sandboxes)
+	for line := range strings.Lines(tasks) {
+		fields := strings.Fields(line) // TASK PID STATUS
+		if len(fields) != 3 || fields[2] != "RUNNING" {
+			continue
+		}
+		for _, id := range ids {
+			if fields[0] == id {
+				return fields[1]
+			}
+		}
+	}
+	return ""
+}
