@@ -150,7 +150,6 @@ func TestAllCallsAreTested(t *testing.T) {
 		"Status.": reflect.TypeFor[client.SubResourceWriter](), "SubResource.": reflect.TypeFor[client.SubResourceClient](),
 	} {
 		for m := range of.Methods() {
-			m := m
 			calls := m.Type.NumIn() > 0 && m.Type.In(0) == reflect.TypeFor[context.Context]()
 			if calls && tested[prefix+m.Name] == nil {
 				t.Errorf("%s%s is not tested", prefix, m.Name)

@@ -126,7 +126,8 @@ func (r *Reconciler) warn(k *v1alpha1.SFTPKey, err error) {
 	case errors.Is(err, errPanic):
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonInternalError, "Reconcile", "%s", errPanic)
 	case errors.As(err, &status):
-		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile", "The API server refused or failed: %.512s. It is tried again", status.Status().Message)
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile",
+			"The API server refused or failed: %.512s. It is tried again", status.Status().Message)
 	case errors.As(err, &late):
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile", "%s. It is tried again", late)
 	}

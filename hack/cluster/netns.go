@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -42,10 +43,8 @@ func sandboxPID(sandboxes, tasks string) string {
 		if len(fields) != 3 || fields[2] != "RUNNING" {
 			continue
 		}
-		for _, id := range ids {
-			if fields[0] == id {
-				return fields[1]
-			}
+		if slices.Contains(ids, fields[0]) {
+			return fields[1]
 		}
 	}
 	return ""

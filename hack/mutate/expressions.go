@@ -6,6 +6,8 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -36,8 +38,8 @@ func (f *finder) inCondition() bool {
 
 // tagless reports whether the case clause under way is one of conditions.
 func (f *finder) tagless() bool {
-	for i := len(f.around) - 1; i >= 0; i-- {
-		if s, ok := f.around[i].(*ast.SwitchStmt); ok {
+	for _, n := range slices.Backward(f.around) {
+		if s, ok := n.(*ast.SwitchStmt); ok {
 			return s.Tag == nil
 		}
 	}
@@ -58,7 +60,7 @@ func (f *finder) condition(e ast.Expr) {
 
 // always adds the mutant that makes a condition true or false.
 func (f *finder) always(e ast.Expr, value bool) {
-	f.add(e, fmt.Sprintf("%s -> %t", f.code(e), value), fmt.Sprint(value), func(on, inner string) string {
+	f.add(e, fmt.Sprintf("%s -> %t", f.code(e), value), strconv.FormatBool(value), func(on, inner string) string {
 		if value {
 			return fmt.Sprintf("(%s || (%s))", on, inner)
 		}
@@ -165,7 +167,7 @@ func (f *finder) constants(d *ast.GenDecl) {
 		if !ok {
 			continue
 		}
-		f.around = append(around[:len(around):len(around)], d, v)
+		f.around = slices.Concat(around, []ast.Node{d, v})
 		for _, e := range v.Values {
 			if strings.Contains(f.code(e), "iota") {
 				continue
@@ -206,7 +208,7 @@ func (f *finder) fields(n *ast.CompositeLit) {
 		return
 	}
 	around := f.around
-	f.around = append(around[:len(around):len(around)], n)
+	f.around = slices.Concat(around, []ast.Node{n})
 	defer func() { f.around = around }()
 	for i, e := range n.Elts {
 		t, value := s.Field(i).Type(), e

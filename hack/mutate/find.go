@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 )
 
@@ -78,9 +79,9 @@ func (f *finder) visit(n ast.Node) bool {
 }
 
 func (f *finder) parent() ast.Node {
-	for i := len(f.around) - 1; i >= 0; i-- {
-		if _, paren := f.around[i].(*ast.ParenExpr); !paren {
-			return f.around[i]
+	for _, n := range slices.Backward(f.around) {
+		if _, paren := n.(*ast.ParenExpr); !paren {
+			return n
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ func (t *tally) add(o tally) {
 }
 
 // percent of those that are noticed, of those that should be.
-func (t tally) percent() string {
+func (t *tally) percent() string {
 	if t.all == t.accepted {
 		return "all"
 	}

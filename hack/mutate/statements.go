@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 )
 
@@ -67,7 +68,7 @@ func (f *finder) loop(body *ast.BlockStmt) {
 		return
 	}
 	around := f.around
-	f.around = append(around[:len(around):len(around)], body)
+	f.around = slices.Concat(around, []ast.Node{body})
 	defer func() { f.around = around }()
 	brk := func(on, inner string) string { return inner + " if " + on + " { break }; " }
 	head := f.parentHead(body)
@@ -90,7 +91,7 @@ func (f *finder) parentHead(body *ast.BlockStmt) string {
 // clause adds the mutants of a case.
 func (f *finder) clause(n *ast.CaseClause) {
 	around := f.around
-	f.around = append(around[:len(around):len(around)], n)
+	f.around = slices.Concat(around, []ast.Node{n})
 	defer func() { f.around = around }()
 	if f.tagless() {
 		for _, e := range n.List {
@@ -120,7 +121,7 @@ func (f *finder) clause(n *ast.CaseClause) {
 // results adds the mutants that return something else.
 func (f *finder) results(n *ast.ReturnStmt) {
 	around := f.around
-	f.around = append(around[:len(around):len(around)], n)
+	f.around = slices.Concat(around, []ast.Node{n})
 	defer func() { f.around = around }()
 	signature := f.signature()
 	if signature == nil {
@@ -173,8 +174,8 @@ func (f *finder) ignoreError(n *ast.ReturnStmt, results *types.Tuple) {
 
 // signature returns the type of the function that a statement is in.
 func (f *finder) signature() *types.Signature {
-	for i := len(f.around) - 1; i >= 0; i-- {
-		switch n := f.around[i].(type) {
+	for _, around := range slices.Backward(f.around) {
+		switch n := around.(type) {
 		case *ast.FuncLit:
 			s, _ := f.typeOf(n).(*types.Signature)
 			return s

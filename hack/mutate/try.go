@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strconv"
 	"sync"
@@ -58,9 +57,10 @@ func tryPackage(ctx context.Context, p pack, o options) (*result, error) {
 	left := a.unknown(all)
 	if len(left) > 0 {
 		together, single := sortOut(s, left)
-		if err := errors.Join(a.tryTogether(ctx, together), a.trySingle(ctx, single)); err != nil {
+		if err := a.tryTogether(ctx, together); err != nil {
 			return nil, err
 		}
+		a.trySingle(ctx, single)
 		compiled := map[*mutant]bool{}
 		for _, m := range append(together, single...) {
 			compiled[m] = true
@@ -163,7 +163,7 @@ func try(ctx context.Context, m *mutant, binaries []*binary) verdict {
 }
 
 // trySingle tries mutants that need a build each.
-func (a *attempt) trySingle(ctx context.Context, mutants []*mutant) error {
+func (a *attempt) trySingle(ctx context.Context, mutants []*mutant) {
 	for _, m := range mutants {
 		if time.Since(a.started) > a.bound || ctx.Err() != nil {
 			a.note(m, untried)
@@ -185,5 +185,4 @@ func (a *attempt) trySingle(ctx context.Context, mutants []*mutant) error {
 			a.note(m, v)
 		}
 	}
-	return nil
 }

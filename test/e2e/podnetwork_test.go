@@ -3,11 +3,11 @@ package e2e
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -95,7 +95,7 @@ func listenIn(t *testing.T, pod *corev1.Pod, port int) (l net.Listener) {
 	var err error
 	inPod(t, pod, func() {
 		var lc net.ListenConfig
-		l, err = lc.Listen(t.Context(), "tcp4", net.JoinHostPort(pod.Status.PodIP, fmt.Sprint(port)))
+		l, err = lc.Listen(t.Context(), "tcp4", net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(port)))
 	})
 	must(t, err)
 	t.Cleanup(func() { l.Close() })

@@ -34,7 +34,7 @@ func Namespaces(seed uint64) []string {
 // SFTPListener and SFTPUsers. Equal seeds give equal objects, and unequal ones have no
 // namespace in common.
 func Generate(seed uint64) []client.Object {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 11)), namespaces: Namespaces(seed)}
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 11)), namespaces: Namespaces(seed)} //nolint:gosec // no secret; the same each time
 	for _, name := range g.namespaces {
 		ns := &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: name}}
 		if g.one(2) {
@@ -102,7 +102,10 @@ const hash = "$6$rounds=5000$saltsaltsaltsalt$yFt3OZ1L77kfUmw7eEZm6YC6/8CKS3G45i
 
 func (g *generator) secrets(namespace string) {
 	add := func(name string, data map[string]string) {
-		s := &corev1.Secret{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string][]byte{}}
+		s := &corev1.Secret{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string][]byte{},
+		}
 		for k, v := range data {
 			s.Data[k] = []byte(v)
 		}
@@ -110,7 +113,9 @@ func (g *generator) secrets(namespace string) {
 	}
 	file := strings.Join([]string{"# keys", g.line(), "", g.line()}, "\n")
 	add("keys", map[string]string{"authorized_keys": g.pick(file, file, "", "not a key", strings.Repeat(g.line()+"\n", 3))})
-	add("password", map[string]string{"password": g.pick("correct horse battery", "correct horse battery", "short", "", "two\nlines", strings.Repeat("x", 5000))})
+	add("password", map[string]string{
+		"password": g.pick("correct horse battery", "correct horse battery", "short", "", "two\nlines", strings.Repeat("x", 5000)),
+	})
 	add("hash", map[string]string{"password": g.pick(hash, "plain", "$1$md5$hash")})
 	add("totp", map[string]string{"totp": g.pick("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "0189", "")})
 	add("empty", nil)
@@ -141,7 +146,9 @@ func (g *generator) listener() {
 	l := &v1alpha1.SFTPListener{}
 	l.TypeMeta, l.ObjectMeta = meta("SFTPListener", namespace, "partners")
 	l.Spec = v1alpha1.SFTPListenerSpec{
-		Volumes:     []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}, {Name: "archive", EmptyDir: &v1alpha1.EmptyDirVolume{}}},
+		Volumes: []v1alpha1.ListenerVolume{
+			{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}, {Name: "archive", EmptyDir: &v1alpha1.EmptyDirVolume{}},
+		},
 		HostKeyRefs: []v1alpha1.LocalKeyReference{{Name: "host"}},
 	}
 	s := &l.Spec

@@ -28,7 +28,9 @@ func (g *generator) user(i int) {
 	g.authentication(&u.Spec.Authentication)
 	u.Spec.HomeDirectory = g.directory()
 	for m := range g.IntN(3) {
-		u.Spec.Mounts = append(u.Spec.Mounts, v1alpha1.Mount{Path: fmt.Sprintf("/%s-%d", g.pick("in", "out", "Über uns", strings.Repeat("p", 100)), m), Directory: g.directory()})
+		u.Spec.Mounts = append(u.Spec.Mounts, v1alpha1.Mount{
+			Path: fmt.Sprintf("/%s-%d", g.pick("in", "out", "Über uns", strings.Repeat("p", 100)), m), Directory: g.directory(),
+		})
 	}
 	g.out = append(g.out, u)
 }

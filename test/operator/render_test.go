@@ -96,10 +96,7 @@ func rendered(t *testing.T, m *offline.Manifests, l *v1alpha1.SFTPListener) erro
 	if err != nil {
 		return err
 	}
-	want := map[string][]byte{}
-	for name, data := range files.Config {
-		want[name] = data
-	}
+	want := maps.Clone(files.Config)
 	for i, data := range files.Shards {
 		want[render.ShardFile(i)] = data
 	}

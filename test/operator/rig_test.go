@@ -3,6 +3,7 @@ package operator
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -239,12 +240,12 @@ var stimuli = []stimulus{
 	{name: "nothing", run: func(*testing.T, *rig) {}},
 	{name: "spec", run: func(t *testing.T, r *rig) {
 		r.changes++
-		n := fmt.Sprint(r.changes)
+		n := strconv.Itoa(r.changes)
 		change(t, r.listener, func(l *v1alpha1.SFTPListener) {
 			l.Spec.Limits.MaxConnections = new(int32(100 + r.changes))
-			l.Spec.Hostnames = []v1alpha1.Host{v1alpha1.Host("sftp" + n + ".example.com")}
-			l.Spec.Infrastructure.Annotations = map[string]v1alpha1.AnnotationValue{"n": v1alpha1.AnnotationValue(n)}
-			l.Spec.Service.Annotations = map[string]v1alpha1.AnnotationValue{"n": v1alpha1.AnnotationValue(n)}
+			l.Spec.Hostnames = []v1alpha1.Host{"sftp" + n + ".example.com"}
+			l.Spec.Infrastructure.Annotations = map[string]v1alpha1.AnnotationValue{"n": n}
+			l.Spec.Service.Annotations = map[string]v1alpha1.AnnotationValue{"n": n}
 		})
 	}},
 	{name: "replicas", run: func(t *testing.T, r *rig) {

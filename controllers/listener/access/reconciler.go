@@ -273,7 +273,8 @@ func same(a, b exchange.Access) bool {
 		}
 		return *p
 	}
-	return a.Generation == b.Generation && slices.Equal(a.Users, b.Users) && problem(a.Blocked) == problem(b.Blocked) && a.Delivered.Version == b.Delivered.Version &&
+	return a.Generation == b.Generation && slices.Equal(a.Users, b.Users) && problem(a.Blocked) == problem(b.Blocked) &&
+		a.Delivered.Version == b.Delivered.Version &&
 		slices.Equal(a.Delivered.Refusals, b.Delivered.Refusals) && text(a.Delivered.Err) == text(b.Delivered.Err) && text(a.Err) == text(b.Err) &&
 		slices.Equal(a.Problems, b.Problems) && slices.Equal(a.Unreadable, b.Unreadable)
 }

@@ -53,9 +53,10 @@ func (s *resolution) find(ctx context.Context, name string) (hostkey.Key, *condi
 	switch {
 	case apierrors.IsNotFound(err) && len(s.Listener.Spec.HostKeyRefs) == 0:
 		if s.out.Refusal != nil {
-			return hostkey.Key{}, &conditions.Problem{
+			p := &conditions.Problem{
 				Reason: v1alpha1.ReasonHostKeyNotFound, Message: fmt.Sprintf("SFTPKey %q cannot be created: %v", name, s.out.Refusal),
-			}, nil //nolint:nilerr // it is a problem of the listener
+			}
+			return hostkey.Key{}, p, nil //nolint:nilerr // it is a problem of the listener
 		}
 		// It was applied just now; its event will bring us back.
 		return hostkey.Key{}, pending("SFTPKey %q is being created", name), nil
