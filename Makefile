@@ -15,7 +15,7 @@ CHART := charts/sftp-operator
 # What `make test` and `make e2e` run, and how: make test PKG=./sftpd/... TEST_FLAGS='-run TestJail -v'
 PKG ?= ./...
 TEST_FLAGS ?=
-TEST_TIMEOUT ?= 20m
+TEST_TIMEOUT ?= 30m
 E2E_TIMEOUT ?= 40m
 FUZZTIME ?= 15s
 
@@ -75,7 +75,7 @@ lint: ## Run go vet and the linters, for all code and for the API conventions.
 
 .PHONY: test
 test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
-	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" HELM="$$($(TOOL) --path helm)"; \
+	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" HELM="$$($(TOOL) --path helm)" SLOW_MACHINE="$${SLOW_MACHINE:-5}"; \
 	packages="$$(go list $(PKG) | grep -v '/test/e2e')"; \
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
 	$(if $(filter ./...,$(PKG)),CGO_ENABLED=1 go -C hack/bench test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...)

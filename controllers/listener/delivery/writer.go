@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -119,17 +120,27 @@ func recordsIn(out compile.Output, i int) map[types.UID]string {
 	return records
 }
 
+// stored returns the shards up to the first one that was never stored. When a listener grows and a new one cannot be written,
+// what was removed from the others must reach the pods all the same; the new users come when it can.
+func (c *Cache) stored() []part {
+	if i := slices.IndexFunc(c.shards, func(p part) bool { return p.digest == "" }); i >= 0 {
+		return c.shards[:i]
+	}
+	return c.shards
+}
+
 // errMoving is returned while a user is in two shards. Settings that name both would be refused by the pods.
 var errMoving = errors.New("a user is being moved from one Secret to another, and only one of them could be written")
 
 // settings writes the settings, which name the shards as they are stored.
 func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys string) {
-	digests := make([]string, len(s.cache.shards))
-	shards := make([]map[types.UID]string, len(s.cache.shards))
-	for i, p := range s.cache.shards {
-		if p.digest == "" {
-			return // it was never stored; pods have nothing to begin with
-		}
+	stored := s.cache.stored()
+	if len(stored) < len(s.cache.shards) && s.cache.version == nil {
+		return // pods have nothing to begin with
+	}
+	digests := make([]string, len(stored))
+	shards := make([]map[types.UID]string, len(stored))
+	for i, p := range stored {
 		if s.cache.twice(i, p.records) {
 			s.out.Err = errors.Join(s.out.Err, errMoving)
 			return
