@@ -52,8 +52,12 @@ type part struct {
 func (w *Writer) Write(ctx context.Context, l *v1alpha1.SFTPListener, out compile.Output, hostKeys string, cache *Cache) Result {
 	s := &writing{Writer: w, listener: l, cache: cache}
 	cache.shards = append(cache.shards, make([]part, max(0, len(out.Files.Shards)-len(cache.shards)))...)[:len(out.Files.Shards)]
-	s.shards(ctx, out)
+	s.shards(ctx, out, false)
 	s.settings(ctx, out, hostKeys)
+	if len(cache.stored()) < len(cache.shards) {
+		s.shards(ctx, out, true)
+		s.settings(ctx, out, hostKeys)
+	}
 	if s.out.Err == nil && cache.surplus != len(out.Files.Shards) {
 		if err := contained(ctx, func() error { return s.deleteSurplus(ctx, len(out.Files.Shards)) }); err != nil {
 			s.out.Err = err
@@ -73,11 +77,15 @@ type writing struct {
 	out      Result
 }
 
-// shards writes the shards that are not stored as they are wanted. One that gains a user from another one comes after that: if the
+// shards writes the shards that are not stored as they are wanted: those that were stored before, or those that never were, which
+// come last, so that a removal does not wait for them. One that gains a user from another one comes after that: if the
 // other cannot be written, the user would be in both.
-func (s *writing) shards(ctx context.Context, out compile.Output) {
+func (s *writing) shards(ctx context.Context, out compile.Output, created bool) {
 	wanted := map[int]part{}
 	for i, digest := range out.Files.ShardDigests {
+		if created != (s.cache.shards[i].digest == "") {
+			continue
+		}
 		if s.cache.shards[i].digest != digest || !s.untouched(ctx, render.ShardSecretName(s.listener, i)) {
 			wanted[i] = part{digest: digest, records: recordsIn(out, i)}
 		}
