@@ -42,7 +42,7 @@ func (b *tenantB) set(seed uint64) (out []client.Object) {
 			b.user(o, name)
 		case *v1alpha1.SFTPListener:
 			for i := range o.Spec.HostKeyRefs {
-				o.Spec.HostKeyRefs[i].Name = v1alpha1.ObjectName(name(string(o.Spec.HostKeyRefs[i].Name)))
+				o.Spec.HostKeyRefs[i].Name = name(o.Spec.HostKeyRefs[i].Name)
 			}
 			if b.IntN(2) == 0 {
 				o.Spec.HostKeyRefs = nil
@@ -72,28 +72,28 @@ func (b *tenantB) suffix(o client.Object) string {
 }
 
 func (b *tenantB) user(u *v1alpha1.SFTPUser, name func(string) string) {
-	u.Spec.ListenerRef = v1alpha1.ListenerReference{Name: v1alpha1.ObjectName(name("partners"))}
+	u.Spec.ListenerRef = v1alpha1.ListenerReference{Name: name("partners")}
 	if b.IntN(3) > 0 {
-		u.Spec.ListenerRef = v1alpha1.ListenerReference{Namespace: u.Spec.ListenerRef.Namespace, Name: v1alpha1.ObjectName(b.shared.Name)}
-		u.Spec.ListenerRef.Namespace = v1alpha1.NamespaceName(b.shared.Namespace)
+		u.Spec.ListenerRef = v1alpha1.ListenerReference{Namespace: u.Spec.ListenerRef.Namespace, Name: b.shared.Name}
+		u.Spec.ListenerRef.Namespace = b.shared.Namespace
 	}
 	if b.IntN(10) == 0 {
 		u.Spec.Username = b.pick("a-000", "stays-0", "root", "..", "a/b", "ünïcode", strings.Repeat("m", 128), "-rf", "%s", "\u202e")
 	}
 	a := &u.Spec.Authentication
 	for i := range a.AuthorizedKeysSecretRefs {
-		if n := string(a.AuthorizedKeysSecretRefs[i].Name); n == "keys" || n == "empty" {
-			a.AuthorizedKeysSecretRefs[i].Name = v1alpha1.ObjectName(name(n))
+		if n := a.AuthorizedKeysSecretRefs[i].Name; n == "keys" || n == "empty" {
+			a.AuthorizedKeysSecretRefs[i].Name = name(n)
 		}
 	}
 	for i := range a.KeyRefs {
-		a.KeyRefs[i].Name = v1alpha1.ObjectName(name(string(a.KeyRefs[i].Name)))
+		a.KeyRefs[i].Name = name(a.KeyRefs[i].Name)
 	}
 	if a.PasswordSecretRef != nil {
-		a.PasswordSecretRef.Name = v1alpha1.ObjectName(b.pick(name(string(a.PasswordSecretRef.Name)), name(string(a.PasswordSecretRef.Name)), "a/b", "..", "with blank", strings.Repeat("p", 253)))
+		a.PasswordSecretRef.Name = b.pick(name(a.PasswordSecretRef.Name), name(a.PasswordSecretRef.Name), "a/b", "..", "with blank", strings.Repeat("p", 253))
 	}
 	if a.TOTPSecretRef != nil {
-		a.TOTPSecretRef.Name = v1alpha1.ObjectName(name(string(a.TOTPSecretRef.Name)))
+		a.TOTPSecretRef.Name = name(a.TOTPSecretRef.Name)
 	}
 	if b.IntN(15) == 0 { // as many and as long keys as it may have
 		a.AuthorizedKeys = nil
