@@ -9,7 +9,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
-// freeText are the strings of specs that may have any content, and why that harms nobody.
+// freeText are the strings of specs that may have any content, and why that is harmless.
 var freeText = map[string]string{
 	"SFTPListener.spec.revokedKeys[].certificate.keyID": "a CA calls its certificates what it likes, and each of them must be revocable",
 	"SFTPListener.spec.service.annotations{}":           "a controller defines what its annotation is; their total size is bounded",

@@ -123,7 +123,7 @@ func (d *decision) seats(m *Memo, decisions []Decision) map[types.UID]Seat {
 	return out
 }
 
-// rank orders two users that want the same, and of which each may hold it already.
+// rank orders two users that want the same thing. Either may hold it already.
 func rank(a, b *v1alpha1.SFTPUser, aHolds, bHolds bool) int {
 	switch {
 	case aHolds == bHolds:

@@ -197,7 +197,7 @@ func TestMaxUsersByDefault(t *testing.T) {
 	}
 }
 
-// The time of the next expiry is the earliest, whoever is looked at first.
+// The time of the next expiry is the earliest, in whatever order users are looked at.
 func TestNextExpiryInAnyOrder(t *testing.T) {
 	first, second, third := expiring(now.Add(time.Minute)), expiring(now.Add(time.Hour)), expiring(now.Add(time.Second))
 	for _, order := range [][]func(*v1alpha1.SFTPUser){{first, second, third}, {third, second, first}, {second, first, third}, {first, third, second}} {

@@ -80,7 +80,7 @@ func (m *Memo) update(in Input) {
 	}
 }
 
-// renew is the verdict on a user that is new, or of which there is a new version.
+// renew is the verdict on a user that is new or has changed.
 func (m *Memo) renew(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (v *verdict, known bool) {
 	name := types.NamespacedName{Namespace: u.Namespace, Name: u.Name}
 	v, known = m.byName[name]

@@ -52,7 +52,7 @@ type entry struct {
 	denied error
 }
 
-// entry is the one of a kind, of which a user has one at most.
+// entry is the entry of a kind. A user has at most one of each.
 func (s *seen) entry(kinds ...credentials.Kind) entry {
 	for ref, e := range s.entries {
 		if slices.Contains(kinds, ref.Kind) {
