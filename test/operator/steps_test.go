@@ -33,10 +33,15 @@ func namespace(t *testing.T, labels map[string]string) string {
 	return ns.Name
 }
 
+// cleanUp deletes a namespace's objects after the test. There is no garbage collector here: what belonged to a listener would
+// stand in the way of the next one of its name.
 func cleanUp(t *testing.T, ns string) {
 	t.Helper()
 	t.Cleanup(func() {
-		for _, o := range []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{}} {
+		for _, o := range []client.Object{
+			&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{},
+			&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.ServiceAccount{},
+		} {
 			if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(ns)); err != nil {
 				t.Error(err)
 			}
