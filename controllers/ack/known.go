@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // Known is what a listener's configuration has. Of anything else pods are not believed, and

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
 // decideOne returns the decision about the only user of a listener.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
 // Methods are the combinations that log a user in: its own, or those that the listener

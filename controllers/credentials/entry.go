@@ -9,8 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/validate/content"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // Kind is what an entry of a Secret is parsed as.

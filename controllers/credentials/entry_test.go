@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // everything refers to a Secret of each kind.

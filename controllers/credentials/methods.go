@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
 // WithMethods returns the credentials with those Methods that can succeed with them. What is

@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/password"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
 func (e *Entry) readKeys(ref Ref, data []byte) {

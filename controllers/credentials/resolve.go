@@ -9,9 +9,9 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // Problem is something that a user must put right.

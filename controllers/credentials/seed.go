@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // Seed returns what an entry had according to the record that an earlier operator delivered, and whether it had anything.

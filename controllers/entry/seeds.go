@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // maxCandidates bounds the hashes that a password is compared with; each comparison costs as much

@@ -10,8 +10,8 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
-	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/hostcert"
 )
 
 // CertificateEntry is the entry of a host key's Secret with an OpenSSH host certificate for
@@ -24,7 +24,7 @@ func HostCertificate(m Material, policy cryptopolicy.Policy) (*ssh.Certificate, 
 	if len(m.Certificate) == 0 {
 		return nil, nil
 	}
-	c, err := hostkeys.ParseCertificate(strings.TrimSpace(string(m.Certificate)), m.Public, policy)
+	c, err := hostcert.Parse(strings.TrimSpace(string(m.Certificate)), m.Public, policy)
 	if err != nil {
 		return nil, fmt.Errorf("the entry %q: %w", CertificateEntry, err)
 	}

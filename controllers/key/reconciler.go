@@ -28,7 +28,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // SecretIndex indexes SFTPKeys by the names of their Secrets.

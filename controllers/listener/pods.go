@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
 	"github.com/sftp-operator/sftp-operator/controllers/pods"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // settleTime is how long the status waits for pods that have not loaded what was delivered. Usually they need 200 to 400 ms;

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // volumesDir is the folder of a configuration directory that stands for the volumes.

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // hostKeys are those of a new listener: of the Secrets in the manifests, or, where the

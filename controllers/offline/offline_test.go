@@ -10,8 +10,8 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/controllers/offline"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
 const listener = `

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // A code is used up for all pods. With more than one they share what was used, or a code that somebody has overlooked

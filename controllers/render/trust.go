@@ -9,9 +9,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/revocation"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // maxUserCAs bounds the CAs of a listener: each endpoint looks them up at each login.

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // OpenSSH PROTOCOL.krl, sections 1 to 6. What ssh-keygen -k writes is read in full but for

@@ -108,7 +108,7 @@ func TestJudge(t *testing.T) {
 // Mutants are switched off unless asked for, and each compiles.
 func TestGuardsCompile(t *testing.T) {
 	atRoot(t)
-	for _, path := range []string{sample, "controllers/attach", "sftpd/config"} {
+	for _, path := range []string{sample, "controllers/attach", "sftpd/contract/config"} {
 		s, err := load(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)

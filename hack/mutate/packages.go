@@ -29,10 +29,10 @@ var packages = []pack{
 	{path: "controllers/revocation", skip: "^TestAgainstOpenSSH$"},
 	{path: "controllers/rollout"},
 	{path: "controllers/shard"},
-	{path: "sftpd/cidr"},
-	{path: "sftpd/config"},
+	{path: "sftpd/contract/networks"},
+	{path: "sftpd/contract/config"},
 	{path: "sftpd/penalty"},
-	{path: "sftpd/totp"},
+	{path: "sftpd/contract/totp"},
 }
 
 // selectPackages returns the packages that the patterns of go list match, or all of the list without any.

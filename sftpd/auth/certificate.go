@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -124,11 +124,11 @@ func admits(list string, source netip.Addr) bool {
 	if err != nil {
 		return false
 	}
-	networks := make([]string, 0, len(prefixes))
+	texts := make([]string, 0, len(prefixes))
 	for _, p := range prefixes {
-		networks = append(networks, p.String())
+		texts = append(texts, p.String())
 	}
-	set, err := cidr.Parse(networks)
+	set, err := networks.Parse(texts)
 	return err == nil && set.Contains(source)
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
 // TestClaim: of all that claim a code at a time, one is the first.

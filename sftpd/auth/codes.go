@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
 const (

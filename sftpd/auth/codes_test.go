@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
 // clockwork is a codes whose clock a test moves, an hour after the process began.

@@ -7,10 +7,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
 )
 
 // The SSH names of the methods (RFC 4252 sections 7 and 8, RFC 4256).

@@ -7,9 +7,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
 )
 
 // steps that were taken before.

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
 // passwordMemoryKiB bounds what all password verifications hold together: three with the

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // Status implements health.State.

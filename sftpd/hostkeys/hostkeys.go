@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 func parse(data []byte, policy cryptopolicy.Policy) (ssh.MultiAlgorithmSigner, error) {

@@ -7,8 +7,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/hostcert"
 )
 
 // Key is a host key with which an endpoint signs.
@@ -102,7 +103,7 @@ func load(data []byte, settings config.HostKey, policy cryptopolicy.Policy) (*Ke
 	if settings.Certificate == "" {
 		return k, nil
 	}
-	if k.certificate, err = ParseCertificate(settings.Certificate, signer.PublicKey(), policy); err != nil {
+	if k.certificate, err = hostcert.Parse(settings.Certificate, signer.PublicKey(), policy); err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	if k.certified, err = ssh.NewCertSigner(k.certificate, signer); err != nil {

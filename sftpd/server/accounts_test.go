@@ -13,9 +13,9 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
 	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
@@ -111,8 +111,8 @@ func TestShutdownWritesWhatIsTallied(t *testing.T) {
 // TestWhoIsExempt: penalties and limits of a source do not count for proxies, through which all
 // others come, nor for networks that are exempt, nor for what has no address.
 func TestWhoIsExempt(t *testing.T) {
-	set := func(networks ...string) cidr.Set {
-		s, err := cidr.Parse(networks)
+	set := func(list ...string) networks.Set {
+		s, err := networks.Parse(list)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,7 +121,7 @@ func TestWhoIsExempt(t *testing.T) {
 	proxies := set("198.51.100.0/24", "2001:db8:f::/48")
 	for name, tc := range map[string]struct {
 		client  string
-		proxies *cidr.Set
+		proxies *networks.Set
 		exempt  bool
 	}{
 		"a client":                      {"192.0.2.1", nil, false},

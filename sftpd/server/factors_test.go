@@ -11,10 +11,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
 )
 
 // app is an authenticator app with one secret. Its clock is a step ahead, for a daemon

@@ -7,10 +7,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
-	"github.com/sftp-operator/sftp-operator/sftpd/password"
 )
 
 // TestReloadRevokes: a session whose ground is gone is closed within a second of the

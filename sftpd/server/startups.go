@@ -1,6 +1,6 @@
 package server
 
-import "github.com/sftp-operator/sftp-operator/sftpd/config"
+import "github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 
 // limits are what bounds new connections.
 type limits struct {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 func TestDropProbability(t *testing.T) {

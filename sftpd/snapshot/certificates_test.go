@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
 // TestCertificatesNeedACA: whoever can log in with certificates alone cannot where no CA is

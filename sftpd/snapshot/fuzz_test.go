@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -63,14 +63,14 @@ func FuzzBuild(f *testing.F) {
 			login.MaxConnections > s.Listener.Limits.MaxConnectionsPerUser || len(login.Mounts) != len(u.Mounts) {
 			t.Errorf("%+v of %s", login, line)
 		}
-		nets, err := cidr.Parse(u.AllowFrom)
+		nets, err := networks.Parse(u.AllowFrom)
 		if err != nil || login.AllowFrom.Admits(elsewhere) != nets.Admits(elsewhere) {
 			t.Errorf("%s may log in from %s", line, elsewhere)
 		}
 		anywhere := map[string]bool{}
 		for _, k := range u.Keys {
 			parsed, err := publickey.ParseLine(k.PublicKey)
-			from, err2 := cidr.Parse(k.From)
+			from, err2 := networks.Parse(k.From)
 			if err != nil || err2 != nil || len(parsed.From) > 0 {
 				t.Fatalf("%s is a login with the key %q", line, k.PublicKey)
 			}

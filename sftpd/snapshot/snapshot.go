@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 )
 
 // Snapshot is one configuration. It is immutable and safe for concurrent use.
@@ -22,12 +22,12 @@ type Snapshot struct {
 	// Listener is the endpoint's settings.
 	Listener config.Listener
 	// AllowFrom are the networks that may connect; empty allows all.
-	AllowFrom cidr.Set
+	AllowFrom networks.Set
 	// Proxies are the networks whose connections must begin with a PROXY protocol header;
 	// nil if the endpoint does not use it.
-	Proxies *cidr.Set
+	Proxies *networks.Set
 	// Exempt are the networks without penalties and limits per source.
-	Exempt cidr.Set
+	Exempt networks.Set
 	// StatusKey is what the daemon and the operator prove themselves to each other with.
 	StatusKey string
 	// Rejected are the users who cannot log in because of their records.
@@ -83,14 +83,14 @@ func Build(files *config.Files, before *Snapshot, now time.Time) (*Snapshot, err
 }
 
 func (s *Snapshot) parseNetworks() (err error) {
-	if s.AllowFrom, err = cidr.Parse(s.Listener.AllowFrom); err != nil {
+	if s.AllowFrom, err = networks.Parse(s.Listener.AllowFrom); err != nil {
 		return fmt.Errorf("allowFrom: %w", err)
 	}
-	if s.Exempt, err = cidr.Parse(s.Listener.Sources.ExemptFrom); err != nil {
+	if s.Exempt, err = networks.Parse(s.Listener.Sources.ExemptFrom); err != nil {
 		return fmt.Errorf("sources.exemptFrom: %w", err)
 	}
 	if p := s.Listener.ProxyProtocol; p != nil {
-		trusted, err := cidr.Parse(p.TrustedFrom)
+		trusted, err := networks.Parse(p.TrustedFrom)
 		if err != nil {
 			return fmt.Errorf("proxyProtocol.trustedFrom: %w", err)
 		}

@@ -7,12 +7,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
-	"github.com/sftp-operator/sftp-operator/sftpd/password"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
 // User is one login.
@@ -38,7 +38,7 @@ type User struct {
 	MaxConnections int
 	// AllowFrom are the networks that may log in, beside what the listener and the key
 	// say; empty allows all.
-	AllowFrom cidr.Set
+	AllowFrom networks.Set
 	// Mounts make up the user's tree.
 	Mounts []Mount
 
@@ -75,7 +75,7 @@ type Key struct {
 	// NotBefore and NotAfter bound the time in which it logs in, zero for no bound.
 	NotBefore, NotAfter time.Time
 
-	from     cidr.Set
+	from     networks.Set
 	anywhere bool
 }
 
@@ -133,7 +133,7 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 			return nil, fmt.Errorf("totp: %w", err)
 		}
 	}
-	if user.AllowFrom, err = cidr.Parse(u.AllowFrom); err != nil {
+	if user.AllowFrom, err = networks.Parse(u.AllowFrom); err != nil {
 		return nil, fmt.Errorf("allowFrom: %w", err)
 	}
 	for _, m := range u.Mounts {
@@ -189,7 +189,7 @@ func (u *User) addKey(c config.Key) error {
 		return errors.New("it stands twice, and has a time")
 	}
 	k.anywhere = k.anywhere || len(c.From) == 0
-	from, err := cidr.Parse(c.From)
+	from, err := networks.Parse(c.From)
 	if err != nil {
 		return fmt.Errorf("from: %w", err)
 	}

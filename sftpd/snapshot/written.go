@@ -3,7 +3,7 @@ package snapshot
 import (
 	"slices"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // maxWritten bounds the directories of a volume that Written returns.

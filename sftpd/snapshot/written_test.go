@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
 func TestWritten(t *testing.T) {

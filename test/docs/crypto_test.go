@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
 // TestCryptoPolicies: the table of algorithms in docs/crypto-policies.md is that of the

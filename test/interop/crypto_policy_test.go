@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
@@ -72,7 +72,7 @@ func TestServerSigAlgs(t *testing.T) {
 			r.ok(t)
 			_, list, _ := strings.Cut(r.stderr, "server-sig-algs=<")
 			list, _, _ = strings.Cut(list, ">")
-			golden, err := os.ReadFile(filepath.Join("../../sftpd/cryptopolicy/testdata", p.Name+".golden"))
+			golden, err := os.ReadFile(filepath.Join("../../sftpd/contract/cryptopolicy/testdata", p.Name+".golden"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
 // TestOpenSSHSeesNoUsers: whatever a stranger tries, the answers for a user that exists

@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
 // TestOpenSSHRevokedKey: a revoked key is refused as an unknown one is, and another of

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
 // TestBrokenUploads cuts OpenSSH's sftp off in the middle of a put, looks at what is left,

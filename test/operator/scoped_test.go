@@ -12,7 +12,7 @@ import (
 	clientrest "k8s.io/client-go/rest"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 	"github.com/sftp-operator/sftp-operator/test/monitoring"
 )

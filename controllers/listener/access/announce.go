@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/pods"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // Announcer has pods load what was written. It works apart from the reconciles: an API server that does not answer to the

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // gather collects what a configuration is compiled from, and notes in refs what of Secrets. Nothing of it can fail: it is all in

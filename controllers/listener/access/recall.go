@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // recalled is what an earlier operator delivered: credentials, which must not change without a reason, host keys, which must

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 func users(names ...string) []compile.User {

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // Cache is what is kept of a listener's host keys between reconciles. All of it can be read again from the cluster.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
 // Material is a host key with its private half.

@@ -21,8 +21,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
 var noon = on(11, 25, 12)

@@ -22,7 +22,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/volumes"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 var noon = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)

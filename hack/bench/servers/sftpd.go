@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	hashing "github.com/sftp-operator/sftp-operator/sftpd/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	hashing "github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
 // Ours is the label of the daemon.

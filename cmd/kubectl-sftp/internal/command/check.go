@@ -14,8 +14,8 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 	"github.com/sftp-operator/sftp-operator/sftpd/probe"
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
 )
 
 // Exit codes of `check`, each for one thing that is wrong.

@@ -22,7 +22,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
-	"github.com/sftp-operator/sftp-operator/sftpd/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
 // minPasswordLength of a password that somebody chose, in bytes: NIST SP 800-63B-4 asks for 15 where it is the only

@@ -20,8 +20,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/qrcode"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
 // totpKey is the entry of a new Secret.

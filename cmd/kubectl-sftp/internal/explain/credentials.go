@@ -12,10 +12,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/inventory"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 func (e *explainer) publicKey() {
@@ -165,30 +165,30 @@ func (e *explainer) usableKey(name string) bool {
 	return true
 }
 
-func (e *explainer) keyFrom(networks []string) {
+func (e *explainer) keyFrom(list []string) {
 	const name = "key's networks"
-	if len(networks) == 0 {
+	if len(list) == 0 {
 		return
 	}
 	if !e.From.IsValid() {
-		e.add(name, Unknown, "networks restrict the key to %s; give --from", strings.Join(networks, ", "))
+		e.add(name, Unknown, "networks restrict the key to %s; give --from", strings.Join(list, ", "))
 		return
 	}
 	// A zone, which an address of a link may have, is none of the client's.
 	var plain []string
-	for _, n := range networks {
+	for _, n := range list {
 		if !strings.Contains(n, "%") {
 			plain = append(plain, n)
 		}
 	}
-	set, err := cidr.Parse(plain)
+	set, err := networks.Parse(plain)
 	switch {
 	case err != nil:
 		e.add(name, Unknown, "networks of the key: %v", err)
 	case e.hidesAddresses():
-		e.add(name, Unknown, "the networks of the key are %s; %s", strings.Join(networks, ", "), hiddenAddresses)
+		e.add(name, Unknown, "the networks of the key are %s; %s", strings.Join(list, ", "), hiddenAddresses)
 	case !set.Contains(e.From):
-		e.add(name, Denied, "the networks of the key do not contain %s, only %s", e.From, strings.Join(networks, ", "))
+		e.add(name, Denied, "the networks of the key do not contain %s, only %s", e.From, strings.Join(list, ", "))
 	default:
 		e.add(name, OK, "the networks of the key contain %s", e.From)
 	}

@@ -16,8 +16,8 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 )
 
 // Result of a check.
@@ -177,17 +177,17 @@ func (e *explainer) delivery() {
 	}
 }
 
-func (e *explainer) network(name, field string, networks []string) {
-	set, err := cidr.Parse(networks)
+func (e *explainer) network(name, field string, list []string) {
+	set, err := networks.Parse(list)
 	switch {
 	case err != nil:
 		e.add(name, Unknown, "%s: %v", field, err)
 	case set.Empty():
 		e.add(name, OK, "%s has no networks, so all may", field)
 	case e.hidesAddresses():
-		e.add(name, Unknown, "%s has %s; %s", field, strings.Join(networks, ", "), hiddenAddresses)
+		e.add(name, Unknown, "%s has %s; %s", field, strings.Join(list, ", "), hiddenAddresses)
 	case !set.Contains(e.From):
-		e.add(name, Denied, "%s does not contain %s, only %s", field, e.From, strings.Join(networks, ", "))
+		e.add(name, Denied, "%s does not contain %s, only %s", field, e.From, strings.Join(list, ", "))
 	default:
 		e.add(name, OK, "%s contains %s", field, e.From)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
 // stepOf a method of the API.

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // KeyFiles reads the authorized_keys files of a directory. Whose a file is, its path says:

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
 // Options of a migration.

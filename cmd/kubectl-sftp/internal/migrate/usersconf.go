@@ -8,7 +8,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
 // account is one login as it is found in the input.

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
-	"github.com/sftp-operator/sftp-operator/sftpd/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 )
 
 // Bounds of the keys in a user's record. Records of a listener's users share files, so one that
@@ -86,7 +86,7 @@ func (l Listener) validateException() error {
 }
 
 func (l Listener) validateBounds() error {
-	networks, err := cidr.Parse(l.AllowFrom)
+	networks, err := networks.Parse(l.AllowFrom)
 	switch {
 	case err != nil:
 		return fmt.Errorf("allowFrom: %w", err)

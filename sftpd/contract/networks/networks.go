@@ -1,5 +1,5 @@
-// Package cidr holds sets of networks and tells which addresses are in them.
-package cidr
+// Package networks holds sets of networks and tells which addresses are in them.
+package networks
 
 import (
 	"fmt"

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 

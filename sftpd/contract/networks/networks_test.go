@@ -1,10 +1,10 @@
-package cidr_test
+package networks_test
 
 import (
 	"net/netip"
 	"testing"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 )
 
 func TestSet(t *testing.T) {
@@ -25,7 +25,7 @@ func TestSet(t *testing.T) {
 		{[]string{"::/0"}, "192.0.2.1", false},
 		{[]string{"0.0.0.0/0"}, "2001:db8::1", false},
 	} {
-		s, err := cidr.Parse(tc.networks)
+		s, err := networks.Parse(tc.networks)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -43,8 +43,8 @@ func TestSet(t *testing.T) {
 }
 
 func TestUnion(t *testing.T) {
-	a, _ := cidr.Parse([]string{"192.0.2.0/24"})
-	b, _ := cidr.Parse([]string{"198.51.100.0/24"})
+	a, _ := networks.Parse([]string{"192.0.2.0/24"})
+	b, _ := networks.Parse([]string{"198.51.100.0/24"})
 	u := a.Union(b)
 	if !u.Contains(netip.MustParseAddr("192.0.2.1")) || !u.Contains(netip.MustParseAddr("198.51.100.1")) || a.Contains(netip.MustParseAddr("198.51.100.1")) {
 		t.Error("a union is not of both, or changed one")
@@ -53,7 +53,7 @@ func TestUnion(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for _, n := range []string{"", "192.0.2.1", "192.0.2.0/33", "x/8", "fe80::1%eth0/10"} {
-		if _, err := cidr.Parse([]string{n}); err == nil {
+		if _, err := networks.Parse([]string{n}); err == nil {
 			t.Errorf("%q is taken for a network", n)
 		}
 	}
@@ -64,7 +64,7 @@ func TestUnbounded(t *testing.T) {
 		"0.0.0.0/0": true, "192.0.2.7/0": true, "::/0": true, "::ffff:0.0.0.0/96": true,
 		"0.0.0.0/1": false, "192.0.2.0/24": false, "2001:db8::/32": false,
 	} {
-		s, err := cidr.Parse([]string{"198.51.100.0/24", network})
+		s, err := networks.Parse([]string{"198.51.100.0/24", network})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // TestTimesOfAKey: a key has a time to log in with, or its record is refused.

@@ -1,30 +1,30 @@
-package cidr_test
+package networks_test
 
 import (
 	"net/netip"
 	"strings"
 	"testing"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/cidr"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 )
 
 // FuzzSet: a set that is taken has the addresses that its networks have one by one, however an
 // address is written, and no set but an empty one admits all.
 func FuzzSet(f *testing.F) {
-	for _, networks := range []string{
+	for _, list := range []string{
 		"", "192.0.2.0/24", "192.0.2.77/24,2001:db8::/32", "::ffff:192.0.2.0/120", "::ffff:0:0/96", "::/0", "0.0.0.0/0,::/0",
 		"fe80::1%eth0/10", "192.0.2.0/33", "::ffff:0:0/95", "192.0.2.1", "010.0.0.0/8",
 	} {
 		for _, a := range []string{"192.0.2.9", "::ffff:192.0.2.9", "2001:db8::1", "fe80::1%eth0", "::", ""} {
-			f.Add(networks, a)
+			f.Add(list, a)
 		}
 	}
-	f.Fuzz(func(t *testing.T, networks, address string) {
-		list := strings.Split(networks, ",")
-		if networks == "" {
+	f.Fuzz(func(t *testing.T, text, address string) {
+		list := strings.Split(text, ",")
+		if text == "" {
 			list = nil
 		}
-		s, err := cidr.Parse(list)
+		s, err := networks.Parse(list)
 		valid := true
 		contains := false
 		a, _ := netip.ParseAddr(address)
@@ -46,13 +46,13 @@ func FuzzSet(f *testing.F) {
 			}
 		}
 		if valid != (err == nil) {
-			t.Fatalf("%q: %v", networks, err)
+			t.Fatalf("%q: %v", text, err)
 		}
 		if err != nil {
 			return
 		}
 		if s.Contains(a) != contains || s.Admits(a) != (contains || len(list) == 0) || s.Empty() != (len(list) == 0) {
-			t.Errorf("%q contains %v: %v, want %v; admits %v", networks, a, s.Contains(a), contains, s.Admits(a))
+			t.Errorf("%q contains %v: %v, want %v; admits %v", text, a, s.Contains(a), contains, s.Admits(a))
 		}
 	})
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
 // TestVectors are those of RFC 6238, appendix B.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // TestException: Legacy2026 needs networks and an end, whoever wrote the listener.json.

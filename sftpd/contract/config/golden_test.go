@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
