@@ -27,6 +27,13 @@ import (
 // volume: 0.2 s were measured on a real node.
 const refreshTime = 200 * time.Millisecond
 
+// startTime is how long a daemon that starts waits for its configuration, and startPause is the time between two looks. A kubelet
+// looks every second or so.
+const (
+	startTime  = 10 * time.Minute
+	startPause = 200 * time.Millisecond
+)
+
 // dataPlane plays the Deployment controller, kubelets and daemons: each Deployment gets one
 // pod with an address of its own on the loopback device, which answers as a daemon does what
 // it has loaded. It loads when the operator pokes it, with the daemon's own code.
@@ -115,7 +122,8 @@ func (p *dataPlane) run(d *appsv1.Deployment) error {
 	p.mu.Lock()
 	played.pod, played.server = pod, server
 	p.mu.Unlock()
-	err = poll(p.ctx, time.Minute, "the configuration of "+id, func() (bool, error) {
+	err = poll(p.ctx, startTime, "the configuration of "+id, func() (bool, error) {
+		time.Sleep(startPause)
 		err := p.load(played)
 		if errors.Is(err, config.ErrInconsistent) || errors.Is(err, os.ErrNotExist) {
 			return false, nil
