@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,7 +113,7 @@ func TestEveryCallEnds(t *testing.T) {
 	}
 }
 
-// What the API server answers is passed on as it is, and the end of the caller's own context is no late answer.
+// What the API server answers is passed on as it is. Where the caller's own time ends first, the error says so in the same words.
 func TestOtherErrorsArePassedOn(t *testing.T) {
 	odd := errors.New("etcd is away")
 	refuses := answers(func(context.Context) error { return odd })
@@ -123,11 +124,20 @@ func TestOtherErrorsArePassedOn(t *testing.T) {
 	}
 	hangs := answers(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 	for name, call := range calls(NewClient(hangs, time.Minute), NewReader(hangs, time.Minute)) {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		err := call(ctx)
+		for after, want := range map[time.Duration]string{
+			time.Microsecond: "no time was left to ask the API server", 25 * time.Millisecond: "the API server did not answer within ",
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), after)
+			err := call(ctx)
+			cancel()
+			var late *Error
+			if !errors.As(err, &late) || !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), want) {
+				t.Errorf("%s: error %v", name, err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		var late *Error
-		if errors.As(err, &late) || !errors.Is(err, context.DeadlineExceeded) {
+		if err := call(ctx); err != context.Canceled { //nolint:errorlint // it must not be wrapped
 			t.Errorf("%s: error %v", name, err)
 		}
 	}

@@ -29,6 +29,11 @@ func (f *findings) settling() bool {
 	return v != nil && (f.acks == nil || f.acks.Ready > 0) && !f.acknowledged() && f.now.Before(f.settledAt())
 }
 
+// unknown reports whether an operator that has just started cannot know yet what the pods of a configured listener have.
+func (f *findings) unknown() bool {
+	return f.listener.Status.ConfigDigest != "" && !f.memory.history.Known() && (f.access.Delivered.Version == nil || f.acks == nil)
+}
+
 func (f *findings) settledAt() time.Time {
 	if v := f.access.Delivered.Version; v != nil {
 		return v.At.Add(settleTime)

@@ -150,7 +150,7 @@ func (r *Reconciler) lookAtUsers(ctx context.Context, f *findings) error {
 	in := outcome.Input{
 		Listener: f.listener, Users: f.access.Users, Latest: func(u types.NamespacedName) *v1alpha1.SFTPUser { return r.Users.Get(name, u) },
 		Uses: &m.uses, Used: used, HostKeys: f.currentHostKeys(), Loaded: f.loaded(),
-		Settling: f.settling(), Now: f.now, Unmounted: unmounted,
+		Settling: f.settling(), Unknown: f.unknown(), Now: f.now, Unmounted: unmounted,
 	}
 	if f.acks != nil {
 		in.Rejected = f.acks.Rejected

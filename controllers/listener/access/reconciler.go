@@ -85,6 +85,8 @@ type memory struct {
 const (
 	firstDeadline = time.Second
 	maxDeadline   = 32 * time.Second
+	// recallDeadline bounds the reading of what an earlier operator delivered, before which nothing can be written.
+	recallDeadline = 15 * time.Second
 )
 
 // Reconcile implements reconcile.Reconciler.
@@ -104,8 +106,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	m := r.memory(req.NamespacedName, l.UID)
 	ctx, span := spans.Reconcile(ctx, r.Tracer, "deliver configuration", req.NamespacedName)
 	defer func() { spans.Finish(span, err) }()
-	ctx, cancel := context.WithTimeout(ctx, min(firstDeadline<<min(m.failures, 5), maxDeadline))
-	defer cancel()
 	out, wait := r.contained(ctx, l, m)
 	r.publish(l, out)
 	describe(span, l, out)
@@ -159,7 +159,9 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	policy := render.PolicyAt(l, now)
 	if m.recalled == nil {
 		ctx, span := spans.Step(ctx, r.Tracer, "recall")
+		ctx, cancel := context.WithTimeout(ctx, recallDeadline)
 		old, err := r.recall(ctx, l, policy)
+		cancel()
 		if spans.Finish(span, err); err != nil {
 			return result{exchange.Access{Err: err}}, 0
 		}
@@ -188,6 +190,8 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		res.Blocked = &conditions.Problem{Reason: out.Blocked.Reason, Message: out.Blocked.Message}
 		return res, next.Wait(now)
 	}
+	ctx, cancel := context.WithTimeout(ctx, min(firstDeadline<<min(m.failures, 5), maxDeadline))
+	defer cancel()
 	ctx, span = spans.Step(ctx, r.Tracer, "write configuration")
 	res.Delivered = r.Writer.Write(ctx, l, out, keys.Signature, &m.writes)
 	spans.Finish(span, res.Delivered.Err)

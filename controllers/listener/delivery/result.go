@@ -140,13 +140,15 @@ func (l Loaded) Has(uid types.UID, record string) bool {
 	return len(l.pods) > 0
 }
 
-// Lacks reports whether no ready pod serves any record of a user: only then may a status say that access was removed.
+// Lacks reports whether no ready pod serves any record of a user: only then may a status say that access was removed. Where
+// neither the pods have been asked nor anything was acknowledged, it is not known.
 func (l Loaded) Lacks(uid types.UID) bool {
+	absent := l.acknowledged != nil && l.acknowledged.Record(uid) == ""
 	if !l.known {
-		return l.acknowledged.Record(uid) == ""
+		return absent
 	}
 	for _, v := range l.pods {
-		if v == nil && l.acknowledged.Record(uid) != "" || v.Record(uid) != "" {
+		if v == nil && !absent || v.Record(uid) != "" {
 			return false
 		}
 	}

@@ -38,6 +38,7 @@ func TestLoaded(t *testing.T) {
 		{"an unknown version", nil, []string{"3", "?"}, "d", "d1", false, false},
 		{"an unknown version, and the user was there when all was known", first, []string{"?"}, "a", "", false, false},
 		{"an unknown version, and the user was not there", second, []string{"?"}, "d", "", true, true},
+		{"an unknown version, and nothing was ever acknowledged", nil, []string{"?", "3"}, "a", "", false, false},
 		{"no pod at all", nil, nil, "d", "d1", false, false},
 		{"no pod, and all had it once", third, nil, "d", "d1", true, false},
 		{"no pod, and the user changed since", first, nil, "a", "a2", false, true},
@@ -62,6 +63,9 @@ func TestLoaded(t *testing.T) {
 func TestNothingIsRemovedBeforePodsAreAsked(t *testing.T) {
 	type records = map[types.UID]string
 	var h History
+	if l := h.Loaded(nil, false); l.Lacks("a") {
+		t.Error("an operator that has just started knows who is locked out")
+	}
 	old := version("1", records{"a": "a1"})
 	h.Note(old)
 	h.Acknowledge(old)

@@ -226,7 +226,7 @@ func (b *builder) finish() Result {
 
 // place computes an outcome, unless the pods are about to make it another one.
 func (b *builder) place(k *known, u *compile.User) {
-	if b.Settling && !k.loaded || reading(u) {
+	if b.Settling && !k.loaded || reading(u) || b.Unknown && told(u.User) {
 		b.out.Held++
 		return
 	}
@@ -240,6 +240,12 @@ func (b *builder) place(k *known, u *compile.User) {
 	}
 	k.outcome, k.published = o, true
 	b.out.Changed = append(b.out.Changed, o)
+}
+
+// told reports whether a user's status says what came of its spec.
+func told(u *v1alpha1.SFTPUser) bool {
+	c := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady)
+	return c != nil && c.ObservedGeneration == u.Generation
 }
 
 // reading reports whether entries of a user's Secrets are still being read, which takes milliseconds and ends within seconds, if

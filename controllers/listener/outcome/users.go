@@ -37,6 +37,9 @@ type Input struct {
 	// Settling keeps back the outcomes of users whose records are on their way to the pods: it takes them less than a second,
 	// and a condition that flips meanwhile is noise.
 	Settling bool
+	// Unknown reports that what the pods have is not known: the operator has just started, and has not read its own Secrets or
+	// not asked the pods yet. Statuses that other operators wrote stay as they are.
+	Unknown bool
 	// Pending is why records that pods have not loaded are not there, and RolledOut why pods are older than a volume.
 	Pending, RolledOut string
 	Now                time.Time

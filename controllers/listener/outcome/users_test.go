@@ -209,6 +209,39 @@ func TestSettling(t *testing.T) {
 	}
 }
 
+// An operator that has just started changes no status that stands before it knows what the pods have, and says something of users
+// that have none.
+func TestUnknown(t *testing.T) {
+	status := func(u *compile.User, generation int64) *compile.User {
+		u.User.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: "True", ObservedGeneration: generation}}
+		return u
+	}
+	users := []*compile.User{
+		status(compiled("a", "same", "r"), 1), status(compiled("a", "changed", "r"), 0), compiled("a", "new", "r"),
+		status(refused("a", "suspended", "Suspended"), 0),
+	}
+	var h delivery.History
+	in, memo := input(h.Loaded(nil, false), users...), Memo{}
+	in.Unknown = true
+	res := Users(in, &memo)
+	for _, o := range res.Changed {
+		ready := meta.FindStatusCondition(o.Conditions, v1alpha1.ConditionReady)
+		if o.User.Name == "same" || ready.Status != metav1.ConditionFalse {
+			t.Errorf("%s: %s", o.User.Name, text(o))
+		}
+		if o.User.Name == "suspended" && !strings.Contains(ready.Message, "not every pod has acknowledged") {
+			t.Errorf("before the pods were asked: %s", ready.Message)
+		}
+	}
+	if len(res.Changed) != 3 || res.Held != 1 {
+		t.Errorf("%d changed, %d held", len(res.Changed), res.Held)
+	}
+	in.Unknown = false
+	if res := Users(in, &memo); len(res.Changed) != 1 || res.Changed[0].User.Name != "same" {
+		t.Errorf("once it is known: %+v", res.Changed)
+	}
+}
+
 // While a Secret is being read, the status stays as it is: neither ready without the password, nor not ready for some milliseconds.
 func TestSecretIsBeingRead(t *testing.T) {
 	var memo Memo
