@@ -83,26 +83,27 @@ type writing struct {
 // come last, so that a removal does not wait for them. One that gains a user from another one comes after that: if the
 // other cannot be written, the user would be in both.
 func (s *writing) shards(ctx context.Context, out compile.Output, created bool) {
+	// gaining are those that gain a user from another one.
+	var others, gaining []int
 	wanted := map[int]part{}
 	for i, digest := range out.Files.ShardDigests {
 		if created != (s.cache.shards[i].digest == "") {
 			continue
 		}
-		if s.cache.shards[i].digest != digest || !s.untouched(ctx, render.ShardSecretName(s.listener, i)) {
-			wanted[i] = part{digest: digest, records: recordsIn(out, i)}
+		if s.cache.shards[i].digest == digest && s.untouched(ctx, render.ShardSecretName(s.listener, i)) {
+			continue
+		}
+		wanted[i] = part{digest: digest, records: recordsIn(out, i)}
+		if s.cache.twice(i, wanted[i].records, s.cache.shards[i].records) {
+			gaining = append(gaining, i)
+		} else {
+			others = append(others, i)
 		}
 	}
-	for _, last := range []bool{false, true} {
-		for i := range out.Files.Shards {
-			want, changed := wanted[i]
-			if !changed || s.cache.twice(i, want.records, s.cache.shards[i].records) != last {
-				continue
-			}
-			delete(wanted, i)
-			secret := render.Secret(s.listener, render.ShardSecretName(s.listener, i), map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
-			if s.apply(ctx, secret) {
-				s.cache.shards[i] = want
-			}
+	for _, i := range append(others, gaining...) {
+		secret := render.Secret(s.listener, render.ShardSecretName(s.listener, i), map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
+		if s.apply(ctx, secret) {
+			s.cache.shards[i] = wanted[i]
 		}
 	}
 }
