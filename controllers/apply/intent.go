@@ -2,6 +2,7 @@ package apply
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -70,9 +71,24 @@ func idOf(kind string, o client.Object) string {
 
 // plain is the object without what only the API server writes.
 func (in intent) plain() (*unstructured.Unstructured, error) {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(in.Object)
+	o := in.Object
+	secret, _ := o.(*corev1.Secret)
+	if secret != nil {
+		head := *secret
+		head.Data = nil
+		o = &head
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
 		return nil, err
+	}
+	if secret != nil && secret.Data != nil {
+		// The converter would encode each entry as JSON and decode it again: most of the time that a large shard takes.
+		data := make(map[string]any, len(secret.Data))
+		for name, value := range secret.Data {
+			data[name] = base64.StdEncoding.EncodeToString(value)
+		}
+		content["data"] = data
 	}
 	u := &unstructured.Unstructured{Object: content}
 	u.SetGroupVersionKind(in.kind)

@@ -64,6 +64,8 @@ type User struct {
 	Credentials credentials.Credentials
 	// Digest of the user's record in Files, "" if it has none.
 	Digest string
+	// Shard that the record is in, if there is one.
+	Shard int
 	// Err is why the user has no record although it is accepted and has credentials: the
 	// daemon would refuse it. It concerns this user only.
 	Err error

@@ -50,6 +50,7 @@ func (c *compilation) place() {
 // nil for none.
 func (c *compilation) decided(i int, d shard.Decision) {
 	out, r := &c.out.Users[c.users[i].index], &c.records[i]
+	out.Shard = d.Shard
 	switch d.Verdict {
 	case shard.Fits:
 		return

@@ -20,11 +20,17 @@ type pack struct {
 // packages that make mutate tries without PKG: the code that decides without asking anybody. Each is tested by its
 // own tests, and by those of the packages named here.
 var packages = []pack{
+	{path: "controllers/apply"},
 	{path: "controllers/attach"},
+	{path: "controllers/compile"},
 	{path: "controllers/conditions"},
 	{path: "controllers/credentials"},
 	{path: "controllers/hostkey"},
 	{path: "controllers/key"},
+	{path: "controllers/listener/access"},
+	{path: "controllers/listener/delivery"},
+	{path: "controllers/listener/outcome"},
+	{path: "controllers/listener/status"},
 	{path: "controllers/render"},
 	{path: "controllers/revocation", skip: "^TestAgainstOpenSSH$"},
 	{path: "controllers/rollout"},

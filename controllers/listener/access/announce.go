@@ -110,17 +110,23 @@ func target(l *v1alpha1.SFTPListener, v *delivery.Version, keys ack.Keys, users 
 
 // known returns what pods are believed of. Keys that a user had before its last change are in its status.
 func known(users []*compile.User, hostKeys []string) ack.Known {
-	byUID := make(map[string]*compile.User, len(users))
 	keys := 0
 	for _, u := range users {
-		byUID[string(u.User.UID)] = u
 		keys += len(u.Credentials.Inventory)
 	}
+	// Most configurations are replaced before a pod has something to tell of its users.
+	byUID := sync.OnceValue(func() map[string]*compile.User {
+		out := make(map[string]*compile.User, len(users))
+		for _, u := range users {
+			out[string(u.User.UID)] = u
+		}
+		return out
+	})
 	return ack.Known{
 		Keys: keys,
-		User: func(uid string) bool { return byUID[uid] != nil },
+		User: func(uid string) bool { return byUID()[uid] != nil },
 		Key: func(uid, fingerprint string) bool {
-			u := byUID[uid]
+			u := byUID()[uid]
 			if u == nil {
 				return false
 			}

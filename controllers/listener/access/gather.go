@@ -37,15 +37,7 @@ func (r *Reconciler) gather(
 	refs = map[credentials.Ref]bool{}
 	t := r.resolveTrust(l, m, policy, refs)
 	in.Trust, in.TrustProblems = t.Trust, t.found
-	rings := map[string]*key.Ring{}
-	ring := func(namespace string) *key.Ring {
-		k, ok := rings[namespace]
-		if !ok {
-			k = r.Keys.Ring(namespace)
-			rings[namespace] = k
-		}
-		return k
-	}
+	ring := r.rings()
 	in.Resolve = func(u *v1alpha1.SFTPUser) credentials.Credentials {
 		return credentials.Resolve(u, ring(u.Namespace), func(ref credentials.Ref) credentials.Entry {
 			e, _ := r.Entries.Get(name, ref)
@@ -69,6 +61,25 @@ func (r *Reconciler) gather(
 		return s, true
 	}
 	return in, refs
+}
+
+// rings returns the SFTPKeys of namespaces, and each time the same ones. Users come sorted by namespace.
+func (r *Reconciler) rings() func(namespace string) *key.Ring {
+	rings := map[string]*key.Ring{}
+	var last string
+	var ring *key.Ring
+	return func(namespace string) *key.Ring {
+		if namespace == last && namespace != "" {
+			return ring
+		}
+		k, ok := rings[namespace]
+		if !ok {
+			k = r.Keys.Ring(namespace)
+			rings[namespace] = k
+		}
+		last, ring = namespace, k
+		return k
+	}
 }
 
 // settings returns those that were delivered last, nil if there are none.

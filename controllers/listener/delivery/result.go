@@ -3,6 +3,7 @@
 package delivery
 
 import (
+	"reflect"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -153,6 +154,70 @@ func (l Loaded) Lacks(uid types.UID) bool {
 		}
 	}
 	return true
+}
+
+// Changes are the users of whom pods have something else than before.
+type Changes struct {
+	// All means that it may be any.
+	All bool
+	// Users of whom a record differs.
+	Users map[types.UID]bool
+}
+
+// Of reports whether pods may have something else of a user than before.
+func (c Changes) Of(uid types.UID) bool { return c.All || c.Users[uid] }
+
+// Changes compares what pods have with what they had before. Shards that are the same are not looked through: what Has and
+// Lacks say of users of whom there is no change is what they said before.
+func (l Loaded) Changes(before Loaded) Changes {
+	out := Changes{Users: map[types.UID]bool{}}
+	if l.known != before.known || len(l.pods) != len(before.pods) || !out.compare(l.acknowledged, before.acknowledged) {
+		return Changes{All: true}
+	}
+	for i := range l.pods {
+		if !out.compare(l.pods[i], before.pods[i]) {
+			return Changes{All: true}
+		}
+	}
+	return out
+}
+
+// compare notes whose records differ. It reports false if there is too little in common to tell.
+func (c *Changes) compare(v, before *Version) bool {
+	switch {
+	case v == before:
+		return true
+	case v == nil || before == nil:
+		return false
+	}
+	for i := range max(len(v.Shards), len(before.Shards)) {
+		var is, was map[types.UID]string
+		if i < len(v.Shards) {
+			is = v.Shards[i]
+		}
+		if i < len(before.Shards) {
+			was = before.Shards[i]
+		}
+		if sameMap(is, was) {
+			continue
+		}
+		for uid, digest := range is {
+			if old, ok := was[uid]; !ok || old != digest {
+				c.Users[uid] = true
+			}
+		}
+		for uid := range was {
+			if _, ok := is[uid]; !ok {
+				c.Users[uid] = true
+			}
+		}
+	}
+	return true
+}
+
+// sameMap reports whether two maps are the same one, not only equal.
+func sameMap(a, b map[types.UID]string) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
 
 // HostKeys reports whether every ready pod, and at least one, has host keys and states with a signature.

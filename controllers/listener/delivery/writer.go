@@ -32,6 +32,8 @@ type Writer struct {
 // Cache is what is known of a listener's Secrets as they are stored. The zero value knows nothing.
 type Cache struct {
 	shards []part
+	// checked are the records of each shard when they were last found to be in no other one.
+	checked []map[types.UID]string
 	// version is what the settings name.
 	version *Version
 	// surplus is the number of shards beyond which Secrets were deleted.
@@ -81,34 +83,39 @@ type writing struct {
 // come last, so that a removal does not wait for them. One that gains a user from another one comes after that: if the
 // other cannot be written, the user would be in both.
 func (s *writing) shards(ctx context.Context, out compile.Output, created bool) {
+	// gaining are those that gain a user from another one.
+	var others, gaining []int
 	wanted := map[int]part{}
 	for i, digest := range out.Files.ShardDigests {
 		if created != (s.cache.shards[i].digest == "") {
 			continue
 		}
-		if s.cache.shards[i].digest != digest || !s.untouched(ctx, render.ShardSecretName(s.listener, i)) {
-			wanted[i] = part{digest: digest, records: recordsIn(out, i)}
+		if s.cache.shards[i].digest == digest && s.untouched(ctx, render.ShardSecretName(s.listener, i)) {
+			continue
+		}
+		wanted[i] = part{digest: digest, records: recordsIn(out, i)}
+		if s.cache.twice(i, wanted[i].records, s.cache.shards[i].records) {
+			gaining = append(gaining, i)
+		} else {
+			others = append(others, i)
 		}
 	}
-	for _, last := range []bool{false, true} {
-		for i := range out.Files.Shards {
-			want, changed := wanted[i]
-			if !changed || s.cache.twice(i, want.records) != last {
-				continue
-			}
-			delete(wanted, i)
-			secret := render.Secret(s.listener, render.ShardSecretName(s.listener, i), map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
-			if s.apply(ctx, secret) {
-				s.cache.shards[i] = want
-			}
+	for _, i := range append(others, gaining...) {
+		secret := render.Secret(s.listener, render.ShardSecretName(s.listener, i), map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
+		if s.apply(ctx, secret) {
+			s.cache.shards[i] = wanted[i]
 		}
 	}
 }
 
-// twice reports whether one of the records of shard i is stored in another shard.
-func (c *Cache) twice(i int, records map[types.UID]string) bool {
-	for j := range c.shards {
-		for uid := range records {
+// twice reports whether one of the records of shard i is stored in another shard. Those that it had before are not looked for:
+// with 10,000 users, looking for all of them took longer than anything else.
+func (c *Cache) twice(i int, records, before map[types.UID]string) bool {
+	for uid := range records {
+		if _, had := before[uid]; had {
+			continue
+		}
+		for j := range c.shards {
 			if _, there := c.shards[j].records[uid]; there && j != i {
 				return true
 			}
@@ -121,8 +128,8 @@ func (c *Cache) twice(i int, records map[types.UID]string) bool {
 func recordsIn(out compile.Output, i int) map[types.UID]string {
 	records := map[types.UID]string{}
 	for j := range out.Users {
-		if uid := out.Users[j].User.UID; out.Users[j].Digest != "" && out.Slots[string(uid)].Shard == i {
-			records[uid] = out.Users[j].Digest
+		if u := &out.Users[j]; u.Digest != "" && u.Shard == i {
+			records[u.User.UID] = u.Digest
 		}
 	}
 	return records
@@ -149,12 +156,17 @@ func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys str
 	digests := make([]string, len(stored))
 	shards := make([]map[types.UID]string, len(stored))
 	for i, p := range stored {
-		if s.cache.twice(i, p.records) {
+		var before map[types.UID]string
+		if i < len(s.cache.checked) {
+			before = s.cache.checked[i]
+		}
+		if !sameMap(before, p.records) && s.cache.twice(i, p.records, before) {
 			s.out.Err = errors.Join(s.out.Err, errMoving)
 			return
 		}
 		digests[i], shards[i] = p.digest, p.records
 	}
+	s.cache.checked = shards
 	files, digest, err := render.Compose(out.Settings, out.HostKeys, digests)
 	if err != nil {
 		s.out.Err = errors.Join(s.out.Err, err)

@@ -11,12 +11,19 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
 // Memo is what was computed of a listener's users last. The zero value is empty.
 type Memo struct {
 	users map[types.NamespacedName]*known
+	// order has those of the last call, in the order of its users, and next those of the current one.
+	order, next []*known
+	// loaded is what pods had at the last call.
+	loaded delivery.Loaded
+	// round counts the calls.
+	round uint64
 	// holders counts the users that have a key, by namespace and fingerprint.
 	holders map[string]map[string]int
 	// total counts the users of all namespaces that have a key, by fingerprint, and shared the keys that several have.
@@ -40,9 +47,11 @@ type known struct {
 	outcome      user.Outcome
 	keys, former []v1alpha1.UserKeyStatus
 	proved       []string
-	// accepted, placed, seen and published report whether the user gets a login, has the outcome of now, is still there, and
+	// accepted, placed, ready and published report whether the user gets a login, has the outcome of now, is ready by it, and
 	// has an outcome at all.
-	accepted, placed, seen, published bool
+	accepted, placed, ready, published bool
+	// round is that in which the user was there last.
+	round uint64
 }
 
 // builder is one call of Users.
@@ -53,6 +62,9 @@ type builder struct {
 	epoch   string
 	address string
 	out     Result
+	// changes are those of what pods have, and at is where the next user is expected in the memo's order.
+	changes delivery.Changes
+	at      int
 	// regroup are namespaces in which the holders of a key have changed.
 	regroup map[string]bool
 }
@@ -63,9 +75,9 @@ func (b *builder) begin() {
 		m.users, m.holders = map[types.NamespacedName]*known{}, map[string]map[string]int{}
 		m.total, m.proved, m.keys = map[string]int{}, map[string]int32{}, map[v1alpha1.KeyState]int{}
 	}
-	for _, k := range m.users {
-		k.seen = false
-	}
+	m.round++
+	m.order, m.next = m.next, m.order[:0]
+	b.changes, m.loaded = b.Loaded.Changes(m.loaded), b.Loaded
 	b.regroup = map[string]bool{}
 	if a := b.Listener.Status.Addresses; len(a) > 0 {
 		b.address = net.JoinHostPort(a[0].Value, strconv.Itoa(int(a[0].Port)))
@@ -90,18 +102,17 @@ func (b *builder) begin() {
 // user computes the outcome of a user unless nothing of it has changed.
 func (b *builder) user(u *compile.User) {
 	name := nameOf(u.User)
-	k := b.memo.users[name]
-	if k == nil || k.outcome.UID != u.User.UID {
-		b.drop(name)
-		k = &known{}
-		b.memo.users[name] = k
-	}
-	k.seen = true
+	k := b.known(u, name)
+	k.round = b.memo.round
+	b.memo.next = append(b.memo.next, k)
 	latest := b.Latest(name)
 	if latest == nil || latest.UID != u.User.UID {
 		latest = u.User
 	}
-	loaded := b.loaded(u)
+	loaded := k.loaded
+	if k.compiled != u || b.changes.Of(u.User.UID) {
+		loaded = b.loaded(u)
+	}
 	unmounted := b.Unmounted(u.User)
 	rejected := b.Rejected[string(u.User.UID)]
 	same := k.compiled == u && k.epoch == b.epoch && k.loaded == loaded && k.rejected == rejected && k.unmounted == unmounted &&
@@ -111,6 +122,24 @@ func (b *builder) user(u *compile.User) {
 		k.compiled, k.epoch, k.loaded, k.rejected, k.unmounted, k.status = u, b.epoch, loaded, rejected, unmounted, latest.ResourceVersion
 		k.placed = false
 	}
+}
+
+// known returns what was computed of a user last, found where it was in the last call or else by name.
+func (b *builder) known(u *compile.User, name types.NamespacedName) *known {
+	for i := b.at; i < min(b.at+2, len(b.memo.order)); i++ {
+		if k := b.memo.order[i]; k.compiled == u {
+			b.at = i + 1
+			return k
+		}
+	}
+	b.at++ // most changes are of one user, in its place
+	k := b.memo.users[name]
+	if k == nil || k.outcome.UID != u.User.UID {
+		b.drop(name)
+		k = &known{}
+		b.memo.users[name] = k
+	}
+	return k
 }
 
 // loaded reports whether the pods are as a user's record says, or as the lack of one.
@@ -197,21 +226,23 @@ func (b *builder) drop(name types.NamespacedName) {
 
 // finish computes the conditions of those of whom something has changed, once the counts are right.
 func (b *builder) finish() Result {
-	for name, k := range b.memo.users {
-		if !k.seen {
-			b.drop(name)
-			b.out.Gone = append(b.out.Gone, name)
+	if len(b.memo.users) > len(b.Users) {
+		for name, k := range b.memo.users {
+			if k.round != b.memo.round {
+				b.drop(name)
+				b.out.Gone = append(b.out.Gone, name)
+			}
 		}
 	}
-	for _, u := range b.Users {
-		k := b.memo.users[nameOf(u.User)]
+	for i, u := range b.Users {
+		k := b.memo.next[i]
 		if !k.placed || b.regroup[u.User.Namespace] {
 			b.place(k, u)
 		}
 		if k.accepted {
 			b.out.Attached++
 		}
-		if meta.IsStatusConditionTrue(k.outcome.Conditions, v1alpha1.ConditionReady) {
+		if k.ready {
 			b.out.Ready++
 		} else {
 			b.out.NotReady++
@@ -239,6 +270,7 @@ func (b *builder) place(k *known, u *compile.User) {
 		return
 	}
 	k.outcome, k.published = o, true
+	k.ready = meta.IsStatusConditionTrue(o.Conditions, v1alpha1.ConditionReady)
 	b.out.Changed = append(b.out.Changed, o)
 }
 

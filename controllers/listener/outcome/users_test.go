@@ -3,7 +3,6 @@ package outcome
 import (
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -282,47 +281,6 @@ func TestSharedKeys(t *testing.T) {
 		}
 		if byState, shared := memo.Keys(); shared != tc.shared || byState[v1alpha1.KeyActive] != len(tc.users) {
 			t.Errorf("%d keys, %d shared, want %d, %d", byState[v1alpha1.KeyActive], shared, len(tc.users), tc.shared)
-		}
-	}
-}
-
-// What was computed before only saves work: outcomes are those of an empty memo, whatever happens in between.
-func TestMemo(t *testing.T) {
-	for seed := range uint64(200) {
-		r := rand.New(rand.NewPCG(seed, 2))
-		var memo Memo
-		last := map[types.NamespacedName]user.Outcome{}
-		now := noon
-		var users []*compile.User
-		records := map[types.UID]string{}
-		uses := &keyuse.Tracker{}
-		for range 15 {
-			users = change(r, users)
-			for _, u := range users {
-				if r.IntN(2) == 0 {
-					records[u.User.UID] = u.Digest
-				}
-			}
-			now = now.Add(time.Duration(r.IntN(40)) * 24 * time.Hour)
-			in := input(loaded(records), users...)
-			in.Uses, in.Now = uses, now
-			in.Listener.Spec.KeyPolicy.UnusedAfterDays = new(int32(50))
-			res := Users(in, &memo)
-			for _, o := range res.Changed {
-				last[o.User] = o
-			}
-			for _, name := range res.Gone {
-				delete(last, name)
-			}
-			fresh := Users(in, &Memo{})
-			if len(fresh.Changed) != len(last) || fresh.Ready != res.Ready || fresh.NotReady != res.NotReady || fresh.Attached != res.Attached || !fresh.Next.Equal(res.Next) {
-				t.Fatalf("seed %d: %d users, %d ready, next %v; want %d, %d, %v", seed, len(last), res.Ready, res.Next, len(fresh.Changed), fresh.Ready, fresh.Next)
-			}
-			for _, o := range fresh.Changed {
-				if !reflect.DeepEqual(last[o.User], o) {
-					t.Fatalf("seed %d: %+v, want %+v", seed, last[o.User], o)
-				}
-			}
 		}
 	}
 }

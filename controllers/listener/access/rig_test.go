@@ -1,0 +1,121 @@
+package access
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/apply/applytest"
+	"github.com/sftp-operator/sftp-operator/controllers/entry"
+	"github.com/sftp-operator/sftp-operator/controllers/feed"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+)
+
+var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
+
+// rig is a Reconciler with an API server in memory, and one listener.
+type rig struct {
+	*Reconciler
+	t       testing.TB
+	secrets *applytest.Secrets
+	l       *v1alpha1.SFTPListener
+}
+
+func newRig(t testing.TB) *rig {
+	r := &rig{
+		t: t, secrets: &applytest.Secrets{},
+		l: &v1alpha1.SFTPListener{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners", UID: "l", Generation: 1},
+			Spec:       v1alpha1.SFTPListenerSpec{Volumes: []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}}},
+		},
+	}
+	r.restart()
+	return r
+}
+
+// restart begins with a Reconciler that knows nothing but what is in the Secrets, and the users.
+func (r *rig) restart() {
+	pods := fake.NewClientBuilder().WithScheme(r.secrets.Scheme()).WithObjects(r.l.DeepCopy()).Build()
+	now := func() time.Time { return noon }
+	poller := &poll.Poller{Client: pods, Now: now}
+	users := &feed.Users{}
+	if r.Reconciler != nil {
+		users = r.Users
+	}
+	r.Reconciler = &Reconciler{
+		Client: pods, Live: r.secrets, Users: users,
+		Keys: &feed.Keys{Concerned: func(string) []types.NamespacedName { return nil }}, Namespaces: &feed.Namespaces{},
+		Entries: entry.New(entry.Options{Metadata: r.secrets, Live: r.secrets, Wake: func(types.NamespacedName) {}}),
+		Writer:  &delivery.Writer{Client: r.secrets, Applier: &apply.Applier{Client: r.secrets, Live: r.secrets, Now: now}, Now: now},
+		Store:   &exchange.Store{}, Delivered: &exchange.Waker{},
+		Announcer: &Announcer{Client: pods, Poller: poller}, Now: now,
+	}
+}
+
+// hostKey has the listener controller decide on a host key.
+func (r *rig) hostKey() {
+	r.t.Helper()
+	block, err := ssh.MarshalPrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	private := render.PrivateHostKey{Private: block.Bytes, State: v1alpha1.HostKeyActive}
+	r.Store.Of(r.name(), r.l.UID).HostKeys.Store(&exchange.HostKeys{Private: []render.PrivateHostKey{private}, Signature: "s"})
+}
+
+func (r *rig) name() types.NamespacedName { return client.ObjectKeyFromObject(r.l) }
+
+// put makes a user or changes it, as the informer would.
+func (r *rig) put(name string, generation int64, keys ...int) *v1alpha1.SFTPUser {
+	u := &v1alpha1.SFTPUser{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "team", Name: name, UID: types.UID("uid-" + name), Generation: generation,
+			CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour)), ResourceVersion: fmt.Sprint(generation),
+		},
+		Spec: v1alpha1.SFTPUserSpec{ListenerRef: v1alpha1.ListenerReference{Name: "partners"}},
+	}
+	for _, k := range keys {
+		u.Spec.Authentication.AuthorizedKeys = append(u.Spec.Authentication.AuthorizedKeys, publicKey(k))
+	}
+	var before client.Object
+	if old := r.Users.Get(r.name(), client.ObjectKeyFromObject(u)); old != nil {
+		before = old
+	}
+	r.Users.Observe(before, u)
+	return u
+}
+
+// publicKey returns a line of authorized_keys with a key of its own for each number.
+func publicKey(n int) string {
+	seed := make([]byte, ed25519.SeedSize)
+	binary.BigEndian.PutUint64(seed, uint64(n))
+	key, err := ssh.NewPublicKey(ed25519.NewKeyFromSeed(seed).Public())
+	if err != nil {
+		panic(err)
+	}
+	return string(ssh.MarshalAuthorizedKey(key))
+}
+
+// shard returns what is written of users.
+func (r *rig) shard(i int) string {
+	var secret *corev1.Secret
+	if secret = r.secrets.Secret("team", render.ShardSecretName(r.l, i)); secret == nil {
+		return ""
+	}
+	return string(secret.Data[render.ShardFile(i)])
+}
