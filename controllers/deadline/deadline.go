@@ -20,7 +20,7 @@ const PerCall = 5 * time.Second
 
 // Error reports that a call was ended because the API server did not answer in time.
 type Error struct {
-	// After is how long it was waited for, 0 if the caller had no time left to ask.
+	// After is how long it was waited for, 0 if the caller's own time ended first.
 	After time.Duration
 	// err is what the client returned.
 	err error
@@ -28,7 +28,7 @@ type Error struct {
 
 func (e *Error) Error() string {
 	if e.After <= 0 {
-		return "no time was left to ask the API server"
+		return "the API server did not answer in time"
 	}
 	return fmt.Sprintf("the API server did not answer within %s", e.After)
 }
@@ -50,17 +50,15 @@ type limit time.Duration
 
 // call runs a call with a context that ends.
 func (l limit) call(ctx context.Context, run func(context.Context) error) error {
-	started := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, time.Duration(l))
 	defer cancel()
 	err := run(bounded)
 	// The client's own words have the address of the API server, and end up in conditions.
 	if err != nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
-		late := &Error{After: time.Duration(l), err: err}
-		if ctx.Err() != nil { // it was the caller's time
-			late.After = min(late.After, time.Since(started).Truncate(10*time.Millisecond))
+		if ctx.Err() != nil {
+			return &Error{err: err}
 		}
-		return late
+		return &Error{After: time.Duration(l), err: err}
 	}
 	return err
 }

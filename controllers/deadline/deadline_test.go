@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"reflect"
-	"strings"
 	"testing"
 	"time"
 
@@ -124,18 +123,14 @@ func TestOtherErrorsArePassedOn(t *testing.T) {
 	}
 	hangs := answers(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 	for name, call := range calls(NewClient(hangs, time.Minute), NewReader(hangs, time.Minute)) {
-		for after, want := range map[time.Duration]string{
-			time.Microsecond: "no time was left to ask the API server", 25 * time.Millisecond: "the API server did not answer within ",
-		} {
-			ctx, cancel := context.WithTimeout(t.Context(), after)
-			err := call(ctx)
-			cancel()
-			var late *Error
-			if !errors.As(err, &late) || !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), want) {
-				t.Errorf("%s: error %v", name, err)
-			}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		err := call(ctx)
+		cancel()
+		var late *Error
+		if !errors.As(err, &late) || !errors.Is(err, context.DeadlineExceeded) || err.Error() != "the API server did not answer in time" {
+			t.Errorf("%s: error %v", name, err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
+		ctx, cancel = context.WithCancel(t.Context())
 		cancel()
 		if err := call(ctx); err != context.Canceled { //nolint:errorlint // it must not be wrapped
 			t.Errorf("%s: error %v", name, err)
