@@ -44,6 +44,8 @@ const (
 // budget is what the windows of uploads may have beyond channelWindow.
 type budget struct {
 	ofAll, ofUser int64
+	// roundTrip stands for the kernel's in tests, nil for none.
+	roundTrip func() time.Duration
 
 	mu    sync.Mutex
 	all   int64
@@ -106,9 +108,13 @@ func (s *stream) growing(b *budget, user string) {
 	if r == nil {
 		return
 	}
+	roundTrip := s.meter.RoundTrip
+	if b.roundTrip != nil {
+		roundTrip = b.roundTrip
+	}
 	s.meter.mu.Lock()
 	defer s.meter.mu.Unlock()
-	s.window = &window{receiver: r, budget: b, user: user, roundTrip: s.meter.RoundTrip, period: time.Now()}
+	s.window = &window{receiver: r, budget: b, user: user, roundTrip: roundTrip, period: time.Now()}
 }
 
 // source returns what to read from, and how much at most: the channel, which credits the client;
@@ -189,12 +195,13 @@ func (s *stream) grow(n int64) {
 	}
 }
 
-// tick makes a window small that was not needed since the last one.
+// tick makes a window small that was not needed since the last one, unless a request is being
+// executed: a volume that is slow for a while is not the client's fault.
 func (s *stream) tick() {
 	s.meter.mu.Lock()
 	defer s.meter.mu.Unlock()
-	w := s.window
-	if !w.needed || w.closed {
+	w, writing := s.window, s.writing.since.Load() != 0
+	if w.closed || !w.needed && (s.account.waiting || writing) {
 		s.uncover()
 		return
 	}

@@ -210,6 +210,14 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 	s.window.needed = false
 	s.meter.mu.Unlock()
 	s.tick()
+	if b.all == 0 {
+		t.Error("the window became small while a request was executed")
+	}
+	s.meter.mu.Lock()
+	s.account.waiting = true
+	s.window.roundTrip, s.window.rtt = func() time.Duration { return 0 }, 0 // it is not to grow again
+	s.meter.mu.Unlock()
+	s.tick()
 	if b.all != 0 || len(b.users) != 0 {
 		t.Errorf("%d of the budget still taken", b.all)
 	}
