@@ -115,6 +115,22 @@ func (c *Conn) receive(fd uintptr) bool {
 	}
 }
 
+// RoundTrip returns the shortest round trip that the kernel has lately measured
+// (tcpi_min_rtt, tcp(7)), 0 if it does not say. The shortest does not contain the time that data
+// waits in the queues of a path that is full.
+func (c *Conn) RoundTrip() time.Duration {
+	if c.raw == nil {
+		return 0
+	}
+	var rtt time.Duration
+	_ = c.raw.Control(func(fd uintptr) { // fails for a connection that is closed
+		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			rtt = time.Duration(info.Min_rtt) * time.Microsecond
+		}
+	})
+	return rtt
+}
+
 // Hold has writes wait for Release, or until there is much to write. Each Hold needs its
 // Release.
 func (c *Conn) Hold() {

@@ -45,3 +45,10 @@ func AdjustRekeyTime(t *testing.T, d time.Duration) {
 	adjust = func(s *Server) { s.rekeyTime = d }
 	t.Cleanup(func() { adjust = nil })
 }
+
+// AdjustRoundTrip is Adjust of the round trip that the kernel has measured.
+func AdjustRoundTrip(t *testing.T, d time.Duration) {
+	t.Helper()
+	adjust = func(s *Server) { s.windows.roundTrip = func() time.Duration { return d } }
+	t.Cleanup(func() { adjust = nil })
+}

@@ -20,6 +20,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 			"account", c.grant.Account, "error", err)
 		return nil, false
 	}
+	ch.growing(c.server.windows, c.grant.Username)
 	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
 	f := sftp.NewSession(ch, tree, sftp.Options{Observe: c.observe, Logger: log, Descriptors: share{c}})
 	c.mu.Lock()

@@ -27,6 +27,10 @@ type ledger struct {
 // account is a channel's part of a ledger.
 type account struct {
 	own int64 // bytes consumed of this channel
+	// promised is by how many bytes the client's window is larger than channelWindow, and
+	// covered how many of them are within the budget of windows. The client is not credited
+	// with as many bytes as are promised and not covered.
+	promised, covered int64
 	// waiting is whether the server waits for data, so there is none.
 	waiting bool
 	// base is a moment such that all that came for the channel before it has been
@@ -34,8 +38,9 @@ type account struct {
 	base, next moment
 }
 
-// moment is a state of a ledger, and of one account in it.
-type moment struct{ received, consumed, own int64 }
+// moment is a state of a ledger, and of one account in it. window is how much the channel may
+// hold then.
+type moment struct{ received, consumed, own, window int64 }
 
 func (l *ledger) open() *account {
 	a := &account{}
@@ -51,7 +56,7 @@ func (l *ledger) open() *account {
 func (l *ledger) close(a *account) { delete(l.accounts, a) }
 
 func (l *ledger) moment(a *account) moment {
-	return moment{received: l.received, consumed: l.consumed, own: a.own}
+	return moment{received: l.received, consumed: l.consumed, own: a.own, window: channelWindow + a.promised}
 }
 
 // consume takes note of n bytes that were read from a channel. If that was less than was
@@ -64,7 +69,7 @@ func (l *ledger) consume(a *account, n int, drained bool) {
 	case drained:
 		a.base = l.moment(a)
 		a.next = a.base
-	case a.own-a.next.own >= channelWindow:
+	case a.own-a.next.own >= a.next.window:
 		a.base, a.next = a.next, l.moment(a)
 	}
 }
@@ -83,8 +88,13 @@ func (l *ledger) unread() int64 {
 
 // overrun says whether unread is more than any client needs that sends data or, when all
 // connections together hold much, more than what is left for others. What one channel needs
-// is never too much: clients fill a window when the volume is slow.
+// is never too much: clients fill a window when the volume is slow. Of larger windows that is
+// true while they are covered.
 func (l *ledger) overrun(unread, leftOfAll int64) bool {
-	alone := unreadBase + int64(len(l.accounts))*unreadPerChannel
-	return unread > min(alone, max(unreadPerChannel, leftOfAll))
+	alone, least := unreadBase+int64(len(l.accounts))*unreadPerChannel, int64(unreadPerChannel)
+	for a := range l.accounts {
+		alone += a.promised
+		least += a.covered
+	}
+	return unread > min(alone, max(least, leftOfAll))
 }

@@ -30,15 +30,21 @@ func tempered(t *testing.T, stall, unused time.Duration, openFiles int) (*daemon
 	dir.AddUser("ada", "secret")
 	dir.AddUser("eve", "secret")
 	for _, u := range []string{"ada", "eve"} {
-		if err := os.MkdirAll(dir.Home(u), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir.Home(u), "big"), make([]byte, 1<<20), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		makeBig(t, dir, u)
 	}
 	server.Adjust(t, stall, unused, openFiles)
 	return daemontest.Start(t, dir), dir
+}
+
+// makeBig makes a user's file /big.
+func makeBig(t *testing.T, dir *configtest.Dir, user string) {
+	t.Helper()
+	if err := os.MkdirAll(dir.Home(user), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir.Home(user), "big"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // rawFiles starts SFTP on a channel and opens /big, whose handle it returns.

@@ -51,6 +51,7 @@ type Server struct {
 	descriptors *descriptors
 	unread      atomic.Int64 // of all connections, see ledger
 	received    atomic.Uint64
+	windows     *budget // of larger windows
 	// modexps are the places of expensive key exchanges, and of proofs of host keys.
 	modexps chan struct{}
 	// tally has the refusals that are not worth a line each.
@@ -77,7 +78,7 @@ var adjust func(*Server)
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
-		penalties: penalty.New(time.Now), tally: audit.NewTally(time.Now), modexps: newModexps(),
+		penalties: penalty.New(time.Now), tally: audit.NewTally(time.Now), modexps: newModexps(), windows: newBudget(),
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, helloPatience: helloPatience, unreadOfAll: unreadOfAll,
 	}
 	if adjust != nil {

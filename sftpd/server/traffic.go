@@ -113,6 +113,7 @@ type stream struct {
 	meter   *meter
 	account *account
 	writing waiting
+	window  *window // nil if it cannot be changed
 }
 
 func (m *meter) open(ch ssh.Channel) *stream {
@@ -125,12 +126,17 @@ func (m *meter) open(ch ssh.Channel) *stream {
 func (s *stream) release() {
 	s.meter.mu.Lock()
 	defer s.meter.mu.Unlock()
+	if s.window != nil {
+		s.window.closed = true
+		s.uncover()
+	}
 	s.meter.ledger.close(s.account)
 }
 
 func (s *stream) Read(p []byte) (int, error) {
-	s.setWaiting(true)
-	n, err := s.Channel.Read(p)
+	from, most := s.source()
+	p = p[:min(len(p), most)]
+	n, err := from.Read(p)
 	s.meter.mu.Lock()
 	defer s.meter.mu.Unlock()
 	s.account.waiting = false
@@ -138,13 +144,8 @@ func (s *stream) Read(p []byte) (int, error) {
 	if s.meter.unread > 0 {
 		s.meter.report(min(s.meter.unread, s.meter.ledger.unread()))
 	}
+	s.consumed(n, from != io.Reader(s.Channel))
 	return n, err
-}
-
-func (s *stream) setWaiting(to bool) {
-	s.meter.mu.Lock()
-	defer s.meter.mu.Unlock()
-	s.account.waiting = to
 }
 
 // Write writes in parts, each of which is progress. They leave together.

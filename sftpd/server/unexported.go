@@ -1,7 +1,9 @@
 package server
 
 import (
+	"io"
 	"reflect"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/crypto/ssh"
@@ -35,14 +37,75 @@ func exchangeRequests(peer ssh.ConnMetadata) chan<- struct{} {
 
 // hidden is a field of the transport of a connection, the zero value if there is no such.
 func hidden[T any](peer ssh.ConnMetadata, name string) T {
-	f := field(field(reflect.ValueOf(peer), "transport"), name)
-	if !f.IsValid() || !f.CanAddr() {
+	at := address(field(field(reflect.ValueOf(peer), "transport"), name))
+	if !at.IsValid() {
 		var none T
 		return none
 	}
-	at := unsafe.Pointer(f.UnsafeAddr()) //nolint:gosec // to read a field that is not exported
-	v, _ := reflect.TypeAssert[T](reflect.NewAt(f.Type(), at).Elem())
+	v, _ := reflect.TypeAssert[T](at.Elem())
 	return v
+}
+
+// address returns a pointer to a field, by which it can be used though it is not exported. It
+// is not valid for a field that is not there.
+func address(f reflect.Value) reflect.Value {
+	if !f.IsValid() || !f.CanAddr() {
+		return reflect.Value{}
+	}
+	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())) //nolint:gosec // see above
+}
+
+// receiver is the receiving side of a channel's flow control (RFC 4254 section 5.2). x/crypto
+// credits the client with what [ssh.Channel.Read] has returned, so that the client never has
+// more than 2 MiB on its way. What consumed is increased by is credited with the next Read, which
+// makes the window larger; what is read from pending is not credited, which makes it smaller.
+//
+// A window above 2 MiB has x/crypto credit each Read, however little that returned: it
+// subtracts the window from 2 MiB without a sign. Reads from pending, added to consumed, are
+// credited together.
+type receiver struct {
+	pending io.Reader // data that was received and not read
+	// mu protects the others.
+	mu       *sync.Mutex
+	window   *uint32 // bytes that the client may still send
+	consumed *uint32 // bytes that were read, and that the client is not credited with yet
+}
+
+// receiverOf returns the receiving side of a channel, nil if x/crypto is not as it was, which
+// TestReceiver and TestWindowGrows would notice. Windows stay at what x/crypto makes them then.
+func receiverOf(ch ssh.Channel) *receiver {
+	v := reflect.ValueOf(ch)
+	r := &receiver{}
+	buffer := address(field(v, "pending"))
+	if buffer.IsValid() && buffer.Elem().Kind() == reflect.Pointer && !buffer.Elem().IsNil() {
+		r.pending, _ = reflect.TypeAssert[io.Reader](buffer.Elem())
+	}
+	for name, p := range map[string]**uint32{"myWindow": &r.window, "myConsumed": &r.consumed} {
+		if at := address(field(v, name)); at.IsValid() {
+			*p, _ = reflect.TypeAssert[*uint32](at)
+		}
+	}
+	if at := address(field(v, "windowMu")); at.IsValid() {
+		r.mu, _ = reflect.TypeAssert[*sync.Mutex](at)
+	}
+	if r.pending == nil || r.mu == nil || r.window == nil || r.consumed == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if *r.window > channelWindow || *r.consumed > channelWindow-*r.window {
+		return nil // the constant has changed
+	}
+	return r
+}
+
+// credit has the client credited with n bytes by the next Read of the channel, and returns
+// with how many in all.
+func (r *receiver) credit(n int64) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*r.consumed += uint32(n)
+	return int64(*r.consumed)
 }
 
 // field is a field of what v points to, not valid if there is none.
