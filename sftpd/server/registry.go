@@ -40,6 +40,7 @@ const (
 	reasonStalled          = "client_not_reading"
 	reasonDescriptors      = "open_files"
 	reasonUnusedChannel    = "unused_channel"
+	reasonAuditBlocked     = "audit_log_blocked"
 )
 
 // registry knows all connections.
@@ -241,15 +242,22 @@ func (r *registry) revoke(s *snapshot.Snapshot, now time.Time) map[*conn]auth.Re
 	return out
 }
 
-// ended says why a session's time is over, "" while it is not.
-func (r *registry) ended(c *conn, now time.Time) auth.Reason {
+// ended returns why a session's time is over, "" while it is not, and then how much of it is left.
+func (r *registry) ended(c *conn, now time.Time) (auth.Reason, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := r.conns[c]
 	if u == nil {
-		return ""
+		return "", never
 	}
-	return auth.Ended(u, c.grant, now)
+	end, reason := auth.End(u, c.grant)
+	switch {
+	case reason == "":
+		return "", never
+	case !now.Before(end):
+		return reason, 0
+	}
+	return "", end.Sub(now)
 }
 
 // sessions returns the connections that are logged in.
