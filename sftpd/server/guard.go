@@ -100,6 +100,13 @@ func (c *conn) penalise(e penalty.Event) {
 	}
 }
 
+// penaliseHolding counts that it held a place for a time and left without a credential.
+func (c *conn) penaliseHolding(held time.Duration) {
+	if c.origin.penalised() {
+		c.server.penalties.AddHeld(c.origin.source, held, c.origin.maxPenalty)
+	}
+}
+
 // penaliseLogin counts a credential that was refused.
 func (c *conn) penaliseLogin(username string) {
 	if c.origin.penalised() {

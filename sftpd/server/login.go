@@ -177,7 +177,11 @@ func (l *login) failed(err error, tooLate bool, maxTries int) {
 		l.penaliseLogin(username)
 	}
 	if e, bad := l.offence(err, tooLate); bad {
-		l.penalise(e)
+		if e == penalty.NoAuth {
+			l.penaliseHolding(time.Since(l.accepted))
+		} else {
+			l.penalise(e)
+		}
 	}
 	var negotiation *ssh.AlgorithmNegotiationError
 	switch {
