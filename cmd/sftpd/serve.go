@@ -11,11 +11,16 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
 	"github.com/sftp-operator/sftp-operator/sftpd/heapfloor"
+	"github.com/sftp-operator/sftp-operator/sftpd/logqueue"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 )
+
+// lastLines is how long the last lines of the log may take. By then all else has ended.
+const lastLines = time.Second
 
 func serve(args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("sftpd serve", flag.ContinueOnError)
@@ -38,7 +43,12 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level}))
+	queue := logqueue.New(stderr)
+	defer queue.Close(lastLines)
+	log := slog.New(slog.NewJSONHandler(queue, &slog.HandlerOptions{Level: level}))
+	// A closed standard output or error is an error of the write, not the process's end without a word.
+	signal.Ignore(syscall.SIGPIPE)
+	defer signal.Reset(syscall.SIGPIPE)
 
 	ctx, force, stop := signals()
 	defer stop()
@@ -59,7 +69,7 @@ func serve(args []string, stdout, stderr io.Writer) int {
 		log.Warn("host name is not known: the operator cannot believe what this daemon says", "error", err)
 	}
 	d := daemon.New(daemon.Options{
-		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, Version: buildVersion(), Pod: pod,
+		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, LogDropped: queue.Dropped, Version: buildVersion(), Pod: pod,
 		Processors: procs.New(),
 	})
 	heapfloor.Keep(heapfloor.Default, d.Received)

@@ -25,6 +25,7 @@ const (
 // Log writes entries. It is safe for concurrent use. Nil discards them.
 type Log struct {
 	handler slog.Handler
+	out     *writer
 	// endpoint returns the listener's namespace and name.
 	endpoint func() (namespace, name string)
 }
@@ -38,11 +39,12 @@ func New(w io.Writer, endpoint func() (namespace, name string)) *Log {
 		}
 		return a
 	}}
-	return &Log{handler: slog.NewJSONHandler(printable{w}, options), endpoint: endpoint}
+	out := newWriter(w)
+	return &Log{handler: slog.NewJSONHandler(printable{out}, options), out: out, endpoint: endpoint}
 }
 
-// Write writes an entry with the present time. An error of the writer is not reported
-// anywhere: where it would be, is where the entries go.
+// Write writes an entry with the present time. It waits for as long as the writer does. Lines that the writer refuses are
+// counted: see Failures.
 func (l *Log) Write(e Entry) {
 	if l == nil {
 		return

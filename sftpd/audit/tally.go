@@ -59,6 +59,21 @@ func (t *Tally) Count(r Refusal) (first bool) {
 	return false
 }
 
+// Unwritten takes back what Count said: the first of its kind could not be written and counts as one that came again.
+func (t *Tally) Unwritten(r Refusal) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, known := t.counted[r]
+	if !known {
+		r.Source = netip.Prefix{}
+		if c, known = t.counted[r]; !known {
+			c = &tallied{since: t.clock()}
+			t.counted[r] = c
+		}
+	}
+	c.count++
+}
+
 // Repeated is how often a refusal came again, after the first.
 type Repeated struct {
 	Refusal

@@ -179,23 +179,24 @@ func recheckKey(s *snapshot.Snapshot, u *snapshot.User, proven ProvenKey, source
 	return keyTime(k, now)
 }
 
-// Ended says why the time of a session is over, "" while it is not: that of its user, of a
-// certificate, or of a key without one. The user is the one that Recheck returned last.
-func Ended(u *snapshot.User, g *Grant, now time.Time) Reason {
-	if u.Expired(now) {
-		return UserExpired
+// End returns when the time of a session is over and why, "" for never: the first end of its user's, a certificate's and
+// that of a key without one. The user is the one that Recheck returned last.
+func End(u *snapshot.User, g *Grant) (end time.Time, reason Reason) {
+	sooner := func(t time.Time, why Reason) {
+		if !t.IsZero() && (reason == "" || t.Before(end)) {
+			end, reason = t, why
+		}
 	}
+	sooner(u.NotAfter, UserExpired)
 	for _, proven := range g.Keys {
 		if c := proven.Certificate; c != nil {
 			// Whether its key is the user's, too, and until when, does not matter.
-			if c.ended(now) {
-				return CertificateExpired
-			}
-		} else if k, ok := u.Key([]byte(proven.wire)); ok && k.Expired(now) {
-			return KeyExpired
+			sooner(c.NotAfter, CertificateExpired)
+		} else if k, ok := u.Key([]byte(proven.wire)); ok {
+			sooner(k.NotAfter, KeyExpired)
 		}
 	}
-	return ""
+	return end, reason
 }
 
 func keyTime(k *snapshot.Key, now time.Time) Reason {

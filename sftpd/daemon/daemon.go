@@ -36,8 +36,10 @@ type Options struct {
 	SFTP, Health net.Listener
 	// Audit is where the audit log goes.
 	Audit io.Writer
-	// Log is the daemon's own log.
+	// Log is the daemon's own log. It must not block: what the daemon does would wait for it.
 	Log *slog.Logger
+	// LogDropped returns how many lines of Log were dropped, nil for none.
+	LogDropped func() uint64
 	// Version of the daemon.
 	Version string
 	// Pod is the name of the pod that the daemon runs in, for its proofs to the operator.
@@ -51,6 +53,7 @@ type Daemon struct {
 	Options
 	loader   *reload.Loader
 	server   *server.Server
+	audit    *audit.Log
 	health   *health.Server
 	keyUse   *keyuse.Book
 	traces   *trace.Exporter
@@ -65,17 +68,23 @@ func New(o Options) *Daemon {
 	m := metrics.New(o.Version)
 	d.traces = trace.New(o.Version, m.TraceSpans, o.Log)
 	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) {
-		d.traces.Configure(s.Listener)
 		d.server.Reloaded(s)
+		d.traces.Configure(s.Listener)
 		d.writable.Wake()
 	})
 	d.writable = preflight.New(d.written, o.Log)
 	m.WatchVolumes(d.writable.Status)
 	m.WatchCryptoPolicy(d.cryptoPolicy)
+	d.audit = audit.New(o.Audit, d.endpoint)
+	m.WatchLogs(metrics.Logs{
+		AuditFailures: func() uint64 { n, _ := d.audit.Failures(); return n },
+		AuditBlocked:  d.audit.Blocked,
+		Dropped:       o.LogDropped,
+	})
 	d.server = server.New(server.Options{
 		Current: d.loader.Current,
 		Auth:    auth.New(d.loader.Current),
-		Audit:   audit.New(o.Audit, d.endpoint),
+		Audit:   d.audit,
 		Traces:  d.traces,
 		Metrics: m,
 		KeyUse:  d.keyUse,
@@ -129,30 +138,55 @@ func (d *Daemon) written() []preflight.Volume {
 // before all transfers were finished.
 var ErrForced = errors.New("transfers were cut off")
 
+// ErrAuditClosed is what Run returns when whoever read the audit log has closed it.
+var ErrAuditClosed = errors.New("standard output is closed: the audit log has no reader any more")
+
+// lastMoments is for what still runs when all connections have ended: the last spans of traces, above all. What hangs
+// longer, such as a read of a configuration directory whose volume is away, is left behind.
+const lastMoments = 4 * time.Second
+
 // Run serves until ctx ends and then drains: the daemon says that it is not ready, goes
 // on accepting for the listener's readiness delay, and then waits for transfers up to
-// the drain timeout. The end of force ends everything at once.
+// the drain timeout. The end of force ends everything at once. It returns a few seconds after
+// the drain timeout, or after force, whatever hangs.
 func (d *Daemon) Run(ctx, force context.Context) error {
 	d.Log.Info("starting", "version", d.Version, "config", d.ConfigDir, "sftp", d.SFTP.Addr().String(),
 		"health", d.Health.Addr().String(), "path_resolution", string(vfs.Probe()), "uid", os.Getuid(), "gid", os.Getgid())
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	defer running.Wait()
+	defer waitAtMost(lastMoments, &running)
 	defer d.health.Close()
 	defer stop()
 	failed := make(chan error, 2)
 	running.Go(func() { d.loader.Run(background) })
 	running.Go(func() { d.writable.Run(background) })
 	running.Go(func() { d.traces.Run(background) })
+	running.Go(func() { d.watchLogs(background) })
 	running.Go(func() { failed <- wrap("health port", d.health.Serve(d.Health)) })
 	running.Go(func() { failed <- wrap("SFTP port", d.server.Serve(d.SFTP)) })
 	select {
 	case err := <-failed:
 		_ = d.server.Close() // err is the one to report
 		return err
+	case <-d.audit.Gone():
+		// What sessions do cannot be logged any more, so they end. The pod's next container has another standard output.
+		_ = d.server.Close() // the reason is the one to report
+		return ErrAuditClosed
 	case <-ctx.Done():
 	}
 	return d.drain(force)
+}
+
+func waitAtMost(limit time.Duration, running *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
 }
 
 func wrap(what string, err error) error {

@@ -43,6 +43,9 @@ func (d *Daemon) Ready(ctx context.Context) error {
 	if d.draining.Load() {
 		return errors.New("shutting down")
 	}
+	if d.audit.Blocked() > 0 {
+		return errors.New("standard output does not take the audit log")
+	}
 	s := d.loader.Current()
 	if s == nil {
 		return errors.New("no configuration has been loaded yet")

@@ -81,6 +81,21 @@ func (b *Book) Add(source netip.Prefix, e Event, limit time.Duration) {
 	b.sources.add(b.clock(), source, e.weight(), limit)
 }
 
+const (
+	// heldPerSecond is for how long a place has to be held to weigh a second: who holds one for the
+	// whole of the time that a login may take by default weighs as much as GraceExceeded.
+	heldPerSecond = 3
+	maxHeld       = 10 * time.Second
+)
+
+// AddHeld counts a connection that ended without a credential, as NoAuth, by how long it held a place of those that log
+// in. Otherwise who leaves just before its time is over keeps others out for the weight of a second.
+func (b *Book) AddHeld(source netip.Prefix, held, limit time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sources.add(b.clock(), source, min(max(NoAuth.weight(), held/heldPerSecond), maxHeld), limit)
+}
+
 // AddLogin counts an AuthFailed of a user from a source, on both accounts. While the user
 // is refused from there, it counts for the source alone: an attempt that is refused
 // anyway does not prolong the refusal.

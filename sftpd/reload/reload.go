@@ -28,6 +28,8 @@ type Loader struct {
 	onSwap  func(*snapshot.Snapshot)
 
 	current atomic.Pointer[snapshot.Snapshot]
+	// settled is current once onSwap has returned: what Status shows.
+	settled atomic.Pointer[snapshot.Snapshot]
 	once    sync.Mutex // one load at a time
 	// lapsed is the digest of the configuration whose crypto policy was reported to have
 	// ended. It belongs to Run.
@@ -56,7 +58,7 @@ type failure struct {
 const patience = 30 * time.Second
 
 // New returns a Loader for a directory. After each swap onSwap is called with the new
-// configuration, before the next one is loaded. Nothing is loaded yet.
+// configuration, before that is reported as loaded and before anything is logged. Nothing is loaded yet.
 func New(dir string, log *slog.Logger, m *metrics.Metrics, onSwap func(*snapshot.Snapshot)) *Loader {
 	return &Loader{dir: dir, log: log, metrics: m, onSwap: onSwap}
 }
@@ -64,10 +66,11 @@ func New(dir string, log *slog.Logger, m *metrics.Metrics, onSwap func(*snapshot
 // Current returns the configuration in use, nil before the first.
 func (l *Loader) Current() *snapshot.Snapshot { return l.current.Load() }
 
-// Status fills in what /configz shows of the configuration.
+// Status fills in what /configz shows of the configuration. Whoever takes a right away believes it: it is one that sessions
+// are still being ended for only when they have been.
 func (l *Loader) Status() config.Status {
 	var st config.Status
-	if s := l.Current(); s != nil {
+	if s := l.settled.Load(); s != nil {
 		st.Digest, st.LoadedAt, st.Users, st.RejectedUIDs = s.Digest, s.LoadedAt, s.Users(), s.RejectedUIDs()
 	}
 	l.mu.Lock()
@@ -117,17 +120,19 @@ func isFinal(err error) bool {
 	return !errors.Is(err, config.ErrInconsistent) && !errors.As(err, &path)
 }
 
+// swap first of all ends the sessions that lost their right. All that may take time comes after it.
 func (l *Loader) swap(s *snapshot.Snapshot) {
 	l.current.Store(s)
+	if l.onSwap != nil {
+		l.onSwap(s)
+	}
+	l.settled.Store(s)
 	l.clearFailure()
 	l.metrics.ConfigLoaded(s.LoadedAt, s.Users(), len(s.Rejected))
 	l.log.Info("configuration loaded", "listener", s.Listener.Namespace+"/"+s.Listener.Name,
 		"digest", s.Digest, "users", s.Users(), "rejected", len(s.Rejected))
 	for _, r := range s.Rejected {
 		l.log.Warn("user cannot log in: record cannot be used", "user", r.Username, "uid", r.UID, "error", r.Reason)
-	}
-	if l.onSwap != nil {
-		l.onSwap(s)
 	}
 }
 

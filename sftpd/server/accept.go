@@ -27,7 +27,10 @@ func (s *Server) Serve(l net.Listener) error {
 	if !s.track(l) {
 		return ErrServerClosed
 	}
-	s.sweeping.Do(func() { go s.sweep() })
+	s.background.Do(func() {
+		go s.sweep()
+		go s.refusals.run(s.ctx)
+	})
 	wait := time.Duration(0)
 	for {
 		raw, err := l.Accept()
@@ -73,6 +76,7 @@ func (s *Server) accepted(raw net.Conn) {
 	if reason := s.welcome(c, current); reason != "" {
 		drop(raw, reason)
 		c.refuse(reason, "")
+		c.cancel()
 		return
 	}
 	if tcp, ok := raw.(*net.TCPConn); ok {
@@ -88,6 +92,9 @@ func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason string) {
 	switch {
 	case current == nil:
 		return reasonNotConfigured
+	case s.Audit.Blocked() > 0:
+		// Nobody can log in, since a login waits for its line. Connections that wait, too, would only grow in number.
+		return reasonAuditBlocked
 	case current.Proxies == nil:
 		return s.guard(c, current)
 	}

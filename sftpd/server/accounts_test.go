@@ -33,10 +33,10 @@ func TestUnreadOfAllIsSettled(t *testing.T) {
 		for range 1 + random.IntN(5) {
 			here, there := net.Pipe()
 			t.Cleanup(func() { here.Close(); there.Close() })
-			m := &meter{Conn: coalesce.New(here), ofAll: &ofAll, limitOfAll: unreadOfAll, total: &total, overrun: func() {}}
+			m := &meter{Conn: coalesce.New(here), ofAll: &ofAll, limitOfAll: unreadOfAll, total: &total, overrun: func() {}, touch: func() {}}
 			meters = append(meters, m)
 			for range 1 + random.IntN(3) {
-				streams = append(streams, m.open(nil))
+				streams = append(streams, m.open(t.Context(), nil, nil))
 			}
 		}
 		sum := func() (n int64) {
@@ -98,9 +98,9 @@ func TestShutdownWritesWhatIsTallied(t *testing.T) {
 	})
 	r := audit.Refusal{Event: audit.LoginRefused, Reason: reasonPenalised, Source: netip.MustParsePrefix("192.0.2.0/24")}
 	for range 4 {
-		s.tally.Count(r)
+		s.refusals.tally.Count(r)
 	}
-	s.tally.Count(audit.Refusal{Event: audit.LoginRefused, Reason: "once"})
+	s.refusals.tally.Count(audit.Refusal{Event: audit.LoginRefused, Reason: "once"})
 	s.Close()
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 1 || !strings.Contains(lines[0], `"count":3`) || !strings.Contains(lines[0], "192.0.2.0/24") || !strings.Contains(lines[0], reasonPenalised) {

@@ -88,12 +88,15 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 	defer c.channelClosed()
 	defer func() { c.panicked(recover()) }()
 	defer ch.Close()
-	st := c.meter.open(ch)
+	st := c.meter.open(ctx, ch, c.server.Audit)
 	defer c.forgetStream(st)
 	c.mu.Lock()
 	c.streams[st] = struct{}{}
 	c.mu.Unlock()
-	go st.discard()
+	go func() {
+		defer func() { c.panicked(recover()) }()
+		st.discard()
+	}()
 	unused := time.AfterFunc(c.server.unusedTimeout, func() {
 		c.server.Metrics.Refusal(reasonUnusedChannel)
 		_ = ch.Close() // a broken connection has closed it

@@ -18,7 +18,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
-	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
 // conn is one connection, from accept to close.
@@ -46,10 +45,16 @@ type conn struct {
 	// grant is set once, by registry.admit.
 	grant *auth.Grant
 
+	// ctx ends when the connection does, or is to.
+	ctx       context.Context
+	cancel    context.CancelFunc
 	endOnce   sync.Once
 	endReason atomic.Value // string: why the daemon closed it
-	// aborted is closed when the daemon closes it before a login.
-	aborted chan struct{}
+	// revoked is whether that has a line of its own in the audit log.
+	revoked atomic.Bool
+	// watched is the server's, see deadlines, and active its mark, see activity.
+	watched watched
+	active  atomic.Bool
 
 	// working counts the goroutines of channels.
 	working sync.WaitGroup
@@ -58,7 +63,7 @@ type conn struct {
 	channels int
 	streams  map[*stream]struct{}
 	files    map[*sftp.Session]struct{}
-	tree     *vfs.Tree // opened with the first channel
+	opening  *opening // of the tree, with the first channel
 	lastUsed time.Time
 }
 
@@ -70,8 +75,10 @@ func newConn(s *Server, raw net.Conn) *conn {
 	c := &conn{
 		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
 		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
-		aborted: make(chan struct{}),
 	}
+	c.ctx, c.cancel = context.WithCancel(s.ctx)
+	c.active.Store(true) // nothing is watched before watch
+	m.touch = c.touch
 	m.overrun = func() { c.end(reasonUnread) }
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = a.AddrPort().Addr().Unmap()
@@ -87,13 +94,15 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	closed := c.server.Metrics.Connection()
 	defer func() {
 		c.raw.Close()
+		c.cancel()
 		c.meter.done()
+		c.server.deadlines.remove(c)
+		c.server.activity.remove(c)
+		c.closeTree()
 		c.server.registry.remove(c)
 		closed()
 	}()
 	defer func() { c.panicked(recover()) }()
-	ctx, cancel := context.WithCancel(c.server.ctx)
-	defer cancel()
 	stream := c.raw
 	if s.Proxies != nil {
 		behind, ok := c.behindProxy(s)
@@ -102,7 +111,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		}
 		stream = behind
 	}
-	sc, channels, requests, ok := c.logIn(ctx, s, stream)
+	sc, channels, requests, ok := c.logIn(c.ctx, s, stream)
 	if !ok {
 		return
 	}
@@ -111,15 +120,18 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	begin := time.Now()
 	defer func() {
 		_ = sc.Close() // its end is what is wanted
-		cancel()
+		c.cancel()
+		if c.revoked.Load() {
+			reason, _ := c.endReason.Load().(string)
+			c.server.Audit.Write(c.entry(audit.SessionRevoked, audit.OK, reason))
+		}
 		c.working.Wait()
-		c.closeTree()
 		reason, _ := c.endReason.Load().(string)
 		e := c.entry(audit.Logout, audit.OK, reason)
 		e.Duration = time.Since(begin)
 		c.record(e)
 	}()
-	c.serveChannels(ctx, sc, channels, requests)
+	c.serveChannels(c.ctx, sc, channels, requests)
 }
 
 // panicked ends a connection whose code panicked, and no other. Nil is no panic.
@@ -136,31 +148,31 @@ func (c *conn) panicked(v any) {
 
 // abort closes a connection where nobody is logged in. The first reason is the one that is
 // logged and counted, when its goroutine ends.
-func (c *conn) abort(reason string) {
-	c.endOnce.Do(func() {
-		c.endReason.Store(reason)
-		c.raw.Close()
-		close(c.aborted)
-	})
-}
+func (c *conn) abort(reason string) { c.endOnce.Do(func() { c.close(reason) }) }
 
 // end closes a session. The first reason is the one that is logged.
 func (c *conn) end(reason string) {
 	c.endOnce.Do(func() {
-		c.endReason.Store(reason)
+		c.close(reason)
 		c.server.Metrics.Revocation(reason)
-		c.raw.Close()
 	})
 }
 
-// revoke is end, with a line of its own in the audit log.
+// revoke is like end, but the session's end also has a line of its own in the audit log, before that of the logout.
 func (c *conn) revoke(reason string) {
 	c.endOnce.Do(func() {
-		c.endReason.Store(reason)
-		c.raw.Close()
+		c.revoked.Store(true)
+		c.close(reason)
 		c.server.Metrics.Revocation(reason)
-		c.server.Audit.Write(c.entry(audit.SessionRevoked, audit.OK, reason))
 	})
+}
+
+// close is what ends a connection. It waits for nothing, since those who call it have other connections to close: what
+// there is to write about it, the connection's own goroutine writes.
+func (c *conn) close(reason string) {
+	c.endReason.Store(reason)
+	c.cancel()
+	c.raw.Close()
 }
 
 // lastActivity is when the client last asked for something. Keepalives do not count.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
@@ -13,8 +14,11 @@ import (
 // prepareFiles makes an SFTP session on a channel. It returns what serves it, or false
 // if the user's directories cannot be opened.
 func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok bool) {
-	tree, err := c.openTree()
+	tree, err := c.openTree(ctx)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, false // the connection has ended meanwhile
+		}
 		c.server.Metrics.Refusal(reasonStorage)
 		c.server.Log.Error("cannot open a user's directories", "connection", c.id,
 			"account", c.grant.Account, "error", err)
@@ -48,13 +52,37 @@ func (c *conn) forget(f *sftp.Session) {
 	c.lastUsed = time.Now()
 }
 
-// openTree opens the user's directories for the first channel; the others share them.
-func (c *conn) openTree() (*vfs.Tree, error) {
+// opening is a user's tree that is open, or about to be.
+type opening struct {
+	done chan struct{} // closed when the other two are set
+	tree *vfs.Tree
+	err  error
+}
+
+var errPanicked = errors.New("internal error")
+
+// openTree opens the user's directories for the first channel; the others share them. The volume may never answer, so no
+// lock is held meanwhile, and nothing but this channel waits.
+func (c *conn) openTree(ctx context.Context) (*vfs.Tree, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tree != nil {
-		return c.tree, nil
+	o := c.opening
+	if o == nil {
+		o = &opening{done: make(chan struct{}), err: errPanicked}
+		c.opening = o
+		go c.open(o)
 	}
+	c.mu.Unlock()
+	select {
+	case <-o.done:
+		return o.tree, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (c *conn) open(o *opening) {
+	defer close(o.done)
+	defer func() { c.panicked(recover()) }()
 	var mounts []vfs.Mount
 	for _, m := range c.grant.Mounts {
 		mounts = append(mounts, vfs.Mount{
@@ -63,21 +91,27 @@ func (c *conn) openTree() (*vfs.Tree, error) {
 		})
 	}
 	u := c.server.Current().Listener.Uploads
-	tree, err := vfs.Open(mounts, vfs.WithUploads(vfs.Uploads{
+	o.tree, o.err = vfs.Open(mounts, vfs.WithUploads(vfs.Uploads{
 		OnClose: u.Publish == config.PublishOnClose, DeleteIncomplete: u.Incomplete == config.IncompleteDelete, Sync: u.SyncOnClose,
 	}))
-	if err != nil {
-		return nil, err
+	if o.err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.opening = nil // the next channel tries again
 	}
-	c.tree = tree
-	return tree, nil
 }
 
+// closeTree is the last thing of a connection. It waits for a volume that is still being opened: otherwise a user could
+// connect again and again and leave goroutines behind, each of which occupies a thread of the process.
 func (c *conn) closeTree() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.tree != nil {
-		_ = c.tree.Close()
+	o := c.opening
+	c.mu.Unlock()
+	if o == nil {
+		return
+	}
+	if <-o.done; o.tree != nil {
+		_ = o.tree.Close()
 	}
 }
 

@@ -100,6 +100,13 @@ func (c *conn) penalise(e penalty.Event) {
 	}
 }
 
+// penaliseHolding counts that it held a place for a time and left without a credential.
+func (c *conn) penaliseHolding(held time.Duration) {
+	if c.origin.penalised() {
+		c.server.penalties.AddHeld(c.origin.source, held, c.origin.maxPenalty)
+	}
+}
+
 // penaliseLogin counts a credential that was refused.
 func (c *conn) penaliseLogin(username string) {
 	if c.origin.penalised() {
@@ -128,22 +135,9 @@ func (c *conn) refuse(reason, detail string) {
 	c.log(e)
 }
 
-// log logs a refusal unless the same was logged lately.
+// log logs a refusal unless the same was logged lately. It does not wait for the log.
 func (c *conn) log(e audit.Entry) {
-	if c.server.tally.Count(audit.Refusal{Event: e.Event, Reason: e.Reason, Source: c.origin.source}) {
-		c.server.Audit.Write(e)
-	}
-}
-
-// repeat logs how often refusals came again.
-func (s *Server) repeat(again []audit.Repeated) {
-	for _, r := range again {
-		e := audit.Entry{Event: r.Event, Result: audit.Refused, Reason: r.Reason, Count: r.Count}
-		if r.Source.IsValid() {
-			e.Source = r.Source.String()
-		}
-		s.Audit.Write(e)
-	}
+	c.server.refusals.add(e, audit.Refusal{Event: e.Event, Reason: e.Reason, Source: c.origin.source})
 }
 
 // drop closes a connection that is refused at once. One that is refused for where it comes

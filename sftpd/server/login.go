@@ -73,6 +73,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		}
 		return nil, nil, nil, false
 	}
+	c.server.watch(c) // from now on: its time may be over before the log has taken its line
 	for _, k := range g.Keys {
 		// A certificate's login is none of a key that the user may have beside: that one is
 		// not needed for it, and the keys that a CA certifies are without number.
@@ -176,7 +177,11 @@ func (l *login) failed(err error, tooLate bool, maxTries int) {
 		l.penaliseLogin(username)
 	}
 	if e, bad := l.offence(err, tooLate); bad {
-		l.penalise(e)
+		if e == penalty.NoAuth {
+			l.penaliseHolding(time.Since(l.accepted))
+		} else {
+			l.penalise(e)
+		}
 	}
 	var negotiation *ssh.AlgorithmNegotiationError
 	switch {

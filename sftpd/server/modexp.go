@@ -50,7 +50,6 @@ func (m *modexp) Read(p []byte) (int, error) {
 		m.held.Store(true)
 		return rand.Read(p)
 	case <-m.ctx.Done():
-	case <-m.login.aborted:
 	}
 	return 0, errLoginOver
 }

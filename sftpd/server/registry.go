@@ -40,6 +40,7 @@ const (
 	reasonStalled          = "client_not_reading"
 	reasonDescriptors      = "open_files"
 	reasonUnusedChannel    = "unused_channel"
+	reasonAuditBlocked     = "audit_log_blocked"
 )
 
 // registry knows all connections.
@@ -75,11 +76,11 @@ const undisturbed = time.Second
 // use up what is for all; then the one on logins in progress, which refuses at random; and
 // then the one on connections.
 //
-// Instead of the new one, an old login may have to go, so that whoever opens connections
-// and is silent does not keep others out: the one in progress for longest, if it has had
-// its time undisturbed. While a bound still leaves room, that is one without a key
-// exchange, for behind the others people may be typing passwords. It is returned, to be
-// ended.
+// Instead of the new one, an old login may have to go, so that whoever holds connections
+// does not keep others out: the one in progress for longest, if it has had
+// its time undisturbed. First that is one without a key exchange, for behind the others people may be typing passwords;
+// then one of the source that has the most, if these are more than the new one's source would have: places are shared
+// fairly by source, however many are taken; and where no place is left at all, any. It is returned, to be ended.
 func (r *registry) add(c *conn, l limits) (displaced *conn, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,12 +102,17 @@ func (r *registry) add(c *conn, l limits) (displaced *conn, reason string) {
 		displaced = r.oldest(c, func(o *conn) bool { return silent(o) && o.counted == source })
 		reason = reasonStartupsOfSource
 	case r.random() < dropProbability(l.startups, others):
-		if displaced = r.oldest(c, silent); displaced == nil && others >= l.startups.Full {
+		if displaced = r.oldest(c, silent); displaced == nil {
+			displaced = r.ofGreediest(c, source)
+		}
+		if displaced == nil && others >= l.startups.Full {
 			displaced = r.oldest(c, anyLogin)
 		}
 		reason = reasonStartups
 	case !known && len(r.conns) >= l.connections:
-		displaced = r.oldest(c, anyLogin)
+		if displaced = r.ofGreediest(c, source); displaced == nil {
+			displaced = r.oldest(c, anyLogin)
+		}
 		reason = reasonMaxConnections
 	default:
 		r.register(c, known, source)
@@ -138,6 +144,22 @@ func (r *registry) addUnknown(c *conn, l limits) (displaced *conn, reason string
 }
 
 func anyLogin(*conn) bool { return true }
+
+// ofGreediest is the oldest login of the source with the most of them, nil if that has no more than another source would
+// have with c.
+func (r *registry) ofGreediest(c *conn, source netip.Prefix) *conn {
+	var greediest netip.Prefix
+	most := r.bySource[source] + 1
+	for s, n := range r.bySource {
+		if n > most {
+			greediest, most = s, n
+		}
+	}
+	if !greediest.IsValid() {
+		return nil
+	}
+	return r.oldest(c, func(o *conn) bool { return o.counted == greediest })
+}
 
 // oldest is the login in progress for longest of those that may go instead of c.
 func (r *registry) oldest(c *conn, may func(*conn) bool) (oldest *conn) {
@@ -241,15 +263,22 @@ func (r *registry) revoke(s *snapshot.Snapshot, now time.Time) map[*conn]auth.Re
 	return out
 }
 
-// ended says why a session's time is over, "" while it is not.
-func (r *registry) ended(c *conn, now time.Time) auth.Reason {
+// ended returns why a session's time is over, "" while it is not, and then how much of it is left.
+func (r *registry) ended(c *conn, now time.Time) (auth.Reason, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := r.conns[c]
 	if u == nil {
-		return ""
+		return "", never
 	}
-	return auth.Ended(u, c.grant, now)
+	end, reason := auth.End(u, c.grant)
+	switch {
+	case reason == "":
+		return "", never
+	case !now.Before(end):
+		return reason, 0
+	}
+	return "", end.Sub(now)
 }
 
 // sessions returns the connections that are logged in.

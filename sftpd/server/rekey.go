@@ -42,6 +42,14 @@ func (r *rekeying) byTime() {
 	}
 }
 
+// left is how long it is until keys are to be exchanged.
+func (r *rekeying) left() time.Duration {
+	if r.after == 0 {
+		return never
+	}
+	return time.Duration(r.last.Load()) + r.after - time.Since(started)
+}
+
 // pace makes a connection's key exchanges wait. x/crypto does not tell of them, but asks
 // for a signature in each.
 type pace struct {

@@ -53,9 +53,10 @@ type Server struct {
 	received    atomic.Uint64
 	windows     *budget // of larger windows
 	// modexps are the places of expensive key exchanges, and of proofs of host keys.
-	modexps chan struct{}
-	// tally has the refusals that are not worth a line each.
-	tally *audit.Tally
+	modexps   chan struct{}
+	refusals  *refusals
+	deadlines deadlines
+	activity  activity
 	// These are the constants, but in tests.
 	stallTimeout, unusedTimeout, helloPatience time.Duration
 	// rekeyTime is the policy's unless it is set.
@@ -65,7 +66,8 @@ type Server struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
-	sweeping sync.Once
+	background sync.Once
+
 	mu       sync.Mutex
 	draining bool
 	closing  []net.Listener // to be closed by Shutdown
@@ -78,7 +80,8 @@ var adjust func(*Server)
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
-		penalties: penalty.New(time.Now), tally: audit.NewTally(time.Now), modexps: newModexps(), windows: newBudget(),
+		penalties: penalty.New(time.Now), refusals: newRefusals(o.Audit), modexps: newModexps(), windows: newBudget(),
+		activity:     activity{conns: map[*conn]struct{}{}},
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, helloPatience: helloPatience, unreadOfAll: unreadOfAll,
 	}
 	if adjust != nil {
@@ -90,11 +93,12 @@ func New(o Options) *Server {
 }
 
 // Reloaded closes the sessions that a new configuration does not permit any more. It
-// returns when their connections are closed; their ends are logged a little later.
+// returns when their connections are closed, which waits for nothing; their ends are logged a little later.
 func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	for c, reason := range s.registry.revoke(now, time.Now()) {
 		c.revoke(string(reason))
 	}
+	s.deadlines.all() // users' times and the idle timeout may be others
 	at := time.Now()
 	s.KeyUse.Keep(now.HasUser, now.CryptoAt(at).HostKeys.Has, at)
 }
@@ -107,51 +111,3 @@ func (s *Server) Sessions() int { return len(s.registry.sessions()) }
 
 // Received is how many bytes have come in on all connections there were.
 func (s *Server) Received() uint64 { return s.received.Load() }
-
-// sweepInterval is how late an idle timeout, or the end of a user's or a key's time, may be
-// noticed.
-const sweepInterval = 200 * time.Millisecond
-
-// sweep closes sessions whose time is over. The wall clock is asked again and again,
-// instead of one timer for each session, because it may be set.
-func (s *Server) sweep() {
-	t := time.NewTicker(sweepInterval)
-	defer t.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-s.Processors.Began():
-			s.Processors.Tick(time.Now(), 0, max(1, s.registry.loginsInProgress()))
-		case now := <-t.C:
-			s.sweepOnce(now.Round(0))
-		}
-	}
-}
-
-func (s *Server) sweepOnce(now time.Time) {
-	s.repeat(s.tally.Due())
-	current := s.Current()
-	if current == nil {
-		return
-	}
-	idle, busy := current.Listener.Limits.IdleTimeout(), 0
-	for _, c := range s.registry.sessions() {
-		silent := now.Sub(c.lastActivity())
-		if silent < 2*sweepInterval {
-			busy++
-		}
-		ended := s.registry.ended(c, now)
-		switch {
-		case ended != "":
-			c.revoke(string(ended))
-		case silent >= idle:
-			c.end(reasonIdle)
-		case c.stalled(s.stallTimeout):
-			c.end(reasonStalled)
-		default:
-			c.rekeying.byTime()
-		}
-	}
-	s.Processors.Tick(now, busy, s.registry.loginsInProgress())
-}

@@ -12,8 +12,10 @@ const (
 	// two files of one command there are milliseconds.
 	quiet = time.Second
 	// lastWords is how long after closing everything the ends of sessions are waited
-	// for, so that they get into the audit log.
-	lastWords = 2 * time.Second
+	// for, so that they get into the audit log, and lastRefusals the same for what is left of
+	// refused connections. The log may take nothing more; then the process ends all the same.
+	lastWords    = 2 * time.Second
+	lastRefusals = time.Second
 )
 
 // Shutdown stops accepting connections and ends them: at once those where nobody is
@@ -29,8 +31,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.registry.running.Wait()
 		close(finished)
 	}()
-	defer s.stop()
-	defer func() { s.repeat(s.tally.All()) }()
+	defer s.stopBackground()
 	busyAt := map[*conn]time.Time{}
 	t := time.NewTicker(drainInterval)
 	defer t.Stop()
@@ -52,6 +53,17 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			return nil
 		case <-t.C:
 		}
+	}
+}
+
+// stopBackground ends what runs in the background, and has the last refusals written. Nothing is refused any more: all
+// connections have ended, or been given up.
+func (s *Server) stopBackground() {
+	s.stop()
+	s.background.Do(func() { go s.refusals.run(s.ctx) }) // where nothing was served, for the same end
+	select {
+	case <-s.refusals.done:
+	case <-time.After(lastRefusals):
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -132,6 +133,32 @@ func TestDisplacement(t *testing.T) {
 	if n := w.registry.loginsInProgress(); n != 4 {
 		t.Errorf("%d logins in progress", n)
 	}
+}
+
+// TestPlacesAreFairBySource: a source that holds many logins gives way to one that has none, at any level, and however
+// far its logins are; a source never displaces its equals.
+func TestPlacesAreFairBySource(t *testing.T) {
+	w := newCrowd(t, 0)
+	l := limits{connections: 100, startups: config.Startups{Begin: 4, DropPercent: 100, Full: 100, PerSource: 20}}
+	held := func(source string, n int) (all []*conn) {
+		for range n {
+			c := w.conn(source)
+			w.add(c, limits{connections: 100}, "")
+			c.exchanged.Store(true)
+			// counted as with a bound
+			all = append(all, c)
+		}
+		return all
+	}
+	first, second := held(one, 3), held(two, 2)
+	w.now = w.now.Add(undisturbed)
+	if got := w.add(w.conn("198.51.100.1/32"), l, ""); !slices.Contains(first, got) {
+		t.Error("not the source with the most gave way")
+	}
+	if got := w.add(w.conn("198.51.100.2/32"), l, ""); !slices.Contains(first, got) && !slices.Contains(second, got) {
+		t.Error("none of those with two gave way")
+	}
+	w.add(w.conn(one), l, reasonStartups) // it has as many as the other
 }
 
 // TestCounts: when all have gone, nothing is counted any more.

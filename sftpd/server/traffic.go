@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"io"
 	"math"
 	"sync"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
 )
 
@@ -47,6 +49,7 @@ func (w *waiting) atLeast(d time.Duration) bool {
 type meter struct {
 	*coalesce.Conn
 	overrun func()
+	touch   func() // something is received, or about to be sent
 	writing waiting
 
 	mu     sync.Mutex
@@ -62,6 +65,9 @@ type meter struct {
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p)
 	m.total.Add(uint64(n))
+	if n > 0 {
+		m.touch()
+	}
 	if m.receive(n) {
 		m.overrun()
 	}
@@ -97,6 +103,7 @@ func (m *meter) done() {
 func (m *meter) Write(p []byte) (int, error) {
 	m.writing.begin()
 	defer m.writing.end()
+	m.touch()
 	return m.Conn.Write(p)
 }
 
@@ -104,6 +111,7 @@ func (m *meter) Write(p []byte) (int, error) {
 func (m *meter) Release() error {
 	m.writing.begin()
 	defer m.writing.end()
+	m.touch()
 	return m.Conn.Release()
 }
 
@@ -114,12 +122,14 @@ type stream struct {
 	account *account
 	writing waiting
 	window  *window // nil if it cannot be changed
+	audit   *audit.Log
+	ctx     context.Context //nolint:containedctx // of the connection, for a Read that has none
 }
 
-func (m *meter) open(ch ssh.Channel) *stream {
+func (m *meter) open(ctx context.Context, ch ssh.Channel, log *audit.Log) *stream {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &stream{Channel: ch, meter: m, account: m.ledger.open()}
+	return &stream{Channel: ch, meter: m, account: m.ledger.open(), audit: log, ctx: ctx}
 }
 
 // release closes the account. What the channel still holds goes with it.
@@ -134,6 +144,7 @@ func (s *stream) release() {
 }
 
 func (s *stream) Read(p []byte) (int, error) {
+	s.waitForAudit()
 	from, most := s.source()
 	p = p[:min(len(p), most)]
 	n, err := from.Read(p)
@@ -148,11 +159,23 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// auditPoll is how often a session that waits for the audit log looks again.
+const auditPoll = 100 * time.Millisecond
+
+// waitForAudit waits while the audit log has not taken a line for some seconds. What a session does is logged when it is
+// done, so that without this one could go on reading and writing, and none of it would ever be logged if the process were killed.
+func (s *stream) waitForAudit() {
+	for s.audit.Blocked() > 0 && s.ctx.Err() == nil {
+		time.Sleep(auditPoll)
+	}
+}
+
 // Write writes in parts, each of which is progress. They leave together.
 func (s *stream) Write(p []byte) (written int, err error) {
 	s.meter.Hold()
 	for len(p) > 0 && err == nil {
 		s.writing.begin()
+		s.meter.touch()
 		var n int
 		n, err = s.Channel.Write(p[:min(len(p), writePart)])
 		written, p = written+n, p[n:]

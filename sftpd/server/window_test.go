@@ -44,7 +44,7 @@ func pair(t *testing.T) (client ssh.Channel, served *stream) {
 			return
 		}
 		go ssh.DiscardRequests(requests)
-		accepted <- m.open(ch)
+		accepted <- m.open(t.Context(), ch, nil)
 	}()
 	c, err := ssh.Dial("tcp", l.Addr().String(), &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()})
 	if err != nil {

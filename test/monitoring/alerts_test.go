@@ -51,6 +51,8 @@ func healthy() series {
 		listener("sftpd_refusals_total", `reason="storage_unavailable"`):                      "1x60",
 		listener("sftpd_refusals_total", `reason="internal_error"`):                           "1x60",
 		listener("sftpd_volume_writable", `volume="home"`):                                    "1x60",
+		listener("sftpd_audit_write_failures_total"):                                          "2x60",
+		listener("sftpd_audit_blocked_seconds"):                                               "0x60",
 		listener("sftpd_transfers_total", `direction="upload"`, `result="failed"`):            "0+5x60",
 		listener("sftpd_transfers_total", `direction="upload"`, `result="ok"`):                "0+95x60",
 		listener("sftpd_crypto_policy_not_after_timestamp_seconds"):                           "0x60",
@@ -154,6 +156,18 @@ var alerts = []struct {
 		series{listener("sftpd_transfers_total", `direction="upload"`, `result="failed"`): "0+5x0 5+25x60"},
 		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
 		"20.83% of the transfers of SFTPListener files/partners fail.",
+	},
+	{
+		"SFTPAuditLogIncomplete",
+		series{listener("sftpd_audit_write_failures_total"): "2x55 3x65"},
+		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners"},
+		"Standard output of pods of SFTPListener files/partners does not take the audit log.",
+	},
+	{
+		"SFTPAuditLogIncomplete",
+		series{listener("sftpd_audit_blocked_seconds"): "0x30 7x90"},
+		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners"},
+		"Standard output of pods of SFTPListener files/partners does not take the audit log.",
 	},
 	{
 		"SFTPInternalErrors",

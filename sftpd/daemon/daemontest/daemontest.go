@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,8 +28,9 @@ import (
 type Daemon struct {
 	// Addr is the SFTP port's address, Health the URL of the health port.
 	Addr, Health string
-	// PID is that of a daemon in a process of its own.
-	PID int
+	// PID is that of a daemon in a process of its own, and Stdout and Stderr are what it writes to.
+	PID            int
+	Stdout, Stderr *Pipe
 	// Terminate is the first SIGTERM, Force the second.
 	Terminate, Force context.CancelFunc
 
@@ -54,19 +56,28 @@ func StartOn(t testing.TB, dir *configtest.Dir, sftp net.Listener) *Daemon {
 }
 
 // StartProgram is Start with the daemon in a process of its own: program is sftpd, which a test
-// may have built without the race detector. Terminate and Force do nothing.
+// may have built without the race detector. Terminate and Force are real signals.
 func StartProgram(t testing.TB, dir *configtest.Dir, program string) *Daemon {
 	t.Helper()
+	return StartCommand(t, dir, program, func(*exec.Cmd) {})
+}
+
+// StartCommand is StartProgram with a command that the caller changes.
+func StartCommand(t testing.TB, dir *configtest.Dir, program string, change func(*exec.Cmd)) *Daemon {
+	t.Helper()
 	dir.Write(t)
-	d := &Daemon{Terminate: func() {}, Force: func() {}, done: make(chan struct{})}
+	d := &Daemon{done: make(chan struct{})}
+	d.Stdout, d.Stderr = newPipe(t, &d.audit), newPipe(t, &d.log)
 	const anyPort = "127.0.0.1:0"
 	cmd := exec.CommandContext(context.Background(), program, //nolint:gosec // the test's own program
 		"serve", "-config", dir.Path, "-listen", anyPort, "-health", anyPort)
-	cmd.Stdout, cmd.Stderr = &d.audit, &d.log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	cmd.Stdout, cmd.Stderr = d.Stdout.w, d.Stderr.w
+	if change(cmd); cmd.Start() != nil {
+		t.Fatal("the daemon does not start: ", program)
 	}
 	d.PID = cmd.Process.Pid
+	d.Terminate = func() { _ = cmd.Process.Signal(syscall.SIGTERM) } // it may have ended
+	d.Force = d.Terminate
 	go func() {
 		defer close(d.done)
 		d.err = cmd.Wait()

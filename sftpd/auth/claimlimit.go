@@ -1,0 +1,52 @@
+package auth
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
+)
+
+const (
+	// claimTime is how long the volume of used codes may take: a person waits, and holds a place of those who log in.
+	claimTime = 3 * time.Second
+	// maxClaims bounds the claims that wait for a volume, each of which occupies a thread of the process.
+	maxClaims = 16
+)
+
+var errClaimSlow = errors.New("no answer from the volume in " + claimTime.String())
+
+// claims has a place for each claim that is being made. It is the process's, as threads are.
+var claims = make(chan struct{}, maxClaims)
+
+// claimInTime is claim with a limit of time: a network volume whose server is away may never answer. The claim itself may
+// still succeed later.
+func claimInTime(volume, uid string, key totp.Key, step int64) (first bool, err error) {
+	return inTime(claimTime, func() (bool, error) { return claim(volume, uid, key, step) })
+}
+
+func inTime(limit time.Duration, do func() (bool, error)) (first bool, err error) {
+	type result struct {
+		first bool
+		err   error
+	}
+	late := time.NewTimer(limit)
+	defer late.Stop()
+	select {
+	case claims <- struct{}{}:
+	case <-late.C:
+		return false, errClaimSlow
+	}
+	done := make(chan result, 1)
+	go func() {
+		defer func() { <-claims }()
+		first, err := do()
+		done <- result{first, err}
+	}()
+	select {
+	case r := <-done:
+		return r.first, r.err
+	case <-late.C:
+		return false, errClaimSlow
+	}
+}

@@ -1,0 +1,28 @@
+package auth
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestClaimInTime: a volume that never answers holds up no login for longer than the limit, and occupies a bounded number
+// of goroutines, each with a thread.
+func TestClaimInTime(t *testing.T) {
+	hang := make(chan struct{})
+	var running = make(chan struct{}, 2*maxClaims)
+	for range maxClaims + 3 {
+		begin := time.Now()
+		_, err := inTime(10*time.Millisecond, func() (bool, error) { running <- struct{}{}; <-hang; return true, nil })
+		if !errors.Is(err, errClaimSlow) || time.Since(begin) > 5*time.Second {
+			t.Fatalf("%v after %s", err, time.Since(begin))
+		}
+	}
+	if n := len(running); n > maxClaims {
+		t.Errorf("%d claims wait", n)
+	}
+	close(hang)
+	if first, err := inTime(10*time.Second, func() (bool, error) { return true, nil }); !first || err != nil {
+		t.Errorf("when the volume answers again: %v, %v", first, err)
+	}
+}

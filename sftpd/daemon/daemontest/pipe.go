@@ -1,0 +1,96 @@
+package daemontest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pipe is a standard output or error of a daemon that can be made to take nothing, as that of a container whose runtime
+// or node disk is stuck.
+type Pipe struct {
+	t    testing.TB
+	r, w *os.File
+	to   *buffer
+
+	reading sync.Mutex // held by who reads, and by Block
+	unblock func()     // of the last Block
+}
+
+// newPipe returns one that takes everything.
+func newPipe(t testing.TB, to *buffer) *Pipe {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Pipe{t: t, r: r, w: w, to: to}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.copy()
+	}()
+	t.Cleanup(func() {
+		if p.unblock != nil {
+			p.unblock()
+		}
+		r.Close()
+		w.Close()
+		<-done
+	})
+	return p
+}
+
+func (p *Pipe) copy() {
+	scratch := make([]byte, 64<<10)
+	for {
+		p.reading.Lock()
+		n, err := p.r.Read(scratch)
+		p.reading.Unlock()
+		// What Block has filled the pipe with.
+		_, _ = p.to.Write(bytes.ReplaceAll(scratch[:n], []byte{0}, nil))
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
+		if err != nil {
+			time.Sleep(time.Millisecond) // Block takes the lock
+		}
+	}
+}
+
+// Block fills the pipe. Until the returned function is called, each write to it blocks.
+func (p *Pipe) Block() (unblock func()) {
+	p.t.Helper()
+	_ = p.r.SetReadDeadline(time.Unix(1, 0)) // pipes have deadlines
+	p.reading.Lock()
+	p.fill()
+	p.unblock = sync.OnceFunc(func() {
+		_ = p.r.SetReadDeadline(time.Time{})
+		p.reading.Unlock()
+	})
+	return p.unblock
+}
+
+// fill writes by an open file of its own: the daemon's must stay one that blocks.
+func (p *Pipe) fill() {
+	p.t.Helper()
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", p.w.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	for chunk := make([]byte, 4096); len(chunk) > 0; {
+		if _, err := unix.Write(fd, chunk); err != nil {
+			chunk = chunk[:len(chunk)/2] // what is left of the last page
+		}
+	}
+}
+
+// Close closes the reader's end, as a runtime that has ended.
+func (p *Pipe) Close() { p.r.Close() }

@@ -1,0 +1,294 @@
+package attack
+
+import (
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// soon is how fast a session is to end. A revocation is promised within a second.
+const soon = 2 * time.Second
+
+// writer is a session that writes to an open file all the time, which needs no line of the audit log.
+type writer struct {
+	client *ssh.Client
+	files  *sftp.Client
+	file   *sftp.File
+	ended  chan struct{}
+	at     time.Time // of the end
+}
+
+func newWriter(t *testing.T, d *daemontest.Daemon, user string) *writer {
+	t.Helper()
+	w := &writer{client: d.MustDial(t, user, ssh.Password("secret")), ended: make(chan struct{})}
+	var err error
+	if w.files, err = sftp.NewClient(w.client); err != nil {
+		t.Fatal(err)
+	}
+	if w.file, err = w.files.Create("/open"); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(w.ended)
+		for err := error(nil); err == nil; time.Sleep(20 * time.Millisecond) {
+			_, err = w.file.WriteAt([]byte("x"), 0)
+		}
+		w.at = time.Now()
+	}()
+	return w
+}
+
+// endsBy fails the test if the session does not end by a time.
+func (w *writer) endsBy(t *testing.T, who string, at time.Time) {
+	t.Helper()
+	select {
+	case <-w.ended:
+	case <-time.After(time.Until(at)):
+		t.Errorf("%s goes on", who)
+	}
+}
+
+func (w *writer) over() bool {
+	select {
+	case <-w.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// patient is endpoint with users a to d, and exp whose time is over soon.
+func patient(t *testing.T, exp time.Time) *configtest.Dir {
+	t.Helper()
+	dir := endpoint(t)
+	for _, user := range []string{"a", "b", "c", "d", "stays"} {
+		dir.AddUser(user, "secret")
+	}
+	dir.AddUser("exp", "secret").NotAfter = &exp
+	dir.AddUser("exp2", "secret").NotAfter = &exp
+	dir.Listener.Shutdown.DrainTimeoutSeconds = 2
+	return dir
+}
+
+// TestBlockedLogs: while standard output or standard error takes nothing, revocations and expiry close sessions as fast
+// as ever, /configz reports a configuration when they are closed, whoever connects gets an answer, SIGTERM ends the
+// process in its time; and when the log takes lines again, none is missing.
+func TestBlockedLogs(t *testing.T) {
+	for name, pipes := range map[string]func(d *daemontest.Daemon) []*daemontest.Pipe{
+		"none":   func(*daemontest.Daemon) []*daemontest.Pipe { return nil },
+		"stdout": func(d *daemontest.Daemon) []*daemontest.Pipe { return []*daemontest.Pipe{d.Stdout} },
+		"stderr": func(d *daemontest.Daemon) []*daemontest.Pipe { return []*daemontest.Pipe{d.Stderr} },
+		"both":   func(d *daemontest.Daemon) []*daemontest.Pipe { return []*daemontest.Pipe{d.Stdout, d.Stderr} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			exp := time.Now().Add(6 * time.Second)
+			dir := patient(t, exp)
+			d := start(t, dir)
+			sessions := map[string]*writer{}
+			for _, user := range []string{"a", "b", "c", "d", "exp", "exp2", "stays"} {
+				sessions[user] = newWriter(t, d, user)
+			}
+			var unblock []func()
+			for _, p := range pipes(d) {
+				unblock = append(unblock, p.Block())
+			}
+			refusedMeanwhile(t, d) // a line that waits, in the accept loop before
+			revokedMeanwhile(t, d, dir, sessions)
+			for _, user := range []string{"exp", "exp2"} {
+				sessions[user].endsBy(t, user, exp.Add(soon))
+				t.Logf("ENDS %s blocked: %s ended %s after its time", name, user, sessions[user].at.Sub(exp).Round(time.Millisecond))
+			}
+			for _, f := range unblock {
+				f()
+			}
+			for _, user := range []string{"a", "b", "c", "d", "exp", "exp2"} {
+				for _, event := range []string{"session_revoked", "transfer", "logout"} {
+					d.Eventually(t, "the log has "+event+" of "+user, func() bool { return has(t, d, event, user) })
+				}
+			}
+			if sessions["stays"].over() {
+				t.Error("a session that nothing ends has ended")
+			}
+			for _, p := range pipes(d) {
+				p.Block()
+			}
+			terminated := time.Now()
+			d.Terminate()
+			_ = d.Wait(t, 2*time.Second+8*time.Second) // it is a failure of none if transfers were cut off
+			t.Logf("ENDS %s blocked: SIGTERM with a drain timeout of 2s took %s", name, time.Since(terminated).Round(time.Millisecond))
+		})
+	}
+}
+
+func has(t *testing.T, d *daemontest.Daemon, event, user string) bool {
+	t.Helper()
+	return slices.ContainsFunc(d.Audit(t, event), func(e map[string]any) bool { return e["user"] == user })
+}
+
+// refusedMeanwhile: a connection that is refused waits for no log, and holds nobody up.
+func refusedMeanwhile(t *testing.T, d *daemontest.Daemon) {
+	t.Helper()
+	spoil(t, d, "127.0.0.8", 15)
+	for range 3 {
+		_ = welcomes(t, d, "127.0.0.8") // refused: it has a penalty
+	}
+	begin := time.Now()
+	_ = welcomes(t, d, "127.0.0.1")
+	if took := time.Since(begin); took > soon {
+		t.Errorf("a new connection had no answer for %s", took)
+	}
+}
+
+// revokedMeanwhile: a to d end, and /configz says so when they have, not before.
+func revokedMeanwhile(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, sessions map[string]*writer) {
+	t.Helper()
+	removed := []string{"a", "b", "c", "d"}
+	for _, user := range removed {
+		dir.Remove(user)
+	}
+	begin := time.Now()
+	digest := dir.Write(t)
+	d.Eventually(t, "loaded", func() bool { return d.Status(t).Digest == digest })
+	loaded := time.Now()
+	for _, user := range removed {
+		w := sessions[user]
+		w.endsBy(t, user, begin.Add(soon))
+		if w.over() {
+			t.Logf("ENDS %s ended %s after the write, /configz said so after %s", user, w.at.Sub(begin).Round(time.Millisecond), loaded.Sub(begin).Round(time.Millisecond))
+		}
+		// The client notices up to 20 ms, and what the machine takes, later.
+		if w.at.Sub(loaded) > soon/2 {
+			t.Errorf("%s ended %s after /configz had it", user, w.at.Sub(loaded))
+		}
+	}
+}
+
+// TestBlockedAuditStopsEverything: after some seconds in which the audit log takes nothing, the daemon says so, turns new
+// connections away at once, and sessions wait, until it does again.
+func TestBlockedAuditStopsEverything(t *testing.T) {
+	t.Parallel()
+	dir := patient(t, time.Now().Add(time.Hour))
+	d := start(t, dir)
+	c := d.MustDial(t, "stays", ssh.Password("secret"))
+	files, err := sftp.NewClient(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := files.Create("/open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unblock := d.Stdout.Block()
+	defer unblock()
+	refused := make(chan struct{})
+	go func() { // its line is what is waited for
+		defer close(refused)
+		_ = password(t, d, "127.0.0.1", "a", "wrong")
+	}()
+	d.Eventually(t, "not ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusServiceUnavailable })
+	if _, body := d.Get(t, "/readyz"); !strings.Contains(body, "audit log") {
+		t.Errorf("/readyz: %s", body)
+	}
+	if m := metrics(t, d); m["sftpd_audit_blocked_seconds"] < 5 {
+		t.Errorf("blocked for %v seconds", m["sftpd_audit_blocked_seconds"])
+	}
+	d.Eventually(t, "the daemon's log says so", func() bool { return strings.Contains(d.Log(), "has not taken a line of the audit log") })
+	if welcomes(t, d, "127.0.0.1") {
+		t.Error("a new connection is served")
+	}
+	// One request is on its way already: its session was waiting for it.
+	written := make(chan error, 2)
+	go func() {
+		for range 2 {
+			_, err := f.WriteAt([]byte("x"), 0)
+			written <- err
+		}
+	}()
+	<-written
+	select {
+	case err := <-written:
+		t.Errorf("a session goes on writing: %v", err)
+	case <-time.After(2 * time.Second):
+	}
+	unblock()
+	if err := <-written; err != nil {
+		t.Errorf("the session did not survive: %v", err)
+	}
+	<-refused
+	d.Eventually(t, "ready again", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
+	d.Eventually(t, "the refusals are in the log", func() bool {
+		return slices.ContainsFunc(d.Audit(t, "connection_refused"), func(e map[string]any) bool { return e["reason"] == "audit_log_blocked" })
+	})
+}
+
+// TestFullDisk: with a standard output that is full, the daemon serves on, counts the lines that are lost and says so.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	exp := time.Now().Add(4 * time.Second)
+	dir := patient(t, exp)
+	d := daemontest.StartCommand(t, dir, program, func(cmd *exec.Cmd) { cmd.Stdout = full })
+	w := newWriter(t, d, "exp")
+	w.endsBy(t, "exp", exp.Add(soon))
+	d.Eventually(t, "lost lines are counted", func() bool { return metrics(t, d)["sftpd_audit_write_failures_total"] >= 4 })
+	if code, _ := d.Get(t, "/readyz"); code != http.StatusOK {
+		t.Errorf("/readyz %d", code)
+	}
+	d.Eventually(t, "the daemon's log says so", func() bool {
+		return strings.Contains(d.Log(), "lines of the audit log are lost") && strings.Contains(d.Log(), "no space left on device")
+	})
+	d.Terminate()
+	if err := d.Wait(t, 10*time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestClosedStdout: without a reader of the audit log the daemon ends all sessions, says why and fails.
+func TestClosedStdout(t *testing.T) {
+	t.Parallel()
+	d := start(t, patient(t, time.Now().Add(time.Hour)))
+	w := newWriter(t, d, "stays")
+	d.Stdout.Close()
+	_ = password(t, d, "127.0.0.1", "a", "wrong") // a line
+	err := d.Wait(t, 10*time.Second)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("it ended with %v", err)
+	}
+	w.endsBy(t, "a session", time.Now().Add(soon))
+	if !strings.Contains(d.Log(), "standard output is closed") {
+		t.Errorf("log: %s", d.Log())
+	}
+}
+
+// TestClosedStderr: the daemon's own log is no reason to end.
+func TestClosedStderr(t *testing.T) {
+	t.Parallel()
+	dir := patient(t, time.Now().Add(time.Hour))
+	d := start(t, dir)
+	d.Stderr.Close()
+	for range 3 {
+		dir.AddUser("more", "secret")
+		d.Reload(t, dir) // a line
+		dir.Remove("more")
+		d.Reload(t, dir)
+	}
+	d.Eventually(t, "dropped lines are counted", func() bool { return metrics(t, d)["sftpd_log_dropped_lines_total"] > 0 })
+	d.MustDial(t, "stays", ssh.Password("secret"))
+}

@@ -1,0 +1,70 @@
+package attack
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+)
+
+// hang mounts a FUSE file system that never answers over a directory, as a network volume whose server is away.
+func hang(t *testing.T, dir string) {
+	t.Helper()
+	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip("no FUSE here: ", err)
+	}
+	options := fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd())
+	if err := unix.Mount("hung", dir, "fuse", unix.MS_NODEV|unix.MS_NOSUID, options); err != nil {
+		fuse.Close()
+		t.Skip("FUSE cannot be mounted here: ", err)
+	}
+	t.Cleanup(func() {
+		fuse.Close() // all who wait get an error
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestHungVolume: while a volume never answers, sessions on others end when their time is over, users are removed as fast
+// as ever, and SIGTERM ends the process in its time.
+func TestHungVolume(t *testing.T) {
+	t.Parallel()
+	exp := time.Now().Add(6 * time.Second)
+	dir := patient(t, exp)
+	volume := t.TempDir()
+	dir.Listener.Volumes = append(dir.Listener.Volumes, config.Volume{Name: "hung", Path: volume})
+	dir.AddUser("eve", "secret").Mounts[0].Volume = "hung"
+	d := start(t, dir)
+	sessions := map[string]*writer{}
+	for _, user := range []string{"a", "b", "c", "d", "exp"} {
+		sessions[user] = newWriter(t, d, user)
+	}
+	hang(t, volume)
+	eve := d.MustDial(t, "eve", ssh.Password("secret"))
+	go func() { _, _ = sftp.NewClient(eve) }() // it ends with the connection
+	time.Sleep(500 * time.Millisecond)         // the volume is asked by now
+
+	revokedMeanwhile(t, d, dir, sessions)
+	sessions["exp"].endsBy(t, "exp", exp.Add(soon))
+	t.Logf("ENDS hung volume: exp ended %s after its time", sessions["exp"].at.Sub(exp).Round(time.Millisecond))
+	dir.Remove("eve")
+	removed := time.Now()
+	dir.Write(t)
+	_ = eve.Wait()
+	if took := time.Since(removed); took > soon {
+		t.Errorf("eve was removed and went on for %s", took)
+	}
+	d.Eventually(t, "the log has eve's end", func() bool { return has(t, d, "logout", "eve") })
+	terminated := time.Now()
+	d.Terminate()
+	_ = d.Wait(t, 2*time.Second+8*time.Second) // it is a failure of none if transfers were cut off
+	t.Logf("ENDS hung volume: SIGTERM with a drain timeout of 2s took %s", time.Since(terminated).Round(time.Millisecond))
+}
