@@ -99,6 +99,9 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexIni
 		MaxAuthTries:        s.Listener.Authentication.MaxTries,
 		PreAuthConnCallback: l.exchangedKeys,
 	}
+	if text := banner(s.Listener.Authentication.Banner); text != "" {
+		c.BannerCallback = func(ssh.ConnMetadata) string { return text }
+	}
 	crypto.Policy.Apply(&c.Config)
 	l.rekeying.after = crypto.Policy.RekeyTime
 	if l.server.rekeyTime > 0 {
