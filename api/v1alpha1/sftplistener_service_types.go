@@ -34,7 +34,8 @@ type ListenerService struct {
 
 	// externalTrafficPolicy Local (the default of this operator for NodePort and
 	// LoadBalancer) keeps the client's address, which the audit log and from= rules
-	// need; Cluster spreads connections over all nodes and hides it.
+	// need; Cluster spreads connections over all nodes and hides it, which also turns the
+	// penalties off that slow down guessing of passwords.
 	// +optional
 	ExternalTrafficPolicy TrafficPolicy `json:"externalTrafficPolicy,omitempty"`
 
@@ -230,6 +231,15 @@ type ListenerAuthentication struct {
 	// +kubebuilder:validation:Minimum=5
 	// +kubebuilder:validation:Maximum=300
 	LoginGraceSeconds *int32 `json:"loginGraceSeconds,omitempty"`
+
+	// banner is a text that clients get before they log in, such as a legal notice
+	// (RFC 4252 section 5.4). OpenSSH prints it; programs usually ignore it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:message="banner must have no control or formatting characters other than newline and tab",rule=`self.matches(r'^([\t\n]|[^\p{C}\p{Zl}\p{Zp}])*$')`
+	// +kubebuilder:validation:XValidation:message="banner must not have the words 'password:' or 'verification code:': scripts that wait for them would answer the banner",rule=`!self.lowerAscii().contains('assword:') && !self.lowerAscii().contains('verification code:')`
+	Banner string `json:"banner,omitempty"`
 
 	// trustedUserCAs are the public keys of certificate authorities, each the line of a .pub
 	// file. Their OpenSSH user certificates log in those users who accept certificates, if

@@ -12,6 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/hostcert"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // CertificateEntry is the entry of a host key's Secret with an OpenSSH host certificate for
@@ -42,15 +43,13 @@ func HostCertificateUnder(m Material, policies []cryptopolicy.Policy) (out *ssh.
 	return out, nil
 }
 
-// lastDate is the last second that RFC 3339 has a date for, in the year 9999.
-const lastDate = 253402300799
-
 // CertificateEnd is when a certificate ends, nil for never.
 func CertificateEnd(c *ssh.Certificate) *metav1.Time {
-	if c.ValidBefore > lastDate {
+	end := publickey.CertificateEnd(c)
+	if end.IsZero() {
 		return nil
 	}
-	return new(metav1.NewTime(time.Unix(int64(c.ValidBefore), 0)))
+	return new(metav1.NewTime(end))
 }
 
 // Renewals are expected in the last week of a certificate at the latest, and of a short one in

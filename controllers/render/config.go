@@ -51,6 +51,7 @@ func Settings(l *v1alpha1.SFTPListener, trust Trust, volumePath func(name string
 			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
 			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),
 			TrustedUserCAs:    trust.UserCAs,
+			Banner:            l.Spec.Authentication.Banner,
 		},
 		Limits: config.Limits{
 			MaxConnections:        or(l.Spec.Limits.MaxConnections, defaultMaxConnections),

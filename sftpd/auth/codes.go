@@ -26,9 +26,9 @@ const (
 // codes remembers what codes were used, and how many were wrong. It is safe for concurrent
 // use. It knows of users who have come as far as to a code, which a stranger does not.
 type codes struct {
-	// started is the step in which the process began: who used the codes up to this one
-	// is not known.
-	started int64
+	// running is for how long the process has run at a time. Who used the codes of before it is not
+	// known.
+	running func(now time.Time) time.Duration
 
 	mu      sync.Mutex
 	users   map[string]codeUse // by UID
@@ -46,11 +46,16 @@ type codeUse struct {
 }
 
 func newCodes(now time.Time) *codes {
-	return &codes{started: totp.Step(now), users: map[string]codeUse{}, sweepAt: 1024}
+	return &codes{running: func(at time.Time) time.Duration { return at.Sub(now) }, users: map[string]codeUse{}, sweepAt: 1024}
 }
 
-// check says why a code is refused, "" if it is right. Then it is used up. The offset is from
-// now to the code's step, with "" and with CodeClockSkew.
+// started returns the step in which the process began, by the clock as it is now. A clock that was
+// ahead at the start and has been set back would otherwise make all codes too old until it has
+// caught up. time.Sub measures with the monotonic clock, which is never set.
+func (c *codes) started(now time.Time) int64 { return totp.Step(now.Add(-c.running(now))) }
+
+// check returns why a code is refused, "" if it is right. Then it is used up. The offset is from
+// now to the code's step, with "" and with CodeClockSkew. Wrong codes count until settle.
 func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (reason Reason, offset int) {
 	step := totp.Step(now)
 	offset, found := key.Find(given, step, skewReach)
@@ -59,18 +64,17 @@ func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (re
 	defer c.mu.Unlock()
 	use, known := c.users[uid]
 	if !known || use.key != key {
-		use = codeUse{key: key, last: c.started}
+		use = codeUse{key: key}
 	}
 	switch {
 	case use.settled.Sub(now) > (wrongCodes-1)*wrongCodeReturns:
 		return CodeTriesExceeded, 0 // a right one stays good for later
 	case found && abs(offset) <= codeReach && step+int64(offset) <= use.last:
-		if use.last == c.started {
-			return CodeOlderThanServer, 0
-		}
 		return CodeReused, 0
+	case found && abs(offset) <= codeReach && step+int64(offset) <= c.started(now):
+		return CodeOlderThanServer, 0
 	case found && abs(offset) <= codeReach:
-		use.last, use.settled = step+int64(offset), time.Time{}
+		use.last = step + int64(offset)
 	default:
 		reason = WrongCode
 		if found {
@@ -82,6 +86,17 @@ func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (re
 	c.sweep(now)
 	c.users[uid] = use
 	return reason, offset
+}
+
+// settle forgets a user's wrong codes, after one that was right. It comes after the claim of the
+// code: one that another pod has accepted gives no guesses back to whoever replays it here.
+func (c *codes) settle(uid string, key totp.Key) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if use, known := c.users[uid]; known && use.key == key {
+		use.settled = time.Time{}
+		c.users[uid] = use
+	}
 }
 
 // sweep keeps what is remembered from growing with users who are gone.

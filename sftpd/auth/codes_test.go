@@ -26,7 +26,11 @@ func (c *clockwork) code(k totp.Key, offset int) string {
 }
 
 func (c *clockwork) check(uid string, key totp.Key, given string) (Reason, int) {
-	return c.codes.check(uid, key, given, c.now)
+	reason, offset := c.codes.check(uid, key, given, c.now)
+	if reason == "" {
+		c.settle(uid, key)
+	}
+	return reason, offset
 }
 
 // TestCodeWindow: the code of now, and those of one step before and after.
@@ -191,5 +195,58 @@ func TestCodesForget(t *testing.T) {
 	}
 	if n, most := len(c.users), 2*int(forgotten/time.Minute)+1; n > max(most, 1024) {
 		t.Errorf("%d users are remembered, at most %d want be", n, most)
+	}
+}
+
+// TestCodesForgetNotTooEarly: who has no guess left has none back before its hour, however many users
+// come in between and cause a sweep. The sweep's own bound is what decides when all else is old.
+func TestCodesForgetNotTooEarly(t *testing.T) {
+	for _, after := range []time.Duration{wrongCodeReturns + time.Minute, forgotten / 2, forgotten - time.Minute} {
+		c, k := newClockwork(), totp.Generate()
+		for range wrongCodes {
+			c.check("ada", k, "x")
+		}
+		c.now = c.now.Add(after)
+		for i := range 2000 {
+			c.check(string(rune('a'+i)), k, "x")
+		}
+		if len(c.users) < 1024 {
+			t.Fatal("there was no reason to sweep")
+		}
+		returned, tries := int(after/wrongCodeReturns), 0
+		for range wrongCodes {
+			if reason, _ := c.check("ada", k, "x"); reason == WrongCode {
+				tries++
+			}
+		}
+		if tries != returned {
+			t.Errorf("%v after ten wrong codes: %d tries, want %d", after, tries, returned)
+		}
+	}
+}
+
+// TestCodeClockSetBack: the clock was ahead when the process began, and is set right later. The codes
+// of now are good at once, those of before the process are not.
+func TestCodeClockSetBack(t *testing.T) {
+	for _, ahead := range []time.Duration{-24 * time.Hour, -time.Minute, time.Minute, 24 * time.Hour} {
+		c, k := newClockwork(), totp.Generate()
+		begun := c.now.Add(-10 * time.Minute) // what the clock should have said
+		c.codes = newCodes(begun.Add(ahead))
+		c.running = func(now time.Time) time.Duration { return now.Sub(begun) } // as the monotonic clock has it
+		if reason, _ := c.check("ada", k, "x"); reason != WrongCode {
+			t.Fatal(reason)
+		}
+		if reason, _ := c.check("ada", k, c.code(k, 0)); reason != "" {
+			t.Errorf("clock set by %v: a code of now is %q", -ahead, reason)
+		}
+		c.now = begun
+		if reason, _ := c.check("bob", k, c.code(k, 0)); reason != CodeOlderThanServer {
+			t.Errorf("clock set by %v: a code of when it began is %q", -ahead, reason)
+		}
+	}
+	c := newCodes(time.Now())
+	time.Sleep(2 * time.Millisecond)
+	if now := time.Now(); c.running(now) <= 0 || c.started(now) > totp.Step(now) {
+		t.Error("the process has not run")
 	}
 }

@@ -54,6 +54,8 @@ type Login struct {
 	report func(Refusal)
 	policy cryptopolicy.Policy
 	done   *Grant
+	// unproven are the keys that were accepted and whose signature has not come.
+	unproven []Refusal
 }
 
 // Done is what succeeded of a login that needs more, nil for none. It belongs to the
@@ -101,10 +103,12 @@ func (l *Login) publicKeyOffered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh
 	if _, reason := l.checkKey(conn.User(), key); reason != "" {
 		return nil, l.refuseKey(conn, key, reason)
 	}
+	l.unproven = append(l.unproven, describeKey(conn, key, BadSignature))
 	return nil, nil
 }
 
 func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, algorithm string) (*ssh.Permissions, error) {
+	l.unproven = nil
 	u, reason := l.checkKey(conn.User(), key)
 	if reason != "" {
 		return nil, l.refuseKey(conn, key, reason)
@@ -164,22 +168,28 @@ func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User
 
 // refuseKey reports a refused key, and returns what x/crypto is told.
 func (l *Login) refuseKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason Reason) error {
+	l.report(describeKey(conn, offered, reason))
+	return errRefused
+}
+
+func describeKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason Reason) Refusal {
 	key, certificate := split(offered)
 	r := Refusal{Username: conn.User(), Method: PublicKey, Fingerprint: ssh.FingerprintSHA256(key), Reason: reason}
 	if certificate != nil {
 		r.Certificate = describe(certificate)
 	}
-	l.report(r)
-	return errRefused
+	return r
 }
 
 func (l *Login) password(conn ssh.ConnMetadata, given []byte) (*ssh.Permissions, error) {
 	return l.decidePassword(conn, Password, given)
 }
 
-// keyboardInteractive asks for the password as the one question (RFC 4256 section 3.2).
+// keyboardInteractive asks for the password as the one question (RFC 4256 section 3.2). Scripts wait
+// for "password:", which is how OpenSSH's client asks where the server has the method password; of
+// two methods it prefers this one, and then the server's words are what it prints.
 func (l *Login) keyboardInteractive(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
-	answers, err := ask("", "", []string{"Password: "}, []bool{false})
+	answers, err := ask("", "", []string{"password: "}, []bool{false})
 	if err != nil {
 		return nil, err
 	}

@@ -117,6 +117,9 @@ func (l *Login) checkCode(username, given string, now time.Time) (u *snapshot.Us
 			reason = CodeReused
 		}
 	}
+	if reason == "" {
+		l.auth.codes.settle(u.UID, u.TOTP)
+	}
 	return u, reason, detail
 }
 

@@ -13,6 +13,7 @@ const (
 	KeyNotYetValid          Reason = "key_not_yet_valid"
 	KeyRevoked              Reason = "key_revoked"
 	KeyTooShort             Reason = "key_too_short"
+	BadSignature            Reason = "bad_signature"
 	KeyUsedBefore           Reason = "key_used_before"
 	NotAUserCertificate     Reason = "not_a_user_certificate"
 	CANotTrusted            Reason = "ca_not_trusted"

@@ -43,7 +43,7 @@ func asked(password string, code func() string) ssh.AuthMethod {
 			switch {
 			case echos[i]:
 				return nil, fmt.Errorf("%q is echoed", q)
-			case q == "Password: ":
+			case q == "password: ":
 				out[i] = password
 			case q == "Verification code: ":
 				out[i] = code()

@@ -100,6 +100,9 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexIni
 		MaxAuthTries:        s.Listener.Authentication.MaxTries,
 		PreAuthConnCallback: l.exchangedKeys,
 	}
+	if text := banner(s.Listener.Authentication.Banner); text != "" {
+		c.BannerCallback = func(ssh.ConnMetadata) string { return text }
+	}
 	crypto.Policy.Apply(&c.Config)
 	l.rekeying.after = crypto.Policy.RekeyTime
 	if l.server.rekeyTime > 0 {
@@ -147,7 +150,7 @@ func (l *login) refused(r auth.Refusal) {
 	if r.Method == auth.PublicKey && r.Fingerprint != "" {
 		// A client offers the key of a certificate by itself, too. Why the certificate was
 		// refused says more.
-		if r.Certificate != nil || l.certificate == nil || r.Fingerprint != l.certified {
+		if r.Reason == auth.BadSignature || r.Certificate != nil || l.certificate == nil || r.Fingerprint != l.certified {
 			l.keyIssue, l.certificate, l.certified = r.Reason, r.Certificate, r.Fingerprint
 		}
 		if !slices.Contains(l.keyUsers, r.Username) { // no more than tries
@@ -172,6 +175,9 @@ func (l *login) failed(err error, tooLate bool, maxTries int) {
 		l.server.Metrics.TCPProbe()
 		l.server.Log.Debug("connection without a word", "connection", l.id, "source", l.remote)
 		return
+	}
+	if l.peer != nil {
+		l.auth.Failed(err)
 	}
 	for _, username := range l.keyUsers {
 		l.penaliseLogin(username)
@@ -243,6 +249,8 @@ func (l *login) reason(tooLate bool, maxTries int) string {
 		return string(auth.LoginGraceExceeded)
 	case l.wire.excess.Load():
 		return reasonTooMuch
+	case l.keyIssue == auth.BadSignature:
+		return string(l.keyIssue)
 	case l.refusals >= maxTries:
 		// A client with a full agent, above all.
 		return string(auth.MaxTriesReached)

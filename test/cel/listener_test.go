@@ -14,6 +14,7 @@ spec:
 `
 
 func TestListenerCreation(t *testing.T) {
+	const banner = `banner must have no control or formatting characters other than newline and tab`
 	const hostname = `must be a DNS name in lower case, or an IP address`
 	testCreations(t, validListener, []creation{
 		{name: "the base"},
@@ -82,6 +83,14 @@ spec:
 		{"maxAuthTries is at most 20", `spec: {authentication: {maxAuthTries: 21}}`, `should be less than or equal to 20`},
 		{"loginGraceSeconds is at least 5", `spec: {authentication: {loginGraceSeconds: 4}}`, `should be greater than or equal to 5`},
 		{"loginGraceSeconds is at most 300", `spec: {authentication: {loginGraceSeconds: 301}}`, `should be less than or equal to 300`},
+		{name: "a banner of lines", patch: `spec: {authentication: {banner: "Für Partner.\n\tAll use is logged.\n"}}`},
+		{"a banner of at most 2048 characters", `spec: {authentication: {banner: "` + strings.Repeat("x", 2049) + `"}}`, `may not be more than 2048`},
+		{"a banner without escape sequences", `spec: {authentication: {banner: "\x1b[2J"}}`, banner},
+		{"a banner without carriage returns", `spec: {authentication: {banner: "a\r\n"}}`, banner},
+		{"a banner without C1 controls", `spec: {authentication: {banner: "\u009b2J"}}`, banner},
+		{"a banner without changes of direction", `spec: {authentication: {banner: "\u202ea"}}`, banner},
+		{"a banner without line separators", `spec: {authentication: {banner: "\u2028a"}}`, banner},
+		{"a banner that no script takes for a question", `spec: {authentication: {banner: "Enter your Password: "}}`, `banner must not have the words`},
 		{"crypto policies are named", `spec: {cryptoPolicy: Modern}`, `spec.cryptoPolicy: Unsupported value: "Modern": supported values: "Modern2026", "Strict2026", "Fips2026", "Legacy2026"`},
 		{"roll-outs are automatic or paused", `spec: {infrastructure: {rollout: Never}}`, `spec.infrastructure.rollout: Unsupported value: "Never": supported values: "Automatic", "Paused"`},
 		{"at most 4 host keys", `spec: {hostKeyRefs: [` + numbered(5, "{name: k%d}") + `]}`, `must have at most 4 items`},

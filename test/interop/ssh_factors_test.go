@@ -180,3 +180,44 @@ func TestOpenSSHCodes(t *testing.T) {
 	refused("skewed", nextCode(phone, 6), "code_clock_skew")
 	refused("skewed-back", nextCode(phone, -5), "code_clock_skew")
 }
+
+// TestOpenSSHPrompts: what OpenSSH's client prints before it reads a password or a code has the words
+// that scripts under expect and sshpass wait for, with each method, and once.
+func TestOpenSSHPrompts(t *testing.T) {
+	phone := totp.Generate()
+	dir := configtest.New(t)
+	u := dir.AddUser("ada", "correct horse")
+	u.Methods = []string{"password,keyboard-interactive:totp"}
+	u.TOTP = &config.TOTP{Secret: phone.Secret(), Digits: phone.Digits(), Algorithm: phone.Algorithm()}
+	dir.AddUser("bob", "correct horse")
+	f := &factors{openSSH: newOpenSSH(t, dir), askpass: filepath.Join(t.TempDir(), "askpass")}
+	asked := filepath.Join(t.TempDir(), "asked")
+	write(t, f.askpass, strings.Replace(askpass, "\n", "\necho \"$1\" >>"+asked+"\n", 1))
+	if err := os.Chmod(f.askpass, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		user, method string
+		want         []string
+	}{
+		{"bob", "keyboard-interactive", []string{"password:"}},
+		{"bob", "password", []string{"password:"}},
+		{"ada", "keyboard-interactive", []string{"password:", "Verification code:"}},
+	} {
+		t.Run(tc.user+" "+tc.method, func(t *testing.T) {
+			write(t, asked, "")
+			f.execute(t, tc.user, batch, []string{
+				"SSH_ASKPASS=" + f.askpass, "SSH_ASKPASS_REQUIRE=force", "TEST_PASSWORD=correct horse", "TEST_CODE=" + nextCode(phone, 0),
+			}, []string{"sftp", "-o", "BatchMode=no", "-o", "PubkeyAuthentication=no", "-o", "PreferredAuthentications=" + tc.method, "-b", "-"}).ok(t)
+			lines := strings.Split(strings.TrimSpace(read(t, asked)), "\n")
+			if len(lines) != len(tc.want) {
+				t.Fatalf("asked %q", lines)
+			}
+			for i, line := range lines {
+				if !strings.Contains(line, tc.want[i]) {
+					t.Errorf("asked %q, want %q", line, tc.want[i])
+				}
+			}
+		})
+	}
+}

@@ -47,6 +47,9 @@ type Listener struct {
 	Shards []File `json:"shards"`
 }
 
+// maxBanner is 2048 characters, as the API has it, of at most four bytes.
+const maxBanner = 4 * 2048
+
 // Authentication bounds how clients log in.
 type Authentication struct {
 	// Methods that are offered: MethodPublicKey, MethodPassword.
@@ -55,6 +58,9 @@ type Authentication struct {
 	MaxTries int `json:"maxTries"`
 	// LoginGraceSeconds is the time from accept to a completed login.
 	LoginGraceSeconds int `json:"loginGraceSeconds"`
+	// Banner is sent before the login (RFC 4252 section 5.4), empty for none. Its lines end with a
+	// newline.
+	Banner string `json:"banner,omitempty"`
 	// TrustedUserCAs are the public keys of CAs whose certificates log in the users who
 	// accept them, in the format of authorized_keys.
 	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`

@@ -32,6 +32,8 @@ const (
 var (
 	usernameRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$`)
 	sha256RE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	// bannerRE keeps out what a terminal would take for commands, or show in another order.
+	bannerRE = regexp.MustCompile(`^([\t\n]|[^\p{C}\p{Zl}\p{Zp}])*$`)
 	// softwareVersionRE is printable US-ASCII without blank and '-' (RFC 4253 section 4.2).
 	softwareVersionRE = regexp.MustCompile(`^[\x21-\x2c\x2e-\x7e]{1,64}$`)
 	fileNameRE        = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
@@ -60,6 +62,8 @@ func (l Listener) Validate() error {
 		return errors.New("authentication.maxTries must be at least 1")
 	case l.Authentication.LoginGraceSeconds < 1:
 		return errors.New("authentication.loginGraceSeconds must be at least 1")
+	case len(l.Authentication.Banner) > maxBanner || !bannerRE.MatchString(l.Authentication.Banner):
+		return fmt.Errorf("authentication.banner must be at most %d bytes without control or formatting characters other than newline and tab", maxBanner)
 	case l.Limits.MaxConnections < 1 || l.Limits.MaxConnectionsPerUser < 1 || l.Limits.IdleTimeoutSeconds < 1:
 		return errors.New("every limit must be at least 1")
 	case l.Shutdown.ReadinessDelaySeconds < 0 || l.Shutdown.DrainTimeoutSeconds < 0:

@@ -5,14 +5,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // Parse reads a host certificate (OpenSSH PROTOCOL.certkeys), one line as
@@ -43,13 +42,7 @@ func Parse(line string, key ssh.PublicKey, policy cryptopolicy.Policy) (*ssh.Cer
 	if !slices.Contains(policy.PublicKeys, c.Signature.Format) {
 		return nil, fmt.Errorf("crypto policy %s has no signatures of a CA with %s; sign it again", policy.Name, algorithmOf(c.Signature))
 	}
-	// For any of its principals and moments, so that it says of the signature alone.
-	checker := ssh.CertChecker{Clock: func() time.Time { return time.Unix(int64(min(c.ValidAfter, math.MaxInt64)), 0) }}
-	principal := ""
-	if len(c.ValidPrincipals) > 0 {
-		principal = c.ValidPrincipals[0]
-	}
-	if err := checker.CheckCert(principal, c); err != nil {
+	if err := publickey.VerifyCertificate(c); err != nil {
 		return nil, errors.New("the CA's signature does not verify; sign it anew")
 	}
 	return c, nil

@@ -98,6 +98,7 @@ var meanings = map[string]string{
 	"source_not_allowed":       "the address is not in allowedCIDRs, or not in from= of the key",
 	"key_too_short":            "the crypto policy does not admit a key of this size",
 	"algorithm_not_allowed":    "the client signed with an algorithm that the crypto policy does not have",
+	"bad_signature":            "the key is the user's, but the signature was not made with it, or without a security key's touch",
 	"wrong_password":           "the password was wrong",
 	"no_password":              "the user has no password",
 	"key_required_first":       "the password came before the key",

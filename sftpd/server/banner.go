@@ -1,0 +1,12 @@
+package server
+
+import "strings"
+
+// banner returns a text as it goes over the wire: lines end with CR LF (RFC 4252 section 5.4), and so
+// does the last one, for the client's prompt follows it.
+func banner(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ReplaceAll(strings.TrimSuffix(text, "\n")+"\n", "\n", "\r\n")
+}

@@ -1,0 +1,98 @@
+package server_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"io"
+	"slices"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// forger offers a key that it has no private half of: another one of the same type signs.
+type forger struct {
+	ssh.AlgorithmSigner
+	offered ssh.PublicKey
+}
+
+func (f forger) PublicKey() ssh.PublicKey { return f.offered }
+
+func (f forger) Sign(r io.Reader, data []byte) (*ssh.Signature, error) {
+	return f.SignWithAlgorithm(r, data, "")
+}
+
+// TestForgedSignature: a signature that is not the registered key's has a reason of its own, with the
+// key, and counts as a refused credential. x/crypto ends the connection without asking anybody: when
+// it words the error differently, this fails.
+func TestForgedSignature(t *testing.T) {
+	t.Parallel()
+	pair := func(name string) (registered, other ssh.Signer) {
+		keys := make([]ssh.Signer, 2)
+		for i := range keys {
+			switch name {
+			case "rsa":
+				k, err := rsa.GenerateKey(rand.Reader, 2048)
+				if err != nil {
+					t.Fatal(err)
+				}
+				keys[i] = configtest.Signer(t, k)
+			case "ecdsa":
+				k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+				if err != nil {
+					t.Fatal(err)
+				}
+				keys[i] = configtest.Signer(t, k)
+			default:
+				keys[i], _ = configtest.Key(t)
+			}
+		}
+		return keys[0], keys[1]
+	}
+	second, _ := configtest.Key(t)
+	touchless := newSecurityKey(t)
+	dir := configtest.New(t)
+	dir.Listener.Sources.Penalties = true
+	forgers := map[string][]ssh.Signer{"sk": {touchless}}
+	dir.AddUser("sk", "", touchless.PublicKey())
+	for _, name := range []string{"ed25519", "ecdsa", "rsa"} {
+		registered, other := pair(name)
+		dir.AddUser(name, "", registered.PublicKey(), second.PublicKey())
+		forgers[name] = []ssh.Signer{forger{other.(ssh.AlgorithmSigner), registered.PublicKey()}}
+	}
+	d := daemontest.Start(t, dir)
+	for name, signers := range forgers {
+		t.Run(name, func(t *testing.T) {
+			before := len(d.Audit(t, "login_refused"))
+			c, err := d.Dial(name, ssh.PublicKeys(signers...))
+			if err == nil {
+				c.Close()
+				t.Fatal("logged in")
+			}
+			line := d.WaitAudit(t, "login_refused", before+1)
+			keys, _ := line["keys_offered"].([]any)
+			if line["reason"] != "bad_signature" || line["user"] != name || !slices.Contains(keys, any(ssh.FingerprintSHA256(signers[0].PublicKey()))) {
+				t.Errorf("audit: %v", line)
+			}
+		})
+	}
+	// 5 seconds for each failure, and from 30 on the user is refused from here.
+	for range 6 {
+		if c, err := d.Dial("ed25519", ssh.PublicKeys(forgers["ed25519"]...)); err == nil {
+			c.Close()
+		}
+	}
+	before := len(d.Audit(t, "login_refused"))
+	if c, err := d.Dial("ed25519", ssh.PublicKeys(second)); err == nil {
+		c.Close()
+		t.Fatal("the user is not penalized")
+	}
+	if line := d.WaitAudit(t, "login_refused", before+1); line["reason"] != "login_penalised" {
+		t.Errorf("audit: %v", line)
+	}
+}
