@@ -22,6 +22,8 @@ const (
 	// or any request that was refused for lack of permission.
 	Transfer  Event = "transfer"
 	Operation Event = "operation"
+	// TransferOpen is a file that has been open for long, and is still. A Transfer follows.
+	TransferOpen Event = "transfer_open"
 )
 
 // Results.
@@ -48,7 +50,7 @@ type Entry struct {
 	Source string
 	// Proxy is the address and port of the proxy that the client came through.
 	Proxy string
-	// Count is how often a refusal came again since its last line, 0 for a line of one.
+	// Count is how often a refusal, or a failure of an operation, came again since its last line, 0 for a line of one.
 	Count int
 	// ClientVersion is the client's identification (RFC 4253 section 4.2).
 	ClientVersion string
@@ -79,7 +81,7 @@ type Entry struct {
 	Direction string
 	// Path and Target are in the user's tree, never of the host.
 	Path, Target string
-	// BytesRead were sent to the client, BytesWritten received from it.
+	// BytesRead were sent to the client or hashed for it, BytesWritten received from it.
 	BytesRead, BytesWritten uint64
 	// Left is what is left of a file that was written and not completed: kept or deleted.
 	Left string

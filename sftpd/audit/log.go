@@ -22,6 +22,14 @@ const (
 	MaxPath   = 4096
 )
 
+// Bounds on what a text takes in a line, where a character may be escaped by six bytes and bytes that are not UTF-8 are in it
+// twice. A whole line stays below 16 KiB: container runtimes split longer ones, and who reads the parts as lines loses them.
+const (
+	maxNameEscaped   = 3 * MaxName
+	maxDetailEscaped = 2 * maxDetail
+	maxPathEscaped   = MaxPath + 512
+)
+
 // Log writes entries. It is safe for concurrent use. Nil discards them.
 type Log struct {
 	handler slog.Handler
@@ -54,8 +62,8 @@ func (l *Log) Write(e Entry) {
 	a := attributes{slog.Int("schema", SchemaVersion)}
 	a.word("event", string(e.Event))
 	a.word("result", e.Result)
-	a.text("reason", e.Reason, MaxName)
-	a.text("detail", e.Detail, maxDetail)
+	a.text("reason", e.Reason, MaxName, maxNameEscaped)
+	a.text("detail", e.Detail, maxDetail, maxDetailEscaped)
 	a.word("namespace", namespace)
 	a.word("listener", name)
 	a.word("connection", e.Connection)
@@ -64,15 +72,15 @@ func (l *Log) Write(e Entry) {
 	if e.Count > 0 {
 		a = append(a, slog.Int("count", e.Count))
 	}
-	a.text("client_version", e.ClientVersion, MaxName)
-	a.text("user", e.User, MaxName)
+	a.text("client_version", e.ClientVersion, MaxName, maxNameEscaped)
+	a.text("user", e.User, MaxName, maxNameEscaped)
 	a.word("account", e.Account)
 	a.words("methods", e.Methods)
 	a.word("key_fingerprint", e.KeyFingerprint)
 	a.words("further_key_fingerprints", e.FurtherKeyFingerprints)
 	a.words("keys_offered", e.KeysOffered)
 	a.word("certificate_ca", e.CertificateCA)
-	a.text("certificate_key_id", e.CertificateKeyID, MaxName)
+	a.text("certificate_key_id", e.CertificateKeyID, MaxName, maxNameEscaped)
 	a.word("certificate_serial", e.CertificateSerial)
 	a.word("key_exchange", e.KeyExchange)
 	a.word("cipher", e.Cipher)
@@ -81,13 +89,16 @@ func (l *Log) Write(e Entry) {
 	a.word("public_key_algorithm", e.PublicKeyAlgorithm)
 	a.word("operation", e.Operation)
 	a.word("direction", e.Direction)
-	a.text("path", e.Path, MaxPath)
-	a.text("target", e.Target, MaxPath)
-	if e.Event == Transfer {
+	a.text("path", e.Path, MaxPath, maxPathEscaped)
+	a.text("target", e.Target, MaxPath, maxPathEscaped)
+	if e.Event == Operation && e.BytesRead > 0 {
+		a = append(a, slog.Uint64("bytes_read", e.BytesRead))
+	}
+	if e.Event == Transfer || e.Event == TransferOpen {
 		a = append(a, slog.Uint64("bytes_read", e.BytesRead), slog.Uint64("bytes_written", e.BytesWritten))
 	}
 	a.word("left", e.Left)
-	if e.Event == Transfer || e.Event == Logout {
+	if e.Event == Transfer || e.Event == TransferOpen || e.Event == Logout {
 		a = append(a, slog.Int64("duration_ms", e.Duration.Milliseconds()))
 	}
 	r.AddAttrs(a...)
@@ -110,14 +121,14 @@ func (a *attributes) words(key string, values []string) {
 
 // text adds what a client said. JSON holds Unicode alone, so bytes that are not UTF-8
 // would all read as U+FFFD: then key+"_base64" has the exact bytes. Text that is longer
-// than limit is cut, and key+"_length" has its length.
-func (a *attributes) text(key, value string, limit int) {
+// than limit, or would take more than escaped bytes, is cut, and key+"_length" has its length.
+func (a *attributes) text(key, value string, limit, escaped int) {
 	if value == "" {
 		return
 	}
-	if len(value) > limit {
+	if short := cutEscaped(Cut(value, limit), escaped); len(short) < len(value) {
 		*a = append(*a, slog.Int(key+"_length", len(value)))
-		value = Cut(value, limit)
+		value = short
 	}
 	*a = append(*a, slog.String(key, strings.ToValidUTF8(value, "\uFFFD")))
 	if !utf8.ValidString(value) {

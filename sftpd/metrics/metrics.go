@@ -21,6 +21,7 @@ type Metrics struct {
 	operations, revocations       *prometheus.CounterVec
 	hostKeyProofs, traceSpans     *prometheus.CounterVec
 	reloads, reloadErrors, probes prometheus.Counter
+	hashed                        prometheus.Counter
 	loaded, users, rejected       prometheus.Gauge
 	sessionTime                   prometheus.Histogram
 	transferTime                  *prometheus.HistogramVec
@@ -38,6 +39,7 @@ func New(version string) *Metrics {
 		revocations:   counters("sftpd_revocations_total", "Sessions that the daemon closed, by reason.", "reason"),
 		transfers:     counters("sftpd_transfers_total", "Files that were opened and closed, by direction (download, upload, both) and result (ok, failed, aborted).", "direction", "result"),
 		transferBytes: counters("sftpd_transfer_bytes_total", "Bytes of files, by direction (download, upload).", "direction"),
+		hashed:        counter("sftpd_hashed_bytes_total", "Bytes of files that were read for hashes that clients asked for."),
 		operations:    counters("sftpd_operations_total", "Changes of the tree and refused requests, by SFTP request and result (ok, refused, failed).", "operation", "result"),
 		hostKeyProofs: counters("sftpd_host_key_proofs_total", "Requests of logged-in clients for proofs of host keys that they are to learn (hostkeys-prove-00@openssh.com), by result (answered, refused).", "result"),
 		traceSpans:    counters("sftpd_trace_spans_total", "Spans of traces by result: sent to the collector, dropped for lack of room, or refused by the collector.", "result"),
@@ -57,7 +59,7 @@ func New(version string) *Metrics {
 	})
 	build.Set(1)
 	m.Registry.MustRegister(build, m.connections, m.sessions, m.logins, m.negotiated, m.refusals, m.revocations, m.transfers,
-		m.transferBytes, m.operations, m.hostKeyProofs, m.traceSpans, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
+		m.transferBytes, m.hashed, m.operations, m.hostKeyProofs, m.traceSpans, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
 		m.sessionTime, m.transferTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, result := range []string{"answered", "refused"} {

@@ -59,3 +59,6 @@ func (m *Metrics) Transfer(direction, result string, read, written uint64, open 
 func (m *Metrics) Operation(operation, result string) {
 	m.operations.WithLabelValues(operation, result).Inc()
 }
+
+// Hashed counts the bytes of files of which a client asked for hashes.
+func (m *Metrics) Hashed(bytes uint64) { m.hashed.Add(float64(bytes)) }

@@ -29,6 +29,7 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 	s.background.Do(func() {
 		go s.sweep()
+		go s.reportOpen()
 		go s.refusals.run(s.ctx)
 	})
 	wait := time.Duration(0)

@@ -16,6 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
+	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
@@ -44,6 +45,9 @@ type conn struct {
 	rekeying   rekeying
 	// grant is set once, by registry.admit.
 	grant *auth.Grant
+	// account is the user's, set with grant.
+	account  *peruser.Account
+	failures failures
 
 	// ctx ends when the connection does, or is to.
 	ctx       context.Context
@@ -96,6 +100,9 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		c.raw.Close()
 		c.cancel()
 		c.meter.done()
+		if c.account != nil {
+			c.account.Leave()
+		}
 		c.server.deadlines.remove(c)
 		c.server.activity.remove(c)
 		c.closeTree()
@@ -126,6 +133,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 			c.server.Audit.Write(c.entry(audit.SessionRevoked, audit.OK, reason))
 		}
 		c.working.Wait()
+		c.writeFailures(true)
 		reason, _ := c.endReason.Load().(string)
 		e := c.entry(audit.Logout, audit.OK, reason)
 		e.Duration = time.Since(begin)
@@ -205,17 +213,22 @@ func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
 		Event: event, Result: result, Reason: reason,
 		Connection: c.id, Source: c.remote, Proxy: c.proxy,
 	}
-	if event != audit.Transfer && event != audit.Operation {
+	if !ofFile(event) {
 		e.ClientVersion = c.clientVersion
 	}
 	if g := c.grant; g != nil {
 		e.User, e.Account = g.Username, g.Account
 		noteGrant(&e, g)
-		if event != audit.Transfer && event != audit.Operation {
+		if !ofFile(event) {
 			noteCertificate(&e, g.Certificate())
 		}
 	}
 	return e
+}
+
+// ofFile is whether an event is of a file: there are many of those, so that they say less of the connection.
+func ofFile(e audit.Event) bool {
+	return e == audit.Transfer || e == audit.TransferOpen || e == audit.Operation
 }
 
 // record puts an entry of a session into the audit log and into its trace.

@@ -26,7 +26,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 	}
 	ch.growing(c.server.windows, c.grant.Username)
 	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
-	f := sftp.NewSession(ch, tree, sftp.Options{Observe: c.observe, Logger: log, Descriptors: share{c}})
+	f := sftp.NewSession(ch, tree, sftp.Options{Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account})
 	c.mu.Lock()
 	c.files[f] = struct{}{}
 	c.mu.Unlock()
@@ -93,7 +93,7 @@ func (c *conn) open(o *opening) {
 	u := c.server.Current().Listener.Uploads
 	o.tree, o.err = vfs.Open(mounts, vfs.WithUploads(vfs.Uploads{
 		OnClose: u.Publish == config.PublishOnClose, DeleteIncomplete: u.Incomplete == config.IncompleteDelete, Sync: u.SyncOnClose,
-	}))
+	}), c.turns(c.ctx))
 	if o.err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -143,6 +143,7 @@ func (c *conn) observeTransfer(t sftp.Transfer) {
 	e.Left = string(t.Left)
 	e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
 	c.record(e)
+	c.charge(e)
 }
 
 func (c *conn) observeOperation(o sftp.Operation) {
@@ -155,7 +156,11 @@ func (c *conn) observeOperation(o sftp.Operation) {
 		result, reason = audit.Failed, o.Status.String()
 	}
 	c.server.Metrics.Operation(o.Op, result)
+	c.server.Metrics.Hashed(o.BytesRead)
+	if o.BytesRead == 0 && result != audit.OK && !c.failures.count(failure{o.Op, result, reason}, time.Now(), func() { c.writeFailures(false) }) {
+		return
+	}
 	e := c.entry(audit.Operation, result, reason)
-	e.Operation, e.Path, e.Target = o.Op, o.Path, o.Target
-	c.server.Audit.Write(e)
+	e.Operation, e.Path, e.Target, e.BytesRead = o.Op, o.Path, o.Target, o.BytesRead
+	c.write(e)
 }

@@ -232,6 +232,8 @@ func (r *registry) admit(c *conn, g *auth.Grant, now time.Time) (reason string) 
 	r.byUID[g.UID]++
 	r.conns[c] = u
 	c.grant = g
+	c.account = c.server.users.Join(g.UID)
+	c.meter.setUser(&c.account.Unread)
 	return ""
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
+	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/trace"
@@ -49,6 +50,7 @@ type Server struct {
 	registry    *registry
 	penalties   *penalty.Book
 	descriptors *descriptors
+	users       *peruser.Users
 	unread      atomic.Int64 // of all connections, see ledger
 	received    atomic.Uint64
 	windows     *budget // of larger windows
@@ -62,6 +64,7 @@ type Server struct {
 	// rekeyTime is the policy's unless it is set.
 	rekeyTime   time.Duration
 	unreadOfAll int64
+	openFirst   time.Duration
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -80,6 +83,7 @@ var adjust func(*Server)
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
+		users: peruser.New(), openFirst: openFirst,
 		penalties: penalty.New(time.Now), refusals: newRefusals(o.Audit), modexps: newModexps(), windows: newBudget(),
 		activity:     activity{conns: map[*conn]struct{}{}},
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, helloPatience: helloPatience, unreadOfAll: unreadOfAll,

@@ -57,6 +57,7 @@ type meter struct {
 	next   int64 // bytes received at the next look
 	// ofAll is what all connections of the server have unread, unread this one's part of it.
 	ofAll      *atomic.Int64
+	ofUser     *atomic.Int64 // of all connections of the user, nil before a login
 	limitOfAll int64
 	unread     int64
 	total      *atomic.Uint64 // bytes received of all connections there were
@@ -83,13 +84,28 @@ func (m *meter) receive(n int) (overrun bool) {
 	}
 	m.next = m.ledger.received + checkEvery
 	m.report(m.ledger.unread())
-	return m.ledger.overrun(m.unread, m.limitOfAll-m.ofAll.Load())
+	left := m.limitOfAll - m.ofAll.Load()
+	if m.ofUser != nil {
+		left = min(left, m.limitOfAll/2-m.ofUser.Load())
+	}
+	return m.ledger.overrun(m.unread, left)
 }
 
 // report changes this connection's part of ofAll.
 func (m *meter) report(unread int64) {
 	m.ofAll.Add(unread - m.unread)
+	if m.ofUser != nil {
+		m.ofUser.Add(unread - m.unread)
+	}
 	m.unread = unread
+}
+
+// setUser has this connection's part counted with those of the user's others.
+func (m *meter) setUser(ofUser *atomic.Int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ofUser.Add(m.unread)
+	m.ofUser = ofUser
 }
 
 // done takes what was unread off.

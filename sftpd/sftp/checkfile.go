@@ -18,6 +18,8 @@ import (
 const (
 	minHashBlock = 256
 	maxHashes    = maxRead
+	// maxHashRange is what one request may hash. A file can be made 4 EiB long without a byte of its own.
+	maxHashRange = 1 << 40
 )
 
 // hashes by the names of the draft.
@@ -34,7 +36,10 @@ func (s *Session) checkFileHandle(r *request) error {
 	if !h.file.Readable() {
 		return errNotReadable
 	}
-	return s.checkFile(r, h.file)
+	err = s.checkFile(r, h.file)
+	h.read += r.hashed
+	h.seen.read.Store(h.read)
+	return err
 }
 
 // checkFileName answers check-file-name. Links are followed.
@@ -78,6 +83,9 @@ func (s *Session) checkFile(r *request, f *vfs.File) error {
 	if length != 0 {
 		rest = min(rest, length)
 	}
+	if rest > maxHashRange {
+		return errHashRange
+	}
 	if block == 0 {
 		block = max(rest, 1)
 	}
@@ -95,7 +103,7 @@ func (s *Session) checkFile(r *request, f *vfs.File) error {
 	for {
 		n := min(rest, block)
 		h.Reset()
-		if err := s.hashRange(h, f, int64(off), int64(n)); err != nil {
+		if err := s.hashRange(r, h, f, int64(off), int64(n)); err != nil {
 			return err
 		}
 		s.out = h.Sum(s.out)
@@ -109,20 +117,20 @@ func (s *Session) checkFile(r *request, f *vfs.File) error {
 }
 
 // hashRange hashes n bytes. A file that is shorter by now gives io.EOF.
-func (s *Session) hashRange(h hash.Hash, f *vfs.File, off, n int64) error {
+func (s *Session) hashRange(r *request, h hash.Hash, f *vfs.File, off, n int64) error {
 	buf := buffers.Get().(*[bufferBytes]byte)
 	defer buffers.Put(buf)
 	for n > 0 {
-		if err := s.ctx.Err(); err != nil {
-			return err
-		}
+		// Not in a turn: the volume may be slow. Who waits for a turn reads nothing, so this is bounded, too.
 		got, err := f.ReadAt(buf[:min(n, int64(len(buf)))], off)
 		if err != nil {
 			return err
 		}
-		_, _ = h.Write(buf[:got]) // never fails
+		if err := s.part(func() { _, _ = h.Write(buf[:got]) }); err != nil { // Write never fails
+			return err
+		}
+		r.hashed += uint64(got)
 		off, n = off+int64(got), n-int64(got)
-		s.touch()
 	}
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // copyPart is how many bytes are copied between two looks at the session's
-// context.
-const copyPart = 64 << 20
+// context: some milliseconds, where the volume copies by reading and writing.
+const copyPart = 4 << 20
 
 // copyData answers copy-data (draft-ietf-secsh-filexfer-extensions-00, section
 // 7; OpenSSH PROTOCOL, section 4.10). Length zero copies to the end of the
@@ -46,14 +46,18 @@ func (s *Session) copyData(r *request) error {
 		return err
 	}
 	for n > 0 {
-		if err := s.ctx.Err(); err != nil {
-			return err
+		var done int64
+		var err error
+		if gone := s.part(func() {
+			done, err = src.file.CopyTo(dst.file, int64(off), int64(dstOff), int64(min(n, copyPart)))
+		}); gone != nil {
+			return gone
 		}
-		done, err := src.file.CopyTo(dst.file, int64(off), int64(dstOff), int64(min(n, copyPart)))
 		off, dstOff, n = off+uint64(done), dstOff+uint64(done), n-uint64(done)
 		src.read += uint64(done)
 		dst.written += uint64(done)
-		s.touch()
+		src.seen.read.Store(src.read)
+		dst.seen.written.Store(dst.written)
 		if errors.Is(err, io.EOF) {
 			if toEnd {
 				return nil

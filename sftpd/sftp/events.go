@@ -37,7 +37,7 @@ const (
 type Transfer struct {
 	Path         string // virtual and clean, as it was opened
 	Direction    Direction
-	BytesRead    uint64 // sent to the client, or copied by copy-data
+	BytesRead    uint64 // sent to the client, hashed for it, or copied by copy-data
 	BytesWritten uint64 // received from the client, or copied
 	Start        time.Time
 	Duration     time.Duration
@@ -47,14 +47,16 @@ type Transfer struct {
 	Left vfs.Leftover
 }
 
-// Operation is a change of the tree, done or refused, or any other request that
-// was refused with SSH_FX_PERMISSION_DENIED. A successful OPEN is none: its
+// Operation is a change of the tree or the hash of a file, done or refused, or any other
+// request that was refused with SSH_FX_PERMISSION_DENIED. A successful OPEN is none: its
 // Transfer follows.
 type Operation struct {
 	Op     string // the request's name, as OpenSSH's sftp-server -Q requests has it
 	Path   string // virtual and clean; empty if the request was refused unread
 	Target string // the new name of a rename, link or copy, clean too; the target of a symlink as sent
 	Status Status
+	// BytesRead of the file were hashed. Those of an open file are in its Transfer, too.
+	BytesRead uint64
 }
 
 func (Transfer) event()  {}

@@ -32,6 +32,7 @@ func (s *Session) open(r *request) error {
 	name, h := s.handles.add()
 	h.file, h.path = f, vfs.Clean(r.path)
 	s.files.Add(1)
+	s.longOpen.add(h)
 	if f.Staged() {
 		s.staged++
 	}
@@ -107,12 +108,24 @@ func (s *Session) close(h *handle, slot uint32, aborted bool) error {
 		err = vfs.ErrNotPublished
 	}
 	s.files.Add(-1)
+	s.longOpen.remove(h)
 	if s.opts.Observe != nil {
 		t := h.transfer(aborted)
 		t.Left = left
 		s.opts.Observe(t)
 	}
 	return err
+}
+
+// opened is what the file was opened for.
+func (h *handle) opened() Direction {
+	switch {
+	case h.file.Readable() && h.file.Writable():
+		return Both
+	case h.file.Writable():
+		return Upload
+	}
+	return Download
 }
 
 func (h *handle) transfer(aborted bool) Transfer {
@@ -156,6 +169,7 @@ func (s *Session) read(r *request) error {
 	case err != nil:
 		return err
 	case !h.file.Readable():
+		r.path = h.path
 		return errNotReadable
 	case off > math.MaxInt64:
 		return syscall.EINVAL
@@ -174,6 +188,7 @@ func (s *Session) read(r *request) error {
 		return h.note(err)
 	}
 	h.read += uint64(got)
+	h.seen.read.Store(h.read)
 	s.out.begin(typeData, r.id)
 	s.out.uint32(uint32(got))
 	s.out = s.out[:at+dataHeader+got]
@@ -193,6 +208,7 @@ func (s *Session) write(r *request) error {
 	case err != nil:
 		return err
 	case !h.file.Writable():
+		r.path = h.path
 		return errNotWritable
 	case off > math.MaxInt64-maxPacket:
 		return syscall.EFBIG
@@ -203,6 +219,7 @@ func (s *Session) write(r *request) error {
 	}
 	n, err := h.file.WriteAt(data[done:], int64(off)+int64(done))
 	h.written += uint64(n)
+	h.seen.written.Store(h.written)
 	return h.note(err)
 }
 

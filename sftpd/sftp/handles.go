@@ -18,7 +18,8 @@ type handle struct {
 	path          string
 	start         time.Time
 	read, written uint64
-	err           error // the first that happened
+	err           error         // the first that happened
+	seen          *openTransfer // nil for a directory
 }
 
 func (h *handle) inUse() bool { return h.file != nil || h.dir != nil }

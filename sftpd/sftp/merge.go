@@ -61,5 +61,6 @@ func (s *Session) writeAhead(h *handle, name []byte, off uint64, data []byte) {
 	}
 	n := h.file.WritePartsAt(parts[:count], int64(off))
 	h.written += uint64(n)
+	h.seen.written.Store(h.written)
 	s.ahead = ahead{h: h, off: off, n: uint64(n)}
 }

@@ -1,6 +1,9 @@
 package sftp
 
-import "log/slog"
+import (
+	"context"
+	"log/slog"
+)
 
 // DefaultMaxHandles is the limit of open files and directories in a session.
 const DefaultMaxHandles = 256
@@ -13,6 +16,8 @@ type Options struct {
 	// Descriptors, if set, bounds the open files and directories of several
 	// sessions together.
 	Descriptors Descriptors
+	// Work, if set, bounds what the user's sessions may have the server do at a time.
+	Work Work
 	// Permit, if set, is asked once at the start for each kind of request, by
 	// its name in [Requests]. A request that is not permitted is answered with
 	// SSH_FX_PERMISSION_DENIED, an extension is not advertised either.
@@ -31,4 +36,12 @@ type Descriptors interface {
 	Acquire() bool
 	// Release gives one back.
 	Release()
+}
+
+// Work is bounded for each user. It is used from the goroutines of all of the user's sessions.
+type Work interface {
+	// Turn waits for a place to use a processor for a moment, and returns how to give it back.
+	Turn(ctx context.Context) (done func(), err error)
+	// Pace waits until the user may do another thing that gets a line of the audit log.
+	Pace(ctx context.Context) error
 }

@@ -10,6 +10,7 @@ type request struct {
 	// For the report: what the request is about, as far as it has been read.
 	path, target string
 	changes      bool // an OPEN for writing
+	hashed       uint64
 }
 
 // audit says when a request becomes an [Operation].
@@ -46,14 +47,14 @@ func init() {
 	kinds = []kind{
 		{"open", typeOpen, "", "", ifDenied, (*Session).open},
 		{"close", typeClose, "", "", never, (*Session).closeHandle},
-		{"read", typeRead, "", "", never, (*Session).read},
-		{"write", typeWrite, "", "", never, (*Session).write},
+		{"read", typeRead, "", "", ifDenied, (*Session).read},
+		{"write", typeWrite, "", "", ifDenied, (*Session).write},
 		{"lstat", typeLstat, "", "", ifDenied, (*Session).lstat},
-		{"fstat", typeFstat, "", "", never, (*Session).fstat},
+		{"fstat", typeFstat, "", "", ifDenied, (*Session).fstat},
 		{"setstat", typeSetstat, "", "", always, (*Session).setstat},
 		{"fsetstat", typeFsetstat, "", "", always, (*Session).fsetstat},
 		{"opendir", typeOpendir, "", "", ifDenied, (*Session).opendir},
-		{"readdir", typeReaddir, "", "", never, (*Session).readdir},
+		{"readdir", typeReaddir, "", "", ifDenied, (*Session).readdir},
 		{"remove", typeRemove, "", "", always, (*Session).remove},
 		{"mkdir", typeMkdir, "", "", always, (*Session).mkdir},
 		{"rmdir", typeRmdir, "", "", always, (*Session).rmdir},
@@ -64,18 +65,18 @@ func init() {
 		{"symlink", typeSymlink, "", "", always, (*Session).symlink},
 		{"posix-rename", typeExtended, "posix-rename@openssh.com", "1", always, (*Session).posixRename},
 		{"statvfs", typeExtended, "statvfs@openssh.com", "2", ifDenied, (*Session).statvfs},
-		{"fstatvfs", typeExtended, "fstatvfs@openssh.com", "2", never, (*Session).fstatvfs},
+		{"fstatvfs", typeExtended, "fstatvfs@openssh.com", "2", ifDenied, (*Session).fstatvfs},
 		{"hardlink", typeExtended, "hardlink@openssh.com", "1", always, (*Session).hardlink},
-		{"fsync", typeExtended, "fsync@openssh.com", "1", never, (*Session).fsync},
+		{"fsync", typeExtended, "fsync@openssh.com", "1", ifDenied, (*Session).fsync},
 		{"lsetstat", typeExtended, "lsetstat@openssh.com", "1", always, (*Session).lsetstat},
 		{"limits", typeExtended, "limits@openssh.com", "1", never, (*Session).limits},
 		{"expand-path", typeExtended, "expand-path@openssh.com", "1", ifDenied, (*Session).expandPath},
 		{"copy-data", typeExtended, "copy-data", "1", always, (*Session).copyData},
 		{"home-directory", typeExtended, "home-directory", "1", never, (*Session).homeDirectory},
 		{"users-groups-by-id", typeExtended, "users-groups-by-id@openssh.com", "1", never, (*Session).usersGroupsByID},
-		{"check-file", typeExtended, "check-file", "1", ifDenied, (*Session).checkFileHandle},
-		{"check-file-handle", typeExtended, "check-file-handle", "1", ifDenied, (*Session).checkFileHandle},
-		{"check-file-name", typeExtended, "check-file-name", "1", ifDenied, (*Session).checkFileName},
+		{"check-file", typeExtended, "check-file", "1", always, (*Session).checkFileHandle},
+		{"check-file-handle", typeExtended, "check-file-handle", "1", always, (*Session).checkFileHandle},
+		{"check-file-name", typeExtended, "check-file-name", "1", always, (*Session).checkFileName},
 	}
 	for i := range kinds {
 		if k := &kinds[i]; k.typ != typeExtended {

@@ -36,7 +36,11 @@ type Session struct {
 	// may be longer than the 34000 bytes that all must take.
 	askedLimits bool
 	lastUsed    atomic.Int64 // Unix nanoseconds
-	files       atomic.Int32
+	lastWork    int64        // likewise, when touch was last called
+	// alone is how long the server has worked on requests since the client was last waited for, see aloneLimit.
+	alone    time.Duration
+	files    atomic.Int32
+	longOpen openTransfers
 }
 
 // NewSession prepares a session over rw. If rw is an [io.Closer], cancelling
@@ -69,13 +73,16 @@ func Serve(ctx context.Context, rw io.ReadWriter, tree *vfs.Tree, opts Options) 
 func (s *Session) OpenFiles() int { return int(s.files.Load()) }
 
 // LastActivity returns when a request last came or was answered; before the
-// first one, when the session was made. A long copy-data counts all the time.
+// first one, when the session was made. A long copy-data or check-file counts for an hour.
 // It may be called at any time, from any goroutine.
 func (s *Session) LastActivity() time.Time { return time.Unix(0, s.lastUsed.Load()) }
 
 func (s *Session) touch() int64 {
 	now := time.Now().UnixNano()
-	s.lastUsed.Store(now)
+	s.lastWork = now
+	if s.alone < aloneLimit {
+		s.lastUsed.Store(now)
+	}
 	return now
 }
 
@@ -112,10 +119,14 @@ func (s *Session) loop() error {
 			}
 			s.releaseOut()
 		}
+		asked := time.Now().UnixNano()
 		p, err := s.in.next()
 		if err != nil {
 			_ = s.flush() // what came before a framing error has its answers
 			return err
+		}
+		if time.Now().UnixNano()-asked >= int64(waited) {
+			s.alone = 0
 		}
 		now := s.touch()
 		switch {
@@ -233,6 +244,9 @@ func (s *Session) execute(r *request) (err error) {
 	case s.denied[r.kind]:
 		return errNotAllowed
 	}
+	if err := s.pace(r.kind); err != nil {
+		return err
+	}
 	return r.kind.run(s, r)
 }
 
@@ -284,7 +298,7 @@ func (s *Session) report(r *request, err error) {
 	if errors.Is(err, errMalformed) {
 		return
 	}
-	op := Operation{Op: r.kind.name, Target: r.target, Status: code}
+	op := Operation{Op: r.kind.name, Target: r.target, Status: code, BytesRead: r.hashed}
 	if r.path != "" {
 		op.Path = vfs.Clean(r.path)
 	}

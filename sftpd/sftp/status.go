@@ -62,6 +62,7 @@ var (
 	errNoSuchUser  = &fault{StatusFailure, "No such user"}
 	errNoHash      = &fault{StatusUnsupported, "None of these hash algorithms is supported, but sha256 and sha512"}
 	errHashBlock   = &fault{StatusFailure, "The block size must be 0, or at least 256 and so large that the hashes fit a reply"}
+	errHashRange   = &fault{StatusFailure, "At most 1 TiB is hashed at a time: ask for parts"}
 	errInternal    = &fault{StatusFailure, "Internal error"}
 )
 

@@ -46,7 +46,7 @@ func (t *Tree) Rmdir(p string) error {
 		return unix.EINVAL // as rmdir(2)
 	}
 	rmdir := func() error { return unix.Unlinkat(par.fd, par.name, unix.AT_REMOVEDIR) }
-	if err = retry(rmdir); err == unix.ENOTEMPTY && dropKept(par) {
+	if err = retry(rmdir); err == unix.ENOTEMPTY && t.dropKept(par) {
 		err = retry(rmdir)
 	}
 	return err
@@ -186,10 +186,15 @@ func (m *mount) readlink(rest string) (string, error) {
 		return "", err
 	}
 	defer par.close()
-	buf := make([]byte, maxPath)
+	return readlinkAt(par.fd, par.name)
+}
+
+// readlinkAt returns the target of a link in a directory. Anything else gives EINVAL.
+func readlinkAt(dirfd int, name string) (string, error) {
+	var buf [maxPath]byte
 	n := 0
-	err = retry(func() (err error) {
-		n, err = unix.Readlinkat(par.fd, par.name, buf)
+	err := retry(func() (err error) {
+		n, err = unix.Readlinkat(dirfd, name, buf[:])
 		return err
 	})
 	if err != nil {

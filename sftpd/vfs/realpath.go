@@ -24,63 +24,182 @@ func (t *Tree) RealPath(p string) (string, error) {
 	case pl.m.need(rightRead) != nil:
 		return Clean(t.absolute(p)), nil //nolint:nilerr // no right to read: where links lead is content, too
 	}
-	rest, err := pl.m.realRest(pl.rest)
+	rest, err := pl.m.realRest(pl.rest, t.turn)
 	if err != nil {
 		return "", err
 	}
 	return Clean(pl.m.path + "/" + rest), nil
 }
 
-// realRest walks rest from the mount's root. What it asks of the kernel is
-// jailed like everything else, so races can make its answer stale, not unsafe.
-func (m *mount) realRest(rest string) (string, error) {
-	var done []string
-	links := 0
-	todo := strings.Split(rest, "/")
-	for len(todo) > 0 {
-		name := todo[0]
-		todo = todo[1:]
+// Bounds of a walk, as realpath(3) has them: a tree of links can otherwise make a path of 1800 bytes
+// take seconds.
+const (
+	// maxSteps is how many components a walk looks at, those of links included.
+	maxSteps = 4096
+	// freeSteps is how many come before a walk needs a turn, and how many it does in one. Paths
+	// that people have are shorter.
+	freeSteps = 64
+	// reopenCost is how many components of a directory that is opened again count as one step.
+	reopenCost = 16
+)
+
+// walk is the state of realRest: dir is the directory that done leads to, opened as the walk goes.
+type walk struct {
+	m     *mount
+	turn  Turn
+	done  []string
+	size  int // of done, with a slash before each
+	dir   int // m.fd, a descriptor of its own, or closed
+	links int
+	steps int
+	end   func() // of the turn
+}
+
+const closed = -1
+
+// realRest walks rest from the mount's root. It opens one component at a time and follows no link by the
+// kernel, so nothing outside of the mount is reached: races can make its answer stale, not unsafe.
+func (m *mount) realRest(rest string, turn Turn) (string, error) {
+	w := &walk{m: m, turn: turn, dir: m.fd}
+	defer w.finish()
+	if err := w.run(rest); err != nil {
+		return "", err
+	}
+	return strings.Join(w.done, "/"), nil
+}
+
+func (w *walk) run(todo string) error {
+	for todo != "" {
+		if err := w.step(1); err != nil {
+			return err
+		}
+		name, rest, more := strings.Cut(todo, "/")
+		todo = rest
 		switch name {
 		case "", ".":
 			continue
 		case "..":
-			done = done[:max(len(done)-1, 0)]
+			w.up()
 			continue
 		}
-		done = append(done, name)
-		at := strings.Join(done, "/")
-		target, err := m.readlink(at)
+		target, err := w.look(name)
 		switch err {
 		case nil:
-			if links++; links > maxLinks {
-				return "", unix.ELOOP
+			if w.links++; w.links > maxLinks {
+				return unix.ELOOP
 			}
-			done = done[:len(done)-1]
-			if strings.HasPrefix(target, "/") {
-				done = done[:0]
+			if more {
+				target += "/" + rest
 			}
-			todo = append(strings.Split(target, "/"), todo...)
+			if len(target) >= maxPath {
+				return unix.ENAMETOOLONG
+			}
+			if todo = target; strings.HasPrefix(target, "/") {
+				w.done, w.size = w.done[:0], 0
+				w.moveTo(w.m.fd)
+			}
+			continue
 		case unix.EINVAL: // no link; only a directory leads on
-			if len(todo) > 0 {
-				if err := m.isDir(at); err != nil {
-					return "", err
-				}
+			if more {
+				err = w.enter(name)
+			} else {
+				err = nil
 			}
 		case unix.ENOENT:
-			if strings.Join(todo, "") != "" {
-				return "", err
+			if strings.Trim(rest, "/") == "" {
+				err = nil
+				todo = ""
 			}
-		default:
-			return "", err
+		}
+		if err != nil {
+			return err
+		}
+		w.done = append(w.done, name)
+		if w.size += len(name) + 1; w.size > maxPath {
+			return unix.ENAMETOOLONG
 		}
 	}
-	return strings.Join(done, "/"), nil
+	return nil
 }
 
-func (m *mount) isDir(rest string) error {
-	fd, err := m.r.open(rest, unix.O_PATH|unix.O_DIRECTORY, 0)
+// step counts, and waits for a turn now and then.
+func (w *walk) step(n int) error {
+	before := w.steps / freeSteps
+	if w.steps += n; w.steps > maxSteps {
+		return unix.ENAMETOOLONG
+	}
+	if w.turn == nil || w.steps/freeSteps == before {
+		return nil
+	}
+	w.endTurn()
+	var err error
+	w.end, err = w.turn()
+	return err
+}
+
+func (w *walk) endTurn() {
+	if w.end != nil {
+		w.end()
+		w.end = nil
+	}
+}
+
+func (w *walk) finish() {
+	w.endTurn()
+	w.moveTo(w.m.fd)
+}
+
+// moveTo makes another descriptor the directory's.
+func (w *walk) moveTo(dir int) {
+	if w.dir != w.m.fd && w.dir != closed {
+		unix.Close(w.dir)
+	}
+	w.dir = dir
+}
+
+func (w *walk) up() {
+	if n := len(w.done); n > 0 {
+		w.size -= len(w.done[n-1]) + 1
+		w.done = w.done[:n-1]
+		w.moveTo(closed)
+	}
+}
+
+// look returns the target of a link in the directory. It gives EINVAL for anything else.
+func (w *walk) look(name string) (string, error) {
+	if err := w.reopen(); err != nil {
+		return "", err
+	}
+	return readlinkAt(w.dir, name)
+}
+
+// reopen opens the directory after "..": by its names, since the kernel's ".." may lead out of the mount.
+func (w *walk) reopen() error {
+	switch {
+	case w.dir != closed:
+		return nil
+	case len(w.done) == 0:
+		w.dir = w.m.fd
+		return nil
+	}
+	if err := w.step(len(w.done) / reopenCost); err != nil {
+		return err
+	}
+	fd, err := w.m.r.open(strings.Join(w.done, "/"), unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err == nil {
-		unix.Close(fd)
+		w.dir = fd
+	}
+	return err
+}
+
+func (w *walk) enter(name string) error {
+	var fd int
+	err := retry(func() (err error) {
+		fd, err = unix.Openat(w.dir, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err == nil {
+		w.moveTo(fd)
 	}
 	return err
 }

@@ -19,6 +19,7 @@ type Tree struct {
 	mounts   []*mount
 	resolver Resolver
 	uploads  Uploads
+	turn     Turn      // nil for no bound
 	start    string    // what relative paths are relative to; "" is "/"
 	opened   time.Time // what synthetic directories show as their times
 }

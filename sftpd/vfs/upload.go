@@ -1,9 +1,11 @@
 package vfs
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"strings"
 	"time"
 
@@ -113,7 +115,10 @@ func (t *Tree) stageAt(pl place, par *parent, flags int, mode uint32) (*File, er
 
 // stageTarget stages what a link leads to, and not the link.
 func (t *Tree) stageTarget(pl place, flags int, mode uint32) (*File, error) {
-	rest, err := pl.m.realRest(pl.rest)
+	rest, err := pl.m.realRest(pl.rest, t.turn)
+	if errors.Is(err, context.Canceled) {
+		return nil, err
+	}
 	if err != nil || rest == "" || rest == pl.rest {
 		return nil, nil //nolint:nilerr // see stage
 	}
@@ -238,7 +243,7 @@ func (t *Tree) forgetKept(par parent) error {
 // dropKept empties a directory that holds nothing but what interrupted uploads left,
 // and says whether it is empty then. Uploads that go on are left alone, which a
 // day without a write is the end of: no session is longer without a request.
-func dropKept(par parent) bool {
+func (t *Tree) dropKept(par parent) bool {
 	fd, err := unix.Openat(par.fd, par.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false
@@ -263,8 +268,15 @@ func dropKept(par parent) bool {
 		if err := d.fill(); err != nil {
 			return false
 		}
+		// Each buffer of entries is a part of its own: a directory may have a million that nobody sees.
+		if t.pause() != nil {
+			return false
+		}
 	}
-	for _, name := range left {
+	for i, name := range left {
+		if i%freeSteps == freeSteps-1 && t.pause() != nil {
+			return false
+		}
 		if err := retry(func() error { return unix.Unlinkat(fd, name, 0) }); err != nil {
 			return false
 		}

@@ -1,0 +1,40 @@
+package audit
+
+import (
+	"unicode"
+	"unicode/utf8"
+)
+
+// cutEscaped shortens s so that it takes at most limit bytes in a line: escaped, and with what is not UTF-8 also in base64.
+func cutEscaped(s string, limit int) string {
+	twice := !utf8.ValidString(s)
+	size := 0
+	for i := 0; i < len(s); {
+		r, width := utf8.DecodeRuneInString(s[i:])
+		size += escapedSize(r)
+		if twice {
+			size += 2 * width // 4/3 in base64, rounded up
+		}
+		if size > limit {
+			return s[:i]
+		}
+		i += width
+	}
+	return s
+}
+
+// escapedSize is how many bytes a character has at most in the string of a line, see printable.
+func escapedSize(r rune) int {
+	switch {
+	case r == '"', r == '\\':
+		return len(`\"`)
+	case unicode.IsPrint(r):
+		return utf8.RuneLen(r)
+	case r > 0xFFFF:
+		return len(`\u0000\u0000`)
+	}
+	return len(`\u0000`)
+}
+
+// PathSize is about how many bytes a path takes in a line.
+func PathSize(path string) int { return len(cutEscaped(path, maxPathEscaped)) }

@@ -1,0 +1,74 @@
+package server
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+)
+
+// A connection's failed operations have a line each as long as they come no faster than this. People and programs that look
+// for files stay below it; beyond it they are counted, and each kind of failure has a line with the count every
+// failuresInterval and at the end of the connection.
+const (
+	failuresBurst    = 20
+	failuresRate     = 10 // a second
+	failuresInterval = 10 * time.Second
+)
+
+// failure is what failed operations are counted by. Both words are from fixed sets.
+type failure struct{ operation, result, reason string }
+
+// failures are those of a connection.
+type failures struct {
+	mu      sync.Mutex
+	tokens  float64
+	at      time.Time
+	counted map[failure]int
+	timer   *time.Timer // until they have their lines; nil if there are none
+	closed  bool
+}
+
+// count says whether a failure gets a line of its own. If not it has been counted, and due is called in a while.
+func (f *failures) count(of failure, now time.Time, due func()) (line bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tokens = min(failuresBurst, f.tokens+now.Sub(f.at).Seconds()*failuresRate)
+	f.at = now
+	if f.tokens >= 1 || f.closed {
+		f.tokens--
+		return true
+	}
+	if f.counted == nil {
+		f.counted = map[failure]int{}
+	}
+	f.counted[of]++
+	if f.timer == nil {
+		f.timer = time.AfterFunc(failuresInterval, due)
+	}
+	return false
+}
+
+// take returns what has been counted. The last one is for the end of the connection: what comes after it has lines.
+func (f *failures) take(last bool) map[failure]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.timer != nil {
+		f.timer.Stop()
+		f.timer = nil
+	}
+	f.closed = f.closed || last
+	counted := f.counted
+	f.counted = nil
+	return counted
+}
+
+// writeFailures writes a line for each kind of failure that was counted.
+func (c *conn) writeFailures(last bool) {
+	for f, n := range c.failures.take(last) {
+		e := c.entry(audit.Operation, f.result, f.reason)
+		e.Operation, e.Count = f.operation, n
+		c.server.Audit.Write(e)
+		c.account.Logged(lineBase)
+	}
+}

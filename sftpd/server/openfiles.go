@@ -1,0 +1,52 @@
+package server
+
+import (
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
+)
+
+// A file that stays open has a line in the audit log when it has been open for openFirst, and then one every openAgain: what
+// was read and written so far is known even if the process is killed. Files that are copied in seconds have no more than
+// their one line at the end.
+const (
+	openFirst = 10 * time.Second
+	openAgain = 5 * time.Minute
+)
+
+// reportOpen writes those lines until the server ends. It may wait for the log, and nothing waits for it.
+func (s *Server) reportOpen() {
+	t := time.NewTicker(s.openFirst / 2)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-t.C:
+		}
+		for _, c := range s.registry.sessions() {
+			c.reportOpen(time.Now())
+		}
+	}
+}
+
+func (c *conn) reportOpen(now time.Time) {
+	defer func() { c.panicked(recover()) }()
+	c.mu.Lock()
+	var all []*sftp.Session
+	for f := range c.files {
+		if f.OpenFiles() > 0 {
+			all = append(all, f)
+		}
+	}
+	c.mu.Unlock()
+	for _, f := range all {
+		for _, t := range f.LongOpen(now, c.server.openFirst, openAgain) {
+			e := c.entry(audit.TransferOpen, audit.OK, "")
+			e.Path, e.Direction = t.Path, string(t.Direction)
+			e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
+			c.write(e)
+		}
+	}
+}
