@@ -18,7 +18,7 @@ type Tree struct {
 	root     *node
 	mounts   []*mount
 	resolver Resolver
-	uploads  Uploads
+	staging  staging
 	start    string    // what relative paths are relative to; "" is "/"
 	opened   time.Time // what synthetic directories show as their times
 }
