@@ -2,6 +2,8 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
@@ -21,7 +23,10 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 		return nil, false
 	}
 	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
-	f := sftp.NewSession(ch, tree, sftp.Options{Observe: c.observe, Logger: log, Descriptors: share{c}})
+	f := sftp.NewSession(ch, tree, sftp.Options{
+		Observe: c.observe, Logger: log, Descriptors: share{c},
+		ClientVersion: c.clientVersion, ServerVersion: version(c.server.Current().Listener.SoftwareVersion),
+	})
 	c.mu.Lock()
 	c.files[f] = struct{}{}
 	c.mu.Unlock()
@@ -105,7 +110,7 @@ func (c *conn) observeTransfer(t sftp.Transfer) {
 		e.Reason = t.Err.Error()
 	}
 	e.Path, e.Direction = t.Path, string(t.Direction)
-	e.Left = string(t.Left)
+	e.Left, e.Created, e.Truncated = string(t.Left), t.Created, t.Truncated
 	e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
 	c.record(e)
 }
@@ -121,6 +126,24 @@ func (c *conn) observeOperation(o sftp.Operation) {
 	}
 	c.server.Metrics.Operation(o.Op, result)
 	e := c.entry(audit.Operation, result, reason)
-	e.Operation, e.Path, e.Target = o.Op, o.Path, o.Target
+	e.Operation, e.Path, e.Target, e.Set = o.Op, o.Path, o.Target, attributes(o.Changes)
 	c.server.Audit.Write(e)
+}
+
+// attributes are those that a request set, for the audit log.
+func attributes(c vfs.Changes) (set audit.Attributes) {
+	if c.Set&vfs.SetSize != 0 {
+		set.Size = strconv.FormatUint(c.Size, 10)
+	}
+	if c.Set&vfs.SetOwner != 0 {
+		set.Owner = fmt.Sprintf("%d:%d", c.UID, c.GID)
+	}
+	if c.Set&vfs.SetMode != 0 {
+		set.Mode = fmt.Sprintf("%04o", c.Mode&0o7777)
+	}
+	if c.Set&vfs.SetTimes != 0 {
+		set.Atime = time.Unix(c.Atime, 0).UTC().Format(time.RFC3339)
+		set.Mtime = time.Unix(c.Mtime, 0).UTC().Format(time.RFC3339)
+	}
+	return set
 }

@@ -45,6 +45,8 @@ type Transfer struct {
 	Err          error // nil unless Failed; holds no host path
 	// Left says what is left of a file that was written and not completed.
 	Left vfs.Leftover
+	// Created: opening the file made it. Truncated: opening it emptied it, or began to replace it.
+	Created, Truncated bool
 }
 
 // Operation is a change of the tree, done or refused, or any other request that
@@ -55,6 +57,8 @@ type Operation struct {
 	Path   string // virtual and clean; empty if the request was refused unread
 	Target string // the new name of a rename, link or copy, clean too; the target of a symlink as sent
 	Status Status
+	// Changes are the attributes that SETSTAT and its like were to set.
+	Changes vfs.Changes
 }
 
 func (Transfer) event()  {}

@@ -1,5 +1,7 @@
 package sftp
 
+import "github.com/sftp-operator/sftp-operator/sftpd/vfs"
+
 // request is the packet at hand.
 type request struct {
 	fields
@@ -10,6 +12,7 @@ type request struct {
 	// For the report: what the request is about, as far as it has been read.
 	path, target string
 	changes      bool // an OPEN for writing
+	set          vfs.Changes
 }
 
 // audit says when a request becomes an [Operation].

@@ -121,9 +121,12 @@ func TestChangesDuringAnUpload(t *testing.T) {
 	for _, u := range []Uploads{{OnClose: true}, {OnClose: true, DeleteIncomplete: true}} {
 		for _, there := range []bool{false, true} {
 			for what, change := range map[string]func(*Tree) error{
-				"remove":       func(t *Tree) error { return t.Remove("/f") },
-				"rename":       func(t *Tree) error { return t.Rename("/f", "/g") },
-				"rename onto":  func(tree *Tree) error { finish(t, start(t, tree, "/x", create, 0, "x"), true, Nothing); return tree.PosixRename("/x", "/f") },
+				"remove": func(t *Tree) error { return t.Remove("/f") },
+				"rename": func(t *Tree) error { return t.Rename("/f", "/g") },
+				"rename onto": func(tree *Tree) error {
+					finish(t, start(t, tree, "/x", create, 0, "x"), true, Nothing)
+					return tree.PosixRename("/x", "/f")
+				},
 				"stat":         func(t *Tree) error { _, err := t.Stat("/f"); return err },
 				"set the size": func(t *Tree) error { return t.Setstat("/f", Changes{Set: SetSize, Size: 2}) },
 			} {

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -31,6 +32,7 @@ type writer struct {
 // writers is a file that several write at random, and the model of what has to be in it.
 type writers struct {
 	t       *testing.T
+	signer  ssh.Signer
 	dir     *configtest.Dir
 	name    string
 	daemons []*daemontest.Daemon
@@ -43,10 +45,10 @@ type writers struct {
 
 // TestWritersOnTwoDaemons: 2, 4 and 8 writers of one name open it with random flags, write, close and
 // break off, on one daemon and on two over one directory, which are killed in between. No byte that
-// a writer was told is written is gone after its CLOSE was OK. SLOW_MACHINE does not matter; the
-// number of rounds is WRITER_ROUNDS.
+// a writer was told is written is gone after its CLOSE was OK. WRITER_ROUNDS is
+// the number of files that are tried.
 func TestWritersOnTwoDaemons(t *testing.T) {
-	rounds := 40
+	rounds := 12
 	if n, err := strconv.Atoi(os.Getenv("WRITER_ROUNDS")); err == nil {
 		rounds = n
 	}
@@ -56,8 +58,12 @@ func TestWritersOnTwoDaemons(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%d daemons/%d writers", incomplete, daemons, n), func(t *testing.T) {
 					dir := endpoint(t)
 					dir.Listener.Uploads = config.Uploads{Publish: config.PublishOnClose, Incomplete: incomplete}
-					dir.AddUser("ada", "secret")
-					w := &writers{t: t, dir: dir, daemons: make([]*daemontest.Daemon, daemons), clients: make([][]*sftp.Client, daemons)}
+					signer, err := newSigner()
+					if err != nil {
+						t.Fatal(err)
+					}
+					dir.AddUser("ada", "", signer.PublicKey())
+					w := &writers{t: t, dir: dir, signer: signer, daemons: make([]*daemontest.Daemon, daemons), clients: make([][]*sftp.Client, daemons)}
 					for i := range daemons {
 						w.start(i, n)
 					}
@@ -74,6 +80,14 @@ func TestWritersOnTwoDaemons(t *testing.T) {
 	}
 }
 
+func newSigner() (ssh.Signer, error) { // a password would cost each connection 20 ms and more
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, err
+	}
+	return ssh.NewSignerFromKey(key)
+}
+
 func (w *writers) start(i, n int) {
 	w.t.Helper()
 	w.daemons[i] = start(w.t, w.dir)
@@ -86,7 +100,7 @@ func (w *writers) start(i, n int) {
 func (w *writers) connect(i, j int) {
 	w.t.Helper()
 	conn, err := ssh.Dial("tcp", w.daemons[i].Addr, &ssh.ClientConfig{
-		User: "ada", Auth: []ssh.AuthMethod{ssh.Password("secret")}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // loopback
+		User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(w.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // loopback
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -112,9 +126,9 @@ func (w *writers) round(name string, n int) {
 			w.begin(n)
 		case k < 70 && len(w.open) > 0:
 			w.write(w.open[rand.IntN(len(w.open))])
-		case k < 98 && len(w.open) > 0:
+		case k < 96 && len(w.open) > 0:
 			w.end(rand.IntN(len(w.open)))
-		case k == 99:
+		case k >= 97:
 			w.kill(rand.IntN(len(w.daemons)), n)
 		}
 	}
@@ -217,10 +231,17 @@ func (w *writers) kill(i, n int) {
 		w.t.Fatal(err)
 	}
 	<-w.daemons[i].Done()
+	content, _ := os.ReadFile(filepath.Join(w.dir.Home("ada"), w.name)) // none is no content
 	var left []*writer
 	for _, o := range w.open {
-		if o.daemon != i {
+		at := o.number * slot
+		switch {
+		case o.daemon != i:
 			left = append(left, o)
+		case o.wrote != "" && len(content) >= at+slot && string(content[at:at+slot]) == o.wrote:
+			for k := range o.wrote { // it was the file's already, which a kill does not take back
+				w.model[int64(at+k)] = o.wrote[k]
+			}
 		}
 	}
 	w.open = left
