@@ -85,6 +85,20 @@ type Entry struct {
 	BytesRead, BytesWritten uint64
 	// Left is what is left of a file that was written and not completed: kept or deleted.
 	Left string
+	// Created: the file of a transfer was made by opening it. Truncated: it was emptied, or
+	// replaced, by that.
+	Created, Truncated bool
+	// Set is what a request for attributes asked for.
+	Set Attributes
 	// Duration of a transfer or a session.
 	Duration time.Duration
+}
+
+// Attributes of a file that were to be set, as texts; "" for each that was not.
+type Attributes struct {
+	Size  string // bytes; numbers of 64 bits do not fit into those of most JSON readers
+	Mode  string // octal
+	Owner string // "uid:gid"; 4294967295 leaves one as it is
+	// Times in RFC 3339, UTC.
+	Atime, Mtime string
 }

@@ -98,6 +98,17 @@ func (l *Log) Write(e Entry) {
 		a = append(a, slog.Uint64("bytes_read", e.BytesRead), slog.Uint64("bytes_written", e.BytesWritten))
 	}
 	a.word("left", e.Left)
+	if e.Created {
+		a = append(a, slog.Bool("created", true))
+	}
+	if e.Truncated {
+		a = append(a, slog.Bool("truncated", true))
+	}
+	a.word("set_size", e.Set.Size)
+	a.word("set_mode", e.Set.Mode)
+	a.word("set_owner", e.Set.Owner)
+	a.word("set_atime", e.Set.Atime)
+	a.word("set_mtime", e.Set.Mtime)
 	if e.Event == Transfer || e.Event == TransferOpen || e.Event == Logout {
 		a = append(a, slog.Int64("duration_ms", e.Duration.Milliseconds()))
 	}

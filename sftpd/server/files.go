@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
@@ -26,7 +28,10 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 	}
 	ch.growing(c.server.windows, c.grant.Username)
 	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
-	f := sftp.NewSession(ch, tree, sftp.Options{Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account})
+	f := sftp.NewSession(ch, tree, sftp.Options{
+		Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account,
+		ClientVersion: c.clientVersion, ServerVersion: version(c.server.Current().Listener.SoftwareVersion),
+	})
 	c.mu.Lock()
 	c.files[f] = struct{}{}
 	c.mu.Unlock()
@@ -140,7 +145,7 @@ func (c *conn) observeTransfer(t sftp.Transfer) {
 		e.Reason = t.Err.Error()
 	}
 	e.Path, e.Direction = t.Path, string(t.Direction)
-	e.Left = string(t.Left)
+	e.Left, e.Created, e.Truncated = string(t.Left), t.Created, t.Truncated
 	e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
 	c.record(e)
 	c.charge(e)
@@ -161,6 +166,24 @@ func (c *conn) observeOperation(o sftp.Operation) {
 		return
 	}
 	e := c.entry(audit.Operation, result, reason)
-	e.Operation, e.Path, e.Target, e.BytesRead = o.Op, o.Path, o.Target, o.BytesRead
+	e.Operation, e.Path, e.Target, e.BytesRead, e.Set = o.Op, o.Path, o.Target, o.BytesRead, attributes(o.Changes)
 	c.write(e)
+}
+
+// attributes are those that a request set, for the audit log.
+func attributes(c vfs.Changes) (set audit.Attributes) {
+	if c.Set&vfs.SetSize != 0 {
+		set.Size = strconv.FormatUint(c.Size, 10)
+	}
+	if c.Set&vfs.SetOwner != 0 {
+		set.Owner = fmt.Sprintf("%d:%d", c.UID, c.GID)
+	}
+	if c.Set&vfs.SetMode != 0 {
+		set.Mode = fmt.Sprintf("%04o", c.Mode&0o7777)
+	}
+	if c.Set&vfs.SetTimes != 0 {
+		set.Atime = time.Unix(c.Atime, 0).UTC().Format(time.RFC3339)
+		set.Mtime = time.Unix(c.Mtime, 0).UTC().Format(time.RFC3339)
+	}
+	return set
 }

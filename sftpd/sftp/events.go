@@ -45,6 +45,8 @@ type Transfer struct {
 	Err          error // nil unless Failed; holds no host path
 	// Left says what is left of a file that was written and not completed.
 	Left vfs.Leftover
+	// Created: opening the file made it. Truncated: opening it emptied it, or began to replace it.
+	Created, Truncated bool
 }
 
 // Operation is a change of the tree or the hash of a file, done or refused, or any other
@@ -57,6 +59,8 @@ type Operation struct {
 	Status Status
 	// BytesRead of the file were hashed. Those of an open file are in its Transfer, too.
 	BytesRead uint64
+	// Changes are the attributes that SETSTAT and its like were to set.
+	Changes vfs.Changes
 }
 
 func (Transfer) event()  {}

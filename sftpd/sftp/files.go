@@ -132,8 +132,12 @@ func (h *handle) transfer(aborted bool) Transfer {
 	t := Transfer{
 		Path: h.path, BytesRead: h.read, BytesWritten: h.written,
 		Start: h.start, Duration: time.Since(h.start), Result: Completed,
+		Created: h.file.Created(), Truncated: h.file.Truncated(),
 	}
 	read, written := h.read > 0, h.written > 0
+	if t.Created || t.Truncated {
+		written = true // whatever the handle was used for, the volume was changed
+	}
 	if !read && !written {
 		read, written = h.file.Readable(), h.file.Writable()
 	}
@@ -256,7 +260,7 @@ func (s *Session) fsetstat(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.path = h.path
+	r.path, r.set = h.path, attrs
 	return h.file.Setstat(attrs)
 }
 

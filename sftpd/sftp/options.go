@@ -6,7 +6,9 @@ import (
 )
 
 // DefaultMaxHandles is the limit of open files and directories in a session.
-const DefaultMaxHandles = 256
+// OpenSSH's server has about as many, under the usual limit of 1,024 descriptors, and
+// scripts that open a folder's files at once have grown up with it.
+const DefaultMaxHandles = 1000
 
 // Options are the settings of a session. The zero value is usable.
 type Options struct {
@@ -22,6 +24,9 @@ type Options struct {
 	// its name in [Requests]. A request that is not permitted is answered with
 	// SSH_FX_PERMISSION_DENIED, an extension is not advertised either.
 	Permit func(request string) bool
+	// ClientVersion and ServerVersion are the identifications (RFC 4253, section 4.2),
+	// without "SSH-2.0-" or with it. The order of SYMLINK's arguments depends on them.
+	ClientVersion, ServerVersion string
 	// Observe, if set, gets the session's events. It must return quickly.
 	Observe func(Event)
 	// Logger, if set, gets a debug line for each request and an error for each

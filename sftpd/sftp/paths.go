@@ -1,6 +1,10 @@
 package sftp
 
-import "github.com/sftp-operator/sftp-operator/sftpd/vfs"
+import (
+	"strings"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
 
 // onePath takes the only field of a request, a path.
 func (r *request) onePath() error {
@@ -59,6 +63,7 @@ func (s *Session) setstat(r *request) error {
 	if r.bad {
 		return errMalformed
 	}
+	r.set = attrs
 	if f := s.stagedAt(r.path); f != nil {
 		return f.Setstat(attrs)
 	}
@@ -72,6 +77,7 @@ func (s *Session) lsetstat(r *request) error {
 	if r.bad {
 		return errMalformed
 	}
+	r.set = attrs
 	if f := s.stagedAt(r.path); f != nil && attrs.Set&vfs.SetSize == 0 {
 		return f.Setstat(attrs)
 	}
@@ -130,12 +136,15 @@ func (s *Session) hardlink(r *request) error {
 }
 
 // symlink answers SSH_FXP_SYMLINK. The draft (section 6.10) has the link's path
-// first; OpenSSH has its target first, and so has every client by now (OpenSSH
-// PROTOCOL, section 4.1).
+// first; OpenSSH has its target first (OpenSSH PROTOCOL, section 4.1), and so have
+// most clients for every server. See linkFirst for the others.
 func (s *Session) symlink(r *request) error {
 	r.target, r.path = r.string(), r.string()
 	if r.bad {
 		return errMalformed
+	}
+	if linkFirst(s.opts.ClientVersion, s.opts.ServerVersion) {
+		r.target, r.path = r.path, r.target
 	}
 	return s.tree.Symlink(r.target, r.path)
 }
@@ -157,7 +166,11 @@ func (s *Session) realpath(r *request) error {
 	if err := r.onePath(); err != nil {
 		return err
 	}
-	return s.sendRealPath(r, r.path)
+	path := r.path
+	if file := strings.TrimRight(path, "/"); file != "" {
+		path = file // as realpath(3) of BSD, which OpenSSH has: a file's slash is dropped
+	}
+	return s.sendRealPath(r, path)
 }
 
 func (s *Session) sendRealPath(r *request, path string) error {

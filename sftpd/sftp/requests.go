@@ -1,5 +1,7 @@
 package sftp
 
+import "github.com/sftp-operator/sftp-operator/sftpd/vfs"
+
 // request is the packet at hand.
 type request struct {
 	fields
@@ -11,6 +13,7 @@ type request struct {
 	path, target string
 	changes      bool // an OPEN for writing
 	hashed       uint64
+	set          vfs.Changes
 }
 
 // audit says when a request becomes an [Operation].

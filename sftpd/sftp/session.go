@@ -298,7 +298,7 @@ func (s *Session) report(r *request, err error) {
 	if errors.Is(err, errMalformed) {
 		return
 	}
-	op := Operation{Op: r.kind.name, Target: r.target, Status: code, BytesRead: r.hashed}
+	op := Operation{Op: r.kind.name, Target: r.target, Status: code, BytesRead: r.hashed, Changes: r.set}
 	if r.path != "" {
 		op.Path = vfs.Clean(r.path)
 	}

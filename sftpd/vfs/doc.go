@@ -58,9 +58,21 @@
 // is made. What a broken connection left waits under a hidden name of its own, is
 // shown by Stat where there is no file, and is continued by whoever opens the
 // name for writing without O_TRUNC. Where there is a file, that is refused with
-// [ErrInterrupted]: it would continue the old file with the end of the new one. A
-// daemon that is killed leaves its uploads behind, which no one continues;
-// removing their directory removes them after a day.
+// [ErrInterrupted]: it would continue the old file with the end of the new one.
+//
+// A name has one staged file at most, whose own name is derived from it, and whoever
+// writes a file holds a lock on it (see inuse.go). So handles of one connection, of
+// several, and of several daemons find each other. An OPEN without O_TRUNC of a name
+// that is being uploaded shares the staged file; one with O_TRUNC or O_EXCL is refused
+// with [ErrUploading], unless it is the same connection's, and so is the replacement of
+// a file that somebody writes in place. The first CLOSE that is complete publishes.
+// Locks end with their process: what a daemon leaves that is killed is continued like
+// what a broken connection left.
+//
+// Where a volume has no locks (fcntl(2), F_OFD_SETLK), writers of a staged name share
+// it as well, but an upload that goes on looks like one that was left: another one that
+// replaces it makes its CLOSE fail with [ErrRemoved], and a file that is being written
+// in place can be replaced.
 //
 // # Kernel mounts below a volume
 //

@@ -39,6 +39,11 @@ var (
 	// ErrInterrupted (EBUSY): an upload that was to replace the file was
 	// interrupted. What a client would append belongs to that, not to this file.
 	ErrInterrupted error = &refusal{"an upload that replaces this file was interrupted; upload it from its beginning", unix.EBUSY}
+	// ErrUploading (EBUSY): another handle writes the file. What both write could not
+	// both be in it.
+	ErrUploading error = &refusal{"another upload of this file is in progress; try again when it has ended", unix.EBUSY}
+	// ErrRemoved (ESTALE): the file was removed from the volume before it was complete.
+	ErrRemoved error = &refusal{"the file was removed during its upload; upload it again", unix.ESTALE}
 	// ErrSameFile (EBUSY): source and target of a copy are one file.
 	ErrSameFile error = &refusal{"source and target are the same file", unix.EBUSY}
 )

@@ -15,6 +15,8 @@ type File struct {
 	id    identity
 	sync  bool    // Uploads.Sync
 	up    *upload // nil unless it is new, or replaces another
+	// created and truncated: by this opening.
+	created, truncated bool
 }
 
 // openFlags are the open(2) flags that callers may pass.
@@ -42,39 +44,68 @@ func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
 	if err := pl.m.need(wants(flags)); err != nil {
 		return nil, err
 	}
-	if flags&unix.O_ACCMODE == unix.O_RDONLY {
+	if flags&unix.O_ACCMODE == unix.O_RDONLY && flags&(unix.O_CREAT|unix.O_TRUNC) == 0 {
 		return openRegular(pl, flags, mode)
 	}
-	if t.uploads.OnClose {
-		if f, err := t.stage(pl, flags, mode); f != nil || err != nil {
-			return f, err
+	if t.staging.OnClose {
+		if f, err := t.staging.open(pl, flags, mode, t.turn); f != nil || err != nil {
+			return f.synced(t.staging.Sync), err
 		}
 	}
 	f, err := t.openInPlace(pl, flags, mode)
-	if err == nil {
-		f.sync = t.uploads.Sync
+	return f.synced(t.staging.Sync), err
+}
+
+func (f *File) synced(sync bool) *File {
+	if f != nil {
+		f.sync = sync
+	}
+	return f
+}
+
+// openInPlace opens a file for writing under its name. Whether that makes a file has to
+// be known: for the log, and because such a file may not be meant to outlive a broken
+// connection.
+func (t *Tree) openInPlace(pl place, flags int, mode uint32) (*File, error) {
+	exists := flags &^ unix.O_CREAT
+	if flags&unix.O_CREAT != 0 {
+		f, err := openRegular(pl, flags|unix.O_EXCL, mode)
+		if err == nil {
+			return t.made(pl, f, flags)
+		}
+		if err != unix.EEXIST || flags&unix.O_EXCL != 0 {
+			return nil, err
+		}
+	}
+	f, err := openRegular(pl, exists, 0)
+	switch {
+	case err == nil:
+		f.flags, f.truncated = flags, flags&unix.O_TRUNC != 0
+	case err == unix.ENOENT && flags&unix.O_CREAT != 0: // a link to a name that is free
+		if f, err = openRegular(pl, flags, mode); err == nil {
+			f.created = true
+		}
 	}
 	return f, err
 }
 
-// openInPlace opens a file for writing under its name. One that is not to outlive
-// a broken connection, or whose name is to be on the disk, has to be known as new.
-func (t *Tree) openInPlace(pl place, flags int, mode uint32) (*File, error) {
-	if !t.uploads.DeleteIncomplete && !t.uploads.Sync || flags&unix.O_CREAT == 0 {
-		return openRegular(pl, flags, mode)
+// made notes that a file was made by this opening. If it matters later, its directory
+// stays open: to remove the file if it is not completed, or to sync its name.
+func (t *Tree) made(pl place, f *File, flags int) (*File, error) {
+	f.flags, f.created = flags, true
+	if !t.staging.DeleteIncomplete && !t.staging.Sync {
+		return f, nil
 	}
-	f, err := openRegular(pl, flags|unix.O_EXCL, mode)
-	switch {
-	case err == nil:
-		f.flags = flags
-		if err := t.track(pl, f); err != nil {
-			_ = f.Close() // err is the one to report
-			return nil, err
+	par, err := pl.parentOf()
+	if err == nil {
+		up := &upload{staging: &t.staging}
+		if up.dir, err = par.keep(); err == nil {
+			f.up = up
+			return f, nil
 		}
-	case err == unix.EEXIST && flags&unix.O_EXCL == 0:
-		return openRegular(pl, flags, mode)
 	}
-	return f, err
+	_ = f.Close() // err is the one to report
+	return nil, err
 }
 
 // openRegular opens a regular file and nothing else.
@@ -103,6 +134,13 @@ func openRegular(pl place, flags int, mode uint32) (*File, error) {
 	unix.Close(fd)
 	return nil, err
 }
+
+// Created reports whether this opening made the file, at its name or staged.
+func (f *File) Created() bool { return f.created }
+
+// Truncated reports whether this opening emptied a file that was there, or began to
+// replace it.
+func (f *File) Truncated() bool { return f.truncated }
 
 // Readable tells whether the file was opened for reading.
 func (f *File) Readable() bool { return f.flags&unix.O_ACCMODE != unix.O_WRONLY }

@@ -15,36 +15,33 @@ const (
 	Deleted Leftover = "deleted"
 )
 
-// Staged tells whether the file does not have its name yet.
+// upload is what a file that is being written will be.
+type upload struct {
+	*staging
+	dir  parent // the name that it gets, in a directory of which the descriptor is owned
+	temp string // its staged name; "" if it has been made in place
+	// exclusive: the name must not exist when it is given.
+	exclusive bool
+}
+
+// Staged reports whether the file was opened under a hidden name. It may have been
+// published since by another handle that shares it.
 func (f *File) Staged() bool { return f.up != nil && f.up.temp != "" }
 
 // Finish closes the file, like Close, and gives it its name if it is complete. One
 // that is not complete, or that cannot be named, is kept or deleted as
 // [Uploads] says. A file that is not staged and was there before is never
-// deleted.
+// deleted. Of several handles that share a staged file, the first one that is complete
+// gives it its name, and the others go on with it there: what was acknowledged to the
+// first does not depend on how they end.
 func (f *File) Finish(complete bool) (Leftover, error) {
-	if f.up == nil {
+	switch {
+	case f.up == nil:
 		return f.finishInPlace(complete)
+	case f.up.temp == "":
+		return f.finishMade(complete)
 	}
-	up := f.up
-	f.up = nil
-	defer up.dir.close()
-	var err error
-	if complete && up.Sync {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if complete && err == nil {
-		if err = up.publish(); err == nil {
-			return Nothing, nil
-		}
-	}
-	if complete && up.temp == "" {
-		return Nothing, err // it has its name, and the client hears of the error
-	}
-	return up.abandon(f.id), err
+	return f.finishStaged(complete)
 }
 
 func (f *File) finishInPlace(complete bool) (Leftover, error) {
@@ -61,47 +58,118 @@ func (f *File) finishInPlace(complete bool) (Leftover, error) {
 	return Kept, err
 }
 
-// publish gives the file its name.
-func (u *upload) publish() error {
-	if u.temp != "" {
-		from := u.dir
-		from.name = u.temp
-		var err error
-		if u.exclusive {
-			err = renameNoReplace(from, u.dir)
-		} else {
-			err = retry(func() error { return unix.Renameat(from.fd, from.name, u.dir.fd, u.dir.name) })
-		}
-		if err != nil {
-			return err
-		}
-		// What an earlier try left is of no use any more.
-		_ = retry(func() error { return unix.Unlinkat(u.dir.fd, keptName(u.dir.name), 0) })
+// finishMade finishes a file that this opening made under its own name.
+func (f *File) finishMade(complete bool) (Leftover, error) {
+	up := f.up
+	f.up = nil
+	defer up.dir.close()
+	var err error
+	if complete && up.Sync {
+		err = f.Sync()
 	}
-	if u.Sync {
-		return syncDir(u.dir.fd)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	switch {
+	case complete && err == nil && up.Sync:
+		return Nothing, syncDir(up.dir.fd)
+	case complete:
+		return Nothing, err // it has its name, and the client hears of the error
+	// By its name it may be another file by now.
+	case up.DeleteIncomplete && isNamed(up.dir.fd, up.dir.name, f.id) && unlinkAt(up.dir.fd, up.dir.name) == nil:
+		return Deleted, err
+	}
+	return Kept, err
+}
+
+func (f *File) finishStaged(complete bool) (left Leftover, err error) {
+	up := f.up
+	f.up = nil
+	defer up.dir.close()
+	defer up.remove(f.id)
+	if complete {
+		if up.Sync {
+			err = f.Sync()
+		}
+		if e := f.flush(); err == nil {
+			err = e
+		}
+		if err == nil {
+			err = up.publish(f)
+		}
+	}
+	if !complete || err != nil {
+		left = Kept
+		if err == ErrRemoved || up.DeleteIncomplete && discard(f.fd, f.id, up.dir, up.temp) {
+			left = Deleted
+		}
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	return left, err
+}
+
+// flush reports the write errors that some network file systems have until a descriptor
+// is closed. The file's own has to stay open, as it has the file's locks.
+func (f *File) flush() error {
+	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := unix.Close(fd); err != nil && err != unix.EINTR {
+		return err
 	}
 	return nil
 }
 
-// abandon keeps or deletes a file that is not complete.
-func (u *upload) abandon(id identity) Leftover {
-	if u.DeleteIncomplete {
-		var st unix.Stat_t
-		// By its own name it may be another file by now.
-		if err := lstatAt(u.dir.fd, u.name(), &st); err != nil || identityOf(&st) != id {
-			return Kept
-		}
-		if err := retry(func() error { return unix.Unlinkat(u.dir.fd, u.name(), 0) }); err != nil {
-			return Kept
-		}
-		return Deleted
+// publish gives the file its name, unless another handle has done so.
+func (u *upload) publish(f *File) error {
+	if err := holdPublishing(f.fd); err != nil {
+		return err
 	}
-	if u.temp != "" {
-		// A failure leaves it under its hidden name, where an administrator finds it.
-		_ = retry(func() error { return unix.Renameat(u.dir.fd, u.temp, u.dir.fd, keptName(u.dir.name)) })
+	from := u.dir
+	from.name = u.temp
+	var err error
+	switch {
+	case !isNamed(from.fd, from.name, f.id):
+		return f.published()
+	case u.exclusive:
+		err = renameNoReplace(from, u.dir)
+	default:
+		err = retry(func() error { return unix.Renameat(from.fd, from.name, u.dir.fd, u.dir.name) })
 	}
-	return Kept
+	if err == nil && u.Sync {
+		err = syncDir(u.dir.fd)
+	}
+	return err
+}
+
+// published returns an error for a file that has no name any more: whoever wrote it
+// shall not believe that it is there.
+func (f *File) published() error {
+	a, err := f.Stat()
+	if err == nil && a.Nlink == 0 {
+		return ErrRemoved
+	}
+	return err
+}
+
+// discard removes a staged file that is not complete, if nobody else writes it and it was
+// not published by another handle.
+func discard(fd int, id identity, dir parent, temp string) bool {
+	return holdPublishing(fd) == nil && // two that end at once must not leave it to each other
+		alone(fd) && isNamed(dir.fd, temp, id) && unlinkAt(dir.fd, temp) == nil
+}
+
+// alone reports whether this is the only handle that writes the file. If it is not, it is
+// no writer any more, so that the last one finds itself alone.
+func alone(fd int) bool {
+	if holdAlone(fd) != errHeld {
+		return true
+	}
+	_ = lock(fd, unix.F_UNLCK, useStart, useSlots) // closing it does the same
+	return false
 }
 
 // fsync is the system call. Tests replace it, since nothing else shows whether it was made.

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"math"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -21,9 +22,17 @@ const (
 type Changes struct {
 	Set          Fields
 	Size         uint64 // bytes; regular files only
-	UID, GID     uint32 // must be the present ones
+	UID, GID     uint32 // must be the current ones, or KeepID
 	Mode         uint32 // permissions; bits above 0777 are ignored
 	Atime, Mtime int64  // seconds since 1970
+}
+
+// KeepID leaves an owner or group as it is, as chown(2) has it.
+const KeepID = math.MaxUint32
+
+// changesOwner reports whether the ids are others than those that the file has.
+func (c Changes) changesOwner(a Attr) bool {
+	return c.UID != a.UID && c.UID != KeepID || c.GID != a.GID && c.GID != KeepID
 }
 
 // Setstat changes the file at p, following links. As in OpenSSH, one refused
@@ -51,6 +60,9 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 	}
 	if err := pl.m.need(rightWrite); err != nil {
 		return err
+	}
+	if c.Set == 0 {
+		return nil // nothing was asked for, of whatever
 	}
 	if pl.node != nil {
 		return pl.m.setRoot(c)
@@ -130,7 +142,7 @@ func (m *mount) setFD(fd int, c Changes) error {
 	if c.Set&SetTimes != 0 {
 		err = lastError(err, timesFD(fd, c.Atime, c.Mtime))
 	}
-	if c.Set&SetOwner != 0 && (c.UID != a.UID || c.GID != a.GID) {
+	if c.Set&SetOwner != 0 && c.changesOwner(a) {
 		err = ErrOwner
 	}
 	return err

@@ -46,7 +46,7 @@ func (t *Tree) stat(p string, nofollow int) (Attr, error) {
 		return Attr{}, unix.ENOENT
 	}
 	a, err := pl.stat(nofollow)
-	if err == unix.ENOENT && t.uploads.OnClose && pl.m.need(rightWrite) == nil {
+	if err == unix.ENOENT && t.staging.OnClose && !t.staging.DeleteIncomplete && pl.m.need(rightWrite) == nil {
 		return t.statKept(pl)
 	}
 	return a, err

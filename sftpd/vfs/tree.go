@@ -18,7 +18,7 @@ type Tree struct {
 	root     *node
 	mounts   []*mount
 	resolver Resolver
-	uploads  Uploads
+	staging  staging
 	turn     Turn      // nil for no bound
 	start    string    // what relative paths are relative to; "" is "/"
 	opened   time.Time // what synthetic directories show as their times

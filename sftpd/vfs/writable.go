@@ -82,7 +82,7 @@ func unnamedFile(dir int) (fd int, err error) {
 
 // namedFile is unnamedFile where files need names.
 func namedFile(dir int) (fd int, err error) {
-	name := stagingName()
+	name := hiddenName()
 	fd, err = unix.Openat(dir, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return -1, os.NewSyscallError("open", err)

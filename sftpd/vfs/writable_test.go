@@ -136,7 +136,7 @@ func TestNamedProbe(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
 		t.Errorf("it leaves %v behind (%v)", entries, err)
 	}
-	if !reserved(stagingName()) {
+	if !reserved(hiddenName()) {
 		t.Error("users would see its name")
 	}
 }

@@ -1,0 +1,100 @@
+package vfs
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Who writes a file says so with a lock on a byte far behind the file's end, so that
+// other handles, sessions and daemons on the same volume can see it. The locks belong
+// to an open file description (fcntl(2), F_OFD_SETLK): two handles in one process
+// exclude each other too, and the kernel, or the file server, drops the locks of a
+// process that was killed. Each writer locks one byte of its own out of useSlots, and
+// whoever needs to be alone locks them all. A write lock on one's own byte instead of a
+// shared one works with a descriptor that cannot read.
+const (
+	useStart   int64 = 1 << 62
+	useSlots   int64 = 1 << 32
+	publishing int64 = useStart + useSlots // held while the file is named or removed
+)
+
+// errHeld: another open file description has the lock.
+const errHeld = unix.EAGAIN
+
+// errNoLocks: the volume has no locks. What that costs is in the package's documentation.
+const errNoLocks = unix.ENOLCK
+
+// fcntlLock is the system call. Tests replace it to be on a volume without locks.
+var fcntlLock = unix.FcntlFlock
+
+func lock(fd int, typ int16, start, length int64) error {
+	lk := unix.Flock_t{Type: typ, Start: start, Len: length}
+	switch err := retry(func() error { return fcntlLock(uintptr(fd), unix.F_OFD_SETLK, &lk) }); err {
+	case nil:
+		return nil
+	case unix.EAGAIN, unix.EACCES:
+		return errHeld
+	default: // ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL: nobody can hold one
+		return errNoLocks
+	}
+}
+
+// patience is how long a lock that others hold for a moment is waited for.
+const patience = 5 * time.Second
+
+// persist repeats call while another one has the lock.
+func persist(call func() error) error {
+	end := time.Now().Add(patience)
+	for wait := 100 * time.Microsecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		switch err := call(); {
+		case err == errNoLocks:
+			return nil
+		case err != errHeld:
+			return err
+		case time.Now().After(end):
+			return ErrUploading
+		}
+		time.Sleep(wait)
+	}
+}
+
+// holdUse marks an open file as being written, until it is closed.
+func holdUse(fd int) error {
+	return persist(func() error { return lock(fd, unix.F_WRLCK, useStart+rand.Int64N(useSlots), 1) })
+}
+
+// holdAlone locks out all other writers of an open file. It returns errHeld if there
+// are any, and errNoLocks where that cannot be known.
+func holdAlone(fd int) error { return lock(fd, unix.F_WRLCK, useStart, useSlots) }
+
+// shareUse turns holdAlone into holdUse without a moment in between.
+func shareUse(fd int) error {
+	slot := rand.Int64N(useSlots-2) + 1
+	if err := lock(fd, unix.F_UNLCK, useStart, slot); err != nil && err != errNoLocks {
+		return err
+	}
+	if err := lock(fd, unix.F_UNLCK, useStart+slot+1, useSlots-slot-1); err != nil && err != errNoLocks {
+		return err
+	}
+	return nil
+}
+
+// holdPublishing excludes other handles of the file from naming or removing it.
+func holdPublishing(fd int) error {
+	return persist(func() error { return lock(fd, unix.F_WRLCK, publishing, 1) })
+}
+
+// inUse reports whether another open file description writes the file.
+func inUse(fd int) bool {
+	lk := unix.Flock_t{Type: unix.F_WRLCK, Start: useStart, Len: useSlots}
+	err := retry(func() error { return fcntlLock(uintptr(fd), unix.F_OFD_GETLK, &lk) })
+	return err == nil && lk.Type != unix.F_UNLCK
+}
+
+// isNamed reports whether a name in a directory is that of a file.
+func isNamed(dirfd int, name string, id identity) bool {
+	var st unix.Stat_t
+	return lstatAt(dirfd, name, &st) == nil && identityOf(&st) == id
+}
