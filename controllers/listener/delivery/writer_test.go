@@ -2,9 +2,9 @@ package delivery
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +83,7 @@ func (r *rig) write(shards ...string) (Result, string) {
 	var calls []string
 	for _, c := range r.secrets.Calls() {
 		for i := range 8 {
-			c = strings.ReplaceAll(c, render.ShardSecretName(r.l, i), fmt.Sprint(i))
+			c = strings.ReplaceAll(c, render.ShardSecretName(r.l, i), strconv.Itoa(i))
 		}
 		c = strings.ReplaceAll(c, render.ConfigSecretName(r.l), "config")
 		calls = append(calls, strings.TrimPrefix(c, "apply "))
