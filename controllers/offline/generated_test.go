@@ -72,7 +72,7 @@ func (o *operator) read(t *testing.T, ref credentials.Ref) {
 func (o *operator) compile(t *testing.T, in compile.Input) compile.Output {
 	t.Helper()
 	resolver := compile.Resolver{Ring: o.ring, Entry: func(ref credentials.Ref) credentials.Entry { return o.entries[ref] }}
-	in.Resolve, in.Stamp = resolver.Resolve, resolver.Stamp
+	in.Resolve = resolver.Resolve
 	// Nothing is known yet: who needs an entry waits for it, and nobody else does.
 	out := compile.Compile(in, &o.memo)
 	for i := range out.Users {

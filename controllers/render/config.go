@@ -146,17 +146,6 @@ type Files struct {
 	Digest string
 }
 
-// Configuration puts the files together.
-func Configuration(settings config.Listener, hostKeys []PrivateHostKey, shards [][]byte) (Files, error) {
-	f := Files{Shards: shards, ShardDigests: make([]string, len(shards))}
-	for i, s := range shards {
-		f.ShardDigests[i] = config.Digest(s)
-	}
-	var err error
-	f.Config, f.Digest, err = Compose(settings, hostKeys, f.ShardDigests)
-	return f, err
-}
-
 // Compose returns the files that go with shards of which only the digests are known, and
 // the digest of the whole.
 func Compose(settings config.Listener, hostKeys []PrivateHostKey, shards []string) (files map[string][]byte, digest string, err error) {

@@ -142,3 +142,14 @@ func TestAddressesAndKnownHosts(t *testing.T) {
 		t.Errorf("%v: the node's port is for those outside, the Service's for those inside", got)
 	}
 }
+
+// Configuration puts the files of a whole configuration together.
+func Configuration(settings config.Listener, hostKeys []PrivateHostKey, shards [][]byte) (Files, error) {
+	f := Files{Shards: shards, ShardDigests: make([]string, len(shards))}
+	for i, s := range shards {
+		f.ShardDigests[i] = config.Digest(s)
+	}
+	var err error
+	f.Config, f.Digest, err = Compose(settings, hostKeys, f.ShardDigests)
+	return f, err
+}

@@ -195,4 +195,3 @@ func (s *Secrets) Calls() []string {
 	s.calls = nil
 	return out
 }
-

@@ -3,17 +3,15 @@ package access
 import (
 	"crypto/ed25519"
 	"encoding/binary"
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
+	"golang.org/x/crypto/ssh"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-
-	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
@@ -85,7 +83,7 @@ func (r *rig) put(name string, generation int64, keys ...int) *v1alpha1.SFTPUser
 	u := &v1alpha1.SFTPUser{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "team", Name: name, UID: types.UID("uid-" + name), Generation: generation,
-			CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour)), ResourceVersion: fmt.Sprint(generation),
+			CreationTimestamp: metav1.NewTime(noon.Add(-time.Hour)), ResourceVersion: strconv.FormatInt(generation, 10),
 		},
 		Spec: v1alpha1.SFTPUserSpec{ListenerRef: v1alpha1.ListenerReference{Name: "partners"}},
 	}
@@ -109,13 +107,4 @@ func publicKey(n int) string {
 		panic(err)
 	}
 	return string(ssh.MarshalAuthorizedKey(key))
-}
-
-// shard returns what is written of users.
-func (r *rig) shard(i int) string {
-	var secret *corev1.Secret
-	if secret = r.secrets.Secret("team", render.ShardSecretName(r.l, i)); secret == nil {
-		return ""
-	}
-	return string(secret.Data[render.ShardFile(i)])
 }

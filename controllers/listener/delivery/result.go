@@ -165,18 +165,18 @@ type Changes struct {
 }
 
 // Of reports whether pods may have something else of a user than before.
-func (c Changes) Of(uid types.UID) bool { return c.All || c.Users[uid] }
+func (c *Changes) Of(uid types.UID) bool { return c.All || c.Users[uid] }
 
 // Changes compares what pods have with what they had before. Shards that are the same are not looked through: what Has and
 // Lacks say of users of whom there is no change is what they said before.
-func (l Loaded) Changes(before Loaded) Changes {
-	out := Changes{Users: map[types.UID]bool{}}
+func (l Loaded) Changes(before Loaded) *Changes {
+	out := &Changes{Users: map[types.UID]bool{}}
 	if l.known != before.known || len(l.pods) != len(before.pods) || !out.compare(l.acknowledged, before.acknowledged) {
-		return Changes{All: true}
+		return &Changes{All: true}
 	}
 	for i := range l.pods {
 		if !out.compare(l.pods[i], before.pods[i]) {
-			return Changes{All: true}
+			return &Changes{All: true}
 		}
 	}
 	return out

@@ -13,7 +13,6 @@ func version(digest string, shards ...map[types.UID]string) *Version {
 }
 
 func TestLoaded(t *testing.T) {
-	type records = map[types.UID]string
 	first := version("1", records{"a": "a1", "b": "b1"}, records{"c": "c1"})
 	second := version("2", records{"a": "a2", "b": "b1"}, records{"c": "c1"}) // a changed
 	third := version("3", records{"b": "b1"}, records{"c": "c1", "d": "d1"})  // a went, d came
@@ -61,7 +60,6 @@ func TestLoaded(t *testing.T) {
 
 // Before the pods have been asked, only what they acknowledged is known: nobody is said to be locked out.
 func TestNothingIsRemovedBeforePodsAreAsked(t *testing.T) {
-	type records = map[types.UID]string
 	var h History
 	if l := h.Loaded(nil, false); l.Lacks("a") {
 		t.Error("an operator that has just started knows who is locked out")

@@ -63,7 +63,7 @@ type builder struct {
 	address string
 	out     Result
 	// changes are those of what pods have, and at is where the next user is expected in the memo's order.
-	changes delivery.Changes
+	changes *delivery.Changes
 	at      int
 	// regroup are namespaces in which the holders of a key have changed.
 	regroup map[string]bool

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,7 +67,7 @@ func (w *world) step() Input {
 	w.load(nil)
 	w.version++
 	if w.IntN(2) == 0 {
-		v := &delivery.Version{Digest: fmt.Sprint(w.version), Shards: slices.Clone(w.shards)}
+		v := &delivery.Version{Digest: strconv.Itoa(w.version), Shards: slices.Clone(w.shards)}
 		w.history.Note(v)
 		if w.IntN(2) == 0 {
 			w.history.Acknowledge(v)
@@ -73,7 +75,7 @@ func (w *world) step() Input {
 	}
 	var pods []string
 	for range w.IntN(3) {
-		pods = append(pods, fmt.Sprint(w.version-w.IntN(3)))
+		pods = append(pods, strconv.Itoa(w.version-w.IntN(3)))
 	}
 	in.Loaded = w.history.Loaded(pods, w.IntN(5) > 0)
 	w.circumstances()
@@ -107,7 +109,7 @@ func (w *world) load(u *compile.User) {
 func (w *world) see(u *compile.User) {
 	o := u.User.DeepCopy()
 	w.version++
-	o.ResourceVersion = fmt.Sprint(w.version)
+	o.ResourceVersion = strconv.Itoa(w.version)
 	for i := range o.Status.Keys {
 		o.Status.Keys[i].LastUsedDate = w.in.Now.AddDate(0, 0, -w.IntN(60)).Format(v1alpha1.DateFormat)
 	}
@@ -151,7 +153,7 @@ func (w *world) circumstances() {
 			in.Rejected[string(u.User.UID)] = w.IntN(4) == 0
 		}
 	case 9:
-		lacks := fmt.Sprint(w.IntN(8))
+		lacks := strconv.Itoa(w.IntN(8))
 		in.Unmounted = func(u *v1alpha1.SFTPUser) string {
 			if u.Name == lacks {
 				return "data"
@@ -221,14 +223,15 @@ func TestMemo(t *testing.T) {
 
 // full returns all of an outcome as text.
 func full(o user.Outcome) string {
-	out := fmt.Sprintln(o.User, o.UID, o.Address, o.ProvedHostKeys)
+	var out strings.Builder
+	fmt.Fprintln(&out, o.User, o.UID, o.Address, o.ProvedHostKeys)
 	for _, c := range o.Conditions {
-		out += fmt.Sprintln(c.Type, c.Status, c.Reason, c.Message)
+		fmt.Fprintln(&out, c.Type, c.Status, c.Reason, c.Message)
 	}
 	for _, k := range o.Keys {
-		out += fmt.Sprintln(k.Fingerprint, k.State, k.AddedDate, k.LastUsedDate, k.ExpirationTime)
+		fmt.Fprintln(&out, k.Fingerprint, k.State, k.AddedDate, k.LastUsedDate, k.ExpirationTime)
 	}
-	return out
+	return out.String()
 }
 
 // An outcome says what is known of the user, for its status.

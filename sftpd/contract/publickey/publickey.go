@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -44,15 +43,9 @@ func (k Key) Line() string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey)))
 }
 
-// ParseFile parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT). Empty
-// lines and comments are skipped. The error names the line, counted from 1.
-func ParseFile(data []byte) ([]Key, error) {
-	keys, _, err := ParseFirst(data, math.MaxInt)
-	return keys, err
-}
-
-// ParseFirst parses an authorized_keys file up to its limit-th key. Further lines are only counted:
-// a file of 1 MiB may have 13,000.
+// ParseFirst parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT) up to its
+// limit-th key. Further lines are only counted: a file of 1 MiB may have 13,000. Empty lines and
+// comments are skipped. The error names the line, counted from 1.
 func ParseFirst(data []byte, limit int) (keys []Key, further int, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	sc.Buffer(nil, MaxLineLength)

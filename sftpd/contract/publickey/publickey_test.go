@@ -202,7 +202,7 @@ func TestFrom(t *testing.T) {
 func TestParseFile(t *testing.T) {
 	one, _ := ed(t)
 	two, _ := ed(t)
-	keys, err := ParseFile([]byte("# acme\n\n" + line(one) + " a\r\n  " + line(two) + "\n"))
+	keys, err := parseFile([]byte("# acme\n\n" + line(one) + " a\r\n  " + line(two) + "\n"))
 	if err != nil || len(keys) != 2 || keys[1].Line() != line(two) {
 		t.Errorf("%v, %v", keys, err)
 	}
@@ -211,11 +211,11 @@ func TestParseFile(t *testing.T) {
 		{"\n\n" + line(rsaOf(t, 1024)), "line 3: RSA key of 1024 bits"},
 		{line(one) + "\n" + strings.Repeat("x", MaxLineLength+1), "line 2: longer than"},
 	} {
-		if _, err := ParseFile([]byte(tc.file)); err == nil || !strings.Contains(err.Error(), tc.say) {
+		if _, err := parseFile([]byte(tc.file)); err == nil || !strings.Contains(err.Error(), tc.say) {
 			t.Errorf("want %s, have %v", tc.say, err)
 		}
 	}
-	if keys, err := ParseFile(nil); len(keys) != 0 || err != nil {
+	if keys, err := parseFile(nil); len(keys) != 0 || err != nil {
 		t.Errorf("empty file: %v, %v", keys, err)
 	}
 }
