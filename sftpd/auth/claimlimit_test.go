@@ -10,7 +10,7 @@ import (
 // of goroutines, each with a thread.
 func TestClaimInTime(t *testing.T) {
 	hang := make(chan struct{})
-	var running = make(chan struct{}, 2*maxClaims)
+	running := make(chan struct{}, 2*maxClaims)
 	for range maxClaims + 3 {
 		begin := time.Now()
 		_, err := inTime(10*time.Millisecond, func() (bool, error) { running <- struct{}{}; <-hang; return true, nil })

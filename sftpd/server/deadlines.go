@@ -69,6 +69,8 @@ func (d *deadlines) remove(c *conn) {
 }
 
 // dueQueue is a heap.Interface.
+//
+//nolint:recvcheck // container/heap needs pointers in two methods only
 type dueQueue []*conn
 
 func (q dueQueue) Len() int           { return len(q) }

@@ -38,7 +38,7 @@ type sweeper struct {
 }
 
 func (w *sweeper) once() {
-	defer w.survive(nil)
+	defer func() { w.survived(nil, recover()) }()
 	now, clock := time.Now().Round(0), time.Since(started)
 	// The ends of users' time are by the wall clock, which may be set, or slowly drift from what is waited for here.
 	if drift := now.Sub(w.wall) - (clock - w.clock); drift.Abs() > sweepInterval/2 {
@@ -55,9 +55,9 @@ func (w *sweeper) once() {
 	w.Processors.Tick(now, w.busy(now), w.registry.loginsInProgress())
 }
 
-// survive keeps a panic from ending all sessions. Nil is for what belongs to none.
-func (w *sweeper) survive(c *conn) {
-	if v := recover(); v != nil {
+// survived is called with a panic that is not to end all sessions, nil for none. A nil connection is for what belongs to none.
+func (w *sweeper) survived(c *conn, v any) {
+	if v != nil {
 		if c != nil {
 			c.panicked(v)
 			return
@@ -69,7 +69,7 @@ func (w *sweeper) survive(c *conn) {
 
 // look ends a session whose time is over, or sets when to look at it again.
 func (w *sweeper) look(c *conn, current *snapshot.Snapshot, now time.Time, clock time.Duration) {
-	defer w.survive(c)
+	defer func() { w.survived(c, recover()) }()
 	ended, left := w.registry.ended(c, now)
 	idle := current.Listener.Limits.IdleTimeout() - now.Sub(c.lastActivity())
 	switch {

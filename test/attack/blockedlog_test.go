@@ -68,17 +68,26 @@ func (w *writer) over() bool {
 	}
 }
 
-// patient is endpoint with users a to d, and exp whose time is over soon.
-func patient(t *testing.T, exp time.Time) *configtest.Dir {
+// patient is endpoint with users a to d, who are to be removed, exp and exp2, whose time is to end, and one who stays.
+func patient(t *testing.T) *configtest.Dir {
 	t.Helper()
 	dir := endpoint(t)
-	for _, user := range []string{"a", "b", "c", "d", "stays"} {
+	for _, user := range []string{"a", "b", "c", "d", "exp", "exp2", "stays"} {
 		dir.AddUser(user, "secret")
 	}
-	dir.AddUser("exp", "secret").NotAfter = &exp
-	dir.AddUser("exp2", "secret").NotAfter = &exp
 	dir.Listener.Shutdown.DrainTimeoutSeconds = 2
 	return dir
+}
+
+// expire gives users an end that is soon. They are logged in already, however slow the machine is.
+func expire(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, users ...string) (exp time.Time) {
+	t.Helper()
+	exp = time.Now().Add(5 * time.Second)
+	for _, user := range users {
+		dir.User(t, user).NotAfter = &exp
+	}
+	d.Reload(t, dir)
+	return exp
 }
 
 // TestBlockedLogs: while standard output or standard error takes nothing, revocations and expiry close sessions as fast
@@ -93,13 +102,13 @@ func TestBlockedLogs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			exp := time.Now().Add(6 * time.Second)
-			dir := patient(t, exp)
+			dir := patient(t)
 			d := start(t, dir)
 			sessions := map[string]*writer{}
 			for _, user := range []string{"a", "b", "c", "d", "exp", "exp2", "stays"} {
 				sessions[user] = newWriter(t, d, user)
 			}
+			exp := expire(t, d, dir, "exp", "exp2")
 			var unblock []func()
 			for _, p := range pipes(d) {
 				unblock = append(unblock, p.Block())
@@ -179,7 +188,7 @@ func revokedMeanwhile(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, s
 // connections away at once, and sessions wait, until it does again.
 func TestBlockedAuditStopsEverything(t *testing.T) {
 	t.Parallel()
-	dir := patient(t, time.Now().Add(time.Hour))
+	dir := patient(t)
 	d := start(t, dir)
 	c := d.MustDial(t, "stays", ssh.Password("secret"))
 	files, err := sftp.NewClient(c)
@@ -241,11 +250,10 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer full.Close()
-	exp := time.Now().Add(4 * time.Second)
-	dir := patient(t, exp)
+	dir := patient(t)
 	d := daemontest.StartCommand(t, dir, program, func(cmd *exec.Cmd) { cmd.Stdout = full })
 	w := newWriter(t, d, "exp")
-	w.endsBy(t, "exp", exp.Add(soon))
+	w.endsBy(t, "exp", expire(t, d, dir, "exp").Add(soon))
 	d.Eventually(t, "lost lines are counted", func() bool { return metrics(t, d)["sftpd_audit_write_failures_total"] >= 4 })
 	if code, _ := d.Get(t, "/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz %d", code)
@@ -262,7 +270,7 @@ func TestFullDisk(t *testing.T) {
 // TestClosedStdout: without a reader of the audit log the daemon ends all sessions, says why and fails.
 func TestClosedStdout(t *testing.T) {
 	t.Parallel()
-	d := start(t, patient(t, time.Now().Add(time.Hour)))
+	d := start(t, patient(t))
 	w := newWriter(t, d, "stays")
 	d.Stdout.Close()
 	_ = password(t, d, "127.0.0.1", "a", "wrong") // a line
@@ -280,7 +288,7 @@ func TestClosedStdout(t *testing.T) {
 // TestClosedStderr: the daemon's own log is no reason to end.
 func TestClosedStderr(t *testing.T) {
 	t.Parallel()
-	dir := patient(t, time.Now().Add(time.Hour))
+	dir := patient(t)
 	d := start(t, dir)
 	d.Stderr.Close()
 	for range 3 {

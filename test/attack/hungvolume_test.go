@@ -37,8 +37,7 @@ func hang(t *testing.T, dir string) {
 // as ever, and SIGTERM ends the process in its time.
 func TestHungVolume(t *testing.T) {
 	t.Parallel()
-	exp := time.Now().Add(6 * time.Second)
-	dir := patient(t, exp)
+	dir := patient(t)
 	volume := t.TempDir()
 	dir.Listener.Volumes = append(dir.Listener.Volumes, config.Volume{Name: "hung", Path: volume})
 	dir.AddUser("eve", "secret").Mounts[0].Volume = "hung"
@@ -47,6 +46,7 @@ func TestHungVolume(t *testing.T) {
 	for _, user := range []string{"a", "b", "c", "d", "exp"} {
 		sessions[user] = newWriter(t, d, user)
 	}
+	exp := expire(t, d, dir, "exp")
 	hang(t, volume)
 	eve := d.MustDial(t, "eve", ssh.Password("secret"))
 	go func() { _, _ = sftp.NewClient(eve) }() // it ends with the connection
