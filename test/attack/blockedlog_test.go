@@ -20,8 +20,8 @@ import (
 // soon is how fast a session is to end. A revocation is promised within a second.
 const soon = 2 * time.Second
 
-// writer is a session that writes to an open file all the time, which needs no line of the audit log.
-type writer struct {
+// busyWriter is a session that writes to an open file all the time, which needs no line of the audit log.
+type busyWriter struct {
 	client *ssh.Client
 	files  *sftp.Client
 	file   *sftp.File
@@ -29,9 +29,9 @@ type writer struct {
 	at     time.Time // of the end
 }
 
-func newWriter(t *testing.T, d *daemontest.Daemon, user string) *writer {
+func newWriter(t *testing.T, d *daemontest.Daemon, user string) *busyWriter {
 	t.Helper()
-	w := &writer{client: d.MustDial(t, user, ssh.Password("secret")), ended: make(chan struct{})}
+	w := &busyWriter{client: d.MustDial(t, user, ssh.Password("secret")), ended: make(chan struct{})}
 	var err error
 	if w.files, err = sftp.NewClient(w.client); err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func newWriter(t *testing.T, d *daemontest.Daemon, user string) *writer {
 }
 
 // endsBy fails the test if the session does not end by a time.
-func (w *writer) endsBy(t *testing.T, who string, at time.Time) {
+func (w *busyWriter) endsBy(t *testing.T, who string, at time.Time) {
 	t.Helper()
 	select {
 	case <-w.ended:
@@ -59,7 +59,7 @@ func (w *writer) endsBy(t *testing.T, who string, at time.Time) {
 	}
 }
 
-func (w *writer) over() bool {
+func (w *busyWriter) over() bool {
 	select {
 	case <-w.ended:
 		return true
@@ -104,7 +104,7 @@ func TestBlockedLogs(t *testing.T) {
 			t.Parallel()
 			dir := patient(t)
 			d := start(t, dir)
-			sessions := map[string]*writer{}
+			sessions := map[string]*busyWriter{}
 			for _, user := range []string{"a", "b", "c", "d", "exp", "exp2", "stays"} {
 				sessions[user] = newWriter(t, d, user)
 			}
@@ -161,7 +161,7 @@ func refusedMeanwhile(t *testing.T, d *daemontest.Daemon) {
 }
 
 // revokedMeanwhile: a to d end, and /configz says so when they have, not before.
-func revokedMeanwhile(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, sessions map[string]*writer) {
+func revokedMeanwhile(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, sessions map[string]*busyWriter) {
 	t.Helper()
 	removed := []string{"a", "b", "c", "d"}
 	for _, user := range removed {

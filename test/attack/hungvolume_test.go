@@ -42,7 +42,7 @@ func TestHungVolume(t *testing.T) {
 	dir.Listener.Volumes = append(dir.Listener.Volumes, config.Volume{Name: "hung", Path: volume})
 	dir.AddUser("eve", "secret").Mounts[0].Volume = "hung"
 	d := start(t, dir)
-	sessions := map[string]*writer{}
+	sessions := map[string]*busyWriter{}
 	for _, user := range []string{"a", "b", "c", "d", "exp"} {
 		sessions[user] = newWriter(t, d, user)
 	}
