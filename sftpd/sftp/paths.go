@@ -67,7 +67,7 @@ func (s *Session) setstat(r *request) error {
 	if f := s.stagedAt(r.path); f != nil {
 		return f.Setstat(attrs)
 	}
-	return s.tree.Setstat(r.path, attrs)
+	return unlessNothing(attrs, s.tree.Setstat(r.path, attrs))
 }
 
 // lsetstat answers lsetstat@openssh.com (OpenSSH PROTOCOL, section 4.7).
@@ -81,7 +81,16 @@ func (s *Session) lsetstat(r *request) error {
 	if f := s.stagedAt(r.path); f != nil && attrs.Set&vfs.SetSize == 0 {
 		return f.Setstat(attrs)
 	}
-	return s.tree.Lsetstat(r.path, attrs)
+	return unlessNothing(attrs, s.tree.Lsetstat(r.path, attrs))
+}
+
+// unlessNothing passes over a missing file if no attribute was to be set: OpenSSH's
+// server does not look for it. Access is refused all the same.
+func unlessNothing(attrs vfs.Changes, err error) error {
+	if code, _ := statusOf(err); attrs.Set == 0 && code == StatusNoSuchFile {
+		return nil
+	}
+	return err
 }
 
 // remove answers SSH_FXP_REMOVE (section 6.5), for anything but directories.

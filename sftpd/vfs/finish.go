@@ -1,6 +1,10 @@
 package vfs
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // Leftover is what is left of a file that was written and not completed.
 type Leftover string
@@ -100,7 +104,7 @@ func (f *File) finishStaged(complete bool) (left Leftover, err error) {
 	}
 	if !complete || err != nil {
 		left = Kept
-		if err == ErrRemoved || up.DeleteIncomplete && discard(f.fd, f.id, up.dir, up.temp) {
+		if errors.Is(err, ErrRemoved) || up.DeleteIncomplete && discard(f.fd, f.id, up.dir, up.temp) {
 			left = Deleted
 		}
 	}
@@ -165,7 +169,7 @@ func discard(fd int, id identity, dir parent, temp string) bool {
 // alone reports whether this is the only handle that writes the file. If it is not, it is
 // no writer any more, so that the last one finds itself alone.
 func alone(fd int) bool {
-	if holdAlone(fd) != errHeld {
+	if !errors.Is(holdAlone(fd), errHeld) {
 		return true
 	}
 	_ = lock(fd, unix.F_UNLCK, useStart, useSlots) // closing it does the same

@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -41,6 +42,9 @@ func lock(fd int, typ int16, start, length int64) error {
 	}
 }
 
+// anySlot is a byte that hardly any other writer has; if one has, the next try takes another.
+func anySlot() int64 { return rand.Int64N(useSlots) } //nolint:gosec // nothing depends on who guesses it
+
 // patience is how long a lock that others hold for a moment is waited for.
 const patience = 5 * time.Second
 
@@ -49,9 +53,9 @@ func persist(call func() error) error {
 	end := time.Now().Add(patience)
 	for wait := 100 * time.Microsecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		switch err := call(); {
-		case err == errNoLocks:
+		case errors.Is(err, errNoLocks):
 			return nil
-		case err != errHeld:
+		case !errors.Is(err, errHeld):
 			return err
 		case time.Now().After(end):
 			return ErrUploading
@@ -62,7 +66,7 @@ func persist(call func() error) error {
 
 // holdUse marks an open file as being written, until it is closed.
 func holdUse(fd int) error {
-	return persist(func() error { return lock(fd, unix.F_WRLCK, useStart+rand.Int64N(useSlots), 1) })
+	return persist(func() error { return lock(fd, unix.F_WRLCK, useStart+anySlot(), 1) })
 }
 
 // holdAlone locks out all other writers of an open file. It returns errHeld if there
@@ -71,11 +75,11 @@ func holdAlone(fd int) error { return lock(fd, unix.F_WRLCK, useStart, useSlots)
 
 // shareUse turns holdAlone into holdUse without a moment in between.
 func shareUse(fd int) error {
-	slot := rand.Int64N(useSlots-2) + 1
-	if err := lock(fd, unix.F_UNLCK, useStart, slot); err != nil && err != errNoLocks {
+	slot := 1 + anySlot()%(useSlots-2)
+	if err := lock(fd, unix.F_UNLCK, useStart, slot); err != nil && !errors.Is(err, errNoLocks) {
 		return err
 	}
-	if err := lock(fd, unix.F_UNLCK, useStart+slot+1, useSlots-slot-1); err != nil && err != errNoLocks {
+	if err := lock(fd, unix.F_UNLCK, useStart+slot+1, useSlots-slot-1); err != nil && !errors.Is(err, errNoLocks) {
 		return err
 	}
 	return nil

@@ -3,6 +3,7 @@ package vfs
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,7 @@ func (o *opening) join() (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if holdAlone(fd) != errHeld {
+	if !errors.Is(holdAlone(fd), errHeld) {
 		return o.continued(fd, id)
 	}
 	if o.exclusive() || o.truncates() && !o.has(id) {
@@ -113,7 +114,7 @@ func (p *parent) removeLeftover(name string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if holdAlone(fd) == errHeld || !isNamed(p.fd, name, id) {
+	if errors.Is(holdAlone(fd), errHeld) || !isNamed(p.fd, name, id) {
 		return unix.ENOENT
 	}
 	return unlinkAt(p.fd, name)
@@ -176,15 +177,12 @@ func abandoned(dirfd int, name string) bool {
 		return false
 	}
 	defer unix.Close(fd)
-	switch holdAlone(fd) {
-	case nil:
-		return true
-	case errNoLocks:
+	err = holdAlone(fd)
+	if errors.Is(err, errNoLocks) {
 		var st unix.Stat_t
 		return unix.Fstat(fd, &st) == nil && time.Since(time.Unix(st.Mtim.Unix())) > 25*time.Hour
-	default:
-		return false
 	}
+	return err == nil
 }
 
 // hiddenName is a name that no other file has, and no user reaches.

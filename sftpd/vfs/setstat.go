@@ -61,9 +61,6 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 	if err := pl.m.need(rightWrite); err != nil {
 		return err
 	}
-	if c.Set == 0 {
-		return nil // nothing was asked for, of whatever
-	}
 	if pl.node != nil {
 		return pl.m.setRoot(c)
 	}

@@ -110,7 +110,7 @@ func (s *staging) open(pl place, flags int, mode uint32, turn Turn) (*File, erro
 	}
 	for range 100 {
 		f, err := o.try()
-		if err != errAgain {
+		if !errors.Is(err, errAgain) {
 			return f, err
 		}
 	}
@@ -122,7 +122,7 @@ func (o *opening) try() (*File, error) {
 	err := lstatAt(o.par.fd, o.par.name, &st)
 	switch {
 	case err != nil && err != unix.ENOENT:
-		return nil, nil //nolint:nilerr // see open
+		return nil, nil // see open
 	case err == nil && (o.exclusive() || o.flags&unix.O_ACCMODE == unix.O_RDONLY && !o.truncates()):
 		return nil, nil
 	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK:
@@ -184,7 +184,7 @@ func (o *opening) replace(old uint32) (*File, error) {
 		return nil, err
 	}
 	defer unix.Close(fd)
-	if holdAlone(fd) == errHeld {
+	if errors.Is(holdAlone(fd), errHeld) {
 		return nil, ErrUploading
 	}
 	f, err := o.create(id, old&0o777)

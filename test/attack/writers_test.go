@@ -100,7 +100,7 @@ func (w *writers) start(i, n int) {
 func (w *writers) connect(i, j int) {
 	w.t.Helper()
 	conn, err := ssh.Dial("tcp", w.daemons[i].Addr, &ssh.ClientConfig{
-		User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(w.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // loopback
+		User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(w.signer)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 	})
 	if err != nil {
 		w.t.Fatal(err)

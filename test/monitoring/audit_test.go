@@ -112,11 +112,12 @@ func TestAuditSchemaHasAllFields(t *testing.T) {
 		{Event: audit.LoginRefused, Result: audit.Refused, Reason: "key_expired", Detail: strings.Repeat("d", 2000), Source: "192.0.2.0/24", Count: 3, KeysOffered: []string{fingerprint}},
 		{
 			Event: audit.Transfer, Result: audit.Aborted, Reason: "r", Connection: "0123456789abcdef", Source: "192.0.2.1:5", User: "ada", Account: "team/ada",
-			Path: "/a", Direction: "upload", Left: "kept",
+			Path: "/a", Direction: "upload", Left: "kept", Created: true, Truncated: true,
 		},
 		{
 			Event: audit.Operation, Result: audit.OK, Connection: "0123456789abcdef", Source: "192.0.2.1:5", User: "ada", Account: "team/ada",
 			Operation: "rename", Path: "/a", Target: "/b",
+			Set: audit.Attributes{Size: "1", Mode: "0640", Owner: "1:4294967295", Atime: "2026-11-29T07:00:00Z", Mtime: "2026-11-29T07:00:00Z"},
 		},
 	} {
 		var b bytes.Buffer
