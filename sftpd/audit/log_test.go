@@ -94,9 +94,11 @@ func TestHostileNames(t *testing.T) {
 }
 
 func TestLongNames(t *testing.T) {
-	for _, name := range []string{strings.Repeat("x", 100_000), strings.Repeat("€", 50_000), strings.Repeat("\xff", 100_000)} {
-		line, got := write(t, Entry{Event: LoginRefused, User: name, Path: name})
-		if len(line) > 40_000 {
+	for _, name := range []string{strings.Repeat("x", 100_000), strings.Repeat("€", 50_000), strings.Repeat("\xff", 100_000), strings.Repeat("\x7f", 100_000), strings.Repeat("\U000e0001", 50_000)} {
+		line, got := write(t, Entry{
+			Event: LoginRefused, User: name, Path: name, Target: name, Reason: name, Detail: name, ClientVersion: name, CertificateKeyID: name,
+		})
+		if len(line) >= 16<<10 {
 			t.Errorf("line of %d bytes", len(line))
 		}
 		if got["user_length"] != float64(len(name)) || got["path_length"] != float64(len(name)) {

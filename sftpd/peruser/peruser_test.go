@@ -3,6 +3,7 @@ package peruser
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -48,11 +49,11 @@ func TestTurnsAreFair(t *testing.T) {
 	waitFor(t, u, "bob", 2, order)
 	waitFor(t, u, "eve", 1, order)
 	u.turns.release()
-	got := ""
+	var got []string
 	for range 8 {
-		got += <-order + " "
+		got = append(got, <-order)
 	}
-	if want := "ada bob eve ada bob ada ada ada "; got != want {
+	if want := []string{"ada", "bob", "eve", "ada", "bob", "ada", "ada", "ada"}; !slices.Equal(got, want) {
 		t.Errorf("turns of %s, want %s", got, want)
 	}
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the last gives its place back after it has sent

@@ -30,7 +30,7 @@ func pair(t *testing.T) (client ssh.Channel, served *stream) {
 			return
 		}
 		s, _ := bare(t)
-		m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: unreadOfAll, total: &s.received, overrun: func() { raw.Close() }}
+		m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: unreadOfAll, total: &s.received, overrun: func() { raw.Close() }, touch: func() {}}
 		config := &ssh.ServerConfig{NoClientAuth: true}
 		key, _ := configtest.Key(t)
 		config.AddHostKey(key)

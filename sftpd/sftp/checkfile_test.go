@@ -41,6 +41,12 @@ func TestCheckFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "big"), make([]byte, 2<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "huge"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "huge"), maxHashRange+1); err != nil {
+		t.Fatal(err)
+	}
 	c, _, _ := dialRaw(t, tr, Options{})
 	h := c.open("/f", flagRead)
 	var blocks [][]byte
@@ -96,6 +102,7 @@ func TestCheckFile(t *testing.T) {
 		{"beyond the end", StatusEOF, []any{"check-file-handle", h, "sha256", uint64(1_000_000), uint64(0), 0}},
 		{"an offset below 0", StatusBadMessage, []any{"check-file-handle", h, "sha256", uint64(math.MaxUint64), uint64(0), 0}},
 		{"a handle for writing", StatusPermissionDenied, []any{"check-file-handle", w, "sha256", uint64(0), uint64(0), 0}},
+		{"more than 1 TiB", StatusFailure, []any{"check-file-name", "/huge", "sha256", uint64(0), uint64(0), 0}},
 		{"no file", StatusNoSuchFile, []any{"check-file-name", "/none", "sha256", uint64(0), uint64(0), 0}},
 		{"a directory", StatusFailure, []any{"check-file-name", "/", "sha256", uint64(0), uint64(0), 0}},
 		{"no handle", StatusFailure, []any{"check-file-handle", "none", "sha256", uint64(0), uint64(0), 0}},

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -209,4 +211,39 @@ func TestRootByLink(t *testing.T) {
 			t.Errorf("%v, %v", st, err)
 		}
 	})
+}
+
+// TestRealPathIsBounded: what a short path leads to is not walked for ever, and not without turns.
+func TestRealPathIsBounded(t *testing.T) {
+	turns, over := 0, false
+	dir := t.TempDir()
+	tree, err := Open([]Mount{{Path: "/", Volume: dir, Access: ReadWrite}}, WithTurns(func() (func(), error) {
+		if turns++; over {
+			return nil, unix.ECANCELED
+		}
+		return func() {}, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	write(t, dir, "d/f", "")
+	for i := range maxLinks - 2 {
+		link(t, dir, "l"+strconv.Itoa(i), strings.Repeat("d/../", 800)+"l"+strconv.Itoa(i+1))
+	}
+	if _, err := tree.RealPath("/l0"); err != unix.ENAMETOOLONG || turns != maxSteps/freeSteps {
+		t.Errorf("%v after %d turns", err, turns)
+	}
+	over = true
+	if _, err := tree.RealPath("/l0"); err != unix.ECANCELED {
+		t.Errorf("without a turn: %v", err)
+	}
+	link(t, dir, "long", strings.Repeat("d/../", 400)+"d")
+	if _, err := tree.RealPath("/long/" + strings.Repeat("d/", 1200)); err != unix.ENAMETOOLONG {
+		t.Errorf("more than PATH_MAX is left: %v", err)
+	}
+	turns, over = 0, false
+	if got, err := tree.RealPath("/d/f"); got != "/d/f" || err != nil || turns != 0 {
+		t.Errorf("%q, %v, %d turns", got, err, turns)
+	}
 }
