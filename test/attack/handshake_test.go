@@ -178,6 +178,7 @@ func slowly(p *daemontest.Peer, b []byte) error {
 func TestProbes(t *testing.T) {
 	dir := endpoint(t)
 	d := start(t, dir)
+	d.Eventually(t, "the start is in the log", func() bool { return strings.Contains(d.Log(), "configuration loaded") })
 	audit, log := d.RawAudit(), d.Log()
 	for i := range 300 {
 		c, err := daemontest.DialFrom(d.Addr, "127.0.0.2")
