@@ -67,10 +67,19 @@ func (r *Reconciler) noteAcknowledged(f *findings) {
 
 // loaded returns what the ready pods have.
 func (f *findings) loaded() delivery.Loaded {
-	if f.acks == nil {
-		return f.memory.history.Loaded(nil, false)
+	switch {
+	case f.acks != nil:
+		return f.memory.history.Loaded(f.acks.Loaded, true)
+	case f.neverConfigured():
+		return f.memory.history.Loaded(nil, true)
 	}
-	return f.memory.history.Loaded(f.acks.Loaded, true)
+	return f.memory.history.Loaded(nil, false)
+}
+
+// neverConfigured reports whether there has never been a configuration that a pod could have loaded, which none could run without.
+func (f *findings) neverConfigured() bool {
+	d := f.access.Delivered
+	return f.listener.Status.ConfigDigest == "" && d.Version == nil && d.Err == nil && !f.memory.history.Known()
 }
 
 // sessionCountAge is how old the number of sessions in the status may become: they come and go all the time, and each count is

@@ -127,18 +127,16 @@ func (h *History) Loaded(digests []string, known bool) Loaded {
 	return l
 }
 
-// Has reports whether every ready pod has a user's record. While no pod is ready, what they had last counts: a user is
-// ready as long as its own record is the same, whatever happens to pods or to other users.
+// Has reports whether every ready pod has a user's record. Where a pod's version is unknown, and while no pod is ready, what they
+// had last counts: a user is ready as long as its own record is the same, whatever happens to pods or to other users.
 func (l Loaded) Has(uid types.UID, record string) bool {
-	if l.acknowledged.Record(uid) == record && l.acknowledged != nil {
-		return true
-	}
+	had := l.acknowledged != nil && l.acknowledged.Record(uid) == record
 	for _, v := range l.pods {
-		if v == nil || v.Record(uid) != record {
+		if v == nil && !had || v != nil && v.Record(uid) != record {
 			return false
 		}
 	}
-	return len(l.pods) > 0
+	return had || len(l.pods) > 0
 }
 
 // Lacks reports whether no ready pod serves any record of a user: only then may a status say that access was removed. Where
