@@ -40,16 +40,28 @@ func (a *Applier) Forget(listener types.NamespacedName) {
 	delete(a.memories, listener)
 }
 
-// Wrote reports whether an object is as this Applier left it: its event is no news.
+// Wrote reports whether an object is as this Applier left it.
 func (a *Applier) Wrote(kind string, o client.Object) bool {
+	m, ok := a.memoOf(kind, o)
+	return ok && m.uid == o.GetUID() && m.version == o.GetResourceVersion()
+}
+
+// Knows reports whether an object is as this Applier left it, or as it was before that: its event is no news.
+func (a *Applier) Knows(kind string, o client.Object) bool {
+	m, ok := a.memoOf(kind, o)
+	return ok && m.uid == o.GetUID() && (m.version == o.GetResourceVersion() || older(o.GetResourceVersion(), m.version))
+}
+
+// memoOf returns what was applied last for an object of a listener.
+func (a *Applier) memoOf(kind string, o client.Object) (memo, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	of := a.memories[types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetLabels()[v1alpha1.LabelListener]}]
 	if of == nil {
-		return false
+		return memo{}, false
 	}
 	m, ok := of.objects[idOf(kind, o)]
-	return ok && m.uid == o.GetUID() && m.version == o.GetResourceVersion()
+	return m, ok
 }
 
 // stands reports whether an object is the one that is remembered.

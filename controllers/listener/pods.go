@@ -29,6 +29,25 @@ func (f *findings) settling() bool {
 	return v != nil && (f.acks == nil || f.acks.Ready > 0) && !f.acknowledged() && f.now.Before(f.settledAt())
 }
 
+// waits reports whether the users are to be looked at later: once the pods have loaded what was just delivered, or have had the
+// time for it, there is news of them again, and each look costs time for each user. It does not wait twice that time, should
+// configurations be delivered all the time.
+func (f *findings) waits() bool {
+	m := f.memory
+	if m.found == nil || !f.settling() {
+		m.waiting = time.Time{}
+		return false
+	}
+	if m.waiting.IsZero() || m.waiting.After(f.now) { // the clock was set back
+		m.waiting = f.now
+	}
+	if f.now.Sub(m.waiting) < settleTime {
+		return true
+	}
+	m.waiting = time.Time{}
+	return false
+}
+
 // unknown reports whether an operator that has just started cannot know yet what the pods of a configured listener have.
 func (f *findings) unknown() bool {
 	return f.listener.Status.ConfigDigest != "" && !f.memory.history.Known() && (f.access.Delivered.Version == nil || f.acks == nil)
@@ -107,10 +126,10 @@ func (f *findings) currentHostKeys() []v1alpha1.HostKeyStatus {
 func (r *Reconciler) learnKeyUse(f *findings) map[types.UID]bool {
 	name, uid := client.ObjectKeyFromObject(f.listener), f.listener.UID
 	reports := r.Poller.Reports(name, uid)
-	users := make(map[types.UID]*compile.User, len(f.access.Users))
-	for _, u := range f.access.Users {
-		users[u.User.UID] = u
+	if len(reports) == 0 {
+		return nil
 	}
+	users := byUID(f.access.Users)
 	var hostKeys []string
 	for _, k := range f.currentHostKeys() {
 		hostKeys = append(hostKeys, k.Fingerprint)
@@ -133,9 +152,32 @@ func (r *Reconciler) learnKeyUse(f *findings) map[types.UID]bool {
 		uses, proofs = append(uses, report.Uses...), append(proofs, report.HostKeyProofs...)
 	}
 	used := m.uses.Note(uses, proofs, known)
-	m.uses.Retain(func(uid types.UID) bool { return users[uid] != nil }, hostKeys)
 	r.Poller.Merged(name, uid, reports)
 	return used
+}
+
+// forgetUses forgets the uses of keys by users that are gone, and of host keys that are. It looks at all users, and so only when
+// some may be.
+func forgetUses(f *findings) {
+	var hostKeys []string
+	for _, k := range f.currentHostKeys() {
+		hostKeys = append(hostKeys, k.Fingerprint)
+	}
+	m := f.memory
+	if !f.users.Left && slices.Equal(m.usedHostKeys, hostKeys) {
+		return
+	}
+	users := byUID(f.access.Users)
+	m.uses.Retain(func(uid types.UID) bool { return users[uid] != nil }, hostKeys)
+	m.usedHostKeys = hostKeys
+}
+
+func byUID(list []*compile.User) map[types.UID]*compile.User {
+	out := make(map[types.UID]*compile.User, len(list))
+	for _, u := range list {
+		out[u.User.UID] = u
+	}
+	return out
 }
 
 // unmounted returns which volume of a user a ready pod lacks: it may be older than the volume.

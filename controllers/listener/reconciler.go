@@ -67,8 +67,13 @@ type memory struct {
 	uid      types.UID
 	hostKeys *hostkeys.Cache
 	uses     keyuse.Tracker
-	history  delivery.History
-	users    outcome.Memo
+	// usedHostKeys are the host keys that uses may have.
+	usedHostKeys []string
+	history      delivery.History
+	users        outcome.Memo
+	// found is what was found of the users last, and waiting since when it has not been looked at because pods are loading.
+	found   *outcome.Result
+	waiting time.Time
 	// restart is the change of the only pod that was announced last.
 	restart string
 	// counted is when sessions were counted for the status last.

@@ -145,6 +145,10 @@ func (r *Reconciler) lookAtUsers(ctx context.Context, f *findings) error {
 	}
 	name := client.ObjectKeyFromObject(f.listener)
 	m := f.memory
+	if f.waits() {
+		f.users = m.found
+		return nil
+	}
 	r.noteAcknowledged(f)
 	used := r.learnKeyUse(f)
 	in := outcome.Input{
@@ -158,6 +162,8 @@ func (r *Reconciler) lookAtUsers(ctx context.Context, f *findings) error {
 	in.Pending, in.RolledOut = f.statusInput().Explain()
 	res := outcome.Users(in, &m.users)
 	f.users = &res
+	m.found = &outcome.Result{Attached: res.Attached, Ready: res.Ready, NotReady: res.NotReady, Held: res.Held, Proved: res.Proved}
+	forgetUses(f)
 	f.next.At(res.Next)
 	if f.acks != nil {
 		for _, since := range f.acks.Late {

@@ -29,6 +29,8 @@ type Secrets struct {
 	// Fail is asked before each call, if it is not nil: get, list, apply or delete, and the name. What it returns is the
 	// call's error; it may also panic.
 	Fail func(verb, name string) error
+	// Watch is told of each Secret that is stored, as a watch may be, before the call that stored it returns.
+	Watch func(*corev1.Secret)
 
 	mu sync.Mutex
 	// objects by namespace and name, version the last one, and calls what was called, reads left out; mu protects them.
@@ -119,6 +121,9 @@ func (s *Secrets) Apply(_ context.Context, o runtime.ApplyConfiguration, _ ...cl
 		return err
 	}
 	s.put(secret, "apply")
+	if s.Watch != nil {
+		s.Watch(secret)
+	}
 	u.SetUID(secret.UID)
 	u.SetResourceVersion(secret.ResourceVersion)
 	return nil

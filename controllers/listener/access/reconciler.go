@@ -87,6 +87,8 @@ const (
 	maxDeadline   = 32 * time.Second
 	// recallDeadline bounds the reading of what an earlier operator delivered, before which nothing can be written.
 	recallDeadline = 15 * time.Second
+	// lookAgain is when the Secrets are looked at again after somebody else changed one while they were written.
+	lookAgain = 100 * time.Millisecond
 )
 
 // Reconcile implements reconcile.Reconciler.
@@ -197,6 +199,9 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	spans.Finish(span, res.Delivered.Err)
 	m.lines.Set(out.Files.Shards)
 	r.announce(l, m, res.Delivered, keys)
+	if res.Delivered.Foreign {
+		next.In(now, lookAgain)
+	}
 	if len(res.Delivered.Refusals) > 0 {
 		next.At(now.Add(apply.RetryRefused))
 	}

@@ -107,8 +107,10 @@ func (r *Reconciler) secretChanged(before, after client.Object) []types.Namespac
 		return nil // a resync
 	}
 	var out []types.NamespacedName
-	if name := o.GetLabels()[v1alpha1.LabelListener]; name != "" && (after == nil || !r.Writer.Applier.Wrote("Secret", after)) {
-		out = append(out, types.NamespacedName{Namespace: o.GetNamespace(), Name: name})
+	if name := o.GetLabels()[v1alpha1.LabelListener]; name != "" {
+		if listener := (types.NamespacedName{Namespace: o.GetNamespace(), Name: name}); after == nil || r.Writer.News(listener, after) {
+			out = append(out, listener)
+		}
 	}
 	secret := client.ObjectKeyFromObject(o).String()
 	ctx := context.Background()

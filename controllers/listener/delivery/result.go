@@ -44,6 +44,8 @@ type Result struct {
 	Complete bool
 	// Wrote reports whether anything was written, so that the pods have something to load.
 	Wrote bool
+	// Foreign reports whether somebody else changed a Secret meanwhile: it is to be looked at again.
+	Foreign bool
 	// Refusals are parts that a person has to make possible.
 	Refusals []conditions.Problem
 	// Err is why other parts could not be written; they are tried again.

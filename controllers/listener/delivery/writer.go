@@ -27,6 +27,14 @@ type Writer struct {
 	Client  client.Client
 	Applier *apply.Applier
 	Now     func() time.Time
+
+	news news
+}
+
+// News reports whether a Secret of a listener is not as the Writer left it. While it is writing the listener's Secrets, what it
+// writes can be seen before it is told so: it judges after that, in Result.Foreign.
+func (w *Writer) News(listener types.NamespacedName, o client.Object) bool {
+	return !w.Applier.Knows("Secret", o) && !w.news.put(listener, o)
 }
 
 // Cache is what is known of a listener's Secrets as they are stored. The zero value knows nothing.
@@ -51,7 +59,13 @@ type part struct {
 
 // Write writes the shards that have changed and then the settings that name them. A shard that cannot be written stays as it
 // is, and the settings name it so: the removal of a user in one shard does not wait for another shard.
-func (w *Writer) Write(ctx context.Context, l *v1alpha1.SFTPListener, out compile.Output, hostKeys string, cache *Cache) Result {
+func (w *Writer) Write(ctx context.Context, l *v1alpha1.SFTPListener, out compile.Output, hostKeys string, cache *Cache) (result Result) {
+	w.news.begin(client.ObjectKeyFromObject(l))
+	defer func() {
+		for _, o := range w.news.end(client.ObjectKeyFromObject(l)) {
+			result.Foreign = result.Foreign || !w.Applier.Knows("Secret", o)
+		}
+	}()
 	s := &writing{Writer: w, listener: l, cache: cache}
 	cache.shards = append(cache.shards, make([]part, max(0, len(out.Files.Shards)-len(cache.shards)))...)[:len(out.Files.Shards)]
 	s.shards(ctx, out, false)

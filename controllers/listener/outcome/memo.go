@@ -221,6 +221,7 @@ func (b *builder) drop(name types.NamespacedName) {
 	if k := b.memo.users[name]; k != nil {
 		b.count(name.Namespace, k, -1)
 		delete(b.memo.users, name)
+		b.out.Left = true
 	}
 }
 

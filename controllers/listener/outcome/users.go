@@ -8,7 +8,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
@@ -50,6 +49,8 @@ type Result struct {
 	// Changed are the outcomes that differ from the last ones, and Gone the users that the listener no longer has.
 	Changed []user.Outcome
 	Gone    []types.NamespacedName
+	// Left reports whether a user is gone, maybe for another one of the same name.
+	Left bool
 	// Next is when a state of a key changes with time, zero if none does.
 	Next time.Time
 	// Ready and NotReady are the numbers of users by their condition Ready, Attached that of those that the listener accepts,
@@ -140,4 +141,6 @@ func (b *builder) ready(u *compile.User, keys []v1alpha1.UserKeyStatus, refs met
 	return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "The user can log in")
 }
 
-func nameOf(o client.Object) types.NamespacedName { return client.ObjectKeyFromObject(o) }
+func nameOf(u *v1alpha1.SFTPUser) types.NamespacedName {
+	return types.NamespacedName{Namespace: u.Namespace, Name: u.Name}
+}
