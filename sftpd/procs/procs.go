@@ -17,9 +17,12 @@ const (
 	// calmTicks is how often in a row one processor has to have been enough before the
 	// others are left alone.
 	calmTicks = 5
-	// enough is how much of a processor may be used when it is: a single client that moves
-	// large files uses more, and does so faster with two.
+	// enough is how much of a processor may be used when it is, where there are many: a single
+	// client that moves large files uses more, and does so faster with two.
 	enough = 0.8
+	// few processors are best left to the kernel while one client moves a large file: its
+	// network and its files take about as much as the daemon does.
+	few = 2
 )
 
 // Governor decides on processors (GOMAXPROCS). It is for one goroutine, but for Login.
@@ -27,6 +30,8 @@ type Governor struct {
 	one  func() // run on one processor
 	all  func() // or on those that there are
 	used func() time.Duration
+
+	processors int // that there are
 
 	login chan struct{} // a login has begun since the last tick
 	calm  int
@@ -38,14 +43,15 @@ type Governor struct {
 // New returns a governor of this process. It is nil, which does nothing, where there is one
 // processor anyway.
 func New() *Governor {
-	if runtime.GOMAXPROCS(0) == 1 {
+	processors := runtime.GOMAXPROCS(0)
+	if processors == 1 {
 		return nil
 	}
-	return newGovernor(func() { runtime.GOMAXPROCS(1) }, runtime.SetDefaultGOMAXPROCS, cpuTime)
+	return newGovernor(processors, func() { runtime.GOMAXPROCS(1) }, runtime.SetDefaultGOMAXPROCS, cpuTime)
 }
 
-func newGovernor(one, all func(), used func() time.Duration) *Governor {
-	return &Governor{one: one, all: all, used: used, login: make(chan struct{}, 1)}
+func newGovernor(processors int, one, all func(), used func() time.Duration) *Governor {
+	return &Governor{processors: processors, one: one, all: all, used: used, login: make(chan struct{}, 1)}
 }
 
 // cpuTime is what the process has used.
@@ -86,7 +92,7 @@ func (g *Governor) Tick(now time.Time, busy, logins int) {
 	used := g.used()
 	passed, cpu := now.Sub(g.at), used-g.cpu
 	g.at, g.cpu = now, used
-	if busy > 1 || logins > 0 || float64(cpu) > enough*float64(passed) {
+	if busy > 1 || logins > 0 || g.processors > few && float64(cpu) > enough*float64(passed) {
 		g.calm = 0
 		if g.alone {
 			g.alone = false

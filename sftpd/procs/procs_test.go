@@ -16,7 +16,7 @@ type played struct {
 
 func play() *played {
 	p := &played{now: time.Unix(1_800_000_000, 0), runs: "all"}
-	p.Governor = newGovernor(func() { p.runs = "one" }, func() { p.runs = "all" }, func() time.Duration { return p.cpu })
+	p.Governor = newGovernor(4, func() { p.runs = "one" }, func() { p.runs = "all" }, func() time.Duration { return p.cpu })
 	p.tick(0, 0, 0)
 	return p
 }
@@ -62,6 +62,21 @@ func TestGovernor(t *testing.T) {
 	}
 }
 
+// Where there are few processors, a single client has one, whatever it does; two have all.
+func TestFewProcessors(t *testing.T) {
+	p := play()
+	p.processors = few
+	for range calmTicks {
+		p.tick(0.99, 1, 0)
+	}
+	if p.runs != "one" {
+		t.Errorf("a large file, and it runs on %s", p.runs)
+	}
+	if p.tick(0.99, 2, 0); p.runs != "all" {
+		t.Errorf("two clients, and it runs on %s", p.runs)
+	}
+}
+
 // TestStart: until it has been calm for a while, all processors are used.
 func TestStart(t *testing.T) {
 	p := play()
@@ -74,7 +89,7 @@ func TestStart(t *testing.T) {
 }
 
 func TestLoginIsNoticed(t *testing.T) {
-	g := newGovernor(nil, nil, nil)
+	g := newGovernor(4, nil, nil, nil)
 	g.Login()
 	g.Login() // nobody waits
 	select {
