@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -66,6 +67,9 @@ func TestRunbookCommands(t *testing.T) {
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "files"}})
 	cleanUp(t, "files")
 	create(t, newUser(readyListener(t, "files").Namespace, "acme"))
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", Labels: map[string]string{corev1.LabelHostname: "node-1"}}}
+	create(t, node)
+	t.Cleanup(func() { _ = api.Delete(context.Background(), node) })
 	dir := workbench(t)
 	for _, block := range blocksOf(t, "runbooks.md") {
 		for line := range strings.Lines(block) {
