@@ -138,6 +138,7 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.exchanged.Store(true)
 	l.rekeying.ask = exchangeRequests(peer)
 	l.rekeying.exchanged()
+	l.meter.exchange = exchangeOf(peer)
 	close(l.wire.welcome)
 }
 

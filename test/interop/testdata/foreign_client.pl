@@ -16,8 +16,8 @@ my @options = (
 my $sftp = Net::SFTP::Foreign->new(
     $host, port => $port, user => $user, more => \@options, timeout => 60, autodie => 1,
     ($key ? (key_path => $key) : (password => $password)),
-    # Names are bytes, in whatever encoding.
-    fs_encoding => 'latin1',
+    # Names are bytes, in whatever encoding, but rget makes text of them.
+    fs_encoding => $operation eq 'get-tree' ? 'utf8' : 'latin1',
 );
 
 sub pairs {
