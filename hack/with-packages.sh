@@ -52,7 +52,7 @@ if [[ $which == newest ]]; then
 else
 	# shellcheck source=/dev/null
 	. /etc/os-release
-	clients=(curl libssh2-1 lftp openssh-client openssh-sftp-server putty-tools python3-asyncssh python3-paramiko rclone ssh-audit sshfs sshpass)
+	clients=(curl libjsch-java libnet-sftp-foreign-perl libssh-4 libssh-dev libssh2-1 lftp openssh-client openssh-sftp-server putty-tools python3-asyncssh python3-paramiko php-phpseclib3 php8.2-cli php8.2-gmp rclone ruby-net-sftp ruby-net-ssh ssh-audit sshfs sshpass)
 	# Their libraries, too, and only what is installed.
 	mapfile -t packages < <(apt-cache depends --recurse --installed --no-recommends --no-suggests --no-conflicts --no-breaks \
 		--no-replaces --no-enhances "${clients[@]}" | grep '^[a-z]' | sort --unique)

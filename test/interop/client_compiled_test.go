@@ -41,7 +41,7 @@ func jschDriver() *driver {
 	l := library{[]string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jschJar + ":" + builtDir(), "JSchClient"}, ""}
 	d := l.driver("JSch")
 	d.tools = []string{"java", "javac", "libjsch-java"}
-	d.newKey = ecdsaKey
+	d.newKey, d.large = ecdsaKey, medium
 	d.setUp = func(*account) error { return buildJSch() }
 	d.space = l.space
 	d.lacks = map[string]string{

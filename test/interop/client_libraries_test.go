@@ -101,8 +101,8 @@ func paramikoDriver() *driver {
 	return d
 }
 
-// asyncSSHLinkRow is about a defect.
-const asyncSSHLinkRow = "symbolic links"
+// linkRow is about a defect.
+const linkRow = "symbolic links"
 
 func asyncSSHDriver() *driver {
 	l := library{[]string{python}, "asyncssh_client.py"}
@@ -113,17 +113,24 @@ func asyncSSHDriver() *driver {
 	d.lacks = map[string]string{
 		"mirror again: only what changed, delete what is gone": putSendsAll,
 	}
-	d.also = []special{{asyncSSHLinkRow, func(t *testing.T, c *client) {
+	d.also = []special{l.symlinks(linkRow)}
+	return d
+}
+
+// symlinks makes a link as the library's documentation says. Libraries that send the arguments as the draft has them exchange
+// link and target, since no server follows it; the server made the link that it was asked for.
+func (l library) symlinks(name string) special {
+	return special{name, func(t *testing.T, c *client) {
 		said := l.rename("symlink")(c.account, "target", "/link")
 		if _, err := os.Lstat(c.at("target")); err == nil && said == nil {
-			// It follows the draft then, and no server does: the server made the link that it was asked for.
-			c.judge(t, errors.New("link and target are exchanged"), func() { linksTo(t, c.at("target"), "/link") })
+			c.judge(t, errExchanged, func() { linksTo(t, c.at("target"), "/link") })
 			return
 		}
 		c.judge(t, said, func() { linksTo(t, c.at("link"), "target") })
-	}}}
-	return d
+	}}
 }
+
+var errExchanged = errors.New("link and target are exchanged")
 
 func ssh2Driver() *driver {
 	l := library{[]string{"env", "SSH2_PACKAGES=" + nodePackages(), "node"}, "node/client.js"}
@@ -135,7 +142,29 @@ func ssh2Driver() *driver {
 		latin1Names: "its names are JavaScript strings, which it encodes as UTF-8",
 		"mirror again: only what changed, delete what is gone": "its uploadDir sends all, deletes nothing",
 	}
+	d.also = []special{l.session(), {"400 files at the same time (Promise.all)", func(t *testing.T, c *client) { copiesMany(t, c, 400) }}}
 	return d
+}
+
+// copiesMany has a client copy many files at the same time, in one session: it opens them all before it closes the first.
+func copiesMany(t *testing.T, c *client, n int) {
+	t.Helper()
+	var up, down []pair
+	for i := range n {
+		name := fmt.Sprint("m", i)
+		write(t, c.here(name), name)
+		up, down = append(up, pair{name, "/" + name}), append(down, pair{"/" + name, "back-" + name})
+	}
+	c.judge(t, c.parallel.put(c.account, up...), func() {
+		for _, p := range up {
+			holds(t, c.at(p.to), p.from)
+		}
+	})
+	c.judge(t, c.parallel.get(c.account, down...), func() {
+		for i, p := range up {
+			holds(t, c.here(down[i].to), p.from)
+		}
+	})
 }
 
 // nodePackages is where hack/install-packages.sh installs testdata/node/package-lock.json.

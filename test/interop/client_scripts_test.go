@@ -14,7 +14,7 @@ func phpseclibDriver() *driver {
 	l := library{[]string{"php"}, "phpseclib_client.php"}
 	d := l.driver("phpseclib")
 	d.tools = []string{"php", "php-phpseclib3"}
-	d.parallel, d.replace = copier{}, nil
+	d.parallel, d.replace, d.large = copier{}, nil, medium
 	d.lacks = map[string]string{
 		"mirror up": filesAlone, "mirror down": filesAlone, "mirror again: only what changed, delete what is gone": filesAlone,
 		"rename over a file": renameIsPlain, "size of the file system (statvfs)": noStatvfs,
@@ -23,16 +23,19 @@ func phpseclibDriver() *driver {
 	return d
 }
 
+var netSFTP = library{[]string{"ruby"}, "netsftp_client.rb"}
+
 func netSFTPDriver() *driver {
-	l := library{[]string{"ruby"}, "netsftp_client.rb"}
+	l := netSFTP
 	d := l.driver("net-sftp (Ruby)")
+	d.large = medium
 	d.tools = []string{"ruby", "ruby-net-sftp", "ruby-ed25519", "ruby-bcrypt-pbkdf"}
 	d.mirror, d.links, d.replace = l.both("-tree"), linksFollowed, nil
 	d.lacks = map[string]string{
 		"mirror again: only what changed, delete what is gone": putSendsAll,
 		"rename over a file": renameIsPlain, "size of the file system (statvfs)": noStatvfs,
 	}
-	d.also = []special{l.session()}
+	d.also = []special{l.session(), l.symlinks(linkRow)}
 	return d
 }
 

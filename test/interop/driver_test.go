@@ -29,6 +29,8 @@ type driver struct {
 	newKey func(testing.TB) (ssh.Signer, []byte)
 
 	copy copier
+	// large is the length of the largest file of the round trips: 300 MiB if it is 0.
+	large int64
 	// resume goes on where a copy ended.
 	resume copier
 	// keepTime and keepMode copy along with the modification time, and the permissions.

@@ -107,6 +107,7 @@ OPERATIONS = {
   end,
   "rename" => ->(sftp) { sftp.rename!(*ARGUMENTS) },
   "list" => ->(sftp) { sftp.dir.foreach(ARGUMENTS[0]) { |e| puts e.name unless %w[. ..].include?(e.name) } },
+  # As documented: the path, then the target.
   "symlink" => ->(sftp) { sftp.symlink!(ARGUMENTS[1], ARGUMENTS[0]) },
   "session" => ->(sftp) { session(sftp, ARGUMENTS[0], Integer(ARGUMENTS[1]), Integer(ARGUMENTS[2])) },
 }.freeze
