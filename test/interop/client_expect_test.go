@@ -14,12 +14,12 @@ func TestExpect(t *testing.T) {
 	script, err := filepath.Abs("testdata/password.expect")
 	must(t, err)
 	for _, method := range []string{"keyboard-interactive", "password"} {
-		for _, any := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/only=%v", method, !any), func(t *testing.T) {
+		for _, others := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/only=%v", method, !others), func(t *testing.T) {
 				o, _, a, _ := newAccounts(t)
 				write(t, a.here("hello"), "hello")
 				methods := method
-				if any {
+				if others {
 					methods += ",keyboard-interactive,password"
 				}
 				must(t, a.do("", "expect", script, a.password, "sftp", "-F", "none", "-P", a.port, "-o", "StrictHostKeyChecking=yes",
