@@ -81,7 +81,7 @@ test: packages bin/cluster ## Run the unit and API-server tests with the race de
 	$(if $(filter ./...,$(PKG)),CGO_ENABLED=1 go -C hack/bench test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...)
 
 .PHONY: interop
-interop: packages ## Run test/interop with the clients of the plain Debian release, then with all packages upgraded.
+interop: packages ## Run test/interop with the clients of the plain Debian release, then with all updates.
 	@for packages in release newest; do \
 		$(SUDO) hack/with-packages.sh $$packages go test -count 1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./test/interop; \
 	done

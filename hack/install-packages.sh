@@ -21,6 +21,12 @@ packages=(
 	rclone                   # has the SSH implementation that the daemon has, golang.org/x/crypto/ssh
 	curl                     # has libssh2
 	python3 python3-paramiko python3-asyncssh # have SSH implementations in Python
+	php-cli php-phpseclib3 php-gmp
+	ruby ruby-net-sftp ruby-ed25519 ruby-bcrypt-pbkdf # Net::SSH knows Ed25519 with the last two
+	perl libnet-sftp-foreign-perl libio-pty-perl
+	default-jdk-headless libjsch-java
+	libssh-dev               # has an SSH implementation in C, and is used with gcc
+	expect                   # types passwords as scripts do
 	libnettle8 # for FileZilla's fzsftp
 	libwrap0   # for OpenSSH's sshd
 	putty-tools              # psftp, and puttygen for its keys

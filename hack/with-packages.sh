@@ -3,7 +3,7 @@
 #
 #   release  all that COMMAND may use of the clients' packages and their libraries is what the plain Debian release has,
 #            without its security and other updates
-#   newest   every installed package is upgraded
+#   newest   the same packages are upgraded, with all updates
 #
 # The system keeps its packages: apt-get works on copies of /usr, /etc and /var (overlays in memory), which COMMAND and its
 # children alone see, and which are gone when it ends. It needs root, for mounting. `make interop` runs the tests so.
@@ -47,16 +47,19 @@ installed() {
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 0755 /usr/sbin/policy-rc.d
 apt update
+# shellcheck source=/dev/null
+. /etc/os-release
+clients=(
+	curl libjsch-java libnet-sftp-foreign-perl libssh-4 libssh-dev libssh2-1 lftp openssh-client openssh-sftp-server php-phpseclib3
+	putty-tools python3-asyncssh python3-paramiko rclone ruby-net-sftp ruby-net-ssh ssh-audit sshfs sshpass
+)
+# Their libraries, too, and only what is installed.
+mapfile -t packages < <(apt-cache depends --recurse --installed --no-recommends --no-suggests --no-conflicts --no-breaks \
+	--no-replaces --no-enhances "${clients[@]}" | grep '^[a-z]' | sort --unique)
+mapfile -t packages < <(installed "${packages[@]}")
 if [[ $which == newest ]]; then
-	apt upgrade
+	apt install --only-upgrade "${packages[@]}"
 else
-	# shellcheck source=/dev/null
-	. /etc/os-release
-	clients=(curl libssh2-1 lftp openssh-client openssh-sftp-server putty-tools python3-asyncssh python3-paramiko rclone ssh-audit sshfs sshpass)
-	# Their libraries, too, and only what is installed.
-	mapfile -t packages < <(apt-cache depends --recurse --installed --no-recommends --no-suggests --no-conflicts --no-breaks \
-		--no-replaces --no-enhances "${clients[@]}" | grep '^[a-z]' | sort --unique)
-	mapfile -t packages < <(installed "${packages[@]}")
 	for package in "${packages[@]}"; do
 		printf 'Package: %s\nPin: release n=%s\nPin-Priority: 1001\n\n' "$package" "$VERSION_CODENAME"
 	done >/etc/apt/preferences.d/with-packages

@@ -46,6 +46,13 @@ func AdjustRekeyTime(t *testing.T, d time.Duration) {
 	t.Cleanup(func() { adjust = nil })
 }
 
+// AdjustRekeyBytes is Adjust of how much keys are used for.
+func AdjustRekeyBytes(t *testing.T, n uint64) {
+	t.Helper()
+	adjust = func(s *Server) { s.rekeyBytes = n }
+	t.Cleanup(func() { adjust = nil })
+}
+
 // AdjustRoundTrip is Adjust of the round trip that the kernel has measured.
 func AdjustRoundTrip(t *testing.T, d time.Duration) {
 	t.Helper()

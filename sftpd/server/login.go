@@ -108,6 +108,9 @@ func (l *login) config(ctx context.Context, s *snapshot.Snapshot, client *kexIni
 	if l.server.rekeyTime > 0 {
 		l.rekeying.after = l.server.rekeyTime
 	}
+	if l.server.rekeyBytes > 0 {
+		c.RekeyThreshold = l.server.rekeyBytes
+	}
 	if client != nil {
 		c.Ciphers = crypto.Policy.CiphersFor(client.CiphersClientServer, client.CiphersServerClient)
 	}
@@ -135,6 +138,7 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.exchanged.Store(true)
 	l.rekeying.ask = exchangeRequests(peer)
 	l.rekeying.exchanged()
+	l.meter.exchange = exchangeOf(peer)
 	close(l.wire.welcome)
 }
 

@@ -61,8 +61,9 @@ type Server struct {
 	activity  activity
 	// These are the constants, but in tests.
 	stallTimeout, unusedTimeout, helloPatience time.Duration
-	// rekeyTime is the policy's unless it is set.
+	// rekeyTime and rekeyBytes are the policy's unless they are set.
 	rekeyTime   time.Duration
+	rekeyBytes  uint64
 	unreadOfAll int64
 	openFirst   time.Duration
 	// ctx ends when all connections have to.

@@ -51,6 +51,8 @@ type meter struct {
 	overrun func()
 	touch   func() // something is received, or about to be sent
 	writing waiting
+	// exchange is nil before a login.
+	exchange *keyExchange
 
 	mu     sync.Mutex
 	ledger ledger
@@ -161,6 +163,7 @@ func (s *stream) release() {
 
 func (s *stream) Read(p []byte) (int, error) {
 	s.waitForAudit()
+	s.meter.exchange.wait()
 	from, most := s.source()
 	p = p[:min(len(p), most)]
 	n, err := from.Read(p)
@@ -192,6 +195,7 @@ func (s *stream) Write(p []byte) (written int, err error) {
 	for len(p) > 0 && err == nil {
 		s.writing.begin()
 		s.meter.touch()
+		s.meter.exchange.wait()
 		var n int
 		n, err = s.Channel.Write(p[:min(len(p), writePart)])
 		written, p = written+n, p[n:]
@@ -209,6 +213,7 @@ func (s *stream) discard() {
 	var scratch [1024]byte
 	r := s.Stderr()
 	for {
+		s.meter.exchange.wait()
 		n, err := r.Read(scratch[:])
 		s.meter.mu.Lock()
 		s.meter.ledger.consumed += int64(n)

@@ -35,6 +35,49 @@ func exchangeRequests(peer ssh.ConnMetadata) chan<- struct{} {
 	return hidden[chan struct{}](peer, "requestKex")
 }
 
+// keyExchange is a key exchange that x/crypto may be in. While it is, x/crypto keeps 64 packets that are to be sent, and has the
+// sender of the next wait. Its reader sends packets, too: the answer to the end of a channel, for one. When it has to wait, the
+// client's SSH_MSG_KEXINIT is not read if more than 16 packets come before it, and the connection hangs. A client that is far away
+// sends so many before it has heard of the exchange. So what this package sends and consumes waits for the end of the exchange
+// before x/crypto's places are taken.
+type keyExchange struct {
+	mu     *sync.Mutex
+	ended  *sync.Cond
+	sent   *[]byte // this side's SSH_MSG_KEXINIT, until the exchange ends
+	broken *error
+}
+
+// exchangeOf returns the exchanges of a connection, nil if x/crypto is not as it was; TestChannelEndsInKeyExchange would notice.
+func exchangeOf(peer ssh.ConnMetadata) *keyExchange {
+	transport := field(reflect.ValueOf(peer), "transport")
+	e := &keyExchange{ended: hidden[*sync.Cond](peer, "writeCond")}
+	if at := address(field(transport, "mu")); at.IsValid() {
+		e.mu, _ = reflect.TypeAssert[*sync.Mutex](at)
+	}
+	if at := address(field(transport, "sentInitPacket")); at.IsValid() {
+		e.sent, _ = reflect.TypeAssert[*[]byte](at)
+	}
+	if at := address(field(transport, "writeError")); at.IsValid() {
+		e.broken, _ = reflect.TypeAssert[*error](at)
+	}
+	if e.mu == nil || e.ended == nil || e.sent == nil || e.broken == nil {
+		return nil
+	}
+	return e
+}
+
+// wait returns when no exchange is under way, or the connection is broken.
+func (e *keyExchange) wait() {
+	if e == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(*e.sent) > 0 && *e.broken == nil {
+		e.ended.Wait()
+	}
+}
+
 // hidden is a field of the transport of a connection, the zero value if there is no such.
 func hidden[T any](peer ssh.ConnMetadata, name string) T {
 	at := address(field(field(reflect.ValueOf(peer), "transport"), name))

@@ -18,6 +18,7 @@ func TestLinkFirst(t *testing.T) {
 		{"SSH-2.0-phpseclib_3.0 (openssl)", "SSH-2.0-sftpd", true},
 		{"SSH-2.0-libssh_0.10.6", "SSH-2.0-sftpd", true},
 		{"SSH-2.0-AsyncSSH_2.14.0", "SSH-2.0-sftpd", true},
+		{"SSH-2.0-ssh2js1.17.0", "SSH-2.0-sftpd", true},
 		{"SSH-2.0-WinSCP_release_6.3", "SSH-2.0-sftpd", true},
 		{"SSH-2.0-libssh2_1.11.0", "SSH-2.0-sftpd", false},
 		{"SSH-2.0-OpenSSH_9.9", "SSH-2.0-sftpd", false},

@@ -38,8 +38,18 @@ const secret = "secret-of-ada"
 // the password, and with the key but another host key than the daemon's.
 func newAccounts(t *testing.T, edit ...func(*configtest.Dir)) (o *openSSH, key, password, stranger *account) {
 	t.Helper()
-	signer, pem := configtest.Key(t)
+	return newAccountsWith(t, configtest.Key, edit...)
+}
+
+// newAccountsWith is newAccounts with keys of another type.
+func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte), edit ...func(*configtest.Dir)) (
+	o *openSSH, key, password, stranger *account,
+) {
+	t.Helper()
+	signer, pem := newKey(t)
 	dir := configtest.New(t)
+	_, hostKey := newKey(t)
+	dir.HostKeys = [][]byte{hostKey}
 	// rclone keeps what it opened, and processes that ended may not be noticed at once.
 	dir.Listener.Limits.MaxConnectionsPerUser = dir.Listener.Limits.MaxConnections
 	dir.AddUser("ada", secret, signer.PublicKey())
@@ -63,7 +73,7 @@ func newAccounts(t *testing.T, edit ...func(*configtest.Dir)) (o *openSSH, key, 
 	daemons := parse(t, dir.HostKeys[0]).PublicKey()
 	key, password = newAccount(daemons), newAccount(daemons)
 	key.key, password.password = o.identity(t, pem)[1], secret
-	other, _ := configtest.Key(t)
+	other, _ := newKey(t)
 	stranger = newAccount(other.PublicKey())
 	stranger.key = key.key
 	return o, key, password, stranger

@@ -5,28 +5,32 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-// library is a client that is a library: a script in testdata does one thing with it at a time. The
-// script is the last word of the command.
+// library is a client that is a library: a script or program does one thing with it at a time.
 type library struct {
 	command []string
+	// script is the file in testdata that is the command's last word, if there is one.
+	script string
 }
 
 // python is Debian's, which Debian's modules are for.
 const python = "/usr/bin/python3"
 
 func (l library) run(a *account, operation string, args ...string) (string, error) {
-	words := append(append([]string{}, l.command...), a.host, a.port, a.user, a.key, a.password, a.known, operation)
-	script := len(l.command) - 1
-	path, err := filepath.Abs(words[script])
-	if err != nil {
-		return "", err
+	words := slices.Clone(l.command)
+	if l.script != "" {
+		path, err := filepath.Abs(filepath.Join("testdata", l.script))
+		if err != nil {
+			return "", err
+		}
+		words = append(words, path)
 	}
-	words[script] = path
+	words = append(words, a.host, a.port, a.user, a.key, a.password, a.known, operation)
 	return a.run("", append(words, args...)...)
 }
 
@@ -62,7 +66,7 @@ func (l library) space(a *account) (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(out), 10, 64)
 }
 
-// driver is what all three libraries have.
+// driver is what all libraries have.
 func (l library) driver(name string) *driver {
 	return &driver{
 		name: name,
@@ -75,13 +79,12 @@ func (l library) driver(name string) *driver {
 }
 
 func paramikoDriver() *driver {
-	const filesAlone = "a library for single files"
-	d := library{[]string{python, "testdata/paramiko_client.py"}}.driver("paramiko")
+	d := library{[]string{python}, "paramiko_client.py"}.driver("paramiko")
 	d.tools = []string{python, "python3-paramiko"}
 	d.lacks = map[string]string{
 		latin1Names: "puts and gets them as bytes, but listing a directory that has one is a UnicodeDecodeError",
 		"mirror up": filesAlone, "mirror down": filesAlone, "mirror again: only what changed, delete what is gone": filesAlone,
-		"size of the file system (statvfs)": "has no statvfs@openssh.com",
+		"size of the file system (statvfs)": noStatvfs,
 	}
 	d.also = []special{{"a session of everything else: truncate, readv, exclusive open, links", func(t *testing.T, c *client) {
 		must(t, os.Link(c.here(big), c.here("big")))
@@ -98,32 +101,39 @@ func paramikoDriver() *driver {
 	return d
 }
 
-// asyncSSHLinkRow is about a defect.
-const asyncSSHLinkRow = "symbolic links"
+// linkRow is about a defect.
+const linkRow = "symbolic links"
 
 func asyncSSHDriver() *driver {
-	l := library{[]string{python, "testdata/asyncssh_client.py"}}
+	l := library{[]string{python}, "asyncssh_client.py"}
 	d := l.driver("asyncssh")
 	d.tools = []string{python, "python3-asyncssh"}
 	d.mirror, d.links = l.both("-tree"), linksFollowed
 	d.space = l.space
 	d.lacks = map[string]string{
-		"mirror again: only what changed, delete what is gone": "its recursive put sends all, deletes nothing",
+		"mirror again: only what changed, delete what is gone": putSendsAll,
 	}
-	d.also = []special{{asyncSSHLinkRow, func(t *testing.T, c *client) {
-		said := l.rename("symlink")(c.account, "target", "/link")
-		if _, err := os.Lstat(c.at("target")); err == nil && said == nil {
-			// It follows the draft then, and no server does: the server made the link that it was asked for.
-			c.judge(t, errors.New("link and target are exchanged"), func() { linksTo(t, c.at("target"), "/link") })
-			return
-		}
-		c.judge(t, said, func() { linksTo(t, c.at("link"), "target") })
-	}}}
+	d.also = []special{l.symlinks(linkRow)}
 	return d
 }
 
+// symlinks makes a link as the library's documentation says. Libraries that send the arguments as the draft has them exchange
+// link and target, since no server follows it; the server made the link that it was asked for.
+func (l library) symlinks(name string) special {
+	return special{name, func(t *testing.T, c *client) {
+		said := l.rename("symlink")(c.account, "target", "/link")
+		if _, err := os.Lstat(c.at("target")); err == nil && said == nil {
+			c.judge(t, errExchanged, func() { linksTo(t, c.at("target"), "/link") })
+			return
+		}
+		c.judge(t, said, func() { linksTo(t, c.at("link"), "target") })
+	}}
+}
+
+var errExchanged = errors.New("link and target are exchanged")
+
 func ssh2Driver() *driver {
-	l := library{[]string{"env", "SSH2_PACKAGES=" + nodePackages(), "node", "testdata/node/client.js"}}
+	l := library{[]string{"env", "SSH2_PACKAGES=" + nodePackages(), "node"}, "node/client.js"}
 	d := l.driver("ssh2 (npm)")
 	d.tools = []string{"node", "npm ssh2"}
 	d.mirror, d.links = l.both("-tree"), linksFollowed
@@ -132,7 +142,29 @@ func ssh2Driver() *driver {
 		latin1Names: "its names are JavaScript strings, which it encodes as UTF-8",
 		"mirror again: only what changed, delete what is gone": "its uploadDir sends all, deletes nothing",
 	}
+	d.also = []special{l.session(), {"400 files at the same time (Promise.all)", func(t *testing.T, c *client) { copiesMany(t, c, 400) }}}
 	return d
+}
+
+// copiesMany has a client copy many files at the same time, in one session: it opens them all before it closes the first.
+func copiesMany(t *testing.T, c *client, n int) {
+	t.Helper()
+	var up, down []pair
+	for i := range n {
+		name := fmt.Sprint("m", i)
+		write(t, c.here(name), name)
+		up, down = append(up, pair{name, "/" + name}), append(down, pair{"/" + name, "back-" + name})
+	}
+	c.judge(t, c.parallel.put(c.account, up...), func() {
+		for _, p := range up {
+			holds(t, c.at(p.to), p.from)
+		}
+	})
+	c.judge(t, c.parallel.get(c.account, down...), func() {
+		for i, p := range up {
+			holds(t, c.here(down[i].to), p.from)
+		}
+	})
 }
 
 // nodePackages is where hack/install-packages.sh installs testdata/node/package-lock.json.

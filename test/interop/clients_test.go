@@ -32,7 +32,7 @@ func useClient(t *testing.T, d *driver, ran *outcome) {
 	for _, program := range d.tools {
 		need(t, program)
 	}
-	o, key, password, stranger := newAccounts(t)
+	o, key, password, stranger := newAccountsWith(t, d.keys())
 	for _, a := range []*account{key, password, stranger} {
 		if d.setUp != nil {
 			must(t, d.setUp(a))

@@ -53,6 +53,9 @@ func clientTable() string {
 		b.WriteString("| " + name)
 		for _, d := range all {
 			cell := "ok"
+			if name == roundTripsRow && d.large != 0 {
+				cell = fmt.Sprintf("ok, %d MiB", d.large>>20)
+			}
 			if r := reason(d); r != "" {
 				r = d.name + ": " + r
 				if !slices.Contains(reasons, r) {

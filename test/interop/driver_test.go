@@ -1,6 +1,12 @@
 package interop
 
-import "testing"
+import (
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+)
 
 // pair is a file or directory to copy: a path of the client's working directory and an absolute
 // path on the server, in the order of the copy.
@@ -19,8 +25,12 @@ type driver struct {
 	tools []string // programs that must be there
 	// setUp prepares an account for this client, for example by converting its key.
 	setUp func(a *account) error
+	// newKey makes the keys of the daemon and the user. Nil is for Ed25519.
+	newKey func(testing.TB) (ssh.Signer, []byte)
 
 	copy copier
+	// large is the length of the largest file of the round trips: 300 MiB if it is 0.
+	large int64
 	// resume goes on where a copy ended.
 	resume copier
 	// keepTime and keepMode copy along with the modification time, and the permissions.
@@ -47,6 +57,14 @@ type driver struct {
 	also  []special
 }
 
+// keys makes keys of the type that the client knows.
+func (d *driver) keys() func(testing.TB) (ssh.Signer, []byte) {
+	if d.newKey != nil {
+		return d.newKey
+	}
+	return configtest.Key
+}
+
 // special is what one client alone does.
 type special struct {
 	name string
@@ -68,6 +86,6 @@ const (
 func drivers() []*driver {
 	return []*driver{
 		openSSHDriver(), sshfsDriver(), lftpDriver(), rcloneDriver(), curlDriver(), psftpDriver(), fileZillaDriver(),
-		paramikoDriver(), asyncSSHDriver(), ssh2Driver(),
+		paramikoDriver(), asyncSSHDriver(), ssh2Driver(), phpseclibDriver(), netSFTPDriver(), foreignDriver(), jschDriver(), libsshDriver(),
 	}
 }

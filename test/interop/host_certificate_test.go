@@ -129,7 +129,7 @@ func TestClientsMeetHostCertificates(t *testing.T) {
 				need(t, program)
 			}
 			ca, _ := configtest.Key(t)
-			o, a, _, _ := newAccounts(t, func(dir *configtest.Dir) {
+			o, a, _, _ := newAccountsWith(t, d.keys(), func(dir *configtest.Dir) {
 				host := parse(t, dir.HostKeys[0]).PublicKey()
 				dir.Listener.HostKeys = []config.HostKey{{Certificate: configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, host, "127.0.0.1"))}}
 			})

@@ -30,8 +30,20 @@ func TestMain(m *testing.M) {
 // packages names the Debian package of a program where it is not the program's name.
 // hack/install-packages.sh installs them all.
 var packages = map[string]string{
-	"fusermount3": "fuse3", "psftp": "putty-tools", "puttygen": "putty-tools", "/usr/bin/python3": "python3",
+	"fusermount3": "fuse3", "java": "default-jdk-headless", "javac": "default-jdk-headless", "php": "php-cli", "psftp": "putty-tools", "puttygen": "putty-tools", "/usr/bin/python3": "python3",
 	"sftp": "openssh-client", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
+}
+
+// modules shows that a package of a language's module is there: the command does nothing then.
+var modules = map[string][]string{
+	"python3-paramiko":         {python, "-c", "import paramiko"},
+	"python3-asyncssh":         {python, "-c", "import asyncssh"},
+	"php-phpseclib3":           {"php", "-r", "require 'phpseclib3/autoload.php';"},
+	"ruby-net-sftp":            {"ruby", "-e", "require 'net/sftp'"},
+	"ruby-ed25519":             {"ruby", "-e", "require 'ed25519'"},
+	"ruby-bcrypt-pbkdf":        {"ruby", "-e", "require 'bcrypt_pbkdf'"},
+	"libnet-sftp-foreign-perl": {"perl", "-MNet::SFTP::Foreign", "-e", "1"},
+	"libio-pty-perl":           {"perl", "-MIO::Pty", "-e", "1"},
 }
 
 // missing skips the test, or fails it in CI, where everything must run.
@@ -67,13 +79,17 @@ func need(t *testing.T, name string) {
 		exists(t, fzsftpPath(), "fzsftp (of the Debian package filezilla)")
 	case "npm ssh2":
 		exists(t, filepath.Join(nodePackages(), "node_modules/ssh2-sftp-client"), "ssh2-sftp-client (npm)")
-	case "python3-paramiko", "python3-asyncssh":
-		module := strings.TrimPrefix(name, "python3-")
-		if exec.CommandContext(t.Context(), python, "-c", "import "+module).Run() != nil {
-			missing(t, module+" (Debian: "+name+")")
-		}
+	case "libjsch-java":
+		exists(t, jschJar, name)
+	case "libssh-dev":
+		exists(t, "/usr/include/libssh/sftp.h", name)
 	default:
-		tool(t, name)
+		words, isModule := modules[name]
+		if !isModule {
+			tool(t, name)
+		} else if exec.CommandContext(t.Context(), words[0], words[1:]...).Run() != nil {
+			missing(t, "a module (Debian: "+name+")")
+		}
 	}
 }
 

@@ -45,7 +45,8 @@ type Peer struct {
 
 	r                               *bufio.Reader
 	serverVersion, clientInit       []byte
-	serverInit, session             []byte
+	serverInit, session, exchange   []byte
+	private                         *ecdh.PrivateKey
 	send, receive                   cipher.AEAD
 	sendNonce, receiveNonce, secret []byte
 }
@@ -134,17 +135,13 @@ func (p *Peer) Exchange() error {
 
 // ExchangeKeys is the exchange alone.
 func (p *Peer) ExchangeKeys() error {
-	if err := p.SendKexInit("curve25519-sha256"); err != nil {
+	if err := p.SendKexInit(exchangeMethod); err != nil {
 		return err
 	}
-	private, err := ecdh.X25519().GenerateKey(rand.Reader)
-	if err != nil {
+	if err := p.sendPublic(); err != nil {
 		return err
 	}
-	public := private.PublicKey().Bytes()
-	if err = p.WritePacket(AppendString([]byte{MsgKexInitOfGroup}, string(public))); err != nil {
-		return err
-	}
+	var err error
 	if p.serverInit, err = p.expect(MsgKexInit); err != nil {
 		return err
 	}
@@ -152,33 +149,66 @@ func (p *Peer) ExchangeKeys() error {
 	if err != nil {
 		return err
 	}
+	if err := p.agree(reply); err != nil {
+		return err
+	}
+	if err := p.sendNewKeys(); err != nil {
+		return err
+	}
+	if _, err := p.expect(MsgNewKeys); err != nil {
+		return err
+	}
+	return p.receiveNewKeys()
+}
+
+// sendPublic sends this side's half of the exchange.
+func (p *Peer) sendPublic() (err error) {
+	if p.private, err = ecdh.X25519().GenerateKey(rand.Reader); err != nil {
+		return err
+	}
+	return p.WritePacket(AppendString([]byte{MsgKexInitOfGroup}, string(p.private.PublicKey().Bytes())))
+}
+
+// agree computes the secret, and the hash of the exchange, from the server's half.
+func (p *Peer) agree(reply []byte) error {
 	hostKey, rest := cutString(reply[1:])
 	theirs, _ := cutString(rest)
 	key, err := ecdh.X25519().NewPublicKey(theirs)
 	if err != nil {
 		return err
 	}
-	shared, err := private.ECDH(key)
+	shared, err := p.private.ECDH(key)
 	if err != nil {
 		return err
 	}
 	p.secret = appendInteger(nil, shared)
 	h := sha256.New()
-	for _, s := range [][]byte{[]byte(peerVersion), p.serverVersion, p.clientInit, p.serverInit, hostKey, public, theirs} {
+	for _, s := range [][]byte{
+		[]byte(peerVersion), p.serverVersion, p.clientInit, p.serverInit, hostKey, p.private.PublicKey().Bytes(), theirs,
+	} {
 		h.Write(AppendString(nil, string(s)))
 	}
 	h.Write(p.secret)
-	p.session = h.Sum(nil)
-	if err := p.WritePacket([]byte{MsgNewKeys}); err != nil {
+	p.exchange = h.Sum(nil)
+	if p.session == nil {
+		p.session = p.exchange
+	}
+	return nil
+}
+
+// sendNewKeys sends SSH_MSG_NEWKEYS, the last packet with the keys before.
+func (p *Peer) sendNewKeys() (err error) {
+	if err = p.WritePacket([]byte{MsgNewKeys}); err != nil {
 		return err
 	}
-	if _, err := p.expect(MsgNewKeys); err != nil {
-		return err
-	}
-	p.sendNonce, p.receiveNonce = p.derive('A')[:12], p.derive('B')[:12]
-	if p.send, err = gcm(p.derive('C')[:16]); err != nil {
-		return err
-	}
+	p.sendNonce = p.derive('A')[:12]
+	p.send, err = gcm(p.derive('C')[:16])
+	return err
+}
+
+// receiveNewKeys is called when the server has sent it.
+func (p *Peer) receiveNewKeys() (err error) {
+	p.receiveNonce = p.derive('B')[:12]
 	p.receive, err = gcm(p.derive('D')[:16])
 	return err
 }
@@ -187,11 +217,11 @@ func (p *Peer) ExchangeKeys() error {
 func (p *Peer) Session() []byte { return p.session }
 
 // derive is a key of RFC 4253 section 7.2. The session's identifier is the hash of its first
-// exchange, and there is no other.
+// exchange.
 func (p *Peer) derive(letter byte) []byte {
 	h := sha256.New()
 	h.Write(p.secret)
-	h.Write(p.session)
+	h.Write(p.exchange)
 	h.Write([]byte{letter})
 	h.Write(p.session)
 	return h.Sum(nil)

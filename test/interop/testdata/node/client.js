@@ -45,6 +45,49 @@ const kept = {
   },
 };
 
+function request(sftp, name, ...args) {
+  return new Promise((resolve, reject) => {
+    sftp.sftp[name](...args, (err, result) => (err ? reject(err) : resolve(result)));
+  });
+}
+
+async function refused(what, operation) {
+  try {
+    await operation();
+  } catch (err) {
+    console.log(`refused ${what}`);
+    return;
+  }
+  throw new Error(`${what} was not refused`);
+}
+
+// What ssh2-sftp-client has no method for is asked of ssh2.
+async function session(sftp, big, uid, gid) {
+  await sftp.mkdir('/d');
+  await sftp.mkdir('/d/sub');
+  await sftp.rmdir('/d/sub');
+  await sftp.put(big, '/d/file');
+  await sftp.chmod('/d/file', 0o604);
+  await request(sftp, 'utimes', '/d/file', 981158400, 981158401);
+  // The other id stays as it is.
+  await request(sftp, 'setstat', '/d/file', { uid, gid: 0xffffffff });
+  await request(sftp, 'setstat', '/d/file', { uid: 0xffffffff, gid });
+  const st = await sftp.stat('/d/file');
+  console.log(`stat ${st.size} ${(st.mode & 0o7777).toString(8)} ${st.modifyTime / 1000}`);
+  await request(sftp, 'symlink', 'file', '/d/link');
+  console.log(`readlink ${await request(sftp, 'readlink', '/d/link')}`);
+  console.log(`lstat ${((await request(sftp, 'lstat', '/d/link')).mode & 0o170000).toString(8)}`);
+  await sftp.put(big, '/d/cut');
+  await request(sftp, 'setstat', '/d/cut', { size: 5 });
+  await sftp.put(Buffer.from('gone'), '/d/gone');
+  await sftp.delete('/d/gone');
+  await refused('rmdir', () => sftp.rmdir('/d'));
+  await refused('mkdir', () => request(sftp, 'mkdir', '/d'));
+  await refused('stat', () => sftp.stat('/d/gone'));
+  await sftp.rename('/d/file', '/d/new');
+  console.log(`realpath ${await sftp.realPath('/d/../d/new')}`);
+}
+
 const operations = {
   put: (sftp) => each((from, to) => sftp.fastPut(from, to)),
   get: (sftp) => each((from, to) => sftp.fastGet(from, to)),
@@ -69,6 +112,7 @@ const operations = {
     const entries = await sftp.list(args[0]);
     process.stdout.write(entries.map((e) => e.name + '\n').join(''));
   },
+  session: (sftp) => session(sftp, args[0], Number(args[1]), Number(args[2])),
   space: async (sftp) => {
     const st = await statvfs(sftp);
     console.log(String(Number(st.f_frsize) * Number(st.f_blocks)));
