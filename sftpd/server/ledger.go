@@ -1,12 +1,14 @@
 package server
 
+import "github.com/sftp-operator/sftp-operator/sftpd/unexported"
+
 // x/crypto/ssh keeps what came for a channel until it is read, and a list element for each
 // packet: a window of 2 MiB filled byte by byte is 96 MB of memory. It does not tell how
 // much it holds. But a packet of one byte is at least 36 bytes on the wire, so what came in
 // on the wire and has not been read from a channel bounds that memory.
 const (
 	// channelWindow is the window of x/crypto, in bytes.
-	channelWindow = 2 << 20
+	channelWindow = unexported.ChannelWindow
 	// unreadBase and unreadPerChannel are how many bytes on the wire a connection may have
 	// sent ahead of the server: twice the window of each channel, and room for the
 	// overhead of packets of another channel while one is busy for long.

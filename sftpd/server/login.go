@@ -15,6 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
 // maxKeysLogged bounds the fingerprints in one line of the audit log.
@@ -55,7 +56,9 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	sc, channels, requests, err := ssh.NewServerConn(l.wire, l.config(ctx, s, hello))
 	l.modexp.done() // of an exchange that failed before it signed
 	if err != nil {
-		l.takeLeftovers()
+		if l.peer != nil {
+			unexported.DrainTransport(l.peer)
+		}
 		l.failed(err, !time.Now().Before(deadline), s.Listener.Authentication.MaxTries)
 		return nil, nil, nil, false
 	}
@@ -133,7 +136,7 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.peer = peer
 	l.clientVersion = string(peer.ClientVersion())
 	l.exchanged.Store(true)
-	l.rekeying.ask = exchangeRequests(peer)
+	l.rekeying.ask = unexported.KeyExchangeRequests(peer)
 	l.rekeying.exchanged()
 	close(l.wire.welcome)
 }

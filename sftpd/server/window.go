@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
 // A client may send what fits its window, and has to wait a round trip for more. With the 2 MiB
@@ -84,7 +86,7 @@ func (b *budget) give(user string, n int64) {
 
 // window is that of a stream, under the lock of its meter.
 type window struct {
-	receiver  *receiver
+	receiver  *unexported.Receiver
 	budget    *budget
 	user      string
 	roundTrip func() time.Duration
@@ -104,7 +106,7 @@ type window struct {
 
 // growing lets the window of a session's stream grow.
 func (s *stream) growing(b *budget, user string) {
-	r := receiverOf(s.Channel)
+	r := unexported.ReceiverOf(s.Channel)
 	if r == nil {
 		return
 	}
@@ -128,9 +130,9 @@ func (s *stream) source() (from io.Reader, most int) {
 	case w == nil || a.promised == 0:
 		return s.Channel, math.MaxInt
 	case a.promised > a.covered:
-		return w.receiver.pending, int(a.promised - a.covered)
+		return w.receiver.Pending, int(a.promised - a.covered)
 	case w.uncredited < (channelWindow+a.promised)/creditParts:
-		return w.receiver.pending, math.MaxInt
+		return w.receiver.Pending, math.MaxInt
 	}
 	w.uncredited = 0
 	return s.Channel, math.MaxInt
@@ -147,10 +149,10 @@ func (s *stream) consumed(n int, around bool) {
 		repaid := min(int64(n), a.promised-a.covered)
 		a.promised -= repaid
 		if rest := int64(n) - repaid; rest > 0 {
-			w.uncredited = w.receiver.credit(rest)
+			w.uncredited = w.receiver.Credit(rest)
 		}
 	case around:
-		w.uncredited = w.receiver.credit(int64(n))
+		w.uncredited = w.receiver.Credit(int64(n))
 	}
 	s.measure(n)
 }
@@ -189,7 +191,7 @@ func (s *stream) grow(n int64) {
 	}
 	a.promised += n
 	a.covered += n
-	w.uncredited = w.receiver.credit(n)
+	w.uncredited = w.receiver.Credit(n)
 	if w.idle == nil {
 		w.idle = time.AfterFunc(windowIdle, s.tick)
 	}

@@ -64,43 +64,6 @@ func pair(t *testing.T) (client ssh.Channel, served *stream) {
 	return client, served
 }
 
-// TestReceiver: x/crypto is as this package takes it to be. Where it is not, windows stay as
-// they are, so that only this test and the next notice.
-func TestReceiver(t *testing.T) {
-	_, s := pair(t)
-	r := receiverOf(s.Channel)
-	if r == nil {
-		t.Fatal("the receiving side of a channel is not found: golang.org/x/crypto/ssh has changed")
-	}
-	if *r.window != channelWindow || *r.consumed != 0 {
-		t.Errorf("window of %d bytes, %d consumed", *r.window, *r.consumed)
-	}
-	for name, other := range map[string]ssh.Channel{
-		"nothing": nil, "no pointer": notXCrypto{}, "other fields": &notXCrypto{}, "other types": &otherTypes{},
-	} {
-		if receiverOf(other) != nil {
-			t.Errorf("%s: a receiving side was found", name)
-		}
-	}
-	*r.window = channelWindow + 1
-	if receiverOf(s.Channel) != nil {
-		t.Error("a window larger than the constant was taken")
-	}
-	*r.window = channelWindow
-}
-
-type notXCrypto struct{ ssh.Channel }
-
-type otherTypes struct {
-	ssh.Channel
-	pending    *int
-	windowMu   int
-	myWindow   uint64
-	myConsumed []byte
-}
-
-var _ = otherTypes{pending: nil, windowMu: 0, myWindow: 0, myConsumed: nil}
-
 // filled sends until the window is closed and returns how much that is.
 func filled(t *testing.T, sent <-chan int) (n int) {
 	t.Helper()

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
 const (
@@ -19,6 +21,10 @@ const (
 	// maxExchanges bounds the key exchanges before a login. One is needed, and clients
 	// do no more; a connection that asks for them without end would take a CPU.
 	maxExchanges = 2
+	// maxAhead is what may come in before a client has asked for its first service, in bytes: the packets that
+	// x/crypto reads ahead, in the smallest size that it takes from ciphers and MACs that there are. More would leave
+	// its reader waiting before it can be found, see unexported.DrainTransport.
+	maxAhead = unexported.PacketsAhead * (4 + 1 + 1 + 4 + 16)
 )
 
 var (
