@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 )
 
 // maxChannels is how many channels a connection may have open, as in OpenSSH's
@@ -16,12 +18,13 @@ const maxChannels = 10
 // serveChannels accepts the channels of a session until its connection ends. Global requests
 // are refused, but for those of proofs: they have to be taken, or the connection stalls, and
 // a keepalive is content with any answer.
-func (c *conn) serveChannels(ctx context.Context, sc *ssh.ServerConn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
-	p := &proofs{conn: c, sc: sc}
+func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
+	p := &proofs{conn: c, sc: sc.ServerConn}
+	requests := sc.Requests
 	p.announce()
 	for {
 		select {
-		case nc, ok := <-channels:
+		case nc, ok := <-sc.Channels:
 			if !ok {
 				return
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
@@ -42,7 +43,8 @@ type conn struct {
 	// count it is. Both are the registry's.
 	registered bool
 	counted    netip.Prefix
-	rekeying   rekeying
+	// handshake is set before the login, and asks for exchanges of keys after it.
+	handshake *handshake.Handshake
 	// grant is set once, by registry.admit.
 	grant *auth.Grant
 	// account is the user's, set with grant.
@@ -118,7 +120,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		}
 		stream = behind
 	}
-	sc, channels, requests, ok := c.logIn(c.ctx, s, stream)
+	sc, ok := c.logIn(c.ctx, s, stream)
 	if !ok {
 		return
 	}
@@ -139,7 +141,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		e.Duration = time.Since(begin)
 		c.record(e)
 	}()
-	c.serveChannels(c.ctx, sc, channels, requests)
+	c.serveChannels(c.ctx, sc)
 }
 
 // panicked ends a connection whose code panicked, and no other. Nil is no panic.

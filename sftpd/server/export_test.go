@@ -3,6 +3,8 @@ package server
 import (
 	"testing"
 	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 )
 
 // Adjust changes the servers that are made until the test ends. Such a test cannot be
@@ -28,14 +30,14 @@ func AdjustUnread(t *testing.T, ofAll int64) {
 // AdjustPatience is Adjust of how long a client's algorithms are waited for.
 func AdjustPatience(t *testing.T, d time.Duration) {
 	t.Helper()
-	adjust = func(s *Server) { s.helloPatience = d }
+	adjust = func(s *Server) { s.handshake.Patience = d }
 	t.Cleanup(func() { adjust = nil })
 }
 
 // AdjustModexps is Adjust of how many exchanges in a group go on at a time.
 func AdjustModexps(t *testing.T, places int) {
 	t.Helper()
-	adjust = func(s *Server) { s.modexps = make(chan struct{}, places) }
+	adjust = func(s *Server) { s.handshake.Slots = make(handshake.Slots, places) }
 	t.Cleanup(func() { adjust = nil })
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
@@ -30,7 +31,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
 	f := sftp.NewSession(ch, tree, sftp.Options{
 		Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account,
-		ClientVersion: c.clientVersion, ServerVersion: version(c.server.Current().Listener.SoftwareVersion),
+		ClientVersion: c.clientVersion, ServerVersion: handshake.Identification(c.server.Current().Listener.SoftwareVersion),
 	})
 	c.mu.Lock()
 	c.files[f] = struct{}{}

@@ -1,13 +1,10 @@
 package server
 
 import (
-	"crypto/ed25519"
 	"math/rand/v2"
 	"net"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 )
 
 // model is what x/crypto holds: per channel, packets in order.
@@ -217,24 +214,6 @@ func TestMayOpen(t *testing.T) {
 	}
 }
 
-func TestPace(t *testing.T) {
-	p := &pace{}
-	now := time.Now()
-	for i := range rekeyBurst {
-		if d := p.reserve(now); d != 0 {
-			t.Errorf("exchange %d waits %s", i, d)
-		}
-	}
-	for i := 1; i <= 3; i++ {
-		if d, want := p.reserve(now), time.Duration(i)*rekeyInterval; d != want {
-			t.Errorf("%d beyond the burst: waits %s, want %s", i, d, want)
-		}
-	}
-	if d := p.reserve(now.Add(time.Hour)); d != 0 {
-		t.Errorf("an hour later: waits %s", d)
-	}
-}
-
 // TestBlockedConnection: a write that TCP does not take is seen.
 func TestBlockedConnection(t *testing.T) {
 	s, _ := bare(t)
@@ -270,45 +249,5 @@ func TestWaiting(t *testing.T) {
 	w.end()
 	if w.atLeast(0) {
 		t.Error("waits after its end")
-	}
-}
-
-// TestPacedKeys: keys of every kind wait in whatever way they sign, and sign as before.
-func TestPacedKeys(t *testing.T) {
-	_, edKey, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	multi, err := ssh.NewSignerFromKey(edKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ed := struct{ ssh.AlgorithmSigner }{multi.(ssh.AlgorithmSigner)}
-	for name, key := range map[string]ssh.Signer{"plain": struct{ ssh.Signer }{ed}, "algorithm": ed, "multi": multi} {
-		p := &pace{}
-		k := p.paced(key)
-		_, isMulti := k.(ssh.MultiAlgorithmSigner)
-		a, isAlgorithm := k.(ssh.AlgorithmSigner)
-		if isMulti != (name == "multi") || isAlgorithm != (name != "plain") {
-			t.Errorf("%s: %T", name, k)
-		}
-		sign := map[string]func() (*ssh.Signature, error){
-			"Sign": func() (*ssh.Signature, error) { return k.Sign(nil, []byte("x")) },
-		}
-		if isAlgorithm {
-			sign["SignWithAlgorithm"] = func() (*ssh.Signature, error) {
-				return a.SignWithAlgorithm(nil, []byte("x"), ssh.KeyAlgoED25519)
-			}
-		}
-		for method, f := range sign {
-			before := p.free
-			sig, err := f()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := key.PublicKey().Verify([]byte("x"), sig); err != nil || !p.free.After(before) {
-				t.Errorf("%s, %s: %v, counted until %s", name, method, err, p.free)
-			}
-		}
 	}
 }

@@ -8,20 +8,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 )
 
-// softwareVersion is how the daemon identifies itself unless it is told otherwise. It
-// does not hold "OpenSSH", from which clients conclude on behaviour, nor a release, which
-// would tell strangers what to try.
-const softwareVersion = "sftpd"
-
-// version is the identification (RFC 4253 section 4.2) with a software version, "" for
-// the daemon's own.
-func version(software string) string {
-	if software == "" {
-		software = softwareVersion
-	}
-	return "SSH-2.0-" + software
-}
-
 // negotiated notes the algorithms of a login in its line of the audit log, and counts
 // them: so an operator sees who would be locked out before a policy is tightened.
 func (c *conn) negotiated(sc *ssh.ServerConn, g *auth.Grant, e *audit.Entry) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
@@ -54,13 +55,13 @@ type Server struct {
 	unread      atomic.Int64 // of all connections, see ledger
 	received    atomic.Uint64
 	windows     *budget // of larger windows
-	// modexps are the places of expensive key exchanges, and of proofs of host keys.
-	modexps   chan struct{}
+	// handshake has the limits of logins, and the slots of all of them, in which proofs of host keys are signed as well.
+	handshake handshake.Limits
 	refusals  *refusals
 	deadlines deadlines
 	activity  activity
 	// These are the constants, but in tests.
-	stallTimeout, unusedTimeout, helloPatience time.Duration
+	stallTimeout, unusedTimeout time.Duration
 	// rekeyTime is the policy's unless it is set.
 	rekeyTime   time.Duration
 	unreadOfAll int64
@@ -84,9 +85,9 @@ func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
 		users: peruser.New(), openFirst: openFirst,
-		penalties: penalty.New(time.Now), refusals: newRefusals(o.Audit), modexps: newModexps(), windows: newBudget(),
+		penalties: penalty.New(time.Now), refusals: newRefusals(o.Audit), handshake: handshake.StandardLimits(), windows: newBudget(),
 		activity:     activity{conns: map[*conn]struct{}{}},
-		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, helloPatience: helloPatience, unreadOfAll: unreadOfAll,
+		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, unreadOfAll: unreadOfAll,
 	}
 	if adjust != nil {
 		adjust(s)

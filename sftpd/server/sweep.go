@@ -78,8 +78,8 @@ func (w *sweeper) look(c *conn, current *snapshot.Snapshot, now time.Time, clock
 	case idle <= 0:
 		c.end(reasonIdle)
 	default:
-		c.rekeying.byTime()
-		w.deadlines.at(c, after(clock, min(left, idle, c.rekeying.left())))
+		c.handshake.RekeyIfDue()
+		w.deadlines.at(c, after(clock, min(left, idle, c.handshake.UntilRekey())))
 	}
 }
 

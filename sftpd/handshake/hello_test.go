@@ -1,4 +1,4 @@
-package server
+package handshake
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 
 // saidFirst is what a client with these ciphers says first.
 func saidFirst(line string, up, down []string) []byte {
-	message := ssh.Marshal(kexInit{CiphersClientServer: up, CiphersServerClient: down})
+	message := ssh.Marshal(KexInit{CiphersClientServer: up, CiphersServerClient: down})
 	const padding = 8
 	packet := binary.BigEndian.AppendUint32([]byte(line), uint32(1+len(message)+padding))
 	packet = append(packet, padding)
@@ -82,7 +82,7 @@ func FuzzHello(f *testing.F) {
 		if want := len(said) - len(packet) + 4 + int(binary.BigEndian.Uint32(packet)); read != want {
 			t.Errorf("%d bytes were read of %d", read, want)
 		}
-		var again kexInit
+		var again KexInit
 		if err := ssh.Unmarshal(ssh.Marshal(*k), &again); err != nil || !reflect.DeepEqual(*k, again) {
 			t.Errorf("%+v is not %+v: %v", again, *k, err)
 		}

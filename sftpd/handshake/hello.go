@@ -1,4 +1,4 @@
-package server
+package handshake
 
 import (
 	"bytes"
@@ -12,10 +12,6 @@ import (
 )
 
 const (
-	// helloPatience is how long the daemon waits for a client's algorithms before it sends
-	// its own. Clients send theirs with or right after their version line; one that waits
-	// for the daemon's, as scanners do, gets them then.
-	helloPatience = time.Second
 	// maxVersionLine and maxKexInit bound what is looked at, in bytes: the longest version
 	// line with its end (RFC 4253 section 4.2), and the longest packet that everybody must
 	// take (section 6.1).
@@ -26,8 +22,22 @@ const (
 // errHello is for what is not a version line and an SSH_MSG_KEXINIT; x/crypto deals with it.
 var errHello = errors.New("no version line and key exchange to look at")
 
-// kexInit is an SSH_MSG_KEXINIT (RFC 4253 section 7.1).
-type kexInit struct {
+// softwareVersion is how the daemon identifies itself unless it is told otherwise. It
+// does not hold "OpenSSH", from which clients conclude on behaviour, nor a release, which
+// would tell strangers what to try.
+const softwareVersion = "sftpd"
+
+// Identification returns the identification (RFC 4253 section 4.2) with a software version, "" for
+// the daemon's own.
+func Identification(software string) string {
+	if software == "" {
+		software = softwareVersion
+	}
+	return "SSH-2.0-" + software
+}
+
+// KexInit is an SSH_MSG_KEXINIT (RFC 4253 section 7.1).
+type KexInit struct {
 	Cookie                             [16]byte `sshtype:"20"`
 	KeyExchanges                       []string
 	HostKeys                           []string
@@ -40,22 +50,23 @@ type kexInit struct {
 	Reserved                           uint32
 }
 
-// hello sends the daemon's version line and reads what a client says before any
+// Hello sends the daemon's version line and reads what a client says before any
 // cryptography: its version line and its SSH_MSG_KEXINIT, both in clear text. What was read
 // is kept for x/crypto, which has the last word on it. It returns nil if the client does not
 // send that, or not soon.
 //
 // x/crypto wants the algorithms of a server before it has those of the client. With these
 // known, the daemon can leave out the ciphers that cost it more than one that both have.
-func (w *wire) hello(version string, patience time.Duration, deadline time.Time) *kexInit {
-	w.greeting = []byte(version + "\r\n")
+func (h *Handshake) Hello() *KexInit {
+	w := h.wire
+	w.greeting = []byte(h.version + "\r\n")
 	if _, err := w.Conn.Write(w.greeting); err != nil {
 		w.greeting = nil // x/crypto meets the error, too
 		return nil
 	}
-	if soon := time.Now().Add(patience); soon.Before(deadline) {
+	if soon := time.Now().Add(h.limits.Patience); soon.Before(h.deadline) {
 		_ = w.SetReadDeadline(soon) // fails with the connection
-		defer func() { _ = w.SetReadDeadline(deadline) }()
+		defer func() { _ = w.SetReadDeadline(h.deadline) }()
 	}
 	var said bytes.Buffer
 	k, err := readHello(io.TeeReader(countingReader{w}, &said))
@@ -71,12 +82,12 @@ type countingReader struct{ w *wire }
 
 func (c countingReader) Read(p []byte) (int, error) {
 	n, err := c.w.Conn.Read(p)
-	c.w.received.Add(int64(n))
+	c.w.handshake.received.Add(int64(n))
 	return n, err
 }
 
 // readHello reads a version line and an SSH_MSG_KEXINIT, and not a byte more.
-func readHello(r io.Reader) (*kexInit, error) {
+func readHello(r io.Reader) (*KexInit, error) {
 	const prefix = "SSH-"
 	for n, next := 0, [1]byte{}; next[0] != '\n'; n++ {
 		if n == maxVersionLine {
@@ -106,7 +117,7 @@ func readHello(r io.Reader) (*kexInit, error) {
 		}
 		return nil, err
 	}
-	var k kexInit
+	var k KexInit
 	if err := ssh.Unmarshal(body.Bytes()[:length-1-padding], &k); err != nil {
 		return nil, errHello
 	}

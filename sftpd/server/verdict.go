@@ -1,0 +1,85 @@
+package server
+
+import (
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
+)
+
+// verdict is what becomes of a connection that logged nobody in, besides the credentials that were refused.
+type verdict struct {
+	// reason in the metric and the audit log. With none, each refusal has been counted and has its line.
+	reason string
+	detail string
+	// penalized is whether its source gets a penalty; that of penalty.NoAuth grows with the time for which it held its place.
+	penalized bool
+	penalty   penalty.Event
+	// unlogged is whether the audit log is spared: of those who do not get as far as to exchange keys there may be many.
+	unlogged bool
+}
+
+// verdicts are those that depend on the outcome only.
+var verdicts = map[handshake.Outcome]verdict{
+	handshake.TimedOut:      {reason: string(auth.LoginGraceExceeded), penalized: true, penalty: penalty.GraceExceeded},
+	handshake.TooMuch:       {reason: reasonTooMuch, penalized: true, penalty: penalty.ProtocolError},
+	handshake.ProtocolError: {reason: reasonProtocolError, penalized: true, penalty: penalty.ProtocolError, unlogged: true},
+	handshake.Left:          {reason: reasonHandshakeLeft, penalized: true, penalty: penalty.NoAuth, unlogged: true},
+}
+
+// verdict is that of a login that the daemon has closed for a reason, "" for none, or that failed.
+func (l *login) verdict(closed string, f *handshake.Failure) verdict {
+	if closed != "" {
+		// Whoever has to give its place up was silent or slow. All other reasons are the daemon's.
+		return verdict{reason: closed, penalized: closed == reasonDisplaced, penalty: penalty.NoAuth}
+	}
+	if v, ok := verdicts[f.Outcome]; ok {
+		return v
+	}
+	// Refused credentials have had their penalties.
+	partial := l.auth.Done() != nil
+	v := verdict{penalized: l.refusals == 0 && !partial, penalty: penalty.NoAuth}
+	if f.Outcome == handshake.NoCommonAlgorithm {
+		v.reason, v.detail = reasonNoAlgorithm, f.Err.Error()
+	} else {
+		v.reason = l.reason(l.maxTries, partial)
+	}
+	return v
+}
+
+// failed logs why a connection ended without a login, and counts it for its source.
+func (l *login) failed(f *handshake.Failure) {
+	closed, _ := l.endReason.Load().(string)
+	if closed == "" && f.Outcome == handshake.Silent {
+		// A load balancer's probe.
+		l.server.Metrics.TCPProbe()
+		l.server.Log.Debug("connection closed before any data", "connection", l.id, "source", l.remote)
+		return
+	}
+	if l.peer != nil {
+		l.auth.Failed(f.Err)
+	}
+	for _, username := range l.keyUsers {
+		l.penaliseLogin(username)
+	}
+	v := l.verdict(closed, f)
+	switch {
+	case v.penalized && v.penalty == penalty.NoAuth:
+		l.penaliseHolding(time.Since(l.accepted))
+	case v.penalized:
+		l.penalise(v.penalty)
+	}
+	switch {
+	case v.reason == "":
+	case v.unlogged:
+		l.server.Metrics.Refusal(v.reason)
+		l.server.Log.Debug("handshake failed", "connection", l.id, "source", l.remote, "error", f.Err)
+	case l.peer == nil || f.Outcome == handshake.NoCommonAlgorithm:
+		l.refuse(v.reason, v.detail)
+	default:
+		l.server.Metrics.Refusal(v.reason)
+		l.write(audit.LoginRefused, v.reason, "", "")
+	}
+}
