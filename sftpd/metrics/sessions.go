@@ -1,6 +1,10 @@
 package metrics
 
-import "time"
+import (
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+)
 
 // Connection counts an open TCP connection until the returned function is called.
 func (m *Metrics) Connection() (closed func()) {
@@ -25,16 +29,16 @@ func (m *Metrics) TCPProbe() { m.probes.Inc() }
 func (m *Metrics) Login(methods string) { m.logins.WithLabelValues(methods, "ok").Inc() }
 
 // LoginRefused counts a refused credential of an SSH method.
-func (m *Metrics) LoginRefused(method, reason string) {
+func (m *Metrics) LoginRefused(method string, reason event.Reason) {
 	m.logins.WithLabelValues(method, "refused").Inc()
 	m.Refusal(reason)
 }
 
 // Refusal counts a connection that was refused for another reason than a credential.
-func (m *Metrics) Refusal(reason string) { m.refusals.WithLabelValues(reason).Inc() }
+func (m *Metrics) Refusal(reason event.Reason) { m.refusals.WithLabelValues(string(reason)).Inc() }
 
 // Revocation counts a session that the daemon closed.
-func (m *Metrics) Revocation(reason string) { m.revocations.WithLabelValues(reason).Inc() }
+func (m *Metrics) Revocation(reason event.Reason) { m.revocations.WithLabelValues(string(reason)).Inc() }
 
 // HostKeyProof counts a request for proofs of host keys.
 func (m *Metrics) HostKeyProof(answered bool) {

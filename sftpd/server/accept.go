@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -48,7 +49,7 @@ func (s *Server) Serve(l net.Listener) error {
 		if wait == 0 {
 			s.Log.Error("cannot accept connections", "error", err)
 		}
-		s.Metrics.Refusal(reasonAcceptFailed)
+		s.Metrics.Refusal(event.AcceptFailed)
 		wait = min(max(firstBackoff, 2*wait), lastBackoff)
 		time.Sleep(wait)
 	}
@@ -89,23 +90,23 @@ func (s *Server) accepted(raw net.Conn) {
 
 // welcome decides on what is known at accept. Who the client is behind a proxy, its own
 // goroutine reads; until then it counts with those that are not logged in.
-func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason string) {
+func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason event.Reason) {
 	switch {
 	case current == nil:
-		return reasonNotConfigured
+		return event.NotConfigured
 	case s.Audit.Blocked() > 0:
 		// Nobody can log in, since a login waits for its line. Connections that wait, too, would only grow in number.
-		return reasonAuditBlocked
+		return event.AuditLogBlocked
 	case current.Proxies == nil:
 		return s.guard(c, current)
 	}
 	c.origin = originOf(c.source(), current)
 	if !current.Proxies.Contains(c.source()) {
-		return reasonNotProxy
+		return event.NotAProxy
 	}
 	displaced, reason := s.registry.addUnknown(c, limitsOf(current))
 	if displaced != nil {
-		displaced.abort(reasonDisplaced)
+		displaced.abort(event.Displaced)
 	}
 	return reason
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // maxKeysLogged bounds the fingerprints in one line of the audit log.
@@ -16,9 +17,9 @@ type attempts struct {
 	// repeated of them are keys that had succeeded before in this login: a client with
 	// several offers them from the first on for each step.
 	repeated int
-	keys     []string    // fingerprints that were offered in vain
-	keyIssue auth.Reason // of the last of them
-	keyUsers []string    // login names that they were for
+	keys     []string     // fingerprints that were offered in vain
+	keyIssue event.Reason // of the last of them
+	keyUsers []string     // login names that they were for
 	// certificate is what came with the last of them, nil for none, and certified that key.
 	certificate *auth.Certificate
 	certified   string
@@ -27,21 +28,21 @@ type attempts struct {
 // refused takes note of a refused credential. Keys are gathered, since a client with an
 // agent offers them one after another and mostly ends with the right one.
 func (l *login) refused(r auth.Refusal) {
-	l.server.Metrics.LoginRefused(r.Method, string(r.Reason))
+	l.server.Metrics.LoginRefused(r.Method, r.Reason)
 	if l.gather(r) {
 		return
 	}
 	// Neither of the two is the client's fault.
-	if r.Reason != auth.PasswordQueueFull && r.Reason != auth.CodeOlderThanServer {
+	if r.Reason != event.PasswordQueueFull && r.Reason != event.CodeOlderThanServer {
 		l.penaliseLogin(r.Username)
 	}
-	l.write(audit.LoginRefused, string(r.Reason), r.Method, r.Detail)
+	l.write(audit.LoginRefused, r.Reason, r.Method, r.Detail)
 }
 
 // gather takes note of a refused credential, and reports whether that is all until the login ends: of a key.
 func (a *attempts) gather(r auth.Refusal) bool {
 	a.refusals++
-	if r.Reason == auth.KeyUsedBefore {
+	if r.Reason == event.KeyUsedBefore {
 		a.repeated++
 		return true
 	}
@@ -50,7 +51,7 @@ func (a *attempts) gather(r auth.Refusal) bool {
 	}
 	// A client offers the key of a certificate by itself, too. Why the certificate was
 	// refused says more.
-	if r.Reason == auth.BadSignature || r.Certificate != nil || a.certificate == nil || r.Fingerprint != a.certified {
+	if r.Reason == event.BadSignature || r.Certificate != nil || a.certificate == nil || r.Fingerprint != a.certified {
 		a.keyIssue, a.certificate, a.certified = r.Reason, r.Certificate, r.Fingerprint
 	}
 	if !slices.Contains(a.keyUsers, r.Username) { // no more than tries
@@ -64,19 +65,19 @@ func (a *attempts) gather(r auth.Refusal) bool {
 
 // reason is why a client that exchanged keys did not log in, "" if each refusal has its line. partial is whether a step of
 // the login succeeded.
-func (a *attempts) reason(maxTries int, partial bool) string {
+func (a *attempts) reason(maxTries int, partial bool) event.Reason {
 	switch {
-	case a.keyIssue == auth.BadSignature:
-		return string(a.keyIssue)
+	case a.keyIssue == event.BadSignature:
+		return a.keyIssue
 	case a.refusals >= maxTries:
 		// A client with a full agent, above all.
-		return string(auth.MaxTriesReached)
+		return event.MaxTriesReached
 	case partial && a.refusals == a.repeated:
-		return string(auth.NextFactorMissing)
+		return event.NextFactorMissing
 	case len(a.keys) > 0:
-		return string(a.keyIssue)
+		return a.keyIssue
 	case a.refusals > 0:
 		return ""
 	}
-	return reasonLoginAbandoned
+	return event.LoginAbandoned
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 )
 
@@ -46,7 +47,7 @@ func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
 
 func (c *conn) newChannel(ctx context.Context, nc ssh.NewChannel) {
 	if reason, text := c.openChannel(nc.ChannelType()); text != "" {
-		c.server.Metrics.Refusal(reasonChannelRefused)
+		c.server.Metrics.Refusal(event.ChannelRefused)
 		_ = nc.Reject(reason, text) // a broken connection ends the loop
 		return
 	}
@@ -101,7 +102,7 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 		st.discard()
 	}()
 	unused := time.AfterFunc(c.server.unusedTimeout, func() {
-		c.server.Metrics.Refusal(reasonUnusedChannel)
+		c.server.Metrics.Refusal(event.UnusedChannel)
 		_ = ch.Close() // a broken connection has closed it
 	})
 	defer unused.Stop()
@@ -114,7 +115,7 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 			serve, ok = c.prepareFiles(ctx, st)
 		}
 		if !ok && startsProgram(r.Type) {
-			c.server.Metrics.Refusal(reasonRequestRefused)
+			c.server.Metrics.Refusal(event.RequestRefused)
 		}
 		if r.WantReply {
 			_ = r.Reply(ok, nil) // a broken connection ends the loop

@@ -15,6 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
@@ -55,7 +56,7 @@ type conn struct {
 	ctx       context.Context
 	cancel    context.CancelFunc
 	endOnce   sync.Once
-	endReason atomic.Value // string: why the daemon closed it
+	endReason atomic.Pointer[event.Reason] // why the daemon closed it, nil while it has not
 	// revoked is whether that has a line of its own in the audit log.
 	revoked atomic.Bool
 	// watched is the server's, see deadlines, and active its mark, see activity.
@@ -85,7 +86,7 @@ func newConn(s *Server, raw net.Conn) *conn {
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.active.Store(true) // nothing is watched before watch
 	m.touch = c.touch
-	m.overrun = func() { c.end(reasonUnread) }
+	m.overrun = func() { c.end(event.UnreadData) }
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = a.AddrPort().Addr().Unmap()
 	}
@@ -131,13 +132,11 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		_ = sc.Close() // its end is what is wanted
 		c.cancel()
 		if c.revoked.Load() {
-			reason, _ := c.endReason.Load().(string)
-			c.server.Audit.Write(c.entry(audit.SessionRevoked, audit.OK, reason))
+			c.server.Audit.Write(c.entry(audit.SessionRevoked, audit.OK, string(c.closed())))
 		}
 		c.working.Wait()
 		c.writeFailures(true)
-		reason, _ := c.endReason.Load().(string)
-		e := c.entry(audit.Logout, audit.OK, reason)
+		e := c.entry(audit.Logout, audit.OK, string(c.closed()))
 		e.Duration = time.Since(begin)
 		c.record(e)
 	}()
@@ -147,9 +146,9 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 // panicked ends a connection whose code panicked, and no other. Nil is no panic.
 func (c *conn) panicked(v any) {
 	if v != nil {
-		c.server.Metrics.Refusal(reasonPanic)
+		c.server.Metrics.Refusal(event.InternalError)
 		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
-		c.end(reasonPanic)
+		c.end(event.InternalError)
 		if c.grant == nil {
 			c.penalise(penalty.Crash)
 		}
@@ -158,10 +157,10 @@ func (c *conn) panicked(v any) {
 
 // abort closes a connection where nobody is logged in. The first reason is the one that is
 // logged and counted, when its goroutine ends.
-func (c *conn) abort(reason string) { c.endOnce.Do(func() { c.close(reason) }) }
+func (c *conn) abort(reason event.Reason) { c.endOnce.Do(func() { c.close(reason) }) }
 
 // end closes a session. The first reason is the one that is logged.
-func (c *conn) end(reason string) {
+func (c *conn) end(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.close(reason)
 		c.server.Metrics.Revocation(reason)
@@ -169,7 +168,7 @@ func (c *conn) end(reason string) {
 }
 
 // revoke is like end, but the session's end also has a line of its own in the audit log, before that of the logout.
-func (c *conn) revoke(reason string) {
+func (c *conn) revoke(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.revoked.Store(true)
 		c.close(reason)
@@ -179,10 +178,18 @@ func (c *conn) revoke(reason string) {
 
 // close is what ends a connection. It waits for nothing, since those who call it have other connections to close: what
 // there is to write about it, the connection's own goroutine writes.
-func (c *conn) close(reason string) {
-	c.endReason.Store(reason)
+func (c *conn) close(reason event.Reason) {
+	c.endReason.Store(&reason)
 	c.cancel()
 	c.raw.Close()
+}
+
+// closed is why the daemon closed the connection, "" while it has not.
+func (c *conn) closed() event.Reason {
+	if r := c.endReason.Load(); r != nil {
+		return *r
+	}
+	return ""
 }
 
 // lastActivity is when the client last asked for something. Keepalives do not count.

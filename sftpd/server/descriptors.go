@@ -5,6 +5,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // descriptors shares the daemon's file descriptors among the files and directories that
@@ -66,7 +68,7 @@ type share struct {
 func (s share) Acquire() bool {
 	ok := s.conn.server.descriptors.acquire(s.conn.grant.UID)
 	if !ok {
-		s.conn.server.Metrics.Refusal(reasonDescriptors)
+		s.conn.server.Metrics.Refusal(event.OpenFiles)
 	}
 	return ok
 }

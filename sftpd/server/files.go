@@ -9,6 +9,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
@@ -22,7 +23,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 		if ctx.Err() != nil {
 			return nil, false // the connection has ended meanwhile
 		}
-		c.server.Metrics.Refusal(reasonStorage)
+		c.server.Metrics.Refusal(event.StorageUnavailable)
 		c.server.Log.Error("cannot open a user's directories", "connection", c.id,
 			"account", c.grant.Account, "error", err)
 		return nil, false

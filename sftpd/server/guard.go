@@ -7,6 +7,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
@@ -74,17 +75,17 @@ func (o origin) penalised() bool { return o.penalties && !o.exempt }
 
 // guard decides whether a connection from a known address may go on, and registers it.
 // The cheapest comes first, and what one source does to itself before what concerns all.
-func (s *Server) guard(c *conn, current *snapshot.Snapshot) (reason string) {
+func (s *Server) guard(c *conn, current *snapshot.Snapshot) (reason event.Reason) {
 	c.origin = originOf(c.source(), current)
 	switch {
 	case !current.AllowFrom.Admits(c.source()):
-		return reasonSourceNotAllowed
+		return event.SourceNotAllowed
 	case c.origin.penalised() && s.penalties.Refuses(c.origin.source):
-		return reasonPenalised
+		return event.SourcePenalized
 	}
 	displaced, reason := s.registry.add(c, limitsOf(current))
 	if displaced != nil {
-		displaced.abort(reasonDisplaced)
+		displaced.abort(event.Displaced)
 	}
 	return reason
 }
@@ -128,9 +129,9 @@ func (c *conn) forgive(username string) {
 
 // refuse counts a connection that ends before a user is named, and logs it unless the same
 // was logged lately.
-func (c *conn) refuse(reason, detail string) {
+func (c *conn) refuse(reason event.Reason, detail string) {
 	c.server.Metrics.Refusal(reason)
-	e := c.entry(audit.ConnectionRefused, audit.Refused, reason)
+	e := c.entry(audit.ConnectionRefused, audit.Refused, string(reason))
 	e.Detail = detail
 	c.log(e)
 }
@@ -143,12 +144,12 @@ func (c *conn) log(e audit.Entry) {
 // drop closes a connection that is refused at once. One that is refused for where it comes
 // from is closed without lingering: a thousand a second would fill the kernel's table of
 // connections that wait for their end.
-func drop(raw net.Conn, reason string) {
+func drop(raw net.Conn, reason event.Reason) {
 	if m, ok := raw.(*meter); ok {
 		raw = m.Conn.Conn
 	}
 	switch reason {
-	case reasonSourceNotAllowed, reasonPenalised, reasonNotProxy, reasonStartupsOfSource:
+	case event.SourceNotAllowed, event.SourcePenalized, event.NotAProxy, event.StartupsOfSource:
 		if tcp, ok := raw.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
@@ -96,17 +97,17 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 }
 
 // notAdmitted logs a login with valid credentials that found no room, or came too late.
-func (l *login) notAdmitted(g *auth.Grant, reason string) {
+func (l *login) notAdmitted(g *auth.Grant, reason event.Reason) {
 	l.server.Metrics.LoginRefused(strings.Join(g.Methods, "+"), reason)
-	e := l.entry(audit.LoginRefused, audit.Refused, reason)
+	e := l.entry(audit.LoginRefused, audit.Refused, string(reason))
 	e.User, e.Account = g.Username, g.Account
 	noteGrant(&e, g)
 	noteCertificate(&e, g.Certificate())
 	l.server.Audit.Write(e)
 }
 
-func (l *login) write(event audit.Event, reason, method, detail string) {
-	e := l.entry(event, audit.Refused, reason)
+func (l *login) write(of audit.Event, reason event.Reason, method, detail string) {
+	e := l.entry(of, audit.Refused, string(reason))
 	e.Detail = detail
 	e.KeysOffered = l.keys
 	noteCertificate(&e, l.certificate)
@@ -125,7 +126,7 @@ func (l *login) write(event audit.Event, reason, method, detail string) {
 			}
 		}
 	}
-	if reason == string(auth.LoginPenalised) {
+	if reason == event.LoginPenalised {
 		l.log(e) // attempts that cannot succeed may go on for long
 		return
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pires/go-proxyproto"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -91,12 +92,11 @@ func (c *conn) behindProxy(s *snapshot.Snapshot) (net.Conn, bool) {
 		c.server.Metrics.TCPProbe()
 		c.server.Log.Debug("proxy without a client", "connection", c.id, "proxy", c.remote)
 		return nil, false
-	case c.endReason.Load() != nil: // the server itself closed it
-		reason, _ := c.endReason.Load().(string)
-		c.refuse(reason, "")
+	case c.closed() != "": // by the server itself
+		c.refuse(c.closed(), "")
 		return nil, false
 	case err != nil:
-		c.refuse(reasonProxyHeader, err.Error())
+		c.refuse(event.ProxyHeader, err.Error())
 		return nil, false
 	}
 	c.proxy, c.remote, c.client = c.remote, client.String(), client.Addr()

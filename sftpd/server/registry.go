@@ -7,40 +7,8 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
-)
-
-// Reasons of the server to refuse or end connections, besides those of the package auth.
-// They are words in the audit log and labels of metrics.
-const (
-	reasonNotConfigured    = "not_configured"
-	reasonSourceNotAllowed = string(auth.SourceNotAllowed)
-	reasonPenalised        = "source_penalised"
-	reasonNotProxy         = "not_a_proxy"
-	reasonProxyHeader      = "proxy_header"
-	reasonStartups         = "startups"
-	reasonStartupsOfSource = "startups_per_source"
-	reasonTooMuch          = "too_much_before_login"
-	reasonProtocolError    = "protocol_error"
-	reasonMaxConnections   = "max_connections"
-	reasonMaxOfUser        = "max_connections_per_user"
-	reasonDisplaced        = "displaced"
-	reasonShuttingDown     = "shutting_down"
-	reasonIdle             = "idle_timeout"
-	reasonDrainTimeout     = "drain_timeout"
-	reasonNoAlgorithm      = "no_common_algorithm"
-	reasonHandshakeLeft    = "client_left_handshake"
-	reasonLoginAbandoned   = "login_abandoned"
-	reasonPanic            = "internal_error"
-	reasonStorage          = "storage_unavailable"
-	reasonAcceptFailed     = "accept_failed"
-	reasonChannelRefused   = "channel_refused"
-	reasonRequestRefused   = "request_refused"
-	reasonUnread           = "unread_data"
-	reasonStalled          = "client_not_reading"
-	reasonDescriptors      = "open_files"
-	reasonUnusedChannel    = "unused_channel"
-	reasonAuditBlocked     = "audit_log_blocked"
 )
 
 // registry knows all connections.
@@ -81,15 +49,15 @@ const undisturbed = time.Second
 // its time undisturbed. First that is one without a key exchange, for behind the others people may be typing passwords;
 // then one of the source that has the most, if these are more than the new one's source would have: places are shared
 // fairly by source, however many are taken; and where no place is left at all, any. It is returned, to be ended.
-func (r *registry) add(c *conn, l limits) (displaced *conn, reason string) {
+func (r *registry) add(c *conn, l limits) (displaced *conn, reason event.Reason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil, reasonShuttingDown
+		return nil, event.ShuttingDown
 	}
 	_, known := r.conns[c]
 	if !known && c.registered {
-		return nil, reasonDisplaced // while its proxy's header was read
+		return nil, event.Displaced // while its proxy's header was read
 	}
 	others := r.startups
 	if known {
@@ -100,7 +68,7 @@ func (r *registry) add(c *conn, l limits) (displaced *conn, reason string) {
 	switch {
 	case l.startups.PerSource > 0 && source.IsValid() && r.bySource[source] >= l.startups.PerSource:
 		displaced = r.oldest(c, func(o *conn) bool { return silent(o) && o.counted == source })
-		reason = reasonStartupsOfSource
+		reason = event.StartupsOfSource
 	case r.random() < dropProbability(l.startups, others):
 		if displaced = r.oldest(c, silent); displaced == nil {
 			displaced = r.ofGreediest(c, source)
@@ -108,12 +76,12 @@ func (r *registry) add(c *conn, l limits) (displaced *conn, reason string) {
 		if displaced == nil && others >= l.startups.Full {
 			displaced = r.oldest(c, anyLogin)
 		}
-		reason = reasonStartups
+		reason = event.Startups
 	case !known && len(r.conns) >= l.connections:
 		if displaced = r.ofGreediest(c, source); displaced == nil {
 			displaced = r.oldest(c, anyLogin)
 		}
-		reason = reasonMaxConnections
+		reason = event.MaxConnections
 	default:
 		r.register(c, known, source)
 		return nil, ""
@@ -127,15 +95,15 @@ func (r *registry) add(c *conn, l limits) (displaced *conn, reason string) {
 }
 
 // addUnknown registers a connection whose client is not known yet; add follows.
-func (r *registry) addUnknown(c *conn, l limits) (displaced *conn, reason string) {
+func (r *registry) addUnknown(c *conn, l limits) (displaced *conn, reason event.Reason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return nil, reasonShuttingDown
+		return nil, event.ShuttingDown
 	}
 	if len(r.conns) >= l.connections {
 		if displaced = r.oldest(c, anyLogin); displaced == nil {
-			return nil, reasonMaxConnections
+			return nil, event.MaxConnections
 		}
 		r.forget(displaced)
 	}
@@ -212,21 +180,21 @@ func (r *registry) forget(c *conn) {
 
 // admit makes a connection with a completed login a session, or says why not. What was
 // granted is checked against the configuration of this moment.
-func (r *registry) admit(c *conn, g *auth.Grant, now time.Time) (reason string) {
+func (r *registry) admit(c *conn, g *auth.Grant, now time.Time) (reason event.Reason) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return reasonShuttingDown
+		return event.ShuttingDown
 	}
 	if _, known := r.conns[c]; !known {
-		return reasonDisplaced
+		return event.Displaced
 	}
 	u, denied := auth.Recheck(r.current(), g, now)
 	if denied != "" {
-		return string(auth.ChangedDuringLogin)
+		return event.ChangedDuringLogin
 	}
 	if r.byUID[g.UID] >= u.MaxConnections {
-		return reasonMaxOfUser
+		return event.MaxConnectionsOfUser
 	}
 	r.notInProgress(c)
 	r.byUID[g.UID]++
@@ -247,10 +215,10 @@ func (r *registry) remove(c *conn) {
 
 // revoke returns the sessions that a configuration does not permit. Those that it does
 // permit have its users from now on.
-func (r *registry) revoke(s *snapshot.Snapshot, now time.Time) map[*conn]auth.Reason {
+func (r *registry) revoke(s *snapshot.Snapshot, now time.Time) map[*conn]event.Reason {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := map[*conn]auth.Reason{}
+	out := map[*conn]event.Reason{}
 	for c, u := range r.conns {
 		if u == nil {
 			continue // admit will look
@@ -266,7 +234,7 @@ func (r *registry) revoke(s *snapshot.Snapshot, now time.Time) map[*conn]auth.Re
 }
 
 // ended returns why a session's time is over, "" while it is not, and then how much of it is left.
-func (r *registry) ended(c *conn, now time.Time) (auth.Reason, time.Duration) {
+func (r *registry) ended(c *conn, now time.Time) (event.Reason, time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := r.conns[c]

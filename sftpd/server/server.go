@@ -101,7 +101,7 @@ func New(o Options) *Server {
 // returns when their connections are closed, which waits for nothing; their ends are logged a little later.
 func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	for c, reason := range s.registry.revoke(now, time.Now()) {
-		c.revoke(string(reason))
+		c.revoke(reason)
 	}
 	s.deadlines.all() // users' times and the idle timeout may be others
 	at := time.Now()

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 const (
@@ -24,7 +26,7 @@ const (
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closeListeners()
 	for _, c := range s.registry.logins() {
-		c.abort(reasonShuttingDown)
+		c.abort(event.ShuttingDown)
 	}
 	finished := make(chan struct{})
 	go func() {
@@ -102,7 +104,7 @@ func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 			busyAt[c] = since
 		}
 		if now.Sub(since) >= quiet {
-			c.end(reasonShuttingDown)
+			c.end(event.ShuttingDown)
 		}
 	}
 }
@@ -111,10 +113,10 @@ func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 func (s *Server) endAll() bool {
 	logins, sessions := s.registry.logins(), s.registry.sessions()
 	for _, c := range logins {
-		c.abort(reasonShuttingDown)
+		c.abort(event.ShuttingDown)
 	}
 	for _, c := range sessions {
-		c.end(reasonDrainTimeout)
+		c.end(event.DrainTimeout)
 	}
 	return len(logins)+len(sessions) > 0
 }

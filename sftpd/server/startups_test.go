@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 func TestDropProbability(t *testing.T) {
@@ -60,7 +61,7 @@ func (w *crowd) conn(source string) *conn {
 	return c
 }
 
-func (w *crowd) add(c *conn, l limits, reason string) (displaced *conn) {
+func (w *crowd) add(c *conn, l limits, reason event.Reason) (displaced *conn) {
 	w.Helper()
 	displaced, got := w.registry.add(c, l)
 	if got != reason {
@@ -82,10 +83,10 @@ func TestPerSource(t *testing.T) {
 		w.add(w.conn(one), l, "")
 	}
 	for range 10 {
-		w.add(w.conn(one), l, reasonStartupsOfSource)
+		w.add(w.conn(one), l, event.StartupsOfSource)
 	}
 	w.add(w.conn(two), l, "")
-	w.add(w.conn(two), l, reasonStartups)
+	w.add(w.conn(two), l, event.Startups)
 	exempt := w.conn(one)
 	exempt.origin.exempt = true
 	w.add(exempt, limits{connections: 100, startups: config.Startups{Begin: 50, Full: 50, PerSource: 3}}, "")
@@ -101,7 +102,7 @@ func TestRandomDrop(t *testing.T) {
 	for range 4 {
 		w.add(w.conn(""), l, "") // at 3 the probability is 0.55
 	}
-	w.add(w.conn(""), l, reasonStartups) // at 4 it is 0.6
+	w.add(w.conn(""), l, event.Startups) // at 4 it is 0.6
 }
 
 // TestDisplacement: who is silent gives way, and who has exchanged keys only at the limit.
@@ -114,7 +115,7 @@ func TestDisplacement(t *testing.T) {
 	for _, c := range []*conn{silent, typing, other} {
 		w.add(c, l, "")
 	}
-	w.add(w.conn(one), l, reasonStartupsOfSource) // nobody has had a second
+	w.add(w.conn(one), l, event.StartupsOfSource) // nobody has had a second
 	w.now = w.now.Add(undisturbed)
 	next := w.conn(one)
 	if got := w.add(next, l, ""); got != silent {
@@ -158,7 +159,7 @@ func TestPlacesAreFairBySource(t *testing.T) {
 	if got := w.add(w.conn("198.51.100.2/32"), l, ""); !slices.Contains(first, got) && !slices.Contains(second, got) {
 		t.Error("none of those with two gave way")
 	}
-	w.add(w.conn(one), l, reasonStartups) // it has as many as the other
+	w.add(w.conn(one), l, event.Startups) // it has as many as the other
 }
 
 // TestCounts: when all have gone, nothing is counted any more.
@@ -182,7 +183,7 @@ func TestCounts(t *testing.T) {
 	if n := w.registry.connections(); n != 3 || w.registry.bySource[netip.MustParsePrefix(one)] != 3 {
 		t.Errorf("%d connections, %v", n, w.registry.bySource)
 	}
-	if _, reason := w.registry.add(all[0], l); reason != reasonDisplaced {
+	if _, reason := w.registry.add(all[0], l); reason != event.Displaced {
 		t.Errorf("a displaced connection came back: %q", reason)
 	}
 	for _, c := range all {

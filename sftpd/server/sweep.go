@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -62,7 +63,7 @@ func (w *sweeper) survived(c *conn, v any) {
 			c.panicked(v)
 			return
 		}
-		w.Metrics.Refusal(reasonPanic)
+		w.Metrics.Refusal(event.InternalError)
 		w.Log.Error("sweep of sessions panicked", "panic", v, "stack", string(debug.Stack()))
 	}
 }
@@ -74,9 +75,9 @@ func (w *sweeper) look(c *conn, current *snapshot.Snapshot, now time.Time, clock
 	idle := current.Listener.Limits.IdleTimeout() - now.Sub(c.lastActivity())
 	switch {
 	case ended != "":
-		c.revoke(string(ended))
+		c.revoke(ended)
 	case idle <= 0:
-		c.end(reasonIdle)
+		c.end(event.IdleTimeout)
 	default:
 		c.handshake.RekeyIfDue()
 		w.deadlines.at(c, after(clock, min(left, idle, c.handshake.UntilRekey())))
@@ -96,7 +97,7 @@ func (w *sweeper) busy(now time.Time) (n int) {
 	for _, c := range w.activity.list() {
 		switch {
 		case c.stalled(w.stallTimeout):
-			c.end(reasonStalled)
+			c.end(event.ClientNotReading)
 		case now.Sub(c.lastActivity()) < 2*sweepInterval:
 			n++
 			continue

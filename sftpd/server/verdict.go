@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
-	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 )
@@ -12,7 +12,7 @@ import (
 // verdict is what becomes of a connection that logged nobody in, besides the credentials that were refused.
 type verdict struct {
 	// reason in the metric and the audit log. With none, each refusal has been counted and has its line.
-	reason string
+	reason event.Reason
 	detail string
 	// penalized is whether its source gets a penalty; that of penalty.NoAuth grows with the time for which it held its place.
 	penalized bool
@@ -23,17 +23,17 @@ type verdict struct {
 
 // verdicts are those that depend on the outcome only.
 var verdicts = map[handshake.Outcome]verdict{
-	handshake.TimedOut:      {reason: string(auth.LoginGraceExceeded), penalized: true, penalty: penalty.GraceExceeded},
-	handshake.TooMuch:       {reason: reasonTooMuch, penalized: true, penalty: penalty.ProtocolError},
-	handshake.ProtocolError: {reason: reasonProtocolError, penalized: true, penalty: penalty.ProtocolError, unlogged: true},
-	handshake.Left:          {reason: reasonHandshakeLeft, penalized: true, penalty: penalty.NoAuth, unlogged: true},
+	handshake.TimedOut:      {reason: event.LoginGraceExceeded, penalized: true, penalty: penalty.GraceExceeded},
+	handshake.TooMuch:       {reason: event.TooMuchBeforeLogin, penalized: true, penalty: penalty.ProtocolError},
+	handshake.ProtocolError: {reason: event.ProtocolError, penalized: true, penalty: penalty.ProtocolError, unlogged: true},
+	handshake.Left:          {reason: event.ClientLeft, penalized: true, penalty: penalty.NoAuth, unlogged: true},
 }
 
 // verdict is that of a login that the daemon has closed for a reason, "" for none, or that failed.
-func (l *login) verdict(closed string, f *handshake.Failure) verdict {
+func (l *login) verdict(closed event.Reason, f *handshake.Failure) verdict {
 	if closed != "" {
 		// Whoever has to give its place up was silent or slow. All other reasons are the daemon's.
-		return verdict{reason: closed, penalized: closed == reasonDisplaced, penalty: penalty.NoAuth}
+		return verdict{reason: closed, penalized: closed == event.Displaced, penalty: penalty.NoAuth}
 	}
 	if v, ok := verdicts[f.Outcome]; ok {
 		return v
@@ -42,7 +42,7 @@ func (l *login) verdict(closed string, f *handshake.Failure) verdict {
 	partial := l.auth.Done() != nil
 	v := verdict{penalized: l.refusals == 0 && !partial, penalty: penalty.NoAuth}
 	if f.Outcome == handshake.NoCommonAlgorithm {
-		v.reason, v.detail = reasonNoAlgorithm, f.Err.Error()
+		v.reason, v.detail = event.NoCommonAlgorithm, f.Err.Error()
 	} else {
 		v.reason = l.reason(l.maxTries, partial)
 	}
@@ -51,7 +51,7 @@ func (l *login) verdict(closed string, f *handshake.Failure) verdict {
 
 // failed logs why a connection ended without a login, and counts it for its source.
 func (l *login) failed(f *handshake.Failure) {
-	closed, _ := l.endReason.Load().(string)
+	closed := l.closed()
 	if closed == "" && f.Outcome == handshake.Silent {
 		// A load balancer's probe.
 		l.server.Metrics.TCPProbe()

@@ -1,7 +1,6 @@
-package auth
+package event
 
-// Reason says why a login was refused or a session revoked. It is a label of metrics
-// and a word in the audit log; clients never see it.
+// Reason is why something was refused or ended. It is a label of metrics and a word in the audit log; clients never see it.
 type Reason string
 
 // Reasons to refuse a login.
@@ -55,4 +54,44 @@ const (
 	TOTPChanged          Reason = "totp_changed"
 	SecondFactorRequired Reason = "second_factor_required"
 	MountsChanged        Reason = "mounts_changed"
+)
+
+// Reasons to refuse a connection before a user is named.
+const (
+	NotConfigured      Reason = "not_configured"
+	SourcePenalized    Reason = "source_penalised"
+	NotAProxy          Reason = "not_a_proxy"
+	ProxyHeader        Reason = "proxy_header"
+	Startups           Reason = "startups"
+	StartupsOfSource   Reason = "startups_per_source"
+	TooMuchBeforeLogin Reason = "too_much_before_login"
+	ProtocolError      Reason = "protocol_error"
+	NoCommonAlgorithm  Reason = "no_common_algorithm"
+	ClientLeft         Reason = "client_left_handshake"
+	MaxConnections     Reason = "max_connections"
+	AcceptFailed       Reason = "accept_failed"
+	AuditLogBlocked    Reason = "audit_log_blocked"
+)
+
+// Reasons to refuse a login that are not about its credentials.
+const (
+	MaxConnectionsOfUser Reason = "max_connections_per_user"
+	LoginAbandoned       Reason = "login_abandoned"
+	// Displaced is a login in progress that gave its place up for another.
+	Displaced Reason = "displaced"
+)
+
+// Reasons to end a session or to refuse something in it.
+const (
+	ShuttingDown       Reason = "shutting_down"
+	DrainTimeout       Reason = "drain_timeout"
+	IdleTimeout        Reason = "idle_timeout"
+	InternalError      Reason = "internal_error"
+	StorageUnavailable Reason = "storage_unavailable"
+	ChannelRefused     Reason = "channel_refused"
+	RequestRefused     Reason = "request_refused"
+	UnusedChannel      Reason = "unused_channel"
+	UnreadData         Reason = "unread_data"
+	ClientNotReading   Reason = "client_not_reading"
+	OpenFiles          Reason = "open_files"
 )
