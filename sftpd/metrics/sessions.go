@@ -38,7 +38,9 @@ func (m *Metrics) LoginRefused(method string, reason event.Reason) {
 func (m *Metrics) Refusal(reason event.Reason) { m.refusals.WithLabelValues(string(reason)).Inc() }
 
 // Revocation counts a session that the daemon closed.
-func (m *Metrics) Revocation(reason event.Reason) { m.revocations.WithLabelValues(string(reason)).Inc() }
+func (m *Metrics) Revocation(reason event.Reason) {
+	m.revocations.WithLabelValues(string(reason)).Inc()
+}
 
 // HostKeyProof counts a request for proofs of host keys.
 func (m *Metrics) HostKeyProof(answered bool) {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/admission"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
@@ -76,7 +77,7 @@ func (s *Server) accepted(raw net.Conn) {
 	c := newConn(s, raw)
 	current := s.Current()
 	if reason := s.welcome(c, current); reason != "" {
-		drop(raw, reason)
+		admission.Drop(raw, reason)
 		c.refuse(reason, "")
 		c.cancel()
 		return
@@ -98,15 +99,7 @@ func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason event.Reas
 		// Nobody can log in, since a login waits for its line. Connections that wait, too, would only grow in number.
 		return event.AuditLogBlocked
 	case current.Proxies == nil:
-		return s.guard(c, current)
+		return c.place.Connect(c.source(), current)
 	}
-	c.origin = originOf(c.source(), current)
-	if !current.Proxies.Contains(c.source()) {
-		return event.NotAProxy
-	}
-	displaced, reason := s.registry.addUnknown(c, limitsOf(current))
-	if displaced != nil {
-		displaced.abort(event.Displaced)
-	}
-	return reason
+	return c.place.ConnectProxy(c.source(), current)
 }

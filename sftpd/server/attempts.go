@@ -34,7 +34,7 @@ func (l *login) refused(r auth.Refusal) {
 	}
 	// Neither of the two is the client's fault.
 	if r.Reason != event.PasswordQueueFull && r.Reason != event.CodeOlderThanServer {
-		l.penaliseLogin(r.Username)
+		l.place.PenalizeLogin(r.Username)
 	}
 	l.write(audit.LoginRefused, r.Reason, r.Method, r.Detail)
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/admission"
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
@@ -26,6 +27,7 @@ import (
 // conn is one connection, from accept to close.
 type conn struct {
 	server *Server
+	tcp    net.Conn // as it was accepted
 	raw    net.Conn
 	meter  *meter // raw too
 	id     string
@@ -34,19 +36,13 @@ type conn struct {
 	// is in proxy.
 	client        netip.Addr
 	remote, proxy string
-	origin        origin
 	clientVersion string // once known
 	// accepted is when the connection was.
 	accepted time.Time
-	// exchanged is whether the first key exchange is done.
-	exchanged atomic.Bool
-	// registered is whether it ever was in the registry, and counted the source in whose
-	// count it is. Both are the registry's.
-	registered bool
-	counted    netip.Prefix
+	place    *admission.Place
 	// handshake is set before the login, and asks for exchanges of keys after it.
 	handshake *handshake.Handshake
-	// grant is set once, by registry.admit.
+	// grant is set once, by sessions.admit.
 	grant *auth.Grant
 	// account is the user's, set with grant.
 	account  *peruser.Account
@@ -80,9 +76,10 @@ func newConn(s *Server, raw net.Conn) *conn {
 	now := time.Now()
 	m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: s.unreadOfAll, total: &s.received}
 	c := &conn{
-		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
+		server: s, tcp: raw, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
 		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
 	}
+	c.place = s.admission.NewPlace(now, c.abort)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.active.Store(true) // nothing is watched before watch
 	m.touch = c.touch
@@ -109,7 +106,8 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		c.server.deadlines.remove(c)
 		c.server.activity.remove(c)
 		c.closeTree()
-		c.server.registry.remove(c)
+		c.server.sessions.leave(c)
+		c.place.Leave()
 		closed()
 	}()
 	defer func() { c.panicked(recover()) }()
@@ -150,7 +148,7 @@ func (c *conn) panicked(v any) {
 		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
 		c.end(event.InternalError)
 		if c.grant == nil {
-			c.penalise(penalty.Crash)
+			c.place.Penalize(penalty.Crash)
 		}
 	}
 }

@@ -120,7 +120,9 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	c := newConn(s, here)
-	if _, reason := s.registry.add(c, limits{connections: 1}); reason != "" {
+	current := &snapshot.Snapshot{}
+	current.Listener.Limits.MaxConnections = 1
+	if reason := c.place.Connect(c.source(), current); reason != "" {
 		t.Fatal(reason)
 	}
 	c.serve(nil) // panics at once: there is no snapshot

@@ -43,7 +43,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	c.lastUsed = time.Now() // the time that the login took is not idle
 	c.mu.Unlock()
 	g := auth.GrantOf(sc.Permissions)
-	if reason := c.server.registry.admit(c, g, time.Now()); reason != "" {
+	if reason := c.server.sessions.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
 		_ = sc.Close() // nothing more is to be said
 		go ssh.DiscardRequests(sc.Requests)
@@ -59,7 +59,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 			c.server.KeyUse.Note(g.UID, k.Fingerprint, time.Now())
 		}
 	}
-	c.forgive(g.Username)
+	c.place.Forgive(g.Username)
 	c.server.Metrics.Login(strings.Join(g.Methods, "+"))
 	e := c.entry(audit.Login, audit.OK, "")
 	e.Detail = g.Detail
@@ -81,7 +81,7 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 	if client != nil {
 		c.Ciphers = crypto.Policy.CiphersFor(client.CiphersClientServer, client.CiphersServerClient)
 	}
-	l.auth = l.server.Auth.NewLogin(h.Context(), l.source(), l.barred, l.refused)
+	l.auth = l.server.Auth.NewLogin(h.Context(), l.source(), l.place.Barred, l.refused)
 	l.auth.Install(c, s, crypto.Policy)
 	own := handshake.Config{HostKeys: crypto.HostKeys.Signers(now), RekeyAfter: crypto.Policy.RekeyTime}
 	if l.server.rekeyTime > 0 {
@@ -93,7 +93,7 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.peer = peer
 	l.clientVersion = string(peer.ClientVersion())
-	l.exchanged.Store(true)
+	l.place.KeysExchanged()
 }
 
 // notAdmitted logs a login with valid credentials that found no room, or came too late.

@@ -25,7 +25,7 @@ func (s *Server) reportOpen() {
 			return
 		case <-t.C:
 		}
-		for _, c := range s.registry.sessions() {
+		for _, c := range s.sessions.all() {
 			c.reportOpen(time.Now())
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 const (
@@ -73,6 +74,20 @@ func (r *refusals) last() {
 			return
 		}
 	}
+}
+
+// refuse counts a connection that ends before a user is named, and logs it unless the same
+// was logged lately.
+func (c *conn) refuse(reason event.Reason, detail string) {
+	c.server.Metrics.Refusal(reason)
+	e := c.entry(audit.ConnectionRefused, audit.Refused, string(reason))
+	e.Detail = detail
+	c.log(e)
+}
+
+// log logs a refusal unless the same was logged lately. It does not wait for the log.
+func (c *conn) log(e audit.Entry) {
+	c.server.refusals.add(e, audit.Refusal{Event: e.Event, Reason: e.Reason, Source: c.place.Source()})
 }
 
 // repeat logs how often refusals came again.

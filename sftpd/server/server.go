@@ -9,12 +9,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/admission"
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
-	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
@@ -48,8 +48,8 @@ type Options struct {
 // Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
 type Server struct {
 	Options
-	registry    *registry
-	penalties   *penalty.Book
+	admission   *admission.Admission
+	sessions    *sessions
 	descriptors *descriptors
 	users       *peruser.Users
 	unread      atomic.Int64 // of all connections, see ledger
@@ -83,16 +83,16 @@ var adjust func(*Server)
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
 	s := &Server{
-		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
+		Options: o, admission: admission.New(), sessions: newSessions(o.Current), descriptors: newDescriptors(openFilesLimit()),
 		users: peruser.New(), openFirst: openFirst,
-		penalties: penalty.New(time.Now), refusals: newRefusals(o.Audit), handshake: handshake.StandardLimits(), windows: newBudget(),
+		refusals: newRefusals(o.Audit), handshake: handshake.StandardLimits(), windows: newBudget(),
 		activity:     activity{conns: map[*conn]struct{}{}},
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, unreadOfAll: unreadOfAll,
 	}
 	if adjust != nil {
 		adjust(s)
 	}
-	s.Metrics.Watch(s.registry.loginsInProgress, s.penalties.Refused)
+	s.Metrics.Watch(s.admission.LoginsInProgress, s.admission.Penalized)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -100,7 +100,7 @@ func New(o Options) *Server {
 // Reloaded closes the sessions that a new configuration does not permit any more. It
 // returns when their connections are closed, which waits for nothing; their ends are logged a little later.
 func (s *Server) Reloaded(now *snapshot.Snapshot) {
-	for c, reason := range s.registry.revoke(now, time.Now()) {
+	for c, reason := range s.sessions.revoke(now, time.Now()) {
 		c.revoke(reason)
 	}
 	s.deadlines.all() // users' times and the idle timeout may be others
@@ -109,10 +109,10 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 }
 
 // Connections is the number of open connections, logins in progress included.
-func (s *Server) Connections() int { return s.registry.connections() }
+func (s *Server) Connections() int { return s.admission.Connections() }
 
 // Sessions is the number of connections that are logged in.
-func (s *Server) Sessions() int { return len(s.registry.sessions()) }
+func (s *Server) Sessions() int { return s.sessions.count() }
 
 // Received is how many bytes have come in on all connections there were.
 func (s *Server) Received() uint64 { return s.received.Load() }

@@ -25,12 +25,10 @@ const (
 // second. When ctx ends first, the rest is closed and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closeListeners()
-	for _, c := range s.registry.logins() {
-		c.abort(event.ShuttingDown)
-	}
+	s.admission.AbortLogins(event.ShuttingDown)
 	finished := make(chan struct{})
 	go func() {
-		s.registry.running.Wait()
+		s.admission.Wait()
 		close(finished)
 	}()
 	defer s.stopBackground()
@@ -83,7 +81,7 @@ func (s *Server) closeListeners() {
 	listeners := s.closing
 	s.closing = nil
 	s.mu.Unlock()
-	s.registry.close()
+	s.admission.Close()
 	for _, l := range listeners {
 		_ = l.Close() // Serve has the error
 	}
@@ -93,7 +91,7 @@ func (s *Server) closeListeners() {
 // an open file or, for one that never had any, since when it is known.
 func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 	now := time.Now()
-	for _, c := range s.registry.sessions() {
+	for _, c := range s.sessions.all() {
 		if c.openFiles() > 0 {
 			busyAt[c] = now
 			continue
@@ -111,12 +109,9 @@ func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 
 // endAll ends all connections, and says whether there were any.
 func (s *Server) endAll() bool {
-	logins, sessions := s.registry.logins(), s.registry.sessions()
-	for _, c := range logins {
-		c.abort(event.ShuttingDown)
-	}
+	logins, sessions := s.admission.AbortLogins(event.ShuttingDown), s.sessions.all()
 	for _, c := range sessions {
 		c.end(event.DrainTimeout)
 	}
-	return len(logins)+len(sessions) > 0
+	return logins+len(sessions) > 0
 }

@@ -24,7 +24,7 @@ func (s *Server) sweep() {
 		case <-s.ctx.Done():
 			return
 		case <-s.Processors.Began():
-			s.Processors.Tick(time.Now(), 0, max(1, s.registry.loginsInProgress()))
+			s.Processors.Tick(time.Now(), 0, max(1, s.admission.LoginsInProgress()))
 		case <-t.C:
 			w.once()
 		}
@@ -53,7 +53,7 @@ func (w *sweeper) once() {
 	for _, c := range w.deadlines.take(clock) {
 		w.look(c, current, now, clock)
 	}
-	w.Processors.Tick(now, w.busy(now), w.registry.loginsInProgress())
+	w.Processors.Tick(now, w.busy(now), w.admission.LoginsInProgress())
 }
 
 // survived is called with a panic that is not to end all sessions, nil for none. A nil connection is for what belongs to none.
@@ -71,7 +71,7 @@ func (w *sweeper) survived(c *conn, v any) {
 // look ends a session whose time is over, or sets when to look at it again.
 func (w *sweeper) look(c *conn, current *snapshot.Snapshot, now time.Time, clock time.Duration) {
 	defer func() { w.survived(c, recover()) }()
-	ended, left := w.registry.ended(c, now)
+	ended, left := w.sessions.ended(c, now)
 	idle := current.Listener.Limits.IdleTimeout() - now.Sub(c.lastActivity())
 	switch {
 	case ended != "":

@@ -1,8 +1,6 @@
 package server
 
 import (
-	"time"
-
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
@@ -62,14 +60,14 @@ func (l *login) failed(f *handshake.Failure) {
 		l.auth.Failed(f.Err)
 	}
 	for _, username := range l.keyUsers {
-		l.penaliseLogin(username)
+		l.place.PenalizeLogin(username)
 	}
 	v := l.verdict(closed, f)
 	switch {
 	case v.penalized && v.penalty == penalty.NoAuth:
-		l.penaliseHolding(time.Since(l.accepted))
+		l.place.PenalizeHolding()
 	case v.penalized:
-		l.penalise(v.penalty)
+		l.place.Penalize(v.penalty)
 	}
 	switch {
 	case v.reason == "":

@@ -1,8 +1,7 @@
-package server
+package admission
 
 import (
 	"math"
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
@@ -37,38 +36,32 @@ func TestDropProbability(t *testing.T) {
 	}
 }
 
-// crowd makes connections for a registry, whose draw is always the given one.
+// crowd makes connections for places, whose draw is always the given one.
 type crowd struct {
 	*testing.T
-	*Server
+	*places
 	now time.Time
 }
 
 func newCrowd(t *testing.T, draw float64) *crowd {
-	s, _ := bare(t)
-	s.registry.random = func() float64 { return draw }
-	return &crowd{t, s, time.Now()}
+	p := newPlaces()
+	p.random = func() float64 { return draw }
+	return &crowd{t, p, time.Now()}
 }
 
-func (w *crowd) conn(source string) *conn {
-	here, there := net.Pipe()
-	w.Cleanup(func() { here.Close(); there.Close() })
-	c := newConn(w.Server, here)
-	c.accepted = w.now
+func (w *crowd) conn(source string) *Place {
+	c := &Place{accepted: w.now}
 	if source != "" {
 		c.origin.source = netip.MustParsePrefix(source)
 	}
 	return c
 }
 
-func (w *crowd) add(c *conn, l limits, reason event.Reason) (displaced *conn) {
+func (w *crowd) add(c *Place, l limits, reason event.Reason) (displaced *Place) {
 	w.Helper()
-	displaced, got := w.registry.add(c, l)
+	displaced, got := w.places.add(c, l)
 	if got != reason {
 		w.Errorf("want %q, have %q", reason, got)
-	}
-	if got == "" {
-		w.Cleanup(func() { w.registry.remove(c) }) // before the server's end, which waits for it
 	}
 	return displaced
 }
@@ -90,7 +83,7 @@ func TestPerSource(t *testing.T) {
 	exempt := w.conn(one)
 	exempt.origin.exempt = true
 	w.add(exempt, limits{connections: 100, startups: config.Startups{Begin: 50, Full: 50, PerSource: 3}}, "")
-	if n := w.registry.loginsInProgress(); n != 5 {
+	if n := len(w.logins); n != 5 {
 		t.Errorf("%d logins in progress", n)
 	}
 }
@@ -112,7 +105,7 @@ func TestDisplacement(t *testing.T) {
 	silent, typing, other := w.conn(one), w.conn(one), w.conn(two)
 	typing.exchanged.Store(true)
 	typing.accepted = w.now.Add(-time.Minute)
-	for _, c := range []*conn{silent, typing, other} {
+	for _, c := range []*Place{silent, typing, other} {
 		w.add(c, l, "")
 	}
 	w.add(w.conn(one), l, event.StartupsOfSource) // nobody has had a second
@@ -126,12 +119,12 @@ func TestDisplacement(t *testing.T) {
 		t.Error("of all, not the silent one gave way")
 	}
 	w.now = w.now.Add(-undisturbed)
-	w.registry.random = func() float64 { return 1 }
+	w.random = func() float64 { return 1 }
 	w.add(w.conn("198.51.100.1/32"), l, "")
 	if got := w.add(w.conn("198.51.100.2/32"), limits{connections: 4}, ""); got != typing {
 		t.Error("at the limit, not the oldest gave way")
 	}
-	if n := w.registry.loginsInProgress(); n != 4 {
+	if n := len(w.logins); n != 4 {
 		t.Errorf("%d logins in progress", n)
 	}
 }
@@ -141,7 +134,7 @@ func TestDisplacement(t *testing.T) {
 func TestPlacesAreFairBySource(t *testing.T) {
 	w := newCrowd(t, 0)
 	l := limits{connections: 100, startups: config.Startups{Begin: 4, DropPercent: 100, Full: 100, PerSource: 20}}
-	held := func(source string, n int) (all []*conn) {
+	held := func(source string, n int) (all []*Place) {
 		for range n {
 			c := w.conn(source)
 			w.add(c, limits{connections: 100}, "")
@@ -166,31 +159,60 @@ func TestPlacesAreFairBySource(t *testing.T) {
 func TestCounts(t *testing.T) {
 	w := newCrowd(t, 0)
 	l := limits{connections: 3, startups: config.Startups{Begin: 50, Full: 60, PerSource: 10}}
-	var all []*conn
+	var all []*Place
 	for i := range 10 {
 		c := w.conn(one)
 		c.accepted = w.now.Add(time.Duration(i) * undisturbed)
 		if i%2 == 0 { // behind a proxy
-			if _, reason := w.registry.addUnknown(c, l); reason != "" {
+			if _, reason := w.addUnknown(c, l); reason != "" {
 				t.Fatal(reason)
 			}
 		}
-		if _, reason := w.registry.add(c, l); reason != "" {
+		if _, reason := w.places.add(c, l); reason != "" {
 			t.Fatal(reason)
 		}
 		all = append(all, c)
 	}
-	if n := w.registry.connections(); n != 3 || w.registry.bySource[netip.MustParsePrefix(one)] != 3 {
-		t.Errorf("%d connections, %v", n, w.registry.bySource)
+	if n := w.connections; n != 3 || w.bySource[netip.MustParsePrefix(one)] != 3 {
+		t.Errorf("%d connections, %v", n, w.bySource)
 	}
-	if _, reason := w.registry.add(all[0], l); reason != event.Displaced {
+	if _, reason := w.places.add(all[0], l); reason != event.Displaced {
 		t.Errorf("a displaced connection came back: %q", reason)
 	}
 	for _, c := range all {
-		w.registry.remove(c)
+		w.leave(c)
 	}
-	if w.registry.startups != 0 || len(w.registry.bySource) != 0 || len(w.registry.conns) != 0 {
-		t.Errorf("%d startups, %v", w.registry.startups, w.registry.bySource)
+	if len(w.logins) != 0 || len(w.bySource) != 0 || w.connections != 0 {
+		t.Errorf("%d startups, %v", len(w.logins), w.bySource)
+	}
+}
+
+// TestLogInKeepsThePlace: a login that succeeds does not count with those in progress, and does not give way any more; one
+// that lost its place, or comes after the end, does not succeed, and nobody is asked about it.
+func TestLogInKeepsThePlace(t *testing.T) {
+	w := newCrowd(t, 0)
+	l := limits{connections: 2}
+	yes := func() event.Reason { return "" }
+	never := func() event.Reason { t.Error("asked about a login that cannot succeed"); return "" }
+	in, late := w.conn(one), w.conn(one)
+	w.add(in, l, "")
+	w.add(late, l, "")
+	if reason := w.logIn(in, func() event.Reason { return event.MaxConnectionsOfUser }); reason != event.MaxConnectionsOfUser || in.standing != loggingIn {
+		t.Errorf("refused: %q, standing %d", reason, in.standing)
+	}
+	if reason := w.logIn(in, yes); reason != "" || len(w.logins) != 1 {
+		t.Errorf("%q, %d logins in progress", reason, len(w.logins))
+	}
+	w.now = w.now.Add(undisturbed)
+	if got := w.add(w.conn(two), l, ""); got != late {
+		t.Error("the one that is logged in gave way")
+	}
+	if reason := w.logIn(late, never); reason != event.Displaced {
+		t.Errorf("displaced: %q", reason)
+	}
+	w.closed = true
+	if reason := w.logIn(w.conn(one), never); reason != event.ShuttingDown {
+		t.Errorf("at the end: %q", reason)
 	}
 }
 

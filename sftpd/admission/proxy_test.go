@@ -1,4 +1,4 @@
-package server
+package admission
 
 import (
 	"bytes"
@@ -59,11 +59,11 @@ func TestProxyHeader(t *testing.T) {
 			client, buffered, err := readProxyHeader(r)
 			switch {
 			case tc.client == "probe":
-				if !errors.Is(err, errProbe) {
+				if !errors.Is(err, ErrProbe) {
 					t.Errorf("want a probe, have %v, %v", client, err)
 				}
 			case tc.client == "":
-				if err == nil || errors.Is(err, errProbe) {
+				if err == nil || errors.Is(err, ErrProbe) {
 					t.Errorf("taken for %v, %v", client, err)
 				}
 			case err != nil || client.String() != tc.client:

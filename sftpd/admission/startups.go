@@ -1,11 +1,18 @@
-package server
+package admission
 
-import "github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+import (
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+)
 
 // limits are what bounds new connections.
 type limits struct {
 	connections int
 	startups    config.Startups
+}
+
+func limitsOf(s *snapshot.Snapshot) limits {
+	return limits{connections: s.Listener.Limits.MaxConnections, startups: s.Listener.Startups}
 }
 
 // dropProbability is the probability with which a connection is refused when there are
