@@ -95,7 +95,7 @@ func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason event.Reas
 	switch {
 	case current == nil:
 		return event.NotConfigured
-	case s.Audit.Blocked() > 0:
+	case s.auditBlocked():
 		// Nobody can log in, since a login waits for its line. Connections that wait, too, would only grow in number.
 		return event.AuditLogBlocked
 	case current.Proxies == nil:

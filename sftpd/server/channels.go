@@ -16,6 +16,15 @@ import (
 // if it comes in small packets.
 const maxChannels = 10
 
+// unusedTimeout is how long a channel may be open without a subsystem. Clients request it
+// at once.
+const unusedTimeout = time.Minute
+
+// auditBlocked reports whether the audit log has not taken a line for some seconds. What a session does is logged when it is
+// done, so that without a pause one could go on reading and writing, and none of it would ever be logged if the process were
+// killed.
+func (s *Server) auditBlocked() bool { return s.Audit.Blocked() > 0 }
+
 // serveChannels accepts the channels of a session until its connection ends. Global requests
 // are refused, but for those of proofs: they have to be taken, or the connection stalls, and
 // a keepalive is content with any answer.
@@ -92,14 +101,11 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 	defer c.channelClosed()
 	defer func() { c.panicked(recover()) }()
 	defer ch.Close()
-	st := c.meter.open(ctx, ch, c.server.Audit)
-	defer c.forgetStream(st)
-	c.mu.Lock()
-	c.streams[st] = struct{}{}
-	c.mu.Unlock()
+	st := c.raw.Open(ctx, ch, c.server.auditBlocked)
+	defer st.Settle()
 	go func() {
 		defer func() { c.panicked(recover()) }()
-		st.discard()
+		st.Discard()
 	}()
 	unused := time.AfterFunc(c.server.unusedTimeout, func() {
 		c.server.Metrics.Refusal(event.UnusedChannel)
@@ -133,13 +139,6 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 	if started {
 		<-done
 	}
-}
-
-func (c *conn) forgetStream(st *stream) {
-	c.mu.Lock()
-	delete(c.streams, st)
-	c.mu.Unlock()
-	st.release()
 }
 
 // startsProgram says whether a request is for a program. Others, such as the environment

@@ -15,8 +15,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/admission"
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
-	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
@@ -28,8 +28,7 @@ import (
 type conn struct {
 	server *Server
 	tcp    net.Conn // as it was accepted
-	raw    net.Conn
-	meter  *meter // raw too
+	raw    *flow.Conn
 	id     string
 	// client is the client's address, not valid for what is not TCP, and remote with its
 	// port. Behind a proxy they are the proxy's until its header is read, and then that
@@ -64,7 +63,6 @@ type conn struct {
 
 	mu       sync.Mutex
 	channels int
-	streams  map[*stream]struct{}
 	files    map[*sftp.Session]struct{}
 	opening  *opening // of the tree, with the first channel
 	lastUsed time.Time
@@ -74,16 +72,14 @@ func newConn(s *Server, raw net.Conn) *conn {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	now := time.Now()
-	m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: s.unreadOfAll, total: &s.received}
 	c := &conn{
-		server: s, tcp: raw, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
-		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
+		server: s, tcp: raw, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
+		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{},
 	}
 	c.place = s.admission.NewPlace(now, c.abort)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.active.Store(true) // nothing is watched before watch
-	m.touch = c.touch
-	m.overrun = func() { c.end(event.UnreadData) }
+	c.raw = s.totals.Conn(raw, flow.Hooks{Touch: c.touch, Overrun: func() { c.end(event.UnreadData) }})
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = a.AddrPort().Addr().Unmap()
 	}
@@ -99,7 +95,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	defer func() {
 		c.raw.Close()
 		c.cancel()
-		c.meter.done()
+		c.raw.Settle()
 		if c.account != nil {
 			c.account.Leave()
 		}
@@ -111,7 +107,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		closed()
 	}()
 	defer func() { c.panicked(recover()) }()
-	stream := c.raw
+	var stream net.Conn = c.raw
 	if s.Proxies != nil {
 		behind, ok := c.behindProxy(s)
 		if !ok {

@@ -14,7 +14,7 @@ func Adjust(t *testing.T, stall, unused time.Duration, openFiles int) {
 	adjust = func(s *Server) {
 		s.stallTimeout, s.unusedTimeout = stall, unused
 		if openFiles > 0 {
-			s.descriptors.limit = openFiles
+			s.descriptors.Limit = openFiles
 		}
 	}
 	t.Cleanup(func() { adjust = nil })
@@ -23,7 +23,7 @@ func Adjust(t *testing.T, stall, unused time.Duration, openFiles int) {
 // AdjustUnread is Adjust of what all connections together may send ahead, in bytes.
 func AdjustUnread(t *testing.T, ofAll int64) {
 	t.Helper()
-	adjust = func(s *Server) { s.unreadOfAll = ofAll }
+	adjust = func(s *Server) { s.totals.UnreadLimit = ofAll }
 	t.Cleanup(func() { adjust = nil })
 }
 
@@ -51,6 +51,6 @@ func AdjustRekeyTime(t *testing.T, d time.Duration) {
 // AdjustRoundTrip is Adjust of the round trip that the kernel has measured.
 func AdjustRoundTrip(t *testing.T, d time.Duration) {
 	t.Helper()
-	adjust = func(s *Server) { s.windows.roundTrip = func() time.Duration { return d } }
+	adjust = func(s *Server) { s.totals.RoundTrip = func() time.Duration { return d } }
 	t.Cleanup(func() { adjust = nil })
 }

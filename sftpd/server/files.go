@@ -10,6 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
@@ -17,7 +18,7 @@ import (
 
 // prepareFiles makes an SFTP session on a channel. It returns what serves it, or false
 // if the user's directories cannot be opened.
-func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok bool) {
+func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func(), ok bool) {
 	tree, err := c.openTree(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -28,7 +29,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 			"account", c.grant.Account, "error", err)
 		return nil, false
 	}
-	ch.growing(c.server.windows, c.grant.Username)
+	ch.Grow(c.grant.Username)
 	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
 	f := sftp.NewSession(ch, tree, sftp.Options{
 		Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account,

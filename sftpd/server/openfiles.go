@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 )
 
@@ -50,3 +51,18 @@ func (c *conn) reportOpen(now time.Time) {
 		}
 	}
 }
+
+// share is a user's part of the descriptors, for package sftp.
+type share struct {
+	conn *conn
+}
+
+func (s share) Acquire() bool {
+	ok := s.conn.server.descriptors.Acquire(s.conn.grant.UID)
+	if !ok {
+		s.conn.server.Metrics.Refusal(event.OpenFiles)
+	}
+	return ok
+}
+
+func (s share) Release() { s.conn.server.descriptors.Release(s.conn.grant.UID) }

@@ -95,11 +95,11 @@ func TestKeyTooShort(t *testing.T) {
 	dir.AddUser("ada", "", short.PublicKey())
 	d := daemontest.Start(t, dir)
 	_, err = d.Dial("ada", ssh.PublicKeys(short))
+	refused := d.WaitAudit(t, "login_refused", 1) // before that of nobody
 	_, other := d.Dial("nobody", ssh.PublicKeys(short))
 	if err == nil || other == nil || err.Error() != other.Error() {
 		t.Errorf("ada: %v; nobody: %v", err, other)
 	}
-	refused := d.WaitAudit(t, "login_refused", 1)
 	if refused["user"] != "ada" || refused["reason"] != "key_too_short" {
 		t.Errorf("audit: %v", refused)
 	}

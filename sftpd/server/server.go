@@ -6,12 +6,12 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/admission"
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
@@ -50,11 +50,9 @@ type Server struct {
 	Options
 	admission   *admission.Admission
 	sessions    *sessions
-	descriptors *descriptors
+	descriptors *flow.Descriptors
+	totals      *flow.Totals
 	users       *peruser.Users
-	unread      atomic.Int64 // of all connections, see ledger
-	received    atomic.Uint64
-	windows     *budget // of larger windows
 	// handshake has the limits of logins, and the slots of all of them, in which proofs of host keys are signed as well.
 	handshake handshake.Limits
 	refusals  *refusals
@@ -63,9 +61,8 @@ type Server struct {
 	// These are the constants, but in tests.
 	stallTimeout, unusedTimeout time.Duration
 	// rekeyTime is the policy's unless it is set.
-	rekeyTime   time.Duration
-	unreadOfAll int64
-	openFirst   time.Duration
+	rekeyTime time.Duration
+	openFirst time.Duration
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -83,11 +80,11 @@ var adjust func(*Server)
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
 	s := &Server{
-		Options: o, admission: admission.New(), sessions: newSessions(o.Current), descriptors: newDescriptors(openFilesLimit()),
+		Options: o, admission: admission.New(), sessions: newSessions(o.Current), descriptors: flow.NewDescriptors(flow.OpenFilesLimit()), totals: flow.NewTotals(),
 		users: peruser.New(), openFirst: openFirst,
-		refusals: newRefusals(o.Audit), handshake: handshake.StandardLimits(), windows: newBudget(),
+		refusals: newRefusals(o.Audit), handshake: handshake.StandardLimits(),
 		activity:     activity{conns: map[*conn]struct{}{}},
-		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, unreadOfAll: unreadOfAll,
+		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout,
 	}
 	if adjust != nil {
 		adjust(s)
@@ -115,4 +112,4 @@ func (s *Server) Connections() int { return s.admission.Connections() }
 func (s *Server) Sessions() int { return s.sessions.count() }
 
 // Received is how many bytes have come in on all connections there were.
-func (s *Server) Received() uint64 { return s.received.Load() }
+func (s *Server) Received() uint64 { return s.totals.Received() }

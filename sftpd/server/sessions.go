@@ -44,7 +44,7 @@ func (s *sessions) join(c *conn, g *auth.Grant, now time.Time) event.Reason {
 	s.users[c] = u
 	c.grant = g
 	c.account = c.server.users.Join(g.UID)
-	c.meter.setUser(&c.account.Unread)
+	c.raw.SetUser(&c.account.Unread)
 	return ""
 }
 

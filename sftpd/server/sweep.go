@@ -13,6 +13,11 @@ import (
 // noticed.
 const sweepInterval = 200 * time.Millisecond
 
+// stallTimeout is how long a client may leave an answer where it is, which is to say take
+// less than a channel packet of it. TCP gives a silent peer three minutes; a client that is
+// suspended has mostly asked for less than fits its windows, and does not count.
+const stallTimeout = 2 * time.Minute
+
 // sweep closes sessions whose time is over, until the server ends. It waits for nothing: no log, no volume, no lock
 // that is held while something else is waited for.
 func (s *Server) sweep() {
@@ -96,16 +101,16 @@ func after(t, d time.Duration) time.Duration {
 func (w *sweeper) busy(now time.Time) (n int) {
 	for _, c := range w.activity.list() {
 		switch {
-		case c.stalled(w.stallTimeout):
+		case c.raw.Stalled(w.stallTimeout):
 			c.end(event.ClientNotReading)
 		case now.Sub(c.lastActivity()) < 2*sweepInterval:
 			n++
 			continue
-		case c.stalled(0): // it may become so
+		case c.raw.Stalled(0): // it may become so
 			continue
 		}
 		w.activity.remove(c)
-		if c.stalled(0) { // a write that began meanwhile
+		if c.raw.Stalled(0) { // a write that began meanwhile
 			c.touch()
 		}
 	}

@@ -1,4 +1,4 @@
-package server
+package flow
 
 import (
 	"bytes"
@@ -9,12 +9,11 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
 // pair is a channel between a client and a server, over loopback.
-func pair(t *testing.T) (client ssh.Channel, served *stream) {
+func pair(t *testing.T) (client ssh.Channel, served *Stream) {
 	t.Helper()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -22,15 +21,14 @@ func pair(t *testing.T) (client ssh.Channel, served *stream) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	accepted := make(chan *stream, 1)
+	accepted := make(chan *Stream, 1)
 	go func() {
 		defer close(accepted)
 		raw, err := l.Accept()
 		if err != nil {
 			return
 		}
-		s, _ := bare(t)
-		m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: unreadOfAll, total: &s.received, overrun: func() { raw.Close() }, touch: func() {}}
+		m := NewTotals().Conn(raw, Hooks{Touch: func() {}, Overrun: func() { raw.Close() }})
 		config := &ssh.ServerConfig{NoClientAuth: true}
 		key, _ := configtest.Key(t)
 		config.AddHostKey(key)
@@ -44,7 +42,7 @@ func pair(t *testing.T) (client ssh.Channel, served *stream) {
 			return
 		}
 		go ssh.DiscardRequests(requests)
-		accepted <- m.open(t.Context(), ch, nil)
+		accepted <- m.Open(t.Context(), ch, never)
 	}()
 	c, err := ssh.Dial("tcp", l.Addr().String(), &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()})
 	if err != nil {
@@ -60,7 +58,7 @@ func pair(t *testing.T) (client ssh.Channel, served *stream) {
 	if served == nil {
 		t.Fatal("no channel")
 	}
-	t.Cleanup(served.release)
+	t.Cleanup(served.Settle)
 	return client, served
 }
 
@@ -101,7 +99,7 @@ func TestWindowGrows(t *testing.T) {
 const blockBytes = 16 << 10
 
 // counting returns what reads as many bytes as are asked for, which have to be the next blocks.
-func counting(t *testing.T, s *stream) func(n int) {
+func counting(t *testing.T, s *Stream) func(n int) {
 	t.Helper()
 	next, left := byte(0), blockBytes
 	return func(n int) {
@@ -129,7 +127,7 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 	t.Helper()
 	client, s := pair(t)
 	b := &budget{ofAll: ofAll, ofUser: ofAll, users: map[string]int64{}}
-	s.growing(b, "ada")
+	s.growWithin(b, "ada")
 	rtt := 100 * time.Microsecond
 	if far {
 		rtt = time.Hour // so that no machine is too slow
@@ -147,18 +145,18 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 	}()
 	total := filled(t, sent)
 	for range 6 { // as a client that has filled its window when a round trip ends
-		s.meter.mu.Lock()
+		s.conn.mu.Lock()
 		s.window.period, s.window.bytes = time.Now().Add(-max(rtt, leastPeriod)), 0
 		if far {
 			s.window.bytes = channelWindow + s.account.promised // in this round trip
 		}
-		s.meter.mu.Unlock()
+		s.conn.mu.Unlock()
 		read(total)
 		total = filled(t, sent)
 	}
-	s.meter.mu.Lock()
+	s.conn.mu.Lock()
 	size := channelWindow + s.account.promised
-	s.meter.mu.Unlock()
+	s.conn.mu.Unlock()
 	// A part of a packet may be on its way, and up to a part of the window not yet credited.
 	if size != want || int64(total) > want || int64(total) < want-want/creditParts-400<<10 {
 		t.Errorf("window of %d bytes, of which the client used %d; want %d", size, total, want)
@@ -169,17 +167,17 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 	if want == channelWindow {
 		return
 	}
-	s.meter.mu.Lock()
+	s.conn.mu.Lock()
 	s.window.needed = false
-	s.meter.mu.Unlock()
+	s.conn.mu.Unlock()
 	s.tick()
 	if b.all == 0 {
 		t.Error("the window became small while a request was executed")
 	}
-	s.meter.mu.Lock()
+	s.conn.mu.Lock()
 	s.account.waiting = true
 	s.window.roundTrip, s.window.rtt = func() time.Duration { return 0 }, 0 // it is not to grow again
-	s.meter.mu.Unlock()
+	s.conn.mu.Unlock()
 	s.tick()
 	if b.all != 0 || len(b.users) != 0 {
 		t.Errorf("%d of the budget still taken", b.all)

@@ -1,4 +1,4 @@
-package server
+package flow
 
 import (
 	"math/rand/v2"
@@ -98,7 +98,7 @@ func TestLedgerIsABound(t *testing.T) {
 // TestLedgerOfHonestClients: who sends files, fills the window all the time, and with small
 // packets, may go on for ever.
 func TestLedgerOfHonestClients(t *testing.T) {
-	for _, channels := range []int{1, 2, maxChannels} {
+	for _, channels := range []int{1, 2, 10} {
 		for _, size := range []int{512, 4 << 10, 16 << 10, 32 << 10} {
 			m := newModel(channels)
 			total := 64 << 20 * channels
@@ -183,7 +183,7 @@ func TestOverrun(t *testing.T) {
 func TestMayOpen(t *testing.T) {
 	for _, users := range []int{1, 2, 9, 99} {
 		const limit = 1000
-		d := newDescriptors(3 * limit)
+		d := NewDescriptors(3 * limit)
 		uids := make([]string, users)
 		for i := range uids {
 			uids[i] = string(rune('a' + i))
@@ -191,7 +191,7 @@ func TestMayOpen(t *testing.T) {
 		for again := true; again; {
 			again = false
 			for _, uid := range uids {
-				again = d.acquire(uid) || again
+				again = d.Acquire(uid) || again
 			}
 		}
 		for _, uid := range uids {
@@ -199,13 +199,13 @@ func TestMayOpen(t *testing.T) {
 				t.Errorf("%d users: one has %d of %d", users, n, limit)
 			}
 		}
-		if !d.acquire("late") {
+		if !d.Acquire("late") {
 			t.Errorf("%d users: nothing is left", users)
 		}
-		d.release("late")
+		d.Release("late")
 		for uid, n := range d.byUID {
 			for range n {
-				d.release(uid)
+				d.Release(uid)
 			}
 		}
 		if d.total != 0 || len(d.byUID) != 0 {
@@ -216,23 +216,22 @@ func TestMayOpen(t *testing.T) {
 
 // TestBlockedConnection: a write that TCP does not take is seen.
 func TestBlockedConnection(t *testing.T) {
-	s, _ := bare(t)
 	here, there := net.Pipe()
-	c := newConn(s, here)
+	c := NewTotals().Conn(here, Hooks{Touch: func() {}})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_, _ = c.raw.Write([]byte("x"))
+		_, _ = c.Write([]byte("x"))
 	}()
-	for !c.stalled(time.Millisecond) {
+	for !c.Stalled(time.Millisecond) {
 		time.Sleep(time.Millisecond)
 	}
-	if c.stalled(time.Hour) {
+	if c.Stalled(time.Hour) {
 		t.Error("stalled for an hour")
 	}
 	there.Close()
 	<-done
-	if c.stalled(0) {
+	if c.Stalled(0) {
 		t.Error("stalled after its end")
 	}
 }

@@ -1,4 +1,4 @@
-package server
+package flow
 
 import "github.com/sftp-operator/sftp-operator/sftpd/unexported"
 

@@ -1,4 +1,4 @@
-package server
+package flow
 
 import (
 	"io"
@@ -46,8 +46,6 @@ const (
 // budget is what the windows of uploads may have beyond channelWindow.
 type budget struct {
 	ofAll, ofUser int64
-	// roundTrip stands for the kernel's in tests, nil for none.
-	roundTrip func() time.Duration
 
 	mu    sync.Mutex
 	all   int64
@@ -84,7 +82,7 @@ func (b *budget) give(user string, n int64) {
 	}
 }
 
-// window is that of a stream, under the lock of its meter.
+// window is that of a stream, under the lock of its connection.
 type window struct {
 	receiver  *unexported.Receiver
 	budget    *budget
@@ -104,26 +102,28 @@ type window struct {
 	closed bool
 }
 
-// growing lets the window of a session's stream grow.
-func (s *stream) growing(b *budget, user string) {
+// Grow lets the window of a user's stream grow.
+func (s *Stream) Grow(user string) { s.growWithin(s.conn.totals.windows, user) }
+
+func (s *Stream) growWithin(b *budget, user string) {
 	r := unexported.ReceiverOf(s.Channel)
 	if r == nil {
 		return
 	}
-	roundTrip := s.meter.RoundTrip
-	if b.roundTrip != nil {
-		roundTrip = b.roundTrip
+	roundTrip := s.conn.RoundTrip
+	if f := s.conn.totals.RoundTrip; f != nil {
+		roundTrip = f
 	}
-	s.meter.mu.Lock()
-	defer s.meter.mu.Unlock()
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
 	s.window = &window{receiver: r, budget: b, user: user, roundTrip: roundTrip, period: time.Now()}
 }
 
 // source returns what to read from, and how much at most: the channel, which credits the client;
 // or what it has received, if the client is credited later, or not at all.
-func (s *stream) source() (from io.Reader, most int) {
-	s.meter.mu.Lock()
-	defer s.meter.mu.Unlock()
+func (s *Stream) source() (from io.Reader, most int) {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
 	a, w := s.account, s.window
 	a.waiting = true
 	switch {
@@ -139,7 +139,7 @@ func (s *stream) source() (from io.Reader, most int) {
 }
 
 // consumed takes note of n bytes that were read, by the channel or around it.
-func (s *stream) consumed(n int, around bool) {
+func (s *Stream) consumed(n int, around bool) {
 	a, w := s.account, s.window
 	switch {
 	case w == nil:
@@ -158,7 +158,7 @@ func (s *stream) consumed(n int, around bool) {
 }
 
 // measure makes the window larger if it was used up within a round trip.
-func (s *stream) measure(n int) {
+func (s *Stream) measure(n int) {
 	a, w := s.account, s.window
 	w.bytes += int64(n)
 	now := time.Now()
@@ -184,7 +184,7 @@ func (s *stream) measure(n int) {
 	}
 }
 
-func (s *stream) grow(n int64) {
+func (s *Stream) grow(n int64) {
 	a, w := s.account, s.window
 	if n = w.budget.take(w.user, n); n == 0 {
 		return
@@ -199,9 +199,9 @@ func (s *stream) grow(n int64) {
 
 // tick makes a window small that was not needed since the last one, unless a request is being
 // executed: a volume that is slow for a while is not the client's fault.
-func (s *stream) tick() {
-	s.meter.mu.Lock()
-	defer s.meter.mu.Unlock()
+func (s *Stream) tick() {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
 	w, writing := s.window, s.writing.since.Load() != 0
 	if w.closed || !w.needed && (s.account.waiting || writing) {
 		s.uncover()
@@ -212,7 +212,7 @@ func (s *stream) tick() {
 }
 
 // uncover gives back the stream's part of the budget.
-func (s *stream) uncover() {
+func (s *Stream) uncover() {
 	if a, w := s.account, s.window; w != nil && a.covered > 0 {
 		w.budget.give(w.user, a.covered)
 		a.covered = 0
