@@ -98,6 +98,7 @@ func Drop(raw net.Conn, reason event.Reason) {
 		if tcp, ok := raw.(*net.TCPConn); ok {
 			_ = tcp.SetLinger(0)
 		}
+	default:
 	}
 	_ = raw.Close()
 }

@@ -80,7 +80,8 @@ var adjust func(*Server)
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
 	s := &Server{
-		Options: o, admission: admission.New(), sessions: newSessions(o.Current), descriptors: flow.NewDescriptors(flow.OpenFilesLimit()), totals: flow.NewTotals(),
+		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
+		descriptors: flow.NewDescriptors(flow.OpenFilesLimit()), totals: flow.NewTotals(),
 		users: peruser.New(), openFirst: openFirst,
 		refusals: newRefusals(o.Audit), handshake: handshake.StandardLimits(),
 		activity:     activity{conns: map[*conn]struct{}{}},
