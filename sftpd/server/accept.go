@@ -32,7 +32,6 @@ func (s *Server) Serve(l net.Listener) error {
 	s.background.Do(func() {
 		go s.sweep()
 		go s.reportOpen()
-		go s.refusals.run(s.ctx)
 	})
 	wait := time.Duration(0)
 	for {
@@ -50,7 +49,7 @@ func (s *Server) Serve(l net.Listener) error {
 		if wait == 0 {
 			s.Log.Error("cannot accept connections", "error", err)
 		}
-		s.Metrics.Refusal(event.AcceptFailed)
+		s.emit(event.Refused{Reason: event.AcceptFailed})
 		wait = min(max(firstBackoff, 2*wait), lastBackoff)
 		time.Sleep(wait)
 	}

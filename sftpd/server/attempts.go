@@ -3,7 +3,6 @@ package server
 import (
 	"slices"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
@@ -28,15 +27,17 @@ type attempts struct {
 // refused takes note of a refused credential. Keys are gathered, since a client with an
 // agent offers them one after another and mostly ends with the right one.
 func (l *login) refused(r auth.Refusal) {
-	l.server.Metrics.LoginRefused(r.Method, r.Reason)
 	if l.gather(r) {
+		l.server.emit(event.KeyRefused{Method: r.Method, Reason: r.Reason})
 		return
 	}
 	// Neither of the two is the client's fault.
 	if r.Reason != event.PasswordQueueFull && r.Reason != event.CodeOlderThanServer {
 		l.place.PenalizeLogin(r.Username)
 	}
-	l.write(audit.LoginRefused, r.Reason, r.Method, r.Detail)
+	l.server.emit(event.LoginRefused{
+		Connection: l.describeAttempt(r.Method), Method: r.Method, Reason: r.Reason, Detail: r.Detail, KeysOffered: l.keys,
+	})
 }
 
 // gather takes note of a refused credential, and reports whether that is all until the login ends: of a key.

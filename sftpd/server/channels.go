@@ -23,7 +23,7 @@ const unusedTimeout = time.Minute
 // auditBlocked reports whether the audit log has not taken a line for some seconds. What a session does is logged when it is
 // done, so that without a pause one could go on reading and writing, and none of it would ever be logged if the process were
 // killed.
-func (s *Server) auditBlocked() bool { return s.Audit.Blocked() > 0 }
+func (s *Server) auditBlocked() bool { return s.Blocked != nil && s.Blocked() > 0 }
 
 // serveChannels accepts the channels of a session until its connection ends. Global requests
 // are refused, but for those of proofs: they have to be taken, or the connection stalls, and
@@ -45,7 +45,7 @@ func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
 				requests = nil // channels end, too
 			case r.WantReply && r.Type == proveHostKeys:
 				answer, ok := p.answer(ctx, r.Payload)
-				c.server.Metrics.HostKeyProof(ok)
+				c.server.emit(event.HostKeyProof{Answered: ok})
 				_ = r.Reply(ok, answer) // a broken connection ends the loop
 			case r.WantReply:
 				_ = r.Reply(false, nil)
@@ -56,7 +56,7 @@ func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
 
 func (c *conn) newChannel(ctx context.Context, nc ssh.NewChannel) {
 	if reason, text := c.openChannel(nc.ChannelType()); text != "" {
-		c.server.Metrics.Refusal(event.ChannelRefused)
+		c.server.emit(event.Refused{Reason: event.ChannelRefused})
 		_ = nc.Reject(reason, text) // a broken connection ends the loop
 		return
 	}
@@ -108,7 +108,7 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 		st.Discard()
 	}()
 	unused := time.AfterFunc(c.server.unusedTimeout, func() {
-		c.server.Metrics.Refusal(event.UnusedChannel)
+		c.server.emit(event.Refused{Reason: event.UnusedChannel})
 		_ = ch.Close() // a broken connection has closed it
 	})
 	defer unused.Stop()
@@ -121,7 +121,7 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 			serve, ok = c.prepareFiles(ctx, st)
 		}
 		if !ok && startsProgram(r.Type) {
-			c.server.Metrics.Refusal(event.RequestRefused)
+			c.server.emit(event.Refused{Reason: event.RequestRefused})
 		}
 		if r.WantReply {
 			_ = r.Reply(ok, nil) // a broken connection ends the loop

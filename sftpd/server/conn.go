@@ -7,13 +7,11 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/admission"
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
@@ -43,9 +41,10 @@ type conn struct {
 	handshake *handshake.Handshake
 	// grant is set once, by sessions.admit.
 	grant *auth.Grant
-	// account is the user's, set with grant.
-	account  *peruser.Account
-	failures failures
+	// account is the user's, set with grant, and described what events of the session say of it, set after that.
+	account   *peruser.Account
+	described *event.Connection
+	failures  failures
 
 	// ctx ends when the connection does, or is to.
 	ctx       context.Context
@@ -91,7 +90,7 @@ func (c *conn) source() netip.Addr { return c.client }
 
 // serve is the goroutine of the connection.
 func (c *conn) serve(s *snapshot.Snapshot) {
-	closed := c.server.Metrics.Connection()
+	c.server.emit(event.ConnectionOpened{})
 	defer func() {
 		c.raw.Close()
 		c.cancel()
@@ -104,7 +103,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		c.closeTree()
 		c.server.sessions.leave(c)
 		c.place.Leave()
-		closed()
+		c.server.emit(event.ConnectionClosed{})
 	}()
 	defer func() { c.panicked(recover()) }()
 	var stream net.Conn = c.raw
@@ -119,20 +118,16 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	if !ok {
 		return
 	}
-	ended := c.server.Metrics.Session()
-	defer ended()
 	begin := time.Now()
 	defer func() {
 		_ = sc.Close() // its end is what is wanted
 		c.cancel()
 		if c.revoked.Load() {
-			c.server.Audit.Write(c.entry(audit.SessionRevoked, audit.OK, string(c.closed())))
+			c.server.emit(event.SessionRevoked{Connection: c.describe(), Reason: c.closed()})
 		}
 		c.working.Wait()
-		c.writeFailures(true)
-		e := c.entry(audit.Logout, audit.OK, string(c.closed()))
-		e.Duration = time.Since(begin)
-		c.record(e)
+		c.emitFailures(true)
+		c.server.emit(event.Logout{Connection: c.describe(), Reason: c.closed(), Duration: time.Since(begin)})
 	}()
 	c.serveChannels(c.ctx, sc)
 }
@@ -140,7 +135,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 // panicked ends a connection whose code panicked, and no other. Nil is no panic.
 func (c *conn) panicked(v any) {
 	if v != nil {
-		c.server.Metrics.Refusal(event.InternalError)
+		c.server.emit(event.Refused{Reason: event.InternalError})
 		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
 		c.end(event.InternalError)
 		if c.grant == nil {
@@ -157,7 +152,7 @@ func (c *conn) abort(reason event.Reason) { c.endOnce.Do(func() { c.close(reason
 func (c *conn) end(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.close(reason)
-		c.server.Metrics.Revocation(reason)
+		c.server.emit(event.SessionEnding{Reason: reason})
 	})
 }
 
@@ -166,7 +161,7 @@ func (c *conn) revoke(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.revoked.Store(true)
 		c.close(reason)
-		c.server.Metrics.Revocation(reason)
+		c.server.emit(event.SessionEnding{Reason: reason})
 	})
 }
 
@@ -210,47 +205,7 @@ func (c *conn) openFiles() int {
 	return n
 }
 
-// entry starts a line of the audit log with what is known of the connection.
-func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
-	e := audit.Entry{
-		Event: event, Result: result, Reason: reason,
-		Connection: c.id, Source: c.remote, Proxy: c.proxy,
-	}
-	if !ofFile(event) {
-		e.ClientVersion = c.clientVersion
-	}
-	if g := c.grant; g != nil {
-		e.User, e.Account = g.Username, g.Account
-		noteGrant(&e, g)
-		if !ofFile(event) {
-			noteCertificate(&e, g.Certificate())
-		}
-	}
-	return e
-}
-
-// ofFile is whether an event is of a file: there are many of those, so that they say less of the connection.
-func ofFile(e audit.Event) bool {
-	return e == audit.Transfer || e == audit.TransferOpen || e == audit.Operation
-}
-
-// record puts an entry of a session into the audit log and into its trace.
-func (c *conn) record(e audit.Entry) {
-	c.server.Audit.Write(e)
-	c.server.Traces.Record(e, c.accepted)
-}
-
-// noteGrant adds the steps of a login.
-func noteGrant(e *audit.Entry, g *auth.Grant) {
-	e.Methods = g.Methods
-	if keys := g.Fingerprints(); len(keys) > 0 {
-		e.KeyFingerprint, e.FurtherKeyFingerprints = keys[0], keys[1:]
-	}
-}
-
-// noteCertificate adds what tells a certificate from others. Nil is none.
-func noteCertificate(e *audit.Entry, c *auth.Certificate) {
-	if c != nil {
-		e.CertificateCA, e.CertificateKeyID, e.CertificateSerial = c.CA, c.KeyID, strconv.FormatUint(c.Serial, 10)
-	}
+// refuse tells of a connection that ends before a user is named.
+func (c *conn) refuse(reason event.Reason, detail string) {
+	c.server.emit(event.ConnectionRefused{Connection: c.describe(), Reason: reason, Detail: detail})
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
-	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -21,7 +20,7 @@ func bare(t *testing.T) (*Server, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	none := func() *snapshot.Snapshot { return nil }
-	s := New(Options{Current: none, Auth: auth.New(none), Metrics: metrics.New("test"), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := New(Options{Current: none, Auth: auth.New(none), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	t.Cleanup(func() { s.Close() })
 	return s, &log
 }

@@ -3,13 +3,11 @@ package server
 import (
 	"context"
 	"net"
-	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
@@ -60,11 +58,8 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		}
 	}
 	c.place.Forgive(g.Username)
-	c.server.Metrics.Login(strings.Join(g.Methods, "+"))
-	e := c.entry(audit.Login, audit.OK, "")
-	e.Detail = g.Detail
-	c.negotiated(sc.ServerConn, g, &e)
-	c.record(e)
+	c.described = c.describeGrant(g)
+	c.server.emit(event.Login{Connection: c.described, Detail: g.Detail, Algorithms: algorithms(sc.ServerConn, g)})
 	return sc, true
 }
 
@@ -96,39 +91,7 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.place.KeysExchanged()
 }
 
-// notAdmitted logs a login with valid credentials that found no room, or came too late.
+// notAdmitted tells of a login with valid credentials that found no room, or came too late.
 func (l *login) notAdmitted(g *auth.Grant, reason event.Reason) {
-	l.server.Metrics.LoginRefused(strings.Join(g.Methods, "+"), reason)
-	e := l.entry(audit.LoginRefused, audit.Refused, string(reason))
-	e.User, e.Account = g.Username, g.Account
-	noteGrant(&e, g)
-	noteCertificate(&e, g.Certificate())
-	l.server.Audit.Write(e)
-}
-
-func (l *login) write(of audit.Event, reason event.Reason, method, detail string) {
-	e := l.entry(of, audit.Refused, string(reason))
-	e.Detail = detail
-	e.KeysOffered = l.keys
-	noteCertificate(&e, l.certificate)
-	if g := l.auth.Done(); g != nil {
-		noteGrant(&e, g)
-		noteCertificate(&e, g.Certificate())
-	}
-	if method != "" {
-		e.Methods = append(slices.Clip(e.Methods), method)
-	}
-	if l.peer != nil {
-		e.User = l.peer.User()
-		if s := l.server.Current(); s != nil {
-			if u, ok := s.Lookup(e.User); ok {
-				e.Account = u.Account
-			}
-		}
-	}
-	if reason == event.LoginPenalised {
-		l.log(e) // attempts that cannot succeed may go on for long
-		return
-	}
-	l.server.Audit.Write(e)
+	l.server.emit(event.LoginRefused{Connection: l.describeGrant(g), Method: strings.Join(g.Methods, "+"), Reason: reason})
 }

@@ -3,7 +3,6 @@ package server
 import (
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 )
@@ -44,10 +43,8 @@ func (c *conn) reportOpen(now time.Time) {
 	c.mu.Unlock()
 	for _, f := range all {
 		for _, t := range f.LongOpen(now, c.server.openFirst, openAgain) {
-			e := c.entry(audit.TransferOpen, audit.OK, "")
-			e.Path, e.Direction = t.Path, string(t.Direction)
-			e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
-			c.write(e)
+			c.server.emit(event.TransferOpen{Connection: c.describe(), File: fileOf(t)})
+			c.charge(t.Path, "")
 		}
 	}
 }
@@ -60,7 +57,7 @@ type share struct {
 func (s share) Acquire() bool {
 	ok := s.conn.server.descriptors.Acquire(s.conn.grant.UID)
 	if !ok {
-		s.conn.server.Metrics.Refusal(event.OpenFiles)
+		s.conn.server.emit(event.Refused{Reason: event.OpenFiles})
 	}
 	return ok
 }

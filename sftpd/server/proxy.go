@@ -15,7 +15,7 @@ func (c *conn) behindProxy(s *snapshot.Snapshot) (net.Conn, bool) {
 	client, err := admission.ReadProxyHeader(c.raw)
 	switch {
 	case errors.Is(err, admission.ErrProbe):
-		c.server.Metrics.TCPProbe()
+		c.server.emit(event.Probe{})
 		c.server.Log.Debug("proxy without a client", "connection", c.id, "proxy", c.remote)
 		return nil, false
 	case c.closed() != "": // by the server itself

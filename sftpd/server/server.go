@@ -9,34 +9,30 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/admission"
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
-	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
-	"github.com/sftp-operator/sftp-operator/sftpd/trace"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.
 var ErrServerClosed = errors.New("server closed")
 
-// Options are what a server is made of. All are needed but Audit, Traces, KeyUse and
-// Processors.
+// Options are what a server is made of. All are needed but Events, Blocked, KeyUse and Processors.
 type Options struct {
 	// Current returns the configuration in use, nil for none yet.
 	Current func() *snapshot.Snapshot
 	// Auth decides on logins.
 	Auth *auth.Authenticator
-	// Audit gets logins, refusals, transfers and changes of files. Nil discards them.
-	Audit *audit.Log
-	// Traces get logins, transfers and the ends of sessions. Nil discards them.
-	Traces *trace.Exporter
-	// Metrics count them.
-	Metrics *metrics.Metrics
+	// Events gets what happens. Nil discards it.
+	Events event.Sink
+	// Blocked returns for how long the audit log has not taken a line, 0 for less than some seconds. Meanwhile nobody can log
+	// in, and sessions wait.
+	Blocked func() time.Duration
 	// KeyUse keeps when keys were last used, and who has seen proofs of host keys.
 	KeyUse *keyuse.Book
 	// Log is the daemon's own log.
@@ -55,7 +51,6 @@ type Server struct {
 	users       *peruser.Users
 	// handshake has the limits of logins, and the slots of all of them, in which proofs of host keys are signed as well.
 	handshake handshake.Limits
-	refusals  *refusals
 	deadlines deadlines
 	activity  activity
 	// These are the constants, but in tests.
@@ -83,14 +78,13 @@ func New(o Options) *Server {
 		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
 		descriptors: flow.NewDescriptors(flow.OpenFilesLimit()), totals: flow.NewTotals(),
 		users: peruser.New(), openFirst: openFirst,
-		refusals: newRefusals(o.Audit), handshake: handshake.StandardLimits(),
+		handshake:    handshake.StandardLimits(),
 		activity:     activity{conns: map[*conn]struct{}{}},
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout,
 	}
 	if adjust != nil {
 		adjust(s)
 	}
-	s.Metrics.Watch(s.admission.LoginsInProgress, s.admission.Penalized)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -114,3 +108,15 @@ func (s *Server) Sessions() int { return s.sessions.count() }
 
 // Received is how many bytes have come in on all connections there were.
 func (s *Server) Received() uint64 { return s.totals.Received() }
+
+// LoginsInProgress returns how many connections are not logged in yet.
+func (s *Server) LoginsInProgress() int { return s.admission.LoginsInProgress() }
+
+// Penalized returns how many sources are refused for a while, for what they did before.
+func (s *Server) Penalized() int { return s.admission.Penalized() }
+
+func (s *Server) emit(e event.Event) {
+	if s.Events != nil {
+		s.Events.Emit(e)
+	}
+}

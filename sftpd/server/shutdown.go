@@ -31,7 +31,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.admission.Wait()
 		close(finished)
 	}()
-	defer s.stopBackground()
+	defer s.stop()
 	busyAt := map[*conn]time.Time{}
 	t := time.NewTicker(drainInterval)
 	defer t.Stop()
@@ -53,17 +53,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 			return nil
 		case <-t.C:
 		}
-	}
-}
-
-// stopBackground ends what runs in the background, and has the last refusals written. Nothing is refused any more: all
-// connections have ended, or been given up.
-func (s *Server) stopBackground() {
-	s.stop()
-	s.background.Do(func() { go s.refusals.run(s.ctx) }) // where nothing was served, for the same end
-	select {
-	case <-s.refusals.done:
-	case <-time.After(lastRefusals):
 	}
 }
 

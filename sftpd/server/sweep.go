@@ -68,7 +68,7 @@ func (w *sweeper) survived(c *conn, v any) {
 			c.panicked(v)
 			return
 		}
-		w.Metrics.Refusal(event.InternalError)
+		w.emit(event.Refused{Reason: event.InternalError})
 		w.Log.Error("sweep of sessions panicked", "panic", v, "stack", string(debug.Stack()))
 	}
 }

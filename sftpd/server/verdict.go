@@ -1,7 +1,6 @@
 package server
 
 import (
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
@@ -52,7 +51,7 @@ func (l *login) failed(f *handshake.Failure) {
 	closed := l.closed()
 	if closed == "" && f.Outcome == handshake.Silent {
 		// A load balancer's probe.
-		l.server.Metrics.TCPProbe()
+		l.server.emit(event.Probe{})
 		l.server.Log.Debug("connection closed before any data", "connection", l.id, "source", l.remote)
 		return
 	}
@@ -72,12 +71,11 @@ func (l *login) failed(f *handshake.Failure) {
 	switch {
 	case v.reason == "":
 	case v.unlogged:
-		l.server.Metrics.Refusal(v.reason)
+		l.server.emit(event.Refused{Reason: v.reason})
 		l.server.Log.Debug("handshake failed", "connection", l.id, "source", l.remote, "error", f.Err)
 	case l.peer == nil || f.Outcome == handshake.NoCommonAlgorithm:
 		l.refuse(v.reason, v.detail)
 	default:
-		l.server.Metrics.Refusal(v.reason)
-		l.write(audit.LoginRefused, v.reason, "", "")
+		l.server.emit(event.LoginRefused{Connection: l.describeAttempt(""), Reason: v.reason, KeysOffered: l.keys})
 	}
 }

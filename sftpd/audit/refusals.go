@@ -1,11 +1,8 @@
-package server
+package audit
 
 import (
 	"context"
 	"time"
-
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
-	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 const (
@@ -19,23 +16,21 @@ const (
 // refusals are written by a goroutine of their own: those who refuse are the accept loop, which must not wait for the
 // audit log, and connections whose place somebody else is to have.
 type refusals struct {
-	audit *audit.Log
+	to *Log
 	// tally has the refusals that are not worth a line each.
-	tally *audit.Tally
-	lines chan audit.Entry
-	// done is closed when run has ended.
-	done chan struct{}
+	tally *Tally
+	lines chan Entry
 }
 
-func newRefusals(to *audit.Log) *refusals {
+func newRefusals(to *Log) *refusals {
 	return &refusals{
-		audit: to, tally: audit.NewTally(time.Now),
-		lines: make(chan audit.Entry, refusalsWaiting), done: make(chan struct{}),
+		to: to, tally: NewTally(time.Now),
+		lines: make(chan Entry, refusalsWaiting),
 	}
 }
 
 // add has a refusal logged unless the same was logged lately. It does not block.
-func (r *refusals) add(e audit.Entry, what audit.Refusal) {
+func (r *refusals) add(e Entry, what Refusal) {
 	if !r.tally.Count(what) {
 		return
 	}
@@ -48,13 +43,12 @@ func (r *refusals) add(e audit.Entry, what audit.Refusal) {
 
 // run writes until ctx ends, and then what is left.
 func (r *refusals) run(ctx context.Context) {
-	defer close(r.done)
 	t := time.NewTicker(tallyEvery)
 	defer t.Stop()
 	for {
 		select {
 		case e := <-r.lines:
-			r.audit.Write(e)
+			r.to.Write(e)
 		case <-t.C:
 			r.repeat(r.tally.Due())
 		case <-ctx.Done():
@@ -68,7 +62,7 @@ func (r *refusals) last() {
 	for {
 		select {
 		case e := <-r.lines:
-			r.audit.Write(e)
+			r.to.Write(e)
 		default:
 			r.repeat(r.tally.All())
 			return
@@ -76,27 +70,13 @@ func (r *refusals) last() {
 	}
 }
 
-// refuse counts a connection that ends before a user is named, and logs it unless the same
-// was logged lately.
-func (c *conn) refuse(reason event.Reason, detail string) {
-	c.server.Metrics.Refusal(reason)
-	e := c.entry(audit.ConnectionRefused, audit.Refused, string(reason))
-	e.Detail = detail
-	c.log(e)
-}
-
-// log logs a refusal unless the same was logged lately. It does not wait for the log.
-func (c *conn) log(e audit.Entry) {
-	c.server.refusals.add(e, audit.Refusal{Event: e.Event, Reason: e.Reason, Source: c.place.Source()})
-}
-
 // repeat logs how often refusals came again.
-func (r *refusals) repeat(again []audit.Repeated) {
+func (r *refusals) repeat(again []Repeated) {
 	for _, a := range again {
-		e := audit.Entry{Event: a.Event, Result: audit.Refused, Reason: a.Reason, Count: a.Count}
+		e := Entry{Event: a.Event, Result: Refused, Reason: a.Reason, Count: a.Count}
 		if a.Source.IsValid() {
 			e.Source = a.Source.String()
 		}
-		r.audit.Write(e)
+		r.to.Write(e)
 	}
 }
