@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/admission"
-	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
@@ -39,9 +38,9 @@ type conn struct {
 	place    *admission.Place
 	// handshake is set before the login, and asks for exchanges of keys after it.
 	handshake *handshake.Handshake
-	// grant is set once, by sessions.admit.
-	grant *auth.Grant
-	// account is the user's, set with grant, and described what events of the session say of it, set after that.
+	// settings are set once, by sessions.admit, and nil before.
+	settings *settings
+	// account is the user's, set with settings, and described what events of the session say of it, set after that.
 	account   *peruser.Account
 	described *event.Connection
 	failures  failures
@@ -138,7 +137,7 @@ func (c *conn) panicked(v any) {
 		c.server.emit(event.Refused{Reason: event.InternalError})
 		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
 		c.end(event.InternalError)
-		if c.grant == nil {
+		if c.settings == nil {
 			c.place.Penalize(penalty.Crash)
 		}
 	}

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
-	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
@@ -23,14 +21,14 @@ func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func(),
 		}
 		c.server.emit(event.Refused{Reason: event.StorageUnavailable})
 		c.server.Log.Error("cannot open a user's directories", "connection", c.id,
-			"account", c.grant.Account, "error", err)
+			"account", c.settings.grant.Account, "error", err)
 		return nil, false
 	}
-	ch.Grow(c.grant.Username)
-	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
+	ch.Grow(c.settings.grant.Username)
+	log := c.server.Log.With("connection", c.id, "account", c.settings.grant.Account)
 	f := sftp.NewSession(ch, tree, sftp.Options{
 		Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account,
-		ClientVersion: c.clientVersion, ServerVersion: handshake.Identification(c.server.Current().Listener.SoftwareVersion),
+		ClientVersion: c.clientVersion, ServerVersion: c.settings.software,
 	})
 	c.mu.Lock()
 	c.files[f] = struct{}{}
@@ -88,17 +86,7 @@ func (c *conn) openTree(ctx context.Context) (*vfs.Tree, error) {
 func (c *conn) open(o *opening) {
 	defer close(o.done)
 	defer func() { c.panicked(recover()) }()
-	var mounts []vfs.Mount
-	for _, m := range c.grant.Mounts {
-		mounts = append(mounts, vfs.Mount{
-			Path: m.Path, Volume: m.Dir, SubPath: m.SubPath, Access: vfs.Access(m.Access),
-			ListNames: m.ListNames, IgnoreAttributes: m.IgnoreAttributes,
-		})
-	}
-	u := c.server.Current().Listener.Uploads
-	o.tree, o.err = vfs.Open(mounts, vfs.WithUploads(vfs.Uploads{
-		OnClose: u.Publish == config.PublishOnClose, DeleteIncomplete: u.Incomplete == config.IncompleteDelete, Sync: u.SyncOnClose,
-	}), c.turns(c.ctx))
+	o.tree, o.err = vfs.Open(c.settings.mounts, vfs.WithUploads(c.settings.uploads), c.turns(c.ctx))
 	if o.err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -87,7 +87,7 @@ func (p *proofs) answer(ctx context.Context, payload []byte) ([]byte, bool) {
 		signatures = appendString(signatures, ssh.Marshal(sig))
 	}
 	for _, k := range keys {
-		p.server.KeyUse.NoteProof(p.grant.UID, k.Fingerprint)
+		p.server.KeyUse.NoteProof(p.settings.grant.UID, k.Fingerprint)
 	}
 	return signatures, true
 }

@@ -55,11 +55,11 @@ type share struct {
 }
 
 func (s share) Acquire() bool {
-	ok := s.conn.server.descriptors.Acquire(s.conn.grant.UID)
+	ok := s.conn.server.descriptors.Acquire(s.conn.settings.grant.UID)
 	if !ok {
 		s.conn.server.emit(event.Refused{Reason: event.OpenFiles})
 	}
 	return ok
 }
 
-func (s share) Release() { s.conn.server.descriptors.Release(s.conn.grant.UID) }
+func (s share) Release() { s.conn.server.descriptors.Release(s.conn.settings.grant.UID) }

@@ -11,17 +11,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// sessions are the connections that are logged in, with their users as the configuration in use has them.
+// sessions are the connections that are logged in, and what they go by.
 type sessions struct {
 	current func() *snapshot.Snapshot
 
 	mu    sync.Mutex
-	users map[*conn]*snapshot.User
+	conns map[*conn]*settings
 	byUID map[string]int
 }
 
 func newSessions(current func() *snapshot.Snapshot) *sessions {
-	return &sessions{current: current, users: map[*conn]*snapshot.User{}, byUID: map[string]int{}}
+	return &sessions{current: current, conns: map[*conn]*settings{}, byUID: map[string]int{}}
 }
 
 // admit makes a connection with a completed login a session, or returns why not. What was
@@ -33,7 +33,8 @@ func (s *sessions) admit(c *conn, g *auth.Grant, now time.Time) event.Reason {
 func (s *sessions) join(c *conn, g *auth.Grant, now time.Time) event.Reason {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u, denied := auth.Recheck(s.current(), g, now)
+	current := s.current()
+	u, denied := auth.Recheck(current, g, now)
 	if denied != "" {
 		return event.ChangedDuringLogin
 	}
@@ -41,8 +42,8 @@ func (s *sessions) join(c *conn, g *auth.Grant, now time.Time) event.Reason {
 		return event.MaxConnectionsOfUser
 	}
 	s.byUID[g.UID]++
-	s.users[c] = u
-	c.grant = g
+	c.settings = newSettings(current, u, g)
+	s.conns[c] = c.settings
 	c.account = c.server.users.Join(g.UID)
 	c.raw.SetUser(&c.account.Unread)
 	return ""
@@ -52,12 +53,14 @@ func (s *sessions) join(c *conn, g *auth.Grant, now time.Time) event.Reason {
 func (s *sessions) leave(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if u := s.users[c]; u != nil {
-		if s.byUID[u.UID]--; s.byUID[u.UID] == 0 {
-			delete(s.byUID, u.UID)
-		}
+	own, ok := s.conns[c]
+	if !ok {
+		return
 	}
-	delete(s.users, c)
+	if s.byUID[own.grant.UID]--; s.byUID[own.grant.UID] == 0 {
+		delete(s.byUID, own.grant.UID)
+	}
+	delete(s.conns, c)
 }
 
 // revoke returns the sessions that a configuration does not permit. Those that it does
@@ -66,13 +69,13 @@ func (s *sessions) revoke(next *snapshot.Snapshot, now time.Time) map[*conn]even
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[*conn]event.Reason{}
-	for c := range s.users {
-		user, reason := auth.Recheck(next, c.grant, now)
+	for c, own := range s.conns {
+		user, reason := auth.Recheck(next, own.grant, now)
 		if reason != "" {
 			out[c] = reason
 			continue
 		}
-		s.users[c] = user
+		own.user = user
 	}
 	return out
 }
@@ -81,11 +84,11 @@ func (s *sessions) revoke(next *snapshot.Snapshot, now time.Time) map[*conn]even
 func (s *sessions) ended(c *conn, now time.Time) (event.Reason, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u := s.users[c]
-	if u == nil {
+	own, ok := s.conns[c]
+	if !ok {
 		return "", never
 	}
-	end, reason := auth.End(u, c.grant)
+	end, reason := auth.End(own.user, own.grant)
 	switch {
 	case reason == "":
 		return "", never
@@ -99,11 +102,11 @@ func (s *sessions) ended(c *conn, now time.Time) (event.Reason, time.Duration) {
 func (s *sessions) all() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Keys(s.users))
+	return slices.Collect(maps.Keys(s.conns))
 }
 
 func (s *sessions) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.users)
+	return len(s.conns)
 }
