@@ -2,7 +2,11 @@
 // transfer and change of a file. docs/audit-log.md describes it for its readers.
 package audit
 
-import "time"
+import (
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+)
 
 // Event names what happened.
 type Event string
@@ -89,16 +93,7 @@ type Entry struct {
 	// replaced, by that.
 	Created, Truncated bool
 	// Set is what a request for attributes asked for.
-	Set Attributes
+	Set event.Attributes
 	// Duration of a transfer or a session.
 	Duration time.Duration
-}
-
-// Attributes of a file that were to be set, as texts; "" for each that was not.
-type Attributes struct {
-	Size  string // bytes; numbers of 64 bits do not fit into those of most JSON readers
-	Mode  string // octal
-	Owner string // "uid:gid"; 4294967295 leaves one as it is
-	// Times in RFC 3339, UTC.
-	Atime, Mtime string
 }

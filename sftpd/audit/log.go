@@ -8,26 +8,23 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // SchemaVersion is that of docs/audit-log.schema.json, in each line. A field that is
 // removed, renamed, or means something else makes it another; a field more does not.
 const SchemaVersion = 1
 
-// Bounds on what clients say, in bytes: a login name and a path can be as long as a
-// packet.
-const (
-	MaxName   = 256
-	maxDetail = 1024
-	MaxPath   = 4096
-)
+// maxDetail is a bound in bytes, besides those of package event.
+const maxDetail = 1024
 
 // Bounds on what a text takes in a line, where a character may be escaped by six bytes and bytes that are not UTF-8 are in it
 // twice. A whole line stays below 16 KiB: container runtimes split longer ones, and who reads the parts as lines loses them.
 const (
-	maxNameEscaped   = 3 * MaxName
+	maxNameEscaped   = 3 * event.MaxName
 	maxDetailEscaped = 2 * maxDetail
-	maxPathEscaped   = MaxPath + 512
+	maxPathEscaped   = event.MaxPath + 512
 )
 
 // Log writes entries. It is safe for concurrent use. Nil discards them.
@@ -36,6 +33,7 @@ type Log struct {
 	out     *writer
 	// endpoint returns the listener's namespace and name.
 	endpoint func() (namespace, name string)
+	refusals *refusals
 }
 
 // New returns a Log that writes to w, one call of Write a line. No event is dropped: a
@@ -48,7 +46,9 @@ func New(w io.Writer, endpoint func() (namespace, name string)) *Log {
 		return a
 	}}
 	out := newWriter(w)
-	return &Log{handler: slog.NewJSONHandler(printable{out}, options), out: out, endpoint: endpoint}
+	l := &Log{handler: slog.NewJSONHandler(printable{out}, options), out: out, endpoint: endpoint}
+	l.refusals = newRefusals(l)
+	return l
 }
 
 // Write writes an entry with the present time. It waits for as long as the writer does. Lines that the writer refuses are
@@ -62,7 +62,7 @@ func (l *Log) Write(e Entry) {
 	a := attributes{slog.Int("schema", SchemaVersion)}
 	a.word("event", string(e.Event))
 	a.word("result", e.Result)
-	a.text("reason", e.Reason, MaxName, maxNameEscaped)
+	a.text("reason", e.Reason, event.MaxName, maxNameEscaped)
 	a.text("detail", e.Detail, maxDetail, maxDetailEscaped)
 	a.word("namespace", namespace)
 	a.word("listener", name)
@@ -72,15 +72,15 @@ func (l *Log) Write(e Entry) {
 	if e.Count > 0 {
 		a = append(a, slog.Int("count", e.Count))
 	}
-	a.text("client_version", e.ClientVersion, MaxName, maxNameEscaped)
-	a.text("user", e.User, MaxName, maxNameEscaped)
+	a.text("client_version", e.ClientVersion, event.MaxName, maxNameEscaped)
+	a.text("user", e.User, event.MaxName, maxNameEscaped)
 	a.word("account", e.Account)
 	a.words("methods", e.Methods)
 	a.word("key_fingerprint", e.KeyFingerprint)
 	a.words("further_key_fingerprints", e.FurtherKeyFingerprints)
 	a.words("keys_offered", e.KeysOffered)
 	a.word("certificate_ca", e.CertificateCA)
-	a.text("certificate_key_id", e.CertificateKeyID, MaxName, maxNameEscaped)
+	a.text("certificate_key_id", e.CertificateKeyID, event.MaxName, maxNameEscaped)
 	a.word("certificate_serial", e.CertificateSerial)
 	a.word("key_exchange", e.KeyExchange)
 	a.word("cipher", e.Cipher)
@@ -89,8 +89,8 @@ func (l *Log) Write(e Entry) {
 	a.word("public_key_algorithm", e.PublicKeyAlgorithm)
 	a.word("operation", e.Operation)
 	a.word("direction", e.Direction)
-	a.text("path", e.Path, MaxPath, maxPathEscaped)
-	a.text("target", e.Target, MaxPath, maxPathEscaped)
+	a.text("path", e.Path, event.MaxPath, maxPathEscaped)
+	a.text("target", e.Target, event.MaxPath, maxPathEscaped)
 	if e.Event == Operation && e.BytesRead > 0 {
 		a = append(a, slog.Uint64("bytes_read", e.BytesRead))
 	}
@@ -137,7 +137,7 @@ func (a *attributes) text(key, value string, limit, escaped int) {
 	if value == "" {
 		return
 	}
-	if short := cutEscaped(Cut(value, limit), escaped); len(short) < len(value) {
+	if short := cutEscaped(event.Cut(value, limit), escaped); len(short) < len(value) {
 		*a = append(*a, slog.Int(key+"_length", len(value)))
 		value = short
 	}
@@ -145,16 +145,4 @@ func (a *attributes) text(key, value string, limit, escaped int) {
 	if !utf8.ValidString(value) {
 		*a = append(*a, slog.String(key+"_base64", base64.StdEncoding.EncodeToString([]byte(value))))
 	}
-}
-
-// Cut shortens s to at most limit bytes, and not within a character if s is UTF-8.
-func Cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	end := limit
-	for end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -65,33 +66,33 @@ func split(offered ssh.PublicKey) (ssh.PublicKey, *ssh.Certificate) {
 // checkCertificate says what is wrong with a certificate for a login name, which nobody
 // needs to have: it does the same work, and finds the same, for every name that is among
 // the principals.
-func (l *Login) checkCertificate(s *snapshot.Snapshot, username string, c *ssh.Certificate, now time.Time) Reason {
+func (l *Login) checkCertificate(s *snapshot.Snapshot, username string, c *ssh.Certificate, now time.Time) event.Reason {
 	is := describe(c)
 	seconds := uint64(max(now.Unix(), 0))
 	switch {
 	case c.CertType != ssh.UserCert:
-		return NotAUserCertificate
+		return event.NotAUserCertificate
 	case !s.TrustsUserCA([]byte(is.authority)):
-		return CANotTrusted
+		return event.CANotTrusted
 	case is.revoked(s):
-		return CertificateRevoked
+		return event.CertificateRevoked
 	case l.policy.CheckUserKey(c.SignatureKey) != nil, !slices.Contains(l.policy.PublicKeys, c.Signature.Format):
-		return CANotAllowed
+		return event.CANotAllowed
 	case !understood(c):
-		return CertificateOption
+		return event.CertificateOption
 	case !slices.Contains(c.ValidPrincipals, username):
 		// None at all would stand for everybody; sshd refuses that, too.
-		return CertificatePrincipal
+		return event.CertificatePrincipal
 	case seconds < c.ValidAfter:
-		return CertificateNotYetValid
+		return event.CertificateNotYetValid
 	case seconds >= c.ValidBefore && c.ValidBefore != ssh.CertTimeInfinity:
-		return CertificateExpired
+		return event.CertificateExpired
 	}
 	if from, restricted := c.CriticalOptions[sourceAddress]; restricted && !admits(from, l.source) {
-		return SourceNotAllowed
+		return event.SourceNotAllowed
 	}
 	if publickey.VerifyCertificate(c) != nil {
-		return CertificateInvalid
+		return event.CertificateInvalid
 	}
 	return ""
 }
@@ -124,14 +125,14 @@ func admits(list string, source netip.Addr) bool {
 }
 
 // recheckCertificate says whether a login's certificate would still do.
-func recheckCertificate(s *snapshot.Snapshot, u *snapshot.User, c *Certificate, now time.Time) Reason {
+func recheckCertificate(s *snapshot.Snapshot, u *snapshot.User, c *Certificate, now time.Time) event.Reason {
 	switch {
 	case !s.TrustsUserCA([]byte(c.authority)):
-		return CANotTrusted
+		return event.CANotTrusted
 	case !u.Certificates:
-		return CertificatesNotAccepted
+		return event.CertificatesNotAccepted
 	case c.ended(now):
-		return CertificateExpired
+		return event.CertificateExpired
 	}
 	return ""
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 const (
@@ -56,7 +57,7 @@ func (c *codes) started(now time.Time) int64 { return totp.Step(now.Add(-c.runni
 
 // check returns why a code is refused, "" if it is right. Then it is used up. The offset is from
 // now to the code's step, with "" and with CodeClockSkew. Wrong codes count until settle.
-func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (reason Reason, offset int) {
+func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (reason event.Reason, offset int) {
 	step := totp.Step(now)
 	offset, found := key.Find(given, step, skewReach)
 
@@ -68,17 +69,17 @@ func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (re
 	}
 	switch {
 	case use.settled.Sub(now) > (wrongCodes-1)*wrongCodeReturns:
-		return CodeTriesExceeded, 0 // a right one stays good for later
+		return event.CodeTriesExceeded, 0 // a right one stays good for later
 	case found && abs(offset) <= codeReach && step+int64(offset) <= use.last:
-		return CodeReused, 0
+		return event.CodeReused, 0
 	case found && abs(offset) <= codeReach && step+int64(offset) <= c.started(now):
-		return CodeOlderThanServer, 0
+		return event.CodeOlderThanServer, 0
 	case found && abs(offset) <= codeReach:
 		use.last = step + int64(offset)
 	default:
-		reason = WrongCode
+		reason = event.WrongCode
 		if found {
-			reason = CodeClockSkew
+			reason = event.CodeClockSkew
 		}
 		use.settled = later(use.settled, now).Add(wrongCodeReturns)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // clockwork is a codes whose clock a test moves, an hour after the process began.
@@ -25,7 +26,7 @@ func (c *clockwork) code(k totp.Key, offset int) string {
 	return k.Code(totp.Step(c.now) + int64(offset))
 }
 
-func (c *clockwork) check(uid string, key totp.Key, given string) (Reason, int) {
+func (c *clockwork) check(uid string, key totp.Key, given string) (event.Reason, int) {
 	reason, offset := c.codes.check(uid, key, given, c.now)
 	if reason == "" {
 		c.settle(uid, key)
@@ -37,15 +38,15 @@ func (c *clockwork) check(uid string, key totp.Key, given string) (Reason, int) 
 func TestCodeWindow(t *testing.T) {
 	for offset := -12; offset <= 12; offset++ {
 		c, k := newClockwork(), totp.Generate()
-		want := Reason("")
+		want := event.Reason("")
 		switch distance := abs(offset); {
 		case distance > skewReach:
-			want = WrongCode
+			want = event.WrongCode
 		case distance > codeReach:
-			want = CodeClockSkew
+			want = event.CodeClockSkew
 		}
 		reason, at := c.check("ada", k, c.code(k, offset))
-		if reason != want || reason == CodeClockSkew && at != offset {
+		if reason != want || reason == event.CodeClockSkew && at != offset {
 			t.Errorf("%d steps: %q at %d, want %q", offset, reason, at, want)
 		}
 	}
@@ -58,16 +59,16 @@ func TestCodeReplay(t *testing.T) {
 		uid    string
 		offset int
 		later  time.Duration
-		want   Reason
+		want   event.Reason
 	}{
 		{"ada", 0, 0, ""},
-		{"ada", 0, 0, CodeReused},
-		{"ada", -1, 0, CodeReused},
+		{"ada", 0, 0, event.CodeReused},
+		{"ada", -1, 0, event.CodeReused},
 		{"bob", 0, 0, ""}, // of his own, if with the same secret
 		{"ada", 1, 0, ""},
-		{"ada", 1, 0, CodeReused},
-		{"ada", 0, totp.Period, CodeReused},
-		{"ada", -1, totp.Period, CodeReused},
+		{"ada", 1, 0, event.CodeReused},
+		{"ada", 0, totp.Period, event.CodeReused},
+		{"ada", -1, totp.Period, event.CodeReused},
 		{"ada", 0, 0, ""},
 	} {
 		c.now = c.now.Add(tc.later)
@@ -87,12 +88,12 @@ func TestCodeRestart(t *testing.T) {
 	}
 	c.codes = newCodes(c.now)
 	for range 2 * wrongCodes { // they do not count as wrong
-		if reason, _ := c.check("ada", k, used); reason != CodeOlderThanServer {
+		if reason, _ := c.check("ada", k, used); reason != event.CodeOlderThanServer {
 			t.Fatalf("after a restart: %q", reason)
 		}
 	}
 	c.now = c.now.Add(totp.Period)
-	if reason, _ := c.check("ada", k, used); reason != CodeOlderThanServer {
+	if reason, _ := c.check("ada", k, used); reason != event.CodeOlderThanServer {
 		t.Errorf("a step after a restart: %q", reason)
 	}
 	if reason, _ := c.check("ada", k, c.code(k, 0)); reason != "" {
@@ -103,19 +104,19 @@ func TestCodeRestart(t *testing.T) {
 // TestCodeTries: guesses are bounded for a user, wherever they come from.
 func TestCodeTries(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()
-	wrong := func() Reason {
+	wrong := func() event.Reason {
 		reason, _ := c.check("ada", k, "x")
 		return reason
 	}
 	for i := range wrongCodes {
-		if reason := wrong(); reason != WrongCode {
+		if reason := wrong(); reason != event.WrongCode {
 			t.Fatalf("wrong code %d: %q", i, reason)
 		}
 	}
-	if reason := wrong(); reason != CodeTriesExceeded {
+	if reason := wrong(); reason != event.CodeTriesExceeded {
 		t.Fatalf("one too many: %q", reason)
 	}
-	if reason, _ := c.check("ada", k, c.code(k, 0)); reason != CodeTriesExceeded {
+	if reason, _ := c.check("ada", k, c.code(k, 0)); reason != event.CodeTriesExceeded {
 		t.Errorf("the right one after that: %q", reason)
 	}
 	if reason, _ := c.check("bob", k, c.code(k, 0)); reason != "" {
@@ -125,7 +126,7 @@ func TestCodeTries(t *testing.T) {
 	tries := 0
 	for range 24 * 60 {
 		c.now = c.now.Add(time.Minute)
-		if wrong() == WrongCode {
+		if wrong() == event.WrongCode {
 			tries++
 		}
 	}
@@ -146,7 +147,7 @@ func TestCodeTries(t *testing.T) {
 	for range wrongCodes {
 		wrong()
 	}
-	if other := totp.Generate(); wrong() != CodeTriesExceeded {
+	if other := totp.Generate(); wrong() != event.CodeTriesExceeded {
 		t.Error("not locked")
 	} else if reason, _ := c.check("ada", other, c.code(other, 0)); reason != "" {
 		t.Errorf("with a new secret: %q", reason)
@@ -158,7 +159,7 @@ func TestCodeTries(t *testing.T) {
 func TestCodesRemember(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()
 	for range 10 {
-		if reason, _ := c.check("ada", k, "x"); reason != WrongCode {
+		if reason, _ := c.check("ada", k, "x"); reason != event.WrongCode {
 			t.Fatal(reason)
 		}
 	}
@@ -171,7 +172,7 @@ func TestCodesRemember(t *testing.T) {
 		c.now = c.now.Add(6 * time.Second)
 		c.check(string(rune('a'+i)), k, "x")
 		if i%10 == 9 {
-			if reason, _ := c.check("ada", k, "x"); reason == WrongCode {
+			if reason, _ := c.check("ada", k, "x"); reason == event.WrongCode {
 				tries++
 			}
 		}
@@ -215,7 +216,7 @@ func TestCodesForgetNotTooEarly(t *testing.T) {
 		}
 		returned, tries := int(after/wrongCodeReturns), 0
 		for range wrongCodes {
-			if reason, _ := c.check("ada", k, "x"); reason == WrongCode {
+			if reason, _ := c.check("ada", k, "x"); reason == event.WrongCode {
 				tries++
 			}
 		}
@@ -233,14 +234,14 @@ func TestCodeClockSetBack(t *testing.T) {
 		begun := c.now.Add(-10 * time.Minute) // what the clock should have said
 		c.codes = newCodes(begun.Add(ahead))
 		c.running = func(now time.Time) time.Duration { return now.Sub(begun) } // as the monotonic clock has it
-		if reason, _ := c.check("ada", k, "x"); reason != WrongCode {
+		if reason, _ := c.check("ada", k, "x"); reason != event.WrongCode {
 			t.Fatal(reason)
 		}
 		if reason, _ := c.check("ada", k, c.code(k, 0)); reason != "" {
 			t.Errorf("clock set by %v: a code of now is %q", -ahead, reason)
 		}
 		c.now = begun
-		if reason, _ := c.check("bob", k, c.code(k, 0)); reason != CodeOlderThanServer {
+		if reason, _ := c.check("bob", k, c.code(k, 0)); reason != event.CodeOlderThanServer {
 			t.Errorf("clock set by %v: a code of when it began is %q", -ahead, reason)
 		}
 	}

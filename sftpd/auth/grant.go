@@ -10,6 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -109,40 +110,40 @@ func newGrant(u *snapshot.User, source netip.Addr) *Grant {
 // Recheck says whether a session may exist under a configuration: "" if so, and else
 // why not. It is used on every reload, and when a login completes, for the
 // configuration may have changed while it was going on. The user is the one in s.
-func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, Reason) {
+func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, event.Reason) {
 	u, ok := s.Lookup(g.Username)
 	// First: who revoked something looks for these words in the audit log.
 	for _, k := range g.Keys {
 		switch {
 		case s.KeyRevoked(k.Fingerprint):
-			return nil, KeyRevoked
+			return nil, event.KeyRevoked
 		case k.Certificate != nil && k.Certificate.revoked(s):
-			return nil, CertificateRevoked
+			return nil, event.CertificateRevoked
 		}
 	}
 	switch {
 	case !ok || u.UID != g.UID:
-		return nil, UserRemoved
+		return nil, event.UserRemoved
 	case u.Expired(now):
-		return nil, UserExpired
+		return nil, event.UserExpired
 	case !s.AllowFrom.Admits(g.Source) || !u.AllowFrom.Admits(g.Source):
-		return nil, SourceNotAllowed
+		return nil, event.SourceNotAllowed
 	}
 	if reason := recheckSteps(s, u, g, now); reason != "" {
 		return nil, reason
 	}
 	if !slices.Equal(u.Mounts, g.Mounts) {
-		return nil, MountsChanged
+		return nil, event.MountsChanged
 	}
 	return u, ""
 }
 
 // recheckSteps says whether each step of a login would still succeed, and all together
 // would still do.
-func recheckSteps(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Time) Reason {
+func recheckSteps(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Time) event.Reason {
 	for _, k := range g.Keys {
 		if !s.Offers(config.MethodPublicKey) {
-			return MethodNotOffered
+			return event.MethodNotOffered
 		}
 		if reason := recheckKey(s, u, k, g.Source, now); reason != "" {
 			return reason
@@ -150,61 +151,61 @@ func recheckSteps(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Tim
 	}
 	if g.passwordText != "" {
 		if !s.Offers(config.MethodPassword) {
-			return MethodNotOffered
+			return event.MethodNotOffered
 		}
 		if u.Password == nil || u.Password.Text != g.passwordText {
-			return PasswordChanged
+			return event.PasswordChanged
 		}
 	}
 	switch {
 	case g.totp != (totp.Key{}) && g.totp != u.TOTP:
-		return TOTPChanged
+		return event.TOTPChanged
 	case !u.Methods.CoveredBy(g.steps):
-		return SecondFactorRequired
+		return event.SecondFactorRequired
 	}
 	return ""
 }
 
-func recheckKey(s *snapshot.Snapshot, u *snapshot.User, proven ProvenKey, source netip.Addr, now time.Time) Reason {
+func recheckKey(s *snapshot.Snapshot, u *snapshot.User, proven ProvenKey, source netip.Addr, now time.Time) event.Reason {
 	if proven.Certificate != nil {
 		return recheckCertificate(s, u, proven.Certificate, now)
 	}
 	k, ok := u.Key([]byte(proven.wire))
 	switch {
 	case !ok:
-		return KeyRemoved
+		return event.KeyRemoved
 	case !k.Admits(source):
-		return SourceNotAllowed
+		return event.SourceNotAllowed
 	}
 	return keyTime(k, now)
 }
 
 // End returns when the time of a session is over and why, "" for never: the first end of its user's, a certificate's and
 // that of a key without one. The user is the one that Recheck returned last.
-func End(u *snapshot.User, g *Grant) (end time.Time, reason Reason) {
-	sooner := func(t time.Time, why Reason) {
+func End(u *snapshot.User, g *Grant) (end time.Time, reason event.Reason) {
+	sooner := func(t time.Time, why event.Reason) {
 		if !t.IsZero() && (reason == "" || t.Before(end)) {
 			end, reason = t, why
 		}
 	}
-	sooner(u.NotAfter, UserExpired)
+	sooner(u.NotAfter, event.UserExpired)
 	for _, proven := range g.Keys {
 		if c := proven.Certificate; c != nil {
 			// Whether its key is the user's, too, and until when, does not matter.
-			sooner(c.NotAfter, CertificateExpired)
+			sooner(c.NotAfter, event.CertificateExpired)
 		} else if k, ok := u.Key([]byte(proven.wire)); ok {
-			sooner(k.NotAfter, KeyExpired)
+			sooner(k.NotAfter, event.KeyExpired)
 		}
 	}
 	return end, reason
 }
 
-func keyTime(k *snapshot.Key, now time.Time) Reason {
+func keyTime(k *snapshot.Key, now time.Time) event.Reason {
 	switch {
 	case k.Expired(now):
-		return KeyExpired
+		return event.KeyExpired
 	case !k.Begun(now):
-		return KeyNotYetValid
+		return event.KeyNotYetValid
 	}
 	return ""
 }

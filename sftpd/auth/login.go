@@ -12,6 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -40,7 +41,7 @@ type Refusal struct {
 	Fingerprint string
 	// Certificate that the client says it has, nil for none.
 	Certificate *Certificate
-	Reason      Reason
+	Reason      event.Reason
 	// Detail for people, "" for none.
 	Detail string
 }
@@ -93,7 +94,7 @@ func (l *Login) attempted(conn ssh.ConnMetadata, method string, err error) {
 	partial := (*ssh.PartialSuccessError)(nil)
 	if method == PublicKey && err != nil && !errors.Is(err, errRefused) && !errors.As(err, &partial) &&
 		l.auth.current().Offers(config.MethodPublicKey) {
-		l.refuse(conn, PublicKey, AlgorithmRefused, "")
+		l.refuse(conn, PublicKey, event.AlgorithmRefused, "")
 	}
 }
 
@@ -103,7 +104,7 @@ func (l *Login) publicKeyOffered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh
 	if _, reason := l.checkKey(conn.User(), key); reason != "" {
 		return nil, l.refuseKey(conn, key, reason)
 	}
-	l.unproven = append(l.unproven, describeKey(conn, key, BadSignature))
+	l.unproven = append(l.unproven, describeKey(conn, key, event.BadSignature))
 	return nil, nil
 }
 
@@ -123,43 +124,43 @@ func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh
 	return l.proceed(u, g)
 }
 
-func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User, Reason) {
+func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User, event.Reason) {
 	s := l.auth.current()
 	if !s.Offers(config.MethodPublicKey) {
-		return nil, MethodNotOffered
+		return nil, event.MethodNotOffered
 	}
 	now := time.Now()
 	key, certificate := split(offered)
 	wire, fingerprint := key.Marshal(), ssh.FingerprintSHA256(key) // whether or not they will be looked up
-	var flaw Reason
+	var flaw event.Reason
 	if certificate != nil {
 		flaw = l.checkCertificate(s, username, certificate, now)
 	}
 	u, ok := s.Lookup(username)
 	switch {
 	case l.barred(username):
-		return nil, LoginPenalised
+		return nil, event.LoginPenalised
 	case s.KeyRevoked(fingerprint):
-		return nil, KeyRevoked
+		return nil, event.KeyRevoked
 	case flaw != "":
 		return nil, flaw
 	case !ok:
-		return nil, UnknownUser
+		return nil, event.UnknownUser
 	}
 	k, registered := u.Key(wire)
 	switch {
 	case certificate != nil && !u.Certificates:
-		return nil, CertificatesNotAccepted
+		return nil, event.CertificatesNotAccepted
 	case certificate == nil && !registered:
-		return nil, KeyNotRegistered
+		return nil, event.KeyNotRegistered
 	case l.policy.TooShort(key):
-		return nil, KeyTooShort
+		return nil, event.KeyTooShort
 	case certificate == nil && !k.Admits(l.source), !u.AllowFrom.Admits(l.source):
-		return nil, SourceNotAllowed
+		return nil, event.SourceNotAllowed
 	case u.Expired(now):
-		return nil, UserExpired
+		return nil, event.UserExpired
 	case l.done != nil && l.done.proved(wire):
-		return nil, KeyUsedBefore
+		return nil, event.KeyUsedBefore
 	case certificate == nil && keyTime(k, now) != "":
 		return nil, keyTime(k, now)
 	}
@@ -167,12 +168,12 @@ func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User
 }
 
 // refuseKey reports a refused key, and returns what x/crypto is told.
-func (l *Login) refuseKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason Reason) error {
+func (l *Login) refuseKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason event.Reason) error {
 	l.report(describeKey(conn, offered, reason))
 	return errRefused
 }
 
-func describeKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason Reason) Refusal {
+func describeKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason event.Reason) Refusal {
 	key, certificate := split(offered)
 	r := Refusal{Username: conn.User(), Method: PublicKey, Fingerprint: ssh.FingerprintSHA256(key), Reason: reason}
 	if certificate != nil {
@@ -207,7 +208,7 @@ func (l *Login) decidePassword(conn ssh.ConnMetadata, method string, given []byt
 	return l.proceed(u, g)
 }
 
-func (l *Login) checkPassword(username string, given []byte) (*snapshot.User, Reason) {
+func (l *Login) checkPassword(username string, given []byte) (*snapshot.User, event.Reason) {
 	s := l.auth.current()
 	u, known := s.Lookup(username)
 	// The work comes before all that could tell users apart.
@@ -218,27 +219,27 @@ func (l *Login) checkPassword(username string, given []byte) (*snapshot.User, Re
 	matches, err := l.auth.verifier.verify(l.ctx, hash, given)
 	switch {
 	case err != nil:
-		return nil, PasswordQueueFull
+		return nil, event.PasswordQueueFull
 	case l.barred(username):
-		return nil, LoginPenalised
+		return nil, event.LoginPenalised
 	case !s.Offers(config.MethodPassword):
-		return nil, MethodNotOffered
+		return nil, event.MethodNotOffered
 	case !known:
-		return nil, UnknownUser
+		return nil, event.UnknownUser
 	case !u.AllowFrom.Admits(l.source):
-		return nil, SourceNotAllowed
+		return nil, event.SourceNotAllowed
 	case u.Expired(time.Now()):
-		return nil, UserExpired
+		return nil, event.UserExpired
 	case u.Password == nil:
-		return nil, NoPassword
+		return nil, event.NoPassword
 	case l.outOfOrder(u, factor.Password) != "":
 		return nil, l.outOfOrder(u, factor.Password)
 	case !matches:
-		return nil, WrongPassword
+		return nil, event.WrongPassword
 	}
 	return u, ""
 }
 
-func (l *Login) refuse(conn ssh.ConnMetadata, method string, reason Reason, detail string) {
+func (l *Login) refuse(conn ssh.ConnMetadata, method string, reason event.Reason, detail string) {
 	l.report(Refusal{Username: conn.User(), Method: method, Reason: reason, Detail: detail})
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -21,19 +22,19 @@ func (l *Login) steps() []factor.Step {
 }
 
 // outOfOrder says why a step of a user cannot come now, "" if it can.
-func (l *Login) outOfOrder(u *snapshot.User, step factor.Step) Reason {
+func (l *Login) outOfOrder(u *snapshot.User, step factor.Step) event.Reason {
 	switch {
 	case l.done != nil && l.done.UID != u.UID:
-		return ChangedDuringLogin
+		return event.ChangedDuringLogin
 	case slices.Contains(u.Methods.Next(l.steps()), step):
 		return ""
 	case l.done != nil:
 		// A client is offered nothing else than what comes next.
-		return ChangedDuringLogin
+		return event.ChangedDuringLogin
 	case step == factor.Password:
-		return KeyRequiredFirst
+		return event.KeyRequiredFirst
 	}
-	return PasswordRequiredFirst
+	return event.PasswordRequiredFirst
 }
 
 // granted is what a login has of a user so far. Everything of the steps before stays: if
@@ -88,24 +89,24 @@ func (l *Login) code(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge
 
 // checkCode is for who has passed another step, so there is nobody to hide a user from. The
 // detail may come with a code that is right.
-func (l *Login) checkCode(username, given string, now time.Time) (u *snapshot.User, reason Reason, detail string) {
+func (l *Login) checkCode(username, given string, now time.Time) (u *snapshot.User, reason event.Reason, detail string) {
 	s := l.auth.current()
 	u, known := s.Lookup(username)
 	switch {
 	case l.barred(username):
-		return nil, LoginPenalised, ""
+		return nil, event.LoginPenalised, ""
 	case !known:
-		return nil, ChangedDuringLogin, ""
+		return nil, event.ChangedDuringLogin, ""
 	case !u.AllowFrom.Admits(l.source):
-		return nil, SourceNotAllowed, ""
+		return nil, event.SourceNotAllowed, ""
 	case u.Expired(now):
-		return nil, UserExpired, ""
+		return nil, event.UserExpired, ""
 	case l.outOfOrder(u, factor.TOTP) != "":
 		return nil, l.outOfOrder(u, factor.TOTP), ""
 	}
 	reason, offset := l.auth.codes.check(u.UID, u.TOTP, given, now)
 	switch volume := s.CodesVolume(); {
-	case reason == CodeClockSkew:
+	case reason == event.CodeClockSkew:
 		detail = fmt.Sprintf("the code is that of %d steps of 30 seconds %s; compare the clocks of the phone and of the nodes", abs(offset), direction(offset))
 	case reason == "" && volume != "":
 		first, err := claimInTime(volume, u.UID, u.TOTP, totp.Step(now)+int64(offset))
@@ -114,7 +115,7 @@ func (l *Login) checkCode(username, given string, now time.Time) (u *snapshot.Us
 			// A volume that cannot be written must not lock out who wants to make room on it.
 			detail = fmt.Sprintf("other pods do not know that the code was used: %v", err)
 		case !first:
-			reason = CodeReused
+			reason = event.CodeReused
 		}
 	}
 	if reason == "" {

@@ -9,6 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -42,17 +43,17 @@ func TestReplayOnAnotherPodSettlesNothing(t *testing.T) {
 		t.Fatal(reason)
 	}
 	for range wrongCodes - 1 {
-		if _, reason, _ := here.checkCode("ada", "x", now); reason != WrongCode {
+		if _, reason, _ := here.checkCode("ada", "x", now); reason != event.WrongCode {
 			t.Fatal(reason)
 		}
 	}
-	if _, reason, _ := here.checkCode("ada", code, now); reason != CodeReused {
+	if _, reason, _ := here.checkCode("ada", code, now); reason != event.CodeReused {
 		t.Fatal(reason)
 	}
-	if _, reason, _ := here.checkCode("ada", "x", now); reason != WrongCode {
+	if _, reason, _ := here.checkCode("ada", "x", now); reason != event.WrongCode {
 		t.Fatal(reason)
 	}
-	if _, reason, _ := here.checkCode("ada", "x", now); reason != CodeTriesExceeded {
+	if _, reason, _ := here.checkCode("ada", "x", now); reason != event.CodeTriesExceeded {
 		t.Errorf("after a replay there are more guesses: %q", reason)
 	}
 	later := now.Add(wrongCodes * wrongCodeReturns)

@@ -12,6 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -87,7 +88,7 @@ func TestPasswordWork(t *testing.T) {
 	l.barred = func(string) bool { return true }
 	for i, g := range guesses {
 		grant, reason := l.checkPassword(g.user, []byte(g.password))
-		if grant != nil || reason != LoginPenalised || hashes != len(guesses)+i+1 {
+		if grant != nil || reason != event.LoginPenalised || hashes != len(guesses)+i+1 {
 			t.Fatalf("%s barred: %v, %s, %d hashes", g.user, grant, reason, hashes)
 		}
 	}
@@ -188,7 +189,7 @@ func TestPasswordQueueReason(t *testing.T) {
 	cancel()
 	l := New(func() *snapshot.Snapshot { return s }).NewLogin(ctx, netip.Addr{}, nobodyBarred, nil)
 	for _, user := range []string{"ada", "nobody"} {
-		if g, reason := l.checkPassword(user, []byte("secret")); g != nil || reason != PasswordQueueFull {
+		if g, reason := l.checkPassword(user, []byte("secret")); g != nil || reason != event.PasswordQueueFull {
 			t.Errorf("%s: %v, %s", user, g, reason)
 		}
 	}

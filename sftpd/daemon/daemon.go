@@ -16,6 +16,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/health"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
@@ -84,14 +85,14 @@ func New(o Options) *Daemon {
 	d.server = server.New(server.Options{
 		Current: d.loader.Current,
 		Auth:    auth.New(d.loader.Current),
-		Audit:   d.audit,
-		Traces:  d.traces,
-		Metrics: m,
+		Events:  event.Sinks{m, d.traces, d.audit}, // the log may wait
+		Blocked: d.audit.Blocked,
 		KeyUse:  d.keyUse,
 		Log:     o.Log,
 
 		Processors: o.Processors,
 	})
+	m.Watch(d.server.LoginsInProgress, d.server.Penalized)
 	d.health = health.New(d, m.Registry, o.Log)
 	return d
 }
@@ -145,6 +146,9 @@ var ErrAuditClosed = errors.New("standard output is closed: the audit log has no
 // longer, such as a read of a configuration directory whose volume is away, is left behind.
 const lastMoments = 4 * time.Second
 
+// lastRefusals is how long the lines of the last refused connections are waited for. The log may take nothing more.
+const lastRefusals = time.Second
+
 // Run serves until ctx ends and then drains: the daemon says that it is not ready, goes
 // on accepting for the listener's readiness delay, and then waits for transfers up to
 // the drain timeout. The end of force ends everything at once. It returns a few seconds after
@@ -155,9 +159,12 @@ func (d *Daemon) Run(ctx, force context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	defer waitAtMost(lastMoments, &running)
+	var writing sync.WaitGroup
+	defer waitAtMost(lastRefusals, &writing)
 	defer d.health.Close()
 	defer stop()
 	failed := make(chan error, 2)
+	writing.Go(func() { d.audit.Run(background) })
 	running.Go(func() { d.loader.Run(background) })
 	running.Go(func() { d.writable.Run(background) })
 	running.Go(func() { d.traces.Run(background) })

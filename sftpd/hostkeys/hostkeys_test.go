@@ -123,7 +123,7 @@ func TestNoSHA1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := ring.Signers(time.Now())[0].(ssh.AlgorithmSigner)
+	s := ring.Signers(time.Now())[0]
 	for algorithm, ok := range map[string]bool{ssh.KeyAlgoRSA: false, "": false, ssh.KeyAlgoRSASHA256: true, ssh.KeyAlgoRSASHA512: true} {
 		if _, err := s.SignWithAlgorithm(rand.Reader, []byte("data"), algorithm); (err == nil) != ok {
 			t.Errorf("%q: %v", algorithm, err)

@@ -2,6 +2,7 @@ package hostkeys
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,7 +23,7 @@ type Key struct {
 	State string
 
 	certificate *ssh.Certificate // nil for none
-	certified   ssh.Signer
+	certified   ssh.MultiAlgorithmSigner
 }
 
 // Ring are the host keys of an endpoint. It never changes.
@@ -106,17 +107,24 @@ func load(data []byte, settings config.HostKey, policy cryptopolicy.Policy) (*Ke
 	if k.certificate, err = hostcert.Parse(settings.Certificate, signer.PublicKey(), policy); err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	if k.certified, err = ssh.NewCertSigner(k.certificate, signer); err != nil {
+	certified, err := ssh.NewCertSigner(k.certificate, signer)
+	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
+	// It has the algorithms of its key (x/crypto's NewCertSigner).
+	all, ok := certified.(ssh.MultiAlgorithmSigner)
+	if !ok {
+		return nil, errors.New("certificate: it cannot be restricted to signature algorithms")
+	}
+	k.certified = all
 	return k, nil
 }
 
 // Signers are what key exchanges that begin now are signed with, in the order of the list:
 // each key, and after it the same with its certificate if that is valid now. A certificate
 // brings its algorithms along, which are those of its key that the policy has.
-func (r *Ring) Signers(now time.Time) []ssh.Signer {
-	var out []ssh.Signer
+func (r *Ring) Signers(now time.Time) []ssh.MultiAlgorithmSigner {
+	var out []ssh.MultiAlgorithmSigner
 	for _, k := range r.exchange {
 		out = append(out, k.Signer)
 		if k.certificate != nil && validAt(k.certificate, now) {

@@ -203,7 +203,7 @@ func TestCertificateFollowsThePolicy(t *testing.T) {
 			t.Fatal(err)
 		}
 		signers := ring.Signers(time.Now())
-		plain, certified := signers[1].(ssh.MultiAlgorithmSigner), signers[2].(ssh.MultiAlgorithmSigner)
+		plain, certified := signers[1], signers[2]
 		if certified.PublicKey().Type() != ssh.CertAlgoRSAv01 || !slices.Equal(plain.Algorithms(), certified.Algorithms()) {
 			t.Errorf("%s: %s with %v, want %v", policy.Name, certified.PublicKey().Type(), certified.Algorithms(), plain.Algorithms())
 		}

@@ -7,14 +7,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
-
-// Algorithms that a login was negotiated with; "" for none.
-type Algorithms struct {
-	KeyExchange, Cipher, MAC string
-	// HostKey and PublicKey are signature algorithms.
-	HostKey, PublicKey string
-}
 
 // curve25519LibSSH is the older name of curve25519-sha256, which no list of a policy has
 // since golang.org/x/crypto/ssh adds it by itself.
@@ -35,8 +29,8 @@ var knownAlgorithms = func() map[string]bool {
 	return known
 }()
 
-// Negotiated counts the algorithms of a login.
-func (m *Metrics) Negotiated(a Algorithms) {
+// algorithms counts those of a login: so an operator sees who would be locked out before a policy is tightened.
+func (m *Metrics) algorithms(a event.Algorithms) {
 	for _, of := range []struct{ kind, name string }{
 		{"key_exchange", a.KeyExchange},
 		{"cipher", a.Cipher},

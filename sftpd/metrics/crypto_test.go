@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"testing"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 )
 
@@ -10,7 +11,7 @@ import (
 func TestLabelsAreBounded(t *testing.T) {
 	m := metrics.New("test")
 	for _, name := range []string{"made-up-1", "made-up-2", "ssh-ed25519", ""} {
-		m.Negotiated(metrics.Algorithms{HostKey: name})
+		m.Emit(event.Login{Connection: &event.Connection{}, Algorithms: event.Algorithms{HostKey: name}})
 	}
 	families, err := m.Registry.Gather()
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // Metrics are the daemon's metrics, in a registry of their own.
@@ -69,15 +71,16 @@ func New(version string) *Metrics {
 		m.traceSpans.WithLabelValues(result)
 	}
 	for _, reason := range alerting {
-		m.refusals.WithLabelValues(reason)
+		m.refusals.WithLabelValues(string(reason))
 	}
 	return m
 }
 
 // alerting are the reasons that config/prometheus has alerts for. They are there from the
 // beginning: Prometheus sees no increase where a counter appears with its first event.
-var alerting = []string{
-	"max_connections", "startups", "open_files", "accept_failed", "password_queue_timeout", "storage_unavailable", "internal_error",
+var alerting = []event.Reason{
+	event.MaxConnections, event.Startups, event.OpenFiles, event.AcceptFailed, event.PasswordQueueFull, event.StorageUnavailable,
+	event.InternalError,
 }
 
 // Watch adds gauges that are asked when they are read: the connections that are not

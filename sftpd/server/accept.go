@@ -5,6 +5,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/admission"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -30,7 +32,6 @@ func (s *Server) Serve(l net.Listener) error {
 	s.background.Do(func() {
 		go s.sweep()
 		go s.reportOpen()
-		go s.refusals.run(s.ctx)
 	})
 	wait := time.Duration(0)
 	for {
@@ -48,7 +49,7 @@ func (s *Server) Serve(l net.Listener) error {
 		if wait == 0 {
 			s.Log.Error("cannot accept connections", "error", err)
 		}
-		s.Metrics.Refusal(reasonAcceptFailed)
+		s.emit(event.Refused{Reason: event.AcceptFailed})
 		wait = min(max(firstBackoff, 2*wait), lastBackoff)
 		time.Sleep(wait)
 	}
@@ -75,7 +76,7 @@ func (s *Server) accepted(raw net.Conn) {
 	c := newConn(s, raw)
 	current := s.Current()
 	if reason := s.welcome(c, current); reason != "" {
-		drop(raw, reason)
+		admission.Drop(raw, reason)
 		c.refuse(reason, "")
 		c.cancel()
 		return
@@ -89,23 +90,15 @@ func (s *Server) accepted(raw net.Conn) {
 
 // welcome decides on what is known at accept. Who the client is behind a proxy, its own
 // goroutine reads; until then it counts with those that are not logged in.
-func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason string) {
+func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason event.Reason) {
 	switch {
 	case current == nil:
-		return reasonNotConfigured
-	case s.Audit.Blocked() > 0:
+		return event.NotConfigured
+	case s.auditBlocked():
 		// Nobody can log in, since a login waits for its line. Connections that wait, too, would only grow in number.
-		return reasonAuditBlocked
+		return event.AuditLogBlocked
 	case current.Proxies == nil:
-		return s.guard(c, current)
+		return c.place.Connect(c.source(), current)
 	}
-	c.origin = originOf(c.source(), current)
-	if !current.Proxies.Contains(c.source()) {
-		return reasonNotProxy
-	}
-	displaced, reason := s.registry.addUnknown(c, limitsOf(current))
-	if displaced != nil {
-		displaced.abort(reasonDisplaced)
-	}
-	return reason
+	return c.place.ConnectProxy(c.source(), current)
 }

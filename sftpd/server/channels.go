@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 )
 
 // maxChannels is how many channels a connection may have open, as in OpenSSH's
@@ -13,15 +16,25 @@ import (
 // if it comes in small packets.
 const maxChannels = 10
 
+// unusedTimeout is how long a channel may be open without a subsystem. Clients request it
+// at once.
+const unusedTimeout = time.Minute
+
+// auditBlocked reports whether the audit log has not taken a line for some seconds. What a session does is logged when it is
+// done, so that without a pause one could go on reading and writing, and none of it would ever be logged if the process were
+// killed.
+func (s *Server) auditBlocked() bool { return s.Blocked != nil && s.Blocked() > 0 }
+
 // serveChannels accepts the channels of a session until its connection ends. Global requests
 // are refused, but for those of proofs: they have to be taken, or the connection stalls, and
 // a keepalive is content with any answer.
-func (c *conn) serveChannels(ctx context.Context, sc *ssh.ServerConn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
-	p := &proofs{conn: c, sc: sc}
+func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
+	p := &proofs{conn: c, sc: sc.ServerConn}
+	requests := sc.Requests
 	p.announce()
 	for {
 		select {
-		case nc, ok := <-channels:
+		case nc, ok := <-sc.Channels:
 			if !ok {
 				return
 			}
@@ -32,7 +45,7 @@ func (c *conn) serveChannels(ctx context.Context, sc *ssh.ServerConn, channels <
 				requests = nil // channels end, too
 			case r.WantReply && r.Type == proveHostKeys:
 				answer, ok := p.answer(ctx, r.Payload)
-				c.server.Metrics.HostKeyProof(ok)
+				c.server.emit(event.HostKeyProof{Answered: ok})
 				_ = r.Reply(ok, answer) // a broken connection ends the loop
 			case r.WantReply:
 				_ = r.Reply(false, nil)
@@ -43,7 +56,7 @@ func (c *conn) serveChannels(ctx context.Context, sc *ssh.ServerConn, channels <
 
 func (c *conn) newChannel(ctx context.Context, nc ssh.NewChannel) {
 	if reason, text := c.openChannel(nc.ChannelType()); text != "" {
-		c.server.Metrics.Refusal(reasonChannelRefused)
+		c.server.emit(event.Refused{Reason: event.ChannelRefused})
 		_ = nc.Reject(reason, text) // a broken connection ends the loop
 		return
 	}
@@ -88,17 +101,14 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 	defer c.channelClosed()
 	defer func() { c.panicked(recover()) }()
 	defer ch.Close()
-	st := c.meter.open(ctx, ch, c.server.Audit)
-	defer c.forgetStream(st)
-	c.mu.Lock()
-	c.streams[st] = struct{}{}
-	c.mu.Unlock()
+	st := c.raw.Open(ctx, ch, c.server.auditBlocked)
+	defer st.Settle()
 	go func() {
 		defer func() { c.panicked(recover()) }()
-		st.discard()
+		st.Discard()
 	}()
 	unused := time.AfterFunc(c.server.unusedTimeout, func() {
-		c.server.Metrics.Refusal(reasonUnusedChannel)
+		c.server.emit(event.Refused{Reason: event.UnusedChannel})
 		_ = ch.Close() // a broken connection has closed it
 	})
 	defer unused.Stop()
@@ -111,7 +121,7 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 			serve, ok = c.prepareFiles(ctx, st)
 		}
 		if !ok && startsProgram(r.Type) {
-			c.server.Metrics.Refusal(reasonRequestRefused)
+			c.server.emit(event.Refused{Reason: event.RequestRefused})
 		}
 		if r.WantReply {
 			_ = r.Reply(ok, nil) // a broken connection ends the loop
@@ -129,13 +139,6 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 	if started {
 		<-done
 	}
-}
-
-func (c *conn) forgetStream(st *stream) {
-	c.mu.Lock()
-	delete(c.streams, st)
-	c.mu.Unlock()
-	st.release()
 }
 
 // startsProgram says whether a request is for a program. Others, such as the environment

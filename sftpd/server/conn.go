@@ -7,14 +7,14 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
-	"github.com/sftp-operator/sftp-operator/sftpd/auth"
-	"github.com/sftp-operator/sftp-operator/sftpd/coalesce"
+	"github.com/sftp-operator/sftp-operator/sftpd/admission"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/flow"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
@@ -24,36 +24,32 @@ import (
 // conn is one connection, from accept to close.
 type conn struct {
 	server *Server
-	raw    net.Conn
-	meter  *meter // raw too
+	tcp    net.Conn // as it was accepted
+	raw    *flow.Conn
 	id     string
 	// client is the client's address, not valid for what is not TCP, and remote with its
 	// port. Behind a proxy they are the proxy's until its header is read, and then that
 	// is in proxy.
 	client        netip.Addr
 	remote, proxy string
-	origin        origin
 	clientVersion string // once known
 	// accepted is when the connection was.
 	accepted time.Time
-	// exchanged is whether the first key exchange is done.
-	exchanged atomic.Bool
-	// registered is whether it ever was in the registry, and counted the source in whose
-	// count it is. Both are the registry's.
-	registered bool
-	counted    netip.Prefix
-	rekeying   rekeying
-	// grant is set once, by registry.admit.
-	grant *auth.Grant
-	// account is the user's, set with grant.
-	account  *peruser.Account
-	failures failures
+	place    *admission.Place
+	// handshake is set before the login, and asks for exchanges of keys after it.
+	handshake *handshake.Handshake
+	// settings are set once, by sessions.admit, and nil before.
+	settings *settings
+	// account is the user's, set with settings, and described what events of the session say of it, set after that.
+	account   *peruser.Account
+	described *event.Connection
+	failures  failures
 
 	// ctx ends when the connection does, or is to.
 	ctx       context.Context
 	cancel    context.CancelFunc
 	endOnce   sync.Once
-	endReason atomic.Value // string: why the daemon closed it
+	endReason atomic.Pointer[event.Reason] // why the daemon closed it, nil while it has not
 	// revoked is whether that has a line of its own in the audit log.
 	revoked atomic.Bool
 	// watched is the server's, see deadlines, and active its mark, see activity.
@@ -65,7 +61,6 @@ type conn struct {
 
 	mu       sync.Mutex
 	channels int
-	streams  map[*stream]struct{}
 	files    map[*sftp.Session]struct{}
 	opening  *opening // of the tree, with the first channel
 	lastUsed time.Time
@@ -75,15 +70,14 @@ func newConn(s *Server, raw net.Conn) *conn {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	now := time.Now()
-	m := &meter{Conn: coalesce.New(raw), ofAll: &s.unread, limitOfAll: s.unreadOfAll, total: &s.received}
 	c := &conn{
-		server: s, raw: m, meter: m, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
-		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{}, streams: map[*stream]struct{}{},
+		server: s, tcp: raw, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
+		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{},
 	}
+	c.place = s.admission.NewPlace(now, c.abort)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.active.Store(true) // nothing is watched before watch
-	m.touch = c.touch
-	m.overrun = func() { c.end(reasonUnread) }
+	c.raw = s.totals.Conn(raw, flow.Hooks{Touch: c.touch, Overrun: func() { c.end(event.UnreadData) }})
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = a.AddrPort().Addr().Unmap()
 	}
@@ -95,22 +89,23 @@ func (c *conn) source() netip.Addr { return c.client }
 
 // serve is the goroutine of the connection.
 func (c *conn) serve(s *snapshot.Snapshot) {
-	closed := c.server.Metrics.Connection()
+	c.server.emit(event.ConnectionOpened{})
 	defer func() {
 		c.raw.Close()
 		c.cancel()
-		c.meter.done()
+		c.raw.Settle()
 		if c.account != nil {
 			c.account.Leave()
 		}
 		c.server.deadlines.remove(c)
 		c.server.activity.remove(c)
 		c.closeTree()
-		c.server.registry.remove(c)
-		closed()
+		c.server.sessions.leave(c)
+		c.place.Leave()
+		c.server.emit(event.ConnectionClosed{})
 	}()
 	defer func() { c.panicked(recover()) }()
-	stream := c.raw
+	var stream net.Conn = c.raw
 	if s.Proxies != nil {
 		behind, ok := c.behindProxy(s)
 		if !ok {
@@ -118,69 +113,71 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		}
 		stream = behind
 	}
-	sc, channels, requests, ok := c.logIn(c.ctx, s, stream)
+	sc, ok := c.logIn(c.ctx, s, stream)
 	if !ok {
 		return
 	}
-	ended := c.server.Metrics.Session()
-	defer ended()
 	begin := time.Now()
 	defer func() {
 		_ = sc.Close() // its end is what is wanted
 		c.cancel()
 		if c.revoked.Load() {
-			reason, _ := c.endReason.Load().(string)
-			c.server.Audit.Write(c.entry(audit.SessionRevoked, audit.OK, reason))
+			c.server.emit(event.SessionRevoked{Connection: c.describe(), Reason: c.closed()})
 		}
 		c.working.Wait()
-		c.writeFailures(true)
-		reason, _ := c.endReason.Load().(string)
-		e := c.entry(audit.Logout, audit.OK, reason)
-		e.Duration = time.Since(begin)
-		c.record(e)
+		c.emitFailures(true)
+		c.server.emit(event.Logout{Connection: c.describe(), Reason: c.closed(), Duration: time.Since(begin)})
 	}()
-	c.serveChannels(c.ctx, sc, channels, requests)
+	c.serveChannels(c.ctx, sc)
 }
 
 // panicked ends a connection whose code panicked, and no other. Nil is no panic.
 func (c *conn) panicked(v any) {
 	if v != nil {
-		c.server.Metrics.Refusal(reasonPanic)
+		c.server.emit(event.Refused{Reason: event.InternalError})
 		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
-		c.end(reasonPanic)
-		if c.grant == nil {
-			c.penalise(penalty.Crash)
+		c.end(event.InternalError)
+		if c.settings == nil {
+			c.place.Penalize(penalty.Crash)
 		}
 	}
 }
 
 // abort closes a connection where nobody is logged in. The first reason is the one that is
 // logged and counted, when its goroutine ends.
-func (c *conn) abort(reason string) { c.endOnce.Do(func() { c.close(reason) }) }
+func (c *conn) abort(reason event.Reason) { c.endOnce.Do(func() { c.close(reason) }) }
 
 // end closes a session. The first reason is the one that is logged.
-func (c *conn) end(reason string) {
+func (c *conn) end(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.close(reason)
-		c.server.Metrics.Revocation(reason)
+		c.server.emit(event.SessionEnding{Reason: reason})
 	})
 }
 
 // revoke is like end, but the session's end also has a line of its own in the audit log, before that of the logout.
-func (c *conn) revoke(reason string) {
+func (c *conn) revoke(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.revoked.Store(true)
 		c.close(reason)
-		c.server.Metrics.Revocation(reason)
+		c.server.emit(event.SessionEnding{Reason: reason})
 	})
 }
 
 // close is what ends a connection. It waits for nothing, since those who call it have other connections to close: what
 // there is to write about it, the connection's own goroutine writes.
-func (c *conn) close(reason string) {
-	c.endReason.Store(reason)
+func (c *conn) close(reason event.Reason) {
+	c.endReason.Store(&reason)
 	c.cancel()
 	c.raw.Close()
+}
+
+// closed is why the daemon closed the connection, "" while it has not.
+func (c *conn) closed() event.Reason {
+	if r := c.endReason.Load(); r != nil {
+		return *r
+	}
+	return ""
 }
 
 // lastActivity is when the client last asked for something. Keepalives do not count.
@@ -207,47 +204,7 @@ func (c *conn) openFiles() int {
 	return n
 }
 
-// entry starts a line of the audit log with what is known of the connection.
-func (c *conn) entry(event audit.Event, result, reason string) audit.Entry {
-	e := audit.Entry{
-		Event: event, Result: result, Reason: reason,
-		Connection: c.id, Source: c.remote, Proxy: c.proxy,
-	}
-	if !ofFile(event) {
-		e.ClientVersion = c.clientVersion
-	}
-	if g := c.grant; g != nil {
-		e.User, e.Account = g.Username, g.Account
-		noteGrant(&e, g)
-		if !ofFile(event) {
-			noteCertificate(&e, g.Certificate())
-		}
-	}
-	return e
-}
-
-// ofFile is whether an event is of a file: there are many of those, so that they say less of the connection.
-func ofFile(e audit.Event) bool {
-	return e == audit.Transfer || e == audit.TransferOpen || e == audit.Operation
-}
-
-// record puts an entry of a session into the audit log and into its trace.
-func (c *conn) record(e audit.Entry) {
-	c.server.Audit.Write(e)
-	c.server.Traces.Record(e, c.accepted)
-}
-
-// noteGrant adds the steps of a login.
-func noteGrant(e *audit.Entry, g *auth.Grant) {
-	e.Methods = g.Methods
-	if keys := g.Fingerprints(); len(keys) > 0 {
-		e.KeyFingerprint, e.FurtherKeyFingerprints = keys[0], keys[1:]
-	}
-}
-
-// noteCertificate adds what tells a certificate from others. Nil is none.
-func noteCertificate(e *audit.Entry, c *auth.Certificate) {
-	if c != nil {
-		e.CertificateCA, e.CertificateKeyID, e.CertificateSerial = c.CA, c.KeyID, strconv.FormatUint(c.Serial, 10)
-	}
+// refuse tells of a connection that ends before a user is named.
+func (c *conn) refuse(reason event.Reason, detail string) {
+	c.server.emit(event.ConnectionRefused{Connection: c.describe(), Reason: reason, Detail: detail})
 }

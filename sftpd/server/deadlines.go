@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// started is where the monotonic clock of this package starts.
+var started = time.Now()
+
 // never is later than anything.
 const never = time.Duration(math.MaxInt64)
 

@@ -2,9 +2,12 @@
 // in, and hands each "sftp" subsystem to the package sftp. Nothing else of SSH is
 // served: no shell, command, terminal, forwarding or environment.
 //
-// A connection has one goroutine that shakes hands and then accepts channels, and one
-// for each channel; golang.org/x/crypto/ssh adds four. The registry knows all connections
-// and is the one place where a login becomes a session and where sessions are taken away:
+// A connection has one goroutine that performs the handshake and then accepts channels, and one
+// for each channel; golang.org/x/crypto/ssh adds four. The sessions are the one place where a login
+// becomes a session and where sessions are taken away:
 // both under one lock and against the configuration of that moment, so that no
 // login that was under way during a reload slips through with what the reload removed.
+//
+// Who may connect, package admission decides; package handshake bounds a client before its login, and package flow what it
+// sends and leaves lying. What happens is emitted once, see package event.
 package server

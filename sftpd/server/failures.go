@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // A connection's failed operations have a line each as long as they come no faster than this. People and programs that look
@@ -16,8 +16,12 @@ const (
 	failuresInterval = 10 * time.Second
 )
 
-// failure is what failed operations are counted by. Both words are from fixed sets.
-type failure struct{ operation, result, reason string }
+// failure is what failed operations are counted by. All words are from fixed sets.
+type failure struct {
+	operation string
+	result    event.Result
+	status    string
+}
 
 // failures are those of a connection.
 type failures struct {
@@ -29,7 +33,7 @@ type failures struct {
 	closed  bool
 }
 
-// count says whether a failure gets a line of its own. If not it has been counted, and due is called in a while.
+// count reports whether a failure gets a line of its own. If not it has been counted, and due is called in a while.
 func (f *failures) count(of failure, now time.Time, due func()) (line bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -63,12 +67,10 @@ func (f *failures) take(last bool) map[failure]int {
 	return counted
 }
 
-// writeFailures writes a line for each kind of failure that was counted.
-func (c *conn) writeFailures(last bool) {
+// emitFailures tells of each kind of failure that was counted.
+func (c *conn) emitFailures(last bool) {
 	for f, n := range c.failures.take(last) {
-		e := c.entry(audit.Operation, f.result, f.reason)
-		e.Operation, e.Count = f.operation, n
-		c.server.Audit.Write(e)
+		c.server.emit(event.OperationsFailed{Connection: c.describe(), Operation: f.operation, Result: f.result, Status: f.status, Count: n})
 		c.account.Logged(lineBase)
 	}
 }

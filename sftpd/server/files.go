@@ -3,34 +3,32 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
 // prepareFiles makes an SFTP session on a channel. It returns what serves it, or false
 // if the user's directories cannot be opened.
-func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok bool) {
+func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func(), ok bool) {
 	tree, err := c.openTree(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, false // the connection has ended meanwhile
 		}
-		c.server.Metrics.Refusal(reasonStorage)
+		c.server.emit(event.Refused{Reason: event.StorageUnavailable})
 		c.server.Log.Error("cannot open a user's directories", "connection", c.id,
-			"account", c.grant.Account, "error", err)
+			"account", c.settings.grant.Account, "error", err)
 		return nil, false
 	}
-	ch.growing(c.server.windows, c.grant.Username)
-	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
+	ch.Grow(c.settings.grant.Username)
+	log := c.server.Log.With("connection", c.id, "account", c.settings.grant.Account)
 	f := sftp.NewSession(ch, tree, sftp.Options{
 		Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account,
-		ClientVersion: c.clientVersion, ServerVersion: version(c.server.Current().Listener.SoftwareVersion),
+		ClientVersion: c.clientVersion, ServerVersion: c.settings.software,
 	})
 	c.mu.Lock()
 	c.files[f] = struct{}{}
@@ -88,17 +86,7 @@ func (c *conn) openTree(ctx context.Context) (*vfs.Tree, error) {
 func (c *conn) open(o *opening) {
 	defer close(o.done)
 	defer func() { c.panicked(recover()) }()
-	var mounts []vfs.Mount
-	for _, m := range c.grant.Mounts {
-		mounts = append(mounts, vfs.Mount{
-			Path: m.Path, Volume: m.Dir, SubPath: m.SubPath, Access: vfs.Access(m.Access),
-			ListNames: m.ListNames, IgnoreAttributes: m.IgnoreAttributes,
-		})
-	}
-	u := c.server.Current().Listener.Uploads
-	o.tree, o.err = vfs.Open(mounts, vfs.WithUploads(vfs.Uploads{
-		OnClose: u.Publish == config.PublishOnClose, DeleteIncomplete: u.Incomplete == config.IncompleteDelete, Sync: u.SyncOnClose,
-	}), c.turns(c.ctx))
+	o.tree, o.err = vfs.Open(c.settings.mounts, vfs.WithUploads(c.settings.uploads), c.turns(c.ctx))
 	if o.err != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -120,70 +108,7 @@ func (c *conn) closeTree() {
 	}
 }
 
-// observe logs and counts what an SFTP session did.
-func (c *conn) observe(event sftp.Event) {
-	switch e := event.(type) {
-	case sftp.Transfer:
-		c.observeTransfer(e)
-	case sftp.Operation:
-		c.observeOperation(e)
-	}
-}
-
-func (c *conn) observeTransfer(t sftp.Transfer) {
-	result := audit.OK
-	switch t.Result {
-	case sftp.Failed:
-		result = audit.Failed
-	case sftp.Aborted:
-		result = audit.Aborted
-	case sftp.Completed:
-	}
-	c.server.Metrics.Transfer(string(t.Direction), result, t.BytesRead, t.BytesWritten, t.Duration)
-	e := c.entry(audit.Transfer, result, "")
-	if t.Err != nil {
-		e.Reason = t.Err.Error()
-	}
-	e.Path, e.Direction = t.Path, string(t.Direction)
-	e.Left, e.Created, e.Truncated = string(t.Left), t.Created, t.Truncated
-	e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
-	c.record(e)
-	c.charge(e)
-}
-
-func (c *conn) observeOperation(o sftp.Operation) {
-	result, reason := audit.OK, ""
-	switch o.Status {
-	case sftp.StatusOK:
-	case sftp.StatusPermissionDenied:
-		result, reason = audit.Refused, o.Status.String()
-	default:
-		result, reason = audit.Failed, o.Status.String()
-	}
-	c.server.Metrics.Operation(o.Op, result)
-	c.server.Metrics.Hashed(o.BytesRead)
-	if o.BytesRead == 0 && result != audit.OK && !c.failures.count(failure{o.Op, result, reason}, time.Now(), func() { c.writeFailures(false) }) {
-		return
-	}
-	e := c.entry(audit.Operation, result, reason)
-	e.Operation, e.Path, e.Target, e.BytesRead, e.Set = o.Op, o.Path, o.Target, o.BytesRead, attributes(o.Changes)
-	c.write(e)
-}
-
-// attributes are those that a request set, for the audit log.
-func attributes(c vfs.Changes) (set audit.Attributes) {
-	if c.Set&vfs.SetSize != 0 {
-		set.Size = strconv.FormatUint(c.Size, 10)
-	}
-	if c.Set&vfs.SetOwner != 0 {
-		set.Owner = fmt.Sprintf("%d:%d", c.UID, c.GID)
-	}
-	if c.Set&vfs.SetMode != 0 {
-		set.Mode = fmt.Sprintf("%04o", c.Mode&0o7777)
-	}
-	if c.Set&vfs.SetTimes != 0 {
-		set.Atime = time.Unix(c.Atime, 0).UTC().Format(time.RFC3339)
-		set.Mtime = time.Unix(c.Mtime, 0).UTC().Format(time.RFC3339)
-	}
-	return set
+// turns are the user's, for what happens in the volumes.
+func (c *conn) turns(ctx context.Context) vfs.Option {
+	return vfs.WithTurns(func() (func(), error) { return c.account.Turn(ctx) })
 }

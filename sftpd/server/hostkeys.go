@@ -73,12 +73,10 @@ func (p *proofs) answer(ctx context.Context, payload []byte) ([]byte, bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofPatience)
 	defer cancel()
-	select {
-	case p.server.modexps <- struct{}{}:
-		defer func() { <-p.server.modexps }()
-	case <-ctx.Done():
+	if !p.server.handshake.Slots.Take(ctx) {
 		return nil, false
 	}
+	defer p.server.handshake.Slots.Release()
 	var signatures []byte
 	for _, k := range keys {
 		sig, err := p.sign(k)
@@ -89,7 +87,7 @@ func (p *proofs) answer(ctx context.Context, payload []byte) ([]byte, bool) {
 		signatures = appendString(signatures, ssh.Marshal(sig))
 	}
 	for _, k := range keys {
-		p.server.KeyUse.NoteProof(p.grant.UID, k.Fingerprint)
+		p.server.KeyUse.NoteProof(p.settings.grant.UID, k.Fingerprint)
 	}
 	return signatures, true
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
-	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
@@ -21,7 +20,7 @@ func bare(t *testing.T) (*Server, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	none := func() *snapshot.Snapshot { return nil }
-	s := New(Options{Current: none, Auth: auth.New(none), Metrics: metrics.New("test"), Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := New(Options{Current: none, Auth: auth.New(none), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	t.Cleanup(func() { s.Close() })
 	return s, &log
 }
@@ -120,7 +119,9 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	c := newConn(s, here)
-	if _, reason := s.registry.add(c, limits{connections: 1}); reason != "" {
+	current := &snapshot.Snapshot{}
+	current.Listener.Limits.MaxConnections = 1
+	if reason := c.place.Connect(c.source(), current); reason != "" {
 		t.Fatal(reason)
 	}
 	c.serve(nil) // panics at once: there is no snapshot

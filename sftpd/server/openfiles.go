@@ -3,7 +3,7 @@ package server
 import (
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 )
 
@@ -25,7 +25,7 @@ func (s *Server) reportOpen() {
 			return
 		case <-t.C:
 		}
-		for _, c := range s.registry.sessions() {
+		for _, c := range s.sessions.all() {
 			c.reportOpen(time.Now())
 		}
 	}
@@ -43,10 +43,23 @@ func (c *conn) reportOpen(now time.Time) {
 	c.mu.Unlock()
 	for _, f := range all {
 		for _, t := range f.LongOpen(now, c.server.openFirst, openAgain) {
-			e := c.entry(audit.TransferOpen, audit.OK, "")
-			e.Path, e.Direction = t.Path, string(t.Direction)
-			e.BytesRead, e.BytesWritten, e.Duration = t.BytesRead, t.BytesWritten, t.Duration
-			c.write(e)
+			c.server.emit(event.TransferOpen{Connection: c.describe(), File: fileOf(t)})
+			c.charge(t.Path, "")
 		}
 	}
 }
+
+// share is a user's part of the descriptors, for package sftp.
+type share struct {
+	conn *conn
+}
+
+func (s share) Acquire() bool {
+	ok := s.conn.server.descriptors.Acquire(s.conn.settings.grant.UID)
+	if !ok {
+		s.conn.server.emit(event.Refused{Reason: event.OpenFiles})
+	}
+	return ok
+}
+
+func (s share) Release() { s.conn.server.descriptors.Release(s.conn.settings.grant.UID) }

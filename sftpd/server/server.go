@@ -6,36 +6,33 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/admission"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/flow"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
-	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
-	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
-	"github.com/sftp-operator/sftp-operator/sftpd/trace"
 )
 
 // ErrServerClosed is what Serve returns after Shutdown or Close.
 var ErrServerClosed = errors.New("server closed")
 
-// Options are what a server is made of. All are needed but Audit, Traces, KeyUse and
-// Processors.
+// Options are what a server is made of. All are needed but Events, Blocked, KeyUse and Processors.
 type Options struct {
 	// Current returns the configuration in use, nil for none yet.
 	Current func() *snapshot.Snapshot
 	// Auth decides on logins.
 	Auth *auth.Authenticator
-	// Audit gets logins, refusals, transfers and changes of files. Nil discards them.
-	Audit *audit.Log
-	// Traces get logins, transfers and the ends of sessions. Nil discards them.
-	Traces *trace.Exporter
-	// Metrics count them.
-	Metrics *metrics.Metrics
+	// Events gets what happens. Nil discards it.
+	Events event.Sink
+	// Blocked returns for how long the audit log has not taken a line, 0 for less than some seconds. Meanwhile nobody can log
+	// in, and sessions wait.
+	Blocked func() time.Duration
 	// KeyUse keeps when keys were last used, and who has seen proofs of host keys.
 	KeyUse *keyuse.Book
 	// Log is the daemon's own log.
@@ -47,25 +44,21 @@ type Options struct {
 // Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
 type Server struct {
 	Options
-	registry    *registry
-	penalties   *penalty.Book
-	descriptors *descriptors
+	admission   *admission.Admission
+	sessions    *sessions
+	descriptors *flow.Descriptors
+	totals      *flow.Totals
 	users       *peruser.Users
-	unread      atomic.Int64 // of all connections, see ledger
-	received    atomic.Uint64
-	windows     *budget // of larger windows
-	// modexps are the places of expensive key exchanges, and of proofs of host keys.
-	modexps   chan struct{}
-	refusals  *refusals
+	// handshake has the limits of logins, and the slots of all of them, in which proofs of host keys are signed as well.
+	handshake handshake.Limits
 	deadlines deadlines
 	activity  activity
 	// These are the constants, but in tests.
-	stallTimeout, unusedTimeout, helloPatience time.Duration
+	stallTimeout, unusedTimeout time.Duration
 	// rekeyTime and rekeyBytes are the policy's unless they are set.
-	rekeyTime   time.Duration
-	rekeyBytes  uint64
-	unreadOfAll int64
-	openFirst   time.Duration
+	rekeyTime  time.Duration
+	rekeyBytes uint64
+	openFirst  time.Duration
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -83,16 +76,16 @@ var adjust func(*Server)
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
 	s := &Server{
-		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
+		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
+		descriptors: flow.NewDescriptors(flow.OpenFilesLimit()), totals: flow.NewTotals(),
 		users: peruser.New(), openFirst: openFirst,
-		penalties: penalty.New(time.Now), refusals: newRefusals(o.Audit), modexps: newModexps(), windows: newBudget(),
+		handshake:    handshake.StandardLimits(),
 		activity:     activity{conns: map[*conn]struct{}{}},
-		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, helloPatience: helloPatience, unreadOfAll: unreadOfAll,
+		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout,
 	}
 	if adjust != nil {
 		adjust(s)
 	}
-	s.Metrics.Watch(s.registry.loginsInProgress, s.penalties.Refused)
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -100,8 +93,8 @@ func New(o Options) *Server {
 // Reloaded closes the sessions that a new configuration does not permit any more. It
 // returns when their connections are closed, which waits for nothing; their ends are logged a little later.
 func (s *Server) Reloaded(now *snapshot.Snapshot) {
-	for c, reason := range s.registry.revoke(now, time.Now()) {
-		c.revoke(string(reason))
+	for c, reason := range s.sessions.revoke(now, time.Now()) {
+		c.revoke(reason)
 	}
 	s.deadlines.all() // users' times and the idle timeout may be others
 	at := time.Now()
@@ -109,10 +102,22 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 }
 
 // Connections is the number of open connections, logins in progress included.
-func (s *Server) Connections() int { return s.registry.connections() }
+func (s *Server) Connections() int { return s.admission.Connections() }
 
 // Sessions is the number of connections that are logged in.
-func (s *Server) Sessions() int { return len(s.registry.sessions()) }
+func (s *Server) Sessions() int { return s.sessions.count() }
 
 // Received is how many bytes have come in on all connections there were.
-func (s *Server) Received() uint64 { return s.received.Load() }
+func (s *Server) Received() uint64 { return s.totals.Received() }
+
+// LoginsInProgress returns how many connections are not logged in yet.
+func (s *Server) LoginsInProgress() int { return s.admission.LoginsInProgress() }
+
+// Penalized returns how many sources are refused for a while, for what they did before.
+func (s *Server) Penalized() int { return s.admission.Penalized() }
+
+func (s *Server) emit(e event.Event) {
+	if s.Events != nil {
+		s.Events.Emit(e)
+	}
+}

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 const (
@@ -23,15 +25,13 @@ const (
 // second. When ctx ends first, the rest is closed and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.closeListeners()
-	for _, c := range s.registry.logins() {
-		c.abort(reasonShuttingDown)
-	}
+	s.admission.AbortLogins(event.ShuttingDown)
 	finished := make(chan struct{})
 	go func() {
-		s.registry.running.Wait()
+		s.admission.Wait()
 		close(finished)
 	}()
-	defer s.stopBackground()
+	defer s.stop()
 	busyAt := map[*conn]time.Time{}
 	t := time.NewTicker(drainInterval)
 	defer t.Stop()
@@ -56,17 +56,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// stopBackground ends what runs in the background, and has the last refusals written. Nothing is refused any more: all
-// connections have ended, or been given up.
-func (s *Server) stopBackground() {
-	s.stop()
-	s.background.Do(func() { go s.refusals.run(s.ctx) }) // where nothing was served, for the same end
-	select {
-	case <-s.refusals.done:
-	case <-time.After(lastRefusals):
-	}
-}
-
 // Close ends everything at once.
 func (s *Server) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -81,7 +70,7 @@ func (s *Server) closeListeners() {
 	listeners := s.closing
 	s.closing = nil
 	s.mu.Unlock()
-	s.registry.close()
+	s.admission.Close()
 	for _, l := range listeners {
 		_ = l.Close() // Serve has the error
 	}
@@ -91,7 +80,7 @@ func (s *Server) closeListeners() {
 // an open file or, for one that never had any, since when it is known.
 func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 	now := time.Now()
-	for _, c := range s.registry.sessions() {
+	for _, c := range s.sessions.all() {
 		if c.openFiles() > 0 {
 			busyAt[c] = now
 			continue
@@ -102,19 +91,16 @@ func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 			busyAt[c] = since
 		}
 		if now.Sub(since) >= quiet {
-			c.end(reasonShuttingDown)
+			c.end(event.ShuttingDown)
 		}
 	}
 }
 
 // endAll ends all connections, and says whether there were any.
 func (s *Server) endAll() bool {
-	logins, sessions := s.registry.logins(), s.registry.sessions()
-	for _, c := range logins {
-		c.abort(reasonShuttingDown)
-	}
+	logins, sessions := s.admission.AbortLogins(event.ShuttingDown), s.sessions.all()
 	for _, c := range sessions {
-		c.end(reasonDrainTimeout)
+		c.end(event.DrainTimeout)
 	}
-	return len(logins)+len(sessions) > 0
+	return logins+len(sessions) > 0
 }

@@ -5,12 +5,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
 // sweepInterval is how late an idle timeout, or the end of a user's or a key's time, may be
 // noticed.
 const sweepInterval = 200 * time.Millisecond
+
+// stallTimeout is how long a client may leave an answer where it is, which is to say take
+// less than a channel packet of it. TCP gives a silent peer three minutes; a client that is
+// suspended has mostly asked for less than fits its windows, and does not count.
+const stallTimeout = 2 * time.Minute
 
 // sweep closes sessions whose time is over, until the server ends. It waits for nothing: no log, no volume, no lock
 // that is held while something else is waited for.
@@ -23,7 +29,7 @@ func (s *Server) sweep() {
 		case <-s.ctx.Done():
 			return
 		case <-s.Processors.Began():
-			s.Processors.Tick(time.Now(), 0, max(1, s.registry.loginsInProgress()))
+			s.Processors.Tick(time.Now(), 0, max(1, s.admission.LoginsInProgress()))
 		case <-t.C:
 			w.once()
 		}
@@ -52,7 +58,7 @@ func (w *sweeper) once() {
 	for _, c := range w.deadlines.take(clock) {
 		w.look(c, current, now, clock)
 	}
-	w.Processors.Tick(now, w.busy(now), w.registry.loginsInProgress())
+	w.Processors.Tick(now, w.busy(now), w.admission.LoginsInProgress())
 }
 
 // survived is called with a panic that is not to end all sessions, nil for none. A nil connection is for what belongs to none.
@@ -62,7 +68,7 @@ func (w *sweeper) survived(c *conn, v any) {
 			c.panicked(v)
 			return
 		}
-		w.Metrics.Refusal(reasonPanic)
+		w.emit(event.Refused{Reason: event.InternalError})
 		w.Log.Error("sweep of sessions panicked", "panic", v, "stack", string(debug.Stack()))
 	}
 }
@@ -70,16 +76,16 @@ func (w *sweeper) survived(c *conn, v any) {
 // look ends a session whose time is over, or sets when to look at it again.
 func (w *sweeper) look(c *conn, current *snapshot.Snapshot, now time.Time, clock time.Duration) {
 	defer func() { w.survived(c, recover()) }()
-	ended, left := w.registry.ended(c, now)
+	ended, left := w.sessions.ended(c, now)
 	idle := current.Listener.Limits.IdleTimeout() - now.Sub(c.lastActivity())
 	switch {
 	case ended != "":
-		c.revoke(string(ended))
+		c.revoke(ended)
 	case idle <= 0:
-		c.end(reasonIdle)
+		c.end(event.IdleTimeout)
 	default:
-		c.rekeying.byTime()
-		w.deadlines.at(c, after(clock, min(left, idle, c.rekeying.left())))
+		c.handshake.RekeyIfDue()
+		w.deadlines.at(c, after(clock, min(left, idle, c.handshake.UntilRekey())))
 	}
 }
 
@@ -95,16 +101,16 @@ func after(t, d time.Duration) time.Duration {
 func (w *sweeper) busy(now time.Time) (n int) {
 	for _, c := range w.activity.list() {
 		switch {
-		case c.stalled(w.stallTimeout):
-			c.end(reasonStalled)
+		case c.raw.Stalled(w.stallTimeout):
+			c.end(event.ClientNotReading)
 		case now.Sub(c.lastActivity()) < 2*sweepInterval:
 			n++
 			continue
-		case c.stalled(0): // it may become so
+		case c.raw.Stalled(0): // it may become so
 			continue
 		}
 		w.activity.remove(c)
-		if c.stalled(0) { // a write that began meanwhile
+		if c.raw.Stalled(0) { // a write that began meanwhile
 			c.touch()
 		}
 	}

@@ -53,7 +53,7 @@ func TestCryptoAt(t *testing.T) {
 		{end.Add(-time.Hour), cryptopolicy.Legacy2026, true}, // the clock was set back
 	} {
 		c := s.CryptoAt(tc.at)
-		algorithms := c.HostKeys.Signers(tc.at)[0].(ssh.MultiAlgorithmSigner).Algorithms()
+		algorithms := c.HostKeys.Signers(tc.at)[0].Algorithms()
 		if c.Policy.Name != tc.want || slices.Contains(algorithms, ssh.KeyAlgoRSA) != tc.sha1 || s.PolicyLapsed(tc.at) == tc.sha1 {
 			t.Errorf("%s: %s, %v", tc.at, c.Policy.Name, algorithms)
 		}

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/trace/tracetest"
 )
 
@@ -70,7 +70,7 @@ func run(t *testing.T, x *Exporter) (end func()) {
 
 func transfers(x *Exporter, n int) {
 	for range n {
-		x.Record(session(audit.Entry{Event: audit.Transfer, Direction: "upload", Path: "/" + strings.Repeat("p", 1000)}), time.Now())
+		x.Emit(event.Transfer{Connection: session(time.Now()), File: event.File{Direction: "upload", Path: "/" + strings.Repeat("p", 1000)}})
 	}
 }
 

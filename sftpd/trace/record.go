@@ -8,17 +8,16 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Record sends the span of an entry of the audit log, if its connection is sampled: of a
-// login, a transfer, or the end of a session. Of other entries there is none, so whoever
-// cannot log in makes no span. accepted is when the connection was.
+// Emit implements event.Sink: it sends the span of a login, a transfer, or the end of a session, if its connection is sampled,
+// and waits for nothing. Of other events there is none, so whoever cannot log in makes no span.
 //
 // The trace has no state of its own. The root's ID is that of the connection in the audit
 // log, and the trace's ID is the same twice: a line there leads to its trace. Whether it is
 // sampled is decided by the ID, too, so all spans of a connection are, or none.
-func (x *Exporter) Record(e audit.Entry, accepted time.Time) {
+func (x *Exporter) Emit(e event.Event) {
 	if x == nil {
 		return
 	}
@@ -26,15 +25,25 @@ func (x *Exporter) Record(e audit.Entry, accepted time.Time) {
 	if t == nil {
 		return
 	}
-	switch e.Event {
-	case audit.Login, audit.Transfer, audit.Logout:
-	default:
+	var s *span
+	switch e := e.(type) {
+	case event.Login:
+		if sampled(e.ID, t.percent) {
+			s = spanOfLogin(e)
+		}
+	case event.Transfer:
+		if sampled(e.ID, t.percent) {
+			s = spanOfTransfer(e)
+		}
+	case event.Logout:
+		if sampled(e.ID, t.percent) {
+			s = spanOfSession(e)
+		}
+	}
+	if s == nil {
 		return
 	}
-	if !sampled(e.Connection, t.percent) {
-		return
-	}
-	data, err := json.Marshal(spanOf(e, accepted))
+	data, err := json.Marshal(s)
 	if err != nil {
 		x.count(Dropped, 1) // strings and numbers can always be encoded
 		return
@@ -51,31 +60,33 @@ func sampled(connection string, percent int) bool {
 	return err == nil && id%100 < uint64(percent)
 }
 
-func spanOf(e audit.Entry, accepted time.Time) *span {
+// spanOf begins a span of a connection, from its accept until now.
+func spanOf(c *event.Connection) (s *span, now time.Time) {
 	// By the monotonic clock: a wall clock that is set must not tear a trace apart.
-	now := accepted.Add(time.Since(accepted))
-	s := &span{TraceID: e.Connection + e.Connection, Kind: kindInternal}
-	s.between(accepted, now)
-	s.text("user.name", audit.Cut(e.User, audit.MaxName))
-	s.text("sftp.account", e.Account)
-	switch e.Event {
-	case audit.Logout:
-		s.Name, s.SpanID, s.Kind = "sftp session", e.Connection, kindServer
-		s.session(e)
-		return s
-	case audit.Login:
-		s.Name = "login"
-		s.login(e)
-	default:
-		s.Name = e.Direction
-		s.between(now.Add(-e.Duration), now)
-		s.transfer(e)
-	}
-	s.ParentSpanID, s.SpanID = e.Connection, newID()
+	now = c.Accepted.Add(time.Since(c.Accepted))
+	s = &span{TraceID: c.ID + c.ID, Kind: kindInternal}
+	s.between(c.Accepted, now)
+	s.text("user.name", event.Cut(c.User, event.MaxName))
+	s.text("sftp.account", c.Account)
+	return s, now
+}
+
+// below makes a span one within the session.
+func (s *span) below(c *event.Connection) *span {
+	s.ParentSpanID, s.SpanID = c.ID, newID()
 	return s
 }
 
-func (s *span) session(e audit.Entry) {
+func (s *span) credentials(c *event.Connection) {
+	s.texts("sftp.methods", c.Methods)
+	if len(c.Keys) > 0 {
+		s.text("sftp.key_fingerprint", c.Keys[0])
+	}
+}
+
+func spanOfSession(e event.Logout) *span {
+	s, _ := spanOf(e.Connection)
+	s.Name, s.SpanID, s.Kind = "sftp session", e.ID, kindServer
 	peer := e.Source
 	if e.Proxy != "" {
 		peer = e.Proxy
@@ -84,31 +95,37 @@ func (s *span) session(e audit.Entry) {
 	s.address("network.peer.address", "network.peer.port", peer)
 	s.text("network.transport", "tcp")
 	s.text("network.protocol.name", "ssh")
-	s.text("sftp.client_version", audit.Cut(e.ClientVersion, audit.MaxName))
-	s.texts("sftp.methods", e.Methods)
-	s.text("sftp.key_fingerprint", e.KeyFingerprint)
-	s.text("sftp.end_reason", audit.Cut(e.Reason, audit.MaxName))
+	s.text("sftp.client_version", event.Cut(e.ClientVersion, event.MaxName))
+	s.credentials(e.Connection)
+	s.text("sftp.end_reason", event.Cut(string(e.Reason), event.MaxName))
+	return s
 }
 
-func (s *span) login(e audit.Entry) {
-	s.texts("sftp.methods", e.Methods)
-	s.text("sftp.key_fingerprint", e.KeyFingerprint)
-	s.text("sftp.key_exchange", e.KeyExchange)
-	s.text("sftp.cipher", e.Cipher)
-	s.text("sftp.mac", e.MAC)
-	s.text("sftp.host_key_algorithm", e.HostKeyAlgorithm)
-	s.text("sftp.public_key_algorithm", e.PublicKeyAlgorithm)
+func spanOfLogin(e event.Login) *span {
+	s, _ := spanOf(e.Connection)
+	s.Name = "login"
+	s.credentials(e.Connection)
+	s.text("sftp.key_exchange", e.Algorithms.KeyExchange)
+	s.text("sftp.cipher", e.Algorithms.Cipher)
+	s.text("sftp.mac", e.Algorithms.MAC)
+	s.text("sftp.host_key_algorithm", e.Algorithms.HostKey)
+	s.text("sftp.public_key_algorithm", e.Algorithms.PublicKey)
+	return s.below(e.Connection)
 }
 
-func (s *span) transfer(e audit.Entry) {
-	s.text("file.path", audit.Cut(e.Path, audit.MaxPath))
+func spanOfTransfer(e event.Transfer) *span {
+	s, now := spanOf(e.Connection)
+	s.Name = e.Direction
+	s.between(now.Add(-e.Duration), now)
+	s.text("file.path", event.Cut(e.Path, event.MaxPath))
 	s.number("sftp.bytes_read", e.BytesRead)
 	s.number("sftp.bytes_written", e.BytesWritten)
 	s.text("sftp.left", e.Left)
-	if e.Result != audit.OK {
-		s.text("error.type", e.Result)
-		s.Status = &status{Code: codeError, Message: audit.Cut(e.Reason, audit.MaxName)}
+	if e.Result != event.OK {
+		s.text("error.type", string(e.Result))
+		s.Status = &status{Code: codeError, Message: event.Cut(e.Error, event.MaxName)}
 	}
+	return s.below(e.Connection)
 }
 
 // address adds an address and its port. What is not TCP has neither.

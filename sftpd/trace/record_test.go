@@ -9,18 +9,18 @@ import (
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/trace/tracetest"
 )
 
 const connection = "0123456789abcdef"
 
-// record decodes what is sent of an entry.
-func record(t *testing.T, e audit.Entry, accepted time.Time) tracetest.Span {
+// record decodes what is sent of an event.
+func record(t *testing.T, e event.Event) tracetest.Span {
 	t.Helper()
 	x, _ := newExporter(t, config.Tracing{Endpoint: "http://127.0.0.1:1", SamplingPercent: 100})
-	x.Record(e, accepted)
+	x.Emit(e)
 	b := x.queue.take()
 	if b.spans != 1 {
 		t.Fatalf("%d spans", b.spans)
@@ -28,17 +28,21 @@ func record(t *testing.T, e audit.Entry, accepted time.Time) tracetest.Span {
 	return tracetest.Decode(t, x.target.Load().request.body(b.data))[0]
 }
 
-func session(e audit.Entry) audit.Entry {
-	e.Connection, e.Source, e.User, e.Account = connection, "192.0.2.7:60734", "ada", "team/ada"
-	e.Methods, e.KeyFingerprint, e.ClientVersion = []string{"publickey", "password"}, "SHA256:x", "SSH-2.0-OpenSSH_10.0"
-	return e
+// session is one that was accepted at a time.
+func session(accepted time.Time) *event.Connection {
+	return &event.Connection{
+		ID: connection, Accepted: accepted, Source: "192.0.2.7:60734", User: "ada", Account: "team/ada",
+		Methods: []string{"publickey", "password"}, Keys: []string{"SHA256:x"}, ClientVersion: "SSH-2.0-OpenSSH_10.0",
+	}
 }
 
 func TestSpans(t *testing.T) {
-	accepted := time.Now().Add(-time.Hour)
+	c := session(time.Now().Add(-time.Hour))
+	behind := *c
+	behind.Proxy = "[::ffff:10.0.0.1]:7"
 	for _, tc := range []struct {
 		name   string
-		entry  audit.Entry
+		event  event.Event
 		kind   tracepb.Span_SpanKind
 		begin  time.Duration // before the end
 		status tracepb.Status_StatusCode
@@ -46,7 +50,7 @@ func TestSpans(t *testing.T) {
 	}{
 		{
 			"sftp session",
-			audit.Entry{Event: audit.Logout, Result: audit.OK, Proxy: "[::ffff:10.0.0.1]:7", Reason: "idle_timeout", Duration: time.Minute},
+			event.Logout{Connection: &behind, Reason: event.IdleTimeout, Duration: time.Minute},
 			tracepb.Span_SPAN_KIND_SERVER, time.Hour, tracepb.Status_STATUS_CODE_UNSET,
 			map[string]string{
 				"client.address": "192.0.2.7", "client.port": "int(60734)", "network.peer.address": "10.0.0.1", "network.peer.port": "int(7)",
@@ -56,7 +60,7 @@ func TestSpans(t *testing.T) {
 		},
 		{
 			"login",
-			audit.Entry{Event: audit.Login, Result: audit.OK, KeyExchange: "k", Cipher: "c", MAC: "m", HostKeyAlgorithm: "h", PublicKeyAlgorithm: "p"},
+			event.Login{Connection: c, Algorithms: event.Algorithms{KeyExchange: "k", Cipher: "c", MAC: "m", HostKey: "h", PublicKey: "p"}},
 			tracepb.Span_SPAN_KIND_INTERNAL, time.Hour, tracepb.Status_STATUS_CODE_UNSET,
 			map[string]string{
 				"user.name": "ada", "sftp.account": "team/ada", "sftp.methods": "publickey", "sftp.key_fingerprint": "SHA256:x", "sftp.key_exchange": "k",
@@ -65,9 +69,9 @@ func TestSpans(t *testing.T) {
 		},
 		{
 			"upload",
-			audit.Entry{
-				Event: audit.Transfer, Result: audit.Failed, Reason: "no space", Direction: "upload", Path: "/a<&>\xff", BytesWritten: 1 << 63, Left: "kept",
-				Duration: 2 * time.Second,
+			event.Transfer{
+				Connection: c, Result: event.Failed, Error: "no space", Left: "kept",
+				File: event.File{Direction: "upload", Path: "/a<&>\xff", BytesWritten: 1 << 63, Duration: 2 * time.Second},
 			},
 			tracepb.Span_SPAN_KIND_INTERNAL, 2 * time.Second, tracepb.Status_STATUS_CODE_ERROR,
 			map[string]string{
@@ -77,7 +81,7 @@ func TestSpans(t *testing.T) {
 		},
 		{
 			"download",
-			audit.Entry{Event: audit.Transfer, Result: audit.OK, Direction: "download", Path: "/b", BytesRead: 5},
+			event.Transfer{Connection: c, Result: event.OK, File: event.File{Direction: "download", Path: "/b", BytesRead: 5}},
 			tracepb.Span_SPAN_KIND_INTERNAL, 0, tracepb.Status_STATUS_CODE_UNSET,
 			map[string]string{
 				"user.name": "ada", "sftp.account": "team/ada", "file.path": "/b", "sftp.bytes_read": "int(5)", "sftp.bytes_written": "int(0)",
@@ -85,14 +89,14 @@ func TestSpans(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := record(t, session(tc.entry), accepted)
+			s := record(t, tc.event)
 			if s.GetName() != tc.name || s.GetKind() != tc.kind || s.GetStatus().GetCode() != tc.status {
 				t.Errorf("%v", s.Span)
 			}
 			if s.Trace != connection+connection {
 				t.Errorf("trace %s", s.Trace)
 			}
-			root := tc.entry.Event == audit.Logout
+			_, root := tc.event.(event.Logout)
 			if (s.ID == connection) != root || (s.Parent == connection) == root || root && s.Parent != "" {
 				t.Errorf("span %s of %q", s.ID, s.Parent)
 			}
@@ -113,8 +117,11 @@ func TestSpans(t *testing.T) {
 // Whoever cannot log in makes no span.
 func TestNoSpans(t *testing.T) {
 	x, _ := newExporter(t, config.Tracing{Endpoint: "http://127.0.0.1:1", SamplingPercent: 100})
-	for _, e := range []audit.Event{audit.LoginRefused, audit.ConnectionRefused, audit.Operation, audit.SessionRevoked} {
-		x.Record(session(audit.Entry{Event: e}), time.Now())
+	c := session(time.Now())
+	for _, e := range []event.Event{
+		event.LoginRefused{Connection: c}, event.ConnectionRefused{Connection: c}, event.Operation{Connection: c}, event.SessionRevoked{Connection: c},
+	} {
+		x.Emit(e)
 	}
 	if b := x.queue.take(); b.spans != 0 {
 		t.Errorf("spans: %s", b.data)
@@ -124,11 +131,15 @@ func TestNoSpans(t *testing.T) {
 // What a client chose is bounded, and so is a span.
 func TestLongNames(t *testing.T) {
 	long := strings.Repeat("€", 100_000)
-	for _, event := range []audit.Event{audit.Login, audit.Transfer, audit.Logout} {
-		e := session(audit.Entry{Event: event, Result: audit.Failed, Reason: long, Path: long, Direction: "upload"})
-		e.User, e.ClientVersion = long, long
-		for _, a := range record(t, e, time.Now()).GetAttributes() {
-			if v := a.GetValue().GetStringValue(); len(v) > audit.MaxPath || strings.Contains(v, "\ufffd") {
+	c := session(time.Now())
+	c.User, c.ClientVersion = long, long
+	for _, e := range []event.Event{
+		event.Login{Connection: c},
+		event.Logout{Connection: c, Reason: event.Reason(long)},
+		event.Transfer{Connection: c, Result: event.Failed, Error: long, File: event.File{Path: long, Direction: "upload"}},
+	} {
+		for _, a := range record(t, e).GetAttributes() {
+			if v := a.GetValue().GetStringValue(); len(v) > event.MaxPath || strings.Contains(v, "\ufffd") {
 				t.Errorf("%s has %d bytes", a.GetKey(), len(v))
 			}
 		}
@@ -159,11 +170,11 @@ func TestSampled(t *testing.T) {
 
 // Without tracing, and of a connection that is not sampled, nothing is allocated.
 func TestOffCostsNothing(t *testing.T) {
-	e, now := session(audit.Entry{Event: audit.Transfer, Path: "/a", Direction: "upload"}), time.Now()
+	var e event.Event = event.Transfer{Connection: session(time.Now()), File: event.File{Path: "/a", Direction: "upload"}}
 	off, _ := newExporter(t, config.Tracing{})
 	none, _ := newExporter(t, config.Tracing{Endpoint: "http://127.0.0.1:1"})
 	for name, x := range map[string]*Exporter{"nil": nil, "off": off, "not sampled": none} {
-		if n := testing.AllocsPerRun(100, func() { x.Record(e, now) }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { x.Emit(e) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -171,7 +182,7 @@ func TestOffCostsNothing(t *testing.T) {
 
 // The cost for a session of what is sent of a transfer, and of what is not.
 func BenchmarkRecord(b *testing.B) {
-	e, now := session(audit.Entry{Event: audit.Transfer, Path: "/in/report.csv", Direction: "upload"}), time.Now()
+	var e event.Event = event.Transfer{Connection: session(time.Now()), File: event.File{Path: "/in/report.csv", Direction: "upload"}}
 	for _, percent := range []int{-1, 0, 100} {
 		b.Run(fmt.Sprintf("percent=%d", percent), func(b *testing.B) {
 			x, _ := newExporter(b, config.Tracing{Endpoint: "http://127.0.0.1:1", SamplingPercent: max(percent, 0)})
@@ -180,7 +191,7 @@ func BenchmarkRecord(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				x.Record(e, now)
+				x.Emit(e)
 				if len(x.queue.waiting.data) > maxQueued/2 {
 					x.queue.take()
 				}

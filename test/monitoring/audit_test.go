@@ -17,6 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // auditSchema is docs/audit-log.schema.json, without room for a field that it does not have: readers must skip those, but
@@ -117,7 +118,7 @@ func TestAuditSchemaHasAllFields(t *testing.T) {
 		{
 			Event: audit.Operation, Result: audit.OK, Connection: "0123456789abcdef", Source: "192.0.2.1:5", User: "ada", Account: "team/ada",
 			Operation: "rename", Path: "/a", Target: "/b",
-			Set: audit.Attributes{Size: "1", Mode: "0640", Owner: "1:4294967295", Atime: "2026-11-29T07:00:00Z", Mtime: "2026-11-29T07:00:00Z"},
+			Set: event.Attributes{Size: "1", Mode: "0640", Owner: "1:4294967295", Atime: "2026-11-29T07:00:00Z", Mtime: "2026-11-29T07:00:00Z"},
 		},
 	} {
 		var b bytes.Buffer

@@ -303,7 +303,22 @@ func (d *Daemon) MustDial(t testing.TB, user string, methods ...ssh.AuthMethod) 
 		t.Fatalf("log in as %s: %v", user, err)
 	}
 	t.Cleanup(func() { _ = c.Close() }) // the test may have closed it
+	admitted(c)
 	return c
+}
+
+// admitted waits until the daemon has the session: a client is told of its login a moment before, and a configuration that
+// is loaded in between refuses the login instead of ending the session. A daemon whose audit log takes nothing does not answer.
+func admitted(c *ssh.Client) {
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		_, _, _ = c.SendRequest("keepalive@openssh.com", true, nil) // refused, or the session has ended: the test will say
+	}()
+	select {
+	case <-answered:
+	case <-time.After(5 * time.Second):
+	}
 }
 
 type buffer struct {

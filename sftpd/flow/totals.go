@@ -1,0 +1,25 @@
+package flow
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Totals are what all connections of a server share.
+type Totals struct {
+	// UnreadLimit is how many bytes on the wire all connections together may have sent ahead before those with the most are
+	// closed. It may be changed before there is a connection.
+	UnreadLimit int64
+	// RoundTrip stands for the kernel's measure in tests. Nil is for that.
+	RoundTrip func() time.Duration
+
+	unread   atomic.Int64
+	received atomic.Uint64
+	windows  *budget
+}
+
+// NewTotals returns the totals of a server without connections.
+func NewTotals() *Totals { return &Totals{UnreadLimit: unreadOfAll, windows: newBudget()} }
+
+// Received returns how many bytes have come in on all connections there were.
+func (t *Totals) Received() uint64 { return t.received.Load() }

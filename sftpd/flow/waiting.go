@@ -1,0 +1,21 @@
+package flow
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// started is where the monotonic clock of this package starts.
+var started = time.Now()
+
+// waiting is since when something waits. The zero value does not.
+type waiting struct{ since atomic.Int64 }
+
+func (w *waiting) begin() { w.since.Store(int64(time.Since(started))) }
+func (w *waiting) end()   { w.since.Store(0) }
+
+// atLeast reports whether it has waited for a time.
+func (w *waiting) atLeast(d time.Duration) bool {
+	since := w.since.Load()
+	return since != 0 && time.Since(started)-time.Duration(since) >= d
+}

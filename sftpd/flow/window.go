@@ -1,0 +1,222 @@
+package flow
+
+import (
+	"io"
+	"math"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
+)
+
+// A client may send what fits its window, and has to wait a round trip for more. With the 2 MiB
+// of x/crypto that is 40 MiB/s at most over 50 ms, whatever the network can do. So the window of
+// an upload which is held up by it is made larger, within a budget: what is promised to a
+// client has to be kept in memory if the volume is slow.
+//
+// A promise cannot be taken back. When an upload has not needed its window for a while, its part
+// of the budget is given to others at once, and the client is not credited with what it sends
+// until its window is as small as before. What it may send until then is bounded by the ledger:
+// under pressure, such a client is closed as if its window had never been larger.
+const (
+	// maxWindow is the largest window, that of 128 MiB/s over 125 ms.
+	maxWindow = 16 << 20
+	// windowsOfAll and windowsOfUser are how much larger than channelWindow the windows of all
+	// channels and of a user's channels may be together: four and two of the largest, and
+	// less where memory is limited.
+	windowsOfAll  = 64 << 20
+	windowsOfUser = windowsOfAll / 2
+	// windowsOfMemory is the part of the memory limit (GOMEMLIMIT) that all windows may have.
+	windowsOfMemory = 1.0 / 8
+	// leastGrowth is what is worth a change.
+	leastGrowth = 256 << 10
+	// creditParts is how many parts a window is credited in.
+	creditParts = 32
+	// leastPeriod is how long at least a rate is measured.
+	leastPeriod = 10 * time.Millisecond
+	// rttLasts is how long a round trip is taken to be the same.
+	rttLasts = time.Second
+	// windowIdle is after how long, or how many round trips, a window that was not needed is
+	// made small.
+	windowIdle       = 2 * time.Second
+	windowIdleRounds = 8
+)
+
+// budget is what the windows of uploads may have beyond channelWindow.
+type budget struct {
+	ofAll, ofUser int64
+
+	mu    sync.Mutex
+	all   int64
+	users map[string]int64
+}
+
+func newBudget() *budget {
+	all := int64(windowsOfAll)
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		all = min(all, int64(float64(limit)*windowsOfMemory))
+	}
+	return &budget{ofAll: all, ofUser: all * windowsOfUser / windowsOfAll, users: map[string]int64{}}
+}
+
+// take returns as much of n as there is, 0 if that is not worth it.
+func (b *budget) take(user string, n int64) int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n = min(n, b.ofAll-b.all, b.ofUser-b.users[user])
+	if n < leastGrowth {
+		return 0
+	}
+	b.all += n
+	b.users[user] += n
+	return n
+}
+
+func (b *budget) give(user string, n int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.all -= n
+	if b.users[user] -= n; b.users[user] == 0 {
+		delete(b.users, user)
+	}
+}
+
+// window is that of a stream, under the lock of its connection.
+type window struct {
+	receiver  *unexported.Receiver
+	budget    *budget
+	user      string
+	roundTrip func() time.Duration
+
+	uncredited int64 // what was read, and the client is still to be credited with
+	// period is when the rate began to be measured, and bytes what came since.
+	period time.Time
+	bytes  int64
+	// rtt is the round trip, as it was asked for.
+	rtt   time.Duration
+	asked time.Time
+	// needed is whether a smaller window would have held the client up since the last tick.
+	needed bool
+	idle   *time.Timer
+	closed bool
+}
+
+// Grow lets the window of a user's stream grow.
+func (s *Stream) Grow(user string) { s.growWithin(s.conn.totals.windows, user) }
+
+func (s *Stream) growWithin(b *budget, user string) {
+	r := unexported.ReceiverOf(s.Channel)
+	if r == nil {
+		return
+	}
+	roundTrip := s.conn.RoundTrip
+	if f := s.conn.totals.RoundTrip; f != nil {
+		roundTrip = f
+	}
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	s.window = &window{receiver: r, budget: b, user: user, roundTrip: roundTrip, period: time.Now()}
+}
+
+// source returns what to read from, and how much at most: the channel, which credits the client;
+// or what it has received, if the client is credited later, or not at all.
+func (s *Stream) source() (from io.Reader, most int) {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	a, w := s.account, s.window
+	a.waiting = true
+	switch {
+	case w == nil || a.promised == 0:
+		return s.Channel, math.MaxInt
+	case a.promised > a.covered:
+		return w.receiver.Pending, int(a.promised - a.covered)
+	case w.uncredited < (channelWindow+a.promised)/creditParts:
+		return w.receiver.Pending, math.MaxInt
+	}
+	w.uncredited = 0
+	return s.Channel, math.MaxInt
+}
+
+// consumed takes note of n bytes that were read, by the channel or around it.
+func (s *Stream) consumed(n int, around bool) {
+	a, w := s.account, s.window
+	switch {
+	case w == nil:
+		return
+	case around && a.promised > a.covered:
+		// The promise may have lost its cover while this waited: then it was not bounded.
+		repaid := min(int64(n), a.promised-a.covered)
+		a.promised -= repaid
+		if rest := int64(n) - repaid; rest > 0 {
+			w.uncredited = w.receiver.Credit(rest)
+		}
+	case around:
+		w.uncredited = w.receiver.Credit(int64(n))
+	}
+	s.measure(n)
+}
+
+// measure makes the window larger if it was used up within a round trip.
+func (s *Stream) measure(n int) {
+	a, w := s.account, s.window
+	w.bytes += int64(n)
+	now := time.Now()
+	elapsed := now.Sub(w.period)
+	if elapsed < leastPeriod {
+		return
+	}
+	if now.Sub(w.asked) > rttLasts {
+		w.rtt, w.asked = w.roundTrip(), now
+	}
+	if elapsed < w.rtt {
+		return
+	}
+	perRound := int64(float64(w.bytes) * (float64(w.rtt) / float64(elapsed)))
+	w.period, w.bytes = now, 0
+	size := channelWindow + a.promised
+	if perRound < size/4 {
+		return
+	}
+	w.needed = true
+	if perRound >= size/4*3 && a.promised == a.covered && !w.closed {
+		s.grow(min(size, maxWindow-size))
+	}
+}
+
+func (s *Stream) grow(n int64) {
+	a, w := s.account, s.window
+	if n = w.budget.take(w.user, n); n == 0 {
+		return
+	}
+	a.promised += n
+	a.covered += n
+	w.uncredited = w.receiver.Credit(n)
+	if w.idle == nil {
+		w.idle = time.AfterFunc(windowIdle, s.tick)
+	}
+}
+
+// tick makes a window small that was not needed since the last one, unless a request is being
+// executed: a volume that is slow for a while is not the client's fault.
+func (s *Stream) tick() {
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
+	w, writing := s.window, s.writing.since.Load() != 0
+	if w.closed || !w.needed && (s.account.waiting || writing) {
+		s.uncover()
+		return
+	}
+	w.needed = false
+	w.idle.Reset(max(windowIdle, windowIdleRounds*w.rtt))
+}
+
+// uncover gives back the stream's part of the budget.
+func (s *Stream) uncover() {
+	if a, w := s.account, s.window; w != nil && a.covered > 0 {
+		w.budget.give(w.user, a.covered)
+		a.covered = 0
+		w.idle.Stop()
+		w.idle = nil
+	}
+}

@@ -1,0 +1,166 @@
+package handshake
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
+)
+
+// Limits are what a client can use before it is logged in.
+type Limits struct {
+	// Bytes that it may send.
+	Bytes int64
+	// Exchanges of keys.
+	Exchanges int32
+	// Patience is how long its first words are waited for.
+	Patience time.Duration
+	// Slots are the places of expensive key exchanges, of all connections together.
+	Slots Slots
+}
+
+const (
+	// maxBytes: a login takes some kilobytes; without a bound, 16 packets of 256 KiB would be queued
+	// in x/crypto for each connection.
+	maxBytes = 128 << 10
+	// maxExchanges: one is needed, and clients do no more; a connection that asks for them without end would take a CPU.
+	maxExchanges = 2
+	// patience is how long the daemon waits for a client's algorithms before it sends
+	// its own. Clients send theirs with or right after their version line; one that waits
+	// for the daemon's, as scanners do, gets them then.
+	patience = time.Second
+)
+
+// StandardLimits returns the limits of a process, with slots of its own.
+func StandardLimits() Limits {
+	return Limits{Bytes: maxBytes, Exchanges: maxExchanges, Patience: patience, Slots: newSlots()}
+}
+
+// state is how far a connection has come, see the package.
+type state int32
+
+const (
+	exchanging state = iota
+	signed
+	authenticating
+	loggedIn
+	over
+)
+
+// Handshake is that of one connection.
+type Handshake struct {
+	limits   Limits
+	version  string
+	deadline time.Time
+	wire     *wire
+	// ctx ends with the login: at its deadline, when the connection fails, and when it is decided.
+	ctx    context.Context //nolint:containedctx // x/crypto's callbacks have none
+	cancel context.CancelFunc
+
+	state atomic.Int32
+	// asked is closed in the state authenticating.
+	asked chan struct{}
+	// received counts bytes before the login, and exchanges those of keys.
+	received  atomic.Int64
+	exchanges atomic.Int32
+	// broken is whether the client or the network ended the connection, and excess whether the client asked for more
+	// than a login takes.
+	broken, excess atomic.Bool
+	// slot is whether this connection has one of limits.Slots.
+	slot atomic.Bool
+
+	peer     ssh.ConnMetadata // nil before the state authenticating
+	pace     pace
+	rekeying rekeying
+}
+
+// New begins the handshake of a connection, as a server of an identification (RFC 4253 section 4.2), which has to be done at
+// the deadline. LogIn is to follow.
+func New(ctx context.Context, c net.Conn, version string, deadline time.Time, l Limits) *Handshake {
+	h := &Handshake{limits: l, version: version, deadline: deadline, asked: make(chan struct{})}
+	h.ctx, h.cancel = context.WithDeadline(ctx, deadline)
+	h.wire = &wire{Conn: c, handshake: h}
+	// x/crypto waits for a client as long as the connection does.
+	_ = c.SetDeadline(deadline) // fails with the connection
+	return h
+}
+
+// Context ends with the login.
+func (h *Handshake) Context() context.Context { return h.ctx }
+
+// Connection is one that is logged in.
+type Connection struct {
+	*ssh.ServerConn
+	Channels <-chan ssh.NewChannel
+	Requests <-chan *ssh.Request
+}
+
+// Config is what LogIn needs beside the configuration of SSH.
+type Config struct {
+	// HostKeys sign exchanges of keys.
+	HostKeys []ssh.MultiAlgorithmSigner
+	// RekeyAfter is when keys are to be exchanged again, 0 for whenever x/crypto does.
+	RekeyAfter time.Duration
+}
+
+// LogIn exchanges keys and lets the client log in. It completes the configuration, whose callbacks it calls. A connection
+// that failed leaves nothing behind, and is closed.
+func (h *Handshake) LogIn(c *ssh.ServerConfig, own Config) (Connection, *Failure) {
+	defer h.cancel()
+	h.rekeying.after = own.RekeyAfter
+	h.configure(c, own.HostKeys)
+	sc, channels, requests, err := ssh.NewServerConn(h.wire, c)
+	h.releaseSlot() // of an exchange that failed before it was signed
+	if err != nil {
+		h.reach(over)
+		if h.peer != nil {
+			unexported.DrainTransport(h.peer)
+		}
+		return Connection{}, h.failure(err)
+	}
+	h.reach(loggedIn)
+	_ = h.wire.SetDeadline(time.Time{}) // fails with the connection
+	return Connection{sc, channels, requests}, nil
+}
+
+func (h *Handshake) configure(c *ssh.ServerConfig, keys []ssh.MultiAlgorithmSigner) {
+	c.ServerVersion = h.version
+	c.Rand = group{h}
+	for _, k := range keys {
+		c.AddHostKey(hostKey{k, h})
+	}
+	callback := c.PreAuthConnCallback
+	c.PreAuthConnCallback = func(peer ssh.ServerPreAuthConn) {
+		h.peer = peer
+		if callback != nil {
+			callback(peer)
+		}
+		h.rekeying.ask = unexported.KeyExchangeRequests(peer)
+		h.rekeying.exchanged()
+		h.reach(authenticating)
+		close(h.asked)
+	}
+}
+
+// is reports whether a state has been reached and not left.
+func (h *Handshake) is(s state) bool { return state(h.state.Load()) == s }
+
+// reach enters a state, unless it or a later one has been reached.
+func (h *Handshake) reach(s state) {
+	for {
+		now := h.state.Load()
+		if now >= int32(s) || h.state.CompareAndSwap(now, int32(s)) {
+			return
+		}
+	}
+}
+
+// exceeded notes that a client asked for more than a login takes.
+func (h *Handshake) exceeded(err error) error {
+	h.excess.Store(true)
+	return err
+}

@@ -1,0 +1,48 @@
+package server_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// TestUploadsAreThoseOfTheLogin: a session goes by the settings of its login, also where its first channel comes after a change
+// of them, and new sessions follow the change.
+func TestUploadsAreThoseOfTheLogin(t *testing.T) {
+	t.Parallel()
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	before := d.MustDial(t, "ada", ssh.Password("secret"))
+	dir.Listener.Uploads.Publish = config.PublishOnClose
+	d.Reload(t, dir)
+	after := d.MustDial(t, "ada", ssh.Password("secret"))
+	exists := func(name string) bool {
+		_, err := os.Lstat(filepath.Join(dir.Home("ada"), name))
+		return err == nil
+	}
+	for name, tc := range map[string]struct {
+		client *ssh.Client
+		there  bool
+	}{"before": {before, true}, "after": {after, false}} {
+		f, err := startSFTP(t, tc.client).Create("/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write([]byte("content")); err != nil {
+			t.Fatal(err)
+		}
+		if there := exists(name); there != tc.there {
+			t.Errorf("%s the change: the upload in progress is there: %v, want %v", name, there, tc.there)
+		}
+		if err := f.Close(); err != nil || !exists(name) {
+			t.Errorf("%s the change: closed: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package unexported
+
+import (
+	"io"
+	"reflect"
+	"sync"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// ChannelWindow is the window of x/crypto's channels, in bytes.
+const ChannelWindow = 2 << 20
+
+// Receiver is the receiving side of a channel's flow control (RFC 4254 section 5.2). x/crypto
+// credits the client with what [ssh.Channel.Read] has returned, so that the client never has
+// more than 2 MiB on its way. What consumed is increased by is credited with the next Read, which
+// makes the window larger; what is read from Pending is not credited, which makes it smaller.
+//
+// A window above 2 MiB has x/crypto credit each Read, however little that returned: it
+// subtracts the window from 2 MiB without a sign. Reads from Pending, added to consumed, are
+// credited together.
+type Receiver struct {
+	// Pending is data that was received and not read.
+	Pending io.Reader
+	// mu protects the others.
+	mu       *sync.Mutex
+	window   *uint32 // bytes that the client may still send
+	consumed *uint32 // bytes that were read, and that the client is not credited with yet
+}
+
+// ReceiverOf returns the receiving side of a channel, nil if x/crypto is not as it was, which
+// TestReceiver and TestWindowGrows would notice. Windows stay at what x/crypto makes them then.
+func ReceiverOf(ch ssh.Channel) *Receiver {
+	v := reflect.ValueOf(ch)
+	r := &Receiver{}
+	buffer := address(field(v, "pending"))
+	if buffer.IsValid() && buffer.Elem().Kind() == reflect.Pointer && !buffer.Elem().IsNil() {
+		r.Pending, _ = reflect.TypeAssert[io.Reader](buffer.Elem())
+	}
+	for name, p := range map[string]**uint32{"myWindow": &r.window, "myConsumed": &r.consumed} {
+		if at := address(field(v, name)); at.IsValid() {
+			*p, _ = reflect.TypeAssert[*uint32](at)
+		}
+	}
+	if at := address(field(v, "windowMu")); at.IsValid() {
+		r.mu, _ = reflect.TypeAssert[*sync.Mutex](at)
+	}
+	if r.Pending == nil || r.mu == nil || r.window == nil || r.consumed == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if *r.window > ChannelWindow || *r.consumed > ChannelWindow-*r.window {
+		return nil // the constant has changed
+	}
+	return r
+}
+
+// Credit has the client credited with n bytes by the next Read of the channel, and returns
+// with how many in all.
+func (r *Receiver) Credit(n int64) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*r.consumed += uint32(n)
+	return int64(*r.consumed)
+}
