@@ -103,7 +103,7 @@ func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason string) {
 	if !current.Proxies.Contains(c.source()) {
 		return reasonNotProxy
 	}
-	displaced, reason := s.registry.addUnknown(c, limitsOf(current))
+	displaced, reason := s.registry.addUnknown(c, s.limitsOf(current))
 	if displaced != nil {
 		displaced.abort(reasonDisplaced)
 	}

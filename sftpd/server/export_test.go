@@ -52,3 +52,6 @@ func AdjustRoundTrip(t *testing.T, d time.Duration) {
 	adjust = func(s *Server) { s.windows.roundTrip = func() time.Duration { return d } }
 	t.Cleanup(func() { adjust = nil })
 }
+
+// ReservedDescriptors is what users and connections do not get.
+const ReservedDescriptors = reservedDescriptors

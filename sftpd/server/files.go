@@ -21,7 +21,11 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 		if ctx.Err() != nil {
 			return nil, false // the connection has ended meanwhile
 		}
-		c.server.Metrics.Refusal(reasonStorage)
+		reason := reasonStorage
+		if errors.Is(err, errDescriptors) {
+			reason = reasonDescriptors
+		}
+		c.server.Metrics.Refusal(reason)
 		c.server.Log.Error("cannot open a user's directories", "connection", c.id,
 			"account", c.grant.Account, "error", err)
 		return nil, false
@@ -62,9 +66,14 @@ type opening struct {
 	done chan struct{} // closed when the other two are set
 	tree *vfs.Tree
 	err  error
+	// held are the descriptors that the user's share is charged with.
+	held int
 }
 
-var errPanicked = errors.New("internal error")
+var (
+	errPanicked    = errors.New("internal error")
+	errDescriptors = errors.New("too many files and mounts are open")
+)
 
 // openTree opens the user's directories for the first channel; the others share them. The volume may never answer, so no
 // lock is held meanwhile, and nothing but this channel waits.
@@ -95,15 +104,30 @@ func (c *conn) open(o *opening) {
 			ListNames: m.ListNames, IgnoreAttributes: m.IgnoreAttributes,
 		})
 	}
+	if !c.server.descriptors.acquireAll(c.grant.UID, len(mounts)) {
+		c.notOpened(o, errDescriptors)
+		return
+	}
+	o.held = len(mounts)
 	u := c.server.Current().Listener.Uploads
-	o.tree, o.err = vfs.Open(mounts, vfs.WithUploads(vfs.Uploads{
+	tree, err := vfs.Open(mounts, vfs.WithUploads(vfs.Uploads{
 		OnClose: u.Publish == config.PublishOnClose, DeleteIncomplete: u.Incomplete == config.IncompleteDelete, Sync: u.SyncOnClose,
 	}), c.turns(c.ctx))
-	if o.err != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.opening = nil // the next channel tries again
+	if err != nil {
+		c.server.descriptors.releaseAll(c.grant.UID, o.held)
+		o.held = 0
+		c.notOpened(o, err)
+		return
 	}
+	o.tree, o.err = tree, nil
+}
+
+// notOpened has the next channel try again.
+func (c *conn) notOpened(o *opening, err error) {
+	o.err = err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opening = nil
 }
 
 // closeTree is the last thing of a connection. It waits for a volume that is still being opened: otherwise a user could
@@ -118,6 +142,7 @@ func (c *conn) closeTree() {
 	if <-o.done; o.tree != nil {
 		_ = o.tree.Close()
 	}
+	c.server.descriptors.releaseAll(c.grant.UID, o.held)
 }
 
 // observe logs and counts what an SFTP session did.

@@ -82,15 +82,28 @@ func (s *Server) guard(c *conn, current *snapshot.Snapshot) (reason string) {
 	case c.origin.penalised() && s.penalties.Refuses(c.origin.source):
 		return reasonPenalised
 	}
-	displaced, reason := s.registry.add(c, limitsOf(current))
+	displaced, reason := s.registry.add(c, s.limitsOf(current))
 	if displaced != nil {
 		displaced.abort(reasonDisplaced)
 	}
 	return reason
 }
 
-func limitsOf(s *snapshot.Snapshot) limits {
-	return limits{connections: s.Listener.Limits.MaxConnections, startups: s.Listener.Startups}
+func (s *Server) limitsOf(current *snapshot.Snapshot) limits {
+	return limits{
+		connections: min(current.Listener.Limits.MaxConnections, s.mostConnections),
+		startups:    current.Listener.Startups,
+	}
+}
+
+// fewDescriptors says, once, that the process cannot have as many connections as it is told to.
+func (s *Server) fewDescriptors(current *snapshot.Snapshot) {
+	if wanted := current.Listener.Limits.MaxConnections; wanted > s.mostConnections {
+		s.warned.Do(func() {
+			s.Log.Warn("the limit of open files (RLIMIT_NOFILE) allows fewer connections than the configuration",
+				"connections", s.mostConnections, "configured", wanted)
+		})
+	}
 }
 
 // penalise counts what the source did.

@@ -186,7 +186,7 @@ func TestOverrun(t *testing.T) {
 func TestMayOpen(t *testing.T) {
 	for _, users := range []int{1, 2, 9, 99} {
 		const limit = 1000
-		d := newDescriptors(3 * limit)
+		d := newDescriptors(3*limit + reservedDescriptors)
 		uids := make([]string, users)
 		for i := range uids {
 			uids[i] = string(rune('a' + i))

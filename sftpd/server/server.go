@@ -65,6 +65,9 @@ type Server struct {
 	rekeyTime   time.Duration
 	unreadOfAll int64
 	openFirst   time.Duration
+	// mostConnections is what the process's limit of descriptors allows, and warned whether that has been said.
+	mostConnections int
+	warned          sync.Once
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -83,7 +86,8 @@ var adjust func(*Server)
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, registry: newRegistry(o.Current), descriptors: newDescriptors(openFilesLimit()),
-		users: peruser.New(), openFirst: openFirst,
+		mostConnections: mostConnections(openFilesLimit()),
+		users:           peruser.New(), openFirst: openFirst,
 		penalties: penalty.New(time.Now), refusals: newRefusals(o.Audit), modexps: newModexps(), windows: newBudget(),
 		activity:     activity{conns: map[*conn]struct{}{}},
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout, helloPatience: helloPatience, unreadOfAll: unreadOfAll,
@@ -102,6 +106,7 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	for c, reason := range s.registry.revoke(now, time.Now()) {
 		c.revoke(string(reason))
 	}
+	s.fewDescriptors(now)
 	s.deadlines.all() // users' times and the idle timeout may be others
 	at := time.Now()
 	s.KeyUse.Keep(now.HasUser, now.CryptoAt(at).HostKeys.Has, at)
