@@ -41,8 +41,8 @@ type mount struct {
 	fd int // the root directory, O_PATH
 	r  resolver
 
-	// chain is the identity of the root and of each directory from the volume
-	// down to it; the root comes last.
+	// chain is the identity of the root and of each directory from "/" by way of the
+	// volume down to it; the root comes last.
 	chain []identity
 }
 
@@ -111,6 +111,7 @@ func (m *mount) openRoot(c Mount) error {
 	if err != nil {
 		return fmt.Errorf("volume %q: %w", c.Volume, err)
 	}
+	m.chain = above(fd)
 	if err := m.enter(fd); err != nil {
 		return fmt.Errorf("volume %q: %w", c.Volume, err)
 	}
@@ -128,6 +129,42 @@ func (m *mount) openRoot(c Mount) error {
 		}
 	}
 	return nil
+}
+
+// maxAbove bounds the directories above a volume that are looked at: a path of Linux has no more.
+const maxAbove = maxPath / 2
+
+// above returns the identities of the directories above one, from "/" on: a volume may lie
+// in a directory of another volume. Where the daemon may not look, it ends.
+func above(fd int) (chain []identity) {
+	at := fd
+	defer func() {
+		if at != fd {
+			unix.Close(at)
+		}
+	}()
+	var st unix.Stat_t
+	if unix.Fstat(at, &st) != nil {
+		return nil
+	}
+	below := identityOf(&st)
+	for range maxAbove {
+		up, err := openDirAt(at, "..", 0)
+		if err != nil {
+			break
+		}
+		if at != fd {
+			unix.Close(at)
+		}
+		at = up
+		if unix.Fstat(at, &st) != nil || identityOf(&st) == below { // ".." of "/" is "/"
+			break
+		}
+		below = identityOf(&st)
+		chain = append(chain, below)
+	}
+	slices.Reverse(chain)
+	return chain
 }
 
 // enter makes fd the mount's root in place of the one before.

@@ -115,10 +115,8 @@ func (l Listener) validateLists() error {
 			return fmt.Errorf("authentication.sharedCodes: there is no volume %q", name)
 		}
 	}
-	for _, v := range l.Volumes {
-		if v.Name == "" || v.Path == "" {
-			return errors.New("a volume must have a name and a path")
-		}
+	if err := validateVolumes(l.Volumes); err != nil {
+		return err
 	}
 	for _, f := range l.files() {
 		if !fileNameRE.MatchString(f.Name) {
@@ -126,6 +124,27 @@ func (l Listener) validateLists() error {
 		}
 		if !sha256RE.MatchString(f.SHA256) {
 			return fmt.Errorf("%s: sha256 must be 64 hexadecimal digits", f.Name)
+		}
+	}
+	return nil
+}
+
+// validateVolumes refuses a volume that lies in another one: whoever has the outer one would reach what is in the inner
+// one, whatever access it has there. Links and mounts that make it so are found when a user's directories are opened.
+func validateVolumes(volumes []Volume) error {
+	for i, v := range volumes {
+		if v.Name == "" || v.Path == "" {
+			return errors.New("a volume must have a name and a path")
+		}
+		for j, outer := range volumes {
+			inner, out := path.Clean(v.Path), strings.TrimSuffix(path.Clean(outer.Path), "/")
+			switch {
+			case i == j:
+			case inner == path.Clean(outer.Path):
+				return fmt.Errorf("volumes %q and %q have the same path %s; make them one volume, and tell their directories apart by subPath", outer.Name, v.Name, inner)
+			case strings.HasPrefix(inner, out+"/"):
+				return fmt.Errorf("volume %q (%s) is inside of volume %q (%s); put them side by side, or make them one volume with subPaths", v.Name, inner, outer.Name, outer.Path)
+			}
 		}
 	}
 	return nil
