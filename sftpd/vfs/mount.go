@@ -24,7 +24,7 @@ type Mount struct {
 	SubPath string
 	// Access is what the user may do in it.
 	Access Access
-	// ListNames lets a [WriteOnly] mount be listed.
+	// ListNames lets a [WriteOnly] or [CreateOnly] mount be listed.
 	ListNames bool
 	// IgnoreAttributes makes changes of permissions, owners and times succeed
 	// without effect, for volumes that know none. The size is no such attribute.
@@ -89,9 +89,9 @@ func (c Mount) check() error {
 	case strings.IndexByte(c.Path, 0) >= 0:
 		return fmt.Errorf("path %q contains NUL", c.Path)
 	case c.Access.rights() == 0:
-		return fmt.Errorf("access %q is none of %s, %s, %s", c.Access, ReadWrite, ReadOnly, WriteOnly)
-	case c.ListNames && c.Access != WriteOnly:
-		return fmt.Errorf("listing names is a matter of access %s alone", WriteOnly)
+		return fmt.Errorf("access %q is none of %s, %s, %s, %s", c.Access, ReadWrite, ReadOnly, WriteOnly, CreateOnly)
+	case c.ListNames && c.Access != WriteOnly && c.Access != CreateOnly:
+		return fmt.Errorf("listing names is a matter of access %s and %s", WriteOnly, CreateOnly)
 	case c.Volume == "":
 		return fmt.Errorf("no volume given")
 	case c.SubPath == "":
