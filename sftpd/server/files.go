@@ -34,7 +34,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *stream) (serve func(), ok b
 	log := c.server.Log.With("connection", c.id, "account", c.grant.Account)
 	f := sftp.NewSession(ch, tree, sftp.Options{
 		Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account,
-		ClientVersion: c.clientVersion, ServerVersion: version(c.server.Current().Listener.SoftwareVersion),
+		User: c.grant.Username, ClientVersion: c.clientVersion, ServerVersion: version(c.server.Current().Listener.SoftwareVersion),
 	})
 	c.mu.Lock()
 	c.files[f] = struct{}{}

@@ -67,10 +67,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.registry.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
-		_ = sc.Close() // nothing more is to be said
-		go ssh.DiscardRequests(requests)
-		for range channels { // until x/crypto has noticed the end
-		}
+		l.dismiss(sc, channels, requests, farewells[reason])
 		return nil, nil, nil, false
 	}
 	c.server.watch(c) // from now on: its time may be over before the log has taken its line
