@@ -160,14 +160,15 @@ func AccessOf(d v1alpha1.Directory) v1alpha1.Access {
 // contain each other.
 func opens(d v1alpha1.Directory) string {
 	if ListsNames(d) {
-		return string(v1alpha1.AccessWriteOnly) + " with listing " + string(v1alpha1.ListingNames)
+		return string(AccessOf(d)) + " with listing " + string(v1alpha1.ListingNames)
 	}
 	return string(AccessOf(d))
 }
 
-// ListsNames says whether a WriteOnly directory may be listed.
+// ListsNames says whether a directory may be listed that cannot be read.
 func ListsNames(d v1alpha1.Directory) bool {
-	return AccessOf(d) == v1alpha1.AccessWriteOnly && d.Listing == v1alpha1.ListingNames
+	a := AccessOf(d)
+	return (a == v1alpha1.AccessWriteOnly || a == v1alpha1.AccessCreateOnly) && d.Listing == v1alpha1.ListingNames
 }
 
 func volumeNames(l *v1alpha1.SFTPListener) string {

@@ -240,10 +240,10 @@ func validateMounts(mounts []Mount) error {
 			return fmt.Errorf("mount %q must name a volume", m.Path)
 		case m.SubPath != "" && (!cleanPath(m.SubPath) || path.IsAbs(m.SubPath) || escapes(m.SubPath)):
 			return fmt.Errorf("sub-path %q of mount %q must be relative and clean", m.SubPath, m.Path)
-		case m.Access != ReadWrite && m.Access != ReadOnly && m.Access != WriteOnly:
+		case !slices.Contains([]string{ReadWrite, ReadOnly, WriteOnly, CreateOnly}, m.Access):
 			return fmt.Errorf("access %q of mount %q is not known", m.Access, m.Path)
-		case m.ListNames && m.Access != WriteOnly:
-			return fmt.Errorf("listNames of mount %q is for WriteOnly alone", m.Path)
+		case m.ListNames && m.Access != WriteOnly && m.Access != CreateOnly:
+			return fmt.Errorf("listNames of mount %q is for WriteOnly and CreateOnly only", m.Path)
 		}
 		seen[m.Path] = true
 	}
