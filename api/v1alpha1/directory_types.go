@@ -2,7 +2,7 @@ package v1alpha1
 
 // Directory is a directory on one of the listener's volumes.
 //
-// +kubebuilder:validation:XValidation:message="listing may be set only with access WriteOnly: the other kinds of access list anyway",rule="!has(self.listing) || (has(self.access) && self.access == 'WriteOnly')"
+// +kubebuilder:validation:XValidation:message="listing may be set only with access WriteOnly or CreateOnly: the other kinds of access list anyway",rule="!has(self.listing) || (has(self.access) && self.access in ['WriteOnly', 'CreateOnly'])"
 type Directory struct {
 	// volume names one of the listener's volumes. Default: its home volume.
 	// +optional
@@ -24,13 +24,17 @@ type Directory struct {
 	// +kubebuilder:validation:XValidation:message="subPath must be a relative path without empty, '.' or '..' parts, for example in/2026",rule="!self.startsWith('/') && self.split('/').all(p, p != '' && p != '.' && p != '..')"
 	SubPath string `json:"subPath,omitempty"`
 
-	// access is ReadWrite, ReadOnly, or WriteOnly (files can be put, but not read, and
-	// not listed unless listing says so).
+	// access is ReadWrite; ReadOnly; WriteOnly (files can be put and replaced, but not
+	// read or removed, and not listed unless listing says so); or CreateOnly (like
+	// WriteOnly, but nothing that exists can be changed or replaced: an upload needs a new
+	// name. The connection that made a file may rename it to a name that is free, and set
+	// its times and permissions).
 	// +optional
 	// +kubebuilder:default=ReadWrite
 	Access Access `json:"access,omitempty"`
 
-	// listing Names shows the names, sizes and times of what is in a WriteOnly directory,
+	// listing Names shows the names, sizes and times of what is in a WriteOnly or
+	// CreateOnly directory,
 	// for clients that look before or after they put. Denied shows nothing.
 	// +optional
 	Listing Listing `json:"listing,omitempty"`
@@ -63,7 +67,7 @@ const (
 
 // Access is what a user may do in a directory.
 //
-// +kubebuilder:validation:Enum=ReadWrite;ReadOnly;WriteOnly
+// +kubebuilder:validation:Enum=ReadWrite;ReadOnly;WriteOnly;CreateOnly
 type Access string
 
 // The kinds of access.
@@ -71,14 +75,16 @@ const (
 	AccessReadWrite Access = "ReadWrite"
 	AccessReadOnly  Access = "ReadOnly"
 	AccessWriteOnly Access = "WriteOnly"
+	// AccessCreateOnly is AccessWriteOnly in which nothing that exists changes.
+	AccessCreateOnly Access = "CreateOnly"
 )
 
-// Listing says what of a WriteOnly directory is shown.
+// Listing says what of a WriteOnly or CreateOnly directory is shown.
 //
 // +kubebuilder:validation:Enum=Denied;Names
 type Listing string
 
-// What of a WriteOnly directory is shown.
+// What of a WriteOnly or CreateOnly directory is shown.
 const (
 	ListingDenied Listing = "Denied"
 	ListingNames  Listing = "Names"

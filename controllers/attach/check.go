@@ -56,6 +56,9 @@ func VolumeOf(l *v1alpha1.SFTPListener, d v1alpha1.Directory) string {
 	return HomeVolume(l)
 }
 
+// ClaimName is the name of the claim of a volume with a claimTemplate.
+func ClaimName(l *v1alpha1.SFTPListener, volume string) string { return l.Name + "-" + volume }
+
 // SubPathOf is a directory's path on its volume, made from object names, never from the
 // login name: so it needs no escaping and survives a change of login names.
 func SubPathOf(u *v1alpha1.SFTPUser, d v1alpha1.Directory) string {
@@ -105,7 +108,7 @@ func checkDirectories(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (reason, m
 func checkOverlap(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, all []directory) (reason, message string) {
 	for i, inner := range all {
 		for j, outer := range all {
-			if i == j || VolumeOf(l, inner.Directory) != VolumeOf(l, outer.Directory) || opens(inner.Directory) == opens(outer.Directory) {
+			if i == j || storage(l, inner.Directory) != storage(l, outer.Directory) || opens(inner.Directory) == opens(outer.Directory) {
 				continue
 			}
 			if in, out := SubPathOf(u, inner.Directory), SubPathOf(u, outer.Directory); contains(out, in) {
@@ -116,6 +119,21 @@ func checkOverlap(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, all []director
 		}
 	}
 	return "", ""
+}
+
+// storage is what tells the files of a directory's volume from those of others: two volumes may have one claim.
+func storage(l *v1alpha1.SFTPListener, d v1alpha1.Directory) string {
+	name := VolumeOf(l, d)
+	for _, v := range l.Spec.Volumes {
+		switch {
+		case v.Name != name:
+		case v.PersistentVolumeClaim != nil:
+			return "claim " + v.PersistentVolumeClaim.ClaimName
+		case v.ClaimTemplate != nil:
+			return "claim " + ClaimName(l, name)
+		}
+	}
+	return name
 }
 
 // contains says whether path is outer or below it; both are relative and clean.
@@ -142,14 +160,15 @@ func AccessOf(d v1alpha1.Directory) v1alpha1.Access {
 // contain each other.
 func opens(d v1alpha1.Directory) string {
 	if ListsNames(d) {
-		return string(v1alpha1.AccessWriteOnly) + " with listing " + string(v1alpha1.ListingNames)
+		return string(AccessOf(d)) + " with listing " + string(v1alpha1.ListingNames)
 	}
 	return string(AccessOf(d))
 }
 
-// ListsNames says whether a WriteOnly directory may be listed.
+// ListsNames says whether a directory may be listed that cannot be read.
 func ListsNames(d v1alpha1.Directory) bool {
-	return AccessOf(d) == v1alpha1.AccessWriteOnly && d.Listing == v1alpha1.ListingNames
+	a := AccessOf(d)
+	return (a == v1alpha1.AccessWriteOnly || a == v1alpha1.AccessCreateOnly) && d.Listing == v1alpha1.ListingNames
 }
 
 func volumeNames(l *v1alpha1.SFTPListener) string {

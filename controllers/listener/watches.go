@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/fair"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
@@ -70,7 +71,7 @@ func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {
 			case v.PersistentVolumeClaim != nil:
 				claims = append(claims, l.Namespace+"/"+v.PersistentVolumeClaim.ClaimName)
 			case v.ClaimTemplate != nil:
-				claims = append(claims, l.Namespace+"/"+render.ClaimName(l, v.Name))
+				claims = append(claims, l.Namespace+"/"+attach.ClaimName(l, v.Name))
 			}
 		}
 		return claims

@@ -168,7 +168,7 @@ func podVolumes(l *v1alpha1.SFTPListener) []corev1.Volume {
 		case v.PersistentVolumeClaim != nil:
 			pv.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v.PersistentVolumeClaim.ClaimName}
 		case v.ClaimTemplate != nil:
-			pv.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: ClaimName(l, v.Name)}
+			pv.PersistentVolumeClaim = &corev1.PersistentVolumeClaimVolumeSource{ClaimName: attach.ClaimName(l, v.Name)}
 		default:
 			pv.EmptyDir = &corev1.EmptyDirVolumeSource{}
 			if v.EmptyDir != nil {

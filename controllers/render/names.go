@@ -42,9 +42,6 @@ func ShardSecretName(l *v1alpha1.SFTPListener, i int) string {
 	return fmt.Sprintf("%s-users-%02d", WorkloadName(l), i)
 }
 
-// ClaimName is the name of the claim of a volume with a claimTemplate.
-func ClaimName(l *v1alpha1.SFTPListener, volume string) string { return l.Name + "-" + volume }
-
 // DefaultHostKeyName is the name of the SFTPKey of a listener without hostKeyRefs.
 func DefaultHostKeyName(l *v1alpha1.SFTPListener) string { return l.Name + "-ed25519" }
 

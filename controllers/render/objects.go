@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 )
 
 // ServiceAccount returns the account that pods run as. It has no rights and no token.
@@ -85,7 +86,7 @@ func Claim(l *v1alpha1.SFTPListener, v v1alpha1.ListenerVolume) *corev1.Persiste
 	}
 	c := &corev1.PersistentVolumeClaim{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolumeClaim"},
-		ObjectMeta: plainMeta(l, ClaimName(l, v.Name)),
+		ObjectMeta: plainMeta(l, attach.ClaimName(l, v.Name)),
 		Spec: corev1.PersistentVolumeClaimSpec{
 			AccessModes: modes,
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: t.Storage}},

@@ -13,6 +13,9 @@ import (
 
 // Admission has the places and penalties of a server. It is safe for concurrent use.
 type Admission struct {
+	// MostConnections bounds what configurations say, 0 for not at all. It may be changed before there is any.
+	MostConnections int
+
 	penalties *penalty.Book
 	places    *places
 }
@@ -53,7 +56,7 @@ func (p *Place) Connect(client netip.Addr, s *snapshot.Snapshot) (reason event.R
 	case p.origin.penalized() && p.admission.penalties.Refuses(p.origin.source):
 		return event.SourcePenalized
 	}
-	return p.settle(p.admission.places.add(p, limitsOf(s)))
+	return p.settle(p.admission.places.add(p, p.admission.limitsOf(s)))
 }
 
 // ConnectProxy is Connect for a proxy whose client is not known yet; Connect follows. Until then the connection counts with
@@ -63,7 +66,7 @@ func (p *Place) ConnectProxy(proxy netip.Addr, s *snapshot.Snapshot) (reason eve
 	if !s.Proxies.Contains(proxy) {
 		return event.NotAProxy
 	}
-	return p.settle(p.admission.places.addUnknown(p, limitsOf(s)))
+	return p.settle(p.admission.places.addUnknown(p, p.admission.limitsOf(s)))
 }
 
 // settle ends the connection whose place was given to another.

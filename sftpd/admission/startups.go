@@ -11,8 +11,12 @@ type limits struct {
 	startups    config.Startups
 }
 
-func limitsOf(s *snapshot.Snapshot) limits {
-	return limits{connections: s.Listener.Limits.MaxConnections, startups: s.Listener.Startups}
+func (a *Admission) limitsOf(s *snapshot.Snapshot) limits {
+	l := limits{connections: s.Listener.Limits.MaxConnections, startups: s.Listener.Startups}
+	if a.MostConnections > 0 {
+		l.connections = min(l.connections, a.MostConnections)
+	}
+	return l
 }
 
 // dropProbability is the probability with which a connection is refused when there are

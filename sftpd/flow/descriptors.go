@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Descriptors shares the daemon's file descriptors among the files and directories that
-// users have open.
+// Descriptors shares the daemon's file descriptors among the files, directories and mounts
+// that users have open.
 type Descriptors struct {
 	// Limit is that of all users together. It may be changed before anything is open.
 	Limit int
@@ -18,12 +18,21 @@ type Descriptors struct {
 	byUID map[string]int
 }
 
-// NewDescriptors shares a third of the process's limit. An upload that is published on
-// close takes two descriptors. So a third at least is left for connections, which are
-// always accepted, for volumes and for paths that are being resolved.
-func NewDescriptors(ofProcess uint64) *Descriptors {
-	return &Descriptors{Limit: int(min(ofProcess/3, math.MaxInt32)), byUID: map[string]int{}}
+// NewDescriptors shares a third of the process's limit, less what is reserved. A mount takes one or two descriptors, and so does
+// a file: two if it is an upload that is published on close. So a third at least is left for connections, see MostConnections,
+// and for paths that are being resolved.
+func NewDescriptors(ofProcess, reserved uint64) *Descriptors {
+	return &Descriptors{Limit: bounded(shared(ofProcess, reserved) / 3), byUID: map[string]int{}}
 }
+
+// MostConnections returns how many connections a process can have with its limit of descriptors, less what is reserved.
+func MostConnections(ofProcess, reserved uint64) int {
+	return max(1, bounded(shared(ofProcess, reserved)/4))
+}
+
+func shared(ofProcess, reserved uint64) uint64 { return ofProcess - min(ofProcess, reserved) }
+
+func bounded(n uint64) int { return int(min(n, math.MaxInt32)) }
 
 // OpenFilesLimit returns RLIMIT_NOFILE, whose soft limit Go raises to the hard one at start.
 func OpenFilesLimit() uint64 {
@@ -40,23 +49,29 @@ func OpenFilesLimit() uint64 {
 func mayOpen(own, total, limit int) bool { return own < limit-total }
 
 // Acquire takes a descriptor for a user, and reports whether there was one.
-func (d *Descriptors) Acquire(uid string) bool {
+func (d *Descriptors) Acquire(uid string) bool { return d.AcquireAll(uid, 1) }
+
+// AcquireAll takes several, or none.
+func (d *Descriptors) AcquireAll(uid string, n int) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !mayOpen(d.byUID[uid], d.total, d.Limit) {
-		return false
+	if n == 0 || !mayOpen(d.byUID[uid]+n-1, d.total+n-1, d.Limit) {
+		return n == 0
 	}
-	d.total++
-	d.byUID[uid]++
+	d.total += n
+	d.byUID[uid] += n
 	return true
 }
 
-// Release gives it back.
-func (d *Descriptors) Release(uid string) {
+// Release gives one back.
+func (d *Descriptors) Release(uid string) { d.ReleaseAll(uid, 1) }
+
+// ReleaseAll gives several back.
+func (d *Descriptors) ReleaseAll(uid string, n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.total--
-	if d.byUID[uid]--; d.byUID[uid] == 0 {
+	d.total -= n
+	if d.byUID[uid] -= n; d.byUID[uid] == 0 {
 		delete(d.byUID, uid)
 	}
 }

@@ -183,7 +183,7 @@ func TestOverrun(t *testing.T) {
 func TestMayOpen(t *testing.T) {
 	for _, users := range []int{1, 2, 9, 99} {
 		const limit = 1000
-		d := NewDescriptors(3 * limit)
+		d := NewDescriptors(3*limit+7, 7)
 		uids := make([]string, users)
 		for i := range uids {
 			uids[i] = string(rune('a' + i))

@@ -43,6 +43,7 @@ type State interface {
 // Bounds on what a client of the health port can hold.
 const (
 	requestTime    = 10 * time.Second
+	turnTime       = requestTime / 2
 	idleTime       = 2 * time.Minute
 	maxHeaderBytes = 8 << 10
 )
@@ -65,7 +66,7 @@ func New(state State, metrics *prometheus.Registry, log *slog.Logger) *Server {
 
 // Serve serves until Close, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(newPlaces(l)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
@@ -86,7 +87,7 @@ func handler(state State, metrics *prometheus.Registry) http.Handler {
 	})
 	mux.HandleFunc("GET "+config.StatusPath, func(w http.ResponseWriter, r *http.Request) { status(state, w, r) })
 	mux.HandleFunc("GET "+config.KeyUsePath, func(w http.ResponseWriter, r *http.Request) { keyUse(state, w, r) })
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics}))
+	mux.Handle("GET /metrics", inTurn(promhttp.HandlerFor(metrics, promhttp.HandlerOpts{Registry: metrics}), maxRequests))
 	return mux
 }
 

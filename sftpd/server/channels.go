@@ -120,6 +120,10 @@ func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan
 		if !started && r.Type == "subsystem" && isSFTP(r.Payload) {
 			serve, ok = c.prepareFiles(ctx, st)
 		}
+		if !ok && !started && r.Type == "subsystem" && isSFTP(r.Payload) && ctx.Err() == nil {
+			// Programs show what comes on this stream; the answer itself has no text.
+			_, _ = ch.Stderr().Write([]byte("The server cannot open your directories now. Its administrator finds the reason in its log.\r\n")) // a broken connection ends the loop
+		}
 		if !ok && startsProgram(r.Type) {
 			c.server.emit(event.Refused{Reason: event.RequestRefused})
 		}

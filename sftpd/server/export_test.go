@@ -67,3 +67,6 @@ func AdjustRoundTrip(t *testing.T, d time.Duration) {
 	t.Helper()
 	also(t, func(s *Server) { s.totals.RoundTrip = func() time.Duration { return d } })
 }
+
+// ReservedDescriptors is what users and connections do not get.
+const ReservedDescriptors = reservedDescriptors

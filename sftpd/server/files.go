@@ -19,7 +19,11 @@ func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func(),
 		if ctx.Err() != nil {
 			return nil, false // the connection has ended meanwhile
 		}
-		c.server.emit(event.Refused{Reason: event.StorageUnavailable})
+		reason := event.StorageUnavailable
+		if errors.Is(err, errDescriptors) {
+			reason = event.OpenFiles
+		}
+		c.server.emit(event.Refused{Reason: reason})
 		c.server.Log.Error("cannot open a user's directories", "connection", c.id,
 			"account", c.settings.grant.Account, "error", err)
 		return nil, false
@@ -28,7 +32,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func(),
 	log := c.server.Log.With("connection", c.id, "account", c.settings.grant.Account)
 	f := sftp.NewSession(ch, tree, sftp.Options{
 		Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account,
-		ClientVersion: c.clientVersion, ServerVersion: c.settings.software,
+		User: c.settings.grant.Username, ClientVersion: c.clientVersion, ServerVersion: c.settings.software,
 	})
 	c.mu.Lock()
 	c.files[f] = struct{}{}
@@ -60,9 +64,14 @@ type opening struct {
 	done chan struct{} // closed when the other two are set
 	tree *vfs.Tree
 	err  error
+	// held are the descriptors that the user's share is charged with.
+	held int
 }
 
-var errPanicked = errors.New("internal error")
+var (
+	errPanicked    = errors.New("internal error")
+	errDescriptors = errors.New("too many files and mounts are open")
+)
 
 // openTree opens the user's directories for the first channel; the others share them. The volume may never answer, so no
 // lock is held meanwhile, and nothing but this channel waits.
@@ -86,12 +95,28 @@ func (c *conn) openTree(ctx context.Context) (*vfs.Tree, error) {
 func (c *conn) open(o *opening) {
 	defer close(o.done)
 	defer func() { c.panicked(recover()) }()
-	o.tree, o.err = vfs.Open(c.settings.mounts, vfs.WithUploads(c.settings.uploads), c.turns(c.ctx))
-	if o.err != nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.opening = nil // the next channel tries again
+	uid := c.settings.grant.UID
+	if !c.server.descriptors.AcquireAll(uid, len(c.settings.mounts)) {
+		c.notOpened(o, errDescriptors)
+		return
 	}
+	o.held = len(c.settings.mounts)
+	tree, err := vfs.Open(c.settings.mounts, vfs.WithUploads(c.settings.uploads), c.turns(c.ctx))
+	if err != nil {
+		c.server.descriptors.ReleaseAll(uid, o.held)
+		o.held = 0
+		c.notOpened(o, err)
+		return
+	}
+	o.tree, o.err = tree, nil
+}
+
+// notOpened has the next channel try again.
+func (c *conn) notOpened(o *opening, err error) {
+	o.err = err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opening = nil
 }
 
 // closeTree is the last thing of a connection. It waits for a volume that is still being opened: otherwise a user could
@@ -106,6 +131,7 @@ func (c *conn) closeTree() {
 	if <-o.done; o.tree != nil {
 		_ = o.tree.Close()
 	}
+	c.server.descriptors.ReleaseAll(c.settings.grant.UID, o.held)
 }
 
 // turns are the user's, for what happens in the volumes.

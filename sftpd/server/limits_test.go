@@ -97,6 +97,8 @@ func TestLoginGrace(t *testing.T) {
 	})
 }
 
+func second[T any](_ T, err error) error { return err }
+
 func TestConnectionLimits(t *testing.T) {
 	t.Parallel()
 	dir := configtest.New(t)
@@ -115,12 +117,15 @@ func TestConnectionLimits(t *testing.T) {
 	}
 	full := func(user string, lines int) {
 		t.Helper()
-		if c, err := d.Dial(user, ssh.Password("secret")); err == nil {
-			// The refusal comes after the login: who has no password learns nothing of limits.
-			if _, err := c.NewSession(); err == nil {
-				t.Errorf("%s has one connection too many", user)
-			}
-			c.Close()
+		// The refusal comes after the login: who has no password learns nothing of limits.
+		c := d.MustDial(t, user, ssh.Password("secret"))
+		refused, _ := errors.AsType[*ssh.OpenChannelError](second(c.NewSession()))
+		if refused == nil || refused.Reason != ssh.ResourceShortage || !strings.Contains(refused.Message, "as many connections as it may have") {
+			t.Errorf("%s hears %v", user, refused)
+		}
+		begin := time.Now()
+		if err := c.Wait(); err == nil || time.Since(begin) > 10*time.Second {
+			t.Errorf("%s stays: %v", user, err)
 		}
 		if got := d.WaitAudit(t, "login_refused", lines); got["reason"] != "max_connections_per_user" || got["user"] != user {
 			t.Errorf("audit: %v", got)

@@ -44,10 +44,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.sessions.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
-		_ = sc.Close() // nothing more is to be said
-		go ssh.DiscardRequests(sc.Requests)
-		for range sc.Channels { // until x/crypto has noticed the end
-		}
+		l.dismiss(sc, farewells[reason])
 		return handshake.Connection{}, false
 	}
 	c.server.watch(c) // from now on: its time may be over before the log has taken its line

@@ -59,6 +59,8 @@ type Server struct {
 	rekeyTime  time.Duration
 	rekeyBytes uint64
 	openFirst  time.Duration
+	// warned is whether it has been said that there are fewer descriptors than connections.
+	warned sync.Once
 	// ctx ends when all connections have to.
 	ctx  context.Context
 	stop context.CancelFunc
@@ -77,12 +79,13 @@ var adjust func(*Server)
 func New(o Options) *Server {
 	s := &Server{
 		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
-		descriptors: flow.NewDescriptors(flow.OpenFilesLimit()), totals: flow.NewTotals(),
+		descriptors: flow.NewDescriptors(flow.OpenFilesLimit(), reservedDescriptors), totals: flow.NewTotals(),
 		users: peruser.New(), openFirst: openFirst,
 		handshake:    handshake.StandardLimits(),
 		activity:     activity{conns: map[*conn]struct{}{}},
 		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout,
 	}
+	s.admission.MostConnections = flow.MostConnections(flow.OpenFilesLimit(), reservedDescriptors)
 	if adjust != nil {
 		adjust(s)
 	}
@@ -96,6 +99,7 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	for c, reason := range s.sessions.revoke(now, time.Now()) {
 		c.revoke(reason)
 	}
+	s.fewDescriptors(now)
 	s.deadlines.all() // users' times and the idle timeout may be others
 	at := time.Now()
 	s.KeyUse.Keep(now.HasUser, now.CryptoAt(at).HostKeys.Has, at)

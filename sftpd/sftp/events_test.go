@@ -19,10 +19,14 @@ import (
 func TestOperationEvents(t *testing.T) {
 	rw, ro := t.TempDir(), t.TempDir()
 	os.WriteFile(filepath.Join(ro, "r"), []byte("r"), 0o600)
+	in := t.TempDir()
+	if err := os.Symlink("x", filepath.Join(in, "l")); err != nil {
+		t.Fatal(err)
+	}
 	tr, err := vfs.Open([]vfs.Mount{
 		{Path: "/", Volume: rw, Access: vfs.ReadWrite},
 		{Path: "/ro", Volume: ro, Access: vfs.ReadOnly},
-		{Path: "/in", Volume: t.TempDir(), Access: vfs.WriteOnly},
+		{Path: "/in", Volume: in, Access: vfs.WriteOnly},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +56,8 @@ func TestOperationEvents(t *testing.T) {
 		{typeStat, []any{"/"}, nil},
 		{typeLstat, []any{"/none"}, nil},
 		{typeRealpath, []any{"."}, nil},
-		{typeReadlink, []any{"/in/x"}, Operation{Op: "readlink", Path: "/in/x", Status: StatusPermissionDenied}},
+		{typeReadlink, []any{"/in/l"}, Operation{Op: "readlink", Path: "/in/l", Status: StatusPermissionDenied}},
+		{typeReadlink, []any{"/in/x"}, nil}, // as LSTAT
 		{typeExtended, []any{"posix-rename@openssh.com", "in/x", "x"}, Operation{Op: "posix-rename", Path: "/in/x", Target: "/x", Status: StatusFailure}},
 	} {
 		c.status(x.typ, x.args...)

@@ -75,15 +75,16 @@ func (s *Session) limits(r *request) error {
 }
 
 // expandPath answers expand-path@openssh.com (section 4.9): the real path of a
-// name that may begin with "~", which is "/". Users other than the client's own
-// do not exist as far as it knows.
+// name that may begin with "~" or "~user". Users other than the client's own do not
+// exist as far as it knows.
 func (s *Session) expandPath(r *request) error {
 	if err := r.onePath(); err != nil {
 		return err
 	}
 	path := r.path
 	if rest, tilde := strings.CutPrefix(path, "~"); tilde {
-		if rest != "" && rest[0] != '/' {
+		name, rest, _ := strings.Cut(rest, "/")
+		if !s.isUser(name) {
 			return errNoSuchUser
 		}
 		path = "/" + rest
@@ -91,13 +92,18 @@ func (s *Session) expandPath(r *request) error {
 	return s.sendRealPath(r, path)
 }
 
-// homeDirectory answers home-directory (section 4.11), with "/" for every name:
-// that is every user's home in the tree of its own, and tells nobody which
-// users exist.
+// isUser reports whether a name is the client's own, as which the empty one counts.
+func (s *Session) isUser(name string) bool { return name == "" || name == s.opts.User }
+
+// homeDirectory answers home-directory (section 4.11) with "/" for the client's own
+// name, and with one error for every other: it tells nobody which users exist.
 func (s *Session) homeDirectory(r *request) error {
-	r.bytes()
-	if r.bad {
+	name := r.string()
+	switch {
+	case r.bad:
 		return errMalformed
+	case !s.isUser(name):
+		return errNoSuchUser
 	}
 	s.sendName(r, "/")
 	return nil

@@ -13,7 +13,7 @@ import (
 // holds what can be done with it to the rules of filexfer-02, section 6.3.
 func TestEveryOpenFlag(t *testing.T) {
 	const content = "0123"
-	for _, access := range []vfs.Access{vfs.ReadWrite, vfs.ReadOnly, vfs.WriteOnly} {
+	for _, access := range []vfs.Access{vfs.ReadWrite, vfs.ReadOnly, vfs.WriteOnly, vfs.CreateOnly} {
 		tr, dir := tree(t, access)
 		c, _, _ := dialRaw(t, tr, Options{})
 		name := filepath.Join(dir, "f")
@@ -30,13 +30,14 @@ func TestEveryOpenFlag(t *testing.T) {
 				writes := has(flagWrite) || has(flagAppend) && !has(flagRead)
 				changes := has(flagWrite | flagAppend | flagCreate | flagTrunc)
 				want := StatusOK
-				switch {
-				case access == vfs.ReadOnly && changes, access == vfs.WriteOnly && reads:
-					want = StatusPermissionDenied
+				switch { // what is wrong with the name comes before the access
 				case !exists && !has(flagCreate):
 					want = StatusNoSuchFile
-				case exists && has(flagCreate) && has(flagExcl):
+				case exists && has(flagCreate) && (has(flagExcl) || access == vfs.CreateOnly && !reads):
 					want = StatusFailure
+				case access == vfs.ReadOnly && changes, access != vfs.ReadWrite && access != vfs.ReadOnly && reads,
+					access == vfs.CreateOnly && exists:
+					want = StatusPermissionDenied
 				}
 				file := content
 				if !exists || want == StatusOK && has(flagTrunc) {

@@ -24,6 +24,8 @@ type Options struct {
 	// its name in [Requests]. A request that is not permitted is answered with
 	// SSH_FX_PERMISSION_DENIED, an extension is not advertised either.
 	Permit func(request string) bool
+	// User is the client's own login name, the only one that it has a home for.
+	User string
 	// ClientVersion and ServerVersion are the identifications (RFC 4253, section 4.2),
 	// without "SSH-2.0-" or with it. The order of SYMLINK's arguments depends on them.
 	ClientVersion, ServerVersion string

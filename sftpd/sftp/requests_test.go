@@ -261,7 +261,7 @@ func TestSymlinkArgumentsAndPaths(t *testing.T) {
 func TestExtensions(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	os.WriteFile(filepath.Join(dir, "src"), []byte("0123456789"), 0o600)
-	c, _, _ := dialRaw(t, tr, Options{})
+	c, _, _ := dialRaw(t, tr, Options{User: "ada"})
 	src, dst := c.open("/src", flagRead), c.open("/dst", flagRead|flagWrite|flagCreate)
 	rw := c.open("/src", flagRead|flagWrite)
 	for _, x := range []struct {
@@ -298,8 +298,18 @@ func TestExtensions(t *testing.T) {
 	if got := c.status(typeExtended, "expand-path@openssh.com", "~other/x"); got != StatusFailure {
 		t.Error("expand-path of another user:", got)
 	}
-	if typ, f := c.call(typeExtended, "home-directory", "any"); typ != typeName || f.uint32() != 1 || f.string() != "/" {
-		t.Error("home-directory")
+	for _, own := range []string{"", "ada"} {
+		if typ, f := c.call(typeExtended, "home-directory", own); typ != typeName || f.uint32() != 1 || f.string() != "/" {
+			t.Errorf("home-directory of %q", own)
+		}
+		if typ, f := c.call(typeExtended, "expand-path@openssh.com", "~"+own+"/"); typ != typeName || f.uint32() != 1 || f.string() != "/" {
+			t.Errorf("expand-path of %q", own)
+		}
+	}
+	for _, other := range []string{"bob", "root", "Ada", "/"} { // bob may exist or not
+		if got := c.status(typeExtended, "home-directory", other); got != StatusFailure {
+			t.Errorf("home-directory of %q: %s", other, got)
+		}
 	}
 	typ, f := c.call(typeExtended, "users-groups-by-id@openssh.com", "\x00\x00\x00\x01", "\x00\x00\x00\x01\x00\x00\x00\x02")
 	if typ != typeExtendedReply || f.string() != "\x00\x00\x00\x00" || f.string() != "\x00\x00\x00\x00\x00\x00\x00\x00" || f.bad {

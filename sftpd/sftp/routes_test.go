@@ -157,7 +157,16 @@ func TestReadOnlyRefusesEveryChange(t *testing.T) {
 		}
 		for what, try := range tries {
 			typ, _ := try[0].(byte)
-			if got := c.status(typ, try[1:]...); got != StatusPermissionDenied && !(strings.HasSuffix(what, " in") && got == StatusFailure) {
+			want := StatusPermissionDenied
+			if flags, ok := try[min(2, len(try)-1)].(int); ok && typ == typeOpen {
+				switch creates := flags&flagCreate != 0; {
+				case strings.HasSuffix(what, " of nothing") && !creates:
+					want = StatusNoSuchFile
+				case !strings.HasSuffix(what, " of nothing") && creates && flags&flagExcl != 0:
+					want = StatusFailure
+				}
+			}
+			if got := c.status(typ, try[1:]...); got != want && !(strings.HasSuffix(what, " in") && got == StatusFailure) {
 				t.Errorf("%+v: %s: %s", u, what, got)
 			}
 		}

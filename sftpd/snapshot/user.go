@@ -60,9 +60,9 @@ type Mount struct {
 	Dir string
 	// SubPath below Dir.
 	SubPath string
-	// Access is config.ReadWrite, config.ReadOnly or config.WriteOnly.
+	// Access is one of config's: ReadWrite, ReadOnly, WriteOnly, CreateOnly.
 	Access string
-	// ListNames lets a WriteOnly directory be listed.
+	// ListNames lets a WriteOnly or CreateOnly directory be listed.
 	ListNames bool
 	// IgnoreAttributes makes changes of attributes succeed without effect.
 	IgnoreAttributes bool

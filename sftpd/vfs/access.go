@@ -15,6 +15,11 @@ const (
 	// names only be listed with [Mount].ListNames, and nothing can be removed or
 	// linked.
 	WriteOnly Access = "WriteOnly"
+	// CreateOnly is a drop box where what is there stays: new files and directories
+	// are made, and nothing that exists is written, replaced, renamed or removed. What
+	// the same tree has made can be renamed to a free name, and be given times and
+	// permissions: that is how clients upload. For the rest it is as WriteOnly.
+	CreateOnly Access = "CreateOnly"
 )
 
 // right is one thing that an access mode grants or refuses.
@@ -25,7 +30,10 @@ const (
 	rightRead right = 1 << iota
 	// rightList is listing names and attributes.
 	rightList
-	// rightWrite is creating, writing, truncating, renaming, setting attributes.
+	// rightCreate is making files and directories, and writing to them while the
+	// handle that made them is open.
+	rightCreate
+	// rightWrite is writing, truncating, renaming, setting attributes.
 	rightWrite
 	// rightRemove is unlink and rmdir, and making links: a second name for a
 	// file is a first step to taking it out of a drop box.
@@ -35,11 +43,13 @@ const (
 func (a Access) rights() right {
 	switch a {
 	case ReadWrite:
-		return rightRead | rightList | rightWrite | rightRemove
+		return rightRead | rightList | rightCreate | rightWrite | rightRemove
 	case ReadOnly:
 		return rightRead | rightList
 	case WriteOnly:
-		return rightWrite
+		return rightCreate | rightWrite
+	case CreateOnly:
+		return rightCreate
 	}
 	return 0
 }
@@ -51,6 +61,9 @@ func (m *mount) need(want right) error {
 	}
 	return nil
 }
+
+// createsOnly reports whether nothing that exists may be changed.
+func (m *mount) createsOnly() bool { return m.rights&(rightCreate|rightWrite) == rightCreate }
 
 // wants returns the rights that opening a file with these flags takes.
 func wants(flags int) right {

@@ -22,7 +22,7 @@ func TestAccessMatrix(t *testing.T) {
 		}
 	}
 	size := Changes{Set: SetSize, Size: 3}
-	// Letters: w for ReadWrite, r for ReadOnly, o for WriteOnly: who may.
+	// Letters: w for ReadWrite, r for ReadOnly, o for WriteOnly, c for CreateOnly: who may.
 	for _, c := range []struct {
 		name, may string
 		do        func(*Tree) error
@@ -33,16 +33,23 @@ func TestAccessMatrix(t *testing.T) {
 		{"open to read and write", "w", openAs(os.O_RDWR)},
 		{"open to read and truncate", "w", openAs(os.O_RDONLY | os.O_TRUNC)},
 		{"open to read and create", "w", openAs(os.O_RDONLY | os.O_CREATE)},
+		{"create to read and write", "w", func(tr *Tree) error {
+			f, err := tr.OpenFile("/new", os.O_RDWR|os.O_CREATE, 0o600)
+			if err == nil {
+				f.Close()
+			}
+			return err
+		}},
 		{"open to write and truncate", "wo", openAs(os.O_WRONLY | os.O_TRUNC)},
-		{"create", "wo", func(tr *Tree) error { return put(tr, "/new", "x") }},
-		{"stat", "wro", func(tr *Tree) error { _, err := tr.Stat("/file"); return err }},
-		{"lstat", "wro", func(tr *Tree) error { _, err := tr.Lstat("/link"); return err }},
-		{"realpath", "wro", func(tr *Tree) error { _, err := tr.RealPath("/link"); return err }},
-		{"statvfs", "wro", func(tr *Tree) error { _, err := tr.StatVFS("/file"); return err }},
+		{"create", "woc", func(tr *Tree) error { return put(tr, "/new", "x") }},
+		{"stat", "wroc", func(tr *Tree) error { _, err := tr.Stat("/file"); return err }},
+		{"lstat", "wroc", func(tr *Tree) error { _, err := tr.Lstat("/link"); return err }},
+		{"realpath", "wroc", func(tr *Tree) error { _, err := tr.RealPath("/link"); return err }},
+		{"statvfs", "wroc", func(tr *Tree) error { _, err := tr.StatVFS("/file"); return err }},
 		{"readlink", "wr", func(tr *Tree) error { _, err := tr.Readlink("/link"); return err }},
 		{"list", "wr", func(tr *Tree) error { d, err := tr.OpenDir("/dir"); closeDir(d); return err }},
 		{"list the root", "wr", func(tr *Tree) error { d, err := tr.OpenDir("/"); closeDir(d); return err }},
-		{"mkdir", "wo", func(tr *Tree) error { return tr.Mkdir("/newdir", 0o755) }},
+		{"mkdir", "woc", func(tr *Tree) error { return tr.Mkdir("/newdir", 0o755) }},
 		{"rename", "wo", func(tr *Tree) error { return tr.Rename("/file", "/file2") }},
 		{"posix-rename", "wo", func(tr *Tree) error { return tr.PosixRename("/file", "/dir/file") }},
 		{"setstat size", "wo", func(tr *Tree) error { return tr.Setstat("/file", size) }},
@@ -54,7 +61,7 @@ func TestAccessMatrix(t *testing.T) {
 		{"symlink", "w", func(tr *Tree) error { return tr.Symlink("file", "/link2") }},
 		{"hard link", "w", func(tr *Tree) error { return tr.Link("/file", "/hard") }},
 	} {
-		for letter, access := range map[string]Access{"w": ReadWrite, "r": ReadOnly, "o": WriteOnly} {
+		for letter, access := range map[string]Access{"w": ReadWrite, "r": ReadOnly, "o": WriteOnly, "c": CreateOnly} {
 			for _, r := range []Resolver{Auto, OSRoot} {
 				dir := t.TempDir()
 				write(t, dir, "file", "content")

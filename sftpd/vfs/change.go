@@ -9,7 +9,7 @@ import (
 
 // Mkdir makes a directory with the permissions of mode, less the umask.
 func (t *Tree) Mkdir(p string, mode uint32) error {
-	_, par, err := t.entry(p, rightWrite)
+	pl, par, err := t.entry(p, rightCreate, free)
 	if errors.Is(err, ErrMountPoint) || errors.Is(err, ErrDots) {
 		return unix.EEXIST
 	}
@@ -17,7 +17,11 @@ func (t *Tree) Mkdir(p string, mode uint32) error {
 		return t.refuseSynthetic(p, err)
 	}
 	defer par.close()
-	return retry(func() error { return unix.Mkdirat(par.fd, par.name, mode&0o777) })
+	if err := retry(func() error { return unix.Mkdirat(par.fd, par.name, mode&0o777) }); err != nil {
+		return err
+	}
+	t.madeDir(pl, par)
+	return nil
 }
 
 // refuseSynthetic turns "not found" into "not allowed" for a name to be made
@@ -34,7 +38,7 @@ func (t *Tree) refuseSynthetic(p string, err error) error {
 // Rmdir removes an empty directory and nothing else. What interrupted uploads left
 // does not count: its owner sees none of it.
 func (t *Tree) Rmdir(p string) error {
-	_, par, err := t.entry(p, rightRemove)
+	_, par, err := t.entry(p, rightRemove, there)
 	if err != nil {
 		return err
 	}
@@ -54,7 +58,7 @@ func (t *Tree) Rmdir(p string) error {
 
 // Remove removes a file or link; a directory gives EISDIR.
 func (t *Tree) Remove(p string) error {
-	_, par, err := t.entry(p, rightRemove)
+	_, par, err := t.entry(p, rightRemove, there)
 	if err != nil {
 		return err
 	}
@@ -78,7 +82,7 @@ func (t *Tree) Remove(p string) error {
 // Link makes newp another name of the file at oldp, of the link itself if that
 // is one (link(2) on Linux, hardlink@openssh.com).
 func (t *Tree) Link(oldp, newp string) error {
-	from, to, err := t.pair(oldp, newp, rightRead|rightWrite|rightRemove)
+	from, to, err := t.pair(oldp, newp, rightRead|rightWrite|rightRemove, free)
 	if err != nil {
 		return err
 	}
@@ -94,12 +98,19 @@ func (t *Tree) Link(oldp, newp string) error {
 }
 
 // pair resolves the two names of a rename or link, which must be in one mount.
-func (t *Tree) pair(oldp, newp string, want right) (from, to parent, err error) {
-	a, from, err := t.entry(oldp, want)
+func (t *Tree) pair(oldp, newp string, want right, n name) (from, to parent, err error) {
+	a, from, err := t.entry(oldp, want, there)
+	if err == ErrAccess { //nolint:errorlint // the refusal itself
+		if _, to, err := t.entry(newp, want, n); err == nil {
+			to.close()
+		} else if !errors.Is(err, unix.EACCES) {
+			return parent{}, parent{}, t.refuseSynthetic(newp, err)
+		}
+	}
 	if err != nil {
 		return parent{}, parent{}, err
 	}
-	b, to, err := t.entry(newp, want)
+	b, to, err := t.entry(newp, want, n)
 	if err == nil && a.m != b.m {
 		to.close()
 		err = ErrCrossMount
@@ -117,7 +128,7 @@ func (t *Tree) Symlink(target, p string) error {
 	if err := checkTarget(target); err != nil {
 		return err
 	}
-	pl, par, err := t.entry(p, rightRead|rightWrite|rightRemove)
+	pl, par, err := t.entry(p, rightRead|rightWrite|rightRemove, free)
 	if err != nil {
 		return t.refuseSynthetic(p, err)
 	}
@@ -163,8 +174,8 @@ func (t *Tree) Readlink(p string) (string, error) {
 	case pl.m == nil:
 		return "", unix.ENOENT
 	}
-	if err := pl.m.need(rightRead); err != nil {
-		return "", err
+	if pl.m.need(rightRead) != nil {
+		return "", t.deniedReadlink(pl)
 	}
 	target, err := pl.m.readlink(pl.rest)
 	if err != nil {

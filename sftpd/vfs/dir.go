@@ -50,9 +50,9 @@ func (t *Tree) OpenDir(p string) (*Dir, error) {
 		return nil, unix.ENOENT
 	}
 	mountPointsOnly := false
-	if err := pl.m.need(rightList); err != nil {
+	if pl.m.need(rightList) != nil {
 		if pl.node == nil || len(pl.node.children) == 0 {
-			return nil, err
+			return nil, t.deniedList(pl)
 		}
 		mountPointsOnly = true
 	}

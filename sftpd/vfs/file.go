@@ -41,8 +41,11 @@ func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
 		}
 		return nil, unix.ENOENT
 	}
-	if err := pl.m.need(wants(flags)); err != nil {
-		return nil, err
+	if pl.m.createsOnly() && flags&unix.O_CREAT != 0 && flags&unix.O_ACCMODE == unix.O_WRONLY {
+		return t.openNew(pl, flags, mode)
+	}
+	if pl.m.need(wants(flags)) != nil {
+		return nil, t.deniedOpen(pl, flags)
 	}
 	if flags&unix.O_ACCMODE == unix.O_RDONLY && flags&(unix.O_CREAT|unix.O_TRUNC) == 0 {
 		return openRegular(pl, flags, mode)
@@ -215,7 +218,7 @@ func (f *File) Stat() (Attr, error) { return statFD(f.fd) }
 // Setstat changes the open file; setting the size needs a file open for
 // writing, the rest a mount that allows changes.
 func (f *File) Setstat(c Changes) error {
-	if err := f.m.need(rightWrite); err != nil {
+	if err := f.m.need(rightCreate); err != nil {
 		return err
 	}
 	var err error

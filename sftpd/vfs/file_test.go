@@ -146,7 +146,7 @@ func TestSetstat(t *testing.T) {
 func TestRenames(t *testing.T) {
 	for name, call := range map[string]func(*Tree, string, string) error{
 		"noreplace": (*Tree).Rename,
-		"by link":   func(t *Tree, a, b string) error { return t.rename(a, b, renameByLink) },
+		"by link":   func(t *Tree, a, b string) error { return t.rename(a, b, free, renameByLink) },
 	} {
 		tree, dir := home(t, Auto)
 		write(t, dir, "a", "a")

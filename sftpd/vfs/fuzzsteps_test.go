@@ -290,7 +290,7 @@ func (w *world) fsetstatStep() error {
 	}
 	w.note("fsetstat %+v", c)
 	got := o.f.Setstat(c)
-	if !w.model.mounts[o.mt].may("write") {
+	if !w.model.mounts[o.mt].may("create") {
 		return w.check(got, []error{unix.EACCES})
 	}
 	var want []error

@@ -86,7 +86,7 @@ func fuzzWorlds(f testing.TB) (worlds []*world) {
 		w := &world{base: memoryDir(f)}
 		write(f, w.base, "outside/secret", "secret")
 		write(f, w.base, "outside/a/b", "secret")
-		for path, access := range map[string]Access{"/": ReadWrite, "/docs": ReadOnly, "/docs/rw": ReadWrite, "/s/in": WriteOnly, "/s/names": WriteOnly} {
+		for path, access := range map[string]Access{"/": ReadWrite, "/docs": ReadOnly, "/docs/rw": ReadWrite, "/s/in": WriteOnly, "/s/names": WriteOnly, "/s/new": CreateOnly} {
 			volume := filepath.Join(w.base, "volume"+strings.ReplaceAll(path, "/", "-"))
 			if err := os.Mkdir(volume, 0o755); err != nil {
 				f.Fatal(err)
@@ -141,6 +141,7 @@ func (w *world) run(t *testing.T, in []byte) {
 // reset empties the volumes, and puts into each what no request could make: those that are
 // not written are not empty either, and have links outside that another user made.
 func (w *world) reset(t *testing.T) {
+	w.tree.created.files = nil
 	w.model, w.trace = newModel(w.tree.Resolver() == OSRoot, w.mounts), nil
 	for _, c := range w.mounts {
 		names, err := os.ReadDir(c.Volume)
@@ -190,7 +191,7 @@ func (in *input) n(below int) int {
 }
 
 var fuzzNames = []string{
-	"f", "d", "a", "b", "..", "l", "docs", "rw", "s", "in", "names", ".", "", "out", "up", "root", "proc", "secret",
+	"f", "d", "a", "b", "..", "l", "docs", "rw", "s", "in", "names", "new", ".", "", "out", "up", "root", "proc", "secret",
 	"outside", "hidden", strings.Repeat("n", 255), strings.Repeat("n", 256), "a\x00b", stagingPrefix + "kept.x", "\xff",
 }
 

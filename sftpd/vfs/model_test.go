@@ -38,6 +38,9 @@ type inode struct {
 	target string
 	names  map[string]*inode
 	up     *inode
+	// madeIn and madeAs are the name that the user made in a mount with CreateOnly.
+	madeIn *inode
+	madeAs string
 }
 
 func newDir(up *inode, mode uint32) *inode {
@@ -168,9 +171,11 @@ func (mt *modelMount) may(what string) bool {
 		return true
 	case ReadOnly:
 		return what == "read" || what == "list"
+	case CreateOnly:
+		return what == "create" || what == "list" && mt.listNames
 	case WriteOnly:
 	}
-	return what == "write" || what == "list" && mt.listNames
+	return what == "create" || what == "write" || what == "list" && mt.listNames
 }
 
 // entry is a name to be made, changed or removed, and its directory.
@@ -202,7 +207,7 @@ func (m *model) entry(p string, makes bool, rights ...string) (entry, []error) {
 	}
 	for _, r := range rights {
 		if !a.mt.may(r) {
-			return entry{}, []error{unix.EACCES}
+			return entry{}, m.denied(p, makes)
 		}
 	}
 	e := entry{mt: a.mt}
@@ -225,12 +230,39 @@ func (m *model) entry(p string, makes bool, rights ...string) (entry, []error) {
 	return e, nil
 }
 
+// denied is what a request may be answered with that the mount does not allow: what is
+// wrong with its name comes first.
+func (m *model) denied(p string, makes bool) []error {
+	_, _, errs := m.find(p, false)
+	switch {
+	case !makes && errs != nil:
+		return errs
+	case makes && errs == nil:
+		return []error{unix.EACCES, unix.EEXIST} // a rename may replace it
+	}
+	return append(errs, unix.EACCES)
+}
+
 // drop takes a name away.
 func (e entry) drop() {
 	i := e.file()
 	i.links--
 	i.up = nil
 	delete(e.dir.names, e.name)
+}
+
+// own reports whether a path is of what the user has made in a mount with CreateOnly.
+func (m *model) own(p string) bool {
+	e, errs := m.entry(p, false)
+	return errs == nil && e.mt.access == CreateOnly && e.file() != nil && e.file().madeIn == e.dir && e.file().madeAs == e.name
+}
+
+// make is put of what the user makes.
+func (e entry) make(i *inode) {
+	e.put(i)
+	if e.mt.access == CreateOnly {
+		i.madeIn, i.madeAs = e.dir, e.name
+	}
 }
 
 // put gives a file a name.

@@ -14,7 +14,7 @@ import (
 const fuzzUmask = 0o022
 
 func (m *model) mkdir(p string, mode uint32) ([]error, func()) {
-	e, errs := m.entry(p, true, "write")
+	e, errs := m.entry(p, true, "create")
 	switch {
 	case errs != nil:
 		if a, bad := m.at(p); bad == nil && (a.exact() || errs[0] == unix.EBUSY) {
@@ -24,7 +24,7 @@ func (m *model) mkdir(p string, mode uint32) ([]error, func()) {
 	case e.file() != nil:
 		return []error{unix.EEXIST}, nil
 	}
-	return nil, func() { e.put(newDir(e.dir, mode&0o777&^fuzzUmask)) }
+	return nil, func() { e.make(newDir(e.dir, mode&0o777&^fuzzUmask)) }
 }
 
 func (m *model) rmdir(p string) ([]error, func()) {
@@ -80,7 +80,11 @@ func (m *model) pair(oldp, newp string, rights ...string) (from, to entry, errs 
 }
 
 func (m *model) rename(oldp, newp string, replace bool) ([]error, func()) {
-	from, to, errs := m.pair(oldp, newp, "write")
+	own, want := m.own(oldp), "write"
+	if own {
+		want, replace = "create", false
+	}
+	from, to, errs := m.pair(oldp, newp, want)
 	if from.dir != nil && to.dir != nil && from.mt == to.mt && (from.dot || to.dot) {
 		return []error{unix.EBUSY}, nil
 	}
@@ -88,6 +92,9 @@ func (m *model) rename(oldp, newp string, replace bool) ([]error, func()) {
 		return errs, nil
 	}
 	src, dst := from.file(), to.file()
+	if own && src.kind != 'f' {
+		errs = append(errs, unix.EACCES)
+	}
 	for d := to.dir; d != nil; d = d.up {
 		if d == src {
 			errs = append(errs, unix.EINVAL)
@@ -121,7 +128,7 @@ func (m *model) rename(oldp, newp string, replace bool) ([]error, func()) {
 			to.drop()
 		}
 		from.drop()
-		to.put(src)
+		to.make(src)
 	}
 }
 
@@ -206,6 +213,9 @@ func (m *model) readlink(p string) (string, []error) {
 		if a, bad := m.at(p); bad == nil && (a.exact() || errs[0] == unix.EBUSY) {
 			return "", []error{unix.EINVAL}
 		}
+		if _, i, bad := m.find(p, false); bad == nil && i != nil && i.kind != 'l' {
+			return "", append(errs, unix.EINVAL)
+		}
 		return "", errs
 	case e.file() == nil:
 		return "", []error{unix.ENOENT}
@@ -222,7 +232,7 @@ func (m *model) readlink(p string) (string, []error) {
 // list returns the names in a directory but "." and "..".
 func (m *model) list(p string) (names []string, errs []error) {
 	a, i, errs := m.find(p, true)
-	if errs != nil && (a.mt == nil || a.mt.may("list")) {
+	if errs != nil {
 		return nil, errs
 	}
 	if a.exact() {
@@ -230,6 +240,9 @@ func (m *model) list(p string) (names []string, errs []error) {
 	}
 	if a.mt != nil && !a.mt.may("list") {
 		if len(names) == 0 {
+			if i.kind != 'd' {
+				return nil, []error{unix.ENOTDIR}
+			}
 			return nil, []error{unix.EACCES}
 		}
 		return names, nil
@@ -307,8 +320,10 @@ func (m *model) open(p string, flags int, mode uint32) ([]error, func() *inode) 
 		return []error{unix.ENOENT, unix.EACCES}, nil
 	}
 	access := flags & (os.O_WRONLY | os.O_RDWR)
-	if access != os.O_WRONLY && !a.mt.may("read") || (access != os.O_RDONLY || flags != access) && !a.mt.may("write") {
-		return []error{unix.EACCES}, nil
+	if a.mt.access == CreateOnly && access == os.O_WRONLY && flags&os.O_CREATE != 0 {
+		flags |= os.O_EXCL
+	} else if access != os.O_WRONLY && !a.mt.may("read") || (access != os.O_RDONLY || flags != access) && !a.mt.may("write") {
+		return m.deniedOpen(p, flags), nil
 	}
 	creates, exclusive := flags&os.O_CREATE != 0, flags&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL
 	i, dir, name, err := m.walk(a.mt, a.rest, !exclusive)
@@ -320,7 +335,7 @@ func (m *model) open(p string, flags int, mode uint32) ([]error, func() *inode) 
 		e := entry{mt: a.mt, dir: dir, name: name}
 		return nil, func() *inode {
 			i := &inode{kind: 'f', mode: mode & 0o777 &^ fuzzUmask}
-			e.put(i)
+			e.make(i)
 			return i
 		}
 	case err != nil && creates:
@@ -340,19 +355,36 @@ func (m *model) open(p string, flags int, mode uint32) ([]error, func() *inode) 
 	}
 }
 
+// deniedOpen is denied for an OPEN.
+func (m *model) deniedOpen(p string, flags int) []error {
+	_, i, errs := m.find(p, true)
+	switch {
+	case flags&(os.O_CREATE|os.O_EXCL) == os.O_CREATE|os.O_EXCL:
+		return m.denied(p, true)
+	case errs == nil && i.kind == 'd':
+		return []error{unix.EISDIR}
+	case errs == nil:
+		return []error{unix.EACCES}
+	case flags&os.O_CREATE != 0:
+		return append(errs, unix.EACCES)
+	}
+	return errs
+}
+
 // setstat returns what is wrong with which of the changes; the others are made all the same.
 func (m *model) setstat(p string, c Changes, followLast bool) ([]error, func()) {
 	if !followLast && c.Set&SetSize != 0 {
 		return []error{unix.EINVAL}, nil
 	}
-	a, i, errs := m.find(p, followLast)
+	own := m.own(p)
+	a, i, errs := m.find(p, followLast && !own)
 	switch {
 	case a.mt == nil && errs == nil:
 		return []error{unix.EACCES}, nil
-	case a.mt != nil && !a.mt.may("write"):
-		return []error{unix.EACCES}, nil
 	case errs != nil:
 		return errs, nil
+	case !a.mt.may("write") && (!own || c.Set&SetSize != 0):
+		return []error{unix.EACCES}, nil
 	}
 	root := i == a.mt.root
 	if c.Set&SetSize != 0 && i.kind != 'f' {

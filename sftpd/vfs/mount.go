@@ -24,7 +24,7 @@ type Mount struct {
 	SubPath string
 	// Access is what the user may do in it.
 	Access Access
-	// ListNames lets a [WriteOnly] mount be listed.
+	// ListNames lets a [WriteOnly] or [CreateOnly] mount be listed.
 	ListNames bool
 	// IgnoreAttributes makes changes of permissions, owners and times succeed
 	// without effect, for volumes that know none. The size is no such attribute.
@@ -41,8 +41,8 @@ type mount struct {
 	fd int // the root directory, O_PATH
 	r  resolver
 
-	// chain is the identity of the root and of each directory from the volume
-	// down to it; the root comes last.
+	// chain is the identity of the root and of each directory from "/" by way of the
+	// volume down to it; the root comes last.
 	chain []identity
 }
 
@@ -89,9 +89,9 @@ func (c Mount) check() error {
 	case strings.IndexByte(c.Path, 0) >= 0:
 		return fmt.Errorf("path %q contains NUL", c.Path)
 	case c.Access.rights() == 0:
-		return fmt.Errorf("access %q is none of %s, %s, %s", c.Access, ReadWrite, ReadOnly, WriteOnly)
-	case c.ListNames && c.Access != WriteOnly:
-		return fmt.Errorf("listing names is a matter of access %s alone", WriteOnly)
+		return fmt.Errorf("access %q is none of %s, %s, %s, %s", c.Access, ReadWrite, ReadOnly, WriteOnly, CreateOnly)
+	case c.ListNames && c.Access != WriteOnly && c.Access != CreateOnly:
+		return fmt.Errorf("listing names is a matter of access %s and %s", WriteOnly, CreateOnly)
 	case c.Volume == "":
 		return fmt.Errorf("no volume given")
 	case c.SubPath == "":
@@ -111,6 +111,7 @@ func (m *mount) openRoot(c Mount) error {
 	if err != nil {
 		return fmt.Errorf("volume %q: %w", c.Volume, err)
 	}
+	m.chain = above(fd)
 	if err := m.enter(fd); err != nil {
 		return fmt.Errorf("volume %q: %w", c.Volume, err)
 	}
@@ -128,6 +129,42 @@ func (m *mount) openRoot(c Mount) error {
 		}
 	}
 	return nil
+}
+
+// maxAbove bounds the directories above a volume that are looked at: a path of Linux has no more.
+const maxAbove = maxPath / 2
+
+// above returns the identities of the directories above one, from "/" on: a volume may lie
+// in a directory of another volume. Where the daemon may not look, it ends.
+func above(fd int) (chain []identity) {
+	at := fd
+	defer func() {
+		if at != fd {
+			unix.Close(at)
+		}
+	}()
+	var st unix.Stat_t
+	if unix.Fstat(at, &st) != nil {
+		return nil
+	}
+	below := identityOf(&st)
+	for range maxAbove {
+		up, err := openDirAt(at, "..", 0)
+		if err != nil {
+			break
+		}
+		if at != fd {
+			unix.Close(at)
+		}
+		at = up
+		if unix.Fstat(at, &st) != nil || identityOf(&st) == below { // ".." of "/" is "/"
+			break
+		}
+		below = identityOf(&st)
+		chain = append(chain, below)
+	}
+	slices.Reverse(chain)
+	return chain
 }
 
 // enter makes fd the mount's root in place of the one before.

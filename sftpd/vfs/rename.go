@@ -5,19 +5,19 @@ import "golang.org/x/sys/unix"
 // Rename moves oldp to newp and refuses with EEXIST if newp exists, as
 // SSH_FXP_RENAME of version 3 has it (filexfer-02, 6.5).
 func (t *Tree) Rename(oldp, newp string) error {
-	return t.rename(oldp, newp, renameNoReplace)
+	return t.rename(oldp, newp, free, renameNoReplace)
 }
 
 // PosixRename moves oldp to newp and replaces what is there, as rename(2)
 // (posix-rename@openssh.com).
 func (t *Tree) PosixRename(oldp, newp string) error {
-	return t.rename(oldp, newp, func(from, to parent) error {
+	return t.rename(oldp, newp, anyName, func(from, to parent) error {
 		return retry(func() error { return unix.Renameat(from.fd, from.name, to.fd, to.name) })
 	})
 }
 
-func (t *Tree) rename(oldp, newp string, call func(from, to parent) error) error {
-	from, to, err := t.pair(oldp, newp, rightWrite)
+func (t *Tree) rename(oldp, newp string, n name, call func(from, to parent) error) error {
+	from, to, own, err := t.renamed(oldp, newp, n)
 	if err != nil {
 		return err
 	}
@@ -35,10 +35,41 @@ func (t *Tree) rename(oldp, newp string, call func(from, to parent) error) error
 			return err
 		}
 	}
+	if own {
+		return t.renameOwn(from, to)
+	}
 	if err := call(from, to); err != nil {
 		return err
 	}
 	_, _ = t.forgetKept(from), t.forgetKept(to) // mostly there is none
+	return nil
+}
+
+// renamed is the pair of names of a rename. In a mount with [CreateOnly] the old one has to
+// be of a file that this tree has made.
+func (t *Tree) renamed(oldp, newp string, n name) (from, to parent, own bool, err error) {
+	want := rightWrite
+	if pl, err := t.locate(oldp); err == nil && pl.node == nil && pl.m != nil && t.ofOwn(pl) {
+		want, own = rightCreate, true
+	}
+	from, to, err = t.pair(oldp, newp, want, n)
+	return from, to, own, err
+}
+
+// renameOwn gives a file that this tree has made a free name. A directory may have got
+// other users' files by now.
+func (t *Tree) renameOwn(from, to parent) error {
+	var st unix.Stat_t
+	if err := lstatAt(from.fd, from.name, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG || !t.created.has(from) {
+		return ErrAccess
+	}
+	if err := renameNoReplace(from, to); err != nil {
+		return err
+	}
+	t.created.moved(from, to)
 	return nil
 }
 

@@ -58,8 +58,11 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 	case pl.m == nil:
 		return unix.ENOENT
 	}
-	if err := pl.m.need(rightWrite); err != nil {
-		return err
+	if pl.m.need(rightWrite) != nil {
+		if pl.node != nil || c.Set&SetSize != 0 || !t.ofOwn(pl) {
+			return t.deniedSetstat(pl, nofollow)
+		}
+		nofollow = unix.O_NOFOLLOW // it is no link now
 	}
 	if pl.node != nil {
 		return pl.m.setRoot(c)

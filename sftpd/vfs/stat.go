@@ -119,7 +119,7 @@ func statFS(fd int, m *mount) (StatVFS, error) {
 		// The kernel's id tells volumes apart and nothing else.
 		FSID:     uint64(uint32(st.Fsid.Val[0]))<<32 | uint64(uint32(st.Fsid.Val[1])),
 		NameMax:  uint64(st.Namelen),
-		ReadOnly: st.Flags&unix.ST_RDONLY != 0 || m.rights&rightWrite == 0,
+		ReadOnly: st.Flags&unix.ST_RDONLY != 0 || m.rights&rightCreate == 0,
 		// Special bits are masked, so nothing here runs with other rights.
 		NoSetuidPrograms: true,
 	}, nil

@@ -19,6 +19,7 @@ type Tree struct {
 	mounts   []*mount
 	resolver Resolver
 	staging  staging
+	created  created
 	turn     Turn      // nil for no bound
 	start    string    // what relative paths are relative to; "" is "/"
 	opened   time.Time // what synthetic directories show as their times
@@ -126,7 +127,7 @@ func (t *Tree) nodeAttr(n *node) (Attr, error) {
 
 // entry resolves p for a change of the name p: what no mount point or
 // synthetic directory allows.
-func (t *Tree) entry(p string, want right) (place, parent, error) {
+func (t *Tree) entry(p string, want right, n name) (place, parent, error) {
 	pl, err := t.locate(p)
 	if err != nil {
 		return pl, parent{}, err
@@ -137,8 +138,8 @@ func (t *Tree) entry(p string, want right) (place, parent, error) {
 	if pl.m == nil {
 		return pl, parent{}, unix.ENOENT
 	}
-	if err := pl.m.need(want); err != nil {
-		return pl, parent{}, err
+	if pl.m.need(want) != nil {
+		return pl, parent{}, t.denied(pl, n)
 	}
 	par, err := pl.parentOf()
 	return pl, par, err

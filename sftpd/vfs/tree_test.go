@@ -161,6 +161,8 @@ func TestOpenErrors(t *testing.T) {
 	write(t, dir, "file", "")
 	link(t, dir, "link", "/etc")
 	write(t, dir, "real/x", "")
+	elsewhere := t.TempDir()
+	link(t, elsewhere, "box", filepath.Join(dir, "real"))
 	for _, c := range []struct {
 		mounts []Mount
 		want   string
@@ -179,6 +181,11 @@ func TestOpenErrors(t *testing.T) {
 		{[]Mount{{Path: "/", Volume: dir, SubPath: "", Access: ReadOnly}, {Path: "/", Volume: dir, SubPath: "", Access: ReadOnly}}, "two mounts have this path"},
 		{[]Mount{{Path: "/", Volume: dir, SubPath: "real", Access: ReadWrite}, {Path: "/in", Volume: dir, SubPath: "real/in", Access: WriteOnly}}, "same access"},
 		{[]Mount{{Path: "/in", Volume: dir, SubPath: "real/in", Access: WriteOnly}, {Path: "/", Volume: dir, SubPath: "real", Access: ReadWrite}}, "same access"},
+		// Volumes inside of each other, also by way of a link.
+		{[]Mount{{Path: "/", Volume: dir, Access: ReadWrite}, {Path: "/in", Volume: dir + "/real", Access: WriteOnly}}, "same access"},
+		{[]Mount{{Path: "/in", Volume: dir + "/real", SubPath: "deep/er", Access: WriteOnly}, {Path: "/", Volume: dir, Access: ReadOnly}}, "same access"},
+		{[]Mount{{Path: "/", Volume: dir, Access: ReadWrite}, {Path: "/in", Volume: elsewhere + "/box", Access: WriteOnly}}, "same access"},
+		{[]Mount{{Path: "/", Volume: "/", Access: ReadOnly}, {Path: "/in", Volume: dir, Access: WriteOnly}}, "same access"},
 	} {
 		for _, r := range []Resolver{Auto, OSRoot} {
 			tree, err := Open(c.mounts, WithResolver(r))

@@ -53,8 +53,9 @@ spec:
 
 		{"allowedCIDRs are networks", `spec: {allowedCIDRs: [192.0.2.1]}`, `must be a network in CIDR notation, for example 203.0.113.0/24`},
 		{"at least one allowed network", `spec: {allowedCIDRs: []}`, `should have at least 1 items`},
-		{"listing is for WriteOnly", `spec: {homeDirectory: {listing: Names}}`, `listing may be set only with access WriteOnly: the other kinds of access list anyway`},
-		{"listing of a mount is for WriteOnly", `spec: {mounts: [{path: /in, access: ReadOnly, listing: Denied}]}`, `listing may be set only with access WriteOnly`},
+		{"listing is for WriteOnly", `spec: {homeDirectory: {listing: Names}}`, `listing may be set only with access WriteOnly or CreateOnly: the other kinds of access list anyway`},
+		{"listing of a mount is for WriteOnly", `spec: {mounts: [{path: /in, access: ReadOnly, listing: Denied}]}`, `listing may be set only with access WriteOnly or CreateOnly`},
+		{name: "a drop box in which nothing changes", patch: `spec: {mounts: [{path: /in, access: CreateOnly, listing: Names}]}`},
 
 		// Credentials.
 		{name: "no authentication: SFTPKeys have the keys", patch: `spec: {authentication: null}`},
@@ -110,7 +111,7 @@ func TestUserDirectories(t *testing.T) {
 		{"subPath with a line end", `spec: {homeDirectory: {subPath: "in\n"}}`, control},
 		{"subPath is not endless", `spec: {homeDirectory: {subPath: ` + strings.Repeat("a", 256) + `}}`, `may not be more than 255`},
 		{"scope is known", `spec: {homeDirectory: {scope: Cluster}}`, `supported values: "User", "Namespace", "Volume"`},
-		{"access is known", `spec: {homeDirectory: {access: Append}}`, `supported values: "ReadWrite", "ReadOnly", "WriteOnly"`},
+		{"access is known", `spec: {homeDirectory: {access: Append}}`, `supported values: "ReadWrite", "ReadOnly", "WriteOnly", "CreateOnly"`},
 		{"volume has at most 20 characters", `spec: {homeDirectory: {volume: ` + strings.Repeat("v", 21) + `}}`, `may not be more than 20`},
 
 		{"path is required", `spec: {mounts: [{volume: home}]}`, `spec.mounts[0].path: Required value`},

@@ -75,6 +75,6 @@ func (g *generator) directory() v1alpha1.Directory {
 		Volume:  g.pick("", "", "", "home", "archive", "nowhere"),
 		Scope:   v1alpha1.DirectoryScope(g.pick("", "", "", "User", "Namespace", "Volume")),
 		SubPath: g.pick("", "", "in", "a/b/c"),
-		Access:  v1alpha1.Access(g.pick("", "", "ReadWrite", "ReadOnly", "WriteOnly")),
+		Access:  v1alpha1.Access(g.pick("", "", "ReadWrite", "ReadOnly", "WriteOnly", "CreateOnly")),
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
@@ -56,7 +57,7 @@ func Resolve(ctx context.Context, r client.Reader, l *v1alpha1.SFTPListener) Res
 		if v.EmptyDir != nil {
 			continue
 		}
-		is := Volume{Name: v.Name, FromTemplate: v.ClaimTemplate != nil, Claim: render.ClaimName(l, v.Name)}
+		is := Volume{Name: v.Name, FromTemplate: v.ClaimTemplate != nil, Claim: attach.ClaimName(l, v.Name)}
 		if v.PersistentVolumeClaim != nil {
 			is.Claim = v.PersistentVolumeClaim.ClaimName
 		}

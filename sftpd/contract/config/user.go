@@ -14,6 +14,8 @@ const (
 	ReadWrite = "ReadWrite"
 	ReadOnly  = "ReadOnly"
 	WriteOnly = "WriteOnly"
+	// CreateOnly is WriteOnly in which nothing that exists changes.
+	CreateOnly = "CreateOnly"
 )
 
 // User is one line of a shard: one login.
@@ -89,8 +91,8 @@ type Mount struct {
 	Volume string `json:"volume"`
 	// SubPath below the volume, relative and clean; empty means the volume itself.
 	SubPath string `json:"subPath,omitempty"`
-	// Access is ReadWrite, ReadOnly or WriteOnly.
+	// Access is ReadWrite, ReadOnly, WriteOnly or CreateOnly.
 	Access string `json:"access"`
-	// ListNames lets a WriteOnly directory be listed: names and attributes, never content.
+	// ListNames lets a WriteOnly or CreateOnly directory be listed: names and attributes, never content.
 	ListNames bool `json:"listNames,omitempty"`
 }

@@ -115,10 +115,8 @@ func (l Listener) validateLists() error {
 			return fmt.Errorf("authentication.sharedCodes: there is no volume %q", name)
 		}
 	}
-	for _, v := range l.Volumes {
-		if v.Name == "" || v.Path == "" {
-			return errors.New("a volume must have a name and a path")
-		}
+	if err := validateVolumes(l.Volumes); err != nil {
+		return err
 	}
 	for _, f := range l.files() {
 		if !fileNameRE.MatchString(f.Name) {
@@ -126,6 +124,27 @@ func (l Listener) validateLists() error {
 		}
 		if !sha256RE.MatchString(f.SHA256) {
 			return fmt.Errorf("%s: sha256 must be 64 hexadecimal digits", f.Name)
+		}
+	}
+	return nil
+}
+
+// validateVolumes refuses a volume that lies in another one: whoever has the outer one would reach what is in the inner
+// one, whatever access it has there. Links and mounts that make it so are found when a user's directories are opened.
+func validateVolumes(volumes []Volume) error {
+	for i, v := range volumes {
+		if v.Name == "" || v.Path == "" {
+			return errors.New("a volume must have a name and a path")
+		}
+		for j, outer := range volumes {
+			inner, out := path.Clean(v.Path), strings.TrimSuffix(path.Clean(outer.Path), "/")
+			switch {
+			case i == j:
+			case inner == path.Clean(outer.Path):
+				return fmt.Errorf("volumes %q and %q have the same path %s; make them one volume, and tell their directories apart by subPath", outer.Name, v.Name, inner)
+			case strings.HasPrefix(inner, out+"/"):
+				return fmt.Errorf("volume %q (%s) is inside of volume %q (%s); put them side by side, or make them one volume with subPaths", v.Name, inner, outer.Name, outer.Path)
+			}
 		}
 	}
 	return nil
@@ -221,10 +240,10 @@ func validateMounts(mounts []Mount) error {
 			return fmt.Errorf("mount %q must name a volume", m.Path)
 		case m.SubPath != "" && (!cleanPath(m.SubPath) || path.IsAbs(m.SubPath) || escapes(m.SubPath)):
 			return fmt.Errorf("sub-path %q of mount %q must be relative and clean", m.SubPath, m.Path)
-		case m.Access != ReadWrite && m.Access != ReadOnly && m.Access != WriteOnly:
+		case !slices.Contains([]string{ReadWrite, ReadOnly, WriteOnly, CreateOnly}, m.Access):
 			return fmt.Errorf("access %q of mount %q is not known", m.Access, m.Path)
-		case m.ListNames && m.Access != WriteOnly:
-			return fmt.Errorf("listNames of mount %q is for WriteOnly alone", m.Path)
+		case m.ListNames && m.Access != WriteOnly && m.Access != CreateOnly:
+			return fmt.Errorf("listNames of mount %q is for WriteOnly and CreateOnly only", m.Path)
 		}
 		seen[m.Path] = true
 	}

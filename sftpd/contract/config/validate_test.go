@@ -32,3 +32,26 @@ func TestTimesOfAKey(t *testing.T) {
 		}
 	}
 }
+
+// TestVolumesApart: a volume inside of another one would open what the other closes.
+func TestVolumesApart(t *testing.T) {
+	for _, tc := range []struct{ a, b, say string }{
+		{"/data/a", "/data/b", ""},
+		{"/data/box", "/data/boxes", ""},
+		{"/data", "/data/box", `volume "b" (/data/box) is inside of volume "a" (/data); put them side by side`},
+		{"/data/box/", "/data/./", `volume "a" (/data/box) is inside of volume "b"`},
+		{"/", "/data", `volume "b" (/data) is inside of volume "a"`},
+		{"/data", "/data/", `volumes "b" and "a" have the same path /data`},
+		{"/data", "", "a volume must have a name and a path"},
+	} {
+		l := exampleListener()
+		l.Version = config.Version
+		l.HostKeys = []config.HostKey{{File: config.File{Name: "hostkey-0", SHA256: strings.Repeat("0", 64)}}}
+		l.Authentication.SharedCodes = ""
+		l.Volumes = []config.Volume{{Name: "a", Path: tc.a}, {Name: "b", Path: tc.b}}
+		err := l.Validate()
+		if (err == nil) != (tc.say == "") || err != nil && !strings.Contains(err.Error(), tc.say) {
+			t.Errorf("%q and %q: %v", tc.a, tc.b, err)
+		}
+	}
+}

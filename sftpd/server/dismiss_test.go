@@ -1,0 +1,42 @@
+package server_test
+
+import (
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+)
+
+// TestDirectoriesUnavailable: whose directories cannot be opened reads why nothing starts, and no path of the pod.
+func TestDirectoriesUnavailable(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	d := daemontest.Start(t, dir)
+	if err := os.RemoveAll(dir.Volume()); err != nil {
+		t.Fatal(err)
+	}
+	c := d.MustDial(t, "ada", ssh.Password("secret"))
+	s, err := c.NewSession()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := s.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.RequestSubsystem("sftp"); err == nil {
+		t.Error("the subsystem starts")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(said)
+	if err != nil || !strings.Contains(string(text), "cannot open your directories") || strings.Contains(string(text), dir.Path) {
+		t.Errorf("%q, %v", text, err)
+	}
+}

@@ -1,0 +1,122 @@
+package vfs
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// created are the names that a tree has made in mounts with [CreateOnly]. Clients give a
+// file its name when it is complete, and its times after that: what a connection has just
+// made it may still rename and touch, and nothing else.
+type created struct {
+	mu    sync.Mutex
+	files map[createdName]identity
+}
+
+type createdName struct {
+	dir  identity
+	name string
+}
+
+// maxCreated bounds what is remembered. Clients rename and touch right after an upload.
+const maxCreated = 4096
+
+func (c *created) key(par parent) (createdName, bool) {
+	var st unix.Stat_t
+	if unix.Fstat(par.fd, &st) != nil {
+		return createdName{}, false
+	}
+	return createdName{identityOf(&st), par.name}, true
+}
+
+// add notes a name as this tree's.
+func (c *created) add(par parent, id identity) {
+	key, ok := c.key(par)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files == nil {
+		c.files = map[createdName]identity{}
+	}
+	for k := range c.files {
+		if len(c.files) < maxCreated {
+			break
+		}
+		delete(c.files, k)
+	}
+	c.files[key] = id
+}
+
+// has reports whether an entry is what this tree has made under its name.
+func (c *created) has(par parent) bool {
+	key, ok := c.key(par)
+	if !ok {
+		return false
+	}
+	c.mu.Lock()
+	id, ok := c.files[key]
+	c.mu.Unlock()
+	return ok && isNamed(par.fd, par.name, id)
+}
+
+// moved gives an entry another name.
+func (c *created) moved(from, to parent) {
+	key, ok := c.key(from)
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	id, ok := c.files[key]
+	delete(c.files, key)
+	c.mu.Unlock()
+	if ok {
+		c.add(to, id)
+	}
+}
+
+// ofOwn reports whether a change that needs want is one of an entry that this tree has
+// made: [CreateOnly] allows it.
+func (t *Tree) ofOwn(pl place) bool {
+	if !pl.m.createsOnly() {
+		return false
+	}
+	par, err := pl.parentOf()
+	if err != nil {
+		return false
+	}
+	defer par.close()
+	return t.created.has(par)
+}
+
+// madeDir notes a directory that was made.
+func (t *Tree) madeDir(pl place, par parent) {
+	var st unix.Stat_t
+	if pl.m.createsOnly() && lstatAt(par.fd, par.name, &st) == nil {
+		t.created.add(par, identityOf(&st))
+	}
+}
+
+// openNew opens a file in a mount where files can only be created, so that no OPEN reaches
+// one that is there: neither under its name nor what is left of an interrupted upload.
+func (t *Tree) openNew(pl place, flags int, mode uint32) (*File, error) {
+	flags = flags&^unix.O_TRUNC | unix.O_EXCL
+	var f *File
+	var err error
+	if t.staging.OnClose {
+		f, err = t.staging.open(pl, flags, mode, t.turn)
+	}
+	if f == nil && err == nil {
+		f, err = t.openInPlace(pl, flags, mode)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if par, err := pl.parentOf(); err == nil {
+		t.created.add(par, f.id)
+		par.close()
+	}
+	return f.synced(t.staging.Sync), nil
+}

@@ -1,0 +1,103 @@
+package vfs
+
+import "golang.org/x/sys/unix"
+
+// A request that the access mode does not allow is answered as by a POSIX system on a
+// read-only file system: what is wrong with its name comes first. Clients rely on it, for
+// example those that make the directories of a path and pass over the ones that exist. It
+// shows nothing that STAT and LSTAT do not show in every mode.
+
+// name says what a request needs of a name.
+type name uint8
+
+const (
+	there    name = iota // it exists, a link as itself
+	followed             // it exists, behind links
+	free                 // it does not, and its directory does
+	anyName              // its directory exists
+)
+
+// denied returns what is wrong with a name, and [ErrAccess] if nothing is.
+func (t *Tree) denied(pl place, n name) error {
+	nofollow := unix.O_NOFOLLOW
+	if n == followed {
+		nofollow = 0
+	}
+	_, err := pl.stat(nofollow)
+	switch {
+	case err == nil && n == free:
+		return unix.EEXIST
+	case err == nil:
+		return ErrAccess
+	case err != unix.ENOENT || n == there || n == followed:
+		return err
+	}
+	par, parentErr := pl.parentOf()
+	switch parentErr {
+	case nil:
+	case ErrDots: // of a directory that does not exist
+		return err
+	default:
+		return parentErr
+	}
+	par.close()
+	return ErrAccess
+}
+
+// deniedOpen is denied for an OPEN with these flags.
+func (t *Tree) deniedOpen(pl place, flags int) error {
+	switch {
+	case flags&unix.O_CREAT != 0 && flags&unix.O_EXCL != 0:
+		return t.denied(pl, free)
+	case flags&unix.O_CREAT != 0:
+		if err := t.denied(pl, anyName); err != ErrAccess {
+			return err
+		}
+	default:
+		if err := t.denied(pl, followed); err != ErrAccess {
+			return err
+		}
+	}
+	if a, err := pl.stat(0); err == nil && a.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return unix.EISDIR
+	}
+	return ErrAccess
+}
+
+// deniedList is denied for an OPENDIR.
+func (t *Tree) deniedList(pl place) error {
+	if pl.node != nil {
+		return ErrAccess
+	}
+	a, err := pl.stat(0)
+	switch {
+	case err != nil:
+		return err
+	case a.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return unix.ENOTDIR
+	}
+	return ErrAccess
+}
+
+// deniedSetstat is denied for a SETSTAT.
+func (t *Tree) deniedSetstat(pl place, nofollow int) error {
+	switch {
+	case pl.node != nil:
+		return ErrAccess
+	case nofollow != 0:
+		return t.denied(pl, there)
+	}
+	return t.denied(pl, followed)
+}
+
+// deniedReadlink is denied for a READLINK.
+func (t *Tree) deniedReadlink(pl place) error {
+	a, err := pl.stat(unix.O_NOFOLLOW)
+	switch {
+	case err != nil:
+		return err
+	case a.Mode&unix.S_IFMT != unix.S_IFLNK:
+		return unix.EINVAL
+	}
+	return ErrAccess
+}

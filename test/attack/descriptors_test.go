@@ -1,0 +1,97 @@
+package attack
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
+	"github.com/sftp-operator/sftp-operator/sftpd/health"
+)
+
+// startFew starts a daemon that may have few descriptors.
+func startFew(t *testing.T, dir *configtest.Dir, few int) *daemontest.Daemon {
+	t.Helper()
+	return daemontest.StartCommand(t, dir, program, func(cmd *exec.Cmd) {
+		cmd.Args = append([]string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, few), cmd.Path}, cmd.Args[1:]...)
+		cmd.Path = "/bin/sh"
+	})
+}
+
+// silence opens connections that say nothing, each from an address that from returns.
+func silence(t *testing.T, addr string, n int, from func(int) string) {
+	t.Helper()
+	for i := range n {
+		c, err := daemontest.DialFrom(addr, from(i))
+		if err != nil {
+			continue // refused
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+}
+
+// TestSilentHealthPort: silent connections to the health port, and to the port of SFTP, take neither its descriptors from
+// a process that may have few of them nor its answers from the kubelet, the operator and Prometheus.
+func TestSilentHealthPort(t *testing.T) {
+	for name, from := range map[string]func(int) string{
+		"one address":    func(int) string { return "127.0.0.2" },
+		"many addresses": func(i int) string { return fmt.Sprintf("127.0.1.%d", i%250+1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			key, _ := configtest.Key(t)
+			dir := endpoint(t)
+			dir.AddUser("ada", "", key.PublicKey())
+			d := startFew(t, dir, 256)
+			u := user{d, key}
+			session := d.MustDial(t, "ada", ssh.PublicKeys(key))
+			healthAddr := d.Health[len("http://"):]
+			silence(t, healthAddr, 300, from)
+			silence(t, d.Addr, 300, from)
+			begin := time.Now()
+			for _, path := range []string{"/readyz", "/livez", "/configz", "/metrics"} {
+				if code, body := d.Get(t, path); code != 200 {
+					t.Errorf("%s: %d %s", path, code, body)
+				}
+			}
+			took := time.Since(begin)
+			if _, _, err := session.SendRequest("keepalive@openssh.com", true, nil); err != nil {
+				t.Error("a session that was there:", err)
+			}
+			tries := 1
+			for ; u.login() != nil; tries++ { // refused at random, as of any crowd
+				if time.Since(begin) > 20*time.Second {
+					t.Fatal("no login")
+				}
+			}
+			if n := established(t, d.PID, healthAddr); n > health.MaxConnections {
+				t.Errorf("%d connections to the health port, the bound is %d", n, health.MaxConnections)
+			}
+			fmt.Printf("LOAD %s: 300 silent connections to each port, 256 descriptors: 4 answers of the health port in %.1f ms, login at try %d\n",
+				name, ms(took), tries)
+		})
+	}
+}
+
+// established counts the connections of a port, on the daemon's side (proc_pid_net(5)).
+func established(t *testing.T, pid int, addr string) (n int) {
+	t.Helper()
+	port := netip.MustParseAddrPort(addr).Port()
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(table)) {
+		const local, state = 1, 3
+		if f := strings.Fields(line); strings.HasSuffix(f[local], fmt.Sprintf(":%04X", port)) && f[state] == "01" {
+			n++
+		}
+	}
+	return n
+}
