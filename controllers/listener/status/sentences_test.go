@@ -15,6 +15,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
@@ -27,6 +28,11 @@ import (
 
 // sentence returns a condition as kubectl describe shows it, "" if there is none.
 func sentence(list []metav1.Condition, conditionType string) string {
+	for _, c := range list {
+		if c.Type == "" || c.Status == "" {
+			return fmt.Sprintf("a condition of no type or status: %+v", c)
+		}
+	}
 	c := meta.FindStatusCondition(list, conditionType)
 	if c == nil {
 		return ""
@@ -99,6 +105,8 @@ func TestSentences(t *testing.T) {
 		{func(in *Input) {
 			in.Access.Blocked, in.Access.Delivered.Version = problem("Pending", "no host key yet"), nil
 		}, "Programmed", "False ConfigPending: no host key yet"},
+		{func(in *Input) { in.Acks, in.Access.Delivered.Version = nil, nil }, "Programmed", ""},
+		{func(in *Input) { in.Acks, in.Access.Delivered.Version = nil, nil }, "Ready", "Unknown Pending: "},
 		// What was delivered before stays, and is what pods are asked for.
 		{func(in *Input) { in.Access.Blocked = problem("Pending", "no host key yet") }, "Programmed", "True Programmed: All 2 ready pods have loaded the configuration"},
 		{func(in *Input) { in.Acks = &ack.Result{Digest: "d"} }, "Programmed", "False ConfigPending: No pod is ready to load the configuration"},
@@ -117,6 +125,9 @@ func TestSentences(t *testing.T) {
 		}, "Programmed", "True Programmed: All 2 ready pods have loaded the configuration"},
 
 		{func(in *Input) { in.HostKeys.Refusal = errors.New("503") }, "ObjectsApplied", "False ApplyFailed: 503"},
+		{func(in *Input) {
+			in.HostKeys.Refusal = &apply.ConflictError{Kind: "SFTPKey", Namespace: "ns", Name: "host", Problem: "exists and is not the operator's"}
+		}, "ObjectsApplied", `False ResourceConflict: SFTPKey "host" in namespace "ns" exists and is not the operator's`},
 		{func(in *Input) {
 			in.Workload.SmallerClaims = []workload.SmallerClaim{{Claim: "c", Actual: "2Gi", Wanted: "1Gi", Volume: "data"}, {Claim: "e", Actual: "4Gi", Wanted: "3Gi", Volume: "more"}}
 		}, "ObjectsApplied", `True ObjectsApplied: All objects are as the listener asks; claim "c" has 2Gi, more than the 1Gi of volume "data", and cannot be made smaller; claim "e" has 4Gi, more than the 3Gi of volume "more", and cannot be made smaller`},
