@@ -1,6 +1,9 @@
 package key
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
 // What a CA wrote is shown as far as it is plain text, and as much as the API takes.
@@ -154,6 +158,57 @@ func TestLabelOfALongName(t *testing.T) {
 	}
 	if got := labelOf(strings.Repeat("n", 63)); got != strings.Repeat("n", 63) {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestFindReady(t *testing.T) {
+	k := named()
+	if findReady(k) != nil {
+		t.Error("there is no condition")
+	}
+	k.Status.Conditions = []metav1.Condition{{Type: "Assigned", Reason: "a"}, {Type: "Ready", Reason: "r"}}
+	if c := findReady(k); c == nil || c.Reason != "r" {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestInvalidPublicKey(t *testing.T) {
+	v := Decide(named(func(k *v1alpha1.SFTPKey) { k.Spec.Source, k.Spec.PublicKey = v1alpha1.KeyPublicKey, "x" }), nil)
+	const want = `spec.publicKey: not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`
+	if c := v.Condition; c.Status != "False" || c.Reason != "InvalidPublicKey" || c.Message != want {
+		t.Errorf("%+v", c)
+	}
+}
+
+// A certificate has to be usable under each of the policies that come.
+func TestCertificateUnderPolicies(t *testing.T) {
+	weak, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := ssh.NewSignerFromKey(weak)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modern, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict, err := cryptopolicy.Lookup(cryptopolicy.Strict2026)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := certified(t, pair(t), ca)
+	if c, err := HostCertificateUnder(m, []cryptopolicy.Policy{modern}); err != nil || c == nil {
+		t.Errorf("%v, %v", c, err)
+	}
+	for _, policies := range [][]cryptopolicy.Policy{{strict}, {strict, modern}, {modern, strict}} {
+		if c, err := HostCertificateUnder(m, policies); err == nil || c != nil {
+			t.Errorf("under Strict2026: %v, %v", c, err)
+		}
+	}
+	if c, err := HostCertificateUnder(pair(t), []cryptopolicy.Policy{modern, strict}); c != nil || err != nil {
+		t.Errorf("without one: %v, %v", c, err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
 )
 
 // readsFrom writes to one API server and reads from another one, as from a cache that lags behind.
@@ -124,6 +125,49 @@ func TestStatusHolds64Users(t *testing.T) {
 	}
 }
 
+// Nobody logs in with a host key, whatever a user's status says.
+func TestHostKeyHasNoUsers(t *testing.T) {
+	r := newRig(t, named(ofHost))
+	k, _ := r.settle(named())
+	if err := r.all.Create(t.Context(), userWith("ada", v1alpha1.UserKeyStatus{Fingerprint: k.Status.Fingerprint, LastUsedDate: "2026-11-24"})); err != nil {
+		t.Fatal(err)
+	}
+	if k, _ = r.settle(k); k.Status.Users != nil || k.Status.LastUsedDate != "" {
+		t.Errorf("%+v", k.Status)
+	}
+}
+
+// It is looked again at the first of its times, and of a key that is blocked at least every now and then.
+func TestAgain(t *testing.T) {
+	at := func(d time.Duration) *metav1.Time { return new(metav1.NewTime(began.Add(d))) }
+	r := newRig(t)
+	for _, tc := range []struct {
+		end     *metav1.Time
+		blocked bool
+		renewal time.Duration
+		want    time.Duration
+	}{
+		{nil, false, 0, 0},
+		{nil, true, 0, apply.RetryRefused},
+		{at(1000 * time.Hour), true, 0, apply.RetryRefused},
+		{at(time.Second), true, 0, time.Second},
+		{at(apply.RetryRefused), true, 0, apply.RetryRefused},
+		{at(1000 * time.Hour), false, 0, 1000 * time.Hour},
+		{at(1000 * time.Hour), false, 7 * time.Hour, 7 * time.Hour},
+		{at(7 * time.Hour), false, 1000 * time.Hour, 7 * time.Hour},
+		{nil, false, 7 * time.Hour, 7 * time.Hour},
+		{at(time.Nanosecond), false, 0, 10 * time.Millisecond},
+	} {
+		var renewal time.Time
+		if tc.renewal > 0 {
+			renewal = began.Add(tc.renewal)
+		}
+		if got := r.again(named(func(k *v1alpha1.SFTPKey) { k.Spec.ExpirationTime = tc.end }), tc.blocked, renewal); got != tc.want {
+			t.Errorf("ends %v, blocked %v, renewal after %s: again after %s, want %s", tc.end, tc.blocked, tc.renewal, got, tc.want)
+		}
+	}
+}
+
 // Before the key is usable nobody looks whose it is.
 func TestNotLookedAt(t *testing.T) {
 	r := newRig(t, named(existing, func(k *v1alpha1.SFTPKey) { k.Spec.UserRef = &v1alpha1.LocalUserReference{Name: "ada"} }))
@@ -174,6 +218,13 @@ func TestHostCertificateInTheStatus(t *testing.T) {
 	if _, after = r.settle(got); after != time.Hour {
 		t.Errorf("the rotation comes first: again after %s", after)
 	}
+	// While the Secret cannot be found, what was known of the certificate stays.
+	if err := r.all.Delete(t.Context(), s.DeepCopy()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ = r.settle(got); findReady(got).Reason != "SecretNotFound" || got.Status.Certificate == nil {
+		t.Errorf("%s, %+v", ready(got), got.Status)
+	}
 	// A key of a user has none, whatever its Secret has.
 	r = newRig(t, s, named())
 	if got, _ := r.settle(named()); got.Status.Certificate != nil {
@@ -192,7 +243,10 @@ func TestWhoIsWoken(t *testing.T) {
 	})
 	elsewhere := publicKeyOf("elsewhere", "ada", m, 0)
 	elsewhere.Namespace = "elsewhere"
-	r := newRig(t, mine, same, theirs, host, elsewhere)
+	both := func(name string) *v1alpha1.SFTPKey {
+		return named(existing, func(k *v1alpha1.SFTPKey) { k.Name, k.Spec.SecretName = name, "both" })
+	}
+	r := newRig(t, mine, same, theirs, host, elsewhere, both("p"), both("q"))
 	names := func(requests []reconcile.Request) (out []string) {
 		for _, q := range requests {
 			if q.Namespace != "team" {
@@ -221,6 +275,7 @@ func TestWhoIsWoken(t *testing.T) {
 		{"no key", r.duplicatesOf(ctx, userWith("ada")), nil},
 		{"a Secret", r.keysOfSecret(ctx, secret("pair")), []string{"host"}},
 		{"the Secret of a pair that retires", r.keysOfSecret(ctx, secret("pair-older")), []string{"host"}},
+		{"a Secret that two keys name", r.keysOfSecret(ctx, secret("both")), []string{"p", "q"}},
 		{"a Secret of nobody", r.keysOfSecret(ctx, secret("x")), nil},
 		{"a listener", hostKeysOfListener(ctx, l), []string{"host", "more"}},
 		{"no listener", hostKeysOfListener(ctx, mine), nil},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 )
 
 // A pair is made once, its status says which, and from then on nothing is written.
@@ -70,6 +71,13 @@ func TestOwnership(t *testing.T) {
 	if k, _ = r.settle(named()); len(r.secretNamed(k, "theirs").OwnerReferences) > 0 || k.Status.Fingerprint != m.Fingerprint() || k.Status.Revision != 0 || k.Status.RevisionTime != nil {
 		t.Errorf("status %+v", k.Status)
 	}
+	// One that is in the way is told, and not taken.
+	foreign := NewSecret(named(), "acme", m)
+	foreign.Labels = nil
+	r = newRig(t, foreign, named(deleting))
+	if k, _ = r.settle(named()); findReady(k).Reason != "SecretConflict" || len(r.secretNamed(k, "acme").OwnerReferences) > 0 {
+		t.Errorf("%s, %+v", ready(k), r.secretNamed(k, "acme").OwnerReferences)
+	}
 	// A Secret of somebody else goes on to belong to it.
 	other := named(func(k *v1alpha1.SFTPKey) { k.UID = "other" })
 	s := NewSecret(other, "acme", m)
@@ -86,8 +94,8 @@ func TestSecretIsMissing(t *testing.T) {
 	r := newRig(t, named(existing))
 	k, after := r.settle(named())
 	const want = `False SecretNotFound: Secret "acme" does not exist in namespace "team"; create it or correct spec.secretName`
-	if ready(k) != want || k.Status.Fingerprint != "" || after != 0 {
-		t.Errorf("%s, %+v", ready(k), k.Status)
+	if ready(k) != want || k.Status.Fingerprint != "" || after != 0 || assignedAs(k) != "" {
+		t.Errorf("%s, %s, %+v", ready(k), assignedAs(k), k.Status)
 	}
 	if got := r.told(); len(got) != 1 || got[0] != "Warning SecretNotFound "+strings.SplitN(want, ": ", 2)[1] {
 		t.Errorf("events %q", got)
@@ -163,7 +171,11 @@ func TestEachCallFails(t *testing.T) {
 			if !errors.Is(err, errDown) {
 				t.Errorf("%s: %s fails, and the result is %v", name, call, err)
 			}
-			if got := r.told(); call != "get SFTPKey acme" && (len(got) == 0 || got[len(got)-1] != "Warning ApplyFailed The API server refused or failed: Internal error occurred: etcd is down. It is tried again") {
+			if got := r.told(); call == "get SFTPKey acme" {
+				if got != nil {
+					t.Errorf("%s: it is not known what is told of: %q", name, got)
+				}
+			} else if len(got) == 0 || got[len(got)-1] != "Warning ApplyFailed The API server refused or failed: Internal error occurred: etcd is down. It is tried again" {
 				t.Errorf("%s: %s fails, and the events are %q", name, call, got)
 			}
 			if st := r.key(key).Status; !meta.IsStatusConditionTrue(st.Conditions, "Ready") && st.Revision != before.Revision {
@@ -185,8 +197,16 @@ func TestEachCallFails(t *testing.T) {
 // An object that is gone meanwhile is no error.
 func TestGoneMeanwhile(t *testing.T) {
 	gone := apierrors.NewNotFound(secretsResource, "x")
-	for _, call := range []string{"get SFTPKey acme", "live get SFTPKey acme", "patch status SFTPKey acme"} {
-		r := newRig(t, named())
+	m := pair(t)
+	due := named(wanting(2), func(k *v1alpha1.SFTPKey) {
+		k.Status = v1alpha1.SFTPKeyStatus{PublicKey: m.Line(), Fingerprint: m.Fingerprint(), Revision: 1}
+	})
+	for _, call := range []string{"get SFTPKey acme", "live get SFTPKey acme", "patch status SFTPKey acme", "live get SFTPKey acme"} {
+		key := named()
+		if call == "live get SFTPKey acme" {
+			key, due = due, key
+		}
+		r := newRig(t, key.DeepCopy())
 		r.fail = func(c string) error {
 			if c == call {
 				return gone
@@ -249,6 +269,7 @@ func TestErrorsThatAreTold(t *testing.T) {
 		"a conflict": {func() error { return apierrors.NewConflict(secretsResource, "acme", errors.New("changed")) }, nil, ""},
 		"a panic":    {func() error { panic("secret content") }, errPanic, "Warning InternalError the operator has a defect and could not finish; its log has the details"},
 		"other":      {func() error { return errors.New("no route to 10.0.0.1") }, nil, ""},
+		"no answer":  {func() error { return &deadline.Error{After: 5 * time.Second} }, nil, "Warning ApplyFailed the API server did not answer within 5s. It is tried again"},
 		"a long one": {func() error { return apierrors.NewInternalError(errors.New(strings.Repeat("x", 2000))) }, nil, "Warning ApplyFailed The API server refused or failed: Internal error occurred: " + strings.Repeat("x", 512-25) + ". It is tried again"},
 	} {
 		r := newRig(t, named())
