@@ -336,9 +336,7 @@ func TestMemoWhenThereIsRoomForOne(t *testing.T) {
 	if len(in.Users) < 30 || len(in.Users) > 33 {
 		t.Fatalf("%d users fill a shard", len(in.Users))
 	}
-	one := slices.Clone(in.Users) // with "extra" instead of a free place there is room for one less
-	extra := large("extra", 8)
-	in.Users = append(one, extra)
+	in.Users = append(in.Users, large("extra", 8)) // there is room for one less
 	slot := out.Slots[string(a.UID)]
 	for i := range 5 {
 		in.Previous = map[string]shard.Slot{}

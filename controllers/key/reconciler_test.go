@@ -146,10 +146,10 @@ func TestEachCallFails(t *testing.T) {
 	})
 	host := named(ofHost, deleting, func(k *v1alpha1.SFTPKey) { k.Spec.SecretName = "host" })
 	for name, key := range map[string]*v1alpha1.SFTPKey{"a rotation": due, "the first pair of a host": host} {
-		make := func() *rig {
+		begin := func() *rig {
 			return newRig(t, key.DeepCopy(), NewSecret(due, "acme", pair(t)), NewSecret(due, "acme-r2", m))
 		}
-		whole := make()
+		whole := begin()
 		if _, err := whole.reconciled(key); err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestEachCallFails(t *testing.T) {
 			t.Fatalf("%s: only %v", name, calls)
 		}
 		for n, call := range calls {
-			r := make()
+			r := begin()
 			left := n
 			r.fail = func(string) error {
 				if left--; left == -1 {
@@ -244,7 +244,7 @@ func TestRefusedSecret(t *testing.T) {
 		}
 		k, after := r.settle(named())
 		events := r.told()
-		if err == ending {
+		if errors.Is(err, ending) {
 			if len(r.writes()) != 1 || after != 0 || events != nil {
 				t.Errorf("the namespace ends: %v, %q, again after %s", r.writes(), events, after)
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -182,7 +183,7 @@ func TestSeveralRevokedLists(t *testing.T) {
 	}
 	before.Revoked = config.Revoked{Keys: keys(5000, 5000+4090)}
 	for i := range 10 {
-		before.Revoked.Certificates = append(before.Revoked.Certificates, config.RevokedCertificate{KeyID: fmt.Sprint(i)})
+		before.Revoked.Certificates = append(before.Revoked.Certificates, config.RevokedCertificate{KeyID: strconv.Itoa(i)})
 	}
 	got, _ := resolve(before, SecretFile{NoSecret: true}, list(0, 0), list(0, 0))
 	want := append([]config.RevokedCertificate{{KeyID: "ada"}}, before.Revoked.Certificates[:5]...)

@@ -193,10 +193,20 @@ func believed(t *testing.T, target poll.Target) {
 		what      string
 		got, want bool
 	}{
-		{"a", k.User("a"), true}, {"b", k.User("b"), true}, {"c", k.User("c"), false}, {"nobody", k.User(""), false},
-		{"a's key", k.Key("a", "k1"), true}, {"a's other key", k.Key("a", "k2"), true}, {"b's key at a", k.Key("a", "k3"), false}, {"b's key", k.Key("b", "k3"), true},
-		{"a key of a before", k.Key("a", "old"), true}, {"another", k.Key("a", "older"), true}, {"at b", k.Key("b", "old"), false}, {"a key of nobody", k.Key("c", "k1"), false},
-		{"a host key", k.HostKey("h2"), true}, {"another's", k.HostKey("h3"), false},
+		{"a", k.User("a"), true},
+		{"b", k.User("b"), true},
+		{"c", k.User("c"), false},
+		{"nobody", k.User(""), false},
+		{"a's key", k.Key("a", "k1"), true},
+		{"a's other key", k.Key("a", "k2"), true},
+		{"b's key at a", k.Key("a", "k3"), false},
+		{"b's key", k.Key("b", "k3"), true},
+		{"a key of a before", k.Key("a", "old"), true},
+		{"another", k.Key("a", "older"), true},
+		{"at b", k.Key("b", "old"), false},
+		{"a key of nobody", k.Key("c", "k1"), false},
+		{"a host key", k.HostKey("h2"), true},
+		{"another's", k.HostKey("h3"), false},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%s: %v", tc.what, tc.got)

@@ -440,7 +440,7 @@ func TestExplain(t *testing.T) {
 // Each row is a change of one condition, written "Status/Reason", and the events that it makes.
 func TestEventsOfConditions(t *testing.T) {
 	status := func(list string) (st v1alpha1.SFTPListenerStatus) {
-		for _, text := range strings.Fields(list) {
+		for text := range strings.FieldsSeq(list) {
 			parts := strings.Split(text, "/")
 			st.Conditions = append(st.Conditions, metav1.Condition{Type: parts[0], Status: metav1.ConditionStatus(parts[1]), Reason: parts[2], Message: "because " + parts[2]})
 		}
