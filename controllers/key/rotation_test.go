@@ -198,6 +198,20 @@ func TestHostPairs(t *testing.T) {
 	}
 }
 
+// Of a key of a user, the oldest of more than four pairs gives way: a rotation does not wait for it.
+func TestOldestPairGivesWay(t *testing.T) {
+	r := newRig(t, named())
+	k, _ := r.settle(named())
+	for revision := int32(2); revision <= 6; revision++ {
+		k.Spec.Revision = revision
+		r.update(k, false)
+		k, _ = r.settle(k)
+	}
+	if k.Status.Revision != 6 || len(k.Status.Retiring) != 4 || k.Status.Retiring[0].Revision != 2 || findReady(k).Reason != "Ready" {
+		t.Errorf("%s, %+v", ready(k), k.Status)
+	}
+}
+
 // An SFTPKey that is made again takes up the last revision whose Secret was retained: clients know that key.
 func TestTakesUpRetainedRevision(t *testing.T) {
 	last := pair(t)
