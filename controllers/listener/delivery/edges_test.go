@@ -27,7 +27,7 @@ func TestBackToAnEarlierVersion(t *testing.T) {
 	}
 }
 
-// One of many users moves: the shard that it leaves is written first, whichever of them it is.
+// One user moves to a shard to which many come: the shard that it leaves is written first, whichever of them it is.
 func TestOneOfManyMoves(t *testing.T) {
 	r := newRig(t)
 	var many []string
@@ -35,8 +35,8 @@ func TestOneOfManyMoves(t *testing.T) {
 		many = append(many, fmt.Sprint("u", i))
 	}
 	with := func(more ...string) string { return strings.Join(append(slices.Clone(many), more...), " ") }
-	r.want("0 1 config", true, with(), "x y")
-	r.want("1 0 config", true, with("x"), "y")
+	r.want("0 1 config", true, "z", "x y")
+	r.want("1 0 config", true, with("x", "z"), "y")
 }
 
 // A configuration that has not changed costs one look at the metadata of each Secret, and no more.
