@@ -123,7 +123,7 @@ func TestGrowth(t *testing.T) {
 			if (u.Digest != "") != written || !u.Accepted() {
 				t.Errorf("digest %q, %s", u.Digest, u.Reason)
 			}
-			if p := u.Credentials.Problems; c.refused != (len(p) == 1 && p[0].Reason == v1alpha1.ReasonUserTooLarge) {
+			if p := u.Credentials.Problems; c.refused != (len(p) == 1 && p[0].Reason == v1alpha1.ReasonUserTooLarge && p[0].Message == growthMessage) {
 				t.Errorf("problems %v", p)
 			}
 			if all := records(t, out); len(all) < len(in.Users)-1 {

@@ -183,19 +183,18 @@ func podVolumes(l *v1alpha1.SFTPListener) []corev1.Volume {
 // configVolume joins all Secrets in one volume, which the kubelet switches at once. All
 // are optional, so that a pod starts, and says what is missing, even without them.
 func configVolume(l *v1alpha1.SFTPListener) *corev1.ProjectedVolumeSource {
-	source := func(name string, items []corev1.KeyToPath) corev1.VolumeProjection {
+	source := func(name string) corev1.VolumeProjection {
 		return corev1.VolumeProjection{Secret: &corev1.SecretProjection{
 			LocalObjectReference: corev1.LocalObjectReference{Name: name},
-			Items:                items,
 			Optional:             new(true),
 		}}
 	}
 	v := &corev1.ProjectedVolumeSource{
 		DefaultMode: new(int32(configMode)),
-		Sources:     []corev1.VolumeProjection{source(ConfigSecretName(l), nil)},
+		Sources:     []corev1.VolumeProjection{source(ConfigSecretName(l))},
 	}
 	for i := range shard.Count(attach.MaxUsers(l)) {
-		v.Sources = append(v.Sources, source(ShardSecretName(l, i), nil))
+		v.Sources = append(v.Sources, source(ShardSecretName(l, i)))
 	}
 	return v
 }

@@ -29,7 +29,7 @@ type builder struct{ cryptobyte.Builder }
 func newKRL() *builder {
 	b := &builder{}
 	b.AddBytes([]byte(magic))
-	b.AddUint32(version)
+	b.AddUint32(1) // of the format
 	b.AddUint64(7) // of the KRL
 	b.AddUint64(1764000000)
 	b.AddUint64(0) // flags
@@ -238,6 +238,9 @@ func TestParseKRL(t *testing.T) {
 			"",
 		},
 		"a range and more":  {newKRL().section(1, ofCA(0x21, numbers(3, 4, 5))), config.Revoked{}, "damaged"},
+		"half a key":        {newKRL().section(2, append(strs("a"), 0, 0)), config.Revoked{}, "damaged"},
+		"half a hash":       {newKRL().section(5, append(strs(strings.Repeat("x", 32)), 0, 0, 0, 32, 'x')), config.Revoked{}, "damaged"},
+		"half a key ID":     {newKRL().section(1, ofCA(0x23, append(strs("a"), 0, 0, 0, 2, 'b'))), config.Revoked{}, "damaged"},
 		"half a range":      {newKRL().section(1, ofCA(0x21, numbers(3))), config.Revoked{}, "damaged"},
 		"an empty bitmap":   {newKRL().section(1, ofCA(0x22, append(numbers(1<<64-1), strs("")...))), config.Revoked{}, ""},
 		"a bitmap and more": {newKRL().section(1, ofCA(0x22, append(numbers(100), strs("\x01", "")...))), config.Revoked{}, "damaged"},

@@ -3,6 +3,7 @@ package rollout
 import (
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
@@ -33,6 +34,7 @@ func TestHeld(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := live(t, c.before, "v1", Owner)
+			before.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
 			want, record := rendered(t, c.after, "v2")
 			want.Spec.Replicas = new(int32(7))
 			change := Compare(before, want, record)
@@ -46,7 +48,54 @@ func TestHeld(t *testing.T) {
 			if want.Spec.Template.Spec.Containers[0].Image != "v2" {
 				t.Error("what is wanted was changed")
 			}
+			eachPart(t, before, want, change)
 		})
+	}
+}
+
+// eachPart holds one part at a time: that one is as it was, and each other one as it is wanted.
+func eachPart(t *testing.T, before, want *appsv1.Deployment, change Change) {
+	t.Helper()
+	was, is := parts(before.Spec.Template), parts(want.Spec.Template)
+	for _, name := range change.Names {
+		got, ok := Held(before, want, Change{Names: []string{name}})
+		if !ok {
+			t.Fatalf("%s cannot be held", name)
+		}
+		for part, value := range parts(got.Spec.Template) {
+			expected := is[part]
+			if part == name {
+				expected = was[part]
+			}
+			if !equality.Semantic.DeepEqual(value, expected) {
+				t.Errorf("%s is held, and %s is\n%+v\nwant\n%+v", name, part, value, expected)
+			}
+		}
+	}
+}
+
+// Volumes that somebody has removed from a Deployment, or that a later version does not have, are no reason to panic.
+func TestHeldWithoutVolumes(t *testing.T) {
+	bare := func(image string) *appsv1.Deployment {
+		d := live(t, testListener(), image, Owner)
+		d.Spec.Template.Spec.Volumes = nil
+		return d
+	}
+	full := func(image string) *appsv1.Deployment { return live(t, testListener(), image, Owner) }
+	for name, c := range map[string]struct {
+		before, want *appsv1.Deployment
+		part         string
+		volumes      int
+	}{
+		"the live one has none, maxUsers": {bare("v1"), full("v2"), changeMaxUsers, 2},
+		"the wanted has none, maxUsers":   {full("v1"), bare("v2"), changeMaxUsers, 0},
+		"the live one has none, volumes":  {bare("v1"), full("v2"), changeVolumes, 1},
+		"the wanted has none, volumes":    {full("v1"), bare("v2"), changeVolumes, 2},
+	} {
+		got, ok := Held(c.before, c.want, Change{Names: []string{c.part}})
+		if !ok || len(got.Spec.Template.Spec.Volumes) != c.volumes {
+			t.Errorf("%s: %v, %+v", name, ok, got.Spec.Template.Spec.Volumes)
+		}
 	}
 }
 
@@ -72,7 +121,9 @@ func TestHeldCannotBeTold(t *testing.T) {
 	if got, ok := Held(live(t, testListener(), "v1", Owner), want, Change{Names: []string{"of a later version"}}); ok {
 		t.Errorf("an unknown part: %+v", got)
 	}
-	if got, ok := Held(without, want, Change{Names: []string{"image"}}); ok {
-		t.Errorf("no daemon: %+v", got)
+	for _, pair := range [][2]*appsv1.Deployment{{without, want}, {want, without}} {
+		if got, ok := Held(pair[0], pair[1], Change{Names: []string{"image"}}); ok {
+			t.Errorf("no daemon: %+v", got)
+		}
 	}
 }

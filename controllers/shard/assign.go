@@ -91,8 +91,8 @@ func (a *assignment) keep() {
 // elsewhere do: the oldest stay.
 func (a *assignment) relieve(shard int) {
 	var members []int
-	for i, d := range a.decisions {
-		if slot, ok := a.Previous[a.Records[i].UID]; ok && slot.Bytes >= 0 && slot.Shard == shard && d.Shard == shard {
+	for i := range a.Records {
+		if slot, ok := a.Previous[a.Records[i].UID]; ok && slot.Bytes >= 0 && slot.Shard == shard {
 			members = append(members, i)
 		}
 	}
@@ -143,16 +143,11 @@ func (a *assignment) grow() {
 	}
 }
 
-// admit finds places for those that arrive, and once more for incumbents that have lost
-// theirs: others may have moved.
+// admit finds places for those that arrive. Incumbents without one are not tried again: a
+// record moves only to a shard with more room than it leaves behind, so no move makes more
+// room than there was.
 func (a *assignment) admit() {
-	arrivals := a.newcomers
-	for _, i := range a.displaced {
-		if a.decisions[i].Verdict == Overflow {
-			arrivals = append(arrivals, i)
-		}
-	}
-	for _, i := range a.sorted(arrivals) {
+	for _, i := range a.sorted(a.newcomers) {
 		a.house(i)
 	}
 }

@@ -74,6 +74,9 @@ func (s *Secrets) Get(_ context.Context, name types.NamespacedName, o client.Obj
 	}
 	switch o := o.(type) {
 	case *metav1.PartialObjectMetadata:
+		if o.Kind != "Secret" {
+			return fmt.Errorf("metadata of kind %q is asked for", o.Kind)
+		}
 		o.ObjectMeta = secret.ObjectMeta
 	case *corev1.Secret:
 		*o = *secret
@@ -91,8 +94,8 @@ func (s *Secrets) List(_ context.Context, list client.ObjectList, opts ...client
 	var o client.ListOptions
 	o.ApplyOptions(opts)
 	out, ok := list.(*metav1.PartialObjectMetadataList)
-	if !ok {
-		return fmt.Errorf("there is no %T", list)
+	if !ok || out.Kind != "SecretList" {
+		return fmt.Errorf("there is no %T of kind %q", list, list.GetObjectKind().GroupVersionKind().Kind)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

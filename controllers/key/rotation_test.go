@@ -1,0 +1,279 @@
+package key
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
+)
+
+const day = 24 * time.Hour
+
+// A key of a user is made again each day. The pair before works for half a day more, and its Secret is deleted then, unless it is no
+// longer the operator's.
+func TestDailyPairs(t *testing.T) {
+	for _, foreign := range []bool{false, true} {
+		r := newRig(t, named(daily, deleting))
+		k, after := r.settle(named())
+		first := k.Status.Fingerprint
+		if after != day || !k.Status.NextRotationTime.Time.Equal(began.Add(day)) {
+			t.Errorf("again after %s, status %+v", after, k.Status)
+		}
+		r.now = began.Add(day - time.Second)
+		if _, after = r.settle(k); len(r.writes()) > 0 || after != time.Second {
+			t.Errorf("before its time %v, again after %s", r.writes(), after)
+		}
+		r.told()
+		r.now = began.Add(day + 400*time.Millisecond)
+		k, after = r.settle(k)
+		want := v1alpha1.RetiringKey{Revision: 1, Fingerprint: first, SecretName: "acme", PublicKey: k.Status.Retiring[0].PublicKey, EndTime: k.Status.Retiring[0].EndTime}
+		if st := k.Status; st.Revision != 2 || st.SecretName != "acme-r2" || st.Fingerprint == first || st.Retiring[0] != want || !want.EndTime.Time.Equal(began.Add(day+day/2)) ||
+			!st.RevisionTime.Time.Equal(began.Add(day)) || !st.NextRotationTime.Time.Equal(began.Add(2*day)) {
+			t.Errorf("status %+v", st)
+		}
+		if after != day/2-400*time.Millisecond || len(r.told()) != 1 || !metav1.IsControlledBy(r.secretNamed(k, "acme-r2"), k) {
+			t.Errorf("again after %s", after)
+		}
+		if foreign {
+			s := r.secretNamed(k, "acme")
+			s.Labels = nil
+			r.update(s, false)
+		}
+		r.now = began.Add(day + day/2 - time.Second)
+		if k, _ = r.settle(k); len(k.Status.Retiring) != 1 || r.secretNamed(k, "acme") == nil {
+			t.Errorf("before its end %+v", k.Status)
+		}
+		r.now = began.Add(day + day/2)
+		if k, after = r.settle(k); len(k.Status.Retiring) != 0 || (r.secretNamed(k, "acme") != nil) != foreign || after != day/2 {
+			t.Errorf("at its end, of another %v: %+v, again after %s", foreign, k.Status, after)
+		}
+		// Somebody else has deleted the Secret of a pair that ends.
+		r.now = began.Add(2 * day)
+		k, _ = r.settle(k)
+		if err := r.all.Delete(t.Context(), r.secretNamed(k, "acme-r2")); err != nil {
+			t.Fatal(err)
+		}
+		r.now = began.Add(2*day + day/2)
+		if k, _ = r.settle(k); len(k.Status.Retiring) != 0 || k.Status.Revision != 3 {
+			t.Errorf("%+v", k.Status)
+		}
+	}
+}
+
+// Secrets of pairs that retire are kept or go with the SFTPKey as the one in use does, and are never deleted with Retain.
+func TestRetiringSecrets(t *testing.T) {
+	r := newRig(t, named())
+	k, _ := r.settle(named())
+	k.Spec.Revision = 2
+	r.update(k, false)
+	k, _ = r.settle(k)
+	k.Spec.Revision = 3
+	r.update(k, false)
+	k, _ = r.settle(k)
+	if len(k.Status.Retiring) != 2 {
+		t.Fatalf("%+v", k.Status)
+	}
+	foreign := r.secretNamed(k, "acme")
+	foreign.Labels = nil
+	r.update(foreign, false)
+	deleting(k)
+	r.update(k, false)
+	k, _ = r.settle(k)
+	for name, owned := range map[string]bool{"acme": false, "acme-r2": true, "acme-r3": true} {
+		if got := metav1.IsControlledBy(r.secretNamed(k, name), k); got != owned {
+			t.Errorf("%s goes with the SFTPKey: %v", name, got)
+		}
+	}
+	k.Spec.DeletionPolicy = v1alpha1.Retain
+	r.update(k, false)
+	r.now = began.Add(100 * day)
+	if k, _ = r.settle(k); len(k.Status.Retiring) != 0 || r.secretNamed(k, "acme-r2") == nil || metav1.IsControlledBy(r.secretNamed(k, "acme-r3"), k) {
+		t.Errorf("%+v", k.Status)
+	}
+}
+
+// A foreign Secret under the next name is in the way: the pair in use works on, which is told once and tried again.
+func TestRotationIsBlocked(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(data map[string][]byte, labels map[string]string)
+		want   string
+	}{
+		"foreign": {
+			func(_ map[string][]byte, labels map[string]string) { delete(labels, v1alpha1.LabelKey) },
+			`True RotationBlocked: Revision 2 cannot be made, and revision 1 goes on to work: Secret "acme-r2": it exists and was not made for this SFTPKey; delete or rename it, or raise spec.revision further`,
+		},
+		"damaged": {
+			func(data map[string][]byte, _ map[string]string) { data[PrivateEntry] = []byte("x") },
+			`True RotationBlocked: Revision 2 cannot be made, and revision 1 goes on to work: Secret "acme-r2": the entry "ssh-privatekey" is not a private key in OpenSSH or PEM format`,
+		},
+	} {
+		r := newRig(t, named())
+		k, _ := r.settle(named())
+		first := k.Status.Fingerprint
+		r.told()
+		s := NewSecret(k, "acme-r2", pair(t))
+		tc.change(s.Data, s.Labels)
+		if err := r.all.Create(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		k.Spec.Revision = 2
+		r.update(k, false)
+		k, after := r.settle(k)
+		if ready(k) != tc.want || after != apply.RetryRefused || k.Status.Fingerprint != first || k.Status.Revision != 1 || len(k.Status.Retiring) != 0 {
+			t.Errorf("%s: %s, again after %s, %+v", name, ready(k), after, k.Status)
+		}
+		if got := r.told(); len(got) != 1 || !strings.HasPrefix(got[0], "Warning RotationBlocked Revision 2 ") {
+			t.Errorf("%s: events %q", name, got)
+		}
+		if k, _ = r.settle(k); r.told() != nil || len(r.writes()) > 0 {
+			t.Errorf("%s: it is told again", name)
+		}
+		// That the pair in use is gone is worse.
+		used := r.secretNamed(k, "acme")
+		if err := r.all.Delete(t.Context(), used); err != nil {
+			t.Fatal(err)
+		}
+		if k, _ = r.settle(k); findReady(k).Reason != "SecretNotFound" {
+			t.Errorf("%s: %s", name, ready(k))
+		}
+		used.ResourceVersion = ""
+		if err := errors.Join(r.all.Create(t.Context(), used), r.all.Delete(t.Context(), s)); err != nil {
+			t.Fatal(err)
+		}
+		if k, after = r.settle(k); k.Status.Revision != 2 || findReady(k).Reason != "Ready" || len(k.Status.Retiring) != 1 || after != DefaultOverlap {
+			t.Errorf("%s: %s, again after %s, %+v", name, ready(k), after, k.Status)
+		}
+	}
+}
+
+// Pairs of a host key retire until no listener of the namespace has them. At most four do, and then the next one waits.
+func TestHostPairs(t *testing.T) {
+	l := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners"}}
+	other := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "another"}}
+	elsewhere := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "elsewhere", Name: "partners"}}
+	r := newRig(t, named(ofHost, deleting), l, other, elsewhere)
+	k, _ := r.settle(named())
+	var made []string
+	have := func(l *v1alpha1.SFTPListener, fingerprints ...string) {
+		l.Status.HostKeys = nil
+		for _, f := range fingerprints {
+			l.Status.HostKeys = append(l.Status.HostKeys, v1alpha1.HostKeyStatus{Fingerprint: f, Name: "acme"})
+		}
+		r.update(l, true)
+	}
+	for revision := int32(2); revision <= 5; revision++ {
+		made = append(made, k.Status.Fingerprint)
+		have(l, append([]string{"SHA256:of another key"}, made...)...)
+		k.Spec.Revision = revision
+		r.update(k, false)
+		k, _ = r.settle(k)
+	}
+	if k.Status.Revision != 5 || len(k.Status.Retiring) != 4 || k.Status.Retiring[0].EndTime != nil {
+		t.Fatalf("%+v", k.Status)
+	}
+	k.Spec.Revision = 6
+	r.update(k, false)
+	k, after := r.settle(k)
+	const want = "True RotationBlocked: Revision 6 is not made yet: listeners still have keys of 4 former revisions, see their status.hostKeys"
+	if ready(k) != want || after != apply.RetryRefused || k.Status.Revision != 5 || r.secretNamed(k, "acme-r6") != nil {
+		t.Errorf("%s, again after %s", ready(k), after)
+	}
+	have(l, made[1])
+	have(other, made[2])
+	have(elsewhere, made[0])
+	k, _ = r.settle(k)
+	if r.secretNamed(k, "acme") != nil || r.secretNamed(k, "acme-r2") == nil || r.secretNamed(k, "acme-r4") != nil || len(k.Status.Retiring) != 2 {
+		t.Errorf("%+v", k.Status)
+	}
+	have(l, made[1], k.Status.Fingerprint)
+	if k, _ = r.settle(k); k.Status.Revision != 6 || len(k.Status.Retiring) != 3 || findReady(k).Reason != "Ready" {
+		t.Errorf("there is room: %s, %+v", ready(k), k.Status)
+	}
+}
+
+// Of a key of a user, the oldest of more than four pairs gives way: a rotation does not wait for it.
+func TestOldestPairGivesWay(t *testing.T) {
+	r := newRig(t, named())
+	k, _ := r.settle(named())
+	for revision := int32(2); revision <= 6; revision++ {
+		k.Spec.Revision = revision
+		r.update(k, false)
+		k, _ = r.settle(k)
+	}
+	if k.Status.Revision != 6 || len(k.Status.Retiring) != 4 || k.Status.Retiring[0].Revision != 2 || findReady(k).Reason != "Ready" {
+		t.Errorf("%s, %+v", ready(k), k.Status)
+	}
+}
+
+// An SFTPKey that is made again takes up the last revision whose Secret was retained: clients know that key.
+func TestTakesUpRetainedRevision(t *testing.T) {
+	last := pair(t)
+	objects := []client.Object{
+		NewSecret(named(), "acme", pair(t)), NewSecret(named(), "acme-r3", last), NewSecret(named(), "acme-r2", pair(t)), NewSecret(named(), "unrelated-r9", pair(t)),
+	}
+	foreign := NewSecret(named(), "acme-r7", pair(t))
+	foreign.Labels = map[string]string{v1alpha1.LabelKey: "other"}
+	elsewhere := NewSecret(named(), "acme-r8", pair(t))
+	elsewhere.Namespace = "elsewhere"
+	objects = append(objects, foreign, elsewhere)
+	r := newRig(t, append(objects, named(ofHost))...)
+	if k, _ := r.settle(named()); k.Status.Revision != 3 || k.Status.Fingerprint != last.Fingerprint() || k.Status.SecretName != "acme-r3" {
+		t.Errorf("%+v", k.Status)
+	}
+	// A key of a user begins with the first pair, and so does one that is not generated.
+	for name, edit := range map[string]func(*v1alpha1.SFTPKey){"of a user": func(*v1alpha1.SFTPKey) {}, "existing": func(k *v1alpha1.SFTPKey) { ofHost(k); existing(k) }} {
+		r := newRig(t, append(slices.Clone(objects), named(edit))...)
+		if k, _ := r.settle(named()); k.Status.SecretName != "acme" || k.Status.Revision > 1 {
+			t.Errorf("%s: %+v", name, k.Status)
+		}
+		if slices.ContainsFunc(r.calls, func(c string) bool { return strings.HasPrefix(c, "live list") }) {
+			t.Errorf("%s: Secrets are listed", name)
+		}
+	}
+}
+
+// The cache lags behind: what was made is in the status that the server has, and nothing is made once more.
+func TestStaleCache(t *testing.T) {
+	r := newRig(t, named(daily))
+	stale := newRig(t, named(daily))
+	k, _ := r.settle(named())
+	// The Secret was deleted since, which is told, not repaired.
+	if err := r.all.Delete(t.Context(), r.secretNamed(k, "acme")); err != nil {
+		t.Fatal(err)
+	}
+	behind := func(stale *rig) {
+		again := &Reconciler{Client: readsFrom{r.Client, stale.all}, Live: r.Live, Events: r.recorded, Now: r.Now}
+		if _, err := again.Reconcile(t.Context(), requestOf(k)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behind(stale)
+	if now := r.key(k); now.Status.Fingerprint != k.Status.Fingerprint || findReady(now).Reason != "SecretNotFound" || r.secretNamed(k, "acme") != nil {
+		t.Errorf("%s, %+v", ready(now), now.Status)
+	}
+	// Nor is one rotation made twice.
+	r = newRig(t, named(daily))
+	k, _ = r.settle(named())
+	stale = newRig(t, k.DeepCopy())
+	r.now = began.Add(day)
+	k, _ = r.settle(k)
+	behind(stale)
+	if now := r.key(k); now.Status.Revision != 2 || len(now.Status.Retiring) != 1 || r.secretNamed(k, "acme-r3") != nil {
+		t.Errorf("%+v", now.Status)
+	}
+	// After a write of its own, what is older is read again.
+	stale = newRig(t, named(daily))
+	r.Client = readsFrom{r.Client, stale.all}
+	for range 2 {
+		if r.settle(k); !slices.Contains(r.calls, "live get SFTPKey acme") || len(r.writes()) > 0 {
+			t.Errorf("calls %v", r.calls)
+		}
+	}
+}
