@@ -64,9 +64,12 @@ func TestOverlappingDirectories(t *testing.T) {
 			u.Spec.Mounts = []v1alpha1.Mount{{Path: "/m", Directory: c.mount}}
 			l := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "l"}}
 			l.Spec.Volumes = []v1alpha1.ListenerVolume{
-				{Name: "data"}, {Name: "other"},
-				{Name: "claim", PersistentVolumeClaim: claim("files")}, {Name: "twin", PersistentVolumeClaim: claim("files")},
-				{Name: "made", ClaimTemplate: &v1alpha1.ClaimTemplate{}}, {Name: "made-twin", PersistentVolumeClaim: claim("l-made")},
+				{Name: "data"},
+				{Name: "other"},
+				{Name: "claim", PersistentVolumeClaim: claim("files")},
+				{Name: "twin", PersistentVolumeClaim: claim("files")},
+				{Name: "made", ClaimTemplate: &v1alpha1.ClaimTemplate{}},
+				{Name: "made-twin", PersistentVolumeClaim: claim("l-made")},
 			}
 			d := attach.Decide(attach.Input{Listener: l, Users: []*v1alpha1.SFTPUser{u}, Now: time.Unix(0, 0)}, nil).Decisions
 			if d[0].Reason != c.reason {

@@ -55,6 +55,15 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+func get(t *testing.T, url string) (*http.Response, error) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
+}
+
 // TestInTurn: so many requests are answered at a time, and one whose client does not read occupies no turn.
 func TestInTurn(t *testing.T) {
 	var now, most atomic.Int32
@@ -69,13 +78,13 @@ func TestInTurn(t *testing.T) {
 		_, _ = w.Write(make([]byte, 8<<20)) // more than the kernel takes
 	}), 2)
 	s := httptest.NewServer(h)
-	defer s.Close()
+	t.Cleanup(s.Close) // after those that read nothing have gone
 	for range 3 {
-		c, err := net.Dial("tcp", s.Listener.Addr().String())
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
+		t.Cleanup(func() { c.Close() })
 		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +92,7 @@ func TestInTurn(t *testing.T) {
 	done := make(chan struct{})
 	for range 6 {
 		go func() {
-			resp, err := http.Get(s.URL)
+			resp, err := get(t, s.URL)
 			if err == nil {
 				if n, _ := io.Copy(io.Discard, resp.Body); n != 8<<20 || resp.StatusCode != http.StatusTeapot || resp.Header.Get("Content-Type") != "x/y" {
 					t.Errorf("%d bytes, %s, %v", n, resp.Status, resp.Header)

@@ -1,6 +1,10 @@
 package vfs
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // A request that the access mode does not allow is answered as by a POSIX system on a
 // read-only file system: what is wrong with its name comes first. Clients rely on it, for
@@ -33,9 +37,9 @@ func (t *Tree) denied(pl place, n name) error {
 		return err
 	}
 	par, parentErr := pl.parentOf()
-	switch parentErr {
-	case nil:
-	case ErrDots: // of a directory that does not exist
+	switch {
+	case parentErr == nil:
+	case errors.Is(parentErr, ErrDots): // of a directory that does not exist
 		return err
 	default:
 		return parentErr
@@ -50,11 +54,11 @@ func (t *Tree) deniedOpen(pl place, flags int) error {
 	case flags&unix.O_CREAT != 0 && flags&unix.O_EXCL != 0:
 		return t.denied(pl, free)
 	case flags&unix.O_CREAT != 0:
-		if err := t.denied(pl, anyName); err != ErrAccess {
+		if err := t.denied(pl, anyName); !errors.Is(err, ErrAccess) {
 			return err
 		}
 	default:
-		if err := t.denied(pl, followed); err != ErrAccess {
+		if err := t.denied(pl, followed); !errors.Is(err, ErrAccess) {
 			return err
 		}
 	}

@@ -76,7 +76,7 @@ func TestDeniedNames(t *testing.T) {
 			"readlink of a file there":          {second(drop.Readlink("/file")), unix.EINVAL},
 			"readlink there":                    {second(drop.Readlink("/l")), ErrAccess},
 		} {
-			if c.got != c.want {
+			if !errors.Is(c.got, c.want) {
 				t.Errorf("%s: %v, want %v", name, c.got, c.want)
 			}
 		}
@@ -155,7 +155,7 @@ func createOnly(t *testing.T, r Resolver, u Uploads) {
 		{"symlink", mine.Symlink("x", "/h"), ErrAccess},
 		{"mkdir of what is there", mine.Mkdir("/d", 0o755), unix.EEXIST},
 	} {
-		if c.got != c.want {
+		if !errors.Is(c.got, c.want) {
 			t.Errorf("%s: %v, want %v", c.what, c.got, c.want)
 		}
 	}
