@@ -37,10 +37,10 @@ func TestKeyExchangesUnderLoad(t *testing.T) {
 		byServer, byClient int64 // at least so many
 		clientAsks         time.Duration
 	}{
-		"asked for by the client":              {func(*testing.T) {}, 0, 5, 50 * time.Millisecond},
+		"asked for by the client":              {func(*testing.T) {}, 0, 4, 1500 * time.Millisecond},
 		"asked for by the daemon after a time": {func(t *testing.T) { server.AdjustRekeyTime(t, 100*time.Millisecond) }, 3, 0, 0},
 		"asked for by the daemon after bytes":  {func(t *testing.T) { server.AdjustRekeyBytes(t, 1<<20) }, 5, 0, 0},
-		"asked for by both":                    {func(t *testing.T) { server.AdjustRekeyBytes(t, 1<<20) }, 2, 1, 20 * time.Millisecond},
+		"asked for by both":                    {func(t *testing.T) { server.AdjustRekeyBytes(t, 1<<20) }, 2, 1, 700 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.adjust(t)
