@@ -17,10 +17,11 @@ const usage = `sftpd serves SFTP to the users of a configuration directory.
 Usage:
   sftpd serve [flags]    serve until SIGTERM
   sftpd probe [flags]    log in somewhere, write a file, read it back and remove it
+  sftpd purge [flags]    count or remove what a deleted user has left on volumes
   sftpd stdio [flags]    serve one session on standard input and output, as sftp-server(8) does
   sftpd version          print the version
 
-"sftpd serve -h", "sftpd probe -h" and "sftpd stdio -h" list the flags.
+"sftpd serve -h", "sftpd probe -h" and so on list the flags.
 `
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -36,6 +37,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return serve(args[1:], stdout, stderr)
 	case "probe":
 		return runProbe(args[1:], stdout, stderr)
+	case "purge":
+		return runPurge(args[1:], stdout, stderr)
 	case "stdio", "-stdio", "--stdio":
 		return runStdio(args[1:], os.Stdin, stdout, stderr)
 	case "version", "-version", "--version":

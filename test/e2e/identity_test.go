@@ -116,6 +116,46 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
+// What a deleted user has left stays until somebody removes it by an explicit word, and only then.
+func TestPurge(t *testing.T) {
+	ns := newNamespace(t, "purge", nil)
+	l := newListener(t, ns, "partners", nil)
+	k := newKey(t)
+	u := newUser(t, l, ns, "acme", keyAuth(k))
+	neighbor := newUser(t, l, ns, "globex", keyAuth(k))
+	s := mustLogin(t, l, u.Name, ssh.PublicKeys(k.signer))
+	must(t, s.MkdirAll("in/deep"))
+	s.roundTrip(t, "in/deep/file", 10_000)
+	must(t, s.Chmod("in/deep", 0))
+	mustLogin(t, l, neighbor.Name, ssh.PublicKeys(k.signer)).roundTrip(t, "file", 10)
+	purge := []string{"purge", "acme", "--listener", "partners"}
+	if out, code := plugin(t, ns, purge...); code == 0 || !strings.Contains(out, "exists") {
+		t.Errorf("exit code %d while the user exists: %s", code, out)
+	}
+	must(t, kube.Delete(t.Context(), u))
+	start := time.Now()
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{purge, "1 directories deny looking into them"},
+		{append(purge, "--yes"), "removed"},
+		{purge, "no such directory"},
+	} {
+		if out, code := plugin(t, ns, c.args...); code != 0 || !strings.Contains(out, c.want) {
+			t.Errorf("kubectl sftp %q: exit code %d, want %q in:\n%s", c.args, code, c.want, out)
+		}
+	}
+	fmt.Printf("PURGE a deleted user's files counted, removed and looked for again in %s\n", seconds(time.Since(start)))
+	if _, err := mustLogin(t, l, neighbor.Name, ssh.PublicKeys(k.signer)).Stat("file"); err != nil {
+		t.Errorf("another user's file: %v", err)
+	}
+	newUser(t, l, ns, "acme", keyAuth(k))
+	if files, err := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer)).ReadDir("."); err != nil || len(files) > 0 {
+		t.Errorf("a new user of the same name finds %d files, %v", len(files), err)
+	}
+}
+
 // secretKey reads a private key from a generated Secret.
 func secretKey(t *testing.T, ns, name string) ssh.AuthMethod {
 	t.Helper()

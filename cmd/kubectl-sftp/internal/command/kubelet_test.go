@@ -23,6 +23,20 @@ type kubelet struct {
 	// forwards and logs are what pods have: an address behind each port, and the lines of their container.
 	forwards map[string]string
 	logs     map[string]string
+	mu       sync.Mutex // protects logs
+}
+
+func (k *kubelet) put(path, log string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.logs[path] = log
+}
+
+func (k *kubelet) log(path string) (string, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	log, ok := k.logs[path]
+	return log, ok
 }
 
 // startKubelet registers a node.
@@ -52,7 +66,7 @@ func (k *kubelet) pod(t *testing.T, ns, listener, node, forward, log string) {
 	t.Helper()
 	name := listener + "-sftp-0"
 	k.forwards["/portForward/"+ns+"/"+name] = forward
-	k.logs["/containerLogs/"+ns+"/"+name+"/sftpd"] = log
+	k.put("/containerLogs/"+ns+"/"+name+"/sftpd", log)
 	create(t, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: ns, Name: name,
@@ -67,7 +81,7 @@ func (k *kubelet) pod(t *testing.T, ns, listener, node, forward, log string) {
 }
 
 func (k *kubelet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if log, ok := k.logs[r.URL.Path]; ok {
+	if log, ok := k.log(r.URL.Path); ok {
 		fmt.Fprint(w, log)
 		return
 	}

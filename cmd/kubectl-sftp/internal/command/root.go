@@ -96,7 +96,7 @@ Everything is done with your own rights in the cluster. What you may not read is
 	p.flags.AddTo(root.PersistentFlags())
 	_ = root.RegisterFlagCompletionFunc("namespace", cobra.NoFileCompletions) // the flag is there
 	for _, c := range []*cobra.Command{
-		p.knownHosts(), p.status(), p.keys(), p.keygen(), p.passwd(), p.totp(), p.connect(), p.check(), p.why(), p.importCommand(),
+		p.knownHosts(), p.status(), p.keys(), p.keygen(), p.passwd(), p.totp(), p.connect(), p.check(), p.why(), p.importCommand(), p.purge(),
 	} {
 		c.DisableFlagsInUseLine = true
 		root.AddCommand(c)

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/purge"
+)
+
+// purged is the line that is printed for each volume.
+type purged struct {
+	Volume string `json:"volume"`
+	purge.Found
+	Removed bool   `json:"removed"`
+	Error   string `json:"error,omitempty"`
+}
+
+func runPurge(args []string, stdout, stderr io.Writer) int {
+	var directory string
+	var remove bool
+	var volumes []string
+	flags := flag.NewFlagSet("sftpd purge", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&directory, "directory", "", "the user's `namespace/name`")
+	flags.BoolVar(&remove, "remove", false, "remove it, instead of counting what is in it")
+	flags.Func("volume", "a volume, as `name=path`; may be repeated", func(v string) error {
+		if name, path, ok := strings.Cut(v, "="); !ok || name == "" || path == "" {
+			return errors.New("it is not name=path")
+		}
+		volumes = append(volumes, v)
+		return nil
+	})
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return 0
+		}
+		return 2
+	}
+	if directory == "" || len(volumes) == 0 || flags.NArg() > 0 {
+		fmt.Fprintln(stderr, "sftpd purge: -directory and -volume are needed, and no arguments")
+		return 2
+	}
+	do := purge.Look
+	if remove {
+		do = purge.Remove
+	}
+	code := 0
+	out := json.NewEncoder(stdout)
+	for _, v := range volumes {
+		name, path, _ := strings.Cut(v, "=")
+		found, err := do(path, directory)
+		line := purged{Volume: name, Found: found, Removed: remove && found.Exists && err == nil}
+		if err != nil {
+			line.Error, code = err.Error(), 1
+		}
+		if err := out.Encode(line); err != nil {
+			fmt.Fprintln(stderr, "sftpd purge:", err)
+			return 1
+		}
+	}
+	return code
+}

@@ -1,0 +1,108 @@
+// Package purge counts and removes the directory that a deleted user has left on a volume. Whoever runs it has made sure that
+// the user is gone. It follows no links: what links in the directory point at stays.
+package purge
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// Found is what a directory has, or had.
+type Found struct {
+	// Exists reports whether the directory is there.
+	Exists bool `json:"exists"`
+	// Files are all that are not directories, links among them, and Bytes the sum of the sizes of regular files.
+	Files       int   `json:"files"`
+	Directories int   `json:"directories"`
+	Bytes       int64 `json:"bytes"`
+	// Unreadable are directories that were not looked into, since their mode denies it. Remove makes them accessible first.
+	Unreadable int `json:"unreadable,omitempty"`
+}
+
+// errLink: a directory of a user is never a link, and neither is the one above it.
+var errLink = errors.New("is no directory")
+
+// Look counts what is in a user's directory of a volume, namespace/name.
+func Look(volume, directory string) (Found, error) { return run(volume, directory, false) }
+
+// Remove removes a user's directory of a volume, namespace/name, and returns what was in it. An error leaves a part of it.
+func Remove(volume, directory string) (Found, error) { return run(volume, directory, true) }
+
+func run(volume, directory string, remove bool) (Found, error) {
+	var found Found
+	namespace, name, ok := strings.Cut(directory, "/")
+	if !ok || !fs.ValidPath(directory) || namespace == "." || strings.Contains(name, "/") {
+		return found, fmt.Errorf("%q is not a user's directory, which is namespace/name", directory)
+	}
+	root, err := os.OpenRoot(volume)
+	if err != nil {
+		return found, err
+	}
+	defer root.Close()
+	for _, p := range []string{namespace, directory} {
+		info, err := root.Lstat(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			return found, nil
+		}
+		if err != nil {
+			return found, err
+		}
+		if !info.IsDir() {
+			return found, fmt.Errorf("%s %w", p, errLink)
+		}
+	}
+	found.Exists = true
+	w := walk{root: root, found: &found, remove: remove}
+	if err := fs.WalkDir(root.FS(), directory, w.visit); err != nil {
+		return found, err
+	}
+	if remove {
+		return found, root.RemoveAll(directory)
+	}
+	return found, nil
+}
+
+// walk looks at what is in a directory.
+type walk struct {
+	root   *os.Root
+	found  *Found
+	remove bool
+}
+
+// accessible is what the owner of a directory needs to remove what is in it.
+const accessible = 0o700
+
+func (w *walk) visit(path string, d fs.DirEntry, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // somebody else removed it
+	case errors.Is(err, fs.ErrPermission) && !w.remove:
+		w.found.Unreadable++
+		return fs.SkipDir
+	case err != nil:
+		return err
+	case d.IsDir():
+		w.found.Directories++
+		return w.open(path, d)
+	}
+	w.found.Files++
+	if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+		w.found.Bytes += info.Size()
+	}
+	return nil
+}
+
+// open makes a directory accessible that is to be removed: its user may have taken the rights away.
+func (w *walk) open(path string, d fs.DirEntry) error {
+	if !w.remove {
+		return nil
+	}
+	info, err := d.Info()
+	if err != nil || info.Mode().Perm()&accessible == accessible {
+		return nil //nolint:nilerr // what is wrong with it, removing it will tell
+	}
+	return w.root.Chmod(path, info.Mode().Perm()|accessible)
+}
