@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -157,6 +158,12 @@ func podsOf(t *testing.T, l *v1alpha1.SFTPListener) []corev1.Pod {
 		}
 	}
 	return out
+}
+
+func readyPod(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) time.Duration {

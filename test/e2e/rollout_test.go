@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,10 +84,12 @@ func withTwoPods(s *v1alpha1.SFTPListenerSpec) {
 
 func waitTwoPods(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
+	// status.replicas counts pods that are not ready as well.
 	eventually(t, time.Minute, "two pods are ready", func() bool {
-		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(l), l))
-		return l.Status.Replicas != nil && *l.Status.Replicas == 2
+		pods := podsOf(t, l)
+		return len(pods) == 2 && !slices.ContainsFunc(pods, func(p corev1.Pod) bool { return !readyPod(&p) })
 	})
+	must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(l), l))
 }
 
 // rollImage gives the pods another image reference of the same content, as an upgrade of
