@@ -136,7 +136,7 @@ func storage(l *v1alpha1.SFTPListener, d v1alpha1.Directory) string {
 	return name
 }
 
-// contains says whether path is outer or below it; both are relative and clean.
+// contains reports whether path is outer or below it; both are relative and clean.
 func contains(outer, path string) bool {
 	return outer == "" || path == outer || strings.HasPrefix(path, outer+"/")
 }
@@ -165,7 +165,7 @@ func opens(d v1alpha1.Directory) string {
 	return string(AccessOf(d))
 }
 
-// ListsNames says whether a directory may be listed that cannot be read.
+// ListsNames reports whether a directory that cannot be read may be listed.
 func ListsNames(d v1alpha1.Directory) bool {
 	a := AccessOf(d)
 	return (a == v1alpha1.AccessWriteOnly || a == v1alpha1.AccessCreateOnly) && d.Listing == v1alpha1.ListingNames

@@ -72,7 +72,7 @@ listener's pods; you need the right to create and delete Jobs there, and to read
 	flags.StringVar(&o.listener, "listener", "", "name of the SFTPListener that the user had")
 	flags.StringVar(&o.listenerNamespace, "listener-namespace", "", "namespace of the listener, if it is not that of the user")
 	flags.BoolVar(&o.yes, "yes", false, "remove the files, for good")
-	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait; the Job goes on after that")
+	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait; the Job keeps running after that")
 	_ = c.RegisterFlagCompletionFunc("listener", func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return p.names(kindListener)(c, nil, begun)
 	}) // the flag is there

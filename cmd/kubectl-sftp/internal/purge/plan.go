@@ -87,7 +87,7 @@ func contains(outer, path string) bool {
 const (
 	// maxTime bounds a Job. The largest directories take minutes.
 	maxTime = 3600
-	// keptFor is how long a Job that nobody waits for any more stays, in seconds.
+	// keptFor is how long a finished Job is kept if the command was interrupted, in seconds.
 	keptFor = 600
 	// ContainerName is that of the Job's container.
 	ContainerName = "purge"
