@@ -29,7 +29,7 @@ BENCH_FLAGS := $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(PEERS)
 	$(if $(WRITE),-write) $(if $(AGAIN),-again) $(if $(PROFILE),-profile)
 
 # For the scripts.
-export VERSION IMAGE IMAGE_TAR CHART E2E_TIMEOUT FUZZTIME
+export VERSION IMAGE IMAGE_TAR CHART E2E_TIMEOUT FUZZTIME TEST_TIMEOUT
 
 ##@ Everyday
 
@@ -75,10 +75,7 @@ lint: ## Run go vet and the linters, for all code and for the API conventions.
 
 .PHONY: test
 test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
-	@export KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" HELM="$$($(TOOL) --path helm)" SLOW_MACHINE="$${SLOW_MACHINE:-5}"; \
-	packages="$$(go list $(PKG) | grep -v '/test/e2e')"; \
-	CGO_ENABLED=1 go test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) $$packages
-	$(if $(filter ./...,$(PKG)),CGO_ENABLED=1 go -C hack/bench test -race -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./...)
+	@hack/test.sh $(PKG) -- $(TEST_FLAGS)
 
 .PHONY: interop
 interop: packages ## Run test/interop with the clients of the plain Debian release, then with all updates.

@@ -179,6 +179,10 @@ func ours(t *testing.T) (s *target, home string, d *daemontest.Daemon) {
 	return s, home, d
 }
 
+// tries is how often an upload may be measured. The line is in user space: on a machine under load it delivers late, and then
+// TCP takes packets for lost and sends less for seconds. No try is fast if windows do not grow.
+const tries = 3
+
 // TestUploads: what arrives is what was sent, and over 200 ms it arrives in less time than
 // windows of 2 MiB need, which carry no more than one of them in each round trip.
 func TestUploads(t *testing.T) {
@@ -187,23 +191,37 @@ func TestUploads(t *testing.T) {
 	for _, c := range clients {
 		file := random(t, c.bytes)
 		want := digest(t, file)
+		// upload returns how long it took, without the login.
+		upload := func(t *testing.T) time.Duration {
+			c.put(t, s, file, "file")
+			uploads++
+			ms, ok := d.WaitAudit(t, "transfer", uploads)["duration_ms"].(float64)
+			if !ok {
+				t.Fatal("no duration in the audit log")
+			}
+			if digest(t, filepath.Join(home, "file")) != want {
+				t.Error("what arrived is not what was sent")
+			}
+			return time.Duration(ms) * time.Millisecond
+		}
+		var nearby time.Duration // what the machine takes where distance hardly matters
 		for _, rtt := range roundTrips {
 			t.Run(fmt.Sprintf("%s/%s", c.name, rtt), func(t *testing.T) {
 				s.line.SetRoundTrip(rtt)
-				c.put(t, s, file, "file")
-				uploads++
-				ms, ok := d.WaitAudit(t, "transfer", uploads)["duration_ms"].(float64) // the login is not in it
-				if !ok {
-					t.Fatal("no duration in the audit log")
-				}
-				took, small := time.Duration(ms)*time.Millisecond, rtt*time.Duration(c.bytes/smallWindow)
-				t.Logf("DISTANCE sftpd, %s, %s: %.2f s, %.1f MiB/s; a window of 2 MiB takes %.2f s",
-					c.name, rtt, took.Seconds(), float64(c.bytes)/took.Seconds()/(1<<20), small.Seconds())
-				if digest(t, filepath.Join(home, "file")) != want {
-					t.Error("what arrived is not what was sent")
-				}
-				if rtt == 200*time.Millisecond && took > small*3/4 && !c.slow {
-					t.Errorf("%s; a window of 2 MiB takes %s", took, small)
+				small := rtt * time.Duration(c.bytes/smallWindow)
+				for try := 1; ; try++ {
+					took := upload(t)
+					t.Logf("DISTANCE sftpd, %s, %s: %.2f s, %.1f MiB/s; a window of 2 MiB takes %.2f s",
+						c.name, rtt, took.Seconds(), float64(c.bytes)/took.Seconds()/(1<<20), small.Seconds())
+					if rtt == roundTrips[0] {
+						nearby = took
+					}
+					if rtt < 200*time.Millisecond || took <= small*3/4+nearby || c.slow {
+						return
+					}
+					if try == tries {
+						t.Fatalf("%s, and %s over %s; a window of 2 MiB takes %s", took, nearby, roundTrips[0], small)
+					}
 				}
 			})
 		}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs tests with the race detector, all but the end-to-end ones: hack/test.sh [PACKAGE...] [-- FLAG...]
+# Without a package it runs all. A failure does not keep the others from their turn.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+KUBEBUILDER_ASSETS="$(bin/cluster assets)"
+HELM="$(hack/tools/run.sh --path helm)"
+export KUBEBUILDER_ASSETS HELM CGO_ENABLED=1 SLOW_MACHINE="${SLOW_MACHINE:-5}"
+patterns=()
+while (($#)) && [[ $1 != -- ]]; do
+	patterns+=("$1")
+	shift
+done
+((${#patterns[@]})) || patterns=(./...)
+tests=(go test -race -timeout "${TEST_TIMEOUT:-30m}" "${@:2}")
+
+# These start programs and measure them, so they run one at a time: side by side they would measure each other.
+measuring='/test/(attack|distance|interop|operator)$'
+
+packages="$(go list "${patterns[@]}")"
+together=() alone=() status=0
+while read -r package; do
+	if [[ $package =~ $measuring ]]; then
+		alone+=("$package")
+	elif [[ $package != */test/e2e ]]; then
+		together+=("$package")
+	fi
+done <<<"$packages"
+((${#together[@]} == 0)) || "${tests[@]}" "${together[@]}" || status=1
+((${#alone[@]} == 0)) || "${tests[@]}" -p 1 "${alone[@]}" || status=1
+if [[ ${patterns[*]} == ./... ]]; then
+	(cd hack/bench && "${tests[@]}" ./...) || status=1
+fi
+exit "$status"
