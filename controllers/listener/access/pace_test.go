@@ -4,14 +4,14 @@ import (
 	"testing"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // Users that are made one after the other wait for each other; one that leaves meanwhile does not.
 func TestOnlyWhoComesWaits(t *testing.T) {
 	r := newRig(t)
-	now := noon
-	r.Now = func() time.Time { now = now.Add(100 * time.Millisecond); return now }
+	now, step := noon, 200*time.Millisecond
+	r.Now = func() time.Time { now = now.Add(step); return now }
 	r.hostKey()
 	a := r.put("a", 1, 1)
 	r.put("b", 1, 2)
@@ -28,7 +28,7 @@ func TestOnlyWhoComesWaits(t *testing.T) {
 			has += len(s)
 		}
 		for _, u := range users {
-			if v.Record(r.Users.Get(r.name(), client.ObjectKey{Namespace: "team", Name: u}).UID) == "" {
+			if v.Record(types.UID("uid-"+u)) == "" {
 				t.Errorf("%s is not in the configuration", u)
 			}
 		}
@@ -37,10 +37,15 @@ func TestOnlyWhoComesWaits(t *testing.T) {
 		}
 	}
 	delivered(false, "a", "b")
+	step = 20 * time.Millisecond
 	r.put("c", 1, 3)
 	delivered(true, "a", "b")
 	r.Users.Observe(a, nil)
+	delivered(true, "a", "b") // not looked at again at once
+	now = now.Add(100 * time.Millisecond)
+	step = 200 * time.Millisecond
 	delivered(false, "b", "c")
+	step = 20 * time.Millisecond
 	r.put("d", 1, 4)
 	delivered(true, "b", "c")
 	now = now.Add(time.Second)

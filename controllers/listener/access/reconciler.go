@@ -166,6 +166,9 @@ func describe(span trace.Span, l *v1alpha1.SFTPListener, out result) {
 // deliver compiles and writes the configuration, and returns when to look again without being woken.
 func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (result, time.Duration) {
 	now := r.Now()
+	if rest := m.pace.Rest(now); rest > 0 {
+		return result{waits: true}, rest
+	}
 	policy := render.PolicyAt(l, now)
 	if m.recalled == nil {
 		ctx, span := spans.Step(ctx, r.Tracer, "recall")
@@ -202,9 +205,11 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		return res, next.Wait(now)
 	}
 	if at := m.pace.Wait(now, out, keys.Signature, &m.writes); !at.IsZero() {
+		looked := r.Now()
+		m.pace.Looked(looked, looked.Sub(now))
 		next.At(at)
 		res.waits = true
-		return res, next.Wait(now)
+		return res, next.Wait(looked)
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(firstDeadline<<min(m.failures, 5), maxDeadline))
 	defer cancel()

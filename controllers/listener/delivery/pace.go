@@ -11,12 +11,18 @@ import (
 // waits until the API server had twice the time of the last one for others. What is taken away or changed never waits, nor does
 // the first user after a rest. The zero value does not wait.
 type Pace struct {
-	// until is when the next write that only adds may come.
-	until time.Time
+	// until is when the next write that only adds may come, and look when it is worth looking whether there is anything else.
+	until, look time.Time
 }
 
-// longestRest bounds how long new users wait for each other.
-const longestRest = 2 * time.Second
+const (
+	// longestRest bounds how long new users wait for each other.
+	longestRest = 2 * time.Second
+	// longestLook bounds how long it is not noticed meanwhile that one leaves.
+	longestLook = 100 * time.Millisecond
+	// looks is the part of the time that looking may take: each new user is a reason to look.
+	looks = 5
+)
 
 // Wrote notes that a write ended now and took a time.
 func (p *Pace) Wrote(now time.Time, took time.Duration) {
@@ -29,6 +35,20 @@ func (p *Pace) Wait(now time.Time, out compile.Output, hostKeys string, c *Cache
 		return time.Time{} // a clock that was set back must not make it wait for longer
 	}
 	return p.until
+}
+
+// Looked notes that looking took a time until now, and found that all can wait.
+func (p *Pace) Looked(now time.Time, took time.Duration) {
+	p.look = now.Add(min((looks-1)*took, longestLook))
+}
+
+// Rest returns how long not to look.
+func (p *Pace) Rest(now time.Time) time.Duration {
+	rest := p.look.Sub(now)
+	if rest > longestLook {
+		return 0 // the clock was set back
+	}
+	return max(0, rest)
 }
 
 // onlyAdds reports whether all that is in the Secrets stays as it is, and there is more.

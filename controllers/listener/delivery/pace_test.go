@@ -66,6 +66,27 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// Looking whether all can wait takes a fifth of the time at most, and a removal goes unnoticed for a tenth of a second.
+func TestPaceOfLooks(t *testing.T) {
+	for _, tc := range []struct{ took, after, rest time.Duration }{
+		{10 * time.Millisecond, 0, 40 * time.Millisecond},
+		{10 * time.Millisecond, 30 * time.Millisecond, 10 * time.Millisecond},
+		{10 * time.Millisecond, 40 * time.Millisecond, 0},
+		{10 * time.Millisecond, time.Hour, 0},
+		{10 * time.Millisecond, -time.Hour, 0},
+		{time.Second, 0, 100 * time.Millisecond},
+	} {
+		var p Pace
+		if rest := p.Rest(noon); rest != 0 {
+			t.Errorf("before, it rests for %s", rest)
+		}
+		p.Looked(noon, tc.took)
+		if rest := p.Rest(noon.Add(tc.after)); rest != tc.rest {
+			t.Errorf("%s after a look of %s, it rests for %s, want %s", tc.after, tc.took, rest, tc.rest)
+		}
+	}
+}
+
 // A removal whose settings could not be written is not complete: nothing may make it wait.
 func TestPaceOfWhatIsUnfinished(t *testing.T) {
 	r := newRig(t)
