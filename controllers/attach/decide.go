@@ -137,21 +137,32 @@ func (d *decision) judge(v *verdict) (reason, message string) {
 	return v1alpha1.ReasonAccepted, accepted
 }
 
-// limit takes back what is more than maxUsers.
+// limit takes back what is more than maxUsers. Once all logins are held, whoever asks for more costs no sorting.
 func (d *decision) limit(decisions []Decision) {
 	most := MaxUsers(d.Listener)
-	var all []*Decision
+	var holders, others []*Decision
 	for i := range decisions {
-		if decisions[i].Accepted() {
-			all = append(all, &decisions[i])
+		o := &decisions[i]
+		switch {
+		case !o.Accepted():
+		case d.Seats[o.User.UID].Login:
+			holders = append(holders, o)
+		default:
+			others = append(others, o)
 		}
 	}
-	slices.SortFunc(all, func(a, b *Decision) int {
-		return rank(a.User, b.User, d.Seats[a.User.UID].Login, d.Seats[b.User.UID].Login)
-	})
-	for _, o := range all[min(most, len(all)):] {
-		o.Reason = v1alpha1.ReasonListenerFull
-		o.Message = fmt.Sprintf("The listener has maxUsers: %d logins already; ask its owner to raise it", most)
+	bySeniority := func(a, b *Decision) int { return bySeniority(a.User, b.User) }
+	switch left := most - len(holders); {
+	case left < 0:
+		slices.SortFunc(holders, bySeniority)
+		others = append(others, holders[most:]...)
+	case left > 0:
+		slices.SortFunc(others, bySeniority)
+		others = others[left:]
+	}
+	message := fmt.Sprintf("The listener has maxUsers: %d logins already; ask its owner to raise it", most)
+	for _, o := range others {
+		o.Reason, o.Message = v1alpha1.ReasonListenerFull, message
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 )
 
 func main() {
@@ -130,7 +131,7 @@ func measureFleet(ctx context.Context, dir string, s sizes, r *results) error {
 			progress("%d listeners with %d users each", n, s.fleetUsers)
 			var listeners []*v1alpha1.SFTPListener
 			for i := len(there); i < n; i++ {
-				listeners = append(listeners, newListener(fmt.Sprintf("fleet-%04d", i), 0))
+				listeners = append(listeners, newListener(fmt.Sprintf("fleet-%04d", i), max(s.fleetUsers, attach.DefaultMaxUsers)))
 			}
 			result, err := c.measure(ctx, s.plan, there, listeners, s.fleetUsers)
 			if err != nil {

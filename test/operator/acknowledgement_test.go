@@ -21,7 +21,7 @@ func TestNoReadyWithoutAcknowledgement(t *testing.T) {
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitFor(t, u, "Ready", "False", "ConfigPending",
-		"The listener's pods have not loaded this user yet: 0 of 1 ready pods have loaded the configuration")
+		"The listener's pods have not loaded this user yet: Not every ready pod has loaded the configuration")
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "0 of 1 ready pods have loaded the configuration")
 	waitFor(t, old, "Ready", "True", "Ready", "") // its own record is in the pods all the while
 

@@ -71,6 +71,7 @@ type memory struct {
 	last   compile.Output
 	users  []*compile.User
 	writes delivery.Cache
+	pace   delivery.Pace
 	// lines are the records as they were delivered last.
 	lines compile.Lines
 	// announced is the version that the pods were told of, and proofs the keys with which they prove what they say.
@@ -109,6 +110,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	ctx, span := spans.Reconcile(ctx, r.Tracer, "deliver configuration", req.NamespacedName)
 	defer func() { spans.Finish(span, err) }()
 	out, wait := r.contained(ctx, l, m)
+	if out.waits {
+		return ctrl.Result{RequeueAfter: wait}, nil
+	}
 	r.publish(l, out)
 	describe(span, l, out)
 	if err := out.failure(); err != nil {
@@ -120,7 +124,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 }
 
 // result is what came of one delivery.
-type result struct{ exchange.Access }
+type result struct {
+	exchange.Access
+	// waits reports whether nothing was written, since all of it can wait for a moment. There is nothing to tell until then.
+	waits bool
+}
 
 // failure returns what is to be tried again soon.
 func (r result) failure() error {
@@ -138,7 +146,7 @@ func (r *Reconciler) contained(ctx context.Context, l *v1alpha1.SFTPListener, m 
 		if p := recover(); p != nil {
 			// Neither the value nor the stack belongs in a status: they may quote anything.
 			ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
-			out = result{exchange.Access{Err: errPanic}}
+			out = result{Access: exchange.Access{Err: errPanic}}
 		}
 	}()
 	return r.deliver(ctx, l, m)
@@ -158,6 +166,9 @@ func describe(span trace.Span, l *v1alpha1.SFTPListener, out result) {
 // deliver compiles and writes the configuration, and returns when to look again without being woken.
 func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (result, time.Duration) {
 	now := r.Now()
+	if rest := m.pace.Rest(now); rest > 0 {
+		return result{waits: true}, rest
+	}
 	policy := render.PolicyAt(l, now)
 	if m.recalled == nil {
 		ctx, span := spans.Step(ctx, r.Tracer, "recall")
@@ -165,9 +176,9 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		old, err := r.recall(ctx, l, policy)
 		cancel()
 		if spans.Finish(span, err); err != nil {
-			return result{exchange.Access{Err: err}}, 0
+			return result{Access: exchange.Access{Err: err}}, 0
 		}
-		m.recalled = &old
+		m.recalled = &recalled{hostKeys: old.hostKeys, trust: old.trust, settings: old.settings} // what of users is kept takes memory
 		m.last.Seats, m.last.Slots = old.Seats, old.Slots
 		m.lines.Set(old.shards)
 		r.seed(l, old)
@@ -181,9 +192,10 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	r.Entries.Retain(client.ObjectKeyFromObject(l), refs)
 	m.users = share(m.users, out.Users)
 	m.last = out
+	m.last.Users = nil // m.users has them
 	var next due.Earliest
 	next.At(out.NextChange)
-	res := result{exchange.Access{
+	res := result{Access: exchange.Access{
 		Generation: l.Generation,
 		Users:      m.users, Problems: problems(out.Problems), Unreadable: m.trust.unreadable, Recalled: m.recalled.hostKeys,
 		Delivered: delivery.Result{Version: m.writes.Version()},
@@ -192,11 +204,22 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		res.Blocked = &conditions.Problem{Reason: out.Blocked.Reason, Message: out.Blocked.Message}
 		return res, next.Wait(now)
 	}
+	if at := m.pace.Wait(now, out, keys.Signature, &m.writes); !at.IsZero() {
+		looked := r.Now()
+		m.pace.Looked(looked, looked.Sub(now))
+		next.At(at)
+		res.waits = true
+		return res, next.Wait(looked)
+	}
 	ctx, cancel := context.WithTimeout(ctx, min(firstDeadline<<min(m.failures, 5), maxDeadline))
 	defer cancel()
 	ctx, span = spans.Step(ctx, r.Tracer, "write configuration")
 	res.Delivered = r.Writer.Write(ctx, l, out, keys.Signature, &m.writes)
 	spans.Finish(span, res.Delivered.Err)
+	if res.Delivered.Wrote {
+		ended := r.Now()
+		m.pace.Wrote(ended, ended.Sub(now))
+	}
 	m.lines.Set(out.Files.Shards)
 	r.announce(l, m, res.Delivered, keys)
 	if res.Delivered.Foreign {

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -29,7 +31,12 @@ type Writer struct {
 	Now     func() time.Time
 
 	news news
+	// atATime is shardsAtATime, or else for tests of the order.
+	atATime int
 }
+
+// shardsAtATime is how many shards of a listener are written at a time.
+const shardsAtATime = 4
 
 // News reports whether a Secret of a listener is not as the Writer left it. While it is writing the listener's Secrets, what it
 // writes can be seen before it is told so: it judges after that, in Result.Foreign.
@@ -114,12 +121,40 @@ func (s *writing) shards(ctx context.Context, out compile.Output, created bool) 
 			others = append(others, i)
 		}
 	}
-	for _, i := range append(others, gaining...) {
-		secret := render.Secret(s.listener, render.ShardSecretName(s.listener, i), map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
-		if s.apply(ctx, secret) {
-			s.cache.shards[i] = wanted[i]
+	ctx, cancel := half(ctx)
+	defer cancel()
+	for _, group := range [][]int{others, gaining} {
+		for n, one := range s.writeShards(ctx, out, group) {
+			if s.note(one) {
+				s.cache.shards[group[n]] = wanted[group[n]]
+			}
 		}
 	}
+}
+
+// writeShards writes several shards at a time: one that hangs leaves the others their time.
+func (s *writing) writeShards(ctx context.Context, out compile.Output, which []int) []attempt {
+	attempts := make([]attempt, len(which))
+	var writes errgroup.Group
+	writes.SetLimit(cmp.Or(s.atATime, shardsAtATime))
+	for n, i := range which {
+		writes.Go(func() error {
+			secret := render.Secret(s.listener, render.ShardSecretName(s.listener, i), map[string][]byte{render.ShardFile(i): out.Files.Shards[i]})
+			attempts[n] = s.apply(ctx, secret)
+			return nil
+		})
+	}
+	_ = writes.Wait() // each attempt has its own error
+	return attempts
+}
+
+// half returns a context with half of the time that is left: however long the shards take, there is time to write the settings,
+// without which the pods learn of none of them.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	if end, ok := ctx.Deadline(); ok {
+		return context.WithTimeout(ctx, time.Until(end)/2)
+	}
+	return context.WithCancel(ctx)
 }
 
 // twice reports whether one of the records of shard i is stored in another shard. Those that it had before are not looked for:
@@ -190,29 +225,40 @@ func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys str
 	if v := s.cache.version; v != nil && v.Digest == digest && v.HostKeys == hostKeys && s.untouched(ctx, name) {
 		return
 	}
-	if s.apply(ctx, render.Secret(s.listener, name, files)) && (s.cache.version == nil || s.cache.version.Digest != digest) {
+	if s.note(s.apply(ctx, render.Secret(s.listener, name, files))) && (s.cache.version == nil || s.cache.version.Digest != digest) {
 		s.cache.version = &Version{Digest: digest, Shards: shards, HostKeys: hostKeys, At: s.Now()}
 	}
 }
 
-// apply applies a Secret and reports whether it is as wanted now.
-func (s *writing) apply(ctx context.Context, secret *corev1.Secret) bool {
-	var applied apply.Applied
-	err := contained(ctx, func() (err error) {
-		applied, err = s.Applier.For(s.listener).Apply(ctx, secret)
+// attempt is what came of applying a Secret.
+type attempt struct {
+	wrote bool
+	err   error
+}
+
+// apply applies a Secret.
+func (s *writing) apply(ctx context.Context, secret *corev1.Secret) (out attempt) {
+	out.err = contained(ctx, func() error {
+		applied, err := s.Applier.For(s.listener).Apply(ctx, secret)
+		out.wrote = applied.Wrote && err == nil
 		return err
 	})
-	s.out.Wrote = s.out.Wrote || applied.Wrote && err == nil
-	if err == nil {
+	return out
+}
+
+// note adds an attempt to the result, and reports whether the Secret is as wanted now.
+func (s *writing) note(a attempt) bool {
+	s.out.Wrote = s.out.Wrote || a.wrote
+	if a.err == nil {
 		return true
 	}
-	if apply.NamespaceEnding(err) {
+	if apply.NamespaceEnding(a.err) {
 		return false // the listener is about to be deleted, and nothing can be created until then
 	}
-	if p, ok := apply.Problem(err); ok {
+	if p, ok := apply.Problem(a.err); ok {
 		s.out.Refusals = append(s.out.Refusals, p)
 	} else {
-		s.out.Err = errors.Join(s.out.Err, err)
+		s.out.Err = errors.Join(s.out.Err, a.err)
 	}
 	return false
 }

@@ -45,7 +45,7 @@ func newRig(t *testing.T) *rig {
 		},
 	}
 	r.Writer = &Writer{
-		Client: r.secrets, Now: func() time.Time { return r.now },
+		Client: r.secrets, Now: func() time.Time { return r.now }, atATime: 1,
 		Applier: &apply.Applier{Client: r.secrets, Live: r.secrets, Now: func() time.Time { return r.now }},
 	}
 	return r

@@ -17,11 +17,20 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Explain returns why records that were delivered are not in the pods, and why pods lack a volume.
+// Explain returns why records that were delivered are not in the pods, and why pods lack a volume. It stands in the status of
+// each user who waits, so it changes with the kind of cause only: what is counted, and what differs from one try to the next, is
+// in the listener's own status.
 func (in Input) Explain() (pending, rolledOut string) {
 	pending = "The configuration has not been written yet"
 	if c, ok := in.programmed(); ok {
-		pending = c.Message
+		switch {
+		case c.Reason == v1alpha1.ReasonApplyFailed || c.Reason == v1alpha1.ReasonInternalError:
+			pending = "The configuration could not be written, which is tried again; the listener's condition Programmed says why"
+		case c.Reason == v1alpha1.ReasonConfigPending && in.Access.Delivered.Version != nil && in.Acks != nil && in.Acks.Ready > 0:
+			pending = "Not every ready pod has loaded the configuration" + in.latePod()
+		default:
+			pending = c.Message
+		}
 	}
 	if c, ok := in.rolledOut(); ok {
 		rolledOut = c.Message

@@ -423,7 +423,25 @@ func TestExplain(t *testing.T) {
 		pending, rolledOut string
 	}{
 		"not compiled": {func(in *Input) { in.Access, in.Workload.Rollout.State = nil, "" }, "The configuration has not been written yet", ""},
-		"behind":       {func(in *Input) { in.Acks.Acknowledged, in.Workload.Rollout.State = 1, workload.Rolling }, "1 of 2 ready pods have loaded the configuration", "The pods are being replaced"},
+		// Of what is counted or differs from try to try, users are told nothing: each change would be written for all who wait.
+		"behind": {
+			func(in *Input) { in.Acks.Acknowledged, in.Workload.Rollout.State = 1, workload.Rolling },
+			"Not every ready pod has loaded the configuration", "The pods are being replaced",
+		},
+		"late": {func(in *Input) {
+			in.Acks.Acknowledged, in.Acks.Behind, in.Acks.Late = 1, []string{"b"}, map[string]time.Time{"b": in.Now.Add(-LateAfter)}
+			in.Workload.Rollout.State = ""
+		}, "Not every ready pod has loaded the configuration; pod b has not since 2026-11-28T11:59:45Z. " +
+			"Its kubelet may not refresh its volumes: kubectl -n ns describe pod b, or delete it", ""},
+		"no pod": {func(in *Input) { in.Acks.Ready, in.Workload.Rollout.State = 0, "" }, "No pod is ready to load the configuration", ""},
+		"not written": {
+			func(in *Input) { in.Access.Delivered.Err, in.Workload.Rollout.State = errors.New("timeout 17"), "" },
+			"The configuration could not be written, which is tried again; the listener's condition Programmed says why", "",
+		},
+		"not compiled now": {
+			func(in *Input) { in.Access.Err, in.Workload.Rollout.State = errors.New("defect 17"), "" },
+			"The configuration could not be written, which is tried again; the listener's condition Programmed says why", "",
+		},
 		"not known now": {func(in *Input) {
 			before("RolledOut", "RollingOut", "since yesterday")(in)
 			in.Workload.Rollout.State = ""
