@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostproof"
 )
 
 // maxChannels is how many channels a connection may have open, as in OpenSSH's
@@ -29,9 +31,9 @@ func (s *Server) auditBlocked() bool { return s.Blocked != nil && s.Blocked() > 
 // are refused, but for those of proofs: they have to be taken, or the connection stalls, and
 // a keepalive is content with any answer.
 func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
-	p := &proofs{conn: c, sc: sc.ServerConn}
+	p := hostproof.New(sc.Conn, c.server.hostKeys, c.server.handshake.Slots)
 	requests := sc.Requests
-	p.announce()
+	p.Announce()
 	for {
 		select {
 		case nc, ok := <-sc.Channels:
@@ -43,15 +45,26 @@ func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
 			switch {
 			case !ok:
 				requests = nil // channels end, too
-			case r.WantReply && r.Type == proveHostKeys:
-				answer, ok := p.answer(ctx, r.Payload)
-				c.server.emit(event.HostKeyProof{Answered: ok})
-				_ = r.Reply(ok, answer) // a broken connection ends the loop
+			case r.WantReply && r.Type == hostproof.Request:
+				c.proveHostKeys(ctx, p, r)
 			case r.WantReply:
 				_ = r.Reply(false, nil)
 			}
 		}
 	}
+}
+
+// proveHostKeys answers a request for proofs of host keys.
+func (c *conn) proveHostKeys(ctx context.Context, p *hostproof.Proofs, r *ssh.Request) {
+	answer, proved, err := p.Answer(ctx, r.Payload)
+	if err != nil && !errors.Is(err, hostproof.ErrRefused) {
+		c.server.Log.Error("host keys are not proved", "connection", c.id, "error", err)
+	}
+	for _, fingerprint := range proved {
+		c.server.KeyUse.NoteProof(c.settings.grant.UID, fingerprint)
+	}
+	c.server.emit(event.HostKeyProof{Answered: err == nil})
+	_ = r.Reply(err == nil, answer) // a broken connection ends the loop
 }
 
 func (c *conn) newChannel(ctx context.Context, nc ssh.NewChannel) {
@@ -74,7 +87,7 @@ func (c *conn) openChannel(kind string) (ssh.RejectionReason, string) {
 	if kind != "session" {
 		return ssh.UnknownChannelType, "only session channels are served"
 	}
-	if c.server.isDraining() {
+	if c.server.admission.Closed() {
 		return ssh.ResourceShortage, "the server is shutting down"
 	}
 	c.mu.Lock()

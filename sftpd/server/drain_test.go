@@ -45,7 +45,7 @@ func TestDrain(t *testing.T) {
 	idle := closed(d.MustDial(t, "ada", ssh.Password("secret")))
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	busy := closed(c)
-	files := startSFTP(t, c)
+	files := daemontest.StartSFTP(t, c)
 	f := create(t, files, "/upload")
 
 	begin := time.Now()
@@ -54,7 +54,7 @@ func TestDrain(t *testing.T) {
 	if code, _ := d.Get(t, "/livez"); code != http.StatusOK || !d.Status(t).Draining {
 		t.Errorf("/livez %d, %+v", code, d.Status(t))
 	}
-	stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret"))) // load balancers still send some
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret"))) // load balancers still send some
 	if at := (<-idle).Sub(begin); at < 900*time.Millisecond || at > 4*time.Second {
 		t.Errorf("idle session ended after %s", at)
 	}
@@ -100,7 +100,7 @@ func TestDrainTimeout(t *testing.T) {
 	dir.AddUser("ada", "secret")
 	dir.Listener.Shutdown.DrainTimeoutSeconds = 1
 	d := daemontest.Start(t, dir)
-	create(t, startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
+	create(t, daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
 	begin := time.Now()
 	d.Terminate()
 	if err := d.Wait(t, 5*time.Second); !errors.Is(err, daemon.ErrForced) {
@@ -124,7 +124,7 @@ func TestSecondSignal(t *testing.T) {
 	dir.Listener.Shutdown.ReadinessDelaySeconds = 30
 	dir.Listener.Shutdown.DrainTimeoutSeconds = 30
 	d := daemontest.Start(t, dir)
-	create(t, startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
+	create(t, daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
 	d.Terminate()
 	time.Sleep(200 * time.Millisecond)
 	begin := time.Now()

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,55 +24,6 @@ func bare(t *testing.T) (*Server, *bytes.Buffer) {
 	return s, &log
 }
 
-// full is a listener of a process without descriptors.
-type full struct {
-	accepts atomic.Int32
-	closed  chan struct{}
-}
-
-func (l *full) Accept() (net.Conn, error) {
-	l.accepts.Add(1)
-	select {
-	case <-l.closed:
-		return nil, net.ErrClosed
-	default:
-		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
-	}
-}
-func (l *full) Close() error   { close(l.closed); return nil }
-func (l *full) Addr() net.Addr { return &net.TCPAddr{} }
-
-// TestAcceptBacksOff: out of descriptors the loop waits, and says so once.
-func TestAcceptBacksOff(t *testing.T) {
-	s, log := bare(t)
-	l := &full{closed: make(chan struct{})}
-	done := make(chan error)
-	go func() { done <- s.Serve(onceClosed{l}) }()
-	time.Sleep(300 * time.Millisecond)
-	s.Close()
-	if err := <-done; !errors.Is(err, ErrServerClosed) {
-		t.Errorf("Serve: %v", err)
-	}
-	if n := l.accepts.Load(); n < 3 || n > 10 {
-		t.Errorf("%d accepts in 300 ms", n)
-	}
-	if n := strings.Count(log.String(), "cannot accept"); n != 1 {
-		t.Errorf("%d lines in the log", n)
-	}
-}
-
-// onceClosed may be closed twice, as a real listener.
-type onceClosed struct{ *full }
-
-func (l onceClosed) Close() error {
-	select {
-	case <-l.closed:
-		return net.ErrClosed
-	default:
-		return l.full.Close()
-	}
-}
-
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	var lc net.ListenConfig
@@ -82,18 +32,6 @@ func listen(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return l
-}
-
-func TestServeAfterClose(t *testing.T) {
-	s, _ := bare(t)
-	s.Close()
-	l := listen(t)
-	if err := s.Serve(l); !errors.Is(err, ErrServerClosed) {
-		t.Errorf("Serve: %v", err)
-	}
-	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Error("the listener is still open")
-	}
 }
 
 // TestNoConfiguration: without one, connections are closed at once.

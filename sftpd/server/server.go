@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -13,14 +11,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
-
-// ErrServerClosed is what Serve returns after Shutdown or Close.
-var ErrServerClosed = errors.New("server closed")
 
 // Options are what a server is made of. All are needed but Events, Blocked, KeyUse and Processors.
 type Options struct {
@@ -66,10 +62,6 @@ type Server struct {
 	stop context.CancelFunc
 
 	background sync.Once
-
-	mu       sync.Mutex
-	draining bool
-	closing  []net.Listener // to be closed by Shutdown
 }
 
 // adjust is for tests that cannot wait for the times of real peers.
@@ -119,6 +111,14 @@ func (s *Server) LoginsInProgress() int { return s.admission.LoginsInProgress() 
 
 // Penalized returns how many sources are refused for a while, for what they did before.
 func (s *Server) Penalized() int { return s.admission.Penalized() }
+
+// hostKeys are those of the configuration in use, nil for none.
+func (s *Server) hostKeys() *hostkeys.Ring {
+	if current := s.Current(); current != nil {
+		return current.CryptoAt(time.Now()).HostKeys
+	}
+	return nil
+}
 
 func (s *Server) emit(e event.Event) {
 	if s.Events != nil {

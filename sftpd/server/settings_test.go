@@ -31,7 +31,7 @@ func TestUploadsAreThoseOfTheLogin(t *testing.T) {
 		client *ssh.Client
 		there  bool
 	}{"before": {before, true}, "after": {after, false}} {
-		f, err := startSFTP(t, tc.client).Create("/" + name)
+		f, err := daemontest.StartSFTP(t, tc.client).Create("/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,17 +14,15 @@ const (
 	// two files of one command there are milliseconds.
 	quiet = time.Second
 	// lastWords is how long after closing everything the ends of sessions are waited
-	// for, so that they get into the audit log, and lastRefusals the same for what is left of
-	// refused connections. The log may take nothing more; then the process ends all the same.
-	lastWords    = 2 * time.Second
-	lastRefusals = time.Second
+	// for, so that they get into the audit log, The log may take nothing more; then the process ends all the same.
+	lastWords = 2 * time.Second
 )
 
 // Shutdown stops accepting connections and ends them: at once those where nobody is
 // logged in or nothing goes on, the others when their open files have been closed for a
 // second. When ctx ends first, the rest is closed and ctx's error returned.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.closeListeners()
+	s.admission.Close()
 	s.admission.AbortLogins(event.ShuttingDown)
 	finished := make(chan struct{})
 	go func() {
@@ -62,18 +60,6 @@ func (s *Server) Close() error {
 	cancel()
 	_ = s.Shutdown(ctx) // ctx's error is known
 	return nil
-}
-
-func (s *Server) closeListeners() {
-	s.mu.Lock()
-	s.draining = true
-	listeners := s.closing
-	s.closing = nil
-	s.mu.Unlock()
-	s.admission.Close()
-	for _, l := range listeners {
-		_ = l.Close() // Serve has the error
-	}
 }
 
 // endQuiet ends the sessions that are done. busyAt has when each was last seen with

@@ -118,7 +118,7 @@ func steering(t *testing.T, patience time.Duration, cases []steered) {
 			}
 			client := ssh.NewClient(sc, channels, requests)
 			defer client.Close()
-			stillWorks(t, client)
+			daemontest.StillWorks(t, client)
 			have := sc.(ssh.AlgorithmsConnMetadata).Algorithms()
 			if have.Read.Cipher != tc.want || have.Write.Cipher != tc.want {
 				t.Errorf("%s and %s, want %s", have.Read.Cipher, have.Write.Cipher, tc.want)
