@@ -19,6 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
 // conn is one connection, from accept to close.
@@ -52,9 +53,8 @@ type conn struct {
 	endReason atomic.Pointer[event.Reason] // why the daemon closed it, nil while it has not
 	// revoked is whether that has a line of its own in the audit log.
 	revoked atomic.Bool
-	// watched is the server's, see deadlines, and active its mark, see activity.
-	watched watched
-	active  atomic.Bool
+	// watch ends it in time.
+	watch *sweep.Watch
 
 	// working counts the goroutines of channels.
 	working sync.WaitGroup
@@ -76,8 +76,8 @@ func newConn(s *Server, raw net.Conn) *conn {
 	}
 	c.place = s.admission.NewPlace(now, c.abort)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
-	c.active.Store(true) // nothing is watched before watch
-	c.raw = s.totals.Conn(raw, flow.Hooks{Touch: c.touch, Overrun: func() { c.end(event.UnreadData) }})
+	c.watch = s.watches.Watch(c)
+	c.raw = s.totals.Conn(raw, flow.Hooks{Touch: c.watch.Touch, Overrun: func() { c.end(event.UnreadData) }})
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = a.AddrPort().Addr().Unmap()
 	}
@@ -97,8 +97,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		if c.account != nil {
 			c.account.Leave()
 		}
-		c.server.deadlines.remove(c)
-		c.server.activity.remove(c)
+		c.watch.End()
 		c.closeTree()
 		c.server.sessions.leave(c)
 		c.place.Leave()
@@ -180,8 +179,8 @@ func (c *conn) closed() event.Reason {
 	return ""
 }
 
-// lastActivity is when the client last asked for something. Keepalives do not count.
-func (c *conn) lastActivity() time.Time {
+// LastActivity is when the client last asked for something. Keepalives do not count.
+func (c *conn) LastActivity() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := c.lastUsed

@@ -47,7 +47,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		l.dismiss(sc, farewells[reason])
 		return handshake.Connection{}, false
 	}
-	c.server.watch(c) // from now on: its time may be over before the log has taken its line
+	c.watch.Begin() // from now on: its time may be over before the log has taken its line
 	for _, k := range g.Keys {
 		// A certificate's login is none of a key that the user may have beside: that one is
 		// not needed for it, and the keys that a CA certifies are without number.

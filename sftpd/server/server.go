@@ -16,6 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
 // Options are what a server is made of. All are needed but Events, Blocked, KeyUse and Processors.
@@ -47,10 +48,9 @@ type Server struct {
 	users       *peruser.Users
 	// handshake has the limits of logins, and the slots of all of them, in which proofs of host keys are signed as well.
 	handshake handshake.Limits
-	deadlines deadlines
-	activity  activity
-	// These are the constants, but in tests.
-	stallTimeout, unusedTimeout time.Duration
+	watches   *sweep.Sweep
+	// unusedTimeout is the constant, but in tests.
+	unusedTimeout time.Duration
 	// rekeyTime and rekeyBytes are the policy's unless they are set.
 	rekeyTime  time.Duration
 	rekeyBytes uint64
@@ -73,10 +73,9 @@ func New(o Options) *Server {
 		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
 		descriptors: flow.NewDescriptors(flow.OpenFilesLimit(), reservedDescriptors), totals: flow.NewTotals(),
 		users: peruser.New(), openFirst: openFirst,
-		handshake:    handshake.StandardLimits(),
-		activity:     activity{conns: map[*conn]struct{}{}},
-		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout,
+		handshake: handshake.StandardLimits(), unusedTimeout: unusedTimeout,
 	}
+	s.watches = sweep.New(s.idleTimeout)
 	s.admission.MostConnections = flow.MostConnections(flow.OpenFilesLimit(), reservedDescriptors)
 	if adjust != nil {
 		adjust(s)
@@ -92,7 +91,7 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 		c.revoke(reason)
 	}
 	s.fewDescriptors(now)
-	s.deadlines.all() // users' times and the idle timeout may be others
+	s.watches.LookAtAll() // users' times and the idle timeout may be others
 	at := time.Now()
 	s.KeyUse.Keep(now.HasUser, now.CryptoAt(at).HostKeys.Has, at)
 }

@@ -73,7 +73,7 @@ func (s *Server) endQuiet(busyAt map[*conn]time.Time) {
 		}
 		since, known := busyAt[c]
 		if !known {
-			since = c.lastActivity()
+			since = c.LastActivity()
 			busyAt[c] = since
 		}
 		if now.Sub(since) >= quiet {
