@@ -22,6 +22,8 @@ func after(t, d time.Duration) time.Duration {
 type deadlines struct {
 	mu    sync.Mutex
 	queue dueQueue
+	// again is whether all was called since take: what the sessions that were taken have told may be from before.
+	again bool
 }
 
 // at sets when a session is to be looked at. Of one that has been removed it does nothing.
@@ -30,6 +32,9 @@ func (d *deadlines) at(w *Watch, due time.Duration) {
 	defer d.mu.Unlock()
 	if w.gone {
 		return
+	}
+	if d.again {
+		due = 0
 	}
 	if w.due = due; w.place == 0 {
 		heap.Push(&d.queue, w)
@@ -42,6 +47,7 @@ func (d *deadlines) at(w *Watch, due time.Duration) {
 func (d *deadlines) take(now time.Duration) (due []*Watch) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.again = false
 	for len(d.queue) > 0 && d.queue[0].due <= now {
 		w, _ := heap.Pop(&d.queue).(*Watch)
 		due = append(due, w)
@@ -53,6 +59,7 @@ func (d *deadlines) take(now time.Duration) (due []*Watch) {
 func (d *deadlines) all() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.again = true
 	for _, w := range d.queue {
 		w.due = 0 // which keeps the order of the queue
 	}

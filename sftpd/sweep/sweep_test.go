@@ -149,6 +149,28 @@ func TestEndOfTime(t *testing.T) {
 	})
 }
 
+// TestChangeWhileLookedAt: what changes after a session has told its state, and before it is known when to look at it again, is
+// not missed.
+func TestChangeWhileLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(idleTimeout)
+		over := event.Reason("")
+		one := &session{}
+		one.state = func(now time.Time) State {
+			told := State{Over: over, Left: Never, LastActivity: now, UntilRekey: Never}
+			if over == "" {
+				over = event.UserExpired // by a reload
+				s.LookAtAll()
+			}
+			return told
+		}
+		begin(s, one)
+		if run(s, 2*Interval); one.ended != event.UserExpired {
+			t.Errorf("%q, looked at %d times", one.ended, one.looked)
+		}
+	})
+}
+
 func TestRekeyByTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
