@@ -17,6 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
+	"github.com/sftp-operator/sftp-operator/sftpd/report"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
@@ -44,7 +45,8 @@ type conn struct {
 	// account is the user's, set with settings, and described what events of the session say of it, set after that.
 	account   *peruser.Account
 	described *event.Connection
-	failures  failures
+	// report emits what the session's files are used for, set with described.
+	report *report.Reporter
 
 	// ctx ends when the connection does, or is to.
 	ctx       context.Context
@@ -124,7 +126,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 			c.server.emit(event.SessionRevoked{Connection: c.describe(), Reason: c.closed()})
 		}
 		c.working.Wait()
-		c.emitFailures(true)
+		c.report.End()
 		c.server.emit(event.Logout{Connection: c.describe(), Reason: c.closed(), Duration: time.Since(begin)})
 	}()
 	c.serveChannels(c.ctx, sc)

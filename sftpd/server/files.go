@@ -31,7 +31,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func(),
 	ch.Grow(c.settings.grant.Username)
 	log := c.server.Log.With("connection", c.id, "account", c.settings.grant.Account)
 	f := sftp.NewSession(ch, tree, sftp.Options{
-		Observe: c.observe, Logger: log, Descriptors: share{c}, Work: c.account,
+		Observe: c.report.Observe, Logger: log, Descriptors: share{c}, Work: c.account,
 		User: c.settings.grant.Username, ClientVersion: c.clientVersion, ServerVersion: c.settings.software,
 	})
 	c.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/report"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
@@ -57,6 +58,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	}
 	c.place.Forgive(g.Username)
 	c.described = c.describeGrant(g)
+	c.report = report.New(c.described, c.server.emit, c.account.Logged)
 	c.server.emit(event.Login{Connection: c.described, Detail: g.Detail, Algorithms: algorithms(sc.ServerConn, g)})
 	return sc, true
 }

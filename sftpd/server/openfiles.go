@@ -1,23 +1,17 @@
 package server
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
-	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
-)
-
-// A file that stays open has a line in the audit log when it has been open for openFirst, and then one every openAgain: what
-// was read and written so far is known even if the process is killed. Files that are copied in seconds have no more than
-// their one line at the end.
-const (
-	openFirst = 10 * time.Second
-	openAgain = 5 * time.Minute
+	"github.com/sftp-operator/sftp-operator/sftpd/report"
 )
 
 // reportOpen writes those lines until the server ends. It may wait for the log, and nothing waits for it.
 func (s *Server) reportOpen() {
-	t := time.NewTicker(s.openFirst / 2)
+	t := time.NewTicker(report.Interval)
 	defer t.Stop()
 	for {
 		select {
@@ -34,18 +28,10 @@ func (s *Server) reportOpen() {
 func (c *conn) reportOpen(now time.Time) {
 	defer func() { c.panicked(recover()) }()
 	c.mu.Lock()
-	var all []*sftp.Session
-	for f := range c.files {
-		if f.OpenFiles() > 0 {
-			all = append(all, f)
-		}
-	}
+	all := slices.Collect(maps.Keys(c.files))
 	c.mu.Unlock()
 	for _, f := range all {
-		for _, t := range f.LongOpen(now, c.server.openFirst, openAgain) {
-			c.server.emit(event.TransferOpen{Connection: c.describe(), File: fileOf(t)})
-			c.charge(t.Path, "")
-		}
+		c.report.StillOpen(f, now)
 	}
 }
 

@@ -54,7 +54,6 @@ type Server struct {
 	// rekeyTime and rekeyBytes are the policy's unless they are set.
 	rekeyTime  time.Duration
 	rekeyBytes uint64
-	openFirst  time.Duration
 	// warned is whether it has been said that there are fewer descriptors than connections.
 	warned sync.Once
 	// ctx ends when all connections have to.
@@ -72,7 +71,7 @@ func New(o Options) *Server {
 	s := &Server{
 		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
 		descriptors: flow.NewDescriptors(flow.OpenFilesLimit(), reservedDescriptors), totals: flow.NewTotals(),
-		users: peruser.New(), openFirst: openFirst,
+		users:     peruser.New(),
 		handshake: handshake.StandardLimits(), unusedTimeout: unusedTimeout,
 	}
 	s.watches = sweep.New(s.idleTimeout)
