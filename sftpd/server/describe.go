@@ -44,7 +44,7 @@ func noteCertificate(d *event.Connection, c *auth.Certificate) {
 // "" for none.
 func (l *login) describeAttempt(method string) *event.Connection {
 	d := l.describe()
-	noteCertificate(d, l.certificate)
+	noteCertificate(d, l.attempts.Certificate())
 	if g := l.auth.Done(); g != nil {
 		noteGrant(d, g)
 	}

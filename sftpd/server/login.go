@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"net"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -14,13 +13,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/report"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
+	"github.com/sftp-operator/sftp-operator/sftpd/verdict"
 )
 
 // login is a connection before it is a session.
 type login struct {
 	*conn
-	attempts
 	auth     *auth.Login
+	attempts verdict.Attempts
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	maxTries int
 }
@@ -93,9 +93,4 @@ func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.clientVersion = string(peer.ClientVersion())
 	l.raw.SetExchange(unexported.KeyExchangeOf(peer))
 	l.place.KeysExchanged()
-}
-
-// notAdmitted tells of a login with valid credentials that found no room, or came too late.
-func (l *login) notAdmitted(g *auth.Grant, reason event.Reason) {
-	l.server.emit(event.LoginRefused{Connection: l.describeGrant(g), Method: strings.Join(g.Methods, "+"), Reason: reason})
 }
