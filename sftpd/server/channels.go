@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -11,16 +10,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/hostproof"
+	"github.com/sftp-operator/sftp-operator/sftpd/subsystem"
 )
 
 // maxChannels is how many channels a connection may have open, as in OpenSSH's
 // MaxSessions. Each can make the daemon hold a window of 2 MiB, and several times that
 // if it comes in small packets.
 const maxChannels = 10
-
-// unusedTimeout is how long a channel may be open without a subsystem. Clients request it
-// at once.
-const unusedTimeout = time.Minute
 
 // auditBlocked reports whether the audit log has not taken a line for some seconds. What a session does is logged when it is
 // done, so that without a pause one could go on reading and writing, and none of it would ever be logged if the process were
@@ -107,86 +103,21 @@ func (c *conn) channelClosed() {
 	c.lastUsed = time.Now()
 }
 
-// serveChannel answers a channel's requests. One subsystem "sftp" is started, and
-// everything else refused (RFC 4254 sections 6.2 to 6.9).
+// serveChannel serves SFTP on a channel, and nothing else.
 func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request) {
 	defer c.working.Done()
 	defer c.channelClosed()
 	defer func() { c.panicked(recover()) }()
-	defer ch.Close()
 	st := c.raw.Open(ctx, ch, c.server.auditBlocked)
 	defer st.Settle()
 	go func() {
 		defer func() { c.panicked(recover()) }()
 		st.Discard()
 	}()
-	unused := time.AfterFunc(c.server.unusedTimeout, func() {
-		c.server.emit(event.Refused{Reason: event.UnusedChannel})
-		_ = ch.Close() // a broken connection has closed it
+	subsystem.Serve(ctx, ch, requests, subsystem.Options{
+		Prepare:  func() (func() uint32, bool) { return c.prepareFiles(ctx, st) },
+		Unused:   c.server.unusedTimeout,
+		Refused:  func(r event.Reason) { c.server.emit(event.Refused{Reason: r}) },
+		Panicked: c.panicked,
 	})
-	defer unused.Stop()
-	done := make(chan struct{})
-	started := false
-	for r := range requests {
-		serve := func() {}
-		ok := false
-		if !started && r.Type == "subsystem" && isSFTP(r.Payload) {
-			serve, ok = c.prepareFiles(ctx, st)
-		}
-		if !ok && !started && r.Type == "subsystem" && isSFTP(r.Payload) && ctx.Err() == nil {
-			// Programs show what comes on this stream; the answer itself has no text.
-			_, _ = ch.Stderr().Write([]byte("The server cannot open your directories now. Its administrator finds the reason in its log.\r\n")) // a broken connection ends the loop
-		}
-		if !ok && startsProgram(r.Type) {
-			c.server.emit(event.Refused{Reason: event.RequestRefused})
-		}
-		if r.WantReply {
-			_ = r.Reply(ok, nil) // a broken connection ends the loop
-		}
-		if ok {
-			started = true
-			unused.Stop()
-			go func() {
-				defer close(done)
-				defer func() { c.panicked(recover()) }()
-				serve()
-			}()
-		}
-	}
-	if started {
-		<-done
-	}
-}
-
-// startsProgram says whether a request is for a program. Others, such as the environment
-// that OpenSSH's client sends with each session, are refused as a matter of course.
-func startsProgram(request string) bool {
-	return request == "subsystem" || request == "shell" || request == "exec"
-}
-
-// isSFTP says whether the payload of a subsystem request is the string "sftp" and no
-// more (RFC 4254 section 6.5).
-func isSFTP(payload []byte) bool {
-	name, ok := subsystem(payload)
-	return ok && name == "sftp"
-}
-
-// subsystem parses the payload of a subsystem request: one string, as a length of four
-// bytes and as many bytes.
-func subsystem(payload []byte) (name string, ok bool) {
-	const prefix = 4
-	if len(payload) < prefix {
-		return "", false
-	}
-	size := binary.BigEndian.Uint32(payload)
-	if uint64(size) != uint64(len(payload)-prefix) {
-		return "", false
-	}
-	return string(payload[prefix:]), true
-}
-
-// sendExitStatus tells the client how the subsystem ended (RFC 4254 section 6.10).
-func sendExitStatus(ch ssh.Channel, status uint32) {
-	payload := binary.BigEndian.AppendUint32(nil, status)
-	_, _ = ch.SendRequest("exit-status", false, payload) // a client that is gone needs none
 }

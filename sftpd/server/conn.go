@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/admission"
+	"github.com/sftp-operator/sftp-operator/sftpd/directories"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
@@ -45,6 +46,8 @@ type conn struct {
 	// account is the user's, set with settings, and described what events of the session say of it, set after that.
 	account   *peruser.Account
 	described *event.Connection
+	// directories are the user's, set with described.
+	directories *directories.Directories
 	// report emits what the session's files are used for, set with described.
 	report *report.Reporter
 
@@ -64,7 +67,6 @@ type conn struct {
 	mu       sync.Mutex
 	channels int
 	files    map[*sftp.Session]struct{}
-	opening  *opening // of the tree, with the first channel
 	lastUsed time.Time
 }
 
@@ -79,7 +81,7 @@ func newConn(s *Server, raw net.Conn) *conn {
 	c.place = s.admission.NewPlace(now, c.abort)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.watch = s.watches.Watch(c)
-	c.raw = s.totals.Conn(raw, flow.Hooks{Touch: c.watch.Touch, Overrun: func() { c.end(event.UnreadData) }})
+	c.raw = s.totals.Conn(raw, flow.Hooks{Touch: c.watch.Touch, Overrun: func() { c.End(event.UnreadData) }})
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = a.AddrPort().Addr().Unmap()
 	}
@@ -100,7 +102,9 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 			c.account.Leave()
 		}
 		c.watch.End()
-		c.closeTree()
+		if c.directories != nil {
+			c.directories.Close()
+		}
 		c.server.sessions.leave(c)
 		c.place.Leave()
 		c.server.emit(event.ConnectionClosed{})
@@ -137,7 +141,7 @@ func (c *conn) panicked(v any) {
 	if v != nil {
 		c.server.emit(event.Refused{Reason: event.InternalError})
 		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
-		c.end(event.InternalError)
+		c.End(event.InternalError)
 		if c.settings == nil {
 			c.place.Penalize(penalty.Crash)
 		}
@@ -148,15 +152,15 @@ func (c *conn) panicked(v any) {
 // logged and counted, when its goroutine ends.
 func (c *conn) abort(reason event.Reason) { c.endOnce.Do(func() { c.close(reason) }) }
 
-// end closes a session. The first reason is the one that is logged.
-func (c *conn) end(reason event.Reason) {
+// End closes a session. The first reason is the one that is logged.
+func (c *conn) End(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.close(reason)
 		c.server.emit(event.SessionEnding{Reason: reason})
 	})
 }
 
-// revoke is like end, but the session's end also has a line of its own in the audit log, before that of the logout.
+// revoke is like End, but the session's end also has a line of its own in the audit log, before that of the logout.
 func (c *conn) revoke(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.revoked.Store(true)
@@ -194,8 +198,8 @@ func (c *conn) LastActivity() time.Time {
 	return last
 }
 
-// openFiles is how many files the client has open.
-func (c *conn) openFiles() int {
+// OpenFiles is how many files the client has open.
+func (c *conn) OpenFiles() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := 0

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
@@ -72,38 +71,4 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	if !strings.Contains(log.String(), "connection panicked") || !strings.Contains(log.String(), "conn.go") {
 		t.Errorf("log: %s", log.String())
 	}
-}
-
-func TestSubsystem(t *testing.T) {
-	for payload, want := range map[string]string{
-		"\x00\x00\x00\x04sftp": "sftp", "\x00\x00\x00\x00": "", "\x00\x00\x00\x01\x00": "\x00",
-	} {
-		if name, ok := subsystem([]byte(payload)); !ok || name != want {
-			t.Errorf("%q: %q, %v", payload, name, ok)
-		}
-	}
-	for _, payload := range []string{
-		"", "\x00", "\x00\x00\x00", "\x00\x00\x00\x04sft", "\x00\x00\x00\x04sftp\x00",
-		"\xff\xff\xff\xff", "\xff\xff\xff\xffsftp",
-	} {
-		if name, ok := subsystem([]byte(payload)); ok {
-			t.Errorf("%q: %q", payload, name)
-		}
-	}
-}
-
-func FuzzSubsystem(f *testing.F) {
-	f.Add([]byte("\x00\x00\x00\x04sftp"))
-	f.Add([]byte("\xff\xff\xff\xff"))
-	f.Add([]byte(nil))
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		name, ok := subsystem(payload)
-		if !ok {
-			return
-		}
-		again := append(binary.BigEndian.AppendUint32(nil, uint32(len(name))), name...)
-		if !bytes.Equal(again, payload) {
-			t.Errorf("%x parses to %q, which is %x", payload, name, again)
-		}
-	})
 }

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/directories"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/report"
@@ -23,6 +24,13 @@ type login struct {
 	attempts verdict.Attempts
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	maxTries int
+}
+
+// farewells are what a client hears of a login that had valid credentials and no place. All of it the user may know.
+var farewells = map[event.Reason]string{
+	event.MaxConnectionsOfUser: "this user has as many connections as it may have; close one and try again",
+	event.ShuttingDown:         "the server is shutting down; try again",
+	event.ChangedDuringLogin:   "the login was changed meanwhile; try again",
 }
 
 // logIn performs the SSH handshake and registers the session. If it returns false, the connection has
@@ -45,7 +53,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.sessions.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
-		l.dismiss(sc, farewells[reason])
+		h.Dismiss(sc, farewells[reason]) // until then it counts as one in progress
 		return handshake.Connection{}, false
 	}
 	c.watch.Begin() // from now on: its time may be over before the log has taken its line
@@ -58,6 +66,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	}
 	c.place.Forgive(g.Username)
 	c.described = c.describeGrant(g)
+	c.directories = directories.New(c.openTree, c.panicked)
 	c.report = report.New(c.described, c.server.emit, c.account.Logged)
 	c.server.emit(event.Login{Connection: c.described, Detail: g.Detail, Algorithms: algorithms(sc.ServerConn, g)})
 	return sc, true
@@ -69,7 +78,7 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 	now := time.Now()
 	crypto := s.CryptoAt(now)
 	c := &ssh.ServerConfig{MaxAuthTries: l.maxTries, PreAuthConnCallback: l.exchangedKeys}
-	if text := banner(s.Listener.Authentication.Banner); text != "" {
+	if text := handshake.Banner(s.Listener.Authentication.Banner); text != "" {
 		c.BannerCallback = func(ssh.ConnMetadata) string { return text }
 	}
 	crypto.Policy.Apply(&c.Config)

@@ -16,6 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/subsystem"
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
@@ -72,7 +73,7 @@ func New(o Options) *Server {
 		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
 		descriptors: flow.NewDescriptors(flow.OpenFilesLimit(), reservedDescriptors), totals: flow.NewTotals(),
 		users:     peruser.New(),
-		handshake: handshake.StandardLimits(), unusedTimeout: unusedTimeout,
+		handshake: handshake.StandardLimits(), unusedTimeout: subsystem.UnusedTimeout,
 	}
 	s.watches = sweep.New(s.idleTimeout)
 	s.admission.MostConnections = flow.MostConnections(flow.OpenFilesLimit(), reservedDescriptors)

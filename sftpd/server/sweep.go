@@ -55,7 +55,7 @@ func (c *conn) Apply(p sweep.Plan) {
 	case p.Revoke != "":
 		c.revoke(p.Revoke)
 	case p.End != "":
-		c.end(p.End)
+		c.End(p.End)
 	case p.Rekey:
 		c.handshake.RekeyIfDue()
 	}
