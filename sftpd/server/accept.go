@@ -56,7 +56,7 @@ func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason event.Reas
 		// Nobody can log in, since a login waits for its line. Connections that wait, too, would only grow in number.
 		return event.AuditLogBlocked
 	case current.Proxies == nil:
-		return c.place.Connect(c.source(), current)
+		return c.place.Connect(c.client, current)
 	}
-	return c.place.ConnectProxy(c.source(), current)
+	return c.place.ConnectProxy(c.client, current)
 }

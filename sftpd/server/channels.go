@@ -54,7 +54,7 @@ func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
 func (c *conn) proveHostKeys(ctx context.Context, p *hostproof.Proofs, r *ssh.Request) {
 	answer, proved, err := p.Answer(ctx, r.Payload)
 	if err != nil && !errors.Is(err, hostproof.ErrRefused) {
-		c.server.Log.Error("host keys are not proved", "connection", c.id, "error", err)
+		c.server.Log.Error("host keys are not proved", "connection", c.about.ID, "error", err)
 	}
 	for _, fingerprint := range proved {
 		c.server.KeyUse.NoteProof(c.settings.grant.UID, fingerprint)
@@ -107,17 +107,17 @@ func (c *conn) channelClosed() {
 func (c *conn) serveChannel(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request) {
 	defer c.working.Done()
 	defer c.channelClosed()
-	defer func() { c.panicked(recover()) }()
+	defer func() { c.Panicked(recover()) }()
 	st := c.raw.Open(ctx, ch, c.server.auditBlocked)
 	defer st.Settle()
 	go func() {
-		defer func() { c.panicked(recover()) }()
+		defer func() { c.Panicked(recover()) }()
 		st.Discard()
 	}()
 	subsystem.Serve(ctx, ch, requests, subsystem.Options{
 		Prepare:  func() (func() uint32, bool) { return c.prepareFiles(ctx, st) },
 		Unused:   c.server.unusedTimeout,
 		Refused:  func(r event.Reason) { c.server.emit(event.Refused{Reason: r}) },
-		Panicked: c.panicked,
+		Panicked: c.Panicked,
 	})
 }

@@ -29,16 +29,11 @@ type conn struct {
 	server *Server
 	tcp    net.Conn // as it was accepted
 	raw    *flow.Conn
-	id     string
-	// client is the client's address, not valid for what is not TCP, and remote with its
-	// port. Behind a proxy they are the proxy's until its header is read, and then that
-	// is in proxy.
-	client        netip.Addr
-	remote, proxy string
-	clientVersion string // once known
-	// accepted is when the connection was.
-	accepted time.Time
-	place    *admission.Place
+	place  *admission.Place
+	// client is the client's address, not valid for what is not TCP. Behind a proxy it is the proxy's until its header is read.
+	client netip.Addr
+	// about is what is known of the connection before it is described.
+	about event.Connection
 	// handshake is set before the login, and asks for exchanges of keys after it.
 	handshake *handshake.Handshake
 	// settings are set once, by sessions.admit, and nil before.
@@ -75,8 +70,8 @@ func newConn(s *Server, raw net.Conn) *conn {
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	now := time.Now()
 	c := &conn{
-		server: s, tcp: raw, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
-		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{},
+		server: s, tcp: raw, lastUsed: now, files: map[*sftp.Session]struct{}{},
+		about: event.Connection{ID: hex.EncodeToString(id[:]), Accepted: now, Source: raw.RemoteAddr().String()},
 	}
 	c.place = s.admission.NewPlace(now, c.abort)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
@@ -87,9 +82,6 @@ func newConn(s *Server, raw net.Conn) *conn {
 	}
 	return c
 }
-
-// source is the client's address. It is not valid for what is not TCP.
-func (c *conn) source() netip.Addr { return c.client }
 
 // serve is the goroutine of the connection.
 func (c *conn) serve(s *snapshot.Snapshot) {
@@ -109,7 +101,7 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		c.place.Leave()
 		c.server.emit(event.ConnectionClosed{})
 	}()
-	defer func() { c.panicked(recover()) }()
+	defer func() { c.Panicked(recover()) }()
 	var stream net.Conn = c.raw
 	if s.Proxies != nil {
 		behind, ok := c.behindProxy(s)
@@ -136,11 +128,11 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	c.serveChannels(c.ctx, sc)
 }
 
-// panicked ends a connection whose code panicked, and no other. Nil is no panic.
-func (c *conn) panicked(v any) {
+// Panicked ends a connection whose code panicked, and no other. Nil is no panic.
+func (c *conn) Panicked(v any) {
 	if v != nil {
 		c.server.emit(event.Refused{Reason: event.InternalError})
-		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
+		c.server.Log.Error("connection panicked", "connection", c.about.ID, "panic", v, "stack", string(debug.Stack()))
 		c.End(event.InternalError)
 		if c.settings == nil {
 			c.place.Penalize(penalty.Crash)

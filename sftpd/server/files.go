@@ -3,10 +3,13 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
+	"github.com/sftp-operator/sftp-operator/sftpd/report"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
@@ -24,15 +27,16 @@ func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func() 
 			reason = event.OpenFiles
 		}
 		c.server.emit(event.Refused{Reason: reason})
-		c.server.Log.Error("cannot open a user's directories", "connection", c.id,
+		c.server.Log.Error("cannot open a user's directories", "connection", c.about.ID,
 			"account", c.settings.grant.Account, "error", err)
 		return nil, false
 	}
 	ch.Grow(c.settings.grant.Username)
-	log := c.server.Log.With("connection", c.id, "account", c.settings.grant.Account)
+	log := c.server.Log.With("connection", c.about.ID, "account", c.settings.grant.Account)
+	share := c.server.descriptors.Of(c.settings.grant.UID, func() { c.server.emit(event.Refused{Reason: event.OpenFiles}) })
 	f := sftp.NewSession(ch, tree, sftp.Options{
-		Observe: c.report.Observe, Logger: log, Descriptors: share{c}, Work: c.account,
-		User: c.settings.grant.Username, ClientVersion: c.clientVersion, ServerVersion: c.settings.software,
+		Observe: c.report.Observe, Logger: log, Descriptors: share, Work: c.account,
+		User: c.settings.grant.Username, ClientVersion: c.about.ClientVersion, ServerVersion: c.settings.software,
 	})
 	c.mu.Lock()
 	c.files[f] = struct{}{}
@@ -74,4 +78,30 @@ func (c *conn) openTree() (tree *vfs.Tree, release func(), err error) {
 	turns := vfs.WithTurns(func() (func(), error) { return c.account.Turn(c.ctx) })
 	tree, err = vfs.Open(c.settings.mounts, vfs.WithUploads(c.settings.uploads), turns)
 	return tree, release, err
+}
+
+// reportOpen writes those lines until the server ends. It may wait for the log, and nothing waits for it.
+func (s *Server) reportOpen() {
+	t := time.NewTicker(report.Interval)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-t.C:
+		}
+		for _, c := range s.sessions.all() {
+			c.reportOpen(time.Now())
+		}
+	}
+}
+
+func (c *conn) reportOpen(now time.Time) {
+	defer func() { c.Panicked(recover()) }()
+	c.mu.Lock()
+	all := slices.Collect(maps.Keys(c.files))
+	c.mu.Unlock()
+	for _, f := range all {
+		c.report.StillOpen(f, now)
+	}
 }

@@ -58,7 +58,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	c := newConn(s, here)
 	current := &snapshot.Snapshot{}
 	current.Listener.Limits.MaxConnections = 1
-	if reason := c.place.Connect(c.source(), current); reason != "" {
+	if reason := c.place.Connect(c.client, current); reason != "" {
 		t.Fatal(reason)
 	}
 	c.serve(nil) // panics at once: there is no snapshot

@@ -66,7 +66,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	}
 	c.place.Forgive(g.Username)
 	c.described = c.describeGrant(g)
-	c.directories = directories.New(c.openTree, c.panicked)
+	c.directories = directories.New(c.openTree, c.Panicked)
 	c.report = report.New(c.described, c.server.emit, c.account.Logged)
 	c.server.emit(event.Login{Connection: c.described, Detail: g.Detail, Algorithms: algorithms(sc.ServerConn, g)})
 	return sc, true
@@ -88,7 +88,7 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 	if client != nil {
 		c.Ciphers = crypto.Policy.CiphersFor(client.CiphersClientServer, client.CiphersServerClient)
 	}
-	l.auth = l.server.Auth.NewLogin(h.Context(), l.source(), l.place.Barred, l.refused)
+	l.auth = l.server.Auth.NewLogin(h.Context(), l.client, l.place.Barred, l.refused)
 	l.auth.Install(c, s, crypto.Policy)
 	own := handshake.Config{HostKeys: crypto.HostKeys.Signers(now), RekeyAfter: crypto.Policy.RekeyTime}
 	if l.server.rekeyTime > 0 {
@@ -99,7 +99,7 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 
 func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.peer = peer
-	l.clientVersion = string(peer.ClientVersion())
+	l.about.ClientVersion = string(peer.ClientVersion())
 	l.raw.SetExchange(unexported.KeyExchangeOf(peer))
 	l.place.KeysExchanged()
 }

@@ -45,10 +45,10 @@ func (l *login) failed(f *handshake.Failure) {
 	case verdict.Nothing:
 	case verdict.Probe:
 		l.server.emit(event.Probe{})
-		l.server.Log.Debug("connection closed before any data", "connection", l.id, "source", l.remote)
+		l.server.Log.Debug("connection closed before any data", "connection", l.about.ID, "source", l.about.Source)
 	case verdict.Counted:
 		l.server.emit(event.Refused{Reason: v.Reason})
-		l.server.Log.Debug("handshake failed", "connection", l.id, "source", l.remote, "error", f.Err)
+		l.server.Log.Debug("handshake failed", "connection", l.about.ID, "source", l.about.Source, "error", f.Err)
 	case verdict.Connection:
 		l.refuse(v.Reason, v.Detail)
 	case verdict.Login:

@@ -11,6 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/health"
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
@@ -19,6 +20,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/subsystem"
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
+
+// reservedDescriptors are for what is not a user's: the health port's connections, and the process's own, such as
+// standard streams, listeners, the configuration that is being read, exports of traces and looks at volumes.
+const reservedDescriptors = health.MaxConnections + 32
 
 // Options are what a server is made of. All are needed but Events, Blocked, KeyUse and Processors.
 type Options struct {
@@ -94,6 +99,17 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	s.watches.LookAtAll() // users' times and the idle timeout may be others
 	at := time.Now()
 	s.KeyUse.Keep(now.HasUser, now.CryptoAt(at).HostKeys.Has, at)
+}
+
+// fewDescriptors says, once, that the process cannot have as many connections as it is told to.
+func (s *Server) fewDescriptors(current *snapshot.Snapshot) {
+	most := s.admission.MostConnections
+	if wanted := current.Listener.Limits.MaxConnections; wanted > most {
+		s.warned.Do(func() {
+			s.Log.Warn("the limit of open files (RLIMIT_NOFILE) allows fewer connections than the configuration",
+				"connections", most, "configured", wanted)
+		})
+	}
 }
 
 // Connections is the number of open connections, logins in progress included.

@@ -63,6 +63,3 @@ func (c *conn) Apply(p sweep.Plan) {
 
 // Stalled implements sweep.Session.
 func (c *conn) Stalled(d time.Duration) bool { return c.raw.Stalled(d) }
-
-// Panicked implements sweep.Session.
-func (c *conn) Panicked(v any) { c.panicked(v) }
