@@ -57,8 +57,9 @@ type Proofs struct {
 	done  map[string]bool // keys that were proved, in SSH wire format
 }
 
-// New returns the proofs of a connection with a completed login: that of the ssh.ServerConn, which tells its algorithms. ring returns the host keys of the configuration in use, which
-// may be newer than the connection, nil for none; each request needs one of the slots.
+// New returns the proofs of a connection with a completed login, for which it needs the Conn of the ssh.ServerConn, as that
+// tells its algorithms. ring returns the host keys of the configuration in use, which may be newer than the connection, nil for
+// none; each request needs one of the slots.
 func New(conn ssh.Conn, ring func() *hostkeys.Ring, slots handshake.Slots) *Proofs {
 	return &Proofs{conn: conn, ring: ring, slots: slots}
 }

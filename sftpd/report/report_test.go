@@ -102,7 +102,8 @@ func TestChargeGrowsWithPaths(t *testing.T) {
 	r := o.reporter()
 	long := strings.Repeat("x", 1000)
 	for _, e := range []sftp.Event{
-		sftp.Operation{Op: "rename", Path: "/" + long}, sftp.Operation{Op: "rename", Path: "/" + long, Target: "/" + long},
+		sftp.Operation{Op: "rename", Path: "/" + long},
+		sftp.Operation{Op: "rename", Path: "/" + long, Target: "/" + long},
 		sftp.Transfer{Path: "/" + long},
 	} {
 		r.Observe(e)

@@ -2,6 +2,7 @@ package subsystem
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -126,7 +127,7 @@ func TestUnused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t, func() (func() uint32, bool) { panic("prepared") })
 		begin := time.Now()
-		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Error(err)
 		}
 		<-c.served

@@ -114,7 +114,7 @@ func (s *Sweep) compare(wall time.Time, clock time.Duration) {
 
 // look ends a session whose time is over, or sets when to look at it again.
 func (s *Sweep) look(w *Watch, now time.Time, clock time.Duration) {
-	defer w.survive()
+	defer func() { w.survived(recover()) }()
 	p := w.session.State(now).Plan(now, s.idleTimeout())
 	w.session.Apply(p)
 	if p.Revoke == "" && p.End == "" {
@@ -133,7 +133,7 @@ func (s *Sweep) busy(now time.Time) (n int) {
 }
 
 func (s *Sweep) isBusy(w *Watch, now time.Time) bool {
-	defer w.survive()
+	defer func() { w.survived(recover()) }()
 	switch {
 	case w.session.Stalled(s.StallTimeout):
 		w.session.Apply(Plan{End: event.ClientNotReading})

@@ -46,9 +46,9 @@ func (w *Watch) End() {
 	w.sweep.activity.remove(w)
 }
 
-// survive is deferred: one session's panic is not to end all others.
-func (w *Watch) survive() {
-	if v := recover(); v != nil {
+// survived is called with a panic, which is not to end all other sessions, nil for none.
+func (w *Watch) survived(v any) {
+	if v != nil {
 		w.session.Panicked(v)
 	}
 }

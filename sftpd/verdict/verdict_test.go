@@ -2,8 +2,8 @@ package verdict
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
+	"strconv"
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
@@ -68,7 +68,8 @@ func TestOf(t *testing.T) {
 		},
 		"left early": {End{Failure: handshake.Failure{Outcome: handshake.Left}}, after(), paid(Counted, event.ClientLeft, penalty.NoAuth)},
 		"no algorithm": {
-			End{Failure: handshake.Failure{Outcome: handshake.NoCommonAlgorithm, Err: none}}, after(),
+			End{Failure: handshake.Failure{Outcome: handshake.NoCommonAlgorithm, Err: none}},
+			after(),
 			Verdict{Telling: Connection, Reason: event.NoCommonAlgorithm, Detail: none.Error(), Penalized: true, Penalty: penalty.NoAuth},
 		},
 		"said nothing after keys": {End{Failure: notLoggedIn, Exchanged: true, MaxTries: 6}, after(), paid(Login, event.LoginAbandoned, penalty.NoAuth)},
@@ -127,7 +128,7 @@ func TestGather(t *testing.T) {
 		t.Errorf("%v", a.KeyUsers())
 	}
 	for i := range 50 {
-		a.Gather(key(fmt.Sprint(i), event.KeyNotRegistered))
+		a.Gather(key(strconv.Itoa(i), event.KeyNotRegistered))
 	}
 	if n := len(a.Keys()); n != maxKeysLogged {
 		t.Errorf("%d keys", n)

@@ -88,7 +88,8 @@ func Key(t testing.TB) ssh.MultiAlgorithmSigner {
 // Dial logs in to a server that asks for nothing.
 func Dial(t testing.TB, c net.Conn) ssh.Conn {
 	t.Helper()
-	conn, channels, requests, err := ssh.NewClientConn(c, "", &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()}) //nolint:gosec // in memory
+	trusting := &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()} //nolint:gosec // in memory
+	conn, channels, requests, err := ssh.NewClientConn(c, "", trusting)
 	if err != nil {
 		t.Fatal(err)
 	}
