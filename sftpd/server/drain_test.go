@@ -37,11 +37,10 @@ func create(t *testing.T, files *sftp.Client, name string) *sftp.File {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Shutdown.ReadinessDelaySeconds = 1
-	dir.Listener.Shutdown.DrainTimeoutSeconds = 20
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) {
+		dir.Listener.Shutdown.ReadinessDelaySeconds = 1
+		dir.Listener.Shutdown.DrainTimeoutSeconds = 20
+	})
 	idle := closed(d.MustDial(t, "ada", ssh.Password("secret")))
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	busy := closed(c)
@@ -96,10 +95,7 @@ func TestDrain(t *testing.T) {
 
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Shutdown.DrainTimeoutSeconds = 1
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Shutdown.DrainTimeoutSeconds = 1 })
 	create(t, daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
 	begin := time.Now()
 	d.Terminate()
@@ -119,11 +115,10 @@ func TestDrainTimeout(t *testing.T) {
 
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Shutdown.ReadinessDelaySeconds = 30
-	dir.Listener.Shutdown.DrainTimeoutSeconds = 30
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) {
+		dir.Listener.Shutdown.ReadinessDelaySeconds = 30
+		dir.Listener.Shutdown.DrainTimeoutSeconds = 30
+	})
 	create(t, daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
 	d.Terminate()
 	time.Sleep(200 * time.Millisecond)

@@ -19,10 +19,7 @@ import (
 
 func TestMaxTries(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Authentication.MaxTries = 2
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Authentication.MaxTries = 2 })
 	tries := 0
 	wrong := ssh.RetryableAuthMethod(ssh.PasswordCallback(func() (string, error) {
 		tries++
@@ -51,10 +48,7 @@ func TestMaxTries(t *testing.T) {
 
 func TestLoginGrace(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Authentication.LoginGraceSeconds = 1
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Authentication.LoginGraceSeconds = 1 })
 	for name, say := range map[string]string{"silent": "", "version only": "SSH-2.0-test\r\n", "garbage": "GET / HTTP/1.0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,10 +152,7 @@ func TestConnectionLimits(t *testing.T) {
 // TestSilentCrowd: silent connections take all places, and yet users get in.
 func TestSilentCrowd(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Limits.MaxConnections = 5
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Limits.MaxConnections = 5 })
 	first := d.MustDial(t, "ada", ssh.Password("secret"))
 	daemontest.StillWorks(t, first)
 	for range 10 {
@@ -190,10 +181,7 @@ func TestSilentCrowd(t *testing.T) {
 
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Limits.IdleTimeoutSeconds = 2
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Limits.IdleTimeoutSeconds = 2 })
 	files := daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	stop, busy := make(chan struct{}), make(chan error, 1)
 	go func() { busy <- keepUsing(files, stop) }()

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
@@ -23,9 +22,7 @@ func openChannel(c *ssh.Client, kind string) (ssh.RejectionReason, error) {
 
 func TestOnlySFTP(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 
 	for _, tc := range []struct {
@@ -85,9 +82,7 @@ func TestOnlySFTP(t *testing.T) {
 
 func TestTenChannels(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	var open []ssh.Channel
 	for range 10 {
@@ -109,9 +104,7 @@ func TestTenChannels(t *testing.T) {
 // TestExitStatus: the end of the subsystem is told, then the channel closed.
 func TestExitStatus(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	ch, requests, err := c.OpenChannel("session", nil)
 	if err != nil {
@@ -142,9 +135,7 @@ func TestExitStatus(t *testing.T) {
 // TestProbe: a load balancer's TCP check costs one counter and no line.
 func TestProbe(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	log := d.Log()
 	for range 3 {
 		c := daemontest.Connect(t, d.Addr)
