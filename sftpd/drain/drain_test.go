@@ -3,6 +3,7 @@ package drain
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,15 +13,35 @@ import (
 
 // session is one of a server that is drained.
 type session struct {
-	used   time.Time
-	files  int
+	mu    sync.Mutex // guards used and files
+	used  time.Time
+	files int
+
 	reason event.Reason
 	ended  time.Time
 	ends   func()
 }
 
-func (s *session) OpenFiles() int          { return s.files }
-func (s *session) LastActivity() time.Time { return s.used }
+func (s *session) OpenFiles() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.files
+}
+
+func (s *session) LastActivity() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+// open changes how many files are open, after a time.
+func (s *session) open(files int, after time.Duration) {
+	time.AfterFunc(after, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.files, s.used = files, time.Now()
+	})
+}
 
 func (s *session) End(reason event.Reason) {
 	if s.reason == "" {
@@ -75,12 +96,12 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 		several := &session{used: begin, files: 1}
 		s := serving(silent, asked, open, several)
 		s.logins = 3
-		time.AfterFunc(10*time.Second, func() { open.files, open.used = 0, time.Now() })
+		open.open(0, 10*time.Second)
 		for i := range 5 { // one file after another, with pauses
-			time.AfterFunc(time.Duration(i)*time.Second+50*time.Millisecond, func() { several.files = 0 })
-			time.AfterFunc(time.Duration(i)*time.Second+900*time.Millisecond, func() { several.files = 1 })
+			several.open(0, time.Duration(i)*time.Second+50*time.Millisecond)
+			several.open(1, time.Duration(i)*time.Second+900*time.Millisecond)
 		}
-		time.AfterFunc(5*time.Second, func() { several.files = 0 })
+		several.open(0, 5*time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := Run(ctx, s.Server); err != nil {

@@ -130,30 +130,30 @@ func TestFailuresAreTallied(t *testing.T) {
 		fail(denied, 3)
 		r.Observe(sftp.Operation{Op: "mkdir", Path: "/b"}) // what succeeds has its line
 		r.Observe(sftp.Operation{Op: "check-file", Path: "/b", Status: sftp.StatusFailure, BytesRead: 1})
-		lines, tallied := o.count()
-		if lines != failuresBurst+2 || len(tallied) != 0 || len(o.events) != failuresBurst+10 || len(o.charged) != lines {
-			t.Errorf("%d lines, %v, %d events, charged for %d", lines, tallied, len(o.events), len(o.charged))
+		lines, charged, tallied := o.count()
+		if lines != failuresBurst+2 || len(tallied) != 0 || charged != lines {
+			t.Errorf("%d lines, %v, charged for %d", lines, tallied, charged)
 		}
 		time.Sleep(failuresInterval)
 		synctest.Wait()
-		if _, tallied := o.count(); tallied["remove"] != 5 || tallied["mkdir"] != 3 || len(tallied) != 2 {
+		if _, _, tallied := o.count(); tallied["remove"] != 5 || tallied["mkdir"] != 3 || len(tallied) != 2 {
 			t.Errorf("%v", tallied)
 		}
 		fail(missing, failuresBurst+1) // there is time for another burst now
 		r.End()
-		lines, tallied = o.count()
-		if lines != 2*failuresBurst+2 || tallied["remove"] != 6 || len(o.charged) != lines+3 {
-			t.Errorf("%d lines, %v, charged for %d", lines, tallied, len(o.charged))
+		lines, charged, tallied = o.count()
+		if lines != 2*failuresBurst+2 || tallied["remove"] != 6 || charged != lines+3 {
+			t.Errorf("%d lines, %v, charged for %d", lines, tallied, charged)
 		}
 		fail(missing, 2*failuresBurst) // of a session that still ends
-		if after, _ := o.count(); after != lines+2*failuresBurst {
+		if after, _, _ := o.count(); after != lines+2*failuresBurst {
 			t.Errorf("%d lines after the end", after-lines)
 		}
 	})
 }
 
-// count counts the lines of operations, and what is tallied by operation.
-func (o *told) count() (lines int, tallied map[string]int) {
+// count counts the lines of operations, what was charged for, and what is tallied by operation.
+func (o *told) count() (lines, charged int, tallied map[string]int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	tallied = map[string]int{}
@@ -167,5 +167,5 @@ func (o *told) count() (lines int, tallied map[string]int) {
 			tallied[e.Operation] += e.Count
 		}
 	}
-	return lines, tallied
+	return lines, len(o.charged), tallied
 }
