@@ -11,11 +11,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// Admission has the places and penalties of a server. It is safe for concurrent use.
+// Admission has the listeners, places and penalties of a server. It is safe for concurrent use.
 type Admission struct {
 	// MostConnections bounds what configurations say, 0 for not at all. It may be changed before there is any.
 	MostConnections int
 
+	listeners listeners
 	penalties *penalty.Book
 	places    *places
 }

@@ -1,4 +1,4 @@
-// Package admission decides who may connect, and who has to go when there is no place left.
+// Package admission accepts connections, decides who may connect, and who has to go when there is no place left.
 //
 // A connection asks for its [Place] when it is accepted, and again behind a proxy when its client is known. The cheapest
 // comes first, and what one source does to itself before what concerns all: networks that are allowed, penalties, places of

@@ -219,11 +219,10 @@ func (a *Admission) LoginsInProgress() int {
 	return len(a.places.logins)
 }
 
-// Close refuses connections and logins from now on.
-func (a *Admission) Close() {
-	a.places.mu.Lock()
-	defer a.places.mu.Unlock()
-	a.places.closed = true
+func (p *places) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
 }
 
 // AbortLogins ends the logins in progress, and returns how many there were.

@@ -75,3 +75,27 @@ func (d *Descriptors) ReleaseAll(uid string, n int) {
 		delete(d.byUID, uid)
 	}
 }
+
+// Share is a user's part.
+type Share struct {
+	of      *Descriptors
+	uid     string
+	refused func()
+}
+
+// Of returns a user's part. refused is called whenever there is nothing left of it.
+func (d *Descriptors) Of(uid string, refused func()) Share {
+	return Share{of: d, uid: uid, refused: refused}
+}
+
+// Acquire takes a descriptor, and reports whether there was one.
+func (s Share) Acquire() bool {
+	ok := s.of.Acquire(s.uid)
+	if !ok {
+		s.refused()
+	}
+	return ok
+}
+
+// Release gives one back.
+func (s Share) Release() { s.of.Release(s.uid) }

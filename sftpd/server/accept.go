@@ -1,7 +1,6 @@
 package server
 
 import (
-	"errors"
 	"net"
 	"time"
 
@@ -10,65 +9,24 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-const (
-	// firstBackoff and lastBackoff bound the growing wait after a failed accept: out of
-	// descriptors, a loop without a wait would take a CPU and fill the log.
-	firstBackoff = 5 * time.Millisecond
-	lastBackoff  = time.Second
-)
-
 // keepAlive finds peers that are gone: after two minutes without a packet they get
 // asked, and after another minute without an answer the connection ends.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Minute, Interval: 15 * time.Second, Count: 4}
 
 // Serve accepts connections until the listener is closed, and closes it. It returns
-// ErrServerClosed after Shutdown or Close, and else what the listener says. It may be
+// admission.ErrClosed after Shutdown or Close, and else what the listener says. It may be
 // called for several listeners.
 func (s *Server) Serve(l net.Listener) error {
-	defer l.Close()
-	if !s.track(l) {
-		return ErrServerClosed
-	}
-	s.background.Do(func() {
+	s.background.Do(func() { // which ends with ctx
 		go s.sweep()
 		go s.reportOpen()
 	})
-	wait := time.Duration(0)
-	for {
-		raw, err := l.Accept()
-		switch {
-		case err == nil:
-			wait = 0
-			s.accepted(raw)
-			continue
-		case s.isDraining():
-			return ErrServerClosed
-		case errors.Is(err, net.ErrClosed):
-			return err
-		}
-		if wait == 0 {
+	return s.admission.Serve(l, s.accepted, func(err error, first bool) {
+		if first {
 			s.Log.Error("cannot accept connections", "error", err)
 		}
 		s.emit(event.Refused{Reason: event.AcceptFailed})
-		wait = min(max(firstBackoff, 2*wait), lastBackoff)
-		time.Sleep(wait)
-	}
-}
-
-func (s *Server) track(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		return false
-	}
-	s.closing = append(s.closing, l)
-	return true
-}
-
-func (s *Server) isDraining() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.draining
+	})
 }
 
 // accepted starts a connection's goroutine, or closes it. It does not block.
@@ -98,7 +56,7 @@ func (s *Server) welcome(c *conn, current *snapshot.Snapshot) (reason event.Reas
 		// Nobody can log in, since a login waits for its line. Connections that wait, too, would only grow in number.
 		return event.AuditLogBlocked
 	case current.Proxies == nil:
-		return c.place.Connect(c.source(), current)
+		return c.place.Connect(c.client, current)
 	}
-	return c.place.ConnectProxy(c.source(), current)
+	return c.place.ConnectProxy(c.client, current)
 }

@@ -4,17 +4,12 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
-
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
-	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
 // TestBanner: a client gets the banner of the configuration as it is when the client connects, with
 // lines as on the wire, whether it exists or not.
 func TestBanner(t *testing.T) {
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, dir := start(t, nil)
 	seen := func(user, password string) (banners []string) {
 		t.Helper()
 		c, err := ssh.Dial("tcp", d.Addr, &ssh.ClientConfig{

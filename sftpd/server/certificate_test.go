@@ -132,7 +132,7 @@ func TestCertificates(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				stillWorks(t, c)
+				daemontest.StillWorks(t, c)
 				c.Close()
 				return
 			}
@@ -147,7 +147,7 @@ func TestCertificates(t *testing.T) {
 		})
 	}
 	mine := func(c *ssh.Certificate) { c.ValidPrincipals = []string{"both"} }
-	stillWorks(t, d.MustDial(t, "both", ssh.PublicKeys(certify(t, ca, key, mine)), ssh.Password("secret")))
+	daemontest.StillWorks(t, d.MustDial(t, "both", ssh.PublicKeys(certify(t, ca, key, mine)), ssh.Password("secret")))
 	logins := d.Audit(t, "login")
 	want := map[string]any{
 		"certificate_ca": fingerprint, "certificate_serial": "7", "certificate_key_id": "ada@corp",
@@ -227,9 +227,9 @@ func TestSecurityKeyCertificate(t *testing.T) {
 		t.Error("logged in without a touch")
 	}
 	untouched := certify(t, ca, key, func(c *ssh.Certificate) { c.Extensions["no-touch-required"] = "" })
-	stillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(untouched)))
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(untouched)))
 	key.touched = true
-	stillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(certify(t, ca, key, nil))))
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(certify(t, ca, key, nil))))
 }
 
 // TestCertificateSessionsEnd: a session ends with what its certificate rests on.
@@ -273,14 +273,14 @@ func TestCertificateSessionsEnd(t *testing.T) {
 			tc.change(dir, dir.User(t, "ada"))
 			d.Reload(t, dir)
 			if tc.reason == "" {
-				stillWorks(t, c)
+				daemontest.StillWorks(t, c)
 				return
 			}
 			_ = c.Wait()
 			if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != tc.reason || got["certificate_serial"] != "7" {
 				t.Errorf("want %s, audit has %v", tc.reason, got)
 			}
-			stillWorks(t, bystander)
+			daemontest.StillWorks(t, bystander)
 		})
 	}
 }
@@ -295,7 +295,7 @@ func TestCertificateEnds(t *testing.T) {
 	end := time.Now().Add(5 * time.Second).Truncate(time.Second)
 	brief := certify(t, ca, key, func(c *ssh.Certificate) { c.ValidBefore = uint64(end.Unix()) })
 	c := d.MustDial(t, "ada", ssh.PublicKeys(brief))
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	_ = c.Wait()
 	if time.Now().Before(end) {
 		t.Error("closed before the end")
@@ -324,13 +324,13 @@ func TestCertificateOfARegisteredKey(t *testing.T) {
 	}
 	c := d.MustDial(t, "ada", ssh.PublicKeys(certify(t, ca, key, nil)))
 	time.Sleep(2500 * time.Millisecond) // sessions are looked at once a second
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	dir.User(t, "ada").AllowFrom = []string{"127.0.0.0/8"}
 	d.Reload(t, dir)
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	dir.User(t, "ada").Keys = nil
 	d.Reload(t, dir)
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	if got := d.KeyUse(t, dir, config.KeyUseReport{}); len(got.Uses) != 0 {
 		t.Errorf("uses of keys: %v", got.Uses)
 	}

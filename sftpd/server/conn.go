@@ -12,13 +12,16 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/admission"
+	"github.com/sftp-operator/sftp-operator/sftpd/directories"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
+	"github.com/sftp-operator/sftp-operator/sftpd/report"
 	"github.com/sftp-operator/sftp-operator/sftpd/sftp"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
 // conn is one connection, from accept to close.
@@ -26,16 +29,11 @@ type conn struct {
 	server *Server
 	tcp    net.Conn // as it was accepted
 	raw    *flow.Conn
-	id     string
-	// client is the client's address, not valid for what is not TCP, and remote with its
-	// port. Behind a proxy they are the proxy's until its header is read, and then that
-	// is in proxy.
-	client        netip.Addr
-	remote, proxy string
-	clientVersion string // once known
-	// accepted is when the connection was.
-	accepted time.Time
-	place    *admission.Place
+	place  *admission.Place
+	// client is the client's address, not valid for what is not TCP. Behind a proxy it is the proxy's until its header is read.
+	client netip.Addr
+	// about is what is known of the connection before it is described.
+	about event.Connection
 	// handshake is set before the login, and asks for exchanges of keys after it.
 	handshake *handshake.Handshake
 	// settings are set once, by sessions.admit, and nil before.
@@ -43,7 +41,10 @@ type conn struct {
 	// account is the user's, set with settings, and described what events of the session say of it, set after that.
 	account   *peruser.Account
 	described *event.Connection
-	failures  failures
+	// directories are the user's, set with described.
+	directories *directories.Directories
+	// report emits what the session's files are used for, set with described.
+	report *report.Reporter
 
 	// ctx ends when the connection does, or is to.
 	ctx       context.Context
@@ -52,9 +53,8 @@ type conn struct {
 	endReason atomic.Pointer[event.Reason] // why the daemon closed it, nil while it has not
 	// revoked is whether that has a line of its own in the audit log.
 	revoked atomic.Bool
-	// watched is the server's, see deadlines, and active its mark, see activity.
-	watched watched
-	active  atomic.Bool
+	// watch ends it in time.
+	watch *sweep.Watch
 
 	// working counts the goroutines of channels.
 	working sync.WaitGroup
@@ -62,7 +62,6 @@ type conn struct {
 	mu       sync.Mutex
 	channels int
 	files    map[*sftp.Session]struct{}
-	opening  *opening // of the tree, with the first channel
 	lastUsed time.Time
 }
 
@@ -71,21 +70,18 @@ func newConn(s *Server, raw net.Conn) *conn {
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24
 	now := time.Now()
 	c := &conn{
-		server: s, tcp: raw, id: hex.EncodeToString(id[:]), accepted: now, lastUsed: now,
-		remote: raw.RemoteAddr().String(), files: map[*sftp.Session]struct{}{},
+		server: s, tcp: raw, lastUsed: now, files: map[*sftp.Session]struct{}{},
+		about: event.Connection{ID: hex.EncodeToString(id[:]), Accepted: now, Source: raw.RemoteAddr().String()},
 	}
 	c.place = s.admission.NewPlace(now, c.abort)
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
-	c.active.Store(true) // nothing is watched before watch
-	c.raw = s.totals.Conn(raw, flow.Hooks{Touch: c.touch, Overrun: func() { c.end(event.UnreadData) }})
+	c.watch = s.watches.Watch(c)
+	c.raw = s.totals.Conn(raw, flow.Hooks{Touch: c.watch.Touch, Overrun: func() { c.End(event.UnreadData) }})
 	if a, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
 		c.client = a.AddrPort().Addr().Unmap()
 	}
 	return c
 }
-
-// source is the client's address. It is not valid for what is not TCP.
-func (c *conn) source() netip.Addr { return c.client }
 
 // serve is the goroutine of the connection.
 func (c *conn) serve(s *snapshot.Snapshot) {
@@ -97,14 +93,15 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 		if c.account != nil {
 			c.account.Leave()
 		}
-		c.server.deadlines.remove(c)
-		c.server.activity.remove(c)
-		c.closeTree()
+		c.watch.End()
+		if c.directories != nil {
+			c.directories.Close()
+		}
 		c.server.sessions.leave(c)
 		c.place.Leave()
 		c.server.emit(event.ConnectionClosed{})
 	}()
-	defer func() { c.panicked(recover()) }()
+	defer func() { c.Panicked(recover()) }()
 	var stream net.Conn = c.raw
 	if s.Proxies != nil {
 		behind, ok := c.behindProxy(s)
@@ -125,18 +122,18 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 			c.server.emit(event.SessionRevoked{Connection: c.describe(), Reason: c.closed()})
 		}
 		c.working.Wait()
-		c.emitFailures(true)
+		c.report.End()
 		c.server.emit(event.Logout{Connection: c.describe(), Reason: c.closed(), Duration: time.Since(begin)})
 	}()
 	c.serveChannels(c.ctx, sc)
 }
 
-// panicked ends a connection whose code panicked, and no other. Nil is no panic.
-func (c *conn) panicked(v any) {
+// Panicked ends a connection whose code panicked, and no other. Nil is no panic.
+func (c *conn) Panicked(v any) {
 	if v != nil {
 		c.server.emit(event.Refused{Reason: event.InternalError})
-		c.server.Log.Error("connection panicked", "connection", c.id, "panic", v, "stack", string(debug.Stack()))
-		c.end(event.InternalError)
+		c.server.Log.Error("connection panicked", "connection", c.about.ID, "panic", v, "stack", string(debug.Stack()))
+		c.End(event.InternalError)
 		if c.settings == nil {
 			c.place.Penalize(penalty.Crash)
 		}
@@ -147,15 +144,15 @@ func (c *conn) panicked(v any) {
 // logged and counted, when its goroutine ends.
 func (c *conn) abort(reason event.Reason) { c.endOnce.Do(func() { c.close(reason) }) }
 
-// end closes a session. The first reason is the one that is logged.
-func (c *conn) end(reason event.Reason) {
+// End closes a session. The first reason is the one that is logged.
+func (c *conn) End(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.close(reason)
 		c.server.emit(event.SessionEnding{Reason: reason})
 	})
 }
 
-// revoke is like end, but the session's end also has a line of its own in the audit log, before that of the logout.
+// revoke is like End, but the session's end also has a line of its own in the audit log, before that of the logout.
 func (c *conn) revoke(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.revoked.Store(true)
@@ -180,8 +177,8 @@ func (c *conn) closed() event.Reason {
 	return ""
 }
 
-// lastActivity is when the client last asked for something. Keepalives do not count.
-func (c *conn) lastActivity() time.Time {
+// LastActivity is when the client last asked for something. Keepalives do not count.
+func (c *conn) LastActivity() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := c.lastUsed
@@ -193,8 +190,8 @@ func (c *conn) lastActivity() time.Time {
 	return last
 }
 
-// openFiles is how many files the client has open.
-func (c *conn) openFiles() int {
+// OpenFiles is how many files the client has open.
+func (c *conn) OpenFiles() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := 0

@@ -35,7 +35,7 @@ func TestCreateOnlyUploads(t *testing.T) {
 			return files.PosixRename(temporary, name)
 		}
 		c := d.MustDial(t, "ada", ssh.Password("secret"))
-		files := startSFTP(t, c)
+		files := daemontest.StartSFTP(t, c)
 		if err := errors.Join(put(files, "/a.csv", "/a.csv.filepart"), put(files, "/b.csv", "/b.csv")); err != nil {
 			t.Error(publish, err)
 		}
@@ -45,7 +45,7 @@ func TestCreateOnlyUploads(t *testing.T) {
 		if err := put(files, "/b.csv", "/b.csv"); err == nil {
 			t.Errorf("%s: b.csv was replaced", publish)
 		}
-		other := startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
+		other := daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
 		for what, err := range map[string]error{
 			"rename": other.Rename("/a.csv", "/c.csv"), "truncate": other.Truncate("/a.csv", 0), "remove": other.Remove("/a.csv"),
 			"own, remove": files.Remove("/a.csv"), "own, truncate": files.Truncate("/a.csv", 0),

@@ -14,9 +14,9 @@ func (c *conn) describe() *event.Connection {
 	if c.described != nil {
 		return c.described
 	}
-	return &event.Connection{
-		ID: c.id, Accepted: c.accepted, Source: c.remote, Proxy: c.proxy, Network: c.place.Source(), ClientVersion: c.clientVersion,
-	}
+	d := c.about
+	d.Network = c.place.Source()
+	return &d
 }
 
 // describeGrant returns what events say of a connection with a completed login.
@@ -44,7 +44,7 @@ func noteCertificate(d *event.Connection, c *auth.Certificate) {
 // "" for none.
 func (l *login) describeAttempt(method string) *event.Connection {
 	d := l.describe()
-	noteCertificate(d, l.certificate)
+	noteCertificate(d, l.attempts.Certificate())
 	if g := l.auth.Done(); g != nil {
 		noteGrant(d, g)
 	}

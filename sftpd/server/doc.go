@@ -9,5 +9,7 @@
 // login that was under way during a reload slips through with what the reload removed.
 //
 // Who may connect, package admission decides; package handshake bounds a client before its login, and package flow what it
-// sends and leaves lying. What happens is emitted once, see package event.
+// sends and leaves lying. Package verdict judges logins that failed, sweep ends sessions whose time is over, drain all of them,
+// subsystem answers requests on channels, directories opens what they are for, hostproof proves host keys, and report tells
+// what files were used for. Here is what joins them to a connection. What happens is emitted once, see package event.
 package server

@@ -37,15 +37,14 @@ func create(t *testing.T, files *sftp.Client, name string) *sftp.File {
 
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Shutdown.ReadinessDelaySeconds = 1
-	dir.Listener.Shutdown.DrainTimeoutSeconds = 20
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) {
+		dir.Listener.Shutdown.ReadinessDelaySeconds = 1
+		dir.Listener.Shutdown.DrainTimeoutSeconds = 20
+	})
 	idle := closed(d.MustDial(t, "ada", ssh.Password("secret")))
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	busy := closed(c)
-	files := startSFTP(t, c)
+	files := daemontest.StartSFTP(t, c)
 	f := create(t, files, "/upload")
 
 	begin := time.Now()
@@ -54,7 +53,7 @@ func TestDrain(t *testing.T) {
 	if code, _ := d.Get(t, "/livez"); code != http.StatusOK || !d.Status(t).Draining {
 		t.Errorf("/livez %d, %+v", code, d.Status(t))
 	}
-	stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret"))) // load balancers still send some
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret"))) // load balancers still send some
 	if at := (<-idle).Sub(begin); at < 900*time.Millisecond || at > 4*time.Second {
 		t.Errorf("idle session ended after %s", at)
 	}
@@ -96,11 +95,8 @@ func TestDrain(t *testing.T) {
 
 func TestDrainTimeout(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Shutdown.DrainTimeoutSeconds = 1
-	d := daemontest.Start(t, dir)
-	create(t, startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Shutdown.DrainTimeoutSeconds = 1 })
+	create(t, daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
 	begin := time.Now()
 	d.Terminate()
 	if err := d.Wait(t, 5*time.Second); !errors.Is(err, daemon.ErrForced) {
@@ -119,12 +115,11 @@ func TestDrainTimeout(t *testing.T) {
 
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Shutdown.ReadinessDelaySeconds = 30
-	dir.Listener.Shutdown.DrainTimeoutSeconds = 30
-	d := daemontest.Start(t, dir)
-	create(t, startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
+	d, _ := start(t, func(dir *configtest.Dir) {
+		dir.Listener.Shutdown.ReadinessDelaySeconds = 30
+		dir.Listener.Shutdown.DrainTimeoutSeconds = 30
+	})
+	create(t, daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
 	d.Terminate()
 	time.Sleep(200 * time.Millisecond)
 	begin := time.Now()

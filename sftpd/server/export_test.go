@@ -25,7 +25,7 @@ func also(t *testing.T, change func(*Server)) {
 func Adjust(t *testing.T, stall, unused time.Duration, openFiles int) {
 	t.Helper()
 	also(t, func(s *Server) {
-		s.stallTimeout, s.unusedTimeout = stall, unused
+		s.watches.StallTimeout, s.unusedTimeout = stall, unused
 		if openFiles > 0 {
 			s.descriptors.Limit = openFiles
 		}

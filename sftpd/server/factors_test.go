@@ -119,7 +119,7 @@ func TestFactors(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				stillWorks(t, c)
+				daemontest.StillWorks(t, c)
 				c.Close()
 			} else {
 				event = "login_refused"
@@ -203,7 +203,7 @@ func TestCodes(t *testing.T) {
 	refused(code, "code_reused", "")
 	refused(phone.Code(totp.Step(time.Now())-5), "code_clock_skew", "steps of 30 seconds ago")
 	refused(phone.Code(totp.Step(time.Now())+8), "code_clock_skew", "steps of 30 seconds ahead")
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 }
 
 // TestCodesOfTwoDaemons: a code that logged in on one is used up on the other, too. If the
@@ -291,7 +291,7 @@ func TestFactorRevocation(t *testing.T) {
 			tc.change(dir, u)
 			d.Reload(t, dir)
 			if tc.reason == "" {
-				stillWorks(t, c)
+				daemontest.StillWorks(t, c)
 				return
 			}
 			_ = c.Wait()

@@ -12,10 +12,20 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
+
+// hostKeysWith are active host keys with certificates, "" for none.
+func hostKeysWith(certificates ...string) []config.HostKey {
+	out := make([]config.HostKey, len(certificates))
+	for i, c := range certificates {
+		out[i].Certificate = c
+	}
+	return out
+}
 
 // TestHostCertificate: a client that trusts the CA logs in by the certificate while it is
 // valid. When it ends the plain key goes on alone, without a reload, and what is offered of a
@@ -62,7 +72,7 @@ func TestHostCertificate(t *testing.T) {
 			},
 		})
 		if err == nil {
-			stillWorks(t, c)
+			daemontest.StillWorks(t, c)
 			_ = c.Close()
 		}
 		return err
@@ -71,7 +81,7 @@ func TestHostCertificate(t *testing.T) {
 		if err := logIn("files.example.com", algorithm); err != nil {
 			t.Errorf("%s: %v", algorithm, err)
 		}
-		if line := `sftpd_negotiated_algorithms_total{algorithm="` + algorithm + `",kind="host_key"} 1`; !hasMetric(t, d, line) {
+		if line := `sftpd_negotiated_algorithms_total{algorithm="` + algorithm + `",kind="host_key"} 1`; !d.HasMetric(t, line) {
 			t.Errorf("no metric %s", line)
 		}
 	}

@@ -1,8 +1,6 @@
 package server_test
 
 import (
-	"encoding/binary"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,30 +14,6 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
-
-// sftpPacket frames a packet (filexfer-02 section 3).
-func sftpPacket(kind byte, fields ...[]byte) []byte {
-	body := []byte{kind}
-	for _, f := range fields {
-		body = append(body, f...)
-	}
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...)
-}
-
-func u32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
-
-func reply(t *testing.T, r io.Reader) []byte {
-	t.Helper()
-	var size [4]byte
-	if _, err := io.ReadFull(r, size[:]); err != nil {
-		t.Fatal(err)
-	}
-	body := make([]byte, binary.BigEndian.Uint32(size[:]))
-	if _, err := io.ReadFull(r, body); err != nil {
-		t.Fatal(err)
-	}
-	return body
-}
 
 // TestStalledReader: who asks for much and takes nothing is idle, though a file is open
 // and replies wait.
@@ -56,8 +30,8 @@ func TestStalledReader(t *testing.T) {
 	}
 	d := daemontest.Start(t, dir)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
-	ch := rawChannel(t, c)
-	if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+	ch := daemontest.OpenChannel(t, c)
+	if ok, err := ch.SendRequest("subsystem", true, daemontest.Text("sftp")); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	send := func(p []byte) {
@@ -66,15 +40,15 @@ func TestStalledReader(t *testing.T) {
 		}
 	}
 	const initialize, open, read, handle = 1, 3, 5, 102
-	send(sftpPacket(initialize, u32(3)))
-	reply(t, ch)
-	send(sftpPacket(open, u32(1), text("/big"), u32(1), u32(0)))
-	opened := reply(t, ch)
+	send(daemontest.Packet(initialize, daemontest.Uint32(3)))
+	daemontest.ReadPacket(t, ch)
+	send(daemontest.Packet(open, daemontest.Uint32(1), daemontest.Text("/big"), daemontest.Uint32(1), daemontest.Uint32(0)))
+	opened := daemontest.ReadPacket(t, ch)
 	if opened[0] != handle {
 		t.Fatalf("open: %x", opened)
 	}
 	for i := range uint32(40) {
-		send(sftpPacket(read, u32(i), opened[5:], u32(0), u32(0), u32(255<<10)))
+		send(daemontest.Packet(read, daemontest.Uint32(i), opened[5:], daemontest.Uint32(0), daemontest.Uint32(0), daemontest.Uint32(255<<10)))
 	}
 	begin := time.Now()
 	_ = c.Wait()
@@ -102,22 +76,22 @@ func TestNothingStays(t *testing.T) { // not parallel: it counts goroutines
 	before := runtime.NumGoroutine()
 	for range 5 {
 		c := d.MustDial(t, "ada", ssh.Password("secret"))
-		files := startSFTP(t, c)
+		files := daemontest.StartSFTP(t, c)
 		create(t, files, "/left-open")
-		rawChannel(t, c)
+		daemontest.OpenChannel(t, c)
 		c.Close()
 		if c, err := d.Dial("ada", ssh.Password("wrong")); err == nil {
 			c.Close()
 		}
 		daemontest.Connect(t, d.Addr).Close()
 		lost := d.MustDial(t, "lost", ssh.Password("secret"))
-		if ok, err := rawChannel(t, lost).SendRequest("subsystem", true, text("sftp")); ok || err != nil {
+		if ok, err := daemontest.OpenChannel(t, lost).SendRequest("subsystem", true, daemontest.Text("sftp")); ok || err != nil {
 			t.Errorf("a directory that cannot be opened: %v, %v", ok, err)
 		}
 		lost.Close()
 	}
 	revoked := d.MustDial(t, "gone", ssh.Password("secret"))
-	startSFTP(t, revoked)
+	daemontest.StartSFTP(t, revoked)
 	dir.Remove("gone")
 	d.Reload(t, dir)
 	_ = revoked.Wait()

@@ -2,12 +2,10 @@ package server
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"net"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -25,55 +23,6 @@ func bare(t *testing.T) (*Server, *bytes.Buffer) {
 	return s, &log
 }
 
-// full is a listener of a process without descriptors.
-type full struct {
-	accepts atomic.Int32
-	closed  chan struct{}
-}
-
-func (l *full) Accept() (net.Conn, error) {
-	l.accepts.Add(1)
-	select {
-	case <-l.closed:
-		return nil, net.ErrClosed
-	default:
-		return nil, &net.OpError{Op: "accept", Err: syscall.EMFILE}
-	}
-}
-func (l *full) Close() error   { close(l.closed); return nil }
-func (l *full) Addr() net.Addr { return &net.TCPAddr{} }
-
-// TestAcceptBacksOff: out of descriptors the loop waits, and says so once.
-func TestAcceptBacksOff(t *testing.T) {
-	s, log := bare(t)
-	l := &full{closed: make(chan struct{})}
-	done := make(chan error)
-	go func() { done <- s.Serve(onceClosed{l}) }()
-	time.Sleep(300 * time.Millisecond)
-	s.Close()
-	if err := <-done; !errors.Is(err, ErrServerClosed) {
-		t.Errorf("Serve: %v", err)
-	}
-	if n := l.accepts.Load(); n < 3 || n > 10 {
-		t.Errorf("%d accepts in 300 ms", n)
-	}
-	if n := strings.Count(log.String(), "cannot accept"); n != 1 {
-		t.Errorf("%d lines in the log", n)
-	}
-}
-
-// onceClosed may be closed twice, as a real listener.
-type onceClosed struct{ *full }
-
-func (l onceClosed) Close() error {
-	select {
-	case <-l.closed:
-		return net.ErrClosed
-	default:
-		return l.full.Close()
-	}
-}
-
 func listen(t *testing.T) net.Listener {
 	t.Helper()
 	var lc net.ListenConfig
@@ -82,18 +31,6 @@ func listen(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return l
-}
-
-func TestServeAfterClose(t *testing.T) {
-	s, _ := bare(t)
-	s.Close()
-	l := listen(t)
-	if err := s.Serve(l); !errors.Is(err, ErrServerClosed) {
-		t.Errorf("Serve: %v", err)
-	}
-	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Error("the listener is still open")
-	}
 }
 
 // TestNoConfiguration: without one, connections are closed at once.
@@ -121,7 +58,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	c := newConn(s, here)
 	current := &snapshot.Snapshot{}
 	current.Listener.Limits.MaxConnections = 1
-	if reason := c.place.Connect(c.source(), current); reason != "" {
+	if reason := c.place.Connect(c.client, current); reason != "" {
 		t.Fatal(reason)
 	}
 	c.serve(nil) // panics at once: there is no snapshot
@@ -134,38 +71,4 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	if !strings.Contains(log.String(), "connection panicked") || !strings.Contains(log.String(), "conn.go") {
 		t.Errorf("log: %s", log.String())
 	}
-}
-
-func TestSubsystem(t *testing.T) {
-	for payload, want := range map[string]string{
-		"\x00\x00\x00\x04sftp": "sftp", "\x00\x00\x00\x00": "", "\x00\x00\x00\x01\x00": "\x00",
-	} {
-		if name, ok := subsystem([]byte(payload)); !ok || name != want {
-			t.Errorf("%q: %q, %v", payload, name, ok)
-		}
-	}
-	for _, payload := range []string{
-		"", "\x00", "\x00\x00\x00", "\x00\x00\x00\x04sft", "\x00\x00\x00\x04sftp\x00",
-		"\xff\xff\xff\xff", "\xff\xff\xff\xffsftp",
-	} {
-		if name, ok := subsystem([]byte(payload)); ok {
-			t.Errorf("%q: %q", payload, name)
-		}
-	}
-}
-
-func FuzzSubsystem(f *testing.F) {
-	f.Add([]byte("\x00\x00\x00\x04sftp"))
-	f.Add([]byte("\xff\xff\xff\xff"))
-	f.Add([]byte(nil))
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		name, ok := subsystem(payload)
-		if !ok {
-			return
-		}
-		again := append(binary.BigEndian.AppendUint32(nil, uint32(len(name))), name...)
-		if !bytes.Equal(again, payload) {
-			t.Errorf("%x parses to %q, which is %x", payload, name, again)
-		}
-	})
 }

@@ -33,7 +33,7 @@ func TestKeyTimes(t *testing.T) {
 	}
 	time.Sleep(time.Until(begin))
 	c := d.MustDial(t, "ada", ssh.PublicKeys(key))
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	_ = c.Wait()
 	if now := time.Now(); now.Before(end) {
 		t.Errorf("closed %s before the end", end.Sub(now))
@@ -47,5 +47,5 @@ func TestKeyTimes(t *testing.T) {
 	if got := d.WaitAudit(t, "login_refused", 2); got["reason"] != "key_expired" {
 		t.Errorf("audit: %v", got)
 	}
-	stillWorks(t, bystander)
+	daemontest.StillWorks(t, bystander)
 }

@@ -19,10 +19,7 @@ import (
 
 func TestMaxTries(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Authentication.MaxTries = 2
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Authentication.MaxTries = 2 })
 	tries := 0
 	wrong := ssh.RetryableAuthMethod(ssh.PasswordCallback(func() (string, error) {
 		tries++
@@ -46,15 +43,12 @@ func TestMaxTries(t *testing.T) {
 		}
 		return "secret", nil
 	}), 2)
-	stillWorks(t, d.MustDial(t, "ada", second))
+	daemontest.StillWorks(t, d.MustDial(t, "ada", second))
 }
 
 func TestLoginGrace(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Authentication.LoginGraceSeconds = 1
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Authentication.LoginGraceSeconds = 1 })
 	for name, say := range map[string]string{"silent": "", "version only": "SSH-2.0-test\r\n", "garbage": "GET / HTTP/1.0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +87,7 @@ func TestLoginGrace(t *testing.T) {
 		dir.Listener.Authentication.LoginGraceSeconds = grace
 		c := daemontest.Start(t, dir).MustDial(t, "ada", ssh.Password("secret"))
 		time.Sleep((grace + 1) * time.Second)
-		stillWorks(t, c)
+		daemontest.StillWorks(t, c)
 	})
 }
 
@@ -111,7 +105,7 @@ func TestConnectionLimits(t *testing.T) {
 	fill := func(user string, n int) (last *ssh.Client) {
 		for range n {
 			last = d.MustDial(t, user, ssh.Password("secret"))
-			stillWorks(t, last)
+			daemontest.StillWorks(t, last)
 		}
 		return last
 	}
@@ -158,51 +152,45 @@ func TestConnectionLimits(t *testing.T) {
 // TestSilentCrowd: silent connections take all places, and yet users get in.
 func TestSilentCrowd(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Limits.MaxConnections = 5
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Limits.MaxConnections = 5 })
 	first := d.MustDial(t, "ada", ssh.Password("secret"))
-	stillWorks(t, first)
+	daemontest.StillWorks(t, first)
 	for range 10 {
 		daemontest.Connect(t, d.Addr)
 	}
 	time.Sleep(1200 * time.Millisecond)
 	for range 3 {
-		stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
+		daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	}
-	stillWorks(t, first)
-	d.Eventually(t, "three are displaced", func() bool { return metric(t, d, `sftpd_refusals_total{reason="displaced"}`) == 3 })
-	if n := metric(t, d, `sftpd_refusals_total{reason="max_connections"}`); n != 6 {
+	daemontest.StillWorks(t, first)
+	d.Eventually(t, "three are displaced", func() bool { return d.Metric(t, `sftpd_refusals_total{reason="displaced"}`) == 3 })
+	if n := d.Metric(t, `sftpd_refusals_total{reason="max_connections"}`); n != 6 {
 		t.Errorf("%v were refused", n)
 	}
 	if got := d.WaitAudit(t, "connection_refused", 2); got["reason"] != "displaced" {
 		t.Errorf("audit: %v", got)
 	}
 	// Sessions are never displaced.
-	stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	if c, err := d.Dial("ada", ssh.Password("secret")); err == nil {
 		c.Close()
 		t.Error("a sixth session")
 	}
-	stillWorks(t, first)
+	daemontest.StillWorks(t, first)
 }
 
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	dir.Listener.Limits.IdleTimeoutSeconds = 2
-	d := daemontest.Start(t, dir)
-	files := startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
+	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Limits.IdleTimeoutSeconds = 2 })
+	files := daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	stop, busy := make(chan struct{}), make(chan error, 1)
 	go func() { busy <- keepUsing(files, stop) }()
 	kinds := map[string]func(*ssh.Client){
 		"no channel":    func(*ssh.Client) {},
-		"silent":        func(c *ssh.Client) { startSFTP(t, c) },
+		"silent":        func(c *ssh.Client) { daemontest.StartSFTP(t, c) },
 		"only asks":     keepAsking,
-		"never reads":   func(c *ssh.Client) { rawChannel(t, c) },
-		"channel flood": func(c *ssh.Client) { rawChannel(t, c); rawChannel(t, c) },
+		"never reads":   func(c *ssh.Client) { daemontest.OpenChannel(t, c) },
+		"channel flood": func(c *ssh.Client) { daemontest.OpenChannel(t, c); daemontest.OpenChannel(t, c) },
 	}
 	var ends sync.WaitGroup
 	for name, prepare := range kinds {

@@ -3,25 +3,34 @@ package server
 import (
 	"context"
 	"net"
-	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/directories"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/report"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
+	"github.com/sftp-operator/sftp-operator/sftpd/verdict"
 )
 
 // login is a connection before it is a session.
 type login struct {
 	*conn
-	attempts
 	auth     *auth.Login
+	attempts verdict.Attempts
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	maxTries int
+}
+
+// farewells are what a client hears of a login that had valid credentials and no place. All of it the user may know.
+var farewells = map[event.Reason]string{
+	event.MaxConnectionsOfUser: "this user has as many connections as it may have; close one and try again",
+	event.ShuttingDown:         "the server is shutting down; try again",
+	event.ChangedDuringLogin:   "the login was changed meanwhile; try again",
 }
 
 // logIn performs the SSH handshake and registers the session. If it returns false, the connection has
@@ -44,10 +53,10 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.sessions.admit(c, g, time.Now()); reason != "" {
 		l.notAdmitted(g, reason)
-		l.dismiss(sc, farewells[reason])
+		h.Dismiss(sc, farewells[reason]) // until then it counts as one in progress
 		return handshake.Connection{}, false
 	}
-	c.server.watch(c) // from now on: its time may be over before the log has taken its line
+	c.watch.Begin() // from now on: its time may be over before the log has taken its line
 	for _, k := range g.Keys {
 		// A certificate's login is none of a key that the user may have beside: that one is
 		// not needed for it, and the keys that a CA certifies are without number.
@@ -57,6 +66,8 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	}
 	c.place.Forgive(g.Username)
 	c.described = c.describeGrant(g)
+	c.directories = directories.New(c.openTree, c.Panicked)
+	c.report = report.New(c.described, c.server.emit, c.account.Logged)
 	c.server.emit(event.Login{Connection: c.described, Detail: g.Detail, Algorithms: algorithms(sc.ServerConn, g)})
 	return sc, true
 }
@@ -67,7 +78,7 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 	now := time.Now()
 	crypto := s.CryptoAt(now)
 	c := &ssh.ServerConfig{MaxAuthTries: l.maxTries, PreAuthConnCallback: l.exchangedKeys}
-	if text := banner(s.Listener.Authentication.Banner); text != "" {
+	if text := handshake.Banner(s.Listener.Authentication.Banner); text != "" {
 		c.BannerCallback = func(ssh.ConnMetadata) string { return text }
 	}
 	crypto.Policy.Apply(&c.Config)
@@ -77,7 +88,7 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 	if client != nil {
 		c.Ciphers = crypto.Policy.CiphersFor(client.CiphersClientServer, client.CiphersServerClient)
 	}
-	l.auth = l.server.Auth.NewLogin(h.Context(), l.source(), l.place.Barred, l.refused)
+	l.auth = l.server.Auth.NewLogin(h.Context(), l.client, l.place.Barred, l.refused)
 	l.auth.Install(c, s, crypto.Policy)
 	own := handshake.Config{HostKeys: crypto.HostKeys.Signers(now), RekeyAfter: crypto.Policy.RekeyTime}
 	if l.server.rekeyTime > 0 {
@@ -88,12 +99,7 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 
 func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {
 	l.peer = peer
-	l.clientVersion = string(peer.ClientVersion())
+	l.about.ClientVersion = string(peer.ClientVersion())
 	l.raw.SetExchange(unexported.KeyExchangeOf(peer))
 	l.place.KeysExchanged()
-}
-
-// notAdmitted tells of a login with valid credentials that found no room, or came too late.
-func (l *login) notAdmitted(g *auth.Grant, reason event.Reason) {
-	l.server.emit(event.LoginRefused{Connection: l.describeGrant(g), Method: strings.Join(g.Methods, "+"), Reason: reason})
 }

@@ -8,21 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
-
-func startSFTP(t *testing.T, c *ssh.Client) *sftp.Client {
-	t.Helper()
-	files, err := sftp.NewClient(c)
-	if err != nil {
-		t.Fatalf("start SFTP: %v", err)
-	}
-	return files
-}
 
 func answers(password string) ssh.AuthMethod {
 	return ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
@@ -91,7 +81,7 @@ func TestLogins(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer c.Close()
-				stillWorks(t, c)
+				daemontest.StillWorks(t, c)
 				return
 			}
 			if err == nil {
@@ -126,7 +116,7 @@ func TestMappedSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.Addr = net.JoinHostPort("127.0.0.1", port)
-	stillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(key)))
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(key)))
 	d.Addr = net.JoinHostPort("::1", port)
 	if c, err := d.Dial("ada", ssh.PublicKeys(key)); err == nil {
 		c.Close()

@@ -7,13 +7,15 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
 // TestMemoryOfSessions measures what sessions hold that wait, with the client's side, which
 // is in this process too.
 func TestMemoryOfSessions(t *testing.T) { // not parallel: it measures memory
 	d, _ := tempered(t, time.Hour, time.Hour, 0)
-	stillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	const sessions = 8
 	stack := func() int64 {
 		var m runtime.MemStats

@@ -119,7 +119,7 @@ func outOfBounds(t *testing.T, addr, algorithm string) {
 	message := byte(daemontest.MsgKexInitOfGroup)
 	if algorithm == ssh.KeyExchangeDHGEXSHA256 {
 		message = gexInit
-		bits := slices.Concat([]byte{gexRequest}, u32(2048), u32(4096), u32(8192))
+		bits := slices.Concat([]byte{gexRequest}, daemontest.Uint32(2048), daemontest.Uint32(4096), daemontest.Uint32(8192))
 		if err := p.WritePacket(bits); err != nil {
 			t.Error(err)
 			return

@@ -51,15 +51,15 @@ func makeBig(t *testing.T, dir *configtest.Dir, user string) {
 // rawFiles starts SFTP on a channel and opens /big, whose handle it returns.
 func rawFiles(t *testing.T, c *ssh.Client) (ssh.Channel, []byte) {
 	t.Helper()
-	ch := rawChannel(t, c)
-	if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+	ch := daemontest.OpenChannel(t, c)
+	if ok, err := ch.SendRequest("subsystem", true, daemontest.Text("sftp")); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	const initialize, open, handle = 1, 3, 102
-	write(t, ch, sftpPacket(initialize, u32(3)))
-	reply(t, ch)
-	write(t, ch, sftpPacket(open, u32(1), text("/big"), u32(1), u32(0)))
-	opened := reply(t, ch)
+	write(t, ch, daemontest.Packet(initialize, daemontest.Uint32(3)))
+	daemontest.ReadPacket(t, ch)
+	write(t, ch, daemontest.Packet(open, daemontest.Uint32(1), daemontest.Text("/big"), daemontest.Uint32(1), daemontest.Uint32(0)))
+	opened := daemontest.ReadPacket(t, ch)
 	if opened[0] != handle {
 		t.Fatalf("open: %x", opened)
 	}
@@ -78,7 +78,7 @@ func readFar(t *testing.T, ch io.Writer, handle []byte) {
 	t.Helper()
 	const read = 5
 	for i := range uint32(40) {
-		write(t, ch, sftpPacket(read, u32(i), handle, u32(0), u32(0), u32(255<<10)))
+		write(t, ch, daemontest.Packet(read, daemontest.Uint32(i), handle, daemontest.Uint32(0), daemontest.Uint32(0), daemontest.Uint32(255<<10)))
 	}
 }
 
@@ -126,7 +126,7 @@ func TestTinyPackets(t *testing.T) { // not parallel: it measures memory
 	d, _ := tempered(t, time.Hour, time.Hour, 0)
 	goroutines, fds := atRest(t, d)
 	for name, prepare := range map[string]func(*ssh.Client) ssh.Channel{
-		"no subsystem": func(c *ssh.Client) ssh.Channel { return rawChannel(t, c) },
+		"no subsystem": func(c *ssh.Client) ssh.Channel { return daemontest.OpenChannel(t, c) },
 		"session blocked by its answers": func(c *ssh.Client) ssh.Channel {
 			ch, h := rawFiles(t, c)
 			readFar(t, ch, h)
@@ -134,9 +134,9 @@ func TestTinyPackets(t *testing.T) { // not parallel: it measures memory
 		},
 		"ten channels": func(c *ssh.Client) ssh.Channel {
 			for range 9 {
-				rawChannel(t, c)
+				daemontest.OpenChannel(t, c)
 			}
-			return rawChannel(t, c)
+			return daemontest.OpenChannel(t, c)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,7 +186,7 @@ func TestTinyPacketsOfMany(t *testing.T) { // not parallel: it measures memory
 	for range connections {
 		c := d.MustDial(t, "eve", ssh.Password("secret"))
 		clients = append(clients, c)
-		ch := rawChannel(t, c)
+		ch := daemontest.OpenChannel(t, c)
 		wg.Go(func() {
 			for err, i := error(nil), 0; err == nil && i < 300_000; i++ { // 11 MiB on the wire, allowed to one
 				_, err = ch.Write([]byte{0})
@@ -195,7 +195,7 @@ func TestTinyPacketsOfMany(t *testing.T) { // not parallel: it measures memory
 	}
 	wg.Wait()
 	ada := d.MustDial(t, "ada", ssh.Password("secret"))
-	stillWorks(t, ada)
+	daemontest.StillWorks(t, ada)
 	if got := d.WaitAudit(t, "logout", 2); got["reason"] != "unread_data" {
 		t.Errorf("audit: %v", got)
 	}
@@ -289,7 +289,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		stillWorks(t, c)
+		daemontest.StillWorks(t, c)
 		c.Close()
 		d.WaitAudit(t, "logout", 3)
 	})
@@ -300,8 +300,8 @@ func TestPeerThatNeverReads(t *testing.T) {
 func TestUnusedChannel(t *testing.T) {
 	d, _ := tempered(t, time.Hour, 300*time.Millisecond, 0)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
-	files := startSFTP(t, c)
-	ch := rawChannel(t, c)
+	files := daemontest.StartSFTP(t, c)
+	ch := daemontest.OpenChannel(t, c)
 	if _, err := ch.Read(make([]byte, 1)); err == nil {
 		t.Error("data on a channel without a subsystem")
 	}
@@ -320,7 +320,7 @@ func TestOpenFilesOfAll(t *testing.T) {
 	goroutines, fds := atRest(t, d)
 	openAll := func(user string) (n int, c *ssh.Client) {
 		c = d.MustDial(t, user, ssh.Password("secret"))
-		files := startSFTP(t, c)
+		files := daemontest.StartSFTP(t, c)
 		for n < 200 {
 			if _, err := files.Open("/big"); err != nil {
 				if !strings.Contains(err.Error(), "Too many open files") {
@@ -381,7 +381,7 @@ func TestFewDescriptors(t *testing.T) {
 	for range 3 {
 		c := d.MustDial(t, "eve", ssh.Password("secret"))
 		for range 5 {
-			channels = append(channels, startSFTP(t, c))
+			channels = append(channels, daemontest.StartSFTP(t, c))
 		}
 	}
 	opened := 0
@@ -401,8 +401,8 @@ func TestFewDescriptors(t *testing.T) {
 		t.Errorf("one user opened %d, not %d, of %d", opened, want, few)
 	}
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
-	stillWorks(t, c)
-	files := startSFTP(t, c)
+	daemontest.StillWorks(t, c)
+	files := daemontest.StartSFTP(t, c)
 	for range 10 {
 		if _, err := files.Open("/big"); err != nil {
 			t.Fatal(err)
@@ -425,7 +425,7 @@ func TestKeyExchangeFlood(t *testing.T) {
 	}
 	defer c.Close()
 	begin := time.Now()
-	files := startSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
+	files := daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	go func() {
 		for {
 			if _, _, err := c.SendRequest("x", true, make([]byte, 300)); err != nil {
@@ -450,7 +450,7 @@ func TestChannelChurn(t *testing.T) {
 	d, _ := tempered(t, time.Hour, time.Hour, 0)
 	goroutines, fds := atRest(t, d)
 	c := d.MustDial(t, "eve", ssh.Password("secret"))
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	before := liveHeap()
 	opened, refused := 0, 0
 	for opened < 10_000 {
@@ -463,7 +463,7 @@ func TestChannelChurn(t *testing.T) {
 		}
 		go ssh.DiscardRequests(requests)
 		if opened%20 == 0 {
-			if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+			if ok, err := ch.SendRequest("subsystem", true, daemontest.Text("sftp")); !ok || err != nil {
 				t.Fatal(ok, err)
 			}
 		}
@@ -481,7 +481,7 @@ func TestChannelChurn(t *testing.T) {
 	if grown > 4<<20 {
 		t.Errorf("%d bytes more", grown)
 	}
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	c.Close()
 	nothingLeft(t, d, goroutines, fds)
 }
@@ -496,11 +496,11 @@ func TestRequestsBesideFiles(t *testing.T) {
 		"shell", "exec", "env", "pty-req", "x11-req", "auth-agent-req@openssh.com", "window-change", "signal", "break",
 		"xon-xoff", "exit-status", "exit-signal", "eow@openssh.com", "subsystem", "", strings.Repeat("x", 20_000),
 	}
-	payloads := [][]byte{nil, text("sftp"), text("netconf"), {0xff, 0xff, 0xff, 0xff}, make([]byte, 20_000)}
+	payloads := [][]byte{nil, daemontest.Text("sftp"), daemontest.Text("netconf"), {0xff, 0xff, 0xff, 0xff}, make([]byte, 20_000)}
 	flood := func(ch ssh.Channel, answered bool, skip string) {
 		for _, name := range names {
 			for _, p := range payloads {
-				if name == skip && string(p) == string(text("sftp")) {
+				if name == skip && string(p) == string(daemontest.Text("sftp")) {
 					continue
 				}
 				for range 5 {
@@ -511,16 +511,16 @@ func TestRequestsBesideFiles(t *testing.T) {
 			}
 		}
 	}
-	ch := rawChannel(t, c)
+	ch := daemontest.OpenChannel(t, c)
 	flood(ch, true, "subsystem")
 	flood(ch, false, "subsystem")
-	if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+	if ok, err := ch.SendRequest("subsystem", true, daemontest.Text("sftp")); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	flood(ch, true, "")
 	flood(ch, false, "")
-	write(t, ch, sftpPacket(1, u32(3)))
-	if got := reply(t, ch); got[0] != 2 {
+	write(t, ch, daemontest.Packet(1, daemontest.Uint32(3)))
+	if got := daemontest.ReadPacket(t, ch); got[0] != 2 {
 		t.Errorf("INIT is answered with %x", got)
 	}
 	for _, name := range []string{
@@ -536,7 +536,7 @@ func TestRequestsBesideFiles(t *testing.T) {
 			}
 		}
 	}
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	c.Close()
 	nothingLeft(t, d, goroutines, fds)
 }

@@ -26,12 +26,6 @@ func dialWith(addr string, c ssh.ClientConfig) (*ssh.Client, error) {
 }
 
 // hasMetric says whether a daemon has a metric, given as a line with its value.
-func hasMetric(t *testing.T, d *daemontest.Daemon, line string) bool {
-	t.Helper()
-	_, body := d.Get(t, "/metrics")
-	return strings.Contains("\n"+body, "\n"+line+"\n")
-}
-
 // TestPolicyLapses: at its end the policy gives way by itself. Nothing is reloaded, a
 // session that is open stays, and new connections get the default policy.
 func TestPolicyLapses(t *testing.T) {
@@ -57,12 +51,12 @@ func TestPolicyLapses(t *testing.T) {
 		`sftpd_crypto_policy_info{policy="Legacy2026"} 1`,
 		"sftpd_crypto_policy_not_after_timestamp_seconds " + strconv.FormatFloat(float64(end.UnixMilli())/1000, 'g', -1, 64),
 	} {
-		if !hasMetric(t, d, line) {
+		if !d.HasMetric(t, line) {
 			t.Errorf("no %s", line)
 		}
 	}
 	d.Eventually(t, "the default policy is in effect", func() bool {
-		return hasMetric(t, d, `sftpd_crypto_policy_info{policy="Modern2026"} 1`)
+		return d.HasMetric(t, `sftpd_crypto_policy_info{policy="Modern2026"} 1`)
 	})
 	if _, err := dialWith(d.Addr, old); err == nil || !strings.Contains(err.Error(), "no common algorithm") && !strings.Contains(err.Error(), "EOF") {
 		t.Errorf("the policy has ended: %v", err)
@@ -126,7 +120,7 @@ func TestSignatureAlgorithmOfThePolicy(t *testing.T) {
 	if refused["reason"] != "algorithm_not_allowed" || refused["user"] != "ada" {
 		t.Errorf("audit: %v", refused)
 	}
-	if !hasMetric(t, d, `sftpd_refusals_total{reason="algorithm_not_allowed"} 2`) {
+	if !d.HasMetric(t, `sftpd_refusals_total{reason="algorithm_not_allowed"} 2`) {
 		t.Error("not counted")
 	}
 }
@@ -157,11 +151,11 @@ func TestNegotiated(t *testing.T) {
 			t.Errorf("audit: %s is %v", field, login[field])
 		}
 		line := fmt.Sprintf("sftpd_negotiated_algorithms_total{algorithm=%q,kind=%q} 1", want.algorithm, want.kind)
-		if !hasMetric(t, d, line) {
+		if !d.HasMetric(t, line) {
 			t.Errorf("no %s", line)
 		}
 	}
-	if !hasMetric(t, d, "sftpd_crypto_policy_not_after_timestamp_seconds 0") {
+	if !d.HasMetric(t, "sftpd_crypto_policy_not_after_timestamp_seconds 0") {
 		t.Error("an end, but there is none")
 	}
 }

@@ -16,7 +16,7 @@ func (c *conn) behindProxy(s *snapshot.Snapshot) (net.Conn, bool) {
 	switch {
 	case errors.Is(err, admission.ErrProbe):
 		c.server.emit(event.Probe{})
-		c.server.Log.Debug("proxy without a client", "connection", c.id, "proxy", c.remote)
+		c.server.Log.Debug("proxy without a client", "connection", c.about.ID, "proxy", c.about.Source)
 		return nil, false
 	case c.closed() != "": // by the server itself
 		c.refuse(c.closed(), "")
@@ -25,7 +25,7 @@ func (c *conn) behindProxy(s *snapshot.Snapshot) (net.Conn, bool) {
 		c.refuse(event.ProxyHeader, err.Error())
 		return nil, false
 	}
-	c.proxy, c.remote, c.client = c.remote, client.Address.String(), client.Address.Addr()
+	c.about.Proxy, c.about.Source, c.client = c.about.Source, client.Address.String(), client.Address.Addr()
 	if reason := c.place.Connect(c.client, s); reason != "" {
 		admission.Drop(c.tcp, reason)
 		c.refuse(reason, "")

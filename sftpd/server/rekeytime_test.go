@@ -39,7 +39,7 @@ func TestRekeyByTime(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			files := startSFTP(t, c)
+			files := daemontest.StartSFTP(t, c)
 			data := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
 			begin := time.Now()
 			for exchanges.Load() < tc.least || time.Since(begin) < 1500*time.Millisecond {

@@ -1,7 +1,6 @@
 package server_test
 
 import (
-	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
@@ -9,24 +8,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
-
-// rawChannel opens a session channel whose requests are answered by nobody.
-func rawChannel(t *testing.T, c *ssh.Client) ssh.Channel {
-	t.Helper()
-	ch, requests, err := c.OpenChannel("session", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	go ssh.DiscardRequests(requests)
-	return ch
-}
-
-func text(s string) []byte {
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(s))), s...)
-}
 
 // openChannel returns why a channel was refused, 0 for another end.
 func openChannel(c *ssh.Client, kind string) (ssh.RejectionReason, error) {
@@ -39,9 +22,7 @@ func openChannel(c *ssh.Client, kind string) (ssh.RejectionReason, error) {
 
 func TestOnlySFTP(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 
 	for _, tc := range []struct {
@@ -49,24 +30,24 @@ func TestOnlySFTP(t *testing.T) {
 		payload []byte
 	}{
 		{"shell", nil},
-		{"exec", text("id")},
-		{"env", append(text("A"), text("b")...)},
-		{"pty-req", append(text("xterm"), make([]byte, 20)...)},
+		{"exec", daemontest.Text("id")},
+		{"env", append(daemontest.Text("A"), daemontest.Text("b")...)},
+		{"pty-req", append(daemontest.Text("xterm"), make([]byte, 20)...)},
 		{"x11-req", make([]byte, 14)},
 		{"auth-agent-req@openssh.com", nil},
 		{"window-change", make([]byte, 16)},
-		{"signal", text("TERM")},
+		{"signal", daemontest.Text("TERM")},
 		{"eow@openssh.com", nil},
 		{"subsystem", nil},
-		{"subsystem", text("shell")},
-		{"subsystem", text("SFTP")},
-		{"subsystem", text("sftp\x00")},
-		{"subsystem", append(text("sftp"), 0)},
+		{"subsystem", daemontest.Text("shell")},
+		{"subsystem", daemontest.Text("SFTP")},
+		{"subsystem", daemontest.Text("sftp\x00")},
+		{"subsystem", append(daemontest.Text("sftp"), 0)},
 		{"subsystem", []byte{0, 0, 0, 5, 's', 'f', 't', 'p'}},
 		{"subsystem", []byte{0xff, 0xff, 0xff, 0xff, 's'}},
 		{"subsystem", []byte{0, 0, 0}},
 	} {
-		ch := rawChannel(t, c)
+		ch := daemontest.OpenChannel(t, c)
 		if ok, err := ch.SendRequest(tc.name, true, tc.payload); ok || err != nil {
 			t.Errorf("%s %q: %v, %v", tc.name, tc.payload, ok, err)
 		}
@@ -74,9 +55,9 @@ func TestOnlySFTP(t *testing.T) {
 	}
 
 	t.Run("one subsystem a channel", func(t *testing.T) {
-		ch := rawChannel(t, c)
+		ch := daemontest.OpenChannel(t, c)
 		for i, want := range []bool{true, false, false} {
-			if ok, err := ch.SendRequest("subsystem", true, text("sftp")); ok != want || err != nil {
+			if ok, err := ch.SendRequest("subsystem", true, daemontest.Text("sftp")); ok != want || err != nil {
 				t.Errorf("request %d: %v, %v", i, ok, err)
 			}
 		}
@@ -96,18 +77,16 @@ func TestOnlySFTP(t *testing.T) {
 			t.Errorf("request %s: %v, %v", kind, ok, err)
 		}
 	}
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 }
 
 func TestTenChannels(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	var open []ssh.Channel
 	for range 10 {
-		open = append(open, rawChannel(t, c))
+		open = append(open, daemontest.OpenChannel(t, c))
 	}
 	if reason, err := openChannel(c, "session"); reason != ssh.ResourceShortage {
 		t.Errorf("the eleventh channel: %v", err)
@@ -125,15 +104,13 @@ func TestTenChannels(t *testing.T) {
 // TestExitStatus: the end of the subsystem is told, then the channel closed.
 func TestExitStatus(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	ch, requests, err := c.OpenChannel("session", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ok, err := ch.SendRequest("subsystem", true, text("sftp")); !ok || err != nil {
+	if ok, err := ch.SendRequest("subsystem", true, daemontest.Text("sftp")); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	if _, err := ch.Stderr().Write(make([]byte, 1<<20)); err != nil {
@@ -152,15 +129,13 @@ func TestExitStatus(t *testing.T) {
 	if !slices.Contains(names, "exit-status") {
 		t.Errorf("requests: %q", names)
 	}
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 }
 
 // TestProbe: a load balancer's TCP check costs one counter and no line.
 func TestProbe(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	log := d.Log()
 	for range 3 {
 		c := daemontest.Connect(t, d.Addr)

@@ -93,12 +93,12 @@ func TestReloadRevokes(t *testing.T) {
 			if slices.Contains([]string{"other volume", "keys not offered", "all from elsewhere"}, tc.name) {
 				dir.Remove("bob") // it is meant, too
 			} else {
-				defer stillWorks(t, bystander)
+				defer daemontest.StillWorks(t, bystander)
 			}
 			swapped := time.Now()
 			if tc.reason == "" {
 				d.Reload(t, dir)
-				stillWorks(t, c)
+				daemontest.StillWorks(t, c)
 				if n := len(d.Audit(t, "session_revoked")); n != 0 {
 					t.Errorf("%d sessions revoked", n)
 				}
@@ -150,7 +150,7 @@ func TestRevokedKey(t *testing.T) {
 			})
 		})
 	}
-	stillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(lost, kept)))
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(lost, kept)))
 }
 
 func setPassword(to string) func(*testing.T, *configtest.Dir, *config.User) {
@@ -164,14 +164,6 @@ func setPassword(to string) func(*testing.T, *configtest.Dir, *config.User) {
 	}
 }
 
-func stillWorks(t *testing.T, c *ssh.Client) {
-	t.Helper()
-	files := startSFTP(t, c)
-	if _, err := files.ReadDir("/"); err != nil {
-		t.Errorf("session was disturbed: %v", err)
-	}
-}
-
 // TestNotAfter: the time of a user ends without any reload.
 func TestNotAfter(t *testing.T) {
 	t.Parallel()
@@ -181,7 +173,7 @@ func TestNotAfter(t *testing.T) {
 	dir.AddUser("ada", "", key.PublicKey()).NotAfter = &end
 	d := daemontest.Start(t, dir)
 	c := d.MustDial(t, "ada", ssh.PublicKeys(key))
-	stillWorks(t, c)
+	daemontest.StillWorks(t, c)
 	_ = c.Wait()
 	if late := time.Since(end); late < 0 || late > time.Second {
 		t.Errorf("closed %s after the end", late)
@@ -222,7 +214,7 @@ func TestReloadChangesTime(t *testing.T) {
 			d.Reload(t, dir)
 			if tc.reason == "" {
 				time.Sleep(time.Until(end) + time.Second)
-				stillWorks(t, c)
+				daemontest.StillWorks(t, c)
 				return
 			}
 			closed := make(chan struct{})

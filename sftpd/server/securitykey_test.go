@@ -66,7 +66,7 @@ func TestSecurityKey(t *testing.T) {
 		t.Error("logged in without a touch")
 	}
 	key.touched = true
-	stillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(key)))
+	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(key)))
 	if got := d.WaitAudit(t, "login", 1); got["key_fingerprint"] != ssh.FingerprintSHA256(key.PublicKey()) {
 		t.Errorf("audit: %v", got)
 	}

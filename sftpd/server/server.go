@@ -2,9 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
 	"sync"
 	"time"
 
@@ -13,14 +11,19 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/health"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/subsystem"
+	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
-// ErrServerClosed is what Serve returns after Shutdown or Close.
-var ErrServerClosed = errors.New("server closed")
+// reservedDescriptors are for what is not a user's: the health port's connections, and the process's own, such as
+// standard streams, listeners, the configuration that is being read, exports of traces and looks at volumes.
+const reservedDescriptors = health.MaxConnections + 32
 
 // Options are what a server is made of. All are needed but Events, Blocked, KeyUse and Processors.
 type Options struct {
@@ -51,14 +54,12 @@ type Server struct {
 	users       *peruser.Users
 	// handshake has the limits of logins, and the slots of all of them, in which proofs of host keys are signed as well.
 	handshake handshake.Limits
-	deadlines deadlines
-	activity  activity
-	// These are the constants, but in tests.
-	stallTimeout, unusedTimeout time.Duration
+	watches   *sweep.Sweep
+	// unusedTimeout is the constant, but in tests.
+	unusedTimeout time.Duration
 	// rekeyTime and rekeyBytes are the policy's unless they are set.
 	rekeyTime  time.Duration
 	rekeyBytes uint64
-	openFirst  time.Duration
 	// warned is whether it has been said that there are fewer descriptors than connections.
 	warned sync.Once
 	// ctx ends when all connections have to.
@@ -66,10 +67,6 @@ type Server struct {
 	stop context.CancelFunc
 
 	background sync.Once
-
-	mu       sync.Mutex
-	draining bool
-	closing  []net.Listener // to be closed by Shutdown
 }
 
 // adjust is for tests that cannot wait for the times of real peers.
@@ -80,11 +77,10 @@ func New(o Options) *Server {
 	s := &Server{
 		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
 		descriptors: flow.NewDescriptors(flow.OpenFilesLimit(), reservedDescriptors), totals: flow.NewTotals(),
-		users: peruser.New(), openFirst: openFirst,
-		handshake:    handshake.StandardLimits(),
-		activity:     activity{conns: map[*conn]struct{}{}},
-		stallTimeout: stallTimeout, unusedTimeout: unusedTimeout,
+		users:     peruser.New(),
+		handshake: handshake.StandardLimits(), unusedTimeout: subsystem.UnusedTimeout,
 	}
+	s.watches = sweep.New(s.idleTimeout)
 	s.admission.MostConnections = flow.MostConnections(flow.OpenFilesLimit(), reservedDescriptors)
 	if adjust != nil {
 		adjust(s)
@@ -100,9 +96,20 @@ func (s *Server) Reloaded(now *snapshot.Snapshot) {
 		c.revoke(reason)
 	}
 	s.fewDescriptors(now)
-	s.deadlines.all() // users' times and the idle timeout may be others
+	s.watches.LookAtAll() // users' times and the idle timeout may be others
 	at := time.Now()
 	s.KeyUse.Keep(now.HasUser, now.CryptoAt(at).HostKeys.Has, at)
+}
+
+// fewDescriptors says, once, that the process cannot have as many connections as it is told to.
+func (s *Server) fewDescriptors(current *snapshot.Snapshot) {
+	most := s.admission.MostConnections
+	if wanted := current.Listener.Limits.MaxConnections; wanted > most {
+		s.warned.Do(func() {
+			s.Log.Warn("the limit of open files (RLIMIT_NOFILE) allows fewer connections than the configuration",
+				"connections", most, "configured", wanted)
+		})
+	}
 }
 
 // Connections is the number of open connections, logins in progress included.
@@ -119,6 +126,14 @@ func (s *Server) LoginsInProgress() int { return s.admission.LoginsInProgress() 
 
 // Penalized returns how many sources are refused for a while, for what they did before.
 func (s *Server) Penalized() int { return s.admission.Penalized() }
+
+// hostKeys are those of the configuration in use, nil for none.
+func (s *Server) hostKeys() *hostkeys.Ring {
+	if current := s.Current(); current != nil {
+		return current.CryptoAt(time.Now()).HostKeys
+	}
+	return nil
+}
 
 func (s *Server) emit(e event.Event) {
 	if s.Events != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
+	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
 // sessions are the connections that are logged in, and what they go by.
@@ -86,12 +87,12 @@ func (s *sessions) ended(c *conn, now time.Time) (event.Reason, time.Duration) {
 	defer s.mu.Unlock()
 	own, ok := s.conns[c]
 	if !ok {
-		return "", never
+		return "", sweep.Never
 	}
 	end, reason := auth.End(own.user, own.grant)
 	switch {
 	case reason == "":
-		return "", never
+		return "", sweep.Never
 	case !now.Before(end):
 		return reason, 0
 	}

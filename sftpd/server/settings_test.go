@@ -8,7 +8,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
@@ -16,9 +15,7 @@ import (
 // of them, and new sessions follow the change.
 func TestUploadsAreThoseOfTheLogin(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, dir := start(t, nil)
 	before := d.MustDial(t, "ada", ssh.Password("secret"))
 	dir.Listener.Uploads.Publish = config.PublishOnClose
 	d.Reload(t, dir)
@@ -31,7 +28,7 @@ func TestUploadsAreThoseOfTheLogin(t *testing.T) {
 		client *ssh.Client
 		there  bool
 	}{"before": {before, true}, "after": {after, false}} {
-		f, err := startSFTP(t, tc.client).Create("/" + name)
+		f, err := daemontest.StartSFTP(t, tc.client).Create("/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 )
@@ -100,9 +99,7 @@ type steered struct {
 func steering(t *testing.T, patience time.Duration, cases []steered) {
 	t.Helper()
 	server.AdjustPatience(t, patience)
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			c := daemontest.Connect(t, d.Addr)
@@ -118,7 +115,7 @@ func steering(t *testing.T, patience time.Duration, cases []steered) {
 			}
 			client := ssh.NewClient(sc, channels, requests)
 			defer client.Close()
-			stillWorks(t, client)
+			daemontest.StillWorks(t, client)
 			have := sc.(ssh.AlgorithmsConnMetadata).Algorithms()
 			if have.Read.Cipher != tc.want || have.Write.Cipher != tc.want {
 				t.Errorf("%s and %s, want %s", have.Read.Cipher, have.Write.Cipher, tc.want)
@@ -131,9 +128,7 @@ func steering(t *testing.T, patience time.Duration, cases []steered) {
 // and the login's end is not later for that.
 func TestSilentAfterVersion(t *testing.T) {
 	t.Parallel()
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, _ := start(t, nil)
 	c := daemontest.Connect(t, d.Addr)
 	if _, err := io.WriteString(c, "SSH-2.0-test\r\n"); err != nil {
 		t.Fatal(err)

@@ -157,7 +157,7 @@ func TestChannelEndsInKeyExchange(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	s := strictly(t, daemontest.Start(t, dir))
-	ends, busy := rawChannel(t, s.Client), rawChannel(t, s.Client)
+	ends, busy := daemontest.OpenChannel(t, s.Client), daemontest.OpenChannel(t, s.Client)
 	var asked atomic.Int64
 	s.OnKexInit = func() {
 		if asked.Add(1) != 4 {

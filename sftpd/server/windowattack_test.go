@@ -20,11 +20,11 @@ func grown(t *testing.T, c *ssh.Client) ssh.Channel {
 	t.Helper()
 	ch, handle := rawFiles(t, c)
 	const open, writing = 3, 6
-	write(t, ch, sftpPacket(open, u32(2), text("/up"), u32(0x1a), u32(0))) // WRITE, CREAT, TRUNC
-	up := reply(t, ch)[5:]
+	write(t, ch, daemontest.Packet(open, daemontest.Uint32(2), daemontest.Text("/up"), daemontest.Uint32(0x1a), daemontest.Uint32(0))) // WRITE, CREAT, TRUNC
+	up := daemontest.ReadPacket(t, ch)[5:]
 	block := string(make([]byte, 32<<10))
 	for i := range uint32(192 << 20 / len(block)) { // the answers fit the client's window
-		write(t, ch, sftpPacket(writing, u32(i), up, u32(0), u32(0), text(block)))
+		write(t, ch, daemontest.Packet(writing, daemontest.Uint32(i), up, daemontest.Uint32(0), daemontest.Uint32(0), daemontest.Text(block)))
 	}
 	readFar(t, ch, handle)
 	return ch
@@ -105,7 +105,7 @@ func TestLargeWindowsAreBounded(t *testing.T) { // not parallel: it measures mem
 		}
 	}
 	bob := d.MustDial(t, "bob", ssh.Password("secret"))
-	stillWorks(t, bob)
+	daemontest.StillWorks(t, bob)
 	for _, c := range append(clients, bob) {
 		c.Close()
 	}

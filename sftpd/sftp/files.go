@@ -128,27 +128,27 @@ func (h *handle) opened() Direction {
 	return Download
 }
 
+// used is what a file was used for that was opened for d. Whatever the handle was used for, who creates or truncates by opening
+// has written.
+func (d Direction) used(read, written bool) Direction {
+	switch {
+	case read && written:
+		return Both
+	case written:
+		return Upload
+	case read:
+		return Download
+	}
+	return d
+}
+
 func (h *handle) transfer(aborted bool) Transfer {
 	t := Transfer{
 		Path: h.path, BytesRead: h.read, BytesWritten: h.written,
 		Start: h.start, Duration: time.Since(h.start), Result: Completed,
 		Created: h.file.Created(), Truncated: h.file.Truncated(),
 	}
-	read, written := h.read > 0, h.written > 0
-	if t.Created || t.Truncated {
-		written = true // whatever the handle was used for, the volume was changed
-	}
-	if !read && !written {
-		read, written = h.file.Readable(), h.file.Writable()
-	}
-	switch {
-	case read && written:
-		t.Direction = Both
-	case written:
-		t.Direction = Upload
-	default:
-		t.Direction = Download
-	}
+	t.Direction = h.opened().used(h.read > 0, h.written > 0 || t.Created || t.Truncated)
 	switch {
 	case aborted:
 		t.Result = Aborted

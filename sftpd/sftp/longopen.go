@@ -11,7 +11,8 @@ import (
 // openTransfer is what other goroutines may know of an open file. Only the session's writes the numbers.
 type openTransfer struct {
 	path          string
-	direction     Direction
+	direction     Direction // opened for
+	changed       bool      // by opening
 	start         time.Time
 	read, written atomic.Uint64
 	reported      time.Time // guarded by openTransfers.mu
@@ -24,7 +25,7 @@ type openTransfers struct {
 }
 
 func (o *openTransfers) add(h *handle) {
-	t := &openTransfer{path: h.path, direction: h.opened(), start: h.start}
+	t := &openTransfer{path: h.path, direction: h.opened(), changed: h.file.Created() || h.file.Truncated(), start: h.start}
 	h.seen = t
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -50,8 +51,9 @@ func (s *Session) LongOpen(now time.Time, first, again time.Duration) (out []Tra
 			continue
 		}
 		t.reported = now
+		read, written := t.read.Load(), t.written.Load()
 		out = append(out, Transfer{
-			Path: t.path, Direction: t.direction, BytesRead: t.read.Load(), BytesWritten: t.written.Load(),
+			Path: t.path, Direction: t.direction.used(read > 0, written > 0 || t.changed), BytesRead: read, BytesWritten: written,
 			Start: t.start, Duration: now.Sub(t.start),
 		})
 	}

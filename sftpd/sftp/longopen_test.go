@@ -37,3 +37,34 @@ func TestLongOpen(t *testing.T) {
 		t.Errorf("after it was closed: %+v", got)
 	}
 }
+
+// TestLongOpenDirection: it is what the file was used for so far, as in the Transfer that follows, and what it was opened for
+// while it was not used.
+func TestLongOpenDirection(t *testing.T) {
+	tr, _ := tree(t, vfs.ReadWrite)
+	c, s, _ := dialRaw(t, tr, Options{})
+	direction := func() Direction {
+		got := s.LongOpen(time.Now().Add(time.Minute), time.Minute, 0)
+		if len(got) != 1 {
+			t.Fatalf("%+v", got)
+		}
+		return got[0].Direction
+	}
+	h := c.open("/f", flagRead|flagWrite|flagCreate)
+	if got := direction(); got != Upload {
+		t.Errorf("created: %s", got)
+	}
+	c.status(typeClose, h)
+	h = c.open("/f", flagRead|flagWrite)
+	if got := direction(); got != Both {
+		t.Errorf("opened for both: %s", got)
+	}
+	c.status(typeWrite, h, uint64(0), "12345")
+	if got := direction(); got != Upload {
+		t.Errorf("written: %s", got)
+	}
+	c.content(h, 0, 3)
+	if got := direction(); got != Both {
+		t.Errorf("written and read: %s", got)
+	}
+}

@@ -90,15 +90,21 @@ func expire(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, users ...st
 	return exp
 }
 
-// TestBlockedLogs: while standard output or standard error takes nothing, revocations and expiry close sessions as fast
+// TestBlockedLogs: while standard output or standard error takes nothing, or a few bytes a second, revocations and expiry close sessions as fast
 // as ever, /configz reports a configuration when they are closed, whoever connects gets an answer, SIGTERM ends the
 // process in its time; and when the log takes lines again, none is missing.
 func TestBlockedLogs(t *testing.T) {
-	for name, pipes := range map[string]func(d *daemontest.Daemon) []*daemontest.Pipe{
-		"none":   func(*daemontest.Daemon) []*daemontest.Pipe { return nil },
-		"stdout": func(d *daemontest.Daemon) []*daemontest.Pipe { return []*daemontest.Pipe{d.Stdout} },
-		"stderr": func(d *daemontest.Daemon) []*daemontest.Pipe { return []*daemontest.Pipe{d.Stderr} },
-		"both":   func(d *daemontest.Daemon) []*daemontest.Pipe { return []*daemontest.Pipe{d.Stdout, d.Stderr} },
+	type block = func() (unblock func())
+	slowly := func(p *daemontest.Pipe) block {
+		const bytesPerSecond = 200 // some seconds for a line
+		return func() func() { return p.Slow(bytesPerSecond) }
+	}
+	for name, blocks := range map[string]func(d *daemontest.Daemon) []block{
+		"none":   func(*daemontest.Daemon) []block { return nil },
+		"stdout": func(d *daemontest.Daemon) []block { return []block{d.Stdout.Block} },
+		"stderr": func(d *daemontest.Daemon) []block { return []block{d.Stderr.Block} },
+		"both":   func(d *daemontest.Daemon) []block { return []block{d.Stdout.Block, d.Stderr.Block} },
+		"slow":   func(d *daemontest.Daemon) []block { return []block{slowly(d.Stdout), slowly(d.Stderr)} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,8 +116,8 @@ func TestBlockedLogs(t *testing.T) {
 			}
 			exp := expire(t, d, dir, "exp", "exp2")
 			var unblock []func()
-			for _, p := range pipes(d) {
-				unblock = append(unblock, p.Block())
+			for _, block := range blocks(d) {
+				unblock = append(unblock, block())
 			}
 			refusedMeanwhile(t, d) // a line that waits, in the accept loop before
 			revokedMeanwhile(t, d, dir, sessions)
@@ -130,8 +136,8 @@ func TestBlockedLogs(t *testing.T) {
 			if sessions["stays"].over() {
 				t.Error("a session that nothing ends has ended")
 			}
-			for _, p := range pipes(d) {
-				p.Block()
+			for _, block := range blocks(d) {
+				block()
 			}
 			terminated := time.Now()
 			d.Terminate()

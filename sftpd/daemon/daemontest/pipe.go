@@ -77,6 +77,39 @@ func (p *Pipe) Block() (unblock func()) {
 	return p.unblock
 }
 
+// Slow fills the pipe and then reads so many bytes a second of it, until the returned function is called.
+func (p *Pipe) Slow(bytesPerSecond int) (unblock func()) {
+	p.t.Helper()
+	p.Block()
+	all := p.unblock
+	_ = p.r.SetReadDeadline(time.Time{})
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		const interval = 100 * time.Millisecond
+		scratch := make([]byte, max(1, bytesPerSecond/int(time.Second/interval)))
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(interval):
+			}
+			n, err := p.r.Read(scratch)
+			_, _ = p.to.Write(bytes.ReplaceAll(scratch[:n], []byte{0}, nil))
+			if err != nil {
+				return
+			}
+		}
+	}()
+	p.unblock = sync.OnceFunc(func() {
+		_ = p.r.SetReadDeadline(time.Unix(1, 0)) // of a read of an empty pipe
+		close(stop)
+		<-stopped
+		all()
+	})
+	return p.unblock
+}
+
 // fill writes by an open file of its own: the daemon's must stay one that blocks.
 func (p *Pipe) fill() {
 	p.t.Helper()

@@ -1,4 +1,4 @@
-package server
+package verdict
 
 import (
 	"slices"
@@ -10,8 +10,8 @@ import (
 // maxKeysLogged bounds the fingerprints in one line of the audit log.
 const maxKeysLogged = 16
 
-// attempts are the credentials of a login that were refused.
-type attempts struct {
+// Attempts are the credentials of a login that were refused. The zero value is of a login without any.
+type Attempts struct {
 	refusals int
 	// repeated of them are keys that had succeeded before in this login: a client with
 	// several offers them from the first on for each step.
@@ -24,24 +24,24 @@ type attempts struct {
 	certified   string
 }
 
-// refused takes note of a refused credential. Keys are gathered, since a client with an
-// agent offers them one after another and mostly ends with the right one.
-func (l *login) refused(r auth.Refusal) {
-	if l.gather(r) {
-		l.server.emit(event.KeyRefused{Method: r.Method, Reason: r.Reason})
-		return
-	}
+// Keys are the fingerprints of those that were offered in vain, at most 16.
+func (a *Attempts) Keys() []string { return a.keys }
+
+// Certificate is what came with the last of them, nil for none.
+func (a *Attempts) Certificate() *auth.Certificate { return a.certificate }
+
+// KeyUsers are the login names that the keys were for. Each pays for them when the login has failed.
+func (a *Attempts) KeyUsers() []string { return a.keyUsers }
+
+// Costs reports whether a refusal costs its user's source something at once.
+func Costs(r auth.Refusal) bool {
 	// Neither of the two is the client's fault.
-	if r.Reason != event.PasswordQueueFull && r.Reason != event.CodeOlderThanServer {
-		l.place.PenalizeLogin(r.Username)
-	}
-	l.server.emit(event.LoginRefused{
-		Connection: l.describeAttempt(r.Method), Method: r.Method, Reason: r.Reason, Detail: r.Detail, KeysOffered: l.keys,
-	})
+	return r.Reason != event.PasswordQueueFull && r.Reason != event.CodeOlderThanServer
 }
 
-// gather takes note of a refused credential, and reports whether that is all until the login ends: of a key.
-func (a *attempts) gather(r auth.Refusal) bool {
+// Gather takes note of a refused credential, and reports whether that is all until the login ends: of a key. Keys are
+// gathered, since a client with an agent offers them one after another and mostly ends with the right one.
+func (a *Attempts) Gather(r auth.Refusal) bool {
 	a.refusals++
 	if r.Reason == event.KeyUsedBefore {
 		a.repeated++
@@ -66,7 +66,7 @@ func (a *attempts) gather(r auth.Refusal) bool {
 
 // reason is why a client that exchanged keys did not log in, "" if each refusal has its line. partial is whether a step of
 // the login succeeded.
-func (a *attempts) reason(maxTries int, partial bool) event.Reason {
+func (a *Attempts) reason(maxTries int, partial bool) event.Reason {
 	switch {
 	case a.keyIssue == event.BadSignature:
 		return a.keyIssue

@@ -1,4 +1,4 @@
-package server
+package report
 
 import (
 	"sync"
@@ -65,12 +65,4 @@ func (f *failures) take(last bool) map[failure]int {
 	counted := f.counted
 	f.counted = nil
 	return counted
-}
-
-// emitFailures tells of each kind of failure that was counted.
-func (c *conn) emitFailures(last bool) {
-	for f, n := range c.failures.take(last) {
-		c.server.emit(event.OperationsFailed{Connection: c.describe(), Operation: f.operation, Result: f.result, Status: f.status, Count: n})
-		c.account.Logged(lineBase)
-	}
 }

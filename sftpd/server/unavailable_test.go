@@ -7,16 +7,11 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
-
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
-	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
 // TestDirectoriesUnavailable: whose directories cannot be opened reads why nothing starts, and no path of the pod.
 func TestDirectoriesUnavailable(t *testing.T) {
-	dir := configtest.New(t)
-	dir.AddUser("ada", "secret")
-	d := daemontest.Start(t, dir)
+	d, dir := start(t, nil)
 	if err := os.RemoveAll(dir.Volume()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package server
+package hostproof
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ func FuzzProofRequest(f *testing.F) {
 	}
 	f.Add(many)
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		keys, ok := parseProofRequest(payload)
+		keys, ok := parseRequest(payload)
 		if !ok {
 			if keys != nil && len(keys) > config.MaxHostKeys {
 				t.Errorf("%d keys", len(keys))
@@ -56,10 +56,10 @@ func TestProofRequestIsBounded(t *testing.T) {
 	for i := range config.MaxHostKeys {
 		payload = appendString(payload, []byte(strings.Repeat("k", i+1)))
 	}
-	if keys, ok := parseProofRequest(payload); !ok || len(keys) != config.MaxHostKeys {
+	if keys, ok := parseRequest(payload); !ok || len(keys) != config.MaxHostKeys {
 		t.Errorf("%d keys, %v", len(keys), ok)
 	}
-	if _, ok := parseProofRequest(appendString(payload, []byte("one more"))); ok {
+	if _, ok := parseRequest(appendString(payload, []byte("one more"))); ok {
 		t.Error("took more")
 	}
 }

@@ -1,4 +1,4 @@
-package server_test
+package hostproof_test
 
 import (
 	"bytes"
@@ -16,12 +16,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
-	"github.com/sftp-operator/sftp-operator/sftpd/server"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostproof"
 )
 
 const (
 	announceHostKeys = "hostkeys-00@openssh.com"
-	proveHostKeys    = "hostkeys-prove-00@openssh.com"
+	proveHostKeys    = hostproof.Request
 )
 
 // endpointKeys are host keys of three types and in four states; the active ones first.
@@ -177,13 +177,12 @@ func (p peer) refuses(t *testing.T, what string, payload []byte) {
 // but those that are staged; not again after a reload and a key exchange, and not before a
 // login.
 func TestHostKeysAreAnnounced(t *testing.T) {
-	server.AdjustRekeyTime(t, 300*time.Millisecond)
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	keys := severalHostKeys(t, dir)
 	dir.AddUser("ada", "", key.PublicKey())
 	d := daemontest.Start(t, dir)
-	p := connect(t, d, nil, ssh.PublicKeys(key))
+	p := connect(t, d, func(c *ssh.ClientConfig) { c.RekeyThreshold = 1 }, ssh.PublicKeys(key)) // the least that x/crypto knows
 	got, want := p.announcement(t), wires(keys.ed, keys.ec, keys.rsa, keys.advertised, keys.retiring)
 	slices.Sort(got)
 	slices.Sort(want)
@@ -192,8 +191,9 @@ func TestHostKeysAreAnnounced(t *testing.T) {
 	}
 	dir.Listener.HostKeys[3].State = config.HostKeyAdvertised
 	d.Reload(t, dir)
-	time.Sleep(time.Second) // some key exchanges
-	stillWorks(t, p.Client)
+	for range 3 { // a key exchange each, or more
+		daemontest.StillWorks(t, p.Client)
+	}
 	_ = p.Conn.Close()
 	for r := range p.requests {
 		t.Errorf("another global request, %s", r.Type)
@@ -212,7 +212,7 @@ func TestClientsThatFailAtAnnouncements(t *testing.T) {
 		"SSH-2.0-TTSSH/2.92 Win32": true, "SSH-2.0-Cisco-2.0": true, "SSH-2.0-OpenSSH_9.2": true,
 	} {
 		p := connect(t, d, func(c *ssh.ClientConfig) { c.ClientVersion = version }, ssh.PublicKeys(key))
-		stillWorks(t, p.Client)
+		daemontest.StillWorks(t, p.Client)
 		_ = p.Conn.Close()
 		n := 0
 		for range p.requests {
@@ -242,7 +242,7 @@ func TestHostKeysAreProved(t *testing.T) {
 	p.refuses(t, "a key again", request(keys.rsa))
 	p.refuses(t, "a new one and a key again", request(keys.advertised, keys.rsa))
 	p.proves(t, keys.advertised, keys.ed) // the refusal did not use it up
-	stillWorks(t, p.Client)
+	daemontest.StillWorks(t, p.Client)
 
 	for _, algorithm := range []string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512} {
 		p := connect(t, d, func(c *ssh.ClientConfig) { c.HostKeyAlgorithms = []string{algorithm} }, ssh.PublicKeys(key))
@@ -264,7 +264,7 @@ func TestHostKeysAreProved(t *testing.T) {
 		}
 	}
 	for _, line := range []string{`sftpd_host_key_proofs_total{result="answered"} 4`, `sftpd_host_key_proofs_total{result="refused"} 2`} {
-		if !hasMetric(t, d, line) {
+		if !d.HasMetric(t, line) {
 			t.Errorf("no metric %s", line)
 		}
 	}
@@ -313,7 +313,7 @@ func TestProofsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.proves(t, keys.ed, keys.rsa)
-	stillWorks(t, p.Client)
+	daemontest.StillWorks(t, p.Client)
 	if got := d.KeyUse(t, dir, config.KeyUseReport{}).HostKeyProofs; len(got) != 2 {
 		t.Errorf("proofs %v, want two", got)
 	}
@@ -349,45 +349,7 @@ func TestProofsFollowReloads(t *testing.T) {
 	if got := connect(t, d, nil, ssh.PublicKeys(key)).announcement(t); !slices.Equal(got, wires(next)) {
 		t.Error("the key that is gone was announced")
 	}
-	stillWorks(t, p.Client)
-}
-
-// TestProofsWaitForTheirTurn: without a place among the expensive computations a request is
-// refused after a while, and nothing else waits that a session has begun.
-func TestProofsWaitForTheirTurn(t *testing.T) {
-	server.AdjustModexps(t, 0)
-	key, _ := configtest.Key(t)
-	dir := configtest.New(t)
-	host, file := configtest.Key(t)
-	dir.HostKeys = [][]byte{file}
-	dir.AddUser("ada", "", key.PublicKey())
-	d := daemontest.Start(t, dir)
-	p := connect(t, d, nil, ssh.PublicKeys(key))
-	files := startSFTP(t, p.Client)
-	answered := make(chan bool, 1)
-	go func() {
-		ok, _, err := p.Conn.SendRequest(proveHostKeys, true, request(host))
-		answered <- ok || err != nil
-	}()
-	if _, err := files.ReadDir("/"); err != nil {
-		t.Error(err)
-	}
-	if <-answered {
-		t.Error("answered, or the connection is gone")
-	}
-	stillWorks(t, p.Client)
-	if got := d.KeyUse(t, dir, config.KeyUseReport{}).HostKeyProofs; len(got) != 0 {
-		t.Errorf("proofs %v", got)
-	}
-}
-
-// hostKeysWith are active host keys with certificates, "" for none.
-func hostKeysWith(certificates ...string) []config.HostKey {
-	out := make([]config.HostKey, len(certificates))
-	for i, c := range certificates {
-		out[i].Certificate = c
-	}
-	return out
+	daemontest.StillWorks(t, p.Client)
 }
 
 // TestProofsFollowThePolicy: an RSA key is proved with SHA-1 to a client that has negotiated

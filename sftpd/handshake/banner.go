@@ -1,10 +1,10 @@
-package server
+package handshake
 
 import "strings"
 
-// banner returns a text as it goes over the wire: lines end with CR LF (RFC 4252 section 5.4), and so
+// Banner returns a text as it goes over the wire: lines end with CR LF (RFC 4252 section 5.4), and so
 // does the last one, for the client's prompt follows it.
-func banner(text string) string {
+func Banner(text string) string {
 	if text == "" {
 		return ""
 	}

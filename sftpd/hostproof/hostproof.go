@@ -1,0 +1,170 @@
+// Package hostproof tells clients of the host keys that their server has, and proves to them that it has those: by these
+// requests of OpenSSH's, a client that is logged in learns the other host keys of its server, and forgets those that the
+// server has no more (OpenSSH PROTOCOL section 2.5).
+package hostproof
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
+)
+
+const (
+	// Request is the global request by which a client asks for proofs.
+	Request = "hostkeys-prove-00@openssh.com"
+	// announcement is the one by which the server tells of its keys.
+	announcement = "hostkeys-00@openssh.com"
+)
+
+// failAtAnnouncements are the beginnings of software versions of clients that fail at an announcement
+// (OpenSSH's compat.c, SSH_BUG_HOSTKEYS).
+var failAtAnnouncements = []string{
+	"Cisco-1.", "TeraTerm SSH", "TTSSH/1.5.", "TTSSH/2.1", "TTSSH/2.2", "TTSSH/2.3", "TTSSH/2.4", "TTSSH/2.5",
+	"TTSSH/2.6", "TTSSH/2.70", "TTSSH/2.71", "TTSSH/2.72",
+}
+
+// understood reports whether a client of an identification (RFC 4253 section 4.2) can be told of
+// host keys.
+func understood(clientVersion string) bool {
+	software := strings.TrimPrefix(clientVersion, "SSH-2.0-")
+	return !slices.ContainsFunc(failAtAnnouncements, func(begin string) bool { return strings.HasPrefix(software, begin) })
+}
+
+// Patience is how long a request for proofs waits for its turn. A client that is refused
+// asks again in its next connection.
+const Patience = 2 * time.Second
+
+// ErrRefused is a request that is not answered, for what it asks for or since there is no place to compute in.
+var ErrRefused = errors.New("proofs of host keys refused")
+
+// Proofs are those of one connection. They are not safe for concurrent use.
+type Proofs struct {
+	conn  ssh.Conn
+	ring  func() *hostkeys.Ring
+	slots handshake.Slots
+	done  map[string]bool // keys that were proved, in SSH wire format
+}
+
+// New returns the proofs of a connection with a completed login, for which it needs the Conn of the ssh.ServerConn, as that
+// tells its algorithms. ring returns the host keys of the configuration in use, which may be newer than the connection, nil for
+// none; each request needs one of the slots.
+func New(conn ssh.Conn, ring func() *hostkeys.Ring, slots handshake.Slots) *Proofs {
+	return &Proofs{conn: conn, ring: ring, slots: slots}
+}
+
+// Announce tells the client of the keys, unless it is one that fails at that. It is for right after the login, and once: a
+// second time ends OpenSSH's client.
+func (p *Proofs) Announce() {
+	if r := p.ring(); r != nil && understood(string(p.conn.ClientVersion())) {
+		_, _, _ = p.conn.SendRequest(announcement, false, r.Announcement()) // a broken connection is noticed later
+	}
+}
+
+// Answer answers the payload of a Request, and returns the fingerprints of the keys that were proved. A client asks once, for
+// the keys that it does not know. So each key is proved once in a connection, which bounds what a client can make the
+// daemon sign; and as many connections at a time sign as may exchange keys in groups, for a
+// signature of RSA takes some milliseconds, and there may be many in a request.
+func (p *Proofs) Answer(ctx context.Context, payload []byte) (answer []byte, proved []string, err error) {
+	keys, ok := p.wanted(payload)
+	if !ok {
+		return nil, nil, ErrRefused
+	}
+	ctx, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	if !p.slots.Take(ctx) {
+		return nil, nil, ErrRefused
+	}
+	defer p.slots.Release()
+	for _, k := range keys {
+		sig, err := p.sign(k)
+		if err != nil {
+			return nil, nil, fmt.Errorf("host key %s does not sign: %w", k.Fingerprint, err)
+		}
+		answer = appendString(answer, ssh.Marshal(sig))
+		proved = append(proved, k.Fingerprint)
+	}
+	return answer, proved, nil
+}
+
+// wanted are the keys of a request, in its order. All have to be there to be proved.
+func (p *Proofs) wanted(payload []byte) ([]*hostkeys.Key, bool) {
+	blobs, ok := parseRequest(payload)
+	ring := p.ring()
+	if !ok || ring == nil {
+		return nil, false
+	}
+	keys := make([]*hostkeys.Key, 0, len(blobs))
+	for _, wire := range blobs {
+		k, ok := ring.Find(wire)
+		if !ok || p.done[string(wire)] {
+			return nil, false
+		}
+		keys = append(keys, k)
+	}
+	if p.done == nil {
+		p.done = map[string]bool{}
+	}
+	for _, wire := range blobs {
+		p.done[string(wire)] = true
+	}
+	return keys, true
+}
+
+// sign proves a key: over the request's name, the session ID and the public key. An RSA key
+// signs as the server did in the key exchange if that was with RSA, since OpenSSH's client
+// wants the same then, and else with the policy's first.
+func (p *Proofs) sign(k *hostkeys.Key) (*ssh.Signature, error) {
+	data := appendString(nil, []byte(Request))
+	data = appendString(data, p.conn.SessionID())
+	data = appendString(data, k.Signer.PublicKey().Marshal())
+	algorithms := k.Signer.Algorithms()
+	algorithm := algorithms[0]
+	if c, ok := p.conn.(ssh.AlgorithmsConnMetadata); ok {
+		negotiated := strings.TrimSuffix(c.Algorithms().HostKey, "-cert-v01@openssh.com")
+		if slices.Contains(algorithms, negotiated) {
+			algorithm = negotiated
+		}
+	}
+	return k.Signer.SignWithAlgorithm(rand.Reader, data, algorithm)
+}
+
+func appendString(b, s []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, uint32(len(s)))
+	return append(b, s...)
+}
+
+// parseRequest parses the payload of a Request: public keys in SSH wire format, each
+// as a string (RFC 4251 section 5). Not good are none, one twice, more than there can be, and
+// bytes after the last.
+func parseRequest(payload []byte) ([][]byte, bool) {
+	const prefix = 4
+	var keys [][]byte
+	for len(payload) > 0 {
+		if len(payload) < prefix || len(keys) == config.MaxHostKeys {
+			return nil, false
+		}
+		size := binary.BigEndian.Uint32(payload)
+		payload = payload[prefix:]
+		if uint64(size) > uint64(len(payload)) {
+			return nil, false
+		}
+		key := payload[:size]
+		if slices.ContainsFunc(keys, func(k []byte) bool { return bytes.Equal(k, key) }) {
+			return nil, false
+		}
+		keys, payload = append(keys, key), payload[size:]
+	}
+	return keys, len(keys) > 0
+}
