@@ -111,10 +111,7 @@ func readHello(r io.Reader) (*KexInit, error) {
 		return nil, errHello
 	}
 	var body bytes.Buffer // grows with what is there
-	if n, err := io.CopyN(&body, r, int64(length-1)); err != nil {
-		if errors.Is(err, io.EOF) && n > 0 {
-			err = io.ErrUnexpectedEOF
-		}
+	if _, err := io.CopyN(&body, r, int64(length-1)); err != nil {
 		return nil, err
 	}
 	var k KexInit

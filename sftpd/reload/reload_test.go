@@ -89,8 +89,9 @@ func (f *fixture) counter(t *testing.T, name string) float64 {
 	return 0
 }
 
-// reaction is how long a reload may take in tests. It is 15 ms on a quiet machine.
-const reaction = 500 * time.Millisecond
+// reaction is how long a reload may take in tests. It is 15 ms on a quiet machine, and without a signal it would be
+// pollInterval.
+const reaction = pollInterval / 2
 
 func TestFollowsSwaps(t *testing.T) {
 	for _, plain := range []bool{false, true} {

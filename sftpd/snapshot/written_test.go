@@ -14,7 +14,7 @@ func TestWritten(t *testing.T) {
 	data, drop, archive := dir.Volume(), t.TempDir(), t.TempDir()
 	dir.Listener.Volumes = append(dir.Listener.Volumes, config.Volume{Name: "drop", Path: drop}, config.Volume{Name: "archive", Path: archive})
 	for i := range 40 {
-		u := dir.AddUser(fmt.Sprintf("user%02d", i), "secret")
+		u := withPassword(dir, fmt.Sprintf("user%02d", i))
 		u.Mounts = append(u.Mounts,
 			config.Mount{Path: "/drop", Volume: "drop", SubPath: "shared", Access: config.WriteOnly},
 			config.Mount{Path: "/archive", Volume: "archive", Access: config.ReadOnly})
