@@ -71,7 +71,7 @@ func (h *Handshake) Hello() *KexInit {
 	var said bytes.Buffer
 	k, err := readHello(io.TeeReader(countingReader{w}, &said))
 	w.replay = said.Bytes()
-	if err != nil && !errors.Is(err, errHello) && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !errors.Is(err, errHello) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		w.failed(err)
 	}
 	return k
@@ -107,7 +107,7 @@ func readHello(r io.Reader) (*KexInit, error) {
 		return nil, err
 	}
 	length, padding := binary.BigEndian.Uint32(head[:]), uint32(head[4])
-	if length > maxKexInit || length <= padding+1 {
+	if length > maxKexInit || length <= padding {
 		return nil, errHello
 	}
 	var body bytes.Buffer // grows with what is there

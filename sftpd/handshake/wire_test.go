@@ -72,6 +72,11 @@ func TestBytesBeforeTheLogin(t *testing.T) {
 			t.Errorf("%+v: %d counted", tc, counted)
 		}
 	}
+	in, lost := scripted(t, "", loggedIn)
+	lost.err = io.ErrUnexpectedEOF
+	if _, err := in.wire.Read(make([]byte, 1)); !errors.Is(err, io.ErrUnexpectedEOF) || in.Context().Err() != nil {
+		t.Errorf("the end after the login: %v, %v", err, in.Context().Err())
+	}
 	h, c := scripted(t, "much", authenticating)
 	h.limits.Bytes = 1
 	c.during = func() { h.reach(loggedIn) }

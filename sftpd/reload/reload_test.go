@@ -48,7 +48,7 @@ func (s *safeBuffer) count(text string) int {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{dir: configtest.New(t), log: &safeBuffer{}, swaps: make(chan string, 100)}
-	f.dir.AddUser("ada", "secret")
+	f.dir.AddUser("ada", "").Password = &config.Password{Hash: "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"}
 	f.Loader = New(f.dir.Path, slog.New(slog.NewJSONHandler(f.log, nil)), metrics.New("test"),
 		func(s *snapshot.Snapshot) { f.swaps <- s.Digest })
 	return f

@@ -64,7 +64,7 @@ func TestUnusableListener(t *testing.T) {
 		t.Fatal(err)
 	}
 	for say, change := range map[string]func(*config.Listener){
-		"crypto policy":             func(l *config.Listener) { l.CryptoPolicy = "None" },
+		"None":                      func(l *config.Listener) { l.CryptoPolicy = "None" },
 		"host keys have settings":   func(l *config.Listener) { l.HostKeys = nil },
 		"allowFrom: ":               func(l *config.Listener) { l.AllowFrom = []string{"x"} },
 		"sources.exemptFrom: ":      func(l *config.Listener) { l.Sources.ExemptFrom = []string{"x"} },

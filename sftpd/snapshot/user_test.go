@@ -13,6 +13,7 @@ import (
 func TestUnusableUser(t *testing.T) {
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
+	dir.Listener.Authentication.TrustedUserCAs = []string{configtest.Line(key.PublicKey())}
 	for _, tc := range []struct {
 		say    string
 		change func(*config.User)
@@ -31,7 +32,13 @@ func TestUnusableUser(t *testing.T) {
 		{"no combination", func(u *config.User) { u.Methods = []string{"password"} }},
 		{"no combination", func(u *config.User) { u.Methods = []string{"publickey,publickey"} }},
 		{"no combination", func(u *config.User) { u.Methods = []string{"publickey,keyboard-interactive:totp"} }},
+		{"no combination", func(u *config.User) { u.Keys = nil }},
 		{"", func(*config.User) {}},
+		{"", func(u *config.User) {
+			u.TOTP = &config.TOTP{Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", Digits: 6, Algorithm: "SHA1"}
+			u.Methods = []string{"publickey,keyboard-interactive:totp"}
+		}},
+		{"", func(u *config.User) { u.Keys, u.Certificates = nil, true }},
 	} {
 		u := *dir.AddUser("ada", "", key.PublicKey())
 		u.Methods = []string{"publickey"}
