@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -104,7 +105,7 @@ func TestManyThatWereMade(t *testing.T) {
 	defer unix.Close(fd)
 	var c created
 	for i := range maxCreated + 10 {
-		par := parent{fd: fd, name: fmt.Sprint(i)}
+		par := parent{fd: fd, name: strconv.Itoa(i)}
 		c.add(par, identity{})
 		key, _ := c.key(par)
 		if _, ok := c.files[key]; !ok || len(c.files) != min(i+1, maxCreated) {
@@ -164,8 +165,10 @@ func TestCopyRanges(t *testing.T) {
 // TestRefusalsSayWhy: what a client is told is a sentence of its own for each refusal.
 func TestRefusalsSayWhy(t *testing.T) {
 	seen := map[string]bool{}
-	for _, err := range []error{ErrAccess, ErrCrossMount, ErrMountPoint, ErrNotRegular, ErrOwner, ErrDots, ErrReserved, ErrNotPublished,
-		ErrInterrupted, ErrUploading, ErrRemoved, ErrSameFile} {
+	for _, err := range []error{
+		ErrAccess, ErrCrossMount, ErrMountPoint, ErrNotRegular, ErrOwner, ErrDots, ErrReserved, ErrNotPublished,
+		ErrInterrupted, ErrUploading, ErrRemoved, ErrSameFile,
+	} {
 		var errno unix.Errno
 		if text := err.Error(); len(text) < 10 || seen[text] || !errors.As(err, &errno) || errno == 0 || !errors.Is(err, errno) {
 			t.Errorf("%q", text)
