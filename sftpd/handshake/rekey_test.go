@@ -13,13 +13,13 @@ import (
 func TestPace(t *testing.T) {
 	p := &pace{}
 	now := time.Now()
-	for i := range rekeyBurst {
+	for i := range 8 {
 		if d := p.reserve(now); d != 0 {
 			t.Errorf("exchange %d waits %s", i, d)
 		}
 	}
 	for i := 1; i <= 3; i++ {
-		if d, want := p.reserve(now), time.Duration(i)*rekeyInterval; d != want {
+		if d, want := p.reserve(now), time.Duration(i)*time.Second; d != want {
 			t.Errorf("%d beyond the burst: waits %s, want %s", i, d, want)
 		}
 	}

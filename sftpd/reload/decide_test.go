@@ -282,6 +282,42 @@ func TestSettle(t *testing.T) {
 	})
 }
 
+// TestFollowByPolling: without a signal, what is missing is looked for again soon, and what is good after the interval; with one,
+// at once.
+func TestFollowByPolling(t *testing.T) {
+	f := newFixture(t)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		swaps := make(chan time.Duration, 9)
+		started := time.Now()
+		l := New(f.dir.Path, f.Loader.log, f.metrics, func(*snapshot.Snapshot) { swaps <- time.Since(started) })
+		w := &watcher{changed: make(chan struct{}, 1), interval: pollInterval}
+		done := make(chan struct{})
+		go func() { defer close(done); l.follow(ctx, w) }()
+		time.Sleep(5 * time.Second)
+		f.dir.Write(t)
+		first := <-swaps
+		if first < 5*time.Second || first > 6*time.Second {
+			t.Errorf("loaded after %s, it was there after 5 s", first)
+		}
+		f.dir.Users[0].UID = "another"
+		f.dir.Write(t)
+		if second := <-swaps; second != first+pollInterval {
+			t.Errorf("seen after %s", second-first)
+		}
+		f.dir.Users[0].UID = "once more"
+		f.dir.Write(t)
+		at := time.Since(started)
+		w.changed <- struct{}{}
+		if third := <-swaps; third != at+settle {
+			t.Errorf("with a signal: %s", third-at)
+		}
+		cancel()
+		<-done
+	})
+}
+
 // TestForward: any event or error is a signal, signals that nobody has taken are one, and the end of the watch is the end.
 func TestForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,6 +27,10 @@ const (
 func (l *Loader) Run(ctx context.Context) {
 	w := l.watch()
 	defer w.close()
+	l.follow(ctx, w)
+}
+
+func (l *Loader) follow(ctx context.Context, w *watcher) {
 	retry := firstRetry
 	for {
 		// Watching comes before loading, or what changes in between goes unseen. To
