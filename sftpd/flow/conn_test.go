@@ -64,7 +64,7 @@ func TestOverrunIsCalled(t *testing.T) {
 		"others hold nearly all": {100 * mib, 99 * mib, 0, false, 4 * mib},
 		"the user's others":      {100 * mib, 0, 46 * mib, true, 4 * mib},
 		"the user's hold little": {1000 * mib, 0, 10 * mib, true, 12 * mib},
-		"a user has a half":      {16 * mib, 0, 0, true, 4 * mib},
+		"a user has a half":      {100 * mib, 0, 40 * mib, true, 5 * mib},
 	} {
 		totals := NewTotals()
 		totals.UnreadLimit = tc.limit
