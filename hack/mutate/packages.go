@@ -45,10 +45,10 @@ var packages = []pack{
 	{path: "sftpd/admission"},
 	{path: "sftpd/auth", open: true, skip: "^TestPasswordTime$"},
 	{path: "sftpd/flow", open: true, skip: "^TestWindowGrows$"},
-	{path: "sftpd/handshake", open: true},
-	{path: "sftpd/reload", open: true},
+	{path: "sftpd/handshake"},
+	{path: "sftpd/reload"},
 	{path: "sftpd/sftp", open: true, skip: "^(TestRepliesOfAListing|TestListing|TestEndlessReaddir|TestRaceOfRequests|TestSystemCallsOfWrites)$"},
-	{path: "sftpd/snapshot", open: true},
+	{path: "sftpd/snapshot"},
 	{path: "sftpd/vfs", open: true, skip: "^(TestRaceOfOperations|TestRaceOfSubPath|TestNothingOutsideIsReached|TestListing|TestTwoWritersOfOneName)$"},
 }
 
