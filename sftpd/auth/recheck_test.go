@@ -182,6 +182,18 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// TestEndWithoutTheKey: the end of a key that is gone is none; Recheck is what ends its session.
+func TestEndWithoutTheKey(t *testing.T) {
+	play(t, func(s *scene) {
+		g := s.granted("key")
+		s.user().Keys[0].PublicKey = configtest.Line(s.more.PublicKey())
+		u, _ := load(t, s.dir).Lookup("ada")
+		if end, reason := End(u, g); reason != "" {
+			t.Errorf("%s, %q", end, reason)
+		}
+	})
+}
+
 // TestTwoKeys: two keys are two different ones, and both are in the grant.
 func TestTwoKeys(t *testing.T) {
 	play(t, func(s *scene) {
