@@ -74,6 +74,16 @@ func (f *fixture) wantSwap(t *testing.T, digest string, within time.Duration) {
 	}
 }
 
+// after is the status once a configuration has been settled, which is soon after its swap is known, or else as it is.
+func (f *fixture) after(digest string) (st config.Status) {
+	for end := time.Now().Add(reaction); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if st = f.Status(); st.Digest == digest && st.Error == "" {
+			break
+		}
+	}
+	return st
+}
+
 func (f *fixture) counter(t *testing.T, name string) float64 {
 	t.Helper()
 	families, err := f.metrics.Registry.Gather()
@@ -105,8 +115,9 @@ func TestFollowsSwaps(t *testing.T) {
 			f.wantSwap(t, f.dir.Write(t), reaction)
 		}
 		f.dir.Users[0].UID = "another" // a shard alone
-		f.wantSwap(t, f.dir.Write(t), reaction)
-		if st := f.Status(); st.Error != "" || st.Users != 1 || st.LoadedAt.IsZero() {
+		last := f.dir.Write(t)
+		f.wantSwap(t, last, reaction)
+		if st := f.after(last); st.Error != "" || st.Users != 1 || st.LoadedAt.IsZero() {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -227,7 +238,7 @@ func TestWaitsForConsistency(t *testing.T) {
 	}
 	f.dir.WriteFiles(t, map[string][]byte{config.ShardFile(0): shard})
 	f.wantSwap(t, config.Digest(files[config.ListenerFile]), reaction)
-	if st := f.Status(); st.Error != "" || st.FailedDigest != "" {
+	if st := f.after(config.Digest(files[config.ListenerFile])); st.Error != "" || st.FailedDigest != "" {
 		t.Errorf("%+v", st)
 	}
 }
