@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,11 +19,20 @@ import (
 // binary is a package's tests with changed code.
 type binary struct {
 	path string
-	dir  string          // of the tests' package
-	skip string          // tests to leave out
-	took time.Duration   // without a mutant
-	hits map[string]bool // the ids that the tests get to
+	dir  string // of the tests' package
+	skip string // tests to leave out
+	each []oneTest
 }
+
+// oneTest is a test of a binary.
+type oneTest struct {
+	name string
+	took time.Duration   // without a mutant
+	hits map[string]bool // the ids that it gets to
+}
+
+// quick is the time of a test that is tried before slower ones.
+const quick = 300 * time.Millisecond
 
 // build compiles the tests of a package with the files of another, or of its own, replaced.
 func build(ctx context.Context, s *source, texts map[string]string, tests, skip, scratch string) (*binary, error) {
@@ -52,39 +63,85 @@ func build(ctx context.Context, s *source, texts map[string]string, tests, skip,
 	return &binary{path: out, dir: tests, skip: skip}, nil
 }
 
-// measure runs the tests without a mutant, notes their time, and which mutants they get to.
+// measure runs each test without a mutant, notes its time, and which mutants it gets to. So a mutant costs only the tests
+// that get to it.
 func (b *binary) measure(ctx context.Context) error {
-	trace := b.path + ".trace"
-	if err := os.RemoveAll(trace); err != nil {
-		return err
-	}
-	started := time.Now()
-	ok, output := b.test(ctx, 0, 10*time.Minute, "MUTANT_TRACE="+trace)
-	if !ok {
-		return fmt.Errorf("the tests of %s fail without a mutant: %s", b.dir, output)
-	}
-	b.took = time.Since(started)
-	data, err := os.ReadFile(trace)
+	cmd := exec.CommandContext(ctx, b.path, "-test.list=^(Test|Fuzz|Example)")
+	cmd.Dir = b.dir
+	names, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("the tests of %s run none of the code: %w", b.dir, err)
+		return fmt.Errorf("listing the tests of %s: %w", b.dir, err)
 	}
-	b.hits = map[string]bool{}
-	for id := range strings.FieldsSeq(string(data)) {
-		b.hits[id] = true
+	reached := false
+	for name := range strings.FieldsSeq(string(names)) {
+		one := oneTest{name: name, hits: map[string]bool{}}
+		trace := b.path + ".trace"
+		if err := os.RemoveAll(trace); err != nil {
+			return err
+		}
+		started := time.Now()
+		ok, output := b.test(ctx, 0, []oneTest{one}, 10*time.Minute, "MUTANT_TRACE="+trace)
+		if !ok {
+			return fmt.Errorf("%s of %s fails without a mutant: %s", name, b.dir, output)
+		}
+		one.took = time.Since(started)
+		data, err := os.ReadFile(trace)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for id := range strings.FieldsSeq(string(data)) {
+			one.hits[id] = true
+			reached = true
+		}
+		b.each = append(b.each, one)
+	}
+	if !reached {
+		return fmt.Errorf("the tests of %s run none of the code", b.dir)
 	}
 	return nil
 }
 
-// limit is how long the tests may take with a mutant, which may loop for ever.
-func (b *binary) limit() time.Duration { return 10*time.Second + 5*b.took }
+// reaching returns the quick and the slow tests that get to a mutant.
+func (b *binary) reaching(m *mutant) (fast, slow []oneTest) {
+	for _, one := range b.each {
+		switch {
+		case !one.hits[strconv.Itoa(m.id)]:
+		case one.took < quick:
+			fast = append(fast, one)
+		default:
+			slow = append(slow, one)
+		}
+	}
+	return fast, slow
+}
 
-// test runs the tests with a mutant switched on and reports whether they pass.
-func (b *binary) test(ctx context.Context, id int, limit time.Duration, env ...string) (bool, string) {
+// limit is how long tests may take with a mutant, which may loop for ever.
+func limit(tests []oneTest) time.Duration {
+	sum := 10 * time.Second
+	for _, one := range tests {
+		sum += 5 * one.took
+	}
+	return sum
+}
+
+// test runs tests, or all of them if none are named, with a mutant switched on and reports whether they pass.
+func (b *binary) test(ctx context.Context, id int, tests []oneTest, limit time.Duration, env ...string) (bool, string) {
+	var names []string
+	for _, one := range tests {
+		names = append(names, one.name)
+	}
+	run := "."
+	if len(names) > 0 {
+		run = "^(" + strings.Join(names, "|") + ")$"
+	}
 	ctx, cancel := context.WithTimeout(ctx, limit+5*time.Second)
 	defer cancel()
 	// A mutant may also allocate for ever. The bound is on addresses, so it is far above what tests use.
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `ulimit -v 8388608; exec "$0" "$@"`, b.path,
-		"-test.failfast", "-test.count=1", "-test.skip="+b.skip, "-test.timeout="+limit.String())
+		"-test.failfast", "-test.count=1", "-test.run="+run, "-test.skip="+b.skip, "-test.timeout="+limit.String())
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1", "MUTANT="+strconv.Itoa(id)), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

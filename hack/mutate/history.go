@@ -18,11 +18,15 @@ import (
 type history struct {
 	path     string
 	Verdicts map[string]verdict
+
+	// Noticed are the mutants that any earlier tests of any earlier code noticed, for -trust.
+	noticedPath string
+	Noticed     map[string]bool
 }
 
 // openHistory reads the results of earlier runs.
 func openHistory(ctx context.Context, p pack, use bool) (*history, error) {
-	h := &history{Verdicts: map[string]verdict{}}
+	h := &history{Verdicts: map[string]verdict{}, Noticed: map[string]bool{}}
 	sum := sha256.New()
 	args := []string{"-export", "-deps", "-test", "-f", "{{.ImportPath}} {{.BuildID}}"}
 	for _, tests := range p.tests {
@@ -64,30 +68,40 @@ func openHistory(ctx context.Context, p pack, use bool) (*history, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.path = filepath.Join(dir, strings.ReplaceAll(p.path, "/", "_")+"-"+hex.EncodeToString(sum.Sum(nil))[:16]+".json")
+	name := filepath.Join(dir, strings.ReplaceAll(p.path, "/", "_")+"-")
+	h.path = name + hex.EncodeToString(sum.Sum(nil))[:16] + ".json"
+	h.noticedPath = name + "noticed.json"
 	if !use {
 		return h, nil
 	}
-	data, err := os.ReadFile(h.path)
+	return h, errors.Join(readJSON(h.path, &h.Verdicts), readJSON(h.noticedPath, &h.Noticed))
+}
+
+func readJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return h, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return h, json.Unmarshal(data, &h.Verdicts)
+	return json.Unmarshal(data, v)
 }
 
 // save writes the results for later runs.
 func (h *history) save() error {
-	data, err := json.Marshal(h.Verdicts)
-	if err != nil {
-		return err
-	}
 	if err := os.MkdirAll(filepath.Dir(h.path), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(h.path, data, 0o600)
+	return errors.Join(writeJSON(h.path, h.Verdicts), writeJSON(h.noticedPath, h.Noticed))
+}
+
+func writeJSON(path string, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o600)
 }
 
 // cacheDir returns where the project's tools keep what is expensive, as hack/tools/run.sh does.

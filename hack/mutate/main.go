@@ -26,6 +26,7 @@ type options struct {
 	verbose bool
 	cache   bool
 	entries bool
+	trust   bool
 }
 
 func main() {
@@ -35,6 +36,7 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "print every mutant with its result")
 	flag.BoolVar(&o.cache, "cache", true, "use the results of earlier runs of the same code and tests")
 	flag.BoolVar(&o.entries, "entries", false, "print the entries of "+acceptedFile+" for the survivors, for those that are to be accepted")
+	flag.BoolVar(&o.trust, "trust", false, "do not try again what any earlier tests noticed, though the code or the tests changed since")
 	only := flag.String("only", "", "mutants that match this regular expression: \"file.go Function: change\"")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -94,6 +93,10 @@ func (a *attempt) unknown(all []*mutant) []*mutant {
 			a.verdicts[m] = v
 			continue
 		}
+		if a.trust && a.past.Noticed[m.match()] {
+			a.note(m, noticed)
+			continue
+		}
 		left = append(left, m)
 	}
 	return left
@@ -105,6 +108,11 @@ func (a *attempt) note(m *mutant, v verdict) {
 	a.verdicts[m] = v
 	if v != untried {
 		a.past.Verdicts[m.String()] = v
+		if v == noticed {
+			a.past.Noticed[m.match()] = true
+		} else {
+			delete(a.past.Noticed, m.match())
+		}
 	}
 }
 
@@ -151,13 +159,16 @@ func (a *attempt) tryTogether(ctx context.Context, mutants []*mutant) error {
 func try(ctx context.Context, m *mutant, binaries []*binary) verdict {
 	v := unreached
 	for _, b := range binaries {
-		if !b.hits[strconv.Itoa(m.id)] {
-			continue
+		fast, slow := b.reaching(m)
+		for _, tests := range [][]oneTest{fast, slow} {
+			if len(tests) == 0 {
+				continue
+			}
+			if ok, _ := b.test(ctx, m.id, tests, limit(tests)); !ok {
+				return noticed
+			}
+			v = survived
 		}
-		if ok, _ := b.test(ctx, m.id, b.limit()); !ok {
-			return noticed
-		}
-		v = survived
 	}
 	return v
 }
@@ -176,7 +187,7 @@ func (a *attempt) trySingle(ctx context.Context, mutants []*mutant) {
 				v = "" // tests that do not compile with it, such as one with a constant of its own
 				break
 			}
-			if ok, _ := b.test(ctx, 0, time.Minute); !ok {
+			if ok, _ := b.test(ctx, 0, nil, 2*time.Minute); !ok {
 				v = noticed
 				break
 			}

@@ -44,7 +44,7 @@ func originOf(client netip.Addr, s *snapshot.Snapshot) origin {
 
 // sourceOf is the network that an address belongs to.
 func sourceOf(client netip.Addr, s config.Sources) netip.Prefix {
-	client = client.Unmap().WithZone("")
+	client = client.Unmap()
 	bits, standard := s.IPv6PrefixLength, defaultIPv6PrefixLength
 	if client.Is4() {
 		bits, standard = s.IPv4PrefixLength, defaultIPv4PrefixLength
@@ -52,10 +52,7 @@ func sourceOf(client netip.Addr, s config.Sources) netip.Prefix {
 	if bits == 0 {
 		bits = standard
 	}
-	p, err := client.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
+	p, _ := client.Prefix(bits) // without a zone, and not valid if the client is not
 	return p
 }
 

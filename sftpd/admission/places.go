@@ -70,7 +70,7 @@ func (p *places) add(c *Place, l limits) (displaced *Place, reason event.Reason)
 	source := c.origin.limited()
 	silent := func(o *Place) bool { return !o.exchanged.Load() }
 	switch {
-	case l.startups.PerSource > 0 && source.IsValid() && p.bySource[source] >= l.startups.PerSource:
+	case l.startups.PerSource > 0 && p.bySource[source] >= l.startups.PerSource:
 		displaced = p.oldest(c, func(o *Place) bool { return silent(o) && o.counted == source })
 		reason = event.StartupsOfSource
 	case p.random() < dropProbability(l.startups, others):
@@ -133,10 +133,10 @@ func (p *places) ofGreediest(c *Place, source netip.Prefix) *Place {
 	return p.oldest(c, func(o *Place) bool { return o.counted == greediest })
 }
 
-// oldest is the login in progress for longest of those that may go instead of c.
+// oldest is the login in progress for longest of those that may go instead of c, which is younger than any of them.
 func (p *places) oldest(c *Place, may func(*Place) bool) (oldest *Place) {
 	for o := range p.logins {
-		if o != c && c.accepted.Sub(o.accepted) >= undisturbed && may(o) &&
+		if c.accepted.Sub(o.accepted) >= undisturbed && may(o) &&
 			(oldest == nil || o.accepted.Before(oldest.accepted)) {
 			oldest = o
 		}

@@ -30,7 +30,7 @@ func TestDropProbability(t *testing.T) {
 		{config.Startups{Begin: 5, DropPercent: 0, Full: 5}, 5, 1},
 		{config.Startups{Begin: 5, DropPercent: 100, Full: 50}, 5, 1},
 	} {
-		if p := dropProbability(tc.limits, tc.startups); math.Abs(p-tc.want) > 1e-9 {
+		if p := dropProbability(tc.limits, tc.startups); !(math.Abs(p-tc.want) <= 1e-9) { // NaN neither
 			t.Errorf("%+v, %d: %v, want %v", tc.limits, tc.startups, p, tc.want)
 		}
 	}

@@ -35,6 +35,7 @@ func TestProxyHeader(t *testing.T) {
 		"nothing":          {"", "probe"},
 
 		"no header":       {"SSH-2.0-OpenSSH_10.0\r\n", ""},
+		"a byte":          {"P", ""},
 		"v1 cut":          {"PROXY TCP4 192.0.2.1", ""},
 		"v1 too long":     {"PROXY TCP4 " + strings.Repeat("1", 200) + "\r\n", ""},
 		"v1 bad address":  {"PROXY TCP4 192.0.2.256 192.0.2.2 12345 22\r\n", ""},

@@ -140,7 +140,6 @@ func (h *Handshake) configure(c *ssh.ServerConfig, keys []ssh.MultiAlgorithmSign
 			callback(peer)
 		}
 		h.rekeying.ask = unexported.KeyExchangeRequests(peer)
-		h.rekeying.exchanged()
 		h.reach(authenticating)
 		close(h.asked)
 	}

@@ -71,7 +71,7 @@ func (h *Handshake) Hello() *KexInit {
 	var said bytes.Buffer
 	k, err := readHello(io.TeeReader(countingReader{w}, &said))
 	w.replay = said.Bytes()
-	if err != nil && !errors.Is(err, errHello) && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !errors.Is(err, errHello) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		w.failed(err)
 	}
 	return k
@@ -107,14 +107,11 @@ func readHello(r io.Reader) (*KexInit, error) {
 		return nil, err
 	}
 	length, padding := binary.BigEndian.Uint32(head[:]), uint32(head[4])
-	if length > maxKexInit || length <= padding+1 {
+	if length > maxKexInit || length <= padding {
 		return nil, errHello
 	}
 	var body bytes.Buffer // grows with what is there
-	if n, err := io.CopyN(&body, r, int64(length-1)); err != nil {
-		if errors.Is(err, io.EOF) && n > 0 {
-			err = io.ErrUnexpectedEOF
-		}
+	if _, err := io.CopyN(&body, r, int64(length-1)); err != nil {
 		return nil, err
 	}
 	var k KexInit

@@ -22,6 +22,16 @@ func saidFirst(line string, up, down []string) []byte {
 	return append(append(packet, message...), make([]byte, padding)...)
 }
 
+// longHello is a hello whose packet has a length.
+func longHello(length int, up, down []string) []byte {
+	const padding = 8
+	k := KexInit{CiphersClientServer: up, CiphersServerClient: down}
+	k.LanguagesUp = []string{strings.Repeat("x", length-1-padding-len(ssh.Marshal(k)))}
+	message := ssh.Marshal(k)
+	packet := binary.BigEndian.AppendUint32([]byte("SSH-2.0-test\r\n"), uint32(1+len(message)+padding))
+	return append(append(append(packet, padding), message...), make([]byte, padding)...)
+}
+
 func TestReadHello(t *testing.T) {
 	up, down := []string{"aes128-gcm@openssh.com", "aes128-ctr"}, []string{"aes256-ctr"}
 	good := saidFirst("SSH-2.0-test\r\n", up, down)
@@ -40,7 +50,14 @@ func TestReadHello(t *testing.T) {
 		"an empty line":       {"\r\n" + string(good), errHello},
 		"an end alone":        {"\n" + string(good), errHello},
 		"endless line":        {"SSH-2.0-" + strings.Repeat("x", 300), errHello},
-		"cut packet":          {string(good[:40]), io.ErrUnexpectedEOF},
+		"cut packet":          {string(good[:40]), io.EOF},
+		"head of a packet":    {line + "\x00\x00\x00\x0c\x08", io.EOF},
+		"padding too long":    {line + "\x00\x00\x00\x05\x08" + strings.Repeat("\x00", 4), errHello},
+		"padding for all":     {line + "\x00\x00\x00\x08\x08" + strings.Repeat("\x00", 7), errHello},
+		"longest line":        {string(saidFirst("SSH-2.0-"+strings.Repeat("x", 246)+"\n", up, down)), nil},
+		"line too long":       {string(saidFirst("SSH-2.0-"+strings.Repeat("x", 247)+"\n", up, down)), errHello},
+		"longest packet":      {string(longHello(35000, up, down)), nil},
+		"packet too long":     {string(longHello(35001, up, down)), errHello},
 		"no packet":           {line, io.EOF},
 		"long packet":         {line + "\xff\xff\xff\xff\x04", errHello},
 		"longer than allowed": {line + "\x00\x00\x88\xb9\x04", errHello}, // 35001

@@ -87,8 +87,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// serve lets a client talk to a server over loopback, and closes the client's side when it is done.
-func serve(t *testing.T, client func(net.Conn), limit time.Duration) (*Failure, *Handshake) {
+// loopback returns both ends of a connection.
+func loopback(t *testing.T) (accepted, dialed net.Conn) {
 	t.Helper()
 	var lc net.ListenConfig
 	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -97,15 +97,21 @@ func serve(t *testing.T, client func(net.Conn), limit time.Duration) (*Failure, 
 	}
 	defer l.Close()
 	var dialer net.Dialer
-	dialed, err := dialer.DialContext(t.Context(), "tcp", l.Addr().String())
-	if err != nil {
+	if dialed, err = dialer.DialContext(t.Context(), "tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	accepted, err := l.Accept()
-	if err != nil {
+	t.Cleanup(func() { dialed.Close() })
+	if accepted, err = l.Accept(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { accepted.Close() })
+	return accepted, dialed
+}
+
+// serve lets a client talk to a server over loopback, and closes the client's side when it is done.
+func serve(t *testing.T, client func(net.Conn), limit time.Duration) (*Failure, *Handshake) {
+	t.Helper()
+	accepted, dialed := loopback(t)
 	go func() {
 		client(dialed)
 		_ = dialed.Close()

@@ -13,13 +13,13 @@ import (
 func TestPace(t *testing.T) {
 	p := &pace{}
 	now := time.Now()
-	for i := range rekeyBurst {
+	for i := range 8 {
 		if d := p.reserve(now); d != 0 {
 			t.Errorf("exchange %d waits %s", i, d)
 		}
 	}
 	for i := 1; i <= 3; i++ {
-		if d, want := p.reserve(now), time.Duration(i)*rekeyInterval; d != want {
+		if d, want := p.reserve(now), time.Duration(i)*time.Second; d != want {
 			t.Errorf("%d beyond the burst: waits %s, want %s", i, d, want)
 		}
 	}
@@ -45,6 +45,7 @@ func TestHostKeyCounts(t *testing.T) {
 	}
 	for method, f := range sign {
 		h.exchanges.Store(0)
+		h.rekeying.last.Store(0)
 		if err := h.takeSlot(); err != nil {
 			t.Fatal(err)
 		}
@@ -56,11 +57,14 @@ func TestHostKeyCounts(t *testing.T) {
 		if err := key.PublicKey().Verify([]byte("x"), sig); err != nil || !h.pace.free.After(before) {
 			t.Errorf("%s: %v, counted until %s", method, err, h.pace.free)
 		}
-		if len(h.limits.Slots) != 0 || !h.is(signed) {
+		if len(h.limits.Slots) != 0 || !h.is(signed) || h.rekeying.last.Load() == 0 {
 			t.Errorf("%s: %d slots are taken in state %d", method, len(h.limits.Slots), h.state.Load())
 		}
 	}
-	h.exchanges.Store(h.limits.Exchanges)
+	h.exchanges.Store(h.limits.Exchanges - 1)
+	if _, err := sign["Sign"](); err != nil || h.excess.Load() {
+		t.Errorf("the last exchange that a login may have: %v", err)
+	}
 	for method, f := range sign {
 		if _, err := f(); !errors.Is(err, errTooManyExchanges) || !h.excess.Load() {
 			t.Errorf("%s for one exchange more: %v", method, err)

@@ -48,7 +48,7 @@ func (s *safeBuffer) count(text string) int {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{dir: configtest.New(t), log: &safeBuffer{}, swaps: make(chan string, 100)}
-	f.dir.AddUser("ada", "secret")
+	f.dir.AddUser("ada", "").Password = &config.Password{Hash: "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"}
 	f.Loader = New(f.dir.Path, slog.New(slog.NewJSONHandler(f.log, nil)), metrics.New("test"),
 		func(s *snapshot.Snapshot) { f.swaps <- s.Digest })
 	return f
@@ -74,6 +74,16 @@ func (f *fixture) wantSwap(t *testing.T, digest string, within time.Duration) {
 	}
 }
 
+// after is the status once a configuration has been settled, which is soon after its swap is known, or else as it is.
+func (f *fixture) after(digest string) (st config.Status) {
+	for end := time.Now().Add(reaction); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if st = f.Status(); st.Digest == digest && st.Error == "" {
+			break
+		}
+	}
+	return st
+}
+
 func (f *fixture) counter(t *testing.T, name string) float64 {
 	t.Helper()
 	families, err := f.metrics.Registry.Gather()
@@ -89,8 +99,9 @@ func (f *fixture) counter(t *testing.T, name string) float64 {
 	return 0
 }
 
-// reaction is how long a reload may take in tests. It is 15 ms on a quiet machine.
-const reaction = 500 * time.Millisecond
+// reaction is how long a reload may take in tests. It is 15 ms on a quiet machine, and without a signal it would be
+// pollInterval.
+const reaction = pollInterval / 2
 
 func TestFollowsSwaps(t *testing.T) {
 	for _, plain := range []bool{false, true} {
@@ -104,8 +115,9 @@ func TestFollowsSwaps(t *testing.T) {
 			f.wantSwap(t, f.dir.Write(t), reaction)
 		}
 		f.dir.Users[0].UID = "another" // a shard alone
-		f.wantSwap(t, f.dir.Write(t), reaction)
-		if st := f.Status(); st.Error != "" || st.Users != 1 || st.LoadedAt.IsZero() {
+		last := f.dir.Write(t)
+		f.wantSwap(t, last, reaction)
+		if st := f.after(last); st.Error != "" || st.Users != 1 || st.LoadedAt.IsZero() {
 			t.Errorf("%+v", st)
 		}
 	}
@@ -226,7 +238,7 @@ func TestWaitsForConsistency(t *testing.T) {
 	}
 	f.dir.WriteFiles(t, map[string][]byte{config.ShardFile(0): shard})
 	f.wantSwap(t, config.Digest(files[config.ListenerFile]), reaction)
-	if st := f.Status(); st.Error != "" || st.FailedDigest != "" {
+	if st := f.after(config.Digest(files[config.ListenerFile])); st.Error != "" || st.FailedDigest != "" {
 		t.Errorf("%+v", st)
 	}
 }

@@ -27,18 +27,18 @@ const (
 func (l *Loader) Run(ctx context.Context) {
 	w := l.watch()
 	defer w.close()
+	l.follow(ctx, w)
+}
+
+func (l *Loader) follow(ctx context.Context, w *watcher) {
 	retry := firstRetry
 	for {
 		// Watching comes before loading, or what changes in between goes unseen. To
 		// watch again is cheap, and finds a directory that was missing or replaced.
 		w.add(l.dir)
-		wait := w.interval
-		if err := l.Load(); err != nil && !l.isFinal() {
-			wait = retry
-			retry = min(2*retry, lastRetry)
-		} else {
-			retry = firstRetry
-		}
+		_ = l.Load() // which reports an error
+		var wait time.Duration
+		wait, retry = pause(l.unsettled(), retry, w.interval)
 		now := time.Now()
 		l.noticeLapse(now)
 		l.noticeCertificates(now)
@@ -53,10 +53,19 @@ func (l *Loader) Run(ctx context.Context) {
 	}
 }
 
-func (l *Loader) isFinal() bool {
+// pause returns how long to wait after a load, and the retry after that one.
+func pause(unsettled bool, retry, interval time.Duration) (wait, next time.Duration) {
+	if unsettled {
+		return retry, min(2*retry, lastRetry)
+	}
+	return interval, firstRetry
+}
+
+// unsettled reports whether the configuration could not be loaded now, but may be soon.
+func (l *Loader) unsettled() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.failure.final
+	return l.failure.err != nil && !l.failure.final
 }
 
 // watcher tells of changes in a directory.

@@ -58,10 +58,5 @@ func (s *Snapshot) Decoy(username string) password.Hash {
 	mac.Write([]byte(username))
 	// The high word is a number below the total that grows with it.
 	at, _ := bits.Mul64(binary.BigEndian.Uint64(mac.Sum(nil)), d.upTo[len(d.upTo)-1])
-	for i, end := range d.upTo {
-		if at < end {
-			return d.hashes[i]
-		}
-	}
-	return d.hashes[0]
+	return d.hashes[slices.IndexFunc(d.upTo, func(end uint64) bool { return at < end })]
 }

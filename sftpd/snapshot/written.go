@@ -21,7 +21,6 @@ func (s *Snapshot) Written() map[string][]string {
 			dirs := out[m.Dir]
 			at, known := slices.BinarySearch(dirs, m.SubPath)
 			if known || at == maxWritten {
-				out[m.Dir] = dirs
 				continue
 			}
 			if len(dirs) == maxWritten {

@@ -9,15 +9,28 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
+// oneUser is a directory whose one user writes to two volumes.
+func oneUser(t *testing.T, drop string) *configtest.Dir {
+	t.Helper()
+	dir := configtest.New(t)
+	dir.Listener.Volumes = append(dir.Listener.Volumes, config.Volume{Name: "drop", Path: drop})
+	u := withPassword(dir, "ada")
+	u.Mounts = append(u.Mounts, config.Mount{Path: "/drop", Volume: "drop", Access: config.ReadWrite})
+	return dir
+}
+
 func TestWritten(t *testing.T) {
 	dir := configtest.New(t)
 	data, drop, archive := dir.Volume(), t.TempDir(), t.TempDir()
 	dir.Listener.Volumes = append(dir.Listener.Volumes, config.Volume{Name: "drop", Path: drop}, config.Volume{Name: "archive", Path: archive})
 	for i := range 40 {
-		u := dir.AddUser(fmt.Sprintf("user%02d", i), "secret")
+		u := withPassword(dir, fmt.Sprintf("user%02d", i))
 		u.Mounts = append(u.Mounts,
 			config.Mount{Path: "/drop", Volume: "drop", SubPath: "shared", Access: config.WriteOnly},
 			config.Mount{Path: "/archive", Volume: "archive", Access: config.ReadOnly})
+	}
+	if s, err := build(t, oneUser(t, drop)); err != nil || len(s.Written()) != 2 {
+		t.Errorf("one user's %v, %v, want two volumes", s.Written(), err)
 	}
 	s, err := build(t, dir)
 	if err != nil {
