@@ -88,7 +88,9 @@ func TestAnnotatingHangs(t *testing.T) {
 // Pods that cannot be found are left to the Poller.
 func TestAnnotatingFails(t *testing.T) {
 	r := newRig(t)
-	r.calls.Get = func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error { return errors.New("down") }
+	r.calls.Get = func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+		return errors.New("down")
+	}
 	r.restart()
 	r.running("p")
 	r.Announcer.request(&request{r.l, "1"})
@@ -146,7 +148,7 @@ func TestSpans(t *testing.T) {
 	}
 	attributes := map[string]string{}
 	for _, a := range root.Attributes() {
-		attributes[string(a.Key)] = a.Value.Emit()
+		attributes[string(a.Key)] = a.Value.String()
 	}
 	if want := r.access().Delivered.Version.Digest; attributes["sftp.configuration.digest"] != want || attributes["sftp.configuration.written"] != "true" ||
 		attributes["k8s.resource.generation"] != "1" || attributes["sftp.listener"] != "partners" {

@@ -69,7 +69,9 @@ func TestLists(t *testing.T) {
 		t.Fatalf("blocked %+v", b)
 	}
 	r.reading()
-	r.until("the lists are read", func() bool { return r.logins() == "b" && strings.Contains(r.settings(), strings.TrimSpace(publicKey(50))) })
+	r.until("the lists are read", func() bool {
+		return r.logins() == "b" && strings.Contains(r.settings(), strings.TrimSpace(publicKey(50)))
+	})
 	if len(r.access().Problems) != 0 || len(r.access().Unreadable) != 0 {
 		t.Errorf("told %+v", r.access())
 	}
@@ -91,7 +93,9 @@ func TestLists(t *testing.T) {
 	r.good()
 	r.until("it can be read again", func() bool { return len(r.access().Unreadable) == 0 })
 	// Another key in the spec counts at once.
-	r.change(func(l *v1alpha1.SFTPListener) { l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: fingerprint(1)}} })
+	r.change(func(l *v1alpha1.SFTPListener) {
+		l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: fingerprint(1)}}
+	})
 	if r.good(); r.logins() != "" {
 		t.Errorf("logins %q", r.logins())
 	}
@@ -108,7 +112,9 @@ func TestListsAfterARestart(t *testing.T) {
 	r.lists()
 	r.reading()
 	r.good()
-	r.until("the lists are read", func() bool { return r.logins() == "b" && strings.Contains(r.settings(), strings.TrimSpace(publicKey(50))) })
+	r.until("the lists are read", func() bool {
+		return r.logins() == "b" && strings.Contains(r.settings(), strings.TrimSpace(publicKey(50)))
+	})
 	r.restart() // nothing is read now
 	for range 2 {
 		r.put("c", 1, 3)
