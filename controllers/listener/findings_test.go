@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,13 +82,20 @@ func TestWaits(t *testing.T) {
 		after time.Duration // since noon; a version is delivered each time
 		want  bool
 	}{
-		{0, true}, {time.Second, true}, {settleTime - 1, true}, {settleTime, false}, {settleTime + 1, true}, {2 * settleTime, true}, {2*settleTime + 1, false},
+		{0, true},
+		{time.Second, true},
+		{settleTime - 1, true},
+		{settleTime, false},
+		{settleTime + 1, true},
+		{2 * settleTime, true},
+		{2*settleTime + 1, false},
 		{time.Second, true}, // the clock was set back
-		{time.Second + settleTime - 1, true}, {time.Second + settleTime, false},
+		{time.Second + settleTime - 1, true},
+		{time.Second + settleTime, false},
 	}
 	for i, s := range steps {
 		f.now = noon.Add(s.after)
-		v := version(fmt.Sprint(i))
+		v := version(strconv.Itoa(i))
 		v.At = f.now
 		f.access.Delivered.Version = v
 		if got := f.waits(); got != s.want {

@@ -239,9 +239,9 @@ func TestUnmounted(t *testing.T) {
 	}
 	user := func(home, mount string) *v1alpha1.SFTPUser {
 		u := &v1alpha1.SFTPUser{}
-		u.Spec.HomeDirectory.Volume = v1alpha1.VolumeName(home)
+		u.Spec.HomeDirectory.Volume = home
 		if mount != "" {
-			u.Spec.Mounts = []v1alpha1.Mount{{Path: "/a", Directory: v1alpha1.Directory{Volume: "home"}}, {Path: "/m", Directory: v1alpha1.Directory{Volume: v1alpha1.VolumeName(mount)}}}
+			u.Spec.Mounts = []v1alpha1.Mount{{Path: "/a", Directory: v1alpha1.Directory{Volume: "home"}}, {Path: "/m", Directory: v1alpha1.Directory{Volume: mount}}}
 		}
 		return u
 	}
