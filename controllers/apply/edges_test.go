@@ -417,3 +417,57 @@ func TestPlain(t *testing.T) {
 		t.Errorf("%v, %s", other.resource(), other.id())
 	}
 }
+
+// made is a Reader that has an object with these managedFields.
+type made []metav1.ManagedFieldsEntry
+
+func (f made) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	o.SetUID("u")
+	o.SetManagedFields(f)
+	return nil
+}
+
+func (made) List(context.Context, client.ObjectList, ...client.ListOption) error { return errDown }
+
+// Only what the operator has applied itself was made here: not what it has updated, its status, nor what others have applied.
+func TestMadeHere(t *testing.T) {
+	field := func(manager string, operation metav1.ManagedFieldsOperationType, subresource string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, Subresource: subresource}
+	}
+	others := []metav1.ManagedFieldsEntry{
+		field("kubectl", metav1.ManagedFieldsOperationApply, ""), field(FieldOwner, metav1.ManagedFieldsOperationUpdate, ""),
+		field(FieldOwner, metav1.ManagedFieldsOperationApply, "status"),
+	}
+	live := service("s", 22)
+	live.UID = "u"
+	in, err := newIntent(live, clientgoscheme.Scheme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		fields made
+		want   bool
+	}{
+		"nobody's": {nil, false},
+		"others'":  {others, false},
+		"its own":  {append(made(others), field(FieldOwner, metav1.ManagedFieldsOperationApply, "")), true},
+	} {
+		if got, err := (&Applier{Live: tc.fields}).madeHere(t.Context(), in, live); got != tc.want || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+// One owner goes, and all others stay.
+func TestDisowned(t *testing.T) {
+	refs := []metav1.OwnerReference{{UID: "a"}, {UID: "b"}, {UID: "c"}}
+	for uid, want := range map[types.UID]string{"a": "bc", "b": "ac", "c": "ab", "d": "abc"} {
+		got := ""
+		for _, r := range disowned(refs, uid) {
+			got += string(r.UID)
+		}
+		if got != want {
+			t.Errorf("without %s: %s", uid, got)
+		}
+	}
+}

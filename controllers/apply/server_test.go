@@ -20,15 +20,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-// api is a real API server: server-side apply, ownership and preconditions are its work. With -short it is one in memory, so that
-// mutants are tried in a second.
+// api is a real API server: server-side apply, ownership and preconditions are its work. With -short, and for mutants, it is one
+// in memory, so that a run takes a second.
 var api client.WithWatch
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
+// short reports whether the API server is one in memory. hack/mutate sets MUTANT.
+func short() bool { return testing.Short() || os.Getenv("MUTANT") != "" }
+
 func run(m *testing.M) int {
 	flag.Parse()
-	if testing.Short() {
+	if short() {
 		api = inMemory()
 		return m.Run()
 	}
@@ -48,7 +51,7 @@ func run(m *testing.M) int {
 // realServer skips a test of what only a real API server refuses.
 func realServer(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
+	if short() {
 		t.Skip("needs a real API server")
 	}
 }

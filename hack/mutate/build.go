@@ -19,13 +19,12 @@ type binary struct {
 	path string
 	dir  string          // of the tests' package
 	skip string          // tests to leave out
-	args []string        // more arguments of the tests
 	took time.Duration   // without a mutant
 	hits map[string]bool // the ids that the tests get to
 }
 
 // build compiles the tests of a package with the files of another, or of its own, replaced.
-func build(ctx context.Context, s *source, texts map[string]string, p pack, tests, scratch string) (*binary, error) {
+func build(ctx context.Context, s *source, texts map[string]string, tests, skip, scratch string) (*binary, error) {
 	replace := map[string]string{}
 	for name, text := range texts {
 		path := filepath.Join(scratch, name)
@@ -50,11 +49,7 @@ func build(ctx context.Context, s *source, texts map[string]string, p pack, test
 	if _, err := os.Stat(out); err != nil {
 		return nil, fmt.Errorf("%s has no tests", tests)
 	}
-	b := &binary{path: out, dir: tests, skip: p.skip}
-	if p.short {
-		b.args = []string{"-test.short"}
-	}
-	return b, nil
+	return &binary{path: out, dir: tests, skip: skip}, nil
 }
 
 // measure runs the tests without a mutant, notes their time, and which mutants they get to.
@@ -88,11 +83,8 @@ func (b *binary) test(ctx context.Context, id int, limit time.Duration, env ...s
 	ctx, cancel := context.WithTimeout(ctx, limit+5*time.Second)
 	defer cancel()
 	// A mutant may also allocate for ever. The bound is on addresses, so it is far above what tests use.
-	args := append([]string{
-		"-c", `ulimit -v 8388608; exec "$0" "$@"`, b.path,
-		"-test.failfast", "-test.count=1", "-test.skip=" + b.skip, "-test.timeout=" + limit.String(),
-	}, b.args...)
-	cmd := exec.CommandContext(ctx, "/bin/sh", args...)
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `ulimit -v 8388608; exec "$0" "$@"`, b.path,
+		"-test.failfast", "-test.count=1", "-test.skip="+b.skip, "-test.timeout="+limit.String())
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1", "MUTANT="+strconv.Itoa(id)), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -15,7 +15,6 @@ type pack struct {
 	path  string   // below the module, such as controllers/attach
 	tests []string // tried in this order
 	skip  string   // tests that take too long to run for each mutant, as a regular expression
-	short bool     // its tests run with -short: its API server is one in memory
 	open  bool     // its survivors are not all judged yet, so that it is tried by name only
 }
 
@@ -23,7 +22,7 @@ type pack struct {
 // tries those that are not open without PKG. Each is tested by its
 // own tests, and by those of the packages named here.
 var packages = []pack{
-	{path: "controllers/apply", short: true, open: true},
+	{path: "controllers/apply", open: true},
 	{path: "controllers/attach"},
 	{path: "controllers/compile", open: true},
 	{path: "controllers/conditions"},

@@ -115,7 +115,7 @@ func (a *attempt) tryTogether(ctx context.Context, mutants []*mutant) error {
 	}
 	var binaries []*binary
 	for _, tests := range a.tests {
-		b, err := build(ctx, a.source, guarded(a.source, mutants), a.pack, tests, a.scratch)
+		b, err := build(ctx, a.source, guarded(a.source, mutants), tests, a.skip, a.scratch)
 		if err != nil {
 			return err
 		}
@@ -171,7 +171,7 @@ func (a *attempt) trySingle(ctx context.Context, mutants []*mutant) {
 		}
 		v := survived
 		for _, tests := range a.tests {
-			b, err := build(ctx, a.source, plain(a.source, m), a.pack, tests, a.scratch)
+			b, err := build(ctx, a.source, plain(a.source, m), tests, a.skip, a.scratch)
 			if err != nil {
 				v = "" // tests that do not compile with it, such as one with a constant of its own
 				break
