@@ -462,12 +462,12 @@ func TestMadeHere(t *testing.T) {
 func TestDisowned(t *testing.T) {
 	refs := []metav1.OwnerReference{{UID: "a"}, {UID: "b"}, {UID: "c"}}
 	for uid, want := range map[types.UID]string{"a": "bc", "b": "ac", "c": "ab", "d": "abc"} {
-		got := ""
+		var got strings.Builder
 		for _, r := range disowned(refs, uid) {
-			got += string(r.UID)
+			got.WriteString(string(r.UID))
 		}
-		if got != want {
-			t.Errorf("without %s: %s", uid, got)
+		if got.String() != want {
+			t.Errorf("without %s: %s", uid, got.String())
 		}
 	}
 }

@@ -67,8 +67,9 @@ func TestMemoOfAReducedRecord(t *testing.T) {
 		if uid != "uid-a" {
 			return delivered(uid)
 		}
-		line, err := config.EncodeUser(config.User{Username: "a", UID: uid, Namespace: "team", Name: "a", Methods: []string{"publickey"}, Keys: []config.Key{{PublicKey: publicKey(3)}},
-			Mounts: records(t, before)["a"].Mounts})
+		was := records(t, before)["a"]
+		was.Keys = []config.Key{{PublicKey: publicKey(3)}}
+		line, err := config.EncodeUser(was)
 		if err != nil {
 			t.Fatal(err)
 		}

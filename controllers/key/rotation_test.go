@@ -307,3 +307,21 @@ func TestTakenUpRevision(t *testing.T) {
 		}
 	}
 }
+
+// Whether a former host key still works only the listeners know: as long as they cannot be listed, it stays.
+func TestRetiredWhileListenersAreUnknown(t *testing.T) {
+	k := named(deleting, func(k *v1alpha1.SFTPKey) {
+		k.Spec.Usage = v1alpha1.KeyUsageHost
+		k.Status.Retiring = []v1alpha1.RetiringKey{{Fingerprint: "f", SecretName: "acme"}}
+	})
+	r := newRig(t)
+	r.fail = func(call string) error {
+		if strings.HasPrefix(call, "list SFTPListener") {
+			return errDown
+		}
+		return nil
+	}
+	if err := r.dropRetired(t.Context(), k); !errors.Is(err, errDown) || len(k.Status.Retiring) != 1 || len(r.writes()) > 0 {
+		t.Errorf("%v, retiring %v, calls %v", err, k.Status.Retiring, r.calls)
+	}
+}
