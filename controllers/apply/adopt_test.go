@@ -68,6 +68,12 @@ func TestAdoption(t *testing.T) {
 			s.Labels[v1alpha1.LabelListener] = "other"
 			update(t, s)
 		}, want: notMade},
+		"what an orphaning deletion left, without its checksum": {make: func(t *testing.T, s *corev1.Service) {
+			wantApply(t, &Applier{Client: api, Live: api}, s, true)
+			s = orphan(t, s)
+			s.Annotations = nil
+			update(t, s)
+		}, want: notMade},
 		"its own without the label": {make: func(t *testing.T, s *corev1.Service) {
 			wantApply(t, &Applier{Client: api, Live: api}, s, true)
 			s = read(t, s.Name)
@@ -203,10 +209,13 @@ func TestKeptObjectsHaveNoOwner(t *testing.T) {
 			c := claim("kept-"+name, own)
 			create(t, c)
 			a := &Applier{Client: api, Live: api}
-			for range 2 {
+			for i := range 2 {
 				done, err := a.For(listener).ApplyKept(t.Context(), claim(c.Name, own))
 				if err != nil {
 					t.Fatal(err)
+				}
+				if i == 0 && !done.Wrote {
+					t.Error("nothing was written")
 				}
 				for _, o := range append(owners(t, c.Name), done.Live.GetOwnerReferences()...) {
 					if o.UID == listener.UID {

@@ -49,6 +49,7 @@ func TestSecretChecksum(t *testing.T) {
 // A Secret's type cannot be changed, nor anything of one that is marked as immutable. The message says what to do and
 // quotes nothing that is in it.
 func TestSecretThatCannotBeWritten(t *testing.T) {
+	realServer(t)
 	content := "TOPSECRET"
 	for name, c := range map[string]struct {
 		edit func(*corev1.Secret)
@@ -85,6 +86,7 @@ func TestSecretThatCannotBeWritten(t *testing.T) {
 
 // What the API server refuses of a Secret is said without quoting it.
 func TestRefusalsOfSecretsQuoteNothing(t *testing.T) {
+	realServer(t)
 	for name, edit := range map[string]func(*corev1.Secret){
 		"too large":   func(s *corev1.Secret) { s.Data["a"] = bytes.Repeat([]byte("TOPSECRET"), corev1.MaxSecretSize/9+1) },
 		"a bad entry": func(s *corev1.Secret) { s.Data["a b"] = []byte("TOPSECRET") },

@@ -177,6 +177,8 @@ func TestApplyUnwatched(t *testing.T) {
 	has("1")
 	apply("2", time.Hour, 1)
 	has("2")
+	now = now.Add(-2 * time.Hour) // the clock was set back
+	apply("2", time.Hour, 1)
 }
 
 // What is deleted is the object that was looked at, and not one that was made under its name since.

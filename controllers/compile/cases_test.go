@@ -195,6 +195,9 @@ func TestOlderComesFirst(t *testing.T) {
 func TestEmptyShards(t *testing.T) {
 	for _, memo := range []*Memo{nil, {}} {
 		out := Compile(input(), memo)
+		if out.Blocked != nil || len(out.Files.ShardDigests) != 2 {
+			t.Errorf("blocked %+v, %d shards", out.Blocked, len(out.Files.ShardDigests))
+		}
 		for i, digest := range out.Files.ShardDigests {
 			if digest != config.Digest(nil) || out.Files.Shards[i] == nil {
 				t.Errorf("shard %d is %q, digest %q", i, out.Files.Shards[i], digest)
@@ -254,7 +257,15 @@ func TestMemoIsNotStale(t *testing.T) {
 	})
 	other := func(in *Input) { keys++ }
 	for name, steps := range map[string][]func(*Input){
-		"another volume":           {func(*Input) {}, volumes},
+		"another volume": {func(*Input) {}, volumes},
+		"another name": {func(*Input) {}, func(in *Input) {
+			in.Listener = in.Listener.DeepCopy()
+			in.Listener.Name = "other"
+		}},
+		"another namespace": {func(*Input) {}, func(in *Input) {
+			in.Listener = in.Listener.DeepCopy()
+			in.Listener.Namespace = "other"
+		}},
 		"a key is revoked":         {func(*Input) {}, func(in *Input) { in.Trust.Revoked.Keys = []string{fingerprint(50)} }},
 		"no CA any more":           {func(*Input) {}, func(in *Input) { in.Trust.UserCAs = nil }},
 		"a CA":                     {func(in *Input) { in.Trust.UserCAs = nil }, func(in *Input) { in.Trust.UserCAs = []string{publicKey(99)} }},
@@ -262,6 +273,7 @@ func TestMemoIsNotStale(t *testing.T) {
 		"nobody knows the Secrets": {func(in *Input) { in.Stamp = nil }, other},
 		"it is not known":          {func(in *Input) { in.Stamp = unstamped }, other},
 		"it was not known, and is": {func(in *Input) { in.Stamp = unstamped }, func(in *Input) { other(in); in.Stamp = stamped }},
+		"it was known, and is not": {func(*Input) {}, func(in *Input) { other(in); in.Stamp = unstamped }},
 		"it cannot be told":        {func(in *Input) { in.Stamp = panics }, other},
 		"another stamp": {func(*Input) {}, func(in *Input) {
 			other(in)
@@ -279,8 +291,8 @@ func TestMemoIsNotStale(t *testing.T) {
 			if got, want := Compile(in, memo), Compile(in, nil); !same(got, want) {
 				t.Errorf("%s, step %d: with a memo\n%+v\nwithout\n%+v", name, i, got, want)
 			}
-			if len(memo.users) != len(in.Users) {
-				t.Errorf("%s, step %d: %d users are remembered", name, i, len(memo.users))
+			if len(memo.users) != len(in.Users) || len(memo.order) != len(in.Users) {
+				t.Errorf("%s, step %d: %d users are remembered, %d in order", name, i, len(memo.users), len(memo.order))
 			}
 		}
 	}

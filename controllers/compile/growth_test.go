@@ -173,6 +173,11 @@ func TestReduce(t *testing.T) {
 			config.User{Keys: []config.Key{key(1)}},
 			config.User{Keys: []config.Key{}, Methods: []string{"publickey"}, Certificates: true},
 		},
+		"methods that nobody knows go": {
+			config.User{Methods: []string{"nonsense", "password"}, Password: &config.Password{Hash: "new"}},
+			config.User{},
+			config.User{Methods: []string{"password"}, Password: &config.Password{Hash: "new"}},
+		},
 		"what is gone does not come back": {
 			config.User{MaxConnections: 1},
 			config.User{Keys: []config.Key{key(1)}, Password: &config.Password{Hash: "old"}, TOTP: &config.TOTP{Secret: "s"}, Certificates: true, MaxConnections: 9},
@@ -180,8 +185,12 @@ func TestReduce(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			was := fmt.Sprintf("%+v %+v %+v", c.now.Keys, c.now.Methods, c.now.AllowFrom)
 			if got := reduce(c.now, c.before); !sameRecord(got, c.want) {
 				t.Errorf("got  %+v\nwant %+v", got, c.want)
+			}
+			if is := fmt.Sprintf("%+v %+v %+v", c.now.Keys, c.now.Methods, c.now.AllowFrom); is != was {
+				t.Errorf("the record was changed: %s, was %s", is, was)
 			}
 			if got := reduce(c.now, reduce(c.now, c.before)); !sameRecord(got, c.want) {
 				t.Errorf("again: %+v", got)

@@ -43,11 +43,10 @@ type Stamp struct {
 
 // rules are what a user's record depends on beside the user.
 type rules struct {
-	namespace, name string
-	spec            *v1alpha1.SFTPListenerSpec
-	policy          v1alpha1.CryptoPolicy
-	revoked         []string
-	noUserCA        bool
+	spec     *v1alpha1.SFTPListenerSpec
+	policy   v1alpha1.CryptoPolicy
+	revoked  []string
+	noUserCA bool
 
 	credentials credentials.Rules
 }
@@ -77,8 +76,7 @@ type compiled struct {
 func (m *Memo) prepare(in Input, policy render.Policy) {
 	l := in.Listener
 	r := rules{
-		namespace: l.Namespace, name: l.Name, spec: &l.Spec,
-		policy: policy.Name, revoked: in.Trust.Revoked.Keys, noUserCA: len(in.Trust.UserCAs) == 0,
+		spec: &l.Spec, policy: policy.Name, revoked: in.Trust.Revoked.Keys, noUserCA: len(in.Trust.UserCAs) == 0,
 	}
 	if m.users == nil || !m.rules.equal(r) {
 		r.credentials = Rules(l, policy, in.Trust)
@@ -92,7 +90,7 @@ func (m *Memo) prepare(in Input, policy render.Policy) {
 }
 
 func (r rules) equal(o rules) bool {
-	return r.namespace == o.namespace && r.name == o.name && r.policy == o.policy && r.noUserCA == o.noUserCA &&
+	return r.policy == o.policy && r.noUserCA == o.noUserCA &&
 		(r.spec == o.spec || reflect.DeepEqual(*r.spec, *o.spec)) && slices.Equal(r.revoked, o.revoked)
 }
 

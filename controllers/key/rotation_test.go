@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -275,5 +276,52 @@ func TestStaleCache(t *testing.T) {
 		if r.settle(k); !slices.Contains(r.calls, "live get SFTPKey acme") || len(r.writes()) > 0 {
 			t.Errorf("calls %v", r.calls)
 		}
+	}
+}
+
+// A host key that is made again under a name too long for a label takes up its last revision. One that has a key or a revision
+// stays with it, whatever Secrets there are.
+func TestTakenUpRevision(t *testing.T) {
+	long := strings.Repeat("n", 80)
+	for name, c := range map[string]struct {
+		name   string
+		change func(*v1alpha1.SFTPKey)
+		want   int32
+	}{
+		"made again":        {"acme", func(*v1alpha1.SFTPKey) {}, 3},
+		"of a long name":    {long, func(*v1alpha1.SFTPKey) {}, 3},
+		"it has a key":      {"acme", func(k *v1alpha1.SFTPKey) { k.Status.PublicKey = "ssh-ed25519 x" }, 0},
+		"it has a revision": {"acme", func(k *v1alpha1.SFTPKey) { k.Status.Revision = 1 }, 1},
+		"a client's":        {"acme", func(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageClient }, 0},
+	} {
+		k := named(func(k *v1alpha1.SFTPKey) { k.Name, k.Spec.Usage = c.name, v1alpha1.KeyUsageHost }, c.change)
+		var objects []client.Object
+		for i := range int32(3) {
+			objects = append(objects, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+				Namespace: k.Namespace, Name: secretOfRevision(baseName(k), i+1), Labels: map[string]string{v1alpha1.LabelKey: labelOf(k.Name)},
+			}})
+		}
+		r := newRig(t, objects...)
+		if err := r.takeUp(t.Context(), k); err != nil || k.Status.Revision != c.want {
+			t.Errorf("%s: revision %d, want %d: %v", name, k.Status.Revision, c.want, err)
+		}
+	}
+}
+
+// Whether a former host key still works only the listeners know: as long as they cannot be listed, it stays.
+func TestRetiredWhileListenersAreUnknown(t *testing.T) {
+	k := named(deleting, func(k *v1alpha1.SFTPKey) {
+		k.Spec.Usage = v1alpha1.KeyUsageHost
+		k.Status.Retiring = []v1alpha1.RetiringKey{{Fingerprint: "f", SecretName: "acme"}}
+	})
+	r := newRig(t)
+	r.fail = func(call string) error {
+		if strings.HasPrefix(call, "list SFTPListener") {
+			return errDown
+		}
+		return nil
+	}
+	if err := r.dropRetired(t.Context(), k); !errors.Is(err, errDown) || len(k.Status.Retiring) != 1 || len(r.writes()) > 0 {
+		t.Errorf("%v, retiring %v, calls %v", err, k.Status.Retiring, r.calls)
 	}
 }

@@ -10,8 +10,11 @@ import (
 	"golang.org/x/crypto/ssh"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
@@ -32,11 +35,19 @@ type rig struct {
 	t       testing.TB
 	secrets *applytest.Secrets
 	l       *v1alpha1.SFTPListener
+	now     time.Time
+	// api is what the reconciler's client has but Secrets, and calls are asked before those that they name; nil for none.
+	api   client.WithWatch
+	calls interceptor.Funcs
+	asker asker
+	// read is sent to when the background reader has news, and woken has the listeners that the listener controller looks at.
+	read  chan types.NamespacedName
+	woken workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
 
 func newRig(t testing.TB) *rig {
 	r := &rig{
-		t: t, secrets: &applytest.Secrets{},
+		t: t, secrets: &applytest.Secrets{}, now: noon,
 		l: &v1alpha1.SFTPListener{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners", UID: "l", Generation: 1},
 			Spec:       v1alpha1.SFTPListenerSpec{Volumes: []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}}},
@@ -48,32 +59,47 @@ func newRig(t testing.TB) *rig {
 
 // restart begins with a Reconciler that knows nothing but what is in the Secrets, and the users.
 func (r *rig) restart() {
-	pods := fake.NewClientBuilder().WithScheme(r.secrets.Scheme()).WithObjects(r.l.DeepCopy()).Build()
-	now := func() time.Time { return noon }
-	poller := &poll.Poller{Client: pods, Now: now}
-	users := &feed.Users{}
-	if r.Reconciler != nil {
-		users = r.Users
+	if r.api == nil {
+		r.api = fake.NewClientBuilder().WithScheme(r.secrets.Scheme()).WithObjects(r.l.DeepCopy()).Build()
 	}
+	c := interceptor.NewClient(r.api, r.calls)
+	now := func() time.Time { return r.now }
+	users, namespaces := &feed.Users{}, &feed.Namespaces{}
+	if r.Reconciler != nil {
+		users, namespaces = r.Users, r.Namespaces
+	}
+	read := make(chan types.NamespacedName, 100)
+	r.read = read
 	r.Reconciler = &Reconciler{
-		Client: pods, Live: r.secrets, Users: users,
-		Keys: &feed.Keys{Concerned: func(string) []types.NamespacedName { return nil }}, Namespaces: &feed.Namespaces{},
-		Entries: entry.New(entry.Options{Metadata: r.secrets, Live: r.secrets, Wake: func(types.NamespacedName) {}}),
+		Client: c, Live: r.secrets, Users: users,
+		Keys: &feed.Keys{Concerned: users.ListenersOf}, Namespaces: namespaces,
+		Entries: entry.New(entry.Options{Metadata: r.secrets, Live: r.secrets, Wake: func(l types.NamespacedName) { read <- l }}),
 		Writer:  &delivery.Writer{Client: r.secrets, Applier: &apply.Applier{Client: r.secrets, Live: r.secrets, Now: now}, Now: now},
 		Store:   &exchange.Store{}, Delivered: &exchange.Waker{},
-		Announcer: &Announcer{Client: pods, Poller: poller}, Now: now,
+		Announcer: &Announcer{Client: c, Poller: &poll.Poller{Client: c, Asker: &r.asker, Now: now}}, Now: now,
+	}
+	r.Namespaces.Concerned = r.Users.ListenersOf
+	r.woken = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+	r.t.Cleanup(r.woken.ShutDown)
+	if err := r.Delivered.Source().Start(r.t.Context(), r.woken); err != nil {
+		r.t.Fatal(err)
 	}
 }
 
 // hostKey has the listener controller decide on a host key.
-func (r *rig) hostKey() {
+func (r *rig) hostKey() { r.rotate(0) }
+
+// rotate has it decide on another one for each number.
+func (r *rig) rotate(n byte) {
 	r.t.Helper()
-	block, err := ssh.MarshalPrivateKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), "")
+	seed := make([]byte, ed25519.SeedSize)
+	seed[0] = n
+	block, err := ssh.MarshalPrivateKey(ed25519.NewKeyFromSeed(seed), "")
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	private := render.PrivateHostKey{Private: block.Bytes, State: v1alpha1.HostKeyActive}
-	r.Store.Of(r.name(), r.l.UID).HostKeys.Store(&exchange.HostKeys{Private: []render.PrivateHostKey{private}, Signature: "s"})
+	r.Store.Of(r.name(), r.l.UID).HostKeys.Store(&exchange.HostKeys{Private: []render.PrivateHostKey{private}, Signature: "s", Fingerprints: []string{"f1"}})
 }
 
 func (r *rig) name() types.NamespacedName { return client.ObjectKeyFromObject(r.l) }

@@ -1,0 +1,473 @@
+package apply
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+)
+
+var errDown = errors.New("down")
+
+// failing returns a client whose calls fail as a function says, by verb, and counts its reads.
+func failing(fail func(verb string, o any) error, reads *int) client.WithWatch {
+	return interceptor.NewClient(api, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			*reads++
+			if err := fail("get", o); err != nil {
+				return err
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+		Patch: func(ctx context.Context, c client.WithWatch, o client.Object, p client.Patch, opts ...client.PatchOption) error {
+			if err := fail("patch", o); err != nil {
+				return err
+			}
+			return c.Patch(ctx, o, p, opts...)
+		},
+		Apply: func(ctx context.Context, c client.WithWatch, o runtime.ApplyConfiguration, opts ...client.ApplyOption) error {
+			if err := fail("apply", o); err != nil {
+				return err
+			}
+			return c.Apply(ctx, o, opts...)
+		},
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.DeleteOption) error {
+			if err := fail("delete", o); err != nil {
+				return err
+			}
+			return c.Delete(ctx, o, opts...)
+		},
+	})
+}
+
+// only returns a function that fails for a verb.
+func only(verb string, err error) func(string, any) error {
+	return func(v string, _ any) error {
+		if v == verb {
+			return err
+		}
+		return nil
+	}
+}
+
+func wantError(t *testing.T, what string, err error, want string) {
+	t.Helper()
+	if err == nil || err.Error() != want {
+		t.Errorf("%s: error %v, want %s", what, err, want)
+	}
+}
+
+// What cannot be read or written is an error that names it, and nothing is written on a guess.
+func TestCallsThatFail(t *testing.T) {
+	reads := 0
+	h := func(cached, live func(string, any) error) Handle {
+		return (&Applier{Client: failing(cached, &reads), Live: failing(live, &reads)}).For(listener)
+	}
+	good := only("", nil)
+	gone := only("get", apierrors.NewNotFound(corev1.Resource("x"), "x"))
+	_, err := h(only("get", errDown), good).Apply(t.Context(), service("fails", 22))
+	wantError(t, "the cache", err, "read Service default/fails: down")
+	_, err = h(gone, only("get", errDown)).Apply(t.Context(), service("fails", 22))
+	wantError(t, "the API server", err, "read Service default/fails: down")
+	done, err := h(good, good).Apply(t.Context(), service("fails", 22))
+	if err != nil || !done.Wrote || done.Live == nil || done.Live.GetUID() == "" || len(done.Live.(*corev1.Service).Spec.Ports) != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	_, err = h(only("get", errDown), good).ApplyKept(t.Context(), claim("fails", own))
+	wantError(t, "a claim", err, "read PersistentVolumeClaim default/fails: down")
+	if _, err = h(only("apply", errDown), good).ApplyUnwatched(t.Context(), lines("fails"), time.Hour); err == nil {
+		t.Error("an object without a cache is not written, and no error")
+	}
+	if err := h(only("get", errDown), good).Delete(t.Context(), service("fails", 22)); !errors.Is(err, errDown) {
+		t.Errorf("deleting what cannot be read: %v", err)
+	}
+	if err := h(only("delete", errDown), good).Delete(t.Context(), service("fails", 22)); !errors.Is(err, errDown) {
+		t.Errorf("deleting what cannot be deleted: %v", err)
+	}
+	if err := h(only("delete", apierrors.NewNotFound(corev1.Resource("x"), "x")), good).Delete(t.Context(), service("fails", 22)); err != nil {
+		t.Errorf("deleting what is gone since: %v", err)
+	}
+	// Whether what a former listener has left was made by the operator, only the API server knows.
+	orphan(t, service("fails", 22))
+	_, err = h(good, only("get", errDown)).Apply(t.Context(), service("fails", 22))
+	wantError(t, "an orphan", err, "read Service/default/fails: down")
+	if err := h(good, only("get", errDown)).Delete(t.Context(), service("fails", 22)); !errors.Is(err, errDown) {
+		t.Errorf("deleting an orphan: %v", err)
+	}
+	if _, err = h(good, gone).Apply(t.Context(), service("fails", 22)); !apierrors.IsConflict(err) {
+		t.Errorf("an orphan that is gone since: %v", err)
+	}
+	if err := h(good, good).Delete(t.Context(), service("fails", 22)); err != nil {
+		t.Error(err)
+	}
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "fails"}, &corev1.Service{}); !apierrors.IsNotFound(err) {
+		t.Errorf("what a former listener has left is still there: %v", err)
+	}
+}
+
+// An orphan that was replaced meanwhile is looked at again, and not judged by the fields of the other one.
+func TestOrphanIsReplacedMeanwhile(t *testing.T) {
+	wantApply(t, &Applier{Client: api, Live: api}, service("replaced", 22), true)
+	old := orphan(t, service("replaced", 22))
+	if err := api.Delete(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	foreign := service("replaced", 22)
+	create(t, foreign)
+	stale := interceptor.NewClient(api, interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+			old.DeepCopyInto(o.(*corev1.Service))
+			return nil
+		},
+	})
+	if _, err := (&Applier{Client: stale, Live: api}).For(listener).Apply(t.Context(), service("replaced", 22)); !apierrors.IsConflict(err) {
+		t.Errorf("%v", err)
+	}
+}
+
+func lines(text string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "edge-lines", Labels: own}, Data: map[string]string{"a": text}}
+}
+
+// An object that another owner controls, or of a kind that nobody knows, is not applied at all.
+func TestObjectsThatCannotBeApplied(t *testing.T) {
+	h := (&Applier{Client: api, Live: api}).For(listener)
+	taken := service("taken", 22)
+	taken.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "other", UID: "1", Controller: new(true)}}
+	unknown := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "unknown"}}
+	for name, o := range map[string]client.Object{"taken": taken, "unknown": unknown} {
+		if done, err := h.Apply(t.Context(), o); err == nil || done.Wrote {
+			t.Errorf("%s is applied", name)
+		}
+		if _, err := h.ApplyUnwatched(t.Context(), o, time.Hour); err == nil {
+			t.Errorf("%s is applied without a cache", name)
+		}
+	}
+	if _, err := h.ApplyKept(t.Context(), unknown); err == nil {
+		t.Error("what is unknown is kept")
+	}
+	if err := h.Delete(t.Context(), unknown); err == nil {
+		t.Error("what is unknown is deleted")
+	}
+	if err := h.Check(t.Context(), unknown); err == nil {
+		t.Error("what is unknown may be applied")
+	}
+}
+
+// A claim that cannot be freed of its owner is an error: it would be deleted with the listener. Nor is another's change undone.
+func TestOwnerOfAKeptObjectStays(t *testing.T) {
+	owned := claim("stuck", own)
+	owned.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "partners", UID: listener.UID}}
+	create(t, owned)
+	reads := 0
+	_, err := (&Applier{Client: failing(only("patch", errDown), &reads), Live: api}).For(listener).ApplyKept(t.Context(), claim("stuck", own))
+	wantError(t, "the owner", err, "remove the owner of stuck: down")
+	meanwhile := func(verb string, _ any) error {
+		if verb == "patch" {
+			c := &corev1.PersistentVolumeClaim{}
+			if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "stuck"}, c); err != nil {
+				return err
+			}
+			c.OwnerReferences = append(c.OwnerReferences, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "new", UID: "9"})
+			return api.Update(t.Context(), c)
+		}
+		return nil
+	}
+	if _, err := (&Applier{Client: failing(meanwhile, &reads), Live: api}).For(listener).ApplyKept(t.Context(), claim("stuck", own)); !apierrors.IsConflict(err) {
+		t.Errorf("an owner that was added meanwhile is lost: %v", err)
+	}
+	// A Secret is not looked at: nothing of it is in a cache.
+	if done, err := (&Applier{Client: metadata{api}, Live: api}).For(listener).ApplyKept(t.Context(), secret("kept-secret", "1")); err != nil || !done.Wrote || done.Live != nil {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+// What there is to look at afterwards: the answer of the API server, or what the cache has; nothing of a Secret.
+func TestApplied(t *testing.T) {
+	a := &Applier{Client: metadata{api}, Live: api}
+	for i, wrote := range []bool{true, false} {
+		done, err := a.For(listener).Apply(t.Context(), service("shown", 22))
+		s, ok := done.Live.(*corev1.Service)
+		if err != nil || done.Wrote != wrote || !ok || s.Spec.Ports[0].Port != 22 || s.UID == "" || s.ResourceVersion != read(t, "shown").ResourceVersion {
+			t.Errorf("time %d: %+v, %v", i, done, err)
+		}
+		if done, err := a.For(listener).Apply(t.Context(), secret("shown", "1")); err != nil || done.Wrote != wrote || done.Live != nil {
+			t.Errorf("time %d: %+v, %v", i, done, err)
+		}
+	}
+}
+
+// Contents of Secrets are read after a restart only, and then only if the annotation says that they may be as wanted.
+func TestReadsOfSecrets(t *testing.T) {
+	reads := 0
+	live := failing(only("", nil), &reads)
+	wantReads := func(what string, a *Applier, o client.Object, wrote bool, want int) {
+		t.Helper()
+		reads = 0
+		if wantApply(t, a, o, wrote); reads != want {
+			t.Errorf("%s: %d reads past the cache, want %d", what, reads, want)
+		}
+	}
+	a := &Applier{Client: metadata{api}, Live: live}
+	wantReads("a new one", a, secret("reads", "1"), true, 1)
+	wantReads("the same", a, secret("reads", "1"), false, 0)
+	wantReads("a change", a, secret("reads", "2"), true, 0)
+	changed := &corev1.Secret{}
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "default", Name: "reads"}, changed); err != nil {
+		t.Fatal(err)
+	}
+	changed.Labels["x"] = "y"
+	update(t, changed)
+	wantReads("changed by somebody: one write, instead of a read and often a write", a, secret("reads", "2"), true, 0)
+	wantReads("after a restart", &Applier{Client: metadata{api}, Live: live}, secret("reads", "2"), false, 1)
+	wantReads("after a restart, another one is wanted", &Applier{Client: metadata{api}, Live: live}, secret("reads", "3"), true, 0)
+	// It may be gone, or not to be had, when it is read.
+	gone := &Applier{Client: metadata{api}, Live: failing(only("get", apierrors.NewNotFound(corev1.Resource("secrets"), "reads")), &reads)}
+	wantApply(t, gone, secret("reads", "3"), true)
+	down := &Applier{Client: metadata{api}, Live: failing(only("get", errDown), &reads)}
+	if done, err := down.For(listener).Apply(t.Context(), secret("reads", "3")); !errors.Is(err, errDown) || done.Wrote {
+		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+// An owner too many would have the object deleted with it: it is seen after a restart.
+func TestOwnersAfterARestart(t *testing.T) {
+	wantApply(t, &Applier{Client: api, Live: api}, service("owners", 22), true)
+	s := read(t, "owners")
+	s.OwnerReferences = append(s.OwnerReferences, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "other", UID: "7"})
+	update(t, s)
+	wantApply(t, &Applier{Client: api, Live: api}, service("owners", 22), true)
+}
+
+// After a deletion nothing of the object is remembered, though a cache still has it.
+func TestApplyAfterADeletion(t *testing.T) {
+	var old *corev1.Service
+	cached := interceptor.NewClient(api, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			if s, ok := o.(*corev1.Service); ok && old != nil {
+				old.DeepCopyInto(s)
+				return nil
+			}
+			return c.Get(ctx, key, o, opts...)
+		},
+	})
+	a := &Applier{Client: cached, Live: api}
+	wantApply(t, a, service("deleted", 22), true)
+	wantApply(t, a, service("beside", 22), true)
+	was := read(t, "deleted")
+	if !a.Wrote("Service", was) || !a.Knows("Service", was) {
+		t.Fatal("its own write is not known")
+	}
+	if err := a.For(listener).Delete(t.Context(), service("deleted", 22)); err != nil {
+		t.Fatal(err)
+	}
+	if a.Wrote("Service", was) || !a.Wrote("Service", read(t, "beside")) {
+		t.Error("after a deletion it is remembered, or another object is not")
+	}
+}
+
+// An event is no news if it shows what was written, or what was before that.
+func TestKnows(t *testing.T) {
+	a := &Applier{}
+	o := func(name string, uid types.UID, version, label string) *corev1.Service {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: name, UID: uid, ResourceVersion: version, Labels: map[string]string{v1alpha1.LabelListener: label},
+		}}
+	}
+	a.remember(listener, "Service/default/s", memo{uid: "u", version: "100"})
+	for name, tc := range map[string]struct {
+		o            *corev1.Service
+		kind         string
+		wrote, knows bool
+	}{
+		"the same":             {o("s", "u", "100", "partners"), "Service", true, true},
+		"older":                {o("s", "u", "99", "partners"), "Service", false, true},
+		"newer":                {o("s", "u", "101", "partners"), "Service", false, false},
+		"another object":       {o("s", "v", "100", "partners"), "Service", false, false},
+		"another, and older":   {o("s", "v", "99", "partners"), "Service", false, false},
+		"another name":         {o("x", "u", "100", "partners"), "Service", false, false},
+		"another kind":         {o("s", "u", "100", "partners"), "Secret", false, false},
+		"another listener's":   {o("s", "u", "100", "other"), "Service", false, false},
+		"cannot be compared":   {o("s", "u", "x", "partners"), "Service", false, false},
+		"nobody's, no version": {o("s", "", "", ""), "Service", false, false},
+	} {
+		if wrote, knows := a.Wrote(tc.kind, tc.o), a.Knows(tc.kind, tc.o); wrote != tc.wrote || knows != tc.knows {
+			t.Errorf("%s: wrote %v, knows %v", name, wrote, knows)
+		}
+	}
+}
+
+// When an object without a cache was last read is remembered over other writes, and a listener that was forgotten stays so.
+func TestLooked(t *testing.T) {
+	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	a := &Applier{}
+	a.remember(listener, "id", memo{sum: "1"})
+	a.looked(listener, "id", at)
+	a.remember(listener, "id", memo{sum: "2"})
+	if m, ok := a.recall(listener, "id"); !ok || m.sum != "2" || !m.looked.Equal(at) {
+		t.Errorf("%+v, %v", m, ok)
+	}
+	a.looked(listener, "id", at.Add(time.Hour))
+	if m, _ := a.recall(listener, "id"); !m.looked.Equal(at.Add(time.Hour)) {
+		t.Errorf("%+v", m)
+	}
+	a.Forget(client.ObjectKeyFromObject(listener))
+	a.looked(listener, "id", at)
+	if _, ok := a.recall(listener, "id"); ok {
+		t.Error("a forgotten listener is back")
+	}
+	a.forget(listener, "id") // nothing is there
+	if now := (&Applier{}).now(); time.Since(now).Abs() > time.Minute {
+		t.Errorf("the clock of the machine says %s", now)
+	}
+}
+
+// Having more fields is no difference; other values, and other numbers of entries, are.
+func TestContains(t *testing.T) {
+	type m = map[string]any
+	type l = []any
+	for name, tc := range map[string]struct {
+		has, wanted any
+		want        bool
+	}{
+		"equal":                    {m{"a": "1"}, m{"a": "1"}, true},
+		"more fields":              {m{"a": "1", "b": "2"}, m{"a": "1"}, true},
+		"a field less":             {m{"b": "2"}, m{"a": "1"}, false},
+		"another value":            {m{"a": "2"}, m{"a": "1"}, false},
+		"second field differs":     {m{"a": "1", "b": "1"}, m{"a": "1", "b": "2"}, false},
+		"nested, more fields":      {m{"a": m{"b": int64(1), "c": 2}}, m{"a": m{"b": int64(1)}}, true},
+		"nested, another value":    {m{"a": m{"b": int64(1)}}, m{"a": m{"b": int64(2)}}, false},
+		"empty, and not there":     {m{}, m{"a": m{}, "b": l{}}, true},
+		"empty, and another thing": {m{"a": "x"}, m{"a": m{}}, false},
+		"no map":                   {m{"a": "x"}, m{"a": m{"b": "1"}}, false},
+		"not there":                {m{}, m{"a": m{"b": "1"}}, false},
+		"lists":                    {m{"a": l{"1", "2"}}, m{"a": l{"1", "2"}}, true},
+		"an entry more":            {m{"a": l{"1", "2"}}, m{"a": l{"1"}}, false},
+		"an entry less":            {m{"a": l{"1"}}, m{"a": l{"1", "2"}}, false},
+		"another entry":            {m{"a": l{"1", "3"}}, m{"a": l{"1", "2"}}, false},
+		"entries with more fields": {m{"a": l{m{"b": "1", "c": "2"}}}, m{"a": l{m{"b": "1"}}}, true},
+		"an empty list of some":    {m{"a": l{"1"}}, m{"a": l{}}, false},
+		"no list":                  {m{"a": "1"}, m{"a": l{"1"}}, false},
+		"a list that is not there": {m{}, m{"a": l{"1"}}, false},
+		"an empty list, no list":   {m{"a": "1"}, m{"a": l{}}, false},
+	} {
+		if got := contains(tc.has, tc.wanted); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// What is applied has nothing that only the API server writes, and Secrets as the API encodes them.
+func TestPlain(t *testing.T) {
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "d", Annotations: map[string]string{"a": "b"}}}
+	d.CreationTimestamp = metav1.NewTime(time.Unix(1e9, 0))
+	d.Spec.Template.CreationTimestamp = d.CreationTimestamp
+	d.Status.Replicas = 3
+	in, err := newIntent(d, clientgoscheme.Scheme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := in.marked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := u.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := string(text); strings.Contains(s, "creationTimestamp") || strings.Contains(s, `"status"`) || u.GetKind() != "Deployment" || u.GetAPIVersion() != "apps/v1" ||
+		u.GetAnnotations()["a"] != "b" || u.GetAnnotations()[v1alpha1.AnnotationApplied] != in.sum || len(in.sum) != 32 {
+		t.Errorf("%s", s)
+	}
+	s := secret("plain", "content")
+	in, err = newIntent(s, clientgoscheme.Scheme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err = in.marked(); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := u.Object["data"].(map[string]any)
+	if data["a"] != base64.StdEncoding.EncodeToString([]byte("content")) || len(data) != 1 || string(s.Data["a"]) != "content" {
+		t.Errorf("%v", u.Object)
+	}
+	s.Data = nil
+	if u, err = in.plain(); err != nil || u.Object["data"] != nil {
+		t.Errorf("without entries: %v, %v", u.Object, err)
+	}
+	if r := in.resource(); r.Resource != "Secret" || r.Group != "" {
+		t.Errorf("%v", r)
+	}
+	other, err := newIntent(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "e"}}, clientgoscheme.Scheme)
+	if err != nil || other.sum == in.sum || other.resource().Group != "apps" || other.id() != "Deployment//e" {
+		t.Errorf("%v, %s", other.resource(), other.id())
+	}
+}
+
+// made is a Reader that has an object with these managedFields.
+type made []metav1.ManagedFieldsEntry
+
+func (f made) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+	o.SetUID("u")
+	o.SetManagedFields(f)
+	return nil
+}
+
+func (made) List(context.Context, client.ObjectList, ...client.ListOption) error { return errDown }
+
+// Only what the operator has applied itself was made here: not what it has updated, its status, nor what others have applied.
+func TestMadeHere(t *testing.T) {
+	field := func(manager string, operation metav1.ManagedFieldsOperationType, subresource string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, Subresource: subresource}
+	}
+	others := []metav1.ManagedFieldsEntry{
+		field("kubectl", metav1.ManagedFieldsOperationApply, ""), field(FieldOwner, metav1.ManagedFieldsOperationUpdate, ""),
+		field(FieldOwner, metav1.ManagedFieldsOperationApply, "status"),
+	}
+	live := service("s", 22)
+	live.UID = "u"
+	in, err := newIntent(live, clientgoscheme.Scheme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		fields made
+		want   bool
+	}{
+		"nobody's": {nil, false},
+		"others'":  {others, false},
+		"its own":  {append(made(others), field(FieldOwner, metav1.ManagedFieldsOperationApply, "")), true},
+	} {
+		if got, err := (&Applier{Live: tc.fields}).madeHere(t.Context(), in, live); got != tc.want || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+}
+
+// One owner goes, and all others stay.
+func TestDisowned(t *testing.T) {
+	refs := []metav1.OwnerReference{{UID: "a"}, {UID: "b"}, {UID: "c"}}
+	for uid, want := range map[types.UID]string{"a": "bc", "b": "ac", "c": "ab", "d": "abc"} {
+		var got strings.Builder
+		for _, r := range disowned(refs, uid) {
+			got.WriteString(string(r.UID))
+		}
+		if got.String() != want {
+			t.Errorf("without %s: %s", uid, got.String())
+		}
+	}
+}
