@@ -92,7 +92,7 @@ func run(ctx context.Context, s sizes, r results, write bool, only string) error
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	fmt.Print("\n", r.tables())
+	fmt.Print("\n", r.tables(""))
 	if write {
 		return r.write("docs/scale.md")
 	}

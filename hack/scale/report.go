@@ -22,35 +22,40 @@ type results struct {
 	Fleet  []fleetResult
 }
 
-// write puts the tables into their place in a document.
+// write puts the tables into their places in a document. What was not measured stays.
 func (r *results) write(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
 	before, rest, ok := strings.Cut(string(text), begin)
-	_, after, found := strings.Cut(rest, end)
+	old, after, found := strings.Cut(rest, end)
 	if !ok || !found {
 		return errors.New(file + ": the marks of the generated part are missing")
 	}
-	return os.WriteFile(file, []byte(before+begin+"\n"+r.tables()+"\n"+end+after), 0o644)
+	return os.WriteFile(file, []byte(before+begin+"\n"+r.tables(old)+"\n"+end+after), 0o644)
 }
 
-// tables of what was measured.
-func (r *results) tables() string {
+// tables of what was measured, and of what was measured before in their places.
+func (r *results) tables(old string) string {
 	var out []string
 	if r.Quick {
 		out = append(out, "**A quick run: it shows that everything works.**")
 	}
-	if len(r.Daemon) > 0 {
-		out = append(out, "### The daemon", daemonTable(r.Daemon))
+	section := func(title string, measured bool, table func() string) {
+		text := ""
+		if measured {
+			text = table()
+		} else if _, rest, ok := strings.Cut("\n"+old, "\n### "+title+"\n"); ok {
+			text, _, _ = strings.Cut(rest, "\n### ")
+		}
+		if text = strings.TrimSpace(text); text != "" {
+			out = append(out, "### "+title, text)
+		}
 	}
-	if len(r.Single) > 0 {
-		out = append(out, "### One listener", fleetTable(r.Single))
-	}
-	if len(r.Fleet) > 0 {
-		out = append(out, "### The fleet", fleetTable(r.Fleet))
-	}
+	section("The daemon", len(r.Daemon) > 0, func() string { return daemonTable(r.Daemon) })
+	section("One listener", len(r.Single) > 0, func() string { return fleetTable(r.Single) })
+	section("The fleet", len(r.Fleet) > 0, func() string { return fleetTable(r.Fleet) })
 	return strings.Join(out, "\n\n") + "\n"
 }
 
