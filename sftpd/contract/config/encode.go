@@ -73,5 +73,5 @@ func marshalLine(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("encode configuration: %w", err)
 	}
-	return b.Bytes(), nil
+	return bytes.Clone(b.Bytes()), nil // without room to grow: the operator keeps the line of each user
 }
