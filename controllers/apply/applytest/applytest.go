@@ -26,13 +26,16 @@ import (
 // not have panic.
 type Secrets struct {
 	client.Client
+	// Fail and Watch are called one at a time.
+	//
 	// Fail is asked before each call, if it is not nil: get, list, apply or delete, and the name. What it returns is the
 	// call's error; it may also panic.
 	Fail func(verb, name string) error
 	// Watch is told of each Secret that is stored, as a watch may be, before the call that stored it returns.
 	Watch func(*corev1.Secret)
 
-	mu sync.Mutex
+	hooks sync.Mutex
+	mu    sync.Mutex
 	// objects by namespace and name, version the last one, and calls what was called, reads left out; mu protects them.
 	objects map[types.NamespacedName]*corev1.Secret
 	version int
@@ -56,7 +59,17 @@ func (s *Secrets) fails(verb, name string) error {
 	if s.Fail == nil {
 		return nil
 	}
+	s.hooks.Lock()
+	defer s.hooks.Unlock()
 	return s.Fail(verb, name)
+}
+
+func (s *Secrets) watched(secret *corev1.Secret) {
+	if s.Watch != nil {
+		s.hooks.Lock()
+		defer s.hooks.Unlock()
+		s.Watch(secret)
+	}
 }
 
 func notFound(name string) error {
@@ -124,9 +137,7 @@ func (s *Secrets) Apply(_ context.Context, o runtime.ApplyConfiguration, _ ...cl
 		return err
 	}
 	s.put(secret, "apply")
-	if s.Watch != nil {
-		s.Watch(secret)
-	}
+	s.watched(secret)
 	u.SetUID(secret.UID)
 	u.SetResourceVersion(secret.ResourceVersion)
 	return nil
