@@ -94,7 +94,8 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 		}
 		return nil
 	})
-	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: "+message)
+	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: "+
+		strings.Replace(message, "1 of 2 ready pods have loaded", "Not every ready pod has loaded", 1))
 	version := l.ResourceVersion
 	second := poke()
 	eventually(t, func() error {
@@ -122,7 +123,8 @@ func TestPodBehindANetworkPolicy(t *testing.T) {
 	create(t, u)
 	message := "The operator must reach port 8081 of the pods and does not; check NetworkPolicies: pod partners-sftp-b: read: i/o timeout"
 	waitFor(t, l, "Programmed", "Unknown", "PodUnreachable", message)
-	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: "+message)
+	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: "+
+		strings.Replace(message, "1 of 2 ready pods have loaded", "Not every ready pod has loaded", 1))
 	eventually(t, func() error {
 		if get(t, l, ns, l.Name); *l.Status.AttachedUsers != 1 {
 			return fmt.Errorf("%d users", *l.Status.AttachedUsers)
