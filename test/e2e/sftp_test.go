@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -148,11 +150,19 @@ func loginAt(t *testing.T, l *v1alpha1.SFTPListener, address, header, user strin
 	return s, nil
 }
 
+// mustLogin logs in through the Service. The node's proxy forwards to a new pod up to a second or so after the operator has
+// seen that it is ready, and refuses connections until then, as long as there is no other pod.
 func mustLogin(t *testing.T, l *v1alpha1.SFTPListener, user string, auth ...ssh.AuthMethod) *session {
 	t.Helper()
-	s, err := login(t, l, user, auth...)
-	must(t, err)
-	return s
+	const patience = 10 * time.Second
+	for began := time.Now(); ; {
+		s, err := login(t, l, user, auth...)
+		if !errors.Is(err, syscall.ECONNREFUSED) || time.Since(began) > patience {
+			must(t, err)
+			return s
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 }
 
 // alive says whether a session still answers.
