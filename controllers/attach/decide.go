@@ -137,7 +137,8 @@ func (d *decision) judge(v *verdict) (reason, message string) {
 	return v1alpha1.ReasonAccepted, accepted
 }
 
-// limit takes back what is more than maxUsers. Once all logins are held, whoever asks for more costs no sorting.
+// limit refuses users beyond maxUsers. It sorts only if some logins are still free, or if maxUsers was lowered: otherwise every
+// change of a full listener would sort all who wait.
 func (d *decision) limit(decisions []Decision) {
 	most := MaxUsers(d.Listener)
 	var holders, others []*Decision
