@@ -55,6 +55,8 @@ type Record struct {
 	Cause Cause `json:"cause"`
 	// After is the revision that the Deployment had when its template was changed last.
 	After string `json:"after,omitempty"`
+	// Changes name what the template was changed for last; none if it is the first one.
+	Changes []string `json:"changes,omitempty"`
 	// Inputs is the digest of the part of the spec that the template is made from.
 	Inputs string `json:"inputs"`
 	// Parts are digests of the template's parts, by name.
@@ -170,8 +172,9 @@ type Change struct {
 	Names []string
 	// Cause of the difference, or of the one before if nothing is different.
 	Cause Cause
-	// After is what Record.After is to be.
-	After string
+	// After and Recorded are what Record.After and Record.Changes are to be.
+	After    string
+	Recorded []string
 }
 
 // Any says whether pods would be replaced.
@@ -196,10 +199,10 @@ func Compare(live, want *appsv1.Deployment, record Record) Change {
 		}
 	}
 	if len(names) == 0 {
-		return Change{Cause: before.Cause, After: before.After}
+		return Change{Cause: before.Cause, After: before.After, Recorded: before.Changes}
 	}
 	slices.Sort(names)
-	c := Change{Names: names, Cause: Operator, After: live.Annotations[revisionAnnotation]}
+	c := Change{Names: names, Recorded: names, Cause: Operator, After: live.Annotations[revisionAnnotation]}
 	if before.Inputs != record.Inputs {
 		c.Cause = Owner
 	}
@@ -213,5 +216,6 @@ func compareImages(live, want *appsv1.Deployment) Change {
 	if imageOf(live) == imageOf(want) {
 		return Change{Cause: Operator}
 	}
-	return Change{Names: []string{ChangeImage}, Cause: Operator, After: live.Annotations[revisionAnnotation]}
+	names := []string{ChangeImage}
+	return Change{Names: names, Recorded: names, Cause: Operator, After: live.Annotations[revisionAnnotation]}
 }

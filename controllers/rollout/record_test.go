@@ -37,7 +37,7 @@ func rendered(t *testing.T, l *v1alpha1.SFTPListener, image string) (*appsv1.Dep
 func live(t *testing.T, l *v1alpha1.SFTPListener, image string, cause Cause) *appsv1.Deployment {
 	t.Helper()
 	d, r := rendered(t, l, image)
-	r.Cause = cause
+	r.Cause, r.Changes = cause, []string{changeVolumes}
 	if err := r.Write(d); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +129,13 @@ func TestCompare(t *testing.T) {
 			if after := map[bool]string{true: "7", false: ""}[got.Any()]; got.After != after {
 				t.Errorf("after revision %q, want %q", got.After, after)
 			}
+			recorded := c.want
+			if !got.Any() {
+				recorded = "volumes"
+			}
+			if strings.Join(got.Recorded, " ") != recorded {
+				t.Errorf("recorded are %q, want %q", got.Recorded, recorded)
+			}
 			if strings.Join(got.Names, " ") != c.want || got.Cause != c.cause || got.Any() != (c.want != "") {
 				t.Errorf("%+v, want %q by %s", got, c.want, c.cause)
 			}
@@ -160,7 +167,7 @@ func TestCompareWithoutARecord(t *testing.T) {
 				c.edit(before)
 			}
 			d, record := rendered(t, testListener(), c.image)
-			if got := Compare(before, d, record); !slices.Equal(got.Names, c.want) || got.Cause != Operator {
+			if got := Compare(before, d, record); !slices.Equal(got.Names, c.want) || !slices.Equal(got.Recorded, c.want) || got.Cause != Operator {
 				t.Errorf("%+v, want %v", got, c.want)
 			}
 		})

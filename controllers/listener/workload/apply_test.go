@@ -65,7 +65,7 @@ func TestEverythingIsApplied(t *testing.T) {
 				r = e.applied()
 				e.through(operator)
 			}
-			if len(r.Drift) != 0 || r.Rollout.State != Rolling {
+			if len(r.Drift) != 0 || r.Rollout.State != Starting || len(r.Rollout.Changes) != 0 {
 				t.Errorf("drift %q, rollout %+v", r.Drift, r.Rollout)
 			}
 			if again := e.versions(); !reflect.DeepEqual(again, versions) {

@@ -46,7 +46,7 @@ func (r *run) applyDeployment(ctx context.Context) error {
 	if change.Any() && change.Cause == rollout.Operator && rollout.Unavailable(live) {
 		change.Cause = rollout.Idle
 	}
-	record.Cause, record.After = change.Cause, change.After
+	record.Cause, record.After, record.Changes = change.Cause, change.After, change.Recorded
 	if why := r.held(); why != "" {
 		r.hold(v1alpha1.ReasonRolloutBlocked, change.Names)
 		r.out.Rollout.Why = why
@@ -139,7 +139,8 @@ func (r *run) keep(ctx context.Context, live, want *appsv1.Deployment, change ro
 	is := judge(live)
 	r.out.Rollout.PodsRefused = is.PodsRefused
 	if r.out.Rollout.Pending == nil {
-		r.out.Rollout.State = is.State // nothing waits: the pods are what they should be
+		// Nothing waits: the pods are what they should be, or will be.
+		r.out.Rollout.State, r.out.Rollout.Changes, r.out.Rollout.Recreate = is.State, is.Changes, is.Recreate
 	}
 	if expected, ok := rollout.Held(live, want, change); ok {
 		r.compare(live, expected)
@@ -171,6 +172,11 @@ func judge(d *appsv1.Deployment) Rollout {
 		out.State = Stuck
 	case rollout.Rolling(d):
 		out.State = Rolling
+		record, _ := rollout.Read(d)
+		if record.Cause == rollout.First {
+			out.State = Starting
+		}
+		out.Changes, out.Recreate = record.Changes, d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType
 	}
 	for _, c := range d.Status.Conditions {
 		if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue {

@@ -11,7 +11,7 @@ type State string
 
 // The states. The empty one is unknown: the Deployment could not be read or applied.
 const (
-	// Starting: there was no Deployment before.
+	// Starting: the first pods of the listener are being made.
 	Starting State = "Starting"
 	// Rolling: pods are being replaced.
 	Rolling State = "Rolling"
@@ -28,12 +28,12 @@ type Rollout struct {
 	State State
 	// Why the Deployment is held, if its volumes are the reason.
 	Why string
-	// Changes name what the pods are being replaced for, if that began just now.
+	// Changes name what the pods are being replaced for.
 	Changes []string
 	// Recreate reports whether the old pods end before the new ones start, because only one
 	// node can mount a volume.
 	Recreate bool
-	// RestartsOnlyPod reports whether that began just now and there was a pod: the endpoint is
+	// RestartsOnlyPod reports whether replacing them began just now and there was a pod: the endpoint is
 	// away until the new one is ready.
 	RestartsOnlyPod bool
 	// Pending is a change that waits; nil if none does.
