@@ -67,6 +67,7 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 	o := cache.Options{
 		DefaultTransform: slim,
 		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.SFTPUser{}:            {Transform: slimUser},
 			&corev1.Secret{}:                {Transform: slimSecret},
 			&corev1.Pod{}:                   own,
 			&corev1.Service{}:               own,

@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
 // slim takes out of an object for a cache what nobody reads there: who manages which field,
@@ -21,6 +25,40 @@ func slim(o any) (any, error) {
 		delete(a, corev1.LastAppliedConfigAnnotation)
 	}
 	return o, nil
+}
+
+// slimUser is slim for users, who may be a hundred thousand: the strings of a status that most
+// of them have alike are kept once.
+func slimUser(o any) (any, error) {
+	if u, ok := o.(*v1alpha1.SFTPUser); ok {
+		share(&u.Kind, &u.APIVersion, &u.Namespace, &u.Spec.ListenerRef.Name, &u.Spec.ListenerRef.Namespace, &u.Status.Address)
+		for i := range u.Status.Conditions {
+			c := &u.Status.Conditions[i]
+			share(&c.Type, &c.Reason, &c.Message)
+			c.Status = metav1.ConditionStatus(unique.Make(string(c.Status)).Value())
+		}
+		for i := range u.Status.Keys {
+			k := &u.Status.Keys[i]
+			share(&k.Type, &k.Source, &k.AddedDate, &k.LastUsedDate)
+		}
+		u.Status.Conditions, u.Status.Keys = trim(u.Status.Conditions), trim(u.Status.Keys)
+	}
+	return slim(o)
+}
+
+// share replaces strings by equal ones that others have, too.
+func share(strings ...*string) {
+	for _, s := range strings {
+		*s = unique.Make(*s).Value()
+	}
+}
+
+// trim gives back what a decoder reserved beyond the end.
+func trim[T any](s []T) []T {
+	if len(s) == cap(s) {
+		return s
+	}
+	return append(make([]T, 0, len(s)), s...)
 }
 
 // slimSecret leaves of the metadata of a Secret what tells its version and whose it is. Most

@@ -3,10 +3,15 @@ package controllers
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
+	"unsafe"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
 func TestSlim(t *testing.T) {
@@ -65,5 +70,60 @@ func TestSlimOddObjects(t *testing.T) {
 				t.Errorf("%s of foreign labels %v: %v", name, labels, s.Labels)
 			}
 		}
+	}
+}
+
+// Nothing that anybody reads of a user is lost, and what users have alike is in memory once.
+func TestSlimUser(t *testing.T) {
+	of := func(name string) *v1alpha1.SFTPUser {
+		text := func(s string) string { return strings.Clone(s) }
+		u := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: text("team-a"), Name: name}}
+		u.Spec.ListenerRef = v1alpha1.ListenerReference{Namespace: text("files"), Name: text("partners")}
+		u.Status = v1alpha1.SFTPUserStatus{
+			Address:    text("sftp.example.com:22"),
+			Conditions: make([]metav1.Condition, 0, 4), Keys: make([]v1alpha1.UserKeyStatus, 0, 4),
+		}
+		u.Status.Conditions = append(u.Status.Conditions, metav1.Condition{
+			Type: text("Ready"), Status: metav1.ConditionStatus(text("True")), Reason: text("Ready"), Message: text("The user can log in"),
+		})
+		u.Status.Keys = append(u.Status.Keys, v1alpha1.UserKeyStatus{
+			Fingerprint: "SHA256:" + name, Type: text("ssh-ed25519"), Source: text("inline"), AddedDate: text("2026-11-29"), LastUsedDate: text("2026-11-29"),
+		})
+		return u
+	}
+	slimmed := func(name string) *v1alpha1.SFTPUser {
+		u := of(name)
+		u.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+		if o, err := slimUser(u); err != nil || o != any(u) {
+			t.Fatalf("%v, %v", o, err)
+		}
+		if !equality.Semantic.DeepEqual(u, of(name)) {
+			t.Errorf("%+v, want %+v", u, of(name))
+		}
+		if cap(u.Status.Conditions) != 1 || cap(u.Status.Keys) != 1 {
+			t.Errorf("room for %d conditions and %d keys", cap(u.Status.Conditions), cap(u.Status.Keys))
+		}
+		return u
+	}
+	a, b := slimmed("a"), slimmed("b")
+	for _, pair := range [][2]string{
+		{a.Namespace, b.Namespace},
+		{a.Spec.ListenerRef.Namespace, b.Spec.ListenerRef.Namespace},
+		{a.Spec.ListenerRef.Name, b.Spec.ListenerRef.Name},
+		{a.Status.Address, b.Status.Address},
+		{a.Status.Conditions[0].Type, b.Status.Conditions[0].Type},
+		{string(a.Status.Conditions[0].Status), string(b.Status.Conditions[0].Status)},
+		{a.Status.Conditions[0].Message, b.Status.Conditions[0].Message},
+		{a.Status.Keys[0].Type, b.Status.Keys[0].Type},
+		{a.Status.Keys[0].Source, b.Status.Keys[0].Source},
+		{a.Status.Keys[0].AddedDate, b.Status.Keys[0].AddedDate},
+		{a.Status.Keys[0].LastUsedDate, b.Status.Keys[0].LastUsedDate},
+	} {
+		if pair[0] != pair[1] || unsafe.StringData(pair[0]) != unsafe.StringData(pair[1]) {
+			t.Errorf("%q is in memory twice", pair[0])
+		}
+	}
+	if o, err := slimUser("text"); err == nil || o != nil {
+		t.Errorf("of a text: %v, %v", o, err)
 	}
 }

@@ -62,7 +62,9 @@ func (c *cluster) measure(ctx context.Context, p plan, there, listeners []*v1alp
 	if err := c.settle(ctx); err != nil {
 		return r, err
 	}
-	r.MadeWrites = c.calls.take().writes().number
+	calls := c.calls.take()
+	r.MadeWrites = calls.writes().number
+	progress("until then: %s", calls)
 	for _, step := range []func(context.Context, plan, []*v1alpha1.SFTPListener, *fleetResult) error{c.changes, c.rest, c.restart} {
 		if err := step(ctx, p, all, &r); err != nil {
 			return r, err
