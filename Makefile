@@ -118,7 +118,7 @@ scale: bin/cluster ## Measure many users and listeners on a real API server with
 bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=regexp, AGAIN=1, PROFILE=1: docs/performance.md).
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/sftpd
 	go build -C hack/bench -o ../../bin/ ./...
-	@$(SUDO) bin/bench $(BENCH_FLAGS)
+	@newer="$$(hack/bench/openssh.sh)" && $(SUDO) bin/bench -openssh "$$newer" $(BENCH_FLAGS)
 
 ##@ A cluster on this machine
 

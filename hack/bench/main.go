@@ -28,15 +28,16 @@ func main() {
 
 // settings are the flags.
 type settings struct {
-	daemon, profiled, peers, only, docs, out string
-	rounds                                   int
-	quick, write, again, render, profile     bool
+	daemon, profiled, openssh, peers, only, docs, out string
+	rounds                                            int
+	quick, write, again, render, profile              bool
 }
 
 func parse() (settings, error) {
 	var s settings
 	flag.StringVar(&s.daemon, "daemon", "bin/sftpd", "the daemon's `program`")
 	flag.StringVar(&s.profiled, "profiled", "bin/profiled", "the daemon's `program` that can be profiled")
+	flag.StringVar(&s.openssh, "openssh", "", "`directory` of another OpenSSH, as hack/bench/openssh.sh builds it")
 	flag.StringVar(&s.peers, "peers", "", "more `servers`: LABEL=HOST:PORT=CGROUP,user=...,key=...,root=... and so on")
 	flag.StringVar(&s.only, "only", "", "run the groups that match a regular `expression`: raw, sftp, parallel, files, list, login, idle")
 	flag.StringVar(&s.docs, "docs", "docs", "`directory` of the document")
@@ -167,8 +168,16 @@ func otherServers(place *servers.Place, s settings) ([]*servers.Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	others := []*servers.Server{sshd}
+	if s.openssh != "" {
+		newer, err := servers.SshdIn(place, report.NewerOpenSSH, s.openssh)
+		if err != nil {
+			return nil, err
+		}
+		others = append(others, newer)
+	}
 	peers, err := servers.Peers(place, s.peers)
-	return append([]*servers.Server{sshd}, peers...), err
+	return append(others, peers...), err
 }
 
 func (s settings) sizes() sizes {

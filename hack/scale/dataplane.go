@@ -30,7 +30,7 @@ const refreshTime = 200 * time.Millisecond
 // startTime is how long a daemon that starts waits for its configuration, and startPause is the time between two looks. A kubelet
 // looks every second or so.
 const (
-	startTime  = 10 * time.Minute
+	startTime  = time.Hour
 	startPause = 200 * time.Millisecond
 )
 

@@ -12,8 +12,17 @@ import (
 	"syscall"
 )
 
-// OpenSSH is the label of OpenSSH's server.
+// OpenSSH is the label of Debian's OpenSSH server.
 const OpenSSH = "OpenSSH"
+
+// sshd is one of several OpenSSH servers.
+type sshd struct {
+	*Place
+	label, program, sftpServer string
+}
+
+// file is one of the server's own files.
+func (s *sshd) file(name string) string { return s.path(s.label + "-" + name) }
 
 // sshdConfig is Debian's but for PAM, which would add to the cost of each login, and limits that must not be reached.
 const sshdConfig = `ListenAddress %s
@@ -26,7 +35,7 @@ X11Forwarding no
 PrintMotd no
 MaxStartups 100000:100:100000
 LoginGraceTime 120
-Subsystem sftp /usr/lib/openssh/sftp-server
+Subsystem sftp %s
 `
 
 // enter gives sshd, in a mount namespace of its own, a user that the machine does not have and the directory that it wants:
@@ -39,39 +48,48 @@ mkdir /run/sshd
 shift 2
 exec "$@"`
 
-// Sshd prepares OpenSSH's server.
+// Sshd prepares the OpenSSH server of this machine.
 func Sshd(p *Place) (*Server, error) {
 	program, err := findSshd()
 	if err != nil {
 		return nil, err
 	}
-	group, err := p.group(OpenSSH)
+	return (&sshd{p, OpenSSH, program, "/usr/lib/openssh/sftp-server"}).prepare()
+}
+
+// SshdIn prepares an OpenSSH server that was built from its sources, with a prefix.
+func SshdIn(p *Place, label, prefix string) (*Server, error) {
+	return (&sshd{p, label, filepath.Join(prefix, "sbin/sshd"), filepath.Join(prefix, "libexec/sftp-server")}).prepare()
+}
+
+func (s *sshd) prepare() (*Server, error) {
+	group, err := s.group(s.label)
 	if err != nil {
 		return nil, err
 	}
-	root, err := p.root(OpenSSH)
+	root, err := s.root(s.label)
 	if err != nil {
 		return nil, err
 	}
-	addr, err := p.FreePort()
+	addr, err := s.FreePort()
 	if err != nil {
 		return nil, err
 	}
-	if err := writeSshdConfig(p, program, addr); err != nil {
+	if err := s.writeConfig(addr); err != nil {
 		return nil, err
 	}
-	hash, err := writeAccounts(p)
+	hash, err := s.writeAccounts()
 	if err != nil {
 		return nil, err
 	}
-	proc := &process{group: group, log: p.path("sshd.log")}
+	proc := &process{group: group, log: s.file("log")}
 	return &Server{
-		Label: OpenSSH, Addr: addr, User: userName, Key: p.Key, KeyFile: p.KeyFile(), Password: password, PasswordHash: hash,
+		Label: s.label, Addr: addr, User: userName, Key: s.Key, KeyFile: s.KeyFile(), Password: password, PasswordHash: hash,
 		// It has no tree of its own for the user: paths are the machine's.
-		Root: root, Remote: root, Group: group, MaxIdle: 1000, knownHosts: p.path("sshd.known_hosts"),
+		Root: root, Remote: root, Group: group, MaxIdle: 1000, knownHosts: s.file("known_hosts"),
 		start: proc.run(func(ctx context.Context) *exec.Cmd {
-			cmd := exec.CommandContext(ctx, "/bin/sh", "-c", enter, "sh", p.path("passwd"), p.path("shadow"),
-				program, "-D", "-e", "-f", p.path("sshd_config"))
+			cmd := exec.CommandContext(ctx, "/bin/sh", "-c", enter, "sh", s.file("passwd"), s.file("shadow"),
+				s.program, "-D", "-e", "-f", s.file("config"))
 			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 			return cmd
 		}),
@@ -97,30 +115,31 @@ func findSshd() (string, error) {
 	return "", errors.New("OpenSSH's server is not here: run hack/install-packages.sh")
 }
 
-func writeSshdConfig(p *Place, program, addr string) error {
-	if _, err := makeKey(p.path("sshd_host_key")); err != nil {
+func (s *sshd) writeConfig(addr string) error {
+	if _, err := makeKey(s.file("host_key")); err != nil {
 		return err
 	}
-	if err := os.WriteFile(p.path("authorized_keys"), []byte(authorizedKey(p.Key.PublicKey())+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(s.file("authorized_keys"), []byte(authorizedKey(s.Key.PublicKey())+"\n"), 0o644); err != nil {
 		return err
 	}
-	content, err := os.ReadFile(program)
+	content, err := os.ReadFile(s.program)
 	if err != nil {
 		return err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, sshdConfig, addr, p.path("sshd_host_key"), p.path("authorized_keys"))
+	fmt.Fprintf(&text, sshdConfig, addr, s.file("host_key"), s.file("authorized_keys"), s.sftpServer)
 	if bytes.Contains(content, []byte("persourcepenalties")) { // since 9.8
 		text.WriteString("PerSourcePenalties no\n")
 	}
-	// Newer ones are several programs, of which an unpacked one has to be told the place.
-	libraries := filepath.Join(filepath.Dir(program), "../lib/openssh")
+	// Newer ones are several programs, of which one that is not where it was built for has to be told the places.
 	for name, option := range map[string]string{"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"} {
-		if file := filepath.Join(libraries, name); exists(file) {
-			fmt.Fprintln(&text, option, file)
+		for _, dir := range []string{"../lib/openssh", "../libexec"} {
+			if file := filepath.Join(filepath.Dir(s.program), dir, name); exists(file) {
+				fmt.Fprintln(&text, option, file)
+			}
 		}
 	}
-	return os.WriteFile(p.path("sshd_config"), []byte(text.String()), 0o600)
+	return os.WriteFile(s.file("config"), []byte(text.String()), 0o600)
 }
 
 func exists(file string) bool {
@@ -130,17 +149,17 @@ func exists(file string) bool {
 
 // writeAccounts writes copies of passwd and shadow with the user, and the user that sshd runs as before a login. It returns
 // the kind of password hash: the one that Debian uses.
-func writeAccounts(p *Place) (string, error) {
+func (s *sshd) writeAccounts() (string, error) {
 	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {
 		return "", err
 	}
 	lines := string(bytes.TrimSuffix(passwd, []byte("\n"))) +
-		fmt.Sprintf("\n%s:x:%d:%d::%s:/bin/bash\n", userName, userID, userID, p.path("home"))
+		fmt.Sprintf("\n%s:x:%d:%d::%s:/bin/bash\n", userName, userID, userID, s.path("home"))
 	if !strings.Contains(lines, "\nsshd:") {
 		lines += "sshd:x:61998:65534::/run/sshd:/usr/sbin/nologin\n"
 	}
-	if err := os.WriteFile(p.path("passwd"), []byte(lines), 0o644); err != nil {
+	if err := os.WriteFile(s.file("passwd"), []byte(lines), 0o644); err != nil {
 		return "", err
 	}
 	// Perl is part of every Debian and has crypt(3). The salt need not be a secret, nor another one each time.
@@ -149,5 +168,5 @@ func writeAccounts(p *Place) (string, error) {
 		return "", fmt.Errorf("crypt(3) has no yescrypt: %q, %w", hash, err)
 	}
 	shadow := fmt.Sprintf("root:*:19000:0:99999:7:::\n%s:%s:19000:0:99999:7:::\n", userName, hash)
-	return "yescrypt", os.WriteFile(p.path("shadow"), []byte(shadow), 0o600)
+	return "yescrypt", os.WriteFile(s.file("shadow"), []byte(shadow), 0o600)
 }
