@@ -59,7 +59,12 @@ func Sshd(p *Place) (*Server, error) {
 
 // SshdIn prepares an OpenSSH server that was built from its sources, with a prefix.
 func SshdIn(p *Place, label, prefix string) (*Server, error) {
-	return (&sshd{p, label, filepath.Join(prefix, "sbin/sshd"), filepath.Join(prefix, "libexec/sftp-server")}).prepare()
+	// It runs as the user, who may have no way to the prefix.
+	sftpServer, err := p.Install(filepath.Join(prefix, "libexec/sftp-server"))
+	if err != nil {
+		return nil, err
+	}
+	return (&sshd{p, label, filepath.Join(prefix, "sbin/sshd"), sftpServer}).prepare()
 }
 
 func (s *sshd) prepare() (*Server, error) {
