@@ -125,7 +125,7 @@ func (p *dataPlane) run(d *appsv1.Deployment) error {
 	err = poll(p.ctx, startTime, "the configuration of "+id, func() (bool, error) {
 		time.Sleep(startPause)
 		err := p.load(played)
-		if errors.Is(err, config.ErrInconsistent) || errors.Is(err, os.ErrNotExist) {
+		if incomplete(err) {
 			return false, nil
 		}
 		return err == nil, err
@@ -169,11 +169,18 @@ func (p *dataPlane) refresh(played *playedPod) error {
 			return nil
 		case <-time.After(refreshTime):
 		}
-		// Files that do not belong together yet: the operator is writing and pokes again.
-		if err := p.load(played); err != nil && !errors.Is(err, config.ErrInconsistent) {
+		if err := p.load(played); err != nil && !incomplete(err) {
+			p.mu.Lock()
+			played.loading = false
+			p.mu.Unlock()
 			return err
 		}
 	}
+}
+
+// incomplete reports whether files do not belong together, or are not there yet: the operator is writing, and pokes again.
+func incomplete(err error) bool {
+	return errors.Is(err, config.ErrInconsistent) || errors.Is(err, os.ErrNotExist)
 }
 
 // load reads what the operator wrote as the kubelet and the daemon do.
