@@ -47,6 +47,8 @@ type Options struct {
 	Pod string
 	// Processors decides on how many the process runs, nil for as it is.
 	Processors *procs.Governor
+	// Adjust is the server's, for tests.
+	Adjust func(*server.Server)
 }
 
 // Daemon serves one endpoint.
@@ -91,6 +93,7 @@ func New(o Options) *Daemon {
 		Log:     o.Log,
 
 		Processors: o.Processors,
+		Adjust:     o.Adjust,
 	})
 	m.Watch(d.server.LoginsInProgress, d.server.Penalized)
 	d.health = health.New(d, m.Registry, o.Log)

@@ -39,7 +39,7 @@ func TestBeforeConfiguration(t *testing.T) {
 	}
 	d.MustDial(t, "ada", ssh.Password("secret"))
 	d.Terminate()
-	if err := d.Wait(t, 3*time.Second); err != nil {
+	if err := d.Wait(t, 30*time.Second); err != nil {
 		t.Errorf("Run: %v", err)
 	}
 }

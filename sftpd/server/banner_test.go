@@ -9,6 +9,7 @@ import (
 // TestBanner: a client gets the banner of the configuration as it is when the client connects, with
 // lines as on the wire, whether it exists or not.
 func TestBanner(t *testing.T) {
+	t.Parallel()
 	d, dir := start(t, nil)
 	seen := func(user, password string) (banners []string) {
 		t.Helper()

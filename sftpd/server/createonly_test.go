@@ -17,6 +17,7 @@ import (
 
 // TestCreateOnlyUploads: a client uploads under a temporary name, sets its times and renames it, each name once.
 func TestCreateOnlyUploads(t *testing.T) {
+	t.Parallel()
 	for _, publish := range []string{"", config.PublishOnClose} {
 		dir := configtest.New(t)
 		dir.Listener.Uploads.Publish = publish

@@ -1,71 +1,52 @@
 package server
 
 import (
-	"testing"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 )
 
-// also changes the servers that are made until the test ends, besides what was asked for before.
-func also(t *testing.T, change func(*Server)) {
-	t.Helper()
-	before := adjust
-	adjust = func(s *Server) {
-		if before != nil {
-			before(s)
-		}
-		change(s)
-	}
-	t.Cleanup(func() { adjust = before })
+// Adjustments of a server, for daemontest.Start. A test in which a limit is not what is tested has one that is out of the way.
+
+// StallTimeout is how long a client may take nothing of what it asked for.
+func StallTimeout(d time.Duration) func(*Server) {
+	return func(s *Server) { s.watches.StallTimeout = d }
 }
 
-// Adjust changes the servers that are made until the test ends. Such a test cannot be
-// parallel.
-func Adjust(t *testing.T, stall, unused time.Duration, openFiles int) {
-	t.Helper()
-	also(t, func(s *Server) {
-		s.watches.StallTimeout, s.unusedTimeout = stall, unused
-		if openFiles > 0 {
-			s.descriptors.Limit = openFiles
-		}
-	})
+// UnusedTimeout is how long a channel may be without a subsystem.
+func UnusedTimeout(d time.Duration) func(*Server) {
+	return func(s *Server) { s.unusedTimeout = d }
 }
 
-// AdjustUnread is Adjust of what all connections together may send ahead, in bytes.
-func AdjustUnread(t *testing.T, ofAll int64) {
-	t.Helper()
-	also(t, func(s *Server) { s.totals.UnreadLimit = ofAll })
+// OpenFiles are those of all users.
+func OpenFiles(n int) func(*Server) {
+	return func(s *Server) { s.descriptors.Limit = n }
 }
 
-// AdjustPatience is Adjust of how long a client's algorithms are waited for.
-func AdjustPatience(t *testing.T, d time.Duration) {
-	t.Helper()
-	also(t, func(s *Server) { s.handshake.Patience = d })
+// Unread is what all connections together may send ahead, in bytes.
+func Unread(ofAll int64) func(*Server) {
+	return func(s *Server) { s.totals.UnreadLimit = ofAll }
 }
 
-// AdjustModexps is Adjust of how many exchanges in a group go on at a time.
-func AdjustModexps(t *testing.T, places int) {
-	t.Helper()
-	also(t, func(s *Server) { s.handshake.Slots = make(handshake.Slots, places) })
+// Patience is how long a client's algorithms are waited for.
+func Patience(d time.Duration) func(*Server) {
+	return func(s *Server) { s.handshake.Patience = d }
 }
 
-// AdjustRekeyTime is Adjust of how long keys are used.
-func AdjustRekeyTime(t *testing.T, d time.Duration) {
-	t.Helper()
-	also(t, func(s *Server) { s.rekeyTime = d })
+// Modexps is how many exchanges in a group go on at a time.
+func Modexps(places int) func(*Server) {
+	return func(s *Server) { s.handshake.Slots = make(handshake.Slots, places) }
 }
 
-// AdjustRekeyBytes is Adjust of how much keys are used for.
-func AdjustRekeyBytes(t *testing.T, n uint64) {
-	t.Helper()
-	also(t, func(s *Server) { s.rekeyBytes = n })
-}
+// RekeyTime is how long keys are used.
+func RekeyTime(d time.Duration) func(*Server) { return func(s *Server) { s.rekeyTime = d } }
 
-// AdjustRoundTrip is Adjust of the round trip that the kernel has measured.
-func AdjustRoundTrip(t *testing.T, d time.Duration) {
-	t.Helper()
-	also(t, func(s *Server) { s.totals.RoundTrip = func() time.Duration { return d } })
+// RekeyBytes is how much keys are used for.
+func RekeyBytes(n uint64) func(*Server) { return func(s *Server) { s.rekeyBytes = n } }
+
+// RoundTrip is what the kernel has measured.
+func RoundTrip(measured func() time.Duration) func(*Server) {
+	return func(s *Server) { s.totals.RoundTrip = measured }
 }
 
 // ReservedDescriptors is what users and connections do not get.

@@ -42,10 +42,7 @@ func TestHostCertificate(t *testing.T) {
 	ed, file := configtest.Key(t)
 	dir.HostKeys = [][]byte{file, configtest.PEM(t, private)}
 	dir.AddUser("ada", "", key.PublicKey())
-	end := time.Now().Add(8 * time.Second)
 	short := configtest.Certificate(t, ca, ssh.HostCert, ed.PublicKey(), "files.example.com")
-	short.ValidBefore = uint64(end.Unix())
-	configtest.Certify(t, ca, short)
 	long := configtest.Certificate(t, ca, ssh.HostCert, configtest.Signer(t, private).PublicKey(), "files.example.com")
 	dir.Listener.HostKeys = hostKeysWith(configtest.Line(short), configtest.Line(long))
 	d := daemontest.Start(t, dir)
@@ -92,6 +89,11 @@ func TestHostCertificate(t *testing.T) {
 		t.Errorf("with SHA-1: %v", err)
 	}
 
+	end := time.Now().Add(3 * time.Second).Truncate(time.Second)
+	short.ValidBefore = uint64(end.Unix())
+	configtest.Certify(t, ca, short)
+	dir.Listener.HostKeys[0].Certificate = configtest.Line(short)
+	d.Reload(t, dir)
 	time.Sleep(time.Until(end.Add(time.Second)))
 	offered(ssh.KeyAlgoED25519, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512, ssh.CertAlgoRSASHA256v01, ssh.CertAlgoRSASHA512v01)
 	if err := logIn("files.example.com", ssh.CertAlgoED25519v01, ssh.KeyAlgoED25519); err == nil || !strings.Contains(err.Error(), "a plain key") {

@@ -15,25 +15,40 @@ import (
 // other key, and its session, are not affected.
 func TestKeyTimes(t *testing.T) {
 	t.Parallel()
+	inTime(t, 2*time.Second, func(soon time.Duration) bool { return keyTimes(t, soon) })
+}
+
+// keyTimes reports whether its logins were in time, before the key's time and within it.
+func keyTimes(t *testing.T, soon time.Duration) (ok bool) {
+	t.Helper()
 	key, _ := configtest.Key(t)
 	other, _ := configtest.Key(t)
 	dir := configtest.New(t)
-	begin := time.Now().Add(5 * time.Second)
-	end := begin.Add(4 * time.Second)
+	begin := time.Now().Add(soon)
+	end := begin.Add(soon)
 	u := dir.AddUser("ada", "", key.PublicKey(), other.PublicKey())
 	u.Keys[0].NotBefore, u.Keys[0].NotAfter = &begin, &end
 	d := daemontest.Start(t, dir)
 	bystander := d.MustDial(t, "ada", ssh.PublicKeys(other))
 
-	if _, err := d.Dial("ada", ssh.PublicKeys(key)); err == nil {
+	_, err := d.Dial("ada", ssh.PublicKeys(key))
+	if !time.Now().Before(begin) {
+		return false
+	}
+	if err == nil {
 		t.Error("logged in before notBefore")
 	}
 	if got := d.WaitAudit(t, "login_refused", 1); got["reason"] != "key_not_yet_valid" {
 		t.Errorf("audit: %v", got)
 	}
 	time.Sleep(time.Until(begin))
-	c := d.MustDial(t, "ada", ssh.PublicKeys(key))
-	daemontest.StillWorks(t, c)
+	c, err := use(d, "ada", ssh.PublicKeys(key))
+	if !time.Now().Before(end) {
+		return false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	_ = c.Wait()
 	if now := time.Now(); now.Before(end) {
 		t.Errorf("closed %s before the end", end.Sub(now))
@@ -48,4 +63,5 @@ func TestKeyTimes(t *testing.T) {
 		t.Errorf("audit: %v", got)
 	}
 	daemontest.StillWorks(t, bystander)
+	return true
 }

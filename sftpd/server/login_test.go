@@ -25,6 +25,7 @@ func answers(password string) ssh.AuthMethod {
 }
 
 func TestLogins(t *testing.T) {
+	t.Parallel()
 	key, _ := configtest.Key(t)
 	stranger, _ := configtest.Key(t)
 	past, future := time.Now().Add(-time.Second), time.Now().Add(time.Hour)
@@ -107,6 +108,7 @@ func TestLogins(t *testing.T) {
 
 // TestMappedSource: on a dual-stack socket IPv4 clients look like IPv6 ones.
 func TestMappedSource(t *testing.T) {
+	t.Parallel()
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", key.PublicKey()).Keys[0].From = []string{"127.0.0.1/32"}
@@ -126,6 +128,7 @@ func TestMappedSource(t *testing.T) {
 
 // TestRSASignatures: RSA keys log in with SHA-2 signatures alone.
 func TestRSASignatures(t *testing.T) {
+	t.Parallel()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)

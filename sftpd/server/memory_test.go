@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -14,7 +13,7 @@ import (
 // TestMemoryOfSessions measures what sessions hold that wait, with the client's side, which
 // is in this process too.
 func TestMemoryOfSessions(t *testing.T) { // not parallel: it measures memory
-	d, _ := tempered(t, time.Hour, time.Hour, 0)
+	d, _ := tempered(t)
 	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))
 	const sessions = 8
 	stack := func() int64 {

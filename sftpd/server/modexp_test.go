@@ -36,8 +36,7 @@ func groups(t *testing.T, places, graceSeconds int) *daemontest.Daemon {
 	dir.Listener.CryptoPolicy, dir.Listener.CryptoPolicyNotAfter = cryptopolicy.Legacy2026, &end
 	dir.Listener.AllowFrom = []string{"127.0.0.0/8"}
 	dir.Listener.Authentication.LoginGraceSeconds = graceSeconds
-	server.AdjustModexps(t, places)
-	return daemontest.Start(t, dir)
+	return daemontest.Start(t, dir, server.Modexps(places))
 }
 
 func exchanging(algorithm string) ssh.ClientConfig {

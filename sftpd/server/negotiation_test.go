@@ -13,6 +13,7 @@ import (
 )
 
 func TestKexInit(t *testing.T) {
+	t.Parallel()
 	dir := configtest.New(t)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

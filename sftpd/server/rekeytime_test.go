@@ -26,10 +26,10 @@ func TestRekeyByTime(t *testing.T) {
 		"never": {0, 1, 1}, // the policy's hour
 	} {
 		t.Run(name, func(t *testing.T) {
-			server.AdjustRekeyTime(t, tc.after)
+			t.Parallel()
 			dir := configtest.New(t)
 			dir.AddUser("ada", "secret")
-			d := daemontest.Start(t, dir)
+			d := daemontest.Start(t, dir, server.RekeyTime(tc.after))
 			var exchanges atomic.Int64
 			c, err := ssh.Dial("tcp", d.Addr, &ssh.ClientConfig{
 				User: "ada", Auth: []ssh.AuthMethod{ssh.Password("secret")},

@@ -95,7 +95,6 @@ func TestReloadRevokes(t *testing.T) {
 			} else {
 				defer daemontest.StillWorks(t, bystander)
 			}
-			swapped := time.Now()
 			if tc.reason == "" {
 				d.Reload(t, dir)
 				daemontest.StillWorks(t, c)
@@ -105,10 +104,11 @@ func TestReloadRevokes(t *testing.T) {
 				return
 			}
 			dir.Write(t)
+			swapped := time.Now() // or a little earlier
 			select {
 			case <-closed:
 				t.Logf("closed after %s", time.Since(swapped))
-			case <-time.After(time.Second):
+			case <-time.After(daemontest.Second()):
 				t.Fatal("still open a second after the swap")
 			}
 			for _, event := range []string{"session_revoked", "logout"} {
@@ -168,22 +168,30 @@ func setPassword(to string) func(*testing.T, *configtest.Dir, *config.User) {
 func TestNotAfter(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
-	dir := configtest.New(t)
-	end := time.Now().Add(1500 * time.Millisecond)
-	dir.AddUser("ada", "", key.PublicKey()).NotAfter = &end
-	d := daemontest.Start(t, dir)
-	c := d.MustDial(t, "ada", ssh.PublicKeys(key))
-	daemontest.StillWorks(t, c)
-	_ = c.Wait()
-	if late := time.Since(end); late < 0 || late > time.Second {
-		t.Errorf("closed %s after the end", late)
-	}
-	if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != "user_expired" {
-		t.Errorf("audit: %v", got)
-	}
-	if _, err := d.Dial("ada", ssh.PublicKeys(key)); err == nil {
-		t.Error("an expired user got in")
-	}
+	inTime(t, 2*time.Second, func(soon time.Duration) bool {
+		dir := configtest.New(t)
+		end := time.Now().Add(soon)
+		dir.AddUser("ada", "", key.PublicKey()).NotAfter = &end
+		d := daemontest.Start(t, dir)
+		c, err := use(d, "ada", ssh.PublicKeys(key))
+		if !time.Now().Before(end) {
+			return false
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Wait()
+		if late := time.Since(end); late < 0 || late > daemontest.Second() {
+			t.Errorf("closed %s after the end", late)
+		}
+		if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != "user_expired" {
+			t.Errorf("audit: %v", got)
+		}
+		if _, err := d.Dial("ada", ssh.PublicKeys(key)); err == nil {
+			t.Error("an expired user got in")
+		}
+		return true
+	})
 }
 
 // TestReloadChangesTime: a session ends at the time that the last reload gave its user or its
@@ -201,35 +209,38 @@ func TestReloadChangesTime(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			key, _ := configtest.Key(t)
-			dir := configtest.New(t)
-			u := dir.AddUser("ada", "", key.PublicKey())
-			end := time.Now().Add(3 * time.Second)
-			if tc.before != nil {
-				tc.before(u, &end)
-			}
-			d := daemontest.Start(t, dir)
-			c := d.MustDial(t, "ada", ssh.PublicKeys(key))
-			tc.after(dir.User(t, "ada"), &end)
-			d.Reload(t, dir)
-			if tc.reason == "" {
-				time.Sleep(time.Until(end) + time.Second)
-				daemontest.StillWorks(t, c)
-				return
-			}
-			closed := make(chan struct{})
-			go func() { _ = c.Wait(); close(closed) }()
-			select {
-			case <-closed:
-			case <-time.After(time.Until(end) + time.Second):
-				t.Fatal("still open a second after the end")
-			}
-			if time.Now().Before(end) {
-				t.Errorf("closed %s before the end", time.Until(end))
-			}
-			if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != tc.reason {
-				t.Errorf("audit: %v", got)
-			}
+			inTime(t, 2*time.Second, func(soon time.Duration) bool {
+				key, _ := configtest.Key(t)
+				dir := configtest.New(t)
+				u := dir.AddUser("ada", "", key.PublicKey())
+				end := time.Now().Add(soon)
+				if tc.before != nil {
+					tc.before(u, &end)
+				}
+				d := daemontest.Start(t, dir)
+				c, err := use(d, "ada", ssh.PublicKeys(key))
+				tc.after(dir.User(t, "ada"), &end)
+				d.Reload(t, dir)
+				if !time.Now().Before(end) {
+					return false
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tc.reason == "" {
+					time.Sleep(time.Until(end) + time.Second)
+					daemontest.StillWorks(t, c)
+					return true
+				}
+				_ = c.Wait()
+				if late := time.Since(end); late < 0 || late > daemontest.Second() {
+					t.Errorf("closed %s after the end", late)
+				}
+				if got := d.WaitAudit(t, "session_revoked", 1); got["reason"] != tc.reason {
+					t.Errorf("audit: %v", got)
+				}
+				return true
+			})
 		})
 	}
 }

@@ -57,6 +57,7 @@ func (k *securityKey) Sign(_ io.Reader, data []byte) (*ssh.Signature, error) {
 }
 
 func TestSecurityKey(t *testing.T) {
+	t.Parallel()
 	key := newSecurityKey(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", key.PublicKey())

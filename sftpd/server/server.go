@@ -25,7 +25,7 @@ import (
 // standard streams, listeners, the configuration that is being read, exports of traces and looks at volumes.
 const reservedDescriptors = health.MaxConnections + 32
 
-// Options are what a server is made of. All are needed but Events, Blocked, KeyUse and Processors.
+// Options are what a server is made of. All are needed but Events, Blocked, KeyUse, Processors and Adjust.
 type Options struct {
 	// Current returns the configuration in use, nil for none yet.
 	Current func() *snapshot.Snapshot
@@ -42,6 +42,8 @@ type Options struct {
 	Log *slog.Logger
 	// Processors decides on how many the process runs. Nil leaves that as it is.
 	Processors *procs.Governor
+	// Adjust changes the server before it serves. It is for tests that cannot wait for the times of real peers.
+	Adjust func(*Server)
 }
 
 // Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
@@ -69,9 +71,6 @@ type Server struct {
 	background sync.Once
 }
 
-// adjust is for tests that cannot wait for the times of real peers.
-var adjust func(*Server)
-
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
 	s := &Server{
@@ -82,8 +81,8 @@ func New(o Options) *Server {
 	}
 	s.watches = sweep.New(s.idleTimeout)
 	s.admission.MostConnections = flow.MostConnections(flow.OpenFilesLimit(), reservedDescriptors)
-	if adjust != nil {
-		adjust(s)
+	if o.Adjust != nil {
+		o.Adjust(s)
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s

@@ -69,6 +69,7 @@ func (c *shyConn) Read(p []byte) (int, error) {
 // TestSteering: who can do AES-GCM gets it, whatever the client would rather have; who
 // cannot gets the first of its list that the policy has.
 func TestSteering(t *testing.T) {
+	t.Parallel()
 	const never = time.Minute // a machine may be that slow
 	steering(t, never, []steered{
 		{"as OpenSSH", []string{chacha, ssh.CipherAES128CTR, ssh.CipherAES128GCM, ssh.CipherAES256GCM}, nil, ssh.CipherAES128GCM},
@@ -82,6 +83,7 @@ func TestSteering(t *testing.T) {
 
 // TestNotSteered: who waits for the server's algorithms gets all of them.
 func TestNotSteered(t *testing.T) {
+	t.Parallel()
 	steering(t, 50*time.Millisecond, []steered{
 		{"waits for the server", []string{chacha, ssh.CipherAES128GCM}, newShyConn, chacha},
 	})
@@ -98,8 +100,7 @@ type steered struct {
 
 func steering(t *testing.T, patience time.Duration, cases []steered) {
 	t.Helper()
-	server.AdjustPatience(t, patience)
-	d, _ := start(t, nil)
+	d, _ := start(t, nil, server.Patience(patience))
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			c := daemontest.Connect(t, d.Addr)

@@ -33,21 +33,20 @@ func strictly(t *testing.T, d *daemontest.Daemon) *daemontest.Strict {
 // under way each, while keys are exchanged.
 func TestKeyExchangesUnderLoad(t *testing.T) {
 	for name, tc := range map[string]struct {
-		adjust             func(*testing.T)
+		adjust             func(*server.Server)
 		byServer, byClient int64 // at least so many
 		clientAsks         time.Duration
 	}{
-		"asked for by the client":              {func(*testing.T) {}, 0, 4, 1500 * time.Millisecond},
-		"asked for by the daemon after a time": {func(t *testing.T) { server.AdjustRekeyTime(t, 100*time.Millisecond) }, 3, 0, 0},
-		"asked for by the daemon after bytes":  {func(t *testing.T) { server.AdjustRekeyBytes(t, 1<<20) }, 5, 0, 0},
-		"asked for by both":                    {func(t *testing.T) { server.AdjustRekeyBytes(t, 1<<20) }, 2, 1, 700 * time.Millisecond},
+		"asked for by the client":              {func(*server.Server) {}, 0, 4, 500 * time.Millisecond},
+		"asked for by the daemon after a time": {server.RekeyTime(100 * time.Millisecond), 3, 0, 0},
+		"asked for by the daemon after bytes":  {server.RekeyBytes(1 << 20), 5, 0, 0},
+		"asked for by both":                    {server.RekeyBytes(1 << 20), 2, 1, 500 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tc.adjust(t)
+			t.Parallel()
 			dir := configtest.New(t)
 			dir.AddUser("ada", "secret")
-			d := daemontest.Start(t, dir)
-			s := strictly(t, d)
+			s := strictly(t, daemontest.Start(t, dir, tc.adjust))
 			stop := make(chan struct{})
 			var all sync.WaitGroup
 			all.Go(func() { ask(s, tc.clientAsks, stop) })
@@ -88,7 +87,7 @@ func ask(s *daemontest.Strict, interval time.Duration, stop <-chan struct{}) {
 
 // load copies on six channels at least once, until there were enough exchanges, or a minute has passed.
 func load(s *daemontest.Strict, enough func() bool) error {
-	const channels, size = 3, 4 << 20
+	const channels, size = 3, 2 << 20 // as much as 64 requests ask for
 	data := bytes.Repeat([]byte("0123456789abcdef"), size/16)
 	give := time.Now().Add(time.Minute)
 	var failed atomic.Bool
@@ -153,10 +152,10 @@ func getData(c *sftp.Client, path string, data []byte) error {
 // TestChannelEndsInKeyExchange: a client that is far away goes on sending after the daemon has asked for keys, since it does not
 // know yet. What it sends then must not hold up its answer, however much the daemon has to send to it.
 func TestChannelEndsInKeyExchange(t *testing.T) {
-	server.AdjustRekeyBytes(t, 1<<20)
+	t.Parallel()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
-	s := strictly(t, daemontest.Start(t, dir))
+	s := strictly(t, daemontest.Start(t, dir, server.RekeyBytes(1<<20)))
 	ends, busy := daemontest.OpenChannel(t, s.Client), daemontest.OpenChannel(t, s.Client)
 	var asked atomic.Int64
 	s.OnKexInit = func() {

@@ -11,6 +11,7 @@ import (
 
 // TestDirectoriesUnavailable: whose directories cannot be opened reads why nothing starts, and no path of the pod.
 func TestDirectoriesUnavailable(t *testing.T) {
+	t.Parallel()
 	d, dir := start(t, nil)
 	if err := os.RemoveAll(dir.Volume()); err != nil {
 		t.Fatal(err)
