@@ -17,6 +17,7 @@ func exchangeOnly(p *daemontest.Peer) error { return errors.Join(p.Versions(), p
 // TestPacketsAhead: connections that send many packets at once and fail by the first leave
 // nothing. In x/crypto alone two goroutines of each would wait forever.
 func TestPacketsAhead(t *testing.T) {
+	t.Parallel()
 	key, _ := configtest.Key(t)
 	dir := endpoint(t)
 	dir.Listener.Sources.Penalties = false

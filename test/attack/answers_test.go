@@ -69,6 +69,7 @@ func infoResponse(answers ...string) []byte {
 // TestEqualAnswers: whatever a stranger sends, byte by byte the answers are those for a user
 // who does not exist, and so is when the connection ends.
 func TestEqualAnswers(t *testing.T) {
+	t.Parallel()
 	dir := endpoint(t)
 	dir.Listener.Sources.Penalties = false
 	addUsers(t, dir)

@@ -18,7 +18,7 @@ import (
 )
 
 // soon is how fast a session is to end. A revocation is promised within a second.
-const soon = 2 * time.Second
+var soon = 2 * daemontest.Second()
 
 // busyWriter is a session that writes to an open file all the time, which needs no line of the audit log.
 type busyWriter struct {
@@ -55,7 +55,12 @@ func (w *busyWriter) endsBy(t *testing.T, who string, at time.Time) {
 	select {
 	case <-w.ended:
 	case <-time.After(time.Until(at)):
+	}
+	switch {
+	case !w.over():
 		t.Errorf("%s goes on", who)
+	case w.at.After(at): // who looks later than that has to look at the time
+		t.Errorf("%s went on for %s", who, w.at.Sub(at))
 	}
 }
 
@@ -141,7 +146,7 @@ func TestBlockedLogs(t *testing.T) {
 			}
 			terminated := time.Now()
 			d.Terminate()
-			_ = d.Wait(t, 2*time.Second+8*time.Second) // it is a failure of none if transfers were cut off
+			_ = d.Wait(t, 2*time.Second+8*daemontest.Second()) // it is a failure of none if transfers were cut off
 			t.Logf("ENDS %s blocked: SIGTERM with a drain timeout of 2s took %s", name, time.Since(terminated).Round(time.Millisecond))
 		})
 	}
@@ -268,7 +273,7 @@ func TestFullDisk(t *testing.T) {
 		return strings.Contains(d.Log(), "lines of the audit log are lost") && strings.Contains(d.Log(), "no space left on device")
 	})
 	d.Terminate()
-	if err := d.Wait(t, 10*time.Second); err != nil {
+	if err := d.Wait(t, 10*daemontest.Second()); err != nil {
 		t.Error(err)
 	}
 }
@@ -280,7 +285,7 @@ func TestClosedStdout(t *testing.T) {
 	w := newWriter(t, d, "stays")
 	d.Stdout.Close()
 	_ = password(t, d, "127.0.0.1", "a", "wrong") // a line
-	err := d.Wait(t, 10*time.Second)
+	err := d.Wait(t, 10*daemontest.Second())
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("it ended with %v", err)

@@ -45,6 +45,7 @@ func TestSilentHealthPort(t *testing.T) {
 		"many addresses": func(i int) string { return fmt.Sprintf("127.0.1.%d", i%250+1) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			key, _ := configtest.Key(t)
 			dir := endpoint(t)
 			dir.AddUser("ada", "", key.PublicKey())
@@ -66,11 +67,17 @@ func TestSilentHealthPort(t *testing.T) {
 			}
 			tries := 1
 			for ; u.login() != nil; tries++ { // refused at random, as of any crowd
-				if time.Since(begin) > 20*time.Second {
+				if time.Since(begin) > time.Minute {
 					t.Fatal("no login")
 				}
 			}
-			if n := established(t, d.PID, healthAddr); n > health.MaxConnections {
+			// Who waits to be accepted counts with the kernel's connections, for a moment.
+			n := established(t, d.PID, healthAddr)
+			for look := 0; look < 20 && n > health.MaxConnections; look++ {
+				time.Sleep(50 * time.Millisecond)
+				n = min(n, established(t, d.PID, healthAddr))
+			}
+			if n > health.MaxConnections {
 				t.Errorf("%d connections to the health port, the bound is %d", n, health.MaxConnections)
 			}
 			fmt.Printf("LOAD %s: 300 silent connections to each port, 256 descriptors: 4 answers of the health port in %.1f ms, login at try %d\n",

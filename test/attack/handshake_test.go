@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
@@ -40,10 +41,11 @@ func raw(p *daemontest.Peer, b []byte) error {
 // TestHostileHandshakes: each of them ends soon, with its reason in the metrics; who it was is
 // refused after a few, and others log in.
 func TestHostileHandshakes(t *testing.T) {
+	t.Parallel()
 	key, _ := configtest.Key(t)
 	dir := endpoint(t)
 	dir.AddUser("ada", "", key.PublicKey())
-	const grace = 3
+	const grace = 5 // time enough for what is not slow on purpose
 	dir.Listener.Authentication.LoginGraceSeconds = grace
 	u := user{start(t, dir), key}
 	if err := u.login(); err != nil {
@@ -176,7 +178,9 @@ func slowly(p *daemontest.Peer, b []byte) error {
 
 // TestProbes: a connection without a byte costs one metric, and no line in any log.
 func TestProbes(t *testing.T) {
+	t.Parallel()
 	dir := endpoint(t)
+	dir.Listener.Startups = config.Startups{Begin: 400, Full: 400} // none is refused that comes before the ends of others are noticed
 	d := start(t, dir)
 	d.Eventually(t, "the start is in the log", func() bool { return strings.Contains(d.Log(), "configuration loaded") })
 	audit, log := d.RawAudit(), d.Log()

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
 // withoutFUSE skips the test, but not in CI: what should be there is missing.
@@ -74,6 +75,6 @@ func TestHungVolume(t *testing.T) {
 	d.Eventually(t, "the log has eve's end", func() bool { return has(t, d, "logout", "eve") })
 	terminated := time.Now()
 	d.Terminate()
-	_ = d.Wait(t, 2*time.Second+8*time.Second) // it is a failure of none if transfers were cut off
+	_ = d.Wait(t, 2*time.Second+8*daemontest.Second()) // it is a failure of none if transfers were cut off
 	t.Logf("ENDS hung volume: SIGTERM with a drain timeout of 2s took %s", time.Since(terminated).Round(time.Millisecond))
 }

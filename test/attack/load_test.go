@@ -40,13 +40,21 @@ func (u user) logins(t *testing.T, during time.Duration) (took []time.Duration, 
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		begin := time.Now()
 		for u.login() != nil {
-			if refused++; time.Since(begin) > 10*time.Second {
-				t.Fatal("no login within 10 s")
+			if refused++; time.Since(begin) > 10*daemontest.Second() {
+				t.Fatalf("no login within %s", time.Since(begin))
 			}
 		}
 		took = append(took, time.Since(begin))
 	}
 	return took, refused
+}
+
+// attackCase is who attacks, and how many times as long a login may take.
+type attackCase struct {
+	name      string
+	from      func(int) string
+	penalties bool
+	most      float64
 }
 
 // TestLogInUnderAttack: while one source holds 200 half-open connections and sends garbage on
@@ -55,62 +63,82 @@ func (u user) logins(t *testing.T, during time.Duration) (took []time.Duration, 
 // The phases with and without them alternate, so that what else the machine does is in both.
 // The attackers use the same two CPUs: what they take themselves is in the result, too.
 func TestLogInUnderAttack(t *testing.T) { // not parallel: it measures time
-	for _, tc := range []struct {
-		name      string
-		from      func(int) string
-		penalties bool
-		most      float64
-	}{
+	for _, tc := range []attackCase{
 		{"one source", oneSource, true, 2},
 		{"one source, no penalties", oneSource, false, 2},
 		// Here most of what comes is refused at random, and the tries after that are in the time.
 		{"250 sources, no penalties", manySources, false, 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			key, _ := configtest.Key(t)
-			dir := endpoint(t)
-			dir.AddUser("ada", "", key.PublicKey())
-			dir.Listener.Sources.Penalties = tc.penalties
-			u := user{start(t, dir), key}
-			u.logins(t, 300*time.Millisecond) // the first are slower
-			idle := memory(t, u.Daemon, "VmRSS")
-			var without, with []time.Duration
-			var attacked time.Duration
-			refused, goroutines := 0, 0.0
-			a := &attackers{addr: u.Addr, halfOpen: 200, garbage: 1000, from: tc.from}
-			for range 4 {
-				took, _ := u.logins(t, 1500*time.Millisecond)
-				without = append(without, took...)
-				a.start()
-				time.Sleep(700 * time.Millisecond)
-				took, n := u.logins(t, 1500*time.Millisecond)
-				with, refused = append(with, took...), refused+n
-				goroutines = max(goroutines, metrics(t, u.Daemon)["go_goroutines"])
-				attacked += a.stop()
-			}
-			rate := float64(a.sent.Load()) / attacked.Seconds()
-			ratio := float64(median(with)) / float64(median(without))
-			peak := memory(t, u.Daemon, "VmHWM")
-			fmt.Printf("LOAD %s: %.0f garbage connections/s for %.1f s, 200 half-open (%d attempts), %d dials failed; "+
-				"login median %.1f ms (p95 %.1f) with, %.1f ms (p95 %.1f) without, ratio %.2f, n %d and %d, %d tries refused; "+
-				"RSS %d MiB idle, %d MiB peak; %.0f goroutines; refusals %v\n",
-				tc.name, rate, attacked.Seconds(), a.opened.Load(), a.failed.Load(), ms(median(with)), ms(quantile(with, 0.95)),
-				ms(median(without)), ms(quantile(without, 0.95)), ratio, len(with), len(without), refused,
-				idle/mib, peak/mib, goroutines, refusals(metrics(t, u.Daemon)))
-			if rate < 300 {
-				t.Errorf("the attackers managed only %.0f connections a second", rate)
-			}
-			if ratio > tc.most {
-				t.Errorf("a login takes %.2f times as long", ratio)
-			}
-			// The limits on start-ups of all sources together refuse at random, whoever it is.
-			if tc.from(0) == tc.from(1) && refused > 0 {
-				t.Errorf("%d tries refused, of %d logins", refused, len(with))
-			}
-			if peak > memoryBound {
-				t.Errorf("%d MiB of memory, the bound is %d", peak/mib, memoryBound/mib)
-			}
+			judge(t, func() string { return underAttack(t, tc) })
 		})
+	}
+}
+
+// underAttack measures logins with and without attackers, and returns why the result is not as it should be.
+func underAttack(t *testing.T, tc attackCase) string {
+	t.Helper()
+	key, _ := configtest.Key(t)
+	dir := endpoint(t)
+	dir.AddUser("ada", "", key.PublicKey())
+	dir.Listener.Sources.Penalties = tc.penalties
+	u := user{start(t, dir), key}
+	u.logins(t, 300*time.Millisecond) // the first are slower
+	idle := memory(t, u.Daemon, "VmRSS")
+	var without, with []time.Duration
+	var attacked time.Duration
+	refused, goroutines := 0, 0.0
+	a := &attackers{addr: u.Addr, halfOpen: 200, garbage: 1000, from: tc.from}
+	for range 4 {
+		took, _ := u.logins(t, 1500*time.Millisecond)
+		without = append(without, took...)
+		a.start()
+		time.Sleep(700 * time.Millisecond)
+		took, n := u.logins(t, 1500*time.Millisecond)
+		with, refused = append(with, took...), refused+n
+		goroutines = max(goroutines, metrics(t, u.Daemon)["go_goroutines"])
+		attacked += a.stop()
+	}
+	rate := float64(a.sent.Load()) / attacked.Seconds()
+	ratio := float64(median(with)) / float64(median(without))
+	peak := memory(t, u.Daemon, "VmHWM")
+	fmt.Printf("LOAD %s: %.0f garbage connections/s for %.1f s, 200 half-open (%d attempts), %d dials failed; "+
+		"login median %.1f ms (p95 %.1f) with, %.1f ms (p95 %.1f) without, ratio %.2f, n %d and %d, %d tries refused; "+
+		"RSS %d MiB idle, %d MiB peak; %.0f goroutines; refusals %v\n",
+		tc.name, rate, attacked.Seconds(), a.opened.Load(), a.failed.Load(), ms(median(with)), ms(quantile(with, 0.95)),
+		ms(median(without)), ms(quantile(without, 0.95)), ratio, len(with), len(without), refused,
+		idle/mib, peak/mib, goroutines, refusals(metrics(t, u.Daemon)))
+	// The limits on start-ups of all sources together refuse at random, whoever it is.
+	if tc.from(0) == tc.from(1) && refused > 0 {
+		t.Errorf("%d tries refused, of %d logins", refused, len(with))
+	}
+	if peak > memoryBound {
+		t.Errorf("%d MiB of memory, the bound is %d", peak/mib, memoryBound/mib)
+	}
+	switch {
+	case rate < 300/daemontest.Second().Seconds():
+		return fmt.Sprintf("the attackers managed only %.0f connections a second", rate)
+	case ratio > tc.most:
+		return fmt.Sprintf("a login takes %.2f times as long", ratio)
+	}
+	return ""
+}
+
+// judge measures up to three times, until the result is as it should be: a machine that has other things to do may be slow in
+// any part of a measurement, and a defect is in each. measure returns what is wrong.
+func judge(t *testing.T, measure func() (wrong string)) {
+	t.Helper()
+	const tries = 3
+	for try := 1; ; try++ {
+		wrong := measure()
+		switch {
+		case wrong == "":
+			return
+		case try == tries:
+			t.Error(wrong)
+			return
+		}
+		t.Logf("try %d of %d: %s", try, tries, wrong)
 	}
 }
 

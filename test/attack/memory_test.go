@@ -60,7 +60,8 @@ func TestMemoryOfHalfOpen(t *testing.T) { // not parallel: it measures memory
 			dir := endpoint(t)
 			dir.AddUser("ada", "secret")
 			dir.Listener.Startups = config.Startups{Begin: startups, Full: startups}
-			dir.Listener.Sources.Penalties = false // those that come late are not to be refused for the first ones' wrong passwords
+			dir.Listener.Authentication.LoginGraceSeconds = 600 // nor are the first ones to leave before
+			dir.Listener.Sources.Penalties = false              // those that come late are not to be refused for the first ones' wrong passwords
 			d := start(t, dir)
 			idle := memory(t, d, "VmRSS")
 			peers := make([]*daemontest.Peer, startups)

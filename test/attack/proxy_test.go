@@ -47,6 +47,7 @@ func through(t *testing.T, d *daemontest.Daemon, proxy, header, user string) byt
 // TestProxyProtocol: where it is required, a header from a proxy says who the client is, for
 // networks, penalties and the audit log; without one, or from elsewhere, nobody gets in.
 func TestProxyProtocol(t *testing.T) {
+	t.Parallel()
 	dir := endpoint(t)
 	dir.AddUser("ada", "secret")
 	dir.AddUser("near", "secret").AllowFrom = []string{"192.0.2.7/32"}

@@ -73,6 +73,7 @@ func TestTenSources(t *testing.T) {
 	const tries = 40
 	for name, penalties := range map[string]bool{"penalties": true, "no penalties": false} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			key, _ := configtest.Key(t)
 			dir := endpoint(t)
 			dir.Listener.Sources.Penalties = penalties

@@ -200,20 +200,23 @@ func TestWorkOfOneLogin(t *testing.T) { // not parallel: it measures time
 			with := bob.measure(t)
 			t.Logf("LOAD %s: STAT %.1f -> %.1f ms, login %.0f -> %.0f ms, /livez %.1f -> %.1f ms", tc.name,
 				ms(without.stat), ms(with.stat), ms(without.login), ms(with.login), ms(without.probe), ms(with.probe))
-			if used := cpu(t, d) - busy; used < time.Since(begin)/10 {
+			if used := cpu(t, d) - busy; used < time.Since(begin)/time.Duration(10*daemontest.Second().Seconds()) {
 				t.Errorf("the attack uses %s of processor time in %s: it is none", used, time.Since(begin))
 			}
-			if limit := max(time.Second, 10*without.login); with.login > limit || with.stat > limit/2 || with.probe > limit/2 {
+			if limit := max(daemontest.Second(), 10*without.login); with.login > limit || with.stat > limit/2 || with.probe > limit/2 {
 				t.Errorf("%+v with the attack, %+v without", with, without)
 			}
 			dir.Remove("ada")
 			d.Reload(t, dir)
-			time.Sleep(100 * time.Millisecond)
-			busy = cpu(t, d)
-			time.Sleep(time.Second)
-			if after := cpu(t, d) - busy; after > 300*time.Millisecond {
-				t.Errorf("0.1 s after the user was removed the daemon still works: %s in a second", after)
-			}
+			judge(t, func() string { // the last of it is done later where there is less of a processor
+				time.Sleep(100 * time.Millisecond)
+				busy = cpu(t, d)
+				time.Sleep(time.Second)
+				if after := cpu(t, d) - busy; after > 300*time.Millisecond {
+					return fmt.Sprintf("0.1 s after the user was removed the daemon still works: %s in a second", after)
+				}
+				return ""
+			})
 		})
 	}
 }
@@ -247,6 +250,7 @@ func linkBomb(t *testing.T, home string) {
 
 // TestHashesAreLogged: a hash of one byte is that byte, so each has a line.
 func TestHashesAreLogged(t *testing.T) {
+	t.Parallel()
 	dir, d, _ := pair(t)
 	if err := os.MkdirAll(dir.Home("ada"), 0o700); err != nil {
 		t.Fatal(err)
