@@ -45,10 +45,14 @@ func TestPodIsPoked(t *testing.T) {
 	})
 	setReady(t, waiting, corev1.ConditionTrue)
 	waitFor(t, l, "Ready", "True", "Ready", "")
-	get(t, waiting, ns, waiting.Name)
-	if waiting.Annotations[v1alpha1.AnnotationConfigDigest] != l.Status.ConfigDigest {
-		t.Errorf("the pod was told of %s, the listener says %s", waiting.Annotations[v1alpha1.AnnotationConfigDigest], l.Status.ConfigDigest)
-	}
+	eventually(t, func() error {
+		get(t, l, ns, l.Name)
+		get(t, waiting, ns, waiting.Name)
+		if told := waiting.Annotations[v1alpha1.AnnotationConfigDigest]; told != l.Status.ConfigDigest {
+			return fmt.Errorf("the pod was told of %s, the listener says %s", told, l.Status.ConfigDigest)
+		}
+		return nil
+	})
 }
 
 func TestPodThatRefusesTheConfiguration(t *testing.T) {

@@ -163,8 +163,9 @@ func TestDuplicateKey(t *testing.T) {
 func TestKeyWithTimes(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
-	begin := time.Now().Add(8 * time.Second).Truncate(time.Second)
-	end := begin.Add(6 * time.Second)
+	// Each of its times is far until it is looked for: a machine may take long to get there.
+	begin := time.Now().Add(time.Hour).Truncate(time.Second)
+	end := begin.Add(time.Hour)
 	k := partnerKey(ns, "acme-2026", "acme", assignedTo("acme"), func(k *v1alpha1.SFTPKey) {
 		k.Spec.NotBefore, k.Spec.ExpirationTime = new(metav1.NewTime(begin)), new(metav1.NewTime(end))
 	})
@@ -177,8 +178,12 @@ func TestKeyWithTimes(t *testing.T) {
 		t.Errorf("pods have %+v: they must open by themselves", keys)
 	}
 	waitFor(t, acme, "KeysValid", "False", "KeyNotYetValid", fingerprint(t, "acme")+" (sftpkey/acme-2026) is valid from "+begin.UTC().Format(time.RFC3339))
+	soon := func() time.Time { return time.Now().Add(3 * time.Second).Truncate(time.Second) }
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.NotBefore = new(metav1.NewTime(soon())) })
 	waitFor(t, k, "Ready", "True", "KeyExpiring", "The key ends at "+end.UTC().Format(time.RFC3339)+"; give the user a new one before, or set a later spec.expirationTime")
 	waitFor(t, acme, "KeysValid", "False", "KeyExpiring", "")
+	end = soon()
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.ExpirationTime = new(metav1.NewTime(end)) })
 	waitFor(t, acme, "KeysValid", "False", "KeyExpired", fingerprint(t, "acme")+" (sftpkey/acme-2026) expired at "+end.UTC().Format(time.RFC3339))
 	waitFor(t, acme, "Ready", "False", "NoValidKey", "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
 	waitFor(t, k, "Ready", "False", "KeyExpired", "")

@@ -41,7 +41,9 @@ func TestListenerGetsItsObjects(t *testing.T) {
 		"partners-ed25519":       &v1alpha1.SFTPKey{},
 	}
 	for name, o := range owned {
-		get(t, o, ns, strings.TrimSpace(name))
+		eventually(t, func() error {
+			return api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: strings.TrimSpace(name)}, o)
+		})
 		if !metav1.IsControlledBy(o, l) || o.GetLabels()[v1alpha1.LabelListener] != "partners" {
 			t.Errorf("%T %s: owners %v, labels %v", o, name, o.GetOwnerReferences(), o.GetLabels())
 		}

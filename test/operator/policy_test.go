@@ -16,7 +16,7 @@ import (
 // wakes the operator.
 func TestLegacyPolicyEnds(t *testing.T) {
 	ns := namespace(t, nil)
-	end := metav1.NewTime(time.Now().Add(8 * time.Second).Truncate(time.Second))
+	end := metav1.NewTime(time.Now().Add(time.Hour).Truncate(time.Second))
 	l := newListener(ns, func(l *v1alpha1.SFTPListener) {
 		l.Spec.CryptoPolicy = v1alpha1.CryptoLegacy2026
 		l.Spec.CryptoPolicyExpirationTime = &end
@@ -37,7 +37,9 @@ func TestLegacyPolicyEnds(t *testing.T) {
 	if settings.CryptoPolicy != "Legacy2026" || settings.CryptoPolicyNotAfter == nil || !settings.CryptoPolicyNotAfter.Equal(end.Time) || len(settings.AllowFrom) != 1 {
 		t.Errorf("settings of the pods: %+v", settings)
 	}
-	waitFor(t, l, "Accepted", "True", "CryptoPolicyExpired", "cryptoPolicy Legacy2026 ended at "+end.UTC().Format(time.RFC3339)+
+	soon := metav1.NewTime(time.Now().Add(3 * time.Second).Truncate(time.Second))
+	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.CryptoPolicyExpirationTime = soon.DeepCopy() })
+	waitFor(t, l, "Accepted", "True", "CryptoPolicyExpired", "cryptoPolicy Legacy2026 ended at "+soon.UTC().Format(time.RFC3339)+
 		", Modern2026 is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime")
 	if l.Status.CryptoPolicy != v1alpha1.CryptoModern2026 || l.Status.CryptoPolicyExpirationTime != nil {
 		t.Errorf("status after the end: policy %s until %v", l.Status.CryptoPolicy, l.Status.CryptoPolicyExpirationTime)

@@ -92,7 +92,7 @@ func (r *rig) content(entry string) string {
 // healthy waits until everything is as it should be.
 func (r *rig) healthy(t *testing.T) {
 	t.Helper()
-	within(t, 60*slowness(), func() error {
+	within(t, time.Minute, func() error {
 		for _, list := range []client.ObjectList{&v1alpha1.SFTPListenerList{}, &v1alpha1.SFTPUserList{}, &v1alpha1.SFTPKeyList{}} {
 			for _, o := range items(t, list, r.ns) {
 				for _, kind := range []string{"Ready", "ResolvedRefs", "Programmed", "ObjectsApplied"} {

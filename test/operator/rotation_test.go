@@ -33,12 +33,14 @@ func keysInPods(t *testing.T, ns, user string, n int) map[string]*time.Time {
 // A new pair is made beside the old one, which works for the overlap and not a second longer, and goes with its Secret.
 func TestRotationOfAKey(t *testing.T) {
 	ns := namespace(t, nil)
+	begin := time.Now()
 	readyListener(t, ns)
+	overlap := int32(pace(begin) / time.Second)
 	k := &v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "nightly"},
 		Spec: v1alpha1.SFTPKeySpec{
 			Usage: v1alpha1.KeyUsageClient, UserRef: &v1alpha1.LocalUserReference{Name: "acme"}, DeletionPolicy: v1alpha1.Delete,
-			Rotation: v1alpha1.KeyRotation{OverlapSeconds: new(int32(10))},
+			Rotation: v1alpha1.KeyRotation{OverlapSeconds: &overlap},
 		},
 	}
 	create(t, k)
@@ -113,13 +115,13 @@ func TestForeignSecretInPlaceOfARetiredPair(t *testing.T) {
 	ns := namespace(t, nil)
 	k := &v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "nightly"},
-		Spec: v1alpha1.SFTPKeySpec{
-			Usage: v1alpha1.KeyUsageClient, DeletionPolicy: v1alpha1.Delete, Rotation: v1alpha1.KeyRotation{OverlapSeconds: new(int32(5))},
-		},
+		Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, DeletionPolicy: v1alpha1.Delete},
 	}
+	begin := time.Now()
 	create(t, k)
 	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly"`)
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	overlap := int32(pace(begin) / time.Second)
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision, k.Spec.Rotation.OverlapSeconds = 2, &overlap })
 	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly-r2"`)
 
 	first := &corev1.Secret{}

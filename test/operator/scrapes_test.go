@@ -2,6 +2,7 @@ package operator
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,9 +22,7 @@ import (
 // What the operator and a daemon serve when something has happened is what the documents, the rules and the dashboard know.
 func TestScrapes(t *testing.T) {
 	ns, _ := busyNamespace(t)
-	recorder := httptest.NewRecorder()
-	promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	operator := recorder.Body.String()
+	var operator string
 	for _, series := range []string{
 		`sftp_operator_listener_ready{listener="partners",namespace="` + ns + `"} 1`,
 		`sftp_operator_listener_pods{listener="partners",namespace="` + ns + `",state="acknowledged"} 1`,
@@ -31,9 +30,14 @@ func TestScrapes(t *testing.T) {
 		`sftp_operator_listener_users{listener="partners",namespace="` + ns + `",state="ready"} 1`,
 		`sftp_operator_build_info{version="test"} 1`,
 	} {
-		if !strings.Contains(operator, series+"\n") {
-			t.Errorf("the operator does not say %s", series)
-		}
+		eventually(t, func() error {
+			recorder := httptest.NewRecorder()
+			promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			if operator = recorder.Body.String(); !strings.Contains(operator, series+"\n") {
+				return fmt.Errorf("the operator does not say %s", series)
+			}
+			return nil
+		})
 	}
 	if strings.Contains(operator, "sftp_operator_acknowledgement_duration_seconds_count 0\n") {
 		t.Error("no delivery was measured")

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,7 +123,7 @@ func concurrently(n, atOnce int, run func(int)) {
 // Secret nor for the hash.
 func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 	const logins, samples = 300, 15
-	a := newTenantA(t, 2*samples)
+	a := newTenantA(t, 4*samples)
 	b := namespace(t, nil)
 	create(t, passwordSecret(b, "shared", "correct horse battery 0"))
 	concurrently(logins, 8, func(i int) {
@@ -142,12 +143,12 @@ func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 	rest := a.revoke(t, samples, 200*time.Millisecond)
 
 	ctx, cancel := context.WithCancel(t.Context())
-	var changes int
+	var changes atomic.Int32
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for ; ctx.Err() == nil; changes++ {
+		for ; ctx.Err() == nil; changes.Add(1) {
 			s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b, Name: "shared"}}
-			patch := fmt.Appendf(nil, `{"stringData":{"password":"correct horse battery %d"}}`, changes+1)
+			patch := fmt.Appendf(nil, `{"stringData":{"password":"correct horse battery %d"}}`, changes.Load()+1)
 			if err := api.Patch(ctx, s, client.RawPatch("application/merge-patch+json", patch)); err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
@@ -158,16 +159,20 @@ func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 		}
 	})
 	busy := a.revoke(t, samples, 300*time.Millisecond)
+	for changes.Load() < 5 && len(a.left) > 1 { // on a machine that is slow to change it
+		busy = append(busy, a.revoke(t, 1, 300*time.Millisecond)...)
+	}
 	cancel()
 	wg.Wait()
+	slices.Sort(busy)
 	a.compare(t, before)
 	atRest, changing := quantile(rest, 0.5), quantile(busy, 0.5)
 	t.Logf("AGAIN %d changes of a Secret of %d logins: a revocation of another tenant takes %s (median of %d; worst %s), at rest %s (worst %s)",
-		changes, logins, changing, samples, quantile(busy, 1), atRest, quantile(rest, 1))
+		changes.Load(), logins, changing, samples, quantile(busy, 1), atRest, quantile(rest, 1))
 	if limit := time.Duration(2*slowness().Seconds()) * atRest; changing > limit {
 		t.Errorf("a revocation takes %s, more than %s, at rest %s", changing, limit, atRest)
 	}
-	if changes < 5 {
-		t.Errorf("the Secret changed %d times only", changes)
+	if changes.Load() < 5 {
+		t.Errorf("the Secret changed %d times only", changes.Load())
 	}
 }

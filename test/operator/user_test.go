@@ -70,13 +70,15 @@ func TestSuspendedUser(t *testing.T) {
 func TestExpiringUser(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
-	end := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	end := time.Now().Add(time.Hour).Truncate(time.Second)
 	u := newUser(ns, "acme", func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = new(metav1.NewTime(end)) })
 	create(t, u)
 	waitReady(t, u)
 	if got := pods.logins(ns)["acme"].NotAfter; got == nil || !got.Equal(end) {
 		t.Errorf("the daemon knows the end %v, want %v", got, end)
 	}
+	end = time.Now().Add(3 * time.Second).Truncate(time.Second)
+	change(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = new(metav1.NewTime(end)) })
 	waitRefused(t, u, "Expired", "The login expired at "+end.UTC().Format(time.RFC3339)+"; set a later spec.expirationTime")
 	change(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = nil })
 	waitReady(t, u)
