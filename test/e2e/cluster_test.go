@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"maps"
+	"net"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,7 +63,29 @@ func newListener(t *testing.T, ns, name string, change func(*v1alpha1.SFTPListen
 	}
 	must(t, kube.Create(t.Context(), l))
 	waitReady(t, l, 2*time.Minute)
+	reachable(t, l)
 	return l
+}
+
+// reachable waits for the node's proxy, which forwards to a new pod up to a second or so after the operator has seen that it is
+// ready, or longer on a busy machine, and refuses connections until then.
+func reachable(t *testing.T, l *v1alpha1.SFTPListener) {
+	t.Helper()
+	eventually(t, time.Minute, "the Service of listener "+l.Name+" is forwarded", func() bool {
+		c, err := net.DialTimeout("tcp", net.JoinHostPort("127.0.0.1", port(l)), 10*time.Second)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+}
+
+// slowness is what a second is here: as many as SLOW_MACHINE says, on a machine that has other things to do.
+func slowness() time.Duration {
+	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
+		return time.Duration(n) * time.Second
+	}
+	return time.Second
 }
 
 // newUser makes a user and waits until it is ready.

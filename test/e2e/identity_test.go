@@ -52,7 +52,7 @@ func TestIdentity(t *testing.T) {
 		start := time.Now()
 		newUser(t, l, ns, "nudge", keyAuth(newKey(t)))
 		lastUsed(t, u, 2)
-		eventually(t, 10*time.Second, "the SFTPKey's status has the day of the last login, as the user's has", func() bool {
+		eventually(t, time.Minute, "the SFTPKey's status has the day of the last login, as the user's has", func() bool {
 			must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(k), k))
 			return k.Status.LastUsedDate != ""
 		})

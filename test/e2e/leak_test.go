@@ -34,7 +34,12 @@ func clusterDump(t *testing.T) map[string]string {
 			continue
 		}
 		text, err := kubectl("-n", ns, "logs", name, "--all-containers")
-		must(t, err)
+		if err != nil { // it may have gone with the namespace of another test
+			if _, gone := kubectl("-n", ns, "get", "pod", name, "--ignore-not-found=false"); gone != nil {
+				continue
+			}
+			must(t, err)
+		}
 		out["log "+ns+"/"+name] = text
 	}
 	return out

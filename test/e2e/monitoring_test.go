@@ -44,7 +44,7 @@ func TestMonitoring(t *testing.T) {
 
 	pod := podsOf(t, l)[0].Name
 	var daemon string
-	eventually(t, 10*time.Second, "a session that was revoked", func() bool {
+	eventually(t, time.Minute, "a session that was revoked", func() bool {
 		_, daemon = scrape(t, ns, "pod/"+pod, 8081, "http", "")
 		return strings.Contains(daemon, "sftpd_revocations_total{")
 	})

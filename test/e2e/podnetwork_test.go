@@ -105,15 +105,19 @@ func listenIn(t *testing.T, pod *corev1.Pod, port int) (l net.Listener) {
 	return l
 }
 
-// reaches checks that a pod can connect.
+// reaches checks that a pod can connect. A policy that was just made, or is for a pod that just came, takes a moment.
 func reaches(t *testing.T, pod *corev1.Pod, address, what string) {
 	t.Helper()
-	c, err := dialFrom(t, pod, "tcp", address)
-	if err != nil {
-		t.Errorf("%s/%s cannot connect to %s: %v", pod.Namespace, pod.Name, what, err)
-		return
+	var err error
+	for range 5 {
+		var c net.Conn
+		if c, err = dialFrom(t, pod, "tcp", address); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(200 * time.Millisecond)
 	}
-	c.Close()
+	t.Errorf("%s/%s cannot connect to %s: %v", pod.Namespace, pod.Name, what, err)
 }
 
 // reachesNot checks that packets of a pod are dropped: an answer, be it a refusal, comes from the other side. A policy that was

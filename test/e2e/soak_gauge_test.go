@@ -35,7 +35,7 @@ type sample struct{ memory, goroutines float64 }
 func newGauge(scheme string, pod *corev1.Pod, port, token string) *gauge {
 	return &gauge{
 		url: scheme + "://" + net.JoinHostPort(pod.Status.PodIP, port) + "/metrics", token: token,
-		client: http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		client: http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the certificate is the operator's own
 		}},
 	}

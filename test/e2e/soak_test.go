@@ -34,10 +34,7 @@ func TestSoak(t *testing.T) {
 			Storage: resource.MustParse("2Gi"), AccessModes: []v1alpha1.AccessMode{"ReadWriteMany"},
 		}}}
 	})
-	eventually(t, time.Minute, "two pods are ready", func() bool {
-		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(l), l))
-		return l.Status.Replicas != nil && *l.Status.Replicas == 2
-	})
+	waitTwoPods(t, l)
 	s := &soak{listener: l, key: newKey(t), hosts: knownHosts(t, l), dir: t.TempDir(), files: map[string]string{}, moved: map[string]int{}}
 	for _, client := range []string{"library", "openssh", "curl"} {
 		newUser(t, l, ns, client, keyAuth(s.key))

@@ -55,12 +55,12 @@ func TestClientsBehindAProxy(t *testing.T) {
 	if !s.alive() {
 		t.Error("refused connections ended a session")
 	}
-	log, err := kubectl("logs", "-n", ns, "-l", v1alpha1.LabelListener+"="+l.Name, "--tail=-1")
-	must(t, err)
 	for _, want := range []string{`"source":"203.0.113.9:40000"`, `"source":"198.51.100.9:40000"`, `"source_not_allowed"`} {
-		if !strings.Contains(log, want) {
-			t.Errorf("the audit log has no %s:\n%s", want, log)
-		}
+		eventually(t, 30*time.Second, "the audit log has "+want, func() bool {
+			log, err := kubectl("logs", "-n", ns, "-l", v1alpha1.LabelListener+"="+l.Name, "--tail=-1")
+			must(t, err)
+			return strings.Contains(log, want)
+		})
 	}
 
 	at := update(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.AllowedCIDRs = []string{"198.51.100.0/24"} })
