@@ -113,7 +113,7 @@ func TestReconciler(t *testing.T) {
 			}
 		})
 	}
-	for end := time.Now().Add(10 * time.Second); refused.Load() < workers-2; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); refused.Load() < workers-2; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d of %d are refused", refused.Load(), workers)
 		}

@@ -102,7 +102,7 @@ func (f *fixture) observe(before, after client.Object) []types.NamespacedName {
 // waitFor waits until n events were observed, and returns them and what was woken for.
 func (f *fixture) waitFor(t *testing.T, n int) (seen, woken string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		f.mu.Lock()
 		seen, woken := strings.Join(f.seen, ", "), strings.Join(f.woken, ", ")
 		done := len(f.seen) >= n
@@ -191,7 +191,7 @@ func TestDeletedWithoutAWatch(t *testing.T) {
 	}
 	f.api.DeleteDropWatch(gone)
 	f.api.ResetWatch()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		users := f.table.Of(types.NamespacedName{Namespace: "team", Name: "partners"})
 		if len(users) == 1 && users[0].Name == "stays" {
 			return

@@ -88,9 +88,9 @@ func (o *openSSH) execute(t *testing.T, user, input string, env, args []string, 
 	}
 	args = append(args, "-F", "none", "-o", "Port="+port, "-o", "UserKnownHostsFile="+o.known,
 		"-o", "GlobalKnownHostsFile=/dev/null", "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none",
-		"-o", "ConnectTimeout=10", user+"@"+host)
+		"-o", "ConnectTimeout=60", user+"@"+host)
 	args = append(args, after...)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK="), env...)

@@ -152,7 +152,7 @@ func (r *rig) running(names ...string) {
 func (r *rig) annotated(pod, digest string) {
 	r.t.Helper()
 	var got string
-	for range 1000 {
+	for range 6000 {
 		p := &corev1.Pod{}
 		if err := r.api.Get(r.t.Context(), types.NamespacedName{Namespace: "team", Name: pod}, p); err != nil {
 			r.t.Fatal(err)
