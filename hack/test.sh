@@ -13,21 +13,27 @@ while (($#)) && [[ $1 != -- ]]; do
 	shift
 done
 ((${#patterns[@]})) || patterns=(./...)
-tests=(go test -race -timeout "${TEST_TIMEOUT:-30m}" "${@:2}")
+# Those that are parallel wait, most of their time: more of them than there are processors are under way.
+tests=(go test -race -parallel 4 -timeout "${TEST_TIMEOUT:-30m}" "${@:2}")
 
 # These start programs and measure them, so they run one at a time: side by side they would measure each other.
-measuring='/test/(attack|distance|interop|operator)$'
+measuring='/test/(attack|distance)$'
+# These take longest, and wait most of it, for an API server and for clients. What they promise in seconds is far from the limits.
+waiting='/test/(interop|operator)$'
 
 packages="$(go list "${patterns[@]}")"
-together=() alone=() status=0
+together=() pair=() alone=() status=0
 while read -r package; do
 	if [[ $package =~ $measuring ]]; then
 		alone+=("$package")
+	elif [[ $package =~ $waiting ]]; then
+		pair+=("$package")
 	elif [[ $package != */test/e2e ]]; then
 		together+=("$package")
 	fi
 done <<<"$packages"
 ((${#together[@]} == 0)) || "${tests[@]}" "${together[@]}" || status=1
+((${#pair[@]} == 0)) || "${tests[@]}" "${pair[@]}" || status=1
 ((${#alone[@]} == 0)) || "${tests[@]}" -p 1 "${alone[@]}" || status=1
 if [[ ${patterns[*]} == ./... ]]; then
 	(cd hack/bench && "${tests[@]}" ./...) || status=1
