@@ -30,7 +30,8 @@ func summarize(t *testing.T, what string, times []time.Duration, median, worst t
 	mid, late, last := percentile(times, 50), percentile(times, 95), percentile(times, 100)
 	fmt.Printf("LATENCY %s: %d runs, median %d ms, 95 %% %d ms, worst %d ms\n",
 		what, len(times), mid.Milliseconds(), late.Milliseconds(), last.Milliseconds())
-	median, worst = median*(slowness()/time.Second), worst*(slowness()/time.Second)
+	n := int(slowness() / time.Second)
+	median, worst = median*time.Duration(n), worst*time.Duration(n)
 	if mid > median || last > worst {
 		t.Errorf("%s: median %s, worst %s; wanted at most %s and %s", what, mid, last, median, worst)
 	}

@@ -134,7 +134,7 @@ func allVersions(t *testing.T, namespaces []string) map[string]string {
 // within waits until a check returns nil. The limit is that of a machine that has nothing else to do.
 func within(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit*(slowness()/time.Second))
+	ctx, cancel := context.WithTimeout(t.Context(), limit*time.Duration(slowness().Seconds()))
 	defer cancel()
 	for {
 		err := check()
