@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
@@ -98,10 +96,15 @@ func (s *Server) reportOpen() {
 
 func (c *conn) reportOpen(now time.Time) {
 	defer func() { c.Panicked(recover()) }()
+	var open []*sftp.Session
 	c.mu.Lock()
-	all := slices.Collect(maps.Keys(c.files))
+	for f := range c.files {
+		if f.OpenFiles() > 0 {
+			open = append(open, f)
+		}
+	}
 	c.mu.Unlock()
-	for _, f := range all {
+	for _, f := range open {
 		c.report.StillOpen(f, now)
 	}
 }
