@@ -33,7 +33,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func() 
 	log := c.server.Log.With("connection", c.about.ID, "account", c.settings.grant.Account)
 	share := c.server.descriptors.Of(c.settings.grant.UID, func() { c.server.emit(event.Refused{Reason: event.OpenFiles}) })
 	f := sftp.NewSession(ch, tree, sftp.Options{
-		Observe: c.report.Observe, Logger: log, Descriptors: share, Work: c.account,
+		Observe: c.report.Observe, Opened: c.opener.Opened, Logger: log, Descriptors: share, Work: c.account,
 		User: c.settings.grant.Username, ClientVersion: c.about.ClientVersion, ServerVersion: c.settings.software,
 	})
 	c.mu.Lock()
@@ -87,14 +87,13 @@ func (s *Server) reportOpen() {
 		case <-s.ctx.Done():
 			return
 		case <-t.C:
-		}
-		for _, c := range s.sessions.all() {
-			c.reportOpen(time.Now())
+			s.open.Pass(time.Now())
 		}
 	}
 }
 
-func (c *conn) reportOpen(now time.Time) {
+// reportOpen reports whether a file is open, after it has written the lines that are due.
+func (c *conn) reportOpen(now time.Time) bool {
 	defer func() { c.Panicked(recover()) }()
 	var open []*sftp.Session
 	c.mu.Lock()
@@ -107,4 +106,5 @@ func (c *conn) reportOpen(now time.Time) {
 	for _, f := range open {
 		c.report.StillOpen(f, now)
 	}
+	return len(open) > 0
 }
