@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -19,13 +20,13 @@ var errClaimSlow = errors.New("no answer from the volume in " + claimTime.String
 // claims has a place for each claim that is being made. It is the process's, as threads are.
 var claims = make(chan struct{}, maxClaims)
 
-// claimInTime is claim with a limit of time: a network volume whose server is away may never answer. The claim itself may
-// still succeed later.
-func claimInTime(volume, uid string, key totp.Key, step int64) (first bool, err error) {
-	return inTime(claimTime, func() (bool, error) { return claim(volume, uid, key, step) })
+// claimInTime is claim with a limit of time: a network volume whose server is away may never answer. Nor does it go on when the
+// context of the login has ended. The claim itself may still succeed later.
+func claimInTime(ctx context.Context, volume, uid string, key totp.Key, step int64) (first bool, err error) {
+	return inTime(ctx, claimTime, func() (bool, error) { return claim(volume, uid, key, step) })
 }
 
-func inTime(limit time.Duration, do func() (bool, error)) (first bool, err error) {
+func inTime(ctx context.Context, limit time.Duration, do func() (bool, error)) (first bool, err error) {
 	type result struct {
 		first bool
 		err   error
@@ -36,6 +37,8 @@ func inTime(limit time.Duration, do func() (bool, error)) (first bool, err error
 	case claims <- struct{}{}:
 	case <-late.C:
 		return false, errClaimSlow
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 	done := make(chan result, 1)
 	go func() {
@@ -48,5 +51,7 @@ func inTime(limit time.Duration, do func() (bool, error)) (first bool, err error
 		return r.first, r.err
 	case <-late.C:
 		return false, errClaimSlow
+	case <-ctx.Done():
+		return false, ctx.Err()
 	}
 }

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -13,7 +14,7 @@ func TestClaimInTime(t *testing.T) {
 	running := make(chan struct{}, 2*maxClaims)
 	for range maxClaims + 3 {
 		begin := time.Now()
-		first, err := inTime(10*time.Millisecond, func() (bool, error) { running <- struct{}{}; <-hang; return true, nil })
+		first, err := inTime(t.Context(), 10*time.Millisecond, func() (bool, error) { running <- struct{}{}; <-hang; return true, nil })
 		if first || !errors.Is(err, errClaimSlow) || time.Since(begin) > 5*time.Second {
 			t.Fatalf("%v after %s", err, time.Since(begin))
 		}
@@ -22,7 +23,21 @@ func TestClaimInTime(t *testing.T) {
 		t.Errorf("%d claims wait", n)
 	}
 	close(hang)
-	if first, err := inTime(10*time.Second, func() (bool, error) { return true, nil }); !first || err != nil {
+	if first, err := inTime(t.Context(), 10*time.Second, func() (bool, error) { return true, nil }); !first || err != nil {
 		t.Errorf("when the volume answers again: %v, %v", first, err)
+	}
+}
+
+// TestClaimEndsWithItsLogin: nobody waits for the volume any more when the connection has ended, whether or not there was a
+// place to ask it.
+func TestClaimEndsWithItsLogin(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	for range maxClaims + 1 {
+		ctx, end := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, end)
+		if first, err := inTime(ctx, time.Hour, func() (bool, error) { <-hang; return true, nil }); first || !errors.Is(err, context.Canceled) {
+			t.Fatal(first, err)
+		}
 	}
 }

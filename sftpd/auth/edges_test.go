@@ -260,11 +260,11 @@ func TestClaimFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range []string{volume, filepath.Join(volume, codesDir), filepath.Join(volume, "none")} {
-		if first, err := claimInTime(v, "ada", k, 1); first || err == nil || !strings.Contains(err.Error(), codesDir) {
+		if first, err := claimInTime(t.Context(), v, "ada", k, 1); first || err == nil || !strings.Contains(err.Error(), codesDir) {
 			t.Errorf("%s: %v, %v", v, first, err)
 		}
 	}
-	if first, err := inTime(time.Minute, func() (bool, error) { return false, errNoAnswer }); first || !errors.Is(err, errNoAnswer) {
+	if first, err := inTime(t.Context(), time.Minute, func() (bool, error) { return false, errNoAnswer }); first || !errors.Is(err, errNoAnswer) {
 		t.Errorf("%v, %v", first, err)
 	}
 }

@@ -109,7 +109,7 @@ func (l *Login) checkCode(username, given string, now time.Time) (u *snapshot.Us
 	case reason == event.CodeClockSkew:
 		detail = fmt.Sprintf("the code is that of %d steps of 30 seconds %s; compare the clocks of the phone and of the nodes", abs(offset), direction(offset))
 	case reason == "" && volume != "":
-		first, err := claimInTime(volume, u.UID, u.TOTP, totp.Step(now)+int64(offset))
+		first, err := claimInTime(l.ctx, volume, u.UID, u.TOTP, totp.Step(now)+int64(offset))
 		switch {
 		case err != nil:
 			// A volume that cannot be written must not lock out who wants to make room on it.

@@ -2,35 +2,28 @@ package flow
 
 import (
 	"bytes"
-	"net"
 	"runtime/debug"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake/handshaketest"
 )
 
-// pair is a channel between a client and a server, over loopback.
+// pair is a channel between a client and a server.
 func pair(t *testing.T) (client ssh.Channel, served *Stream) {
 	t.Helper()
-	var lc net.ListenConfig
-	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
+	here, raw := handshaketest.Pipe()
+	t.Cleanup(func() { here.Close(); raw.Close() })
+	key := handshaketest.Key(t)
 	accepted := make(chan *Stream, 1)
 	go func() {
 		defer close(accepted)
-		raw, err := l.Accept()
-		if err != nil {
-			return
-		}
 		m := NewTotals().Conn(raw, Hooks{Touch: func() {}, Overrun: func() { raw.Close() }})
 		config := &ssh.ServerConfig{NoClientAuth: true}
-		key, _ := configtest.Key(t)
 		config.AddHostKey(key)
 		_, channels, requests, err := ssh.NewServerConn(m, config)
 		if err != nil {
@@ -44,12 +37,7 @@ func pair(t *testing.T) (client ssh.Channel, served *Stream) {
 		go ssh.DiscardRequests(requests)
 		accepted <- m.Open(t.Context(), ch, never)
 	}()
-	c, err := ssh.Dial("tcp", l.Addr().String(), &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	client, requests, err := c.OpenChannel("session", nil)
+	client, requests, err := handshaketest.Dial(t, here).OpenChannel("session", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,24 +48,6 @@ func pair(t *testing.T) (client ssh.Channel, served *Stream) {
 	}
 	t.Cleanup(served.Settle)
 	return client, served
-}
-
-// filled sends until the window is closed, and returns how much that is: nothing more for a second, or, as machines are busy,
-// for much longer if it is less than least.
-func filled(t *testing.T, sent <-chan int, least int64) (n int) {
-	t.Helper()
-	for silent := 0; silent < 30; {
-		select {
-		case more := <-sent:
-			n += more
-			silent = 0
-		case <-time.After(time.Second):
-			if silent++; int64(n) >= least {
-				return n
-			}
-		}
-	}
-	return n
 }
 
 // mostOf is what a client uses at least of a window: a part of a packet may be on its way, and up to a part of the window not
@@ -98,8 +68,7 @@ func TestWindowGrows(t *testing.T) {
 		{"near", windowsOfAll, channelWindow, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			testWindow(t, c.ofAll, c.want, c.far)
+			synctest.Test(t, func(t *testing.T) { testWindow(t, c.ofAll, c.want, c.far) })
 		})
 	}
 }
@@ -139,20 +108,25 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 	s.growWithin(b, "ada")
 	rtt := 100 * time.Microsecond
 	if far {
-		rtt = time.Hour // so that no machine is too slow
+		rtt = time.Second
 	}
 	s.window.roundTrip = func() time.Duration { return rtt }
-	sent, read := make(chan int, 1<<16), counting(t, s)
+	read, sent := counting(t, s), atomic.Int64{}
 	go func() {
 		for i := byte(0); ; i++ {
 			n, err := client.Write(bytes.Repeat([]byte{i}, blockBytes))
 			if err != nil {
 				return
 			}
-			sent <- n
+			sent.Add(int64(n))
 		}
 	}()
-	total := filled(t, sent, mostOf(channelWindow))
+	// filled returns how much is sent until the window is closed.
+	filled := func() int {
+		synctest.Wait()
+		return int(sent.Swap(0))
+	}
+	total := filled()
 	for range 6 { // as a client that has filled its window when a round trip ends
 		s.conn.mu.Lock()
 		s.window.period, s.window.bytes = time.Now().Add(-max(rtt, leastPeriod)), 0
@@ -161,10 +135,7 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 		}
 		s.conn.mu.Unlock()
 		read(total)
-		s.conn.mu.Lock()
-		size := channelWindow + s.account.promised
-		s.conn.mu.Unlock()
-		total = filled(t, sent, mostOf(size))
+		total = filled()
 	}
 	s.conn.mu.Lock()
 	size := channelWindow + s.account.promised
@@ -193,13 +164,9 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 	if b.all != 0 || len(b.users) != 0 {
 		t.Errorf("%d of the budget still taken", b.all)
 	}
-	for i := range 3 {
+	for range 3 { // until the promise is repaid
 		read(total)
-		least := int64(0) // until the promise is repaid
-		if i == 2 {
-			least = mostOf(channelWindow)
-		}
-		total = filled(t, sent, least)
+		total = filled()
 	}
 	if total > channelWindow || int64(total) < mostOf(channelWindow) {
 		t.Errorf("the client used %d bytes of a window that is small again", total)

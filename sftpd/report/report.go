@@ -49,9 +49,6 @@ func (r *Reporter) Observe(e sftp.Event) {
 	}
 }
 
-// Interval is how often StillOpen is to be called.
-const Interval = openFirst / 2
-
 // StillOpen tells of the files that a session has had open for long.
 func (r *Reporter) StillOpen(s *sftp.Session, now time.Time) {
 	for _, t := range s.LongOpen(now, openFirst, openAgain) {

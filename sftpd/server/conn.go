@@ -45,6 +45,8 @@ type conn struct {
 	directories *directories.Directories
 	// report emits what the session's files are used for, set with described.
 	report *report.Reporter
+	// opener is told of files that are opened, set with described.
+	opener *report.Opener
 
 	// ctx ends when the connection does, or is to.
 	ctx       context.Context

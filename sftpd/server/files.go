@@ -3,8 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
@@ -35,7 +33,7 @@ func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func() 
 	log := c.server.Log.With("connection", c.about.ID, "account", c.settings.grant.Account)
 	share := c.server.descriptors.Of(c.settings.grant.UID, func() { c.server.emit(event.Refused{Reason: event.OpenFiles}) })
 	f := sftp.NewSession(ch, tree, sftp.Options{
-		Observe: c.report.Observe, Logger: log, Descriptors: share, Work: c.account,
+		Observe: c.report.Observe, Opened: c.opener.Opened, Logger: log, Descriptors: share, Work: c.account,
 		User: c.settings.grant.Username, ClientVersion: c.about.ClientVersion, ServerVersion: c.settings.software,
 	})
 	c.mu.Lock()
@@ -89,19 +87,24 @@ func (s *Server) reportOpen() {
 		case <-s.ctx.Done():
 			return
 		case <-t.C:
-		}
-		for _, c := range s.sessions.all() {
-			c.reportOpen(time.Now())
+			s.open.Pass(time.Now())
 		}
 	}
 }
 
-func (c *conn) reportOpen(now time.Time) {
+// reportOpen reports whether a file is open, after it has written the lines that are due.
+func (c *conn) reportOpen(now time.Time) bool {
 	defer func() { c.Panicked(recover()) }()
+	var open []*sftp.Session
 	c.mu.Lock()
-	all := slices.Collect(maps.Keys(c.files))
+	for f := range c.files {
+		if f.OpenFiles() > 0 {
+			open = append(open, f)
+		}
+	}
 	c.mu.Unlock()
-	for _, f := range all {
+	for _, f := range open {
 		c.report.StillOpen(f, now)
 	}
+	return len(open) > 0
 }

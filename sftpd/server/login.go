@@ -68,6 +68,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	c.described = c.describeGrant(g)
 	c.directories = directories.New(c.openTree, c.Panicked)
 	c.report = report.New(c.described, c.server.emit, c.account.Logged)
+	c.opener = c.server.open.Of(c.reportOpen)
 	c.server.emit(event.Login{Connection: c.described, Detail: g.Detail, Algorithms: algorithms(sc.ServerConn, g)})
 	return sc, true
 }

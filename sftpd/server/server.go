@@ -16,6 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
 	"github.com/sftp-operator/sftp-operator/sftpd/procs"
+	"github.com/sftp-operator/sftp-operator/sftpd/report"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/subsystem"
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
@@ -57,6 +58,8 @@ type Server struct {
 	// handshake has the limits of logins, and the slots of all of them, in which proofs of host keys are signed as well.
 	handshake handshake.Limits
 	watches   *sweep.Sweep
+	// open has the connections with open files.
+	open report.Open
 	// unusedTimeout is the constant, but in tests.
 	unusedTimeout time.Duration
 	// rekeyTime and rekeyBytes are the policy's unless they are set.

@@ -33,6 +33,9 @@ func (s *Session) open(r *request) error {
 	h.file, h.path = f, vfs.Clean(r.path)
 	s.files.Add(1)
 	s.longOpen.add(h)
+	if s.opts.Opened != nil {
+		s.opts.Opened()
+	}
 	if f.Staged() {
 		s.staged++
 	}

@@ -20,6 +20,8 @@ type Options struct {
 	Descriptors Descriptors
 	// Work, if set, bounds what the user's sessions may have the server do at a time.
 	Work Work
+	// Opened, if set, is called when a file has been opened. It must not wait.
+	Opened func()
 	// Permit, if set, is asked once at the start for each kind of request, by
 	// its name in [Requests]. A request that is not permitted is answered with
 	// SSH_FX_PERMISSION_DENIED, an extension is not advertised either.

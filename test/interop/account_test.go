@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
@@ -30,9 +31,15 @@ type account struct {
 	known, clientHome string
 	// local is the client's working directory, remote the user's home, seen from the server.
 	local, remote string
+	// dropBox is that of another user of the same key, whose home is read-only but for /records, which is CreateOnly as in
+	// config/samples/dropbox.yaml. Only the account with the key of all rows has it.
+	dropBox *account
 }
 
-const secret = "secret-of-ada"
+const (
+	secret      = "secret-of-ada"
+	dropBoxUser = "box"
+)
 
 // newAccounts starts a daemon with one user, and returns how to log in as that with a key, with
 // the password, and with the key but another host key than the daemon's.
@@ -53,6 +60,10 @@ func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte),
 	// rclone keeps what it opened, and processes that ended may not be noticed at once.
 	dir.Listener.Limits.MaxConnectionsPerUser = dir.Listener.Limits.MaxConnections
 	dir.AddUser("ada", secret, signer.PublicKey())
+	dir.AddUser(dropBoxUser, "", signer.PublicKey()).Mounts = []config.Mount{
+		{Path: "/", Volume: "data", SubPath: dropBoxUser + "/home", Access: config.ReadOnly},
+		{Path: "/records", Volume: "data", SubPath: dropBoxUser + "/records", Access: config.CreateOnly, ListNames: true},
+	}
 	for _, change := range edit {
 		change(dir)
 	}
@@ -76,6 +87,8 @@ func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte),
 	other, _ := newKey(t)
 	stranger = newAccount(other.PublicKey())
 	stranger.key = key.key
+	key.dropBox = newAccount(daemons)
+	key.dropBox.user, key.dropBox.remote, key.dropBox.key = dropBoxUser, dir.Home(dropBoxUser), key.key
 	return o, key, password, stranger
 }
 

@@ -47,6 +47,7 @@ func behaviours() []behaviour {
 		{longNames, nil, testNames(strings.Repeat("n", 255))},
 		{"size of the file system (statvfs)", func(d *driver) bool { return d.space != nil }, testSpace},
 		{"transfers in parallel", nil, testParallel},
+		{createOnlyRow, nil, testCreateOnly},
 	}
 }
 

@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ func useClient(t *testing.T, d *driver, ran *outcome) {
 		need(t, program)
 	}
 	o, key, password, stranger := newAccountsWith(t, d.keys())
-	for _, a := range []*account{key, password, stranger} {
+	for _, a := range []*account{key, password, stranger, key.dropBox} {
 		if d.setUp != nil {
 			must(t, d.setUp(a))
 		}
@@ -98,11 +99,13 @@ func useClient(t *testing.T, d *driver, ran *outcome) {
 	}
 }
 
-// empty removes what is in a directory.
+// empty removes what is in a directory. Homes are made by the first login.
 func empty(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	must(t, err)
+	if !errors.Is(err, os.ErrNotExist) {
+		must(t, err)
+	}
 	for _, e := range entries {
 		must(t, os.RemoveAll(filepath.Join(dir, e.Name())))
 	}

@@ -65,7 +65,7 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.Create(to)
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) // as cp does: os.Create wants to read as well
 	if err != nil {
 		return err
 	}
