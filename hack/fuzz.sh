@@ -21,7 +21,9 @@ fuzz() {
 
 # functions prints each as "package function". go test -list would build the tests of all packages for it, which takes minutes.
 functions() {
+	# shellcheck disable=SC2016 # the dollars are the template's
 	local files='{{$package := .ImportPath}}{{$dir := .Dir}}' package file
+	# shellcheck disable=SC2016
 	files+='{{range .TestGoFiles}}{{$package}} {{$dir}}/{{.}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$package}} {{$dir}}/{{.}}{{"\n"}}{{end}}'
 	go list -f "$files" "${@:-./...}" | while read -r package file; do
 		[[ -z $file ]] || sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$package \1|p" "$file"
