@@ -76,7 +76,7 @@ func TestSlimOddObjects(t *testing.T) {
 // Nothing that anybody reads of a user is lost, and what users have alike is in memory once.
 func TestSlimUser(t *testing.T) {
 	of := func(name string) *v1alpha1.SFTPUser {
-		text := func(s string) string { return strings.Clone(s) }
+		text := strings.Clone
 		u := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: text("team-a"), Name: name}}
 		u.Spec.ListenerRef = v1alpha1.ListenerReference{Namespace: text("files"), Name: text("partners")}
 		u.Status = v1alpha1.SFTPUserStatus{

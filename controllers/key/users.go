@@ -78,7 +78,8 @@ func (r *Reconciler) holdings(ctx context.Context, k *v1alpha1.SFTPKey, fingerpr
 	}
 	var users v1alpha1.SFTPUserList
 	// They are only read, and may be many.
-	err := r.Client.List(ctx, &users, client.UnsafeDisableDeepCopy, client.InNamespace(k.Namespace), client.MatchingFields{holderIndex: beginning(fingerprint)})
+	err := r.Client.List(ctx, &users, client.InNamespace(k.Namespace), client.MatchingFields{holderIndex: beginning(fingerprint)},
+		client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}
