@@ -151,17 +151,20 @@ func read(t *testing.T, file string) string {
 	return string(data)
 }
 
+// linkTarget is what the link in a tree points to.
+const linkTarget = "with space"
+
 // makeTree makes a directory of files, directories and a link.
 func makeTree(t *testing.T, dir string) {
 	t.Helper()
 	data := make([]byte, 1<<20+1)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(data) // never fails
 	for name, data := range map[string]string{
-		"empty": "", "sub/big": string(data), "sub/deep/one": "1", "with space": "space\n", "naïve ☃": "snow\n",
+		"empty": "", "sub/big": string(data), "sub/deep/one": "1", linkTarget: "space\n", "naïve ☃": "snow\n",
 	} {
 		write(t, filepath.Join(dir, name), data)
 	}
-	symlinkAfter(t, "with space", dir)
+	symlinkAfter(t, linkTarget, dir)
 }
 
 // symlinkAfter makes a link that cp copies after its target: cp goes by inode numbers. In version 3 of the protocol, the times of
@@ -244,7 +247,7 @@ func sameTrees(t *testing.T, have, want string, l links, down bool) {
 		case linksLeftOut:
 			delete(w, "link")
 		case linksFollowed:
-			w["link"] = w["sub/big"]
+			w["link"] = w[linkTarget]
 		default:
 		}
 	}
