@@ -5,7 +5,12 @@ set -euo pipefail
 
 version=10.0p1
 sha256=021a2e709a0edf4250b1256bd5a9e500411a90dddabea830ed59cef90eb9d85c
-mirror="${DEBIAN_MIRROR:-http://deb.debian.org/debian}"
+
+# mirrors prints the places that packages come from on this machine.
+mirrors() {
+	# shellcheck disable=SC2016 # the dollar is apt-get's
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort -u
+}
 
 here="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
 cache="${SFTP_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sftp-operator}"
@@ -18,7 +23,13 @@ echo "building OpenSSH $version into $place (once, a minute or two)" >&2
 "$here/../install-packages.sh" gcc libc6-dev make curl libssl-dev zlib1g-dev
 work="$(mktemp -d)"
 trap 'rm -rf -- "$work"' EXIT
-curl --fail --silent --show-error --location --output "$work/source.tar.gz" "$mirror/pool/main/o/openssh/openssh_$version.orig.tar.gz"
+for mirror in $(mirrors); do
+	curl --fail --silent --location --output "$work/source.tar.gz" "${mirror%/}/pool/main/o/openssh/openssh_$version.orig.tar.gz" && break
+done
+[[ -e $work/source.tar.gz ]] || {
+	echo "openssh_$version.orig.tar.gz is in none of: $(mirrors | paste -sd' ')" >&2
+	exit 1
+}
 sha256sum --check --quiet - <<<"$sha256  $work/source.tar.gz" >&2
 tar -C "$work" -xzf "$work/source.tar.gz"
 cd "$work/openssh-$version"
