@@ -136,7 +136,7 @@ func (s *sshd) writeConfig(addr string) error {
 	if bytes.Contains(content, []byte("persourcepenalties")) { // since 9.8
 		text.WriteString("PerSourcePenalties no\n")
 	}
-	// Newer ones are several programs, of which one that is not where it was built for has to be told the places.
+	// Newer releases are several programs. A copy outside the directory it was built for must be told where the others are.
 	for name, option := range map[string]string{"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"} {
 		for _, dir := range []string{"../lib/openssh", "../libexec"} {
 			if file := filepath.Join(filepath.Dir(s.program), dir, name); exists(file) {
