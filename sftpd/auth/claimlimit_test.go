@@ -28,8 +28,8 @@ func TestClaimInTime(t *testing.T) {
 	}
 }
 
-// TestClaimEndsWithItsLogin: nobody waits for the volume any more when the connection has ended, whether or not there was a
-// place to ask it.
+// TestClaimEndsWithItsLogin: a login stops waiting for the volume when its connection ends, whether or not it had a place to
+// ask it.
 func TestClaimEndsWithItsLogin(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)

@@ -9,7 +9,7 @@ import (
 // Interval is how often Open.Pass is to be called.
 const Interval = openFirst / 2
 
-// Open has the connections that may have a file open, so that nobody looks at the others. It is safe for concurrent use.
+// Open holds the connections that may have a file open; the others need no look. It is safe for concurrent use.
 type Open struct {
 	mu  sync.Mutex
 	all map[*Opener]struct{}

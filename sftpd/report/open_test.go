@@ -63,7 +63,7 @@ func TestOpenedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestOpenersAtOnce: whoever has a file open at the end is looked at, however much was opened and closed before.
+// TestOpenersAtOnce: a connection with a file open at the end is looked at, however often it opened and closed files before.
 func TestOpenersAtOnce(t *testing.T) {
 	var o Open
 	var all sync.WaitGroup

@@ -87,10 +87,9 @@ func threads(t *testing.T, d *daemontest.Daemon) int {
 	return len(all)
 }
 
-// TestHungCodes: while the volume on which pods tell each other of used codes never answers, whoever has the code gets in
-// after a bounded time, the log says why other pods do not know, a code is good once on this pod all the same, and nobody
-// else notices: not those who log in, who are removed or whose time ends, nor probes, nor SIGTERM, at which a login that waits
-// for the volume ends.
+// TestHungCodes: the volume through which pods share used codes never answers. A user with a code gets in after a bounded time,
+// the log says why other pods do not know of the code, and the code still works only once on this pod. Other logins, removals,
+// expiry and probes are not delayed, and SIGTERM ends a login that waits for the volume.
 func TestHungCodes(t *testing.T) {
 	t.Parallel()
 	dir := patient(t)
