@@ -29,7 +29,7 @@ const (
 )
 
 // beginning is what users are indexed by: most fingerprints belong to one user, and entries of
-// their own in the index took 1.2 KiB of a user with two keys. The first of base64's characters
+// their own in the index took 1.1 KiB for a user with two keys. The first of base64's characters
 // tells 64 parts of a namespace's users.
 func beginning(fingerprint string) string {
 	return fingerprint[:min(len("SHA256:")+1, len(fingerprint))]
