@@ -12,7 +12,7 @@ import (
 const (
 	// interval is how often a draining server looks for sessions that are done.
 	interval = 100 * time.Millisecond
-	// quiet is how long a session has to be without an open file to be done: between
+	// quiet is how long a session without an open file has to ask for nothing to be done: between
 	// two files of one command there are milliseconds.
 	quiet = time.Second
 	// lastWords is how long after closing everything the ends of sessions are waited
@@ -24,7 +24,7 @@ const (
 type Session interface {
 	// OpenFiles is how many files the client has open.
 	OpenFiles() int
-	// LastActivity is when the client last asked for something.
+	// LastActivity is when the client last asked for something, or was answered.
 	LastActivity() time.Time
 	// End ends it, which waits for nothing.
 	End(reason event.Reason)
@@ -40,15 +40,14 @@ type Server struct {
 	Finished <-chan struct{}
 }
 
-// Run ends the sessions where nothing goes on at once, and the others when their open files have been closed for a
+// Run ends the sessions where nothing goes on at once, and the others when they have had no open file and no request for a
 // second. When ctx ends first, the rest is ended and ctx's error returned.
 func Run(ctx context.Context, s Server) error {
 	s.AbortLogins(event.ShuttingDown)
-	busyAt := map[Session]time.Time{}
 	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
-		for _, done := range quietOf(s.Sessions(), busyAt, time.Now()) {
+		for _, done := range quietOf(s.Sessions(), time.Now()) {
 			done.End(event.ShuttingDown)
 		}
 		select {
@@ -74,20 +73,12 @@ func Run(ctx context.Context, s Server) error {
 	}
 }
 
-// quietOf returns the sessions that are done. busyAt has when each was last seen with
-// an open file or, for one that never had any, since when it is known.
-func quietOf(all []Session, busyAt map[Session]time.Time, now time.Time) (done []Session) {
+// quietOf returns the sessions that are done. Closing a file is activity, and so is a request without an open file: a
+// client that copies many small files has one open only now and then.
+func quietOf(all []Session, now time.Time) (done []Session) {
 	for _, s := range all {
-		if s.OpenFiles() > 0 {
-			busyAt[s] = now
-			continue
-		}
-		since, known := busyAt[s]
-		if !known {
-			since = s.LastActivity()
-			busyAt[s] = since
-		}
-		if now.Sub(since) >= quiet {
+		// In this order: a file that is opened in between makes the session active.
+		if s.OpenFiles() == 0 && now.Sub(s.LastActivity()) >= quiet {
 			done = append(done, s)
 		}
 	}

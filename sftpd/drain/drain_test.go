@@ -86,7 +86,8 @@ func serving(sessions ...*session) *server {
 	return s
 }
 
-// TestSessionsEndWhenQuiet: at once if nothing goes on, and else a second after the last file or request.
+// TestSessionsEndWhenQuiet: at once if nothing goes on, and else a second after the last file or request. Nothing happens
+// at the moment of a look, since what comes first then is open.
 func TestSessionsEndWhenQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -94,14 +95,17 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 		asked := &session{used: begin.Add(-300 * time.Millisecond)}
 		open := &session{used: begin.Add(-time.Minute), files: 1}
 		several := &session{used: begin, files: 1}
-		s := serving(silent, asked, open, several)
+		between := &session{used: begin}
+		s := serving(silent, asked, open, several, between)
 		s.logins = 3
-		open.open(0, 10*time.Second)
-		for i := range 5 { // one file after another, with pauses
-			several.open(0, time.Duration(i)*time.Second+50*time.Millisecond)
-			several.open(1, time.Duration(i)*time.Second+900*time.Millisecond)
+		open.open(0, 10*time.Second-interval/2)
+		for i := range time.Duration(5) { // one file after another, with pauses
+			several.open(0, i*time.Second+50*time.Millisecond)
+			several.open(1, i*time.Second+850*time.Millisecond)
+			between.open(1, i*time.Second+720*time.Millisecond) // no look finds a file open
+			between.open(0, i*time.Second+750*time.Millisecond)
 		}
-		several.open(0, 5*time.Second)
+		several.open(0, 5*time.Second-interval/2)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		if err := Run(ctx, s.Server); err != nil {
@@ -115,6 +119,7 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 			"asked a moment ago": {asked, 700 * time.Millisecond, 800 * time.Millisecond},
 			"a file open":        {open, 10*time.Second + quiet - interval, 10*time.Second + quiet + interval},
 			"many files":         {several, 5*time.Second + quiet - interval, 5*time.Second + quiet + interval},
+			"small files":        {between, 4750*time.Millisecond + quiet, 4750*time.Millisecond + quiet + interval},
 		} {
 			if after := tc.session.ended.Sub(begin); tc.session.reason != event.ShuttingDown || after < tc.from || after > tc.to {
 				t.Errorf("%s: %q after %s", name, tc.session.reason, after)
