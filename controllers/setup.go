@@ -30,11 +30,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
+	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
 // Workers of the controllers. Nothing waits for pods in them; what they wait for is the API server.
 const (
-	keyWorkers      = 2
+	keyWorkers      = 8
 	userWorkers     = 8
 	accessWorkers   = 16
 	listenerWorkers = 16
@@ -84,7 +85,7 @@ type setup struct {
 	applier *apply.Applier
 	poller  *poll.Poller
 	// toAccess and toListener wake these controllers.
-	toAccess, toListener exchange.Waker
+	toAccess, toListener wake.Waker
 }
 
 func (s *setup) keys(ctx context.Context) error {

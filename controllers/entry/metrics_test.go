@@ -52,7 +52,7 @@ func TestMetrics(t *testing.T) {
 }
 
 // hashesWaiting is how many hashes wait.
-func (w *world) hashesWaiting() int { return w.Reader.hashes.len() }
+func (w *world) hashesWaiting() int { return w.Reader.hashes.Len() }
 
 // Only what the API server states is told of an error, and of that not too much.
 func TestFailureText(t *testing.T) {

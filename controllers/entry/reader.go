@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
+	"github.com/sftp-operator/sftp-operator/controllers/turns"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
@@ -51,8 +52,8 @@ type Reader struct {
 	// macKey recognizes passwords; it lives as long as the process.
 	macKey [32]byte
 	hash   func([]byte) (string, error)
-	reads  *queue[*record]
-	hashes *queue[hashTask]
+	reads  *turns.Queue[*record]
+	hashes *turns.Queue[hashTask]
 	wakes  wakes
 
 	mu      sync.Mutex
@@ -71,8 +72,8 @@ func New(o Options) *Reader {
 	r := &Reader{
 		Options: o,
 		hash:    password.New,
-		reads:   newQueue[*record](readers / 2),
-		hashes:  newQueue[hashTask](hashers() / 2),
+		reads:   turns.New[*record](readers / 2),
+		hashes:  turns.New[hashTask](hashers() / 2),
 		wakes:   newWakes(o.Wake),
 		records: map[credentials.Ref]*record{},
 		refs:    map[types.NamespacedName]map[credentials.Ref]bool{},
@@ -81,7 +82,7 @@ func New(o Options) *Reader {
 		delivered: map[credentials.Ref]credentials.Entry{},
 	}
 	_, _ = rand.Read(r.macKey[:]) // never fails
-	r.metrics = newMetrics(o.Registerer, r.reads.len, r.hashes.len)
+	r.metrics = newMetrics(o.Registerer, r.reads.Len, r.hashes.Len)
 	return r
 }
 
@@ -216,7 +217,7 @@ func (r *Reader) advance(rec *record, now time.Time) {
 	}
 	rec.spent++
 	rec.busy = true
-	r.reads.push(rec.ref.Namespace, rec)
+	r.reads.Push(rec.ref.Namespace, rec)
 }
 
 // schedule has a record looked at again at a time, or before.

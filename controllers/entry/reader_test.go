@@ -342,7 +342,7 @@ func TestRetain(t *testing.T) {
 }
 
 // waiting is how many tasks wait.
-func (w *world) waiting() int { return w.Reader.reads.len() + w.Reader.hashes.len() }
+func (w *world) waiting() int { return w.Reader.reads.Len() + w.Reader.hashes.Len() }
 
 func TestNamesThatNoSecretHas(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {

@@ -33,17 +33,17 @@ func (r *Reader) Start(ctx context.Context) error {
 	var workers sync.WaitGroup
 	for range readers {
 		workers.Go(func() {
-			for namespace, rec, ok := r.reads.pop(); ok; namespace, rec, ok = r.reads.pop() {
+			for namespace, rec, ok := r.reads.Pop(); ok; namespace, rec, ok = r.reads.Pop() {
 				r.read(ctx, rec)
-				r.reads.done(namespace)
+				r.reads.Done(namespace)
 			}
 		})
 	}
 	for range hashers() {
 		workers.Go(func() {
-			for namespace, task, ok := r.hashes.pop(); ok; namespace, task, ok = r.hashes.pop() {
+			for namespace, task, ok := r.hashes.Pop(); ok; namespace, task, ok = r.hashes.Pop() {
 				r.hashPassword(ctx, task)
-				r.hashes.done(namespace)
+				r.hashes.Done(namespace)
 			}
 		})
 	}
@@ -57,8 +57,8 @@ func (r *Reader) Start(ctx context.Context) error {
 		}
 	}
 	r.mu.Unlock()
-	r.reads.close()
-	r.hashes.close()
+	r.reads.Close()
+	r.hashes.Close()
 	workers.Wait()
 	return nil
 }
@@ -99,7 +99,7 @@ func (r *Reader) read(ctx context.Context, rec *record) {
 	})
 	r.metrics.read(err != nil && !errors.Is(err, errUnhashed))
 	if errors.Is(err, errUnhashed) {
-		r.hashes.push(rec.ref.Namespace, hashTask{rec: rec, asOf: asOf, secret: only(secret, rec.ref.Entry)})
+		r.hashes.Push(rec.ref.Namespace, hashTask{rec: rec, asOf: asOf, secret: only(secret, rec.ref.Entry)})
 		return
 	}
 	r.finish(rec, e, hashed{mac, e.Password}, asOf, err)

@@ -27,6 +27,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/deadline"
+	"github.com/sftp-operator/sftp-operator/controllers/fair"
 	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
@@ -44,6 +45,7 @@ type Reconciler struct {
 	Now func() time.Time
 
 	written fresh.Written
+	mill    *mill
 }
 
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys,verbs=get;list;watch
@@ -65,6 +67,10 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 	if err := indexUsers(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
+	r.mill = newMill()
+	if err := mgr.Add(r.mill); err != nil {
+		return err
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("key").
 		For(&v1alpha1.SFTPKey{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -80,8 +86,9 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 			UpdateFunc: func(e event.UpdateEvent) bool { return hostKeysDiffer(e.ObjectOld, e.ObjectNew) },
 		})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keysOfSecret)).
+		WatchesRawSource(r.mill.waker.Source()).
 		WithOptions(options).
-		Complete(r)
+		Complete(fair.Wrap(r, max(1, options.MaxConcurrentReconciles)))
 }
 
 func (r *Reconciler) keysOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
@@ -109,6 +116,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 		r.warn(k, err)
 	}()
 	if k, err = r.read(ctx, req.NamespacedName); k == nil || err != nil {
+		if err == nil {
+			r.mill.forget(req.NamespacedName)
+		}
 		return ctrl.Result{}, err
 	}
 	return r.reconcile(ctx, k)
@@ -136,7 +146,8 @@ func (r *Reconciler) warn(k *v1alpha1.SFTPKey, err error) {
 func (r *Reconciler) reconcile(ctx context.Context, k *v1alpha1.SFTPKey) (ctrl.Result, error) {
 	before := k.DeepCopy()
 	blocked, err := r.rotate(ctx, k, before)
-	if err != nil {
+	making := errors.Is(err, errBeingMade)
+	if err != nil && !making {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if err := r.dropRetired(ctx, k); err != nil {
@@ -149,7 +160,8 @@ func (r *Reconciler) reconcile(ctx context.Context, k *v1alpha1.SFTPKey) (ctrl.R
 	if apply.NamespaceEnding(err) {
 		return ctrl.Result{}, nil // the SFTPKey is about to be deleted
 	}
-	if err != nil {
+	making = making || errors.Is(err, errBeingMade)
+	if err != nil && !making {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	refused := v.Condition.Reason == v1alpha1.ReasonApplyFailed
@@ -171,6 +183,9 @@ func (r *Reconciler) reconcile(ctx context.Context, k *v1alpha1.SFTPKey) (ctrl.R
 	}
 	if err := r.writeStatus(ctx, before, k, v, h); err != nil {
 		return ctrl.Result{}, err
+	}
+	if making {
+		return ctrl.Result{}, nil // the mill wakes it
 	}
 	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil || refused, renewal)}, nil
 }
@@ -203,22 +218,9 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 	}
 	v := Decide(k, secret)
 	if v.Generate {
-		// The cache may lag behind our own status: a key that was made must not be made
-		// again because its Secret was deleted since.
-		if err := r.Live.Get(ctx, client.ObjectKeyFromObject(k), k); err != nil {
-			return Verdict{}, err
-		}
-		k.DeepCopyInto(before)
-		if v = Decide(k, nil); v.Generate {
-			var err error
-			secret, err = r.generate(ctx, k, SecretName(k))
-			if message, refused := apply.Refusal(err); refused && !apply.NamespaceEnding(err) {
-				return Verdict{Condition: conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonApplyFailed, message)}, nil
-			}
-			if err != nil {
-				return Verdict{}, err
-			}
-			v = Decide(k, secret)
+		var err error
+		if v, secret, err = r.first(ctx, k, before); err != nil {
+			return v, err
 		}
 	}
 	if secret != nil && conditionTrue(v.Condition) {
@@ -227,6 +229,31 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 		}
 	}
 	return v, nil
+}
+
+// first makes a pair if there really never was one: the cache may lag behind our own status, and a key that was made must not be
+// made again because its Secret was deleted since.
+func (r *Reconciler) first(ctx context.Context, k, before *v1alpha1.SFTPKey) (Verdict, *corev1.Secret, error) {
+	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(k), k); err != nil {
+		return Verdict{}, nil, err
+	}
+	k.DeepCopyInto(before)
+	v := Decide(k, nil)
+	if !v.Generate {
+		return v, nil, nil
+	}
+	secret, err := r.generate(ctx, k, SecretName(k))
+	if message, refused := apply.Refusal(err); refused && !apply.NamespaceEnding(err) {
+		return Verdict{Condition: conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonApplyFailed, message)}, nil, nil
+	}
+	if errors.Is(err, errBeingMade) {
+		v.Condition = conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonPending,
+			fmt.Sprintf("A pair of %s is being made, which takes seconds, and longer if others wait, too", k.Spec.Algorithm))
+	}
+	if err != nil {
+		return v, nil, err
+	}
+	return Decide(k, secret), secret, nil
 }
 
 // blockedRetry is the time between two looks at a Secret that is in the way of a rotation, or
@@ -264,20 +291,40 @@ func (r *Reconciler) secret(ctx context.Context, name types.NamespacedName) (*co
 	return s, nil
 }
 
+// errBeingMade is why there is no pair yet; the reconcile that takes it comes by itself.
+var errBeingMade = errors.New("the pair of keys is being made")
+
 // generate makes a pair and stores it. Create, unlike apply, fails if somebody else was
 // faster; then the next reconcile looks at what is there.
 func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey, name string) (*corev1.Secret, error) {
-	m, err := Generate(k.Spec.Algorithm, k.Namespace+"/"+k.Name)
+	m, err := r.pair(k, name)
 	if err != nil {
 		return nil, fmt.Errorf("generate key: %w", err)
 	}
 	s := NewSecret(k, name, m)
-	if err := r.Client.Create(ctx, s); err != nil {
+	err = r.Client.Create(ctx, s)
+	if err == nil || apierrors.IsAlreadyExists(err) {
+		r.mill.forget(client.ObjectKeyFromObject(k))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("store the new key: %w", err)
 	}
 	r.Events.Eventf(k, s, corev1.EventTypeNormal, "KeyGenerated", "Generate",
 		"Generated %s %s into Secret %q", m.Public.Type(), m.Fingerprint(), s.Name)
 	return s, nil
+}
+
+// pair makes a pair at once, or has the mill make it.
+func (r *Reconciler) pair(k *v1alpha1.SFTPKey, secret string) (Material, error) {
+	name := client.ObjectKeyFromObject(k)
+	if !slow(k.Spec.Algorithm) {
+		return Generate(k.Spec.Algorithm, name.String())
+	}
+	m, done, err := r.mill.take(order{key: name, uid: k.UID, secret: secret, algorithm: k.Spec.Algorithm})
+	if err == nil && !done {
+		err = errBeingMade
+	}
+	return m, err
 }
 
 // setOwner makes a generated Secret go with the SFTPKey or outlive it.

@@ -250,7 +250,7 @@ func TestStaleCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	behind := func(stale *rig) {
-		again := &Reconciler{Client: readsFrom{r.Client, stale.all}, Live: r.Live, Events: r.recorded, Now: r.Now}
+		again := &Reconciler{Client: readsFrom{r.Client, stale.all}, Live: r.Live, Events: r.recorded, Now: r.Now, mill: newMill()}
 		if _, err := again.Reconcile(t.Context(), requestOf(k)); err != nil {
 			t.Fatal(err)
 		}

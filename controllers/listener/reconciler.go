@@ -27,6 +27,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/spans"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
+	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
 // Reconciler reconciles SFTPListeners.
@@ -41,7 +42,7 @@ type Reconciler struct {
 	Users *feed.Users
 	// Store has what the other controllers found. Access wakes the one that delivers.
 	Store  *exchange.Store
-	Access *exchange.Waker
+	Access *wake.Waker
 	Poller *poll.Poller
 	Board  *user.Board
 	Events events.EventRecorder

@@ -24,9 +24,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/fair"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
-	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
 // listenerClaimIndex indexes SFTPListeners by "<namespace>/<name>" of their volumes' claims.
@@ -34,7 +34,7 @@ const listenerClaimIndex = "listener.claims"
 
 // Setup registers the reconciler with a manager; delivered wakes it when the access controller has something new. The
 // reconciler of keys must be set up first: it makes an index that this one uses.
-func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options, delivered *exchange.Waker) error {
+func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options, delivered *wake.Waker) error {
 	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -174,5 +175,34 @@ func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 	}
 	if changes.Load() < 5 {
 		t.Errorf("the Secret changed %d times only", changes.Load())
+	}
+}
+
+// Pairs of RSA take seconds of a processor each. Those of a tenant who wants many of them keep nobody's host key waiting.
+func TestManyKeysOfOneTenant(t *testing.T) {
+	const keys = 30
+	b := namespace(t, nil)
+	for i := range keys {
+		create(t, &v1alpha1.SFTPKey{
+			ObjectMeta: metav1.ObjectMeta{Namespace: b, Name: fmt.Sprintf("rsa-%02d", i)},
+			Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageHost, Algorithm: v1alpha1.KeyRSA4096},
+		})
+	}
+	begin := time.Now()
+	readyListener(t, namespace(t, nil))
+	took := time.Since(begin)
+	var made v1alpha1.SFTPKeyList
+	if err := api.List(t.Context(), &made, client.InNamespace(b)); err != nil {
+		t.Fatal(err)
+	}
+	waiting := 0
+	for i := range made.Items {
+		if c := meta.FindStatusCondition(made.Items[i].Status.Conditions, "Ready"); c != nil && c.Reason == v1alpha1.ReasonPending {
+			waiting++
+		}
+	}
+	t.Logf("KEYS a listener is ready %s after it was made, while another tenant waits for %d of %d keys of RSA", took.Round(time.Millisecond), waiting, keys)
+	if waiting < keys/2 {
+		t.Errorf("only %d keys wait, so this shows nothing", waiting)
 	}
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/spans"
+	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
 // Reconciler delivers the configurations of listeners.
@@ -47,7 +48,7 @@ type Reconciler struct {
 	Writer     *delivery.Writer
 	// Store is where results go, and Delivered wakes the listener controller when there is a new one.
 	Store     *exchange.Store
-	Delivered *exchange.Waker
+	Delivered *wake.Waker
 	// Announcer has the pods of a listener load what was written. It does not block.
 	Announcer *Announcer
 	Now       func() time.Time

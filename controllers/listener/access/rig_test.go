@@ -25,6 +25,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
@@ -75,7 +76,7 @@ func (r *rig) restart() {
 		Keys: &feed.Keys{Concerned: users.ListenersOf}, Namespaces: namespaces,
 		Entries: entry.New(entry.Options{Metadata: r.secrets, Live: r.secrets, Wake: func(l types.NamespacedName) { read <- l }}),
 		Writer:  &delivery.Writer{Client: r.secrets, Applier: &apply.Applier{Client: r.secrets, Live: r.secrets, Now: now}, Now: now},
-		Store:   &exchange.Store{}, Delivered: &exchange.Waker{},
+		Store:   &exchange.Store{}, Delivered: &wake.Waker{},
 		Announcer: &Announcer{Client: c, Poller: &poll.Poller{Client: c, Asker: &r.asker, Now: now}}, Now: now,
 	}
 	r.Namespaces.Concerned = r.Users.ListenersOf

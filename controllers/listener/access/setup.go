@@ -15,8 +15,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/fair"
 	"github.com/sftp-operator/sftp-operator/controllers/feed"
-	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
+	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
 // Indexes of what refers to a Secret, by "<namespace>/<name>" of the Secret.
@@ -26,7 +26,7 @@ const (
 )
 
 // Setup registers the reconciler with a manager; waker wakes it for new host keys and for what the background reader found.
-func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options, waker *exchange.Waker) error {
+func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options, waker *wake.Waker) error {
 	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}

@@ -26,8 +26,8 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
-	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
 // indexer takes the indexes for a client in memory.
@@ -205,7 +205,7 @@ func TestWatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waker := &exchange.Waker{}
+	waker := &wake.Waker{}
 	if err := r.Setup(t.Context(), mgr, controller.Options{MaxConcurrentReconciles: 2, SkipNameValidation: new(true)}, waker); err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +295,7 @@ func (w *watched) made(namespace, name string, keys ...int) *v1alpha1.SFTPUser {
 }
 
 // begin waits until the controller has begun: before that, informers in memory must not have events.
-func (w *watched) begin(waker *exchange.Waker) *v1alpha1.SFTPUser {
+func (w *watched) begin(waker *wake.Waker) *v1alpha1.SFTPUser {
 	silent := w.put("silent", 1, 1)
 	for deadline := time.Now().Add(time.Minute); w.logins() == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		waker.Wake(w.name())
@@ -347,7 +347,7 @@ func (w *watched) keysAndNamespaces() {
 	w.eventually("a label", "u")
 }
 
-func (w *watched) secretsAndWakes(waker *exchange.Waker) {
+func (w *watched) secretsAndWakes(waker *wake.Waker) {
 	name := render.ShardSecretName(w.l, 0)
 	s := w.secrets.Secret("team", name)
 	s.Data = nil

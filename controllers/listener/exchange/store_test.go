@@ -2,11 +2,8 @@ package exchange
 
 import (
 	"testing"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
 var partners = types.NamespacedName{Namespace: "ns", Name: "partners"}
@@ -26,33 +23,5 @@ func TestStore(t *testing.T) {
 	s.Forget(partners)
 	if s.Of(partners, "2") == second {
 		t.Error("a listener that is gone is remembered")
-	}
-}
-
-func TestWaker(t *testing.T) {
-	var w Waker
-	w.Wake(partners) // nothing runs yet
-	queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
-	defer queue.ShutDown()
-	if err := w.Source().Start(t.Context(), queue); err != nil {
-		t.Fatal(err)
-	}
-	if n := queue.Len(); n != 0 {
-		t.Errorf("%d requests from before the start", n)
-	}
-	for range 3 {
-		w.Wake(partners)
-	}
-	if n := queue.Len(); n != 1 {
-		t.Errorf("%d requests for one listener", n)
-	}
-	got, _ := queue.Get()
-	if queue.Done(got); got.NamespacedName != partners {
-		t.Errorf("woken %v", got)
-	}
-	begin := time.Now()
-	w.WakeAfter(partners, 50*time.Millisecond)
-	if got, _ = queue.Get(); got.NamespacedName != partners || time.Since(begin) < 50*time.Millisecond {
-		t.Errorf("woken %v after %s", got, time.Since(begin))
 	}
 }

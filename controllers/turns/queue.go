@@ -1,10 +1,11 @@
-package entry
+// Package turns shares workers between namespaces.
+package turns
 
 import "sync"
 
-// queue hands out tasks to workers, one namespace after the other, so that the tasks of one do not
-// hold up another's.
-type queue[T any] struct {
+// Queue hands out tasks to workers, one namespace after the other, so that the tasks of one do not
+// hold up another's. It is safe for concurrent use.
+type Queue[T any] struct {
 	// limit is how many workers may be busy with one namespace.
 	limit int
 
@@ -21,13 +22,15 @@ type queue[T any] struct {
 	closed bool
 }
 
-func newQueue[T any](limit int) *queue[T] {
-	q := &queue[T]{limit: max(1, limit), listed: map[string]bool{}, tasks: map[string][]T{}, busy: map[string]int{}}
+// New returns a queue of which one namespace may keep so many workers busy, and always one.
+func New[T any](limit int) *Queue[T] {
+	q := &Queue[T]{limit: max(1, limit), listed: map[string]bool{}, tasks: map[string][]T{}, busy: map[string]int{}}
 	q.changed = sync.NewCond(&q.mu)
 	return q
 }
 
-func (q *queue[T]) push(namespace string, task T) {
+// Push adds a task of a namespace. It never waits.
+func (q *Queue[T]) Push(namespace string, task T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.tasks[namespace] = append(q.tasks[namespace], task)
@@ -36,7 +39,7 @@ func (q *queue[T]) push(namespace string, task T) {
 }
 
 // list gives a namespace a turn, after all others, if it has tasks and may have a worker.
-func (q *queue[T]) list(namespace string) {
+func (q *Queue[T]) list(namespace string) {
 	if len(q.tasks[namespace]) == 0 || q.busy[namespace] >= q.limit || q.listed[namespace] {
 		return
 	}
@@ -45,8 +48,8 @@ func (q *queue[T]) list(namespace string) {
 	q.changed.Signal()
 }
 
-// pop waits for a task; ok is false when the queue is closed. The worker must call done.
-func (q *queue[T]) pop() (namespace string, task T, ok bool) {
+// Pop waits for a task; ok is false when the queue is closed. The worker must call Done.
+func (q *Queue[T]) Pop() (namespace string, task T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for len(q.turns) == 0 && !q.closed {
@@ -69,8 +72,8 @@ func (q *queue[T]) pop() (namespace string, task T, ok bool) {
 	return namespace, task, true
 }
 
-// done ends what pop began.
-func (q *queue[T]) done(namespace string) {
+// Done ends what Pop began.
+func (q *Queue[T]) Done(namespace string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.busy[namespace]--; q.busy[namespace] == 0 {
@@ -80,15 +83,16 @@ func (q *queue[T]) done(namespace string) {
 	q.list(namespace)
 }
 
-func (q *queue[T]) close() {
+// Close ends the workers, whatever is left.
+func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
 	q.changed.Broadcast()
 }
 
-// len is how many tasks wait.
-func (q *queue[T]) len() int {
+// Len is how many tasks wait.
+func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.length

@@ -1,0 +1,124 @@
+package key
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/turns"
+	"github.com/sftp-operator/sftp-operator/controllers/wake"
+)
+
+// mill makes the pairs that take long, of RSA: seconds of a processor each. It makes one at a time, beside the reconciles, and
+// one namespace after the other. So a thousand keys of one tenant hold up neither keys of others nor the processor.
+type mill struct {
+	generate func(v1alpha1.KeyAlgorithm, string) (Material, error)
+	waker    wake.Waker
+	queue    *turns.Queue[order]
+
+	mu sync.Mutex // protects orders
+	// orders by SFTPKey, one for each.
+	orders map[types.NamespacedName]*work
+}
+
+// order is for one pair.
+type order struct {
+	key types.NamespacedName
+	uid types.UID
+	// secret is the name of the Secret that it is for: each revision has its own.
+	secret    string
+	algorithm v1alpha1.KeyAlgorithm
+}
+
+// work is an order and what became of it.
+type work struct {
+	order
+	done     bool
+	material Material
+	err      error
+}
+
+func newMill() *mill {
+	return &mill{generate: Generate, queue: turns.New[order](1), orders: map[types.NamespacedName]*work{}}
+}
+
+// slow reports whether pairs of an algorithm are made by the mill.
+func slow(algorithm v1alpha1.KeyAlgorithm) bool {
+	return algorithm == v1alpha1.KeyRSA3072 || algorithm == v1alpha1.KeyRSA4096
+}
+
+// take returns a pair that was made, until it is forgotten; an error is returned once. Without a pair it is ordered, and the
+// SFTPKey is reconciled when it is there.
+func (m *mill) take(o order) (material Material, done bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := m.orders[o.key]
+	switch {
+	case w == nil || w.order != o:
+		m.orders[o.key] = &work{order: o}
+		m.queue.Push(o.key.Namespace, o)
+		return Material{}, false, nil
+	case !w.done:
+		return Material{}, false, nil
+	}
+	if w.err != nil {
+		delete(m.orders, o.key)
+	}
+	return w.material, true, w.err
+}
+
+// forget drops what was ordered for an SFTPKey, once it is stored or nobody wants it.
+func (m *mill) forget(key types.NamespacedName) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.orders, key)
+}
+
+// wanted reports whether an order still stands.
+func (m *mill) wanted(o order) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := m.orders[o.key]
+	return w != nil && w.order == o && !w.done
+}
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (m *mill) NeedLeaderElection() bool { return true }
+
+// Start makes pairs until the context ends. It implements manager.Runnable.
+func (m *mill) Start(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, m.queue.Close)
+	defer stop()
+	for namespace, o, ok := m.queue.Pop(); ok; namespace, o, ok = m.queue.Pop() {
+		if m.wanted(o) {
+			m.make(ctx, o)
+		}
+		m.queue.Done(namespace)
+	}
+	return nil
+}
+
+// make makes a pair, and has the SFTPKey reconciled.
+func (m *mill) make(ctx context.Context, o order) {
+	w := &work{order: o, done: true}
+	func() {
+		defer func() {
+			if p := recover(); p != nil {
+				ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "key", o.key, "value", fmt.Sprint(p), "stack", string(debug.Stack()))
+				w.err = errPanic
+			}
+		}()
+		w.material, w.err = m.generate(o.algorithm, o.key.String())
+	}()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if current := m.orders[o.key]; current != nil && current.order == o {
+		m.orders[o.key] = w
+		m.waker.Wake(o.key)
+	}
+}
