@@ -127,7 +127,7 @@ func TestChangesOfAttributes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close()
+			t.Cleanup(func() { f.Close() })
 			set := func(c Changes) error {
 				if byHandle {
 					return f.Setstat(c)

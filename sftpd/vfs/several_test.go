@@ -111,7 +111,7 @@ func TestCopyBetweenVolumes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer from.Close()
+		t.Cleanup(func() { from.Close() })
 		for _, c := range []struct {
 			flags            int
 			off, to, n, done int64
@@ -209,7 +209,7 @@ func TestCreateOnlyTogether(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer tree.Close()
+			t.Cleanup(func() { tree.Close() })
 			trees[i] = tree
 		}
 		f := start(t, trees[0], "/x", create, 0, "first")

@@ -30,6 +30,7 @@ func TestWhatIsSynced(t *testing.T) {
 		{"a new file, in place and not complete", Uploads{Sync: true}, "/new", create, false, nil},
 		{"without", Uploads{OnClose: true}, "/new", create, true, nil},
 		{"without, in place", Uploads{}, "/new", create, true, nil},
+		{"without, in place and deleted if not complete", Uploads{DeleteIncomplete: true}, "/new", create, true, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			resolvers(t, func(t *testing.T, r Resolver) {
@@ -49,8 +50,13 @@ func TestWhatIsSynced(t *testing.T) {
 					return unix.Fsync(fd)
 				}
 				t.Cleanup(func() { fsync = unix.Fsync })
-				if _, err := start(t, tree, tc.path, tc.flags, 0, "content").Finish(tc.complete); err != nil {
-					t.Fatal(err)
+				before, want := len(openFiles(t)), Nothing
+				if !tc.complete {
+					want = Kept
+				}
+				finish(t, start(t, tree, tc.path, tc.flags, 0, "content"), tc.complete, want)
+				if after := len(openFiles(t)); after != before {
+					t.Errorf("%d descriptors, %d before", after, before)
 				}
 				if !slices.Equal(got, tc.want) {
 					t.Errorf("synced %q, want %q", got, tc.want)
@@ -73,8 +79,8 @@ func TestSyncThatFails(t *testing.T) {
 		{"a directory that cannot be synced", nil, unix.EINVAL, nil},
 		{"interrupted", nil, nil, nil},
 	} {
-		for _, u := range []Uploads{{OnClose: true, Sync: true}, {Sync: true}} {
-			t.Run(fmt.Sprint(tc.name, " ", u.OnClose), func(t *testing.T) {
+		for _, u := range []Uploads{{OnClose: true, Sync: true}, {Sync: true}, {Sync: true, DeleteIncomplete: true}} {
+			t.Run(fmt.Sprint(tc.name, " ", u.OnClose, u.DeleteIncomplete), func(t *testing.T) {
 				tree, _ := uploadTree(t, Auto, u, ReadWrite)
 				calls := 0
 				fsync = func(fd int) error {
@@ -91,8 +97,12 @@ func TestSyncThatFails(t *testing.T) {
 					return tc.file
 				}
 				t.Cleanup(func() { fsync = unix.Fsync })
-				if _, err := start(t, tree, "/new", create, 0, "content").Finish(true); !errors.Is(err, tc.want) {
+				left, err := start(t, tree, "/new", create, 0, "content").Finish(true)
+				if !errors.Is(err, tc.want) {
 					t.Errorf("finished with %v, want %v", err, tc.want)
+				}
+				if !u.OnClose && (left != Nothing || read(tree, "/new") != "content") { // it has its name
+					t.Errorf("left %q, %q", left, read(tree, "/new"))
 				}
 				if _, err := start(t, tree, "/old", proceed, 0, "content").Finish(true); !errors.Is(err, tc.file) {
 					t.Errorf("one that was there is finished with %v, want %v", err, tc.file)

@@ -3,6 +3,7 @@ package vfs
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func TestUploadsAreTheirModel(t *testing.T) {
 		if seed%2 == 0 || Probe() != Openat2 {
 			w.which = OSRoot
 		}
-		w.m = uploadModel{Uploads: Uploads{OnClose: seed%8 < 6, DeleteIncomplete: seed%4 < 2}, files: map[string]*content{}, staged: map[string]*content{}}
+		w.m = uploadModel{Uploads: Uploads{OnClose: seed%8 < 6, DeleteIncomplete: seed%3 == 0}, files: map[string]*content{}, staged: map[string]*content{}}
 		for i := range w.trees {
 			w.open(i)
 		}
@@ -266,15 +267,8 @@ func (w *uploadWorld) kill(by int) {
 
 // check compares what is on the disk, and what a client sees.
 func (w *uploadWorld) check() {
-	want := map[string]*content{}
-	for name, c := range w.m.files {
-		want[name] = c
-	}
-	seen := []string{}
-	for name := range want {
-		seen = append(seen, name)
-	}
-	slices.Sort(seen)
+	want := maps.Clone(w.m.files)
+	seen := slices.Sorted(maps.Keys(want))
 	for name, c := range w.m.staged {
 		want[stagedName(name)] = c
 	}
