@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -48,11 +50,31 @@ func (e *events) take() []Event {
 	return all
 }
 
+// noFaults makes a fault of the server itself, such as a request that panics, fail the test: its client may
+// get the same status as for a request that is wrong.
+type noFaults struct{ t testing.TB }
+
+func (noFaults) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+func (h noFaults) WithAttrs([]slog.Attr) slog.Handler         { return h }
+func (h noFaults) WithGroup(string) slog.Handler              { return h }
+func (h noFaults) Handle(_ context.Context, r slog.Record) error {
+	var attrs []string
+	r.Attrs(func(a slog.Attr) bool {
+		attrs = append(attrs, a.String())
+		return true
+	})
+	h.t.Errorf("%s: %s", r.Message, strings.Join(attrs, " "))
+	return nil
+}
+
 // serve runs a session over a pipe and returns the client's end of it, and a
 // function that ends the session and returns its error.
 func serve(t testing.TB, tr *vfs.Tree, opts Options) (net.Conn, *Session, func() error) {
 	t.Helper()
 	near, far := net.Pipe()
+	if opts.Logger == nil {
+		opts.Logger = slog.New(noFaults{t})
+	}
 	s := NewSession(far, tr, opts)
 	done := make(chan error, 1)
 	go func() {

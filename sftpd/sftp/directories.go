@@ -1,10 +1,6 @@
 package sftp
 
-import (
-	"time"
-
-	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
-)
+import "time"
 
 // opendir answers SSH_FXP_OPENDIR (filexfer-02, section 6.7).
 func (s *Session) opendir(r *request) error {
@@ -21,7 +17,7 @@ func (s *Session) opendir(r *request) error {
 		return err
 	}
 	name, h := s.handles.add()
-	h.dir, h.path = d, vfs.Clean(r.path)
+	h.dir = d
 	s.sendHandle(r, name)
 	return nil
 }

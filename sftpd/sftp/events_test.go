@@ -1,10 +1,12 @@
 package sftp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -141,7 +143,8 @@ func TestContextEndsSession(t *testing.T) {
 
 func TestPanicIsContained(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
-	c, _, end := dialRaw(t, tr, Options{})
+	var log bytes.Buffer
+	c, _, end := dialRaw(t, tr, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	old := byType[typeReadlink]
 	byType[typeReadlink] = &kind{name: "readlink", run: func(s *Session, r *request) error {
 		s.out.begin(typeName, r.id) // half a reply
@@ -156,5 +159,8 @@ func TestPanicIsContained(t *testing.T) {
 	}
 	if err := end(); err != nil {
 		t.Error(err)
+	}
+	if got := log.String(); !strings.Contains(got, `panic="a bug"`) || !strings.Contains(got, "events_test.go") {
+		t.Errorf("logged %q", got)
 	}
 }

@@ -15,7 +15,7 @@ type handle struct {
 	dir        *vfs.Dir
 	dirErr     error // ends the listing with the next READDIR
 
-	path          string
+	path          string // of a file
 	start         time.Time
 	read, written uint64
 	err           error         // the first that happened

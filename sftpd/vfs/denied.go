@@ -37,12 +37,8 @@ func (t *Tree) denied(pl place, n name) error {
 		return err
 	}
 	par, parentErr := pl.parentOf()
-	switch {
-	case parentErr == nil:
-	case errors.Is(parentErr, ErrDots): // of a directory that does not exist
+	if parentErr != nil { // its directory does not exist either
 		return err
-	default:
-		return parentErr
 	}
 	par.close()
 	return ErrAccess

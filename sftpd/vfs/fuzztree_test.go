@@ -57,7 +57,7 @@ func TestTreeIsItsModel(t *testing.T) {
 	defer unix.Umask(unix.Umask(fuzzUmask))
 	worlds := fuzzWorlds(t)
 	inputs := 400
-	if testing.Short() {
+	if testing.Short() || os.Getenv("MUTANT") != "" {
 		inputs = 100
 	}
 	requests := 0

@@ -123,11 +123,11 @@ func (o *opening) try() (*File, error) {
 	switch {
 	case err != nil && err != unix.ENOENT:
 		return nil, nil // see open
-	case err == nil && (o.exclusive() || o.flags&unix.O_ACCMODE == unix.O_RDONLY && !o.truncates()):
+	case err == nil && o.exclusive():
 		return nil, nil
 	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK:
 		return o.openTarget()
-	case err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG:
+	case err == nil && (st.Mode&unix.S_IFMT != unix.S_IFREG || o.flags&unix.O_ACCMODE == unix.O_RDONLY && !o.truncates()):
 		return nil, nil
 	}
 	if f, err := o.join(); err != unix.ENOENT {

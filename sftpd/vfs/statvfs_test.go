@@ -17,8 +17,17 @@ func TestStatVFS(t *testing.T) {
 		}
 		for _, p := range []string{"/", "/d/f", "/s/ro"} {
 			v, err := tree.StatVFS(p)
+			if v.FragmentSize != uint64(host.Frsize) || v.Files != host.Files || v.FilesAvail != v.FilesFree || v.BlocksAvail > v.BlocksFree || v.BlocksFree > v.Blocks ||
+				v.FSID != uint64(uint32(host.Fsid.Val[0]))<<32|uint64(uint32(host.Fsid.Val[1])) || !v.NoSetuidPrograms {
+				t.Errorf("%s: %+v, the system's %+v", p, v, host)
+			}
 			if err != nil || v.Blocks != host.Blocks || v.BlockSize != uint64(host.Bsize) || v.NameMax != uint64(host.Namelen) || v.ReadOnly {
 				t.Errorf("%s: %+v %v", p, v, err)
+			}
+		}
+		for access, want := range map[Access]bool{ReadOnly: true, WriteOnly: false, CreateOnly: false} {
+			if v, err := open(t, r, Mount{Path: "/", Volume: dir, Access: access}).StatVFS("/d/f"); err != nil || v.ReadOnly != want {
+				t.Errorf("access %s: %+v %v", access, v, err)
 			}
 		}
 		if v, err := tree.StatVFS("/s"); err != nil || v.Blocks != 0 || !v.ReadOnly {

@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -23,12 +24,21 @@ func TestWhatIsSynced(t *testing.T) {
 		{"one that was there", Uploads{OnClose: true, Sync: true}, "/old", create, true, []string{"file", "directory"}},
 		{"a new file, written in place", Uploads{Sync: true}, "/new", create, true, []string{"file", "directory"}},
 		{"one that is not complete", Uploads{OnClose: true, Sync: true}, "/new", create, false, nil},
+		{"one that is continued", Uploads{OnClose: true, Sync: true}, "/old", proceed, true, []string{"file"}},
+		{"one that is continued, without a policy", Uploads{Sync: true}, "/old", proceed, true, []string{"file"}},
+		{"one that is continued and not complete", Uploads{Sync: true}, "/old", proceed, false, nil},
+		{"a new file, in place and not complete", Uploads{Sync: true}, "/new", create, false, nil},
 		{"without", Uploads{OnClose: true}, "/new", create, true, nil},
 		{"without, in place", Uploads{}, "/new", create, true, nil},
+		{"without, in place and deleted if not complete", Uploads{DeleteIncomplete: true}, "/new", create, true, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			resolvers(t, func(t *testing.T, r Resolver) {
-				tree, _ := uploadTree(t, r, tc.uploads, ReadWrite)
+				access := ReadWrite
+				if tc.path == "/new" && r == Openat2 {
+					access = CreateOnly
+				}
+				tree, _ := uploadTree(t, r, tc.uploads, access)
 				var got []string
 				fsync = func(fd int) error {
 					var st unix.Stat_t
@@ -40,8 +50,13 @@ func TestWhatIsSynced(t *testing.T) {
 					return unix.Fsync(fd)
 				}
 				t.Cleanup(func() { fsync = unix.Fsync })
-				if _, err := start(t, tree, tc.path, tc.flags, 0, "content").Finish(tc.complete); err != nil {
-					t.Fatal(err)
+				before, want := len(openFiles(t)), Nothing
+				if !tc.complete {
+					want = Kept
+				}
+				finish(t, start(t, tree, tc.path, tc.flags, 0, "content"), tc.complete, want)
+				if after := len(openFiles(t)); after != before {
+					t.Errorf("%d descriptors, %d before", after, before)
 				}
 				if !slices.Equal(got, tc.want) {
 					t.Errorf("synced %q, want %q", got, tc.want)
@@ -64,26 +79,35 @@ func TestSyncThatFails(t *testing.T) {
 		{"a directory that cannot be synced", nil, unix.EINVAL, nil},
 		{"interrupted", nil, nil, nil},
 	} {
-		t.Run(tc.name, func(t *testing.T) {
-			tree, _ := uploadTree(t, Auto, Uploads{OnClose: true, Sync: true}, ReadWrite)
-			calls := 0
-			fsync = func(fd int) error {
-				var st unix.Stat_t
-				if err := unix.Fstat(fd, &st); err != nil {
-					return err
+		for _, u := range []Uploads{{OnClose: true, Sync: true}, {Sync: true}, {Sync: true, DeleteIncomplete: true}} {
+			t.Run(fmt.Sprint(tc.name, " ", u.OnClose, u.DeleteIncomplete), func(t *testing.T) {
+				tree, _ := uploadTree(t, Auto, u, ReadWrite)
+				calls := 0
+				fsync = func(fd int) error {
+					var st unix.Stat_t
+					if err := unix.Fstat(fd, &st); err != nil {
+						return err
+					}
+					if calls++; calls == 1 && tc.name == "interrupted" {
+						return unix.EINTR
+					}
+					if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+						return tc.directory
+					}
+					return tc.file
 				}
-				if calls++; calls == 1 && tc.name == "interrupted" {
-					return unix.EINTR
+				t.Cleanup(func() { fsync = unix.Fsync })
+				left, err := start(t, tree, "/new", create, 0, "content").Finish(true)
+				if !errors.Is(err, tc.want) {
+					t.Errorf("finished with %v, want %v", err, tc.want)
 				}
-				if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-					return tc.directory
+				if !u.OnClose && (left != Nothing || read(tree, "/new") != "content") { // it has its name
+					t.Errorf("left %q, %q", left, read(tree, "/new"))
 				}
-				return tc.file
-			}
-			t.Cleanup(func() { fsync = unix.Fsync })
-			if _, err := start(t, tree, "/new", create, 0, "content").Finish(true); !errors.Is(err, tc.want) {
-				t.Errorf("finished with %v, want %v", err, tc.want)
-			}
-		})
+				if _, err := start(t, tree, "/old", proceed, 0, "content").Finish(true); !errors.Is(err, tc.file) {
+					t.Errorf("one that was there is finished with %v, want %v", err, tc.file)
+				}
+			})
+		}
 	}
 }
