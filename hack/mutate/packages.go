@@ -53,6 +53,8 @@ var packages = []pack{
 	{path: "sftpd/directories", open: true},
 	{path: "sftpd/drain", open: true},
 	{path: "sftpd/hostproof", open: true},
+	{path: "sftpd/keyuse", open: true},
+	{path: "sftpd/logqueue", open: true},
 	{path: "sftpd/report", open: true},
 	{path: "sftpd/subsystem", open: true},
 	{path: "sftpd/sweep", open: true},
