@@ -25,7 +25,7 @@ func TestPaceOfLines(t *testing.T) {
 			if err := a.Pace(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(begin); (took-want).Abs() > 100*time.Nanosecond {
+			if took := time.Since(begin); (took - want).Abs() > 100*time.Nanosecond {
 				t.Errorf("a line waits for %s, want %s", took, want)
 			}
 		}

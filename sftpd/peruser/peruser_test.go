@@ -90,8 +90,10 @@ func TestTurnEndsWithItsContext(t *testing.T) {
 func TestPace(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	p := pace{tokens: logBurst, at: now}
-	if wait := p.take(logBurst, now); wait != 0 {
-		t.Errorf("the burst waits for %s", wait)
+	for _, n := range []int{logBurst / 2, logBurst / 2} {
+		if wait := p.take(n, now); wait != 0 {
+			t.Errorf("the burst waits for %s", wait)
+		}
 	}
 	if wait := p.take(logRate, now); wait != time.Second {
 		t.Errorf("a second's worth waits for %s", wait)

@@ -16,8 +16,8 @@ func TestPlaces(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for processors, want := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 16: 8} {
 		runtime.GOMAXPROCS(processors)
-		if got := New().turns.free; got != want {
-			t.Errorf("%d processors: %d places, want %d", processors, got, want)
+		if got := New().turns.free; got != want || runtime.GOMAXPROCS(0) != processors {
+			t.Errorf("%d processors, %d then: %d places, want %d", processors, runtime.GOMAXPROCS(0), got, want)
 		}
 	}
 }

@@ -104,6 +104,9 @@ func TestOnce(t *testing.T) {
 		if c.ask(t, "env", "\x00\x00\x00\x01A\x00\x00\x00\x01b") || c.ask(t, "shell", "") || c.ask(t, "subsystem", "\x00\x00\x00\x03scp") {
 			t.Error("something else than sftp is served")
 		}
+		if c.ask(t, "exec", sftp) || c.ask(t, "env", sftp) {
+			t.Error("something that is no subsystem is one")
+		}
 		if !c.ask(t, "subsystem", sftp) || c.ask(t, "subsystem", sftp) || c.ask(t, "exec", sftp) {
 			t.Error("the first request for sftp is not the one that is served")
 		}
@@ -122,7 +125,7 @@ func TestOnce(t *testing.T) {
 		if !slices.Equal(told, []string{"exit-status\x00\x00\x00\x07"}) {
 			t.Errorf("told %q", told)
 		}
-		refused := slices.Repeat([]event.Reason{event.RequestRefused}, 4) // the environment is no program
+		refused := slices.Repeat([]event.Reason{event.RequestRefused}, 5) // the environment is no program
 		if prepared != 1 || !slices.Equal(c.refused, refused) {
 			t.Errorf("prepared %d times, refused %v", prepared, c.refused)
 		}

@@ -111,7 +111,16 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// TestWallClock: a pass compares it with the other, not that one with itself as times with both readings would.
+// TestClocksAreTwo: the wall clock is compared with the other, and not that with itself, as it would be with times that have both
+// readings. Simulated times have one.
+func TestClocksAreTwo(t *testing.T) {
+	s := New(idleTimeout)
+	if s.Pass(); s.wall.IsZero() || s.wall != s.wall.Round(0) {
+		t.Errorf("%s", s.wall)
+	}
+}
+
+// TestWallClock: a pass compares it with the other.
 func TestWallClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)

@@ -29,6 +29,10 @@ func TestKeyIssue(t *testing.T) {
 		"none":                      {nil, event.LoginAbandoned, "", nil},
 		"a key":                     {[]auth.Refusal{bare}, event.KeyNotRegistered, "", []string{"a"}},
 		"the same again":            {[]auth.Refusal{bare, bare}, event.KeyNotRegistered, "", []string{"a"}},
+		"the same for another user": {[]auth.Refusal{bare, key("a", event.KeyExpired)}, event.KeyExpired, "", []string{"a"}},
+		"a password after a key": {
+			[]auth.Refusal{{Username: "ada", Method: auth.Password, Fingerprint: "a", Reason: event.WrongPassword}}, "", "", nil,
+		},
 		"a key and its certificate": {[]auth.Refusal{bare, old}, event.CertificateExpired, "old", []string{"a"}},
 		"a certificate and its key": {[]auth.Refusal{old, bare}, event.CertificateExpired, "old", []string{"a"}},
 		"another certificate of it": {
