@@ -235,6 +235,31 @@ func TestRepaying(t *testing.T) {
 	})
 }
 
+// TestUnsentCreditIsTakenBack: when a window loses its cover, what the client was not credited with is no promise any more. It would
+// not be credited before the rest is repaid, for which it may need it.
+func TestUnsentCreditIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := growing(t, func() time.Duration { return time.Hour })
+		s.conn.mu.Lock()
+		defer s.conn.mu.Unlock()
+		a, r := s.account, s.window.receiver
+		s.grow(2 << 20)
+		r.TakeBack(1 << 62) // as if it had been sent
+		s.grow(4 << 20)
+		if a.promised != 6<<20 || a.covered != 6<<20 {
+			t.Fatalf("%d promised, %d covered", a.promised, a.covered)
+		}
+		if s.uncover(); a.promised != 2<<20 || a.covered != 0 || r.Credit(0) != 0 {
+			t.Errorf("%d promised, %d covered, %d to be credited", a.promised, a.covered, r.Credit(0))
+		}
+		s.grow(2 << 20)
+		r.Credit(5 << 20) // and more that was read
+		if s.uncover(); a.promised != 0 || r.Credit(0) != 3<<20 {
+			t.Errorf("%d promised, %d to be credited", a.promised, r.Credit(0))
+		}
+	})
+}
+
 // TestSource: a large window is credited in thirty-two parts, so the channel is read itself when one has come together.
 func TestSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
