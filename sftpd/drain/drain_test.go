@@ -100,11 +100,12 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 		s := serving(silent, asked, open, several, between)
 		s.logins = 3
 		open.open(0, 10*time.Second-interval/2)
-		for i := range time.Duration(5) { // one file after another, with pauses
-			several.open(0, i*time.Second+50*time.Millisecond)
-			several.open(1, i*time.Second+850*time.Millisecond)
-			between.open(1, i*time.Second+720*time.Millisecond) // no look finds a file open
-			between.open(0, i*time.Second+750*time.Millisecond)
+		for i := range 5 { // one file after another, with pauses
+			at := time.Duration(i) * time.Second
+			several.open(0, at+50*time.Millisecond)
+			several.open(1, at+850*time.Millisecond)
+			between.open(1, at+720*time.Millisecond) // no look finds a file open
+			between.open(0, at+750*time.Millisecond)
 		}
 		several.open(0, 5*time.Second-interval/2)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -36,7 +36,7 @@ func TestKeyExchangeHoldsBack(t *testing.T) {
 		"discard": func(s *Stream) { s.Discard() },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			p := peer{transport: &transport{}}
+			p := peer{transport: &transport{writeError: nil}}
 			p.transport.writeCond = sync.NewCond(&p.transport.mu)
 			exchange := unexported.KeyExchangeOf(&p)
 			if exchange == nil {

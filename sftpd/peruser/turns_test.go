@@ -67,7 +67,7 @@ func TestTurns(t *testing.T) {
 		u := New()
 		u.turns.free = 1 + r.IntN(3)
 		l := line{free: u.turns.free, waits: map[*Account][]chan struct{}{}}
-		users, working, have := []*Account{u.Join("ada"), u.Join("bob"), u.Join("eve")}, 0, 0
+		users, working := []*Account{u.Join("ada"), u.Join("bob"), u.Join("eve")}, 0
 		give := func() {
 			if place := l.next(); place == nil {
 				working--
@@ -114,7 +114,7 @@ func TestTurns(t *testing.T) {
 				}
 				l.waits[a] = append(l.waits[a], place)
 			}
-			have = 0
+			have := 0
 			for _, a := range users {
 				have += len(a.queue)
 				if !slices.Equal(a.queue, l.waits[a]) || slices.ContainsFunc(a.queue, came) {

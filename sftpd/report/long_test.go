@@ -164,8 +164,10 @@ func TestKindsOfFailures(t *testing.T) {
 		}
 		before := len(o.events)
 		for _, f := range []daemon.Operation{
-			{Op: "mkdir", Path: "/b", Status: daemon.StatusPermissionDenied}, {Op: "mkdir", Path: "/b", Status: daemon.StatusFailure},
-			{Op: "mkdir", Path: "/c", Status: daemon.StatusFailure}, {Op: "mkdir", Path: "/c", Status: daemon.StatusNoSuchFile},
+			{Op: "mkdir", Path: "/b", Status: daemon.StatusPermissionDenied},
+			{Op: "mkdir", Path: "/b", Status: daemon.StatusFailure},
+			{Op: "mkdir", Path: "/c", Status: daemon.StatusFailure},
+			{Op: "mkdir", Path: "/c", Status: daemon.StatusNoSuchFile},
 			{Op: "rmdir", Path: "/c", Status: daemon.StatusFailure},
 		} {
 			r.Observe(f)
