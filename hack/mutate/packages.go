@@ -50,9 +50,11 @@ var packages = []pack{
 	{path: "sftpd/sftp", open: true, skip: "^(TestRepliesOfAListing|TestListing|TestEndlessReaddir|TestRaceOfRequests|TestSystemCallsOfWrites)$"},
 	{path: "sftpd/snapshot"},
 	// Taken out of sftpd/server, each a job of its own.
-	{path: "sftpd/directories", open: true},
+	{path: "sftpd/directories"},
 	{path: "sftpd/drain", open: true},
 	{path: "sftpd/hostproof", open: true},
+	{path: "sftpd/keyuse", open: true},
+	{path: "sftpd/logqueue"},
 	{path: "sftpd/report", open: true},
 	{path: "sftpd/subsystem", open: true},
 	{path: "sftpd/sweep", open: true},

@@ -1,12 +1,17 @@
 package auth
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
@@ -92,5 +97,34 @@ func TestClaimFollowsNothing(t *testing.T) {
 	}
 	if ok, err := claim(filepath.Join(volume, "none"), "ada", k, 1); ok || err == nil {
 		t.Errorf("without a volume: %v, %v", ok, err)
+	}
+}
+
+// TestClaimThatCannotBeMade: a code whose file cannot be made is not taken, and the error says why.
+func TestClaimThatCannotBeMade(t *testing.T) {
+	volume := t.TempDir()
+	err := errors.Join(os.Chmod(filepath.Dir(volume), 0o755), os.Chmod(volume, 0o755), os.Mkdir(filepath.Join(volume, codesDir), 0o555))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const other = 65534
+	var first, superuser bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// The superuser may write everywhere. So for files, this thread is another user's. It ends with the goroutine.
+		runtime.LockOSThread()
+		if os.Geteuid() == 0 {
+			_ = unix.Setfsuid(other)
+			id, _ := unix.SetfsuidRetUid(-1) // which changes nothing
+			superuser = id != other
+		}
+		first, err = claim(volume, "ada", totp.Generate(), 1)
+	}()
+	if <-done; superuser {
+		t.Skip("this superuser can be nobody else")
+	}
+	if first || !errors.Is(err, unix.EACCES) || !strings.Contains(err.Error(), codesDir) {
+		t.Errorf("%v, %v", first, err)
 	}
 }

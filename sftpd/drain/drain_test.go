@@ -3,6 +3,7 @@ package drain
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -99,11 +100,12 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 		s := serving(silent, asked, open, several, between)
 		s.logins = 3
 		open.open(0, 10*time.Second-interval/2)
-		for i := range time.Duration(5) { // one file after another, with pauses
-			several.open(0, i*time.Second+50*time.Millisecond)
-			several.open(1, i*time.Second+850*time.Millisecond)
-			between.open(1, i*time.Second+720*time.Millisecond) // no look finds a file open
-			between.open(0, i*time.Second+750*time.Millisecond)
+		for i := range 5 { // one file after another, with pauses
+			at := time.Duration(i) * time.Second
+			several.open(0, at+50*time.Millisecond)
+			several.open(1, at+850*time.Millisecond)
+			between.open(1, at+720*time.Millisecond) // no look finds a file open
+			between.open(0, at+750*time.Millisecond)
 		}
 		several.open(0, 5*time.Second-interval/2)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -154,6 +156,130 @@ func TestDeadline(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestCutOff: at the deadline it is an error if a login or a connection had to be cut off, also without sessions. One that
+// ends in its last moments was not.
+func TestCutOff(t *testing.T) {
+	const deadline = 5 * time.Second
+	for name, tc := range map[string]struct {
+		logins int           // in progress at the deadline
+		ends   time.Duration // the last connection, 0 for never
+		took   time.Duration
+		cut    bool
+	}{
+		"a login":                    {1, deadline + time.Second, deadline + time.Second, true},
+		"a connection":               {0, deadline + time.Second, deadline + time.Second, false},
+		"one that hangs":             {0, 0, deadline + 2*time.Second, true},
+		"a login that hangs":         {1, 0, deadline + 2*time.Second, true},
+		"nothing, since it is early": {1, 2 * time.Second, 2 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				finished := make(chan struct{})
+				if tc.ends > 0 {
+					time.AfterFunc(tc.ends, func() { close(finished) })
+				}
+				var aborted []time.Duration
+				begin := time.Now()
+				s := Server{
+					Sessions: func() []Session { return nil },
+					AbortLogins: func(reason event.Reason) int {
+						if reason != event.ShuttingDown {
+							t.Errorf("logins end for %q", reason)
+						}
+						aborted = append(aborted, time.Since(begin))
+						return tc.logins
+					},
+					Finished: finished,
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), deadline)
+				defer cancel()
+				if err := Run(ctx, s); errors.Is(err, context.DeadlineExceeded) != tc.cut || (err != nil) != tc.cut {
+					t.Errorf("%v, want one: %v", err, tc.cut)
+				}
+				if took := time.Since(begin); took != tc.took || aborted[0] != 0 {
+					t.Errorf("after %s, want %s; logins end after %s", took, tc.took, aborted)
+				}
+			})
+		})
+	}
+}
+
+// TestLooks: there are ten a second, however long it takes.
+func TestLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		open := &session{used: time.Now(), files: 1}
+		s := serving(open)
+		sessions := s.Server.Sessions
+		s.Server.Sessions = func() []Session { looks++; return sessions() }
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second-10*time.Millisecond)
+		defer cancel()
+		if err := Run(ctx, s.Server); err == nil || looks != 100+1 { // one at the deadline
+			t.Errorf("%v, %d looks", err, looks)
+		}
+	})
+}
+
+// TestQuiet: a second without a request, and no less, unless a file is open; all of those that are done are found.
+func TestQuiet(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	done := []Session{&session{used: now.Add(-time.Second)}, &session{used: now.Add(-time.Hour)}, &session{used: now.Add(-2 * time.Second)}}
+	others := []Session{&session{used: now}, &session{used: now.Add(1 - time.Second)}, &session{used: now.Add(-time.Hour), files: 1}}
+	if got := quietOf(slices.Concat(others, done, others), now); !slices.Equal(got, done) {
+		t.Errorf("%d are done, want %d", len(got), len(done))
+	}
+}
+
+// TestAllEndAtOnce: those that are quiet at the first look, and those that are left at the deadline.
+func TestAllEndAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all []*session
+		for i := range 10 {
+			all = append(all, &session{used: time.Now().Add(-time.Minute), files: i % 2})
+		}
+		s := serving(all...)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		begin := time.Now()
+		if err := Run(ctx, s.Server); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		for i, one := range all {
+			reason, after := event.ShuttingDown, time.Duration(0)
+			if i%2 == 1 {
+				reason, after = event.DrainTimeout, 5*time.Second
+			}
+			if one.reason != reason || one.ended.Sub(begin) != after {
+				t.Errorf("%q after %s, want %q after %s", one.reason, one.ended.Sub(begin), reason, after)
+			}
+		}
+	})
+}
+
+// copies is a session that copies a file between two questions about it.
+type copies struct {
+	*session
+	asked int
+}
+
+func (c *copies) copyOne() {
+	if c.asked++; c.asked == 1 {
+		c.used = time.Now()
+	}
+}
+
+func (c *copies) OpenFiles() int { defer c.copyOne(); return c.session.OpenFiles() }
+
+func (c *copies) LastActivity() time.Time { defer c.copyOne(); return c.session.LastActivity() }
+
+// TestCopiedMeanwhile: a file that is opened and closed while its session is looked at is activity.
+func TestCopiedMeanwhile(t *testing.T) {
+	c := &copies{session: &session{used: time.Now().Add(-time.Minute)}}
+	if done := quietOf([]Session{c}, time.Now()); len(done) > 0 {
+		t.Error("the session is taken to be done")
 	}
 }
 

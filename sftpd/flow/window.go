@@ -216,6 +216,9 @@ func (s *Stream) uncover() {
 	if a, w := s.account, s.window; w != nil && a.covered > 0 {
 		w.budget.give(w.user, a.covered)
 		a.covered = 0
+		// x/crypto keeps credit to itself while the client's window is about channelWindow. Nothing sends it while a promise is
+		// repaid, so that a client with a closed window would wait for it for ever.
+		a.promised -= w.receiver.TakeBack(a.promised)
 		w.idle.Stop()
 		w.idle = nil
 	}

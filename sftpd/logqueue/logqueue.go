@@ -80,11 +80,11 @@ func (q *Queue) run() {
 	defer close(q.ended)
 	for range q.wake {
 		for {
-			line, unsaid, closed := q.next()
-			if line == nil {
-				if closed {
-					return
-				}
+			line, unsaid, ok, closed := q.next()
+			if !ok && closed {
+				return
+			}
+			if !ok {
 				break
 			}
 			if unsaid > 0 {
@@ -97,18 +97,18 @@ func (q *Queue) run() {
 	}
 }
 
-// next takes the first line that waits, and how many were dropped before it.
-func (q *Queue) next() (line []byte, unsaid uint64, closed bool) {
+// next takes the first line that waits, if any, and how many were dropped before it. A line may be empty.
+func (q *Queue) next() (line []byte, unsaid uint64, ok, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
 		q.waiting = nil // what it was sliced from
-		return nil, 0, q.closed
+		return nil, 0, false, q.closed
 	}
 	line, q.waiting = q.waiting[0], q.waiting[1:]
 	q.size -= len(line)
 	unsaid, q.unsaid = q.unsaid, 0
-	return line, unsaid, q.closed
+	return line, unsaid, true, q.closed
 }
 
 func dropNote(lines uint64) []byte {

@@ -14,7 +14,8 @@ const (
 	logRate  = 1 << 20 // bytes a second
 )
 
-// pace is a token bucket of bytes. A taker may leave it in debt: the next waits.
+// pace is a token bucket of bytes. A taker may leave it in debt: the next waits. The zero value is full, as it was last taken
+// from long ago.
 type pace struct {
 	mu     sync.Mutex
 	tokens float64
@@ -32,10 +33,7 @@ func (p *pace) take(n int, now time.Time) time.Duration {
 	defer p.mu.Unlock()
 	p.refill(now)
 	p.tokens -= float64(n)
-	if p.tokens >= 0 {
-		return 0
-	}
-	return time.Duration(-p.tokens / logRate * float64(time.Second))
+	return max(0, time.Duration(-p.tokens/logRate*float64(time.Second)))
 }
 
 func (p *pace) full(now time.Time) bool {

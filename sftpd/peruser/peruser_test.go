@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -20,107 +21,79 @@ func waitFor(t *testing.T, u *Users, uid string, n int, order chan<- string) {
 	t.Helper()
 	a := u.Join(uid)
 	for range n {
-		u.turns.mu.Lock()
-		before := len(a.queue)
-		u.turns.mu.Unlock()
 		go func() {
-			done, err := a.Turn(context.Background())
+			done, err := a.Turn(t.Context())
 			if err == nil {
 				order <- uid
 				done()
 			}
 		}()
-		for queued := before; queued == before; time.Sleep(100 * time.Microsecond) {
-			u.turns.mu.Lock()
-			queued = len(a.queue)
-			u.turns.mu.Unlock()
-		}
+		synctest.Wait()
 	}
 }
 
 // TestTurnsAreFair: who comes late with one request is not behind all of another user's.
 func TestTurnsAreFair(t *testing.T) {
-	u := oneTurn()
-	if u.turns.join(u.Join("first")) != nil { // not lent, as Turn's would be
-		t.Fatal("no place")
-	}
-	order := make(chan string, 16)
-	waitFor(t, u, "ada", 5, order)
-	waitFor(t, u, "bob", 2, order)
-	waitFor(t, u, "eve", 1, order)
-	u.turns.release()
-	var got []string
-	for range 8 {
-		got = append(got, <-order)
-	}
-	if want := []string{"ada", "bob", "eve", "ada", "bob", "ada", "ada", "ada"}; !slices.Equal(got, want) {
-		t.Errorf("turns of %s, want %s", got, want)
-	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // the last gives its place back after it has sent
-		u.turns.mu.Lock()
-		free, waiting := u.turns.free, len(u.turns.waiting)
-		u.turns.mu.Unlock()
-		if free == 1 && waiting == 0 {
-			break
+	synctest.Test(t, func(t *testing.T) {
+		u := oneTurn()
+		if u.turns.join(u.Join("first")) != nil { // not lent, as Turn's would be
+			t.Fatal("no place")
 		}
-		if time.Now().After(end) {
-			t.Fatalf("%d places are free and %d users wait", free, waiting)
+		order := make(chan string, 16)
+		waitFor(t, u, "ada", 5, order)
+		waitFor(t, u, "bob", 2, order)
+		waitFor(t, u, "eve", 1, order)
+		u.turns.release()
+		var got []string
+		for range 8 {
+			got = append(got, <-order)
 		}
-	}
+		if want := []string{"ada", "bob", "eve", "ada", "bob", "ada", "ada", "ada"}; !slices.Equal(got, want) {
+			t.Errorf("turns of %s, want %s", got, want)
+		}
+		synctest.Wait() // the last gives its place back after it has sent
+		if u.turns.free != 1 || len(u.turns.waiting) != 0 {
+			t.Errorf("%d places are free and %d users wait", u.turns.free, len(u.turns.waiting))
+		}
+	})
 }
 
+// TestTurnEndsWithItsContext: while it waits, and if its place comes at that moment.
 func TestTurnEndsWithItsContext(t *testing.T) {
-	u := oneTurn()
-	a := u.Join("ada")
-	if u.turns.join(a) != nil {
-		t.Fatal("no place")
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := a.Turn(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("waiting: %v", err)
-	}
-	if len(a.queue) != 0 || len(u.turns.waiting) != 0 {
-		t.Error("it still waits")
-	}
-	place := u.turns.join(a)
-	u.turns.release()
-	<-place
-	u.turns.leave(a, place) // it came at the same moment
-	if u.turns.free != 1 {
-		t.Error("a place is lost")
-	}
-	if _, err := a.Turn(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("after the end: %v", err)
-	}
-}
-
-// TestHungWorkIsLent: work that waits for a volume for ever keeps others waiting for a moment only.
-func TestHungWorkIsLent(t *testing.T) {
-	u := oneTurn()
-	hung, err := u.Join("ada").Turn(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	done, err := u.Join("bob").Turn(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hung() // at last
-	done()
-	done()
-	if u.turns.free != 1 {
-		t.Errorf("%d places, want 1", u.turns.free)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		u := oneTurn()
+		a := u.Join("ada")
+		if u.turns.join(a) != nil {
+			t.Fatal("no place")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Millisecond, cancel)
+		if _, err := a.Turn(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("waiting: %v", err)
+		}
+		if len(a.queue) != 0 || len(u.turns.waiting) != 0 {
+			t.Error("it still waits")
+		}
+		place := u.turns.join(a)
+		u.turns.release()
+		<-place
+		u.turns.leave(a, place) // it came at the same moment
+		if u.turns.free != 1 {
+			t.Error("a place is lost")
+		}
+		if _, err := a.Turn(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("after the end: %v", err)
+		}
+	})
 }
 
 func TestPace(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	p := pace{tokens: logBurst, at: now}
-	if wait := p.take(logBurst, now); wait != 0 {
-		t.Errorf("the burst waits for %s", wait)
+	for _, n := range []int{logBurst / 2, logBurst / 2} {
+		if wait := p.take(n, now); wait != 0 {
+			t.Errorf("the burst waits for %s", wait)
+		}
 	}
 	if wait := p.take(logRate, now); wait != time.Second {
 		t.Errorf("a second's worth waits for %s", wait)
@@ -131,13 +104,6 @@ func TestPace(t *testing.T) {
 	}
 	if p.full(now) || !p.full(now.Add(time.Hour)) {
 		t.Error("fullness is wrong")
-	}
-	a := New().Join("ada")
-	a.Logged(2 * logBurst)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
-	defer cancel()
-	if err := a.Pace(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("in debt: %v", err)
 	}
 }
 

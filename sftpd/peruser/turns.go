@@ -2,6 +2,7 @@ package peruser
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -62,22 +63,14 @@ func (t *turns) join(a *Account) chan struct{} {
 func (t *turns) leave(a *Account, place chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for i, p := range a.queue {
-		if p != place {
-			continue
-		}
-		a.queue = append(a.queue[:i], a.queue[i+1:]...)
-		if len(a.queue) > 0 {
-			return
-		}
-		for j, w := range t.waiting {
-			if w == a {
-				t.waiting = append(t.waiting[:j], t.waiting[j+1:]...)
-				return
-			}
-		}
+	i := slices.Index(a.queue, place)
+	if i < 0 {
+		t.pass()
+		return
 	}
-	t.pass()
+	if a.queue = slices.Delete(a.queue, i, i+1); len(a.queue) == 0 {
+		t.waiting = slices.DeleteFunc(t.waiting, func(w *Account) bool { return w == a })
+	}
 }
 
 func (t *turns) release() {

@@ -45,7 +45,7 @@ func (u *Users) Join(uid string) *Account {
 	a := u.accounts[uid]
 	if a == nil {
 		u.clear()
-		a = &Account{users: u, log: pace{tokens: logBurst, at: time.Now()}}
+		a = &Account{users: u}
 		u.accounts[uid] = a
 	}
 	a.connections++

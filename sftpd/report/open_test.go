@@ -29,6 +29,9 @@ func TestOnlyThoseWithFilesAreLookedAt(t *testing.T) {
 	for i := range openers {
 		files[i] = 1
 		openers[i].Opened()
+		if !openers[i].in.Load() {
+			t.Error("each file that is opened takes a lock")
+		}
 		openers[i].Opened()
 	}
 	pass(2)

@@ -74,6 +74,10 @@ func TestEvents(t *testing.T) {
 			sftp.Operation{Op: "mkdir", Path: "/a", Status: sftp.StatusFailure},
 			event.Operation{Connection: ada, Operation: "mkdir", Path: "/a", Result: event.Failed, Status: sftp.StatusFailure.String()},
 		},
+		"hashed": {
+			sftp.Operation{Op: "check-file", Path: "/a", BytesRead: 7},
+			event.Operation{Connection: ada, Operation: "check-file", Path: "/a", BytesRead: 7, Result: event.OK},
+		},
 		"attributes": {
 			sftp.Operation{Op: "setstat", Path: "/a", Changes: vfs.Changes{
 				Set:  vfs.SetSize | vfs.SetOwner | vfs.SetMode | vfs.SetTimes,

@@ -52,9 +52,7 @@ func Serve(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request, o 
 		if !ok && startsProgram(r.Type) {
 			o.Refused(event.RequestRefused)
 		}
-		if r.WantReply {
-			_ = r.Reply(ok, nil) // a broken connection ends the loop
-		}
+		_ = r.Reply(ok, nil) // which sends none if none is wanted; a broken connection ends the loop
 		if ok {
 			unused.Stop()
 			done = make(chan struct{})

@@ -26,10 +26,16 @@ type channel struct {
 	mu       sync.Mutex
 	refused  []event.Reason
 	panicked any
+	panics   int // how often Panicked was called
 }
 
 // serve opens a channel over a connection in memory and serves it.
 func serve(t *testing.T, prepare func() (func() uint32, bool)) *channel {
+	t.Helper()
+	return serveIn(context.Background(), t, prepare)
+}
+
+func serveIn(ctx context.Context, t *testing.T, prepare func() (func() uint32, bool)) *channel {
 	t.Helper()
 	here, there := handshaketest.Pipe()
 	signer := handshaketest.Key(t)
@@ -51,8 +57,8 @@ func serve(t *testing.T, prepare func() (func() uint32, bool)) *channel {
 			t.Error(err)
 			return
 		}
-		Serve(context.Background(), ch, wanted, Options{
-			Prepare: prepare, Unused: UnusedTimeout, Panicked: c.panics,
+		Serve(ctx, ch, wanted, Options{
+			Prepare: prepare, Unused: UnusedTimeout, Panicked: c.ended,
 			Refused: func(r event.Reason) {
 				c.mu.Lock()
 				defer c.mu.Unlock()
@@ -69,10 +75,11 @@ func serve(t *testing.T, prepare func() (func() uint32, bool)) *channel {
 	return c
 }
 
-func (c *channel) panics(v any) {
+func (c *channel) ended(v any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.panicked = v
+	c.panics++
 }
 
 func (c *channel) ask(t *testing.T, name, payload string) bool {
@@ -97,6 +104,9 @@ func TestOnce(t *testing.T) {
 		if c.ask(t, "env", "\x00\x00\x00\x01A\x00\x00\x00\x01b") || c.ask(t, "shell", "") || c.ask(t, "subsystem", "\x00\x00\x00\x03scp") {
 			t.Error("something else than sftp is served")
 		}
+		if c.ask(t, "exec", sftp) || c.ask(t, "env", sftp) {
+			t.Error("something that is no subsystem is one")
+		}
 		if !c.ask(t, "subsystem", sftp) || c.ask(t, "subsystem", sftp) || c.ask(t, "exec", sftp) {
 			t.Error("the first request for sftp is not the one that is served")
 		}
@@ -112,10 +122,10 @@ func TestOnce(t *testing.T) {
 			told = append(told, r.Type+string(r.Payload))
 		}
 		<-c.served
-		if !slices.Contains(told, "exit-status\x00\x00\x00\x07") {
+		if !slices.Equal(told, []string{"exit-status\x00\x00\x00\x07"}) {
 			t.Errorf("told %q", told)
 		}
-		refused := slices.Repeat([]event.Reason{event.RequestRefused}, 4) // the environment is no program
+		refused := slices.Repeat([]event.Reason{event.RequestRefused}, 5) // the environment is no program
 		if prepared != 1 || !slices.Equal(c.refused, refused) {
 			t.Errorf("prepared %d times, refused %v", prepared, c.refused)
 		}
@@ -131,7 +141,7 @@ func TestUnused(t *testing.T) {
 			t.Error(err)
 		}
 		<-c.served
-		if took := time.Since(begin); took != UnusedTimeout || !slices.Equal(c.refused, []event.Reason{event.UnusedChannel}) {
+		if took := time.Since(begin); took != time.Minute || !slices.Equal(c.refused, []event.Reason{event.UnusedChannel}) {
 			t.Errorf("after %s: %v", took, c.refused)
 		}
 	})

@@ -73,7 +73,7 @@ type Sweep struct {
 	idleTimeout func() time.Duration
 	// start is where the clock begins that deadlines go by.
 	start time.Time
-	// wall and clock are the times of both clocks when they were last compared.
+	// wall and clock are the times of both clocks when they were last compared, which the first pass does.
 	wall  time.Time
 	clock time.Duration
 
@@ -83,9 +83,8 @@ type Sweep struct {
 
 // New returns a Sweep without sessions. idleTimeout returns the one of the configuration in use.
 func New(idleTimeout func() time.Duration) *Sweep {
-	now := time.Now()
 	return &Sweep{
-		StallTimeout: StallTimeout, idleTimeout: idleTimeout, start: now, wall: now.Round(0), activity: activity{all: map[*Watch]struct{}{}},
+		StallTimeout: StallTimeout, idleTimeout: idleTimeout, start: time.Now(), activity: activity{all: map[*Watch]struct{}{}},
 	}
 }
 

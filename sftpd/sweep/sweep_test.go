@@ -19,6 +19,7 @@ type session struct {
 	ended           event.Reason
 	endedAt         time.Time
 	panicked        any
+	panics          int
 }
 
 func (s *session) State(now time.Time) State {
@@ -43,7 +44,7 @@ func (s *session) LastActivity() time.Time { return s.last }
 
 func (s *session) Stalled(d time.Duration) bool { return s.stalled != nil && s.stalled(d) }
 
-func (s *session) Panicked(v any) { s.panicked = v }
+func (s *session) Panicked(v any) { s.panicked = v; s.panics++ }
 
 // begin watches a session that is used now.
 func begin(sweep *Sweep, s *session) *session {
@@ -86,7 +87,8 @@ func TestPlan(t *testing.T) {
 		"over and idle": {
 			with(func(s *State) { s.Over, s.LastActivity = event.KeyExpired, now.Add(-idle) }), Plan{Revoke: event.KeyExpired},
 		},
-		"keys used a while": {with(func(s *State) { s.UntilRekey = time.Minute }), Plan{Again: time.Minute}},
+		"keys used a while":         {with(func(s *State) { s.UntilRekey = time.Minute }), Plan{Again: time.Minute}},
+		"keys used nearly for long": {with(func(s *State) { s.UntilRekey = 1 }), Plan{Again: 1}},
 		"keys used for long": {
 			with(func(s *State) { s.UntilRekey, s.Left = 0, time.Second }), Plan{Rekey: true},
 		},

@@ -64,3 +64,12 @@ func (r *Receiver) Credit(n int64) int64 {
 	*r.consumed += uint32(n)
 	return int64(*r.consumed)
 }
+
+// TakeBack takes back up to n bytes that the client has not been credited with yet, and returns how many.
+func (r *Receiver) TakeBack(n int64) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n = min(n, int64(*r.consumed))
+	*r.consumed -= uint32(n)
+	return n
+}
