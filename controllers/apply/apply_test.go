@@ -153,6 +153,13 @@ func TestDriftIsRepaired(t *testing.T) {
 	if got.Annotations["of"] != "somebody" {
 		t.Error("a field that the operator says nothing of was removed")
 	}
+	// What others say of their own fields costs no write.
+	wantApply(t, a, service("drift", 22), false)
+	got.Annotations["of"] = "somebody else"
+	if err := api.Update(t.Context(), got); err != nil {
+		t.Fatal(err)
+	}
+	wantApply(t, a, service("drift", 22), false)
 }
 
 func TestFieldThatIsNoLongerWantedGoes(t *testing.T) {
