@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,6 +58,12 @@ func TestApply(t *testing.T) {
 	made := read(t, "plain")
 	if !metav1.IsControlledBy(made, listener) || made.Spec.Ports[0].Port != 22 {
 		t.Errorf("owners %v, ports %v", made.OwnerReferences, made.Spec.Ports)
+	}
+	// By this name an operator of another version knows it again, and takes back what is no longer wanted.
+	if !slices.ContainsFunc(made.ManagedFields, func(f metav1.ManagedFieldsEntry) bool {
+		return f.Manager == "sftp-operator" && f.Operation == metav1.ManagedFieldsOperationApply
+	}) {
+		t.Errorf("managed fields %+v", made.ManagedFields)
 	}
 
 	wantApply(t, a, service("plain", 22), false)
