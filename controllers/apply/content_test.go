@@ -122,7 +122,7 @@ func TestLargeSecretsAreNotCopied(t *testing.T) {
 }
 
 // unreadable is content that no JSON is, where the API server writes.
-var unreadable = []metav1.ManagedFieldsEntry{{FieldsV1: &metav1.FieldsV1{Raw: []byte("x")}}}
+var unreadable = []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1("x")}}
 
 // What cannot be read, as it is wanted or as it is, is an error, and nothing is written over it or remembered of it.
 func TestContentThatCannotBeRead(t *testing.T) {

@@ -105,7 +105,7 @@ func (in intent) empty() client.Object {
 		m.SetGroupVersionKind(in.kind)
 		return m
 	}
-	o, _ := reflect.New(reflect.TypeOf(in.Object).Elem()).Interface().(client.Object)
+	o, _ := reflect.TypeAssert[client.Object](reflect.New(reflect.TypeOf(in.Object).Elem()))
 	return o
 }
 
