@@ -51,7 +51,7 @@ func (a *Applier) For(listener client.Object) Handle {
 
 // Applied is an object after it was applied.
 type Applied struct {
-	// Wrote reports whether the API server was asked to write.
+	// Wrote reports whether it was written.
 	Wrote bool
 	// Live is the object as it is: as the API server answered, or as the cache has it if there
 	// was nothing to write. Nil for a Secret. It must not be changed.
@@ -80,11 +80,8 @@ func (h Handle) ApplyKept(ctx context.Context, obj client.Object) (Applied, erro
 	if len(kept) == len(done.Live.GetOwnerReferences()) {
 		return done, nil
 	}
-	before, ok := done.Live.DeepCopyObject().(client.Object)
-	after, ok2 := done.Live.DeepCopyObject().(client.Object)
-	if !ok || !ok2 {
-		return done, fmt.Errorf("%T is not an object", done.Live)
-	}
+	before, _ := done.Live.DeepCopyObject().(client.Object)
+	after, _ := done.Live.DeepCopyObject().(client.Object)
 	after.SetOwnerReferences(kept)
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 	if err := h.applier.Client.Patch(ctx, after, patch, client.FieldOwner(FieldOwner)); err != nil {
@@ -144,14 +141,11 @@ func (h Handle) apply(ctx context.Context, obj client.Object) (Applied, error) {
 			return Applied{Live: in.shown(live)}, err
 		}
 	}
-	u, err := in.marked()
-	if err != nil {
-		return Applied{}, err
-	}
+	u := in.whole()
 	if err := a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(FieldOwner), client.ForceOwnership); err != nil {
-		return Applied{Wrote: true}, in.explain(fmt.Errorf("apply %s: %w", in.id(), err))
+		return Applied{}, in.explain(fmt.Errorf("apply %s: %w", in.id(), err))
 	}
-	a.remember(h.owner, in.id(), memo{sum: in.sum, uid: u.GetUID(), version: u.GetResourceVersion(), at: a.now()})
+	a.remember(h.owner, in.id(), memo{sum: in.sum, uid: u.GetUID(), version: u.GetResourceVersion(), wrote: a.now()})
 	now, err := in.typed(u)
 	return Applied{Wrote: true, Live: now}, err
 }
@@ -186,16 +180,13 @@ func (h Handle) isDone(ctx context.Context, in intent, live client.Object) (bool
 	if err != nil {
 		return false, err
 	}
-	u, err := in.marked()
-	if err != nil {
-		return false, err
-	}
+	u := in.whole()
 	content["apiVersion"], content["kind"] = u.GetAPIVersion(), u.GetKind() // objects from a cache have none
-	// An owner too many is seen here: it decides about what is deleted when.
-	if !contains(content, u.Object) || len(live.GetOwnerReferences()) != len(in.GetOwnerReferences()) {
+	// An owner too many is seen here, too: it decides about what is deleted when.
+	if !contains(content, u.Object) {
 		return false, nil
 	}
-	a.remember(h.owner, in.id(), memo{sum: in.sum, uid: live.GetUID(), version: live.GetResourceVersion(), seen: true, at: a.now()})
+	a.remember(h.owner, in.id(), memo{sum: in.sum, uid: live.GetUID(), version: live.GetResourceVersion()})
 	return true, nil
 }
 
@@ -207,10 +198,7 @@ func (h Handle) Delete(ctx context.Context, obj client.Object) error {
 	if err != nil {
 		return err
 	}
-	live, err := a.empty(in)
-	if err != nil {
-		return err
-	}
+	live := in.empty()
 	if err := a.Client.Get(ctx, client.ObjectKeyFromObject(in), live); err != nil {
 		return client.IgnoreNotFound(err)
 	}
@@ -227,12 +215,8 @@ func (h Handle) Delete(ctx context.Context, obj client.Object) error {
 // live returns an object as it is, or nil. A cache miss is confirmed with a live read: the
 // caches hold the operator's own objects only, and a foreign one must not be overwritten.
 func (a *Applier) live(ctx context.Context, in intent) (client.Object, error) {
-	o, err := a.empty(in)
-	if err != nil {
-		return nil, err
-	}
-	name := client.ObjectKeyFromObject(in)
-	err = a.Client.Get(ctx, name, o)
+	o, name := in.empty(), client.ObjectKeyFromObject(in)
+	err := a.Client.Get(ctx, name, o)
 	if apierrors.IsNotFound(err) {
 		err = a.Live.Get(ctx, name, o)
 	}
@@ -241,25 +225,6 @@ func (a *Applier) live(ctx context.Context, in intent) (client.Object, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s %s: %w", in.kind.Kind, name, err)
-	}
-	return o, nil
-}
-
-// empty returns an object to be read into.
-func (a *Applier) empty(in intent) (client.Object, error) {
-	if in.kind.Kind == "Secret" {
-		// Secrets are cached without their contents.
-		m := &metav1.PartialObjectMetadata{}
-		m.SetGroupVersionKind(in.kind)
-		return m, nil
-	}
-	typed, err := a.Client.Scheme().New(in.kind)
-	if err != nil {
-		return nil, err
-	}
-	o, ok := typed.(client.Object)
-	if !ok {
-		return nil, fmt.Errorf("%s is not an object", in.kind.Kind)
 	}
 	return o, nil
 }
@@ -277,11 +242,8 @@ func (in intent) typed(u *unstructured.Unstructured) (client.Object, error) {
 	if in.kind.Kind == "Secret" {
 		return nil, nil
 	}
-	o, ok := in.DeepCopyObject().(client.Object)
-	if !ok {
-		return nil, fmt.Errorf("%T is not an object", in.Object)
-	}
-	if err := refill(o, u.Object); err != nil {
+	o := in.empty()
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, o); err != nil {
 		return nil, fmt.Errorf("read the answer to %s: %w", in.id(), err)
 	}
 	return o, nil

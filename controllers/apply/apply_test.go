@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -57,6 +58,12 @@ func TestApply(t *testing.T) {
 	made := read(t, "plain")
 	if !metav1.IsControlledBy(made, listener) || made.Spec.Ports[0].Port != 22 {
 		t.Errorf("owners %v, ports %v", made.OwnerReferences, made.Spec.Ports)
+	}
+	// By this name an operator of another version knows it again, and takes back what is no longer wanted.
+	if !slices.ContainsFunc(made.ManagedFields, func(f metav1.ManagedFieldsEntry) bool {
+		return f.Manager == "sftp-operator" && f.Operation == metav1.ManagedFieldsOperationApply
+	}) {
+		t.Errorf("managed fields %+v", made.ManagedFields)
 	}
 
 	wantApply(t, a, service("plain", 22), false)
@@ -153,6 +160,13 @@ func TestDriftIsRepaired(t *testing.T) {
 	if got.Annotations["of"] != "somebody" {
 		t.Error("a field that the operator says nothing of was removed")
 	}
+	// What others say of their own fields costs no write.
+	wantApply(t, a, service("drift", 22), false)
+	got.Annotations["of"] = "somebody else"
+	if err := api.Update(t.Context(), got); err != nil {
+		t.Fatal(err)
+	}
+	wantApply(t, a, service("drift", 22), false)
 }
 
 func TestFieldThatIsNoLongerWantedGoes(t *testing.T) {

@@ -2,18 +2,18 @@ package apply
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -233,7 +233,9 @@ func TestReadsOfSecrets(t *testing.T) {
 	changed.Labels["x"] = "y"
 	update(t, changed)
 	wantReads("changed by somebody: one write, instead of a read and often a write", a, secret("reads", "2"), true, 0)
-	wantReads("after a restart", &Applier{Client: metadata{api}, Live: live}, secret("reads", "2"), false, 1)
+	a = &Applier{Client: metadata{api}, Live: live}
+	wantReads("after a restart", a, secret("reads", "2"), false, 1)
+	wantReads("after a restart, the second time", a, secret("reads", "2"), false, 0)
 	wantReads("after a restart, another one is wanted", &Applier{Client: metadata{api}, Live: live}, secret("reads", "3"), true, 0)
 	// It may be gone, or not to be had, when it is read.
 	gone := &Applier{Client: metadata{api}, Live: failing(only("get", apierrors.NewNotFound(corev1.Resource("secrets"), "reads")), &reads)}
@@ -241,6 +243,22 @@ func TestReadsOfSecrets(t *testing.T) {
 	down := &Applier{Client: metadata{api}, Live: failing(only("get", errDown), &reads)}
 	if done, err := down.For(listener).Apply(t.Context(), secret("reads", "3")); !errors.Is(err, errDown) || done.Wrote {
 		t.Errorf("%+v, %v", done, err)
+	}
+}
+
+// Who adopted an object whose fields cannot be changed is told what to do about it.
+func TestRefusalOfAnImmutableField(t *testing.T) {
+	refused := apierrors.NewInvalid(schema.GroupKind{Kind: "Secret"}, "fixed",
+		field.ErrorList{field.Invalid(field.NewPath("type"), "x", "field is immutable")})
+	reads := 0
+	a := &Applier{Client: failing(only("apply", refused), &reads), Live: api}
+	s := secret("fixed", "1")
+	s.Type = "a/b"
+	done, err := a.For(listener).Apply(t.Context(), s)
+	wantError(t, "a Secret of another type", err, `Secret "fixed" in namespace "default" is not of the type a/b, and the type of a Secret cannot be changed; `+
+		`delete it, and the operator makes it again`)
+	if done.Wrote {
+		t.Error("it counts as written")
 	}
 }
 
@@ -333,88 +351,6 @@ func TestLooked(t *testing.T) {
 	a.forget(listener, "id") // nothing is there
 	if now := (&Applier{}).now(); time.Since(now).Abs() > time.Minute {
 		t.Errorf("the clock of the machine says %s", now)
-	}
-}
-
-// Having more fields is no difference; other values, and other numbers of entries, are.
-func TestContains(t *testing.T) {
-	type m = map[string]any
-	type l = []any
-	for name, tc := range map[string]struct {
-		has, wanted any
-		want        bool
-	}{
-		"equal":                    {m{"a": "1"}, m{"a": "1"}, true},
-		"more fields":              {m{"a": "1", "b": "2"}, m{"a": "1"}, true},
-		"a field less":             {m{"b": "2"}, m{"a": "1"}, false},
-		"another value":            {m{"a": "2"}, m{"a": "1"}, false},
-		"second field differs":     {m{"a": "1", "b": "1"}, m{"a": "1", "b": "2"}, false},
-		"nested, more fields":      {m{"a": m{"b": int64(1), "c": 2}}, m{"a": m{"b": int64(1)}}, true},
-		"nested, another value":    {m{"a": m{"b": int64(1)}}, m{"a": m{"b": int64(2)}}, false},
-		"empty, and not there":     {m{}, m{"a": m{}, "b": l{}}, true},
-		"empty, and another thing": {m{"a": "x"}, m{"a": m{}}, false},
-		"no map":                   {m{"a": "x"}, m{"a": m{"b": "1"}}, false},
-		"not there":                {m{}, m{"a": m{"b": "1"}}, false},
-		"lists":                    {m{"a": l{"1", "2"}}, m{"a": l{"1", "2"}}, true},
-		"an entry more":            {m{"a": l{"1", "2"}}, m{"a": l{"1"}}, false},
-		"an entry less":            {m{"a": l{"1"}}, m{"a": l{"1", "2"}}, false},
-		"another entry":            {m{"a": l{"1", "3"}}, m{"a": l{"1", "2"}}, false},
-		"entries with more fields": {m{"a": l{m{"b": "1", "c": "2"}}}, m{"a": l{m{"b": "1"}}}, true},
-		"an empty list of some":    {m{"a": l{"1"}}, m{"a": l{}}, false},
-		"no list":                  {m{"a": "1"}, m{"a": l{"1"}}, false},
-		"a list that is not there": {m{}, m{"a": l{"1"}}, false},
-		"an empty list, no list":   {m{"a": "1"}, m{"a": l{}}, false},
-	} {
-		if got := contains(tc.has, tc.wanted); got != tc.want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
-// What is applied has nothing that only the API server writes, and Secrets as the API encodes them.
-func TestPlain(t *testing.T) {
-	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "d", Annotations: map[string]string{"a": "b"}}}
-	d.CreationTimestamp = metav1.NewTime(time.Unix(1e9, 0))
-	d.Spec.Template.CreationTimestamp = d.CreationTimestamp
-	d.Status.Replicas = 3
-	in, err := newIntent(d, clientgoscheme.Scheme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := in.marked()
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := u.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s := string(text); strings.Contains(s, "creationTimestamp") || strings.Contains(s, `"status"`) || u.GetKind() != "Deployment" || u.GetAPIVersion() != "apps/v1" ||
-		u.GetAnnotations()["a"] != "b" || u.GetAnnotations()[v1alpha1.AnnotationApplied] != in.sum || len(in.sum) != 32 {
-		t.Errorf("%s", s)
-	}
-	s := secret("plain", "content")
-	in, err = newIntent(s, clientgoscheme.Scheme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if u, err = in.marked(); err != nil {
-		t.Fatal(err)
-	}
-	data, _ := u.Object["data"].(map[string]any)
-	if data["a"] != base64.StdEncoding.EncodeToString([]byte("content")) || len(data) != 1 || string(s.Data["a"]) != "content" {
-		t.Errorf("%v", u.Object)
-	}
-	s.Data = nil
-	if u, err = in.plain(); err != nil || u.Object["data"] != nil {
-		t.Errorf("without entries: %v, %v", u.Object, err)
-	}
-	if r := in.resource(); r.Resource != "Secret" || r.Group != "" {
-		t.Errorf("%v", r)
-	}
-	other, err := newIntent(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "e"}}, clientgoscheme.Scheme)
-	if err != nil || other.sum == in.sum || other.resource().Group != "apps" || other.id() != "Deployment//e" {
-		t.Errorf("%v, %s", other.resource(), other.id())
 	}
 }
 

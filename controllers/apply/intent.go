@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,40 +28,54 @@ type intent struct {
 	kind schema.GroupVersionKind
 	// sum is the checksum of it, which is in an annotation of what is applied.
 	sum string
+	// head is what is applied, without the entries of a Secret: the shards of a large listener are megabytes, of which a
+	// change concerns one.
+	head *unstructured.Unstructured
 }
 
 func newIntent(obj client.Object, scheme *runtime.Scheme) (intent, error) {
-	in := intent{Object: obj}
-	var err error
-	if in.kind, err = apiutil.GVKForObject(obj, scheme); err != nil {
-		return in, err
+	kind, err := apiutil.GVKForObject(obj, scheme)
+	if err != nil {
+		return intent{}, err
 	}
+	o := obj
+	secret, isSecret := obj.(*corev1.Secret)
+	if isSecret {
+		bare := *secret
+		bare.Data = nil
+		o = &bare
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+	if err != nil {
+		return intent{}, err
+	}
+	// What only the API server writes is not wanted.
+	unstructured.RemoveNestedField(content, "status")
+	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
+	unstructured.RemoveNestedField(content, "spec", "template", "metadata", "creationTimestamp")
+	in := intent{Object: obj, kind: kind, head: &unstructured.Unstructured{Object: content}}
+	in.head.SetGroupVersionKind(kind)
 	h := sha256.New()
-	if s, ok := obj.(*corev1.Secret); ok {
-		err = sumSecret(h, s)
-	} else {
-		var u *unstructured.Unstructured
-		if u, err = in.plain(); err == nil {
-			err = json.NewEncoder(h).Encode(u.Object) // sorts the keys of maps
-		}
+	err = json.NewEncoder(h).Encode(content) // sorts the keys of maps
+	if isSecret {
+		sumEntries(h, secret.Data)
 	}
 	in.sum = hex.EncodeToString(h.Sum(nil)[:16])
+	annotations := in.head.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[v1alpha1.AnnotationApplied] = in.sum
+	in.head.SetAnnotations(annotations)
 	return in, err
 }
 
-// sumSecret takes the contents as they are: the shards of a large listener are megabytes, of
-// which a change concerns one.
-func sumSecret(h hash.Hash, s *corev1.Secret) error {
-	head := *s
-	head.Data = nil
-	if err := json.NewEncoder(h).Encode(head); err != nil {
-		return err
+// sumEntries takes the entries of a Secret as they are, in the order of their names.
+func sumEntries(h hash.Hash, data map[string][]byte) {
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		fmt.Fprintf(h, "%q %d ", name, len(data[name]))
+		_, _ = h.Write(data[name]) // a hash.Hash never fails
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Data)) {
-		fmt.Fprintf(h, "%q %d ", name, len(s.Data[name]))
-		_, _ = h.Write(s.Data[name]) // a hash.Hash never fails
-	}
-	return nil
 }
 
 func (in intent) id() string { return idOf(in.kind.Kind, in) }
@@ -69,60 +84,34 @@ func idOf(kind string, o client.Object) string {
 	return kind + "/" + o.GetNamespace() + "/" + o.GetName()
 }
 
-// plain is the object without what only the API server writes.
-func (in intent) plain() (*unstructured.Unstructured, error) {
-	o := in.Object
-	secret, _ := o.(*corev1.Secret)
-	if secret != nil {
-		head := *secret
-		head.Data = nil
-		o = &head
-	}
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
-	if err != nil {
-		return nil, err
-	}
-	if secret != nil && secret.Data != nil {
+// whole returns what is applied: the object with its checksum, and with the entries of a Secret.
+func (in intent) whole() *unstructured.Unstructured {
+	if secret, ok := in.Object.(*corev1.Secret); ok && secret.Data != nil {
 		// The converter would encode each entry as JSON and decode it again: most of the time that a large shard takes.
 		data := make(map[string]any, len(secret.Data))
 		for name, value := range secret.Data {
 			data[name] = base64.StdEncoding.EncodeToString(value)
 		}
-		content["data"] = data
+		in.head.Object["data"] = data
 	}
-	u := &unstructured.Unstructured{Object: content}
-	u.SetGroupVersionKind(in.kind)
-	unstructured.RemoveNestedField(u.Object, "status")
-	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
-	unstructured.RemoveNestedField(u.Object, "spec", "template", "metadata", "creationTimestamp")
-	return u, nil
+	return in.head
 }
 
-// marked is what is applied: the object with its checksum.
-func (in intent) marked() (*unstructured.Unstructured, error) {
-	u, err := in.plain()
-	if err != nil {
-		return nil, err
+// empty returns an object to be read into.
+func (in intent) empty() client.Object {
+	if in.kind.Kind == "Secret" {
+		// Secrets are cached without their contents.
+		m := &metav1.PartialObjectMetadata{}
+		m.SetGroupVersionKind(in.kind)
+		return m
 	}
-	annotations := u.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	annotations[v1alpha1.AnnotationApplied] = in.sum
-	u.SetAnnotations(annotations)
-	return u, nil
+	o, _ := reflect.TypeAssert[client.Object](reflect.New(reflect.TypeOf(in.Object).Elem()))
+	return o
 }
 
 // resource returns what an error of the API server would call the kind.
 func (in intent) resource() schema.GroupResource {
 	return schema.GroupResource{Group: in.kind.Group, Resource: in.kind.Kind}
-}
-
-// refill empties an object and fills it with other content.
-func refill(o client.Object, content map[string]any) error {
-	v := reflect.ValueOf(o).Elem()
-	v.Set(reflect.Zero(v.Type()))
-	return runtime.DefaultUnstructuredConverter.FromUnstructured(content, o)
 }
 
 // contains reports whether an object has all fields of another one with the same values. What it

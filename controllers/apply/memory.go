@@ -27,10 +27,10 @@ type memo struct {
 	sum     string
 	uid     types.UID
 	version string
-	// seen reports whether a cache has shown this version.
-	seen bool
-	// at is when it was written or found so, looked when it was last read for ApplyUnwatched.
-	at, looked time.Time
+	// wrote is when it was written, zero since a cache has shown this version.
+	wrote time.Time
+	// looked is when it was last read for ApplyUnwatched.
+	looked time.Time
 }
 
 // Forget forgets what was applied for a listener that is gone.
@@ -67,13 +67,11 @@ func (a *Applier) memoOf(kind string, o client.Object) (memo, bool) {
 // stands reports whether an object is the one that is remembered.
 func (a *Applier) stands(owner client.Object, id string, m memo, live client.Object) bool {
 	if live.GetUID() == m.uid && live.GetResourceVersion() == m.version {
-		if !m.seen {
-			m.seen = true
-			a.remember(owner, id, m)
-		}
+		m.wrote = time.Time{}
+		a.remember(owner, id, m)
 		return true
 	}
-	return !m.seen && older(live.GetResourceVersion(), m.version) && a.now().Sub(m.at).Abs() < cacheLag
+	return older(live.GetResourceVersion(), m.version) && a.now().Sub(m.wrote).Abs() < cacheLag
 }
 
 // older reports whether a version of an object came before another one.
@@ -105,8 +103,8 @@ func (a *Applier) remember(owner client.Object, id string, m memo) {
 		of = &memory{uid: owner.GetUID(), objects: map[string]memo{}}
 		a.memories[name] = of
 	}
-	if before, ok := of.objects[id]; ok && m.looked.IsZero() {
-		m.looked = before.looked
+	if m.looked.IsZero() {
+		m.looked = of.objects[id].looked
 	}
 	of.objects[id] = m
 }

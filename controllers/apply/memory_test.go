@@ -54,7 +54,7 @@ func TestForget(t *testing.T) {
 // belong to another object. Only for a while after a write an older version is a cache that lags.
 func TestOtherVersions(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
-	memo := memo{sum: "s", uid: "u", version: "100", at: now}
+	memo := memo{sum: "s", uid: "u", version: "100", wrote: now}
 	for name, c := range map[string]struct {
 		seen    bool
 		uid     types.UID
@@ -82,15 +82,17 @@ func TestOtherVersions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := &Applier{Now: func() time.Time { return now.Add(c.after) }}
 			m := memo
-			m.seen = c.seen
+			if c.seen {
+				m.wrote = time.Time{}
+			}
 			a.remember(listener, "id", m)
 			live := &corev1.Service{ObjectMeta: metav1.ObjectMeta{UID: c.uid, ResourceVersion: c.version}}
 			if got := a.stands(listener, "id", m, live); got != c.want {
 				t.Errorf("stands: %v, want %v", got, c.want)
 			}
 			after, _ := a.recall(listener, "id")
-			if want := c.seen || c.version == "100" && c.uid == "u"; after.seen != want {
-				t.Errorf("seen: %v, want %v", after.seen, want)
+			if want := c.seen || c.version == "100" && c.uid == "u"; after.wrote.IsZero() != want {
+				t.Errorf("written at %s, which a cache has shown: %v", after.wrote, want)
 			}
 		})
 	}
@@ -116,11 +118,18 @@ func TestRestoredObjectIsWritten(t *testing.T) {
 	restored = old
 	wantApply(t, a, service("restored", 2022), true)
 	restored = nil
+	wantApply(t, a, service("restored", 2022), false) // the cache has it now
 	// Restored, but with what is wanted: there is nothing to write.
-	was := read(t, "restored")
-	was.ResourceVersion = "1"
-	restored = was
+	good := read(t, "restored")
+	good.ResourceVersion = "1"
+	restored = good
 	wantApply(t, a, service("restored", 2022), false)
+	// A new process has written nothing yet that a cache may lag behind.
+	restored = nil
+	a = &Applier{Client: cached, Live: api}
+	wantApply(t, a, service("restored", 2022), false)
+	restored = old
+	wantApply(t, a, service("restored", 2022), true)
 }
 
 // No cache has ConfigMaps. They are read again only after a while, and written at once when something else is wanted.

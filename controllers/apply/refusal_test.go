@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -93,6 +95,17 @@ func TestImmutableFields(t *testing.T) {
 		if tc.want == "" && !errors.Is(got, tc.err) || tc.want != "" && (!errors.As(got, &conflict) || got.Error() != tc.want) {
 			t.Errorf("%s: %v", name, got)
 		}
+	}
+}
+
+// How long who has made room waits is what the documentation says.
+func TestRetryIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if says := fmt.Sprintf("It is tried again every %.0f seconds.", RetryRefused.Seconds()); !strings.Contains(string(text), says) {
+		t.Errorf("docs/troubleshooting.md does not say %q", says)
 	}
 }
 

@@ -54,17 +54,7 @@ type Reconciler struct {
 
 // Setup registers the reconciler with a manager.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options) error {
-	err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.SFTPKey{}, SecretIndex, func(o client.Object) []string {
-		k, ok := o.(*v1alpha1.SFTPKey)
-		if !ok {
-			return nil
-		}
-		return secretNames(k)
-	})
-	if err != nil {
-		return err
-	}
-	if err := indexUsers(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
 	r.mill = newMill()

@@ -36,7 +36,7 @@ type rig struct {
 	all      client.WithWatch
 }
 
-// indexes collects what indexUsers registers, for the client in memory.
+// indexes collects what index registers, for the client in memory.
 type indexes struct{ b *fake.ClientBuilder }
 
 func (ix indexes) IndexField(_ context.Context, o client.Object, field string, values client.IndexerFunc) error {
@@ -53,8 +53,7 @@ func newRig(t *testing.T, objects ...client.Object) *rig {
 	r := &rig{t: t, now: began, recorded: events.NewFakeRecorder(100)}
 	b := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&v1alpha1.SFTPKey{}, &v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{})
-	b.WithIndex(&v1alpha1.SFTPKey{}, SecretIndex, func(o client.Object) []string { return secretNames(o.(*v1alpha1.SFTPKey)) })
-	if err := indexUsers(t.Context(), indexes{b}); err != nil {
+	if err := index(t.Context(), indexes{b}); err != nil {
 		t.Fatal(err)
 	}
 	r.all = b.Build()

@@ -35,7 +35,7 @@ func beginning(fingerprint string) string {
 	return fingerprint[:min(len("SHA256:")+1, len(fingerprint))]
 }
 
-func indexUsers(ctx context.Context, ix client.FieldIndexer) error {
+func index(ctx context.Context, ix client.FieldIndexer) error {
 	keys := func(field string, value func(*v1alpha1.SFTPKey) string) error {
 		return ix.IndexField(ctx, &v1alpha1.SFTPKey{}, field, func(o client.Object) []string {
 			if k, ok := o.(*v1alpha1.SFTPKey); ok && k.Spec.Usage == v1alpha1.KeyUsageClient && value(k) != "" {
@@ -45,6 +45,13 @@ func indexUsers(ctx context.Context, ix client.FieldIndexer) error {
 		})
 	}
 	return errors.Join(
+		ix.IndexField(ctx, &v1alpha1.SFTPKey{}, SecretIndex, func(o client.Object) []string {
+			k, ok := o.(*v1alpha1.SFTPKey)
+			if !ok {
+				return nil
+			}
+			return secretNames(k)
+		}),
 		keys(fingerprintIndex, func(k *v1alpha1.SFTPKey) string { return k.Status.Fingerprint }),
 		keys(userIndex, func(k *v1alpha1.SFTPKey) string {
 			if k.Spec.UserRef == nil {

@@ -5,6 +5,9 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 )
 
 // Users that are made one after the other wait for each other; one that leaves meanwhile does not.
@@ -50,4 +53,44 @@ func TestOnlyWhoComesWaits(t *testing.T) {
 	delivered(true, "b", "c")
 	now = now.Add(time.Second)
 	delivered(false, "b", "c", "d")
+}
+
+// While somebody waits, the listener controller is told nothing: what it knows still holds.
+func TestWhoWaitsIsNoNews(t *testing.T) {
+	r := newRig(t)
+	now, step := noon, 200*time.Millisecond
+	r.Now = func() time.Time { now = now.Add(step); return now }
+	r.hostKey()
+	r.put("a", 1, 1)
+	r.good()
+	r.wakes()
+	told := r.access()
+	step = 20 * time.Millisecond
+	r.put("b", 1, 2)
+	for range 2 {
+		if wait := r.good(); wait <= 0 || wait > time.Second || r.wakes() != 0 || len(r.access().Users) != 1 || r.access().Delivered.Version != told.Delivered.Version {
+			t.Errorf("again in %s, told %+v", wait, r.access())
+		}
+	}
+	now = now.Add(time.Second)
+	if wait := r.good(); wait != 0 || r.logins() != "a b" || r.wakes() != 1 || len(r.access().Users) != 2 {
+		t.Errorf("again in %s, logins %q", wait, r.logins())
+	}
+}
+
+// A listener that has lost its host keys goes on to have what was delivered.
+func TestHostKeysAreGone(t *testing.T) {
+	r := newRig(t)
+	r.hostKey()
+	r.put("a", 1, 1)
+	r.good()
+	version := r.access().Delivered.Version
+	r.Store.Of(r.name(), r.l.UID).HostKeys.Store(&exchange.HostKeys{})
+	r.put("b", 1, 2)
+	r.secrets.Calls()
+	r.good()
+	if a := r.access(); a.Blocked == nil || a.Blocked.Reason != v1alpha1.ReasonPending || a.Blocked.Message == "" || version == nil || a.Delivered.Version != version ||
+		len(a.Users) != 2 || len(r.secrets.Calls()) != 0 || r.logins() != "a" {
+		t.Errorf("told %+v, logins %q", a, r.logins())
+	}
 }

@@ -82,11 +82,11 @@ type memory struct {
 	failures int
 }
 
-// firstDeadline bounds the first try to deliver. Each further one gets twice the time, up to maxDeadline: a call that hangs
-// must not keep a removal from being tried again, and an API server that is slow must not keep it from succeeding.
+// firstDeadline bounds the first try to deliver. Each further one gets twice the time, up to 32 seconds with the sixth: a call
+// that hangs must not keep a removal from being tried again, and an API server that is slow must not keep it from succeeding.
 const (
 	firstDeadline = time.Second
-	maxDeadline   = 32 * time.Second
+	doublings     = 5
 	// recallDeadline bounds the reading of what an earlier operator delivered, before which nothing can be written.
 	recallDeadline = 15 * time.Second
 	// lookAgain is when the Secrets are looked at again after somebody else changed one while they were written.
@@ -212,7 +212,7 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 		res.waits = true
 		return res, next.Wait(looked)
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(firstDeadline<<min(m.failures, 5), maxDeadline))
+	ctx, cancel := context.WithTimeout(ctx, firstDeadline<<min(m.failures, doublings))
 	defer cancel()
 	ctx, span = spans.Step(ctx, r.Tracer, "write configuration")
 	res.Delivered = r.Writer.Write(ctx, l, out, keys.Signature, &m.writes)

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
@@ -47,6 +49,9 @@ func TestRestart(t *testing.T) {
 	r.restart()
 	r.good()
 	wantSame(t, r, before, digest)
+	if keys := r.access().Recalled.Private; len(keys) != 1 || r.access().Blocked != nil {
+		t.Errorf("the listener controller is told of %d host keys, blocked %+v", len(keys), r.access().Blocked)
+	}
 	r.annotated("p", digest)
 	// Now they are read again, and the hash of a password that has not changed stays.
 	r.reading()
@@ -65,6 +70,22 @@ func TestRestart(t *testing.T) {
 	r.remove("b")
 	if r.good(); r.logins() != "a c" {
 		t.Errorf("logins %q", r.logins())
+	}
+}
+
+// Of two users with the same login name the one who was in stays in, also if the other one is older.
+func TestWhoWasInStaysInAfterARestart(t *testing.T) {
+	r := newRig(t)
+	r.hostKey()
+	r.edit(r.put("b", 1, 1), func(u *v1alpha1.SFTPUser) { u.Spec.Username = "x" })
+	r.good()
+	r.restart()
+	r.hostKey()
+	r.edit(r.put("a", 1, 2), func(u *v1alpha1.SFTPUser) {
+		u.Spec.Username, u.CreationTimestamp = "x", metav1.NewTime(noon.Add(-2*time.Hour))
+	})
+	if r.good(); r.logins() != "x" || r.delivered()["x"].Name != "b" {
+		t.Errorf("%+v", r.delivered())
 	}
 }
 

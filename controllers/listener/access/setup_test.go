@@ -318,6 +318,16 @@ func (w *watched) listenersAndUsers(silent *v1alpha1.SFTPUser) {
 	spec.Generation++
 	w.event(annotated, spec)
 	w.eventually("a generation of a listener", "")
+	// What others write into its status is no reason to compile.
+	silent = w.put("silent", 1, 1)
+	status := spec.DeepCopy()
+	status.ResourceVersion, status.Status.ObservedGeneration = "other", 1
+	w.event(spec, status)
+	time.Sleep(100 * time.Millisecond)
+	if got := w.logins(); got != "" {
+		w.t.Errorf("after a change of the status: logins %q", got)
+	}
+	w.Users.Observe(silent, nil)
 	u := w.made("team", "u", 1)
 	w.event(nil, u)
 	w.eventually("a user", "u")

@@ -240,7 +240,7 @@ type attempt struct {
 func (s *writing) apply(ctx context.Context, secret *corev1.Secret) (out attempt) {
 	out.err = contained(ctx, func() error {
 		applied, err := s.Applier.For(s.listener).Apply(ctx, secret)
-		out.wrote = applied.Wrote && err == nil
+		out.wrote = applied.Wrote
 		return err
 	})
 	return out
