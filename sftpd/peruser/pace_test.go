@@ -112,8 +112,8 @@ func TestAccounts(t *testing.T) {
 	})
 }
 
-// TestDebtIsOf: what one user logs, another does not wait for.
-func TestDebtIsOf(t *testing.T) {
+// TestDebtIsOnesOwn: what one user logs, another does not wait for.
+func TestDebtIsOnesOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := New()
 		u.Join("eve").Logged(10 * burst)
