@@ -38,8 +38,8 @@ func (s *Session) copyData(r *request) error {
 		return syscall.EINVAL
 	}
 	toEnd := n == 0
-	if toEnd {
-		n = math.MaxUint64
+	if toEnd || n > math.MaxInt64 {
+		n = math.MaxInt64
 	}
 	// This may take long: let the client have the answers before it.
 	if err := s.flush(); err != nil {

@@ -28,7 +28,7 @@ func (t *Tree) Mkdir(p string, mode uint32) error {
 // directly in a synthetic directory, which does exist.
 func (t *Tree) refuseSynthetic(p string, err error) error {
 	if err == unix.ENOENT {
-		if pl, _ := t.locate(p); pl.m == nil { // it has been located before
+		if pl, e := t.locate(p); e == nil && pl.node == nil && pl.m == nil {
 			return ErrAccess
 		}
 	}
@@ -65,6 +65,9 @@ func (t *Tree) Remove(p string) error {
 	defer par.close()
 	if err := par.isDir(); err != nil {
 		return err
+	}
+	if par.dot {
+		return unix.EISDIR // as unlink(2)
 	}
 	err = retry(func() error { return unix.Unlinkat(par.fd, par.name, 0) })
 	switch err {
@@ -200,7 +203,7 @@ func (m *mount) readlink(rest string) (string, error) {
 // readlinkAt returns the target of a link in a directory. Anything else gives EINVAL.
 func readlinkAt(dirfd int, name string) (string, error) {
 	var buf [maxPath]byte
-	var n int
+	n := 0
 	err := retry(func() (err error) {
 		n, err = unix.Readlinkat(dirfd, name, buf[:])
 		return err

@@ -118,5 +118,5 @@ func (t *Tree) openNew(pl place, flags int, mode uint32) (*File, error) {
 		t.created.add(par, f.id)
 		par.close()
 	}
-	return f, nil
+	return f.synced(t.staging.Sync), nil
 }

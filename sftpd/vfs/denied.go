@@ -37,8 +37,12 @@ func (t *Tree) denied(pl place, n name) error {
 		return err
 	}
 	par, parentErr := pl.parentOf()
-	if parentErr != nil { // its directory does not exist either
+	switch {
+	case parentErr == nil:
+	case errors.Is(parentErr, ErrDots): // of a directory that does not exist
 		return err
+	default:
+		return parentErr
 	}
 	par.close()
 	return ErrAccess
