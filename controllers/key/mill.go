@@ -72,7 +72,7 @@ func (m *mill) take(o order) (material Material, done bool, err error) {
 	return w.material, true, w.err
 }
 
-// forget drops what was ordered for an SFTPKey, once it is stored or nobody wants it.
+// forget drops the order of an SFTPKey that has its pair, or is gone.
 func (m *mill) forget(key types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -88,8 +88,8 @@ func TestPairsTakeTurns(t *testing.T) {
 	})
 }
 
-// What nobody wants any more is not made: keys that are made and deleted again and again cost others nothing.
-func TestPairsNobodyWants(t *testing.T) {
+// Pairs of SFTPKeys that are gone are not made: creating and deleting keys in a loop costs others nothing.
+func TestPairsOfDeletedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		made := map[string]int{}
 		m, _ := millOf(t, func(comment string) error { made[comment]++; return nil })

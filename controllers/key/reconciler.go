@@ -281,7 +281,7 @@ func (r *Reconciler) secret(ctx context.Context, name types.NamespacedName) (*co
 	return s, nil
 }
 
-// errBeingMade is why there is no pair yet; the reconcile that takes it comes by itself.
+// errBeingMade is why there is no pair yet. The mill has the SFTPKey reconciled when there is.
 var errBeingMade = errors.New("the pair of keys is being made")
 
 // generate makes a pair and stores it. Create, unlike apply, fails if somebody else was

@@ -22,7 +22,7 @@ type Queue[T any] struct {
 	closed bool
 }
 
-// New returns a queue of which one namespace may keep so many workers busy, and always one.
+// New returns a queue of which one namespace may keep up to limit workers busy, and always one.
 func New[T any](limit int) *Queue[T] {
 	q := &Queue[T]{limit: max(1, limit), listed: map[string]bool{}, tasks: map[string][]T{}, busy: map[string]int{}}
 	q.changed = sync.NewCond(&q.mu)

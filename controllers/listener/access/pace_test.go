@@ -55,7 +55,7 @@ func TestOnlyWhoComesWaits(t *testing.T) {
 	delivered(false, "b", "c", "d")
 }
 
-// While somebody waits, the listener controller is told nothing: what it knows still holds.
+// While users wait for the next write, the listener controller is not woken: what it knows still holds.
 func TestWhoWaitsIsNoNews(t *testing.T) {
 	r := newRig(t)
 	now, step := noon, 200*time.Millisecond
@@ -78,7 +78,7 @@ func TestWhoWaitsIsNoNews(t *testing.T) {
 	}
 }
 
-// A listener that has lost its host keys goes on to have what was delivered.
+// A listener that has lost its host keys keeps what was delivered.
 func TestHostKeysAreGone(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
