@@ -1,6 +1,6 @@
-# Everything that is done to this tree, by one name each: `make help`.
+# All tasks on this tree, each with a name: `make help`.
 #
-# The recipes are short on purpose: what needs more than a few lines is a script in hack/ that runs without make, too.
+# The recipes are short on purpose: a task that needs more than a few lines is a script in hack/ that also runs without make.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -20,13 +20,18 @@ E2E_TIMEOUT ?= 40m
 FUZZTIME ?= 15s
 
 TOOL := hack/tools/run.sh
-# The cluster makes bridges, mounts and cgroups. sudo would lose the path to Go, and where its caches are.
+# The cluster creates bridges, mounts and cgroups. sudo would lose the path to Go and the location of its caches.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo -E env "PATH=$$PATH")
-CLUSTER := bin/cluster
+NODE := bin/cluster
 
 # `make bench QUICK=1 ONLY='raw|list'`
 BENCH_FLAGS := $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(PEERS),-peers '$(PEERS)') \
 	$(if $(WRITE),-write) $(if $(AGAIN),-again) $(if $(PROFILE),-profile)
+
+# Paths of this folder are kept out of compiled code, so that another clone of the same code can use Go's build cache.
+export GOFLAGS := $(filter-out -trimpath,$(GOFLAGS)) -trimpath
+# Nothing here is C. One setting for everything except the race detector, so that nothing is compiled twice.
+export CGO_ENABLED := 0
 
 # For the scripts.
 export VERSION IMAGE IMAGE_TAR CHART E2E_TIMEOUT FUZZTIME TEST_TIMEOUT
@@ -41,10 +46,10 @@ help: ## Show this list.
 
 .PHONY: build
 build: ## Build the operator, the daemon and the plug-in of kubectl into bin/.
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd ./cmd/kubectl-sftp
+	@hack/go-build.sh "operator, daemon and plug-in" -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd ./cmd/kubectl-sftp
 
 .PHONY: generate
-generate: ## Write the generated files anew: deepcopy, CRDs, RBAC, the chart's copies, API and chart reference.
+generate: ## Write the generated files again: deepcopy, CRDs, RBAC, the chart's copies, API and chart reference.
 	@hack/generate.sh
 
 .PHONY: format
@@ -52,7 +57,7 @@ format: ## Format the Go code.
 	@$(TOOL) golangci-lint fmt ./...
 
 .PHONY: demo
-demo: ## Set everything up on this machine and show the main job, end to end.
+demo: ## Set everything up on this machine and show the main job, end to end (CLUSTER=current: on your cluster).
 	@hack/demo.sh
 
 .PHONY: try
@@ -72,10 +77,15 @@ lint: ## Run go vet and the linters, for all code and for the API conventions.
 	$(TOOL) golangci-lint run ./...
 	$(TOOL) golangci-lint run --config .golangci-kal.yml ./api/...
 	cd hack/bench && go vet ./... && ../tools/run.sh golangci-lint run ./...
+	cd hack/release/registry && go vet ./... && ../../tools/run.sh golangci-lint run ./...
 
 .PHONY: test
 test: packages bin/cluster ## Run the unit and API-server tests with the race detector, after setting up what they need.
 	@hack/test.sh $(PKG) -- $(TEST_FLAGS)
+
+.PHONY: test-oldest
+test-oldest: bin/cluster ## Test the CRDs and their rules on the API server of the oldest Kubernetes that is supported.
+	KUBEBUILDER_ASSETS="$$($(NODE) assets-oldest)" go test -count=1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./test/cel
 
 .PHONY: interop
 interop: packages ## Run test/interop with the clients of the plain Debian release, then with all updates.
@@ -92,7 +102,7 @@ faults: packages ## Run the tests of faults on a real Kubernetes node, with the 
 	@hack/e2e.sh -run '^Test(Long)?Fault' $(TEST_FLAGS)
 
 .PHONY: upgrade-test
-upgrade-test: packages ## Upgrade from FROM (default: the tag before) on a real node, with sessions and an upload under way.
+upgrade-test: packages ## Upgrade from FROM (default: the tag before) on a real node, with sessions and an upload in progress.
 	@hack/upgrade.sh $(TEST_FLAGS)
 
 .PHONY: fuzz
@@ -101,7 +111,7 @@ fuzz: ## Fuzz every parser for FUZZTIME each.
 
 .PHONY: mutate
 mutate: ## Change the code of PKG (default: all that decides) in small ways and list what its tests do not notice.
-	@go build -buildvcs=false -o bin/mutate ./hack/mutate # another commit alone must not make old results useless
+	@go build -buildvcs=false -o bin/mutate ./hack/mutate # another commit alone must not invalidate old results
 	@bin/mutate $(MUTATE_FLAGS) $(filter-out ./...,$(PKG))
 
 .PHONY: soak
@@ -110,26 +120,26 @@ soak: packages ## Files, changes of users and killed pods for SOAK=30m on a real
 
 .PHONY: scale
 scale: bin/cluster ## Measure many users and listeners on a real API server with played pods (QUICK=1, WRITE=1: docs/scale.md).
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
 	go build -o bin/scale ./hack/scale
-	@KUBEBUILDER_ASSETS="$$($(CLUSTER) assets)" bin/scale $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(USERS),-users $(USERS)) $(if $(LISTENERS),-listeners $(LISTENERS)) $(if $(WRITE),-write)
+	@KUBEBUILDER_ASSETS="$$($(NODE) assets)" bin/scale $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(USERS),-users $(USERS)) $(if $(LISTENERS),-listeners $(LISTENERS)) $(if $(WRITE),-write)
 
 .PHONY: bench
 bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=regexp, AGAIN=1, PROFILE=1: docs/performance.md).
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/sftpd
+	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/sftpd
 	go build -C hack/bench -o ../../bin/ ./...
 	@newer="$$(hack/bench/openssh.sh)" && $(SUDO) bin/bench -openssh "$$newer" $(BENCH_FLAGS)
 
 ##@ A cluster on this machine
 
 .PHONY: cluster-up
-cluster-up: bin/cluster ## Start a Kubernetes node, or find that it runs.
-	@$(CLUSTER) build # by the caller, so that sudo leaves no root-owned caches
-	@$(SUDO) $(CLUSTER) up
+cluster-up: bin/cluster ## Start a Kubernetes node, or find that it runs (PARTS=basic: without DNS and NetworkPolicies).
+	@$(NODE) build $(PARTS) # by the caller, so that sudo leaves no root-owned caches
+	@$(SUDO) $(NODE) up $(PARTS)
 
 .PHONY: cluster-down
 cluster-down: bin/cluster ## Stop it and remove all that it left.
-	@$(SUDO) $(CLUSTER) down
+	@$(SUDO) $(NODE) down
 
 .PHONY: cluster-test
 cluster-test: packages ## Check that the node leaves nothing behind, also after a crash or an interruption.
@@ -137,20 +147,39 @@ cluster-test: packages ## Check that the node leaves nothing behind, also after 
 
 .PHONY: cluster-load
 cluster-load: bin/cluster image ## Build the image and load it into the cluster.
-	@$(SUDO) $(CLUSTER) load $(IMAGE_TAR)
+	@$(SUDO) $(NODE) load $(IMAGE_TAR)
 
 .PHONY: kubeconfig
 kubeconfig: bin/cluster ## Print where the cluster's kubeconfig is.
-	@$(CLUSTER) kubeconfig
+	@$(NODE) kubeconfig
 
 .PHONY: image
 image: build ## Build the container image, without a container engine.
 	go run ./hack/image -o $(IMAGE_TAR) -tag $(IMAGE) -bin manager=bin/manager -bin sftpd=bin/sftpd
 
-# Always asked for: Go knows better than a date whether it is current.
+# Always run: Go knows better than a timestamp whether it is current.
 .PHONY: bin/cluster
 bin/cluster:
 	@go build -o $@ ./hack/cluster
+
+##@ A release
+
+.PHONY: release
+release: ## Build all of a release into dist/: make release VERSION=v0.1.0 (KEY=file signs it; registry key FILE makes one).
+	go run ./hack/release -version $(VERSION) -o dist
+	$(if $(KEY),go -C hack/release/registry run . sign $(CURDIR)/dist $(abspath $(KEY)))
+
+.PHONY: release-node
+release-node: packages ## Install a release on a real Kubernetes node from a registry, by digest, signature verified first.
+	@hack/release/node.sh
+
+.PHONY: release-check
+release-check: ## Check that two builds are equal, and that a registry on loopback cannot pass on what was changed.
+	@hack/release/check.sh
+
+.PHONY: site
+site: ## Build the documentation into bin/site, as static pages, and check its links.
+	@hack/site/build.sh
 
 ##@ Housekeeping
 
@@ -164,4 +193,4 @@ tools: ## Build the pinned developer tools into the cache.
 
 .PHONY: clean
 clean: ## Remove what was built here. Caches outside the tree stay.
-	rm -rf bin out coverage.*
+	rm -rf bin out dist coverage.*

@@ -11,10 +11,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 )
 
-// NewClient makes the operator's client: it reads from the caches, but Secrets past them, since
-// no cache holds one. Of Secrets the caches have the metadata, and these are read there: a
-// listener looks at those of all its users' Secrets with every change. ConfigMaps are not cached
-// either: the operator may not list them.
+// NewClient returns the operator's client: it reads from the caches, except for Secrets, which
+// no cache holds. The caches have Secrets' metadata, which is read there: a listener checks that
+// of all its users' Secrets with every change. ConfigMaps are not cached either: the operator
+// may not list them.
 func NewClient(config *rest.Config, options client.Options) (client.Client, error) {
 	cache := *options.Cache
 	cache.DisableFor = append(cache.DisableFor, &corev1.Secret{}, &corev1.ConfigMap{})
@@ -26,7 +26,7 @@ func NewClient(config *rest.Config, options client.Options) (client.Client, erro
 	return deadline.NewClient(metadataClient{Client: c, cache: cache.Reader}, deadline.PerCall), nil
 }
 
-// metadataClient reads metadata from the caches. The library's client goes by the kind alone.
+// metadataClient reads metadata from the caches. The library's client only considers the kind.
 type metadataClient struct {
 	client.Client
 	cache client.Reader

@@ -20,6 +20,8 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/platform"
+	"github.com/sftp-operator/sftp-operator/controllers/relay/watch"
 )
 
 // Options of the operator.
@@ -28,22 +30,30 @@ type Options struct {
 	DaemonImage string
 	// OperatorNamespace is where the operator itself runs.
 	OperatorNamespace string
-	// Version of the operator, for its metrics.
+	// Version is the operator's version, for its metrics.
 	Version string
 	// MaxConcurrentRollouts is how many listeners an upgrade of the operator rolls out at a
 	// time; 0 sets no limit.
 	MaxConcurrentRollouts int
-	// Asker asks pods what they have loaded; HTTP when nil.
-	Asker ack.Asker
-	// Now is the clock; that of the machine when nil.
+	// Platform has the platform team's policy for all listeners; nil for none. PolicyInterval is how often its file is read; 0 for
+	// every five seconds.
+	Platform       *platform.Source
+	PolicyInterval time.Duration
+	// SuggestInterval is how often a refused user learns which listeners admit its namespace; 0 for every ten minutes.
+	SuggestInterval time.Duration
+	// StatusClient asks pods what they have loaded; HTTP when nil.
+	StatusClient ack.StatusClient
+	// Relays asks relays how their events are; HTTP when nil.
+	Relays watch.StatusClient
+	// Now is the clock; nil for time.Now.
 	Now func() time.Time
-	// Registry takes the operator's metrics; that of the library when nil.
+	// Registry receives the operator's metrics; nil for the library's.
 	Registry prometheus.Registerer
-	// Traces are of the reconciles of listeners; none when nil.
+	// Traces receives spans of listeners' reconciles; nil for none.
 	Traces trace.TracerProvider
 }
 
-// NewScheme returns a scheme with the kinds of Kubernetes and of the operator.
+// NewScheme returns a scheme with Kubernetes' and the operator's kinds.
 func NewScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(s); err != nil {
@@ -56,8 +66,8 @@ func NewScheme() *runtime.Scheme {
 }
 
 // CacheOptions restricts the caches to what the operator needs. namespaces are those that
-// it watches, all if empty. Of pods, Deployments and the like it sees its own alone; of
-// Secrets and Namespaces the metadata, since contents are read when they are needed.
+// it watches, all if empty. They only have the operator's own pods, Deployments and so on,
+// and only metadata of Secrets and Namespaces, whose contents are read when needed.
 func CacheOptions(namespaces []string) (cache.Options, error) {
 	req, err := labels.NewRequirement(v1alpha1.LabelListener, selection.Exists, nil)
 	if err != nil {
@@ -65,10 +75,10 @@ func CacheOptions(namespaces []string) (cache.Options, error) {
 	}
 	own := cache.ByObject{Label: labels.NewSelector().Add(*req)}
 	o := cache.Options{
-		DefaultTransform: slim,
+		DefaultTransform: stripUnused,
 		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.SFTPUser{}:            {Transform: slimUser},
-			&corev1.Secret{}:                {Transform: slimSecret},
+			&v1alpha1.SFTPUser{}:            {Transform: stripUser},
+			&corev1.Secret{}:                {Transform: stripSecretMetadata},
 			&corev1.Pod{}:                   own,
 			&corev1.Service{}:               own,
 			&corev1.ServiceAccount{}:        own,

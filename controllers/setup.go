@@ -29,11 +29,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
+	"github.com/sftp-operator/sftp-operator/controllers/relay/watch"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
-// Workers of the controllers. Nothing waits for pods in them; what they wait for is the API server.
+// Workers of the controllers. They never wait for pods, only for the API server.
 const (
 	keyWorkers      = 8
 	userWorkers     = 8
@@ -44,8 +45,8 @@ const (
 
 // Setup registers all reconcilers with a manager.
 func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
-	if o.Asker == nil {
-		o.Asker = ack.NewHTTPAsker()
+	if o.StatusClient == nil {
+		o.StatusClient = ack.NewHTTPStatusClient()
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -55,15 +56,15 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	}
 	s := setup{
 		Options: o, mgr: mgr, client: mgr.GetClient(), live: deadline.NewReader(mgr.GetAPIReader(), deadline.PerCall),
-		metrics: prometheus.NewRegistry(), board: user.NewBoard(), store: &exchange.Store{}, users: &feed.Users{},
+		metrics: prometheus.NewRegistry(), outcomes: user.NewOutcomeStore(), store: &exchange.Store{}, users: &feed.Users{},
 	}
 	s.applier = &apply.Applier{Client: s.client, Live: s.live, Now: o.Now}
-	s.poller = &poll.Poller{Client: s.client, Asker: o.Asker, Now: o.Now}
+	s.poller = &poll.Poller{Client: s.client, StatusClient: o.StatusClient, Now: o.Now}
 	for _, part := range []struct {
 		name  string
 		setup func(context.Context) error
 	}{
-		{"key", s.keys}, {"user", s.usersStatus}, {"poll", s.poll}, {"access", s.access}, {"listener", s.listeners},
+		{"key", s.keys}, {"user", s.usersStatus}, {"poll", s.poll}, {"access", s.access}, {"listener", s.listeners}, {"policy", s.policy},
 	} {
 		if err := part.setup(ctx); err != nil {
 			return fmt.Errorf("set up the %s controller: %w", part.name, err)
@@ -75,15 +76,15 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 // setup is what the controllers share.
 type setup struct {
 	Options
-	mgr     ctrl.Manager
-	client  client.Client
-	live    client.Reader
-	metrics *prometheus.Registry
-	board   *user.Board
-	store   *exchange.Store
-	users   *feed.Users
-	applier *apply.Applier
-	poller  *poll.Poller
+	mgr      ctrl.Manager
+	client   client.Client
+	live     client.Reader
+	metrics  *prometheus.Registry
+	outcomes *user.OutcomeStore
+	store    *exchange.Store
+	users    *feed.Users
+	applier  *apply.Applier
+	poller   *poll.Poller
 	// toAccess and toListener wake these controllers.
 	toAccess, toListener wake.Waker
 }
@@ -94,7 +95,10 @@ func (s *setup) keys(ctx context.Context) error {
 }
 
 func (s *setup) usersStatus(ctx context.Context) error {
-	r := &user.Reconciler{Client: s.client, Live: s.live, Board: s.board, Events: s.mgr.GetEventRecorder("sftp-operator")}
+	r := &user.Reconciler{
+		Client: s.client, Live: s.live, Outcomes: s.outcomes, Events: s.mgr.GetEventRecorder("sftp-operator"), Now: s.Now,
+		SuggestInterval: s.SuggestInterval,
+	}
 	return r.Setup(ctx, s.mgr, options(userWorkers, maxRetry))
 }
 
@@ -114,8 +118,8 @@ func (s *setup) access(ctx context.Context) error {
 		Client: s.client, Live: s.live, Users: s.users, Keys: &feed.Keys{}, Namespaces: &feed.Namespaces{}, Entries: entries,
 		Writer: &delivery.Writer{Client: s.client, Applier: s.applier, Now: s.Now},
 		Store:  s.store, Delivered: &s.toListener, Now: s.Now,
-		Announcer: &access.Announcer{Client: s.client, Poller: s.poller},
-		Tracer:    s.tracer(),
+		Announcer: &access.Announcer{Client: s.client, Poller: s.poller}, Platform: s.Platform,
+		Tracer: s.tracer(),
 	}
 	return r.Setup(ctx, s.mgr, options(accessWorkers, maxAccessRetry), &s.toAccess)
 }
@@ -132,14 +136,21 @@ func (s *setup) listeners(ctx context.Context) error {
 			Client: s.client, Applier: s.applier, Now: s.Now,
 			Admission: &workload.Admission{Reader: s.client, Limit: s.MaxConcurrentRollouts},
 		},
-		Poller: s.poller, Board: s.board, Events: s.mgr.GetEventRecorder("sftp-operator"), Metrics: shown,
-		Image: s.DaemonImage, OperatorNamespace: s.OperatorNamespace, Now: s.Now,
+		Poller: s.poller, Outcomes: s.outcomes, Events: s.mgr.GetEventRecorder("sftp-operator"), Metrics: shown,
+		Relays: &watch.Watcher{StatusClient: watch.NewHTTPStatusClient(), Wake: s.toListener.Wake},
+		Image:  s.DaemonImage, OperatorNamespace: s.OperatorNamespace, Platform: s.Platform, Now: s.Now,
 	}
 	r.Tracer = s.tracer()
+	if s.Relays != nil {
+		r.Relays.StatusClient = s.Relays
+	}
+	if err := s.mgr.Add(r.Relays); err != nil {
+		return err
+	}
 	return r.Setup(ctx, s.mgr, options(listenerWorkers, maxRetry), &s.toListener)
 }
 
-// tracer makes spans of the reconciles of listeners; nil for none.
+// tracer creates spans for listeners' reconciles; nil for none.
 func (s *setup) tracer() trace.Tracer {
 	if s.Traces == nil {
 		return nil
@@ -147,7 +158,7 @@ func (s *setup) tracer() trace.Tracer {
 	return s.Traces.Tracer("github.com/sftp-operator/sftp-operator/controllers/listener", trace.WithInstrumentationVersion(s.Version))
 }
 
-// register shows the metrics of this operator, in place of those of one that ran in the same process before.
+// register registers this operator's metrics, replacing those of an earlier one in the same process.
 func (s *setup) register() error {
 	version := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "sftp_operator_build_info", Help: "1, with the operator's version.",
@@ -164,16 +175,15 @@ func (s *setup) register() error {
 	return err
 }
 
-// Bounds of the time between two tries of what failed. The library's initial backoff of 5 ms is too short for calls that failed,
-// and its longest is minutes. That of the access controller is how long a revocation would wait that came while the API server
-// was having a bad time.
+// Limits of the time between retries. The library's initial backoff of 5 ms is too short for failed calls, and its longest one
+// is minutes. The access controller's maximum is how long a revocation would wait after an outage of the API server.
 const (
 	minRetry       = 200 * time.Millisecond
 	maxRetry       = 30 * time.Second
 	maxAccessRetry = 2 * time.Second
 )
 
-// options of a controller. Failures are tried again after minRetry, doubling up to a bound.
+// options returns the options of a controller. Failures are retried after minRetry, doubling up to a bound.
 func options(workers int, bound time.Duration) controller.Options {
 	return controller.Options{
 		MaxConcurrentReconciles: workers,

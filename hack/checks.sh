@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What the checks share. They source it.
+# Shared functions of the checks, which source this file.
 
-# missing WHAT ends the check: well on a developer's machine, badly where CI=true.
+# missing WHAT ends the check: successfully on a developer's machine, as a failure if CI=true.
 missing() {
 	echo "not here, so not checked: $1" >&2
 	[[ ${CI:-} == true ]] && exit 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes each Fuzz function of the packages given (default: all) for FUZZTIME. go test takes one function at a time. A
-# failure does not keep the others from their turn.
+# failure does not stop the others.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -8,18 +8,19 @@ fuzztime="${FUZZTIME:-15s}"
 output="$(mktemp)"
 trap 'rm -f "$output"' EXIT
 
-# By default each input that is new is shortened for up to a minute, which leaves no time for others.
+# By default each new input is minimized for up to a minute, which leaves no time for others.
 fuzz() {
 	local again=0
 	while ! go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 1s "$1" 2>&1 | tee "$output"; do
-		# Before 1.27, Go may fail a function that found nothing at the moment when its time is up (golang.org/issue/75804).
-		# With a finding it names the input's file.
+		# Before 1.27, Go may fail a function that found nothing at the moment its time is up (golang.org/issue/75804). If there is
+		# a finding, it names the input's file.
 		((again++ < 3)) && grep -q '^ *context deadline exceeded$' "$output" && ! grep -q 'Failing input written to' "$output" || return 1
 		echo "== again $1 $2"
 	done
 }
 
-# functions prints each as "package function". go test -list would build the tests of all packages for it, which takes minutes.
+# functions prints each as "package function". go test -list would build the tests of all packages for that, which takes
+# minutes.
 functions() {
 	# shellcheck disable=SC2016 # the dollars are the template's
 	local files='{{$package := .ImportPath}}{{$dir := .Dir}}' package file

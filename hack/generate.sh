@@ -1,22 +1,28 @@
 #!/usr/bin/env bash
-# Writes every generated file anew. What they come from: the types and markers of api/, the RBAC markers of
-# controllers/, the comments of the chart's values.yaml. `make verify` says when one is stale.
+# Regenerates every generated file, from the types and markers of api/, the RBAC markers of controllers/,
+# the comments of the chart's values.yaml. `make verify` says when one is stale.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 tool=hack/tools/run.sh
 chart="${CHART:-charts/sftp-operator}"
 
-# The formats of api/v1alpha1/formats.go are aliases. The generator of DeepCopy does not know these as values of maps, and
+# The formats of api/v1alpha1/formats.go are aliases. The DeepCopy generator does not recognize these as map values, and
 # crd-ref-docs links to sections that it does not write for them: with this setting the type checker resolves them.
 GODEBUG=gotypesalias=0 "$tool" controller-gen object paths=./api/...
 
-# Emptied first: the CRD of a kind that is gone must go, too.
+# Emptied first: the CRD of a removed kind must disappear as well.
 rm -rf config/crd/bases
 "$tool" controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
+# Rules that use metadata.name are refused by API servers before 1.37 unless the schema bounds the name: they estimate the cost of
+# a rule from the largest possible values.
+sed -i '/^          metadata:$/{n;s/^            type: object$/            properties:\
+              generateName: {maxLength: 253, type: string}\
+              name: {maxLength: 253, type: string}\
+            type: object/}' config/crd/bases/*.yaml
 "$tool" controller-gen rbac:roleName=manager-role paths=./controllers/... output:rbac:dir=config/rbac
 
-# The chart's templates read these with .Files, so kustomize and Helm install the same thing.
+# The chart's templates read these with .Files, so kustomize and Helm install the same manifests.
 rm -rf "$chart/files/crds"
 mkdir -p "$chart/files/crds" docs
 cp config/crd/bases/*.yaml "$chart/files/crds/"

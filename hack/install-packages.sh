@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the tests and checks need and that are missing. It does nothing, and needs no rights,
-# when all are there. With arguments it installs those packages alone. What a Kubernetes node needs beside them,
-# hack/cluster installs when it starts one.
+# Installs the missing Debian packages that the tests and checks need. It does nothing, and needs no rights, if all are there.
+# With arguments it only installs those packages. hack/cluster installs the additional packages of a Kubernetes node when it
+# starts one.
 #
-# None of them starts a service, or brings a desktop. So openssh-server is not among them, nor openssh-tests, which depends
-# on it, nor filezilla, nor prometheus, whose promtool test/monitoring runs: their files alone are unpacked, into the cache where
-# the tests look for them. There the packages of test/interop from npm are installed, too.
+# None of them starts a service, or brings in a desktop. So openssh-server is not among them, nor openssh-tests, which depends
+# on it, nor filezilla, nor prometheus, whose promtool test/monitoring runs: only their files are unpacked, into the cache where
+# the tests look for them. The npm packages of test/interop are installed there too.
 set -euo pipefail
 
 packages=(
@@ -14,15 +14,15 @@ packages=(
 	shellcheck    # make verify
 	jq            # the commands of docs/auditors.md
 	openssh-client openssh-sftp-server # what the tests and the demo log in with, and are compared with
-	# Clients that test/interop uses the daemon with:
+	# Clients that test/interop runs against the daemon:
 	sshpass                  # types passwords for ssh and sftp
 	sshfs fuse3              # mounts a home, and unmounts it
 	lftp                     # mirrors over ssh
-	rclone                   # has the SSH implementation that the daemon has, golang.org/x/crypto/ssh
+	rclone                   # has the daemon's SSH implementation, golang.org/x/crypto/ssh
 	curl                     # has libssh2
 	python3 python3-paramiko python3-asyncssh # have SSH implementations in Python
 	php-cli php-phpseclib3 php-gmp
-	ruby ruby-net-sftp ruby-ed25519 ruby-bcrypt-pbkdf # Net::SSH knows Ed25519 with the last two
+	ruby ruby-net-sftp ruby-ed25519 ruby-bcrypt-pbkdf # Net::SSH supports Ed25519 with the last two
 	perl libnet-sftp-foreign-perl libio-pty-perl
 	default-jdk-headless libjsch-java
 	libssh-dev               # has an SSH implementation in C, and is used with gcc
@@ -50,15 +50,15 @@ for package in "${packages[@]}"; do
 	[[ $state == installed ]] || missing+=("$package")
 done
 
-# npm's clients are those of test/interop/testdata/node. Any node will do, such as one that was not installed by apt.
+# The npm clients are those of test/interop/testdata/node. Any node will do, including one that was not installed by apt.
 node="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)/test/interop/testdata/node"
 if $everything; then
 	command -v node >/dev/null || missing+=(nodejs)
 	command -v npm >/dev/null || missing+=(npm)
 fi
 
-# What is unpacked: a package, and one file of it to stand for all where it is installed. The file "version" is beside those
-# that are unpacked, for test/interop, which knows defects of clients by version.
+# What is unpacked: a package, and one of its files that shows whether it is installed. The file "version" is next to the
+# unpacked ones, for test/interop, which knows defects of clients by version.
 cache="${SFTP_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sftp-operator}"
 declare -A unpacked=(
 	[openssh-server]=usr/sbin/sshd
@@ -95,7 +95,7 @@ download() {
 	(cd "$work" && apt-get download --quiet -o APT::Sandbox::User=root "${unpack[@]}" >&2)
 }
 
-# The lists of packages may be absent or old: then fetch them.
+# The package lists may be absent or old: then fetch them.
 or_update() {
 	"$1" || {
 		as_root apt-get update --quiet >&2

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced by demo.sh and try.sh: the three partners of config/samples/quickstart.yaml, whose key and passwords are made
-# on the spot, and how to log in as each with OpenSSH.
+# Sourced by demo.sh and try.sh: the three partners of config/samples/quickstart.yaml, whose key and passwords are created on
+# the spot, and how to log in as each with OpenSSH.
 
 # The clients of the demo.
 hack/install-packages.sh openssh-client
 
-# make_credentials DIR: makes what is not there yet; a second run uses the same again.
+# make_credentials DIR: creates what does not exist yet; a second run reuses it.
 make_credentials() {
 	local dir="$1" who
 	mkdir -p -- "$dir"
@@ -16,7 +16,7 @@ make_credentials() {
 			umask 077
 			printf '%s' "$(head -c 18 /dev/urandom | base64)" >"$dir/$who.password"
 		)
-		# What OpenSSH runs in place of asking at the terminal.
+		# What OpenSSH runs instead of asking at the terminal.
 		printf '#!/bin/sh\ncat "%s"\n' "$(cd -- "$dir" && pwd)/$who.password" >"$dir/$who.askpass"
 		chmod 700 -- "$dir/$who.askpass"
 	done
@@ -67,7 +67,7 @@ sftp_as() {
 	bob) options+=(-o PreferredAuthentications=password -o PubkeyAuthentication=no) ;;
 	carol) options+=(-o "PreferredAuthentications=publickey,password" -i "$dir/partner_key") ;;
 	esac
-	# BatchMode before -b, which would forbid passwords.
+	# BatchMode comes before -b, which would forbid passwords.
 	SSH_ASKPASS="$dir/$who.askpass" SSH_ASKPASS_REQUIRE=force \
 		sftp "${options[@]}" -o BatchMode=no -P "$port" -b - "$who@$host"
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs tests with the race detector, all but the end-to-end ones: hack/test.sh [PACKAGE...] [-- FLAG...]
-# Without a package it runs all. A failure does not keep the others from their turn.
+# Runs tests with the race detector, all except the end-to-end ones: hack/test.sh [PACKAGE...] [-- FLAG...] Without a package it
+# runs all. A failure does not stop the others.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -13,12 +13,12 @@ while (($#)) && [[ $1 != -- ]]; do
 	shift
 done
 ((${#patterns[@]})) || patterns=(./...)
-# Those that are parallel wait, most of their time: more of them than there are processors are under way.
+# Parallel tests wait most of the time, so more of them run at a time than there are processors.
 tests=(go test -race -parallel 4 -timeout "${TEST_TIMEOUT:-30m}" "${@:2}")
 
-# These start programs and measure them, so they run one at a time: side by side they would measure each other.
+# These start programs and measure them, so they run one at a time: otherwise they would measure each other.
 measuring='/test/(attack|distance)$'
-# These take longest, and wait most of it, for an API server and for clients. What they promise in seconds is far from the limits.
+# These take longest, and usually wait for an API server and for clients. Their promised times are far from the limits.
 waiting='/test/(interop|operator)$'
 
 packages="$(go list "${patterns[@]}")"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The daemon alone, on this machine, in seconds: no cluster, no root. `manager render` makes the same decisions as the
-# operator in a cluster, and writes the daemon's configuration from the manifests of config/samples/quickstart.yaml.
-# Ctrl-C ends it. Files, keys and passwords stay in out/try for the next time.
+# Only the daemon, on this machine, in a minute: no cluster, no root. `manager render` makes the same decisions as the operator
+# in a cluster, and writes the daemon's configuration from the manifests of config/samples/quickstart.yaml. Three partners log
+# in with OpenSSH in three ways, a file is uploaded and downloaded, and the daemon keeps running until Ctrl-C. Files, keys and
+# passwords stay in out/try for the next time. TRY_ONCE=1 ends after the logins.
 set -euo pipefail
 shopt -s inherit_errexit
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -20,8 +21,7 @@ for program in ssh-keygen sftp; do
 	}
 done
 
-echo "building"
-go build -o bin/ ./cmd/manager ./cmd/sftpd
+CGO_ENABLED=0 GOFLAGS="-trimpath ${GOFLAGS:-}" hack/go-build.sh "operator and daemon" -o bin/ ./cmd/manager ./cmd/sftpd
 
 make_credentials "$dir"
 (
@@ -30,7 +30,8 @@ make_credentials "$dir"
 )
 bin/manager render -f config/samples/quickstart.yaml -f "$dir/secrets.yaml" -o "$dir/config"
 
-# known_hosts, from the host keys themselves: nothing is taken on trust. ssh-keygen wants a file that is ours alone.
+# known_hosts, from the host keys themselves: nothing is trusted blindly. ssh-keygen requires a file that only we can
+# read.
 : >"$dir/known_hosts"
 for key in "$dir"/config/hostkey-*; do
 	[[ $key == *.pub ]] && continue
@@ -38,6 +39,36 @@ for key in "$dir"/config/hostkey-*; do
 	printf '[%s]:%s %s\n' "$host" "$port" "$(ssh-keygen -y -f "$dir/hostkey" | cut -d' ' -f1,2)" >>"$dir/known_hosts"
 	rm -f -- "$dir/hostkey"
 done
+
+bin/sftpd serve -config "$dir/config" -listen "$host:$port" -health "$host:$health_port" >"$dir/audit.log" 2>"$dir/sftpd.log" &
+daemon=$!
+trap 'kill "$daemon" 2>/dev/null; wait "$daemon" 2>/dev/null' EXIT
+until (exec 3<>"/dev/tcp/$host/$port") 2>/dev/null; do
+	kill -0 "$daemon" 2>/dev/null || {
+		cat "$dir/sftpd.log" >&2
+		exit 1
+	}
+	sleep 0.1
+done
+
+echo
+echo "==> acme logs in with a key, and 64 MiB go there and back"
+head -c $((64 << 20)) /dev/urandom >"$dir/sent"
+rm -f -- "$dir/received"
+sftp_as acme "$dir" "$host" "$port" <<-EOF
+	put $dir/sent try.bin
+	get try.bin $dir/received
+	ls -l
+EOF
+cmp -- "$dir/sent" "$dir/received"
+for partner in bob carol; do
+	case $partner in bob) how="a password" ;; *) how="a key and then a password" ;; esac
+	echo "==> $partner logs in with $how"
+	sftp_as $partner "$dir" "$host" "$port" <<<$'put config/samples/quickstart.yaml hello.yaml\nls -l'
+done
+echo "==> What the audit log says"
+grep -h '"event":"\(login\|upload\|download\)' "$dir/audit.log" "$dir/sftpd.log" | cut -c1-200 || true
+[[ ${TRY_ONCE:-} != 1 ]] || exit 0
 
 cat <<EOF
 
@@ -49,7 +80,7 @@ Log in from another terminal, here in $(pwd):
 
 Files are in $dir/config/volumes/data. Change config/samples/quickstart.yaml or a Secret, run
   bin/manager render -f config/samples/quickstart.yaml -f $dir/secrets.yaml -o $dir/config
-and the daemon takes it up. Ctrl-C ends it.
+and the daemon takes it up. Its audit log is $dir/audit.log. Ctrl-C ends it.
 
 EOF
-exec bin/sftpd serve -config "$dir/config" -listen "$host:$port" -health "$host:$health_port"
+wait "$daemon"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The upgrade test on a real Kubernetes node: the operator of FROM with its own image and chart, endpoints with live sessions,
-# and then the one of this tree. FROM is a git ref; without one it is the newest tag before this commit, or if there is no
-# tag, the commit at which this branch left the main one. The cluster goes away afterwards unless KEEP_CLUSTER=1.
-# Arguments go to `go test`.
+# The upgrade test on a real Kubernetes node: the operator of FROM, endpoints with live sessions, and then the operator of
+# this tree; after that back to FROM, and here again. The image and the chart of FROM are those of its release, built by its own
+# hack/release. FROM is a git ref; without one it is the newest tag before this commit, or if there is no tag, the commit at which
+# this branch left the main one. The cluster is removed afterwards unless KEEP_CLUSTER=1. Arguments go to `go test`.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source hack/checks.sh
@@ -24,8 +24,18 @@ clean() {
 }
 trap clean EXIT
 git worktree add --quiet --detach "$previous/tree" "$commit"
-# Its own Makefile, without the settings of this one.
-env -u VERSION -u CHART -u MAKEFLAGS -u MAKELEVEL "$make" -C "$previous/tree" image IMAGE=sftp-operator:previous IMAGE_TAR="$previous/image.tar"
+if [[ -d $previous/tree/hack/release ]]; then
+	(cd "$previous/tree" && env -u VERSION -u CHART go run ./hack/release -quick -version v0.0.0-previous -o "$previous/dist")
+	# containerd imports only images with a full name; in a release, images have only tags.
+	index="$(jq '.manifests |= map(select(.annotations["org.opencontainers.image.ref.name"])
+		| .annotations["io.containerd.image.name"] = "docker.io/library/sftp-operator:previous")' "$previous/dist/image/index.json")"
+	echo "$index" >"$previous/dist/image/index.json"
+	tar -C "$previous/dist/image" -cf "$previous/image.tar" .
+	chart=("$previous"/dist/sftp-operator-*.tgz)
+else # before there were releases: its own Makefile, without this one's settings
+	env -u VERSION -u CHART -u MAKEFLAGS -u MAKELEVEL "$make" -C "$previous/tree" image IMAGE=sftp-operator:previous IMAGE_TAR="$previous/image.tar"
+	chart=("$previous/tree/charts/sftp-operator")
+fi
 
 "$make" cluster-up
 as_root bin/cluster load "$previous/image.tar"
@@ -34,10 +44,10 @@ as_root bin/cluster load "$previous/image.tar"
 KUBECONFIG="$("$make" --silent kubeconfig)"
 KUBECTL="$(bin/cluster assets)/kubectl"
 HELM="${HELM:-$(hack/tools/run.sh --path helm)}"
-PREVIOUS_CHART="$previous/tree/charts/sftp-operator"
+PREVIOUS_CHART="${chart[0]}"
 PREVIOUS_VERSION="$(git describe --tags --always "$commit")"
 export KUBECONFIG KUBECTL HELM PREVIOUS_CHART PREVIOUS_VERSION IMAGE=sftp-operator:dev
 (
 	set -x
-	go test -v -count=1 -tags upgrade -run '^TestUpgrade$' -timeout "${E2E_TIMEOUT:-40m}" "$@" ./test/e2e
+	go test -v -count=1 -tags upgrade -run '^Test(Upgrade|Downgrade)$' -timeout "${E2E_TIMEOUT:-40m}" "$@" ./test/e2e
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Is all Go code formatted? (The linters ask for more: groups of imports. `make format` does both.)
+# Is all Go code formatted? (The linters require more: groups of imports. `make format` does both.)
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source hack/checks.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The daemon knows no Kubernetes: nothing of it may be in its import graph, however far down.
+# The daemon does not know Kubernetes: no package of it may be in its import graph, however deep.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source hack/checks.sh

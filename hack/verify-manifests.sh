@@ -8,13 +8,13 @@ tool=hack/tools/run.sh
 chart="${CHART:-charts/sftp-operator}"
 
 [[ -f $chart/Chart.yaml ]] || missing "$chart"
-# Helm says a lot when all is well.
+# Helm is verbose even on success.
 if ! said="$("$tool" helm lint --strict --quiet "$chart" 2>&1)"; then
 	echo "$said" >&2
 	exit 1
 fi
-# A helm that was not built by its own project does not know which Kubernetes it is for.
-"$tool" helm template sftp-operator "$chart" --namespace sftp-operator-system --kube-version 1.31.0 >/dev/null
+# A helm that was not built by its own project does not know its Kubernetes version.
+"$tool" helm template sftp-operator "$chart" --namespace sftp-operator-system --kube-version 1.34.0 >/dev/null
 
 [[ -f config/default/kustomization.yaml ]] || missing config/default
 "$tool" kustomize build config/default >/dev/null

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every hack/verify-*.sh, tells which passed, and fails if one did not. A part of the tree that is not there
-# is skipped with a note, or is a failure where CI=true.
+# Runs every hack/verify-*.sh, prints which passed, and fails if one did not. A part of the tree that is not
+# there is skipped with a note, or is a failure where CI=true.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 

@@ -5,8 +5,8 @@
 #            without its security and other updates
 #   newest   the same packages are upgraded, with all updates
 #
-# The system keeps its packages: apt-get works on copies of /usr, /etc and /var (overlays in memory), which COMMAND and its
-# children alone see, and which are gone when it ends. It needs root, for mounting. `make interop` runs the tests so.
+# The system keeps its packages: apt-get works on copies of /usr, /etc and /var (overlays in memory), which only COMMAND and its
+# children see, and which are gone when it ends. It needs root to mount them. `make interop` runs the tests this way.
 set -euo pipefail
 
 usage() {
@@ -21,7 +21,7 @@ if [[ ${1:-} != --inside ]]; then
 		echo "$0 needs root, for mounting" >&2
 		exit 1
 	fi
-	# The overlays' upper layers are in a file system that is mounted here, and seen inside only.
+	# The overlays' upper layers are in a file system that is mounted here, and visible only inside.
 	copies="$(mktemp -d)"
 	trap 'rmdir "$copies"' EXIT
 	unshare --mount --propagation private "${BASH_SOURCE[0]}" --inside "$copies" "$@"
@@ -43,7 +43,7 @@ installed() {
 	{ dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } | sed -n 's/^installed //p' | sort --unique
 }
 
-# No service may start or stop, since those of the system run outside.
+# No service may start or stop, because those of the system run outside.
 printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 chmod 0755 /usr/sbin/policy-rc.d
 apt update
@@ -53,7 +53,7 @@ clients=(
 	curl libjsch-java libnet-sftp-foreign-perl libssh-4 libssh-dev libssh2-1 lftp openssh-client openssh-sftp-server php-phpseclib3
 	putty-tools python3-asyncssh python3-paramiko rclone ruby-net-sftp ruby-net-ssh ssh-audit sshfs sshpass
 )
-# Their libraries, too, and only what is installed.
+# Their libraries too, but only installed ones.
 mapfile -t packages < <(apt-cache depends --recurse --installed --no-recommends --no-suggests --no-conflicts --no-breaks \
 	--no-replaces --no-enhances "${clients[@]}" | grep '^[a-z]' | sort --unique)
 mapfile -t packages < <(installed "${packages[@]}")

@@ -1,17 +1,20 @@
 package v1alpha1
 
-// Condition types. All have positive polarity: True is the good state.
+// Condition types. True is the good state of all but RetentionHalted, Reconciling, Stalled and Inactive, which are there only while they are
+// True.
 const (
-	// ConditionAccepted says whether the spec is one that the operator acts upon.
+	// ConditionAccepted reports whether the operator acts on the spec.
 	//
-	// True: Accepted, and for a listener CryptoPolicyExpired. False, listener: VolumeNotShareable, Paused. False, user:
-	// ListenerNotFound, NotAllowedByListener, UsernameConflict, InvalidUsername,
-	// MethodNotAllowed, VolumeNotFound, DirectoryNotAllowed, DirectoriesOverlap, ListenerFull, UserTooLarge,
+	// True: Accepted, for a listener also CryptoPolicyExpired, HomesWouldMove, and for a user
+	// LoginExpiring. False, listener: PlatformPolicy, VolumeNotShareable, HomesWouldMove,
+	// Paused. False, user: ListenerNotFound, NotAllowedByListener, UsernameConflict,
+	// InvalidUsername, MethodNotAllowed, VolumeNotFound, DirectoryNotAllowed,
+	// AccessNotAllowed, DirectoriesOverlap, NamespaceFull, ListenerFull, UserTooLarge,
 	// Suspended, Expired. Unknown: Pending, and for a listener InternalError.
 	ConditionAccepted = "Accepted"
 
-	// ConditionResolvedRefs says whether everything that the spec refers to is there
-	// and usable.
+	// ConditionResolvedRefs reports whether everything that the spec refers to exists and
+	// is usable.
 	//
 	// True: ResolvedRefs. False, listener: HostKeyNotFound, InvalidHostKey,
 	// VolumeClaimNotFound, InvalidRevokedKey, InvalidUserCA, InvalidHostCertificate,
@@ -25,48 +28,83 @@ const (
 	// operator makes for a listener: Deployment, Service, claims and the like. It has no part
 	// in Ready: one object that is refused does not keep clients from logging in.
 	//
-	// True: ObjectsApplied. False: ApplyFailed, ResourceConflict. Unknown: Pending, InternalError.
+	// True: ObjectsApplied. False: ApplyFailed, ApplyPending, ResourceConflict, Drifted. Unknown: Pending, InternalError.
 	ConditionObjectsApplied = "ObjectsApplied"
 
-	// ConditionProgrammed says whether the configuration of a listener is in its pods
+	// ConditionProgrammed reports whether the configuration of a listener is in its pods
 	// and its address is assigned.
 	//
 	// True: Programmed. False: ConfigPending, ConfigRejected,
-	// AddressNotAssigned, ResourceConflict, ApplyFailed. Unknown: Pending, PodUnreachable, InternalError.
+	// AddressNotAssigned, ResourceConflict, ApplyFailed, ApplyPending. Unknown: Pending, PodUnreachable, InternalError.
 	ConditionProgrammed = "Programmed"
 
 	// ConditionRolledOut reports whether a listener's pods run the current pod template. It
-	// has no part in Ready: pods of the previous template serve clients, too.
+	// does not affect Ready: pods of the previous template also serve clients.
 	//
-	// True: RolledOut. False: RollingOut, RolloutQueued, RolloutPaused, RolloutBlocked, Drifted.
+	// True: RolledOut. False: RollingOut, RolloutStalled, RolloutQueued, RolloutPaused, RolloutBlocked, Drifted.
 	ConditionRolledOut = "RolledOut"
 
-	// ConditionVolumesWritable says whether files can be made on each volume of a listener
-	// that some user may write to. It has no part in Ready: downloads may go on.
+	// ConditionVolumesWritable reports whether files can be created on each volume of a
+	// listener that some user may write to. It does not affect Ready: downloads may
+	// continue.
 	//
 	// True: VolumesWritable. False: VolumeReadOnly, VolumeFull, VolumePermissionDenied,
 	// VolumeNotMounted, VolumeNoAnswer, VolumeFailed.
 	ConditionVolumesWritable = "VolumesWritable"
 
-	// ConditionReady is the summary that people and scripts wait for.
+	// ConditionEventsDelivered reports whether a listener's events reach their receivers. It is
+	// there only with spec.events, and has no part in Ready: clients can log in, and events are
+	// kept.
+	//
+	// True: EventsDelivered, EventsNotDurable. False: SecretNotFound, SecretKeyMissing,
+	// InvalidEventSink, PlatformPolicy, OutboxFull, ReceiverGone, ReceiverFailing, DeadLetters.
+	// Unknown: Pending, RelayUnreachable, SecretUnreadable.
+	ConditionEventsDelivered = "EventsDelivered"
+
+	// ConditionRetentionHalted reports that a rule of spec.retention does not delete although it is to. It is there only
+	// while it is True, and does not affect Ready.
+	//
+	// True: RetentionTooMany, RetentionClock, RetentionHoldMissing, RetentionVolume, RetentionIncomplete.
+	ConditionRetentionHalted = "RetentionHalted"
+
+	// ConditionReady is the summary that people and scripts wait for: clients can log in. It has
+	// the reason of the condition that keeps it from being True. It is absent while the object
+	// is Inactive.
 	//
 	// True: Ready, and for a key KeyExpiring, KeyUnused, RotationBlocked, InvalidHostCertificate,
-	// HostCertificateExpired, HostCertificateExpiring. False: NotAccepted, UnresolvedRefs, and for a
-	// listener NotProgrammed, PodsUnavailable, ScaledToZero; for a user ConfigPending,
-	// UserRejected, UserTooLarge, NoValidKey, VolumeNotMounted; for a key SecretNotFound, SecretConflict, InvalidKey, InvalidPublicKey,
-	// KeyExpired, KeyNotYetValid, UserNotFound, DuplicateKey, WeakKey, KeyRevoked, ApplyFailed. Unknown: Pending.
+	// HostCertificateExpired, HostCertificateExpiring. Otherwise: the reasons of Accepted, ResolvedRefs and
+	// Programmed; for a listener PodsUnavailable; for a user PodsUnavailable, ConfigPending,
+	// Removing, UserRejected, UserTooLarge, VolumeNotMounted; for a key SecretNotFound, SecretConflict, InvalidKey,
+	// InvalidPublicKey, UserNotFound, DuplicateKey, WeakKey, KeyRevoked, ApplyFailed. Unknown: Pending.
 	ConditionReady = "Ready"
 
-	// ConditionKeysValid says whether each key of a user is valid and goes on to be, and
-	// when one should be looked at.
+	// ConditionKeysValid reports whether each key of a user is valid and stays valid, and
+	// when one needs attention.
 	//
 	// True: KeysValid, KeyUnused, KeyShared. False: KeyExpired, KeyNotYetValid, KeyExpiring.
 	ConditionKeysValid = "KeysValid"
 
-	// ConditionAssigned says whether an SFTPKey with userRef is that user's alone.
+	// ConditionAssigned reports whether only that user has an SFTPKey with userRef.
 	//
 	// True: Assigned. False: UserNotFound, DuplicateKey, AssignmentConflict.
 	ConditionAssigned = "Assigned"
+
+	// ConditionReconciling reports that the object is on its way to what its spec says and
+	// needs no help. It has the reason and message of the condition that is waited for. kstatus goes by it.
+	ConditionReconciling = "Reconciling"
+
+	// ConditionStalled reports that the object does not become what its spec says before someone
+	// corrects something; or that what needs no help takes more than ten minutes, or another
+	// object is missing for more than two. It has the reason and message of the condition that
+	// says what. kstatus goes by it.
+	ConditionStalled = "Stalled"
+
+	// ConditionInactive reports that the object is not in effect, and is meant not to be. Ready
+	// is absent meanwhile.
+	//
+	// True: of a user Suspended, Expired, NoValidKey, ScaledToZero; of a listener Paused, ScaledToZero; of a
+	// key KeyExpired, KeyNotYetValid.
+	ConditionInactive = "Inactive"
 )
 
 // Reasons of conditions that are True or Unknown.
@@ -80,16 +118,25 @@ const (
 	ReasonResolvedRefs = "ResolvedRefs"
 	// ReasonObjectsApplied: the API server has taken every object of the listener.
 	ReasonObjectsApplied = "ObjectsApplied"
-	// ReasonProgrammed: every ready pod has loaded the present configuration.
+	// ReasonProgrammed: every ready pod has loaded the current configuration.
 	ReasonProgrammed = "Programmed"
 	// ReasonInternalError: the operator failed at this object because of a fault of its own. Its
-	// log has the details. What was delivered before stays, and it is tried again.
+	// log has the details. What was delivered before stays, and the operator retries.
 	ReasonInternalError = "InternalError"
 	// ReasonReady: clients can log in.
 	ReasonReady = "Ready"
 	// ReasonKeysValid: no key of the user has expired or is about to.
 	ReasonKeysValid = "KeysValid"
-	// ReasonAssigned: the user of userRef, and nobody else, logs in with the key.
+	// ReasonEventsDelivered: every receiver accepts the events that it is sent.
+	ReasonEventsDelivered = "EventsDelivered"
+	// ReasonEventsNotDurable: events are delivered, but a pod that is killed may lose those of
+	// uploads that it has just answered with OK. The message says why; usually
+	// spec.uploads.publish is not OnClose, or the volume has no locks or no fsync.
+	ReasonEventsNotDurable = "EventsNotDurable"
+	// ReasonRelayUnreachable: the relay that delivers the events does not answer the operator, or reaches none of the pods.
+	// kubectl describe of its pods says why. The events are kept.
+	ReasonRelayUnreachable = "RelayUnreachable"
+	// ReasonAssigned: only the user of userRef logs in with the key.
 	ReasonAssigned = "Assigned"
 )
 
@@ -98,8 +145,35 @@ const (
 	// ReasonCryptoPolicyExpired: Legacy2026 has reached cryptoPolicyExpirationTime and new
 	// connections are offered Modern2026. Set cryptoPolicy to that, or a later time.
 	ReasonCryptoPolicyExpired = "CryptoPolicyExpired"
-	// ReasonPaused: the annotation sftp-operator.io/paused is "true". Remove it to let
-	// the operator go on.
+	// ReasonPlatformPolicy: the platform's bounds do not allow the spec. Pods, Service and claims
+	// stay as they are, and users come and go. The message names each rule: change the spec, or
+	// ask the platform team.
+	ReasonPlatformPolicy = "PlatformPolicy"
+	// ReasonInvalidEventSink: a sink of spec.events cannot be used: its filter cannot be compiled,
+	// or a Secret's content is not what it should be. Its events are kept until it is corrected.
+	ReasonInvalidEventSink = "InvalidEventSink"
+	// ReasonOutboxFull: a pod has no room for further events. Uploads are refused, or the oldest
+	// events dropped, as spec.events.outbox.whenFull says. Make the receiver take them, or raise
+	// outbox.maxSize.
+	ReasonOutboxFull = "OutboxFull"
+	// ReasonReceiverGone: a receiver answered 410 Gone, so nothing is sent to it until the spec
+	// changes. Correct the sink, or remove it.
+	ReasonReceiverGone = "ReceiverGone"
+	// ReasonReceiverFailing: a receiver does not take events. They are kept and sent again. The
+	// message has its last answer.
+	ReasonReceiverFailing = "ReceiverFailing"
+	// ReasonDeadLetters: events could not be delivered, and are kept as dead letters. kubectl sftp
+	// events list shows them; replay or drop them.
+	ReasonDeadLetters = "DeadLetters"
+	// ReasonHomesWouldMove: the spec wants the home directories on another volume than the one
+	// that has them. They stay there, and if the spec no longer has that volume, users whose
+	// directories are in it cannot log in. Name it in homeDirectory.volume, or move the files
+	// and name it in homeDirectory.movedFrom.
+	ReasonHomesWouldMove = "HomesWouldMove"
+	// ReasonHomesMoved, of an event: home directories are on another volume from now on.
+	ReasonHomesMoved = "HomesMoved"
+	// ReasonPaused: the annotation sftp-operator.io/paused is "true". Remove it to let the
+	// operator continue.
 	ReasonPaused = "Paused"
 	// ReasonVolumeNotShareable: several replicas on a claim that only one node can
 	// mount. Lower replicas or use a ReadWriteMany claim.
@@ -107,8 +181,8 @@ const (
 	// ReasonVolumeClaimNotFound: a claim that volumes names does not exist. Make it or
 	// correct the name.
 	ReasonVolumeClaimNotFound = "VolumeClaimNotFound"
-	// ReasonHostKeyNotFound: an SFTPKey of hostKeyRefs, or its Secret, does not exist.
-	// Pods go on with the host keys that they have.
+	// ReasonHostKeyNotFound: an SFTPKey of hostKeyRefs, or its Secret, does not exist. Pods
+	// keep using the host keys that they have.
 	ReasonHostKeyNotFound = "HostKeyNotFound"
 	// ReasonInvalidHostKey: a host key cannot be used. The message says why.
 	ReasonInvalidHostKey = "InvalidHostKey"
@@ -118,10 +192,10 @@ const (
 	// ReasonInvalidRevokedKey: an entry of revokedKeys is no public key, so it revokes
 	// nothing; or a list of revokedKeysSecretRefs cannot be read. The message says which.
 	ReasonInvalidRevokedKey = "InvalidRevokedKey"
-	// ReasonConfigPending: pods have not loaded the present configuration yet.
+	// ReasonConfigPending: pods have not loaded the current configuration yet.
 	ReasonConfigPending = "ConfigPending"
-	// ReasonConfigRejected: a pod could not load the configuration and goes on with the
-	// one before. Its log says why.
+	// ReasonConfigRejected: a pod could not load the configuration and keeps the previous
+	// one. Its log says why.
 	ReasonConfigRejected = "ConfigRejected"
 	// ReasonPodUnreachable: the operator cannot reach port 8081 of a ready pod. Check
 	// NetworkPolicies.
@@ -134,18 +208,23 @@ const (
 	// ReasonApplyFailed: the API server refused an object, for example because of a quota.
 	// The message is its answer.
 	ReasonApplyFailed = "ApplyFailed"
-	// ReasonRolledOut: all pods are of the present template.
+	// ReasonApplyPending: the API server did not take an object for now, for example because it
+	// did not answer in time. It is tried again.
+	ReasonApplyPending = "ApplyPending"
+	// ReasonRolledOut: all pods run the current template.
 	ReasonRolledOut = "RolledOut"
 	// ReasonRollingOut: pods are being replaced, or started for the first time.
 	ReasonRollingOut = "RollingOut"
+	// ReasonRolloutStalled: the new pods do not become ready within the Deployment's time.
+	ReasonRolloutStalled = "RolloutStalled"
 	// ReasonRolloutQueued: a change that came with the operator's version waits until other
-	// listeners' roll-outs are complete; status.pendingRestart has what it is.
+	// listeners' rollouts are complete; status.pendingRestart has what it is.
 	ReasonRolloutQueued = "RolloutQueued"
 	// ReasonRolloutPaused: a change of the pods waits until infrastructure.rollout is
 	// Automatic; status.pendingRestart has what it is.
 	ReasonRolloutPaused = "RolloutPaused"
-	// ReasonRolloutBlocked: a change of the pods waited and cannot be made now; another
-	// condition says why.
+	// ReasonRolloutBlocked: a change of the pods waited and currently cannot be made;
+	// another condition says why.
 	ReasonRolloutBlocked = "RolloutBlocked"
 	// ReasonDrifted: the pod template of the Deployment has what the operator did not put
 	// there. The message names the fields; remove them.
@@ -158,33 +237,46 @@ const (
 	ReasonVolumeFull = "VolumeFull"
 	// ReasonVolumePermissionDenied: the user and group of the pods may not write to a volume.
 	ReasonVolumePermissionDenied = "VolumePermissionDenied"
-	// ReasonVolumeNotMounted: a pod does not have a volume, mostly because it is older and
+	// ReasonVolumeNotMounted: a pod does not have a volume, usually because it is older and
 	// its restart waits.
 	ReasonVolumeNotMounted = "VolumeNotMounted"
 	// ReasonVolumeNoAnswer: a volume does not answer. Its server may be away.
 	ReasonVolumeNoAnswer = "VolumeNoAnswer"
-	// ReasonVolumeFailed: a volume cannot be written; the pod's log says why.
+	// ReasonVolumeFailed: a volume is not writable; the pod's log says why.
 	ReasonVolumeFailed = "VolumeFailed"
+	// ReasonRetentionTooMany: a rule of retention would delete more files than its maxFiles or maxPercent allow, so it
+	// deletes none of them. Look whether the rule is right; if it is, raise the limit.
+	ReasonRetentionTooMany = "RetentionTooMany"
+	// ReasonRetentionClock: a clock of a volume was set, or differs from the pod's, so nothing is deleted until it has been
+	// steady for a day.
+	ReasonRetentionClock = "RetentionClock"
+	// ReasonRetentionHoldMissing: a directory of retention.holds is not there, so all of its first directory is held. Correct
+	// its path, or remove the hold.
+	ReasonRetentionHoldMissing = "RetentionHoldMissing"
+	// ReasonRetentionVolume: retention cannot work on a volume, for example because it has no locks or its directory is not
+	// writable. The message and the pod's log say why.
+	ReasonRetentionVolume = "RetentionVolume"
+	// ReasonRetentionIncomplete: a volume has more files than can be looked at within six hours, so nothing was deleted. Give
+	// rules a subPath.
+	ReasonRetentionIncomplete = "RetentionIncomplete"
 	// ReasonPodRestart, of an event: the only pod of a listener is about to end, so that a
 	// new one can mount its volumes.
 	ReasonPodRestart = "PodRestart"
-	// ReasonPodsUnavailable: no pod is ready. kubectl describe the pods.
+	// ReasonUsersLockedOut, of an event: a change of the listener's spec takes logins away. The
+	// message counts them by the reasons that the users have now.
+	ReasonUsersLockedOut = "UsersLockedOut"
+	// ReasonPodsUnavailable: no pod is ready. kubectl describe the pods. Of a user: none of its
+	// listener.
 	ReasonPodsUnavailable = "PodsUnavailable"
 	// ReasonScaledToZero: replicas is 0.
 	ReasonScaledToZero = "ScaledToZero"
-	// ReasonNotAccepted: see the condition Accepted.
-	ReasonNotAccepted = "NotAccepted"
-	// ReasonUnresolvedRefs: see the condition ResolvedRefs.
-	ReasonUnresolvedRefs = "UnresolvedRefs"
-	// ReasonNotProgrammed: see the condition Programmed.
-	ReasonNotProgrammed = "NotProgrammed"
 )
 
 // Reasons of a user's conditions.
 const (
 	// ReasonListenerNotFound: listenerRef names no SFTPListener.
 	ReasonListenerNotFound = "ListenerNotFound"
-	// ReasonNotAllowedByListener: the listener's allowedUsers does not admit the
+	// ReasonNotAllowedByListener: no rule of the listener's allowedUsers matches the
 	// namespace. Ask the listener's owner.
 	ReasonNotAllowedByListener = "NotAllowedByListener"
 	// ReasonUsernameConflict: another SFTPUser of the listener has the login name: an older
@@ -192,19 +284,27 @@ const (
 	ReasonUsernameConflict = "UsernameConflict"
 	// ReasonInvalidUsername: the login name cannot be used.
 	ReasonInvalidUsername = "InvalidUsername"
-	// ReasonMethodNotAllowed: the listener does not allow a way to log in that the user
-	// asks for, or the user accepts certificates and the listener trusts no CA.
+	// ReasonMethodNotAllowed: the listener, or the rule of its allowedUsers for the namespace,
+	// does not allow a way to log in that the user asks for, or the user accepts certificates
+	// and the listener trusts no CA.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
 	// ReasonMethodsTooWeak: a combination of the user's methods has none of the listener's
 	// requiredMethods in it.
 	ReasonMethodsTooWeak = "MethodsTooWeak"
 	// ReasonVolumeNotFound: the listener has no volume of that name.
 	ReasonVolumeNotFound = "VolumeNotFound"
-	// ReasonDirectoryNotAllowed: scope Volume outside of the listener's namespace.
+	// ReasonDirectoryNotAllowed: the rule of the listener's allowedUsers for the namespace does
+	// not allow a directory that the user asks for.
 	ReasonDirectoryNotAllowed = "DirectoryNotAllowed"
+	// ReasonAccessNotAllowed: the rule of the listener's allowedUsers for the namespace allows
+	// less access to a directory than the user asks for.
+	ReasonAccessNotAllowed = "AccessNotAllowed"
 	// ReasonDirectoriesOverlap: two directories of the user contain each other with different
 	// access, so that the one would open what the other closes.
 	ReasonDirectoriesOverlap = "DirectoriesOverlap"
+	// ReasonNamespaceFull: the namespace has as many logins on the listener as its rule of
+	// allowedUsers gives it.
+	ReasonNamespaceFull = "NamespaceFull"
 	// ReasonListenerFull: the listener has maxUsers logins already.
 	ReasonListenerFull = "ListenerFull"
 	// ReasonUserTooLarge: the user's keys have grown by more than the listener has room for, or
@@ -214,18 +314,21 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonExpired: expirationTime has passed.
 	ReasonExpired = "Expired"
+	// ReasonLoginExpiring, of an accepted user: expirationTime comes within the listener's
+	// keyPolicy.expiringWithinDays.
+	ReasonLoginExpiring = "LoginExpiring"
 	// ReasonSecretNotFound: a Secret that is referred to does not exist.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyMissing: a Secret lacks the entry that is referred to.
 	ReasonSecretKeyMissing = "SecretKeyMissing"
 	// ReasonSecretUnreadable, of users and listeners: the API server did not give a Secret that
-	// is referred to. What was read of it before stays, and it is tried again.
+	// is referred to. What was read of it before stays, and the operator retries.
 	ReasonSecretUnreadable = "SecretUnreadable"
 	// ReasonInvalidPublicKey: a public key cannot be used. The message says which line
 	// and why.
 	ReasonInvalidPublicKey = "InvalidPublicKey"
 	// ReasonInvalidPassword: the password is empty, too long, or shorter than the listener's
-	// passwordPolicy asks for; or what should be a hash is none that can be used.
+	// passwordPolicy requires; or what should be a hash is not usable.
 	ReasonInvalidPassword = "InvalidPassword"
 	// ReasonInvalidTOTPSecret: the secret of an authenticator app is not base32 and no otpauth
 	// URI, is too short, or is for codes that are not supported.
@@ -233,7 +336,7 @@ const (
 	// ReasonFactorMissing: the user lacks a credential, or a second key, that its methods or
 	// the listener's requiredMethods ask for.
 	ReasonFactorMissing = "FactorMissing"
-	// ReasonKeyNotFound: keyRefs names an SFTPKey that is missing or not ready.
+	// ReasonKeyNotFound: an SFTPKey that is assigned to the user is not ready.
 	ReasonKeyNotFound = "KeyNotFound"
 	// ReasonKeyAssignedElsewhere: an SFTPKey of the namespace assigns a key of the user to
 	// another one. Give each user a key of its own.
@@ -246,7 +349,10 @@ const (
 	ReasonNoValidKey = "NoValidKey"
 	// ReasonKeyRevoked: the listener's revokedKeys names a key of the user, or this SFTPKey's.
 	ReasonKeyRevoked = "KeyRevoked"
-	// ReasonUserRejected: a pod refused the user's record, mostly because its daemon is
+	// ReasonRemoving: the user is not accepted, and not every pod has acknowledged yet that the
+	// login is gone. The condition Accepted says why it goes.
+	ReasonRemoving = "Removing"
+	// ReasonUserRejected: a pod refused the user's record, usually because its daemon is
 	// older than the operator. The user cannot log in there.
 	ReasonUserRejected = "UserRejected"
 )
@@ -259,15 +365,15 @@ const (
 	ReasonKeyNotYetValid = "KeyNotYetValid"
 	// ReasonKeyExpiring: a key ends within the listener's keyPolicy.expiringWithinDays.
 	ReasonKeyExpiring = "KeyExpiring"
-	// ReasonKeyUnused: a key was not used for the listener's keyPolicy.unusedAfterDays. Who
-	// needs it no more should not have it.
+	// ReasonKeyUnused: a key was not used for the listener's keyPolicy.unusedAfterDays.
+	// Remove it if it is no longer needed.
 	ReasonKeyUnused = "KeyUnused"
 	// ReasonKeyShared: several SFTPUsers of the namespace have the key, so that it does not
 	// show who logs in.
 	ReasonKeyShared = "KeyShared"
 )
 
-// Reasons of a key's conditions, beside those above.
+// Reasons of a key's conditions, in addition to those above.
 const (
 	// ReasonUserNotFound: userRef names no SFTPUser of the namespace.
 	ReasonUserNotFound = "UserNotFound"
@@ -285,9 +391,9 @@ const (
 	ReasonInvalidHostCertificate = "InvalidHostCertificate"
 	// ReasonHostCertificateExpired: the host certificate has ended. The key works without it.
 	ReasonHostCertificateExpired = "HostCertificateExpired"
-	// ReasonHostCertificateExpiring: the host certificate ends soon, and nobody has renewed it.
+	// ReasonHostCertificateExpiring: the host certificate expires soon, and has not been renewed.
 	ReasonHostCertificateExpiring = "HostCertificateExpiring"
-	// ReasonWeakKey: the cryptoPolicy of the user's listener does not admit the key.
+	// ReasonWeakKey: the cryptoPolicy of the user's listener does not allow the key.
 	ReasonWeakKey = "WeakKey"
 	// ReasonSecretConflict: the Secret exists and belongs to something else.
 	ReasonSecretConflict = "SecretConflict"

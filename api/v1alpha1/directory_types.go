@@ -8,39 +8,35 @@ type Directory struct {
 	// +optional
 	Volume VolumeName `json:"volume,omitempty"`
 
-	// scope is what subPath is relative to: User, the directory <namespace>/<name> of
-	// this SFTPUser; Namespace, the directory <namespace>, shared by the SFTPUsers of
-	// a namespace; Volume, the whole volume, which only SFTPUsers in the listener's own
-	// namespace may ask for.
+	// scope is what subPath is relative to: User, the directory <namespace>/<name> of this
+	// SFTPUser; Namespace, the directory <namespace>, shared by the SFTPUsers of a
+	// namespace; Volume, the whole volume. Users in namespaces other than the listener's
+	// need a rule in its allowedUsers for that. Default User.
 	// +optional
 	// +kubebuilder:default=User
 	Scope DirectoryScope `json:"scope,omitempty"`
 
-	// subPath is a directory below scope; it is made when missing.
+	// subPath is a directory below scope. It is created if it does not exist. Default: the
+	// directory of the scope itself.
 	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=255
-	// +kubebuilder:validation:XValidation:message="subPath must not have control characters",rule="!self.matches('[[:cntrl:]]')"
-	// +kubebuilder:validation:XValidation:message="subPath must be a relative path without empty, '.' or '..' parts, for example in/2026",rule="!self.startsWith('/') && self.split('/').all(p, p != '' && p != '.' && p != '..')"
-	SubPath string `json:"subPath,omitempty"`
+	SubPath SubPath `json:"subPath,omitempty"`
 
-	// access is ReadWrite; ReadOnly; WriteOnly (files can be put and replaced, but not
-	// read or removed, and not listed unless listing says so); or CreateOnly (like
-	// WriteOnly, but nothing that exists can be changed or replaced: an upload needs a new
-	// name. The connection that made a file may rename it to a name that is free, and set
-	// its times and permissions).
+	// access is what the user may do: ReadWrite; ReadOnly; WriteOnly (files can be uploaded and replaced,
+	// but not read or removed, and only listed if listing allows it); or CreateOnly (like WriteOnly, but
+	// nothing that exists can be changed or replaced: an upload needs a new name. The connection that
+	// created a file may rename it to an unused name, and set its times and permissions). Default ReadWrite.
 	// +optional
 	// +kubebuilder:default=ReadWrite
 	Access Access `json:"access,omitempty"`
 
-	// listing Names shows the names, sizes and times of what is in a WriteOnly or
-	// CreateOnly directory,
-	// for clients that look before or after they put. Denied shows nothing.
+	// listing is what is shown of a WriteOnly or CreateOnly directory. Names: the names, sizes
+	// and times of its entries, for clients that list before or after an upload. Denied:
+	// nothing. Default Denied.
 	// +optional
 	Listing Listing `json:"listing,omitempty"`
 }
 
-// Mount is a directory in the user's tree, beside the home directory.
+// Mount is a directory in the user's tree, in addition to the home directory.
 type Mount struct {
 	// path is where the user sees the directory, for example /inbox.
 	// +required
@@ -75,16 +71,17 @@ const (
 	AccessReadWrite Access = "ReadWrite"
 	AccessReadOnly  Access = "ReadOnly"
 	AccessWriteOnly Access = "WriteOnly"
-	// AccessCreateOnly is AccessWriteOnly in which nothing that exists changes.
+	// AccessCreateOnly is AccessWriteOnly, except that nothing that exists can be
+	// changed.
 	AccessCreateOnly Access = "CreateOnly"
 )
 
-// Listing says what of a WriteOnly or CreateOnly directory is shown.
+// Listing is what is shown of a WriteOnly or CreateOnly directory.
 //
 // +kubebuilder:validation:Enum=Denied;Names
 type Listing string
 
-// What of a WriteOnly or CreateOnly directory is shown.
+// What is shown of a WriteOnly or CreateOnly directory.
 const (
 	ListingDenied Listing = "Denied"
 	ListingNames  Listing = "Names"

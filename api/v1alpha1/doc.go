@@ -2,8 +2,8 @@
 // endpoint), SFTPUser (a login on it) and SFTPKey (an SSH key pair and the
 // Secret that keeps it).
 //
-// The comments of this package are the reference that users read with kubectl
-// explain, so they speak of behaviour and limits, not of implementation.
+// The comments of this package are the reference that users read with kubectl explain, so
+// they speak of behavior and limits, not of implementation.
 //
 // +kubebuilder:object:generate=true
 // +groupName=sftp-operator.io

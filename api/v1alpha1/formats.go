@@ -10,7 +10,7 @@ package v1alpha1
 // +kubebuilder:validation:XValidation:message="must be the name of an object: lower-case letters, digits, '-' and '.', and a letter or digit at the beginning and the end of each part between dots",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')"
 type ObjectName = string
 
-// PriorityClassName is the name of a PriorityClass that is not one of Kubernetes' own: pods with those push out all others.
+// PriorityClassName is the name of a PriorityClass that is not one of Kubernetes' own: pods with those preempt all others.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
@@ -39,6 +39,14 @@ type ListenerName = string
 // +kubebuilder:validation:XValidation:message="must be the name of a volume: lower-case letters, digits and '-', and a letter or digit at the beginning and the end",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
 type VolumeName = string
 
+// SubPath is the path of a directory below another one. It is clean.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=255
+// +kubebuilder:validation:XValidation:message="subPath must not have control characters",rule="!self.matches('[[:cntrl:]]')"
+// +kubebuilder:validation:XValidation:message="subPath must be a relative path without empty, '.' or '..' parts, for example in/2026",rule="!self.matches('(^|/)[.]{0,2}(/|$)')"
+type SubPath = string
+
 // SecretEntry is the key of an entry in a Secret's data.
 //
 // +kubebuilder:validation:MinLength=1
@@ -55,8 +63,8 @@ type SecretEntry = string
 // +kubebuilder:validation:XValidation:message="must begin with the first address of the network: 203.0.113.0/24 for the network of 203.0.113.7, 203.0.113.7/32 for that address",rule="!isCIDR(self) || cidr(self) == cidr(self).masked()"
 type Network = string
 
-// Host is a DNS name or an IP address, in the spelling that OpenSSH's known_hosts has. A name of digits alone is refused,
-// because programs take it for an IPv4 address.
+// Host is a DNS name or an IP address, in the spelling that OpenSSH's known_hosts has. A name that consists only of
+// digits is refused, because programs take it for an IPv4 address.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
@@ -81,7 +89,14 @@ type PublicKeyLine = string
 // +kubebuilder:validation:XValidation:message="must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, with from=\"203.0.113.0/24\" before it and no other option",rule=`self.contains('PRIVATE KEY') || self.contains('PuTTY-User') || self.contains('b3BlbnNzaC1r') || self.matches(r'^\s*((?i:from)="[^"]*"[ \t]+)?(sk-)?(ssh|ecdsa-sha2)-[a-z0-9@.-]+[ \t]+AAAA[A-Za-z0-9+/]*=*([ \t]\P{Cc}*)?\s*$')`
 type AuthorizedKey = string
 
-// QualifiedName is the key of a label, or what has the same syntax.
+// Date is a day in UTC, as 2006-01-02.
+//
+// +kubebuilder:validation:MinLength=10
+// +kubebuilder:validation:MaxLength=10
+// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+type Date = string
+
+// QualifiedName is the key of a label, or anything with the same syntax.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=317

@@ -6,17 +6,34 @@ const (
 	// that listener, and selects its pods. An object without it is never adopted.
 	LabelListener = "sftp-operator.io/listener"
 
+	// LabelRelay, on the pods and the Deployment of a listener's relay, names the listener. The
+	// pods do not have LabelListener, which selects those that serve clients.
+	LabelRelay = "sftp-operator.io/relay"
+
 	// LabelKey, on the Secret of an SFTPKey, names that SFTPKey. A name of more than 63
 	// characters, the most that a label can have, is cut and has a hash after it.
 	LabelKey = "sftp-operator.io/key"
+
+	// AnnotationMade, on the Secret of a generated pair, is when the pair was made, as RFC 3339.
+	// Unlike the creation time of the Secret, it survives a backup. Without it, or with a value
+	// that is no time or in the future, the creation time counts.
+	AnnotationMade = "sftp-operator.io/made"
+
+	// LabelRecord, on the Secret <listener>-sftp-record, names the listener whose record it is:
+	// where its homes are, its host keys, and who holds contested login names. Back it up.
+	LabelRecord = "sftp-operator.io/record"
+
+	// LabelReceiptKey, on the Secret <listener>-sftp-receipt-key, names the listener whose receipts the
+	// key signs. Back it up: it also has the public keys that receipts were signed with before.
+	LabelReceiptKey = "sftp-operator.io/receipt-key"
 
 	// AnnotationConfigDigest, on a pod, is the digest of the configuration that the
 	// operator last wrote for it. Changing it makes the kubelet refresh the pod's
 	// Secret volume at once; the daemon does not read it.
 	AnnotationConfigDigest = "sftp-operator.io/config-digest"
 
-	// AnnotationPoke, on a pod, is when the operator last asked the kubelet to look at it.
-	AnnotationPoke = "sftp-operator.io/poke"
+	// AnnotationSyncRequested, on a pod, is when the operator last asked the kubelet to refresh its volumes.
+	AnnotationSyncRequested = "sftp-operator.io/sync-requested"
 
 	// AnnotationApplied, on an object that the operator made, is the checksum of what it
 	// wanted there. With it an operator that has just started sees that there is nothing

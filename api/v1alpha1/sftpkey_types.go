@@ -4,8 +4,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SFTPKey is one SSH key: a pair that a Secret keeps, or the public half of one that
-// somebody else has.
+// SFTPKey is one SSH key: a pair in a Secret, or the public key of a pair that someone else
+// has.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -17,7 +17,8 @@ import (
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expirationTime`
 // +kubebuilder:printcolumn:name="Last Used",type=string,JSONPath=`.status.lastUsedDate`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Inactive",type=string,JSONPath=`.status.conditions[?(@.type=="Inactive")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:message="the name of the Secret (spec.secretName, or else metadata.name) must be at most 244 characters with source Generated: -r and the number of the revision come after it",rule="(has(self.spec.source) && self.spec.source != 'Generated') || size(has(self.spec.secretName) ? self.spec.secretName : self.metadata.name) <= 244"
 type SFTPKey struct {
@@ -27,11 +28,11 @@ type SFTPKey struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is the key that is wanted.
+	// spec describes the key.
 	// +required
 	Spec SFTPKeySpec `json:"spec,omitzero"`
 
-	// status is the key as it was last seen.
+	// status is what the operator last found. Only the operator writes it.
 	// +optional
 	// +kubebuilder:default={conditions: {{type: "Ready", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	Status SFTPKeyStatus `json:"status,omitempty,omitzero"`
@@ -46,18 +47,17 @@ type SFTPKeyList struct {
 	Items           []SFTPKey `json:"items"`
 }
 
-// SFTPKeySpec is the key that is wanted.
+// SFTPKeySpec describes a key: what it is for, where it comes from, who logs in with it, and when.
 //
 // +kubebuilder:validation:XValidation:message="algorithm may be set only with source Generated: an existing key has the algorithm it has",rule="!has(self.algorithm) || !has(self.source) || self.source == 'Generated'"
 // +kubebuilder:validation:XValidation:message="publicKey must be set with source PublicKey, and with no other",rule="has(self.publicKey) == (has(self.source) && self.source == 'PublicKey')"
-// +kubebuilder:validation:XValidation:message="publicKey must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
-// +kubebuilder:validation:XValidation:message="source PublicKey is for usage Client alone: a host key needs its private half",rule="!has(self.source) || self.source != 'PublicKey' || self.usage == 'Client'"
+// +kubebuilder:validation:XValidation:message="publicKey must never be a private key: use the contents of the .pub file, and generate a new key pair, because others may have seen this private key",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
+// +kubebuilder:validation:XValidation:message="source PublicKey is only for usage Client: a host key needs its private half",rule="!has(self.source) || self.source != 'PublicKey' || self.usage == 'Client'"
 // +kubebuilder:validation:XValidation:message="secretName must not be set with source PublicKey: there is no Secret",rule="!has(self.secretName) || !has(self.source) || self.source != 'PublicKey'"
-// +kubebuilder:validation:XValidation:message="userRef, notBefore, expirationTime and from are for usage Client alone",rule="self.usage == 'Client' || !(has(self.userRef) || has(self.notBefore) || has(self.expirationTime) || has(self.from))"
+// +kubebuilder:validation:XValidation:message="userRef, notBefore, expirationTime and from are only for usage Client",rule="self.usage == 'Client' || !(has(self.userRef) || has(self.notBefore) || has(self.expirationTime) || has(self.from))"
 // +kubebuilder:validation:XValidation:message="expirationTime must be after notBefore",rule="!has(self.notBefore) || !has(self.expirationTime) || self.notBefore < self.expirationTime"
-// +kubebuilder:validation:XValidation:message="revision and policy Periodic are for generated keys alone: what keeps another key changes it",rule="!(has(self.revision) || (has(self.rotation) && has(self.rotation.policy) && self.rotation.policy == 'Periodic')) || !has(self.source) || self.source == 'Generated'"
+// +kubebuilder:validation:XValidation:message="rotation.madeAfter and policy Periodic are only for generated keys: another key is changed by what maintains its Secret",rule="!(has(self.rotation) && (has(self.rotation.madeAfter) || (has(self.rotation.policy) && self.rotation.policy == 'Periodic'))) || !has(self.source) || self.source == 'Generated'"
 // +kubebuilder:validation:XValidation:message="rotation is for generated keys, and for host keys with source Existing",rule="!has(self.rotation) || !has(self.source) || self.source == 'Generated' || self.usage == 'Host'"
-// +kubebuilder:validation:XValidation:message="revision must not be lowered: a new pair has a higher one",rule="!has(oldSelf.revision) || (has(self.revision) && self.revision >= oldSelf.revision)"
 // +kubebuilder:validation:XValidation:message="publicKey is immutable: make a new SFTPKey",rule="has(self.publicKey) == has(oldSelf.publicKey) && (!has(self.publicKey) || self.publicKey == oldSelf.publicKey)"
 // +kubebuilder:validation:XValidation:message="algorithm is immutable: make a new SFTPKey",rule="has(self.algorithm) == has(oldSelf.algorithm) && (!has(self.algorithm) || self.algorithm == oldSelf.algorithm)"
 // +kubebuilder:validation:XValidation:message="secretName is immutable: make a new SFTPKey",rule="has(self.secretName) == has(oldSelf.secretName) && (!has(self.secretName) || self.secretName == oldSelf.secretName)"
@@ -68,71 +68,66 @@ type SFTPKeySpec struct {
 	// +kubebuilder:validation:XValidation:message="usage is immutable: make a new SFTPKey",rule="self == oldSelf"
 	Usage KeyUsage `json:"usage,omitempty"`
 
-	// source PublicKey takes the public half of a pair that the user has made, which is
-	// best: the private half never travels. Generated makes a pair once and keeps it in a
-	// Secret; Existing takes it from a Secret that something else keeps. It is immutable.
+	// source is where the key comes from. PublicKey: from the field publicKey, the public half
+	// of a pair that the user has made. This is the best choice, because the private key never
+	// leaves the user. Generated: the operator makes a pair once and stores it in a Secret.
+	// Existing: from a Secret that something else maintains. It is immutable. Default Generated.
 	// +optional
 	// +kubebuilder:default=Generated
 	// +kubebuilder:validation:XValidation:message="source is immutable: make a new SFTPKey",rule="self == oldSelf"
 	Source KeySource `json:"source,omitempty"`
 
-	// publicKey is the line of a .pub file, with source PublicKey. It has no options:
-	// networks belong into from. It is immutable.
+	// publicKey is the line of a .pub file, with source PublicKey. It must have no
+	// options: networks go into from. It is immutable.
 	// +optional
 	PublicKey PublicKeyLine `json:"publicKey,omitempty"`
 
-	// userRef assigns the key to one SFTPUser in the same namespace, who then logs in with
-	// it without naming it in keyRefs. No other SFTPUser of the namespace can use the key,
-	// whether it names it in keyRefs or lists the same public key.
+	// userRef assigns the key to one SFTPUser in the same namespace, who then logs in with it.
+	// No other SFTPUser of the namespace can use the key, not even one that lists the same
+	// public key. A key of usage Client without userRef logs in no user.
 	// +optional
 	UserRef *LocalUserReference `json:"userRef,omitempty"`
 
-	// notBefore is from when on the key logs in. Default: at once.
+	// notBefore is the time, for example 2027-01-31T00:00:00Z, before which the key is refused. Default: none, the key
+	// works at once.
 	// +optional
 	NotBefore *metav1.Time `json:"notBefore,omitempty"`
 
-	// expirationTime is when the key ends: from then on it is refused, and sessions that
-	// it opened are closed. Default: never.
+	// expirationTime is the time, for example 2027-01-31T00:00:00Z, from which the key is refused; sessions that it
+	// opened are closed then. Default: none, the key does not expire.
 	// +optional
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
-	// from are the networks that the key may be used from, beside what the listener and
-	// the user say: all of them have to allow. Default: all.
+	// from lists the networks from which the key may be used. The allowedCIDRs of the listener
+	// and of the user must allow the client's address as well. Default: any network.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
 	From []Network `json:"from,omitempty"`
 
-	// algorithm of a generated key. Default Ed25519. It is immutable.
+	// algorithm of a generated key; RSA3072 and RSA4096 are for clients that know nothing newer.
+	// Default Ed25519. It is immutable.
 	// +optional
 	Algorithm KeyAlgorithm `json:"algorithm,omitempty"`
 
 	// secretName is the Secret of type kubernetes.io/ssh-auth with the entries
-	// ssh-privatekey and ssh-publickey. Default: the name of this object. Of a Client
-	// key that exists, ssh-publickey is enough. A Host key may have an OpenSSH host
-	// certificate in the entry ssh-certificate, which whoever runs the CA keeps valid; pods
-	// present it at once. It is immutable.
+	// ssh-privatekey and ssh-publickey. Default: the name of this object. For an existing
+	// Client key, ssh-publickey is enough. A Host key may have an OpenSSH host certificate
+	// in the entry ssh-certificate, which the CA's operator keeps valid; pods present it at
+	// once. It is immutable.
 	// +optional
 	SecretName ObjectName `json:"secretName,omitempty"`
 
-	// revision is the number of the generated pair. Raise it above status.revision to have a
-	// new one made, into a Secret of its own: that of revision N > 1 is called
-	// <secretName>-rN. The pair before goes on to work for rotation.overlapSeconds. That of a
-	// Host key goes on until listeners have announced the new one. Default 1.
-	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=1000000
-	Revision int32 `json:"revision,omitempty"`
-
-	// rotation is when new pairs are made by themselves, and how long the old ones work.
+	// rotation is when a new pair is generated, and how long the old one keeps working.
+	// Each pair has its own Secret: the second one's is <secretName>-r2, and so on.
 	// +optional
 	Rotation KeyRotation `json:"rotation,omitempty,omitzero"`
 
 	// deletionPolicy is what happens to generated Secrets, of all revisions, when this object
-	// is deleted. A new SFTPKey of the same name takes up the retained Secret of its revision
-	// again, and one of usage Host that of the last revision. With Delete, the Secret of a pair
-	// whose overlap is over goes, too.
+	// is deleted. A new SFTPKey of the same name adopts the retained Secret of the last
+	// revision. With Delete, the Secret of a pair whose overlap is over is deleted as well.
+	// Default Retain.
 	// +optional
 	// +kubebuilder:default=Retain
 	DeletionPolicy RetentionPolicy `json:"deletionPolicy,omitempty"`
@@ -161,35 +156,43 @@ const (
 	KeyExisting  KeySource = "Existing"
 )
 
-// KeyRotation is when new pairs are made, and how long the old ones work.
+// KeyRotation is when new pairs are generated, and how long the old ones keep working.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:message="periodSeconds must be set with policy Periodic, and with no other",rule="has(self.periodSeconds) == (has(self.policy) && self.policy == 'Periodic')"
 // +kubebuilder:validation:XValidation:message="overlapSeconds must be less than periodSeconds",rule="!has(self.periodSeconds) || !has(self.overlapSeconds) || self.overlapSeconds < self.periodSeconds"
 type KeyRotation struct {
-	// policy Manual makes a new pair when revision is raised. Periodic does so as well
-	// when the pair is periodSeconds old.
+	// madeAfter is the earliest time at which the pair in use may have been generated: an older
+	// one is rotated, once. Set it to the current time to get a new pair now. With a time in the
+	// future, the new pair is generated then; see status.nextRotationTime. Fractions of a second
+	// are ignored.
+	// +optional
+	MadeAfter *metav1.Time `json:"madeAfter,omitempty"`
+
+	// policy Manual generates a new pair only for madeAfter. Periodic also does so when the
+	// pair is periodSeconds old. Default Manual.
 	// +optional
 	// +kubebuilder:default=Manual
 	Policy RotationPolicy `json:"policy,omitempty"`
 
-	// periodSeconds is how old a pair becomes with policy Periodic.
+	// periodSeconds is the age, in seconds, at which policy Periodic replaces a pair: from 3600,
+	// an hour, to 315360000, ten years. It must be set with that policy; there is no default.
 	// +optional
 	// +kubebuilder:validation:Minimum=3600
 	// +kubebuilder:validation:Maximum=315360000
 	PeriodSeconds *int32 `json:"periodSeconds,omitempty"`
 
-	// overlapSeconds is how long the pair before works beside the new one. A listener announces
-	// a new Host key for so long before it uses it, and the one before for so long after; 0
-	// exchanges the two at once and surprises clients, for a key that somebody else has got
-	// hold of. Default 1209600, two weeks, and with a period no more than half of it.
+	// overlapSeconds is how long, in seconds, the previous pair works alongside the new one. A listener
+	// announces a new Host key for that long before using it, and the previous one for that
+	// long afterwards; 0 replaces it at once, for a compromised key, and surprises clients.
+	// Default 1209600, two weeks, or half of periodSeconds if that is less.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31536000
 	OverlapSeconds *int32 `json:"overlapSeconds,omitempty"`
 }
 
-// RotationPolicy says when new pairs are made.
+// RotationPolicy is when new pairs are generated.
 //
 // +kubebuilder:validation:Enum=Manual;Periodic
 type RotationPolicy string
@@ -220,7 +223,7 @@ const (
 	KeyRSA4096   KeyAlgorithm = "RSA4096"
 )
 
-// SFTPKeyStatus is the key as it was last seen.
+// SFTPKeyStatus is what the operator last found. Only the operator writes it.
 type SFTPKeyStatus struct {
 	// conditions hold Ready, and Assigned for a key with userRef.
 	// +optional
@@ -253,7 +256,7 @@ type SFTPKeyStatus struct {
 	// +kubebuilder:validation:MaxLength=4096
 	PublicKey string `json:"publicKey,omitempty"`
 
-	// secretName is the Secret that keeps the key.
+	// secretName is the Secret that holds the key.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -269,11 +272,12 @@ type SFTPKeyStatus struct {
 	// +kubebuilder:validation:Minimum=1
 	Revision int32 `json:"revision,omitempty"`
 
-	// revisionTime is when the operator began to use it.
+	// revisionTime is when that pair was generated.
 	// +optional
 	RevisionTime *metav1.Time `json:"revisionTime,omitempty"`
 
-	// nextRotationTime is when the next pair is made by itself.
+	// nextRotationTime is when the next pair will be generated, due to rotation.policy or
+	// rotation.madeAfter.
 	// +optional
 	NextRotationTime *metav1.Time `json:"nextRotationTime,omitempty"`
 
@@ -289,7 +293,7 @@ type SFTPKeyStatus struct {
 	// +optional
 	Certificate *HostCertificateStatus `json:"certificate,omitempty"`
 
-	// users are the SFTPUsers of the namespace that log in with this key.
+	// users are the SFTPUsers of the namespace that log in with this key, at most 64 of them.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -297,11 +301,14 @@ type SFTPKeyStatus struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	Users []string `json:"users,omitempty"`
 
-	// lastUsedDate is the day, in UTC, on which somebody last logged in with this key.
+	// userCount is the number of these SFTPUsers, even if users names only the first 64.
 	// +optional
-	// +kubebuilder:validation:MinLength=10
-	// +kubebuilder:validation:MaxLength=10
-	LastUsedDate string `json:"lastUsedDate,omitempty"`
+	// +kubebuilder:validation:Minimum=0
+	UserCount *int32 `json:"userCount,omitempty"`
+
+	// lastUsedDate is the day, as YYYY-MM-DD in UTC, of the last login with this key.
+	// +optional
+	LastUsedDate Date `json:"lastUsedDate,omitempty"`
 }
 
 // RetiringKey is a pair of a former revision that still works.
@@ -323,21 +330,21 @@ type RetiringKey struct {
 	// +kubebuilder:validation:MaxLength=64
 	Fingerprint string `json:"fingerprint,omitempty"`
 
-	// secretName is the Secret that keeps it.
+	// secretName is the Secret that holds it.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName,omitempty"`
 
-	// endTime is when it ceases to work. A Host key has none: status.hostKeys of the
-	// listeners says when they are done with it.
+	// endTime is when it stops working. A Host key has none: status.hostKeys of the
+	// listeners shows when they no longer use it.
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 }
 
 // HostCertificateStatus is an OpenSSH host certificate.
 type HostCertificateStatus struct {
-	// keyID is what the CA calls it, ssh-keygen's -I, as far as it is printable.
+	// keyID is the CA's name for it (ssh-keygen -I), without unprintable characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
@@ -349,8 +356,8 @@ type HostCertificateStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	CAFingerprint string `json:"caFingerprint,omitempty"`
 
-	// principals are the host names that it is for, at most 32 of them. Without any it is for
-	// all.
+	// principals are the host names that it is valid for, at most 32 of them. Without any it
+	// is valid for all.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=32
@@ -358,7 +365,13 @@ type HostCertificateStatus struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	Principals []string `json:"principals,omitempty"`
 
-	// expirationTime is when it ends, unless it never does.
+	// principalCount is the number of host names that it is valid for, even if principals has
+	// only the first 32.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	PrincipalCount *int32 `json:"principalCount,omitempty"`
+
+	// expirationTime is when it expires; absent if it never does.
 	// +optional
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 }

@@ -1,12 +1,12 @@
 package v1alpha1
 
-// RevokedKey names what logs nobody in.
+// RevokedKey names a key or certificate that must not log in.
 //
 // +kubebuilder:validation:ExactlyOneOf=fingerprint;publicKey;certificate
-// +kubebuilder:validation:XValidation:message="publicKey must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
+// +kubebuilder:validation:XValidation:message="publicKey must never be a private key: use the contents of the .pub file, and generate a new key pair, because others may have seen this private key",rule="!has(self.publicKey) || !(self.publicKey.contains('PRIVATE KEY') || self.publicKey.contains('PuTTY-User') || self.publicKey.contains('b3BlbnNzaC1r'))"
 type RevokedKey struct {
 	// fingerprint is the SHA-256 fingerprint of a public key, as ssh-keygen -l and the
-	// audit log show it. That of a CA stands for all certificates that the CA made.
+	// audit log show it. A CA's fingerprint covers all certificates that the CA signed.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
@@ -17,7 +17,7 @@ type RevokedKey struct {
 	// +optional
 	PublicKey PublicKeyLine `json:"publicKey,omitempty"`
 
-	// certificate names user certificates by what their CA calls them.
+	// certificate names user certificates by their serial number or key ID.
 	// +optional
 	Certificate *RevokedCertificate `json:"certificate,omitempty"`
 }
@@ -25,10 +25,10 @@ type RevokedKey struct {
 // RevokedCertificate names user certificates.
 //
 // +kubebuilder:validation:XValidation:message="exactly one of serial and keyID must be set",rule="has(self.serial) != has(self.keyID)"
-// +kubebuilder:validation:XValidation:message="caFingerprint must be set with serial: each CA counts by itself",rule="!has(self.serial) || has(self.caFingerprint)"
+// +kubebuilder:validation:XValidation:message="caFingerprint must be set with serial: each CA has its own serial numbers",rule="!has(self.serial) || has(self.caFingerprint)"
 type RevokedCertificate struct {
-	// caFingerprint is the SHA-256 fingerprint of the CA's public key. Default, with keyID
-	// alone: any CA.
+	// caFingerprint is the SHA-256 fingerprint of the CA's public key. Default: any CA, which is
+	// possible only with keyID.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64

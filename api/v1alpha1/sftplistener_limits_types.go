@@ -1,22 +1,24 @@
 package v1alpha1
 
-// ListenerLimits bound what clients may use, for each pod.
+// ListenerLimits bound what clients may use. Each pod counts separately.
 //
 // +kubebuilder:validation:XValidation:message="maxConnectionsPerUser must not be above maxConnections (500 unless set)",rule="!has(self.maxConnectionsPerUser) || self.maxConnectionsPerUser <= (has(self.maxConnections) ? self.maxConnections : 500)"
 type ListenerLimits struct {
-	// maxConnections is the number of connections of all users. Default 500.
+	// maxConnections is how many connections all users together may have on each pod.
+	// Default 500.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=20000
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
 
-	// maxConnectionsPerUser is the number of connections of one user. Default 10.
+	// maxConnectionsPerUser is how many connections one user may have on each pod. Default 10.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxConnectionsPerUser *int32 `json:"maxConnectionsPerUser,omitempty"`
 
-	// idleTimeoutSeconds closes connections without any request. Default 900.
+	// idleTimeoutSeconds is the number of seconds without a request after which a connection
+	// is closed. Default 900.
 	// +optional
 	// +kubebuilder:validation:Minimum=10
 	// +kubebuilder:validation:Maximum=86400
@@ -32,60 +34,76 @@ type ListenerLimits struct {
 //
 // +kubebuilder:validation:XValidation:message="full must not be below begin (50 unless set)",rule="(has(self.full) ? self.full : 200) >= (has(self.begin) ? self.begin : 50)"
 type ListenerStartups struct {
-	// begin is the number of such connections from which on new ones are refused at
-	// random. Default 50.
+	// begin is the number of connections that are not logged in yet at which new ones start to
+	// be refused at random. Default 50.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=20000
 	Begin *int32 `json:"begin,omitempty"`
 
-	// dropPercent is the share of new connections that is refused at begin. It rises to
-	// all of them at full. Default 30.
+	// dropPercent is the percentage of new connections that are refused at begin. It rises to
+	// 100 at full. Default 30.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100
 	DropPercent *int32 `json:"dropPercent,omitempty"`
 
-	// full is the number of such connections at which every new one is refused.
-	// Default 200.
+	// full is the number of connections that are not logged in yet at which every new one is
+	// refused. Default 200.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=20000
 	Full *int32 `json:"full,omitempty"`
 
-	// perSource is the number of such connections that one source may have, see sources.
-	// 0 sets no bound. Default 20, but 0 where the pods do not see clients' addresses, see
-	// sources.penalties.
+	// perSource is the number of connections that are not logged in yet that one source may have;
+	// see sources. 0 means no limit. Default 20, but 0 where the pods do not see clients' addresses;
+	// see sources.penalties.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=20000
 	PerSource *int32 `json:"perSource,omitempty"`
 }
 
-// ListenerUploads are what becomes of files that clients write.
+// ListenerUploads controls how uploaded files are written.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.receipts) || self.checksum == 'SHA256' && self.publish == 'OnClose'",message="receipts need checksum SHA256 and publish OnClose"
 type ListenerUploads struct {
-	// publish Immediate shows a file under its name from the first byte on, as OpenSSH
-	// does. OnClose writes a new file under a hidden name and gives it its own when the
-	// client closes it, so that no reader sees half of a file.
+	// publish is when a file appears under its name. Immediate: from the first byte on, as with
+	// OpenSSH. OnClose: a new file is written under a hidden name, and renamed when the client
+	// closes it, so that no reader sees an incomplete file. Default Immediate.
 	// +optional
 	// +kubebuilder:default=Immediate
 	Publish UploadPublish `json:"publish,omitempty"`
 
 	// incomplete is what happens to a file whose connection broke before the client
-	// closed it. Keep leaves what has arrived, so that the client can resume; Delete
-	// removes it. A file that was there before the upload is never deleted.
+	// closed it. Keep leaves what was received, so that the client can resume; Delete
+	// removes it. A file that existed before the upload is never deleted. Default Keep.
 	// +optional
 	// +kubebuilder:default=Keep
 	Incomplete IncompleteUploads `json:"incomplete,omitempty"`
 
-	// sync OnClose answers the close of a written file when it is on the disk. Never
-	// leaves that to the volume.
+	// sync is whether closing a written file is confirmed to the client only when the file is
+	// on disk (OnClose), or at once, leaving that to the volume (Never). Default Never.
 	// +optional
 	// +kubebuilder:default=Never
 	Sync UploadSync `json:"sync,omitempty"`
+
+	// checksum is whether the SHA-256 of each uploaded file is computed, for its line in the audit
+	// log and its event. There is none where the content is not known for certain. Use it with
+	// publish OnClose: other files have to be read again when they are closed. Default None.
+	// +optional
+	// +kubebuilder:default=None
+	Checksum UploadChecksum `json:"checksum,omitempty"`
+
+	// receipts are signed receipts for uploads: each upload whose close was answered with success, and
+	// whose checksum is known, has one that the user who uploaded the file can fetch and verify. Receipts
+	// need checksum SHA256 and publish OnClose.
+	// The key is in the Secret <listener>-sftp-receipt-key, which the operator creates.
+	// +optional
+	Receipts *UploadReceipts `json:"receipts,omitempty"`
 }
 
-// UploadPublish says when a file appears under its name.
+// UploadPublish is when a file appears under its name.
 //
 // +kubebuilder:validation:Enum=Immediate;OnClose
 type UploadPublish string
@@ -96,7 +114,7 @@ const (
 	PublishOnClose   UploadPublish = "OnClose"
 )
 
-// IncompleteUploads says what happens to files that were not closed.
+// IncompleteUploads is what happens to files that were not closed.
 //
 // +kubebuilder:validation:Enum=Keep;Delete
 type IncompleteUploads string
@@ -107,12 +125,23 @@ const (
 	IncompleteDelete IncompleteUploads = "Delete"
 )
 
-// UploadSync says when a written file must be on the disk.
+// UploadChecksum is which checksum of uploaded files is computed.
+//
+// +kubebuilder:validation:Enum=None;SHA256
+type UploadChecksum string
+
+// Checksums of uploaded files.
+const (
+	ChecksumNone   UploadChecksum = "None"
+	ChecksumSHA256 UploadChecksum = "SHA256"
+)
+
+// UploadSync is when a written file must be on disk.
 //
 // +kubebuilder:validation:Enum=Never;OnClose
 type UploadSync string
 
-// When written files must be on the disk.
+// When written files must be on disk.
 const (
 	SyncNever   UploadSync = "Never"
 	SyncOnClose UploadSync = "OnClose"

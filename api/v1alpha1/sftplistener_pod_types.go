@@ -13,12 +13,12 @@ type ListenerVolume struct {
 	// +required
 	Name VolumeName `json:"name,omitempty"`
 
-	// persistentVolumeClaim uses a claim that exists in the listener's namespace.
-	// The operator never changes or deletes it.
+	// persistentVolumeClaim uses an existing claim in the listener's namespace. The
+	// operator never changes or deletes it.
 	// +optional
 	PersistentVolumeClaim *ExistingClaim `json:"persistentVolumeClaim,omitempty"`
 
-	// claimTemplate makes a claim named <listener>-<volume>.
+	// claimTemplate creates a claim named <listener>-<volume>.
 	// +optional
 	ClaimTemplate *ClaimTemplate `json:"claimTemplate,omitempty"`
 
@@ -27,14 +27,14 @@ type ListenerVolume struct {
 	EmptyDir *EmptyDirVolume `json:"emptyDir,omitempty"`
 
 	// attributes Ignore lets requests to change permissions, owners and times succeed
-	// without effect, for volumes that know none and clients that insist. Apply makes the
-	// changes, or says why not.
+	// without effect, for volumes that do not support them and clients that insist. Apply
+	// makes the changes, or reports why it cannot. Default Apply.
 	// +optional
 	// +kubebuilder:default=Apply
 	Attributes AttributePolicy `json:"attributes,omitempty"`
 }
 
-// AttributePolicy says what becomes of changes of permissions, owners and times.
+// AttributePolicy is what happens to changes of permissions, owners and times.
 //
 // +kubebuilder:validation:Enum=Apply;Ignore
 type AttributePolicy string
@@ -52,13 +52,13 @@ type ExistingClaim struct {
 	ClaimName ObjectName `json:"claimName,omitempty"`
 }
 
-// ClaimTemplate describes a PersistentVolumeClaim to make.
+// ClaimTemplate describes a PersistentVolumeClaim to create.
 //
 // +kubebuilder:validation:XValidation:message="storageClassName must not be changed: make a new volume with another name and move the files",rule="has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)"
 // +kubebuilder:validation:XValidation:message="accessModes must not be changed: make a new volume with another name and move the files",rule="has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes)"
 type ClaimTemplate struct {
-	// storage is the size that is asked for, for example 10Gi. It can be raised if
-	// the storage class allows expansion, and never lowered.
+	// storage is the requested size, for example 10Gi. It can be raised if the storage
+	// class allows expansion, and never lowered.
 	// +required
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:XIntOrString
@@ -72,7 +72,8 @@ type ClaimTemplate struct {
 	// +optional
 	StorageClassName ObjectName `json:"storageClassName,omitempty"`
 
-	// accessModes of the claim. Default ReadWriteOnce.
+	// accessModes of the claim. More than one replica needs ReadWriteMany. Default
+	// ReadWriteOnce.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -86,9 +87,9 @@ type ClaimTemplate struct {
 // +kubebuilder:validation:Enum=ReadWriteOnce;ReadWriteMany;ReadWriteOncePod
 type AccessMode string
 
-// EmptyDirVolume is a directory with the life of its pod.
+// EmptyDirVolume is a directory with the lifetime of its pod.
 type EmptyDirVolume struct {
-	// sizeLimit evicts the pod when the files outgrow it.
+	// sizeLimit evicts the pod when the files outgrow it, for example 1Gi. Default: none.
 	// +optional
 	// +kubebuilder:validation:Schemaless
 	// +kubebuilder:validation:XIntOrString
@@ -98,7 +99,7 @@ type EmptyDirVolume struct {
 	SizeLimit *resource.Quantity `json:"sizeLimit,omitempty"`
 }
 
-// RetentionPolicy says whether something outlives its owner.
+// RetentionPolicy controls whether something outlives its owner.
 //
 // +kubebuilder:validation:Enum=Retain;Delete
 type RetentionPolicy string
@@ -115,30 +116,48 @@ type ListenerHomeDirectory struct {
 	// <namespace>/<name> of its SFTPUser. Default: the first volume.
 	// +optional
 	Volume VolumeName `json:"volume,omitempty"`
+
+	// movedFrom names the volume that had the homes before, and confirms that their files have
+	// been moved to the current home volume or need not be. Without it nothing moves the homes
+	// to another volume: a change that would do so is refused, and a recreated listener finds
+	// them where they were. It can stay set.
+	// +optional
+	MovedFrom VolumeName `json:"movedFrom,omitempty"`
 }
 
-// ListenerShutdown is how a pod ends.
+// HomeVolume is the volume with the home directories of a listener.
+type HomeVolume struct {
+	// name of the volume at the time when it became the home volume.
+	// +required
+	Name VolumeName `json:"name,omitempty"`
+
+	// claimName is the name of its PersistentVolumeClaim; an emptyDir has none.
+	// +optional
+	ClaimName ObjectName `json:"claimName,omitempty"`
+}
+
+// ListenerShutdown controls how a pod terminates.
 type ListenerShutdown struct {
-	// readinessDelaySeconds is how long a pod that must end still accepts
-	// connections while it is taken out of the Service. Default 5.
+	// readinessDelaySeconds is how long a terminating pod still accepts connections while
+	// it is removed from the Service. Default 5.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=60
 	ReadinessDelaySeconds *int32 `json:"readinessDelaySeconds,omitempty"`
 
-	// drainTimeoutSeconds is how long transfers in progress may then go on.
-	// Default 300.
+	// drainTimeoutSeconds is how long, in seconds, transfers in progress may then continue.
+	// Default 300, five minutes.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=3600
 	DrainTimeoutSeconds *int32 `json:"drainTimeoutSeconds,omitempty"`
 }
 
-// ListenerInfrastructure adjusts the objects that the operator makes. It is a
-// bounded list on purpose: whoever may write a listener must not gain rights on
-// nodes by it.
+// ListenerInfrastructure adjusts the objects that the operator creates. It is a bounded
+// list on purpose: the right to write a listener must not give rights on nodes.
 type ListenerInfrastructure struct {
-	// labels are added to every object and pod.
+	// labels are added to the pods and to the Deployment, Service, PodDisruptionBudget and
+	// NetworkPolicy, but not to Secrets, claims and the ServiceAccount. Default: none.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
@@ -146,7 +165,8 @@ type ListenerInfrastructure struct {
 	// +kubebuilder:validation:XValidation:message="keys must not begin with sftp-operator.io/, and must not be pod-template-hash or the app.kubernetes.io/ name, instance, component or managed-by: the operator and Kubernetes set these",rule="self.all(k, !k.startsWith('sftp-operator.io/') && !(k in ['pod-template-hash', 'app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/component', 'app.kubernetes.io/managed-by']))"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// annotations are added to every object and pod.
+	// annotations are added to the pods and to the Deployment, Service, PodDisruptionBudget and
+	// NetworkPolicy, but not to Secrets, claims and the ServiceAccount. Default: none.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
@@ -160,27 +180,28 @@ type ListenerInfrastructure struct {
 	// +optional
 	Pod ListenerPod `json:"pod,omitempty,omitzero"`
 
-	// rollout Paused keeps the pods as they are, while users, keys and settings go on to
-	// reach them: what would restart them, an upgrade of the operator included, is listed
-	// in status.pendingRestart and waits. Default Automatic. See docs/upgrading.md.
+	// rollout Paused keeps the pods running, while users, keys and settings still reach
+	// them: what would restart them, including an upgrade of the operator, is listed in
+	// status.pendingRestart and waits. Default Automatic. See docs/upgrading.md.
 	// +optional
 	Rollout RolloutPolicy `json:"rollout,omitempty"`
 }
 
 // ListenerPod adjusts the pods of a listener. Changes restart them.
 type ListenerPod struct {
-	// resources of the daemon's container. Default: requests of 50m CPU and 64Mi.
+	// resources of the daemon's container. Default: requests of 50m CPU and 64Mi memory, and no
+	// limits.
 	// +optional
 	Resources *PodResources `json:"resources,omitempty"`
 
-	// nodeSelector selects nodes by label.
+	// nodeSelector selects nodes by label, for example {disk: ssd}. Default: any node.
 	// +optional
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
 	// +kubebuilder:validation:XValidation:message="each key must be a name of at most 63 letters, digits, '-', '_' and '.', alone or after a DNS name of at most 253 characters and a '/', for example example.com/team",rule="self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && k.indexOf('/') <= 253)"
 	NodeSelector map[string]LabelValue `json:"nodeSelector,omitempty"`
 
-	// tolerations of the pods.
+	// tolerations let the pods run on nodes with taints. Default: none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -196,16 +217,68 @@ type ListenerPod struct {
 	// +kubebuilder:validation:MaxItems=8
 	TopologySpreadConstraints []TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
 
-	// priorityClassName of the pods.
+	// priorityClassName is the PriorityClass of the pods: those with a lower one make room first.
+	// Default: the cluster's.
 	// +optional
 	PriorityClassName PriorityClassName `json:"priorityClassName,omitempty"`
 
 	// imagePullSecrets are Secrets in the listener's namespace for pulling the
-	// daemon's image.
+	// daemon's image. Default: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	ImagePullSecrets []LocalSecretReference `json:"imagePullSecrets,omitempty"`
+
+	// imagePullPolicy is when a node pulls the daemon's image. Default: Kubernetes' own rule,
+	// IfNotPresent for an image with a tag other than latest.
+	// +optional
+	ImagePullPolicy PullPolicy `json:"imagePullPolicy,omitempty"`
+
+	// affinity prefers or requires nodes by their labels and by the pods on them.
+	// +optional
+	Affinity *PodAffinity `json:"affinity,omitempty"`
+
+	// runtimeClassName selects one of the nodes' container runtimes, such as one with a
+	// sandbox. Default: the nodes' own.
+	// +optional
+	RuntimeClassName ObjectName `json:"runtimeClassName,omitempty"`
+
+	// schedulerName is the scheduler that places the pods. Default: that of the cluster.
+	// Without a scheduler of this name they stay pending.
+	// +optional
+	SchedulerName ObjectName `json:"schedulerName,omitempty"`
+
+	// fsGroupPolicy Fixed has volumes that support it owned by group 65532. Platform sets no
+	// group, for platforms that assign one when a pod is created and refuse others, as
+	// OpenShift's restricted-v2 does. Default Fixed.
+	// +optional
+	FSGroupPolicy FSGroupPolicy `json:"fsGroupPolicy,omitempty"`
+
+	// supplementalGroups are further groups of the daemon, such as the one that owns an
+	// export of an NFS server. The root group is not allowed.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Minimum=1
+	// +kubebuilder:validation:items:Maximum=2147483647
+	SupplementalGroups []int64 `json:"supplementalGroups,omitempty"`
 }
+
+// PullPolicy is when a node pulls an image.
+//
+// +kubebuilder:validation:Enum=Always;IfNotPresent;Never
+type PullPolicy string
+
+// FSGroupPolicy is who chooses the group that owns the files of volumes.
+//
+// +kubebuilder:validation:Enum=Fixed;Platform
+type FSGroupPolicy string
+
+// The choices of the group that owns volumes.
+const (
+	FSGroupFixed    FSGroupPolicy = "Fixed"
+	FSGroupPlatform FSGroupPolicy = "Platform"
+)

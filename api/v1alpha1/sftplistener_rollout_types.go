@@ -4,12 +4,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// RolloutPolicy says when changes of the pod template reach the pods.
+// RolloutPolicy is when changes of the pod template reach the pods.
 //
 // +kubebuilder:validation:Enum=Automatic;Paused
 type RolloutPolicy string
 
-// The roll-out policies.
+// The rollout policies.
 const (
 	// RolloutAutomatic: at once if the listener's spec changed; in turn with other
 	// listeners if the operator was upgraded.
@@ -26,13 +26,14 @@ type PendingRestartReason string
 // ListenerPendingRestart is a change of the pod template that has not reached the pods,
 // and what it will cost when it does.
 type ListenerPendingRestart struct {
-	// reason is why it waits: RolloutPaused, by infrastructure.rollout; RolloutQueued, for
-	// other listeners' roll-outs; RolloutBlocked, for what another condition says.
+	// reason is why it waits: RolloutPaused, because of infrastructure.rollout;
+	// RolloutQueued, for other listeners' rollouts; RolloutBlocked, because of what
+	// another condition reports.
 	// +required
 	Reason PendingRestartReason `json:"reason,omitempty"`
 
-	// changes names what is different: fields of the spec, or image and podTemplate, which
-	// come with the operator's version.
+	// changes names what differs: fields of the spec, or image and podTemplate, which
+	// depend on the operator's version.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -41,7 +42,7 @@ type ListenerPendingRestart struct {
 	// +kubebuilder:validation:items:MaxLength=64
 	Changes []string `json:"changes,omitempty"`
 
-	// since is when the change began to wait.
+	// since is when the change started to wait.
 	// +required
 	Since metav1.Time `json:"since,omitzero"` //nolint:kubeapilinter // the linter takes a Time for a struct
 
@@ -50,8 +51,8 @@ type ListenerPendingRestart struct {
 	// +kubebuilder:validation:Minimum=0
 	Pods *int32 `json:"pods,omitempty"`
 
-	// sessions is the number of sessions in them, counted at most five minutes ago. Unset
-	// when a pod does not say.
+	// sessions is the number of sessions in them, counted at most five minutes ago. It is
+	// absent if a pod does not report it.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Sessions *int32 `json:"sessions,omitempty"`

@@ -7,24 +7,24 @@ import (
 // The types of this file are bounded subsets of those of core/v1. What the API server would refuse of a pod is refused
 // here, when it is applied, and not minutes later in a condition.
 
-// PodResources are what a container asks for, and what it may use at most.
+// PodResources are what a container requests, and the most that it may use.
 //
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:message="requests.cpu must not be above limits.cpu",rule="!has(self.requests) || !has(self.limits) || !has(self.requests.cpu) || !has(self.limits.cpu) || quantity(string(self.requests.cpu)).compareTo(quantity(string(self.limits.cpu))) <= 0"
 // +kubebuilder:validation:XValidation:message="requests.memory must not be above limits.memory",rule="!has(self.requests) || !has(self.limits) || !has(self.requests.memory) || !has(self.limits.memory) || quantity(string(self.requests.memory)).compareTo(quantity(string(self.limits.memory))) <= 0"
 // +kubebuilder:validation:XValidation:message="requests.ephemeral-storage must not be above limits.ephemeral-storage",rule="!has(self.requests) || !has(self.limits) || !has(self.requests.ephemeral__dash__storage) || !has(self.limits.ephemeral__dash__storage) || quantity(string(self.requests.ephemeral__dash__storage)).compareTo(quantity(string(self.limits.ephemeral__dash__storage))) <= 0"
 type PodResources struct {
-	// requests are what the scheduler sets aside.
+	// requests are what the scheduler reserves.
 	// +optional
 	Requests *ResourceAmounts `json:"requests,omitempty"`
 
-	// limits are what the container may use at most. One that uses more memory is killed, and
-	// its sessions end.
+	// limits are the most that the container may use. If it uses more memory, it is killed
+	// and its sessions end.
 	// +optional
 	Limits *ResourceAmounts `json:"limits,omitempty"`
 }
 
-// ResourceAmounts are amounts of what a node has.
+// ResourceAmounts are amounts of a node's resources.
 //
 // +kubebuilder:validation:MinProperties=1
 type ResourceAmounts struct {
@@ -62,11 +62,11 @@ type ResourceAmounts struct {
 // +kubebuilder:validation:XValidation:message="operator must be Exists without key: it then tolerates each taint",rule="has(self.key) || self.operator == 'Exists'"
 // +kubebuilder:validation:XValidation:message="tolerationSeconds may be set only with effect NoExecute: the other effects do not end a pod",rule="!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')"
 type Toleration struct {
-	// key of the taint. Default: each key, with operator Exists.
+	// key of the taint. Default: all keys, with operator Exists.
 	// +optional
 	Key QualifiedName `json:"key,omitempty"`
 
-	// operator Equal compares the value; Exists tolerates each value. Default Equal.
+	// operator Equal compares the value; Exists tolerates all values. Default Equal.
 	// +optional
 	// +kubebuilder:default=Equal
 	Operator TolerationOperator `json:"operator,omitempty"`
@@ -75,12 +75,12 @@ type Toleration struct {
 	// +optional
 	Value *LabelValue `json:"value,omitempty"`
 
-	// effect of the taint. Default: each effect.
+	// effect of the taint. Default: all effects.
 	// +optional
 	Effect TaintEffect `json:"effect,omitempty"`
 
 	// tolerationSeconds is how long a pod stays on a node that gets the taint, with effect
-	// NoExecute. Default: for good.
+	// NoExecute. Default: forever.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=31536000
@@ -107,13 +107,13 @@ type TaintEffect string
 //
 // +kubebuilder:validation:XValidation:message="minDomains may be set only with whenUnsatisfiable DoNotSchedule",rule="!has(self.minDomains) || self.whenUnsatisfiable == 'DoNotSchedule'"
 type TopologySpreadConstraint struct {
-	// maxSkew is by how many pods two domains may differ.
+	// maxSkew is the largest allowed difference in pods between two domains.
 	// +required
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=50
 	MaxSkew int32 `json:"maxSkew,omitempty"`
 
-	// topologyKey is the label of nodes that makes a domain, for example
+	// topologyKey is the node label whose values are the domains, for example
 	// topology.kubernetes.io/zone.
 	// +required
 	TopologyKey QualifiedName `json:"topologyKey,omitempty"`
@@ -123,7 +123,8 @@ type TopologySpreadConstraint struct {
 	// +required
 	WhenUnsatisfiable SpreadAction `json:"whenUnsatisfiable,omitempty"`
 
-	// minDomains is the number of domains there should be, with DoNotSchedule.
+	// minDomains is the number of domains that must exist for an even spread, with
+	// DoNotSchedule. Default 1.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
@@ -138,8 +139,8 @@ type TopologySpreadConstraint struct {
 	// +optional
 	NodeTaintsPolicy SpreadNodePolicy `json:"nodeTaintsPolicy,omitempty"`
 
-	// matchLabelKeys are labels of the pods, beside the listener's, that pods have to have in
-	// common to be counted together: pod-template-hash counts each revision apart.
+	// matchLabelKeys are labels of the pods, in addition to the listener's, that pods must
+	// share to be counted together: pod-template-hash counts each revision separately.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

@@ -10,8 +10,8 @@ const (
 	// CryptoModern2026 offers the post-quantum hybrid key exchange first, no SHA-1, no
 	// CBC, RSA keys of 2048 bits and more with SHA-2 signatures only.
 	CryptoModern2026 CryptoPolicy = "Modern2026"
-	// CryptoStrict2026 offers post-quantum and curve25519 key exchange, and authenticated
-	// encryption or encrypt-then-MAC alone.
+	// CryptoStrict2026 offers post-quantum and curve25519 key exchange, and only
+	// authenticated encryption or encrypt-then-MAC.
 	CryptoStrict2026 CryptoPolicy = "Strict2026"
 	// CryptoFips2026 offers what FIPS 140 allows.
 	CryptoFips2026 CryptoPolicy = "Fips2026"
@@ -19,12 +19,12 @@ const (
 	CryptoLegacy2026 CryptoPolicy = "Legacy2026"
 )
 
-// ListenerProxyProtocol is how a listener learns of clients' addresses from a proxy.
+// ListenerProxyProtocol is how a listener learns clients' addresses from a proxy.
 //
 // +kubebuilder:validation:XValidation:message="trustedCIDRs must be set if and only if mode is Required: a header from anybody else would be a lie",rule="has(self.trustedCIDRs) == (has(self.mode) && self.mode == 'Required')"
 type ListenerProxyProtocol struct {
 	// mode Required refuses connections that do not begin with a PROXY protocol header,
-	// version 1 or 2, from one of trustedCIDRs.
+	// version 1 or 2, from one of trustedCIDRs. Default Disabled.
 	// +optional
 	// +kubebuilder:default=Disabled
 	Mode ProxyProtocolMode `json:"mode,omitempty"`
@@ -39,7 +39,7 @@ type ListenerProxyProtocol struct {
 	TrustedCIDRs []Network `json:"trustedCIDRs,omitempty"`
 }
 
-// ProxyProtocolMode says whether connections begin with a PROXY protocol header.
+// ProxyProtocolMode controls whether connections begin with a PROXY protocol header.
 //
 // +kubebuilder:validation:Enum=Disabled;Required
 type ProxyProtocolMode string
@@ -53,21 +53,22 @@ const (
 // ListenerSources are how clients are told apart by their addresses, and how those that
 // misbehave are kept away.
 type ListenerSources struct {
-	// penalties Enabled refuses sources for a while that fail to log in again and again,
-	// hold connections without logging in, or send garbage. Default: Enabled, but Disabled
+	// penalties Enabled temporarily refuses sources that repeatedly fail to log in, hold
+	// connections without logging in, or send garbage. Default: Enabled, but Disabled
 	// where service.externalTrafficPolicy Cluster without proxyProtocol shows the pods the
 	// addresses of nodes, not of clients.
 	// +optional
 	Penalties PenaltyMode `json:"penalties,omitempty"`
 
-	// maxPenaltySeconds bounds a penalty. Default 600.
+	// maxPenaltySeconds is the longest time, in seconds, for which a source is refused.
+	// Default 600.
 	// +optional
 	// +kubebuilder:validation:Minimum=15
 	// +kubebuilder:validation:Maximum=86400
 	MaxPenaltySeconds *int32 `json:"maxPenaltySeconds,omitempty"`
 
 	// exemptCIDRs are networks without penalties and without limits.startups.perSource:
-	// of a monitoring system, or of a large site behind one address.
+	// of a monitoring system, or of a large site behind one address. Default: none.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -89,7 +90,7 @@ type ListenerSources struct {
 	IPv6PrefixLength *int32 `json:"ipv6PrefixLength,omitempty"`
 }
 
-// PenaltyMode says whether sources that misbehave are refused for a while.
+// PenaltyMode controls whether misbehaving sources are temporarily refused.
 //
 // +kubebuilder:validation:Enum=Enabled;Disabled
 type PenaltyMode string
@@ -100,8 +101,8 @@ const (
 	PenaltiesDisabled PenaltyMode = "Disabled"
 )
 
-// ListenerKeyPolicy says when users' keys are worth a look. It changes states, conditions
-// and metrics, and refuses no login.
+// ListenerKeyPolicy is when users' keys are reported as expiring or unused, in states,
+// conditions and metrics. It refuses no login.
 //
 // +kubebuilder:validation:MinProperties=1
 type ListenerKeyPolicy struct {
@@ -112,8 +113,8 @@ type ListenerKeyPolicy struct {
 	// +kubebuilder:validation:Maximum=365
 	ExpiringWithinDays *int32 `json:"expiringWithinDays,omitempty"`
 
-	// unusedAfterDays is after how many days without a login a key counts as Unused.
-	// Default: never.
+	// unusedAfterDays is the number of days without a login after which a key counts as
+	// Unused. Default: never.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=3650

@@ -1,12 +1,12 @@
 package v1alpha1
 
-// ListenerTracing sends traces of sessions to a collector of OpenTelemetry: one for each
+// ListenerTracing sends traces of sessions to an OpenTelemetry collector: one for each
 // connection that logs in, with its login and its transfers.
 type ListenerTracing struct {
-	// endpoint is where the collector takes OTLP over HTTP: the base URL, to which the pods add
-	// /v1/traces. They look its name up and connect to it, which the NetworkPolicy of the
-	// listener does not allow by itself: docs/monitoring.md has the policy that does. Spans
-	// have login names, addresses and paths of files.
+	// endpoint is where the collector accepts OTLP over HTTP: the base URL, to which the pods
+	// add /v1/traces. They resolve its name and connect to it, which the listener's
+	// NetworkPolicy does not allow: docs/monitoring.md has a policy that does. Spans contain
+	// login names, addresses and file paths.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -15,8 +15,8 @@ type ListenerTracing struct {
 	// +kubebuilder:validation:XValidation:message="endpoint must have a port of at most 65535",rule="!isURL(self) || url(self).getPort() == '' || int(url(self).getPort()) <= 65535"
 	Endpoint string `json:"endpoint,omitempty"`
 
-	// samplingPercent is the share of connections whose traces are sent, each as a whole or
-	// not at all. Default 100.
+	// samplingPercent is the share of connections that are traced, each completely or not
+	// at all. Default 100.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100

@@ -1,6 +1,8 @@
 package v1alpha1
 
 import (
+	"strings"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -11,10 +13,13 @@ import (
 // +kubebuilder:resource:shortName=sftpu,categories=sftp
 // +kubebuilder:selectablefield:JSONPath=`.spec.listenerRef.name`
 // +kubebuilder:printcolumn:name="Username",type=string,JSONPath=`.status.username`
-// +kubebuilder:printcolumn:name="Listener",type=string,JSONPath=`.spec.listenerRef.name`
+// +kubebuilder:printcolumn:name="Listener",type=string,JSONPath=`.status.listener`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`,priority=1
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Inactive",type=string,JSONPath=`.status.conditions[?(@.type=="Inactive")].reason`
 // +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.spec.expirationTime`,priority=1
+// +kubebuilder:printcolumn:name="Refused",type=date,JSONPath=`.status.lastRefusal.time`,priority=1
+// +kubebuilder:printcolumn:name="Refusal",type=string,JSONPath=`.status.lastRefusal.reason`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type SFTPUser struct {
 	metav1.TypeMeta `json:",inline"`
@@ -23,11 +28,11 @@ type SFTPUser struct {
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec is the login that is wanted.
+	// spec describes the login.
 	// +required
 	Spec SFTPUserSpec `json:"spec,omitzero"`
 
-	// status is the login as it was last seen.
+	// status is what the operator last found. Only the operator writes it.
 	// +optional
 	// +kubebuilder:default={conditions: {{type: "Accepted", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"},{type: "ResolvedRefs", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"},{type: "Ready", status: "Unknown", reason: "Pending", message: "Waiting for the operator", lastTransitionTime: "1970-01-01T00:00:00Z"}}}
 	Status SFTPUserStatus `json:"status,omitempty,omitzero"`
@@ -42,7 +47,7 @@ type SFTPUserList struct {
 	Items           []SFTPUser `json:"items"`
 }
 
-// SFTPUserSpec is the login that is wanted.
+// SFTPUserSpec describes a login: on which listener, with which credentials and directories.
 //
 // +kubebuilder:validation:XValidation:message="username is immutable: delete the SFTPUser and make a new one",rule="has(self.username) == has(oldSelf.username) && (!has(self.username) || self.username == oldSelf.username)"
 type SFTPUserSpec struct {
@@ -51,29 +56,31 @@ type SFTPUserSpec struct {
 	// +kubebuilder:validation:XValidation:message="listenerRef is immutable: delete the SFTPUser and make a new one",rule="self == oldSelf"
 	ListenerRef ListenerReference `json:"listenerRef,omitzero"`
 
-	// username is the login name. Default: the name of this object. On a listener
-	// with usernames NamespacePrefixed, "<namespace>." is put before it. The
-	// effective name is in status.username.
+	// username is the login name. Default: the name of this object. "<namespace>." is
+	// prepended for users in namespaces other than the listener's, unless
+	// allowedUsers.usernames of the listener says otherwise. The effective name is in
+	// status.username.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:message="username must start with a letter, digit or '_' and contain only letters, digits and . _ @ + -",rule="self.matches('^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$')"
 	Username string `json:"username,omitempty"`
 
-	// state Suspended refuses logins and closes sessions; everything else is kept.
+	// state is Active, or Suspended: logins are refused and open sessions are closed, while the
+	// login name, files and keys are kept. Default Active.
 	// +optional
 	// +kubebuilder:default=Active
 	State UserState `json:"state,omitempty"`
 
-	// expirationTime is when the login ends: from then on it is refused, and
-	// sessions are closed.
+	// expirationTime is the time, for example 2027-01-31T00:00:00Z, from which the login is refused; open sessions are
+	// closed then. Default: none, the login does not expire.
 	// +optional
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
-	// allowedCIDRs are the networks that this user may log in from, beside what the
-	// listener and the from= of a key say: all of them have to allow. Default: all. They
-	// compare with what the pods see as the client's address, see the listener's service
-	// and proxyProtocol.
+	// allowedCIDRs lists the networks from which this user may log in. The listener's
+	// allowedCIDRs and the from of the key must allow the client's address as well. The address
+	// is the one that the pods see, which depends on the listener's service and proxyProtocol.
+	// Default: any network.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -86,11 +93,11 @@ type SFTPUserSpec struct {
 	Authentication UserAuthentication `json:"authentication,omitempty,omitzero"`
 
 	// homeDirectory is what the user sees as "/". Default: the directory
-	// <namespace>/<name> of the listener's home volume, with access ReadWrite.
+	// <namespace>/<name of this SFTPUser> of the listener's home volume, with access ReadWrite.
 	// +optional
 	HomeDirectory Directory `json:"homeDirectory,omitempty,omitzero"`
 
-	// mounts are further directories in the user's tree.
+	// mounts are further directories that the user sees, each at its own path. Default: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=path
@@ -98,7 +105,7 @@ type SFTPUserSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	Mounts []Mount `json:"mounts,omitempty"`
 
-	// limits of this user.
+	// limits bound what this user may use. Default: those of the listener.
 	// +optional
 	Limits UserLimits `json:"limits,omitempty,omitzero"`
 }
@@ -115,7 +122,7 @@ type ListenerReference struct {
 	Namespace NamespaceName `json:"namespace,omitempty"`
 }
 
-// UserState says whether a login works.
+// UserState controls whether a login works.
 //
 // +kubebuilder:validation:Enum=Active;Suspended
 type UserState string
@@ -126,30 +133,21 @@ const (
 	UserSuspended UserState = "Suspended"
 )
 
-// UserAuthentication is how a user logs in, beside the SFTPKeys that name the user in their
-// userRef.
+// UserAuthentication is how a user logs in, in addition to SFTPKeys with a userRef to the
+// user.
 //
-// +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:message="mode AllOf must have passwordSecretRef: it asks for a key and then the password",rule="!has(self.mode) || self.mode != 'AllOf' || has(self.passwordSecretRef)"
-// +kubebuilder:validation:XValidation:message="mode and methods exclude each other: remove mode, which is the short form",rule="!has(self.mode) || !has(self.methods)"
-// +kubebuilder:validation:XValidation:message="methods with password must have passwordSecretRef",rule="!has(self.methods) || has(self.passwordSecretRef) || !self.methods.exists(m, 'password' in m.split(','))"
-// +kubebuilder:validation:XValidation:message="methods with keyboard-interactive:totp must have totpSecretRef: kubectl sftp totp makes the secret",rule="!has(self.methods) || has(self.totpSecretRef) || !self.methods.exists(m, 'keyboard-interactive:totp' in m.split(','))"
-// +kubebuilder:validation:XValidation:message="totpSecretRef must be used: add ,keyboard-interactive:totp to one of methods, or remove methods to have a code asked for always",rule="!has(self.methods) || !has(self.totpSecretRef) || self.methods.exists(m, 'keyboard-interactive:totp' in m.split(','))"
+// +kubebuilder:validation:XValidation:message="methods with Password must have passwordSecretRef",rule="!has(self.methods) || has(self.passwordSecretRef) || !self.methods.exists(m, 'Password' in m.steps)"
+// +kubebuilder:validation:XValidation:message="methods with TOTP must have totpSecretRef: kubectl sftp totp makes the secret",rule="!has(self.methods) || has(self.totpSecretRef) || !self.methods.exists(m, 'TOTP' in m.steps)"
+// +kubebuilder:validation:XValidation:message="totpSecretRef must be used: add TOTP to one of methods, or remove methods to have a code asked for always",rule="!has(self.methods) || !has(self.totpSecretRef) || self.methods.exists(m, 'TOTP' in m.steps)"
 type UserAuthentication struct {
-	// mode is the short form of methods. AnyOf lets each credential log in by itself, AllOf
-	// asks for a key and then the password; with totpSecretRef, both ask for a code after
-	// that. Default: the listener's requiredMethods, or else AnyOf.
+	// methods are the ways to log in. Each is a combination of steps that is enough, for
+	// example {steps: [PublicKey, TOTP]}. Default: the listener's requiredMethods; without
+	// these, any one credential is enough, followed by a code if totpSecretRef is set.
 	// +optional
-	Mode AuthMode `json:"mode,omitempty"`
-
-	// methods are combinations of which each logs in, for example
-	// publickey,keyboard-interactive:totp. The steps of a combination have to succeed in
-	// its order; publickey,publickey asks for two different keys. A client is asked for
-	// password with the SSH methods password and keyboard-interactive.
-	// +optional
-	// +listType=set
+	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:XValidation:message="methods must not have the same steps twice",rule="self.all(m, self.exists_one(n, n.steps == m.steps))"
 	Methods []MethodCombination `json:"methods,omitempty"`
 
 	// authorizedKeys are public keys, each a line of an OpenSSH authorized_keys file.
@@ -159,7 +157,7 @@ type UserAuthentication struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=32
-	// +kubebuilder:validation:XValidation:message="must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one",rule="self.all(k, !k.contains('PRIVATE KEY') && !k.contains('PuTTY-User') && !k.contains('b3BlbnNzaC1r'))"
+	// +kubebuilder:validation:XValidation:message="must never be a private key: use the contents of the .pub file, and generate a new key pair, because others may have seen this private key",rule="self.all(k, !k.contains('PRIVATE KEY') && !k.contains('PuTTY-User') && !k.contains('b3BlbnNzaC1r'))"
 	AuthorizedKeys []AuthorizedKey `json:"authorizedKeys,omitempty"`
 
 	// authorizedKeysSecretRefs are Secrets in the same namespace, each with an
@@ -171,23 +169,15 @@ type UserAuthentication struct {
 	// +kubebuilder:validation:MaxItems=8
 	AuthorizedKeysSecretRefs []AuthorizedKeysSecretReference `json:"authorizedKeysSecretRefs,omitempty"`
 
-	// keyRefs are SFTPKeys of usage Client in the same namespace. Those that name this user
-	// in their userRef need not be here; one that names another user cannot be used.
-	// +optional
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=8
-	KeyRefs []LocalKeyReference `json:"keyRefs,omitempty"`
-
-	// certificates Accepted lets user certificates log in, in the place of a key, that one of
-	// the listener's authentication.trustedUserCAs made and that have the login name among
-	// their principals. Default Refused.
+	// certificates is Accepted to let the user log in with an OpenSSH user certificate instead of
+	// a registered key. It must be signed by one of the listener's authentication.trustedUserCAs
+	// and have the login name among its principals. Default Refused.
 	// +optional
 	Certificates CertificateUse `json:"certificates,omitempty"`
 
-	// passwordSecretRef is a Secret in the same namespace with the password in clear, best
-	// of type kubernetes.io/basic-auth, or with a hash of it. Only a hash reaches the pods.
+	// passwordSecretRef names a Secret in the same namespace that has the password, in clear
+	// text (preferably of type kubernetes.io/basic-auth) or as a hash. Only a hash reaches the
+	// pods. Default: none, the user has no password.
 	// +optional
 	PasswordSecretRef *PasswordSecretReference `json:"passwordSecretRef,omitempty"`
 
@@ -199,18 +189,31 @@ type UserAuthentication struct {
 	TOTPSecretRef *TOTPSecretReference `json:"totpSecretRef,omitempty"`
 }
 
-// MethodCombination is steps of a login in their order, in the syntax of OpenSSH's
-// AuthenticationMethods: publickey (a key or certificate), password, and
-// keyboard-interactive:totp (the code of an authenticator app, which is never the first).
+// MethodCombination is a way to log in.
 //
-// +kubebuilder:validation:MinLength=1
-// +kubebuilder:validation:MaxLength=100
-// +kubebuilder:validation:XValidation:message="must be steps with commas and without blanks between them, of publickey, password and keyboard-interactive:totp (the code of an authenticator app), for example publickey,keyboard-interactive:totp",rule="self.split(',').all(s, s in ['publickey', 'password', 'keyboard-interactive:totp'])"
-// +kubebuilder:validation:XValidation:message="must not begin with keyboard-interactive:totp: a code comes after publickey or password",rule="!self.startsWith('keyboard-interactive:totp')"
-// +kubebuilder:validation:XValidation:message="must have at most 4 steps, password and keyboard-interactive:totp at most once",rule="size(self.split(',')) <= 4 && self.split(',').filter(s, s == 'password').size() <= 1 && self.split(',').filter(s, s == 'keyboard-interactive:totp').size() <= 1"
-type MethodCombination string
+// +kubebuilder:validation:XValidation:message="steps must not begin with TOTP: a code comes after PublicKey or Password",rule="self.steps[0] != 'TOTP'"
+// +kubebuilder:validation:XValidation:message="steps must have Password and TOTP at most once",rule="self.steps.filter(s, s == 'Password').size() <= 1 && self.steps.filter(s, s == 'TOTP').size() <= 1"
+type MethodCombination struct {
+	// steps must succeed in this order. PublicKey is a key or certificate; twice, it means
+	// two different keys. Password uses the SSH methods password and keyboard-interactive.
+	// TOTP is the code of an authenticator app, and never the first.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	Steps []AuthMethod `json:"steps,omitempty"`
+}
 
-// CertificateUse says whether a user logs in with certificates.
+// String returns the steps with commas between them, as the package factor parses them.
+func (c *MethodCombination) String() string {
+	steps := make([]string, 0, len(c.Steps))
+	for _, s := range c.Steps {
+		steps = append(steps, string(s))
+	}
+	return strings.Join(steps, ",")
+}
+
+// CertificateUse controls whether a user logs in with certificates.
 //
 // +kubebuilder:validation:Enum=Accepted;Refused
 type CertificateUse string
@@ -219,17 +222,6 @@ type CertificateUse string
 const (
 	CertificatesAccepted CertificateUse = "Accepted"
 	CertificatesRefused  CertificateUse = "Refused"
-)
-
-// AuthMode says how credentials combine.
-//
-// +kubebuilder:validation:Enum=AnyOf;AllOf
-type AuthMode string
-
-// The ways that credentials combine.
-const (
-	AuthAnyOf AuthMode = "AnyOf"
-	AuthAllOf AuthMode = "AllOf"
 )
 
 // AuthorizedKeysSecretReference names an authorized_keys file in a Secret.
@@ -262,7 +254,7 @@ type PasswordSecretReference struct {
 	Format PasswordFormat `json:"format,omitempty"`
 }
 
-// PasswordFormat says what a Secret has of a password.
+// PasswordFormat is the form in which a Secret holds a password.
 //
 // +kubebuilder:validation:Enum=Plain;Hash
 type PasswordFormat string
@@ -294,22 +286,23 @@ type LocalKeyReference struct {
 
 // UserLimits bound what one user may use.
 type UserLimits struct {
-	// maxConnections of this user on each pod; the listener's maxConnectionsPerUser
-	// holds as well.
+	// maxConnections is how many connections this user may have on each pod. It can only lower
+	// the listener's limits.maxConnectionsPerUser. Default: that limit.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	MaxConnections *int32 `json:"maxConnections,omitempty"`
 }
 
-// SFTPUserStatus is the login as it was last seen.
+// SFTPUserStatus is what the operator last found. Only the operator writes it.
 type SFTPUserStatus struct {
-	// conditions are Accepted, ResolvedRefs and Ready; wait for Ready. Ready is True
-	// when every ready pod of the listener has loaded this login.
+	// conditions are Accepted, ResolvedRefs, KeysValid and Ready; wait for Ready. Ready is True
+	// when every ready pod of the listener has loaded this login, and some pod is ready. While
+	// they are true, there are also Reconciling or Stalled, or Inactive instead of Ready.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
-	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:MaxItems=16
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// observedGeneration is the generation of the spec that the status describes.
@@ -323,13 +316,29 @@ type SFTPUserStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	Username string `json:"username,omitempty"`
 
+	// listener is the listener of the login, as namespace/name if it is in another namespace.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	Listener string `json:"listener,omitempty"`
+
 	// address is where the user connects, as host:port.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=280
 	Address string `json:"address,omitempty"`
 
-	// keys are the public keys of this user, those that cannot be used included.
+	// knownHosts are lines for an OpenSSH known_hosts file: the host keys of the address,
+	// including upcoming and retiring ones. They are for people who hand over the login and may
+	// not read the listener.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=10240
+	KnownHosts []string `json:"knownHosts,omitempty"`
+
+	// keys are the public keys of this user, including those that cannot be used.
 	// +optional
 	// +listType=map
 	// +listMapKey=fingerprint
@@ -338,14 +347,63 @@ type SFTPUserStatus struct {
 
 	// provedHostKeys are the fingerprints of those host keys of the listener that a client of
 	// this user has learned, as OpenSSH's client does after a login: it asked for a proof and
-	// got it. Who does not have one that is Advertised will be asked, or fail, when that
-	// becomes Active, unless the key reached the client in another way.
+	// got it. If a key that is Advertised is missing here, clients of this user will ask about it,
+	// or fail, when it becomes Active, unless they got it in another way.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=64
 	ProvedHostKeys []string `json:"provedHostKeys,omitempty"`
+
+	// lastRefusal is the last login with this user's login name that was refused, by the
+	// listener or for its credentials. It is at most about a minute behind for the first
+	// refusal, and up to an hour behind while logins continue to be refused. It does not cover
+	// clients that named no user or were rejected before that.
+	// +optional
+	LastRefusal *LoginRefusal `json:"lastRefusal,omitempty"`
+}
+
+// LoginRefusal is a login that was refused, and how many were.
+type LoginRefusal struct {
+	// time of the refusal.
+	// +required
+	Time metav1.Time `json:"time,omitzero"` //nolint:kubeapilinter // the linter takes a Time for a struct
+
+	// reason as in the audit log, for example wrong_password or key_not_registered.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Reason string `json:"reason,omitempty"`
+
+	// message is what the reason means.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	Message string `json:"message,omitempty"`
+
+	// sourceIP is the address that the client came from, as the pods see it.
+	// +optional
+	// +kubebuilder:validation:MinLength=2
+	// +kubebuilder:validation:MaxLength=45
+	SourceIP string `json:"sourceIP,omitempty"`
+
+	// keyFingerprint is the SHA-256 fingerprint of the last key that the client offered, as
+	// OpenSSH prints it.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	KeyFingerprint string `json:"keyFingerprint,omitempty"`
+
+	// count is how many were refused since the time in since, as far as pods have reported
+	// them; some may be lost when a pod ends. It starts again after a day without a refusal.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Count int32 `json:"count,omitempty"`
+
+	// since is when the first of those in count was refused.
+	// +optional
+	Since metav1.Time `json:"since,omitempty,omitzero"`
 }
 
 // UserKeyStatus is a public key of a user.
@@ -374,42 +432,38 @@ type UserKeyStatus struct {
 	// +kubebuilder:validation:MaxLength=264
 	Source string `json:"source,omitempty"`
 
-	// comment is what follows the key in its line, as far as it is printable.
+	// comment is what follows the key in its line, without unprintable characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	Comment string `json:"comment,omitempty"`
 
-	// addedDate is the day, in UTC, on which the operator first saw the key with this user.
+	// addedDate is the day, as YYYY-MM-DD in UTC, on which the operator first saw the key with this user.
 	// +optional
-	// +kubebuilder:validation:MinLength=10
-	// +kubebuilder:validation:MaxLength=10
-	AddedDate string `json:"addedDate,omitempty"`
+	AddedDate Date `json:"addedDate,omitempty"`
 
-	// notBefore is from when on the key logs in, unless that is at once.
+	// notBefore is the time before which the key is refused; absent if it works at once.
 	// +optional
 	NotBefore *metav1.Time `json:"notBefore,omitempty"`
 
-	// expirationTime is when the key ends, unless it never does.
+	// expirationTime is the time from which the key is refused; absent if it does not expire.
 	// +optional
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 
-	// lastUsedDate is the day, in UTC, of the last login with this key. Without it there
-	// was none that the operator knows of.
+	// lastUsedDate is the day, as YYYY-MM-DD in UTC, of the last login with this key. It is absent if
+	// the operator knows of none.
 	// +optional
-	// +kubebuilder:validation:MinLength=10
-	// +kubebuilder:validation:MaxLength=10
-	LastUsedDate string `json:"lastUsedDate,omitempty"`
+	LastUsedDate Date `json:"lastUsedDate,omitempty"`
 
-	// state says whether the key logs in, and whether somebody should look at it.
+	// state reports whether the key logs in, and whether it needs attention.
 	// +required
 	State KeyState `json:"state,omitempty"`
 }
 
-// KeyState says whether a key logs in, and whether somebody should look at it. Active,
-// Expiring and Unused keys do: Expiring ends within the listener's
-// keyPolicy.expiringWithinDays, Unused was not used for keyPolicy.unusedAfterDays. Expired
-// and NotYetValid keys do not by their times, Weak ones by the listener's cryptoPolicy,
+// KeyState is whether a key logs in, and whether it needs attention. Active, Expiring and
+// Unused keys log in: Expiring expires within the listener's keyPolicy.expiringWithinDays,
+// Unused was not used for keyPolicy.unusedAfterDays. Expired and NotYetValid keys do not,
+// because of their validity period, and Weak ones because of the listener's cryptoPolicy.
 // AssignedElsewhere is a key that an SFTPKey assigns to another user, and Revoked one that
 // the listener's revokedKeys names.
 //

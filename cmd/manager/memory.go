@@ -7,10 +7,9 @@ import (
 	"strconv"
 )
 
-// limitMemory tells the garbage collector of the container's memory limit, which the pod hands
-// down in MEMORY_LIMIT, in bytes. Without it the heap may grow to twice of what is in use, and a
-// container that had enough is killed. The tenth that it does not get is for what is no heap.
-// GOMEMLIMIT (package runtime) comes first.
+// limitMemory sets the garbage collector's memory limit from the container's, which the pod passes in MEMORY_LIMIT, in bytes.
+// Without it the heap may grow to twice the memory in use, and a container with enough memory would be killed. The remaining
+// tenth is for memory outside the heap. GOMEMLIMIT (package runtime) takes precedence.
 func limitMemory() error {
 	value := os.Getenv("MEMORY_LIMIT")
 	if value == "" || os.Getenv("GOMEMLIMIT") != "" {

@@ -13,12 +13,12 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// renewDeadline is what the library's manager has for renewing the lease.
+// renewDeadline is the library's default for renewing the lease.
 const renewDeadline = 10 * time.Second
 
-// podLock is the lease under a pod's name. A process that was killed leaves the lease behind, and
-// under a name of its own, as the library gives it, the next one in the same pod would wait 15
-// seconds for its end, and every revocation with it. There are no two in a pod at a time.
+// podLock is the lease under a pod's name. A killed process leaves the lease behind, and with a unique name, which the library
+// chooses, the next process in the same pod would wait 15 seconds for its expiration, and so would every revocation. There are
+// never two processes in a pod at a time.
 func podLock(config *rest.Config, namespace, pod string) (resourcelock.Interface, error) {
 	lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, namespace, leaseName,
 		resourcelock.ResourceLockConfig{Identity: pod}, config, renewDeadline)
@@ -33,10 +33,9 @@ const (
 	apiTimeout = 5 * time.Second
 )
 
-// awaitAPI waits until the API server answers. The lease is lost with the API server, and the
-// process ends; if the next ones ended at once, the kubelet would start them after longer and
-// longer pauses, and the operator would miss the server's return by up to five minutes. The
-// liveness probe is answered meanwhile, the readiness probe is not.
+// awaitAPI waits until the API server answers. Losing the API server means losing the lease, and the process ends; if its
+// successors ended at once, the kubelet would restart them with growing pauses, and the operator would miss the server's return
+// by up to five minutes. In the meantime the liveness probe succeeds, and the readiness probe fails.
 func awaitAPI(ctx context.Context, config *rest.Config, healthAddress string) error {
 	c := rest.CopyConfig(config)
 	c.Timeout = apiTimeout
@@ -47,7 +46,7 @@ func awaitAPI(ctx context.Context, config *rest.Config, healthAddress string) er
 	answers := func() error {
 		err := d.RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 		if apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsNotFound(err) {
-			return nil // it is there; what is wrong the manager will say
+			return nil // the server responds; the manager reports other errors
 		}
 		return err
 	}
@@ -60,7 +59,7 @@ func awaitAPI(ctx context.Context, config *rest.Config, healthAddress string) er
 	mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
 	health := &http.Server{Addr: healthAddress, Handler: mux, ReadHeaderTimeout: apiTimeout}
 	if healthAddress != "0" {
-		go func() { _ = health.ListenAndServe() }() // without it, the kubelet starts us again
+		go func() { _ = health.ListenAndServe() }() // without it, the kubelet restarts this process
 	}
 	defer health.Close()
 	for {

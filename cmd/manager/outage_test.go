@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// free returns an address that nobody listens on.
+// free returns an address on which nothing listens.
 func free(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -24,7 +24,7 @@ func free(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// While the API server is away or not ready the process lives, and says so.
+// While the API server is down or not ready, the process stays alive and reports that.
 func TestAwaitAPI(t *testing.T) {
 	var ready atomic.Bool
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -86,7 +86,7 @@ func TestAwaitAPIEnds(t *testing.T) {
 	}
 }
 
-// A server that refuses us is there: the manager then says what is wrong.
+// A server that refuses the request is up: the manager then reports what is wrong.
 func TestAwaitAPIThatRefuses(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "no", http.StatusForbidden)

@@ -5,25 +5,29 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/offline"
+	"github.com/sftp-operator/sftp-operator/controllers/platform"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-const renderUsage = `usage: manager render -f FILE-OR-DIRECTORY [-f ...] [-o DIRECTORY] [-allow-missing]
+const renderUsage = `usage: manager render -f FILE-OR-DIRECTORY [-f ...] [-o DIRECTORY] [-platform-policy FILE] [-allow-missing]
 
 Checks manifests as the cluster would, and writes the daemon's configuration.
 
 Reads SFTPListeners, SFTPUsers and SFTPKeys, and the Secrets and Namespaces that they
 refer to. Prints what conditions would say, and exits with 1 if there is anything. With
 -o it writes the configuration directory for "sftpd serve -config"; with several
-listeners, each into <namespace>/<name> below it. Host keys that the operator would
+listeners, each into <namespace>/<name> below it. The folder relay in it is for "sftpd relay
+-config", if the listener has events; -pods says where that finds the daemon. Host keys that the operator would
 generate are made on the first run and kept in the directory.
 
 `
@@ -50,6 +54,8 @@ func renderCommand(args []string) error {
 	}
 	fs.Var(&files, "f", "file or directory with manifests, - for standard input; may be repeated")
 	out := fs.String("o", "", "directory to write to; only checks when empty")
+	platformPolicy := fs.String("platform-policy", "", "file with the operator's defaults and bounds for all listeners; none when empty")
+	pods := fs.String("pods", "localhost:8081", "name and health port of the daemon, as the relay of a listener with events finds it")
 	allowMissing := fs.Bool("allow-missing", false, "do not fail for Secrets and keys that are not in the manifests; users that need them are left out")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -61,11 +67,16 @@ func renderCommand(args []string) error {
 		fs.Usage()
 		return errors.New("-f must be given")
 	}
+	policy, err := platform.ReadFile(*platformPolicy)
+	if err != nil {
+		return fmt.Errorf("-platform-policy: %w", err)
+	}
 	ctx := context.Background()
 	m, err := offline.Read(ctx, files)
 	if err != nil {
 		return err
 	}
+	m.Platform = policy
 	failed := len(m.Refused) > 0
 	for _, r := range m.Refused {
 		fmt.Fprintln(os.Stderr, "error:", r)
@@ -77,7 +88,7 @@ func renderCommand(args []string) error {
 		failed = true
 	}
 	for i := range m.Listeners {
-		ok, err := renderListener(ctx, m, &m.Listeners[i], *out, *allowMissing)
+		ok, err := renderListener(ctx, m, &m.Listeners[i], options{*out, *pods, *allowMissing})
 		if err != nil {
 			return err
 		}
@@ -89,12 +100,18 @@ func renderCommand(args []string) error {
 	return nil
 }
 
+// options are the flags.
+type options struct {
+	out, pods    string
+	allowMissing bool
+}
+
 // renderListener renders one listener and reports whether it is without findings. A
-// configuration with findings is not written: the pipeline is to stop.
-func renderListener(ctx context.Context, m *offline.Manifests, l *v1alpha1.SFTPListener, out string, allowMissing bool) (bool, error) {
-	dir := out
-	if len(m.Listeners) > 1 && out != "" {
-		dir = filepath.Join(out, l.Namespace, l.Name)
+// configuration with findings is not written: the pipeline must stop.
+func renderListener(ctx context.Context, m *offline.Manifests, l *v1alpha1.SFTPListener, o options) (bool, error) {
+	dir := o.out
+	if len(m.Listeners) > 1 && dir != "" {
+		dir = filepath.Join(dir, l.Namespace, l.Name)
 	}
 	var prev offline.Previous
 	if dir != "" {
@@ -110,7 +127,15 @@ func renderListener(ctx context.Context, m *offline.Manifests, l *v1alpha1.SFTPL
 	if err != nil {
 		return false, err
 	}
-	if !report(findings, allowMissing) {
+	host, port, err := hostAndPort(o.pods)
+	if err != nil {
+		return false, err
+	}
+	relay, more, err := m.RenderRelay(l, files, host, port)
+	if err != nil {
+		return false, err
+	}
+	if !report(append(findings, more...), o.allowMissing) {
 		return false, nil
 	}
 	if dir == "" || files.Digest == "" {
@@ -119,11 +144,25 @@ func renderListener(ctx context.Context, m *offline.Manifests, l *v1alpha1.SFTPL
 	if err := offline.Write(dir, files, render.Settings(l, render.Trust{}, offline.VolumePath).Volumes); err != nil {
 		return false, err
 	}
+	if err := offline.WriteRelay(dir, relay); err != nil {
+		return false, err
+	}
 	fmt.Printf("SFTPListener %s: configuration written to %s\n", client.ObjectKeyFromObject(l), dir)
 	return true, nil
 }
 
-// report prints findings and says whether none of them is an error.
+func hostAndPort(pods string) (host string, port int, err error) {
+	host, digits, err := net.SplitHostPort(pods)
+	if err == nil {
+		port, err = strconv.Atoi(digits)
+	}
+	if err != nil || host == "" || port < 1 || port > 65535 {
+		return "", 0, fmt.Errorf("-pods %q must be a name and a port, for example localhost:8081", pods)
+	}
+	return host, port, nil
+}
+
+// report prints findings and reports whether none of them is an error.
 func report(findings []offline.Finding, allowMissing bool) bool {
 	ok := true
 	for _, f := range findings {

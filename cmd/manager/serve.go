@@ -22,6 +22,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/sftp-operator/sftp-operator/controllers"
+	"github.com/sftp-operator/sftp-operator/controllers/platform"
 )
 
 // leaseName is the Lease by which operators agree on who acts.
@@ -33,10 +34,12 @@ type settings struct {
 	operatorNamespace string
 	namespaces        string
 	metricsAddress    string
+	metricsCerts      string
 	healthAddress     string
 	leaderElect       bool
 	logLevel          slog.Level
 	maxRollouts       int
+	platformPolicy    string
 }
 
 func parseFlags(args []string) (settings, error) {
@@ -45,10 +48,12 @@ func parseFlags(args []string) (settings, error) {
 	fs.StringVar(&s.daemonImage, "daemon-image", "", "image that listeners' pods run; the operator's own when empty")
 	fs.StringVar(&s.operatorNamespace, "operator-namespace", os.Getenv("POD_NAMESPACE"), "namespace that the operator runs in; required")
 	fs.StringVar(&s.namespaces, "namespaces", "", "comma-separated namespaces to watch; empty means all")
-	fs.StringVar(&s.metricsAddress, "metrics-bind-address", ":8443", "address of the HTTPS metrics endpoint, which asks for a token; 0 turns it off")
+	fs.StringVar(&s.metricsAddress, "metrics-bind-address", ":8443", "address of the HTTPS metrics endpoint, which requires a token; 0 disables it")
+	fs.StringVar(&s.metricsCerts, "metrics-cert-dir", "", "directory with tls.crt and tls.key for the metrics, read again when they change; a self-signed certificate when empty")
 	fs.StringVar(&s.healthAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz")
-	fs.BoolVar(&s.leaderElect, "leader-elect", false, "let one of several operators act at a time")
+	fs.BoolVar(&s.leaderElect, "leader-elect", false, "let only one of several operators act at a time")
 	fs.IntVar(&s.maxRollouts, "max-concurrent-rollouts", 5, "how many listeners an upgrade of the operator rolls out at a time; 0 means all")
+	fs.StringVar(&s.platformPolicy, "platform-policy", "", "file with defaults and bounds for all listeners, read again when it changes; none when empty")
 	fs.TextVar(&s.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	if err := fs.Parse(args); err != nil {
 		return s, err
@@ -64,7 +69,7 @@ func parseFlags(args []string) (settings, error) {
 	return s, nil
 }
 
-// serve runs the operator until it is told to end.
+// serve runs the operator until it is told to stop.
 func serve(args []string) error {
 	s, err := parseFlags(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -80,13 +85,11 @@ func serve(args []string) error {
 	log := ctrl.Log.WithName("setup")
 	ctx := ctrl.SetupSignalHandler()
 
-	var namespaces []string
-	for ns := range strings.SplitSeq(s.namespaces, ",") {
-		if ns = strings.TrimSpace(ns); ns != "" {
-			namespaces = append(namespaces, ns)
-		}
+	policy, err := platform.FromFile(s.platformPolicy)
+	if err != nil {
+		return fmt.Errorf("--platform-policy: %w", err)
 	}
-	cacheOptions, err := controllers.CacheOptions(namespaces)
+	cacheOptions, err := controllers.CacheOptions(watched(s.namespaces))
 	if err != nil {
 		return err
 	}
@@ -120,6 +123,7 @@ func serve(args []string) error {
 			SecureServing:  true,
 			FilterProvider: filters.WithAuthenticationAndAuthorization,
 			TLSOpts:        []func(*tls.Config){withoutHTTP2},
+			CertDir:        s.metricsCerts,
 		},
 		HealthProbeBindAddress:        s.healthAddress,
 		LeaderElection:                s.leaderElect,
@@ -140,22 +144,32 @@ func serve(args []string) error {
 	}
 	if err := controllers.Setup(ctx, mgr, controllers.Options{
 		DaemonImage: s.daemonImage, OperatorNamespace: s.operatorNamespace, Version: version, MaxConcurrentRollouts: s.maxRollouts,
-		Traces: traces,
+		Platform: policy, Traces: traces,
 	}); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+	if err := mgr.AddReadyzCheck("caches", cachesAreFilled(mgr.GetCache())); err != nil {
 		return err
 	}
 	log.Info("Starting", "version", version, "daemonImage", s.daemonImage, "namespaces", s.namespaces, "leaderElect", s.leaderElect)
 	return mgr.Start(ctx)
 }
 
-// ownImage is the image of the pod that the operator runs in: the daemon is in it, too, and
-// of the same version.
+// watched returns the namespaces in a comma-separated list, none if all are to be watched.
+func watched(list string) (namespaces []string) {
+	for ns := range strings.SplitSeq(list, ",") {
+		if ns = strings.TrimSpace(ns); ns != "" {
+			namespaces = append(namespaces, ns)
+		}
+	}
+	return namespaces
+}
+
+// ownImage returns the image of the operator's own pod: it also contains the daemon, in the
+// same version.
 func ownImage(ctx context.Context, c client.Reader, namespace, pod string) (string, error) {
 	if pod == "" {
 		return "", errors.New("POD_NAME is not set")

@@ -16,14 +16,15 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 )
 
-// endpointVariables switch traces on (OpenTelemetry's specification, "OTLP Exporter Configuration").
+// endpointVariables enable traces (OpenTelemetry's specification, "OTLP Exporter Configuration").
 var endpointVariables = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 
-// lastSpans is how long the end waits for a collector. The pod has ten seconds in all.
+// lastSpans is how long shutdown waits for a collector. The pod has ten seconds in all.
 const lastSpans = 2 * time.Second
 
-// startTraces sends traces over OTLP/gRPC where OpenTelemetry's variables name a collector; they say
-// all else, too, the sampler above all. Elsewhere it returns nil. end sends what is left.
+// startTraces sends traces over OTLP/gRPC where OpenTelemetry's variables name a collector; they
+// also configure everything else, such as the sampler. Otherwise it returns nil. end sends what is
+// left.
 func startTraces(ctx context.Context) (traces trace.TracerProvider, end func(), err error) {
 	wanted := false
 	for _, name := range endpointVariables {
@@ -42,7 +43,7 @@ func startTraces(ctx context.Context) (traces trace.TracerProvider, end func(), 
 	if pod := os.Getenv("POD_NAME"); pod != "" {
 		own = append(own, attribute.String("service.namespace", os.Getenv("POD_NAMESPACE")), attribute.String("service.instance.id", pod))
 	}
-	// The variables come last: what they say of the service counts.
+	// The variables come last, so that they override the service's attributes.
 	r, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(own...), resource.WithFromEnv())
 	if err != nil {
 		return nil, nil, err
@@ -57,11 +58,11 @@ func startTraces(ctx context.Context) (traces trace.TracerProvider, end func(), 
 	}, nil
 }
 
-// traceCalls has calls to the API server traced that are a part of something that is.
+// traceCalls traces calls to the API server that are part of a traced operation.
 func traceCalls(traces trace.TracerProvider) func(http.RoundTripper) http.RoundTripper {
 	return func(next http.RoundTripper) http.RoundTripper {
 		return otelhttp.NewTransport(next, otelhttp.WithTracerProvider(traces),
-			// Watches and leases would be traces by themselves.
+			// Watches and leases would be separate traces.
 			otelhttp.WithFilter(func(r *http.Request) bool { return trace.SpanContextFromContext(r.Context()).IsSampled() }))
 	}
 }

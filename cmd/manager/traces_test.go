@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// collector takes OTLP over gRPC.
+// collector accepts OTLP over gRPC.
 type collector struct {
 	collectorpb.UnimplementedTraceServiceServer
 
@@ -32,7 +32,7 @@ func (c *collector) Export(_ context.Context, r *collectorpb.ExportTraceServiceR
 	return &collectorpb.ExportTraceServiceResponse{}, nil
 }
 
-// requests of one span each are what the collector has, and its resource.
+// requests are what the collector has received, one span each, with their resource.
 func (c *collector) requests(t *testing.T) (spans []string, resource map[string]string) {
 	t.Helper()
 	c.mu.Lock()
@@ -86,7 +86,7 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// Without a collector nothing is made.
+// Without a collector no spans are created.
 func TestNoTraces(t *testing.T) {
 	for _, name := range endpointVariables {
 		t.Setenv(name, "")
@@ -98,7 +98,7 @@ func TestNoTraces(t *testing.T) {
 	end()
 }
 
-// A collector that is away keeps the end from nothing.
+// A collector that is down does not delay shutdown.
 func TestTracesWithoutCollector(t *testing.T) {
 	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1")
 	traces, end, err := startTraces(t.Context())
@@ -110,7 +110,7 @@ func TestTracesWithoutCollector(t *testing.T) {
 	end()
 }
 
-// A call to the API server is a span if it is a part of something, and none by itself.
+// A call to the API server has a span if it is part of a traced operation, and none otherwise.
 func TestTraceCalls(t *testing.T) {
 	api := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer api.Close()

@@ -1,4 +1,4 @@
-// Command sftpd is the SFTP daemon of sftp-operator. It needs no Kubernetes: a
+// Command sftpd is the SFTP daemon of sftp-operator. It does not need Kubernetes: a
 // directory of configuration files is enough.
 package main
 
@@ -18,6 +18,9 @@ Usage:
   sftpd serve [flags]    serve until SIGTERM
   sftpd probe [flags]    log in somewhere, write a file, read it back and remove it
   sftpd purge [flags]    count or remove what a deleted user has left on volumes
+  sftpd receive [flags]  print the events that a relay delivers, to try them out
+  sftpd relay [flags]    deliver the events of a listener's pods until SIGTERM
+  sftpd retention [flags]  list the files that are to be deleted, without deleting them
   sftpd stdio [flags]    serve one session on standard input and output, as sftp-server(8) does
   sftpd version          print the version
 
@@ -39,6 +42,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return runProbe(args[1:], stdout, stderr)
 	case "purge":
 		return runPurge(args[1:], stdout, stderr)
+	case "receive":
+		return runReceive(args[1:], stdout, stderr)
+	case "relay":
+		return runRelay(args[1:], stdout, stderr)
+	case "retention":
+		return runRetention(args[1:], stdout, stderr)
 	case "stdio", "-stdio", "--stdio":
 		return runStdio(args[1:], os.Stdin, stdout, stderr)
 	case "version", "-version", "--version":
@@ -53,7 +62,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// buildVersion is version, or else what the Go toolchain knows.
+// buildVersion returns version, or what the Go toolchain recorded.
 func buildVersion() string {
 	if version != "" {
 		return version

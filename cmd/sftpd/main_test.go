@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestKnowsNoKubernetes: nothing of Kubernetes is linked into the daemon.
+// TestKnowsNoKubernetes: the daemon does not link any Kubernetes package.
 func TestKnowsNoKubernetes(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
 	if err != nil {
@@ -67,7 +67,7 @@ func TestProbe(t *testing.T) {
 	key, pem := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", key.PublicKey())
-	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"PublicKey,Password"}
 	dir.AddUser("reader", "secret").Mounts[0].Access = config.ReadOnly
 	dir.AddUser("writer", "secret").Mounts[0].Access = config.WriteOnly
 	d := daemontest.Start(t, dir)
@@ -104,7 +104,7 @@ func TestProbe(t *testing.T) {
 		{"directory", []string{"-user", "ada", "-key", id, "-known-hosts", known, "-dir", "/nowhere"}, 1, "write: /nowhere/.sftpd-probe"},
 		{"wrong key", []string{"-user", "ada", "-key", otherID, "-known-hosts", known}, 1, "accepted none of publickey SHA256:"},
 		{"wrong password", []string{"-user", "both", "-key", id, "-password-file", wrong, "-known-hosts", known}, 1, "password"},
-		{"second factor missing", []string{"-user", "both", "-key", id, "-known-hosts", known}, 1, "a second one is needed"},
+		{"second factor missing", []string{"-user", "both", "-key", id, "-known-hosts", known}, 1, "a further credential is needed"},
 		{"unknown host", []string{"-user", "ada", "-key", id, "-known-hosts", unknown}, 1, "no key is known for"},
 		{"changed host key", []string{"-user", "ada", "-key", id, "-known-hosts", changed}, 1, "not the known one"},
 		{"other fingerprint", []string{"-user", "ada", "-key", id, "-host-key-fingerprint", "SHA256:AAAA"}, 1, "not SHA256:AAAA"},
@@ -113,7 +113,7 @@ func TestProbe(t *testing.T) {
 		{"no key file", []string{"-user", "ada", "-key", files + "/none"}, 1, "no such file"},
 		{"not a key", []string{"-user", "ada", "-key", secret}, 1, secret},
 		{"read-only", []string{"-user", "reader", "-password-file", secret, "-known-hosts", known}, 1, "write: "},
-		{"write-only", []string{"-user", "writer", "-password-file", secret, "-known-hosts", known}, 1, "stays behind"},
+		{"write-only", []string{"-user", "writer", "-password-file", secret, "-known-hosts", known}, 1, "could not be removed"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			code, stdout, stderr := call(append([]string{"probe", "-addr", d.Addr}, tc.args...)...)
@@ -136,7 +136,7 @@ func TestProbe(t *testing.T) {
 	})
 }
 
-// TestServe runs the real program: logs apart, exit code 0 after SIGTERM.
+// TestServe runs the real program: separate logs, and exit code 0 after SIGTERM.
 func TestServe(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

@@ -28,12 +28,12 @@ func runProbe(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&f.addr, "addr", "", "`host:port` of the endpoint")
 	flags.StringVar(&f.user, "user", "", "login `name`")
 	flags.StringVar(&f.key, "key", "", "`file` with a private key, without a passphrase")
-	flags.StringVar(&f.passwordFile, "password-file", "", "`file` with the password; one newline at its end is ignored")
+	flags.StringVar(&f.passwordFile, "password-file", "", "`file` with the password; a trailing newline is ignored")
 	flags.StringVar(&f.knownHosts, "known-hosts", "", "`file` with trusted host keys (default ~/.ssh/known_hosts)")
 	flags.StringVar(&f.fingerprint, "host-key-fingerprint", "", "trust this host key instead, `SHA256:...`")
 	flags.StringVar(&f.hostKeyFile, "host-key-file", "", "trust the public key in this `file` instead, such as id_ed25519.pub")
 	flags.StringVar(&f.dir, "dir", "", "`directory` to write the file into (default where the login starts)")
-	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "`duration` of all together")
+	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "time limit of the whole probe, a `duration`")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/purge"
 )
 
-// purged is the line that is printed for each volume.
+// purged is the output for each volume.
 type purged struct {
 	Volume string `json:"volume"`
 	purge.Found

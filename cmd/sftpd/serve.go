@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
-	"github.com/sftp-operator/sftp-operator/sftpd/heapfloor"
+	"github.com/sftp-operator/sftp-operator/sftpd/gctune"
+	"github.com/sftp-operator/sftp-operator/sftpd/gomaxprocs"
 	"github.com/sftp-operator/sftp-operator/sftpd/logqueue"
-	"github.com/sftp-operator/sftp-operator/sftpd/procs"
 )
 
-// lastLines is how long the last lines of the log may take. By then all else has ended.
+// lastLines is how long the last lines of the log may take. By then everything else has ended.
 const lastLines = time.Second
 
 func serve(args []string, stdout, stderr io.Writer) int {
@@ -28,7 +28,7 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	dir := flags.String("config", "/etc/sftpd", "`directory` of the configuration")
 	listen := flags.String("listen", ":2222", "`address` to serve SFTP on")
 	healthAddr := flags.String("health", ":8081", "`address` to serve /livez, /readyz, /configz and /metrics on")
-	verbose := flags.Bool("debug", false, "log each request and what goes wrong in handshakes")
+	verbose := flags.Bool("debug", false, "log each request, and errors in handshakes")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0
@@ -46,7 +46,7 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	queue := logqueue.New(stderr)
 	defer queue.Close(lastLines)
 	log := slog.New(slog.NewJSONHandler(queue, &slog.HandlerOptions{Level: level}))
-	// A closed standard output or error is an error of the write, not the process's end without a word.
+	// A closed standard output or error is a write error, and must not silently end the process.
 	signal.Ignore(syscall.SIGPIPE)
 	defer signal.Reset(syscall.SIGPIPE)
 
@@ -63,19 +63,18 @@ func serve(args []string, stdout, stderr io.Writer) int {
 		log.Error("cannot listen for health checks", "error", err)
 		return 1
 	}
-	// A pod's host name is its name: a ReplicaSet makes none that is longer than a host name may be.
+	// A pod's host name is its name: a ReplicaSet never creates one that exceeds a host name's length.
 	pod, err := os.Hostname()
 	if err != nil {
-		log.Warn("host name is not known: the operator cannot believe what this daemon says", "error", err)
+		log.Warn("host name is unknown: the operator cannot verify this daemon's reports", "error", err)
 	}
 	d := daemon.New(daemon.Options{
 		ConfigDir: *dir, SFTP: sftp, Health: health, Audit: stdout, Log: log, LogDropped: queue.Dropped, Version: buildVersion(), Pod: pod,
-		Processors: procs.New(),
+		Processors: gomaxprocs.New(),
 	})
-	heapfloor.Keep(heapfloor.Default, d.Received)
+	gctune.SetMinHeap(gctune.Default, d.Received)
 	err = d.Run(ctx, force)
-	// Transfers that outlast the drain timeout are in the log. They are what the
-	// timeout is for, and no failure of the daemon.
+	// The log lists transfers that outlast the drain timeout. That is the purpose of the timeout, not a failure of the daemon.
 	if err != nil && !errors.Is(err, daemon.ErrForced) {
 		log.Error("ended", "error", err)
 		return 1

@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// stdioFlags are those of sftp-server(8) but -f, because there is no syslog here, and three more.
+// stdioFlags are those of sftp-server(8) except -f, because there is no syslog here, and three more.
 type stdioFlags struct {
 	start, level, umask, query string
 	deny, allow                []string
@@ -29,8 +29,9 @@ type stdioFlags struct {
 	root, resolver string
 }
 
-// runStdio serves one session, for who has logged in by other means: a client that starts its server
-// itself, or an sshd with this as its subsystem. It has that user's rights, and no jail without --root.
+// runStdio serves one session for a user who has logged in by other means: a client that starts its
+// server itself, or an sshd with this as its subsystem. It has that user's rights, and no jail without
+// --root.
 func runStdio(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var f stdioFlags
 	// Short flags can be joined (-el debug3), which package flag does not know.
@@ -41,12 +42,12 @@ func runStdio(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	flags.BoolVarP(&f.toStderr, "stderr", "e", false, "log to standard error instead of nowhere")
 	flags.StringVarP(&f.level, "level", "l", "ERROR", "log `level`: "+strings.Join(stdioLevels, ", "))
 	flags.StringSliceVarP(&f.deny, "deny", "P", nil, "`requests` to refuse, separated by commas")
-	flags.StringSliceVarP(&f.allow, "allow", "p", nil, "`requests` to permit alone, separated by commas")
-	flags.StringVarP(&f.query, "query", "Q", "", "print what is known of a `feature`: requests")
+	flags.StringSliceVarP(&f.allow, "allow", "p", nil, "permit only these `requests`, separated by commas")
+	flags.StringVarP(&f.query, "query", "Q", "", "list the values of a `feature`: requests")
 	flags.BoolVarP(&f.readOnly, "read-only", "R", false, "refuse every change")
 	flags.StringVarP(&f.umask, "umask", "u", "", "octal `mask` of permissions that new files do not get")
-	flags.StringVar(&f.root, "root", "/", "`directory` to serve as /, which no request leaves")
-	flags.StringVar(&f.resolver, "resolver", "", "how paths are kept inside of the root: openat2 or os.Root (default what the kernel can)")
+	flags.StringVar(&f.root, "root", "/", "`directory` to serve as /, which no request can leave")
+	flags.StringVar(&f.resolver, "resolver", "", "how paths are confined to the root: openat2 or os.Root (default what the kernel supports)")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			return 0
@@ -75,7 +76,7 @@ func runStdio(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 func query(feature string, stdout, stderr io.Writer) int {
 	if feature != "requests" {
-		fmt.Fprintf(stderr, "sftpd stdio: nothing is known of %q, only of requests\n", feature)
+		fmt.Fprintf(stderr, "sftpd stdio: %q is not a known feature, only requests\n", feature)
 		return 2
 	}
 	fmt.Fprintln(stdout, strings.Join(sftp.Requests(), "\n"))
@@ -88,11 +89,11 @@ var stdioLevels = []string{"QUIET", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG"
 // options checks the flags, and sets the umask.
 func (f *stdioFlags) options(stderr io.Writer) (sftp.Options, error) {
 	var opts sftp.Options
-	// A misspelt name must not leave open what was meant to be refused.
+	// A misspelled name must not allow what was meant to be refused.
 	known := sftp.Requests()
 	for _, name := range slices.Concat(f.deny, f.allow) {
 		if !slices.Contains(known, name) {
-			return opts, fmt.Errorf("%q is no request; sftpd stdio -Q requests lists them", name)
+			return opts, fmt.Errorf("%q is not a request; sftpd stdio -Q requests lists them", name)
 		}
 	}
 	if f.deny != nil || f.allow != nil {
@@ -102,7 +103,7 @@ func (f *stdioFlags) options(stderr io.Writer) (sftp.Options, error) {
 	}
 	level := strings.ToUpper(f.level)
 	if !slices.Contains(stdioLevels, level) {
-		return opts, fmt.Errorf("log level %q is none of %s", f.level, strings.Join(stdioLevels, ", "))
+		return opts, fmt.Errorf("log level %q is not one of %s", f.level, strings.Join(stdioLevels, ", "))
 	}
 	if f.toStderr && level != "QUIET" {
 		least := slog.LevelError
@@ -114,15 +115,15 @@ func (f *stdioFlags) options(stderr io.Writer) (sftp.Options, error) {
 	if f.umask != "" {
 		mask, err := strconv.ParseUint(f.umask, 8, 32)
 		if err != nil || mask > 0o777 {
-			return opts, fmt.Errorf("umask %q is no octal number from 0 to 777", f.umask)
+			return opts, fmt.Errorf("umask %q is not an octal number from 0 to 777", f.umask)
 		}
 		syscall.Umask(int(mask))
 	}
 	return opts, nil
 }
 
-// serve returns when the client closes its stream. That it does not read any more is an error, not the
-// process's death by SIGPIPE: open files are to be closed, and copies to be ended.
+// serve returns when the client closes its stream. A client that no longer reads causes an error, not death by SIGPIPE, because
+// open files have to be closed and copies ended.
 func (f *stdioFlags) serve(stdin io.Reader, stdout io.Writer, opts sftp.Options) error {
 	start, err := f.startDirectory()
 	if err != nil {

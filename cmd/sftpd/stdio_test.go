@@ -24,9 +24,9 @@ func TestStdioUsage(t *testing.T) {
 	}{
 		{[]string{"stdio", "-h"}, 0, "--read-only"},
 		{[]string{"-stdio", "-Q", "requests"}, 0, strings.Join(sftpserver.Requests(), "\n") + "\n"},
-		{[]string{"stdio", "-Q", "nonsense"}, 2, `nothing is known of "nonsense"`},
-		{[]string{"stdio", "-P", "nonsense"}, 2, `"nonsense" is no request`},
-		{[]string{"stdio", "-p", "read,nonsense"}, 2, `"nonsense" is no request`},
+		{[]string{"stdio", "-Q", "nonsense"}, 2, `"nonsense" is not a known feature`},
+		{[]string{"stdio", "-P", "nonsense"}, 2, `"nonsense" is not a request`},
+		{[]string{"stdio", "-p", "read,nonsense"}, 2, `"nonsense" is not a request`},
 		{[]string{"stdio", "-l", "loud"}, 2, `log level "loud"`},
 		{[]string{"stdio", "-u", "9"}, 2, `umask "9"`},
 		{[]string{"stdio", "-u", "1777"}, 2, `umask "1777"`},
@@ -42,7 +42,7 @@ func TestStdioUsage(t *testing.T) {
 	}
 }
 
-// stdioSession starts the real program and a client of it. The client's end is the program's.
+// stdioSession starts the real program and a client for it. The client's end is the program's.
 func stdioSession(t *testing.T, program, dir string, args ...string) *sftp.Client {
 	t.Helper()
 	cmd := exec.CommandContext(context.Background(), program, append([]string{"-stdio"}, args...)...)
@@ -66,7 +66,7 @@ func stdioSession(t *testing.T, program, dir string, args ...string) *sftp.Clien
 	}
 	t.Cleanup(func() {
 		in.Close()
-		_ = c.Close() // complains of the stream's end
+		_ = c.Close() // complains about the end of the stream
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("at the end of its input: %v: %s", err, &stderr)
 		}
@@ -138,8 +138,8 @@ func TestStdio(t *testing.T) {
 	}
 }
 
-// TestStdioReaderGone: who reads the answers may be gone. Then it ends by itself, with an exit code
-// and not by a signal.
+// TestStdioReaderGone: if nothing reads the answers anymore, the program exits on its own, with an exit code and not by a
+// signal.
 func TestStdioReaderGone(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), program(t), "stdio", "--root", t.TempDir())
 	in, err := cmd.StdinPipe()
@@ -160,13 +160,13 @@ func TestStdioReaderGone(t *testing.T) {
 	if _, err := in.Write(append(hello, 1, 0, 0, 0, 3)); err != nil { // INIT, version 3
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // the exit code tells
+	_ = cmd.Wait() // the exit code is sufficient
 	if code := cmd.ProcessState.ExitCode(); code != 1 {
 		t.Errorf("ended with %v", cmd.ProcessState)
 	}
 }
 
-// TestStdioTruncated: a stream that ends inside of a packet is no clean end.
+// TestStdioTruncated: a stream that ends within a packet is not a clean end.
 func TestStdioTruncated(t *testing.T) {
 	var stderr bytes.Buffer
 	if code := runStdio([]string{"--root", t.TempDir()}, strings.NewReader("\x00\x00\x00\x05\x01"), io.Discard, &stderr); code != 1 {

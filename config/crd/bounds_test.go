@@ -13,8 +13,12 @@ import (
 var freeText = map[string]string{
 	"SFTPListener.spec.revokedKeys[].certificate.keyID": "a CA calls its certificates what it likes, and each of them must be revocable",
 	"SFTPListener.spec.service.annotations{}":           "a controller defines what its annotation is; their total size is bounded",
+	"SFTPListener.spec.events.sinks[].filter":           "CEL cannot check CEL; the operator compiles it, bounded, and holds a sink whose filter is none",
 	"SFTPListener.spec.infrastructure.annotations{}":    "a controller defines what its annotation is; their total size is bounded",
 }
+
+// nothingToSet is an object that is there or not. Whatever is in it is dropped.
+const nothingToSet = "SFTPListener.spec.uploads.receipts"
 
 // TestBounds: every string of a spec has a format, every list and map a length, every number a range; what the operator
 // writes into a status is bounded. A field without is how one object of one tenant came to stop a listener for all.
@@ -32,6 +36,38 @@ func TestBounds(t *testing.T) {
 		if !used[path] {
 			t.Errorf("%s is not there, or needs no exception", path)
 		}
+	}
+}
+
+// TestDefaultsAreExplained: kubectl explain shows descriptions and no defaults.
+func TestDefaultsAreExplained(t *testing.T) {
+	for kind, def := range definitions(t) {
+		for _, v := range def.Spec.Versions {
+			explained(t, kind+".spec", v.Schema.OpenAPIV3Schema.Properties["spec"])
+		}
+	}
+}
+
+func explained(t *testing.T, path string, s apiextensionsv1.JSONSchemaProps) {
+	t.Helper()
+	for name, p := range s.Properties {
+		explained(t, path+"."+name, p)
+	}
+	if s.Items != nil {
+		explained(t, path+"[]", *s.Items.Schema)
+	}
+	if s.Default == nil {
+		return
+	}
+	said := "Default " + string(s.Default.Raw) + "."
+	switch s.Type {
+	case "object":
+		return // its fields say what they are
+	case "string", "array":
+		said = strings.NewReplacer(`"`, "", "[", "", "]", "", ",", " and ").Replace(said)
+	}
+	if !strings.Contains(strings.Join(strings.Fields(s.Description), " "), said) {
+		t.Errorf("the description of %s does not say %q", path, said)
 	}
 }
 
@@ -57,7 +93,7 @@ func (w walk) schema(path string, s apiextensionsv1.JSONSchemaProps) {
 		}))
 		w.schema(path+"{}", *s.AdditionalProperties.Schema)
 	case s.Type == "object":
-		w.want(path, "fields of its own", len(s.Properties) > 0 && s.XPreserveUnknownFields == nil)
+		w.want(path, "fields of its own", (len(s.Properties) > 0 || path == nothingToSet) && s.XPreserveUnknownFields == nil)
 		for name, p := range s.Properties {
 			w.schema(path+"."+name, p)
 		}

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/yaml"
 )
 
@@ -48,6 +49,36 @@ func TestInstallable(t *testing.T) {
 		}
 		for _, err := range validation.ValidateCustomResourceDefinition(t.Context(), internal) {
 			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+// TestVersionsHaveOneSchema holds the rule of docs/api-versions.md: without a conversion webhook, versions of a kind differ in
+// their names alone.
+func TestVersionsHaveOneSchema(t *testing.T) {
+	for kind, def := range definitions(t) {
+		if c := def.Spec.Conversion; c != nil && c.Strategy != apiextensionsv1.NoneConverter {
+			t.Errorf("%s is converted by %s", kind, c.Strategy)
+		}
+		for _, v := range def.Spec.Versions[1:] {
+			if !equality.Semantic.DeepEqual(v.Schema, def.Spec.Versions[0].Schema) {
+				t.Errorf("the schemas of %s %s and %s differ", kind, v.Name, def.Spec.Versions[0].Name)
+			}
+		}
+	}
+}
+
+// TestNamesAreBounded: the schemas bound metadata.name. API servers before 1.37 do not do so themselves, and refuse the CRDs for
+// the cost of rules that use the name (`make test-oldest`).
+func TestNamesAreBounded(t *testing.T) {
+	for kind, def := range definitions(t) {
+		for _, v := range def.Spec.Versions {
+			metadata := v.Schema.OpenAPIV3Schema.Properties["metadata"]
+			for _, name := range []string{"name", "generateName"} { // without both, API servers use neither
+				if p := metadata.Properties[name]; p.Type != "string" || p.MaxLength == nil {
+					t.Errorf("%s %s: metadata.%s is %+v", kind, v.Name, name, p)
+				}
+			}
 		}
 	}
 }

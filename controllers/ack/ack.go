@@ -1,9 +1,9 @@
 // Package ack makes pods load a configuration and asks them what they have loaded.
 //
-// What answers at a pod's address may be anything: a foreign process, if the address changed
-// hands or a pod only claims to be the listener's, or a daemon that was taken over. So no
-// answer counts that does not prove the listener's configuration (config.StatusKey), nothing
-// that is sent is of use to another one, and each answer is bounded before it is read.
+// Anything may answer at a pod's address: a foreign process, if the address was reassigned
+// or a pod only claims to be the listener's, or a compromised daemon. So an answer counts
+// only if it proves the listener's configuration (config.StatusKey), requests contain
+// nothing that others could use, and each answer is bounded before it is read.
 package ack
 
 import (
@@ -15,23 +15,23 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Keys are a listener's config.StatusKey and the one before, "" if there is none, of pods that
-// have not loaded a rotation of host keys yet, or are about to end and will not any more.
+// Keys are a listener's config.StatusKey and the previous one, "" if there is none, of pods
+// that have not loaded a host-key rotation yet, or are terminating and will not load it.
 type Keys [2]string
 
-// Asker asks a pod.
-type Asker interface {
+// StatusClient asks a pod.
+type StatusClient interface {
 	// Ask asks which configuration the pod has loaded.
 	Ask(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error)
-	// KeyUse asks which keys were used since a report that the pod gave before. The key is that
-	// of a proven answer of Ask.
+	// KeyUse asks which keys were used since an earlier report of the pod. The key is that of a
+	// proven answer to Ask.
 	KeyUse(ctx context.Context, pod *corev1.Pod, key string, known Known, before config.KeyUseReport) (config.KeyUseReport, error)
 }
 
 // Answer is what a pod has answered and proven.
 type Answer struct {
 	config.Status
-	// Key is the one that has proven it.
+	// Key is the key that proved it.
 	Key string
 }
 
@@ -39,7 +39,7 @@ type Answer struct {
 // the pod has the listener's configuration.
 var ErrUnproven = errors.New("it does not prove that it holds the listener's configuration")
 
-// Ready reports whether a pod serves clients: it is ready and not about to end.
+// Ready reports whether a pod serves clients: it is ready and not terminating.
 func Ready(pod *corev1.Pod) bool {
 	if !pod.DeletionTimestamp.IsZero() || pod.Status.PodIP == "" {
 		return false

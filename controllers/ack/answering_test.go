@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// The keys of a listener before and after a rotation, and of another one.
+// The keys of a listener before and after a rotation, and those of another listener.
 var (
 	current  = config.StatusKey([][]byte{[]byte("current")})
 	previous = config.StatusKey([][]byte{[]byte("previous")})
@@ -20,7 +20,7 @@ var (
 	both     = Keys{current, previous}
 )
 
-// answering serves answers on a loopback address with the health port, as a pod.
+// answering serves answers on a loopback address and the health port, as a pod does.
 func answering(t *testing.T, answer http.HandlerFunc) *corev1.Pod {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.9:8081")
@@ -37,7 +37,7 @@ func answering(t *testing.T, answer http.HandlerFunc) *corev1.Pod {
 	return p
 }
 
-// proven answers with a status as a daemon does.
+// proven answers with a status, with the proof that a daemon adds.
 func proven(key, pod, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(config.ProofHeader, config.StatusProof(key, r.Header.Get(config.NonceHeader), pod, []byte(body)))
@@ -45,7 +45,7 @@ func proven(key, pod, body string) http.HandlerFunc {
 	}
 }
 
-// sealed answers about keys as a daemon does.
+// sealed answers a key-use question the way a daemon does.
 func sealed(t *testing.T, key, pod string, body []byte) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -13,10 +13,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// asked serves one kind of answer and asks for it.
+// asked serves one kind of answer and requests it.
 func asked(t *testing.T, answer http.HandlerFunc) (Answer, error) {
 	t.Helper()
-	return NewHTTPAsker().Ask(t.Context(), answering(t, answer), both)
+	return NewHTTPStatusClient().Ask(t.Context(), answering(t, answer), both)
 }
 
 const status = `{"digest":"d2","users":3,"rejectedUIDs":["u"],"version":"v2","newField":1}`
@@ -38,7 +38,7 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// An answer that does not prove that it is of this pod, to this question, counts as none.
+// An answer without proof that it comes from this pod, for this question, is discarded.
 func TestUnprovenAnswers(t *testing.T) {
 	var first atomic.Value // the nonce of the first question
 	for name, answer := range map[string]http.HandlerFunc{
@@ -66,9 +66,9 @@ func TestUnprovenAnswers(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, asker := answering(t, answer), NewHTTPAsker()
+			p, asker := answering(t, answer), NewHTTPStatusClient()
 			var err error
-			for range 2 { // the first question of the replay is answered rightly
+			for range 2 { // the first question of the replay is answered correctly
 				_, err = asker.Ask(t.Context(), p, both)
 			}
 			if !errors.Is(err, ErrUnproven) {
@@ -81,7 +81,7 @@ func TestUnprovenAnswers(t *testing.T) {
 	}
 }
 
-// What answers on a pod's address may be anything.
+// Whatever listens on a pod's address may send anything.
 func TestAskDoubtsTheAnswer(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"an error":           func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusServiceUnavailable) },
@@ -127,13 +127,13 @@ func TestAskDoubtsTheAnswer(t *testing.T) {
 	}
 	p := readyPod("a")
 	p.Status.PodIP = "127.0.0.9"
-	if _, err := NewHTTPAsker().Ask(t.Context(), p, both); err == nil {
+	if _, err := NewHTTPStatusClient().Ask(t.Context(), p, both); err == nil {
 		t.Error("nobody answers, but there is no error")
 	}
 }
 
-// One of the listener's own pods that answers 60 MiB costs little memory, whatever it is asked for: it has the key, so its
-// answer can be as right as it is long.
+// If one of the listener's own pods sends 60 MiB, this costs little memory, whatever was asked: the pod has the key, so its
+// answer can be valid however long it is.
 func TestLargeAnswers(t *testing.T) {
 	const size = 60 << 20
 	known := Known{Keys: 400_000, User: func(string) bool { return true }, Key: func(string, string) bool { return true }}
@@ -144,7 +144,7 @@ func TestLargeAnswers(t *testing.T) {
 			_, _ = w.Write(part)
 		}
 	})
-	asker := NewHTTPAsker()
+	asker := NewHTTPStatusClient()
 	for what, ask := range map[string]func() error{
 		"status": func() error { _, err := asker.Ask(t.Context(), long, both); return err },
 		"keys": func() error {
@@ -160,13 +160,13 @@ func TestLargeAnswers(t *testing.T) {
 	}
 }
 
-// The longest answer that is read costs little, too.
+// The longest answer that is read also costs little memory.
 func TestLongestReport(t *testing.T) {
 	known := Known{Keys: 400_000, Key: func(string, string) bool { return true }}
 	room := maxReport(config.MaxKeyUses) - len(`{"uses":[{}]}`)
 	p := answering(t, sealed(t, current, "a", []byte(`{"uses":[`+strings.Repeat("{},", room/3)+`{}]}`)))
 	grown, err := growth(func() error {
-		_, err := NewHTTPAsker().KeyUse(t.Context(), p, current, known, config.KeyUseReport{})
+		_, err := NewHTTPStatusClient().KeyUse(t.Context(), p, current, known, config.KeyUseReport{})
 		return err
 	})
 	if !errors.Is(err, errTooMany) || grown > 16<<20 {
@@ -174,8 +174,7 @@ func TestLongestReport(t *testing.T) {
 	}
 }
 
-// growth returns by how much the heap grew at most while a function ran: by all that was allocated, as if nothing had been
-// freed.
+// growth returns an upper bound of the heap's growth while a function ran: all bytes allocated, as if none had been freed.
 func growth(f func() error) (uint64, error) {
 	var before, now runtime.MemStats
 	runtime.GC()
@@ -185,21 +184,21 @@ func growth(f func() error) (uint64, error) {
 	return now.TotalAlloc - before.TotalAlloc, err
 }
 
-// Of several answers that are large only some are in memory at a time, and one that waits for its turn ends with its context.
+// Only some of several large answers are in memory at the same time, and one that waits for its turn ends with its context.
 func TestLargeAnswersTakeTurns(t *testing.T) {
 	for range largeAnswers {
 		large <- struct{}{}
 	}
 	p := answering(t, sealed(t, current, "a", []byte(`{"instance":"`+strings.Repeat("i", smallAnswer)+`"}`)))
 	began := time.Now()
-	_, err := NewHTTPAsker().KeyUse(t.Context(), p, current, Known{}, config.KeyUseReport{})
+	_, err := NewHTTPStatusClient().KeyUse(t.Context(), p, current, Known{}, config.KeyUseReport{})
 	if err == nil || time.Since(began) > 3*time.Second {
 		t.Errorf("%v after %s", err, time.Since(began))
 	}
 	for range largeAnswers {
 		<-large
 	}
-	if _, err := NewHTTPAsker().KeyUse(t.Context(), p, current, Known{}, config.KeyUseReport{}); err == nil || !strings.Contains(err.Error(), "instance is too long") {
+	if _, err := NewHTTPStatusClient().KeyUse(t.Context(), p, current, Known{}, config.KeyUseReport{}); err == nil || !strings.Contains(err.Error(), "instance is too long") {
 		t.Errorf("%v, want that it was read", err)
 	}
 	if len(large) != 0 {

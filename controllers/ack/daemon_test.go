@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// What the operator asks is what a daemon answers: each has the key that is derived from the Secret's content.
+// The operator asks a real daemon: each has the key that is derived from the Secret's content.
 func TestDaemon(t *testing.T) {
 	const address = "127.0.0.11"
 	key, _ := configtest.Key(t)
@@ -34,7 +34,7 @@ func TestDaemon(t *testing.T) {
 	}()
 	p := readyPod("a")
 	p.Status.PodIP = address
-	asker := NewHTTPAsker()
+	asker := NewHTTPStatusClient()
 	proof := config.StatusKey(dir.HostKeys)
 	keys := Keys{foreign, proof}
 	known := Known{Key: func(uid, fingerprint string) bool {
@@ -82,7 +82,7 @@ func TestDaemon(t *testing.T) {
 	if a, err := asker.Ask(t.Context(), p, Keys{otherKey, foreign}); !errors.Is(err, ErrUnproven) {
 		t.Errorf("with another host key: %+v, %v", a, err)
 	}
-	// What answers is not the pod that is meant.
+	// The answer comes from another pod than the one asked.
 	renamed := p.DeepCopy()
 	renamed.Name = "b"
 	if a, err := asker.Ask(t.Context(), renamed, keys); !errors.Is(err, ErrUnproven) {

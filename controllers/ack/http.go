@@ -22,7 +22,7 @@ import (
 const (
 	// askTimeout bounds one question to a pod, until its answer has been read and decoded.
 	askTimeout = time.Second
-	// smallAnswer is what an answer may have without waiting for others, in bytes.
+	// smallAnswer is the size, in bytes, up to which answers are read without a limit on concurrency.
 	smallAnswer = 64 << 10
 	// largeAnswers is how many larger ones are read at a time, in the whole process.
 	largeAnswers = 4
@@ -30,15 +30,15 @@ const (
 
 var large = make(chan struct{}, largeAnswers)
 
-// HTTPAsker asks over HTTP.
-type HTTPAsker struct {
+// HTTPStatusClient asks over HTTP.
+type HTTPStatusClient struct {
 	client http.Client
 }
 
-// NewHTTPAsker returns an Asker that connects to pods' addresses directly: never over a
-// proxy, and without following redirects, since what answers may be a foreign process.
-func NewHTTPAsker() *HTTPAsker {
-	return &HTTPAsker{client: http.Client{
+// NewHTTPStatusClient returns an StatusClient that connects to pods' addresses directly: never through a
+// proxy, and without following redirects, since a foreign process may answer.
+func NewHTTPStatusClient() *HTTPStatusClient {
+	return &HTTPStatusClient{client: http.Client{
 		Transport: &http.Transport{
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 16 << 10, DisableCompression: true,
 		},
@@ -46,8 +46,8 @@ func NewHTTPAsker() *HTTPAsker {
 	}}
 }
 
-// Ask implements Asker. Nothing of an answer is parsed before it is proven.
-func (a *HTTPAsker) Ask(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error) {
+// Ask implements StatusClient. Nothing of an answer is parsed before it is proven.
+func (a *HTTPStatusClient) Ask(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	nonce := rand.Text()
@@ -68,8 +68,10 @@ func (a *HTTPAsker) Ask(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer
 	return Answer{}, ErrUnproven
 }
 
-// KeyUse implements Asker.
-func (a *HTTPAsker) KeyUse(ctx context.Context, pod *corev1.Pod, key string, known Known, before config.KeyUseReport) (config.KeyUseReport, error) {
+// KeyUse implements StatusClient.
+func (a *HTTPStatusClient) KeyUse(
+	ctx context.Context, pod *corev1.Pod, key string, known Known, before config.KeyUseReport,
+) (config.KeyUseReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	q := config.KeyUseQuestion{Instance: before.Instance, Sequence: before.Sequence, Limit: known.limit()}
@@ -90,8 +92,8 @@ func (a *HTTPAsker) KeyUse(ctx context.Context, pod *corev1.Pod, key string, kno
 	return known.decode(ctx, body, q.Limit)
 }
 
-// get returns what a pod answers, if it is no longer than a limit.
-func (a *HTTPAsker) get(ctx context.Context, pod *corev1.Pod, path string, header http.Header, limit int) ([]byte, http.Header, error) {
+// get returns a pod's answer, if it is no longer than a limit.
+func (a *HTTPStatusClient) get(ctx context.Context, pod *corev1.Pod, path string, header http.Header, limit int) ([]byte, http.Header, error) {
 	where := "http://" + net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(render.HealthPort)) + path
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, http.NoBody)
 	if err != nil {
@@ -113,7 +115,7 @@ func (a *HTTPAsker) get(ctx context.Context, pod *corev1.Pod, path string, heade
 	return body, resp.Header, nil
 }
 
-// read reads an answer. Of large ones only a few are in memory at a time: the pods of a
+// read reads an answer. Only a few large ones are in memory at a time: the pods of a
 // thousand listeners may be asked at once.
 func read(ctx context.Context, from io.Reader, limit int) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(from, int64(min(limit, smallAnswer)+1)))

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
@@ -20,7 +23,7 @@ var ours = Known{
 	HostKey: func(fingerprint string) bool { return fingerprint == "h" },
 }
 
-// The question proves itself and says what is known already; the answer is what a daemon gives.
+// The question is authenticated and says what is already known; the answer is what a daemon sends.
 func TestKeyUse(t *testing.T) {
 	var got *http.Request
 	answer := []byte(`{"instance":"i2","sequence":9,"more":true,"uses":[{"uid":"u","fingerprint":"k1","day":"2026-11-25"}],"newField":{"a":[1]}}`)
@@ -28,7 +31,7 @@ func TestKeyUse(t *testing.T) {
 		got = r
 		sealed(t, current, "a", answer)(w, r)
 	})
-	r, err := NewHTTPAsker().KeyUse(t.Context(), p, current, ours, config.KeyUseReport{Instance: "i1&after=0", Sequence: 7})
+	r, err := NewHTTPStatusClient().KeyUse(t.Context(), p, current, ours, config.KeyUseReport{Instance: "i1&after=0", Sequence: 7})
 	if err != nil || r.Instance != "i2" || r.Sequence != 9 || !r.More || len(r.Uses) != 1 || r.Uses[0] != (config.KeyUse{UID: "u", Fingerprint: "k1", Day: "2026-11-25"}) {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -61,7 +64,7 @@ func TestKeyUseDoubtsTheAnswer(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := NewHTTPAsker().KeyUse(t.Context(), answering(t, serve), current, ours, config.KeyUseReport{})
+			r, err := NewHTTPStatusClient().KeyUse(t.Context(), answering(t, serve), current, ours, config.KeyUseReport{})
 			if !errors.Is(err, ErrUnproven) || len(r.Uses) > 0 {
 				t.Errorf("%+v, %v", r, err)
 			}
@@ -69,7 +72,7 @@ func TestKeyUseDoubtsTheAnswer(t *testing.T) {
 	}
 }
 
-// A request is not carried elsewhere by a redirection.
+// Redirects are not followed.
 func TestKeyUseFollowsNoRedirection(t *testing.T) {
 	elsewhere := false
 	p := answering(t, func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +81,7 @@ func TestKeyUseFollowsNoRedirection(t *testing.T) {
 		}
 		http.Redirect(w, r, "/other", http.StatusTemporaryRedirect)
 	})
-	if _, err := NewHTTPAsker().KeyUse(t.Context(), p, current, ours, config.KeyUseReport{}); err == nil || elsewhere {
+	if _, err := NewHTTPStatusClient().KeyUse(t.Context(), p, current, ours, config.KeyUseReport{}); err == nil || elsewhere {
 		t.Errorf("%v, followed: %v", err, elsewhere)
 	}
 }
@@ -134,26 +137,80 @@ func TestLimit(t *testing.T) {
 			t.Errorf("%d keys: %d", keys, got)
 		}
 	}
-	entry, err := json.Marshal(config.KeyUse{UID: strings.Repeat("u", 63), Fingerprint: strings.Repeat("f", 50), Day: "2026-11-25"})
-	if err != nil || len(entry)+1 > entrySize {
-		t.Errorf("an entry has %d bytes, %v", len(entry), err)
+	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	for _, e := range []any{
+		config.KeyUse{UID: strings.Repeat("u", 63), Fingerprint: strings.Repeat("f", 50), Day: "2026-11-25"},
+		config.LoginRefusals{
+			UID: strings.Repeat("u", 63), Since: at, Last: at, Count: math.MaxUint64, Reason: strings.Repeat("r", maxRefusalReason),
+			Source: strings.Repeat("a", 45), Fingerprint: strings.Repeat("f", 50),
+		},
+	} {
+		entry, err := json.Marshal(e)
+		if err != nil || len(entry)+1 > entrySize {
+			t.Errorf("an entry has %d bytes, %v: %s", len(entry), err, entry)
+		}
 	}
 }
 
-// Whatever a pod says, no more is kept than is known, and what is kept is known. What a daemon says is kept.
+// Refusals are of known users, one of each, and have the shape that a daemon gives them: they are copied into statuses.
+func TestRefusals(t *testing.T) {
+	entry := func(change string) string {
+		e := map[string]any{"uid": "u", "since": "2026-11-25T12:00:00Z", "last": "2026-11-25T12:00:01Z", "count": 2, "reason": "wrong_password", "source": "192.0.2.1"}
+		if change != "" {
+			var c map[string]any
+			if err := json.Unmarshal([]byte(change), &c); err != nil {
+				t.Fatal(err)
+			}
+			maps.Copy(e, c)
+		}
+		out, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	for change, want := range map[string]int{
+		"":                      1,
+		`{"uid":"x"}`:           0,
+		`{"count":0}`:           0,
+		`{"reason":""}`:         0,
+		`{"reason":"Wrong! *"}`: 0,
+		`{"reason":"` + strings.Repeat("r", 65) + `"}`: 0,
+		`{"source":""}`:             1,
+		`{"source":"2001:db8::1"}`:  1,
+		`{"source":"fe80::1%eth0"}`: 0,
+		`{"source":"<b>"}`:          0,
+		`{"fingerprint":"SHA256:` + strings.Repeat("A", 43) + `"}`: 1,
+		`{"fingerprint":"SHA256:` + strings.Repeat("A", 44) + `"}`: 0,
+		`{"fingerprint":"text"}`:                                   0,
+		`{"since":"2026-11-25T12:00:02Z"}`:                         0, // after the last
+		`{"since":"0001-01-01T00:00:00Z"}`:                         0,
+	} {
+		r, err := ours.decode(t.Context(), []byte(`{"refusals":[`+entry(change)+`,`+entry(change)+`]}`), 10)
+		if err != nil || len(r.Refusals) != want {
+			t.Errorf("%s: %+v, %v; want %d", change, r.Refusals, err, want)
+		}
+	}
+	if _, err := ours.decode(t.Context(), []byte(`{"refusals":[{},{},{}]}`), 2); !errors.Is(err, errTooMany) {
+		t.Errorf("too many: %v", err)
+	}
+}
+
+// Whatever a pod reports, only users and keys that are known are kept. What a daemon reports is kept.
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"instance":"i","sequence":9,"more":true,"uses":[{"uid":"u","fingerprint":"k1","day":"2026-11-25"}],"hostKeyProofs":[{"uid":"u","fingerprint":"h"}]}`))
+	f.Add([]byte(`{"refusals":[{"uid":"u","since":"2026-11-25T12:00:00Z","last":"2026-11-25T12:00:01Z","count":2,"reason":"wrong_password","source":"192.0.2.1"}]}`))
 	f.Add([]byte(`{"uses":[{},{}],"x":[[[{}]]]}`))
 	f.Fuzz(func(t *testing.T, report []byte) {
 		const limit = 10
 		r, err := ours.decode(context.Background(), report, limit)
 		if err != nil {
-			if r.Instance != "" || r.Uses != nil || r.HostKeyProofs != nil {
+			if r.Instance != "" || r.Uses != nil || r.HostKeyProofs != nil || r.Refusals != nil {
 				t.Fatalf("%+v with %v", r, err)
 			}
 			return
 		}
-		if len(r.Uses)+len(r.HostKeyProofs) > limit || len(r.Instance) > maxInstance {
+		if len(r.Uses)+len(r.HostKeyProofs)+len(r.Refusals) > limit || len(r.Instance) > maxInstance {
 			t.Fatalf("%+v", r)
 		}
 		for _, u := range r.Uses {
@@ -166,12 +223,17 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("believed %+v", p)
 			}
 		}
+		for _, e := range r.Refusals {
+			if !ours.refusal(e) {
+				t.Fatalf("believed %+v", e)
+			}
+		}
 		again, err := json.Marshal(r)
 		if err != nil {
 			t.Fatal(err)
 		}
 		same, err := ours.decode(context.Background(), again, limit)
-		if err != nil || !slices.Equal(same.Uses, r.Uses) || !slices.Equal(same.HostKeyProofs, r.HostKeyProofs) || same.Sequence != r.Sequence || same.More != r.More {
+		if err != nil || !slices.Equal(same.Uses, r.Uses) || !slices.Equal(same.HostKeyProofs, r.HostKeyProofs) || len(same.Refusals) != len(r.Refusals) || same.Sequence != r.Sequence || same.More != r.More {
 			t.Fatalf("%+v read again: %+v, %v", r, same, err)
 		}
 	})

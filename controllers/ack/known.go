@@ -7,35 +7,43 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"regexp"
+	"strings"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Known is what a listener's configuration has. Of anything else pods are not believed, and
-// the room that their reports may take is bounded by it. The functions may be called at any
-// time, by several goroutines; nil ones know nothing.
+// Known describes a listener's configuration. Reports from pods about anything else are
+// ignored, and it bounds the size of their reports. The functions must be safe for
+// concurrent use; nil ones know nothing.
 type Known struct {
 	// Keys is the number of keys of all users together.
 	Keys int
 	// User reports whether the listener has a user with this UID.
 	User func(uid string) bool
-	// Key reports whether a user has a key with this fingerprint, or had it before its last change.
+	// Key reports whether a user has a key with this fingerprint, or had it before its last change (so that late
+	// reports count).
 	Key func(uid, fingerprint string) bool
 	// HostKey reports whether the listener has a host key with this fingerprint.
 	HostKey func(fingerprint string) bool
 }
 
-// spareEntries is the room in a report for what is not known any more, such as keys of
+// spareEntries is the room in a report for what is no longer known, such as keys of
 // certificates, and proofs of host keys.
 const spareEntries = 1000
 
-// limit is the number of entries that a report may have. Whatever has no room in one is in the
-// next one, so no number of changes makes a pod's reports unusable.
+// limit is the number of entries that a report may have. What does not fit is in the next one,
+// so no number of changes makes a pod's reports unusable.
 func (k Known) limit() int { return min(2*max(k.Keys, 0)+spareEntries, config.MaxKeyUses) }
 
-// entrySize is what one entry takes at most, in bytes as JSON: a UID has up to 63 characters, a
-// fingerprint 50, a day 10, and their names some 50.
-const entrySize = 256
+// entrySize is the maximum size of an entry, in bytes of JSON. The longest is of refused logins: a
+// UID has up to 63 characters, a reason 64, an address 45, a fingerprint 50, each of two times 20,
+// a count 20, and their names some 80.
+const entrySize = 384
+
+// maxRefusalReason bounds the reasons of refused logins.
+const maxRefusalReason = 64
 
 // maxInstance bounds the name of a daemon's process, which is kept between questions.
 const maxInstance = 64
@@ -51,16 +59,35 @@ func (k Known) proof(p config.HostKeyProof) bool {
 	return k.user(p.UID) && k.HostKey != nil && k.HostKey(p.Fingerprint)
 }
 
+// refusal reports whether an entry is of a user of the listener, and has the shape that a daemon gives it.
+func (k Known) refusal(r config.LoginRefusals) bool {
+	if !k.user(r.UID) || r.Count == 0 || r.Since.IsZero() || r.Last.Before(r.Since) {
+		return false
+	}
+	if r.Source != "" {
+		if a, err := netip.ParseAddr(r.Source); err != nil || a.Zone() != "" {
+			return false
+		}
+	}
+	notWord := func(c rune) bool { return (c < 'a' || c > 'z') && c != '_' }
+	return r.Reason != "" && len(r.Reason) <= maxRefusalReason && !strings.ContainsFunc(r.Reason, notWord) &&
+		(r.Fingerprint == "" || fingerprint.MatchString(r.Fingerprint))
+}
+
+// fingerprint is one of SHA-256 as OpenSSH prints it.
+var fingerprint = regexp.MustCompile(`^SHA256:[A-Za-z0-9+/]{43}$`)
+
 // errTooMany is returned for a report with more entries than were asked for.
 var errTooMany = errors.New("it has more entries than were asked for")
 
-// decode reads a report, entry by entry, and keeps only what is known, each once. A report of a
-// pod that was taken over has three bytes for an entry that takes 48 in memory.
+// decode reads a report, entry by entry, and keeps only what is known, each once. In a
+// compromised pod's report, an entry of three bytes can take 48 in memory.
 func (k Known) decode(ctx context.Context, report []byte, limit int) (config.KeyUseReport, error) {
 	var r config.KeyUseReport
 	d := json.NewDecoder(bytes.NewReader(report))
 	days := map[config.KeyUse]bool{}
 	proofs := map[config.HostKeyProof]bool{}
+	refused := map[string]bool{}
 	entries := func(each func() error) error {
 		return eachElement(d, func() error {
 			if limit--; limit < 0 {
@@ -100,8 +127,12 @@ func (k Known) decode(ctx context.Context, report []byte, limit int) (config.Key
 				}
 				return err
 			})
+		case "refusals":
+			return entries(func() error {
+				return k.decodeRefusal(d, refused, &r)
+			})
 		}
-		var other json.RawMessage // of a later version
+		var other json.RawMessage // a field of a later version
 		return d.Decode(&other)
 	})
 	if err == nil && len(r.Instance) > maxInstance {
@@ -125,7 +156,7 @@ func eachField(d *json.Decoder, value func(name string) error) error {
 		}
 		name, ok := t.(string)
 		if !ok {
-			return errors.New("a field has no name") // the decoder does not let it come to that
+			return errors.New("a field has no name") // the decoder prevents this
 		}
 		if err := value(name); err != nil {
 			return err
@@ -166,4 +197,17 @@ func expect(d *json.Decoder, want json.Delim) error {
 		err = fmt.Errorf("%q is missing", want.String())
 	}
 	return err
+}
+
+// decodeRefusal reads an entry, and keeps it if it is known and the first of its user.
+func (k Known) decodeRefusal(d *json.Decoder, refused map[string]bool, r *config.KeyUseReport) error {
+	var e config.LoginRefusals
+	if err := d.Decode(&e); err != nil {
+		return err
+	}
+	if k.refusal(e) && !refused[e.UID] {
+		refused[e.UID] = true
+		r.Refusals = append(r.Refusals, e)
+	}
+	return nil
 }

@@ -15,9 +15,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Result is what the pods say. It is immutable once Summarize has returned it.
+// Result is what the pods report. It is immutable once Summarize has returned it.
 //
-//nolint:recvcheck // judge builds it
+//nolint:recvcheck // see judge
 type Result struct {
 	// Digest of the configuration that the pods were asked for.
 	Digest string
@@ -25,32 +25,34 @@ type Result struct {
 	Ready int
 	// Acknowledged is the number of them that have loaded the wanted configuration.
 	Acknowledged int
-	// Loaded is the digest that each ready pod has proven to have loaded, "" for none, in the order of their names.
+	// Loaded is the digest that each ready pod has proven to have loaded, "" for none, in order of their names.
 	Loaded []string
 	// Behind are the names of those that have not, sorted.
 	Behind []string
-	// Late is since when each pod of Behind has not had the configuration that it should have
-	// had, whichever that was, in whole seconds.
+	// Late is since when each pod of Behind has been without its wanted configuration,
+	// whichever that was, in whole seconds.
 	Late map[string]time.Time
 	// Began is when the pods were first to load this configuration: when it was written, or
 	// when a pod was ready to load it, if that was later. It is zero if another process of the
 	// operator has written it. Completed is when all ready pods had it for the first time.
 	Began, Completed time.Time
-	// Sessions is the number of sessions in the ready pods, nil if one does not say.
+	// Sessions is the number of sessions in the ready pods, nil if one did not report it.
 	Sessions *int32
-	// Volumes are what the ready pods say of the volumes that users may write to.
+	// Volumes is what the ready pods report about the volumes that users may write to.
 	Volumes []Volume
+	// Retention is what the ready pods report about the last runs of retention: of each rule on each volume the latest.
+	Retention []config.RetentionStatus
 	// Rejected are the UIDs of users whose records some pod could not use.
 	Rejected map[string]bool
-	// Refused is what a pod says that cannot load the wanted configuration, "" if none.
+	// Refused is the message of a pod that cannot load the wanted configuration, "" if none.
 	Refused string
 	// Unreachable is why a ready pod could not be asked, "" if all could.
 	Unreachable string
-	// Unproven is which ready pod does not prove what it says, "" if all do.
+	// Unproven is a ready pod that does not prove its answer, "" if all do.
 	Unproven string
 }
 
-// Volume is what a pod says of a volume.
+// Volume is what a pod reports about a volume.
 type Volume struct {
 	Pod string
 	config.VolumeStatus
@@ -59,17 +61,17 @@ type Volume struct {
 // Done reports whether every ready pod, and at least one, has the configuration.
 func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
 
-// Same reports whether pods say the same again, but for the number of sessions, which changes
+// Same reports whether two results are equal except for the number of sessions, which changes
 // all the time.
 func (r Result) Same(o Result) bool {
 	return r.Digest == o.Digest && r.Ready == o.Ready && r.Acknowledged == o.Acknowledged &&
 		slices.Equal(r.Behind, o.Behind) && slices.Equal(r.Loaded, o.Loaded) &&
 		maps.EqualFunc(r.Late, o.Late, time.Time.Equal) && r.Began.Equal(o.Began) && r.Completed.Equal(o.Completed) &&
-		slices.Equal(r.Volumes, o.Volumes) && maps.Equal(r.Rejected, o.Rejected) &&
+		slices.Equal(r.Volumes, o.Volumes) && slices.EqualFunc(r.Retention, o.Retention, sameRun) && maps.Equal(r.Rejected, o.Rejected) &&
 		r.Refused == o.Refused && r.Unreachable == o.Unreachable && r.Unproven == o.Unproven
 }
 
-// Outcome is what came of asking a pod.
+// Outcome is the result of asking a pod.
 type Outcome struct {
 	Answer
 	Err error
@@ -82,15 +84,14 @@ func (o Outcome) Acknowledges(digest string, keys Keys) bool {
 }
 
 const (
-	// maxVolumes bounds what a pod is believed of volumes; a listener has no more.
+	// maxVolumes bounds the volumes that a pod may report; a listener has no more.
 	maxVolumes = 16
-	// maxReason bounds what of a pod's or a connection's error is shown, in bytes.
+	// maxReason bounds how much of a pod's or a connection's error is shown, in bytes.
 	maxReason = 512
 )
 
-// Summarize puts together what ready pods have answered. The pods are in the order of their
-// names, so that the result does not differ each time. An outcome may be nil: the pod was not
-// asked yet.
+// Summarize combines the answers of ready pods. The pods must be sorted by name, so that the
+// result is stable. An outcome may be nil: the pod was not asked yet.
 func Summarize(pods []*corev1.Pod, outcome func(*corev1.Pod) *Outcome, digest string, keys Keys, known Known) Result {
 	r := Result{Digest: digest, Rejected: map[string]bool{}}
 	sessions, told := 0, 0
@@ -109,6 +110,7 @@ func Summarize(pods []*corev1.Pod, outcome func(*corev1.Pod) *Outcome, digest st
 			for _, v := range o.Volumes[:min(len(o.Volumes), maxVolumes)] {
 				r.Volumes = append(r.Volumes, Volume{Pod: p.Name, VolumeStatus: v})
 			}
+			r.addRetention(o.Retention)
 		}
 		if r.judge(p.Name, o, digest, keys, known) {
 			r.Acknowledged++
@@ -130,7 +132,7 @@ func loaded(o *Outcome) string {
 	return o.Digest
 }
 
-// judge notes what one pod says, and reports whether it has the configuration.
+// judge adds one pod's answer, and reports whether the pod has the configuration.
 func (r *Result) judge(pod string, o *Outcome, digest string, keys Keys, known Known) bool {
 	switch {
 	case o == nil:
@@ -153,12 +155,12 @@ func (r *Result) judge(pod string, o *Outcome, digest string, keys Keys, known K
 	return false
 }
 
-// Sorted returns pods in the order of their names. Caches list in any order.
+// Sorted returns pods sorted by name. Caches list in any order.
 func Sorted(pods []*corev1.Pod) []*corev1.Pod {
 	return slices.SortedFunc(slices.Values(pods), func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// clip shortens a text for a condition, and makes it valid there.
+// clip shortens a text for a condition, and makes it valid UTF-8.
 func clip(s string) string {
 	if len(s) > maxReason {
 		s = s[:maxReason] + "…"
@@ -166,8 +168,8 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s, "?")
 }
 
-// plain is an error of the network without the port that the kernel chose: it is in a
-// status, which must not differ each time.
+// plain returns a network error without the port that the kernel chose: it is shown in a
+// status, which must be stable.
 func plain(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {

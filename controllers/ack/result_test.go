@@ -18,7 +18,7 @@ import (
 
 const wanted = "d2"
 
-// summarize puts together answers that have the current key, unless they have one.
+// summarize combines answers, which carry the current key unless they specify one.
 func summarize(outcomes map[string]*Outcome, pods ...*corev1.Pod) Result {
 	for _, o := range outcomes {
 		if o != nil && o.Key == "" {
@@ -47,7 +47,7 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
-// What a pod says that does not have the configuration, and who of several is named.
+// Reports of pods that do not have the configuration, and which of several pods is named.
 func TestPodsThatAreBehind(t *testing.T) {
 	long := strings.Repeat("ä", 10_000)
 	for name, tc := range map[string]struct {
@@ -79,7 +79,7 @@ func TestPodsThatAreBehind(t *testing.T) {
 	}
 }
 
-// What an error leaves of an answer counts for nothing.
+// The fields of an answer that has an error are ignored.
 func TestErrorsSayNothing(t *testing.T) {
 	o := says(config.Status{Digest: wanted, Sessions: new(7), Volumes: []config.VolumeStatus{{Name: "v"}}, RejectedUIDs: []string{"u"}})
 	o.Err = errors.New("cut")
@@ -99,7 +99,7 @@ func TestNumbersThatCannotBe(t *testing.T) {
 	}
 }
 
-// What pods say is the same in whatever order they are listed, and the number of sessions makes no difference.
+// The result does not depend on the order in which pods are listed, or on the number of sessions.
 func TestSame(t *testing.T) {
 	said := func(sessions int, volume string) *Outcome {
 		return says(config.Status{Digest: wanted, Sessions: &sessions, Volumes: []config.VolumeStatus{{Name: volume}}})
@@ -119,12 +119,12 @@ func TestSame(t *testing.T) {
 	}
 }
 
-// Each field makes a difference, but for the number of sessions.
+// Every field makes a difference, except the number of sessions.
 func TestSameLooksAtAllFields(t *testing.T) {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	others := map[string]any{
 		"Digest": "d", "Ready": 1, "Acknowledged": 1, "Loaded": []string{"d"}, "Behind": []string{"a"}, "Late": map[string]time.Time{"a": at}, "Began": at, "Completed": at,
-		"Sessions": new(int32(1)), "Volumes": []Volume{{Pod: "a"}}, "Rejected": map[string]bool{"u": true}, "Refused": "r", "Unreachable": "u", "Unproven": "p",
+		"Sessions": new(int32(1)), "Volumes": []Volume{{Pod: "a"}}, "Retention": []config.RetentionStatus{{Rule: "r"}}, "Rejected": map[string]bool{"u": true}, "Refused": "r", "Unreachable": "u", "Unproven": "p",
 	}
 	kind := reflect.TypeFor[Result]()
 	for i := range kind.NumField() {

@@ -20,18 +20,18 @@ import (
 const (
 	// syncTimeout bounds one request to the API server.
 	syncTimeout = 2 * time.Second
-	// syncsAtOnce bounds how many are under way for one listener.
+	// syncsAtOnce bounds how many are in progress for one listener.
 	syncsAtOnce = 16
 	// SyncAgain is the time after a request until it may be repeated. Measured on Kubernetes
 	// 1.37, a pod's volume is refreshed at most about once a second, and a request 300 ms after
-	// another brings nothing: a change arrives as late as without.
+	// another brings nothing: a change arrives no sooner.
 	SyncAgain = 1500 * time.Millisecond
 )
 
-// RequestSync has the kubelets refresh the configuration volumes of the pods that were not
-// asked to for this digest yet. It does not ask the pods first: none can have a configuration
-// that was just written, and one that is slow to answer must not keep the others waiting for a
-// revocation. A request that fails keeps no other one from being made; all errors are returned.
+// RequestSync makes the kubelets refresh the configuration volumes of the pods for which this
+// was not yet requested for this digest. It does not ask the pods first: none can have a
+// configuration that was just written, and a slow one must not delay a revocation in the
+// others. A failing request does not prevent the others; all errors are returned.
 func RequestSync(ctx context.Context, c client.Client, pods []*corev1.Pod, digest string) error {
 	var rest []*corev1.Pod
 	for _, p := range pods {
@@ -61,19 +61,19 @@ func RequestSyncAgain(ctx context.Context, c client.Client, pods []*corev1.Pod, 
 }
 
 // RequestVolumeSync makes the kubelet refresh the configuration volume of a pod: a change of
-// an annotation makes it look at the pod at once, where it would do so within 60 to 90
-// seconds otherwise. The request can be swallowed, so it is repeated until the pod
-// acknowledges; the time makes each request a change. A pod that is gone needs none.
+// an annotation makes it look at the pod at once, instead of within 60 to 90 seconds. The
+// request can get lost, so it is repeated until the pod acknowledges; the time makes each
+// request a change. A deleted pod needs none.
 func RequestVolumeSync(ctx context.Context, c client.Client, pod *corev1.Pod, digest string) (err error) {
 	defer func() {
-		if p := recover(); p != nil { // it runs in a goroutine of its own, where a panic would end the operator
+		if p := recover(); p != nil { // this is a separate goroutine, where a panic would end the operator
 			ctrl.LoggerFrom(ctx).Error(fmt.Errorf("panic: %v", p), "Annotating a pod failed", "pod", pod.Name, "stack", string(debug.Stack()))
 			err = errPanic
 		}
 	}()
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{
-		v1alpha1.AnnotationConfigDigest: digest,
-		v1alpha1.AnnotationPoke:         time.Now().UTC().Format(time.RFC3339Nano),
+		v1alpha1.AnnotationConfigDigest:  digest,
+		v1alpha1.AnnotationSyncRequested: time.Now().UTC().Format(time.RFC3339Nano),
 	}, "uid": pod.UID}})
 	if err != nil {
 		return err
@@ -85,13 +85,13 @@ func RequestVolumeSync(ctx context.Context, c client.Client, pod *corev1.Pod, di
 	defer cancel()
 	err = c.Patch(ctx, target, client.RawPatch("application/merge-patch+json", patch))
 	if apierrors.IsConflict(err) {
-		return nil // another pod has its name: this one is gone
+		return nil // another pod has its name, so this one is gone
 	}
 	return client.IgnoreNotFound(err)
 }
 
-// errPanic stands for a panic, which may quote anything; the log has it.
+// errPanic replaces a panic's value, which may quote anything; the log has it.
 var errPanic = errors.New("internal error")
 
-// Running reports whether a pod has a kubelet that can refresh its volumes, and is to stay.
+// Running reports whether a pod has a kubelet that can refresh its volumes, and is not terminating.
 func Running(p *corev1.Pod) bool { return p.Status.PodIP != "" && p.DeletionTimestamp.IsZero() }

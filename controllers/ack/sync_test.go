@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// cluster counts the patches of each pod. fail, if set, is called in place of one.
+// cluster counts the patches of each pod. fail, if set, is called instead.
 type cluster struct {
 	client.Client
 	fail func(ctx context.Context, pod string) error
@@ -60,7 +60,7 @@ func (c *cluster) annotations(t *testing.T, name string) map[string]string {
 	return p.Annotations
 }
 
-// Pods are told of what was just written before anything is asked, each once.
+// Before anything is asked, each pod is notified once of what was just written.
 func TestRequestSync(t *testing.T) {
 	told, ending, nowhere := readyPod("told"), readyPod("ending"), readyPod("nowhere")
 	told.Annotations = map[string]string{v1alpha1.AnnotationConfigDigest: wanted}
@@ -75,16 +75,16 @@ func TestRequestSync(t *testing.T) {
 		t.Errorf("requests %v, want %v", c.patches, want)
 	}
 	first := c.annotations(t, "a")
-	if first[v1alpha1.AnnotationConfigDigest] != wanted || first[v1alpha1.AnnotationPoke] == "" {
+	if first[v1alpha1.AnnotationConfigDigest] != wanted || first[v1alpha1.AnnotationSyncRequested] == "" {
 		t.Errorf("annotations %v", first)
 	}
-	// A request can be swallowed: the next one must be a change again.
-	if err := RequestSyncAgain(t.Context(), c, pods[:1], wanted); err != nil || c.annotations(t, "a")[v1alpha1.AnnotationPoke] == first[v1alpha1.AnnotationPoke] {
+	// A notification can get lost, so the next one must be a change again.
+	if err := RequestSyncAgain(t.Context(), c, pods[:1], wanted); err != nil || c.annotations(t, "a")[v1alpha1.AnnotationSyncRequested] == first[v1alpha1.AnnotationSyncRequested] {
 		t.Errorf("%v: the second request does not differ from the first: the kubelet would not look", err)
 	}
 }
 
-// A pod whose annotation fails, or hangs, does not keep the others from being told.
+// A pod whose annotation fails or hangs does not delay notifying the others.
 func TestRequestSyncOfOneThatFails(t *testing.T) {
 	broken := errors.New("etcd is away")
 	pods := []*corev1.Pod{readyPod("broken"), readyPod("hangs"), readyPod("a"), readyPod("b")}
@@ -108,7 +108,7 @@ func TestRequestSyncOfOneThatFails(t *testing.T) {
 		t.Errorf("after %s", time.Since(began))
 	}
 	for _, name := range []string{"a", "b"} {
-		at, err := time.Parse(time.RFC3339Nano, c.annotations(t, name)[v1alpha1.AnnotationPoke])
+		at, err := time.Parse(time.RFC3339Nano, c.annotations(t, name)[v1alpha1.AnnotationSyncRequested])
 		if err != nil || at.Sub(began) > time.Second {
 			t.Errorf("pod %s was told after %s, %v", name, at.Sub(began), err)
 		}

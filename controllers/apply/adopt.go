@@ -14,7 +14,7 @@ import (
 // ConflictError reports that an object of the wanted name exists and is not the listener's.
 type ConflictError struct {
 	Kind, Namespace, Name string
-	// Problem is why it is not, and what to do.
+	// Problem says why not, and what to do.
 	Problem string
 }
 
@@ -22,7 +22,7 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s %q in namespace %q %s", e.Kind, e.Name, e.Namespace, e.Problem)
 }
 
-// Check reports whether an object that exists may be applied for the listener: nil, or a
+// Check returns nil if an existing object may be applied for the listener, otherwise a
 // *ConflictError that says why not.
 func (h Handle) Check(ctx context.Context, live client.Object) error {
 	in, err := newIntent(live, h.applier.Client.Scheme())
@@ -32,11 +32,12 @@ func (h Handle) Check(ctx context.Context, live client.Object) error {
 	return h.admit(ctx, in, live)
 }
 
-// admit returns nil if an object that exists may be written: it has the listener as its owner, or none and is adopted.
+// admit returns nil if an existing object may be written: it is owned by the listener, or has no owner and is adopted.
 //
-// A label alone does not make an object the listener's: server-side apply leaves what it does
-// not know, so that a Deployment with another container, made before with the right label,
-// would run it under the operator's name. A claim has no owner by default, and nothing in it runs.
+// A label does not make an object the listener's: server-side apply keeps fields that it does not
+// know, so an earlier Deployment with the right label and another container would run that
+// container under the operator's name. A claim has no owner by default, and contains nothing that
+// runs.
 func (h Handle) admit(ctx context.Context, in intent, live client.Object) error {
 	conflict := func(format string, args ...any) error {
 		return &ConflictError{Kind: in.kind.Kind, Namespace: live.GetNamespace(), Name: live.GetName(), Problem: fmt.Sprintf(format, args...)}
@@ -58,21 +59,22 @@ func (h Handle) admit(ctx context.Context, in intent, live client.Object) error 
 		}
 	}
 	if in.kind.Kind == "PersistentVolumeClaim" {
-		return conflict("exists and was not made by the operator for this listener; rename or delete it, or hand its files over with the label %s=%s",
+		return conflict("exists and was not created by the operator for this listener; rename or delete it, or hand over its files with the label %s=%s",
 			v1alpha1.LabelListener, h.owner.GetName())
 	}
-	return conflict("exists and was not made by the operator for this listener; rename or delete it, or hand it over with the label %s=%s and the annotation %s=true",
+	return conflict("exists and was not created by the operator for this listener; rename or delete it, or hand it over with the label %s=%s and the annotation %s=true",
 		v1alpha1.LabelListener, h.owner.GetName(), v1alpha1.AnnotationAdopt)
 }
 
-// madeHere reports whether the operator has applied an object, as its managedFields tell: it
-// is what a listener left that was deleted with --cascade=orphan. Caches do not hold these.
+// madeHere reports whether the operator has applied an object, according to its
+// managedFields: a listener that was deleted with --cascade=orphan leaves such objects.
+// Caches do not have managedFields.
 func (a *Applier) madeHere(ctx context.Context, in intent, live client.Object) (bool, error) {
 	m := &metav1.PartialObjectMetadata{}
 	m.SetGroupVersionKind(in.kind)
 	err := a.Live.Get(ctx, client.ObjectKeyFromObject(live), m)
 	if apierrors.IsNotFound(err) || err == nil && m.UID != live.GetUID() {
-		return false, apierrors.NewConflict(in.resource(), live.GetName(), fmt.Errorf("it was deleted or replaced meanwhile"))
+		return false, apierrors.NewConflict(in.resource(), live.GetName(), fmt.Errorf("it was deleted or replaced in the meantime"))
 	}
 	if err != nil {
 		return false, fmt.Errorf("read %s: %w", in.id(), err)

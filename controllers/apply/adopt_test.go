@@ -20,12 +20,12 @@ import (
 
 const handOver = "or hand it over with the label sftp-operator.io/listener=partners and the annotation sftp-operator.io/adopt=true"
 
-// What may be taken over, and what is in the way.
+// What may be adopted, and which objects are in the way.
 func TestAdoption(t *testing.T) {
 	other := metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "other", UID: "1111", Controller: new(true)}
-	notMade := `exists and was not made by the operator for this listener; rename or delete it, ` + handOver
+	notMade := `exists and was not created by the operator for this listener; rename or delete it, ` + handOver
 	for name, c := range map[string]struct {
-		// make makes what is there before.
+		// make creates the objects that exist beforehand.
 		make func(*testing.T, *corev1.Service)
 		want string
 	}{
@@ -126,7 +126,7 @@ func update(t *testing.T, o client.Object) {
 	}
 }
 
-// orphan does what the garbage collector does to what a deleted owner leaves.
+// orphan does what the garbage collector does with objects of a deleted owner.
 func orphan(t *testing.T, s *corev1.Service) *corev1.Service {
 	t.Helper()
 	s = read(t, s.Name)
@@ -135,7 +135,7 @@ func orphan(t *testing.T, s *corev1.Service) *corev1.Service {
 	return s
 }
 
-// The operator's caches hold its own objects only: a foreign one is not in them, and must be seen all the same.
+// The operator's caches hold only its own objects: a foreign one is not in them, but must be noticed all the same.
 func TestForeignObjectIsSeenPastTheCache(t *testing.T) {
 	foreign := service("hidden", 80)
 	foreign.Labels = nil
@@ -170,7 +170,7 @@ func owners(t *testing.T, name string) []metav1.OwnerReference {
 	return c.OwnerReferences
 }
 
-// A claim that a former listener left is taken up again by its label, and one without it is not.
+// A claim left by a former listener is adopted because of its label; one without the label is not.
 func TestClaimIsTakenUp(t *testing.T) {
 	create(t, claim("left", own))
 	create(t, claim("foreign-claim", nil))
@@ -179,14 +179,14 @@ func TestClaimIsTakenUp(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := h.ApplyKept(t.Context(), claim("foreign-claim", own))
-	want := `PersistentVolumeClaim "foreign-claim" in namespace "default" exists and was not made by the operator for this listener; ` +
-		`rename or delete it, or hand its files over with the label sftp-operator.io/listener=partners`
+	want := `PersistentVolumeClaim "foreign-claim" in namespace "default" exists and was not created by the operator for this listener; ` +
+		`rename or delete it, or hand over its files with the label sftp-operator.io/listener=partners`
 	if err == nil || err.Error() != want {
 		t.Errorf("error\n\t%v\nwant\n\t%s", err, want)
 	}
 }
 
-// Whoever set the owner of a claim that is to be kept: it goes, and that of another one stays.
+// An owner reference on a claim to be kept is removed, whoever set it; that of another owner stays.
 func TestKeptObjectsHaveNoOwner(t *testing.T) {
 	ref := func(name string, uid types.UID) metav1.OwnerReference {
 		return metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: name, UID: uid}

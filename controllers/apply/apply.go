@@ -24,17 +24,17 @@ import (
 // FieldOwner is the operator's name in managedFields.
 const FieldOwner = "sftp-operator"
 
-// Applier applies the objects of listeners.
+// Applier applies listeners' objects.
 type Applier struct {
 	// Client writes, and reads from the caches.
 	Client client.Client
 	// Live reads past the caches.
 	Live client.Reader
-	// Now is the clock; that of the machine when nil.
+	// Now is the clock; nil for time.Now.
 	Now func() time.Time
 
 	mu sync.Mutex
-	// memories are what was applied for each listener. mu protects them.
+	// memories has what was applied for each listener; mu protects it.
 	memories map[types.NamespacedName]*memory
 }
 
@@ -53,12 +53,12 @@ func (a *Applier) For(listener client.Object) Handle {
 type Applied struct {
 	// Wrote reports whether it was written.
 	Wrote bool
-	// Live is the object as it is: as the API server answered, or as the cache has it if there
-	// was nothing to write. Nil for a Secret. It must not be changed.
+	// Live is the current object: the API server's answer, or the cached object if there was
+	// nothing to write. Nil for a Secret. It must not be changed.
 	Live client.Object
 }
 
-// Apply applies an object that the listener owns: it is deleted with it.
+// Apply applies an object that the listener owns: it is deleted with the listener.
 func (h Handle) Apply(ctx context.Context, obj client.Object) (Applied, error) {
 	if err := controllerutil.SetControllerReference(h.owner, obj, h.applier.Client.Scheme()); err != nil {
 		return Applied{}, err
@@ -66,16 +66,16 @@ func (h Handle) Apply(ctx context.Context, obj client.Object) (Applied, error) {
 	return h.apply(ctx, obj)
 }
 
-// ApplyKept applies an object that outlives the listener. An owner reference that an earlier
-// Apply made is removed.
+// ApplyKept applies an object that outlives the listener. An owner reference from an earlier
+// Apply is removed.
 func (h Handle) ApplyKept(ctx context.Context, obj client.Object) (Applied, error) {
 	done, err := h.apply(ctx, obj)
 	if err != nil || done.Live == nil {
 		return done, err
 	}
-	// Applying without the reference removes what this field owner had set. One that was put
-	// there in another way, by a restored backup for example, must go, too: with it the garbage
-	// collector would delete what is to be kept.
+	// Applying without the reference removes what this field owner had set. One from elsewhere,
+	// for example a restored backup, must be removed as well: with it the garbage collector
+	// would delete the object.
 	kept := disowned(done.Live.GetOwnerReferences(), h.owner.GetUID())
 	if len(kept) == len(done.Live.GetOwnerReferences()) {
 		return done, nil
@@ -100,8 +100,8 @@ func disowned(refs []metav1.OwnerReference, uid types.UID) []metav1.OwnerReferen
 	return out
 }
 
-// ApplyUnwatched is Apply for an object that no cache holds: as long as the same is wanted, it
-// is read again only after some time. It returns when that is.
+// ApplyUnwatched is Apply for an object that no cache holds: while the same object is wanted,
+// it is read again only after some time, which is returned.
 func (h Handle) ApplyUnwatched(ctx context.Context, obj client.Object, every time.Duration) (next time.Time, err error) {
 	a := h.applier
 	if err := controllerutil.SetControllerReference(h.owner, obj, a.Client.Scheme()); err != nil {
@@ -150,8 +150,8 @@ func (h Handle) apply(ctx context.Context, obj client.Object) (Applied, error) {
 	return Applied{Wrote: true, Live: now}, err
 }
 
-// isDone reports whether an object is as wanted already. What is remembered answers it; else
-// the annotation does and the object itself.
+// isDone reports whether an object is already as wanted: from memory if possible, otherwise
+// from its annotation and the object itself.
 func (h Handle) isDone(ctx context.Context, in intent, live client.Object) (bool, error) {
 	a := h.applier
 	_, isMetadata := live.(*metav1.PartialObjectMetadata)
@@ -163,7 +163,7 @@ func (h Handle) isDone(ctx context.Context, in intent, live client.Object) (bool
 			return true, nil
 		}
 		if isMetadata {
-			return false, nil // one write, instead of a read and often a write
+			return false, nil // one write instead of a read and often a write
 		}
 	}
 	if live.GetAnnotations()[v1alpha1.AnnotationApplied] != in.sum {
@@ -182,7 +182,7 @@ func (h Handle) isDone(ctx context.Context, in intent, live client.Object) (bool
 	}
 	u := in.whole()
 	content["apiVersion"], content["kind"] = u.GetAPIVersion(), u.GetKind() // objects from a cache have none
-	// An owner too many is seen here, too: it decides about what is deleted when.
+	// This also detects an additional owner, which would affect garbage collection.
 	if !contains(content, u.Object) {
 		return false, nil
 	}
@@ -190,8 +190,8 @@ func (h Handle) isDone(ctx context.Context, in intent, live client.Object) (bool
 	return true, nil
 }
 
-// Delete deletes an object if it exists and is the listener's. Of its own objects the caches
-// tell; one that was made a moment ago is looked at again when its event comes.
+// Delete deletes an object if it exists and is the listener's. It relies on the caches; a
+// just created object is handled when its event arrives.
 func (h Handle) Delete(ctx context.Context, obj client.Object) error {
 	a := h.applier
 	in, err := newIntent(obj, a.Client.Scheme())
@@ -212,8 +212,8 @@ func (h Handle) Delete(ctx context.Context, obj client.Object) error {
 	return client.IgnoreNotFound(a.Client.Delete(ctx, obj, client.Preconditions{UID: new(live.GetUID())}))
 }
 
-// live returns an object as it is, or nil. A cache miss is confirmed with a live read: the
-// caches hold the operator's own objects only, and a foreign one must not be overwritten.
+// live returns the current object, or nil. A cache miss is confirmed with a live read: the
+// caches only hold the operator's own objects, and a foreign one must not be overwritten.
 func (a *Applier) live(ctx context.Context, in intent) (client.Object, error) {
 	o, name := in.empty(), client.ObjectKeyFromObject(in)
 	err := a.Client.Get(ctx, name, o)
@@ -229,7 +229,7 @@ func (a *Applier) live(ctx context.Context, in intent) (client.Object, error) {
 	return o, nil
 }
 
-// shown returns what may be looked at of a live object.
+// shown returns the part of a live object that callers may see.
 func (in intent) shown(live client.Object) client.Object {
 	if in.kind.Kind == "Secret" {
 		return nil
@@ -237,7 +237,7 @@ func (in intent) shown(live client.Object) client.Object {
 	return live
 }
 
-// typed returns the API server's answer in the type of what was applied, nil for a Secret.
+// typed returns the API server's answer in the type of the applied object, nil for a Secret.
 func (in intent) typed(u *unstructured.Unstructured) (client.Object, error) {
 	if in.kind.Kind == "Secret" {
 		return nil, nil

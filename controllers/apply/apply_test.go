@@ -17,12 +17,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// listener plays the listener: only its metadata matters.
+// listener stands in for a listener: only its metadata matters.
 var listener = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "partners", UID: "0000"}}
 
 var own = map[string]string{v1alpha1.LabelListener: "partners"}
 
-// service as the operator wants it.
+// service returns the Service as the operator wants it.
 func service(name string, port int32) *corev1.Service {
 	return &corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: maps.Clone(own)},
@@ -59,7 +59,7 @@ func TestApply(t *testing.T) {
 	if !metav1.IsControlledBy(made, listener) || made.Spec.Ports[0].Port != 22 {
 		t.Errorf("owners %v, ports %v", made.OwnerReferences, made.Spec.Ports)
 	}
-	// By this name an operator of another version knows it again, and takes back what is no longer wanted.
+	// An operator of another version recognizes its own fields by this name, and removes those that are no longer wanted.
 	if !slices.ContainsFunc(made.ManagedFields, func(f metav1.ManagedFieldsEntry) bool {
 		return f.Manager == "sftp-operator" && f.Operation == metav1.ManagedFieldsOperationApply
 	}) {
@@ -77,7 +77,7 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// An applier of a new process does not know what was applied. It sees that nothing differs, and what somebody has changed.
+// An applier in a new process does not know what was applied. It detects that nothing differs, and what has been changed.
 func TestApplyAfterARestart(t *testing.T) {
 	objects := map[string]func() client.Object{
 		"a Service": func() client.Object { return service("restart", 22) },
@@ -108,7 +108,7 @@ func TestApplyAfterARestart(t *testing.T) {
 	}
 }
 
-// Another release may want less. What is no longer wanted goes, though all that is wanted is there.
+// Another release may want fewer fields. Those no longer wanted are removed, even if everything that is wanted exists.
 func TestLessIsWantedAfterARestart(t *testing.T) {
 	o := service("restart-less", 22)
 	o.Annotations = map[string]string{"a": "b"}
@@ -119,7 +119,7 @@ func TestLessIsWantedAfterARestart(t *testing.T) {
 	}
 }
 
-// A cache that lags behind the own write makes no second one, and one that shows a foreign write does.
+// A cache that lags behind the applier's own write causes no second write, and one that shows a foreign write does.
 func TestCacheBehindTheOwnWrite(t *testing.T) {
 	lag := false
 	var old *corev1.Service
@@ -160,7 +160,7 @@ func TestDriftIsRepaired(t *testing.T) {
 	if got.Annotations["of"] != "somebody" {
 		t.Error("a field that the operator says nothing of was removed")
 	}
-	// What others say of their own fields costs no write.
+	// Values of fields that other managers own cause no write.
 	wantApply(t, a, service("drift", 22), false)
 	got.Annotations["of"] = "somebody else"
 	if err := api.Update(t.Context(), got); err != nil {
@@ -187,7 +187,7 @@ func secret(name, data string) *corev1.Secret {
 	}
 }
 
-// metadata is a client that has no Secret's content, as the operator's cache.
+// metadata is a client without the content of Secrets, like the operator's cache.
 type metadata struct{ client.WithWatch }
 
 func (m metadata) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
@@ -211,7 +211,7 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// A write that failed is tried again, and not remembered as done.
+// A failed write is retried, and not recorded as done.
 func TestFailedApplyIsNotRemembered(t *testing.T) {
 	fail := true
 	flaky := interceptor.NewClient(api, interceptor.Funcs{

@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Having more fields is no difference; other values, and other numbers of entries, are.
+// Additional fields are not a difference; other values, and other numbers of entries, are.
 func TestContains(t *testing.T) {
 	type m = map[string]any
 	type l = []any
@@ -55,7 +55,7 @@ func TestContains(t *testing.T) {
 	}
 }
 
-// What is applied has nothing that only the API server writes, and Secrets as the API encodes them.
+// An applied object has no fields that only the API server sets, and Secrets are encoded as in the API.
 func TestPlain(t *testing.T) {
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "d", Annotations: map[string]string{"a": "b"}}}
 	d.CreationTimestamp = metav1.NewTime(time.Unix(1e9, 0))
@@ -100,8 +100,8 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// The shards of a large listener are megabytes, of which a change concerns one. Those that are as they were are not copied,
-// and the one that is written only into what the API server gets.
+// The shards of a large listener amount to megabytes, and a change affects one of them. Unchanged shards are not copied, and
+// the changed one is copied only into the request.
 func TestLargeSecretsAreNotCopied(t *testing.T) {
 	const size = 4 << 20
 	s := secret("large", strings.Repeat("x", size))
@@ -121,10 +121,10 @@ func TestLargeSecretsAreNotCopied(t *testing.T) {
 	}
 }
 
-// unreadable is content that no JSON is, where the API server writes.
+// unreadable is content that is not JSON, where the API server writes.
 var unreadable = []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1("x")}}
 
-// What cannot be read, as it is wanted or as it is, is an error, and nothing is written over it or remembered of it.
+// If the wanted or the current object cannot be decoded, the result is an error, and nothing is written or recorded.
 func TestContentThatCannotBeRead(t *testing.T) {
 	a := &Applier{Client: api, Live: api}
 	wanted := service("unreadable", 22)
@@ -145,8 +145,8 @@ func TestContentThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// The answer of the API server is what an object is, also where a webhook has taken something out of it. One that cannot be
-// read is an error.
+// The API server's answer is taken as the object's current state, even where a webhook has removed something. An answer that
+// cannot be decoded is an error.
 func TestAnswers(t *testing.T) {
 	edit := func(map[string]any) {}
 	answers := interceptor.NewClient(api, interceptor.Funcs{

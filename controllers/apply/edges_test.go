@@ -23,7 +23,7 @@ import (
 
 var errDown = errors.New("down")
 
-// failing returns a client whose calls fail as a function says, by verb, and counts its reads.
+// failing returns a client whose calls fail according to a function, by verb, and counts its reads.
 func failing(fail func(verb string, o any) error, reads *int) client.WithWatch {
 	return interceptor.NewClient(api, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
@@ -54,7 +54,7 @@ func failing(fail func(verb string, o any) error, reads *int) client.WithWatch {
 	})
 }
 
-// only returns a function that fails for a verb.
+// only returns a function that fails for one verb.
 func only(verb string, err error) func(string, any) error {
 	return func(v string, _ any) error {
 		if v == verb {
@@ -71,7 +71,7 @@ func wantError(t *testing.T, what string, err error, want string) {
 	}
 }
 
-// What cannot be read or written is an error that names it, and nothing is written on a guess.
+// If something cannot be read or written, the error names it, and nothing is written on a guess.
 func TestCallsThatFail(t *testing.T) {
 	reads := 0
 	h := func(cached, live func(string, any) error) Handle {
@@ -101,7 +101,8 @@ func TestCallsThatFail(t *testing.T) {
 	if err := h(only("delete", apierrors.NewNotFound(corev1.Resource("x"), "x")), good).Delete(t.Context(), service("fails", 22)); err != nil {
 		t.Errorf("deleting what is gone since: %v", err)
 	}
-	// Whether what a former listener has left was made by the operator, only the API server knows.
+	// Only the API server knows whether the operator created what a former listener left
+	// behind.
 	orphan(t, service("fails", 22))
 	_, err = h(good, only("get", errDown)).Apply(t.Context(), service("fails", 22))
 	wantError(t, "an orphan", err, "read Service/default/fails: down")
@@ -119,7 +120,7 @@ func TestCallsThatFail(t *testing.T) {
 	}
 }
 
-// An orphan that was replaced meanwhile is looked at again, and not judged by the fields of the other one.
+// An orphan that was replaced in the meantime is checked again, and not judged by the fields of its predecessor.
 func TestOrphanIsReplacedMeanwhile(t *testing.T) {
 	wantApply(t, &Applier{Client: api, Live: api}, service("replaced", 22), true)
 	old := orphan(t, service("replaced", 22))
@@ -143,7 +144,7 @@ func lines(text string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "edge-lines", Labels: own}, Data: map[string]string{"a": text}}
 }
 
-// An object that another owner controls, or of a kind that nobody knows, is not applied at all.
+// An object that another owner controls, or of an unknown kind, is not applied at all.
 func TestObjectsThatCannotBeApplied(t *testing.T) {
 	h := (&Applier{Client: api, Live: api}).For(listener)
 	taken := service("taken", 22)
@@ -168,7 +169,8 @@ func TestObjectsThatCannotBeApplied(t *testing.T) {
 	}
 }
 
-// A claim that cannot be freed of its owner is an error: it would be deleted with the listener. Nor is another's change undone.
+// If a claim's owner reference cannot be removed, that is an error, because the claim would be deleted with the listener. A
+// foreign change is not undone either.
 func TestOwnerOfAKeptObjectStays(t *testing.T) {
 	owned := claim("stuck", own)
 	owned.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "partners", UID: listener.UID}}
@@ -190,13 +192,13 @@ func TestOwnerOfAKeptObjectStays(t *testing.T) {
 	if _, err := (&Applier{Client: failing(meanwhile, &reads), Live: api}).For(listener).ApplyKept(t.Context(), claim("stuck", own)); !apierrors.IsConflict(err) {
 		t.Errorf("an owner that was added meanwhile is lost: %v", err)
 	}
-	// A Secret is not looked at: nothing of it is in a cache.
+	// A Secret is not compared, because its content is not in a cache.
 	if done, err := (&Applier{Client: metadata{api}, Live: api}).For(listener).ApplyKept(t.Context(), secret("kept-secret", "1")); err != nil || !done.Wrote || done.Live != nil {
 		t.Errorf("%+v, %v", done, err)
 	}
 }
 
-// What there is to look at afterwards: the answer of the API server, or what the cache has; nothing of a Secret.
+// The object returned afterwards: the API server's answer, or what the cache has; nothing for a Secret.
 func TestApplied(t *testing.T) {
 	a := &Applier{Client: metadata{api}, Live: api}
 	for i, wrote := range []bool{true, false} {
@@ -211,7 +213,7 @@ func TestApplied(t *testing.T) {
 	}
 }
 
-// Contents of Secrets are read after a restart only, and then only if the annotation says that they may be as wanted.
+// Contents of Secrets are read only after a restart, and only if the annotation indicates that they may be as wanted.
 func TestReadsOfSecrets(t *testing.T) {
 	reads := 0
 	live := failing(only("", nil), &reads)
@@ -237,7 +239,7 @@ func TestReadsOfSecrets(t *testing.T) {
 	wantReads("after a restart", a, secret("reads", "2"), false, 1)
 	wantReads("after a restart, the second time", a, secret("reads", "2"), false, 0)
 	wantReads("after a restart, another one is wanted", &Applier{Client: metadata{api}, Live: live}, secret("reads", "3"), true, 0)
-	// It may be gone, or not to be had, when it is read.
+	// The object may have been deleted, or may be unavailable, when it is read.
 	gone := &Applier{Client: metadata{api}, Live: failing(only("get", apierrors.NewNotFound(corev1.Resource("secrets"), "reads")), &reads)}
 	wantApply(t, gone, secret("reads", "3"), true)
 	down := &Applier{Client: metadata{api}, Live: failing(only("get", errDown), &reads)}
@@ -246,7 +248,7 @@ func TestReadsOfSecrets(t *testing.T) {
 	}
 }
 
-// Who adopted an object whose fields cannot be changed is told what to do about it.
+// If an adopted object has immutable fields that differ, the message says what to do.
 func TestRefusalOfAnImmutableField(t *testing.T) {
 	refused := apierrors.NewInvalid(schema.GroupKind{Kind: "Secret"}, "fixed",
 		field.ErrorList{field.Invalid(field.NewPath("type"), "x", "field is immutable")})
@@ -256,13 +258,13 @@ func TestRefusalOfAnImmutableField(t *testing.T) {
 	s.Type = "a/b"
 	done, err := a.For(listener).Apply(t.Context(), s)
 	wantError(t, "a Secret of another type", err, `Secret "fixed" in namespace "default" is not of the type a/b, and the type of a Secret cannot be changed; `+
-		`delete it, and the operator makes it again`)
+		`delete it, and the operator recreates it`)
 	if done.Wrote {
 		t.Error("it counts as written")
 	}
 }
 
-// An owner too many would have the object deleted with it: it is seen after a restart.
+// An extra owner would have the object deleted along with it; this is detected after a restart.
 func TestOwnersAfterARestart(t *testing.T) {
 	wantApply(t, &Applier{Client: api, Live: api}, service("owners", 22), true)
 	s := read(t, "owners")
@@ -271,7 +273,7 @@ func TestOwnersAfterARestart(t *testing.T) {
 	wantApply(t, &Applier{Client: api, Live: api}, service("owners", 22), true)
 }
 
-// After a deletion nothing of the object is remembered, though a cache still has it.
+// After a deletion, no record of the object is kept, even if a cache still has it.
 func TestApplyAfterADeletion(t *testing.T) {
 	var old *corev1.Service
 	cached := interceptor.NewClient(api, interceptor.Funcs{
@@ -298,7 +300,7 @@ func TestApplyAfterADeletion(t *testing.T) {
 	}
 }
 
-// An event is no news if it shows what was written, or what was before that.
+// An event is ignored if it shows what was written, or what was there before that.
 func TestKnows(t *testing.T) {
 	a := &Applier{}
 	o := func(name string, uid types.UID, version, label string) *corev1.Service {
@@ -329,7 +331,7 @@ func TestKnows(t *testing.T) {
 	}
 }
 
-// When an object without a cache was last read is remembered over other writes, and a listener that was forgotten stays so.
+// The time of the last read of an object without a cache is kept across other writes, and a forgotten listener stays forgotten.
 func TestLooked(t *testing.T) {
 	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	a := &Applier{}
@@ -354,7 +356,7 @@ func TestLooked(t *testing.T) {
 	}
 }
 
-// made is a Reader that has an object with these managedFields.
+// made is a Reader that returns an object with these managedFields.
 type made []metav1.ManagedFieldsEntry
 
 func (f made) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...client.GetOption) error {
@@ -365,7 +367,8 @@ func (f made) Get(_ context.Context, _ client.ObjectKey, o client.Object, _ ...c
 
 func (made) List(context.Context, client.ObjectList, ...client.ListOption) error { return errDown }
 
-// Only what the operator has applied itself was made here: not what it has updated, its status, nor what others have applied.
+// Only an object that the operator has applied counts as created by it: not one that it has updated, whose status it wrote, or
+// that others have applied.
 func TestMadeHere(t *testing.T) {
 	field := func(manager string, operation metav1.ManagedFieldsOperationType, subresource string) metav1.ManagedFieldsEntry {
 		return metav1.ManagedFieldsEntry{Manager: manager, Operation: operation, Subresource: subresource}
@@ -394,7 +397,7 @@ func TestMadeHere(t *testing.T) {
 	}
 }
 
-// One owner goes, and all others stay.
+// One owner reference is removed, and all others stay.
 func TestDisowned(t *testing.T) {
 	refs := []metav1.OwnerReference{{UID: "a"}, {UID: "b"}, {UID: "c"}}
 	for uid, want := range map[types.UID]string{"a": "bc", "b": "ac", "c": "ab", "d": "abc"} {

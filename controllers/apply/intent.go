@@ -22,14 +22,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// intent is an object as it is wanted.
+// intent is the wanted state of an object.
 type intent struct {
 	client.Object
 	kind schema.GroupVersionKind
-	// sum is the checksum of it, which is in an annotation of what is applied.
+	// sum is its checksum, which is applied as an annotation.
 	sum string
-	// head is what is applied, without the entries of a Secret: the shards of a large listener are megabytes, of which a
-	// change concerns one.
+	// head is what is applied, without the entries of a Secret: the shards of a large listener are megabytes, and a
+	// change usually concerns only one.
 	head *unstructured.Unstructured
 }
 
@@ -49,7 +49,7 @@ func newIntent(obj client.Object, scheme *runtime.Scheme) (intent, error) {
 	if err != nil {
 		return intent{}, err
 	}
-	// What only the API server writes is not wanted.
+	// Drop what only the API server writes.
 	unstructured.RemoveNestedField(content, "status")
 	unstructured.RemoveNestedField(content, "metadata", "creationTimestamp")
 	unstructured.RemoveNestedField(content, "spec", "template", "metadata", "creationTimestamp")
@@ -70,7 +70,7 @@ func newIntent(obj client.Object, scheme *runtime.Scheme) (intent, error) {
 	return in, err
 }
 
-// sumEntries takes the entries of a Secret as they are, in the order of their names.
+// sumEntries hashes the entries of a Secret unencoded, in order of their names.
 func sumEntries(h hash.Hash, data map[string][]byte) {
 	for _, name := range slices.Sorted(maps.Keys(data)) {
 		fmt.Fprintf(h, "%q %d ", name, len(data[name]))
@@ -87,7 +87,8 @@ func idOf(kind string, o client.Object) string {
 // whole returns what is applied: the object with its checksum, and with the entries of a Secret.
 func (in intent) whole() *unstructured.Unstructured {
 	if secret, ok := in.Object.(*corev1.Secret); ok && secret.Data != nil {
-		// The converter would encode each entry as JSON and decode it again: most of the time that a large shard takes.
+		// The converter would encode each entry as JSON and decode it again, which takes most of the time for a large
+		// shard.
 		data := make(map[string]any, len(secret.Data))
 		for name, value := range secret.Data {
 			data[name] = base64.StdEncoding.EncodeToString(value)
@@ -109,13 +110,13 @@ func (in intent) empty() client.Object {
 	return o
 }
 
-// resource returns what an error of the API server would call the kind.
+// resource returns the kind's name in errors of the API server.
 func (in intent) resource() schema.GroupResource {
 	return schema.GroupResource{Group: in.kind.Group, Resource: in.kind.Kind}
 }
 
 // contains reports whether an object has all fields of another one with the same values. What it
-// has in addition are others' fields and defaults. The entries of a list must be as many.
+// has in addition are others' fields and defaults. Lists must have equal lengths.
 func contains(has, wanted any) bool {
 	switch w := wanted.(type) {
 	case map[string]any:

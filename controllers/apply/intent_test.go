@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// The checksum of a Secret covers all of it: a shard that moves to another entry is a change.
+// The checksum of a Secret covers all of it: moving a shard to another entry is a change.
 func TestSecretChecksum(t *testing.T) {
 	sum := func(edit func(*corev1.Secret)) string {
 		s := secret("sum", "1")
@@ -46,8 +46,8 @@ func TestSecretChecksum(t *testing.T) {
 	}
 }
 
-// A Secret's type cannot be changed, nor anything of one that is marked as immutable. The message says what to do and
-// quotes nothing that is in it.
+// A Secret's type is immutable, and so is a Secret marked as immutable. The message says what to do and quotes none of its
+// content.
 func TestSecretThatCannotBeWritten(t *testing.T) {
 	realServer(t)
 	content := "TOPSECRET"
@@ -57,11 +57,11 @@ func TestSecretThatCannotBeWritten(t *testing.T) {
 	}{
 		"type": {
 			edit: func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque },
-			want: "is not of the type sftp-operator.io/configuration, and the type of a Secret cannot be changed; delete it, and the operator makes it again",
+			want: "is not of the type sftp-operator.io/configuration, and the type of a Secret cannot be changed; delete it, and the operator recreates it",
 		},
 		"immutable": {
 			edit: func(s *corev1.Secret) { s.Immutable = new(true) },
-			want: "is marked as immutable; delete it, and the operator makes it again",
+			want: "is marked as immutable; delete it, and the operator recreates it",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestSecretThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// What the API server refuses of a Secret is said without quoting it.
+// If the API server rejects a Secret, the error is reported without quoting its content.
 func TestRefusalsOfSecretsQuoteNothing(t *testing.T) {
 	realServer(t)
 	for name, edit := range map[string]func(*corev1.Secret){

@@ -11,23 +11,23 @@ import (
 )
 
 // cacheLag is how long a cache may show an object as it was before the operator's own write.
-// Usually it is milliseconds. What is older than the write after that is no lag: etcd was
-// restored from a backup.
+// Usually it is milliseconds. If the object is still older after that, it is not lag: etcd
+// was restored from a backup.
 const cacheLag = 30 * time.Second
 
-// memory is what was applied for one listener, by kind, namespace and name.
+// memory has what was applied for one listener, by kind, namespace and name.
 type memory struct {
 	uid     types.UID
 	objects map[string]memo
 }
 
-// memo is what was applied last and the object as it was after that. If neither has changed
-// since, there is nothing to do.
+// memo is what was last applied, and the resulting object. If neither has changed since,
+// there is nothing to do.
 type memo struct {
 	sum     string
 	uid     types.UID
 	version string
-	// wrote is when it was written, zero since a cache has shown this version.
+	// wrote is when it was written, zero once a cache has shown this version.
 	wrote time.Time
 	// looked is when it was last read for ApplyUnwatched.
 	looked time.Time
@@ -52,7 +52,7 @@ func (a *Applier) Knows(kind string, o client.Object) bool {
 	return ok && m.uid == o.GetUID() && (m.version == o.GetResourceVersion() || older(o.GetResourceVersion(), m.version))
 }
 
-// memoOf returns what was applied last for an object of a listener.
+// memoOf returns what was last applied for an object of a listener.
 func (a *Applier) memoOf(kind string, o client.Object) (memo, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -64,7 +64,7 @@ func (a *Applier) memoOf(kind string, o client.Object) (memo, bool) {
 	return m, ok
 }
 
-// stands reports whether an object is the one that is remembered.
+// stands reports whether an object is the remembered one.
 func (a *Applier) stands(owner client.Object, id string, m memo, live client.Object) bool {
 	if live.GetUID() == m.uid && live.GetResourceVersion() == m.version {
 		m.wrote = time.Time{}
@@ -74,7 +74,7 @@ func (a *Applier) stands(owner client.Object, id string, m memo, live client.Obj
 	return older(live.GetResourceVersion(), m.version) && a.now().Sub(m.wrote).Abs() < cacheLag
 }
 
-// older reports whether a version of an object came before another one.
+// older reports whether a version of an object precedes another one.
 func older(version, than string) bool {
 	order, err := resourceversion.CompareResourceVersion(version, than)
 	return err == nil && order < 0
@@ -109,7 +109,7 @@ func (a *Applier) remember(owner client.Object, id string, m memo) {
 	of.objects[id] = m
 }
 
-// looked notes when an object was last read.
+// looked records when an object was last read.
 func (a *Applier) looked(owner client.Object, id string, at time.Time) {
 	m, ok := a.recall(owner, id)
 	if !ok {

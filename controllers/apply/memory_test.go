@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// What is remembered of a listener goes with it, and a new one of the same name begins without.
+// What is recorded about a listener is removed with it, and a new one with the same name starts with no records.
 func TestForget(t *testing.T) {
 	a := &Applier{Client: api, Live: api}
 	other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "other", UID: "2222"}}
@@ -50,8 +50,8 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// etcd can be restored from a backup, and an object be replaced by one of the same name: the versions are older then, or
-// belong to another object. Only for a while after a write an older version is a cache that lags.
+// etcd may be restored from a backup, and an object may be replaced by one with the same name: versions are then older, or
+// belong to another object. Only for a while after a write is an older version taken for a lagging cache.
 func TestOtherVersions(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	memo := memo{sum: "s", uid: "u", version: "100", wrote: now}
@@ -98,7 +98,7 @@ func TestOtherVersions(t *testing.T) {
 	}
 }
 
-// A cache shows an object as it was before a restore. It is written again, content and all.
+// A cache shows an object from before a restore. It is written again, including its content.
 func TestRestoredObjectIsWritten(t *testing.T) {
 	var restored *corev1.Service
 	cached := interceptor.NewClient(api, interceptor.Funcs{
@@ -119,12 +119,12 @@ func TestRestoredObjectIsWritten(t *testing.T) {
 	wantApply(t, a, service("restored", 2022), true)
 	restored = nil
 	wantApply(t, a, service("restored", 2022), false) // the cache has it now
-	// Restored, but with what is wanted: there is nothing to write.
+	// Restored, but as wanted: nothing is written.
 	good := read(t, "restored")
 	good.ResourceVersion = "1"
 	restored = good
 	wantApply(t, a, service("restored", 2022), false)
-	// A new process has written nothing yet that a cache may lag behind.
+	// A new process has not yet written anything that a cache could lag behind.
 	restored = nil
 	a = &Applier{Client: cached, Live: api}
 	wantApply(t, a, service("restored", 2022), false)
@@ -132,7 +132,7 @@ func TestRestoredObjectIsWritten(t *testing.T) {
 	wantApply(t, a, service("restored", 2022), true)
 }
 
-// No cache has ConfigMaps. They are read again only after a while, and written at once when something else is wanted.
+// ConfigMaps are not cached. They are read again only after a while, and written at once when something else is wanted.
 func TestApplyUnwatched(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	reads := 0
@@ -190,7 +190,7 @@ func TestApplyUnwatched(t *testing.T) {
 	apply("2", time.Hour, 1)
 }
 
-// What is deleted is the object that was looked at, and not one that was made under its name since.
+// A deletion applies to the object that was examined, not to one that has been created under its name since.
 func TestDelete(t *testing.T) {
 	a := &Applier{Client: api, Live: api}
 	if err := a.For(listener).Delete(t.Context(), service("none", 22)); err != nil {

@@ -13,12 +13,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 )
 
-// RetryRefused is the time after which what the API server refused is tried
-// again: a quota has to be raised or a policy changed first, and nothing tells when.
+// RetryRefused is the time after which to retry what the API server refused: a quota has to
+// be raised or a policy changed first, which cannot be watched.
 const RetryRefused = 30 * time.Second
 
-// Refusal returns what to tell a person of an error with which the API server refused an
-// object, and whether it is such: trying again does not help until something has changed.
+// Refusal returns the message for a person if an error means that the API server refused an
+// object, and whether it does: retrying does not help until something has changed.
 // Admission webhooks refuse with any of these codes.
 func Refusal(err error) (message string, ok bool) {
 	var status apierrors.APIStatus
@@ -33,13 +33,13 @@ func Refusal(err error) (message string, ok bool) {
 	}
 	message = "The API server refused: " + err.Error()
 	if apierrors.IsForbidden(err) && strings.Contains(message, "exceeded quota") {
-		message += "; raise the ResourceQuota or make room in it, it is tried again automatically"
+		message += "; raise the ResourceQuota or free some of it, then it is retried automatically"
 	}
 	return message, true
 }
 
-// explain adds a remedy to the refusal of a field that cannot be changed. It is met where an
-// object was adopted, or made by an older operator.
+// explain adds a remedy to the refusal of a field that cannot be changed. It occurs where an
+// object was adopted, or created by an older operator.
 func (in intent) explain(err error) error {
 	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "field is immutable") {
 		return err
@@ -49,24 +49,24 @@ func (in intent) explain(err error) error {
 	}
 	if secret, ok := in.Object.(*corev1.Secret); ok {
 		if strings.Contains(err.Error(), "when `immutable` is set") {
-			return conflict("is marked as immutable; delete it, and the operator makes it again")
+			return conflict("is marked as immutable; delete it, and the operator recreates it")
 		}
-		return conflict("is not of the type " + string(secret.Type) + ", and the type of a Secret cannot be changed; delete it, and the operator makes it again")
+		return conflict("is not of the type " + string(secret.Type) + ", and the type of a Secret cannot be changed; delete it, and the operator recreates it")
 	}
 	if in.kind.Kind == "Deployment" {
-		return conflict("selects other pods, and the selector of a Deployment cannot be changed; delete it, and the operator makes it again")
+		return conflict("selects other pods, and the selector of a Deployment cannot be changed; delete it, and the operator recreates it")
 	}
 	return err
 }
 
-// NamespaceEnding reports whether an error comes from the end of a Namespace: nothing can be
-// made in it any more, and nothing has to be.
+// NamespaceEnding reports whether an error is caused by a terminating Namespace: nothing can
+// be created in it anymore, and nothing has to be.
 func NamespaceEnding(err error) bool {
 	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
-// Problem returns what a person has to put right before an object can be applied, and whether an error is such: a foreign object
-// in the way, or a refusal of the API server.
+// Problem returns what a person has to fix before an object can be applied, and whether an error is of that kind: a
+// conflicting foreign object, or a refusal of the API server.
 func Problem(err error) (p conditions.Problem, ok bool) {
 	if conflict, ok := errors.AsType[*ConflictError](err); ok {
 		return conditions.Problem{Reason: v1alpha1.ReasonResourceConflict, Message: conflict.Error()}, true

@@ -24,12 +24,12 @@ func status(code int32, reason metav1.StatusReason) error {
 	return fmt.Errorf("apply: %w", &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Reason: reason, Message: "told"}})
 }
 
-// What a person has to put right is told from what is tried again.
+// Errors that a person must fix are distinguished from those that are retried.
 func TestProblems(t *testing.T) {
 	quota := apierrors.NewForbidden(corev1.Resource("secrets"), "s", errors.New("exceeded quota: small"))
 	for name, tc := range map[string]struct {
 		err             error
-		reason, message string // both "" if it is tried again
+		reason, message string // both "" if it is retried
 	}{
 		"a foreign object": {
 			fmt.Errorf("x: %w", &ConflictError{Kind: "Service", Namespace: "ns", Name: "n", Problem: "is not ours"}),
@@ -44,7 +44,7 @@ func TestProblems(t *testing.T) {
 		"invalid":                {status(http.StatusUnprocessableEntity, ""), v1alpha1.ReasonApplyFailed, "The API server refused: apply: told"},
 		"a quota": {
 			quota, v1alpha1.ReasonApplyFailed,
-			`The API server refused: secrets "s" is forbidden: exceeded quota: small; raise the ResourceQuota or make room in it, it is tried again automatically`,
+			`The API server refused: secrets "s" is forbidden: exceeded quota: small; raise the ResourceQuota or free some of it, then it is retried automatically`,
 		},
 		"quota, but not forbidden": {
 			apierrors.NewBadRequest("exceeded quota"), v1alpha1.ReasonApplyFailed, "The API server refused: exceeded quota",
@@ -63,7 +63,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// A field that cannot be changed has a remedy, and other refusals are told as they are.
+// An immutable field has a remedy in its message; other refusals are reported as they are.
 func TestImmutableFields(t *testing.T) {
 	invalid := func(detail string) error {
 		return apierrors.NewInvalid(schema.GroupKind{Kind: "X"}, "n", field.ErrorList{field.Invalid(field.NewPath("f"), "v", detail)})
@@ -77,9 +77,9 @@ func TestImmutableFields(t *testing.T) {
 		err  error
 		want string // "" for the error as it is
 	}{
-		"type of a Secret":         {s, invalid(immutable), `Secret "s" in namespace "default" is not of the type a/b, and the type of a Secret cannot be changed; delete it, and the operator makes it again`},
-		"an immutable Secret":      {s, invalid(immutable + " when `immutable` is set"), `Secret "s" in namespace "default" is marked as immutable; delete it, and the operator makes it again`},
-		"selector":                 {deployment, invalid(immutable), `Deployment "d" in namespace "default" selects other pods, and the selector of a Deployment cannot be changed; delete it, and the operator makes it again`},
+		"type of a Secret":         {s, invalid(immutable), `Secret "s" in namespace "default" is not of the type a/b, and the type of a Secret cannot be changed; delete it, and the operator recreates it`},
+		"an immutable Secret":      {s, invalid(immutable + " when `immutable` is set"), `Secret "s" in namespace "default" is marked as immutable; delete it, and the operator recreates it`},
+		"selector":                 {deployment, invalid(immutable), `Deployment "d" in namespace "default" selects other pods, and the selector of a Deployment cannot be changed; delete it, and the operator recreates it`},
 		"of another kind":          {service("s", 22), invalid(immutable), ""},
 		"another reason":           {s, invalid("must be lower case"), ""},
 		"not invalid":              {s, errors.New(immutable), ""},
@@ -98,13 +98,13 @@ func TestImmutableFields(t *testing.T) {
 	}
 }
 
-// How long who has made room waits is what the documentation says.
+// The delays after a person has made room are those in the documentation.
 func TestRetryIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/troubleshooting.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if says := fmt.Sprintf("It is tried again every %.0f seconds.", RetryRefused.Seconds()); !strings.Contains(string(text), says) {
+	if says := fmt.Sprintf("It is retried every %.0f seconds.", RetryRefused.Seconds()); !strings.Contains(string(text), says) {
 		t.Errorf("docs/troubleshooting.md does not say %q", says)
 	}
 }

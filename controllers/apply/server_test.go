@@ -20,13 +20,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-// api is a real API server: server-side apply, ownership and preconditions are its work. With -short, and for mutants, it is one
-// in memory, so that a run takes a second.
+// api is a real API server, because server-side apply, ownership and preconditions are its work. With -short, and for mutants,
+// it is an in-memory one, so that a run takes a second.
 var api client.WithWatch
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
-// short reports whether the API server is one in memory. hack/mutate sets MUTANT.
+// short reports whether the API server is in memory. hack/mutate sets MUTANT.
 func short() bool { return testing.Short() || os.Getenv("MUTANT") != "" }
 
 func run(m *testing.M) int {
@@ -48,7 +48,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// realServer skips a test of what only a real API server refuses; in CI, only mutants do without one.
+// realServer skips a test of refusals that only a real API server makes; in CI, only mutants run without one.
 func realServer(t *testing.T) {
 	t.Helper()
 	if short() {
@@ -59,7 +59,7 @@ func realServer(t *testing.T) {
 	}
 }
 
-// inMemory is an API server in memory, which gives UIDs and deletes under preconditions.
+// inMemory is an in-memory API server that assigns UIDs and checks preconditions of deletions.
 func inMemory() client.WithWatch {
 	var made atomic.Int64
 	uid := func() types.UID { return types.UID(fmt.Sprintf("uid-%d", made.Add(1))) }

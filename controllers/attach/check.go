@@ -15,40 +15,35 @@ const maxUsernameLength = 128
 
 var usernameRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$`)
 
-// Username is the login name in effect.
+// Username returns the login name in effect.
 func Username(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) string {
 	name := u.Spec.Username
 	if name == "" {
 		name = u.Name
 	}
-	if l.Spec.AllowedUsers.Usernames == v1alpha1.UsernamesNamespacePrefixed {
-		return u.Namespace + "." + name
+	switch l.Spec.AllowedUsers.Usernames {
+	case v1alpha1.UsernamesAny:
+		return name
+	case v1alpha1.UsernamesNamespacePrefixed:
+	default:
+		if u.Namespace == l.Namespace {
+			return name
+		}
 	}
-	return name
+	return u.Namespace + "." + name
 }
 
 func checkUsername(name string) string {
 	switch {
 	case len(name) > maxUsernameLength:
-		return fmt.Sprintf("The login name has %d characters, at most %d are allowed; set a shorter spec.username", len(name), maxUsernameLength)
+		return fmt.Sprintf("The login name has %d characters, but at most %d are allowed; set a shorter spec.username", len(name), maxUsernameLength)
 	case !usernameRE.MatchString(name):
 		return fmt.Sprintf("The login name %q must start with a letter, digit or '_' and contain only letters, digits and . _ @ + -; set spec.username", name)
 	}
 	return ""
 }
 
-// HomeVolume is the name of the volume that holds home directories.
-func HomeVolume(l *v1alpha1.SFTPListener) string {
-	if v := l.Spec.HomeDirectory.Volume; v != "" {
-		return v
-	}
-	if len(l.Spec.Volumes) == 0 {
-		return ""
-	}
-	return l.Spec.Volumes[0].Name
-}
-
-// VolumeOf is the name of the volume that holds a directory.
+// VolumeOf returns the name of the volume that holds a directory.
 func VolumeOf(l *v1alpha1.SFTPListener, d v1alpha1.Directory) string {
 	if d.Volume != "" {
 		return d.Volume
@@ -56,11 +51,11 @@ func VolumeOf(l *v1alpha1.SFTPListener, d v1alpha1.Directory) string {
 	return HomeVolume(l)
 }
 
-// ClaimName is the name of the claim of a volume with a claimTemplate.
+// ClaimName returns the name of the claim of a volume with a claimTemplate.
 func ClaimName(l *v1alpha1.SFTPListener, volume string) string { return l.Name + "-" + volume }
 
-// SubPathOf is a directory's path on its volume, made from object names, never from the
-// login name: so it needs no escaping and survives a change of login names.
+// SubPathOf returns a directory's path on its volume, built from object names, never from
+// the login name: so it needs no escaping and survives a change of login names.
 func SubPathOf(u *v1alpha1.SFTPUser, d v1alpha1.Directory) string {
 	switch d.Scope {
 	case v1alpha1.ScopeVolume:
@@ -92,19 +87,19 @@ func checkDirectories(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (reason, m
 		volume := VolumeOf(l, d.Directory)
 		known := slices.ContainsFunc(l.Spec.Volumes, func(v v1alpha1.ListenerVolume) bool { return v.Name == volume })
 		switch {
+		case volume == "" && l.Status.HomeVolume != nil:
+			return v1alpha1.ReasonVolumeNotFound, fmt.Sprintf(
+				"The home directories of SFTPListener %q are on volume %q, which its spec no longer has; the condition Accepted of the listener says how to get them back", l.Name, l.Status.HomeVolume.Name)
 		case !known:
-			return v1alpha1.ReasonVolumeNotFound, fmt.Sprintf("%s.volume is %q, but the listener's volumes are: %s", d.field, volume, volumeNames(l))
-		case d.Scope == v1alpha1.ScopeVolume && u.Namespace != l.Namespace:
-			return v1alpha1.ReasonDirectoryNotAllowed,
-				fmt.Sprintf("%s.scope is Volume, which only users in the listener's own namespace may ask for; use User or Namespace", d.field)
+			return v1alpha1.ReasonVolumeNotFound, fmt.Sprintf("%s.volume is %q, but the listener's volumes are: %s; correct the name, or ask the listener's owner", d.field, volume, volumeNames(l))
 		}
 	}
 	return checkOverlap(l, u, all)
 }
 
-// checkOverlap finds two directories with different access of which one contains the
-// other: a link in the outer one would reach what the inner one closes, for example read
-// what was put into a WriteOnly directory.
+// checkOverlap finds two directories with different access where one contains the other: a
+// link in the outer one would reach what the inner one protects, for example read what was
+// put into a WriteOnly directory.
 func checkOverlap(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, all []directory) (reason, message string) {
 	for i, inner := range all {
 		for j, outer := range all {
@@ -113,7 +108,7 @@ func checkOverlap(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, all []director
 			}
 			if in, out := SubPathOf(u, inner.Directory), SubPathOf(u, outer.Directory); contains(out, in) {
 				return v1alpha1.ReasonDirectoriesOverlap, fmt.Sprintf(
-					"%s (%s, %s) is inside of %s (%s, %s); give them the same access or directories side by side, for example homeDirectory.subPath: home and subPath: inbox for the mount",
+					"%s (%s, %s) is inside %s (%s, %s); give them the same access, or put the directories side by side, for example homeDirectory.subPath: home and subPath: inbox for the mount",
 					inner.field, in, opens(inner.Directory), outer.field, display(out), opens(outer.Directory))
 			}
 		}
@@ -121,7 +116,7 @@ func checkOverlap(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser, all []director
 	return "", ""
 }
 
-// storage is what tells the files of a directory's volume from those of others: two volumes may have one claim.
+// storage identifies the files of a directory's volume: two volumes may have the same claim.
 func storage(l *v1alpha1.SFTPListener, d v1alpha1.Directory) string {
 	name := VolumeOf(l, d)
 	for _, v := range l.Spec.Volumes {
@@ -148,7 +143,7 @@ func display(subPath string) string {
 	return subPath
 }
 
-// AccessOf a directory.
+// AccessOf returns the access of a directory.
 func AccessOf(d v1alpha1.Directory) v1alpha1.Access {
 	if d.Access == "" {
 		return v1alpha1.AccessReadWrite
@@ -156,8 +151,8 @@ func AccessOf(d v1alpha1.Directory) v1alpha1.Access {
 	return d.Access
 }
 
-// opens says in words what a directory opens to its user: two that differ in it must not
-// contain each other.
+// opens describes what a directory allows its user: two directories that differ in it must
+// not contain each other.
 func opens(d v1alpha1.Directory) string {
 	if ListsNames(d) {
 		return string(AccessOf(d)) + " with listing " + string(v1alpha1.ListingNames)

@@ -43,7 +43,7 @@ func TestReasons(t *testing.T) {
 		{"accepted", listener(), user("platform", "acme"), "Accepted", `The listener accepts this user`},
 		{
 			"another namespace", listener(), user("other", "acme"), "NotAllowedByListener",
-			`SFTPListener "partners" does not admit users of namespace "other"; its owner decides in spec.allowedUsers.namespaces`,
+			`SFTPListener "partners" does not admit users of namespace "other"; its owner decides in spec.allowedUsers.rules`,
 		},
 		{
 			"a login name with a space", listener(), user("platform", "acme", named("a b")), "InvalidUsername",
@@ -51,7 +51,7 @@ func TestReasons(t *testing.T) {
 		},
 		{
 			"an object's name that is too long for a login", listener(), user("platform", strings.Repeat("a", 129)), "InvalidUsername",
-			`The login name has 129 characters, at most 128 are allowed; set a shorter spec.username`,
+			`The login name has 129 characters, but at most 128 are allowed; set a shorter spec.username`,
 		},
 		{
 			"a password where keys are asked for", listener(keysOnly), user("platform", "acme", password), "MethodNotAllowed",
@@ -63,21 +63,21 @@ func TestReasons(t *testing.T) {
 		},
 		{
 			"a home on a volume that does not exist", listener(), user("platform", "acme", home(v1alpha1.Directory{Volume: "homes"})), "VolumeNotFound",
-			`spec.homeDirectory.volume is "homes", but the listener's volumes are: home, archive`,
+			`spec.homeDirectory.volume is "homes", but the listener's volumes are: home, archive; correct the name, or ask the listener's owner`,
 		},
 		{
 			"a mount of a volume that does not exist", listener(), user("platform", "acme", mounted("/in", v1alpha1.Directory{Volume: "x"})), "VolumeNotFound",
-			`spec.mounts[/in].volume is "x", but the listener's volumes are: home, archive`,
+			`spec.mounts[/in].volume is "x", but the listener's volumes are: home, archive; correct the name, or ask the listener's owner`,
 		},
 		{
 			"the whole volume of somebody else's listener", listener(all),
 			user("other", "acme", mounted("/all", v1alpha1.Directory{Volume: "archive", Scope: v1alpha1.ScopeVolume})), "DirectoryNotAllowed",
-			`spec.mounts[/all].scope is Volume, which only users in the listener's own namespace may ask for; use User or Namespace`,
+			`spec.mounts[/all] asks for the whole volume "archive", which the listener does not open to users of namespace "other"; use its home volume with scope User or Namespace, or ask its owner to change the rule "tenants" of spec.allowedUsers`,
 		},
 		{
 			"the whole volume as a home of somebody else's listener", listener(all),
 			user("other", "acme", home(v1alpha1.Directory{Scope: v1alpha1.ScopeVolume})), "DirectoryNotAllowed",
-			`spec.homeDirectory.scope is Volume, which only users in the listener's own namespace may ask for; use User or Namespace`,
+			`spec.homeDirectory asks for the whole volume "home", which the listener does not open to users of namespace "other"; use its home volume with scope User or Namespace, or ask its owner to change the rule "tenants" of spec.allowedUsers`,
 		},
 		{
 			"the whole volume of one's own listener", listener(all),
@@ -107,7 +107,8 @@ func TestReasons(t *testing.T) {
 func TestAdmission(t *testing.T) {
 	selecting := func(s *v1alpha1.NamespaceSelector) func(*v1alpha1.SFTPListener) {
 		return func(l *v1alpha1.SFTPListener) {
-			l.Spec.AllowedUsers.Namespaces = v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesSelector, Selector: s}
+			admitting(v1alpha1.NamespacesSelector)(l)
+			l.Spec.AllowedUsers.Rules[0].Namespaces.Selector = s
 		}
 	}
 	labels := map[string]map[string]string{"a": {"sftp": "yes"}, "b": {"sftp": "no"}, "platform": nil}
@@ -145,7 +146,7 @@ func TestAdmission(t *testing.T) {
 	}
 }
 
-// Paths come from object names: no two users share one unless they ask for it.
+// Paths are derived from object names: no two users share one unless they ask for it.
 func TestSubPath(t *testing.T) {
 	u := user("team-a", "acme", named("login"))
 	for _, tt := range []struct {

@@ -5,21 +5,21 @@ import (
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// claims give every login name to one of the users that ask for it.
+// claims assigns every login name to one of the users that ask for it.
 type claims struct {
 	holders map[string]*verdict
-	// contested are the names that several users ask for, and how many more than one.
+	// contested has the names that several users ask for, and how many beyond the first.
 	contested map[string]int
-	// seats are those that the holders were found with, and are of the last decision.
+	// seats are those of the last decision, with which the holders were found.
 	seats map[types.UID]Seat
-	stale bool
+	// earlier are the Holders of the input.
+	earlier map[string]types.NamespacedName
+	stale   bool
 }
 
-// remove takes a user out. If others ask for its name as well, all claims are looked at again.
+// remove removes a user. If others ask for its name as well, all claims are checked again.
 func (c *claims) remove(v *verdict) {
 	if !v.claimed {
 		return
@@ -39,7 +39,7 @@ func (c *claims) add(v *verdict) {
 	before := c.holders[v.username]
 	if before != nil {
 		c.contested[v.username]++
-		if rank(v.user, before.user, c.holds(v), c.holds(before)) > 0 {
+		if c.rank(v, before) > 0 {
 			v.holder = false
 			return
 		}
@@ -50,14 +50,38 @@ func (c *claims) add(v *verdict) {
 
 func (c *claims) holds(v *verdict) bool { return c.seats[v.user.UID].Username == v.username }
 
-// claim brings the claims up to date. Whoever has an admitted namespace and a name that can
-// be used asks for it.
+// held reports whether a user had its name before the listener was restored.
+func (c *claims) held(v *verdict) bool {
+	who, ok := c.earlier[v.username]
+	return ok && who == types.NamespacedName{Namespace: v.user.Namespace, Name: v.user.Name}
+}
+
+// rank orders two users that ask for the same name.
+func (c *claims) rank(a, b *verdict) int {
+	if aHeld, bHeld := c.held(a), c.held(b); aHeld != bHeld {
+		return order(aHeld)
+	}
+	if aHolds, bHolds := c.holds(a), c.holds(b); aHolds != bHolds {
+		return order(aHolds)
+	}
+	return bySeniority(a.user, b.user)
+}
+
+func order(first bool) int {
+	if first {
+		return -1
+	}
+	return 1
+}
+
+// claim brings the claims up to date. Every user with an admitted namespace and a usable
+// name asks for it.
 func (d *decision) claim(m *Memo) {
 	c := &m.claims
-	known := c.holders != nil && !c.stale && sameMap(c.seats, d.Seats)
+	known := c.holders != nil && !c.stale && sameMap(c.seats, d.Seats) && sameMap(c.earlier, d.Holders)
 	for _, v := range m.verdicts {
-		v.admitted = d.admits(v.user.Namespace)
-		asks := v.admitted && v.badName == ""
+		v.judgeUnder(d.rules, d.rules.of(v.user.Namespace, d.NamespaceLabels))
+		asks := v.admitted() && v.badName == ""
 		switch {
 		case !known || v.claimed == asks:
 		case asks:
@@ -69,17 +93,17 @@ func (d *decision) claim(m *Memo) {
 	if known && !c.stale {
 		return
 	}
-	*c = claims{holders: make(map[string]*verdict, len(m.verdicts)), contested: map[string]int{}, seats: d.Seats}
+	*c = claims{holders: make(map[string]*verdict, len(m.verdicts)), contested: map[string]int{}, seats: d.Seats, earlier: d.Holders}
 	for _, v := range m.verdicts {
 		v.claimed, v.holder = false, false
 		v.seat = d.Seats[v.user.UID]
-		if v.admitted && v.badName == "" {
+		if v.admitted() && v.badName == "" {
 			c.add(v)
 		}
 	}
 }
 
-// seats are what users hold after the decisions.
+// seats returns what users hold after the decisions.
 func (d *decision) seats(m *Memo, decisions []Decision) map[types.UID]Seat {
 	held, kept := 0, 0
 	var changed []int
@@ -94,7 +118,7 @@ func (d *decision) seats(m *Memo, decisions []Decision) map[types.UID]Seat {
 			continue
 		}
 		if v.seat != (Seat{}) {
-			kept++ // in the map, with another value
+			kept++ // in the map with another value
 		}
 		v.seat = s
 		changed = append(changed, i)
@@ -123,18 +147,7 @@ func (d *decision) seats(m *Memo, decisions []Decision) map[types.UID]Seat {
 	return out
 }
 
-// rank orders two users that want the same thing. Either may hold it already.
-func rank(a, b *v1alpha1.SFTPUser, aHolds, bHolds bool) int {
-	switch {
-	case aHolds == bHolds:
-		return bySeniority(a, b)
-	case aHolds:
-		return -1
-	}
-	return 1
-}
-
 // sameMap reports whether two maps are the same one, not only equal.
-func sameMap(a, b map[types.UID]Seat) bool {
+func sameMap[M map[types.UID]Seat | map[string]types.NamespacedName](a, b M) bool {
 	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

@@ -1,6 +1,6 @@
-// Package attach decides which users a listener accepts: the two-sided handshake
-// between an SFTPUser, which names a listener, and an SFTPListener, which says whom
-// it admits. It is pure: equal input, equal decisions.
+// Package attach decides which users a listener accepts: the two-sided handshake between an
+// SFTPUser, which names a listener, and an SFTPListener, which says whom it admits. It is
+// pure: equal input gives equal decisions.
 package attach
 
 import (
@@ -11,28 +11,33 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// DefaultMaxUsers is what a listener holds unless its maxUsers says otherwise.
+// DefaultMaxUsers is how many users a listener holds unless it sets maxUsers.
 const DefaultMaxUsers = 1000
 
-// Input is all that a decision depends on.
+// Input is everything that a decision depends on.
 type Input struct {
 	Listener *v1alpha1.SFTPListener
-	// Users that name the listener. Those being deleted count as gone. They are not changed.
+	// Users that name the listener. Those being deleted count as deleted. They are not changed.
 	Users []*v1alpha1.SFTPUser
-	// NamespaceLabels of the users' namespaces; only needed with from: Selector.
+	// NamespaceLabels of the users' namespaces; only needed if the listener UsesLabels.
 	NamespaceLabels map[string]map[string]string
-	// Seats are those of the last Result, nil if none is known.
+	// Holders are the users who had a login name before the listener was restored from a backup. During a restore they take
+	// precedence over all others that ask for the same name. The map is compared by address, and must not be changed.
+	Holders map[string]types.NamespacedName
+	// Places are the users who had a login before the listener was restored from a backup. During a restore, they come before
+	// those who have one now.
+	Places Places
+	// Seats are those of the last Result, nil if unknown.
 	Seats map[types.UID]Seat
 	Now   time.Time
 }
 
-// Seat is what a user holds of a listener, from one decision to the next.
+// Seat is what a user holds at a listener, from one decision to the next.
 type Seat struct {
 	// Username is the login name, which no other user can have.
 	Username string
@@ -40,11 +45,16 @@ type Seat struct {
 	Login bool
 }
 
-// Decision is what was decided about one user.
+// Decision is the decision about one user.
 type Decision struct {
 	User *v1alpha1.SFTPUser
 	// Username is the login name in effect.
 	Username string
+	// MaxNamespaceConnections of the rule that the namespace is under, 0 if it has none.
+	MaxNamespaceConnections int
+	// RefusedMethod is the method that this rule does not allow, "" if it allows both. The user does not ask for it, but SFTPKeys
+	// may give it keys.
+	RefusedMethod v1alpha1.AuthMethod
 	// Reason is ReasonAccepted, or why the user cannot log in, which Message explains.
 	Reason  string
 	Message string
@@ -53,11 +63,12 @@ type Decision struct {
 // Accepted reports whether the user gets a login.
 func (d Decision) Accepted() bool { return d.Reason == v1alpha1.ReasonAccepted }
 
-// Result is what was decided about all users.
+// Result has the decisions about all users.
 type Result struct {
-	// Decisions are sorted by namespace and name.
+	// Decisions are sorted by namespace and name. They are valid until the next call with the same Memo, which reuses their
+	// memory.
 	Decisions []Decision
-	// Seats that are held now, the map of the input if none has changed.
+	// Seats held now; the input's map if none has changed.
 	Seats map[types.UID]Seat
 	// Next is the time of the next expiry, zero if there is none.
 	Next time.Time
@@ -67,33 +78,40 @@ const accepted = "The listener accepts this user"
 
 // Decide decides about each user. The memo, which may be nil, only saves work.
 //
-// A login name belongs to the user that holds it already, or else to the oldest that asks
-// for it and whose namespace is admitted, also while that user is suspended or expired:
-// suspending a user must not hand its name to another. A user that is deleted, or whose
-// namespace is not admitted any more, gives its name up. The logins of maxUsers belong to
-// those that have one, or else to the oldest; a suspended or expired user has none.
+// A login name belongs to the user that already holds it, otherwise to the oldest one that
+// asks for it and whose namespace is admitted, even while that user is suspended or
+// expired: suspending a user must not hand its name to another. A user that is deleted, or
+// whose namespace is no longer admitted, gives up its name, and so does one that its namespace
+// has no login for, once a user asks for the name that there is a login for. The logins of a namespace, and
+// the maxUsers logins, belong to users that already have one, then to the oldest; a suspended or
+// expired user has none.
 //
-// What is held goes before age because ages change: objects that are restored from a
-// backup are all equally old, and must not take logins from each other.
+// Holding takes precedence over age because ages change: objects that are restored from a
+// backup are all equally old, and must not take logins from each other. Holders and Places
+// come before both, because the objects of a backup are restored in any order.
 func Decide(in Input, memo *Memo) Result {
 	if memo == nil {
 		memo = &Memo{}
 	}
 	memo.update(in)
-	d := decision{Input: in, admitted: map[string]bool{}}
-	out := Result{Decisions: make([]Decision, len(memo.verdicts))}
+	d := decision{Input: in, rules: newRules(in.Listener)}
+	out := Result{Decisions: memo.reuse(len(memo.verdicts))}
 	d.claim(memo)
-	logins := 0
+	logins, first := 0, 0
 	for i, v := range memo.verdicts {
 		o := &out.Decisions[i]
 		o.User, o.Username = v.user, v.username
-		if o.Reason, o.Message = d.judge(v); o.Accepted() {
-			logins++
+		d.decide(o, v, memo.claims.holders[v.username])
+		if i+1 == len(memo.verdicts) || memo.verdicts[i+1].user.Namespace != v.user.Namespace {
+			logins += d.limitNamespace(out.Decisions[first:i+1], v)
+			first = i + 1
 		}
 	}
-	if logins > MaxUsers(in.Listener) {
-		d.limit(out.Decisions)
+	if most := MaxUsers(in.Listener); logins > most {
+		d.limit(out.Decisions, most, v1alpha1.ReasonListenerFull,
+			fmt.Sprintf("The listener has maxUsers: %d logins already; ask its owner to raise it", most))
 	}
+	d.handOver(memo, out.Decisions)
 	for i := range out.Decisions {
 		if o := &out.Decisions[i]; o.Accepted() {
 			out.Next = earlier(out.Next, o.User.Spec.ExpirationTime)
@@ -106,28 +124,31 @@ func Decide(in Input, memo *Memo) Result {
 // decision is one run of Decide.
 type decision struct {
 	Input
-	selector labels.Selector
-	// admitted namespaces, as far as they were looked at, and the last one.
-	admitted map[string]bool
-	last     struct {
-		namespace string
-		ok        bool
+	rules *rules
+}
+
+// decide is judge, with what a rule says about a user that is accepted.
+func (d *decision) decide(o *Decision, v, holder *verdict) {
+	if o.Reason, o.Message = d.judge(v, holder); o.Accepted() {
+		o.MaxNamespaceConnections, o.RefusedMethod = d.rules.maxConnections(v.rule), d.rules.refusedMethod(v.rule)
 	}
 }
 
-func (d *decision) judge(v *verdict) (reason, message string) {
+// judge decides about one user. holder is who has the login name, nil for no one.
+func (d *decision) judge(v, holder *verdict) (reason, message string) {
 	spec := &v.user.Spec
 	switch {
-	case !v.admitted:
+	case !v.admitted():
 		return v1alpha1.ReasonNotAllowedByListener,
-			fmt.Sprintf("SFTPListener %q does not admit users of namespace %q; its owner decides in spec.allowedUsers.namespaces", d.Listener.Name, v.user.Namespace)
+			fmt.Sprintf("SFTPListener %q does not admit users of namespace %q; its owner decides in spec.allowedUsers.rules", d.Listener.Name, v.user.Namespace)
 	case v.badName != "":
 		return v1alpha1.ReasonInvalidUsername, v.badName
 	case !v.holder:
-		return v1alpha1.ReasonUsernameConflict,
-			fmt.Sprintf("The login name %q is taken by another SFTPUser of this listener, which is older or had it before; choose another spec.username", v.username)
+		return v1alpha1.ReasonUsernameConflict, conflict(v, holder)
 	case v.reason != "":
 		return v.reason, v.message
+	case v.ruleReason != "":
+		return v.ruleReason, v.ruleMessage
 	case spec.State == v1alpha1.UserSuspended:
 		return v1alpha1.ReasonSuspended, "spec.state is Suspended; set it to Active to let the user log in"
 	case spec.ExpirationTime != nil && !d.Now.Before(spec.ExpirationTime.Time):
@@ -137,75 +158,73 @@ func (d *decision) judge(v *verdict) (reason, message string) {
 	return v1alpha1.ReasonAccepted, accepted
 }
 
-// limit refuses users beyond maxUsers. It sorts only if some logins are still free, or if maxUsers was lowered: otherwise every
-// change of a full listener would sort all who wait.
-func (d *decision) limit(decisions []Decision) {
-	most := MaxUsers(d.Listener)
-	var holders, others []*Decision
+// conflict returns the message for a user whose login name is taken. The user that has it is named only to its own namespace.
+func conflict(v, holder *verdict) string {
+	who := "an SFTPUser of another namespace"
+	if holder != nil && holder.user.Namespace == v.user.Namespace {
+		who = fmt.Sprintf("SFTPUser %q", holder.user.Name)
+	}
+	return fmt.Sprintf("The login name %q is taken by %s, which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with another spec.username",
+		v.username, who)
+}
+
+// limitNamespace refuses the users of one namespace in excess of its rule's limit, and returns how many are accepted. v is any
+// of them.
+func (d *decision) limitNamespace(decisions []Decision, v *verdict) (logins int) {
+	for i := range decisions {
+		if decisions[i].Accepted() {
+			logins++
+		}
+	}
+	if !v.admitted() {
+		return logins
+	}
+	most := d.rules.maxUsers(v.rule, v.user.Namespace)
+	if logins <= most || most >= MaxUsers(d.Listener) { // else the listener is full, and says so
+		return logins
+	}
+	d.limit(decisions, most, v1alpha1.ReasonNamespaceFull, fmt.Sprintf(
+		"Namespace %q has %d logins already, which is its limit on the listener; remove or suspend one, %s", v.user.Namespace, most, remedy(&d.rules.all[v.rule])))
+	return most
+}
+
+// limit refuses users in excess of most. Logins go to those who had one before a restore, then to those who have one, then to
+// the oldest. It sorts only the group that not all of them fit in: otherwise every change of a full listener would sort all
+// waiting users.
+func (d *decision) limit(decisions []Decision, most int, reason, message string) {
+	var groups [3][]*Decision
 	for i := range decisions {
 		o := &decisions[i]
 		switch {
 		case !o.Accepted():
+		case len(d.Places) > 0 && d.Places.Has(types.NamespacedName{Namespace: o.User.Namespace, Name: o.User.Name}):
+			groups[0] = append(groups[0], o)
 		case d.Seats[o.User.UID].Login:
-			holders = append(holders, o)
+			groups[1] = append(groups[1], o)
 		default:
-			others = append(others, o)
+			groups[2] = append(groups[2], o)
 		}
 	}
-	bySeniority := func(a, b *Decision) int { return bySeniority(a.User, b.User) }
-	switch left := most - len(holders); {
-	case left < 0:
-		slices.SortFunc(holders, bySeniority)
-		others = append(others, holders[most:]...)
-	case left > 0:
-		slices.SortFunc(others, bySeniority)
-		others = others[left:]
-	}
-	message := fmt.Sprintf("The listener has maxUsers: %d logins already; ask its owner to raise it", most)
-	for _, o := range others {
-		o.Reason, o.Message = v1alpha1.ReasonListenerFull, message
-	}
-}
-
-// admits reports whether the listener admits users of a namespace.
-func (d *decision) admits(namespace string) bool {
-	if d.last.namespace == namespace && namespace != "" {
-		return d.last.ok // users are sorted by namespace
-	}
-	ok, known := d.admitted[namespace]
-	if !known {
-		ok = d.judgeNamespace(namespace)
-		d.admitted[namespace] = ok
-	}
-	d.last.namespace, d.last.ok = namespace, ok
-	return ok
-}
-
-func (d *decision) judgeNamespace(namespace string) bool {
-	allowed := d.Listener.Spec.AllowedUsers.Namespaces
-	switch allowed.From {
-	case v1alpha1.NamespacesAll:
-		return true
-	case v1alpha1.NamespacesSelector:
-		return d.selects(namespace)
-	case v1alpha1.NamespacesSame, "":
-		return namespace == d.Listener.Namespace
-	}
-	return false
-}
-
-func (d *decision) selects(namespace string) bool {
-	selector := d.Listener.Spec.AllowedUsers.Namespaces.Selector
-	if d.selector == nil {
-		d.selector = labels.Nothing()
-		if s, err := metav1.LabelSelectorAsSelector(selector.LabelSelector()); err == nil && selector != nil {
-			d.selector = s
+	for _, group := range groups {
+		if most > 0 && most < len(group) {
+			slices.SortFunc(group, d.byLogin)
 		}
+		for _, o := range group[min(most, len(group)):] {
+			o.Reason, o.Message, o.MaxNamespaceConnections, o.RefusedMethod = reason, message, 0, ""
+		}
+		most -= min(most, len(group))
 	}
-	return d.selector.Matches(labels.Set(d.NamespaceLabels[namespace]))
 }
 
-// MaxUsers is the number of logins that a listener holds.
+// byLogin orders users who have a login before others, and then by age.
+func (d *decision) byLogin(a, b *Decision) int {
+	if has := d.Seats[a.User.UID].Login; has != d.Seats[b.User.UID].Login {
+		return order(has)
+	}
+	return bySeniority(a.User, b.User)
+}
+
+// MaxUsers returns the number of logins that a listener holds.
 func MaxUsers(l *v1alpha1.SFTPListener) int {
 	if l.Spec.MaxUsers == nil {
 		return DefaultMaxUsers

@@ -13,10 +13,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// now is the time of all decisions here; users are some seconds older.
+// now is the time of all decisions here; users are a few seconds older.
 var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// listener in namespace "platform" with the volumes home and archive.
+// listener returns a listener in namespace "platform" with the volumes home and archive.
 func listener(changes ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFTPListener {
 	l := &v1alpha1.SFTPListener{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "platform", Name: "partners"},
@@ -28,11 +28,17 @@ func listener(changes ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFTPListener {
 	return l
 }
 
+// admitting admits namespaces by one rule, and allows users to choose their login names.
 func admitting(from v1alpha1.NamespacesFrom) func(*v1alpha1.SFTPListener) {
-	return func(l *v1alpha1.SFTPListener) { l.Spec.AllowedUsers.Namespaces.From = from }
+	return func(l *v1alpha1.SFTPListener) {
+		l.Spec.AllowedUsers = v1alpha1.AllowedUsers{
+			Usernames: v1alpha1.UsernamesAny,
+			Rules:     []v1alpha1.AllowedUsersRule{{Name: "tenants", Namespaces: v1alpha1.AllowedNamespaces{From: from}}},
+		}
+	}
 }
 
-// user with a key, one second old.
+// user returns a user with a key, one second old.
 func user(namespace, name string, changes ...func(*v1alpha1.SFTPUser)) *v1alpha1.SFTPUser {
 	u := &v1alpha1.SFTPUser{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, CreationTimestamp: metav1.NewTime(now.Add(-time.Second))},
@@ -60,7 +66,7 @@ func expiring(at time.Time) func(*v1alpha1.SFTPUser) {
 	return func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = new(metav1.NewTime(at)) }
 }
 
-// outcomes are decisions in short: "platform/acme: Accepted".
+// outcomes returns decisions in short form: "platform/acme: Accepted".
 func outcomes(decisions []Decision) []string {
 	var out []string
 	for _, d := range decisions {
@@ -134,7 +140,7 @@ func TestOldestUserHasTheName(t *testing.T) {
 	}
 }
 
-// A namespace that is not admitted cannot take names away from those that are.
+// A namespace that is not admitted cannot take names from those that are.
 func TestUserThatIsNotAdmittedHoldsNoName(t *testing.T) {
 	wantOutcomes(t, Input{
 		Listener: listener(),
@@ -186,15 +192,15 @@ func TestNextExpiry(t *testing.T) {
 	}
 }
 
-// Whatever users there are: no two share a login name, no more than maxUsers get in, and the order in which the API
-// server lists them decides nothing.
+// For any set of users: no two share a login name, at most maxUsers are accepted, and the order in which the API server lists
+// them does not matter.
 func TestDecisionsHoldForAnyUsers(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	pick := func(values ...string) string { return values[random.IntN(len(values))] }
 	for round := range 300 {
 		l := listener(admitting(v1alpha1.NamespacesFrom(pick("Same", "All"))), func(l *v1alpha1.SFTPListener) {
 			l.Spec.MaxUsers = new(int32(1 + random.IntN(8)))
-			l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(pick("Any", "NamespacePrefixed"))
+			l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(pick("Any", "OthersPrefixed", "NamespacePrefixed"))
 		})
 		var users []*v1alpha1.SFTPUser
 		for i := range random.IntN(20) {

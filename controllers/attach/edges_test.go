@@ -21,12 +21,12 @@ func decideOne(t *testing.T, l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) Dec
 	return got[0]
 }
 
-// A listener that takes passwords only takes a user with a password and no key at all. Anything by which the user
-// could have a key, or that asks for one, is a key that the listener does not allow.
+// A listener that accepts only passwords accepts a user with a password and no key at all. Any source of keys for the user, and
+// any method that asks for one, counts as a key that the listener does not allow.
 func TestKeysWherePasswordsOnlyAreAllowed(t *testing.T) {
 	keyless := func(u *v1alpha1.SFTPUser) {
 		u.Spec.Authentication.AuthorizedKeys = nil
-		authenticating("", "password")(u)
+		authenticating("password")(u)
 	}
 	auth := func(change func(*v1alpha1.UserAuthentication)) func(*v1alpha1.SFTPUser) {
 		return func(u *v1alpha1.SFTPUser) { change(&u.Spec.Authentication) }
@@ -35,25 +35,20 @@ func TestKeysWherePasswordsOnlyAreAllowed(t *testing.T) {
 		change  func(*v1alpha1.SFTPUser)
 		allowed bool
 	}{
-		"a password":  {auth(func(*v1alpha1.UserAuthentication) {}), true},
-		"any of both": {auth(func(a *v1alpha1.UserAuthentication) { a.Mode = v1alpha1.AuthAnyOf }), true},
-		"a key":       {auth(func(a *v1alpha1.UserAuthentication) { a.AuthorizedKeys = []string{"k"} }), false},
+		"a password": {auth(func(*v1alpha1.UserAuthentication) {}), true},
+		"a key":      {auth(func(a *v1alpha1.UserAuthentication) { a.AuthorizedKeys = []string{"k"} }), false},
 		"a Secret with keys": {auth(func(a *v1alpha1.UserAuthentication) {
 			a.AuthorizedKeysSecretRefs = make([]v1alpha1.AuthorizedKeysSecretReference, 1)
-		}), false},
-		"an SFTPKey": {auth(func(a *v1alpha1.UserAuthentication) { a.KeyRefs = make([]v1alpha1.LocalKeyReference, 1) }), false},
-		"a key and an SFTPKey": {auth(func(a *v1alpha1.UserAuthentication) {
-			a.AuthorizedKeys, a.KeyRefs = []string{"k"}, make([]v1alpha1.LocalKeyReference, 1)
 		}), false},
 		"a key and a Secret": {auth(func(a *v1alpha1.UserAuthentication) {
 			a.AuthorizedKeys, a.AuthorizedKeysSecretRefs = []string{"k"}, make([]v1alpha1.AuthorizedKeysSecretReference, 1)
 		}), false},
 		"certificates": {auth(func(a *v1alpha1.UserAuthentication) { a.Certificates = v1alpha1.CertificatesAccepted }), false},
-		"both at once": {auth(func(a *v1alpha1.UserAuthentication) { a.Mode = v1alpha1.AuthAllOf }), false},
+		"both at once": {auth(func(a *v1alpha1.UserAuthentication) { a.Methods = combinations("PublicKey,Password") }), false},
 		"methods with a key": {auth(func(a *v1alpha1.UserAuthentication) {
-			a.Methods = []v1alpha1.MethodCombination{"publickey", "password"}
+			a.Methods = combinations("PublicKey", "Password")
 		}), false},
-		"methods without a key":     {auth(func(a *v1alpha1.UserAuthentication) { a.Methods = []v1alpha1.MethodCombination{"password"} }), true},
+		"methods without a key":     {auth(func(a *v1alpha1.UserAuthentication) { a.Methods = combinations("Password") }), true},
 		"no password, and so a key": {auth(func(a *v1alpha1.UserAuthentication) { a.PasswordSecretRef = nil }), false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,9 +61,9 @@ func TestKeysWherePasswordsOnlyAreAllowed(t *testing.T) {
 	}
 }
 
-// A user without keys whose methods ask for none does not need a listener that allows keys.
+// A user without keys, whose methods ask for none, does not need a listener that allows keys.
 func TestMethodsWithoutAKey(t *testing.T) {
-	u := user("platform", "acme", authenticating("", "password", "password"))
+	u := user("platform", "acme", authenticating("password", "Password"))
 	if d := decideOne(t, listener(only(v1alpha1.AuthPassword)), u); !d.Accepted() {
 		t.Errorf("%s: %s", d.Reason, d.Message)
 	}
@@ -98,27 +93,26 @@ func TestCertificatesNeedAnAuthority(t *testing.T) {
 	}
 }
 
-// What a listener requires and cannot be read is the listener's mistake, and no user gets in past it.
+// Requirements of a listener that cannot be parsed are the listener's error, and no user is accepted in spite of them.
 func TestRequiredMethodsThatCannotBeUsed(t *testing.T) {
-	d := decideOne(t, listener(requiring("x")), user("platform", "acme", authenticating("", "", "publickey")))
+	d := decideOne(t, listener(requiring("x")), user("platform", "acme", authenticating("", "PublicKey")))
 	if d.Reason != v1alpha1.ReasonMethodNotAllowed || !strings.HasPrefix(d.Message, "The listener's requiredMethods cannot be used: ") {
 		t.Errorf("%s: %s", d.Reason, d.Message)
 	}
 }
 
-// Only a user's own methods are explicit, also when they cannot be used.
+// Only a user's own methods count as explicit, even if they cannot be used.
 func TestExplicitMethods(t *testing.T) {
 	for name, c := range map[string]struct {
 		listener       *v1alpha1.SFTPListener
 		user           func(*v1alpha1.SFTPUser)
 		explicit, fail bool
 	}{
-		"nothing":                 {listener(), authenticating("", ""), false, false},
-		"a mode":                  {listener(), authenticating("AllOf", "password"), false, false},
-		"methods":                 {listener(), authenticating("", "", "publickey"), true, false},
-		"unusable methods":        {listener(), authenticating("", "", "x"), true, true},
-		"the listener's":          {listener(requiring("publickey")), authenticating("", ""), false, false},
-		"the listener's unusable": {listener(requiring("x")), authenticating("", ""), false, true},
+		"nothing":                 {listener(), authenticating(""), false, false},
+		"methods":                 {listener(), authenticating("", "PublicKey"), true, false},
+		"unusable methods":        {listener(), authenticating("", "x"), true, true},
+		"the listener's":          {listener(requiring("PublicKey")), authenticating(""), false, false},
+		"the listener's unusable": {listener(requiring("x")), authenticating(""), false, true},
 	} {
 		u := user("platform", "acme", c.user)
 		methods, explicit, err := Methods(c.listener, u)
@@ -128,17 +122,17 @@ func TestExplicitMethods(t *testing.T) {
 	}
 }
 
-// Who has an app is asked for its code once in each combination that has room for it, and the other combinations are
-// those that the listener requires.
+// A user with a TOTP app is asked for a code once in each combination that has room for it; the other combinations are those
+// that the listener requires.
 func TestAppWithRequiredMethods(t *testing.T) {
-	full := v1alpha1.MethodCombination("publickey,publickey,publickey,password")
-	if n := strings.Count(string(full), ",") + 1; n != factor.MaxSteps {
+	const full = "PublicKey,PublicKey,PublicKey,Password"
+	if n := strings.Count(full, ",") + 1; n != factor.MaxSteps {
 		t.Fatalf("%d steps, want the most that are possible", n)
 	}
-	u := user("platform", "acme", authenticating("", "password totp"))
-	methods, _, err := Methods(listener(requiring(full, "publickey,password,publickey", "password,keyboard-interactive:totp")), u)
+	u := user("platform", "acme", authenticating("password totp"))
+	methods, _, err := Methods(listener(requiring(full, "PublicKey,Password,PublicKey", "Password,TOTP")), u)
 	want := []string{
-		"publickey,publickey,publickey,password", "publickey,password,publickey,keyboard-interactive:totp", "password,keyboard-interactive:totp",
+		"PublicKey,PublicKey,PublicKey,Password", "PublicKey,Password,PublicKey,TOTP", "Password,TOTP",
 	}
 	if err != nil || !slices.Equal(methods.Strings(), want) {
 		t.Errorf("%q, %v\nwant %q", methods.Strings(), err, want)
@@ -166,7 +160,8 @@ func TestLengthOfALoginName(t *testing.T) {
 	}
 }
 
-// A listener from before the API server checked it may have no volume. Its users are told so, and it harms no other.
+// A listener created before the API server enforced this may have no volume. Its users get a condition, and other listeners are
+// not affected.
 func TestListenerWithoutVolumes(t *testing.T) {
 	l := listener(func(l *v1alpha1.SFTPListener) { l.Spec.Volumes = nil })
 	if got := HomeVolume(l); got != "" {
@@ -185,7 +180,7 @@ func TestConflictNamesTheLogin(t *testing.T) {
 	got := Decide(Input{Listener: listener(), Now: now, Users: []*v1alpha1.SFTPUser{
 		user("platform", "a", named("x"), aged(time.Hour)), user("platform", "b", named("x")),
 	}}, nil).Decisions
-	wantMessage(t, got[1], `The login name "x" is taken by another SFTPUser of this listener, which is older or had it before; choose another spec.username`)
+	wantMessage(t, got[1], `The login name "x" is taken by SFTPUser "a", which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with another spec.username`)
 }
 
 func TestMaxUsersByDefault(t *testing.T) {
@@ -197,7 +192,7 @@ func TestMaxUsersByDefault(t *testing.T) {
 	}
 }
 
-// The time of the next expiry is the earliest, in whatever order users are looked at.
+// The next expiry is the earliest one, in whatever order users are evaluated.
 func TestNextExpiryInAnyOrder(t *testing.T) {
 	first, second, third := expiring(now.Add(time.Minute)), expiring(now.Add(time.Hour)), expiring(now.Add(time.Second))
 	for _, order := range [][]func(*v1alpha1.SFTPUser){{first, second, third}, {third, second, first}, {second, first, third}, {first, third, second}} {
@@ -211,7 +206,7 @@ func TestNextExpiryInAnyOrder(t *testing.T) {
 	}
 }
 
-// Directories with different access must not contain each other, wherever among the mounts they are.
+// Directories with different access must not contain each other, whatever their position among the mounts.
 func TestOverlapMessages(t *testing.T) {
 	mount := func(path string, d v1alpha1.Directory) v1alpha1.Mount {
 		return v1alpha1.Mount{Path: path, Directory: d}
@@ -220,22 +215,22 @@ func TestOverlapMessages(t *testing.T) {
 	for name, c := range map[string]struct {
 		home    v1alpha1.Directory
 		mounts  []v1alpha1.Mount
-		message string // "" if there is nothing to say
+		message string // "" if there is no problem
 	}{
 		"a drop box in the home": {
 			v1alpha1.Directory{},
 			[]v1alpha1.Mount{mount("/in", v1alpha1.Directory{SubPath: "in", Access: v1alpha1.AccessWriteOnly})},
-			"spec.mounts[/in] (platform/acme/in, WriteOnly) is inside of spec.homeDirectory (platform/acme, ReadWrite); ",
+			"spec.mounts[/in] (platform/acme/in, WriteOnly) is inside spec.homeDirectory (platform/acme, ReadWrite); ",
 		},
 		"the home in the whole volume": {
 			v1alpha1.Directory{},
 			[]v1alpha1.Mount{mount("/all", v1alpha1.Directory{Scope: v1alpha1.ScopeVolume, Access: v1alpha1.AccessReadOnly})},
-			"spec.homeDirectory (platform/acme, ReadWrite) is inside of spec.mounts[/all] (the whole volume, ReadOnly); ",
+			"spec.homeDirectory (platform/acme, ReadWrite) is inside spec.mounts[/all] (the whole volume, ReadOnly); ",
 		},
 		"the same directory": {
 			home,
 			[]v1alpha1.Mount{mount("/again", v1alpha1.Directory{SubPath: "home", Access: v1alpha1.AccessReadOnly})},
-			"spec.homeDirectory (platform/acme/home, ReadWrite) is inside of spec.mounts[/again] (platform/acme/home, ReadOnly); ",
+			"spec.homeDirectory (platform/acme/home, ReadWrite) is inside spec.mounts[/again] (platform/acme/home, ReadOnly); ",
 		},
 		"the last of three in the second": {
 			home,
@@ -244,7 +239,7 @@ func TestOverlapMessages(t *testing.T) {
 				mount("/b", v1alpha1.Directory{SubPath: "b", Access: v1alpha1.AccessReadOnly}),
 				mount("/c", v1alpha1.Directory{SubPath: "b/c", Access: v1alpha1.AccessWriteOnly}),
 			},
-			"spec.mounts[/c] (platform/acme/b/c, WriteOnly) is inside of spec.mounts[/b] (platform/acme/b, ReadOnly); ",
+			"spec.mounts[/c] (platform/acme/b/c, WriteOnly) is inside spec.mounts[/b] (platform/acme/b, ReadOnly); ",
 		},
 		"names listed in a drop box whose names are not": {
 			home,
@@ -252,7 +247,7 @@ func TestOverlapMessages(t *testing.T) {
 				mount("/in", v1alpha1.Directory{SubPath: "in", Access: v1alpha1.AccessWriteOnly}),
 				mount("/seen", v1alpha1.Directory{SubPath: "in/seen", Access: v1alpha1.AccessWriteOnly, Listing: v1alpha1.ListingNames}),
 			},
-			"spec.mounts[/seen] (platform/acme/in/seen, WriteOnly with listing Names) is inside of spec.mounts[/in] (platform/acme/in, WriteOnly); ",
+			"spec.mounts[/seen] (platform/acme/in/seen, WriteOnly with listing Names) is inside spec.mounts[/in] (platform/acme/in, WriteOnly); ",
 		},
 		"listing says nothing where all may be read": {
 			v1alpha1.Directory{},
@@ -276,24 +271,24 @@ func TestOverlapMessages(t *testing.T) {
 			if d.Reason != v1alpha1.ReasonDirectoriesOverlap {
 				t.Fatalf("%s: %s", d.Reason, d.Message)
 			}
-			wantMessage(t, d, c.message+"give them the same access or directories side by side, "+
+			wantMessage(t, d, c.message+"give them the same access, or put the directories side by side, "+
 				"for example homeDirectory.subPath: home and subPath: inbox for the mount")
 		})
 	}
 }
 
-// A volume that does not exist is found also behind mounts that are sound.
+// A missing volume is found even if valid mounts precede it.
 func TestLaterMounts(t *testing.T) {
 	d := decideOne(t, listener(), user("platform", "acme", func(u *v1alpha1.SFTPUser) {
 		u.Spec.Mounts = []v1alpha1.Mount{{Path: "/a", Directory: v1alpha1.Directory{SubPath: "a"}}, {Path: "/b", Directory: v1alpha1.Directory{Volume: "x"}}}
 	}))
-	wantMessage(t, d, `spec.mounts[/b].volume is "x", but the listener's volumes are: home, archive`)
+	wantMessage(t, d, `spec.mounts[/b].volume is "x", but the listener's volumes are: home, archive; correct the name, or ask the listener's owner`)
 }
 
-// Methods must not write into what the listener's combinations share.
+// Methods must not modify a slice that they share with the listener's combinations.
 func TestMethodsChangeNothing(t *testing.T) {
-	l := listener(requiring("publickey", "password"))
-	u := user("platform", "acme", authenticating("", "password totp"))
+	l := listener(requiring("PublicKey", "Password"))
+	u := user("platform", "acme", authenticating("password totp"))
 	first, _, err1 := Methods(l, u)
 	text := first.Strings()
 	again, _, err2 := Methods(l, u)

@@ -9,23 +9,20 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
-// Methods are the combinations that log a user in: its own, or those that the listener
-// requires, or each credential by itself. Explicit says whether the user chose them one by
-// one, so that it means each of them.
+// Methods returns the combinations that log a user in: its own, or those that the listener requires, or each single credential.
+// explicit is set if the user listed them, and therefore intends each of them to work.
 //
-// Who has the secret of an app and does not say when a code is asked for is always asked.
+// A user with a TOTP secret that does not say when a code is required always needs one.
 func Methods(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (methods factor.Set, explicit bool, err error) {
 	a := u.Spec.Authentication
 	switch {
 	case len(a.Methods) > 0:
 		methods, err = parse(a.Methods)
 		return methods, true, err
-	case a.Mode == "" && len(l.Spec.Authentication.RequiredMethods) > 0:
+	case len(l.Spec.Authentication.RequiredMethods) > 0:
 		if methods, err = parse(l.Spec.Authentication.RequiredMethods); err != nil {
 			return nil, false, fmt.Errorf("the listener's requiredMethods: %w", err)
 		}
-	case a.Mode == v1alpha1.AuthAllOf:
-		methods = factor.Set{{factor.PublicKey, factor.Password}}
 	default:
 		methods = factor.Set{{factor.PublicKey}}
 		if a.PasswordSecretRef != nil {
@@ -42,10 +39,17 @@ func Methods(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) (methods factor.Set
 	return distinct(methods), false, nil
 }
 
+// Methods is the function Methods for the user, without the combinations that the rule of its namespace does not allow: keys of
+// SFTPKeys do not log in a user whose namespace may use passwords only.
+func (d Decision) Methods(l *v1alpha1.SFTPListener) (methods factor.Set, explicit bool, err error) {
+	methods, explicit, err = Methods(l, d.User)
+	return slices.DeleteFunc(methods, func(c factor.Combination) bool { return slices.Contains(c, factor.Step(d.RefusedMethod)) }), explicit, err
+}
+
 func parse(combinations []v1alpha1.MethodCombination) (factor.Set, error) {
 	texts := make([]string, 0, len(combinations))
 	for _, c := range combinations {
-		texts = append(texts, string(c))
+		texts = append(texts, c.String())
 	}
 	return factor.ParseSet(texts)
 }
@@ -59,7 +63,7 @@ func distinct(s factor.Set) (out factor.Set) {
 	return out
 }
 
-// AllowedMethods of a listener; both when it does not say.
+// AllowedMethods returns the methods of a listener; both if it sets none.
 func AllowedMethods(l *v1alpha1.SFTPListener) []v1alpha1.AuthMethod {
 	if len(l.Spec.Authentication.AllowedMethods) == 0 {
 		return []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}
@@ -67,13 +71,14 @@ func AllowedMethods(l *v1alpha1.SFTPListener) []v1alpha1.AuthMethod {
 	return l.Spec.Authentication.AllowedMethods
 }
 
-// asked are the listener's methods that a user asks for with its combinations.
+// asked returns the listener's methods that a user asks for with its combinations.
 func asked(u *v1alpha1.SFTPUser, methods factor.Set, explicit bool) (out []v1alpha1.AuthMethod) {
 	a := u.Spec.Authentication
-	// Each credential by itself: a user that shows no key has those of SFTPKeys that name it,
-	// or none and a password.
-	implied := !explicit && a.Mode != v1alpha1.AuthAllOf && a.PasswordSecretRef != nil && a.Certificates != v1alpha1.CertificatesAccepted &&
-		len(a.AuthorizedKeys)+len(a.AuthorizedKeysSecretRefs)+len(a.KeyRefs) == 0
+	// Each single credential: a user without keys of its own has those of SFTPKeys that name it, or only a password, if that
+	// is enough.
+	implied := !explicit && a.PasswordSecretRef != nil && a.Certificates != v1alpha1.CertificatesAccepted &&
+		len(a.AuthorizedKeys)+len(a.AuthorizedKeysSecretRefs) == 0 &&
+		slices.ContainsFunc(methods, func(c factor.Combination) bool { return !slices.Contains(c, factor.PublicKey) })
 	if methods.Count(factor.PublicKey) > 0 && !implied {
 		out = append(out, v1alpha1.AuthPublicKey)
 	}
@@ -114,7 +119,7 @@ func checkRequired(l *v1alpha1.SFTPListener, methods factor.Set) (reason, messag
 	for _, c := range methods {
 		if !required.CoveredBy(c) {
 			return v1alpha1.ReasonMethodsTooWeak, fmt.Sprintf(
-				"The combination %s is weaker than what the listener requires, which is: %s. Set spec.authentication.methods to one of these, or remove mode and methods to have them",
+				"The combination %s is weaker than what the listener requires, which is: %s. Set spec.authentication.methods to one of these, or remove methods to use them",
 				c, strings.Join(required.Strings(), " or "))
 		}
 	}

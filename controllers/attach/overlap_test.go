@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 )
 
-// A directory inside of another one of the same user must have the same access.
+// A directory inside another one of the same user must have the same access.
 func TestOverlappingDirectories(t *testing.T) {
 	dir := func(scope v1alpha1.DirectoryScope, subPath string, access v1alpha1.Access) v1alpha1.Directory {
 		return v1alpha1.Directory{Scope: scope, SubPath: subPath, Access: access}

@@ -16,7 +16,7 @@ import (
 
 func identified(u *v1alpha1.SFTPUser) { u.UID = types.UID(u.Namespace + "." + u.Name) }
 
-// What is held goes before age, as after the restore of a backup, and what was given up is free.
+// Seats that are held take precedence over age, as after a restore from a backup, and seats that were given up are free.
 func TestSeats(t *testing.T) {
 	acme := func(namespace string, changes ...func(*v1alpha1.SFTPUser)) *v1alpha1.SFTPUser {
 		return user(namespace, "acme", append(changes, identified)...)
@@ -103,7 +103,7 @@ func TestSeats(t *testing.T) {
 	}
 }
 
-// A namespace that is not admitted any more gives its names up.
+// A namespace that is no longer admitted gives up its names.
 func TestSeatOfANamespaceThatIsOut(t *testing.T) {
 	got := Decide(Input{
 		Listener: listener(), Now: now,
@@ -115,7 +115,7 @@ func TestSeatOfANamespaceThatIsOut(t *testing.T) {
 	}
 }
 
-// history changes users and a listener as the API server would, with generations.
+// history changes users and a listener as the API server would, including generations.
 type history struct {
 	*rand.Rand
 	l     *v1alpha1.SFTPListener
@@ -153,21 +153,34 @@ func (h *history) step() {
 			u.DeletionTimestamp = new(metav1.NewTime(now))
 		}
 		if h.IntN(5) == 0 {
-			u.UID += "n" // it was made again
+			u.UID += "n" // it was recreated
 		}
 		h.users = slices.Clone(h.users)
 		h.users[i] = u
 	default:
 		h.l = h.l.DeepCopy()
 		h.l.Generation++
-		h.l.Spec.AllowedUsers.Namespaces.From = v1alpha1.NamespacesFrom(pick("Same", "All"))
-		h.l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(pick("Any", "Any", "NamespacePrefixed"))
+		h.l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(pick("Any", "Any", "OthersPrefixed", "NamespacePrefixed"))
+		h.l.Spec.AllowedUsers.Rules = []v1alpha1.AllowedUsersRule{
+			{Name: "a", Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"name": "a"}}}},
+			{Name: "tenants", Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFrom(pick("Same", "All"))}},
+		}
+		for i := range h.l.Spec.AllowedUsers.Rules {
+			if r := &h.l.Spec.AllowedUsers.Rules[i]; h.IntN(3) > 0 {
+				r.MaxUsers = new(int32(1 + h.IntN(10)))
+				r.Access = v1alpha1.Access(pick("ReadWrite", "ReadWrite", "ReadOnly"))
+			}
+		}
 		h.l.Spec.MaxUsers = new(int32(1 + h.IntN(20)))
+	}
+	if h.IntN(2) == 0 { // as the tables of the informers have them
+		slices.SortFunc(h.users, byName)
+		return
 	}
 	h.Shuffle(len(h.users), func(i, j int) { h.users[i], h.users[j] = h.users[j], h.users[i] })
 }
 
-// The memo changes no decision, and nothing that is held changes hands while its holder is there.
+// The memo changes no decision, and what is held is not reassigned while its holder exists.
 func TestHistories(t *testing.T) {
 	for seed := range uint64(60) {
 		h := &history{Rand: rand.New(rand.NewPCG(seed, 7)), l: listener(admitting(v1alpha1.NamespacesAll))}
@@ -176,14 +189,20 @@ func TestHistories(t *testing.T) {
 		for step := range 40 {
 			h.step()
 			in := Input{Listener: h.l, Users: h.users, Seats: seats, Now: now.Add(time.Duration(step) * time.Minute)}
+			if h.IntN(2) == 0 {
+				in.NamespaceLabels = map[string]map[string]string{"a": {"name": "a"}}
+			}
 			got := Decide(in, memo)
 			if want := Decide(in, nil); !reflect.DeepEqual(got, want) {
 				t.Fatalf("seed %d, step %d: with a memo\n%q\nwithout\n%q", seed, step, outcomes(got.Decisions), outcomes(want.Decisions))
 			}
-			logins := 0
+			logins, pushedOut := 0, map[string]bool{}
 			for _, d := range got.Decisions {
 				before := seats[d.User.UID]
-				if before.Username == d.Username && d.Reason == v1alpha1.ReasonUsernameConflict {
+				if before.Login && d.Reason == v1alpha1.ReasonNamespaceFull {
+					pushedOut[d.User.Namespace] = true
+				}
+				if before.Username == d.Username && d.Reason == v1alpha1.ReasonUsernameConflict && !yielded(in, got, d) {
 					t.Fatalf("seed %d, step %d: %s lost its name", seed, step, d.User.Name)
 				}
 				if before.Login && d.Reason == v1alpha1.ReasonListenerFull {
@@ -200,9 +219,18 @@ func TestHistories(t *testing.T) {
 				t.Fatalf("seed %d, step %d: %d lost their logins, and %d of %d are held", seed, step, logins, held, MaxUsers(h.l))
 			}
 			for _, d := range got.Decisions {
-				if logins > 0 && d.Accepted() && !seats[d.User.UID].Login {
+				if (logins > 0 || pushedOut[d.User.Namespace]) && d.Accepted() && !seats[d.User.UID].Login {
 					t.Fatalf("seed %d, step %d: %s got the login of another", seed, step, d.User.Name)
 				}
+			}
+			in.Seats = got.Seats
+			if step%4 == 0 { // of some, as it takes long
+				if again := Decide(in, nil); !reflect.DeepEqual(again, got) {
+					t.Fatalf("seed %d, step %d: nothing has changed, and\n%q\nhave become\n%q", seed, step, outcomes(got.Decisions), outcomes(again.Decisions))
+				}
+			}
+			if who := squatter(in, got); who != "" {
+				t.Fatalf("seed %d, step %d: %s", seed, step, who)
 			}
 			seats = got.Seats
 		}

@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// many is an input with many users of two keys each, as an informer lists them: in no order.
+// many returns an input with many users of two keys each, in random order, as an informer lists them.
 func many(n int) Input {
 	users := make([]*v1alpha1.SFTPUser, n)
 	for i := range users {
@@ -27,7 +27,7 @@ func many(n int) Input {
 	return in
 }
 
-// change changes one user and what follows from the last output.
+// change changes one user and compiles again from the last output.
 func change(in Input, out Output, i int) Input {
 	in.Seats, in.Previous = out.Seats, out.Slots
 	in.Users = slices.Clone(in.Users)
@@ -36,7 +36,7 @@ func change(in Input, out Output, i int) Input {
 	return in
 }
 
-// BenchmarkCompile10k is one change among 10,000 users.
+// BenchmarkCompile10k measures one change among 10,000 users.
 func BenchmarkCompile10k(b *testing.B) {
 	in, memo := many(10_000), &Memo{}
 	out := Compile(in, memo)
@@ -53,11 +53,11 @@ func BenchmarkCompile10k(b *testing.B) {
 		}
 		cpu += cpuTime(b) - before
 	}
-	// Of all threads, the garbage collector's included, whatever else the machine does.
+	// CPU time of all threads, including the garbage collector's, regardless of other load.
 	b.ReportMetric(float64(cpu.Microseconds())/1000/float64(i), "cpu-ms/op")
 }
 
-// cpuTime is what the process has used.
+// cpuTime returns the process's CPU time.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var r syscall.Rusage
@@ -67,7 +67,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// BenchmarkCompile10kFresh is the first output for 10,000 users.
+// BenchmarkCompile10kFresh measures the first output for 10,000 users.
 func BenchmarkCompile10kFresh(b *testing.B) {
 	in := many(10_000)
 	for b.Loop() {
@@ -75,7 +75,7 @@ func BenchmarkCompile10kFresh(b *testing.B) {
 	}
 }
 
-// What a change allocates does not depend on the number of users, but for a few slices.
+// What a change allocates does not depend on the number of users, except for a few slices.
 func TestAllocations(t *testing.T) {
 	in, memo := many(2000), &Memo{}
 	out := Compile(in, memo)

@@ -21,7 +21,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// reasons returns what became of each user, in the order of the output.
+// reasons returns the outcome of each user, in the order of the output.
 func reasons(out Output) string {
 	var list []string
 	for i := range out.Users {
@@ -30,13 +30,16 @@ func reasons(out Output) string {
 	return strings.Join(list, " ")
 }
 
-// Who is accepted depends on the labels of namespaces, on who was in before, and on the time.
+// Which users are accepted depends on the labels of namespaces, on who was accepted before, and on the time.
 func TestWhoIsAccepted(t *testing.T) {
 	a, b := user("a", 1), user("b", 2)
 	a.Namespace, b.Namespace = "one", "two"
 	in := input(a, b)
-	in.Listener.Spec.AllowedUsers.Namespaces = v1alpha1.AllowedNamespaces{
-		From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}},
+	in.Listener.Spec.AllowedUsers = v1alpha1.AllowedUsers{
+		Usernames: v1alpha1.UsernamesAny,
+		Rules: []v1alpha1.AllowedUsersRule{{Name: "tenants", Namespaces: v1alpha1.AllowedNamespaces{
+			From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}},
+		}}},
 	}
 	in.NamespaceLabels = map[string]map[string]string{"two": {"sftp": "yes"}}
 	if got := reasons(Compile(in, nil)); got != "a=NotAllowedByListener b=Accepted" {
@@ -59,7 +62,7 @@ func TestWhoIsAccepted(t *testing.T) {
 	}
 }
 
-// The next change is the first of the times of users and of the policy, whichever that is.
+// The next change is the earliest time of any user or of the policy.
 func TestNextChange(t *testing.T) {
 	at := func(minutes int) *metav1.Time {
 		return new(metav1.NewTime(now.Add(time.Duration(minutes) * time.Minute)))
@@ -78,14 +81,14 @@ func TestNextChange(t *testing.T) {
 	}
 }
 
-// What is wrong with a listener is all in its problems, in the words of the conditions.
+// All errors of a listener appear in its problems, with the text of the conditions.
 func TestProblemsOfAListener(t *testing.T) {
 	in := input(user("a", 1))
 	in.Listener.Spec.CryptoPolicy, in.Listener.Spec.CryptoPolicyExpirationTime = v1alpha1.CryptoLegacy2026, new(metav1.NewTime(now))
 	in.TrustProblems = []credentials.Problem{{Reason: "InvalidUserCA", Message: "a CA"}, {Reason: "SecretNotFound", Message: "a list"}}
 	want := append([]credentials.Problem{{
 		Reason:  "CryptoPolicyExpired",
-		Message: "cryptoPolicy Legacy2026 ended at 2026-06-01T12:00:00Z, Modern2026 is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime",
+		Message: "cryptoPolicy Legacy2026 ended at 2026-06-01T12:00:00Z, and Modern2026 is offered instead; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime",
 	}}, in.TrustProblems...)
 	out := Compile(in, nil)
 	if !slices.Equal(out.Problems, want) {
@@ -103,8 +106,8 @@ func TestProblemsOfAListener(t *testing.T) {
 }
 
 func TestFindings(t *testing.T) {
-	of := func(name, reason string, problems ...credentials.Problem) User {
-		u := User{Decision: attach.Decision{User: user(name), Reason: reason, Message: "because " + reason}}
+	of := func(name, reason string, problems ...credentials.Problem) *User {
+		u := &User{Decision: attach.Decision{User: user(name), Reason: reason, Message: "because " + reason}}
 		u.Credentials.Problems = problems
 		return u
 	}
@@ -118,7 +121,7 @@ func TestFindings(t *testing.T) {
 	failed.Err = errors.New("no such thing")
 	out := Output{
 		Problems: []credentials.Problem{problem("InvalidUserCA"), problem("CryptoPolicyExpired")}, Blocked: new(problem("ConfigRejected")),
-		Users: []User{
+		Users: []*User{
 			of("a", v1alpha1.ReasonSuspended, problem("WeakKey")), of("b", v1alpha1.ReasonExpired), of("c", v1alpha1.ReasonListenerFull, problem("WeakKey")),
 			of("d", v1alpha1.ReasonUsernameConflict), read, failed,
 		},
@@ -155,7 +158,7 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// A user without credentials has no record, and it is not the daemon that says so.
+// A user without credentials has no record; this is decided here and not by the daemon.
 func TestNoCredentials(t *testing.T) {
 	in := input(user("a"))
 	in.Resolve = func(*v1alpha1.SFTPUser) credentials.Credentials {
@@ -167,7 +170,7 @@ func TestNoCredentials(t *testing.T) {
 	}
 }
 
-// Certificates let in only where a CA is trusted.
+// Certificates work only where a CA is trusted.
 func TestCertificatesNeedACA(t *testing.T) {
 	in := input(user("a"))
 	in.Resolve = func(*v1alpha1.SFTPUser) credentials.Credentials { return credentials.Credentials{Certificates: true} }
@@ -191,7 +194,7 @@ func TestOlderComesFirst(t *testing.T) {
 	}
 }
 
-// A shard without users is a file, too.
+// A shard without users is still a file.
 func TestEmptyShards(t *testing.T) {
 	for _, memo := range []*Memo{nil, {}} {
 		out := Compile(input(), memo)
@@ -206,7 +209,7 @@ func TestEmptyShards(t *testing.T) {
 	}
 }
 
-// A resolver asks the ring of the user's namespace and what is known of Secrets.
+// A resolver uses the ring of the user's namespace and the known entries of Secrets.
 func TestResolver(t *testing.T) {
 	u := user("a")
 	u.Spec.Authentication.AuthorizedKeysSecretRefs = []v1alpha1.AuthorizedKeysSecretReference{{Name: "keys"}}
@@ -229,7 +232,7 @@ func TestResolver(t *testing.T) {
 	}
 }
 
-// What a memo holds is of other rules, other users or other Secrets: nothing of it is used.
+// A memo of other rules, other users or other Secrets is not used.
 func TestMemoIsNotStale(t *testing.T) {
 	certified := user("certified")
 	keys := 1
@@ -267,7 +270,7 @@ func TestMemoIsNotStale(t *testing.T) {
 			in.Listener.Namespace = "other"
 		}},
 		"a key is revoked":         {func(*Input) {}, func(in *Input) { in.Trust.Revoked.Keys = []string{fingerprint(50)} }},
-		"no CA any more":           {func(*Input) {}, func(in *Input) { in.Trust.UserCAs = nil }},
+		"no CA anymore":            {func(*Input) {}, func(in *Input) { in.Trust.UserCAs = nil }},
 		"a CA":                     {func(in *Input) { in.Trust.UserCAs = nil }, func(in *Input) { in.Trust.UserCAs = []string{publicKey(99)} }},
 		"the same, a copy":         {func(*Input) {}, spec(func(*v1alpha1.SFTPListenerSpec) {})},
 		"nobody knows the Secrets": {func(in *Input) { in.Stamp = nil }, other},
@@ -298,7 +301,7 @@ func TestMemoIsNotStale(t *testing.T) {
 	}
 }
 
-// A policy ends by time, without a change of the spec: then keys count that it did not admit.
+// A policy expires without a change of the spec; keys that it did not admit count from then on.
 func TestMemoWhenThePolicyEnds(t *testing.T) {
 	const nist = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tKfA+eFivOM1drMV7Oy7ZAaDe/UfU="
 	in := input(user("a"))
@@ -314,7 +317,7 @@ func TestMemoWhenThePolicyEnds(t *testing.T) {
 	}
 }
 
-// Users change places between shards while their records and the numbers of records stay.
+// Users swap shards while their records and the number of records stay the same.
 func TestMemoWhenUsersSwap(t *testing.T) {
 	in, memo := input(user("a", 1), user("b", 1)), &Memo{}
 	in.Listener.Spec.MaxUsers = new(int32(1000))
@@ -326,7 +329,8 @@ func TestMemoWhenUsersSwap(t *testing.T) {
 	}
 }
 
-// In a full shard there is room for one of two: the other has none, and what it was written as before does not count when it is back.
+// A full shard has room for one of two users: the other has none, and the line it was last written as does not count when it is
+// back.
 func TestMemoWhenThereIsRoomForOne(t *testing.T) {
 	large := func(name string, mounts int) *v1alpha1.SFTPUser {
 		u := user(name, 1)
@@ -342,7 +346,7 @@ func TestMemoWhenThereIsRoomForOne(t *testing.T) {
 	}
 	out := Compile(in, nil)
 	in.Users = slices.DeleteFunc(in.Users, func(u *v1alpha1.SFTPUser) bool {
-		return slices.ContainsFunc(out.Users, func(o User) bool { return o.User == u && o.Overflow })
+		return slices.ContainsFunc(out.Users, func(o *User) bool { return o.User == u && o.Overflow })
 	})
 	a, b := in.Users[0], in.Users[1]
 	if len(in.Users) < 30 || len(in.Users) > 33 {
@@ -366,7 +370,7 @@ func TestMemoWhenThereIsRoomForOne(t *testing.T) {
 	}
 }
 
-// A line that says a field in another way is not relied on at all.
+// A line whose fields are encoded in another way is not used at all.
 func TestRecallOfDamagedLines(t *testing.T) {
 	got := Recall([][]byte{[]byte(`{"uid":"uid-a","username":"x","maxConnections":"many"}` + "\n" + `{"uid":"uid-b","username":"y","password":{"hash":"h"}}` + "\n")},
 		[]*v1alpha1.SFTPUser{user("a"), user("b"), withSeat("c"), withSeat("d")})
@@ -388,7 +392,7 @@ func withSeat(name string) *v1alpha1.SFTPUser {
 	return u
 }
 
-// A record that was delivered in a form that is not understood says nothing of what its user had.
+// A delivered record that cannot be parsed says nothing about what its user had.
 func TestReduceOfDamagedLines(t *testing.T) {
 	in := input(user("a", 1))
 	line := Compile(in, nil).Files.Shards

@@ -1,10 +1,10 @@
 // Package compile turns a listener, and what it and its users refer to, into the daemon's
-// configuration and into what is to be said about it. The operator, manager render and
-// kubectl sftp why use the same compiler.
+// configuration and findings about it. The operator, manager render and kubectl sftp why
+// use the same compiler.
 //
 // It is pure: it reads no clock and touches no client, and equal input gives equal output. A
-// fault of one user costs that user only, whatever it is: an error, a panic, or a record that
-// grows.
+// fault of one user affects only that user, whatever it is: an error, a panic, or a record
+// that grows.
 package compile
 
 import (
@@ -21,44 +21,50 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Input is all that the configuration of a listener is made of. Nothing in it is changed.
+// Input is everything that a listener's configuration is made from. Compile does not change it.
 type Input struct {
 	Listener *v1alpha1.SFTPListener
 	// Users that name the listener, in any order. They may be those of an informer.
 	Users []*v1alpha1.SFTPUser
-	// NamespaceLabels of the users' namespaces; only needed with from: Selector.
+	// NamespaceLabels of the users' namespaces; only needed if the listener attach.UsesLabels.
 	NamespaceLabels map[string]map[string]string
-	// Trust is whose signatures the listener trusts, and TrustProblems what is wrong with it.
+	// Trust lists whose signatures the listener trusts, and TrustProblems what is wrong with it.
 	Trust         render.Trust
 	TrustProblems []credentials.Problem
-	// HostKeys for the pods, as hostkey.Decide has planned them. Without any nothing is rendered.
+	// HostKeys for the pods, as planned by hostkey.Decide. Without any, nothing is rendered.
 	HostKeys []render.PrivateHostKey
+	// ReceiptKey signs receipts, nil to issue none.
+	ReceiptKey []byte
 	// Resolve returns the credentials of a user, before the listener's rules. It is called for
 	// accepted users only.
 	Resolve func(u *v1alpha1.SFTPUser) credentials.Credentials
-	// Stamp identifies what Resolve would return: as long as it is the same for the same spec
-	// of a user, so are the credentials. It is false if that cannot be told, and may be nil.
+	// Stamp identifies what Resolve would return: while it is the same for the same spec of a
+	// user, so are the credentials. It returns false if that is unknown, and may be nil.
 	Stamp func(u *v1alpha1.SFTPUser) (stamp Stamp, ok bool)
-	// VolumePath is where a volume is mounted.
+	// VolumePath returns where a volume is mounted.
 	VolumePath func(volume string) string
 
-	// Seats and Previous are the Seats and Slots of the last Output. After a restart Recall
-	// makes them of what was written.
+	// Holders are the users who had a login name before the listener was restored; see attach.Input.
+	Holders map[string]types.NamespacedName
+	// Places are the users who had a login before that; see attach.Input.
+	Places attach.Places
+	// Seats and Previous are the Seats and Slots of the last Output. After a restart,
+	// Recall restores them from what was written.
 	Seats    map[types.UID]attach.Seat
 	Previous map[string]shard.Slot
 	// Settings are those that were delivered last, nil if there are none. They stay in effect
 	// while those of the listener cannot be used.
 	Settings *config.Listener
 	// Delivered returns the line of a user's record that was delivered last, nil if there is
-	// none. It is called for those only who need more room than there is, and may be nil.
+	// none. It is called only for users that need more room than there is, and may be nil.
 	Delivered func(uid string) []byte
 
 	Now time.Time
 }
 
-// User is what became of a user.
+// User is the result for a user.
 type User struct {
-	// Decision says who is accepted. It is ReasonListenerFull with Overflow, too.
+	// Decision says who is accepted. It is also ReasonListenerFull with Overflow.
 	attach.Decision
 	// Credentials after the listener's rules.
 	Credentials credentials.Credentials
@@ -67,7 +73,7 @@ type User struct {
 	// Shard that the record is in, if there is one.
 	Shard int
 	// Err is why the user has no record although it is accepted and has credentials: the
-	// daemon would refuse it. It concerns this user only.
+	// daemon would refuse it. It only concerns this user.
 	Err error
 	// Overflow means that the record has no place in any shard.
 	Overflow bool
@@ -79,13 +85,15 @@ type User struct {
 // Output is a compiled configuration. It shares memory with other outputs of the same Memo,
 // so nothing in it may be changed.
 type Output struct {
-	// Users are sorted by namespace and name.
-	Users []User
+	// Users are sorted by namespace and name. Those of whom nothing has changed since the last output of the same Memo are the
+	// same pointers.
+	Users []*User
 	// Files are the configuration. They are zero while Blocked.
 	Files render.Files
-	// Settings and HostKeys are those in Files, for who composes them with other shards.
-	Settings config.Listener
-	HostKeys []render.PrivateHostKey
+	// Settings, HostKeys and ReceiptKey are those in Files, for composing them with other shards.
+	Settings   config.Listener
+	HostKeys   []render.PrivateHostKey
+	ReceiptKey []byte
 	// Seats and Slots are what users hold, for the next Input.
 	Seats map[types.UID]attach.Seat
 	Slots map[string]shard.Slot
@@ -93,12 +101,12 @@ type Output struct {
 	Blocked *credentials.Problem
 	// Problems of the listener that do not block it.
 	Problems []credentials.Problem
-	// NextChange is when the same input gives another output, zero for never.
+	// NextChange is when the same input gives a different output, zero for never.
 	NextChange time.Time
 }
 
-// Compile compiles. The memo, which may be nil, only saves work: the output is the same
-// without it.
+// Compile compiles a listener's configuration. The memo, which may be nil, only saves work:
+// the output is the same without it.
 func Compile(in Input, memo *Memo) Output {
 	if memo == nil {
 		memo = &Memo{}
@@ -106,12 +114,13 @@ func Compile(in Input, memo *Memo) Output {
 	policy := render.PolicyAt(in.Listener, in.Now)
 	memo.prepare(in, policy)
 	decided := attach.Decide(attach.Input{
-		Listener: in.Listener, Users: in.Users, NamespaceLabels: in.NamespaceLabels, Seats: in.Seats, Now: in.Now,
+		Listener: in.Listener, Users: in.Users, NamespaceLabels: in.NamespaceLabels, Holders: in.Holders, Places: in.Places,
+		Seats: in.Seats, Now: in.Now,
 	}, &memo.attach)
 	out := Output{
-		Users: make([]User, len(decided.Decisions)),
+		Users: make([]*User, len(decided.Decisions)),
 		Seats: decided.Seats, NextChange: decided.Next,
-		HostKeys: in.HostKeys,
+		HostKeys: in.HostKeys, ReceiptKey: in.ReceiptKey,
 	}
 	if warning := policy.Warning(in.Listener); warning != "" {
 		out.Problems = append(out.Problems, credentials.Problem{Reason: v1alpha1.ReasonCryptoPolicyExpired, Message: warning})
@@ -120,14 +129,15 @@ func Compile(in Input, memo *Memo) Output {
 	if t := policy.Expires; t != nil && (out.NextChange.IsZero() || t.Time.Before(out.NextChange)) {
 		out.NextChange = t.Time
 	}
-	c := compilation{Input: in, memo: memo, out: &out, records: memo.records[:0], users: make([]placed, 0, len(memo.order)+1)}
+	c := compilation{Input: in, memo: memo, out: &out, records: memo.records[:0], users: memo.placed[:0]}
 	for i := range decided.Decisions {
 		c.user(i, &decided.Decisions[i])
 	}
 	memo.forget()
 	c.place()
-	memo.records = c.records
+	memo.records, memo.placed, memo.last = c.records, c.users, out.Users
 	clear(memo.records) // the lines are kept elsewhere
+	clear(memo.placed)
 	c.finish()
 	return out
 }
@@ -138,25 +148,28 @@ type compilation struct {
 	memo *Memo
 	out  *Output
 
-	// records of users, and whose they are.
+	// records are the records of users, and whose they are.
 	records []shard.Record
 	users   []placed
-	// at is where the next user is expected in the memo's order.
-	at int
+	// at is where the next user is expected in the memo's order, and was where it is expected in the last output.
+	at, was int
 }
 
 // placed is a user with a record.
 type placed struct {
 	index int // in Output.Users
 	*compiled
+	// previous is the user in the last output, nil for none.
+	previous *User
 }
 
-// finish makes the files.
+// finish creates the files.
 func (c *compilation) finish() {
 	c.out.Settings = render.Settings(c.Listener, c.Trust, c.VolumePath)
+	c.out.Settings.RefusedUsers = c.refusedUsers()
 	switch {
 	case c.Trust.Unknown:
-		c.block(v1alpha1.ReasonPending, "A list of revoked keys cannot be read, and never was; pods must not begin without it")
+		c.block(v1alpha1.ReasonPending, "A list of revoked keys has never been read; pods must not start without it")
 	case len(c.HostKeys) == 0:
 		c.block(v1alpha1.ReasonPending, "The listener has no host key yet")
 	default:
@@ -164,25 +177,28 @@ func (c *compilation) finish() {
 	}
 }
 
-// compose puts the files together. Settings that the daemon would refuse, which the API's
-// rules should not let come so far, must not keep users in: then those that were delivered
-// last stay.
+// compose assembles the files. Settings that the daemon would refuse, which the API's
+// validation should prevent, must not block the removal of users: then the last delivered
+// settings stay.
 func (c *compilation) compose() {
 	files := &c.out.Files
 	var err error
-	if files.Config, files.Digest, err = render.Compose(c.out.Settings, c.HostKeys, files.ShardDigests); err == nil {
+	if files.Config, files.Digest, err = render.Compose(c.out.Settings, c.HostKeys, c.out.ReceiptKey, files.ShardDigests); err == nil {
 		return
 	}
 	problem := credentials.Problem{Reason: v1alpha1.ReasonConfigRejected, Message: fmt.Sprintf("The listener's settings cannot be used: %v", err)}
 	if c.Input.Settings != nil {
 		c.out.Settings = *c.Input.Settings
-		files.Config, files.Digest, err = render.Compose(c.out.Settings, c.HostKeys, files.ShardDigests)
+		if !c.out.Settings.Receipts.On() {
+			c.out.ReceiptKey = nil // these settings may not allow receipts
+		}
+		files.Config, files.Digest, err = render.Compose(c.out.Settings, c.HostKeys, c.out.ReceiptKey, files.ShardDigests)
 	}
 	if err != nil {
 		c.block(problem.Reason, problem.Message)
 		return
 	}
-	problem.Message += ". Those before stay in effect"
+	problem.Message += ". The previous ones stay in effect"
 	c.out.Problems = append(c.out.Problems, problem)
 }
 

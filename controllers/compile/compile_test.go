@@ -25,8 +25,11 @@ func listener() *v1alpha1.SFTPListener {
 	return &v1alpha1.SFTPListener{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners", UID: "l", Generation: 1},
 		Spec: v1alpha1.SFTPListenerSpec{
-			AllowedUsers: v1alpha1.AllowedUsers{Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesAll}},
-			Volumes:      []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}},
+			AllowedUsers: v1alpha1.AllowedUsers{
+				Usernames: v1alpha1.UsernamesAny,
+				Rules:     []v1alpha1.AllowedUsersRule{{Name: "all", Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesAll}}},
+			},
+			Volumes: []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}},
 		},
 	}
 }
@@ -42,7 +45,7 @@ func user(name string, keys ...int) *v1alpha1.SFTPUser {
 	return u
 }
 
-// resolve resolves keys of the spec.
+// resolve resolves the keys in the spec.
 func resolve(u *v1alpha1.SFTPUser) (out credentials.Credentials) {
 	for _, line := range u.Spec.Authentication.AuthorizedKeys {
 		out.Keys = append(out.Keys, config.Key{PublicKey: line})
@@ -60,7 +63,7 @@ func input(users ...*v1alpha1.SFTPUser) Input {
 	}
 }
 
-// records of an output by login name.
+// records returns the records of an output by login name.
 func records(t *testing.T, o Output) map[string]config.User {
 	t.Helper()
 	out := map[string]config.User{}
@@ -86,7 +89,7 @@ func TestCompile(t *testing.T) {
 	out := Compile(in, nil)
 	var got []string
 	for i := range out.Users {
-		u := &out.Users[i]
+		u := out.Users[i]
 		got = append(got, fmt.Sprint(u.Username, " ", u.Reason, " ", u.Digest != ""))
 	}
 	if want := []string{"a Accepted true", "b Accepted true", "c Suspended false", "d Accepted false"}; !reflect.DeepEqual(got, want) {
@@ -106,7 +109,7 @@ func TestCompile(t *testing.T) {
 	}
 }
 
-// The next change is the end of the crypto policy, too.
+// The end of the crypto policy is also a next change.
 func TestPolicyEnds(t *testing.T) {
 	in := input(user("a", 1))
 	in.Listener.Spec.CryptoPolicyExpirationTime = new(metav1.NewTime(now.Add(time.Minute)))
@@ -120,7 +123,7 @@ func TestPolicyEnds(t *testing.T) {
 	}
 }
 
-// What one user does to the compiler costs that user only.
+// A user that makes the compiler fail affects only that user.
 func TestIsolation(t *testing.T) {
 	for name, c := range map[string]struct {
 		resolve func() credentials.Credentials
@@ -133,7 +136,7 @@ func TestIsolation(t *testing.T) {
 			return credentials.Credentials{Keys: make([]config.Key, len(now.String())-1000)}
 		}, err: "makeslice"},
 		"a record that is refused": {change: func(u *v1alpha1.SFTPUser) { u.Spec.AllowedCIDRs = []string{"nonsense"} }, err: "nonsense"},
-		"a mount twice":            {change: func(u *v1alpha1.SFTPUser) { u.Spec.Mounts = []v1alpha1.Mount{{Path: "/"}} }, err: `mount path "/" stands twice`},
+		"a mount twice":            {change: func(u *v1alpha1.SFTPUser) { u.Spec.Mounts = []v1alpha1.Mount{{Path: "/"}} }, err: `mount path "/" is a duplicate`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bad := user("bad", 2)
@@ -174,7 +177,7 @@ func TestBlocked(t *testing.T) {
 		want   string
 	}{
 		"no host key":                  {func(in *Input) { in.HostKeys = nil }, "The listener has no host key yet"},
-		"unknown list":                 {func(in *Input) { in.Trust.Unknown = true }, "A list of revoked keys cannot be read"},
+		"unknown list":                 {func(in *Input) { in.Trust.Unknown = true }, "A list of revoked keys has never been read"},
 		"settings that cannot be used": {func(in *Input) { in.Listener.Spec.AllowedCIDRs = []string{"nonsense"} }, "The listener's settings cannot be used: "},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -195,7 +198,7 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
-// Settings that cannot be used leave those in effect that were delivered, and users come and go all the same.
+// If settings cannot be used, the delivered ones remain in effect, while users can still be added and removed.
 func TestSettingsThatCannotBeUsed(t *testing.T) {
 	in := input(user("a", 1), user("b", 2))
 	before := Compile(in, nil)
@@ -212,14 +215,46 @@ func TestSettingsThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// Delivery composes the settings from shards of which it has only digests.
+// The key of receipts goes with settings that want receipts: previous ones that do not want them, and that may not allow them, stay in
+// effect without the key.
+func TestReceiptKey(t *testing.T) {
+	wanting := func() Input {
+		in := input(user("a", 1))
+		in.ReceiptKey = []byte("key")
+		in.Listener.Spec.Uploads = v1alpha1.ListenerUploads{Publish: v1alpha1.PublishOnClose, Checksum: v1alpha1.ChecksumSHA256, Receipts: &v1alpha1.UploadReceipts{}}
+		return in
+	}
+	with := Compile(wanting(), nil)
+	if string(with.Files.Config[config.ReceiptKeyFile]) != "key" || string(with.ReceiptKey) != "key" {
+		t.Fatalf("blocked %v, problems %v", with.Blocked, with.Problems)
+	}
+	without := Compile(input(user("a", 1)), nil)
+	for _, tc := range []struct {
+		before Output
+		key    string
+	}{{with, "key"}, {without, ""}} {
+		in := wanting()
+		in.Listener.Spec.AllowedCIDRs = []string{"nonsense"}
+		var settings config.Listener
+		if err := json.Unmarshal(tc.before.Files.Config[config.ListenerFile], &settings); err != nil { // as it is recalled
+			t.Fatal(err)
+		}
+		in.Settings = &settings
+		out := Compile(in, nil)
+		if out.Blocked != nil || len(out.Problems) != 1 || string(out.Files.Config[config.ReceiptKeyFile]) != tc.key || string(out.ReceiptKey) != tc.key {
+			t.Errorf("blocked %v, problems %v, key %q", out.Blocked, out.Problems, out.ReceiptKey)
+		}
+	}
+}
+
+// Delivery composes the settings from the digests of shards, without the shards.
 func TestComposing(t *testing.T) {
 	out := Compile(input(user("a", 1), user("b", 2)), nil)
-	files, digest, err := render.Compose(out.Settings, out.HostKeys, out.Files.ShardDigests)
+	files, digest, err := render.Compose(out.Settings, out.HostKeys, out.ReceiptKey, out.Files.ShardDigests)
 	if err != nil || digest != out.Files.Digest || !reflect.DeepEqual(files, out.Files.Config) {
 		t.Errorf("%v: digest %s, want %s", err, digest, out.Files.Digest)
 	}
-	other, _, err := render.Compose(out.Settings, out.HostKeys, []string{config.Digest(nil), out.Files.ShardDigests[1]})
+	other, _, err := render.Compose(out.Settings, out.HostKeys, out.ReceiptKey, []string{config.Digest(nil), out.Files.ShardDigests[1]})
 	var settings config.Listener
 	if err2 := json.Unmarshal(other[config.ListenerFile], &settings); err != nil || err2 != nil {
 		t.Fatal(err, err2)
@@ -229,7 +264,7 @@ func TestComposing(t *testing.T) {
 	}
 }
 
-// Rules of the listener leave out what they do not admit.
+// Rules of the listener exclude users that they do not allow.
 func TestRules(t *testing.T) {
 	in := input(user("a", 1, 2))
 	in.Trust.Revoked.Keys = []string{fingerprint(2)}

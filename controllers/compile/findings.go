@@ -11,26 +11,26 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 )
 
-// What conditions say about records that have no room.
+// Messages about records that have no room.
 const (
 	overflowMessage = "The records of the listener's users do not fit; ask its owner to raise maxUsers"
-	growthMessage   = "The user needs more room than there is on the listener, so keys that are new are left out; remove keys that are not needed, or ask the listener's owner to raise maxUsers"
+	growthMessage   = "The listener has too little room for the user's record, so new keys are left out; remove keys that are not needed, or ask the listener's owner to raise maxUsers"
 )
 
-// Finding is something that a condition says, and that is to be put right.
+// Finding is something that a condition reports and that needs to be fixed.
 type Finding struct {
 	// Object is the kind, namespace and name.
 	Object string
 	// Reason and Message of the condition.
 	Reason, Message string
-	// Missing means that it is only about an object that does not exist. Secrets, for
+	// Missing is set if it is only about an object that does not exist. Secrets, for
 	// example, are rarely in Git.
 	Missing bool
 }
 
 func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s", f.Object, f.Reason, f.Message) }
 
-// Findings returns what is to be put right, in the words of the conditions.
+// Findings returns what needs to be fixed, with the text of the conditions.
 func (o Output) Findings(l *v1alpha1.SFTPListener) []Finding {
 	var out []Finding
 	add := func(kind string, object client.Object, reason, message string) {
@@ -42,11 +42,11 @@ func (o Output) Findings(l *v1alpha1.SFTPListener) []Finding {
 	for _, p := range o.Problems {
 		add("SFTPListener", l, p.Reason, p.Message)
 	}
-	if o.Blocked != nil && o.Blocked.Reason != v1alpha1.ReasonPending { // else what it waits for is a finding
+	if o.Blocked != nil && o.Blocked.Reason != v1alpha1.ReasonPending { // otherwise what it waits for is a finding
 		add("SFTPListener", l, o.Blocked.Reason, o.Blocked.Message)
 	}
 	for i := range o.Users {
-		u := &o.Users[i]
+		u := o.Users[i]
 		if !u.Accepted() {
 			if u.Reason != v1alpha1.ReasonSuspended && u.Reason != v1alpha1.ReasonExpired {
 				add("SFTPUser", u.User, u.Reason, u.Message)
@@ -66,10 +66,10 @@ func (o Output) Findings(l *v1alpha1.SFTPListener) []Finding {
 	return out
 }
 
-// Rejection is what a condition says about Err.
+// Rejection returns what a condition says about Err.
 func (u *User) Rejection() string { return fmt.Sprintf("The user cannot be configured: %v", u.Err) }
 
-// unread returns what is to be said about Secrets that were not read, each Secret once.
+// unread returns findings about Secrets that were not read, each Secret once.
 func unread(c credentials.Credentials) []string {
 	out := slices.Clone(c.Failures)
 	for _, ref := range c.Pending {

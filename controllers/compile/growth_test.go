@@ -23,7 +23,7 @@ func numbers(from, to int) (out []int) {
 	return out
 }
 
-// changed is another version of a user.
+// changed returns another version of a user.
 func changed(u *v1alpha1.SFTPUser, change func(*v1alpha1.SFTPUser)) *v1alpha1.SFTPUser {
 	u = u.DeepCopy()
 	u.Generation++
@@ -37,7 +37,7 @@ func withKeys(u *v1alpha1.SFTPUser, keys ...int) *v1alpha1.SFTPUser {
 	})
 }
 
-// next is the input after an output.
+// next returns the input that follows an output.
 func next(in Input, out Output, users ...*v1alpha1.SFTPUser) Input {
 	lines := &Lines{}
 	lines.Set(out.Files.Shards)
@@ -45,8 +45,7 @@ func next(in Input, out Output, users ...*v1alpha1.SFTPUser) Input {
 	return in
 }
 
-// full returns an input with one shard, in which fewer than 3,000 bytes are free. The user "a"
-// has the keys 1 and 2.
+// full returns an input with one shard that has fewer than 3,000 bytes free. The user "a" has the keys 1 and 2.
 func full(t *testing.T) (Input, Output) {
 	t.Helper()
 	in := input(user("a", 1, 2))
@@ -74,7 +73,7 @@ func TestOverflow(t *testing.T) {
 	older := user("older", numbers(1, 60)...)
 	older.CreationTimestamp = metav1.NewTime(now.Add(-100 * time.Hour))
 	out := Compile(next(in, before, append(in.Users, older)...), nil)
-	i := slices.IndexFunc(out.Users, func(u User) bool { return u.Username == "older" })
+	i := slices.IndexFunc(out.Users, func(u *User) bool { return u.Username == "older" })
 	u := out.Users[i]
 	if !u.Overflow || u.Accepted() || u.Reason != v1alpha1.ReasonListenerFull || u.Message != overflowMessage || u.Digest != "" {
 		t.Errorf("%+v", u.Decision)
@@ -133,7 +132,7 @@ func TestGrowth(t *testing.T) {
 			if !reflect.DeepEqual(again.Files.Shards, out.Files.Shards) || !maps.Equal(again.Slots, out.Slots) {
 				t.Error("nothing has changed, and the configuration has")
 			}
-			// The former size fits at any time, and the whole once there is room.
+			// The former size always fits, and the whole record once there is room.
 			if back := Compile(next(in, out, in.Users...), nil); !reflect.DeepEqual(back.Files, before.Files) {
 				t.Error("the user does not get back what it had")
 			}
@@ -144,19 +143,19 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
-// Nothing of a reduced record gives more than the new record.
+// A reduced record never grants more than the new record.
 func TestReduce(t *testing.T) {
 	key := func(n int, from ...string) config.Key { return config.Key{PublicKey: publicKey(n), From: from} }
 	for name, c := range map[string]struct{ now, before, want config.User }{
 		"new keys go, and bounds are those of now": {
-			config.User{Keys: []config.Key{key(1, "10.0.0.0/8"), key(2)}, Methods: []string{"publickey"}},
-			config.User{Keys: []config.Key{key(1)}, Methods: []string{"publickey"}},
-			config.User{Keys: []config.Key{key(1, "10.0.0.0/8")}, Methods: []string{"publickey"}},
+			config.User{Keys: []config.Key{key(1, "10.0.0.0/8"), key(2)}, Methods: []string{"PublicKey"}},
+			config.User{Keys: []config.Key{key(1)}, Methods: []string{"PublicKey"}},
+			config.User{Keys: []config.Key{key(1, "10.0.0.0/8")}, Methods: []string{"PublicKey"}},
 		},
 		"methods that need more keys go": {
-			config.User{Keys: []config.Key{key(1), key(2)}, Methods: []string{"publickey,publickey", "password"}, Password: &config.Password{Hash: "new"}},
+			config.User{Keys: []config.Key{key(1), key(2)}, Methods: []string{"PublicKey,PublicKey", "Password"}, Password: &config.Password{Hash: "new"}},
 			config.User{Keys: []config.Key{key(1)}, Password: &config.Password{Hash: "old"}},
-			config.User{Keys: []config.Key{key(1)}, Methods: []string{"password"}, Password: &config.Password{Hash: "new"}},
+			config.User{Keys: []config.Key{key(1)}, Methods: []string{"Password"}, Password: &config.Password{Hash: "new"}},
 		},
 		"networks in both": {
 			config.User{AllowFrom: []string{"10.0.0.0/8", "192.0.2.0/24"}},
@@ -169,14 +168,14 @@ func TestReduce(t *testing.T) {
 			config.User{AllowFrom: []string{"10.0.0.0/8"}},
 		},
 		"a certificate is enough for a method": {
-			config.User{Keys: []config.Key{key(2)}, Methods: []string{"publickey"}, Certificates: true},
+			config.User{Keys: []config.Key{key(2)}, Methods: []string{"PublicKey"}, Certificates: true},
 			config.User{Keys: []config.Key{key(1)}},
-			config.User{Keys: []config.Key{}, Methods: []string{"publickey"}, Certificates: true},
+			config.User{Keys: []config.Key{}, Methods: []string{"PublicKey"}, Certificates: true},
 		},
 		"methods that nobody knows go": {
-			config.User{Methods: []string{"nonsense", "password"}, Password: &config.Password{Hash: "new"}},
+			config.User{Methods: []string{"nonsense", "Password"}, Password: &config.Password{Hash: "new"}},
 			config.User{},
-			config.User{Methods: []string{"password"}, Password: &config.Password{Hash: "new"}},
+			config.User{Methods: []string{"Password"}, Password: &config.Password{Hash: "new"}},
 		},
 		"what is gone does not come back": {
 			config.User{MaxConnections: 1},

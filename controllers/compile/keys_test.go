@@ -11,7 +11,7 @@ import (
 
 var keys sync.Map
 
-// publicKey returns the n-th of some keys, as a line without a comment.
+// publicKey returns the n-th key of a fixed sequence, as a line without a comment.
 func publicKey(n int) string {
 	if line, ok := keys.Load(n); ok {
 		return line.(string)

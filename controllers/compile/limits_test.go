@@ -10,11 +10,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 )
 
-// A record has a bound as a whole. One byte more costs its user the record, and no other anything.
+// The size of a record is limited. One byte more and its user has no record, without affecting others.
 func TestRecordBound(t *testing.T) {
 	sized := func(last int) *v1alpha1.SFTPUser {
 		u := user("large", 1)
-		for i := range 8 { // a path may have 4,096 bytes
+		for i := range 8 { // a path may be 4,096 bytes long
 			u.Spec.Mounts = append(u.Spec.Mounts, v1alpha1.Mount{Path: fmt.Sprint("/", i, strings.Repeat("m", 3500))})
 		}
 		u.Spec.Mounts = append(u.Spec.Mounts, v1alpha1.Mount{Path: "/" + strings.Repeat("m", last)})
@@ -38,7 +38,7 @@ func TestRecordBound(t *testing.T) {
 		t.Errorf("records %v, blocked %v", all, out.Blocked)
 	}
 	u := out.Users[1]
-	want := fmt.Sprintf("its record has %d bytes, more than the %d that one may have; "+
+	want := fmt.Sprintf("its record has %d bytes, but at most %d are allowed; "+
 		"give it fewer mounts, allowedCIDRs, or keys with networks, or shorter paths", maxRecordBytes+1, maxRecordBytes)
 	if u.Err == nil || u.Err.Error() != want || u.Digest != "" || !u.Accepted() {
 		t.Errorf("%s, digest %q: %v", u.Reason, u.Digest, u.Err)
@@ -46,7 +46,7 @@ func TestRecordBound(t *testing.T) {
 	if f := out.Findings(in.Listener); len(f) != 1 || f[0].Reason != v1alpha1.ReasonUserRejected || f[0].Message != "The user cannot be configured: "+want {
 		t.Errorf("findings %v", f)
 	}
-	// It gets its record back as soon as it fits, also with a memo.
+	// The user gets the record back as soon as it fits, even with a memo.
 	memo := &Memo{}
 	in.Users[1].Generation = 1
 	Compile(in, memo)
@@ -56,7 +56,7 @@ func TestRecordBound(t *testing.T) {
 	}
 }
 
-// What the API allows of mounts is more than a record may have: it counts characters.
+// Mounts that the API allows may exceed the size of a record, because the API counts characters.
 func TestMountsOfLongCharacters(t *testing.T) {
 	u := user("large", 1)
 	for i := range 16 {
@@ -65,12 +65,12 @@ func TestMountsOfLongCharacters(t *testing.T) {
 		})
 	}
 	out := Compile(input(u), nil)
-	if got := out.Users[0]; len(out.Users) != 1 || got.Err == nil || !strings.Contains(got.Err.Error(), "more than the 32768 that one may have") {
+	if got := out.Users[0]; len(out.Users) != 1 || got.Err == nil || !strings.Contains(got.Err.Error(), "at most 32768 are allowed") {
 		t.Errorf("%+v", got)
 	}
 }
 
-// Secrets that have not been read are findings, each once.
+// Each Secret that has not been read is reported once.
 func TestUnreadFindings(t *testing.T) {
 	ref := func(secret string, kind credentials.Kind) credentials.Ref {
 		return credentials.Ref{Namespace: "team", Secret: secret, Entry: "e", Kind: kind}

@@ -14,18 +14,22 @@ import (
 )
 
 // Memo keeps what was compiled, so that the next output costs little more than what has
-// changed. It is of one listener, and of one goroutine at a time. The zero Memo is empty.
+// changed. It belongs to one listener, and to one goroutine at a time. The zero Memo is
+// empty.
 type Memo struct {
 	attach attach.Memo
 
 	rules rules
 	users map[types.UID]*compiled
 	// order are the accepted users of the last output, as they were sorted, and next those of
-	// the current one. They save looking most of them up.
+	// the current one. They save most lookups.
 	order, next []*compiled
-	// records is room for those of a placement.
+	// last are the Users of the last output.
+	last []*User
+	// records and placed are buffers for a placement.
 	records []shard.Record
-	// shards as they were assembled last.
+	placed  []placed
+	// shards are the shards as last assembled.
 	shards  [][]byte
 	digests []string
 	counts  []int // records in each
@@ -37,26 +41,32 @@ type Memo struct {
 type Stamp struct {
 	// Keys is the stamp of the ring of SFTPKeys.
 	Keys string
-	// Entries is a hash of what is known of the entries of Secrets.
+	// Entries is a hash of what is known about the entries of Secrets.
 	Entries uint64
 }
 
-// rules are what a user's record depends on beside the user.
+// rules are what a user's record depends on besides the user.
 type rules struct {
 	spec     *v1alpha1.SFTPListenerSpec
+	home     string
 	policy   v1alpha1.CryptoPolicy
 	revoked  []string
 	noUserCA bool
+	// labels is set if a record depends on the user's labels.
+	labels bool
 
 	credentials credentials.Rules
 }
 
-// compiled is what became of a user.
+// compiled is the result for a user.
 type compiled struct {
 	user     *v1alpha1.SFTPUser
 	username string
 	stamp    Stamp
 	stamped  bool
+	// namespaceConnections and refusedMethod are the decision's.
+	namespaceConnections int
+	refusedMethod        v1alpha1.AuthMethod
 
 	credentials credentials.Credentials
 	line        []byte
@@ -64,7 +74,7 @@ type compiled struct {
 	err         error
 	reduced     reduction
 
-	// shard and written are where the record was assembled last, and as which line.
+	// shard and written are where the record was last assembled, and as which line.
 	shard   int
 	written []byte
 	// index in the last order.
@@ -76,7 +86,7 @@ type compiled struct {
 func (m *Memo) prepare(in Input, policy render.Policy) {
 	l := in.Listener
 	r := rules{
-		spec: &l.Spec, policy: policy.Name, revoked: in.Trust.Revoked.Keys, noUserCA: len(in.Trust.UserCAs) == 0,
+		spec: &l.Spec, home: attach.HomeVolume(l), policy: policy.Name, revoked: in.Trust.Revoked.Keys, noUserCA: len(in.Trust.UserCAs) == 0,
 	}
 	if m.users == nil || !m.rules.equal(r) {
 		r.credentials = Rules(l, policy, in.Trust)
@@ -85,17 +95,18 @@ func (m *Memo) prepare(in Input, policy render.Policy) {
 	} else {
 		r.credentials = m.rules.credentials
 	}
+	r.labels = render.UsesLabels(l)
 	m.rules = r
 	m.round++
 }
 
 func (r rules) equal(o rules) bool {
-	return r.policy == o.policy && r.noUserCA == o.noUserCA &&
+	return r.policy == o.policy && r.home == o.home && r.noUserCA == o.noUserCA &&
 		(r.spec == o.spec || reflect.DeepEqual(*r.spec, *o.spec)) && slices.Equal(r.revoked, o.revoked)
 }
 
-// get is what is known of a user, nil if that is nothing. at is where in the last order it is
-// expected, and afterwards where the next one is.
+// get returns what is known about a user, nil if nothing. at is where it is expected in the
+// last order, and afterwards where the next one is.
 func (m *Memo) get(u *v1alpha1.SFTPUser, at *int) *compiled {
 	for i := *at; i < min(*at+2, len(m.order)); i++ {
 		if c := m.order[i]; c.user == u || c.user.UID == u.UID {
@@ -110,7 +121,7 @@ func (m *Memo) get(u *v1alpha1.SFTPUser, at *int) *compiled {
 	return c
 }
 
-// forget forgets users that are gone, or not accepted any more.
+// forget forgets users that are deleted or no longer accepted.
 func (m *Memo) forget() {
 	m.order, m.next = m.next, m.order[:0]
 	if len(m.order) == len(m.users) {

@@ -16,12 +16,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// history is a random sequence of changes to a listener and all that it depends on.
+// history is a random sequence of changes to a listener and everything it depends on.
 type history struct {
 	*rand.Rand
 	in Input
-	// secrets are what Resolve finds for a user beside its spec, and versions count their
-	// changes.
+	// secrets are what Resolve finds for a user apart from its spec, and versions count their changes.
 	secrets  map[types.UID][]int
 	versions map[types.UID]uint64
 	n        int
@@ -41,7 +40,7 @@ func newHistory(seed uint64) *history {
 		return out
 	}
 	h.in.Stamp = func(u *v1alpha1.SFTPUser) (Stamp, bool) {
-		return Stamp{Entries: h.versions[u.UID]}, u.UID[len(u.UID)-1] != '7' // of some it is not known
+		return Stamp{Entries: h.versions[u.UID]}, u.UID[len(u.UID)-1] != '7' // some are unknown
 	}
 	return h
 }
@@ -81,6 +80,10 @@ func (h *history) step() {
 		}
 	}
 	in.Users = slices.Clone(in.Users)
+	if h.IntN(2) == 0 { // as the tables of the informers have them
+		slices.SortFunc(in.Users, byName)
+		return
+	}
 	h.Shuffle(len(in.Users), func(i, j int) { in.Users[i], in.Users[j] = in.Users[j], in.Users[i] })
 }
 
@@ -89,18 +92,21 @@ func (h *history) changeUser() {
 		return
 	}
 	i := h.IntN(len(h.in.Users))
-	u := h.in.Users[i].DeepCopy() // as a relist gives all of them
+	u := h.in.Users[i].DeepCopy() // as a relist returns all of them
 	h.in.Users = slices.Clone(h.in.Users)
 	h.in.Users[i] = u
-	switch h.IntN(6) {
+	switch h.IntN(7) {
 	case 0:
-		u.Status.Username = "x" // a status has no generation
+		u.Status.Username = "x" // a status change does not change the generation
+		return
+	case 6: // nor does one of labels
+		u.Labels = map[string]string{"partner": h.pick("x", "y")}
 		return
 	case 1:
 		u.DeletionTimestamp = new(metav1.NewTime(now))
 		return
 	case 2:
-		u.UID += "n" // it was made again under its name
+		u.UID += "n" // it was recreated under its name
 	}
 	u.Generation++
 	u.Spec.State = v1alpha1.UserState(h.pick("Active", "Active", "Suspended"))
@@ -120,10 +126,21 @@ func (h *history) changeListener() {
 	}
 	l.Generation++
 	l.Spec.MaxUsers = new(int32(3 + h.IntN(3)*700))
-	l.Spec.AllowedUsers.Namespaces.From = v1alpha1.NamespacesFrom(h.pick("Same", "All", "All"))
-	l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(h.pick("Any", "Any", "NamespacePrefixed"))
+	l.Spec.AllowedUsers.Rules = []v1alpha1.AllowedUsersRule{
+		{Name: "own", Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesSame}},
+		{Name: "tenants", Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesFrom(h.pick("Same", "All", "All"))}},
+	}
+	if h.IntN(3) == 0 {
+		l.Spec.AllowedUsers.Rules[h.IntN(2)].MaxConnections = new(int32(1 + h.IntN(2)))
+	}
+	l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(h.pick("Any", "OthersPrefixed", "NamespacePrefixed"))
 	l.Spec.Authentication.TrustedUserCAs = []string{publicKey(99)}
 	l.Spec.AllowedCIDRs = []string{h.pick("10.0.0.0/8", "10.0.0.0/8", "nonsense")}
+	if l.Spec.Events = nil; h.IntN(2) == 0 {
+		l.Spec.Events = &v1alpha1.ListenerEvents{Sinks: []v1alpha1.EventSink{{Name: "jobs", Users: []v1alpha1.EventUserReference{
+			{Namespace: h.pick("team", "a"), Selector: &v1alpha1.EventUserSelector{MatchLabels: map[string]string{"partner": h.pick("x", "y")}}},
+		}}}}
+	}
 }
 
 // The memo only saves work: the output is the same with and without it.
@@ -132,6 +149,7 @@ func TestMemo(t *testing.T) {
 	for seed := range uint64(500) {
 		h, memo, lines := newHistory(seed), &Memo{}, &Lines{}
 		h.in.Delivered = lines.Get
+		var last, lastWanted Output
 		for step := range 15 {
 			h.step()
 			got := Compile(h.in, memo)
@@ -139,7 +157,11 @@ func TestMemo(t *testing.T) {
 			if !same(got, want) {
 				t.Fatalf("seed %d, step %d: with a memo\n%+v\nwithout\n%+v", seed, step, got, want)
 			}
-			if !slices.IsSortedFunc(got.Users, func(a, b User) int {
+			if !same(last, lastWanted) {
+				t.Fatalf("seed %d, step %d: the output of the step before is now\n%+v\nand was\n%+v", seed, step, last, lastWanted)
+			}
+			last, lastWanted = got, want
+			if !slices.IsSortedFunc(got.Users, func(a, b *User) int {
 				return slices.Compare([]string{a.User.Namespace, a.User.Name}, []string{b.User.Namespace, b.User.Name})
 			}) {
 				t.Fatalf("seed %d, step %d: users are not sorted", seed, step)
@@ -157,17 +179,18 @@ func TestMemo(t *testing.T) {
 	}
 }
 
-// same compares outputs; errors are the same if their texts are.
+// same compares outputs; errors are equal if their texts are.
 func same(a, b Output) bool {
-	text := func(users []User) []User {
-		users = slices.Clone(users)
-		for i := range users {
-			if err := users[i].Err; err != nil {
-				users[i].Message, users[i].Err = users[i].Message+err.Error(), nil
+	text := func(users []*User) (out []*User) {
+		for _, u := range users {
+			u := *u
+			if err := u.Err; err != nil {
+				u.Message, u.Err = u.Message+err.Error(), nil
 			}
+			out = append(out, &u)
 		}
-		return users
+		return out
 	}
 	a.Users, b.Users = text(a.Users), text(b.Users)
-	return reflect.DeepEqual(a, b) //nolint:govet // no error is left in them
+	return reflect.DeepEqual(a, b) //nolint:govet // no error remains in them
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Recalled is what an earlier operator has left.
+// Recalled is what an earlier operator left.
 type Recalled struct {
 	// Seats and Slots for Input.
 	Seats map[types.UID]attach.Seat
@@ -24,11 +24,11 @@ type Recalled struct {
 	Passwords map[string]*config.Password
 }
 
-// Recall finds out who held what, from the shards that were written and from the users'
-// statuses, which know those that have no record because they are suspended.
+// Recall determines who held what, from the shards that were written and from the users'
+// statuses, which also cover suspended users without a record.
 //
-// A record is that of the user with its UID, or else of the one with its namespace and name:
-// objects that were restored from a backup have other UIDs, and keep their places.
+// A record belongs to the user with its UID, otherwise to the one with its namespace and
+// name: objects restored from a backup have new UIDs, and keep their places.
 func Recall(shards [][]byte, users []*v1alpha1.SFTPUser) Recalled {
 	out := Recalled{Seats: map[types.UID]attach.Seat{}, Slots: map[string]shard.Slot{}, Passwords: map[string]*config.Password{}}
 	byUID, byName := map[types.UID]*v1alpha1.SFTPUser{}, map[types.NamespacedName]*v1alpha1.SFTPUser{}
@@ -38,7 +38,7 @@ func Recall(shards [][]byte, users []*v1alpha1.SFTPUser) Recalled {
 	}
 	for i, data := range shards {
 		for line := range bytes.Lines(data) {
-			// Not strictly: the line may be of another version of the operator.
+			// Not strictly: the line may be from another version of the operator.
 			var r config.User
 			if json.Unmarshal(line, &r) != nil {
 				continue
@@ -68,7 +68,7 @@ func Recall(shards [][]byte, users []*v1alpha1.SFTPUser) Recalled {
 	return out
 }
 
-// seatInStatus is what a user held according to its status.
+// seatInStatus returns what a user held according to its status.
 func seatInStatus(u *v1alpha1.SFTPUser) (attach.Seat, bool) {
 	c := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionAccepted)
 	if c == nil || c.Status == metav1.ConditionUnknown || u.Status.Username == "" {
@@ -81,15 +81,14 @@ func seatInStatus(u *v1alpha1.SFTPUser) (attach.Seat, bool) {
 	return attach.Seat{Username: u.Status.Username, Login: c.Status == metav1.ConditionTrue}, !slices.Contains(without, c.Reason)
 }
 
-// Lines finds records in shards. It looks through a shard when it is asked for one in it, and
-// through each content once. The zero Lines has none.
+// Lines finds records in shards. It searches a shard when asked for a record in it, and each
+// content only once. The zero Lines has none.
 type Lines struct {
 	shards  [][]byte
 	indexed []map[string][]byte
 }
 
-// Set replaces the shards. Those that are the same memory as before are not looked through
-// again.
+// Set replaces the shards. Those that are the same memory as before are not searched again.
 func (l *Lines) Set(shards [][]byte) {
 	indexed := make([]map[string][]byte, len(shards))
 	for i := range shards {

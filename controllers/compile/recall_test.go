@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
 )
 
-// What was compiled is recalled as it was held: a restart of the operator changes nothing.
+// What was compiled is recalled as it was held: restarting the operator changes nothing.
 func TestRecallOfAnOutput(t *testing.T) {
 	in := input()
 	in.Listener.Spec.MaxUsers = new(int32(2000))
@@ -65,13 +65,13 @@ func TestRecall(t *testing.T) {
 	if !maps.Equal(got.Seats, seats) || !maps.Equal(got.Slots, slots) {
 		t.Errorf("seats %v, slots %v", got.Seats, got.Slots)
 	}
-	// Passwords are of use to anybody who has the same Secret.
+	// Password hashes can be reused by every user with the same Secret.
 	if sources := slices.Sorted(maps.Keys(got.Passwords)); !slices.Equal(sources, []string{"s/1/e", "s/2/e"}) || got.Passwords["s/1/e"].Hash != hash {
 		t.Errorf("passwords %v", got.Passwords)
 	}
 }
 
-// A status tells what a user holds that has no record, unless it never held anything.
+// The status says what a user without a record holds, unless it never held anything.
 func TestSeatInStatus(t *testing.T) {
 	for name, c := range map[string]struct {
 		status   metav1.ConditionStatus
@@ -108,7 +108,7 @@ func TestSeatInStatus(t *testing.T) {
 	}
 }
 
-// Lines finds each record, in the shards as they are now.
+// Lines finds each record in the current shards.
 func TestLines(t *testing.T) {
 	line := func(uid, name string) []byte { return fmt.Appendf(nil, "{\"uid\":%q,\"name\":%q}\n", uid, name) }
 	first, second := slices.Concat(line("a", "1"), []byte("no JSON\n"), line("b", "1")), line("c", "1")

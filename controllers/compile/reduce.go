@@ -11,9 +11,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
-// reduced is the line of a record that has outgrown its room: it has no credential that the
-// record delivered last did not have, and nothing that the new one does not have. It is nil if
-// there is none that fits.
+// reduced returns the line of a record that has outgrown its room: it has only credentials
+// that are both in the last delivered record and in the new one. It is nil if no such record
+// fits.
 func (c *compilation) reduced(r *shard.Record, room int) []byte {
 	if c.Delivered == nil {
 		return nil
@@ -32,7 +32,7 @@ func (c *compilation) reduced(r *shard.Record, room int) []byte {
 	return m.reduced
 }
 
-// reduction is a reduced line, and what it was made of.
+// reduction is a reduced line, and what it was made from.
 type reduction struct{ line, before, reduced []byte }
 
 // reduceLine returns a reduced line, nil if there is none.
@@ -47,13 +47,13 @@ func reduceLine(now, before []byte) []byte {
 	}
 	line, err := config.EncodeUser(reduce(n, b))
 	if err != nil {
-		return nil // nothing of it is left that logs in
+		return nil // nothing is left that logs in
 	}
 	return line
 }
 
-// reduce returns a record that gives no more than now does, without the keys that were not in
-// before. A password or the secret of an app that has been replaced is not growth.
+// reduce returns a record that grants no more than now, without the keys that were not in
+// before. A replaced password or TOTP secret is not growth.
 func reduce(now, before config.User) config.User {
 	out := now
 	out.Keys = slices.DeleteFunc(slices.Clone(now.Keys), func(k config.Key) bool {
@@ -67,8 +67,8 @@ func reduce(now, before config.User) config.User {
 	return out
 }
 
-// common are the networks of both lists, or the first list if there are none: an empty list
-// allows all.
+// common returns the networks in both lists, or the first list if there are none: an empty
+// list allows all.
 func common(now, before []string) []string {
 	both := slices.DeleteFunc(slices.Clone(now), func(n string) bool { return !slices.Contains(before, n) })
 	if len(both) == 0 {

@@ -10,7 +10,7 @@ import (
 type Resolver struct {
 	// Ring returns the SFTPKeys of a namespace.
 	Ring func(namespace string) *key.Ring
-	// Entry returns what is known of an entry of a Secret.
+	// Entry returns what is known about an entry of a Secret.
 	Entry func(credentials.Ref) credentials.Entry
 }
 

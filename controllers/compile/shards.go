@@ -2,7 +2,6 @@ package compile
 
 import (
 	"slices"
-	"unsafe"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
@@ -11,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// place places the records, and assembles the shards in which one has changed.
+// place places the records, and assembles the shards with changes.
 func (c *compilation) place() {
 	count := shard.Count(attach.MaxUsers(c.Listener))
 	decisions, slots := shard.Assign(shard.Input{Records: c.records, Count: count, Previous: c.Previous})
@@ -46,31 +45,37 @@ func (c *compilation) place() {
 	c.out.Files.Shards, c.out.Files.ShardDigests = m.shards, m.digests
 }
 
-// decided notes what was decided about a record, and leaves the line that is to be written,
-// nil for none.
+// decided records the decision about a record, and keeps the line to be written, nil for none.
 func (c *compilation) decided(i int, d shard.Decision) {
-	out, r := &c.out.Users[c.users[i].index], &c.records[i]
-	out.Shard = d.Shard
+	of, r := c.users[i], &c.records[i]
+	out := c.out.Users[of.index]
+	if d.Verdict == shard.Fits && out.Shard == d.Shard {
+		return
+	}
+	next := *out // which may be that of the last output
+	next.Shard = d.Shard
 	switch d.Verdict {
 	case shard.Fits:
+		c.out.Users[of.index] = &next
 		return
 	case shard.Overflow:
-		out.Overflow = true
-		out.Reason, out.Message = v1alpha1.ReasonListenerFull, overflowMessage
+		next.Overflow = true
+		next.Reason, next.Message = v1alpha1.ReasonListenerFull, overflowMessage
 		r.Line = nil
 	case shard.GrowthRefused:
-		out.GrowthRefused = true
-		out.Credentials.Problems = append(slices.Clip(out.Credentials.Problems),
+		next.GrowthRefused = true
+		next.Credentials.Problems = append(slices.Clip(next.Credentials.Problems),
 			credentials.Problem{Reason: v1alpha1.ReasonUserTooLarge, Message: growthMessage})
 		r.Line = c.reduced(r, c.Previous[r.UID].Bytes)
 	}
-	out.Digest = ""
+	next.Digest = ""
 	if r.Line != nil {
-		out.Digest = config.Digest(r.Line)
+		next.Digest = config.Digest(r.Line)
 	}
+	c.out.Users[of.index] = reuse(of.previous, next)
 }
 
-// assemble assembles the shards that are dirty. Those of earlier outputs stay as they are.
+// assemble assembles the shards that are dirty. Those of earlier outputs are not modified.
 func (c *compilation) assemble(decisions []shard.Decision, dirty []bool) {
 	members := make([][]shard.Record, len(dirty))
 	changed := false
@@ -93,9 +98,4 @@ func (c *compilation) assemble(decisions []shard.Decision, dirty []bool) {
 	if changed {
 		m.shards, m.digests = shards, digests
 	}
-}
-
-// identical reports whether two lines are the same memory.
-func identical(a, b []byte) bool {
-	return len(a) == len(b) && unsafe.SliceData(a) == unsafe.SliceData(b) //nolint:gosec // only compared
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// With a memo, those users only are resolved of whom something has changed.
+// With a memo, only users affected by a change are resolved.
 func TestMemoSavesWork(t *testing.T) {
 	resolved := 0
 	in := input(user("a", 1), user("b", 2), user("c", 3), user("d", 4))
@@ -40,7 +40,7 @@ func TestMemoSavesWork(t *testing.T) {
 	}
 }
 
-// While a record has no room, a key that is removed goes at once, also with a memo of what was left of it before.
+// While a record has no room, a removed key disappears at once, even with a memo of the reduced record.
 func TestMemoOfAReducedRecord(t *testing.T) {
 	in, before := full(t)
 	memo := &Memo{}
@@ -61,7 +61,7 @@ func TestMemoOfAReducedRecord(t *testing.T) {
 	if got := keysOf(less); got != publicKey(2) {
 		t.Errorf("a key less: %s", got)
 	}
-	// What was delivered is another record now, without a change of the user.
+	// The delivered record has changed, without a change of the user.
 	delivered := less.Delivered
 	less.Delivered = func(uid string) []byte {
 		if uid != "uid-a" {
@@ -78,7 +78,7 @@ func TestMemoOfAReducedRecord(t *testing.T) {
 	if got := keysOf(less); got != publicKey(3) {
 		t.Errorf("another record was delivered: %s", got)
 	}
-	// Where nobody knows what was delivered, nothing is left.
+	// If it is unknown what was delivered, nothing is kept.
 	less.Delivered = nil
 	out := Compile(less, nil)
 	if u := out.Users[0]; !u.GrowthRefused || u.Digest != "" || u.Err != nil {
@@ -86,7 +86,7 @@ func TestMemoOfAReducedRecord(t *testing.T) {
 	}
 }
 
-// A record that leaves a full shard is gone from it, though as many others have no room there.
+// A record that leaves a full shard is removed from it, even if as many others have no room there.
 func TestMemoWhenOneLeavesAndOneHasNoRoom(t *testing.T) {
 	in, before := full(t)
 	memo := &Memo{}
@@ -102,7 +102,7 @@ func TestMemoWhenOneLeavesAndOneHasNoRoom(t *testing.T) {
 	}
 }
 
-// What is said of a user changes nothing of it.
+// A finding about a user changes nothing about the user.
 func TestFindingsChangeNothing(t *testing.T) {
 	failures := []string{"a", "a", "b"}
 	c := credentials.Credentials{Failures: failures[:2], Pending: []credentials.Ref{{Secret: "x"}}}

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// maxMessage bounds a message; the API allows 32768 bytes, nobody reads that much.
+// maxMessage limits a message; the API allows 32768 bytes, which is more than people read.
 const maxMessage = 1024
 
 // True returns a condition with status True.
@@ -28,14 +28,13 @@ func Unknown(conditionType, reason, message string) metav1.Condition {
 
 func of(conditionType string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
 	if len(message) > maxMessage {
-		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "..." // the cut may be inside of a character
+		message = strings.ToValidUTF8(message[:maxMessage-3], "") + "..." // the cut may be within a character
 	}
 	return metav1.Condition{Type: conditionType, Status: status, Reason: reason, Message: message}
 }
 
-// Set puts conditions into a list, with the generation that they describe, and keeps
-// those of others. It reports whether anything changed; the transition time changes with
-// the status alone.
+// Set sets conditions in a list, with the generation that they describe, and keeps others'.
+// It reports whether anything changed; the transition time changes only with the status.
 func Set(list *[]metav1.Condition, generation int64, conditions ...metav1.Condition) bool {
 	changed := false
 	for _, c := range conditions {
@@ -47,12 +46,12 @@ func Set(list *[]metav1.Condition, generation int64, conditions ...metav1.Condit
 	return changed
 }
 
-// IsTrue says whether a condition is True.
+// IsTrue reports whether a condition is True.
 func IsTrue(list []metav1.Condition, conditionType string) bool {
 	return meta.IsStatusConditionTrue(list, conditionType)
 }
 
-// Problem is something that a person has to put right, as the reason and message of a condition.
+// Problem is something that a person has to fix, as a condition's reason and message.
 type Problem struct {
 	// Reason is one of the condition's reasons.
 	Reason string

@@ -24,7 +24,7 @@ func TestSet(t *testing.T) {
 	if !Set(&list, 2, True("Ready", "Ready", "still")) || !list[0].LastTransitionTime.Equal(&before) {
 		t.Error("the message changed, and not the transition time")
 	}
-	if !Set(&list, 2, False("Ready", "NotAccepted", "no")) || list[0].LastTransitionTime.Equal(&before) {
+	if !Set(&list, 2, False("Ready", "SecretNotFound", "no")) || list[0].LastTransitionTime.Equal(&before) {
 		t.Error("the status changed, and the transition time with it")
 	}
 	if !Set(&list, 2, True("Programmed", "Yes", ""), False("Ready", "Other", "no")) || list[0].Reason != "Other" || !IsTrue(list, "Programmed") {
@@ -49,7 +49,7 @@ func TestLongMessageIsCut(t *testing.T) {
 	if long := strings.Repeat("a", 1024); False("Ready", "X", long).Message != long {
 		t.Error("a message that fits is cut")
 	}
-	// Cut in the middle of a character, it would not be valid UTF-8 and the API server would refuse it.
+	// A cut in the middle of a character would not be valid UTF-8, and the API server would refuse it.
 	if got := False("Ready", "X", strings.Repeat("é", 2000)+"x").Message; !utf8.ValidString(got) || len(got) > 1024 {
 		t.Errorf("%d bytes, valid UTF-8: %v", len(got), utf8.ValidString(got))
 	}

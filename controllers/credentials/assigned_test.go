@@ -15,7 +15,7 @@ func givenTo(user string) func(*v1alpha1.SFTPKey) {
 	return func(k *v1alpha1.SFTPKey) { k.Spec.UserRef = &v1alpha1.LocalUserReference{Name: user} }
 }
 
-// partner makes a key one of source PublicKey.
+// partner returns a key with source PublicKey.
 func partner(line string) func(*v1alpha1.SFTPKey) {
 	return func(k *v1alpha1.SFTPKey) {
 		k.Spec.Source, k.Spec.PublicKey = v1alpha1.KeyPublicKey, line
@@ -23,7 +23,7 @@ func partner(line string) func(*v1alpha1.SFTPKey) {
 	}
 }
 
-// The user of the tests is acme.
+// The user in these tests is acme.
 func TestAssignedKeys(t *testing.T) {
 	mine := clientKey("mine", ed25519Key, givenTo("acme"))
 	other := clientKey("theirs", ed25519Key, givenTo("other"))
@@ -31,18 +31,16 @@ func TestAssignedKeys(t *testing.T) {
 		name string
 		ring []v1alpha1.SFTPKey
 		a    v1alpha1.UserAuthentication
-		// keys that log in, and what is in the inventory as "<source> <state>".
+		// keys that log in, and the inventory as "<source> <state>"
 		keys      int
 		inventory string
 		reason    string
 	}{
 		{"assigned to it", []v1alpha1.SFTPKey{mine}, v1alpha1.UserAuthentication{}, 1, "[sftpkey/mine ]", ""},
-		{"assigned and named", []v1alpha1.SFTPKey{mine}, keyRefs("mine"), 1, "[sftpkey/mine ]", ""},
 		{"assigned and copied", []v1alpha1.SFTPKey{mine}, keys(ed25519Key), 1, "[sftpkey/mine ]", ""},
 		{"nothing at all", nil, v1alpha1.UserAuthentication{}, 0, "[]", "NoCredentials"},
 		{"certificates alone", nil, v1alpha1.UserAuthentication{Certificates: v1alpha1.CertificatesAccepted}, 0, "[]", ""},
 		{"assigned to another", []v1alpha1.SFTPKey{other}, v1alpha1.UserAuthentication{}, 0, "[]", "NoCredentials"},
-		{"another's by name", []v1alpha1.SFTPKey{other}, keyRefs("theirs"), 0, "[sftpkey/theirs AssignedElsewhere]", "KeyAssignedElsewhere"},
 		{"another's by copy", []v1alpha1.SFTPKey{other}, keys(ed25519Key), 0, "[inline AssignedElsewhere]", "KeyAssignedElsewhere"},
 		{"another's by copy beside its own", []v1alpha1.SFTPKey{other}, keys(ed25519Key, otherKey), 1, "[inline AssignedElsewhere inline ]", "KeyAssignedElsewhere"},
 		{"assigned to both, the other being first by name", []v1alpha1.SFTPKey{
@@ -55,7 +53,7 @@ func TestAssignedKeys(t *testing.T) {
 			clientKey("a", ed25519Key, givenTo("other"), func(k *v1alpha1.SFTPKey) { k.DeletionTimestamp = new(metav1.Now()) }),
 		}, keys(ed25519Key), 1, "[inline ]", ""},
 		{"assigned without its Secret", []v1alpha1.SFTPKey{clientKey("a", "", givenTo("acme"))}, v1alpha1.UserAuthentication{}, 0, "[]", "KeyNotFound"},
-		{"a host key", []v1alpha1.SFTPKey{clientKey("h", ed25519Key, func(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageHost })}, keyRefs("h"), 0, "[]", "InvalidPublicKey"},
+		{"a key of no user", []v1alpha1.SFTPKey{clientKey("k", ed25519Key)}, v1alpha1.UserAuthentication{}, 0, "[]", "NoCredentials"},
 		{"a public key", []v1alpha1.SFTPKey{clientKey("p", "", partner(ed25519Key+" me"), givenTo("acme"))}, v1alpha1.UserAuthentication{}, 1, "[sftpkey/p ]", ""},
 		{"a damaged public key", []v1alpha1.SFTPKey{clientKey("p", "", partner(truncatedKey), givenTo("acme"))}, v1alpha1.UserAuthentication{}, 0, "[]", "InvalidPublicKey"},
 	} {
@@ -71,7 +69,7 @@ func TestAssignedKeys(t *testing.T) {
 	}
 }
 
-// Of a key that a user has twice the bounds of the SFTPKey hold, or a copy of the line would lift them.
+// If a user has the same key twice, the restrictions of the SFTPKey apply; otherwise a copy of the line would lift them.
 func TestBoundsOfASFTPKeyHold(t *testing.T) {
 	end := metav1.NewTime(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
 	k := clientKey("mine", ed25519Key, givenTo("acme"), func(k *v1alpha1.SFTPKey) {
@@ -83,7 +81,7 @@ func TestBoundsOfASFTPKeyHold(t *testing.T) {
 	}
 }
 
-// A comment is a stranger's text: it is shown only if no terminal could act on it.
+// A comment is an untrusted text: it is shown only if it cannot control a terminal.
 func TestComments(t *testing.T) {
 	for comment, want := range map[string]string{
 		"":                             "",

@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// smallKeys returns lines with different keys of Ed25519.
+// smallKeys returns lines with different Ed25519 keys.
 func smallKeys(t *testing.T, n int) []string {
 	t.Helper()
 	var out []string
@@ -32,8 +32,7 @@ func smallKeys(t *testing.T, n int) []string {
 	return out
 }
 
-// bigKey returns a line with an RSA key of a size; it is a number of that size and no product of
-// primes.
+// bigKey returns a line with an RSA key of a given size; its modulus has that many bits but is not a product of two primes.
 func bigKey(t *testing.T, bits uint, low int64) string {
 	t.Helper()
 	n := new(big.Int).Lsh(big.NewInt(1), bits-1)
@@ -48,7 +47,7 @@ func file(lines ...string) cluster {
 	return secrets(secret("keys", "authorized_keys", strings.Join(lines, "\n")))
 }
 
-// A record has at most 64 keys, and 16 KiB of them; what is left out is counted.
+// A record has at most 64 keys, of at most 16 KiB in total; those left out are counted.
 func TestBoundsOfARecord(t *testing.T) {
 	var big []string
 	for i := range 30 {
@@ -91,12 +90,12 @@ func TestBoundsOfARecord(t *testing.T) {
 		if len(c.Keys) != tc.keys || len(c.Inventory) != tc.keys || size > config.MaxKeySizePerUser || bad != (tc.left > 0) {
 			t.Errorf("%s: %d keys of %d bytes, %d in the inventory, %+v; want %d", tc.name, len(c.Keys), size, len(c.Inventory), p, tc.keys)
 		}
-		say := fmt.Sprintf("The user has %d public keys more than the 64 keys, or 16384 bytes of keys with their networks, that one may have; they are left out, remove those that are not needed", tc.left)
+		say := fmt.Sprintf("The user has %d public keys too many: at most 64 keys, or 16384 bytes of keys with their networks, are allowed. The others are ignored; remove keys that are not needed", tc.left)
 		if bad && p != (Problem{v1alpha1.ReasonInvalidPublicKey, say}) {
 			t.Errorf("%s: %+v, want %s", tc.name, p, say)
 		}
 		u := config.User{
-			Username: "acme", UID: "1", Namespace: "team", Name: "acme", Methods: []string{"publickey"}, Keys: c.Keys,
+			Username: "acme", UID: "1", Namespace: "team", Name: "acme", Methods: []string{"PublicKey"}, Keys: c.Keys,
 			Mounts: []config.Mount{{Path: "/", Volume: "home", Access: config.ReadWrite}},
 		}
 		if err := u.Validate(); err != nil {
@@ -120,7 +119,7 @@ func TestASmallerKeyFits(t *testing.T) {
 func TestKeysThatAreTooLong(t *testing.T) {
 	c := resolve(t, cluster{}, keys(bigKey(t, 8192, 0), bigKey(t, 8193, 0)), nil)
 	p, _ := c.Problem()
-	if len(c.Keys) != 1 || p.Message != "spec.authentication.authorizedKeys[1]: RSA key of 8193 bits is too long, at most 8192 are possible; make a new key, best with ssh-keygen -t ed25519" {
+	if len(c.Keys) != 1 || p.Message != "spec.authentication.authorizedKeys[1]: RSA key of 8193 bits is too long: at most 8192 are allowed; create a new key, preferably with ssh-keygen -t ed25519" {
 		t.Errorf("%d keys, %+v", len(c.Keys), p)
 	}
 }

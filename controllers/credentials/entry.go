@@ -26,13 +26,13 @@ const (
 	KindHash Kind = "Hash"
 	// KindTOTP is the secret of an authenticator app.
 	KindTOTP Kind = "TOTP"
-	// KindFile is a file that a listener refers to: a list of CAs or of revoked keys. It is not
-	// parsed, and has public data only.
+	// KindFile is a file that a listener refers to: a list of CAs or of revoked keys. It is not parsed, and contains public data
+	// only.
 	KindFile Kind = "File"
 )
 
-// Entries that are read when a reference names none. The CRD has the same defaults, but
-// objects in files do not go through it.
+// Default entries for references that name none. The CRD has the same defaults, but objects
+// in files are not defaulted.
 const (
 	defaultKeysEntry     = "authorized_keys"
 	defaultPasswordEntry = "password"
@@ -74,7 +74,7 @@ func HasRefs(u *v1alpha1.SFTPUser) bool {
 	return len(auth.AuthorizedKeysSecretRefs) > 0 || auth.PasswordSecretRef != nil || auth.TOTPSecretRef != nil
 }
 
-// field is where a user's spec has the reference.
+// field returns where a user's spec has the reference.
 func (r Ref) field() string {
 	switch r.Kind {
 	case KindKeys:
@@ -86,25 +86,25 @@ func (r Ref) field() string {
 	}
 }
 
-// problem returns a problem of the entry. The text begins with where it is.
+// problem returns a problem of the entry. The text begins with its location.
 func (r Ref) problem(reason, format string, args ...any) *Problem {
 	return &Problem{Reason: reason, Message: fmt.Sprintf("Secret %q, entry %q ", r.Secret, r.Entry) + fmt.Sprintf(format, args...)}
 }
 
 // Invalid returns the entry of a reference whose Secret cannot exist, because no object may have
-// its name. Such a Secret must not be asked for: a client refuses the name with an error that
-// looks as if it might pass.
+// its name. Such a Secret must not be requested: a client refuses the name with an error that
+// looks temporary.
 func (r Ref) Invalid() (Entry, bool) {
 	if len(content.IsPathSegmentName(r.Secret)) == 0 && r.Secret != "" {
 		return Entry{}, false
 	}
 	return Entry{Known: true, Problem: &Problem{
 		Reason:  v1alpha1.ReasonSecretNotFound,
-		Message: fmt.Sprintf("Secret %q cannot exist, for no object may have this name; correct %s", r.Secret, r.field()),
+		Message: fmt.Sprintf("Secret %q cannot exist, because no object can have this name; correct %s", r.Secret, r.field()),
 	}}, true
 }
 
-// Entry is what is known of a Ref. The zero Entry is one that has not been read yet.
+// Entry is what is known about a Ref. The zero Entry has not been read yet.
 type Entry struct {
 	// Known reports whether it has been read, or is known to be missing.
 	Known bool
@@ -115,12 +115,12 @@ type Entry struct {
 	// further ones there are.
 	Keys    []publickey.Key
 	Further int
-	// Password is the hash of one, and PasswordLength how many characters it has; 0 if it was a
-	// hash already.
+	// Password is a password's hash, and PasswordLength is its number of characters; 0 if it
+	// already was a hash.
 	Password       *config.Password
 	PasswordLength int
 	TOTP           *config.TOTP
-	// Data is that of a file.
+	// Data is the content of a file.
 	Data []byte
 	// Problem is what the owner must fix: a missing Secret or entry, or content that cannot be
 	// used. It never quotes content.
@@ -131,7 +131,7 @@ type Entry struct {
 }
 
 // Version identifies the version of a Secret. It is empty for a Secret without one, from a
-// file: then there is nothing to tell whether it is still the same.
+// file: then changes cannot be detected.
 func Version(s *corev1.Secret) string {
 	if s == nil || s.ResourceVersion == "" {
 		return ""
@@ -139,9 +139,9 @@ func Version(s *corev1.Secret) string {
 	return string(s.UID) + "/" + s.ResourceVersion
 }
 
-// Read parses the entry of a Secret; nil stands for one that does not exist. hash returns the hash
-// to use for a password in clear; source identifies the version of the password and is empty if
-// the Secret has none. The error is that of hash.
+// Read parses the entry of a Secret; nil means that it does not exist. hash returns the hash to
+// use for a clear-text password; source identifies the version of the password and is empty if the
+// Secret has none. Errors are from hash.
 func Read(ref Ref, s *corev1.Secret, hash func(data []byte, source string) (*config.Password, error)) (Entry, error) {
 	if e, invalid := ref.Invalid(); invalid {
 		return e, nil

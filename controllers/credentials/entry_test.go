@@ -42,17 +42,17 @@ func TestRefs(t *testing.T) {
 	}
 }
 
-// What is not read yet is pending, and neither a problem nor a reason for one.
+// What has not been read yet is pending: it is not a problem and does not cause one.
 func TestPending(t *testing.T) {
 	u := user(everything())
 	c := Resolve(u, nil, func(Ref) Entry { return Entry{} })
 	if !reflect.DeepEqual(c.Pending, Refs(u)) || len(c.Problems) != 0 || len(c.Failures) != 0 {
 		t.Errorf("%+v", c)
 	}
-	if c = c.WithMethods(methods(t, "publickey,password"), true); len(c.Problems) != 0 || c.CanLogIn() {
+	if c = c.WithMethods(methods(t, "PublicKey,Password"), true); len(c.Problems) != 0 || c.CanLogIn() {
 		t.Errorf("with methods: %+v", c)
 	}
-	// Of what is known the rest works.
+	// Credentials that are known work, even if others are not.
 	u.Spec.Authentication.AuthorizedKeys = []string{ed25519Key}
 	c = Resolve(u, nil, func(ref Ref) Entry {
 		if ref.Kind == KindPassword {
@@ -60,7 +60,7 @@ func TestPending(t *testing.T) {
 		}
 		return Entry{}
 	})
-	if len(c.Keys) != 1 || c.Password == nil || len(c.Pending) != 3 || !c.WithMethods(methods(t, "publickey,password"), true).CanLogIn() {
+	if len(c.Keys) != 1 || c.Password == nil || len(c.Pending) != 3 || !c.WithMethods(methods(t, "PublicKey,Password"), true).CanLogIn() {
 		t.Errorf("%+v", c)
 	}
 	if c = c.FilterByRules(Rules{MinPasswordLength: 8}); c.Password != nil || len(c.Pending) != 3 {
@@ -68,7 +68,7 @@ func TestPending(t *testing.T) {
 	}
 }
 
-// A failure is said, and takes nothing away that the entry still has.
+// A failure is reported, but removes nothing that the entry still has.
 func TestFailures(t *testing.T) {
 	known, err := Read(Ref{"team", "k", "authorized_keys", KindKeys}, secret("k", "authorized_keys", ed25519Key), nil)
 	if err != nil {
@@ -80,13 +80,13 @@ func TestFailures(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	c = Resolve(user(keysFrom("k", "")), nil, func(Ref) Entry { return Entry{Failure: "the server is away"} })
-	if c = c.WithMethods(methods(t, "publickey"), true); len(c.Failures) != 1 || len(c.Pending) != 1 || len(c.Problems) != 0 {
+	if c = c.WithMethods(methods(t, "PublicKey"), true); len(c.Failures) != 1 || len(c.Pending) != 1 || len(c.Problems) != 0 {
 		t.Errorf("never read: %+v", c)
 	}
 }
 
-// A name that no object may have is never asked for: the client's refusal is not "not found", and so
-// one such user stopped the configuration of all.
+// A name that no object may have is never requested: the client's error is not "not found", so a single user with such a name
+// used to block the configuration of all users.
 func TestNamesThatNoSecretHas(t *testing.T) {
 	for _, name := range []string{"a/b", "..", ".", "50%", ""} {
 		for _, a := range []v1alpha1.UserAuthentication{passwordFrom(name, ""), keysFrom(name, ""), {TOTPSecretRef: &v1alpha1.TOTPSecretReference{Name: name}}} {
@@ -95,7 +95,7 @@ func TestNamesThatNoSecretHas(t *testing.T) {
 				t.Errorf("%+v was asked for", ref)
 				return Entry{}
 			})
-			want := fmt.Sprintf("Secret %q cannot exist, for no object may have this name; correct %s", name, Refs(u)[0].field())
+			want := fmt.Sprintf("Secret %q cannot exist, because no object can have this name; correct %s", name, Refs(u)[0].field())
 			if len(c.Pending) != 0 || len(c.Problems) != 1 || c.Problems[0] != (Problem{v1alpha1.ReasonSecretNotFound, want}) {
 				t.Errorf("%q: %+v, want %s", name, c, want)
 			}
@@ -109,7 +109,7 @@ func TestNamesThatNoSecretHas(t *testing.T) {
 	}
 }
 
-// An error of the hash is the caller's to retry; the entry is what is known nevertheless.
+// A hashing error is left to the caller to retry; the entry still has everything that is known.
 func TestErrorOfTheHash(t *testing.T) {
 	broken := errors.New("no randomness")
 	e, err := Read(Ref{"team", "p", "password", KindPassword}, secret("p", "password", "hunter2"), func(data []byte, source string) (*config.Password, error) {

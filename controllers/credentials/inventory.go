@@ -13,16 +13,16 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// bounds are what is known of a key besides the key itself.
+// bounds are what is known about a key besides the key itself.
 type bounds struct {
 	source              string
 	notBefore, notAfter *metav1.Time
-	// secret reports whether the key's line is in a Secret: its comment may be anything, and those who
-	// read the status may not read the Secret.
+	// secret is set if the key's line is in a Secret: its comment may be anything, and readers of the
+	// status may not be allowed to read the Secret.
 	secret bool
 }
 
-// add adds a key, unless it is another user's or there is no room for it.
+// add adds a key, unless it belongs to another user or there is no room for it.
 func (r *resolver) add(k publickey.Key, b bounds) {
 	fp := k.Fingerprint()
 	if r.seen[fp] {
@@ -49,7 +49,7 @@ func (r *resolver) add(k publickey.Key, b bounds) {
 	}
 }
 
-// note puts a key into the inventory, if there is room and it is not there.
+// note adds a key to the inventory, if there is room and it is not there yet.
 func (r *resolver) note(k publickey.Key, b bounds, state v1alpha1.KeyState) bool {
 	fp := k.Fingerprint()
 	if r.seen[fp] {

@@ -10,7 +10,8 @@ import (
 )
 
 // WithMethods returns the credentials with those Methods that can succeed with them. What is
-// missing for one that the user chose becomes a Problem, and otherwise only if none can succeed.
+// missing becomes a Problem for a method that the user chose, otherwise only if none can
+// succeed.
 func (c Credentials) WithMethods(methods factor.Set, explicit bool) Credentials {
 	out := c
 	out.Methods, out.Problems = nil, slices.Clone(c.Problems)
@@ -22,12 +23,12 @@ func (c Credentials) WithMethods(methods factor.Set, explicit bool) Credentials 
 		}
 		out.Methods = append(out.Methods, m)
 	}
-	// Why a credential is not there is said by the other problems, or not known yet.
+	// The other problems say why a credential is missing, or that is not known yet.
 	explained := len(c.Problems)+len(c.Pending)+len(c.Failures) > 0
 	if len(incomplete) > 0 && !explained && (explicit || len(out.Methods) == 0) {
 		out.Problems = append(out.Problems, Problem{
 			Reason:  v1alpha1.ReasonFactorMissing,
-			Message: fmt.Sprintf("The user cannot log in by all of its methods: %s", strings.Join(incomplete, "; ")),
+			Message: fmt.Sprintf("Some of the user's methods cannot succeed: %s", strings.Join(incomplete, "; ")),
 		})
 	}
 	return out
@@ -46,7 +47,7 @@ func (c Credentials) lacks(m factor.Combination) (out []string) {
 		out = append(out, "a password (spec.authentication.passwordSecretRef)")
 	}
 	if m.Count(factor.TOTP) > 0 && c.TOTP == nil {
-		out = append(out, "the secret of an authenticator app (spec.authentication.totpSecretRef; kubectl sftp totp makes it)")
+		out = append(out, "the secret of an authenticator app (spec.authentication.totpSecretRef; kubectl sftp totp creates it)")
 	}
 	return out
 }

@@ -34,7 +34,7 @@ func TestTOTPSecrets(t *testing.T) {
 	}{
 		{"base32", "", totpSecret + "\n", config.TOTP{Secret: totpSecret, Digits: 6, Algorithm: "SHA1"}, "", ""},
 		{"a URI", "uri", uri, config.TOTP{Secret: totpSecret, Digits: 8, Algorithm: "SHA256"}, "", ""},
-		{"too short", "", totpSecret[:16], config.TOTP{}, "InvalidTOTPSecret", "80 bits, at least 128"},
+		{"too short", "", totpSecret[:16], config.TOTP{}, "InvalidTOTPSecret", "80 bits, but at least 128"},
 		{"no base32", "", "hunter1-hunter1-hunter1-hunter1", config.TOTP{}, "InvalidTOTPSecret", "not base32"},
 		{"empty", "", "", config.TOTP{}, "InvalidTOTPSecret", "is empty"},
 	} {
@@ -59,31 +59,31 @@ func TestTOTPSecrets(t *testing.T) {
 	}
 }
 
-// TestWithMethods: only what can succeed is rendered, and what cannot is told.
+// TestWithMethods: only combinations that can succeed are rendered, and the others are reported.
 func TestWithMethods(t *testing.T) {
 	key, password, code := []config.Key{{PublicKey: "k"}}, &config.Password{}, &config.TOTP{}
 	for _, tc := range []struct {
 		name     string
 		c        Credentials
-		methods  string // with blanks between them
+		methods  string // separated by spaces
 		explicit bool
 		want     string
 		message  string // of the problem, a part
 	}{
-		{"a key", Credentials{Keys: key}, "publickey password", false, "publickey", ""},
-		{"a password", Credentials{Password: password}, "publickey password", false, "password", ""},
-		{"a certificate", Credentials{Certificates: true}, "publickey,publickey", true, "publickey,publickey", ""},
-		{"all", Credentials{Keys: key, Password: password, TOTP: code}, "publickey,password,keyboard-interactive:totp", true, "publickey,password,keyboard-interactive:totp", ""},
-		{"one key where two are needed", Credentials{Keys: key}, "publickey,publickey", true, "", "publickey,publickey needs 2 different keys, and the user has 1"},
-		{"no key", Credentials{Password: password}, "publickey,password password", true, "password", "publickey,password needs a key"},
+		{"a key", Credentials{Keys: key}, "PublicKey Password", false, "PublicKey", ""},
+		{"a password", Credentials{Password: password}, "PublicKey Password", false, "Password", ""},
+		{"a certificate", Credentials{Certificates: true}, "PublicKey,PublicKey", true, "PublicKey,PublicKey", ""},
+		{"all", Credentials{Keys: key, Password: password, TOTP: code}, "PublicKey,Password,TOTP", true, "PublicKey,Password,TOTP", ""},
+		{"one key where two are needed", Credentials{Keys: key}, "PublicKey,PublicKey", true, "", "PublicKey,PublicKey needs 2 different keys, and the user has 1"},
+		{"no key", Credentials{Password: password}, "PublicKey,Password Password", true, "Password", "PublicKey,Password needs a key"},
 		{
 			"nothing of what is required",
 			Credentials{Keys: key},
-			"publickey,password publickey,keyboard-interactive:totp", false, "",
-			"publickey,password needs a password (spec.authentication.passwordSecretRef); publickey,keyboard-interactive:totp needs the secret of an authenticator app",
+			"PublicKey,Password PublicKey,TOTP", false, "",
+			"PublicKey,Password needs a password (spec.authentication.passwordSecretRef); PublicKey,TOTP needs the secret of an authenticator app",
 		},
-		{"one of what is required", Credentials{Keys: key, TOTP: code}, "publickey,password publickey,keyboard-interactive:totp", false, "publickey,keyboard-interactive:totp", ""},
-		{"known problems suffice", Credentials{Problems: []Problem{{"SecretNotFound", "gone"}}}, "publickey", true, "", ""},
+		{"one of what is required", Credentials{Keys: key, TOTP: code}, "PublicKey,Password PublicKey,TOTP", false, "PublicKey,TOTP", ""},
+		{"known problems suffice", Credentials{Problems: []Problem{{"SecretNotFound", "gone"}}}, "PublicKey", true, "", ""},
 	} {
 		c := tc.c.WithMethods(methods(t, tc.methods), tc.explicit)
 		if have := strings.Join(c.Methods.Strings(), " "); have != tc.want || c.CanLogIn() != (tc.want != "") {

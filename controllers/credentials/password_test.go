@@ -38,7 +38,7 @@ func TestPasswordIsHashed(t *testing.T) {
 	}
 }
 
-// A new hash of the same password would close its sessions and rewrite a shard for nothing.
+// A new hash of the same password would end its sessions and rewrite a shard for no reason.
 func TestHashIsUsedAgain(t *testing.T) {
 	old := resolve(t, secrets(secret("p", "password", "hunter2")), passwordFrom("p", ""), nil).Password
 
@@ -75,7 +75,7 @@ func TestNewPasswordGetsANewHash(t *testing.T) {
 	}
 }
 
-// While its Secret is broken, a password does not go on working: the user's owner may have removed it on purpose.
+// While its Secret is broken, a password does not keep working: the user's owner may have removed it on purpose.
 func TestPasswordOfABrokenSecretIsGone(t *testing.T) {
 	old := &config.Password{Hash: "h", Source: "uid-p/7/password"}
 	if got := resolve(t, cluster{}, passwordFrom("p", ""), old).Password; got != nil {
@@ -94,7 +94,7 @@ func hashFrom(name, entry string) v1alpha1.UserAuthentication {
 	return a
 }
 
-// A hash that somebody else made is passed on as it is, with its line end or without.
+// A hash made elsewhere is passed on unchanged, with or without a trailing newline.
 func TestForeignHash(t *testing.T) {
 	for _, hash := range []string{bcryptHash, sha512Hash} {
 		for _, entry := range []string{hash, hash + "\n"} {
@@ -109,7 +109,7 @@ func TestForeignHash(t *testing.T) {
 	}
 }
 
-// What is no hash, or one that costs too much, is named without what the Secret holds.
+// A malformed hash, or one that is too expensive, is reported without the content of the Secret.
 func TestHashThatCannotBeUsed(t *testing.T) {
 	for entry, say := range map[string]string{
 		"hunter2": `Secret "p", entry "password" cannot be used as the hash of a password: not a hash of argon2id ($argon2id$...), bcrypt ($2b$...) or SHA-512 crypt ($6$...)`,
@@ -124,7 +124,7 @@ func TestHashThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// A hash where a password in clear should be would be a password that nobody knows.
+// A hash where a plaintext password is expected would be a password that no client knows.
 func TestHashInThePlaceOfAPassword(t *testing.T) {
 	c := resolve(t, secrets(secret("p", "password", bcryptHash)), passwordFrom("p", ""), nil)
 	want := `Secret "p", entry "password" holds the hash of a password; set spec.authentication.passwordSecretRef.format to Hash, or put the password there`
@@ -133,7 +133,7 @@ func TestHashInThePlaceOfAPassword(t *testing.T) {
 	}
 }
 
-// Where the password itself comes to be known, a foreign hash of it gives way to one of the operator's.
+// Once the password itself becomes known, a foreign hash of it is replaced by one of the operator's.
 func TestForeignHashGivesWay(t *testing.T) {
 	old := resolve(t, secrets(secret("p", "password", bcryptHash)), hashFrom("p", ""), nil).Password
 	now := resolve(t, secrets(secret("p", "password", "correct horse")), passwordFrom("p", ""), old).Password
@@ -142,7 +142,7 @@ func TestForeignHashGivesWay(t *testing.T) {
 	}
 }
 
-// A password that is too short for the listener is left out; the characters count, not the bytes.
+// A password that is too short for the listener is left out; characters count, not bytes.
 func TestShortPassword(t *testing.T) {
 	for plain, ok := range map[string]bool{"12345678": true, "1234567": false, "pässwörd": true, "pässwör": false} {
 		c := resolve(t, secrets(secret("p", "password", plain)), passwordFrom("p", ""), nil)
@@ -150,7 +150,7 @@ func TestShortPassword(t *testing.T) {
 		if ok != (got.Password != nil) || ok != (len(got.Problems) == 0) {
 			t.Errorf("%q: %+v, problems %v", plain, got.Password, got.Problems)
 		}
-		want := Problem{v1alpha1.ReasonInvalidPassword, `The password in Secret "p" has fewer than 8 characters, which the listener asks for (its spec.authentication.passwordPolicy); put a longer one there`}
+		want := Problem{v1alpha1.ReasonInvalidPassword, `The password in Secret "p" has fewer than 8 characters, which the listener requires (its spec.authentication.passwordPolicy); put a longer one there`}
 		if !ok && got.Problems[0] != want {
 			t.Errorf("%q: problem %q", plain, got.Problems[0])
 		}

@@ -12,19 +12,19 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// Rules are what a listener asks of credentials.
+// Rules are what a listener requires of credentials.
 type Rules struct {
-	// Policy has the types and sizes of keys.
+	// Policy has the allowed types and sizes of keys.
 	Policy cryptopolicy.Policy
-	// MinPasswordLength in characters, of passwords in clear.
+	// MinPasswordLength in characters, of clear-text passwords.
 	MinPasswordLength int
-	// NoUserCA says that no CA of the listener can be used, so certificates log nobody in.
+	// NoUserCA is set if no CA of the listener can be used, so certificate logins are impossible.
 	NoUserCA bool
-	// revoked fingerprints: thousands of keys are compared with thousands of them.
+	// revoked has fingerprints: thousands of keys are compared with thousands of them.
 	revoked map[string]bool
 }
 
-// NewRules makes the rules of a listener.
+// NewRules returns the rules of a listener.
 func NewRules(policy cryptopolicy.Policy, revoked config.Revoked, minPasswordLength int) Rules {
 	r := Rules{Policy: policy, MinPasswordLength: minPasswordLength, revoked: make(map[string]bool, len(revoked.Keys))}
 	for _, fingerprint := range revoked.Keys {
@@ -33,8 +33,8 @@ func NewRules(policy cryptopolicy.Policy, revoked config.Revoked, minPasswordLen
 	return r
 }
 
-// FilterByRules returns the credentials without those that the listener's rules do not admit,
-// which its Problems name. Keys the daemon would refuse at each login.
+// FilterByRules returns the credentials without those that the listener's rules do not allow,
+// which its Problems name. The daemon would reject such keys anyway.
 func (c Credentials) FilterByRules(rules Rules) Credentials {
 	out := c
 	out.Keys, out.Inventory, out.Problems = nil, slices.Clone(c.Inventory), slices.Clone(c.Problems)
@@ -77,12 +77,12 @@ func (c Credentials) FilterByRules(rules Rules) Credentials {
 		out.Password = nil
 		out.Problems = append(out.Problems, Problem{
 			Reason: v1alpha1.ReasonInvalidPassword,
-			Message: fmt.Sprintf("The password in Secret %q has fewer than %d characters, which the listener asks for (its spec.authentication.passwordPolicy); put a longer one there",
+			Message: fmt.Sprintf("The password in Secret %q has fewer than %d characters, which the listener requires (its spec.authentication.passwordPolicy); put a longer one there",
 				c.passwordSecret, rules.MinPasswordLength),
 		})
 	}
 	if len(out.Keys) == len(c.Keys) && len(out.Problems) == len(c.Problems) {
-		return c // all are admitted: one copy of them is enough
+		return c // all are allowed: one copy is enough
 	}
 	return out
 }

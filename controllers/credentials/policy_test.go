@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// A key that a policy does not admit is left out and named, the others stay.
+// A key that a policy does not admit is left out and named; the others stay.
 func TestCredentialsUnderAPolicy(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -42,7 +42,7 @@ func TestCredentialsUnderAPolicy(t *testing.T) {
 			len(got.Inventory) != 2 || got.Inventory[0].State != v1alpha1.KeyWeak || got.Inventory[1].State != "" {
 			t.Errorf("%s: %+v", p.Name, got)
 		}
-		want := "The key " + c.Inventory[0].Fingerprint + " cannot be used: RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519"
+		want := "The key " + c.Inventory[0].Fingerprint + " cannot be used: RSA key of 2048 bits is too short for crypto policy Strict2026: at least 3072 are required; create a new key, preferably Ed25519"
 		if len(got.Problems) != 2 || got.Problems[1].Reason != v1alpha1.ReasonInvalidPublicKey || got.Problems[1].Message != want {
 			t.Errorf("%s: %+v", p.Name, got.Problems)
 		}

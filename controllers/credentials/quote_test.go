@@ -22,7 +22,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
-// knownWords are words of a fixed list that may be repeated, the longest first.
+// knownWords are words of a fixed list that may be repeated, longest first.
 var knownWords = func() []string {
 	words := []string{
 		"agent-forwarding", "cert-authority", "command", "environment", "expiry-time", "no-agent-forwarding", "no-port-forwarding",
@@ -37,7 +37,7 @@ var knownWords = func() []string {
 	return words
 }()
 
-// quoted returns what a text repeats of data: a run of 8 bytes that is not of a known word.
+// quoted returns a run of at least 8 bytes that a text repeats from data, unless it is part of a known word.
 func quoted(text string, data []byte) string {
 	for _, w := range knownWords {
 		text = strings.ReplaceAll(text, w, "\x00")
@@ -50,7 +50,7 @@ func quoted(text string, data []byte) string {
 	return ""
 }
 
-// textsOf are the texts about a Secret's content, of everything that reads one.
+// textsOf returns the texts about a Secret's content that any of its readers produces.
 func textsOf(t testing.TB, host ssh.Signer, data []byte) (out []string) {
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{UID: "u", ResourceVersion: "1"}, Data: map[string][]byte{"e": data}}
@@ -112,7 +112,7 @@ func hostSigner(t testing.TB) (ssh.Signer, ed25519.PrivateKey) {
 	return s, private
 }
 
-// contents are what Secrets may hold that users or listeners refer to, by mistake or on purpose.
+// contents are what Secrets that users or listeners refer to may contain, by mistake or on purpose.
 func contents(t testing.TB, host ssh.Signer, private ed25519.PrivateKey) map[string]string {
 	t.Helper()
 	block, err := ssh.MarshalPrivateKey(private, "acme2026secretcomment")
@@ -154,7 +154,7 @@ func contents(t testing.TB, host ssh.Signer, private ed25519.PrivateKey) map[str
 	}
 }
 
-// Nothing that a Secret holds is in a condition or a log, whatever it looks like.
+// Conditions and logs contain nothing from a Secret, whatever its content looks like.
 func TestNoContentIsQuoted(t *testing.T) {
 	host, private := hostSigner(t)
 	for name, data := range contents(t, host, private) {
@@ -170,7 +170,7 @@ func TestNoContentIsQuoted(t *testing.T) {
 	}
 }
 
-// The test above must see a quotation.
+// The test above must be able to detect a quotation.
 func TestQuoted(t *testing.T) {
 	for _, tc := range []struct{ text, data, want string }{
 		{"it has sk-proj-secret", "sk-proj-secret", "sk-proj-"},
@@ -199,7 +199,7 @@ func FuzzNoContentIsQuoted(f *testing.F) {
 			if q == "" {
 				continue
 			}
-			// The input may have a piece of our own text by chance. What is quoted is quoted after a change as well.
+			// The input may contain a piece of our own text by chance. A real quotation still is one after a change of the input.
 			other := next(q)
 			for _, text := range textsOf(t, host, bytes.ReplaceAll(data, []byte(q), []byte(other))) {
 				if strings.Contains(text, other) {
@@ -210,7 +210,7 @@ func FuzzNoContentIsQuoted(f *testing.F) {
 	})
 }
 
-// next returns a text with the next letter for each letter and the next digit for each digit.
+// next returns a text with each letter and digit replaced by the next one.
 func next(s string) string {
 	return strings.Map(func(r rune) rune {
 		for _, class := range []string{"abcdefghijklmnopqrstuvwxyza", "ABCDEFGHIJKLMNOPQRSTUVWXYZA", "01234567890"} {

@@ -18,7 +18,7 @@ func (e *Entry) readKeys(ref Ref, data []byte) {
 		e.Problem = ref.problem(v1alpha1.ReasonInvalidPublicKey, "cannot be used: %v", err)
 		return
 	case len(keys) == 0:
-		e.Problem = ref.problem(v1alpha1.ReasonInvalidPublicKey, "holds no public key; add a line such as that of a .pub file")
+		e.Problem = ref.problem(v1alpha1.ReasonInvalidPublicKey, "holds no public key; add a line such as the one in a .pub file")
 		return
 	}
 	seen := map[string]bool{}
@@ -43,20 +43,20 @@ const maxParsed = 256
 func (e *Entry) readTOTP(ref Ref, data []byte) {
 	k, err := totp.Parse(string(data))
 	if err != nil {
-		e.Problem = ref.problem(v1alpha1.ReasonInvalidTOTPSecret, "cannot be used for an authenticator app: %v. kubectl sftp totp makes one that can", err)
+		e.Problem = ref.problem(v1alpha1.ReasonInvalidTOTPSecret, "cannot be used for an authenticator app: %v. kubectl sftp totp creates one that can", err)
 		return
 	}
 	e.TOTP = &config.TOTP{Secret: k.Secret(), Digits: k.Digits(), Algorithm: k.Algorithm()}
 }
 
-// readHash passes on a hash that was made elsewhere. It may have the line end of a file.
+// readHash returns a hash that was made elsewhere. It may end with a newline.
 func (e *Entry) readHash(ref Ref, data []byte) {
 	text := strings.TrimSpace(string(data))
 	if _, err := password.Parse(text); err != nil {
 		e.Problem = ref.problem(v1alpha1.ReasonInvalidPassword, "cannot be used as the hash of a password: %v", err)
 		return
 	}
-	// Another source than that of the same entry as a password in clear.
+	// A different source than for the same entry as a clear-text password.
 	e.Password = &config.Password{Hash: text, Source: e.source(ref) + "#hash"}
 }
 
@@ -84,7 +84,7 @@ func (e *Entry) readPassword(ref Ref, data []byte, hash func([]byte, string) (*c
 	return nil
 }
 
-// source identifies the version of a password as its record keeps it.
+// source identifies the version of a password as stored in its record.
 func (e *Entry) source(ref Ref) string {
 	if e.Version == "" {
 		return ""
@@ -92,9 +92,9 @@ func (e *Entry) source(ref Ref) string {
 	return e.Version + "/" + ref.Entry
 }
 
-// Hash hashes a password, unless previous is a hash of the same one as this release makes them: a
-// new hash would end the user's sessions and rewrite a shard for nothing. It takes 19 MiB and
-// some 20 ms of a core.
+// Hash hashes a password, unless previous is a hash of the same password in this release's
+// format: a new hash would end the user's sessions and rewrite a shard for nothing. It takes 19
+// MiB and some 20 ms of a core.
 func Hash(data []byte, source string, previous *config.Password) (*config.Password, error) {
 	if previous != nil && source != "" && previous.Source == source {
 		return previous, nil

@@ -1,6 +1,6 @@
-// Package credentials turns what an SFTPUser refers to (key lines, Secrets, SFTPKeys)
-// into what the daemon gets: checked public keys, a password's hash and the secret of an
-// authenticator app. It reads nothing: what is known of Secrets is given to it.
+// Package credentials turns what an SFTPUser refers to (key lines, Secrets, SFTPKeys) into
+// what the daemon gets: checked public keys, a password's hash and the secret of an
+// authenticator app. It reads nothing: what is known about Secrets is passed in.
 package credentials
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// Problem is something that a user must put right.
+// Problem is something that a user must fix.
 type Problem struct {
 	// Reason is one of the reasons of the condition ResolvedRefs.
 	Reason string
@@ -26,21 +26,21 @@ type Problem struct {
 type Credentials struct {
 	// Keys that log in.
 	Keys []config.Key
-	// Inventory has all keys, those that cannot be used included, with their state.
+	// Inventory has all keys, including unusable ones, with their state.
 	Inventory []v1alpha1.UserKeyStatus
 	Password  *config.Password
 	// TOTP is the secret of an authenticator app, nil for none.
 	TOTP *config.TOTP
 	// Methods that can succeed with these credentials, see WithMethods.
 	Methods factor.Set
-	// Certificates of the listener's CAs log in, too.
+	// Certificates is set if certificates of the listener's CAs also log in.
 	Certificates bool
-	// passwordLength is that of a password in clear, in characters, and passwordSecret where
-	// it is. 0 stands for a hash.
+	// passwordLength is the length of a clear-text password in characters, 0 for a hash, and
+	// passwordSecret is where it is.
 	passwordLength int
 	passwordSecret string
-	// Problems that left credentials out. The others work all the same: a typo in one
-	// key must not lock out the holder of another.
+	// Problems that excluded credentials. The others still work: a typo in one key must not
+	// lock out the holder of another.
 	Problems []Problem
 	// Pending are the references that have not been read yet.
 	Pending []Ref
@@ -49,18 +49,14 @@ type Credentials struct {
 	Failures []string
 }
 
-// Resolve resolves a user's credentials from what is known of the entries that it refers to and
-// from the SFTPKeys of its namespace.
+// Resolve resolves a user's credentials from what is known about the entries that it refers to
+// and from the SFTPKeys of its namespace.
 func Resolve(u *v1alpha1.SFTPUser, ring *key.Ring, entry func(Ref) Entry) Credentials {
 	r := resolver{user: u, ring: ring, seen: map[string]bool{}}
 	auth := u.Spec.Authentication
-	// SFTPKeys come first: of a key that is there twice the first one counts, and these have
-	// the bounds.
+	// SFTPKeys come first: the first of two duplicates counts, and SFTPKeys have the bounds.
 	for _, k := range ring.Of(u.Name) {
 		r.addClient(k)
-	}
-	for _, ref := range auth.KeyRefs {
-		r.addKeyRef(ref.Name)
 	}
 	for i, line := range auth.AuthorizedKeys {
 		r.addLine(fmt.Sprintf("spec.authentication.authorizedKeys[%d]", i), line)
@@ -73,7 +69,7 @@ func Resolve(u *v1alpha1.SFTPUser, ring *key.Ring, entry func(Ref) Entry) Creden
 		r.addEntry(ref, e)
 	}
 	if r.further > 0 {
-		r.problem(v1alpha1.ReasonInvalidPublicKey, "The user has %d public keys more than the %d keys, or %d bytes of keys with their networks, that one may have; they are left out, remove those that are not needed",
+		r.problem(v1alpha1.ReasonInvalidPublicKey, "The user has %d public keys too many: at most %d keys, or %d bytes of keys with their networks, are allowed. The others are ignored; remove keys that are not needed",
 			r.further, config.MaxKeysPerUser, config.MaxKeySizePerUser)
 	}
 	r.out.Certificates = auth.Certificates == v1alpha1.CertificatesAccepted
@@ -101,7 +97,7 @@ type resolver struct {
 	ring *key.Ring
 	// seen are the fingerprints of all keys so far.
 	seen map[string]bool
-	// size is that of the keys that log in, and further how many keys there was no room for.
+	// size is the size of the keys that log in, and further is the number of keys without room.
 	size, further int
 	out           Credentials
 }
@@ -119,33 +115,20 @@ func (r *resolver) addLine(where, line string) {
 	r.add(k, bounds{source: "inline"})
 }
 
-func (r *resolver) addKeyRef(name string) {
-	k, ok := r.ring.Get(name)
-	if !ok {
-		r.problem(v1alpha1.ReasonKeyNotFound, "SFTPKey %q does not exist in namespace %q; create it or correct spec.authentication.keyRefs", name, r.user.Namespace)
+func (r *resolver) addClient(k *key.Client) {
+	if k.Problem != "" {
+		r.problem(k.Reason, "%s", k.Problem)
 		return
 	}
-	r.addClient(k)
-}
-
-func (r *resolver) addClient(k *key.Client) {
 	b := bounds{source: "sftpkey/" + k.Name, notBefore: k.NotBefore, notAfter: k.NotAfter}
-	switch {
-	case k.Problem != "":
-		r.problem(k.Reason, "%s", k.Problem)
-	case k.User != "" && k.User != r.user.Name:
-		r.problem(v1alpha1.ReasonKeyAssignedElsewhere, "SFTPKey %q is assigned to SFTPUser %q by its spec.userRef; remove it from spec.authentication.keyRefs, or change the userRef", k.Name, k.User)
-		r.note(k.Key, b, v1alpha1.KeyAssignedElsewhere)
-	default:
-		r.add(k.Key, b)
-		for _, old := range k.Retiring {
-			b.notAfter = old.NotAfter
-			r.add(old.Key, b)
-		}
+	r.add(k.Key, b)
+	for _, old := range k.Retiring {
+		b.notAfter = old.NotAfter
+		r.add(old.Key, b)
 	}
 }
 
-// addEntry adds what an entry of a Secret has.
+// addEntry adds the content of a Secret's entry.
 func (r *resolver) addEntry(ref Ref, e Entry) {
 	if !e.Known {
 		r.out.Pending = append(r.out.Pending, ref)

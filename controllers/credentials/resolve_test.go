@@ -19,17 +19,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
-// Two keys that are good, and their fingerprints.
+// Two valid keys and their fingerprints.
 const (
 	ed25519Key   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 	otherKey     = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA"
 	truncatedKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZ"
 )
 
-// cluster has objects of the namespace "team".
+// cluster has objects in the namespace "team".
 type cluster struct {
 	secrets map[string]*corev1.Secret
-	// keys are the lines of SFTPKeys that are assigned to no user, by name.
+	// keys are the lines of SFTPKeys that are assigned to the user, by name.
 	keys     map[string]string
 	sftpKeys []v1alpha1.SFTPKey
 }
@@ -37,12 +37,12 @@ type cluster struct {
 func (c cluster) ring() *key.Ring {
 	var all []v1alpha1.SFTPKey
 	for name, line := range c.keys {
-		all = append(all, clientKey(name, line))
+		all = append(all, clientKey(name, line, givenTo("acme")))
 	}
 	return key.NewRing(append(all, c.sftpKeys...))
 }
 
-// clientKey is an SFTPKey whose Secret has a key, and none without a line.
+// clientKey returns an SFTPKey whose Secret has a key, or none if line is empty.
 func clientKey(name, line string, edits ...func(*v1alpha1.SFTPKey)) v1alpha1.SFTPKey {
 	k := v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name},
@@ -88,14 +88,6 @@ func keysFrom(name, entry string) v1alpha1.UserAuthentication {
 	return v1alpha1.UserAuthentication{AuthorizedKeysSecretRefs: []v1alpha1.AuthorizedKeysSecretReference{{Name: name, Key: entry}}}
 }
 
-func keyRefs(names ...string) v1alpha1.UserAuthentication {
-	var a v1alpha1.UserAuthentication
-	for _, n := range names {
-		a.KeyRefs = append(a.KeyRefs, v1alpha1.LocalKeyReference{Name: n})
-	}
-	return a
-}
-
 func rsaKey(t *testing.T, bits int) string {
 	t.Helper()
 	t.Setenv("GODEBUG", "rsa1024min=0")
@@ -126,7 +118,7 @@ func resolve(t *testing.T, c cluster, a v1alpha1.UserAuthentication, previous *c
 	})
 }
 
-// Each thing that a tenant can get wrong, and what it is told.
+// Each mistake that a tenant can make, and its message.
 func TestProblems(t *testing.T) {
 	const pem = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----"
 	tests := []struct {
@@ -169,13 +161,13 @@ func TestProblems(t *testing.T) {
 			"an RSA key of 1024 bits",
 			cluster{},
 			keys(rsaKey(t, 1024)), "InvalidPublicKey",
-			`spec.authentication.authorizedKeys[0]: RSA key of 1024 bits is too short, at least 2048 are needed; make a new key, best with ssh-keygen -t ed25519`,
+			`spec.authentication.authorizedKeys[0]: RSA key of 1024 bits is too short: at least 2048 are required; create a new key, preferably with ssh-keygen -t ed25519`,
 		},
 		{
 			"a private key",
 			cluster{},
 			keys(pem), "InvalidPublicKey",
-			`spec.authentication.authorizedKeys[0]: this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
+			`spec.authentication.authorizedKeys[0]: this is a private key: use the public half, the line in the .pub file, and generate a new key pair if others have seen this one`,
 		},
 		{
 			"two keys in one entry",
@@ -200,20 +192,14 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"a file without a key", secrets(secret("keys", "authorized_keys", "# none yet\n")), keysFrom("keys", ""), "InvalidPublicKey",
-			`Secret "keys", entry "authorized_keys" holds no public key; add a line such as that of a .pub file`,
+			`Secret "keys", entry "authorized_keys" holds no public key; add a line such as the one in a .pub file`,
 		},
 		{
 			"a private key in a file", secrets(secret("keys", "authorized_keys", pem)), keysFrom("keys", ""), "InvalidPublicKey",
-			`Secret "keys", entry "authorized_keys" cannot be used: line 1: this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
+			`Secret "keys", entry "authorized_keys" cannot be used: line 1: this is a private key: use the public half, the line in the .pub file, and generate a new key pair if others have seen this one`,
 		},
 
-		{
-			"an SFTPKey that does not exist",
-			cluster{},
-			keyRefs("ops"), "KeyNotFound",
-			`SFTPKey "ops" does not exist in namespace "team"; create it or correct spec.authentication.keyRefs`,
-		},
-		{"an SFTPKey that is not ready", cluster{keys: map[string]string{"ops": ""}}, keyRefs("ops"), "KeyNotFound", `SFTPKey "ops" is not ready; kubectl describe sftpkey ops says why`},
+		{"an SFTPKey that is not ready", cluster{keys: map[string]string{"ops": ""}}, v1alpha1.UserAuthentication{}, "KeyNotFound", `SFTPKey "ops" is not ready; kubectl describe sftpkey ops says why`},
 
 		{
 			"a password's Secret that does not exist",
@@ -251,12 +237,11 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// A typo in one key must not lock out whoever holds another.
+// A typo in one key must not lock out the holders of others.
 func TestGoodCredentialsWorkBesideBadOnes(t *testing.T) {
 	a := keys(truncatedKey, ed25519Key)
 	a.AuthorizedKeysSecretRefs = keysFrom("none", "").AuthorizedKeysSecretRefs
-	a.KeyRefs = keyRefs("ops", "none").KeyRefs
-	c := resolve(t, cluster{keys: map[string]string{"ops": otherKey}}, a, nil)
+	c := resolve(t, cluster{keys: map[string]string{"ops": otherKey, "none": ""}}, a, nil)
 
 	if len(c.Keys) != 2 || c.Keys[0].PublicKey != otherKey || c.Keys[1].PublicKey != ed25519Key {
 		t.Errorf("keys %v, want the two good ones", c.Keys)
@@ -283,7 +268,7 @@ func TestKeysAreTakenOnce(t *testing.T) {
 	}
 }
 
-// What the operator renders of from= must be what the daemon reads.
+// The operator must render from= the way the daemon reads it.
 func TestFromIsRenderedForTheDaemon(t *testing.T) {
 	c := resolve(t, cluster{}, keys(`from="192.0.2.1,203.0.113.9/24,2001:db8::1,::ffff:192.0.2.7,fe80::1%eth0" `+ed25519Key), nil)
 	if len(c.Problems) != 0 {
@@ -294,7 +279,7 @@ func TestFromIsRenderedForTheDaemon(t *testing.T) {
 		t.Errorf("from %s", got)
 	}
 	u := config.User{
-		Username: "acme", UID: "1", Namespace: "team", Name: "acme", Methods: []string{"publickey"}, Keys: c.Keys,
+		Username: "acme", UID: "1", Namespace: "team", Name: "acme", Methods: []string{"PublicKey"}, Keys: c.Keys,
 		Mounts: []config.Mount{{Path: "/", Volume: "home", Access: config.ReadWrite}},
 	}
 	if err := u.Validate(); err != nil {

@@ -9,9 +9,9 @@ import (
 )
 
 // Seed returns what an entry had according to the record that an earlier operator delivered, and whether it had anything.
-// It is not Known: the entry is still to be read. Until then nobody is logged out because the operator has restarted.
+// It is not Known: the entry still has to be read. Until then, no user is logged out because the operator restarted.
 //
-// A record does not say where its keys are from; the user's status does.
+// A record does not say where its keys come from; the user's status does.
 func Seed(ref Ref, u *v1alpha1.SFTPUser, delivered config.User) (e Entry, ok bool) {
 	switch ref.Kind {
 	case KindKeys:

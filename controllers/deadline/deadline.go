@@ -1,6 +1,6 @@
 // Package deadline bounds the time of single calls of the Kubernetes API. client-go waits for
-// an answer for as long as its context lives, and that of a reconcile ends with the process:
-// without a bound one call that hangs occupies a worker for good.
+// an answer until its context ends, and a reconcile's context ends with the process: without
+// a bound, a call that hangs occupies a worker forever.
 package deadline
 
 import (
@@ -20,7 +20,7 @@ const PerCall = 5 * time.Second
 
 // Error reports that a call was ended because the API server did not answer in time.
 type Error struct {
-	// After is how long it was waited for, 0 if the caller's own time ended first.
+	// After is how long the call waited, 0 if the caller's context ended first.
 	After time.Duration
 	// err is what the client returned.
 	err error
@@ -36,24 +36,24 @@ func (e *Error) Error() string {
 // Unwrap returns what the client returned.
 func (e *Error) Unwrap() error { return e.err }
 
-// NewClient returns a client whose every call ends after some time.
+// NewClient returns a client whose calls time out.
 func NewClient(c client.Client, each time.Duration) client.Client {
 	return bounded{Client: c, each: limit(each)}
 }
 
-// NewReader returns a reader whose every call ends after some time.
+// NewReader returns a reader whose calls time out.
 func NewReader(r client.Reader, each time.Duration) client.Reader {
 	return reader{reader: r, each: limit(each)}
 }
 
 type limit time.Duration
 
-// call runs a call with a context that ends.
+// call runs a call with a timeout.
 func (l limit) call(ctx context.Context, run func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, time.Duration(l))
 	defer cancel()
 	err := run(bounded)
-	// The client's own words have the address of the API server, and end up in conditions.
+	// The client's own message has the API server's address, and would end up in conditions.
 	if err != nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
 		if ctx.Err() != nil {
 			return &Error{err: err}
@@ -76,7 +76,7 @@ func (r reader) List(ctx context.Context, list client.ObjectList, opts ...client
 	return r.each.call(ctx, func(ctx context.Context) error { return r.reader.List(ctx, list, opts...) })
 }
 
-// bounded embeds the client for what asks nobody: its scheme and the like.
+// bounded embeds the client for methods without API calls, such as Scheme.
 type bounded struct {
 	client.Client
 	each limit

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 )
 
-// answers is how calls end: after the context has, or at once with an error of their own.
+// answers are the ways in which calls end: after the context, or at once with an error of their own.
 func answers(with func(context.Context) error) client.WithWatch {
 	return interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
 		Get: func(ctx context.Context, _ client.WithWatch, _ client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
@@ -66,7 +66,7 @@ var (
 	config = client.ApplyConfigurationFromUnstructured(&unstructured.Unstructured{})
 )
 
-// calls are all that a client can be asked.
+// calls are all calls that a client has.
 func calls(c client.Client, r client.Reader) map[string]func(context.Context) error {
 	patch := client.MergeFrom(&corev1.Pod{})
 	return map[string]func(context.Context) error{
@@ -112,7 +112,7 @@ func TestEveryCallEnds(t *testing.T) {
 	}
 }
 
-// What the API server answers is passed on as it is. Where the caller's own time ends first, the error says so in the same words.
+// The API server's answer is passed on unchanged. If the caller's own time ends first, the error says so with the same text.
 func TestOtherErrorsArePassedOn(t *testing.T) {
 	odd := errors.New("etcd is away")
 	refuses := answers(func(context.Context) error { return odd })
@@ -147,7 +147,7 @@ func TestGoodAnswers(t *testing.T) {
 	}
 }
 
-// A call that a later version of the library adds must not be forgotten.
+// If a later version of the library adds a call, it must not be missed.
 func TestAllCallsAreTested(t *testing.T) {
 	tested := calls(NewClient(answers(nil), time.Minute), NewReader(answers(nil), time.Minute))
 	for prefix, of := range map[string]reflect.Type{

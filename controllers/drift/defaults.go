@@ -6,9 +6,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// deploymentSpec returns what is wanted with what the API server fills in where nothing is
-// said (k8s.io/kubernetes/pkg/apis/apps/v1/defaults.go and core/v1/defaults.go). Only fields
-// that the operator leaves open are among it.
+// deploymentSpec returns the wanted spec with the API server's defaults for unset fields
+// (k8s.io/kubernetes/pkg/apis/apps/v1/defaults.go and core/v1/defaults.go). It only has
+// those of fields that the operator leaves unset.
 func deploymentSpec(want, live appsv1.DeploymentSpec) appsv1.DeploymentSpec {
 	out := *want.DeepCopy()
 	orDefault(&out.Replicas, 1)
@@ -56,7 +56,7 @@ func containerDefaults(c *corev1.Container, live []corev1.Container) {
 		c.TerminationMessagePolicy = corev1.TerminationMessageReadFile
 	}
 	if c.ImagePullPolicy == "" {
-		// It goes by the image's tag. Both of these run the image that is named.
+		// It depends on the image's tag. Both of these run the named image.
 		c.ImagePullPolicy = corev1.PullIfNotPresent
 		for i := range live {
 			if live[i].Name == c.Name && live[i].ImagePullPolicy == corev1.PullAlways {
@@ -82,8 +82,8 @@ func containerDefaults(c *corev1.Container, live []corev1.Container) {
 	}
 }
 
-// serviceSpec returns what is wanted with what a cluster assigns: addresses, node ports, and
-// the class of a load balancer, which the controllers of some clouds set.
+// serviceSpec returns the wanted spec with what a cluster assigns: addresses, node ports,
+// and the class of a load balancer, which the controllers of some clouds set.
 func serviceSpec(want, live corev1.ServiceSpec) corev1.ServiceSpec {
 	out := *want.DeepCopy()
 	out.ClusterIP, out.ClusterIPs = live.ClusterIP, live.ClusterIPs

@@ -1,6 +1,6 @@
 // Package drift compares objects of a listener with what the operator applied. Server-side
-// apply puts back the fields that it names; what was added beside them stays, and an endpoint
-// with another container or network would run under the operator's name. It is pure.
+// apply restores the fields that it sets; what was added to them stays, and an endpoint with
+// another container or network would run under the operator's name. It is pure.
 package drift
 
 import (
@@ -19,26 +19,26 @@ import (
 )
 
 const (
-	// maxPaths bounds how many paths are listed of an object. Names of containers and
-	// variables are chosen by who changed it.
+	// maxPaths bounds how many paths are listed for an object. Whoever changed it chose the
+	// names of containers and variables.
 	maxPaths = 8
 	// maxPath bounds a path in bytes.
 	maxPath = 160
 )
 
 // restartAnnotations are those that tools put on a pod template to replace the pods: kubectl
-// rollout restart, Rancher and Reloader. They change nothing of what runs. Any other annotation
-// of the template is drift: injectors go by annotations of pods.
+// rollout restart, Rancher and Reloader. They do not change what runs. Any other annotation of
+// the template is drift: injectors act on pods' annotations.
 var restartAnnotations = []string{
 	"kubectl.kubernetes.io/restartedAt",
 	"cattle.io/timestamp",
 	"reloader.stakater.com/last-reloaded-from",
 }
 
-// Of returns the paths of fields in the spec of a live object that are not as the operator
-// wants them, sorted, with the kind in front. What the API server and its controllers fill in
-// does not count. Admission webhooks add containers, volumes and the like to pods; to a
-// Deployment nothing of theirs belongs.
+// Of returns the paths of fields in a live object's spec that differ from what the operator
+// wants, sorted, prefixed with the kind. Defaults of the API server and its controllers do
+// not count. Admission webhooks add containers, volumes and the like to pods; they should not
+// change a Deployment.
 func Of(live, want client.Object) []string {
 	var l, w any
 	switch want := want.(type) {
@@ -79,18 +79,18 @@ func kindOf(o client.Object) string {
 	return reflect.TypeOf(o).Elem().Name()
 }
 
-// spec returns a struct as JSON would have it.
+// spec returns a struct's JSON form.
 func spec(of any) any {
 	p := reflect.New(reflect.TypeOf(of))
 	p.Elem().Set(reflect.ValueOf(of))
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(p.Interface())
 	if err != nil {
-		panic(err) // only a programming error can do that: these types are Kubernetes' own
+		panic(err) // only a programming error: these types are Kubernetes' own
 	}
 	return content
 }
 
-// compare notes the paths at which two values differ.
+// compare records the paths at which two values differ.
 func compare(path string, live, want any, found *[]string) {
 	if empty(live) && empty(want) {
 		return
@@ -123,8 +123,8 @@ func compare(path string, live, want any, found *[]string) {
 	*found = append(*found, path)
 }
 
-// compareLists compares lists whose entries have keys, and lists of one length. Otherwise it
-// returns false.
+// compareLists compares lists whose entries have keys, and lists of equal length. Otherwise
+// it returns false.
 func compareLists(path string, live, want []any, found *[]string) bool {
 	for _, key := range []string{"name", "mountPath"} {
 		l, ok1 := byKey(live, key)
@@ -151,7 +151,7 @@ func compareLists(path string, live, want []any, found *[]string) bool {
 	return true
 }
 
-// byKey returns the entries of a list by the value of a field, and whether all have one of their own.
+// byKey returns the entries of a list by the value of a field, and whether they are unique.
 func byKey(list []any, key string) (map[string]any, bool) {
 	out := make(map[string]any, len(list))
 	for _, entry := range list {
@@ -168,7 +168,7 @@ func byKey(list []any, key string) (map[string]any, bool) {
 	return out, true
 }
 
-// empty reports whether a value says the same as its absence.
+// empty reports whether a value means the same as its absence.
 func empty(v any) bool {
 	switch v := v.(type) {
 	case nil:

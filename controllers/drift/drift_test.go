@@ -30,7 +30,7 @@ func listener() *v1alpha1.SFTPListener {
 	return l
 }
 
-// deployment is a live one: what is wanted with what the API server fills in.
+// deployment returns a live one: what is wanted plus what the API server fills in.
 func deployment() *appsv1.Deployment {
 	d := render.Deployment(listener(), "sftpd:v1", false)
 	d.Spec = deploymentSpec(d.Spec, d.Spec)
@@ -209,7 +209,7 @@ func TestOthers(t *testing.T) {
 		{render.PodDisruptionBudget(l), render.PodDisruptionBudget(l), "[]"},
 		{budget, render.PodDisruptionBudget(l), "[PodDisruptionBudget spec.minAvailable]"},
 		{&policyv1.PodDisruptionBudget{}, render.ServiceAccount(l), "[]"},
-		{budget, policy, "[]"}, // not the same kind: nothing to compare
+		{budget, policy, "[]"}, // different kinds: nothing to compare
 	} {
 		if got := fmt.Sprint(Of(c.live, c.want)); got != c.drift {
 			t.Errorf("drift %s, want %s", got, c.drift)
@@ -217,7 +217,7 @@ func TestOthers(t *testing.T) {
 	}
 }
 
-// Who changes an object chooses names in it, and how many.
+// Whoever changes an object can choose names in it, and their number.
 func TestPathsAreBounded(t *testing.T) {
 	live := deployment()
 	c := &live.Spec.Template.Spec.Containers[0]

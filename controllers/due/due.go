@@ -1,9 +1,9 @@
-// Package due finds the time of the next look at something.
+// Package due computes when to check something next.
 package due
 
 import "time"
 
-// Earliest is the earliest of some times. The zero value has none.
+// Earliest is the earliest of several times. The zero value has none.
 type Earliest struct{ time time.Time }
 
 // At takes a time into account, unless it is zero.
@@ -20,10 +20,10 @@ func (e *Earliest) In(now time.Time, d time.Duration) {
 	}
 }
 
-// minWait keeps a time that has passed from being taken for none.
+// minWait distinguishes a time that has passed from none.
 const minWait = 10 * time.Millisecond
 
-// Wait returns how long it is until then, 0 if there is nothing to wait for.
+// Wait returns the time until then, 0 if there is nothing to wait for.
 func (e *Earliest) Wait(now time.Time) time.Duration {
 	if e.time.IsZero() {
 		return 0

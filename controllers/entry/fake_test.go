@@ -19,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 )
 
-// Two keys that are good.
+// Two valid keys.
 const (
 	oneKey   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 	otherKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB8eHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgEA"
@@ -30,7 +30,7 @@ const hashTime = 20 * time.Millisecond
 
 var partners = types.NamespacedName{Namespace: "sftp", Name: "partners"}
 
-// world has Secrets, and a Reader of them. Faults are injected by the functions.
+// world has Secrets and a Reader for them. The functions inject faults.
 type world struct {
 	t *testing.T
 	*Reader
@@ -38,14 +38,14 @@ type world struct {
 
 	mu      sync.Mutex
 	version int
-	// live is what the API server has, and cached what the cache has of it.
+	// live is the state of the API server, and cached that of the cache.
 	live   map[types.NamespacedName]*corev1.Secret
 	cached map[types.NamespacedName]*corev1.Secret
 	// before is called before a read is answered.
 	before func(ctx context.Context, name types.NamespacedName) error
 	reads  map[types.NamespacedName]int
 	woken  map[types.NamespacedName]int
-	// hashes are the passwords that were hashed, in that order.
+	// hashes are the passwords that were hashed, in order.
 	hashes []string
 }
 
@@ -96,7 +96,7 @@ func (c serverOf) Get(ctx context.Context, name types.NamespacedName, o client.O
 	return nil
 }
 
-// run runs a test in a bubble with a clock of its own; it fails if a goroutine is left.
+// run runs a test in a bubble with its own clock; it fails if a goroutine is left.
 func run(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -142,7 +142,7 @@ func (w *world) start() {
 	}
 }
 
-// put makes or changes a Secret.
+// put creates or changes a Secret.
 func (w *world) put(namespace, name, entry, data string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -167,7 +167,7 @@ func (w *world) remove(namespace, name string) {
 	delete(w.cached, key)
 }
 
-// fault injects a fault into reads; nil ends it.
+// fault injects a fault into reads; nil removes it.
 func (w *world) fault(f func(ctx context.Context, name types.NamespacedName) error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

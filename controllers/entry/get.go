@@ -37,7 +37,7 @@ func (r *Reader) get(ctx context.Context, ref credentials.Ref) (*corev1.Secret, 
 	return s, nil
 }
 
-// only returns a Secret with one entry, and nothing else but what identifies its version.
+// only returns a Secret with one entry, and otherwise only what identifies its version.
 func only(s *corev1.Secret, entry string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{UID: s.UID, ResourceVersion: s.ResourceVersion},
@@ -58,11 +58,11 @@ func (r *Reader) mac(data []byte) []byte {
 	return h.Sum(nil)
 }
 
-// errPanic is why an entry whose content makes a parser panic cannot be read.
+// errPanic is the error for an entry whose content makes a parser panic.
 var errPanic = errors.New("panic")
 
-// guard calls a function; a panic is its error. The value of the panic is not logged, for it may
-// quote what was read.
+// guard calls a function and turns a panic into an error. The panic's value is not logged,
+// because it may quote what was read.
 func guard(ctx context.Context, read func() (credentials.Entry, error)) (e credentials.Entry, err error) {
 	defer func() {
 		if p := recover(); p != nil {

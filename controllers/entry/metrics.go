@@ -6,22 +6,22 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics of a Reader.
+// metrics are the metrics of a Reader.
 type metrics struct {
 	reads       *prometheus.CounterVec
 	hashSeconds prometheus.Counter
 }
 
-// newMetrics makes the metrics, and registers them if there is a Registerer.
+// newMetrics returns the metrics, registered if there is a Registerer.
 func newMetrics(registerer prometheus.Registerer, reads, hashes func() int) metrics {
 	m := metrics{
 		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sftp_operator_secret_reads_total",
-			Help: "Reads of Secrets that users refer to, by result: ok, or error for those that are tried again.",
+			Help: "Reads of Secrets that users refer to, by result: ok, or error for those that are retried.",
 		}, []string{"result"}),
 		hashSeconds: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sftp_operator_password_hash_seconds_total",
-			Help: "Time that was spent on hashing users' passwords.",
+			Help: "Time spent on hashing users' passwords.",
 		}),
 	}
 	for _, result := range []string{"ok", "error"} {
@@ -36,7 +36,7 @@ func newMetrics(registerer prometheus.Registerer, reads, hashes func() int) metr
 func queueLength(stage string, length func() int) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name:        "sftp_operator_secret_queue_length",
-		Help:        "Entries of Secrets that wait, by what for: to be read, or to be hashed.",
+		Help:        "Entries of Secrets that wait, by what they wait for: to be read, or to be hashed.",
 		ConstLabels: prometheus.Labels{"stage": stage},
 	}, func() float64 { return float64(length()) })
 }

@@ -44,17 +44,17 @@ func TestMetrics(t *testing.T) {
 			`sftp_operator_secret_queue_length[name:"stage" value:"hash"] 0`, `sftp_operator_secret_queue_length[name:"stage" value:"read"] 3`,
 			`sftp_operator_secret_reads_total[name:"result" value:"error"] 1`, `sftp_operator_secret_reads_total[name:"result" value:"ok"] 1`,
 		}
-		// The text of a label has one blank or two, as its library likes.
+		// The text of a label has one or two spaces, depending on its library.
 		if text := strings.ReplaceAll(strings.Join(got, "\n"), "  ", " "); text != strings.Join(want, "\n") {
 			t.Errorf("%s", text)
 		}
 	})
 }
 
-// hashesWaiting is how many hashes wait.
+// hashesWaiting is the number of queued hashes.
 func (w *world) hashesWaiting() int { return w.Reader.hashes.Len() }
 
-// Only what the API server states is told of an error, and of that not too much.
+// Only the API server's own explanation of an error is reported, up to a limit.
 func TestFailureText(t *testing.T) {
 	for want, err := range map[string]error{
 		`secrets "p" is forbidden: no`:                    fmt.Errorf("get: %w", apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "p", errors.New("no"))),

@@ -1,5 +1,5 @@
 // Package entry reads what users' Secrets contain, in the background: nothing that is delivered to
-// pods waits for a read or a hash, and no namespace holds up another one's.
+// pods waits for a read or a hash, and no namespace delays another one.
 package entry
 
 import (
@@ -23,10 +23,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
-// readers is how many reads may be under way. A namespace has at most half of them.
+// readers is how many reads may be in progress. A namespace gets at most half of them.
 const readers = 8
 
-// Bounds of calls: of a read, and of a look into the cache, which is in memory.
+// Timeouts of calls: of a read, and of a cache lookup, which is in memory.
 const (
 	readTimeout  = 5 * time.Second
 	cacheTimeout = 100 * time.Millisecond
@@ -38,14 +38,14 @@ type Options struct {
 	Metadata client.Reader
 	// Live reads Secrets from the API server.
 	Live client.Reader
-	// Wake is called when what is known of an entry that a listener refers to has changed. Several
-	// changes may be one call. It must not block.
+	// Wake is called when what is known about an entry that a listener refers to has changed.
+	// Several changes may cause one call. It must not block.
 	Wake func(listener types.NamespacedName)
 	// Registerer takes the metrics; nil for none.
 	Registerer prometheus.Registerer
 }
 
-// Reader knows the entries of Secrets that users refer to.
+// Reader reads the entries of Secrets that users refer to.
 type Reader struct {
 	Options
 	metrics metrics
@@ -61,9 +61,9 @@ type Reader struct {
 	// refs of each listener.
 	refs  map[types.NamespacedName]map[credentials.Ref]bool
 	seeds seeds
-	// delivered is what entries had that have not been referred to yet, see Deliver.
+	// delivered has entries that have not been referred to yet; see Deliver.
 	delivered map[credentials.Ref]credentials.Entry
-	// stopped reports whether the workers have ended.
+	// stopped is set once the workers have ended.
 	stopped bool
 }
 
@@ -87,13 +87,12 @@ func New(o Options) *Reader {
 }
 
 // hashers is how many hashes may be computed at a time. Each takes 19 MiB, and the rest of the
-// operator needs a CPU, too.
+// operator also needs a CPU.
 func hashers() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
-// Get returns what is known of a reference without waiting, and has it read when its Secret in the
-// cache has changed. Once that is done, or when a secret is not used any more because it was not
-// done in time, the listener is woken. The mark identifies what is returned: as long as it is the
-// same, so is the entry.
+// Get returns what is known about a reference without waiting, and queues a read if its Secret in
+// the cache has changed. The listener is woken once that is done, or when it took too long and a
+// secret is no longer used. The mark identifies the result: while it is the same, so is the entry.
 func (r *Reader) Get(listener types.NamespacedName, ref credentials.Ref) (e credentials.Entry, mark uint64) {
 	if e, invalid := ref.Invalid(); invalid {
 		return e, 0
@@ -151,7 +150,7 @@ func (r *Reader) record(listener types.NamespacedName, ref credentials.Ref) *rec
 	return rec
 }
 
-// Retain forgets the references of a listener that are not among refs; with nil, all of them.
+// Retain forgets a listener's references that are not in refs; with nil, all of them.
 func (r *Reader) Retain(listener types.NamespacedName, refs map[credentials.Ref]bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -174,8 +173,8 @@ func (r *Reader) Retain(listener types.NamespacedName, refs map[credentials.Ref]
 	}
 }
 
-// Seed gives passwords that an earlier operator rendered, by their Source, so that equal passwords
-// keep their hashes. It has no effect on what was read before.
+// Seed provides passwords that an earlier operator rendered, by their Source, so that equal
+// passwords keep their hashes. It has no effect on what has already been read.
 func (r *Reader) Seed(previous map[string]*config.Password) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -184,8 +183,8 @@ func (r *Reader) Seed(previous map[string]*config.Password) {
 	}
 }
 
-// Deliver gives what an earlier operator delivered of an entry. It counts until the entry has been read. It has no effect on one
-// that was referred to before.
+// Deliver provides what an earlier operator delivered for an entry. It is used until the entry has been read. It has no
+// effect on an entry that has already been referred to.
 func (r *Reader) Deliver(ref credentials.Ref, e credentials.Entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -194,8 +193,8 @@ func (r *Reader) Deliver(ref credentials.Ref, e credentials.Entry) {
 	}
 }
 
-// advance does what is due for a record: it wakes the listeners of a secret that is not used any
-// more, and queues a read.
+// advance does what is due for a record: it wakes the listeners of a secret that is no longer
+// used, and queues a read.
 func (r *Reader) advance(rec *record, now time.Time) {
 	if rec.current() || r.stopped {
 		return
@@ -220,7 +219,7 @@ func (r *Reader) advance(rec *record, now time.Time) {
 	r.reads.Push(rec.ref.Namespace, rec)
 }
 
-// schedule has a record looked at again at a time, or before.
+// schedule makes sure that a record is checked again by a time.
 func (r *Reader) schedule(rec *record, at, now time.Time) {
 	if !rec.alarm.IsZero() && !at.Before(rec.alarm) {
 		return
@@ -232,7 +231,7 @@ func (r *Reader) schedule(rec *record, at, now time.Time) {
 	rec.timer = time.AfterFunc(at.Sub(now), func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		// A timer that was replaced may have fired already; it looks at the record once more.
+		// A timer that was replaced may have fired already; then it checks the record once more.
 		if r.records[rec.ref] == rec && !r.stopped {
 			rec.alarm = time.Time{}
 			r.advance(rec, time.Now())

@@ -29,7 +29,7 @@ func TestAnEntryIsReadInTheBackground(t *testing.T) {
 	})
 }
 
-// 300 users who share a Secret cost one read and one hash, for all listeners.
+// 300 users who share a Secret cost one read and one hash, across all listeners.
 func TestOneHashForAllUsersOfASecret(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.put("a", "p", "password", "hunter2")
@@ -55,7 +55,7 @@ func TestOneHashForAllUsersOfASecret(t *testing.T) {
 	})
 }
 
-// A namespace with 300 passwords that change each second holds up another one by two hashes at most.
+// A namespace with 300 passwords that change every second delays another one by two hashes at most.
 func TestHashingIsFairBetweenNamespaces(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		worst := time.Duration(0)
@@ -76,7 +76,7 @@ func TestHashingIsFairBetweenNamespaces(t *testing.T) {
 			worst = max(worst, time.Since(begin))
 			time.Sleep(time.Second - time.Since(begin))
 		}
-		// One that runs, one of its own, and the millisecond of the loop.
+		// The running hash, its own, and the loop's millisecond.
 		if limit := 2*hashTime + 2*time.Millisecond; worst > limit {
 			t.Errorf("waited up to %v, want at most %v", worst, limit)
 		}
@@ -86,7 +86,7 @@ func TestHashingIsFairBetweenNamespaces(t *testing.T) {
 	})
 }
 
-// Reads that hang delay no read of another namespace, and end after their deadline.
+// Reads that hang do not delay reads of other namespaces, and end at their deadline.
 func TestAHangDelaysNoOther(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.fault(func(ctx context.Context, name types.NamespacedName) error {
@@ -110,8 +110,8 @@ func TestAHangDelaysNoOther(t *testing.T) {
 	})
 }
 
-// While a Secret cannot be read, keys stay and a password goes; afterwards both are read, with a
-// growing distance between the tries.
+// While a Secret cannot be read, keys stay and a password is dropped; afterwards both are read, with growing intervals between
+// tries.
 func TestErrors(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.put("a", "k", "authorized_keys", oneKey)
@@ -155,7 +155,7 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// A change of something else keeps the hash, and nobody loses a session by it.
+// A change elsewhere in the Secret keeps the hash, and no session is lost because of it.
 func TestAnEditOfALabelDropsNothing(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.put("a", "p", "password", "hunter2")
@@ -174,7 +174,7 @@ func TestAnEditOfALabelDropsNothing(t *testing.T) {
 	})
 }
 
-// Edits one after the other do not keep a password alive that has not been confirmed.
+// A series of edits does not keep a password alive that has not been confirmed.
 func TestEditsDoNotExtendTheTimeOfAPassword(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.put("a", "p", "password", "hunter2")
@@ -191,7 +191,7 @@ func TestEditsDoNotExtendTheTimeOfAPassword(t *testing.T) {
 	})
 }
 
-// A Secret that is gone counts as gone at once, whatever a read that began before finds.
+// A deleted Secret counts as deleted at once, whatever an earlier read returns.
 func TestDeletion(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.put("a", "p", "password", "hunter2")
@@ -212,7 +212,7 @@ func TestDeletion(t *testing.T) {
 		gone()
 		time.Sleep(time.Second)
 		gone()
-		// It comes back with the password of before.
+		// It comes back with the previous password.
 		w.fault(nil)
 		w.remove("a", "p")
 		w.put("a", "p", "password", "hunter2")
@@ -222,7 +222,7 @@ func TestDeletion(t *testing.T) {
 		if e := w.settled(passwordRef("a", "p"), time.Second); e.Password == nil || e.Password.Hash != old.Hash {
 			t.Errorf("%+v, want the hash of before", e)
 		}
-		// It is gone on the server, which the cache does not know yet.
+		// It is deleted on the server, but the cache does not know that yet.
 		w.put("a", "p", "password", "hunter2")
 		w.mu.Lock()
 		delete(w.live, types.NamespacedName{Namespace: "a", Name: "p"})
@@ -235,7 +235,7 @@ func TestDeletion(t *testing.T) {
 	})
 }
 
-// A cache that lags behind what was read does not cause another read, nor drop anything.
+// A cache that lags behind what was read causes no further read, and drops nothing.
 func TestACacheThatLagsBehind(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		name := types.NamespacedName{Namespace: "a", Name: "p"}
@@ -256,7 +256,7 @@ func TestACacheThatLagsBehind(t *testing.T) {
 	})
 }
 
-// A Secret that changes all the time is read five times, and then once in ten seconds.
+// A Secret that changes constantly is read five times, and then once in ten seconds.
 func TestPace(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		for i := range 600 {
@@ -283,7 +283,7 @@ func TestPace(t *testing.T) {
 	})
 }
 
-// A panic is a failure of that reference only.
+// A panic affects only that reference.
 func TestPanic(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.fault(func(_ context.Context, name types.NamespacedName) error {
@@ -314,7 +314,7 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-// What no listener refers to any more is forgotten, a read under way included.
+// References that no listener has anymore are dropped, including a read in progress.
 func TestRetain(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		internal := types.NamespacedName{Namespace: "sftp", Name: "internal"}
@@ -341,7 +341,7 @@ func TestRetain(t *testing.T) {
 	})
 }
 
-// waiting is how many tasks wait.
+// waiting is the number of queued tasks.
 func (w *world) waiting() int { return w.Reader.reads.Len() + w.Reader.hashes.Len() }
 
 func TestNamesThatNoSecretHas(t *testing.T) {
@@ -358,7 +358,7 @@ func TestNamesThatNoSecretHas(t *testing.T) {
 	})
 }
 
-// Many entries that are read one after the other wake their listener a few times.
+// Many entries that are read one after the other wake their listener only a few times.
 func TestWakesAreCollected(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		w.fault(func(context.Context, types.NamespacedName) error { time.Sleep(time.Millisecond); return nil })

@@ -16,24 +16,24 @@ import (
 // session.
 const confirmWithin = 300 * time.Millisecond
 
-// Bounds of the time between two reads of a reference after an error.
+// Bounds of the time between reads of a reference after an error.
 const (
 	minBackoff = time.Second
 	maxBackoff = time.Minute
 )
 
-// A reference that changes again and again is read burst times, and then once in refill.
+// A reference that changes repeatedly is read burst times, and then once per refill.
 const (
 	burst  = 5
 	refill = 10 * time.Second
 )
 
-// record is what is known of a reference. The Reader's mutex protects it.
+// record is what is known about a reference. The Reader's mutex guards it.
 type record struct {
 	ref credentials.Ref
 	// listeners that refer to it.
 	listeners map[types.NamespacedName]bool
-	// entry as it was read last.
+	// entry is the entry as last read.
 	entry credentials.Entry
 	// asOf is the version of the Secret up to which the entry is current, "" for none.
 	asOf string
@@ -43,54 +43,54 @@ type record struct {
 	wantedSince time.Time
 	// staleSince is when the first version that the entry does not cover was seen.
 	staleSince time.Time
-	// dropped reports whether the listeners have been told that the secret is not used any more.
+	// dropped is set once the listeners have been told that the secret is no longer used.
 	dropped bool
-	// hashed is the password that was hashed last.
+	// hashed is the last hashed password.
 	hashed hashed
 
-	// busy reports whether a read is queued or under way.
+	// busy is set while a read is queued or in progress.
 	busy bool
-	// failure is why the last read failed, failures how many did in a row, and retryAt when the
-	// next one may be.
+	// failure is why the last read failed, failures is how many failed in a row, and retryAt is
+	// when to retry.
 	failure  string
 	failures int
 	retryAt  time.Time
 	// spent are the reads of the burst that have not been refilled at spentAt.
 	spent   float64
 	spentAt time.Time
-	// mark identifies what is known: it is another one after each change.
+	// mark identifies what is known: it differs after each change.
 	mark uint64
 	// alarm is when the timer fires, zero for never.
 	alarm time.Time
 	timer *time.Timer
 }
 
-// hashed recognizes a password that was hashed before, without keeping it.
+// hashed recognizes a password that has already been hashed, without keeping it.
 type hashed struct {
 	mac      []byte
 	password *config.Password
 }
 
-// missing notes that the cache has no such Secret.
+// missing records that the cache has no such Secret.
 func (r *record) missing() {
 	if r.wanted == "" && r.entry.Known {
 		return
 	}
-	r.entry, _ = credentials.Read(r.ref, nil, nil) // the error is that of a hash
+	r.entry, _ = credentials.Read(r.ref, nil, nil) // the error was from hashing
 	r.mark = nextMark()
-	// What was there may come back with the same version, after a relist.
+	// After a relist, it may come back with the same version.
 	r.asOf, r.wanted, r.staleSince, r.dropped = "", "", time.Time{}, false
 	r.failure, r.failures, r.retryAt = "", 0, time.Time{}
 }
 
-// want notes the version that the cache has.
+// want records the version in the cache.
 func (r *record) want(version string, now time.Time) {
 	if r.wanted == version {
 		return
 	}
 	if r.wanted == "" {
 		if r.entry.Known {
-			r.entry = credentials.Entry{} // that it was missing is not true any more
+			r.entry = credentials.Entry{} // it is no longer missing
 		}
 		r.mark = nextMark()
 	}
@@ -112,7 +112,7 @@ func newer(a, b string) bool {
 	return err != nil || order > 0
 }
 
-// install takes over what was read when the cache had a version.
+// install stores what was read when the cache had a version.
 func (r *record) install(e credentials.Entry, h hashed, asOf string) {
 	r.entry, r.asOf, r.mark = e, asOf, nextMark()
 	r.failure, r.failures, r.retryAt = "", 0, time.Time{}
@@ -125,7 +125,7 @@ func (r *record) install(e credentials.Entry, h hashed, asOf string) {
 	}
 }
 
-// fail notes that a read failed, and reports whether that is news.
+// fail records that a read failed, and reports whether that changes anything.
 func (r *record) fail(text string, now time.Time) bool {
 	news := r.failure != text
 	r.failure, r.mark = text, nextMark()
@@ -134,7 +134,7 @@ func (r *record) fail(text string, now time.Time) bool {
 	return news
 }
 
-// losable reports whether the entry is of a kind that is not used when it may have changed.
+// losable reports whether the entry is of a kind that is not used once it may have changed.
 func (r *record) losable() bool {
 	return r.ref.Kind != credentials.KindKeys && r.ref.Kind != credentials.KindFile && r.entry.Known
 }
@@ -144,7 +144,7 @@ func (r *record) unconfirmed(now time.Time) bool {
 	return r.losable() && !r.current() && !now.Before(r.staleSince.Add(confirmWithin))
 }
 
-// shown is the entry as a listener gets it.
+// shown returns the entry for listeners.
 func (r *record) shown(now time.Time) credentials.Entry {
 	e := r.entry
 	if r.unconfirmed(now) {
@@ -156,12 +156,12 @@ func (r *record) shown(now time.Time) credentials.Entry {
 	return e
 }
 
-// marks are those that were given. Their first bit is that of lost.
+// marks counts the marks given. The first bit of a mark is for lost.
 var marks atomic.Uint64
 
 func nextMark() uint64 { return marks.Add(2) }
 
-// marked is the mark of what shown returns.
+// marked returns the mark of what shown returns.
 func (r *record) marked(now time.Time) uint64 {
 	if r.unconfirmed(now) {
 		return r.mark | 1
@@ -169,13 +169,13 @@ func (r *record) marked(now time.Time) uint64 {
 	return r.mark
 }
 
-// readableAt is when the next read may begin.
+// readableAt returns when the next read may begin.
 func (r *record) readableAt(now time.Time) time.Time {
 	r.spent = max(0, r.spent-float64(now.Sub(r.spentAt))/float64(refill))
 	r.spentAt = now
 	at := r.retryAt
 	if over := r.spent - (burst - 1); over > 0 {
-		// A nanosecond more than the rounded time: a timer that fires too early would be set again.
+		// A nanosecond more than the rounded time: a timer that fires too early would have to be set again.
 		if paced := now.Add(time.Duration(over*float64(refill)) + 1); paced.After(at) {
 			at = paced
 		}

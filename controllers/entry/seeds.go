@@ -11,7 +11,7 @@ import (
 // as a hash.
 const maxCandidates = 4
 
-// seeds are passwords that an earlier operator rendered, by Secret (its UID) and entry.
+// seeds has passwords that an earlier operator rendered, by Secret (its UID) and entry.
 type seeds map[seedKey][]*config.Password
 
 type seedKey struct{ uid, entry string }
@@ -30,7 +30,7 @@ func (s seeds) add(source string, p *config.Password) {
 	}
 }
 
-// of returns the passwords that the entry of a Secret had.
+// of returns the earlier passwords of a Secret's entry.
 func (s seeds) of(uid, entry string) []*config.Password { return s[seedKey{uid, entry}] }
 
 // spend drops the passwords of an entry that has been read.

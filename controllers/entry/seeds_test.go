@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
-// A restart keeps the hashes of passwords that are the same.
+// A restart keeps the hashes of unchanged passwords.
 func TestRestart(t *testing.T) {
 	hash, err := password.New([]byte("hunter2"))
 	if err != nil {
@@ -24,7 +24,7 @@ func TestRestart(t *testing.T) {
 			source := fmt.Sprintf("uid-a-%s/%d/password", name, i+1)
 			previous[source] = &config.Password{Hash: hash, Source: source}
 		}
-		w.put("a", "edited", "password", "hunter2") // a label, say
+		w.put("a", "edited", "password", "hunter2") // a label, for example
 		w.put("a", "changed", "password", "hunter3")
 		w.Seed(previous)
 		for _, name := range []string{"same", "edited", "changed"} {
@@ -43,7 +43,7 @@ func TestRestart(t *testing.T) {
 		if w.hashed() != 1 || len(w.seeds) != 0 {
 			t.Errorf("hashed %q, %d seeds are left", w.hashes, len(w.seeds))
 		}
-		// The password of a seed is recognized afterwards, too.
+		// A seed's password is also recognized afterwards.
 		w.put("a", "same", "password", "hunter2")
 		if e := w.settled(passwordRef("a", "same"), time.Second); e.Password.Hash != hash || w.hashed() != 1 {
 			t.Errorf("%+v", e.Password)

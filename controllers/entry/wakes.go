@@ -9,7 +9,7 @@ import (
 )
 
 // collect is how long changes are collected before their listeners are woken: 300 entries that are
-// read one after the other should not be as many configurations.
+// read one after the other should not cause 300 configurations.
 const collect = 10 * time.Millisecond
 
 // wakes are the listeners to wake.

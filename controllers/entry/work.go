@@ -18,7 +18,7 @@ import (
 // errUnhashed is why an entry cannot be taken yet: its password must be hashed first.
 var errUnhashed = errors.New("the password is not hashed yet")
 
-// hashTask is a password to hash. It holds nothing of the Secret but that.
+// hashTask is a password to hash. It holds nothing else of the Secret.
 type hashTask struct {
 	rec    *record
 	asOf   string
@@ -63,7 +63,7 @@ func (r *Reader) Start(ctx context.Context) error {
 	return nil
 }
 
-// read reads the Secret of a record, and queues its password for hashing if that must be.
+// read reads the Secret of a record, and queues its password for hashing if needed.
 func (r *Reader) read(ctx context.Context, rec *record) {
 	r.mu.Lock()
 	asOf, known := rec.wanted, rec.hashed
@@ -105,7 +105,7 @@ func (r *Reader) read(ctx context.Context, rec *record) {
 	r.finish(rec, e, hashed{mac, e.Password}, asOf, err)
 }
 
-// hashPassword hashes the password of a record, or finds out that an earlier hash is of the same one.
+// hashPassword hashes the password of a record, unless an earlier hash matches it.
 func (r *Reader) hashPassword(ctx context.Context, task hashTask) {
 	r.mu.Lock()
 	gone := r.records[task.rec.ref] != task.rec
@@ -134,13 +134,13 @@ func (r *Reader) hashPassword(ctx context.Context, task hashTask) {
 	r.finish(task.rec, e, hashed{mac, e.Password}, task.asOf, err)
 }
 
-// finish takes over what was read, or why it could not be.
+// finish stores what was read, or why reading failed.
 func (r *Reader) finish(rec *record, e credentials.Entry, h hashed, asOf string, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	rec.busy = false
 	if r.records[rec.ref] != rec || rec.wanted == "" {
-		return // it was forgotten, or deleted, meanwhile
+		return // forgotten or deleted meanwhile
 	}
 	now := time.Now()
 	switch {

@@ -10,13 +10,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// share is the part of all workers that one namespace may keep busy: one of so many.
+// share limits one namespace to a fraction of all workers: one out of so many.
 const share = 4
 
-// tick is about as long as a reconcile of a listener takes that has nothing to do.
+// tick is about as long as the reconcile of an unchanged listener takes.
 const tick = 10 * time.Millisecond
 
-// maxDelay bounds Delay: what waits for longer would not notice that there is room again.
+// maxDelay bounds Delay: a longer wait would not notice that there is room again.
 const maxDelay = 2 * time.Second
 
 // Limiter counts the workers that each namespace keeps busy. It is safe for concurrent use.
@@ -24,23 +24,23 @@ type Limiter struct {
 	most int
 
 	mu   sync.Mutex
-	busy map[string]*load // mu protects it and what is in it
+	busy map[string]*load // mu protects it and its contents
 }
 
-// load of a namespace.
+// load is the load of a namespace.
 type load struct {
 	workers int
-	// refused is how many were refused that have not got a worker since, as far as is known:
-	// one that was given up is counted until no worker is busy.
+	// refused is how many refused requests have not had a worker since, as far as known:
+	// abandoned ones are counted until no worker is busy.
 	refused int
 }
 
-// New returns a Limiter for a number of workers, which are those of one controller.
+// New returns a Limiter for the number of workers of one controller.
 func New(workers int) *Limiter {
 	return &Limiter{most: max(1, workers/share), busy: map[string]*load{}}
 }
 
-// Acquire reports whether a namespace may keep one more worker busy. If so, Release must follow.
+// Acquire reports whether a namespace may keep one more worker busy. If so, call Release afterwards.
 func (l *Limiter) Acquire(namespace string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,9 +71,9 @@ func (l *Limiter) Release(namespace string) {
 	}
 }
 
-// Delay returns when one that was refused is to try again. It grows with the number of those
-// that were refused, so that a thousand listeners of one namespace do not all come back each
-// time to find it as busy as before.
+// Delay returns when a refused request should retry. It grows with the number of refused
+// ones, so that a thousand listeners of one namespace do not all retry each time while it is
+// still busy.
 func (l *Limiter) Delay(namespace string) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,14 +84,14 @@ func (l *Limiter) Delay(namespace string) time.Duration {
 	return min(tick+time.Duration(n.refused/l.most)*tick, maxDelay)
 }
 
-// Reconciler passes requests on to another one as long as their namespace has a place, and
-// has the others come back.
+// Reconciler forwards requests while their namespace has a free worker, and requeues the
+// others.
 type Reconciler struct {
 	reconcile.Reconciler
 	limiter *Limiter
 }
 
-// Wrap returns a reconciler of which one namespace cannot keep more than a quarter of the
+// Wrap returns a reconciler in which one namespace can keep at most a quarter of the
 // workers busy, but always one.
 func Wrap(r reconcile.Reconciler, workers int) *Reconciler {
 	return &Reconciler{Reconciler: r, limiter: New(workers)}

@@ -31,7 +31,7 @@ func TestShare(t *testing.T) {
 	}
 }
 
-// Namespaces that are at rest are not kept.
+// Idle namespaces are not kept.
 func TestForgetsNamespaces(t *testing.T) {
 	l := New(4)
 	for i := range 100 {
@@ -39,7 +39,7 @@ func TestForgetsNamespaces(t *testing.T) {
 		l.Acquire(ns)
 		l.Acquire(ns) // refused
 		l.Release(ns)
-		l.Release(ns) // one too many changes nothing
+		l.Release(ns) // one call too many changes nothing
 	}
 	if len(l.busy) != 0 {
 		t.Errorf("%d namespaces are kept", len(l.busy))
@@ -82,8 +82,7 @@ func (f function) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result,
 
 var _ reconcile.Reconciler = function(nil)
 
-// While one namespace keeps all that it may have busy, others are served; each place is given back, after errors and
-// panics as well.
+// While one namespace uses its full share, others are served; each place is returned, even after errors and panics.
 func TestReconciler(t *testing.T) {
 	const workers = 8
 	var running, most atomic.Int32

@@ -10,22 +10,23 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 )
 
-// Keys are the SFTPKeys of each namespace, as rings that users log in with. The zero value is empty and ready to use.
+// Keys has the SFTPKeys of each namespace, as key sets for users to log in with. The zero value is empty and ready to
+// use.
 type Keys struct {
-	// Concerned returns the listeners that the keys of a namespace matter to.
+	// Concerned returns the listeners that depend on the keys of a namespace.
 	Concerned func(namespace string) []types.NamespacedName
 
 	parser key.Rings
 	mu     sync.Mutex
 	// byNamespace has the informer's objects, which must not be changed; mu protects both maps.
 	byNamespace map[string]map[string]*v1alpha1.SFTPKey
-	// rings as they were made last; a namespace without one has changed since.
+	// rings are the latest rings; a namespace without one has changed since.
 	rings map[string]*key.Ring
-	// previous rings, which stay if what was changed is of no consequence for logins.
+	// previous are the previous rings, which are kept if a change does not matter for logins.
 	previous map[string]*key.Ring
 }
 
-// Observe takes a change of an SFTPKey and returns the listeners that it may matter to.
+// Observe applies a change of an SFTPKey and returns the listeners that it may matter to.
 func (k *Keys) Observe(before, after client.Object) []types.NamespacedName {
 	o := after
 	if o == nil {
@@ -52,7 +53,7 @@ func (k *Keys) Observe(before, after client.Object) []types.NamespacedName {
 	return k.Concerned(o.GetNamespace())
 }
 
-// Ring returns the ring of a namespace. It is the same one until a change of the keys matters for logins.
+// Ring returns the ring of a namespace. It stays the same until a change of the keys matters for logins.
 func (k *Keys) Ring(namespace string) *key.Ring {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -21,7 +21,7 @@ var publicKeys = []string{
 	"not a key",
 }
 
-// The ring of a namespace is that of its keys, and the same one while nothing that matters to a login changes.
+// The ring of a namespace contains its keys, and stays the same while nothing relevant to a login changes.
 func TestKeys(t *testing.T) {
 	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 2))
@@ -44,7 +44,7 @@ func TestKeys(t *testing.T) {
 				t.Fatalf("woken %v", woken)
 			}
 			if random.IntN(3) == 0 {
-				continue // nobody looks after each change
+				continue // it is not read after each change
 			}
 			for _, namespace := range namespaces {
 				got, want := table.Ring(namespace), ringOf(m, namespace)
@@ -78,7 +78,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// nextKey is another version of a key, nil if it is deleted.
+// nextKey returns another version of a key, nil if it is deleted.
 func nextKey(random *rand.Rand, before *v1alpha1.SFTPKey, name types.NamespacedName, n int) *v1alpha1.SFTPKey {
 	if before == nil {
 		before = &v1alpha1.SFTPKey{

@@ -8,9 +8,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Namespaces are the labels of namespaces. The zero value is empty and ready to use.
+// Namespaces has the labels of namespaces. The zero value is empty and ready to use.
 type Namespaces struct {
-	// Concerned returns the listeners that a namespace's labels may matter to.
+	// Concerned returns the listeners that may depend on a namespace's labels.
 	Concerned func(namespace string) []types.NamespacedName
 
 	mu sync.RWMutex
@@ -18,7 +18,7 @@ type Namespaces struct {
 	labels map[string]map[string]string
 }
 
-// Observe takes a change of a Namespace and returns the listeners that it may matter to.
+// Observe applies a change of a Namespace and returns the listeners that it may matter to.
 func (n *Namespaces) Observe(before, after client.Object) []types.NamespacedName {
 	if before != nil && after != nil && maps.Equal(before.GetLabels(), after.GetLabels()) {
 		return nil

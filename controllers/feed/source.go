@@ -1,5 +1,5 @@
-// Package feed keeps tables of what listeners depend on, as the informers have it. A reconcile that reads a table asks no
-// API, copies no object and cannot fail on one: nothing stands between a deleted SFTPUser and its removal.
+// Package feed keeps tables of what listeners depend on, from the informers. A reconcile that reads a table calls no API,
+// copies no object and cannot fail on one: nothing delays the removal of a deleted SFTPUser.
 package feed
 
 import (
@@ -20,14 +20,14 @@ import (
 type Source struct {
 	Cache  cache.Cache
 	Object client.Object
-	// Observe takes a change into a table and returns the listeners to reconcile. before is nil for a new object, after
+	// Observe applies a change to a table and returns the listeners to reconcile. before is nil for a new object, after
 	// for a deleted one. It must not change the objects, which are the informer's own.
 	Observe func(before, after client.Object) []types.NamespacedName
 
 	registration toolscache.ResourceEventHandlerRegistration
 }
 
-// syncInterval is the time between two looks at whether a table is complete.
+// syncInterval is the time between checks of whether a table is complete.
 const syncInterval = 10 * time.Millisecond
 
 // Start implements source.Source.
@@ -56,7 +56,7 @@ func (s *Source) Start(ctx context.Context, queue workqueue.TypedRateLimitingInt
 		},
 		DeleteFunc: func(o any) {
 			if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
-				o = gone.Obj // the watch broke, and the list that followed lacks it
+				o = gone.Obj // the watch broke, and the next list lacks it
 			}
 			if before, ok := o.(client.Object); ok {
 				notify(before, nil)

@@ -21,7 +21,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// informers is a cache with one informer, a real one, or with an error.
+// informers is a cache with one informer, either real or failing.
 type informers struct {
 	cache.Cache
 	informer toolscache.SharedIndexInformer
@@ -32,7 +32,7 @@ func (c informers) GetInformer(context.Context, client.Object, ...cache.Informer
 	return c.informer, c.err
 }
 
-// queue is a real queue that looks, before a request is in it, whether the change is in the table.
+// queue is a real queue that checks whether the table has the change before the request is added.
 type queue struct {
 	workqueue.TypedRateLimitingInterface[reconcile.Request]
 	before func(reconcile.Request)
@@ -53,13 +53,13 @@ type fixture struct {
 	mu sync.Mutex
 	// delay is how long each change takes to be observed.
 	delay time.Duration
-	// seen are the events, as the table gets them.
+	// seen are the events in the order in which the table receives them.
 	seen []string
-	// woken are the listeners that were woken, each with the number of events that were in the table by then.
+	// woken are the listeners that were woken, each with the number of events that the table had by then.
 	woken []string
 }
 
-// newFixture starts an informer that lists some users first.
+// newFixture starts an informer that begins by listing some users.
 func newFixture(t *testing.T, users ...*v1alpha1.SFTPUser) *fixture {
 	t.Helper()
 	f := &fixture{api: cachetesting.NewFakeControllerSource()}
@@ -99,7 +99,7 @@ func (f *fixture) observe(before, after client.Object) []types.NamespacedName {
 	return out
 }
 
-// waitFor waits until n events were observed, and returns them and what was woken for.
+// waitFor waits until n events were observed, and returns them and the wake-ups.
 func (f *fixture) waitFor(t *testing.T, n int) (seen, woken string) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
@@ -123,7 +123,7 @@ func someone(name, listener string) *v1alpha1.SFTPUser {
 	}
 }
 
-// A source is synced when the table has all that there is, not when the informer has: the table would lack users, and they
+// A source is synced when the table has everything, not when the informer has: otherwise the table would lack users, and they
 // would be removed from the pods.
 func TestSyncedWhenTheTableIs(t *testing.T) {
 	var users []*v1alpha1.SFTPUser
@@ -143,7 +143,7 @@ func TestSyncedWhenTheTableIs(t *testing.T) {
 	}
 }
 
-// What an event wakes finds the change in the table.
+// A reconcile woken by an event finds the change in the table.
 func TestTableBeforeQueue(t *testing.T) {
 	f := newFixture(t)
 	if err := f.Start(t.Context(), f.queue); err != nil {
@@ -165,7 +165,7 @@ func TestTableBeforeQueue(t *testing.T) {
 	f.waitFor(t, 3)
 	f.api.Delete(status)
 	f.waitFor(t, 4)
-	// One more, so that what the last one wakes is in the queue for certain.
+	// One more, so that the wake-up of the last one is certainly in the queue.
 	f.api.Add(someone("v", "last"))
 	var seen, woken string
 	for !strings.Contains(woken, "last") {
@@ -179,7 +179,7 @@ func TestTableBeforeQueue(t *testing.T) {
 	}
 }
 
-// A user that was deleted while there was no watch is gone from the table after the next list.
+// A user that was deleted while there was no watch is removed from the table after the next list.
 func TestDeletedWithoutAWatch(t *testing.T) {
 	stays, gone := someone("stays", "partners"), someone("gone", "partners")
 	f := newFixture(t, stays, gone)
@@ -213,7 +213,7 @@ func TestSourceFails(t *testing.T) {
 	if err := broken.WaitForSync(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), "wait for *v1alpha1.SFTPKey: ") {
 		t.Errorf("%v", err)
 	}
-	// One that never lists does not become ready either.
+	// A source whose informer never lists does not become ready.
 	f := &Source{
 		Cache:  informers{informer: toolscache.NewSharedIndexInformer(cachetesting.NewFakeControllerSource(), &v1alpha1.SFTPKey{}, 0, nil)},
 		Object: &v1alpha1.SFTPKey{}, Observe: func(client.Object, client.Object) []types.NamespacedName { return nil },

@@ -21,7 +21,7 @@ func byName(a, b types.NamespacedName) int {
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
-// model is what a table of users should have, found by looking at all users.
+// model is the expected content of a table of users, computed from all users.
 type model map[types.NamespacedName]*v1alpha1.SFTPUser
 
 func (m model) of(listener types.NamespacedName) map[types.NamespacedName]*v1alpha1.SFTPUser {
@@ -34,11 +34,11 @@ func (m model) of(listener types.NamespacedName) map[types.NamespacedName]*v1alp
 	return out
 }
 
-// matters is what of the users of a listener matters to it.
+// matters returns the properties of a listener's users that matter to it.
 func (m model) matters(listener types.NamespacedName) string {
 	var out []string
 	for name, u := range m.of(listener) {
-		out = append(out, fmt.Sprint(name, u.UID, u.Generation, u.DeletionTimestamp.IsZero()))
+		out = append(out, fmt.Sprint(name, u.UID, u.Generation, u.DeletionTimestamp.IsZero(), u.Labels))
 	}
 	slices.Sort(out)
 	return fmt.Sprint(out)
@@ -77,12 +77,14 @@ func event(random *rand.Rand, m model, n int) (before, after *v1alpha1.SFTPUser)
 		return nil, after
 	}
 	after = before.DeepCopy()
-	switch random.IntN(6) {
+	switch random.IntN(7) {
 	case 0:
 		return before, nil
+	case 6:
+		after.Labels = map[string]string{"partner": strconv.Itoa(random.IntN(2))}
 	case 1:
 		after.DeletionTimestamp = new(metav1.Now())
-	case 2: // deleted and created again while nobody looked
+	case 2: // deleted and recreated between two observations
 		after.UID, after.Generation, after.DeletionTimestamp = types.UID(strconv.Itoa(n)), 1, nil
 		refer(after)
 	case 3:
@@ -94,7 +96,7 @@ func event(random *rand.Rand, m model, n int) (before, after *v1alpha1.SFTPUser)
 	return before, after
 }
 
-// The table of users has what the informer has, and wakes exactly the listeners to which a change matters.
+// The table of users matches the informer, and wakes exactly the listeners that a change affects.
 func TestUsers(t *testing.T) {
 	for seed := range uint64(50) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -102,7 +104,7 @@ func TestUsers(t *testing.T) {
 		for n := range 200 {
 			old := maps.Clone(m)
 			before, after := event(random, m, n)
-			var was, is client.Object // a nil pointer in an interface is no nil
+			var was, is client.Object // a nil pointer in an interface is not nil
 			if before != nil {
 				was = before
 				delete(m, nameOf(before))
@@ -144,14 +146,44 @@ func compareUsers(t *testing.T, table *Users, m model, listener types.Namespaced
 	if !maps.Equal(got, want) {
 		t.Fatalf("%v has %v, want %v", listener, got, want)
 	}
+	inOrder := func(a, b *v1alpha1.SFTPUser) int { return byName(nameOf(a), nameOf(b)) }
+	if !slices.IsSortedFunc(table.Of(listener), inOrder) {
+		t.Fatalf("%v has %v, which are not sorted", listener, table.Of(listener))
+	}
+	latest, unsorted := table.Latest(listener), table.Latest(listener)
+	for _, name := range slices.SortedFunc(maps.Keys(m), byName) {
+		if u := latest(name); u != want[name] {
+			t.Fatalf("%v of %v is %v in order, want %v", name, listener, u, want[name])
+		}
+	}
 	for name := range m {
 		if u := table.Get(listener, name); u != want[name] {
 			t.Fatalf("%v of %v is %v, want %v", name, listener, u, want[name])
 		}
+		for range 2 {
+			if u := unsorted(name); u != want[name] {
+				t.Fatalf("%v of %v is %v in no order, want %v", name, listener, u, want[name])
+			}
+		}
 	}
 }
 
-// A deletion that the table has not seen the beginning of does no harm.
+// Of returns a copy: a change of the table changes nothing of what a reconcile works with.
+func TestUsersAreCopied(t *testing.T) {
+	var table Users
+	l := types.NamespacedName{Namespace: "team", Name: "partners"}
+	a, b := someone("a", "partners"), someone("b", "partners")
+	table.Observe(nil, a)
+	table.Observe(nil, b)
+	of, latest := table.Of(l), table.Latest(l)
+	table.Observe(b, b.DeepCopy())
+	table.Observe(a, nil)
+	if !slices.Equal(of, []*v1alpha1.SFTPUser{a, b}) || latest(nameOf(a)) != a || latest(nameOf(b)) != b {
+		t.Errorf("%v", of)
+	}
+}
+
+// Deleting a user that was never in the table does no harm.
 func TestUnknownUserIsDeleted(t *testing.T) {
 	var table Users
 	l := types.NamespacedName{Namespace: "team", Name: "partners"}

@@ -1,5 +1,5 @@
-// Package hostkey decides how a listener goes from the host keys that it has to those that
-// are wanted, without a client that meets a key it was not told of. It is pure: it touches no
+// Package hostkey decides how a listener moves from its current host keys to the wanted ones,
+// so that clients never meet a key that was not announced to them. It is pure: it touches no
 // client, and equal input gives equal output.
 package hostkey
 
@@ -12,23 +12,23 @@ import (
 
 // Key is a host key.
 type Key struct {
-	// Name of the SFTPKey that it is of, and the revision, 0 for a key that was not generated.
+	// Name of its SFTPKey, and the revision, 0 for a key that was not generated.
 	Name     string
 	Revision int32
-	// Fingerprint tells keys apart, and Type is as SSH names it.
+	// Fingerprint identifies the key, and Type is its name in SSH.
 	Fingerprint, Type string
-	// Overlap is how long the key is announced before it becomes Active, and how long the one
-	// that it takes over from is Retiring. 0 is for a key that somebody else has got hold of.
+	// Overlap is how long the key is announced before it becomes Active, and how long its
+	// predecessor is Retiring. 0 is for replacing a compromised key.
 	Overlap time.Duration
 }
 
 // Held is a key of a listener.
 type Held struct {
 	Key
-	// State, and since when it has it.
+	// State, and since when.
 	State v1alpha1.HostKeyState
 	Since time.Time
-	// Next is when the state changes by itself, zero if it does not, or if that waits for
+	// Next is when the state changes automatically, zero if it does not, or if it waits for
 	// WaitingFor.
 	Next       time.Time
 	WaitingFor v1alpha1.HostKeyWait
@@ -37,22 +37,22 @@ type Held struct {
 // Input is what a decision depends on.
 type Input struct {
 	Now time.Time
-	// Wanted are the keys of the spec. Of those of one type the first one is to be Active, and
-	// the others are spares that clients learn ahead. It is never empty.
+	// Wanted are the keys of the spec. The first one of each type is to become Active, and the others are spares that clients
+	// learn in advance. It is never empty.
 	Wanted []Key
-	// Held are the keys as they were decided last. Without any the listener is new, and
-	// nobody knows a key of it.
+	// Held are the keys as last decided. If there are none, the listener is new, and no
+	// client knows its keys.
 	Held []Held
-	// Acknowledged says that every ready pod, and at least one, has loaded Held. A step that
-	// pods do not know of yet must not be followed by the next one.
+	// Acknowledged is set if every ready pod, and at least one, has loaded Held. The next
+	// step must wait until pods have the previous one.
 	Acknowledged bool
 }
 
 // Plan is a decision.
 type Plan struct {
-	// Keys to have from now on: one Active one of each type at most, and one at least.
+	// Keys to have from now on: at most one Active key of each type, and at least one in total.
 	Keys []Held
-	// Changes of states, for events. A listener's first keys are none.
+	// Changes of states, for events. A listener's first keys are not among them.
 	Changes []Change
 }
 
@@ -60,7 +60,7 @@ type Plan struct {
 type Change struct {
 	Key
 	From, To v1alpha1.HostKeyState
-	// Forced says that clients were not told before, because the overlap is 0.
+	// Forced is set if the change was not announced to clients, because the overlap is 0.
 	Forced bool
 }
 
@@ -74,10 +74,11 @@ func (p Plan) Next() (at time.Time) {
 	return at
 }
 
-// Decide decides. A key goes one step at a time: Staged until all pods have it, then
-// Advertised for its overlap, then Active, where the one before becomes Retiring for the same
-// time and is then gone. One key is Retiring at a time, of all types together: a client that
-// knows two keys must not lose both before it has learned one of the next.
+// Decide plans the next step of a host-key rotation. A key advances one step at a time:
+// Staged until all pods have it, then Advertised for its overlap, then Active, when its
+// predecessor becomes Retiring for the same time and is then removed. Only one key is
+// Retiring at a time, across all types: a client that knows two keys must not lose both
+// before it has learned a new one.
 func Decide(in Input) Plan {
 	d := &decision{Input: in}
 	for _, k := range in.Wanted {
@@ -88,11 +89,11 @@ func Decide(in Input) Plan {
 	if len(in.Held) == 0 {
 		return d.first()
 	}
-	d.take()
-	d.force()
-	d.step()
+	d.carryOver()
+	d.applyForced()
+	d.advance()
 	d.takeOver()
-	d.tell()
+	d.setNextTransition()
 	d.sort()
 	return Plan{Keys: d.keys, Changes: d.changes}
 }
@@ -113,7 +114,7 @@ func (d *decision) wanted(fingerprint string) *Key {
 	return nil
 }
 
-// designated is the wanted key of a type that is to be Active, nil if no key of the type is.
+// designated returns the wanted key of a type that is to become Active, nil if there is none.
 func (d *decision) designated(keyType string) *Key {
 	for i := range d.want {
 		if d.want[i].Type == keyType {
@@ -145,8 +146,7 @@ func (d *decision) retiring() bool {
 	return slices.ContainsFunc(d.keys, func(h Held) bool { return h.State == v1alpha1.HostKeyRetiring })
 }
 
-// first are the keys of a new listener: no pod announces anything else, and no client can be
-// surprised.
+// first returns the keys of a new listener: no pod announces anything else, and no client knows another key.
 func (d *decision) first() Plan {
 	for _, k := range d.want {
 		h := Held{Key: k, State: v1alpha1.HostKeyAdvertised, Since: d.now()}
@@ -159,20 +159,20 @@ func (d *decision) first() Plan {
 	return Plan{Keys: d.keys}
 }
 
-// now in the precision of a status.
+// now is the time in the precision of a status.
 func (d *decision) now() time.Time { return d.Now.Truncate(time.Second) }
 
-// take takes over the keys as they are, but for those that are not wanted any more and that
-// no client relies on, and adds those that are new.
-func (d *decision) take() {
+// carryOver copies the current keys, except for those that are no longer wanted and that no
+// client relies on, and adds the new ones.
+func (d *decision) carryOver() {
 	for _, h := range d.Held {
 		h.Next, h.WaitingFor = time.Time{}, ""
 		if h.State == "" {
 			h.State = v1alpha1.HostKeyActive // of an operator that knew no states
 		}
 		if h.Since.IsZero() || h.Since.After(d.Now) {
-			// The clock went back. What has been is not undone, and what is to be does not
-			// wait for the time that it was wrong by.
+			// The clock was set back. Past steps are not undone, and future ones do not
+			// wait for the difference.
 			h.Since = d.now()
 		}
 		w := d.wanted(h.Fingerprint)
@@ -194,7 +194,7 @@ func (d *decision) take() {
 }
 
 func (d *decision) note(h *Held, to v1alpha1.HostKeyState, forced bool) {
-	// One that changes twice in a decision has changed once for everybody else.
+	// Two changes of a key in one decision are a single one to others.
 	for i := range d.changes {
 		if c := &d.changes[i]; c.Fingerprint == h.Fingerprint {
 			c.To, c.Forced = to, c.Forced || forced
@@ -209,7 +209,7 @@ func (d *decision) move(h *Held, to v1alpha1.HostKeyState, forced bool) {
 	h.State, h.Since = to, d.now()
 }
 
-// end ends what a key was. One that is wanted stays as a spare.
+// end ends a key's role. A wanted key stays as a spare.
 func (d *decision) end(fingerprint string, forced bool) {
 	i := slices.IndexFunc(d.keys, func(h Held) bool { return h.Fingerprint == fingerprint })
 	if d.wanted(fingerprint) != nil {
@@ -220,9 +220,9 @@ func (d *decision) end(fingerprint string, forced bool) {
 	d.keys = slices.Delete(d.keys, i, i+1)
 }
 
-// force puts the keys without an overlap in the place of others, at once: a key that somebody
-// else has got hold of must not be trusted for two weeks more.
-func (d *decision) force() {
+// applyForced replaces keys at once if there is no overlap: a compromised key must not be
+// trusted for two more weeks.
+func (d *decision) applyForced() {
 	for _, k := range d.want {
 		h := d.held(k.Fingerprint)
 		if k.Overlap > 0 || h.State == v1alpha1.HostKeyActive || d.designated(k.Type).Fingerprint != k.Fingerprint {
@@ -236,8 +236,8 @@ func (d *decision) force() {
 	}
 }
 
-// step takes the steps that change nothing about what key exchanges use.
-func (d *decision) step() {
+// advance takes the steps that do not change which keys key exchanges use.
+func (d *decision) advance() {
 	for _, h := range slices.Clone(d.keys) {
 		switch {
 		case h.State == v1alpha1.HostKeyStaged && d.Acknowledged && d.wasHeld(h):
@@ -248,13 +248,13 @@ func (d *decision) step() {
 	}
 }
 
-// wasHeld says whether a key was there before this decision, in the state that it has: only
-// that pods have acknowledged.
+// wasHeld reports whether a key already had its state before this decision: pods have
+// acknowledged only that.
 func (d *decision) wasHeld(h Held) bool {
 	return slices.ContainsFunc(d.Held, func(b Held) bool { return b.Fingerprint == h.Fingerprint && b.State == h.State })
 }
 
-// overlap is that of the key that is wanted of the same type, or its own.
+// overlap returns the overlap of the wanted key of the same type, or the key's own.
 func (d *decision) overlap(h Held) time.Duration {
 	if k := d.designated(h.Type); k != nil {
 		return k.Overlap

@@ -15,13 +15,13 @@ var began = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
 const overlap = 10 * time.Hour
 
-// step is a look at a listener: what is wanted, how much later, and what comes of it.
+// step is one evaluation of a listener: what is wanted, how much later, and the result.
 type step struct {
-	// after is the time since the step before; negative when the clock went back.
+	// after is the time since the previous step; negative when the clock was set back.
 	after time.Duration
 	// want are keys as "name=type", without an overlap as "name=type!".
 	want string
-	// late says that pods have not loaded what was decided last.
+	// late means that pods have not loaded the last decision.
 	late bool
 	// is are the keys with their states, and in parentheses what a state waits for: hours, or a word.
 	is string
@@ -248,7 +248,7 @@ func TestRotations(t *testing.T) {
 					t.Errorf("step %d: equal input gives %s and %s", i, is, again)
 				}
 				held = p.Keys
-				for j := range held { // as they come back from a status
+				for j := range held { // as they are read back from a status
 					held[j].Next, held[j].WaitingFor, held[j].Overlap = time.Time{}, "", overlaps[held[j].Name]
 				}
 			}
@@ -256,7 +256,7 @@ func TestRotations(t *testing.T) {
 	}
 }
 
-// What an operator that knew no states has written down is in use.
+// Keys recorded by an operator that knew no states count as Active.
 func TestKeysWithoutAState(t *testing.T) {
 	held := []Held{{Key: Key{Name: "a", Fingerprint: "SHA256:a", Type: "ed"}}}
 	p := Decide(Input{Now: began, Wanted: parseKeys("b=ed"), Held: held})
@@ -265,8 +265,8 @@ func TestKeysWithoutAState(t *testing.T) {
 	}
 }
 
-// Whatever is wanted and whenever: there is a key for key exchanges, one of a type, at most one is Retiring, and only
-// without an overlap does a key become Active that was not announced for it, or go that was not Retiring before.
+// Whatever is wanted and whenever: there is a key for key exchanges, one per type, at most one is Retiring, and only without an
+// overlap does a key become Active that was not announced for it, or disappear that was not Retiring before.
 func TestAnySequence(t *testing.T) {
 	pool := parseKeys("a=ed b=ed c=ed r=rsa s=rsa e=ecdsa")
 	for seed := range uint64(500) {

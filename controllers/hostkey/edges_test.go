@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// edges are more rotations, of several keys that change at once.
+// edges are further rotations, with several keys that change at once.
 var edges = []rotation{
 	{"a new listener's spares come after the keys that are used", []step{
 		{want: "a=ed b=ed r=rsa", is: "a Active, r Active, b Advertised"},
@@ -51,8 +51,8 @@ var edges = []rotation{
 	}},
 }
 
-// Pods that have loaded a key as Staged have not loaded it as Advertised, however short the overlap is: a state counts
-// from the full second.
+// Pods that have loaded a key as Staged have not loaded it as Advertised, however short the overlap: a state counts from the
+// full second.
 func TestShortestOverlap(t *testing.T) {
 	want := parseKeys("b=ed")
 	want[0].Overlap = time.Nanosecond
@@ -72,7 +72,7 @@ func TestShortestOverlap(t *testing.T) {
 	}
 }
 
-// A key is known by its fingerprint. What else is said of it is what the spec says now.
+// A key is identified by its fingerprint. Its other properties come from the current spec.
 func TestKeyOfAnotherName(t *testing.T) {
 	held := Decide(Input{Now: began, Wanted: parseKeys("a=ed")}).Keys
 	renamed := held[0].Key
@@ -112,7 +112,7 @@ func TestNext(t *testing.T) {
 	}
 }
 
-// Keys come back from a status that anybody may have sorted: their order decides nothing.
+// Keys may come back from a status in another order: their order decides nothing.
 func TestOrderOfHeldKeys(t *testing.T) {
 	pool := parseKeys("a=ed b=ed c=ed! r=rsa s=rsa! e=ecdsa")
 	states := []v1alpha1.HostKeyState{v1alpha1.HostKeyActive, v1alpha1.HostKeyAdvertised, v1alpha1.HostKeyStaged, v1alpha1.HostKeyRetiring}
@@ -134,7 +134,7 @@ func TestOrderOfHeldKeys(t *testing.T) {
 			in.Held = append(in.Held, h)
 		}
 		want, _ := show(Decide(in), began)
-		// Several types that leave do so one after the other, in the order in which they are held.
+		// Several types that are removed retire one after the other, in the order in which they are held.
 		if leaving(in) > 1 {
 			continue
 		}
@@ -145,7 +145,7 @@ func TestOrderOfHeldKeys(t *testing.T) {
 	}
 }
 
-// leaving counts the keys that are Active and of no type that is wanted.
+// leaving counts the Active keys of types that are not wanted.
 func leaving(in Input) (n int) {
 	wanted := map[string]bool{}
 	for _, k := range in.Wanted {

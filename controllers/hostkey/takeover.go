@@ -8,8 +8,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// takeOver lets keys become Active whose time has come, and those that they replace, or that
-// nobody wants any more, Retiring.
+// takeOver makes keys Active whose time has come, and makes those that they replace, or that
+// are no longer wanted, Retiring.
 func (d *decision) takeOver() {
 	for _, k := range d.want {
 		h := d.held(k.Fingerprint)
@@ -33,19 +33,19 @@ func (d *decision) takeOver() {
 	}
 }
 
-// notYet says that a time has to come first, and already that there is nothing to wait for.
+// notYet means that a time has to pass first, and already that there is nothing to wait for.
 const (
 	notYet  v1alpha1.HostKeyWait = "NotYet"
 	already v1alpha1.HostKeyWait = "Already"
 )
 
-// mayTakeOver is what the designated key of a type waits for to become Active, "" for nothing.
+// mayTakeOver returns what the designated key of a type waits for to become Active, "" for nothing.
 func (d *decision) mayTakeOver(h Held) v1alpha1.HostKeyWait {
 	switch h.State {
 	case v1alpha1.HostKeyActive:
 		return already
 	case v1alpha1.HostKeyRetiring:
-		return "" // back again: clients still know it, and the other one takes its place
+		return "" // wanted again: clients still know it, and it takes the other one's place
 	case v1alpha1.HostKeyStaged:
 		return v1alpha1.HostKeyWaitPods
 	case v1alpha1.HostKeyAdvertised:
@@ -61,13 +61,13 @@ func (d *decision) mayTakeOver(h Held) v1alpha1.HostKeyWait {
 	return ""
 }
 
-// leaves says whether a key is Active although no key of its type is wanted.
+// leaves reports whether a key is Active although no key of its type is wanted.
 func (d *decision) leaves(h Held) bool {
 	return h.State == v1alpha1.HostKeyActive && d.designated(h.Type) == nil
 }
 
-// mayLeave is what such a key waits for, "" for nothing. Those that are wanted instead must be
-// Active before: a client that has learned none of them yet is served with this one.
+// mayLeave returns what such a key waits for, "" for nothing. The wanted keys must be Active
+// first: a client that has learned none of them yet still relies on this one.
 func (d *decision) mayLeave(h Held) v1alpha1.HostKeyWait {
 	for i := range d.want {
 		k := d.designated(d.want[i].Type)
@@ -86,8 +86,8 @@ func (d *decision) mayLeave(h Held) v1alpha1.HostKeyWait {
 	return ""
 }
 
-// tell says of each key when it changes, or what it waits for.
-func (d *decision) tell() {
+// setNextTransition sets when each key changes, or what it waits for.
+func (d *decision) setNextTransition() {
 	for i := range d.keys {
 		h := &d.keys[i]
 		wait := already
@@ -113,7 +113,7 @@ func (d *decision) tell() {
 	}
 }
 
-// sort puts those first that key exchanges use, in the order in which they are wanted.
+// sort puts the keys that key exchanges use first, in the order in which they are wanted.
 func (d *decision) sort() {
 	rank := func(h Held) int {
 		return slices.Index([]v1alpha1.HostKeyState{

@@ -16,11 +16,11 @@ import (
 )
 
 // CertificateEntry is the entry of a host key's Secret with an OpenSSH host certificate for
-// the key. Whoever runs the CA writes it, and renews it.
+// the key. The CA's operator writes and renews it.
 const CertificateEntry = "ssh-certificate"
 
-// HostCertificate is the host certificate of a key under a policy, nil if it has none. Its
-// time is not looked at: the daemons go by that themselves.
+// HostCertificate returns the host certificate of a key under a policy, nil if it has none.
+// It does not check the validity period: the daemons do that.
 func HostCertificate(m Material, policy cryptopolicy.Policy) (*ssh.Certificate, error) {
 	if len(m.Certificate) == 0 {
 		return nil, nil
@@ -32,8 +32,8 @@ func HostCertificate(m Material, policy cryptopolicy.Policy) (*ssh.Certificate, 
 	return c, nil
 }
 
-// HostCertificateUnder is the host certificate of a key that can be presented under each of
-// some policies, nil if it has none. The key is usable with an error, too.
+// HostCertificateUnder returns the host certificate of a key if it can be presented under
+// each of several policies, nil if it has none. The key is usable even with an error.
 func HostCertificateUnder(m Material, policies []cryptopolicy.Policy) (out *ssh.Certificate, err error) {
 	for _, p := range policies {
 		if out, err = HostCertificate(m, p); err != nil {
@@ -43,7 +43,7 @@ func HostCertificateUnder(m Material, policies []cryptopolicy.Policy) (out *ssh.
 	return out, nil
 }
 
-// CertificateEnd is when a certificate ends, nil for never.
+// CertificateEnd returns when a certificate expires, nil for never.
 func CertificateEnd(c *ssh.Certificate) *metav1.Time {
 	end := publickey.CertificateEnd(c)
 	if end.IsZero() {
@@ -52,17 +52,17 @@ func CertificateEnd(c *ssh.Certificate) *metav1.Time {
 	return new(metav1.NewTime(end))
 }
 
-// Renewals are expected in the last week of a certificate at the latest, and of a short one in
-// the last sixth of its time.
+// A certificate should be renewed before its last week, or a short-lived one before the last
+// sixth of its lifetime.
 const (
 	renewalSeconds = 7 * 24 * 3600
 	renewalShare   = 6
 )
 
-// judgeCertificate decides about the host certificate of a key that is usable: Ready, which
-// it hands on if nothing is wrong, what the status shows, and when that changes by itself,
-// zero for never.
-func judgeCertificate(m Material, ready metav1.Condition, now time.Time) (metav1.Condition, *v1alpha1.HostCertificateStatus, time.Time) {
+// certificateCondition evaluates the host certificate of a usable key: it returns Ready,
+// unchanged if nothing is wrong, what the status shows, and when that changes next, zero
+// for never.
+func certificateCondition(m Material, ready metav1.Condition, now time.Time) (metav1.Condition, *v1alpha1.HostCertificateStatus, time.Time) {
 	policy, err := cryptopolicy.Lookup(cryptopolicy.Default)
 	var c *ssh.Certificate
 	if err == nil {
@@ -80,6 +80,7 @@ func judgeCertificate(m Material, ready metav1.Condition, now time.Time) (metav1
 	end := CertificateEnd(c)
 	status := &v1alpha1.HostCertificateStatus{
 		KeyID: printable(c.KeyId), CAFingerprint: ssh.FingerprintSHA256(c.SignatureKey), ExpirationTime: end,
+		PrincipalCount: new(int32(len(c.ValidPrincipals))),
 	}
 	for _, p := range c.ValidPrincipals[:min(len(c.ValidPrincipals), 32)] {
 		if p = printable(p); p != "" {
@@ -92,16 +93,16 @@ func judgeCertificate(m Material, ready metav1.Condition, now time.Time) (metav1
 	soon := end.Add(-time.Duration(min(renewalSeconds, (c.ValidBefore-c.ValidAfter)/renewalShare)) * time.Second)
 	switch {
 	case !now.Before(end.Time):
-		return yes(v1alpha1.ReasonHostCertificateExpired, "The host certificate ended at %s, and pods present the key without it; put a new one into %q of the Secret",
+		return yes(v1alpha1.ReasonHostCertificateExpired, "The host certificate expired at %s, and pods present the key without it; put a new one into %q of the Secret",
 			end.UTC().Format(time.RFC3339), CertificateEntry), status, time.Time{}
 	case !now.Before(soon):
-		return yes(v1alpha1.ReasonHostCertificateExpiring, "The host certificate ends at %s; put a new one into %q of the Secret before, pods take it up at once",
+		return yes(v1alpha1.ReasonHostCertificateExpiring, "The host certificate expires at %s; put a new one into %q of the Secret before then, which pods load at once",
 			end.UTC().Format(time.RFC3339), CertificateEntry), status, end.Time
 	}
 	return ready, status, soon
 }
 
-// printable is a text of a CA as a status may have it.
+// printable returns a CA's text in a form that is safe for a status.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

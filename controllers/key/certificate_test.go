@@ -22,7 +22,7 @@ func authority(t *testing.T) ssh.Signer {
 	return ca
 }
 
-// certified is a key with a host certificate of ten days that began when it all did.
+// certified returns a key with a host certificate valid for ten days from the start.
 func certified(t *testing.T, m Material, ca ssh.Signer, edits ...func(*ssh.Certificate)) Material {
 	t.Helper()
 	c := &ssh.Certificate{
@@ -57,13 +57,13 @@ func TestJudgeCertificate(t *testing.T) {
 		{"long to go", certified(t, m, ca), 0, "Ready", "m", 200 * hour, true},
 		{
 			"its last week", certified(t, m, ca, func(c *ssh.Certificate) { c.ValidBefore += 90 * 86400 }), 100*24*hour - 7*24*hour, "HostCertificateExpiring",
-			`The host certificate ends at 2027-03-05T12:00:00Z; put a new one into "ssh-certificate" of the Secret before, pods take it up at once`, 100 * 24 * hour, true,
+			`The host certificate expires at 2027-03-05T12:00:00Z; put a new one into "ssh-certificate" of the Secret before then, which pods load at once`, 100 * 24 * hour, true,
 		},
 		{"a short one", certified(t, m, ca, ofADay), 20*hour - time.Second, "Ready", "m", 20 * hour, true},
 		{"the last sixth of a short one", certified(t, m, ca, ofADay), 20 * hour, "HostCertificateExpiring", "", 24 * hour, true},
 		{
 			"over", certified(t, m, ca, ofADay), 24 * hour, "HostCertificateExpired",
-			`The host certificate ended at 2026-11-26T12:00:00Z, and pods present the key without it; put a new one into "ssh-certificate" of the Secret`, 0, true,
+			`The host certificate expired at 2026-11-26T12:00:00Z, and pods present the key without it; put a new one into "ssh-certificate" of the Secret`, 0, true,
 		},
 		{"without an end", certified(t, m, ca, forever), 1e6 * hour, "Ready", "m", 0, true},
 		{"of another key", Material{Private: m.Private, Public: m.Public, Certificate: certified(t, pair(t), ca).Certificate}, 0, "InvalidHostCertificate", "", 0, false},
@@ -72,7 +72,7 @@ func TestJudgeCertificate(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ready := conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "m")
-			c, status, next := judgeCertificate(tt.material, ready, began.Add(tt.after))
+			c, status, next := certificateCondition(tt.material, ready, began.Add(tt.after))
 			if c.Status != metav1.ConditionTrue || c.Reason != tt.reason || tt.message != "" && c.Message != tt.message {
 				t.Errorf("%s %s: %s", c.Status, c.Reason, c.Message)
 			}

@@ -3,6 +3,7 @@ package key
 import (
 	"cmp"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,17 +13,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// Verdict is what is to be done about a key.
+// Verdict is what to do about a key.
 type Verdict struct {
-	// Generate says that a pair must be made and stored.
+	// Generate is set if a pair must be generated and stored.
 	Generate bool
-	// Material is the usable pair, if the condition is True.
+	// Material is the usable pair if the condition is True.
 	Material Material
 	// Condition is Ready; it is not set with Generate.
 	Condition metav1.Condition
 }
 
-// SecretName is the name of a key's Secret, "" if it has none.
+// SecretName returns the name of a key's Secret, "" if it has none.
 func SecretName(k *v1alpha1.SFTPKey) string {
 	switch {
 	case k.Spec.Source == v1alpha1.KeyPublicKey:
@@ -33,7 +34,12 @@ func SecretName(k *v1alpha1.SFTPKey) string {
 	return baseName(k)
 }
 
-// secretNames are those of all its Secrets.
+// SecretOf is the name of the Secret of a generated key's pair of a revision.
+func SecretOf(k *v1alpha1.SFTPKey, revision int32) string {
+	return secretOfRevision(baseName(k), revision)
+}
+
+// secretNames returns the names of all its Secrets.
 func secretNames(k *v1alpha1.SFTPKey) []string {
 	if SecretName(k) == "" {
 		return nil
@@ -45,14 +51,14 @@ func secretNames(k *v1alpha1.SFTPKey) []string {
 	return out
 }
 
-// baseName is the name of a key's Secret but for its revision.
+// baseName returns the name of a key's Secret without the revision.
 func baseName(k *v1alpha1.SFTPKey) string { return cmp.Or(k.Spec.SecretName, k.Name) }
 
-// Decide decides what to do, given the Secret as it is, or nil.
+// Decide decides what to do, given the current Secret, or nil.
 //
-// A pair is made once. Its public half in the status is the memory of that: when the
-// Secret is gone or holds another key later, this is reported, because a new host key
-// looks to every client like somebody in the middle.
+// A pair is generated once. The public key in the status records that: if the Secret is
+// later gone or holds another key, this is reported, because to clients a new host key
+// looks like a man-in-the-middle attack.
 func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
 	name := SecretName(k)
 	generated := k.Spec.Source != v1alpha1.KeyExisting
@@ -67,19 +73,19 @@ func Decide(k *v1alpha1.SFTPKey, secret *corev1.Secret) Verdict {
 	case secret == nil && !generated:
 		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q; create it or correct spec.secretName", name, k.Namespace)
 	case secret == nil && k.Status.PublicKey != "":
-		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q with the key %s is gone; restore it from a backup. No new key is made, because clients would take it for an attack; "+
+		return bad(v1alpha1.ReasonSecretNotFound, "Secret %q with the key %s is gone; restore it from a backup. No new key is generated, because clients would take it for an attack; "+
 			"to give the old key up for good, delete this SFTPKey and create it again", name, k.Status.Fingerprint)
 	case secret == nil:
 		return Verdict{Generate: true}
 	case generated && !madeFor(secret, k):
-		return bad(v1alpha1.ReasonSecretConflict, "Secret %q exists and was not made for this SFTPKey; set another spec.secretName, or use it as it is with source: Existing", name)
+		return bad(v1alpha1.ReasonSecretConflict, "Secret %q exists and was not created for this SFTPKey; set another spec.secretName, or use it with source: Existing", name)
 	}
 	m, err := Parse(secret.Data, k.Spec.Usage)
 	if err != nil {
 		return bad(v1alpha1.ReasonInvalidKey, "Secret %q: %v", name, err)
 	}
 	if generated && k.Status.PublicKey != "" && k.Status.PublicKey != m.Line() {
-		return bad(v1alpha1.ReasonInvalidKey, "Secret %q holds the key %s, but the one that was made is %s; put it back, or delete this SFTPKey and create it again to go on with the other one",
+		return bad(v1alpha1.ReasonInvalidKey, "Secret %q holds the key %s, but the generated one is %s; restore that, or delete this SFTPKey and create it again to continue with the other one",
 			name, m.Fingerprint(), k.Status.Fingerprint)
 	}
 	return Verdict{Material: m, Condition: conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, fmt.Sprintf("The key is in Secret %q", name))}
@@ -89,8 +95,8 @@ func bad(reason, format string, args ...any) Verdict {
 	return Verdict{Condition: conditions.False(v1alpha1.ConditionReady, reason, fmt.Sprintf(format, args...))}
 }
 
-// NewSecret is the Secret for a new pair.
-func NewSecret(k *v1alpha1.SFTPKey, name string, m Material) *corev1.Secret {
+// NewSecret returns the Secret for a pair that is generated now.
+func NewSecret(k *v1alpha1.SFTPKey, name string, m Material, now time.Time) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:      name,
@@ -99,6 +105,7 @@ func NewSecret(k *v1alpha1.SFTPKey, name string, m Material) *corev1.Secret {
 				v1alpha1.LabelKey:              labelOf(k.Name),
 				"app.kubernetes.io/managed-by": "sftp-operator",
 			},
+			Annotations: map[string]string{v1alpha1.AnnotationMade: now.UTC().Format(time.RFC3339)},
 		},
 		Type: corev1.SecretTypeSSHAuth,
 		Data: map[string][]byte{PrivateEntry: m.Private, PublicEntry: []byte(m.Line() + "\n")},

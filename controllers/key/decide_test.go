@@ -23,7 +23,7 @@ func hostKey(changes ...func(*v1alpha1.SFTPKey)) *v1alpha1.SFTPKey {
 
 func existing(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyExisting }
 
-// remembering a key that was made.
+// remembering returns a key with a record of its generated pair.
 func remembering(m Material) func(*v1alpha1.SFTPKey) {
 	return func(k *v1alpha1.SFTPKey) { k.Status.PublicKey, k.Status.Fingerprint = m.Line(), m.Fingerprint() }
 }
@@ -37,12 +37,12 @@ func pair(t *testing.T) Material {
 	return m
 }
 
-// A pair is made once in the life of an SFTPKey; whatever happens to its Secret later is told and not repaired.
+// A pair is generated once in the life of an SFTPKey; whatever happens to its Secret later is reported, not repaired.
 func TestDecide(t *testing.T) {
 	made, other := pair(t), pair(t)
-	secretOf := func(k *v1alpha1.SFTPKey, m Material) *corev1.Secret { return NewSecret(k, SecretName(k), m) }
+	secretOf := func(k *v1alpha1.SFTPKey, m Material) *corev1.Secret { return NewSecret(k, SecretName(k), m, began) }
 	foreign := func(m Material) *corev1.Secret {
-		s := NewSecret(hostKey(), "host", m)
+		s := NewSecret(hostKey(), "host", m, began)
 		s.Labels = nil
 		return s
 	}
@@ -63,22 +63,22 @@ func TestDecide(t *testing.T) {
 		},
 		{
 			"the Secret is gone", hostKey(remembering(made)), nil, "SecretNotFound",
-			`Secret "host" with the key ` + made.Fingerprint() + ` is gone; restore it from a backup. No new key is made, because clients would take it for an attack; ` +
+			`Secret "host" with the key ` + made.Fingerprint() + ` is gone; restore it from a backup. No new key is generated, because clients would take it for an attack; ` +
 				`to give the old key up for good, delete this SFTPKey and create it again`,
 		},
 		{
 			"the Secret holds another key", hostKey(remembering(made)), secretOf(hostKey(), other), "InvalidKey",
-			`Secret "host" holds the key ` + other.Fingerprint() + `, but the one that was made is ` + made.Fingerprint() +
-				`; put it back, or delete this SFTPKey and create it again to go on with the other one`,
+			`Secret "host" holds the key ` + other.Fingerprint() + `, but the generated one is ` + made.Fingerprint() +
+				`; restore that, or delete this SFTPKey and create it again to continue with the other one`,
 		},
 		{
 			"the Secret is somebody else's", hostKey(), foreign(other), "SecretConflict",
-			`Secret "host" exists and was not made for this SFTPKey; set another spec.secretName, or use it as it is with source: Existing`,
+			`Secret "host" exists and was not created for this SFTPKey; set another spec.secretName, or use it with source: Existing`,
 		},
 		{
 			"the Secret is that of another SFTPKey", hostKey(func(k *v1alpha1.SFTPKey) { k.Name, k.Spec.SecretName = "other", "host" }),
 			secretOf(hostKey(), made), "SecretConflict",
-			`Secret "host" exists and was not made for this SFTPKey; set another spec.secretName, or use it as it is with source: Existing`,
+			`Secret "host" exists and was not created for this SFTPKey; set another spec.secretName, or use it with source: Existing`,
 		},
 		{"an existing key", hostKey(existing), foreign(other), "Ready", `The key is in Secret "host"`},
 		{"an existing key that was changed is taken", hostKey(existing, remembering(made)), foreign(other), "Ready", `The key is in Secret "host"`},
@@ -110,7 +110,7 @@ func TestDecide(t *testing.T) {
 
 func TestNewSecret(t *testing.T) {
 	m := pair(t)
-	s := NewSecret(hostKey(), "mine", m)
+	s := NewSecret(hostKey(), "mine", m, began)
 	if s.Name != "mine" || s.Namespace != "platform" || s.Type != corev1.SecretTypeSSHAuth || s.Labels[v1alpha1.LabelKey] != "host" {
 		t.Errorf("Secret %s/%s of type %s with labels %v", s.Namespace, s.Name, s.Type, s.Labels)
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
-// What a CA wrote is shown as far as it is plain text, and as much as the API takes.
+// Text written by a CA is shown as far as it is plain text, up to the API's limit.
 func TestWhatACertificateSays(t *testing.T) {
 	for in, want := range map[string]string{
 		"a b~c": "a b~c", "a\x1fb\x7fc\x80é\n": "abc", strings.Repeat("x", 200): strings.Repeat("x", 128), "\x00": "",
@@ -36,18 +36,18 @@ func TestWhatACertificateSays(t *testing.T) {
 		}
 	})
 	m.Certificate = slices.Concat([]byte("\n\n  "), m.Certificate, []byte("\n\n"))
-	_, status, _ := judgeCertificate(m, metav1.Condition{}, began)
+	_, status, _ := certificateCondition(m, metav1.Condition{}, began)
 	if status == nil || len(status.Principals) != 31 || status.Principals[0] != "a" || status.Principals[30] != "host-29" || !status.ExpirationTime.Time.Equal(began.Add(240*time.Hour)) {
 		t.Errorf("%+v", status)
 	}
 }
 
-// A week before its end to the second, a long certificate is to be renewed.
+// A long certificate is due for renewal a week before it expires, to the second.
 func TestWeekBeforeItsEnd(t *testing.T) {
 	m := certified(t, pair(t), authority(t), func(c *ssh.Certificate) { c.ValidBefore += 90 * 86400 })
 	soon := began.Add(93 * day)
 	ready := conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "m")
-	if c, _, next := judgeCertificate(m, ready, soon.Add(-time.Second)); c.Reason != "Ready" || !next.Equal(soon) {
+	if c, _, next := certificateCondition(m, ready, soon.Add(-time.Second)); c.Reason != "Ready" || !next.Equal(soon) {
 		t.Errorf("%s, again at %s", c.Reason, next)
 	}
 }
@@ -60,18 +60,16 @@ func TestRevisions(t *testing.T) {
 		due  int32
 	}{
 		"new":                          {madeKey(fresh), 1, 0},
-		"new, with a number":           {madeKey(fresh, wanting(5)), 5, 0},
-		"taken up":                     {madeKey(fresh, inUse(1), wanting(5)), 1, 0},
-		"taken up later":               {madeKey(fresh, inUse(3), wanting(5)), 3, 0},
-		"before there were revisions":  {madeKey(inUse(0)), 1, 0},
-		"before that, and one is due":  {madeKey(inUse(0), wanting(2)), 1, 2},
-		"of no source, and one is due": {madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.Source = "" }, wanting(2)), 1, 2},
-		"existing":                     {madeKey(existing, wanting(2)), 1, 0},
+		"new, and a time":              {madeKey(fresh, wanting(time.Minute)), 1, 0},
+		"taken up":                     {madeKey(fresh, inUse(1), wanting(time.Minute)), 1, 0},
+		"taken up later":               {madeKey(fresh, inUse(3), wanting(time.Minute)), 3, 0},
+		"of no source, and one is due": {madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.Source = "" }, wanting(time.Minute)), 1, 2},
+		"existing":                     {madeKey(existing, wanting(time.Minute)), 1, 0},
 	} {
 		if got := Revision(tc.key); got != tc.want {
 			t.Errorf("%s: revision %d, want %d", name, got, tc.want)
 		}
-		if got := due(tc.key, began); got != tc.due {
+		if got := due(tc.key, began.Add(time.Hour)); got != tc.due {
 			t.Errorf("%s: revision %d is due, want %d", name, got, tc.due)
 		}
 	}
@@ -94,11 +92,11 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
-// Without an overlap nothing retires. The earliest end of several is when it is looked at again.
+// Without an overlap nothing retires. The key is evaluated again at the earliest end of several.
 func TestEndsOfPairs(t *testing.T) {
 	for overlap, want := range map[int32]int{0: 0, 1: 1} {
 		k := madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.Rotation.OverlapSeconds = new(overlap) })
-		if retire(k, 2, pair(t), began); len(k.Status.Retiring) != want {
+		if retire(k, 2, pair(t), new(metav1.NewTime(began)), began); len(k.Status.Retiring) != want {
 			t.Errorf("overlap of %d s: %+v", overlap, k.Status.Retiring)
 		}
 	}
@@ -126,12 +124,12 @@ func TestSentencesAboutHolders(t *testing.T) {
 		holdings Holdings
 		want     string
 	}{
-		{ready, nil, Holdings{Holders: in(v1alpha1.KeyRevoked, "a", "b")}, `KeyRevoked: The listener of SFTPUser "a", "b" has revoked the key, its spec.revokedKeys or a list that it names has it; make a new one`},
-		{ready, nil, Holdings{Holders: in(v1alpha1.KeyWeak, "a", "b")}, `WeakKey: The cryptoPolicy of the listener of SFTPUser "a", "b" does not admit the key; make a new one, best of type Ed25519`},
-		{ready, end, Holdings{Holders: in(v1alpha1.KeyExpiring, "a")}, "KeyExpiring: The key ends at 2026-11-25T13:00:00Z; give the user a new one before, or set a later spec.expirationTime"},
+		{ready, nil, Holdings{Holders: in(v1alpha1.KeyRevoked, "a", "b")}, `KeyRevoked: The listener of SFTPUser "a", "b" has revoked the key, in spec.revokedKeys or in a list that it names; create a new one`},
+		{ready, nil, Holdings{Holders: in(v1alpha1.KeyWeak, "a", "b")}, `WeakKey: The cryptoPolicy of the listener of SFTPUser "a", "b" does not allow the key; create a new one, preferably Ed25519`},
+		{ready, end, Holdings{Holders: in(v1alpha1.KeyExpiring, "a")}, "KeyExpiring: The key expires at 2026-11-25T13:00:00Z; give the user a new one before then, or set a later spec.expirationTime"},
 		{ready, nil, Holdings{Holders: in(v1alpha1.KeyExpiring, "a")}, "Ready: as it is"},
 		{ready, end, Holdings{}, "Ready: as it is"},
-		{ready, nil, Holdings{Holders: in(v1alpha1.KeyUnused, "a", "b")}, `KeyUnused: Nobody logged in with the key for long; delete it if SFTPUser "a", "b" needs it no more`},
+		{ready, nil, Holdings{Holders: in(v1alpha1.KeyUnused, "a", "b")}, `KeyUnused: The key has not been used recently; delete it if SFTPUser "a", "b" no longer needs it`},
 		{blocked, nil, Holdings{Holders: in(v1alpha1.KeyUnused, "a")}, "RotationBlocked: blocked"},
 		{ready, nil, Holdings{}, "Ready: as it is"},
 	} {
@@ -142,7 +140,7 @@ func TestSentencesAboutHolders(t *testing.T) {
 			t.Errorf("%q, want %q", text, tc.want)
 		}
 	}
-	// What assigns the key is this SFTPKey itself, as it was before its userRef changed.
+	// The SFTPKey to which the key is assigned is this one itself, before its userRef changed.
 	k := madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.UserRef = &v1alpha1.LocalUserReference{Name: "new"} })
 	h := Holdings{UserExists: true, Owner: &Client{Name: k.Name, User: "old"}, Now: began}
 	if _, assigned := h.Judge(k, ready); assigned.Reason != "Assigned" {
@@ -150,7 +148,7 @@ func TestSentencesAboutHolders(t *testing.T) {
 	}
 }
 
-// The label finds what an earlier operator has made, so it never changes.
+// The label finds what an earlier operator has created, so it never changes.
 func TestLabelOfALongName(t *testing.T) {
 	const want = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnn_"
 	if got := labelOf(strings.Repeat("n", 64)); len(got) != 63 || !strings.HasPrefix(got, want) || got[31:] != "ce068a195ab380a813c713035ed74921" {
@@ -158,17 +156,6 @@ func TestLabelOfALongName(t *testing.T) {
 	}
 	if got := labelOf(strings.Repeat("n", 63)); got != strings.Repeat("n", 63) {
 		t.Errorf("%q", got)
-	}
-}
-
-func TestFindReady(t *testing.T) {
-	k := named()
-	if findReady(k) != nil {
-		t.Error("there is no condition")
-	}
-	k.Status.Conditions = []metav1.Condition{{Type: "Assigned", Reason: "a"}, {Type: "Ready", Reason: "r"}}
-	if c := findReady(k); c == nil || c.Reason != "r" {
-		t.Errorf("%+v", c)
 	}
 }
 
@@ -180,7 +167,7 @@ func TestInvalidPublicKey(t *testing.T) {
 	}
 }
 
-// A certificate has to be usable under each of the policies that come.
+// A certificate must be usable under each of the policies that follow.
 func TestCertificateUnderPolicies(t *testing.T) {
 	weak, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -218,7 +205,7 @@ func TestUnknownAlgorithm(t *testing.T) {
 	}
 }
 
-// ringKey is a key in the spec, made some minutes after it all began.
+// ringKey returns a key in the spec, made some minutes after the start.
 func ringKey(name, user string, m Material, minutes int, edits ...func(*v1alpha1.SFTPKey)) v1alpha1.SFTPKey {
 	k := publicKeyOf(name, user, m, minutes)
 	for _, edit := range edits {
@@ -246,22 +233,17 @@ func TestRing(t *testing.T) {
 	if r.Owner(m.Fingerprint()).Name != "older" || r.Owner(other.Fingerprint()).Name != "a" || r.Owner(third.Fingerprint()) != nil {
 		t.Errorf("%+v", r.owners)
 	}
-	for name, want := range map[string]bool{"older": true, "nobody's": true, "damaged": true, "going": false, "x": false} {
-		if c, ok := r.Get(name); ok != want || ok && c.Name != name {
-			t.Errorf("%s: %v, %+v", name, ok, c)
-		}
-	}
 	slices.Reverse(keys)
 	if NewRing(keys).Stamp() != r.Stamp() || r.Stamp() == NewRing(slices.Delete(slices.Clone(keys), 1, 2)).Stamp() || r.Stamp() == NewRing(keys[:len(keys)-1]).Stamp() {
 		t.Error("the stamp is of the order, or not of all keys")
 	}
 	var none *Ring
-	if c, ok := none.Get("older"); ok || c != nil || none.Of("ada") != nil || none.Owner(m.Fingerprint()) != nil || none.Stamp() != "" {
+	if none.Of("ada") != nil || none.Owner(m.Fingerprint()) != nil || none.Stamp() != "" {
 		t.Error("a nil ring is not empty")
 	}
 }
 
-// Each thing that a login depends on is in the stamp.
+// The stamp covers everything that a login depends on.
 func TestStampOfAKey(t *testing.T) {
 	m, old := pair(t), pair(t)
 	end := func(h int) *metav1.Time { return new(metav1.NewTime(began.Add(time.Duration(h) * time.Hour))) }
@@ -327,15 +309,21 @@ func TestKeysAsUsersHaveThem(t *testing.T) {
 		"Secret gone":  {status(conditions.False("Ready", "SecretNotFound", "")), notReady},
 		"unknown":      {status(conditions.Unknown("Ready", "Pending", "")), notReady},
 	}
-	for _, reason := range []string{"KeyExpired", "KeyNotYetValid", "UserNotFound", "DuplicateKey", "WeakKey", "KeyRevoked"} {
+	for _, reason := range []string{"UserNotFound", "DuplicateKey", "WeakKey", "KeyRevoked"} {
 		rows[reason] = struct {
 			edit func(*v1alpha1.SFTPKey)
 			want string
 		}{status(conditions.False("Ready", reason, "")), ": "}
 	}
+	for _, reason := range []string{"KeyExpired", "KeyNotYetValid"} {
+		rows["inactive: "+reason] = struct {
+			edit func(*v1alpha1.SFTPKey)
+			want string
+		}{status(conditions.True("Inactive", reason, "")), ": "}
+	}
 	for name, tc := range rows {
 		k := ringKey("a", "ada", m, 0, tc.edit)
-		c, _ := NewRing([]v1alpha1.SFTPKey{k}).Get("a")
+		c := NewRing([]v1alpha1.SFTPKey{k}).Of("ada")[0]
 		if got := c.Reason + ": " + c.Problem; got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
@@ -346,7 +334,7 @@ func TestKeysAsUsersHaveThem(t *testing.T) {
 			{PublicKey: "x", EndTime: end(1)}, {PublicKey: m.Line()}, {PublicKey: old.Line(), EndTime: end(2)}, {PublicKey: older.Line(), EndTime: end(9)},
 		}
 	})
-	c, _ := NewRing([]v1alpha1.SFTPKey{k}).Get("a")
+	c := NewRing([]v1alpha1.SFTPKey{k}).Of("ada")[0]
 	networks := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}
 	if c.Fingerprint() != m.Fingerprint() || !slices.Equal(c.From, networks) || c.NotBefore != k.Spec.NotBefore || c.NotAfter != k.Spec.ExpirationTime || c.User != "ada" {
 		t.Errorf("%+v", c)
@@ -360,21 +348,21 @@ func TestKeysAsUsersHaveThem(t *testing.T) {
 		t.Error("retiring pairs are nobody's")
 	}
 	k.Spec.ExpirationTime = nil
-	if c, _ := NewRing([]v1alpha1.SFTPKey{k}).Get("a"); !c.Retiring[1].NotAfter.Equal(end(9)) {
+	if c := NewRing([]v1alpha1.SFTPKey{k}).Of("ada")[0]; !c.Retiring[1].NotAfter.Equal(end(9)) {
 		t.Errorf("%+v", c.Retiring)
 	}
 }
 
-// Rings of two namespaces do not get in each other's way, nor do objects without a version.
+// The rings of two namespaces do not interfere, nor do objects without a version.
 func TestRingsOfNamespaces(t *testing.T) {
 	var rings Rings
 	a, b := ringKey("a", "ada", pair(t), 0), ringKey("b", "ada", pair(t), 0)
 	a.ResourceVersion = "7"
-	first, _ := rings.Ring("one", []v1alpha1.SFTPKey{a}).Get("a")
-	if c, ok := rings.Ring("two", []v1alpha1.SFTPKey{b}).Get("b"); !ok || c.Fingerprint() == first.Fingerprint() {
+	first := rings.Ring("one", []v1alpha1.SFTPKey{a}).Of("ada")[0]
+	if c := rings.Ring("two", []v1alpha1.SFTPKey{b}).Of("ada")[0]; c.Fingerprint() == first.Fingerprint() {
 		t.Errorf("%+v", c)
 	}
-	if again, _ := rings.Ring("one", []v1alpha1.SFTPKey{a}).Get("a"); again != first {
+	if again := rings.Ring("one", []v1alpha1.SFTPKey{a}).Of("ada")[0]; again != first {
 		t.Error("the same version was parsed twice")
 	}
 }

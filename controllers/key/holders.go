@@ -13,24 +13,24 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 )
 
-// Holder is an SFTPUser of the namespace and what its status says of the key.
+// Holder is an SFTPUser of the namespace and what its status says about the key.
 type Holder struct {
 	User string
 	v1alpha1.UserKeyStatus
 }
 
-// Holdings are what else decides about a client key with usable material.
+// Holdings is what else determines the conditions of a client key with usable material.
 type Holdings struct {
 	// Holders have the key in their status, sorted by name.
 	Holders []Holder
-	// UserExists says whether there is the SFTPUser of userRef.
+	// UserExists is set if the SFTPUser of userRef exists.
 	UserExists bool
 	// Owner is the SFTPKey that assigns the key, nil for none.
 	Owner *Client
 	Now   time.Time
 }
 
-// using are the holders that log in with the key.
+// using returns the holders that log in with the key.
 func (h Holdings) using() []string {
 	var out []string
 	for _, u := range h.Holders {
@@ -41,10 +41,10 @@ func (h Holdings) using() []string {
 	return out
 }
 
-// lastUsed is the last day of all holders, "" for none.
+// lastUsed returns the last day of use of all holders, "" for none.
 func (h Holdings) lastUsed() (day string) {
 	for _, u := range h.Holders {
-		day = max(day, u.LastUsedDate) // as texts they compare like days
+		day = max(day, u.LastUsedDate) // ISO dates sort lexically
 	}
 	return day
 }
@@ -59,7 +59,7 @@ func (h Holdings) inState(s v1alpha1.KeyState) []string {
 	return out
 }
 
-// Judge decides about a client key whose material is usable: Ready, which it hands on if
+// Judge evaluates a client key whose material is usable: it returns Ready, unchanged if
 // nothing is wrong, and Assigned, nil for a key without userRef.
 func (h Holdings) Judge(k *v1alpha1.SFTPKey, ready metav1.Condition) (metav1.Condition, *metav1.Condition) {
 	assigned := h.assigned(k)
@@ -74,21 +74,21 @@ func (h Holdings) Judge(k *v1alpha1.SFTPKey, ready metav1.Condition) (metav1.Con
 	case assigned != nil && assigned.Status == metav1.ConditionFalse && assigned.Reason != v1alpha1.ReasonAssignmentConflict:
 		return no(assigned.Reason, "%s", assigned.Message)
 	case k.Spec.NotBefore != nil && h.Now.Before(k.Spec.NotBefore.Time):
-		return no(v1alpha1.ReasonKeyNotYetValid, "The key is valid from %s on", at(k.Spec.NotBefore))
+		return no(v1alpha1.ReasonKeyNotYetValid, "The key is not valid before %s", at(k.Spec.NotBefore))
 	}
 	if revoked := h.inState(v1alpha1.KeyRevoked); len(revoked) > 0 {
-		return no(v1alpha1.ReasonKeyRevoked, "The listener of SFTPUser %s has revoked the key, its spec.revokedKeys or a list that it names has it; make a new one", quoted(revoked))
+		return no(v1alpha1.ReasonKeyRevoked, "The listener of SFTPUser %s has revoked the key, in spec.revokedKeys or in a list that it names; create a new one", quoted(revoked))
 	}
 	if weak := h.inState(v1alpha1.KeyWeak); len(weak) > 0 {
-		return no(v1alpha1.ReasonWeakKey, "The cryptoPolicy of the listener of SFTPUser %s does not admit the key; make a new one, best of type Ed25519", quoted(weak))
+		return no(v1alpha1.ReasonWeakKey, "The cryptoPolicy of the listener of SFTPUser %s does not allow the key; create a new one, preferably Ed25519", quoted(weak))
 	}
 	if len(h.inState(v1alpha1.KeyExpiring)) > 0 && end != nil {
 		return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonKeyExpiring,
-			fmt.Sprintf("The key ends at %s; give the user a new one before, or set a later spec.expirationTime", at(end))), assigned
+			fmt.Sprintf("The key expires at %s; give the user a new one before then, or set a later spec.expirationTime", at(end))), assigned
 	}
 	if unused := h.inState(v1alpha1.KeyUnused); len(unused) > 0 && len(unused) == len(h.using()) && ready.Reason == v1alpha1.ReasonReady {
 		return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonKeyUnused,
-			"Nobody logged in with the key for long; delete it if SFTPUser "+quoted(unused)+" needs it no more"), assigned
+			"The key has not been used recently; delete it if SFTPUser "+quoted(unused)+" no longer needs it"), assigned
 	}
 	return ready, assigned
 }
@@ -111,7 +111,8 @@ func (h Holdings) assigned(k *v1alpha1.SFTPKey) *metav1.Condition {
 	if len(others) > 0 {
 		return no(v1alpha1.ReasonAssignmentConflict, "SFTPUser %q logs in with the key, but it is also a key of SFTPUser %s, where it does not work; remove it there", name, quoted(others))
 	}
-	return new(conditions.True(v1alpha1.ConditionAssigned, v1alpha1.ReasonAssigned, fmt.Sprintf("SFTPUser %q and nobody else in the namespace logs in with the key", name)))
+	return new(conditions.True(v1alpha1.ConditionAssigned, v1alpha1.ReasonAssigned,
+		fmt.Sprintf("Only SFTPUser %q logs in with the key in this namespace", name)))
 }
 
 func quoted(names []string) string {
@@ -122,7 +123,7 @@ func quoted(names []string) string {
 	return strings.Join(out, ", ")
 }
 
-// next is when the key's own times change something, zero for never.
+// next returns when the key's own times change something, zero for never.
 func next(k *v1alpha1.SFTPKey, now time.Time) (at time.Time) {
 	for _, t := range append(rotationTimes(k), k.Spec.NotBefore, k.Spec.ExpirationTime) {
 		if t != nil && now.Before(t.Time) && (at.IsZero() || t.Time.Before(at)) {
@@ -132,7 +133,7 @@ func next(k *v1alpha1.SFTPKey, now time.Time) (at time.Time) {
 	return at
 }
 
-// setAssigned sets the condition, or takes it away from a key that has lost its userRef.
+// setAssigned sets the condition, or removes it from a key that has lost its userRef.
 func setAssigned(k *v1alpha1.SFTPKey, c *metav1.Condition) bool {
 	if c == nil {
 		return meta.RemoveStatusCondition(&k.Status.Conditions, v1alpha1.ConditionAssigned)

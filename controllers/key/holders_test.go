@@ -14,7 +14,8 @@ func holder(user string, state v1alpha1.KeyState, lastUsed string) Holder {
 	return Holder{User: user, UserKeyStatus: v1alpha1.UserKeyStatus{State: state, LastUsedDate: lastUsed}}
 }
 
-// What is wrong first is told: an end before an assignment, that before a beginning, and all of them before policies.
+// The order in which problems are reported: expiry before assignment, assignment before start, and all of these before
+// policies.
 func TestJudge(t *testing.T) {
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	ready := conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "")
@@ -25,7 +26,7 @@ func TestJudge(t *testing.T) {
 		user                string
 		notBefore, notAfter *metav1.Time
 		holdings            Holdings
-		// want are the reasons of Ready and Assigned, and ok is Ready.
+		// want are the reasons of Ready and Assigned; ok is the status of Ready.
 		want, assigned string
 		ok             bool
 	}{

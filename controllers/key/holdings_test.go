@@ -19,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 )
 
-// readsFrom writes to one API server and reads from another one, as from a cache that lags behind.
+// readsFrom writes to one API server and reads from another, as from a cache that lags behind.
 type readsFrom struct {
 	client.Client
 	reads client.Reader
@@ -33,12 +33,12 @@ func requestOf(o client.Object) ctrl.Request {
 	return ctrl.Request{NamespacedName: client.ObjectKeyFromObject(o)}
 }
 
-// userWith is an SFTPUser whose status has keys in states, each used last on a day.
+// userWith returns an SFTPUser whose status has keys in given states, each last used on a given day.
 func userWith(name string, keys ...v1alpha1.UserKeyStatus) *v1alpha1.SFTPUser {
 	return &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name}, Status: v1alpha1.SFTPUserStatus{Keys: keys}}
 }
 
-// publicKeyOf is an SFTPKey with a key in its spec, made some minutes after it all began.
+// publicKeyOf returns an SFTPKey with a key in its spec, made some minutes after the start.
 func publicKeyOf(name, user string, m Material, minutes int) *v1alpha1.SFTPKey {
 	k := named(func(k *v1alpha1.SFTPKey) {
 		k.Name, k.Spec.Source, k.Spec.PublicKey = name, v1alpha1.KeyPublicKey, m.Line()
@@ -51,7 +51,7 @@ func publicKeyOf(name, user string, m Material, minutes int) *v1alpha1.SFTPKey {
 	return k
 }
 
-// assignedAs returns the condition Assigned, as text.
+// assignedAs returns the condition Assigned as text.
 func assignedAs(k *v1alpha1.SFTPKey) string {
 	c := meta.FindStatusCondition(k.Status.Conditions, "Assigned")
 	if c == nil {
@@ -60,7 +60,7 @@ func assignedAs(k *v1alpha1.SFTPKey) string {
 	return fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
 }
 
-// What the users of the namespace say of a key is in its status, and whose it is.
+// The key's status shows its user, and what the users of the namespace report about it.
 func TestUsersOfAKey(t *testing.T) {
 	m, other := pair(t), pair(t)
 	in := func(state v1alpha1.KeyState, day string) v1alpha1.UserKeyStatus {
@@ -75,35 +75,35 @@ func TestUsersOfAKey(t *testing.T) {
 		userWith("zoe", v1alpha1.UserKeyStatus{Fingerprint: other.Fingerprint(), LastUsedDate: "2026-12-01"}, in(v1alpha1.KeyAssignedElsewhere, "2026-11-20")),
 		userWith("ada", in(v1alpha1.KeyActive, "2026-11-24")))
 	got, _ := r.settle(k)
-	if st := got.Status; !slices.Equal(st.Users, []string{"ada"}) || st.LastUsedDate != "2026-11-24" || findReady(got).Reason != "Ready" {
+	if st := got.Status; !slices.Equal(st.Users, []string{"ada"}) || st.LastUsedDate != "2026-11-24" || summary(got).Reason != "Ready" {
 		t.Errorf("%s, %+v", ready(got), st)
 	}
 	if want := `False AssignmentConflict: SFTPUser "ada" logs in with the key, but it is also a key of SFTPUser "zoe", where it does not work; remove it there`; assignedAs(got) != want {
 		t.Error(assignedAs(got))
 	}
-	// The last use outlives the user that it was seen with, but not another key.
+	// The last use is kept when its user is gone, but not for another key.
 	for _, name := range []string{"ada", "zoe"} {
 		if err := r.all.Delete(t.Context(), userWith(name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got, _ = r.settle(k)
-	if st := got.Status; st.Users != nil || st.LastUsedDate != "2026-11-24" || findReady(got).Reason != "UserNotFound" || assignedAs(got) != `False UserNotFound: SFTPUser "ada" does not exist in namespace "team"; create it or correct spec.userRef` {
+	if st := got.Status; st.Users != nil || st.LastUsedDate != "2026-11-24" || summary(got).Reason != "UserNotFound" || assignedAs(got) != `False UserNotFound: SFTPUser "ada" does not exist in namespace "team"; create it or correct spec.userRef` {
 		t.Errorf("%s, %s, %+v", ready(got), assignedAs(got), st)
 	}
 	got.Spec.PublicKey, got.Spec.UserRef = pair(t).Line(), nil
 	r.update(got, false)
-	if got, _ = r.settle(k); got.Status.LastUsedDate != "" || assignedAs(got) != "" || findReady(got).Reason != "Ready" {
+	if got, _ = r.settle(k); got.Status.LastUsedDate != "" || assignedAs(got) != "" || summary(got).Reason != "Ready" {
 		t.Errorf("%s, %s, %+v", ready(got), assignedAs(got), got.Status)
 	}
 }
 
-// Of two SFTPKeys with the same key the older one has it.
+// Of two SFTPKeys with the same key, the older one has it.
 func TestOlderKeyOwns(t *testing.T) {
 	m := pair(t)
 	younger, older := publicKeyOf("a", "eve", m, 2), publicKeyOf("z", "ada", m, 1)
 	r := newRig(t, younger, older, userWith("eve"), userWith("ada"))
-	if got, _ := r.settle(older); ready(got) != "True Ready: The key is in spec.publicKey" || assignedAs(got) != `True Assigned: SFTPUser "ada" and nobody else in the namespace logs in with the key` {
+	if got, _ := r.settle(older); ready(got) != "True Ready: The key is in spec.publicKey" || assignedAs(got) != `True Assigned: Only SFTPUser "ada" logs in with the key in this namespace` {
 		t.Errorf("the older one: %s, %s", ready(got), assignedAs(got))
 	}
 	got, _ := r.settle(younger)
@@ -125,7 +125,7 @@ func TestStatusHolds64Users(t *testing.T) {
 	}
 }
 
-// Nobody logs in with a host key, whatever a user's status says.
+// Host keys have no users, whatever a user's status says.
 func TestHostKeyHasNoUsers(t *testing.T) {
 	r := newRig(t, named(ofHost))
 	k, _ := r.settle(named())
@@ -137,7 +137,7 @@ func TestHostKeyHasNoUsers(t *testing.T) {
 	}
 }
 
-// It is looked again at the first of its times, and of a key that is blocked at least every now and then.
+// The key is reconciled again at the earliest of its times, and a blocked key at regular intervals.
 func TestAgain(t *testing.T) {
 	at := func(d time.Duration) *metav1.Time { return new(metav1.NewTime(began.Add(d))) }
 	r := newRig(t)
@@ -162,21 +162,21 @@ func TestAgain(t *testing.T) {
 		if tc.renewal > 0 {
 			renewal = began.Add(tc.renewal)
 		}
-		if got := r.again(named(func(k *v1alpha1.SFTPKey) { k.Spec.ExpirationTime = tc.end }), tc.blocked, renewal); got != tc.want {
+		if got := r.requeueAfter(named(func(k *v1alpha1.SFTPKey) { k.Spec.ExpirationTime = tc.end }), tc.blocked, renewal); got != tc.want {
 			t.Errorf("ends %v, blocked %v, renewal after %s: again after %s, want %s", tc.end, tc.blocked, tc.renewal, got, tc.want)
 		}
 	}
 }
 
-// Before the key is usable nobody looks whose it is.
+// Until the key is usable, its holder is not looked up.
 func TestNotLookedAt(t *testing.T) {
 	r := newRig(t, named(existing, func(k *v1alpha1.SFTPKey) { k.Spec.UserRef = &v1alpha1.LocalUserReference{Name: "ada"} }))
-	if got, _ := r.settle(named()); assignedAs(got) != "Unknown Pending: Not looked at before the key is usable" || findReady(got).Reason != "SecretNotFound" {
+	if got, _ := r.settle(named()); assignedAs(got) != "Unknown Pending: Not evaluated until the key is usable" || summary(got).Reason != "SecretNotFound" {
 		t.Errorf("%s, %s", ready(got), assignedAs(got))
 	}
 }
 
-// The end and the beginning of a key are when it is looked at again.
+// The key is reconciled again when it expires and when it becomes valid.
 func TestLooksAgainAtItsTimes(t *testing.T) {
 	m := pair(t)
 	k := publicKeyOf("acme", "", m, 0)
@@ -186,10 +186,10 @@ func TestLooksAgainAtItsTimes(t *testing.T) {
 		at, after time.Duration
 		want      string
 	}{
-		{0, time.Hour, "False KeyNotYetValid: The key is valid from 2026-11-25T13:00:00Z on"},
+		{0, time.Hour, "Inactive KeyNotYetValid: The key is not valid before 2026-11-25T13:00:00Z"},
 		{time.Hour, 2 * time.Hour, "True Ready: The key is in spec.publicKey"},
 		{3*time.Hour - time.Millisecond, 10 * time.Millisecond, "True Ready: The key is in spec.publicKey"},
-		{3 * time.Hour, 0, "False KeyExpired: The key expired at 2026-11-25T15:00:00Z; give the user a new one, or set a later spec.expirationTime"},
+		{3 * time.Hour, 0, "Inactive KeyExpired: The key expired at 2026-11-25T15:00:00Z; give the user a new one, or set a later spec.expirationTime"},
 	} {
 		r.now = began.Add(step.at)
 		if got, after := r.settle(k); ready(got) != step.want || after != step.after {
@@ -198,19 +198,19 @@ func TestLooksAgainAtItsTimes(t *testing.T) {
 	}
 }
 
-// A host certificate is in the status, and looked at when it is to be renewed and when it ends.
+// A host certificate is in the status, and the key is reconciled when the certificate is due for renewal and when it expires.
 func TestHostCertificateInTheStatus(t *testing.T) {
 	m := certified(t, pair(t), authority(t))
-	s := NewSecret(named(), "acme", m)
+	s := NewSecret(named(), "acme", m, began)
 	s.Data[CertificateEntry] = m.Certificate
 	r := newRig(t, s, named(ofHost))
 	got, after := r.settle(named())
-	if got.Status.Certificate == nil || !got.Status.Certificate.ExpirationTime.Time.Equal(began.Add(10*day)) || after != 200*time.Hour || findReady(got).Reason != "Ready" {
+	if got.Status.Certificate == nil || !got.Status.Certificate.ExpirationTime.Time.Equal(began.Add(10*day)) || after != 200*time.Hour || summary(got).Reason != "Ready" {
 		t.Errorf("%s, %+v, again after %s", ready(got), got.Status.Certificate, after)
 	}
 	r.told()
 	r.now = began.Add(200 * time.Hour)
-	if got, after = r.settle(got); findReady(got).Reason != "HostCertificateExpiring" || after != 40*time.Hour || len(r.told()) != 1 {
+	if got, after = r.settle(got); summary(got).Reason != "HostCertificateExpiring" || after != 40*time.Hour || len(r.told()) != 1 {
 		t.Errorf("%s, again after %s", ready(got), after)
 	}
 	got.Spec.Rotation = v1alpha1.KeyRotation{Policy: v1alpha1.RotationPeriodic, PeriodSeconds: new(int32(201 * 3600))}
@@ -218,21 +218,21 @@ func TestHostCertificateInTheStatus(t *testing.T) {
 	if _, after = r.settle(got); after != time.Hour {
 		t.Errorf("the rotation comes first: again after %s", after)
 	}
-	// While the Secret cannot be found, what was known of the certificate stays.
+	// While the Secret cannot be found, the last known certificate stays.
 	if err := r.all.Delete(t.Context(), s.DeepCopy()); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ = r.settle(got); findReady(got).Reason != "SecretNotFound" || got.Status.Certificate == nil {
+	if got, _ = r.settle(got); summary(got).Reason != "SecretNotFound" || got.Status.Certificate == nil {
 		t.Errorf("%s, %+v", ready(got), got.Status)
 	}
-	// A key of a user has none, whatever its Secret has.
+	// A client key has no certificate, whatever its Secret contains.
 	r = newRig(t, s, named())
 	if got, _ := r.settle(named()); got.Status.Certificate != nil {
 		t.Errorf("%+v", got.Status.Certificate)
 	}
 }
 
-// Whoever changes wakes the SFTPKeys that say something of it, and nobody else.
+// A change of an object wakes the SFTPKeys whose status depends on it, and no others.
 func TestWhoIsWoken(t *testing.T) {
 	m, other := pair(t), pair(t)
 	mine, same, theirs := publicKeyOf("mine", "ada", m, 0), publicKeyOf("same", "", m, 1), publicKeyOf("theirs", "eve", other, 2)
@@ -258,7 +258,7 @@ func TestWhoIsWoken(t *testing.T) {
 		return slices.Compact(out)
 	}
 	ctx := t.Context()
-	secret := func(name string) client.Object { return NewSecret(named(), name, m) }
+	secret := func(name string) client.Object { return NewSecret(named(), name, m, began) }
 	l := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team"}, Status: v1alpha1.SFTPListenerStatus{HostKeys: []v1alpha1.HostKeyStatus{{Name: "host"}, {Name: "more"}}}}
 	for _, tc := range []struct {
 		what string

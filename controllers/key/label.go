@@ -10,12 +10,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// hashDigits is how much of a hash is in a label, 128 bits: nobody finds two names with the same.
+// hashDigits is how much of a hash is in a label, 128 bits: collisions cannot be found.
 const hashDigits = 32
 
 // labelOf returns the value of v1alpha1.LabelKey for an SFTPKey. A name that is too long for a label is cut and
-// has its hash after it. The '_' between them is in no name of an object, so that no other SFTPKey can be called like
-// the label, and so get at the Secrets.
+// followed by its hash. Object names cannot contain the '_' in between, so no other SFTPKey can have the label as its
+// name and thereby get at the Secrets.
 func labelOf(name string) string {
 	if len(name) <= validation.LabelValueMaxLength {
 		return name
@@ -24,7 +24,7 @@ func labelOf(name string) string {
 	return name[:validation.LabelValueMaxLength-hashDigits-1] + "_" + hex.EncodeToString(sum[:])[:hashDigits]
 }
 
-// madeFor reports whether an object, a Secret, was made for an SFTPKey.
+// madeFor reports whether a Secret was created for an SFTPKey.
 func madeFor(o metav1.Object, k *v1alpha1.SFTPKey) bool {
 	return o.GetLabels()[v1alpha1.LabelKey] == labelOf(k.Name)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// TestLabels: each name that an SFTPKey can have gives a label that the API server takes, and no two the same.
+// TestLabels: every possible name of an SFTPKey gives a valid and unique label.
 func TestLabels(t *testing.T) {
 	long := strings.Repeat("a", 253)
 	seen := map[string]string{}
@@ -35,8 +35,8 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestLongName: the Secret of a key with a long name is found to be its own, and that of another with the same
-// beginning is not.
+// TestLongName: the Secret of a key with a long name is recognized as its own, and that of another key with the same prefix is
+// not.
 func TestLongName(t *testing.T) {
 	key := func(name string) *v1alpha1.SFTPKey {
 		return &v1alpha1.SFTPKey{
@@ -49,7 +49,7 @@ func TestLongName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := NewSecret(a, SecretName(a), m)
+	secret := NewSecret(a, SecretName(a), m, began)
 	if c := Decide(a, secret).Condition; c.Reason != v1alpha1.ReasonReady {
 		t.Errorf("its own Secret: %s: %s", c.Reason, c.Message)
 	}

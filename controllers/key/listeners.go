@@ -12,7 +12,7 @@ import (
 
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftplisteners,verbs=get;list;watch
 
-// hostKeysDiffer says whether two versions of a listener have other host keys.
+// hostKeysDiffer reports whether two versions of a listener have different host keys.
 func hostKeysDiffer(before, after client.Object) bool {
 	a, ok1 := before.(*v1alpha1.SFTPListener)
 	b, ok2 := after.(*v1alpha1.SFTPListener)
@@ -21,7 +21,7 @@ func hostKeysDiffer(before, after client.Object) bool {
 	})
 }
 
-// hostKeysOfListener are the SFTPKeys whose keys a listener has.
+// hostKeysOfListener returns the SFTPKeys whose keys a listener has.
 func hostKeysOfListener(_ context.Context, o client.Object) []reconcile.Request {
 	l, ok := o.(*v1alpha1.SFTPListener)
 	if !ok {

@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// Entries of a key's Secret. The first is that of the type kubernetes.io/ssh-auth.
+// Entries of a key's Secret. The first one is defined by the type kubernetes.io/ssh-auth.
 const (
 	PrivateEntry = corev1.SSHAuthPrivateKey
 	PublicEntry  = "ssh-publickey"
@@ -28,10 +28,10 @@ const (
 
 // Material is a key pair as a Secret holds it.
 type Material struct {
-	// Private is the private key's file, nil if the Secret has only the public half.
+	// Private is the private key's file, nil if the Secret only has the public key.
 	Private []byte
 	Public  ssh.PublicKey
-	// Certificate is what a host key's Secret has as its certificate, unchecked; nil for none.
+	// Certificate is the unchecked certificate in a host key's Secret; nil for none.
 	Certificate []byte
 }
 
@@ -41,7 +41,7 @@ func (m Material) Line() string { return strings.TrimSpace(string(ssh.MarshalAut
 // Fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
 func (m Material) Fingerprint() string { return ssh.FingerprintSHA256(m.Public) }
 
-// Generate makes a new pair.
+// Generate generates a pair.
 func Generate(algorithm v1alpha1.KeyAlgorithm, comment string) (Material, error) {
 	private, err := newPrivateKey(algorithm)
 	if err != nil {
@@ -73,8 +73,8 @@ func newPrivateKey(algorithm v1alpha1.KeyAlgorithm) (crypto.PrivateKey, error) {
 	return nil, fmt.Errorf("algorithm %q is not known", algorithm)
 }
 
-// Parse reads a pair from a Secret's data. A Client key may have the public half alone.
-// The error says what to do, and contains nothing secret.
+// Parse reads a pair from a Secret's data. A Client key may have only the public key. The
+// error says what to do, and contains nothing secret.
 func Parse(data map[string][]byte, usage v1alpha1.KeyUsage) (Material, error) {
 	private, ok := data[PrivateEntry]
 	if !ok || len(private) == 0 {

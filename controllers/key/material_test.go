@@ -96,7 +96,7 @@ func TestParseRefuses(t *testing.T) {
 		{
 			"RSA of 1024 bits", host,
 			map[string][]byte{PrivateEntry: shortPEM},
-			`the entry "ssh-privatekey" cannot be used: RSA key of 1024 bits is too short, at least 2048 are needed; make a new key, best with ssh-keygen -t ed25519`,
+			`the entry "ssh-privatekey" cannot be used: RSA key of 1024 bits is too short: at least 2048 are required; create a new key, preferably with ssh-keygen -t ed25519`,
 		},
 		{
 			"a public half with a typo", client,
@@ -106,7 +106,7 @@ func TestParseRefuses(t *testing.T) {
 		{
 			"a private key as the public half", client,
 			map[string][]byte{PublicEntry: pem.EncodeToMemory(locked)},
-			`the entry "ssh-publickey": this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others`,
+			`the entry "ssh-publickey": this is a private key: use the public half, the line in the .pub file, and generate a new key pair if others have seen this one`,
 		},
 	}
 	for _, tt := range tests {

@@ -14,28 +14,28 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
-// mill makes the pairs that take long, of RSA: seconds of a processor each. It makes one at a time, beside the reconciles, and
-// one namespace after the other. So a thousand keys of one tenant hold up neither keys of others nor the processor.
+// mill generates RSA pairs, which take seconds of CPU time each. It generates one at a time, outside reconciles, and takes
+// namespaces in turn. So a thousand keys of one tenant block neither others' keys nor the processor.
 type mill struct {
 	generate func(v1alpha1.KeyAlgorithm, string) (Material, error)
 	waker    wake.Waker
 	queue    *turns.Queue[order]
 
-	mu sync.Mutex // protects orders
-	// orders by SFTPKey, one for each.
+	mu sync.Mutex // guards orders
+	// orders has the order of each SFTPKey.
 	orders map[types.NamespacedName]*work
 }
 
-// order is for one pair.
+// order is an order for one pair.
 type order struct {
 	key types.NamespacedName
 	uid types.UID
-	// secret is the name of the Secret that it is for: each revision has its own.
+	// secret is the name of its Secret: each revision has its own.
 	secret    string
 	algorithm v1alpha1.KeyAlgorithm
 }
 
-// work is an order and what became of it.
+// work is an order and its result.
 type work struct {
 	order
 	done     bool
@@ -47,13 +47,13 @@ func newMill() *mill {
 	return &mill{generate: Generate, queue: turns.New[order](1), orders: map[types.NamespacedName]*work{}}
 }
 
-// slow reports whether pairs of an algorithm are made by the mill.
+// slow reports whether the mill generates pairs of an algorithm.
 func slow(algorithm v1alpha1.KeyAlgorithm) bool {
 	return algorithm == v1alpha1.KeyRSA3072 || algorithm == v1alpha1.KeyRSA4096
 }
 
-// take returns a pair that was made, until it is forgotten; an error is returned once. Without a pair it is ordered, and the
-// SFTPKey is reconciled when it is there.
+// take returns a generated pair until it is forgotten; an error is returned once. If there is none, it is ordered, and the
+// SFTPKey is reconciled when it is done.
 func (m *mill) take(o order) (material Material, done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -72,14 +72,14 @@ func (m *mill) take(o order) (material Material, done bool, err error) {
 	return w.material, true, w.err
 }
 
-// forget drops the order of an SFTPKey that has its pair, or is gone.
+// forget drops the order of an SFTPKey that has its pair or was deleted.
 func (m *mill) forget(key types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.orders, key)
 }
 
-// wanted reports whether an order still stands.
+// wanted reports whether an order is still wanted.
 func (m *mill) wanted(o order) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -90,7 +90,7 @@ func (m *mill) wanted(o order) bool {
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (m *mill) NeedLeaderElection() bool { return true }
 
-// Start makes pairs until the context ends. It implements manager.Runnable.
+// Start generates pairs until the context ends. It implements manager.Runnable.
 func (m *mill) Start(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, m.queue.Close)
 	defer stop()
@@ -103,7 +103,7 @@ func (m *mill) Start(ctx context.Context) error {
 	return nil
 }
 
-// make makes a pair, and has the SFTPKey reconciled.
+// make generates a pair, and triggers a reconcile of the SFTPKey.
 func (m *mill) make(ctx context.Context, o order) {
 	w := &work{order: o, done: true}
 	func() {

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// millOf runs a mill whose pairs take a second each, and returns the queue of those that it wakes.
+// millOf runs a mill whose pairs take a second each, and returns the queue of woken keys.
 func millOf(t *testing.T, generate func(string) error) (*mill, workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	t.Helper()
 	m := newMill()
@@ -47,7 +47,7 @@ func orderOf(namespace, name string) order {
 	return order{key: types.NamespacedName{Namespace: namespace, Name: name}, uid: "1", secret: name, algorithm: v1alpha1.KeyRSA4096}
 }
 
-// wish orders a pair that is not there yet.
+// wish requests a pair that does not exist yet.
 func wish(t *testing.T, m *mill, o order) {
 	t.Helper()
 	if _, done, err := m.take(o); done || err != nil {
@@ -55,7 +55,7 @@ func wish(t *testing.T, m *mill, o order) {
 	}
 }
 
-// left is how many orders there are.
+// left is the number of pending requests.
 func left(m *mill) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -64,7 +64,7 @@ func left(m *mill) int {
 
 func fine(string) error { return nil }
 
-// A hundred pairs of one namespace keep another one waiting for the pair that is being made, and no longer.
+// A hundred requests of one namespace delay another one only until the current pair is finished.
 func TestPairsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, woken := millOf(t, fine)
@@ -88,14 +88,14 @@ func TestPairsTakeTurns(t *testing.T) {
 	})
 }
 
-// Pairs of SFTPKeys that are gone are not made: creating and deleting keys in a loop costs others nothing.
+// Pairs of deleted SFTPKeys are not made: creating and deleting keys in a loop costs others nothing.
 func TestPairsOfDeletedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		made := map[string]int{}
 		m, _ := millOf(t, func(comment string) error { made[comment]++; return nil })
 		for i := range 100 {
 			o := orderOf("b", "same")
-			o.uid = types.UID(strconv.Itoa(i)) // deleted and made again
+			o.uid = types.UID(strconv.Itoa(i)) // deleted and recreated
 			wish(t, m, o)
 			wish(t, m, orderOf("b", strconv.Itoa(i)))
 			m.forget(orderOf("b", strconv.Itoa(i)).key)
@@ -116,7 +116,7 @@ func TestPairsOfDeletedKeys(t *testing.T) {
 	})
 }
 
-// A pair that could not be made is tried again when it is asked for again, and a panic is no more than that.
+// A failed pair is retried when it is requested again, and so is one that panicked.
 func TestPairsThatFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
@@ -152,10 +152,10 @@ func TestPairsThatFail(t *testing.T) {
 	})
 }
 
-// An SFTPKey with RSA waits for its first pair, and says so. While the next one is made, the one in use works on, and a pair that
-// could not be stored is not made twice.
+// An SFTPKey of type RSA waits for its first pair, and says so. While the next one is made, the current one stays in use, and a
+// pair that could not be stored is not made twice.
 func TestKeyWaitsForItsPair(t *testing.T) {
-	const waits = "False Pending: A pair of RSA4096 is being made, which takes seconds, and longer if others wait, too"
+	const waits = "False Pending: A pair of RSA4096 is being generated, which takes seconds, and longer if others are queued"
 	k := named()
 	k.Spec.Algorithm = v1alpha1.KeyRSA4096
 	r := newRig(t, k)
@@ -179,13 +179,12 @@ func TestKeyWaitsForItsPair(t *testing.T) {
 	}
 	eventually(t, func() bool { _, err := r.reconciled(k); return errors.Is(err, refused) })
 	r.fail = nil
-	if k, _ = r.settle(k); !conditionTrue(*findReady(k)) || left(r.mill) != 0 {
+	if k, _ = r.settle(k); !conditionTrue(*summary(k)) || left(r.mill) != 0 {
 		t.Errorf("%s, %d orders", ready(k), left(r.mill))
 	}
 	first := k.Status.Fingerprint
-	k.Spec.Revision = 2
-	r.update(k, false)
-	if k, after = r.settle(k); !conditionTrue(*findReady(k)) || k.Status.Fingerprint != first || after != 0 {
+	r.wantNew(k)
+	if k, after = r.settle(k); !conditionTrue(*summary(k)) || k.Status.Fingerprint != first || after != 0 {
 		t.Errorf("%s with %s, again after %s", ready(k), k.Status.Fingerprint, after)
 	}
 	<-made
@@ -193,9 +192,8 @@ func TestKeyWaitsForItsPair(t *testing.T) {
 	if k.Status.Fingerprint == first || len(k.Status.Retiring) != 1 || len(made) != 0 {
 		t.Errorf("%+v, %d more pairs", k.Status, len(made))
 	}
-	// An SFTPKey that is gone wants nothing.
-	k.Spec.Revision = 3
-	r.update(k, false)
+	// A deleted SFTPKey requests nothing.
+	r.wantNew(k)
 	r.settle(k)
 	if err := r.all.Delete(t.Context(), k); err != nil {
 		t.Fatal(err)

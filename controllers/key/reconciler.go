@@ -28,14 +28,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 	"github.com/sftp-operator/sftp-operator/controllers/fair"
-	"github.com/sftp-operator/sftp-operator/controllers/fresh"
+	"github.com/sftp-operator/sftp-operator/controllers/staleness"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
 // SecretIndex indexes SFTPKeys by the names of their Secrets.
 const SecretIndex = "key.secretName"
 
-// Reconciler makes SFTPKeys so.
+// Reconciler reconciles SFTPKeys.
 type Reconciler struct {
 	Client client.Client
 	// Live reads Secrets past any cache.
@@ -44,7 +44,7 @@ type Reconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	written fresh.Written
+	written staleness.WriteTracker
 	mill    *mill
 }
 
@@ -64,13 +64,13 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("key").
 		For(&v1alpha1.SFTPKey{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		// What a user's status says of its keys is in the status of the SFTPKeys, too.
+		// SFTPKeys show what users' statuses say about them.
 		Watches(&v1alpha1.SFTPUser{}, handler.EnqueueRequestsFromMapFunc(r.keysOfUser), builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(e event.UpdateEvent) bool { return keysDiffer(e.ObjectOld, e.ObjectNew) },
 		})).
 		// An SFTPKey may be the duplicate of another one.
 		Watches(&v1alpha1.SFTPKey{}, handler.EnqueueRequestsFromMapFunc(r.duplicatesOf), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		// A pair of a former revision of a host key is done with when the last listener is.
+		// A pair of a former host-key revision is kept until no listener uses it.
 		Watches(&v1alpha1.SFTPListener{}, handler.EnqueueRequestsFromMapFunc(hostKeysOfListener), builder.WithPredicates(predicate.Funcs{
 			CreateFunc: func(event.CreateEvent) bool { return false },
 			UpdateFunc: func(e event.UpdateEvent) bool { return hostKeysDiffer(e.ObjectOld, e.ObjectNew) },
@@ -82,6 +82,17 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 }
 
 func (r *Reconciler) keysOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
+	if o.GetLabels()[v1alpha1.LabelRecord] != "" {
+		names, err := r.hostKeysOf(ctx, o.GetNamespace())
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Cannot list the keys of a record", "secret", client.ObjectKeyFromObject(o))
+		}
+		var out []reconcile.Request
+		for _, name := range names {
+			out = append(out, reconcile.Request{NamespacedName: name})
+		}
+		return out
+	}
 	var keys v1alpha1.SFTPKeyList
 	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{SecretIndex: o.GetName()}); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the keys of a Secret", "secret", client.ObjectKeyFromObject(o))
@@ -99,7 +110,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	var k *v1alpha1.SFTPKey
 	defer func() {
 		if p := recover(); p != nil {
-			// Neither the value nor the stack belongs in an event: they may quote anything.
+			// The value and the stack must not be in an event: they may quote anything.
 			ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = errPanic
 		}
@@ -114,10 +125,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	return r.reconcile(ctx, k)
 }
 
-var errPanic = errors.New("the operator has a defect and could not finish; its log has the details")
+var errPanic = errors.New("internal error of the operator; its log has the details")
 
-// warn tells of an error that is tried again. It is no condition: what was found of the key before is still so, and those who
-// use the key go by that.
+// warn writes an event for an error that is retried. It is not a condition: earlier findings about the key still hold, and
+// its users rely on them.
 func (r *Reconciler) warn(k *v1alpha1.SFTPKey, err error) {
 	var status apierrors.APIStatus
 	var late *deadline.Error
@@ -127,9 +138,9 @@ func (r *Reconciler) warn(k *v1alpha1.SFTPKey, err error) {
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonInternalError, "Reconcile", "%s", errPanic)
 	case errors.As(err, &status):
 		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile",
-			"The API server refused or failed: %.512s. It is tried again", status.Status().Message)
+			"The API server refused or failed: %.512s. It is retried", status.Status().Message)
 	case errors.As(err, &late):
-		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile", "%s. It is tried again", late)
+		r.Events.Eventf(k, nil, corev1.EventTypeWarning, v1alpha1.ReasonApplyFailed, "Reconcile", "%s. It is retried", late)
 	}
 }
 
@@ -143,12 +154,12 @@ func (r *Reconciler) reconcile(ctx context.Context, k *v1alpha1.SFTPKey) (ctrl.R
 	if err := r.dropRetired(ctx, k); err != nil {
 		return ctrl.Result{}, err
 	}
-	if err := r.takeUp(ctx, k); err != nil {
+	if err := r.adoptRetainedRevision(ctx, k); err != nil {
 		return ctrl.Result{}, err
 	}
 	v, err := r.material(ctx, k, before)
 	if apply.NamespaceEnding(err) {
-		return ctrl.Result{}, nil // the SFTPKey is about to be deleted
+		return ctrl.Result{}, nil // the SFTPKey is being deleted
 	}
 	making = making || errors.Is(err, errBeingMade)
 	if err != nil && !making {
@@ -161,15 +172,13 @@ func (r *Reconciler) reconcile(ctx context.Context, k *v1alpha1.SFTPKey) (ctrl.R
 	if blocked != nil && conditionTrue(v.Condition) {
 		v.Condition = *blocked
 	}
-	var h *Holdings
-	if k.Spec.Usage == v1alpha1.KeyUsageClient && conditionTrue(v.Condition) {
-		if h, err = r.holdings(ctx, k, v.Material.Fingerprint()); err != nil {
-			return ctrl.Result{}, err
-		}
+	h, err := r.holdingsOfClient(ctx, k, v)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
 	var renewal time.Time
 	if isHost(k) && conditionTrue(v.Condition) {
-		v.Condition, k.Status.Certificate, renewal = judgeCertificate(v.Material, v.Condition, r.Now())
+		v.Condition, k.Status.Certificate, renewal = certificateCondition(v.Material, v.Condition, r.Now())
 	}
 	if err := r.writeStatus(ctx, before, k, v, h); err != nil {
 		return ctrl.Result{}, err
@@ -177,14 +186,31 @@ func (r *Reconciler) reconcile(ctx context.Context, k *v1alpha1.SFTPKey) (ctrl.R
 	if making {
 		return ctrl.Result{}, nil // the mill wakes it
 	}
-	return ctrl.Result{RequeueAfter: r.again(k, blocked != nil || refused, renewal)}, nil
+	renewal = sooner(renewal, conditions.Deadline(k.Status.Conditions, 0))
+	return ctrl.Result{RequeueAfter: r.requeueAfter(k, blocked != nil || refused, renewal)}, nil
+}
+
+// holdingsOfClient returns who has a client's usable key, nil for any other key.
+func (r *Reconciler) holdingsOfClient(ctx context.Context, k *v1alpha1.SFTPKey, v Verdict) (*Holdings, error) {
+	if k.Spec.Usage != v1alpha1.KeyUsageClient || !conditionTrue(v.Condition) {
+		return nil, nil
+	}
+	return r.holdings(ctx, k, v.Material.Fingerprint())
+}
+
+// sooner returns the earlier of two times, of which either may be zero, for none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // read reads an SFTPKey, nil if there is none or it is being deleted.
 func (r *Reconciler) read(ctx context.Context, name types.NamespacedName) (*v1alpha1.SFTPKey, error) {
 	k := &v1alpha1.SFTPKey{}
 	err := r.Client.Get(ctx, name, k)
-	if err == nil && r.written.Outdates(k) {
+	if err == nil && r.written.IsStale(k) {
 		err = r.Live.Get(ctx, name, k)
 	}
 	if apierrors.IsNotFound(err) {
@@ -196,7 +222,7 @@ func (r *Reconciler) read(ctx context.Context, name types.NamespacedName) (*v1al
 	return k, nil
 }
 
-// material finds the key, or makes it if it never was. It puts into before what it reads anew.
+// material returns the key, or generates it if it never existed. It updates before with what it rereads.
 func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) (Verdict, error) {
 	name := types.NamespacedName{Namespace: k.Namespace, Name: SecretName(k)}
 	var secret *corev1.Secret
@@ -206,7 +232,10 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 			return Verdict{}, err
 		}
 	}
-	v := Decide(k, secret)
+	v, err := r.restored(ctx, k, secret, Decide(k, secret))
+	if err != nil {
+		return v, err
+	}
 	if v.Generate {
 		var err error
 		if v, secret, err = r.first(ctx, k, before); err != nil {
@@ -214,6 +243,9 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 		}
 	}
 	if secret != nil && conditionTrue(v.Condition) {
+		if rotates(k) && k.Status.RevisionTime == nil {
+			k.Status.RevisionTime = madeAt(secret, r.Now())
+		}
 		if err := r.setOwner(ctx, k, secret); err != nil {
 			return Verdict{}, err
 		}
@@ -221,8 +253,8 @@ func (r *Reconciler) material(ctx context.Context, k, before *v1alpha1.SFTPKey) 
 	return v, nil
 }
 
-// first makes a pair if there really never was one: the cache may lag behind our own status, and a key that was made must not be
-// made again because its Secret was deleted since.
+// first generates a pair if there really never was one: the cache may lag behind our own status, and a generated key must not
+// be replaced because its Secret was deleted.
 func (r *Reconciler) first(ctx context.Context, k, before *v1alpha1.SFTPKey) (Verdict, *corev1.Secret, error) {
 	if err := r.Live.Get(ctx, client.ObjectKeyFromObject(k), k); err != nil {
 		return Verdict{}, nil, err
@@ -238,7 +270,7 @@ func (r *Reconciler) first(ctx context.Context, k, before *v1alpha1.SFTPKey) (Ve
 	}
 	if errors.Is(err, errBeingMade) {
 		v.Condition = conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonPending,
-			fmt.Sprintf("A pair of %s is being made, which takes seconds, and longer if others wait, too", k.Spec.Algorithm))
+			fmt.Sprintf("A pair of %s is being generated, which takes seconds, and longer if others are queued", k.Spec.Algorithm))
 	}
 	if err != nil {
 		return v, nil, err
@@ -246,18 +278,18 @@ func (r *Reconciler) first(ctx context.Context, k, before *v1alpha1.SFTPKey) (Ve
 	return Decide(k, secret), secret, nil
 }
 
-// blockedRetry is the time between two looks at a Secret that is in the way of a rotation, or
-// that the API server refused.
+// blockedRetry is the time between checks of a Secret that blocks a rotation, or that the API
+// server refused.
 const blockedRetry = apply.RetryRefused
 
-// again is after how long to look at a key without being woken, 0 for never. Renewal is when
-// its host certificate is to be judged again, zero for never.
-func (r *Reconciler) again(k *v1alpha1.SFTPKey, blocked bool, renewal time.Time) (after time.Duration) {
+// requeueAfter returns when to reconcile a key without being woken, 0 for never. renewal is when its host certificate has to be
+// evaluated again, or its renewal becomes overdue, zero for never.
+func (r *Reconciler) requeueAfter(k *v1alpha1.SFTPKey, blocked bool, renewal time.Time) (after time.Duration) {
 	now := r.Now()
-	at := next(k, now)
-	if !renewal.IsZero() && (at.IsZero() || renewal.Before(at)) {
-		at = renewal
+	if !blocked && due(k, now) > 0 { // of an adopted pair that is too old
+		return 10 * time.Millisecond
 	}
+	at := sooner(next(k, now), renewal)
 	if !at.IsZero() {
 		after = max(at.Sub(now), 10*time.Millisecond)
 	}
@@ -281,17 +313,17 @@ func (r *Reconciler) secret(ctx context.Context, name types.NamespacedName) (*co
 	return s, nil
 }
 
-// errBeingMade is why there is no pair yet. The mill has the SFTPKey reconciled when there is.
-var errBeingMade = errors.New("the pair of keys is being made")
+// errBeingMade means that there is no pair yet. The mill triggers a reconcile when there is.
+var errBeingMade = errors.New("the key pair is being generated")
 
-// generate makes a pair and stores it. Create, unlike apply, fails if somebody else was
-// faster; then the next reconcile looks at what is there.
+// generate generates a pair and stores it. Create, unlike apply, fails if the Secret
+// exists; then the next reconcile checks what is there.
 func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey, name string) (*corev1.Secret, error) {
 	m, err := r.pair(k, name)
 	if err != nil {
 		return nil, fmt.Errorf("generate key: %w", err)
 	}
-	s := NewSecret(k, name, m)
+	s := NewSecret(k, name, m, r.Now())
 	err = r.Client.Create(ctx, s)
 	if err == nil || apierrors.IsAlreadyExists(err) {
 		r.mill.forget(client.ObjectKeyFromObject(k))
@@ -304,7 +336,7 @@ func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey, name str
 	return s, nil
 }
 
-// pair makes a pair at once, or has the mill make it.
+// pair generates a pair at once, or orders it from the mill.
 func (r *Reconciler) pair(k *v1alpha1.SFTPKey, secret string) (Material, error) {
 	name := client.ObjectKeyFromObject(k)
 	if !slow(k.Spec.Algorithm) {
@@ -317,7 +349,7 @@ func (r *Reconciler) pair(k *v1alpha1.SFTPKey, secret string) (Material, error) 
 	return m, err
 }
 
-// setOwner makes a generated Secret go with the SFTPKey or outlive it.
+// setOwner lets a generated Secret be deleted with the SFTPKey or outlive it.
 func (r *Reconciler) setOwner(ctx context.Context, k *v1alpha1.SFTPKey, s *corev1.Secret) error {
 	if k.Spec.Source == v1alpha1.KeyExisting {
 		return nil
@@ -340,16 +372,17 @@ func (r *Reconciler) setOwner(ctx context.Context, k *v1alpha1.SFTPKey, s *corev
 }
 
 // writeStatus writes the status. The holdings are those of a client key whose material is
-// usable, else nil.
+// usable, otherwise nil.
 func (r *Reconciler) writeStatus(ctx context.Context, before, k *v1alpha1.SFTPKey, v Verdict, h *Holdings) error {
 	ready, assigned := v.Condition, (*metav1.Condition)(nil)
 	if h != nil {
 		ready, assigned = h.Judge(k, ready)
 	} else if k.Spec.UserRef != nil {
-		assigned = new(conditions.Unknown(v1alpha1.ConditionAssigned, v1alpha1.ReasonPending, "Not looked at before the key is usable"))
+		assigned = new(conditions.Unknown(v1alpha1.ConditionAssigned, v1alpha1.ReasonPending, "Not evaluated until the key is usable"))
 	}
 	conditions.Set(&k.Status.Conditions, k.Generation, ready)
 	setAssigned(k, assigned)
+	conditions.Conclude(&k.Status.Conditions, conditions.Conclusion{Generation: k.Generation, Now: r.Now()})
 	k.Status.ObservedGeneration = k.Generation
 	if conditionTrue(v.Condition) {
 		k.Status.Algorithm = v.Material.Public.Type()
@@ -359,15 +392,12 @@ func (r *Reconciler) writeStatus(ctx context.Context, before, k *v1alpha1.SFTPKe
 		k.Status.SecretName = SecretName(k)
 		if rotates(k) {
 			k.Status.Revision = Revision(k)
-			if k.Status.RevisionTime == nil {
-				k.Status.RevisionTime = new(metav1.NewTime(r.Now().Truncate(time.Second)))
-			}
 			k.Status.NextRotationTime = nextRotation(k)
 		}
 	}
 	if h != nil {
-		k.Status.Users = h.using()
-		k.Status.Users = k.Status.Users[:min(len(k.Status.Users), maxUsers)]
+		users := h.using()
+		k.Status.Users, k.Status.UserCount = users[:min(len(users), maxUsers)], new(int32(len(users)))
 		k.Status.LastUsedDate = h.lastUsed()
 		if before.Status.Fingerprint == k.Status.Fingerprint {
 			// It outlives the users that it was seen with.
@@ -377,22 +407,13 @@ func (r *Reconciler) writeStatus(ctx context.Context, before, k *v1alpha1.SFTPKe
 	if equality.Semantic.DeepEqual(before.Status, k.Status) {
 		return nil
 	}
-	worse := ready.Status == metav1.ConditionFalse || ready.Reason != v1alpha1.ReasonReady
-	if old := findReady(before); worse && (old == nil || old.Reason != ready.Reason) {
-		r.Events.Eventf(k, nil, corev1.EventTypeWarning, ready.Reason, "Reconcile", "%s", ready.Message)
+	is := conditions.Summary(k.Status.Conditions)
+	if kind := conditions.EventType(conditions.Summary(before.Status.Conditions), is); kind != "" && is.Reason != v1alpha1.ReasonReady {
+		r.Events.Eventf(k, nil, kind, is.Reason, "Reconcile", "%s", is.Message)
 	}
 	if err := r.Client.Status().Patch(ctx, k, client.MergeFrom(before)); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	r.written.Note(k)
-	return nil
-}
-
-func findReady(k *v1alpha1.SFTPKey) *metav1.Condition {
-	for i := range k.Status.Conditions {
-		if k.Status.Conditions[i].Type == v1alpha1.ConditionReady {
-			return &k.Status.Conditions[i]
-		}
-	}
 	return nil
 }

@@ -14,10 +14,11 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 )
 
-// A pair is made once, its status says which, and from then on nothing is written.
+// A pair is made once, its status identifies it, and from then on nothing is written.
 func TestFirstPair(t *testing.T) {
 	for _, policy := range []v1alpha1.RetentionPolicy{v1alpha1.Retain, v1alpha1.Delete} {
 		r := newRig(t, named(func(k *v1alpha1.SFTPKey) { k.Spec.DeletionPolicy = policy }))
@@ -36,7 +37,7 @@ func TestFirstPair(t *testing.T) {
 			st.Revision != 1 || !st.RevisionTime.Time.Equal(began) || st.NextRotationTime != nil || st.ObservedGeneration != 5 || len(st.Retiring) != 0 {
 			t.Errorf("status %+v", st)
 		}
-		if got := ready(k); got != `True Ready: The key is in Secret "acme"` || findReady(k).ObservedGeneration != 5 || after != 0 {
+		if got := ready(k); got != `True Ready: The key is in Secret "acme"` || summary(k).ObservedGeneration != 5 || after != 0 {
 			t.Errorf("%s, again after %s", got, after)
 		}
 		if owned := metav1.IsControlledBy(s, k); owned != (policy == v1alpha1.Delete) {
@@ -53,7 +54,7 @@ func TestFirstPair(t *testing.T) {
 	}
 }
 
-// The Secret goes with the SFTPKey as deletionPolicy says now, and one that the owner made is left alone.
+// The Secret is deleted with the SFTPKey if the current deletionPolicy says so; one that the owner created is left alone.
 func TestOwnership(t *testing.T) {
 	r := newRig(t, named())
 	k, _ := r.settle(named())
@@ -71,16 +72,16 @@ func TestOwnership(t *testing.T) {
 	if k, _ = r.settle(named()); len(r.secretNamed(k, "theirs").OwnerReferences) > 0 || k.Status.Fingerprint != m.Fingerprint() || k.Status.Revision != 0 || k.Status.RevisionTime != nil {
 		t.Errorf("status %+v", k.Status)
 	}
-	// One that is in the way is told, and not taken.
-	foreign := NewSecret(named(), "acme", m)
+	// A Secret that is in the way is reported, and not overwritten.
+	foreign := NewSecret(named(), "acme", m, began)
 	foreign.Labels = nil
 	r = newRig(t, foreign, named(deleting))
-	if k, _ = r.settle(named()); findReady(k).Reason != "SecretConflict" || len(r.secretNamed(k, "acme").OwnerReferences) > 0 {
+	if k, _ = r.settle(named()); summary(k).Reason != "SecretConflict" || len(r.secretNamed(k, "acme").OwnerReferences) > 0 {
 		t.Errorf("%s, %+v", ready(k), r.secretNamed(k, "acme").OwnerReferences)
 	}
-	// A Secret of somebody else goes on to belong to it.
+	// A Secret that belongs to another object keeps its owner.
 	other := named(func(k *v1alpha1.SFTPKey) { k.UID = "other" })
-	s := NewSecret(other, "acme", m)
+	s := NewSecret(other, "acme", m, began)
 	s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: "p", UID: "p", Controller: new(true)}}
 	r = newRig(t, s, named(deleting))
 	if _, err := r.reconciled(named()); err == nil || len(r.key(named()).Status.Conditions) > 0 {
@@ -88,13 +89,13 @@ func TestOwnership(t *testing.T) {
 	}
 }
 
-// What is wrong is a condition, an event when it begins, and no reason to lose what is known of the key.
+// A problem becomes a condition, and an event when it begins, but the known properties of the key are kept.
 func TestSecretIsMissing(t *testing.T) {
 	m := pair(t)
 	r := newRig(t, named(existing))
 	k, after := r.settle(named())
 	const want = `False SecretNotFound: Secret "acme" does not exist in namespace "team"; create it or correct spec.secretName`
-	if ready(k) != want || k.Status.Fingerprint != "" || after != 0 || assignedAs(k) != "" {
+	if ready(k) != want || k.Status.Fingerprint != "" || after != conditions.ReferenceDeadline || assignedAs(k) != "" {
 		t.Errorf("%s, %s, %+v", ready(k), assignedAs(k), k.Status)
 	}
 	if got := r.told(); len(got) != 1 || got[0] != "Warning SecretNotFound "+strings.SplitN(want, ": ", 2)[1] {
@@ -116,7 +117,7 @@ func TestSecretIsMissing(t *testing.T) {
 	if err := r.all.Delete(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	if k, _ = r.settle(k); k.Status.Fingerprint != m.Fingerprint() || findReady(k).Reason != "SecretNotFound" || len(r.told()) != 1 {
+	if k, _ = r.settle(k); k.Status.Fingerprint != m.Fingerprint() || summary(k).Reason != "SecretNotFound" || len(r.told()) != 1 {
 		t.Errorf("%s, %+v", ready(k), k.Status)
 	}
 }
@@ -134,7 +135,7 @@ func TestPublicKeyOfTheSpec(t *testing.T) {
 	}
 }
 
-// Each call fails once: the error is handed on or told, nothing else is written, and the next time all is well.
+// Each call fails once: the error is returned or reported, nothing else is written, and the next reconcile succeeds.
 func TestEachCallFails(t *testing.T) {
 	m := pair(t)
 	due := named(daily, deleting, func(k *v1alpha1.SFTPKey) {
@@ -147,7 +148,7 @@ func TestEachCallFails(t *testing.T) {
 	host := named(ofHost, deleting, func(k *v1alpha1.SFTPKey) { k.Spec.SecretName = "host" })
 	for name, key := range map[string]*v1alpha1.SFTPKey{"a rotation": due, "the first pair of a host": host} {
 		begin := func() *rig {
-			return newRig(t, key.DeepCopy(), NewSecret(due, "acme", pair(t)), NewSecret(due, "acme-r2", m))
+			return newRig(t, key.DeepCopy(), NewSecret(due, "acme", pair(t), began), NewSecret(due, "acme-r2", m, began))
 		}
 		whole := begin()
 		if _, err := whole.reconciled(key); err != nil {
@@ -175,7 +176,7 @@ func TestEachCallFails(t *testing.T) {
 				if got != nil {
 					t.Errorf("%s: it is not known what is told of: %q", name, got)
 				}
-			} else if len(got) == 0 || got[len(got)-1] != "Warning ApplyFailed The API server refused or failed: Internal error occurred: etcd is down. It is tried again" {
+			} else if len(got) == 0 || got[len(got)-1] != "Warning ApplyFailed The API server refused or failed: Internal error occurred: etcd is down. It is retried" {
 				t.Errorf("%s: %s fails, and the events are %q", name, call, got)
 			}
 			if st := r.key(key).Status; !meta.IsStatusConditionTrue(st.Conditions, "Ready") && st.Revision != before.Revision {
@@ -183,8 +184,8 @@ func TestEachCallFails(t *testing.T) {
 			}
 			r.fail = nil
 			k, _ := r.settle(key)
-			// Secrets that were stored are taken up, so that no pair is made twice.
-			if k.Status.Fingerprint == "" || findReady(k) == nil || !conditionTrue(*findReady(k)) && k.Spec.UserRef == nil {
+			// Pairs that were stored are adopted, so that none is made twice.
+			if k.Status.Fingerprint == "" || summary(k) == nil || !conditionTrue(*summary(k)) && k.Spec.UserRef == nil {
 				t.Errorf("%s: %s failed, and afterwards %s, %+v", name, call, ready(k), k.Status)
 			}
 			if key == due && (k.Status.Revision != 3 || len(k.Status.Retiring) != 1 || r.secretNamed(k, "acme") != nil || r.secretNamed(k, "acme-r4") != nil) {
@@ -194,12 +195,12 @@ func TestEachCallFails(t *testing.T) {
 	}
 }
 
-// An object that is gone meanwhile is no error.
+// It is not an error if the object has been deleted in the meantime.
 func TestGoneMeanwhile(t *testing.T) {
 	gone := apierrors.NewNotFound(secretsResource, "x")
 	m := pair(t)
-	due := named(wanting(2), func(k *v1alpha1.SFTPKey) {
-		k.Status = v1alpha1.SFTPKeyStatus{PublicKey: m.Line(), Fingerprint: m.Fingerprint(), Revision: 1}
+	due := named(wanting(0), func(k *v1alpha1.SFTPKey) {
+		k.Status = v1alpha1.SFTPKeyStatus{PublicKey: m.Line(), Fingerprint: m.Fingerprint(), Revision: 1, RevisionTime: new(metav1.NewTime(began.Add(-time.Hour)))}
 	})
 	for _, call := range []string{"get SFTPKey acme", "live get SFTPKey acme", "patch status SFTPKey acme", "live get SFTPKey acme"} {
 		key := named()
@@ -229,7 +230,8 @@ func TestGoneMeanwhile(t *testing.T) {
 	}
 }
 
-// What the API server refuses is a condition, and tried again later; the end of the namespace is neither.
+// A refusal by the API server becomes a condition and is retried later; a terminating namespace is neither reported nor
+// retried.
 func TestRefusedSecret(t *testing.T) {
 	refused := apierrors.NewForbidden(secretsResource, "acme", errors.New("exceeded quota: secrets"))
 	ending := apierrors.NewForbidden(secretsResource, "acme", errors.New("it is being terminated"))
@@ -259,7 +261,7 @@ func TestRefusedSecret(t *testing.T) {
 	}
 }
 
-// A conflict is tried again without a word, and a defect of the operator is told without any content.
+// A conflict is retried without a report, and a defect of the operator is reported without any content.
 func TestErrorsThatAreTold(t *testing.T) {
 	for name, tc := range map[string]struct {
 		fail  func() error
@@ -267,10 +269,10 @@ func TestErrorsThatAreTold(t *testing.T) {
 		event string
 	}{
 		"a conflict": {func() error { return apierrors.NewConflict(secretsResource, "acme", errors.New("changed")) }, nil, ""},
-		"a panic":    {func() error { panic("secret content") }, errPanic, "Warning InternalError the operator has a defect and could not finish; its log has the details"},
+		"a panic":    {func() error { panic("secret content") }, errPanic, "Warning InternalError internal error of the operator; its log has the details"},
 		"other":      {func() error { return errors.New("no route to 10.0.0.1") }, nil, ""},
-		"no answer":  {func() error { return &deadline.Error{After: 5 * time.Second} }, nil, "Warning ApplyFailed the API server did not answer within 5s. It is tried again"},
-		"a long one": {func() error { return apierrors.NewInternalError(errors.New(strings.Repeat("x", 2000))) }, nil, "Warning ApplyFailed The API server refused or failed: Internal error occurred: " + strings.Repeat("x", 512-25) + ". It is tried again"},
+		"no answer":  {func() error { return &deadline.Error{After: 5 * time.Second} }, nil, "Warning ApplyFailed the API server did not answer within 5s. It is retried"},
+		"a long one": {func() error { return apierrors.NewInternalError(errors.New(strings.Repeat("x", 2000))) }, nil, "Warning ApplyFailed The API server refused or failed: Internal error occurred: " + strings.Repeat("x", 512-25) + ". It is retried"},
 	} {
 		r := newRig(t, named())
 		r.fail = func(c string) error {

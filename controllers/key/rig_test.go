@@ -21,22 +21,24 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 )
 
-// rig is a Reconciler with an API server in memory and a clock of its own.
+// rig is a Reconciler with an in-memory API server and its own clock.
 type rig struct {
 	*Reconciler
 	t   *testing.T
 	now time.Time
-	// fail is asked before each call, such as "get SFTPKey acme", and what it returns is the call's error. It may panic.
+	// fail is called before each API call with a text such as "get SFTPKey acme", and its result is the call's error. It may
+	// panic.
 	fail func(call string) error
-	// calls are all calls, and recorded the events.
+	// calls are all API calls, and recorded are the events.
 	calls    []string
 	recorded *events.FakeRecorder
 	all      client.WithWatch
 }
 
-// indexes collects what index registers, for the client in memory.
+// indexes collects what index registers, for the in-memory client.
 type indexes struct{ b *fake.ClientBuilder }
 
 func (ix indexes) IndexField(_ context.Context, o client.Object, field string, values client.IndexerFunc) error {
@@ -62,7 +64,7 @@ func newRig(t *testing.T, objects ...client.Object) *rig {
 	return r
 }
 
-// intercepted returns a client whose calls are noted, each with a prefix, and fail as the test wants.
+// intercepted returns a client that records its calls with a prefix and fails as the test specifies.
 func (r *rig) intercepted(prefix string) client.Client {
 	note := func(verb string, o runtime.Object, name string) error {
 		kind := fmt.Sprintf("%T", o)
@@ -120,14 +122,14 @@ func (r *rig) intercepted(prefix string) client.Client {
 	})
 }
 
-// reconciled reconciles the SFTPKey and returns when it is to be looked at again.
+// reconciled reconciles the SFTPKey and returns the time of the next reconcile.
 func (r *rig) reconciled(k *v1alpha1.SFTPKey) (time.Duration, error) {
 	r.calls = nil
 	result, err := r.Reconcile(r.t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(k)})
 	return result.RequeueAfter, err
 }
 
-// settle reconciles an SFTPKey without an error, and returns it as it is then.
+// settle reconciles an SFTPKey, expects no error, and returns its resulting state.
 func (r *rig) settle(k *v1alpha1.SFTPKey) (*v1alpha1.SFTPKey, time.Duration) {
 	r.t.Helper()
 	after, err := r.reconciled(k)
@@ -135,6 +137,22 @@ func (r *rig) settle(k *v1alpha1.SFTPKey) (*v1alpha1.SFTPKey, time.Duration) {
 		r.t.Fatal(err)
 	}
 	return r.key(k), after
+}
+
+// wantNew advances the clock by a second and requests a pair made at that time or later.
+func (r *rig) wantNew(k *v1alpha1.SFTPKey) {
+	r.t.Helper()
+	r.now = r.now.Add(time.Second)
+	k.Spec.Rotation.MadeAfter = new(metav1.NewTime(r.now))
+	r.update(k, false)
+}
+
+// rotated requests a new pair and settles.
+func (r *rig) rotated(k *v1alpha1.SFTPKey) *v1alpha1.SFTPKey {
+	r.t.Helper()
+	r.wantNew(k)
+	k, _ = r.settle(k)
+	return k
 }
 
 func (r *rig) key(k *v1alpha1.SFTPKey) *v1alpha1.SFTPKey {
@@ -146,7 +164,7 @@ func (r *rig) key(k *v1alpha1.SFTPKey) *v1alpha1.SFTPKey {
 	return out
 }
 
-// secretNamed returns a Secret of the SFTPKey's namespace, nil if there is none.
+// secretNamed returns a Secret in the SFTPKey's namespace, nil if there is none.
 func (r *rig) secretNamed(k *v1alpha1.SFTPKey, name string) *corev1.Secret {
 	r.t.Helper()
 	out := &corev1.Secret{}
@@ -160,7 +178,7 @@ func (r *rig) secretNamed(k *v1alpha1.SFTPKey, name string) *corev1.Secret {
 	return out
 }
 
-// update changes an object on the server, or only its status, as somebody else does.
+// update changes an object on the server, or only its status, as another client would.
 func (r *rig) update(o client.Object, status bool) {
 	r.t.Helper()
 	write := func() error { return r.all.Update(r.t.Context(), o) }
@@ -172,7 +190,7 @@ func (r *rig) update(o client.Object, status bool) {
 	}
 }
 
-// told returns the events since the last time.
+// told returns the events since the last call.
 func (r *rig) told() (out []string) {
 	for {
 		select {
@@ -191,11 +209,16 @@ func (r *rig) writes() []string {
 	})
 }
 
-// ready returns the condition Ready, as text.
+func summary(k *v1alpha1.SFTPKey) *metav1.Condition { return conditions.Summary(k.Status.Conditions) }
+
+// ready returns the condition that summarizes a key; for an inactive key with its type.
 func ready(k *v1alpha1.SFTPKey) string {
-	c := findReady(k)
+	c := summary(k)
 	if c == nil {
 		return ""
+	}
+	if c.Type == v1alpha1.ConditionInactive {
+		return fmt.Sprintf("%s %s: %s", c.Type, c.Reason, c.Message)
 	}
 	return fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
 }
@@ -205,7 +228,7 @@ var (
 	errDown         = apierrors.NewInternalError(errors.New("etcd is down"))
 )
 
-// named is an SFTPKey that the client in memory takes.
+// named returns an SFTPKey that the in-memory client accepts.
 func named(edits ...func(*v1alpha1.SFTPKey)) *v1alpha1.SFTPKey {
 	k := &v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "acme", UID: "uid-acme", Generation: 5},

@@ -18,16 +18,16 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// Client is an SFTPKey as users log in with it.
+// Client is an SFTPKey that users log in with.
 type Client struct {
 	publickey.Key
 	// Name of the SFTPKey.
 	Name string
 	// User is the SFTPUser of its userRef, "" for none.
 	User string
-	// NotBefore and NotAfter bound its time, nil for no bound.
+	// NotBefore and NotAfter bound its validity, nil for no bound.
 	NotBefore, NotAfter *metav1.Time
-	// Retiring are pairs of former revisions, each with its end.
+	// Retiring are the pairs of former revisions, with when they end.
 	Retiring []Retiring
 	// Problem says why it cannot be used and what to do, "" if it can, and Reason is that of
 	// the users' conditions.
@@ -45,20 +45,19 @@ type Retiring struct {
 
 // Ring holds the SFTPKeys of one namespace that users may log in with. A nil Ring is empty.
 type Ring struct {
-	byName map[string]*Client
 	byUser map[string][]*Client
-	// owners are the keys that are assigned, by fingerprint.
+	// owners are the assigned keys, by fingerprint.
 	owners map[string]*Client
 	stamp  string
 }
 
-// NewRing makes a ring of a namespace's SFTPKeys. Those being deleted count as gone.
+// NewRing returns a ring of a namespace's SFTPKeys. Those being deleted count as deleted.
 func NewRing(keys []v1alpha1.SFTPKey) *Ring { return newRing(keys, clientOf) }
 
-// Rings makes rings, and parses each version of an SFTPKey once.
+// Rings creates rings, and parses each version of an SFTPKey only once.
 type Rings struct {
 	mu sync.Mutex
-	// parsed by namespace and UID; mu protects it. A Client never changes.
+	// parsed has Clients by namespace and UID; mu protects it. A Client never changes.
 	parsed map[string]map[types.UID]parsed
 }
 
@@ -67,7 +66,7 @@ type parsed struct {
 	client  *Client
 }
 
-// Ring makes the ring of a namespace.
+// Ring returns the ring of a namespace.
 func (c *Rings) Ring(namespace string, keys []v1alpha1.SFTPKey) *Ring {
 	c.mu.Lock()
 	before := c.parsed[namespace]
@@ -93,19 +92,18 @@ func (c *Rings) Ring(namespace string, keys []v1alpha1.SFTPKey) *Ring {
 }
 
 func newRing(keys []v1alpha1.SFTPKey, client func(*v1alpha1.SFTPKey) *Client) *Ring {
-	r := &Ring{byName: map[string]*Client{}, byUser: map[string][]*Client{}, owners: map[string]*Client{}}
+	r := &Ring{byUser: map[string][]*Client{}, owners: map[string]*Client{}}
 	all := make([]*Client, 0, len(keys))
 	for i := range keys {
 		if keys[i].DeletionTimestamp.IsZero() {
 			all = append(all, client(&keys[i]))
 		}
 	}
-	// Of two that assign the same key, the older one does.
+	// If two assign the same key, the older one counts.
 	slices.SortFunc(all, func(a, b *Client) int {
 		return cmp.Or(a.created.Compare(b.created.Time), strings.Compare(a.Name, b.Name))
 	})
 	for _, c := range all {
-		r.byName[c.Name] = c
 		if c.User == "" {
 			continue
 		}
@@ -128,16 +126,7 @@ func (r *Ring) own(fingerprint string, c *Client) {
 	}
 }
 
-// Get returns the key of an SFTPKey.
-func (r *Ring) Get(name string) (*Client, bool) {
-	if r == nil {
-		return nil, false
-	}
-	c, ok := r.byName[name]
-	return c, ok
-}
-
-// Of are the keys that are assigned to a user, the oldest first.
+// Of returns the keys assigned to a user, oldest first.
 func (r *Ring) Of(user string) []*Client {
 	if r == nil {
 		return nil
@@ -145,7 +134,7 @@ func (r *Ring) Of(user string) []*Client {
 	return r.byUser[user]
 }
 
-// Owner is the SFTPKey that assigns a key to a user, nil if there is none.
+// Owner returns the SFTPKey that assigns a key to a user, nil if there is none.
 func (r *Ring) Owner(fingerprint string) *Client {
 	if r == nil {
 		return nil
@@ -153,7 +142,7 @@ func (r *Ring) Owner(fingerprint string) *Client {
 	return r.owners[fingerprint]
 }
 
-// Stamp is the same for rings with equal keys.
+// Stamp returns a value that is equal for rings with equal keys.
 func (r *Ring) Stamp() string {
 	if r == nil {
 		return ""
@@ -211,7 +200,7 @@ func parse(k *v1alpha1.SFTPKey) *Client {
 	for _, old := range k.Status.Retiring {
 		parsed, err := publickey.ParseLine(old.PublicKey)
 		if err != nil || old.EndTime == nil {
-			continue // the API's rules do not let it come so far
+			continue // the API's validation prevents this
 		}
 		parsed.From = c.From
 		c.Retiring = append(c.Retiring, Retiring{Key: parsed, NotAfter: earlier(old.EndTime, c.NotAfter)})
@@ -226,17 +215,17 @@ func earlier(end, other *metav1.Time) *metav1.Time {
 	return end
 }
 
-// hasMaterial says whether a key's Secret was usable when it was last looked at. A key
-// whose time has not come is there all the same: the daemons know its time.
+// hasMaterial reports whether a key's Secret was usable when last checked. That includes a
+// key that is not valid yet: the daemons check the validity period.
 func hasMaterial(k *v1alpha1.SFTPKey) bool {
 	if conditions.IsTrue(k.Status.Conditions, v1alpha1.ConditionReady) {
 		return true
 	}
-	ready := findReady(k)
-	return ready != nil && slices.Contains([]string{
+	c := conditions.Summary(k.Status.Conditions)
+	return c != nil && slices.Contains([]string{
 		v1alpha1.ReasonKeyExpired, v1alpha1.ReasonKeyNotYetValid, v1alpha1.ReasonUserNotFound,
 		v1alpha1.ReasonDuplicateKey, v1alpha1.ReasonWeakKey, v1alpha1.ReasonKeyRevoked,
-	}, ready.Reason)
+	}, c.Reason)
 }
 
 func stampOf(all []*Client) string {

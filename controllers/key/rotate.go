@@ -1,6 +1,7 @@
 package key
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -18,24 +19,16 @@ import (
 )
 
 const (
-	// DefaultOverlap is that of keys that say nothing else.
+	// DefaultOverlap is the overlap of keys that do not set one.
 	DefaultOverlap = 14 * 24 * time.Hour
-	// maxRetiring bounds the pairs that work beside the one in use.
+	// maxRetiring bounds the pairs that work in addition to the current one.
 	maxRetiring = 4
 )
 
-// Revision is the number of the generated pair in use, or of the first one.
-func Revision(k *v1alpha1.SFTPKey) int32 {
-	switch {
-	case k.Status.Revision > 0:
-		return k.Status.Revision
-	case k.Status.PublicKey != "":
-		return 1 // made by an operator that knew no revisions
-	}
-	return max(k.Spec.Revision, 1)
-}
+// Revision returns the number of the current generated pair, or of the first one.
+func Revision(k *v1alpha1.SFTPKey) int32 { return max(k.Status.Revision, 1) }
 
-// secretOfRevision is the name of the Secret of a generated pair.
+// secretOfRevision returns the name of the Secret of a generated pair.
 func secretOfRevision(base string, revision int32) string {
 	if revision <= 1 {
 		return base
@@ -49,8 +42,8 @@ func rotates(k *v1alpha1.SFTPKey) bool {
 
 func isHost(k *v1alpha1.SFTPKey) bool { return k.Spec.Usage == v1alpha1.KeyUsageHost }
 
-// Overlap is how long a pair works beside the next one. What that means for a host key, its
-// listeners say.
+// Overlap returns how long a pair works alongside the next one. For a host key, its
+// listeners define what that means.
 func Overlap(k *v1alpha1.SFTPKey) time.Duration {
 	r := k.Spec.Rotation
 	switch {
@@ -62,8 +55,16 @@ func Overlap(k *v1alpha1.SFTPKey) time.Duration {
 	return DefaultOverlap
 }
 
-// nextRotation is when a new pair is made by itself, nil for never.
-func nextRotation(k *v1alpha1.SFTPKey) *metav1.Time {
+// nextRotation returns when a new pair is generated, nil for never. It is in the past if that is due.
+func nextRotation(k *v1alpha1.SFTPKey) (at *metav1.Time) {
+	if at = periodEnd(k); at == nil || wanted(k) != nil && wanted(k).Before(at) {
+		at = cmp.Or(wanted(k), at)
+	}
+	return at
+}
+
+// periodEnd returns when the current pair becomes too old for policy Periodic, nil for never.
+func periodEnd(k *v1alpha1.SFTPKey) *metav1.Time {
 	r := k.Spec.Rotation
 	if !rotates(k) || r.Policy != v1alpha1.RotationPeriodic || r.PeriodSeconds == nil || k.Status.RevisionTime == nil {
 		return nil
@@ -71,27 +72,52 @@ func nextRotation(k *v1alpha1.SFTPKey) *metav1.Time {
 	return new(metav1.NewTime(k.Status.RevisionTime.Add(time.Duration(*r.PeriodSeconds) * time.Second)))
 }
 
-// due is the revision that has to be made, 0 for none. The first one is not a rotation.
+// wanted returns madeAfter in whole seconds if the current pair is older, else nil. The status has
+// whole seconds, too: with fractions, the pair that was generated for it could be older again.
+func wanted(k *v1alpha1.SFTPKey) *metav1.Time {
+	after := k.Spec.Rotation.MadeAfter
+	if !rotates(k) || after == nil || k.Status.RevisionTime == nil {
+		return nil
+	}
+	if at := metav1.NewTime(after.Truncate(time.Second)); k.Status.RevisionTime.Before(&at) {
+		return &at
+	}
+	return nil
+}
+
+// due returns the revision that has to be generated, 0 for none. The first one is not a rotation.
 func due(k *v1alpha1.SFTPKey, now time.Time) int32 {
 	if !rotates(k) || k.Status.PublicKey == "" {
 		return 0
 	}
-	if k.Spec.Revision > Revision(k) {
-		return k.Spec.Revision
+	if at := wanted(k); at != nil && !now.Before(at.Time) {
+		return Revision(k) + 1
 	}
 	if isHost(k) && len(k.Status.Retiring) > 0 {
 		return 0 // one rotation after the other: clients have to learn each key
 	}
-	if at := nextRotation(k); at != nil && !now.Before(at.Time) {
+	if at := periodEnd(k); at != nil && !now.Before(at.Time) {
 		return Revision(k) + 1
 	}
 	return 0
 }
 
-// retire puts the pair in use beside those that retire, and takes up the next one. Its status
-// is written later; until then all of it can be done again. A host key has no end here: the
-// listeners that have it know when they are done with it.
-func retire(k *v1alpha1.SFTPKey, revision int32, m Material, now time.Time) {
+// madeAt returns when the pair in a Secret was generated, never after now.
+func madeAt(s *corev1.Secret, now time.Time) *metav1.Time {
+	at, err := time.Parse(time.RFC3339, s.Annotations[v1alpha1.AnnotationMade])
+	if err != nil || at.After(now) {
+		at = s.CreationTimestamp.Time
+	}
+	if at.IsZero() || at.After(now) {
+		at = now
+	}
+	return new(metav1.NewTime(at.UTC().Truncate(time.Second)))
+}
+
+// retire adds the current pair to the retiring ones, and switches to the next one. The status
+// is written later; until then all of this can be repeated. A host key gets no end here: its
+// listeners know when they no longer need it.
+func retire(k *v1alpha1.SFTPKey, revision int32, m Material, made *metav1.Time, now time.Time) {
 	s := &k.Status
 	old := v1alpha1.RetiringKey{Revision: Revision(k), PublicKey: s.PublicKey, Fingerprint: s.Fingerprint, SecretName: SecretName(k)}
 	if !isHost(k) {
@@ -101,12 +127,12 @@ func retire(k *v1alpha1.SFTPKey, revision int32, m Material, now time.Time) {
 		s.Retiring = append(s.Retiring, old)
 	}
 	s.Retiring = s.Retiring[max(0, len(s.Retiring)-maxRetiring):]
-	s.Revision, s.RevisionTime = revision, new(metav1.NewTime(now.Truncate(time.Second)))
+	s.Revision, s.RevisionTime = revision, made
 	s.PublicKey, s.Fingerprint = m.Line(), m.Fingerprint()
 }
 
-// rotate makes the pair that is due. If it cannot, the pair in use stays, and the condition
-// says why. It puts into before what it reads anew.
+// rotate generates the pair that is due. If it cannot, the current pair stays, and the
+// condition says why. It updates before with what it rereads.
 func (r *Reconciler) rotate(ctx context.Context, k, before *v1alpha1.SFTPKey) (blocked *metav1.Condition, err error) {
 	now := r.Now()
 	if due(k, now) == 0 {
@@ -123,7 +149,7 @@ func (r *Reconciler) rotate(ctx context.Context, k, before *v1alpha1.SFTPKey) (b
 	}
 	if isHost(k) && len(k.Status.Retiring) >= maxRetiring {
 		return new(conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonRotationBlocked,
-			fmt.Sprintf("Revision %d is not made yet: listeners still have keys of %d former revisions, see their status.hostKeys", revision, len(k.Status.Retiring)))), nil
+			fmt.Sprintf("Revision %d is not generated yet: listeners still have keys of %d former revisions, see their status.hostKeys", revision, len(k.Status.Retiring)))), nil
 	}
 	name := secretOfRevision(baseName(k), revision)
 	secret, err := r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: name})
@@ -138,19 +164,20 @@ func (r *Reconciler) rotate(ctx context.Context, k, before *v1alpha1.SFTPKey) (b
 	m, err := Parse(secret.Data, k.Spec.Usage)
 	switch {
 	case !madeFor(secret, k):
-		err = fmt.Errorf("it exists and was not made for this SFTPKey; delete or rename it, or raise spec.revision further")
+		err = fmt.Errorf("it exists and was not created for this SFTPKey; delete or rename it")
 	case err == nil:
-		retire(k, revision, m, now)
+		retire(k, revision, m, madeAt(secret, now), now)
 		return nil, nil
 	}
 	return new(conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonRotationBlocked,
-		fmt.Sprintf("Revision %d cannot be made, and revision %d goes on to work: Secret %q: %v", revision, Revision(k), name, err))), nil
+		fmt.Sprintf("Revision %d cannot be generated, and revision %d remains in use: Secret %q: %v", revision, Revision(k), name, err))), nil
 }
 
-// takeUp finds the revision of a host key whose SFTPKey is made again: the last one whose
-// Secret was retained is what clients know.
-func (r *Reconciler) takeUp(ctx context.Context, k *v1alpha1.SFTPKey) error {
-	if !rotates(k) || !isHost(k) || k.Status.PublicKey != "" || k.Status.Revision > 0 {
+// adoptRetainedRevision finds the revision of a generated key whose SFTPKey is recreated: the
+// last one whose Secret was retained. Clients know that host key, and an older pair may have been
+// replaced because it was compromised.
+func (r *Reconciler) adoptRetainedRevision(ctx context.Context, k *v1alpha1.SFTPKey) error {
+	if !rotates(k) || k.Status.PublicKey != "" || k.Status.Revision > 0 {
 		return nil
 	}
 	var list metav1.PartialObjectMetadataList
@@ -166,7 +193,7 @@ func (r *Reconciler) takeUp(ctx context.Context, k *v1alpha1.SFTPKey) error {
 	return nil
 }
 
-// revisionOfSecret is the revision that a Secret is of, 0 for none.
+// revisionOfSecret returns a Secret's revision, 0 for none.
 func revisionOfSecret(base, name string) int32 {
 	digits, _ := strings.CutPrefix(name, base+"-r")
 	n, err := strconv.ParseInt(digits, 10, 32)
@@ -179,8 +206,8 @@ func revisionOfSecret(base, name string) int32 {
 	return 0
 }
 
-// dropRetired ends the pairs whose overlap is over, or that no listener has any more, and with
-// deletionPolicy Delete their Secrets.
+// dropRetired removes the pairs whose overlap is over, or that no listener uses anymore, and with deletionPolicy Delete also
+// their Secrets.
 func (r *Reconciler) dropRetired(ctx context.Context, k *v1alpha1.SFTPKey) error {
 	works, err := r.stillWorks(ctx, k)
 	if err != nil {
@@ -212,7 +239,7 @@ func (r *Reconciler) dropRetired(ctx context.Context, k *v1alpha1.SFTPKey) error
 	return nil
 }
 
-// stillWorks returns what says whether a pair of a former revision works now.
+// stillWorks returns a function that reports whether a pair of a former revision still works.
 func (r *Reconciler) stillWorks(ctx context.Context, k *v1alpha1.SFTPKey) (func(v1alpha1.RetiringKey) bool, error) {
 	if len(k.Status.Retiring) == 0 || !isHost(k) {
 		now := r.Now()
@@ -231,7 +258,7 @@ func (r *Reconciler) stillWorks(ctx context.Context, k *v1alpha1.SFTPKey) (func(
 	return func(old v1alpha1.RetiringKey) bool { return held[old.Fingerprint] }, nil
 }
 
-// ownRetiring makes the Secrets of retiring pairs go with the SFTPKey or outlive it.
+// ownRetiring lets the Secrets of retiring pairs be deleted with the SFTPKey or outlive it.
 func (r *Reconciler) ownRetiring(ctx context.Context, k *v1alpha1.SFTPKey) error {
 	for _, old := range k.Status.Retiring {
 		secret, err := r.secret(ctx, types.NamespacedName{Namespace: k.Namespace, Name: old.SecretName})
@@ -248,7 +275,7 @@ func (r *Reconciler) ownRetiring(ctx context.Context, k *v1alpha1.SFTPKey) error
 	return nil
 }
 
-// rotationTimes are when rotation changes something by itself.
+// rotationTimes returns when rotation changes something automatically.
 func rotationTimes(k *v1alpha1.SFTPKey) []*metav1.Time {
 	out := []*metav1.Time{k.Status.NextRotationTime}
 	for i := range k.Status.Retiring {

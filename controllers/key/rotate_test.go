@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -11,7 +12,7 @@ import (
 
 var began = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 
-// madeKey is a generated client key whose first pair was made when it all began.
+// madeKey returns a generated client key whose first pair was made at the start.
 func madeKey(edits ...func(*v1alpha1.SFTPKey)) *v1alpha1.SFTPKey {
 	k := &v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "acme"},
@@ -24,12 +25,13 @@ func madeKey(edits ...func(*v1alpha1.SFTPKey)) *v1alpha1.SFTPKey {
 	return k
 }
 
-func wanting(revision int32) func(*v1alpha1.SFTPKey) {
-	return func(k *v1alpha1.SFTPKey) { k.Spec.Revision = revision }
+// wanting requests a pair made at least this long after the start.
+func wanting(after time.Duration) func(*v1alpha1.SFTPKey) {
+	return func(k *v1alpha1.SFTPKey) { k.Spec.Rotation.MadeAfter = new(metav1.NewTime(began.Add(after))) }
 }
 
 func daily(k *v1alpha1.SFTPKey) {
-	k.Spec.Rotation = v1alpha1.KeyRotation{Policy: v1alpha1.RotationPeriodic, PeriodSeconds: new(int32(86400))}
+	k.Spec.Rotation.Policy, k.Spec.Rotation.PeriodSeconds = v1alpha1.RotationPeriodic, new(int32(86400))
 }
 
 func ofHost(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageHost }
@@ -48,25 +50,68 @@ func TestDue(t *testing.T) {
 		want  int32
 	}{
 		{"nothing is asked for", madeKey(), 1e6 * time.Hour, 0},
-		{"the revision in use", madeKey(wanting(1)), 0, 0},
-		{"the next revision", madeKey(wanting(2)), 0, 2},
-		{"a later revision", madeKey(wanting(7)), 0, 7},
-		{"a revision of before", madeKey(wanting(2), inUse(4)), 0, 0},
-		{"a key without a pair makes the first one otherwise", madeKey(wanting(2), func(k *v1alpha1.SFTPKey) { k.Status = v1alpha1.SFTPKeyStatus{} }), 0, 0},
-		{"a pair of an operator without revisions", madeKey(wanting(2), func(k *v1alpha1.SFTPKey) { k.Status.Revision = 0 }), 0, 2},
+		{"a pair of that second is new enough", madeKey(wanting(0)), time.Hour, 0},
+		{"a fraction of a second does not count", madeKey(wanting(999 * time.Millisecond)), time.Hour, 0},
+		{"made before", madeKey(wanting(time.Second)), time.Second, 2},
+		{"made before, long ago", madeKey(wanting(time.Second), inUse(6)), 1000 * time.Hour, 7},
+		{"made after", madeKey(wanting(-time.Hour)), 0, 0},
+		{"in the future", madeKey(wanting(time.Hour)), time.Hour - time.Second, 0},
+		{"in the future, which has come", madeKey(wanting(time.Hour)), time.Hour, 2},
+		{"a key without a pair makes the first one otherwise", madeKey(wanting(time.Hour), func(k *v1alpha1.SFTPKey) { k.Status = v1alpha1.SFTPKeyStatus{} }), time.Hour, 0},
+		{"it is not known when the pair was made", madeKey(wanting(time.Hour), func(k *v1alpha1.SFTPKey) { k.Status.RevisionTime = nil }), time.Hour, 0},
 		{"before the period is over", madeKey(daily), 24*time.Hour - time.Second, 0},
 		{"when the period is over", madeKey(daily), 24 * time.Hour, 2},
 		{"long after: once", madeKey(daily, inUse(3)), 240 * time.Hour, 4},
-		{"by hand within the period", madeKey(daily, inUse(3), wanting(4)), time.Hour, 4},
+		{"by hand within the period", madeKey(daily, inUse(3), wanting(time.Minute)), time.Hour, 4},
 		{"a host key", madeKey(daily, ofHost), 24 * time.Hour, 2},
 		{"a host key whose former one is still with a listener", madeKey(daily, ofHost, withRetiring), 24 * time.Hour, 0},
-		{"by hand all the same", madeKey(daily, ofHost, withRetiring, wanting(3)), 24 * time.Hour, 3},
+		{"by hand all the same", madeKey(daily, ofHost, withRetiring, wanting(time.Minute)), time.Hour, 2},
 		{"a client key whose former one still works", madeKey(daily, withRetiring), 24 * time.Hour, 2},
-		{"an existing key", madeKey(wanting(2), func(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyExisting }), 0, 0},
+		{"an existing key", madeKey(wanting(-time.Hour), func(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyExisting }), time.Hour, 0},
 	} {
 		if got := due(tc.key, began.Add(tc.after)); got != tc.want {
 			t.Errorf("%s: revision %d, want %d", tc.name, got, tc.want)
 		}
+	}
+}
+
+func TestNextRotation(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		key  *v1alpha1.SFTPKey
+		want time.Duration // after the start, 0 for never
+	}{
+		{"never", madeKey(), 0},
+		{"new enough", madeKey(wanting(0)), 0},
+		{"too old", madeKey(wanting(time.Second)), time.Second},
+		{"the period", madeKey(daily), 24 * time.Hour},
+		{"the period is sooner", madeKey(daily, wanting(25*time.Hour)), 24 * time.Hour},
+		{"the period is later", madeKey(daily, wanting(time.Hour)), time.Hour},
+	} {
+		switch at := nextRotation(tc.key); {
+		case (at == nil) != (tc.want == 0), at != nil && !at.Time.Equal(began.Add(tc.want)):
+			t.Errorf("%s: %v", tc.name, at)
+		}
+	}
+}
+
+// A pair's time comes from its Secret, as long as that is plausible.
+func TestMadeAt(t *testing.T) {
+	for note, want := range map[string]time.Duration{
+		began.Format(time.RFC3339):                    0,
+		began.Add(-time.Hour).Format(time.RFC3339):    -time.Hour,
+		began.Add(3 * time.Hour).Format(time.RFC3339): time.Hour,
+		"yesterday": time.Hour,
+		"":          time.Hour,
+	} {
+		s := NewSecret(madeKey(), "acme", pair(t), began)
+		s.Annotations[v1alpha1.AnnotationMade], s.CreationTimestamp = note, metav1.NewTime(began.Add(time.Hour))
+		if got := madeAt(s, began.Add(2*time.Hour)); !got.Time.Equal(began.Add(want)) {
+			t.Errorf("%q: %v", note, got)
+		}
+	}
+	if got := madeAt(&corev1.Secret{}, began.Add(time.Millisecond)); !got.Time.Equal(began) {
+		t.Errorf("of nothing: %v", got)
 	}
 }
 
@@ -76,11 +121,9 @@ func TestSecretsOfRevisions(t *testing.T) {
 		want string
 	}{
 		{madeKey(), "acme"},
-		{madeKey(wanting(5)), "acme"},
 		{madeKey(inUse(5)), "acme-r5"},
 		{madeKey(inUse(5), func(k *v1alpha1.SFTPKey) { k.Spec.SecretName = "keys" }), "keys-r5"},
-		// One that is made again takes up the retained Secret of its revision.
-		{madeKey(wanting(5), func(k *v1alpha1.SFTPKey) { k.Status = v1alpha1.SFTPKeyStatus{} }), "acme-r5"},
+		{madeKey(func(k *v1alpha1.SFTPKey) { k.Status = v1alpha1.SFTPKeyStatus{} }), "acme"},
 		{madeKey(func(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyPublicKey }), ""},
 	} {
 		if got := SecretName(tc.key); got != tc.want {
@@ -116,7 +159,7 @@ func TestOverlap(t *testing.T) {
 	}
 }
 
-// The pair before works until its end, beside the new one, and for whoever the key is assigned to alone.
+// The previous pair works until its end along with the new one, and only for the user that the key is assigned to.
 func TestRetire(t *testing.T) {
 	first, second := pair(t), pair(t)
 	k := madeKey(daily, func(k *v1alpha1.SFTPKey) {
@@ -125,7 +168,7 @@ func TestRetire(t *testing.T) {
 		k.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}
 	})
 	at := began.Add(24 * time.Hour)
-	retire(k, 2, second, at)
+	retire(k, 2, second, new(metav1.NewTime(at)), at)
 	end := at.Add(12 * time.Hour)
 	if s := k.Status; s.Revision != 2 || s.Fingerprint != second.Fingerprint() || !s.RevisionTime.Time.Equal(at) || len(s.Retiring) != 1 ||
 		s.Retiring[0].Revision != 1 || s.Retiring[0].SecretName != "acme" || !s.Retiring[0].EndTime.Time.Equal(end) {
@@ -139,7 +182,7 @@ func TestRetire(t *testing.T) {
 		t.Errorf("looks again at %v, want the end of the overlap", got)
 	}
 	ring := NewRing([]v1alpha1.SFTPKey{*k})
-	c, _ := ring.Get("acme")
+	c := ring.Of("acme")[0]
 	if len(c.Retiring) != 1 || c.Fingerprint() != second.Fingerprint() || c.Retiring[0].Fingerprint() != first.Fingerprint() ||
 		!c.Retiring[0].NotAfter.Time.Equal(end) || len(c.Retiring[0].From) != 1 {
 		t.Errorf("%+v", c)
@@ -150,22 +193,22 @@ func TestRetire(t *testing.T) {
 		}
 	}
 	k.Spec.ExpirationTime = new(metav1.NewTime(at.Add(time.Hour)))
-	c, _ = NewRing([]v1alpha1.SFTPKey{*k}).Get("acme")
+	c = NewRing([]v1alpha1.SFTPKey{*k}).Of("acme")[0]
 	if !c.Retiring[0].NotAfter.Equal(k.Spec.ExpirationTime) {
 		t.Errorf("a retiring pair ends at %v, after its SFTPKey", c.Retiring[0].NotAfter)
 	}
 	for n := range int32(10) {
-		retire(k, 3+n, pair(t), at)
+		retire(k, 3+n, pair(t), new(metav1.NewTime(at)), at)
 	}
 	if s := k.Status; len(s.Retiring) != maxRetiring || s.Retiring[maxRetiring-1].Revision != 11 {
 		t.Errorf("%d pairs retire: %+v", len(s.Retiring), s.Retiring)
 	}
 }
 
-// Of a host key the listeners say how long the pair before works, whatever the overlap is.
+// For a host key, the listeners decide how long the previous pair works, whatever the overlap is.
 func TestRetireHostKey(t *testing.T) {
 	k := madeKey(ofHost, func(k *v1alpha1.SFTPKey) { k.Spec.Rotation.OverlapSeconds = new(int32(0)) })
-	retire(k, 2, pair(t), began)
+	retire(k, 2, pair(t), new(metav1.NewTime(began)), began)
 	if s := k.Status; s.Revision != 2 || len(s.Retiring) != 1 || s.Retiring[0].EndTime != nil || s.Retiring[0].SecretName != "acme" {
 		t.Errorf("%+v", s)
 	}
@@ -174,28 +217,27 @@ func TestRetireHostKey(t *testing.T) {
 	}
 }
 
-// A version of an SFTPKey is parsed once, and a changed one again.
+// Each version of an SFTPKey is parsed once.
 func TestRingsFollowChanges(t *testing.T) {
 	first, second := pair(t), pair(t)
 	k := v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "a", UID: "u", ResourceVersion: "1"},
-		Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: first.Line()},
+		Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: first.Line(), UserRef: &v1alpha1.LocalUserReference{Name: "ada"}},
 	}
 	var rings Rings
 	one := rings.Ring("team", []v1alpha1.SFTPKey{k})
 	two := rings.Ring("team", []v1alpha1.SFTPKey{k})
-	a, _ := one.Get("a")
-	if b, _ := two.Get("a"); a != b || one.Stamp() != two.Stamp() {
+	if one.Of("ada")[0] != two.Of("ada")[0] || one.Stamp() != two.Stamp() {
 		t.Error("the same version was parsed twice")
 	}
 	k.ResourceVersion, k.Spec.PublicKey = "2", second.Line()
 	three := rings.Ring("team", []v1alpha1.SFTPKey{k})
-	if c, _ := three.Get("a"); c.Fingerprint() != second.Fingerprint() || three.Stamp() == one.Stamp() {
+	if c := three.Of("ada")[0]; c.Fingerprint() != second.Fingerprint() || three.Stamp() == one.Stamp() {
 		t.Error("the change was not seen")
 	}
 	again := k
 	again.UID, again.Spec.PublicKey = "other", first.Line()
-	if c, _ := rings.Ring("team", []v1alpha1.SFTPKey{again}).Get("a"); c.Fingerprint() != first.Fingerprint() {
+	if c := rings.Ring("team", []v1alpha1.SFTPKey{again}).Of("ada")[0]; c.Fingerprint() != first.Fingerprint() {
 		t.Error("one that was made again was not seen")
 	}
 	if rings.Ring("team", nil); len(rings.parsed) != 0 {

@@ -17,8 +17,8 @@ import (
 
 const day = 24 * time.Hour
 
-// A key of a user is made again each day. The pair before works for half a day more, and its Secret is deleted then, unless it is no
-// longer the operator's.
+// A client key is rotated every day. The previous pair works for another half day, and then its Secret is deleted, unless it no
+// longer belongs to the operator.
 func TestDailyPairs(t *testing.T) {
 	for _, foreign := range []bool{false, true} {
 		r := newRig(t, named(daily, deleting))
@@ -55,7 +55,7 @@ func TestDailyPairs(t *testing.T) {
 		if k, after = r.settle(k); len(k.Status.Retiring) != 0 || (r.secretNamed(k, "acme") != nil) != foreign || after != day/2 {
 			t.Errorf("at its end, of another %v: %+v, again after %s", foreign, k.Status, after)
 		}
-		// Somebody else has deleted the Secret of a pair that ends.
+		// Another client has deleted the Secret of a pair that ends.
 		r.now = began.Add(2 * day)
 		k, _ = r.settle(k)
 		if err := r.all.Delete(t.Context(), r.secretNamed(k, "acme-r2")); err != nil {
@@ -68,16 +68,12 @@ func TestDailyPairs(t *testing.T) {
 	}
 }
 
-// Secrets of pairs that retire are kept or go with the SFTPKey as the one in use does, and are never deleted with Retain.
+// Secrets of retiring pairs are kept or deleted with the SFTPKey like the current one, and are never deleted with Retain.
 func TestRetiringSecrets(t *testing.T) {
 	r := newRig(t, named())
 	k, _ := r.settle(named())
-	k.Spec.Revision = 2
-	r.update(k, false)
-	k, _ = r.settle(k)
-	k.Spec.Revision = 3
-	r.update(k, false)
-	k, _ = r.settle(k)
+	k = r.rotated(k)
+	k = r.rotated(k)
 	if len(k.Status.Retiring) != 2 {
 		t.Fatalf("%+v", k.Status)
 	}
@@ -100,7 +96,8 @@ func TestRetiringSecrets(t *testing.T) {
 	}
 }
 
-// A foreign Secret under the next name is in the way: the pair in use works on, which is told once and tried again.
+// A foreign Secret under the next name is in the way: the current pair stays in use, the problem is reported once, and the
+// rotation is retried.
 func TestRotationIsBlocked(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(data map[string][]byte, labels map[string]string)
@@ -108,24 +105,23 @@ func TestRotationIsBlocked(t *testing.T) {
 	}{
 		"foreign": {
 			func(_ map[string][]byte, labels map[string]string) { delete(labels, v1alpha1.LabelKey) },
-			`True RotationBlocked: Revision 2 cannot be made, and revision 1 goes on to work: Secret "acme-r2": it exists and was not made for this SFTPKey; delete or rename it, or raise spec.revision further`,
+			`True RotationBlocked: Revision 2 cannot be generated, and revision 1 remains in use: Secret "acme-r2": it exists and was not created for this SFTPKey; delete or rename it`,
 		},
 		"damaged": {
 			func(data map[string][]byte, _ map[string]string) { data[PrivateEntry] = []byte("x") },
-			`True RotationBlocked: Revision 2 cannot be made, and revision 1 goes on to work: Secret "acme-r2": the entry "ssh-privatekey" is not a private key in OpenSSH or PEM format`,
+			`True RotationBlocked: Revision 2 cannot be generated, and revision 1 remains in use: Secret "acme-r2": the entry "ssh-privatekey" is not a private key in OpenSSH or PEM format`,
 		},
 	} {
 		r := newRig(t, named())
 		k, _ := r.settle(named())
 		first := k.Status.Fingerprint
 		r.told()
-		s := NewSecret(k, "acme-r2", pair(t))
+		s := NewSecret(k, "acme-r2", pair(t), began)
 		tc.change(s.Data, s.Labels)
 		if err := r.all.Create(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
-		k.Spec.Revision = 2
-		r.update(k, false)
+		r.wantNew(k)
 		k, after := r.settle(k)
 		if ready(k) != tc.want || after != apply.RetryRefused || k.Status.Fingerprint != first || k.Status.Revision != 1 || len(k.Status.Retiring) != 0 {
 			t.Errorf("%s: %s, again after %s, %+v", name, ready(k), after, k.Status)
@@ -136,25 +132,26 @@ func TestRotationIsBlocked(t *testing.T) {
 		if k, _ = r.settle(k); r.told() != nil || len(r.writes()) > 0 {
 			t.Errorf("%s: it is told again", name)
 		}
-		// That the pair in use is gone is worse.
+		// A missing Secret of the current pair takes precedence.
 		used := r.secretNamed(k, "acme")
 		if err := r.all.Delete(t.Context(), used); err != nil {
 			t.Fatal(err)
 		}
-		if k, _ = r.settle(k); findReady(k).Reason != "SecretNotFound" {
+		if k, _ = r.settle(k); summary(k).Reason != "SecretNotFound" {
 			t.Errorf("%s: %s", name, ready(k))
 		}
 		used.ResourceVersion = ""
 		if err := errors.Join(r.all.Create(t.Context(), used), r.all.Delete(t.Context(), s)); err != nil {
 			t.Fatal(err)
 		}
-		if k, after = r.settle(k); k.Status.Revision != 2 || findReady(k).Reason != "Ready" || len(k.Status.Retiring) != 1 || after != DefaultOverlap {
+		if k, after = r.settle(k); k.Status.Revision != 2 || summary(k).Reason != "Ready" || len(k.Status.Retiring) != 1 || after != DefaultOverlap {
 			t.Errorf("%s: %s, again after %s, %+v", name, ready(k), after, k.Status)
 		}
 	}
 }
 
-// Pairs of a host key retire until no listener of the namespace has them. At most four do, and then the next one waits.
+// Pairs of a host key retire until no listener of the namespace uses them. At most four retire at once; the next rotation
+// waits.
 func TestHostPairs(t *testing.T) {
 	l := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners"}}
 	other := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "another"}}
@@ -172,17 +169,16 @@ func TestHostPairs(t *testing.T) {
 	for revision := int32(2); revision <= 5; revision++ {
 		made = append(made, k.Status.Fingerprint)
 		have(l, append([]string{"SHA256:of another key"}, made...)...)
-		k.Spec.Revision = revision
-		r.update(k, false)
-		k, _ = r.settle(k)
+		if k = r.rotated(k); k.Status.Revision != revision {
+			t.Fatalf("%+v", k.Status)
+		}
 	}
 	if k.Status.Revision != 5 || len(k.Status.Retiring) != 4 || k.Status.Retiring[0].EndTime != nil {
 		t.Fatalf("%+v", k.Status)
 	}
-	k.Spec.Revision = 6
-	r.update(k, false)
+	r.wantNew(k)
 	k, after := r.settle(k)
-	const want = "True RotationBlocked: Revision 6 is not made yet: listeners still have keys of 4 former revisions, see their status.hostKeys"
+	const want = "True RotationBlocked: Revision 6 is not generated yet: listeners still have keys of 4 former revisions, see their status.hostKeys"
 	if ready(k) != want || after != apply.RetryRefused || k.Status.Revision != 5 || r.secretNamed(k, "acme-r6") != nil {
 		t.Errorf("%s, again after %s", ready(k), after)
 	}
@@ -194,58 +190,70 @@ func TestHostPairs(t *testing.T) {
 		t.Errorf("%+v", k.Status)
 	}
 	have(l, made[1], k.Status.Fingerprint)
-	if k, _ = r.settle(k); k.Status.Revision != 6 || len(k.Status.Retiring) != 3 || findReady(k).Reason != "Ready" {
+	if k, _ = r.settle(k); k.Status.Revision != 6 || len(k.Status.Retiring) != 3 || summary(k).Reason != "Ready" {
 		t.Errorf("there is room: %s, %+v", ready(k), k.Status)
 	}
 }
 
-// Of a key of a user, the oldest of more than four pairs gives way: a rotation does not wait for it.
+// For a client key, the oldest of more than four pairs is dropped: a rotation does not wait for it.
 func TestOldestPairGivesWay(t *testing.T) {
 	r := newRig(t, named())
 	k, _ := r.settle(named())
 	for revision := int32(2); revision <= 6; revision++ {
-		k.Spec.Revision = revision
-		r.update(k, false)
-		k, _ = r.settle(k)
+		if k = r.rotated(k); k.Status.Revision != revision {
+			t.Fatalf("%+v", k.Status)
+		}
 	}
-	if k.Status.Revision != 6 || len(k.Status.Retiring) != 4 || k.Status.Retiring[0].Revision != 2 || findReady(k).Reason != "Ready" {
+	if k.Status.Revision != 6 || len(k.Status.Retiring) != 4 || k.Status.Retiring[0].Revision != 2 || summary(k).Reason != "Ready" {
 		t.Errorf("%s, %+v", ready(k), k.Status)
 	}
 }
 
-// An SFTPKey that is made again takes up the last revision whose Secret was retained: clients know that key.
+// A recreated SFTPKey adopts the last revision whose Secret was retained, because clients know that key.
 func TestTakesUpRetainedRevision(t *testing.T) {
 	last := pair(t)
 	objects := []client.Object{
-		NewSecret(named(), "acme", pair(t)), NewSecret(named(), "acme-r3", last), NewSecret(named(), "acme-r2", pair(t)), NewSecret(named(), "unrelated-r9", pair(t)),
+		NewSecret(named(), "acme", pair(t), began), NewSecret(named(), "acme-r3", last, began), NewSecret(named(), "acme-r2", pair(t), began), NewSecret(named(), "unrelated-r9", pair(t), began),
 	}
-	foreign := NewSecret(named(), "acme-r7", pair(t))
+	foreign := NewSecret(named(), "acme-r7", pair(t), began)
 	foreign.Labels = map[string]string{v1alpha1.LabelKey: "other"}
-	elsewhere := NewSecret(named(), "acme-r8", pair(t))
+	elsewhere := NewSecret(named(), "acme-r8", pair(t), began)
 	elsewhere.Namespace = "elsewhere"
 	objects = append(objects, foreign, elsewhere)
 	r := newRig(t, append(objects, named(ofHost))...)
 	if k, _ := r.settle(named()); k.Status.Revision != 3 || k.Status.Fingerprint != last.Fingerprint() || k.Status.SecretName != "acme-r3" {
 		t.Errorf("%+v", k.Status)
 	}
-	// A key of a user begins with the first pair, and so does one that is not generated.
-	for name, edit := range map[string]func(*v1alpha1.SFTPKey){"of a user": func(*v1alpha1.SFTPKey) {}, "existing": func(k *v1alpha1.SFTPKey) { ofHost(k); existing(k) }} {
-		r := newRig(t, append(slices.Clone(objects), named(edit))...)
-		if k, _ := r.settle(named()); k.Status.SecretName != "acme" || k.Status.Revision > 1 {
-			t.Errorf("%s: %+v", name, k.Status)
-		}
-		if slices.ContainsFunc(r.calls, func(c string) bool { return strings.HasPrefix(c, "live list") }) {
-			t.Errorf("%s: Secrets are listed", name)
-		}
+	// A recreated client key does so too: the previous pair may have been dropped for a reason.
+	r = newRig(t, append(slices.Clone(objects), named())...)
+	if k, _ := r.settle(named()); k.Status.Revision != 3 || k.Status.Fingerprint != last.Fingerprint() || !k.Status.RevisionTime.Time.Equal(began) {
+		t.Errorf("%+v", k.Status)
+	}
+	// A retained pair that is too old is rotated at once.
+	r = newRig(t, append(slices.Clone(objects), named(wanting(time.Minute)))...)
+	r.now = began.Add(time.Hour)
+	k, after := r.settle(named())
+	if k.Status.Revision != 3 || after != 10*time.Millisecond {
+		t.Errorf("again after %s: %+v", after, k.Status)
+	}
+	if k, _ = r.settle(k); k.Status.Revision != 4 || k.Status.Retiring[0].Fingerprint != last.Fingerprint() {
+		t.Errorf("%+v", k.Status)
+	}
+	r = newRig(t, append(slices.Clone(objects), named(ofHost, existing))...)
+	if k, _ := r.settle(named()); k.Status.SecretName != "acme" || k.Status.Revision != 0 {
+		t.Errorf("%+v", k.Status)
+	}
+	if slices.ContainsFunc(r.calls, func(c string) bool { return strings.HasPrefix(c, "live list") }) {
+		t.Error("Secrets are listed for a key that is not generated")
 	}
 }
 
-// The cache lags behind: what was made is in the status that the server has, and nothing is made once more.
+// The cache lags behind: the server's status has the pair that was made, and no second one is made.
 func TestStaleCache(t *testing.T) {
 	r := newRig(t, named(daily))
 	stale := newRig(t, named(daily))
 	k, _ := r.settle(named())
-	// The Secret was deleted since, which is told, not repaired.
+	// The Secret has been deleted since, which is reported, not repaired.
 	if err := r.all.Delete(t.Context(), r.secretNamed(k, "acme")); err != nil {
 		t.Fatal(err)
 	}
@@ -256,10 +264,10 @@ func TestStaleCache(t *testing.T) {
 		}
 	}
 	behind(stale)
-	if now := r.key(k); now.Status.Fingerprint != k.Status.Fingerprint || findReady(now).Reason != "SecretNotFound" || r.secretNamed(k, "acme") != nil {
+	if now := r.key(k); now.Status.Fingerprint != k.Status.Fingerprint || summary(now).Reason != "SecretNotFound" || r.secretNamed(k, "acme") != nil {
 		t.Errorf("%s, %+v", ready(now), now.Status)
 	}
-	// Nor is one rotation made twice.
+	// A rotation is not made twice either.
 	r = newRig(t, named(daily))
 	k, _ = r.settle(named())
 	stale = newRig(t, k.DeepCopy())
@@ -269,7 +277,7 @@ func TestStaleCache(t *testing.T) {
 	if now := r.key(k); now.Status.Revision != 2 || len(now.Status.Retiring) != 1 || r.secretNamed(k, "acme-r3") != nil {
 		t.Errorf("%+v", now.Status)
 	}
-	// After a write of its own, what is older is read again.
+	// After its own write, the reconciler reads a state that is older.
 	stale = newRig(t, named(daily))
 	r.Client = readsFrom{r.Client, stale.all}
 	for range 2 {
@@ -279,8 +287,8 @@ func TestStaleCache(t *testing.T) {
 	}
 }
 
-// A host key that is made again under a name too long for a label takes up its last revision. One that has a key or a revision
-// stays with it, whatever Secrets there are.
+// A recreated key whose name is too long for a label adopts its last revision. One that has a key or a revision keeps it,
+// whatever Secrets exist.
 func TestTakenUpRevision(t *testing.T) {
 	long := strings.Repeat("n", 80)
 	for name, c := range map[string]struct {
@@ -292,7 +300,7 @@ func TestTakenUpRevision(t *testing.T) {
 		"of a long name":    {long, func(*v1alpha1.SFTPKey) {}, 3},
 		"it has a key":      {"acme", func(k *v1alpha1.SFTPKey) { k.Status.PublicKey = "ssh-ed25519 x" }, 0},
 		"it has a revision": {"acme", func(k *v1alpha1.SFTPKey) { k.Status.Revision = 1 }, 1},
-		"a client's":        {"acme", func(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageClient }, 0},
+		"a client's":        {"acme", func(k *v1alpha1.SFTPKey) { k.Spec.Usage = v1alpha1.KeyUsageClient }, 3},
 	} {
 		k := named(func(k *v1alpha1.SFTPKey) { k.Name, k.Spec.Usage = c.name, v1alpha1.KeyUsageHost }, c.change)
 		var objects []client.Object
@@ -302,13 +310,13 @@ func TestTakenUpRevision(t *testing.T) {
 			}})
 		}
 		r := newRig(t, objects...)
-		if err := r.takeUp(t.Context(), k); err != nil || k.Status.Revision != c.want {
+		if err := r.adoptRetainedRevision(t.Context(), k); err != nil || k.Status.Revision != c.want {
 			t.Errorf("%s: revision %d, want %d: %v", name, k.Status.Revision, c.want, err)
 		}
 	}
 }
 
-// Whether a former host key still works only the listeners know: as long as they cannot be listed, it stays.
+// Only the listeners know whether a former host key is still in use: while they cannot be listed, it stays.
 func TestRetiredWhileListenersAreUnknown(t *testing.T) {
 	k := named(deleting, func(k *v1alpha1.SFTPKey) {
 		k.Spec.Usage = v1alpha1.KeyUsageHost

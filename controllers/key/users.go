@@ -28,9 +28,9 @@ const (
 	holderIndex      = "user.fingerprints"
 )
 
-// beginning is what users are indexed by: most fingerprints belong to one user, and entries of
-// their own in the index took 1.1 KiB for a user with two keys. The first of base64's characters
-// tells 64 parts of a namespace's users.
+// beginning is the index key for users: most fingerprints belong to one user, and separate index
+// entries took 1.1 KiB for a user with two keys. The first base64 character divides a
+// namespace's users into 64 parts.
 func beginning(fingerprint string) string {
 	return fingerprint[:min(len("SHA256:")+1, len(fingerprint))]
 }
@@ -73,7 +73,7 @@ func index(ctx context.Context, ix client.FieldIndexer) error {
 		}))
 }
 
-// holdings gathers what the users and the other SFTPKeys of the namespace say of a key.
+// holdings gathers what the users and the other SFTPKeys of the namespace say about a key.
 func (r *Reconciler) holdings(ctx context.Context, k *v1alpha1.SFTPKey, fingerprint string) (*Holdings, error) {
 	h := &Holdings{Now: r.Now()}
 	if k.Spec.UserRef != nil {
@@ -84,7 +84,7 @@ func (r *Reconciler) holdings(ctx context.Context, k *v1alpha1.SFTPKey, fingerpr
 		h.UserExists = err == nil
 	}
 	var users v1alpha1.SFTPUserList
-	// They are only read, and may be many.
+	// They are only read, and there may be many.
 	err := r.Client.List(ctx, &users, client.InNamespace(k.Namespace), client.MatchingFields{holderIndex: beginning(fingerprint)},
 		client.UnsafeDisableDeepCopy)
 	if err != nil {
@@ -107,14 +107,14 @@ func (r *Reconciler) holdings(ctx context.Context, k *v1alpha1.SFTPKey, fingerpr
 	return h, nil
 }
 
-// keysDiffer says whether two versions of a user differ in what SFTPKeys show.
+// keysDiffer reports whether two versions of a user differ in what SFTPKeys show.
 func keysDiffer(before, after client.Object) bool {
 	a, ok1 := before.(*v1alpha1.SFTPUser)
 	b, ok2 := after.(*v1alpha1.SFTPUser)
 	return ok1 && ok2 && !equality.Semantic.DeepEqual(a.Status.Keys, b.Status.Keys)
 }
 
-// keysOfUser are the client keys that a user has or that name it.
+// keysOfUser returns the client keys that a user has or that name it.
 func (r *Reconciler) keysOfUser(ctx context.Context, o client.Object) []reconcile.Request {
 	u, ok := o.(*v1alpha1.SFTPUser)
 	if !ok {
@@ -127,7 +127,7 @@ func (r *Reconciler) keysOfUser(ctx context.Context, o client.Object) []reconcil
 	return out
 }
 
-// duplicatesOf are the SFTPKeys with the same key.
+// duplicatesOf returns the SFTPKeys with the same key.
 func (r *Reconciler) duplicatesOf(ctx context.Context, o client.Object) []reconcile.Request {
 	k, ok := o.(*v1alpha1.SFTPKey)
 	if !ok || k.Spec.Usage != v1alpha1.KeyUsageClient || k.Status.Fingerprint == "" {

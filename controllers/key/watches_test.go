@@ -28,10 +28,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// informers hold the handlers of events by kind.
+// informers hold the event handlers by kind.
 type informers struct {
 	informertest.FakeInformers
-	// indexing is what IndexField returns.
+	// indexing is the result of IndexField.
 	indexing error
 
 	mu       sync.Mutex
@@ -65,7 +65,7 @@ func (i *informer) AddEventHandlerWithOptions(h toolscache.ResourceEventHandler,
 	return i.FakeInformer.AddEventHandlerWithOptions(h, o)
 }
 
-// event tells of an object: of a new one, a changed one, or one that is gone.
+// event reports an object as new, changed or deleted.
 func (i *informers) event(t *testing.T, before, after client.Object) {
 	t.Helper()
 	o := after
@@ -90,7 +90,7 @@ func (i *informers) event(t *testing.T, before, after client.Object) {
 	}
 }
 
-// manager returns one whose cache are these informers.
+// manager returns a manager whose cache is these informers.
 func (i *informers) manager(t *testing.T, r *rig) ctrl.Manager {
 	t.Helper()
 	mgr, err := ctrl.NewManager(&rest.Config{Host: "https://192.0.2.1"}, ctrl.Options{
@@ -109,7 +109,7 @@ func watching(r *rig) *informers {
 	return &informers{FakeInformers: informertest.FakeInformers{Scheme: r.all.Scheme()}, handlers: map[schema.GroupVersionKind][]toolscache.ResourceEventHandler{}}
 }
 
-// An SFTPKey is looked at for whatever its status shows, and for nothing else.
+// An SFTPKey is reconciled for everything that its status shows, and for nothing else.
 func TestWatches(t *testing.T) {
 	m := pair(t)
 	host := named(existing, ofHost, func(k *v1alpha1.SFTPKey) { k.Name, k.Spec.SecretName = "host", "store" })
@@ -158,7 +158,7 @@ func TestWatches(t *testing.T) {
 	user := userWith("ada", v1alpha1.UserKeyStatus{Fingerprint: m.Fingerprint()})
 	idle := changed(user)
 	used := userWith("ada", v1alpha1.UserKeyStatus{Fingerprint: m.Fingerprint(), LastUsedDate: "2026-11-29"})
-	used.ResourceVersion = "other" // an event of the same version may wait
+	used.ResourceVersion = "other" // an event of the same version may be queued
 	labeled := publicKeyOf("a", "ada", m, 0)
 	labeled.Labels, labeled.ResourceVersion = map[string]string{"x": "y"}, "other"
 	listener := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "l"}}
@@ -192,7 +192,7 @@ func TestWatches(t *testing.T) {
 	} {
 		all.event(t, tc.before, tc.after)
 		got := map[string]bool{}
-		// What comes last is looked at last, and the second time it does, nothing waits that was being looked at in between.
+		// Lower-priority events are handled last; by the second one, nothing that was in progress is pending.
 		for range 2 {
 			all.event(t, listener, holdingLast)
 			for name := ""; name != "last"; {
@@ -216,7 +216,7 @@ func TestWatches(t *testing.T) {
 	}
 }
 
-// Without an index nothing is looked at.
+// Without an index nothing is reconciled.
 func TestIndexesAreNeeded(t *testing.T) {
 	r := newRig(t)
 	all := watching(r)

@@ -16,9 +16,11 @@ var (
 	podsDesc = prometheus.NewDesc("sftp_operator_listener_pods",
 		"Pods of a listener: ready, and acknowledged (of those, the ones that have loaded the current configuration).", []string{"namespace", "listener", "state"}, nil)
 	usersDesc = prometheus.NewDesc("sftp_operator_listener_users",
-		"SFTPUsers that name a listener, by their condition Ready: ready, not_ready.", []string{"namespace", "listener", "state"}, nil)
+		"SFTPUsers that name a listener: ready, inactive (intentionally unable to log in), waiting (will be ready without intervention), not_ready (needs a correction).", []string{"namespace", "listener", "state"}, nil)
 	rolloutsDesc = prometheus.NewDesc("sftp_operator_rollouts",
-		"Listeners whose pods do not run the current template, by why: running, queued, paused, or blocked by another condition.", []string{"state"}, nil)
+		"Listeners whose pods do not run the current template, by reason: running, stalled (new pods do not become ready), queued, paused, or blocked by another condition.", []string{"state"}, nil)
+	violationsDesc = prometheus.NewDesc("sftp_operator_listener_platform_violations",
+		"Bounds of the platform that the spec of a listener breaks.", []string{"namespace", "listener"}, nil)
 	keysDesc = prometheus.NewDesc("sftp_operator_user_keys",
 		"Public keys of the users of a listener, by state as in SFTPUser.status.keys.", []string{"namespace", "listener", "state"}, nil)
 	sharedDesc = prometheus.NewDesc("sftp_operator_user_keys_shared",
@@ -26,9 +28,11 @@ var (
 
 	// rolloutStates are those of sftp_operator_rollouts, by the reasons of the condition RolledOut.
 	rolloutStates = map[string]string{
-		v1alpha1.ReasonRollingOut: "running", v1alpha1.ReasonRolloutQueued: "queued",
+		v1alpha1.ReasonRollingOut: "running", v1alpha1.ReasonRolloutStalled: "stalled", v1alpha1.ReasonRolloutQueued: "queued",
 		v1alpha1.ReasonRolloutPaused: "paused", v1alpha1.ReasonRolloutBlocked: "blocked",
 	}
+
+	userStates = []string{"ready", "inactive", "waiting", "not_ready"}
 
 	keyStates = []v1alpha1.KeyState{
 		v1alpha1.KeyActive, v1alpha1.KeyExpiring, v1alpha1.KeyExpired, v1alpha1.KeyNotYetValid,
@@ -36,14 +40,17 @@ var (
 	}
 )
 
-// listenerState is what metrics show of one listener.
+// listenerState is what metrics show for one listener.
 type listenerState struct {
-	// ready is nil while the listener is not meant to serve.
-	ready                *bool
-	pods, acknowledged   int
-	usersReady, notReady int
+	// ready is nil while the listener is not supposed to serve.
+	ready              *bool
+	pods, acknowledged int
+	// users by the label state.
+	users map[string]int
 	// rollout is the reason of the condition RolledOut.
 	rollout string
+	// violations are the bounds of the platform that the spec breaks.
+	violations int
 }
 
 // stateCollector shows the states of listeners.
@@ -76,6 +83,7 @@ func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- podsDesc
 	out <- usersDesc
 	out <- rolloutsDesc
+	out <- violationsDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -95,10 +103,12 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 			}
 			gauge(readyDesc, ready)
 		}
+		gauge(violationsDesc, s.violations)
 		gauge(podsDesc, s.pods, "ready")
 		gauge(podsDesc, s.acknowledged, "acknowledged")
-		gauge(usersDesc, s.usersReady, "ready")
-		gauge(usersDesc, s.notReady, "not_ready")
+		for _, state := range userStates {
+			gauge(usersDesc, s.users[state], state)
+		}
 	}
 	if len(c.of) == 0 {
 		return // not the leader: the leader exports these

@@ -25,7 +25,7 @@ import (
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
-// found returns findings of a listener whose configuration was delivered at noon.
+// found returns findings for a listener whose configuration was delivered at noon.
 func found() *findings {
 	return &findings{
 		listener: &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners", UID: "l"}},
@@ -33,17 +33,17 @@ func found() *findings {
 	}
 }
 
-// version is one in which the user "u" has a record of the same name as the version.
+// version returns a version in which the user "u" has a record with the version's name.
 func version(digest string) *delivery.Version {
 	return &delivery.Version{Digest: digest, At: noon, Shards: []map[types.UID]string{{"u": digest}}}
 }
 
-// acks are those of two ready pods, of which some have loaded a digest.
+// acks returns acknowledgments of two ready pods, some of which have loaded a digest.
 func acks(digest string, acknowledged int) *ack.Result {
 	return &ack.Result{Digest: digest, Ready: 2, Acknowledged: acknowledged}
 }
 
-// While pods have time to load what was delivered, what they lack is no news; it is no longer than that.
+// While pods have time to load what was delivered, what they lack is not reported; that time is limited.
 func TestSettling(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change             func(*findings)
@@ -71,7 +71,7 @@ func TestSettling(t *testing.T) {
 	}
 }
 
-// Users are not looked at while pods are loading, but not for ever, should configurations be delivered all the time.
+// Users are not evaluated while pods are loading, but not forever, in case configurations are delivered all the time.
 func TestWaits(t *testing.T) {
 	f := found()
 	if f.waits() {
@@ -109,7 +109,7 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-// What an operator that has just started cannot know, and what nobody could have, are not the same.
+// What a newly started operator cannot know is not the same as what no pod could have.
 func TestUnknown(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change         func(*findings)
@@ -136,8 +136,8 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// Whether pods have a user's record is told by what they say, or else by what they had last; a listener without a configuration
-// has no pod that could let anybody in.
+// Whether pods have a user's record is decided by their reports, or else by what they last had; a listener without a
+// configuration has no pod that could let users in.
 func TestLoaded(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change   func(*findings)
@@ -180,7 +180,7 @@ func seconds(t *testing.T, registry *prometheus.Registry) (count uint64, sum flo
 	return count, sum
 }
 
-// What every pod has loaded is remembered, and how long it took is measured once for each version.
+// What every pod has loaded is recorded, and how long it took is measured once for each version.
 func TestNoteAcknowledged(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	metrics, err := NewMetrics(registry)
@@ -201,7 +201,7 @@ func TestNoteAcknowledged(t *testing.T) {
 	if n, sum := seconds(t, registry); !f.memory.history.Known() || n != 1 || sum != 3 {
 		t.Errorf("known %v, %d measurements, %v seconds", f.memory.history.Known(), n, sum)
 	}
-	for _, times := range [][2]time.Time{{{}, noon}, {noon, {}}} { // another operator has written it, or it is not over
+	for _, times := range [][2]time.Time{{{}, noon}, {noon, {}}} { // another operator has written it, or loading has not finished
 		f.access.Delivered.Version = version(fmt.Sprint(times))
 		f.acks = acks(f.access.Delivered.Version.Digest, 2)
 		f.acks.Began, f.acks.Completed = times[0], times[1]
@@ -210,7 +210,7 @@ func TestNoteAcknowledged(t *testing.T) {
 	if n, _ := seconds(t, registry); n != 1 || f.memory.observed != f.access.Delivered.Version.Digest {
 		t.Errorf("%d measurements", n)
 	}
-	// An operator before this one saw it acknowledged; only if it is the same, and nothing newer is known.
+	// A previous operator saw it acknowledged; this counts only if it is the same, and nothing newer is known.
 	for digest, want := range map[string]bool{"new": true, "other": false} {
 		f := found()
 		f.listener.Status.ConfigDigest = digest
@@ -233,7 +233,7 @@ func TestNoteAcknowledged(t *testing.T) {
 	}
 }
 
-// Sessions are counted for the status every five minutes, also when the clock is set back.
+// Sessions are counted for the status every five minutes, even when the clock is set back.
 func TestRecount(t *testing.T) {
 	f := found()
 	for i, tc := range []struct {
@@ -249,7 +249,7 @@ func TestRecount(t *testing.T) {
 	}
 }
 
-// Host keys are those that this reconcile has decided on, and those of the status until it has, or when there is none.
+// Host keys are those that this reconcile has decided on; until then, or if there are none, those of the status.
 func TestCurrentHostKeys(t *testing.T) {
 	f := found()
 	f.listener.Status.HostKeys = []v1alpha1.HostKeyStatus{{Fingerprint: "status"}}
@@ -269,7 +269,7 @@ func TestCurrentHostKeys(t *testing.T) {
 	}
 }
 
-// A step that panics is an error of its own, which quotes nothing, and each has a deadline.
+// A step that panics results in an error of its own that quotes nothing, and each step has a deadline.
 func TestStep(t *testing.T) {
 	r := &Reconciler{}
 	err := r.step(t.Context(), "look at users", func(context.Context) error { panic("secret content") })
@@ -298,7 +298,7 @@ func TestStep(t *testing.T) {
 	}
 }
 
-// A patch of a status is for this listener, and not for one that was made again under its name.
+// A status patch applies to this listener, and not to one recreated under its name.
 func TestStatusPatch(t *testing.T) {
 	l := found().listener
 	l.Status.ConfigDigest = "d"
@@ -312,7 +312,7 @@ func TestStatusPatch(t *testing.T) {
 	}
 }
 
-// A listener is looked at for a change of a host key, and not for what says only when it was used.
+// A listener is reconciled for a change of a host key, but not for a change that only updates its last use.
 func TestHostKeyChanged(t *testing.T) {
 	base := func() *v1alpha1.SFTPKey {
 		return &v1alpha1.SFTPKey{

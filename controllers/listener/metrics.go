@@ -42,22 +42,24 @@ func NewMetrics(registry prometheus.Registerer) (*Metrics, error) {
 	return m, nil
 }
 
-// acknowledged notes how long a configuration took to the pods.
+// acknowledged records how long a configuration took to reach the pods.
 func (m *Metrics) acknowledged(d time.Duration) { m.acknowledgement.Observe(d.Seconds()) }
 
 func (m *Metrics) hostKeyChanged(listener types.NamespacedName, state v1alpha1.HostKeyState) {
 	m.hostKeyChanges.WithLabelValues(listener.Namespace, listener.Name, string(state)).Inc()
 }
 
-// show takes what a reconcile found.
+// show updates the metrics from a reconcile.
 func (m *Metrics) show(f *findings, st v1alpha1.SFTPListenerStatus) {
 	name := types.NamespacedName{Namespace: f.listener.Namespace, Name: f.listener.Name}
 	s := stateOf(st)
+	s.violations = len(f.platform.Violations)
 	if f.acks != nil {
 		s.pods, s.acknowledged = f.acks.Ready, f.acks.Acknowledged
 	}
 	if f.users != nil {
-		s.usersReady, s.notReady = f.users.Ready, f.users.NotReady
+		s.users = map[string]int{"ready": f.users.Ready, "inactive": f.users.Inactive(), "waiting": f.users.Waiting()}
+		s.users["not_ready"] = f.users.NotReady - s.users["inactive"] - s.users["waiting"]
 		byState, shared := f.memory.users.Keys()
 		m.keys.set(name, keyCount{byState: byState, shared: shared})
 	}
@@ -70,7 +72,7 @@ func (m *Metrics) show(f *findings, st v1alpha1.SFTPListenerStatus) {
 	}
 }
 
-// pause shows a listener that is not changed: it keeps its condition RolledOut, and leaves the queue.
+// pause shows a paused listener: it keeps its condition RolledOut, and leaves the queue.
 func (m *Metrics) pause(name types.NamespacedName, st v1alpha1.SFTPListenerStatus) {
 	s := m.states.get(name)
 	s.ready, s.rollout = nil, stateOf(st).rollout
@@ -86,9 +88,9 @@ func (m *Metrics) forget(name types.NamespacedName) {
 	m.hostKeyChanges.DeletePartialMatch(prometheus.Labels{"namespace": name.Namespace, "listener": name.Name})
 }
 
-// stateOf returns what the conditions say.
+// stateOf returns the state according to the conditions.
 func stateOf(st v1alpha1.SFTPListenerStatus) (s listenerState) {
-	if c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady); c != nil && c.Reason != v1alpha1.ReasonScaledToZero {
+	if c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionReady); c != nil {
 		s.ready = new(c.Status == metav1.ConditionTrue)
 	}
 	if c := meta.FindStatusCondition(st.Conditions, v1alpha1.ConditionRolledOut); c != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// A listener that is not meant to serve has no series that could raise an alarm, and one that is gone has none at all.
+// A listener that is not meant to serve has no series that could raise an alert, and a deleted one has none at all.
 func TestListenerSeries(t *testing.T) {
 	c := &stateCollector{of: map[types.NamespacedName]listenerState{}}
 	series := func() int {
@@ -22,11 +22,11 @@ func TestListenerSeries(t *testing.T) {
 	}
 	name := types.NamespacedName{Namespace: "files", Name: "partners"}
 	c.set(name, listenerState{ready: new(false)})
-	if n := series(); n != 9 {
+	if n := series(); n != 13 {
 		t.Errorf("%d series", n)
 	}
 	c.set(name, listenerState{})
-	if n := series(); n != 8 {
+	if n := series(); n != 12 {
 		t.Errorf("%d series without a wish to serve", n)
 	}
 	c.forget(name)
@@ -35,11 +35,12 @@ func TestListenerSeries(t *testing.T) {
 	}
 }
 
-// Rollouts are counted by why they are not over; a listener that is rolled out, or never was, is none.
+// Rollouts are counted by the reason for which they are pending; a listener that has finished its rollout, or never had one, is
+// not counted.
 func TestRolloutSeries(t *testing.T) {
 	c := &stateCollector{of: map[types.NamespacedName]listenerState{}}
 	for i, reason := range []string{
-		v1alpha1.ReasonRolloutQueued, v1alpha1.ReasonRolloutQueued, v1alpha1.ReasonRollingOut, v1alpha1.ReasonRolloutPaused, v1alpha1.ReasonRolledOut, "",
+		v1alpha1.ReasonRolloutQueued, v1alpha1.ReasonRolloutQueued, v1alpha1.ReasonRollingOut, v1alpha1.ReasonRolloutPaused, v1alpha1.ReasonRolledOut, "", v1alpha1.ReasonRolloutStalled,
 	} {
 		c.set(types.NamespacedName{Name: strconv.Itoa(i)}, listenerState{rollout: reason})
 	}
@@ -57,7 +58,7 @@ func TestRolloutSeries(t *testing.T) {
 			}
 		}
 	}
-	if want := map[string]float64{"running": 1, "queued": 2, "paused": 1, "blocked": 0}; !maps.Equal(got, want) {
+	if want := map[string]float64{"running": 1, "stalled": 1, "queued": 2, "paused": 1, "blocked": 0}; !maps.Equal(got, want) {
 		t.Errorf("rollouts %v, want %v", got, want)
 	}
 }

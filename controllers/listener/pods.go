@@ -2,6 +2,7 @@ package listener
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,15 +13,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/volumes"
 	"github.com/sftp-operator/sftp-operator/controllers/pods"
+	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
 // settleTime is how long the status waits for pods that have not loaded what was delivered. Usually they need 200 to 400 ms;
-// whatever takes longer is shown.
+// anything slower is shown.
 const settleTime = 2 * time.Second
 
 // settling reports whether pods have had no time yet to load what was delivered.
@@ -29,9 +33,9 @@ func (f *findings) settling() bool {
 	return v != nil && (f.acks == nil || f.acks.Ready > 0) && !f.acknowledged() && f.now.Before(f.settledAt())
 }
 
-// waits reports whether the users are to be looked at later: once the pods have loaded what was just delivered, or have had the
-// time for it, there is news of them again, and each look costs time for each user. It does not wait twice that time, should
-// configurations be delivered all the time.
+// waits reports whether to process the users later: once the pods have loaded what was just delivered, or have had time for
+// it, there is news again, and each pass takes time for each user. It does not wait longer than twice that time if
+// configurations keep being delivered.
 func (f *findings) waits() bool {
 	m := f.memory
 	if m.found == nil || !f.settling() {
@@ -48,7 +52,7 @@ func (f *findings) waits() bool {
 	return false
 }
 
-// unknown reports whether an operator that has just started cannot know yet what the pods of a configured listener have.
+// unknown reports whether the operator has just started and cannot know yet what the pods of a configured listener have.
 func (f *findings) unknown() bool {
 	return f.listener.Status.ConfigDigest != "" && !f.memory.history.Known() && (f.access.Delivered.Version == nil || f.acks == nil)
 }
@@ -66,6 +70,31 @@ func (f *findings) acknowledged() bool {
 	return v != nil && f.acks != nil && f.acks.Digest == v.Digest && f.acks.Done()
 }
 
+// awayTime is how long users stay ready while no pod is: the only pod is often back within that time, and each change is a
+// write for each user.
+const awayTime = 5 * time.Second
+
+// away returns why no pod serves the listener's users, as a reason of their Ready, empty while one does. Details about pods in
+// the listener's own status are not for users of other namespaces.
+func (f *findings) away() conditions.Problem {
+	m := f.memory
+	if f.access.Delivered.Version == nil || f.acks == nil || f.acks.Ready > 0 {
+		m.away = time.Time{}
+		return conditions.Problem{}
+	}
+	if m.away.IsZero() || m.away.After(f.now) { // the clock was set back
+		m.away = f.now
+	}
+	if at := m.away.Add(awayTime); f.now.Before(at) {
+		f.next.At(at)
+		return conditions.Problem{}
+	}
+	if volumes.Replicas(f.listener) == 0 {
+		return conditions.Problem{Reason: v1alpha1.ReasonScaledToZero, Message: "The listener has no pods, because its spec.replicas is 0"}
+	}
+	return conditions.Problem{Reason: v1alpha1.ReasonPodsUnavailable, Message: "No pod of the listener is ready, so none of its users can log in; the listener's condition Ready says why"}
+}
+
 // noteAcknowledged remembers what every ready pod has loaded, and measures how long it took.
 func (r *Reconciler) noteAcknowledged(f *findings) {
 	v, m := f.access.Delivered.Version, f.memory
@@ -80,7 +109,7 @@ func (r *Reconciler) noteAcknowledged(f *findings) {
 		}
 		m.observed = v.Digest
 	case !m.history.Known() && f.listener.Status.ConfigDigest == v.Digest:
-		m.history.Acknowledge(v) // an operator before this one saw the same configuration acknowledged
+		m.history.Acknowledge(v) // an earlier operator saw the same configuration acknowledged
 	}
 }
 
@@ -95,14 +124,15 @@ func (f *findings) loaded() delivery.Loaded {
 	return f.memory.history.Loaded(nil, false)
 }
 
-// neverConfigured reports whether there has never been a configuration that a pod could have loaded, which none could run without.
+// neverConfigured reports whether there has never been a configuration that a pod could have loaded, which no pod could run
+// without.
 func (f *findings) neverConfigured() bool {
 	d := f.access.Delivered
 	return f.listener.Status.ConfigDigest == "" && d.Version == nil && d.Err == nil && !f.memory.history.Known()
 }
 
-// sessionCountAge is how old the number of sessions in the status may become: they come and go all the time, and each count is
-// a write.
+// sessionCountAge is how old the number of sessions in the status may become: they change all the time, and each update is a
+// write.
 const sessionCountAge = 5 * time.Minute
 
 // recount reports whether the number of sessions that a rollout would disturb is to be written again.
@@ -114,7 +144,7 @@ func (f *findings) recount() bool {
 	return true
 }
 
-// currentHostKeys returns the host keys as this reconcile has decided on them, or else as the status has them.
+// currentHostKeys returns the host keys as decided by this reconcile, otherwise from the status.
 func (f *findings) currentHostKeys() []v1alpha1.HostKeyStatus {
 	if f.hostKeys != nil && f.hostKeys.Keys != nil {
 		return f.hostKeys.Status
@@ -122,14 +152,46 @@ func (f *findings) currentHostKeys() []v1alpha1.HostKeyStatus {
 	return f.listener.Status.HostKeys
 }
 
-// learnKeyUse merges what pods have reported of the use of keys, and returns the users of whom something is new.
+// learnKeyUse merges pods' reports on the use of keys and on refused logins, and returns the users with news.
 func (r *Reconciler) learnKeyUse(f *findings) map[types.UID]bool {
 	name, uid := client.ObjectKeyFromObject(f.listener), f.listener.UID
 	reports := r.Poller.Reports(name, uid)
-	if len(reports) == 0 {
+	if len(reports) == 0 && !f.memory.uses.Waiting() {
 		return nil
 	}
 	users := byUID(f.access.Users)
+	status := r.refusalInStatus(name, users)
+	m := f.memory
+	for _, report := range reports {
+		m.uses.NoteRefusals(report.Instance, report.Refusals, status, f.now)
+	}
+	used, next := m.uses.Release(status, f.now)
+	f.next.At(next)
+	if len(reports) > 0 {
+		maps.Copy(used, r.mergeUses(f, users, reports))
+	}
+	return used
+}
+
+// refusalInStatus returns a function that returns the refusal in the latest status of a user, and whether there is such a user.
+func (r *Reconciler) refusalInStatus(
+	listener types.NamespacedName, users map[types.UID]*compile.User,
+) func(types.UID) (*v1alpha1.LoginRefusal, bool) {
+	return func(uid types.UID) (*v1alpha1.LoginRefusal, bool) {
+		u, ok := users[uid]
+		if !ok {
+			return nil, false
+		}
+		if latest := r.Users.Get(listener, client.ObjectKeyFromObject(u.User)); latest != nil && latest.UID == uid {
+			return latest.Status.LastRefusal, true
+		}
+		return u.User.Status.LastRefusal, true
+	}
+}
+
+// mergeUses merges the use of keys and proofs of host keys, and returns the users with news.
+func (r *Reconciler) mergeUses(f *findings, users map[types.UID]*compile.User, reports []poll.Report) map[types.UID]bool {
+	name, uid := client.ObjectKeyFromObject(f.listener), f.listener.UID
 	var hostKeys []string
 	for _, k := range f.currentHostKeys() {
 		hostKeys = append(hostKeys, k.Fingerprint)
@@ -156,8 +218,8 @@ func (r *Reconciler) learnKeyUse(f *findings) map[types.UID]bool {
 	return used
 }
 
-// forgetUses forgets the uses of keys by users that are gone, and of host keys that are. It looks at all users, and so only when
-// some may be.
+// forgetUses forgets the uses of keys by deleted users, and of removed host keys. It iterates over all users, so it only runs
+// when some may be gone.
 func forgetUses(f *findings) {
 	var hostKeys []string
 	for _, k := range f.currentHostKeys() {
@@ -180,7 +242,7 @@ func byUID(list []*compile.User) map[types.UID]*compile.User {
 	return out
 }
 
-// unmounted returns which volume of a user a ready pod lacks: it may be older than the volume.
+// unmounted returns a volume of a user that a ready pod lacks: it may be older than the volume.
 func (r *Reconciler) unmounted(ctx context.Context, f *findings) (func(*v1alpha1.SFTPUser) string, error) {
 	missing := map[string]bool{}
 	owned, err := pods.Owned(ctx, r.Client, f.listener)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,15 +18,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/feed"
-	"github.com/sftp-operator/sftp-operator/controllers/fresh"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/outcome"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
+	"github.com/sftp-operator/sftp-operator/controllers/platform"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
+	"github.com/sftp-operator/sftp-operator/controllers/relay/watch"
 	"github.com/sftp-operator/sftp-operator/controllers/spans"
+	"github.com/sftp-operator/sftp-operator/controllers/staleness"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
@@ -38,28 +41,32 @@ type Reconciler struct {
 	Applier  *apply.Applier
 	HostKeys *hostkeys.Resolver
 	Workload *workload.Workload
-	// Users are those of the informers.
+	// Users are the informers' users.
 	Users *feed.Users
-	// Store has what the other controllers found. Access wakes the one that delivers.
-	Store  *exchange.Store
-	Access *wake.Waker
-	Poller *poll.Poller
-	Board  *user.Board
-	Events events.EventRecorder
-	// Image is the daemon's, and OperatorNamespace where the operator runs: its pods may reach the status port.
+	// Store has the other controllers' results. Access wakes the access controller.
+	Store    *exchange.Store
+	Access   *wake.Waker
+	Poller   *poll.Poller
+	Outcomes *user.OutcomeStore
+	Events   events.EventRecorder
+	// Relays asks the relays of listeners how their events are; nil to ask none.
+	Relays *watch.Watcher
+	// Image is the daemon's, and OperatorNamespace is where the operator runs: its pods may reach the status port.
 	Image, OperatorNamespace string
+	// Platform has the platform team's policy for all listeners; nil for none.
+	Platform *platform.Source
 	// Metrics shows listeners.
 	Metrics *Metrics
 	// Now is the clock.
 	Now func() time.Time
-	// Tracer makes spans of reconciles and of their steps; none when nil.
+	// Tracer creates spans of reconciles and their steps; nil for none.
 	Tracer trace.Tracer
 
-	written fresh.Written
+	written staleness.WriteTracker
 
 	mu sync.Mutex
-	// memories of the listeners seen. mu protects the map; a memory is only used by the one reconcile of its listener that
-	// runs at a time.
+	// memories has the memory of each listener. mu protects the map; a memory is only used by the one reconcile of its
+	// listener that runs at a time.
 	memories map[types.NamespacedName]*memory
 }
 
@@ -67,19 +74,27 @@ type Reconciler struct {
 type memory struct {
 	uid      types.UID
 	hostKeys *hostkeys.Cache
-	uses     keyuse.Tracker
+	// record is the Secret with the record as it was read or written last, nil for none.
+	record *corev1.Secret
+	// receiptKey is the Secret with the key that signs receipts, likewise.
+	receiptKey *corev1.Secret
+	uses       keyuse.Tracker
+	// eventSecrets are the Secrets of sinks as last read.
+	eventSecrets map[string]readSecret
 	// usedHostKeys are the host keys that uses may have.
 	usedHostKeys []string
 	history      delivery.History
 	users        outcome.Memo
-	// found is what was found of the users last, and waiting since when it has not been looked at because pods are loading.
+	// found is the last result for the users, and waiting is since when it has been deferred because pods are loading.
 	found   *outcome.Result
 	waiting time.Time
-	// restart is the change of the only pod that was announced last.
+	// away is since when no pod is ready, zero while one is.
+	away time.Time
+	// restart is the last announced change of the only pod.
 	restart string
-	// counted is when sessions were counted for the status last.
+	// counted is when sessions were last counted for the status.
 	counted time.Time
-	// observed is the digest of the last version whose way to the pods was measured.
+	// observed is the digest of the last version whose delivery time was measured.
 	observed string
 }
 
@@ -113,17 +128,27 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	if l.Annotations[v1alpha1.AnnotationPaused] == "true" {
 		return ctrl.Result{}, r.pause(ctx, l)
 	}
+	if ending, err := r.namespaceEnds(ctx, l.Namespace); ending || err != nil {
+		if err == nil {
+			err = r.Workload.Stop(ctx, l)
+		}
+		return ctrl.Result{}, err
+	}
 	access := r.Store.Of(req.NamespacedName, l.UID).Access.Load()
 	if access == nil {
 		return ctrl.Result{}, nil // the access controller comes first, and wakes this one
 	}
+	now := r.Now()
+	decision := r.Platform.Policy().Decide(l, now)
 	f := &findings{
-		listener: l, access: access, memory: r.memory(req.NamespacedName, l.UID, access), now: r.Now(), maxRollouts: r.Workload.Admission.Limit,
+		listener: decision.Listener, written: l, platform: decision,
+		access: access, memory: r.memory(req.NamespacedName, l.UID, access), now: now, maxRollouts: r.Workload.Admission.Limit,
 	}
+	f.next.At(decision.Next)
 	r.run(ctx, f)
 	describe(span, f)
 	if f.workload.NamespaceEnding || apply.NamespaceEnding(f.err()) {
-		return ctrl.Result{}, nil // the listener is about to be deleted, and nothing can be created until then
+		return ctrl.Result{}, nil // the listener is being deleted, and nothing can be created until then
 	}
 	if err := r.report(ctx, f); err != nil {
 		return ctrl.Result{}, err
@@ -135,7 +160,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 func (r *Reconciler) read(ctx context.Context, name types.NamespacedName) (*v1alpha1.SFTPListener, error) {
 	l := &v1alpha1.SFTPListener{}
 	err := client.IgnoreNotFound(r.Client.Get(ctx, name, l))
-	if err == nil && r.written.Outdates(l) {
+	if err == nil && r.written.IsStale(l) {
 		l = &v1alpha1.SFTPListener{}
 		err = client.IgnoreNotFound(r.Live.Get(ctx, name, l))
 	}
@@ -159,7 +184,7 @@ func (r *Reconciler) memory(name types.NamespacedName, uid types.UID, access *ex
 	return m
 }
 
-// forget drops all that is known of a listener that is gone.
+// forget drops everything known about a deleted listener.
 func (r *Reconciler) forget(name types.NamespacedName) {
 	r.mu.Lock()
 	delete(r.memories, name)
@@ -168,6 +193,9 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.Poller.Forget(name)
 	r.Applier.Forget(name)
 	r.written.Forget(name)
-	r.Board.Forget(name)
+	r.Outcomes.Forget(name)
+	if r.Relays != nil {
+		r.Relays.Set(name, nil)
+	}
 	r.Metrics.forget(name)
 }

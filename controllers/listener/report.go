@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/hostkey"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/status"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
@@ -24,6 +27,7 @@ func (r *Reconciler) report(ctx context.Context, f *findings) error {
 	if f.users != nil && f.users.Held > 0 || f.settling() {
 		f.next.At(f.settledAt())
 	}
+	f.next.At(conditions.Deadline(st.Conditions, status.Slack(f.listener)))
 	if err := r.step(ctx, "write status", func(ctx context.Context) error { return r.writeStatus(ctx, f.listener, st) }); err != nil {
 		return err
 	}
@@ -31,15 +35,15 @@ func (r *Reconciler) report(ctx context.Context, f *findings) error {
 	return nil
 }
 
-// warnOfRestart announces that the endpoint is away: where only one node can mount a volume, the new pod cannot start before the
-// old one has ended.
+// warnOfRestart announces an interruption of the endpoint: if only one node can mount a volume, the new pod cannot start
+// before the old one has ended.
 func (r *Reconciler) warnOfRestart(f *findings) {
 	w := f.workload.Rollout
 	which := strings.Join(w.Changes, ", ")
 	if !w.RestartsOnlyPod || f.memory.restart == which {
 		return
 	}
-	f.memory.restart = which // what is tried again is announced once
+	f.memory.restart = which // what is retried is announced once
 	r.Events.Eventf(f.listener, nil, corev1.EventTypeWarning, v1alpha1.ReasonPodRestart, "Rollout",
 		"A change of %s restarts the only pod: its transfers may continue for %d seconds, and clients cannot log in until the new pod is ready. ReadWriteMany claims avoid that",
 		which, render.DrainTimeoutSeconds(f.listener))
@@ -48,9 +52,11 @@ func (r *Reconciler) warnOfRestart(f *findings) {
 // statusInput returns what the status is computed from.
 func (f *findings) statusInput() status.Input {
 	return status.Input{
-		Listener: f.listener, Policy: render.PolicyAt(f.listener, f.now), Now: f.now,
+		Listener: f.listener, Platform: f.platform, Policy: render.PolicyAt(f.listener, f.now), Now: f.now,
 		HostKeys: f.hostKeys, Access: f.access, Volumes: f.volumes, Workload: f.workload, Acks: f.acks, Users: f.users, Settling: f.settling(),
-		Recount: f.recount(), MaxRollouts: f.maxRollouts,
+		Recount: f.recount(), MaxRollouts: f.maxRollouts, Homes: f.kept.homes,
+		ReceiptKeys: f.currentReceiptKeys(),
+		Relay:       status.Relay{Plan: f.relayPlan, Answer: f.relayAnswer},
 		HostKeysErr: f.hostKeysErr, UsersErr: f.usersErr,
 	}
 }
@@ -77,8 +83,8 @@ func (r *Reconciler) writeStatus(ctx context.Context, l *v1alpha1.SFTPListener, 
 	return nil
 }
 
-// statusPatch writes the status of this listener, and not of one that was created again under its name since: JSON Patch (RFC
-// 6902) can test what it changes.
+// statusPatch writes the status of this listener only, not of one that was recreated under its name: JSON Patch (RFC 6902)
+// can test what it changes.
 func statusPatch(l *v1alpha1.SFTPListener) (client.Patch, error) {
 	data, err := json.Marshal([]map[string]any{
 		{"op": "test", "path": "/metadata/uid", "value": l.UID},
@@ -87,14 +93,29 @@ func statusPatch(l *v1alpha1.SFTPListener) (client.Patch, error) {
 	return client.RawPatch(types.JSONPatchType, data), err
 }
 
-// pause writes that nothing is changed.
+// pause writes the status of a paused listener.
 func (r *Reconciler) pause(ctx context.Context, l *v1alpha1.SFTPListener) error {
-	st := status.Paused(l)
+	st := status.Paused(l, r.Now())
 	if err := r.writeStatus(ctx, l, st); err != nil {
 		return err
 	}
 	r.Metrics.pause(client.ObjectKeyFromObject(l), st)
 	return nil
+}
+
+// announceLockedOut warns that a change of the listener locks users out. It does not name them, because the owner of the
+// listener may not read objects in other namespaces.
+func (r *Reconciler) announceLockedOut(l *v1alpha1.SFTPListener, reasons map[string]int) {
+	if len(reasons) == 0 {
+		return
+	}
+	n, which := 0, make([]string, 0, len(reasons))
+	for _, reason := range slices.Sorted(maps.Keys(reasons)) {
+		n += reasons[reason]
+		which = append(which, fmt.Sprintf("%s %d", reason, reasons[reason]))
+	}
+	r.Events.Eventf(l, nil, corev1.EventTypeWarning, v1alpha1.ReasonUsersLockedOut, "Reconcile",
+		"Since generation %d of the spec, %d users can no longer log in (%s)", l.Generation, n, strings.Join(which, ", "))
 }
 
 // hostKeyRemoved is the state in events and metrics of a key that the listener no longer has.

@@ -26,7 +26,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// indexes takes those of the reconciler for a client in memory.
+// indexes registers the reconciler's indexes with an in-memory client.
 type indexes struct{ *fake.ClientBuilder }
 
 // IndexField implements client.FieldIndexer.
@@ -62,7 +62,7 @@ func with(t *testing.T, objects ...client.Object) (*Reconciler, *events.FakeReco
 	return r, recorder
 }
 
-// told returns the events since the last time.
+// told returns the events since the last call.
 func told(recorder *events.FakeRecorder) (out []string) {
 	for {
 		select {
@@ -74,7 +74,7 @@ func told(recorder *events.FakeRecorder) (out []string) {
 	}
 }
 
-// Events tell what became of a host key, and warn of one that clients were not told of.
+// Events report what became of a host key, and warn of one that was not announced to clients.
 func TestHostKeyEvents(t *testing.T) {
 	r, recorder := with(t)
 	k := hostkey.Key{Name: "k", Type: "Ed25519", Fingerprint: "SHA256:x"}
@@ -97,7 +97,7 @@ func TestHostKeyEvents(t *testing.T) {
 	}
 }
 
-// That the only pod is restarted is announced once for each change.
+// A restart of the only pod is announced once for each change.
 func TestWarnOfRestart(t *testing.T) {
 	r, recorder := with(t)
 	f := found()
@@ -118,7 +118,7 @@ func TestWarnOfRestart(t *testing.T) {
 	}
 }
 
-// A status is written if anything in it differs, and only to the listener that it is of.
+// A status is written if anything in it differs, and only to the listener that it belongs to.
 func TestWriteStatus(t *testing.T) {
 	l := found().listener
 	r, _ := with(t, l.DeepCopy())
@@ -139,7 +139,7 @@ func TestWriteStatus(t *testing.T) {
 	if err := r.writeStatus(t.Context(), l, v1alpha1.SFTPListenerStatus{ConfigDigest: "d"}); err != nil || status().ConfigDigest != "d" || l.Status.ConfigDigest != "" {
 		t.Errorf("%+v, %v", status(), err)
 	}
-	if !r.written.Outdates(l) || l.ResourceVersion != version {
+	if !r.written.IsStale(l) || l.ResourceVersion != version {
 		t.Error("what was written is not remembered")
 	}
 	again := l.DeepCopy()
@@ -162,7 +162,7 @@ func names(list []reconcile.Request) (out []string) {
 	return out
 }
 
-// A key, its Secret and a claim concern the listeners that want or have them, in their namespace.
+// A key, its Secret and a claim wake the listeners of their namespace that want or have them.
 func TestWhomAnObjectConcerns(t *testing.T) {
 	listener := func(name string, change func(*v1alpha1.SFTPListener)) *v1alpha1.SFTPListener {
 		l := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name}}
@@ -205,9 +205,9 @@ func TestWhomAnObjectConcerns(t *testing.T) {
 		"the last of a list":     {names(r.listenersOfHostKey(t.Context(), k("last", ""))), []string{"wants"}},
 		"a default key":          {names(r.listenersOfHostKey(t.Context(), k(render.DefaultHostKeyName(plain), ""))), []string{"plain"}},
 		"a default key not used": {names(r.listenersOfHostKey(t.Context(), k("wants-ed25519", ""))), nil},
-		"a Secret":               {names(r.listenersOfKeySecret(t.Context(), secret("k-secret"))), []string{"has", "wants"}},
-		"of a client's key":      {names(r.listenersOfKeySecret(t.Context(), secret("first-secret"))), nil},
-		"another Secret":         {names(r.listenersOfKeySecret(t.Context(), secret("x"))), nil},
+		"a Secret":               {names(r.listenersOfSecret(t.Context(), secret("k-secret"))), []string{"has", "wants"}},
+		"of a client's key":      {names(r.listenersOfSecret(t.Context(), secret("first-secret"))), nil},
+		"another Secret":         {names(r.listenersOfSecret(t.Context(), secret("x"))), nil},
 		"a claim":                {names(r.listenersOfClaim(t.Context(), claim("data"))), []string{"named"}},
 		"a claim that was made":  {names(r.listenersOfClaim(t.Context(), claim("made-v"))), []string{"made"}},
 		"another claim":          {names(r.listenersOfClaim(t.Context(), claim("x"))), nil},
@@ -218,7 +218,7 @@ func TestWhomAnObjectConcerns(t *testing.T) {
 	}
 }
 
-// A user whose volume a ready pod lacks is told of it: by its home directory, or by a mount.
+// A user whose volume a ready pod lacks is told of it, whether it holds its home directory or a mount.
 func TestUnmounted(t *testing.T) {
 	l := found().listener
 	l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}, {Name: "more", EmptyDir: &v1alpha1.EmptyDirVolume{}}}

@@ -5,7 +5,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// describe puts what a reconcile found into its span.
+// describe adds the results of a reconcile to its span.
 func describe(span trace.Span, f *findings) {
 	digest := ""
 	if v := f.access.Delivered.Version; v != nil {

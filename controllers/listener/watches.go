@@ -8,7 +8,6 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/fair"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
@@ -32,8 +32,8 @@ import (
 // listenerClaimIndex indexes SFTPListeners by "<namespace>/<name>" of their volumes' claims.
 const listenerClaimIndex = "listener.claims"
 
-// Setup registers the reconciler with a manager; delivered wakes it when the access controller has something new. The
-// reconciler of keys must be set up first: it makes an index that this one uses.
+// Setup registers the reconciler with a manager; delivered wakes it when the access controller has a new result. The
+// reconciler of keys must be set up first: it creates an index that this one uses.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options, delivered *wake.Waker) error {
 	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -52,7 +52,8 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 		Watches(&v1alpha1.SFTPKey{}, to(r.listenersOfHostKey), builder.WithPredicates(hostKeyChanged())).
 		Watches(&corev1.PersistentVolumeClaim{}, to(r.listenersOfClaim), builder.WithPredicates(
 			predicate.Or(predicate.GenerationChangedPredicate{}, workload.CapacityChanged()))).
-		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfKeySecret)).
+		WatchesMetadata(&corev1.Secret{}, to(r.listenersOfSecret)).
+		WatchesMetadata(&corev1.Namespace{}, to(r.listenersOfNamespace), builder.WithPredicates(namespaceEnded())).
 		WatchesRawSource(delivered.Source()).
 		WatchesRawSource(r.Poller.Changed()).
 		WithOptions(options).
@@ -78,7 +79,7 @@ func (r *Reconciler) index(ctx context.Context, ix client.FieldIndexer) error {
 	})
 }
 
-// nextInQueue returns the listeners that may go when a rollout is over.
+// nextInQueue returns the listeners that may begin when a rollout is over.
 func (r *Reconciler) nextInQueue(ctx context.Context, _ client.Object) []reconcile.Request {
 	names, err := r.Workload.Admission.Next(ctx, r.Image, r.Now())
 	if err != nil {
@@ -87,14 +88,19 @@ func (r *Reconciler) nextInQueue(ctx context.Context, _ client.Object) []reconci
 	return requests(names)
 }
 
-// listenersOfKeySecret returns the listeners that a Secret with a host key matters to.
-func (r *Reconciler) listenersOfKeySecret(ctx context.Context, o client.Object) []reconcile.Request {
+// listenersOfSecret returns the listeners that a Secret with a host key, a record, a receipt key or a sink's credential affects.
+func (r *Reconciler) listenersOfSecret(ctx context.Context, o client.Object) []reconcile.Request {
+	for _, label := range []string{v1alpha1.LabelRecord, v1alpha1.LabelReceiptKey} {
+		if name := o.GetLabels()[label]; name != "" {
+			return requests([]types.NamespacedName{{Namespace: o.GetNamespace(), Name: name}})
+		}
+	}
+	out := r.listenersOfEventSecret(ctx, o.GetNamespace(), o.GetName())
 	var keys v1alpha1.SFTPKeyList
 	if err := r.Client.List(ctx, &keys, client.InNamespace(o.GetNamespace()), client.MatchingFields{key.SecretIndex: o.GetName()}); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Cannot list the keys of a Secret", "secret", client.ObjectKeyFromObject(o))
-		return nil
+		return out
 	}
-	var out []reconcile.Request
 	for i := range keys.Items {
 		if keys.Items[i].Spec.Usage == v1alpha1.KeyUsageHost {
 			out = append(out, r.listenersOfHostKey(ctx, &keys.Items[i])...)
@@ -113,7 +119,7 @@ func (r *Reconciler) listenersOfHostKey(ctx context.Context, o client.Object) []
 	var out []types.NamespacedName
 	for i := range list.Items {
 		l := &list.Items[i]
-		uses := len(l.Spec.HostKeyRefs) == 0 && o.GetName() == render.DefaultHostKeyName(l)
+		uses := len(l.Spec.HostKeyRefs) == 0 && (o.GetName() == render.DefaultHostKeyName(l) || o.GetName() == render.DefaultRSAHostKeyName(l))
 		for _, ref := range l.Spec.HostKeyRefs {
 			uses = uses || ref.Name == o.GetName()
 		}
@@ -141,6 +147,38 @@ func (r *Reconciler) listenersOfClaim(ctx context.Context, o client.Object) []re
 	return requests(out)
 }
 
+// namespaceEnded passes events of a namespace being deleted.
+func namespaceEnded() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return !e.Object.GetDeletionTimestamp().IsZero() },
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			return e.ObjectOld.GetDeletionTimestamp().IsZero() && !e.ObjectNew.GetDeletionTimestamp().IsZero()
+		},
+		DeleteFunc: func(event.DeleteEvent) bool { return false },
+	}
+}
+
+func (r *Reconciler) listenersOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
+	var list v1alpha1.SFTPListenerList
+	if err := r.Client.List(ctx, &list, client.InNamespace(o.GetName()), client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Cannot list listeners", "namespace", o.GetName())
+		return nil
+	}
+	var out []types.NamespacedName
+	for i := range list.Items {
+		out = append(out, client.ObjectKeyFromObject(&list.Items[i]))
+	}
+	return requests(out)
+}
+
+// namespaceEnds reports whether a namespace is being deleted.
+func (r *Reconciler) namespaceEnds(ctx context.Context, name string) (bool, error) {
+	ns := &metav1.PartialObjectMetadata{}
+	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	err := r.Client.Get(ctx, types.NamespacedName{Name: name}, ns)
+	return err == nil && !ns.DeletionTimestamp.IsZero(), client.IgnoreNotFound(err)
+}
+
 func requests(names []types.NamespacedName) []reconcile.Request {
 	out := make([]reconcile.Request, 0, len(names))
 	for _, name := range names {
@@ -149,11 +187,11 @@ func requests(names []types.NamespacedName) []reconcile.Request {
 	return out
 }
 
-// hostKeyChanged passes on what matters for host keys, not when a key was last used. Users follow client keys in the feed of
-// the access controller.
+// hostKeyChanged passes changes that matter for host keys, not when a key was last used. Users follow client keys in the
+// feed of the access controller.
 func hostKeyChanged() predicate.Predicate {
 	ready := func(k *v1alpha1.SFTPKey) (status metav1.ConditionStatus, reason string) {
-		if c := meta.FindStatusCondition(k.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		if c := conditions.Summary(k.Status.Conditions); c != nil {
 			return c.Status, c.Reason
 		}
 		return "", ""

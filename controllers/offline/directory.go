@@ -14,20 +14,25 @@ import (
 // volumesDir is the folder of a configuration directory that stands for the volumes.
 const volumesDir = "volumes"
 
-// VolumePath is where a rendered directory has a volume, relative to the directory.
+// VolumePath returns the path of a volume in a rendered directory.
 func VolumePath(name string) string { return filepath.Join(volumesDir, name) }
 
-// ReadPrevious reads what an earlier run wrote into dir. A directory that does not exist
-// gives nothing.
+// ReadPrevious reads what an earlier run wrote into dir. It returns nothing if the
+// directory does not exist.
 func ReadPrevious(dir string) (Previous, error) {
 	set, err := config.Load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Previous{}, nil
 	}
 	if err != nil {
-		return Previous{}, fmt.Errorf("%s holds something else, or a damaged configuration; name an empty directory: %w", dir, err)
+		return Previous{}, fmt.Errorf("%s contains other files, or a damaged configuration; use an empty directory: %w", dir, err)
 	}
 	p := Previous{Settings: &set.Listener, HostKeys: set.HostKeys, Passwords: map[string]*config.Password{}}
+	if set.Listener.Receipts.On() {
+		if p.ReceiptKey, err = os.ReadFile(filepath.Join(dir, config.ReceiptKeyFile)); err != nil {
+			return Previous{}, err
+		}
+	}
 	for _, s := range set.Shards {
 		p.Shards = append(p.Shards, s.Data)
 	}
@@ -39,8 +44,8 @@ func ReadPrevious(dir string) (Previous, error) {
 	return p, nil
 }
 
-// Write writes a configuration into dir, so that a daemon that watches it takes it up: the
-// settings, which name the other files, come last. The volumes' folders are made.
+// Write writes a configuration into dir, so that a daemon that watches it can load it: the
+// settings, which name the other files, come last. The volumes' folders are created.
 func Write(dir string, files render.Files, volumes []config.Volume) error {
 	for _, v := range volumes {
 		if err := os.MkdirAll(filepath.Join(dir, v.Path), 0o770); err != nil { //nolint:gosec // shared with the daemon's group
@@ -63,7 +68,7 @@ func Write(dir string, files render.Files, volumes []config.Volume) error {
 	return replace(dir, config.ListenerFile, files.Config[config.ListenerFile])
 }
 
-// replace writes a file at once, so that no reader sees half of it.
+// replace writes a file atomically.
 func replace(dir, name string, data []byte) error {
 	f, err := os.CreateTemp(dir, "."+name+"-")
 	if err != nil {

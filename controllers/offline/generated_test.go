@@ -23,8 +23,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/manifests"
 )
 
-// operator compiles objects from caches, as the operator does: entries that are read in the
-// background, keys with statuses, and a memo.
+// operator compiles objects from caches, as the operator does: entries that are read in the background, keys with statuses, and
+// a memo.
 type operator struct {
 	m       *offline.Manifests
 	hashes  map[string][]*config.Password // that may be used, by namespace
@@ -33,7 +33,7 @@ type operator struct {
 	memo    compile.Memo
 }
 
-// ring are the SFTPKeys of a namespace with the statuses that their reconciler writes.
+// ring returns the SFTPKeys of a namespace with the statuses that their reconciler writes.
 func (o *operator) ring(namespace string) *sftpkey.Ring {
 	var keys []v1alpha1.SFTPKey
 	for name, k := range o.m.Keys {
@@ -73,7 +73,7 @@ func (o *operator) compile(t *testing.T, in compile.Input) compile.Output {
 	t.Helper()
 	resolver := compile.Resolver{Ring: o.ring, Entry: func(ref credentials.Ref) credentials.Entry { return o.entries[ref] }}
 	in.Resolve = resolver.Resolve
-	// Nothing is known yet: who needs an entry waits for it, and nobody else does.
+	// Nothing is known yet: users who need an entry wait for it, and no others do.
 	out := compile.Compile(in, &o.memo)
 	for i := range out.Users {
 		for _, ref := range out.Users[i].Credentials.Pending {
@@ -86,7 +86,7 @@ func (o *operator) compile(t *testing.T, in compile.Input) compile.Output {
 	return compile.Compile(in, &o.memo)
 }
 
-// input is what the operator finds for the listener, but for credentials.
+// input returns what the operator finds for the listener, except credentials.
 func (o *operator) input(l *v1alpha1.SFTPListener) (in compile.Input, hostKeyMissing bool) {
 	policy := render.PolicyAt(l, manifests.Now)
 	trust, problems := render.ResolveTrust(l, policy.Policy, func(ref v1alpha1.SecretFileReference) render.SecretFile {
@@ -112,7 +112,7 @@ func (o *operator) input(l *v1alpha1.SFTPListener) (in compile.Input, hostKeyMis
 	return in, false
 }
 
-// The operator and manager render have the same configuration and say the same.
+// The operator and manager render produce the same configuration and the same messages.
 func TestGenerated(t *testing.T) {
 	const sets = 200
 	reasons, rendered, users := map[string]int{}, 0, 0
@@ -153,7 +153,7 @@ func TestGenerated(t *testing.T) {
 			t.Fatalf("seed %d: the operator renders\n%s\n%s\nand manager render\n%s\n%s", seed,
 				out.Files.Config[config.ListenerFile], out.Files.Shards, files.Config[config.ListenerFile], files.Shards)
 		}
-		// What is wrong with host keys is found before the compiler.
+		// Problems of host keys are found before compiling.
 		findings = slices.DeleteFunc(findings, func(f offline.Finding) bool {
 			return f.Reason == v1alpha1.ReasonInvalidHostCertificate || f.Reason == v1alpha1.ReasonHostKeyNotFound
 		})

@@ -17,8 +17,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// hostKeys are those of a new listener: of the Secrets in the manifests, or, where the
-// operator would generate a key, of the previous run, or made now.
+// hostKeys returns those of a new listener: from the Secrets in the manifests or, where the
+// operator would generate a key, from the previous run or newly generated.
 func (m *Manifests) hostKeys(
 	l *v1alpha1.SFTPListener, prev Previous, policy render.Policy, now time.Time,
 ) ([]render.PrivateHostKey, []Finding, error) {
@@ -71,7 +71,7 @@ func listOf(f *Finding) []Finding {
 	return []Finding{*f}
 }
 
-// wantedHostKeys are the SFTPKeys that a listener names, or that which the operator makes.
+// wantedHostKeys returns the SFTPKeys that a listener names, or those that the operator creates.
 func (m *Manifests) wantedHostKeys(l *v1alpha1.SFTPListener) ([]*v1alpha1.SFTPKey, *Finding) {
 	object := "SFTPListener " + client.ObjectKeyFromObject(l).String()
 	var keys []*v1alpha1.SFTPKey
@@ -94,15 +94,17 @@ func (m *Manifests) wantedHostKeys(l *v1alpha1.SFTPListener) ([]*v1alpha1.SFTPKe
 	if len(keys) > 0 {
 		return keys, nil
 	}
-	made := render.HostKey(l)
-	if k, ok := m.Keys[client.ObjectKeyFromObject(made)]; ok {
-		made = k
+	keys = render.HostKeys(l, nil)
+	for i := range keys {
+		if k, ok := m.Keys[client.ObjectKeyFromObject(keys[i])]; ok {
+			keys[i] = k
+		}
 	}
-	return []*v1alpha1.SFTPKey{made}, nil
+	return keys, nil
 }
 
-// materials are the pairs of keys. Those that are generated are taken from former ones of their
-// type, in order, or made.
+// materials returns the key pairs. Generated ones are reused from former ones of their type, in
+// order, or newly generated.
 func (m *Manifests) materials(keys []*v1alpha1.SFTPKey, former []key.Material) ([]key.Material, *Finding, error) {
 	out := make([]key.Material, len(keys))
 	var generate []int
@@ -136,7 +138,7 @@ func (m *Manifests) materials(keys []*v1alpha1.SFTPKey, former []key.Material) (
 	return out, nil, nil
 }
 
-// isOf reports whether a key is one that is generated for an algorithm.
+// isOf reports whether a key is of the type that is generated for an algorithm.
 func isOf(m key.Material, algorithm v1alpha1.KeyAlgorithm) bool {
 	kind, bits := m.Public.Type(), publickey.Size(m.Public)
 	switch algorithm {
@@ -151,7 +153,7 @@ func isOf(m key.Material, algorithm v1alpha1.KeyAlgorithm) bool {
 	}
 }
 
-// previousKeys are those of an earlier run that can still be read.
+// previousKeys returns those of an earlier run that can still be read.
 func previousKeys(prev Previous) (out []key.Material) {
 	for _, data := range prev.HostKeys {
 		if m, err := key.Parse(map[string][]byte{key.PrivateEntry: data}, v1alpha1.KeyUsageHost); err == nil {

@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/platform"
 )
 
 // Manifests are the objects that the decisions need.
@@ -32,9 +33,11 @@ type Manifests struct {
 	Keys       map[types.NamespacedName]*v1alpha1.SFTPKey
 	Secrets    map[types.NamespacedName]*corev1.Secret
 	Namespaces map[string]map[string]string
+	// Platform is the platform team's policy for all listeners; nil for none.
+	Platform *platform.Policy
 	// Refused are messages about objects that the API server would not accept.
 	Refused []string
-	// uids are those of objects that have one.
+	// uids are the UIDs of objects that have one.
 	uids map[types.UID]bool
 }
 
@@ -109,13 +112,13 @@ func readInput(f string) ([]byte, error) {
 }
 
 func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []byte) error {
-	// Strict: of a key that stands twice, one would be lost silently.
+	// Strict: otherwise one of two duplicate keys would be lost silently.
 	data, err := yaml.YAMLToJSONStrict(doc)
 	if err != nil {
 		return err
 	}
 	var obj map[string]any
-	// As the API server decodes: rules that calculate want whole numbers, not floating-point ones.
+	// Decode like the API server: rules that calculate need integers, not floating-point numbers.
 	if err := utiljson.Unmarshal(data, &obj); err != nil {
 		return err
 	}
@@ -145,7 +148,7 @@ func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []by
 		if labels == nil {
 			labels = map[string]string{}
 		}
-		labels[corev1.LabelMetadataName] = u.GetName() // as the API server does
+		labels[corev1.LabelMetadataName] = u.GetName() // like the API server
 		m.Namespaces[u.GetName()] = labels
 	case "Secret":
 		s := &corev1.Secret{}
@@ -203,12 +206,11 @@ func (m *Manifests) addOwn(ctx context.Context, schemas map[string]schema, u *un
 	return nil
 }
 
-// maxUID bounds the UIDs that are taken from manifests, in bytes. Those of the API server have 36.
+// maxUID bounds UIDs from manifests, in bytes. The API server's have 36.
 const maxUID = 64
 
-// identify sees to it that an object has a UID of its own. Manifests that were read from a cluster have one, and what is
-// written for them is what the operator writes. In others the name stands for it, and in those that were copied from another
-// object with its UID.
+// identify makes sure that an object has a unique UID. Manifests that were read from a cluster have one, so that the output
+// is what the operator writes. In others, and in copies of another object that kept its UID, the name is used instead.
 func (m *Manifests) identify(u *unstructured.Unstructured) {
 	if uid := u.GetUID(); uid == "" || len(uid) > maxUID || m.uids[uid] {
 		u.SetUID(types.UID(u.GetNamespace() + "." + u.GetName()))

@@ -69,7 +69,8 @@ func run(t *testing.T, m *offline.Manifests, dir string) (render.Files, []offlin
 	return files, findings
 }
 
-// Lists of revoked keys are read from the Secrets of the manifests. One that is missing leaves what the directory revokes.
+// Lists of revoked keys are read from the Secrets in the manifests. If one is missing, the keys that the directory revokes stay
+// revoked.
 func TestRevokedKeysOfASecret(t *testing.T) {
 	const fingerprint = "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"
 	withList := strings.Replace(listener, "spec:\n", "spec:\n  revokedKeysSecretRefs: [{name: lost, key: list}]\n", 1) + userWith("bob", withKey)
@@ -105,7 +106,7 @@ func TestRefused(t *testing.T) {
 		"unknown field":   {userWith("bob", withKey+"  shell: /bin/sh\n"), `SFTPUser files/bob: unknown field "spec.shell"`},
 		"rule":            {userWith("bob", withKey+"  mounts: [{path: /in, subPath: ../x}]\n"), "SFTPUser files/bob: spec.mounts[0].subPath: subPath must be a relative path"},
 		"enum":            {userWith("bob", withKey+"  state: Gone\n"), `SFTPUser files/bob: spec.state: supported values: "Active", "Suspended"`},
-		"no credential":   {userWith("bob", "  authentication: {mode: AllOf}\n"), "mode AllOf must have passwordSecretRef"},
+		"no credential":   {userWith("bob", "  authentication: {methods: [{steps: [Password]}]}\n"), "methods with Password must have passwordSecretRef"},
 		"unknown kind":    {"---\napiVersion: sftp-operator.io/v1alpha1\nkind: SFTPUsers\nmetadata: {name: x}\n", "SFTPUsers default/x: no such kind"},
 		"unknown version": {"---\napiVersion: sftp-operator.io/v9\nkind: SFTPUser\nmetadata: {name: x}\n", "apiVersion must be sftp-operator.io/v1alpha1"},
 	} {
@@ -118,7 +119,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// What a condition would say is a finding.
+// Anything that a condition would report is a finding.
 func TestFindings(t *testing.T) {
 	for name, c := range map[string]struct {
 		manifests, finding string
@@ -126,7 +127,11 @@ func TestFindings(t *testing.T) {
 	}{
 		"name taken":     {userWith("a", "  username: x\n"+withKey) + userWith("b", "  username: x\n"+withKey), "SFTPUser files/b: UsernameConflict", false},
 		"missing Secret": {userWith("bob", withPassword), `SFTPUser files/bob: SecretNotFound: Secret "bob-password" does not exist`, true},
-		"bad key":        {userWith("bob", "  authentication: {authorizedKeys: [ssh-ed25519 AAAA]}\n"), "SFTPUser files/bob: InvalidPublicKey", false},
+		"a pair that the operator makes": {
+			userWith("bob", "") + "---\napiVersion: sftp-operator.io/v1alpha1\nkind: SFTPKey\nmetadata: {name: bob-key, namespace: files}\nspec: {usage: Client, userRef: {name: bob}}\n",
+			`SFTPUser files/bob: KeyNotFound: The operator generates the key pair of SFTPKey "bob-key" in the cluster, so its public key is unknown here`, true,
+		},
+		"bad key": {userWith("bob", "  authentication: {authorizedKeys: [ssh-ed25519 AAAA]}\n"), "SFTPUser files/bob: InvalidPublicKey", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, findings := run(t, read(t, listener+c.manifests), t.TempDir())
@@ -141,8 +146,8 @@ func TestFindings(t *testing.T) {
 	}
 }
 
-// The daemon loads what is written. A second run changes nothing: the host key is kept and a
-// password is hashed again only when it is another one.
+// The daemon loads what is written. A second run changes nothing: the host key is kept, and a password is hashed again only if
+// it has changed.
 func TestDirectoryIsStable(t *testing.T) {
 	dir := t.TempDir()
 	manifests := listener + userWith("alice", withKey) + userWith("bob", withPassword)
@@ -178,7 +183,7 @@ func TestDirectoryIsStable(t *testing.T) {
 	}
 }
 
-// Of two host keys of a type the second is a spare; both are kept for the next run.
+// Of two host keys of one type, the second is a spare; both are kept for the next run.
 func TestHostKeys(t *testing.T) {
 	dir := t.TempDir()
 	hostKey := func(name string) string {
@@ -208,13 +213,13 @@ func TestHostKeys(t *testing.T) {
 	}
 }
 
-// A directory with something else in it is not overwritten.
+// A directory with other content is not overwritten.
 func TestForeignDirectory(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, config.ListenerFile), []byte("something else"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := offline.ReadPrevious(dir); err == nil || !strings.Contains(err.Error(), "name an empty directory") {
+	if _, err := offline.ReadPrevious(dir); err == nil || !strings.Contains(err.Error(), "use an empty directory") {
 		t.Errorf("error %v", err)
 	}
 }

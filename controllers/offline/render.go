@@ -3,6 +3,7 @@ package offline
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -15,16 +16,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Finding is something that a condition would say in the cluster.
+// Finding is something that a condition would report in the cluster.
 type Finding = compile.Finding
 
 // Previous is what an earlier run rendered for a listener; it keeps hashes, host keys and
-// places the same, and revoked what a list that is missing now had.
+// places the same, and keys revoked whose list is now missing.
 type Previous struct {
 	Settings  *config.Listener
 	Passwords map[string]*config.Password // by the user's UID
 	HostKeys  [][]byte
-	Shards    [][]byte
+	// ReceiptKey signs receipts, nil if none were issued.
+	ReceiptKey []byte
+	Shards     [][]byte
 }
 
 func (p Previous) trust() *render.Trust {
@@ -38,10 +41,22 @@ func (p Previous) trust() *render.Trust {
 func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev Previous, now time.Time,
 	volumePath func(string) string,
 ) (render.Files, []Finding, error) {
+	decision := m.Platform.Decide(l, now)
+	l = decision.Listener
 	policy := render.PolicyAt(l, now)
 	hostKeys, findings, err := m.hostKeys(l, prev, policy, now)
 	if err != nil {
 		return render.Files{}, nil, err
+	}
+	receiptKey, finding, err := m.receiptKey(l, prev)
+	if err != nil {
+		return render.Files{}, nil, err
+	}
+	findings = append(findings, listOf(finding)...)
+	if refusal := decision.Refusal(); refusal != "" {
+		findings = append(findings, Finding{
+			Object: "SFTPListener " + client.ObjectKeyFromObject(l).String(), Reason: v1alpha1.ReasonPlatformPolicy, Message: refusal,
+		})
 	}
 	trust, problems := render.ResolveTrust(l, policy.Policy, m.secretFile(l.Namespace), prev.trust())
 	users := m.usersOf(l)
@@ -51,15 +66,32 @@ func (m *Manifests) Render(ctx context.Context, l *v1alpha1.SFTPListener, prev P
 	recalled := compile.Recall(prev.Shards, users)
 	out := compile.Compile(compile.Input{
 		Listener: l, Users: users, NamespaceLabels: m.Namespaces,
-		Trust: trust, TrustProblems: problems, HostKeys: hostKeys,
+		Trust: trust, TrustProblems: problems, HostKeys: hostKeys, ReceiptKey: receiptKey,
 		Resolve: source.Resolve, VolumePath: volumePath,
 		Seats: recalled.Seats, Previous: recalled.Slots, Settings: prev.Settings, Delivered: lines.Get,
 		Now: now,
 	}, nil)
-	return out.Files, append(findings, out.Findings(l)...), ctx.Err()
+	return out.Files, append(findings, m.inOfflineWords(out.Findings(l))...), ctx.Err()
 }
 
-// Unattached returns a finding for each user that names no listener of the manifests.
+// inOfflineWords replaces the parts of findings that describe a cluster: here, pairs of generated keys are made locally.
+func (m *Manifests) inOfflineWords(findings []Finding) []Finding {
+	for name, k := range m.Keys {
+		if k.Spec.Source == v1alpha1.KeyPublicKey {
+			continue
+		}
+		inCluster := fmt.Sprintf("SFTPKey %q is not ready; kubectl describe sftpkey %s says why", name.Name, name.Name)
+		offline := fmt.Sprintf("The operator generates the key pair of SFTPKey %q in the cluster, so its public key is unknown here; with -allow-missing it is left out", name.Name)
+		for i := range findings {
+			if findings[i].Reason == v1alpha1.ReasonKeyNotFound {
+				findings[i].Message = strings.ReplaceAll(findings[i].Message, inCluster, offline)
+			}
+		}
+	}
+	return findings
+}
+
+// Unattached returns a finding for each user whose listener is not in the manifests.
 func (m *Manifests) Unattached() []Finding {
 	known := map[types.NamespacedName]bool{}
 	for i := range m.Listeners {

@@ -28,8 +28,8 @@ type schema struct {
 	rules      *cel.Validator
 }
 
-// schemas are those of all kinds of the operator. Compiling their rules takes longer than
-// most manifests.
+// schemas has the schemas of all of the operator's kinds. Compiling their rules takes
+// longer than most manifests.
 var schemas = sync.OnceValues(loadSchemas)
 
 func loadSchemas() (map[string]schema, error) {
@@ -90,7 +90,7 @@ func (s schema) check(ctx context.Context, obj map[string]any) []string {
 	return out
 }
 
-// readable is an error without the value, which may be long.
+// readable returns an error without the value, which may be long.
 func readable(e *field.Error) string {
 	f := strings.TrimPrefix(e.Field, "<nil>.")
 	switch {

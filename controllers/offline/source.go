@@ -44,7 +44,7 @@ func (m *Manifests) source(users []*v1alpha1.SFTPUser, prev Previous) compile.Re
 	}
 }
 
-// previousHashes are those that an earlier run made of passwords in clear.
+// previousHashes has those that an earlier run made of clear-text passwords.
 func previousHashes(users []*v1alpha1.SFTPUser, prev Previous) map[credentials.Ref][]*config.Password {
 	out := map[credentials.Ref][]*config.Password{}
 	for _, u := range users {
@@ -53,7 +53,7 @@ func previousHashes(users []*v1alpha1.SFTPUser, prev Previous) map[credentials.R
 			continue
 		}
 		for _, ref := range credentials.Refs(u) {
-			// Users that share an entry have shared its hash, unless they did not share it then.
+			// Users that share an entry share its hash, unless they did not share the entry in the earlier run.
 			if known := out[ref]; ref.Kind == credentials.KindPassword && (len(known) == 0 || known[len(known)-1].Hash != p.Hash) {
 				out[ref] = append(known, p)
 			}
@@ -62,7 +62,7 @@ func previousHashes(users []*v1alpha1.SFTPUser, prev Previous) map[credentials.R
 	return out
 }
 
-// verified is the first of some hashes that is of a password, nil if none is.
+// verified returns the first of several hashes that matches a password, nil if none does.
 func verified(hashes []*config.Password, data []byte) *config.Password {
 	for _, p := range hashes {
 		if h, err := password.Parse(p.Hash); err == nil && h.Verify(data) {
@@ -72,7 +72,7 @@ func verified(hashes []*config.Password, data []byte) *config.Password {
 	return nil
 }
 
-// ring are the SFTPKeys of a namespace, as the operator would have them in their statuses.
+// ring returns the SFTPKeys of a namespace, with the statuses that the operator would write.
 func (m *Manifests) ring(namespace string) *key.Ring {
 	var keys []v1alpha1.SFTPKey
 	for name, k := range m.Keys {

@@ -18,7 +18,7 @@ import (
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apps,resources=deployments;replicasets,verbs=get;list;watch
 
-// replicaSets is the kind of a list of the metadata of ReplicaSets.
+// replicaSets is the kind for listing the metadata of ReplicaSets.
 var replicaSets = appsv1.SchemeGroupVersion.WithKind("ReplicaSetList")
 
 // Owned returns the pods that the Deployment of a listener owns. The Deployment is controlled
@@ -28,12 +28,12 @@ var replicaSets = appsv1.SchemeGroupVersion.WithKind("ReplicaSetList")
 // which then adopts or deletes them; what such a pod answers does not count, because it cannot
 // prove it.
 //
-// It reads caches only, where an object may be missing that was just made. The pods are those
-// of the cache: callers must not change them.
+// It only reads caches, which may lack an object that was just created. The pods are the
+// cache's: callers must not change them.
 func Owned(ctx context.Context, caches client.Reader, l *v1alpha1.SFTPListener) ([]*corev1.Pod, error) {
 	var d appsv1.Deployment
 	name := types.NamespacedName{Namespace: l.Namespace, Name: render.WorkloadName(l)}
-	// Only read: a copy for each question would cost more than the question.
+	// They are only read: copying them would cost more than asking the pods.
 	if err := client.IgnoreNotFound(caches.Get(ctx, name, &d, client.UnsafeDisableDeepCopy)); err != nil {
 		return nil, fmt.Errorf("get Deployment: %w", err)
 	}

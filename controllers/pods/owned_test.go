@@ -39,7 +39,7 @@ func replicaSet(uid, owner string) *appsv1.ReplicaSet {
 	return &appsv1.ReplicaSet{ObjectMeta: meta(uid, uid, "Deployment", owner)}
 }
 
-// names of the pods that are the listener's.
+// names returns the names of the listener's pods.
 func names(t *testing.T, l *v1alpha1.SFTPListener, objects ...client.Object) []string {
 	t.Helper()
 	list, err := Owned(t.Context(), fake.NewClientBuilder().WithObjects(objects...).Build(), l)
@@ -53,7 +53,7 @@ func names(t *testing.T, l *v1alpha1.SFTPListener, objects ...client.Object) []s
 	return out
 }
 
-// The pods of the Deployment's ReplicaSets are the listener's, and no others, whatever their labels.
+// The pods of the Deployment's ReplicaSets are the listener's, and no others are, whatever their labels.
 func TestOwned(t *testing.T) {
 	elsewhere := pod("elsewhere", "ReplicaSet", "rs1")
 	elsewhere.Namespace = "other"
@@ -74,7 +74,7 @@ func TestOwned(t *testing.T) {
 	}
 }
 
-// Without a Deployment that the listener controls there are none.
+// If there is no Deployment that the listener controls, there are none.
 func TestOwnedWithoutADeployment(t *testing.T) {
 	rest := []client.Object{replicaSet("rs1", "d"), pod("a", "ReplicaSet", "rs1")}
 	orphan := deployment("partners-sftp", "d", "l")
@@ -90,14 +90,14 @@ func TestOwnedWithoutADeployment(t *testing.T) {
 	if got := names(t, ours, rest...); len(got) > 0 {
 		t.Errorf("no Deployment: pods %v", got)
 	}
-	// What has no UID controls nothing: an owner reference without one would match it.
+	// An object without a UID controls nothing: otherwise an owner reference without one would match it.
 	nobody := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "partners"}}
 	if got := names(t, nobody, append(slices.Clone(rest), deployment("partners-sftp", "d", ""))...); len(got) > 0 {
 		t.Errorf("no UID: pods %v", got)
 	}
 }
 
-// A cache that fails is an error, not a listener without pods.
+// A cache that fails is an error, and does not mean that the listener has no pods.
 func TestOwnedTellsErrors(t *testing.T) {
 	broken := errors.New("the cache is not filled")
 	all := []client.Object{deployment("partners-sftp", "d", "l"), replicaSet("rs1", "d"), pod("a", "ReplicaSet", "rs1")}

@@ -18,21 +18,21 @@ import (
 )
 
 const (
-	// patience is how long a look at a listener waits for answers. A pod that needs longer is
-	// heard when it answers: neither the other pods nor a worker wait for it.
+	// patience is how long a pass over a listener waits for answers. A slower pod's answer is
+	// processed when it arrives: neither the other pods nor a worker wait for it.
 	patience = 100 * time.Millisecond
 	// questionTimeout bounds the questions to a pod that are asked together.
 	questionTimeout = 3 * time.Second
-	// asksAtOnce bounds how many pods are asked at a time. A namespace gets a part of it.
+	// asksAtOnce bounds how many pods are asked at a time. A namespace gets a share of it.
 	asksAtOnce = 256
-	// asksOfListener is how many pods of one listener a look asks at a time.
+	// asksOfListener is how many pods of one listener a pass asks at a time.
 	asksOfListener = 16
 )
 
-// errPanic stands for a panic, which may quote anything; the log has it.
+// errPanic replaces a panic's value, which may quote anything; the log has it.
 var errPanic = errors.New("internal error of the operator")
 
-// asks are the questions that are under way in the process. The zero value is ready for use.
+// asks are the questions in progress in this process. The zero value is ready for use.
 type asks struct {
 	once    sync.Once
 	places  chan struct{}
@@ -43,32 +43,33 @@ func (a *asks) init() {
 	a.once.Do(func() { a.places, a.limiter = make(chan struct{}, asksAtOnce), fair.New(asksAtOnce) })
 }
 
-// question to a pod.
+// question is a question to a pod.
 type question struct {
 	pod *corev1.Pod
-	// of is what is known of the pod.
+	// of is what is known about the pod.
 	of   *pod
 	turn int
-	// uses reports whether to ask for the use of keys too, after a report.
+	// uses is set to ask for the use of keys as well, after a report.
 	uses  bool
 	after config.KeyUseReport
 }
 
-// answer is what came of a question. report is nil if there is none.
+// answer is the result of a question. report is nil if there is none.
 type answer struct {
 	ack.Outcome
 	report *config.KeyUseReport
 }
 
-// ask asks pods, and waits for their answers as long as it has patience. What it could not ask,
-// because the namespace has too many questions under way, stays due; delay is when to try again.
+// ask asks pods, and waits for their answers for at most patience. Pods that it could not ask,
+// because the namespace has too many questions in progress, stay due; delay is when to try
+// again.
 func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener, t Target, questions []*question) (delay time.Duration) {
 	p.asks.init()
-	// It must outlast this look.
+	// It must outlast this pass.
 	ctx = context.WithoutCancel(ctx)
 	places := make(chan struct{}, asksOfListener)
 	done := make(chan struct{})
-	late := false // p.mu protects it
+	late := false // p.mu guards it
 	var wg sync.WaitGroup
 	for _, q := range questions {
 		if !p.asks.limiter.Acquire(name.Namespace) {
@@ -107,23 +108,23 @@ func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener
 	return delay
 }
 
-// question asks one pod. It is asked for the use of keys only after it has proven itself.
+// question asks one pod. It asks for the use of keys only after the pod has proven itself.
 func (p *Poller) question(ctx context.Context, t Target, q *question) (a answer) {
 	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
 	defer cancel()
 	defer func() {
-		if v := recover(); v != nil { // it runs in a goroutine of its own, where a panic would end the operator
+		if v := recover(); v != nil { // this is a separate goroutine, where a panic would end the operator
 			ctrl.LoggerFrom(ctx).Error(fmt.Errorf("panic: %v", v), "Asking a pod failed", "pod", q.pod.Name, "stack", string(debug.Stack()))
 			a = answer{Outcome: ack.Outcome{Err: errPanic}}
 		}
 	}()
-	a.Answer, a.Err = p.Asker.Ask(ctx, q.pod, t.Keys)
+	a.Answer, a.Err = p.StatusClient.Ask(ctx, q.pod, t.Keys)
 	if a.Err != nil || !q.uses {
 		return a
 	}
-	r, err := p.Asker.KeyUse(ctx, q.pod, a.Key, t.Known, q.after)
+	r, err := p.StatusClient.KeyUse(ctx, q.pod, a.Key, t.Known, q.after)
 	if err != nil {
-		ctrl.LoggerFrom(ctx).V(1).Info("A pod does not tell the use of keys", "pod", q.pod.Name, "error", err.Error())
+		ctrl.LoggerFrom(ctx).V(1).Info("A pod does not report the use of keys", "pod", q.pod.Name, "error", err.Error())
 		return a
 	}
 	a.report = &r

@@ -30,7 +30,7 @@ func serve(t *testing.T, address string, h http.HandlerFunc) {
 	t.Cleanup(s.Close)
 }
 
-// Pods that have a listener's labels and are not its own are neither asked nor annotated, whatever owner they claim. The
+// Pods that have a listener's labels but do not belong to it are neither asked nor annotated, whatever owner they claim. The
 // listener's own pod is, over the same network.
 func TestForeignPodsAreNeverAsked(t *testing.T) {
 	const own, foreign = "127.0.0.21", "127.0.0.22"
@@ -70,7 +70,7 @@ func TestForeignPodsAreNeverAsked(t *testing.T) {
 		f.add(t, name, func(p *corev1.Pod) { p.Labels, p.OwnerReferences, p.Status.PodIP = labels, owners, foreign })
 	}
 	f.add(t, "own", func(p *corev1.Pod) { p.Status.PodIP = own })
-	f.Asker = ack.NewHTTPAsker()
+	f.StatusClient = ack.NewHTTPStatusClient()
 	f.aimAt(func(t *Target) { t.Keys = ack.Keys{key} })
 	for range 5 {
 		f.pass(Interval)

@@ -27,7 +27,7 @@ import (
 var (
 	partners = types.NamespacedName{Namespace: "ns", Name: "partners"}
 	noon     = time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	// all is believed.
+	// all accepts every user and key.
 	all = ack.Known{Keys: 1000, User: func(string) bool { return true }, Key: func(string, string) bool { return true }, HostKey: func(string) bool { return true }}
 )
 
@@ -38,13 +38,13 @@ type fleet struct {
 
 	mu    sync.Mutex
 	now   time.Time
-	books map[string]*keyuse.Book
-	// asked counts questions for key use, by pod, and looks those for a status.
+	books map[string]*keyuse.Tracker
+	// asked counts the key-use requests by pod, and looks the status requests.
 	asked, looks map[string]int
-	// loaded are the digests of pods, and keys those with which they prove them, if not "key".
+	// loaded are the digests of pods, and keys the keys of their proofs, if not "key".
 	loaded, keys map[string]string
 	status       config.Status
-	// mute pods do not answer; those that hang do so until the channel is closed.
+	// mute pods do not answer; hanging ones do not until the channel is closed.
 	mute  map[string]bool
 	hang  map[string]chan struct{}
 	limit int
@@ -57,7 +57,7 @@ type fleet struct {
 func newFleet(t *testing.T, pods ...string) *fleet {
 	t.Helper()
 	f := &fleet{
-		now: noon, books: map[string]*keyuse.Book{}, asked: map[string]int{}, looks: map[string]int{}, mute: map[string]bool{},
+		now: noon, books: map[string]*keyuse.Tracker{}, asked: map[string]int{}, looks: map[string]int{}, mute: map[string]bool{},
 		loaded: map[string]string{}, keys: map[string]string{}, hang: map[string]chan struct{}{}, syncs: map[string]int{}, limit: config.MaxKeyUses,
 	}
 	f.client = fake.NewClientBuilder().WithInterceptorFuncs(interceptor.Funcs{
@@ -77,7 +77,7 @@ func newFleet(t *testing.T, pods ...string) *fleet {
 			t.Fatal(err)
 		}
 	}
-	f.Poller = &Poller{Client: f.client, Asker: f, Now: f.clock}
+	f.Poller = &Poller{Client: f.client, StatusClient: f, Now: f.clock}
 	for _, into := range []*queue{&f.own, &f.wake} {
 		q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 		t.Cleanup(q.ShutDown)
@@ -115,7 +115,7 @@ func (f *fleet) add(t *testing.T, name string, change func(*corev1.Pod)) {
 	f.books[name], f.loaded[name] = keyuse.New(), "d"
 }
 
-// end has a pod begin to end; gone has it go.
+// end makes a pod terminating; gone deletes it.
 func (f *fleet) end(t *testing.T, name string) {
 	t.Helper()
 	if err := f.client.Delete(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: partners.Namespace, Name: name}}); err != nil {
@@ -144,7 +144,7 @@ func (f *fleet) pass(d time.Duration) {
 	f.now = f.now.Add(d)
 }
 
-// Ask implements ack.Asker.
+// Ask implements ack.StatusClient.
 func (f *fleet) Ask(_ context.Context, p *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
 	f.mu.Lock()
 	hang := f.hang[p.Name]
@@ -170,7 +170,7 @@ func (f *fleet) Ask(_ context.Context, p *corev1.Pod, keys ack.Keys) (ack.Answer
 	return ack.Answer{Status: s, Key: key}, nil
 }
 
-// KeyUse implements ack.Asker.
+// KeyUse implements ack.StatusClient.
 func (f *fleet) KeyUse(_ context.Context, p *corev1.Pod, key string, _ ack.Known, before config.KeyUseReport) (config.KeyUseReport, error) {
 	if f.during != nil {
 		f.during()
@@ -194,7 +194,7 @@ func (f *fleet) aimAt(change func(*Target)) {
 
 func digest(d string) func(*Target) { return func(t *Target) { t.Digest = d } }
 
-// poll looks once, and returns when to do it again.
+// poll polls once, and returns the time until the next poll.
 func (f *fleet) poll(t *testing.T) time.Duration {
 	t.Helper()
 	r, err := f.Poller.Reconcile(t.Context(), reconcile.Request{NamespacedName: partners})
@@ -204,7 +204,7 @@ func (f *fleet) poll(t *testing.T) time.Duration {
 	return r.RequeueAfter
 }
 
-// woken reports whether the listener's reconciler was.
+// woken reports whether the listener's reconciler was woken.
 func (f *fleet) woken() bool {
 	if f.wake.Len() == 0 {
 		return false
@@ -214,7 +214,7 @@ func (f *fleet) woken() bool {
 	return true
 }
 
-// told are the keys in reports, sorted.
+// told returns the keys in reports, sorted.
 func told(reports []Report) []string {
 	var out []string
 	for _, r := range reports {

@@ -10,8 +10,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 )
 
-// What a pod tells is there until it is merged, and only then confirmed to the pod; what comes meanwhile, of another
-// process of the pod as well, is not lost with it.
+// A pod's report is kept until it is merged, and only then confirmed to the pod; what arrives in between, including from
+// another process of the pod, is not lost.
 func TestReports(t *testing.T) {
 	f := newFleet(t, "a", "b")
 	f.aimAt(nil)
@@ -28,13 +28,13 @@ func TestReports(t *testing.T) {
 
 	f.books["a"].Note("u", "2", f.clock())
 	gone := func(string) bool { return false }
-	f.books["a"].Keep(gone, gone, f.clock()) // nobody has confirmed the first: it must be told again
+	f.books["a"].Keep(gone, gone, f.clock()) // the first was not confirmed: it must be reported again
 	f.pass(Interval)
 	f.poll(t)
 	f.unmerged(t, "1", "2", "host")
 
 	f.Merged(partners, "l", first)
-	second := f.unmerged(t, "1", "2") // the one report of a has both
+	second := f.unmerged(t, "1", "2") // a's only report has both
 	f.books["a"] = keyuse.New()       // killed
 	f.books["a"].Note("u", "3", f.clock())
 	f.pass(Interval)
@@ -54,7 +54,7 @@ func TestReports(t *testing.T) {
 	f.unmerged(t, "4") // not the proof again
 }
 
-// What has no room in a report comes in the next one, as soon as the first is merged.
+// What does not fit into a report comes in the next one, as soon as the first is merged.
 func TestMoreThanOneReport(t *testing.T) {
 	f := newFleet(t, "a")
 	f.limit = 2
@@ -77,8 +77,8 @@ func TestMoreThanOneReport(t *testing.T) {
 	}
 }
 
-// Another listener under the same name, and one that is gone, have no reports of the former, not even of an answer that
-// was under way.
+// Another listener under the same name, and a deleted one, get no reports of the former, not even from an answer that was in
+// progress.
 func TestOtherListener(t *testing.T) {
 	f := newFleet(t, "a")
 	f.books["a"].Note("u", "1", f.clock())
@@ -109,10 +109,10 @@ func TestOtherListener(t *testing.T) {
 	}
 }
 
-// When a pod is asked for the use of keys, and how soon it is looked at again.
+// When a pod is asked for key use, and how soon it is polled again.
 func TestIntervals(t *testing.T) {
 	for name, tc := range map[string]struct {
-		// before the second look, after which time.
+		// before the second poll, after which time
 		before func(*testing.T, *fleet)
 		passed time.Duration
 		asked  int // in all
@@ -144,7 +144,7 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
-// A pod that is about to end gets no configuration any more, and proves itself with the key before the current one.
+// A terminating pod gets no further configuration, and uses the previous key in its proofs.
 func TestPreviousKey(t *testing.T) {
 	f := newFleet(t, "ending", "new")
 	f.keys["ending"] = "old"
@@ -158,7 +158,7 @@ func TestPreviousKey(t *testing.T) {
 	}
 }
 
-// Logins, questions and reconciles at the same time: in the end everything was merged.
+// Logins, requests and reconciles at the same time: in the end everything was merged.
 func TestConcurrently(t *testing.T) {
 	const logins = 200
 	f := newFleet(t, "a", "b", "c")

@@ -11,52 +11,52 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// listener is what is known of one.
+// listener is what is known about a listener.
 type listener struct {
 	target Target
-	// set is when the target's digest was, and turn counts its digests.
+	// set is when the target's digest was set, and turn counts its digests.
 	set  time.Time
 	turn int
-	// pods that there were at the last look.
+	// pods are the pods at the last pass.
 	pods map[types.UID]*pod
-	// reports that no one has merged yet, at most one of each process; news are those that the
-	// reconciler was not woken for.
+	// reports are the reports not merged yet, at most one of each process; news are those for
+	// which the reconciler was not woken.
 	reports []Report
 	news    bool
-	// result is what was published last, nil before.
+	// result is the last published one, nil before.
 	result *ack.Result
-	// held is since when there is another one that was not published, zero if there is none.
+	// held is since when there has been a different unpublished one, zero if there is none.
 	held time.Time
-	// ready is the number of ready pods at the last look. began and completed are those of the
+	// ready is the number of ready pods at the last pass. began and completed are those of the
 	// result.
 	ready            int
 	began, completed time.Time
 }
 
-// pod is what is known of one.
+// pod is what is known about a pod.
 type pod struct {
-	// underWay reports whether a question is.
+	// underWay is set while a question is in progress.
 	underWay bool
-	// asked is when it was asked last, and in which turn; outcome is what came of it, nil
-	// before the first answer.
+	// asked is when it was last asked, and in which turn; outcome is the result, nil before
+	// the first answer.
 	asked   time.Time
 	turn    int
 	outcome *ack.Outcome
 	// behind is since when it has not had the configuration that it should have; zero if it has.
 	behind time.Time
-	// requested is when the refresh of its volume was, and for which digest.
+	// requested is when the refresh of its volume was requested, and for which digest.
 	requested    time.Time
 	requestedFor string
-	// usesAsked is when it was asked for the use of keys last, in which turn, and whether it
+	// usesAsked is when it was last asked for the use of keys, in which turn, and whether it
 	// answered.
 	usesAsked time.Time
 	usesTurn  int
 	usesTold  bool
-	// usesMissed reports whether the pod could not be asked for the use of keys because it did not answer at all.
+	// usesMissed is set if the pod could not be asked for the use of keys because it did not answer at all.
 	usesMissed bool
-	// ending reports whether the pod has begun to end.
+	// ending is set once the pod is terminating.
 	ending bool
-	// merged is the last report that is in the reconciler's keeping, without its uses.
+	// merged is the last report that the reconciler has stored, without its uses.
 	merged config.KeyUseReport
 }
 
@@ -74,7 +74,7 @@ func Asked(p *corev1.Pod) bool {
 	return p.Status.PodIP != "" && p.Status.Phase == corev1.PodRunning && (ack.Ready(p) || !p.DeletionTimestamp.IsZero())
 }
 
-// due returns the questions to ask now. It forgets pods that are gone; what they told stays.
+// due returns the questions to ask now. It forgets deleted pods; their reports stay.
 func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 	present := make(map[types.UID]*pod, len(owned))
 	var out []*question
@@ -86,7 +86,7 @@ func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 		}
 		present[p.UID] = is
 		if !Asked(p) {
-			is.outcome, is.turn = nil, 0 // once it is ready again, it is asked at once
+			is.outcome, is.turn = nil, 0 // once ready again, it is asked at once
 			continue
 		}
 		untilUses := l.untilUses(p, is, now)
@@ -97,13 +97,13 @@ func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 		out = append(out, &question{pod: p, of: is, turn: l.turn, uses: untilUses <= slack, after: is.merged})
 	}
 	l.pods = present
-	// Those that did not answer may take all the time there is: the others come first.
+	// Those that did not answer may take all the time available, so the others come first.
 	slices.SortStableFunc(out, func(a, b *question) int { return failures(a) - failures(b) })
 	return out
 }
 
-// noteEnding has all pods asked again soon when one of them begins to end: clients move to the others, and what they did there
-// shows up beside what they did here.
+// noteEnding makes all pods be asked again soon when one begins to terminate: clients move to the others, and their use of
+// keys there is reported along with that here.
 func (l *listener) noteEnding(owned []*corev1.Pod) {
 	began := false
 	for _, p := range owned {
@@ -123,8 +123,8 @@ func failures(q *question) int {
 	return 0
 }
 
-// note takes an answer. The position at a pod stays until its news is merged, so it tells them
-// again until then.
+// note records an answer. The position at a pod stays until its news is merged, so the pod
+// repeats it until then.
 func (l *listener) note(q *question, a answer, now time.Time) {
 	is := q.of
 	is.underWay = false
@@ -138,16 +138,16 @@ func (l *listener) note(q *question, a answer, now time.Time) {
 	}
 	r := Report{Pod: q.pod.UID, KeyUseReport: *a.report}
 	same := func(o Report) bool { return o.Pod == r.Pod && o.Instance == r.Instance }
-	if len(r.Uses) > 0 || len(r.HostKeyProofs) > 0 {
+	if len(r.Uses) > 0 || len(r.HostKeyProofs) > 0 || len(r.Refusals) > 0 {
 		l.news = true
 		l.reports = append(slices.DeleteFunc(l.reports, same), r)
 	} else if !slices.ContainsFunc(l.reports, same) {
-		// Nothing in it is to be kept, so the next question can come after it.
+		// It has nothing to keep, so the next question can continue after it.
 		l.advance(is, r)
 	}
 }
 
-// advance moves the position at a pod behind a report.
+// advance moves the position at a pod past a report.
 func (l *listener) advance(is *pod, r Report) (again bool) {
 	is.merged = config.KeyUseReport{Instance: r.Instance, Sequence: r.Sequence}
 	if r.More {
@@ -156,8 +156,8 @@ func (l *listener) advance(is *pod, r Report) (again bool) {
 	return r.More
 }
 
-// merged moves the positions at the pods behind the reports. What came after them stays. It
-// reports whether a pod has more to tell.
+// merged moves the positions at the pods past the reports, and keeps later reports. It
+// reports whether a pod has more.
 func (l *listener) merged(reports []Report) (more bool) {
 	for _, m := range reports {
 		if is := l.pods[m.Pod]; is != nil && l.advance(is, m) {

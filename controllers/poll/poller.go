@@ -1,7 +1,7 @@
-// Package poll asks the pods of listeners for what no watch tells: which configuration they
-// have loaded, which keys were used, what they find wrong with volumes. It is the only one that
-// waits for pods. What it learns is an ack.Result, which it replaces as a whole, and reports on
-// keys; the listener's reconciler is woken when there is something new.
+// Package poll asks the pods of listeners for state that cannot be watched: which configuration
+// they have loaded, which keys were used, whose logins were refused, what is wrong with volumes. It is the only package
+// that waits for pods. Its results are an ack.Result, which it replaces as a whole, and reports
+// on keys; the listener's reconciler is woken when there is something new.
 package poll
 
 import (
@@ -24,19 +24,19 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Poller asks pods. As a reconcile.Reconciler it looks at one listener, once, and says when
-// again; its queue is the timer.
+// Poller asks pods. As a reconcile.Reconciler it handles one listener once, and returns
+// when to do so again; its queue is the timer.
 type Poller struct {
 	// Client reads from caches, and annotates pods.
-	Client client.Client
-	Asker  ack.Asker
+	Client       client.Client
+	StatusClient ack.StatusClient
 	// Now is the clock.
 	Now func() time.Time
 
 	asks asks
 
 	mu sync.Mutex
-	// listeners that have a target. mu protects the map and what is in it.
+	// listeners that have a target. mu guards the map and its contents.
 	listeners map[types.NamespacedName]*listener
 	// own is the Poller's queue, and wake that of the listeners' reconciler; nil until their
 	// controllers run.
@@ -45,32 +45,32 @@ type Poller struct {
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// Target is what pods of a listener are to have. It is immutable, with all that it refers to.
+// Target is what pods of a listener should have. It is immutable, including everything that it refers to.
 type Target struct {
-	// UID of the listener. One with the same name and another UID is another one.
+	// UID of the listener. The same name with another UID is a different listener.
 	UID types.UID
-	// Keys prove what pods say. Without the first none is asked.
+	// Keys prove pods' answers. Without the first, no pod is asked.
 	Keys ack.Keys
 	// Digest of the configuration, and when this process has written it; zero if another one has.
 	Digest  string
 	Written time.Time
-	// Known is what the configuration has, for what pods are believed.
+	// Known describes the configuration, to validate pods' reports.
 	Known ack.Known
-	// Paused pods are not asked, nor annotated. What they have told stays.
+	// Paused pods are neither asked nor annotated. Earlier reports stay.
 	Paused bool
 }
 
 // asked reports whether there is something to ask pods for.
 func (t Target) asked() bool { return t.Keys[0] != "" && t.Digest != "" && !t.Paused }
 
-// Report is what a pod has told of the use of keys.
+// Report is a pod's report on the use of keys.
 type Report struct {
 	Pod types.UID
 	config.KeyUseReport
 }
 
-// SetTarget replaces what the pods of a listener are to have. If that is another digest, they
-// are asked at once.
+// SetTarget replaces what the pods of a listener should have. If the digest changed, they are
+// asked at once.
 func (p *Poller) SetTarget(name types.NamespacedName, t Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,15 +86,16 @@ func (p *Poller) SetTarget(name types.NamespacedName, t Target) {
 	p.look(name)
 }
 
-// Forget drops a listener that is gone.
+// Forget drops a deleted listener.
 func (p *Poller) Forget(name types.NamespacedName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.listeners, name)
 }
 
-// Result returns what the pods of a listener say of its target's configuration. It is false
-// until they had time to load it: while each change is on its way, what pods lack is no news.
+// Result returns what the pods of a listener report about its target's configuration. It is
+// false until they had time to load it: while a change is being delivered, lagging pods are
+// expected.
 func (p *Poller) Result(name types.NamespacedName) (ack.Result, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,8 +105,7 @@ func (p *Poller) Result(name types.NamespacedName) (ack.Result, bool) {
 	return ack.Result{}, false
 }
 
-// Reports returns what pods of a listener have told and no one has merged yet, in the order in
-// which they told it.
+// Reports returns the pods' reports that have not been merged yet, in order of arrival.
 func (p *Poller) Reports(name types.NamespacedName, uid types.UID) []Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -115,8 +115,8 @@ func (p *Poller) Reports(name types.NamespacedName, uid types.UID) []Report {
 	return nil
 }
 
-// Merged notes that reports of Reports are in the caller's keeping: the next question confirms
-// them to the pods, which then may forget.
+// Merged records that the caller has stored reports from Reports: the next question confirms
+// them to the pods, which may then forget them.
 func (p *Poller) Merged(name types.NamespacedName, uid types.UID, reports []Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +125,7 @@ func (p *Poller) Merged(name types.NamespacedName, uid types.UID, reports []Repo
 	}
 }
 
-// look has a listener looked at. p.mu must be locked.
+// look queues a listener. p.mu must be locked.
 func (p *Poller) look(name types.NamespacedName) {
 	if p.own != nil {
 		p.own.Add(reconcile.Request{NamespacedName: name})
@@ -136,7 +136,7 @@ func (p *Poller) look(name types.NamespacedName) {
 func (p *Poller) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	l, t := p.target(req.NamespacedName)
 	if l == nil || !t.asked() {
-		return reconcile.Result{}, nil // the next SetTarget begins again
+		return reconcile.Result{}, nil // the next SetTarget starts again
 	}
 	owned, err := pods.Owned(ctx, p.Client, &v1alpha1.SFTPListener{
 		ObjectMeta: metav1.ObjectMeta{Namespace: req.Namespace, Name: req.Name, UID: t.UID},
@@ -158,7 +158,7 @@ func (p *Poller) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 	return reconcile.Result{RequeueAfter: max(again, delay)}, nil
 }
 
-// target returns what is known of a listener, and its target; nil if there is none.
+// target returns what is known about a listener, and its target; nil if there is none.
 func (p *Poller) target(name types.NamespacedName) (*listener, Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,12 +169,12 @@ func (p *Poller) target(name types.NamespacedName) (*listener, Target) {
 }
 
 // conclude publishes what is known now. It returns the pods whose volumes are to be refreshed,
-// and when to look at the listener again.
+// and when to handle the listener again.
 func (p *Poller) conclude(req reconcile.Request, l *listener, owned []*corev1.Pod) (syncs []*corev1.Pod, again time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.listeners[req.NamespacedName] != l || !l.target.asked() {
-		return nil, 0 // it was made again, or paused meanwhile
+		return nil, 0 // it was recreated or paused meanwhile
 	}
 	now := p.Now()
 	if l.publish(owned, now) && p.wake != nil {

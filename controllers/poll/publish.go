@@ -8,12 +8,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 )
 
-// maxHold is how long a result may be held back, should targets or pods change all the time.
+// maxHold is how long a result may be held back if targets or pods keep changing.
 const maxHold = 5 * time.Second
 
-// publish replaces the result if there is another one, and reports whether the listener's
-// reconciler is to be woken. A result of pods that still have time to load the configuration
-// is held back: each change would be told twice, first that it has not arrived.
+// publish replaces the result if it changed, and reports whether to wake the listener's
+// reconciler. A result from pods that still have time to load the configuration is held
+// back: otherwise each change would be reported twice, first as missing.
 func (l *listener) publish(owned []*corev1.Pod, now time.Time) (wake bool) {
 	wake, l.news = l.news, false
 	r := l.summarize(owned, now)
@@ -31,7 +31,7 @@ func (l *listener) publish(owned []*corev1.Pod, now time.Time) (wake bool) {
 	return true
 }
 
-// summarize puts together what is known, and notes which pods are behind since when.
+// summarize combines what is known, and records since when pods have been behind.
 func (l *listener) summarize(owned []*corev1.Pod, now time.Time) ack.Result {
 	t := l.target
 	r := ack.Summarize(owned, func(p *corev1.Pod) *ack.Outcome {
@@ -55,7 +55,7 @@ func (l *listener) summarize(owned []*corev1.Pod, now time.Time) ack.Result {
 		}
 	}
 	if l.ready == 0 && r.Ready > 0 && !l.began.IsZero() && l.completed.IsZero() && l.began.Before(now) && l.result != nil {
-		l.began = now // before, it was the pod that took time
+		l.began = now // before, it took time to become ready
 	}
 	if r.Done() && l.completed.IsZero() {
 		l.completed = now

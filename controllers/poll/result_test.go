@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Pods that have a configuration are told of at once; what they lack only once they had time for it.
+// Pods that have a configuration are reported at once; what they lack only after they had time to load it.
 func TestResult(t *testing.T) {
 	f := newFleet(t, "a", "b")
 	if _, ok := f.Result(partners); ok {
@@ -67,7 +67,7 @@ func TestResult(t *testing.T) {
 	}
 }
 
-// A pod that is late is named with the time since when it is, across configurations, and asked less and less often.
+// A late pod is named with the time since when it has been late, across configurations, and asked less and less often.
 func TestLatePod(t *testing.T) {
 	f := newFleet(t, "a", "late")
 	f.aimAt(nil)
@@ -112,7 +112,7 @@ func TestLatePod(t *testing.T) {
 	}
 }
 
-// A pod that hangs costs neither a worker's time nor that of other pods, and is heard when it answers.
+// A pod that hangs costs no worker time and does not delay other pods, and its answer is used when it arrives.
 func TestPodThatHangs(t *testing.T) {
 	f := newFleet(t, "a", "hangs")
 	release := make(chan struct{})
@@ -145,7 +145,7 @@ func TestPodThatHangs(t *testing.T) {
 	}
 }
 
-// However often configurations change, a pod that lacks them is told of.
+// However often configurations change, a pod that lacks them is reported.
 func TestChangesAllTheTime(t *testing.T) {
 	f := newFleet(t, "a")
 	f.aimAt(nil)
@@ -161,12 +161,12 @@ func TestChangesAllTheTime(t *testing.T) {
 	}
 }
 
-// Volumes are refreshed again as long as pods lack the configuration, but not for what Access is about to do.
+// Volumes are refreshed again as long as pods lack the configuration, but not for one that Access is about to announce.
 func TestSyncs(t *testing.T) {
 	f := newFleet(t, "a", "slow")
 	f.add(t, "starting", func(p *corev1.Pod) { p.Status.Conditions = nil })
 	f.add(t, "told", func(p *corev1.Pod) {
-		p.Annotations = map[string]string{v1alpha1.AnnotationConfigDigest: "d2", v1alpha1.AnnotationPoke: noon.Format(time.RFC3339Nano)}
+		p.Annotations = map[string]string{v1alpha1.AnnotationConfigDigest: "d2", v1alpha1.AnnotationSyncRequested: noon.Format(time.RFC3339Nano)}
 	})
 	f.loaded["a"], f.loaded["slow"], f.loaded["told"] = "d2", "d1", "d1"
 	f.aimAt(digest("d2"))
@@ -195,7 +195,7 @@ func TestSyncs(t *testing.T) {
 	}
 }
 
-// Pods that do not prove what they say are told of; a paused listener's are left alone.
+// Pods without a valid proof are reported; those of a paused listener are left alone.
 func TestUnprovenAndPaused(t *testing.T) {
 	f := newFleet(t, "a")
 	f.keys["a"] = "foreign"
@@ -218,7 +218,7 @@ func TestUnprovenAndPaused(t *testing.T) {
 	}
 }
 
-// A namespace whose pods all hang gets a part of all questions, comes back later for the rest, and leaves the others alone.
+// A namespace whose pods all hang gets a share of all requests, is asked for the rest later, and does not affect others.
 func TestNamespaceOfPodsThatHang(t *testing.T) {
 	f := newFleet(t, "a")
 	f.asks.init()

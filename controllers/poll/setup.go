@@ -23,13 +23,13 @@ import (
 
 // +kubebuilder:rbac:groups="",resources=pods,verbs=get;list;watch;patch
 
-// Setup registers the Poller with a manager, as a controller of its own.
+// Setup registers the Poller with a manager, as a separate controller.
 func (p *Poller) Setup(mgr ctrl.Manager, options controller.Options) error {
 	to := handler.EnqueueRequestsFromMapFunc(listenerOf)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("poll").
 		Watches(&corev1.Pod{}, to, builder.WithPredicates(Changes())).
-		// A pod counts as the listener's once its ReplicaSet is in the cache, too.
+		// A pod counts as the listener's only once its ReplicaSet is in the cache as well.
 		WatchesMetadata(&appsv1.ReplicaSet{}, to, builder.WithPredicates(predicate.Funcs{
 			UpdateFunc: func(event.UpdateEvent) bool { return false },
 			DeleteFunc: func(event.DeleteEvent) bool { return false },
@@ -39,8 +39,8 @@ func (p *Poller) Setup(mgr ctrl.Manager, options controller.Options) error {
 		Complete(fair.Wrap(p, max(1, options.MaxConcurrentReconciles)))
 }
 
-// Changed is a source of the listeners' controller: those whose Result has changed, or whose
-// pods have told the use of keys.
+// Changed is a source of the listeners' controller: listeners whose Result has changed, or
+// whose pods have reported the use of keys.
 func (p *Poller) Changed() source.Source { return p.queue(&p.wake) }
 
 // queue is a source that keeps its controller's queue, and adds all listeners to it.
@@ -56,8 +56,8 @@ func (p *Poller) queue(into *queue) source.Source {
 	})
 }
 
-// listenerOf returns the listener that a label names. Whether the object is the listener's is
-// decided by its owners.
+// listenerOf returns the listener that a label names. Whether the object is the listener's
+// depends on its owners.
 func listenerOf(_ context.Context, o client.Object) []reconcile.Request {
 	name := o.GetLabels()[v1alpha1.LabelListener]
 	if name == "" {
@@ -66,8 +66,8 @@ func listenerOf(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
 }
 
-// Changes passes on only those changes of pods that matter for their answers, not the
-// operator's own annotations.
+// Changes only passes changes of pods that matter for their answers, not the operator's own
+// annotations.
 func Changes() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*corev1.Pod)

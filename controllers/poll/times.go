@@ -10,30 +10,30 @@ import (
 )
 
 const (
-	// Interval is how often pods are asked when nothing else happens. What a pod that is
-	// killed has not told is lost, so it is short.
+	// Interval is how often pods are asked when nothing else happens. What a killed pod has
+	// not reported is lost, so it is short.
 	Interval = time.Minute
-	// intervalOfEnding is that for pods that are about to end, which still take logins for
-	// their readiness delay.
+	// intervalOfEnding is the interval for terminating pods, which still accept logins
+	// during their readiness delay.
 	intervalOfEnding = 2 * time.Second
-	// slack is how much sooner the use of keys is asked for if a pod is asked anyway: it is
-	// connected to once.
+	// slack is how much sooner to ask for the use of keys if a pod is asked anyway: one
+	// connection serves both.
 	slack = Interval / 4
-	// gap is the least time between two questions for the use of keys to a pod that answers.
+	// gap is the minimum time between questions about the use of keys to a pod that answers.
 	gap = time.Second
-	// hurry is the time between two questions to a pod that has not loaded a configuration
-	// that is new. A pod usually needs 200 to 400 ms.
+	// hurry is the time between questions to a pod that has not loaded a new configuration.
+	// A pod usually needs 200 to 400 ms.
 	hurry = 50 * time.Millisecond
 	// settle is how long that lasts; then the pod is late.
 	settle = 2 * time.Second
-	// maxRetry bounds the time between two questions to one that is late.
+	// maxRetry bounds the time between questions to a late pod.
 	maxRetry = 10 * time.Second
-	// grace is what Access has for requesting that volumes are refreshed, before the Poller
-	// does so.
+	// grace is how long the access controller has to request a refresh of volumes before
+	// the Poller does.
 	grace = 300 * time.Millisecond
 )
 
-// wait returns how long nothing is due.
+// wait returns the time until something is due.
 func (l *listener) wait(owned []*corev1.Pod, now time.Time) time.Duration {
 	shortest := Interval
 	for _, p := range owned {
@@ -49,7 +49,7 @@ func (l *listener) wait(owned []*corev1.Pod, now time.Time) time.Duration {
 	return max(shortest, 10*time.Millisecond)
 }
 
-// untilStatus returns how long a pod need not be asked for what it has loaded.
+// untilStatus returns the time until a pod has to be asked what it has loaded.
 func (l *listener) untilStatus(p *corev1.Pod, is *pod, now time.Time) time.Duration {
 	switch {
 	case !ack.Ready(p):
@@ -62,8 +62,8 @@ func (l *listener) untilStatus(p *corev1.Pod, is *pod, now time.Time) time.Durat
 	return remaining(is.asked, Interval, now)
 }
 
-// retry returns the time between two questions to a pod that has not loaded the configuration.
-// One that answers is asked more often again with each new configuration; one that does not
+// retry returns the time between questions to a pod that has not loaded the configuration. A
+// pod that answers is asked more often again after each new configuration; one that does not
 // costs a second each time.
 func (l *listener) retry(is *pod, now time.Time) time.Duration {
 	age := now.Sub(is.behind)
@@ -76,7 +76,7 @@ func (l *listener) retry(is *pod, now time.Time) time.Duration {
 	return min(age/2, maxRetry)
 }
 
-// untilUses returns how long a pod need not be asked for the use of keys.
+// untilUses returns the time until a pod has to be asked for the use of keys.
 func (l *listener) untilUses(p *corev1.Pod, is *pod, now time.Time) time.Duration {
 	interval := Interval
 	switch {
@@ -88,9 +88,9 @@ func (l *listener) untilUses(p *corev1.Pod, is *pod, now time.Time) time.Duratio
 	return remaining(is.usesAsked, interval, now)
 }
 
-// syncs returns the pods whose volumes are to be refreshed now, and how long no other one will
-// be: ready ones that have not acknowledged, and others that run and were not told of this
-// configuration yet, because they may lack only it to become ready.
+// syncs returns the pods whose volumes are to be refreshed now, and the time until the next
+// one: ready pods that have not acknowledged, and other running pods for which it was not
+// requested yet, because they may need only this configuration to become ready.
 func (l *listener) syncs(owned []*corev1.Pod, now time.Time) (out []*corev1.Pod, next time.Duration) {
 	next = Interval
 	for _, p := range owned {
@@ -122,21 +122,21 @@ func (l *listener) syncs(owned []*corev1.Pod, now time.Time) (out []*corev1.Pod,
 	return out, max(next, 10*time.Millisecond)
 }
 
-// requested returns when the refresh of a pod's volume was requested last, by whichever process.
+// requested returns when the refresh of a pod's volume was last requested, by any process.
 func (l *listener) requested(p *corev1.Pod, is *pod, now time.Time) time.Time {
 	last := time.Time{}
 	if is.requestedFor == l.target.Digest {
 		last = is.requested
 	}
-	at, err := time.Parse(time.RFC3339Nano, p.Annotations[v1alpha1.AnnotationPoke])
+	at, err := time.Parse(time.RFC3339Nano, p.Annotations[v1alpha1.AnnotationSyncRequested])
 	if err == nil && at.After(last) && !at.After(now) {
 		last = at
 	}
 	return last
 }
 
-// remaining is what is left of an interval that began at a time, 0 if it is over, or if it
-// began in the future, because the clock was set back.
+// remaining returns what is left of an interval that began at a time, 0 if it is over, or
+// if it began in the future because the clock was set back.
 func remaining(began time.Time, interval time.Duration, now time.Time) time.Duration {
 	passed := now.Sub(began)
 	if passed < 0 || passed >= interval {

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// standardPort of SSH, which known_hosts lines leave out.
+// standardPort is SSH's default port, which known_hosts lines omit.
 const standardPort = 22
 
 // Addresses returns where clients connect: the names that the listener's owner gave,
@@ -42,7 +42,15 @@ func Addresses(l *v1alpha1.SFTPListener, svc *corev1.Service) []v1alpha1.Listene
 	return out
 }
 
-// maxAddresses is the bound of status.addresses.
+// NodePort returns the port of the nodes on which a Service is reached, 0 for none.
+func NodePort(svc *corev1.Service) int32 {
+	if svc.Spec.Type == corev1.ServiceTypeClusterIP || len(svc.Spec.Ports) == 0 {
+		return 0
+	}
+	return svc.Spec.Ports[0].NodePort
+}
+
+// maxAddresses bounds status.addresses.
 const maxAddresses = 32
 
 // KnownHosts returns a line of a known_hosts file for each address and host key.
@@ -54,7 +62,7 @@ func KnownHosts(addresses []v1alpha1.ListenerAddress, keys []v1alpha1.HostKeySta
 			host = fmt.Sprintf("[%s]:%d", a.Value, a.Port)
 		}
 		for _, k := range keys {
-			// Without the comment: a line is for machines.
+			// Without the comment: the line is for machines.
 			fields := strings.Fields(k.PublicKey)
 			out = append(out, strings.Join(append([]string{host}, fields[:min(2, len(fields))]...), " "))
 		}

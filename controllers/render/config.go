@@ -26,11 +26,11 @@ const (
 	defaultMinPasswordLength     = 8
 )
 
-// DataDir is the directory of the pods below which volumes are mounted.
+// DataDir is the directory below which pods mount volumes.
 const DataDir = "/data"
 
-// Settings returns a listener's settings for listener.json. trust is what was found of its
-// CAs and revoked keys, and volumePath says where a volume is mounted.
+// Settings returns a listener's settings for listener.json. trust is the result for its CAs
+// and revoked keys, and volumePath returns where a volume is mounted.
 func Settings(l *v1alpha1.SFTPListener, trust Trust, volumePath func(name string) string) config.Listener {
 	policy := cmp.Or(l.Spec.CryptoPolicy, v1alpha1.CryptoModern2026)
 	out := config.Listener{
@@ -45,8 +45,10 @@ func Settings(l *v1alpha1.SFTPListener, trust Trust, volumePath func(name string
 		Startups:             startups(l),
 		Sources:              sources(l),
 		Uploads:              uploads(l),
+		Retention:            retention(l),
 		Revoked:              trust.Revoked,
 		Tracing:              tracing(l),
+		Events:               eventSettings(l),
 		Authentication: config.Authentication{
 			MaxTries:          or(l.Spec.Authentication.MaxAuthTries, defaultMaxAuthTries),
 			LoginGraceSeconds: or(l.Spec.Authentication.LoginGraceSeconds, defaultLoginGraceSeconds),
@@ -63,7 +65,7 @@ func Settings(l *v1alpha1.SFTPListener, trust Trust, volumePath func(name string
 			DrainTimeoutSeconds:   DrainTimeoutSeconds(l),
 		},
 	}
-	// More pods than one have volumes that are shared.
+	// With more than one pod, volumes are shared.
 	if l.Spec.Replicas != nil && *l.Spec.Replicas > 1 {
 		out.Authentication.SharedCodes = attach.HomeVolume(l)
 	}
@@ -78,25 +80,25 @@ func Settings(l *v1alpha1.SFTPListener, trust Trust, volumePath func(name string
 	return out
 }
 
-// PodVolumePath is where a volume is mounted in a pod.
+// PodVolumePath returns where a volume is mounted in a pod.
 func PodVolumePath(name string) string { return DataDir + "/" + name }
 
-// ReadinessDelaySeconds of a listener's pods.
+// ReadinessDelaySeconds returns the readiness delay of a listener's pods.
 func ReadinessDelaySeconds(l *v1alpha1.SFTPListener) int {
 	return or(l.Spec.Shutdown.ReadinessDelaySeconds, defaultReadinessDelaySeconds)
 }
 
-// DrainTimeoutSeconds of a listener's pods.
+// DrainTimeoutSeconds returns the drain timeout of a listener's pods.
 func DrainTimeoutSeconds(l *v1alpha1.SFTPListener) int {
 	return or(l.Spec.Shutdown.DrainTimeoutSeconds, defaultDrainTimeoutSeconds)
 }
 
-// MinPasswordLength is what a listener asks of passwords in clear, in characters.
+// MinPasswordLength returns the minimum length of clear-text passwords, in characters.
 func MinPasswordLength(l *v1alpha1.SFTPListener) int {
 	return or(l.Spec.Authentication.PasswordPolicy.MinLength, defaultMinPasswordLength)
 }
 
-// UserRecord returns the record of an accepted user, with the credentials that the listener's rules leave.
+// UserRecord returns the record of an accepted user, with the credentials that the listener's rules allow.
 func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Credentials) config.User {
 	u := d.User
 	out := config.User{
@@ -113,6 +115,9 @@ func UserRecord(l *v1alpha1.SFTPListener, d attach.Decision, c credentials.Crede
 		Mounts:    []config.Mount{mount(l, u, "/", u.Spec.HomeDirectory)},
 
 		Certificates: c.Certificates,
+		EventSinks:   EventSinksOf(l, u),
+
+		MaxNamespaceConnections: d.MaxNamespaceConnections,
 	}
 	if n := u.Spec.Limits.MaxConnections; n != nil {
 		out.MaxConnections = int(*n)
@@ -140,25 +145,38 @@ type Files struct {
 	Config map[string][]byte
 	// Shards are the users' files, in order.
 	Shards [][]byte
-	// ShardDigests are those of Shards.
+	// ShardDigests are the digests of Shards.
 	ShardDigests []string
 	// Digest of the whole, as /configz shows it.
 	Digest string
 }
 
-// Compose returns the files that go with shards of which only the digests are known, and
-// the digest of the whole.
-func Compose(settings config.Listener, hostKeys []PrivateHostKey, shards []string) (files map[string][]byte, digest string, err error) {
+// Compose returns the files to go with shards whose digests are known, and the digest of
+// the whole. receiptKey is the key that signs receipts, nil to issue none.
+func Compose(settings config.Listener, hostKeys []PrivateHostKey, receiptKey []byte, shards []string) (
+	files map[string][]byte, digest string, err error,
+) {
 	settings.HostKeys = make([]config.HostKey, 0, len(hostKeys))
 	for _, k := range hostKeys {
 		settings.HostKeys = append(settings.HostKeys, config.HostKey{State: StateInConfig(k.State), Certificate: k.Certificate})
 	}
 	private := PrivateKeys(hostKeys)
+	key := eventsKey(&settings, private)
+	settings.Receipts = config.Receipts{}
+	if receiptKey != nil {
+		settings.Receipts.Key = config.File{Name: config.ReceiptKeyFile, SHA256: config.Digest(receiptKey)}
+	}
 	listener, err := config.ComposeListener(settings, private, shards)
 	if err != nil {
 		return nil, "", fmt.Errorf("render configuration: %w", err)
 	}
 	files = map[string][]byte{config.ListenerFile: listener}
+	if key != nil {
+		files[config.EventsKeyFile] = key
+	}
+	if receiptKey != nil {
+		files[config.ReceiptKeyFile] = receiptKey
+	}
 	for i, k := range private {
 		files[config.HostKeyFile(i)] = k
 	}

@@ -47,7 +47,7 @@ func creds() credentials.Credentials {
 func TestUserRecord(t *testing.T) {
 	end := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	want := config.User{
-		Username: "team-a.acme", UID: "4711", Namespace: "team-a", Name: "acme", Methods: []string{"publickey,password,keyboard-interactive:totp"},
+		Username: "team-a.acme", UID: "4711", Namespace: "team-a", Name: "acme", Methods: []string{"PublicKey,Password,TOTP"},
 		Keys: creds().Keys, Password: creds().Password, TOTP: creds().TOTP, NotAfter: &end, AllowFrom: []string{"192.0.2.0/24"}, MaxConnections: 3,
 		Mounts: []config.Mount{
 			{Path: "/", Volume: "archive", SubPath: "team-a/acme/files", Access: config.ReadOnly},
@@ -60,7 +60,7 @@ func TestUserRecord(t *testing.T) {
 	}
 }
 
-// The daemon reads what the operator renders, and both call it by the same digest.
+// The daemon reads what the operator renders, and both compute the same digest for it.
 func TestDaemonReadsTheConfiguration(t *testing.T) {
 	hostKeys := []PrivateHostKey{
 		{Private: []byte("key 0"), State: v1alpha1.HostKeyActive, Certificate: "ssh-ed25519-cert-v01@openssh.com AAAA"},
@@ -143,13 +143,13 @@ func TestAddressesAndKnownHosts(t *testing.T) {
 	}
 }
 
-// Configuration puts the files of a whole configuration together.
+// Configuration combines the files of a complete configuration.
 func Configuration(settings config.Listener, hostKeys []PrivateHostKey, shards [][]byte) (Files, error) {
 	f := Files{Shards: shards, ShardDigests: make([]string, len(shards))}
 	for i, s := range shards {
 		f.ShardDigests[i] = config.Digest(s)
 	}
 	var err error
-	f.Config, f.Digest, err = Compose(settings, hostKeys, f.ShardDigests)
+	f.Config, f.Digest, err = Compose(settings, hostKeys, nil, f.ShardDigests)
 	return f, err
 }

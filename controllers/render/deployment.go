@@ -21,7 +21,8 @@ const ContainerName = "sftpd"
 const ConfigDir = "/etc/sftpd"
 
 // PodGroup owns the files of volumes that support it, and lets the daemon read its
-// Secrets, whichever user ID it runs with.
+// Secrets, whichever user ID it runs with. With fsGroupPolicy Platform, the platform chooses
+// another one.
 const PodGroup = 65532
 
 // terminationMargin is what a pod gets after its drain time, in seconds.
@@ -30,8 +31,12 @@ const terminationMargin = 10
 // configMode lets the pod's group read. The kubelet adds that to any stricter mode.
 const configMode = 0o440
 
-// Deployment returns the Deployment of a listener's pods. exclusive says that a volume
-// can be mounted by one node only: then a new pod must wait for the old one's end.
+// openConfigMode is for pods whose group the platform chooses: if it assigned none, the files would be readable by root only.
+// Only the pod's container sees the directory.
+const openConfigMode = 0o444
+
+// Deployment returns the Deployment of a listener's pods. exclusive means that only one
+// node can mount a volume: then a new pod must wait until the old one has ended.
 //
 // Nothing in it depends on users, keys or passwords, so that no change of those ever
 // restarts a pod.
@@ -73,29 +78,49 @@ func podSpec(l *v1alpha1.SFTPListener, image string) corev1.PodSpec {
 		AutomountServiceAccountToken:  new(false),
 		EnableServiceLinks:            new(false),
 		TerminationGracePeriodSeconds: new(int64(ReadinessDelaySeconds(l) + DrainTimeoutSeconds(l) + terminationMargin)),
-		SecurityContext: &corev1.PodSecurityContext{
-			RunAsNonRoot:        new(true),
-			FSGroup:             new(int64(PodGroup)),
-			FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch),
-			SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-		},
-		Containers:                []corev1.Container{container(l, image)},
-		Volumes:                   podVolumes(l),
-		NodeSelector:              pod.NodeSelector,
-		Tolerations:               tolerations(l),
-		TopologySpreadConstraints: spread(l),
-		PriorityClassName:         pod.PriorityClassName,
-		ImagePullSecrets:          pullSecrets(l),
+		SecurityContext:               securityContext(l),
+		Containers:                    []corev1.Container{container(l, image)},
+		Volumes:                       podVolumes(l),
+		NodeSelector:                  pod.NodeSelector,
+		Tolerations:                   tolerations(l),
+		TopologySpreadConstraints:     spread(l),
+		PriorityClassName:             pod.PriorityClassName,
+		ImagePullSecrets:              pullSecrets(l),
+		Affinity:                      affinity(l),
+		SchedulerName:                 pod.SchedulerName,
+	}
+	if pod.RuntimeClassName != "" {
+		spec.RuntimeClassName = &pod.RuntimeClassName
 	}
 	return spec
 }
 
+func securityContext(l *v1alpha1.SFTPListener) *corev1.PodSecurityContext {
+	c := &corev1.PodSecurityContext{
+		RunAsNonRoot:        new(true),
+		FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch),
+		SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+		SupplementalGroups:  l.Spec.Infrastructure.Pod.SupplementalGroups,
+	}
+	if FixedGroup(l) {
+		c.FSGroup = new(int64(PodGroup))
+	}
+	return c
+}
+
+// FixedGroup reports whether PodGroup owns the volumes of a listener, and not a group that the
+// platform chooses.
+func FixedGroup(l *v1alpha1.SFTPListener) bool {
+	return l.Spec.Infrastructure.Pod.FSGroupPolicy != v1alpha1.FSGroupPlatform
+}
+
 func container(l *v1alpha1.SFTPListener, image string) corev1.Container {
 	c := corev1.Container{
-		Name:    ContainerName,
-		Image:   image,
-		Command: []string{"/sftpd", "serve"},
-		Args:    []string{"-config", ConfigDir},
+		Name:            ContainerName,
+		Image:           image,
+		ImagePullPolicy: corev1.PullPolicy(l.Spec.Infrastructure.Pod.ImagePullPolicy),
+		Command:         []string{"/sftpd", "serve"},
+		Args:            []string{"-config", ConfigDir},
 		Ports: []corev1.ContainerPort{
 			{Name: "sftp", ContainerPort: SFTPPort, Protocol: corev1.ProtocolTCP},
 			{Name: "health", ContainerPort: HealthPort, Protocol: corev1.ProtocolTCP},
@@ -127,8 +152,8 @@ func probe(path string, period, failures int32) *corev1.Probe {
 	}
 }
 
-// memoryLimit tells Go's garbage collector (GOMEMLIMIT, package runtime) of the container's limit. The tenth
-// that it does not get is for the program itself, and for what the kernel holds for its connections.
+// memoryLimit sets GOMEMLIMIT (package runtime) according to the container's limit. The remaining tenth is
+// for the program itself, and for kernel memory of its connections.
 func memoryLimit(r corev1.ResourceRequirements) []corev1.EnvVar {
 	limit, limited := r.Limits[corev1.ResourceMemory]
 	if !limited {
@@ -137,16 +162,16 @@ func memoryLimit(r corev1.ResourceRequirements) []corev1.EnvVar {
 	return []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: strconv.FormatInt(limit.Value()/10*9, 10)}}
 }
 
-// volumeName keeps users' volume names apart from the operator's own.
+// volumeName separates users' volume names from the operator's own.
 func volumeName(v v1alpha1.ListenerVolume) string { return "data-" + v.Name }
 
-// Unmounted are the volumes of a listener that a pod of its Deployment does not have.
+// Unmounted returns the volumes of a listener that a pod of its Deployment lacks.
 func Unmounted(l *v1alpha1.SFTPListener, pod *corev1.PodSpec) []string {
 	has := func(name string) bool {
 		return slices.ContainsFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == name })
 	}
 	if !has(configVolumeName) {
-		return nil // it was not made from a Deployment's template
+		return nil // it was not created from a Deployment's template
 	}
 	var out []string
 	for _, v := range l.Spec.Volumes {
@@ -180,8 +205,8 @@ func podVolumes(l *v1alpha1.SFTPListener) []corev1.Volume {
 	return out
 }
 
-// configVolume joins all Secrets in one volume, which the kubelet switches at once. All
-// are optional, so that a pod starts, and says what is missing, even without them.
+// configVolume joins all Secrets in one volume, which the kubelet updates atomically. All
+// are optional, so that a pod starts, and reports what is missing, even without them.
 func configVolume(l *v1alpha1.SFTPListener) *corev1.ProjectedVolumeSource {
 	source := func(name string) corev1.VolumeProjection {
 		return corev1.VolumeProjection{Secret: &corev1.SecretProjection{
@@ -189,8 +214,12 @@ func configVolume(l *v1alpha1.SFTPListener) *corev1.ProjectedVolumeSource {
 			Optional:             new(true),
 		}}
 	}
+	mode := int32(configMode)
+	if !FixedGroup(l) {
+		mode = openConfigMode
+	}
 	v := &corev1.ProjectedVolumeSource{
-		DefaultMode: new(int32(configMode)),
+		DefaultMode: &mode,
 		Sources:     []corev1.VolumeProjection{source(ConfigSecretName(l))},
 	}
 	for i := range shard.Count(attach.MaxUsers(l)) {

@@ -29,20 +29,20 @@ func TestStatesOfHostKeys(t *testing.T) {
 	}
 }
 
-// Host keys are those that are given; what settings may hold of others does not reach the pods.
+// Host keys are the given ones; any others in the settings do not reach the pods.
 func TestComposeReplacesHostKeys(t *testing.T) {
 	settings := Settings(readListener(t, "minimal"), Trust{}, PodVolumePath)
 	settings.HostKeys = []config.HostKey{{State: config.HostKeyRetiring, Certificate: "old"}}
 	keys := []PrivateHostKey{{Private: []byte("key"), State: v1alpha1.HostKeyActive}}
-	_, got, err := Compose(settings, keys, nil)
+	_, got, err := Compose(settings, keys, nil, nil)
 	settings.HostKeys = nil
-	_, want, err2 := Compose(settings, keys, nil)
+	_, want, err2 := Compose(settings, keys, nil, nil)
 	if err != nil || err2 != nil || got != want {
 		t.Errorf("digest %s, %v; want %s, %v", got, err, want, err2)
 	}
 }
 
-// A line that is damaged, and a key of a type that SSHFP has no number for, have no record.
+// A damaged line, and a key of a type for which SSHFP has no number, get no record.
 func TestNoSSHFP(t *testing.T) {
 	blob := ssh.Marshal(struct {
 		Type, Key, Application string
@@ -70,7 +70,7 @@ func TestSamplingOfTraces(t *testing.T) {
 	}
 }
 
-// A key has to serve under the policy that comes after the present one, too, if one comes.
+// A key must also work under the policy that follows the current one, if there is one.
 func TestHostKeyUnderTheNextPolicy(t *testing.T) {
 	short, _, _, _, err := ssh.ParseAuthorizedKey([]byte("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAIQDGCd/Xgdp3iD0V0jn3R5mgpkNkVvCkkYLf0YkFzGVnHw=="))
 	if err != nil {
@@ -119,7 +119,7 @@ func TestShortestLineOfCAs(t *testing.T) {
 	}
 }
 
-// One list that has not been read keeps what was trusted, wherever it stands, and up to 64 CAs.
+// A single list that has not been read keeps what was trusted, whatever its position, up to 64 CAs.
 func TestOneOfTheListsOfCAsIsUnread(t *testing.T) {
 	l := &v1alpha1.SFTPListener{}
 	before := &Trust{}
@@ -140,7 +140,7 @@ func TestOneOfTheListsOfCAsIsUnread(t *testing.T) {
 	}
 }
 
-// Of several lists each one counts. Those that are read hold while another one is not, and what they have together is bounded.
+// If there are several lists, each counts. Those that were read apply while another one is not, and their total is limited.
 func TestSeveralRevokedLists(t *testing.T) {
 	l := &v1alpha1.SFTPListener{}
 	for _, n := range []string{"a", "b", "c"} {
@@ -176,7 +176,7 @@ func TestSeveralRevokedLists(t *testing.T) {
 	if got, problems := resolve(nil, list(0, 1000), list(1000, 2000), list(2000, 4096)); len(got.Revoked.Keys) != 4096 || problems != nil {
 		t.Errorf("4096 keys: %d, %q", len(got.Revoked.Keys), problems)
 	}
-	// A certificate counts as a key does.
+	// A certificate is treated like a key.
 	l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Certificate: &v1alpha1.RevokedCertificate{KeyID: "ada"}}}
 	if got, problems := resolve(before, list(0, 1000), list(1000, 2000), list(2000, 4096)); len(problems) != 1 || !slices.Equal(got.Revoked.Keys, keys(9, 10)) || len(got.Revoked.Certificates) != 1 {
 		t.Errorf("4096 keys and a certificate: %d and %d, %q", len(got.Revoked.Keys), len(got.Revoked.Certificates), problems)

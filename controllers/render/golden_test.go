@@ -16,8 +16,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
-// go test ./controllers/render -update writes what is rendered now. A change of deployment.yaml restarts every endpoint
-// on the next upgrade of the operator: look at the difference.
+// go test ./controllers/render -update writes what is rendered now. A change of deployment.yaml restarts every endpoint on the
+// next upgrade of the operator: review the difference.
 var update = flag.Bool("update", false, "write the golden files")
 
 var inputs = []string{"minimal", "full"}
@@ -47,7 +47,7 @@ func TestGolden(t *testing.T) {
 			"poddisruptionbudget.yaml": PodDisruptionBudget(l),
 			"claim.yaml":               Claim(l, l.Spec.Volumes[0]),
 			"hostkey.yaml":             HostKey(l),
-			"knownhosts.yaml":          KnownHostsMap(l, []string{"a ssh-ed25519 AAAA", "b ssh-ed25519 AAAA"}),
+			"knownhosts.yaml":          KnownHostsMap(l, []string{"a ssh-ed25519 AAAA", "b ssh-ed25519 AAAA"}, nil),
 			"secret.yaml":              Secret(l, ConfigSecretName(l), map[string][]byte{"a": []byte("b")}),
 			"settings.yaml":            Settings(l, trust, PodVolumePath),
 		}
@@ -85,7 +85,7 @@ func golden(t *testing.T, path string, object any) {
 	}
 }
 
-// The evaluator is that of the API server, so a namespace that enforces the standard "restricted" admits these pods.
+// The evaluator is the API server's, so a namespace that enforces the standard "restricted" admits these pods.
 func TestPodsAreRestricted(t *testing.T) {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	if err != nil {
@@ -111,7 +111,7 @@ func TestPodsAreRestricted(t *testing.T) {
 	}
 }
 
-// What Pod Security does not ask for.
+// Settings that Pod Security does not require.
 func TestPodsHaveNoToken(t *testing.T) {
 	for _, name := range inputs {
 		spec := Deployment(readListener(t, name), "image", false).Spec.Template.Spec
@@ -134,7 +134,7 @@ func TestPodsHaveNoToken(t *testing.T) {
 	}
 }
 
-// Everything that the configuration consists of is optional and small enough, and their number depends on maxUsers alone.
+// Everything that the configuration consists of is optional and small enough, and the number of parts depends only on maxUsers.
 func TestConfigVolume(t *testing.T) {
 	spec := Deployment(readListener(t, "full"), "image", false).Spec.Template.Spec
 	sources := spec.Volumes[0].Projected.Sources

@@ -23,7 +23,7 @@ type PrivateHostKey struct {
 	Certificate string
 }
 
-// StateInConfig is a state as the daemon's configuration has it.
+// StateInConfig returns a state in the form of the daemon's configuration.
 func StateInConfig(s v1alpha1.HostKeyState) string {
 	switch s {
 	case v1alpha1.HostKeyStaged:
@@ -37,7 +37,7 @@ func StateInConfig(s v1alpha1.HostKeyState) string {
 	return config.HostKeyActive
 }
 
-// PrivateKeys are the files of host keys, in their order.
+// PrivateKeys returns the files of host keys, in their order.
 func PrivateKeys(keys []PrivateHostKey) [][]byte {
 	out := make([][]byte, 0, len(keys))
 	for i := range keys {
@@ -49,13 +49,23 @@ func PrivateKeys(keys []PrivateHostKey) [][]byte {
 // KnownHostsEntry is the entry of the ConfigMap with the lines for known_hosts.
 const KnownHostsEntry = "known_hosts"
 
-// KnownHostsMap is the ConfigMap with lines for known_hosts, for clients in the cluster.
-func KnownHostsMap(l *v1alpha1.SFTPListener, lines []string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
+// AllowedSignersEntry is the entry with the lines for verifying receipts.
+const AllowedSignersEntry = "allowed_signers"
+
+// KnownHostsMap returns the ConfigMap with lines for known_hosts, for clients in the cluster, and with lines for verifying
+// receipts, if there are any.
+func KnownHostsMap(l *v1alpha1.SFTPListener, lines, signers []string) *corev1.ConfigMap {
+	out := &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
 		ObjectMeta: plainMeta(l, KnownHostsName(l)),
-		Data:       map[string]string{KnownHostsEntry: strings.Join(lines, "\n") + "\n"},
+		Data:       map[string]string{},
 	}
+	for entry, lines := range map[string][]string{KnownHostsEntry: lines, AllowedSignersEntry: signers} {
+		if len(lines) > 0 {
+			out.Data[entry] = strings.Join(lines, "\n") + "\n"
+		}
+	}
+	return out
 }
 
 // sshfpAlgorithms are the numbers of key types in SSHFP records (RFC 4255 section 3.1.1, RFC
@@ -69,7 +79,7 @@ var sshfpAlgorithms = map[string]int{
 // sshfpSHA256 is the number of SHA-256 in SSHFP records (RFC 6594 section 5.2).
 const sshfpSHA256 = 2
 
-// SSHFP are the data of SSHFP records for host keys that clients meet or are told of.
+// SSHFP returns the data of SSHFP records for host keys that clients encounter or that are announced to them.
 func SSHFP(keys []v1alpha1.HostKeyStatus) []string {
 	var out []string
 	for i := range keys {

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The records are those that OpenSSH makes of the same keys.
+// The records equal those that OpenSSH produces for the same keys.
 func TestSSHFP(t *testing.T) {
 	keygen, err := exec.LookPath("ssh-keygen")
 	if err != nil {

@@ -19,7 +19,7 @@ const (
 	HealthPort = 8081
 )
 
-// Labels of the pods and of what belongs to them.
+// Labels of the pods and the objects that belong to them.
 const (
 	labelName      = "app.kubernetes.io/name"
 	labelInstance  = "app.kubernetes.io/instance"
@@ -27,37 +27,43 @@ const (
 	labelManagedBy = "app.kubernetes.io/managed-by"
 )
 
-// WorkloadName is the name of a listener's Deployment, Service, ServiceAccount,
+// WorkloadName returns the name of a listener's Deployment, Service, ServiceAccount,
 // PodDisruptionBudget and NetworkPolicy.
 func WorkloadName(l *v1alpha1.SFTPListener) string { return l.Name + "-sftp" }
 
-// ConfigSecretName is the name of the Secret with the settings and host keys.
+// ConfigSecretName returns the name of the Secret with the settings and host keys.
 func ConfigSecretName(l *v1alpha1.SFTPListener) string { return WorkloadName(l) + "-config" }
 
-// KnownHostsName is the name of the ConfigMap with lines for known_hosts.
+// KnownHostsName returns the name of the ConfigMap with lines for known_hosts.
 func KnownHostsName(l *v1alpha1.SFTPListener) string { return WorkloadName(l) + "-known-hosts" }
 
-// ShardSecretName is the name of the Secret with the i-th shard of users.
+// ReceiptKeyName returns the name of the Secret with the key that signs receipts.
+func ReceiptKeyName(l *v1alpha1.SFTPListener) string { return WorkloadName(l) + "-receipt-key" }
+
+// ShardSecretName returns the name of the Secret with the i-th shard of users.
 func ShardSecretName(l *v1alpha1.SFTPListener, i int) string {
 	return fmt.Sprintf("%s-users-%02d", WorkloadName(l), i)
 }
 
-// DefaultHostKeyName is the name of the SFTPKey of a listener without hostKeyRefs.
+// DefaultHostKeyName returns the name of the SFTPKey of a listener without hostKeyRefs.
 func DefaultHostKeyName(l *v1alpha1.SFTPListener) string { return l.Name + "-ed25519" }
 
-// ShardFile is the name of the i-th shard in its Secret and in the pod.
+// DefaultRSAHostKeyName returns the name of its second SFTPKey, for clients that know only RSA.
+func DefaultRSAHostKeyName(l *v1alpha1.SFTPListener) string { return l.Name + "-rsa" }
+
+// ShardFile returns the name of the i-th shard in its Secret and in the pod.
 func ShardFile(i int) string { return config.ShardFile(i) }
 
-// Selector selects a listener's pods. It is the operator's own label only: the usual ones,
-// app.kubernetes.io/name and instance, are also on what other releases of the same name
-// made, and a selector cannot be changed once a Deployment has it.
+// Selector selects a listener's pods. It only uses the operator's own label: the usual
+// ones, app.kubernetes.io/name and instance, are also on objects of other releases with the
+// same name, and a Deployment's selector cannot be changed.
 func Selector(l *v1alpha1.SFTPListener) map[string]string {
 	return map[string]string{v1alpha1.LabelListener: l.Name}
 }
 
 // Labels returns the labels of pods and of what stands in front of them: Deployment, Service,
-// PodDisruptionBudget and NetworkPolicy. Those that the operator relies on win over those of
-// spec.infrastructure.
+// PodDisruptionBudget and NetworkPolicy. Those that the operator relies on take precedence
+// over those of spec.infrastructure.
 func Labels(l *v1alpha1.SFTPListener) map[string]string {
 	out := ownersKeys(l.Spec.Infrastructure.Labels)
 	if out == nil {
@@ -71,13 +77,13 @@ func Labels(l *v1alpha1.SFTPListener) map[string]string {
 // plainLabels returns the labels of everything else: Secrets, claims, the ServiceAccount, the
 // SFTPKey and the ConfigMap.
 //
-// None of spec.infrastructure are among them. Controllers act on labels and annotations of
+// They exclude those of spec.infrastructure. Controllers act on labels and annotations of
 // such objects: they copy Secrets to other namespaces and bind cloud identities to accounts.
-// Anyone who may write a listener could use them without having these rights.
+// Anyone who may write a listener could trigger that without having those rights.
 //
-// Nor is app.kubernetes.io/instance: claims have no owner, and Argo CD with label tracking
-// takes an object without one for a part of the Application that the label names, and prunes
-// it (argoproj/argo-cd#26556).
+// They also exclude app.kubernetes.io/instance: claims have no owner, and Argo CD with label
+// tracking treats an object without an owner as part of the Application that the label
+// names, and prunes it (argoproj/argo-cd#26556).
 func plainLabels(l *v1alpha1.SFTPListener) map[string]string {
 	return map[string]string{
 		labelName:              "sftpd",
@@ -88,17 +94,17 @@ func plainLabels(l *v1alpha1.SFTPListener) map[string]string {
 }
 
 // ownersKeys returns a copy of labels or annotations that a listener's owner gave, without
-// those that the operator would take for its own.
+// those that the operator would mistake for its own.
 func ownersKeys(given map[string]string) map[string]string {
 	out := maps.Clone(given)
 	maps.DeleteFunc(out, func(key, _ string) bool { return strings.HasPrefix(key, ownPrefix) })
 	return out
 }
 
-// ownPrefix is that of the operator's labels and annotations.
+// ownPrefix is the prefix of the operator's labels and annotations.
 const ownPrefix = "sftp-operator.io/"
 
-// plainMeta returns the metadata of an object that nothing of spec.infrastructure is on.
+// plainMeta returns the metadata of an object without labels and annotations of spec.infrastructure.
 func plainMeta(l *v1alpha1.SFTPListener, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: name, Namespace: l.Namespace, Labels: plainLabels(l)}
 }

@@ -1,6 +1,8 @@
 package render
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -21,7 +23,7 @@ func ServiceAccount(l *v1alpha1.SFTPListener) *corev1.ServiceAccount {
 }
 
 // PodDisruptionBudget lets node maintenance take one pod at a time. Pods that are not ready
-// serve nobody, so they must not hold it up.
+// serve no users, so they must not block it.
 func PodDisruptionBudget(l *v1alpha1.SFTPListener) *policyv1.PodDisruptionBudget {
 	return &policyv1.PodDisruptionBudget{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "policy/v1", Kind: "PodDisruptionBudget"},
@@ -34,15 +36,16 @@ func PodDisruptionBudget(l *v1alpha1.SFTPListener) *policyv1.PodDisruptionBudget
 	}
 }
 
-// NetworkPolicy lets everybody reach the SFTP port, and only the operator and, where
-// monitoring namespaces are named, what runs there, the health port. Probes of the
-// kubelet come from the node and are not subject to it.
+// NetworkPolicy allows everyone to reach the SFTP port, but only the operator, pods in monitoring
+// namespaces if there are any, and the relay of a listener with events, to reach the health port. Probes of the kubelet
+// come from the node and are not subject to it.
 func NetworkPolicy(l *v1alpha1.SFTPListener, operatorNamespace string) *networkingv1.NetworkPolicy {
 	port := func(p int32) networkingv1.NetworkPolicyPort {
 		return networkingv1.NetworkPolicyPort{Protocol: new(corev1.ProtocolTCP), Port: new(intstr.FromInt32(p))}
 	}
-	namespace := func(name string) *metav1.LabelSelector {
-		return &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: name}}
+	peers := watchers(operatorNamespace)
+	if l.Spec.Events != nil { // the relay
+		peers = append(peers, networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: relaySelector(l)}})
 	}
 	return &networkingv1.NetworkPolicy{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy"},
@@ -52,21 +55,23 @@ func NetworkPolicy(l *v1alpha1.SFTPListener, operatorNamespace string) *networki
 			PolicyTypes: []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress},
 			Ingress: []networkingv1.NetworkPolicyIngressRule{
 				{Ports: []networkingv1.NetworkPolicyPort{port(SFTPPort)}},
-				{
-					Ports: []networkingv1.NetworkPolicyPort{port(HealthPort)},
-					From: []networkingv1.NetworkPolicyPeer{
-						{
-							NamespaceSelector: namespace(operatorNamespace),
-							PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{labelName: "sftp-operator"}},
-						},
-						{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{LabelMonitoring: "true"}}},
-					},
-				},
+				{Ports: []networkingv1.NetworkPolicyPort{port(HealthPort)}, From: peers},
 			},
-			// No egress: the daemon opens no connection but to a collector of traces. That is
-			// let out by whoever may write NetworkPolicies, for who writes a listener could
-			// otherwise have its pods talk to any address.
+			// No egress: the daemon only connects to a trace collector. Someone who may write
+			// NetworkPolicies has to allow that, because otherwise anyone who can write a
+			// listener could make its pods connect to any address.
 		},
+	}
+}
+
+// watchers are the operator, and the pods of monitoring namespaces.
+func watchers(operatorNamespace string) []networkingv1.NetworkPolicyPeer {
+	return []networkingv1.NetworkPolicyPeer{
+		{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: operatorNamespace}},
+			PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{labelName: "sftp-operator"}},
+		},
+		{NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{LabelMonitoring: "true"}}},
 	}
 }
 
@@ -92,8 +97,8 @@ func Claim(l *v1alpha1.SFTPListener, v v1alpha1.ListenerVolume) *corev1.Persiste
 			Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: t.Storage}},
 		},
 	}
-	// Argo CD neither deletes a claim that carries these nor calls an Application out of sync
-	// for it, whatever made it take the claim for its own.
+	// Argo CD neither deletes a claim with these annotations nor reports its Application as
+	// out of sync, even if it mistakes the claim for its own.
 	c.Annotations = map[string]string{
 		"argocd.argoproj.io/sync-options":    "Prune=false",
 		"argocd.argoproj.io/compare-options": "IgnoreExtraneous",
@@ -115,6 +120,20 @@ func HostKey(l *v1alpha1.SFTPListener) *v1alpha1.SFTPKey {
 			DeletionPolicy: v1alpha1.Retain,
 		},
 	}
+}
+
+// HostKeys returns the SFTPKeys of a listener without hostKeyRefs. Under Legacy2026 there is one of RSA as well: the clients
+// that need the policy know nothing newer. It stays when the policy changes, because clients may know only this key. earlier are
+// the host keys of a listener that is restored.
+func HostKeys(l *v1alpha1.SFTPListener, earlier []v1alpha1.HostKeyStatus) []*v1alpha1.SFTPKey {
+	out := []*v1alpha1.SFTPKey{HostKey(l)}
+	isRSA := func(k v1alpha1.HostKeyStatus) bool { return k.Name == DefaultRSAHostKeyName(l) }
+	if l.Spec.CryptoPolicy == v1alpha1.CryptoLegacy2026 || slices.ContainsFunc(l.Status.HostKeys, isRSA) || slices.ContainsFunc(earlier, isRSA) {
+		k := HostKey(l)
+		k.Name, k.Spec.Algorithm = DefaultRSAHostKeyName(l), v1alpha1.KeyRSA3072
+		out = append(out, k)
+	}
+	return out
 }
 
 // Secret returns an owned Secret.

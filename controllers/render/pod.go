@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// resources returns what the daemon's container asks for.
+// resources returns the resources of the daemon's container.
 func resources(l *v1alpha1.SFTPListener) corev1.ResourceRequirements {
 	if r := l.Spec.Infrastructure.Pod.Resources; r != nil {
 		return corev1.ResourceRequirements{Requests: amounts(r.Requests), Limits: amounts(r.Limits)}
@@ -61,7 +61,7 @@ func pullSecrets(l *v1alpha1.SFTPListener) []corev1.LocalObjectReference {
 	return out
 }
 
-// spread returns the constraints of a listener, or else one that spreads its pods over nodes where that is possible.
+// spread returns the constraints of a listener, or by default one that spreads its pods over nodes if possible.
 func spread(l *v1alpha1.SFTPListener) []corev1.TopologySpreadConstraint {
 	selector := &metav1.LabelSelector{MatchLabels: Selector(l)}
 	given := l.Spec.Infrastructure.Pod.TopologySpreadConstraints

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// All that spec.infrastructure.pod says of scheduling reaches the pods, and of each list every element.
+// All scheduling fields of spec.infrastructure.pod reach the pods, with every list element.
 func TestSchedulingReachesPods(t *testing.T) {
 	l := readListener(t, "minimal")
 	pod := &l.Spec.Infrastructure.Pod
@@ -54,14 +54,14 @@ func TestSchedulingReachesPods(t *testing.T) {
 			"cpu": resource.MustParse("2"), "ephemeral-storage": resource.MustParse("1Gi"),
 		}}},
 	} {
-		// Semantic equality takes no list and an empty one, and two forms of an amount, for the same.
+		// Semantic equality treats a missing and an empty list as equal, and two notations of a quantity.
 		if !equality.Semantic.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("%s\n%+v\nwant\n%+v", name, pair[0], pair[1])
 		}
 	}
 }
 
-// Labels and annotations under the operator's own prefix are what it goes by: no owner of a listener sets them.
+// Labels and annotations under the operator's own prefix control the operator: an owner of a listener cannot set them.
 func TestOwnersCannotSetTheOperatorsKeys(t *testing.T) {
 	for _, kind := range []v1alpha1.ServiceType{v1alpha1.ServiceClusterIP, v1alpha1.ServiceLoadBalancer} {
 		l := readListener(t, "minimal")
@@ -91,7 +91,7 @@ func TestOwnersCannotSetTheOperatorsKeys(t *testing.T) {
 	}
 }
 
-// Service annotations do not need spec.infrastructure to have any.
+// Service annotations work without spec.infrastructure.
 func TestServiceOfItsOwn(t *testing.T) {
 	l := readListener(t, "minimal")
 	l.Spec.Infrastructure.Annotations = nil
@@ -100,7 +100,7 @@ func TestServiceOfItsOwn(t *testing.T) {
 	if !reflect.DeepEqual(got.Annotations, map[string]string{"a": "b"}) {
 		t.Errorf("annotations %v", got.Annotations)
 	}
-	// Clients' addresses stay unless the owner wants it otherwise; what is of load balancers is on those only.
+	// Clients' addresses are preserved unless the owner asks otherwise; load-balancer fields are set on load balancers only.
 	if got.Spec.ExternalTrafficPolicy != "Local" || got.Spec.Ports[0].NodePort != 0 || got.Spec.LoadBalancerClass != nil || got.Spec.LoadBalancerSourceRanges != nil {
 		t.Errorf("%+v", got.Spec)
 	}
@@ -142,7 +142,7 @@ func TestClaimOfSeveralModes(t *testing.T) {
 	}
 }
 
-// A volume of no kind, which the API does not take, is an empty directory.
+// A volume of an unknown kind, which the API does not accept, becomes an empty directory.
 func TestVolumeOfNoKind(t *testing.T) {
 	l := readListener(t, "minimal")
 	l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "data"}}

@@ -20,12 +20,12 @@ type Policy struct {
 	Name v1alpha1.CryptoPolicy
 	// Expires is when it ends, nil for never.
 	Expires *metav1.Time
-	// Ended is what the spec asks for, but has ended, "" for nothing.
+	// Ended is the policy in the spec if it has ended, "" otherwise.
 	Ended v1alpha1.CryptoPolicy
 }
 
 // PolicyAt returns the crypto policy of a listener, by the same rule as the daemon, which
-// goes back to Modern2026 by its own clock.
+// falls back to Modern2026 by its own clock.
 func PolicyAt(l *v1alpha1.SFTPListener, now time.Time) Policy {
 	p := Policy{Name: cmp.Or(l.Spec.CryptoPolicy, v1alpha1.CryptoModern2026), Expires: l.Spec.CryptoPolicyExpirationTime}
 	if p.Expires != nil && !now.Before(p.Expires.Time) {
@@ -36,21 +36,21 @@ func PolicyAt(l *v1alpha1.SFTPListener, now time.Time) Policy {
 	return p
 }
 
-// Policies are this policy and the one that comes after it, if there is one. What is given to
-// pods has to be usable under all of them.
+// Policies returns this policy and the one that follows it, if any. What pods get has to be
+// usable under all of them.
 func (p Policy) Policies() []cryptopolicy.Policy {
 	out := []cryptopolicy.Policy{p.Policy}
 	if p.Expires == nil {
 		return out
 	}
-	if next, err := cryptopolicy.Lookup(cryptopolicy.Default); err == nil { // the default is always there
+	if next, err := cryptopolicy.Lookup(cryptopolicy.Default); err == nil { // the default always exists
 		out = append(out, next)
 	}
 	return out
 }
 
 // CheckHostKey returns what is wrong with a host key, under this policy and under the one
-// that comes after it.
+// that follows it.
 func (p Policy) CheckHostKey(k ssh.PublicKey) error {
 	for _, policy := range p.Policies() {
 		if err := policy.CheckHostKey(k); err != nil {
@@ -60,11 +60,11 @@ func (p Policy) CheckHostKey(k ssh.PublicKey) error {
 	return nil
 }
 
-// Warning says what an ended policy means, "" for one that has not.
+// Warning returns what an ended policy means, "" for one that has not ended.
 func (p Policy) Warning(l *v1alpha1.SFTPListener) string {
 	if p.Ended == "" {
 		return ""
 	}
-	return fmt.Sprintf("cryptoPolicy %s ended at %s, %s is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime",
+	return fmt.Sprintf("cryptoPolicy %s ended at %s, and %s is offered instead; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime",
 		p.Ended, l.Spec.CryptoPolicyExpirationTime.UTC().Format(time.RFC3339), p.Name)
 }

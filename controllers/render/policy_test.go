@@ -25,7 +25,7 @@ func TestPolicyAt(t *testing.T) {
 	if after.Name != v1alpha1.CryptoModern2026 || after.Expires != nil {
 		t.Errorf("at its end: %+v", after)
 	}
-	const warning = "cryptoPolicy Legacy2026 ended at 2027-06-30T22:00:00Z, Modern2026 is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime"
+	const warning = "cryptoPolicy Legacy2026 ended at 2027-06-30T22:00:00Z, and Modern2026 is offered instead; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime"
 	if got := after.Warning(l); got != warning {
 		t.Errorf("warning %q", got)
 	}
@@ -34,7 +34,7 @@ func TestPolicyAt(t *testing.T) {
 	}
 }
 
-// The API's names are those of the daemon's policies.
+// The API's names match those of the daemon's policies.
 func TestPoliciesOfTheAPI(t *testing.T) {
 	names := []v1alpha1.CryptoPolicy{v1alpha1.CryptoModern2026, v1alpha1.CryptoStrict2026, v1alpha1.CryptoFips2026, v1alpha1.CryptoLegacy2026}
 	for _, name := range names {
@@ -59,7 +59,7 @@ func TestHostKeyUnderAPolicy(t *testing.T) {
 	}
 	for name, want := range map[v1alpha1.CryptoPolicy]string{
 		v1alpha1.CryptoModern2026: "",
-		v1alpha1.CryptoStrict2026: "RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519",
+		v1alpha1.CryptoStrict2026: "RSA key of 2048 bits is too short for crypto policy Strict2026: at least 3072 are required; create a new key, preferably Ed25519",
 	} {
 		err := PolicyAt(&v1alpha1.SFTPListener{Spec: v1alpha1.SFTPListenerSpec{CryptoPolicy: name}}, time.Now()).CheckHostKey(k)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

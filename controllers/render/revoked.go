@@ -45,7 +45,7 @@ func revokedFingerprint(k v1alpha1.RevokedKey) (string, error) {
 		}
 		return fingerprint, nil
 	case !fingerprintRE.MatchString(k.Fingerprint):
-		return "", errors.New("fingerprint is not as ssh-keygen -l prints it")
+		return "", errors.New("fingerprint is not in the form that ssh-keygen -l prints")
 	}
 	return k.Fingerprint, nil
 }
@@ -58,7 +58,7 @@ func revokedCertificate(c v1alpha1.RevokedCertificate) (config.RevokedCertificat
 			return out, fmt.Errorf("certificate.serial %q is not a number from 1 to 18446744073709551615", c.Serial)
 		}
 		if c.CAFingerprint == "" {
-			return out, errors.New("certificate: a serial number must have the fingerprint of the CA that counts it")
+			return out, errors.New("certificate: a serial number requires the fingerprint of the CA that assigned it")
 		}
 	}
 	if err := out.Validate(); err != nil {

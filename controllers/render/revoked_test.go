@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// An entry that cannot be used is named, and the others hold.
+// An unusable entry is named, and the others apply.
 func TestRevoked(t *testing.T) {
 	const (
 		fingerprint = "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"
@@ -35,9 +35,9 @@ func TestRevoked(t *testing.T) {
 	}
 	want := []string{
 		`spec.revokedKeys[1] revokes nothing: publicKey is not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`,
-		`spec.revokedKeys[4] revokes nothing: fingerprint is not as ssh-keygen -l prints it`,
+		`spec.revokedKeys[4] revokes nothing: fingerprint is not in the form that ssh-keygen -l prints`,
 		`spec.revokedKeys[7] revokes nothing: certificate.serial "18446744073709551616" is not a number from 1 to 18446744073709551615`,
-		`spec.revokedKeys[8] revokes nothing: certificate: a serial number must have the fingerprint of the CA that counts it`,
+		`spec.revokedKeys[8] revokes nothing: certificate: a serial number requires the fingerprint of the CA that assigned it`,
 	}
 	if !slices.Equal(problems, want) {
 		t.Errorf("problems: %q", problems)

@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// defaultPort is the Service's port unless the listener says otherwise.
+// defaultPort is the Service's port unless the listener sets one.
 const defaultPort = 22
 
 // Service returns the Service of a listener.
@@ -36,6 +36,7 @@ func Service(l *v1alpha1.SFTPListener) *corev1.Service {
 		}
 		maps.Copy(s.Annotations, ownersKeys(in.Annotations))
 	}
+	distribute(in, &s.Spec)
 	if s.Spec.Type == corev1.ServiceTypeClusterIP {
 		return s
 	}
@@ -51,8 +52,31 @@ func Service(l *v1alpha1.SFTPListener) *corev1.Service {
 		if in.LoadBalancerClass != "" {
 			s.Spec.LoadBalancerClass = &in.LoadBalancerClass
 		}
+		if in.LoadBalancerNodePorts != "" {
+			s.Spec.AllocateLoadBalancerNodePorts = new(in.LoadBalancerNodePorts == v1alpha1.NodePortsAllocate)
+		}
 	}
 	return s
+}
+
+// distribute configures the Service's IP families and how it distributes connections, whatever its type.
+func distribute(in v1alpha1.ListenerService, s *corev1.ServiceSpec) {
+	if in.IPFamilyPolicy != "" {
+		s.IPFamilyPolicy = new(corev1.IPFamilyPolicy(in.IPFamilyPolicy))
+	}
+	for _, f := range in.IPFamilies {
+		s.IPFamilies = append(s.IPFamilies, corev1.IPFamily(f))
+	}
+	if in.AppProtocol != "" {
+		s.Ports[0].AppProtocol = &in.AppProtocol
+	}
+	if in.TrafficDistribution != "" {
+		s.TrafficDistribution = new(string(in.TrafficDistribution))
+	}
+	s.SessionAffinity = corev1.ServiceAffinity(in.SessionAffinity)
+	if in.SessionAffinityTimeoutSeconds != nil {
+		s.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: in.SessionAffinityTimeoutSeconds}}
+	}
 }
 
 func serviceType(l *v1alpha1.SFTPListener) corev1.ServiceType {
@@ -62,7 +86,7 @@ func serviceType(l *v1alpha1.SFTPListener) corev1.ServiceType {
 	return corev1.ServiceType(l.Spec.Service.Type)
 }
 
-// ServicePort is the port of a listener's Service.
+// ServicePort returns the port of a listener's Service.
 func ServicePort(l *v1alpha1.SFTPListener) int32 {
 	if l.Spec.Service.Port == nil {
 		return defaultPort

@@ -9,8 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// A code is used up for all pods. With more than one they share what was used, or a code that somebody has overlooked
-// logs in again at the next pod.
+// A code is used up for all pods. If there are several, they share what was used; otherwise a code that an onlooker has seen
+// would log in again at another pod.
 func TestSharedCodes(t *testing.T) {
 	for _, c := range []struct {
 		replicas *int32
@@ -37,7 +37,7 @@ func TestSharedCodes(t *testing.T) {
 	}
 }
 
-// What a listener does not set has the default that the API's documentation promises.
+// Settings that a listener does not set have the defaults that the API's documentation promises.
 func TestDefaultsOfSettings(t *testing.T) {
 	l := &v1alpha1.SFTPListener{}
 	l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "home"}}
@@ -54,7 +54,7 @@ func TestDefaultsOfSettings(t *testing.T) {
 	if MinPasswordLength(l) != 8 {
 		t.Errorf("passwords of %d characters", MinPasswordLength(l))
 	}
-	// A number of its own counts, also 0.
+	// An explicit number applies, including 0.
 	l.Spec.Shutdown.ReadinessDelaySeconds, l.Spec.Shutdown.DrainTimeoutSeconds = new(int32(0)), new(int32(7))
 	l.Spec.Authentication.MaxAuthTries, l.Spec.Authentication.PasswordPolicy.MinLength = new(int32(2)), new(int32(16))
 	l.Spec.Limits.MaxConnections, l.Spec.Limits.IdleTimeoutSeconds = new(int32(3)), new(int32(4))
@@ -65,7 +65,7 @@ func TestDefaultsOfSettings(t *testing.T) {
 	}
 }
 
-// A user without limits of its own has none in its record, and its certificates are in it only if it accepts them.
+// A user without limits has none in its record, and its certificates are in it only if it accepts them.
 func TestRecordOfAPlainUser(t *testing.T) {
 	d := decision()
 	d.User.Spec.Limits, d.User.Spec.ExpirationTime = v1alpha1.UserLimits{}, nil

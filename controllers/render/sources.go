@@ -12,9 +12,9 @@ const (
 	defaultStartupsPerSource   = 20
 )
 
-// seesClients says whether the pods learn clients' own addresses. A Service that spreads
-// connections over all nodes replaces them by those of nodes, and a limit for each source
-// would then be one for all clients together.
+// seesClients reports whether the pods see clients' own addresses. A Service that spreads
+// connections over all nodes replaces them with nodes' addresses, and a limit per source
+// would then apply to all clients together.
 func seesClients(l *v1alpha1.SFTPListener) bool {
 	return l.Spec.ProxyProtocol.Mode == v1alpha1.ProxyProtocolRequired ||
 		l.Spec.Service.ExternalTrafficPolicy != v1alpha1.TrafficCluster
@@ -58,9 +58,13 @@ func sources(l *v1alpha1.SFTPListener) config.Sources {
 
 func uploads(l *v1alpha1.SFTPListener) config.Uploads {
 	u := l.Spec.Uploads
-	return config.Uploads{
+	out := config.Uploads{
 		Publish:     string(u.Publish),
 		Incomplete:  string(u.Incomplete),
 		SyncOnClose: u.Sync == v1alpha1.SyncOnClose,
 	}
+	if u.Checksum == v1alpha1.ChecksumSHA256 { // None stays empty, so that a daemon of a release without it accepts the settings
+		out.Checksum = config.ChecksumSHA256
+	}
+	return out
 }

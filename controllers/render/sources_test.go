@@ -6,7 +6,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Where a Service hides clients' addresses, a limit for each source would be one for all.
+// Where a Service hides clients' addresses, a per-source limit would be shared by all clients.
 func TestLimitsOfSources(t *testing.T) {
 	cluster := v1alpha1.ListenerService{Type: v1alpha1.ServiceLoadBalancer, ExternalTrafficPolicy: v1alpha1.TrafficCluster}
 	proxied := v1alpha1.ListenerProxyProtocol{Mode: v1alpha1.ProxyProtocolRequired, TrustedCIDRs: []string{"10.0.0.0/8"}}

@@ -7,8 +7,8 @@ import (
 
 const defaultSamplingPercent = 100
 
-// tracing is zero, and then not written, without an endpoint: a daemon that does not know it
-// would refuse the whole configuration.
+// tracing returns zero, which is not written, without an endpoint: a daemon that does not
+// know the field would refuse the whole configuration.
 func tracing(l *v1alpha1.SFTPListener) config.Tracing {
 	t := l.Spec.Tracing
 	if t.Endpoint == "" {

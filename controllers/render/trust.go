@@ -22,28 +22,28 @@ const (
 	revokedField = "spec.revokedKeysSecretRefs"
 )
 
-// SecretFile is what was found of a SecretFileReference.
+// SecretFile is the result for a SecretFileReference.
 type SecretFile struct {
-	// NoSecret and NoEntry report that there is none, and Unread that it is not known yet.
+	// NoSecret and NoEntry are set if it is missing, and Unread if that is not known yet.
 	NoSecret, NoEntry, Unread bool
 	Data                      []byte
 }
 
-// Trust is whose signatures an endpoint trusts, and what it does not any more.
+// Trust is whose signatures an endpoint trusts, and what it has revoked.
 type Trust struct {
-	// UserCAs are the CAs for the pods, without those that are no public keys. One that the
-	// policy does not admit is the pods' to refuse: a policy may end.
+	// UserCAs are the CAs for the pods, without those that are not public keys. The pods
+	// refuse CAs that the policy does not allow, because a policy may end.
 	UserCAs []string
 	Revoked config.Revoked
-	// Unknown says that a list of revoked keys cannot be read, and never was: nobody knows
+	// Unknown is set if a list of revoked keys cannot be read, and never was: it is unknown
 	// who must not log in.
 	Unknown bool
 }
 
-// ResolveTrust finds out what a listener trusts, and what is wrong with what it names.
-// While a list of revoked keys cannot be read, everything stays revoked that was, and while a
-// list of CAs has not been read, all CAs stay trusted that were: previous is what the pods got
-// last, nil if they never got anything.
+// ResolveTrust determines what a listener trusts, and what is wrong with its references. While
+// a list of revoked keys cannot be read, everything that was revoked stays revoked, and while
+// a list of CAs has not been read, all CAs that were trusted stay trusted: previous is what
+// the pods last got, nil if they never got anything.
 func ResolveTrust(l *v1alpha1.SFTPListener, policy cryptopolicy.Policy, file func(v1alpha1.SecretFileReference) SecretFile,
 	previous *Trust,
 ) (Trust, []credentials.Problem) {
@@ -76,10 +76,10 @@ func (r *trustResolver) problem(reason, format string, args ...any) {
 	r.problems = append(r.problems, credentials.Problem{Reason: reason, Message: fmt.Sprintf(format, args...)})
 }
 
-// data is the content of a file, or false after noting what is missing and what follows.
+// data returns the content of a file, or false after recording what is missing and its consequences.
 func (r *trustResolver) data(field, consequence string, ref v1alpha1.SecretFileReference, f SecretFile) ([]byte, bool) {
 	switch {
-	case f.Unread: // it will be
+	case f.Unread: // it will be read
 	case f.NoSecret:
 		r.problem(v1alpha1.ReasonSecretNotFound, "Secret %q does not exist in namespace %q, %s; create it or correct %s", ref.Name, r.namespace, consequence, field)
 	case f.NoEntry:
@@ -160,7 +160,7 @@ func (r *trustResolver) revoke(l *v1alpha1.SFTPListener, file func(v1alpha1.Secr
 			r.out.Unknown = true
 			return
 		}
-		// What is new comes last: it is what gives way when all is too much.
+		// New entries come last, so that they are dropped if there are too many.
 		listed = bounded(join(join(inline, previous.Revoked), listed))
 	}
 	r.out.Revoked = listed
@@ -168,7 +168,7 @@ func (r *trustResolver) revoke(l *v1alpha1.SFTPListener, file func(v1alpha1.Secr
 
 func size(r config.Revoked) int { return len(r.Keys) + len(r.Certificates) }
 
-// join returns the entries of both, each once.
+// join returns the union of both.
 func join(a, b config.Revoked) config.Revoked {
 	return config.Revoked{Keys: union(a.Keys, b.Keys), Certificates: union(a.Certificates, b.Certificates)}
 }

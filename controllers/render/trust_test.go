@@ -44,7 +44,7 @@ func messages(problems []credentials.Problem) (out []string) {
 	return out
 }
 
-// A CA that cannot be used is named; pods get those that are public keys, each once.
+// An unusable CA is named; pods get those that are public keys, without duplicates.
 func TestUserCAs(t *testing.T) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -83,7 +83,7 @@ func TestUserCAs(t *testing.T) {
 		`InvalidUserCA: spec.authentication.trustedUserCAs[2]: option "cert-authority" is not supported; remove it (only from= is understood)`,
 		`InvalidUserCA: spec.authentication.trustedUserCAs[3]: from= has no meaning before the key of a CA; its certificates can have the option source-address`,
 		`InvalidUserCA: Secret "cas", entry "a", line 4: the key after "ssh-rsa" is damaged or incomplete; copy the whole line of the .pub file again`,
-		`InvalidUserCA: Secret "cas", entry "a", line 5: crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256; make a new key, best of type Ed25519`,
+		`InvalidUserCA: Secret "cas", entry "a", line 5: crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256; create a new key, preferably Ed25519`,
 		`InvalidUserCA: Secret "cas", entry "empty" holds no public key; add the line of the CA's .pub file, or remove it from spec.authentication.trustedUserCAsSecretRefs`,
 		`SecretKeyMissing: Secret "cas" has no entry "none", and its CAs are not trusted; add it or correct spec.authentication.trustedUserCAsSecretRefs`,
 		`SecretNotFound: Secret "gone" does not exist in namespace "files", and its CAs are not trusted; create it or correct spec.authentication.trustedUserCAsSecretRefs`,
@@ -117,7 +117,7 @@ func TestTooManyUserCAs(t *testing.T) {
 	}
 }
 
-// trusted is what the pods got last, nil if they never got anything.
+// trusted is what the pods last got, nil if they never got anything.
 func trusted(revoked *config.Revoked) *Trust {
 	if revoked == nil {
 		return nil
@@ -125,8 +125,8 @@ func trusted(revoked *config.Revoked) *Trust {
 	return &Trust{Revoked: *revoked}
 }
 
-// A list of CAs that has not been read yet takes no CA away, and one that is gone does. A list of revoked keys that has not been read
-// keeps what was revoked; without that pods must not begin.
+// A list of CAs that has not been read yet removes no CA, and a deleted one does. A list of revoked keys that has not been read
+// keeps what was revoked; if nothing is known, pods must not start.
 func TestListsThatAreNotReadYet(t *testing.T) {
 	l := &v1alpha1.SFTPListener{}
 	l.Spec.Authentication.TrustedUserCAs = []string{aKey}
@@ -207,7 +207,7 @@ func TestRevokedLists(t *testing.T) {
 	}
 }
 
-// What is kept never grows beyond what pods take, and what the spec says now comes first.
+// What is kept never exceeds what pods accept, and the current spec takes precedence.
 func TestKeptIsBounded(t *testing.T) {
 	var previous config.Revoked
 	for i := range config.MaxRevoked {

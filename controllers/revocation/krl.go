@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// OpenSSH PROTOCOL.krl, sections 1 to 6. What ssh-keygen -k writes is read in full but for
-// SHA-1 fingerprints: keys are told apart by SHA-256 here.
+// OpenSSH PROTOCOL.krl, sections 1 to 6. Everything that ssh-keygen -k writes is supported
+// except SHA-1 fingerprints: keys are identified by SHA-256 here.
 const (
 	magic   = "SSHKRL\n\x00"
 	version = 1
@@ -49,9 +49,9 @@ func parseKRL(data []byte) (config.Revoked, error) {
 		return config.Revoked{}, errTruncated
 	}
 	if format != version {
-		return config.Revoked{}, fmt.Errorf("the KRL is of format %d; only %d is known", format, version)
+		return config.Revoked{}, fmt.Errorf("the KRL has format %d; only %d is supported", format, version)
 	}
-	// Its own version, the time it was made, flags.
+	// Its version, creation time and flags.
 	if !s.Skip(3*8) || !readString(&s, &reserved) || !readString(&s, &comment) {
 		return config.Revoked{}, errTruncated
 	}
@@ -79,20 +79,20 @@ func (k *krl) section(kind uint8, body cryptobyte.String) error {
 		return k.certificates(body)
 	case sectionExplicitKey:
 		return each(body, func(blob cryptobyte.String) error {
-			// Not parsed: keys of types that are not known here are revoked all the same.
+			// Not parsed: keys of unknown types are revoked as well.
 			sum := sha256.Sum256(blob)
 			return k.key(sum[:])
 		})
 	case sectionFingerprintSHA256:
 		return each(body, func(hash cryptobyte.String) error { return k.key(hash) })
 	case sectionFingerprintSHA1:
-		return errors.New(`the KRL has SHA-1 fingerprints, which revoke nothing here; make it with "hash:" or the keys themselves, not "sha1:"`)
+		return errors.New(`the KRL has SHA-1 fingerprints, which revoke nothing here; create it with "hash:" or the keys themselves, not "sha1:"`)
 	case sectionSignature:
-		return nil // whoever may write the Secret is who is trusted; OpenSSH does not check it either
+		return nil // writers of the Secret are trusted; OpenSSH does not check it either
 	case sectionExtension:
 		return extension(body)
 	}
-	return fmt.Errorf("the KRL has a section of type %d, which is not known", kind)
+	return fmt.Errorf("the KRL has a section of type %d, which is not supported", kind)
 }
 
 func (k *krl) key(sha256sum []byte) error {
@@ -110,7 +110,7 @@ func (k *krl) full() error {
 	return nil
 }
 
-// certificates reads what is revoked of a CA, or of all if it has no key.
+// certificates reads what is revoked for a CA, or for all if there is no key.
 func (k *krl) certificates(body cryptobyte.String) error {
 	var blob, reserved cryptobyte.String
 	if !readString(&body, &blob) || !readString(&body, &reserved) {
@@ -120,7 +120,7 @@ func (k *krl) certificates(body cryptobyte.String) error {
 	if !blob.Empty() {
 		key, err := ssh.ParsePublicKey(blob)
 		if err != nil {
-			return errors.New("the KRL names a CA whose key is damaged, or of a type that is not known")
+			return errors.New("the KRL names a CA whose key is damaged, or of an unsupported type")
 		}
 		ca = ssh.FingerprintSHA256(key)
 	}
@@ -174,11 +174,11 @@ func (k *krl) certificate(ca string, kind uint8, part cryptobyte.String) error {
 	case certExtension:
 		return extension(part)
 	}
-	return fmt.Errorf("the KRL has a certificate section of type %d, which is not known", kind)
+	return fmt.Errorf("the KRL has a certificate section of type %d, which is not supported", kind)
 }
 
-// serials adds the serial numbers from first to last. Number 0 is none: certificates of a
-// CA that does not count have it.
+// serials adds the serial numbers from first to last. Number 0 means none: CAs that do not
+// assign serial numbers use it.
 func (k *krl) serials(ca string, first, last uint64) error {
 	if first == 0 || last < first {
 		return errTruncated
@@ -220,7 +220,7 @@ func (k *krl) bitmap(ca string, part cryptobyte.String) error {
 	return nil
 }
 
-// extension refuses one that must be understood.
+// extension returns an error for a critical extension.
 func extension(body cryptobyte.String) error {
 	var (
 		name, contents cryptobyte.String
@@ -230,8 +230,8 @@ func extension(body cryptobyte.String) error {
 		return errTruncated
 	}
 	if critical != 0 {
-		// Its name is the Secret's content, which no status quotes.
-		return errors.New("the KRL has a critical extension, which is not known; make it without, for example with ssh-keygen -k")
+		// Its name is content of the Secret, which no status may quote.
+		return errors.New("the KRL has an unsupported critical extension; create it without, for example with ssh-keygen -k")
 	}
 	return nil
 }
@@ -249,7 +249,7 @@ func each(body cryptobyte.String, do func(cryptobyte.String) error) error {
 	return nil
 }
 
-// readString reads a string as of RFC 4251 section 5.
+// readString reads a string (RFC 4251 section 5).
 func readString(s, out *cryptobyte.String) bool {
 	var n uint32
 	return s.ReadUint32(&n) && uint64(n) <= uint64(len(*s)) && s.ReadBytes((*[]byte)(out), int(n))

@@ -23,7 +23,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// builder writes KRLs as of PROTOCOL.krl, right ones and others.
+// builder writes KRLs as described in PROTOCOL.krl, valid and invalid ones.
 type builder struct{ cryptobyte.Builder }
 
 func newKRL() *builder {
@@ -65,7 +65,7 @@ func numbers(list ...uint64) []byte {
 	return b.BytesOrPanic()
 }
 
-// ofCA is the body of a section of certificates, of any CA.
+// ofCA is the body of a certificate section, for any CA.
 func ofCA(kind uint8, data []byte) []byte {
 	b := &builder{}
 	b.AddBytes(strs("", ""))
@@ -77,7 +77,7 @@ func sumOf(key string) string {
 	return "SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
 }
 
-// What a KRL revokes of a CA names the CA by its fingerprint, each of its kinds, and the next section names its own.
+// What a KRL revokes for a CA names the CA by its fingerprint, for each kind of entry, and the next section names its own CA.
 func TestKRLOfACA(t *testing.T) {
 	blobs, fingers := [][]byte{}, []string{}
 	for range 2 {
@@ -112,7 +112,7 @@ func TestKRLOfACA(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got.Certificates, want) || got.Keys != nil {
 		t.Errorf("%+v, %v\nwant %+v", got, err, want)
 	}
-	for n := range all { // a part that is cut short, whichever it is
+	for n := range all { // any part, truncated
 		cut := section(blobs[0], all[:n+1]...)
 		for less := 1; less < len(all[n]); less++ {
 			if r, err := Parse(newKRL().section(1, cut[:len(cut)-less]).BytesOrPanic()); err == nil {
@@ -127,7 +127,7 @@ func TestKRLOfACA(t *testing.T) {
 	}
 }
 
-// Of key IDs, too, a list holds 4096.
+// A list may also contain 4096 key IDs.
 func TestMostKeyIDs(t *testing.T) {
 	ids := make([]string, 4097)
 	for i := range ids {
@@ -141,7 +141,7 @@ func TestMostKeyIDs(t *testing.T) {
 	}
 }
 
-// A list holds 4096 keys and certificates together, and not one more.
+// A list may contain 4096 keys and certificates together, and not one more.
 func TestMostThatAListRevokes(t *testing.T) {
 	for _, keys := range []int{0, 1, 4095, 4096} {
 		certificates := make([]uint64, 4096-keys)
@@ -163,7 +163,7 @@ func TestMostThatAListRevokes(t *testing.T) {
 	}
 }
 
-// A KRL that is cut short is refused, unless the cut is between two sections, where nothing tells it from a whole one.
+// A truncated KRL is refused, unless it is cut between two sections, where it cannot be distinguished from a complete one.
 func TestTruncatedKRL(t *testing.T) {
 	sections := []struct {
 		kind uint8
@@ -197,7 +197,7 @@ func TestTruncatedKRL(t *testing.T) {
 				t.Errorf("section %d: %d of %d bytes are read as %+v", s.kind, n, len(whole), r)
 			}
 		}
-		// Also a section whose length is right, and whose body is not whole.
+		// Also a section whose length is right, but whose body is incomplete.
 		for n := range len(s.body) {
 			r, err := Parse(newKRL().section(s.kind, s.body[:n]).BytesOrPanic())
 			if all, _ := Parse(whole); err == nil && reflect.DeepEqual(r, all) && len(all.Keys)+len(all.Certificates) > 0 {
@@ -205,7 +205,7 @@ func TestTruncatedKRL(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Parse(append([]byte(magic), 0, 0, 0, 2)); err == nil || !strings.Contains(err.Error(), "of format 2") {
+	if _, err := Parse(append([]byte(magic), 0, 0, 0, 2)); err == nil || !strings.Contains(err.Error(), "has format 2") {
 		t.Errorf("format 2: %v", err)
 	}
 }
@@ -225,8 +225,8 @@ func TestParseKRL(t *testing.T) {
 		"key IDs":            {newKRL().section(1, ofCA(0x23, strs("a", "b"))), certificates(config.RevokedCertificate{KeyID: "a"}, config.RevokedCertificate{KeyID: "b"}), ""},
 		"a signature":        {newKRL().section(4, []byte("anything")), config.Revoked{}, ""},
 		"an extension":       {newKRL().section(255, append(strs("x"), append([]byte{0}, strs("y")...)...)), config.Revoked{}, ""},
-		"a critical one":     {newKRL().section(255, append(strs("x"), append([]byte{1}, strs("y")...)...)), config.Revoked{}, "has a critical extension"},
-		"one of a CA":        {newKRL().section(1, ofCA(0x39, append(strs("x"), append([]byte{1}, strs("y")...)...))), config.Revoked{}, "has a critical extension"},
+		"a critical one":     {newKRL().section(255, append(strs("x"), append([]byte{1}, strs("y")...)...)), config.Revoked{}, "has an unsupported critical extension"},
+		"one of a CA":        {newKRL().section(1, ofCA(0x39, append(strs("x"), append([]byte{1}, strs("y")...)...))), config.Revoked{}, "has an unsupported critical extension"},
 		"critical otherwise": {newKRL().section(255, append(strs("x"), append([]byte{0x80}, strs("y")...)...)), config.Revoked{}, "critical extension"},
 		"one and more":       {newKRL().section(255, append(strs("x"), append([]byte{0}, strs("y", "z")...)...)), config.Revoked{}, "damaged"},
 		"explicit keys":      {newKRL().section(2, strs("a", "b")), config.Revoked{Keys: []string{sumOf("a"), sumOf("b")}}, ""},
@@ -284,7 +284,7 @@ func TestParseKRL(t *testing.T) {
 	}
 }
 
-// The KRLs are OpenSSH's own, and its own verdict on each key and certificate is asked for.
+// The KRLs are OpenSSH's own, and each key and certificate is compared with its verdict.
 func TestAgainstOpenSSH(t *testing.T) {
 	if _, err := exec.LookPath("ssh-keygen"); err != nil {
 		t.Fatal("ssh-keygen is needed; hack/install-packages.sh installs it")
@@ -411,8 +411,8 @@ func copyFile(t *testing.T, dir, from, to string) {
 	}
 }
 
-// FuzzParse: of any list, what is revoked are entries that the daemon takes; one that is not
-// read whole revokes nothing.
+// FuzzParse: for any list, what is revoked are entries that the daemon accepts; a list that is not read completely revokes
+// nothing.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("# comment\n" + keyLine + " lost\n" + otherFinger + "\n"))
 	f.Add(newKRL().section(1, ofCA(0x22, append(numbers(100), strs("\x01\x0e")...))).section(2, strs("a key")).BytesOrPanic())
@@ -445,7 +445,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// snapshotOf is what a daemon makes of it.
+// snapshotOf returns the snapshot that a daemon builds from it.
 func snapshotOf(t *testing.T, r config.Revoked) *snapshot.Snapshot {
 	t.Helper()
 	dir := configtest.New(t)

@@ -1,5 +1,5 @@
-// Package revocation reads lists of what is revoked, as files of sshd's option RevokedKeys
-// are: lines of text, or OpenSSH's binary format for the exchange of such lists (KRL).
+// Package revocation reads revocation lists in the formats of sshd's option RevokedKeys:
+// lines of text, or OpenSSH's binary key revocation list (KRL).
 package revocation
 
 import (
@@ -19,11 +19,11 @@ import (
 var (
 	fingerprintRE = regexp.MustCompile(config.FingerprintPattern)
 
-	errTooMany = fmt.Errorf("it revokes more than %d keys, serial numbers and key IDs; split off a CA, or let certificates end by themselves", config.MaxRevoked)
+	errTooMany = fmt.Errorf("it revokes more than %d keys, serial numbers and key IDs; split off a CA, or let certificates expire", config.MaxRevoked)
 )
 
-// Parse reads a list, a KRL if it begins as one, and lines otherwise. It is read as a
-// whole or not at all: of a list that is damaged, nobody knows what it should revoke.
+// Parse reads a list, a KRL if it begins as one, and lines otherwise. It is read as a whole
+// or not at all: it is unknown what a damaged list should revoke.
 func Parse(data []byte) (config.Revoked, error) {
 	if bytes.HasPrefix(data, []byte(magic)) {
 		return parseKRL(data)
@@ -61,22 +61,22 @@ func parseLine(line string) (fingerprint string, err error) {
 	first := strings.Fields(line)[0]
 	if strings.HasPrefix(first, "SHA256:") {
 		if !fingerprintRE.MatchString(first) {
-			return "", errors.New("the fingerprint is not as ssh-keygen -l prints it: SHA256: and 43 characters")
+			return "", errors.New("the fingerprint is not in the form that ssh-keygen -l prints: SHA256: and 43 characters")
 		}
 		return first, nil
 	}
 	return Fingerprint(line)
 }
 
-// Fingerprint is that of a public key in the format of authorized_keys, of any type and
-// size: one that is too weak to log in may become usable with another crypto policy.
+// Fingerprint returns that of a public key in authorized_keys format, of any type and size:
+// a key that is too weak to log in may become usable with another crypto policy.
 func Fingerprint(line string) (string, error) {
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {
 		return "", errors.New(`not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`)
 	}
 	if _, certificate := key.(*ssh.Certificate); certificate {
-		return "", errors.New("a certificate; give the key that it certifies, the line in the .pub file beside it, or its serial number or key ID")
+		return "", errors.New("a certificate; use the key that it certifies (from its .pub file), its serial number or its key ID")
 	}
 	return ssh.FingerprintSHA256(key), nil
 }

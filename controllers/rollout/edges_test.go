@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// compared returns what a change of the owner's spec and of the rendered Deployment comes to.
+// compared returns the result of comparing a change of the owner's spec and of the rendered Deployment.
 func compared(t *testing.T, before, after *v1alpha1.SFTPListener, spoil func(*appsv1.Deployment)) Change {
 	t.Helper()
 	was := live(t, before, "v1", First)
@@ -26,7 +26,7 @@ func compared(t *testing.T, before, after *v1alpha1.SFTPListener, spoil func(*ap
 	return Compare(was, d, record)
 }
 
-// withVolume is a listener with one volume.
+// withVolume returns a listener with one volume.
 func withVolume(v v1alpha1.ListenerVolume) *v1alpha1.SFTPListener {
 	l := testListener()
 	v.Name = "data"
@@ -34,7 +34,7 @@ func withVolume(v v1alpha1.ListenerVolume) *v1alpha1.SFTPListener {
 	return l
 }
 
-// Another claim, or another size of an emptyDir, is the owner's change, and so is one kind of volume for another.
+// Another claim, or another size of an emptyDir, is the owner's change, and so is replacing one kind of volume with another.
 func TestVolumesAreTheOwners(t *testing.T) {
 	kinds := []*v1alpha1.SFTPListener{
 		withVolume(v1alpha1.ListenerVolume{ClaimTemplate: &v1alpha1.ClaimTemplate{Storage: resource.MustParse("1Gi")}}),
@@ -51,7 +51,7 @@ func TestVolumesAreTheOwners(t *testing.T) {
 			}
 		}
 	}
-	// Equal specs of all kinds keep their digest between versions, see TestInputsAreStable.
+	// Equal specs of all kinds keep their digest between versions; see TestInputsAreStable.
 	for i, want := range []string{"5dc75e5daf29", "8ba537f3df06", "a0b254fe99b4", "ea583d3b73cb", "ce5632d6ed44"} {
 		if _, r := rendered(t, kinds[i], "v1"); r.Inputs != want {
 			t.Errorf("kind %d: inputs are %s and were %s: an upgrade would not be paced", i, r.Inputs, want)
@@ -59,7 +59,7 @@ func TestVolumesAreTheOwners(t *testing.T) {
 	}
 }
 
-// Each part of a template is told by its own name, and by that only.
+// Each part of a template is reported under its own name, and only under that.
 func TestNamesOfParts(t *testing.T) {
 	container := func(edit func(*corev1.Container)) func(*corev1.PodTemplateSpec) {
 		return func(p *corev1.PodTemplateSpec) { edit(&p.Spec.Containers[0]) }
@@ -97,7 +97,7 @@ func TestNamesOfParts(t *testing.T) {
 	}
 }
 
-// A Deployment that lacks what all of ours have is compared all the same.
+// A Deployment that lacks fields that all of ours have is compared all the same.
 func TestOddDeployments(t *testing.T) {
 	for name, spoil := range map[string]func(*corev1.PodSpec){
 		"no container": func(s *corev1.PodSpec) { s.Containers = nil },
@@ -122,7 +122,7 @@ func TestOddDeployments(t *testing.T) {
 	}
 }
 
-// What a version of the operator knew and this one does not is podTemplate, once.
+// Fields that another version of the operator knew and this one does not are reported as podTemplate, once.
 func TestUnknownParts(t *testing.T) {
 	d, record := rendered(t, testListener(), "v1")
 	before := record
@@ -166,7 +166,7 @@ func TestRecordOnADeployment(t *testing.T) {
 	if !ok || got.Cause != Idle || got.After != "7" || got.Inputs != r.Inputs || len(got.Parts) != len(r.Parts) {
 		t.Errorf("read %+v, wrote %+v", got, r)
 	}
-	// Without a difference, what was written down about the last one stays.
+	// Without a difference, what was recorded about the last one stays.
 	if c := Compare(d, d, r); c.Any() || c.Cause != Idle || c.After != "7" {
 		t.Errorf("%+v", c)
 	}
@@ -182,7 +182,7 @@ func TestRecordOnADeployment(t *testing.T) {
 	}
 }
 
-// Where a roll-out stands is told only when the Deployment's controller has looked at it.
+// The progress of a rollout is reported only after the Deployment's controller has observed it.
 func TestRollingAndStuck(t *testing.T) {
 	for name, c := range map[string]struct {
 		state          state
@@ -201,7 +201,7 @@ func TestRollingAndStuck(t *testing.T) {
 			t.Errorf("%s: rolling %v, stuck %v", name, Rolling(&d), Stuck(&d))
 		}
 	}
-	// Before the controller has counted, and with a number of replicas that is not known, nothing is ending.
+	// Before the controller has counted, and with an unknown number of replicas, no pod is terminating.
 	for name, edit := range map[string]func(*appsv1.Deployment, *Record){
 		"no revision": func(d *appsv1.Deployment, r *Record) { r.After = ""; delete(d.Annotations, revisionAnnotation) },
 		"no replicas": func(d *appsv1.Deployment, _ *Record) { d.Spec.Replicas = nil },
@@ -222,7 +222,7 @@ func TestRollingAndStuck(t *testing.T) {
 	}
 }
 
-// Pods that are complete and serve nobody do not prove an image: a version whose pods all fail later must stop.
+// Pods that are complete but serve no users do not prove an image: a version whose pods all fail later must stop.
 func TestImageIsNotProvenByPodsThatFail(t *testing.T) {
 	list := []appsv1.Deployment{deployment("a", stuck), deployment("b", done)}
 	list[1].Status.AvailableReplicas = 0
@@ -236,7 +236,7 @@ func TestImageIsNotProvenByPodsThatFail(t *testing.T) {
 	}
 }
 
-// A listener is not behind itself, though the queue has an older time of it.
+// A listener is not behind itself, even if the queue has an older time for it.
 func TestOwnPlaceInTheQueue(t *testing.T) {
 	f := Fleet{Queue: []Place{place("a", 10), place("b", 20)}}
 	if !f.Admits(place("b", 30), 2) || f.Admits(place("b", 30), 1) {

@@ -9,9 +9,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// Held returns what a Deployment should be while a change of it waits: as wanted, but for the
-// parts that the change names, which are as they were applied before. It returns false if
-// that cannot be told: of podTemplate, only a digest is kept.
+// Held returns what a Deployment should be while a change of it waits: as wanted, except for
+// the parts that the change names, which keep their previously applied values. It returns
+// false if those are unknown: for podTemplate, only a digest is kept.
 func Held(live, want *appsv1.Deployment, change Change) (*appsv1.Deployment, bool) {
 	if slices.Contains(change.Names, ChangePodTemplate) {
 		return nil, false
@@ -28,23 +28,13 @@ func Held(live, want *appsv1.Deployment, change Change) (*appsv1.Deployment, boo
 	for _, name := range change.Names {
 		switch name {
 		case ChangeImage:
-			ours.Image, ours.ImagePullPolicy = theirs.Image, theirs.ImagePullPolicy
-		case changeShutdown:
-			to.Spec.TerminationGracePeriodSeconds = from.Spec.TerminationGracePeriodSeconds
-		case changeLabels:
-			to.Labels = from.Labels
-		case changeAnnotations:
-			to.Annotations = from.Annotations
-		case changeNodeSelector:
-			to.Spec.NodeSelector = from.Spec.NodeSelector
-		case changeTolerations:
-			to.Spec.Tolerations = from.Spec.Tolerations
-		case changeSpread:
-			to.Spec.TopologySpreadConstraints = from.Spec.TopologySpreadConstraints
-		case changePriority:
-			to.Spec.PriorityClassName = from.Spec.PriorityClassName
-		case changePullSecrets:
-			to.Spec.ImagePullSecrets = from.Spec.ImagePullSecrets
+			ours.Image = theirs.Image
+		case changePullPolicy:
+			ours.ImagePullPolicy = theirs.ImagePullPolicy
+		case changeGroups, changeFSGroup:
+			if !keepGroups(&to.Spec, &from.Spec, name) {
+				return nil, false
+			}
 		case changeResources:
 			ours.Resources, ours.Env = theirs.Resources, theirs.Env
 		case changeMaxUsers:
@@ -52,24 +42,74 @@ func Held(live, want *appsv1.Deployment, change Change) (*appsv1.Deployment, boo
 		case changeVolumes:
 			keepVolumes(out, live)
 		default:
-			return nil, false // a part that this version does not know
+			if !keepField(to, from, name) {
+				return nil, false // a part unknown to this version
+			}
 		}
 	}
 	return out, true
 }
 
-// keepConfiguration takes the volume of the configuration, the first one, from a live pod's spec.
+// keepField takes one field of a live pod's template. It returns false if the change is not of such a field.
+func keepField(to, from *corev1.PodTemplateSpec, change string) bool {
+	switch change {
+	case changeShutdown:
+		to.Spec.TerminationGracePeriodSeconds = from.Spec.TerminationGracePeriodSeconds
+	case changeLabels:
+		to.Labels = from.Labels
+	case changeAnnotations:
+		to.Annotations = from.Annotations
+	case changeNodeSelector:
+		to.Spec.NodeSelector = from.Spec.NodeSelector
+	case changeTolerations:
+		to.Spec.Tolerations = from.Spec.Tolerations
+	case changeSpread:
+		to.Spec.TopologySpreadConstraints = from.Spec.TopologySpreadConstraints
+	case changePriority:
+		to.Spec.PriorityClassName = from.Spec.PriorityClassName
+	case changePullSecrets:
+		to.Spec.ImagePullSecrets = from.Spec.ImagePullSecrets
+	case changeAffinity:
+		to.Spec.Affinity = from.Spec.Affinity
+	case changeRuntimeClass:
+		to.Spec.RuntimeClassName = from.Spec.RuntimeClassName
+	case changeScheduler:
+		to.Spec.SchedulerName = from.Spec.SchedulerName
+	default:
+		return false
+	}
+	return true
+}
+
+// keepConfiguration copies the configuration volume, the first one, from a live pod's spec.
 func keepConfiguration(to, from *corev1.PodSpec) {
 	if len(to.Volumes) == 0 {
 		return
 	}
 	i := slices.IndexFunc(from.Volumes, func(v corev1.Volume) bool { return v.Name == to.Volumes[0].Name })
 	if i >= 0 {
-		to.Volumes[0] = from.Volumes[i]
+		mode := configMode(to)
+		to.Volumes[0] = *from.Volumes[i].DeepCopy()
+		setConfigMode(to, mode)
 	}
 }
 
-// keepVolumes takes the volumes from a live Deployment, but for that of the configuration.
+// keepGroups takes the groups of a live pod's spec, or the one that owns its volumes with the mode that follows it. It returns
+// false if one of them has no groups at all, which the operator never creates.
+func keepGroups(to, from *corev1.PodSpec, change string) bool {
+	if to.SecurityContext == nil || from.SecurityContext == nil {
+		return false
+	}
+	if change == changeGroups {
+		to.SecurityContext.SupplementalGroups = from.SecurityContext.SupplementalGroups
+		return true
+	}
+	to.SecurityContext.FSGroup = from.SecurityContext.FSGroup
+	setConfigMode(to, configMode(from))
+	return true
+}
+
+// keepVolumes copies the volumes from a live Deployment, except the configuration volume.
 func keepVolumes(out, live *appsv1.Deployment) {
 	to, from := &out.Spec.Template.Spec, live.Spec.Template.Spec.DeepCopy()
 	config := to.Volumes[:min(1, len(to.Volumes))]

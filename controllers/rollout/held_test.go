@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// While a change waits, the template that is expected is the one that was applied before, whatever part the change is in.
+// While a change is pending, the expected template is the one that was applied before, whatever part the change is in.
 func TestHeld(t *testing.T) {
 	everything := func(l *v1alpha1.SFTPListener) {
 		l.Spec.MaxUsers = new(int32(5000))
@@ -24,6 +24,9 @@ func TestHeld(t *testing.T) {
 		in.Pod.TopologySpreadConstraints = []v1alpha1.TopologySpreadConstraint{{MaxSkew: 2, TopologyKey: "h", WhenUnsatisfiable: "DoNotSchedule"}}
 		in.Pod.PriorityClassName = "i"
 		in.Pod.ImagePullSecrets = []v1alpha1.LocalSecretReference{{Name: "j"}}
+		in.Pod.ImagePullPolicy, in.Pod.RuntimeClassName, in.Pod.SchedulerName = "Always", "k", "l"
+		in.Pod.FSGroupPolicy, in.Pod.SupplementalGroups = v1alpha1.FSGroupPlatform, []int64{7}
+		in.Pod.Affinity = &v1alpha1.PodAffinity{PodAntiAffinity: &v1alpha1.PodAffinityTerms{Required: []v1alpha1.PodAffinityTerm{{TopologyKey: "m"}}}}
 		in.Pod.Resources = &v1alpha1.PodResources{Limits: &v1alpha1.ResourceAmounts{Memory: render.Deployment(l, "", false).Spec.Template.Spec.Containers[0].Resources.Requests.Memory()}}
 	}
 	changed := testListener()
@@ -53,7 +56,7 @@ func TestHeld(t *testing.T) {
 	}
 }
 
-// eachPart holds one part at a time: that one is as it was, and each other one as it is wanted.
+// eachPart holds one part at a time: that part keeps its state, and each other one is as wanted.
 func eachPart(t *testing.T, before, want *appsv1.Deployment, change Change) {
 	t.Helper()
 	was, is := parts(before.Spec.Template), parts(want.Spec.Template)
@@ -74,7 +77,7 @@ func eachPart(t *testing.T, before, want *appsv1.Deployment, change Change) {
 	}
 }
 
-// Volumes that somebody has removed from a Deployment, or that a later version does not have, are no reason to panic.
+// Volumes that were removed from a Deployment by hand, or that a later version does not have, do not cause a panic.
 func TestHeldWithoutVolumes(t *testing.T) {
 	bare := func(image string) *appsv1.Deployment {
 		d := live(t, testListener(), image, Owner)
@@ -99,7 +102,7 @@ func TestHeldWithoutVolumes(t *testing.T) {
 	}
 }
 
-// What was added by hand in a part that nothing changes is still seen.
+// Additions by hand are still noticed in a part that does not change.
 func TestHeldDoesNotHideAdditions(t *testing.T) {
 	before := live(t, testListener(), "v1", Owner)
 	before.Spec.Template.Spec.HostNetwork = true

@@ -13,15 +13,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// completeReason is the reason of a Deployment's condition Progressing once all pods are of
-// its present template and available. It stays when pods fail later. See
+// completeReason is the reason of a Deployment's condition Progressing once all pods run
+// its current template and are available. It stays when pods fail later. See
 // https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#complete-deployment
 const completeReason = "NewReplicaSetAvailable"
 
 // revisionAnnotation is how often a Deployment's template has changed, as its controller counts.
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
-// Rolling says whether a Deployment's pods are not all of its present template yet.
+// Rolling reports whether not all of a Deployment's pods run its current template yet.
 func Rolling(d *appsv1.Deployment) bool {
 	if d.Status.ObservedGeneration < d.Generation {
 		return true
@@ -30,15 +30,15 @@ func Rolling(d *appsv1.Deployment) bool {
 	return p == nil || p.Status != corev1.ConditionTrue || p.Reason != completeReason || ending(d)
 }
 
-// ending says whether the pods of the template before are ending and the new ones are still to
-// be made, as with Recreate: then the condition is still that of the old ones.
+// ending reports whether the pods of the previous template are terminating and the new ones do
+// not exist yet, as with Recreate: then the condition still describes the old ones.
 func ending(d *appsv1.Deployment) bool {
 	r, ok := Read(d)
 	return ok && r.After != "" && d.Annotations[revisionAnnotation] == r.After &&
 		d.Spec.Replicas != nil && d.Status.UpdatedReplicas < *d.Spec.Replicas
 }
 
-// Stuck says whether a roll-out has not come forward for the Deployment's
+// Stuck reports whether a rollout has made no progress for the Deployment's
 // progressDeadlineSeconds, ten minutes by default.
 func Stuck(d *appsv1.Deployment) bool {
 	p := progressing(d)
@@ -54,20 +54,21 @@ func progressing(d *appsv1.Deployment) *appsv1.DeploymentCondition {
 	return nil
 }
 
-// Unavailable says whether a Deployment has no pod that serves. Its roll-out disturbs nobody,
-// and may be what mends it.
+// Unavailable reports whether a Deployment has no pod that serves. Its rollout disturbs no
+// user, and may fix it.
 func Unavailable(d *appsv1.Deployment) bool {
 	return d.Status.ObservedGeneration >= d.Generation && d.Status.AvailableReplicas == 0
 }
 
-// takesTurn says whether a Deployment's roll-out takes one of the slots: it came with the
-// operator's version, and with the present one. What was broken before that counts nothing.
+// takesTurn reports whether a Deployment's rollout takes one of the slots: it came with the
+// operator's version, and with the current one. Deployments that were broken before do not
+// count.
 func takesTurn(d *appsv1.Deployment, image string) bool {
 	r, ok := Read(d)
 	return ok && r.Cause == Operator && imageOf(d) == image && Rolling(d)
 }
 
-// imageOf returns the daemon's image. A container that was added by hand may come before it.
+// imageOf returns the daemon's image. A manually added container may come before it.
 func imageOf(d *appsv1.Deployment) string {
 	if c := daemon(&d.Spec.Template.Spec); c != nil {
 		return c.Image
@@ -94,28 +95,31 @@ func (p Place) compare(o Place) int {
 	return cmp.Or(p.Since.Compare(o.Since), cmp.Compare(p.Name.Namespace, o.Name.Namespace), cmp.Compare(p.Name.Name, o.Name.Name))
 }
 
-// Granted are the generations of Deployments at the time when a roll-out was admitted. They
-// count until the caches show a newer one.
+// Granted are the generations of Deployments when a rollout was admitted. They count until
+// the caches show a newer one.
 type Granted map[types.NamespacedName]int64
 
-// Fleet is what is under way and what waits.
+// Fleet is what is in progress and what waits.
 type Fleet struct {
-	// Busy is the number of roll-outs that take a slot, by listener.
+	// Busy are the rollouts that take a slot, by listener.
 	Busy map[types.NamespacedName]bool
-	// Queue has the listeners that wait, the first to go first.
+	// Queue has the waiting listeners in order.
 	Queue []Place
 }
 
-// Observe sums up all listeners and their Deployments. image is the present one.
+// Observe sums up all listeners and their Deployments. image is the current one.
 //
-// A roll-out that is stuck keeps its slot as long as the image has proved itself nowhere: so
-// a version that does not start stops by itself. Once it runs somewhere, one that is stuck has
-// reasons of its own, and must not keep the others from an upgrade.
+// A stuck rollout keeps its slot until the image has worked somewhere: so the rollout of a
+// version that does not start stops automatically. Once the image runs somewhere, a stuck
+// rollout has its own reasons, and must not keep the others from an upgrade.
 func Observe(deployments []appsv1.Deployment, listeners []v1alpha1.SFTPListener, image string, granted Granted) Fleet {
 	f := Fleet{Busy: map[types.NamespacedName]bool{}}
 	proven := false
 	for i := range deployments {
 		d := &deployments[i]
+		if isRelay(d) {
+			continue
+		}
 		proven = proven || imageOf(d) == image && !Rolling(d) && d.Status.AvailableReplicas > 0
 	}
 	exists := make(map[types.NamespacedName]bool, len(listeners))
@@ -125,6 +129,9 @@ func Observe(deployments []appsv1.Deployment, listeners []v1alpha1.SFTPListener,
 	for i := range deployments {
 		d := &deployments[i]
 		name := types.NamespacedName{Namespace: d.Namespace, Name: d.Labels[v1alpha1.LabelListener]}
+		if isRelay(d) {
+			continue
+		}
 		if !exists[name] {
 			continue // it will be garbage-collected
 		}
@@ -145,15 +152,18 @@ func Observe(deployments []appsv1.Deployment, listeners []v1alpha1.SFTPListener,
 	return f
 }
 
-// queued says whether a listener waits for its turn. One that does not ask any more must not
-// hold up the others.
+// isRelay reports whether a Deployment is that of a relay. No client is connected to it, so it needs no turn.
+func isRelay(d *appsv1.Deployment) bool { return d.Labels[v1alpha1.LabelRelay] != "" }
+
+// queued reports whether a listener waits for its turn. One that no longer asks must not
+// block the others.
 func queued(l *v1alpha1.SFTPListener) bool {
 	p := l.Status.PendingRestart
 	return p != nil && p.Reason == v1alpha1.ReasonRolloutQueued && l.DeletionTimestamp.IsZero() &&
 		l.Annotations[v1alpha1.AnnotationPaused] != "true" && l.Spec.Infrastructure.Rollout != v1alpha1.RolloutPaused
 }
 
-// Admits says whether a roll-out may begin, with at most limit at a time; 0 sets no limit.
+// Admits reports whether a rollout may begin, with at most limit at a time; 0 sets no limit.
 func (f Fleet) Admits(p Place, limit int) bool {
 	if limit <= 0 || f.Busy[p.Name] {
 		return true
@@ -167,7 +177,7 @@ func (f Fleet) Admits(p Place, limit int) bool {
 	return len(f.Busy)+ahead < limit
 }
 
-// Next are the listeners that may go now.
+// Next returns the listeners that may begin now.
 func (f Fleet) Next(limit int) []Place {
 	return f.Queue[:min(len(f.Queue), max(limit-len(f.Busy), 0))]
 }

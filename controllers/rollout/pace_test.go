@@ -13,13 +13,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// state of a listener's roll-out.
+// state is the state of a listener's rollout.
 type state struct {
 	image  string
 	cause  Cause
 	reason string // of the condition Progressing, "" for none
 	failed bool   // the condition is False
-	unseen bool   // the Deployment's controller has not looked yet
+	unseen bool   // the Deployment's controller has not observed it yet
 }
 
 func deployment(name string, s state) appsv1.Deployment {
@@ -89,8 +89,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// With Recreate, the Deployment's controller ends the old pods first, and its condition is still that of the complete
-// roll-out before.
+// With Recreate, the Deployment's controller first ends the old pods, and its condition is still that of the previous rollout.
 func TestRecreateRolls(t *testing.T) {
 	for name, c := range map[string]struct {
 		revision, after string
@@ -98,7 +97,7 @@ func TestRecreateRolls(t *testing.T) {
 		want            bool
 	}{
 		"old pods end":                  {"1", "1", 0, true},
-		"a new ReplicaSet is there":     {"2", "1", 0, false}, // the condition says the rest
+		"a new ReplicaSet is there":     {"2", "1", 0, false}, // the condition covers the rest
 		"nothing was to change":         {"1", "1", 1, false},
 		"a pod went later":              {"2", "1", 0, false},
 		"made by this operator at once": {"1", "", 0, false},
@@ -194,7 +193,7 @@ func TestQueue(t *testing.T) {
 	}
 }
 
-// What was admitted counts, though the caches still show the Deployment as it was.
+// An admission counts even if the caches still show the previous Deployment.
 func TestGrantedCounts(t *testing.T) {
 	list := []appsv1.Deployment{deployment("a", old), deployment("b", old), deployment("c", done)}
 	granted := Granted{named("a"): 2, named("c"): 1, named("gone"): 1}
@@ -204,8 +203,8 @@ func TestGrantedCounts(t *testing.T) {
 	}
 }
 
-// A fleet of 200 goes through with five at a time: never more, in the order of the queue, and to the end, although the
-// operator forgets everything at each step.
+// A fleet of 200 is rolled out five at a time: never more, in the order of the queue, and completely, even though the operator
+// forgets everything at each step.
 func TestFleetGoesThrough(t *testing.T) {
 	const n, limit = 200, 5
 	states := make([]state, n)

@@ -1,5 +1,5 @@
 // Package rollout decides when a change of a listener's pod template reaches its pods. It
-// is pure: what it goes by is what the API server holds, so that nothing is lost when the
+// is pure: it depends only on state in the API server, so that nothing is lost when the
 // operator restarts.
 package rollout
 
@@ -16,18 +16,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Cause is who made a pod template differ from the one before.
+// Cause is what made a pod template differ from the previous one.
 type Cause string
 
 // The causes.
 const (
-	// First: there was none before.
+	// First: there was no previous one.
 	First Cause = "First"
 	// Owner: the listener's spec.
 	Owner Cause = "Owner"
 	// Operator: another version of the operator, or other flags of it.
 	Operator Cause = "Operator"
-	// Idle: as Operator, when no pod was available, so that nobody was disturbed.
+	// Idle: like Operator, when no pod was available, so that no user was disturbed.
 	Idle Cause = "Idle"
 )
 
@@ -47,15 +47,21 @@ const (
 	changePriority     = "infrastructure.pod.priorityClassName"
 	changePullSecrets  = "infrastructure.pod.imagePullSecrets"
 	changeResources    = "infrastructure.pod.resources"
+	changePullPolicy   = "infrastructure.pod.imagePullPolicy"
+	changeAffinity     = "infrastructure.pod.affinity"
+	changeRuntimeClass = "infrastructure.pod.runtimeClassName"
+	changeScheduler    = "infrastructure.pod.schedulerName"
+	changeGroups       = "infrastructure.pod.supplementalGroups"
+	changeFSGroup      = "infrastructure.pod.fsGroupPolicy"
 )
 
-// Record is what a pod template was made of. It is kept in an annotation of the Deployment.
+// Record describes what a pod template was made from. It is kept in an annotation of the Deployment.
 type Record struct {
 	// Cause of the last change.
 	Cause Cause `json:"cause"`
-	// After is the revision that the Deployment had when its template was changed last.
+	// After is the revision of the Deployment when its template was last changed.
 	After string `json:"after,omitempty"`
-	// Changes name what the template was changed for last; none if it is the first one.
+	// Changes name what the last change of the template was for; none if it is the first one.
 	Changes []string `json:"changes,omitempty"`
 	// Inputs is the digest of the part of the spec that the template is made from.
 	Inputs string `json:"inputs"`
@@ -79,8 +85,8 @@ func NewRecord(l *v1alpha1.SFTPListener, d *appsv1.Deployment) (Record, error) {
 }
 
 // inputs are all fields of the spec that the pod template is made from. Their digest must
-// not change between versions of the operator for an equal spec: it tells an owner's change,
-// which does not wait, from the operator's.
+// not change between versions of the operator for an equal spec: it distinguishes an owner's
+// change, which does not wait, from the operator's.
 type inputs struct {
 	Volumes        []v1alpha1.ListenerVolume       `json:"volumes"`
 	MaxUsers       *int32                          `json:"maxUsers"`
@@ -94,14 +100,14 @@ func inputsOf(l *v1alpha1.SFTPListener) inputs {
 	for _, v := range l.Spec.Volumes {
 		of := v1alpha1.ListenerVolume{Name: v.Name, PersistentVolumeClaim: v.PersistentVolumeClaim, EmptyDir: v.EmptyDir}
 		if v.ClaimTemplate != nil {
-			of.ClaimTemplate = &v1alpha1.ClaimTemplate{} // the pods know the claim by its name
+			of.ClaimTemplate = &v1alpha1.ClaimTemplate{} // pods refer to the claim by its name
 		}
 		in.Volumes = append(in.Volumes, of)
 	}
 	return in
 }
 
-// parts takes a pod template apart, so that a change of it can be named. All that has no
+// parts splits a pod template, so that a change of it can be named. Everything without a
 // name of its own is ChangePodTemplate.
 func parts(template corev1.PodTemplateSpec) map[string]any {
 	t := template.DeepCopy()
@@ -115,15 +121,26 @@ func parts(template corev1.PodTemplateSpec) map[string]any {
 		changeSpread:       spec.TopologySpreadConstraints,
 		changePriority:     spec.PriorityClassName,
 		changePullSecrets:  spec.ImagePullSecrets,
+		changeAffinity:     spec.Affinity,
+		changeRuntimeClass: spec.RuntimeClassName,
+		changeScheduler:    spec.SchedulerName,
 	}
 	t.Labels, t.Annotations = nil, nil
 	spec.TerminationGracePeriodSeconds, spec.NodeSelector, spec.Tolerations = nil, nil, nil
 	spec.TopologySpreadConstraints, spec.PriorityClassName, spec.ImagePullSecrets = nil, "", nil
+	spec.Affinity, spec.RuntimeClassName, spec.SchedulerName = nil, nil, ""
+	if c := spec.SecurityContext; c != nil {
+		out[changeGroups] = c.SupplementalGroups
+		out[changeFSGroup] = []any{c.FSGroup, configMode(spec)}
+		c.SupplementalGroups, c.FSGroup = nil, nil
+		setConfigMode(spec, nil)
+	}
 	if c := daemon(spec); c != nil {
 		out[ChangeImage] = c.Image
+		out[changePullPolicy] = c.ImagePullPolicy
 		out[changeResources] = []any{c.Resources, c.Env}
-		c.Image, c.Resources, c.Env = "", corev1.ResourceRequirements{}, nil
-		// The first volume is that of the configuration, of which maxUsers sets the size.
+		c.Image, c.ImagePullPolicy, c.Resources, c.Env = "", "", corev1.ResourceRequirements{}, nil
+		// The first volume is the configuration's, whose size depends on maxUsers.
 		if len(spec.Volumes) > 0 && len(c.VolumeMounts) > 0 {
 			out[changeMaxUsers] = spec.Volumes[0]
 			out[changeVolumes] = []any{spec.Volumes[1:], c.VolumeMounts[1:]}
@@ -132,6 +149,20 @@ func parts(template corev1.PodTemplateSpec) map[string]any {
 	}
 	out[ChangePodTemplate] = t
 	return out
+}
+
+// configMode returns the mode of the configuration's files, which follows the pods' group; nil if there are none.
+func configMode(spec *corev1.PodSpec) *int32 {
+	if len(spec.Volumes) == 0 || spec.Volumes[0].Projected == nil {
+		return nil
+	}
+	return spec.Volumes[0].Projected.DefaultMode
+}
+
+func setConfigMode(spec *corev1.PodSpec, mode *int32) {
+	if len(spec.Volumes) > 0 && spec.Volumes[0].Projected != nil {
+		spec.Volumes[0].Projected.DefaultMode = mode
+	}
 }
 
 func digest(v any) (string, error) {
@@ -143,7 +174,7 @@ func digest(v any) (string, error) {
 	return hex.EncodeToString(sum[:6]), nil
 }
 
-// Write puts a record on a Deployment.
+// Write writes a record to a Deployment.
 func (r Record) Write(d *appsv1.Deployment) error {
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -156,7 +187,7 @@ func (r Record) Write(d *appsv1.Deployment) error {
 	return nil
 }
 
-// Read returns the record of a Deployment, and whether it has one that can be read.
+// Read returns the record of a Deployment, and whether it has a readable one.
 func Read(d *appsv1.Deployment) (Record, bool) {
 	var r Record
 	text, ok := d.Annotations[v1alpha1.AnnotationRollout]
@@ -166,21 +197,21 @@ func Read(d *appsv1.Deployment) (Record, bool) {
 	return r, true
 }
 
-// Change is what a wanted Deployment would change of a live one's pods.
+// Change is what a wanted Deployment would change in a live one's pods.
 type Change struct {
-	// Names of what is different, sorted; none if nothing is.
+	// Names of the differences, sorted; none if there are none.
 	Names []string
-	// Cause of the difference, or of the one before if nothing is different.
+	// Cause of the difference, or of the previous one if nothing is different.
 	Cause Cause
-	// After and Recorded are what Record.After and Record.Changes are to be.
+	// After and Recorded are the values for Record.After and Record.Changes.
 	After    string
 	Recorded []string
 }
 
-// Any says whether pods would be replaced.
+// Any reports whether pods would be replaced.
 func (c Change) Any() bool { return len(c.Names) > 0 }
 
-// Compare returns what a wanted Deployment, with its record, would change of a live one.
+// Compare returns what a wanted Deployment, with its record, would change in a live one.
 func Compare(live, want *appsv1.Deployment, record Record) Change {
 	before, ok := Read(live)
 	if !ok {
@@ -193,7 +224,7 @@ func Compare(live, want *appsv1.Deployment, record Record) Change {
 		}
 	}
 	for name := range before.Parts {
-		// A part that another version of the operator knew.
+		// A part known to another version of the operator.
 		if _, known := record.Parts[name]; !known && !slices.Contains(names, ChangePodTemplate) {
 			names = append(names, ChangePodTemplate)
 		}
@@ -209,9 +240,9 @@ func Compare(live, want *appsv1.Deployment, record Record) Change {
 	return c
 }
 
-// compareImages compares with a Deployment that an operator made that kept no record. What the
-// API server filled in hides what else is different, but it comes with another image. Who
-// made the change is unknown, so it takes its turn.
+// compareImages compares with a Deployment from an operator that kept no record. The API
+// server's defaults hide other differences, but they come with another image. The cause of the
+// change is unknown, so it waits for its turn.
 func compareImages(live, want *appsv1.Deployment) Change {
 	if imageOf(live) == imageOf(want) {
 		return Change{Cause: Operator}

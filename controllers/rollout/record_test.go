@@ -44,7 +44,7 @@ func live(t *testing.T, l *v1alpha1.SFTPListener, image string, cause Cause) *ap
 	return d
 }
 
-// reachesRunningPods edits what no pod is replaced for.
+// reachesRunningPods makes an edit for which no pod is replaced.
 func reachesRunningPods(l *v1alpha1.SFTPListener) {
 	l.Spec.AllowedCIDRs = []string{"192.0.2.0/24"}
 	l.Spec.Infrastructure.Rollout = v1alpha1.RolloutPaused
@@ -88,11 +88,11 @@ func TestCompare(t *testing.T) {
 		},
 		"a label": {
 			image: "v1", edit: func(l *v1alpha1.SFTPListener) { l.Spec.Infrastructure.Labels = map[string]string{"a": "b"} },
-			// The default constraints select by other labels than these.
+			// The default constraints use other labels than these.
 			want: "infrastructure.labels", cause: Owner,
 		},
 		"what reaches running pods": {image: "v1", cause: First, edit: reachesRunningPods},
-		// Otherwise a listener that is paused, or that is edited in another way, would jump the queue of an upgrade.
+		// Otherwise a listener that is paused, or edited in another way, would jump the queue of an upgrade.
 		"what reaches running pods and an image": {image: "v2", want: "image", cause: Operator, edit: reachesRunningPods},
 		"a claim instead of a volume made for it": {
 			image: "v1", want: "volumes", cause: Owner,
@@ -143,7 +143,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// A Deployment of an operator that kept no record holds what the API server filled in, which is no change.
+// A Deployment of an operator that kept no record contains the values that the API server filled in, which are not a change.
 func TestCompareWithoutARecord(t *testing.T) {
 	for name, c := range map[string]struct {
 		image string
@@ -174,8 +174,8 @@ func TestCompareWithoutARecord(t *testing.T) {
 	}
 }
 
-// The digest of the inputs tells an owner's change from the operator's. If it differs between versions of the operator for
-// the same spec, an upgrade rolls every listener out at once.
+// The digest of the inputs distinguishes an owner's change from the operator's. If it differed between operator versions for
+// the same spec, an upgrade would roll out every listener at once.
 func TestInputsAreStable(t *testing.T) {
 	full := testListener()
 	full.Spec.MaxUsers = new(int32(2000))

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Verdict is what was decided about a record.
+// Verdict is the decision about a record.
 type Verdict uint8
 
 // Verdicts.
@@ -24,17 +24,17 @@ const (
 // Decision is where a record goes.
 type Decision struct {
 	Verdict Verdict
-	// Shard of the record, unless the Verdict is Overflow.
+	// Shard of the record, unless Verdict is Overflow.
 	Shard int
 }
 
-// maxPasses bounds how often refused growth is tried again after other records have moved
-// and made room. One pass after the last move changes nothing, and more than two are rare.
+// maxPasses bounds how often refused growth is retried after other records have moved and
+// made room. One pass after the last move changes nothing, and more than two are rare.
 const maxPasses = 16
 
-// Assign decides where records go, in the order of the input, and which slots are held then.
-// It goes by the lengths of lines only, never by Reduced. The slots are those of
-// in.Previous, the same map, if none has changed.
+// Assign decides where records go, in the order of the input, and which slots are then held.
+// It only considers the lengths of lines, never Reduced. The slots are those of in.Previous,
+// the same map, if none has changed.
 func Assign(in Input) ([]Decision, map[string]Slot) {
 	a := &assignment{Input: in, free: make([]int, in.Count), decisions: make([]Decision, len(in.Records))}
 	for i := range a.free {
@@ -61,7 +61,7 @@ func (a *assignment) size(i int) int { return len(a.Records[i].Line) }
 // held is the room that an incumbent held.
 func (a *assignment) held(i int) int { return a.Previous[a.Records[i].UID].Bytes }
 
-// keep gives every incumbent the room that it had, or less if its record needs less.
+// keep gives each incumbent the room that it had, or less if its record needs less.
 func (a *assignment) keep() {
 	for i := range a.Records {
 		slot, ok := a.Previous[a.Records[i].UID]
@@ -87,8 +87,8 @@ func (a *assignment) keep() {
 	}
 }
 
-// relieve takes records out of a shard that holds more than it may, as only slots from
-// elsewhere do: the oldest stay.
+// relieve removes records from a shard that holds too much, which only happens with slots
+// from elsewhere: the oldest stay.
 func (a *assignment) relieve(shard int) {
 	var members []int
 	for i := range a.Records {
@@ -108,8 +108,8 @@ func (a *assignment) relieve(shard int) {
 	}
 }
 
-// rehouse finds places for incumbents whose shard is no more, before anything else grows or
-// arrives.
+// rehouse finds places for incumbents whose shard no longer exists, before anything else
+// grows or arrives.
 func (a *assignment) rehouse() {
 	for _, i := range a.sorted(a.displaced) {
 		a.house(i)
@@ -143,17 +143,17 @@ func (a *assignment) grow() {
 	}
 }
 
-// admit finds places for those that arrive. Incumbents without one are not tried again: a
-// record moves only to a shard with more room than it leaves behind, so no move makes more
-// room than there was.
+// admit finds places for new records. Incumbents without one are not tried again: a record
+// moves only to a shard with more room than it leaves behind, so no move makes more room
+// than there was.
 func (a *assignment) admit() {
 	for _, i := range a.sorted(a.newcomers) {
 		a.house(i)
 	}
 }
 
-// house finds a place for a record that has none: in the shard that its UID names, so that
-// shards fill evenly, or else in the emptiest one.
+// house finds a place for a record that has none: in the shard given by its UID, so that
+// shards fill evenly, otherwise in the emptiest one.
 func (a *assignment) house(i int) {
 	to := home(a.Records[i].UID, a.Count)
 	if a.size(i) > a.free[to] {
@@ -177,7 +177,7 @@ func (a *assignment) emptiest() int {
 	return best
 }
 
-// slots are those that are held after the decisions.
+// slots returns the slots held after the decisions.
 func (a *assignment) slots() map[string]Slot {
 	var changed map[string]Slot
 	kept := 0

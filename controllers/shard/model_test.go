@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// model is Assign in its slowest form: free room is summed up whenever somebody asks for it.
+// model is Assign in its slowest form: free room is summed up whenever it is needed.
 type model struct {
 	Input
 	slots   map[string]Slot // reserved now
@@ -48,7 +48,7 @@ func (m *model) house(r Record) {
 	}
 }
 
-// grown tries one that needs more than it holds, and reports whether it has moved.
+// grown tries a record that needs more than it holds, and reports whether it has moved.
 func (m *model) grown(r Record) bool {
 	was := m.slots[r.UID]
 	if len(r.Line)-was.Bytes <= m.free(was.Shard) {
@@ -63,8 +63,8 @@ func (m *model) grown(r Record) bool {
 	return true
 }
 
-// assign goes by seniority in each step: those that are in keep what they have, those whose shard is gone or too full get
-// another place, those that need more get it, and at last those that arrive.
+// assign goes by seniority in each step: incumbents keep what they have, those whose shard is gone or too full get another
+// place, those that need more get it, and finally new ones are placed.
 func (m *model) assign() {
 	m.slots, m.refused = map[string]Slot{}, map[string]bool{}
 	records := slices.SortedFunc(slices.Values(m.Records), order)
@@ -119,7 +119,7 @@ func (m *model) decision(uid string) Decision {
 
 var filler = make([]byte, MaxBytes+1)
 
-// aSize is often such that some fill a shard exactly, or all but a byte, or a byte too much.
+// aSize often returns a size with which some records fill a shard exactly, or up to one byte less or more.
 func aSize(r *rand.Rand) int {
 	switch r.IntN(6) {
 	case 0:
@@ -130,7 +130,7 @@ func aSize(r *rand.Rand) int {
 	return min(max((1+r.IntN(5))*MaxBytes/5+r.IntN(3)-1, 0), len(filler))
 }
 
-// anInput has slots as no operator leaves them, too: more than a shard has, and in shards that there are not.
+// anInput also has slots that no operator leaves: more than a shard holds, and in shards that do not exist.
 func anInput(r *rand.Rand) Input {
 	in := Input{Count: 1 + r.IntN(4)}
 	if r.IntN(8) > 0 {
@@ -171,7 +171,7 @@ func TestAssignAgainstAModel(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 1))
 	for n := range 6000 {
 		in := anInput(r)
-		for range 3 { // what one leaves is where the next begins
+		for range 3 { // what one round leaves is where the next one begins
 			previous := maps.Clone(in.Previous)
 			m := model{Input: in}
 			m.assign()

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// record has a line of some bytes, of which the UID is the beginning.
+// record returns a record with a line of a given length, which begins with the UID.
 func record(n, size int) Record {
 	uid := fmt.Sprintf("uid-%04d", n)
 	return Record{UID: uid, Seniority: int64(n), Line: line(uid, size)}
@@ -29,7 +29,7 @@ func records(n, size int) []Record {
 	return out
 }
 
-// uids of the lines in a shard.
+// uids returns those of the lines in a shard.
 func uids(shard []byte) (out []string) {
 	for l := range bytes.Lines(shard) {
 		out = append(out, strings.TrimRight(string(l), ".\n"))
@@ -97,7 +97,7 @@ func TestOneChangeDirtiesOneShard(t *testing.T) {
 	}
 }
 
-// The cases are of one shard, unless they say otherwise. Sizes are in thirds of a shard.
+// The cases have one shard, unless they say otherwise. Sizes are in thirds of a shard.
 func TestPlace(t *testing.T) {
 	const third = MaxBytes / 3
 	slot := func(shard, thirds int) Slot { return Slot{shard, thirds * third} }
@@ -152,7 +152,7 @@ func TestPlace(t *testing.T) {
 		"a move makes room for an older one that was refused": {
 			records: []Record{record(1, 2*third), record(2, 3*third), record(3, third)}, count: 2,
 			previous: map[string]Slot{"uid-0001": slot(0, 1), "uid-0002": slot(0, 1), "uid-0003": slot(0, 1)},
-			// The older one moves first; the other one then has its whole shard but for uid-0003.
+			// The older one moves first; then the other one has its whole shard except for uid-0003.
 			want:  [][]string{{"uid-0003"}, {"uid-0001"}},
 			slots: map[string]Slot{"uid-0001": slot(1, 2), "uid-0002": slot(0, 1)}, refused: []string{"uid-0002"},
 		},
@@ -210,9 +210,9 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// A record that spills has another shard than that of its UID, and stays there.
+// A record that spills is in another shard than that of its UID, and stays there.
 func TestSpill(t *testing.T) {
-	var same []Record // all of one home
+	var same []Record // all with one home shard
 	for n := 0; len(same) < 7; n++ {
 		if r := record(n, MaxBytes/3); home(r.UID, 2) == 0 {
 			same = append(same, r)
@@ -243,7 +243,7 @@ func TestSlotsAreSharedWhenNoneChanges(t *testing.T) {
 	}
 }
 
-// random is a history of a listener's records.
+// random is a random history of a listener's records.
 type random struct {
 	*rand.Rand
 	live map[int]int // sizes by number
@@ -295,7 +295,7 @@ func (r *random) records() []Record {
 	return out
 }
 
-// No history of others takes an incumbent's place, and sizes never exceed what a shard has.
+// No history of other records takes an incumbent's place, and sizes never exceed a shard's capacity.
 func TestHistories(t *testing.T) {
 	var overflows, refusals int
 	for seed := range uint64(12) {
@@ -328,7 +328,7 @@ func TestHistories(t *testing.T) {
 	}
 }
 
-// check compares a plan with what holds for every plan.
+// check compares a plan with the invariants of every plan.
 func check(t *testing.T, in Input, plan Plan) {
 	t.Helper()
 	where, room := map[string]int{}, make([]int, in.Count)
@@ -389,7 +389,7 @@ func everywhere(room []int, size int) bool {
 	return !slices.ContainsFunc(room, func(used int) bool { return used+size <= MaxBytes })
 }
 
-// The proof of finding 3: records that grow after they were admitted leave all others in.
+// Records that grow after they were admitted displace no others.
 func TestLargeRecordsEvictNone(t *testing.T) {
 	all := records(240, 400)
 	plan := Place(Input{Records: all, Count: 2})

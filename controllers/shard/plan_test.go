@@ -6,10 +6,9 @@ type Plan struct {
 	Shards [][]byte
 	// Slots that are held now, by UID.
 	Slots map[string]Slot
-	// Overflow are the records without a place, by UID.
+	// Overflow lists the records without a place, by UID.
 	Overflow map[string]bool
-	// GrowthRefused are the records that are in a shard with their Reduced line, or hold a
-	// slot without any.
+	// GrowthRefused lists the records that are in a shard with their Reduced line, or hold a slot without one.
 	GrowthRefused map[string]bool
 }
 

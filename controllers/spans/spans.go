@@ -1,4 +1,4 @@
-// Package spans makes spans of reconciles and of their steps. Without a tracer there are none, and they cost nothing.
+// Package spans creates spans for reconciles and their steps. Without a tracer there are none, and they cost nothing.
 package spans
 
 import (

@@ -6,30 +6,30 @@ import "sync"
 // Queue hands out tasks to workers, one namespace after the other, so that the tasks of one do not
 // hold up another's. It is safe for concurrent use.
 type Queue[T any] struct {
-	// limit is how many workers may be busy with one namespace.
+	// limit is how many workers one namespace may keep busy.
 	limit int
 
 	mu      sync.Mutex
 	changed *sync.Cond
-	// turns are the namespaces that may have a worker, in the order in which they come next, and
-	// listed the same ones.
+	// turns are the namespaces that may have a worker, in the order of their turns, and listed
+	// has the same ones.
 	turns  []string
 	listed map[string]bool
-	// tasks and the number of busy workers, by namespace.
+	// tasks and busy are the tasks and the number of busy workers, by namespace.
 	tasks  map[string][]T
 	busy   map[string]int
 	length int
 	closed bool
 }
 
-// New returns a queue of which one namespace may keep up to limit workers busy, and always one.
+// New returns a queue in which one namespace may keep up to limit workers busy, but always one.
 func New[T any](limit int) *Queue[T] {
 	q := &Queue[T]{limit: max(1, limit), listed: map[string]bool{}, tasks: map[string][]T{}, busy: map[string]int{}}
 	q.changed = sync.NewCond(&q.mu)
 	return q
 }
 
-// Push adds a task of a namespace. It never waits.
+// Push adds a task of a namespace. It never blocks.
 func (q *Queue[T]) Push(namespace string, task T) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -38,7 +38,7 @@ func (q *Queue[T]) Push(namespace string, task T) {
 	q.list(namespace)
 }
 
-// list gives a namespace a turn, after all others, if it has tasks and may have a worker.
+// list queues a namespace after all others, if it has tasks and may have a worker.
 func (q *Queue[T]) list(namespace string) {
 	if len(q.tasks[namespace]) == 0 || q.busy[namespace] >= q.limit || q.listed[namespace] {
 		return
@@ -79,11 +79,11 @@ func (q *Queue[T]) Done(namespace string) {
 	if q.busy[namespace]--; q.busy[namespace] == 0 {
 		delete(q.busy, namespace)
 	}
-	// Only now is it its turn again: those who came while its task was worked on are first.
+	// Only now is it listed again: tasks that came in the meantime are first.
 	q.list(namespace)
 }
 
-// Close ends the workers, whatever is left.
+// Close ends the workers, even if tasks are left.
 func (q *Queue[T]) Close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -91,7 +91,7 @@ func (q *Queue[T]) Close() {
 	q.changed.Broadcast()
 }
 
-// Len is how many tasks wait.
+// Len returns how many tasks wait.
 func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -20,7 +20,7 @@ func TestQueueTakesTurns(t *testing.T) {
 	for range 4 {
 		next()
 	}
-	// a has two workers, as many as it may have; its other tasks wait.
+	// a has two workers, its maximum; its other tasks wait.
 	if q.Len() != 2 || len(q.turns) != 0 {
 		t.Errorf("%d tasks, turns %v", q.Len(), q.turns)
 	}
@@ -46,7 +46,7 @@ func TestQueueTakesTurns(t *testing.T) {
 	}
 }
 
-// A queue that is closed ends the workers that wait, whatever is left.
+// Closing a queue ends its waiting workers, whatever is left.
 func TestQueueCloses(t *testing.T) {
 	q := New[int](1)
 	ended := make(chan bool)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -23,7 +24,9 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
-	"github.com/sftp-operator/sftp-operator/controllers/fresh"
+	"github.com/sftp-operator/sftp-operator/controllers/due"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/controllers/staleness"
 )
 
 // ListenerIndex indexes SFTPUsers by "<namespace>/<name>" of their listener.
@@ -33,24 +36,38 @@ const ListenerIndex = "user.listener"
 type Reconciler struct {
 	Client client.Client
 	// Live reads past any cache.
-	Live   client.Reader
-	Board  *Board
-	Events events.EventRecorder
+	Live     client.Reader
+	Outcomes *OutcomeStore
+	Events   events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+	// SuggestInterval is how often a refused user learns which listeners admit it; 0 for every ten minutes or so.
+	SuggestInterval time.Duration
 
-	written fresh.Written
+	written     staleness.WriteTracker
+	suggestions suggestions
 }
 
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpusers,verbs=get;list;watch
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpusers/status,verbs=get;patch;update
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// ListenerOf is the listener that a user names.
+// ListenerOf returns the listener that a user names.
 func ListenerOf(u *v1alpha1.SFTPUser) types.NamespacedName {
 	ns := u.Spec.ListenerRef.Namespace
 	if ns == "" {
 		ns = u.Namespace
 	}
 	return types.NamespacedName{Namespace: ns, Name: u.Spec.ListenerRef.Name}
+}
+
+// listenerName is how the status of a user names its listener.
+func listenerName(u *v1alpha1.SFTPUser) string {
+	l := ListenerOf(u)
+	if l.Namespace == u.Namespace {
+		return l.Name
+	}
+	return l.String()
 }
 
 // Setup registers the reconciler with a manager.
@@ -68,12 +85,12 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("user").
 		For(&v1alpha1.SFTPUser{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		// A listener's deletion, or creation, changes the status of users that name it.
+		// Deleting or creating a listener changes the status of users that name it.
 		Watches(&v1alpha1.SFTPListener{}, handler.EnqueueRequestsFromMapFunc(r.usersOfListener),
 			builder.WithPredicates(predicate.Funcs{
 				UpdateFunc: func(event.UpdateEvent) bool { return false },
 			})).
-		WatchesRawSource(r.Board.Source()).
+		WatchesRawSource(r.Outcomes.Source()).
 		WithOptions(options).
 		Complete(r)
 }
@@ -95,7 +112,7 @@ func (r *Reconciler) usersOfListener(ctx context.Context, o client.Object) []rec
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	u := &v1alpha1.SFTPUser{}
 	err := r.Client.Get(ctx, req.NamespacedName, u)
-	if err == nil && r.written.Outdates(u) {
+	if err == nil && r.written.IsStale(u) {
 		err = r.Live.Get(ctx, req.NamespacedName, u)
 	}
 	if apierrors.IsNotFound(err) {
@@ -105,32 +122,32 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	listener := ListenerOf(u)
-	exists, err := r.exists(ctx, listener)
+	l, err := r.listener(ctx, listener)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if !exists {
-		return ctrl.Result{}, r.write(ctx, u, withoutListener(u, listener))
+	if l == nil {
+		return r.write(ctx, u, withoutListener(u, listener), 0)
 	}
-	o, ok := r.Board.Get(listener, req.NamespacedName)
+	o, ok := r.Outcomes.Get(listener, req.NamespacedName)
 	if !ok || o.UID != u.UID || o.Generation != u.Generation {
-		return ctrl.Result{}, nil // the listener's reconciler has not come to it yet and will say
+		return ctrl.Result{}, nil // the listener's reconciler has not published an outcome yet
 	}
-	return ctrl.Result{}, r.write(ctx, u, o)
+	return r.write(ctx, u, o, time.Duration(render.DrainTimeoutSeconds(l))*time.Second)
 }
 
-// exists asks the API server itself before it says no: a cache that lags behind must not
-// tell a user that the listener is gone.
-func (r *Reconciler) exists(ctx context.Context, name types.NamespacedName) (bool, error) {
+// listener reads a listener, nil if it does not exist. It confirms a cache miss with a live read: a lagging cache must not make a
+// user look as if its listener were gone.
+func (r *Reconciler) listener(ctx context.Context, name types.NamespacedName) (*v1alpha1.SFTPListener, error) {
 	l := &v1alpha1.SFTPListener{}
 	err := r.Client.Get(ctx, name, l)
 	if apierrors.IsNotFound(err) {
 		err = r.Live.Get(ctx, name, l)
 	}
 	if apierrors.IsNotFound(err) {
-		return false, nil
+		return nil, nil
 	}
-	return err == nil, err
+	return l, err
 }
 
 func withoutListener(u *v1alpha1.SFTPUser, listener types.NamespacedName) Outcome {
@@ -141,35 +158,45 @@ func withoutListener(u *v1alpha1.SFTPUser, listener types.NamespacedName) Outcom
 		Keys:       u.Status.Keys,
 
 		ProvedHostKeys: u.Status.ProvedHostKeys,
+		LastRefusal:    u.Status.LastRefusal,
 
 		Conditions: []metav1.Condition{
 			conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonListenerNotFound, message),
 			conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonPending, "Not evaluated until the user is accepted"),
-			conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNotAccepted, message),
+			conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonListenerNotFound, message),
 			conditions.Unknown(v1alpha1.ConditionKeysValid, v1alpha1.ReasonPending, "Not evaluated until the user is accepted"),
 		},
 	}
 }
 
-func (r *Reconciler) write(ctx context.Context, u *v1alpha1.SFTPUser, o Outcome) error {
-	before := u.DeepCopy()
-	conditions.Set(&u.Status.Conditions, u.Generation, o.Conditions...)
+// write writes the status, and returns when the operator must reconcile again, because waiting has a deadline. Slack is what
+// the listener adds to it.
+func (r *Reconciler) write(ctx context.Context, u *v1alpha1.SFTPUser, o Outcome, slack time.Duration) (ctrl.Result, error) {
+	before, now := u.DeepCopy(), r.Now()
+	list, suggestAgain := r.suggest(ctx, u, o.Conditions, now)
+	conditions.Set(&u.Status.Conditions, u.Generation, list...)
+	conditions.Conclude(&u.Status.Conditions, conditions.Conclusion{Generation: u.Generation, Now: now, Slack: slack})
+	var next due.Earliest
+	next.At(conditions.Deadline(u.Status.Conditions, slack))
+	next.In(now, suggestAgain)
+	again := ctrl.Result{RequeueAfter: next.Wait(now)}
 	s := &u.Status
 	s.Username, s.Address, s.Keys, s.ObservedGeneration = o.Username, o.Address, withDates(o.Keys, s.Keys), o.Generation
-	s.ProvedHostKeys = o.ProvedHostKeys
+	s.ProvedHostKeys, s.KnownHosts, s.Listener = o.ProvedHostKeys, o.KnownHosts, listenerName(u)
+	s.LastRefusal = o.LastRefusal
 	if equality.Semantic.DeepEqual(before.Status, u.Status) {
-		return nil
+		return again, nil
 	}
 	if err := r.Client.Status().Patch(ctx, u, client.MergeFrom(before)); err != nil {
-		return client.IgnoreNotFound(err)
+		return again, client.IgnoreNotFound(err)
 	}
 	r.written.Note(u)
 	r.announce(u, before)
-	return nil
+	return again, nil
 }
 
-// withDates are keys with the dates of a status: the day of the last use never goes back, and
-// that on which a key was added stays, whatever the one who found the keys out knew.
+// withDates returns keys with the dates of a status: the day of the last use never goes back,
+// and the day on which a key was added stays, even if the outcome lacks it.
 func withDates(keys, status []v1alpha1.UserKeyStatus) []v1alpha1.UserKeyStatus {
 	known := make(map[string]*v1alpha1.UserKeyStatus, len(status))
 	for i := range status {
@@ -181,7 +208,7 @@ func withDates(keys, status []v1alpha1.UserKeyStatus) []v1alpha1.UserKeyStatus {
 		if !ok {
 			continue
 		}
-		out[i].LastUsedDate = max(out[i].LastUsedDate, k.LastUsedDate) // as texts they compare like days
+		out[i].LastUsedDate = max(out[i].LastUsedDate, k.LastUsedDate) // ISO dates sort lexically
 		if k.AddedDate != "" {
 			out[i].AddedDate = min(out[i].AddedDate, k.AddedDate)
 		}
@@ -189,8 +216,8 @@ func withDates(keys, status []v1alpha1.UserKeyStatus) []v1alpha1.UserKeyStatus {
 	return out
 }
 
-// announce writes an event when a user became ready or ceased to be, or when the reason
-// why it is not changed; and when a key of it should be looked at.
+// announce writes an event when a user becomes ready or stops being ready, or when the reason changes; and when its end, or one
+// of its keys, needs attention.
 func (r *Reconciler) announce(u, before *v1alpha1.SFTPUser) {
 	find := meta.FindStatusCondition
 	was, is := find(before.Status.Conditions, v1alpha1.ConditionKeysValid), find(u.Status.Conditions, v1alpha1.ConditionKeysValid)
@@ -198,13 +225,18 @@ func (r *Reconciler) announce(u, before *v1alpha1.SFTPUser) {
 	if look && (was == nil || was.Reason != is.Reason || was.Message != is.Message) {
 		r.Events.Eventf(u, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
 	}
-	was, is = find(before.Status.Conditions, v1alpha1.ConditionReady), find(u.Status.Conditions, v1alpha1.ConditionReady)
-	if is == nil || is.Reason == v1alpha1.ReasonPending || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
-		return
+	was, is = find(before.Status.Conditions, v1alpha1.ConditionAccepted), find(u.Status.Conditions, v1alpha1.ConditionAccepted)
+	if is != nil && is.Reason == v1alpha1.ReasonLoginExpiring && (was == nil || was.Reason != is.Reason || was.Message != is.Message) {
+		r.Events.Eventf(u, nil, corev1.EventTypeWarning, is.Reason, "Reconcile", "%s", is.Message)
 	}
-	kind := corev1.EventTypeWarning
-	if is.Status == metav1.ConditionTrue || is.Reason == v1alpha1.ReasonConfigPending {
-		kind = corev1.EventTypeNormal
+	was, is = conditions.Summary(before.Status.Conditions), conditions.Summary(u.Status.Conditions)
+	if kind := conditions.EventType(was, is); kind != "" && !ofListener(is) && !(ofListener(was) && is.Reason == v1alpha1.ReasonReady) {
+		r.Events.Eventf(u, nil, kind, is.Reason, "Reconcile", "%s", is.Message)
 	}
-	r.Events.Eventf(u, nil, kind, is.Reason, "Reconcile", "%s", is.Message)
+}
+
+// ofListener reports whether a condition only repeats what the listener has an event for: one event for each of its users would
+// be thousands.
+func ofListener(c *metav1.Condition) bool {
+	return c != nil && (c.Reason == v1alpha1.ReasonPodsUnavailable || c.Reason == v1alpha1.ReasonScaledToZero)
 }

@@ -1,4 +1,4 @@
-// Package wake has one controller wake another.
+// Package wake lets one controller wake another.
 package wake
 
 import (
@@ -8,21 +8,23 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Waker wakes a controller. What is added before the controller runs is dropped: it begins with all objects.
+// Waker wakes a controller. Wakes before the controller runs are dropped, because it starts with all objects.
 type Waker struct {
 	mu sync.Mutex
-	// queue is the controller's, nil until it runs; mu protects it.
+	// queue is the controller's, nil until it runs; mu guards it.
 	queue workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
 
-// Wake has an object reconciled now.
+// Wake queues an object now.
 func (w *Waker) Wake(name types.NamespacedName) { w.WakeAfter(name, 0) }
 
-// WakeAfter has an object reconciled after a time.
+// WakeAfter queues an object after a time.
 func (w *Waker) WakeAfter(name types.NamespacedName, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -33,6 +35,18 @@ func (w *Waker) WakeAfter(name types.NamespacedName, d time.Duration) {
 	default:
 		w.queue.AddAfter(reconcile.Request{NamespacedName: name}, d)
 	}
+}
+
+// WakeLater queues an object after a time, behind all that are queued otherwise.
+func (w *Waker) WakeLater(name types.NamespacedName, d time.Duration) {
+	w.mu.Lock()
+	q, ok := w.queue.(priorityqueue.PriorityQueue[reconcile.Request])
+	w.mu.Unlock()
+	if !ok { // controllers can be told to have no priorities
+		w.WakeAfter(name, d)
+		return
+	}
+	q.AddWithOpts(priorityqueue.AddOpts{After: d, Priority: new(handler.LowPriority)}, reconcile.Request{NamespacedName: name})
 }
 
 // Source is the source of the controller that the Waker wakes.

@@ -1,11 +1,13 @@
 package wake
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -36,5 +38,27 @@ func TestWaker(t *testing.T) {
 	w.WakeAfter(partners, 50*time.Millisecond)
 	if got, _ = queue.Get(); got.NamespacedName != partners || time.Since(begin) < 50*time.Millisecond {
 		t.Errorf("woken %v after %s", got, time.Since(begin))
+	}
+}
+
+// What can wait comes after everything else, also after what was queued later, unless there is a reason of its own to go first.
+func TestWakeLater(t *testing.T) {
+	var w Waker
+	w.WakeLater(partners, 0) // nothing runs yet
+	queue := priorityqueue.New[reconcile.Request]("test")
+	defer queue.ShutDown()
+	if err := w.Source().Start(t.Context(), queue); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 1000 {
+		w.WakeLater(types.NamespacedName{Namespace: "ns", Name: strconv.Itoa(i)}, 0)
+	}
+	w.Wake(partners)
+	w.Wake(types.NamespacedName{Namespace: "ns", Name: "500"})
+	for _, want := range []string{"partners", "500", "0", "1"} {
+		got, _ := queue.Get()
+		if queue.Done(got); got.Name != want {
+			t.Errorf("%s was next, want %s", got.Name, want)
+		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// workLimit bounds one round of one server. The longest takes seconds.
+// workLimit limits one round of one server. The longest takes seconds.
 const workLimit = 10 * time.Minute
 
 // bench is a run.
@@ -27,19 +27,19 @@ type bench struct {
 	// content is what is transferred, digest its SHA-256, and received is where downloads go.
 	content, received []byte
 	digest            [sha256.Size]byte
-	// failures are what went wrong. The run goes on, so that one server does not cost the others' numbers.
+	// failures are what went wrong. The run continues, so that one failing server does not cost the others' results.
 	failures []error
 }
 
 func newBench(place *servers.Place, all []*servers.Server, s sizes, out io.Writer) *bench {
 	b := &bench{sizes: s, place: place, servers: all, out: out, content: make([]byte, s.stream), received: make([]byte, s.stream)}
-	// Random, so that nothing on the way can compress it or take one part for another, and the same in each run.
+	// Random, so that nothing in between can compress it or confuse its parts, and the same in each run.
 	_, _ = rand.NewChaCha8([32]byte{}).Read(b.content)
 	b.digest = sha256.Sum256(b.content)
 	return b
 }
 
-// run does the groups that match.
+// run runs the matching groups.
 func (b *bench) run(ctx context.Context, only *regexp.Regexp) ([]report.Workload, error) {
 	var results []report.Workload
 	for _, g := range b.plan() {
@@ -64,8 +64,8 @@ func (b *bench) run(ctx context.Context, only *regexp.Regexp) ([]report.Workload
 	return results, errors.Join(b.failures...)
 }
 
-// rounds lets each server do the work in turn: A B C A B C. So what else the machine does at a time hits all alike. A first
-// round, which finds caches cold, does not count.
+// rounds lets each server do the work in turn: A B C A B C. So other activity on the machine affects all of them alike. The
+// first round, with cold caches, does not count.
 func (b *bench) rounds(ctx context.Context, w workload) (report.Workload, error) {
 	result := report.Workload{ID: w.id, Title: w.title, Cells: make([]report.Cell, len(b.servers))}
 	begin := time.Now()

@@ -21,7 +21,7 @@ func plain(t *testing.T, s sizes) *bench {
 	return newBench(&servers.Place{Dir: t.TempDir()}, []*servers.Server{{Label: "a"}, {Label: "b"}}, s, io.Discard)
 }
 
-// TestPlan: what a target is about is measured, under an identifier of its own, and profiled if the default says so.
+// TestPlan: what a target is about is measured, under a unique identifier, and profiled if the default says so.
 func TestPlan(t *testing.T) {
 	s := full
 	s.stream = mib // the plan is the same
@@ -54,7 +54,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestRounds: servers take turns, the first round does not count, and one that fails is not asked again.
+// TestRounds: servers take turns, the first round does not count, and a server that fails is not run again.
 func TestRounds(t *testing.T) {
 	b := plain(t, sizes{rounds: 2, stream: mib})
 	var order []string
@@ -99,7 +99,7 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestShares: together they are the content, whose digest is checked.
+// TestShares: together they make up the content, whose digest is checked.
 func TestShares(t *testing.T) {
 	b := plain(t, sizes{stream: mib})
 	var all []byte

@@ -20,7 +20,7 @@ const (
 	listDir = "list"
 )
 
-// smallFiles are puts and gets of 4 KiB each, one request after the other, by one session and by 16 that share them.
+// smallFiles uploads and downloads files of 4 KiB each, one request after the other, by one session and by 16 that share them.
 func (b *bench) smallFiles() []workload {
 	var all []workload
 	for _, n := range []int{1, 16} {
@@ -113,7 +113,7 @@ func (b *bench) getFiles(ctx context.Context, s *servers.Server, n int) (values,
 	return u.ofFiles(b.files), nil
 }
 
-// listing is that of a long directory, one request after the other.
+// listing lists a long directory, one request after the other.
 func (b *bench) listing() []workload {
 	want := make([]string, b.entries)
 	for i := range want {

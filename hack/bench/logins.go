@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// logins are connection, key exchange, login and end, without a session, one after the other.
+// logins measures connection, key exchange, login and end, without a session, one after the other.
 func (b *bench) logins() []workload {
 	exchange := func(id, title, algorithm string) workload {
 		return b.login(id, title, func(s *servers.Server) (client.Options, error) {
@@ -68,7 +68,7 @@ func (b *bench) login(id, title string, options func(*servers.Server) (client.Op
 	}
 }
 
-// idleSessions are the memory of servers that have had no other sessions before.
+// idleSessions measures the memory of servers without earlier sessions.
 func (b *bench) idleSessions() []workload {
 	var all []workload
 	for _, n := range b.idle {

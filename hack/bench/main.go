@@ -89,7 +89,7 @@ func run() error {
 	return errors.Join(keep(s, results, r), failed)
 }
 
-// keep writes the results of a run.
+// keep saves the results of a run.
 func keep(s settings, results string, r report.Run) error {
 	f := report.File{Runs: []report.Run{r}}
 	if err := os.MkdirAll(s.out, 0o755); err != nil {
@@ -114,7 +114,7 @@ func keep(s settings, results string, r report.Run) error {
 	return report.WriteDocs(s.docs, f)
 }
 
-// measureAll starts the servers, measures, and leaves nothing behind.
+// measureAll starts the servers, measures, and cleans up.
 func measureAll(ctx context.Context, s settings, only *regexp.Regexp) (r report.Run, err error) {
 	place, err := servers.NewPlace()
 	if err != nil {
@@ -142,7 +142,7 @@ func measureAll(ctx context.Context, s settings, only *regexp.Regexp) (r report.
 			r.Servers[server.Label] += ", passwords by " + server.PasswordHash
 		}
 	}
-	// The client's collector would run in the servers' time. Transfers are held in memory to be compared.
+	// The client's garbage collector would use the servers' CPU time. Transfers are held in memory to be compared.
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(6 * gib)
 	r.Workloads, err = newBench(place, all, size, os.Stderr).run(ctx, only)

@@ -7,17 +7,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// settle is how long a server may be busy with what is over.
+// settle is how long a server may be busy with finished work.
 const settle = 10 * time.Second
 
-// usage is what some work took.
+// usage is the cost of some work.
 type usage struct {
 	cpu   time.Duration // of the server and its children
 	wall  time.Duration // of the client
 	calls int64         // of read and write by its processes that were there before and after
 }
 
-// measure does some work and tells what the server used for it.
+// measure does some work and returns what the server used for it.
 func measure(s *servers.Server, work func() error) (usage, error) {
 	var u usage
 	cpu, err := s.Group.Settled(settle)
@@ -45,7 +45,7 @@ func measure(s *servers.Server, work func() error) (usage, error) {
 // values of the metrics of one round.
 type values map[string]float64
 
-// ofBytes are the values of a transfer.
+// ofBytes returns the values of a transfer.
 func (u usage) ofBytes(n int) values {
 	return values{
 		report.CPUPerGiB:    u.cpu.Seconds() / (float64(n) / gib),
@@ -53,14 +53,14 @@ func (u usage) ofBytes(n int) values {
 	}
 }
 
-// ofSessions are the values of a transfer by sessions that were there before and after.
+// ofSessions returns the values of a transfer by sessions that existed before and after.
 func (u usage) ofSessions(n int) values {
 	v := u.ofBytes(n)
 	v[report.CallsPerGiB] = float64(u.calls) / (float64(n) / gib)
 	return v
 }
 
-// ofFiles are the values of many small files.
+// ofFiles returns the values of many small files.
 func (u usage) ofFiles(n int) values {
 	return values{
 		report.CPUPerFile: microseconds(u.cpu) / float64(n),

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds a current OpenSSH server from Debian 13's sources, as it builds by default, and prints the directory that it is in. The
-# one that Debian 12 has is older, and slower at some things. It is built once, into the cache.
+# Builds a current OpenSSH server from Debian 13's sources, with the default options, and prints the directory that it is in.
+# The one in Debian 12 is older, and slower in some respects. It is built once, into the cache.
 set -euo pipefail
 
 version=10.0p1
 sha256=021a2e709a0edf4250b1256bd5a9e500411a90dddabea830ed59cef90eb9d85c
 
-# mirrors prints the places that packages come from on this machine.
+# mirrors prints the package sources of this machine.
 mirrors() {
 	# shellcheck disable=SC2016 # the dollar is apt-get's
 	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | sort -u

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// profiledIDs are the workloads that are profiled unless others are asked for.
+// profiledIDs are the workloads profiled by default.
 const profiledIDs = "^(raw-aes128-gcm-32k-(down|up)|sftp-default-(get|put)|parallel-16-(down|up)|files-(1|16)-(put|get)|list|login-curve25519)$"
 
 // profileAll takes a profile of the daemon's CPU time in each workload that matches, prints where most of it went, and counts

@@ -2,7 +2,7 @@ package main
 
 import "time"
 
-// sizes are how much of each kind of work a run does.
+// sizes are the amounts of each kind of work in a run.
 type sizes struct {
 	rounds int
 	// stream is the size of the file of a single transfer in bytes, and what parallel sessions transfer together.
@@ -11,7 +11,7 @@ type sizes struct {
 	files, entries, logins int
 	// idle are the numbers of sessions that are open at once.
 	idle []int
-	// rest is how long idle sessions wait before their memory is looked at.
+	// rest is how long idle sessions wait before their memory is measured.
 	rest time.Duration
 }
 

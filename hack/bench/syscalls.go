@@ -15,8 +15,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// countCalls does the work once and prints how many system calls the server and its children made, that of the login
-// included. The kernel counts; a tracer would stop the server at each, and it would do them in another way.
+// countCalls does the work once and prints how many system calls the server and its children made, including those of the
+// login. The kernel counts them; a tracer would stop the server at each one, and change its behavior.
 func countCalls(ctx context.Context, w workload, s *servers.Server) error {
 	if _, err := exec.LookPath("perf"); err != nil {
 		fmt.Println("system calls are not counted: perf is not installed")
@@ -43,7 +43,7 @@ func countCalls(ctx context.Context, w workload, s *servers.Server) error {
 	time.Sleep(time.Second) // until it counts
 	_, failed := w.run(ctx, s)
 	_ = cmd.Process.Signal(os.Interrupt)
-	_ = cmd.Wait() // it tells of the signal
+	_ = cmd.Wait() // it reports the signal
 	content, err := os.ReadFile(file)
 	if failed != nil || err != nil {
 		return errors.Join(failed, err)

@@ -42,14 +42,14 @@ const (
 	upName   = "up"
 )
 
-// optionsFor are those of a login with one cipher alone.
+// optionsFor returns the options of a login with only one cipher.
 func optionsFor(s *servers.Server, c cipher) client.Options {
 	o := s.Options()
 	o.Ciphers, o.MACs = c.ciphs, c.macs
 	return o
 }
 
-// rawTransfers are downloads and uploads of our own client: each cipher with each size of requests.
+// rawTransfers are downloads and uploads by our own client: each cipher with each size of requests.
 func (b *bench) rawTransfers() []workload {
 	var all []workload
 	for _, c := range ciphers {
@@ -64,7 +64,7 @@ func (b *bench) rawTransfers() []workload {
 	return all
 }
 
-// parallelTransfers are as many sessions at once, each with a connection and a file of its own.
+// parallelTransfers are several sessions at once, each with its own connection and file.
 func (b *bench) parallelTransfers() []workload {
 	var all []workload
 	for _, n := range []int{16, 64} {
@@ -125,7 +125,7 @@ func (b *bench) upload(id, title string, n int, c cipher, p client.Pipeline) wor
 	}
 }
 
-// sessions logs in n times, and measures from then on until each has done its part. Logins are not in it.
+// sessions logs in n times, and then measures until each has done its part. Logins are not included.
 func (b *bench) sessions(ctx context.Context, s *servers.Server, n int, c cipher, part func(*client.Session, int) error) (usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, workLimit)
 	defer cancel()
@@ -139,11 +139,11 @@ func (b *bench) sessions(ctx context.Context, s *servers.Server, n int, c cipher
 	})
 }
 
-// openAll opens as many sessions, one after the other. Those that could be opened are closed by end.
+// openAll opens several sessions, one after the other. end closes those that could be opened.
 func openAll(ctx context.Context, o client.Options, n int) (all []*client.Session, end func(), err error) {
 	end = func() {
 		for _, session := range all {
-			_ = session.Close() // what was to be measured was done
+			_ = session.Close() // the measured work is done
 		}
 	}
 	for range n {
@@ -179,7 +179,7 @@ func (b *bench) share(content []byte, i, n int) []byte {
 	return content[i*size : (i+1)*size]
 }
 
-// sameFile tells by size and SHA-256 whether a file has the content.
+// sameFile reports by size and SHA-256 whether a file has the content.
 func sameFile(file string, content []byte) error {
 	got, err := os.ReadFile(file)
 	if err != nil {
@@ -200,8 +200,8 @@ func removeFiles(s *servers.Server, name string, n int) error {
 	return nil
 }
 
-// commandTransfers are those of OpenSSH's client: with the ciphers that it takes by itself, and with one alone. Its login is
-// part of what is measured.
+// commandTransfers are those of OpenSSH's client: with its default ciphers, and with only one. Its login is part of the
+// measurement.
 func (b *bench) commandTransfers() []workload {
 	var all []workload
 	for _, c := range append([]cipher{{name: "default"}}, ciphers...) {

@@ -11,18 +11,18 @@ type workload struct {
 	id, title string
 	// prepare makes what the work needs, once for each server, on this machine rather than by SFTP. It may be nil.
 	prepare func(*servers.Server) error
-	// run does the work once, and checks what came of it outside of what is timed.
+	// run does the work once, and checks the result outside the timed part.
 	run func(context.Context, *servers.Server) (values, error)
 	// cleanUp removes what prepare and run made. It may be nil.
 	cleanUp func(*servers.Server) error
-	// once is that one round tells all, such as the memory of sessions.
+	// once is set if one round is enough, for example for the memory of sessions.
 	once bool
 	// amount of work that a round does, in units of a name.
 	amount float64
 	unit   string
 }
 
-// group is workloads that freshly started servers do one after the other.
+// group is a sequence of workloads for freshly started servers.
 type group struct {
 	id, title string
 	workloads []workload

@@ -95,7 +95,7 @@ func (a *api) get(ctx context.Context, path string, out any) error {
 	return a.call(ctx, http.MethodGet, path, nil, out)
 }
 
-// create makes an object; one of that name that is there already is fine.
+// create creates an object; an existing one of that name is fine.
 func (a *api) create(ctx context.Context, path string, body any) error {
 	err := a.call(ctx, http.MethodPost, path, body, nil)
 	if hasCode(err, http.StatusConflict) {

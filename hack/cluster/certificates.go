@@ -28,9 +28,8 @@ type subject struct {
 	hosts []string
 }
 
-// writeCertificates makes the cluster's PKI: three authorities, because whoever holds a certificate of one must not be
-// taken for something else by another (a client of etcd is no client of the API server, and the front proxy's
-// certificate vouches for any user).
+// writeCertificates creates the cluster's PKI: three authorities, because a certificate of one must not be accepted for another
+// purpose (a client of etcd is not a client of the API server, and the front proxy's certificate vouches for any user).
 func writeCertificates(s settings) error {
 	if err := os.MkdirAll(s.path("pki"), 0o700); err != nil {
 		return err
@@ -110,7 +109,7 @@ func (a *authority) issue(s settings, sub subject) error {
 	template := certificate(name)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	if sub.hosts != nil {
-		// etcd's gateway calls etcd itself with the server's certificate, so a server may be a client, too.
+		// etcd's gateway calls etcd itself with the server's certificate, so a server may also be a client.
 		template.ExtKeyUsage = append(template.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
 	}
 	for _, h := range sub.hosts {
@@ -135,7 +134,7 @@ func certificate(name pkix.Name) *x509.Certificate {
 	return &x509.Certificate{
 		SerialNumber: serial,
 		Subject:      name,
-		NotBefore:    time.Now().Add(-time.Hour), // clocks are set back now and then
+		NotBefore:    time.Now().Add(-time.Hour), // clocks may be set back
 		NotAfter:     time.Now().AddDate(1, 0, 0),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 	}

@@ -15,7 +15,7 @@ import (
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// cgroup2 tells whether the machine has the unified hierarchy alone.
+// cgroup2 reports whether the machine only has the unified hierarchy.
 func cgroup2() bool {
 	const magic = 0x63677270
 	var fs syscall.Statfs_t
@@ -23,7 +23,7 @@ func cgroup2() bool {
 }
 
 // cgroupFolders returns the cluster's own cgroup: a folder in every hierarchy. All pods are below it, so that what they
-// leave can be told from everything else on the machine.
+// leave can be distinguished from everything else on the machine.
 func cgroupFolders() ([]string, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -41,7 +41,7 @@ func cgroupFolders() ([]string, error) {
 	return folders, nil
 }
 
-// setUpCgroups makes the cluster's cgroup: the kubelet wants it to be there, with all controllers.
+// setUpCgroups makes the cluster's cgroup: the kubelet expects it to exist, with all controllers.
 func setUpCgroups() error {
 	folders, err := cgroupFolders()
 	if err != nil {
@@ -100,7 +100,7 @@ func cgroupProcesses() ([]identity, error) {
 	for _, root := range folders {
 		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.Name() != "cgroup.procs" {
-				return nil //nolint:nilerr // a cgroup may go while we look
+				return nil //nolint:nilerr // a cgroup may disappear meanwhile
 			}
 			pids, _ := os.ReadFile(path)
 			for line := range strings.FieldsSeq(string(pids)) {
@@ -118,7 +118,7 @@ func cgroupProcesses() ([]identity, error) {
 	return found, nil
 }
 
-// tearDownCgroups removes the cluster's cgroup. The kernel lets go of a dead process's cgroup a little late.
+// tearDownCgroups removes the cluster's cgroup. The kernel releases a dead process's cgroup a little late.
 func tearDownCgroups() error {
 	folders, err := cgroupFolders()
 	if err != nil {

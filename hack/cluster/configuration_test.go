@@ -56,7 +56,7 @@ func TestComponentsListenOnThisMachineAlone(t *testing.T) {
 	}
 }
 
-// What up starts is what start can start again.
+// Everything that up starts, start can start again.
 func TestProgramsAreTheComponents(t *testing.T) {
 	var names []string
 	for _, p := range programs(defaults(t), folders{"/kubernetes", "/coredns", "/networkpolicies"}) {

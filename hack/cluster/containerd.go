@@ -9,7 +9,7 @@ import (
 	"text/template"
 )
 
-// containerdConfig is for containerd 1.6 and later: 2.x reads version 2, too. Every path is in the state folder.
+// containerdConfig is for containerd 1.6 and later: 2.x also reads version 2. Every path is in the state folder.
 var containerdConfig = template.Must(template.New("containerd").Parse(`version = 2
 root = "{{.Dir}}/containerd/root"
 state = "{{.Dir}}/containerd/state"
@@ -70,7 +70,7 @@ func writeContainerdConfig(s settings) error {
 	return os.WriteFile(s.path("containerd", "config.toml"), []byte(text.String()), 0o644)
 }
 
-// snapshotter returns overlayfs, or native where an overlay cannot lie on the file system of the state folder.
+// snapshotter returns overlayfs, or native where the file system of the state folder does not support overlays.
 func snapshotter(dir string) string {
 	const overlay = 0x794c7630
 	var fs syscall.Statfs_t

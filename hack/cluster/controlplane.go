@@ -27,7 +27,8 @@ func etcd(s settings, bin string) program {
 
 func apiServer(s settings, bin string) program {
 	return program{"kube-apiserver", filepath.Join(bin, "kube-apiserver"), []string{
-		// It serves kubectl on 127.0.0.1 and pods on the node's address, and takes one address or all: see the firewall.
+		// It serves kubectl on 127.0.0.1 and pods on the node's address, but can listen only on one address or all: see the
+		// firewall.
 		"--bind-address=0.0.0.0",
 		fmt.Sprintf("--secure-port=%d", s.Port),
 		"--advertise-address=" + s.nodeIP().String(),
@@ -63,7 +64,7 @@ func controllerManager(s settings, bin string) program {
 		"--kubeconfig=" + s.path("config", "controller-manager.kubeconfig"),
 		"--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", s.port(controllerManagerPort)),
-		"--leader-elect=false", // there is one: waiting for a lease only slows the start
+		"--leader-elect=false", // there is only one: waiting for a lease only slows the start
 		"--use-service-account-credentials=true",
 		"--service-account-private-key-file=" + s.key("service-accounts"),
 		"--root-ca-file=" + s.cert("ca"),
@@ -83,10 +84,10 @@ func scheduler(s settings, bin string) program {
 	}}
 }
 
-// startControlPlane starts etcd and the API server, waits until that is ready, and starts what needs it.
+// startControlPlane starts etcd and the API server, waits until that is ready, and starts the components that need it.
 func startControlPlane(ctx context.Context, s settings, bin string) (*api, []process, error) {
 	var started []process
-	for _, p := range []program{etcd(s, bin), apiServer(s, bin)} { // the API server waits for etcd by itself
+	for _, p := range []program{etcd(s, bin), apiServer(s, bin)} { // the API server waits for etcd
 		proc, err := start(s, p)
 		if err != nil {
 			return nil, started, err
@@ -112,12 +113,11 @@ func startControlPlane(ctx context.Context, s settings, bin string) (*api, []pro
 	return api, started, nil
 }
 
-// clusterReady returns nil when pods can be created, run, and find Services.
+// clusterReady returns nil when pods can be created and run, and the add-ons work if there are any.
 func clusterReady(ctx context.Context, s settings, api *api) error {
-	return errors.Join(
-		api.nodeReady(ctx),
-		api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil),
-		dnsReady(ctx, s),
-		policiesEnforced(),
-	)
+	err := errors.Join(api.nodeReady(ctx), api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil))
+	if hasAddOns(s) {
+		err = errors.Join(err, dnsReady(ctx, s), policiesEnforced())
+	}
+	return err
 }

@@ -16,7 +16,7 @@ const (
 	dnsUser       = "sftp-operator-dns"
 )
 
-// dnsServiceIP is the address of the Service kube-system/kube-dns, the tenth of the range by custom.
+// dnsServiceIP is the address of the Service kube-system/kube-dns, by convention the tenth of the range.
 func (s settings) dnsServiceIP() netip.Addr {
 	ip := s.ServicesNet.Addr()
 	for range 10 {
@@ -38,6 +38,9 @@ func writeDNSConfig(s settings) error {
 	return os.WriteFile(s.path("config", "Corefile"), []byte(corefile(s, string(resolv))), 0o644)
 }
 
+// dnsPort is the usual one, which NetworkPolicies allow. No other cluster uses it, since each binds it on its own node's address.
+const dnsPort = 53
+
 // corefile answers for the cluster's names, and forwards the rest if the machine has a DNS server to forward it to.
 func corefile(s settings, resolv string) string {
 	forward := ""
@@ -56,10 +59,10 @@ func corefile(s settings, resolv string) string {
         ttl 5
     }
 %s}
-`, s.port(dnsPort), s.nodeIP(), clusterDomain, s.ServicesNet, s.path("config", "dns.kubeconfig"), forward)
+`, dnsPort, s.nodeIP(), clusterDomain, s.ServicesNet, s.path("config", "dns.kubeconfig"), forward)
 }
 
-// createDNSService lets CoreDNS read what it serves, and gives it the Service by which pods reach it.
+// createDNSService lets CoreDNS read what it serves, and creates the Service through which pods reach it.
 func createDNSService(ctx context.Context, s settings, api *api) error {
 	const rbac = "/apis/rbac.authorization.k8s.io/v1/"
 	ports := func(more func(protocol, name string) object) []object {
@@ -84,7 +87,7 @@ func createDNSService(ctx context.Context, s settings, api *api) error {
 		api.create(ctx, "/api/v1/namespaces/kube-system/services", object{
 			"metadata": object{"name": "kube-dns", "labels": object{"k8s-app": "kube-dns"}},
 			"spec": object{"clusterIP": s.dnsServiceIP().String(), "ports": ports(func(protocol, name string) object {
-				return object{"name": name, "protocol": protocol, "port": 53, "targetPort": s.port(dnsPort)}
+				return object{"name": name, "protocol": protocol, "port": 53, "targetPort": dnsPort}
 			})},
 		}),
 		// The Service selects no pods, so its endpoint is named here: the node.
@@ -93,7 +96,7 @@ func createDNSService(ctx context.Context, s settings, api *api) error {
 			"addressType": "IPv4",
 			"endpoints":   []object{{"addresses": []string{s.nodeIP().String()}, "conditions": object{"ready": true}}},
 			"ports": ports(func(protocol, name string) object {
-				return object{"name": name, "protocol": protocol, "port": s.port(dnsPort)}
+				return object{"name": name, "protocol": protocol, "port": dnsPort}
 			}),
 		}),
 	)
@@ -103,7 +106,7 @@ func createDNSService(ctx context.Context, s settings, api *api) error {
 func dnsReady(ctx context.Context, s settings) error {
 	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, network, netip.AddrPortFrom(s.nodeIP(), uint16(s.port(dnsPort))).String())
+		return d.DialContext(ctx, network, netip.AddrPortFrom(s.nodeIP(), dnsPort).String())
 	}}
 	_, err := resolver.LookupHost(ctx, "kubernetes.default.svc."+clusterDomain+".")
 	return err

@@ -10,7 +10,7 @@ import (
 )
 
 func down(ctx context.Context, s settings) error {
-	// The firewall rules and the bridge may be there even if somebody removed the state folder.
+	// The firewall rules and the bridge may exist even if the state folder was removed.
 	if err := remove(ctx, s); err != nil {
 		return err
 	}
@@ -18,7 +18,7 @@ func down(ctx context.Context, s settings) error {
 	return nil
 }
 
-// remove stops a cluster and undoes all that it did to the machine. It can be called in any state, again and again.
+// remove stops a cluster and undoes all that it did to the machine. It can be called in any state, repeatedly.
 func remove(ctx context.Context, s settings) error {
 	old, err := readState(s)
 	if err != nil {
@@ -46,8 +46,8 @@ func remove(ctx context.Context, s settings) error {
 	return os.RemoveAll(s.Dir)
 }
 
-// stopAll kills every process of the cluster, containers and their shims too. Nothing of it is to be kept, so nothing is
-// asked to end in its own time. It looks again until none is left: one that dies may just have started another.
+// stopAll kills every process of the cluster, including containers and their shims. Nothing has to be preserved, so
+// nothing is terminated gracefully. It repeats until none is left: a dying process may just have started another.
 func stopAll(ctx context.Context, s settings) error {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
@@ -56,7 +56,7 @@ func stopAll(ctx context.Context, s settings) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d processes do not end, the first is %d (%s)", len(left), left[0].PID, left[0].Exe)
+			return fmt.Errorf("%d processes did not end; the first one is %d (%s)", len(left), left[0].PID, left[0].Exe)
 		}
 		for _, id := range left {
 			if err := id.kill(); err != nil {
@@ -71,7 +71,7 @@ func stopAll(ctx context.Context, s settings) error {
 	}
 }
 
-// leftovers are the processes of the cluster that still run.
+// leftovers returns the processes of the cluster that still run.
 func leftovers(s settings) ([]identity, error) {
 	processes, err := recorded(s)
 	if err != nil {

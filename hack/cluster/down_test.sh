@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Checks that the development cluster leaves nothing behind: snapshots of this machine before and after must be equal,
-# for a cluster with pods and volumes, for one whose programs were killed, and for one whose start was interrupted.
-# It takes a running cluster down, and leaves none. Run as root from anywhere in the source tree; about a minute.
+# Checks that the development cluster leaves nothing behind: snapshots of this machine before and after must be equal, for a
+# cluster with pods and volumes, for one whose programs were killed, and for one whose start was interrupted. It takes a running
+# cluster down, and leaves none. Run it as root from anywhere in the source tree; it takes about a minute.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,7 +13,7 @@ go build -o "$cluster" ./hack/cluster
 
 say() { printf '== %s\n' "$*"; }
 
-# processes prints the processes that are the cluster's by their executable or their command line.
+# processes prints the processes that belong to the cluster according to their executable or command line.
 processes() {
     local exe args pid
     for pid in /proc/[0-9]*; do
@@ -26,8 +26,8 @@ processes() {
     done
 }
 
-# snapshot prints all that a cluster could leave, without what changes by itself: counters, and the empty built-in
-# chains that iptables-save prints once a table was used.
+# snapshot prints everything that a cluster could leave behind, without what changes on its own: counters, and the empty
+# built-in chains that iptables-save prints once a table was used.
 snapshot() {
     echo '[processes]'
     processes

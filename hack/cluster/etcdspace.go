@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// recoverEtcd does what an administrator does with an etcd that ran out of space, once something was deleted: compact its
-// history, defragment it, and end the alarm, which outlives its cause. It speaks etcd's JSON gateway.
+// recoverEtcd does what an administrator does with an etcd that ran out of space, after something was deleted: it compacts its
+// history, defragments it, and clears the alarm, which outlives its cause. It uses etcd's JSON gateway.
 func recoverEtcd(ctx context.Context, s settings) error {
 	cert, err := tls.LoadX509KeyPair(s.cert("apiserver-etcd"), s.key("apiserver-etcd"))
 	if err != nil {

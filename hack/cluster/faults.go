@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// What tests do to a running cluster, to see what its users see then. Nothing watches over the components, as systemd
-// would: what was killed stays dead until it is started again.
+// Faults that tests cause in a running cluster. No supervisor such as systemd restarts the components: a killed one stays dead
+// until it is restarted.
 
 // programs are the components, in the order in which up starts them.
 func programs(s settings, bin folders) []program {
 	return []program{
 		etcd(s, bin.Kubernetes), apiServer(s, bin.Kubernetes), controllerManager(s, bin.Kubernetes), scheduler(s, bin.Kubernetes),
-		containerd(s), kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), dns(s, bin.CoreDNS),
-		policies(s, bin.NetworkPolicies), provisioner(s),
+		containerd(s), kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), provisioner(s), dns(s, bin.CoreDNS),
+		policies(s, bin.NetworkPolicies),
 	}
 }
 
-// fault does one of these things.
+// fault carries out one of these faults.
 func fault(ctx context.Context, s settings, command string, args []string) error {
 	switch command {
 	case "kill":
@@ -40,8 +40,8 @@ func fault(ctx context.Context, s settings, command string, args []string) error
 	return errUsage
 }
 
-// kill ends a component or a pod's containers, and returns when they are gone. Containers outlive containerd: their
-// shims are no children of it.
+// kill ends a component or a pod's containers, and returns when they are gone. Containers outlive containerd, because their
+// shims are not its children.
 func kill(ctx context.Context, s settings, name string) error {
 	if namespace, pod, ok := strings.Cut(name, "/"); ok {
 		return killPod(ctx, s, namespace, pod)
@@ -62,7 +62,7 @@ func kill(ctx context.Context, s settings, name string) error {
 	}
 	for end := time.Now().Add(10 * time.Second); all[i].runs(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			return fmt.Errorf("%s (PID %d) does not end", name, all[i].PID)
+			return fmt.Errorf("%s (PID %d) is still running", name, all[i].PID)
 		}
 	}
 	return nil
@@ -91,8 +91,8 @@ func killPod(ctx context.Context, s settings, namespace, pod string) error {
 	return nil
 }
 
-// restart starts a component that was killed. It returns when the process runs, not when it answers: how long that takes
-// is what is to be measured.
+// restart starts a component that was killed. It returns when the process runs, not when it answers, because the time until
+// then is measured.
 func restart(s settings, name string, args []string) error {
 	st, err := readState(s)
 	if err != nil {
@@ -120,7 +120,7 @@ func restart(s settings, name string, args []string) error {
 	return err
 }
 
-// cut drops the packets between a pod's port and everybody, or one address, as a network that fails does: nobody is told.
+// cut silently drops the packets between a pod's port and everyone, or one address, like a failing network.
 func cut(ctx context.Context, where string, from []string) error {
 	pod, err := netip.ParseAddrPort(where)
 	if err != nil || !pod.Addr().Is4() {
@@ -138,7 +138,7 @@ func cut(ctx context.Context, where string, from []string) error {
 	return err
 }
 
-// cutRules match what the pod sends before, and what it is sent after kube-proxy has rewritten an address.
+// cutRules match the pod's packets before, and packets to it after, kube-proxy has rewritten an address.
 func cutRules(pod netip.AddrPort, peer netip.Prefix, exists bool) string {
 	head := fmt.Sprintf("*mangle\n:%[1]s - [0:0]\n-I PREROUTING -j %[1]s\n-I POSTROUTING -j %[1]s\n", cutChain)
 	if exists {

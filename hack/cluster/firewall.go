@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os/exec"
 	"strings"
 )
 
@@ -13,8 +14,8 @@ const (
 	policyChain  = "SFTPOP-POLICY"
 )
 
-// setUpFirewall lets pods talk to the node, to each other and out, also where a firewall drops what it does not know, and
-// keeps other machines from the API server: it has to listen on the bridge and on 127.0.0.1, and so listens everywhere.
+// setUpFirewall lets pods reach the node, each other and the outside, even if a firewall drops unknown traffic, and keeps
+// other machines from the API server: it has to listen on the bridge and on 127.0.0.1, and so listens everywhere.
 func setUpFirewall(ctx context.Context, s settings) error {
 	_, err := output(ctx, firewallRules(s), "iptables-restore", "--wait", "--noflush")
 	return err
@@ -31,7 +32,16 @@ func firewallRules(s settings) string {
 -I INPUT -j %[1]s
 -I FORWARD -j %[2]s
 COMMIT
-`, inputChain, forwardChain, bridgeName, s.Port) + policyRules()
+`, inputChain, forwardChain, bridgeName, s.Port)
+}
+
+// setUpPolicyRules sends connections of pods to the program that judges them, unless an interrupted start already did.
+func setUpPolicyRules(ctx context.Context) error {
+	if exec.CommandContext(ctx, find("iptables"), "--wait", "-t", "mangle", "-n", "-L", policyChain).Run() == nil {
+		return nil
+	}
+	_, err := output(ctx, policyRules(), "iptables-restore", "--wait", "--noflush")
+	return err
 }
 
 // tearDownFirewall removes the cluster's chains, kube-proxy's and the kubelet's (KUBE-), and CNI's for our network.

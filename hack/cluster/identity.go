@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// identity tells one process from every other that has had or will have its PID.
+// identity distinguishes a process from all others that had or will have its PID.
 type identity struct {
 	PID   int
 	Start uint64 // clock ticks after boot
@@ -16,7 +16,7 @@ type identity struct {
 	Exe   string
 }
 
-// identify reads the identity of a running process. It fails for a zombie: that one runs no more.
+// identify reads the identity of a running process. It fails for a zombie, which no longer runs.
 func identify(pid int) (identity, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -56,7 +56,7 @@ func startTime(stat []byte) (uint64, error) {
 	return strconv.ParseUint(fields[19], 10, 64)
 }
 
-// runs tells whether exactly this process still runs.
+// runs reports whether exactly this process still runs.
 func (id identity) runs() bool {
 	now, err := identify(id.PID)
 	return err == nil && now == id
@@ -67,7 +67,7 @@ func (id identity) runs() bool {
 func (id identity) kill() error {
 	p, err := os.FindProcess(id.PID)
 	if err != nil {
-		return nil // no such process: that is what is wanted
+		return nil // no such process, as wanted
 	}
 	defer p.Release()
 	if !id.runs() {

@@ -39,7 +39,7 @@ func loadPause(ctx context.Context, s settings) error {
 		return err
 	}
 	binary := s.path("bin", "pause")
-	if err := goBuild(ctx, root, binary, "./hack/cluster/pause", "-s -w"); err != nil {
+	if err := goBuild(ctx, root, "pause", root, binary, "./hack/cluster/pause", "-s -w"); err != nil {
 		return err
 	}
 	data, err := os.ReadFile(binary)

@@ -25,7 +25,7 @@ func writeKubeconfigs(s settings) error {
 }
 
 // writeKubeconfig embeds the certificates, so that the file works wherever it is copied on this machine. It is JSON,
-// which is YAML, too.
+// which is also YAML.
 func writeKubeconfig(s settings, user, path string) error {
 	ca, err := os.ReadFile(s.cert("ca"))
 	if err != nil {
@@ -58,7 +58,7 @@ func writeKubeconfig(s settings, user, path string) error {
 func shareWithSudoUser(path string) error {
 	uid, err := strconv.Atoi(os.Getenv("SUDO_UID"))
 	if err != nil {
-		return nil //nolint:nilerr // not set: nobody to share with
+		return nil //nolint:nilerr // not set: nothing to share
 	}
 	return os.Chown(path, uid, -1)
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// lockFile takes an exclusive lock, waiting for whoever holds it. The lock ends with the process, however it ends.
+// lockFile takes an exclusive lock, waiting for its holder. The lock ends with the process, however it ends.
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -42,8 +42,8 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	}
 }
 
-// isStill tells whether path names the open file: a holder before us may have removed it between our open and our
-// lock, and then another run could lock a new file of that name.
+// isStill reports whether path names the open file: an earlier holder may have removed it between our open and
+// our lock, and then another run could lock a new file of that name.
 func isStill(f *os.File, path string) bool {
 	mine, err := f.Stat()
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 
 const usage = `usage: go run ./hack/cluster COMMAND
 
-  up               start the cluster, or do nothing if it runs and is healthy
+  up [basic]       start the cluster, or what is missing of it, or do nothing if it runs and is healthy;
+                   basic leaves out the add-ons: DNS for the names of Services, and NetworkPolicies
   down             stop it and remove all that it left on this machine
   status           tell what runs; exit status 1 if the cluster is not healthy
   kill NAME        end a component, or all containers of the pod NAMESPACE/NAME, as kill -9 does
@@ -27,7 +28,8 @@ const usage = `usage: go run ./hack/cluster COMMAND
   load FILE.tar…   import container images (docker save, OCI layout, or hack/image)
   kubeconfig       print the path of the administrator's kubeconfig
   assets           print the folder for KUBEBUILDER_ASSETS (kube-apiserver, etcd, kubectl), building it if missing
-  build            compile what up needs into the cache, as no root; up compiles what is missing, too
+  assets-oldest    the same with the API server of the oldest Kubernetes that is supported
+  build [basic]    compile what up needs into the cache, as no root; up compiles what is missing, too
   staging VERSION  print the replace block of hack/cluster/kubernetes/go.mod for a Kubernetes version
 `
 
@@ -61,6 +63,10 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	command, args := args[0], args[1:]
+	wanted := everything
+	if len(args) == 1 && args[0] == string(basic) && (command == "up" || command == "build") {
+		wanted, args = basic, nil
+	}
 	takesArguments := slices.Contains([]string{"load", "netns", "staging", "kill", "start", "cut", provisionerCommand}, command)
 	if takesArguments != (len(args) > 0) {
 		return errUsage
@@ -68,7 +74,7 @@ func run(ctx context.Context, args []string) error {
 
 	switch command {
 	case "up":
-		return locked(ctx, s, up)
+		return locked(ctx, s, func(ctx context.Context, s settings) error { return up(ctx, s, wanted) })
 	case "down":
 		return locked(ctx, s, down)
 	case "status":
@@ -83,19 +89,24 @@ func run(ctx context.Context, args []string) error {
 		fmt.Println(s.kubeconfig())
 		return nil
 	case "assets":
-		bin, err := kubernetes.ensure(ctx, s)
-		if err == nil {
-			fmt.Println(bin)
-		}
-		return err
+		return printFolder(controlPlane.ensure(ctx, s))
+	case "assets-oldest":
+		return printFolder(oldestAssets(ctx, s))
 	case "build":
-		return buildAll(ctx, s)
+		return buildAll(ctx, s, wanted)
 	case "staging":
 		return printStaging(ctx, args[0])
 	case provisionerCommand: // started by up, not by people
 		return provisionVolumes(ctx, args[0])
 	}
 	return errUsage
+}
+
+func printFolder(folder string, err error) error {
+	if err == nil {
+		fmt.Println(folder)
+	}
+	return err
 }
 
 // say reports progress on standard error: standard output carries only what a script may want to read.

@@ -29,7 +29,7 @@ func parseMounts(mountinfo string) []mount {
 	return mounts
 }
 
-// isMounted tells whether something is mounted on a folder.
+// isMounted reports whether something is mounted on a folder.
 func isMounted(folder string) (bool, error) {
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	return slices.ContainsFunc(parseMounts(string(b)), func(m mount) bool { return m.point == folder }), err
@@ -51,8 +51,8 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// unmountBelow unmounts all that is mounted in a folder: the containers' root file systems, the pods' volumes and their
-// network namespaces. Later mounts may lie on earlier ones, so the last goes first.
+// unmountBelow unmounts everything that is mounted in a folder: the containers' root file systems, the pods' volumes and their
+// network namespaces. Later mounts may be on top of earlier ones, so the last goes first.
 func unmountBelow(dir string) error {
 	b, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

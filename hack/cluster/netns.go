@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// printNetworkNamespace prints where a pod's network namespace is, so that tests can open and take connections as the pod.
+// printNetworkNamespace prints where a pod's network namespace is, so that tests can open and accept connections as the pod.
 func printNetworkNamespace(ctx context.Context, s settings, name string) error {
 	namespace, pod, ok := strings.Cut(name, "/")
 	if !ok {
@@ -35,7 +35,7 @@ func printNetworkNamespace(ctx context.Context, s settings, name string) error {
 	return nil
 }
 
-// sandboxPID finds the process of a pod's sandbox, of which an earlier one may still be listed, in ctr's table of tasks.
+// sandboxPID finds the process of a pod's sandbox in ctr's table of tasks, where an earlier one may still be listed.
 func sandboxPID(sandboxes, tasks string) string {
 	ids := strings.Fields(sandboxes)
 	for line := range strings.Lines(tasks) {

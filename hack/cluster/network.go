@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// setUpNetwork makes the bridge that the pods are joined to, with the node's address on it, and tells CNI about it.
+// setUpNetwork creates the bridge that the pods are attached to, with the node's address on it, and configures CNI for it.
 func setUpNetwork(ctx context.Context, s settings) error {
 	if err := networkIsFree(s); err != nil {
 		return err
@@ -54,7 +54,7 @@ func cniConfig(s settings) object {
 	}
 }
 
-// networkIsFree refuses to start over another use of the cluster's networks and ports.
+// networkIsFree refuses to start if the cluster's networks or ports are in use.
 func networkIsFree(s settings) error {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -87,7 +87,7 @@ func networkIsFree(s settings) error {
 // tearDownNetwork removes the bridge and the pods' ends of it.
 func tearDownNetwork(ctx context.Context) error {
 	if _, err := os.Stat("/sys/class/net/" + bridgeName); err != nil {
-		return nil //nolint:nilerr // not there
+		return nil //nolint:nilerr // it does not exist
 	}
 	out, err := output(ctx, "", "ip", "-json", "link", "show", "master", bridgeName)
 	if err != nil {
@@ -110,7 +110,7 @@ func tearDownNetwork(ctx context.Context) error {
 }
 
 // resolvConf returns the DNS configuration for pods. systemd-resolved's stub listens on the host's loopback address,
-// which is not the pod's.
+// which pods cannot reach.
 func resolvConf() string {
 	const resolved = "/run/systemd/resolve/resolv.conf"
 	if target, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil && strings.HasSuffix(target, "stub-resolv.conf") {

@@ -49,15 +49,15 @@ func kubeletConfig(s settings) object {
 		"volumePluginDir": s.path("kubelet", "volume-plugins"),
 
 		"maxPods": podLimit,
-		// The pods must leave the control plane and the developer's own programs something.
+		// Leave resources for the control plane and the developer's own programs.
 		"systemReserved":         object{"memory": "2Gi"},
 		"enforceNodeAllocatable": []string{"pods"},
-		// In absolute numbers: a share of a big disk is a lot to demand.
+		// In absolute numbers: a share of a big disk would be too much.
 		"evictionHard": object{
 			"memory.available": "200Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi",
 			"nodefs.inodesFree": "1%", "imagefs.inodesFree": "1%",
 		},
-		// Never collect images: those that were loaded by hand can be pulled from nowhere.
+		// Never collect images: manually loaded ones cannot be pulled from anywhere.
 		"imageGCHighThresholdPercent": 100,
 		"imageGCLowThresholdPercent":  99,
 		"shutdownGracePeriod":         "0s",
@@ -87,10 +87,10 @@ func proxyConfig(s settings) object {
 		"clientConnection":   object{"kubeconfig": s.path("config", "proxy.kubeconfig")},
 		"clusterCIDR":        s.PodNet.String(),
 		"detectLocalMode":    "ClusterCIDR",
-		// NodePorts are for this machine alone: a test server is nothing to offer to a network.
+		// NodePorts are only for this machine: a test server must not be exposed to a network.
 		"nodePortAddresses": []string{"127.0.0.0/8", s.PodNet.String()},
 		"iptables":          object{"localhostNodePorts": true, "minSyncPeriod": "100ms"},
-		// The machine's connection tracking is not ours to tune.
+		// Do not change the machine's connection tracking.
 		"conntrack": object{"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
 	}
 }

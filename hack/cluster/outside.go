@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// outsideFolders are where the kubelet, containerd and CNI put things wherever their state is configured to be; the
-// inner ones come first. Others on this machine may use them, too.
+// outsideFolders are where the kubelet, containerd and CNI put things regardless of where their state is configured
+// to be; the inner ones come first. Other programs on this machine may use them as well.
 var outsideFolders = []string{
 	"/run/containerd/s", "/run/containerd", // sockets of the containers' shims
 	"/var/lib/cni/results", "/var/lib/cni", // CNI's cache
@@ -19,7 +19,7 @@ var outsideFolders = []string{
 	"/var/log/containers", // links to the pods' logs
 }
 
-// absentFolders returns those of the folders that are not there, for removeOutside.
+// absentFolders returns the folders that do not exist, for removeOutside.
 func absentFolders() []string {
 	return slices.DeleteFunc(slices.Clone(outsideFolders), func(dir string) bool {
 		_, err := os.Lstat(dir)

@@ -14,7 +14,7 @@ import (
 // searchPath is where the system's programs are looked for: a user's PATH may lack the sbin folders.
 const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// debianPackages maps the programs that must be there to the Debian packages that have them.
+// debianPackages maps the required programs to the Debian packages that have them.
 var debianPackages = map[string]string{
 	"containerd":              "containerd",
 	"containerd-shim-runc-v2": "containerd",
@@ -67,7 +67,7 @@ func missingPackages(has func(program string) bool) []string {
 }
 
 // stopService stops the service that Debian's containerd package starts where systemd runs: the cluster has its own
-// containerd. One that was there before is somebody's and stays.
+// containerd. One that existed before is left alone.
 func stopService(ctx context.Context, installed []string) error {
 	if _, err := os.Stat("/run/systemd/system"); err != nil || !slices.Contains(installed, "containerd") {
 		return nil //nolint:nilerr // no systemd, no service

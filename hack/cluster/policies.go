@@ -13,7 +13,7 @@ import (
 const (
 	policyProgram = "kube-network-policies"
 	policyUser    = "sftp-operator-network-policies"
-	// policyQueue is the queue of the kernel that connections wait in for a verdict. Others' programs use small numbers.
+	// policyQueue is the kernel queue in which connections wait for a verdict. Other programs use small numbers.
 	policyQueue = 16443
 )
 
@@ -26,10 +26,10 @@ func policies(s settings, bin string) program {
 	}}
 }
 
-// policyRules have the program judge the first packet of each connection from a pod, and to a pod from elsewhere than the node:
-// after kube-proxy has rewritten the destination, and before the source is masqueraded. What goes to the node itself, such as
-// the API server, is input. What comes from it, such as the kubelet's probes, passes neither chain, as NetworkPolicies want it.
-// While the program does not run, these packets are dropped.
+// policyRules make the program decide on the first packet of each connection from a pod, and to a pod from anywhere except the
+// node: after kube-proxy has rewritten the destination, and before the source is masqueraded. Packets to the node itself, for
+// example to the API server, are input. Packets from it, such as the kubelet's probes, pass neither chain, as NetworkPolicies
+// require. While the program is not running, these packets are dropped.
 func policyRules() string {
 	const rule = `-A %[1]s -m conntrack ! --ctstate RELATED,ESTABLISHED -j NFQUEUE --queue-num %[2]d`
 	return fmt.Sprintf(`*mangle
@@ -42,7 +42,7 @@ COMMIT
 `, policyChain, policyQueue, bridgeName)
 }
 
-// letPoliciesBeRead lets the program read what its verdicts depend on.
+// letPoliciesBeRead grants the program access to what its verdicts depend on.
 func letPoliciesBeRead(ctx context.Context, api *api) error {
 	const rbac = "/apis/rbac.authorization.k8s.io/v1/"
 	return errors.Join(
@@ -61,7 +61,7 @@ func letPoliciesBeRead(ctx context.Context, api *api) error {
 	)
 }
 
-// policiesEnforced returns nil if the program takes packets from its queue: it begins when it has read the policies.
+// policiesEnforced returns nil if the program receives packets from its queue, which it does once it has read the policies.
 func policiesEnforced() error {
 	const queues = "/proc/net/netfilter/nfnetlink_queue"
 	b, err := os.ReadFile(queues)
@@ -74,7 +74,7 @@ func policiesEnforced() error {
 	return nil
 }
 
-// hasQueue finds a queue in the kernel's list: a line each, with the number first.
+// hasQueue finds a queue in the kernel's list, which has one line each, starting with the number.
 func hasQueue(list string, number int) bool {
 	for line := range strings.Lines(list) {
 		if fields := strings.Fields(line); len(fields) > 0 && fields[0] == strconv.Itoa(number) {

@@ -5,9 +5,10 @@ import (
 	"testing"
 )
 
-// The rules must see packets between pods, of pods to the node and from elsewhere to pods, and none that the node sends itself.
+// The rules must match packets between pods, from pods to the node and from elsewhere to pods, and none that the node itself
+// sends.
 func TestPolicyRules(t *testing.T) {
-	rules := firewallRules(defaults(t))
+	rules := policyRules()
 	for _, want := range []string{
 		"*mangle\n:SFTPOP-POLICY - [0:0]\n",
 		"-A SFTPOP-POLICY -m conntrack ! --ctstate RELATED,ESTABLISHED -j NFQUEUE --queue-num 16443\n",

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// process is a component that was started: a record of it lies in the state folder until it is stopped.
+// process is a component that was started: a record of it is in the state folder until it is stopped.
 type process struct {
 	Name string
 	identity
@@ -61,7 +61,7 @@ func start(s settings, p program) (process, error) {
 	return process{p.name, id, exited}, os.WriteFile(s.path("run", p.name+".json"), record, 0o644)
 }
 
-// recorded returns the components on record, whether they still run or not.
+// recorded returns the recorded components, whether or not they still run.
 func recorded(s settings) ([]process, error) {
 	files, err := filepath.Glob(s.path("run", "*.json"))
 	if err != nil {
@@ -82,7 +82,7 @@ func recorded(s settings) ([]process, error) {
 	return all, nil
 }
 
-// startLimit is how long a component may take to become ready. Some seconds do on two idle cores, but tests and builds
+// startLimit is how long a component may take to become ready. It takes some seconds on two idle cores, but tests and builds
 // may keep them busy.
 const startLimit = 2 * time.Minute
 

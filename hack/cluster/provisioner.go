@@ -33,7 +33,7 @@ func provisioner(s settings) program {
 }
 
 // provisionVolumes makes a volume for each claim that waits for one, and removes volumes whose claims are gone, until it
-// is ended.
+// is stopped.
 func provisionVolumes(ctx context.Context, dir string) error {
 	cluster, err := readState(settings{Dir: dir})
 	if err != nil || cluster == nil {
@@ -44,7 +44,7 @@ func provisionVolumes(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	// Three small lists from the API server's cache cost less than the code of a watch, and nothing that shows.
+	// Three small lists from the API server's cache are simpler than a watch, and their cost does not show.
 	for ctx.Err() == nil {
 		pause := 300 * time.Millisecond
 		if err := reconcileVolumes(ctx, s, api); err != nil {
@@ -79,8 +79,8 @@ func reconcileVolumes(ctx context.Context, s settings, api *api) error {
 	return errors.Join(errs...)
 }
 
-// makeVolume makes the folder and then the volume. The folder is root's, mode 0755, as a new disk's is: pods get at it
-// through fsGroup, and one that forgets it fails here as it would elsewhere.
+// makeVolume creates the folder and then the volume. The folder belongs to root with mode 0755, like a new disk's: pods get
+// access through fsGroup, and one that lacks it fails here as it would elsewhere.
 func makeVolume(ctx context.Context, api *api, v volume) error {
 	if err := os.MkdirAll(v.Spec.Local.Path, 0o755); err != nil {
 		return err

@@ -13,8 +13,8 @@ const (
 	bridgeName  = "sftpop0"
 )
 
-// settings is what can be chosen by environment variables; all else follows from it. It is stored with the cluster,
-// so that `up` can tell that a running one was started with other settings.
+// settings is what can be chosen by environment variables; everything else follows from it. It is stored with the
+// cluster, so that `up` can detect that a running one was started with other settings.
 type settings struct {
 	Dir         string       // the one folder that holds the cluster's state
 	Cache       string       // what is built once and outlives clusters
@@ -33,7 +33,6 @@ const (
 	schedulerPort
 	proxyHealthPort
 	proxyMetricsPort
-	dnsPort
 	portCount
 )
 

@@ -8,20 +8,27 @@ import (
 	"time"
 )
 
-// components are the processes of a running cluster.
-var components = []string{
-	"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy", "coredns",
-	policyProgram, provisionerName,
-}
+// The processes of a running cluster, and those that a basic one does not have.
+var (
+	basicNames = []string{
+		"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "containerd", "kubelet", "kube-proxy", provisionerName,
+	}
+	addOnNames = []string{"coredns", policyProgram}
+	components = slices.Concat(basicNames, addOnNames)
+)
 
-// allRun returns nil if every component's process runs.
+// allRun returns nil if every component's process runs, including those of the add-ons if they were ever started.
 func allRun(s settings) error {
 	processes, err := recorded(s)
 	if err != nil {
 		return err
 	}
+	expected := basicNames
+	if hasAddOns(s) {
+		expected = components
+	}
 	var errs []error
-	for _, name := range components {
+	for _, name := range expected {
 		i := slices.IndexFunc(processes, func(p process) bool { return p.Name == name })
 		if i < 0 || !processes[i].runs() {
 			errs = append(errs, fmt.Errorf("%s does not run (log: %s)", name, s.log(name)))

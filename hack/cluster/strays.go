@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// ours tells whether a process without a record belongs to the cluster: one of its programs, with the state folder in
-// its command line. A pager or an editor that has a log open is not.
+// ours reports whether a process without a record belongs to the cluster: one of its programs, with the state folder
+// in its command line. A pager or an editor that has a log open is not.
 func ours(s settings, exe string, args []string) bool {
 	switch filepath.Base(exe) {
 	case "containerd", "containerd-shim-runc-v2", "runc", "coredns", policyProgram, filepath.Base(provisionerPath(s)):
 	default:
-		if _, ok := kubernetes.programs[filepath.Base(exe)]; !ok || filepath.Base(exe) == "kubectl" {
+		if name := filepath.Base(exe); name == "kubectl" || !slices.Contains(slices.Concat(controlPlane.names, node.names), name) {
 			return false
 		}
 	}
@@ -36,8 +36,8 @@ func strays(s settings) ([]identity, error) {
 // otherKubernetes are the programs that write the same firewall chains as ours do.
 var otherKubernetes = []string{"kubelet", "kube-proxy", "k3s", "k3s-server", "k0s", "rke2", "kubelite"}
 
-// refuseOther returns an error if another Kubernetes runs on this machine: its firewall rules cannot be told from this
-// cluster's. One in containers, such as kind's, has a network and so a firewall of its own.
+// refuseOther returns an error if another Kubernetes runs on this machine: its firewall rules cannot be distinguished
+// from this cluster's. One in containers, such as kind's, has a network and so a firewall of its own.
 func refuseOther(s settings) error {
 	network, err := os.Readlink("/proc/self/ns/net")
 	if err != nil {

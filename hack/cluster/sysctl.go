@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// needed are the kernel settings that pods' networking cannot do without.
+// needed are the kernel settings that pods' networking requires.
 var needed = []string{"net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables"}
 
 // touched are the kernel settings that the cluster's programs change: ours, kube-proxy's, and the kubelet's.
@@ -23,7 +23,7 @@ var touched = append([]string{
 	"kernel/keys/root_maxbytes",
 }, needed...)
 
-// readSysctls returns the present values, for restoreSysctls.
+// readSysctls returns the current values, for restoreSysctls.
 func readSysctls() map[string]string {
 	values := map[string]string{}
 	for _, name := range touched {
@@ -65,7 +65,7 @@ func prepareKernel(ctx context.Context) error {
 	return nil
 }
 
-// hasCapability tells whether this process has a capability, by its number in linux/capability.h.
+// hasCapability reports whether this process has a capability, by its number in linux/capability.h.
 func hasCapability(procStatus string, number uint) bool {
 	for line := range strings.Lines(procStatus) {
 		var set uint64

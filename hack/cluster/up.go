@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// state is what must be known to stop a cluster, or to tell that it is the one that is wanted.
+// state is what must be known to stop a cluster, or to detect that it is the wanted one.
 type state struct {
 	Settings settings
 	Folders  folders
@@ -21,7 +21,7 @@ type state struct {
 // folders are where the programs are.
 type folders struct{ Kubernetes, CoreDNS, NetworkPolicies string }
 
-// fits tells whether this is the cluster that is wanted. Where the programs are cached depends on who calls, root or sudo.
+// fits reports whether this is the wanted cluster. Where the programs are cached depends on who calls, root or sudo.
 func (st state) fits(s settings, bin folders) bool {
 	s.Cache = st.Settings.Cache
 	return st.Settings == s &&
@@ -30,8 +30,16 @@ func (st state) fits(s settings, bin folders) bool {
 		filepath.Base(st.Folders.NetworkPolicies) == filepath.Base(bin.NetworkPolicies)
 }
 
-// up starts the cluster, or does nothing if it runs as wanted.
-func up(ctx context.Context, s settings) error {
+// parts is how much of a cluster is wanted.
+type parts string
+
+const (
+	basic      parts = "basic"      // pods run, and are reached by the addresses of Services
+	everything parts = "everything" // with the add-ons
+)
+
+// up starts the cluster, or does nothing if it already runs as wanted. A basic one gets its add-ons, and loses nothing.
+func up(ctx context.Context, s settings, wanted parts) error {
 	began := time.Now()
 	bin, err := programFolders(s)
 	if err != nil {
@@ -45,12 +53,15 @@ func up(ctx context.Context, s settings) error {
 		if !old.fits(s, bin) {
 			return errors.New("a cluster with other settings or versions runs in " + s.Dir + ": run down first")
 		}
-		// It may be busy, not broken: it is not taken away from those who use it before it had its time.
+		// It may be busy, not broken: give it time before taking it away from its users.
 		err := waitFor(ctx, s, "the running cluster", nil, func(ctx context.Context) error { return healthy(ctx, s) })
-		if err == nil {
+		if err == nil && (wanted == basic || hasAddOns(s)) {
 			say("runs already")
 			printEnvironment(s, bin)
 			return nil
+		}
+		if err == nil {
+			return addToRunning(ctx, s, bin)
 		}
 		if ctx.Err() != nil {
 			return err
@@ -60,7 +71,7 @@ func up(ctx context.Context, s settings) error {
 	if err := ensurePackages(ctx); err != nil {
 		return err
 	}
-	if err := buildAll(ctx, s); err != nil {
+	if err := buildAll(ctx, s, wanted); err != nil {
 		return err
 	}
 	if old != nil {
@@ -72,7 +83,7 @@ func up(ctx context.Context, s settings) error {
 	if err := writeState(s, bin); err != nil {
 		return err
 	}
-	if err := startAll(ctx, s, bin); err != nil {
+	if err := startAll(ctx, s, bin, wanted); err != nil {
 		return fmt.Errorf("%w\n(what was started still runs: look into %s, then run up again or down)", err, s.path("logs"))
 	}
 	say("ready in %s", time.Since(began).Round(100*time.Millisecond))
@@ -80,7 +91,7 @@ func up(ctx context.Context, s settings) error {
 	return nil
 }
 
-func startAll(ctx context.Context, s settings, bin folders) error {
+func startAll(ctx context.Context, s settings, bin folders, wanted parts) error {
 	for _, step := range []struct {
 		what string
 		do   func() error
@@ -100,7 +111,7 @@ func startAll(ctx context.Context, s settings, bin folders) error {
 		}
 	}
 
-	// containerd and the pause image need no API server: both ways at once.
+	// containerd and the pause image need no API server: do both concurrently.
 	runtime := make(chan error, 1)
 	go func() {
 		_, err := startContainerd(ctx, s)
@@ -116,14 +127,19 @@ func startAll(ctx context.Context, s settings, bin folders) error {
 	if err = errors.Join(err, <-runtime); err != nil {
 		return err
 	}
-	for _, p := range []program{
-		kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), dns(s, bin.CoreDNS), policies(s, bin.NetworkPolicies), provisioner(s),
-	} {
+	for _, p := range []program{kubelet(s, bin.Kubernetes), proxy(s, bin.Kubernetes), provisioner(s)} {
 		proc, err := start(s, p)
 		if err != nil {
 			return err
 		}
 		started = append(started, proc)
+	}
+	if wanted == everything {
+		more, err := startAddOns(ctx, s, bin)
+		if err != nil {
+			return err
+		}
+		started = append(started, more...)
 	}
 	return waitFor(ctx, s, "the node", started, func(ctx context.Context) error { return clusterReady(ctx, s, api) })
 }
@@ -145,7 +161,7 @@ func printEnvironment(s settings, bin folders) {
 	say("kubectl is %s", filepath.Join(bin.Kubernetes, "kubectl"))
 }
 
-// writeState makes the state folder. Everything that is done to the machine from here on can be undone.
+// writeState creates the state folder. Everything that is done to the machine from here on can be undone.
 func writeState(s settings, bin folders) error {
 	for _, dir := range []string{s.Dir, s.path("config"), s.path("bin")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -81,7 +81,7 @@ const (
 	memory        = "memory"
 )
 
-// createStorageClasses makes the default class, which binds when a pod comes, as most clouds' do, one that binds at
+// createStorageClasses creates the default class, which binds when a pod comes, like those of most clouds, one that binds at
 // once, and one whose volumes can be full.
 func createStorageClasses(ctx context.Context, api *api) error {
 	class := func(name, binding string) storageClass {
@@ -98,7 +98,7 @@ func createStorageClasses(ctx context.Context, api *api) error {
 	return errors.Join(api.create(ctx, path, local), api.create(ctx, path, class("local-immediate", "Immediate")), api.create(ctx, path, sized))
 }
 
-// plan decides which volumes are missing and which are to be deleted.
+// plan decides which volumes to create and which to delete.
 func plan(classes []storageClass, claims []volumeClaim, volumes []volume, dir string) (wanted, released []volume) {
 	for _, c := range claims {
 		i := slices.IndexFunc(classes, func(class storageClass) bool { return class.Metadata.Name == c.Spec.StorageClassName })
@@ -111,7 +111,7 @@ func plan(classes []storageClass, claims []volumeClaim, volumes []volume, dir st
 		}
 	}
 	for _, v := range volumes {
-		// The path is compared, too: it is removed with all that is in it.
+		// The path is compared as well: it is removed with all its content.
 		if v.Metadata.Annotations[provisionedBy] == driver && v.Status.Phase == "Released" &&
 			v.Spec.PersistentVolumeReclaimPolicy == "Delete" && v.Spec.Local.Path == filepath.Join(dir, v.Metadata.Name) {
 			released = append(released, v)
@@ -120,8 +120,8 @@ func plan(classes []storageClass, claims []volumeClaim, volumes []volume, dir st
 	return wanted, released
 }
 
-// waitsForVolume tells whether a claim of our class is to get a volume now. Block devices and selectors are refused by
-// leaving the claim pending.
+// waitsForVolume reports whether a claim of our class should get a volume now. Block devices and selectors are refused
+// by leaving the claim pending.
 func waitsForVolume(c volumeClaim, class storageClass) bool {
 	return c.Spec.VolumeName == "" && c.Metadata.DeletionTimestamp == "" && c.Spec.Selector == nil &&
 		c.Spec.VolumeMode != "Block" &&

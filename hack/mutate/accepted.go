@@ -10,8 +10,8 @@ import (
 
 const acceptedFile = "hack/mutate/accepted.yaml"
 
-// entryKey names a mutant in accepted.yaml. It has no line number, so that code may move; who edits the statement
-// itself has to judge again.
+// entryKey names a mutant in accepted.yaml. It has no line number, so that code may move; after editing the
+// statement itself, it has to be judged again.
 type entryKey struct {
 	Function string `json:"function"`
 	Within   string `json:"within,omitempty"`
@@ -54,7 +54,7 @@ func readAccepted(path string) (map[string]map[entryKey]string, error) {
 	return out, nil
 }
 
-// writeEntries prints entries without a reason for the mutants that were not noticed.
+// writeEntries prints entries without a reason for mutants that were not noticed.
 func writeEntries(w io.Writer, r *result, accepted map[entryKey]string) error {
 	var list []entry
 	for _, m := range r.mutants {

@@ -28,7 +28,7 @@ type binary struct {
 type oneTest struct {
 	name string
 	took time.Duration   // without a mutant
-	hits map[string]bool // the ids that it gets to
+	hits map[string]bool // the IDs of the mutants that it reaches
 }
 
 // quick is the time of a test that is tried before slower ones.
@@ -63,8 +63,8 @@ func build(ctx context.Context, s *source, texts map[string]string, tests, skip,
 	return &binary{path: out, dir: tests, skip: skip}, nil
 }
 
-// measure runs each test without a mutant, notes its time, and which mutants it gets to. So a mutant costs only the tests
-// that get to it.
+// measure runs each test without a mutant, and records its time and the mutants that it reaches. So only the tests that reach a
+// mutant are run for it.
 func (b *binary) measure(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, b.path, "-test.list=^(Test|Fuzz|Example)")
 	cmd.Dir = b.dir
@@ -104,7 +104,7 @@ func (b *binary) measure(ctx context.Context) error {
 	return nil
 }
 
-// reaching returns the quick and the slow tests that get to a mutant.
+// reaching returns the quick and the slow tests that reach a mutant.
 func (b *binary) reaching(m *mutant) (fast, slow []oneTest) {
 	for _, one := range b.each {
 		switch {
@@ -118,7 +118,7 @@ func (b *binary) reaching(m *mutant) (fast, slow []oneTest) {
 	return fast, slow
 }
 
-// limit is how long tests may take with a mutant, which may loop for ever.
+// limit is how long tests may take with a mutant, which may loop forever.
 func limit(tests []oneTest) time.Duration {
 	sum := 10 * time.Second
 	for _, one := range tests {
@@ -139,7 +139,7 @@ func (b *binary) test(ctx context.Context, id int, tests []oneTest, limit time.D
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit+5*time.Second)
 	defer cancel()
-	// A mutant may also allocate for ever. The bound is on addresses, so it is far above what tests use.
+	// A mutant may also allocate forever. The limit is on address space, so it is far above what tests use.
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `ulimit -v 8388608; exec "$0" "$@"`, b.path,
 		"-test.failfast", "-test.count=1", "-test.run="+run, "-test.skip="+b.skip, "-test.timeout="+limit.String())
 	cmd.Dir = b.dir

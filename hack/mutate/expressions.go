@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// choose adds a mutant that makes another expression of one.
+// choose adds a mutant that replaces one expression with another.
 func (f *finder) choose(n ast.Expr, alternative string) {
 	var guard func(on, inner string) string
 	if name := f.typeName(f.typeOf(n)); name != "" {
@@ -22,8 +22,7 @@ func (f *finder) choose(n ast.Expr, alternative string) {
 	f.add(n, f.code(n)+" -> "+alternative, alternative, guard)
 }
 
-// inCondition reports whether an expression is a condition, or an operand of && or ||, for which there are mutants
-// of their own.
+// inCondition reports whether an expression is a condition, or an operand of && or ||, which have their own mutants.
 func (f *finder) inCondition() bool {
 	switch p := f.parent().(type) {
 	case *ast.IfStmt, *ast.ForStmt:
@@ -36,7 +35,7 @@ func (f *finder) inCondition() bool {
 	return false
 }
 
-// tagless reports whether the case clause under way is one of conditions.
+// tagless reports whether the case clause in progress is one of conditions.
 func (f *finder) tagless() bool {
 	for _, n := range slices.Backward(f.around) {
 		if s, ok := n.(*ast.SwitchStmt); ok {
@@ -190,7 +189,7 @@ func (f *finder) call(n *ast.CallExpr) bool {
 	if f.info.Types[n.Fun].IsType() || n.Ellipsis != token.NoPos || f.isConstant(n) {
 		return true
 	}
-	// What only normalizes a value: without it.
+	// A call that only normalizes a value: without it.
 	result := f.typeOf(n)
 	if len(n.Args) == 1 && types.Identical(f.typeOf(n.Args[0]), result) {
 		f.choose(n, f.code(n.Args[0]))
@@ -226,12 +225,12 @@ func (f *finder) fields(n *ast.CompositeLit) {
 	}
 }
 
-// zero adds the mutant that makes the zero value of t of an expression.
+// zero adds the mutant that replaces an expression with the zero value of t.
 func (f *finder) zero(e ast.Expr, t types.Type, change string) {
 	v := f.info.Types[e]
 	switch {
 	case v.IsNil(), v.Value != nil && (v.Value.Kind() != constant.String || constant.StringVal(v.Value) == ""):
-		return // nothing to leave out, or with mutants of its own
+		return // nothing to leave out, or it has its own mutants
 	}
 	if l, ok := e.(*ast.CompositeLit); ok && len(l.Elts) == 0 {
 		return

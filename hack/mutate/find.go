@@ -13,7 +13,7 @@ type finder struct {
 	*source
 	file *file
 	out  []*mutant
-	// around are the nodes that the one under way is in, outermost first.
+	// around are the nodes that contain the current one, outermost first.
 	around []ast.Node
 }
 

@@ -66,7 +66,7 @@ func guarded(s *source, mutants []*mutant) map[string]string {
 				own = append(own, m)
 			}
 		}
-		// A range comes before those in it, and of equal ones any is the outer.
+		// A range comes before those in it, and among equal ones any can be the outer.
 		slices.SortStableFunc(own, func(a, b *mutant) int { return cmp.Or(a.start-b.start, b.end-a.end) })
 		texts[f.name] = weave(string(f.text), own, 0, len(f.text))
 	}

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// history is what is known of the mutants of a package, for this content of its code, its tests, all that they
-// import and their test data.
+// history is what is known about the mutants of a package, for this content of its code, its tests, everything that they import
+// and their test data.
 type history struct {
 	path     string
 	Verdicts map[string]verdict
@@ -104,7 +104,7 @@ func writeJSON(path string, v any) error {
 	return os.WriteFile(path, data, 0o600)
 }
 
-// cacheDir returns where the project's tools keep what is expensive, as hack/tools/run.sh does.
+// cacheDir returns where the project's tools keep expensive results, as hack/tools/run.sh does.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("SFTP_OPERATOR_CACHE"); dir != "" {
 		return filepath.Join(dir, "mutate"), nil

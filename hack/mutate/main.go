@@ -10,10 +10,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/signal"
 	"regexp"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -27,6 +29,8 @@ type options struct {
 	cache   bool
 	entries bool
 	trust   bool
+	sample  int
+	seed    uint64
 }
 
 func main() {
@@ -37,6 +41,8 @@ func main() {
 	flag.BoolVar(&o.cache, "cache", true, "use the results of earlier runs of the same code and tests")
 	flag.BoolVar(&o.entries, "entries", false, "print the entries of "+acceptedFile+" for the survivors, for those that are to be accepted")
 	flag.BoolVar(&o.trust, "trust", false, "do not try again what any earlier tests noticed, though the code or the tests changed since")
+	flag.IntVar(&o.sample, "sample", 0, "try so many mutants, chosen at random, for packages whose tests are slow; 0 for all")
+	flag.Uint64Var(&o.seed, "seed", 1, "which sample: the same seed chooses the same mutants of the same code")
 	only := flag.String("only", "", "mutants that match this regular expression: \"file.go Function: change\"")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -92,4 +98,23 @@ func run(ctx context.Context, o options, patterns []string) error {
 }
 
 // partial reports whether only a part of a package's mutants is tried.
-func (o options) partial() bool { return o.only.String() != "" }
+func (o options) partial() bool { return o.only.String() != "" || o.sample > 0 }
+
+// choose returns the mutants to try, in their order.
+func (o options) choose(all []*mutant) []*mutant {
+	asked := slices.DeleteFunc(slices.Clone(all), func(m *mutant) bool { return !o.only.MatchString(m.match()) })
+	if o.sample == 0 || o.sample >= len(asked) {
+		return asked
+	}
+	chosen := map[int]bool{}
+	for _, i := range rand.New(rand.NewPCG(o.seed, 0)).Perm(len(asked))[:o.sample] { //nolint:gosec // a sample is no secret
+		chosen[i] = true
+	}
+	var out []*mutant
+	for i, m := range asked {
+		if chosen[i] {
+			out = append(out, m)
+		}
+	}
+	return out
+}

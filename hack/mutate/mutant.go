@@ -10,14 +10,14 @@ type mutant struct {
 	id       int
 	file     *file
 	line     int
-	function string // that it is in, such as Input.judge, or the variable or constant
+	function string // that contains it, such as Input.judge, or the variable or constant
 	within   string // the statement or condition, on one line
-	change   string // what becomes what
+	change   string // what is replaced with what
 	nth      int    // among equal ones of the function, from 1
 
 	start, end int // of the text that is replaced, as offsets in the file
-	// guard makes code that behaves like inner, or like the mutant if it is switched on. It is empty when only plain
-	// can express the change.
+	// guard returns code that behaves like inner, or like the mutant if it is enabled. It is empty when only plain can express
+	// the change.
 	guard func(on, inner string) string
 	// plain is the changed code on its own.
 	plain string

@@ -12,7 +12,7 @@ import (
 
 const sample = "hack/mutate/testdata/sample"
 
-// atRoot goes to the root of the module, where make runs the tool.
+// atRoot changes to the root of the module, where make runs the tool.
 func atRoot(t *testing.T) {
 	t.Helper()
 	t.Chdir("../..")
@@ -40,7 +40,7 @@ func withVerdict(r *result, v verdict) (out []string) {
 	return out
 }
 
-// The sample's tests notice all but what they were made to leave out.
+// The sample's tests notice all except those that they were made to miss.
 func TestSample(t *testing.T) {
 	atRoot(t)
 	r := trySample(t, "")
@@ -69,7 +69,7 @@ func TestSample(t *testing.T) {
 	t.Logf("the second run took %s", time.Since(started))
 }
 
-// Of what the list accepts, each entry must be a mutant that is not noticed, and each survivor must be listed.
+// Each entry of the list must be a mutant that is not noticed, and each survivor must be listed.
 func TestJudge(t *testing.T) {
 	atRoot(t)
 	accepted := map[entryKey]string{}
@@ -100,12 +100,12 @@ func TestJudge(t *testing.T) {
 		kind, _, _ := strings.Cut(p, ":")
 		got = append(got, kind)
 	}
-	if want := []string{"accepted, but noticed", "accepted, but there is no such mutant any more", "survived"}; !slices.Equal(got, want) {
+	if want := []string{"accepted, but noticed", "accepted, but there is no such mutant anymore", "survived"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
 
-// Mutants are switched off unless asked for, and each compiles.
+// Mutants are disabled unless enabled explicitly, and each compiles.
 func TestGuardsCompile(t *testing.T) {
 	atRoot(t)
 	for _, path := range []string{sample, "controllers/attach", "sftpd/contract/config"} {
@@ -147,5 +147,39 @@ func TestReadAccepted(t *testing.T) {
 		if _, err := readAccepted(path); err == nil || !strings.Contains(err.Error(), say) {
 			t.Errorf("%v, want %q", err, say)
 		}
+	}
+}
+
+// A sample has as many mutants as asked for, in their order, is the same for the same seed, and is chosen from those that match.
+func TestChosenMutants(t *testing.T) {
+	atRoot(t)
+	s, err := load(t.Context(), sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := find(s)
+	o := options{only: regexp.MustCompile(""), sample: 5, seed: 1}
+	first := o.choose(all)
+	if len(first) != 5 || !o.partial() || !slices.Equal(o.choose(all), first) {
+		t.Fatalf("%v, and again %v", first, o.choose(all))
+	}
+	last := -1
+	for _, m := range first {
+		at := slices.Index(all, m)
+		if at <= last {
+			t.Errorf("%v is not in order", m)
+		}
+		last = at
+	}
+	o.seed = 2
+	if slices.Equal(o.choose(all), first) {
+		t.Error("another seed chooses the same")
+	}
+	one := options{only: regexp.MustCompile("^" + regexp.QuoteMeta(all[3].match()) + "$"), sample: 5}
+	if got := one.choose(all); !slices.Contains(got, all[3]) || slices.Contains(got, all[0]) {
+		t.Errorf("%v", got)
+	}
+	if got := (options{only: regexp.MustCompile("")}).choose(all); !slices.Equal(got, all) {
+		t.Errorf("%d of %d", len(got), len(all))
 	}
 }

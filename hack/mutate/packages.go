@@ -10,17 +10,16 @@ import (
 
 const modulePath = "github.com/sftp-operator/sftp-operator/"
 
-// pack is a package whose code is changed, and the packages whose tests are to notice it.
+// pack is a package to mutate, and the packages whose tests must notice it.
 type pack struct {
 	path  string   // below the module, such as controllers/attach
 	tests []string // tried in this order
 	skip  string   // tests that take too long to run for each mutant, as a regular expression
-	open  bool     // its survivors are not all judged yet, so that it is tried by name only
+	open  bool     // not all of its survivors have been judged yet, so it is tried by name only
 }
 
-// packages whose mutants are counted in docs/development/mutation.md: the code that decides without asking anybody. make mutate
-// tries those that are not open without PKG. Each is tested by its
-// own tests, and by those of the packages named here.
+// packages whose mutants are counted in docs/development/mutation.md: the code that makes decisions without I/O. make mutate
+// tries those that are not open without PKG. Each is tested by its own tests, and by those of the packages named here.
 var packages = []pack{
 	{path: "controllers/apply", open: true},
 	{path: "controllers/attach"},
@@ -41,7 +40,7 @@ var packages = []pack{
 	{path: "sftpd/contract/config"},
 	{path: "sftpd/penalty"},
 	{path: "sftpd/contract/totp"},
-	// The daemon. What is skipped measures time, counts system calls, or looks for races for seconds.
+	// The daemon. The skipped tests measure time, count system calls, or look for races for seconds.
 	{path: "sftpd/admission"},
 	{path: "sftpd/auth", open: true, skip: "^TestPasswordTime$"},
 	{path: "sftpd/flow", open: true},
@@ -49,7 +48,8 @@ var packages = []pack{
 	{path: "sftpd/reload"},
 	{path: "sftpd/sftp", open: true, skip: "^(TestRepliesOfAListing|TestListing|TestEndlessReaddir|TestRaceOfRequests|TestSystemCallsOfWrites)$"},
 	{path: "sftpd/snapshot"},
-	// Taken out of sftpd/server, each a job of its own.
+	// Split from sftpd/server, each with its own job.
+	{path: "sftpd/audit"},
 	{path: "sftpd/directories"},
 	{path: "sftpd/drain", open: true},
 	{path: "sftpd/hostproof", open: true},
@@ -63,7 +63,7 @@ var packages = []pack{
 	{path: "sftpd/vfs", open: true, skip: "^(TestRaceOfOperations|TestRaceOfSubPath|TestNothingOutsideIsReached|TestListing|TestTwoWritersOfOneName)$"},
 }
 
-// selectPackages returns the packages that the patterns of go list match, or all of the list without any.
+// selectPackages returns the packages that match the patterns of go list, or all of the list without any pattern.
 func selectPackages(ctx context.Context, patterns []string) ([]pack, error) {
 	var out []pack
 	if len(patterns) == 0 {

@@ -43,7 +43,7 @@ func judge(r *result, accepted map[entryKey]string, partial bool) []string {
 	for key := range accepted {
 		switch v, ok := found[key]; {
 		case !ok && !partial:
-			problems = append(problems, fmt.Sprintf("accepted, but there is no such mutant any more: %s: %s", key.Function, key.text()))
+			problems = append(problems, fmt.Sprintf("accepted, but there is no such mutant anymore: %s: %s", key.Function, key.text()))
 		case v == noticed:
 			problems = append(problems, fmt.Sprintf("accepted, but noticed: %s: %s", key.Function, key.text()))
 		}
@@ -52,7 +52,7 @@ func judge(r *result, accepted map[entryKey]string, partial bool) []string {
 	return problems
 }
 
-// report prints every mutant with what became of it.
+// report prints every mutant with its result.
 func report(w io.Writer, r *result, accepted map[entryKey]string, verbose bool) {
 	if !verbose {
 		return

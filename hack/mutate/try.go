@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// verdict is what became of a mutant.
+// verdict is the result for a mutant.
 type verdict string
 
 const (
@@ -52,7 +52,7 @@ func tryPackage(ctx context.Context, p pack, o options) (*result, error) {
 	if a.past, err = openHistory(ctx, p, o.cache); err != nil {
 		return nil, err
 	}
-	all := find(s)
+	all := o.choose(find(s))
 	left := a.unknown(all)
 	if len(left) > 0 {
 		together, single := sortOut(s, left)
@@ -82,13 +82,10 @@ func tryPackage(ctx context.Context, p pack, o options) (*result, error) {
 	return r, ctx.Err()
 }
 
-// unknown returns the mutants that are asked for and whose result is not known.
+// unknown returns the mutants whose result is not known.
 func (a *attempt) unknown(all []*mutant) []*mutant {
 	var left []*mutant
 	for _, m := range all {
-		if !a.only.MatchString(m.match()) {
-			continue
-		}
 		if v, ok := a.past.Verdicts[m.String()]; ok {
 			a.verdicts[m] = v
 			continue
@@ -155,7 +152,7 @@ func (a *attempt) tryTogether(ctx context.Context, mutants []*mutant) error {
 	return nil
 }
 
-// try runs the tests that get to a mutant until one of them fails.
+// try runs the tests that reach a mutant until one of them fails.
 func try(ctx context.Context, m *mutant, binaries []*binary) verdict {
 	v := unreached
 	for _, b := range binaries {

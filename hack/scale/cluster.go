@@ -21,7 +21,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-// cluster is a real API server with etcd, the real operator, and played pods.
+// cluster is a real API server with etcd, the real operator, and simulated pods.
 type cluster struct {
 	dir   string
 	env   *envtest.Environment
@@ -39,12 +39,13 @@ type cluster struct {
 	revision     int   // of keys
 }
 
-// memoryLimit is what docs/scale.md recommends, in bytes: the chart's default, or more if there is more to hold.
+// memoryLimit returns what docs/scale.md recommends, in bytes: the chart's default, or more for larger sizes.
 func memoryLimit(listeners, users int) int64 {
 	return max(512<<20, 100<<20+int64(listeners)*(64<<10)+int64(users)*(12<<10))
 }
 
-// withCluster runs something on a cluster with an operator for so many listeners and users in all, and takes all down again.
+// withCluster calls a function with a cluster and an operator for a total number of listeners and users, and stops everything
+// afterwards.
 func withCluster(ctx context.Context, dir string, listeners, users int, do func(*cluster) error) error {
 	c, err := startCluster(ctx, dir)
 	if err != nil {
@@ -57,12 +58,12 @@ func withCluster(ctx context.Context, dir string, listeners, users int, do func(
 	return errors.Join(err, c.close())
 }
 
-// startCluster starts all but the operator. What it writes goes into dir.
+// startCluster starts everything except the operator. Its files go into dir.
 func startCluster(ctx context.Context, dir string) (*cluster, error) {
 	c := &cluster{dir: dir}
 	var err error
 	c.env, err = apiserver.Start(func(p *envtest.ControlPlane) {
-		// Changes are kept for five minutes, and a large shard is written whole with each.
+		// Changes are kept for five minutes, and each change writes a large shard as a whole.
 		p.Etcd = &envtest.Etcd{}
 		p.Etcd.Configure().Set("quota-backend-bytes", "8589934592")
 		p.GetAPIServer().Configure().Set("service-cluster-ip-range", "10.0.0.0/16") // each listener has a Service
@@ -93,7 +94,7 @@ func (c *cluster) connect(ctx context.Context) error {
 	return c.watch(ctx, config)
 }
 
-// count starts the proxy that the operator talks through.
+// count starts the proxy between the operator and the API server.
 func (c *cluster) count(ctx context.Context, account *rest.Config) error {
 	var err error
 	if c.calls, err = newCounter(account); err != nil {
@@ -114,7 +115,7 @@ func (c *cluster) count(ctx context.Context, account *rest.Config) error {
 	return clientcmd.WriteToFile(*k, c.kubeconfig)
 }
 
-// watch starts what plays pods and what sees users become ready.
+// watch starts what simulates pods and what observes users becoming ready.
 func (c *cluster) watch(ctx context.Context, config *rest.Config) error {
 	informers, err := ctrlcache.New(config, ctrlcache.Options{Scheme: controllers.NewScheme(), DefaultTransform: onlyConditions})
 	if err != nil {

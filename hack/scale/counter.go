@@ -17,13 +17,13 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// counter is a proxy between the operator and the API server that counts. The operator is the
-// real program, so nothing in it is told apart or left out.
+// counter is a counting proxy between the operator and the API server. The operator is the real program, so everything is
+// counted.
 type counter struct {
 	proxy *httputil.ReverseProxy
 
 	mu sync.Mutex
-	// calls since the last reset, by method and resource; mu protects it.
+	// calls since the last reset, by method and resource; mu guards it.
 	calls map[string]calls
 }
 
@@ -48,7 +48,7 @@ func newCounter(account *rest.Config) (*counter, error) {
 	c.proxy = &httputil.ReverseProxy{
 		Transport:     transport,
 		FlushInterval: -1,                         // watches
-		ErrorLog:      log.New(io.Discard, "", 0), // a call that the operator gave up
+		ErrorLog:      log.New(io.Discard, "", 0), // a call that the operator abandoned
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 	}
 	return c, nil
@@ -74,7 +74,7 @@ func (c *counter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.calls[key] = n
 }
 
-// take returns what was counted and begins anew.
+// take returns the counts and resets them.
 func (c *counter) take() traffic {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -83,7 +83,7 @@ func (c *counter) take() traffic {
 	return t
 }
 
-// peek is how many calls there were since the last reset.
+// peek returns the number of calls since the last reset.
 func (c *counter) peek() (n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -93,7 +93,7 @@ func (c *counter) peek() (n int) {
 	return n
 }
 
-// resourceOf is the resource, and subresource, of an API path.
+// resourceOf returns the resource, and subresource, of an API path.
 func resourceOf(path string) string {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	switch {
@@ -116,7 +116,7 @@ func resourceOf(path string) string {
 // traffic are calls by method and resource.
 type traffic map[string]calls
 
-// writes are those that change something.
+// writes returns the number of calls that change something.
 func (t traffic) writes() (sum calls) {
 	for key, n := range t {
 		if !strings.HasPrefix(key, http.MethodGet) && !isReview(key) {
@@ -137,7 +137,7 @@ func (t traffic) reads() (sum calls) {
 	return sum
 }
 
-// isReview says whether a POST asks a question.
+// isReview reports whether a POST is a review, which changes nothing.
 func isReview(key string) bool { return strings.HasSuffix(key, "reviews") }
 
 // String lists the calls, the most frequent first.

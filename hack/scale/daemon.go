@@ -21,19 +21,19 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// daemonResult is what a number of users costs a daemon.
+// daemonResult has the cost of a number of users for a daemon.
 type daemonResult struct {
 	Users, Shards int
 	// Start is the time from the start of the process until it has loaded all users.
 	Start time.Duration
 	RSS   int64 // some time after that
-	Peak  int64 // at most, reloads included
+	Peak  int64 // maximum, including reloads
 	// Reload is the median time from a change of one user in the directory until the daemon shows its digest, and
 	// ReloadAll that after a change of the settings, which all users depend on. CPU and AllCPU are the daemon's.
 	Reload, ReloadAll time.Duration
 	CPU, AllCPU       time.Duration
-	// Idle are the times of a session's requests, one after the other, while nothing happens, Live and LiveAll those
-	// during reloads.
+	// Idle are the times of a session's requests, one after the other, while nothing happens; Live and LiveAll are those during
+	// reloads.
 	Idle, Live, LiveAll latency
 }
 
@@ -128,8 +128,8 @@ func measureOneDaemon(ctx context.Context, dir string, users, samples int) (r da
 	return r, err
 }
 
-// reload changes the directory a number of times and returns the median time until the change is loaded, and the CPU time
-// for each. The session's requests are recorded meanwhile, but not while the files are made.
+// reload changes the directory a number of times and returns the median time until the change is loaded, and the CPU time for
+// each. The session's requests are recorded during that, but not while the files are created.
 func (e *endpoint) reload(ctx context.Context, samples int, r *requests, change func(int)) (wall, cpu time.Duration, err error) {
 	var times []time.Duration
 	for i := range samples {
@@ -160,7 +160,7 @@ func (e *endpoint) reload(ctx context.Context, samples int, r *requests, change 
 	return quantile(times, 0.5), cpu / time.Duration(samples), nil
 }
 
-// newEndpoint makes the settings and users. The first user is the one who logs in, with the key that is returned.
+// newEndpoint creates the settings and users. The first user is the one who logs in, with the returned key.
 func newEndpoint(dir string, users int) (*endpoint, ssh.Signer, error) {
 	hostKey, _, err := newKey()
 	if err != nil {
@@ -185,7 +185,7 @@ func newEndpoint(dir string, users int) (*endpoint, ssh.Signer, error) {
 	for i := range users {
 		name := fmt.Sprintf("partner-%05d", i)
 		u := config.User{
-			Username: name, UID: fmt.Sprintf("2f9c0a3e-0000-4000-8000-%012d", i), Namespace: "team-a", Name: name, Methods: []string{"publickey"},
+			Username: name, UID: fmt.Sprintf("2f9c0a3e-0000-4000-8000-%012d", i), Namespace: "team-a", Name: name, Methods: []string{"PublicKey"},
 			Mounts: []config.Mount{{Path: "/", Volume: "data", SubPath: "team-a/" + name, Access: config.ReadWrite}},
 		}
 		for _, line := range []string{publicKey(name), publicKey(name + "-2")} {
@@ -242,7 +242,7 @@ func (e *endpoint) generationDir(n int) string {
 	return filepath.Join(e.dir, fmt.Sprintf("..generation_%d", n))
 }
 
-// publish switches the link to what was prepared.
+// publish switches the link to the prepared generation.
 func (e *endpoint) publish() error {
 	next := filepath.Join(e.dir, "..data_tmp")
 	if err := os.Symlink(filepath.Base(e.generationDir(e.generation)), next); err != nil {
@@ -282,7 +282,7 @@ func newKey() (file []byte, signer ssh.Signer, err error) {
 	return pem.EncodeToMemory(block), signer, err
 }
 
-// freeAddress is an address on the loopback device that nobody listens on.
+// freeAddress returns an address on the loopback device on which nothing listens.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

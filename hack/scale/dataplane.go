@@ -23,20 +23,20 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/fakepods"
 )
 
-// refreshTime is how long a kubelet takes from a poke until the pod's daemon has loaded the
-// volume: 0.2 s were measured on a real node.
+// refreshTime is how long a kubelet takes from a request until the pod's daemon has loaded
+// the volume: 0.2 s were measured on a real node.
 const refreshTime = 200 * time.Millisecond
 
-// startTime is how long a daemon that starts waits for its configuration, and startPause is the time between two looks. A kubelet
-// looks every second or so.
+// startTime is how long a daemon that starts waits for its configuration, and startPause is the time between checks. A
+// kubelet checks every second or so.
 const (
 	startTime  = time.Hour
 	startPause = 200 * time.Millisecond
 )
 
-// dataPlane plays the Deployment controller, kubelets and daemons: each Deployment gets one
-// pod with an address of its own on the loopback device, which answers as a daemon does what
-// it has loaded. It loads when the operator pokes it, with the daemon's own code.
+// dataPlane plays the Deployment controller, kubelets and daemons: each Deployment gets one pod with its own address on the
+// loopback device, which answers like a daemon what it has loaded. It loads when the operator requests it, with the daemon's
+// own code.
 type dataPlane struct {
 	api client.Client
 	ctx context.Context
@@ -87,7 +87,7 @@ func (p *dataPlane) complain(err error) {
 	}
 }
 
-// run makes the pod of a Deployment: it runs at once, and is ready when it has loaded.
+// run creates the pod of a Deployment: it runs at once, and is ready when it has loaded.
 func (p *dataPlane) run(d *appsv1.Deployment) error {
 	listener := d.Labels[v1alpha1.LabelListener]
 	id := d.Namespace + "/" + listener
@@ -102,7 +102,7 @@ func (p *dataPlane) run(d *appsv1.Deployment) error {
 	p.pods[id] = played
 	p.mu.Unlock()
 
-	address := fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()%64, n/250, n%250+1) // two runs at a time do not meet
+	address := fmt.Sprintf("127.%d.%d.%d", 64+os.Getpid()%64, n/250, n%250+1) // two concurrent runs do not collide
 	var lc net.ListenConfig
 	socket, err := lc.Listen(p.ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(render.HealthPort)))
 	if err != nil {
@@ -138,15 +138,15 @@ func (p *dataPlane) run(d *appsv1.Deployment) error {
 	return p.api.Status().Patch(p.ctx, pod, before)
 }
 
-// poke is the kubelet's look at a pod that has changed.
+// poke handles a changed pod like a kubelet.
 func (p *dataPlane) poke(pod *corev1.Pod) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	played := p.pods[pod.Namespace+"/"+pod.Labels[v1alpha1.LabelListener]]
-	if played == nil || played.pod == nil || pod.Annotations[v1alpha1.AnnotationPoke] == played.poke {
+	if played == nil || played.pod == nil || pod.Annotations[v1alpha1.AnnotationSyncRequested] == played.poke {
 		return
 	}
-	played.poke = pod.Annotations[v1alpha1.AnnotationPoke]
+	played.poke = pod.Annotations[v1alpha1.AnnotationSyncRequested]
 	if played.poked = true; played.loading {
 		return
 	}
@@ -178,12 +178,12 @@ func (p *dataPlane) refresh(played *playedPod) error {
 	}
 }
 
-// incomplete reports whether files do not belong together, or are not there yet: the operator is writing, and pokes again.
+// incomplete reports whether files are inconsistent or missing: the operator is still writing, and requests a sync again.
 func incomplete(err error) bool {
 	return errors.Is(err, config.ErrInconsistent) || errors.Is(err, os.ErrNotExist)
 }
 
-// load reads what the operator wrote as the kubelet and the daemon do.
+// load reads what the operator wrote, like the kubelet and the daemon.
 func (p *dataPlane) load(played *playedPod) error {
 	dir, err := os.MkdirTemp("", "scale-")
 	if err != nil {
@@ -234,7 +234,7 @@ func (p *dataPlane) close() {
 	p.mu.Lock()
 	for _, played := range p.pods {
 		if played.server != nil {
-			_ = played.server.Close() // nobody asks any more
+			_ = played.server.Close() // no more questions
 		}
 	}
 	p.mu.Unlock()

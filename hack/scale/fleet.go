@@ -9,14 +9,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// fleetResult is what one size of a fleet costs.
+// fleetResult has the costs of one fleet size.
 type fleetResult struct {
 	Listeners, Users int
 	// Made is the time from the first object to the last user that is ready, and MadeWrites the operator's writes in it.
 	Made       time.Duration
 	MadeWrites int
-	// RSS is resident memory after the changes, Peak that at most until then, and Memory the limit that the operator
-	// was told of, in bytes.
+	// RSS is resident memory after the changes, Peak its maximum until then, and Memory the operator's limit, in bytes.
 	RSS, Peak, Memory int64
 	// P50 and P99 are times from a change of one user to its readiness, in an idle system.
 	P50, P99 time.Duration
@@ -41,7 +40,7 @@ type plan struct {
 	rest    time.Duration // how long the operator is watched doing nothing
 }
 
-// measure makes listeners with users each, beside those that are there, and measures the operator with all of them.
+// measure creates listeners with users each, in addition to the existing ones, and measures the operator with all of them.
 func (c *cluster) measure(ctx context.Context, p plan, there, listeners []*v1alpha1.SFTPListener, users int) (fleetResult, error) {
 	all := slices.Concat(there, listeners)
 	r := fleetResult{Listeners: len(all), Users: users, Memory: c.memory}
@@ -148,7 +147,7 @@ func (c *cluster) rest(ctx context.Context, p plan, _ []*v1alpha1.SFTPListener, 
 	return nil
 }
 
-// restart starts the operator anew: it reads what is there, asks all pods, and writes nothing.
+// restart restarts the operator, which reads the existing objects, asks all pods, and writes nothing.
 func (c *cluster) restart(ctx context.Context, _ plan, all []*v1alpha1.SFTPListener, r *fleetResult) error {
 	if err := c.stopOperator(); err != nil {
 		return err
@@ -180,7 +179,7 @@ func (c *cluster) restart(ctx context.Context, _ plan, all []*v1alpha1.SFTPListe
 	return nil
 }
 
-// quantile of times, q of 1.
+// quantile returns a quantile of times, where q is at most 1.
 func quantile(times []time.Duration, q float64) time.Duration {
 	if len(times) == 0 {
 		return 0

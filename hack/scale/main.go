@@ -1,5 +1,5 @@
-// Command scale measures the operator with many listeners and users on a real API server, and the daemon with many users.
-// There is no kubelet: pods are played (dataplane.go). The operator and the daemon are the real programs.
+// Command scale measures the operator with many listeners and users on a real API server, and the daemon with many users. There
+// is no kubelet: pods are simulated (dataplane.go). The operator and the daemon are the real programs.
 //
 //	make scale           # all sizes, some tens of minutes
 //	make scale QUICK=1   # small ones, two minutes
@@ -54,7 +54,7 @@ type sizes struct {
 	plan
 	daemonUsers   []int
 	listenerUsers []int
-	listeners     []int // of the fleet, one after the other, the former ones stay
+	listeners     []int // of the fleet; each one is added to the previous ones
 	fleetUsers    int
 }
 
@@ -113,7 +113,7 @@ func measureListener(ctx context.Context, dir string, s sizes, r *results) error
 	return nil
 }
 
-// fresh measures listeners on a cluster of their own.
+// fresh measures listeners on a new cluster.
 func fresh(ctx context.Context, dir string, s sizes, listeners []*v1alpha1.SFTPListener, users int) (result fleetResult, err error) {
 	err = withCluster(ctx, dir, len(listeners), len(listeners)*users, func(c *cluster) error {
 		result, err = c.measure(ctx, s.plan, nil, listeners, users)
@@ -122,7 +122,7 @@ func fresh(ctx context.Context, dir string, s sizes, listeners []*v1alpha1.SFTPL
 	return result, err
 }
 
-// measureFleet measures more and more listeners, with as many users each.
+// measureFleet measures more and more listeners, with the same number of users each.
 func measureFleet(ctx context.Context, dir string, s sizes, r *results) error {
 	most := slices.Max(s.listeners)
 	return withCluster(ctx, dir, most, most*s.fleetUsers, func(c *cluster) error {

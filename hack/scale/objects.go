@@ -27,7 +27,7 @@ func publicKey(seed string) string {
 		Key  []byte
 	}{ssh.KeyAlgoED25519, sum[:]}))
 	if err != nil {
-		panic(err) // 32 bytes of any kind are one
+		panic(err) // any 32 bytes are a valid key
 	}
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 }
@@ -44,7 +44,7 @@ func newListener(namespace string, maxUsers int) *v1alpha1.SFTPListener {
 	return l
 }
 
-// newUser is a login with two keys. Their comments tell a rotated key from the one before.
+// newUser is a login with two keys. Their comments distinguish a rotated key from the previous one.
 func newUser(namespace string, n int) *v1alpha1.SFTPUser {
 	name := fmt.Sprintf("partner-%05d", n)
 	return &v1alpha1.SFTPUser{
@@ -56,12 +56,12 @@ func newUser(namespace string, n int) *v1alpha1.SFTPUser {
 	}
 }
 
-// keysOf a user: with each revision the second one is another.
+// keysOf returns a user's keys: the second one differs with each revision.
 func keysOf(user string, revision int) []string {
 	return []string{publicKey(user) + " laptop@example.com", publicKey(fmt.Sprint(user, revision)) + " batch@example.com"}
 }
 
-// make makes listeners with their users, many at a time.
+// make creates listeners with their users, many at a time.
 func (c *cluster) make(ctx context.Context, listeners []*v1alpha1.SFTPListener, users int) error {
 	var g errgroup.Group
 	g.SetLimit(makers)
@@ -87,7 +87,7 @@ func (c *cluster) make(ctx context.Context, listeners []*v1alpha1.SFTPListener, 
 	return errors.Join(g.Wait(), ctx.Err())
 }
 
-// rotate gives a user another key, and returns the user as it is then.
+// rotate gives a user another key, and returns the updated user.
 func (c *cluster) rotate(ctx context.Context, namespace string, n, revision int) (*v1alpha1.SFTPUser, error) {
 	u := newUser(namespace, n)
 	before := client.MergeFrom(u.DeepCopy())

@@ -54,7 +54,7 @@ func (p *process) stop() error {
 type usage struct {
 	// rss and peak are resident memory now and at most, in bytes.
 	rss, peak int64
-	// cpu is its time on processors.
+	// cpu is its CPU time.
 	cpu time.Duration
 }
 
@@ -79,7 +79,7 @@ func (p *process) usage() (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	// The name before may hold blanks; utime and stime are the 12th and 13th field after it (proc(5)).
+	// The preceding name may contain spaces; utime and stime are the 12th and 13th field after it (proc(5)).
 	_, rest, _ := strings.Cut(string(stat), ") ")
 	fields := strings.Fields(rest)
 	const utime, stime, perSecond = 11, 12, 100
@@ -93,7 +93,7 @@ func (p *process) usage() (usage, error) {
 	return u, nil
 }
 
-// poll waits until a check says yes.
+// poll waits until a check returns true.
 func poll(ctx context.Context, limit time.Duration, what string, ok func() (bool, error)) error {
 	deadline := time.Now().Add(limit)
 	for {

@@ -15,10 +15,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// readiness knows since when each user is ready, by a watch, as `kubectl wait` does.
+// readiness tracks since when each user has been ready, with a watch, as `kubectl wait` does.
 type readiness struct {
 	mu    sync.Mutex
-	users map[client.ObjectKey]readyUser // mu protects it
+	users map[client.ObjectKey]readyUser // mu guards it
 }
 
 type readyUser struct {
@@ -76,7 +76,7 @@ func (r *readiness) count() int {
 	return len(r.users)
 }
 
-// onlyConditions keeps of users in a cache what readiness looks at.
+// onlyConditions reduces users in a cache to the fields that readiness needs.
 func onlyConditions(o any) (any, error) {
 	u, ok := o.(*v1alpha1.SFTPUser)
 	if !ok {

@@ -22,7 +22,7 @@ type results struct {
 	Fleet  []fleetResult
 }
 
-// write puts the tables into their places in a document. What was not measured stays.
+// write puts the tables into their places in a document. Tables that were not measured stay.
 func (r *results) write(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -36,7 +36,7 @@ func (r *results) write(file string) error {
 	return os.WriteFile(file, []byte(before+begin+"\n"+r.tables(old)+"\n"+end+after), 0o644)
 }
 
-// tables of what was measured, and of what was measured before in their places.
+// tables returns the measured tables, and earlier ones in place of those that were not measured.
 func (r *results) tables(old string) string {
 	var out []string
 	if r.Quick {
@@ -59,7 +59,7 @@ func (r *results) tables(old string) string {
 	return strings.Join(out, "\n\n") + "\n"
 }
 
-// table puts results beside each other: one row a quantity, one column a result.
+// table puts results next to each other: one row per quantity, one column per result.
 func table[R any](results []R, rows []row[R]) string {
 	var b strings.Builder
 	for i, row := range rows {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// What is measured replaces its table only.
+// A measurement replaces only its own table.
 func TestWriteKeepsWhatWasNotMeasured(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "scale.md")
 	const page = "# Scale\n\n" + begin + "\n### The daemon\n\n| old daemon |\n\n### One listener\n\n| old listener |\n\n" +

@@ -10,16 +10,16 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// requests is a session that asks the daemon again and again, one question after the other.
+// requests is a session that sends requests to the daemon repeatedly, one after the other.
 type requests struct {
 	conn    *ssh.Client
 	session *sftp.Client
 	done    sync.WaitGroup
 	stop    chan struct{}
 
-	mu    sync.Mutex // protects what follows
+	mu    sync.Mutex // guards what follows
 	times []time.Duration
-	// recording says whether times are kept.
+	// recording reports whether times are kept.
 	recording bool
 	err       error
 }
@@ -74,14 +74,14 @@ func (r *requests) run() {
 	}
 }
 
-// record begins to keep the times of requests, or ends to.
+// record starts or stops recording the times of requests.
 func (r *requests) record(on bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.recording = on
 }
 
-// take returns how long the requests took that were recorded, and forgets them.
+// take returns the recorded times of requests, and resets them.
 func (r *requests) take() (latency, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,62 +6,67 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/judge"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// Admission has the listeners, places and penalties of a server. It is safe for concurrent use.
+// Admission holds the listeners, places and penalties of a server. It is safe for concurrent use.
 type Admission struct {
-	// MostConnections bounds what configurations say, 0 for not at all. It may be changed before there is any.
+	// MostConnections caps what configurations ask for; 0 means no cap. Set it before the first configuration.
 	MostConnections int
 
 	listeners listeners
-	penalties *penalty.Book
+	penalties *penalty.Tracker
 	places    *places
 }
 
-// New returns the admission of a server where nobody is connected yet.
+// New returns the admission of a server without connections.
 func New() *Admission { return &Admission{penalties: penalty.New(time.Now), places: newPlaces()} }
 
-// Penalized returns how many sources are refused for a while.
+// Penalized returns how many sources are currently penalized.
 func (a *Admission) Penalized() int { return a.penalties.Refused() }
 
-// Place is that of one connection. Its methods are for the goroutine that serves the connection.
+// Place is the place of one connection. Its methods are for the goroutine that serves the connection.
 type Place struct {
 	admission *Admission
 	accepted  time.Time
 	// abort ends the connection, without waiting for anything.
 	abort  func(event.Reason)
 	origin origin
-	// exchanged is whether the first key exchange is done.
+	// exchanged reports whether the first key exchange is done.
 	exchanged atomic.Bool
 
-	// The others are the places'. counted is the source in whose count it is.
+	// The fields below are guarded by places. counted is the source that it counts toward.
 	standing standing
 	counted  netip.Prefix
+	// isNamed is set if the connection counts toward a namespace, which is namespace.
+	namespace string
+	isNamed   bool
 }
 
-// NewPlace returns the place of a connection, which has none before it connects. abort is called, by other goroutines and
-// maybe more than once, if it has to give its place up before it is logged in; it must not wait for anything.
+// NewPlace returns the place of a connection, which is unoccupied until Connect. abort is called when the connection has to
+// give up its place before it is logged in, from other goroutines and possibly more than once; it must not block.
 func (a *Admission) NewPlace(accepted time.Time, abort func(event.Reason)) *Place {
 	return &Place{admission: a, accepted: accepted, abort: abort}
 }
 
-// Connect decides whether a client may go on, by its address, and gives its connection a place.
+// Connect decides by address whether a client may continue, and gives its connection a place.
 func (p *Place) Connect(client netip.Addr, s *snapshot.Snapshot) (reason event.Reason) {
 	p.origin = originOf(client, s)
-	switch {
-	case !s.AllowFrom.Admits(client):
-		return event.SourceNotAllowed
-	case p.origin.penalized() && p.admission.penalties.Refuses(p.origin.source):
-		return event.SourcePenalized
+	j := judge.Connection{
+		SourceNotAllowed: judge.If(!s.AllowFrom.Admits(client)),
+		SourcePenalized:  judge.If(p.origin.penalized() && p.admission.penalties.Refuses(p.origin.source)),
+	}
+	if reason := j.Decide().Reason; reason != "" {
+		return reason
 	}
 	return p.settle(p.admission.places.add(p, p.admission.limitsOf(s)))
 }
 
-// ConnectProxy is Connect for a proxy whose client is not known yet; Connect follows. Until then the connection counts with
-// those that are not logged in.
+// ConnectProxy is Connect for a proxy whose client is not known yet; Connect follows. Until then the connection counts as a
+// login in progress.
 func (p *Place) ConnectProxy(proxy netip.Addr, s *snapshot.Snapshot) (reason event.Reason) {
 	p.origin = originOf(proxy, s)
 	if !s.Proxies.Contains(proxy) {
@@ -70,7 +75,7 @@ func (p *Place) ConnectProxy(proxy netip.Addr, s *snapshot.Snapshot) (reason eve
 	return p.settle(p.admission.places.addUnknown(p, p.admission.limitsOf(s)))
 }
 
-// settle ends the connection whose place was given to another.
+// settle ends the connection whose place was given to another one.
 func (p *Place) settle(displaced *Place, reason event.Reason) event.Reason {
 	if displaced != nil {
 		displaced.abort(event.Displaced)
@@ -78,10 +83,16 @@ func (p *Place) settle(displaced *Place, reason event.Reason) event.Reason {
 	return reason
 }
 
-// KeysExchanged is for a connection whose first key exchange is done: silent ones have to go before it.
+// KeysExchanged records that the first key exchange is done: connections without one are evicted first.
 func (p *Place) KeysExchanged() { p.exchanged.Store(true) }
 
-// LogIn makes a login in progress one that has succeeded, unless the place is lost or decide has a reason against it. No
+// Named is called when a client has named a user of a namespace, or a different one than before. From now on its connection
+// counts toward the namespace's logins in progress.
+func (p *Place) Named(namespace string, s *snapshot.Snapshot) (reason event.Reason) {
+	return p.admission.places.named(p, namespace, namespaceStartups(s))
+}
+
+// LogIn turns a login in progress into a session, unless the place is lost or decide returns a reason against it. No
 // place is given away while decide is called.
 func (p *Place) LogIn(decide func() event.Reason) event.Reason {
 	return p.admission.places.logIn(p, decide)
@@ -90,12 +101,11 @@ func (p *Place) LogIn(decide func() event.Reason) event.Reason {
 // Leave gives the place back, at the end of the connection's goroutine.
 func (p *Place) Leave() { p.admission.places.leave(p) }
 
-// Source is the network whose connections count together, not valid for what is not TCP.
+// Source is the network whose connections count together, invalid if it is not TCP.
 func (p *Place) Source() netip.Prefix { return p.origin.source }
 
-// Drop closes a connection that is refused at once. One that is refused for where it comes
-// from is closed without lingering: a thousand a second would fill the kernel's table of
-// connections that wait for their end.
+// Drop closes a connection that is refused at accept. One that is refused because of its source is closed without lingering: a
+// thousand a second would fill the kernel with connections in TIME_WAIT.
 func Drop(raw net.Conn, reason event.Reason) {
 	switch reason {
 	case event.SourceNotAllowed, event.SourcePenalized, event.NotAProxy, event.StartupsOfSource:

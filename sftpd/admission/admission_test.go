@@ -21,7 +21,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// settings are those of a listener with penalties, for two connections.
+// settings returns a listener's settings with penalties and at most two connections.
 func settings(t *testing.T) *snapshot.Snapshot {
 	t.Helper()
 	set := func(list ...string) networks.Set {
@@ -41,7 +41,7 @@ func settings(t *testing.T) *snapshot.Snapshot {
 var honest, other, exempt, proxy = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"),
 	netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("198.51.100.1")
 
-// connect asks for a place and says what happened to it.
+// connect requests a place and returns the outcome.
 func connect(a *Admission, s *snapshot.Snapshot, from netip.Addr) (p *Place, reason event.Reason, ended *atomic.Value) {
 	ended = new(atomic.Value)
 	p = a.NewPlace(time.Now(), func(r event.Reason) { ended.Store(r) })
@@ -49,7 +49,7 @@ func connect(a *Admission, s *snapshot.Snapshot, from netip.Addr) (p *Place, rea
 	return p, reason, ended
 }
 
-// TestConnect: who may connect, from where, and who goes for whom.
+// TestConnect: which addresses may connect, and which connection is dropped to make room for another.
 func TestConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, s := New(), settings(t)
@@ -88,7 +88,8 @@ func TestConnect(t *testing.T) {
 	})
 }
 
-// TestConnectProxy: a proxy is known by its network, and its connection has a place while its client is not known yet.
+// TestConnectProxy: a proxy is recognized by its network, and its connection takes a place before the client's address is
+// known.
 func TestConnectProxy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, s := New(), settings(t)
@@ -111,7 +112,7 @@ func TestConnectProxy(t *testing.T) {
 	})
 }
 
-// TestMostConnections: what the process can have is a bound for what configurations say.
+// TestMostConnections: the number of connections that the process can hold caps the configured limits.
 func TestMostConnections(t *testing.T) {
 	for _, tc := range []struct{ configured, most, want int }{{2, 0, 2}, {2, 1, 1}, {2, 5, 2}} {
 		a, s := New(), settings(t)
@@ -128,7 +129,7 @@ func TestMostConnections(t *testing.T) {
 	}
 }
 
-// TestStartupsAreConfigured: the listener's own bounds count.
+// TestStartupsAreConfigured: the listener's own startup limits apply.
 func TestStartupsAreConfigured(t *testing.T) {
 	a, s := New(), settings(t)
 	s.Listener.Limits.MaxConnections = 100
@@ -145,8 +146,8 @@ func TestStartupsAreConfigured(t *testing.T) {
 	}
 }
 
-// TestSilentOnesGoFirst: a client that has exchanged keys keeps its place before one that has not, and its login is decided by
-// who is asked.
+// TestSilentOnesGoFirst: a client that has finished its key exchange keeps its place over one that has not, and the displaced
+// connection decides whether its login has already succeeded.
 func TestSilentOnesGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, s := New(), settings(t)
@@ -165,8 +166,8 @@ func TestSilentOnesGoFirst(t *testing.T) {
 	})
 }
 
-// TestPenalties: what a source does has it refused; what a user fails to do, the user from there only; for exempt sources, and
-// without penalties, nothing counts.
+// TestPenalties: a source is refused for what it does, a user's failed logins are penalized from that source only, and nothing
+// is counted for exempt sources or without penalties.
 func TestPenalties(t *testing.T) {
 	for name, do := range map[string]func(*Place){
 		"crash": func(p *Place) { p.Penalize(penalty.Crash) },
@@ -207,7 +208,7 @@ func TestPenalties(t *testing.T) {
 	}
 }
 
-// TestPenaltyOfAUser: a user who failed too often is barred from that source, and forgiven there after a login.
+// TestPenaltyOfAUser: a user who fails too often is blocked from that source; a successful login from there clears the penalty.
 func TestPenaltyOfAUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, s := New(), settings(t)
@@ -236,7 +237,7 @@ func TestPenaltyOfAUser(t *testing.T) {
 	})
 }
 
-// TestLongestPenalty: a source is refused for as long as is configured at most, ten minutes if nothing is.
+// TestLongestPenalty: a source is refused for at most the configured time, which defaults to ten minutes.
 func TestLongestPenalty(t *testing.T) {
 	for configured, want := range map[int]time.Duration{0: 10 * time.Minute, 60: time.Minute, 1: time.Second} {
 		s := settings(t)
@@ -247,8 +248,8 @@ func TestLongestPenalty(t *testing.T) {
 	}
 }
 
-// TestEnd: from Close on nobody comes in, all who log in are told to go, and Wait waits for the last goroutine, also of one
-// that has lost its place.
+// TestEnd: after Close no connection is let in, every login in progress is told to stop, and Wait waits for the last goroutine,
+// including that of a connection that lost its place.
 func TestEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, s := New(), settings(t)
@@ -312,7 +313,8 @@ func tcpPair(t *testing.T) (server net.Conn, client net.Conn) {
 	return server, client
 }
 
-// TestDrop: who is refused for where it comes from is closed with a reset, others in the usual way, and what is not TCP too.
+// TestDrop: a connection refused because of its source is closed with a reset, any other in the usual way; so is one that is
+// not TCP.
 func TestDrop(t *testing.T) {
 	for reason, reset := range map[event.Reason]bool{
 		event.SourceNotAllowed: true, event.SourcePenalized: true, event.NotAProxy: true, event.StartupsOfSource: true,
@@ -333,8 +335,8 @@ func TestDrop(t *testing.T) {
 	}
 }
 
-// TestReadProxyHeader: the client is who the header names, and what follows is the client's; a proxy that says nothing is waited
-// for during some seconds only.
+// TestReadProxyHeader: the header determines the client's address, and the bytes after it belong to the client; a proxy that
+// sends nothing is given only a few seconds.
 func TestReadProxyHeader(t *testing.T) {
 	server, client := tcpPair(t)
 	if _, err := client.Write([]byte("PROXY TCP4 192.0.2.1 192.0.2.2 12345 22\r\nSSH-2.0-")); err != nil {
@@ -366,7 +368,7 @@ func TestReadProxyHeader(t *testing.T) {
 	})
 }
 
-// TestLongestProxyHeader: 4 KiB is the longest header, to the byte.
+// TestLongestProxyHeader: a header may be exactly 4 KiB long, and no longer.
 func TestLongestProxyHeader(t *testing.T) {
 	header := func(n int) string {
 		fill := n - 16 - len(addresses4) - 3

@@ -1,7 +1,7 @@
-// Package admission accepts connections, decides who may connect, and who has to go when there is no place left.
+// Package admission accepts connections, decides which may continue, and evicts logins in progress when there is no place left.
 //
-// A connection asks for its [Place] when it is accepted, and again behind a proxy when its client is known. The cheapest
-// comes first, and what one source does to itself before what concerns all: networks that are allowed, penalties, places of
-// the source, places of all. A place is kept from then on, through the login, until the connection's goroutine ends. Who
-// holds places without logging in gives them up to others.
+// A connection asks for its [Place] when it is accepted, and behind a proxy again when its client is known. Cheap checks come
+// first, and those that concern one source before those that concern all: allowed networks, penalties, the source's places, the
+// places of all. From then on a place is kept through the login, until the connection's goroutine ends. Connections that hold
+// places without logging in give them up to others.
 package admission

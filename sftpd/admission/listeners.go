@@ -11,22 +11,22 @@ import (
 var ErrClosed = errors.New("server closed")
 
 const (
-	// firstBackoff and lastBackoff bound the growing wait after a failed accept: out of
-	// descriptors, a loop without a wait would take a CPU and fill the log.
+	// firstBackoff and lastBackoff bound the growing wait after a failed accept: without
+	// it, a process that is out of descriptors would take a CPU and fill the log.
 	firstBackoff = 5 * time.Millisecond
 	lastBackoff  = time.Second
 )
 
-// listeners are those that are served.
+// listeners are the listeners being served.
 type listeners struct {
 	mu     sync.Mutex
 	closed bool
 	all    []net.Listener
 }
 
-// Serve gives the connections of a listener to accepted, which must not wait for anything, until the listener is closed, and
-// closes it. It returns ErrClosed after Close, and else what the listener says. Errors that may pass are given to failed; the
-// first of several in a row is new. Serve may be called for several listeners.
+// Serve passes the connections of a listener to accepted, which must not block, until the listener is closed, and closes it.
+// It returns ErrClosed after Close, otherwise the listener's error. Temporary errors are passed to failed; first is true for
+// the first of several in a row. Serve may be called for several listeners.
 func (a *Admission) Serve(l net.Listener, accepted func(net.Conn), failed func(err error, first bool)) error {
 	defer l.Close()
 	if !a.listeners.add(l) {
@@ -68,7 +68,7 @@ func (ls *listeners) add(l net.Listener) bool {
 	return true
 }
 
-// take returns the listeners to close. No further one is served.
+// take returns the listeners to close. No more are served after that.
 func (ls *listeners) take() []net.Listener {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -82,6 +82,6 @@ func (a *Admission) Close() {
 	all := a.listeners.take()
 	a.places.close()
 	for _, l := range all {
-		_ = l.Close() // Serve has the error
+		_ = l.Close() // Serve returns the error
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// full is a listener of a process without descriptors.
+// full is the listener of a process that has run out of file descriptors.
 type full struct {
 	accepts atomic.Int32
 	closed  chan struct{}
@@ -28,7 +28,7 @@ func (l *full) Accept() (net.Conn, error) {
 func (l *full) Close() error   { close(l.closed); return nil }
 func (l *full) Addr() net.Addr { return &net.TCPAddr{} }
 
-// TestAcceptBacksOff: out of descriptors the loop waits, and says so once.
+// TestAcceptBacksOff: when file descriptors run out, the loop waits, and logs it once.
 func TestAcceptBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := New()
@@ -50,14 +50,14 @@ func TestAcceptBacksOff(t *testing.T) {
 		if err := <-done; !errors.Is(err, ErrClosed) {
 			t.Errorf("Serve: %v", err)
 		}
-		// After 0, 5, 15, 35, 75, 155 ms and, the last wait not having been cut short, 315 ms.
+		// After 0, 5, 15, 35, 75 and 155 ms, and after 315 ms because the last wait was not cut short.
 		if n := l.accepts.Load(); n != 7 || all != 6 || first != 1 {
 			t.Errorf("%d accepts, %d errors, %d said", n, all, first)
 		}
 	})
 }
 
-// onceClosed may be closed twice, as a real listener.
+// onceClosed may be closed twice, like a real listener.
 type onceClosed struct{ *full }
 
 func (l onceClosed) Close() error {
@@ -91,7 +91,7 @@ func TestServeAfterClose(t *testing.T) {
 	}
 }
 
-// TestCloseEndsServe: each listener that is served is closed, and a connection is given on until then.
+// TestCloseEndsServe: Close closes every listener being served, and connections are passed on until then.
 func TestCloseEndsServe(t *testing.T) {
 	a := New()
 	accepted, done := make(chan net.Conn, 2), make(chan error, 2)

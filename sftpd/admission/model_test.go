@@ -11,15 +11,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// model is the list of all connections, from which each decision follows.
+// model is the list of all connections; every decision follows from it.
 type model struct {
 	closed bool
 	all    []*Place
 	state  map[*Place]standing
-	source map[*Place]netip.Prefix // that it counts for
+	source map[*Place]netip.Prefix // that it counts toward
 }
 
-// progress returns the logins in progress, without c, for which may holds.
+// progress returns the logins in progress, except c, for which may returns true.
 func (m *model) progress(c *Place, may func(*Place) bool) (out []*Place) {
 	for _, o := range m.all {
 		if o != c && m.state[o] == loggingIn && may(o) {
@@ -29,7 +29,7 @@ func (m *model) progress(c *Place, may func(*Place) bool) (out []*Place) {
 	return out
 }
 
-// eldest returns those of the logins in progress that have had their second before c came, and are the oldest of these.
+// eldest returns the oldest logins in progress that were at least a second old when c arrived.
 func (m *model) eldest(c *Place, may func(*Place) bool) []*Place {
 	list := m.progress(c, func(o *Place) bool { return may(o) && !o.accepted.After(c.accepted.Add(-time.Second)) })
 	return slices.DeleteFunc(slices.Clone(list), func(o *Place) bool {
@@ -41,8 +41,8 @@ func (m *model) of(source netip.Prefix) int {
 	return len(m.progress(nil, func(o *Place) bool { return source.IsValid() && m.source[o] == source }))
 }
 
-// greediest returns what may go of the sources that have more than c's would have; none of several such sources is
-// preferred, so nil may be among the answers.
+// greediest returns the connections that may be dropped from sources that hold more than c's source would. No such source is
+// preferred over another, so the answers may include nil.
 func (m *model) greediest(c *Place) (out []*Place) {
 	most := m.of(c.origin.limited()) + 1
 	var sources []netip.Prefix
@@ -68,7 +68,7 @@ func (m *model) places() int {
 	return len(slices.DeleteFunc(slices.Clone(m.all), func(o *Place) bool { return m.state[o] != loggingIn && m.state[o] != loggedIn }))
 }
 
-// add returns who may have to go for c, and what is wrong if nobody can.
+// add returns the connections that may be dropped to make room for c, and an error if there are none.
 func (m *model) add(c *Place, l limits, draw float64) (victims []*Place, reason event.Reason) {
 	others := len(m.progress(c, anyLogin))
 	silent := func(o *Place) bool { return !o.exchanged.Load() }
@@ -95,7 +95,7 @@ func (m *model) add(c *Place, l limits, draw float64) (victims []*Place, reason 
 	return nil, ""
 }
 
-// orAny replaces nobody by whoever is the oldest.
+// orAny returns the oldest ones if the list is empty.
 func (m *model) orAny(c *Place, victims []*Place) []*Place {
 	if len(victims) > 0 && !slices.Contains(victims, nil) {
 		return victims
@@ -103,7 +103,7 @@ func (m *model) orAny(c *Place, victims []*Place) []*Place {
 	return append(slices.DeleteFunc(victims, func(o *Place) bool { return o == nil }), m.eldest(c, anyLogin)...)
 }
 
-// check compares an answer with the model's and takes note of it.
+// check compares an answer with the model's and applies it to the model.
 func (m *model) check(t *testing.T, what string, c, got *Place, reason event.Reason, victims []*Place, want event.Reason) bool {
 	t.Helper()
 	switch {
@@ -126,7 +126,7 @@ func (m *model) check(t *testing.T, what string, c, got *Place, reason event.Rea
 	return true
 }
 
-// agree compares what is counted.
+// agree compares the counters.
 func (m *model) agree(t *testing.T, p *places) bool {
 	t.Helper()
 	n := map[netip.Prefix]int{}
@@ -144,8 +144,8 @@ func (m *model) agree(t *testing.T, p *places) bool {
 	return same
 }
 
-// TestPlacesAreTheModels: whatever comes and goes, in any order and with any limits, those are let in and have to go that the
-// list of all says, and all is counted.
+// TestPlacesAreTheModels: with random arrivals, departures and limits, the decisions and counters always match those computed
+// from the list of all connections.
 func TestPlacesAreTheModels(t *testing.T) {
 	seen := map[event.Reason]int{}
 	for seed := range uint64(300) {

@@ -8,19 +8,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-const (
-	defaultIPv4PrefixLength  = 32
-	defaultIPv6PrefixLength  = 64
-	defaultMaxPenaltySeconds = 600
-)
-
-// origin is where a connection comes from, as its limits and penalties see it: by the
-// configuration at the time of its accept.
+// origin is where a connection comes from, as its limits and penalties see it: according to
+// the configuration at accept.
 type origin struct {
-	// source is the network whose connections count together. It is not valid for
-	// what is not TCP, and then nothing is counted.
+	// source is the network whose connections count together. It is invalid if the
+	// connection is not TCP, and then nothing is counted.
 	source netip.Prefix
-	// exempt is whether the source has no penalties and no limit of its own.
+	// exempt sources have no penalties and no limit per source.
 	exempt     bool
 	penalties  bool
 	maxPenalty time.Duration
@@ -30,12 +24,12 @@ func originOf(client netip.Addr, s *snapshot.Snapshot) origin {
 	sources := s.Listener.Sources
 	seconds := sources.MaxPenaltySeconds
 	if seconds == 0 {
-		seconds = defaultMaxPenaltySeconds
+		seconds = config.DefaultMaxPenaltySeconds
 	}
 	return origin{
 		source: sourceOf(client, sources),
-		// All connections come through the proxies: whatever claims to be one of them
-		// must not have the others refused.
+		// All connections come through the proxies: a client that claims to be a proxy must
+		// not get the others refused.
 		exempt:     !client.IsValid() || s.Exempt.Contains(client) || s.Proxies != nil && s.Proxies.Contains(client),
 		penalties:  sources.Penalties,
 		maxPenalty: time.Duration(seconds) * time.Second,
@@ -45,18 +39,18 @@ func originOf(client netip.Addr, s *snapshot.Snapshot) origin {
 // sourceOf is the network that an address belongs to.
 func sourceOf(client netip.Addr, s config.Sources) netip.Prefix {
 	client = client.Unmap()
-	bits, standard := s.IPv6PrefixLength, defaultIPv6PrefixLength
+	bits, standard := s.IPv6PrefixLength, config.DefaultIPv6PrefixLength
 	if client.Is4() {
-		bits, standard = s.IPv4PrefixLength, defaultIPv4PrefixLength
+		bits, standard = s.IPv4PrefixLength, config.DefaultIPv4PrefixLength
 	}
 	if bits == 0 {
 		bits = standard
 	}
-	p, _ := client.Prefix(bits) // without a zone, and not valid if the client is not
+	p, _ := client.Prefix(bits) // without a zone; invalid if the client is invalid
 	return p
 }
 
-// limited is the source whose connections are bounded, not valid for none.
+// limited is the source whose connections are limited, invalid if there is none.
 func (o origin) limited() netip.Prefix {
 	if o.exempt {
 		return netip.Prefix{}

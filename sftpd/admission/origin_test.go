@@ -9,8 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// TestWhoIsExempt: penalties and limits of a source do not count for proxies, through which all
-// others come, nor for networks that are exempt, nor for what has no address.
+// TestWhoIsExempt: penalties and per-source limits do not apply to proxies (all other clients come through them), to exempt
+// networks, or to connections without an address.
 func TestWhoIsExempt(t *testing.T) {
 	set := func(list ...string) networks.Set {
 		s, err := networks.Parse(list)

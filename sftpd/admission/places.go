@@ -19,40 +19,42 @@ const (
 	gone // it has left, or lost its place
 )
 
-// places are those of all connections.
+// places are the places of all connections.
 type places struct {
 	// random returns a number in [0, 1).
 	random func() float64
 
 	mu     sync.Mutex
 	closed bool
-	// logins are those in progress, and bySource how many each source has.
+	// logins are the logins in progress, and bySource is how many each source has.
 	logins   map[*Place]struct{}
 	bySource map[netip.Prefix]int
-	// connections counts those that have a place, logins in progress included.
+	// byNamespace is how many logins in progress each namespace has, counting those that have named a user.
+	byNamespace map[string]int
+	// connections counts the connections that have a place, logins in progress included.
 	connections int
-	// running counts the goroutines of connections, those that lost their place included.
+	// running counts the goroutines of connections, including those that lost their place.
 	running sync.WaitGroup
 }
 
 func newPlaces() *places {
-	return &places{random: rand.Float64, logins: map[*Place]struct{}{}, bySource: map[netip.Prefix]int{}}
+	return &places{random: rand.Float64, logins: map[*Place]struct{}{}, bySource: map[netip.Prefix]int{}, byNamespace: map[string]int{}}
 }
 
-// undisturbed is how long a login in progress keeps its place when there are too many.
-// Programs log in within a fraction of it.
-const undisturbed = time.Second
+// minStartupTime is how long a login in progress is guaranteed its place, however many logins there are. Programs log in within a
+// fraction of it.
+const minStartupTime = time.Second
 
-// add registers a connection whose client is known, unless there are too many or the
-// server is closed. The bounds are those of its source first, so that one source cannot
-// use up what is for all; then the one on logins in progress, which refuses at random; and
-// then the one on connections.
+// add registers a connection whose client is known, unless there are too many or the server
+// is closed. The limits of its source come first, so that one source cannot use up
+// everyone's places; then the limit on logins in progress, which refuses at random; then
+// the limit on connections.
 //
-// Instead of the new one, an old login may have to go, so that whoever holds connections
-// does not keep others out: the one in progress for longest, if it has had
-// its time undisturbed. First that is one without a key exchange, for behind the others people may be typing passwords;
-// then one of the source that has the most, if these are more than the new one's source would have: places are shared
-// fairly by source, however many are taken; and where no place is left at all, any. It is returned, to be ended.
+// Instead of refusing the new connection, add may evict an old login, so that a peer that only holds connections does
+// not keep others out. It evicts the oldest one that has had its guaranteed time: first one without a key exchange,
+// because on the others people may be typing passwords; then one of the source with the most logins, if that has more
+// than the new connection's source would have, which shares places fairly between sources; and if no place is left at
+// all, any. The evicted login is returned, and the caller ends it.
 func (p *places) add(c *Place, l limits) (displaced *Place, reason event.Reason) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +63,7 @@ func (p *places) add(c *Place, l limits) (displaced *Place, reason event.Reason)
 	}
 	known := c.standing == loggingIn
 	if c.standing == gone {
-		return nil, event.Displaced // while its proxy's header was read
+		return nil, event.Displaced // while the proxy's header was read
 	}
 	others := len(p.logins)
 	if known {
@@ -117,8 +119,8 @@ func (p *places) addUnknown(c *Place, l limits) (displaced *Place, reason event.
 
 func anyLogin(*Place) bool { return true }
 
-// ofGreediest is the oldest login of the source with the most of them, nil if that has no more than another source would
-// have with c.
+// ofGreediest returns the oldest login of the source with the most logins, nil if that source has no more than the
+// source of c would have.
 func (p *places) ofGreediest(c *Place, source netip.Prefix) *Place {
 	var greediest netip.Prefix
 	most := p.bySource[source] + 1
@@ -133,10 +135,10 @@ func (p *places) ofGreediest(c *Place, source netip.Prefix) *Place {
 	return p.oldest(c, func(o *Place) bool { return o.counted == greediest })
 }
 
-// oldest is the login in progress for longest of those that may go instead of c, which is younger than any of them.
+// oldest returns the oldest login in progress that may be evicted for c, which is younger than all of them.
 func (p *places) oldest(c *Place, may func(*Place) bool) (oldest *Place) {
 	for o := range p.logins {
-		if c.accepted.Sub(o.accepted) >= undisturbed && may(o) &&
+		if c.accepted.Sub(o.accepted) >= minStartupTime && may(o) &&
 			(oldest == nil || o.accepted.Before(oldest.accepted)) {
 			oldest = o
 		}
@@ -157,9 +159,10 @@ func (p *places) register(c *Place, known bool, source netip.Prefix) {
 	}
 }
 
-// notInProgress is for a login that has succeeded or ended.
+// notInProgress removes a login that has succeeded or ended.
 func (p *places) notInProgress(c *Place) {
 	delete(p.logins, c)
+	p.unname(c)
 	if c.counted.IsValid() {
 		if p.bySource[c.counted]--; p.bySource[c.counted] == 0 {
 			delete(p.bySource, c.counted)
@@ -167,7 +170,34 @@ func (p *places) notInProgress(c *Place) {
 	}
 }
 
-// forget takes a connection's place. Its goroutine may still run.
+// named counts a login in progress toward a namespace, which may have up to share, 0 for no limit. One that no longer has a
+// place is about to end.
+func (p *places) named(c *Place, namespace string, share int) event.Reason {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.standing != loggingIn {
+		return event.Displaced
+	}
+	p.unname(c)
+	if share > 0 && p.byNamespace[namespace] >= share {
+		return event.NamespaceStartups
+	}
+	p.byNamespace[namespace]++
+	c.namespace, c.isNamed = namespace, true
+	return ""
+}
+
+func (p *places) unname(c *Place) {
+	if !c.isNamed {
+		return
+	}
+	c.isNamed = false
+	if p.byNamespace[c.namespace]--; p.byNamespace[c.namespace] == 0 {
+		delete(p.byNamespace, c.namespace)
+	}
+}
+
+// forget frees a connection's place. Its goroutine may still run.
 func (p *places) forget(c *Place) {
 	switch c.standing {
 	case outside, gone:
@@ -197,7 +227,7 @@ func (p *places) logIn(c *Place, decide func() event.Reason) (reason event.Reaso
 	return ""
 }
 
-// leave is the end of a connection's goroutine.
+// leave is called at the end of a connection's goroutine.
 func (p *places) leave(c *Place) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -239,5 +269,5 @@ func (a *Admission) AbortLogins(reason event.Reason) int {
 	return len(logins)
 }
 
-// Wait returns when the goroutines of all connections have ended. It is for after Close.
+// Wait returns when the goroutines of all connections have ended. Call it after Close.
 func (a *Admission) Wait() { a.places.running.Wait() }

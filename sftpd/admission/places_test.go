@@ -30,13 +30,13 @@ func TestDropProbability(t *testing.T) {
 		{config.Startups{Begin: 5, DropPercent: 0, Full: 5}, 5, 1},
 		{config.Startups{Begin: 5, DropPercent: 100, Full: 50}, 5, 1},
 	} {
-		if p := dropProbability(tc.limits, tc.startups); !(math.Abs(p-tc.want) <= 1e-9) { // NaN neither
+		if p := dropProbability(tc.limits, tc.startups); !(math.Abs(p-tc.want) <= 1e-9) { // nor NaN
 			t.Errorf("%+v, %d: %v, want %v", tc.limits, tc.startups, p, tc.want)
 		}
 	}
 }
 
-// crowd makes connections for places, whose draw is always the given one.
+// crowd makes connections compete for places, with a fixed random draw.
 type crowd struct {
 	*testing.T
 	*places
@@ -68,7 +68,7 @@ func (w *crowd) add(c *Place, l limits, reason event.Reason) (displaced *Place) 
 
 const one, two = "192.0.2.1/32", "192.0.2.2/32"
 
-// TestPerSource: one source cannot fill what is for all, and its own bound comes first.
+// TestPerSource: one source cannot use up all places, and its own limit applies first.
 func TestPerSource(t *testing.T) {
 	w := newCrowd(t, 0)
 	l := limits{connections: 100, startups: config.Startups{Begin: 4, DropPercent: 100, Full: 5, PerSource: 3}}
@@ -88,7 +88,7 @@ func TestPerSource(t *testing.T) {
 	}
 }
 
-// TestRandomDrop: the draw decides, with the probability of that number.
+// TestRandomDrop: connections are dropped with the documented probability.
 func TestRandomDrop(t *testing.T) {
 	l := limits{connections: 100, startups: config.Startups{Begin: 2, DropPercent: 50, Full: 12}}
 	w := newCrowd(t, 0.59)
@@ -98,7 +98,7 @@ func TestRandomDrop(t *testing.T) {
 	w.add(w.conn(""), l, event.Startups) // at 4 it is 0.6
 }
 
-// TestDisplacement: who is silent gives way, and who has exchanged keys only at the limit.
+// TestDisplacement: connections that have sent nothing are displaced first; those that have exchanged keys only at the limit.
 func TestDisplacement(t *testing.T) {
 	w := newCrowd(t, 0)
 	l := limits{connections: 100, startups: config.Startups{Begin: 3, DropPercent: 50, Full: 4, PerSource: 2}}
@@ -108,8 +108,8 @@ func TestDisplacement(t *testing.T) {
 	for _, c := range []*Place{silent, typing, other} {
 		w.add(c, l, "")
 	}
-	w.add(w.conn(one), l, event.StartupsOfSource) // nobody has had a second
-	w.now = w.now.Add(undisturbed)
+	w.add(w.conn(one), l, event.StartupsOfSource) // none is a second old yet
+	w.now = w.now.Add(minStartupTime)
 	next := w.conn(one)
 	if got := w.add(next, l, ""); got != silent {
 		t.Error("of its source, not the silent one gave way")
@@ -118,7 +118,7 @@ func TestDisplacement(t *testing.T) {
 	if got := w.add(w.conn("198.51.100.0/24"), l, ""); got != other {
 		t.Error("of all, not the silent one gave way")
 	}
-	w.now = w.now.Add(-undisturbed)
+	w.now = w.now.Add(-minStartupTime)
 	w.random = func() float64 { return 1 }
 	w.add(w.conn("198.51.100.1/32"), l, "")
 	if got := w.add(w.conn("198.51.100.2/32"), limits{connections: 4}, ""); got != typing {
@@ -129,8 +129,8 @@ func TestDisplacement(t *testing.T) {
 	}
 }
 
-// TestPlacesAreFairBySource: a source that holds many logins gives way to one that has none, at any level, and however
-// far its logins are; a source never displaces its equals.
+// TestPlacesAreFairBySource: a source with many logins in progress makes room for one with none, at any level and whatever
+// stage its logins have reached; a source never displaces one with as many logins.
 func TestPlacesAreFairBySource(t *testing.T) {
 	w := newCrowd(t, 0)
 	l := limits{connections: 100, startups: config.Startups{Begin: 4, DropPercent: 100, Full: 100, PerSource: 20}}
@@ -139,13 +139,13 @@ func TestPlacesAreFairBySource(t *testing.T) {
 			c := w.conn(source)
 			w.add(c, limits{connections: 100}, "")
 			c.exchanged.Store(true)
-			// counted as with a bound
+			// counted as if they had a bound
 			all = append(all, c)
 		}
 		return all
 	}
 	first, second := held(one, 3), held(two, 2)
-	w.now = w.now.Add(undisturbed)
+	w.now = w.now.Add(minStartupTime)
 	if got := w.add(w.conn("198.51.100.1/32"), l, ""); !slices.Contains(first, got) {
 		t.Error("not the source with the most gave way")
 	}
@@ -155,14 +155,14 @@ func TestPlacesAreFairBySource(t *testing.T) {
 	w.add(w.conn(one), l, event.Startups) // it has as many as the other
 }
 
-// TestCounts: when all have gone, nothing is counted any more.
+// TestCounts: all counters are zero once every connection is gone.
 func TestCounts(t *testing.T) {
 	w := newCrowd(t, 0)
 	l := limits{connections: 3, startups: config.Startups{Begin: 50, Full: 60, PerSource: 10}}
 	var all []*Place
 	for i := range 10 {
 		c := w.conn(one)
-		c.accepted = w.now.Add(time.Duration(i) * undisturbed)
+		c.accepted = w.now.Add(time.Duration(i) * minStartupTime)
 		if i%2 == 0 { // behind a proxy
 			if _, reason := w.addUnknown(c, l); reason != "" {
 				t.Fatal(reason)
@@ -187,8 +187,8 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestLogInKeepsThePlace: a login that succeeds does not count with those in progress, and does not give way any more; one
-// that lost its place, or comes after the end, does not succeed, and nobody is asked about it.
+// TestLogInKeepsThePlace: a successful login no longer counts as in progress and cannot be displaced. One that lost its place,
+// or comes after Close, does not succeed, and the callback is not called.
 func TestLogInKeepsThePlace(t *testing.T) {
 	w := newCrowd(t, 0)
 	l := limits{connections: 2}
@@ -203,7 +203,7 @@ func TestLogInKeepsThePlace(t *testing.T) {
 	if reason := w.logIn(in, yes); reason != "" || len(w.logins) != 1 {
 		t.Errorf("%q, %d logins in progress", reason, len(w.logins))
 	}
-	w.now = w.now.Add(undisturbed)
+	w.now = w.now.Add(minStartupTime)
 	if got := w.add(w.conn(two), l, ""); got != late {
 		t.Error("the one that is logged in gave way")
 	}
@@ -234,5 +234,41 @@ func TestSourceOf(t *testing.T) {
 	}
 	if sourceOf(netip.Addr{}, config.Sources{}).IsValid() {
 		t.Error("no address is in a network")
+	}
+}
+
+// TestNamed: logins in progress of one namespace are limited to its share, and do not reduce the share of others.
+func TestNamed(t *testing.T) {
+	w := newCrowd(t, 1)
+	l := limits{connections: 100, startups: config.Startups{Begin: 50, Full: 100}}
+	named := func(c *Place, namespace string, reason event.Reason) *Place {
+		t.Helper()
+		if got := w.named(c, namespace, 2); got != reason {
+			t.Errorf("%s: want %q, have %q", namespace, reason, got)
+		}
+		return c
+	}
+	conn := func() *Place {
+		c := w.conn("")
+		w.add(c, l, "")
+		return c
+	}
+	named(w.conn(""), "a", event.Displaced) // it has no place
+	first, second := named(conn(), "a", ""), named(conn(), "a", "")
+	third := named(conn(), "a", event.NamespaceStartups)
+	named(third, "b", "")
+	named(named(named(conn(), "b", ""), "a", event.NamespaceStartups), "b", "") // the name changed
+	if got := w.named(conn(), "a", 0); got != "" {
+		t.Errorf("without a bound: %q", got)
+	}
+	w.logIn(first, func() event.Reason { return "" })
+	w.leave(second)
+	named(conn(), "a", "")
+	named(conn(), "a", event.NamespaceStartups)
+	for c := range w.logins {
+		w.leave(c)
+	}
+	if len(w.byNamespace) > 0 {
+		t.Errorf("nothing is in progress: %v", w.byNamespace)
 	}
 }

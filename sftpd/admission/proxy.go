@@ -12,22 +12,21 @@ import (
 )
 
 const (
-	// proxyHeaderTime is how long a proxy may take for its header, which it sends before
-	// all else.
+	// proxyHeaderTime is how long a proxy may take to send its header, which comes first.
 	proxyHeaderTime = 5 * time.Second
-	// maxProxyHeader bounds the header, in bytes. Version 2 allows 64 KiB of extensions, of
-	// which none is used here.
+	// maxProxyHeader bounds the header, in bytes. Version 2 allows 64 KiB of extensions,
+	// none of which is used here.
 	maxProxyHeader = 4 << 10
 )
 
 var (
 	errHeaderTooLong = errors.New("header too long")
 	errNotTCP        = errors.New("not for a TCP connection")
-	// ErrProbe is a proxy's own connection, a health check mostly.
+	// ErrProbe is a connection of the proxy itself, usually a health check.
 	ErrProbe = errors.New("no client behind the proxy")
 )
 
-// atMost reads up to left bytes and then fails.
+// atMost fails after left bytes.
 type atMost struct {
 	r    io.Reader
 	left int
@@ -42,7 +41,7 @@ func (a *atMost) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// afterHeader is a connection of which a part has been read already.
+// afterHeader is a connection whose beginning has already been read.
 type afterHeader struct {
 	net.Conn
 	buffered *bufio.Reader
@@ -55,10 +54,9 @@ func (a *afterHeader) Read(p []byte) (int, error) {
 	return a.Conn.Read(p)
 }
 
-// readProxyHeader reads a header of the PROXY protocol, version 1 or 2, and returns the
-// client's address. The rest of the stream is to be read from the buffer while there is
-// something in it. It returns ErrProbe if there is no client: the command LOCAL, the
-// family UNKNOWN, or a connection without a byte.
+// readProxyHeader reads a header of the PROXY protocol, version 1 or 2, and returns the client's address. The caller reads the
+// rest of the stream from the buffer first. It returns ErrProbe if there is no client: the command LOCAL, the family UNKNOWN,
+// or a connection without any data.
 func readProxyHeader(r io.Reader) (netip.AddrPort, *bufio.Reader, error) {
 	buffered := bufio.NewReader(&atMost{r, maxProxyHeader})
 	if _, err := buffered.Peek(1); errors.Is(err, io.EOF) {
@@ -79,14 +77,14 @@ func readProxyHeader(r io.Reader) (netip.AddrPort, *bufio.Reader, error) {
 	return netip.AddrPortFrom(client.Addr().Unmap(), client.Port()), buffered, nil
 }
 
-// Client is who is behind a proxy.
+// Client is the client behind a proxy.
 type Client struct {
 	Address netip.AddrPort
 	// Conn is what follows the header.
 	Conn net.Conn
 }
 
-// ReadProxyHeader finds out who the client behind a proxy is, within some seconds. It returns ErrProbe if there is none.
+// ReadProxyHeader reads the address of the client behind a proxy, within a few seconds. It returns ErrProbe if there is none.
 func ReadProxyHeader(c net.Conn) (Client, error) {
 	_ = c.SetReadDeadline(time.Now().Add(proxyHeaderTime)) // fails with the connection
 	address, buffered, err := readProxyHeader(c)

@@ -83,8 +83,8 @@ func TestProxyHeader(t *testing.T) {
 	}
 }
 
-// FuzzProxyHeader: any bytes, in any pieces, give an address or an error; no more than the
-// bound is read; a header that is taken is one that the library would write.
+// FuzzProxyHeader: any bytes, split in any way, give an address or an error; no more than the limit is read; an accepted header
+// is one that the library would write.
 func FuzzProxyHeader(f *testing.F) {
 	for _, seed := range []string{
 		"", "SSH-2.0-x\r\n", "PROXY TCP4 192.0.2.1 192.0.2.2 1 22\r\nSSH-2.0-x\r\n", "PROXY UNKNOWN\r\n",

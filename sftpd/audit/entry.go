@@ -1,5 +1,5 @@
-// Package audit writes the audit log: one JSON object a line for each login, refusal,
-// transfer and change of a file. docs/audit-log.md describes it for its readers.
+// Package audit writes the audit log: one JSON object per line for each login, refusal, transfer and change of a file.
+// docs/audit-log.md describes it.
 package audit
 
 import (
@@ -8,12 +8,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Event names what happened.
+// Event is the kind of an entry.
 type Event string
 
 // Events.
 const (
-	// Login: a user is in. LoginRefused: a credential was refused, or a connection
+	// Login: a user logged in. LoginRefused: a credential was refused, or a connection
 	// ended without a login. Logout ends what Login began.
 	Login        Event = "login"
 	LoginRefused Event = "login_refused"
@@ -22,12 +22,14 @@ const (
 	SessionRevoked Event = "session_revoked"
 	// ConnectionRefused: a connection was closed before a user was named.
 	ConnectionRefused Event = "connection_refused"
-	// Transfer is a file that was opened and closed. Operation is a change of the tree,
-	// or any request that was refused for lack of permission.
+	// Transfer is a file that was opened and closed. Operation is a change of the tree, or
+	// any request refused for lack of permission.
 	Transfer  Event = "transfer"
 	Operation Event = "operation"
-	// TransferOpen is a file that has been open for long, and is still. A Transfer follows.
+	// TransferOpen is a file that has been open for a long time and still is. A Transfer follows.
 	TransferOpen Event = "transfer_open"
+	// FileExpired is a file, or an empty directory, that retention deleted.
+	FileExpired Event = "file_expired"
 )
 
 // Results.
@@ -45,7 +47,7 @@ type Entry struct {
 	Result string
 	// Reason for a result that is not OK, in one word or a short sentence.
 	Reason string
-	// Detail says more in a sentence, for people.
+	// Detail is a sentence with more information for people.
 	Detail string
 
 	// Connection is random and the same in all lines of one connection.
@@ -54,7 +56,8 @@ type Entry struct {
 	Source string
 	// Proxy is the address and port of the proxy that the client came through.
 	Proxy string
-	// Count is how often a refusal, or a failure of an operation, came again since its last line, 0 for a line of one.
+	// Count is how often a refusal, or a failure of an operation, was repeated since its last line, 0 in a line for a
+	// single one.
 	Count int
 	// ClientVersion is the client's identification (RFC 4253 section 4.2).
 	ClientVersion string
@@ -64,18 +67,18 @@ type Entry struct {
 	Account string
 	// Methods that succeeded, in their order, and last the one that was refused.
 	Methods []string
-	// KeyFingerprint is of the key that was used, FurtherKeyFingerprints of those that came
-	// after it. KeysOffered are the fingerprints of those that a refused connection tried.
+	// KeyFingerprint is that of the key used, FurtherKeyFingerprints those of further ones.
+	// KeysOffered are the fingerprints of keys that a refused connection tried.
 	KeyFingerprint         string
 	FurtherKeyFingerprints []string
 	KeysOffered            []string
-	// CertificateCA is the fingerprint of the CA that made the certificate of that key, and
-	// of the last of KeysOffered; CertificateKeyID and CertificateSerial are what the CA calls
-	// it. The serial number is decimal: it does not fit into the numbers of most JSON readers.
+	// CertificateCA is the fingerprint of the CA that signed the certificate of that key, or
+	// of the last of KeysOffered; CertificateKeyID and CertificateSerial are the
+	// certificate's. The serial number is a decimal string: it does not fit into the numbers
+	// of most JSON readers.
 	CertificateCA, CertificateKeyID, CertificateSerial string
-	// KeyExchange, Cipher and MAC that were negotiated, with a login; a cipher that
-	// authenticates has no MAC. The last two are the signature algorithms of the host and
-	// of the user's key.
+	// KeyExchange, Cipher and MAC negotiated for a login; an authenticated cipher has no
+	// MAC. The last two are the signature algorithms of the host and of the user's key.
 	KeyExchange, Cipher, MAC             string
 	HostKeyAlgorithm, PublicKeyAlgorithm string
 
@@ -83,17 +86,24 @@ type Entry struct {
 	Operation string
 	// Direction of a transfer: download, upload or both.
 	Direction string
-	// Path and Target are in the user's tree, never of the host.
+	// Path and Target are in the user's tree, never on the host.
 	Path, Target string
 	// BytesRead were sent to the client or hashed for it, BytesWritten received from it.
 	BytesRead, BytesWritten uint64
-	// Left is what is left of a file that was written and not completed: kept or deleted.
+	// SHA256 of a file that was uploaded, in hexadecimal.
+	SHA256 string
+	// Left is what remains of a file that was written and not completed: kept or deleted.
 	Left string
-	// Created: the file of a transfer was made by opening it. Truncated: it was emptied, or
-	// replaced, by that.
+	// Created: opening created the file. Truncated: opening truncated or replaced it.
 	Created, Truncated bool
-	// Set is what a request for attributes asked for.
+	// Set is the attributes that a request asked to set.
 	Set event.Attributes
+	// Rule of retention that deleted a file, Volume that it was on, its Size, and when it was Uploaded. Path is below the
+	// volume. Directory is set for an empty directory.
+	Rule, Volume string
+	Size         int64
+	Uploaded     time.Time
+	Directory    bool
 	// Duration of a transfer or a session.
 	Duration time.Duration
 }

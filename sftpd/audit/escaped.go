@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// cutEscaped shortens s so that it takes at most limit bytes in a line: escaped, and with what is not UTF-8 also in base64.
+// cutEscaped shortens s so that it takes at most limit bytes in a line: escaped, and also in base64 if it is not UTF-8.
 func cutEscaped(s string, limit int) string {
 	twice := !utf8.ValidString(s)
 	size := 0
@@ -23,7 +23,7 @@ func cutEscaped(s string, limit int) string {
 	return s
 }
 
-// escapedSize is how many bytes a character has at most in the string of a line, see printable.
+// escapedSize is the maximum size of a character in a line's string, see printable.
 func escapedSize(r rune) int {
 	switch {
 	case r == '"', r == '\\':
@@ -36,5 +36,5 @@ func escapedSize(r rune) int {
 	return len(`\u0000`)
 }
 
-// PathSize is about how many bytes a path takes in a line.
+// PathSize returns roughly how many bytes a path takes in a line.
 func PathSize(path string) int { return len(cutEscaped(path, maxPathEscaped)) }

@@ -12,15 +12,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// SchemaVersion is that of docs/audit-log.schema.json, in each line. A field that is
-// removed, renamed, or means something else makes it another; a field more does not.
+// SchemaVersion is the version of docs/audit-log.schema.json, and in each line. Removing or
+// renaming a field, or changing its meaning, increases it; adding a field does not.
 const SchemaVersion = 1
 
-// maxDetail is a bound in bytes, besides those of package event.
+// maxDetail is a limit in bytes, in addition to those of package event.
 const maxDetail = 1024
 
-// Bounds on what a text takes in a line, where a character may be escaped by six bytes and bytes that are not UTF-8 are in it
-// twice. A whole line stays below 16 KiB: container runtimes split longer ones, and who reads the parts as lines loses them.
+// Limits on the size of a text in a line, where a character may be escaped to six bytes and bytes that are not UTF-8 appear
+// twice. A whole line stays below 16 KiB: container runtimes split longer ones, which breaks programs that read lines.
 const (
 	maxNameEscaped   = 3 * event.MaxName
 	maxDetailEscaped = 2 * maxDetail
@@ -36,8 +36,8 @@ type Log struct {
 	refusals *refusals
 }
 
-// New returns a Log that writes to w, one call of Write a line. No event is dropped: a
-// writer that does not take it keeps its session waiting.
+// New returns a Log that writes to w, with one call of Write per line. No event is dropped:
+// a blocked writer keeps its session waiting.
 func New(w io.Writer, endpoint func() (namespace, name string)) *Log {
 	options := &slog.HandlerOptions{ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if len(groups) == 0 && (a.Key == slog.LevelKey || a.Key == slog.MessageKey) {
@@ -51,7 +51,7 @@ func New(w io.Writer, endpoint func() (namespace, name string)) *Log {
 	return l
 }
 
-// Write writes an entry with the present time. It waits for as long as the writer does. Lines that the writer refuses are
+// Write writes an entry with the current time. It waits for as long as the writer does. Lines that the writer refuses are
 // counted: see Failures.
 func (l *Log) Write(e Entry) {
 	if l == nil {
@@ -97,6 +97,7 @@ func (l *Log) Write(e Entry) {
 	if e.Event == Transfer || e.Event == TransferOpen {
 		a = append(a, slog.Uint64("bytes_read", e.BytesRead), slog.Uint64("bytes_written", e.BytesWritten))
 	}
+	a.word("sha256", e.SHA256)
 	a.word("left", e.Left)
 	if e.Created {
 		a = append(a, slog.Bool("created", true))
@@ -104,19 +105,27 @@ func (l *Log) Write(e Entry) {
 	if e.Truncated {
 		a = append(a, slog.Bool("truncated", true))
 	}
-	a.word("set_size", e.Set.Size)
-	a.word("set_mode", e.Set.Mode)
-	a.word("set_owner", e.Set.Owner)
-	a.word("set_atime", e.Set.Atime)
-	a.word("set_mtime", e.Set.Mtime)
+	a.set(e)
 	if e.Event == Transfer || e.Event == TransferOpen || e.Event == Logout {
 		a = append(a, slog.Int64("duration_ms", e.Duration.Milliseconds()))
+	}
+	if e.Event == FileExpired {
+		a.expired(e)
 	}
 	r.AddAttrs(a...)
 	_ = l.handler.Handle(context.Background(), r)
 }
 
 type attributes []slog.Attr
+
+// set adds the attributes of a file that a request has set.
+func (a *attributes) set(e Entry) {
+	a.word("set_size", e.Set.Size)
+	a.word("set_mode", e.Set.Mode)
+	a.word("set_owner", e.Set.Owner)
+	a.word("set_atime", e.Set.Atime)
+	a.word("set_mtime", e.Set.Mtime)
+}
 
 func (a *attributes) word(key, value string) {
 	if value != "" {
@@ -130,9 +139,20 @@ func (a *attributes) words(key string, values []string) {
 	}
 }
 
-// text adds what a client said. JSON holds Unicode alone, so bytes that are not UTF-8
-// would all read as U+FFFD: then key+"_base64" has the exact bytes. Text that is longer
-// than limit, or would take more than escaped bytes, is cut, and key+"_length" has its length.
+func (a *attributes) expired(e Entry) {
+	a.word("rule", e.Rule)
+	a.word("volume", e.Volume)
+	*a = append(*a, slog.String("uploaded", e.Uploaded.UTC().Format(time.RFC3339)))
+	if e.Directory {
+		*a = append(*a, slog.Bool("directory", true))
+		return
+	}
+	*a = append(*a, slog.Int64("size", e.Size))
+}
+
+// text adds a string from a client. JSON only holds Unicode, so bytes that are not UTF-8 would
+// all read as U+FFFD: in that case key+"_base64" has the exact bytes. Text that is longer than
+// limit, or would take more than escaped bytes, is cut, and key+"_length" has its length.
 func (a *attributes) text(key, value string, limit, escaped int) {
 	if value == "" {
 		return

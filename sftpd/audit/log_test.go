@@ -27,7 +27,7 @@ func write(t *testing.T, e Entry) (line string, fields map[string]any) {
 func TestEntry(t *testing.T) {
 	_, got := write(t, Entry{
 		Event: Transfer, Result: OK, Connection: "c1", Source: "192.0.2.1:5", User: "ada", Account: "team/ada",
-		Methods: []string{"publickey", "password"}, KeyFingerprint: "SHA256:x", Direction: "upload", Path: "/a",
+		Methods: []string{"PublicKey", "Password"}, KeyFingerprint: "SHA256:x", Direction: "upload", Path: "/a",
 		BytesWritten: 7, Duration: 1500 * time.Millisecond,
 	})
 	at, err := time.Parse(time.RFC3339Nano, got["time"].(string))
@@ -37,7 +37,7 @@ func TestEntry(t *testing.T) {
 	delete(got, "time")
 	want := map[string]any{
 		"schema": 1.0, "event": "transfer", "result": "ok", "namespace": "files", "listener": "public", "connection": "c1",
-		"source": "192.0.2.1:5", "user": "ada", "account": "team/ada", "methods": []any{"publickey", "password"},
+		"source": "192.0.2.1:5", "user": "ada", "account": "team/ada", "methods": []any{"PublicKey", "Password"},
 		"key_fingerprint": "SHA256:x", "direction": "upload", "path": "/a", "bytes_read": 0.0, "bytes_written": 7.0, "duration_ms": 1500.0,
 	}
 	have, err := json.Marshal(got)
@@ -53,8 +53,8 @@ func TestEntry(t *testing.T) {
 	}
 }
 
-// TestHostileNames: any name reads back exactly, two names never look alike, and no
-// character of a line can act on a terminal.
+// TestHostileNames: any name can be read back exactly, two names never look alike, and no character in a line can control a
+// terminal.
 func TestHostileNames(t *testing.T) {
 	seen := map[string]string{}
 	for _, name := range []string{

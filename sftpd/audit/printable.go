@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// printable writes JSON with all that a terminal could act on escaped: besides the
+// printable writes JSON with everything escaped that a terminal could act on: besides the
 // control characters below U+0020, which JSON escapes itself, also DEL, the C1 controls and
-// the invisible characters that change the direction of text. Who reads a log with
-// less or kubectl must see the name of a file, not what its author wanted them to see.
+// the invisible characters that change the direction of text. A reader of the log in less
+// or kubectl must see a file's name, not what its author wanted to be seen.
 type printable struct{ w io.Writer }
 
 func (p printable) Write(line []byte) (int, error) {
@@ -22,8 +22,8 @@ func (p printable) Write(line []byte) (int, error) {
 	return n, nil
 }
 
-// escape replaces what is not printable by \u escapes. All of it stands within strings:
-// outside of them JSON is ASCII.
+// escape replaces what is not printable by \u escapes. It only occurs in strings: outside
+// them JSON is ASCII.
 func escape(line []byte) []byte {
 	if plain(line) {
 		return line

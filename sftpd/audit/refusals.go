@@ -6,18 +6,18 @@ import (
 )
 
 const (
-	// refusalsWaiting bounds the lines of refusals that wait for the audit log. The tally knows 1,024 kinds, each of
-	// which has one line at first; what does not fit is counted there and has its line later.
+	// refusalsWaiting bounds the lines of refusals that wait for the audit log. The tally has 1,024 kinds, each with
+	// one line at first; what does not fit is counted there and gets its line later.
 	refusalsWaiting = 1024
-	// tallyEvery is how often it is looked for repeated refusals whose interval is over.
+	// tallyEvery is how often to check for repeated refusals whose interval is over.
 	tallyEvery = time.Second
 )
 
-// refusals are written by a goroutine of their own: those who refuse are the accept loop, which must not wait for the
-// audit log, and connections whose place somebody else is to have.
+// refusals are written by a goroutine of their own: refusals come from the accept loop, which must not wait for the
+// audit log, and from connections whose place is needed by others.
 type refusals struct {
 	to *Log
-	// tally has the refusals that are not worth a line each.
+	// tally counts the refusals that are not logged individually.
 	tally *Tally
 	lines chan Entry
 }
@@ -29,7 +29,7 @@ func newRefusals(to *Log) *refusals {
 	}
 }
 
-// add has a refusal logged unless the same was logged lately. It does not block.
+// add queues a refusal for logging unless the same one was logged recently. It does not block.
 func (r *refusals) add(e Entry, what Refusal) {
 	if !r.tally.Count(what) {
 		return
@@ -41,7 +41,7 @@ func (r *refusals) add(e Entry, what Refusal) {
 	}
 }
 
-// run writes until ctx ends, and then what is left.
+// run writes until ctx ends, and then writes what is left.
 func (r *refusals) run(ctx context.Context) {
 	t := time.NewTicker(tallyEvery)
 	defer t.Stop()
@@ -70,7 +70,7 @@ func (r *refusals) last() {
 	}
 }
 
-// repeat logs how often refusals came again.
+// repeat logs how often refusals were repeated.
 func (r *refusals) repeat(again []Repeated) {
 	for _, a := range again {
 		e := Entry{Event: a.Event, Result: Refused, Reason: a.Reason, Count: a.Count}

@@ -10,8 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// TestLastRefusalsAreWritten: refusals that were counted and not yet written get their line
-// when the daemon ends.
+// TestLastRefusalsAreWritten: refusals that were counted but not yet written are written when the daemon exits.
 func TestLastRefusalsAreWritten(t *testing.T) {
 	var out bytes.Buffer
 	l := New(&out, func() (string, string) { return "platform", "partners" })
@@ -19,7 +18,7 @@ func TestLastRefusalsAreWritten(t *testing.T) {
 	for range 4 {
 		l.Emit(event.ConnectionRefused{Connection: penalized, Reason: event.SourcePenalized})
 	}
-	l.Emit(event.LoginRefused{Connection: penalized, Reason: event.LoginPenalised})
+	l.Emit(event.LoginRefused{Connection: penalized, Reason: event.LoginPenalized})
 	if out.Len() != 0 {
 		t.Errorf("a refusal did not wait for its turn: %s", out.String())
 	}

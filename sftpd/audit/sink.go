@@ -7,8 +7,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Emit implements event.Sink: it writes the line of an event, for as long as the writer takes. Refusals do not wait: they are
-// tallied, and written by Run. Events that are counted only have no line. Nil discards all.
+// Emit implements event.Sink: it writes the line of an event, and waits for the writer. Refusals do not wait: they are
+// tallied, and written by Run. Events that are only counted have no line. A nil Log discards all.
 func (l *Log) Emit(e event.Event) {
 	if l == nil {
 		return
@@ -21,8 +21,8 @@ func (l *Log) Emit(e event.Event) {
 	case event.LoginRefused:
 		x := entryOf(LoginRefused, Refused, string(e.Reason), e.Connection)
 		x.Detail, x.KeysOffered = e.Detail, e.KeysOffered
-		if e.Reason == event.LoginPenalised {
-			l.tally(x, e.Connection) // attempts that cannot succeed may go on for long
+		if e.Reason == event.LoginPenalized {
+			l.tally(x, e.Connection) // hopeless attempts may continue for a long time
 			return
 		}
 		l.Write(x)
@@ -43,13 +43,13 @@ func (l *Log) Emit(e event.Event) {
 	}
 }
 
-// emitOfFile is Emit for files: there are many of those events, so that they say less of the connection.
+// emitOfFile is Emit for files: those events are frequent, so their lines say less about the connection.
 func (l *Log) emitOfFile(e event.Event) {
 	switch e := e.(type) {
 	case event.Transfer:
 		x := entryOf(Transfer, string(e.Result), e.Error, e.Connection)
 		x.file(e.File)
-		x.Left, x.Created, x.Truncated = e.Left, e.Created, e.Truncated
+		x.SHA256, x.Left, x.Created, x.Truncated = e.SHA256, e.Left, e.Created, e.Truncated
 		l.Write(x)
 	case event.TransferOpen:
 		x := entryOf(TransferOpen, OK, "", e.Connection)
@@ -66,18 +66,23 @@ func (l *Log) emitOfFile(e event.Event) {
 		x := entryOf(Operation, string(e.Result), e.Status, e.Connection)
 		x.Operation, x.Count = e.Operation, e.Count
 		l.Write(x)
+	case event.FileExpired:
+		l.Write(Entry{
+			Event: FileExpired, Result: OK, Account: e.Account, Path: e.Path,
+			Rule: e.Rule, Volume: e.Volume, Size: e.Size, Uploaded: e.Uploaded, Directory: e.Directory,
+		})
 	}
 }
 
 // Run writes refusals until ctx ends, and then those that are left.
 func (l *Log) Run(ctx context.Context) { l.refusals.run(ctx) }
 
-// tally has a refusal written unless the same was written lately. It does not wait for the writer.
+// tally queues a refusal unless the same one was written recently. It does not wait for the writer.
 func (l *Log) tally(e Entry, c *event.Connection) {
 	l.refusals.add(e, Refusal{Event: e.Event, Reason: e.Reason, Source: c.Network})
 }
 
-// entryOf starts a line with what is known of the connection.
+// entryOf starts a line with what is known about the connection.
 func entryOf(of Event, result, reason string, c *event.Connection) Entry {
 	e := Entry{
 		Event: of, Result: result, Reason: reason,

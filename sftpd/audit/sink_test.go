@@ -12,18 +12,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// TestLinesOfEvents: which events have a line, of which kind, and that it says of the connection what it should.
+// TestLinesOfEvents: which events are logged, with which event type, and that the entry has the right connection fields.
 func TestLinesOfEvents(t *testing.T) {
 	c := &event.Connection{
 		ID: "c1", Source: "192.0.2.1:5", Proxy: "10.0.0.1:7", ClientVersion: "SSH-2.0-x", User: "ada", Account: "team/ada",
-		Methods: []string{"publickey", "password"}, Keys: []string{"SHA256:a", "SHA256:b"},
+		Methods: []string{"PublicKey", "Password"}, Keys: []string{"SHA256:a", "SHA256:b"},
 		Certificate: &event.Certificate{CA: "SHA256:ca", KeyID: "ada@corp", Serial: 7},
 	}
 	session := "c1 192.0.2.1:5 10.0.0.1:7 SSH-2.0-x ada team/ada SHA256:a SHA256:ca 7"
 	file := "c1 192.0.2.1:5 10.0.0.1:7 ada team/ada SHA256:a"
 	for _, tc := range []struct {
 		event event.Event
-		want  string // event, result, reason, then of the connection; "" for no line
+		want  string // event, result, reason, then the connection's fields; "" for no line
 	}{
 		{event.ConnectionOpened{}, ""},
 		{event.ConnectionClosed{}, ""},
@@ -34,7 +34,7 @@ func TestLinesOfEvents(t *testing.T) {
 		{event.HostKeyProof{Answered: true}, ""},
 		{event.ConnectionRefused{Connection: c, Reason: event.Startups}, "connection_refused refused startups " + session},
 		{event.LoginRefused{Connection: c, Reason: event.WrongPassword}, "login_refused refused wrong_password " + session},
-		{event.LoginRefused{Connection: c, Reason: event.LoginPenalised}, "login_refused refused login_penalised " + session},
+		{event.LoginRefused{Connection: c, Reason: event.LoginPenalized}, "login_refused refused login_penalized " + session},
 		{event.Login{Connection: c}, "login ok " + session},
 		{event.SessionRevoked{Connection: c, Reason: event.KeyRemoved}, "session_revoked ok key_removed " + session},
 		{event.Logout{Connection: c, Reason: event.IdleTimeout, Duration: time.Second}, "logout ok idle_timeout " + session},

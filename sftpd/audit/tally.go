@@ -9,22 +9,22 @@ import (
 const (
 	// TallyInterval is how often a repeated refusal gets a line.
 	TallyInterval = time.Minute
-	// maxTallied bounds the refusals that are told apart, and so the lines in an interval:
-	// a first and a last one for each.
+	// maxTallied bounds the kinds of refusals that are distinguished, and so the lines per
+	// interval: a first and a last one for each.
 	maxTallied = 1024
 )
 
-// Refusal is what a Tally counts by.
+// Refusal is the key of a Tally.
 type Refusal struct {
 	Event  Event
 	Reason string
-	// Source is not valid for those of all sources beyond the bound together.
+	// Source is invalid for the combined refusals of sources beyond the bound.
 	Source netip.Prefix
 }
 
 // Tally keeps refusals that may come a thousand times a second from filling the log: the
-// first of a kind is to be written at once, those that follow get one line in an
-// interval, with their number. It is safe for concurrent use.
+// first of a kind is written at once, and later ones get one line per interval with their
+// number. It is safe for concurrent use.
 type Tally struct {
 	clock func() time.Time
 
@@ -37,12 +37,12 @@ type tallied struct {
 	count int
 }
 
-// NewTally returns an empty Tally that goes by a clock.
+// NewTally returns an empty Tally that uses a clock.
 func NewTally(clock func() time.Time) *Tally {
 	return &Tally{clock: clock, counted: map[Refusal]*tallied{}}
 }
 
-// Count counts a refusal, and says whether it is the first of its kind.
+// Count counts a refusal, and reports whether it is the first of its kind.
 func (t *Tally) Count(r Refusal) (first bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -59,7 +59,7 @@ func (t *Tally) Count(r Refusal) (first bool) {
 	return false
 }
 
-// Unwritten takes back what Count said: the first of its kind could not be written and counts as one that came again.
+// Unwritten reverts a Count that returned true: the first refusal of its kind could not be written, and counts as a repetition.
 func (t *Tally) Unwritten(r Refusal) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -74,17 +74,17 @@ func (t *Tally) Unwritten(r Refusal) {
 	c.count++
 }
 
-// Repeated is how often a refusal came again, after the first.
+// Repeated is how often a refusal was repeated after the first.
 type Repeated struct {
 	Refusal
 	Count int
 }
 
-// Due returns what was repeated in an interval that is over, and begins the next. What
-// was not is forgotten: it will have a line at once when it comes again.
+// Due returns the refusals that were repeated in an interval that is over, and starts the next interval. Refusals that were not
+// repeated are dropped, so the next one is written at once.
 func (t *Tally) Due() []Repeated { return t.take(TallyInterval) }
 
-// All returns all that was repeated, whether or not its interval is over.
+// All returns all repeated refusals, whether or not their interval is over.
 func (t *Tally) All() []Repeated { return t.take(0) }
 
 func (t *Tally) take(age time.Duration) (out []Repeated) {

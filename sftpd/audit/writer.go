@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// blockedAfter is for how long a write may take before the log counts as blocked. A pipe whose reader is
-// scheduled takes a line in microseconds, and a disk that is being flushed may take a second or two.
+// blockedAfter is for how long a write may take before the log counts as blocked. A pipe with a running
+// reader takes a line in microseconds; a disk being flushed may take a second or two.
 const blockedAfter = 5 * time.Second
 
-// started is where the monotonic clock of this package starts.
+// started is the origin of this package's monotonic clock.
 var started = time.Now()
 
-// writer passes lines on and notices when they do not arrive. One line is written at a time: slog sees to it.
+// writer passes lines on and notices when they do not arrive. One line is written at a time: slog makes sure of that.
 type writer struct {
 	to io.Writer
-	// torn is whether the last thing that was written is a part of a line.
+	// torn is set if the last write ended within a line.
 	torn bool
 
 	// begun is when the write in progress began, since started; 0 for none.
@@ -30,7 +30,8 @@ type writer struct {
 
 func newWriter(to io.Writer) *writer { return &writer{to: to, gone: make(chan struct{})} }
 
-// Write writes a line. After one that was cut off it begins with a newline, so that the fragment spoils no other line.
+// Write writes a line. After one that was cut off it begins with a newline, so that the fragment does not corrupt the
+// next line.
 func (w *writer) Write(line []byte) (int, error) {
 	w.begun.Store(max(1, int64(time.Since(started))))
 	defer w.begun.Store(0)
@@ -74,7 +75,7 @@ func (w *writer) blocked() time.Duration {
 	return 0
 }
 
-// Failures returns how many lines could not be written, and why the last one could not.
+// Failures returns how many lines could not be written, and why the last one failed.
 func (l *Log) Failures() (lines uint64, last error) {
 	if l == nil {
 		return 0, nil
@@ -85,7 +86,7 @@ func (l *Log) Failures() (lines uint64, last error) {
 	return l.out.failures.Load(), last
 }
 
-// Blocked returns for how long a line has been waiting to be taken, 0 for less than some seconds.
+// Blocked returns for how long a line has been waiting to be taken, 0 for less than a few seconds.
 func (l *Log) Blocked() time.Duration {
 	if l == nil {
 		return 0
@@ -93,7 +94,7 @@ func (l *Log) Blocked() time.Duration {
 	return l.out.blocked()
 }
 
-// Gone is closed when the reader of the log has closed it: no line will ever arrive again. Nil never is.
+// Gone is closed when the log's reader is gone: no line will ever arrive again. A nil Log's is never closed.
 func (l *Log) Gone() <-chan struct{} {
 	if l == nil {
 		return nil

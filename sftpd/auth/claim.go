@@ -16,22 +16,20 @@ import (
 )
 
 const (
-	// codesDir is on the volume that all daemons of a listener have. It has an empty file
-	// for each code that was used lately.
+	// codesDir is on the volume that all daemons of a listener share. It has an empty file for each recently used code.
 	codesDir  = ".sftpd-codes"
 	codesMode = 0o700
 	claimMode = 0o600
-	// claimLife is longer than any code is good for.
+	// claimLife is longer than any code is valid.
 	claimLife = 10 * time.Minute
-	// claimNameLength is of the files' names, claimsSwept how many are looked at for each code.
+	// claimNameLength is the length of the files' names, and claimsSwept is how many files are checked for each code.
 	claimNameLength = 32
 	claimsSwept     = 256
 )
 
-// claim takes a code for this daemon. It is not the first if any daemon that has the volume
-// took it before: the file system makes a file once (open(2), O_EXCL). Users may have the
-// volume in their trees, so nothing is followed and nothing else is removed; and without the
-// secret nobody knows a name beforehand.
+// claim marks a code as used by this daemon. It is not the first use if any daemon that shares the volume has claimed it
+// before: the file system creates a file only once (open(2), O_EXCL). Users may have the volume in their trees, so no link is
+// followed and no other file is removed; and names cannot be predicted without the secret.
 func claim(volume, uid string, key totp.Key, step int64) (first bool, err error) {
 	dir, err := openCodes(volume)
 	if err != nil {
@@ -47,7 +45,7 @@ func claim(volume, uid string, key totp.Key, step int64) (first bool, err error)
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	if unix.Fstat(fd, &st) == nil { // by the clock of the file system, as all its files
+	if unix.Fstat(fd, &st) == nil { // by the clock of the file system, as for all its files
 		sweepClaims(dir, st.Mtim.Nano()-int64(claimLife))
 	}
 	return true, nil
@@ -75,8 +73,7 @@ func claimName(uid string, key totp.Key, step int64) string {
 	return hex.EncodeToString(mac.Sum(nil))[:claimNameLength]
 }
 
-// sweepClaims removes files of codes that have not been good for long. What cannot be
-// removed now is for the next one.
+// sweepClaims removes files of codes that expired long ago. Files that cannot be removed now are left to the next sweep.
 func sweepClaims(dir *os.File, before int64) {
 	names, _ := dir.Readdirnames(claimsSwept)
 	for _, name := range names {

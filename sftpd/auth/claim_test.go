@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
-// TestClaim: of all that claim a code at a time, one is the first.
+// TestClaim: of all concurrent claims of one code, exactly one is first.
 func TestClaim(t *testing.T) {
 	volume, k := t.TempDir(), totp.Generate()
 	for step := range int64(20) {
@@ -48,7 +48,7 @@ func TestClaim(t *testing.T) {
 	}
 }
 
-// TestClaimSweeps: old files go, and nothing else that somebody may have put there.
+// TestClaimSweeps: old claim files are removed, and no other file in the directory is.
 func TestClaimSweeps(t *testing.T) {
 	volume, k := t.TempDir(), totp.Generate()
 	if _, err := claim(volume, "ada", k, 1); err != nil {
@@ -83,7 +83,7 @@ func TestClaimSweeps(t *testing.T) {
 	}
 }
 
-// TestClaimFollowsNothing: a link in the place of the directory leads nowhere.
+// TestClaimFollowsNothing: a symbolic link in place of the directory is not followed.
 func TestClaimFollowsNothing(t *testing.T) {
 	volume, elsewhere, k := t.TempDir(), t.TempDir(), totp.Generate()
 	if err := os.Symlink(elsewhere, filepath.Join(volume, codesDir)); err != nil {
@@ -100,7 +100,7 @@ func TestClaimFollowsNothing(t *testing.T) {
 	}
 }
 
-// TestClaimThatCannotBeMade: a code whose file cannot be made is not taken, and the error says why.
+// TestClaimThatCannotBeMade: if the claim file cannot be created, the code is not accepted, and the error gives the reason.
 func TestClaimThatCannotBeMade(t *testing.T) {
 	volume := t.TempDir()
 	err := errors.Join(os.Chmod(filepath.Dir(volume), 0o755), os.Chmod(volume, 0o755), os.Mkdir(filepath.Join(volume, codesDir), 0o555))
@@ -112,7 +112,8 @@ func TestClaimThatCannotBeMade(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// The superuser may write everywhere. So for files, this thread is another user's. It ends with the goroutine.
+		// The superuser may write everywhere, so this thread changes to another user for file access. The thread ends with the
+		// goroutine.
 		runtime.LockOSThread()
 		if os.Geteuid() == 0 {
 			_ = unix.Setfsuid(other)

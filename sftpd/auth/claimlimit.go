@@ -9,19 +9,20 @@ import (
 )
 
 const (
-	// claimTime is how long the volume of used codes may take: a person waits, and holds a place of those who log in.
+	// claimTime is how long the volume with used codes may take: a person is waiting, and occupies a place for logins in
+	// progress.
 	claimTime = 3 * time.Second
-	// maxClaims bounds the claims that wait for a volume, each of which occupies a thread of the process.
+	// maxClaims limits the claims that wait for a volume, each of which occupies a thread of the process.
 	maxClaims = 16
 )
 
 var errClaimSlow = errors.New("no answer from the volume in " + claimTime.String())
 
-// claims has a place for each claim that is being made. It is the process's, as threads are.
+// claims has a slot for each claim in progress. It is shared by the process, as threads are.
 var claims = make(chan struct{}, maxClaims)
 
-// claimInTime is claim with a limit of time: a network volume whose server is away may never answer. Nor does it go on when the
-// context of the login has ended. The claim itself may still succeed later.
+// claimInTime is claim with a limit of time: a network volume whose server is down may never respond. It also stops when the
+// login's context has ended. The claim itself may still succeed later.
 func claimInTime(ctx context.Context, volume, uid string, key totp.Key, step int64) (first bool, err error) {
 	return inTime(ctx, claimTime, func() (bool, error) { return claim(volume, uid, key, step) })
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestClaimInTime: a volume that never answers holds up no login for longer than the limit, and occupies a bounded number
-// of goroutines, each with a thread.
+// TestClaimInTime: a volume that never answers delays a login no longer than the limit, and blocks a bounded number of
+// goroutines, each with a thread.
 func TestClaimInTime(t *testing.T) {
 	hang := make(chan struct{})
 	running := make(chan struct{}, 2*maxClaims)
@@ -28,8 +28,8 @@ func TestClaimInTime(t *testing.T) {
 	}
 }
 
-// TestClaimEndsWithItsLogin: a login stops waiting for the volume when its connection ends, whether or not it had a place to
-// ask it.
+// TestClaimEndsWithItsLogin: a login stops waiting for the volume when its connection ends, whether its claim is running or
+// still queued.
 func TestClaimEndsWithItsLogin(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)

@@ -13,22 +13,21 @@ const (
 	// codeReach is how many steps the clock of an app may be off (RFC 6238 section 5.2
 	// advises one).
 	codeReach = 1
-	// skewReach is within how many steps a wrong code is taken for one of a wrong clock.
+	// skewReach is the number of steps within which a wrong code is attributed to a wrong clock.
 	skewReach = 10
-	// A user has wrongCodes wrong codes, and gets one back every wrongCodeReturns. So
-	// whoever has the other factors guesses 34 times on the first day and 24 times on each
-	// one after: with three codes of a million right at a time, less than once in 10,000 days.
+	// A user may enter wrongCodes wrong codes, and gets one try back every wrongCodeReturns. So an attacker with the other
+	// factors can guess 34 times on the first day and 24 times on each following day: with three of a million codes valid at a
+	// time, one guess succeeds less than once in 10,000 days.
 	wrongCodes       = 10
 	wrongCodeReturns = time.Hour
-	// forgotten is after how long nothing is left to know of a user.
+	// forgotten is the time after which nothing about a user needs to be remembered.
 	forgotten = wrongCodes * wrongCodeReturns
 )
 
-// codes remembers what codes were used, and how many were wrong. It is safe for concurrent
-// use. It knows of users who have come as far as to a code, which a stranger does not.
+// codes remembers which codes were used, and how many were wrong. It is safe for concurrent use. It only has users who reached
+// the code step, which a stranger does not.
 type codes struct {
-	// running is for how long the process has run at a time. Who used the codes of before it is not
-	// known.
+	// running returns how long the process had been running at a time. It is unknown who used earlier codes.
 	running func(now time.Time) time.Duration
 
 	mu      sync.Mutex
@@ -36,12 +35,12 @@ type codes struct {
 	sweepAt int
 }
 
-// codeUse is a user's past with one key.
+// codeUse is a user's history with one key.
 type codeUse struct {
 	key totp.Key
-	// last step whose code was accepted: this one and those before are used up.
+	// last is the last step whose code was accepted: this one and earlier ones are used up.
 	last int64
-	// settled is when no wrong code counts any more.
+	// settled is when wrong codes no longer count.
 	settled time.Time
 	touched time.Time
 }
@@ -50,13 +49,13 @@ func newCodes(now time.Time) *codes {
 	return &codes{running: func(at time.Time) time.Duration { return at.Sub(now) }, users: map[string]codeUse{}, sweepAt: 1024}
 }
 
-// started returns the step in which the process began, by the clock as it is now. A clock that was
-// ahead at the start and has been set back would otherwise make all codes too old until it has
-// caught up. time.Sub measures with the monotonic clock, which is never set.
+// started returns the step in which the process began, by the current clock. A clock that was ahead at startup and has been set
+// back would otherwise make all codes too old until it has caught up. time.Sub measures with the monotonic clock, which is
+// never set.
 func (c *codes) started(now time.Time) int64 { return totp.Step(now.Add(-c.running(now))) }
 
-// check returns why a code is refused, "" if it is right. Then it is used up. The offset is from
-// now to the code's step, with "" and with CodeClockSkew. Wrong codes count until settle.
+// check returns why a code is refused, "" if it is right; then it is used up. With "" and CodeClockSkew, the offset is from now
+// to the code's step. Wrong codes count until settle.
 func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (reason event.Reason, offset int) {
 	step := totp.Step(now)
 	offset, found := key.Find(given, step, skewReach)
@@ -69,7 +68,7 @@ func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (re
 	}
 	switch {
 	case use.settled.Sub(now) > (wrongCodes-1)*wrongCodeReturns:
-		return event.CodeTriesExceeded, 0 // a right one stays good for later
+		return event.CodeTriesExceeded, 0 // a correct one remains valid for later
 	case found && abs(offset) <= codeReach && step+int64(offset) <= use.last:
 		return event.CodeReused, 0
 	case found && abs(offset) <= codeReach && step+int64(offset) <= c.started(now):
@@ -89,8 +88,8 @@ func (c *codes) check(uid string, key totp.Key, given string, now time.Time) (re
 	return reason, offset
 }
 
-// settle forgets a user's wrong codes, after one that was right. It comes after the claim of the
-// code: one that another pod has accepted gives no guesses back to whoever replays it here.
+// settle forgets a user's wrong codes after a correct one. It is called after claiming the code:
+// a code that another pod has accepted must not restore guesses when it is replayed here.
 func (c *codes) settle(uid string, key totp.Key) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,7 +99,7 @@ func (c *codes) settle(uid string, key totp.Key) {
 	}
 }
 
-// sweep keeps what is remembered from growing with users who are gone.
+// sweep keeps the table from growing with users who are gone.
 func (c *codes) sweep(now time.Time) {
 	if len(c.users) < c.sweepAt {
 		return

@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// clockwork is a codes whose clock a test moves, an hour after the process began.
+// clockwork is a codes with a clock that the test controls; the process began an hour before.
 type clockwork struct {
 	*codes
 	now time.Time
@@ -21,7 +21,7 @@ func newClockwork() *clockwork {
 	return c
 }
 
-// code of a step, counted from now.
+// code returns the code of a time step relative to the current one.
 func (c *clockwork) code(k totp.Key, offset int) string {
 	return k.Code(totp.Step(c.now) + int64(offset))
 }
@@ -34,7 +34,7 @@ func (c *clockwork) check(uid string, key totp.Key, given string) (event.Reason,
 	return reason, offset
 }
 
-// TestCodeWindow: the code of now, and those of one step before and after.
+// TestCodeWindow: the current code and those one step before and after are accepted.
 func TestCodeWindow(t *testing.T) {
 	for offset := -12; offset <= 12; offset++ {
 		c, k := newClockwork(), totp.Generate()
@@ -52,7 +52,7 @@ func TestCodeWindow(t *testing.T) {
 	}
 }
 
-// TestCodeReplay: a code is good once, and those before it are no more good after it.
+// TestCodeReplay: a code works once, and earlier codes no longer work after it.
 func TestCodeReplay(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()
 	for i, tc := range []struct {
@@ -64,7 +64,7 @@ func TestCodeReplay(t *testing.T) {
 		{"ada", 0, 0, ""},
 		{"ada", 0, 0, event.CodeReused},
 		{"ada", -1, 0, event.CodeReused},
-		{"bob", 0, 0, ""}, // of his own, if with the same secret
+		{"bob", 0, 0, ""}, // another user's code, even with the same secret
 		{"ada", 1, 0, ""},
 		{"ada", 1, 0, event.CodeReused},
 		{"ada", 0, totp.Period, event.CodeReused},
@@ -78,8 +78,7 @@ func TestCodeReplay(t *testing.T) {
 	}
 }
 
-// TestCodeRestart: a process that does not know what was used before it accepts nothing of
-// that time.
+// TestCodeRestart: a process does not know which codes were used before it started, so it accepts none of those.
 func TestCodeRestart(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()
 	used := c.code(k, 0)
@@ -87,7 +86,7 @@ func TestCodeRestart(t *testing.T) {
 		t.Fatal(reason)
 	}
 	c.codes = newCodes(c.now)
-	for range 2 * wrongCodes { // they do not count as wrong
+	for range 2 * wrongCodes { // they do not count as wrong codes
 		if reason, _ := c.check("ada", k, used); reason != event.CodeOlderThanServer {
 			t.Fatalf("after a restart: %q", reason)
 		}
@@ -101,7 +100,7 @@ func TestCodeRestart(t *testing.T) {
 	}
 }
 
-// TestCodeTries: guesses are bounded for a user, wherever they come from.
+// TestCodeTries: guesses per user are limited across all sources.
 func TestCodeTries(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()
 	wrong := func() event.Reason {
@@ -122,7 +121,7 @@ func TestCodeTries(t *testing.T) {
 	if reason, _ := c.check("bob", k, c.code(k, 0)); reason != "" {
 		t.Errorf("somebody else: %q", reason)
 	}
-	// A sustained attack has one an hour.
+	// Under a sustained attack, there is one guess an hour.
 	tries := 0
 	for range 24 * 60 {
 		c.now = c.now.Add(time.Minute)
@@ -154,8 +153,8 @@ func TestCodeTries(t *testing.T) {
 	}
 }
 
-// TestCodesRemember: wrong codes count as long as they should, however many other users come
-// meanwhile. Otherwise a guesser had ten tries an hour, not one.
+// TestCodesRemember: wrong codes count for the full period, no matter how many other users come in the meantime. Otherwise an
+// attacker would have ten guesses an hour instead of one.
 func TestCodesRemember(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()
 	for range 10 {
@@ -185,7 +184,7 @@ func TestCodesRemember(t *testing.T) {
 	}
 }
 
-// TestCodesForget: users who are gone are forgotten.
+// TestCodesForget: state of users that have left is dropped.
 func TestCodesForget(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()
 	for i := range 5000 {
@@ -199,8 +198,8 @@ func TestCodesForget(t *testing.T) {
 	}
 }
 
-// TestCodesForgetNotTooEarly: who has no guess left has none back before its hour, however many users
-// come in between and cause a sweep. The sweep's own bound is what decides when all else is old.
+// TestCodesForgetNotTooEarly: a user who is out of guesses gets none back before the hour is over, however many other users
+// cause a sweep. When every entry is old, the sweep's own threshold decides.
 func TestCodesForgetNotTooEarly(t *testing.T) {
 	for _, after := range []time.Duration{wrongCodeReturns + time.Minute, forgotten / 2, forgotten - time.Minute} {
 		c, k := newClockwork(), totp.Generate()
@@ -226,14 +225,14 @@ func TestCodesForgetNotTooEarly(t *testing.T) {
 	}
 }
 
-// TestCodeClockSetBack: the clock was ahead when the process began, and is set right later. The codes
-// of now are good at once, those of before the process are not.
+// TestCodeClockSetBack: the clock was ahead at startup and is corrected later. Current codes work at once; codes from before
+// the start do not.
 func TestCodeClockSetBack(t *testing.T) {
 	for _, ahead := range []time.Duration{-24 * time.Hour, -time.Minute, time.Minute, 24 * time.Hour} {
 		c, k := newClockwork(), totp.Generate()
-		begun := c.now.Add(-10 * time.Minute) // what the clock should have said
+		begun := c.now.Add(-10 * time.Minute) // the correct time
 		c.codes = newCodes(begun.Add(ahead))
-		c.running = func(now time.Time) time.Duration { return now.Sub(begun) } // as the monotonic clock has it
+		c.running = func(now time.Time) time.Duration { return now.Sub(begun) } // according to the monotonic clock
 		if reason, _ := c.check("ada", k, "x"); reason != event.WrongCode {
 			t.Fatal(reason)
 		}

@@ -18,7 +18,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// TestKeyDecisions: a key logs in if it is the user's, from where and when it may, and each refusal says why and which key.
+// TestKeyDecisions: a registered key logs in from its networks and within its validity period; each refusal names the reason
+// and the key.
 func TestKeyDecisions(t *testing.T) {
 	for _, tc := range []changed{
 		{"the user's key", func(*scene) {}, ""},
@@ -27,11 +28,13 @@ func TestKeyDecisions(t *testing.T) {
 			s.user().Keys[0].From, s.user().AllowFrom = nearby, nearby
 		}, ""},
 		{"method not offered", func(s *scene) { s.dir.Listener.Authentication.Methods = []string{config.MethodPassword} }, event.MethodNotOffered},
-		{"barred", func(s *scene) { s.barred = true }, event.LoginPenalised},
+		{"barred", func(s *scene) { s.barred = true }, event.LoginPenalized},
 		{"revoked", func(s *scene) {
 			s.dir.Listener.Revoked.Keys = []string{ssh.FingerprintSHA256(s.key.PublicKey())}
 		}, event.KeyRevoked},
 		{"unknown user", func(s *scene) { s.username = "nobody" }, event.UnknownUser},
+		{"suspended user", func(s *scene) { s.refuse(config.RefusedSuspended) }, event.UserSuspended},
+		{"former user", func(s *scene) { s.refuse(config.RefusedExpired) }, event.UserExpired},
 		{"another key", func(s *scene) { s.offered = s.more.PublicKey() }, event.KeyNotRegistered},
 		{"key from elsewhere", func(s *scene) { s.user().Keys[0].From = elsewhere }, event.SourceNotAllowed},
 		{"user from elsewhere", func(s *scene) { s.user().AllowFrom = elsewhere }, event.SourceNotAllowed},
@@ -41,7 +44,7 @@ func TestKeyDecisions(t *testing.T) {
 		{"key from soon on", func(s *scene) { s.user().Keys[0].NotBefore = s.at(time.Second) }, event.KeyNotYetValid},
 		{"key until now", func(s *scene) { s.user().Keys[0].NotAfter = s.at(0) }, event.KeyExpired},
 		{"key until soon", func(s *scene) { s.user().Keys[0].NotAfter = s.at(time.Second) }, ""},
-		{"password first", func(s *scene) { s.user().Methods = []string{"password,publickey"} }, event.PasswordRequiredFirst},
+		{"password first", func(s *scene) { s.user().Methods = []string{"Password,PublicKey"} }, event.PasswordRequiredFirst},
 		{"too short", func(s *scene) {
 			short, err := rsa.GenerateKey(rand.Reader, 2048)
 			if err != nil {
@@ -56,7 +59,7 @@ func TestKeyDecisions(t *testing.T) {
 	}
 }
 
-// testKey offers a key, and proves it if it would do.
+// testKey offers a key, and proves possession if the offer is accepted.
 func testKey(s *scene, reason event.Reason, certificate *Certificate) {
 	s.Helper()
 	l := s.login()
@@ -73,7 +76,7 @@ func testKey(s *scene, reason event.Reason, certificate *Certificate) {
 		}
 		bare, _ := split(s.offered)
 		r := s.refusals[0]
-		if r.Username != s.username || r.Method != PublicKey || r.Fingerprint != ssh.FingerprintSHA256(bare) || (r.Certificate != nil) != (certificate != nil) {
+		if r.Username != s.username || r.Step != factor.PublicKey || r.Fingerprint != ssh.FingerprintSHA256(bare) || (r.Certificate != nil) != (certificate != nil) {
 			s.Errorf("%+v", r)
 		}
 		return
@@ -83,7 +86,7 @@ func testKey(s *scene, reason event.Reason, certificate *Certificate) {
 		s.Fatalf("%v, %v", err, s.refusals)
 	}
 	bare, _ := split(s.offered)
-	if g.Username != "ada" || g.UID != "uid-ada" || g.Account != "team/ada" || !slices.Equal(g.Methods, []string{PublicKey}) ||
+	if g.Username != "ada" || g.UID != "uid-ada" || g.Account != "team/ada" || !slices.Equal(g.Steps, factor.Combination{factor.PublicKey}) ||
 		!slices.Equal(g.Fingerprints(), []string{ssh.FingerprintSHA256(bare)}) || g.Keys[0].SignatureAlgorithm != "algorithm" ||
 		g.Source != s.source.Unmap() || len(g.Mounts) != 1 {
 		s.Errorf("%+v", g)
@@ -96,13 +99,14 @@ func testKey(s *scene, reason event.Reason, certificate *Certificate) {
 	}
 }
 
-// TestCertificateDecisions: a certificate logs in the principals that it names, of a CA that is trusted, in its time and from
-// where it says, and with what it demands only if that is understood.
+// TestCertificateDecisions: a certificate logs in the principals that it names if its CA is trusted, within its validity period
+// and source addresses, and only if every critical option is understood.
 func TestCertificateDecisions(t *testing.T) {
 	for _, tc := range []changed{
 		{"good", func(*scene) {}, ""},
 		{"certificates not accepted", func(s *scene) { s.user().Certificates = false }, event.CertificatesNotAccepted},
 		{"unknown user", func(s *scene) { s.username = "nobody" }, event.UnknownUser},
+		{"suspended user", func(s *scene) { s.refuse(config.RefusedSuspended) }, event.UserSuspended},
 		{"CA not trusted", func(s *scene) {
 			s.dir.Listener.Authentication.TrustedUserCAs = []string{configtest.Line(s.key.PublicKey())}
 		}, event.CANotTrusted},
@@ -123,12 +127,12 @@ func TestCertificateDecisions(t *testing.T) {
 		{"CA's signature not allowed", rsaCA(ssh.KeyAlgoRSA), event.CANotAllowed},
 		{"CA's signature allowed", rsaCA(ssh.KeyAlgoRSASHA512), ""},
 		{"unknown option", option("verify-required", ""), event.CertificateOption},
-		{"another command", option(forceCommand, "rsync"), event.CertificateOption},
-		{"our command", option(forceCommand, internalSFTP), ""},
-		{"our command elsewhere", option("other", internalSFTP), event.CertificateOption},
-		{"from here", option(sourceAddress, "203.0.113.1,192.0.2.0/24"), ""},
-		{"from elsewhere", option(sourceAddress, "198.51.100.0/24"), event.SourceNotAllowed},
-		{"from nowhere that can be read", option(sourceAddress, "x"), event.SourceNotAllowed},
+		{"another command", option("force-command", "rsync"), event.CertificateOption},
+		{"our command", option("force-command", "internal-sftp"), ""},
+		{"our command elsewhere", option("other", "internal-sftp"), event.CertificateOption},
+		{"from here", option("source-address", "203.0.113.1,192.0.2.0/24"), ""},
+		{"from elsewhere", option("source-address", "198.51.100.0/24"), event.SourceNotAllowed},
+		{"from nowhere that can be read", option("source-address", "x"), event.SourceNotAllowed},
 		{"another principal", func(s *scene) { s.resign(func(c *ssh.Certificate) { c.ValidPrincipals = []string{"grace"} }) }, event.CertificatePrincipal},
 		{"no principal", func(s *scene) { s.resign(func(c *ssh.Certificate) { c.ValidPrincipals = nil }) }, event.CertificatePrincipal},
 		{"from now on", func(s *scene) { s.resign(func(c *ssh.Certificate) { c.ValidAfter = uint64(s.now.Unix()) }) }, ""},
@@ -139,7 +143,7 @@ func TestCertificateDecisions(t *testing.T) {
 		{"changed", func(s *scene) { s.certificate.KeyId = "other" }, event.CertificateInvalid},
 		{"user until now", func(s *scene) { s.user().NotAfter = s.at(0) }, event.UserExpired},
 		{"user from elsewhere", func(s *scene) { s.user().AllowFrom = elsewhere }, event.SourceNotAllowed},
-		// A certificate stands on its own, also where its key is registered with bounds.
+		// A certificate is judged on its own, even if its key is also registered with restrictions.
 		{"of a key with bounds", func(s *scene) {
 			s.user().Keys = append(s.user().Keys, config.Key{PublicKey: configtest.Line(s.more.PublicKey()), From: elsewhere, NotAfter: s.at(0)})
 		}, ""},
@@ -160,7 +164,7 @@ func option(name, value string) func(*scene) {
 	}
 }
 
-// rsaCA makes the CA's key one of RSA that signs with an algorithm.
+// rsaCA replaces the CA's key with an RSA key that signs with the given algorithm.
 func rsaCA(algorithm string) func(*scene) {
 	return func(s *scene) {
 		key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -179,22 +183,23 @@ func rsaCA(algorithm string) func(*scene) {
 	}
 }
 
-// TestPasswordDecisions: a password logs in if it is the user's, and each refusal says why.
+// TestPasswordDecisions: the user's password logs in, and each refusal names the reason.
 func TestPasswordDecisions(t *testing.T) {
 	for _, tc := range []changed{
 		{"right", func(*scene) {}, ""},
 		{"wrong", func(s *scene) { s.given = "wrong" }, event.WrongPassword},
-		{"barred", func(s *scene) { s.barred = true }, event.LoginPenalised},
+		{"barred", func(s *scene) { s.barred = true }, event.LoginPenalized},
 		{"method not offered", func(s *scene) { s.dir.Listener.Authentication.Methods = []string{config.MethodPublicKey} }, event.MethodNotOffered},
 		{"unknown user", func(s *scene) { s.username = "nobody" }, event.UnknownUser},
+		{"suspended user", func(s *scene) { s.refuse(config.RefusedSuspended) }, event.UserSuspended},
 		{"from elsewhere", func(s *scene) { s.user().AllowFrom = elsewhere }, event.SourceNotAllowed},
 		{"until now", func(s *scene) { s.user().NotAfter = s.at(0) }, event.UserExpired},
 		{"until soon", func(s *scene) { s.user().NotAfter = s.at(time.Second) }, ""},
-		{"no password", func(s *scene) { s.user().Password, s.user().Methods = nil, []string{"publickey"} }, event.NoPassword},
-		{"key first", func(s *scene) { s.user().Methods = []string{"publickey,password"} }, event.KeyRequiredFirst},
+		{"no password", func(s *scene) { s.user().Password, s.user().Methods = nil, []string{"PublicKey"} }, event.NoPassword},
+		{"key first", func(s *scene) { s.user().Methods = []string{"PublicKey,Password"} }, event.KeyRequiredFirst},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			for _, method := range []string{Password, KeyboardInteractive} {
+			for _, method := range []string{"password", "keyboard-interactive"} {
 				play(t, func(s *scene) { tc.change(s); testPassword(s, method, tc.reason) })
 			}
 		})
@@ -206,7 +211,7 @@ func testPassword(s *scene, method string, reason event.Reason) {
 	l := s.login()
 	var p *ssh.Permissions
 	var err error
-	if method == Password {
+	if method == "password" {
 		p, err = l.password(named(s.username), []byte(s.given))
 	} else {
 		p, err = l.keyboardInteractive(named(s.username), func(name, instruction string, questions []string, echos []bool) ([]string, error) {
@@ -217,13 +222,13 @@ func testPassword(s *scene, method string, reason event.Reason) {
 		})
 	}
 	if reason != "" {
-		if !errors.Is(err, errRefused) || len(s.refusals) != 1 || s.refusals[0].Reason != reason || s.refusals[0].Method != method || s.refusals[0].Username != s.username {
+		if !errors.Is(err, errRefused) || len(s.refusals) != 1 || s.refusals[0].Reason != reason || s.refusals[0].Step != factor.Password || s.refusals[0].Username != s.username {
 			s.Errorf("%v, %+v, want %q", err, s.refusals, reason)
 		}
 		return
 	}
 	g := GrantOf(p)
-	if err != nil || g == nil || !slices.Equal(g.Methods, []string{method}) || len(s.refusals) != 0 {
+	if err != nil || g == nil || !slices.Equal(g.Steps, factor.Combination{factor.Password}) || len(s.refusals) != 0 {
 		s.Fatalf("%v, %+v, %+v", err, g, s.refusals)
 	}
 	if _, reason := Recheck(s.current, g, s.now); reason != "" {
@@ -233,7 +238,7 @@ func testPassword(s *scene, method string, reason event.Reason) {
 
 var errNoAnswer = errors.New("no answer")
 
-// TestNoAnswer: who does not answer is not refused, but gone.
+// TestNoAnswer: a client that does not answer counts as disconnected, not as refused.
 func TestNoAnswer(t *testing.T) {
 	play(t, func(s *scene) {
 		l := s.login()
@@ -250,22 +255,22 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// TestCodeDecisions: a code is the second step of a user who may still log in, and a right one is the end of the login.
+// TestCodeDecisions: a code is the second factor of a user who may still log in; a correct one completes the login.
 func TestCodeDecisions(t *testing.T) {
 	for _, tc := range []changed{
 		{"right", func(*scene) {}, ""},
 		{"wrong", func(s *scene) { s.given = "x" }, event.WrongCode},
-		{"barred", func(s *scene) { s.barred = true }, event.LoginPenalised},
+		{"barred", func(s *scene) { s.barred = true }, event.LoginPenalized},
 		{"removed", func(s *scene) { s.dir.Remove("ada") }, event.ChangedDuringLogin},
 		{"another user", func(s *scene) { s.user().UID = "other" }, event.ChangedDuringLogin},
 		{"from elsewhere", func(s *scene) { s.user().AllowFrom = elsewhere }, event.SourceNotAllowed},
 		{"until now", func(s *scene) { s.user().NotAfter = s.at(time.Hour) }, event.UserExpired},
-		{"a code is not next any more", func(s *scene) { s.user().Methods = []string{"publickey,password"} }, event.ChangedDuringLogin},
+		{"a code is not next anymore", func(s *scene) { s.user().Methods = []string{"PublicKey,Password"} }, event.ChangedDuringLogin},
 		{"ten minutes ago", func(s *scene) { s.given = s.phone.Code(totp.Step(s.now.Add(time.Hour)) - 5) }, event.CodeClockSkew},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			play(t, func(s *scene) {
-				s.user().Methods = []string{"publickey,keyboard-interactive:totp"}
+				s.user().Methods = []string{"PublicKey,TOTP"}
 				l := s.login()
 				time.Sleep(time.Hour)
 				s.given = s.phone.Code(totp.Step(time.Now()))
@@ -273,7 +278,7 @@ func TestCodeDecisions(t *testing.T) {
 				if _, err := l.publicKeyProven(named("ada"), s.offered, nil, "algorithm"); !errors.As(err, &partial) || partial.Next.KeyboardInteractiveCallback == nil || partial.Next.PasswordCallback != nil || partial.Next.PublicKeyCallback != nil {
 					t.Fatalf("%v", err)
 				}
-				if g := l.Done(); g == nil || !slices.Equal(g.Methods, []string{PublicKey}) {
+				if g := l.Done(); g == nil || !slices.Equal(g.Steps, factor.Combination{factor.PublicKey}) {
 					t.Fatalf("done: %+v", g)
 				}
 				tc.change(s)
@@ -285,7 +290,7 @@ func TestCodeDecisions(t *testing.T) {
 					return []string{s.given}, nil
 				})
 				if tc.reason != "" {
-					if !errors.Is(err, errRefused) || len(s.refusals) != 1 || s.refusals[0].Reason != tc.reason || s.refusals[0].Method != string(factor.TOTP) {
+					if !errors.Is(err, errRefused) || len(s.refusals) != 1 || s.refusals[0].Reason != tc.reason || s.refusals[0].Step != factor.TOTP {
 						t.Errorf("%v, %+v", err, s.refusals)
 					}
 					if (s.refusals[0].Detail != "") != (tc.reason == event.CodeClockSkew) {
@@ -293,7 +298,7 @@ func TestCodeDecisions(t *testing.T) {
 					}
 					return
 				}
-				if g := GrantOf(p); err != nil || g == nil || !slices.Equal(g.Methods, []string{PublicKey, string(factor.TOTP)}) {
+				if g := GrantOf(p); err != nil || g == nil || !slices.Equal(g.Steps, factor.Combination{factor.PublicKey, factor.TOTP}) {
 					t.Fatalf("%v, %+v", err, g)
 				}
 				if _, reason := Recheck(s.current, GrantOf(p), time.Now()); reason != "" {

@@ -20,18 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// TestEachOptionCounts: one option that is not understood is enough, whatever the others are.
-func TestEachOptionCounts(t *testing.T) {
-	for range 30 { // the order of a map is random
-		if understood(&ssh.Certificate{Permissions: ssh.Permissions{CriticalOptions: map[string]string{
-			sourceAddress: "192.0.2.1", forceCommand: internalSFTP, "verify-required": "",
-		}}}) {
-			t.Fatal("an option is passed over")
-		}
-	}
-}
-
-// TestShortCA: a CA's key has to be as long as the policy demands of users' keys.
+// TestShortCA: a CA's key must be as long as the policy requires of users' keys.
 func TestShortCA(t *testing.T) {
 	play(t, func(s *scene) {
 		rsaCA(ssh.KeyAlgoRSASHA512)(s)
@@ -41,8 +30,8 @@ func TestShortCA(t *testing.T) {
 	})
 }
 
-// TestEachKeyCounts: of a login with two keys, each of them has to stay good, the first end of both is the session's, and the
-// certificate of either is the login's.
+// TestEachKeyCounts: in a login with two keys, both must stay valid, the session ends when the first of them expires, and the
+// certificate of either one is recorded.
 func TestEachKeyCounts(t *testing.T) {
 	for i := range 2 {
 		for _, tc := range []changed{
@@ -80,7 +69,7 @@ func (s *scene) keys() []ssh.PublicKey { return []ssh.PublicKey{s.key.PublicKey(
 // both logs in with two keys.
 func (s *scene) both(keys ...ssh.PublicKey) *Grant {
 	s.Helper()
-	s.user().Methods = []string{"publickey,publickey"}
+	s.user().Methods = []string{"PublicKey,PublicKey"}
 	l := s.login()
 	var p *ssh.Permissions
 	for _, k := range keys {
@@ -92,13 +81,13 @@ func (s *scene) both(keys ...ssh.PublicKey) *Grant {
 	return GrantOf(p)
 }
 
-// TestGrantsAreCopies: what one step adds to a grant is in no other one.
+// TestGrantsAreCopies: what one step adds to a grant does not appear in another grant.
 func TestGrantsAreCopies(t *testing.T) {
 	g := &Grant{}
 	for i := range 9 {
-		a, b := g.with(factor.Password, "a"), g.with(factor.TOTP, "b")
+		a, b := g.with(factor.Password), g.with(factor.TOTP)
 		a.Keys, b.Keys = append(a.Keys, ProvenKey{Fingerprint: "a"}), append(b.Keys, ProvenKey{Fingerprint: "b"})
-		if a.Methods[i] != "a" || a.steps[i] != factor.Password || a.Keys[i].Fingerprint != "a" || len(g.Methods) != i {
+		if a.Steps[i] != factor.Password || a.Keys[i].Fingerprint != "a" || len(g.Steps) != i {
 			t.Fatalf("after %d steps: %+v", i, a)
 		}
 		g = a
@@ -108,7 +97,7 @@ func TestGrantsAreCopies(t *testing.T) {
 // TestPasswordThenCode: after the password the code is asked for.
 func TestPasswordThenCode(t *testing.T) {
 	play(t, func(s *scene) {
-		s.user().Methods = []string{"password,keyboard-interactive:totp"}
+		s.user().Methods = []string{"Password,TOTP"}
 		l := s.login()
 		partial := (*ssh.PartialSuccessError)(nil)
 		if _, err := l.password(named("ada"), []byte("secret")); !errors.As(err, &partial) || partial.Next.KeyboardInteractiveCallback == nil {
@@ -117,10 +106,10 @@ func TestPasswordThenCode(t *testing.T) {
 	})
 }
 
-// codeLogin is a login that has come as far as to a code, an hour after the process began.
+// codeLogin is a login that has reached the code step, an hour after the process began.
 func (s *scene) codeLogin() *Login {
 	s.Helper()
-	s.user().Methods = []string{"publickey,keyboard-interactive:totp"}
+	s.user().Methods = []string{"PublicKey,TOTP"}
 	l := s.login()
 	if _, err := l.publicKeyProven(named("ada"), s.key.PublicKey(), nil, ""); err == nil {
 		s.Fatal("a key is enough")
@@ -128,8 +117,8 @@ func (s *scene) codeLogin() *Login {
 	return l
 }
 
-// TestCodeDetail: what people are told about a code: nothing of one that is right, the clock's error, and a volume that does not
-// answer, which locks nobody out.
+// TestCodeDetail: the detail that is logged for a code: nothing for a correct one, the clock error, and a volume that does not
+// answer, which does not lock users out.
 func TestCodeDetail(t *testing.T) {
 	for _, tc := range []struct {
 		offset int64
@@ -139,8 +128,8 @@ func TestCodeDetail(t *testing.T) {
 	}{
 		{0, "", "", ""},
 		{0, "data", "", ""},
-		{-5, "", event.CodeClockSkew, "the code is that of 5 steps of 30 seconds ago;"},
-		{5, "", event.CodeClockSkew, "the code is that of 5 steps of 30 seconds ahead;"},
+		{-5, "", event.CodeClockSkew, "the code is 5 steps of 30 seconds behind;"},
+		{5, "", event.CodeClockSkew, "the code is 5 steps of 30 seconds ahead;"},
 		{0, "broken", "", "other pods do not know that the code was used: "},
 	} {
 		play(t, func(s *scene) {
@@ -156,7 +145,7 @@ func TestCodeDetail(t *testing.T) {
 	}
 }
 
-// TestCodeOfAStepIsOne: a code is used up for all pods, whichever step their clocks are in.
+// TestCodeOfAStepIsOne: a code is used up for all pods, whichever time step their clocks are in.
 func TestCodeOfAStepIsOne(t *testing.T) {
 	play(t, func(s *scene) {
 		s.dir.Listener.Authentication.SharedCodes = "data"
@@ -174,7 +163,7 @@ func TestCodeOfAStepIsOne(t *testing.T) {
 	})
 }
 
-// TestRightCodeSettles: a login with a right code gives back the wrong ones.
+// TestRightCodeSettles: a login with a correct code clears the wrong ones.
 func TestRightCodeSettles(t *testing.T) {
 	play(t, func(s *scene) {
 		l := s.codeLogin()
@@ -193,8 +182,8 @@ func TestRightCodeSettles(t *testing.T) {
 	})
 }
 
-// TestOldCodesAreWrong: a code that is too old counts as a wrong one, whatever was used since and whenever the process began; so
-// does nonsense right after its start.
+// TestOldCodesAreWrong: an outdated code counts as wrong, whatever was used since and whenever the process began; so does a
+// malformed code right after startup.
 func TestOldCodesAreWrong(t *testing.T) {
 	k := totp.Generate()
 	c := newClockwork()
@@ -211,7 +200,7 @@ func TestOldCodesAreWrong(t *testing.T) {
 	if reason, _ := fresh.check("ada", k, "x", c.now); reason != event.WrongCode {
 		t.Errorf("nonsense: %q", reason)
 	}
-	// Another phone's code settles nothing of this one.
+	// A code from another phone clears nothing for this one.
 	for range wrongCodes - 2 {
 		_, _ = fresh.check("ada", k, "x", c.now)
 	}
@@ -221,7 +210,8 @@ func TestOldCodesAreWrong(t *testing.T) {
 	}
 }
 
-// TestClaimOnDisk: what is on the volume is the daemon's only, is found by pods of another version, and leaves nothing open.
+// TestClaimOnDisk: claim files are readable by the daemon only, are found by pods of other versions, and leave no descriptor
+// open.
 func TestClaimOnDisk(t *testing.T) {
 	k, err := totp.New("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", 6, "SHA1")
 	if err != nil {
@@ -252,7 +242,7 @@ func TestClaimOnDisk(t *testing.T) {
 	}
 }
 
-// TestClaimFails: a volume that cannot have the file is an error, and nothing is taken for the first.
+// TestClaimFails: a volume on which the file cannot be created gives an error, and the code does not count as first.
 func TestClaimFails(t *testing.T) {
 	k := totp.Generate()
 	volume := t.TempDir()
@@ -269,7 +259,7 @@ func TestClaimFails(t *testing.T) {
 	}
 }
 
-// TestSweepLeavesOthers: only names that a claim could have are removed, and all of these.
+// TestSweepLeavesOthers: the sweep removes every file with a claim's name, and no others.
 func TestSweepLeavesOthers(t *testing.T) {
 	volume, k := t.TempDir(), totp.Generate()
 	dir := filepath.Join(volume, codesDir)
@@ -305,7 +295,7 @@ func TestSweepLeavesOthers(t *testing.T) {
 	}
 }
 
-// TestLongPasswords: a password of more than a hash's longest is none, and is not verified beyond that.
+// TestLongPasswords: a password longer than any hash supports is wrong, and is not hashed beyond that length.
 func TestLongPasswords(t *testing.T) {
 	h := password.Decoy()
 	for n, want := range map[int]bool{0: true, h.MaxLength(): true, h.MaxLength() + 1: false, 10 * h.MaxLength(): false} {
@@ -316,17 +306,17 @@ func TestLongPasswords(t *testing.T) {
 			}
 			return true
 		}
-		if got, err := v.verify(t.Context(), h, make([]byte, n)); got != want || err != nil {
+		if got, err := v.verify(t.Context(), "a", false, h, make([]byte, n)); got != want || err != nil {
 			t.Errorf("%d bytes: %v, %v", n, got, err)
 		}
 	}
 	v := newVerifier()
-	if !v.memory.TryAcquire(passwordMemoryKiB) || v.memory.TryAcquire(1) {
+	if v.memory.free != passwordMemoryKiB {
 		t.Error("another bound of memory")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if ok, err := v.verify(ctx, h, nil); ok || err == nil {
+	if ok, err := v.verify(ctx, "a", false, h, nil); ok || err == nil {
 		t.Errorf("not in time: %v, %v", ok, err)
 	}
 }

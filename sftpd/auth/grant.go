@@ -14,35 +14,26 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// The SSH names of the methods (RFC 4252 sections 7 and 8, RFC 4256).
-const (
-	PublicKey           = "publickey"
-	Password            = "password"
-	KeyboardInteractive = "keyboard-interactive"
-)
-
-// Grant is what a login was granted for: all that has to stay true for its session to
-// go on. It does not change.
+// Grant is the basis of a login: everything that must remain true for its session to continue. It is immutable.
 type Grant struct {
-	// Username, UID and Account of the user, see snapshot.User.
-	Username, UID, Account string
-	// Methods that succeeded, in their order: the SSH names, and factor.TOTP for a code.
-	Methods []string
+	// Username, UID, Account and Namespace of the user, see snapshot.User.
+	Username, UID, Account, Namespace string
+	// Steps that succeeded, in their order.
+	Steps factor.Combination
 	// Keys that were proven, in their order.
 	Keys []ProvenKey
 	// Source is the client's address.
 	Source netip.Addr
-	// Detail for people of how it was granted, "" for none.
+	// Detail for people about how it was granted, "" for none.
 	Detail string
 	// Mounts that the session sees.
 	Mounts []snapshot.Mount
 
-	steps        factor.Combination // of Methods
-	passwordText string             // of the hash that matched, "" for none
-	totp         totp.Key           // whose code was right, zero for none
+	passwordText string   // of the hash that matched, "" for none
+	totp         totp.Key // whose code was right, zero for none
 }
 
-// ProvenKey is a key whose private half the client has.
+// ProvenKey is a key whose private key the client has.
 type ProvenKey struct {
 	Fingerprint string
 	// Certificate of the key, nil for none.
@@ -63,7 +54,7 @@ func (g *Grant) Certificate() *Certificate {
 	return nil
 }
 
-// Fingerprints of the keys, in their order.
+// Fingerprints returns the keys' fingerprints, in order.
 func (g *Grant) Fingerprints() []string {
 	out := make([]string, 0, len(g.Keys))
 	for _, k := range g.Keys {
@@ -72,21 +63,20 @@ func (g *Grant) Fingerprints() []string {
 	return out
 }
 
-// with returns a copy that has one step more.
-func (g *Grant) with(step factor.Step, method string) *Grant {
+// with returns a copy with one more step.
+func (g *Grant) with(step factor.Step) *Grant {
 	next := *g
-	next.steps = append(slices.Clip(g.steps), step)
-	next.Methods = append(slices.Clip(g.Methods), method)
+	next.Steps = append(slices.Clip(g.Steps), step)
 	next.Keys = slices.Clip(g.Keys)
 	return &next
 }
 
-// proved says whether a key is one of the grant's.
+// proved reports whether a key is one of the grant's.
 func (g *Grant) proved(wire []byte) bool {
 	return slices.ContainsFunc(g.Keys, func(k ProvenKey) bool { return k.wire == string(wire) })
 }
 
-// grantKey is under what a Grant stands in ssh.Permissions.ExtraData.
+// grantKey is the key of a Grant in ssh.Permissions.ExtraData.
 type grantKey struct{}
 
 func permit(g *Grant) *ssh.Permissions {
@@ -104,15 +94,14 @@ func GrantOf(p *ssh.Permissions) *Grant {
 }
 
 func newGrant(u *snapshot.User, source netip.Addr) *Grant {
-	return &Grant{Username: u.Username, UID: u.UID, Account: u.Account, Source: source, Mounts: u.Mounts}
+	return &Grant{Username: u.Username, UID: u.UID, Account: u.Account, Namespace: u.Namespace, Source: source, Mounts: u.Mounts}
 }
 
-// Recheck says whether a session may exist under a configuration: "" if so, and else
-// why not. It is used on every reload, and when a login completes, for the
-// configuration may have changed while it was going on. The user is the one in s.
+// Recheck returns why a session may not exist under a configuration, "" if it may. It is called on every reload, and when a
+// login completes, because the configuration may have changed in the meantime. The user is the one in s.
 func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, event.Reason) {
 	u, ok := s.Lookup(g.Username)
-	// First: who revoked something looks for these words in the audit log.
+	// Checked first, because administrators who revoke something look for this reason in the audit log.
 	for _, k := range g.Keys {
 		switch {
 		case s.KeyRevoked(k.Fingerprint):
@@ -123,7 +112,7 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, eve
 	}
 	switch {
 	case !ok || u.UID != g.UID:
-		return nil, event.UserRemoved
+		return nil, s.WhyGone(g.UID)
 	case u.Expired(now):
 		return nil, event.UserExpired
 	case !s.AllowFrom.Admits(g.Source) || !u.AllowFrom.Admits(g.Source):
@@ -138,8 +127,8 @@ func Recheck(s *snapshot.Snapshot, g *Grant, now time.Time) (*snapshot.User, eve
 	return u, ""
 }
 
-// recheckSteps says whether each step of a login would still succeed, and all together
-// would still do.
+// recheckSteps checks that each step of a login would still succeed, and that together they
+// still suffice.
 func recheckSteps(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Time) event.Reason {
 	for _, k := range g.Keys {
 		if !s.Offers(config.MethodPublicKey) {
@@ -160,7 +149,7 @@ func recheckSteps(s *snapshot.Snapshot, u *snapshot.User, g *Grant, now time.Tim
 	switch {
 	case g.totp != (totp.Key{}) && g.totp != u.TOTP:
 		return event.TOTPChanged
-	case !u.Methods.CoveredBy(g.steps):
+	case !u.Methods.CoveredBy(g.Steps):
 		return event.SecondFactorRequired
 	}
 	return ""
@@ -180,8 +169,8 @@ func recheckKey(s *snapshot.Snapshot, u *snapshot.User, proven ProvenKey, source
 	return keyTime(k, now)
 }
 
-// End returns when the time of a session is over and why, "" for never: the first end of its user's, a certificate's and
-// that of a key without one. The user is the one that Recheck returned last.
+// End returns when the authorization of a session ends and why, "" for never: the earliest of the expirations of its user, its
+// certificates, and its keys without a certificate. The user is the one that Recheck returned last.
 func End(u *snapshot.User, g *Grant) (end time.Time, reason event.Reason) {
 	sooner := func(t time.Time, why event.Reason) {
 		if !t.IsZero() && (reason == "" || t.Before(end)) {
@@ -191,7 +180,7 @@ func End(u *snapshot.User, g *Grant) (end time.Time, reason event.Reason) {
 	sooner(u.NotAfter, event.UserExpired)
 	for _, proven := range g.Keys {
 		if c := proven.Certificate; c != nil {
-			// Whether its key is the user's, too, and until when, does not matter.
+			// It does not matter whether its key is also registered for the user, or until when.
 			sooner(c.NotAfter, event.CertificateExpired)
 		} else if k, ok := u.Key([]byte(proven.wire)); ok {
 			sooner(k.NotAfter, event.KeyExpired)

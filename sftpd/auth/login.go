@@ -12,11 +12,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/judge"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// errRefused is all that x/crypto learns of a refusal: the reason goes to Login.report.
+// sshPublicKey is the SSH name of the method of keys (RFC 4252 section 7).
+const sshPublicKey = "publickey"
+
+// errRefused is all that x/crypto is told about a refusal: the reason goes to Login.report.
 var errRefused = errors.New("refused")
 
 // Authenticator decides on logins. It is safe for concurrent use.
@@ -26,22 +30,24 @@ type Authenticator struct {
 	codes    *codes
 }
 
-// New returns an Authenticator that asks current for the configuration at each decision.
+// New returns an Authenticator that calls current for the configuration at each decision.
 func New(current func() *snapshot.Snapshot) *Authenticator {
 	return &Authenticator{current: current, verifier: newVerifier(), codes: newCodes(time.Now())}
 }
 
 // Refusal is a credential that did not log in.
 type Refusal struct {
-	// Username is what the client called itself: anything up to a packet's size.
+	// Username is the name that the client gave: anything up to a packet's size.
 	Username string
-	// Method is the SSH name of the method, and factor.TOTP for a code.
-	Method string
+	// Step that the credential was offered for.
+	Step factor.Step
 	// Fingerprint of the key that was offered, "" with other methods.
 	Fingerprint string
 	// Certificate that the client says it has, nil for none.
 	Certificate *Certificate
 	Reason      event.Reason
+	// Known reports whether the key belongs to a user who is suspended or expired: its owner is not a stranger.
+	Known bool
 	// Detail for people, "" for none.
 	Detail string
 }
@@ -51,24 +57,26 @@ type Login struct {
 	auth   *Authenticator
 	ctx    context.Context
 	source netip.Addr
+	named  func(username string) bool
 	barred func(username string) bool
 	report func(Refusal)
 	policy cryptopolicy.Policy
 	done   *Grant
-	// unproven are the keys that were accepted and whose signature has not come.
+	// unproven are the keys that were accepted but whose signature has not been received.
 	unproven []Refusal
 }
 
-// Done is what succeeded of a login that needs more, nil for none. It belongs to the
-// goroutine that does the handshake.
+// Done contains the steps that succeeded if the login needs more, nil for none. It belongs to the goroutine of the handshake.
 func (l *Login) Done() *Grant { return l.done }
 
-// NewLogin starts the authentication of a connection from source. Passwords are not
-// waited for beyond the end of ctx. Who is barred, by login name, is refused like everybody
-// else, whatever the credential. Each refusal is given to report. Both are called by the
-// goroutine that does the handshake.
-func (a *Authenticator) NewLogin(ctx context.Context, source netip.Addr, barred func(username string) bool, report func(Refusal)) *Login {
-	return &Login{auth: a, ctx: ctx, source: source.Unmap(), barred: barred, report: report}
+// NewLogin starts the authentication of a connection from source. Waiting for password verification ends with ctx. named is
+// called with each login name before anything is done for it; if it returns false, the connection is ending, and the credential
+// is refused without a report. Penalized login names are refused like any other, whatever the credential. Each refusal is
+// passed to report. All of them are called by the goroutine of the handshake.
+func (a *Authenticator) NewLogin(
+	ctx context.Context, source netip.Addr, named, barred func(username string) bool, report func(Refusal),
+) *Login {
+	return &Login{auth: a, ctx: ctx, source: source.Unmap(), named: named, barred: barred, report: report}
 }
 
 // Install sets the callbacks of the methods that s offers, to known and unknown users
@@ -87,20 +95,21 @@ func (l *Login) Install(c *ssh.ServerConfig, s *snapshot.Snapshot, policy crypto
 	}
 }
 
-// attempted hears of every attempt, and reports the keys that x/crypto refuses before it
-// asks: those with a signature algorithm that the policy does not have. It does not tell
-// which key that was.
+// attempted is called for every attempt, and reports the keys that x/crypto refuses before it asks: those with a signature
+// algorithm that the policy does not allow. x/crypto does not say which key that was.
 func (l *Login) attempted(conn ssh.ConnMetadata, method string, err error) {
 	partial := (*ssh.PartialSuccessError)(nil)
-	if method == PublicKey && err != nil && !errors.Is(err, errRefused) && !errors.As(err, &partial) &&
+	if method == sshPublicKey && err != nil && !errors.Is(err, errRefused) && !errors.As(err, &partial) &&
 		l.auth.current().Offers(config.MethodPublicKey) {
-		l.refuse(conn, PublicKey, event.AlgorithmRefused, "")
+		l.refuse(conn, factor.PublicKey, event.AlgorithmRefused, "")
 	}
 }
 
-// publicKeyOffered answers whether a key would do. The client has not proven that it
-// has it.
+// publicKeyOffered reports whether a key would be accepted. The client has not proven that it owns the key.
 func (l *Login) publicKeyOffered(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+	if !l.named(conn.User()) {
+		return nil, errRefused
+	}
 	if _, reason := l.checkKey(conn.User(), key); reason != "" {
 		return nil, l.refuseKey(conn, key, reason)
 	}
@@ -119,63 +128,75 @@ func (l *Login) publicKeyProven(conn ssh.ConnMetadata, key ssh.PublicKey, _ *ssh
 	if certificate != nil {
 		proven.Certificate = describe(certificate)
 	}
-	g := l.granted(u).with(factor.PublicKey, PublicKey)
+	g := l.granted(u).with(factor.PublicKey)
 	g.Keys = append(g.Keys, proven)
 	return l.proceed(u, g)
 }
 
 func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User, event.Reason) {
 	s := l.auth.current()
-	if !s.Offers(config.MethodPublicKey) {
-		return nil, event.MethodNotOffered
-	}
 	now := time.Now()
 	key, certificate := split(offered)
 	wire, fingerprint := key.Marshal(), ssh.FingerprintSHA256(key) // whether or not they will be looked up
-	var flaw event.Reason
+	j := judge.Key{
+		MethodNotOffered: judge.If(!s.Offers(config.MethodPublicKey)),
+		LoginPenalized:   judge.If(l.barred(username)), KeyRevoked: judge.If(s.KeyRevoked(fingerprint)),
+	}
 	if certificate != nil {
-		flaw = l.checkCertificate(s, username, certificate, now)
+		j.Certificate = l.checkCertificate(s, username, certificate, now)
 	}
 	u, ok := s.Lookup(username)
-	switch {
-	case l.barred(username):
-		return nil, event.LoginPenalised
-	case s.KeyRevoked(fingerprint):
-		return nil, event.KeyRevoked
-	case flaw != "":
-		return nil, flaw
-	case !ok:
-		return nil, event.UnknownUser
+	if !ok {
+		j.UnknownUser = judge.Yes
+		return nil, unknown(s, username, j.Decide().Reason)
 	}
-	k, registered := u.Key(wire)
-	switch {
-	case certificate != nil && !u.Certificates:
-		return nil, event.CertificatesNotAccepted
-	case certificate == nil && !registered:
-		return nil, event.KeyNotRegistered
-	case l.policy.TooShort(key):
-		return nil, event.KeyTooShort
-	case certificate == nil && !k.Admits(l.source), !u.AllowFrom.Admits(l.source):
-		return nil, event.SourceNotAllowed
-	case u.Expired(now):
-		return nil, event.UserExpired
-	case l.done != nil && l.done.proved(wire):
-		return nil, event.KeyUsedBefore
-	case certificate == nil && keyTime(k, now) != "":
-		return nil, keyTime(k, now)
+	j.UserExpired, j.SourceNotAllowed = judge.If(u.Expired(now)), judge.If(!u.AllowFrom.Admits(l.source))
+	j.KeyTooShort = judge.If(l.policy.TooShort(key))
+	j.KeyUsedBefore = judge.If(l.done != nil && l.done.proved(wire))
+	j.Order = l.outOfOrder(u, factor.PublicKey)
+	switch k, registered := u.Key(wire); {
+	case certificate != nil:
+		j.CertificatesNotAccepted = judge.If(!u.Certificates)
+	case !registered:
+		j.KeyNotRegistered = judge.Yes
+	default:
+		j.SourceNotAllowed = judge.If(!u.AllowFrom.Admits(l.source) || !k.Admits(l.source))
+		j.KeyExpired, j.KeyNotBegun = judge.If(k.Expired(now)), judge.If(!k.Begun(now))
 	}
-	return u, l.outOfOrder(u, factor.PublicKey)
+	return u, j.Decide().Reason
+}
+
+// unknown returns the reason against an unknown login name, which is different for a user who is suspended or expired.
+func unknown(s *snapshot.Snapshot, username string, reason event.Reason) event.Reason {
+	if _, known := s.Lookup(username); reason == event.UnknownUser && !known {
+		return s.WhyUnknown(username)
+	}
+	return reason
 }
 
 // refuseKey reports a refused key, and returns what x/crypto is told.
 func (l *Login) refuseKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason event.Reason) error {
-	l.report(describeKey(conn, offered, reason))
+	r := describeKey(conn, offered, reason)
+	r.Known = l.knows(r)
+	l.report(r)
 	return errRefused
+}
+
+// knows reports whether a refused key belongs to the user nevertheless.
+func (l *Login) knows(r Refusal) bool {
+	if r.Reason != event.UserExpired && r.Reason != event.UserSuspended {
+		return false
+	}
+	s := l.auth.current()
+	if _, ok := s.Lookup(r.Username); ok {
+		return true // expiry is checked after the key
+	}
+	return s.KnownKey(r.Username, r.Fingerprint)
 }
 
 func describeKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason event.Reason) Refusal {
 	key, certificate := split(offered)
-	r := Refusal{Username: conn.User(), Method: PublicKey, Fingerprint: ssh.FingerprintSHA256(key), Reason: reason}
+	r := Refusal{Username: conn.User(), Step: factor.PublicKey, Fingerprint: ssh.FingerprintSHA256(key), Reason: reason}
 	if certificate != nil {
 		r.Certificate = describe(certificate)
 	}
@@ -183,27 +204,33 @@ func describeKey(conn ssh.ConnMetadata, offered ssh.PublicKey, reason event.Reas
 }
 
 func (l *Login) password(conn ssh.ConnMetadata, given []byte) (*ssh.Permissions, error) {
-	return l.decidePassword(conn, Password, given)
+	if !l.named(conn.User()) {
+		return nil, errRefused
+	}
+	return l.decidePassword(conn, given)
 }
 
-// keyboardInteractive asks for the password as the one question (RFC 4256 section 3.2). Scripts wait
-// for "password:", which is how OpenSSH's client asks where the server has the method password; of
-// two methods it prefers this one, and then the server's words are what it prints.
+// keyboardInteractive asks for the password as its only question (RFC 4256 section 3.2). Scripts wait for "password:", which is
+// the prompt of OpenSSH's client for the method password; if the server offers both methods, the client prefers this one and
+// prints the server's prompt.
 func (l *Login) keyboardInteractive(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
+	if !l.named(conn.User()) {
+		return nil, errRefused
+	}
 	answers, err := ask("", "", []string{"password: "}, []bool{false})
 	if err != nil {
 		return nil, err
 	}
-	return l.decidePassword(conn, KeyboardInteractive, []byte(answers[0]))
+	return l.decidePassword(conn, []byte(answers[0]))
 }
 
-func (l *Login) decidePassword(conn ssh.ConnMetadata, method string, given []byte) (*ssh.Permissions, error) {
+func (l *Login) decidePassword(conn ssh.ConnMetadata, given []byte) (*ssh.Permissions, error) {
 	u, reason := l.checkPassword(conn.User(), given)
 	if reason != "" {
-		l.refuse(conn, method, reason, "")
+		l.refuse(conn, factor.Password, reason, "")
 		return nil, errRefused
 	}
-	g := l.granted(u).with(factor.Password, method)
+	g := l.granted(u).with(factor.Password)
 	g.passwordText = u.Password.Text
 	return l.proceed(u, g)
 }
@@ -211,35 +238,26 @@ func (l *Login) decidePassword(conn ssh.ConnMetadata, method string, given []byt
 func (l *Login) checkPassword(username string, given []byte) (*snapshot.User, event.Reason) {
 	s := l.auth.current()
 	u, known := s.Lookup(username)
-	// The work comes before all that could tell users apart.
+	// The work precedes everything that could distinguish users.
 	hash := s.Decoy(username)
 	if known && u.Password != nil {
 		hash = u.Password.Hash
 	}
-	matches, err := l.auth.verifier.verify(l.ctx, hash, given)
-	switch {
-	case err != nil:
-		return nil, event.PasswordQueueFull
-	case l.barred(username):
-		return nil, event.LoginPenalised
-	case !s.Offers(config.MethodPassword):
-		return nil, event.MethodNotOffered
-	case !known:
-		return nil, event.UnknownUser
-	case !u.AllowFrom.Admits(l.source):
-		return nil, event.SourceNotAllowed
-	case u.Expired(time.Now()):
-		return nil, event.UserExpired
-	case u.Password == nil:
-		return nil, event.NoPassword
-	case l.outOfOrder(u, factor.Password) != "":
-		return nil, l.outOfOrder(u, factor.Password)
-	case !matches:
-		return nil, event.WrongPassword
+	matches, err := l.auth.verifier.verify(l.ctx, s.NamespaceOf(username), s.Shared(), hash, given)
+	j := judge.Password{
+		QueueFull: judge.If(err != nil), LoginPenalized: judge.If(l.barred(username)),
+		MethodNotOffered: judge.If(!s.Offers(config.MethodPassword)), UnknownUser: judge.If(!known), Wrong: judge.If(!matches),
+	}
+	if known {
+		j.SourceNotAllowed, j.UserExpired = judge.If(!u.AllowFrom.Admits(l.source)), judge.If(u.Expired(time.Now()))
+		j.NoPassword, j.Order = judge.If(u.Password == nil), l.outOfOrder(u, factor.Password)
+	}
+	if reason := j.Decide().Reason; reason != "" {
+		return nil, unknown(s, username, reason)
 	}
 	return u, ""
 }
 
-func (l *Login) refuse(conn ssh.ConnMetadata, method string, reason event.Reason, detail string) {
-	l.report(Refusal{Username: conn.User(), Method: method, Reason: reason, Detail: detail})
+func (l *Login) refuse(conn ssh.ConnMetadata, step factor.Step, reason event.Reason, detail string) {
+	l.report(Refusal{Username: conn.User(), Step: step, Reason: reason, Detail: detail})
 }

@@ -2,12 +2,12 @@ package auth
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/judge"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
@@ -18,27 +18,19 @@ func (l *Login) steps() []factor.Step {
 	if l.done == nil {
 		return nil
 	}
-	return l.done.steps
+	return l.done.Steps
 }
 
-// outOfOrder says why a step of a user cannot come now, "" if it can.
+// outOfOrder returns why a step of a user cannot be taken now, "" if it can.
 func (l *Login) outOfOrder(u *snapshot.User, step factor.Step) event.Reason {
-	switch {
-	case l.done != nil && l.done.UID != u.UID:
+	if l.done != nil && l.done.UID != u.UID {
 		return event.ChangedDuringLogin
-	case slices.Contains(u.Methods.Next(l.steps()), step):
-		return ""
-	case l.done != nil:
-		// A client is offered nothing else than what comes next.
-		return event.ChangedDuringLogin
-	case step == factor.Password:
-		return event.KeyRequiredFirst
 	}
-	return event.PasswordRequiredFirst
+	return judge.Order(u.Methods, l.steps(), step)
 }
 
-// granted is what a login has of a user so far. Everything of the steps before stays: if
-// the user has changed meanwhile, Recheck finds out.
+// granted is what a login has been granted for a user so far. All earlier steps are kept: if the user has changed in the
+// meantime, Recheck detects it.
 func (l *Login) granted(u *snapshot.User) *Grant {
 	if l.done != nil {
 		return l.done
@@ -46,15 +38,14 @@ func (l *Login) granted(u *snapshot.User) *Grant {
 	return newGrant(u, l.source)
 }
 
-// proceed is what follows on a step that succeeded: the end, or an offer of the steps that
-// can come next (RFC 4252 section 5.1).
+// proceed handles a step that succeeded: the login completes, or the possible next steps are offered (RFC 4252 section 5.1).
 func (l *Login) proceed(u *snapshot.User, g *Grant) (*ssh.Permissions, error) {
-	if u.Methods.Complete(g.steps) {
+	if u.Methods.Complete(g.Steps) {
 		return permit(g), nil
 	}
 	l.done = g
 	var next ssh.ServerAuthCallbacks
-	for _, step := range u.Methods.Next(g.steps) {
+	for _, step := range u.Methods.Next(g.Steps) {
 		switch step {
 		case factor.PublicKey:
 			next.PublicKeyCallback = l.publicKeyOffered
@@ -64,14 +55,14 @@ func (l *Login) proceed(u *snapshot.User, g *Grant) (*ssh.Permissions, error) {
 				next.KeyboardInteractiveCallback = l.keyboardInteractive
 			}
 		case factor.TOTP:
-			// A code has no other method. The password has, so it gives way.
+			// A code has no other method, but the password has, so the password's method is not offered.
 			next.KeyboardInteractiveCallback = l.code
 		}
 	}
 	return nil, &ssh.PartialSuccessError{Next: next}
 }
 
-// code asks for the code of an app, without an echo, as Google's PAM module does.
+// code asks for an app's code without echo, like Google's PAM module.
 func (l *Login) code(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 	answers, err := ask("", "", []string{"Verification code: "}, []bool{false})
 	if err != nil {
@@ -79,40 +70,36 @@ func (l *Login) code(conn ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge
 	}
 	u, reason, detail := l.checkCode(conn.User(), answers[0], time.Now())
 	if reason != "" {
-		l.refuse(conn, string(factor.TOTP), reason, detail)
+		l.refuse(conn, factor.TOTP, reason, detail)
 		return nil, errRefused
 	}
-	g := l.granted(u).with(factor.TOTP, string(factor.TOTP))
+	g := l.granted(u).with(factor.TOTP)
 	g.totp, g.Detail = u.TOTP, detail
 	return l.proceed(u, g)
 }
 
-// checkCode is for who has passed another step, so there is nobody to hide a user from. The
-// detail may come with a code that is right.
+// checkCode is only called after another step has succeeded, so the user's existence need
+// not be hidden. The detail may accompany a correct code.
 func (l *Login) checkCode(username, given string, now time.Time) (u *snapshot.User, reason event.Reason, detail string) {
 	s := l.auth.current()
 	u, known := s.Lookup(username)
-	switch {
-	case l.barred(username):
-		return nil, event.LoginPenalised, ""
-	case !known:
-		return nil, event.ChangedDuringLogin, ""
-	case !u.AllowFrom.Admits(l.source):
-		return nil, event.SourceNotAllowed, ""
-	case u.Expired(now):
-		return nil, event.UserExpired, ""
-	case l.outOfOrder(u, factor.TOTP) != "":
-		return nil, l.outOfOrder(u, factor.TOTP), ""
+	j := judge.Code{LoginPenalized: judge.If(l.barred(username)), UserChanged: judge.If(!known)}
+	if known {
+		j.SourceNotAllowed, j.UserExpired = judge.If(!u.AllowFrom.Admits(l.source)), judge.If(u.Expired(now))
+		j.Order = l.outOfOrder(u, factor.TOTP)
+	}
+	if reason := j.Decide().Reason; reason != "" {
+		return nil, reason, ""
 	}
 	reason, offset := l.auth.codes.check(u.UID, u.TOTP, given, now)
 	switch volume := s.CodesVolume(); {
 	case reason == event.CodeClockSkew:
-		detail = fmt.Sprintf("the code is that of %d steps of 30 seconds %s; compare the clocks of the phone and of the nodes", abs(offset), direction(offset))
+		detail = fmt.Sprintf("the code is %d steps of 30 seconds %s; compare the clocks of the phone and of the nodes", abs(offset), direction(offset))
 	case reason == "" && volume != "":
 		first, err := claimInTime(l.ctx, volume, u.UID, u.TOTP, totp.Step(now)+int64(offset))
 		switch {
 		case err != nil:
-			// A volume that cannot be written must not lock out who wants to make room on it.
+			// A volume that cannot be written must not lock out users who need to free space on it.
 			detail = fmt.Sprintf("other pods do not know that the code was used: %v", err)
 		case !first:
 			reason = event.CodeReused
@@ -128,7 +115,7 @@ func abs(n int) int { return max(n, -n) }
 
 func direction(offset int) string {
 	if offset < 0 {
-		return "ago"
+		return "behind"
 	}
 	return "ahead"
 }

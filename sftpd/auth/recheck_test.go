@@ -13,6 +13,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
@@ -21,7 +22,7 @@ import (
 func (s *scene) granted(how string) *Grant {
 	s.Helper()
 	if how == "code" {
-		s.user().Methods = []string{"publickey,keyboard-interactive:totp", "password"}
+		s.user().Methods = []string{"PublicKey,TOTP", "Password"}
 	}
 	l := s.login()
 	var p *ssh.Permissions
@@ -49,7 +50,7 @@ func (s *scene) granted(how string) *Grant {
 	return GrantOf(p)
 }
 
-// TestRecheck: whatever is taken away ends the sessions that stand on it, with the reason, and no others.
+// TestRecheck: removing a credential ends the sessions that depend on it, with the reason, and no others.
 func TestRecheck(t *testing.T) {
 	all := []string{"key", "certificate", "password", "code"}
 	for _, tc := range []struct {
@@ -58,6 +59,12 @@ func TestRecheck(t *testing.T) {
 	}{
 		{changed{"nothing", func(*scene) {}, ""}, nil},
 		{changed{"the user is removed", func(s *scene) { s.dir.Remove("ada") }, event.UserRemoved}, all},
+		{changed{"the user is suspended", func(s *scene) { s.refuse(config.RefusedSuspended) }, event.UserSuspended}, all},
+		{changed{"the user's time is over", func(s *scene) { s.refuse(config.RefusedExpired) }, event.UserExpired}, all},
+		{changed{"another user of its name is suspended", func(s *scene) {
+			s.refuse(config.RefusedSuspended)
+			s.dir.Listener.RefusedUsers[0].UID = "other"
+		}, event.UserRemoved}, all},
 		{changed{"the user is another one", func(s *scene) { s.user().UID = "other" }, event.UserRemoved}, all},
 		{changed{"the user has expired", func(s *scene) { s.user().NotAfter = s.at(0) }, event.UserExpired}, all},
 		{changed{"the user will expire", func(s *scene) { s.user().NotAfter = s.at(time.Second) }, ""}, nil},
@@ -83,7 +90,7 @@ func TestRecheck(t *testing.T) {
 		{changed{"another password", func(s *scene) { s.user().Password.Hash = strings.Replace(anyHash, "$05$", "$06$", 1) }, event.PasswordChanged}, []string{"password"}},
 		{changed{"another phone", func(s *scene) { s.user().TOTP.Secret = totp.Generate().Secret() }, event.TOTPChanged}, []string{"code"}},
 		{changed{"a second factor", func(s *scene) {
-			s.user().Methods = []string{"publickey,keyboard-interactive:totp", "password,keyboard-interactive:totp"}
+			s.user().Methods = []string{"PublicKey,TOTP", "Password,TOTP"}
 		}, event.SecondFactorRequired}, []string{"key", "certificate", "password"}},
 		{changed{"other mounts", func(s *scene) { s.user().Mounts[0].Access = config.ReadOnly }, event.MountsChanged}, all},
 	} {
@@ -107,18 +114,18 @@ func TestRecheck(t *testing.T) {
 	}
 }
 
-// TestPasswordIsGone: a password that was removed ends the session that stands on it.
+// TestPasswordIsGone: removing a password ends the sessions that logged in with it.
 func TestPasswordIsGone(t *testing.T) {
 	play(t, func(s *scene) {
 		g := s.granted("password")
-		s.user().Password, s.user().Methods = nil, []string{"publickey"}
+		s.user().Password, s.user().Methods = nil, []string{"PublicKey"}
 		if _, reason := Recheck(load(t, s.dir), g, s.now); reason != event.PasswordChanged {
 			t.Errorf("%q", reason)
 		}
 	})
 }
 
-// TestRevokedAndRemoved: who revoked a key finds it in the audit log, also when its user is gone.
+// TestRevokedAndRemoved: the audit log records that a key was revoked even if its user was removed as well.
 func TestRevokedAndRemoved(t *testing.T) {
 	play(t, func(s *scene) {
 		g := s.granted("key")
@@ -147,7 +154,7 @@ func TestCertificateEnds(t *testing.T) {
 	})
 }
 
-// TestEnd: a session ends at the first end of what it stands on.
+// TestEnd: a session ends at the earliest expiry of its credentials.
 func TestEnd(t *testing.T) {
 	for _, tc := range []struct {
 		how       string
@@ -182,7 +189,7 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// TestEndWithoutTheKey: the end of a key that is gone is none; Recheck is what ends its session.
+// TestEndWithoutTheKey: a removed key has no expiry; Recheck is what ends its session.
 func TestEndWithoutTheKey(t *testing.T) {
 	play(t, func(s *scene) {
 		g := s.granted("key")
@@ -194,11 +201,11 @@ func TestEndWithoutTheKey(t *testing.T) {
 	})
 }
 
-// TestTwoKeys: two keys are two different ones, and both are in the grant.
+// TestTwoKeys: a login with two keys needs two different ones, and the grant names both.
 func TestTwoKeys(t *testing.T) {
 	play(t, func(s *scene) {
 		s.user().Keys = append(s.user().Keys, config.Key{PublicKey: configtest.Line(s.more.PublicKey())})
-		s.user().Methods = []string{"publickey,publickey"}
+		s.user().Methods = []string{"PublicKey,PublicKey"}
 		l := s.login()
 		partial := (*ssh.PartialSuccessError)(nil)
 		if _, err := l.publicKeyProven(named("ada"), s.key.PublicKey(), nil, ""); !errors.As(err, &partial) || partial.Next.PublicKeyCallback == nil || partial.Next.PasswordCallback != nil {
@@ -212,23 +219,23 @@ func TestTwoKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{ssh.FingerprintSHA256(s.key.PublicKey()), ssh.FingerprintSHA256(s.more.PublicKey())}
-		if g := GrantOf(p); !slices.Equal(g.Fingerprints(), want) || !slices.Equal(g.Methods, []string{PublicKey, PublicKey}) || len(l.Done().Keys) != 1 {
+		if g := GrantOf(p); !slices.Equal(g.Fingerprints(), want) || !slices.Equal(g.Steps, factor.Combination{factor.PublicKey, factor.PublicKey}) || len(l.Done().Keys) != 1 {
 			t.Errorf("%+v", g)
 		}
 	})
 }
 
-// TestNextSteps: after a key, what the user's methods have next is offered: a password by both of its methods, unless a code
-// needs one.
+// TestNextSteps: after a key, the remaining methods of the user are offered: a password through both SSH methods, unless a code
+// is required.
 func TestNextSteps(t *testing.T) {
 	for _, tc := range []struct {
 		methods                    []string
 		password, interactive, key bool
 	}{
-		{[]string{"publickey,password"}, true, true, false},
-		{[]string{"publickey,keyboard-interactive:totp"}, false, true, false},
-		{[]string{"publickey,password", "publickey,keyboard-interactive:totp"}, true, true, false},
-		{[]string{"publickey,keyboard-interactive:totp", "publickey,password"}, true, true, false},
+		{[]string{"PublicKey,Password"}, true, true, false},
+		{[]string{"PublicKey,TOTP"}, false, true, false},
+		{[]string{"PublicKey,Password", "PublicKey,TOTP"}, true, true, false},
+		{[]string{"PublicKey,TOTP", "PublicKey,Password"}, true, true, false},
 	} {
 		play(t, func(s *scene) {
 			s.user().Methods = tc.methods
@@ -246,14 +253,14 @@ func TestNextSteps(t *testing.T) {
 				asked = q[0]
 				return nil, errNoAnswer
 			})
-			if code := strings.Contains(fmt.Sprint(tc.methods), "totp"); (asked == "Verification code: ") != code {
+			if code := strings.Contains(fmt.Sprint(tc.methods), "TOTP"); (asked == "Verification code: ") != code {
 				t.Errorf("%v: asked %q", tc.methods, asked)
 			}
 		})
 	}
 }
 
-// TestInstall: the methods of the listener are offered, to known and unknown users alike.
+// TestInstall: the listener's methods are offered to known and unknown users alike.
 func TestInstall(t *testing.T) {
 	for _, methods := range [][]string{{config.MethodPublicKey}, {config.MethodPassword}, {config.MethodPublicKey, config.MethodPassword}} {
 		play(t, func(s *scene) {
@@ -269,16 +276,16 @@ func TestInstall(t *testing.T) {
 			if !slices.Equal(c.PublicKeyAuthAlgorithms, s.policy.PublicKeys) {
 				t.Errorf("algorithms %v", c.PublicKeyAuthAlgorithms)
 			}
-			// A key that x/crypto has refused for its algorithm.
-			c.AuthLogCallback(named("ada"), PublicKey, errNoAnswer)
-			if (len(s.refusals) == 1) != keys || keys && (s.refusals[0].Reason != event.AlgorithmRefused || s.refusals[0].Method != PublicKey || s.refusals[0].Username != "ada") {
+			// A key that x/crypto has refused because of its algorithm.
+			c.AuthLogCallback(named("ada"), sshPublicKey, errNoAnswer)
+			if (len(s.refusals) == 1) != keys || keys && (s.refusals[0].Reason != event.AlgorithmRefused || s.refusals[0].Step != factor.PublicKey || s.refusals[0].Username != "ada") {
 				t.Errorf("%v: %+v", methods, s.refusals)
 			}
 			s.refusals = nil
 			for _, err := range []error{nil, errRefused, &ssh.PartialSuccessError{}} {
-				c.AuthLogCallback(named("ada"), PublicKey, err)
+				c.AuthLogCallback(named("ada"), sshPublicKey, err)
 			}
-			c.AuthLogCallback(named("ada"), Password, errNoAnswer)
+			c.AuthLogCallback(named("ada"), "password", errNoAnswer)
 			if len(s.refusals) != 0 {
 				t.Errorf("reported twice: %+v", s.refusals)
 			}
@@ -286,8 +293,8 @@ func TestInstall(t *testing.T) {
 	}
 }
 
-// TestForged: a signature that is not the key's is reported once, for each key that it may have been of; what else ends a
-// connection is not.
+// TestForged: a signature that does not match is reported once for each key that it may belong to; other connection failures
+// are not reported.
 func TestForged(t *testing.T) {
 	for _, tc := range []struct {
 		err    error

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// anyHash is quick to verify; the scene's passwords are right whatever the hash is.
+// anyHash is quick to verify; the scene's passwords are accepted whatever the hash is.
 const anyHash = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"
 
 var (
@@ -46,7 +46,7 @@ type scene struct {
 	current  *snapshot.Snapshot
 }
 
-// play runs a test with a clock that stands still.
+// play runs a test with a clock that does not advance.
 func play(t *testing.T, do func(s *scene)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -64,25 +64,32 @@ func play(t *testing.T, do func(s *scene)) {
 		u := s.dir.AddUser("ada", "", s.key.PublicKey())
 		u.Password, u.Certificates = &config.Password{Hash: anyHash}, true
 		u.TOTP = &config.TOTP{Secret: s.phone.Secret(), Digits: s.phone.Digits(), Algorithm: s.phone.Algorithm()}
-		u.Methods = []string{"publickey", "password"}
+		u.Methods = []string{"PublicKey", "Password"}
 		do(s)
 	})
 }
 
 func (s *scene) user() *config.User { return s.dir.User(s, "ada") }
 
+// refuse makes the user known but unable to log in.
+func (s *scene) refuse(reason string) {
+	u := *s.user()
+	s.dir.Remove("ada")
+	s.dir.Listener.RefusedUsers = []config.RefusedUser{{Username: u.Username, UID: u.UID, Reason: reason, Keys: []string{ssh.FingerprintSHA256(s.key.PublicKey())}}}
+}
+
 func (s *scene) at(d time.Duration) *time.Time {
 	t := s.now.Add(d)
 	return &t
 }
 
-// login begins a login under the configuration of now.
+// login begins a login with the current configuration.
 func (s *scene) login() *Login {
 	s.Helper()
 	s.current = load(s.T, s.dir)
 	a := New(func() *snapshot.Snapshot { return s.current })
 	a.verifier.match = func(_ password.Hash, given []byte) bool { return string(given) == "secret" }
-	l := a.NewLogin(s.Context(), s.source, func(string) bool { return s.barred }, func(r Refusal) { s.refusals = append(s.refusals, r) })
+	l := a.NewLogin(s.Context(), s.source, anyone, func(string) bool { return s.barred }, func(r Refusal) { s.refusals = append(s.refusals, r) })
 	l.Install(&ssh.ServerConfig{}, s.current, s.policy)
 	return l
 }
@@ -94,7 +101,7 @@ type changed struct {
 	reason event.Reason
 }
 
-// resign has the CA certify a changed certificate.
+// resign has the CA sign a changed certificate.
 func (s *scene) resign(change func(c *ssh.Certificate)) {
 	change(s.certificate)
 	configtest.Certify(s, s.ca, s.certificate)

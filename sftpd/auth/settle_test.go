@@ -13,21 +13,21 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// TestReplayOnAnotherPodSettlesNothing: a code that another pod has accepted is refused here, and gives
-// whoever replays it none of the wrong codes back.
+// TestReplayOnAnotherPodSettlesNothing: a code that another pod has accepted is refused here, and replaying it does not clear
+// the user's wrong codes.
 func TestReplayOnAnotherPodSettlesNothing(t *testing.T) {
 	phone := totp.Generate()
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.Listener.Authentication.SharedCodes = dir.Listener.Volumes[0].Name
 	u := dir.AddUser("ada", "", key.PublicKey())
-	u.Methods = []string{"publickey,keyboard-interactive:totp"}
+	u.Methods = []string{"PublicKey,TOTP"}
 	u.TOTP = &config.TOTP{Secret: phone.Secret(), Digits: phone.Digits(), Algorithm: phone.Algorithm()}
 	s := load(t, dir)
 	now := time.Now().Add(time.Hour)
 	pod := func() *Login {
 		a := New(func() *snapshot.Snapshot { return s })
-		l := a.NewLogin(t.Context(), netip.MustParseAddr("192.0.2.1"), nobodyBarred, nil)
+		l := a.NewLogin(t.Context(), netip.MustParseAddr("192.0.2.1"), anyone, nobodyBarred, nil)
 		ada, _ := s.Lookup("ada")
 		if _, err := l.publicKeyProven(named("ada"), key.PublicKey(), nil, ""); err == nil {
 			t.Fatal("a key is enough")
@@ -62,7 +62,7 @@ func TestReplayOnAnotherPodSettlesNothing(t *testing.T) {
 	}
 }
 
-// named is a connection of which only the login name is asked for.
+// named is a connection that provides a login name only.
 type named string
 
 func (n named) User() string          { return string(n) }

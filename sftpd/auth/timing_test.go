@@ -30,7 +30,7 @@ func load(t *testing.T, dir *configtest.Dir) *snapshot.Snapshot {
 	return s
 }
 
-// guesses are what a stranger may try, for every kind of user.
+// guesses returns what a stranger may try, for every kind of user.
 var guesses = []struct{ user, password string }{
 	{"password", "wrong"},
 	{"password", ""},
@@ -48,6 +48,8 @@ var guesses = []struct{ user, password string }{
 	{"expired", "wrong"},
 }
 
+func anyone(string) bool { return true }
+
 func nobodyBarred(string) bool { return false }
 
 func stranger(t *testing.T) *Login {
@@ -57,15 +59,15 @@ func stranger(t *testing.T) *Login {
 	dir := configtest.New(t)
 	dir.AddUser("password", "secret")
 	dir.AddUser("key", "", key.PublicKey())
-	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"PublicKey,Password"}
 	totp := &config.TOTP{Secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Digits: 6, Algorithm: "SHA1"}
 	u := dir.AddUser("code", "secret", key.PublicKey())
-	u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp", "publickey,password"}, totp
+	u.Methods, u.TOTP = []string{"PublicKey,TOTP", "PublicKey,Password"}, totp
 	u = dir.AddUser("password-code", "secret")
-	u.Methods, u.TOTP = []string{"password,keyboard-interactive:totp"}, totp
+	u.Methods, u.TOTP = []string{"Password,TOTP"}, totp
 	dir.AddUser("expired", "secret").NotAfter = &past
 	s := load(t, dir)
-	return New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.MustParseAddr("192.0.2.1"), nobodyBarred, nil)
+	return New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.MustParseAddr("192.0.2.1"), anyone, nobodyBarred, nil)
 }
 
 // TestPasswordWork: every guess costs one hash of the same size.
@@ -88,14 +90,13 @@ func TestPasswordWork(t *testing.T) {
 	l.barred = func(string) bool { return true }
 	for i, g := range guesses {
 		grant, reason := l.checkPassword(g.user, []byte(g.password))
-		if grant != nil || reason != event.LoginPenalised || hashes != len(guesses)+i+1 {
+		if grant != nil || reason != event.LoginPenalized || hashes != len(guesses)+i+1 {
 			t.Fatalf("%s barred: %v, %s, %d hashes", g.user, grant, reason, hashes)
 		}
 	}
 }
 
-// TestPasswordWorkOfForeignHashes: where all users have hashes of another kind, every guess
-// costs one of these.
+// TestPasswordWorkOfForeignHashes: where all users have another kind of hash, every guess costs one hash of that kind.
 func TestPasswordWorkOfForeignHashes(t *testing.T) {
 	key, _ := configtest.Key(t)
 	for cost, hash := range map[string]string{
@@ -106,7 +107,7 @@ func TestPasswordWorkOfForeignHashes(t *testing.T) {
 		dir.AddUser("password", "").Password = &config.Password{Hash: hash}
 		dir.AddUser("key", "", key.PublicKey())
 		s := load(t, dir)
-		l := New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.Addr{}, nobodyBarred, nil)
+		l := New(func() *snapshot.Snapshot { return s }).NewLogin(t.Context(), netip.Addr{}, anyone, nobodyBarred, nil)
 		var worked []string
 		l.auth.verifier.match = func(h password.Hash, given []byte) bool {
 			worked = append(worked, h.Cost())
@@ -128,9 +129,8 @@ func TestPasswordWorkOfForeignHashes(t *testing.T) {
 	}
 }
 
-// TestPasswordTime: and every guess takes the same time. The bound is wide and there are as
-// many rounds as it takes, as other tests run beside this one; a forgotten hash would be a
-// thousand times faster in each.
+// TestPasswordTime: every guess takes the same time. The tolerance is wide and rounds are repeated as needed, because other
+// tests run at the same time; if a hash were skipped, the guess would be a thousand times faster in every round.
 func TestPasswordTime(t *testing.T) {
 	l := stranger(t)
 	shortest := make([]time.Duration, len(guesses))
@@ -160,20 +160,20 @@ func TestPasswordTime(t *testing.T) {
 	}
 }
 
-// TestPasswordQueue: verifications that do not come to their turn end with the login's
-// time, and the memory in use at a time is bounded.
+// TestPasswordQueue: verifications that do not get a turn end with the login's deadline, and the memory in use at a time is
+// bounded.
 func TestPasswordQueue(t *testing.T) {
 	v := newVerifier()
-	if !v.memory.TryAcquire(passwordMemoryKiB) {
+	if err := v.memory.acquire(t.Context(), "other", true, passwordMemoryKiB); err != nil {
 		t.Fatal("the whole memory cannot be had")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := v.verify(ctx, password.Decoy(), []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := v.verify(ctx, "a", true, password.Decoy(), []byte("x")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("want the deadline, have %v", err)
 	}
-	v.memory.Release(passwordMemoryKiB)
-	if ok, err := v.verify(t.Context(), password.Decoy(), []byte("x")); ok || err != nil {
+	v.memory.release("other", passwordMemoryKiB)
+	if ok, err := v.verify(t.Context(), "a", true, password.Decoy(), []byte("x")); ok || err != nil {
 		t.Errorf("no password: %v, %v", ok, err)
 	}
 	if per := password.Decoy().MemoryKiB(); passwordMemoryKiB/per < 2 {
@@ -187,7 +187,7 @@ func TestPasswordQueueReason(t *testing.T) {
 	s := load(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	l := New(func() *snapshot.Snapshot { return s }).NewLogin(ctx, netip.Addr{}, nobodyBarred, nil)
+	l := New(func() *snapshot.Snapshot { return s }).NewLogin(ctx, netip.Addr{}, anyone, nobodyBarred, nil)
 	for _, user := range []string{"ada", "nobody"} {
 		if g, reason := l.checkPassword(user, []byte("secret")); g != nil || reason != event.PasswordQueueFull {
 			t.Errorf("%s: %v, %s", user, g, reason)

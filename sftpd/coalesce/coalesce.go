@@ -1,9 +1,9 @@
 // Package coalesce makes few, large system calls out of many small reads and writes on a
 // TCP connection.
 //
-// golang.org/x/crypto/ssh reads through a buffer of 4 KiB and writes each SSH packet of
-// 32 KiB in two parts, which are four system calls for each packet that goes through the
-// daemon, and one for each byte of the client's version line.
+// golang.org/x/crypto/ssh reads through a buffer of 4 KiB and writes each SSH packet of 32
+// KiB in two parts, which are four system calls for each packet that goes through the
+// daemon, plus one for each byte of the client's version line.
 package coalesce
 
 import (
@@ -18,26 +18,26 @@ import (
 )
 
 const (
-	// readBytes is how much is read at once: all that fits beside the packet at hand in the
-	// processor's cache.
+	// readBytes is how much is read at once: as much as fits the processor's cache together
+	// with the packet in work.
 	readBytes = 64 << 10
-	// writeBytes is when what was held back is written: four packets. More is not faster.
+	// writeBytes is how much is held back before it is written: four packets. More is not faster.
 	writeBytes = 128 << 10
 	// packetBytes is room for one more packet of SSH, its header, padding and MAC.
 	packetBytes = 33 << 10
-	// maxHold is how long data waits if whoever holds it back does not go on, because the
-	// peer's window is closed. The peer then has much to take in already.
+	// maxHold is how long data waits if its holder makes no progress because the peer's
+	// window is closed. The peer has plenty to receive then.
 	maxHold = time.Millisecond
 )
 
 // Conn is a connection that reads ahead, and holds writes back on demand. Nothing is
 // buffered by a connection that waits: buffers are taken when data is there.
 //
-// Read is for one goroutine at a time, as everywhere; Write, Hold and Release are for any.
+// Only one goroutine at a time may call Read, as usual; Write, Hold and Release may be called by any.
 type Conn struct {
 	net.Conn
 
-	raw     syscall.RawConn // nil for what has no descriptor
+	raw     syscall.RawConn // nil if there is no descriptor
 	fill    func(fd uintptr) bool
 	ahead   *[readBytes]byte
 	in      []byte // of ahead: what was received and not read yet
@@ -45,7 +45,7 @@ type Conn struct {
 
 	mu      sync.Mutex
 	holders int
-	overdue bool // somebody holds for longer than maxHold: nobody waits for that
+	overdue bool // a Hold has lasted longer than maxHold: do not wait for it
 	held    *[writeBytes + packetBytes]byte
 	out     int // bytes in held
 	err     error
@@ -57,7 +57,7 @@ var (
 	writeBuffers = sync.Pool{New: func() any { return new([writeBytes + packetBytes]byte) }}
 )
 
-// New wraps a connection. What is not a TCP connection is passed through.
+// New wraps a connection. Connections other than TCP are passed through.
 func New(c net.Conn) *Conn {
 	w := &Conn{Conn: c}
 	if s, ok := c.(syscall.Conn); ok {
@@ -68,8 +68,8 @@ func New(c net.Conn) *Conn {
 	return w
 }
 
-// Read reads what is there. The buffer is taken when the kernel says that there is
-// something, and given back when it has been read.
+// Read reads what is available. A buffer is taken when the kernel reports data, and
+// returned once it has been read.
 func (c *Conn) Read(p []byte) (int, error) {
 	switch {
 	case len(p) == 0:
@@ -115,9 +115,9 @@ func (c *Conn) receive(fd uintptr) bool {
 	}
 }
 
-// RoundTrip returns the shortest round trip that the kernel has lately measured
-// (tcpi_min_rtt, tcp(7)), 0 if it does not say. The shortest does not contain the time that data
-// waits in the queues of a path that is full.
+// RoundTrip returns the shortest round trip that the kernel has measured recently (tcpi_min_rtt,
+// tcp(7)), 0 if unknown. The shortest one excludes the time that data waits in the queues of a
+// path that is full.
 func (c *Conn) RoundTrip() time.Duration {
 	if c.raw == nil {
 		return 0
@@ -131,7 +131,7 @@ func (c *Conn) RoundTrip() time.Duration {
 	return rtt
 }
 
-// Hold has writes wait for Release, or until there is much to write. Each Hold needs its
+// Hold makes writes wait for Release, or until there is enough to write. Each Hold needs a
 // Release.
 func (c *Conn) Hold() {
 	c.mu.Lock()
@@ -139,8 +139,8 @@ func (c *Conn) Hold() {
 	c.holders++
 }
 
-// Release ends a Hold, and writes what was held back unless somebody else holds it. It
-// returns an error of that or of an earlier write, after which the connection is of no use.
+// Release ends a Hold, and writes what was held back unless another Hold remains. It
+// returns the error of this or an earlier write, after which the connection is unusable.
 func (c *Conn) Release() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -183,14 +183,14 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// arm makes sure that what is held back is written at last.
+// arm makes sure that what is held back is eventually written.
 func (c *Conn) arm() {
 	if c.timer == nil {
 		c.timer = time.AfterFunc(maxHold, func() {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.overdue = c.holders > 0
-			_ = c.flush() // the next Write has the error
+			_ = c.flush() // the next Write returns the error
 		})
 		return
 	}

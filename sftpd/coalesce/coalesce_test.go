@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// pair is a TCP connection, here and there.
+// pair returns both ends of a TCP connection.
 func pair(t *testing.T) (here, there net.Conn) {
 	t.Helper()
 	var lc net.ListenConfig
@@ -66,8 +66,7 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// TestReadsAhead: one system call serves many reads, and a buffer is held no longer than
-// there is something in it.
+// TestReadsAhead: one system call serves many reads, and a buffer is held only while it contains data.
 func TestReadsAhead(t *testing.T) {
 	here, there := pair(t)
 	c := New(here)
@@ -86,7 +85,7 @@ func TestReadsAhead(t *testing.T) {
 	if _, err := there.Write(sent); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(20 * time.Millisecond) // for all of it to arrive; more calls are counted otherwise
+	time.Sleep(20 * time.Millisecond) // until all of it arrives; otherwise more calls are counted
 	got := make([]byte, len(sent))
 	for i := range got {
 		if n, err := c.Read(got[i : i+1]); n != 1 || err != nil {
@@ -155,7 +154,7 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
-// TestReset: a connection that was reset is an error, and not the end of the stream.
+// TestReset: a connection that was reset returns an error, not the end of the stream.
 func TestReset(t *testing.T) {
 	here, there := pair(t)
 	c := New(here)
@@ -168,7 +167,7 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// TestHold: what is written between Hold and Release leaves at once, and in order.
+// TestHold: data written between Hold and Release is sent at once, in order.
 func TestHold(t *testing.T) {
 	w := &counted{}
 	c := New(w)
@@ -182,7 +181,7 @@ func TestHold(t *testing.T) {
 	if w.count() != 1 {
 		t.Fatal("a write without Hold waits")
 	}
-	// A timer that is late must not count.
+	// A late timer must not count.
 	for range 100 {
 		w.writes = nil
 		c.Hold()
@@ -214,7 +213,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestMuchIsWritten: what is held back is bounded.
+// TestMuchIsWritten: the amount held back is bounded.
 func TestMuchIsWritten(t *testing.T) {
 	w := &counted{}
 	c := New(w)
@@ -245,7 +244,7 @@ func TestMuchIsWritten(t *testing.T) {
 	}
 }
 
-// TestHolderThatWaits: what it has written leaves all the same, and others do not wait for it.
+// TestHolderThatWaits: when a holder waits, its data is sent anyway, and other writers are not delayed.
 func TestHolderThatWaits(t *testing.T) {
 	w := &counted{}
 	c := New(w)
@@ -269,7 +268,7 @@ func TestHolderThatWaits(t *testing.T) {
 	}
 }
 
-// TestErrorIsKept: a write that failed later is the next one's error.
+// TestErrorIsKept: the next write returns the error of a write that failed later.
 func TestErrorIsKept(t *testing.T) {
 	broken := errors.New("broken")
 	w := &counted{err: broken}
@@ -291,7 +290,7 @@ func TestErrorIsKept(t *testing.T) {
 	}
 }
 
-// TestStream: any pieces in both directions by several goroutines arrive whole.
+// TestStream: data sent in pieces of any size, in both directions and by several goroutines, arrives complete.
 func TestStream(t *testing.T) {
 	here, there := pair(t)
 	c, peer := New(here), New(there)

@@ -1,8 +1,9 @@
-// Package daemon puts the parts together: it loads the configuration, serves SFTP and
-// the health port, and ends in order.
+// Package daemon combines the parts: it loads the configuration, serves SFTP and the health
+// port, and shuts down in order.
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,16 +18,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/audit"
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/gomaxprocs"
 	"github.com/sftp-operator/sftp-operator/sftpd/health"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
-	"github.com/sftp-operator/sftp-operator/sftpd/preflight"
-	"github.com/sftp-operator/sftp-operator/sftpd/procs"
+	"github.com/sftp-operator/sftp-operator/sftpd/outbox"
 	"github.com/sftp-operator/sftp-operator/sftpd/reload"
+	"github.com/sftp-operator/sftp-operator/sftpd/retention"
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/trace"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+	"github.com/sftp-operator/sftp-operator/sftpd/volumecheck"
 )
 
 // Options of a daemon.
@@ -37,7 +40,7 @@ type Options struct {
 	SFTP, Health net.Listener
 	// Audit is where the audit log goes.
 	Audit io.Writer
-	// Log is the daemon's own log. It must not block: what the daemon does would wait for it.
+	// Log is the daemon's own log. It must not block, because the daemon would wait for it.
 	Log *slog.Logger
 	// LogDropped returns how many lines of Log were dropped, nil for none.
 	LogDropped func() uint64
@@ -45,9 +48,17 @@ type Options struct {
 	Version string
 	// Pod is the name of the pod that the daemon runs in, for its proofs to the operator.
 	Pod string
-	// Processors decides on how many the process runs, nil for as it is.
-	Processors *procs.Governor
-	// Adjust is the server's, for tests.
+	// EventStep is passed to the outbox, for tests that kill the process.
+	EventStep func(step string)
+	// KeysEvery is passed to the outbox, for tests.
+	KeysEvery time.Duration
+	// Processors tunes GOMAXPROCS; nil leaves it unchanged.
+	Processors *gomaxprocs.Tuner
+	// RetentionDelay is how long after the start retention begins, 0 for the default: what logs users in comes first.
+	RetentionDelay time.Duration
+	// AdjustRetention changes the runner of retention, for tests.
+	AdjustRetention func(*retention.Runner)
+	// Adjust is passed to the server, for tests.
 	Adjust func(*server.Server)
 }
 
@@ -57,26 +68,32 @@ type Daemon struct {
 	loader   *reload.Loader
 	server   *server.Server
 	audit    *audit.Log
+	outbox   *outbox.Box
 	health   *health.Server
-	keyUse   *keyuse.Book
+	keyUse   *keyuse.Tracker
 	traces   *trace.Exporter
 	volumes  volumes
-	writable *preflight.Checker
+	writable *volumecheck.Checker
+	retained *retention.Runner
 	draining atomic.Bool
 }
 
-// New puts a daemon together.
+// New returns a daemon that does not run yet.
 func New(o Options) *Daemon {
 	d := &Daemon{Options: o, keyUse: keyuse.New()}
+	d.outbox = outbox.New(outbox.Options{Pod: o.Pod, Log: o.Log, Step: o.EventStep, KeysEvery: o.KeysEvery})
 	m := metrics.New(o.Version)
 	d.traces = trace.New(o.Version, m.TraceSpans, o.Log)
 	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) {
+		d.outbox.Configure(&s.Listener, s.EventSinks, s.Receipts)
 		d.server.Reloaded(s)
 		d.traces.Configure(s.Listener)
 		d.writable.Wake()
+		d.retained.Wake()
 	})
-	d.writable = preflight.New(d.written, o.Log)
+	d.writable = volumecheck.New(d.written, o.Log)
 	m.WatchVolumes(d.writable.Status)
+	m.WatchEvents(d.outbox.Status)
 	m.WatchCryptoPolicy(d.cryptoPolicy)
 	d.audit = audit.New(o.Audit, d.endpoint)
 	m.WatchLogs(metrics.Logs{
@@ -84,10 +101,17 @@ func New(o Options) *Daemon {
 		AuditBlocked:  d.audit.Blocked,
 		Dropped:       o.LogDropped,
 	})
+	events := event.Sinks{m, d.traces, d.outbox, d.audit} // the log may wait
+	d.retained = retention.New(d.retention, events.Emit, o.Log)
+	if o.AdjustRetention != nil {
+		o.AdjustRetention(d.retained)
+	}
+	m.WatchRetention(d.retained.Status)
 	d.server = server.New(server.Options{
 		Current: d.loader.Current,
 		Auth:    auth.New(d.loader.Current),
-		Events:  event.Sinks{m, d.traces, d.audit}, // the log may wait
+		Events:  events,
+		Journal: d.outbox.Journal,
 		Blocked: d.audit.Blocked,
 		KeyUse:  d.keyUse,
 		Log:     o.Log,
@@ -96,11 +120,11 @@ func New(o Options) *Daemon {
 		Adjust:     o.Adjust,
 	})
 	m.Watch(d.server.LoginsInProgress, d.server.Penalized)
-	d.health = health.New(d, m.Registry, o.Log)
+	d.health = health.New(d, m.Registry, d.outbox.Handler(d.eventsKey), o.Log)
 	return d
 }
 
-// Received is how many bytes clients have sent since the start.
+// Received returns how many bytes clients have sent since startup.
 func (d *Daemon) Received() uint64 { return d.server.Received() }
 
 func (d *Daemon) endpoint() (namespace, name string) {
@@ -110,7 +134,7 @@ func (d *Daemon) endpoint() (namespace, name string) {
 	return "", ""
 }
 
-// cryptoPolicy is the one of new connections, and when the configured one ends.
+// cryptoPolicy returns the policy of new connections, and when the configured one ends.
 func (d *Daemon) cryptoPolicy() (name string, notAfter time.Time) {
 	s := d.loader.Current()
 	if s == nil {
@@ -122,65 +146,71 @@ func (d *Daemon) cryptoPolicy() (name string, notAfter time.Time) {
 	return s.CryptoAt(time.Now()).Policy.Name, notAfter
 }
 
-// written are the volumes that some user may write to.
-func (d *Daemon) written() []preflight.Volume {
+// written returns the volumes that some user may write to.
+func (d *Daemon) written() []volumecheck.Volume {
 	s := d.loader.Current()
 	if s == nil {
 		return nil
 	}
 	written := s.Written()
-	var out []preflight.Volume
+	var out []volumecheck.Volume
 	for _, v := range s.Listener.Volumes {
 		if dirs, ok := written[v.Path]; ok {
-			out = append(out, preflight.Volume{Name: v.Name, Path: v.Path, SubPaths: dirs})
+			out = append(out, volumecheck.Volume{Name: v.Name, Path: v.Path, SubPaths: dirs})
 		}
 	}
 	return out
 }
 
-// ErrForced is what Run returns if it was told to end at once, or ran out of time
-// before all transfers were finished.
+// ErrForced is what Run returns if it was forced to end, or ran out of time before all
+// transfers were finished.
 var ErrForced = errors.New("transfers were cut off")
 
-// ErrAuditClosed is what Run returns when whoever read the audit log has closed it.
-var ErrAuditClosed = errors.New("standard output is closed: the audit log has no reader any more")
+// ErrAuditClosed is what Run returns when the reader of the audit log has closed it.
+var ErrAuditClosed = errors.New("standard output is closed: the audit log no longer has a reader")
 
-// lastMoments is for what still runs when all connections have ended: the last spans of traces, above all. What hangs
-// longer, such as a read of a configuration directory whose volume is away, is left behind.
-const lastMoments = 4 * time.Second
+// exitTimeout is for what still runs when all connections have ended, mainly sending the last trace spans. What takes
+// longer, such as reading a configuration directory whose volume hangs, is abandoned.
+const exitTimeout = 4 * time.Second
 
-// lastRefusals is how long the lines of the last refused connections are waited for. The log may take nothing more.
-const lastRefusals = time.Second
+// retentionDelay is the default of Options.RetentionDelay.
+const retentionDelay = 30 * time.Second
 
-// Run serves until ctx ends and then drains: the daemon says that it is not ready, goes
-// on accepting for the listener's readiness delay, and then waits for transfers up to
-// the drain timeout. The end of force ends everything at once. It returns a few seconds after
-// the drain timeout, or after force, whatever hangs.
+// refusalsFlushTimeout is how long to wait for the lines of the last refused connections. The log may be blocked.
+const refusalsFlushTimeout = time.Second
+
+// Run serves until ctx ends and then drains: the daemon reports that it is not ready, keeps
+// accepting for the listener's readiness delay, and then waits for transfers up to the drain
+// timeout. When force ends, everything ends at once. It returns a few seconds after the drain
+// timeout, or after force, whatever hangs.
 func (d *Daemon) Run(ctx, force context.Context) error {
 	d.Log.Info("starting", "version", d.Version, "config", d.ConfigDir, "sftp", d.SFTP.Addr().String(),
 		"health", d.Health.Addr().String(), "path_resolution", string(vfs.Probe()), "uid", os.Getuid(), "gid", os.Getgid())
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	defer waitAtMost(lastMoments, &running)
+	defer waitAtMost(exitTimeout, &running)
 	var writing sync.WaitGroup
-	defer waitAtMost(lastRefusals, &writing)
+	defer waitAtMost(refusalsFlushTimeout, &writing)
 	defer d.health.Close()
 	defer stop()
 	failed := make(chan error, 2)
 	writing.Go(func() { d.audit.Run(background) })
 	running.Go(func() { d.loader.Run(background) })
 	running.Go(func() { d.writable.Run(background) })
+	running.Go(func() { d.retained.Run(ctx, cmp.Or(d.RetentionDelay, retentionDelay)) }) // a pod that ends begins nothing
 	running.Go(func() { d.traces.Run(background) })
+	running.Go(func() { d.outbox.Run(background) })
+	running.Go(func() { d.outbox.WatchKeys(ctx, d.keysEnding) }) // a pod that ends begins nothing
 	running.Go(func() { d.watchLogs(background) })
 	running.Go(func() { failed <- wrap("health port", d.health.Serve(d.Health)) })
 	running.Go(func() { failed <- wrap("SFTP port", d.server.Serve(d.SFTP)) })
 	select {
 	case err := <-failed:
-		_ = d.server.Close() // err is the one to report
+		_ = d.server.Close() // err is reported instead
 		return err
 	case <-d.audit.Gone():
-		// What sessions do cannot be logged any more, so they end. The pod's next container has another standard output.
-		_ = d.server.Close() // the reason is the one to report
+		// Sessions can no longer be logged, so they end. The pod's next container gets a new standard output.
+		_ = d.server.Close() // the reason is reported instead
 		return ErrAuditClosed
 	case <-ctx.Done():
 	}

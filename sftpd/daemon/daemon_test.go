@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestBeforeConfiguration: the daemon is alive and not ready until there is one.
+// TestBeforeConfiguration: the daemon is live but not ready until it has a configuration.
 func TestBeforeConfiguration(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
@@ -65,8 +65,8 @@ func TestReadyNeedsVolumes(t *testing.T) {
 	}
 }
 
-// TestReadyWithoutANewVolume: a pod that is older than a volume of its configuration goes on to
-// serve the others.
+// TestReadyWithoutANewVolume: a pod that was created before a volume was added to its configuration continues to serve the
+// others.
 func TestReadyWithoutANewVolume(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
@@ -93,12 +93,12 @@ func TestNotReadyWithoutVolumes(t *testing.T) {
 	dir.Listener.Volumes[0].Path += ".missing"
 	d := daemontest.StartUnconfigured(t, dir)
 	d.Reload(t, dir)
-	if code, body := d.Get(t, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no volume is there") {
+	if code, body := d.Get(t, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no volume is available") {
 		t.Errorf("/readyz %d %s", code, body)
 	}
 }
 
-// TestHealthNamesNoUser: whoever reaches the health port learns no login name.
+// TestHealthNamesNoUser: the health port reveals no login names.
 func TestHealthNamesNoUser(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("lovelace", "secret")
@@ -115,7 +115,7 @@ func TestHealthNamesNoUser(t *testing.T) {
 		if code != http.StatusOK {
 			t.Errorf("%s: %d %s", path, code, body)
 		}
-		// "uid-hopper" is the UID that configtest gives.
+		// "uid-hopper" is the UID that configtest assigns.
 		body = strings.ReplaceAll(body, "uid-hopper", "")
 		for _, secret := range []string{"lovelace", "hopper", "turing", "127.0.0.1", dir.Volume(), "secret"} {
 			if strings.Contains(body, secret) {
@@ -150,8 +150,8 @@ func TestMetrics(t *testing.T) {
 	for _, want := range []string{
 		`sftpd_build_info{go_version="go`, `version="test"} 1`,
 		"sftpd_sessions 1\n",
-		`sftpd_logins_total{method="password",result="ok"} 1`,
-		`sftpd_logins_total{method="password",result="refused"} 1`,
+		`sftpd_logins_total{method="Password",result="ok"} 1`,
+		`sftpd_logins_total{method="Password",result="refused"} 1`,
 		`sftpd_refusals_total{reason="wrong_password"} 1`,
 		"sftpd_config_reloads_total 1\n", "sftpd_config_reload_errors_total 0\n",
 		"sftpd_config_users 1\n", "sftpd_config_rejected_users 0\n", "sftpd_config_loaded_timestamp_seconds 1.",
@@ -162,7 +162,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestConfigz: what the operator reads is config.Status.
+// TestConfigz: the operator reads a config.Status.
 func TestConfigz(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
@@ -173,7 +173,8 @@ func TestConfigz(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &got); err != nil {
 		t.Fatal(err)
 	}
-	delete(got, "volumes") // they are looked at a little later
+	delete(got, "volumes") // they are checked a little later
+	delete(got, "retention")
 	if got["digest"] != digest || got["users"] != 1.0 || got["version"] != "test" || got["loadedAt"] == nil || got["sessions"] != 0.0 || len(got) != 5 {
 		t.Errorf("/configz: %s", body)
 	}

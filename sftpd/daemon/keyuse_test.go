@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestKeyUse: of 1,000 logins with 100 keys, over five lives of the daemon, a caller that
-// asks again and again learns each key of each life once, and no other.
+// TestKeyUse: with 1,000 logins by 100 keys over five runs of the daemon, a caller that polls learns of each key once per run,
+// and of no other key.
 func TestKeyUse(t *testing.T) {
 	const users, keysEach, lives, logins = 20, 5, 5, 200
 	dir := configtest.New(t)
@@ -38,11 +38,11 @@ func TestKeyUse(t *testing.T) {
 	today := time.Now().UTC().Format(time.DateOnly)
 	known := config.KeyUseReport{}
 	for life := range lives {
-		t.Run("", func(t *testing.T) { // its end ends the daemon
+		t.Run("", func(t *testing.T) { // when it exits, so does the daemon
 			d := daemontest.Start(t, dir)
 			used, told := map[string]bool{}, map[string]int{}
 			hear := func(after int) {
-				d.WaitAudit(t, "login", after) // the client knows of its login a little earlier
+				d.WaitAudit(t, "login", after) // the client learns of its login a little earlier
 				known = d.KeyUse(t, dir, known)
 				for _, u := range known.Uses {
 					told[u.UID+" "+u.Fingerprint]++
@@ -64,7 +64,7 @@ func TestKeyUse(t *testing.T) {
 				}
 			}
 			for k := range used {
-				// Twice, if midnight was in between.
+				// Twice, if midnight came in between.
 				if told[k] < 1 || told[k] > 2 {
 					t.Errorf("life %d: %s was told %d times", life, k, told[k])
 				}
@@ -77,7 +77,7 @@ func TestKeyUse(t *testing.T) {
 	}
 }
 
-// TestKeyUseNeedsTheKey: nobody without the configuration's Secret learns who logs in.
+// TestKeyUseNeedsTheKey: a caller without the configuration's Secret learns nothing about who logs in.
 func TestKeyUseNeedsTheKey(t *testing.T) {
 	key, _ := configtest.Key(t)
 	other := configtest.New(t)
@@ -138,7 +138,7 @@ func TestKeyUseNeedsTheKey(t *testing.T) {
 	if len(report.Uses) != 1 || report.Uses[0].UID != "uid-ada" {
 		t.Errorf("with the token: %+v", report)
 	}
-	// A user who is gone takes its uses along, once they were told.
+	// When a user is removed, its uses are removed too, once they have been reported.
 	if got := d.KeyUse(t, dir, report); len(got.Uses) != 0 {
 		t.Errorf("told twice: %+v", got)
 	}

@@ -18,7 +18,7 @@ func (d *Daemon) Status() config.Status {
 	st.Version = d.Version
 	st.Draining = d.draining.Load()
 	st.Sessions = new(d.server.Sessions())
-	st.Volumes = d.writable.Status()
+	st.Volumes, st.Retention = d.writable.Status(), d.retained.Status()
 	return st
 }
 
@@ -33,6 +33,14 @@ func (d *Daemon) StatusKey() string {
 	return ""
 }
 
+// eventsKey is the key for requests for events, nil if there is none.
+func (d *Daemon) eventsKey() []byte {
+	if s := d.loader.Current(); s != nil {
+		return s.EventsKey
+	}
+	return nil
+}
+
 // KeyUse implements health.State.
 func (d *Daemon) KeyUse(q config.KeyUseQuestion) config.KeyUseReport {
 	return d.keyUse.Since(q.Instance, q.Sequence, q.Limit)
@@ -44,7 +52,7 @@ func (d *Daemon) Ready(ctx context.Context) error {
 		return errors.New("shutting down")
 	}
 	if d.audit.Blocked() > 0 {
-		return errors.New("standard output does not take the audit log")
+		return errors.New("standard output does not accept the audit log")
 	}
 	s := d.loader.Current()
 	if s == nil {
@@ -57,34 +65,34 @@ func (d *Daemon) Ready(ctx context.Context) error {
 		case err == nil:
 			there++
 		case errors.Is(err, fs.ErrNotExist) && !d.volumes.seen(v.Path):
-			// A pod that is older than the volume does not have it, and serves the others.
+			// A pod that is older than the volume does not mount it, and serves the others.
 		default:
 			d.Log.Error("volume is not accessible", "volume", v.Name, "path", v.Path, "error", err)
 			return fmt.Errorf("volume %s is not accessible", v.Name)
 		}
 	}
 	if there == 0 {
-		return errors.New("no volume is there")
+		return errors.New("no volume is available")
 	}
 	return nil
 }
 
-// volumeTime is how long a volume may take to answer. Kubernetes' probes wait a second
-// by default.
+// volumeTime is how long a volume may take to respond. Kubernetes' probes wait a second by
+// default.
 const volumeTime = 800 * time.Millisecond
 
-var errVolumeSlow = errors.New("no answer in " + volumeTime.String())
+var errVolumeSlow = errors.New("no answer within " + volumeTime.String())
 
-// volumes looks at the volumes' directories, each once at a time: a network volume whose
-// server is away holds the goroutine that asks for ever.
+// volumes checks the volumes' directories, each with one goroutine at a time: a network
+// volume whose server is away blocks that goroutine forever.
 type volumes struct {
 	mu      sync.Mutex
 	pending map[string]chan error
-	// was has the paths that were there once.
+	// was contains the paths that have existed before.
 	was map[string]bool
 }
 
-// seen says whether a path was there once.
+// seen reports whether a path has existed before.
 func (v *volumes) seen(path string) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -99,7 +107,7 @@ func (v *volumes) check(ctx context.Context, volume config.Volume) error {
 	case <-time.After(volumeTime):
 		return errVolumeSlow
 	case err := <-answer:
-		answer <- err // for others who wait
+		answer <- err // for other callers that wait
 		return err
 	}
 }
@@ -128,7 +136,7 @@ func (v *volumes) ask(path string) chan error {
 	return c
 }
 
-// accessible opens the directory, which finds what stat does not: a missing permission.
+// accessible opens the directory, because stat does not detect a missing permission.
 func accessible(path string) error {
 	f, err := os.Open(path)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package directories opens a user's directories once for all channels of a connection. The volume may never answer: then only
-// those wait who asked, each as long as it wants, and no lock is held meanwhile.
+// Package directories opens a user's directories once for all channels of a connection. The volume may never answer: then
+// only the callers that asked wait, each for as long as it chooses, and no lock is held meanwhile.
 package directories
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// Directories are those of one connection.
+// Directories are the directories of one connection.
 type Directories struct {
 	open     func() (tree *vfs.Tree, release func(), err error)
 	panicked func(v any)
@@ -19,7 +19,7 @@ type Directories struct {
 	opening *opening
 }
 
-// opening is a user's tree that is open, or about to be.
+// opening is a user's tree that is open or being opened.
 type opening struct {
 	done chan struct{} // closed when the others are set
 	tree *vfs.Tree
@@ -30,13 +30,13 @@ type opening struct {
 
 var errPanicked = errors.New("internal error")
 
-// New returns directories that are not open yet. open opens them, and release is called when they have been closed. panicked
-// is called with what open panicked with, nil if it did not.
+// New returns directories that are not open yet. open opens them, and release is called once they are closed. panicked is
+// called with the value that open panicked with, nil if it did not.
 func New(open func() (tree *vfs.Tree, release func(), err error), panicked func(v any)) *Directories {
 	return &Directories{open: open, panicked: panicked}
 }
 
-// Open opens the directories for the first who asks; the others share them. If that fails, the next one tries again.
+// Open opens the directories for the first caller; the others share them. If that fails, the next one tries again.
 func (d *Directories) Open(ctx context.Context) (*vfs.Tree, error) {
 	d.mu.Lock()
 	o := d.opening
@@ -68,7 +68,7 @@ func (d *Directories) run(o *opening) {
 	o.tree, o.release, o.err = tree, release, nil
 }
 
-// Close is the last thing of a connection. It waits for a volume that is still being opened: otherwise a user could
+// Close is the last call of a connection. It waits for a volume that is still being opened: otherwise a user could
 // connect again and again and leave goroutines behind, each of which occupies a thread of the process.
 func (d *Directories) Close() {
 	d.mu.Lock()

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// volume opens a real directory when it is let.
+// volume opens a real directory once the test lets it.
 type volume struct {
 	dir             string
 	answers         chan error
@@ -38,7 +38,7 @@ func (v *volume) open() (*vfs.Tree, func(), error) {
 	return tree, func() { v.release++ }, err
 }
 
-// TestChannelsShare: many channels that ask at a time get one tree, which is closed with the connection.
+// TestChannelsShare: channels that ask at the same time get the same tree, which is closed with the connection.
 func TestChannelsShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, d := newVolume(t)
@@ -76,7 +76,7 @@ func TestChannelsShare(t *testing.T) {
 	})
 }
 
-// TestFailureIsTriedAgain: by the next channel.
+// TestFailureIsTriedAgain: the next channel retries a failed open.
 func TestFailureIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, d := newVolume(t)
@@ -98,7 +98,7 @@ func TestFailureIsTriedAgain(t *testing.T) {
 	})
 }
 
-// TestVolumeThatHangs: who asks waits no longer than it wants; the end of the connection does wait.
+// TestVolumeThatHangs: a caller waits no longer than its own limit, whereas the end of the connection does wait.
 func TestVolumeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, d := newVolume(t)
@@ -132,7 +132,7 @@ func TestVolumeThatHangs(t *testing.T) {
 	})
 }
 
-// TestPanic: it is told of, and who waits gets an error.
+// TestPanic: a panic is reported, and the callers that wait get an error.
 func TestPanic(t *testing.T) {
 	v, d := newVolume(t)
 	close(v.answers)

@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestCloseClosesTheTree: before it is released, and once.
+// TestCloseClosesTheTree: the tree is closed exactly once, before it is released.
 func TestCloseClosesTheTree(t *testing.T) {
 	dir, panics := t.TempDir(), []any(nil)
 	var tree *vfs.Tree
@@ -35,7 +35,7 @@ func TestCloseClosesTheTree(t *testing.T) {
 	}
 }
 
-// TestFailureWhileClosing: the end of a connection waits for a volume that then fails, and has nothing to close.
+// TestFailureWhileClosing: the end of a connection waits for a volume that then fails, and there is nothing to close.
 func TestFailureWhileClosing(t *testing.T) {
 	for name, answer := range map[string]func(*volume){
 		"fails": func(v *volume) { v.answers <- errors.New("away") }, "panics": func(v *volume) { close(v.answers) },

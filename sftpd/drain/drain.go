@@ -1,4 +1,4 @@
-// Package drain ends the sessions of a server that stops: each when it has been quiet for a moment, and all of them at a
+// Package drain ends the sessions of a server that stops: each when it has been idle for a moment, and all of them at a
 // deadline.
 package drain
 
@@ -12,42 +12,42 @@ import (
 const (
 	// interval is how often a draining server looks for sessions that are done.
 	interval = 100 * time.Millisecond
-	// quiet is how long a session without an open file has to ask for nothing to be done: between
-	// two files of one command there are milliseconds.
-	quiet = time.Second
-	// lastWords is how long after closing everything the ends of sessions are waited
-	// for, so that they get into the audit log. The log may take nothing more; then the process ends all the same.
-	lastWords = 2 * time.Second
+	// drainIdle is how long a session without an open file must be idle to count as done: two
+	// files of one command are milliseconds apart.
+	drainIdle = time.Second
+	// auditFlushTimeout is how long to wait, after closing everything, for the ends of sessions to reach the audit
+	// log. If the log is blocked, the process ends anyway.
+	auditFlushTimeout = 2 * time.Second
 )
 
-// Session is one that is to end.
+// Session is a session to be ended.
 type Session interface {
 	// OpenFiles is how many files the client has open.
 	OpenFiles() int
-	// LastActivity is when the client last asked for something, or was answered.
+	// LastActivity is when the client last asked for something, or received an answer.
 	LastActivity() time.Time
-	// End ends it, which waits for nothing.
+	// End ends it without blocking.
 	End(reason event.Reason)
 }
 
-// Server is one that accepts nothing more.
+// Server is a server that no longer accepts connections.
 type Server struct {
-	// Sessions returns those there are; each is always the same value.
+	// Sessions returns the current sessions; a session is always the same value.
 	Sessions func() []Session
-	// AbortLogins ends the logins in progress, and returns how many there were. It waits for nothing.
+	// AbortLogins ends the logins in progress, and returns how many there were. It does not block.
 	AbortLogins func(reason event.Reason) int
 	// Finished is closed when all connections have ended.
 	Finished <-chan struct{}
 }
 
-// Run ends the sessions where nothing goes on at once, and the others when they have had no open file and no request for a
-// second. When ctx ends first, the rest is ended and ctx's error returned.
+// Run ends idle sessions at once, and the others when they have had no open file and no request for a second. If ctx ends
+// first, the rest are ended and ctx's error is returned.
 func Run(ctx context.Context, s Server) error {
 	s.AbortLogins(event.ShuttingDown)
 	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
-		for _, done := range quietOf(s.Sessions(), time.Now()) {
+		for _, done := range idleSessions(s.Sessions(), time.Now()) {
 			done.End(event.ShuttingDown)
 		}
 		select {
@@ -61,7 +61,7 @@ func Run(ctx context.Context, s Server) error {
 			}
 			select {
 			case <-s.Finished:
-			case <-time.After(lastWords):
+			case <-time.After(auditFlushTimeout):
 				cut = true
 			}
 			if cut {
@@ -73,12 +73,12 @@ func Run(ctx context.Context, s Server) error {
 	}
 }
 
-// quietOf returns the sessions that are done. Closing a file is activity, and so is a request without an open file: a
-// client that copies many small files has one open only now and then.
-func quietOf(all []Session, now time.Time) (done []Session) {
+// idleSessions returns the sessions that are done. Closing a file is activity, and so is a request without an open
+// file: a client that copies many small files has one open only some of the time.
+func idleSessions(all []Session, now time.Time) (done []Session) {
 	for _, s := range all {
 		// In this order: a file that is opened in between makes the session active.
-		if s.OpenFiles() == 0 && now.Sub(s.LastActivity()) >= quiet {
+		if s.OpenFiles() == 0 && now.Sub(s.LastActivity()) >= drainIdle {
 			done = append(done, s)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// session is one of a server that is drained.
+// session is one of the sessions of a server being drained.
 type session struct {
 	mu    sync.Mutex // guards used and files
 	used  time.Time
@@ -35,7 +35,7 @@ func (s *session) LastActivity() time.Time {
 	return s.used
 }
 
-// open changes how many files are open, after a time.
+// open changes the number of open files after a delay.
 func (s *session) open(files int, after time.Duration) {
 	time.AfterFunc(after, func() {
 		s.mu.Lock()
@@ -51,7 +51,7 @@ func (s *session) End(reason event.Reason) {
 	}
 }
 
-// server has sessions, of which those that were ended are away.
+// server holds sessions; ended ones are removed.
 type server struct {
 	Server
 	logins   int
@@ -87,8 +87,8 @@ func serving(sessions ...*session) *server {
 	return s
 }
 
-// TestSessionsEndWhenQuiet: at once if nothing goes on, and else a second after the last file or request. Nothing happens
-// at the moment of a look, since what comes first then is open.
+// TestSessionsEndWhenQuiet: a session that is idle ends at once, any other a second after its last file or request. No event
+// coincides with a check, because the order of the two would be undefined.
 func TestSessionsEndWhenQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -104,7 +104,7 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 			at := time.Duration(i) * time.Second
 			several.open(0, at+50*time.Millisecond)
 			several.open(1, at+850*time.Millisecond)
-			between.open(1, at+720*time.Millisecond) // no look finds a file open
+			between.open(1, at+720*time.Millisecond) // no check finds a file open
 			between.open(0, at+750*time.Millisecond)
 		}
 		several.open(0, 5*time.Second-interval/2)
@@ -119,9 +119,9 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 		}{
 			"silent":             {silent, 0, 0},
 			"asked a moment ago": {asked, 700 * time.Millisecond, 800 * time.Millisecond},
-			"a file open":        {open, 10*time.Second + quiet - interval, 10*time.Second + quiet + interval},
-			"many files":         {several, 5*time.Second + quiet - interval, 5*time.Second + quiet + interval},
-			"small files":        {between, 4750*time.Millisecond + quiet, 4750*time.Millisecond + quiet + interval},
+			"a file open":        {open, 10*time.Second + drainIdle - interval, 10*time.Second + drainIdle + interval},
+			"many files":         {several, 5*time.Second + drainIdle - interval, 5*time.Second + drainIdle + interval},
+			"small files":        {between, 4750*time.Millisecond + drainIdle, 4750*time.Millisecond + drainIdle + interval},
 		} {
 			if after := tc.session.ended.Sub(begin); tc.session.reason != event.ShuttingDown || after < tc.from || after > tc.to {
 				t.Errorf("%s: %q after %s", name, tc.session.reason, after)
@@ -133,7 +133,7 @@ func TestSessionsEndWhenQuiet(t *testing.T) {
 	})
 }
 
-// TestDeadline: what is left then is ended, and its last words are waited for, but not for long.
+// TestDeadline: remaining sessions are ended at the deadline, and their audit lines are waited for, but only briefly.
 func TestDeadline(t *testing.T) {
 	for name, speaks := range map[string]time.Duration{"and ends": time.Second, "and hangs": time.Hour} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestDeadline(t *testing.T) {
 				if open.reason != event.DrainTimeout || open.ended.Sub(begin) != 5*time.Second {
 					t.Errorf("%q after %s", open.reason, open.ended.Sub(begin))
 				}
-				if took := time.Since(begin) - 5*time.Second; took != min(speaks, lastWords) {
+				if took := time.Since(begin) - 5*time.Second; took != min(speaks, auditFlushTimeout) {
 					t.Errorf("waited %s", took)
 				}
 			})
@@ -159,8 +159,8 @@ func TestDeadline(t *testing.T) {
 	}
 }
 
-// TestCutOff: at the deadline it is an error if a login or a connection had to be cut off, also without sessions. One that
-// ends in its last moments was not.
+// TestCutOff: having to cut off a login or a connection at the deadline is an error, even without sessions. One that ended just
+// before the deadline does not count.
 func TestCutOff(t *testing.T) {
 	const deadline = 5 * time.Second
 	for name, tc := range map[string]struct {
@@ -207,7 +207,7 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestLooks: there are ten a second, however long it takes.
+// TestLooks: there are ten checks a second, however long the drain takes.
 func TestLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looks := 0
@@ -223,17 +223,18 @@ func TestLooks(t *testing.T) {
 	})
 }
 
-// TestQuiet: a second without a request, and no less, unless a file is open; all of those that are done are found.
+// TestQuiet: a session ends after exactly a second without a request, unless a file is open; every session that has finished is
+// found.
 func TestQuiet(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	done := []Session{&session{used: now.Add(-time.Second)}, &session{used: now.Add(-time.Hour)}, &session{used: now.Add(-2 * time.Second)}}
 	others := []Session{&session{used: now}, &session{used: now.Add(1 - time.Second)}, &session{used: now.Add(-time.Hour), files: 1}}
-	if got := quietOf(slices.Concat(others, done, others), now); !slices.Equal(got, done) {
+	if got := idleSessions(slices.Concat(others, done, others), now); !slices.Equal(got, done) {
 		t.Errorf("%d are done, want %d", len(got), len(done))
 	}
 }
 
-// TestAllEndAtOnce: those that are quiet at the first look, and those that are left at the deadline.
+// TestAllEndAtOnce: sessions that are idle at the first check, and those left at the deadline, are ended together.
 func TestAllEndAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all []*session
@@ -259,7 +260,7 @@ func TestAllEndAtOnce(t *testing.T) {
 	})
 }
 
-// copies is a session that copies a file between two questions about it.
+// copies is a session that copies a file between two checks.
 type copies struct {
 	*session
 	asked int
@@ -275,15 +276,15 @@ func (c *copies) OpenFiles() int { defer c.copyOne(); return c.session.OpenFiles
 
 func (c *copies) LastActivity() time.Time { defer c.copyOne(); return c.session.LastActivity() }
 
-// TestCopiedMeanwhile: a file that is opened and closed while its session is looked at is activity.
+// TestCopiedMeanwhile: a file that is opened and closed between two checks counts as activity.
 func TestCopiedMeanwhile(t *testing.T) {
 	c := &copies{session: &session{used: time.Now().Add(-time.Minute)}}
-	if done := quietOf([]Session{c}, time.Now()); len(done) > 0 {
+	if done := idleSessions([]Session{c}, time.Now()); len(done) > 0 {
 		t.Error("the session is taken to be done")
 	}
 }
 
-// TestNothingToEnd: without sessions and logins there is nothing to be sorry for, even at once.
+// TestNothingToEnd: without sessions and logins, draining succeeds even with no time at all.
 func TestNothingToEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		over, cancel := context.WithCancel(t.Context())

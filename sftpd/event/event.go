@@ -8,10 +8,10 @@ import (
 // Event is one of the types of this package.
 type Event interface{ event() }
 
-// Sink takes events. It is safe for concurrent use.
+// Sink receives events. It is safe for concurrent use.
 type Sink interface{ Emit(e Event) }
 
-// Sinks are given each event in turn. Those that may wait belong at the end.
+// Sinks receive each event in turn. Those that may wait belong at the end.
 type Sinks []Sink
 
 // Emit implements Sink.
@@ -32,27 +32,28 @@ const (
 	Aborted    Result = "aborted"
 )
 
-// Connection is what is known of a connection. It does not change.
+// Connection is what is known about a connection. It does not change.
 type Connection struct {
 	// ID is random, 16 hexadecimal digits.
 	ID string
-	// Accepted is when it was.
+	// Accepted is when it was accepted.
 	Accepted time.Time
-	// Source is the client's address and port, and Proxy those of the proxy that it came through.
+	// Source is the client's address and port, and Proxy is the address of the proxy that it came through.
 	Source, Proxy string
-	// Network is the network whose refusals count together, not valid for what is not TCP.
+	// Network is the network whose refusals count together, invalid if it is not TCP.
 	Network netip.Prefix
 	// ClientVersion is the client's identification, "" before it is known.
 	ClientVersion string
-	// User is the login name as the client gave it, Account that of the user that it belongs to.
+	// User is the login name as the client gave it, Account is that of the user that it belongs to.
 	User, Account string
-	// Methods are those that succeeded, and last the one that was refused. Keys are the fingerprints of the keys that did.
+	// Methods are those that succeeded, and last the one that was refused. Keys are the fingerprints of the keys that
+	// succeeded.
 	Methods, Keys []string
 	// Certificate of the last key, nil for none.
 	Certificate *Certificate
 }
 
-// Certificate is what tells one from others.
+// Certificate identifies a certificate.
 type Certificate struct {
 	CA, KeyID string
 	Serial    uint64
@@ -71,10 +72,10 @@ type ConnectionOpened struct{}
 // ConnectionClosed is the end of one that was opened.
 type ConnectionClosed struct{}
 
-// Probe is a connection where nobody said anything.
+// Probe is a connection on which the client sent nothing.
 type Probe struct{}
 
-// Refused is something that was refused, and that is counted only.
+// Refused is something that was refused and is only counted.
 type Refused struct{ Reason Reason }
 
 // ConnectionRefused is a connection that was closed before a user was named.
@@ -84,7 +85,7 @@ type ConnectionRefused struct {
 	Detail string
 }
 
-// KeyRefused is a key that was refused. What became of the login, a Login or LoginRefused says.
+// KeyRefused is a key that was refused. A Login or LoginRefused reports the result of the login.
 type KeyRefused struct {
 	Method string
 	Reason Reason
@@ -108,10 +109,11 @@ type Login struct {
 	Algorithms Algorithms
 }
 
-// SessionEnding is a session that the daemon is about to close. No sink may wait for anything.
+// SessionEnding is a session that the daemon is about to close. No sink may block.
 type SessionEnding struct{ Reason Reason }
 
-// SessionRevoked is a session that the daemon has closed since its user may not have it any more. A Logout follows.
+// SessionRevoked is a session that the daemon has closed because its user is no longer entitled to it. A Logout
+// follows.
 type SessionRevoked struct {
 	*Connection
 	Reason Reason
@@ -125,7 +127,7 @@ type Logout struct {
 	Duration time.Duration
 }
 
-// HostKeyProof is a request for proofs of host keys.
+// HostKeyProof is a request for host-key proofs.
 type HostKeyProof struct{ Answered bool }
 
 func (ConnectionOpened) event()  {}

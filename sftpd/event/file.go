@@ -9,19 +9,21 @@ type Transfer struct {
 	Result Result
 	// Error is what went wrong, "" for nothing.
 	Error string
-	// Left is what is left of a file that was written and not completed: kept or deleted.
+	// SHA256 of a file that was uploaded, in hexadecimal, "" if it was not computed.
+	SHA256 string
+	// Left is what remains of a file that was written and not completed: kept or deleted.
 	Left string
-	// Created: the file was made by opening it. Truncated: it was emptied, or replaced, by that.
+	// Created: opening created the file. Truncated: opening truncated or replaced it.
 	Created, Truncated bool
 }
 
-// TransferOpen is a file that has been open for long, and is still. A Transfer follows.
+// TransferOpen is a file that has been open for a long time and still is. A Transfer follows.
 type TransferOpen struct {
 	*Connection
 	File
 }
 
-// File is one that is, or was, open.
+// File is a file that is or was open.
 type File struct {
 	// Path is in the user's tree.
 	Path string
@@ -44,9 +46,9 @@ type Operation struct {
 	Status string
 	// BytesRead were hashed for the client.
 	BytesRead uint64
-	// Set is what a request for attributes asked for.
+	// Set is the attributes that a request asked to set.
 	Set Attributes
-	// Tallied is whether it is one of many that failed: OperationsFailed will tell of all of them.
+	// Tallied is set if it is one of many that failed: OperationsFailed will report all of them.
 	Tallied bool
 }
 
@@ -59,9 +61,9 @@ type OperationsFailed struct {
 	Count     int
 }
 
-// Attributes of a file that were to be set, as texts; "" for each that was not.
+// Attributes are the attributes to be set, as strings; "" for each one that is not.
 type Attributes struct {
-	Size  string // bytes; numbers of 64 bits do not fit into those of most JSON readers
+	Size  string // bytes; 64-bit numbers do not fit into those of most JSON readers
 	Mode  string // octal
 	Owner string // "uid:gid"; 4294967295 leaves one as it is
 	// Times in RFC 3339, UTC.
@@ -72,3 +74,21 @@ func (Transfer) event()         {}
 func (TransferOpen) event()     {}
 func (Operation) event()        {}
 func (OperationsFailed) event() {}
+
+// FileExpired is a file, or an empty directory, that retention deletes. It is emitted immediately before that, so that
+// nothing is deleted without it. No client is involved.
+type FileExpired struct {
+	// Rule is the name of the rule.
+	Rule string
+	// Volume is the volume's name, and Path the file's below it.
+	Volume, Path string
+	// Account is "namespace/name" of the SFTPUser to whose directory the rule applies, "" if it is not one of users.
+	Account string
+	// Size in bytes, and when the file was uploaded.
+	Size     int64
+	Uploaded time.Time
+	// Directory is set for an empty directory.
+	Directory bool
+}
+
+func (FileExpired) event() {}

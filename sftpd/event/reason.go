@@ -7,6 +7,7 @@ type Reason string
 const (
 	UnknownUser             Reason = "unknown_user"
 	UserExpired             Reason = "user_expired"
+	UserSuspended           Reason = "user_suspended"
 	KeyNotRegistered        Reason = "key_not_registered"
 	KeyExpired              Reason = "key_expired"
 	KeyNotYetValid          Reason = "key_not_yet_valid"
@@ -41,10 +42,10 @@ const (
 	ChangedDuringLogin      Reason = "changed_during_login"
 	MaxTriesReached         Reason = "max_tries"
 	LoginGraceExceeded      Reason = "login_grace_exceeded"
-	LoginPenalised          Reason = "login_penalised"
+	LoginPenalized          Reason = "login_penalized"
 )
 
-// Reasons to revoke a session, besides UserExpired, KeyExpired, KeyNotYetValid,
+// Reasons to revoke a session, besides UserExpired, UserSuspended, KeyExpired, KeyNotYetValid,
 // KeyRevoked, CertificateRevoked, CertificateExpired, CANotTrusted, CertificatesNotAccepted, SourceNotAllowed and
 // MethodNotOffered.
 const (
@@ -59,7 +60,7 @@ const (
 // Reasons to refuse a connection before a user is named.
 const (
 	NotConfigured      Reason = "not_configured"
-	SourcePenalized    Reason = "source_penalised"
+	SourcePenalized    Reason = "source_penalized"
 	NotAProxy          Reason = "not_a_proxy"
 	ProxyHeader        Reason = "proxy_header"
 	Startups           Reason = "startups"
@@ -76,8 +77,12 @@ const (
 // Reasons to refuse a login that are not about its credentials.
 const (
 	MaxConnectionsOfUser Reason = "max_connections_per_user"
+	// NamespaceConnections is a login of a namespace that has used up its share of sessions, and NamespaceStartups one of a
+	// namespace that has used up its share of logins in progress.
+	NamespaceConnections Reason = "namespace_connections"
+	NamespaceStartups    Reason = "namespace_startups"
 	LoginAbandoned       Reason = "login_abandoned"
-	// Displaced is a login in progress that gave its place up for another.
+	// Displaced is a login in progress that was evicted in favor of another.
 	Displaced Reason = "displaced"
 )
 

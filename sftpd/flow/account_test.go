@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// TestUnreadIsTheMost: what is unread is that of the channel with the most, since it was opened or last empty; one that the server
-// waits for has nothing.
+// TestUnreadIsTheMost: the unread bytes are those of the channel with the most since it was opened or last empty; a channel
+// that the server waits for has none.
 func TestUnreadIsTheMost(t *testing.T) {
-	for range 20 { // the order of a map is random
+	for range 20 { // map order is random
 		var l ledger
 		want := func(n int64) {
 			t.Helper()
@@ -29,7 +29,7 @@ func TestUnreadIsTheMost(t *testing.T) {
 		l.consume(b, 20, false)
 		want(130)
 		l.consume(a, 30, true)
-		want(0) // 50 came for b or c, as many as were read since
+		want(0) // 50 arrived for b or c, as many as have been read since
 		l.received += 10
 		want(10)
 		l.received -= 10
@@ -43,7 +43,7 @@ func TestUnreadIsTheMost(t *testing.T) {
 	}
 }
 
-// TestPromisesAddUp: each channel's larger window counts.
+// TestPromisesAddUp: the larger window of each channel counts.
 func TestPromisesAddUp(t *testing.T) {
 	for range 20 {
 		var l ledger
@@ -61,12 +61,13 @@ func TestPromisesAddUp(t *testing.T) {
 	}
 }
 
-// ended is a channel at its end.
+// ended is a channel that has reached its end.
 type ended struct{ onceRead }
 
 func (ended) Read([]byte) (int, error) { return 3, io.EOF }
 
-// TestReadingSettles: what is read is not unread any more, for the connection and for all; the end of a channel is passed on.
+// TestReadingSettles: data that was read no longer counts as unread, for the connection or in total; the end of a channel is
+// passed on.
 func TestReadingSettles(t *testing.T) {
 	totals := NewTotals()
 	c := newCounted(t, totals)
@@ -84,7 +85,7 @@ func TestReadingSettles(t *testing.T) {
 	}
 }
 
-// TestOverrunOnTheWire: a client that sends what nobody reads is reported by the Read that finds it.
+// TestOverrunOnTheWire: a client that sends more than is being read is reported by the Read that notices it.
 func TestOverrunOnTheWire(t *testing.T) {
 	totals := NewTotals()
 	totals.UnreadLimit = 1
@@ -99,7 +100,7 @@ func TestOverrunOnTheWire(t *testing.T) {
 	}
 }
 
-// TestWritesAreSignsOfLife: also those that fail, whose error is passed on.
+// TestWritesAreSignsOfLife: writes count as activity even if they fail, and their error is returned.
 func TestWritesAreSignsOfLife(t *testing.T) {
 	c := newCounted(t, NewTotals())
 	var got bytes.Buffer
@@ -129,7 +130,7 @@ func TestWritesAreSignsOfLife(t *testing.T) {
 	}
 }
 
-// TestAnyStreamStalls: one of several streams that waits is enough.
+// TestAnyStreamStalls: one waiting stream out of several is enough.
 func TestAnyStreamStalls(t *testing.T) {
 	for range 20 {
 		c := newCounted(t, NewTotals())
@@ -146,7 +147,7 @@ func TestAnyStreamStalls(t *testing.T) {
 	}
 }
 
-// TestWaitingForATime: it is counted from its beginning.
+// TestWaitingForATime: the waiting time is counted from its beginning.
 func TestWaitingForATime(t *testing.T) {
 	var w waiting
 	w.since.Store(int64(time.Since(started) - time.Hour))
@@ -155,7 +156,7 @@ func TestWaitingForATime(t *testing.T) {
 	}
 }
 
-// TestBudgetEdges: what is not worth a change is not given, and users with nothing are forgotten.
+// TestBudgetEdges: a change that is too small is not made, and users who hold nothing are forgotten.
 func TestBudgetEdges(t *testing.T) {
 	const least = 256 << 10
 	b := &budget{ofAll: 10 << 20, ofUser: 3 << 20, users: map[string]int64{}}
@@ -173,7 +174,8 @@ func TestBudgetEdges(t *testing.T) {
 	}
 }
 
-// TestDescriptorsOfAUser: one is one, nothing is nothing, and what was not given back stays.
+// TestDescriptorsOfAUser: descriptors are counted one by one, acquiring none changes nothing, and those not given back remain
+// counted.
 func TestDescriptorsOfAUser(t *testing.T) {
 	d := NewDescriptors(300, 0)
 	for range 3 {

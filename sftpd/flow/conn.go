@@ -11,10 +11,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
-// checkEvery is how many bytes on the wire pass between two looks at the ledger.
+// checkEvery is how many bytes on the wire pass between two checks of the ledger.
 const checkEvery = 64 << 10
 
-// Hooks are what a Conn calls. They must not wait for anything.
+// Hooks are called by a Conn. They must not block.
 type Hooks struct {
 	// Touch is called when something is received, or about to be sent.
 	Touch func()
@@ -22,8 +22,8 @@ type Hooks struct {
 	Overrun func()
 }
 
-// Conn is a TCP connection that knows how much came in and was not read from a channel,
-// and since when the peer takes nothing.
+// Conn is a TCP connection that tracks how much has been received but not read from a channel, and for how long the peer has
+// accepted no data.
 type Conn struct {
 	*coalesce.Conn
 	hooks   Hooks
@@ -34,9 +34,9 @@ type Conn struct {
 
 	mu     sync.Mutex
 	ledger ledger
-	next   int64         // bytes received at the next look
+	next   int64         // bytes received at the next check
 	ofUser *atomic.Int64 // unread bytes of all connections of the user, nil before a login
-	unread int64         // this connection's part of the totals' and the user's
+	unread int64         // this connection's part of the totals and the user's
 
 	// streams are the channels that are open. The server's sweep takes this lock.
 	streamsMu sync.Mutex
@@ -97,7 +97,7 @@ func (c *Conn) SetUser(ofUser *atomic.Int64) {
 	c.ofUser = ofUser
 }
 
-// Settle takes off what was unread, at the end of the connection.
+// Settle removes what was unread from the totals, at the end of the connection.
 func (c *Conn) Settle() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,8 +121,8 @@ func (c *Conn) Release() error {
 	return c.Conn.Release()
 }
 
-// Stalled reports whether the client has not taken an answer for a time, be it that TCP does not or that a channel's window
-// is closed.
+// Stalled reports whether the client has not accepted an answer for a time, whether TCP is blocked or a channel's window is
+// closed.
 func (c *Conn) Stalled(d time.Duration) bool {
 	if c.writing.atLeast(d) {
 		return true

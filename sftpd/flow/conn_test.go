@@ -32,7 +32,7 @@ func newCounted(t *testing.T, totals *Totals) *counted {
 	return c
 }
 
-// TestReceived: what comes in is read, counted, and a sign of life; the end of the connection is not.
+// TestReceived: data that comes in is read, counted and taken as activity; the end of the connection is not.
 func TestReceived(t *testing.T) {
 	totals := NewTotals()
 	for range 2 {
@@ -51,7 +51,8 @@ func TestReceived(t *testing.T) {
 	}
 }
 
-// TestOverrunIsCalled: who sends more than it may is reported, by its own bound, the user's and that of all.
+// TestOverrunIsCalled: a client that sends too much is reported, whether it exceeds the limit of its connection, its user, or
+// the process.
 func TestOverrunIsCalled(t *testing.T) {
 	const mib = 1 << 20
 	for name, tc := range map[string]struct {
@@ -83,7 +84,7 @@ func TestOverrunIsCalled(t *testing.T) {
 				break
 			}
 		}
-		// What is left shrinks as this one's part grows.
+		// The remainder shrinks as this connection's share grows.
 		if most := tc.most; over <= most || over > most+2*checkEvery {
 			t.Errorf("%s: overrun after %d KiB, want after %d", name, over>>10, most>>10)
 		}
@@ -97,7 +98,7 @@ func TestOverrunIsCalled(t *testing.T) {
 	}
 }
 
-// TestSetUser: what was unread before the login is the user's after it.
+// TestSetUser: data left unread before the login is charged to the user after it.
 func TestSetUser(t *testing.T) {
 	c := newCounted(t, NewTotals())
 	c.Open(t.Context(), nil, never)
@@ -108,7 +109,7 @@ func TestSetUser(t *testing.T) {
 	}
 }
 
-// parts is a channel that takes what is written until it fails.
+// parts is a channel that accepts writes until it fails.
 type parts struct {
 	onceRead
 	sizes  *[]int
@@ -129,7 +130,7 @@ func (p parts) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestStreamWrites: an answer is written in parts of the largest packet, each of which is a sign of life.
+// TestStreamWrites: an answer is written in parts of at most the largest packet, each of which counts as activity.
 func TestStreamWrites(t *testing.T) {
 	c := newCounted(t, NewTotals())
 	var sizes []int
@@ -148,7 +149,7 @@ func TestStreamWrites(t *testing.T) {
 	}
 }
 
-// TestStalledStream: a channel whose window is closed is seen, until it is settled.
+// TestStalledStream: a channel whose window is closed is reported until it is settled.
 func TestStalledStream(t *testing.T) {
 	c := newCounted(t, NewTotals())
 	var sizes []int
@@ -168,7 +169,7 @@ func TestStalledStream(t *testing.T) {
 	<-done
 }
 
-// TestPaused: a stream reads when it is not paused any more, or its connection is over.
+// TestPaused: a paused stream reads again once it is resumed or its connection has ended.
 func TestPaused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		totals := NewTotals()
@@ -201,7 +202,7 @@ func (s stderr) Stderr() io.ReadWriter {
 	}{s.text, io.Discard}
 }
 
-// TestDiscard: what nobody reads is taken, and counts as read.
+// TestDiscard: data that no consumer wants is received, and counts as read.
 func TestDiscard(t *testing.T) {
 	c := newCounted(t, NewTotals())
 	s := c.Open(t.Context(), stderr{text: strings.NewReader(strings.Repeat("x", 5000))}, never)
@@ -211,8 +212,8 @@ func TestDiscard(t *testing.T) {
 	}
 }
 
-// TestDescriptors: a third of what is not reserved is for files, a fourth is how many connections there can be, and several are
-// all taken or none.
+// TestDescriptors: a third of the unreserved descriptors is for files, a quarter limits the number of connections, and a
+// request for several gets all or none.
 func TestDescriptors(t *testing.T) {
 	for _, tc := range []struct {
 		process, reserved  uint64

@@ -10,7 +10,7 @@ import (
 // Descriptors shares the daemon's file descriptors among the files, directories and mounts
 // that users have open.
 type Descriptors struct {
-	// Limit is that of all users together. It may be changed before anything is open.
+	// Limit is the limit for all users together. It may be changed before anything is open.
 	Limit int
 
 	mu    sync.Mutex
@@ -43,9 +43,9 @@ func OpenFilesLimit() uint64 {
 	return l.Cur
 }
 
-// mayOpen reports whether a user with so many open files may open another. Whoever has as many
-// as are left gets no more, so that there are always some for others: one user gets half
-// of all, each further one half of the rest, and n that want all get equal shares.
+// mayOpen reports whether a user with this many open files may open another. A user with as many as are left gets no more, so
+// there are always some for others: one user gets half of all, each further one half of the rest, and n users that want all get
+// equal shares.
 func mayOpen(own, total, limit int) bool { return own < limit-total }
 
 // Acquire takes a descriptor for a user, and reports whether there was one.

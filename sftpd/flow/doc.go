@@ -1,8 +1,9 @@
-// Package flow accounts for what goes through connections: the bytes that a client has sent and nobody has read, the windows of
-// uploads, answers that nobody takes, and open files. Each is bounded for a connection or user, and for all together.
+// Package flow accounts for what goes through connections: the bytes that a client has sent and the server has not read, the
+// windows of uploads, answers that a client does not read, and open files. Each is limited per connection or user, and in
+// total.
 //
-// It is on both sides of golang.org/x/crypto/ssh, which says of neither: a [Conn] counts what comes in on the wire, and a
-// [Stream] what is read from a channel. The ledger has the difference. [Totals] have what all connections share.
+// It is on both sides of golang.org/x/crypto/ssh, which exposes neither: a [Conn] counts what comes in on the wire, and a
+// [Stream] what is read from a channel. The ledger keeps the difference, and [Totals] what all connections share.
 //
-// Package coalesce, which makes few system calls of many, stays apart: it knows bytes only, and neither channels nor users.
+// Package coalesce, which merges many system calls into few, is separate: it handles bytes, not channels or users.
 package flow

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
-// peer is what the key exchanges of x/crypto are found in.
+// peer is the connection in which x/crypto's key exchanges are detected.
 type peer struct {
 	ssh.ConnMetadata
 	transport *transport
@@ -28,7 +28,7 @@ type transport struct {
 	writeError     error
 }
 
-// TestKeyExchangeHoldsBack: what the daemon sends and consumes for files waits for the end of a key exchange.
+// TestKeyExchangeHoldsBack: file data that the daemon sends and consumes waits until a key exchange is over.
 func TestKeyExchangeHoldsBack(t *testing.T) {
 	for name, use := range map[string]func(s *Stream){
 		"read":    func(s *Stream) { _, _ = s.Read(make([]byte, 10)) },
@@ -72,7 +72,7 @@ func TestKeyExchangeHoldsBack(t *testing.T) {
 	}
 }
 
-// usedChannel is a channel that counts how often it is used.
+// usedChannel is a channel that counts its uses.
 type usedChannel struct {
 	onceRead
 	used *int
@@ -82,12 +82,12 @@ func (u *usedChannel) Read(p []byte) (int, error)  { *u.used++; return len(p), n
 func (u *usedChannel) Write(p []byte) (int, error) { *u.used++; return len(p), nil }
 func (u *usedChannel) Stderr() io.ReadWriter       { return endAt{u} }
 
-// endAt is at its end.
+// endAt is a channel that ends after some reads.
 type endAt struct{ *usedChannel }
 
 func (e endAt) Read([]byte) (int, error) { *e.used++; return 0, io.EOF }
 
-// TestLedgerIsLookedAtNowAndThen: every 64 KiB, since that takes longer with each channel.
+// TestLedgerIsLookedAtNowAndThen: the ledger is checked every 64 KiB, because a check takes longer with each channel.
 func TestLedgerIsLookedAtNowAndThen(t *testing.T) {
 	totals := NewTotals()
 	c := newCounted(t, totals)
@@ -102,7 +102,7 @@ func TestLedgerIsLookedAtNowAndThen(t *testing.T) {
 	}
 }
 
-// TestOneByteIsASignOfLife: a client may send no more at a time.
+// TestOneByteIsASignOfLife: a single byte counts as activity, because a client may send one at a time.
 func TestOneByteIsASignOfLife(t *testing.T) {
 	c := newCounted(t, NewTotals())
 	go func() { _, _ = c.there.Write([]byte("x")) }()
@@ -111,7 +111,7 @@ func TestOneByteIsASignOfLife(t *testing.T) {
 	}
 }
 
-// TestBlockedRelease: what was held back may not be taken either.
+// TestBlockedRelease: a Release that TCP blocks is noticed as a stall; data that is merely held back is not one.
 func TestBlockedRelease(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCounted(t, NewTotals())
@@ -134,7 +134,7 @@ func TestBlockedRelease(t *testing.T) {
 	})
 }
 
-// wired is a channel that writes to its connection, as those of x/crypto do.
+// wired is a channel that writes to its connection, as x/crypto's channels do.
 type wired struct {
 	onceRead
 	to *Conn
@@ -154,7 +154,7 @@ func (w *writes) Write(p []byte) (int, error) {
 	return len(p), w.fail
 }
 
-// TestPartsLeaveTogether: an answer is one write, and fails if that does.
+// TestPartsLeaveTogether: an answer is a single write, and fails if that write fails.
 func TestPartsLeaveTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		raw := &writes{}
@@ -173,7 +173,7 @@ func TestPartsLeaveTogether(t *testing.T) {
 	})
 }
 
-// TestPausePoll: a stream that is paused looks ten times a second whether its connection is over.
+// TestPausePoll: a paused stream checks ten times a second whether its connection has ended.
 func TestPausePoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCounted(t, NewTotals())
@@ -185,7 +185,7 @@ func TestPausePoll(t *testing.T) {
 	})
 }
 
-// TestSettledWindow: the end of a channel gives its part of the budget back.
+// TestSettledWindow: a channel returns its share of the budget when it ends.
 func TestSettledWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := growing(t, func() time.Duration { return time.Millisecond })
@@ -200,14 +200,14 @@ func TestSettledWindow(t *testing.T) {
 		if b.all != 0 || len(b.users) != 0 || s.window.idle != nil {
 			t.Errorf("%d taken, %v", b.all, s.window.idle)
 		}
-		if s.tick(); b.all != 0 { // one that was about to come
+		if s.tick(); b.all != 0 { // one that was about to arrive
 			t.Errorf("%d taken after the end", b.all)
 		}
 	})
 }
 
-// TestRepaying: a promise without cover is repaid by what is read around the channel, of which no more is read than is owed; the rest,
-// if the cover was lost while a read waited, is credited.
+// TestRepaying: a promise that lost its cover is repaid by reading around the channel, but no more than is owed; if the cover
+// was lost while a read waited, the excess is credited.
 func TestRepaying(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := growing(t, func() time.Duration { return time.Hour })
@@ -235,8 +235,8 @@ func TestRepaying(t *testing.T) {
 	})
 }
 
-// TestUnsentCreditIsTakenBack: when a window loses its cover, what the client was not credited with is no promise any more. It would
-// not be credited before the rest is repaid, for which it may need it.
+// TestUnsentCreditIsTakenBack: when a window loses its cover, credit that has not been sent to the client is no longer
+// promised. Otherwise it would only be sent once the rest is repaid, and the client may need it for that.
 func TestUnsentCreditIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := growing(t, func() time.Duration { return time.Hour })
@@ -260,7 +260,7 @@ func TestUnsentCreditIsTakenBack(t *testing.T) {
 	})
 }
 
-// TestSource: a large window is credited in thirty-two parts, so the channel is read itself when one has come together.
+// TestSource: a large window is credited in thirty-two parts, so the channel itself is read only once a part is complete.
 func TestSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := growing(t, func() time.Duration { return time.Hour })
@@ -294,7 +294,8 @@ func TestSource(t *testing.T) {
 	})
 }
 
-// TestGrow: a user's stream gets a window with the server's budget and its measure of round trips, where x/crypto is as it was.
+// TestGrow: if x/crypto has the expected structure, a user's stream gets a window with the server's budget and its measurement
+// of round trips.
 func TestGrow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, s := pair(t)

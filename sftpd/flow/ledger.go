@@ -2,16 +2,16 @@ package flow
 
 import "github.com/sftp-operator/sftp-operator/sftpd/unexported"
 
-// x/crypto/ssh keeps what came for a channel until it is read, and a list element for each
-// packet: a window of 2 MiB filled byte by byte is 96 MB of memory. It does not tell how
-// much it holds. But a packet of one byte is at least 36 bytes on the wire, so what came in
-// on the wire and has not been read from a channel bounds that memory.
+// x/crypto/ssh keeps what a channel received until it is read, and a list element for each
+// packet: a window of 2 MiB filled byte by byte is 96 MB of memory. It does not expose how
+// much it holds. But a packet of one byte is at least 36 bytes on the wire, so the bytes
+// received on the wire and not yet read from a channel bound that memory.
 const (
 	// channelWindow is the window of x/crypto, in bytes.
 	channelWindow = unexported.ChannelWindow
 	// unreadBase and unreadPerChannel are how many bytes on the wire a connection may have
-	// sent ahead of the server: twice the window of each channel, and room for the
-	// overhead of packets of another channel while one is busy for long.
+	// sent ahead of the server: twice the window of each channel, and room for the overhead
+	// of packets of another channel while one is busy for a long time.
 	unreadBase       = 8 << 20
 	unreadPerChannel = 2 * channelWindow
 	// unreadOfAll is how many bytes on the wire all connections of the server together may
@@ -19,7 +19,7 @@ const (
 	unreadOfAll = 128 << 20
 )
 
-// ledger bounds the bytes of a connection that nobody has read yet.
+// ledger bounds the bytes of a connection that have not been read yet.
 type ledger struct {
 	received int64 // from the wire
 	consumed int64 // of the payload of all channels
@@ -29,19 +29,18 @@ type ledger struct {
 // account is a channel's part of a ledger.
 type account struct {
 	own int64 // bytes consumed of this channel
-	// promised is by how many bytes the client's window is larger than channelWindow, and
-	// covered how many of them are within the budget of windows. The client is not credited
-	// with as many bytes as are promised and not covered.
+	// promised is the number of bytes by which the client's window exceeds channelWindow, and covered is how many of them are
+	// within the budget. Credit for the difference is withheld from the client.
 	promised, covered int64
-	// waiting is whether the server waits for data, so there is none.
+	// waiting is true while the server waits for data, so the channel holds none.
 	waiting bool
-	// base is a moment such that all that came for the channel before it has been
-	// consumed. next is one that becomes the base after another window.
+	// base is a moment for which everything that the channel received earlier has been
+	// consumed. next becomes the base after another window.
 	base, next moment
 }
 
-// moment is a state of a ledger, and of one account in it. window is how much the channel may
-// hold then.
+// moment is a snapshot of a ledger and of one account in it. window is how much the channel
+// may hold at that time.
 type moment struct{ received, consumed, own, window int64 }
 
 func (l *ledger) open() *account {
@@ -61,9 +60,9 @@ func (l *ledger) moment(a *account) moment {
 	return moment{received: l.received, consumed: l.consumed, own: a.own, window: channelWindow + a.promised}
 }
 
-// consume takes note of n bytes that were read from a channel. If that was less than was
-// asked for, nothing is left. Else a channel holds a window at most, in order: once it gave
-// a window since a moment, all that came before the moment is gone.
+// consume records that n bytes were read from a channel. If that is less than was asked
+// for, nothing is left. Otherwise the channel holds at most a window, in order: once a
+// window has been read since a moment, everything received before it is gone.
 func (l *ledger) consume(a *account, n int, drained bool) {
 	l.consumed += int64(n)
 	a.own += int64(n)
@@ -76,8 +75,9 @@ func (l *ledger) consume(a *account, n int, drained bool) {
 	}
 }
 
-// unread is how many bytes on the wire are still held for the channel with the most. It may
-// be too low by what was held at the base and consumed since: a window for each channel.
+// unread returns how many bytes on the wire are still held for the channel with the most.
+// It may be too low by up to a window for each channel: what was held at the base and
+// consumed since.
 func (l *ledger) unread() int64 {
 	var most int64
 	for a := range l.accounts {
@@ -88,10 +88,10 @@ func (l *ledger) unread() int64 {
 	return most
 }
 
-// overrun says whether unread is more than any client needs that sends data or, when all
-// connections together hold much, more than what is left for others. What one channel needs
-// is never too much: clients fill a window when the volume is slow. Of larger windows that is
-// true while they are covered.
+// overrun reports whether unread is more than any client sending data needs or, when all
+// connections together hold a lot, more than what is left for the others. What one channel
+// needs is never too much: clients fill a window when the volume is slow. For larger windows
+// this holds while they are covered.
 func (l *ledger) overrun(unread, leftOfAll int64) bool {
 	alone, least := unreadBase+int64(len(l.accounts))*unreadPerChannel, int64(unreadPerChannel)
 	for a := range l.accounts {

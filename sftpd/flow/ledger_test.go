@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// model is what x/crypto holds: per channel, packets in order.
+// model is what x/crypto buffers: the packets of each channel, in order.
 type model struct {
 	ledger   ledger
 	channels []*modelChannel
@@ -29,7 +29,7 @@ func newModel(channels int) *model {
 	return m
 }
 
-// send is a packet from the client, unless its window is closed.
+// send delivers a packet from the client, unless its window is closed.
 func (m *model) send(c *modelChannel, payload int) bool {
 	if c.payload+payload > channelWindow {
 		return false
@@ -58,7 +58,7 @@ func (m *model) read(c *modelChannel, size int) {
 	m.ledger.consume(c.account, got, got < size)
 }
 
-// held is how many bytes on the wire the channel holds that was sent the most.
+// held returns how many bytes on the wire are buffered by the channel that buffers the most.
 func (m *model) held() (most int64) {
 	for _, c := range m.channels {
 		sum := 0
@@ -70,8 +70,8 @@ func (m *model) held() (most int64) {
 	return most
 }
 
-// TestLedgerIsABound: whatever is sent and read in whatever order, no channel holds more
-// than the ledger says and a window for each channel.
+// TestLedgerIsABound: whatever is sent and read in whatever order, no channel buffers more than the ledger says plus one window
+// per channel.
 func TestLedgerIsABound(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -95,8 +95,8 @@ func TestLedgerIsABound(t *testing.T) {
 	}
 }
 
-// TestLedgerOfHonestClients: who sends files, fills the window all the time, and with small
-// packets, may go on for ever.
+// TestLedgerOfHonestClients: a client that sends files may continue forever, even if it keeps the window full with small
+// packets.
 func TestLedgerOfHonestClients(t *testing.T) {
 	for _, channels := range []int{1, 2, 10} {
 		for _, size := range []int{512, 4 << 10, 16 << 10, 32 << 10} {
@@ -119,7 +119,7 @@ func TestLedgerOfHonestClients(t *testing.T) {
 	}
 }
 
-// TestLedgerOfABusyChannel: one channel copies for long, the other moves gigabytes.
+// TestLedgerOfABusyChannel: one channel copies for a long time while the other transfers gigabytes.
 func TestLedgerOfABusyChannel(t *testing.T) {
 	m := newModel(2)
 	for range 64 { // and left its window full
@@ -134,7 +134,7 @@ func TestLedgerOfABusyChannel(t *testing.T) {
 	}
 }
 
-// TestLedgerOfTinyPackets: a window of single bytes is never filled.
+// TestLedgerOfTinyPackets: single-byte packets never fill a window.
 func TestLedgerOfTinyPackets(t *testing.T) {
 	m := newModel(1)
 	for m.send(m.channels[0], 1) {
@@ -148,8 +148,8 @@ func TestLedgerOfTinyPackets(t *testing.T) {
 	t.Error("no overrun")
 }
 
-// TestOverrun: a connection alone may send ahead the most; when all hold much, what is left,
-// but always what one channel needs.
+// TestOverrun: a connection that is alone may send the most ahead; when all of them hold much, it may send what is left, but
+// always as much as one channel needs.
 func TestOverrun(t *testing.T) {
 	const mib = 1 << 20
 	for _, tc := range []struct {
@@ -179,7 +179,7 @@ func TestOverrun(t *testing.T) {
 	}
 }
 
-// TestMayOpen: users that want all get equal shares, and there is something left.
+// TestMayOpen: users that want as much as possible get equal shares, and something is left over.
 func TestMayOpen(t *testing.T) {
 	for _, users := range []int{1, 2, 9, 99} {
 		const limit = 1000
@@ -214,7 +214,7 @@ func TestMayOpen(t *testing.T) {
 	}
 }
 
-// TestBlockedConnection: a write that TCP does not take is seen.
+// TestBlockedConnection: a write that TCP does not accept is detected.
 func TestBlockedConnection(t *testing.T) {
 	here, there := net.Pipe()
 	c := NewTotals().Conn(here, Hooks{Touch: func() {}})

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// growing is a stream over a connection in simulated time, whose window may grow without a bound but its largest.
+// growing is a stream over a connection in simulated time, whose window may grow up to the maximum without a budget.
 func growing(t *testing.T, rtt func() time.Duration) *Stream {
 	t.Helper()
 	_, s := pair(t)
@@ -15,8 +15,7 @@ func growing(t *testing.T, rtt func() time.Duration) *Stream {
 	return s
 }
 
-// TestRateDecides: a window grows when three quarters of it pass in a round trip, to twice its size; a quarter is enough to keep
-// what there is.
+// TestRateDecides: a window doubles when three quarters of it pass in a round trip; a quarter is enough to keep its size.
 func TestRateDecides(t *testing.T) {
 	const rtt, size = 100 * time.Millisecond, int64(channelWindow)
 	for name, tc := range map[string]struct {
@@ -67,7 +66,7 @@ func TestRateDecides(t *testing.T) {
 	}
 }
 
-// TestNearIsMeasuredForAWhile: however short a round trip is.
+// TestNearIsMeasuredForAWhile: the rate is measured over a minimum interval, however short a round trip is.
 func TestNearIsMeasuredForAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := growing(t, func() time.Duration { return 0 })
@@ -85,7 +84,7 @@ func TestNearIsMeasuredForAWhile(t *testing.T) {
 	})
 }
 
-// TestRoundTripIsAskedForAgain: when what was asked is old, and no sooner, as it is a system call.
+// TestRoundTripIsAskedForAgain: the round-trip time is refreshed only when it is old, because reading it is a system call.
 func TestRoundTripIsAskedForAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
@@ -96,14 +95,14 @@ func TestRoundTripIsAskedForAgain(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 			s.measure(1)
 		}
-		if asked != 3 { // it lasts for a second
+		if asked != 3 { // it is valid for a second
 			t.Errorf("asked %d times in 3 s", asked)
 		}
 	})
 }
 
-// TestWindowBecomesSmall: when it was not needed for a while, or for some round trips, and nothing of the client's waits for the
-// volume.
+// TestWindowBecomesSmall: a window shrinks when it was not needed for a while or for some round trips, and no data of the
+// client is waiting for the volume.
 func TestWindowBecomesSmall(t *testing.T) {
 	for name, tc := range map[string]struct {
 		rtt  time.Duration

@@ -17,9 +17,9 @@ type Stream struct {
 	conn    *Conn
 	account *account
 	writing waiting
-	window  *window // nil if it cannot be changed
+	window  *window // nil if the window cannot be changed
 	paused  func() bool
-	ctx     context.Context //nolint:containedctx // of the connection, for a Read that has none
+	ctx     context.Context //nolint:containedctx // of the connection; Read has no context of its own
 }
 
 // Open returns a channel of the connection with an account. While paused reports true and ctx has not ended, Read waits.
@@ -33,7 +33,7 @@ func (c *Conn) Open(ctx context.Context, ch ssh.Channel, paused func() bool) *St
 	return s
 }
 
-// Settle closes the account. What the channel still holds goes with it.
+// Settle closes the account. Whatever the channel still holds is dropped.
 func (s *Stream) Settle() {
 	s.conn.streamsMu.Lock()
 	delete(s.conn.streams, s)
@@ -65,7 +65,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// pausePoll is how often a stream that is paused looks again.
+// pausePoll is how often a paused stream checks again.
 const pausePoll = 100 * time.Millisecond
 
 func (s *Stream) wait() {
@@ -74,7 +74,7 @@ func (s *Stream) wait() {
 	}
 }
 
-// Write writes in parts, each of which is progress. They leave together.
+// Write writes in parts, so that progress is seen, but sends them together.
 func (s *Stream) Write(p []byte) (written int, err error) {
 	s.conn.Hold()
 	for len(p) > 0 && err == nil {
@@ -92,8 +92,8 @@ func (s *Stream) Write(p []byte) (written int, err error) {
 	return written, err
 }
 
-// Discard takes what a client sends as its standard error, which nobody may do, so that
-// it does not fill the channel's window.
+// Discard discards what a client sends as standard error, which SFTP has no use for, so
+// that it does not fill the channel's window.
 func (s *Stream) Discard() {
 	var scratch [1024]byte
 	r := s.Stderr()

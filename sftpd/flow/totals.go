@@ -10,7 +10,7 @@ type Totals struct {
 	// UnreadLimit is how many bytes on the wire all connections together may have sent ahead before those with the most are
 	// closed. It may be changed before there is a connection.
 	UnreadLimit int64
-	// RoundTrip stands for the kernel's measure in tests. Nil is for that.
+	// RoundTrip replaces the kernel's measurement in tests. Nil uses the kernel's.
 	RoundTrip func() time.Duration
 
 	unread   atomic.Int64
@@ -21,5 +21,5 @@ type Totals struct {
 // NewTotals returns the totals of a server without connections.
 func NewTotals() *Totals { return &Totals{UnreadLimit: unreadOfAll, windows: newBudget()} }
 
-// Received returns how many bytes have come in on all connections there were.
+// Received returns how many bytes have come in on all connections so far.
 func (t *Totals) Received() uint64 { return t.received.Load() }

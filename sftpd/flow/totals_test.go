@@ -10,9 +10,8 @@ import (
 // never is for streams that are not paused.
 func never() bool { return false }
 
-// TestUnreadOfAllIsSettled: whatever connections send, read and leave unread, the account of all
-// is the sum of theirs, and nothing is left in it when they are gone. What is left would be
-// missing for honest clients.
+// TestUnreadOfAllIsSettled: whatever connections send, read and leave unread, the total equals the sum over all connections,
+// and it is zero once they are gone. A remainder would be missing for honest clients.
 func TestUnreadOfAllIsSettled(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	totals := NewTotals()
@@ -67,7 +66,7 @@ func TestUnreadOfAllIsSettled(t *testing.T) {
 	}
 }
 
-// onceRead is a channel of which so many bytes can be read.
+// onceRead is a channel from which a fixed number of bytes can be read.
 type onceRead struct{ n int }
 
 func (c onceRead) Read([]byte) (int, error)                       { return c.n, nil }

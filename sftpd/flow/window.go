@@ -10,40 +10,39 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
-// A client may send what fits its window, and has to wait a round trip for more. With the 2 MiB
-// of x/crypto that is 40 MiB/s at most over 50 ms, whatever the network can do. So the window of
-// an upload which is held up by it is made larger, within a budget: what is promised to a
-// client has to be kept in memory if the volume is slow.
+// A client may send what fits its window, then waits a round trip for more. With x/crypto's 2
+// MiB that is at most 40 MiB/s over 50 ms, whatever the network can do. The window of an upload
+// that it limits is therefore enlarged, within a budget: what is promised to a client has to be
+// kept in memory if the volume is slow.
 //
 // A promise cannot be taken back. When an upload has not needed its window for a while, its part
-// of the budget is given to others at once, and the client is not credited with what it sends
-// until its window is as small as before. What it may send until then is bounded by the ledger:
-// under pressure, such a client is closed as if its window had never been larger.
+// of the budget is released at once, and the client is not credited with what it sends until its
+// window is as small as before. What it may send until then is bounded by the ledger: under
+// pressure, such a client is closed as if its window had never been larger.
 const (
-	// maxWindow is the largest window, that of 128 MiB/s over 125 ms.
+	// maxWindow is the largest window, enough for 128 MiB/s over 125 ms.
 	maxWindow = 16 << 20
-	// windowsOfAll and windowsOfUser are how much larger than channelWindow the windows of all
-	// channels and of a user's channels may be together: four and two of the largest, and
+	// windowsOfAll and windowsOfUser are how far the windows of all channels, and of one
+	// user's channels, may together exceed channelWindow: four and two of the largest, and
 	// less where memory is limited.
 	windowsOfAll  = 64 << 20
 	windowsOfUser = windowsOfAll / 2
-	// windowsOfMemory is the part of the memory limit (GOMEMLIMIT) that all windows may have.
+	// windowsOfMemory is the share of the memory limit (GOMEMLIMIT) for all windows.
 	windowsOfMemory = 1.0 / 8
-	// leastGrowth is what is worth a change.
+	// leastGrowth is the smallest growth worth making.
 	leastGrowth = 256 << 10
 	// creditParts is how many parts a window is credited in.
 	creditParts = 32
-	// leastPeriod is how long at least a rate is measured.
+	// leastPeriod is the shortest time over which a rate is measured.
 	leastPeriod = 10 * time.Millisecond
-	// rttLasts is how long a round trip is taken to be the same.
+	// rttLasts is how long a measured round trip stays valid.
 	rttLasts = time.Second
-	// windowIdle is after how long, or how many round trips, a window that was not needed is
-	// made small.
+	// An unneeded window shrinks after windowIdle, or after so many round trips.
 	windowIdle       = 2 * time.Second
 	windowIdleRounds = 8
 )
 
-// budget is what the windows of uploads may have beyond channelWindow.
+// budget is how far the windows of uploads may exceed channelWindow.
 type budget struct {
 	ofAll, ofUser int64
 
@@ -60,7 +59,7 @@ func newBudget() *budget {
 	return &budget{ofAll: all, ofUser: all * windowsOfUser / windowsOfAll, users: map[string]int64{}}
 }
 
-// take returns as much of n as there is, 0 if that is not worth it.
+// take returns as much of n as is available, 0 if that is too little to be worth it.
 func (b *budget) take(user string, n int64) int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,21 +81,21 @@ func (b *budget) give(user string, n int64) {
 	}
 }
 
-// window is that of a stream, under the lock of its connection.
+// window is the window of a stream, guarded by its connection's lock.
 type window struct {
 	receiver  *unexported.Receiver
 	budget    *budget
 	user      string
 	roundTrip func() time.Duration
 
-	uncredited int64 // what was read, and the client is still to be credited with
-	// period is when the rate began to be measured, and bytes what came since.
+	uncredited int64 // bytes read whose credit has not been sent
+	// period is when measuring the rate began, and bytes what was received since.
 	period time.Time
 	bytes  int64
-	// rtt is the round trip, as it was asked for.
+	// rtt is the round trip as last measured.
 	rtt   time.Duration
 	asked time.Time
-	// needed is whether a smaller window would have held the client up since the last tick.
+	// needed is whether a smaller window would have limited the client since the last tick.
 	needed bool
 	idle   *time.Timer
 	closed bool
@@ -119,8 +118,8 @@ func (s *Stream) growWithin(b *budget, user string) {
 	s.window = &window{receiver: r, budget: b, user: user, roundTrip: roundTrip, period: time.Now()}
 }
 
-// source returns what to read from, and how much at most: the channel, which credits the client;
-// or what it has received, if the client is credited later, or not at all.
+// source returns what to read from, and the most to read: the channel, which credits the client;
+// or its pending data, if the credit is sent later or withheld.
 func (s *Stream) source() (from io.Reader, most int) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
@@ -138,14 +137,14 @@ func (s *Stream) source() (from io.Reader, most int) {
 	return s.Channel, math.MaxInt
 }
 
-// consumed takes note of n bytes that were read, by the channel or around it.
+// consumed records n bytes that were read, through the channel or past it.
 func (s *Stream) consumed(n int, around bool) {
 	a, w := s.account, s.window
 	switch {
 	case w == nil:
 		return
 	case around && a.promised > a.covered:
-		// The promise may have lost its cover while this waited: then it was not bounded.
+		// The promise may have lost its cover while this waited, when it was not bounded.
 		repaid := min(int64(n), a.promised-a.covered)
 		a.promised -= repaid
 		if rest := int64(n) - repaid; rest > 0 {
@@ -198,7 +197,7 @@ func (s *Stream) grow(n int64) {
 }
 
 // tick makes a window small that was not needed since the last one, unless a request is being
-// executed: a volume that is slow for a while is not the client's fault.
+// executed: a slow volume is not the client's fault.
 func (s *Stream) tick() {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
@@ -216,8 +215,8 @@ func (s *Stream) uncover() {
 	if a, w := s.account, s.window; w != nil && a.covered > 0 {
 		w.budget.give(w.user, a.covered)
 		a.covered = 0
-		// x/crypto keeps credit to itself while the client's window is about channelWindow. Nothing sends it while a promise is
-		// repaid, so that a client with a closed window would wait for it for ever.
+		// x/crypto withholds credit while the client's window is about channelWindow. Nothing sends it while a promise is
+		// repaid, so a client with a closed window would wait forever.
 		a.promised -= w.receiver.TakeBack(a.promised)
 		w.idle.Stop()
 		w.idle = nil

@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake/handshaketest"
 )
 
-// pair is a channel between a client and a server.
+// pair returns a channel's client and server ends.
 func pair(t *testing.T) (client ssh.Channel, served *Stream) {
 	t.Helper()
 	here, raw := handshaketest.Pipe()
@@ -50,12 +50,12 @@ func pair(t *testing.T) (client ssh.Channel, served *Stream) {
 	return client, served
 }
 
-// mostOf is what a client uses at least of a window: a part of a packet may be on its way, and up to a part of the window not
-// yet credited.
+// mostOf is how much of a window a client can be expected to use: part of a packet may be in flight, and part of the window not
+// credited yet.
 func mostOf(window int64) int64 { return window - window/creditParts - 400<<10 }
 
-// TestWindowGrows: over a distance the client's window becomes as large as there is budget, and
-// 2 MiB again when it is not needed, and no byte is lost or changed.
+// TestWindowGrows: over a long distance the client's window grows to as much as the budget allows, shrinks to 2 MiB when it is
+// not needed, and no byte is lost or changed.
 func TestWindowGrows(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -73,10 +73,10 @@ func TestWindowGrows(t *testing.T) {
 	}
 }
 
-// blockBytes is how many bytes are the same, before those that are one more.
+// blockBytes is the length of a run of equal bytes; the next run has the next value.
 const blockBytes = 16 << 10
 
-// counting returns what reads as many bytes as are asked for, which have to be the next blocks.
+// counting returns a function that reads a number of bytes and checks that they are the next blocks.
 func counting(t *testing.T, s *Stream) func(n int) {
 	t.Helper()
 	next, left := byte(0), blockBytes
@@ -121,13 +121,14 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 			sent.Add(int64(n))
 		}
 	}()
-	// filled returns how much is sent until the window is closed.
+	// filled sends until the window is closed, and returns how much was sent.
 	filled := func() int {
 		synctest.Wait()
 		return int(sent.Swap(0))
 	}
 	total := filled()
-	// As a client that has filled its window when a round trip ends. The credit of a round may come with the next.
+	// This is what a client does that has filled its window when a round trip ends. The credit of a round may arrive in the next
+	// one.
 	for round := 0; round < 6 || int64(total) < mostOf(want) && round < 30; round++ {
 		s.conn.mu.Lock()
 		s.window.period, s.window.bytes = time.Now().Add(-max(rtt, leastPeriod)), 0
@@ -159,7 +160,7 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 	}
 	s.conn.mu.Lock()
 	s.account.waiting = true
-	s.window.roundTrip, s.window.rtt = func() time.Duration { return 0 }, 0 // it is not to grow again
+	s.window.roundTrip, s.window.rtt = func() time.Duration { return 0 }, 0 // it must not grow again
 	s.conn.mu.Unlock()
 	s.tick()
 	if b.all != 0 || len(b.users) != 0 {
@@ -174,7 +175,7 @@ func testWindow(t *testing.T, ofAll, want int64, far bool) {
 	}
 }
 
-// TestBudget: nobody gets more than there is, nor a user more than a user's part.
+// TestBudget: grants never exceed the budget, nor does a user exceed its share.
 func TestBudget(t *testing.T) {
 	b := newBudget()
 	if b.ofAll != windowsOfAll || b.ofUser != windowsOfUser {
@@ -199,8 +200,8 @@ func TestBudget(t *testing.T) {
 	}
 }
 
-// TestLedgerOfLargeWindows: a promise is what its channel may hold while it is covered. Without
-// cover it may as well, unless all connections together hold much.
+// TestLedgerOfLargeWindows: while a promise is covered, its channel may hold that much. It may also do so without cover, unless
+// all connections together hold much.
 func TestLedgerOfLargeWindows(t *testing.T) {
 	var l ledger
 	a := l.open()

@@ -2,8 +2,8 @@ package handshake
 
 import "strings"
 
-// Banner returns a text as it goes over the wire: lines end with CR LF (RFC 4252 section 5.4), and so
-// does the last one, for the client's prompt follows it.
+// Banner returns a text as it is sent: lines end with CR LF (RFC 4252 section 5.4), and so does the
+// last one, because the client's prompt follows it.
 func Banner(text string) string {
 	if text == "" {
 		return ""

@@ -22,7 +22,7 @@ func TestBanner(t *testing.T) {
 	}
 }
 
-// dismissed logs a client in over memory and dismisses it. The time that took comes when it is done.
+// dismissed logs a client in over memory and dismisses it. The channel returns how long that took.
 func dismissed(t *testing.T, text string) (ssh.Conn, <-chan time.Duration) {
 	t.Helper()
 	signer := handshaketest.Key(t)
@@ -43,7 +43,7 @@ func dismissed(t *testing.T, text string) (ssh.Conn, <-chan time.Duration) {
 	return handshaketest.Dial(t, here), took
 }
 
-// TestDismiss: who asks for a channel is told why there is none, and has to go soon.
+// TestDismiss: a client that opens a channel is told why it cannot have one, and is disconnected soon.
 func TestDismiss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, took := dismissed(t, "no room")
@@ -61,7 +61,7 @@ func TestDismiss(t *testing.T) {
 	})
 }
 
-// TestDismissSilent: who asks for nothing does not stay for long either, and who is to be told nothing goes at once.
+// TestDismissSilent: a client that requests nothing is disconnected soon as well, and at once if there is nothing to tell it.
 func TestDismissSilent(t *testing.T) {
 	for text, want := range map[string]time.Duration{"no room": farewellTime, "": 0} {
 		synctest.Test(t, func(t *testing.T) {

@@ -6,25 +6,24 @@ import (
 	"runtime"
 )
 
-// modexpRead is from how many bytes of randomness at once on they are an exponent of a
-// Diffie-Hellman group: the smallest in a policy has 2048 bits. All else that x/crypto
-// reads (cookies, padding, keys on curves) is shorter than 100.
+// A read of at least modexpRead random bytes is for an exponent of a Diffie-Hellman group:
+// the smallest in a policy has 2048 bits. All other reads of x/crypto (cookies, padding,
+// keys on curves) are shorter than 100.
 const modexpRead = 2048 / 8
 
-// Slots are the places of expensive computations for clients: exchanges of keys in Diffie-Hellman groups, and proofs of host
-// keys.
+// Slots limit concurrent expensive computations for clients: Diffie-Hellman key exchanges, and host-key proofs.
 type Slots chan struct{}
 
-// newSlots returns as many as half of the CPUs.
+// newSlots returns half as many slots as there are CPUs.
 //
-// One in a group of 4096 bits takes 40 ms (measured), hundred times as long as all else of
-// a login, and costs the client two random packets: the attack is known as DHEat
-// (CVE-2002-20001). A few dozen a second, from many sources or in as many connections as
-// may be starting, would use up all CPUs. So they wait for each other, and those who use
-// curves, as all clients of the last years, for none of them.
+// One exchange in a group of 4096 bits takes 40 ms (measured), a hundred times as long as
+// the rest of a login, and costs the client two random packets: the attack is known as
+// DHEat (CVE-2002-20001). A few dozen a second, from many sources or from as many
+// connections as may be starting, would use up all CPUs. So they wait for each other, and
+// exchanges on curves, which all recent clients use, do not wait.
 func newSlots() Slots { return make(Slots, max(1, runtime.GOMAXPROCS(0)/2)) }
 
-// Take waits for a place, and reports whether there was one before ctx ended.
+// Take waits for a slot, and reports whether it got one before ctx ended.
 func (s Slots) Take(ctx context.Context) bool {
 	select {
 	case s <- struct{}{}:
@@ -34,17 +33,17 @@ func (s Slots) Take(ctx context.Context) bool {
 	}
 }
 
-// Release gives a place back.
+// Release returns a slot.
 func (s Slots) Release() { <-s }
 
-// group is the randomness of a connection, by which an exchange in a group is noticed: x/crypto
-// has no other hook between the client's packet and the work.
+// group is the randomness of a connection, which reveals an exchange in a group: x/crypto has
+// no other hook between the client's packet and the work.
 type group struct{ handshake *Handshake }
 
-// Read is called by the goroutine that exchanges keys. During a connection's first
-// exchange x/crypto neither reads nor ends anything else of it, so that whoever leaves
-// still counts as a login in progress, and no work goes on behind the last done. During a
-// second one that is not so, and it may not be in a group; no client does that.
+// Read is called by the goroutine that exchanges keys. During a connection's first exchange
+// x/crypto reads and ends nothing else of it, so a client that leaves still counts as a
+// login in progress, and no work outlives it. That does not hold for a second exchange,
+// which therefore may not be in a group; no client does that.
 func (g group) Read(p []byte) (int, error) {
 	if len(p) >= modexpRead {
 		if err := g.handshake.takeSlot(); err != nil {

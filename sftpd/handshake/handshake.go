@@ -13,13 +13,13 @@ import (
 
 // Limits are what a client can use before it is logged in.
 type Limits struct {
-	// Bytes that it may send.
+	// Bytes is how much it may send.
 	Bytes int64
-	// Exchanges of keys.
+	// Exchanges is how many key exchanges it may do.
 	Exchanges int32
-	// Patience is how long its first words are waited for.
+	// Patience is how long to wait for its version line and algorithms.
 	Patience time.Duration
-	// Slots are the places of expensive key exchanges, of all connections together.
+	// Slots are for expensive key exchanges, and shared by all connections.
 	Slots Slots
 }
 
@@ -27,11 +27,11 @@ const (
 	// maxBytes: a login takes some kilobytes; without a bound, 16 packets of 256 KiB would be queued
 	// in x/crypto for each connection.
 	maxBytes = 128 << 10
-	// maxExchanges: one is needed, and clients do no more; a connection that asks for them without end would take a CPU.
+	// maxExchanges: clients need and do one; a connection that kept asking for more would take a CPU.
 	maxExchanges = 2
-	// patience is how long the daemon waits for a client's algorithms before it sends
-	// its own. Clients send theirs with or right after their version line; one that waits
-	// for the daemon's, as scanners do, gets them then.
+	// patience is how long the daemon waits for a client's algorithms before it sends its
+	// own. Clients send theirs with or right after their version line; one that waits for
+	// the daemon's first, as scanners do, receives them after that.
 	patience = time.Second
 )
 
@@ -40,7 +40,7 @@ func StandardLimits() Limits {
 	return Limits{Bytes: maxBytes, Exchanges: maxExchanges, Patience: patience, Slots: newSlots()}
 }
 
-// state is how far a connection has come, see the package.
+// state is how far a connection has come; see the package comment.
 type state int32
 
 const (
@@ -51,26 +51,26 @@ const (
 	over
 )
 
-// Handshake is that of one connection.
+// Handshake is the handshake of one connection.
 type Handshake struct {
 	limits   Limits
 	version  string
 	deadline time.Time
 	wire     *wire
 	// ctx ends with the login: at its deadline, when the connection fails, and when it is decided.
-	ctx    context.Context //nolint:containedctx // x/crypto's callbacks have none
+	ctx    context.Context //nolint:containedctx // x/crypto's callbacks take none
 	cancel context.CancelFunc
 
 	state atomic.Int32
 	// asked is closed in the state authenticating.
 	asked chan struct{}
-	// received counts bytes before the login, and exchanges those of keys.
+	// received counts bytes before the login, and exchanges counts key exchanges.
 	received  atomic.Int64
 	exchanges atomic.Int32
-	// broken is whether the client or the network ended the connection, and excess whether the client asked for more
+	// broken is set when the client or the network ended the connection, and excess when the client asked for more
 	// than a login takes.
 	broken, excess atomic.Bool
-	// slot is whether this connection has one of limits.Slots.
+	// slot is set while this connection holds one of limits.Slots.
 	slot atomic.Bool
 
 	peer     ssh.ConnMetadata // nil before the state authenticating
@@ -78,37 +78,37 @@ type Handshake struct {
 	rekeying rekeying
 }
 
-// New begins the handshake of a connection, as a server of an identification (RFC 4253 section 4.2), which has to be done at
-// the deadline. LogIn is to follow.
+// New begins the handshake of a connection, as a server with an identification (RFC 4253 section 4.2), and bounds it by a
+// deadline. Call LogIn next.
 func New(ctx context.Context, c net.Conn, version string, deadline time.Time, l Limits) *Handshake {
 	h := &Handshake{limits: l, version: version, deadline: deadline, asked: make(chan struct{})}
 	h.ctx, h.cancel = context.WithDeadline(ctx, deadline)
 	h.wire = &wire{Conn: c, handshake: h}
 	// x/crypto waits for a client as long as the connection does.
-	_ = c.SetDeadline(deadline) // fails with the connection
+	_ = c.SetDeadline(deadline) // fails if the connection does
 	return h
 }
 
 // Context ends with the login.
 func (h *Handshake) Context() context.Context { return h.ctx }
 
-// Connection is one that is logged in.
+// Connection is a connection that is logged in.
 type Connection struct {
 	*ssh.ServerConn
 	Channels <-chan ssh.NewChannel
 	Requests <-chan *ssh.Request
 }
 
-// Config is what LogIn needs beside the configuration of SSH.
+// Config is what LogIn needs besides the SSH configuration.
 type Config struct {
-	// HostKeys sign exchanges of keys.
+	// HostKeys sign key exchanges.
 	HostKeys []ssh.MultiAlgorithmSigner
-	// RekeyAfter is when keys are to be exchanged again, 0 for whenever x/crypto does.
+	// RekeyAfter is the time between key exchanges, 0 to leave it to x/crypto.
 	RekeyAfter time.Duration
 }
 
-// LogIn exchanges keys and lets the client log in. It completes the configuration, whose callbacks it calls. A connection
-// that failed leaves nothing behind, and is closed.
+// LogIn exchanges keys and lets the client log in. It completes the configuration, whose callbacks it calls. If it fails,
+// the connection is closed and leaves nothing behind.
 func (h *Handshake) LogIn(c *ssh.ServerConfig, own Config) (Connection, *Failure) {
 	defer h.cancel()
 	h.rekeying.after = own.RekeyAfter
@@ -145,7 +145,7 @@ func (h *Handshake) configure(c *ssh.ServerConfig, keys []ssh.MultiAlgorithmSign
 	}
 }
 
-// is reports whether a state has been reached and not left.
+// is reports whether the handshake is in a state.
 func (h *Handshake) is(s state) bool { return state(h.state.Load()) == s }
 
 // reach enters a state, unless it or a later one has been reached.
@@ -158,7 +158,7 @@ func (h *Handshake) reach(s state) {
 	}
 }
 
-// exceeded notes that a client asked for more than a login takes.
+// exceeded records that a client requested more than a login needs.
 func (h *Handshake) exceeded(err error) error {
 	h.excess.Store(true)
 	return err

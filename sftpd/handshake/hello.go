@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// maxVersionLine and maxKexInit bound what is looked at, in bytes: the longest version
-	// line with its end (RFC 4253 section 4.2), and the longest packet that everybody must
-	// take (section 6.1).
+	// maxVersionLine and maxKexInit bound what is parsed, in bytes: the longest version
+	// line with its line end (RFC 4253 section 4.2), and the longest packet that every
+	// implementation must accept (section 6.1).
 	maxVersionLine = 255
 	maxKexInit     = 35000
 )
 
-// errHello is for what is not a version line and an SSH_MSG_KEXINIT; x/crypto deals with it.
+// errHello means that the input is not a version line and an SSH_MSG_KEXINIT; x/crypto handles it.
 var errHello = errors.New("no version line and key exchange to look at")
 
-// softwareVersion is how the daemon identifies itself unless it is told otherwise. It
-// does not hold "OpenSSH", from which clients conclude on behaviour, nor a release, which
-// would tell strangers what to try.
+// softwareVersion is how the daemon identifies itself by default. It does not contain
+// "OpenSSH", from which clients infer behavior, nor a release, which would tell attackers
+// what to try.
 const softwareVersion = "sftpd"
 
 // Identification returns the identification (RFC 4253 section 4.2) with a software version, "" for
@@ -50,18 +50,18 @@ type KexInit struct {
 	Reserved                           uint32
 }
 
-// Hello sends the daemon's version line and reads what a client says before any
+// Hello sends the daemon's version line and reads what a client sends before any
 // cryptography: its version line and its SSH_MSG_KEXINIT, both in clear text. What was read
-// is kept for x/crypto, which has the last word on it. It returns nil if the client does not
-// send that, or not soon.
+// is kept for x/crypto, which makes the actual decision. It returns nil if the client does
+// not send that in time.
 //
-// x/crypto wants the algorithms of a server before it has those of the client. With these
-// known, the daemon can leave out the ciphers that cost it more than one that both have.
+// x/crypto needs the server's algorithms before it has the client's. Knowing the client's,
+// the daemon can leave out ciphers that cost it more than another that both have.
 func (h *Handshake) Hello() *KexInit {
 	w := h.wire
 	w.greeting = []byte(h.version + "\r\n")
 	if _, err := w.Conn.Write(w.greeting); err != nil {
-		w.greeting = nil // x/crypto meets the error, too
+		w.greeting = nil // x/crypto gets the same error
 		return nil
 	}
 	if soon := time.Now().Add(h.limits.Patience); soon.Before(h.deadline) {
@@ -110,7 +110,7 @@ func readHello(r io.Reader) (*KexInit, error) {
 	if length > maxKexInit || length <= padding {
 		return nil, errHello
 	}
-	var body bytes.Buffer // grows with what is there
+	var body bytes.Buffer // grows with what arrives
 	if _, err := io.CopyN(&body, r, int64(length-1)); err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// saidFirst is what a client with these ciphers says first.
+// saidFirst returns the first bytes that a client with these ciphers sends.
 func saidFirst(line string, up, down []string) []byte {
 	message := ssh.Marshal(KexInit{CiphersClientServer: up, CiphersServerClient: down})
 	const padding = 8
@@ -22,7 +22,7 @@ func saidFirst(line string, up, down []string) []byte {
 	return append(append(packet, message...), make([]byte, padding)...)
 }
 
-// longHello is a hello whose packet has a length.
+// longHello returns a hello with a packet of the given length.
 func longHello(length int, up, down []string) []byte {
 	const padding = 8
 	k := KexInit{CiphersClientServer: up, CiphersServerClient: down}
@@ -79,8 +79,7 @@ func TestReadHello(t *testing.T) {
 	}
 }
 
-// FuzzHello: whatever a client says first, no more is read than the bounds, and what is taken
-// for a hello ends where its packet does.
+// FuzzHello: whatever a client sends first, reading stops at the limits, and a valid hello ends where its packet does.
 func FuzzHello(f *testing.F) {
 	f.Add(saidFirst("SSH-2.0-test\r\n", []string{"aes128-ctr"}, nil))
 	f.Add([]byte("SSH-2.0-test\r\n\x00\x00\x00\x0c\x0a\x14\x00"))

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// TestStandardLimits: what is promised to strangers is no accident.
+// TestStandardLimits pins the limits that apply to unauthenticated peers.
 func TestStandardLimits(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for n, want := range map[int]int{1: 1, 2: 1, 4: 2, 5: 2} {
@@ -28,7 +28,8 @@ func TestStandardLimits(t *testing.T) {
 	}
 }
 
-// TestSlots: an exchange in a group needs a place, one for all of its computations; what else is random does not.
+// TestSlots: a key exchange in a finite-field group takes one slot for all of its computations; other uses of randomness take
+// none.
 func TestSlots(t *testing.T) {
 	h, _ := scripted(t, "", exchanging)
 	read := func(h *Handshake, n int) error {
@@ -68,7 +69,7 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// session is a client and a server that have logged in, or failed.
+// session is a client and a server after a login that succeeded or failed.
 type session struct {
 	*Handshake
 	connection Connection
@@ -120,8 +121,8 @@ func multi(t *testing.T, s ssh.Signer) ssh.MultiAlgorithmSigner {
 	return m
 }
 
-// TestLogIn: a client that logs in has the version, the keys, the channels and requests of the server, whose callbacks are
-// called in the state that they may count on.
+// TestLogIn: a client that logs in sees the server's version, keys, channels and requests, and the server's callbacks are
+// called in the documented state.
 func TestLogIn(t *testing.T) {
 	first, _ := configtest.Key(t)
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -173,7 +174,7 @@ func TestLogIn(t *testing.T) {
 	testRekey(t, s)
 }
 
-// testRekey: keys are exchanged again when it is time, and asked for once.
+// testRekey: keys are exchanged again when they are due, and the exchange is requested once.
 func testRekey(t *testing.T, s session) {
 	t.Helper()
 	if left := s.UntilRekey(); left > time.Hour || left < 59*time.Minute {
@@ -200,7 +201,8 @@ func testRekey(t *testing.T, s session) {
 	}
 }
 
-// TestRekeyIsAskedForOnce: while a client takes its time, nothing more is asked; without a limit of time, never.
+// TestRekeyIsAskedForOnce: while a client delays its answer, the request is not repeated; without a time limit it is never
+// sent.
 func TestRekeyIsAskedForOnce(t *testing.T) {
 	ask := make(chan struct{}, 10)
 	h := &Handshake{}
@@ -211,7 +213,7 @@ func TestRekeyIsAskedForOnce(t *testing.T) {
 	if len(ask) != 1 {
 		t.Errorf("asked %d times", len(ask))
 	}
-	h.rekeying.ask = make(chan struct{}) // nobody takes it
+	h.rekeying.ask = make(chan struct{}) // no one takes it
 	h.rekeying.last.Store(int64(time.Since(started) - 2*time.Hour))
 	h.RekeyIfDue()
 	never := &Handshake{}
@@ -221,7 +223,8 @@ func TestRekeyIsAskedForOnce(t *testing.T) {
 	}
 }
 
-// TestGroupNeedsASlot: a client that exchanges keys in a group waits for its place, and gives it back also if it leaves.
+// TestGroupNeedsASlot: a client whose key exchange uses a finite-field group waits for a slot, and returns it even if it
+// disconnects.
 func TestGroupNeedsASlot(t *testing.T) {
 	key, _ := configtest.Key(t)
 	client := func() *ssh.ClientConfig {
@@ -276,7 +279,7 @@ func TestBrokenHostKey(t *testing.T) {
 	}
 }
 
-// TestAuthenticating: from when a client has asked for the service, it is in the state of those that authenticate.
+// TestAuthenticating: a client is in the authenticating state from the moment it requests the service.
 func TestAuthenticating(t *testing.T) {
 	key, _ := configtest.Key(t)
 	here, there := loopback(t)

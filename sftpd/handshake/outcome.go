@@ -7,31 +7,33 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Outcome is how a handshake ended that logged nobody in.
+// Outcome is how a handshake without a login ended.
 type Outcome int
 
-// Outcomes. Where several are true, the first is meant.
+// Outcomes. If several apply, the first one is used.
 const (
-	// NoCommonAlgorithm is a client that has none of the algorithms of some kind.
+	// NoCommonAlgorithm is a client with which no algorithm of some kind is shared.
 	NoCommonAlgorithm Outcome = iota
-	// TimedOut is one that took longer than it may.
+	// TimedOut is a client that took too long.
 	TimedOut
-	// TooMuch is one that sent more, or exchanged keys more often, than a login takes.
+	// TooMuch is a client that sent more, or exchanged keys more often, than a login takes.
 	TooMuch
-	// Silent is one that sent nothing, as a load balancer's probe.
+	// Silent is a client that sent nothing, like a load balancer's probe.
 	Silent
-	// Left is one that left, or whose network did, before keys were exchanged.
+	// Left is a client that disconnected, or lost its network, before keys were exchanged.
 	Left
-	// ProtocolError is one that spoke something else than SSH.
+	// ProtocolError is a client that did not speak SSH.
 	ProtocolError
-	// NotLoggedIn is one that exchanged keys. Why it did not log in, the callbacks know.
+	// NoTriesLeft is a client that was disconnected because it had failed to authenticate as often as it may.
+	NoTriesLeft
+	// NotLoggedIn is any other client that exchanged keys. The authentication callbacks know why it did not log in.
 	NotLoggedIn
 )
 
-// Failure is the end of a handshake that logged nobody in.
+// Failure is the error of a handshake without a login.
 type Failure struct {
 	Outcome Outcome
-	// Err is what x/crypto says.
+	// Err is x/crypto's error.
 	Err error
 }
 
@@ -50,10 +52,24 @@ func (h *Handshake) outcome(err error) Outcome {
 		return TooMuch
 	case h.received.Load() == 0:
 		return Silent
+	case noTriesLeft(err):
+		return NoTriesLeft
 	case h.peer != nil:
 		return NotLoggedIn
 	case h.broken.Load():
 		return Left
 	}
 	return ProtocolError
+}
+
+// noTriesLeft reports whether x/crypto ended a login because of [ssh.ServerConfig.MaxAuthTries]. Its disconnect message, which has
+// no exported type, is the last of the login's errors. Counting refusals would not do: x/crypto gives queries about keys tries of
+// their own.
+func noTriesLeft(err error) bool {
+	failed, ok := errors.AsType[*ssh.ServerAuthError](err)
+	if !ok || len(failed.Errors) == 0 {
+		return false
+	}
+	last := failed.Errors[len(failed.Errors)-1]
+	return last != nil && last.Error() == `ssh: disconnect, reason 2: "too many authentication failures"`
 }

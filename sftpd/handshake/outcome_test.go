@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// endless writes what a server is to give up on.
+// endless writes data until the server gives up.
 func endless(c net.Conn, first string, part []byte) {
 	_, err := io.WriteString(c, first)
 	for err == nil {
@@ -21,7 +21,7 @@ func endless(c net.Conn, first string, part []byte) {
 	}
 }
 
-// logsIn runs a client of SSH.
+// logsIn runs an SSH client.
 func logsIn(config *ssh.ClientConfig) func(net.Conn) {
 	config.HostKeyCallback = ssh.InsecureIgnoreHostKey()
 	return func(c net.Conn) {
@@ -31,7 +31,7 @@ func logsIn(config *ssh.ClientConfig) func(net.Conn) {
 	}
 }
 
-// TestOutcomes: how a client fails is told apart, and in which state it was.
+// TestOutcomes: the ways in which a client fails are distinguished, with the state that it had reached.
 func TestOutcomes(t *testing.T) {
 	const version = "SSH-2.0-test\r\n"
 	for name, tc := range map[string]struct {
@@ -49,13 +49,16 @@ func TestOutcomes(t *testing.T) {
 		}, TimedOut},
 		"speaks HTTP": {func(c net.Conn) { endless(c, "GET / HTTP/1.0\r\n", []byte("Accept: all\r\n")) }, ProtocolError},
 		"sends without end": {func(c net.Conn) {
-			// SSH_MSG_IGNORE, of as much as a packet may have
+			// SSH_MSG_IGNORE with the largest payload that fits a packet
 			packet := append([]byte{0, 0, 0x7f, 0xfc, 4, 2, 0, 0, 0x7f, 0xf2}, make([]byte, 0x7ff6)...)
 			endless(c, version, packet)
 		}, TooMuch},
 		"has no common cipher": {logsIn(&ssh.ClientConfig{User: "ada", Config: ssh.Config{Ciphers: []string{"aes128-ctr"}}}), NoCommonAlgorithm},
 		"has no credential":    {logsIn(&ssh.ClientConfig{User: "ada"}), NotLoggedIn},
 		"has a wrong password": {logsIn(&ssh.ClientConfig{User: "ada", Auth: []ssh.AuthMethod{ssh.Password("wrong")}}), NotLoggedIn},
+		"has too many wrong passwords": {logsIn(&ssh.ClientConfig{User: "ada", Auth: []ssh.AuthMethod{
+			ssh.RetryableAuthMethod(ssh.Password("wrong"), 10),
+		}}), NoTriesLeft},
 		"logs in (no failure)": {logsIn(&ssh.ClientConfig{User: "ada", Auth: []ssh.AuthMethod{ssh.Password("right")}}), -1},
 		"leaves during the key exchange": {func(c net.Conn) {
 			_, _ = c.Write(saidFirst(version, []string{ssh.CipherAES256GCM}, []string{ssh.CipherAES256GCM}))
@@ -108,7 +111,7 @@ func loopback(t *testing.T) (accepted, dialed net.Conn) {
 	return accepted, dialed
 }
 
-// serve lets a client talk to a server over loopback, and closes the client's side when it is done.
+// serve connects a client to a server over loopback, and closes the client's side when it has finished.
 func serve(t *testing.T, client func(net.Conn), limit time.Duration) (*Failure, *Handshake) {
 	t.Helper()
 	accepted, dialed := loopback(t)
@@ -139,7 +142,7 @@ func serve(t *testing.T, client func(net.Conn), limit time.Duration) (*Failure, 
 	return failure, h
 }
 
-// TestStatesOnlyGrow: a late signature or callback does not take a connection back.
+// TestStatesOnlyGrow: a late signature or callback does not return a connection to an earlier state.
 func TestStatesOnlyGrow(t *testing.T) {
 	h := &Handshake{}
 	for _, step := range []struct{ reach, want state }{

@@ -7,31 +7,30 @@ import (
 	"time"
 )
 
-// started is where the monotonic clock of this package starts.
+// started is the origin of this package's monotonic clock.
 var started = time.Now()
 
 const (
-	// rekeyBurst and rekeyInterval are how often a client may exchange keys: so many times
-	// at once, and then once in an interval. Clients do so after a gigabyte or an hour, and
-	// without a bound may do so 500 times a second (measured), which takes a CPU.
+	// rekeyBurst and rekeyInterval are how often a client may exchange keys: a burst, and
+	// then once per interval. Clients do so after a gigabyte or an hour; without a limit
+	// they could do so 500 times a second (measured), which takes a CPU.
 	rekeyBurst    = 8
 	rekeyInterval = time.Second
 )
 
-// rekeying is when a session's keys were exchanged, and how to have that done again: x/crypto
-// does so by volume alone, and by time as well only if it is asked in a way that is not
-// exported.
+// rekeying is when a session's keys were exchanged, and how to request the next exchange:
+// x/crypto does so by volume only; requesting one by time needs an unexported channel.
 type rekeying struct {
 	after time.Duration // of the policy
 	last  atomic.Int64  // since started
 	ask   chan<- struct{}
 }
 
-// exchanged is called for each exchange, whoever asked for it.
+// exchanged is called for each exchange, whichever side asked for it.
 func (r *rekeying) exchanged() { r.last.Store(int64(time.Since(started))) }
 
-// RekeyIfDue asks for an exchange of keys if the last one was long ago, and not again until as much time
-// has passed: a client may take its time to answer. It is for a connection that is logged in.
+// RekeyIfDue requests a key exchange if the last one is due for renewal, and does not repeat the request
+// for the same time: a client may be slow to answer. The connection must be logged in.
 func (h *Handshake) RekeyIfDue() {
 	r := &h.rekeying
 	if r.after == 0 || time.Since(started)-time.Duration(r.last.Load()) < r.after {
@@ -44,7 +43,7 @@ func (h *Handshake) RekeyIfDue() {
 	}
 }
 
-// UntilRekey returns how long it is until keys are to be exchanged.
+// UntilRekey returns the time until the next key exchange is due.
 func (h *Handshake) UntilRekey() time.Duration {
 	r := &h.rekeying
 	if r.after == 0 {
@@ -53,13 +52,13 @@ func (h *Handshake) UntilRekey() time.Duration {
 	return time.Duration(r.last.Load()) + r.after - time.Since(started)
 }
 
-// pace makes a connection's key exchanges wait.
+// pace delays a connection's key exchanges.
 type pace struct {
 	mu   sync.Mutex
-	free time.Time // when the next exchange would not have to wait, if there were no burst
+	free time.Time // when the next exchange could start without waiting, if there were no burst
 }
 
-// reserve takes an exchange's place and returns how long it has to wait for it.
+// reserve accounts for an exchange and returns how long it has to wait.
 func (p *pace) reserve(now time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

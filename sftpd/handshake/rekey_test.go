@@ -28,7 +28,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestHostKeyCounts: in whatever way a host key signs, the exchange is counted, paced and bounded, and the signature is the key's.
+// TestHostKeyCounts: whichever way a host key signs, the exchange is counted, paced and limited, and the signature is the
+// key's.
 func TestHostKeyCounts(t *testing.T) {
 	plain, _ := configtest.Key(t)
 	key, ok := plain.(ssh.MultiAlgorithmSigner)

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// hostKey is a host key of one connection, which tells of each exchange of keys: x/crypto does not, but asks for a signature
-// in each. It has the methods of the original that x/crypto looks for: it calls Sign for a key's own algorithm, otherwise
-// SignWithAlgorithm.
+// hostKey is a host key of one connection, which observes each key exchange: x/crypto has no hook for it, but asks for a
+// signature in each. It implements the methods of the original that x/crypto looks for: Sign for a key's own algorithm,
+// otherwise SignWithAlgorithm.
 type hostKey struct {
 	ssh.MultiAlgorithmSigner
 	handshake *Handshake
@@ -28,7 +28,7 @@ func (k hostKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string
 	return k.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }
 
-// signing is called when an exchange of keys is about to be signed, which is the last of it.
+// signing is called before a key exchange is signed, which is its last step.
 func (h *Handshake) signing() error {
 	h.pace.wait()
 	h.releaseSlot()

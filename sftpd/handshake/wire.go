@@ -8,9 +8,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
-// maxAhead is what may come in before a client has asked for its first service, in bytes: the packets that
-// x/crypto reads ahead, in the smallest size that it takes from ciphers and MACs that there are. More would leave
-// its reader waiting before it can be found, see unexported.DrainTransport.
+// maxAhead is what a client may send before it requests its first service, in bytes: the packets that x/crypto
+// reads ahead, in the smallest size that the supported ciphers and MACs allow. More would leave its reader
+// blocked before it can be found, see unexported.DrainTransport.
 const maxAhead = unexported.PacketsAhead * (4 + 1 + 1 + 4 + 16)
 
 var (
@@ -19,7 +19,7 @@ var (
 	errLoginOver        = errors.New("the login is over")
 )
 
-// wire is the connection that x/crypto has. It bounds and counts what comes in, and tells when nothing more will.
+// wire is the connection that x/crypto uses. It bounds and counts what comes in, and reports when it has ended.
 type wire struct {
 	net.Conn
 	handshake *Handshake
@@ -54,10 +54,10 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// mayRead is how much of n bytes may be read now. It keeps a client from filling the packets
-// that x/crypto reads ahead before it has asked for the service that follows a key exchange.
-// Nothing that is encrypted can have come before the exchange is signed. Clients send two
-// packets and wait.
+// mayRead returns how much of n bytes may be read now. It keeps a client from filling
+// x/crypto's read-ahead before it has requested the service that follows a key exchange.
+// Nothing encrypted can arrive before the exchange is signed. Clients send two packets and
+// wait.
 func (w *wire) mayRead(n int) (int, error) {
 	switch {
 	case !w.handshake.is(signed):
@@ -91,7 +91,7 @@ func (w *wire) failed(err error) {
 		return
 	}
 	w.handshake.cancel()
-	if !errors.Is(err, net.ErrClosed) { // otherwise by the daemon
+	if !errors.Is(err, net.ErrClosed) { // otherwise the daemon closed it
 		w.handshake.broken.Store(true)
 	}
 }

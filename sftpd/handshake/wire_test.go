@@ -15,12 +15,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/unexported"
 )
 
-// script is a connection from which text is read, and which takes what is written until it fails.
+// script is a connection that returns a fixed text and accepts writes until it fails.
 type script struct {
 	net.Conn
 	text   io.Reader
 	sent   bytes.Buffer
-	err    error  // of writing, and of reading at the end
+	err    error  // of writes, and of reads at the end
 	during func() // called by Read
 }
 
@@ -46,7 +46,7 @@ func (*script) Close() error                    { return nil }
 func (*script) SetDeadline(time.Time) error     { return nil }
 func (*script) SetReadDeadline(time.Time) error { return nil }
 
-// scripted is a handshake in a state whose client sends a text.
+// scripted returns a handshake in a given state whose client sends a fixed text.
 func scripted(t *testing.T, text string, s state) (*Handshake, *script) {
 	t.Helper()
 	c := &script{text: strings.NewReader(text)}
@@ -55,7 +55,7 @@ func scripted(t *testing.T, text string, s state) (*Handshake, *script) {
 	return h, c
 }
 
-// TestBytesBeforeTheLogin: as many as the limit says, and not one more; after the login nothing counts.
+// TestBytesBeforeTheLogin: exactly as many bytes as the limit are accepted before the login; after it they are not counted.
 func TestBytesBeforeTheLogin(t *testing.T) {
 	for _, tc := range []struct {
 		state state
@@ -85,7 +85,7 @@ func TestBytesBeforeTheLogin(t *testing.T) {
 	}
 }
 
-// TestReplay: what was read before x/crypto reads is what it reads first, in any pieces.
+// TestReplay: data that was read before x/crypto starts is replayed to it first, in pieces of any size.
 func TestReplay(t *testing.T) {
 	h, _ := scripted(t, "after", exchanging)
 	h.wire.replay = []byte("before")
@@ -106,8 +106,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestAhead: before a client has asked for the service, no more comes in than x/crypto reads ahead; then it waits, until the
-// client has asked or the login is over.
+// TestAhead: before a client has requested the service, no more is received than x/crypto reads ahead; then reading waits until
+// the client has requested it or the login has ended.
 func TestAhead(t *testing.T) {
 	const most = unexported.PacketsAhead * 26
 	for _, tc := range []struct {
@@ -161,7 +161,7 @@ func TestAhead(t *testing.T) {
 	}
 }
 
-// TestGreetingOnce: the version line that is sent already is not sent by x/crypto; all else is.
+// TestGreetingOnce: x/crypto's version line is dropped because it has been sent already; everything else is sent.
 func TestGreetingOnce(t *testing.T) {
 	for _, tc := range []struct {
 		greeting string
@@ -188,7 +188,7 @@ func TestGreetingOnce(t *testing.T) {
 	}
 }
 
-// TestBroken: a connection that fails is the end of its login; it is broken unless the daemon closed it.
+// TestBroken: a failed connection ends its login, and counts as broken unless the daemon closed it.
 func TestBroken(t *testing.T) {
 	for err, broken := range map[error]bool{io.ErrUnexpectedEOF: true, net.ErrClosed: false} {
 		h, c := scripted(t, "", exchanging)
@@ -202,8 +202,8 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestHello: the version line goes out before anything is waited for; what a client says first is known and kept; one that says
-// something else, or nothing, loses nothing.
+// TestHello: the version line is sent before anything is waited for; the client's first message is recorded and kept; a client
+// that sends something else, or nothing, loses no data.
 func TestHello(t *testing.T) {
 	hello := string(saidFirst("SSH-2.0-test\r\n", []string{"aes128-ctr"}, nil))
 	for name, tc := range map[string]struct {
@@ -239,7 +239,7 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// TestPatience: silence is waited for as long as the limits say, and never beyond the deadline.
+// TestPatience: silence is tolerated as long as the limits say, and never beyond the deadline.
 func TestPatience(t *testing.T) {
 	for _, tc := range []struct{ patience, deadline, want time.Duration }{
 		{time.Second, time.Minute, time.Second},

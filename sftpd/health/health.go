@@ -5,8 +5,9 @@
 //	/configz  config.Status as JSON; proven, for a request with a nonce
 //	/metrics  Prometheus
 //	/keyuse   config.KeyUseReport as JSON, to the operator only, and sealed
+//	/events   file events, to the relay only, and sealed: see package contract/events
 //
-// But for the last, it needs no authentication and names no user.
+// Except for the last two, they need no authentication and name no user.
 package health
 
 import (
@@ -23,24 +24,24 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// State is what the endpoints show.
+// State provides what the endpoints show.
 type State interface {
-	// Ready returns nil when logins can be served, else why not. It names no path of
-	// the host.
+	// Ready returns nil when logins can be served, else why not. It contains no host path.
 	Ready(context.Context) error
 	// Status is for /configz.
 	Status() config.Status
-	// Pod is the name of the pod, which its proofs are for.
+	// Pod is the name of the pod, which its proofs name.
 	Pod() string
-	// StatusKey is what proofs are made with, "" if nothing is loaded.
+	// StatusKey is the key for proofs, "" if nothing is loaded.
 	StatusKey() string
 	// KeyUse is for /keyuse.
 	KeyUse(q config.KeyUseQuestion) config.KeyUseReport
 }
 
-// Bounds on what a client of the health port can hold.
+// Limits on what a client of the health port can occupy.
 const (
 	requestTime    = 10 * time.Second
 	turnTime       = requestTime / 2
@@ -51,10 +52,10 @@ const (
 // Server serves the endpoints.
 type Server struct{ http *http.Server }
 
-// New returns a server for a state and a registry of metrics.
-func New(state State, metrics *prometheus.Registry, log *slog.Logger) *Server {
+// New returns a server for a state and a registry of metrics. pending handles what is below events.Path.
+func New(state State, metrics *prometheus.Registry, pending http.Handler, log *slog.Logger) *Server {
 	return &Server{http: &http.Server{
-		Handler:           handler(state, metrics),
+		Handler:           handler(state, metrics, pending),
 		ReadHeaderTimeout: requestTime,
 		ReadTimeout:       requestTime,
 		WriteTimeout:      requestTime,
@@ -75,8 +76,10 @@ func (s *Server) Serve(l net.Listener) error {
 // Close ends the server at once.
 func (s *Server) Close() error { return s.http.Close() }
 
-func handler(state State, metrics *prometheus.Registry) http.Handler {
+func handler(state State, metrics *prometheus.Registry, pending http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle(events.Path, pending)
+	mux.Handle(events.Path+"/", pending)
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := state.Ready(r.Context()); err != nil {
@@ -91,7 +94,7 @@ func handler(state State, metrics *prometheus.Registry) http.Handler {
 	return mux
 }
 
-// status answers anyone. The proof is of the whole answer, so that is made first; it is small.
+// status answers anyone. The proof covers the whole answer, which is therefore encoded first; it is small.
 func status(state State, w http.ResponseWriter, r *http.Request) {
 	nonce := r.Header.Get(config.NonceHeader)
 	if nonce != "" && !config.ValidNonce(nonce) {
@@ -104,17 +107,17 @@ func status(state State, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body = append(body, '\n')
-	// The key is read after the status. A configuration that is loaded in between proves what
-	// was loaded before it; the other way round, a key of the past would prove what is loaded now.
+	// The key is read after the status. If a configuration is loaded in between, its key proves
+	// the previous status; in the other order, an outdated key would prove the current status.
 	if proof := config.StatusProof(state.StatusKey(), nonce, state.Pod(), body); nonce != "" && proof != "" {
 		w.Header().Set(config.ProofHeader, proof)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(body) // the client is gone
+	_, _ = w.Write(body) // an error means that the client is gone
 }
 
-// keyUse answers the operator only.
+// keyUse only answers the operator.
 func keyUse(state State, w http.ResponseWriter, r *http.Request) {
 	q, err := keyUseQuestion(r)
 	if err != nil {
@@ -123,7 +126,7 @@ func keyUse(state State, w http.ResponseWriter, r *http.Request) {
 	}
 	key, nonce := state.StatusKey(), r.Header.Get(config.NonceHeader)
 	if !config.ValidNonce(nonce) || !config.ProofsEqual(r.Header.Get(config.ProofHeader), config.KeyUseProof(key, nonce, state.Pod(), q)) {
-		text(w, http.StatusUnauthorized, "only an operator that has this endpoint's configuration is answered")
+		text(w, http.StatusUnauthorized, "only an operator with this endpoint's configuration gets an answer")
 		return
 	}
 	var sealed []byte
@@ -137,10 +140,10 @@ func keyUse(state State, w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(sealed) //nolint:gosec // no HTML; on an error the client is gone
+	_, _ = w.Write(sealed) //nolint:gosec // JSON, not HTML; an error means that the client is gone
 }
 
-// keyUseQuestion reads what a request asks for.
+// keyUseQuestion parses a request's parameters.
 func keyUseQuestion(r *http.Request) (config.KeyUseQuestion, error) {
 	query := r.URL.Query()
 	q := config.KeyUseQuestion{Instance: query.Get(config.KeyUseInstance)}
@@ -160,5 +163,5 @@ func text(w http.ResponseWriter, code int, message string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(code)
-	_, _ = w.Write([]byte(message + "\n")) //nolint:gosec // no HTML; on an error the client is gone
+	_, _ = w.Write([]byte(message + "\n")) //nolint:gosec // JSON, not HTML; an error means that the client is gone
 }

@@ -9,13 +9,13 @@ import (
 	"time"
 )
 
-// MaxConnections is how many connections the health port has at a time. Probes, a Prometheus and the operator need
-// a handful; each takes a descriptor, which logins need, too.
+// MaxConnections is how many connections the health port accepts at a time. Probes, a Prometheus and the operator
+// need a handful; each takes a descriptor, which logins also need.
 const MaxConnections = 64
 
-// places bounds the connections of a listener. When all places are taken, the new connection gets one all the same,
-// and an old one goes: of the address that holds the most, the one that has been there for longest. So whoever holds
-// connections loses its own, and the kubelet's probe, which takes a millisecond, gets in.
+// places limits the connections of a listener. When all places are taken, a new connection replaces an old one: the oldest of
+// the address that holds the most. So a client that holds connections loses its own, and the kubelet's probe, which takes a
+// millisecond, gets in.
 type places struct {
 	net.Listener
 
@@ -52,7 +52,7 @@ func (p *places) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// add gives a connection a place. It returns the one that has to give up its own, nil if there was a free one.
+// add gives a connection a place. It returns the connection that has to give up its own, nil if there was a free one.
 func (p *places) add(c *placed) (displaced *placed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,7 +78,7 @@ func (p *places) oldestOfGreediest() (oldest *placed) {
 	return oldest
 }
 
-// remove takes a connection out, once.
+// remove removes a connection, once.
 func (p *places) remove(c *placed) {
 	if _, there := p.conns[c]; !there {
 		return
@@ -89,7 +89,7 @@ func (p *places) remove(c *placed) {
 	}
 }
 
-// Close closes the connection and gives its place back.
+// Close closes the connection and frees its place.
 func (c *placed) Close() error {
 	c.places.mu.Lock()
 	c.places.remove(c)
@@ -101,8 +101,8 @@ func (c *placed) Close() error {
 // others wait, as long as a request may take.
 const maxRequests = 2
 
-// inTurn lets so many requests in at a time. What they answer is sent after their turn, so that a client that reads
-// slowly keeps nobody waiting.
+// inTurn limits the number of concurrent requests. Responses are sent after their turn, so that a client that reads
+// slowly does not delay others.
 func inTurn(h http.Handler, n int) http.Handler {
 	turns := make(chan struct{}, n)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,7 +124,7 @@ func inTurn(h http.Handler, n int) http.Handler {
 	})
 }
 
-// held is an answer that has not been sent.
+// held is a response that has not been sent.
 type held struct {
 	header http.Header
 	code   int

@@ -21,7 +21,7 @@ func (f *fake) Close() error {
 	return nil
 }
 
-// TestPlaces: the address with the most connections loses its oldest, and nobody else does.
+// TestPlaces: only the address with the most connections loses its oldest one.
 func TestPlaces(t *testing.T) {
 	p := newPlaces(nil)
 	now := time.Now()
@@ -64,7 +64,8 @@ func get(t *testing.T, url string) (*http.Response, error) {
 	return http.DefaultClient.Do(req)
 }
 
-// TestInTurn: so many requests are answered at a time, and one whose client does not read occupies no turn.
+// TestInTurn: a limited number of requests is answered at a time, and one whose client does not read its answer does not use up
+// a turn.
 func TestInTurn(t *testing.T) {
 	var now, most atomic.Int32
 	h := inTurn(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -75,7 +76,7 @@ func TestInTurn(t *testing.T) {
 		now.Add(-1)
 		w.Header().Set("Content-Type", "x/y")
 		w.WriteHeader(http.StatusTeapot)
-		_, _ = w.Write(make([]byte, 8<<20)) // more than the kernel takes
+		_, _ = w.Write(make([]byte, 8<<20)) // more than the kernel buffers
 	}), 2)
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close) // after those that read nothing have gone

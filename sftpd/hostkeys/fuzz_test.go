@@ -21,9 +21,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 )
 
-// FuzzLoad: a file that is taken is a key that signs what its public half verifies, and a
-// certificate that is taken with it is of the key and for hosts. An error repeats nothing of
-// the file, which is a secret.
+// FuzzLoad: an accepted file is a key whose signatures its public key verifies, and a certificate accepted with it is a host
+// certificate of that key. An error quotes nothing from the file, which is secret.
 func FuzzLoad(f *testing.F) {
 	_, ed, _ := ed25519.GenerateKey(rand.Reader)
 	ec, _ := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -1,4 +1,4 @@
-// Package hostkeys reads an endpoint's private host keys, and knows what each is used for.
+// Package hostkeys reads an endpoint's private host keys, and decides what each is used for.
 package hostkeys
 
 import (
@@ -21,7 +21,7 @@ func parse(data []byte, policy cryptopolicy.Policy) (ssh.MultiAlgorithmSigner, e
 		return nil, errors.New("the private key has a passphrase; store it without one (ssh-keygen -p)")
 	}
 	if err != nil {
-		// The parser's own error may quote what it read, and that is a secret.
+		// The parser's own error may quote its input, which is secret.
 		return nil, errors.New("not a private key in OpenSSH or PEM format")
 	}
 	key, err := usable(raw)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -26,26 +27,27 @@ type Key struct {
 	certified   ssh.MultiAlgorithmSigner
 }
 
-// Ring are the host keys of an endpoint. It never changes.
+// Ring is the set of an endpoint's host keys. It is immutable.
 type Ring struct {
 	keys []*Key
-	// exchange are those that key exchanges use, one of each type.
-	exchange     []*Key
+	// exchange are the keys for key exchanges, one of each type.
+	exchange []*Key
+	// coming are advertised keys of types that no key of exchange has, one of each type.
+	coming       []*Key
 	byWire       map[string]*Key
 	announcement []byte
 }
 
-// Load reads private keys in OpenSSH's format or in PEM (PKCS #1, PKCS #8, SEC 1) and
-// restricts each to the policy's signature algorithms and sizes. Of Ed25519, ECDSA on the
-// NIST curves and RSA those are admitted that the policy has. Settings have the states and
-// certificates of the files, in their order.
+// Load reads private keys in OpenSSH's format or in PEM (PKCS #1, PKCS #8, SEC 1) and restricts each to the policy's signature
+// algorithms and sizes. It accepts Ed25519, ECDSA on the NIST curves and RSA, as far as the policy allows them. Settings have
+// the states and certificates of the files, in their order.
 //
 // Two active keys of one type are an error: a client asks for a type, not for a key, and
 // x/crypto's server keeps one key of each (ssh.ServerConfig.AddHostKey), so the second
-// would silently replace the first. Errors count keys from 0, as the files' names do.
+// would silently replace the first. Errors number keys from 0, like the files' names.
 func Load(files [][]byte, settings []config.HostKey, policy cryptopolicy.Policy) (*Ring, error) {
 	if len(files) != len(settings) {
-		return nil, fmt.Errorf("%d host keys have settings, but there are files of %d", len(settings), len(files))
+		return nil, fmt.Errorf("there are settings for %d host keys, but %d key files", len(settings), len(files))
 	}
 	r := &Ring{byWire: map[string]*Key{}}
 	active := map[string]int{}
@@ -56,11 +58,11 @@ func Load(files [][]byte, settings []config.HostKey, policy cryptopolicy.Policy)
 		}
 		wire, kind := k.Signer.PublicKey().Marshal(), k.Signer.PublicKey().Type()
 		if r.byWire[string(wire)] != nil {
-			return nil, fmt.Errorf("host key %d: it stands in the list before; name each key once", i)
+			return nil, fmt.Errorf("host key %d: duplicate of an earlier key; name each key once", i)
 		}
 		if k.State == config.HostKeyActive {
 			if first, twice := active[kind]; twice {
-				return nil, fmt.Errorf("host key %d: type %s is that of host key %d already, and both are active; "+
+				return nil, fmt.Errorf("host key %d: type %s is already that of host key %d, and both are active; "+
 					"an endpoint has one active key of each type", i, kind, first)
 			}
 			active[kind] = i
@@ -75,8 +77,9 @@ func Load(files [][]byte, settings []config.HostKey, policy cryptopolicy.Policy)
 	return r, nil
 }
 
-// choose finds the keys of key exchanges: the active ones, and the first retiring one of a
-// type that has no active key.
+// choose selects the keys for key exchanges: the active ones, and the first retiring one of
+// a type that has no active key. Of the other types, the first advertised one is for clients
+// that know none of these.
 func (r *Ring) choose(active map[string]int) {
 	has := map[string]bool{}
 	for kind := range active {
@@ -92,6 +95,12 @@ func (r *Ring) choose(active map[string]int) {
 			continue
 		}
 		r.exchange = append(r.exchange, k)
+	}
+	for _, k := range r.keys {
+		if kind := k.Signer.PublicKey().Type(); k.State == config.HostKeyAdvertised && !has[kind] {
+			has[kind] = true
+			r.coming = append(r.coming, k)
+		}
 	}
 }
 
@@ -111,7 +120,7 @@ func load(data []byte, settings config.HostKey, policy cryptopolicy.Policy) (*Ke
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	// It has the algorithms of its key (x/crypto's NewCertSigner).
+	// It supports the algorithms of its key (x/crypto's NewCertSigner).
 	all, ok := certified.(ssh.MultiAlgorithmSigner)
 	if !ok {
 		return nil, errors.New("certificate: it cannot be restricted to signature algorithms")
@@ -120,12 +129,29 @@ func load(data []byte, settings config.HostKey, policy cryptopolicy.Policy) (*Ke
 	return k, nil
 }
 
-// Signers are what key exchanges that begin now are signed with, in the order of the list:
-// each key, and after it the same with its certificate if that is valid now. A certificate
-// brings its algorithms along, which are those of its key that the policy has.
-func (r *Ring) Signers(now time.Time) []ssh.MultiAlgorithmSigner {
+// Signers returns the signers for key exchanges that begin now, in the order of the list:
+// each key, followed by the same key with its certificate if that is valid now. A
+// certificate adds its own algorithms, for those of its key that the policy allows.
+func (r *Ring) Signers(now time.Time) []ssh.MultiAlgorithmSigner { return signers(r.exchange, now) }
+
+// SignersFor returns the signers for a key exchange with a client that offers host key
+// algorithms (server_host_key_algorithms, RFC 4253 section 7.1). They are those of Signers,
+// unless the client offers none of their algorithms. Such a client cannot have connected
+// before, so it knows no key of this endpoint that another one could contradict, and gets
+// the advertised keys of other types without waiting until they are active.
+func (r *Ring) SignersFor(offered []string, now time.Time) []ssh.MultiAlgorithmSigner {
+	current := r.Signers(now)
+	for _, s := range current {
+		if slices.ContainsFunc(s.Algorithms(), func(a string) bool { return slices.Contains(offered, a) }) {
+			return current
+		}
+	}
+	return append(current, signers(r.coming, now)...)
+}
+
+func signers(keys []*Key, now time.Time) []ssh.MultiAlgorithmSigner {
 	var out []ssh.MultiAlgorithmSigner
-	for _, k := range r.exchange {
+	for _, k := range keys {
 		out = append(out, k.Signer)
 		if k.certificate != nil && validAt(k.certificate, now) {
 			out = append(out, k.certified)
@@ -134,8 +160,8 @@ func (r *Ring) Signers(now time.Time) []ssh.MultiAlgorithmSigner {
 	return out
 }
 
-// Uncertified are the keys that key exchanges use without the certificate that they have,
-// since it is not valid now.
+// Uncertified returns the keys that key exchanges use without their certificate because it
+// is not valid now.
 func (r *Ring) Uncertified(now time.Time) []*Key {
 	var out []*Key
 	for _, k := range r.exchange {
@@ -146,17 +172,17 @@ func (r *Ring) Uncertified(now time.Time) []*Key {
 	return out
 }
 
-// Announcement is the payload of a global request hostkeys-00@openssh.com (OpenSSH PROTOCOL
-// section 2.5): the public keys that clients are told of, each as a string in SSH wire format.
+// Announcement returns the payload of a global request hostkeys-00@openssh.com (OpenSSH
+// PROTOCOL section 2.5): the announced public keys, each as a string in SSH wire format.
 func (r *Ring) Announcement() []byte { return r.announcement }
 
-// Find returns the key of a public key in SSH wire format, whatever its state.
+// Find returns the key with a public key in SSH wire format, whatever its state.
 func (r *Ring) Find(wire []byte) (*Key, bool) {
 	k, ok := r.byWire[string(wire)]
 	return k, ok
 }
 
-// Has says whether there is a key of a fingerprint.
+// Has reports whether there is a key with a fingerprint.
 func (r *Ring) Has(fingerprint string) bool {
 	for _, k := range r.keys {
 		if k.Fingerprint == fingerprint {

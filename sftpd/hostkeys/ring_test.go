@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
-// announced are the keys in a payload of hostkeys-00@openssh.com.
+// announced returns the keys in a payload of hostkeys-00@openssh.com.
 func announced(t *testing.T, payload []byte) []string {
 	t.Helper()
 	var out []string
@@ -35,8 +35,7 @@ func announced(t *testing.T, payload []byte) []string {
 	return out
 }
 
-// TestStates: which keys are used, announced and proved in each state, through a rotation and
-// where there are several types.
+// TestStates: which keys are used, announced and proved in each state, during a rotation and with several key types.
 func TestStates(t *testing.T) {
 	a, aFile := configtest.Key(t)
 	b, bFile := configtest.Key(t)
@@ -60,9 +59,9 @@ func TestStates(t *testing.T) {
 		{"ar b*", "b", "a b"},
 		{"b*", "b", "b"},
 		{"a* bs cs e*", "a e", "a e"},
-		{"ar bv e*", "a e", "a b e"}, // no active key of the type: a is still used
-		{"ar br e*", "a e", "a b e"}, // one of a type
-		{"as bv e*", "e", "b e"},     // none that is to come is used
+		{"ar bv e*", "a e", "a b e"}, // there is no active key of the type: a is still used
+		{"ar br e*", "a e", "a b e"}, // one per type
+		{"as bv e*", "e", "b e"},     // no key that is not yet active is used
 		{"a* br er", "a e", "a b e"},
 	} {
 		t.Run(tc.keys, func(t *testing.T) {
@@ -101,6 +100,62 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// TestClientOfAnotherType: a key that is advertised is used for a client that can use no other, and for no one else; one that pods
+// may lack is not, and neither is a spare of a type that the client can use.
+func TestClientOfAnotherType(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 3072)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, ed := configtest.Key(t)
+	_, spare := configtest.Key(t)
+	files := map[byte][]byte{'e': ed, 's': spare, 'r': configtest.PEM(t, rsaKey), 'c': configtest.PEM(t, ecKey)}
+	states := map[byte]string{'*': config.HostKeyActive, 'v': config.HostKeyAdvertised, 's': config.HostKeyStaged, 'r': config.HostKeyRetiring}
+	const rsaOld, ed25519, ecdsa256 = ssh.KeyAlgoRSA, ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256
+	for _, tc := range []struct {
+		policy, keys string
+		offered      []string
+		want         string // the types of the signers
+	}{
+		{cryptopolicy.Legacy2026, "e* rv", []string{rsaOld}, "ssh-ed25519 ssh-rsa"},
+		{cryptopolicy.Legacy2026, "e* rv", []string{rsaOld, ed25519}, "ssh-ed25519"},
+		{cryptopolicy.Legacy2026, "e* rv", nil, "ssh-ed25519 ssh-rsa"},
+		{cryptopolicy.Legacy2026, "e* rs", []string{rsaOld}, "ssh-ed25519"},
+		{cryptopolicy.Legacy2026, "e* r*", []string{rsaOld}, "ssh-ed25519 ssh-rsa"},
+		{cryptopolicy.Legacy2026, "e* sv", []string{rsaOld}, "ssh-ed25519"},
+		{cryptopolicy.Legacy2026, "e* sv rv cv", []string{ecdsa256}, "ssh-ed25519 ssh-rsa ecdsa-sha2-nistp256"},
+		{cryptopolicy.Legacy2026, "r* ev", []string{rsaOld}, "ssh-rsa"},
+		{cryptopolicy.Modern2026, "e* rv", []string{rsaOld}, "ssh-ed25519 ssh-rsa"}, // which then signs with SHA-2 only
+		{cryptopolicy.Modern2026, "e* rv", []string{ssh.KeyAlgoRSASHA256}, "ssh-ed25519 ssh-rsa"},
+		{cryptopolicy.Modern2026, "er rv", []string{ed25519}, "ssh-ed25519"},
+	} {
+		policy, err := cryptopolicy.Lookup(tc.policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var data [][]byte
+		var settings []config.HostKey
+		for f := range strings.FieldsSeq(tc.keys) {
+			data, settings = append(data, files[f[0]]), append(settings, config.HostKey{State: states[f[1]]})
+		}
+		ring, err := Load(data, settings, policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range ring.SignersFor(tc.offered, time.Now()) {
+			got = append(got, s.PublicKey().Type())
+		}
+		if strings.Join(got, " ") != tc.want {
+			t.Errorf("%s with %s for a client that offers %v: %v, want %s", tc.policy, tc.keys, tc.offered, got, tc.want)
+		}
+	}
+}
+
 func TestCertificateRefused(t *testing.T) {
 	host, file := configtest.Key(t)
 	other, _ := configtest.Key(t)
@@ -132,11 +187,11 @@ func TestCertificateRefused(t *testing.T) {
 		"two lines":       {good + "\n" + good, "not one line"},
 		"options":         {`from="10.0.0.0/8" ` + good, "not one line"},
 		"of a user":       {configtest.Line(configtest.Certificate(t, ca, ssh.UserCert, host.PublicKey(), "ada")), "not a host certificate"},
-		"another key":     {configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, other.PublicKey(), "h")), "it certifies another key, SHA256:"},
+		"another key":     {configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, other.PublicKey(), "h")), "it certifies the key SHA256:"},
 		"critical option": {signed(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"force-command": "x"} }), "critical options"},
 		"no time":         {signed(func(c *ssh.Certificate) { c.ValidBefore = c.ValidAfter }), "ends before it begins"},
 		"forged":          {configtest.Line(forged), "does not verify"},
-		"SHA-1":           {configtest.Line(configtest.Certificate(t, sha1, ssh.HostCert, host.PublicKey(), "h")), "no signatures of a CA with ssh-rsa"},
+		"SHA-1":           {configtest.Line(configtest.Certificate(t, sha1, ssh.HostCert, host.PublicKey(), "h")), "does not allow CA signatures with ssh-rsa"},
 		"short CA":        {configtest.Line(configtest.Certificate(t, configtest.Signer(t, shortCA), ssh.HostCert, host.PublicKey(), "h")), "too short"},
 	} {
 		_, err := Load([][]byte{file}, []config.HostKey{{Certificate: tc.line}}, modern(t))
@@ -151,7 +206,7 @@ func TestCertificateRefused(t *testing.T) {
 	}
 }
 
-// TestCertificateTime: a certificate is used in its time alone, and its key at all times.
+// TestCertificateTime: a certificate is used only within its validity period; its key always.
 func TestCertificateTime(t *testing.T) {
 	host, file := configtest.Key(t)
 	ca, _ := configtest.Key(t)
@@ -186,8 +241,8 @@ func TestCertificateTime(t *testing.T) {
 	}
 }
 
-// TestCertificateFollowsThePolicy: a certificate brings along no algorithm that the policy does
-// not have for its key, such as SHA-1, and none where its key is not used.
+// TestCertificateFollowsThePolicy: a certificate does not enable an algorithm that the policy excludes for its key, such as
+// SHA-1, and none if its key is not used.
 func TestCertificateFollowsThePolicy(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 3072)
 	if err != nil {

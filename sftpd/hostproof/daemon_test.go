@@ -24,7 +24,7 @@ const (
 	proveHostKeys    = hostproof.Request
 )
 
-// endpointKeys are host keys of three types and in four states; the active ones first.
+// endpointKeys returns host keys of three types and in four states, active ones first.
 type endpointKeys struct {
 	ed, ec, rsa, staged, advertised, retiring ssh.Signer
 }
@@ -53,7 +53,7 @@ func severalHostKeys(t *testing.T, dir *configtest.Dir) endpointKeys {
 	return k
 }
 
-// peer is a client that sees global requests.
+// peer is a client that records global requests.
 type peer struct {
 	ssh.Conn
 	*ssh.Client
@@ -89,7 +89,7 @@ func connect(t *testing.T, d *daemontest.Daemon, edit func(*ssh.ClientConfig), m
 	return peer{Conn: conn, Client: ssh.NewClient(conn, channels, none), requests: seen}
 }
 
-// announcement is the next global request, which has to be that of the host keys.
+// announcement returns the next global request, which must be the host-key announcement.
 func (p peer) announcement(t *testing.T) []string {
 	t.Helper()
 	select {
@@ -104,7 +104,7 @@ func (p peer) announcement(t *testing.T) []string {
 	}
 }
 
-// stringsIn are the strings that make up a payload.
+// stringsIn returns the strings that make up a payload.
 func stringsIn(t *testing.T, payload []byte) []string {
 	t.Helper()
 	var out []string
@@ -129,7 +129,7 @@ func wires(keys ...ssh.Signer) []string {
 	return out
 }
 
-// request is the payload that asks for proofs of keys.
+// request returns the payload that requests proofs of keys.
 func request(keys ...ssh.Signer) []byte { return concat(wires(keys...)...) }
 
 func concat(strings ...string) []byte {
@@ -140,7 +140,7 @@ func concat(strings ...string) []byte {
 	return out
 }
 
-// proves asks for proofs, verifies them as OpenSSH's client does and returns their algorithms.
+// proves requests proofs, verifies them as OpenSSH's client does, and returns their algorithms.
 func (p peer) proves(t *testing.T, keys ...ssh.Signer) []string {
 	t.Helper()
 	ok, answer, err := p.Conn.SendRequest(proveHostKeys, true, request(keys...))
@@ -173,16 +173,15 @@ func (p peer) refuses(t *testing.T, what string, payload []byte) {
 	}
 }
 
-// TestHostKeysAreAnnounced: each client hears of the keys once, right after its login, of all
-// but those that are staged; not again after a reload and a key exchange, and not before a
-// login.
+// TestHostKeysAreAnnounced: each client is told right after its login of all keys that are not staged; this happens once, not
+// again after a reload or key exchange, and never before a login.
 func TestHostKeysAreAnnounced(t *testing.T) {
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	keys := severalHostKeys(t, dir)
 	dir.AddUser("ada", "", key.PublicKey())
 	d := daemontest.Start(t, dir)
-	p := connect(t, d, func(c *ssh.ClientConfig) { c.RekeyThreshold = 1 }, ssh.PublicKeys(key)) // the least that x/crypto knows
+	p := connect(t, d, func(c *ssh.ClientConfig) { c.RekeyThreshold = 1 }, ssh.PublicKeys(key)) // the minimum that x/crypto allows
 	got, want := p.announcement(t), wires(keys.ed, keys.ec, keys.rsa, keys.advertised, keys.retiring)
 	slices.Sort(got)
 	slices.Sort(want)
@@ -191,7 +190,7 @@ func TestHostKeysAreAnnounced(t *testing.T) {
 	}
 	dir.Listener.HostKeys[3].State = config.HostKeyAdvertised
 	d.Reload(t, dir)
-	for range 3 { // a key exchange each, or more
+	for range 3 { // each a key exchange or more
 		daemontest.StillWorks(t, p.Client)
 	}
 	_ = p.Conn.Close()
@@ -200,7 +199,7 @@ func TestHostKeysAreAnnounced(t *testing.T) {
 	}
 }
 
-// TestClientsThatFailAtAnnouncements: they get none, and others that are named alike do.
+// TestClientsThatFailAtAnnouncements: clients known to break get no announcement; others with similar names do.
 func TestClientsThatFailAtAnnouncements(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -224,8 +223,8 @@ func TestClientsThatFailAtAnnouncements(t *testing.T) {
 	}
 }
 
-// TestHostKeysAreProved: a key is proved in each state, in the order of the request and once in
-// a connection; RSA with what the connection negotiated, or SHA-512. The operator hears of it.
+// TestHostKeysAreProved: a key is proved in any state, in the order of the request, and once per connection; RSA uses the
+// algorithm that the connection negotiated, or else SHA-512. The proof is reported to the operator.
 func TestHostKeysAreProved(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -241,7 +240,7 @@ func TestHostKeysAreProved(t *testing.T) {
 	}
 	p.refuses(t, "a key again", request(keys.rsa))
 	p.refuses(t, "a new one and a key again", request(keys.advertised, keys.rsa))
-	p.proves(t, keys.advertised, keys.ed) // the refusal did not use it up
+	p.proves(t, keys.advertised, keys.ed) // the refusal did not use up the proof
 	daemontest.StillWorks(t, p.Client)
 
 	for _, algorithm := range []string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512} {
@@ -270,8 +269,8 @@ func TestHostKeysAreProved(t *testing.T) {
 	}
 }
 
-// TestProofsRefused: what is not a list of this endpoint's keys, each once, is refused as a
-// whole; the session goes on, and what is right is answered.
+// TestProofsRefused: a request that is not a list of distinct keys of this endpoint is refused as a whole; the session
+// continues, and a valid request is answered.
 func TestProofsRefused(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -308,7 +307,7 @@ func TestProofsRefused(t *testing.T) {
 	} {
 		p.refuses(t, what, payload)
 	}
-	// Without an answer there is nothing to be signed.
+	// If no answer is wanted, nothing is signed.
 	if _, _, err := p.Conn.SendRequest(proveHostKeys, false, request(keys.rsa)); err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +318,7 @@ func TestProofsRefused(t *testing.T) {
 	}
 }
 
-// TestProofsFollowReloads: a connection is told of the keys that there are now.
+// TestProofsFollowReloads: after a reload, a connection gets proofs of the current keys.
 func TestProofsFollowReloads(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -352,8 +351,8 @@ func TestProofsFollowReloads(t *testing.T) {
 	daemontest.StillWorks(t, p.Client)
 }
 
-// TestProofsFollowThePolicy: an RSA key is proved with SHA-1 to a client that has negotiated
-// that and as long as the policy has it, and to nobody else.
+// TestProofsFollowThePolicy: an RSA key is proved with SHA-1 only to a client that has negotiated it, and only as long as the
+// policy allows it.
 func TestProofsFollowThePolicy(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -382,6 +381,6 @@ func TestProofsFollowThePolicy(t *testing.T) {
 	dir.Listener.CryptoPolicy, dir.Listener.CryptoPolicyNotAfter = cryptopolicy.Modern2026, nil
 	d.Reload(t, dir)
 	if got := later.proves(t, host); got[0] != ssh.KeyAlgoRSASHA512 {
-		t.Errorf("signed with %v when the policy has no SHA-1 any more", got)
+		t.Errorf("signed with %v when the policy has no SHA-1 anymore", got)
 	}
 }

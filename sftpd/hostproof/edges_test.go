@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 )
 
-// TestUnderstood: all clients but those that OpenSSH knows to fail.
+// TestUnderstood: every client gets announcements except those that OpenSSH knows to fail.
 func TestUnderstood(t *testing.T) {
 	for version, want := range map[string]bool{
 		"OpenSSH_10.5": true, "OpenSSH_9.2p1 Debian-2": true, "PuTTY_Release_0.83": true, "": true,
@@ -32,7 +32,7 @@ func TestUnderstood(t *testing.T) {
 	}
 }
 
-// negotiated is a connection that tells the algorithm of its host key.
+// negotiated is a connection with a given host-key algorithm.
 type negotiated struct {
 	conn
 	hostKey string
@@ -42,7 +42,8 @@ func (n *negotiated) Algorithms() ssh.NegotiatedAlgorithms {
 	return ssh.NegotiatedAlgorithms{HostKey: n.hostKey}
 }
 
-// TestAlgorithmOfProofs: that of the connection where the key has it, also as a certificate's, and else the policy's first.
+// TestAlgorithmOfProofs: proofs use the connection's algorithm if the key supports it (including a certificate's), and
+// otherwise the policy's first.
 func TestAlgorithmOfProofs(t *testing.T) {
 	policy, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
 	if err != nil {
@@ -88,7 +89,7 @@ func (broken) SignWithAlgorithm(io.Reader, []byte, string) (*ssh.Signature, erro
 	return nil, errBroken
 }
 
-// TestKeyThatDoesNotSign: it is no refusal, the error names the key, and its place is free again.
+// TestKeyThatDoesNotSign: a signing failure is not a refusal, the error names the key, and its slot is released.
 func TestKeyThatDoesNotSign(t *testing.T) {
 	ring, fingerprint, request := oneKey(t)
 	k, _ := ring.Find(request[4:])
@@ -103,7 +104,7 @@ func TestKeyThatDoesNotSign(t *testing.T) {
 	}
 }
 
-// TestAnnounce: one request, which wants no answer, with the keys; none for a client that fails at it.
+// TestAnnounce: the announcement is one request without a reply that lists the keys; a client that fails on it gets none.
 func TestAnnounce(t *testing.T) {
 	ring, _, request := oneKey(t)
 	for version, want := range map[string]int{"SSH-2.0-OpenSSH_10.5": 1, "SSH-2.0-TTSSH/2.72 Win32": 0} {
@@ -115,7 +116,7 @@ func TestAnnounce(t *testing.T) {
 	}
 }
 
-// recorded is a connection that keeps what was sent.
+// recorded is a connection that records what was sent.
 type recorded struct {
 	conn
 	names, payloads []string
@@ -127,7 +128,8 @@ func (r *recorded) SendRequest(name string, wantReply bool, payload []byte) (boo
 	return false, nil, nil
 }
 
-// TestOnceInAConnection: a key that was proved, or refused beside one that was, is not signed for again.
+// TestOnceInAConnection: a key is not signed for again if it was proved before, or was part of a refused request with one that
+// was.
 func TestOnceInAConnection(t *testing.T) {
 	ring, _, request := oneKey(t)
 	p := New(&conn{}, func() *hostkeys.Ring { return ring }, make(handshake.Slots, 1))

@@ -8,8 +8,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// FuzzProofRequest: a request that is taken is exactly the list of its keys, each once and no
-// more than there can be, whatever a client sends.
+// FuzzProofRequest: whatever a client sends, an accepted request is exactly the list of its keys, without duplicates and within
+// the limit.
 func FuzzProofRequest(f *testing.F) {
 	key := appendString(nil, []byte("ssh-ed25519 key"))
 	f.Add([]byte{})
@@ -50,7 +50,7 @@ func FuzzProofRequest(f *testing.F) {
 	})
 }
 
-// TestProofRequestIsBounded: as many keys as an endpoint can have are taken, and not one more.
+// TestProofRequestIsBounded: a request may list as many keys as an endpoint can have, and not one more.
 func TestProofRequestIsBounded(t *testing.T) {
 	var payload []byte
 	for i := range config.MaxHostKeys {

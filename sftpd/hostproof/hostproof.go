@@ -1,6 +1,6 @@
-// Package hostproof tells clients of the host keys that their server has, and proves to them that it has those: by these
-// requests of OpenSSH's, a client that is logged in learns the other host keys of its server, and forgets those that the
-// server has no more (OpenSSH PROTOCOL section 2.5).
+// Package hostproof announces a server's host keys to clients, and proves possession of them: with these OpenSSH
+// requests, a client that is logged in learns the server's other host keys, and forgets those that the server no longer
+// has (OpenSSH PROTOCOL section 2.5).
 package hostproof
 
 import (
@@ -24,7 +24,7 @@ import (
 const (
 	// Request is the global request by which a client asks for proofs.
 	Request = "hostkeys-prove-00@openssh.com"
-	// announcement is the one by which the server tells of its keys.
+	// announcement is the global request that lists the server's keys.
 	announcement = "hostkeys-00@openssh.com"
 )
 
@@ -35,8 +35,8 @@ var failAtAnnouncements = []string{
 	"TTSSH/2.6", "TTSSH/2.70", "TTSSH/2.71", "TTSSH/2.72",
 }
 
-// understood reports whether a client of an identification (RFC 4253 section 4.2) can be told of
-// host keys.
+// understood reports whether a client with an identification (RFC 4253 section 4.2) can handle
+// an announcement.
 func understood(clientVersion string) bool {
 	software := strings.TrimPrefix(clientVersion, "SSH-2.0-")
 	return !slices.ContainsFunc(failAtAnnouncements, func(begin string) bool { return strings.HasPrefix(software, begin) })
@@ -46,10 +46,10 @@ func understood(clientVersion string) bool {
 // asks again in its next connection.
 const Patience = 2 * time.Second
 
-// ErrRefused is a request that is not answered, for what it asks for or since there is no place to compute in.
+// ErrRefused is a request that is not answered, because of what it asks for or because no slot was free.
 var ErrRefused = errors.New("proofs of host keys refused")
 
-// Proofs are those of one connection. They are not safe for concurrent use.
+// Proofs answers the requests of one connection. They are not safe for concurrent use.
 type Proofs struct {
 	conn  ssh.Conn
 	ring  func() *hostkeys.Ring
@@ -57,15 +57,15 @@ type Proofs struct {
 	done  map[string]bool // keys that were proved, in SSH wire format
 }
 
-// New returns the proofs of a connection with a completed login, for which it needs the Conn of the ssh.ServerConn, as that
-// tells its algorithms. ring returns the host keys of the configuration in use, which may be newer than the connection, nil for
-// none; each request needs one of the slots.
+// New returns the proofs of a connection with a completed login, and needs the Conn of its ssh.ServerConn, which knows its
+// algorithms. ring returns the host keys of the configuration in use, which may be newer than the connection, nil for none;
+// each request needs one of the slots.
 func New(conn ssh.Conn, ring func() *hostkeys.Ring, slots handshake.Slots) *Proofs {
 	return &Proofs{conn: conn, ring: ring, slots: slots}
 }
 
-// Announce tells the client of the keys, unless it is one that fails at that. It is for right after the login, and once: a
-// second time ends OpenSSH's client.
+// Announce announces the keys, unless the client is known to fail at that. Call it once, right after the login: a second
+// announcement ends OpenSSH's client.
 func (p *Proofs) Announce() {
 	if r := p.ring(); r != nil && understood(string(p.conn.ClientVersion())) {
 		_, _, _ = p.conn.SendRequest(announcement, false, r.Announcement()) // a broken connection is noticed later
@@ -73,9 +73,9 @@ func (p *Proofs) Announce() {
 }
 
 // Answer answers the payload of a Request, and returns the fingerprints of the keys that were proved. A client asks once, for
-// the keys that it does not know. So each key is proved once in a connection, which bounds what a client can make the
-// daemon sign; and as many connections at a time sign as may exchange keys in groups, for a
-// signature of RSA takes some milliseconds, and there may be many in a request.
+// the keys that it does not know. So each key is proved once per connection, which bounds what a client can make the daemon
+// sign. Proofs share the slots of Diffie-Hellman exchanges, because an RSA signature takes some milliseconds and a request
+// may need many.
 func (p *Proofs) Answer(ctx context.Context, payload []byte) (answer []byte, proved []string, err error) {
 	keys, ok := p.wanted(payload)
 	if !ok {
@@ -98,7 +98,7 @@ func (p *Proofs) Answer(ctx context.Context, payload []byte) (answer []byte, pro
 	return answer, proved, nil
 }
 
-// wanted are the keys of a request, in its order. All have to be there to be proved.
+// wanted returns the keys of a request, in its order. A proof needs all of them.
 func (p *Proofs) wanted(payload []byte) ([]*hostkeys.Key, bool) {
 	blobs, ok := parseRequest(payload)
 	ring := p.ring()
@@ -124,7 +124,7 @@ func (p *Proofs) wanted(payload []byte) ([]*hostkeys.Key, bool) {
 
 // sign proves a key: over the request's name, the session ID and the public key. An RSA key
 // signs as the server did in the key exchange if that was with RSA, since OpenSSH's client
-// wants the same then, and else with the policy's first.
+// then expects the same algorithm, otherwise with the policy's first.
 func (p *Proofs) sign(k *hostkeys.Key) (*ssh.Signature, error) {
 	data := appendString(nil, []byte(Request))
 	data = appendString(data, p.conn.SessionID())
@@ -145,9 +145,9 @@ func appendString(b, s []byte) []byte {
 	return append(b, s...)
 }
 
-// parseRequest parses the payload of a Request: public keys in SSH wire format, each
-// as a string (RFC 4251 section 5). Not good are none, one twice, more than there can be, and
-// bytes after the last.
+// parseRequest parses the payload of a Request: public keys in SSH wire format, each as a
+// string (RFC 4251 section 5). No key, a key twice, more keys than possible and trailing
+// bytes are errors.
 func parseRequest(payload []byte) ([][]byte, bool) {
 	const prefix = 4
 	var keys [][]byte

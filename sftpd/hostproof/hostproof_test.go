@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 )
 
-// conn is what proofs need of a connection.
+// conn provides what proofs need from a connection.
 type conn struct {
 	ssh.Conn
 	version string
@@ -31,7 +31,7 @@ func (c *conn) SendRequest(name string, _ bool, _ []byte) (bool, []byte, error) 
 	return false, nil, nil
 }
 
-// oneKey is a ring of one host key, and the request for its proof.
+// oneKey returns a ring of one host key, and the request for its proof.
 func oneKey(t *testing.T) (ring *hostkeys.Ring, fingerprint string, request []byte) {
 	t.Helper()
 	policy, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
@@ -46,8 +46,8 @@ func oneKey(t *testing.T) (ring *hostkeys.Ring, fingerprint string, request []by
 	return ring, ssh.FingerprintSHA256(key.PublicKey()), appendString(nil, key.PublicKey().Marshal())
 }
 
-// TestProofsWaitForTheirTurn: without a place among the expensive computations a request is refused after a while, and so is
-// one whose connection ends meanwhile, at once.
+// TestProofsWaitForTheirTurn: a request that gets no slot for the expensive computation is refused after a while, or at once if
+// its connection ends.
 func TestProofsWaitForTheirTurn(t *testing.T) {
 	ring, fingerprint, request := oneKey(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -73,7 +73,7 @@ func TestProofsWaitForTheirTurn(t *testing.T) {
 			time.Sleep(time.Second)
 			slots.Release()
 		}()
-		for range 2 { // the place is given back
+		for range 2 { // the slot is given back
 			_, proved, err := waiting().Answer(t.Context(), request)
 			if err != nil || len(proved) != 1 || proved[0] != fingerprint {
 				t.Errorf("%v, %v", proved, err)
@@ -82,7 +82,7 @@ func TestProofsWaitForTheirTurn(t *testing.T) {
 	})
 }
 
-// TestWithoutConfiguration: nothing is announced and nothing proved.
+// TestWithoutConfiguration: without a configuration, nothing is announced or proved.
 func TestWithoutConfiguration(t *testing.T) {
 	_, _, request := oneKey(t)
 	c := &conn{version: "SSH-2.0-OpenSSH_10.5"}

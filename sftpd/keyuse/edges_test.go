@@ -15,21 +15,22 @@ func nobody(string) bool { return false }
 
 func anybody(string) bool { return true }
 
-// uses are how many a book has.
-func uses(b *Book) int { return len(b.Since("", 0, config.MaxKeyUses).Uses) }
+// uses returns how many entries a book has.
+func uses(b *Tracker) int { return len(b.Since("", 0, config.MaxKeyUses).Uses) }
 
-// TestToldOf: what is known to have been told is what the caller of this book had, and no more than there was; it never shrinks.
+// TestToldOf: a caller acknowledges only what it has received from this book, never more than there was, and the acknowledged
+// position never moves back.
 func TestToldOf(t *testing.T) {
 	for name, tc := range map[string]struct {
-		ask  func(b *Book, last uint64)
+		ask  func(b *Tracker, last uint64)
 		left int
 	}{
-		"asked from the start":      {func(b *Book, _ uint64) { b.Since(b.instance, 0, 9) }, 3},
-		"of another process":        {func(b *Book, last uint64) { b.Since("another", last, 9) }, 3},
-		"has all":                   {func(b *Book, last uint64) { b.Since(b.instance, last, 9) }, 0},
-		"has all but the last":      {func(b *Book, last uint64) { b.Since(b.instance, last-1, 9) }, 1},
-		"has all, and starts again": {func(b *Book, last uint64) { b.Since(b.instance, last, 9); b.Since(b.instance, 0, 9) }, 0},
-		"has what there was not":    {func(b *Book, last uint64) { b.Since(b.instance, last+9, 9); b.Note("late", "k", noon) }, 1},
+		"asked from the start":      {func(b *Tracker, _ uint64) { b.Since(b.instance, 0, 9) }, 3},
+		"of another process":        {func(b *Tracker, last uint64) { b.Since("another", last, 9) }, 3},
+		"has all":                   {func(b *Tracker, last uint64) { b.Since(b.instance, last, 9) }, 0},
+		"has all but the last":      {func(b *Tracker, last uint64) { b.Since(b.instance, last-1, 9) }, 1},
+		"has all, and starts again": {func(b *Tracker, last uint64) { b.Since(b.instance, last, 9); b.Since(b.instance, 0, 9) }, 0},
+		"has what there was not":    {func(b *Tracker, last uint64) { b.Since(b.instance, last+9, 9); b.Note("late", "k", noon) }, 1},
 	} {
 		b := New()
 		for i := range 3 {
@@ -42,7 +43,7 @@ func TestToldOf(t *testing.T) {
 	}
 }
 
-// TestKept: uses of users that are present stay, however old; those of others go with their day.
+// TestKept: uses of current users are kept however old they are; those of others are dropped after their day.
 func TestKept(t *testing.T) {
 	b := New()
 	b.Note("here", "k", noon)
@@ -60,7 +61,7 @@ func TestKept(t *testing.T) {
 	want(t, b.Since("", 0, config.MaxKeyUses), map[string]string{"here k": "2026-11-25"})
 }
 
-// TestProofsOfThoseWhoAreGone: they do not count, whether they were told or not.
+// TestProofsOfThoseWhoAreGone: proofs of removed users do not count, whether they were reported or not.
 func TestProofsOfThoseWhoAreGone(t *testing.T) {
 	for name, tc := range map[string]struct {
 		present, hostKey func(string) bool
@@ -75,8 +76,8 @@ func TestProofsOfThoseWhoAreGone(t *testing.T) {
 	}
 }
 
-// TestOldestFirst: of more than may be told those that changed first come first, and the rest after them; a report that has just as
-// many as it may says that there are no more.
+// TestOldestFirst: if there are more changes than fit a report, the oldest come first and the rest follow; a report that is
+// exactly full says that there are no more.
 func TestOldestFirst(t *testing.T) {
 	b := New()
 	for i := range 5 {
@@ -106,7 +107,7 @@ func TestOldestFirst(t *testing.T) {
 	}
 }
 
-// TestSameDayIsNoChange: nothing has to be told again.
+// TestSameDayIsNoChange: a second use on the same day is not reported again.
 func TestSameDayIsNoChange(t *testing.T) {
 	b := New()
 	b.Note("u", "k", noon)

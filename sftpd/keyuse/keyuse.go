@@ -1,6 +1,6 @@
-// Package keyuse remembers the day on which each key of each user last logged in, and which
-// host keys were proved to clients of which users. What it knows ends with the process:
-// whoever wants to keep it asks in time.
+// Package keyuse remembers the day on which each key of each user last logged in, which host
+// keys were proved to which users' clients, and which users' logins were refused. It is lost
+// when the process ends: the operator polls it in time.
 package keyuse
 
 import (
@@ -12,51 +12,55 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// key of a user. The same key of another user is another one.
+// key identifies a key of a user. The same public key of another user is a different one.
 type key struct{ uid, fingerprint string }
 
-// use is the last one of a key.
+// use is the last use of a key.
 type use struct {
 	day string
 	// sequence is the number of the change that set day.
 	sequence uint64
 }
 
-// Book holds the uses and proofs. It is safe for concurrent use; a nil Book notes nothing. It
-// holds no more entries than keys of present users have logged in, and than present users
-// have seen proofs of present host keys, at some 250 bytes each.
-type Book struct {
+// Tracker holds the uses and proofs. It is safe for concurrent use; a nil Tracker records nothing.
+// It has at most one entry for each key of a current user that logged in, for each proof of a
+// current host key to a current user, and for each user with refused logins, at some 250 bytes each.
+type Tracker struct {
 	instance string
 
 	mu       sync.Mutex
 	sequence uint64 // mu protects it and what follows
-	// told is the sequence that a caller is known to have.
+	// told is the sequence that a caller has acknowledged.
 	told uint64
 	uses map[key]use
 	// proofs are the sequences of the first proofs of host keys.
 	proofs map[key]uint64
+	// refused are the refused logins, by the user's UID.
+	refused map[string]refusals
 }
 
-// New returns an empty book.
-func New() *Book { return &Book{instance: rand.Text(), uses: map[key]use{}, proofs: map[key]uint64{}} }
+// New returns an empty Tracker.
+func New() *Tracker {
+	return &Tracker{instance: rand.Text(), uses: map[key]use{}, proofs: map[key]uint64{}, refused: map[string]refusals{}}
+}
 
-// Note notes a login. Days are those of UTC, so that pods in different places agree, and
+// Note records a login. Days are those of UTC, so that pods in different places agree, and
 // never go back when the clock does.
-func (b *Book) Note(uid, fingerprint string, now time.Time) {
+func (b *Tracker) Note(uid, fingerprint string, now time.Time) {
 	if b == nil {
 		return
 	}
 	k, day := key{uid, fingerprint}, now.UTC().Format(time.DateOnly)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if day > b.uses[k].day { // as texts they compare like days
+	if day > b.uses[k].day { // ISO dates sort lexically
 		b.sequence++
 		b.uses[k] = use{day: day, sequence: b.sequence}
 	}
 }
 
-// NoteProof notes that a client of a user has seen the proof of a host key.
-func (b *Book) NoteProof(uid, fingerprint string) {
+// NoteProof records that a user's client has received a proof of a host key.
+func (b *Tracker) NoteProof(uid, fingerprint string) {
 	if b == nil {
 		return
 	}
@@ -69,11 +73,11 @@ func (b *Book) NoteProof(uid, fingerprint string) {
 	}
 }
 
-// Keep forgets the uses of users that are not present any more, once a caller has been told
-// of them: a user may go in the minute of its login. Those of days before are forgotten
-// anyway, for there may be no caller at all. Of proofs it keeps those that still count, which
-// are of users and host keys that are present.
-func (b *Book) Keep(present, hostKey func(string) bool, now time.Time) {
+// Keep forgets the uses of users that no longer exist, once a caller has been told of them: a
+// user may be deleted in the minute of its login. Uses of earlier days are forgotten anyway,
+// because there may be no caller at all. Proofs are kept only for current users and host
+// keys.
+func (b *Tracker) Keep(present, hostKey func(string) bool, now time.Time) {
 	if b == nil {
 		return
 	}
@@ -92,10 +96,10 @@ func (b *Book) Keep(present, hostKey func(string) bool, now time.Time) {
 	}
 }
 
-// Since returns what has changed after a report that this book gave before; all of it if
-// that came from another book, such as the one of a process that has ended. The oldest
-// changes come first: where there are more than limit, the caller asks again after these.
-func (b *Book) Since(instance string, sequence uint64, limit int) config.KeyUseReport {
+// Since returns what has changed since an earlier report of this Tracker; everything if
+// that came from another one, such as an earlier process. The oldest changes come first: if
+// there are more than limit, the caller asks again after these.
+func (b *Tracker) Since(instance string, sequence uint64, limit int) config.KeyUseReport {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if instance != b.instance {
@@ -117,12 +121,17 @@ func (b *Book) Since(instance string, sequence uint64, limit int) config.KeyUseR
 			r.HostKeyProofs = append(r.HostKeyProofs, config.HostKeyProof{UID: k.uid, Fingerprint: k.fingerprint})
 		}
 	}
+	for _, e := range b.refused {
+		if e.sequence > sequence && e.sequence <= last {
+			r.Refusals = append(r.Refusals, e.LoginRefusals)
+		}
+	}
 	return r
 }
 
-// cut returns the sequence of the last of the changes after another one, or of as many of them
-// as the limit allows. Each change has a sequence of its own.
-func (b *Book) cut(after uint64, limit int) (last uint64, more bool) {
+// cut returns the sequence of the last change after another one, or of the last one that the
+// limit allows. Each change has a sequence of its own.
+func (b *Tracker) cut(after uint64, limit int) (last uint64, more bool) {
 	var changes []uint64
 	for _, u := range b.uses {
 		if u.sequence > after {
@@ -132,6 +141,11 @@ func (b *Book) cut(after uint64, limit int) (last uint64, more bool) {
 	for _, noted := range b.proofs {
 		if noted > after {
 			changes = append(changes, noted)
+		}
+	}
+	for _, e := range b.refused {
+		if e.sequence > after {
+			changes = append(changes, e.sequence)
 		}
 	}
 	if len(changes) <= limit {

@@ -26,7 +26,7 @@ func want(t *testing.T, r config.KeyUseReport, uses map[string]string) {
 	}
 }
 
-// A caller who asks for what came after the last report hears of each key once a day.
+// A caller that asks for changes since the last report gets each key once a day.
 func TestReports(t *testing.T) {
 	b := New()
 	evening := time.Date(2026, 11, 25, 23, 59, 0, 0, time.UTC)
@@ -42,12 +42,12 @@ func TestReports(t *testing.T) {
 	b.Note("u1", "k1", evening.Add(30*time.Second))
 	want(t, b.Since(second.Instance, second.Sequence, config.MaxKeyUses), map[string]string{})
 
-	// Midnight is that of UTC, and a clock that is put back changes nothing.
+	// Days begin at midnight UTC, and setting a clock back changes nothing.
 	b.Note("u1", "k1", evening.Add(2*time.Minute).In(time.FixedZone("", -8*3600)))
 	b.Note("u1", "k1", evening)
 	want(t, b.Since(second.Instance, second.Sequence, config.MaxKeyUses), map[string]string{"u1 k1": "2026-11-26"})
 
-	// Who has a report of another process gets all.
+	// A caller whose last report came from another process gets all entries.
 	all := map[string]string{"u1 k1": "2026-11-26", "u2 k1": "2026-11-25"}
 	want(t, b.Since(New().instance, 99, config.MaxKeyUses), all)
 	want(t, b.Since("", 0, config.MaxKeyUses), all)
@@ -69,22 +69,21 @@ func TestGoneUsersAreForgotten(t *testing.T) {
 	b.Note("u2", "k1", noon)
 	first := b.Since("", 0, config.MaxKeyUses)
 	b.Note("u3", "k1", noon)
-	keep(first, 3, noon) // nobody is known to have heard of any
+	keep(first, 3, noon) // no caller is known to have received any
 	b.Since(first.Instance, first.Sequence, config.MaxKeyUses)
-	keep(first, 2, noon) // u3 was not told yet
+	keep(first, 2, noon) // u3 has not been reported yet
 	keep(first, 1, noon.Add(24*time.Hour))
 }
 
 func TestNoBook(t *testing.T) {
-	var b *Book
+	var b *Tracker
 	b.Note("u1", "k1", time.Now())
 	none := func(string) bool { return false }
 	b.NoteProof("u1", "h1")
 	b.Keep(none, none, time.Now())
 }
 
-// A proof is told once, with the sequence of the uses, and as long as its user and its host
-// key are there.
+// A proof is reported once, in the same sequence as the uses, and as long as its user and host key exist.
 func TestProofs(t *testing.T) {
 	b := New()
 	proofs := func(after config.KeyUseReport, want ...config.HostKeyProof) config.KeyUseReport {
@@ -120,7 +119,8 @@ func TestProofs(t *testing.T) {
 	proofs(config.KeyUseReport{}, three)
 }
 
-// Parts of a report are together the whole, without the same twice, whatever their size; what comes meanwhile is told too.
+// The parts of a report, whatever their size, together make up the whole without duplicates; changes that arrive in between are
+// included.
 func TestParts(t *testing.T) {
 	for _, limit := range []int{1, 2, 3, 7, 100} {
 		b := New()

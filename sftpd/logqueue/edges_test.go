@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/logqueue"
 )
 
-// blocked returns a queue whose writer has taken one line and takes no more before it is opened.
+// blocked returns a queue whose writer has taken one line and takes no more until it is opened.
 func blocked(t *testing.T) (*logqueue.Queue, *gate) {
 	t.Helper()
 	g := &gate{open: make(chan struct{})}
@@ -22,7 +22,7 @@ func blocked(t *testing.T) (*logqueue.Queue, *gate) {
 	return q, g
 }
 
-// write takes note of the fact that a writer is never told of a drop.
+// write relies on the fact that a writer is never told of a drop.
 func write(t *testing.T, q *logqueue.Queue, line string) {
 	t.Helper()
 	if n, err := q.Write([]byte(line)); n != len(line) || err != nil {
@@ -30,7 +30,7 @@ func write(t *testing.T, q *logqueue.Queue, line string) {
 	}
 }
 
-// TestBound: lines of 1 MiB wait, not a byte more, and there is room again when they are gone.
+// TestBound: exactly 1 MiB of lines is queued, and space is released once they are written.
 func TestBound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, g := blocked(t)
@@ -55,7 +55,7 @@ func TestBound(t *testing.T) {
 	})
 }
 
-// TestNothingIsWritten: it does not keep what comes after it.
+// TestNothingIsWritten: an empty write does not delay the next one.
 func TestNothingIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, g := blocked(t)
@@ -70,7 +70,7 @@ func TestNothingIsWritten(t *testing.T) {
 	})
 }
 
-// TestNotes: what was dropped is told before the next line, once, as a line that programs can read.
+// TestNotes: before the next line, the number of dropped lines is written once, in a machine-readable form.
 func TestNotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, g := blocked(t)
@@ -113,7 +113,7 @@ func TestNotes(t *testing.T) {
 	})
 }
 
-// TestClose: it waits for what is written, no longer than it may, and not at all when nothing waits.
+// TestClose: Close waits for pending writes, within its limit, and not at all if there are none.
 func TestClose(t *testing.T) {
 	for opens, want := range map[time.Duration]time.Duration{0: 0, 3 * time.Second: 3 * time.Second, 7 * time.Second: 5 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestClose(t *testing.T) {
 			if !slices.Equal(kept, []string{"first\n", "second\n"}) {
 				t.Errorf("%q", kept)
 			}
-			q.Close(time.Hour) // nothing is left to be done
+			q.Close(time.Hour) // there is nothing left to do
 			if took := time.Since(begin); took > 8*time.Second {
 				t.Errorf("closed after %s", took)
 			}
@@ -150,7 +150,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// TestLinesAreCopied: whoever writes uses its memory again.
+// TestLinesAreCopied: the caller may reuse its buffer.
 func TestLinesAreCopied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, g := blocked(t)
@@ -174,7 +174,8 @@ func TestLinesAreCopied(t *testing.T) {
 	})
 }
 
-// TestRefusedAreNotTold: what the writer refused is counted, but no line of the next, which it may refuse as well.
+// TestRefusedAreNotTold: lines refused by the writer are counted, but not announced in a further line, which the writer may
+// refuse as well.
 func TestRefusedAreNotTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &refusing{times: 2}
@@ -189,7 +190,7 @@ func TestRefusedAreNotTold(t *testing.T) {
 	})
 }
 
-// refusing refuses some lines, and takes the others.
+// refusing is a writer that refuses some lines.
 type refusing struct {
 	times int
 	b     strings.Builder

@@ -1,9 +1,9 @@
-// Package logqueue keeps whoever logs from waiting for where the log goes.
+// Package logqueue keeps callers from waiting for the log's destination.
 //
-// The daemon's own log tells of reloads, revocations and ends. Standard error of a pod is a pipe to the container
-// runtime, which stops taking anything while the node's disk is full or slow. What the daemon does must not wait for
-// that, so lines wait here, and are dropped and counted when there are too many. (The audit log is another matter: no
-// line of it is dropped, and its sessions wait.)
+// The daemon's own log reports reloads, revocations and ends. A pod's standard error is a pipe to the container
+// runtime, which stops reading while the node's disk is full or slow. The daemon must not wait for that, so lines are
+// queued here, and dropped and counted when there are too many. (The audit log differs: none of its lines is dropped,
+// and its sessions wait.)
 package logqueue
 
 import (
@@ -26,7 +26,7 @@ type Queue struct {
 	waiting [][]byte
 	size    int
 	closed  bool
-	unsaid  uint64 // of those that were dropped
+	unsaid  uint64 // of dropped lines
 
 	wake  chan struct{}
 	ended chan struct{}
@@ -57,7 +57,7 @@ func (q *Queue) Write(line []byte) (int, error) {
 // Dropped returns how many lines were dropped, or refused by the writer.
 func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 
-// Close writes what waits, for as long as the limit permits. Lines that come later are dropped.
+// Close writes the queued lines until the limit has passed. Later lines are dropped.
 func (q *Queue) Close(limit time.Duration) {
 	q.mu.Lock()
 	q.closed = true
@@ -72,7 +72,7 @@ func (q *Queue) Close(limit time.Duration) {
 func (q *Queue) signal() {
 	select {
 	case q.wake <- struct{}{}:
-	default: // it is about to look
+	default: // it is about to check
 	}
 }
 
@@ -97,7 +97,7 @@ func (q *Queue) run() {
 	}
 }
 
-// next takes the first line that waits, if any, and how many were dropped before it. A line may be empty.
+// next removes the first queued line, if any, and how many were dropped before it. A line may be empty.
 func (q *Queue) next() (line []byte, unsaid uint64, ok, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -112,6 +112,6 @@ func (q *Queue) next() (line []byte, unsaid uint64, ok, closed bool) {
 }
 
 func dropNote(lines uint64) []byte {
-	return fmt.Appendf(nil, `{"time":%q,"level":"WARN","msg":"lines of this log were dropped: standard error did not take them","lines":%d}`+"\n",
+	return fmt.Appendf(nil, `{"time":%q,"level":"WARN","msg":"lines of this log were dropped: standard error did not accept them","lines":%d}`+"\n",
 		time.Now().Format(time.RFC3339Nano), lines)
 }

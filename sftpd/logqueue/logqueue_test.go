@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/logqueue"
 )
 
-// gate takes nothing until it is opened.
+// gate blocks writes until it is opened.
 type gate struct {
 	open chan struct{}
 
@@ -27,8 +27,8 @@ func (g *gate) Write(p []byte) (int, error) {
 	return g.b.Write(p)
 }
 
-// TestNobodyWaits: while the writer blocks, lines are kept up to a bound and then dropped; what
-// was kept arrives in order, with the number of those that were dropped.
+// TestNobodyWaits: while the writer blocks, lines are kept up to a limit and then dropped; those kept arrive in order, with the
+// number of dropped ones.
 func TestNobodyWaits(t *testing.T) {
 	g := &gate{open: make(chan struct{})}
 	q := logqueue.New(g)
@@ -44,7 +44,7 @@ func TestNobodyWaits(t *testing.T) {
 	if kept := lines - int(dropped); kept < 1000 || kept > 1100 {
 		t.Errorf("%d lines of %d bytes are kept", kept, size)
 	}
-	q.Close(50 * time.Millisecond) // returns though nothing is taken
+	q.Close(50 * time.Millisecond) // returns even though nothing is written
 	close(g.open)
 	q.Close(10 * time.Second)
 	g.mu.Lock()
@@ -72,7 +72,7 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-// TestRefusedLinesCount: a line that the writer does not take is one that was dropped.
+// TestRefusedLinesCount: a line that the writer refuses counts as dropped.
 func TestRefusedLinesCount(t *testing.T) {
 	q := logqueue.New(broken{})
 	fmt.Fprintln(q, "one")

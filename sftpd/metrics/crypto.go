@@ -11,11 +11,11 @@ import (
 )
 
 // curve25519LibSSH is the older name of curve25519-sha256, which no list of a policy has
-// since golang.org/x/crypto/ssh adds it by itself.
+// since golang.org/x/crypto/ssh adds it automatically.
 const curve25519LibSSH = "curve25519-sha256@libssh.org"
 
-// knownAlgorithms bound the label: what a connection can have negotiated is in the lists
-// of some policy, or follows from them.
+// knownAlgorithms bounds the label: what a connection can negotiate is in some policy's
+// lists, or follows from them.
 var knownAlgorithms = func() map[string]bool {
 	known := map[string]bool{curve25519LibSSH: true}
 	for _, p := range cryptopolicy.All() {
@@ -29,7 +29,7 @@ var knownAlgorithms = func() map[string]bool {
 	return known
 }()
 
-// algorithms counts those of a login: so an operator sees who would be locked out before a policy is tightened.
+// algorithms counts the algorithms of a login: they show which clients a stricter policy would lock out.
 func (m *Metrics) algorithms(a event.Algorithms) {
 	for _, of := range []struct{ kind, name string }{
 		{"key_exchange", a.KeyExchange},
@@ -48,9 +48,9 @@ func (m *Metrics) algorithms(a event.Algorithms) {
 	}
 }
 
-// WatchCryptoPolicy exports the crypto policy that is in effect whenever the metrics are
-// read, since it changes with the time. The function returns "" before the first
-// configuration, and the zero time for a policy without an end.
+// WatchCryptoPolicy exports the crypto policy in effect when the metrics are read, since it
+// changes with time. The function returns "" before the first configuration, and the zero
+// time for a policy without an end.
 func (m *Metrics) WatchCryptoPolicy(inEffect func() (name string, notAfter time.Time)) {
 	m.Registry.MustRegister(policyCollector(inEffect))
 }
@@ -61,7 +61,7 @@ var (
 	policyInfo = prometheus.NewDesc("sftpd_crypto_policy_info",
 		"1, with the crypto policy of new connections.", []string{"policy"}, nil)
 	policyNotAfter = prometheus.NewDesc("sftpd_crypto_policy_not_after_timestamp_seconds",
-		"When the configured crypto policy gives way to the default one, in seconds since 1970; 0 for never.", nil, nil)
+		"When the default crypto policy replaces the configured one, in seconds since 1970; 0 for never.", nil, nil)
 )
 
 func (policyCollector) Describe(ch chan<- *prometheus.Desc) {

@@ -7,7 +7,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 )
 
-// TestLabelsAreBounded: a name that is in no policy makes no label of its own.
+// TestLabelsAreBounded: a name that no policy contains does not create a label value.
 func TestLabelsAreBounded(t *testing.T) {
 	m := metrics.New("test")
 	for _, name := range []string{"made-up-1", "made-up-2", "ssh-ed25519", ""} {

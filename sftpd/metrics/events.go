@@ -6,7 +6,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Emit implements event.Sink. It waits for nothing.
+// Emit implements event.Sink. It does not block.
 func (m *Metrics) Emit(e event.Event) {
 	switch e := e.(type) {
 	case event.ConnectionOpened:
@@ -24,7 +24,7 @@ func (m *Metrics) Emit(e event.Event) {
 	case event.LoginRefused:
 		m.loginRefused(e.Method, e.Reason)
 	case event.Login:
-		m.logins.WithLabelValues(strings.Join(e.Methods, "+"), "ok").Inc()
+		m.logins.WithLabelValues(strings.Join(e.Methods, ","), "ok").Inc()
 		m.sessions.Inc()
 		m.algorithms(e.Algorithms)
 	case event.SessionEnding:
@@ -39,6 +39,9 @@ func (m *Metrics) Emit(e event.Event) {
 	case event.Operation:
 		m.operations.WithLabelValues(e.Operation, string(e.Result)).Inc()
 		m.hashed.Add(float64(e.BytesRead))
+	case event.FileExpired:
+		m.expired.WithLabelValues(e.Rule).Inc()
+		m.expiredBytes.WithLabelValues(e.Rule).Add(float64(e.Size))
 	}
 }
 

@@ -6,13 +6,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Logs are what is exported of the audit log and of the daemon's own.
+// Logs provides what is exported about the audit log and the daemon's own log.
 type Logs struct {
 	// AuditFailures returns how many lines of the audit log could not be written.
 	AuditFailures func() uint64
-	// AuditBlocked returns for how long it has not taken a line, 0 for less than some seconds.
+	// AuditBlocked returns for how long it has not accepted a line, 0 for less than a few seconds.
 	AuditBlocked func() time.Duration
-	// Dropped returns how many lines of the daemon's own log were dropped. Nil is for none.
+	// Dropped returns how many lines of the daemon's own log were dropped. Nil means none.
 	Dropped func() uint64
 }
 
@@ -23,13 +23,13 @@ func (m *Metrics) WatchLogs(l Logs) {
 	}
 	m.Registry.MustRegister(
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "sftpd_audit_write_failures_total", Help: "Lines of the audit log that standard output did not take, and that are lost.",
+			Name: "sftpd_audit_write_failures_total", Help: "Lines of the audit log that standard output did not accept, and that are lost.",
 		}, func() float64 { return float64(l.AuditFailures()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sftpd_audit_blocked_seconds", Help: "For how long a line of the audit log has been waiting for standard output, 0 for less than 5 seconds. Meanwhile logins and sessions wait.",
 		}, func() float64 { return l.AuditBlocked().Seconds() }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "sftpd_log_dropped_lines_total", Help: "Lines of the daemon's own log that standard error did not take.",
+			Name: "sftpd_log_dropped_lines_total", Help: "Lines of the daemon's own log that standard error did not accept.",
 		}, func() float64 { return float64(l.Dropped()) }),
 	)
 }

@@ -1,5 +1,5 @@
 // Package metrics holds the daemon's Prometheus metrics. No label takes a value that a
-// client chooses, so their number is bounded: no login names, addresses or paths.
+// client chooses, so the number of series is bounded: no login names, addresses or paths.
 package metrics
 
 import (
@@ -24,12 +24,13 @@ type Metrics struct {
 	hostKeyProofs, traceSpans     *prometheus.CounterVec
 	reloads, reloadErrors, probes prometheus.Counter
 	hashed                        prometheus.Counter
+	expired, expiredBytes         *prometheus.CounterVec
 	loaded, users, rejected       prometheus.Gauge
 	sessionTime                   prometheus.Histogram
 	transferTime                  *prometheus.HistogramVec
 }
 
-// New makes the metrics of a daemon of a version.
+// New returns the metrics of a daemon with a version.
 func New(version string) *Metrics {
 	m := &Metrics{
 		Registry:      prometheus.NewRegistry(),
@@ -43,6 +44,8 @@ func New(version string) *Metrics {
 		transferBytes: counters("sftpd_transfer_bytes_total", "Bytes of files, by direction (download, upload).", "direction"),
 		hashed:        counter("sftpd_hashed_bytes_total", "Bytes of files that were read for hashes that clients asked for."),
 		operations:    counters("sftpd_operations_total", "Changes of the tree and refused requests, by SFTP request and result (ok, refused, failed).", "operation", "result"),
+		expired:       counters("sftpd_retention_deleted_files_total", "Files and empty directories that retention deleted, by rule.", "rule"),
+		expiredBytes:  counters("sftpd_retention_deleted_bytes_total", "Bytes of files that retention deleted, by rule.", "rule"),
 		hostKeyProofs: counters("sftpd_host_key_proofs_total", "Requests of logged-in clients for proofs of host keys that they are to learn (hostkeys-prove-00@openssh.com), by result (answered, refused).", "result"),
 		traceSpans:    counters("sftpd_trace_spans_total", "Spans of traces by result: sent to the collector, dropped for lack of room, or refused by the collector.", "result"),
 		probes:        counter("sftpd_tcp_probes_total", "Connections that were closed by the peer before it sent anything, as load balancers do."),
@@ -61,8 +64,8 @@ func New(version string) *Metrics {
 	})
 	build.Set(1)
 	m.Registry.MustRegister(build, m.connections, m.sessions, m.logins, m.negotiated, m.refusals, m.revocations, m.transfers,
-		m.transferBytes, m.hashed, m.operations, m.hostKeyProofs, m.traceSpans, m.probes, m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected,
-		m.sessionTime, m.transferTime,
+		m.transferBytes, m.hashed, m.operations, m.expired, m.expiredBytes, m.hostKeyProofs, m.traceSpans, m.probes,
+		m.reloads, m.reloadErrors, m.loaded, m.users, m.rejected, m.sessionTime, m.transferTime,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, result := range []string{"answered", "refused"} {
 		m.hostKeyProofs.WithLabelValues(result)
@@ -76,22 +79,22 @@ func New(version string) *Metrics {
 	return m
 }
 
-// alerting are the reasons that config/prometheus has alerts for. They are there from the
-// beginning: Prometheus sees no increase where a counter appears with its first event.
+// alerting are the reasons that config/prometheus has alerts for. They exist from the
+// start: Prometheus sees no increase if a counter appears with its first event.
 var alerting = []event.Reason{
 	event.MaxConnections, event.Startups, event.OpenFiles, event.AcceptFailed, event.PasswordQueueFull, event.StorageUnavailable,
 	event.InternalError,
 }
 
-// Watch adds gauges that are asked when they are read: the connections that are not
-// logged in yet, and the sources that are refused for a while. It may be called once.
-func (m *Metrics) Watch(startups, penalised func() int) {
+// Watch adds gauges that are computed when they are read: the connections that are not
+// logged in yet, and the penalized sources. It must be called at most once.
+func (m *Metrics) Watch(startups, penalized func() int) {
 	for _, g := range []struct {
 		name, help string
 		value      func() int
 	}{
 		{"sftpd_startups", "Connections that are not logged in yet.", startups},
-		{"sftpd_penalised_sources", "Sources that are refused for a while, for what they did before.", penalised},
+		{"sftpd_penalized_sources", "Sources that are currently penalized.", penalized},
 	} {
 		m.Registry.MustRegister(prometheus.NewGaugeFunc(
 			prometheus.GaugeOpts{Name: g.name, Help: g.help}, func() float64 { return float64(g.value()) }))
@@ -102,7 +105,7 @@ func gauge(name, help string) prometheus.Gauge {
 	return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
 }
 
-// times are the options of a histogram of what takes from less than a second to hours.
+// times are the options of a histogram for durations from less than a second to hours.
 func times(name, help string) prometheus.HistogramOpts {
 	return prometheus.HistogramOpts{Name: name, Help: help, Buckets: []float64{0.1, 1, 10, 60, 600, 3600, 6 * 3600}}
 }
@@ -123,7 +126,7 @@ func (m *Metrics) ConfigLoaded(at time.Time, users, rejected int) {
 	m.rejected.Set(float64(rejected))
 }
 
-// TraceSpans counts spans by what became of them.
+// TraceSpans counts spans by result.
 func (m *Metrics) TraceSpans(result string, spans int) {
 	m.traceSpans.WithLabelValues(result).Add(float64(spans))
 }

@@ -7,9 +7,9 @@ import (
 )
 
 var volumeDesc = prometheus.NewDesc("sftpd_volume_writable",
-	"1 if files can be made on the volume, 0 if not. Only of volumes that users may write to.", []string{"volume"}, nil)
+	"1 if files can be created on the volume, 0 if not. Only for volumes that users may write to.", []string{"volume"}, nil)
 
-// WatchVolumes exports whether volumes can be written. Their number is bounded by the listener.
+// WatchVolumes exports whether volumes are writable. Their number is bounded by the listener.
 func (m *Metrics) WatchVolumes(status func() []config.VolumeStatus) {
 	m.Registry.MustRegister(volumeCollector(status))
 }

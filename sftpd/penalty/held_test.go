@@ -8,7 +8,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 )
 
-// TestHeld: leaving without a credential weighs by the time for which a place was held, from a second to ten.
+// TestHeld: the penalty for leaving without trying a credential grows with the time for which a place was held, from one second
+// to ten.
 func TestHeld(t *testing.T) {
 	source := netip.MustParsePrefix("192.0.2.1/32")
 	for held, times := range map[time.Duration]int{0: 30, 2 * time.Second: 30, 9 * time.Second: 10, 27 * time.Second: 4, time.Hour: 3} {

@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// Event is a kind of misbehaviour.
+// Event is a kind of misbehavior.
 type Event int
 
-// Events, with their weights in OpenSSH where it has one.
+// Events, with OpenSSH's weights where it has them.
 const (
 	// AuthFailed is a credential that was refused, whether or not the user exists: 5 s
 	// for the user from the source, and 1 s for the source.
 	AuthFailed Event = iota
-	// NoAuth is a connection that said something and ended without a credential: 1 s.
+	// NoAuth is a connection that sent something and ended without a credential: 1 s.
 	NoAuth
 	// GraceExceeded is a connection that did not log in within its time: 10 s.
 	GraceExceeded
-	// ProtocolError is one that spoke something else than SSH, or far too much of it: 5 s.
+	// ProtocolError is a connection that did not speak SSH, or sent far too much: 5 s.
 	ProtocolError
-	// Crash is one that made the daemon's code panic: 90 s.
+	// Crash is a connection that made the daemon's code panic: 90 s.
 	Crash
 )
 
 const (
-	// Minimum is the sum from which on a penalty is enforced. With OpenSSH it is 15 s;
-	// here it admits the six passwords that one connection may try by default.
+	// Minimum is the sum at which a penalty is enforced. OpenSSH's is 15 s; this one allows
+	// the six passwords that one connection may try by default.
 	Minimum = 30 * time.Second
 	// MaxEntries bounds each account.
 	MaxEntries = 65536
@@ -60,8 +60,8 @@ func loginOf(source netip.Prefix, name string) login {
 	return login{source, sha256.Sum256([]byte(name))}
 }
 
-// Book has the penalties of all sources. It is safe for concurrent use.
-type Book struct {
+// Tracker keeps the penalties of all sources. It is safe for concurrent use.
+type Tracker struct {
 	clock func() time.Time
 
 	mu      sync.Mutex
@@ -69,37 +69,37 @@ type Book struct {
 	logins  table[login]
 }
 
-// New returns an empty Book that goes by a clock.
-func New(clock func() time.Time) *Book {
-	return &Book{clock: clock, sources: newTable[netip.Prefix](MaxEntries), logins: newTable[login](MaxEntries)}
+// New returns an empty Tracker that uses a clock.
+func New(clock func() time.Time) *Tracker {
+	return &Tracker{clock: clock, sources: newTable[netip.Prefix](MaxEntries), logins: newTable[login](MaxEntries)}
 }
 
-// Add counts an event of a source. The limit is the longest that its penalty may be.
-func (b *Book) Add(source netip.Prefix, e Event, limit time.Duration) {
+// Add counts an event of a source. The limit is the maximum duration of its penalty.
+func (b *Tracker) Add(source netip.Prefix, e Event, limit time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sources.add(b.clock(), source, e.weight(), limit)
 }
 
 const (
-	// heldPerSecond is for how long a place has to be held to weigh a second: who holds one for the
-	// whole of the time that a login may take by default weighs as much as GraceExceeded.
+	// heldPerSecond is how long a place has to be held to weigh a second: holding one for the whole
+	// default login time weighs as much as GraceExceeded.
 	heldPerSecond = 3
 	maxHeld       = 10 * time.Second
 )
 
-// AddHeld counts a connection that ended without a credential, as NoAuth, by how long it held a place of those that log
-// in. Otherwise who leaves just before its time is over keeps others out for the weight of a second.
-func (b *Book) AddHeld(source netip.Prefix, held, limit time.Duration) {
+// AddHeld counts a connection that ended without a credential as NoAuth, weighted by how long it held a login's place.
+// Otherwise a client that leaves just before its time is over could keep others out for the weight of a second.
+func (b *Tracker) AddHeld(source netip.Prefix, held, limit time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sources.add(b.clock(), source, min(max(NoAuth.weight(), held/heldPerSecond), maxHeld), limit)
 }
 
 // AddLogin counts an AuthFailed of a user from a source, on both accounts. While the user
-// is refused from there, it counts for the source alone: an attempt that is refused
-// anyway does not prolong the refusal.
-func (b *Book) AddLogin(source netip.Prefix, name string, limit time.Duration) {
+// is refused from there, it counts only for the source: an attempt that is refused anyway
+// does not prolong the refusal.
+func (b *Tracker) AddLogin(source netip.Prefix, name string, limit time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := b.clock()
@@ -109,29 +109,29 @@ func (b *Book) AddLogin(source netip.Prefix, name string, limit time.Duration) {
 	}
 }
 
-// Forgive forgets the failures of a user from a source, who has logged in.
-func (b *Book) Forgive(source netip.Prefix, name string) {
+// Forgive resets the penalty of a user who has logged in from a source.
+func (b *Tracker) Forgive(source netip.Prefix, name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.logins.remove(loginOf(source, name))
 }
 
-// Refuses says whether a source is to be refused.
-func (b *Book) Refuses(source netip.Prefix) bool {
+// Refuses reports whether a source is penalized.
+func (b *Tracker) Refuses(source netip.Prefix) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.sources.enforced(b.clock(), source)
 }
 
-// RefusesLogin says whether a user is to be refused from a source.
-func (b *Book) RefusesLogin(source netip.Prefix, name string) bool {
+// RefusesLogin reports whether a user is penalized at a source.
+func (b *Tracker) RefusesLogin(source netip.Prefix, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.logins.enforced(b.clock(), loginOf(source, name))
 }
 
-// Refused is how many sources are to be refused.
-func (b *Book) Refused() int {
+// Refused returns how many sources are penalized.
+func (b *Tracker) Refused() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.sources.countEnforced(b.clock())

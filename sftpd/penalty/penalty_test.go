@@ -10,19 +10,19 @@ import (
 
 const longest = 600 * time.Second
 
-// clock is set by tests.
+// clock is set by the tests.
 type clock struct{ now time.Time }
 
 func (c *clock) pass(d time.Duration) { c.now = c.now.Add(d) }
 
-func book() (*Book, *clock) {
+func book() (*Tracker, *clock) {
 	c := &clock{time.Unix(1_800_000_000, 0)}
 	return New(func() time.Time { return c.now }), c
 }
 
 var here, there = netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/64")
 
-// TestEvents: how many of each event in one moment have a source refused, and for how long.
+// TestEvents: how many simultaneous events of each kind get a source refused, and for how long.
 func TestEvents(t *testing.T) {
 	for _, tc := range []struct {
 		event Event
@@ -56,7 +56,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestDecay: what comes slower than its weight passes is never refused.
+// TestDecay: events that come more slowly than their penalty decays never lead to a refusal.
 func TestDecay(t *testing.T) {
 	b, c := book()
 	for range 10_000 {
@@ -69,8 +69,7 @@ func TestDecay(t *testing.T) {
 	}
 }
 
-// TestMaximum: no penalty is longer, however much there was, and a lower one is enforced
-// although it is below Minimum.
+// TestMaximum: no penalty exceeds the maximum, however many events there were; it is enforced even if it is below Minimum.
 func TestMaximum(t *testing.T) {
 	for _, limit := range []time.Duration{longest, 10 * time.Second} {
 		b, c := book()
@@ -88,8 +87,7 @@ func TestMaximum(t *testing.T) {
 	}
 }
 
-// TestOneUser: the failures of one user keep that user away and nobody else, however
-// long they go on, if they come no faster than one a second.
+// TestOneUser: one user's failures block only that user, however long they continue, if they come no faster than one a second.
 func TestOneUser(t *testing.T) {
 	b, c := book()
 	refused := 0
@@ -112,7 +110,7 @@ func TestOneUser(t *testing.T) {
 	}
 }
 
-// TestManyUsers: who tries many names is refused as a source, and soon.
+// TestManyUsers: a source that tries many user names is soon refused as a whole.
 func TestManyUsers(t *testing.T) {
 	b, _ := book()
 	for i := range 30 {
@@ -140,8 +138,8 @@ func TestForgive(t *testing.T) {
 	}
 }
 
-// TestOverflow: a full table forgets the light penalties, keeps the heavy ones and its
-// size, and refuses nobody who did nothing.
+// TestOverflow: a full table drops the lightest penalties, keeps the heaviest ones and its size, and never refuses a source
+// without events.
 func TestOverflow(t *testing.T) {
 	b, c := book()
 	for range 5 {
@@ -167,8 +165,8 @@ func TestOverflow(t *testing.T) {
 	}
 }
 
-// TestModel compares random histories with a list that is never cut: the accounts agree
-// with it, and map and heap with each other.
+// TestModel compares random histories with a list that is never truncated: the penalties match it, and the map and the heap
+// match each other.
 func TestModel(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -8,9 +8,9 @@ import (
 // entry is the penalty of one key.
 type entry[K comparable] struct {
 	key K
-	// until is when nothing of it is left.
+	// until is when it has fully decayed.
 	until time.Time
-	// active is whether it has reached Minimum.
+	// active is set once it has reached Minimum.
 	active bool
 	index  int // in the heap
 }
@@ -26,7 +26,7 @@ func newTable[K comparable](limit int) table[K] {
 	return table[K]{limit: limit, entries: map[K]*entry[K]{}}
 }
 
-// add makes the penalty of a key longer, up to longest from now on.
+// add extends the penalty of a key, up to longest from now on.
 func (t *table[K]) add(now time.Time, key K, weight, longest time.Duration) {
 	t.expire(now)
 	e, known := t.entries[key]
@@ -35,7 +35,7 @@ func (t *table[K]) add(now time.Time, key K, weight, longest time.Duration) {
 		t.entries[key] = e
 		heap.Push(&t.byEnd, e)
 	}
-	// A maximum that was lowered shortens what is there.
+	// A lowered maximum shortens existing penalties.
 	if e.until = e.until.Add(weight); e.until.Sub(now) > longest {
 		e.until = now.Add(longest)
 	}
@@ -46,7 +46,7 @@ func (t *table[K]) add(now time.Time, key K, weight, longest time.Duration) {
 	}
 }
 
-// expire drops what is over.
+// expire drops penalties that are over.
 func (t *table[K]) expire(now time.Time) {
 	for len(t.byEnd) > 0 && !now.Before(t.byEnd[0].until) {
 		t.remove(t.byEnd[0].key)

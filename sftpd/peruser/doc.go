@@ -1,3 +1,3 @@
-// Package peruser bounds what one user can take from the others: turns on the processors, bytes of the audit log and memory
-// for data that has not been read yet.
+// Package peruser limits what one user, and all users of one namespace, can take from the others: CPU time, bytes of the audit
+// log and memory for data that has not been read yet.
 package peruser

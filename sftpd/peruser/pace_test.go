@@ -11,14 +11,15 @@ import (
 
 const (
 	mib = 1 << 20
-	// burst is how much a user may log at once, and speed how much a second then.
+	// burst is how many bytes a user may log at once, and speed how many a second after that.
 	burst, speed = 16 * mib, 1 * mib
 )
 
-// TestPaceOfLines: a user may cause lines of 16 MiB at once, then of 1 MiB a second, each 500 bytes long or what it is longer.
+// TestPaceOfLines: a user may cause log lines of 16 MiB at once, then 1 MiB a second; a line counts as 500 bytes or its length,
+// whichever is greater.
 func TestPaceOfLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := New().Join("ada")
+		a := New().Join("ada", "team")
 		pace := func(want time.Duration) {
 			t.Helper()
 			begin := time.Now()
@@ -36,7 +37,7 @@ func TestPaceOfLines(t *testing.T) {
 		left := float64(burst % 500)
 		pace(bytes(500 - left))
 		pace(bytes(500))
-		a.Logged(100) // it had been taken for 500
+		a.Logged(100) // it was charged as 500
 		a.Logged(0)
 		pace(bytes(500))
 		a.Logged(500 + mib)
@@ -44,16 +45,16 @@ func TestPaceOfLines(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		a.Logged(500 + 10*mib)
 		pace(bytes(500))
-		time.Sleep(time.Hour) // more than a burst does not add up
+		time.Sleep(time.Hour) // allowance does not accumulate beyond a burst
 		a.Logged(500 + burst)
 		pace(bytes(500))
 	})
 }
 
-// TestPaceEnds: with the context of who waits. Whoever need not wait does not ask it.
+// TestPaceEnds: waiting ends with the caller's context, which is not consulted if no wait is needed.
 func TestPaceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := New().Join("ada")
+		a := New().Join("ada", "team")
 		over, end := context.WithCancel(t.Context())
 		end()
 		for range 100 {
@@ -71,17 +72,18 @@ func TestPaceEnds(t *testing.T) {
 	})
 }
 
-// TestAccounts: they are one for all connections of a user, and go when they are as good as new and nobody uses them, sooner or later.
+// TestAccounts: all connections of a user share one account, which is removed once it is unused and its allowance has
+// recovered.
 func TestAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := New()
 		many := func(n int) {
 			for i := range n {
-				u.Join(strconv.Itoa(i)).Leave()
+				u.Join(strconv.Itoa(i), "team").Leave()
 			}
 		}
-		ada, eve := u.Join("ada"), u.Join("eve")
-		if u.Join("ada") != ada || ada == eve {
+		ada, eve := u.Join("ada", "team"), u.Join("eve", "team")
+		if u.Join("ada", "team") != ada || ada == eve {
 			t.Fatal("users and accounts do not match")
 		}
 		ada.Leave()
@@ -92,19 +94,19 @@ func TestAccounts(t *testing.T) {
 			t.Errorf("%d accounts of 64 users", len(u.accounts))
 		}
 		time.Sleep(2*time.Second - 1)
-		u.Join("late").Leave()
+		u.Join("late", "team").Leave()
 		if len(u.accounts) != 3 || u.accounts["ada"] != ada || u.accounts["eve"] != eve {
 			t.Errorf("%d accounts are left", len(u.accounts))
 		}
 		ada.Leave()
 		time.Sleep(2 * time.Nanosecond)
 		many(61)
-		u.Join("later")
+		u.Join("later", "team")
 		if len(u.accounts) != 1 {
 			t.Errorf("%d accounts are left", len(u.accounts))
 		}
 		for i := range 200 { // these stay
-			u.Join(strconv.Itoa(i))
+			u.Join(strconv.Itoa(i), "team")
 		}
 		if len(u.accounts) != 201 || u.clearAt < 201 || u.clearAt > 402 {
 			t.Errorf("%d accounts, the next look is at %d", len(u.accounts), u.clearAt)
@@ -112,13 +114,13 @@ func TestAccounts(t *testing.T) {
 	})
 }
 
-// TestDebtIsOnesOwn: what one user logs, another does not wait for.
+// TestDebtIsOnesOwn: one user's logging does not delay another's.
 func TestDebtIsOnesOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := New()
-		u.Join("eve").Logged(10 * burst)
+		u.Join("eve", "team").Logged(10 * burst)
 		begin := time.Now()
-		if err := u.Join("ada").Pace(t.Context()); err != nil || time.Since(begin) != 0 {
+		if err := u.Join("ada", "team").Pace(t.Context()); err != nil || time.Since(begin) != 0 {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
 	})

@@ -16,10 +16,10 @@ func oneTurn() *Users {
 	return u
 }
 
-// waitFor queues turns of a user, in order, that send its name when they come.
-func waitFor(t *testing.T, u *Users, uid string, n int, order chan<- string) {
+// waitFor queues requests for turns of a user, in order; each sends the user's name when it gets its turn.
+func waitFor(t *testing.T, u *Users, uid, namespace string, n int, order chan<- string) {
 	t.Helper()
-	a := u.Join(uid)
+	a := u.Join(uid, namespace)
 	for range n {
 		go func() {
 			done, err := a.Turn(t.Context())
@@ -32,17 +32,17 @@ func waitFor(t *testing.T, u *Users, uid string, n int, order chan<- string) {
 	}
 }
 
-// TestTurnsAreFair: who comes late with one request is not behind all of another user's.
+// TestTurnsAreFair: a user who arrives late with one request does not wait for all requests of another user.
 func TestTurnsAreFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := oneTurn()
-		if u.turns.join(u.Join("first")) != nil { // not lent, as Turn's would be
+		if u.turns.join(u.Join("first", "team")) != nil { // not lent, unlike one from Turn
 			t.Fatal("no place")
 		}
 		order := make(chan string, 16)
-		waitFor(t, u, "ada", 5, order)
-		waitFor(t, u, "bob", 2, order)
-		waitFor(t, u, "eve", 1, order)
+		waitFor(t, u, "ada", "team", 5, order)
+		waitFor(t, u, "bob", "team", 2, order)
+		waitFor(t, u, "eve", "team", 1, order)
 		u.turns.release()
 		var got []string
 		for range 8 {
@@ -51,18 +51,46 @@ func TestTurnsAreFair(t *testing.T) {
 		if want := []string{"ada", "bob", "eve", "ada", "bob", "ada", "ada", "ada"}; !slices.Equal(got, want) {
 			t.Errorf("turns of %s, want %s", got, want)
 		}
-		synctest.Wait() // the last gives its place back after it has sent
+		synctest.Wait() // the last one returns its slot after it has sent
 		if u.turns.free != 1 || len(u.turns.waiting) != 0 {
 			t.Errorf("%d places are free and %d users wait", u.turns.free, len(u.turns.waiting))
 		}
 	})
 }
 
-// TestTurnEndsWithItsContext: while it waits, and if its place comes at that moment.
+// TestNamespacesAreFair: a namespace with one user gets as many turns as one with several.
+func TestNamespacesAreFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := oneTurn()
+		if u.turns.join(u.Join("first", "team")) != nil {
+			t.Fatal("no place")
+		}
+		order := make(chan string, 16)
+		waitFor(t, u, "ada", "team", 2, order)
+		waitFor(t, u, "bob", "team", 2, order)
+		waitFor(t, u, "eve", "other", 3, order)
+		gone := u.Join("gone", "left")
+		u.turns.leave(gone, u.turns.join(gone))
+		u.turns.release()
+		var got []string
+		for range 7 {
+			got = append(got, <-order)
+		}
+		if want := []string{"ada", "eve", "bob", "eve", "ada", "eve", "bob"}; !slices.Equal(got, want) {
+			t.Errorf("turns of %s, want %s", got, want)
+		}
+		synctest.Wait()
+		if u.turns.free != 1 || len(u.turns.waiting)+len(u.turns.users) != 0 {
+			t.Errorf("%d places are free and %v wait", u.turns.free, u.turns.waiting)
+		}
+	})
+}
+
+// TestTurnEndsWithItsContext: a turn ends with its context while it waits, and also if its slot becomes free at that moment.
 func TestTurnEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := oneTurn()
-		a := u.Join("ada")
+		a := u.Join("ada", "team")
 		if u.turns.join(a) != nil {
 			t.Fatal("no place")
 		}
@@ -77,7 +105,7 @@ func TestTurnEndsWithItsContext(t *testing.T) {
 		place := u.turns.join(a)
 		u.turns.release()
 		<-place
-		u.turns.leave(a, place) // it came at the same moment
+		u.turns.leave(a, place) // it became free at the same moment
 		if u.turns.free != 1 {
 			t.Error("a place is lost")
 		}
@@ -107,16 +135,16 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// TestAccountsStayWhileInDebt: logging in again gives no other burst, and accounts do not add up.
+// TestAccountsStayWhileInDebt: logging in again gives no new burst, and accounts do not accumulate.
 func TestAccountsStayWhileInDebt(t *testing.T) {
 	u := New()
-	a := u.Join("ada")
+	a := u.Join("ada", "team")
 	a.Logged(logBurst)
 	a.Leave()
 	for i := range 10 * minClear {
-		u.Join(strconv.Itoa(i)).Leave()
+		u.Join(strconv.Itoa(i), "team").Leave()
 	}
-	if u.Join("ada") != a {
+	if u.Join("ada", "team") != a {
 		t.Error("the debt is forgotten")
 	}
 	if n := len(u.accounts); n > minClear+1 {

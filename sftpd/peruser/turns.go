@@ -7,21 +7,23 @@ import (
 	"time"
 )
 
-// lendAfter is how long a turn lasts at most before another user's may begin. Work that has a turn is done in parts of well
-// below a millisecond, so one that lasts this long waits for a volume and uses no processor. Without the limit a volume that
-// never answers would take the places of those who use another one.
+// lendAfter is how long a turn lasts before another user's may begin. Work that has a turn is done in parts of well below a
+// millisecond, so one that lasts this long waits for a volume and uses no processor. Without the limit a volume that never
+// answers would take the places of users of other volumes.
 const lendAfter = 20 * time.Millisecond
 
-// turns is a semaphore whose places go to users in rotation, and to the requests of one user in their order.
+// turns is a semaphore whose places go to namespaces in rotation, to the users of one namespace in rotation, and to the requests
+// of one user in their order. Otherwise a namespace with 200 users would have 200 turns of 201.
 type turns struct {
 	mu   sync.Mutex
 	free int
-	// waiting has the users that wait, next first.
-	waiting []*Account
+	// waiting has the namespaces with users that wait, and users these, next first.
+	waiting []string
+	users   map[string][]*Account
 }
 
-// Turn waits for a place to use a processor for a part of a request that the server works on without waiting for its client.
-// The work must be short; done gives the place back and has to be called. An error is the context's.
+// Turn waits for a turn on a processor for a part of a request that needs no waiting for the client. The work must be short,
+// and done must be called to end the turn. It returns the context's error.
 func (a *Account) Turn(ctx context.Context) (done func(), err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -43,23 +45,26 @@ func (a *Account) Turn(ctx context.Context) (done func(), err error) {
 	}, nil
 }
 
-// join takes a free place and returns nil, or waits for one: the channel is closed when it is there.
+// join takes a free place and returns nil, or waits for one: the channel is closed when there is one.
 func (t *turns) join(a *Account) chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.free > 0 { // so nothing waits
+	if t.free > 0 { // so no user waits
 		t.free--
 		return nil
 	}
 	place := make(chan struct{})
 	if len(a.queue) == 0 {
-		t.waiting = append(t.waiting, a)
+		if len(t.users[a.namespace]) == 0 {
+			t.waiting = append(t.waiting, a.namespace)
+		}
+		t.users[a.namespace] = append(t.users[a.namespace], a)
 	}
 	a.queue = append(a.queue, place)
 	return place
 }
 
-// leave stops waiting. A place that came meanwhile goes to the next.
+// leave stops waiting. A place received meanwhile goes to the next user.
 func (t *turns) leave(a *Account, place chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,8 +73,19 @@ func (t *turns) leave(a *Account, place chan struct{}) {
 		t.pass()
 		return
 	}
-	if a.queue = slices.Delete(a.queue, i, i+1); len(a.queue) == 0 {
-		t.waiting = slices.DeleteFunc(t.waiting, func(w *Account) bool { return w == a })
+	if a.queue = slices.Delete(a.queue, i, i+1); len(a.queue) > 0 {
+		return
+	}
+	left := slices.DeleteFunc(t.users[a.namespace], func(w *Account) bool { return w == a })
+	if t.keep(a.namespace, left); len(left) == 0 {
+		t.waiting = slices.DeleteFunc(t.waiting, func(n string) bool { return n == a.namespace })
+	}
+}
+
+// keep sets the users of a namespace that wait.
+func (t *turns) keep(namespace string, users []*Account) {
+	if t.users[namespace] = users; len(users) == 0 {
+		delete(t.users, namespace)
 	}
 }
 
@@ -79,16 +95,22 @@ func (t *turns) release() {
 	t.pass()
 }
 
-// pass gives a place to the next user, who then waits behind the others for the next.
+// pass gives a place to the next user of the next namespace. Both then wait behind the others for their next one.
 func (t *turns) pass() {
 	if len(t.waiting) == 0 {
 		t.free++
 		return
 	}
-	a := t.waiting[0]
+	namespace := t.waiting[0]
 	t.waiting = t.waiting[1:]
+	users := t.users[namespace]
+	a := users[0]
+	users = users[1:]
 	close(a.queue[0])
 	if a.queue = a.queue[1:]; len(a.queue) > 0 {
-		t.waiting = append(t.waiting, a)
+		users = append(users, a)
+	}
+	if t.keep(namespace, users); len(users) > 0 {
+		t.waiting = append(t.waiting, namespace)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// TestPlaces: half of the processors have turns, one at least.
+// TestPlaces: turns may use half of the processors, but at least one.
 func TestPlaces(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for processors, want := range map[int]int{1: 1, 2: 1, 3: 1, 4: 2, 16: 8} {
@@ -22,14 +22,14 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// line is who waits: users in the order in which they have their turns, each with its requests.
+// line is the queue: users in the order of their turns, each with its requests.
 type line struct {
 	free  int
 	users []*Account
 	waits map[*Account][]chan struct{}
 }
 
-// next returns who has the place that becomes free.
+// next returns the request that gets the next free slot.
 func (l *line) next() chan struct{} {
 	if len(l.users) == 0 {
 		l.free++
@@ -44,7 +44,7 @@ func (l *line) next() chan struct{} {
 	return place
 }
 
-// drop takes one of a user's requests out, and the user with its last one.
+// drop removes one of a user's requests, and the user with its last one.
 func (l *line) drop(a *Account, i int) {
 	if l.waits[a] = slices.Delete(l.waits[a], i, i+1); len(l.waits[a]) == 0 {
 		l.users = slices.DeleteFunc(l.users, func(u *Account) bool { return u == a })
@@ -60,14 +60,14 @@ func came(place chan struct{}) bool {
 	}
 }
 
-// TestTurns compares turns with a line, whoever comes, leaves and gives its place back in whatever order.
+// TestTurns compares turns with a line for any order of arrivals, departures and returned slots.
 func TestTurns(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		u := New()
 		u.turns.free = 1 + r.IntN(3)
 		l := line{free: u.turns.free, waits: map[*Account][]chan struct{}{}}
-		users, working := []*Account{u.Join("ada"), u.Join("bob"), u.Join("eve")}, 0
+		users, working := []*Account{u.Join("ada", "team"), u.Join("bob", "team"), u.Join("eve", "team")}, 0
 		give := func() {
 			if place := l.next(); place == nil {
 				working--
@@ -90,7 +90,7 @@ func TestTurns(t *testing.T) {
 					l.drop(a, i)
 					u.turns.leave(a, place)
 				}
-			case 3: // one leaves, and its turn comes at this moment
+			case 3: // one leaves at the moment it gets its turn
 				if working > 0 && len(l.users) > 0 {
 					a := l.users[0]
 					place := l.waits[a][0]
@@ -121,21 +121,22 @@ func TestTurns(t *testing.T) {
 					t.Fatalf("seed %d: %d wait, want %d", seed, len(a.queue), len(l.waits[a]))
 				}
 			}
-			if u.turns.free != l.free || !slices.Equal(u.turns.waiting, l.users) || have > 0 && u.turns.free > 0 {
+			if u.turns.free != l.free || !slices.Equal(u.turns.users["team"], l.users) ||
+				len(u.turns.waiting) != min(1, len(l.users)) || have > 0 && u.turns.free > 0 {
 				t.Fatalf("seed %d: %d are free and %d wait", seed, u.turns.free, have)
 			}
 		}
 	}
 }
 
-// TestLent: a turn is another's after 20 ms, and no place is added when the work ends after that, or does so twice.
+// TestLent: a turn is passed on after 20 ms, and returning it later, even twice, adds no slot.
 func TestLent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := oneTurn()
 		turn := func() (done func(), waited time.Duration) {
 			t.Helper()
 			begin := time.Now()
-			done, err := u.Join("ada").Turn(t.Context())
+			done, err := u.Join("ada", "team").Turn(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,11 +164,11 @@ func TestLent(t *testing.T) {
 	})
 }
 
-// TestTurnEnds: who does not wait any more gets the reason, and no turn is lost.
+// TestTurnEnds: a request that stops waiting gets the reason, and no turn is lost.
 func TestTurnEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := oneTurn()
-		a := u.Join("ada")
+		a := u.Join("ada", "team")
 		_ = u.turns.join(a) // which is not lent
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

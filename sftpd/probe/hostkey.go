@@ -16,7 +16,7 @@ import (
 // ErrHostKey is in the error of a probe that did not trust the server.
 var ErrHostKey = errors.New("the server is not trusted")
 
-// HostKeys decides whether to trust a server. There is no way to trust all.
+// HostKeys decides whether to trust a server. There is no way to trust every server.
 type HostKeys struct {
 	known       ssh.HostKeyCallback
 	fingerprint string
@@ -54,7 +54,7 @@ func PublicKey(file string) (HostKeys, error) {
 	return HostKeys{fingerprint: ssh.FingerprintSHA256(key), keyType: key.Type()}, nil
 }
 
-// Callback is an ssh.HostKeyCallback.
+// Callback implements ssh.HostKeyCallback.
 func (h HostKeys) Callback(host string, remote net.Addr, key ssh.PublicKey) error {
 	if err := h.check(host, remote, key); err != nil {
 		return fmt.Errorf("%w: %w", ErrHostKey, err)
@@ -63,7 +63,7 @@ func (h HostKeys) Callback(host string, remote net.Addr, key ssh.PublicKey) erro
 }
 
 func (h HostKeys) check(host string, remote net.Addr, key ssh.PublicKey) error {
-	shown := fmt.Sprintf("it shows the %s key %s", key.Type(), ssh.FingerprintSHA256(key))
+	shown := fmt.Sprintf("its %s key is %s", key.Type(), ssh.FingerprintSHA256(key))
 	if h.known == nil {
 		if h.fingerprint != "" && ssh.FingerprintSHA256(key) == h.fingerprint {
 			return nil
@@ -78,15 +78,14 @@ func (h HostKeys) check(host string, remote net.Addr, key ssh.PublicKey) error {
 	case errors.As(err, &unknown) && len(unknown.Want) == 0:
 		return fmt.Errorf("%s, and no key is known for %s", shown, host)
 	case errors.As(err, &unknown):
-		return fmt.Errorf("%s, which is not the known one: somebody may be in between, or the key was changed", shown)
+		return fmt.Errorf("%s, which is not the known one: possible man-in-the-middle, or the key was changed", shown)
 	default:
 		return err
 	}
 }
 
-// Algorithms are those of the keys that are known for a host, for a server shows the
-// one key that the client asks for first. With nothing known they are all that the default
-// policy has.
+// Algorithms returns the algorithms of the keys known for a host, because a server presents the key that the client prefers. If
+// none are known, it returns all of the default policy.
 func (h HostKeys) Algorithms(addr string) []string {
 	policy, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
 	if err != nil {
@@ -98,7 +97,7 @@ func (h HostKeys) Algorithms(addr string) []string {
 	if h.known == nil {
 		return policy.HostKeys
 	}
-	// The library tells what it knows when it is shown a key that it cannot know.
+	// The library lists the known keys when it is given an unknown one.
 	var known *knownhosts.KeyError
 	if !errors.As(h.known(addr, &net.TCPAddr{}, stranger{}), &known) {
 		return policy.HostKeys
@@ -113,7 +112,7 @@ func (h HostKeys) Algorithms(addr string) []string {
 	return out
 }
 
-// algorithmsOf are the signature algorithms for keys of a type.
+// algorithmsOf returns the signature algorithms for keys of a type.
 func algorithmsOf(keyType string) []string {
 	if keyType == ssh.KeyAlgoRSA {
 		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}
@@ -121,18 +120,22 @@ func algorithmsOf(keyType string) []string {
 	return []string{keyType}
 }
 
-// stranger is a key that no file knows.
+// stranger is a key that is in no file.
 type stranger struct{}
 
 func (stranger) Type() string                        { return "stranger" }
 func (stranger) Marshal() []byte                     { return []byte("stranger") }
 func (stranger) Verify([]byte, *ssh.Signature) error { return errors.New("not a key") }
 
-// explain says what a failed handshake means for whoever runs the probe.
-func explain(err error, user string, tried []string) error {
-	if strings.Contains(err.Error(), "unable to authenticate") {
-		return fmt.Errorf("the server accepted none of %s for %q: wrong credential, unknown user, a network that is not allowed, or a second one is needed (%w)",
-			strings.Join(tried, ", "), user, err)
+// explain says what a failed handshake means to the user of the probe.
+func explain(err error, user string, tried []string, codeAsked bool) error {
+	switch all := strings.Join(tried, ", "); {
+	case !strings.Contains(err.Error(), "unable to authenticate"):
+		return err
+	case codeAsked:
+		return fmt.Errorf("the server accepted what came before the code for %q (%s), and refused the code: wrong, used before, or for another time (%w)", user, all, err)
+	default:
+		return fmt.Errorf("the server accepted none of %s for %q: wrong credential, unknown user, a network that is not allowed, or a further credential is needed (%w)",
+			all, user, err)
 	}
-	return err
 }

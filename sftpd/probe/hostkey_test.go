@@ -41,7 +41,7 @@ func TestPublicKeyTrustsThatKeyAlone(t *testing.T) {
 	if err := h.Callback("host:22", nil, other); !errors.Is(err, ErrHostKey) {
 		t.Errorf("another key: %v, want that it is not trusted", err)
 	}
-	// A server with keys of several types must be asked for the trusted one.
+	// A server with keys of several types must be asked for the trusted type.
 	if got := h.Algorithms("host:22"); !slices.Equal(got, []string{ssh.KeyAlgoED25519}) {
 		t.Errorf("Algorithms: %v", got)
 	}

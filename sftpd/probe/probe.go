@@ -1,9 +1,10 @@
 // Package probe tests an SFTP endpoint from outside, as a user: it logs in, writes a file,
-// reads it back, compares and removes it.
+// reads it back, compares and removes it, or as much of that as the user may do.
 package probe
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -30,14 +31,28 @@ type Options struct {
 	// User is the login name.
 	User string
 	// Keys are private keys, in the order in which they are offered. Password, and Code of
-	// an authenticator app, are "" for none. The server may ask for any or for all of them.
+	// an authenticator app, are "" for none. The server may ask for any or all of them.
 	Keys           []ssh.Signer
 	Password, Code string
 	// HostKeys decides whether to trust the server.
 	HostKeys HostKeys
 	// Dir is where the file is written, "" for where the login starts.
 	Dir string
+	// Files is what to do in it.
+	Files Files
 }
+
+// Files is what a probe does after the login.
+type Files int
+
+const (
+	// Transfer writes a file, reads it back, compares and removes it.
+	Transfer Files = iota
+	// List reads the names in the directory, for users who may not write there, or not remove what they wrote.
+	List
+	// LogIn does nothing with files.
+	LogIn
+)
 
 // Step is one part of a probe and how long it took.
 type Step struct {
@@ -63,6 +78,8 @@ type run struct {
 	name  string
 	data  []byte
 	close func()
+	// codeAsked records whether the server asked for a code, which it does only after another credential was right.
+	codeAsked bool
 }
 
 func (r *run) all() error {
@@ -70,17 +87,7 @@ func (r *run) all() error {
 	r.data = make([]byte, size)
 	_, _ = rand.Read(r.data) // never fails since Go 1.24
 	r.name = path.Join(r.Dir, ".sftpd-probe-"+hex.EncodeToString(r.data[:8]))
-	for _, s := range []struct {
-		name string
-		do   func() error
-	}{
-		{"connect", r.connect},
-		{"log in", r.logIn},
-		{"start sftp", r.start},
-		{"write", r.write},
-		{"read", r.read},
-		{"remove", r.remove},
-	} {
+	for _, s := range r.plan() {
 		begin := time.Now()
 		err := s.do()
 		if err == nil {
@@ -98,13 +105,31 @@ func (r *run) all() error {
 	return nil
 }
 
+// step is one part of a probe.
+type step struct {
+	name string
+	do   func() error
+}
+
+func (r *run) plan() []step {
+	steps := []step{{"connect", r.connect}, {"log in", r.logIn}, {"start sftp", r.start}}
+	switch r.Files {
+	case Transfer:
+		steps = append(steps, step{"write", r.write}, step{"read", r.read}, step{"remove", r.remove})
+	case List:
+		steps = append(steps, step{"list", r.list})
+	case LogIn:
+	}
+	return steps
+}
+
 func (r *run) connect() error {
 	var d net.Dialer
 	conn, err := d.DialContext(r.ctx, "tcp", r.Addr)
 	if err != nil {
 		return err
 	}
-	// The end of ctx ends whatever step waits for the connection.
+	// When ctx ends, any step that waits for the connection ends.
 	stop := context.AfterFunc(r.ctx, func() { conn.Close() })
 	r.conn = conn
 	r.close = func() {
@@ -123,11 +148,11 @@ func (r *run) logIn() error {
 		HostKeyAlgorithms: r.HostKeys.Algorithms(r.Addr),
 	}
 	if len(config.Auth) == 0 {
-		return errors.New("neither a key nor a password was given")
+		return errors.New("no key or password was given")
 	}
 	c, channels, requests, err := ssh.NewClientConn(r.conn, r.Addr, config)
 	if err != nil {
-		return explain(err, r.User, tried)
+		return explain(err, r.User, tried, r.codeAsked)
 	}
 	r.ssh = ssh.NewClient(c, channels, requests)
 	return nil
@@ -156,10 +181,10 @@ func (r *run) methods(tried *[]string) []ssh.AuthMethod {
 		*tried = append(*tried, "keyboard-interactive")
 		answers := make([]string, len(questions))
 		for i, q := range questions {
-			// A code that is given as a password is used up in vain.
+			// Sending a code as the password would waste it.
 			answers[i] = r.Password
 			if strings.Contains(strings.ToLower(q), "code") {
-				answers[i] = r.Code
+				answers[i], r.codeAsked = r.Code, true
 			}
 			if answers[i] == "" {
 				return nil, fmt.Errorf("the server asks for %q, which was not given", q)
@@ -178,7 +203,7 @@ func (r *run) start() (err error) {
 }
 
 func (r *run) write() error {
-	// Not Create, which asks to read as well: a drop box does not allow that.
+	// Not Create, which also asks for reading: a drop box does not allow that.
 	f, err := r.sftp.OpenFile(r.name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.name, err)
@@ -203,9 +228,17 @@ func (r *run) read() error {
 	return nil
 }
 
+func (r *run) list() error {
+	dir := cmp.Or(r.Dir, ".")
+	if _, err := r.sftp.ReadDirContext(r.ctx, dir); err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	return nil
+}
+
 func (r *run) remove() error {
 	if err := r.sftp.Remove(r.name); err != nil {
-		return fmt.Errorf("%s stays behind: %w", r.name, err)
+		return fmt.Errorf("%s could not be removed: %w", r.name, err)
 	}
 	return nil
 }

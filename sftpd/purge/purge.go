@@ -1,5 +1,5 @@
-// Package purge counts and removes the directory that a deleted user has left on a volume. Whoever runs it has made sure that
-// the user is gone. It follows no links: what links in the directory point at stays.
+// Package purge counts and removes the directory that a deleted user has left on a volume. The caller must make sure that the
+// user is gone. It does not follow links: their targets stay.
 package purge
 
 import (
@@ -10,25 +10,26 @@ import (
 	"strings"
 )
 
-// Found is what a directory has, or had.
+// Found is what a directory contains, or contained.
 type Found struct {
 	// Exists reports whether the directory is there.
 	Exists bool `json:"exists"`
-	// Files are all that are not directories, links among them, and Bytes the sum of the sizes of regular files.
+	// Files counts everything that is not a directory, including links, and Bytes is the sum of the sizes of regular files.
 	Files       int   `json:"files"`
 	Directories int   `json:"directories"`
 	Bytes       int64 `json:"bytes"`
-	// Unreadable are directories that were not looked into, since their mode denies it. Remove makes them accessible first.
+	// Unreadable counts directories that were not read because their mode denies it. Remove makes them accessible first.
 	Unreadable int `json:"unreadable,omitempty"`
 }
 
 // errLink: a directory of a user is never a link, and neither is the one above it.
-var errLink = errors.New("is no directory")
+var errLink = errors.New("is not a directory")
 
-// Look counts what is in a user's directory of a volume, namespace/name.
+// Look counts what is in a user's directory on a volume, namespace/name.
 func Look(volume, directory string) (Found, error) { return run(volume, directory, false) }
 
-// Remove removes a user's directory of a volume, namespace/name, and returns what was in it. An error leaves a part of it.
+// Remove removes a user's directory on a volume, namespace/name, and returns what was in it. After an error, part of it
+// remains.
 func Remove(volume, directory string) (Found, error) { return run(volume, directory, true) }
 
 func run(volume, directory string, remove bool) (Found, error) {
@@ -65,20 +66,20 @@ func run(volume, directory string, remove bool) (Found, error) {
 	return found, nil
 }
 
-// walk looks at what is in a directory.
+// walk visits the content of a directory.
 type walk struct {
 	root   *os.Root
 	found  *Found
 	remove bool
 }
 
-// accessible is what the owner of a directory needs to remove what is in it.
+// accessible is the mode that the owner of a directory needs to remove its content.
 const accessible = 0o700
 
 func (w *walk) visit(path string, d fs.DirEntry, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil // somebody else removed it
+		return nil // removed concurrently
 	case errors.Is(err, fs.ErrPermission) && !w.remove:
 		w.found.Unreadable++
 		return fs.SkipDir
@@ -95,14 +96,14 @@ func (w *walk) visit(path string, d fs.DirEntry, err error) error {
 	return nil
 }
 
-// open makes a directory accessible that is to be removed: its user may have taken the rights away.
+// open makes a directory that is to be removed accessible: its user may have removed the permissions.
 func (w *walk) open(path string, d fs.DirEntry) error {
 	if !w.remove {
 		return nil
 	}
 	info, err := d.Info()
 	if err != nil || info.Mode().Perm()&accessible == accessible {
-		return nil //nolint:nilerr // what is wrong with it, removing it will tell
+		return nil //nolint:nilerr // removing it will return the error
 	}
 	return w.root.Chmod(path, info.Mode().Perm()|accessible)
 }

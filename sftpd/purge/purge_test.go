@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// volume is one with two users of a namespace, and links from one to the other.
+// volume returns a volume with two users of a namespace, and links from one to the other.
 func volume(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -62,7 +62,7 @@ func TestPurge(t *testing.T) {
 	}
 }
 
-// Names that are no user's directory, and links in their place, are refused.
+// Names that are not a user's directory, and links in their place, are refused.
 func TestRefuses(t *testing.T) {
 	dir := volume(t)
 	for _, name := range []string{
@@ -81,10 +81,10 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
-// A user may have taken the rights of its directories away.
+// A user may have removed the permissions of its own directories.
 func TestModes(t *testing.T) {
 	if os.Geteuid() == 0 {
-		// root passes over modes; the rest of the test shows that they do no harm.
+		// root ignores modes; the rest of the test shows that they do no harm.
 		t.Log("modes deny root nothing")
 	}
 	dir := volume(t)

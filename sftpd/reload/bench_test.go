@@ -11,9 +11,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/metrics"
 )
 
-// BenchmarkLoad is the time from a change to the swap, for a number of users with two keys
-// each, in as many shards as the operator makes of them: at the start, after a change of one
-// user, and after one of the settings, which all users depend on.
+// BenchmarkLoad measures the time from a change to the swap, for a number of users with two keys each, in as many shards as the
+// operator creates for them: at startup, after a change of one user, and after a change of the settings, on which all users
+// depend.
 func BenchmarkLoad(b *testing.B) {
 	for _, users := range []int{100, 1000, 10_000, 40_000} {
 		dir := configtest.New(b)
@@ -34,7 +34,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// benchmarkLoad loads files after others; without files it loads those at the start.
+// benchmarkLoad alternates between configurations; without a second one it measures the load at startup.
 func benchmarkLoad(b *testing.B, dir *configtest.Dir, before, files map[string][]byte) {
 	var heap uint64
 	for b.Loop() {
@@ -65,7 +65,7 @@ func benchmarkLoad(b *testing.B, dir *configtest.Dir, before, files map[string][
 	b.ReportMetric(float64(heap)/(1<<10), "heap-KiB")
 }
 
-// live is the heap without garbage.
+// live returns the heap size without garbage.
 func live() uint64 {
 	var m runtime.MemStats
 	runtime.GC()

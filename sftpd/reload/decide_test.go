@@ -29,8 +29,8 @@ import (
 
 var errTest = errors.New("test")
 
-// TestWhenFailuresAreReported: at once if it is final or nothing is in use, and otherwise when it has lasted; once in any case,
-// and again for another configuration.
+// TestWhenFailuresAreReported: a failure is reported at once if it is final or no configuration is in use, and otherwise once
+// it has lasted; it is reported once, and again for another configuration.
 func TestWhenFailuresAreReported(t *testing.T) {
 	type attempt struct {
 		after    time.Duration
@@ -82,7 +82,7 @@ func TestWhenFailuresAreReported(t *testing.T) {
 	}
 }
 
-// TestPause: what may be complete soon is looked at soon, and then less and less often.
+// TestPause: an incomplete configuration is checked again soon, and then less and less often.
 func TestPause(t *testing.T) {
 	retry, waits := firstRetry, []time.Duration(nil)
 	for range 7 {
@@ -98,8 +98,8 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestLoadedOnce: the same configuration is loaded once; the next good one after a bad one is loaded, and what is loaded is in
-// the log and the metrics.
+// TestLoadedOnce: the same configuration is loaded once; a good one that follows a bad one is loaded, and loads appear in the
+// log and the metrics.
 func TestLoadedOnce(t *testing.T) {
 	f := newFixture(t)
 	if err := f.Load(); err == nil || f.Status().FailedDigest != "" {
@@ -142,7 +142,7 @@ func TestLoadedOnce(t *testing.T) {
 	}
 }
 
-// TestNoticesLapse: one warning when the crypto policy of a configuration has ended.
+// TestNoticesLapse: one warning is logged when the crypto policy of a configuration has expired.
 func TestNoticesLapse(t *testing.T) {
 	f := newFixture(t)
 	end := time.Now().Add(time.Hour)
@@ -164,7 +164,7 @@ func TestNoticesLapse(t *testing.T) {
 	}
 }
 
-// TestRunNotices: a configuration whose policy and certificates are over has its warnings, of each key.
+// TestRunNotices: a configuration whose policy and certificates have expired causes a warning for each key.
 func TestRunNotices(t *testing.T) {
 	f := newFixture(t)
 	past := time.Now().Add(-time.Minute)
@@ -196,7 +196,7 @@ func TestRunNotices(t *testing.T) {
 	}
 }
 
-// instances counts the process's instances of inotify.
+// instances returns the number of the process's inotify instances.
 func instances(t *testing.T) (n int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -211,7 +211,7 @@ func instances(t *testing.T) (n int) {
 	return n
 }
 
-// TestRunLeavesNothing: at its end the watch is over.
+// TestRunLeavesNothing: the watch ends with Run.
 func TestRunLeavesNothing(t *testing.T) {
 	before := instances(t)
 	f := newFixture(t)
@@ -232,7 +232,7 @@ func TestRunLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestWithoutInotify: where there is no instance of inotify to be had, the directory is polled, and the log says so.
+// TestWithoutInotify: if no inotify instance is available, the directory is polled, and a line is logged.
 func TestWithoutInotify(t *testing.T) {
 	f := newFixture(t)
 	if w := f.watch(); w.interval != 10*time.Second || w.fs == nil {
@@ -258,7 +258,7 @@ func TestWithoutInotify(t *testing.T) {
 	w.close()
 }
 
-// TestSettle: signals of the next moment are one with the first, however many there are.
+// TestSettle: all signals within the settling time count as one with the first.
 func TestSettle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watcher{changed: make(chan struct{}, 1)}
@@ -282,8 +282,8 @@ func TestSettle(t *testing.T) {
 	})
 }
 
-// TestFollowByPolling: without a signal, what is missing is looked for again soon, and what is good after the interval; with one,
-// at once.
+// TestFollowByPolling: without a signal, a missing configuration is checked again soon and a good one after the interval; with
+// a signal, at once.
 func TestFollowByPolling(t *testing.T) {
 	f := newFixture(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -318,7 +318,7 @@ func TestFollowByPolling(t *testing.T) {
 	})
 }
 
-// TestForward: any event or error is a signal, signals that nobody has taken are one, and the end of the watch is the end.
+// TestForward: any event or error is a signal, pending signals are merged into one, and the watch's end ends the forwarding.
 func TestForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &watcher{changed: make(chan struct{}, 1), fs: &fsnotify.Watcher{Events: make(chan fsnotify.Event), Errors: make(chan error)}}
@@ -340,7 +340,7 @@ func TestForward(t *testing.T) {
 	})
 }
 
-// TestStatusIsSettled: while sessions are being ended for a configuration, the one before is what /configz shows.
+// TestStatusIsSettled: while sessions are being ended for a new configuration, /configz still shows the previous one.
 func TestStatusIsSettled(t *testing.T) {
 	dir := configtest.New(t)
 	first := dir.Write(t)

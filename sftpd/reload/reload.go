@@ -1,8 +1,8 @@
 // Package reload keeps the configuration in use up to date with a directory.
 //
-// It watches the directory with inotify, where the kubelet replaces the symlink ..data
-// and people edit files, and looks at it every few seconds besides, for what inotify
-// cannot tell: network file systems, a directory that is a link or was made anew. What
+// It watches the directory with inotify, where the kubelet replaces the symlink ..data and
+// people edit files, and also polls it every few seconds for what inotify does not report:
+// changes on network file systems, and a directory that is a link or was recreated. What
 // cannot be loaded changes nothing: the last good configuration stays in use.
 package reload
 
@@ -32,33 +32,33 @@ type Loader struct {
 	settled atomic.Pointer[snapshot.Snapshot]
 	once    sync.Mutex // one load at a time
 	// lapsed is the digest of the configuration whose crypto policy was reported to have
-	// ended. It belongs to Run.
+	// ended. Only Run uses it.
 	lapsed string
 	// uncertified are the fingerprints of the host keys whose certificates were reported not
-	// to be valid. It belongs to Run, too.
+	// to be valid. Only Run uses it.
 	uncertified map[string]bool
 
 	mu      sync.Mutex
 	failure failure
 }
 
-// failure is the newer configuration that could not be loaded.
+// failure describes a newer configuration that could not be loaded.
 type failure struct {
 	digest string // of its listener.json, "" if that cannot be read
 	err    error
 	// final: the same digest would fail again.
 	final bool
-	// reported: it is in the log and in the metric.
+	// reported: it has been logged and counted.
 	reported bool
 	since    time.Time
 }
 
-// patience is how long files may not belong together before it is reported: the
-// kubelet refreshes each volume at once, but an operator writes one Secret after another.
-const patience = 30 * time.Second
+// mismatchTimeout is how long files may be inconsistent before it is reported: the kubelet
+// refreshes each volume at once, but an operator writes one Secret after another.
+const mismatchTimeout = 30 * time.Second
 
-// New returns a Loader for a directory. After each swap onSwap is called with the new
-// configuration, before that is reported as loaded and before anything is logged. Nothing is loaded yet.
+// New returns a Loader for a directory. After each swap, onSwap is called with the new configuration
+// before it is reported as loaded and before anything is logged. Nothing is loaded yet.
 func New(dir string, log *slog.Logger, m *metrics.Metrics, onSwap func(*snapshot.Snapshot)) *Loader {
 	return &Loader{dir: dir, log: log, metrics: m, onSwap: onSwap}
 }
@@ -66,8 +66,8 @@ func New(dir string, log *slog.Logger, m *metrics.Metrics, onSwap func(*snapshot
 // Current returns the configuration in use, nil before the first.
 func (l *Loader) Current() *snapshot.Snapshot { return l.current.Load() }
 
-// Status fills in what /configz shows of the configuration. Whoever takes a right away believes it: it is one that sessions
-// are still being ended for only when they have been.
+// Status fills in what /configz shows of the configuration. The operator relies on it when revoking access: a configuration
+// is shown only after the sessions that it ends have been ended.
 func (l *Loader) Status() config.Status {
 	var st config.Status
 	if s := l.settled.Load(); s != nil {
@@ -81,13 +81,13 @@ func (l *Loader) Status() config.Status {
 	return st
 }
 
-// Load loads the directory unless what it holds is in use already, or is known to be
-// unusable. The error says why the configuration in use is not the directory's.
+// Load loads the directory unless its content is already in use or known to be unusable.
+// The error says why the configuration in use is not the directory's.
 func (l *Loader) Load() error {
 	l.once.Lock()
 	defer l.once.Unlock()
 
-	// The digest of listener.json is that of the whole set. So one small read tells
+	// The digest of listener.json is that of the whole set. So one small read reports
 	// whether there is anything to do.
 	digest := ""
 	if raw, err := os.ReadFile(filepath.Join(l.dir, config.ListenerFile)); err == nil {
@@ -113,14 +113,14 @@ func (l *Loader) Load() error {
 	return nil
 }
 
-// isFinal says whether an error is in the content of the files: neither their being
-// written just now, nor a file system that fails.
+// isFinal reports whether an error is in the files' content, as opposed to files being
+// written or a failing file system.
 func isFinal(err error) bool {
 	var path *os.PathError
 	return !errors.Is(err, config.ErrInconsistent) && !errors.As(err, &path)
 }
 
-// swap first of all ends the sessions that lost their right. All that may take time comes after it.
+// swap first ends the sessions that lost access. Everything that may take time comes after that.
 func (l *Loader) swap(s *snapshot.Snapshot) {
 	l.current.Store(s)
 	if l.onSwap != nil {
@@ -136,8 +136,8 @@ func (l *Loader) swap(s *snapshot.Snapshot) {
 	}
 }
 
-// noticeLapse warns once when the crypto policy of the configuration has come to its end.
-// New connections find out for themselves.
+// noticeLapse warns once when the crypto policy of the configuration has ended. New
+// connections check that themselves.
 func (l *Loader) noticeLapse(now time.Time) {
 	s := l.Current()
 	if s == nil || !s.PolicyLapsed(now) || l.lapsed == s.Digest {
@@ -149,7 +149,7 @@ func (l *Loader) noticeLapse(now time.Time) {
 }
 
 // noticeCertificates warns once when the certificate of a host key is not valid, and again if
-// it was in between. New connections find out for themselves.
+// it was valid in between. New connections check that themselves.
 func (l *Loader) noticeCertificates(now time.Time) {
 	s := l.Current()
 	if s == nil {
@@ -160,7 +160,7 @@ func (l *Loader) noticeCertificates(now time.Time) {
 	for _, k := range s.CryptoAt(now).HostKeys.Uncertified(now) {
 		l.uncertified[k.Fingerprint] = true
 		if !before[k.Fingerprint] {
-			l.log.Warn("certificate of a host key is not valid now: new connections get the plain key alone",
+			l.log.Warn("certificate of a host key is not valid now: new connections only get the plain key",
 				"digest", s.Digest, "host_key", k.Fingerprint)
 		}
 	}
@@ -181,8 +181,8 @@ func (l *Loader) knownFailure(digest string) error {
 	return nil
 }
 
-// fail keeps a failure for Status, and reports it once: at once if it is final or
-// nothing is in use yet, else when it has lasted.
+// fail keeps a failure for Status, and reports it once: at once if it is final or nothing
+// is in use yet, otherwise once it has lasted.
 func (l *Loader) fail(digest string, err error, final bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -192,7 +192,7 @@ func (l *Loader) fail(digest string, err error, final bool) error {
 	}
 	f := &l.failure
 	f.err, f.final = err, final
-	if f.reported || !final && l.Current() != nil && now.Sub(f.since) < patience {
+	if f.reported || !final && l.Current() != nil && now.Sub(f.since) < mismatchTimeout {
 		return err
 	}
 	f.reported = true

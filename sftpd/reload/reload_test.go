@@ -74,7 +74,8 @@ func (f *fixture) wantSwap(t *testing.T, digest string, within time.Duration) {
 	}
 }
 
-// after is the status once a configuration has been settled, which is soon after its swap is known, or else as it is.
+// after returns the status once the configuration has been settled, which happens soon after its swap; if there is no swap, the
+// current status.
 func (f *fixture) after(digest string) (st config.Status) {
 	for end := time.Now().Add(reaction); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if st = f.Status(); st.Digest == digest && st.Error == "" {
@@ -99,7 +100,7 @@ func (f *fixture) counter(t *testing.T, name string) float64 {
 	return 0
 }
 
-// reaction is how long a reload may take in tests. It is 15 ms on a quiet machine, and without a signal it would be
+// reaction is how long a reload may take in tests. It takes 15 ms on an idle machine; without a signal it would take
 // pollInterval.
 const reaction = pollInterval / 2
 
@@ -114,7 +115,7 @@ func TestFollowsSwaps(t *testing.T) {
 			f.dir.Listener.Authentication.MaxTries++
 			f.wantSwap(t, f.dir.Write(t), reaction)
 		}
-		f.dir.Users[0].UID = "another" // a shard alone
+		f.dir.Users[0].UID = "another" // only a shard
 		last := f.dir.Write(t)
 		f.wantSwap(t, last, reaction)
 		if st := f.after(last); st.Error != "" || st.Users != 1 || st.LoadedAt.IsZero() {
@@ -123,8 +124,7 @@ func TestFollowsSwaps(t *testing.T) {
 	}
 }
 
-// TestStartsEmpty: the daemon may be there before its configuration, and before the
-// directory.
+// TestStartsEmpty: the daemon may start before its configuration exists, and before the directory does.
 func TestStartsEmpty(t *testing.T) {
 	f := newFixture(t)
 	f.dir.Path = filepath.Join(f.dir.Path, "later")
@@ -190,7 +190,7 @@ func TestKeepsLastGood(t *testing.T) {
 			if n := f.counter(t, "sftpd_config_reload_errors_total"); n != 1 {
 				t.Errorf("%v errors counted", n)
 			}
-			// The same good files again: nothing is loaded, and nothing is wrong any more.
+			// The same good files again: nothing is loaded, and the error is cleared.
 			f.dir.WriteFiles(t, goodFiles)
 			if err := f.Load(); err != nil {
 				t.Error(err)
@@ -202,7 +202,7 @@ func TestKeepsLastGood(t *testing.T) {
 	}
 }
 
-// encode spoils a copy of the directory before it is encoded.
+// encode corrupts a copy of the directory before encoding it.
 func encode(change func(*testing.T, *configtest.Dir)) func(*testing.T, *configtest.Dir, map[string][]byte) {
 	return func(t *testing.T, d *configtest.Dir, files map[string][]byte) {
 		t.Helper()
@@ -213,8 +213,8 @@ func encode(change func(*testing.T, *configtest.Dir)) func(*testing.T, *configte
 	}
 }
 
-// TestWaitsForConsistency: while some files are older than others nothing is swapped or
-// reported, and it is loaded soon after the last one comes.
+// TestWaitsForConsistency: while some files are older than others, nothing is swapped or reported; the configuration is loaded
+// soon after the last file arrives.
 func TestWaitsForConsistency(t *testing.T) {
 	f := newFixture(t)
 	f.dir.Plain = true
@@ -243,7 +243,7 @@ func TestWaitsForConsistency(t *testing.T) {
 	}
 }
 
-// TestRejectsUsers: what is wrong with one user keeps nobody else out.
+// TestRejectsUsers: an error in one user's record does not affect the other users.
 func TestRejectsUsers(t *testing.T) {
 	f := newFixture(t)
 	key, _ := configtest.Key(t)
@@ -263,7 +263,7 @@ func TestRejectsUsers(t *testing.T) {
 	}
 }
 
-// TestNoticesCertificates: one warning for each time that a certificate is not valid.
+// TestNoticesCertificates: one warning is logged each time a certificate becomes invalid.
 func TestNoticesCertificates(t *testing.T) {
 	f := newFixture(t)
 	ca, _ := configtest.Key(t)

@@ -8,22 +8,22 @@ import (
 )
 
 const (
-	// pollInterval is how often the directory is looked at without an event.
+	// pollInterval is how often the directory is checked without an event.
 	pollInterval = 10 * time.Second
-	// blindInterval is the same where inotify is not to be had, as when other pods
-	// of the node hold all instances (fs.inotify.max_user_instances).
+	// blindInterval is the same where inotify is unavailable, for example because other
+	// pods of the node hold all instances (fs.inotify.max_user_instances).
 	blindInterval = time.Second
-	// settle is how long further events are waited for: replacing ..data makes
-	// three, and a copied directory one a file.
+	// settle is how long to wait for further events: replacing ..data causes three, and a
+	// copied directory one per file.
 	settle = 10 * time.Millisecond
-	// firstRetry and lastRetry bound the growing time between attempts at a
-	// configuration whose files do not belong together yet.
+	// firstRetry and lastRetry bound the growing time between attempts to load a
+	// configuration whose files are not consistent yet.
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = time.Second
 )
 
-// Run loads the directory and follows its changes until ctx ends. It needs neither the
-// directory nor inotify to exist: it polls then.
+// Run loads the directory and follows its changes until ctx ends. Neither the directory nor
+// inotify has to exist: without them it polls.
 func (l *Loader) Run(ctx context.Context) {
 	w := l.watch()
 	defer w.close()
@@ -33,10 +33,10 @@ func (l *Loader) Run(ctx context.Context) {
 func (l *Loader) follow(ctx context.Context, w *watcher) {
 	retry := firstRetry
 	for {
-		// Watching comes before loading, or what changes in between goes unseen. To
-		// watch again is cheap, and finds a directory that was missing or replaced.
+		// Watch before loading, or changes in between are missed. Watching again is cheap,
+		// and finds a directory that was missing or replaced.
 		w.add(l.dir)
-		_ = l.Load() // which reports an error
+		_ = l.Load() // Load reports the error
 		var wait time.Duration
 		wait, retry = pause(l.unsettled(), retry, w.interval)
 		now := time.Now()
@@ -68,11 +68,11 @@ func (l *Loader) unsettled() bool {
 	return l.failure.err != nil && !l.failure.final
 }
 
-// watcher tells of changes in a directory.
+// watcher reports changes in a directory.
 type watcher struct {
 	fs       *fsnotify.Watcher // nil where there is none
 	changed  chan struct{}
-	interval time.Duration // how often to look without being told
+	interval time.Duration // how often to check without an event
 }
 
 func (l *Loader) watch() *watcher {
@@ -80,7 +80,7 @@ func (l *Loader) watch() *watcher {
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {
 		w.interval = blindInterval
-		l.log.Warn("cannot watch the configuration directory, changes are seen by polling alone",
+		l.log.Warn("cannot watch the configuration directory, changes are only detected by polling",
 			"interval", blindInterval.String(), "error", err)
 		return w
 	}
@@ -90,7 +90,7 @@ func (l *Loader) watch() *watcher {
 }
 
 // forward turns events into signals until the watcher is closed. An error, such as an
-// overflow of the kernel's queue, is as good as an event.
+// overflow of the kernel's queue, counts as an event.
 func (w *watcher) forward() {
 	for {
 		var ok bool
@@ -103,7 +103,7 @@ func (w *watcher) forward() {
 		}
 		select {
 		case w.changed <- struct{}{}:
-		default: // there is a signal already
+		default: // a signal is already pending
 		}
 	}
 }
@@ -114,7 +114,7 @@ func (w *watcher) add(dir string) {
 	}
 }
 
-// settle takes the signals of the next moment.
+// settle drains the signals of the next moment.
 func (w *watcher) settle(ctx context.Context) {
 	timer := time.NewTimer(settle)
 	defer timer.Stop()

@@ -7,8 +7,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// A connection's failed operations have a line each as long as they come no faster than this. People and programs that look
-// for files stay below it; beyond it they are counted, and each kind of failure has a line with the count every
+// A connection's failed operations have a line each as long as they come no faster than this. People, and programs that
+// look for files, stay below that; beyond it failures are counted, and each kind gets a line with its count every
 // failuresInterval and at the end of the connection.
 const (
 	failuresBurst    = 20
@@ -16,24 +16,24 @@ const (
 	failuresInterval = 10 * time.Second
 )
 
-// failure is what failed operations are counted by. All words are from fixed sets.
+// failure is the key by which failed operations are counted. All strings are from fixed sets.
 type failure struct {
 	operation string
 	result    event.Result
 	status    string
 }
 
-// failures are those of a connection.
+// failures are the failed operations of a connection.
 type failures struct {
 	mu      sync.Mutex
 	tokens  float64
 	at      time.Time
 	counted map[failure]int
-	timer   *time.Timer // until they have their lines; nil if there are none
+	timer   *time.Timer // until they are logged; nil if there are none
 	closed  bool
 }
 
-// count reports whether a failure gets a line of its own. If not it has been counted, and due is called in a while.
+// count reports whether a failure gets a line of its own. If not, it has been counted, and due is called later.
 func (f *failures) count(of failure, now time.Time, due func()) (line bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -53,7 +53,7 @@ func (f *failures) count(of failure, now time.Time, due func()) (line bool) {
 	return false
 }
 
-// take returns what has been counted. The last one is for the end of the connection: what comes after it has lines.
+// take returns what has been counted. last is set at the end of the connection: later failures get lines of their own.
 func (f *failures) take(last bool) map[failure]int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestStillOpen: a file has a line after ten seconds and then one every five minutes, which the user pays for.
+// TestStillOpen: an open file is logged after ten seconds and then every five minutes, charged to its user.
 func TestStillOpen(t *testing.T) {
 	tree, err := vfs.Open([]vfs.Mount{{Path: "/", Volume: t.TempDir(), Access: vfs.ReadWrite}})
 	if err != nil {
@@ -55,8 +55,8 @@ func TestStillOpen(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	}
-	// What looks for such files does so often enough.
-	var all Open
+	// The check for such files runs often enough.
+	all := NewOpen()
 	var late told
 	before = time.Now()
 	fresh, err := client.Create("/fresh")
@@ -66,7 +66,7 @@ func TestStillOpen(t *testing.T) {
 	_ = f.Close()
 	opened := time.Now()
 	r = late.reporter()
-	all.Of(func(now time.Time) bool { r.StillOpen(s, now); return true }).Opened()
+	all.Of(func(now time.Time) time.Time { return r.StillOpen(s, now) }).Opened()
 	for now := opened.Add(-time.Second); now.Before(opened.Add(16 * time.Second)); now = now.Add(Interval) {
 		if all.Pass(now); len(late.events) > 0 && now.Before(before.Add(10*time.Second)) {
 			t.Errorf("told of after %s", now.Sub(before))
@@ -80,7 +80,7 @@ func TestStillOpen(t *testing.T) {
 	<-served
 }
 
-// TestPaceOfFailures: twenty at once have lines, and then ten a second.
+// TestPaceOfFailures: twenty failures at once are logged, and then ten a second.
 func TestPaceOfFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o told
@@ -108,7 +108,7 @@ func TestPaceOfFailures(t *testing.T) {
 	})
 }
 
-// TestTallyIsInTime: what is counted has its line ten seconds after the first of it, and what comes then ten seconds later.
+// TestTallyIsInTime: a tally is logged ten seconds after its first failure, and the next failures ten seconds later.
 func TestTallyIsInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o told
@@ -139,14 +139,14 @@ func TestTallyIsInTime(t *testing.T) {
 		tallied(9*time.Second, 5)
 		tallied(2*time.Second, 6)
 		fail(20 + 7)
-		r.End() // and not again when it would be time
+		r.End() // and not again when it would be due
 		tallied(time.Hour, 13)
 		events := len(o.events)
 		r.End()
 		if len(o.events) != events {
 			t.Error("something is told of twice")
 		}
-		_ = r.failures.take(false) // by a timer that was about to
+		_ = r.failures.take(false) // by a timer that was about to fire
 		fail(40)
 		if len(o.events) != events+40 {
 			t.Errorf("%d lines after the end, want 40", len(o.events)-events)
@@ -154,7 +154,8 @@ func TestTallyIsInTime(t *testing.T) {
 	})
 }
 
-// TestKindsOfFailures: each has its own line, with all that a line of its own would have said but the paths, and is an event at once.
+// TestKindsOfFailures: each kind is logged separately with everything a single line would contain except the paths, and is
+// reported as an event at once.
 func TestKindsOfFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o told
@@ -201,7 +202,7 @@ func TestKindsOfFailures(t *testing.T) {
 	})
 }
 
-// TestTimesAreUTC: whatever the server's zone is.
+// TestTimesAreUTC: times are in UTC whatever the server's time zone is.
 func TestTimesAreUTC(t *testing.T) {
 	defer func(zone *time.Location) { time.Local = zone }(time.Local) //nolint:gosmopolitan // the zone of the container
 	time.Local = time.FixedZone("east", 3600)                         //nolint:gosmopolitan // likewise

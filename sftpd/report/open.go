@@ -1,6 +1,8 @@
 package report
 
 import (
+	"container/heap"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -9,63 +11,124 @@ import (
 // Interval is how often Open.Pass is to be called.
 const Interval = openFirst / 2
 
-// Open holds the connections that may have a file open; the others need no look. It is safe for concurrent use.
+// Open holds the connections that may have a file open, by when the next line about one of these files is due. A pass looks
+// at those that are due and at no others: what stays open costs its lines, and nothing in between. It is safe for concurrent use.
 type Open struct {
-	mu  sync.Mutex
-	all map[*Opener]struct{}
+	start time.Time // the origin of the openers' times
+
+	mu    sync.Mutex
+	queue openQueue
 }
+
+// never is when an opener is due that is not in the queue.
+const never = math.MaxInt64
 
 // Opener is what an Open has of a connection.
 type Opener struct {
 	open *Open
-	look func(now time.Time) bool
-	// in is whether it is in the Open.
-	in atomic.Bool
+	look func(now time.Time) (next time.Time)
+	// due is when to look, in nanoseconds since the start of the Open. It is written with the Open's lock held.
+	due atomic.Int64
+
+	// These are guarded by the Open's lock. place is the index in the queue plus one, 0 for none, and ended is set for good.
+	place int
+	ended bool
 }
 
-// Of returns the Opener of a connection. look tells of what has been open for long, and reports whether anything is open.
-func (o *Open) Of(look func(now time.Time) bool) *Opener { return &Opener{open: o, look: look} }
+// NewOpen returns an Open without connections.
+func NewOpen() *Open { return &Open{start: time.Now()} }
 
-// Opened is for whenever a file has been opened. It costs next to nothing.
-func (w *Opener) Opened() {
-	if w.in.Load() || !w.in.CompareAndSwap(false, true) {
-		return
-	}
-	w.open.mu.Lock()
-	defer w.open.mu.Unlock()
-	if w.open.all == nil {
-		w.open.all = map[*Opener]struct{}{}
-	}
-	w.open.all[w] = struct{}{}
+// Of returns the Opener of a connection. look logs what has been open for a long time, and returns when to look again; the
+// zero time means that nothing is open.
+func (o *Open) Of(look func(now time.Time) (next time.Time)) *Opener {
+	w := &Opener{open: o, look: look}
+	w.due.Store(never)
+	return w
 }
 
-// Pass looks at the connections that may have a file open, and returns at how many. It is for one goroutine.
-func (o *Open) Pass(now time.Time) (looked int) {
-	all := o.list()
-	for _, w := range all {
-		if w.look(now) {
-			continue
-		}
-		o.mu.Lock()
-		delete(o.all, w)
-		o.mu.Unlock()
-		w.in.Store(false)
-		if w.look(now) { // opened meanwhile, by who saw it here
-			w.Opened()
-		}
-	}
-	return len(all)
-}
+// Opened must be called whenever a file has been opened. It costs next to nothing.
+func (w *Opener) Opened() { w.by(time.Now().Add(openFirst)) }
 
-func (o *Open) list() []*Opener {
+// End must be called at the end of the connection, which is not looked at after that.
+func (w *Opener) End() {
+	o := w.open
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.all) == 0 {
-		return nil
+	if w.ended = true; w.place > 0 {
+		heap.Remove(&o.queue, w.place-1)
 	}
-	out := make([]*Opener, 0, len(o.all))
-	for w := range o.all {
-		out = append(out, w)
+}
+
+// by lets the connection be looked at by a certain time.
+func (w *Opener) by(at time.Time) {
+	o := w.open
+	due := int64(at.Sub(o.start))
+	if due >= w.due.Load() {
+		return // without a lock: most files are closed long before that
 	}
-	return out
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case w.ended || due >= w.due.Load():
+	case w.place > 0:
+		w.due.Store(due)
+		heap.Fix(&o.queue, w.place-1)
+	default:
+		w.due.Store(due)
+		heap.Push(&o.queue, w)
+	}
+}
+
+// Pass looks at the connections that are due, and returns how many there were.
+func (o *Open) Pass(now time.Time) (looked int) {
+	due := o.take(int64(now.Sub(o.start)))
+	for _, w := range due {
+		// A file that is opened from here on is either seen by look, or lets the connection be looked at later.
+		if next := w.look(now); !next.IsZero() {
+			w.by(next)
+		}
+	}
+	return len(due)
+}
+
+// take removes the openers that are due from the queue.
+func (o *Open) take(now int64) (due []*Opener) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for len(o.queue) > 0 && o.queue[0].due.Load() <= now {
+		w, _ := heap.Pop(&o.queue).(*Opener)
+		w.due.Store(never)
+		due = append(due, w)
+	}
+	return due
+}
+
+// openQueue is a heap.Interface.
+//
+//nolint:recvcheck // container/heap needs pointers in two methods only
+type openQueue []*Opener
+
+func (q openQueue) Len() int           { return len(q) }
+func (q openQueue) Less(i, j int) bool { return q[i].due.Load() < q[j].due.Load() }
+
+func (q openQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i+1, j+1
+}
+
+// Push implements heap.Interface.
+func (q *openQueue) Push(x any) {
+	w, _ := x.(*Opener)
+	*q = append(*q, w)
+	w.place = len(*q)
+}
+
+// Pop implements heap.Interface.
+func (q *openQueue) Pop() any {
+	last := len(*q) - 1
+	w := (*q)[last]
+	(*q)[last] = nil
+	*q = (*q)[:last]
+	w.place = 0
+	return w
 }

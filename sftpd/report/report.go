@@ -1,5 +1,5 @@
-// Package report turns what the SFTP sessions of a connection do into events, and charges their user for the lines that these
-// have in the audit log. Failures that come fast are tallied, files that stay open show up while they are.
+// Package report turns what the SFTP sessions of a connection do into events, and charges the user for their lines in the
+// audit log. Failures in quick succession are tallied; files that stay open are logged while they are open.
 package report
 
 import (
@@ -13,18 +13,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// A file that stays open has a line in the audit log when it has been open for openFirst, and then one every openAgain: what
-// was read and written so far is known even if the process is killed. Files that are copied in seconds have no more than
-// their one line at the end.
+// A file that stays open gets a line in the audit log after openFirst, and then every openAgain: what was read and written
+// so far is known even if the process is killed. Files that are copied in seconds only have their line at the end.
 const (
 	openFirst = 10 * time.Second
 	openAgain = 5 * time.Minute
 )
 
-// lineBase is about what a line of the audit log has without its paths.
+// lineBase is roughly the size of an audit line without its paths.
 const lineBase = 500
 
-// Reporter is that of one connection. It is safe for concurrent use.
+// Reporter is the reporter of one connection. It is safe for concurrent use.
 type Reporter struct {
 	of     *event.Connection
 	emit   func(event.Event)
@@ -33,13 +32,13 @@ type Reporter struct {
 	failures failures
 }
 
-// New returns the reporter of a connection with a completed login. It gives events to emit, which may wait, and for each that
-// has a line in the audit log about how long that is to charge.
+// New returns the reporter of a connection with a completed login. It passes events to emit, which may wait, and the
+// approximate length of each event's audit line to charge.
 func New(of *event.Connection, emit func(event.Event), charge func(bytes int)) *Reporter {
 	return &Reporter{of: of, emit: emit, charge: charge}
 }
 
-// Observe tells what a session did.
+// Observe reports what a session did.
 func (r *Reporter) Observe(e sftp.Event) {
 	switch e := e.(type) {
 	case sftp.Transfer:
@@ -49,24 +48,27 @@ func (r *Reporter) Observe(e sftp.Event) {
 	}
 }
 
-// StillOpen tells of the files that a session has had open for long.
-func (r *Reporter) StillOpen(s *sftp.Session, now time.Time) {
-	for _, t := range s.LongOpen(now, openFirst, openAgain) {
+// StillOpen reports files that a session has had open for a long time. It returns when there is a next one to report, the
+// zero time if none is open.
+func (r *Reporter) StillOpen(s *sftp.Session, now time.Time) (next time.Time) {
+	long, next := s.LongOpen(now, openFirst, openAgain)
+	for _, t := range long {
 		r.line(event.TransferOpen{Connection: r.of, File: fileOf(t)}, t.Path)
 	}
+	return next
 }
 
-// End tells of the failures that have no line yet. What comes after it has lines.
+// End reports the failures that have no line yet. Later ones get lines of their own.
 func (r *Reporter) End() { r.tell(r.failures.take(true)) }
 
-// tell tells of each kind of failure that was counted.
+// tell emits an event for each kind of failure that was counted.
 func (r *Reporter) tell(counted map[failure]int) {
 	for f, n := range counted {
 		r.line(event.OperationsFailed{Connection: r.of, Operation: f.operation, Result: f.result, Status: f.status, Count: n})
 	}
 }
 
-// line emits what has a line in the audit log.
+// line emits an event that has a line in the audit log.
 func (r *Reporter) line(e event.Event, paths ...string) {
 	r.emit(e)
 	size := lineBase
@@ -78,7 +80,8 @@ func (r *Reporter) line(e event.Event, paths ...string) {
 
 func (r *Reporter) transfer(t sftp.Transfer) {
 	e := event.Transfer{
-		Connection: r.of, File: fileOf(t), Result: event.OK, Left: string(t.Left), Created: t.Created, Truncated: t.Truncated,
+		Connection: r.of, File: fileOf(t), Result: event.OK, SHA256: t.SHA256, Left: string(t.Left),
+		Created: t.Created, Truncated: t.Truncated,
 	}
 	switch t.Result {
 	case sftp.Failed:
@@ -120,7 +123,7 @@ func (r *Reporter) operation(o sftp.Operation) {
 	r.line(e, o.Path, o.Target)
 }
 
-// attributes are those that a request set, for the audit log.
+// attributes returns the attributes that a request set, for the audit log.
 func attributes(c vfs.Changes) (set event.Attributes) {
 	if c.Set&vfs.SetSize != 0 {
 		set.Size = strconv.FormatUint(c.Size, 10)

@@ -16,7 +16,7 @@ import (
 
 var ada = &event.Connection{ID: "1", User: "ada"}
 
-// told is what a Reporter told.
+// told is what a Reporter reported.
 type told struct {
 	mu      sync.Mutex
 	events  []event.Event
@@ -35,7 +35,7 @@ func (o *told) reporter() *Reporter {
 	})
 }
 
-// TestEvents: what happened to files is told in full.
+// TestEvents: file events are reported with all their fields.
 func TestEvents(t *testing.T) {
 	for name, tc := range map[string]struct {
 		happens sftp.Event
@@ -100,7 +100,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestChargeGrowsWithPaths: both of them.
+// TestChargeGrowsWithPaths: the charge includes both paths.
 func TestChargeGrowsWithPaths(t *testing.T) {
 	var o told
 	r := o.reporter()
@@ -117,8 +117,8 @@ func TestChargeGrowsWithPaths(t *testing.T) {
 	}
 }
 
-// TestFailuresAreTallied: a burst has lines, more is counted, in the metrics at once and in a line for each kind after a while
-// or at the end; nothing is lost, and what the user pays for is what has a line.
+// TestFailuresAreTallied: a burst is logged line by line, the rest is counted: in the metrics at once, and in one line per kind
+// after a while or at the end; nothing is lost, and the user is charged for logged lines only.
 func TestFailuresAreTallied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o told
@@ -132,7 +132,7 @@ func TestFailuresAreTallied(t *testing.T) {
 		}
 		fail(missing, failuresBurst+5)
 		fail(denied, 3)
-		r.Observe(sftp.Operation{Op: "mkdir", Path: "/b"}) // what succeeds has its line
+		r.Observe(sftp.Operation{Op: "mkdir", Path: "/b"}) // successes are logged individually
 		r.Observe(sftp.Operation{Op: "check-file", Path: "/b", Status: sftp.StatusFailure, BytesRead: 1})
 		lines, charged, tallied := o.count()
 		if lines != failuresBurst+2 || len(tallied) != 0 || charged != lines {
@@ -149,14 +149,14 @@ func TestFailuresAreTallied(t *testing.T) {
 		if lines != 2*failuresBurst+2 || tallied["remove"] != 6 || charged != lines+3 {
 			t.Errorf("%d lines, %v, charged for %d", lines, tallied, charged)
 		}
-		fail(missing, 2*failuresBurst) // of a session that still ends
+		fail(missing, 2*failuresBurst) // of a session that is about to end
 		if after, _, _ := o.count(); after != lines+2*failuresBurst {
 			t.Errorf("%d lines after the end", after-lines)
 		}
 	})
 }
 
-// count counts the lines of operations, what was charged for, and what is tallied by operation.
+// count counts the logged operations, the charges, and the tallied failures by operation.
 func (o *told) count() (lines, charged int, tallied map[string]int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestBanner: a client gets the banner of the configuration as it is when the client connects, with
-// lines as on the wire, whether it exists or not.
+// TestBanner: a client gets the banner of the configuration at the time it connects, with the line endings of the protocol,
+// whether or not its user exists.
 func TestBanner(t *testing.T) {
 	t.Parallel()
 	d, dir := start(t, nil)

@@ -18,8 +18,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// certify returns a signer with a certificate for ada of a key, made by a CA. It is valid
-// for an hour, has the serial number 7 and the key ID "ada@corp", unless edit changes it.
+// certify returns a signer with a user certificate for ada, issued by a CA for a key. It is valid for an hour and has serial
+// number 7 and key ID "ada@corp", unless edit changes it.
 func certify(t *testing.T, ca, key ssh.Signer, edit func(*ssh.Certificate)) ssh.Signer {
 	t.Helper()
 	now := time.Now()
@@ -31,9 +31,7 @@ func certify(t *testing.T, ca, key ssh.Signer, edit func(*ssh.Certificate)) ssh.
 	if edit != nil {
 		edit(c)
 	}
-	if err := c.SignCert(rand.Reader, ca); err != nil {
-		t.Fatal(err)
-	}
+	configtest.Certify(t, ca, c)
 	s, err := ssh.NewCertSigner(c, key)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +39,7 @@ func certify(t *testing.T, ca, key ssh.Signer, edit func(*ssh.Certificate)) ssh.
 	return s
 }
 
-// trusting is a configuration with a CA, and ada who accepts its certificates.
+// trusting returns a configuration with a CA, and a user ada who may log in with its certificates.
 func trusting(t *testing.T, cas ...ssh.Signer) *configtest.Dir {
 	t.Helper()
 	dir := configtest.New(t)
@@ -70,7 +68,7 @@ func TestCertificates(t *testing.T) {
 	dir := trusting(t, ca, withRSA)
 	dir.AddUser("plain", "", stranger.PublicKey())
 	dir.AddUser("both", "secret").Certificates = true
-	dir.User(t, "both").Methods = []string{"publickey,password"}
+	dir.User(t, "both").Methods = []string{"PublicKey,Password"}
 	dir.AddUser("far", "").Certificates = true
 	dir.User(t, "far").AllowFrom = []string{"192.0.2.0/24"}
 	fingerprint := ssh.FingerprintSHA256(ca.PublicKey())
@@ -164,7 +162,7 @@ func option(name, value string) func(*ssh.Certificate) {
 	return func(c *ssh.Certificate) { c.CriticalOptions[name] = value }
 }
 
-// TestForgedCertificate: whatever is changed after the CA signed, it does not log in.
+// TestForgedCertificate: a certificate that was changed after the CA signed it does not log in.
 func TestForgedCertificate(t *testing.T) {
 	t.Parallel()
 	ca, _ := configtest.Key(t)
@@ -181,7 +179,7 @@ func TestForgedCertificate(t *testing.T) {
 	}
 }
 
-// TestCertificatesUnderAPolicy: the policy holds for the user's key and for the CA's.
+// TestCertificatesUnderAPolicy: the policy applies to the user's key and to the CA's.
 func TestCertificatesUnderAPolicy(t *testing.T) {
 	t.Parallel()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -208,15 +206,14 @@ func TestCertificatesUnderAPolicy(t *testing.T) {
 			c.Close()
 			t.Errorf("logged in, want %s", tc.reason)
 		}
-		// The client offers an RSA key once more with SHA-1, which has a line of its own.
+		// The client also offers an RSA key with SHA-1, which is logged separately.
 		d.Eventually(t, "audit log has "+tc.reason, func() bool {
 			return slices.ContainsFunc(d.Audit(t, "login_refused")[before:], func(e map[string]any) bool { return e["reason"] == tc.reason })
 		})
 	}
 }
 
-// TestSecurityKeyCertificate: a certificate of a hardware key asks for a touch, unless the
-// CA said that none is needed.
+// TestSecurityKeyCertificate: a certificate of a security key requires touch, unless the CA waived it.
 func TestSecurityKeyCertificate(t *testing.T) {
 	t.Parallel()
 	ca, _ := configtest.Key(t)
@@ -232,7 +229,7 @@ func TestSecurityKeyCertificate(t *testing.T) {
 	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.PublicKeys(certify(t, ca, key, nil))))
 }
 
-// TestCertificateSessionsEnd: a session ends with what its certificate rests on.
+// TestCertificateSessionsEnd: a session ends when its certificate loses its basis.
 func TestCertificateSessionsEnd(t *testing.T) {
 	ca, _ := configtest.Key(t)
 	other, _ := configtest.Key(t)
@@ -241,7 +238,7 @@ func TestCertificateSessionsEnd(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		change func(d *configtest.Dir, u *config.User)
-		reason string // "" for a session that goes on
+		reason string // "" for a session that continues
 	}{
 		{"serial revoked", func(d *configtest.Dir, _ *config.User) {
 			d.Listener.Revoked.Certificates = []config.RevokedCertificate{{CA: fingerprint, Serial: 7}}
@@ -253,10 +250,10 @@ func TestCertificateSessionsEnd(t *testing.T) {
 		{"key revoked", func(d *configtest.Dir, _ *config.User) {
 			d.Listener.Revoked.Keys = []string{ssh.FingerprintSHA256(key.PublicKey())}
 		}, "key_revoked"},
-		{"CA not trusted any more", func(d *configtest.Dir, _ *config.User) {
+		{"CA not trusted anymore", func(d *configtest.Dir, _ *config.User) {
 			d.Listener.Authentication.TrustedUserCAs = d.Listener.Authentication.TrustedUserCAs[1:]
 		}, "ca_not_trusted"},
-		{"certificates not accepted any more", func(_ *configtest.Dir, u *config.User) { u.Certificates = false }, "certificates_not_accepted"},
+		{"certificates not accepted anymore", func(_ *configtest.Dir, u *config.User) { u.Certificates = false }, "certificates_not_accepted"},
 		{"other certificates revoked", func(d *configtest.Dir, _ *config.User) {
 			d.Listener.Revoked.Certificates = []config.RevokedCertificate{
 				{CA: fingerprint, Serial: 8}, {CA: ssh.FingerprintSHA256(other.PublicKey()), Serial: 7}, {KeyID: "ada"},
@@ -285,7 +282,7 @@ func TestCertificateSessionsEnd(t *testing.T) {
 	}
 }
 
-// TestCertificateEnds: its time ends without any reload, and the session with it.
+// TestCertificateEnds: when the certificate expires, the session ends without a reload.
 func TestCertificateEnds(t *testing.T) {
 	t.Parallel()
 	ca, _ := configtest.Key(t)
@@ -315,8 +312,8 @@ func TestCertificateEnds(t *testing.T) {
 	})
 }
 
-// TestCertificateOfARegisteredKey: a certificate counts by itself. If its key is the user's,
-// too, the bounds of that key are not the certificate's, and its logins are no uses of the key.
+// TestCertificateOfARegisteredKey: a certificate is judged on its own. If its key is also registered for the user, the
+// restrictions of that key do not apply to the certificate, and its logins do not count as uses of the key.
 func TestCertificateOfARegisteredKey(t *testing.T) {
 	t.Parallel()
 	ca, _ := configtest.Key(t)
@@ -330,7 +327,7 @@ func TestCertificateOfARegisteredKey(t *testing.T) {
 		t.Error("logged in with the key alone")
 	}
 	c := d.MustDial(t, "ada", ssh.PublicKeys(certify(t, ca, key, nil)))
-	time.Sleep(2500 * time.Millisecond) // sessions are looked at once a second
+	time.Sleep(2500 * time.Millisecond) // sessions are checked once a second
 	daemontest.StillWorks(t, c)
 	dir.User(t, "ada").AllowFrom = []string{"127.0.0.0/8"}
 	d.Reload(t, dir)
@@ -343,8 +340,8 @@ func TestCertificateOfARegisteredKey(t *testing.T) {
 	}
 }
 
-// TestCertificateTellsNothingOfUsers: what is wrong with a certificate is found, and said
-// in the audit log, before the user is looked at. So a refusal takes as long for all.
+// TestCertificateTellsNothingOfUsers: a problem with a certificate is found and logged before the user is looked up, so a
+// refusal takes equally long for all names.
 func TestCertificateTellsNothingOfUsers(t *testing.T) {
 	t.Parallel()
 	ca, _ := configtest.Key(t)
@@ -373,8 +370,7 @@ func TestCertificateTellsNothingOfUsers(t *testing.T) {
 	}
 }
 
-// TestCertificateSourceBehindAProxy: the networks of a certificate are compared with the
-// client's address, not with the proxy's.
+// TestCertificateSourceBehindAProxy: the networks of a certificate are compared with the client's address, not the proxy's.
 func TestCertificateSourceBehindAProxy(t *testing.T) {
 	t.Parallel()
 	ca, _ := configtest.Key(t)

@@ -13,19 +13,19 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/subsystem"
 )
 
-// maxChannels is how many channels a connection may have open, as in OpenSSH's
-// MaxSessions. Each can make the daemon hold a window of 2 MiB, and several times that
-// if it comes in small packets.
+// maxChannels is how many channels a connection may have open, like OpenSSH's MaxSessions.
+// Each can make the daemon hold a window of 2 MiB, and several times that for small
+// packets.
 const maxChannels = 10
 
-// auditBlocked reports whether the audit log has not taken a line for some seconds. What a session does is logged when it is
-// done, so that without a pause one could go on reading and writing, and none of it would ever be logged if the process were
+// auditBlocked reports whether the audit log has not accepted a line for some seconds. Operations are logged when they are
+// done, so without a pause a session could keep reading and writing, and none of it would be logged if the process were
 // killed.
 func (s *Server) auditBlocked() bool { return s.Blocked != nil && s.Blocked() > 0 }
 
 // serveChannels accepts the channels of a session until its connection ends. Global requests
-// are refused, but for those of proofs: they have to be taken, or the connection stalls, and
-// a keepalive is content with any answer.
+// other than those for proofs are refused: they have to be received, or the connection
+// stalls, and any reply satisfies a keepalive.
 func (c *conn) serveChannels(ctx context.Context, sc handshake.Connection) {
 	p := hostproof.New(sc.Conn, c.server.hostKeys, c.server.handshake.Slots)
 	requests := sc.Requests
@@ -78,7 +78,7 @@ func (c *conn) newChannel(ctx context.Context, nc ssh.NewChannel) {
 	go c.serveChannel(ctx, ch, requests)
 }
 
-// openChannel takes a place for a channel, or says why there is none.
+// openChannel takes a place for a channel, or returns why there is none.
 func (c *conn) openChannel(kind string) (ssh.RejectionReason, string) {
 	if kind != "session" {
 		return ssh.UnknownChannelType, "only session channels are served"

@@ -16,7 +16,7 @@ import (
 // TestUnusedChannel: a channel without a subsystem is closed.
 func TestUnusedChannel(t *testing.T) {
 	t.Parallel()
-	d, _ := tempered(t, server.UnusedTimeout(2*time.Second)) // time enough for what starts a subsystem on a busy machine
+	d, _ := tempered(t, server.UnusedTimeout(2*time.Second)) // enough time to start a subsystem on a busy machine
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	files := daemontest.StartSFTP(t, c)
 	ch := daemontest.OpenChannel(t, c)
@@ -31,7 +31,7 @@ func TestUnusedChannel(t *testing.T) {
 	}
 }
 
-// TestChannelChurn: thousands of channels, one after another, leave nothing.
+// TestChannelChurn: thousands of channels, opened and closed one after another, leave nothing behind.
 func TestChannelChurn(t *testing.T) {
 	d, _ := tempered(t)
 	goroutines, fds := atRest(t, d)
@@ -72,8 +72,8 @@ func TestChannelChurn(t *testing.T) {
 	nothingLeft(t, d, goroutines, fds)
 }
 
-// TestRequestsBesideFiles: requests of every kind, before and after the subsystem, with and
-// without an answer, change nothing for the files.
+// TestRequestsBesideFiles: requests of every kind, before and after the subsystem starts, with and without a reply, do not
+// affect file transfers.
 func TestRequestsBesideFiles(t *testing.T) {
 	d, _ := tempered(t)
 	goroutines, fds := atRest(t, d)

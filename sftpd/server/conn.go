@@ -30,15 +30,16 @@ type conn struct {
 	tcp    net.Conn // as it was accepted
 	raw    *flow.Conn
 	place  *admission.Place
-	// client is the client's address, not valid for what is not TCP. Behind a proxy it is the proxy's until its header is read.
+	// client is the client's address, invalid if the connection is not TCP. Behind a proxy it is the proxy's until its
+	// header is read.
 	client netip.Addr
-	// about is what is known of the connection before it is described.
+	// about is what is known about the connection before it is described.
 	about event.Connection
-	// handshake is set before the login, and asks for exchanges of keys after it.
+	// handshake is set before the login, and requests key exchanges after it.
 	handshake *handshake.Handshake
 	// settings are set once, by sessions.admit, and nil before.
 	settings *settings
-	// account is the user's, set with settings, and described what events of the session say of it, set after that.
+	// account is the user's, set with settings. described is how events describe the session, set after that.
 	account   *peruser.Account
 	described *event.Connection
 	// directories are the user's, set with described.
@@ -48,14 +49,14 @@ type conn struct {
 	// opener is told of files that are opened, set with described.
 	opener *report.Opener
 
-	// ctx ends when the connection does, or is to.
+	// ctx ends when the connection ends or has to end.
 	ctx       context.Context
 	cancel    context.CancelFunc
 	endOnce   sync.Once
 	endReason atomic.Pointer[event.Reason] // why the daemon closed it, nil while it has not
-	// revoked is whether that has a line of its own in the audit log.
+	// revoked is set if the end has an audit line of its own.
 	revoked atomic.Bool
-	// watch ends it in time.
+	// watch ends it when its time is over.
 	watch *sweep.Watch
 
 	// working counts the goroutines of channels.
@@ -118,19 +119,20 @@ func (c *conn) serve(s *snapshot.Snapshot) {
 	}
 	begin := time.Now()
 	defer func() {
-		_ = sc.Close() // its end is what is wanted
+		_ = sc.Close() // it is being closed
 		c.cancel()
 		if c.revoked.Load() {
 			c.server.emit(event.SessionRevoked{Connection: c.describe(), Reason: c.closed()})
 		}
 		c.working.Wait()
+		c.opener.End()
 		c.report.End()
 		c.server.emit(event.Logout{Connection: c.describe(), Reason: c.closed(), Duration: time.Since(begin)})
 	}()
 	c.serveChannels(c.ctx, sc)
 }
 
-// Panicked ends a connection whose code panicked, and no other. Nil is no panic.
+// Panicked ends a connection whose code panicked, and no other one. Nil means no panic.
 func (c *conn) Panicked(v any) {
 	if v != nil {
 		c.server.emit(event.Refused{Reason: event.InternalError})
@@ -142,11 +144,11 @@ func (c *conn) Panicked(v any) {
 	}
 }
 
-// abort closes a connection where nobody is logged in. The first reason is the one that is
-// logged and counted, when its goroutine ends.
+// abort closes a connection without a login. The first reason given is logged and counted
+// when its goroutine ends.
 func (c *conn) abort(reason event.Reason) { c.endOnce.Do(func() { c.close(reason) }) }
 
-// End closes a session. The first reason is the one that is logged.
+// End closes a session. The first reason given is logged.
 func (c *conn) End(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.close(reason)
@@ -154,7 +156,7 @@ func (c *conn) End(reason event.Reason) {
 	})
 }
 
-// revoke is like End, but the session's end also has a line of its own in the audit log, before that of the logout.
+// revoke is like End, but also writes an audit line of its own before the logout's.
 func (c *conn) revoke(reason event.Reason) {
 	c.endOnce.Do(func() {
 		c.revoked.Store(true)
@@ -163,15 +165,15 @@ func (c *conn) revoke(reason event.Reason) {
 	})
 }
 
-// close is what ends a connection. It waits for nothing, since those who call it have other connections to close: what
-// there is to write about it, the connection's own goroutine writes.
+// close ends a connection. It does not block, because callers have other connections to close: the connection's own
+// goroutine writes what there is to log.
 func (c *conn) close(reason event.Reason) {
 	c.endReason.Store(&reason)
 	c.cancel()
 	c.raw.Close()
 }
 
-// closed is why the daemon closed the connection, "" while it has not.
+// closed returns why the daemon closed the connection, "" while it has not.
 func (c *conn) closed() event.Reason {
 	if r := c.endReason.Load(); r != nil {
 		return *r
@@ -179,7 +181,7 @@ func (c *conn) closed() event.Reason {
 	return ""
 }
 
-// LastActivity is when the client last asked for something. Keepalives do not count.
+// LastActivity returns when the client last asked for something. Keepalives do not count.
 func (c *conn) LastActivity() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -192,7 +194,7 @@ func (c *conn) LastActivity() time.Time {
 	return last
 }
 
-// OpenFiles is how many files the client has open.
+// OpenFiles returns how many files the client has open.
 func (c *conn) OpenFiles() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -203,7 +205,7 @@ func (c *conn) OpenFiles() int {
 	return n
 }
 
-// refuse tells of a connection that ends before a user is named.
+// refuse reports a connection that ends before a user is named.
 func (c *conn) refuse(reason event.Reason, detail string) {
 	c.server.emit(event.ConnectionRefused{Connection: c.describe(), Reason: reason, Detail: detail})
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestCreateOnlyUploads: a client uploads under a temporary name, sets its times and renames it, each name once.
+// TestCreateOnlyUploads: a client uploads under a temporary name, sets its times and renames it, with a new name each time.
 func TestCreateOnlyUploads(t *testing.T) {
 	t.Parallel()
 	for _, publish := range []string{"", config.PublishOnClose} {

@@ -6,10 +6,11 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// describe returns what events say of the connection.
+// describe returns the description of the connection for events.
 func (c *conn) describe() *event.Connection {
 	if c.described != nil {
 		return c.described
@@ -19,7 +20,7 @@ func (c *conn) describe() *event.Connection {
 	return &d
 }
 
-// describeGrant returns what events say of a connection with a completed login.
+// describeGrant returns the description of a connection with a completed login.
 func (c *conn) describeGrant(g *auth.Grant) *event.Connection {
 	d := c.describe()
 	d.User, d.Account = g.Username, g.Account
@@ -27,29 +28,28 @@ func (c *conn) describeGrant(g *auth.Grant) *event.Connection {
 	return d
 }
 
-// noteGrant adds the steps of a login.
+// noteGrant adds the factors of a login.
 func noteGrant(d *event.Connection, g *auth.Grant) {
-	d.Methods, d.Keys = g.Methods, g.Fingerprints()
+	d.Methods, d.Keys = g.Steps.Names(), g.Fingerprints()
 	noteCertificate(d, g.Certificate())
 }
 
-// noteCertificate adds what tells a certificate from others. Nil is none.
+// noteCertificate adds what identifies a certificate. Nil means none.
 func noteCertificate(d *event.Connection, c *auth.Certificate) {
 	if c != nil {
 		d.Certificate = &event.Certificate{CA: c.CA, KeyID: c.KeyID, Serial: c.Serial}
 	}
 }
 
-// describeAttempt returns what events say of a connection without a completed login. The method is the one that was refused,
-// "" for none.
-func (l *login) describeAttempt(method string) *event.Connection {
+// describeAttempt returns the description of a connection without a completed login. refused is the step that was, "" for none.
+func (l *login) describeAttempt(refused factor.Step) *event.Connection {
 	d := l.describe()
 	noteCertificate(d, l.attempts.Certificate())
 	if g := l.auth.Done(); g != nil {
 		noteGrant(d, g)
 	}
-	if method != "" {
-		d.Methods = append(slices.Clip(d.Methods), method)
+	if refused != "" {
+		d.Methods = append(slices.Clip(d.Methods), string(refused))
 	}
 	if l.peer == nil {
 		return d
@@ -63,7 +63,7 @@ func (l *login) describeAttempt(method string) *event.Connection {
 	return d
 }
 
-// algorithms are those of a login.
+// algorithms returns the algorithms of a login.
 func algorithms(sc *ssh.ServerConn, g *auth.Grant) (out event.Algorithms) {
 	a, ok := sc.Conn.(ssh.AlgorithmsConnMetadata)
 	if !ok {

@@ -2,14 +2,13 @@
 // in, and hands each "sftp" subsystem to the package sftp. Nothing else of SSH is
 // served: no shell, command, terminal, forwarding or environment.
 //
-// A connection has one goroutine that performs the handshake and then accepts channels, and one
-// for each channel; golang.org/x/crypto/ssh adds four. The sessions are the one place where a login
-// becomes a session and where sessions are taken away:
-// both under one lock and against the configuration of that moment, so that no
-// login that was under way during a reload slips through with what the reload removed.
+// A connection has one goroutine that performs the handshake and then accepts channels, and one for
+// each channel; golang.org/x/crypto/ssh adds four. sessions is the one place where a login becomes
+// a session and where sessions are revoked: both under one lock and against the current
+// configuration, so that a login in progress during a reload cannot keep what the reload removed.
 //
-// Who may connect, package admission decides; package handshake bounds a client before its login, and package flow what it
-// sends and leaves lying. Package verdict judges logins that failed, sweep ends sessions whose time is over, drain all of them,
-// subsystem answers requests on channels, directories opens what they are for, hostproof proves host keys, and report tells
-// what files were used for. Here is what joins them to a connection. What happens is emitted once, see package event.
+// Package admission decides who may connect, handshake bounds a client before its login, and flow bounds what it sends and
+// does not read. verdict classifies failed logins, sweep ends sessions whose time is over, drain ends all of them, subsystem
+// answers requests on channels, directories opens the user's directories, hostproof proves host keys, and report logs what
+// files were used for. This package combines them into a connection, and emits each event once; see package event.
 package server

@@ -40,7 +40,8 @@ func TestDrain(t *testing.T) {
 	inTime(t, time.Second, func(soon time.Duration) bool { return drains(t, soon) })
 }
 
-// drains reports whether its steps were in time: a login in the readiness delay, and the second file before the session counts as done.
+// drains reports whether its steps were on time: a login within the readiness delay, and the second file before the session
+// counts as idle.
 func drains(t *testing.T, delay time.Duration) (ok bool) {
 	t.Helper()
 	const timeout, quiet = time.Minute, time.Second
@@ -60,7 +61,7 @@ func drains(t *testing.T, delay time.Duration) (ok bool) {
 	if code, _ := d.Get(t, "/livez"); code != http.StatusOK || !d.Status(t).Draining {
 		t.Errorf("/livez %d, %+v", code, d.Status(t))
 	}
-	_, err := use(d, "ada", ssh.Password("secret")) // load balancers still send some
+	_, err := use(d, "ada", ssh.Password("secret")) // load balancers still send some connections
 	if time.Since(begin) > delay*9/10 {
 		return false
 	}
@@ -96,7 +97,7 @@ func drains(t *testing.T, delay time.Duration) (ok bool) {
 	if err != nil {
 		t.Errorf("the second file: %v", err)
 	}
-	if after := (<-busy).Sub(done); after < quiet/2 || after > timeout/2 { // by when an open file was last seen
+	if after := (<-busy).Sub(done); after < quiet/2 || after > timeout/2 { // by then an open file was last seen
 		t.Errorf("session ended %s after its last file", after)
 	}
 	if err := d.Wait(t, timeout/2); err != nil {
@@ -119,7 +120,7 @@ func TestDrainTimeout(t *testing.T) {
 	create(t, daemontest.StartSFTP(t, d.MustDial(t, "ada", ssh.Password("secret"))), "/upload")
 	begin := time.Now()
 	d.Terminate()
-	limit := 4 * daemontest.Second() // the transfer is cut off, and its end logged
+	limit := 4 * daemontest.Second() // the transfer is interrupted, and its end logged
 	if err := d.Wait(t, limit); !errors.Is(err, daemon.ErrForced) {
 		t.Errorf("Run: %v", err)
 	}

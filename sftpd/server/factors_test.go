@@ -17,9 +17,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// app is an authenticator app with one secret. Its clock is a step ahead, for a daemon
-// accepts nothing of the step in which it began; whenever a test runs, that is within what
-// a clock may be off.
+// app is an authenticator app with one secret. Its clock is a step ahead, because a daemon accepts no code of the step in which
+// it started; this is always within the accepted clock skew.
 type app struct{ totp.Key }
 
 func newApp() app { return app{totp.Generate()} }
@@ -30,12 +29,12 @@ func (a app) secret() *config.TOTP {
 	return &config.TOTP{Secret: a.Secret(), Digits: a.Digits(), Algorithm: a.Algorithm()}
 }
 
-// prompts answers questions by what they ask for.
+// prompts answers questions by their text.
 func prompts(password, code string) ssh.AuthMethod {
 	return asked(password, func() string { return code })
 }
 
-// asked is prompts with a code of the moment when it is asked for.
+// asked is prompts with the code of the moment of the question.
 func asked(password string, code func() string) ssh.AuthMethod {
 	return ssh.KeyboardInteractive(func(_, _ string, questions []string, echos []bool) ([]string, error) {
 		out := make([]string, len(questions))
@@ -55,57 +54,57 @@ func asked(password string, code func() string) ssh.AuthMethod {
 	})
 }
 
-// TestFactors goes through combinations, right and wrong at each step.
+// TestFactors tries combinations of factors, with right and wrong answers at each step.
 func TestFactors(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
 	second, _ := configtest.Key(t)
 	stranger, _ := configtest.Key(t)
 	phone := newApp()
-	const keyCode, passwordCode, keyKey = "publickey,keyboard-interactive:totp", "password,keyboard-interactive:totp", "publickey,publickey"
-	const all = "publickey,publickey,password,keyboard-interactive:totp"
+	const keyCode, passwordCode, keyKey = "PublicKey,TOTP", "Password,TOTP", "PublicKey,PublicKey"
+	const all = "PublicKey,PublicKey,Password,TOTP"
 	with := ssh.PublicKeys
 	right, wrong := asked("secret", phone.code), prompts("wrong", "000 000x")
 	password := ssh.Password("secret")
 
 	for i, tc := range []struct {
-		combinations string // with blanks between them
+		combinations string // separated by spaces
 		login        []ssh.AuthMethod
-		methods      string // that succeeded, and the one that was refused
+		methods      string // those that succeeded, and the one that was refused
 		reason       string // "" for a login
 	}{
-		{keyCode, []ssh.AuthMethod{with(key), right}, "publickey+keyboard-interactive:totp", ""},
+		{keyCode, []ssh.AuthMethod{with(key), right}, "PublicKey+TOTP", ""},
 		{keyCode, []ssh.AuthMethod{with(stranger), right}, "", "key_not_registered"},
-		{keyCode, []ssh.AuthMethod{with(key), wrong}, "publickey+keyboard-interactive:totp", "wrong_code"},
-		{keyCode, []ssh.AuthMethod{with(key), prompts("secret", "")}, "publickey+keyboard-interactive:totp", "wrong_code"},
-		{keyCode, []ssh.AuthMethod{with(key)}, "publickey", "next_factor_missing"},
-		{keyCode, []ssh.AuthMethod{right}, "keyboard-interactive", "key_required_first"},
-		{keyCode, []ssh.AuthMethod{with(key), password}, "publickey", "next_factor_missing"},
+		{keyCode, []ssh.AuthMethod{with(key), wrong}, "PublicKey+TOTP", "wrong_code"},
+		{keyCode, []ssh.AuthMethod{with(key), prompts("secret", "")}, "PublicKey+TOTP", "wrong_code"},
+		{keyCode, []ssh.AuthMethod{with(key)}, "PublicKey", "next_factor_missing"},
+		{keyCode, []ssh.AuthMethod{right}, "Password", "key_required_first"},
+		{keyCode, []ssh.AuthMethod{with(key), password}, "PublicKey", "next_factor_missing"},
 
-		{passwordCode, []ssh.AuthMethod{password, right}, "password+keyboard-interactive:totp", ""},
-		{passwordCode, []ssh.AuthMethod{right}, "keyboard-interactive+keyboard-interactive:totp", ""},
-		{passwordCode, []ssh.AuthMethod{asked("wrong", phone.code)}, "keyboard-interactive", "wrong_password"},
-		{passwordCode, []ssh.AuthMethod{prompts("secret", "1")}, "keyboard-interactive+keyboard-interactive:totp", "wrong_code"},
-		{passwordCode, []ssh.AuthMethod{ssh.Password("wrong")}, "password", "wrong_password"},
+		{passwordCode, []ssh.AuthMethod{password, right}, "Password+TOTP", ""},
+		{passwordCode, []ssh.AuthMethod{right}, "Password+TOTP", ""},
+		{passwordCode, []ssh.AuthMethod{asked("wrong", phone.code)}, "Password", "wrong_password"},
+		{passwordCode, []ssh.AuthMethod{prompts("secret", "1")}, "Password+TOTP", "wrong_code"},
+		{passwordCode, []ssh.AuthMethod{ssh.Password("wrong")}, "Password", "wrong_password"},
 		{passwordCode, []ssh.AuthMethod{with(key)}, "", "password_required_first"},
 
-		{keyKey, []ssh.AuthMethod{with(key, second)}, "publickey+publickey", ""},
-		{keyKey, []ssh.AuthMethod{with(second, stranger, key)}, "publickey+publickey", ""},
-		{keyKey, []ssh.AuthMethod{with(key)}, "publickey", "next_factor_missing"},
-		{keyKey, []ssh.AuthMethod{with(key, key)}, "publickey", "next_factor_missing"},
-		{keyKey, []ssh.AuthMethod{with(key, stranger)}, "publickey", "key_not_registered"},
-		{keyKey, []ssh.AuthMethod{password}, "password", "key_required_first"},
+		{keyKey, []ssh.AuthMethod{with(key, second)}, "PublicKey+PublicKey", ""},
+		{keyKey, []ssh.AuthMethod{with(second, stranger, key)}, "PublicKey+PublicKey", ""},
+		{keyKey, []ssh.AuthMethod{with(key)}, "PublicKey", "next_factor_missing"},
+		{keyKey, []ssh.AuthMethod{with(key, key)}, "PublicKey", "next_factor_missing"},
+		{keyKey, []ssh.AuthMethod{with(key, stranger)}, "PublicKey", "key_not_registered"},
+		{keyKey, []ssh.AuthMethod{password}, "Password", "key_required_first"},
 
-		{all, []ssh.AuthMethod{with(key, second), password, right}, "publickey+publickey+password+keyboard-interactive:totp", ""},
-		{all, []ssh.AuthMethod{with(key, second), right}, "publickey+publickey+keyboard-interactive+keyboard-interactive:totp", ""},
-		{all, []ssh.AuthMethod{with(key, second), password, wrong}, "publickey+publickey+password+keyboard-interactive:totp", "wrong_code"},
-		{all, []ssh.AuthMethod{with(key, second), asked("wrong", phone.code)}, "publickey+publickey+keyboard-interactive", "wrong_password"},
+		{all, []ssh.AuthMethod{with(key, second), password, right}, "PublicKey+PublicKey+Password+TOTP", ""},
+		{all, []ssh.AuthMethod{with(key, second), right}, "PublicKey+PublicKey+Password+TOTP", ""},
+		{all, []ssh.AuthMethod{with(key, second), password, wrong}, "PublicKey+PublicKey+Password+TOTP", "wrong_code"},
+		{all, []ssh.AuthMethod{with(key, second), asked("wrong", phone.code)}, "PublicKey+PublicKey+Password", "wrong_password"},
 
-		{keyCode + " publickey,password", []ssh.AuthMethod{with(key), password}, "publickey+password", ""},
-		{keyCode + " publickey,password", []ssh.AuthMethod{with(key), right}, "publickey+keyboard-interactive:totp", ""},
-		{keyCode + " password", []ssh.AuthMethod{password}, "password", ""},
-		{"password,publickey", []ssh.AuthMethod{password, with(key)}, "password+publickey", ""},
-		{"password,publickey", []ssh.AuthMethod{password, with(stranger)}, "password", "key_not_registered"},
+		{keyCode + " PublicKey,Password", []ssh.AuthMethod{with(key), password}, "PublicKey+Password", ""},
+		{keyCode + " PublicKey,Password", []ssh.AuthMethod{with(key), right}, "PublicKey+TOTP", ""},
+		{keyCode + " Password", []ssh.AuthMethod{password}, "Password", ""},
+		{"Password,PublicKey", []ssh.AuthMethod{password, with(key)}, "Password+PublicKey", ""},
+		{"Password,PublicKey", []ssh.AuthMethod{password, with(stranger)}, "Password", "key_not_registered"},
 	} {
 		t.Run(fmt.Sprintf("%d: %s %s", i, tc.methods, tc.reason), func(t *testing.T) {
 			t.Parallel()
@@ -148,19 +147,19 @@ func TestFactors(t *testing.T) {
 	}
 }
 
-// words joins a list of JSON with "+".
+// words joins a JSON list with "+".
 func words(list any) string {
 	items, _ := list.([]any)
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(items), "[]"), " ", "+")
 }
 
-// TestTwoKeys: both are in the audit log, and were used today.
+// TestTwoKeys: both keys are in the audit log and have been used today.
 func TestTwoKeys(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
 	second, _ := configtest.Key(t)
 	dir := configtest.New(t)
-	dir.AddUser("ada", "", key.PublicKey(), second.PublicKey()).Methods = []string{"publickey,publickey"}
+	dir.AddUser("ada", "", key.PublicKey(), second.PublicKey()).Methods = []string{"PublicKey,PublicKey"}
 	d := daemontest.Start(t, dir)
 	d.MustDial(t, "ada", ssh.PublicKeys(key, second))
 	e := d.WaitAudit(t, "login", 1)
@@ -177,14 +176,14 @@ func TestTwoKeys(t *testing.T) {
 	}
 }
 
-// TestCodes: a code is good for one login, and a wrong clock is named to who reads the log.
+// TestCodes: a code works for one login, and the log reports a wrong clock.
 func TestCodes(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
 	phone := newApp()
 	dir := configtest.New(t)
 	u := dir.AddUser("ada", "", key.PublicKey())
-	u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp"}, phone.secret()
+	u.Methods, u.TOTP = []string{"PublicKey,TOTP"}, phone.secret()
 	d := daemontest.Start(t, dir)
 	code := phone.code()
 	c := d.MustDial(t, "ada", ssh.PublicKeys(key), prompts("", code[:3]+" "+code[3:]))
@@ -201,13 +200,13 @@ func TestCodes(t *testing.T) {
 		}
 	}
 	refused(code, "code_reused", "")
-	refused(phone.Code(totp.Step(time.Now())-5), "code_clock_skew", "steps of 30 seconds ago")
+	refused(phone.Code(totp.Step(time.Now())-5), "code_clock_skew", "steps of 30 seconds behind")
 	refused(phone.Code(totp.Step(time.Now())+8), "code_clock_skew", "steps of 30 seconds ahead")
 	daemontest.StillWorks(t, c)
 }
 
-// TestCodesOfTwoDaemons: a code that logged in on one is used up on the other, too. If the
-// volume does not let them tell each other, users still get in, and the log says it.
+// TestCodesOfTwoDaemons: a code used on one daemon is used up on the other. If the volume does not let them coordinate, users
+// can still log in, and a line is logged.
 func TestCodesOfTwoDaemons(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -218,7 +217,7 @@ func TestCodesOfTwoDaemons(t *testing.T) {
 		dir.Listener.Volumes, dir.Listener.Authentication.SharedCodes = volumes, "data"
 		for _, user := range []string{"ada", "bob"} {
 			u := dir.AddUser(user, "", key.PublicKey())
-			u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp"}, phone.secret()
+			u.Methods, u.TOTP = []string{"PublicKey,TOTP"}, phone.secret()
 		}
 		return daemontest.Start(t, dir)
 	}
@@ -232,7 +231,7 @@ func TestCodesOfTwoDaemons(t *testing.T) {
 	if e := two.WaitAudit(t, "login_refused", 1); e["reason"] != "code_reused" {
 		t.Errorf("audit: %v", e)
 	}
-	two.MustDial(t, "bob", ssh.PublicKeys(key), prompts("", code)) // his own
+	two.MustDial(t, "bob", ssh.PublicKeys(key), prompts("", code)) // their own
 
 	shared := filepath.Join(volumes[0].Path, ".sftpd-codes")
 	if err := os.RemoveAll(shared); err != nil {
@@ -248,38 +247,38 @@ func TestCodesOfTwoDaemons(t *testing.T) {
 	}
 }
 
-// TestFactorRevocation: a session ends with any of the factors that it came with.
+// TestFactorRevocation: a session ends when any factor that it logged in with is removed.
 func TestFactorRevocation(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
 	second, _ := configtest.Key(t)
 	phone := newApp()
-	const keyCode = "publickey,keyboard-interactive:totp"
+	const keyCode = "PublicKey,TOTP"
 	for _, tc := range []struct {
 		name, combination string
 		change            func(dir *configtest.Dir, u *config.User)
-		reason            string // "" for a session that goes on
+		reason            string // "" for a session that continues
 	}{
-		{"first key removed", "publickey,publickey", func(_ *configtest.Dir, u *config.User) {
-			u.Keys, u.Methods = u.Keys[1:], []string{"publickey"}
+		{"first key removed", "PublicKey,PublicKey", func(_ *configtest.Dir, u *config.User) {
+			u.Keys, u.Methods = u.Keys[1:], []string{"PublicKey"}
 		}, "key_removed"},
-		{"second key removed", "publickey,publickey", func(_ *configtest.Dir, u *config.User) {
-			u.Keys, u.Methods = u.Keys[:1], []string{"publickey"}
+		{"second key removed", "PublicKey,PublicKey", func(_ *configtest.Dir, u *config.User) {
+			u.Keys, u.Methods = u.Keys[:1], []string{"PublicKey"}
 		}, "key_removed"},
-		{"second key revoked", "publickey,publickey", func(d *configtest.Dir, _ *config.User) {
+		{"second key revoked", "PublicKey,PublicKey", func(d *configtest.Dir, _ *config.User) {
 			d.Listener.Revoked.Keys = []string{ssh.FingerprintSHA256(second.PublicKey())}
 		}, "key_revoked"},
-		{"one key suffices", "publickey,publickey", func(_ *configtest.Dir, u *config.User) { u.Methods = []string{"publickey"} }, ""},
+		{"one key suffices", "PublicKey,PublicKey", func(_ *configtest.Dir, u *config.User) { u.Methods = []string{"PublicKey"} }, ""},
 		{"new secret", keyCode, func(_ *configtest.Dir, u *config.User) { u.TOTP = newApp().secret() }, "totp_changed"},
 		{"secret removed", keyCode, func(_ *configtest.Dir, u *config.User) {
-			u.TOTP, u.Methods = nil, []string{"publickey"}
+			u.TOTP, u.Methods = nil, []string{"PublicKey"}
 		}, "totp_changed"},
-		{"code no more needed", keyCode, func(_ *configtest.Dir, u *config.User) { u.Methods = []string{"publickey"} }, ""},
+		{"code no more needed", keyCode, func(_ *configtest.Dir, u *config.User) { u.Methods = []string{"PublicKey"} }, ""},
 		{"password needed too", keyCode, func(_ *configtest.Dir, u *config.User) {
-			u.Methods = []string{"publickey,password,keyboard-interactive:totp"}
+			u.Methods = []string{"PublicKey,Password,TOTP"}
 		}, "second_factor_required"},
-		{"new secret, session without", "publickey", func(_ *configtest.Dir, u *config.User) { u.TOTP = newApp().secret() }, ""},
-		{"code needed too", "publickey", func(_ *configtest.Dir, u *config.User) { u.Methods = []string{keyCode} }, "second_factor_required"},
+		{"new secret, session without", "PublicKey", func(_ *configtest.Dir, u *config.User) { u.TOTP = newApp().secret() }, ""},
+		{"code needed too", "PublicKey", func(_ *configtest.Dir, u *config.User) { u.Methods = []string{keyCode} }, "second_factor_required"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
@@ -12,13 +13,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// prepareFiles makes an SFTP session on a channel. It returns what serves it and returns an exit status, or false
-// if the user's directories cannot be opened.
+// prepareFiles creates an SFTP session on a channel. It returns a function that serves it and returns an exit
+// status, or false if the user's directories cannot be opened.
 func (c *conn) prepareFiles(ctx context.Context, ch *flow.Stream) (serve func() (status uint32), ok bool) {
 	tree, err := c.directories.Open(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, false // the connection has ended meanwhile
+			return nil, false // the connection has ended in the meantime
 		}
 		reason := event.StorageUnavailable
 		if errors.Is(err, errDescriptors) {
@@ -61,9 +62,13 @@ func (c *conn) forget(f *sftp.Session) {
 
 var errDescriptors = errors.New("too many files and mounts are open")
 
-// openTree opens the user's directories, and returns what to call when they are closed.
+// openTree opens the user's directories, and returns a function to call when they are closed.
 func (c *conn) openTree() (tree *vfs.Tree, release func(), err error) {
-	uid, n := c.settings.grant.UID, len(c.settings.mounts)
+	mounts := c.settings.mounts
+	if r := c.settings.receipts; r.Path != "" && c.server.receipts.Answers(r.Volume) {
+		mounts = append(slices.Clip(mounts), r)
+	}
+	uid, n := c.settings.grant.UID, len(mounts)
 	if !c.server.descriptors.AcquireAll(uid, n) {
 		return nil, nil, errDescriptors
 	}
@@ -74,11 +79,21 @@ func (c *conn) openTree() (tree *vfs.Tree, release func(), err error) {
 		}
 	}()
 	turns := vfs.WithTurns(func() (func(), error) { return c.account.Turn(c.ctx) })
-	tree, err = vfs.Open(c.settings.mounts, vfs.WithUploads(c.settings.uploads), turns)
+	options := []vfs.Option{vfs.WithUploads(c.settings.uploads), turns}
+	if c.server.Journal != nil {
+		if j := c.server.Journal(c.described); j != nil {
+			options = append(options, vfs.WithJournal(j))
+		}
+	}
+	if tree, err = vfs.Open(mounts, options...); err != nil && len(mounts) > len(c.settings.mounts) {
+		c.server.Log.Error("cannot open a user's receipts, so the session has none", "connection", c.about.ID,
+			"account", c.settings.grant.Account, "error", err)
+		tree, err = vfs.Open(c.settings.mounts, options...)
+	}
 	return tree, release, err
 }
 
-// reportOpen writes those lines until the server ends. It may wait for the log, and nothing waits for it.
+// reportOpen logs files that stay open until the server ends. It may wait for the log, and nothing waits for it.
 func (s *Server) reportOpen() {
 	t := time.NewTicker(report.Interval)
 	defer t.Stop()
@@ -92,8 +107,8 @@ func (s *Server) reportOpen() {
 	}
 }
 
-// reportOpen reports whether a file is open, after it has written the lines that are due.
-func (c *conn) reportOpen(now time.Time) bool {
+// reportOpen writes the lines that are due about open files, and returns when the next one is, the zero time for no open file.
+func (c *conn) reportOpen(now time.Time) (next time.Time) {
 	defer func() { c.Panicked(recover()) }()
 	var open []*sftp.Session
 	c.mu.Lock()
@@ -104,7 +119,9 @@ func (c *conn) reportOpen(now time.Time) bool {
 	}
 	c.mu.Unlock()
 	for _, f := range open {
-		c.report.StillOpen(f, now)
+		if due := c.report.StillOpen(f, now); next.IsZero() || !due.IsZero() && due.Before(next) {
+			next = due
+		}
 	}
-	return len(open) > 0
+	return next
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// forger offers a key that it has no private half of: another one of the same type signs.
+// forger offers a key whose private key it does not have; another key of the same type signs.
 type forger struct {
 	ssh.AlgorithmSigner
 	offered ssh.PublicKey
@@ -27,9 +27,8 @@ func (f forger) Sign(r io.Reader, data []byte) (*ssh.Signature, error) {
 	return f.SignWithAlgorithm(r, data, "")
 }
 
-// TestForgedSignature: a signature that is not the registered key's has a reason of its own, with the
-// key, and counts as a refused credential. x/crypto ends the connection without asking anybody: when
-// it words the error differently, this fails.
+// TestForgedSignature: a signature that does not verify with the registered key has its own reason, names the key, and counts
+// as a refused credential. x/crypto ends the connection without calling back: if it changes the error's text, this test fails.
 func TestForgedSignature(t *testing.T) {
 	t.Parallel()
 	pair := func(name string) (registered, other ssh.Signer) {
@@ -81,8 +80,8 @@ func TestForgedSignature(t *testing.T) {
 			}
 		})
 	}
-	// 5 seconds for each failure, and from 30 on the user is refused from here. More than six, as the seconds pass, and fewer
-	// than what has the source itself refused.
+	// Each failure costs 5 seconds, and from 30 on the user is refused from this source. It takes more than six because time
+	// passes, but fewer than it takes to refuse the source itself.
 	for range 12 {
 		if c, err := d.Dial("ed25519", ssh.PublicKeys(forgers["ed25519"]...)); err == nil {
 			c.Close()
@@ -94,7 +93,7 @@ func TestForgedSignature(t *testing.T) {
 	}
 	d.Eventually(t, "the audit log has it", func() bool {
 		return slices.ContainsFunc(d.Audit(t, "login_refused"), func(line map[string]any) bool {
-			return line["reason"] == "login_penalised" && line["user"] == "ed25519"
+			return line["reason"] == "login_penalized" && line["user"] == "ed25519"
 		})
 	})
 }

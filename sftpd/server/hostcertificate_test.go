@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// hostKeysWith are active host keys with certificates, "" for none.
+// hostKeysWith returns active host keys with certificates; "" means none.
 func hostKeysWith(certificates ...string) []config.HostKey {
 	out := make([]config.HostKey, len(certificates))
 	for i, c := range certificates {
@@ -27,9 +27,8 @@ func hostKeysWith(certificates ...string) []config.HostKey {
 	return out
 }
 
-// TestHostCertificate: a client that trusts the CA logs in by the certificate while it is
-// valid. When it ends the plain key goes on alone, without a reload, and what is offered of a
-// certificate is what the policy has for its key.
+// TestHostCertificate: a client that trusts the CA accepts the certificate while it is valid. After it expires, only the plain
+// key is offered, without a reload; certificate algorithms are those that the policy allows for the key.
 func TestHostCertificate(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -101,7 +100,7 @@ func TestHostCertificate(t *testing.T) {
 	}
 }
 
-// TestHostCertificateWithSHA1: what Legacy2026 has for plain keys it has for certificates, too.
+// TestHostCertificateWithSHA1: the algorithms that Legacy2026 allows for plain keys are allowed for certificates too.
 func TestHostCertificateWithSHA1(t *testing.T) {
 	t.Parallel()
 	ca, _ := configtest.Key(t)

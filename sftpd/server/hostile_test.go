@@ -14,8 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestStalledReader: who asks for much and takes nothing is idle, though a file is open
-// and replies wait.
+// TestStalledReader: a client that requests much and reads nothing counts as idle, even with a file open and replies pending.
 func TestStalledReader(t *testing.T) {
 	t.Parallel()
 	dir := configtest.New(t)
@@ -49,7 +48,7 @@ func TestStalledReader(t *testing.T) {
 	for i := range uint32(40) {
 		send(daemontest.Packet(read, daemontest.Uint32(i), opened[5:], daemontest.Uint32(0), daemontest.Uint32(0), daemontest.Uint32(255<<10)))
 	}
-	_ = c.Wait() // without an end if the session is not idle
+	_ = c.Wait() // does not end if the session is not idle
 	if got := d.WaitAudit(t, "logout", 1); got["reason"] != "idle_timeout" {
 		t.Errorf("audit: %v", got)
 	}
@@ -58,7 +57,7 @@ func TestStalledReader(t *testing.T) {
 	}
 }
 
-// TestNothingStays: all that connections of every kind start, ends with them.
+// TestNothingStays: everything that connections start ends with them, for every kind of connection.
 func TestNothingStays(t *testing.T) { // not parallel: it counts goroutines
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

@@ -33,7 +33,7 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-// TestNoConfiguration: without one, connections are closed at once.
+// TestNoConfiguration: without a configuration, connections are closed at once.
 func TestNoConfiguration(t *testing.T) {
 	s, _ := bare(t)
 	l := listen(t)
@@ -50,7 +50,7 @@ func TestNoConfiguration(t *testing.T) {
 	}
 }
 
-// TestPanicEndsOneConnection: the process goes on.
+// TestPanicEndsOneConnection: the process continues after a panic in one connection.
 func TestPanicEndsOneConnection(t *testing.T) {
 	s, log := bare(t)
 	here, there := net.Pipe()
@@ -61,7 +61,7 @@ func TestPanicEndsOneConnection(t *testing.T) {
 	if reason := c.place.Connect(c.client, current); reason != "" {
 		t.Fatal(reason)
 	}
-	c.serve(nil) // panics at once: there is no snapshot
+	c.serve(nil) // panics at once because there is no snapshot
 	if s.Connections() != 0 {
 		t.Error("the connection is still registered")
 	}

@@ -10,15 +10,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestKeyTimes: a key logs in from its notBefore to its notAfter, and its sessions end with
-// it, all without a reload: nobody has to be there to change the configuration. The user's
-// other key, and its session, are not affected.
+// TestKeyTimes: a key logs in from its notBefore to its notAfter, and its sessions end at notAfter, all without a reload, so no
+// operator needs to run. The user's other key and its session are not affected.
 func TestKeyTimes(t *testing.T) {
 	t.Parallel()
 	inTime(t, 2*time.Second, func(soon time.Duration) bool { return keyTimes(t, soon) })
 }
 
-// keyTimes reports whether its logins were in time, before the key's time and within it.
+// keyTimes reports whether its logins were on time, before the key's validity period and within it.
 func keyTimes(t *testing.T, soon time.Duration) (ok bool) {
 	t.Helper()
 	key, _ := configtest.Key(t)

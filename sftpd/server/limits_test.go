@@ -13,6 +13,7 @@ import (
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
@@ -34,7 +35,7 @@ func TestMaxTries(t *testing.T) {
 	if got := d.WaitAudit(t, "login_refused", 3); got["reason"] != "max_tries" {
 		t.Errorf("audit: %v", got)
 	}
-	// One failure leaves one try.
+	// After one failure, one try is left.
 	once := true
 	second := ssh.RetryableAuthMethod(ssh.PasswordCallback(func() (string, error) {
 		if once {
@@ -46,9 +47,48 @@ func TestMaxTries(t *testing.T) {
 	daemontest.StillWorks(t, d.MustDial(t, "ada", second))
 }
 
+// TestOfferedKeys: an agent with many keys does not lock its user out. As many offers as there are tries are free, and those
+// after them count.
+func TestOfferedKeys(t *testing.T) {
+	t.Parallel()
+	own, _ := configtest.Key(t)
+	d, _ := start(t, func(dir *configtest.Dir) {
+		dir.Listener.Authentication.MaxTries = 2
+		dir.User(t, "ada").Keys = []config.Key{{PublicKey: configtest.Line(own.PublicKey())}}
+	})
+	var strangers []ssh.Signer
+	for range 4 {
+		k, _ := configtest.Key(t)
+		strangers = append(strangers, k)
+	}
+	for _, tc := range []struct {
+		name   string
+		keys   []ssh.Signer
+		reason any // of the refusal, nil if the client logs in
+	}{
+		{"free offers, and a good key", slices.Concat(strangers[:2], []ssh.Signer{own}), nil},
+		{"free offers only", strangers[:2], "key_not_registered"},
+		{"one try, and a good key", slices.Concat(strangers[:3], []ssh.Signer{own}), nil},
+		{"all tries", slices.Concat(strangers, []ssh.Signer{own}), "max_tries"},
+	} {
+		before := len(d.Audit(t, "login_refused"))
+		conn, err := d.Dial("ada", ssh.PublicKeys(tc.keys...))
+		if (err == nil) != (tc.reason == nil) {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		if err == nil {
+			conn.Close()
+			continue
+		}
+		if got := d.WaitAudit(t, "login_refused", before+1); got["reason"] != tc.reason {
+			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+}
+
 func TestLoginGrace(t *testing.T) {
 	t.Parallel()
-	const grace = 5 // time enough for a login on a busy machine
+	const grace = 5 // enough time for a login on a busy machine
 	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Authentication.LoginGraceSeconds = 1 })
 	for name, say := range map[string]string{"silent": "", "version only": "SSH-2.0-test\r\n", "garbage": "GET / HTTP/1.0"} {
 		t.Run(name, func(t *testing.T) {
@@ -112,13 +152,13 @@ func TestConnectionLimits(t *testing.T) {
 	}
 	full := func(user string, lines int) {
 		t.Helper()
-		// The refusal comes after the login: who has no password learns nothing of limits.
+		// The refusal comes after the login, so a client without the password learns nothing about limits.
 		c := d.MustDial(t, user, ssh.Password("secret"))
 		refused, _ := errors.AsType[*ssh.OpenChannelError](second(c.NewSession()))
 		if refused == nil || refused.Reason != ssh.ResourceShortage || !strings.Contains(refused.Message, "as many connections as it may have") {
 			t.Errorf("%s hears %v", user, refused)
 		}
-		if err := c.Wait(); err == nil { // without an end if it stays
+		if err := c.Wait(); err == nil { // does not end if it stays
 			t.Errorf("%s left by itself", user)
 		}
 		if got := d.WaitAudit(t, "login_refused", lines); got["reason"] != "max_connections_per_user" || got["user"] != user {
@@ -136,7 +176,7 @@ func TestConnectionLimits(t *testing.T) {
 	d.WaitAudit(t, "logout", 1)
 	fill("ada", 1)
 
-	fill("fay", 1) // the ninth connection, which gives its place to nobody
+	fill("fay", 1) // the ninth connection, which displaces no other
 	if c, err := d.Dial("bob", ssh.Password("secret")); err == nil {
 		c.Close()
 		t.Error("ten connections")
@@ -146,7 +186,7 @@ func TestConnectionLimits(t *testing.T) {
 	}
 }
 
-// TestSilentCrowd: silent connections take all places, and yet users get in.
+// TestSilentCrowd: silent connections take all places, yet users can still log in.
 func TestSilentCrowd(t *testing.T) {
 	t.Parallel()
 	d, _ := start(t, func(dir *configtest.Dir) { dir.Listener.Limits.MaxConnections = 5 })
@@ -155,7 +195,7 @@ func TestSilentCrowd(t *testing.T) {
 	for range 10 {
 		daemontest.Connect(t, d.Addr)
 	}
-	// Where the last come a second later than the first, these have to go for them.
+	// Where the last ones arrive a second after the first, the first must make room for them.
 	displaced := func() float64 { return d.Metric(t, `sftpd_refusals_total{reason="displaced"}`) }
 	gone := func() float64 { return displaced() + d.Metric(t, `sftpd_refusals_total{reason="max_connections"}`) }
 	d.Eventually(t, "six of ten are gone", func() bool { return gone() == 6 })
@@ -219,7 +259,7 @@ func TestIdleTimeout(t *testing.T) {
 	}
 }
 
-// keepUsing sends a request now and then, until it fails or is told to stop. It returns the longest time between two.
+// keepUsing sends a request now and then until it fails or is told to stop. It returns the longest time between two requests.
 func keepUsing(files *sftp.Client, stop <-chan struct{}) (longest time.Duration, err error) {
 	for last := time.Now(); ; last = time.Now() {
 		select {
@@ -234,7 +274,7 @@ func keepUsing(files *sftp.Client, stop <-chan struct{}) (longest time.Duration,
 	}
 }
 
-// keepAsking sends keepalives, which are answered and do not count as use.
+// keepAsking sends keepalives, which are answered but do not count as activity.
 func keepAsking(c *ssh.Client) {
 	go func() {
 		for {

@@ -24,17 +24,20 @@ type login struct {
 	attempts verdict.Attempts
 	peer     ssh.ConnMetadata // nil until the key exchange is done
 	maxTries int
+	// name is the user that the client named last, nil for none.
+	name *string
 }
 
-// farewells are what a client hears of a login that had valid credentials and no place. All of it the user may know.
+// farewells are sent to a client that had valid credentials but was not admitted. The user may know all of it.
 var farewells = map[event.Reason]string{
 	event.MaxConnectionsOfUser: "this user has as many connections as it may have; close one and try again",
+	event.NamespaceConnections: "the users of this namespace have as many connections as they may have; close one and try again",
 	event.ShuttingDown:         "the server is shutting down; try again",
-	event.ChangedDuringLogin:   "the login was changed meanwhile; try again",
+	event.ChangedDuringLogin:   "the login has changed in the meantime; try again",
 }
 
-// logIn performs the SSH handshake and registers the session. If it returns false, the connection has
-// been told and logged all that there is.
+// logIn performs the SSH handshake and registers the session. If it returns false, the client has
+// been told and everything has been logged.
 func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn) (handshake.Connection, bool) {
 	settings := s.Listener.Authentication
 	deadline := time.Now().Add(settings.LoginGrace())
@@ -48,7 +51,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		return handshake.Connection{}, false
 	}
 	c.mu.Lock()
-	c.lastUsed = time.Now() // the time that the login took is not idle
+	c.lastUsed = time.Now() // the login's duration is not idle time
 	c.mu.Unlock()
 	g := auth.GrantOf(sc.Permissions)
 	if reason := c.server.sessions.admit(c, g, time.Now()); reason != "" {
@@ -56,10 +59,10 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 		h.Dismiss(sc, farewells[reason]) // until then it counts as one in progress
 		return handshake.Connection{}, false
 	}
-	c.watch.Begin() // from now on: its time may be over before the log has taken its line
+	c.watch.Begin() // from now on: its time may be over before the log has accepted its line
 	for _, k := range g.Keys {
-		// A certificate's login is none of a key that the user may have beside: that one is
-		// not needed for it, and the keys that a CA certifies are without number.
+		// A certificate login does not count as use of the user's own key: it did not need
+		// that key, and a CA can certify any number of keys.
 		if k.Certificate == nil {
 			c.server.KeyUse.Note(g.UID, k.Fingerprint, time.Now())
 		}
@@ -73,8 +76,8 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 	return sc, true
 }
 
-// config is the SSH configuration of this connection. What the client offers is nil if it
-// is not known.
+// config returns the SSH configuration of this connection. The client's KexInit is nil if
+// it is not known.
 func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *handshake.KexInit) (*ssh.ServerConfig, handshake.Config) {
 	now := time.Now()
 	crypto := s.CryptoAt(now)
@@ -89,13 +92,30 @@ func (l *login) config(h *handshake.Handshake, s *snapshot.Snapshot, client *han
 	if client != nil {
 		c.Ciphers = crypto.Policy.CiphersFor(client.CiphersClientServer, client.CiphersServerClient)
 	}
-	l.auth = l.server.Auth.NewLogin(h.Context(), l.client, l.place.Barred, l.refused)
+	l.auth = l.server.Auth.NewLogin(h.Context(), l.client, l.named, l.place.Barred, l.refused)
 	l.auth.Install(c, s, crypto.Policy)
 	own := handshake.Config{HostKeys: crypto.HostKeys.Signers(now), RekeyAfter: crypto.Policy.RekeyTime}
+	if client != nil {
+		own.HostKeys = crypto.HostKeys.SignersFor(client.HostKeys, now)
+	}
 	if l.server.rekeyTime > 0 {
 		own.RekeyAfter = l.server.rekeyTime
 	}
 	return c, own
+}
+
+// named counts the login with those of its user's namespace, and reports whether it may continue.
+func (l *login) named(username string) bool {
+	if l.name != nil && *l.name == username {
+		return l.closed() == ""
+	}
+	l.name = &username
+	s := l.server.Current()
+	reason := l.place.Named(s.NamespaceOf(username), s)
+	if reason != "" {
+		l.abort(reason)
+	}
+	return reason == ""
 }
 
 func (l *login) exchangedKeys(peer ssh.ServerPreAuthConn) {

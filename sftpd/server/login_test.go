@@ -33,7 +33,7 @@ func TestLogins(t *testing.T) {
 	dir.AddUser("key", "", key.PublicKey())
 	dir.AddUser("password", "secret")
 	dir.AddUser("either", "secret", key.PublicKey()).NotAfter = &future
-	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"PublicKey,Password"}
 	dir.AddUser("expired", "secret", key.PublicKey()).NotAfter = &past
 	dir.AddUser("near", "", key.PublicKey()).Keys[0].From = []string{"192.0.2.0/24", "::ffff:127.0.0.0/104"}
 	dir.AddUser("far", "", key.PublicKey()).Keys[0].From = []string{"192.0.2.0/24", "::/0"}
@@ -106,7 +106,7 @@ func TestLogins(t *testing.T) {
 	}
 }
 
-// TestMappedSource: on a dual-stack socket IPv4 clients look like IPv6 ones.
+// TestMappedSource: on a dual-stack socket, IPv4 clients have IPv4-mapped IPv6 addresses.
 func TestMappedSource(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -126,7 +126,7 @@ func TestMappedSource(t *testing.T) {
 	}
 }
 
-// TestRSASignatures: RSA keys log in with SHA-2 signatures alone.
+// TestRSASignatures: RSA keys log in with SHA-2 signatures only.
 func TestRSASignatures(t *testing.T) {
 	t.Parallel()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)

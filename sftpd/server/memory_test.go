@@ -10,8 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestMemoryOfSessions measures what sessions hold that wait, with the client's side, which
-// is in this process too.
+// TestMemoryOfSessions measures the memory held by idle sessions, including the client's side, which is in the same process.
 func TestMemoryOfSessions(t *testing.T) { // not parallel: it measures memory
 	d, _ := tempered(t)
 	daemontest.StillWorks(t, d.MustDial(t, "ada", ssh.Password("secret")))

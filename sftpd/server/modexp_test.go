@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 )
 
-// inGroups are the exchanges that wait for each other, inCurves those that do not.
+// inGroups lists the key exchanges that compete for slots, inCurves those that do not.
 var (
 	inGroups = []string{
 		ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDHGEXSHA256, ssh.KeyExchangeDH14SHA256, ssh.InsecureKeyExchangeDH14SHA1,
@@ -26,8 +26,7 @@ var (
 	}
 )
 
-// groups starts a daemon with all exchanges there are, and so many places for those in
-// groups.
+// groups starts a daemon with all key exchanges and a given number of slots for those in finite-field groups.
 func groups(t *testing.T, places, graceSeconds int) *daemontest.Daemon {
 	t.Helper()
 	dir := configtest.New(t)
@@ -45,8 +44,8 @@ func exchanging(algorithm string) ssh.ClientConfig {
 	}
 }
 
-// TestGroupsWait: where no exchange in a group gets a place, those in curves do not wait,
-// and those in groups end with the login's time and leave nothing.
+// TestGroupsWait: if no exchange in a finite-field group gets a slot, those on curves do not wait, and those in groups end with
+// the login timeout and leave nothing behind.
 func TestGroupsWait(t *testing.T) { // not parallel: it counts goroutines
 	d := groups(t, 0, 5)
 	goroutines, fds := atRest(t, d)
@@ -74,8 +73,7 @@ func TestGroupsWait(t *testing.T) { // not parallel: it counts goroutines
 	nothingLeft(t, d, goroutines, fds)
 }
 
-// TestGroupsOneByOne: with one place all of them log in, also after exchanges that failed
-// while they had it.
+// TestGroupsOneByOne: with one slot, all of them log in, even after exchanges that failed while they held it.
 func TestGroupsOneByOne(t *testing.T) {
 	d := groups(t, 1, 60)
 	goroutines, fds := atRest(t, d)
@@ -97,8 +95,7 @@ func TestGroupsOneByOne(t *testing.T) {
 	nothingLeft(t, d, goroutines, fds)
 }
 
-// outOfBounds sends a public value that no group has, for which the exchange fails between
-// its two computations.
+// outOfBounds sends a public value that is not in the group, so that the exchange fails between its two computations.
 func outOfBounds(t *testing.T, addr, algorithm string) {
 	p, err := daemontest.NewPeer(addr, "")
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 )
 
-// tempered starts a daemon for ada and eve, with no bounds in time but those of adjust.
+// tempered starts a daemon for ada and eve without any time limits except those set by adjust.
 func tempered(t *testing.T, adjust ...func(*server.Server)) (*daemontest.Daemon, *configtest.Dir) {
 	t.Helper()
 	dir := configtest.New(t)
@@ -38,7 +38,7 @@ func tempered(t *testing.T, adjust ...func(*server.Server)) (*daemontest.Daemon,
 	return daemontest.Start(t, dir, adjust...), dir
 }
 
-// makeBig makes a user's file /big.
+// makeBig creates a user's file /big.
 func makeBig(t *testing.T, dir *configtest.Dir, user string) {
 	t.Helper()
 	if err := os.MkdirAll(dir.Home(user), 0o755); err != nil {
@@ -49,7 +49,7 @@ func makeBig(t *testing.T, dir *configtest.Dir, user string) {
 	}
 }
 
-// rawFiles starts SFTP on a channel and opens /big, whose handle it returns.
+// rawFiles starts SFTP on a channel, opens /big, and returns its handle.
 func rawFiles(t *testing.T, c *ssh.Client) (ssh.Channel, []byte) {
 	t.Helper()
 	ch := daemontest.OpenChannel(t, c)
@@ -74,7 +74,7 @@ func write(t *testing.T, w io.Writer, p []byte) {
 	}
 }
 
-// readFar asks for 10 MB, several windows.
+// readFar requests 10 MB, which is several windows.
 func readFar(t *testing.T, ch io.Writer, handle []byte) {
 	t.Helper()
 	const read = 5
@@ -83,7 +83,7 @@ func readFar(t *testing.T, ch io.Writer, handle []byte) {
 	}
 }
 
-// nothingLeft waits until the daemon is as it was.
+// nothingLeft waits until the daemon is back to its initial state.
 func nothingLeft(t *testing.T, d *daemontest.Daemon, goroutines, descriptors int) {
 	t.Helper()
 	d.Eventually(t, "goroutines, descriptors and connections are as before", func() bool {
@@ -93,8 +93,8 @@ func nothingLeft(t *testing.T, d *daemontest.Daemon, goroutines, descriptors int
 	})
 }
 
-// atRest counts what a daemon without connections has, for nothingLeft. A daemon may be ready
-// a moment before the goroutine that sweeps idle connections runs.
+// atRest counts what a daemon without connections holds, for nothingLeft. A daemon may be ready a moment before the goroutine
+// that sweeps idle connections runs.
 func atRest(t *testing.T, d *daemontest.Daemon) (goroutines, descriptors int) {
 	t.Helper()
 	d.Eventually(t, "the daemon sweeps", func() bool {
@@ -121,8 +121,8 @@ func liveHeap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestTinyPackets: the window of a channel that nobody reads, filled byte by byte, is 96 MB
-// of memory. The connection is closed long before.
+// TestTinyPackets: a channel window that is never read and filled byte by byte takes 96 MB of memory. The connection is closed
+// long before that.
 func TestTinyPackets(t *testing.T) { // not parallel: it measures memory
 	for name, tc := range map[string]struct {
 		prepare func(*ssh.Client) ssh.Channel
@@ -130,7 +130,7 @@ func TestTinyPackets(t *testing.T) { // not parallel: it measures memory
 		most    int64
 	}{
 		"no subsystem": {func(c *ssh.Client) ssh.Channel { return daemontest.OpenChannel(t, c) }, func(*server.Server) {}, 90 << 20},
-		// With less, since packets are what takes time here.
+		// A smaller amount, because each packet takes time here.
 		"session blocked by its answers": {func(c *ssh.Client) ssh.Channel {
 			ch, h := rawFiles(t, c)
 			readFar(t, ch, h)
@@ -176,7 +176,7 @@ func TestTinyPackets(t *testing.T) { // not parallel: it measures memory
 	}
 }
 
-// TestTinyPacketsOfMany: the connections of a user share a bound with all others, too.
+// TestTinyPacketsOfMany: all connections, of one user or several, also share a common limit.
 func TestTinyPacketsOfMany(t *testing.T) { // not parallel: it measures memory
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
@@ -192,7 +192,7 @@ func TestTinyPacketsOfMany(t *testing.T) { // not parallel: it measures memory
 		clients = append(clients, c)
 		ch := daemontest.OpenChannel(t, c)
 		wg.Go(func() {
-			for err, i := error(nil), 0; err == nil && i < 150_000; i++ { // 5 MiB on the wire, more than is never too much, and allowed to one alone
+			for err, i := error(nil), 0; err == nil && i < 150_000; i++ { // 5 MiB on the wire, more than the share that is always allowed, but allowed to a single connection
 				_, err = ch.Write([]byte{0})
 			}
 		})
@@ -215,7 +215,7 @@ func TestTinyPacketsOfMany(t *testing.T) { // not parallel: it measures memory
 	nothingLeft(t, d, goroutines, fds)
 }
 
-// deaf is a connection that stops reading when told.
+// deaf is a connection that stops reading on request.
 type deaf struct {
 	net.Conn
 	stopped atomic.Bool
@@ -230,8 +230,8 @@ func (c *deaf) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// TestPeerThatNeverReads: answers that are not taken end a session, be it the window of the
-// channel or that of TCP that is closed.
+// TestPeerThatNeverReads: a client that does not read its answers has its session ended, whether the channel's window or TCP's
+// is the one that is closed.
 func TestPeerThatNeverReads(t *testing.T) {
 	d, _ := tempered(t, server.StallTimeout(3*time.Second))
 	goroutines, fds := atRest(t, d)
@@ -256,7 +256,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 	for _, line := range d.Audit(t, "logout") {
 		reasons[line["reason"]]++
 	}
-	if reasons["client_not_reading"] != 2 || reasons[nil] != 1 { // whoever leaves needs no reason
+	if reasons["client_not_reading"] != 2 || reasons[nil] != 1 { // a client that leaves needs no reason
 		t.Errorf("audit: %v", reasons)
 	}
 	nothingLeft(t, d, goroutines, fds)
@@ -277,7 +277,7 @@ func neverReads(t *testing.T, d *daemontest.Daemon) {
 		c := ssh.NewClient(sc, channels, requests)
 		var chs []ssh.Channel
 		var handles [][]byte
-		for range 10 { // windows of 20 MiB, more than TCP takes
+		for range 10 { // windows of 20 MiB, more than TCP buffers
 			ch, h := rawFiles(t, c)
 			chs, handles = append(chs, ch), append(handles, h)
 		}
@@ -311,7 +311,7 @@ func neverReads(t *testing.T, d *daemontest.Daemon) {
 	})
 }
 
-// TestOpenFilesOfAll: one user gets half of the files, and others still log in and work.
+// TestOpenFilesOfAll: one user gets half of the files, and others can still log in and work.
 func TestOpenFilesOfAll(t *testing.T) {
 	const limit = 100
 	d, _ := tempered(t, server.OpenFiles(limit))
@@ -359,8 +359,8 @@ func TestOpenFilesOfAll(t *testing.T) {
 	nothingLeft(t, d, goroutines, fds)
 }
 
-// TestFewDescriptors: in a process that may have few descriptors, one user opens all that it
-// gets, on many channels, and another logs in and works.
+// TestFewDescriptors: in a process with a low descriptor limit, one user opens as many files as it can on many channels, and
+// another can still log in and work.
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	const variable, few = "SFTPD_TEST_NOFILE", 256
@@ -409,8 +409,7 @@ func TestFewDescriptors(t *testing.T) {
 	}
 }
 
-// TestKeyExchangeFlood: a client that exchanges keys all the time is slowed down, and it
-// alone.
+// TestKeyExchangeFlood: a client that constantly exchanges keys is slowed down, and no other client is.
 func TestKeyExchangeFlood(t *testing.T) {
 	t.Parallel()
 	d, _ := tempered(t)

@@ -18,15 +18,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// dialWith connects with nothing but the algorithms of a configuration.
+// dialWith connects with only the algorithms of a configuration.
 func dialWith(addr string, c ssh.ClientConfig) (*ssh.Client, error) {
 	c.HostKeyCallback = ssh.InsecureIgnoreHostKey()
 	c.Timeout = 20 * time.Second
 	return ssh.Dial("tcp", addr, &c)
 }
 
-// TestPolicyLapses: at its end the policy gives way by itself. Nothing is reloaded, a
-// session that is open stays, and new connections get the default policy.
+// TestPolicyLapses: when the policy expires, the default policy replaces it automatically. Nothing is reloaded, an open session
+// stays, and new connections get the default policy.
 func TestPolicyLapses(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -76,7 +76,7 @@ func TestPolicyLapses(t *testing.T) {
 	}
 }
 
-// TestKeyTooShort: the audit log says why, the client sees what it sees of any key.
+// TestKeyTooShort: the audit log gives the reason; the client sees what it would see for any refused key.
 func TestKeyTooShort(t *testing.T) {
 	t.Parallel()
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -89,7 +89,7 @@ func TestKeyTooShort(t *testing.T) {
 	dir.AddUser("ada", "", short.PublicKey())
 	d := daemontest.Start(t, dir)
 	_, err = d.Dial("ada", ssh.PublicKeys(short))
-	refused := d.WaitAudit(t, "login_refused", 1) // before that of nobody
+	refused := d.WaitAudit(t, "login_refused", 1) // before that of an unknown user
 	_, other := d.Dial("nobody", ssh.PublicKeys(short))
 	if err == nil || other == nil || err.Error() != other.Error() {
 		t.Errorf("ada: %v; nobody: %v", err, other)
@@ -99,8 +99,8 @@ func TestKeyTooShort(t *testing.T) {
 	}
 }
 
-// TestSignatureAlgorithmOfThePolicy: a signature that the policy does not have is refused
-// as any other key is, with a reason of its own.
+// TestSignatureAlgorithmOfThePolicy: a signature algorithm outside the policy is refused like any other key, with its own
+// reason.
 func TestSignatureAlgorithmOfThePolicy(t *testing.T) {
 	t.Parallel()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -126,7 +126,7 @@ func TestSignatureAlgorithmOfThePolicy(t *testing.T) {
 	}
 }
 
-// TestNegotiated: what a login was negotiated with is in its line and in the metrics.
+// TestNegotiated: the negotiated algorithms of a login are in its log line and in the metrics.
 func TestNegotiated(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)

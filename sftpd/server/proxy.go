@@ -9,14 +9,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// behindProxy finds out who the client is, and whether it may go on. If it returns false,
-// the connection has been logged.
+// behindProxy finds out who the client is, and whether it may continue. If it returns
+// false, the connection has been logged.
 func (c *conn) behindProxy(s *snapshot.Snapshot) (net.Conn, bool) {
 	client, err := admission.ReadProxyHeader(c.raw)
 	switch {
 	case errors.Is(err, admission.ErrProbe):
 		c.server.emit(event.Probe{})
-		c.server.Log.Debug("proxy without a client", "connection", c.about.ID, "proxy", c.about.Source)
+		c.server.Log.Debug("proxy connection without a client", "connection", c.about.ID, "proxy", c.about.Source)
 		return nil, false
 	case c.closed() != "": // by the server itself
 		c.refuse(c.closed(), "")

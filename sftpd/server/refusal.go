@@ -1,30 +1,31 @@
 package server
 
 import (
-	"strings"
+	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 	"github.com/sftp-operator/sftp-operator/sftpd/verdict"
 )
 
-// refused takes note of a refused credential.
+// refused records a refused credential.
 func (l *login) refused(r auth.Refusal) {
 	if l.attempts.Gather(r) {
-		l.server.emit(event.KeyRefused{Method: r.Method, Reason: r.Reason})
+		l.server.emit(event.KeyRefused{Method: string(r.Step), Reason: r.Reason})
 		return
 	}
 	if verdict.Costs(r) {
 		l.place.PenalizeLogin(r.Username)
 	}
-	l.server.emit(event.LoginRefused{
-		Connection: l.describeAttempt(r.Method), Method: r.Method, Reason: r.Reason, Detail: r.Detail, KeysOffered: l.attempts.Keys(),
+	l.loginRefused(event.LoginRefused{
+		Connection: l.describeAttempt(r.Step), Method: string(r.Step), Reason: r.Reason, Detail: r.Detail, KeysOffered: l.attempts.Keys(),
 	})
 }
 
-// failed tells why a connection ended without a login, and counts it for its source.
+// failed logs why a connection ended without a login, and penalizes its source.
 func (l *login) failed(f *handshake.Failure) {
 	if l.peer != nil {
 		l.auth.Failed(f.Err)
@@ -33,7 +34,7 @@ func (l *login) failed(f *handshake.Failure) {
 		l.place.PenalizeLogin(username)
 	}
 	v := verdict.Of(verdict.End{
-		Closed: l.closed(), Failure: *f, Exchanged: l.peer != nil, Partial: l.auth.Done() != nil, MaxTries: l.maxTries,
+		Closed: l.closed(), Failure: *f, Exchanged: l.peer != nil, Partial: l.auth.Done() != nil,
 	}, &l.attempts)
 	switch {
 	case v.Penalized && v.Penalty == penalty.NoAuth:
@@ -52,11 +53,28 @@ func (l *login) failed(f *handshake.Failure) {
 	case verdict.Connection:
 		l.refuse(v.Reason, v.Detail)
 	case verdict.Login:
-		l.server.emit(event.LoginRefused{Connection: l.describeAttempt(""), Reason: v.Reason, KeysOffered: l.attempts.Keys()})
+		l.loginRefused(event.LoginRefused{Connection: l.describeAttempt(""), Reason: v.Reason, KeysOffered: l.attempts.Keys()})
 	}
 }
 
-// notAdmitted tells of a login with valid credentials that found no room, or came too late.
+// loginRefused logs a refused login, and notes it for the status of its user.
+func (l *login) loginRefused(e event.LoginRefused) {
+	l.server.emit(e)
+	s := l.server.Current()
+	if s == nil || e.User == "" {
+		return
+	}
+	r := keyuse.Refusal{At: time.Now(), Reason: string(e.Reason)}
+	if l.client.IsValid() {
+		r.Source = l.client.Unmap().WithZone("").String()
+	}
+	if n := len(e.KeysOffered); n > 0 {
+		r.Fingerprint = e.KeysOffered[n-1]
+	}
+	l.server.KeyUse.NoteRefusal(s.UIDOf(e.User), r)
+}
+
+// notAdmitted logs a login with valid credentials that got no place, or got one too late.
 func (l *login) notAdmitted(g *auth.Grant, reason event.Reason) {
-	l.server.emit(event.LoginRefused{Connection: l.describeGrant(g), Method: strings.Join(g.Methods, "+"), Reason: reason})
+	l.loginRefused(event.LoginRefused{Connection: l.describeGrant(g), Method: g.Steps.String(), Reason: reason})
 }

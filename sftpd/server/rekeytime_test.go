@@ -15,8 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 )
 
-// TestRekeyByTime: the daemon asks for new keys after a time, in the middle of whatever goes
-// on, and not at all before.
+// TestRekeyByTime: the daemon requests new keys after a certain time, in the middle of other traffic, and not before.
 func TestRekeyByTime(t *testing.T) {
 	for name, tc := range map[string]struct {
 		after       time.Duration

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// openChannel returns why a channel was refused, 0 for another end.
+// openChannel returns the reason why a channel was refused, 0 for another failure.
 func openChannel(c *ssh.Client, kind string) (ssh.RejectionReason, error) {
 	_, _, err := c.OpenChannel(kind, nil)
 	if refused, ok := errors.AsType[*ssh.OpenChannelError](err); ok {
@@ -101,7 +101,7 @@ func TestTenChannels(t *testing.T) {
 	})
 }
 
-// TestExitStatus: the end of the subsystem is told, then the channel closed.
+// TestExitStatus: the subsystem's exit status is sent before the channel is closed.
 func TestExitStatus(t *testing.T) {
 	t.Parallel()
 	d, _ := start(t, nil)
@@ -132,7 +132,7 @@ func TestExitStatus(t *testing.T) {
 	daemontest.StillWorks(t, c)
 }
 
-// TestProbe: a load balancer's TCP check costs one counter and no line.
+// TestProbe: a load balancer's TCP check increments one counter and is not logged.
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	d, _ := start(t, nil)

@@ -13,8 +13,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestReloadRevokes: a session whose ground is gone is closed within a second of the
-// swap of ..data, and no other session notices anything.
+// TestReloadRevokes: a session that is no longer authorized is closed within a second of the swap of ..data, and no other
+// session is affected.
 func TestReloadRevokes(t *testing.T) {
 	type change func(t *testing.T, dir *configtest.Dir, u *config.User)
 	key, _ := configtest.Key(t)
@@ -28,7 +28,7 @@ func TestReloadRevokes(t *testing.T) {
 		name    string
 		methods []ssh.AuthMethod
 		change  change
-		reason  string // "" for a session that goes on
+		reason  string // "" for a session that continues
 	}{
 		{"user removed", byKey, func(_ *testing.T, d *configtest.Dir, _ *config.User) { d.Remove("ada") }, "user_removed"},
 		{"user made again", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.UID = "another" }, "user_removed"},
@@ -58,8 +58,8 @@ func TestReloadRevokes(t *testing.T) {
 		{"password changed", byPassword, setPassword("other"), "password_changed"},
 		{"password changed, session by key", byKey, setPassword("other"), ""},
 		{"password removed", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Password = nil }, "password_changed"},
-		{"key needed too", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Methods = []string{"publickey,password"} }, "second_factor_required"},
-		{"password needed too", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Methods = []string{"publickey,password"} }, "second_factor_required"},
+		{"key needed too", byPassword, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Methods = []string{"PublicKey,Password"} }, "second_factor_required"},
+		{"password needed too", byKey, func(_ *testing.T, _ *configtest.Dir, u *config.User) { u.Methods = []string{"PublicKey,Password"} }, "second_factor_required"},
 		{"passwords not offered", byPassword, func(_ *testing.T, d *configtest.Dir, _ *config.User) {
 			d.Listener.Authentication.Methods = []string{config.MethodPublicKey}
 		}, "method_not_offered"},
@@ -91,7 +91,7 @@ func TestReloadRevokes(t *testing.T) {
 
 			tc.change(t, dir, dir.User(t, "ada"))
 			if slices.Contains([]string{"other volume", "keys not offered", "all from elsewhere"}, tc.name) {
-				dir.Remove("bob") // it is meant, too
+				dir.Remove("bob") // it is affected too
 			} else {
 				defer daemontest.StillWorks(t, bystander)
 			}
@@ -128,15 +128,14 @@ func revoke(key ssh.Signer) func(*testing.T, *configtest.Dir, *config.User) {
 	}
 }
 
-// TestRevokedKey: it logs nobody in, whoever has it, and a stranger sees no difference
-// between users.
+// TestRevokedKey: a revoked key logs in no user, and a stranger sees no difference between users.
 func TestRevokedKey(t *testing.T) {
 	t.Parallel()
 	lost, _ := configtest.Key(t)
 	kept, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("ada", "", lost.PublicKey(), kept.PublicKey())
-	dir.AddUser("bob", "secret", lost.PublicKey()).Methods = []string{"publickey,password"}
+	dir.AddUser("bob", "secret", lost.PublicKey()).Methods = []string{"PublicKey,Password"}
 	revoke(lost)(t, dir, nil)
 	d := daemontest.Start(t, dir)
 	for _, user := range []string{"ada", "bob", "nobody"} {
@@ -164,7 +163,7 @@ func setPassword(to string) func(*testing.T, *configtest.Dir, *config.User) {
 	}
 }
 
-// TestNotAfter: the time of a user ends without any reload.
+// TestNotAfter: a user's validity ends without a reload.
 func TestNotAfter(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -194,13 +193,13 @@ func TestNotAfter(t *testing.T) {
 	})
 }
 
-// TestReloadChangesTime: a session ends at the time that the last reload gave its user or its
-// key, also if that was another one when it began.
+// TestReloadChangesTime: a session ends at the time that the last reload set for its user or key, even if that differs from the
+// time when it began.
 func TestReloadChangesTime(t *testing.T) {
 	for _, tc := range []struct {
 		name          string
 		before, after func(u *config.User, end *time.Time)
-		reason        string // "" for a session that goes on
+		reason        string // "" for a session that continues
 	}{
 		{"a user gets an end", nil, func(u *config.User, end *time.Time) { u.NotAfter = end }, "user_expired"},
 		{"a key gets an end", nil, func(u *config.User, end *time.Time) { u.Keys[0].NotAfter = end }, "key_expired"},
@@ -245,14 +244,13 @@ func TestReloadChangesTime(t *testing.T) {
 	}
 }
 
-// TestReloadDuringLogin: what a reload takes away while a login is under way is not
-// granted at its end.
+// TestReloadDuringLogin: access that a reload removes during a login is not granted at its end.
 func TestReloadDuringLogin(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
 	other, _ := configtest.Key(t)
 	dir := configtest.New(t)
-	dir.AddUser("ada", "secret", key.PublicKey(), other.PublicKey()).Methods = []string{"publickey,password"}
+	dir.AddUser("ada", "secret", key.PublicKey(), other.PublicKey()).Methods = []string{"PublicKey,Password"}
 	d := daemontest.Start(t, dir)
 	answer := func(_, _ string, questions []string, _ []bool) ([]string, error) {
 		dir.User(t, "ada").Keys = dir.User(t, "ada").Keys[1:] // the one that is in use
@@ -261,7 +259,7 @@ func TestReloadDuringLogin(t *testing.T) {
 	}
 	c, err := d.Dial("ada", ssh.PublicKeys(key), ssh.KeyboardInteractive(answer))
 	if err == nil {
-		// The server says success before it admits the session.
+		// The server reports success before it admits the session.
 		if s, err := c.NewSession(); err == nil {
 			s.Close()
 			t.Error("a session was opened with a removed key")

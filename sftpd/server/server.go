@@ -10,44 +10,48 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
+	"github.com/sftp-operator/sftp-operator/sftpd/gomaxprocs"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/health"
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 	"github.com/sftp-operator/sftp-operator/sftpd/peruser"
-	"github.com/sftp-operator/sftp-operator/sftpd/procs"
+	"github.com/sftp-operator/sftp-operator/sftpd/receipts"
 	"github.com/sftp-operator/sftp-operator/sftpd/report"
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 	"github.com/sftp-operator/sftp-operator/sftpd/subsystem"
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// reservedDescriptors are for what is not a user's: the health port's connections, and the process's own, such as
-// standard streams, listeners, the configuration that is being read, exports of traces and looks at volumes.
+// reservedDescriptors are for what does not belong to users: the health port's connections, and the process's own, such as
+// standard streams, listeners, configuration files being read, trace exports and volume checks.
 const reservedDescriptors = health.MaxConnections + 32
 
-// Options are what a server is made of. All are needed but Events, Blocked, KeyUse, Processors and Adjust.
+// Options configure a server. Events, Blocked, KeyUse, Processors and Adjust are optional.
 type Options struct {
 	// Current returns the configuration in use, nil for none yet.
 	Current func() *snapshot.Snapshot
 	// Auth decides on logins.
 	Auth *auth.Authenticator
-	// Events gets what happens. Nil discards it.
+	// Events receives what happens. Nil discards it.
 	Events event.Sink
-	// Blocked returns for how long the audit log has not taken a line, 0 for less than some seconds. Meanwhile nobody can log
-	// in, and sessions wait.
+	// Journal returns what records a connection's uploads, nil if nothing does. A nil Journal records nothing.
+	Journal func(*event.Connection) vfs.Journal
+	// Blocked returns for how long the audit log has not accepted a line, 0 for less than a few seconds. While it is blocked,
+	// logins fail, and sessions wait.
 	Blocked func() time.Duration
-	// KeyUse keeps when keys were last used, and who has seen proofs of host keys.
-	KeyUse *keyuse.Book
+	// KeyUse tracks when keys were last used, who has seen host-key proofs, and whose logins were refused.
+	KeyUse *keyuse.Tracker
 	// Log is the daemon's own log.
 	Log *slog.Logger
-	// Processors decides on how many the process runs. Nil leaves that as it is.
-	Processors *procs.Governor
+	// Processors tunes GOMAXPROCS. Nil leaves it unchanged.
+	Processors *gomaxprocs.Tuner
 	// Adjust changes the server before it serves. It is for tests that cannot wait for the times of real peers.
 	Adjust func(*Server)
 }
 
-// Server serves SFTP. Its life is like that of an http.Server: Serve, then Shutdown.
+// Server serves SFTP. Its life cycle is that of an http.Server: Serve, then Shutdown.
 type Server struct {
 	Options
 	admission   *admission.Admission
@@ -55,19 +59,21 @@ type Server struct {
 	descriptors *flow.Descriptors
 	totals      *flow.Totals
 	users       *peruser.Users
-	// handshake has the limits of logins, and the slots of all of them, in which proofs of host keys are signed as well.
+	// handshake has the limits of logins, and the slots that they share with host-key proofs.
 	handshake handshake.Limits
 	watches   *sweep.Sweep
+	// receipts finds out whether the volume of receipts answers.
+	receipts receipts.Reach
 	// open has the connections with open files.
-	open report.Open
-	// unusedTimeout is the constant, but in tests.
+	open *report.Open
+	// unusedTimeout is the constant except in tests.
 	unusedTimeout time.Duration
-	// rekeyTime and rekeyBytes are the policy's unless they are set.
+	// rekeyTime and rekeyBytes override the policy's if set.
 	rekeyTime  time.Duration
 	rekeyBytes uint64
-	// warned is whether it has been said that there are fewer descriptors than connections.
+	// warned is set once the warning about too few descriptors has been logged.
 	warned sync.Once
-	// ctx ends when all connections have to.
+	// ctx ends when all connections have to end.
 	ctx  context.Context
 	stop context.CancelFunc
 
@@ -77,12 +83,14 @@ type Server struct {
 // New returns a server that serves nothing yet.
 func New(o Options) *Server {
 	s := &Server{
-		Options: o, admission: admission.New(), sessions: newSessions(o.Current),
+		Options: o, admission: admission.New(),
 		descriptors: flow.NewDescriptors(flow.OpenFilesLimit(), reservedDescriptors), totals: flow.NewTotals(),
 		users:     peruser.New(),
 		handshake: handshake.StandardLimits(), unusedTimeout: subsystem.UnusedTimeout,
 	}
+	s.sessions = newSessions(o.Current, s.admission.Most)
 	s.watches = sweep.New(s.idleTimeout)
+	s.open = report.NewOpen()
 	s.admission.MostConnections = flow.MostConnections(flow.OpenFilesLimit(), reservedDescriptors)
 	if o.Adjust != nil {
 		o.Adjust(s)
@@ -91,19 +99,20 @@ func New(o Options) *Server {
 	return s
 }
 
-// Reloaded closes the sessions that a new configuration does not permit any more. It
-// returns when their connections are closed, which waits for nothing; their ends are logged a little later.
+// Reloaded closes the sessions that a new configuration no longer permits. It returns when their
+// connections are closed, without blocking; their ends are logged a little later.
 func (s *Server) Reloaded(now *snapshot.Snapshot) {
 	for c, reason := range s.sessions.revoke(now, time.Now()) {
 		c.revoke(reason)
 	}
 	s.fewDescriptors(now)
-	s.watches.LookAtAll() // users' times and the idle timeout may be others
+	s.watches.LookAtAll() // users' validity and the idle timeout may have changed
 	at := time.Now()
 	s.KeyUse.Keep(now.HasUser, now.CryptoAt(at).HostKeys.Has, at)
+	s.KeyUse.KeepRefusals(now.KnowsUser)
 }
 
-// fewDescriptors says, once, that the process cannot have as many connections as it is told to.
+// fewDescriptors warns once if the process cannot have as many connections as configured.
 func (s *Server) fewDescriptors(current *snapshot.Snapshot) {
 	most := s.admission.MostConnections
 	if wanted := current.Listener.Limits.MaxConnections; wanted > most {
@@ -114,22 +123,22 @@ func (s *Server) fewDescriptors(current *snapshot.Snapshot) {
 	}
 }
 
-// Connections is the number of open connections, logins in progress included.
+// Connections returns the number of open connections, logins in progress included.
 func (s *Server) Connections() int { return s.admission.Connections() }
 
-// Sessions is the number of connections that are logged in.
+// Sessions returns the number of connections that are logged in.
 func (s *Server) Sessions() int { return s.sessions.count() }
 
-// Received is how many bytes have come in on all connections there were.
+// Received returns how many bytes have come in on all connections so far.
 func (s *Server) Received() uint64 { return s.totals.Received() }
 
 // LoginsInProgress returns how many connections are not logged in yet.
 func (s *Server) LoginsInProgress() int { return s.admission.LoginsInProgress() }
 
-// Penalized returns how many sources are refused for a while, for what they did before.
+// Penalized returns how many sources are currently penalized.
 func (s *Server) Penalized() int { return s.admission.Penalized() }
 
-// hostKeys are those of the configuration in use, nil for none.
+// hostKeys returns the host keys of the configuration in use, nil for none.
 func (s *Server) hostKeys() *hostkeys.Ring {
 	if current := s.Current(); current != nil {
 		return current.CryptoAt(time.Now()).HostKeys

@@ -12,21 +12,27 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
-// sessions are the connections that are logged in, and what they go by.
+// sessions are the connections that are logged in, and the configuration that applies to them.
 type sessions struct {
 	current func() *snapshot.Snapshot
 
-	mu    sync.Mutex
-	conns map[*conn]*settings
-	byUID map[string]int
+	// most is the maximum number of connections under a configuration.
+	most func(*snapshot.Snapshot) int
+
+	mu          sync.Mutex
+	conns       map[*conn]*settings
+	byUID       map[string]int
+	byNamespace map[string]int
 }
 
-func newSessions(current func() *snapshot.Snapshot) *sessions {
-	return &sessions{current: current, conns: map[*conn]*settings{}, byUID: map[string]int{}}
+func newSessions(current func() *snapshot.Snapshot, most func(*snapshot.Snapshot) int) *sessions {
+	return &sessions{
+		current: current, most: most, conns: map[*conn]*settings{}, byUID: map[string]int{}, byNamespace: map[string]int{},
+	}
 }
 
-// admit makes a connection with a completed login a session, or returns why not. What was
-// granted is checked against the configuration of this moment.
+// admit turns a connection with a completed login into a session, or returns why not. The
+// grant is checked against the current configuration.
 func (s *sessions) admit(c *conn, g *auth.Grant, now time.Time) event.Reason {
 	return c.place.LogIn(func() event.Reason { return s.join(c, g, now) })
 }
@@ -39,18 +45,37 @@ func (s *sessions) join(c *conn, g *auth.Grant, now time.Time) event.Reason {
 	if denied != "" {
 		return event.ChangedDuringLogin
 	}
-	if s.byUID[g.UID] >= u.MaxConnections {
+	switch {
+	case s.byUID[g.UID] >= u.MaxConnections:
 		return event.MaxConnectionsOfUser
+	case s.byNamespace[u.Namespace] >= s.share(current, u):
+		return event.NamespaceConnections
 	}
 	s.byUID[g.UID]++
+	s.byNamespace[g.Namespace]++
 	c.settings = newSettings(current, u, g)
 	s.conns[c] = c.settings
-	c.account = c.server.users.Join(g.UID)
+	c.account = c.server.users.Join(g.UID, g.Namespace)
 	c.raw.SetUser(&c.account.Unread)
 	return ""
 }
 
-// leave is the end of a connection, whether or not it was logged in.
+// share returns how many sessions a user's namespace may have. Without a limit of its own, that is as many as are still free:
+// then one namespace gets at most half of all, two that want all get a third each, and there is always room for one that has
+// none. A fixed share, such as a half, would let two namespaces keep a third out. Logins in progress do not count here, because
+// they make room for new ones.
+func (s *sessions) share(current *snapshot.Snapshot, u *snapshot.User) int {
+	switch most := s.most(current); {
+	case u.MaxNamespaceConnections > 0:
+		return u.MaxNamespaceConnections
+	case current.Shared():
+		return most - len(s.conns)
+	default:
+		return most
+	}
+}
+
+// leave is called at the end of a connection, whether or not it was logged in.
 func (s *sessions) leave(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,14 +83,19 @@ func (s *sessions) leave(c *conn) {
 	if !ok {
 		return
 	}
-	if s.byUID[own.grant.UID]--; s.byUID[own.grant.UID] == 0 {
-		delete(s.byUID, own.grant.UID)
-	}
+	release(s.byUID, own.grant.UID)
+	release(s.byNamespace, own.grant.Namespace)
 	delete(s.conns, c)
 }
 
-// revoke returns the sessions that a configuration does not permit. Those that it does
-// permit have its users from now on.
+func release(counts map[string]int, of string) {
+	if counts[of]--; counts[of] == 0 {
+		delete(counts, of)
+	}
+}
+
+// revoke returns the sessions that a configuration does not permit. The others use its
+// users from now on.
 func (s *sessions) revoke(next *snapshot.Snapshot, now time.Time) map[*conn]event.Reason {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,7 +111,7 @@ func (s *sessions) revoke(next *snapshot.Snapshot, now time.Time) map[*conn]even
 	return out
 }
 
-// ended returns why a session's time is over, "" while it is not, and then how much of it is left.
+// ended returns why a session's time is over, or "" and how much of it is left.
 func (s *sessions) ended(c *conn, now time.Time) (event.Reason, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +129,7 @@ func (s *sessions) ended(c *conn, now time.Time) (event.Reason, time.Duration) {
 	return "", end.Sub(now)
 }
 
-// all returns the sessions there are.
+// all returns the current sessions.
 func (s *sessions) all() []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()

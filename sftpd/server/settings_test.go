@@ -11,8 +11,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestUploadsAreThoseOfTheLogin: a session goes by the settings of its login, also where its first channel comes after a change
-// of them, and new sessions follow the change.
+// TestUploadsAreThoseOfTheLogin: a session keeps the upload settings of its login, even if its first channel is opened after a
+// change; new sessions use the new settings.
 func TestUploadsAreThoseOfTheLogin(t *testing.T) {
 	t.Parallel()
 	d, dir := start(t, nil)

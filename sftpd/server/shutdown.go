@@ -6,9 +6,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/drain"
 )
 
-// Shutdown stops accepting connections and ends them: at once those where nobody is
-// logged in or nothing goes on, the others when their open files have been closed for a
-// second. When ctx ends first, the rest is closed and ctx's error returned.
+// Shutdown stops accepting connections and ends them: logins in progress and idle sessions
+// at once, the others when their open files have been closed for a second. If ctx ends
+// first, the rest are closed and ctx's error is returned.
 func (s *Server) Shutdown(ctx context.Context) error {
 	defer s.stop()
 	s.admission.Close()
@@ -31,6 +31,6 @@ func (s *Server) draining() (all []drain.Session) {
 func (s *Server) Close() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = s.Shutdown(ctx) // ctx's error is known
+	_ = s.Shutdown(ctx) // only ctx's error, which is known
 	return nil
 }

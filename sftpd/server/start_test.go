@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 )
 
-// start runs a daemon for ada, whose password is "secret", with what change does to its configuration, nil for nothing.
+// start runs a daemon for ada, whose password is "secret", with a configuration that change modifies; nil changes nothing.
 func start(t *testing.T, change func(*configtest.Dir), adjust ...func(*server.Server)) (*daemontest.Daemon, *configtest.Dir) {
 	t.Helper()
 	dir := configtest.New(t)
@@ -24,8 +24,8 @@ func start(t *testing.T, change func(*configtest.Dir), adjust ...func(*server.Se
 	return daemontest.Start(t, dir, adjust...), dir
 }
 
-// inTime tries something that ends or begins soon with ever more time, until it was in time: what a machine that has other
-// things to do does too late says nothing of the daemon.
+// inTime repeats a time-critical step with longer and longer periods until it was on time: a step that a busy machine runs too
+// late proves nothing about the daemon.
 func inTime(t *testing.T, soon time.Duration, try func(soon time.Duration) (ok bool)) {
 	t.Helper()
 	for range 5 {
@@ -37,7 +37,7 @@ func inTime(t *testing.T, soon time.Duration, try func(soon time.Duration) (ok b
 	t.Fatalf("not in time with %s: the machine is too slow for this test", soon/2)
 }
 
-// use logs in and looks at files. It is for a login that may come too late, which is for the caller to judge.
+// use logs in and accesses files. The login may be too late; the caller decides what that means.
 func use(d *daemontest.Daemon, user string, methods ...ssh.AuthMethod) (*ssh.Client, error) {
 	c, err := d.Dial(user, methods...)
 	if err != nil {

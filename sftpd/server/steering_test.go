@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 )
 
-// slowConn sends what is written byte by byte.
+// slowConn sends data byte by byte.
 type slowConn struct{ net.Conn }
 
 func (c slowConn) Write(p []byte) (int, error) {
@@ -27,8 +27,7 @@ func (c slowConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// shyConn says nothing after its version line before the server has sent its own and its
-// algorithms, as the protocol allows.
+// shyConn sends its version line, and then waits for the server's version and algorithms, as the protocol allows.
 type shyConn struct {
 	net.Conn
 	writes  int
@@ -66,8 +65,8 @@ func (c *shyConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestSteering: who can do AES-GCM gets it, whatever the client would rather have; who
-// cannot gets the first of its list that the policy has.
+// TestSteering: a client that supports AES-GCM gets it, whatever it prefers; one that does not gets the first of its list that
+// the policy allows.
 func TestSteering(t *testing.T) {
 	t.Parallel()
 	const never = time.Minute // a machine may be that slow
@@ -81,7 +80,7 @@ func TestSteering(t *testing.T) {
 	})
 }
 
-// TestNotSteered: who waits for the server's algorithms gets all of them.
+// TestNotSteered: a client that waits for the server's algorithms is offered all of them.
 func TestNotSteered(t *testing.T) {
 	t.Parallel()
 	steering(t, 50*time.Millisecond, []steered{
@@ -109,7 +108,7 @@ func steering(t *testing.T, patience time.Duration, cases []steered) {
 			}
 			sc, channels, requests, err := ssh.NewClientConn(c, d.Addr, &ssh.ClientConfig{
 				Config: ssh.Config{Ciphers: tc.ciphers}, User: "ada", Auth: []ssh.AuthMethod{ssh.Password("secret")},
-				HostKeyCallback: ssh.InsecureIgnoreHostKey(), // a server of this test
+				HostKeyCallback: ssh.InsecureIgnoreHostKey(), // a server within this test
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -125,8 +124,8 @@ func steering(t *testing.T, patience time.Duration, cases []steered) {
 	}
 }
 
-// TestSilentAfterVersion: a client that waits gets the daemon's algorithms a moment later,
-// and the login's end is not later for that.
+// TestSilentAfterVersion: a client that waits gets the daemon's algorithms a moment later, and this does not extend the login
+// deadline.
 func TestSilentAfterVersion(t *testing.T) {
 	t.Parallel()
 	d, _ := start(t, nil)

@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
-// sweep looks after sessions until the server ends. It waits for nothing.
+// sweep ends sessions whose time is over until the server ends. It does not block.
 func (s *Server) sweep() {
 	t := time.NewTicker(sweep.Interval)
 	defer t.Stop()
@@ -35,7 +35,7 @@ func (s *Server) pass() {
 	s.Processors.Tick(time.Now(), busy, s.admission.LoginsInProgress())
 }
 
-// idleTimeout is that of the configuration in use. Without one there is no session.
+// idleTimeout returns that of the configuration in use. Without a configuration there are no sessions.
 func (s *Server) idleTimeout() time.Duration {
 	if current := s.Current(); current != nil {
 		return current.Listener.Limits.IdleTimeout()

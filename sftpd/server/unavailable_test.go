@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// TestDirectoriesUnavailable: whose directories cannot be opened reads why nothing starts, and no path of the pod.
+// TestDirectoriesUnavailable: a client whose directories cannot be opened is told why, without a path of the pod.
 func TestDirectoriesUnavailable(t *testing.T) {
 	t.Parallel()
 	d, dir := start(t, nil)

@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/server"
 )
 
-// grown uploads on a new channel until its window is as large as it becomes, and then has the
-// session wait for answers to be taken.
+// grown uploads on a new channel until its window has reached its maximum, and then blocks the session on answers that are not
+// read.
 func grown(t *testing.T, c *ssh.Client) ssh.Channel {
 	t.Helper()
 	ch, handle := rawFiles(t, c)
@@ -30,12 +30,12 @@ func grown(t *testing.T, c *ssh.Client) ssh.Channel {
 	return ch
 }
 
-// uploaded is what an upload needs for its window to grow from 2 to 16 MiB, twice as large in each of three round trips in which
-// three quarters of it come; and perRound what comes in each, by the speed of the machine.
+// uploaded is the amount of data after which the window has grown from 2 to 16 MiB: it doubles after each of three round trips
+// in which three quarters of it arrive. perRound is the amount per round trip, depending on the machine's speed.
 const uploaded, perRound = 64 << 20, 12 << 20
 
-// flood sends until nothing is taken for a while, or the connection is closed, and returns how
-// much was taken, and whether it was closed.
+// flood sends until nothing is accepted for a while, or the connection is closed, and returns how much was accepted and whether
+// it was closed.
 func flood(ch ssh.Channel) (taken int64, closed bool) {
 	var sent, ended atomic.Int64
 	go func() {
@@ -55,9 +55,8 @@ func flood(ch ssh.Channel) (taken int64, closed bool) {
 	return sent.Load(), ended.Load() == 1
 }
 
-// TestLargeWindowsAreBounded: ten connections of two users, each with as large a window as it
-// gets, fill them while their sessions wait. What the daemon holds is bounded by the budget, and
-// others work as before.
+// TestLargeWindowsAreBounded: ten connections of two users, each with the largest possible window, fill them while their
+// sessions are blocked. What the daemon holds is bounded by the budget, and others work as before.
 func TestLargeWindowsAreBounded(t *testing.T) { // not parallel: it measures memory
 	dir := configtest.New(t)
 	for _, u := range []string{"ada", "eve", "bob"} {
@@ -66,7 +65,7 @@ func TestLargeWindowsAreBounded(t *testing.T) { // not parallel: it measures mem
 	}
 	var distance atomic.Int64
 	d := daemontest.Start(t, dir, server.RoundTrip(func() time.Duration { return time.Duration(distance.Load()) }),
-		server.StallTimeout(time.Hour), server.UnusedTimeout(time.Hour)) // nobody takes answers, for as long as it takes
+		server.StallTimeout(time.Hour), server.UnusedTimeout(time.Hour)) // no answers are read for the whole time
 	far := d.MustDial(t, "bob", ssh.Password("secret"))
 	begin := time.Now()
 	grown(t, far)
@@ -100,8 +99,7 @@ func TestLargeWindowsAreBounded(t *testing.T) { // not parallel: it measures mem
 	held := liveHeap() - before
 	fmt.Printf("MEMORY ten uploads with large windows that nobody reads: %.1f MiB taken, %.1f MiB at most by one, %d closed, %.1f MiB live heap\n",
 		float64(all)/(1<<20), float64(most)/(1<<20), closed, float64(held)/(1<<20))
-	// What nobody reads is bounded for all connections by the ledger, and beyond that by the
-	// budget; the clients of the test have replies.
+	// Unread data of all connections is limited by the ledger, and by the budget beyond that; the test's clients hold replies.
 	const ledger, budget, replies = 128 << 20, 64 << 20, 10 * 4 << 20
 	if held > ledger+budget+replies {
 		t.Errorf("%d bytes held", held)

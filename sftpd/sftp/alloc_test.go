@@ -13,8 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// quiet makes a session whose requests are answered by hand, with a file that is
-// open as firstHandle.
+// quiet returns a session whose requests the test executes directly, with a file open as firstHandle.
 func quiet(t *testing.T) (s *Session, dir string) {
 	t.Helper()
 	tr, dir := tree(t, vfs.ReadWrite)
@@ -28,8 +27,7 @@ func quiet(t *testing.T) (s *Session, dir string) {
 	return s, dir
 }
 
-// TestNothingIsAllocated holds the data path to its word: a READ or WRITE in
-// the middle of a transfer allocates nothing.
+// TestNothingIsAllocated enforces that a READ or WRITE in the middle of a transfer allocates nothing.
 func TestNothingIsAllocated(t *testing.T) {
 	s, _ := quiet(t)
 	h := firstHandle
@@ -52,7 +50,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 }
 
-// TestMergedWritesAllocateNothing has nine WRITEs in the input at once.
+// TestMergedWritesAllocateNothing executes nine WRITEs that are in the input at once.
 func TestMergedWritesAllocateNothing(t *testing.T) {
 	s, _ := quiet(t)
 	var batch []byte
@@ -82,7 +80,7 @@ func TestMergedWritesAllocateNothing(t *testing.T) {
 	}
 }
 
-// TestListingAllocatesNothing for an entry, whatever its name is.
+// TestListingAllocatesNothing: listing an entry allocates nothing, whatever its name is.
 func TestListingAllocatesNothing(t *testing.T) {
 	s, dir := quiet(t)
 	const entries = 2000
@@ -96,7 +94,7 @@ func TestListingAllocatesNothing(t *testing.T) {
 	h := string(s.out[len(s.out)-handleBytes:])
 	read := packet(typeReaddir, 2, h)[4:]
 	listed := 0
-	// AllocsPerRun would list anew, and once more to warm up.
+	// AllocsPerRun would list again, and one more time to warm up.
 	one := testing.AllocsPerRun(1, func() {
 		s.out = s.out[:0]
 		s.answer(read)

@@ -15,8 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// endless gives a session requests without end, as many at a time as a channel of
-// SSH might hold: a list of them again and again.
+// endless repeats a list of requests without end, with as many at a time as an SSH channel might hold.
 type endless struct {
 	head, requests []byte
 	left, at       int
@@ -61,8 +60,7 @@ func (e *endless) Write(p []byte) (int, error) {
 // firstHandle is the name of a session's first handle if its generations start at 0.
 const firstHandle = "\x00\x00\x00\x01\x00\x00\x00\x00"
 
-// run serves what e has and reports the CPU that took, which is steadier than the
-// time on a machine that does other things too.
+// run executes e and reports the CPU time used, which varies less than the elapsed time on a busy machine.
 func (e *endless) run(b *testing.B, tr *vfs.Tree) {
 	b.Helper()
 	session := NewSession(e, tr, Options{Observe: func(Event) {}})
@@ -77,7 +75,7 @@ func (e *endless) run(b *testing.B, tr *vfs.Tree) {
 	b.ReportMetric(float64(e.writes)/float64(b.N), "writes/op")
 }
 
-// cpu is the CPU that the process took, in nanoseconds.
+// cpu returns the CPU time of the process in nanoseconds.
 func cpu(b *testing.B) int64 {
 	b.Helper()
 	var u unix.Rusage
@@ -87,7 +85,7 @@ func cpu(b *testing.B) int64 {
 	return u.Utime.Nano() + u.Stime.Nano()
 }
 
-// nextHandle makes each turn use the handle that its own OPEN or OPENDIR gives.
+// nextHandle makes each turn use the handle that its own OPEN or OPENDIR returns.
 func (e *endless) nextHandle() {
 	var at []int
 	for i := 0; ; i++ {
@@ -105,10 +103,10 @@ func (e *endless) nextHandle() {
 	}
 }
 
-// offsetAt is where a READ or WRITE has its offset.
+// offsetAt is the position of the offset in a READ or WRITE.
 const offsetAt = 4 + 1 + 4 + 4 + handleBytes
 
-// transfer reads or writes 16 MiB of a file again and again.
+// transfer repeatedly reads or writes 16 MiB of a file.
 func transfer(b *testing.B, size int, typ byte, part any) {
 	b.Helper()
 	tr, dir := tree(b, vfs.ReadWrite)
@@ -134,8 +132,7 @@ func BenchmarkWrite255K(b *testing.B) {
 	transfer(b, 255<<10, typeWrite, string(make([]byte, 255<<10)))
 }
 
-// BenchmarkListing reads a directory of 10,000 entries again and again; an
-// operation is an entry.
+// BenchmarkListing repeatedly reads a directory of 10,000 entries; one operation is one entry.
 func BenchmarkListing(b *testing.B) {
 	tr, dir := tree(b, vfs.ReadWrite)
 	const entries = 10_000
@@ -145,7 +142,7 @@ func BenchmarkListing(b *testing.B) {
 		}
 	}
 	list := [][]byte{packet(typeOpendir, 2, "/")}
-	for range entries / 200 { // more than it takes
+	for range entries / 200 { // more than needed
 		list = append(list, packet(typeReaddir, 3, firstHandle))
 	}
 	list = append(list, packet(typeClose, 4, firstHandle))
@@ -155,7 +152,7 @@ func BenchmarkListing(b *testing.B) {
 	e.run(b, tr)
 }
 
-// smallFile does what a client does with a file of 4 KiB; an operation is a file.
+// smallFile performs what a client does with a 4 KiB file; one operation is one file.
 func smallFile(b *testing.B, u vfs.Uploads, list ...[]byte) {
 	b.Helper()
 	dir := b.TempDir()
@@ -175,8 +172,7 @@ func smallFile(b *testing.B, u vfs.Uploads, list ...[]byte) {
 	e.run(b, tr)
 }
 
-// put is an upload as OpenSSH's client does it with -p, and the removal that keeps
-// the volume from filling up.
+// put uploads like OpenSSH's client with -p, and then removes the file so that the volume does not fill up.
 func put() [][]byte {
 	return [][]byte{
 		packet(typeOpen, 1, "/in/box/new", flagWrite|flagCreate|flagTrunc, attrMode, 0o644),

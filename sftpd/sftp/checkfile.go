@@ -13,20 +13,20 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// Bounds of check-file (draft-ietf-secsh-filexfer-extensions-00, section 3): the
-// draft's smallest block, and as many bytes of hashes as fit a reply.
+// Bounds of check-file (draft-ietf-secsh-filexfer-extensions-00, section 3): the draft's
+// smallest block, and as many hash bytes as fit in a reply.
 const (
 	minHashBlock = 256
 	maxHashes    = maxRead
-	// maxHashRange is what one request may hash. A file can be made 4 EiB long without a byte of its own.
+	// maxHashRange is how much one request may hash. A sparse file can be 4 EiB long without any data.
 	maxHashRange = 1 << 40
 )
 
-// hashes by the names of the draft.
+// hashes by their names in the draft.
 var hashes = map[string]func() hash.Hash{"sha256": sha256.New, "sha512": sha512.New}
 
-// checkFileHandle answers check-file-handle, and check-file, by which older clients
-// call it.
+// checkFileHandle answers check-file-handle, and check-file, the name that older clients
+// use.
 func (s *Session) checkFileHandle(r *request) error {
 	h, err := s.file(r)
 	if err != nil {
@@ -55,9 +55,8 @@ func (s *Session) checkFileName(r *request) error {
 	return s.checkFile(r, f)
 }
 
-// checkFile sends the hashes of a range of a file: one for each block, or one for
-// the whole with block size 0. Length 0 is up to the end of the file, where a
-// longer range ends, too.
+// checkFile sends the hashes of a range of a file: one for each block, or a single one if the block size is 0. Length 0 means
+// up to the end of the file, where a longer range ends as well.
 func (s *Session) checkFile(r *request, f *vfs.File) error {
 	list, off, length, block := r.string(), r.uint64(), r.uint64(), uint64(r.uint32())
 	if r.bad {
@@ -93,7 +92,7 @@ func (s *Session) checkFile(r *request, f *vfs.File) error {
 	if (rest/block+1)*uint64(h.Size()) > maxHashes {
 		return errHashBlock
 	}
-	// This may take long: let the client have the answers before it.
+	// This may take a while: send the earlier replies first.
 	if err := s.flush(); err != nil {
 		return err
 	}
@@ -116,12 +115,13 @@ func (s *Session) checkFile(r *request, f *vfs.File) error {
 	return nil
 }
 
-// hashRange hashes n bytes. A file that is shorter by now gives io.EOF.
+// hashRange hashes n bytes. If the file has become shorter, it returns io.EOF.
 func (s *Session) hashRange(r *request, h hash.Hash, f *vfs.File, off, n int64) error {
 	buf := buffers.Get().(*[bufferBytes]byte)
 	defer buffers.Put(buf)
 	for n > 0 {
-		// Not in a turn: the volume may be slow. Who waits for a turn reads nothing, so this is bounded, too.
+		// Outside a turn, because the volume may be slow. It is bounded anyway, because it waits for a turn between
+		// reads.
 		got, err := f.ReadAt(buf[:min(n, int64(len(buf)))], off)
 		if err != nil {
 			return err
@@ -135,7 +135,7 @@ func (s *Session) hashRange(r *request, h hash.Hash, f *vfs.File, off, n int64) 
 	return nil
 }
 
-// pickHash returns the first algorithm of the client's list that there is.
+// pickHash returns the first algorithm of the client's list that is supported.
 func pickHash(list string) (string, func() hash.Hash) {
 	for name := range strings.SplitSeq(list, ",") {
 		if h := hashes[name]; h != nil {

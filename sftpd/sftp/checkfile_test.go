@@ -113,7 +113,7 @@ func TestCheckFile(t *testing.T) {
 	}
 }
 
-// What cannot be read cannot be hashed either.
+// A file that cannot be read cannot be hashed either.
 func TestCheckFileInADropBox(t *testing.T) {
 	tr, dir := tree(t, vfs.WriteOnly)
 	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("secret"), 0o600); err != nil {
@@ -129,7 +129,7 @@ func TestCheckFileInADropBox(t *testing.T) {
 	}
 }
 
-// A session that is to end does not wait for the hash of a large file.
+// A session that must end does not wait for the hash of a large file.
 func TestCheckFileEndsWithItsSession(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	name := filepath.Join(dir, "f")

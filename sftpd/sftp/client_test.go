@@ -50,8 +50,8 @@ func (e *events) take() []Event {
 	return all
 }
 
-// noFaults makes a fault of the server itself, such as a request that panics, fail the test: its client may
-// get the same status as for a request that is wrong.
+// noFaults fails the test on an internal fault of the server, such as a panic in a request: the client may see the same status
+// as for an invalid request.
 type noFaults struct{ t testing.TB }
 
 func (noFaults) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
@@ -67,8 +67,7 @@ func (h noFaults) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// serve runs a session over a pipe and returns the client's end of it, and a
-// function that ends the session and returns its error.
+// serve runs a session over a pipe and returns the client's end, and a function that ends the session and returns its error.
 func serve(t testing.TB, tr *vfs.Tree, opts Options) (net.Conn, *Session, func() error) {
 	t.Helper()
 	near, far := net.Pipe()

@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// copyPart is how many bytes are copied between two looks at the session's
-// context: some milliseconds, where the volume copies by reading and writing.
+// copyPart is how many bytes are copied between two checks of the session's context: some
+// milliseconds, where the volume copies by reading and writing.
 const copyPart = 4 << 20
 
-// copyData answers copy-data (draft-ietf-secsh-filexfer-extensions-00, section
-// 7; OpenSSH PROTOCOL, section 4.10). Length zero copies to the end of the
-// file; a file that ends before the length is reached gives SSH_FX_EOF with
-// what there is copied. Copying a file onto itself is refused.
+// copyData answers copy-data (draft-ietf-secsh-filexfer-extensions-00, section 7; OpenSSH
+// PROTOCOL, section 4.10). Length zero copies to the end of the file; a file that ends
+// before the length is reached gives SSH_FX_EOF after copying what there is. Copying a file
+// onto itself is refused.
 func (s *Session) copyData(r *request) error {
 	src, srcErr := s.file(r)
 	off, n := r.uint64(), r.uint64()
@@ -41,7 +41,7 @@ func (s *Session) copyData(r *request) error {
 	if toEnd || n > math.MaxInt64 {
 		n = math.MaxInt64
 	}
-	// This may take long: let the client have the answers before it.
+	// This may take a while: send the earlier replies first.
 	if err := s.flush(); err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestCopiesAreCounted: what copy-data reads of one file and writes to another is in the events of both, and so is who copied
-// where; what is refused names both files, too.
+// TestCopiesAreCounted: bytes copied by copy-data appear in the events of both files, as does the user who copied; a refused
+// copy names both files too.
 func TestCopiesAreCounted(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	if err := os.WriteFile(filepath.Join(dir, "from"), []byte("0123456789"), 0o600); err != nil {

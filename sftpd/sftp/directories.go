@@ -22,13 +22,12 @@ func (s *Session) opendir(r *request) error {
 	return nil
 }
 
-// When a READDIR reply is full. One more entry may come: two names of at most 255
-// bytes, and less than that around them.
+// When a READDIR reply is full. One more entry may follow: two names of at most 255 bytes
+// each, and fewer bytes around them.
 const (
 	maxEntry = 3 * 256
-	// maxListing stays below the 34000 bytes that every client must take
-	// (filexfer-02, section 3). Some take no more than they must: sshfs drops
-	// the connection at 128 KiB.
+	// maxListing stays below the 34000 bytes that every client must accept (filexfer-02,
+	// section 3). Some accept no more: sshfs drops the connection at 128 KiB.
 	maxListing = 32 << 10
 	// maxLongListing is for clients that have asked for our limits, and know
 	// that packets may have 256 KiB.
@@ -74,7 +73,7 @@ func (s *Session) readdir(r *request) error {
 		s.out.attrs(s.entry.Attr)
 		n++
 	}
-	s.entry.Name = nil // the directory's
+	s.entry.Name = nil // the directory's error
 	if n == 0 {
 		return h.dirErr
 	}

@@ -26,8 +26,8 @@ func (c *raw) attributes(typ byte, name string) (size uint64, mode, mtime uint32
 	return a.Size, a.Mode, uint32(a.Mtime)
 }
 
-// TestHandleOfAMovedFile: FSTAT, FSETSTAT, READ, WRITE and fsync are for the file that was
-// opened, after its name has become another file's or nobody's.
+// TestHandleOfAMovedFile: FSTAT, FSETSTAT, READ, WRITE and fsync apply to the file that was opened, even if its name now
+// belongs to another file or is gone.
 func TestHandleOfAMovedFile(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	c, _, _ := dialRaw(t, tr, Options{})
@@ -67,8 +67,7 @@ func TestHandleOfAMovedFile(t *testing.T) {
 	}
 }
 
-// TestAttributeFlags: each combination of the flags of ATTRS, EXTENDED and unknown ones
-// among them, in every request that takes ATTRS.
+// TestAttributeFlags: each combination of the ATTRS flags, including EXTENDED and unknown ones, in every request with ATTRS.
 func TestAttributeFlags(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	c, _, _ := dialRaw(t, tr, Options{})
@@ -150,7 +149,7 @@ func TestAttributeFlags(t *testing.T) {
 	}
 }
 
-// TestCopyDataEdges: what OpenSSH's PROTOCOL, section 4.10, leaves open.
+// TestCopyDataEdges: cases that section 4.10 of OpenSSH's PROTOCOL leaves open.
 func TestCopyDataEdges(t *testing.T) {
 	c, _, _ := several(t, vfs.ReadOnly, vfs.Uploads{})
 	from, to := c.open("/m/f", flagRead), c.open("/to", flagRead|flagWrite|flagCreate)
@@ -198,7 +197,7 @@ func TestCopyDataEdges(t *testing.T) {
 	}
 }
 
-// TestExtensionEdges: the forms of fields that OpenSSH's PROTOCOL gives, and those it does not.
+// TestExtensionEdges: field formats that OpenSSH's PROTOCOL describes, and others.
 func TestExtensionEdges(t *testing.T) {
 	c, _, _ := several(t, vfs.ReadOnly, vfs.Uploads{})
 	for uids, gids := range map[string]string{
@@ -207,7 +206,7 @@ func TestExtensionEdges(t *testing.T) {
 		typ, f := c.call(typeExtended, "users-groups-by-id@openssh.com", uids, gids)
 		for _, ids := range []string{uids, gids} {
 			names := &fields{rest: f.bytes()}
-			for range len(ids) / 4 { // a string for each id
+			for range len(ids) / 4 { // one string per ID
 				if names.string() != "" {
 					t.Errorf("%d ids: a name", len(ids)/4)
 				}
@@ -268,7 +267,7 @@ func TestExtensionEdges(t *testing.T) {
 	}
 }
 
-// TestNamesAreBytes: names of any bytes pass through all requests unchanged.
+// TestNamesAreBytes: names consisting of any bytes pass through all requests unchanged.
 func TestNamesAreBytes(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	c, _, _ := dialRaw(t, tr, Options{})
@@ -314,7 +313,7 @@ func TestNamesAreBytes(t *testing.T) {
 	}
 }
 
-// TestFullVolumes: what the system says of space and limits reaches the client in words.
+// TestFullVolumes: system errors about space and limits reach the client as a readable message.
 func TestFullVolumes(t *testing.T) {
 	for errno, want := range map[syscall.Errno]string{
 		syscall.ENOSPC: "Failure: no space left on device", syscall.EDQUOT: "Failure: disk quota exceeded",

@@ -74,9 +74,8 @@ func (s *Session) limits(r *request) error {
 	return nil
 }
 
-// expandPath answers expand-path@openssh.com (section 4.9): the real path of a
-// name that may begin with "~" or "~user". Users other than the client's own do not
-// exist as far as it knows.
+// expandPath answers expand-path@openssh.com (section 4.9): the real path of a name that
+// may begin with "~" or "~user". It treats all users but the client's own as nonexistent.
 func (s *Session) expandPath(r *request) error {
 	if err := r.onePath(); err != nil {
 		return err
@@ -92,11 +91,11 @@ func (s *Session) expandPath(r *request) error {
 	return s.sendRealPath(r, path)
 }
 
-// isUser reports whether a name is the client's own, as which the empty one counts.
+// isUser reports whether a name is the client's own; an empty name counts as such.
 func (s *Session) isUser(name string) bool { return name == "" || name == s.opts.User }
 
-// homeDirectory answers home-directory (section 4.11) with "/" for the client's own
-// name, and with one error for every other: it tells nobody which users exist.
+// homeDirectory answers home-directory (section 4.11) with "/" for the client's own name,
+// and with the same error for any other, so that it does not reveal which users exist.
 func (s *Session) homeDirectory(r *request) error {
 	name := r.string()
 	switch {
@@ -109,8 +108,8 @@ func (s *Session) homeDirectory(r *request) error {
 	return nil
 }
 
-// usersGroupsByID answers users-groups-by-id@openssh.com (section 4.12). Ids
-// have no names here, which the extension expresses by empty strings.
+// usersGroupsByID answers users-groups-by-id@openssh.com (section 4.12). IDs have no names
+// here, so all are empty strings.
 func (s *Session) usersGroupsByID(r *request) error {
 	uids, gids := r.bytes(), r.bytes()
 	if r.bad || len(uids)%4 != 0 || len(gids)%4 != 0 {
@@ -118,7 +117,7 @@ func (s *Session) usersGroupsByID(r *request) error {
 	}
 	at := s.out.begin(typeExtendedReply, r.id)
 	for _, ids := range [...][]byte{uids, gids} {
-		// An empty string is as long as an id: four bytes of zero.
+		// An empty string is as long as an ID: four zero bytes.
 		s.out.uint32(uint32(len(ids)))
 		zeros := len(s.out)
 		s.out = append(s.out, ids...)

@@ -43,9 +43,9 @@ func (s *Session) open(r *request) error {
 	return nil
 }
 
-// openFlags turns the flags of OPEN into those of open(2). Neither READ nor
-// WRITE is reading, as in OpenSSH, unless it is APPEND: some clients send that
-// alone. EXCL means something with CREAT only.
+// openFlags turns the flags of OPEN into those of open(2). Neither READ nor WRITE means
+// reading, as in OpenSSH, except with APPEND, which some clients send on its own. EXCL has
+// a meaning only with CREAT.
 func openFlags(p uint32) int {
 	flags := os.O_RDONLY
 	switch p & (flagRead | flagWrite) {
@@ -79,7 +79,7 @@ func (s *Session) sendHandle(r *request, name [handleBytes]byte) {
 	s.out.end(at)
 }
 
-// closeHandle answers SSH_FXP_CLOSE (section 6.3). The handle is gone even if
+// closeHandle answers SSH_FXP_CLOSE (section 6.3). The handle becomes invalid even if
 // closing fails.
 func (s *Session) closeHandle(r *request) error {
 	name := r.bytes()
@@ -93,8 +93,8 @@ func (s *Session) closeHandle(r *request) error {
 	return s.close(h, slot, false)
 }
 
-// close closes a handle and reports the end of its transfer. A file that waits for
-// its name gets it only if all of its writes succeeded.
+// close closes a handle and reports the end of its transfer. A staged file is published
+// only if all of its writes succeeded.
 func (s *Session) close(h *handle, slot uint32, aborted bool) error {
 	defer s.release()
 	defer s.handles.remove(slot)
@@ -105,9 +105,19 @@ func (s *Session) close(h *handle, slot uint32, aborted bool) error {
 	if staged {
 		s.staged--
 	}
+	var sum string
+	var sumErr error
+	if !aborted && h.err == nil {
+		sum, aborted, sumErr = s.sum(h)
+	}
 	failed := staged && h.err != nil
+	h.file.Note(h.written, h.err != nil)
 	left, err := h.file.Finish(!aborted && !failed)
-	if err = h.note(err); err == nil && failed {
+	switch err = h.note(err); {
+	case err != nil:
+	case sumErr != nil:
+		err = sumErr
+	case failed:
 		err = vfs.ErrNotPublished
 	}
 	s.files.Add(-1)
@@ -115,12 +125,25 @@ func (s *Session) close(h *handle, slot uint32, aborted bool) error {
 	if s.opts.Observe != nil {
 		t := h.transfer(aborted)
 		t.Left = left
+		if t.Result == Completed {
+			t.SHA256 = sum
+		}
 		s.opts.Observe(t)
 	}
 	return err
 }
 
-// opened is what the file was opened for.
+// sum computes the checksum of what was uploaded. It reports whether the session ended meanwhile: then the file is not complete,
+// and neither is one that cannot be read.
+func (s *Session) sum(h *handle) (sum string, ended bool, err error) {
+	sum, err = h.file.Sum(s.inParts(&ended))
+	if ended {
+		return "", true, err
+	}
+	return sum, false, h.note(err)
+}
+
+// opened returns what a file was opened for.
 func (h *handle) opened() Direction {
 	switch {
 	case h.file.Readable() && h.file.Writable():
@@ -131,8 +154,7 @@ func (h *handle) opened() Direction {
 	return Download
 }
 
-// used is what a file was used for that was opened for d. Whatever the handle was used for, who creates or truncates by opening
-// has written.
+// used returns what a file opened for d was used for. An open that created or truncated the file counts as a write.
 func (d Direction) used(read, written bool) Direction {
 	switch {
 	case read && written:
@@ -161,12 +183,12 @@ func (h *handle) transfer(aborted bool) Transfer {
 	return t
 }
 
-// dataHeader is what precedes the data of an SSH_FXP_DATA reply: length, type,
-// id and the data's length.
+// dataHeader is the part before the data of an SSH_FXP_DATA reply: length, type, id and the
+// data's length.
 const dataHeader = 4 + 1 + 4 + 4
 
-// read answers SSH_FXP_READ (section 6.4). Up to maxRead bytes are read in
-// full, right into the reply; less means the end of the file.
+// read answers SSH_FXP_READ (section 6.4). Up to maxRead bytes are read in full, directly
+// into the reply; fewer bytes mean the end of the file.
 func (s *Session) read(r *request) error {
 	h, err := s.file(r)
 	off, n := r.uint64(), min(r.uint32(), maxRead)
@@ -206,7 +228,7 @@ func (s *Session) read(r *request) error {
 // write answers SSH_FXP_WRITE (section 6.4). A file opened with APPEND ignores
 // the offset.
 func (s *Session) write(r *request) error {
-	name := r.fields // before the handle's name is taken
+	name := r.fields // before the handle's name is consumed
 	h, err := s.file(r)
 	off, data := r.uint64(), r.bytes()
 	switch {

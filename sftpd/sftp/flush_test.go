@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestRepliesOfABatch counts the Writes of READs that arrive together.
+// TestRepliesOfABatch counts the Writes for READs that arrive together.
 func TestRepliesOfABatch(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	if err := os.WriteFile(filepath.Join(dir, "f"), make([]byte, 4<<20), 0o600); err != nil {
@@ -26,14 +26,14 @@ func TestRepliesOfABatch(t *testing.T) {
 	for _, x := range []struct{ size, count, most int }{
 		{32 << 10, 64, 64 / 8 * 2},
 		{255 << 10, 16, 1 + 16},
-		{100, 64, 8}, // the input of a session that waits takes 31 of them
+		{100, 64, 8}, // the input of a waiting session holds 31 of them
 	} {
 		requests := [][]byte{packet(typeOpen, 1, "/f", flagRead, 0)}
 		for i := range x.count {
 			requests = append(requests, packet(typeRead, i, firstHandle, uint64(i*x.size), x.size))
 		}
 		least := x.count + 1
-		for range 20 { // a pause of a millisecond, which the machine may take, is one more
+		for range 20 { // each pause of a millisecond, which the machine may take, adds one
 			e := &endless{left: 1, head: packet(typeInit, uint32(3)), requests: bytes.Join(requests, nil)}
 			s := NewSession(e, tr, Options{})
 			s.handles.next = 0
@@ -51,8 +51,8 @@ func TestRepliesOfABatch(t *testing.T) {
 	}
 }
 
-// TestRepliesAreNotHeld: where requests take long, each reply is sent when the next
-// request has its turn, and not when there are enough of them.
+// TestRepliesAreNotHeld: when requests take long, each reply is sent before the next request is executed, instead of being
+// batched.
 func TestRepliesAreNotHeld(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	var executed atomic.Int32
@@ -67,7 +67,7 @@ func TestRepliesAreNotHeld(t *testing.T) {
 	}
 	c.write(all)
 	for i := range int32(count) {
-		// The pipe has no buffer: the session waits until a reply is read.
+		// The pipe has no buffer: the session blocks until a reply is read.
 		var first [1]byte
 		if _, err := c.conn.Read(first[:]); err != nil {
 			t.Fatal(err)
@@ -83,7 +83,7 @@ func TestRepliesAreNotHeld(t *testing.T) {
 	}
 }
 
-// unread is a connection of which something was read that comes again.
+// unread is a connection that returns some bytes before those of the underlying one.
 type unread struct {
 	net.Conn
 	data []byte
@@ -98,13 +98,13 @@ func (u *unread) Read(p []byte) (int, error) {
 	return u.Conn.Read(p)
 }
 
-// TestRepliesOfAListing: a client that has asked for the limits gets large replies,
-// and others what they must take.
+// TestRepliesOfAListing: a client that has asked for the limits gets large replies; others get replies of the size that every
+// client must accept.
 func TestRepliesOfAListing(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	const entries = 50_000
 	for i := range entries {
-		// Links to one file are made faster than files.
+		// Creating links to one file is faster than creating files.
 		name := filepath.Join(dir, fmt.Sprintf("report-%08d.csv", i))
 		if err := os.Symlink("nowhere", name); err != nil {
 			t.Fatal(err)
@@ -137,8 +137,7 @@ func TestRepliesOfAListing(t *testing.T) {
 	}
 }
 
-// TestLongestListing has names of 255 bytes and the largest numbers: no reply is
-// longer than a packet may be.
+// TestLongestListing lists names of 255 bytes with the largest numbers: no reply is longer than a packet may be.
 func TestLongestListing(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	for i := range 1500 {
@@ -150,7 +149,7 @@ func TestLongestListing(t *testing.T) {
 	c, _, _ := dialRaw(t, tr, Options{})
 	c.call(typeExtended, "limits@openssh.com")
 	h := c.opendir("/")
-	// A long reply may be preceded by others that wait.
+	// A long reply may follow others that are pending.
 	for _, r := range c.pipeline(packet(typeLstat, 1, "/"), packet(typeReaddir, 2, h), packet(typeReaddir, 3, h), packet(typeLstat, 4, "/")) {
 		if size := len(r.f.rest) + 5; size > maxPacket {
 			t.Errorf("a reply of %d bytes", size)
@@ -161,7 +160,7 @@ func TestLongestListing(t *testing.T) {
 	}
 }
 
-// longestEntry is how many bytes an entry of a listing can have.
+// longestEntry is the largest size of a listing entry, in bytes.
 func longestEntry() int {
 	name := bytes.Repeat([]byte{'n'}, 255)
 	a := vfs.Attr{Size: 1<<64 - 1, UID: 1<<32 - 1, GID: 1<<32 - 1, Nlink: 1<<32 - 1, Mtime: 1}
@@ -173,10 +172,10 @@ func longestEntry() int {
 	return len(r)
 }
 
-// idle is an io.Reader that has some requests and then waits.
+// idle is an io.Reader that returns some requests and then blocks.
 type idle struct {
 	requests []byte
-	waits    chan struct{} // gets one when the session waits
+	waits    chan struct{} // receives when the session waits
 	end      chan struct{}
 }
 
@@ -191,7 +190,7 @@ func (i *idle) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// TestIdleSessionHoldsNoBuffers, after large requests and replies, with files open.
+// TestIdleSessionHoldsNoBuffers: an idle session holds no buffers, even after large requests and replies and with files open.
 func TestIdleSessionHoldsNoBuffers(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	in := &idle{waits: make(chan struct{}), end: make(chan struct{})}
@@ -211,7 +210,7 @@ func TestIdleSessionHoldsNoBuffers(t *testing.T) {
 	s.handles.next = 0
 	done := make(chan error)
 	go func() { done <- s.Serve(context.Background()) }()
-	<-in.waits // the session reads, so its fields are ours to see
+	<-in.waits // the session is blocked in a read, so its fields can be inspected
 	if s.in.big != nil || s.outBuf != nil || s.out != nil || s.entry.Name != nil {
 		t.Error("a session that waits holds buffers")
 	}

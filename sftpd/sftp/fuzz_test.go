@@ -13,8 +13,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// FuzzFields takes arbitrary bytes apart in an arbitrary order. Nothing may
-// panic, and no field may reach past the packet.
+// FuzzFields parses arbitrary bytes as fields in an arbitrary order. Nothing may panic, and no field may extend past the
+// packet.
 func FuzzFields(f *testing.F) {
 	for _, body := range valid("12345678") {
 		f.Add([]byte("sasqlqsb"), body)
@@ -47,9 +47,8 @@ func FuzzFields(f *testing.F) {
 	})
 }
 
-// FuzzSession runs a session on arbitrary input over a small tree with a file
-// outside of it. Whatever comes, the session answers each packet once and in
-// well-formed packets, leaves nothing open, and does not touch the outside.
+// FuzzSession runs a session on arbitrary input over a small tree with a file outside of it. Whatever the input, the session
+// answers each packet once with a well-formed packet, leaves nothing open, and does not touch the outside.
 func FuzzSession(f *testing.F) {
 	hello := packet(typeInit, uint32(3))
 	name := string(append(binary.BigEndian.AppendUint32(nil, 1), 0, 0, 0, 0))
@@ -100,7 +99,7 @@ func FuzzSession(f *testing.F) {
 		}
 		var out bytes.Buffer
 		s := NewSession(stream{bytes.NewReader(in), &out}, tr, Options{MaxHandles: 4, Observe: func(Event) {}})
-		s.handles.next = 0 // so that the seeds hit open handles, and a finding can be repeated
+		s.handles.next = 0 // so that the seeds use open handles, and a finding can be reproduced
 		_ = s.Serve(context.Background())
 		if s.OpenFiles() != 0 {
 			t.Fatal("files are left open")
@@ -128,9 +127,8 @@ func FuzzSession(f *testing.F) {
 	})
 }
 
-// limitFiles bounds the size of files to 4 MiB until the function that it returns is called: a
-// WRITE far out makes a sparse file, and copy-data of it fills the memory. The fuzzer itself
-// needs larger ones between two inputs.
+// limitFiles limits the size of files to 4 MiB until the returned function is called: a WRITE at a large offset creates a
+// sparse file, and a copy-data of it would fill the memory. The fuzzer itself needs larger files between two inputs.
 func limitFiles(t *testing.T) (restore func()) {
 	var before unix.Rlimit
 	err := unix.Getrlimit(unix.RLIMIT_FSIZE, &before)

@@ -8,23 +8,23 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// handle is an open file or an open directory: exactly one of both is set.
+// handle is an open file or an open directory: exactly one of the two is set.
 type handle struct {
 	generation uint32
 	file       *vfs.File
 	dir        *vfs.Dir
-	dirErr     error // ends the listing with the next READDIR
+	dirErr     error // the next READDIR ends the listing
 
-	path          string // of a file
+	path          string // for a file
 	start         time.Time
 	read, written uint64
-	err           error         // the first that happened
+	err           error         // the first error
 	seen          *openTransfer // nil for a directory
 }
 
 func (h *handle) inUse() bool { return h.file != nil || h.dir != nil }
 
-// note keeps the first error of the handle for its Transfer.
+// note records the handle's first error for its Transfer.
 func (h *handle) note(err error) error {
 	if err != nil && h.err == nil {
 		h.err = err
@@ -32,9 +32,9 @@ func (h *handle) note(err error) error {
 	return err
 }
 
-// handles is the bounded table of a session. A handle's name is its slot and a
-// generation that changes with each use of the slot, so that a closed handle
-// does not become another file's.
+// handles is a session's bounded table of handles. A handle's name is its slot and a
+// generation that changes with each use of the slot, so that a closed handle does not
+// become another file's.
 type handles struct {
 	slots []*handle
 	free  []uint32
@@ -46,13 +46,13 @@ type handles struct {
 const handleBytes = 8
 
 func newHandles(max int) handles {
-	// A random start keeps handles of another session from being valid here.
+	// A random start makes handles of another session invalid here.
 	var next [4]byte
 	rand.Read(next[:])
 	return handles{max: max, next: binary.BigEndian.Uint32(next[:])}
 }
 
-// full tells whether add would exceed the limit.
+// full reports whether add would exceed the limit.
 func (t *handles) full() bool { return len(t.slots)-len(t.free) >= t.max }
 
 // add returns a new handle's name, to be copied at once, and the handle.
@@ -74,7 +74,7 @@ func (t *handles) add() (name [handleBytes]byte, h *handle) {
 	return name, h
 }
 
-// get finds the handle that a client names.
+// get returns the handle that a client names.
 func (t *handles) get(name []byte) (*handle, uint32, error) {
 	if len(name) != handleBytes {
 		return nil, 0, errHandle
@@ -90,8 +90,8 @@ func (t *handles) get(name []byte) (*handle, uint32, error) {
 	return h, slot, nil
 }
 
-// stagedAt returns the file that the client is writing and that will get the name
-// path when it is closed, nil for none: to the client itself it is there already.
+// stagedAt returns the file that the client is writing and that will be published as path
+// when it is closed, nil for none: for this client it already exists.
 func (s *Session) stagedAt(path string) *vfs.File {
 	if s.staged == 0 {
 		return nil
@@ -105,14 +105,14 @@ func (s *Session) stagedAt(path string) *vfs.File {
 	return nil
 }
 
-// remove frees a slot, whose handle is closed.
+// remove frees the slot of a closed handle.
 func (t *handles) remove(slot uint32) {
 	*t.slots[slot] = handle{}
 	t.free = append(t.free, slot)
 }
 
-// acquire makes sure that a handle can be added: in the session, and of what it
-// shares with others. Without a handle afterwards, release has to follow.
+// acquire makes sure that a handle can be added, within the limits of the session and of
+// the process. If none is added after that, call release.
 func (s *Session) acquire() error {
 	switch {
 	case s.handles.full():
@@ -131,7 +131,7 @@ func (s *Session) release() {
 	}
 }
 
-// file takes the next field of a request for the name of an open file.
+// file reads the next field of a request as the handle of an open file.
 func (s *Session) file(r *request) (*handle, error) {
 	name := r.bytes()
 	if r.bad {

@@ -16,8 +16,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestEveryLength puts wrong numbers over every four bytes of each request, fields' lengths
-// among them: each time there is one answer with the request's id, and the session goes on.
+// TestEveryLength puts wrong numbers over every four bytes of each request, including the lengths of fields: each time there is
+// one answer with the request's ID, and the session continues.
 func TestEveryLength(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	c, _, end := dialRaw(t, tr, Options{})
@@ -33,7 +33,7 @@ func TestEveryLength(t *testing.T) {
 			for _, wrong := range []uint32{0, 1, uint32(len(body)), 1<<31 - 1, 1 << 31, 1<<32 - 4, 1<<32 - 1} {
 				b := replies(bytes.Clone(body))
 				b.setUint32(at, wrong)
-				typ, f := c.call(k.typ, []byte(b)) // call compares the id
+				typ, f := c.call(k.typ, []byte(b)) // call compares the ID
 				if typ == typeStatus {
 					f.uint32()
 					if f.string(); f.bad {
@@ -54,8 +54,7 @@ func TestEveryLength(t *testing.T) {
 	t.Logf("%d requests", tries)
 }
 
-// TestLongPaths: a path of 64 KiB and more, of any form, is an error in each request that
-// takes one.
+// TestLongPaths: a path of 64 KiB or more, in any form, gives an error in each request with a path.
 func TestLongPaths(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	c, _, end := dialRaw(t, tr, Options{})
@@ -84,7 +83,7 @@ func TestLongPaths(t *testing.T) {
 	}
 }
 
-// TestSpecialFiles: no FIFO, socket or device is opened, and no request waits for one.
+// TestSpecialFiles: no FIFO, socket or device is opened, and no request blocks on one.
 func TestSpecialFiles(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mkfifo(filepath.Join(dir, "fifo"), 0o666); err != nil {
@@ -126,8 +125,7 @@ func TestSpecialFiles(t *testing.T) {
 	}
 }
 
-// TestSymlinkBomb: links whose resolution doubles with each of them end soon, as do loops
-// and long chains.
+// TestSymlinkBomb: resolving links that double the work at each level ends soon, and so does resolving loops and long chains.
 func TestSymlinkBomb(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	link := func(target, name string) {
@@ -169,8 +167,8 @@ func TestSymlinkBomb(t *testing.T) {
 	}
 }
 
-// TestEndlessReaddir: a directory that grows while it is listed costs one bounded answer a
-// request, and the end stays the end.
+// TestEndlessReaddir: listing a directory that grows in the meantime costs one bounded answer per request, and the end remains
+// the end.
 func TestEndlessReaddir(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	n := 0
@@ -216,7 +214,7 @@ func TestEndlessReaddir(t *testing.T) {
 	}
 }
 
-// scarce are descriptors that are counted.
+// scarce is a counted set of descriptors.
 type scarce struct{ left, taken int }
 
 func (s *scarce) Acquire() bool {
@@ -228,8 +226,7 @@ func (s *scarce) Acquire() bool {
 }
 func (s *scarce) Release() { s.taken-- }
 
-// TestHandlesOverTheLimit: what is refused for the session's own limit takes no descriptor
-// from other sessions.
+// TestHandlesOverTheLimit: an open that the session's own limit refuses takes no descriptor from other sessions.
 func TestHandlesOverTheLimit(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	d := &scarce{left: 100}
@@ -260,7 +257,7 @@ func TestHandlesOverTheLimit(t *testing.T) {
 	}
 }
 
-// TestDescriptors: each handle has one, and gives it back however it ends.
+// TestDescriptors: each handle takes one descriptor, and returns it however it ends.
 func TestDescriptors(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	d := &scarce{left: 3}

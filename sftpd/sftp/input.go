@@ -13,10 +13,10 @@ var ErrFraming = errors.New("sftp: packet length out of range")
 
 // Sizes of pooled buffers.
 const (
-	// bufferBytes is the longest reply, and room for those that go along.
+	// bufferBytes has room for the longest reply and those sent along with it.
 	bufferBytes = 320 << 10
-	// inputBytes is two of the longest WRITEs, or seventeen of 32 KiB, and a part of
-	// the next: they are written together, and that part is all that is moved.
+	// inputBytes is two of the longest WRITEs, or seventeen of 32 KiB, plus a part of the
+	// next: they are written together, and only that part has to be moved.
 	inputBytes = 576 << 10
 )
 
@@ -25,13 +25,13 @@ var (
 	inputs  = sync.Pool{New: func() any { return new([inputBytes]byte) }}
 )
 
-// input splits a stream into packets, which stay where they were received.
+// input splits a stream into packets, without moving them.
 type input struct {
 	r          io.Reader
 	start, end int // of what was received and not consumed
 	big        *[inputBytes]byte
-	// small is where a silent session waits. It takes any request but a WRITE,
-	// and the head of that.
+	// small is the buffer of an idle session. It holds any request except a WRITE, of which
+	// it holds the header.
 	small [1024]byte
 }
 
@@ -55,14 +55,14 @@ func (in *input) size() (int, error) {
 	return int(n) + 4, nil
 }
 
-// ready tells whether next has an answer without reading.
+// ready reports whether next can return without reading.
 func (in *input) ready() bool {
 	n, err := in.size()
 	return err != nil || n > 0 && in.end-in.start >= n
 }
 
-// packet returns the packet whose length field is at at, without that, or nil if
-// not all of it has been received or there is none.
+// packet returns the packet whose length field is at offset at, without that field, or nil
+// if it is missing or incomplete.
 func (in *input) packet(at int) []byte {
 	rest := in.buf()[at:in.end]
 	if len(rest) < 4 {
@@ -75,9 +75,8 @@ func (in *input) packet(at int) []byte {
 	return rest[4 : 4+n]
 }
 
-// next returns the next packet without its length field. It is valid until the
-// next call. A stream that ends between packets gives io.EOF, inside of one
-// io.ErrUnexpectedEOF.
+// next returns the next packet without its length field. It is valid until the next call. A
+// stream that ends between packets gives io.EOF, within a packet io.ErrUnexpectedEOF.
 func (in *input) next() ([]byte, error) {
 	for empty := 0; ; {
 		n, err := in.size()
@@ -94,7 +93,7 @@ func (in *input) next() ([]byte, error) {
 		in.end += got
 		if got > 0 {
 			empty = 0
-			continue // an error with data comes again
+			continue // an error that came with data recurs
 		}
 		if err == nil {
 			if empty++; empty == 100 {
@@ -109,8 +108,8 @@ func (in *input) next() ([]byte, error) {
 	}
 }
 
-// makeRoom lets a packet of n bytes fit behind start, and gives the pooled
-// buffer back when nothing is in it.
+// makeRoom makes a packet of n bytes fit after start, and returns the pooled buffer when it
+// is empty.
 func (in *input) makeRoom(n int) {
 	pending := in.buf()[in.start:in.end]
 	switch {

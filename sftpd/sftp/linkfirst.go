@@ -2,14 +2,14 @@ package sftp
 
 import "strings"
 
-// clientsLinkFirst begin the identifications of clients that send SYMLINK's arguments
-// as the draft has them, unless the server calls itself OpenSSH: libssh
-// (sftp_symlink asks ssh_get_openssh_version), phpseclib 1 to 3 (SFTP::symlink compares
-// the server's identification with "SSH-2.0-OpenSSH"), AsyncSSH (which counts paramiko's
-// server as OpenSSH, too), ssh2 of Node.js (SFTP.js, _isOpenSSH; it counts dropbear as OpenSSH,
-// too) and WinSCP (its "symlink bug", with ProFTPD). Clients that send
-// the draft's order to everybody (Erlang, Ruby's net-sftp) make wrong links on OpenSSH as
-// well, and cannot be told from newer ones that do not.
+// clientsLinkFirst are prefixes of the identifications of clients that send SYMLINK's arguments
+// in the draft's order unless the server calls itself OpenSSH: libssh (sftp_symlink asks
+// ssh_get_openssh_version), phpseclib 1 to 3 (SFTP::symlink compares the server's
+// identification with "SSH-2.0-OpenSSH"), AsyncSSH (which also counts paramiko's server as
+// OpenSSH), ssh2 of Node.js (SFTP.js, _isOpenSSH; it also counts dropbear as OpenSSH) and
+// WinSCP (its "symlink bug", with ProFTPD). Clients that always send the draft's order (Erlang,
+// Ruby's net-sftp) create wrong links on OpenSSH as well, and cannot be distinguished from
+// newer versions that do not.
 var clientsLinkFirst = []string{"libssh_", "libssh-", "phpseclib_", "AsyncSSH_", "ssh2js", "WinSCP_"}
 
 // linkFirst reports whether a client sends the link's path before its target.

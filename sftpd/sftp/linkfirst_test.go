@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestLinkFirst: a link leads where its maker meant, whichever order its client has for which server.
+// TestLinkFirst: a link points where the client intended, whatever argument order the client uses for which server.
 func TestLinkFirst(t *testing.T) {
 	for _, tc := range []struct {
 		client, server string
@@ -38,7 +38,7 @@ func TestLinkFirst(t *testing.T) {
 	}
 }
 
-// TestKeepID: an id of 0xFFFFFFFF is left as it is, beside any other attribute.
+// TestKeepID: an ID of 0xFFFFFFFF leaves the owner unchanged, in combination with any other attribute.
 func TestKeepID(t *testing.T) {
 	c, dir, _ := dialUploads(t, vfs.Uploads{}, Options{})
 	if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o600); err != nil {
@@ -61,8 +61,8 @@ func TestKeepID(t *testing.T) {
 	}
 }
 
-// TestCreatedByReading: what an OPEN without WRITE makes or empties is reported, and with OnClose
-// happens when it is closed.
+// TestCreatedByReading: creation or truncation by an OPEN without WRITE is reported; with OnClose it happens when the file is
+// closed.
 func TestCreatedByReading(t *testing.T) {
 	for _, u := range []vfs.Uploads{{}, {OnClose: true}, {DeleteIncomplete: true}} {
 		var got events

@@ -7,14 +7,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// longNames makes the lines of ls -l that READDIR sends along (filexfer-02, section
-// 6.7), in the columns of OpenSSH's sftp-server: clients parse them, above all for
-// the link count and the owner, which are numbers here.
+// longNames formats the ls -l lines in READDIR replies (filexfer-02, section 6.7), in the
+// columns of OpenSSH's sftp-server: clients parse them, especially for the link count and
+// the owner, which are numbers here.
 type longNames struct {
 	now int64 // seconds since 1970
 
-	// Entries that follow one another are mostly of one day, whose date is kept.
-	day   int64 // since 1970, and one more: 0 is none
+	// Consecutive entries usually have the same date, so it is cached.
+	day   int64 // since 1970, plus one: 0 means none
 	month [6]byte
 	year  [4]byte
 }
@@ -38,8 +38,8 @@ func (l *longNames) append(b []byte, name []byte, a vfs.Attr) []byte {
 	return append(b, name...)
 }
 
-// appendTime appends "Jan _2 15:04", or "Jan _2  2006" for what is half a year old
-// and more, in UTC.
+// appendTime appends "Jan _2 15:04", or "Jan _2  2006" for files at least half a year old,
+// in UTC.
 func (l *longNames) appendTime(b []byte, mtime int64) []byte {
 	sec := int64(seconds(mtime))
 	if day := sec/daySeconds + 1; day != l.day {
@@ -79,7 +79,7 @@ func appendNumber(b []byte, n uint64, width int, left bool) []byte {
 	return b
 }
 
-// appendMode appends ten letters as strmode(3).
+// appendMode appends ten letters as strmode(3) does.
 func appendMode(b []byte, mode uint32) []byte {
 	const types = "?pc?d?b?-?l?s???" // by the upper four bits
 	b = append(b, types[mode>>12&15])
@@ -98,8 +98,8 @@ func appendMode(b []byte, mode uint32) []byte {
 	return b
 }
 
-// special shows a set-id or sticky bit at the place of an execute bit, in upper
-// case where that is not set.
+// special shows a set-id or sticky bit in place of an execute bit, in upper case if that
+// bit is not set.
 func special(at []byte, set bool, c byte) {
 	switch {
 	case !set:

@@ -10,7 +10,7 @@ import (
 func TestLongName(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	recent, old := time.Date(2026, 11, 2, 9, 5, 0, 0, time.UTC).Unix(), time.Date(2025, 1, 31, 23, 59, 0, 0, time.UTC).Unix()
-	long := longNames{now: now.Unix()} // one for all: it keeps a date
+	long := longNames{now: now.Unix()} // shared, because it caches a date
 	for want, a := range map[string]vfs.Attr{
 		"-rw-r--r--    1 1000     1000           12 Nov  2 09:05 n":       {Mode: 0o100644, Nlink: 1, UID: 1000, GID: 1000, Size: 12, Mtime: recent},
 		"drwxrws--T  123 0        4294967295 123456789012 Jan 31  2025 n": {Mode: 0o043770, Nlink: 123, GID: 1<<32 - 1, Size: 123456789012, Mtime: old},
@@ -34,8 +34,8 @@ func TestStatusNames(t *testing.T) {
 	}
 }
 
-// TestLongNameTimes compares the times with those of package time, in an order in
-// which dates are kept and in one in which they are not.
+// TestLongNameTimes compares the times with those of package time, in an order in which the cached date is reused and in one in
+// which it is not.
 func TestLongNameTimes(t *testing.T) {
 	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	long := longNames{now: now.Unix()}

@@ -7,44 +7,67 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestLongOpen: files that stay open are seen from outside of the session, with what was read and written so far, and again
+// TestLongOpen: files that stay open are visible from outside the session, with the bytes read and written so far, and again
 // after a while.
 func TestLongOpen(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	c, s, _ := dialRaw(t, tr, Options{})
+	before := time.Now()
 	h := c.open("/f", flagRead|flagWrite|flagCreate)
 	c.status(typeWrite, h, uint64(0), "12345")
 	c.content(h, 0, 3)
 	c.status(typeExtended, "check-file-handle", h, "sha256", uint64(0), uint64(0), 0)
 	c.status(typeStat, "/")
 	now := time.Now()
-	if got := s.LongOpen(now, time.Minute, time.Hour); len(got) != 0 {
-		t.Errorf("too early: %+v", got)
+	got, next := s.LongOpen(now, time.Minute, time.Hour)
+	if len(got) != 0 || next.Before(before.Add(time.Minute)) || next.After(now.Add(time.Minute)) {
+		t.Errorf("too early: %+v, next at %s", got, next)
 	}
-	now = now.Add(time.Minute)
-	got := s.LongOpen(now, time.Minute, time.Hour)
-	if len(got) != 1 || got[0].Path != "/f" || got[0].Direction != Both || got[0].BytesRead != 3+5 || got[0].BytesWritten != 5 {
-		t.Errorf("%+v", got)
+	first := next
+	for _, tc := range []struct {
+		name string
+		now  time.Time
+		want int
+		next time.Time
+	}{
+		{"just before", first.Add(-1), 0, first},
+		{"after a minute", first, 1, first.Add(time.Hour)},
+		{"again at once", first.Add(time.Minute), 0, first.Add(time.Hour)},
+		{"just before an hour is over", first.Add(time.Hour - 1), 0, first.Add(time.Hour)},
+		{"late", first.Add(2 * time.Hour), 1, first.Add(3 * time.Hour)},
+	} {
+		got, next := s.LongOpen(tc.now, time.Minute, time.Hour)
+		if len(got) != tc.want || !next.Equal(tc.next) {
+			t.Errorf("%s: %d files, next at %s, want %d and %s", tc.name, len(got), next, tc.want, tc.next)
+		}
+		for _, f := range got {
+			if f.Path != "/f" || f.Direction != Both || f.BytesRead != 3+5 || f.BytesWritten != 5 || f.Start.Before(before) || f.Duration != tc.now.Sub(f.Start) {
+				t.Errorf("%s: %+v", tc.name, f)
+			}
+		}
 	}
-	if got := s.LongOpen(now.Add(time.Minute), time.Minute, time.Hour); len(got) != 0 {
-		t.Errorf("again at once: %+v", got)
+	// A second one is due before the first is again, and the first opened comes first.
+	h2 := c.open("/g", flagWrite|flagCreate)
+	if got, next := s.LongOpen(first, time.Minute, time.Hour); len(got) != 0 || !next.After(first) || next.After(time.Now().Add(time.Minute)) {
+		t.Errorf("with another: %+v, next at %s", got, next)
 	}
-	if got := s.LongOpen(now.Add(time.Hour), time.Minute, time.Hour); len(got) != 1 {
-		t.Errorf("not again: %+v", got)
+	if got, _ := s.LongOpen(first.Add(4*time.Hour), time.Minute, time.Hour); len(got) != 2 || got[0].Path != "/f" || got[1].Path != "/g" {
+		t.Errorf("two: %+v", got)
 	}
 	c.status(typeClose, h)
-	if got := s.LongOpen(now.Add(2*time.Hour), time.Minute, time.Hour); len(got) != 0 {
-		t.Errorf("after it was closed: %+v", got)
+	c.status(typeClose, h2)
+	if got, next := s.LongOpen(first.Add(9*time.Hour), time.Minute, time.Hour); len(got) != 0 || !next.IsZero() {
+		t.Errorf("after they were closed: %+v, next at %s", got, next)
 	}
 }
 
-// TestLongOpenDirection: it is what the file was used for so far, as in the Transfer that follows, and what it was opened for
-// while it was not used.
+// TestLongOpenDirection: the reported direction is what the file has been used for so far, as in the Transfer event that
+// follows, or what it was opened for if it has not been used.
 func TestLongOpenDirection(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	c, s, _ := dialRaw(t, tr, Options{})
 	direction := func() Direction {
-		got := s.LongOpen(time.Now().Add(time.Minute), time.Minute, 0)
+		got, _ := s.LongOpen(time.Now().Add(time.Minute), time.Minute, 0)
 		if len(got) != 1 {
 			t.Fatalf("%+v", got)
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// valid has one well-formed body of each request, without type and id.
+// valid returns a well-formed body of each request, without type and ID.
 func valid(handle string) map[string][]byte {
 	attrs := packet(0, uint32(attrSize|attrOwner|attrMode|attrTimes|attrExtended), uint64(0), 0, 0, 0o644, 1, 1, 1, "a@b", "c")[5:]
 	ext := func(name string, parts ...any) []byte { return packet(0, append([]any{name}, parts...)...)[5:] }
@@ -45,8 +45,8 @@ func valid(handle string) map[string][]byte {
 	}
 }
 
-// TestEveryTruncation cuts each request at every byte: each time it is
-// BAD_MESSAGE for that request, and the session goes on.
+// TestEveryTruncation truncates each request at every byte: each time the answer is BAD_MESSAGE for that request, and the
+// session continues.
 func TestEveryTruncation(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	c, _, end := dialRaw(t, tr, Options{})
@@ -140,7 +140,7 @@ func TestInit(t *testing.T) {
 	}
 }
 
-// stream is a client whose whole input is known beforehand.
+// stream is a client with a fixed input.
 type stream struct {
 	io.Reader
 	io.Writer

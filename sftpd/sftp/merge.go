@@ -7,19 +7,19 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// ahead says what of the WRITE requests that come next is written already, in one
-// call with a WRITE before them. Nothing can come in between: they were received,
-// and each is parsed, checked and answered in its turn as if it wrote by itself.
+// ahead records how much of the next WRITE requests has already been written, in one call
+// with an earlier WRITE. Nothing can come in between: they have been received, and each is
+// parsed, checked and answered in turn as if it did its own write.
 type ahead struct {
 	h   *handle
-	off uint64 // where the next of them writes
+	off uint64 // offset of the next WRITE
 	n   uint64 // bytes from there on
 }
 
-// writeMerged writes what it can of a WRITE in one call with those that follow it
-// at once, on the same handle and with no gap. It returns how much of data is
-// written, by this call or by one before; the rest is to be written for itself, so
-// that an error is that of the WRITE that it belongs to.
+// writeMerged writes as much of a WRITE as it can in one call with those that directly
+// follow it on the same handle without a gap. It returns how much of data is written, by
+// this call or an earlier one; the caller writes the rest separately, so that an error is
+// attributed to the right WRITE.
 func (s *Session) writeMerged(h *handle, name []byte, off uint64, data []byte) int {
 	if s.ahead.n == 0 {
 		s.writeAhead(h, name, off, data)
@@ -34,7 +34,7 @@ func (s *Session) writeMerged(h *handle, name []byte, off uint64, data []byte) i
 	return int(n)
 }
 
-// writeAhead writes data and that of the WRITE requests behind it, if there are any.
+// writeAhead writes data and the data of the WRITE requests behind it, if there are any.
 func (s *Session) writeAhead(h *handle, name []byte, off uint64, data []byte) {
 	s.ahead = ahead{}
 	var parts [vfs.MaxParts][]byte

@@ -19,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// oneByOne gives one packet a Read, so that no request sees the next.
+// oneByOne returns one packet per Read, so that no request sees the next.
 type oneByOne struct{ packets [][]byte }
 
 func (o *oneByOne) Read(p []byte) (int, error) {
@@ -40,7 +40,7 @@ type outcome struct {
 	files   map[string]string
 }
 
-// execute runs a session to its end. FSTAT is known by its size alone.
+// execute runs a session to its end. FSTAT replies are reduced to the size.
 func execute(t *testing.T, in io.Reader) outcome {
 	t.Helper()
 	tr, dir := tree(t, vfs.ReadWrite)
@@ -78,7 +78,7 @@ func execute(t *testing.T, in io.Reader) outcome {
 	return o
 }
 
-// compare executes requests that are received at once, and one by one.
+// compare executes the requests in one batch and one by one, and compares the outcomes.
 func compare(t *testing.T, packets [][]byte) outcome {
 	t.Helper()
 	merged := execute(t, bytes.NewReader(bytes.Join(packets, nil)))
@@ -94,7 +94,7 @@ func compare(t *testing.T, packets [][]byte) outcome {
 	return merged
 }
 
-// handleName is the name of the nth handle of a session, in the nth slot.
+// handleName returns the name of the nth handle of a session, in the nth slot.
 func handleName(n int) string {
 	return string([]byte{0, 0, 0, byte(n + 1), 0, 0, 0, byte(n)})
 }
@@ -110,15 +110,14 @@ func opening() [][]byte {
 	}
 }
 
-// TestMergedAsIfSingle: whatever is pipelined, replies, files and events are those
-// of requests that are executed one by one.
+// TestMergedAsIfSingle: whatever is pipelined, replies, files and events equal those of requests executed one by one.
 func TestMergedAsIfSingle(t *testing.T) {
-	random := rand.New(rand.NewPCG(4, 8)) // a fixed seed, so that a failure comes again
+	random := rand.New(rand.NewPCG(4, 8)) // a fixed seed, so that a failure can be reproduced
 	for round := range 80 {
 		packets := opening()
 		offset := map[string]uint64{}
 		for i := range 60 {
-			h := handleName(random.IntN(7)) // two of them are none
+			h := handleName(random.IntN(7)) // two of them cancel each other
 			if random.IntN(3) > 0 && i > 0 {
 				h = handleName(round % 4)
 			}
@@ -152,11 +151,10 @@ func TestMergedAsIfSingle(t *testing.T) {
 	}
 }
 
-// TestErrorsOfMergedWrites: where the file may not grow on, each WRITE has its own
-// result: those before it are done, one is done in part and fails, and those behind
-// it fail. The bytes of the event are those in the file.
+// TestErrorsOfMergedWrites: when the file cannot grow any further, each WRITE has its own result: earlier ones succeed, one is
+// partly written and fails, and later ones fail. The event's byte count matches the file.
 func TestErrorsOfMergedWrites(t *testing.T) {
-	// Far from the start: the limit is the process's, and it writes other files.
+	// Far from the start, because the limit applies to the whole process, which writes other files.
 	const base, size, rest = 8 << 20, 10_000, 34_567
 	const limit = base + rest
 	packets := opening()
@@ -205,8 +203,7 @@ func TestErrorsOfMergedWrites(t *testing.T) {
 	}
 }
 
-// counted runs a session in this thread alone and returns how often it called
-// write(2) and its relatives, and Write.
+// counted runs a session on this thread only, and returns how often it called write(2) and its relatives, and Write.
 func counted(t *testing.T, tr *vfs.Tree, packets ...[]byte) (calls, writes int) {
 	t.Helper()
 	runtime.LockOSThread()
@@ -221,7 +218,7 @@ func counted(t *testing.T, tr *vfs.Tree, packets ...[]byte) (calls, writes int) 
 	return writeCalls(t) - before, e.writes
 }
 
-// writeCalls is how often this thread has called write(2) and its relatives.
+// writeCalls returns how often this thread has called write(2) and its relatives.
 func writeCalls(t *testing.T) int {
 	t.Helper()
 	data, err := os.ReadFile("/proc/thread-self/io")
@@ -239,8 +236,7 @@ func writeCalls(t *testing.T) int {
 	return n
 }
 
-// TestSystemCallsOfWrites counts those of 64 WRITEs of 32 KiB that are received
-// together, as far as the input takes them.
+// TestSystemCallsOfWrites counts the system calls for 64 WRITEs of 32 KiB received together, as far as they fit the input.
 func TestSystemCallsOfWrites(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	packets := [][]byte{packet(typeInit, uint32(3)), packet(typeOpen, 1, "/f", flagWrite|flagCreate, 0)}

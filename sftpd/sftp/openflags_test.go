@@ -9,8 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestEveryOpenFlag opens a file with each combination of flags, in each access mode, and
-// holds what can be done with it to the rules of filexfer-02, section 6.3.
+// TestEveryOpenFlag opens a file with each combination of flags, in each access mode, and checks the allowed operations against
+// filexfer-02, section 6.3.
 func TestEveryOpenFlag(t *testing.T) {
 	const content = "0123"
 	for _, access := range []vfs.Access{vfs.ReadWrite, vfs.ReadOnly, vfs.WriteOnly, vfs.CreateOnly} {
@@ -30,7 +30,7 @@ func TestEveryOpenFlag(t *testing.T) {
 				writes := has(flagWrite) || has(flagAppend) && !has(flagRead)
 				changes := has(flagWrite | flagAppend | flagCreate | flagTrunc)
 				want := StatusOK
-				switch { // what is wrong with the name comes before the access
+				switch { // an invalid name takes precedence over the access mode
 				case !exists && !has(flagCreate):
 					want = StatusNoSuchFile
 				case exists && has(flagCreate) && (has(flagExcl) || access == vfs.CreateOnly && !reads):
@@ -63,7 +63,7 @@ func TestEveryOpenFlag(t *testing.T) {
 	}
 }
 
-// useHandle writes, reads and truncates, and returns what is in the file then.
+// useHandle writes, reads and truncates, and returns the resulting content.
 func useHandle(t *testing.T, c *raw, what, h, file string, reads, writes, appends bool) string {
 	t.Helper()
 	writeWant, readWant := StatusPermissionDenied, "PERMISSION_DENIED"

@@ -5,9 +5,9 @@ import (
 	"log/slog"
 )
 
-// DefaultMaxHandles is the limit of open files and directories in a session.
-// OpenSSH's server has about as many, under the usual limit of 1,024 descriptors, and
-// scripts that open a folder's files at once have grown up with it.
+// DefaultMaxHandles is the limit of open files and directories in a session. OpenSSH's
+// server has about as many, under the usual limit of 1,024 descriptors, and there are
+// scripts that rely on opening all files of a folder at once.
 const DefaultMaxHandles = 1000
 
 // Options are the settings of a session. The zero value is usable.
@@ -18,15 +18,15 @@ type Options struct {
 	// Descriptors, if set, bounds the open files and directories of several
 	// sessions together.
 	Descriptors Descriptors
-	// Work, if set, bounds what the user's sessions may have the server do at a time.
+	// Work, if set, bounds what the server does at a time for the user's sessions.
 	Work Work
-	// Opened, if set, is called when a file has been opened. It must not wait.
+	// Opened, if set, is called when a file has been opened. It must not block.
 	Opened func()
-	// Permit, if set, is asked once at the start for each kind of request, by
-	// its name in [Requests]. A request that is not permitted is answered with
-	// SSH_FX_PERMISSION_DENIED, an extension is not advertised either.
+	// Permit, if set, is asked once at the start for each kind of request, by its name in
+	// [Requests]. A request that is not permitted is answered with
+	// SSH_FX_PERMISSION_DENIED, and an extension is not advertised.
 	Permit func(request string) bool
-	// User is the client's own login name, the only one that it has a home for.
+	// User is the client's own login name, the only one with a home directory.
 	User string
 	// ClientVersion and ServerVersion are the identifications (RFC 4253, section 4.2),
 	// without "SSH-2.0-" or with it. The order of SYMLINK's arguments depends on them.
@@ -38,19 +38,18 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Descriptors are file descriptors that sessions share. It is used from the
-// goroutines of all of them.
+// Descriptors are file descriptors that sessions share. It must be safe for concurrent use.
 type Descriptors interface {
-	// Acquire takes one for a new handle, or returns false if there is none.
+	// Acquire takes one for a new handle, and reports whether there was one.
 	Acquire() bool
-	// Release gives one back.
+	// Release returns one.
 	Release()
 }
 
-// Work is bounded for each user. It is used from the goroutines of all of the user's sessions.
+// Work limits the work for each user. It must be safe for concurrent use.
 type Work interface {
-	// Turn waits for a place to use a processor for a moment, and returns how to give it back.
+	// Turn waits for a turn on a processor, and returns a function that ends it.
 	Turn(ctx context.Context) (done func(), err error)
-	// Pace waits until the user may do another thing that gets a line of the audit log.
+	// Pace waits until the user may do another operation that is logged in the audit log.
 	Pace(ctx context.Context) error
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// pipeline sends requests in one go and returns the replies.
+// pipeline sends all requests at once and returns the replies.
 func (c *raw) pipeline(packets ...[]byte) []reply {
 	c.t.Helper()
 	c.write(bytes.Join(packets, nil))
@@ -27,9 +27,8 @@ type reply struct {
 	f   *fields
 }
 
-// TestOrder pipelines requests on one file whose result depends on their order
-// (filexfer-02, section 6.1): the cases in which sshfs loses data on servers
-// that work on them concurrently.
+// TestOrder pipelines requests on one file whose result depends on their order (filexfer-02, section 6.1): these are the cases
+// in which sshfs loses data on servers that execute them concurrently.
 func TestOrder(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	c, _, _ := dialRaw(t, tr, Options{})
@@ -82,8 +81,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestOrderIsTheModels pipelines requests by chance, through three handles of one file and by
-// its name, and holds all answers to those of a slice of bytes.
+// TestOrderIsTheModels pipelines random requests through three handles of one file and by its name, and compares all answers
+// with those of a byte slice.
 func TestOrderIsTheModels(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	c, _, _ := dialRaw(t, tr, Options{})

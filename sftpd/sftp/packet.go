@@ -2,9 +2,8 @@ package sftp
 
 import "encoding/binary"
 
-// fields takes the fields of a packet apart, one after another. It never reads
-// past the end: the first field that is not there makes it bad for good, and
-// everything from then on is zero.
+// fields reads the fields of a packet one by one. It never reads past the end: after the
+// first missing field it stays bad, and all further fields are zero.
 type fields struct {
 	rest []byte
 	bad  bool
@@ -34,7 +33,7 @@ func (f *fields) uint64() uint64 {
 	return 0
 }
 
-// bytes is a string field, inside of the packet's own memory.
+// bytes returns a string field, which aliases the packet.
 func (f *fields) bytes() []byte { return f.take(uint64(f.uint32())) }
 
 func (f *fields) string() string { return string(f.bytes()) }
@@ -54,7 +53,7 @@ func (r *replies) begin(typ byte, id uint32) int {
 // end sets the length of the packet that starts at at.
 func (r *replies) end(at int) { r.setUint32(at, uint32(len(*r)-at-4)) }
 
-// setUint32 overwrites a number that was appended before its value was known.
+// setUint32 sets a number that was appended before its value was known.
 func (r *replies) setUint32(at int, v uint32) { binary.BigEndian.PutUint32((*r)[at:], v) }
 
 func (r *replies) uint32(v uint32) { *r = binary.BigEndian.AppendUint32(*r, v) }

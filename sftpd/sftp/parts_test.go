@@ -37,8 +37,8 @@ func sparse(t *testing.T, name string, size int64) {
 	}
 }
 
-// TestLongRequestsInParts: what happens between two parts of a hash or a copy ends it, with an answer, and the log has what was
-// read and written by then.
+// TestLongRequestsInParts: what happens between two parts of a hash or copy can end it with an answer, and the log has the
+// bytes read and written by then.
 func TestLongRequestsInParts(t *testing.T) {
 	errOver := errors.New("over")
 	tr, dir := tree(t, vfs.ReadWrite)
@@ -148,7 +148,7 @@ func TestLongRequestsInParts(t *testing.T) {
 	}
 }
 
-// TestCopyThatFails: an error while copying is that of the file that was written to.
+// TestCopyThatFails: an error during a copy is attributed to the file being written.
 func TestCopyThatFails(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	sparse(t, filepath.Join(dir, "from"), 100)
@@ -172,7 +172,7 @@ func TestCopyThatFails(t *testing.T) {
 	}
 }
 
-// TestHashEdges: where a range, a file and a reply end.
+// TestHashEdges: the limits of ranges, files and replies.
 func TestHashEdges(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	c, _, _ := dialRaw(t, tr, Options{})
@@ -217,7 +217,7 @@ func TestHashEdges(t *testing.T) {
 			t.Errorf("%s, %d+%d by %d: %d bytes of hashes, want %d", x.file, x.off, x.length, x.block, len(f.rest), len(x.hashes))
 		}
 	}
-	// By name a file is opened for the request alone.
+	// A file given by name is opened for this request only.
 	open := func() int {
 		names, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -235,7 +235,7 @@ func TestHashEdges(t *testing.T) {
 	}
 }
 
-// TestRefusalsInWords: a client is told what is wrong, and not only that something is.
+// TestRefusalsInWords: an error message tells the client what is wrong, not only that something is.
 func TestRefusalsInWords(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	sparse(t, filepath.Join(dir, "f"), 10)
@@ -285,8 +285,8 @@ func TestRefusalsInWords(t *testing.T) {
 	}
 }
 
-// TestSizesOfListings: a client that has asked for limits gets long replies to READDIR, others such as every client takes; each
-// name comes once, and the end stays the end.
+// TestSizesOfListings: a client that has asked for the limits gets long replies to READDIR, others get replies that every
+// client accepts; each name appears once, and the end remains the end.
 func TestSizesOfListings(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	const count = 600
@@ -338,7 +338,7 @@ func TestSizesOfListings(t *testing.T) {
 	}
 }
 
-// TestTimesOfAttributes: all that 32 bits hold, and the nearest for others.
+// TestTimesOfAttributes: all times that fit 32 bits, and the nearest one for others.
 func TestTimesOfAttributes(t *testing.T) {
 	for sec, want := range map[int64]uint32{-1 << 40: 0, -1: 0, 0: 0, 1: 1, 1<<32 - 1: 1<<32 - 1, 1 << 32: 1<<32 - 1, 1 << 60: 1<<32 - 1} {
 		var r replies

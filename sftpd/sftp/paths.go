@@ -6,7 +6,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// onePath takes the only field of a request, a path.
+// onePath reads the only field of a request, a path.
 func (r *request) onePath() error {
 	r.path = r.string()
 	if r.bad {
@@ -15,7 +15,7 @@ func (r *request) onePath() error {
 	return nil
 }
 
-// twoPaths takes the two paths of a rename or link.
+// twoPaths reads the two paths of a rename or link.
 func (r *request) twoPaths() error {
 	r.path, r.target = r.string(), r.string()
 	if r.bad {
@@ -48,7 +48,7 @@ func (s *Session) lstat(r *request) error {
 	return err
 }
 
-// attributes asks stat, but of a file that waits for its name the file itself.
+// attributes calls stat, or for a staged file fstat.
 func (s *Session) attributes(path string, stat func(string) (vfs.Attr, error)) (vfs.Attr, error) {
 	if f := s.stagedAt(path); f != nil {
 		return f.Stat()
@@ -84,8 +84,8 @@ func (s *Session) lsetstat(r *request) error {
 	return unlessNothing(attrs, s.tree.Lsetstat(r.path, attrs))
 }
 
-// unlessNothing passes over a missing file if no attribute was to be set: OpenSSH's
-// server does not look for it. Access is refused all the same.
+// unlessNothing ignores a missing file if no attribute was to be set: OpenSSH's server does
+// not look for it. Missing access is still an error.
 func unlessNothing(attrs vfs.Changes, err error) error {
 	if code, _ := statusOf(err); attrs.Set == 0 && code == StatusNoSuchFile {
 		return nil
@@ -111,7 +111,7 @@ func (s *Session) mkdir(r *request) error {
 	return s.tree.Mkdir(r.path, mode(attrs, 0o777))
 }
 
-// rmdir answers SSH_FXP_RMDIR (section 6.6), for empty directories alone.
+// rmdir answers SSH_FXP_RMDIR (section 6.6), for empty directories only.
 func (s *Session) rmdir(r *request) error {
 	if err := r.onePath(); err != nil {
 		return err
@@ -124,16 +124,16 @@ func (s *Session) rename(r *request) error {
 	if err := r.twoPaths(); err != nil {
 		return err
 	}
-	return s.tree.Rename(r.path, r.target)
+	return s.tree.RenameIn(s.inParts(new(bool)), r.path, r.target)
 }
 
-// posixRename answers posix-rename@openssh.com (OpenSSH PROTOCOL, section 4.3),
-// which does.
+// posixRename answers posix-rename@openssh.com (OpenSSH PROTOCOL, section 4.3), which does
+// overwrite.
 func (s *Session) posixRename(r *request) error {
 	if err := r.twoPaths(); err != nil {
 		return err
 	}
-	return s.tree.PosixRename(r.path, r.target)
+	return s.tree.PosixRenameIn(s.inParts(new(bool)), r.path, r.target)
 }
 
 // hardlink answers hardlink@openssh.com (section 4.5).
@@ -144,9 +144,9 @@ func (s *Session) hardlink(r *request) error {
 	return s.tree.Link(r.path, r.target)
 }
 
-// symlink answers SSH_FXP_SYMLINK. The draft (section 6.10) has the link's path
-// first; OpenSSH has its target first (OpenSSH PROTOCOL, section 4.1), and so have
-// most clients for every server. See linkFirst for the others.
+// symlink answers SSH_FXP_SYMLINK. In the draft (section 6.10) the link's path comes first;
+// in OpenSSH its target does (OpenSSH PROTOCOL, section 4.1), and in most clients
+// regardless of the server. See linkFirst for the others.
 func (s *Session) symlink(r *request) error {
 	r.target, r.path = r.string(), r.string()
 	if r.bad {
@@ -177,7 +177,7 @@ func (s *Session) realpath(r *request) error {
 	}
 	path := r.path
 	if file := strings.TrimRight(path, "/"); file != "" {
-		path = file // as realpath(3) of BSD, which OpenSSH has: a file's slash is dropped
+		path = file // like BSD's realpath(3), which OpenSSH uses: a file's trailing slash is dropped
 	}
 	return s.sendRealPath(r, path)
 }
@@ -190,7 +190,7 @@ func (s *Session) sendRealPath(r *request, path string) error {
 	return err
 }
 
-// sendName sends one name without attributes, as its own long name.
+// sendName sends one name without attributes, which is also its long name.
 func (s *Session) sendName(r *request, name string) {
 	at := s.out.begin(typeName, r.id)
 	s.out.uint32(1)

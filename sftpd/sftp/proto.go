@@ -50,8 +50,8 @@ const (
 	attrExtended = 0x80000000
 )
 
-// Sizes in bytes; the first three are what OpenSSH's server has, and what
-// limits@openssh.com announces.
+// Sizes in bytes; the first three are those of OpenSSH's server, and announced by
+// limits@openssh.com.
 const (
 	maxPacket = 256 << 10 // of a packet without its length field
 	maxRead   = 255 << 10 // of the data in one reply

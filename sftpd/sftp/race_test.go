@@ -14,9 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestRaceOfRequests makes the requests that read, hash, copy, list and measure through a
-// directory that somebody else exchanges for a link that leads out. Nothing from there may
-// be in an answer; sftpd/vfs has the races of all operations.
+// TestRaceOfRequests runs the requests that read, hash, copy, list and measure through a directory that another process swaps
+// for a link to the outside. No answer may contain anything from there; sftpd/vfs has the races of all operations.
 func TestRaceOfRequests(t *testing.T) {
 	const secret = "a secret outside"
 	base := t.TempDir()

@@ -9,14 +9,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// raw is a client that sends what it is told to, packet by packet.
+// raw is a client that sends arbitrary packets.
 type raw struct {
 	t    testing.TB
 	conn net.Conn
 	id   uint32
 }
 
-// dialRaw connects to a new session and greets it.
+// dialRaw connects to a new session and performs the handshake.
 func dialRaw(t testing.TB, tr *vfs.Tree, opts Options) (*raw, *Session, func() error) {
 	conn, s, end := serve(t, tr, opts)
 	c := &raw{t: t, conn: conn}
@@ -27,8 +27,7 @@ func dialRaw(t testing.TB, tr *vfs.Tree, opts Options) (*raw, *Session, func() e
 	return c, s, end
 }
 
-// packet encodes numbers as they are, strings with their length, and []byte
-// without.
+// packet encodes numbers as they are, strings with their length, and []byte without a length.
 func packet(typ byte, parts ...any) []byte {
 	b := replies{0, 0, 0, 0, typ}
 	for _, p := range parts {
@@ -53,7 +52,7 @@ func packet(typ byte, parts ...any) []byte {
 
 func (c *raw) write(b []byte) {
 	c.t.Helper()
-	// The pipe has no buffer: the server may have to answer before it reads on.
+	// The pipe has no buffer: the server may have to answer before it continues reading.
 	go c.conn.Write(b)
 }
 
@@ -84,8 +83,7 @@ func (c *raw) call(typ byte, parts ...any) (byte, *fields) {
 	return got, f
 }
 
-// status sends one request and returns the code of its reply; a reply that is
-// no status counts as OK.
+// status sends one request and returns the code of its reply; a reply that is not a status counts as OK.
 func (c *raw) status(typ byte, parts ...any) Status {
 	c.t.Helper()
 	got, f := c.call(typ, parts...)
@@ -114,7 +112,7 @@ func (c *raw) opendir(path string) string {
 	return f.string()
 }
 
-// content reads up to n bytes of a handle; it returns the status if there are none.
+// content reads up to n bytes from a handle; if there are none, it returns the status.
 func (c *raw) content(handle string, off uint64, n int) string {
 	c.t.Helper()
 	typ, f := c.call(typeRead, handle, off, n)

@@ -2,14 +2,14 @@ package sftp
 
 import "github.com/sftp-operator/sftp-operator/sftpd/vfs"
 
-// request is the packet at hand.
+// request is the current packet.
 type request struct {
 	fields
 	typ  byte
 	id   uint32
 	kind *kind // nil if unknown
 
-	// For the report: what the request is about, as far as it has been read.
+	// For the report: what the request is about, as far as it has been parsed.
 	path, target string
 	changes      bool // an OPEN for writing
 	hashed       uint64
@@ -42,7 +42,7 @@ func (k *kind) String() string {
 	return k.name
 }
 
-// kinds is all that the server knows. It is set in init because a handler that
+// kinds lists everything that the server supports. It is set in init because a handler that
 // lists the extensions refers to it.
 var kinds []kind
 
@@ -90,8 +90,8 @@ func init() {
 
 var byType [256]*kind
 
-// lookup finds the kind of a request, and takes the name of an extension off
-// its fields. It gives nil for one that is unknown.
+// lookup finds the kind of a request, and consumes an extension's name. It returns nil for
+// an unknown one.
 func lookup(r *request) *kind {
 	if r.typ != typeExtended {
 		return byType[r.typ]
@@ -118,7 +118,7 @@ func Requests() []string {
 // version answers INIT (filexfer-02, section 4): always version 3, whatever the
 // client offers, and the extensions that are permitted.
 func (s *Session) version(*request) {
-	at := s.out.begin(typeVersion, protocolVersion) // the version is where others have their id
+	at := s.out.begin(typeVersion, protocolVersion) // the version is in the place of an ID
 	for i := range kinds {
 		if k := &kinds[i]; k.typ == typeExtended && !s.denied[k] {
 			s.out.string(k.extension)

@@ -200,7 +200,7 @@ func TestListing(t *testing.T) {
 			}
 			break
 		}
-		if len(f.rest) > 34000-5 { // filexfer-02, section 3: more, a client need not take
+		if len(f.rest) > 34000-5 { // filexfer-02, section 3: a client need not accept more
 			t.Error("a reply of", len(f.rest))
 		}
 		for n := f.uint32(); n > 0; n-- {
@@ -306,7 +306,7 @@ func TestExtensions(t *testing.T) {
 			t.Errorf("expand-path of %q", own)
 		}
 	}
-	for _, other := range []string{"bob", "root", "Ada", "/"} { // bob may exist or not
+	for _, other := range []string{"bob", "root", "Ada", "/"} { // bob may or may not exist
 		if got := c.status(typeExtended, "home-directory", other); got != StatusFailure {
 			t.Errorf("home-directory of %q: %s", other, got)
 		}

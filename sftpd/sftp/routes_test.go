@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// recorded keeps all that a server sends.
+// recorded keeps everything that a server sends.
 type recorded struct {
 	net.Conn
 	got bytes.Buffer
@@ -53,8 +53,8 @@ func several(t *testing.T, other vfs.Access, u vfs.Uploads) (c *raw, home, dir s
 	return c, home, dir
 }
 
-// TestDropBoxIsNeverReadBack tries every route by which content of a WriteOnly directory
-// could come back, also of what the client itself put there.
+// TestDropBoxIsNeverReadBack tries every route by which content of a WriteOnly directory could come back, including content
+// that the client itself put there.
 func TestDropBoxIsNeverReadBack(t *testing.T) {
 	for _, u := range []vfs.Uploads{{}, {OnClose: true}} {
 		c, home, _ := several(t, vfs.WriteOnly, u)
@@ -124,8 +124,8 @@ func TestDropBoxIsNeverReadBack(t *testing.T) {
 	}
 }
 
-// TestReadOnlyRefusesEveryChange tries every request that changes something in a ReadOnly
-// directory, or by a handle of a file in it.
+// TestReadOnlyRefusesEveryChange tries every request that changes something in a ReadOnly directory, also through a handle of a
+// file in it.
 func TestReadOnlyRefusesEveryChange(t *testing.T) {
 	for _, u := range []vfs.Uploads{{}, {OnClose: true}, {DeleteIncomplete: true}} {
 		c, _, dir := several(t, vfs.ReadOnly, u)
@@ -180,7 +180,7 @@ func TestReadOnlyRefusesEveryChange(t *testing.T) {
 	}
 }
 
-// describe is all that a change of a file leaves traces in.
+// describe returns everything in which a change of a file could leave traces.
 func describe(t *testing.T, dir string) (text string) {
 	t.Helper()
 	err := filepath.Walk(dir, func(p string, _ os.FileInfo, err error) error {

@@ -20,31 +20,31 @@ type Session struct {
 	rw       io.ReadWriter
 	ctx      context.Context
 	in       input
-	out      replies // what was answered and not yet sent
+	out      replies // replies not yet sent
 	outBuf   *[bufferBytes]byte
-	mark     int   // where in out the reply at hand starts
+	mark     int   // where the current reply starts in out
 	since    int64 // when the first reply in out was made, in Unix nanoseconds
 	handles  handles
-	staged   int            // open files that do not have their names yet
+	staged   int            // open files that are not published yet
 	acquired int            // descriptors that release has not given back
 	denied   map[*kind]bool // kinds of request that Options.Permit refuses
-	req      request        // the one at hand, kept to save allocations
-	entry    vfs.Entry      // of the listing at hand, likewise
-	ahead    ahead          // what of the WRITEs that come next is done
-	greeted  bool           // INIT has come
-	// askedLimits: limits@openssh.com has come, so the client knows that packets
-	// may be longer than the 34000 bytes that all must take.
+	req      request        // the current one, kept to save allocations
+	entry    vfs.Entry      // of the current listing, likewise
+	ahead    ahead          // how much of the next WRITEs is done
+	greeted  bool           // INIT has been received
+	// askedLimits: limits@openssh.com has been received, so the client knows that packets
+	// may be longer than the 34000 bytes that every client must accept.
 	askedLimits bool
 	lastUsed    atomic.Int64 // Unix nanoseconds
 	lastWork    int64        // likewise, when touch was last called
-	// alone is how long the server has worked on requests since the client was last waited for, see aloneLimit.
+	// alone is how long the server has worked on requests since it last waited for the client; see aloneLimit.
 	alone    time.Duration
 	files    atomic.Int32
 	longOpen openTransfers
 }
 
-// NewSession prepares a session over rw. If rw is an [io.Closer], cancelling
-// the context of Serve closes it.
+// NewSession prepares a session over rw. If rw is an [io.Closer], canceling the context of
+// Serve closes it.
 func NewSession(rw io.ReadWriter, tree *vfs.Tree, opts Options) *Session {
 	if opts.MaxHandles <= 0 {
 		opts.MaxHandles = DefaultMaxHandles
@@ -67,14 +67,13 @@ func Serve(ctx context.Context, rw io.ReadWriter, tree *vfs.Tree, opts Options) 
 	return NewSession(rw, tree, opts).Serve(ctx)
 }
 
-// OpenFiles returns how many files the client has open, which is how a client
-// in the middle of a transfer differs from one that waits. It may be called at
-// any time, from any goroutine.
+// OpenFiles returns how many files the client has open, which distinguishes a client in the
+// middle of a transfer from an idle one. It may be called at any time, from any goroutine.
 func (s *Session) OpenFiles() int { return int(s.files.Load()) }
 
-// LastActivity returns when a request last came or was answered; before the
-// first one, when the session was made. A long copy-data or check-file counts for an hour.
-// It may be called at any time, from any goroutine.
+// LastActivity returns when a request was last received or answered; before the first one,
+// when the session was created. A long copy-data or check-file counts for an hour. It may
+// be called at any time, from any goroutine.
 func (s *Session) LastActivity() time.Time { return time.Unix(0, s.lastUsed.Load()) }
 
 func (s *Session) touch() int64 {
@@ -86,10 +85,10 @@ func (s *Session) touch() int64 {
 	return now
 }
 
-// Serve answers requests until the client closes the stream, which gives nil.
-// Other ends give an error: that of the stream, [ErrFraming],
-// io.ErrUnexpectedEOF for a stream that ends inside of a packet, or the
-// context's. All open handles are closed when it returns. It is called once.
+// Serve answers requests until the client closes the stream, which gives nil. Otherwise it
+// returns the stream's error, [ErrFraming], io.ErrUnexpectedEOF for a stream that ends
+// within a packet, or the context's error. All open handles are closed when it returns. It
+// must be called only once.
 func (s *Session) Serve(ctx context.Context) error {
 	s.ctx = ctx
 	if c, ok := s.rw.(io.Closer); ok {
@@ -113,7 +112,7 @@ func (s *Session) Serve(ctx context.Context) error {
 func (s *Session) loop() error {
 	for s.ctx.Err() == nil {
 		if !s.in.ready() {
-			// Nothing more to answer for now: send, and hold nothing while waiting.
+			// Nothing more to answer now: send, and hold no buffers while waiting.
 			if err := s.flush(); err != nil {
 				return err
 			}
@@ -122,7 +121,7 @@ func (s *Session) loop() error {
 		asked := time.Now().UnixNano()
 		p, err := s.in.next()
 		if err != nil {
-			_ = s.flush() // what came before a framing error has its answers
+			_ = s.flush() // requests before a framing error get their replies
 			return err
 		}
 		if time.Now().UnixNano()-asked >= int64(waited) {
@@ -148,18 +147,18 @@ func (s *Session) loop() error {
 	return s.ctx.Err()
 }
 
-// When replies are sent though more requests are at hand.
+// When replies are sent although more requests are waiting.
 const (
-	// flushBytes of them are eight READs of 32 KiB, which is what clients have
-	// asked for since there are SFTP clients.
+	// flushBytes is eight READs of 32 KiB, the size that SFTP clients have always
+	// requested.
 	flushBytes = 256 << 10
-	// maxHold is how old the first of them may be: where each request takes long,
-	// because the volume is slow, a reply waits for one of them and not for eight.
+	// maxHold is how old the first of them may be: where each request takes long, because
+	// the volume is slow, a reply waits for one of them instead of eight.
 	maxHold = int64(time.Millisecond)
 )
 
-// flush sends the finished replies. A request that may take long calls it
-// before it appends its own.
+// flush sends the finished replies. A request that may take a while calls it before it
+// appends its own.
 func (s *Session) flush() error {
 	if len(s.out) == 0 {
 		return nil
@@ -170,8 +169,8 @@ func (s *Session) flush() error {
 	return err
 }
 
-// room makes sure that a reply of n bytes fits behind those that wait, if need be
-// by sending these. It must come before any of the reply.
+// room makes sure that a reply of n bytes fits after the pending ones, sending those if
+// needed. It must be called before any part of the reply is appended.
 func (s *Session) room(n int) error {
 	if len(s.out)+n <= cap(s.out) {
 		return nil
@@ -179,10 +178,10 @@ func (s *Session) room(n int) error {
 	return s.flush()
 }
 
-// outStart is where in its buffer the first reply starts, so that the data of a
-// READ starts at 64 bytes. Processors copy long blocks several times slower
-// to an address 1 to 15 bytes past that of the source, within a page (AMD's
-// Zen has a third of the speed), and files are read from their pages' starts.
+// outStart is where in its buffer the first reply starts, so that the data of a READ starts
+// at 64 bytes. Processors copy long blocks several times slower to an address that is,
+// within a page, 1 to 15 bytes past the source's (on AMD's Zen at a third of the speed),
+// and files are read from page starts.
 const outStart = 64 - dataHeader
 
 func (s *Session) takeOut() {
@@ -215,7 +214,7 @@ func (s *Session) answer(p []byte) {
 	s.report(r, err)
 }
 
-// execute runs a request. Nothing appended and no error means SSH_FX_OK.
+// execute runs a request. If nothing was appended and there is no error, the reply is SSH_FX_OK.
 func (s *Session) execute(r *request) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -263,7 +262,7 @@ func (s *Session) status(id uint32, err error) {
 func (s *Session) end() {
 	for slot, h := range s.handles.slots {
 		if h.inUse() {
-			_ = s.close(h, uint32(slot), true) // the observer hears of it
+			_ = s.close(h, uint32(slot), true) // the observer gets the error
 		}
 	}
 	for s.acquired > 0 { // a request panicked before it had its handle
@@ -273,7 +272,7 @@ func (s *Session) end() {
 	s.releaseOut()
 }
 
-// report tells the observer and the log of a request.
+// report passes a request to the observer and the log.
 func (s *Session) report(r *request, err error) {
 	if s.log == nil && (r.kind == nil || r.kind.audit == never) {
 		return

@@ -16,9 +16,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// stick makes every read of a file wait in the kernel until free is called, as on a
-// volume that does not answer: the reader asks a listener of fanotify(7) for leave.
-// reached says that one waits.
+// stick makes every read of a file block in the kernel until free is called, as on a volume that does not answer: the kernel
+// asks a listener of fanotify(7) for permission. reached signals that a read is blocked.
 func stick(t *testing.T, path string) (reached <-chan struct{}, free func()) {
 	t.Helper()
 	listener, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY|unix.O_CLOEXEC)
@@ -32,7 +31,7 @@ func stick(t *testing.T, path string) (reached <-chan struct{}, free func()) {
 		t.Skipf("reads cannot be held up: %v", err)
 	}
 	f := os.NewFile(uintptr(listener), "fanotify")
-	t.Cleanup(func() { f.Close() }) // lets go of all that wait
+	t.Cleanup(func() { f.Close() }) // releases all blocked reads
 	asked, leave := make(chan struct{}, 100), make(chan struct{})
 	go func() {
 		var event [unix.FAN_EVENT_METADATA_LEN]byte
@@ -51,9 +50,8 @@ func stick(t *testing.T, path string) (reached <-chan struct{}, free func()) {
 	return asked, func() { close(leave) }
 }
 
-// TestSlowVolume: a request that the volume does not answer delays its own session,
-// and with it nobody, even if there is one processor only. A session that is to end
-// does so when the request ends; its client's connection is closed at once.
+// TestSlowVolume: a request that the volume does not answer delays its own session and no other, even with a single processor.
+// A session that must end does so when the request ends; its client's connection is closed at once.
 func TestSlowVolume(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	tr, dir := tree(t, vfs.ReadWrite)
@@ -77,7 +75,7 @@ func TestSlowVolume(t *testing.T) {
 	slow.write(append(packet(typeRead, 7, h, uint64(0), 100), packet(typeStat, 8, "/fine")...))
 	<-reached
 
-	// A session of another channel, on the same tree.
+	// A session of another channel on the same tree.
 	c, _, _ := dialRaw(t, tr, Options{})
 	for range 20 {
 		g := c.open("/fine", flagRead|flagWrite)

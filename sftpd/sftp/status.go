@@ -9,7 +9,7 @@ import (
 // Status is the code of an SSH_FXP_STATUS reply (filexfer-02, section 7).
 type Status uint32
 
-// The codes that the server sends.
+// Codes that the server sends.
 const (
 	StatusOK               Status = 0
 	StatusEOF              Status = 1
@@ -40,7 +40,7 @@ func (s Status) String() string {
 	return "FAILURE"
 }
 
-// fault is an error of the protocol layer.
+// fault is a protocol error.
 type fault struct {
 	status Status
 	text   string
@@ -52,23 +52,23 @@ var (
 	errMalformed   = &fault{StatusBadMessage, "Malformed request"}
 	errNotFirst    = &fault{StatusBadMessage, "INIT must be the first request, and the only one of its kind"}
 	errHandle      = &fault{StatusFailure, "Invalid handle"}
-	errHandleKind  = &fault{StatusFailure, "The handle is not of the kind that this request takes"}
+	errHandleKind  = &fault{StatusFailure, "This request does not work with this kind of handle"}
 	errHandles     = &fault{StatusFailure, "Too many open handles"}
-	errDescriptors = &fault{StatusFailure, "Too many open files on this server, close some"}
+	errDescriptors = &fault{StatusFailure, "Too many open files on this server; close some"}
 	errNotReadable = &fault{StatusPermissionDenied, "The handle is not open for reading"}
 	errNotWritable = &fault{StatusPermissionDenied, "The handle is not open for writing"}
 	errUnsupported = &fault{StatusUnsupported, "Operation unsupported"}
 	errNotAllowed  = &fault{StatusPermissionDenied, "This request is not allowed here"}
 	errNoSuchUser  = &fault{StatusFailure, "No such user"}
-	errNoHash      = &fault{StatusUnsupported, "None of these hash algorithms is supported, but sha256 and sha512"}
-	errHashBlock   = &fault{StatusFailure, "The block size must be 0, or at least 256 and so large that the hashes fit a reply"}
-	errHashRange   = &fault{StatusFailure, "At most 1 TiB is hashed at a time: ask for parts"}
+	errNoHash      = &fault{StatusUnsupported, "No supported hash algorithm; use sha256 or sha512"}
+	errHashBlock   = &fault{StatusFailure, "The block size must be 0, or at least 256 and large enough for the hashes to fit in a reply"}
+	errHashRange   = &fault{StatusFailure, "Too much to hash at once; request at most 1 TiB at a time"}
 	errInternal    = &fault{StatusFailure, "Internal error"}
 )
 
-// statusOf returns the code and text for an error. The codes are those of
-// OpenSSH's errno_to_portable. No text holds a path: those of vfs errors are
-// fixed, and errors of any other origin are not shown.
+// statusOf returns the code and text for an error, with the codes of OpenSSH's
+// errno_to_portable. No text contains a path: the texts of vfs errors are fixed, and other
+// errors are not shown.
 func statusOf(err error) (Status, string) {
 	switch {
 	case err == nil:
@@ -82,7 +82,7 @@ func statusOf(err error) (Status, string) {
 	return errnoStatus(err)
 }
 
-// errnoStatus is apart from statusOf because errors.As allocates.
+// errnoStatus is separate from statusOf because errors.As allocates.
 func errnoStatus(err error) (Status, string) {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
@@ -92,7 +92,7 @@ func errnoStatus(err error) (Status, string) {
 	case syscall.ENOENT, syscall.ENOTDIR, syscall.EBADF, syscall.ELOOP:
 		return StatusNoSuchFile, "No such file"
 	case syscall.EPERM, syscall.EACCES, syscall.EFAULT:
-		if err != error(errno) { //nolint:errorlint // a refusal of the tree matches its errno, and says more
+		if err != error(errno) { //nolint:errorlint // an error of the tree matches its errno, and says more
 			return StatusPermissionDenied, "Permission denied: " + err.Error()
 		}
 		return StatusPermissionDenied, "Permission denied"

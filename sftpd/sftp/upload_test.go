@@ -1,7 +1,9 @@
 package sftp
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// dialUploads is dialRaw on a tree with a policy for uploads.
+// dialUploads is dialRaw on a tree with an upload policy.
 func dialUploads(t *testing.T, u vfs.Uploads, opts Options) (c *raw, dir string, end func() error) {
 	t.Helper()
 	dir = t.TempDir()
@@ -24,7 +26,7 @@ func dialUploads(t *testing.T, u vfs.Uploads, opts Options) (c *raw, dir string,
 	return c, dir, end
 }
 
-// size asks for the size of a file by its path.
+// size returns the size of a file by its path.
 func (c *raw) size(typ byte, path string) uint64 {
 	c.t.Helper()
 	got, f := c.call(typ, path)
@@ -35,8 +37,7 @@ func (c *raw) size(typ byte, path string) uint64 {
 	return f.attrs().Size
 }
 
-// To the client that writes it, a file is there before it is published: clients look
-// at it and set its times by name before they close it.
+// The client that writes a file sees it before it is published: clients stat it and set its times by name before they close it.
 func TestStagedFileIsThereForItsWriter(t *testing.T) {
 	c, dir, _ := dialUploads(t, vfs.Uploads{OnClose: true}, Options{})
 	if err := os.WriteFile(filepath.Join(dir, "old"), []byte("old content"), 0o600); err != nil {
@@ -56,7 +57,7 @@ func TestStagedFileIsThereForItsWriter(t *testing.T) {
 		if got := c.status(typeExtended, "lsetstat@openssh.com", name, uint32(attrMode), 0o640); got != StatusOK {
 			t.Errorf("%s: lsetstat %s", name, got)
 		}
-		// Without following links, a size is not for a file, also of one that is under way.
+		// Without following links, the file is still found while it is in progress.
 		if got := c.status(typeExtended, "lsetstat@openssh.com", name, uint32(attrSize), uint64(1)); got == StatusOK {
 			t.Errorf("%s: lsetstat of a size: %s", name, got)
 		}
@@ -73,7 +74,7 @@ func TestStagedFileIsThereForItsWriter(t *testing.T) {
 	}
 }
 
-// A failed write is an error of CLOSE, too, and the old file stays.
+// A failed write also makes CLOSE fail, and the old file stays.
 func TestFailedWriteIsNotPublished(t *testing.T) {
 	for _, u := range []vfs.Uploads{{OnClose: true}, {OnClose: true, DeleteIncomplete: true}} {
 		var got events
@@ -122,7 +123,7 @@ func smallVolume(t *testing.T) string {
 	return dir
 }
 
-// A full volume is told as such, and takes nothing away.
+// A full volume is reported as such, and no data is lost.
 func TestDiskFull(t *testing.T) {
 	dir := smallVolume(t)
 	if err := os.WriteFile(filepath.Join(dir, "f"), []byte("old"), 0o600); err != nil {
@@ -150,7 +151,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// The end of a session with open files is what a broken connection looks like here.
+// Ending a session with open files simulates a broken connection.
 func TestBrokenConnection(t *testing.T) {
 	for _, tc := range []struct {
 		uploads vfs.Uploads
@@ -178,6 +179,56 @@ func TestBrokenConnection(t *testing.T) {
 		e := got.take()[0].(Transfer)
 		if e.Result != Aborted || e.BytesWritten != 4 || e.Left != tc.left || e.Path != "/f" {
 			t.Errorf("%+v: %+v", tc.uploads, e)
+		}
+	}
+}
+
+// TestChecksums: what the line of an upload says, and what happens if the session ends, or the volume fails, while the file is read
+// back.
+func TestChecksums(t *testing.T) {
+	over := errors.New("over")
+	content := strings.Repeat("x", 300<<10)
+	want := fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
+	for name, tc := range map[string]struct {
+		uploads vfs.Uploads
+		flags   int
+		end     int // the part at which the session ends
+		result  Result
+		left    vfs.Leftover
+		sum     string
+	}{
+		"published":             {uploads: vfs.Uploads{OnClose: true, Checksum: true}, flags: flagWrite | flagCreate | flagTrunc, result: Completed, sum: want},
+		"immediate":             {uploads: vfs.Uploads{Checksum: true}, flags: flagWrite | flagCreate, result: Completed, sum: want},
+		"off":                   {uploads: vfs.Uploads{OnClose: true}, flags: flagWrite | flagCreate, result: Completed},
+		"ended":                 {uploads: vfs.Uploads{OnClose: true, Checksum: true}, flags: flagWrite | flagCreate, end: 2, result: Aborted, left: vfs.Kept},
+		"ended, immediate":      {uploads: vfs.Uploads{Checksum: true}, flags: flagWrite | flagCreate, end: 1, result: Aborted, left: vfs.Kept},
+		"ended, not to be kept": {uploads: vfs.Uploads{OnClose: true, Checksum: true, DeleteIncomplete: true}, flags: flagWrite | flagCreate, end: 1, result: Aborted, left: vfs.Deleted},
+	} {
+		var got events
+		work := &turns{next: func(n int) error {
+			if n == tc.end {
+				return over
+			}
+			return nil
+		}}
+		c, dir, _ := dialUploads(t, tc.uploads, Options{Observe: got.observe, Work: work})
+		h := c.open("f", tc.flags)
+		for off := 0; off < len(content); off += 100 << 10 {
+			if s := c.status(typeWrite, h, uint64(off), content[off:min(off+100<<10, len(content))]); s != StatusOK {
+				t.Fatal(s)
+			}
+		}
+		if s := c.status(typeClose, h); (s == StatusOK) != (tc.result == Completed) {
+			t.Errorf("%s: CLOSE %s", name, s)
+		}
+		c.status(typeStat, "/")
+		e, ok := got.take()[0].(Transfer)
+		if !ok || e.Result != tc.result || e.Left != tc.left || e.SHA256 != tc.sum {
+			t.Errorf("%s: %+v", name, e)
+		}
+		_, err := os.Stat(filepath.Join(dir, "f"))
+		if there := err == nil; there != (tc.result == Completed || !tc.uploads.OnClose) {
+			t.Errorf("%s: published %v", name, there)
 		}
 	}
 }

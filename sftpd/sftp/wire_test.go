@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// TestNumbersOfTheDraft: the numbers that go over the wire are those of draft-ietf-secsh-filexfer-02, and the sizes those of
-// OpenSSH's server. Clients of this package's tests use the constants, too, so that they do not notice a wrong one.
+// TestNumbersOfTheDraft: the numbers on the wire are those of draft-ietf-secsh-filexfer-02, and the sizes those of OpenSSH's
+// server. The clients in this package's tests use the same constants, so they would not notice a wrong one.
 func TestNumbersOfTheDraft(t *testing.T) {
 	for i, types := range [][2][]int{
 		{{
@@ -45,7 +45,7 @@ func TestNumbersOfTheDraft(t *testing.T) {
 	}
 }
 
-// TestStatusOfErrors: the codes are those of OpenSSH's errno_to_portable, and no error of another origin is shown.
+// TestStatusOfErrors: the codes match OpenSSH's errno_to_portable, and errors from other sources are not revealed.
 func TestStatusOfErrors(t *testing.T) {
 	for err, want := range map[error]Status{
 		nil: 0, io.EOF: 1, syscall.ENOENT: 2, syscall.ENOTDIR: 2, syscall.EBADF: 2, syscall.ELOOP: 2, syscall.EPERM: 3, syscall.EACCES: 3, syscall.EFAULT: 3,
@@ -66,8 +66,8 @@ func TestStatusOfErrors(t *testing.T) {
 	}
 }
 
-// TestInputInAnyPieces: packets of all sizes come out as they went in, however the stream is cut, and a stream that ends in the
-// middle of one says so.
+// TestInputInAnyPieces: packets of all sizes are read back unchanged, however the stream is split, and a stream that ends
+// within a packet gives an error.
 func TestInputInAnyPieces(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for round := range 12 {
@@ -77,7 +77,7 @@ func TestInputInAnyPieces(t *testing.T) {
 			n := 1 + rnd.IntN(60)
 			switch rnd.IntN(10) {
 			case 0:
-				n = 1000 + rnd.IntN(50) // about as much as a silent session holds
+				n = 1000 + rnd.IntN(50) // about as much as an idle session holds
 			case 1:
 				n = 1 + rnd.IntN(maxPacket)
 			case 2:
@@ -115,7 +115,7 @@ func TestInputInAnyPieces(t *testing.T) {
 			if err != nil || !bytes.Equal(p, want) {
 				t.Fatalf("round %d, packet %d: %d bytes, %v, want %d", round, i, len(p), err, len(want))
 			}
-			for at, j := in.start, i+1; j < len(sent); j++ { // what has come already
+			for at, j := in.start, i+1; j < len(sent); j++ { // what has arrived already
 				ahead := in.packet(at)
 				if ahead == nil {
 					break
@@ -138,7 +138,7 @@ func TestInputInAnyPieces(t *testing.T) {
 	}
 }
 
-// pieces reads a few bytes at a time, and sometimes none.
+// pieces returns a few bytes at a time, and sometimes none.
 type pieces struct {
 	r   io.Reader
 	rnd *rand.Rand
@@ -148,7 +148,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 	return p.r.Read(b[:min(len(b), p.rnd.IntN(3)*p.rnd.IntN(5000))])
 }
 
-// stalled is a reader that gives nothing for a while.
+// stalled is a reader that returns nothing for a while.
 type stalled struct {
 	empty int
 	r     io.Reader
@@ -161,7 +161,7 @@ func (s *stalled) Read(b []byte) (int, error) {
 	return s.r.Read(b)
 }
 
-// TestReaderWithoutProgress: a stream that gives nothing, and no error, is not read for ever.
+// TestReaderWithoutProgress: a stream that returns neither data nor an error is not read forever.
 func TestReaderWithoutProgress(t *testing.T) {
 	for empty, want := range map[int]error{0: nil, 1: nil, 99: nil, 100: io.ErrNoProgress, 1 << 30: io.ErrNoProgress} {
 		in := &input{r: &stalled{empty, bytes.NewReader([]byte{0, 0, 0, 1, 7})}}

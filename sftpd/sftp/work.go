@@ -2,16 +2,17 @@ package sftp
 
 import "time"
 
-// aloneLimit is for how long requests that keep only the server busy count as activity of the client: with the hash of a
-// large file a client waits for the answer, and the connection is not idle. But a sparse file of 16 TiB would keep it open for
-// hours, and a window full of such requests for years. It is more than a terabyte takes.
+// aloneLimit is how long requests that keep only the server busy count as client activity: a client that waits for the hash
+// of a large file is not idle. But hashing a sparse file of 16 TiB would keep the connection open for hours, and a window
+// full of such requests for years. The limit is longer than a terabyte takes.
 const aloneLimit = time.Hour
 
-// waited is how long reading a request takes at least if the client has been waited for: less than that, it was there.
+// waited is the minimum time that reading a request takes if the server had to wait for the client: if it takes less,
+// the request had already arrived.
 const waited = time.Millisecond
 
-// part does a part of a request that may take long and for which nobody waits but its client: below a millisecond of work,
-// in a turn. It notes the time since the part before as work of the server alone.
+// part does a part of a long request that only its client waits for: less than a millisecond of work, in a turn. It counts
+// the time since the previous part as work of the server alone.
 func (s *Session) part(work func()) error {
 	if w := s.opts.Work; w != nil {
 		done, err := w.Turn(s.ctx)
@@ -27,14 +28,30 @@ func (s *Session) part(work func()) error {
 	return nil
 }
 
-// workedAlone adds the time since the last activity to that of the server alone.
+// inParts is part for work that may be short: what was answered before is sent when there is more than one part of it. It
+// sets ended if the session is over.
+func (s *Session) inParts(ended *bool) func(work func()) error {
+	parts := 0
+	return func(work func()) (err error) {
+		if parts++; parts == 2 {
+			err = s.flush()
+		}
+		if err == nil {
+			err = s.part(work)
+		}
+		*ended = err != nil
+		return err
+	}
+}
+
+// workedAlone adds the time since the last activity to the server's own working time.
 func (s *Session) workedAlone() {
 	s.alone += time.Duration(time.Now().UnixNano() - s.lastWork)
 	s.touch()
 }
 
-// pace waits before a request that will have a line in the audit log: who writes much of it waits, and not the others who
-// write to it.
+// pace waits before a request that will be logged in the audit log: a user that causes many lines is slowed down, and the
+// others are not.
 func (s *Session) pace(k *kind) error {
 	if s.opts.Work == nil || k.audit != always && k.typ != typeOpen {
 		return nil

@@ -34,11 +34,11 @@ func newRevocations(r config.Revoked) revocations {
 	return out
 }
 
-// KeyRevoked says whether the key of a fingerprint, "SHA256:...", logs nobody in.
+// KeyRevoked reports whether the key with a fingerprint, "SHA256:...", is revoked.
 func (s *Snapshot) KeyRevoked(fingerprint string) bool { return s.revoked.keys[fingerprint] }
 
-// CertificateRevoked says whether a certificate is revoked by its serial number or key
-// ID; ca is the fingerprint of the CA's key. Its keys may be revoked, too.
+// CertificateRevoked reports whether a certificate is revoked by its serial number or key
+// ID; ca is the fingerprint of the CA's key. Its keys may be revoked as well.
 func (s *Snapshot) CertificateRevoked(ca string, serial uint64, keyID string) bool {
 	listed := s.revoked.certificates
 	if listed[config.RevokedCertificate{CA: ca, KeyID: keyID}] || listed[config.RevokedCertificate{KeyID: keyID}] {
@@ -53,8 +53,8 @@ func (s *Snapshot) CertificateRevoked(ca string, serial uint64, keyID string) bo
 		})
 }
 
-// TrustsUserCA says whether the endpoint trusts a CA for user certificates, by its key's
-// SSH wire format.
+// TrustsUserCA reports whether the endpoint trusts a CA for user certificates, given its
+// key in SSH wire format.
 func (s *Snapshot) TrustsUserCA(wire []byte) bool { return s.userCAs[string(wire)] }
 
 func parseUserCAs(lines []string) (map[string]bool, error) {
@@ -62,7 +62,7 @@ func parseUserCAs(lines []string) (map[string]bool, error) {
 	for i, line := range lines {
 		key, err := publickey.ParseLine(line)
 		if err == nil && len(key.From) > 0 {
-			err = errors.New("options have no meaning before the key of a CA")
+			err = errors.New("options before a CA's key have no meaning")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("authentication.trustedUserCAs[%d]: %w", i, err)

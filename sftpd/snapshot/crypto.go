@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/hostkeys"
 )
 
-// Crypto is what new connections are negotiated with.
+// Crypto is what new connections negotiate with.
 type Crypto struct {
 	Policy cryptopolicy.Policy
 	// HostKeys restricted to the policy.
@@ -27,8 +27,8 @@ func newCrypto(name string, files *config.Files) (*Crypto, error) {
 	return &Crypto{Policy: policy, HostKeys: keys}, nil
 }
 
-// CryptoAt is for connections that begin at a time: of Listener.CryptoPolicy up to and
-// without Listener.CryptoPolicyNotAfter, and of cryptopolicy.Default from then on.
+// CryptoAt returns what connections that begin at a time use: Listener.CryptoPolicy before
+// Listener.CryptoPolicyNotAfter, and cryptopolicy.Default from then on.
 func (s *Snapshot) CryptoAt(now time.Time) *Crypto {
 	if s.PolicyLapsed(now) {
 		return s.lapsed
@@ -36,7 +36,7 @@ func (s *Snapshot) CryptoAt(now time.Time) *Crypto {
 	return s.crypto
 }
 
-// PolicyLapsed says whether Listener.CryptoPolicy has come to its end.
+// PolicyLapsed reports whether Listener.CryptoPolicy has ended.
 func (s *Snapshot) PolicyLapsed(now time.Time) bool {
 	end := s.Listener.CryptoPolicyNotAfter
 	// By the wall clock, which may be set: a time from a file has no monotonic reading.

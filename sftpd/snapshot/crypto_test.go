@@ -68,8 +68,8 @@ func TestCryptoAt(t *testing.T) {
 	}
 }
 
-// TestHostKeysOfThePolicy: a host key that the policy does not have makes the
-// configuration unusable, and the error says which and why.
+// TestHostKeysOfThePolicy: a host key that the policy does not allow makes the configuration unusable, and the error names the
+// key and the reason.
 func TestHostKeysOfThePolicy(t *testing.T) {
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -83,8 +83,8 @@ func TestHostKeysOfThePolicy(t *testing.T) {
 		key any
 		say string
 	}{
-		{ec, "host key 1: crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256; make a new key, best of type Ed25519"},
-		{short, "host key 1: RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519"},
+		{ec, "host key 1: crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256; create a new key, preferably Ed25519"},
+		{short, "host key 1: RSA key of 2048 bits is too short for crypto policy Strict2026: at least 3072 are required; create a new key, preferably Ed25519"},
 	} {
 		dir := configtest.New(t)
 		dir.Listener.CryptoPolicy = cryptopolicy.Strict2026

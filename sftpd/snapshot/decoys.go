@@ -11,24 +11,22 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
-// decoys are what is verified for names without a password. They cost what the hashes of
-// the users cost, in the same shares: where some hashes are of another kind than others, a
-// name that takes the time of one kind may be a user's or not.
+// decoys are verified for names without a password. They cost what the users' hashes cost,
+// in the same proportions: if there are several kinds of hashes, the time for a name does
+// not reveal whether it is a user's.
 type decoys struct {
 	key []byte
-	// hashes of different costs, each for the names from the number before it up to its
-	// own, of the number of users with a password.
+	// hashes of different costs, each for the names from the previous number up to its own,
+	// out of the number of users with a password.
 	hashes []password.Hash
 	upTo   []uint64
 }
 
-// newDecoys takes its secret from the first host key: it stays the same for all pods of an
-// endpoint and over their restarts, for else a name whose time changes would be nobody's.
-// Keys that are to come, or are certified anew, change nothing.
+// newDecoys derives its secret from the first host key: it is the same on all pods of an
+// endpoint and across restarts, because otherwise a name whose time changes would be known
+// not to exist. Upcoming keys and renewed certificates do not change it.
 func newDecoys(hostKey []byte, users map[string]*User) decoys {
-	secret := hmac.New(sha256.New, hostKey)
-	secret.Write([]byte("decoys"))
-	d := decoys{key: secret.Sum(nil)}
+	d := decoys{key: keyed(hostKey, "decoys")}
 	counts, byCost := map[string]uint64{}, map[string]password.Hash{}
 	for _, u := range users {
 		if u.Password != nil {
@@ -50,13 +48,22 @@ func newDecoys(hostKey []byte, users map[string]*User) decoys {
 	return d
 }
 
-// Decoy is a hash that no password matches, for a login name without a password. For the
-// same name it is the same.
+// Decoy returns a hash that no password matches, for a login name without a password. It is
+// always the same for the same name.
 func (s *Snapshot) Decoy(username string) password.Hash {
 	d := s.decoys
-	mac := hmac.New(sha256.New, d.key)
-	mac.Write([]byte(username))
-	// The high word is a number below the total that grows with it.
-	at, _ := bits.Mul64(binary.BigEndian.Uint64(mac.Sum(nil)), d.upTo[len(d.upTo)-1])
+	at := choice(d.key, username, d.upTo[len(d.upTo)-1])
 	return d.hashes[slices.IndexFunc(d.upTo, func(end uint64) bool { return at < end })]
+}
+
+// choice is a number below total for a login name, and grows with the total.
+func choice(key []byte, username string, total uint64) uint64 {
+	high, _ := bits.Mul64(binary.BigEndian.Uint64(keyed(key, username)), total)
+	return high
+}
+
+func keyed(key []byte, text string) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(text))
+	return mac.Sum(nil)
 }

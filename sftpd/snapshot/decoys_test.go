@@ -12,7 +12,7 @@ import (
 
 const bcryptHash = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"
 
-// costs counts what verifications for unknown names cost.
+// costs counts the costs of verifications for unknown names.
 func costs(s *snapshot.Snapshot) map[string]int {
 	out := map[string]int{}
 	for i := range 4000 {
@@ -21,8 +21,7 @@ func costs(s *snapshot.Snapshot) map[string]int {
 	return out
 }
 
-// TestDecoys: unknown names cost what users cost, in the same shares, and a name always
-// the same.
+// TestDecoys: unknown names have the same costs as users, in the same proportions, and each name always has the same cost.
 func TestDecoys(t *testing.T) {
 	usual := password.Decoy().Cost()
 	dir := configtest.New(t)

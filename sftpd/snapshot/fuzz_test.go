@@ -13,8 +13,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// FuzzBuild: a user's line becomes a login or a rejection, and a login has no wider rights than
-// its line: its keys, networks, end and mounts are those that it says.
+// FuzzBuild: a user's line becomes a login or a rejection, and a login has no more rights than its line: its keys, networks,
+// expiration and mounts are those of the line.
 func FuzzBuild(f *testing.F) {
 	dir := configtest.New(f)
 	dir.AddUser("ada", "secret")

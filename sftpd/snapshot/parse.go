@@ -15,31 +15,42 @@ import (
 type part struct {
 	logins   []login
 	rejected []config.Rejection
+	// namespace is the first user's. several says whether any other user has a different one.
+	namespace string
+	several   bool
 }
 
-// login is a user and the line of it.
+func (p *part) add(l login) {
+	if p.namespace == "" {
+		p.namespace = l.Namespace
+	}
+	p.several = p.several || l.Namespace != p.namespace
+	p.logins = append(p.logins, l)
+}
+
+// login is a user and its line.
 type login struct {
 	*User
 	line int
 }
 
-// Knows says whether a shard with this digest has been parsed under the same settings, for
-// config.Read. A nil snapshot knows none.
+// Knows reports whether a shard with this digest has been parsed under the same settings,
+// for config.Read. A nil snapshot knows none.
 func (s *Snapshot) Knows(l *config.Listener, sha256 string) bool {
 	return s != nil && s.parts[sha256] != nil && sameSettings(*l, s.Listener)
 }
 
-// sameSettings says whether two listeners differ in nothing but their files.
+// sameSettings reports whether two listeners differ only in their files.
 func sameSettings(a, b config.Listener) bool {
 	a.Shards, a.HostKeys = b.Shards, b.HostKeys
 	return reflect.DeepEqual(a, b)
 }
 
-// parseShards returns the parsed shards by their digests. Those that are known are taken over
-// from the snapshot before: mostly one user has changed, of thousands.
+// parseShards returns the parsed shards by their digests. Known ones are reused from the
+// previous snapshot: usually one user of thousands has changed.
 //
-// The others are parsed one shard at a time by each processor, at the start by all, and later
-// by all but one, for sessions go on meanwhile (see guest).
+// The others are parsed one shard at a time by each processor: at startup by all, and later by all but one, because sessions
+// continue (see guest).
 func parseShards(files *config.Files, before *Snapshot) map[string]*part {
 	out := make(map[string]*part, len(files.Shards))
 	var todo []config.Shard
@@ -77,21 +88,21 @@ func parseShards(files *config.Files, before *Snapshot) map[string]*part {
 
 // guest is work that must not keep sessions waiting.
 type guest struct {
-	// alone is whether there are no sessions yet.
+	// alone is set if there are no sessions yet.
 	alone bool
 	since time.Time
 }
 
 const (
-	// stint is how long a guest works before it leaves the processor, if that is the only one,
-	// and leave how long it does so at least.
+	// stint is how long a guest works before it leaves the processor, if that is the only one, and leave is the minimum time for
+	// which it does so.
 	stint = 2 * time.Millisecond
 	leave = 100 * time.Microsecond
 )
 
-// offer offers the processor to whoever waits. The scheduler would let a goroutine have it for
-// 10 ms. On a single processor that is not enough: as long as any goroutine can run, the
-// scheduler looks at the network every 10 ms only, and so requests would wait for that long.
+// offer yields the processor to waiting goroutines. The scheduler would let this goroutine run
+// for 10 ms. On a single processor, yielding is not enough: while any goroutine can run, the
+// scheduler polls the network only every 10 ms, so requests would wait that long.
 func (g *guest) offer() {
 	if g.alone {
 		return
@@ -117,21 +128,21 @@ func parse(shard config.Shard, l config.Listener, g *guest) *part {
 		if err != nil {
 			p.rejected = append(p.rejected, shard.Reject(n, u, err))
 		} else {
-			p.logins = append(p.logins, login{user, n})
+			p.add(login{user, n})
 		}
 		g.offer()
 	}
 	return p
 }
 
-// addUsers indexes the users of the parts in the order of their shards. Of two with the same
-// login name the first has it.
+// addUsers indexes the users of the parts in the order of their shards. If two have the same
+// login name, the first one gets it.
 func (s *Snapshot) addUsers(shards []config.Shard) {
 	n := 0
 	for _, p := range s.parts {
 		n += len(p.logins)
 	}
-	s.users, s.uids = make(map[string]*User, n), make(map[string]struct{}, n)
+	s.users, s.uids, s.eventSinks = make(map[string]*User, n), make(map[string]struct{}, n), map[string][]string{}
 	for _, shard := range shards {
 		p := s.parts[shard.SHA256]
 		s.Rejected = append(s.Rejected, p.rejected...)
@@ -143,6 +154,9 @@ func (s *Snapshot) addUsers(shards []config.Shard) {
 			}
 			s.users[u.Username] = u.User
 			s.uids[u.UID] = struct{}{}
+			if len(u.EventSinks) > 0 {
+				s.eventSinks[u.Account] = u.EventSinks
+			}
 			if i%100 == 0 {
 				runtime.Gosched()
 			}

@@ -23,8 +23,7 @@ func fleet(t *testing.T, users, shards int) *configtest.Dir {
 	return dir
 }
 
-// next writes a directory and builds what comes after a snapshot; read is the number of shards
-// that were read.
+// next writes a directory and builds the snapshot that follows another one; read is the number of shards that were parsed.
 func next(t *testing.T, dir *configtest.Dir, before *snapshot.Snapshot) (s *snapshot.Snapshot, read int) {
 	t.Helper()
 	dir.Write(t)
@@ -43,7 +42,7 @@ func next(t *testing.T, dir *configtest.Dir, before *snapshot.Snapshot) (s *snap
 	return s, read
 }
 
-// taken is how many users two snapshots have in common.
+// taken returns how many users two snapshots have in common.
 func taken(dir *configtest.Dir, a, b *snapshot.Snapshot) (n int) {
 	for i := range dir.Users {
 		x, ok1 := a.Lookup(dir.Users[i].Username)
@@ -77,7 +76,7 @@ func TestWhatHasNotChangedIsNotParsedAgain(t *testing.T) {
 		t.Errorf("%d of 199 users were taken over, want those of the other shards", n)
 	}
 
-	// A user depends on the settings, too.
+	// A user also depends on the settings.
 	dir.Listener.Limits.MaxConnectionsPerUser = 2
 	third, read := next(t, dir, second)
 	if u, _ := third.Lookup("user17"); u.MaxConnections != 2 || read != 8 || taken(dir, second, third) != 0 {
@@ -85,7 +84,7 @@ func TestWhatHasNotChangedIsNotParsedAgain(t *testing.T) {
 	}
 }
 
-// Of two users with one login name the first has it, whichever of their shards has changed.
+// If two users have one login name, the first one gets it, whichever of their shards changed.
 func TestTwiceInTwoShards(t *testing.T) {
 	dir := fleet(t, 20, 4)
 	files := dir.Files(t)
@@ -94,7 +93,7 @@ func TestTwiceInTwoShards(t *testing.T) {
 		for i := range shards {
 			shards[i] = files[config.ShardFile(i)]
 		}
-		// The first user of the third shard is in the first one, too, at its end.
+		// The first user of the third shard also appears at the end of the first one.
 		line, _, _ := strings.Cut(string(shards[2]), "\n")
 		if twice {
 			shards[0] = append(append([]byte(nil), shards[0]...), strings.Replace(line, `"uid":"`, `"uid":"other-`, 1)+"\n"...)
@@ -122,7 +121,7 @@ func TestTwiceInTwoShards(t *testing.T) {
 	}
 	write(true)
 	s := build(nil)
-	if s.Users() != 20 || len(s.Rejected) != 1 || !strings.Contains(s.Rejected[0].Reason, "users-02.jsonl line 1: the login name stands twice") {
+	if s.Users() != 20 || len(s.Rejected) != 1 || !strings.Contains(s.Rejected[0].Reason, "users-02.jsonl line 1: the login name is a duplicate") {
 		t.Fatalf("%d users, rejected %+v", s.Users(), s.Rejected)
 	}
 	u, _ := s.Lookup(s.Rejected[0].Username)

@@ -10,14 +10,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/snapshot"
 )
 
-// matches reports whether an entry names a certificate: by its key ID, or by its serial number, which 0 is not.
+// matches reports whether an entry names a certificate, by its key ID or by its serial number; 0 means no serial number.
 func matches(r config.RevokedCertificate, ca string, serial uint64, keyID string) bool {
 	last := max(r.LastSerial, r.Serial)
 	return (r.CA == "" || r.CA == ca) &&
 		(r.KeyID != "" && r.KeyID == keyID || r.Serial != 0 && r.Serial <= serial && serial <= last)
 }
 
-// TestRevoked: certificates and keys that any entry of the list names are revoked, and no others.
+// TestRevoked: certificates and keys named by any entry of the list are revoked, and no others.
 func TestRevoked(t *testing.T) {
 	dir := configtest.New(t)
 	dir.Write(t)

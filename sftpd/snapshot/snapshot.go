@@ -1,6 +1,5 @@
-// Package snapshot holds one loaded configuration in the form that logins need: users
-// indexed by login name, keys and password hashes parsed, host keys ready to sign.
-// A Snapshot never changes; a reload makes another one.
+// Package snapshot holds one loaded configuration in the form that logins need: users indexed by login name, keys and password
+// hashes parsed, host keys ready to sign. A Snapshot never changes; a reload creates a new one.
 package snapshot
 
 import (
@@ -11,6 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
 // Snapshot is one configuration. It is immutable and safe for concurrent use.
@@ -28,25 +28,32 @@ type Snapshot struct {
 	Proxies *networks.Set
 	// Exempt are the networks without penalties and limits per source.
 	Exempt networks.Set
-	// StatusKey is what the daemon and the operator prove themselves to each other with.
+	// StatusKey is the key with which the daemon and the operator authenticate to each other.
 	StatusKey string
+	// EventsKey is the key that requests for events are proven with, nil if no events are recorded.
+	EventsKey []byte
+	// Receipts signs receipts, nil if none are issued.
+	Receipts *receipt.Signer
 	// Rejected are the users who cannot log in because of their records.
 	Rejected []config.Rejection
 
-	// crypto is of the policy that Listener.CryptoPolicy names, lapsed of the one that
-	// comes after it.
+	// crypto is for the policy named by Listener.CryptoPolicy, lapsed for the one that
+	// follows it.
 	crypto, lapsed *Crypto
 	parts          map[string]*part // the shards by their digests
 	users          map[string]*User
 	uids           map[string]struct{}
+	eventSinks     map[string][]string // by account; only those who have some
 	revoked        revocations
+	refused        refused
 	decoys         decoys
+	namespaces     namespaces
 	userCAs        map[string]bool // by their keys in SSH wire format
 }
 
 // Build parses a configuration. It fails on an unknown crypto policy and on host keys that
 // cannot be used. A user whose record cannot be used is in Rejected instead. Known shards are
-// those that the snapshot before Knows; it may be nil if there are none.
+// those that the previous snapshot Knows; it may be nil.
 func Build(files *config.Files, before *Snapshot, now time.Time) (*Snapshot, error) {
 	crypto, err := newCrypto(files.Listener.CryptoPolicy, files)
 	if err != nil {
@@ -54,7 +61,7 @@ func Build(files *config.Files, before *Snapshot, now time.Time) (*Snapshot, err
 	}
 	lapsed := crypto
 	if files.Listener.CryptoPolicyNotAfter != nil {
-		// Now, and not when it is too late: no host key may be left without a policy.
+		// Check now, before it is too late: the following policy must support a host key.
 		if lapsed, err = newCrypto(cryptopolicy.Default, files); err != nil {
 			return nil, fmt.Errorf("after cryptoPolicyNotAfter: %w", err)
 		}
@@ -64,12 +71,15 @@ func Build(files *config.Files, before *Snapshot, now time.Time) (*Snapshot, err
 		LoadedAt: now,
 
 		StatusKey: config.StatusKey(files.HostKeys),
+		EventsKey: files.EventsKey,
+		Receipts:  files.Receipts,
 
 		Listener: files.Listener,
 		crypto:   crypto,
 		lapsed:   lapsed,
 		parts:    parseShards(files, before),
 		revoked:  newRevocations(files.Listener.Revoked),
+		refused:  newRefused(files.Listener.RefusedUsers),
 	}
 	if s.userCAs, err = parseUserCAs(files.Listener.Authentication.TrustedUserCAs); err != nil {
 		return nil, err
@@ -79,6 +89,7 @@ func Build(files *config.Files, before *Snapshot, now time.Time) (*Snapshot, err
 	}
 	s.addUsers(files.Shards)
 	s.decoys = newDecoys(files.HostKeys[0], s.users)
+	s.namespaces = newNamespaces(files.HostKeys[0], files.Shards, s.parts)
 	return s, nil
 }
 
@@ -105,14 +116,17 @@ func (s *Snapshot) Lookup(username string) (*User, bool) {
 	return u, ok
 }
 
-// HasUser says whether a user with this UID can log in.
+// EventSinks returns the sinks with config.EventSink.Selected that get the events of an account, "namespace/name".
+func (s *Snapshot) EventSinks(account string) []string { return s.eventSinks[account] }
+
+// HasUser reports whether a user with this UID can log in.
 func (s *Snapshot) HasUser(uid string) bool {
 	_, ok := s.uids[uid]
 	return ok
 }
 
-// CodesVolume is the directory of the volume on which daemons share what codes were used, ""
-// for a daemon that is alone.
+// CodesVolume is the directory of the volume on which daemons share which codes were used,
+// "" for a single daemon.
 func (s *Snapshot) CodesVolume() string {
 	v, _ := s.Listener.Volume(s.Listener.Authentication.SharedCodes)
 	return v.Path
@@ -121,7 +135,7 @@ func (s *Snapshot) CodesVolume() string {
 // Users is the number of users who can log in.
 func (s *Snapshot) Users() int { return len(s.users) }
 
-// Offers says whether the endpoint offers a method, config.MethodPublicKey or
+// Offers reports whether the endpoint offers a method, config.MethodPublicKey or
 // config.MethodPassword.
 func (s *Snapshot) Offers(method string) bool { return offers(s.Listener, method) }
 
@@ -129,7 +143,7 @@ func offers(l config.Listener, method string) bool {
 	return slices.Contains(l.Authentication.Methods, method)
 }
 
-// RejectedUIDs are the UIDs of Rejected for config.Status, at most
+// RejectedUIDs returns the UIDs of Rejected for config.Status, at most
 // config.MaxRejectedUIDs of them.
 func (s *Snapshot) RejectedUIDs() []string {
 	var uids []string

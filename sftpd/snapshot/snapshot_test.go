@@ -17,7 +17,7 @@ import (
 
 var inside, outside = netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.1")
 
-// TestBuild: what the listener's file says is what the daemon goes by.
+// TestBuild: the daemon uses the settings of the listener's file.
 func TestBuild(t *testing.T) {
 	dir := configtest.New(t)
 	dir.Listener.AllowFrom = []string{"192.0.2.0/24"}
@@ -54,8 +54,7 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// TestUnusableListener: settings that cannot be used are an error that names them, also those that config.Read would not let
-// through.
+// TestUnusableListener: unusable settings give an error that names them, including those that config.Read would refuse.
 func TestUnusableListener(t *testing.T) {
 	dir := configtest.New(t)
 	dir.Write(t)
@@ -65,7 +64,7 @@ func TestUnusableListener(t *testing.T) {
 	}
 	for say, change := range map[string]func(*config.Listener){
 		"None":                      func(l *config.Listener) { l.CryptoPolicy = "None" },
-		"host keys have settings":   func(l *config.Listener) { l.HostKeys = nil },
+		"settings for 0 host keys":  func(l *config.Listener) { l.HostKeys = nil },
 		"allowFrom: ":               func(l *config.Listener) { l.AllowFrom = []string{"x"} },
 		"sources.exemptFrom: ":      func(l *config.Listener) { l.Sources.ExemptFrom = []string{"x"} },
 		"proxyProtocol.trustedFrom": func(l *config.Listener) { l.ProxyProtocol = &config.ProxyProtocol{TrustedFrom: []string{"x"}} },
@@ -78,7 +77,7 @@ func TestUnusableListener(t *testing.T) {
 	}
 }
 
-// TestUser: a user's record becomes what logins are judged by.
+// TestUser: a user's record becomes the data that logins are checked against.
 func TestUser(t *testing.T) {
 	end := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 	dir := configtest.New(t)
@@ -131,7 +130,7 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// TestKeyTwice: a key that stands twice is admitted from the networks of both; not if one has a time.
+// TestKeyTwice: a duplicate key is accepted from the networks of both entries, unless one has a validity period.
 func TestKeyTwice(t *testing.T) {
 	key, _ := configtest.Key(t)
 	line := configtest.Line(key.PublicKey())
@@ -165,7 +164,7 @@ func TestKeyTwice(t *testing.T) {
 			continue
 		}
 		if tc.rejected {
-			if !strings.Contains(s.Rejected[0].Reason, "key 1: it stands twice, and has a time") {
+			if !strings.Contains(s.Rejected[0].Reason, "key 1: duplicate key with a validity period") {
 				t.Errorf("%s: %s", name, s.Rejected[0].Reason)
 			}
 			continue
@@ -177,7 +176,7 @@ func TestKeyTwice(t *testing.T) {
 	}
 }
 
-// TestConnectionsOfAUser: the smaller one of the listener's and the user's limits.
+// TestConnectionsOfAUser: the smaller of the listener's and the user's limit applies.
 func TestConnectionsOfAUser(t *testing.T) {
 	for _, tc := range []struct{ listener, user, want int }{{10, 0, 10}, {10, 1, 1}, {10, 3, 3}, {10, 30, 10}} {
 		dir := configtest.New(t)
@@ -200,7 +199,7 @@ func withPassword(dir *configtest.Dir, username string, keys ...ssh.PublicKey) *
 	return u
 }
 
-// TestPossible: a combination counts only if each of its steps can be taken, by the user and on this listener.
+// TestPossible: a combination counts only if each of its steps is available to the user and on this listener.
 func TestPossible(t *testing.T) {
 	key, _ := configtest.Key(t)
 	for name, tc := range map[string]struct {
@@ -208,10 +207,10 @@ func TestPossible(t *testing.T) {
 		methods []string
 		want    int
 	}{
-		"all":                        {[]string{config.MethodPublicKey, config.MethodPassword}, []string{"publickey", "password", "publickey,password"}, 3},
-		"passwords only":             {[]string{config.MethodPassword}, []string{"publickey", "password", "publickey,password"}, 1},
-		"keys only":                  {[]string{config.MethodPublicKey}, []string{"publickey", "password", "publickey,password"}, 1},
-		"two keys, and there is one": {[]string{config.MethodPublicKey, config.MethodPassword}, []string{"publickey,publickey", "password"}, 1},
+		"all":                        {[]string{config.MethodPublicKey, config.MethodPassword}, []string{"PublicKey", "Password", "PublicKey,Password"}, 3},
+		"passwords only":             {[]string{config.MethodPassword}, []string{"PublicKey", "Password", "PublicKey,Password"}, 1},
+		"keys only":                  {[]string{config.MethodPublicKey}, []string{"PublicKey", "Password", "PublicKey,Password"}, 1},
+		"two keys, and there is one": {[]string{config.MethodPublicKey, config.MethodPassword}, []string{"PublicKey,PublicKey", "Password"}, 1},
 	} {
 		dir := configtest.New(t)
 		dir.Listener.Authentication.Methods = tc.offered
@@ -227,7 +226,7 @@ func TestPossible(t *testing.T) {
 	}
 }
 
-// TestRejectedUIDs: /configz names 100 users who are rejected, those who have a UID.
+// TestRejectedUIDs: /configz names 100 rejected users that have a UID.
 func TestRejectedUIDs(t *testing.T) {
 	s := &snapshot.Snapshot{Rejected: []config.Rejection{{Username: "none"}}}
 	for i := range 150 {
@@ -239,7 +238,7 @@ func TestRejectedUIDs(t *testing.T) {
 	}
 }
 
-// TestSecondOfAName: the user who comes second is the one who is rejected.
+// TestSecondOfAName: of two users with one name, the second is rejected.
 func TestSecondOfAName(t *testing.T) {
 	dir := configtest.New(t)
 	withPassword(dir, "ada")

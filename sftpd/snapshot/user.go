@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
@@ -19,11 +18,13 @@ import (
 type User struct {
 	// Username is the login name.
 	Username string
-	// UID is the SFTPUser's: a user who was deleted and made again has another.
+	// UID is the SFTPUser's: a user that was deleted and recreated has a different one.
 	UID string
 	// Account is "namespace/name" of the SFTPUser.
 	Account string
-	// Methods are the combinations of steps of which each logs in.
+	// Namespace of the SFTPUser, see Snapshot.Shared.
+	Namespace string
+	// Methods are the combinations of factors, each of which logs in.
 	Methods factor.Set
 	// Password, nil for none.
 	Password *Password
@@ -36,17 +37,21 @@ type User struct {
 	// MaxConnections at one time, at least 1: the smaller of the listener's and the
 	// user's limit.
 	MaxConnections int
-	// AllowFrom are the networks that may log in, beside what the listener and the key
-	// say; empty allows all.
+	// MaxNamespaceConnections of all users of the namespace, 0 if none is set.
+	MaxNamespaceConnections int
+	// AllowFrom are the networks that may log in, in addition to the listener's and the
+	// key's restrictions; empty allows all.
 	AllowFrom networks.Set
+	// EventSinks get the user's events, of those that select users.
+	EventSinks []string
 	// Mounts make up the user's tree.
 	Mounts []Mount
 
 	keys map[string]*Key
 }
 
-// Password is a parsed hash together with the text that it was parsed from, which tells
-// one password from another.
+// Password is a parsed hash together with the text that it was parsed from, which
+// identifies it.
 type Password struct {
 	password.Hash
 	Text string
@@ -85,18 +90,18 @@ func (u *User) Key(wire []byte) (*Key, bool) {
 	return k, ok
 }
 
-// Expired says whether the login has ended.
+// Expired reports whether the login has ended.
 func (u *User) Expired(now time.Time) bool {
 	return !u.NotAfter.IsZero() && !now.Before(u.NotAfter)
 }
 
-// Admits says whether the key may be used from an address.
+// Admits reports whether the key may be used from an address.
 func (k *Key) Admits(source netip.Addr) bool { return k.anywhere || k.from.Contains(source) }
 
-// Begun says whether the key's time has come.
+// Begun reports whether the key's validity has begun.
 func (k *Key) Begun(now time.Time) bool { return !now.Before(k.NotBefore) }
 
-// Expired says whether the key's time is over.
+// Expired reports whether the key's validity has ended.
 func (k *Key) Expired(now time.Time) bool { return !k.NotAfter.IsZero() && !now.Before(k.NotAfter) }
 
 func newUser(u config.User, l config.Listener) (*User, error) {
@@ -104,10 +109,14 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 		Username:       u.Username,
 		UID:            u.UID,
 		Account:        u.Namespace + "/" + u.Name,
+		Namespace:      u.Namespace,
 		NotAfter:       value(u.NotAfter),
 		Certificates:   u.Certificates,
+		EventSinks:     u.EventSinks,
 		MaxConnections: l.Limits.MaxConnectionsPerUser,
 		keys:           make(map[string]*Key, len(u.Keys)),
+
+		MaxNamespaceConnections: u.MaxNamespaceConnections,
 	}
 	if u.MaxConnections > 0 {
 		user.MaxConnections = min(user.MaxConnections, u.MaxConnections)
@@ -146,39 +155,38 @@ func newUser(u config.User, l config.Listener) (*User, error) {
 			ListNames: m.ListNames, IgnoreAttributes: v.IgnoreAttributes,
 		})
 	}
-	// Whoever made the user learns of it from the acknowledgement and not from a failing
-	// login.
+	// The user's author learns of it from the acknowledgment, not from a failing login.
 	if user.Methods = user.possible(l); len(user.Methods) == 0 {
 		return nil, errors.New("no combination of the user's methods can succeed with its keys and the methods that the listener offers")
 	}
 	return user, nil
 }
 
-// possible leaves the combinations that can succeed, for no login may get as far as to a
-// step that nobody can take. Codes are no method of the listener's: they only come on top.
+// possible returns the combinations that can succeed, so that no login reaches a factor
+// that cannot be completed. Codes are not a method of the listener: they are only added to
+// others.
 func (u *User) possible(l config.Listener) factor.Set {
-	keys := len(u.keys)
-	if u.Certificates && len(l.Authentication.TrustedUserCAs) > 0 {
-		keys = factor.MaxSteps
+	have := factor.Credentials{Password: u.Password != nil && offers(l, config.MethodPassword), TOTP: u.TOTP != totp.Key{}}
+	switch {
+	case !offers(l, config.MethodPublicKey):
+	case u.Certificates && len(l.Authentication.TrustedUserCAs) > 0:
+		have.Keys = factor.MaxSteps
+	default:
+		have.Keys = len(u.keys)
 	}
-	return slices.DeleteFunc(u.Methods, func(c factor.Combination) bool {
-		byKey, byPassword, byCode := c.Count(factor.PublicKey), c.Count(factor.Password), c.Count(factor.TOTP)
-		return byKey > keys || byKey > 0 && !offers(l, config.MethodPublicKey) ||
-			byPassword > 0 && (u.Password == nil || !offers(l, config.MethodPassword)) ||
-			byCode > 0 && u.TOTP == totp.Key{}
-	})
+	return u.Methods.Possible(have)
 }
 
-// addKey adds a key. A key that stands twice is admitted from the networks of both, as
-// in an authorized_keys file; not so if one of the two has a time, for nobody could tell
-// which of them a login would be of.
+// addKey adds a key. A duplicate key is allowed from the networks of both, as in an
+// authorized_keys file; but not if one has a validity period, because it would be unclear
+// which one a login used.
 func (u *User) addKey(c config.Key) error {
 	parsed, err := publickey.ParseLine(c.PublicKey)
 	if err != nil {
 		return err
 	}
 	if len(parsed.From) > 0 {
-		return errors.New("the networks of a key belong into its field from, not into the key's line")
+		return errors.New("put the key's networks in the field from, not in the key's line")
 	}
 	wire := string(parsed.Marshal())
 	k := u.keys[wire]
@@ -186,7 +194,7 @@ func (u *User) addKey(c config.Key) error {
 		k = &Key{Fingerprint: parsed.Fingerprint(), NotBefore: value(c.NotBefore), NotAfter: value(c.NotAfter)}
 		u.keys[wire] = k
 	} else if !k.NotBefore.IsZero() || !k.NotAfter.IsZero() || c.NotBefore != nil || c.NotAfter != nil {
-		return errors.New("it stands twice, and has a time")
+		return errors.New("duplicate key with a validity period")
 	}
 	k.anywhere = k.anywhere || len(c.From) == 0
 	from, err := networks.Parse(c.From)

@@ -8,8 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// TestUnusableUser: a record that cannot be used is an error that names the field, also where config.DecodeUser would not let
-// it through.
+// TestUnusableUser: an unusable record gives an error that names the field, even where config.DecodeUser would refuse it.
 func TestUnusableUser(t *testing.T) {
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
@@ -19,7 +18,7 @@ func TestUnusableUser(t *testing.T) {
 		change func(*config.User)
 	}{
 		{"key 0: ", func(u *config.User) { u.Keys[0].PublicKey = "ssh-ed25519 AAAA" }},
-		{"key 0: the networks of a key belong into its field from", func(u *config.User) {
+		{"key 0: put the key's networks in the field from", func(u *config.User) {
 			u.Keys[0].PublicKey = `from="192.0.2.1" ` + u.Keys[0].PublicKey
 		}},
 		{"key 0: from: ", func(u *config.User) { u.Keys[0].From = []string{"x"} }},
@@ -29,19 +28,19 @@ func TestUnusableUser(t *testing.T) {
 		{"allowFrom: ", func(u *config.User) { u.AllowFrom = []string{"x"} }},
 		{`mount "/": the listener has no volume "other"`, func(u *config.User) { u.Mounts[0].Volume = "other" }},
 		{"methods: ", func(u *config.User) { u.Methods = nil }},
-		{"no combination", func(u *config.User) { u.Methods = []string{"password"} }},
-		{"no combination", func(u *config.User) { u.Methods = []string{"publickey,publickey"} }},
-		{"no combination", func(u *config.User) { u.Methods = []string{"publickey,keyboard-interactive:totp"} }},
+		{"no combination", func(u *config.User) { u.Methods = []string{"Password"} }},
+		{"no combination", func(u *config.User) { u.Methods = []string{"PublicKey,PublicKey"} }},
+		{"no combination", func(u *config.User) { u.Methods = []string{"PublicKey,TOTP"} }},
 		{"no combination", func(u *config.User) { u.Keys = nil }},
 		{"", func(*config.User) {}},
 		{"", func(u *config.User) {
 			u.TOTP = &config.TOTP{Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", Digits: 6, Algorithm: "SHA1"}
-			u.Methods = []string{"publickey,keyboard-interactive:totp"}
+			u.Methods = []string{"PublicKey,TOTP"}
 		}},
 		{"", func(u *config.User) { u.Keys, u.Certificates = nil, true }},
 	} {
 		u := *dir.AddUser("ada", "", key.PublicKey())
-		u.Methods = []string{"publickey"}
+		u.Methods = []string{"PublicKey"}
 		tc.change(&u)
 		got, err := newUser(u, dir.Listener)
 		if tc.say == "" {
@@ -56,7 +55,7 @@ func TestUnusableUser(t *testing.T) {
 	}
 }
 
-// TestUnreadableLine: a line that is not understood is rejected for what is wrong with it, and named as far as it can be read.
+// TestUnreadableLine: a line that cannot be parsed is rejected with the reason, and identified as far as it can be read.
 func TestUnreadableLine(t *testing.T) {
 	shard := config.Shard{File: config.File{Name: "users-00.jsonl"}, Data: []byte(`{"uid":"uid-ada","username":"ada","surprise":1}` + "\n")}
 	p := parse(shard, config.Listener{}, &guest{alone: true})

@@ -9,8 +9,8 @@ import (
 // maxWritten bounds the directories of a volume that Written returns.
 const maxWritten = 16
 
-// Written are the volumes that some user may write to, by their directory, each with the first of the
-// directories that users write to on it.
+// Written returns the volumes that some user may write to, by directory, each with the first directories on it that users write
+// to.
 func (s *Snapshot) Written() map[string][]string {
 	out := map[string][]string{}
 	for _, u := range s.users {

@@ -40,7 +40,7 @@ func TestWritten(t *testing.T) {
 	if len(got) != 2 || !slices.Equal(got[drop], []string{"shared"}) {
 		t.Errorf("written %v, want %s and %s", got, data, drop)
 	}
-	// The first ones, whatever the order in which users come.
+	// The first ones, whatever the order of the users.
 	if len(got[data]) != 16 || !slices.IsSorted(got[data]) || got[data][0] != "user00" || got[data][15] != "user15" {
 		t.Errorf("directories %v", got[data])
 	}

@@ -13,7 +13,7 @@ import (
 
 func ready() (func() uint32, bool) { return func() uint32 { return 0 }, true }
 
-// TestOnlySFTP: a subsystem with nearly its name is not it.
+// TestOnlySFTP: a subsystem with a similar name is not accepted.
 func TestOnlySFTP(t *testing.T) {
 	for payload, want := range map[string]bool{
 		sftp: true, "\x00\x00\x00\x04SFTP": false, "\x00\x00\x00\x05sftp\x00": false, "\x00\x00\x00\x03sft": false, "\x00\x00\x00\x00": false,
@@ -25,7 +25,7 @@ func TestOnlySFTP(t *testing.T) {
 	}
 }
 
-// TestNoAnswerWanted: a request that wants none gets none, and is served all the same.
+// TestNoAnswerWanted: a request that wants no reply gets none, and is served all the same.
 func TestNoAnswerWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})
@@ -35,7 +35,7 @@ func TestNoAnswerWanted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if c.ask(t, "env", "") || c.ask(t, "subsystem", sftp) { // an answer to one before would come first
+		if c.ask(t, "env", "") || c.ask(t, "subsystem", sftp) { // an answer to an earlier one would come first
 			t.Error("served, or an answer that was not wanted")
 		}
 		close(end)
@@ -48,7 +48,7 @@ func TestNoAnswerWanted(t *testing.T) {
 	})
 }
 
-// TestGoneWhilePreparing: when the connection ended meanwhile, its client is told nothing.
+// TestGoneWhilePreparing: if the connection ended in the meantime, nothing is sent.
 func TestGoneWhilePreparing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -64,14 +64,14 @@ func TestGoneWhilePreparing(t *testing.T) {
 	})
 }
 
-// TestWhatTheClientReads when its directories cannot be opened: it is for people, and says where to look.
+// TestWhatTheClientReads: the message when directories cannot be opened is written for people, and says where to look.
 func TestWhatTheClientReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t, func() (func() uint32, bool) { return nil, false })
 		c.ask(t, "subsystem", sftp)
 		_ = c.Close()
 		said, err := io.ReadAll(c.Stderr())
-		if want := "The server cannot open your directories now. Its administrator finds the reason in its log.\r\n"; string(said) != want || err != nil {
+		if want := "The server cannot open your directories now. Its log has the reason.\r\n"; string(said) != want || err != nil {
 			t.Errorf("%q, %v", said, err)
 		}
 		if <-c.served; !slices.Equal(c.refused, []event.Reason{event.RequestRefused}) || c.panics > 0 {
@@ -80,7 +80,8 @@ func TestWhatTheClientReads(t *testing.T) {
 	})
 }
 
-// TestLeavesUnused: of a channel that its client has closed nothing is told later, and the end of a subsystem is told once.
+// TestLeavesUnused: nothing is reported later about a channel that its client has closed, and the end of a subsystem is
+// reported once.
 func TestLeavesUnused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		unused, used := serve(t, ready), serve(t, ready)

@@ -1,5 +1,5 @@
-// Package subsystem serves the requests on a session channel: one subsystem, "sftp", is started, and everything else that
-// SSH has for a session is refused (RFC 4254 sections 6.2 to 6.9).
+// Package subsystem serves the requests on a session channel: one subsystem, "sftp", is started, and all other session
+// requests are refused (RFC 4254 sections 6.2 to 6.9).
 package subsystem
 
 import (
@@ -16,23 +16,24 @@ import (
 // at once.
 const UnusedTimeout = time.Minute
 
-// unavailable is what a client reads if Prepare fails. Programs show what comes on standard error; the answer itself has no
-// text.
-const unavailable = "The server cannot open your directories now. Its administrator finds the reason in its log.\r\n"
+// unavailable is sent to a client if Prepare fails. Programs show standard error; the reply itself carries no text.
+const unavailable = "The server cannot open your directories now. Its log has the reason.\r\n"
 
 // Options of a channel. All are needed.
 type Options struct {
-	// Prepare returns what serves SFTP on the channel and returns an exit status, or false if that cannot be started.
+	// Prepare returns a function that serves SFTP on the channel and returns an exit status, or false if that cannot be
+	// started.
 	Prepare func() (serve func() (status uint32), ok bool)
 	// Unused is how long the channel may be open without a subsystem.
 	Unused time.Duration
-	// Refused is told of programs that were refused, and of a channel without a subsystem.
+	// Refused is called for programs that were refused, and for a channel without a subsystem.
 	Refused func(event.Reason)
 	// Panicked is called with what Prepare's function panicked with, nil if it did not.
 	Panicked func(v any)
 }
 
-// Serve answers a channel's requests until it is closed, and closes it. It returns when the subsystem has ended, too.
+// Serve answers a channel's requests until it is closed, and closes it. It returns when the subsystem has ended as
+// well.
 func Serve(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request, o Options) {
 	defer ch.Close()
 	unused := time.AfterFunc(o.Unused, func() {
@@ -52,7 +53,7 @@ func Serve(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request, o 
 		if !ok && startsProgram(r.Type) {
 			o.Refused(event.RequestRefused)
 		}
-		_ = r.Reply(ok, nil) // which sends none if none is wanted; a broken connection ends the loop
+		_ = r.Reply(ok, nil) // which sends no reply if none is wanted; a broken connection ends the loop
 		if ok {
 			unused.Stop()
 			done = make(chan struct{})
@@ -69,21 +70,21 @@ func Serve(ctx context.Context, ch ssh.Channel, requests <-chan *ssh.Request, o 
 	}
 }
 
-// startsProgram says whether a request is for a program. Others, such as the environment
-// that OpenSSH's client sends with each session, are refused as a matter of course.
+// startsProgram reports whether a request starts a program. Others, such as the environment
+// that OpenSSH's client sends with each session, are refused without a log line.
 func startsProgram(request string) bool {
 	return request == "subsystem" || request == "shell" || request == "exec"
 }
 
-// isSFTP says whether the payload of a subsystem request is the string "sftp" and no
-// more (RFC 4254 section 6.5).
+// isSFTP reports whether the payload of a subsystem request is exactly the string "sftp"
+// (RFC 4254 section 6.5).
 func isSFTP(payload []byte) bool {
 	name, ok := parse(payload)
 	return ok && name == "sftp"
 }
 
-// parse parses the payload of a subsystem request: one string, as a length of four
-// bytes and as many bytes.
+// parse parses the payload of a subsystem request: one string, a length of four bytes and
+// that many bytes.
 func parse(payload []byte) (name string, ok bool) {
 	const prefix = 4
 	if len(payload) < prefix {
@@ -99,5 +100,5 @@ func parse(payload []byte) (name string, ok bool) {
 // sendExitStatus tells the client how the subsystem ended (RFC 4254 section 6.10).
 func sendExitStatus(ch ssh.Channel, status uint32) {
 	payload := binary.BigEndian.AppendUint32(nil, status)
-	_, _ = ch.SendRequest("exit-status", false, payload) // a client that is gone needs none
+	_, _ = ch.SendRequest("exit-status", false, payload) // a client that is gone needs no status
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake/handshaketest"
 )
 
-// channel is the client's side of a channel that is served.
+// channel is the client's side of a served channel.
 type channel struct {
 	ssh.Channel
 	requests <-chan *ssh.Request
@@ -29,7 +29,7 @@ type channel struct {
 	panics   int // how often Panicked was called
 }
 
-// serve opens a channel over a connection in memory and serves it.
+// serve opens a channel over an in-memory connection and serves it.
 func serve(t *testing.T, prepare func() (func() uint32, bool)) *channel {
 	t.Helper()
 	return serveIn(context.Background(), t, prepare)
@@ -93,7 +93,7 @@ func (c *channel) ask(t *testing.T, name, payload string) bool {
 
 const sftp = "\x00\x00\x00\x04sftp"
 
-// TestOnce: the subsystem starts once, and its end is told before the channel is closed.
+// TestOnce: the subsystem starts once, and its exit status is sent before the channel is closed.
 func TestOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end, prepared := make(chan uint32), 0
@@ -125,14 +125,14 @@ func TestOnce(t *testing.T) {
 		if !slices.Equal(told, []string{"exit-status\x00\x00\x00\x07"}) {
 			t.Errorf("told %q", told)
 		}
-		refused := slices.Repeat([]event.Reason{event.RequestRefused}, 5) // the environment is no program
+		refused := slices.Repeat([]event.Reason{event.RequestRefused}, 5) // env is not a program
 		if prepared != 1 || !slices.Equal(c.refused, refused) {
 			t.Errorf("prepared %d times, refused %v", prepared, c.refused)
 		}
 	})
 }
 
-// TestUnused: a channel without a subsystem is closed in time, and no sooner.
+// TestUnused: a channel without a subsystem is closed at its timeout, and not before.
 func TestUnused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t, func() (func() uint32, bool) { panic("prepared") })
@@ -147,7 +147,7 @@ func TestUnused(t *testing.T) {
 	})
 }
 
-// TestCannotPrepare: the client reads why, and may try again.
+// TestCannotPrepare: the client is told why, and may try again.
 func TestCannotPrepare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
@@ -180,7 +180,7 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-// TestClientLeaves: the channel's end waits for that of the subsystem.
+// TestClientLeaves: the channel's end waits for the end of the subsystem.
 func TestClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := false

@@ -10,7 +10,7 @@ import (
 // Never is longer than anything.
 const Never = time.Duration(math.MaxInt64)
 
-// after is a time that is later by a duration, at most Never.
+// after returns a time that is later by a duration, at most Never.
 func after(t, d time.Duration) time.Duration {
 	if d > Never-t {
 		return Never
@@ -18,15 +18,15 @@ func after(t, d time.Duration) time.Duration {
 	return t + d
 }
 
-// deadlines know which session is next to be looked at, and when. Times are those of the sweep's clock.
+// deadlines orders sessions by when they have to be checked next. Times are those of the sweep's clock.
 type deadlines struct {
 	mu    sync.Mutex
 	queue dueQueue
-	// again is whether all was called since take: what the sessions that were taken have told may be from before.
+	// again is set if all was called since take: the states of the taken sessions may be outdated.
 	again bool
 }
 
-// at sets when a session is to be looked at. Of one that has been removed it does nothing.
+// at sets when a session is to be checked. It does nothing for a removed session.
 func (d *deadlines) at(w *Watch, due time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -61,7 +61,7 @@ func (d *deadlines) all() {
 	defer d.mu.Unlock()
 	d.again = true
 	for _, w := range d.queue {
-		w.due = 0 // which keeps the order of the queue
+		w.due = 0 // equal deadlines keep the queue in order
 	}
 }
 

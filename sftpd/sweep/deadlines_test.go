@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestDeadlines compares them with a map, whatever is called in whatever order.
+// TestDeadlines compares Deadlines with a map, for random calls in random order.
 func TestDeadlines(t *testing.T) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -43,7 +43,7 @@ func TestDeadlines(t *testing.T) {
 				for _, w := range d.take(when) {
 					got = append(got, w.due)
 				}
-				slices.Sort(want) // the first that is due comes first
+				slices.Sort(want) // the earliest deadline comes first
 				if !slices.Equal(got, want) {
 					t.Fatalf("seed %d: at %d these are due: %v, want %v", seed, when, got, want)
 				}
@@ -73,7 +73,7 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-// TestAfter: a time that is too late to be told is Never.
+// TestAfter: a time too far in the future to be represented is Never.
 func TestAfter(t *testing.T) {
 	const Never = time.Duration(math.MaxInt64)
 	for _, tc := range [][3]time.Duration{

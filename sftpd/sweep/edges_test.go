@@ -9,8 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// TestBusy: a session counts for two passes after it asked for something, and not while it only has an answer to take, for which
-// it goes on being looked at.
+// TestBusy: a session counts as busy for two passes after a request, but not while it only has an answer to be read, for which
+// it remains watched.
 func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -58,7 +58,7 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// TestManySessions: each is looked at for its own sake, whatever becomes of the others.
+// TestManySessions: each session is checked independently of the others.
 func TestManySessions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -84,7 +84,7 @@ func TestManySessions(t *testing.T) {
 	})
 }
 
-// TestClocks: a drift of the wall clock of a tenth of a second is not worth a look, a larger one is, in either direction, and once.
+// TestClocks: a wall-clock drift of a tenth of a second is ignored; a larger one in either direction triggers one check.
 func TestClocks(t *testing.T) {
 	for drift, looks := range map[time.Duration]int{
 		0: 0, 100 * time.Millisecond: 0, 101 * time.Millisecond: 1, -100 * time.Millisecond: 0, -101 * time.Millisecond: 1, -time.Hour: 1,
@@ -112,8 +112,8 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// TestClocksAreTwo: the wall clock is compared with the other, and not that with itself, as it would be with times that have both
-// readings. Simulated times have one.
+// TestClocksAreTwo: the wall clock is compared with the monotonic clock. Comparing times that have both readings would compare
+// the monotonic clock with itself; simulated times have only one reading.
 func TestClocksAreTwo(t *testing.T) {
 	s := New(idleTimeout)
 	if s.Pass(); s.wall.IsZero() || strings.Contains(s.wall.String(), " m=") {
@@ -121,7 +121,7 @@ func TestClocksAreTwo(t *testing.T) {
 	}
 }
 
-// TestWallClock: a pass compares it with the other.
+// TestWallClock: a pass compares the wall clock with the monotonic clock.
 func TestWallClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -136,7 +136,7 @@ func TestWallClock(t *testing.T) {
 	})
 }
 
-// TestEndTakesAWhile: a session that is ended is not looked at again, though its connection still closes.
+// TestEndTakesAWhile: a session that is being ended is not checked again while its connection is closing.
 func TestEndTakesAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, state := range []State{{Over: event.UserRemoved}, {Left: Never, UntilRekey: Never}} {
@@ -150,7 +150,7 @@ func TestEndTakesAWhile(t *testing.T) {
 	})
 }
 
-// TestNotBegun: a connection is no session before its login, however much it sends.
+// TestNotBegun: a connection is not a session before its login, however much it sends.
 func TestNotBegun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -160,7 +160,7 @@ func TestNotBegun(t *testing.T) {
 		if run(s, time.Hour); one.looked > 0 || one.ended != "" {
 			t.Errorf("looked at %d times, %q", one.looked, one.ended)
 		}
-		one.watch.Begin() // which is a sign of life
+		one.watch.Begin() // which counts as activity
 		if s.Pass(); one.looked != 1 || one.ended != event.IdleTimeout {
 			t.Errorf("looked at %d times, %q", one.looked, one.ended)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// session is one whose end a test decides on.
+// session is a session whose end the test decides.
 type session struct {
 	watch   *Watch
 	state   func(now time.Time) State
@@ -46,7 +46,7 @@ func (s *session) Stalled(d time.Duration) bool { return s.stalled != nil && s.s
 
 func (s *session) Panicked(v any) { s.panicked = v; s.panics++ }
 
-// begin watches a session that is used now.
+// begin watches a session that is in use.
 func begin(sweep *Sweep, s *session) *session {
 	s.last, s.watch = time.Now(), sweep.Watch(s)
 	s.watch.Begin()
@@ -99,8 +99,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestIdleSessionsAreNotLookedAt: sessions that do nothing are looked at when they begin and when they end, however many
-// passes there are, and end in time.
+// TestIdleSessionsAreNotLookedAt: idle sessions are checked when they begin and when they end, however many passes there are,
+// and end on time.
 func TestIdleSessionsAreNotLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -127,8 +127,8 @@ func TestIdleSessionsAreNotLookedAt(t *testing.T) {
 	})
 }
 
-// TestEndOfTime: a session's right ends when it does, also if that changed since the session was last looked at, and while it
-// is used.
+// TestEndOfTime: a session ends when its authorization does, even if that time changed since the last check, and even while it
+// is in use.
 func TestEndOfTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -151,8 +151,8 @@ func TestEndOfTime(t *testing.T) {
 	})
 }
 
-// TestChangeWhileLookedAt: what changes after a session has told its state, and before it is known when to look at it again, is
-// not missed.
+// TestChangeWhileLookedAt: a change is not missed if it comes after a session has reported its state and before its next check
+// is scheduled.
 func TestChangeWhileLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -193,7 +193,7 @@ func TestRekeyByTime(t *testing.T) {
 	})
 }
 
-// TestAnswersThatAreNotTaken: a session ends when one has been left for long, and not while it may still be taken.
+// TestAnswersThatAreNotTaken: a session ends when an answer has not been read for long, and not while it may still be read.
 func TestAnswersThatAreNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -201,7 +201,7 @@ func TestAnswersThatAreNotTaken(t *testing.T) {
 		var since time.Time // of the answer
 		one := &session{stalled: func(d time.Duration) bool { return !since.IsZero() && time.Since(since) >= d }}
 		begin(s, one)
-		run(s, 10*time.Second) // it is not looked at any more
+		run(s, 10*time.Second) // it is no longer checked
 		since = time.Now()
 		one.watch.Touch()
 		run(s, 50*time.Second)
@@ -220,7 +220,7 @@ func TestAnswersThatAreNotTaken(t *testing.T) {
 	})
 }
 
-// TestWriteThatBeginsMeanwhile: one that begins while its session is taken out is seen.
+// TestWriteThatBeginsMeanwhile: a write that begins while its session is being removed from the watch is noticed.
 func TestWriteThatBeginsMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -231,7 +231,7 @@ func TestWriteThatBeginsMeanwhile(t *testing.T) {
 			if writing {
 				return d <= time.Minute
 			}
-			if asked++; asked == 2 { // of a pass that finds nothing; then it is taken out
+			if asked++; asked == 2 { // of a pass that finds nothing; then it is removed
 				writing = true
 			}
 			return false
@@ -248,7 +248,7 @@ func TestWriteThatBeginsMeanwhile(t *testing.T) {
 	})
 }
 
-// TestOnePanics: others are looked after all the same.
+// TestOnePanics: the other sessions are checked all the same.
 func TestOnePanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -265,7 +265,7 @@ func TestOnePanics(t *testing.T) {
 	})
 }
 
-// TestWallClockIsSet: all sessions are looked at, for their times may be over by it.
+// TestWallClockIsSet: all sessions are checked, because their times may have passed.
 func TestWallClockIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -282,7 +282,7 @@ func TestWallClockIsSet(t *testing.T) {
 	})
 }
 
-// TestEndedIsForgotten: whoever has ended is not looked at, even if it was about to be.
+// TestEndedIsForgotten: a session that has ended is not checked, even if a check was due.
 func TestEndedIsForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)

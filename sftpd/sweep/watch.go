@@ -6,54 +6,55 @@ import (
 	"time"
 )
 
-// Watch is what a Sweep has of a session.
+// Watch is a session's entry in a Sweep.
 type Watch struct {
 	sweep   *Sweep
 	session Session
-	// active is whether the session is in activity. It is true before Begin, so that Touch does nothing.
+	// active is set while the session is in activity. It is true before Begin, so that Touch does nothing.
 	active atomic.Bool
 
-	// These are guarded by deadlines.mu. place is that in the queue plus one, 0 for none, and gone whether it was removed.
+	// These are guarded by deadlines.mu. place is its index in the queue plus one, 0 for none, and gone is set once it was
+	// removed.
 	due   time.Duration
 	place int
 	gone  bool
 }
 
-// Watch returns the watch of a connection that is not a session yet.
+// Watch returns the watch for a connection that is not a session yet.
 func (s *Sweep) Watch(of Session) *Watch {
 	w := &Watch{sweep: s, session: of}
 	w.active.Store(true)
 	return w
 }
 
-// Begin begins to look after the session.
+// Begin starts watching the session.
 func (w *Watch) Begin() {
 	w.active.Store(false)
 	w.Touch()
 	w.sweep.deadlines.at(w, 0)
 }
 
-// Touch is for whenever something is received or about to be sent. It costs next to nothing.
+// Touch must be called whenever something is received or about to be sent. It costs next to nothing.
 func (w *Watch) Touch() {
 	if !w.active.Load() && w.active.CompareAndSwap(false, true) {
 		w.sweep.activity.add(w)
 	}
 }
 
-// End is for the end of the connection, whether or not it was logged in.
+// End must be called at the end of the connection, whether or not it was logged in.
 func (w *Watch) End() {
 	w.sweep.deadlines.remove(w)
 	w.sweep.activity.remove(w)
 }
 
-// survived is called with a panic, which is not to end all other sessions, nil for none.
+// survived handles a panic, which must not end all other sessions. Nil means none.
 func (w *Watch) survived(v any) {
 	if v != nil {
 		w.session.Panicked(v)
 	}
 }
 
-// activity has the sessions in which something happens: only they have to be looked at all the time.
+// activity has the active sessions: only those need frequent checks.
 type activity struct {
 	mu  sync.Mutex
 	all map[*Watch]struct{}

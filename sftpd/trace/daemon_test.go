@@ -47,7 +47,7 @@ func use(t *testing.T, d *daemontest.Daemon, user, name string) {
 	}
 }
 
-// TestTraces: a login, an upload and a download are one trace, which the audit log leads to.
+// TestTraces: a login, an upload and a download form one trace, to which the audit log refers.
 func TestTraces(t *testing.T) {
 	c := tracetest.Start(t)
 	dir := configtest.New(t)
@@ -56,7 +56,7 @@ func TestTraces(t *testing.T) {
 	use(t, d, "ada", "/untraced")
 	d.WaitAudit(t, "logout", 1)
 	dir.Listener.Tracing = config.Tracing{Endpoint: c.Endpoint, SamplingPercent: 100}
-	d.Reload(t, dir) // no restart is needed
+	d.Reload(t, dir) // without a restart
 	if refused, err := d.Dial("ada", ssh.Password("wrong "+tracedPassword)); err == nil {
 		refused.Close()
 		t.Error("logged in")
@@ -93,7 +93,7 @@ func TestTraces(t *testing.T) {
 	}
 	for name, want := range map[string]map[string]string{
 		"sftp session": {"client.address": "127.0.0.1", "user.name": "ada", "sftp.account": "team/ada"},
-		"login":        {"sftp.methods": "password", "sftp.host_key_algorithm": "ssh-ed25519"},
+		"login":        {"sftp.methods": "Password", "sftp.host_key_algorithm": "ssh-ed25519"},
 		"upload":       {"file.path": "/report.csv", "sftp.bytes_written": "int(7)", "sftp.bytes_read": "int(0)"},
 		"download":     {"file.path": "/report.csv", "sftp.bytes_written": "int(0)", "sftp.bytes_read": "int(7)"},
 	} {
@@ -113,7 +113,7 @@ func TestTraces(t *testing.T) {
 		_, body := d.Get(t, "/metrics")
 		return strings.Contains(body, "sftpd_trace_spans_total{result=\"sent\"} 4\n")
 	})
-	// What has not been sent yet is sent at the end.
+	// Spans that have not been sent yet are sent at shutdown.
 	use(t, d, "ada", "/last")
 	d.Terminate()
 	if err := d.Wait(t, 30*time.Second); err != nil {
@@ -124,8 +124,8 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// TestTracesWithoutCollector: a collector that hangs, or is away, costs sessions nothing, and
-// the end of the daemon a bounded time.
+// TestTracesWithoutCollector: a collector that hangs or is unavailable costs sessions nothing, and delays the daemon's shutdown
+// by a bounded time.
 func TestTracesWithoutCollector(t *testing.T) {
 	hanging := tracetest.Start(t)
 	hanging.Answer(hanging.Hang)

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// The types below are messages of OTLP's trace.proto, and the names of their fields those of
-// the JSON encoding: lowerCamelCase, identifiers in hexadecimal, enums as numbers, and
-// integers of 64 bits as decimal strings (OTLP specification, "JSON Protobuf Encoding").
+// The types below are messages of OTLP's trace.proto, with field names of the JSON encoding:
+// lowerCamelCase, identifiers in hexadecimal, enums as numbers, and integers of 64 bits as
+// decimal strings (OTLP specification, "JSON Protobuf Encoding").
 
-// Values of a span's kind and of a status' code.
+// Values of a span's kind and a status code.
 const (
 	kindInternal = 1
 	kindServer   = 2
@@ -39,7 +39,7 @@ type attribute struct {
 	Value value  `json:"value"`
 }
 
-// value has one of its fields.
+// value has exactly one of its fields set.
 type value struct {
 	String *string `json:"stringValue,omitempty"`
 	Int    *int64  `json:"intValue,string,omitempty"`
@@ -85,7 +85,7 @@ func (s *span) number(key string, v uint64) {
 	s.Attributes = append(s.Attributes, attribute{key, value{Int: &n}})
 }
 
-// request is what surrounds the spans in an ExportTraceServiceRequest of one resource.
+// request is the envelope of the spans in an ExportTraceServiceRequest with one resource.
 type request struct{ head, tail []byte }
 
 func newRequest(r resource, s scope) (request, error) {
@@ -103,7 +103,7 @@ func newRequest(r resource, s scope) (request, error) {
 	}, nil
 }
 
-// body joins encoded spans, with commas in between, into a request.
+// body wraps encoded, comma-separated spans in a request.
 func (r request) body(spans []byte) []byte {
 	out := make([]byte, 0, len(r.head)+len(spans)+len(r.tail))
 	out = append(out, r.head...)

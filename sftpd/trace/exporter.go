@@ -1,6 +1,6 @@
-// Package trace sends spans of SSH connections to a collector of OpenTelemetry. It speaks
+// Package trace sends spans of SSH connections to an OpenTelemetry collector. It speaks
 // OTLP over HTTP in the JSON encoding (OTLP specification, "OTLP/HTTP Request" and "JSON
-// Protobuf Encoding"), with the standard library alone: OpenTelemetry's SDK would cost each
+// Protobuf Encoding"), using only the standard library: OpenTelemetry's SDK would cost each
 // daemon 6 MB of program and 4 MB of memory before the first span.
 package trace
 
@@ -16,14 +16,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// scopeName tells whose spans they are.
+// scopeName identifies the source of the spans.
 const scopeName = "github.com/sftp-operator/sftp-operator/sftpd/trace"
 
-// Results of spans, as the metric has them.
+// Results of spans, as in the metric.
 const (
-	Sent    = "sent"    // the collector took them
+	Sent    = "sent"    // the collector accepted them
 	Dropped = "dropped" // there was no room for more
-	Refused = "refused" // the collector does not want them
+	Refused = "refused" // the collector rejected them
 )
 
 // Exporter sends spans. Nil discards them. It is safe for concurrent use.
@@ -38,14 +38,14 @@ type Exporter struct {
 	// target is nil while nothing is to be sent.
 	target atomic.Pointer[target]
 
-	// These are Run's.
+	// Only Run uses these.
 	sending batch
 	failing bool
 }
 
-// times are constants, but in tests.
+// times are constants except in tests.
 type times struct {
-	// gather is how long spans wait for others, and answer how long an attempt may take.
+	// gather is how long spans wait for others, and answer is how long an attempt may take.
 	gather, answer time.Duration
 	// pause follows an attempt that failed. It doubles up to maxPause.
 	pause, maxPause time.Duration
@@ -58,7 +58,7 @@ var standardTimes = times{
 	pause: 5 * time.Second, maxPause: time.Minute, last: 3 * time.Second,
 }
 
-// target is where spans go, and which.
+// target is where spans go, and which are sampled.
 type target struct {
 	url     string
 	percent int
@@ -71,7 +71,7 @@ func New(version string, count func(result string, spans int), log *slog.Logger)
 		version: version, count: count, log: log, times: standardTimes,
 		queue: newQueue(func(spans int) { count(Dropped, spans) }),
 		client: &http.Client{
-			// One collector, and one request at a time. No proxy: the environment is nobody's setting.
+			// One collector, and one request at a time. No proxy: the environment is not part of the configuration.
 			Transport: &http.Transport{
 				DialContext:     (&net.Dialer{Timeout: standardTimes.answer}).DialContext,
 				MaxIdleConns:    1,
@@ -79,19 +79,19 @@ func New(version string, count func(result string, spans int), log *slog.Logger)
 
 				MaxResponseHeaderBytes: 16 << 10,
 			},
-			// Who can answer for the collector must not send the daemon elsewhere.
+			// A response must not redirect the daemon elsewhere.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
 }
 
-// Configure takes over the settings of a listener. It may change them at any time.
+// Configure applies the settings of a listener. It may be called at any time.
 func (x *Exporter) Configure(l config.Listener) {
 	if l.Tracing.Endpoint == "" {
 		x.target.Store(nil)
 		return
 	}
-	// The names are those that collectors in Kubernetes give pods by their labels
+	// The names are those that collectors in Kubernetes derive from pods' labels
 	// (OpenTelemetry's semantic conventions, "Service attributes" of Kubernetes).
 	s := span{}
 	s.text("service.name", l.Name)
@@ -102,14 +102,14 @@ func (x *Exporter) Configure(l config.Listener) {
 	}
 	r, err := newRequest(resource{s.Attributes}, scope{scopeName, x.version})
 	if err != nil {
-		x.log.Error("traces are off", "error", err) // texts can always be encoded
+		x.log.Error("traces are off", "error", err) // strings can always be encoded
 		x.target.Store(nil)
 		return
 	}
 	x.target.Store(&target{url: l.Tracing.URL(), percent: l.Tracing.SamplingPercent, request: r})
 }
 
-// Run sends spans until ctx ends, and then what is left, for a bounded time.
+// Run sends spans until ctx ends, and then sends what is left, for a bounded time.
 func (x *Exporter) Run(ctx context.Context) {
 	for {
 		select {

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/trace/tracetest"
 )
 
-// counts are what an exporter counts.
+// counts are the counters of an exporter.
 type counts struct {
 	mu sync.Mutex
 	of map[string]int
@@ -33,7 +33,7 @@ func (c *counts) all() map[string]int {
 	return maps.Clone(c.of)
 }
 
-// wait waits until there are as many of a result.
+// wait waits until a result has the given count.
 func (c *counts) wait(t *testing.T, result string, spans int) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); c.all()[result] < spans; time.Sleep(time.Millisecond) {
@@ -54,7 +54,7 @@ func newExporter(t testing.TB, settings config.Tracing) (*Exporter, *counts) {
 	return x, c
 }
 
-// run runs an exporter until the returned function is called, which waits for its end.
+// run runs an exporter until the returned function is called, which waits for it to end.
 func run(t *testing.T, x *Exporter) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -74,7 +74,7 @@ func transfers(x *Exporter, n int) {
 	}
 }
 
-// Everything that is recorded arrives, and is counted once. What is on its way when the daemon ends may arrive twice.
+// Every recorded span arrives, and is counted once. Spans in flight when the daemon ends may arrive twice.
 func TestSend(t *testing.T) {
 	c := tracetest.Start(t)
 	x, count := newExporter(t, config.Tracing{Endpoint: c.Endpoint, SamplingPercent: 100})
@@ -97,8 +97,7 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// A collector that is not there, or has no time, gets the same spans later, and what comes
-// meanwhile waits in a bounded queue.
+// A collector that is unavailable or overloaded gets the same spans later; new ones wait in a bounded queue.
 func TestRetry(t *testing.T) {
 	c := tracetest.Start(t)
 	c.Answer(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
@@ -126,7 +125,7 @@ func TestRetry(t *testing.T) {
 	}
 }
 
-// What a collector does not want is not sent again.
+// Spans that a collector rejects are not sent again.
 func TestRefused(t *testing.T) {
 	for _, code := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusInternalServerError, http.StatusTemporaryRedirect} {
 		c := tracetest.Start(t)
@@ -145,7 +144,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// The end does not wait for a collector that hangs, nor for one that is away.
+// Shutdown does not wait for a collector that hangs or is unavailable.
 func TestEnd(t *testing.T) {
 	c := tracetest.Start(t)
 	c.Answer(c.Hang)

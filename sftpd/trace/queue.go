@@ -3,24 +3,24 @@ package trace
 import "sync"
 
 const (
-	// maxQueued bounds the encoded spans that wait, in bytes. Four times as much is in memory at
-	// most: what waits, with room to grow, what is being sent, and the request that it is in.
+	// maxQueued bounds the encoded spans that wait, in bytes. At most four times as much is in
+	// memory: the queue, with room to grow, what is being sent, and its request.
 	maxQueued = 512 << 10
-	// enough does not wait for more.
+	// enough is the size that is sent without waiting for more.
 	enough = maxQueued / 2
 )
 
-// batch are encoded spans with commas in between.
+// batch has encoded spans, separated by commas.
 type batch struct {
 	spans int
 	data  []byte
 }
 
-// queue is where spans wait to be sent. What does not fit is dropped: a session never waits
-// for a collector.
+// queue is where spans wait to be sent. Spans that do not fit are dropped: a session never
+// waits for a collector.
 type queue struct {
 	dropped func(spans int)
-	// some and full have a value when there is something, and when there is enough.
+	// some and full have a value when there is anything, and when there is enough.
 	some, full chan struct{}
 
 	mu      sync.Mutex
@@ -59,7 +59,7 @@ func (q *queue) take() batch {
 	defer q.mu.Unlock()
 	b := q.waiting
 	q.waiting = batch{}
-	select { // it tells of what is taken
+	select { // it announces what was just taken
 	case <-q.full:
 	default:
 	}
@@ -69,6 +69,6 @@ func (q *queue) take() batch {
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
-	default: // it has a value already
+	default: // it already has a value
 	}
 }

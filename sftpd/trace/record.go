@@ -11,12 +11,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Emit implements event.Sink: it sends the span of a login, a transfer, or the end of a session, if its connection is sampled,
-// and waits for nothing. Of other events there is none, so whoever cannot log in makes no span.
+// Emit implements event.Sink: it sends the span of a login, a transfer, or the end of a session, if its connection is
+// sampled, without blocking. Other events have no spans, so clients that cannot log in cause none.
 //
-// The trace has no state of its own. The root's ID is that of the connection in the audit
-// log, and the trace's ID is the same twice: a line there leads to its trace. Whether it is
-// sampled is decided by the ID, too, so all spans of a connection are, or none.
+// A trace has no state of its own. The root's ID is the connection's ID in the audit log,
+// and the trace's ID is the same twice, so a line there leads to its trace. The ID also
+// decides on sampling, so either all spans of a connection are sampled or none.
 func (x *Exporter) Emit(e event.Event) {
 	if x == nil {
 		return
@@ -51,7 +51,7 @@ func (x *Exporter) Emit(e event.Event) {
 	x.queue.add(data)
 }
 
-// sampled decides by the connection's ID, 16 hexadecimal digits that are random.
+// sampled decides by the connection's ID, 16 random hexadecimal digits.
 func sampled(connection string, percent int) bool {
 	if len(connection) != 16 {
 		return false
@@ -60,9 +60,9 @@ func sampled(connection string, percent int) bool {
 	return err == nil && id%100 < uint64(percent)
 }
 
-// spanOf begins a span of a connection, from its accept until now.
+// spanOf returns a span of a connection, from its accept until now.
 func spanOf(c *event.Connection) (s *span, now time.Time) {
-	// By the monotonic clock: a wall clock that is set must not tear a trace apart.
+	// By the monotonic clock: setting the wall clock must not distort a trace.
 	now = c.Accepted.Add(time.Since(c.Accepted))
 	s = &span{TraceID: c.ID + c.ID, Kind: kindInternal}
 	s.between(c.Accepted, now)
@@ -71,7 +71,7 @@ func spanOf(c *event.Connection) (s *span, now time.Time) {
 	return s, now
 }
 
-// below makes a span one within the session.
+// below makes a span a child of the session.
 func (s *span) below(c *event.Connection) *span {
 	s.ParentSpanID, s.SpanID = c.ID, newID()
 	return s
@@ -128,7 +128,7 @@ func spanOfTransfer(e event.Transfer) *span {
 	return s.below(e.Connection)
 }
 
-// address adds an address and its port. What is not TCP has neither.
+// address adds an address and its port. If it is not TCP, it has neither.
 func (s *span) address(address, port, addrPort string) {
 	a, err := netip.ParseAddrPort(addrPort)
 	if err != nil {
@@ -138,6 +138,6 @@ func (s *span) address(address, port, addrPort string) {
 	s.number(port, uint64(a.Port()))
 }
 
-// newID returns a span's ID. It is no secret, and only has to differ from the others of its
-// trace. An ID of zeros would be none.
+// newID returns a span's ID. It is not secret, and only has to be unique within its trace.
+// An all-zero ID would be invalid.
 func newID() string { return fmt.Sprintf("%016x", rand.Uint64()|1) } //nolint:gosec // see above

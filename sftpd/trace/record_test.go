@@ -16,7 +16,7 @@ import (
 
 const connection = "0123456789abcdef"
 
-// record decodes what is sent of an event.
+// record decodes what is sent for an event.
 func record(t *testing.T, e event.Event) tracetest.Span {
 	t.Helper()
 	x, _ := newExporter(t, config.Tracing{Endpoint: "http://127.0.0.1:1", SamplingPercent: 100})
@@ -28,11 +28,11 @@ func record(t *testing.T, e event.Event) tracetest.Span {
 	return tracetest.Decode(t, x.target.Load().request.body(b.data))[0]
 }
 
-// session is one that was accepted at a time.
+// session is a session that was accepted at a given time.
 func session(accepted time.Time) *event.Connection {
 	return &event.Connection{
 		ID: connection, Accepted: accepted, Source: "192.0.2.7:60734", User: "ada", Account: "team/ada",
-		Methods: []string{"publickey", "password"}, Keys: []string{"SHA256:x"}, ClientVersion: "SSH-2.0-OpenSSH_10.0",
+		Methods: []string{"PublicKey", "Password"}, Keys: []string{"SHA256:x"}, ClientVersion: "SSH-2.0-OpenSSH_10.0",
 	}
 }
 
@@ -55,7 +55,7 @@ func TestSpans(t *testing.T) {
 			map[string]string{
 				"client.address": "192.0.2.7", "client.port": "int(60734)", "network.peer.address": "10.0.0.1", "network.peer.port": "int(7)",
 				"network.transport": "tcp", "network.protocol.name": "ssh", "user.name": "ada", "sftp.account": "team/ada",
-				"sftp.client_version": "SSH-2.0-OpenSSH_10.0", "sftp.methods": "publickey", "sftp.key_fingerprint": "SHA256:x", "sftp.end_reason": "idle_timeout",
+				"sftp.client_version": "SSH-2.0-OpenSSH_10.0", "sftp.methods": "PublicKey", "sftp.key_fingerprint": "SHA256:x", "sftp.end_reason": "idle_timeout",
 			},
 		},
 		{
@@ -63,7 +63,7 @@ func TestSpans(t *testing.T) {
 			event.Login{Connection: c, Algorithms: event.Algorithms{KeyExchange: "k", Cipher: "c", MAC: "m", HostKey: "h", PublicKey: "p"}},
 			tracepb.Span_SPAN_KIND_INTERNAL, time.Hour, tracepb.Status_STATUS_CODE_UNSET,
 			map[string]string{
-				"user.name": "ada", "sftp.account": "team/ada", "sftp.methods": "publickey", "sftp.key_fingerprint": "SHA256:x", "sftp.key_exchange": "k",
+				"user.name": "ada", "sftp.account": "team/ada", "sftp.methods": "PublicKey", "sftp.key_fingerprint": "SHA256:x", "sftp.key_exchange": "k",
 				"sftp.cipher": "c", "sftp.mac": "m", "sftp.host_key_algorithm": "h", "sftp.public_key_algorithm": "p",
 			},
 		},
@@ -114,7 +114,7 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-// Whoever cannot log in makes no span.
+// A failed login makes no span.
 func TestNoSpans(t *testing.T) {
 	x, _ := newExporter(t, config.Tracing{Endpoint: "http://127.0.0.1:1", SamplingPercent: 100})
 	c := session(time.Now())
@@ -128,7 +128,7 @@ func TestNoSpans(t *testing.T) {
 	}
 }
 
-// What a client chose is bounded, and so is a span.
+// Text chosen by a client is truncated, and so is a span.
 func TestLongNames(t *testing.T) {
 	long := strings.Repeat("€", 100_000)
 	c := session(time.Now())
@@ -168,7 +168,7 @@ func TestSampled(t *testing.T) {
 	}
 }
 
-// Without tracing, and of a connection that is not sampled, nothing is allocated.
+// Without tracing, or for a connection that is not sampled, nothing is allocated.
 func TestOffCostsNothing(t *testing.T) {
 	var e event.Event = event.Transfer{Connection: session(time.Now()), File: event.File{Path: "/a", Direction: "upload"}}
 	off, _ := newExporter(t, config.Tracing{})
@@ -180,7 +180,7 @@ func TestOffCostsNothing(t *testing.T) {
 	}
 }
 
-// The cost for a session of what is sent of a transfer, and of what is not.
+// The cost to a session of a transfer that is traced, and of one that is not.
 func BenchmarkRecord(b *testing.B) {
 	var e event.Event = event.Transfer{Connection: session(time.Now()), File: event.File{Path: "/in/report.csv", Direction: "upload"}}
 	for _, percent := range []int{-1, 0, 100} {

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// maxAnswer bounds what is read of an answer, so that the connection can be used again.
+// maxAnswer bounds how much of a response is read so that the connection can be reused.
 const maxAnswer = 64 << 10
 
-// deliver sends what waits, again and again until the collector has answered or ctx ends.
-// The pauses in between grow, and differ among daemons.
+// deliver sends what is queued, and retries until the collector has answered or ctx ends.
+// The pauses in between grow, and differ between daemons.
 func (x *Exporter) deliver(ctx context.Context) {
 	if x.fill(); x.sending.spans == 0 {
 		return
@@ -26,24 +26,24 @@ func (x *Exporter) deliver(ctx context.Context) {
 		if !again {
 			return
 		}
-		wait := max(pause/2+rand.N(pause/2+1), min(after, x.times.maxPause)) //nolint:gosec // no secret
+		wait := max(pause/2+rand.N(pause/2+1), min(after, x.times.maxPause)) //nolint:gosec // not a secret
 		select {
 		case <-ctx.Done():
-			return // sendLast has it
+			return // sendLast handles it
 		case <-time.After(wait):
 		}
 	}
 }
 
-// fill takes what waits, unless there is something that could not be sent yet.
+// fill takes what is queued, unless an earlier batch is still unsent.
 func (x *Exporter) fill() {
 	if x.sending.spans == 0 {
 		x.sending = x.queue.take()
 	}
 }
 
-// attempt sends the batch once. It says whether another attempt may succeed, and after what
-// time the collector wants it, 0 for any.
+// attempt sends the batch once. It reports whether another attempt may succeed, and how
+// long the collector wants it delayed, 0 if it did not say.
 func (x *Exporter) attempt(ctx context.Context) (again bool, after time.Duration) {
 	t := x.target.Load()
 	if t == nil { // it was turned off
@@ -80,7 +80,7 @@ func (x *Exporter) finish(result string) {
 	x.sending = batch{}
 }
 
-// retryable are the answers after which OTLP has a client try again ("Retryable Response Codes").
+// retryable are the responses after which OTLP clients retry ("Retryable Response Codes").
 func retryable(status int) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -103,12 +103,12 @@ func (x *Exporter) post(ctx context.Context, t *target) (status int, after time.
 		return 0, 0, err
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // the code says all
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // the code says it all
 	return resp.StatusCode, retryAfter(resp.Header.Get("Retry-After")), nil
 }
 
-// retryAfter reads a number of seconds (RFC 9110 section 10.2.3). A date is not heeded: the
-// pauses grow by themselves.
+// retryAfter reads a number of seconds (RFC 9110 section 10.2.3). A date is ignored: the
+// pauses grow anyway.
 func retryAfter(header string) time.Duration {
 	seconds, err := strconv.ParseUint(header, 10, 16)
 	if err != nil {

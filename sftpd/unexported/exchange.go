@@ -7,11 +7,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// KeyExchange is a key exchange that x/crypto may be in. While it is, x/crypto keeps 64 packets that are to be sent, and has the
-// sender of the next wait. Its reader sends packets, too: the answer to the end of a channel, for one. When it has to wait, the
-// client's SSH_MSG_KEXINIT is not read if more than 16 packets come before it, and the connection hangs. A client that is far away
-// sends so many before it has heard of the exchange. So what the daemon sends and consumes for files waits for the end of the exchange
-// before x/crypto's places are taken.
+// KeyExchange is a key exchange that x/crypto may be in. While it is, x/crypto queues 64 packets to be sent, and blocks the
+// sender of the next. Its reader sends packets as well, such as the answer to the end of a channel. When it has to wait, the
+// client's SSH_MSG_KEXINIT is not read if more than 16 packets come before it, and the connection hangs. A distant client
+// sends that many before it learns of the exchange. So what the daemon sends and consumes for files waits for the end of the
+// exchange before x/crypto's queue is full.
 type KeyExchange struct {
 	mu     *sync.Mutex
 	ended  *sync.Cond
@@ -19,7 +19,8 @@ type KeyExchange struct {
 	broken *error
 }
 
-// KeyExchangeOf returns the exchanges of a connection, nil if x/crypto is not as it was; TestChannelEndsInKeyExchange would notice.
+// KeyExchangeOf returns the exchanges of a connection, nil if x/crypto has changed, which TestChannelEndsInKeyExchange would
+// detect.
 func KeyExchangeOf(peer ssh.ConnMetadata) *KeyExchange {
 	transport := field(reflect.ValueOf(peer), "transport")
 	e := &KeyExchange{ended: hidden[*sync.Cond](peer, "writeCond")}
@@ -38,7 +39,7 @@ func KeyExchangeOf(peer ssh.ConnMetadata) *KeyExchange {
 	return e
 }
 
-// Wait returns when no exchange is under way, or the connection is broken.
+// Wait returns when no exchange is in progress, or the connection is broken.
 func (e *KeyExchange) Wait() {
 	if e == nil {
 		return

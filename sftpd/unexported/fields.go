@@ -7,7 +7,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// hidden is a field of the transport of a connection, the zero value if there is no such.
+// hidden is a field of the transport of a connection, the zero value if there is none.
 func hidden[T any](peer ssh.ConnMetadata, name string) T {
 	at := address(field(field(reflect.ValueOf(peer), "transport"), name))
 	if !at.IsValid() {
@@ -18,16 +18,16 @@ func hidden[T any](peer ssh.ConnMetadata, name string) T {
 	return v
 }
 
-// address returns a pointer to a field, by which it can be used though it is not exported. It
-// is not valid for a field that is not there.
+// address returns a pointer to a field, through which it can be used although it is
+// unexported. It is invalid for a missing field.
 func address(f reflect.Value) reflect.Value {
 	if !f.IsValid() || !f.CanAddr() {
 		return reflect.Value{}
 	}
-	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())) //nolint:gosec // see the package
+	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())) //nolint:gosec // see the package comment
 }
 
-// field is a field of what v points to, not valid if there is none.
+// field returns a field of what v points to, invalid if there is none.
 func field(v reflect.Value, name string) reflect.Value {
 	if v.Kind() == reflect.Interface {
 		v = v.Elem()

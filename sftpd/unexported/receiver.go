@@ -12,12 +12,12 @@ import (
 const ChannelWindow = 2 << 20
 
 // Receiver is the receiving side of a channel's flow control (RFC 4254 section 5.2). x/crypto
-// credits the client with what [ssh.Channel.Read] has returned, so that the client never has
-// more than 2 MiB on its way. What consumed is increased by is credited with the next Read, which
-// makes the window larger; what is read from Pending is not credited, which makes it smaller.
+// credits the client with what [ssh.Channel.Read] has returned, so that the client never has more
+// than 2 MiB in flight. Adding to consumed is credited with the next Read, which enlarges the
+// window; what is read from Pending is not credited, which shrinks it.
 //
-// A window above 2 MiB has x/crypto credit each Read, however little that returned: it
-// subtracts the window from 2 MiB without a sign. Reads from Pending, added to consumed, are
+// With a window above 2 MiB, x/crypto credits each Read, however little it returned: it
+// subtracts the window from 2 MiB as unsigned. Reads from Pending, added to consumed, are
 // credited together.
 type Receiver struct {
 	// Pending is data that was received and not read.
@@ -25,11 +25,11 @@ type Receiver struct {
 	// mu protects the others.
 	mu       *sync.Mutex
 	window   *uint32 // bytes that the client may still send
-	consumed *uint32 // bytes that were read, and that the client is not credited with yet
+	consumed *uint32 // bytes read and not yet credited to the client
 }
 
-// ReceiverOf returns the receiving side of a channel, nil if x/crypto is not as it was, which
-// TestReceiver and TestWindowGrows would notice. Windows stay at what x/crypto makes them then.
+// ReceiverOf returns the receiving side of a channel, nil if x/crypto has changed, which
+// TestReceiver and TestWindowGrows would detect. Windows then stay at x/crypto's size.
 func ReceiverOf(ch ssh.Channel) *Receiver {
 	v := reflect.ValueOf(ch)
 	r := &Receiver{}
@@ -56,8 +56,8 @@ func ReceiverOf(ch ssh.Channel) *Receiver {
 	return r
 }
 
-// Credit has the client credited with n bytes by the next Read of the channel, and returns
-// with how many in all.
+// Credit makes the next Read of the channel credit the client with n more bytes, and
+// returns the total.
 func (r *Receiver) Credit(n int64) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,7 +65,7 @@ func (r *Receiver) Credit(n int64) int64 {
 	return int64(*r.consumed)
 }
 
-// TakeBack takes back up to n bytes that the client has not been credited with yet, and returns how many.
+// TakeBack takes back up to n bytes not yet credited to the client, and returns how many.
 func (r *Receiver) TakeBack(n int64) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// served is a channel of x/crypto, as a server has it.
+// served is an x/crypto channel as a server has it.
 func served(t *testing.T) ssh.Channel {
 	t.Helper()
 	var lc net.ListenConfig
@@ -57,8 +57,8 @@ func served(t *testing.T) ssh.Channel {
 	return ch
 }
 
-// TestReceiver: x/crypto is as this package takes it to be. Where it is not, windows stay as
-// they are, so that only this test and TestWindowGrows notice.
+// TestReceiver: x/crypto has the structure that this package expects. If it does not, windows keep their size, which only this
+// test and TestWindowGrows would notice.
 func TestReceiver(t *testing.T) {
 	ch := served(t)
 	r := ReceiverOf(ch)

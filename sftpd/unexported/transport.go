@@ -5,12 +5,13 @@ import "golang.org/x/crypto/ssh"
 // PacketsAhead is how many packets x/crypto reads ahead of what it processes.
 const PacketsAhead = 16
 
-// DrainTransport takes what was read ahead on a connection that is closed, until x/crypto's reader finds the connection closed.
+// DrainTransport drains what was read ahead on a connection that is closed, until x/crypto's reader finds the connection
+// closed.
 //
-// x/crypto reads up to PacketsAhead packets ahead, and gives up a login that fails with its reader waiting to hand over the
-// next: forever, with two goroutines and all that they hold. Who sends enough requests at once, the first of them a bad one,
-// would leave as much with each connection. x/crypto has no way to end that, so the channel is found by its name;
-// attack.TestPacketsAhead would notice if it were not.
+// x/crypto reads up to PacketsAhead packets ahead, and abandons a failed login while its reader waits to hand over the next
+// one: forever, with two goroutines and everything they hold. A client that sends enough requests at once, the first one
+// bad, would leak that with each connection. x/crypto cannot end it, so the channel is found by its name;
+// attack.TestPacketsAhead would detect it if that failed.
 func DrainTransport(peer ssh.ConnMetadata) {
 	if packets := hidden[chan []byte](peer, "incoming"); packets != nil {
 		for range packets {
@@ -19,7 +20,7 @@ func DrainTransport(peer ssh.ConnMetadata) {
 }
 
 // KeyExchangeRequests returns the channel by which x/crypto asks itself for a key exchange, nil if
-// it is not as it was; TestRekeyByTime would notice. It is never closed.
+// x/crypto has changed, which TestRekeyByTime would detect. It is never closed.
 func KeyExchangeRequests(peer ssh.ConnMetadata) chan<- struct{} {
 	return hidden[chan struct{}](peer, "requestKex")
 }

@@ -4,59 +4,67 @@ import (
 	"slices"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // maxKeysLogged bounds the fingerprints in one line of the audit log.
 const maxKeysLogged = 16
 
-// Attempts are the credentials of a login that were refused. The zero value is of a login without any.
+// Attempts are the credentials of a login that were refused. The zero value is a login without any.
 type Attempts struct {
 	refusals int
-	// repeated of them are keys that had succeeded before in this login: a client with
-	// several offers them from the first on for each step.
+	// repeated counts keys among them that had succeeded before in this login: for each
+	// factor, a client with several keys offers them from the first one on.
 	repeated int
-	keys     []string     // fingerprints that were offered in vain
-	keyIssue event.Reason // of the last of them
+	keys     []string     // fingerprints that were offered and refused
+	keyIssue event.Reason // of the last one
 	keyUsers []string     // login names that they were for
-	// certificate is what came with the last of them, nil for none, and certified that key.
+	known    []string     // those of them that are refused, and whose own key was offered
+	// certificate is the certificate of the last one, nil for none, and certified its key.
 	certificate *auth.Certificate
 	certified   string
 }
 
-// Keys are the fingerprints of those that were offered in vain, at most 16.
+// Keys are the fingerprints of the keys that were refused, at most 16.
 func (a *Attempts) Keys() []string { return a.keys }
 
-// Certificate is what came with the last of them, nil for none.
+// Certificate is the certificate of the last refused key, nil for none.
 func (a *Attempts) Certificate() *auth.Certificate { return a.certificate }
 
-// KeyUsers are the login names that the keys were for. Each pays for them when the login has failed.
-func (a *Attempts) KeyUsers() []string { return a.keyUsers }
+// KeyUsers are the login names that are penalized for the keys if the login fails: all that they were offered for, except one that is
+// suspended or expired and whose own key was among them. A former partner that keeps trying is no scan, and others may share its address.
+func (a *Attempts) KeyUsers() []string {
+	return slices.DeleteFunc(slices.Clone(a.keyUsers), func(name string) bool { return slices.Contains(a.known, name) })
+}
 
-// Costs reports whether a refusal costs its user's source something at once.
+// Costs reports whether a refusal penalizes its user's source at once.
 func Costs(r auth.Refusal) bool {
-	// Neither of the two is the client's fault.
+	// Neither is the client's fault.
 	return r.Reason != event.PasswordQueueFull && r.Reason != event.CodeOlderThanServer
 }
 
-// Gather takes note of a refused credential, and reports whether that is all until the login ends: of a key. Keys are
-// gathered, since a client with an agent offers them one after another and mostly ends with the right one.
+// Gather records a refused credential, and reports whether it is only logged when the login ends, which is so for
+// keys: a client with an agent offers them one after another and usually ends with the right one.
 func (a *Attempts) Gather(r auth.Refusal) bool {
 	a.refusals++
 	if r.Reason == event.KeyUsedBefore {
 		a.repeated++
 		return true
 	}
-	if r.Method != auth.PublicKey || r.Fingerprint == "" {
+	if r.Step != factor.PublicKey || r.Fingerprint == "" {
 		return false
 	}
-	// A client offers the key of a certificate by itself, too. Why the certificate was
-	// refused says more.
+	// A client also offers the key of a certificate without it. The reason for refusing the
+	// certificate says more.
 	if r.Reason == event.BadSignature || r.Certificate != nil || a.certificate == nil || r.Fingerprint != a.certified {
 		a.keyIssue, a.certificate, a.certified = r.Reason, r.Certificate, r.Fingerprint
 	}
-	if !slices.Contains(a.keyUsers, r.Username) { // no more than tries
+	if !slices.Contains(a.keyUsers, r.Username) { // no more than twice the tries allowed
 		a.keyUsers = append(a.keyUsers, r.Username)
+	}
+	if r.Known && !slices.Contains(a.known, r.Username) {
+		a.known = append(a.known, r.Username)
 	}
 	if len(a.keys) < maxKeysLogged && !slices.Contains(a.keys, r.Fingerprint) {
 		a.keys = append(a.keys, r.Fingerprint)
@@ -64,14 +72,14 @@ func (a *Attempts) Gather(r auth.Refusal) bool {
 	return true
 }
 
-// reason is why a client that exchanged keys did not log in, "" if each refusal has its line. partial is whether a step of
-// the login succeeded.
-func (a *Attempts) reason(maxTries int, partial bool) event.Reason {
+// reason returns why a client that exchanged keys did not log in, "" if each refusal has its line. noneLeft is set
+// if it had no tries left, and partial if a factor succeeded.
+func (a *Attempts) reason(noneLeft, partial bool) event.Reason {
 	switch {
 	case a.keyIssue == event.BadSignature:
 		return a.keyIssue
-	case a.refusals >= maxTries:
-		// A client with a full agent, above all.
+	case noneLeft && a.refusals > 0: // and not for requests with the method "none"
+		// Typically a client with a full agent.
 		return event.MaxTriesReached
 	case partial && a.refusals == a.repeated:
 		return event.NextFactorMissing

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
@@ -17,7 +18,8 @@ func certified(fingerprint string, reason event.Reason, id string) auth.Refusal 
 	return r
 }
 
-// TestKeyIssue: the last key says why, a certificate more than its bare key, and a forged signature more than both.
+// TestKeyIssue: the reason comes from the last key; a certificate takes precedence over its bare key, and a forged signature
+// over both.
 func TestKeyIssue(t *testing.T) {
 	old, bare := certified("a", event.CertificateExpired, "old"), key("a", event.KeyNotRegistered)
 	for name, tc := range map[string]struct {
@@ -31,7 +33,7 @@ func TestKeyIssue(t *testing.T) {
 		"the same again":            {[]auth.Refusal{bare, bare}, event.KeyNotRegistered, "", []string{"a"}},
 		"the same for another user": {[]auth.Refusal{bare, key("a", event.KeyExpired)}, event.KeyExpired, "", []string{"a"}},
 		"a password after a key": {
-			[]auth.Refusal{{Username: "ada", Method: auth.Password, Fingerprint: "a", Reason: event.WrongPassword}}, "", "", nil,
+			[]auth.Refusal{{Username: "ada", Step: factor.Password, Fingerprint: "a", Reason: event.WrongPassword}}, "", "", nil,
 		},
 		"a key and its certificate": {[]auth.Refusal{bare, old}, event.CertificateExpired, "old", []string{"a"}},
 		"a certificate and its key": {[]auth.Refusal{old, bare}, event.CertificateExpired, "old", []string{"a"}},
@@ -46,34 +48,34 @@ func TestKeyIssue(t *testing.T) {
 		"forged, and its key":               {[]auth.Refusal{certified("a", event.BadSignature, "c"), bare}, event.BadSignature, "c", []string{"a"}},
 		"a key and a wrong password":        {[]auth.Refusal{bare, wrong}, event.KeyNotRegistered, "", []string{"a"}},
 		"a key that was used":               {[]auth.Refusal{key("a", event.KeyUsedBefore), key("b", event.KeyExpired)}, event.KeyExpired, "", []string{"b"}},
-		"of an algorithm":                   {[]auth.Refusal{{Method: auth.PublicKey, Reason: event.AlgorithmRefused}}, "", "", nil},
+		"of an algorithm":                   {[]auth.Refusal{{Step: factor.PublicKey, Reason: event.AlgorithmRefused}}, "", "", nil},
 	} {
 		a := after(tc.refusals...)
 		id := ""
 		if c := a.Certificate(); c != nil {
 			id = c.KeyID
 		}
-		if got := a.reason(10, false); got != tc.reason || id != tc.certificate || !slices.Equal(a.Keys(), tc.keys) {
+		if got := a.reason(false, false); got != tc.reason || id != tc.certificate || !slices.Equal(a.Keys(), tc.keys) {
 			t.Errorf("%s: %q with %q of %q, want %q with %q of %q", name, got, id, a.Keys(), tc.reason, tc.certificate, tc.keys)
 		}
 	}
 }
 
-// TestMaxTries: it is why a login ends with the last try, whatever was refused, unless somebody forged.
+// TestMaxTries: a login that ends with the last try has this reason, whatever was refused, unless a signature was forged.
 func TestMaxTries(t *testing.T) {
-	several := []auth.Refusal{wrong, key("a", event.KeyNotRegistered), key("b", event.KeyUsedBefore), {Method: auth.PublicKey, Reason: event.AlgorithmRefused}}
+	several := []auth.Refusal{wrong, key("a", event.KeyNotRegistered), key("b", event.KeyUsedBefore), {Step: factor.PublicKey, Reason: event.AlgorithmRefused}}
 	for _, partial := range []bool{false, true} {
 		a := after(several...)
-		if got := a.reason(4, partial); got != event.MaxTriesReached {
+		if got := a.reason(true, partial); got != event.MaxTriesReached {
 			t.Errorf("with the last try: %q", got)
 		}
-		if got := a.reason(5, partial); got != event.KeyNotRegistered {
+		if got := a.reason(false, partial); got != event.KeyNotRegistered {
 			t.Errorf("with another left: %q", got)
 		}
 	}
 }
 
-// TestListsAreBounded: a line of the audit log has sixteen keys, those that came first, and each user once.
+// TestListsAreBounded: an audit line lists the first sixteen keys, and each user once.
 func TestListsAreBounded(t *testing.T) {
 	var a Attempts
 	var want []string
@@ -91,12 +93,13 @@ func TestListsAreBounded(t *testing.T) {
 	}
 }
 
-// TestOfClosed: what the daemon closed has its reason, whatever the client did, and costs nothing but when its place was wanted.
+// TestOfClosed: a connection closed by the daemon has the daemon's reason, whatever the client did, and is penalized only if
+// its place was needed.
 func TestOfClosed(t *testing.T) {
 	for outcome := range handshake.NotLoggedIn + 1 {
 		for _, reason := range []event.Reason{event.ShuttingDown, event.Displaced, event.InternalError} {
 			for _, exchanged := range []bool{false, true} {
-				e := End{Closed: reason, Failure: handshake.Failure{Outcome: outcome}, Exchanged: exchanged, MaxTries: 6}
+				e := End{Closed: reason, Failure: handshake.Failure{Outcome: outcome}, Exchanged: exchanged}
 				want := Verdict{Telling: Connection, Reason: reason, Penalized: reason == event.Displaced, Penalty: penalty.NoAuth}
 				if exchanged && outcome != handshake.NoCommonAlgorithm {
 					want.Telling = Login

@@ -1,3 +1,3 @@
-// Package verdict judges logins that failed: what to say of each, and what its source pays for it. Values go in, and what is
-// to be done comes out; the server does it.
+// Package verdict classifies failed logins: what to report for each, and how its source is penalized. It is pure; the server
+// carries out its results.
 package verdict

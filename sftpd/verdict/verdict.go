@@ -6,44 +6,42 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 )
 
-// End is how a connection ended that logged nobody in.
+// End describes how a connection without a login ended.
 type End struct {
 	// Closed is why the daemon closed it, "" if it has not.
 	Closed  event.Reason
 	Failure handshake.Failure
-	// Exchanged is whether keys were, and Partial whether a step of the login succeeded.
+	// Exchanged is set if keys were exchanged, and Partial if a factor succeeded.
 	Exchanged, Partial bool
-	// MaxTries is how many credentials the client could have had refused.
-	MaxTries int
 }
 
-// Telling is how much is told of a failed login.
+// Telling is how much is reported about a failed login.
 type Telling int
 
 const (
-	// Nothing, since each refused credential has been told of.
+	// Nothing: each refused credential has already been reported.
 	Nothing Telling = iota
-	// Probe: it is counted as a load balancer's.
+	// Probe: it is counted as a load balancer's probe.
 	Probe
-	// Counted: it is counted only, as there may be many of those who do not get as far as to exchange keys.
+	// Counted: it is only counted, as there may be many clients that do not get as far as exchanging keys.
 	Counted
-	// Connection: it has a line as a connection that was refused.
+	// Connection: it is logged as a refused connection.
 	Connection
-	// Login: it has a line as a login that was refused.
+	// Login: it is logged as a refused login.
 	Login
 )
 
-// Verdict is what becomes of a connection that logged nobody in, besides the credentials that were refused.
+// Verdict is the consequence of a connection without a login, besides those of its refused credentials.
 type Verdict struct {
 	Telling Telling
 	Reason  event.Reason
 	Detail  string
-	// Penalized is whether its source gets a penalty; that of penalty.NoAuth grows with the time for which it held its place.
+	// Penalized is set if its source is penalized; the penalty of penalty.NoAuth grows with the time that it held its place.
 	Penalized bool
 	Penalty   penalty.Event
 }
 
-// byOutcome has those that depend on the outcome only. Those who are Counted never exchanged keys.
+// byOutcome has the verdicts that depend only on the outcome. Counted clients never exchanged keys.
 var byOutcome = map[handshake.Outcome]Verdict{
 	handshake.Silent:        {Telling: Probe},
 	handshake.TimedOut:      {Telling: Login, Reason: event.LoginGraceExceeded, Penalized: true, Penalty: penalty.GraceExceeded},
@@ -52,12 +50,12 @@ var byOutcome = map[handshake.Outcome]Verdict{
 	handshake.Left:          {Telling: Counted, Reason: event.ClientLeft, Penalized: true, Penalty: penalty.NoAuth},
 }
 
-// Of judges a login that ended, by the credentials that were refused.
+// Of returns the verdict on a login that ended, given the credentials that were refused.
 func Of(e End, a *Attempts) Verdict {
 	v, known := byOutcome[e.Failure.Outcome]
 	switch {
 	case e.Closed != "":
-		// Whoever has to give its place up was silent or slow. All other reasons are the daemon's.
+		// A client that lost its place was silent or slow. All other reasons are the daemon's.
 		v = Verdict{Telling: Login, Reason: e.Closed, Penalized: e.Closed == event.Displaced, Penalty: penalty.NoAuth}
 	case !known:
 		v = ofAttempts(e, a)
@@ -69,11 +67,11 @@ func Of(e End, a *Attempts) Verdict {
 }
 
 func ofAttempts(e End, a *Attempts) Verdict {
-	// Refused credentials have had their penalties.
+	// Refused credentials have already been penalized.
 	v := Verdict{Telling: Login, Penalized: a.refusals == 0 && !e.Partial, Penalty: penalty.NoAuth}
 	if e.Failure.Outcome == handshake.NoCommonAlgorithm {
 		v.Reason, v.Detail = event.NoCommonAlgorithm, e.Failure.Err.Error()
-	} else if v.Reason = a.reason(e.MaxTries, e.Partial); v.Reason == "" {
+	} else if v.Reason = a.reason(e.Failure.Outcome == handshake.NoTriesLeft, e.Partial); v.Reason == "" {
 		v.Telling = Nothing
 	}
 	return v

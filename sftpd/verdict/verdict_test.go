@@ -7,16 +7,17 @@ import (
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/penalty"
 )
 
 func key(fingerprint string, reason event.Reason) auth.Refusal {
-	return auth.Refusal{Username: "ada", Method: auth.PublicKey, Fingerprint: fingerprint, Reason: reason}
+	return auth.Refusal{Username: "ada", Step: factor.PublicKey, Fingerprint: fingerprint, Reason: reason}
 }
 
-var wrong = auth.Refusal{Username: "ada", Method: auth.Password, Reason: event.WrongPassword}
+var wrong = auth.Refusal{Username: "ada", Step: factor.Password, Reason: event.WrongPassword}
 
 func after(refusals ...auth.Refusal) *Attempts {
 	var a Attempts
@@ -26,7 +27,7 @@ func after(refusals ...auth.Refusal) *Attempts {
 	return &a
 }
 
-// TestOf: what each end says and costs.
+// TestOf: the reason and penalty of each outcome.
 func TestOf(t *testing.T) {
 	none := errors.New("no common algorithm")
 	free := func(tell Telling, reason event.Reason) Verdict {
@@ -35,7 +36,7 @@ func TestOf(t *testing.T) {
 	paid := func(tell Telling, reason event.Reason, p penalty.Event) Verdict {
 		return Verdict{Telling: tell, Reason: reason, Penalized: true, Penalty: p}
 	}
-	notLoggedIn := handshake.Failure{Outcome: handshake.NotLoggedIn}
+	notLoggedIn, noTriesLeft := handshake.Failure{Outcome: handshake.NotLoggedIn}, handshake.Failure{Outcome: handshake.NoTriesLeft}
 	for name, tc := range map[string]struct {
 		end      End
 		attempts *Attempts
@@ -72,28 +73,28 @@ func TestOf(t *testing.T) {
 			after(),
 			Verdict{Telling: Connection, Reason: event.NoCommonAlgorithm, Detail: none.Error(), Penalized: true, Penalty: penalty.NoAuth},
 		},
-		"said nothing after keys": {End{Failure: notLoggedIn, Exchanged: true, MaxTries: 6}, after(), paid(Login, event.LoginAbandoned, penalty.NoAuth)},
-		"wrong password":          {End{Failure: notLoggedIn, Exchanged: true, MaxTries: 6}, after(wrong), free(Nothing, "")},
+		"said nothing after keys": {End{Failure: notLoggedIn, Exchanged: true}, after(), paid(Login, event.LoginAbandoned, penalty.NoAuth)},
+		"wrong password":          {End{Failure: notLoggedIn, Exchanged: true}, after(wrong), free(Nothing, "")},
 		"too many wrong passwords": {
-			End{Failure: notLoggedIn, Exchanged: true, MaxTries: 2}, after(wrong, wrong), free(Login, event.MaxTriesReached),
+			End{Failure: noTriesLeft, Exchanged: true}, after(wrong, wrong), free(Login, event.MaxTriesReached),
 		},
 		"unknown key": {
-			End{Failure: notLoggedIn, Exchanged: true, MaxTries: 6}, after(key("a", event.KeyNotRegistered)), free(Login, event.KeyNotRegistered),
+			End{Failure: notLoggedIn, Exchanged: true}, after(key("a", event.KeyNotRegistered)), free(Login, event.KeyNotRegistered),
 		},
 		"the last of the keys says why": {
-			End{Failure: notLoggedIn, Exchanged: true, MaxTries: 6}, after(key("a", event.KeyNotRegistered), key("b", event.KeyExpired)), free(Login, event.KeyExpired),
+			End{Failure: notLoggedIn, Exchanged: true}, after(key("a", event.KeyNotRegistered), key("b", event.KeyExpired)), free(Login, event.KeyExpired),
 		},
 		"forged, among too many": {
-			End{Failure: notLoggedIn, Exchanged: true, MaxTries: 2}, after(key("a", event.KeyNotRegistered), key("a", event.BadSignature)), free(Login, event.BadSignature),
+			End{Failure: noTriesLeft, Exchanged: true}, after(key("a", event.KeyNotRegistered), key("a", event.BadSignature)), free(Login, event.BadSignature),
 		},
 		"half of the factors": {
-			End{Failure: notLoggedIn, Exchanged: true, Partial: true, MaxTries: 6}, after(), free(Login, event.NextFactorMissing),
+			End{Failure: notLoggedIn, Exchanged: true, Partial: true}, after(), free(Login, event.NextFactorMissing),
 		},
 		"half of the factors, and its key again": {
-			End{Failure: notLoggedIn, Exchanged: true, Partial: true, MaxTries: 6}, after(key("a", event.KeyUsedBefore)), free(Login, event.NextFactorMissing),
+			End{Failure: notLoggedIn, Exchanged: true, Partial: true}, after(key("a", event.KeyUsedBefore)), free(Login, event.NextFactorMissing),
 		},
 		"half of the factors, and a wrong password": {
-			End{Failure: notLoggedIn, Exchanged: true, Partial: true, MaxTries: 6}, after(wrong), free(Nothing, ""),
+			End{Failure: notLoggedIn, Exchanged: true, Partial: true}, after(wrong), free(Nothing, ""),
 		},
 	} {
 		if got := Of(tc.end, tc.attempts); got != tc.want {
@@ -102,13 +103,13 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// TestGather: keys are told of at the end, everything else at once; a certificate says more than its bare key.
+// TestGather: keys are reported at the end, everything else at once; a certificate takes precedence over its bare key.
 func TestGather(t *testing.T) {
 	var a Attempts
 	if a.Gather(wrong) || !a.Gather(key("a", event.KeyNotRegistered)) || !a.Gather(key("a", event.KeyUsedBefore)) {
 		t.Error("what has a line of its own")
 	}
-	if a.Gather(auth.Refusal{Method: auth.PublicKey, Reason: event.AlgorithmRefused}) {
+	if a.Gather(auth.Refusal{Step: factor.PublicKey, Reason: event.AlgorithmRefused}) {
 		t.Error("a refusal without a key waits")
 	}
 	certified := key("c", event.CertificateExpired)

@@ -10,15 +10,14 @@ const (
 	ReadWrite Access = "ReadWrite"
 	// ReadOnly allows reading, listing and statting.
 	ReadOnly Access = "ReadOnly"
-	// WriteOnly is a drop box: create, write, overwrite, mkdir, rename inside
-	// the mount, set attributes, stat. Content and link targets cannot be read,
-	// names only be listed with [Mount].ListNames, and nothing can be removed or
-	// linked.
+	// WriteOnly is a drop box: create, write, overwrite, mkdir, rename inside the mount,
+	// set attributes, stat. Content and link targets cannot be read, names can be listed
+	// only with [Mount].ListNames, and nothing can be removed or linked.
 	WriteOnly Access = "WriteOnly"
-	// CreateOnly is a drop box where what is there stays: new files and directories
-	// are made, and nothing that exists is written, replaced, renamed or removed. What
-	// the same tree has made can be renamed to a free name, and be given times and
-	// permissions: that is how clients upload. For the rest it is as WriteOnly.
+	// CreateOnly is a drop box that only grows: files and directories can be created, and
+	// nothing that exists is written, replaced, renamed or removed. What the same tree has
+	// created can be renamed to a free name, and get times and permissions, because that is
+	// how clients upload. Otherwise it is like WriteOnly.
 	CreateOnly Access = "CreateOnly"
 )
 
@@ -30,13 +29,13 @@ const (
 	rightRead right = 1 << iota
 	// rightList is listing names and attributes.
 	rightList
-	// rightCreate is making files and directories, and writing to them while the
-	// handle that made them is open.
+	// rightCreate is creating files and directories, and writing to them while the handle
+	// that created them is open.
 	rightCreate
 	// rightWrite is writing, truncating, renaming, setting attributes.
 	rightWrite
-	// rightRemove is unlink and rmdir, and making links: a second name for a
-	// file is a first step to taking it out of a drop box.
+	// rightRemove is unlink and rmdir, and creating links: a second name for a file is the
+	// first step to getting it out of a drop box.
 	rightRemove
 )
 
@@ -65,7 +64,7 @@ func (m *mount) need(want right) error {
 // createsOnly reports whether nothing that exists may be changed.
 func (m *mount) createsOnly() bool { return m.rights&(rightCreate|rightWrite) == rightCreate }
 
-// wants returns the rights that opening a file with these flags takes.
+// wants returns the rights needed to open a file with these flags.
 func wants(flags int) right {
 	var want right
 	if flags&unix.O_ACCMODE != unix.O_WRONLY {

@@ -22,7 +22,7 @@ func TestAccessMatrix(t *testing.T) {
 		}
 	}
 	size := Changes{Set: SetSize, Size: 3}
-	// Letters: w for ReadWrite, r for ReadOnly, o for WriteOnly, c for CreateOnly: who may.
+	// Letters say which modes allow an operation: w for ReadWrite, r for ReadOnly, o for WriteOnly, c for CreateOnly.
 	for _, c := range []struct {
 		name, may string
 		do        func(*Tree) error
@@ -94,7 +94,7 @@ func closeDir(d *Dir) {
 	}
 }
 
-// snapshot describes all that is below dir.
+// snapshot describes everything below dir.
 func snapshot(t testing.TB, dir string) string {
 	t.Helper()
 	var s string

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// attack makes requests that must not reach the outside, and counts.
+// attack makes requests that must not reach the outside, and counts the successes.
 type attack struct {
 	*scene
 	tree, staged  *Tree
@@ -39,7 +39,7 @@ func (a *attack) read(dir string) {
 	a.content("read of "+dir, read(a.tree, dir+"/file"))
 }
 
-// attributes: files outside have another size, and are in another file system.
+// attributes checks that no file outside is reached: those have another size, and are on another file system.
 func (a *attack) attributes(dir string) {
 	a.tries += 5
 	for what, stat := range map[string]func(string) (Attr, error){"stat": a.tree.Stat, "lstat of a directory": func(p string) (Attr, error) {
@@ -71,7 +71,7 @@ func (a *attack) list(dir string) {
 	}
 }
 
-// steal takes a file out by a second name, a rename and a copy in the server.
+// steal tries to get a file out by a hard link, a rename and a copy on the server.
 func (a *attack) steal(dir string) {
 	a.tries += 4
 	if a.tree.Link(dir+"/file", "/stolen") == nil {
@@ -86,7 +86,7 @@ func (a *attack) steal(dir string) {
 	}
 	if a.tree.PosixRename(dir+"/sub", "/stolen-dir") == nil {
 		a.content("rename of a directory in "+dir, read(a.tree, "/stolen-dir/file"))
-		_ = a.tree.PosixRename("/stolen-dir", dir+"/sub") // or it stays, and is replaced when it is empty
+		_ = a.tree.PosixRename("/stolen-dir", dir+"/sub") // otherwise it stays, and is replaced when it is empty
 	}
 	from, err := a.tree.OpenFile(dir+"/file", os.O_RDONLY, 0)
 	if err != nil {
@@ -102,7 +102,7 @@ func (a *attack) steal(dir string) {
 	a.content("copy of "+dir, read(a.tree, "/copy"))
 }
 
-// upload makes files that get their names when they are closed, and breaks some off.
+// upload creates files that get their names when they are closed, and aborts some.
 func (a *attack) upload(dir string) {
 	a.tries += 3
 	for i, name := range []string{"/new", "/file", "/sub/new"} {
@@ -135,7 +135,7 @@ func (a *attack) directories(dir string) {
 	_ = a.tree.Rmdir(dir + "/dir")
 }
 
-// names puts names into a directory, and takes them away.
+// names creates and removes names in a directory.
 func (a *attack) names(dir string) {
 	a.tries += 7
 	_ = a.tree.Link("/mine", dir+"/linked")
@@ -146,7 +146,7 @@ func (a *attack) names(dir string) {
 	}
 	_ = a.tree.Symlink("x", dir+"/sym")
 	_ = a.tree.Remove(dir + "/sym")
-	// What was lost on the way.
+	// What was lost in the process.
 	_ = a.tree.Mkdir(dir+"/sub", 0o755)
 	_ = put(a.tree, dir+"/file", "inside")
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestStatIsTheSystems: all attributes are those that the system has, each different from the others, of a file by its name, its
+// TestStatIsTheSystems: all attributes equal those of the system, each with a distinct value, for a file by its name, its
 // handle and its directory.
 func TestStatIsTheSystems(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
@@ -75,7 +75,7 @@ func TestStatIsTheSystems(t *testing.T) {
 	})
 }
 
-// TestSyntheticDirectory: what exists by configuration alone is a directory of the daemon's that nobody writes to.
+// TestSyntheticDirectory: a directory that exists only by configuration belongs to the daemon and cannot be written to.
 func TestSyntheticDirectory(t *testing.T) {
 	before := time.Now().Unix()
 	tree := open(t, Auto, Mount{Path: "/s/a", Volume: t.TempDir(), Access: ReadWrite}, Mount{Path: "/s/b/c", Volume: t.TempDir(), Access: ReadWrite})
@@ -91,7 +91,7 @@ func TestSyntheticDirectory(t *testing.T) {
 			"setstat": tree.Setstat(p, Changes{Set: SetTimes}), "rmdir": tree.Rmdir(p), "remove": tree.Remove(p), "rename": tree.Rename(p, "/s/a/x"),
 			"symlink": tree.Symlink("x", p), "rename onto it": tree.PosixRename("/s/a", p),
 		} {
-			if err != ErrMountPoint { //nolint:errorlint // the very one
+			if err != ErrMountPoint { //nolint:errorlint // the identical error
 				t.Errorf("%s of %s: %v", what, p, err)
 			}
 		}
@@ -102,7 +102,7 @@ func TestSyntheticDirectory(t *testing.T) {
 	for what, err := range map[string]error{
 		"mkdir": tree.Mkdir("/s/x", 0o755), "symlink": tree.Symlink("x", "/s/x"), "open": second(tree.OpenFile("/s/x", create, 0o644)),
 	} {
-		if err != ErrAccess { //nolint:errorlint // the very one
+		if err != ErrAccess { //nolint:errorlint // the identical error
 			t.Errorf("%s in it: %v", what, err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestSyntheticDirectory(t *testing.T) {
 	}
 }
 
-// TestChangesOfAttributes: each field is set or refused for itself, and an error is told however many others were set.
+// TestChangesOfAttributes: each field is set or refused independently, and an error is returned however many others were set.
 func TestChangesOfAttributes(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		for _, byHandle := range []bool{false, true} {
@@ -183,7 +183,7 @@ func TestChangesOfAttributes(t *testing.T) {
 	})
 }
 
-// TestAttributesOfRoots: the root of a mount takes times, and its mode stays.
+// TestAttributesOfRoots: the times of a mount's root can be set, but not its mode.
 func TestAttributesOfRoots(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := home(t, r)
@@ -213,7 +213,7 @@ func TestAttributesOfRoots(t *testing.T) {
 	})
 }
 
-// TestRightsOfAHandle: what a handle may set is what it was opened for, in a mount that allows it.
+// TestRightsOfAHandle: a handle can change only what it was opened for, in a mount that allows it.
 func TestRightsOfAHandle(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "f", "content")
@@ -231,7 +231,7 @@ func TestRightsOfAHandle(t *testing.T) {
 		{rw, os.O_RDONLY, Changes{Set: SetSize | SetMode, Mode: 0o640}, ErrAccess, 0o640},
 		{ro, os.O_RDONLY, Changes{Set: SetMode, Mode: 0o640}, ErrAccess, 0o600},
 		{ro, os.O_RDONLY, Changes{}, ErrAccess, 0o600},
-		{rw, os.O_RDONLY | unix.O_DIRECTORY | unix.O_PATH, Changes{Set: SetMode, Mode: 0o640}, nil, 0o640}, // flags of no OPEN
+		{rw, os.O_RDONLY | unix.O_DIRECTORY | unix.O_PATH, Changes{Set: SetMode, Mode: 0o640}, nil, 0o640}, // flags that no OPEN has
 	} {
 		if err := os.Chmod(filepath.Join(dir, "f"), 0o600); err != nil {
 			t.Fatal(err)
@@ -250,7 +250,7 @@ func TestRightsOfAHandle(t *testing.T) {
 	}
 }
 
-// TestModeOfAFile: a new file has the permissions that were asked for, less the umask, and no other bits.
+// TestModeOfAFile: a new file has the requested permissions less the umask, and no other bits.
 func TestModeOfAFile(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o027))
 	for _, u := range []Uploads{{}, {OnClose: true}} {

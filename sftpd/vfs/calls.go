@@ -6,16 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The calls here are those of golang.org/x/sys/unix, which copies names and lists
-// of buffers to the heap for each call. A listing makes one for each entry, an
-// upload one for each batch.
+// These replace calls of golang.org/x/sys/unix, which copies names and lists of buffers to
+// the heap for each call. A listing makes one for each entry, an upload one for each batch.
 
-// maxParts is how many buffers one writev takes. An input of small WRITEs may hold
-// more; beyond this a call costs nothing against its data.
+// maxParts is how many buffers one writev takes. An input of small WRITEs may hold more;
+// beyond this, the cost of a call is negligible.
 const maxParts = 16
 
-// writev writes parts, at most maxParts, at offset off, or where O_APPEND has it
-// with append set, and returns how many bytes it wrote. That may be fewer than
+// writev writes parts, at most maxParts, at offset off, or at the end of the file
+// (O_APPEND) if append is set, and returns how many bytes it wrote. That may be fewer than
 // there are, and is 0 after an error.
 func writev(fd int, parts [][]byte, off int64, appending bool) int {
 	var list [maxParts]unix.Iovec
@@ -49,7 +48,7 @@ func writev(fd int, parts [][]byte, off int64, appending bool) int {
 	}
 }
 
-// lstatName is lstatAt for a name that ends in NUL where it lies.
+// lstatName is lstatAt for a name that is NUL-terminated in place.
 func lstatName(dirfd int, name *byte, st *unix.Stat_t) error {
 	for {
 		_, _, errno := unix.Syscall6(unix.SYS_NEWFSTATAT, uintptr(dirfd), uintptr(unsafe.Pointer(name)), //nolint:gosec // see above

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Mkdir makes a directory with the permissions of mode, less the umask.
+// Mkdir creates a directory with the permissions in mode minus the umask.
 func (t *Tree) Mkdir(p string, mode uint32) error {
 	pl, par, err := t.entry(p, rightCreate, free)
 	if errors.Is(err, ErrMountPoint) || errors.Is(err, ErrDots) {
@@ -24,8 +24,8 @@ func (t *Tree) Mkdir(p string, mode uint32) error {
 	return nil
 }
 
-// refuseSynthetic turns "not found" into "not allowed" for a name to be made
-// directly in a synthetic directory, which does exist.
+// refuseSynthetic turns "not found" into "not allowed" for a name to be created directly in
+// a synthetic directory, which does exist.
 func (t *Tree) refuseSynthetic(p string, err error) error {
 	if err == unix.ENOENT {
 		if pl, e := t.locate(p); e == nil && pl.node == nil && pl.m == nil {
@@ -35,8 +35,8 @@ func (t *Tree) refuseSynthetic(p string, err error) error {
 	return err
 }
 
-// Rmdir removes an empty directory and nothing else. What interrupted uploads left
-// does not count: its owner sees none of it.
+// Rmdir removes an empty directory and nothing else. Leftovers of interrupted uploads do
+// not count, because users do not see them.
 func (t *Tree) Rmdir(p string) error {
 	_, par, err := t.entry(p, rightRemove, there)
 	if err != nil {
@@ -47,7 +47,7 @@ func (t *Tree) Rmdir(p string) error {
 		if err := par.isDir(); err != nil {
 			return err
 		}
-		return unix.EINVAL // as rmdir(2)
+		return unix.EINVAL // like rmdir(2)
 	}
 	rmdir := func() error { return unix.Unlinkat(par.fd, par.name, unix.AT_REMOVEDIR) }
 	if err = retry(rmdir); err == unix.ENOTEMPTY && t.dropKept(par) {
@@ -67,12 +67,12 @@ func (t *Tree) Remove(p string) error {
 		return err
 	}
 	if par.dot {
-		return unix.EISDIR // as unlink(2)
+		return unix.EISDIR // like unlink(2)
 	}
 	err = retry(func() error { return unix.Unlinkat(par.fd, par.name, 0) })
 	switch err {
 	case nil:
-		_ = t.forgetKept(par) // mostly there is none
+		_ = t.forgetKept(par) // usually there is none
 	case unix.ENOENT:
 		err = t.forgetKept(par)
 	}
@@ -100,7 +100,7 @@ func (t *Tree) Link(oldp, newp string) error {
 // pair resolves the two names of a rename or link, which must be in one mount.
 func (t *Tree) pair(oldp, newp string, want right, n name) (from, to parent, err error) {
 	a, from, err := t.entry(oldp, want, there)
-	if err == ErrAccess { //nolint:errorlint // the refusal itself
+	if err == ErrAccess { //nolint:errorlint // the error to return
 		if _, to, err := t.entry(newp, want, n); err == nil {
 			to.close()
 		} else if !errors.Is(err, unix.EACCES) {
@@ -122,8 +122,8 @@ func (t *Tree) pair(oldp, newp string, want right, n name) (from, to parent, err
 	return from, to, nil
 }
 
-// Symlink makes a link at p. An absolute target is a virtual path and must lie
-// in the mount of p; see the package documentation.
+// Symlink creates a link at p. An absolute target is a virtual path and must be in the
+// mount of p; see the package documentation.
 func (t *Tree) Symlink(target, p string) error {
 	if err := checkTarget(target); err != nil {
 		return err
@@ -149,8 +149,8 @@ func (t *Tree) Symlink(target, p string) error {
 	return retry(func() error { return unix.Symlinkat(target, par.fd, par.name) })
 }
 
-// checkTarget refuses a link's target that no path could be. A link would be a way
-// to the names of uploads in progress, too.
+// checkTarget rejects link targets that no path could have. A link could also be a way to
+// reach the names of uploads in progress.
 func checkTarget(target string) error {
 	if err := checkPath(target); err != nil {
 		return err
@@ -163,7 +163,7 @@ func checkTarget(target string) error {
 	return nil
 }
 
-// Readlink returns the target of the link at p, EINVAL if it is no link.
+// Readlink returns the target of the link at p, EINVAL if it is not a link.
 func (t *Tree) Readlink(p string) (string, error) {
 	pl, err := t.locate(p)
 	switch {

@@ -6,11 +6,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CopyTo copies up to n bytes from offset off of f to offset dstOff of dst, in
-// the kernel where it can, and returns how many; 0 with io.EOF at the end of f.
-// One call copies a part, so that the caller can stop in between. The files
-// must differ, but may be in two mounts: a copy is no more than a read and a
-// write, and both were allowed when the files were opened.
+// CopyTo copies up to n bytes from offset off of f to offset dstOff of dst, in the kernel
+// where it can, and returns how many it copied; 0 with io.EOF at the end of f. One call
+// copies a part, so that the caller can stop in between. The files must differ, but may be
+// in different mounts: a copy is just a read and a write, and both were allowed when the
+// files were opened.
 func (f *File) CopyTo(dst *File, off, dstOff, n int64) (int64, error) {
 	if !f.Readable() || !dst.Writable() {
 		return 0, ErrAccess
@@ -21,6 +21,7 @@ func (f *File) CopyTo(dst *File, off, dstOff, n int64) (int64, error) {
 	if off < 0 || dstOff < 0 || n < 0 {
 		return 0, unix.EINVAL
 	}
+	dst.sum.replaced()
 	if dst.flags&unix.O_APPEND == 0 {
 		from, to := off, dstOff
 		var done int

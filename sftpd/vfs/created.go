@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// created are the names that a tree has made in mounts with [CreateOnly]. Clients give a
-// file its name when it is complete, and its times after that: what a connection has just
-// made it may still rename and touch, and nothing else.
+// created has the names that a tree has created in mounts with [CreateOnly]. Clients give a
+// file its final name when it is complete, and set its times after that: a connection may
+// still rename and touch what it has just created, and nothing else.
 type created struct {
 	mu    sync.Mutex
 	files map[createdName]identity
@@ -30,7 +30,7 @@ func (c *created) key(par parent) (createdName, bool) {
 	return createdName{identityOf(&st), par.name}, true
 }
 
-// add notes a name as this tree's.
+// add records a name as created by this tree.
 func (c *created) add(par parent, id identity) {
 	key, ok := c.key(par)
 	if !ok {
@@ -50,7 +50,7 @@ func (c *created) add(par parent, id identity) {
 	c.files[key] = id
 }
 
-// has reports whether an entry is what this tree has made under its name.
+// has reports whether an entry is the one that this tree created under its name.
 func (c *created) has(par parent) bool {
 	key, ok := c.key(par)
 	if !ok {
@@ -62,7 +62,7 @@ func (c *created) has(par parent) bool {
 	return ok && isNamed(par.fd, par.name, id)
 }
 
-// moved gives an entry another name.
+// moved changes an entry's name.
 func (c *created) moved(from, to parent) {
 	key, ok := c.key(from)
 	if !ok {
@@ -77,8 +77,8 @@ func (c *created) moved(from, to parent) {
 	}
 }
 
-// ofOwn reports whether a change that needs want is one of an entry that this tree has
-// made: [CreateOnly] allows it.
+// ofOwn reports whether a change that needs want concerns an entry that this tree has
+// created, which [CreateOnly] allows.
 func (t *Tree) ofOwn(pl place) bool {
 	if !pl.m.createsOnly() {
 		return false
@@ -91,7 +91,7 @@ func (t *Tree) ofOwn(pl place) bool {
 	return t.created.has(par)
 }
 
-// madeDir notes a directory that was made.
+// madeDir records a directory that was created.
 func (t *Tree) madeDir(pl place, par parent) {
 	var st unix.Stat_t
 	if pl.m.createsOnly() && lstatAt(par.fd, par.name, &st) == nil {
@@ -100,7 +100,7 @@ func (t *Tree) madeDir(pl place, par parent) {
 }
 
 // openNew opens a file in a mount where files can only be created, so that no OPEN reaches
-// one that is there: neither under its name nor what is left of an interrupted upload.
+// an existing one, neither by its name nor as the leftover of an interrupted upload.
 func (t *Tree) openNew(pl place, flags int, mode uint32) (*File, error) {
 	flags = flags&^unix.O_TRUNC | unix.O_EXCL
 	var f *File
@@ -118,5 +118,5 @@ func (t *Tree) openNew(pl place, flags int, mode uint32) (*File, error) {
 		t.created.add(par, f.id)
 		par.close()
 	}
-	return f.synced(t.staging.Sync), nil
+	return f, nil
 }

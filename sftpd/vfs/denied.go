@@ -6,18 +6,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A request that the access mode does not allow is answered as by a POSIX system on a
-// read-only file system: what is wrong with its name comes first. Clients rely on it, for
-// example those that make the directories of a path and pass over the ones that exist. It
-// shows nothing that STAT and LSTAT do not show in every mode.
+// A request that the access mode does not allow is answered like on a read-only POSIX file
+// system: errors of the name come first. Clients rely on it, for example those that create
+// the directories of a path and skip existing ones. It reveals nothing that STAT and LSTAT
+// do not reveal in every mode.
 
-// name says what a request needs of a name.
+// name says what a request requires of a name.
 type name uint8
 
 const (
-	there    name = iota // it exists, a link as itself
-	followed             // it exists, behind links
-	free                 // it does not, and its directory does
+	there    name = iota // it exists, links not followed
+	followed             // it exists, links followed
+	free                 // it does not exist, and its directory does
 	anyName              // its directory exists
 )
 
@@ -48,7 +48,7 @@ func (t *Tree) denied(pl place, n name) error {
 	return ErrAccess
 }
 
-// deniedOpen is denied for an OPEN with these flags.
+// deniedOpen returns what denied returns, for an OPEN with these flags.
 func (t *Tree) deniedOpen(pl place, flags int) error {
 	switch {
 	case flags&unix.O_CREAT != 0 && flags&unix.O_EXCL != 0:
@@ -68,7 +68,7 @@ func (t *Tree) deniedOpen(pl place, flags int) error {
 	return ErrAccess
 }
 
-// deniedList is denied for an OPENDIR.
+// deniedList returns what denied returns, for an OPENDIR.
 func (t *Tree) deniedList(pl place) error {
 	if pl.node != nil {
 		return ErrAccess
@@ -83,7 +83,7 @@ func (t *Tree) deniedList(pl place) error {
 	return ErrAccess
 }
 
-// deniedSetstat is denied for a SETSTAT.
+// deniedSetstat returns what denied returns, for a SETSTAT.
 func (t *Tree) deniedSetstat(pl place, nofollow int) error {
 	switch {
 	case pl.node != nil:
@@ -94,7 +94,7 @@ func (t *Tree) deniedSetstat(pl place, nofollow int) error {
 	return t.denied(pl, followed)
 }
 
-// deniedReadlink is denied for a READLINK.
+// deniedReadlink returns what denied returns, for a READLINK.
 func (t *Tree) deniedReadlink(pl place) error {
 	a, err := pl.stat(unix.O_NOFOLLOW)
 	switch {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDeniedNames: what is wrong with a name is said before that the access mode denies the request.
+// TestDeniedNames: an invalid name is reported in preference to the access mode's denial.
 func TestDeniedNames(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		dir := t.TempDir()
@@ -88,7 +88,7 @@ func TestDeniedNames(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// TestCreateOnly: what is there stays as it is, and uploads work as clients make them.
+// TestCreateOnly: existing files do not change, and uploads work the way clients make them.
 func TestCreateOnly(t *testing.T) {
 	for name, u := range map[string]Uploads{"Immediate": {}, "OnClose": {OnClose: true}} {
 		t.Run(name, func(t *testing.T) { resolvers(t, func(t *testing.T, r Resolver) { createOnly(t, r, u) }) })
@@ -159,7 +159,7 @@ func createOnly(t *testing.T, r Resolver, u Uploads) {
 			t.Errorf("%s: %v, want %v", c.what, c.got, c.want)
 		}
 	}
-	// A name that became another file's is no more the connection's own.
+	// A name that now belongs to another file no longer counts as the connection's own.
 	if err := os.WriteFile(filepath.Join(dir, "other"), []byte("theirs"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func createOnly(t *testing.T, r Resolver, u Uploads) {
 	if got := read(open(t, r, Mount{Path: "/", Volume: dir, Access: ReadOnly}), "/old"); got != "old" {
 		t.Errorf("the old file has %q", got)
 	}
-	if u.OnClose { // an interrupted upload is not continued, but made anew
+	if u.OnClose { // an interrupted upload is not resumed, but started over
 		f, err := mine.OpenFile("/late", os.O_WRONLY|os.O_CREATE, 0o600)
 		if err != nil {
 			t.Fatal(err)

@@ -21,7 +21,7 @@ type Dir struct {
 	end     int
 	special int // next of ".", ".." and the mount points, before all others
 	ended   bool
-	st      unix.Stat_t // of the entry at hand
+	st      unix.Stat_t // of the current entry
 }
 
 // Entry is one name of a directory.
@@ -34,11 +34,11 @@ type Entry struct {
 // thousand entries.
 const direntBytes = 32 << 10
 
-// direntPool holds buffers that are in use only while a listing goes on.
+// direntPool holds buffers that are in use only during a listing.
 var direntPool = sync.Pool{New: func() any { return new([direntBytes]byte) }}
 
-// OpenDir opens the directory at p for listing. A mount that may not be listed
-// but has mount points in it shows those alone.
+// OpenDir opens the directory at p for listing. A mount that may not be listed but contains
+// mount points shows only those.
 func (t *Tree) OpenDir(p string) (*Dir, error) {
 	pl, err := t.locate(p)
 	switch {
@@ -51,7 +51,7 @@ func (t *Tree) OpenDir(p string) (*Dir, error) {
 	}
 	mountPointsOnly := false
 	if pl.m.need(rightList) != nil {
-		if pl.node == nil || len(pl.node.children) == 0 {
+		if pl.node == nil || !pl.node.listed() {
 			return nil, t.deniedList(pl)
 		}
 		mountPointsOnly = true
@@ -67,9 +67,9 @@ func (t *Tree) OpenDir(p string) (*Dir, error) {
 	return &Dir{t: t, path: p, n: pl.node, fd: fd, ended: mountPointsOnly}, nil
 }
 
-// Next sets e to the next entry, or returns io.EOF after the last one. It
-// starts with "." and "..". Mount points follow, then the directory's entries in
-// its own order, less those that mount points hide.
+// Next sets e to the next entry, or returns io.EOF after the last one. It starts with "."
+// and "..". Mount points follow, then the directory's entries in its own order, except
+// those that mount points hide.
 func (d *Dir) Next(e *Entry) error {
 	if done, err := d.nextSpecial(e); done {
 		return err
@@ -87,7 +87,7 @@ func (d *Dir) Next(e *Entry) error {
 		}
 		// The name is followed by NUL in the block that the kernel wrote.
 		if err := lstatName(d.fd, &name[0], &d.st); err != nil {
-			continue // gone meanwhile; OpenSSH leaves out what it cannot stat, too
+			continue // gone meanwhile; OpenSSH also leaves out what it cannot stat
 		}
 		e.Name, e.Attr = name, attrOf(&d.st)
 		return nil
@@ -98,6 +98,10 @@ func (d *Dir) Next(e *Entry) error {
 // nextSpecial sets e to an entry that comes before those read from the disk.
 func (d *Dir) nextSpecial(e *Entry) (bool, error) {
 	i := d.special - 2
+	for d.n != nil && i >= 0 && i < len(d.n.children) && d.n.children[i].internal() {
+		d.special++
+		i++
+	}
 	if d.n == nil && i >= 0 || d.n != nil && i >= len(d.n.children) {
 		if d.fd < 0 {
 			d.ended = true
@@ -121,9 +125,8 @@ func (d *Dir) nextSpecial(e *Entry) (bool, error) {
 	return true, err
 }
 
-// statParent goes by the path: ".." of the descriptor is outside of the tree if the
-// directory has been moved there. Who has no parent any more, or none with attributes that can be
-// had, shows its own.
+// statParent uses the path: the descriptor's ".." is outside the tree if the directory has been
+// moved there. A directory without a parent whose attributes can be read shows its own.
 func (d *Dir) statParent() (Attr, error) {
 	path := d.path
 	if path == "" {
@@ -159,8 +162,8 @@ func (d *Dir) fill() error {
 	return err
 }
 
-// dirent takes one struct linux_dirent64 (getdents64(2)) off the block and
-// returns its name, without the NUL that ends it there.
+// dirent consumes one struct linux_dirent64 (getdents64(2)) of the block and returns its
+// name, without the terminating NUL.
 func (d *Dir) dirent() []byte {
 	rec := d.buf[d.pos:d.end]
 	size := int(binary.NativeEndian.Uint16(rec[16:]))

@@ -13,20 +13,21 @@ type File struct {
 	flags int
 	m     *mount
 	id    identity
-	sync  bool    // Uploads.Sync
-	up    *upload // nil unless it is new, or replaces another
-	// created and truncated: by this opening.
+	sync  bool      // Uploads.Sync
+	up    *upload   // nil unless it is new, or replaces another
+	rec   *recorded // nil without a journal, or if it is only read
+	sum   *checksum // nil without Uploads.Checksum, or if it is neither written nor staged
+	// created and truncated: by this open.
 	created, truncated bool
 }
 
 // openFlags are the open(2) flags that callers may pass.
 const openFlags = unix.O_ACCMODE | unix.O_APPEND | unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC
 
-// OpenFile opens the regular file at p. flags are those of open(2): the access
-// mode, O_APPEND, O_CREAT, O_EXCL and O_TRUNC; others are ignored. mode holds
-// the permissions of a new file, less the umask. Anything but a regular file
-// gives [ErrNotRegular], directories EISDIR, and neither FIFOs nor devices
-// block.
+// OpenFile opens the regular file at p. flags are those of open(2): the access mode,
+// O_APPEND, O_CREAT, O_EXCL and O_TRUNC; others are ignored. mode is the permissions of a
+// new file, minus the umask. Anything but a regular file gives [ErrNotRegular], directories
+// EISDIR, and neither FIFOs nor devices block.
 func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
 	flags &= openFlags
 	pl, err := t.locate(p)
@@ -42,7 +43,11 @@ func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
 		return nil, unix.ENOENT
 	}
 	if pl.m.createsOnly() && flags&unix.O_CREAT != 0 && flags&unix.O_ACCMODE == unix.O_WRONLY {
-		return t.openNew(pl, flags, mode)
+		if err := t.recordable(); err != nil {
+			return nil, err
+		}
+		f, err := t.openNew(pl, flags, mode)
+		return t.begun(f, p), err
 	}
 	if pl.m.need(wants(flags)) != nil {
 		return nil, t.deniedOpen(pl, flags)
@@ -50,29 +55,40 @@ func (t *Tree) OpenFile(p string, flags int, mode uint32) (*File, error) {
 	if flags&unix.O_ACCMODE == unix.O_RDONLY && flags&(unix.O_CREAT|unix.O_TRUNC) == 0 {
 		return openRegular(pl, flags, mode)
 	}
+	if err := t.recordable(); err != nil {
+		return nil, err
+	}
 	if t.staging.OnClose {
 		if f, err := t.staging.open(pl, flags, mode, t.turn); f != nil || err != nil {
-			return f.synced(t.staging.Sync), err
+			return t.begun(f, p), err
 		}
 	}
 	f, err := t.openInPlace(pl, flags, mode)
-	return f.synced(t.staging.Sync), err
+	return t.begun(f, p), err
 }
 
-func (f *File) synced(sync bool) *File {
-	if f != nil {
-		f.sync = sync
+// begun prepares a file for its end, if there is one.
+func (t *Tree) begun(f *File, p string) *File {
+	if f == nil {
+		return nil
+	}
+	f.sync = t.staging.Sync
+	if t.staging.Checksum && (f.Writable() || f.Staged()) && f.sum == nil {
+		f.sum = new(checksum)
+	}
+	if t.journal != nil && f.Writable() {
+		f.rec = &recorded{journal: t.journal, path: Clean(t.absolute(p))}
 	}
 	return f
 }
 
-// openInPlace opens a file for writing under its name. Whether that makes a file has to
-// be known: for the log, and because such a file may not be meant to outlive a broken
-// connection.
+// openInPlace opens a file for writing under its name. It has to know whether that creates
+// a file: for the log, and because such a file may have to be removed if the connection
+// breaks.
 func (t *Tree) openInPlace(pl place, flags int, mode uint32) (*File, error) {
 	exists := flags &^ unix.O_CREAT
 	if flags&unix.O_CREAT != 0 {
-		f, err := openRegular(pl, flags|unix.O_EXCL, mode)
+		f, err := t.openReadable(pl, flags|unix.O_EXCL, mode)
 		if err == nil {
 			return t.made(pl, f, flags)
 		}
@@ -80,20 +96,20 @@ func (t *Tree) openInPlace(pl place, flags int, mode uint32) (*File, error) {
 			return nil, err
 		}
 	}
-	f, err := openRegular(pl, exists, 0)
+	f, err := t.openReadable(pl, exists, 0)
 	switch {
 	case err == nil:
 		f.flags, f.truncated = flags, flags&unix.O_TRUNC != 0
-	case err == unix.ENOENT && flags&unix.O_CREAT != 0: // a link to a name that is free
-		if f, err = openRegular(pl, flags, mode); err == nil {
+	case err == unix.ENOENT && flags&unix.O_CREAT != 0: // a link to a missing name
+		if f, err = t.openReadable(pl, flags, mode); err == nil {
 			f.created = true
 		}
 	}
 	return f, err
 }
 
-// made notes that a file was made by this opening. If it matters later, its directory
-// stays open: to remove the file if it is not completed, or to sync its name.
+// made records that this open created a file. If needed later, its directory stays open: to
+// remove the file if it is not completed, or to sync its name.
 func (t *Tree) made(pl place, f *File, flags int) (*File, error) {
 	f.flags, f.created = flags, true
 	if !t.staging.DeleteIncomplete && !t.staging.Sync {
@@ -109,6 +125,20 @@ func (t *Tree) made(pl place, f *File, flags int) (*File, error) {
 	}
 	_ = f.Close() // err is the one to report
 	return nil, err
+}
+
+// openReadable is openRegular, but what a client only writes is opened so that its checksum can be read, too, if the volume
+// and the file's mode allow it.
+func (t *Tree) openReadable(pl place, flags int, mode uint32) (f *File, err error) {
+	err = t.staging.readable(flags, func(opened int) error {
+		f, err = openRegular(pl, opened, mode)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.flags = flags
+	return f, nil
 }
 
 // openRegular opens a regular file and nothing else.
@@ -138,21 +168,20 @@ func openRegular(pl place, flags int, mode uint32) (*File, error) {
 	return nil, err
 }
 
-// Created reports whether this opening made the file, at its name or staged.
+// Created reports whether this open created the file, under its name or staged.
 func (f *File) Created() bool { return f.created }
 
-// Truncated reports whether this opening emptied a file that was there, or began to
-// replace it.
+// Truncated reports whether this open truncated an existing file, or began to replace it.
 func (f *File) Truncated() bool { return f.truncated }
 
-// Readable tells whether the file was opened for reading.
+// Readable reports whether the file was opened for reading.
 func (f *File) Readable() bool { return f.flags&unix.O_ACCMODE != unix.O_WRONLY }
 
-// Writable tells whether the file was opened for writing.
+// Writable reports whether the file was opened for writing.
 func (f *File) Writable() bool { return f.flags&unix.O_ACCMODE != unix.O_RDONLY }
 
-// ReadAt fills p from offset off, less only at the end of the file; reading
-// nothing there gives io.EOF. It moves no file position and allocates nothing.
+// ReadAt fills p from offset off, fewer bytes only at the end of the file, and io.EOF if
+// there are none. It does not move the file position or allocate.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
@@ -161,7 +190,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 		case err == unix.EINTR:
 		case err != nil:
 			if done > 0 {
-				return done, nil // the next read meets the error again
+				return done, nil // the next read gets the error again
 			}
 			return 0, err
 		case n == 0:
@@ -179,6 +208,15 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 // WriteAt writes all of p at offset off, or at the end of the file if it was
 // opened with O_APPEND. It allocates nothing.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.writeAt(p, off)
+	if f.sum != nil {
+		parts := [1][]byte{p}
+		f.sum.wrote(f, parts[:], off, int64(n))
+	}
+	return n, err
+}
+
+func (f *File) writeAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
 		var n int
@@ -201,18 +239,21 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// MaxParts is how many parts WritePartsAt takes.
+// MaxParts is the maximum number of parts for WritePartsAt.
 const MaxParts = maxParts
 
-// WritePartsAt writes parts one after another as WriteAt writes one, in one system
-// call, and returns how many bytes it wrote. Fewer than all of them are no error
-// yet: WriteAt of the rest meets it, or goes on. Empty parts are skipped, and
-// nothing is allocated.
+// WritePartsAt writes parts consecutively, like WriteAt but in one system call, and returns
+// how many bytes it wrote. A short write is not an error yet: calling WriteAt with the rest
+// either returns the error or continues. Empty parts are skipped, and nothing is allocated.
 func (f *File) WritePartsAt(parts [][]byte, off int64) int {
-	return writev(f.fd, parts, off, f.flags&unix.O_APPEND != 0)
+	n := writev(f.fd, parts, off, f.flags&unix.O_APPEND != 0)
+	if f.sum != nil {
+		f.sum.wrote(f, parts, off, int64(n))
+	}
+	return n
 }
 
-// Stat returns the attributes of the open file, whatever its name is by now.
+// Stat returns the attributes of the open file, even if it was renamed.
 func (f *File) Stat() (Attr, error) { return statFD(f.fd) }
 
 // Setstat changes the open file; setting the size needs a file open for
@@ -225,6 +266,7 @@ func (f *File) Setstat(c Changes) error {
 	if c.Set&SetSize != 0 {
 		if err = ErrAccess; f.Writable() {
 			err = truncateFD(f.fd, c.Size)
+			f.sum.resized(c.Size)
 		}
 	}
 	if c.Set&^SetSize == 0 {
@@ -239,12 +281,12 @@ func (f *File) Sync() error { return retry(func() error { return fsync(f.fd) }) 
 // StatVFS returns figures of the volume that holds the file.
 func (f *File) StatVFS() (StatVFS, error) { return statFS(f.fd, f.m) }
 
-// Close closes the file. Some network file systems report write errors here. A
-// file that was opened for writing is to be closed with Finish.
+// Close closes the file. Some network file systems report write errors here. A file that
+// was opened for writing must be closed with Finish.
 func (f *File) Close() error {
 	err := unix.Close(f.fd)
 	f.fd = -1
-	if err == unix.EINTR { // closed all the same on Linux
+	if err == unix.EINTR { // Linux closes it anyway
 		return nil
 	}
 	return err

@@ -146,7 +146,7 @@ func TestSetstat(t *testing.T) {
 func TestRenames(t *testing.T) {
 	for name, call := range map[string]func(*Tree, string, string) error{
 		"noreplace": (*Tree).Rename,
-		"by link":   func(t *Tree, a, b string) error { return t.rename(a, b, free, renameByLink) },
+		"by link":   func(t *Tree, a, b string) error { return t.rename(a, b, free, renameByLink, nil) },
 	} {
 		tree, dir := home(t, Auto)
 		write(t, dir, "a", "a")
@@ -214,7 +214,7 @@ func TestRemoveKinds(t *testing.T) {
 	if tree.Remove("/l") != nil || tree.Remove("/d/x") != nil {
 		t.Error("removing failed:", list(t, tree, "/"))
 	}
-	// A client whose directory this is would be left in none.
+	// A client with this working directory would end up in none.
 	if err := tree.Rmdir("/d/."); err != unix.EINVAL {
 		t.Errorf("rmdir d/.: %v", err)
 	}
@@ -283,7 +283,7 @@ func TestListing(t *testing.T) {
 	})
 }
 
-// TestListingParent looks at the attributes of "..", which are not the directory's own.
+// TestListingParent checks the attributes of "..", which differ from the directory's own.
 func TestListingParent(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		dir, docs := t.TempDir(), t.TempDir()
@@ -318,7 +318,7 @@ func TestListingParent(t *testing.T) {
 				t.Errorf("%q: %o, want %o", p, have, want)
 			}
 		}
-		// Its parent is gone, and that of its path is another one.
+		// Its parent is gone, and the parent of its path is another directory.
 		d, err := tree.OpenDir("/d/e")
 		if err != nil {
 			t.Fatal(err)

@@ -6,38 +6,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Leftover is what is left of a file that was written and not completed.
+// Leftover is what remains of a file that was written and not completed.
 type Leftover string
 
-// What is left of a file.
+// What remains of a file.
 const (
-	// Nothing to speak of: the file was completed, or only read.
+	// Nothing: the file was completed, or only read.
 	Nothing Leftover = ""
-	// Kept: what had arrived is still there.
+	// Kept: what was received is kept.
 	Kept Leftover = "kept"
 	// Deleted: it was removed.
 	Deleted Leftover = "deleted"
 )
 
-// upload is what a file that is being written will be.
+// upload is what will become of a file being written.
 type upload struct {
 	*staging
-	dir  parent // the name that it gets, in a directory of which the descriptor is owned
+	dir  parent // its final name, in a directory whose descriptor is owned
 	temp string // its staged name; "" if it has been made in place
-	// exclusive: the name must not exist when it is given.
+	// exclusive: the name must not exist at publication.
 	exclusive bool
+	// shared: there may be a mark that several handles have written the staged file; see markShared.
+	shared bool
 }
 
-// Staged reports whether the file was opened under a hidden name. It may have been
-// published since by another handle that shares it.
+// Staged reports whether the file was opened under a hidden name. Another handle that
+// shares it may have published it since.
 func (f *File) Staged() bool { return f.up != nil && f.up.temp != "" }
 
-// Finish closes the file, like Close, and gives it its name if it is complete. One
-// that is not complete, or that cannot be named, is kept or deleted as
-// [Uploads] says. A file that is not staged and was there before is never
-// deleted. Of several handles that share a staged file, the first one that is complete
-// gives it its name, and the others go on with it there: what was acknowledged to the
-// first does not depend on how they end.
+// Finish closes the file, like Close, and publishes it if it is complete. One that is
+// incomplete, or cannot be published, is kept or deleted as [Uploads] says. A file that is
+// not staged and existed before is never deleted. Of several handles that share a staged
+// file, the first complete one publishes it, and the others continue on the published file:
+// what was acknowledged to the first does not depend on how they end.
 func (f *File) Finish(complete bool) (Leftover, error) {
 	switch {
 	case f.up == nil:
@@ -53,6 +54,9 @@ func (f *File) finishInPlace(complete bool) (Leftover, error) {
 	if complete && f.sync && f.Writable() {
 		err = f.Sync()
 	}
+	if complete && err == nil {
+		err = f.rec.inPlace(f)
+	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
@@ -62,24 +66,27 @@ func (f *File) finishInPlace(complete bool) (Leftover, error) {
 	return Kept, err
 }
 
-// finishMade finishes a file that this opening made under its own name.
+// finishMade finishes a file that this open created under its own name.
 func (f *File) finishMade(complete bool) (Leftover, error) {
 	up := f.up
 	f.up = nil
 	defer up.dir.close()
 	var err error
 	if complete && up.Sync {
-		err = f.Sync()
+		if err = f.Sync(); err == nil {
+			err = syncDir(up.dir.fd)
+		}
+	}
+	if complete && err == nil {
+		err = f.rec.inPlace(f)
 	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
 	switch {
-	case complete && err == nil && up.Sync:
-		return Nothing, syncDir(up.dir.fd)
 	case complete:
-		return Nothing, err // it has its name, and the client hears of the error
-	// By its name it may be another file by now.
+		return Nothing, err // it has its name, and the client gets the error
+	// The name may belong to another file by now.
 	case up.DeleteIncomplete && isNamed(up.dir.fd, up.dir.name, f.id) && unlinkAt(up.dir.fd, up.dir.name) == nil:
 		return Deleted, err
 	}
@@ -108,14 +115,17 @@ func (f *File) finishStaged(complete bool) (left Leftover, err error) {
 			left = Deleted
 		}
 	}
+	if up.shared && left != Kept {
+		forgetShared(up.dir.fd, up.temp)
+	}
 	if e := f.Close(); err == nil {
 		err = e
 	}
 	return left, err
 }
 
-// flush reports the write errors that some network file systems have until a descriptor
-// is closed. The file's own has to stay open, as it has the file's locks.
+// flush returns write errors that some network file systems report only when a descriptor
+// is closed. The file's own has to stay open, because it holds the file's locks.
 func (f *File) flush() error {
 	fd, err := unix.FcntlInt(uintptr(f.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -127,30 +137,37 @@ func (f *File) flush() error {
 	return nil
 }
 
-// publish gives the file its name, unless another handle has done so.
+// publish renames the file to its final name, unless another handle has done so.
 func (u *upload) publish(f *File) error {
 	if err := holdPublishing(f.fd); err != nil {
 		return err
 	}
 	from := u.dir
 	from.name = u.temp
-	var err error
-	switch {
-	case !isNamed(from.fd, from.name, f.id):
-		return f.published()
-	case u.exclusive:
+	if !isNamed(from.fd, from.name, f.id) {
+		err := f.published()
+		if err == nil {
+			err = f.rec.inPlace(f)
+		}
+		return err
+	}
+	outcome, err := f.rec.ahead(f, from, u.dir.name)
+	if err != nil {
+		return err
+	}
+	if u.exclusive {
 		err = renameNoReplace(from, u.dir)
-	default:
+	} else {
 		err = retry(func() error { return unix.Renameat(from.fd, from.name, u.dir.fd, u.dir.name) })
 	}
 	if err == nil && u.Sync {
 		err = syncDir(u.dir.fd)
 	}
-	return err
+	return settle(outcome, err)
 }
 
-// published returns an error for a file that has no name any more: whoever wrote it
-// shall not believe that it is there.
+// published returns an error for a file without a name: the writer must not believe that it
+// exists.
 func (f *File) published() error {
 	a, err := f.Stat()
 	if err == nil && a.Nlink == 0 {
@@ -159,15 +176,15 @@ func (f *File) published() error {
 	return err
 }
 
-// discard removes a staged file that is not complete, if nobody else writes it and it was
-// not published by another handle.
+// discard removes a staged file that is not complete, if no other handle writes it or has
+// published it.
 func discard(fd int, id identity, dir parent, temp string) bool {
-	return holdPublishing(fd) == nil && // two that end at once must not leave it to each other
+	return holdPublishing(fd) == nil && // two that end at the same time must not leave it to each other
 		alone(fd) && isNamed(dir.fd, temp, id) && unlinkAt(dir.fd, temp) == nil
 }
 
-// alone reports whether this is the only handle that writes the file. If it is not, it is
-// no writer any more, so that the last one finds itself alone.
+// alone reports whether this is the only handle that writes the file. If not, it stops
+// being a writer, so that the last one finds itself alone.
 func alone(fd int) bool {
 	if !errors.Is(holdAlone(fd), errHeld) {
 		return true
@@ -176,11 +193,11 @@ func alone(fd int) bool {
 	return false
 }
 
-// fsync is the system call. Tests replace it, since nothing else shows whether it was made.
+// fsync is the system call. Tests replace it, since nothing else shows whether it was called.
 var fsync = unix.Fsync
 
-// syncDir writes the names in a directory to the disk. Some network file systems
-// cannot, and need not.
+// syncDir writes the names in a directory to the disk. Some network file systems cannot do
+// it, and do not need to.
 func syncDir(dirfd int) error {
 	var fd int
 	err := retry(func() (err error) {

@@ -47,7 +47,7 @@ func (w *world) note(format string, args ...any) {
 	w.trace = append(w.trace, fmt.Sprintf(format, args...))
 }
 
-// change makes a request that changes the tree, in both.
+// change makes a modifying request in both trees.
 func (w *world) change(got error, want []error, apply func()) error {
 	if err := w.check(got, want); err != nil {
 		return err
@@ -262,7 +262,7 @@ func (w *world) attributes(follow bool) error {
 func (in *input) changes() Changes {
 	return Changes{
 		Set:  Fields(in.n(16)) &^ SetOwner,
-		Mode: uint32(0o7700 | in.n(64)), // the owner's, for those who test without root
+		Mode: uint32(0o7700 | in.n(64)), // the owner's, for tests that do not run as root
 		Size: uint64(in.n(40)), Atime: 1, Mtime: int64(in.n(100)),
 	}
 }
@@ -278,7 +278,7 @@ func (w *world) setstatStep() error {
 	got := set(p, c)
 	err := w.check(got, want)
 	if err == nil && apply != nil && !w.model.refused && (got == nil || !w.model.unsure) {
-		apply() // one refused attribute does not keep the others from being set
+		apply() // one refused attribute does not prevent the others from being set
 	}
 	return err
 }
@@ -311,7 +311,7 @@ func (w *world) realpathStep() error {
 	p := w.in.path()
 	w.note("realpath %q", p)
 	real, want := w.model.realpath(p)
-	w.model.refused, w.model.unsure = false, false // it is the daemon's own walk, with both
+	w.model.refused, w.model.unsure = false, false // the daemon does the walk itself, with both resolvers
 	got, err := w.tree.RealPath(p)
 	if e := w.check(err, want); e != nil || err != nil {
 		return e
@@ -337,10 +337,10 @@ func (w *world) listStep() error {
 	return nil
 }
 
-// fuzzSeeds are sequences that reach each request, and then some by chance.
+// fuzzSeeds are sequences that reach each request, followed by some random ones.
 func fuzzSeeds() [][]byte {
 	const f, d, a, b, up, l, docs, rw, s, in = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-	one, two, three := byte(0+5), byte(1), byte(2) // shapes of paths: absolute, without a slash behind
+	one, two, three := byte(0+5), byte(1), byte(2) // shapes of paths: absolute, without a trailing slash
 	seeds := [][]byte{
 		{doOpen, 0, one, a, 2, 0, 2, 0, 0, doWrite, 0, 3, 9, doRead, 0, 0, 30, doOpen, 1, one, b, 1, 1, 2, 0, 0, doCopy, 0, 1, 2, 0, 9, doRead, 1, 0, 30, doClose, 0},
 		{doMkdir, one, a, doRename, one, f, two, a, b, doStat, two, a, b, doLink, two, a, b, one, b, doPosixRename, one, b, one, f, doRmdir, one, a, doRemove, two, a, b, doRmdir, one, a},
@@ -349,7 +349,7 @@ func fuzzSeeds() [][]byte {
 		{doList, one, s, doList, one, docs, doList, two, s, in, doList, two, s, 10, doOpen, 0, three, s, in, a, 1, 0, 2, 0, 0, doWrite, 0, 0, 9, doRead, 0, 0, 9, doRename, three, s, in, a, one, a},
 		{doSymlink, 1, 3, one, l, doOpen, 0, one, l, 0, 0, 0, 0, 0, doOpen, 0, two, 13, 17, 1, 0, 0, 0, 0, doSetstat, 1, one, l, 8, 0, 0, 9, doFsetstat, 0, 1, 0, 3, 3, doList, one, 16, doStat, two, 14, 17},
 	}
-	for i := range 8 { // and many steps each
+	for i := range 8 { // each with many steps
 		var seed []byte
 		for n := range 600 {
 			seed = append(seed, byte((n*n*(2*i+3)+n*(i+7))>>2))

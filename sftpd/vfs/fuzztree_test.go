@@ -15,9 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FuzzTree decodes its input into a sequence of requests, and holds each result, and the
-// volumes at the end, to those of the [model], with both resolvers. Links lead outside in
-// all ways; the world outside is compared, too.
+// FuzzTree decodes its input into a sequence of requests, and compares each result, and the final volumes, with those of the
+// [model], for both resolvers. Links lead outside in all ways; the world outside is compared too.
 func FuzzTree(f *testing.F) {
 	for _, seed := range fuzzSeeds() {
 		f.Add(seed)
@@ -31,8 +30,8 @@ func FuzzTree(f *testing.F) {
 	})
 }
 
-// world is a tree, what is outside of it, and the model. Its directories are used for all
-// inputs, emptied: making them anew would take most of the time.
+// world is a tree, its surroundings, and the model. Its directories are emptied and reused for all inputs, because creating
+// them would take most of the time.
 type world struct {
 	base    string
 	mounts  []Mount
@@ -52,7 +51,7 @@ type opened struct {
 	mt    string
 }
 
-// TestTreeIsItsModel does the same with inputs by chance, thousands of requests of them.
+// TestTreeIsItsModel does the same with thousands of random requests.
 func TestTreeIsItsModel(t *testing.T) {
 	defer unix.Umask(unix.Umask(fuzzUmask))
 	worlds := fuzzWorlds(t)
@@ -100,7 +99,7 @@ func fuzzWorlds(f testing.TB) (worlds []*world) {
 	return worlds
 }
 
-// memoryDir is a directory in memory where there is one, which makes many more tries.
+// memoryDir returns a directory in memory where one exists, which allows many more tries.
 func memoryDir(t testing.TB) string {
 	dir, err := os.MkdirTemp("/dev/shm", "sftpd-vfs-") //nolint:usetesting // t.TempDir is on a disk
 	if err != nil {
@@ -110,7 +109,7 @@ func memoryDir(t testing.TB) string {
 	return dir
 }
 
-// run is one input.
+// run executes one input.
 func (w *world) run(t *testing.T, in []byte) {
 	w.reset(t)
 	w.in = input{in}
@@ -138,8 +137,8 @@ func (w *world) run(t *testing.T, in []byte) {
 	}
 }
 
-// reset empties the volumes, and puts into each what no request could make: those that are
-// not written are not empty either, and have links outside that another user made.
+// reset empties the volumes, and puts into each what no request could create: read-only volumes are not empty either, and
+// contain links to the outside that another user made.
 func (w *world) reset(t *testing.T) {
 	w.tree.created.files = nil
 	w.model, w.trace = newModel(w.tree.Resolver() == OSRoot, w.mounts), nil
@@ -178,7 +177,7 @@ func (w *world) reset(t *testing.T) {
 	}
 }
 
-// input is taken apart byte by byte; what is missing is zero.
+// input is consumed byte by byte; missing bytes are zero.
 type input struct{ rest []byte }
 
 func (in *input) n(below int) int {
@@ -195,7 +194,7 @@ var fuzzNames = []string{
 	"outside", "hidden", strings.Repeat("n", 255), strings.Repeat("n", 256), "a\x00b", stagingPrefix + "kept.x", "\xff",
 }
 
-// name is one of the first eight more often, so that requests meet.
+// name returns one of the first eight names more often, so that requests interact.
 func (in *input) name() string {
 	if i := in.n(64); i < len(fuzzNames) {
 		return fuzzNames[i]
@@ -204,7 +203,7 @@ func (in *input) name() string {
 }
 
 func (in *input) path() string {
-	shape := in.n(64) // how many names, a slash before, a slash behind
+	shape := in.n(64) // how many names, a leading slash, a trailing slash
 	var names []string
 	for range 1 + shape%5 {
 		names = append(names, in.name())
@@ -219,7 +218,7 @@ func (in *input) path() string {
 	return p
 }
 
-// target is what a link holds.
+// target returns the target of a link.
 func (w *world) target() string {
 	switch w.in.n(8) {
 	case 0:
@@ -236,7 +235,7 @@ func (w *world) target() string {
 	return w.in.path()
 }
 
-// check compares a result: success, and with openat2 the status that a client sees.
+// check compares a result: success or failure, and with openat2 also the status that a client sees.
 func (w *world) check(got error, want []error) error {
 	if w.model.refused {
 		if got == nil {
@@ -261,7 +260,7 @@ func text(err error) string {
 	return err.Error()
 }
 
-// class is the status code that an error becomes.
+// class returns the status code for an error.
 func class(err error) int {
 	var errno unix.Errno
 	if !errors.As(err, &errno) {
@@ -278,7 +277,7 @@ func class(err error) int {
 	return 4
 }
 
-// compare holds a directory of a volume to the model's.
+// compare compares a directory of a volume with the model's.
 func compare(dir string, want *inode) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {

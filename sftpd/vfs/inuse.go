@@ -8,26 +8,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Who writes a file says so with a lock on a byte far behind the file's end, so that
-// other handles, sessions and daemons on the same volume can see it. The locks belong
-// to an open file description (fcntl(2), F_OFD_SETLK): two handles in one process
-// exclude each other too, and the kernel, or the file server, drops the locks of a
-// process that was killed. Each writer locks one byte of its own out of useSlots, and
-// whoever needs to be alone locks them all. A write lock on one's own byte instead of a
-// shared one works with a descriptor that cannot read.
+// A writer marks its file with a lock on a byte far beyond the file's end, so that other
+// handles, sessions and daemons on the same volume can see it. The locks belong to an open
+// file description (fcntl(2), F_OFD_SETLK): two handles in one process exclude each other
+// too, and the kernel, or the file server, drops the locks of a process that was killed.
+// Each writer locks one byte of its own out of useSlots, and a handle that needs exclusive
+// access locks them all. A write lock on a writer's own byte, unlike a shared lock, works
+// with a write-only descriptor.
 const (
 	useStart   int64 = 1 << 62
 	useSlots   int64 = 1 << 32
-	publishing int64 = useStart + useSlots // held while the file is named or removed
+	publishing int64 = useStart + useSlots // held while the file is published or removed
 )
 
 // errHeld: another open file description has the lock.
 const errHeld = unix.EAGAIN
 
-// errNoLocks: the volume has no locks. What that costs is in the package's documentation.
+// errNoLocks: the volume has no locks; see the package comment for the consequences.
 const errNoLocks = unix.ENOLCK
 
-// fcntlLock is the system call. Tests replace it to be on a volume without locks.
+// fcntlLock is the system call. Tests replace it to simulate a volume without locks.
 var fcntlLock = unix.FcntlFlock
 
 func lock(fd int, typ int16, start, length int64) error {
@@ -37,20 +37,21 @@ func lock(fd int, typ int16, start, length int64) error {
 		return nil
 	case unix.EAGAIN, unix.EACCES:
 		return errHeld
-	default: // ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL: nobody can hold one
+	default: // ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL: no locks on this volume
 		return errNoLocks
 	}
 }
 
-// anySlot is a byte that hardly any other writer has; if one has, the next try takes another.
-func anySlot() int64 { return rand.Int64N(useSlots) } //nolint:gosec // nothing depends on who guesses it
+// anySlot returns a random byte that is unlikely to be locked by another writer; if it is, the next try uses another
+// one.
+func anySlot() int64 { return rand.Int64N(useSlots) } //nolint:gosec // not a secret
 
-// patience is how long a lock that others hold for a moment is waited for.
-const patience = 5 * time.Second
+// lockTimeout is how long to wait for a lock that others hold briefly.
+const lockTimeout = 5 * time.Second
 
-// persist repeats call while another one has the lock.
+// persist repeats call while another handle has the lock.
 func persist(call func() error) error {
-	end := time.Now().Add(patience)
+	end := time.Now().Add(lockTimeout)
 	for wait := 100 * time.Microsecond; ; wait = min(2*wait, 50*time.Millisecond) {
 		switch err := call(); {
 		case errors.Is(err, errNoLocks):
@@ -69,11 +70,11 @@ func holdUse(fd int) error {
 	return persist(func() error { return lock(fd, unix.F_WRLCK, useStart+anySlot(), 1) })
 }
 
-// holdAlone locks out all other writers of an open file. It returns errHeld if there
-// are any, and errNoLocks where that cannot be known.
+// holdAlone locks out all other writers of an open file. It returns errHeld if there are
+// any, and errNoLocks if that cannot be known.
 func holdAlone(fd int) error { return lock(fd, unix.F_WRLCK, useStart, useSlots) }
 
-// shareUse turns holdAlone into holdUse without a moment in between.
+// shareUse turns holdAlone into holdUse without a gap.
 func shareUse(fd int) error {
 	slot := 1 + anySlot()%(useSlots-2)
 	if err := lock(fd, unix.F_UNLCK, useStart, slot); err != nil && !errors.Is(err, errNoLocks) {
@@ -85,19 +86,19 @@ func shareUse(fd int) error {
 	return nil
 }
 
-// holdPublishing excludes other handles of the file from naming or removing it.
+// holdPublishing keeps other handles of the file from publishing or removing it.
 func holdPublishing(fd int) error {
 	return persist(func() error { return lock(fd, unix.F_WRLCK, publishing, 1) })
 }
 
-// inUse reports whether another open file description writes the file.
+// inUse reports whether another open file description is writing the file.
 func inUse(fd int) bool {
 	lk := unix.Flock_t{Type: unix.F_WRLCK, Start: useStart, Len: useSlots}
 	err := retry(func() error { return fcntlLock(uintptr(fd), unix.F_OFD_GETLK, &lk) })
 	return err == nil && lk.Type != unix.F_UNLCK
 }
 
-// isNamed reports whether a name in a directory is that of a file.
+// isNamed reports whether a name in a directory refers to a file.
 func isNamed(dirfd int, name string, id identity) bool {
 	var st unix.Stat_t
 	return lstatAt(dirfd, name, &st) == nil && identityOf(&st) == id

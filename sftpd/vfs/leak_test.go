@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// descriptors is how many this process has open.
+// descriptors returns how many this process has open.
 func descriptors(t *testing.T) int {
 	t.Helper()
 	all, err := os.ReadDir("/proc/self/fd")
@@ -18,8 +18,7 @@ func descriptors(t *testing.T) int {
 	return len(all)
 }
 
-// TestUploadsLeaveNoDescriptors: an upload has a descriptor of its directory, by
-// whatever way it comes to it, and gives it back.
+// TestUploadsLeaveNoDescriptors: an upload holds a descriptor of its directory, whichever way it got it, and returns it.
 func TestUploadsLeaveNoDescriptors(t *testing.T) {
 	for _, u := range []Uploads{{}, {OnClose: true}, {DeleteIncomplete: true}, {OnClose: true, DeleteIncomplete: true}} {
 		dir := t.TempDir()
@@ -43,7 +42,7 @@ func TestUploadsLeaveNoDescriptors(t *testing.T) {
 				}
 			}
 		}
-		if after := descriptors(t); after > before+5 { // tests beside this one have some
+		if after := descriptors(t); after > before+5 { // concurrent tests have some
 			t.Errorf("%+v: %d descriptors, %d before", u, after, before)
 		}
 		if err := tree.Close(); err != nil {

@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// join opens the staged file that a name has already: one that others are writing, or
-// what is left of an interrupted upload. Without one it returns ENOENT.
+// join opens the existing staged file of a name: one that others are writing, or the
+// leftover of an interrupted upload. If there is none, it returns ENOENT.
 func (o *opening) join() (*File, error) {
-	fd, id, err := o.par.openRegular(stagedName(o.par.name), o.stagedFlags(), 0)
+	fd, id, err := o.openReadable(stagedName(o.par.name), o.stagedFlags(), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -26,6 +26,11 @@ func (o *opening) join() (*File, error) {
 	if err := o.hold(fd, id); err != nil {
 		return nil, err
 	}
+	shared, err := markShared(fd, o.par.fd, stagedName(o.par.name))
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
 	if o.truncates() {
 		if err := truncateFD(fd, 0); err != nil {
 			unix.Close(fd)
@@ -34,13 +39,13 @@ func (o *opening) join() (*File, error) {
 	}
 	f, err := o.file(fd, id)
 	if err == nil {
-		f.truncated = o.truncates()
+		f.truncated, f.up.shared = o.truncates(), shared
 	}
 	return f, err
 }
 
-// continued opens the leftover of an interrupted upload, which nobody else writes, or
-// removes it if it is not to be continued.
+// continued opens the leftover of an interrupted upload, which no other handle is writing,
+// or removes it if it is not to be continued.
 func (o *opening) continued(fd int, id identity) (*File, error) {
 	var st unix.Stat_t
 	there := lstatAt(o.par.fd, o.par.name, &st) == nil
@@ -52,6 +57,7 @@ func (o *opening) continued(fd int, id identity) (*File, error) {
 			unix.Close(fd)
 			return nil, e
 		}
+		forgetShared(o.par.fd, stagedName(o.par.name))
 	case there:
 		unix.Close(fd)
 		return nil, ErrInterrupted
@@ -60,14 +66,18 @@ func (o *opening) continued(fd int, id identity) (*File, error) {
 			unix.Close(fd)
 			return nil, e
 		}
-		return o.file(fd, id)
+		f, err := o.file(fd, id)
+		if err == nil {
+			f.up.shared = true // perhaps by those that were interrupted
+		}
+		return f, err
 	}
 	unix.Close(fd)
 	return nil, err
 }
 
-// leftover opens what is left of an interrupted upload of a name and is not written by
-// anybody. Without one it returns ENOENT.
+// leftover opens the leftover of an interrupted upload of a name that no handle is writing.
+// If there is none, it returns ENOENT.
 func leftover(par *parent, name string) (int, identity, error) {
 	fd, id, err := par.openRegular(name, unix.O_WRONLY, 0)
 	if err != nil {
@@ -80,12 +90,12 @@ func leftover(par *parent, name string) (int, identity, error) {
 	return fd, id, nil
 }
 
-// statKept returns the attributes of what is kept of an upload to a place where
-// there is no file: clients that resume ask for its size first.
+// statKept returns the attributes of the leftover of an upload to a name without a file:
+// clients that resume ask for its size first.
 func (t *Tree) statKept(pl place) (Attr, error) {
 	par, err := pl.parentOf()
 	if err != nil {
-		return Attr{}, unix.ENOENT // for whoever asked there is no such file
+		return Attr{}, unix.ENOENT // to the client there is no such file
 	}
 	defer par.close()
 	fd, _, err := leftover(&par, stagedName(par.name))
@@ -99,8 +109,8 @@ func (t *Tree) statKept(pl place) (Attr, error) {
 	return statFD(fd)
 }
 
-// forgetKept removes what is kept of an upload to a name, if there is any: the
-// name has become another file's, or nobody's. An upload in progress stays.
+// forgetKept removes the leftover of an upload to a name, if any: the name now belongs to
+// another file, or to none. An upload in progress stays.
 func (t *Tree) forgetKept(par parent) error {
 	if !t.staging.OnClose {
 		return unix.ENOENT
@@ -114,9 +124,10 @@ func (p *parent) removeLeftover(name string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if errors.Is(holdAlone(fd), errHeld) || !isNamed(p.fd, name, id) {
+	if errors.Is(holdAlone(fd), errHeld) || !isNamed(p.fd, name, id) || marksUpload(p.fd, name) {
 		return unix.ENOENT
 	}
+	forgetShared(p.fd, name)
 	return unlinkAt(p.fd, name)
 }
 
@@ -124,8 +135,8 @@ func unlinkAt(dirfd int, name string) error {
 	return retry(func() error { return unix.Unlinkat(dirfd, name, 0) })
 }
 
-// dropKept empties a directory that holds nothing but what interrupted uploads left,
-// and reports whether it is empty then. Uploads in progress are left alone.
+// dropKept empties a directory that holds only leftovers of interrupted uploads, and
+// reports whether it is empty afterwards. Uploads in progress are not touched.
 func (t *Tree) dropKept(par parent) bool {
 	fd, err := unix.Openat(par.fd, par.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -151,7 +162,7 @@ func (t *Tree) dropKept(par parent) bool {
 		if err := d.fill(); err != nil {
 			return false
 		}
-		// Each buffer of entries is a part of its own: a directory may have a million that nobody sees.
+		// Each buffer of entries is a separate part: a directory may have a million hidden ones.
 		if t.pause() != nil {
 			return false
 		}
@@ -161,15 +172,15 @@ func (t *Tree) dropKept(par parent) bool {
 		if i%freeSteps == freeSteps-1 && t.pause() != nil {
 			return false
 		}
-		if err := dir.removeLeftover(name); err != nil {
+		if err := dir.removeLeftover(name); err != nil && err != unix.ENOENT { // a mark is gone with its file
 			return false
 		}
 	}
 	return len(left) > 0
 }
 
-// abandoned reports whether nobody writes a staged file. On a volume without locks, a
-// day without a write is the end of it: no session is longer without a request.
+// abandoned reports whether no handle is writing a staged file. On a volume without locks,
+// it is abandoned after a day without a write: no session goes that long without a request.
 func abandoned(dirfd int, name string) bool {
 	dir := parent{fd: dirfd}
 	fd, _, err := leftover(&dir, name)
@@ -185,7 +196,7 @@ func abandoned(dirfd int, name string) bool {
 	return err == nil
 }
 
-// hiddenName is a name that no other file has, and no user reaches.
+// hiddenName returns a name that no other file has and no user can reach.
 func hiddenName() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails since Go 1.24

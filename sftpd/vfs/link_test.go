@@ -11,8 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestLinksStayInside plants links that lead out, in every way, and reads,
-// writes, lists and resolves through them.
+// TestLinksStayInside plants links that lead outside in every way, and reads, writes, lists and resolves through them.
 func TestLinksStayInside(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		base := t.TempDir()
@@ -62,7 +61,7 @@ func TestLinksStayInside(t *testing.T) {
 		if len(entries) != 2 || len(secrets) != 1 || st.Mode().Perm() != 0o755 {
 			t.Errorf("something outside changed: %v %v %v", entries, secrets, st.Mode())
 		}
-		// Trailing slashes make the kernel follow a link; *at calls must not.
+		// Trailing slashes make the kernel follow a link; *at calls must not do so.
 		for what, err := range map[string]error{
 			"remove": tree.Remove("/rel/"), "rmdir": tree.Rmdir("/rel/"), "rename": tree.Rename("/rel/", "/x"),
 		} {
@@ -147,8 +146,8 @@ func TestRealPath(t *testing.T) {
 	})
 }
 
-// TestLinkTargets: what a new link may hold. Absolute targets are paths of the tree, so that
-// those into another mount are refused also where that one is below.
+// TestLinkTargets: which targets a new link may have. Absolute targets are paths of the tree, so those into another mount are
+// refused even if that mount is below.
 func TestLinkTargets(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		h := t.TempDir()
@@ -182,7 +181,7 @@ func TestLinkTargets(t *testing.T) {
 	})
 }
 
-// TestSlashBehindHardLink: a name with a slash behind it is a directory's, which has one name.
+// TestSlashBehindHardLink: a name with a trailing slash is a directory's, and a directory has only one name.
 func TestSlashBehindHardLink(t *testing.T) {
 	tree, dir := home(t, Auto)
 	write(t, dir, "f", "")
@@ -194,7 +193,7 @@ func TestSlashBehindHardLink(t *testing.T) {
 	}
 }
 
-// TestRootByLink: the root of a mount keeps its mode also when it is reached through a link.
+// TestRootByLink: the root of a mount keeps its mode even when it is reached through a link.
 func TestRootByLink(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := home(t, r)
@@ -213,7 +212,7 @@ func TestRootByLink(t *testing.T) {
 	})
 }
 
-// TestRealPathIsBounded: what a short path leads to is not walked for ever, and not without turns.
+// TestRealPathIsBounded: a short path that leads far is not walked forever, and not without giving up its turn.
 func TestRealPathIsBounded(t *testing.T) {
 	turns, over := 0, false
 	dir := t.TempDir()

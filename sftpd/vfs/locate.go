@@ -1,6 +1,7 @@
 package vfs
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,14 @@ type node struct {
 	children []*node // sorted by name
 }
 
+// internal reports whether it is left out of listings.
+func (n *node) internal() bool { return n.m != nil && n.m.internal }
+
+// listed reports whether it has mount points that are listed.
+func (n *node) listed() bool {
+	return slices.ContainsFunc(n.children, func(c *node) bool { return !c.internal() })
+}
+
 func (n *node) child(name string) *node {
 	for _, c := range n.children {
 		if c.name == name {
@@ -29,8 +38,8 @@ func (n *node) child(name string) *node {
 	return nil
 }
 
-// hides tells whether an entry of the disk is not shown below n, because a mount
-// point or synthetic directory has its name. No node hides nothing.
+// hides reports whether an entry on disk is hidden below n because a mount point or
+// synthetic directory has its name. A nil node hides no entries.
 func (n *node) hides(name []byte) bool {
 	if n == nil {
 		return false
@@ -43,7 +52,7 @@ func (n *node) hides(name []byte) bool {
 	return false
 }
 
-// place is where a virtual path leads by its text.
+// place is where the text of a virtual path leads.
 type place struct {
 	node *node  // set if the path is exactly a mount point or synthetic directory
 	m    *mount // the mount that holds the path; nil below a synthetic directory
@@ -57,7 +66,7 @@ type step struct {
 	start int
 }
 
-// locate walks p by its text. See the package documentation for "..".
+// locate walks p by its text. See the package comment for "..".
 func (t *Tree) locate(p string) (place, error) {
 	if err := checkPath(p); err != nil {
 		return place{}, err
@@ -94,7 +103,7 @@ func (t *Tree) locate(p string) (place, error) {
 			stack = append(stack, stack[len(stack)-1].down(name, i))
 		}
 		if top := &stack[len(stack)-1]; top.node != nil {
-			top.start = i // what led here, dots included, belongs to no rest
+			top.start = i // what led here, dots included, is not part of a rest
 		}
 	}
 	top := stack[len(stack)-1]
@@ -105,7 +114,7 @@ func (t *Tree) locate(p string) (place, error) {
 	return pl, nil
 }
 
-// down is one component further; end is where that component ends in the path.
+// down descends by one component; end is where that component ends in the path.
 func (s step) down(name string, end int) step {
 	if s.node != nil {
 		if c := s.node.child(name); c != nil {
@@ -115,7 +124,7 @@ func (s step) down(name string, end int) step {
 	return step{nil, s.m, s.start}
 }
 
-// absolute puts the tree's start before a relative path.
+// absolute prefixes a relative path with the tree's start.
 func (t *Tree) absolute(p string) string {
 	if t.start == "" || strings.HasPrefix(p, "/") {
 		return p
@@ -133,7 +142,7 @@ func checkPath(p string) error {
 	return nil
 }
 
-// Clean returns the absolute form of a virtual path by its text alone, for log
+// Clean returns the absolute form of a virtual path, considering only its text, for log
 // lines and replies: no ".", "..", doubled or trailing slash.
 func Clean(p string) string {
 	if clean(p) {
@@ -152,7 +161,7 @@ func Clean(p string) string {
 	return "/" + strings.Join(names, "/")
 }
 
-// clean tells whether p is its own absolute form.
+// clean reports whether p is its own absolute form.
 func clean(p string) bool {
 	if p == "/" {
 		return true

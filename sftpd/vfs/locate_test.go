@@ -6,9 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzLocate holds the walk by text to three rules: mount and rest together
-// name what the path names, a rest never climbs above its root, and a path that
-// names a mount point or synthetic directory is found there.
+// FuzzLocate checks the textual walk against three rules: mount and rest together name what the path names, a rest never climbs
+// above its root, and a path that names a mount point or synthetic directory is found there.
 func FuzzLocate(f *testing.F) {
 	dir := f.TempDir()
 	tree := open(f, Auto,

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestMagicLinks: links of /proc, which lead to files that the process has open and to its
-// root without a path, lead nowhere: neither by a link that a user makes, nor where /proc,
-// /proc/self/fd or /dev/fd itself is shown to a user, as a bind mount in a volume would.
+// TestMagicLinks: links of /proc, which lead to the process's open files and its root without a path, lead nowhere: neither
+// through a link that a user makes, nor where /proc, /proc/self/fd or /dev/fd itself is visible to a user, as a bind mount in a
+// volume would make it.
 func TestMagicLinks(t *testing.T) {
 	outside := t.TempDir()
 	write(t, outside, "file", secretText)

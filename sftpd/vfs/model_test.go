@@ -7,18 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// model is the documentation of this package once more, as a simple file system in
-// memory: what [FuzzTree] holds the real one to. It shares no code with it. A path is
-// walked name by name, and errors are sets: where more than one thing is wrong with a
-// request, any of them may be reported.
+// model implements this package's documentation again, as a simple in-memory file system: [FuzzTree] compares the real one with
+// it. They share no code. A path is walked name by name, and errors are sets: if several things are wrong with a request, any
+// of them may be reported.
 type model struct {
 	mounts map[string]*modelMount // by mount point
 	nodes  map[string]bool        // mount points and synthetic directories
 	osRoot bool
-	// refused says that the walk at hand did what os.Root refuses (an absolute link,
-	// ".." above the root), unsure that it did what os.Root may refuse (a long chain).
+	// refused reports that the current walk did something that os.Root refuses (an absolute link, ".." above the root), unsure
+	// that it did something that os.Root may refuse (a long chain).
 	refused, unsure bool
-	// slashes says that a missing name may have slashes behind it.
+	// slashes reports that a missing name may have trailing slashes.
 	slashes bool
 }
 
@@ -38,7 +37,7 @@ type inode struct {
 	target string
 	names  map[string]*inode
 	up     *inode
-	// madeIn and madeAs are the name that the user made in a mount with CreateOnly.
+	// madeIn and madeAs are the name that the user gave it in a mount with CreateOnly.
 	madeIn *inode
 	madeAs string
 }
@@ -47,7 +46,7 @@ func newDir(up *inode, mode uint32) *inode {
 	return &inode{kind: 'd', mode: mode, names: map[string]*inode{}, up: up}
 }
 
-// newModel is of empty volumes.
+// newModel returns a model of empty volumes.
 func newModel(osRoot bool, mounts []Mount) *model {
 	m := &model{mounts: map[string]*modelMount{}, nodes: map[string]bool{"/": true}, osRoot: osRoot}
 	for _, c := range mounts {
@@ -69,9 +68,8 @@ func (m *model) children(node string) (names []string) {
 	return names
 }
 
-// at is where a path leads by its text: the last mount point or synthetic directory on the
-// way, whose mount is nil for a synthetic one, and what comes after it. With no such rest
-// the path is the node itself.
+// at returns where a path leads by its text: the last mount point or synthetic directory along it, whose mount is nil for a
+// synthetic one, and the rest. If the rest is empty, the path is the node itself.
 type at struct {
 	node string
 	mt   *modelMount
@@ -112,8 +110,8 @@ func (m *model) at(p string) (at, []error) {
 	return a, nil
 }
 
-// walk follows names from a mount's root, as the kernel does after chroot(2). A missing
-// last name gives its directory and the name along with ENOENT.
+// walk follows names from a mount's root, as the kernel does after chroot(2). If only the last name is missing, it returns the
+// directory and the name along with ENOENT.
 func (m *model) walk(mt *modelMount, names []string, followLast bool) (i, dir *inode, name string, err error) {
 	cur, dir := mt.root, (*inode)(nil)
 	todo := slices.Clone(names)
@@ -164,7 +162,7 @@ func (m *model) walk(mt *modelMount, names []string, followLast bool) (i, dir *i
 	return cur, dir, name, nil
 }
 
-// rights of the access modes, in the words of their documentation.
+// rights of the access modes, as documented.
 func (mt *modelMount) may(what string) bool {
 	switch mt.access {
 	case ReadWrite:
@@ -178,7 +176,7 @@ func (mt *modelMount) may(what string) bool {
 	return what == "create" || what == "write" || what == "list" && mt.listNames
 }
 
-// entry is a name to be made, changed or removed, and its directory.
+// entry is a name to be created, changed or removed, with its directory.
 type entry struct {
 	mt       *modelMount
 	dir      *inode
@@ -189,8 +187,8 @@ type entry struct {
 
 func (e entry) file() *inode { return e.dir.names[e.name] }
 
-// entry finds the directory of a name. makes says that the name is to be made, which a
-// synthetic directory refuses rather than not to find it.
+// entry finds the directory of a name. makes means that the name is to be created, which a synthetic directory refuses instead
+// of reporting that it does not exist.
 func (m *model) entry(p string, makes bool, rights ...string) (entry, []error) {
 	a, errs := m.at(p)
 	if errs != nil {
@@ -230,8 +228,7 @@ func (m *model) entry(p string, makes bool, rights ...string) (entry, []error) {
 	return e, nil
 }
 
-// denied is what a request may be answered with that the mount does not allow: what is
-// wrong with its name comes first.
+// denied returns the possible errors of a request that the mount does not allow: errors of its name take precedence.
 func (m *model) denied(p string, makes bool) []error {
 	_, _, errs := m.find(p, false)
 	switch {
@@ -243,7 +240,7 @@ func (m *model) denied(p string, makes bool) []error {
 	return append(errs, unix.EACCES)
 }
 
-// drop takes a name away.
+// drop removes a name.
 func (e entry) drop() {
 	i := e.file()
 	i.links--
@@ -251,13 +248,13 @@ func (e entry) drop() {
 	delete(e.dir.names, e.name)
 }
 
-// own reports whether a path is of what the user has made in a mount with CreateOnly.
+// own reports whether a path belongs to something that the user created in a mount with CreateOnly.
 func (m *model) own(p string) bool {
 	e, errs := m.entry(p, false)
 	return errs == nil && e.mt.access == CreateOnly && e.file() != nil && e.file().madeIn == e.dir && e.file().madeAs == e.name
 }
 
-// make is put of what the user makes.
+// make is put for something that the user creates.
 func (e entry) make(i *inode) {
 	e.put(i)
 	if e.mt.access == CreateOnly {

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The requests of the model. Each returns what may be wrong with it, nothing if it has to
-// succeed, and what it does then.
+// The model's requests. Each returns the set of possible errors, which is empty if it must succeed, and its effect.
 
 const fuzzUmask = 0o022
 
@@ -122,7 +121,7 @@ func (m *model) rename(oldp, newp string, replace bool) ([]error, func()) {
 	}
 	return nil, func() {
 		if dst == src {
-			return // rename(2): nothing is done for two names of one file
+			return // rename(2): does nothing if both names are of one file
 		}
 		if dst != nil {
 			to.drop()
@@ -188,7 +187,7 @@ func (m *model) symlinkAt(target string, e entry, errs []error) ([]error, func()
 	return nil, func() { e.put(&inode{kind: 'l', mode: 0o777, target: target}) }
 }
 
-// find resolves a path for what only looks at it. The inode is nil for a synthetic directory.
+// find resolves a path for requests that only read it. The inode is nil for a synthetic directory.
 func (m *model) find(p string, followLast bool) (at, *inode, []error) {
 	a, errs := m.at(p)
 	switch {
@@ -229,7 +228,7 @@ func (m *model) readlink(p string) (string, []error) {
 	return target, nil
 }
 
-// list returns the names in a directory but "." and "..".
+// list returns the names in a directory except "." and "..".
 func (m *model) list(p string) (names []string, errs []error) {
 	a, i, errs := m.find(p, true)
 	if errs != nil {
@@ -261,7 +260,7 @@ func (m *model) list(p string) (names []string, errs []error) {
 	return names, nil
 }
 
-// realpath needs all but the last name to exist.
+// realpath requires every name except the last to exist.
 func (m *model) realpath(p string) (string, []error) {
 	a, errs := m.at(p)
 	switch {
@@ -371,7 +370,7 @@ func (m *model) deniedOpen(p string, flags int) []error {
 	return errs
 }
 
-// setstat returns what is wrong with which of the changes; the others are made all the same.
+// setstat returns which changes fail and why; the others are made all the same.
 func (m *model) setstat(p string, c Changes, followLast bool) ([]error, func()) {
 	if !followLast && c.Set&SetSize != 0 {
 		return []error{unix.EINVAL}, nil

@@ -17,43 +17,47 @@ type Mount struct {
 	// Volume is the volume's directory on the host. It is trusted: links in it
 	// are followed.
 	Volume string
-	// SubPath is the shown directory below Volume: clean and relative, "" for
-	// all of it. Missing directories are made with mode 0770. No component of
-	// it may be a symbolic link: whoever writes into the volume could send
-	// another user's mount elsewhere with one.
+	// SubPath is the shown directory below Volume: clean and relative, "" for all of it.
+	// Missing directories are created with mode 0770. No component of it may be a symbolic
+	// link: with one, a writer on the volume could redirect another user's mount.
 	SubPath string
 	// Access is what the user may do in it.
 	Access Access
 	// ListNames lets a [WriteOnly] or [CreateOnly] mount be listed.
 	ListNames bool
-	// IgnoreAttributes makes changes of permissions, owners and times succeed
-	// without effect, for volumes that know none. The size is no such attribute.
+	// IgnoreAttributes makes changes of permissions, owners and times succeed without
+	// effect, for volumes that do not support them. The size is not one of them.
 	IgnoreAttributes bool
+	// Internal: SubPath leads into the server's own directory of the volume, which no other mount reaches. The mount is not in
+	// the listing of the directory above, so that clients which mirror that leave it alone.
+	Internal bool
 }
 
 // mount is a Mount with its directory open.
 type mount struct {
 	path   string
 	rights right
+	// internal is Mount.Internal.
+	internal bool
 	// ignoreAttributes is Mount.IgnoreAttributes.
 	ignoreAttributes bool
 
 	fd int // the root directory, O_PATH
 	r  resolver
 
-	// chain is the identity of the root and of each directory from "/" by way of the
-	// volume down to it; the root comes last.
+	// chain is the identity of the root and of each directory from "/" through the volume
+	// down to it; the root comes last.
 	chain []identity
 }
 
-// identity tells one file from another while both exist.
+// identity distinguishes files while both exist.
 type identity struct{ dev, ino uint64 }
 
 func identityOf(st *unix.Stat_t) identity { return identity{uint64(st.Dev), st.Ino} }
 
 func (m *mount) close() {
 	if m.r != nil {
-		_ = m.r.close() // as with descriptors: nothing was written to it
+		_ = m.r.close() // best effort, as for descriptors: nothing was written to it
 	}
 	unix.Close(m.fd)
 }
@@ -62,7 +66,7 @@ func openMount(c Mount, which Resolver) (*mount, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("mount %q: %w", c.Path, err)
 	}
-	m := &mount{path: c.Path, rights: c.Access.rights(), ignoreAttributes: c.IgnoreAttributes, fd: -1}
+	m := &mount{path: c.Path, rights: c.Access.rights(), internal: c.Internal, ignoreAttributes: c.IgnoreAttributes, fd: -1}
 	if c.ListNames {
 		m.rights |= rightList
 	}
@@ -89,9 +93,9 @@ func (c Mount) check() error {
 	case strings.IndexByte(c.Path, 0) >= 0:
 		return fmt.Errorf("path %q contains NUL", c.Path)
 	case c.Access.rights() == 0:
-		return fmt.Errorf("access %q is none of %s, %s, %s, %s", c.Access, ReadWrite, ReadOnly, WriteOnly, CreateOnly)
+		return fmt.Errorf("access %q is not one of %s, %s, %s, %s", c.Access, ReadWrite, ReadOnly, WriteOnly, CreateOnly)
 	case c.ListNames && c.Access != WriteOnly && c.Access != CreateOnly:
-		return fmt.Errorf("listing names is a matter of access %s and %s", WriteOnly, CreateOnly)
+		return fmt.Errorf("listNames requires access %s or %s", WriteOnly, CreateOnly)
 	case c.Volume == "":
 		return fmt.Errorf("no volume given")
 	case c.SubPath == "":
@@ -100,12 +104,17 @@ func (c Mount) check() error {
 		c.SubPath == ".." || strings.HasPrefix(c.SubPath, "../"):
 		return fmt.Errorf("subPath %q is not clean and relative", c.SubPath)
 	}
+	for name := range strings.SplitSeq(c.SubPath, "/") {
+		if reserved(name) && !c.Internal {
+			return fmt.Errorf("subPath %q has a name that is reserved for the server", c.SubPath)
+		}
+	}
 	return nil
 }
 
-// openRoot opens the volume and walks down the subPath, one component a call:
-// a single name opened with O_NOFOLLOW can lead nowhere but into the directory
-// at hand, whatever is swapped meanwhile, so this needs no resolver.
+// openRoot opens the volume and walks down the subPath, one component per call: a single
+// name opened with O_NOFOLLOW can only lead into the current directory, whatever is swapped
+// meanwhile, so this needs no resolver.
 func (m *mount) openRoot(c Mount) error {
 	fd, err := openDirAt(unix.AT_FDCWD, c.Volume, 0)
 	if err != nil {
@@ -131,11 +140,12 @@ func (m *mount) openRoot(c Mount) error {
 	return nil
 }
 
-// maxAbove bounds the directories above a volume that are looked at: a path of Linux has no more.
+// maxAbove bounds the directories above a volume that are checked: a Linux path has no more.
 const maxAbove = maxPath / 2
 
-// above returns the identities of the directories above one, from "/" on: a volume may lie
-// in a directory of another volume. Where the daemon may not look, it ends.
+// above returns the identities of a directory's ancestors, from "/" down: a volume may be
+// inside a directory of another volume. It stops at a directory that the daemon may not
+// read.
 func above(fd int) (chain []identity) {
 	at := fd
 	defer func() {
@@ -167,7 +177,7 @@ func above(fd int) (chain []identity) {
 	return chain
 }
 
-// enter makes fd the mount's root in place of the one before.
+// enter replaces the mount's root by fd.
 func (m *mount) enter(fd int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -191,8 +201,8 @@ func openOrMake(dirfd int, name string) (int, error) {
 		made := err == nil
 		fd, err = openDirAt(dirfd, name, unix.O_NOFOLLOW)
 		if made && err == nil {
-			// The process's umask must not keep the volume's group out. Best
-			// effort: some network volumes know no modes.
+			// The process's umask must not keep the volume's group out. Best effort: some
+			// network volumes have no modes.
 			_ = chmodFD(fd, 0o770, unix.S_IFDIR)
 		}
 	}
@@ -213,14 +223,14 @@ func openDirAt(dirfd int, name string, flags int) (fd int, err error) {
 	return fd, err
 }
 
-// checkOverlap refuses mounts of which one contains the other with different
-// rights: the wider mode would hold for both, as the outer mount reaches the
-// directory under its real name.
+// checkOverlap rejects mounts with different access where one contains the other: the wider
+// access would apply to both, because the outer mount reaches the directory under its real
+// name. It does not reach one that is internal.
 func checkOverlap(a, b *mount) error {
-	if a.rights == b.rights || !a.contains(b) && !b.contains(a) {
+	if a.rights == b.rights || a.internal || b.internal || !a.contains(b) && !b.contains(a) {
 		return nil
 	}
-	return fmt.Errorf("mounts %q and %q: one's directory contains the other's, so both need the same access: %w",
+	return fmt.Errorf("mounts %q and %q: one directory contains the other, so both need the same access: %w",
 		a.path, b.path, os.ErrInvalid)
 }
 

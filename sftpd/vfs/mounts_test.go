@@ -7,28 +7,28 @@ import (
 	"testing"
 )
 
-// TestMountsThatAreRefused: what Open does not take leaves nothing open.
+// TestMountsThatAreRefused: mounts that Open refuses leave nothing open.
 func TestMountsThatAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "file", "")
 	ok := Mount{Path: "/ok", Volume: t.TempDir(), SubPath: "a/b", Access: ReadWrite}
 	before := openFiles(t)
 	for want, c := range map[string]Mount{
-		"NUL":                    {Path: "/a\x00b", Volume: dir, Access: ReadWrite},
-		"no volume":              {Path: "/", Access: ReadWrite},
-		`path ""`:                {Volume: dir, Access: ReadWrite},
-		`subPath "."`:            {Path: "/", Volume: dir, SubPath: ".", Access: ReadWrite},
-		`subPath ".."`:           {Path: "/", Volume: dir, SubPath: "..", Access: ReadWrite},
-		`subPath "a/"`:           {Path: "/", Volume: dir, SubPath: "a/", Access: ReadWrite},
-		"listing names":          {Path: "/", Volume: dir, Access: ReadWrite, ListNames: true},
-		"file name too long":     {Path: "/" + strings.Repeat("n", 256), Volume: dir, Access: ReadWrite},
-		"two mounts":             {Path: "/ok", Volume: dir, Access: ReadWrite},
-		"not a directory":        {Path: "/", Volume: filepath.Join(dir, "file"), Access: ReadWrite},
-		`directory "file": not`:  {Path: "/", Volume: dir, SubPath: "file", Access: ReadWrite},
-		"same access":            {Path: "/", Volume: ok.Volume, SubPath: "a", Access: ReadOnly},
-		"no such file":           {Path: "/", Volume: dir + "/none", Access: ReadWrite},
-		`access ""`:              {Path: "/", Volume: dir},
-		"listing names is a mat": {Path: "/", Volume: dir, Access: ReadOnly, ListNames: true},
+		"NUL":                   {Path: "/a\x00b", Volume: dir, Access: ReadWrite},
+		"no volume":             {Path: "/", Access: ReadWrite},
+		`path ""`:               {Volume: dir, Access: ReadWrite},
+		`subPath "."`:           {Path: "/", Volume: dir, SubPath: ".", Access: ReadWrite},
+		`subPath ".."`:          {Path: "/", Volume: dir, SubPath: "..", Access: ReadWrite},
+		`subPath "a/"`:          {Path: "/", Volume: dir, SubPath: "a/", Access: ReadWrite},
+		"listNames requires":    {Path: "/", Volume: dir, Access: ReadWrite, ListNames: true},
+		"file name too long":    {Path: "/" + strings.Repeat("n", 256), Volume: dir, Access: ReadWrite},
+		"two mounts":            {Path: "/ok", Volume: dir, Access: ReadWrite},
+		"not a directory":       {Path: "/", Volume: filepath.Join(dir, "file"), Access: ReadWrite},
+		`directory "file": not`: {Path: "/", Volume: dir, SubPath: "file", Access: ReadWrite},
+		"same access":           {Path: "/", Volume: ok.Volume, SubPath: "a", Access: ReadOnly},
+		"no such file":          {Path: "/", Volume: dir + "/none", Access: ReadWrite},
+		`access ""`:             {Path: "/", Volume: dir},
+		"listNames requires ac": {Path: "/", Volume: dir, Access: ReadOnly, ListNames: true},
 	} {
 		for _, r := range []Resolver{Auto, OSRoot} {
 			tree, err := Open([]Mount{ok, c}, WithResolver(r))
@@ -48,8 +48,8 @@ func TestMountsThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestMountsThatAreTaken: directories that contain each other with the same access, and others with any. What a subPath goes
-// through stays as it is.
+// TestMountsThatAreTaken: directories may contain each other with the same access, and others with any access. The components
+// of a subPath stay as they are.
 func TestMountsThatAreTaken(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "users"), 0o700); err != nil {

@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Why not github.com/cyphar/filepath-securejoin/pathrs-lite, which runc uses:
-// it returns O_PATH handles only, so each open takes a second open through
-// /proc and O_CREAT is not possible at all, and its MkdirAll follows links.
-// The kernel does the whole work; what is left is this file.
+// Why not github.com/cyphar/filepath-securejoin/pathrs-lite, which runc uses: it only
+// returns O_PATH handles, so each open needs a second one through /proc and O_CREAT is
+// impossible, and its MkdirAll follows links. The kernel does all the work; this file is
+// all that is left.
 
-// maxRaces bounds how often a lookup is repeated that the kernel gave up
-// because of a concurrent rename or mount anywhere on the machine (EAGAIN,
-// openat2(2)). A busy host takes a few tries, so this many mean trouble.
+// maxRaces bounds how often to repeat a lookup that the kernel abandoned because of a
+// concurrent rename or mount anywhere on the machine (EAGAIN, openat2(2)). On a busy host
+// it takes a few tries, so this many mean trouble.
 const maxRaces = 128
 
 // openat2Resolver resolves below the directory fd, which belongs to the mount.
@@ -30,7 +30,7 @@ func openat2(dirfd int, name string, flags int, mode uint32) (int, error) {
 		Flags:   uint64(flags | unix.O_CLOEXEC),
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	}
-	if flags&unix.O_PATH == 0 { // O_PATH goes with few flags, mode with O_CREAT only
+	if flags&unix.O_PATH == 0 { // O_PATH allows few flags, and mode needs O_CREAT
 		how.Flags |= unix.O_NOCTTY
 		if flags&unix.O_CREAT != 0 {
 			how.Mode = uint64(mode)

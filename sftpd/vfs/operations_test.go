@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestOperationsLeaveNoDescriptors: whatever is asked for, and however it fails, nothing stays open.
+// TestOperationsLeaveNoDescriptors: whatever is requested, and however it fails, nothing stays open.
 func TestOperationsLeaveNoDescriptors(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		for _, access := range []Access{ReadWrite, ReadOnly, WriteOnly, CreateOnly} {
@@ -64,8 +64,8 @@ func TestOperationsLeaveNoDescriptors(t *testing.T) {
 	})
 }
 
-// TestWhatIsMadeIsKnownByItsName: in a drop box where files are only created, each thing that was made is the connection's own,
-// under its own name and in its own directory, however many there are; what is merely in the same place is not.
+// TestWhatIsMadeIsKnownByItsName: in a drop box where files can only be created, everything created belongs to the connection,
+// under its own name and in its own directory, however much there is; other content in the same place does not.
 func TestWhatIsMadeIsKnownByItsName(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "d/a", "theirs")
@@ -93,7 +93,7 @@ func TestWhatIsMadeIsKnownByItsName(t *testing.T) {
 			t.Errorf("%s was renamed", p)
 		}
 	}
-	// The old name is nobody's, also for another's file that comes to it.
+	// The old name belongs to no connection, even if another one's file gets it.
 	if err := os.Link(filepath.Join(dir, "d/b0"), filepath.Join(dir, "a0")); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestWhatIsMadeIsKnownByItsName(t *testing.T) {
 	}
 }
 
-// TestManyThatWereMade: what is remembered is bounded, and the newest is always there.
+// TestManyThatWereMade: the number of remembered files is bounded, and the newest is always included.
 func TestManyThatWereMade(t *testing.T) {
 	fd, err := unix.Open(t.TempDir(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -127,8 +127,8 @@ func TestManyThatWereMade(t *testing.T) {
 	}
 }
 
-// TestCopyRanges: negative places are refused, nothing is copied for 0 bytes, a file to append to grows at its end, and a part
-// is one of a limited size.
+// TestCopyRanges: negative offsets are refused, copying 0 bytes copies nothing, a file opened for append grows at its end, and
+// a part has a limited size.
 func TestCopyRanges(t *testing.T) {
 	tree, dir := home(t, "")
 	write(t, dir, "from", "0123456789")
@@ -169,7 +169,7 @@ func TestCopyRanges(t *testing.T) {
 	}
 }
 
-// TestRefusalsSayWhy: what a client is told is a sentence of its own for each refusal.
+// TestRefusalsSayWhy: each refusal has its own message for the client.
 func TestRefusalsSayWhy(t *testing.T) {
 	seen := map[string]bool{}
 	for _, err := range []error{
@@ -187,7 +187,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}
 }
 
-// TestModeOfADirectory: a new directory has the permissions that were asked for, less the umask, and no other bits.
+// TestModeOfADirectory: a new directory has the requested permissions less the umask, and no other bits.
 func TestModeOfADirectory(t *testing.T) {
 	defer unix.Umask(unix.Umask(0o027))
 	tree, dir := home(t, "")

@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// osRootResolver serves where openat2 is missing. os.Root walks component by
-// component and refuses what leaves the root, absolute links included.
+// osRootResolver is used where openat2 is missing. os.Root walks component by component and
+// refuses what leaves the root, absolute links included.
 type osRootResolver struct{ root *os.Root }
 
-// newOSRoot makes a root of an open directory. Only a path makes an os.Root,
-// and the descriptor's name in /proc is the one that cannot be exchanged
-// between our check of the directory and its use.
+// newOSRoot returns a root for an open directory. An os.Root needs a path, and only the
+// descriptor's name in /proc cannot be swapped between our check of the directory and its
+// use.
 func newOSRoot(fd int) (osRootResolver, error) {
 	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(fd))
 	if err != nil {
@@ -27,8 +27,8 @@ func newOSRoot(fd int) (osRootResolver, error) {
 func (r osRootResolver) close() error { return r.root.Close() }
 
 func (r osRootResolver) open(rest string, flags int, mode uint32) (int, error) {
-	// os.Root follows the last link whatever the flags say, so O_NOFOLLOW takes
-	// the parent's descriptor and a plain openat of the last name.
+	// os.Root follows the last link whatever the flags say, so O_NOFOLLOW needs the
+	// parent's descriptor and a plain openat of the last name.
 	dir, name, trailing := splitLast(rest)
 	if flags&unix.O_NOFOLLOW == 0 || trailing || name == "" || name == ".." {
 		return r.follow(rest, flags&^unix.O_NOFOLLOW, mode)
@@ -49,8 +49,8 @@ func (r osRootResolver) open(rest string, flags int, mode uint32) (int, error) {
 	return fd, err
 }
 
-// follow opens rest and follows its last link. With O_PATH os.Root hands out
-// the link itself, so that its target is opened in its place.
+// follow opens rest and follows its last link. With O_PATH os.Root returns the link itself,
+// so its target is opened instead.
 func (r osRootResolver) follow(rest string, flags int, mode uint32) (int, error) {
 	for range maxLinks {
 		fd, err := r.openFile(rest, flags, mode)
@@ -77,7 +77,7 @@ func (r osRootResolver) follow(rest string, flags int, mode uint32) (int, error)
 	return -1, unix.ELOOP
 }
 
-// readlinkFD returns the target of the link that fd, an O_PATH descriptor, is.
+// readlinkFD returns the target of the link behind fd, an O_PATH descriptor.
 func readlinkFD(fd int) (string, error) {
 	buf := make([]byte, maxPath)
 	n, err := unix.Readlinkat(fd, "", buf)
@@ -93,13 +93,13 @@ func (r osRootResolver) openFile(rest string, flags int, mode uint32) (int, erro
 		return -1, errnoOf(err)
 	}
 	defer f.Close()
-	// A descriptor of our own: an *os.File would close it when collected.
+	// A duplicate, because an *os.File would close it when collected.
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	return fd, err
 }
 
-// errnoOf strips os errors of the paths in them. os.Root's "path escapes from
-// parent" has no errno: it is a refusal.
+// errnoOf strips the paths from os errors. os.Root's "path escapes from parent" has no
+// errno: it is a refusal.
 func errnoOf(err error) error {
 	if errno, ok := errors.AsType[unix.Errno](err); ok {
 		return errno

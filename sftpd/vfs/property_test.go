@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// TestNothingOutsideIsReached runs random operations on random paths, links
-// among them, and checks after each round that the world outside is untouched
-// and that nothing read is from there. Every file holds the name of its side.
+// TestNothingOutsideIsReached runs random operations on random paths, including links, and checks after each round that the
+// world outside is untouched and that nothing was read from it. Every file contains the name of its side.
 func TestNothingOutsideIsReached(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		rounds := 40

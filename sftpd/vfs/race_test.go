@@ -13,21 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scene is a jail in which somebody else exchanges directories, files and links while
-// requests are made. Files inside hold "inside", those outside hold secretText.
+// scene is a jail in which another process swaps directories, files and links while requests run. Files inside contain
+// "inside", those outside contain secretText.
 type scene struct {
 	base, jail, outside string
-	elsewhere           string // another one outside, in another file system if there is one
+	elsewhere           string // another one outside, on another file system if there is one
 	guarded             []string
 	swaps               atomic.Int64
 }
 
 const secretText = "a secret"
 
-// swap exchanges two names of the scene; of directories in one another, too.
+// swap exchanges two names of the scene, including directories that contain each other.
 func swap(a, b string) { _ = unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE) }
 
-// races are what is exchanged for what, and the paths through it.
+// races lists what is swapped with what, and the paths through it.
 var races = []struct {
 	name  string
 	exchg func(s *scene, i int)
@@ -55,7 +55,7 @@ var races = []struct {
 		swap(s.in("swap/file"), s.in(other))
 	}, []string{"/swap", "/swap/sub/.."}},
 	{"ancestor moved out", func(s *scene, _ int) {
-		// ".." of what is moved leads to a directory outside for a while.
+		// While the directory is moved, its ".." leads outside for a while.
 		swap(s.in("x/d"), filepath.Join(s.base, "away/d"))
 		swap(s.in("x/d"), filepath.Join(s.base, "away/d"))
 	}, []string{"/x/d/..", "/x/d/sub/../..", "/x/d/../d/.."}},
@@ -92,7 +92,7 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
-// start exchanges until the test ends.
+// start swaps until the test ends.
 func (s *scene) start(t *testing.T, exchg func(*scene, int)) {
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
@@ -110,7 +110,7 @@ func (s *scene) start(t *testing.T, exchg func(*scene, int)) {
 	t.Cleanup(func() { close(stop); wg.Wait() })
 }
 
-// state is all that a change leaves traces in, the time of a new link or name among it.
+// state returns everything in which a change leaves traces, including the time of a new link or name.
 func (s *scene) state(t *testing.T) (text string) {
 	t.Helper()
 	for _, dir := range s.guarded {
@@ -133,8 +133,8 @@ func (s *scene) state(t *testing.T) (text string) {
 	return fmt.Sprintln(text, len(away))
 }
 
-// racing tells whether to go on: until there were thousands of tries, and on a busy machine
-// until some of them and some exchanges fell together.
+// racing reports whether to continue: until there were thousands of tries, or, on a busy machine, until some tries and swaps
+// coincided.
 func (s *scene) racing(tries, inside int) bool {
 	enough := 10_000
 	if testing.Short() {
@@ -143,7 +143,7 @@ func (s *scene) racing(tries, inside int) bool {
 	return tries < enough || inside == 0 || s.swaps.Load() < 100
 }
 
-// TestRaceOfOperations makes every request through what is exchanged meanwhile.
+// TestRaceOfOperations makes every request through a path that is being swapped.
 func TestRaceOfOperations(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		for _, c := range races {
@@ -184,8 +184,7 @@ func TestRaceOfOperations(t *testing.T) {
 	})
 }
 
-// TestRaceOfSubPath has another user of the volume exchange a component of the
-// subPath while the mount is opened.
+// TestRaceOfSubPath has another user of the volume swap a component of the subPath while the mount is opened.
 func TestRaceOfSubPath(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		s := newScene(t)

@@ -9,9 +9,9 @@ import (
 // maxLinks is how many links one path may pass, as in Linux.
 const maxLinks = 40
 
-// RealPath returns the absolute virtual path of p without "..", "." and links.
-// The last component need not exist, all others must (as OpenSSH's
-// sftp-server). In a [WriteOnly] mount links stay in it. The result is text: it is resolved anew when used.
+// RealPath returns the absolute virtual path of p without "..", "." and links. The last component need not
+// exist, all others must (as in OpenSSH's sftp-server). In a [WriteOnly] mount, links are left unresolved.
+// The result is text and resolved again when it is used.
 func (t *Tree) RealPath(p string) (string, error) {
 	pl, err := t.locate(p)
 	switch {
@@ -22,7 +22,7 @@ func (t *Tree) RealPath(p string) (string, error) {
 	case pl.m == nil:
 		return "", unix.ENOENT
 	case pl.m.need(rightRead) != nil:
-		return Clean(t.absolute(p)), nil //nolint:nilerr // no right to read: where links lead is content, too
+		return Clean(t.absolute(p)), nil //nolint:nilerr // no right to read: link targets count as content
 	}
 	rest, err := pl.m.realRest(pl.rest, t.turn)
 	if err != nil {
@@ -31,19 +31,19 @@ func (t *Tree) RealPath(p string) (string, error) {
 	return Clean(pl.m.path + "/" + rest), nil
 }
 
-// Bounds of a walk, as realpath(3) has them: a tree of links can otherwise make a path of 1800 bytes
-// take seconds.
+// Bounds of a walk, like realpath(3)'s: otherwise a tree of links can make a path of 1800 bytes take
+// seconds.
 const (
-	// maxSteps is how many components a walk looks at, those of links included.
+	// maxSteps is how many components a walk visits, including those of links.
 	maxSteps = 4096
-	// freeSteps is how many come before a walk needs a turn, and how many it does in one. Paths
-	// that people have are shorter.
+	// freeSteps is how many steps a walk does before it needs a turn, and in each turn. Real
+	// paths are shorter.
 	freeSteps = 64
-	// reopenCost is how many components of a directory that is opened again count as one step.
+	// reopenCost is how many components of a reopened directory count as one step.
 	reopenCost = 16
 )
 
-// walk is the state of realRest: dir is the directory that done leads to, opened as the walk goes.
+// walk is the state of realRest: dir is the directory that done leads to, opened during the walk.
 type walk struct {
 	m     *mount
 	turn  Turn
@@ -57,8 +57,8 @@ type walk struct {
 
 const closed = -1
 
-// realRest walks rest from the mount's root. It opens one component at a time and follows no link by the
-// kernel, so nothing outside of the mount is reached: races can make its answer stale, not unsafe.
+// realRest walks rest from the mount's root. It opens one component at a time and never lets the kernel
+// follow a link, so nothing outside the mount is reached: races can make its answer stale, not unsafe.
 func (m *mount) realRest(rest string, turn Turn) (string, error) {
 	w := &walk{m: m, turn: turn, dir: m.fd}
 	defer w.finish()
@@ -99,7 +99,7 @@ func (w *walk) run(todo string) error {
 				w.moveTo(w.m.fd)
 			}
 			continue
-		case unix.EINVAL: // no link; only a directory leads on
+		case unix.EINVAL: // not a link; only a directory can be continued
 			if more {
 				err = w.enter(name)
 			} else {
@@ -122,7 +122,7 @@ func (w *walk) run(todo string) error {
 	return nil
 }
 
-// step counts, and waits for a turn now and then.
+// step counts a step, and waits for a turn when one is due.
 func (w *walk) step(n int) error {
 	before := w.steps / freeSteps
 	if w.steps += n; w.steps > maxSteps {
@@ -149,7 +149,7 @@ func (w *walk) finish() {
 	w.moveTo(w.m.fd)
 }
 
-// moveTo makes another descriptor the directory's.
+// moveTo replaces the directory's descriptor.
 func (w *walk) moveTo(dir int) {
 	if w.dir != w.m.fd && w.dir != closed {
 		unix.Close(w.dir)

@@ -2,21 +2,27 @@ package vfs
 
 import "golang.org/x/sys/unix"
 
-// Rename moves oldp to newp and refuses with EEXIST if newp exists, as
-// SSH_FXP_RENAME of version 3 has it (filexfer-02, 6.5).
-func (t *Tree) Rename(oldp, newp string) error {
-	return t.rename(oldp, newp, free, renameNoReplace)
+// Rename moves oldp to newp and refuses with EEXIST if newp exists, as version 3 requires
+// for SSH_FXP_RENAME (filexfer-02, 6.5).
+func (t *Tree) Rename(oldp, newp string) error { return t.RenameIn(nil, oldp, newp) }
+
+// RenameIn is Rename, with work for what takes long: computing a checksum.
+func (t *Tree) RenameIn(work Work, oldp, newp string) error {
+	return t.rename(oldp, newp, free, renameNoReplace, work)
 }
 
-// PosixRename moves oldp to newp and replaces what is there, as rename(2)
+// PosixRename moves oldp to newp and replaces an existing file, like rename(2)
 // (posix-rename@openssh.com).
-func (t *Tree) PosixRename(oldp, newp string) error {
+func (t *Tree) PosixRename(oldp, newp string) error { return t.PosixRenameIn(nil, oldp, newp) }
+
+// PosixRenameIn is PosixRename, with work for what takes long.
+func (t *Tree) PosixRenameIn(work Work, oldp, newp string) error {
 	return t.rename(oldp, newp, anyName, func(from, to parent) error {
 		return retry(func() error { return unix.Renameat(from.fd, from.name, to.fd, to.name) })
-	})
+	}, work)
 }
 
-func (t *Tree) rename(oldp, newp string, n name, call func(from, to parent) error) error {
+func (t *Tree) rename(oldp, newp string, n name, call func(from, to parent) error, work Work) error {
 	from, to, own, err := t.renamed(oldp, newp, n)
 	if err != nil {
 		return err
@@ -35,18 +41,21 @@ func (t *Tree) rename(oldp, newp string, n name, call func(from, to parent) erro
 			return err
 		}
 	}
-	if own {
-		return t.renameOwn(from, to)
-	}
-	if err := call(from, to); err != nil {
+	outcome, err := t.completes(from, to, oldp, newp, work)
+	if err != nil {
 		return err
 	}
-	_, _ = t.forgetKept(from), t.forgetKept(to) // mostly there is none
-	return nil
+	if own {
+		return settle(outcome, t.renameOwn(from, to))
+	}
+	if err = call(from, to); err == nil {
+		_, _ = t.forgetKept(from), t.forgetKept(to) // usually there is none
+	}
+	return settle(outcome, err)
 }
 
 // renamed is the pair of names of a rename. In a mount with [CreateOnly] the old one has to
-// be of a file that this tree has made.
+// be a file that this tree has created.
 func (t *Tree) renamed(oldp, newp string, n name) (from, to parent, own bool, err error) {
 	want := rightWrite
 	if pl, err := t.locate(oldp); err == nil && pl.node == nil && pl.m != nil && t.ofOwn(pl) {
@@ -56,8 +65,8 @@ func (t *Tree) renamed(oldp, newp string, n name) (from, to parent, own bool, er
 	return from, to, own, err
 }
 
-// renameOwn gives a file that this tree has made a free name. A directory may have got
-// other users' files by now.
+// renameOwn renames a file that this tree has created to a free name. A directory may
+// contain other users' files by now.
 func (t *Tree) renameOwn(from, to parent) error {
 	var st unix.Stat_t
 	if err := lstatAt(from.fd, from.name, &st); err != nil {
@@ -79,16 +88,16 @@ func renameNoReplace(from, to parent) error {
 	})
 	switch err {
 	case unix.EINVAL, unix.ENOSYS, unix.EPERM, unix.EOPNOTSUPP:
-		// The file system (NFS, FUSE, 9p), the kernel or the seccomp profile
-		// does not know the flag. EINVAL also means a directory moved below
-		// itself, which the other way reports again.
+		// The file system (NFS, FUSE, 9p), the kernel or the seccomp profile does not know
+		// the flag. EINVAL also means a directory moved below itself, which the other
+		// method reports again.
 		return renameByLink(from, to)
 	}
 	return err
 }
 
-// renameByLink is what OpenSSH does: link(2) refuses an existing name by
-// itself. What cannot be linked is checked first, which a race can get past.
+// renameByLink is what OpenSSH does: link(2) refuses an existing name. For what cannot be
+// linked, existence is checked first, which is racy.
 func renameByLink(from, to parent) error {
 	var st unix.Stat_t
 	if err := lstatAt(from.fd, from.name, &st); err != nil {

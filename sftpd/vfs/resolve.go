@@ -11,7 +11,7 @@ import (
 type Resolver string
 
 const (
-	// Auto takes Openat2 where the kernel and the seccomp profile allow it.
+	// Auto uses Openat2 where the kernel and the seccomp profile allow it.
 	Auto Resolver = ""
 	// Openat2 is openat2(2) with RESOLVE_IN_ROOT: Linux 5.6 and later.
 	Openat2 Resolver = "openat2"
@@ -19,8 +19,7 @@ const (
 	OSRoot Resolver = "os.Root"
 )
 
-// Probe tells which resolver [Auto] means in this process. The kernel is asked
-// once.
+// Probe returns the resolver that [Auto] means in this process. The kernel is asked once.
 func Probe() Resolver {
 	if haveOpenat2() {
 		return Openat2
@@ -33,8 +32,8 @@ var haveOpenat2 = sync.OnceValue(func() bool {
 	if err == nil {
 		unix.Close(fd)
 	}
-	// ENOSYS: old kernel. EPERM: a seccomp profile older than the call. EINVAL
-	// and E2BIG: a kernel that knows another form of it.
+	// ENOSYS: old kernel. EPERM: a seccomp profile older than the call. EINVAL and E2BIG: a
+	// kernel with another form of it.
 	switch err {
 	case unix.ENOSYS, unix.EPERM, unix.EINVAL, unix.E2BIG:
 		return false
@@ -42,7 +41,7 @@ var haveOpenat2 = sync.OnceValue(func() bool {
 	return true
 })
 
-// resolver opens names below one directory and never anything outside of it.
+// resolver opens names below one directory and never anything outside it.
 type resolver interface {
 	// open is open(2) with O_CLOEXEC and O_NOCTTY added. rest is relative, not
 	// empty, and may hold "..", links and a trailing slash.
@@ -50,15 +49,15 @@ type resolver interface {
 	close() error
 }
 
-// parent is an open directory and the name of an entry in it: what the *at
-// calls take. The name is never empty, "." or "..", and has no slash: a name
-// "link/" would make the kernel follow the link without our resolver.
+// parent is an open directory and the name of an entry in it: the arguments of the *at
+// calls. The name is never empty, "." or "..", and has no slash: a name "link/" would make
+// the kernel follow the link without our resolver.
 type parent struct {
 	fd       int
 	name     string
 	owned    bool
 	trailing bool // the path ended in a slash: it means a directory
-	dot      bool // the path ended in ".", a name that rename, rmdir and unlink do not take
+	dot      bool // the path ended in ".", a name that rename, rmdir and unlink do not accept
 }
 
 func (p *parent) close() {
@@ -67,8 +66,8 @@ func (p *parent) close() {
 	}
 }
 
-// isDir holds a trailing slash to its word, as the kernel does for names that
-// must exist.
+// isDir enforces that a path with a trailing slash is a directory, as the kernel does for
+// names that must exist.
 func (p *parent) isDir() error {
 	if !p.trailing {
 		return nil
@@ -83,7 +82,7 @@ func (p *parent) isDir() error {
 	return nil
 }
 
-// parentOf resolves all of a place's path but its last component.
+// parentOf resolves a place's path except for its last component.
 func (pl place) parentOf() (parent, error) {
 	dir, name, trailing := splitLast(pl.rest)
 	switch name {

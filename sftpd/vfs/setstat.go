@@ -18,7 +18,7 @@ const (
 	SetTimes
 )
 
-// Changes are attributes to give to a file.
+// Changes are attributes to set on a file.
 type Changes struct {
 	Set          Fields
 	Size         uint64 // bytes; regular files only
@@ -27,17 +27,17 @@ type Changes struct {
 	Atime, Mtime int64  // seconds since 1970
 }
 
-// KeepID leaves an owner or group as it is, as chown(2) has it.
+// KeepID leaves an owner or group unchanged, as in chown(2).
 const KeepID = math.MaxUint32
 
-// changesOwner reports whether the ids are others than those that the file has.
+// changesOwner reports whether the IDs differ from the file's.
 func (c Changes) changesOwner(a Attr) bool {
 	return c.UID != a.UID && c.UID != KeepID || c.GID != a.GID && c.GID != KeepID
 }
 
-// Setstat changes the file at p, following links. As in OpenSSH, one refused
-// field does not keep the others from being set; the last error is returned.
-// Mount points take times only.
+// Setstat changes the file at p, following links. As in OpenSSH, one refused field does not
+// prevent the others from being set; the last error is returned. Only the times of mount
+// points can be set.
 func (t *Tree) Setstat(p string, c Changes) error { return t.setstat(p, c, 0) }
 
 // Lsetstat is Setstat of the link itself if p is one. Links have no size.
@@ -62,7 +62,7 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 		if pl.node != nil || c.Set&SetSize != 0 || !t.ofOwn(pl) {
 			return t.deniedSetstat(pl, nofollow)
 		}
-		nofollow = unix.O_NOFOLLOW // it is no link now
+		nofollow = unix.O_NOFOLLOW // it is no longer a link
 	}
 	if pl.node != nil {
 		return pl.m.setRoot(c)
@@ -82,14 +82,14 @@ func (t *Tree) setstat(p string, c Changes, nofollow int) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err
 	}
-	if identityOf(&st) == pl.m.chain[len(pl.m.chain)-1] { // by way of a link
+	if identityOf(&st) == pl.m.chain[len(pl.m.chain)-1] { // through a link
 		return pl.m.setRoot(c)
 	}
 	return lastError(err, pl.m.setFD(fd, c))
 }
 
-// setRoot keeps the mode of a mount's root: it is the operator's, and the door
-// of everybody who shares the volume.
+// setRoot refuses to change the mode of a mount's root: it belongs to the operator, and
+// everyone who shares the volume depends on it.
 func (m *mount) setRoot(c Changes) error {
 	if c.Set&SetSize != 0 {
 		return unix.EISDIR
@@ -124,14 +124,14 @@ func truncateFD(fd int, size uint64) error {
 	return retry(func() error { return unix.Ftruncate(fd, int64(size)) })
 }
 
-// setFD sets all but the size. fd may be O_PATH and may be a link's own.
+// setFD sets everything but the size. fd may be O_PATH and may refer to a link itself.
 func (m *mount) setFD(fd int, c Changes) error {
 	if m.ignoreAttributes {
 		return nil
 	}
 	var a Attr
 	var err error
-	if c.Set&(SetMode|SetOwner) != 0 { // times depend on nothing
+	if c.Set&(SetMode|SetOwner) != 0 { // times never need the owner
 		if a, err = statFD(fd); err != nil {
 			return err
 		}
@@ -148,8 +148,8 @@ func (m *mount) setFD(fd int, c Changes) error {
 	return err
 }
 
-// chmodFD sets the permissions. Set-id and sticky bits are never set; those of
-// a directory are kept, as the set-group-id bit hands the volume's group down.
+// chmodFD sets the permissions. Set-id and sticky bits are never set; those of a directory
+// are kept, because the set-group-ID bit passes on the volume's group.
 func chmodFD(fd int, mode, old uint32) error {
 	mode &= 0o777
 	if old&unix.S_IFMT == unix.S_IFDIR {
@@ -158,9 +158,9 @@ func chmodFD(fd int, mode, old uint32) error {
 	err := retry(func() error { return unix.Fchmodat(fd, "", mode, unix.AT_EMPTY_PATH) })
 	switch err {
 	case unix.ENOSYS, unix.EOPNOTSUPP, unix.EINVAL, unix.EPERM:
-		// Before Linux 6.6 there is no fchmodat2, and seccomp profiles of that
-		// time answer EPERM. The descriptor's name in /proc is the file itself
-		// and no link to follow; links proper have no mode there either.
+		// Before Linux 6.6 there is no fchmodat2, and seccomp profiles of that time answer
+		// EPERM. The descriptor's name in /proc is the file itself, not a link to follow;
+		// real links have no mode there either.
 		return retry(func() error { return unix.Chmod(procName(fd), mode) })
 	}
 	return err

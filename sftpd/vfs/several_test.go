@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestPartsAreOneWrite: parts of any sizes, also none and more than one call takes, at any place, leave the file as one WriteAt
-// of what the call says that it wrote.
+// TestPartsAreOneWrite: writing parts of any size and number, including none and more than one call accepts, at any offset,
+// leaves the file as one WriteAt of the reported bytes would.
 func TestPartsAreOneWrite(t *testing.T) {
 	tree, dir := home(t, Auto)
 	rnd := rand.New(rand.NewPCG(1, 2))
@@ -72,7 +72,7 @@ func TestPartsAreOneWrite(t *testing.T) {
 	}
 }
 
-// TestEntriesThatGo: what is removed while a directory is listed is left out.
+// TestEntriesThatGo: entries removed while a directory is listed are left out.
 func TestEntriesThatGo(t *testing.T) {
 	tree, dir := home(t, Auto)
 	for i := range 10 {
@@ -84,7 +84,7 @@ func TestEntriesThatGo(t *testing.T) {
 	}
 	defer d.Close()
 	var e Entry
-	for range 3 { // "." and ".." and the first, with which all have been read
+	for range 3 { // ".", ".." and the first, by which time all have been read
 		if err := d.Next(&e); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestEntriesThatGo(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "d")); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Next(&e); err != io.EOF { //nolint:errorlint // the very one
+	if err := d.Next(&e); err != io.EOF { //nolint:errorlint // the identical error
 		t.Errorf("%q is listed, %v", e.Name, err)
 	}
 }
@@ -146,7 +146,7 @@ func TestCopyBetweenVolumes(t *testing.T) {
 	}
 }
 
-// TestNamesThatAreRefused: which error a name has.
+// TestNamesThatAreRefused: the error for each kind of name.
 func TestNamesThatAreRefused(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		dir := t.TempDir()
@@ -191,14 +191,14 @@ func TestNamesThatAreRefused(t *testing.T) {
 			"NAME_MAX":                         {second(tree.Stat("/" + long)), unix.ENAMETOOLONG},
 			"as long as a name may be":         {second(tree.Stat("/" + long[1:])), unix.ENOENT},
 		} {
-			if c.got != c.want { //nolint:errorlint // the very one, whose text the client sees
+			if c.got != c.want { //nolint:errorlint // the identical error, whose text the client sees
 				t.Errorf("%s: %v, want %v", what, c.got, c.want)
 			}
 		}
 	})
 }
 
-// TestCreateOnlyTogether: two connections that make one name in a drop box, and what each may change.
+// TestCreateOnlyTogether: two connections create the same name in a drop box; what each may change.
 func TestCreateOnlyTogether(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		dir := t.TempDir()
@@ -245,8 +245,8 @@ func TestCreateOnlyTogether(t *testing.T) {
 	})
 }
 
-// TestManyLeftovers: a directory of any number of interrupted uploads is removed with turns in between, and not at all if one of
-// them goes on or the session is over.
+// TestManyLeftovers: a directory with any number of interrupted uploads is removed, giving up its turn in between, and not at
+// all if one of them is in progress or the session has ended.
 func TestManyLeftovers(t *testing.T) {
 	const count = 700 // more than one block of entries
 	dir := memoryDir(t)
@@ -294,7 +294,7 @@ func TestManyLeftovers(t *testing.T) {
 	}
 }
 
-// TestMomentsOfPublishing: who names or removes a file at the same moment is waited for.
+// TestMomentsOfPublishing: publishing a file waits while another process holds its publishing lock.
 func TestMomentsOfPublishing(t *testing.T) {
 	tree, dir := uploadTree(t, Auto, Uploads{OnClose: true}, ReadWrite)
 	f := start(t, tree, "/new", create, 0, "content")

@@ -11,49 +11,55 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Uploads says how the files that a user writes come about. The zero value is
-// what OpenSSH's server does.
+// Uploads configures how files are written. The zero value is OpenSSH's behavior.
 type Uploads struct {
-	// OnClose gives a file that is new, or opened with O_TRUNC, its name when it
-	// is closed; until then it has a hidden one beside it. A file that is opened
-	// without O_TRUNC is written in place, so that clients can resume and append.
+	// OnClose publishes a file that is new, or opened with O_TRUNC, when it is closed;
+	// until then it has a hidden name in the same directory. A file that is opened without
+	// O_TRUNC is written in place, so that clients can resume and append.
 	OnClose bool
-	// DeleteIncomplete removes a file that was not completed, unless it was there
-	// before. Otherwise it is kept: with OnClose under a hidden name, where the
-	// next client that opens its name without O_TRUNC goes on with it.
+	// DeleteIncomplete removes a file that was not completed, unless it existed before.
+	// Otherwise it is kept: with OnClose under a hidden name, and the next client that
+	// opens its name without O_TRUNC continues it.
 	DeleteIncomplete bool
-	// Sync has the file and its name on the disk when [File.Finish] returns.
+	// Sync makes sure that the file and its name are on disk when [File.Finish] returns.
 	Sync bool
+	// Checksum computes the SHA-256 of what is uploaded, see [File.Sum].
+	Checksum bool
 }
 
-// WithUploads sets how files come about.
+// WithUploads sets how files are written.
 func WithUploads(u Uploads) Option { return func(t *Tree) { t.staging.Uploads = u } }
 
-// stagingPrefix begins the names of files that are not published. Users neither
-// see nor reach them.
+// stagingPrefix begins the names of files that are not published. Users can neither see nor
+// reach them.
 const stagingPrefix = ".sftpd-upload."
 
-func reserved(name string) bool { return strings.HasPrefix(name, stagingPrefix) }
+// eventsDirectory is where package outbox keeps events, at the root of a volume.
+const eventsDirectory = ".sftpd-events"
+
+func reserved(name string) bool {
+	return strings.HasPrefix(name, stagingPrefix) || name == eventsDirectory
+}
 
 // reservedBytes is reserved without a copy of the name.
 func reservedBytes(name []byte) bool {
-	return len(name) >= len(stagingPrefix) && string(name[:len(stagingPrefix)]) == stagingPrefix
+	return len(name) >= len(stagingPrefix) && string(name[:len(stagingPrefix)]) == stagingPrefix || string(name) == eventsDirectory
 }
 
-// stagedName is where an upload of a name is written, and where it waits for its
-// continuation if it is interrupted: one place for each name, so that all who write the
-// name find the same file, and short for a name of any length.
+// stagedName returns where an upload of a name is written, and kept if it is interrupted:
+// one place per name, so that all its writers find the same file, and short even for a long
+// name.
 func stagedName(name string) string {
 	sum := sha256.Sum256([]byte(name))
 	return stagingPrefix + hex.EncodeToString(sum[:16])
 }
 
-// staging is how a tree's files come about: it decides what an OPEN for writing writes to.
+// staging decides which file an OPEN for writing writes to.
 type staging struct {
 	Uploads
 
 	mu  sync.Mutex
-	own map[identity]int // staged files that this tree has open, and how often
+	own map[identity]int // staged files that this tree has open, with open counts
 }
 
 func (s *staging) add(id identity) {
@@ -95,18 +101,18 @@ func (o *opening) exclusive() bool {
 	return o.flags&unix.O_CREAT != 0 && o.flags&unix.O_EXCL != 0
 }
 
-// errAgain: the name became another file's in between.
+// errAgain: the name came to mean another file in between.
 const errAgain = unix.ESTALE
 
-// open opens a file for writing that is to be published when it is closed. It
-// returns nil for one that is to be opened in place, or not at all.
+// open opens a file for writing that is published when it is closed. It returns nil for one
+// that is to be opened in place, or not at all.
 func (s *staging) open(pl place, flags int, mode uint32, turn Turn) (*File, error) {
 	o := opening{staging: s, pl: pl, flags: flags, mode: mode, turn: turn}
 	var err error
 	o.par, err = pl.parentOf()
 	defer o.par.close()
 	if err != nil || o.par.trailing {
-		return nil, nil // opening in place meets the error, too
+		return nil, nil // opening in place gets the same error
 	}
 	for range 100 {
 		f, err := o.try()
@@ -144,7 +150,7 @@ func (o *opening) try() (*File, error) {
 	return o.create(identity{}, o.mode&0o777)
 }
 
-// openTarget opens what a link leads to, and not the link.
+// openTarget opens the target of a link, not the link.
 func (o *opening) openTarget() (*File, error) {
 	rest, err := o.pl.m.realRest(o.pl.rest, o.turn)
 	if errors.Is(err, context.Canceled) {
@@ -156,10 +162,10 @@ func (o *opening) openTarget() (*File, error) {
 	return o.staging.open(place{m: o.pl.m, rest: rest}, o.flags, o.mode, o.turn)
 }
 
-// inPlace opens a file that is complete, and marks it as being written, so that nobody
-// replaces it meanwhile.
+// inPlace opens a file that is complete, and marks it as being written, so that no other
+// handle replaces it meanwhile.
 func (o *opening) inPlace() (*File, error) {
-	fd, id, err := o.par.openRegular(o.par.name, o.flags&^(unix.O_CREAT|unix.O_EXCL), 0)
+	fd, id, err := o.openReadable(o.par.name, o.flags&^(unix.O_CREAT|unix.O_EXCL), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -176,8 +182,8 @@ func (o *opening) inPlace() (*File, error) {
 	return &File{fd: fd, flags: o.flags, m: o.pl.m, id: id}, nil
 }
 
-// replace stages a file in place of one that could be written, with its permissions.
-// While it does so, nobody may begin to write that one in place.
+// replace stages a replacement of a writable file, with its permissions. During that, no
+// handle may begin to write the file in place.
 func (o *opening) replace(old uint32) (*File, error) {
 	fd, id, err := o.par.openRegular(o.par.name, unix.O_WRONLY, 0)
 	if err != nil {
@@ -189,14 +195,14 @@ func (o *opening) replace(old uint32) (*File, error) {
 	}
 	f, err := o.create(id, old&0o777)
 	if err == nil && !o.pl.m.ignoreAttributes {
-		_ = chmodFD(f.fd, old&0o777, unix.S_IFREG) // the umask may have taken some; not every volume knows modes
+		_ = chmodFD(f.fd, old&0o777, unix.S_IFREG) // the umask may have removed some; not every volume has modes
 	}
 	return f, err
 }
 
-// create makes the staged file of a name that is free, or of which old is the file.
+// create creates the staged file of a name that is free or belongs to old.
 func (o *opening) create(old identity, mode uint32) (*File, error) {
-	fd, id, err := o.par.openRegular(stagedName(o.par.name), o.stagedFlags()|unix.O_CREAT|unix.O_EXCL, mode)
+	fd, id, err := o.openReadable(stagedName(o.par.name), o.stagedFlags()|unix.O_CREAT|unix.O_EXCL, mode)
 	if err == unix.EEXIST {
 		return nil, errAgain
 	}
@@ -206,7 +212,7 @@ func (o *opening) create(old identity, mode uint32) (*File, error) {
 	if err := o.hold(fd, id); err != nil {
 		return nil, err
 	}
-	// From here on nobody else gives the name to a file that was uploaded.
+	// From here on no other handle can publish under this name.
 	if !o.unchanged(old) {
 		discard(fd, id, o.par, stagedName(o.par.name)) // it is empty
 		unix.Close(fd)
@@ -215,6 +221,9 @@ func (o *opening) create(old identity, mode uint32) (*File, error) {
 	f, err := o.file(fd, id)
 	if err == nil {
 		f.created, f.truncated = old == identity{}, old != identity{}
+		if o.Checksum {
+			f.sum = &checksum{running: o.flags&unix.O_APPEND == 0 && announceHashing(fd)}
+		}
 	}
 	return f, err
 }
@@ -227,14 +236,23 @@ func (o *opening) unchanged(old identity) bool {
 	return lstatAt(o.par.fd, o.par.name, &st) == unix.ENOENT
 }
 
-// stagedFlags are those that the staged file is opened with. A client that only reads
-// what it makes or truncates needs the right to write all the same.
+// stagedFlags returns the flags for opening the staged file. A client that only reads what
+// it creates or truncates still needs the right to write.
 func (o *opening) stagedFlags() int {
 	flags := o.flags &^ (unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC)
 	if flags&unix.O_ACCMODE == unix.O_RDONLY {
 		flags |= unix.O_RDWR
 	}
 	return flags
+}
+
+// openReadable is parent.openRegular, but what a client only writes can be read as well, if its checksum is needed.
+func (o *opening) openReadable(name string, flags int, mode uint32) (fd int, id identity, err error) {
+	err = o.readable(flags, func(opened int) error {
+		fd, id, err = o.par.openRegular(name, opened, mode)
+		return err
+	})
+	return fd, id, err
 }
 
 // hold marks an open staged file as being written. If it fails, it closes the file.
@@ -249,7 +267,7 @@ func (o *opening) hold(fd int, id identity) error {
 	return err
 }
 
-// file makes a [File] of an open staged file. It owns the descriptor, also if it fails.
+// file returns a [File] for an open staged file. It takes ownership of the descriptor, even if it fails.
 func (o *opening) file(fd int, id identity) (*File, error) {
 	up := &upload{staging: o.staging, temp: stagedName(o.par.name), exclusive: o.exclusive()}
 	var err error
@@ -257,20 +275,20 @@ func (o *opening) file(fd int, id identity) (*File, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	o.par.owned = false // it is the file's now
+	o.par.owned = false // the file owns it now
 	o.add(id)
 	return &File{fd: fd, flags: o.flags, m: o.pl.m, id: id, up: up}, nil
 }
 
-// openRegular opens an entry of the directory that is a regular file, and no link. Where
-// it is something else by now, the error is errAgain.
+// openRegular opens an entry of the directory that is a regular file, not a link. If it has
+// become something else, the error is errAgain.
 func (p *parent) openRegular(name string, flags int, mode uint32) (fd int, id identity, err error) {
 	err = retry(func() (err error) {
 		fd, err = unix.Openat(p.fd, name, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, mode)
 		return err
 	})
 	switch {
-	case err == unix.ELOOP || err == unix.ENXIO:
+	case err == unix.ELOOP || err == unix.ENXIO || err == unix.EAGAIN: // EAGAIN: a lease, see openElsewhere
 		return -1, id, errAgain
 	case err == unix.ENOENT && flags&unix.O_CREAT == 0 && !reserved(name):
 		return -1, id, errAgain
@@ -288,8 +306,8 @@ func (p *parent) openRegular(name string, flags int, mode uint32) (fd int, id id
 	return fd, identityOf(&st), nil
 }
 
-// keep returns p with a descriptor that outlives the tree: that of p, if p owns it,
-// else another.
+// keep returns p with a descriptor that outlives the tree: p's own if p owns it, otherwise
+// a duplicate.
 func (p *parent) keep() (parent, error) {
 	kept := *p
 	if p.owned {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestWithStart: relative paths are below the start, which is no wall: absolute paths and ".." lead
-// out of it, as far as the tree goes.
+// TestWithStart: relative paths are below the start directory, which is not a boundary: absolute paths and ".." lead out of it,
+// as far as the tree allows.
 func TestWithStart(t *testing.T) {
 	volume := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(volume, "a/b"), 0o755); err != nil {

@@ -4,7 +4,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attr is what SFTP version 3 can say of a file, and its link count.
+// Attr has the attributes of a file in SFTP version 3, and its link count.
 type Attr struct {
 	Size         uint64 // bytes
 	Mode         uint32 // type and permissions, as st_mode
@@ -53,7 +53,7 @@ func (t *Tree) stat(p string, nofollow int) (Attr, error) {
 }
 
 func (pl place) stat(nofollow int) (Attr, error) {
-	// An entry of the root itself takes one call instead of three.
+	// An entry of the root needs one call instead of three.
 	if dir, name, trailing := splitLast(pl.rest); dir == "" && !trailing && name != ".." {
 		var st unix.Stat_t
 		if err := lstatAt(pl.m.fd, name, &st); err != nil {
@@ -71,7 +71,7 @@ func (pl place) stat(nofollow int) (Attr, error) {
 	return statFD(fd)
 }
 
-// StatVFS describes the file system that holds the file at p, as statvfs(3).
+// StatVFS describes the file system that holds the file at p, like statvfs(3).
 type StatVFS struct {
 	BlockSize, FragmentSize         uint64 // bytes
 	Blocks, BlocksFree, BlocksAvail uint64 // in units of FragmentSize
@@ -81,8 +81,7 @@ type StatVFS struct {
 	ReadOnly, NoSetuidPrograms      bool
 }
 
-// StatVFS returns figures of the volume that holds p. A synthetic directory
-// has no space at all.
+// StatVFS returns figures of the volume that holds p. A synthetic directory has no space.
 func (t *Tree) StatVFS(p string) (StatVFS, error) {
 	pl, err := t.locate(p)
 	switch {
@@ -116,11 +115,11 @@ func statFS(fd int, m *mount) (StatVFS, error) {
 		BlockSize: uint64(st.Bsize), FragmentSize: frag,
 		Blocks: st.Blocks, BlocksFree: st.Bfree, BlocksAvail: st.Bavail,
 		Files: st.Files, FilesFree: st.Ffree, FilesAvail: st.Ffree,
-		// The kernel's id tells volumes apart and nothing else.
+		// The kernel's ID only distinguishes volumes.
 		FSID:     uint64(uint32(st.Fsid.Val[0]))<<32 | uint64(uint32(st.Fsid.Val[1])),
 		NameMax:  uint64(st.Namelen),
 		ReadOnly: st.Flags&unix.ST_RDONLY != 0 || m.rights&rightCreate == 0,
-		// Special bits are masked, so nothing here runs with other rights.
+		// Special bits are masked, so nothing here runs with elevated rights.
 		NoSetuidPrograms: true,
 	}, nil
 }

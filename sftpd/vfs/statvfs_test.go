@@ -52,8 +52,7 @@ func TestStatVFS(t *testing.T) {
 	})
 }
 
-// TestStatFollows has the two ways to stat: by one call in the mount's root,
-// and through the resolver.
+// TestStatFollows covers both ways to stat: with one call in the mount's root, and through the resolver.
 func TestStatFollows(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := home(t, r)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestWhatIsSynced: with Sync, the content of a file is on the disk before its name, and the name
-// when the client hears that the file is closed. Without, nobody waits for the disk.
+// TestWhatIsSynced: with Sync, a file's content is on disk before its name, and the name before the client is told that the
+// file is closed. Without Sync, nothing waits for the disk.
 func TestWhatIsSynced(t *testing.T) {
 	for _, tc := range []struct {
 		name     string
@@ -66,8 +66,8 @@ func TestWhatIsSynced(t *testing.T) {
 	}
 }
 
-// TestSyncThatFails: a file whose content or name is not on the disk is not complete. A file system
-// that cannot sync a directory need not.
+// TestSyncThatFails: a file whose content or name is not on disk is not complete. A file system that cannot sync a directory is
+// accepted.
 func TestSyncThatFails(t *testing.T) {
 	for _, tc := range []struct {
 		name            string

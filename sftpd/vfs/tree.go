@@ -21,23 +21,24 @@ type Tree struct {
 	staging  staging
 	created  created
 	turn     Turn      // nil for no bound
+	journal  Journal   // nil for none
 	start    string    // what relative paths are relative to; "" is "/"
-	opened   time.Time // what synthetic directories show as their times
+	opened   time.Time // the times of synthetic directories
 }
 
-// Option changes how [Open] makes a tree.
+// Option changes how [Open] opens a tree.
 type Option func(*Tree)
 
 // WithResolver sets the way to resolve paths; the default is [Auto].
 func WithResolver(r Resolver) Option { return func(t *Tree) { t.resolver = r } }
 
 // WithStart sets the absolute virtual path that relative paths are relative to. The default is
-// "/". Nothing is looked up: where it does not exist, relative paths do not either.
+// "/". It is not looked up: if it does not exist, relative paths do not either.
 func WithStart(dir string) Option { return func(t *Tree) { t.start = dir } }
 
-// Open opens the directories of all mounts and makes missing subPaths. Its
-// errors name the mount, the volume and the directory at fault; they hold host
-// paths and are not meant for clients. No mount at "/" makes "/" synthetic.
+// Open opens the directories of all mounts and creates missing subPaths. Its errors name
+// the mount, the volume and the directory at fault; they hold host paths and are not meant
+// for clients. No mount at "/" makes "/" synthetic.
 func Open(mounts []Mount, opts ...Option) (*Tree, error) {
 	t := &Tree{root: &node{name: "/"}, opened: time.Now()}
 	for _, o := range opts {
@@ -105,10 +106,10 @@ func (t *Tree) Close() error {
 	return nil
 }
 
-// Resolver tells how the tree resolves paths: [Openat2] or [OSRoot].
+// Resolver returns how the tree resolves paths: [Openat2] or [OSRoot].
 func (t *Tree) Resolver() Resolver { return t.resolver }
 
-// synthetic is the attributes of a directory that exists by configuration alone.
+// synthetic returns the attributes of a directory that exists only by configuration.
 func (t *Tree) synthetic(n *node) Attr {
 	sec := t.opened.Unix()
 	return Attr{
@@ -117,7 +118,7 @@ func (t *Tree) synthetic(n *node) Attr {
 	}
 }
 
-// nodeAttr is the attributes of a mount point or synthetic directory.
+// nodeAttr returns the attributes of a mount point or synthetic directory.
 func (t *Tree) nodeAttr(n *node) (Attr, error) {
 	if n.m == nil {
 		return t.synthetic(n), nil
@@ -125,8 +126,8 @@ func (t *Tree) nodeAttr(n *node) (Attr, error) {
 	return statFD(n.m.fd)
 }
 
-// entry resolves p for a change of the name p: what no mount point or
-// synthetic directory allows.
+// entry resolves p for changing the name p, which mount points and synthetic directories do
+// not allow.
 func (t *Tree) entry(p string, want right, n name) (place, parent, error) {
 	pl, err := t.locate(p)
 	if err != nil {

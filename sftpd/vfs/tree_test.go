@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// resolvers runs a test with each way to resolve paths.
+// resolvers runs a test with each way of resolving paths.
 func resolvers(t *testing.T, test func(t *testing.T, r Resolver)) {
 	for _, r := range []Resolver{Openat2, OSRoot} {
 		t.Run(string(r), func(t *testing.T) {
@@ -22,8 +22,8 @@ func resolvers(t *testing.T, test func(t *testing.T, r Resolver)) {
 	}
 }
 
-// needOpenat2 skips a test where the kernel or a sandbox has no openat2, except in CI:
-// there the way that production takes must be tested.
+// needOpenat2 skips a test where the kernel or a sandbox has no openat2, except in CI, where the way that production uses must
+// be tested.
 func needOpenat2(t *testing.T) {
 	t.Helper()
 	if Probe() == Openat2 {
@@ -35,7 +35,7 @@ func needOpenat2(t *testing.T) {
 	t.Skip("this kernel or sandbox has no openat2")
 }
 
-// open makes a tree that is closed at the end of the test.
+// open opens a tree that is closed at the end of the test.
 func open(t testing.TB, r Resolver, mounts ...Mount) *Tree {
 	t.Helper()
 	tree, err := Open(mounts, WithResolver(r))
@@ -46,7 +46,7 @@ func open(t testing.TB, r Resolver, mounts ...Mount) *Tree {
 	return tree
 }
 
-// home makes a tree of one read-write mount and returns its directory.
+// home creates a tree of one read-write mount and returns its directory.
 func home(t testing.TB, r Resolver) (*Tree, string) {
 	dir := t.TempDir()
 	return open(t, r, Mount{Path: "/", Volume: dir, Access: ReadWrite}), dir
@@ -181,7 +181,7 @@ func TestOpenErrors(t *testing.T) {
 		{[]Mount{{Path: "/", Volume: dir, SubPath: "", Access: ReadOnly}, {Path: "/", Volume: dir, SubPath: "", Access: ReadOnly}}, "two mounts have this path"},
 		{[]Mount{{Path: "/", Volume: dir, SubPath: "real", Access: ReadWrite}, {Path: "/in", Volume: dir, SubPath: "real/in", Access: WriteOnly}}, "same access"},
 		{[]Mount{{Path: "/in", Volume: dir, SubPath: "real/in", Access: WriteOnly}, {Path: "/", Volume: dir, SubPath: "real", Access: ReadWrite}}, "same access"},
-		// Volumes inside of each other, also by way of a link.
+		// Nested volumes, also by way of a link.
 		{[]Mount{{Path: "/", Volume: dir, Access: ReadWrite}, {Path: "/in", Volume: dir + "/real", Access: WriteOnly}}, "same access"},
 		{[]Mount{{Path: "/in", Volume: dir + "/real", SubPath: "deep/er", Access: WriteOnly}, {Path: "/", Volume: dir, Access: ReadOnly}}, "same access"},
 		{[]Mount{{Path: "/", Volume: dir, Access: ReadWrite}, {Path: "/in", Volume: elsewhere + "/box", Access: WriteOnly}}, "same access"},

@@ -50,7 +50,7 @@ func finish(t *testing.T, f *File, complete bool, want Leftover) {
 	}
 }
 
-// hidden are the names on the disk that users do not see.
+// hidden returns the names on disk that users do not see.
 func hidden(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -65,7 +65,7 @@ func hidden(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// What readers of the volume see while a file is put, and after.
+// What readers of the volume see during and after an upload.
 func TestPublishOnClose(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		for _, sync := range []bool{false, true} {
@@ -96,7 +96,7 @@ func TestPublishOnClose(t *testing.T) {
 	})
 }
 
-// What is written in place also with OnClose.
+// Files that are written in place even with OnClose.
 func TestResumeAndAppendInPlace(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		for _, u := range []Uploads{{}, {OnClose: true}, {DeleteIncomplete: true}, {OnClose: true, DeleteIncomplete: true, Sync: true}} {
@@ -107,7 +107,7 @@ func TestResumeAndAppendInPlace(t *testing.T) {
 			}
 			finish(t, f, true, Nothing)
 			f = start(t, tree, "/old", os.O_WRONLY|os.O_APPEND, 0, "+more")
-			finish(t, f, false, Kept) // a broken connection takes nothing away that was there
+			finish(t, f, false, Kept) // a broken connection removes nothing that existed before
 			if got := read(tree, "/old"); got != "old CONTENT+more" || len(hidden(t, dir)) != 0 {
 				t.Errorf("%+v: %q", u, got)
 			}
@@ -170,7 +170,7 @@ func TestInterruptedUploads(t *testing.T) {
 			if !f.Staged() {
 				t.Error("it is not continued out of sight")
 			}
-			finish(t, f, false, Kept) // once more
+			finish(t, f, false, Kept) // again
 			finish(t, start(t, tree, "/new", os.O_WRONLY|os.O_APPEND, 0, "!"), true, Nothing)
 			if read(tree, "/new") != "parted!" || len(hidden(t, dir)) != 0 {
 				t.Errorf("%q, hidden %q", read(tree, "/new"), hidden(t, dir))
@@ -194,7 +194,7 @@ func TestInterruptedUploads(t *testing.T) {
 	})
 }
 
-// Who cleans up after an interrupted upload does so by its name.
+// A client that cleans up after an interrupted upload does so by its name.
 func TestRemovingWhatIsKept(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := uploadTree(t, r, Uploads{OnClose: true}, ReadWrite)
@@ -221,7 +221,7 @@ func TestRemovingWhatIsKept(t *testing.T) {
 		if err := tree.Remove("/d/live"); err != nil {
 			t.Fatal(err)
 		}
-		// The daemon was killed in the middle of another one: its locks are gone.
+		// The daemon was killed during another upload: its locks are gone.
 		write(t, filepath.Join(dir, "d"), hiddenName(), "left")
 		if err := tree.Rmdir("/d"); err != nil {
 			t.Errorf("a directory that looks empty: %v", err)
@@ -229,8 +229,8 @@ func TestRemovingWhatIsKept(t *testing.T) {
 	})
 }
 
-// What was kept of an upload is of the file that had the name then: once another file gets the
-// name, or the file another name, a client that resumes must not go on with the stale part.
+// The kept part of an upload belongs to the file that had the name then: once another file gets the name, or the file another
+// name, a resuming client must not continue with the stale part.
 func TestRenamesForgetWhatIsKept(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		for kind, rename := range map[string]func(*Tree, string, string) error{"rename": (*Tree).Rename, "posix-rename": (*Tree).PosixRename} {
@@ -247,7 +247,7 @@ func TestRenamesForgetWhatIsKept(t *testing.T) {
 			if got, err := os.ReadFile(filepath.Join(dir, "new")); err != nil || string(got) != "oldXYontent" {
 				t.Errorf("%s: resumed as %q, %v", kind, got, err)
 			}
-			// One that fails changes nothing.
+			// A failed one changes nothing.
 			finish(t, start(t, tree, "/new", create, 0, "part"), false, Kept)
 			if err := rename(tree, "/none", "/new"); err == nil || len(hidden(t, dir)) != 1 {
 				t.Errorf("%s of nothing: %v, hidden %q", kind, err, hidden(t, dir))
@@ -256,8 +256,8 @@ func TestRenamesForgetWhatIsKept(t *testing.T) {
 	})
 }
 
-// A directory with a paused upload is not empty. Where no lock shows whether it goes on, a client
-// may pause for a day; what the daemon has not touched for longer, it left when it was killed.
+// A directory with a paused upload is not empty. If no lock shows whether it is still in progress, a client may pause for a
+// day; one that the daemon has not touched for longer was left behind when it was killed.
 func TestPausedUploadsKeepTheirDirectory(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := uploadTree(t, r, Uploads{OnClose: true}, ReadWrite)
@@ -302,7 +302,7 @@ func TestExclusiveUploads(t *testing.T) {
 	})
 }
 
-// A file that is not staged, or cannot be, is opened or refused as without a policy.
+// A file that is not or cannot be staged is opened or refused as without a policy.
 func TestUploadsThatCannotBe(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := uploadTree(t, r, Uploads{OnClose: true}, ReadWrite)
@@ -346,7 +346,7 @@ func TestUploadsThatCannotBe(t *testing.T) {
 	})
 }
 
-// A directory that goes away under an upload is an error of its end.
+// If the directory is removed during an upload, closing it fails.
 func TestUploadWhoseDirectoryIsGone(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := uploadTree(t, r, Uploads{OnClose: true}, ReadWrite)
@@ -365,7 +365,7 @@ func TestUploadWhoseDirectoryIsGone(t *testing.T) {
 		if err := os.RemoveAll(filepath.Join(dir, "e")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.Finish(true); err != ErrRemoved { //nolint:errorlint // the very one
+		if _, err := f.Finish(true); err != ErrRemoved { //nolint:errorlint // the identical error
 			t.Errorf("in a directory that was removed: %v", err)
 		}
 	})

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// uploadModel is what the package documentation says about uploads, for one directory that several
-// connections write to: no descriptors, no locks, no races.
+// uploadModel implements what the package documentation says about uploads, for one directory that several connections write
+// to, without descriptors, locks or races.
 type uploadModel struct {
 	Uploads
 
@@ -23,7 +23,7 @@ type content struct {
 	mode uint32
 }
 
-// using is a handle that was opened for writing.
+// using is a handle opened for writing.
 type using struct {
 	f                  *File
 	by                 int // the connection
@@ -41,7 +41,7 @@ func (h *using) exclusive() bool {
 	return h.flags&(unix.O_CREAT|unix.O_EXCL) == unix.O_CREAT|unix.O_EXCL
 }
 
-// written reports whether another handle that can be seen writes c.
+// written reports whether another visible handle writes c.
 func (m *uploadModel) written(c *content) bool {
 	for _, h := range m.handles {
 		if h.c == c && h.marked {
@@ -70,7 +70,7 @@ func (m *uploadModel) forget(name string) bool {
 	return true
 }
 
-// open opens a name, or a link to it, which is in another directory.
+// open opens a name, or a link to it in another directory.
 func (m *uploadModel) open(by int, name string, link bool, flags int, mode uint32) (*using, error) {
 	h := &using{by: by, name: name, flags: flags}
 	old, left := m.files[name], m.staged[name]
@@ -96,7 +96,7 @@ func (m *uploadModel) open(by int, name string, link bool, flags int, mode uint3
 		}
 		return m.share(h), nil
 	}
-	delete(m.staged, name) // what is left is no start for another upload
+	delete(m.staged, name) // what is left must not be the start of another upload
 	switch {
 	case old != nil && h.truncates() && m.written(old):
 		return nil, ErrUploading
@@ -244,7 +244,7 @@ func (m *uploadModel) rmdir() error {
 	return nil
 }
 
-// write puts text at a place of a file, or at its end with O_APPEND.
+// write puts text at an offset of a file, or at its end with O_APPEND.
 func (h *using) write(off int, text string) {
 	if text == "" {
 		return

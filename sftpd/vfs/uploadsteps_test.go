@@ -30,10 +30,11 @@ var uploadNames = []string{"a", "b"}
 
 const uploadUmask = 0o027
 
-// TestUploadsAreTheirModel makes sequences of opens with all flags, writes, ends of all kinds, requests of names and
-// kills by chance, and after each step holds the result, what is on the disk and what a client sees to the model.
+// TestUploadsAreTheirModel makes random sequences of opens with all flags, writes, closes of all kinds, requests by name and
+// kills, and after each step compares the result, the disk and what a client sees with the model.
 func TestUploadsAreTheirModel(t *testing.T) {
 	defer unix.Umask(unix.Umask(uploadUmask))
+	hashTiny(t)
 	before := openFiles(t)
 	steps, kinds := 0, map[string]int{}
 	seeds := 120
@@ -45,7 +46,7 @@ func TestUploadsAreTheirModel(t *testing.T) {
 		if seed%2 == 0 || Probe() != Openat2 {
 			w.which = OSRoot
 		}
-		w.m = uploadModel{Uploads: Uploads{OnClose: seed%8 < 6, DeleteIncomplete: seed%3 == 0}, files: map[string]*content{}, staged: map[string]*content{}}
+		w.m = uploadModel{Uploads: Uploads{OnClose: seed%8 < 6, DeleteIncomplete: seed%3 == 0, Checksum: seed%4 < 3}, files: map[string]*content{}, staged: map[string]*content{}}
 		for i := range w.trees {
 			w.open(i)
 		}
@@ -84,7 +85,7 @@ func TestUploadsAreTheirModel(t *testing.T) {
 	}
 }
 
-// openFiles are the names of what this process has open.
+// openFiles returns the names of this process's open files.
 func openFiles(t *testing.T) (open []string) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
@@ -129,7 +130,7 @@ func (w *uploadWorld) same(what string, got, want error) string {
 	return want.Error()
 }
 
-// step does one thing and returns what kind it was.
+// step performs one random step and returns its kind.
 func (w *uploadWorld) step() string {
 	by, name, other := w.IntN(2), uploadNames[w.IntN(2)], uploadNames[w.IntN(2)]
 	tree := w.trees[by]
@@ -198,6 +199,9 @@ func (w *uploadWorld) openStep(by int, name string) string {
 }
 
 func (w *uploadWorld) finish(h *using, complete bool) string {
+	if complete {
+		w.sum(h)
+	}
 	left, err := h.f.Finish(complete)
 	wantLeft, want := w.m.finish(h, complete)
 	what := w.same(fmt.Sprintf("finish %s by %d, complete %v", h.name, h.by, complete), err, want)
@@ -207,7 +211,32 @@ func (w *uploadWorld) finish(h *using, complete bool) string {
 	return " " + string(left) + ": " + what
 }
 
-// use writes to a file, or looks at it.
+// sum checks the checksum: never a wrong one, and one for each that is about to be published and only one handle has open.
+func (w *uploadWorld) sum(h *using) {
+	got, err := h.f.Sum(inOneGo)
+	others := 0
+	for _, o := range w.m.handles {
+		if o.c == h.c && o != h {
+			others++
+		}
+	}
+	w.trace = append(w.trace, fmt.Sprintf("sum of %q by %d, %d others: %q", h.c.data, h.by, others, got))
+	switch want := sumOf(h.c.data); {
+	case err != nil:
+		w.Errorf("sum: %v", err)
+	case !w.m.Checksum:
+		want = ""
+		fallthrough
+	case got != "":
+		if got != want {
+			w.Errorf("the sum of %q is %q, want %q", h.c.data, got, want)
+		}
+	case h.staged && others == 0 && w.m.staged[h.name] == h.c:
+		w.Errorf("no sum of %q", h.c.data)
+	}
+}
+
+// use writes to a file, or checks it.
 func (w *uploadWorld) use(h *using) {
 	off, part := w.IntN(12), strings.Repeat(string(rune('a'+w.IntN(26))), w.IntN(6))
 	what := fmt.Sprintf("write %d %q to %s by %d", off, part, h.name, h.by)
@@ -249,7 +278,7 @@ func (w *uploadWorld) setstat(tree *Tree, name string) string {
 	return w.same("setstat "+name, err, nil)
 }
 
-// kill ends a daemon: nothing that it holds is finished.
+// kill ends a daemon without finishing anything that it holds.
 func (w *uploadWorld) kill(by int) {
 	w.trace = append(w.trace, fmt.Sprint("kill ", by))
 	for _, h := range slices.Clone(w.m.handles) {
@@ -265,7 +294,7 @@ func (w *uploadWorld) kill(by int) {
 	w.open(by)
 }
 
-// check compares what is on the disk, and what a client sees.
+// check compares the disk and what a client sees.
 func (w *uploadWorld) check() {
 	want := maps.Clone(w.m.files)
 	seen := slices.Sorted(maps.Keys(want))
@@ -274,6 +303,9 @@ func (w *uploadWorld) check() {
 	}
 	dir := filepath.Join(w.volume, w.directory())
 	entries, err := os.ReadDir(dir)
+	if w.m.Checksum {
+		entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return strings.HasSuffix(e.Name(), sharedSuffix) })
+	}
 	if (err == nil) != (w.m.dir != "") || len(entries) != len(want) {
 		w.Errorf("on the disk %v, %v, want %v", entries, err, want)
 	}

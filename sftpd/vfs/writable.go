@@ -9,10 +9,10 @@ import (
 // probeSize is what a probe writes, in bytes: a block, so that a file system has to find one.
 const probeSize = 4096
 
-// CheckWritable says whether files can be made on a volume, and if not, with which errno.
-// subPaths are directories below it that are looked at when its root denies permission: some
-// volumes can be written only there. Nothing that anybody sees is changed: the file has no
-// name, or where the file system cannot make such, a hidden one for a moment.
+// CheckWritable checks that files can be created on a volume, and returns the errno if not.
+// subPaths are directories below it to try when the root denies permission: some volumes are
+// writable only there. Nothing visible is changed: the file has no name, or where the file
+// system does not support that, briefly a hidden one.
 func CheckWritable(volume string, subPaths []string) error {
 	root, err := os.OpenRoot(volume)
 	if err != nil {
@@ -45,7 +45,7 @@ func checkDirectory(root *os.Root, sub string) error {
 	switch {
 	case int64(st.Flags)&unix.ST_RDONLY != 0:
 		return os.NewSyscallError("statfs", unix.EROFS)
-	// Some network file systems say so only here: their writes fail when the file is closed.
+	// Some network file systems report it only here: their writes fail when the file is closed.
 	case st.Blocks > 0 && st.Bavail == 0, st.Files > 0 && st.Ffree == 0:
 		return os.NewSyscallError("statfs", unix.ENOSPC)
 	}
@@ -67,7 +67,7 @@ func checkDirectory(root *os.Root, sub string) error {
 	return nil
 }
 
-// unnamedFile makes a file in a directory that goes when it is closed.
+// unnamedFile makes a file in a directory that disappears when it is closed.
 func unnamedFile(dir int) (fd int, err error) {
 	fd, err = unix.Openat(dir, ".", unix.O_TMPFILE|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
 	switch err {

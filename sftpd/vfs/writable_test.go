@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// insideVariable tells the child of TestCheckWritable that it may mount.
+// insideVariable tells the child process of TestCheckWritable that it may mount.
 const insideVariable = "VFS_MOUNT_NAMESPACE"
 
-// TestCheckWritable runs the cases in a mount namespace of their own: they need file systems that are full and read-only.
+// TestCheckWritable runs the cases in their own mount namespace, because they need full and read-only file systems.
 func TestCheckWritable(t *testing.T) {
 	if os.Getenv(insideVariable) != "" {
 		checkWritableInside(t)
@@ -106,7 +106,7 @@ func checkWritableInside(t *testing.T) {
 	check("a link that leads out", denied, []string{"escape"}, unix.EACCES)
 }
 
-// dropRights takes the thread's right to pass over permissions.
+// dropRights removes the thread's capability to bypass permissions.
 func dropRights() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -117,7 +117,7 @@ func dropRights() error {
 	return unix.Capset(&header, &data[0])
 }
 
-// TestNamedProbe: a file system without unnamed files gets a name for a moment, one that no user sees.
+// TestNamedProbe: on a file system without unnamed files, the probe has a name for a moment, which no user sees.
 func TestNamedProbe(t *testing.T) {
 	dir := t.TempDir()
 	d, err := os.Open(dir)

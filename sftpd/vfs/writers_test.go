@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// withoutLocks puts the test on a volume without locks.
+// withoutLocks runs the test on a volume without locks.
 func withoutLocks(t *testing.T) {
 	t.Helper()
 	fcntlLock = func(uintptr, int, *unix.Flock_t) error { return unix.ENOLCK }
@@ -35,9 +35,8 @@ func connections(t *testing.T, u Uploads, there bool) (trees [2]*Tree, dir strin
 	return trees, dir
 }
 
-// TestTwoWritersOfOneName: whichever flags two handles are opened with, of one connection or of
-// two, and in whichever order they are closed, kept or lost: what was written by a handle whose
-// CLOSE was OK is in the file, or the second OPEN was refused.
+// TestTwoWritersOfOneName: whichever flags two handles are opened with, by one connection or two, and in whichever order they
+// are closed, kept or lost: data written through a handle whose CLOSE was OK is in the file, or the second OPEN was refused.
 func TestTwoWritersOfOneName(t *testing.T) {
 	cases, refused, shared := 0, 0, 0
 	all := []int{0, unix.O_CREAT, unix.O_CREAT | unix.O_TRUNC, unix.O_TRUNC, unix.O_CREAT | unix.O_EXCL, unix.O_CREAT | unix.O_EXCL | unix.O_TRUNC}
@@ -115,8 +114,7 @@ func contains(t *testing.T, name, dir string, off int, want string) {
 	}
 }
 
-// TestChangesDuringAnUpload: what others do to a name and its directory meanwhile takes nothing of
-// an upload away.
+// TestChangesDuringAnUpload: what others do to a name and its directory in the meantime does not damage an upload.
 func TestChangesDuringAnUpload(t *testing.T) {
 	for _, u := range []Uploads{{OnClose: true}, {OnClose: true, DeleteIncomplete: true}} {
 		for _, there := range []bool{false, true} {
@@ -152,8 +150,7 @@ func TestChangesDuringAnUpload(t *testing.T) {
 	contains(t, "rmdir", filepath.Join(dir, "d"), 0, "HELLO")
 }
 
-// TestLastOneOutDeletes: with incomplete uploads deleted, that is done by the last of those that share
-// one, and not before.
+// TestLastOneOutDeletes: if incomplete uploads are deleted, the last writer that shares one does so, and not before.
 func TestLastOneOutDeletes(t *testing.T) {
 	trees, dir := connections(t, Uploads{OnClose: true, DeleteIncomplete: true}, false)
 	f := start(t, trees[0], "/f", create, 0, "HELLO")
@@ -163,7 +160,7 @@ func TestLastOneOutDeletes(t *testing.T) {
 	if left := hidden(t, dir); len(left) > 0 {
 		t.Errorf("left %q", left)
 	}
-	// What a daemon left that was killed is no start for another upload.
+	// What a killed daemon left behind is not the start of another upload.
 	write(t, dir, stagedName("f"), "stale")
 	if _, err := trees[0].Stat("/f"); err != unix.ENOENT {
 		t.Errorf("stat: %v", err)
@@ -174,8 +171,8 @@ func TestLastOneOutDeletes(t *testing.T) {
 	}
 }
 
-// TestWritersWithoutLocks: on a volume without locks two writers of a staged name share it, and what
-// is not there at the end is an error.
+// TestWritersWithoutLocks: on a volume without locks, two writers of a staged name share it, and if it is gone at the end, that
+// is an error.
 func TestWritersWithoutLocks(t *testing.T) {
 	withoutLocks(t)
 	trees, dir := connections(t, Uploads{OnClose: true}, false)
@@ -187,7 +184,7 @@ func TestWritersWithoutLocks(t *testing.T) {
 	f = start(t, trees[0], "/h", create, 0, "HELLO")
 	g = start(t, trees[1], "/h", create, 0, "WORLD")
 	finish(t, g, true, Nothing)
-	if _, err := f.Finish(true); err != ErrRemoved { //nolint:errorlint // the very one
+	if _, err := f.Finish(true); err != ErrRemoved { //nolint:errorlint // the identical error
 		t.Errorf("replaced: %v", err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // OperatorRole is the name of the operator's ClusterRole.
 const OperatorRole = "manager-role"
 
-// OperatorAccount makes the account that the operator runs as, with the generated role and no more.
+// OperatorAccount creates the account that the operator runs as, with only the generated role.
 func OperatorAccount(ctx context.Context, env *envtest.Environment, api client.Client) (*rest.Config, error) {
 	root, err := Root()
 	if err != nil {
@@ -44,13 +44,13 @@ func OperatorAccount(ctx context.Context, env *envtest.Environment, api client.C
 	return Account(env, "sftp-operator")
 }
 
-// Account makes a user of a name, without rights of its own.
+// Account creates a user with a name and no rights.
 func Account(env *envtest.Environment, name string) (*rest.Config, error) {
 	user, err := env.AddUser(envtest.User{Name: name}, nil)
 	if err != nil {
 		return nil, err
 	}
-	// Tests do in seconds what happens in hours.
+	// Tests do in seconds what otherwise happens over hours.
 	c := rest.CopyConfig(user.Config())
 	c.QPS = -1
 	return c, nil

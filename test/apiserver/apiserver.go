@@ -1,5 +1,5 @@
-// Package apiserver starts a real kube-apiserver with the operator's CRDs for tests: etcd and the API server alone,
-// so there is no kubelet, no controller and no garbage collector.
+// Package apiserver starts a real kube-apiserver with the operator's CRDs for tests. Only etcd and the API server run, so there
+// is no kubelet, no controller and no garbage collector.
 package apiserver
 
 import (
@@ -13,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// assetsVariable names the folder with etcd, kube-apiserver and kubectl, as envtest wants it.
+// assetsVariable names the folder with etcd, kube-apiserver and kubectl, as envtest expects it.
 const assetsVariable = "KUBEBUILDER_ASSETS"
 
-// Start starts the API server, after edits of its settings. Whoever called it must call Stop of the result.
+// Start starts the API server, after editing its settings. The caller must call Stop on the result.
 func Start(edits ...func(*envtest.ControlPlane)) (*envtest.Environment, error) {
 	root, err := Root()
 	if err != nil {
@@ -31,9 +31,9 @@ func Start(edits ...func(*envtest.ControlPlane)) (*envtest.Environment, error) {
 		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
-	// As on most clusters: whoever sets an owner that blocks deletion must be allowed to.
+	// As on most clusters, a client that sets an owner that blocks deletion needs the right to do so.
 	env.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
-	// There is no controller that would make the "default" ServiceAccounts.
+	// There is no controller that would create the "default" ServiceAccounts.
 	env.ControlPlane.GetAPIServer().Configure().Append("disable-admission-plugins", "ServiceAccount")
 	for _, edit := range edits {
 		edit(&env.ControlPlane)
@@ -44,8 +44,8 @@ func Start(edits ...func(*envtest.ControlPlane)) (*envtest.Environment, error) {
 	return env, nil
 }
 
-// assets returns the folder with the programs. On a developer's machine they are built when they are missing, once;
-// in CI that would hide a broken setup.
+// assets returns the folder with the programs. On a developer's machine they are built once if they are missing; in CI that
+// would hide a broken setup.
 func assets(root string) (string, error) {
 	if dir := os.Getenv(assetsVariable); dir != "" {
 		return dir, nil

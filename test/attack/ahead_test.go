@@ -11,11 +11,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// exchangeOnly exchanges keys and asks for no service.
+// exchangeOnly exchanges keys and does not request a service.
 func exchangeOnly(p *daemontest.Peer) error { return errors.Join(p.Versions(), p.ExchangeKeys()) }
 
-// TestPacketsAhead: connections that send many packets at once and fail by the first leave
-// nothing. In x/crypto alone two goroutines of each would wait forever.
+// TestPacketsAhead: connections that send many packets at once and fail on the first leave nothing behind. With plain x/crypto,
+// two goroutines of each would wait forever.
 func TestPacketsAhead(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
@@ -31,7 +31,7 @@ func TestPacketsAhead(t *testing.T) {
 	d := u.Daemon
 	d.Eventually(t, "full is logged in", func() bool { return metrics(t, d)["sftpd_sessions"] == 1 })
 	goroutines := metrics(t, u.Daemon)["go_goroutines"]
-	small := []byte{200} // no message of that number has to be known
+	small := []byte{200} // any message with that number is unknown
 	for name, first := range map[string]func(p *daemontest.Peer) ([]byte, error){
 		"before the service": func(p *daemontest.Peer) ([]byte, error) { return small, exchangeOnly(p) },
 		"another service": func(p *daemontest.Peer) ([]byte, error) {
@@ -46,7 +46,7 @@ func TestPacketsAhead(t *testing.T) {
 		"a password's time": func(p *daemontest.Peer) ([]byte, error) {
 			return append(daemontest.UserauthPassword("ada", "x"), 0), p.Exchange()
 		},
-		// Each opens a channel: the login is right, and there is no room for it.
+		// Each message opens a channel: the login is right, and there is no room for it.
 		"no room": func(p *daemontest.Peer) ([]byte, error) {
 			return daemontest.UserauthPassword("full", "secret"), p.Exchange()
 		},
@@ -65,7 +65,7 @@ func TestPacketsAhead(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				// All in one write, for the daemon to have them before it looks at the first.
+				// All in one write, so that the daemon has them before it handles the first.
 				p.Hold()
 				for range 60 {
 					err = errors.Join(err, p.WritePacket(m))

@@ -13,7 +13,7 @@ import (
 
 const endOfConnection = "the end"
 
-// ask sends messages, each when the one before it is answered, and returns the answers.
+// ask sends messages, each after the previous one has been answered, and returns the answers.
 func ask(t *testing.T, addr string, messages func(p *daemontest.Peer) [][]byte) (answers []string) {
 	t.Helper()
 	p, err := daemontest.NewPeer(addr, "")
@@ -66,8 +66,8 @@ func infoResponse(answers ...string) []byte {
 	return m
 }
 
-// TestEqualAnswers: whatever a stranger sends, byte by byte the answers are those for a user
-// who does not exist, and so is when the connection ends.
+// TestEqualAnswers: whatever a stranger sends, the answers are byte by byte those for a user who does not exist, and the
+// connection ends at the same point.
 func TestEqualAnswers(t *testing.T) {
 	t.Parallel()
 	dir := endpoint(t)
@@ -143,7 +143,7 @@ func TestEqualAnswers(t *testing.T) {
 			}
 		})
 	}
-	// The right password of a user who needs a key first, too, is answered as a wrong one.
+	// The right password of a user who also needs a key first is answered like a wrong one.
 	right := ask(t, d.Addr, func(*daemontest.Peer) [][]byte { return [][]byte{password("both", "secret")} })
 	wrong := ask(t, d.Addr, func(*daemontest.Peer) [][]byte { return [][]byte{password("nobody", "secret")} })
 	if right[0] != wrong[0] || right[0] == endOfConnection {

@@ -14,8 +14,8 @@ import (
 // attackers hold half-open connections and send garbage, until they are stopped.
 type attackers struct {
 	addr string
-	// halfOpen connections are held at all times: one that ends is opened again. garbage is
-	// how many more are opened in a second, and say something that is not SSH.
+	// halfOpen connections are held at all times: one that ends is opened again. garbage is how many more are opened each second
+	// and send something that is not SSH.
 	halfOpen, garbage int
 	// from returns the address of the n-th connection.
 	from func(n int) string
@@ -26,13 +26,13 @@ type attackers struct {
 	running              sync.WaitGroup
 }
 
-// oneSource and manySources are who the attackers are: one address, or 250.
+// oneSource and manySources are the attackers' addresses: one, or 250.
 func oneSource(int) string { return "127.0.0.2" }
 
 func manySources(n int) string { return fmt.Sprintf("127.0.%d.%d", 3+n%25, 1+n/25%10) }
 
-// reopenAfter is how long a half-open connection that was closed is away: 200 of them make
-// as many attempts as there is garbage.
+// reopenAfter is the delay before a closed half-open connection is opened again: 200 of them make as many attempts as there is
+// garbage.
 const reopenAfter = 200 * time.Millisecond
 
 func (a *attackers) begin() { a.began, a.stopped = time.Now(), make(chan struct{}) }
@@ -42,14 +42,14 @@ func (a *attackers) start() {
 	for n := range a.halfOpen {
 		a.running.Go(func() { a.hold(n) })
 	}
-	// Pacers that send what is due, so that a late one catches up.
+	// Each pacer sends whatever is due, so that a late one catches up.
 	const pacers = 4
 	for i := range pacers {
 		a.running.Go(func() { a.flood(i, pacers) })
 	}
 }
 
-// stop ends the attack and says how long it went on.
+// stop ends the attack and returns how long it lasted.
 func (a *attackers) stop() time.Duration {
 	took := time.Since(a.began)
 	close(a.stopped)
@@ -66,7 +66,7 @@ func (a *attackers) over(wait time.Duration) bool {
 	}
 }
 
-// hold keeps a connection open that has sent a version and says no more.
+// hold keeps a connection open that has sent only a version.
 func (a *attackers) hold(n int) {
 	for first := true; first || !a.over(reopenAfter); first = false {
 		c, err := daemontest.DialFrom(a.addr, a.from(n))
@@ -93,7 +93,7 @@ func (a *attackers) hold(n int) {
 
 var garbage = []byte("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 this is not SSH\r\n\r\n\x00\xff")
 
-// flood opens every so-many-th connection, at its time.
+// flood opens every n-th connection at its time.
 func (a *attackers) flood(i, of int) {
 	if a.garbage == 0 {
 		return
@@ -106,7 +106,7 @@ func (a *attackers) flood(i, of int) {
 		c, err := daemontest.DialFrom(a.addr, a.from(n))
 		switch {
 		case err == nil:
-			_, _ = c.Write(garbage) // it may be refused already
+			_, _ = c.Write(garbage) // it may have been refused already
 			c.Close()
 			a.sent.Add(1)
 		case errors.Is(err, syscall.ECONNRESET): // refused before connect(2) returned

@@ -17,10 +17,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// soon is how fast a session is to end. A revocation is promised within a second.
+// soon is how quickly a session must end. A revocation is promised within a second.
 var soon = 2 * daemontest.Second()
 
-// busyWriter is a session that writes to an open file all the time, which needs no line of the audit log.
+// busyWriter is a session that writes to an open file all the time, which causes no lines in the audit log.
 type busyWriter struct {
 	client *ssh.Client
 	files  *sftp.Client
@@ -49,7 +49,7 @@ func newWriter(t *testing.T, d *daemontest.Daemon, user string) *busyWriter {
 	return w
 }
 
-// endsBy fails the test if the session does not end by a time.
+// endsBy fails the test if the session does not end by the given time.
 func (w *busyWriter) endsBy(t *testing.T, who string, at time.Time) {
 	t.Helper()
 	select {
@@ -59,7 +59,7 @@ func (w *busyWriter) endsBy(t *testing.T, who string, at time.Time) {
 	switch {
 	case !w.over():
 		t.Errorf("%s goes on", who)
-	case w.at.After(at): // who looks later than that has to look at the time
+	case w.at.After(at): // a check that comes later must compare the time
 		t.Errorf("%s went on for %s", who, w.at.Sub(at))
 	}
 }
@@ -73,7 +73,7 @@ func (w *busyWriter) over() bool {
 	}
 }
 
-// patient is endpoint with users a to d, who are to be removed, exp and exp2, whose time is to end, and one who stays.
+// patient is endpoint with users a to d, who are to be removed, exp and exp2, who expire, and one who stays.
 func patient(t *testing.T) *configtest.Dir {
 	t.Helper()
 	dir := endpoint(t)
@@ -84,7 +84,7 @@ func patient(t *testing.T) *configtest.Dir {
 	return dir
 }
 
-// expire gives users an end that is soon. They are logged in already, however slow the machine is.
+// expire gives users an expiration in the near future. They are logged in already, however slow the machine is.
 func expire(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, users ...string) (exp time.Time) {
 	t.Helper()
 	exp = time.Now().Add(5 * time.Second)
@@ -95,9 +95,9 @@ func expire(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, users ...st
 	return exp
 }
 
-// TestBlockedLogs: while standard output or standard error takes nothing, or a few bytes a second, revocations and expiry close sessions as fast
-// as ever, /configz reports a configuration when they are closed, whoever connects gets an answer, SIGTERM ends the
-// process in its time; and when the log takes lines again, none is missing.
+// TestBlockedLogs: while standard output or standard error accepts nothing, or a few bytes a second, revocations and expiry
+// close sessions as fast as ever, /configz reports a configuration when they are closed, new connections get an answer, and
+// SIGTERM ends the process on time; when the log accepts lines again, none is missing.
 func TestBlockedLogs(t *testing.T) {
 	type block = func() (unblock func())
 	slowly := func(p *daemontest.Pipe) block {
@@ -146,7 +146,7 @@ func TestBlockedLogs(t *testing.T) {
 			}
 			terminated := time.Now()
 			d.Terminate()
-			_ = d.Wait(t, 2*time.Second+8*daemontest.Second()) // it is a failure of none if transfers were cut off
+			_ = d.Wait(t, 2*time.Second+8*daemontest.Second()) // interrupted transfers are not a failure here
 			t.Logf("ENDS %s blocked: SIGTERM with a drain timeout of 2s took %s", name, time.Since(terminated).Round(time.Millisecond))
 		})
 	}
@@ -157,12 +157,12 @@ func has(t *testing.T, d *daemontest.Daemon, event, user string) bool {
 	return slices.ContainsFunc(d.Audit(t, event), func(e map[string]any) bool { return e["user"] == user })
 }
 
-// refusedMeanwhile: a connection that is refused waits for no log, and holds nobody up.
+// refusedMeanwhile: a refused connection does not wait for a log, and delays no other.
 func refusedMeanwhile(t *testing.T, d *daemontest.Daemon) {
 	t.Helper()
 	spoil(t, d, "127.0.0.8", 15)
 	for range 3 {
-		_ = welcomes(t, d, "127.0.0.8") // refused: it has a penalty
+		_ = welcomes(t, d, "127.0.0.8") // refused because it has a penalty
 	}
 	begin := time.Now()
 	_ = welcomes(t, d, "127.0.0.1")
@@ -171,7 +171,7 @@ func refusedMeanwhile(t *testing.T, d *daemontest.Daemon) {
 	}
 }
 
-// revokedMeanwhile: a to d end, and /configz says so when they have, not before.
+// revokedMeanwhile: a to d end, and /configz reports this when they have ended, not before.
 func revokedMeanwhile(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, sessions map[string]*busyWriter) {
 	t.Helper()
 	removed := []string{"a", "b", "c", "d"}
@@ -188,15 +188,15 @@ func revokedMeanwhile(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, s
 		if w.over() {
 			t.Logf("ENDS %s ended %s after the write, /configz said so after %s", user, w.at.Sub(begin).Round(time.Millisecond), loaded.Sub(begin).Round(time.Millisecond))
 		}
-		// The client notices up to 20 ms, and what the machine takes, later.
+		// The client notices up to 20 ms later, plus the machine's delay.
 		if w.at.Sub(loaded) > soon/2 {
 			t.Errorf("%s ended %s after /configz had it", user, w.at.Sub(loaded))
 		}
 	}
 }
 
-// TestBlockedAuditStopsEverything: after some seconds in which the audit log takes nothing, the daemon says so, turns new
-// connections away at once, and sessions wait, until it does again.
+// TestBlockedAuditStopsEverything: if the audit log accepts nothing for some seconds, the daemon says so, refuses new
+// connections at once, and lets sessions wait until the log accepts lines again.
 func TestBlockedAuditStopsEverything(t *testing.T) {
 	t.Parallel()
 	dir := patient(t)
@@ -213,7 +213,7 @@ func TestBlockedAuditStopsEverything(t *testing.T) {
 	unblock := d.Stdout.Block()
 	defer unblock()
 	refused := make(chan struct{})
-	go func() { // its line is what is waited for
+	go func() { // its line is what the test waits for
 		defer close(refused)
 		_ = password(t, d, "127.0.0.1", "a", "wrong")
 	}()
@@ -224,11 +224,11 @@ func TestBlockedAuditStopsEverything(t *testing.T) {
 	if m := metrics(t, d); m["sftpd_audit_blocked_seconds"] < 5 {
 		t.Errorf("blocked for %v seconds", m["sftpd_audit_blocked_seconds"])
 	}
-	d.Eventually(t, "the daemon's log says so", func() bool { return strings.Contains(d.Log(), "has not taken a line of the audit log") })
+	d.Eventually(t, "the daemon's log says so", func() bool { return strings.Contains(d.Log(), "has not accepted a line of the audit log") })
 	if welcomes(t, d, "127.0.0.1") {
 		t.Error("a new connection is served")
 	}
-	// One request may be on its way already: its session was waiting for it.
+	// One request may be in progress already: its session was waiting for it.
 	written := make(chan error, 2)
 	go func() {
 		for range 2 {
@@ -253,7 +253,7 @@ func TestBlockedAuditStopsEverything(t *testing.T) {
 	})
 }
 
-// TestFullDisk: with a standard output that is full, the daemon serves on, counts the lines that are lost and says so.
+// TestFullDisk: if standard output is full, the daemon continues to serve, counts the lost lines and reports them.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
@@ -278,7 +278,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// TestClosedStdout: without a reader of the audit log the daemon ends all sessions, says why and fails.
+// TestClosedStdout: if the audit log has no reader, the daemon ends all sessions, reports why, and fails.
 func TestClosedStdout(t *testing.T) {
 	t.Parallel()
 	d := start(t, patient(t))
@@ -296,7 +296,7 @@ func TestClosedStdout(t *testing.T) {
 	}
 }
 
-// TestClosedStderr: the daemon's own log is no reason to end.
+// TestClosedStderr: losing its own log does not end the daemon.
 func TestClosedStderr(t *testing.T) {
 	t.Parallel()
 	dir := patient(t)

@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/health"
 )
 
-// startFew starts a daemon that may have few descriptors.
+// startFew starts a daemon with a low descriptor limit.
 func startFew(t *testing.T, dir *configtest.Dir, few int) *daemontest.Daemon {
 	t.Helper()
 	return daemontest.StartCommand(t, dir, program, func(cmd *exec.Cmd) {
@@ -25,7 +25,7 @@ func startFew(t *testing.T, dir *configtest.Dir, few int) *daemontest.Daemon {
 	})
 }
 
-// silence opens connections that say nothing, each from an address that from returns.
+// silence opens connections that send nothing, each from an address that from returns.
 func silence(t *testing.T, addr string, n int, from func(int) string) {
 	t.Helper()
 	for i := range n {
@@ -37,8 +37,8 @@ func silence(t *testing.T, addr string, n int, from func(int) string) {
 	}
 }
 
-// TestSilentHealthPort: silent connections to the health port, and to the port of SFTP, take neither its descriptors from
-// a process that may have few of them nor its answers from the kubelet, the operator and Prometheus.
+// TestSilentHealthPort: silent connections to the health port and to the SFTP port neither use up the descriptors of a process
+// with few of them, nor prevent it from answering the kubelet, the operator and Prometheus.
 func TestSilentHealthPort(t *testing.T) {
 	for name, from := range map[string]func(int) string{
 		"one address":    func(int) string { return "127.0.0.2" },
@@ -66,12 +66,12 @@ func TestSilentHealthPort(t *testing.T) {
 				t.Error("a session that was there:", err)
 			}
 			tries := 1
-			for ; u.login() != nil; tries++ { // refused at random, as of any crowd
+			for ; u.login() != nil; tries++ { // refused at random, as with any crowd
 				if time.Since(begin) > time.Minute {
 					t.Fatal("no login")
 				}
 			}
-			// Who waits to be accepted counts with the kernel's connections, for a moment.
+			// A client waiting to be accepted is briefly among the kernel's connections.
 			n := established(t, d.PID, healthAddr)
 			for look := 0; look < 20 && n > health.MaxConnections; look++ {
 				time.Sleep(50 * time.Millisecond)
@@ -86,7 +86,7 @@ func TestSilentHealthPort(t *testing.T) {
 	}
 }
 
-// established counts the connections of a port, on the daemon's side (proc_pid_net(5)).
+// established counts the connections of a port on the daemon's side (proc_pid_net(5)).
 func established(t *testing.T, pid int, addr string) (n int) {
 	t.Helper()
 	port := netip.MustParseAddrPort(addr).Port()

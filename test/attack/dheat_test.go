@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// expensive makes the daemon compute in a group of 4096 bits, at the cost of two messages with
-// a random number in place of a public value, and leaves when it is done.
+// expensive makes the daemon compute in a group of 4096 bits at the cost of two messages, with a random number in place of a
+// public value, and disconnects when the computation is done.
 func expensive(addr, from string, exchanged bool) error {
 	p, err := daemontest.NewPeer(addr, from)
 	if err != nil {
@@ -29,7 +29,7 @@ func expensive(addr, from string, exchanged bool) error {
 	if err := errors.Join(p.Versions(), p.SendKexInit(algorithm)); err != nil {
 		return err
 	}
-	if exchanged { // the largest group that there is, RFC 4419 section 3
+	if exchanged { // the largest group available, RFC 4419 section 3
 		m := []byte{gexRequest}
 		for _, bits := range []uint32{4096, 8192, 8192} {
 			m = binary.BigEndian.AppendUint32(m, bits)
@@ -38,7 +38,7 @@ func expensive(addr, from string, exchanged bool) error {
 			return err
 		}
 	}
-	number := make([]byte, 512) // below all of these moduli
+	number := make([]byte, 512) // less than each of these moduli
 	for i := range number[1:] {
 		number[i+1] = byte(rand.Uint32())
 	}
@@ -58,8 +58,8 @@ func expensive(addr, from string, exchanged bool) error {
 
 const gexRequest, gexInit = 34, 32 // RFC 4419 section 5
 
-// TestExpensiveKeyExchanges: peers that have the daemon compute in Diffie-Hellman groups all
-// the time (DHEat) get half of the CPUs, and one source only for a while.
+// TestExpensiveKeyExchanges: peers that constantly make the daemon compute in Diffie-Hellman groups (DHEat) get half of the
+// CPUs, and a single source only for a while.
 func TestExpensiveKeyExchanges(t *testing.T) { // not parallel: it measures time
 	for _, tc := range []struct {
 		name string
@@ -71,7 +71,7 @@ func TestExpensiveKeyExchanges(t *testing.T) { // not parallel: it measures time
 	}
 }
 
-// underExchanges measures logins with and without such peers, and returns why the result is not as it should be.
+// underExchanges measures logins with and without such peers, and returns what is wrong with the result.
 func underExchanges(t *testing.T, name string, from func(int) string) string {
 	t.Helper()
 	key, _ := configtest.Key(t)
@@ -116,7 +116,7 @@ func underExchanges(t *testing.T, name string, from func(int) string) string {
 		return fmt.Sprintf("%d exchanges are no attack", exchanges)
 	case ratio > 4:
 		return fmt.Sprintf("a login takes %.2f times as long", ratio)
-	case from(0) == from(1) && metrics(t, u.Daemon)[`sftpd_refusals_total{reason="source_penalised"}`] == 0:
+	case from(0) == from(1) && metrics(t, u.Daemon)[`sftpd_refusals_total{reason="source_penalized"}`] == 0:
 		return "the source was not refused"
 	}
 	return ""

@@ -1,5 +1,4 @@
-// Package attack does to the daemon what hostile peers do before a login, and measures what
-// other users and the machine notice of it. The daemon is its program, built without the race
-// detector, in a process of its own; what is measured is printed in lines that start with LOAD,
-// MEMORY or TIMING.
+// Package attack runs the attacks that hostile peers can make before a login against the daemon, and measures the effect on
+// other users and on the machine. The daemon is the real program, built without the race detector, in its own process;
+// measurements are printed in lines that start with LOAD, MEMORY or TIMING.
 package attack

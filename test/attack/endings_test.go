@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestSecondSignal: the first SIGTERM starts the grace period, in which the session goes on, and the second one ends the
-// process at once, with the transfer's last line in the log.
+// TestSecondSignal: the first SIGTERM starts the grace period, in which the session continues, and the second one ends
+// the process at once, with the transfer's last line in the log.
 func TestSecondSignal(t *testing.T) {
 	t.Parallel()
 	dir := patient(t)
@@ -22,7 +22,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 	begin := time.Now()
 	d.Force()
-	_ = d.Wait(t, 30*time.Second) // a transfer was cut off, which is no failure of the process
+	_ = d.Wait(t, 30*time.Second) // an interrupted transfer is not a failure of the process
 	t.Logf("ENDS second SIGTERM: the process ended after %s", time.Since(begin).Round(time.Millisecond))
 	w.endsBy(t, "the session", time.Now().Add(soon))
 	last := d.WaitAudit(t, "transfer", 1)
@@ -31,8 +31,8 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestOpenHandleShowsUp: a file that stays open has a line while it is, so that something is known of it even if the process
-// is killed.
+// TestOpenHandleShowsUp: a file that stays open is logged while it is open, so that it is on record even if the process is
+// killed.
 func TestOpenHandleShowsUp(t *testing.T) {
 	t.Parallel()
 	d := start(t, patient(t))

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// many sends a message until the daemon has had enough.
+// many repeats a message until the daemon closes the connection.
 func many(p *daemontest.Peer, m []byte) error {
 	const much = 100_000
 	sent := 0
@@ -32,20 +32,20 @@ const msgIgnore = 2 // RFC 4253 section 11.2
 // channelOpen is a SSH_MSG_CHANNEL_OPEN of RFC 4254 section 5.1, with a window of 32 KiB.
 var channelOpen = append(daemontest.AppendString([]byte{90}, "session"), 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 0x80, 0)
 
-// raw sends bytes that are no packets; what is not taken is the daemon's right.
+// raw sends bytes that are not packets; the daemon may stop reading them.
 func raw(p *daemontest.Peer, b []byte) error {
 	_, _ = p.Write(b)
 	return nil
 }
 
-// TestHostileHandshakes: each of them ends soon, with its reason in the metrics; who it was is
-// refused after a few, and others log in.
+// TestHostileHandshakes: each attack ends soon, with its reason in the metrics; its source is refused after a few, and others
+// can log in.
 func TestHostileHandshakes(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)
 	dir := endpoint(t)
 	dir.AddUser("ada", "", key.PublicKey())
-	const grace = 5 // time enough for what is not slow on purpose
+	const grace = 5 // enough time for anything that is not slow on purpose
 	dir.Listener.Authentication.LoginGraceSeconds = grace
 	u := user{start(t, dir), key}
 	if err := u.login(); err != nil {
@@ -125,7 +125,7 @@ func TestHostileHandshakes(t *testing.T) {
 			if err := u.login(); err != nil {
 				t.Errorf("another user: %v", err)
 			}
-			again := func() error { // a few more of the same, with nothing between them
+			again := func() error { // a few more of the same kind in a row
 				p, err := daemontest.NewPeer(u.Addr, from)
 				if err != nil {
 					return err
@@ -146,7 +146,7 @@ func TestHostileHandshakes(t *testing.T) {
 			}
 		})
 	}
-	if n := metrics(t, u.Daemon)[`sftpd_refusals_total{reason="source_penalised"}`]; n < 10 {
+	if n := metrics(t, u.Daemon)[`sftpd_refusals_total{reason="source_penalized"}`]; n < 10 {
 		t.Errorf("%v connections were refused for what their sources did", n)
 	}
 	u.Eventually(t, "nothing is left", func() bool {
@@ -158,7 +158,7 @@ func TestHostileHandshakes(t *testing.T) {
 	}
 }
 
-// slowly sends a byte now and then, until the daemon closes the connection.
+// slowly sends a byte now and then until the daemon closes the connection.
 func slowly(p *daemontest.Peer, b []byte) error {
 	closed := make(chan struct{})
 	go func() {
@@ -176,7 +176,7 @@ func slowly(p *daemontest.Peer, b []byte) error {
 	return errors.New("all of it was taken")
 }
 
-// TestProbes: a connection without a byte costs one metric, and no line in any log.
+// TestProbes: a connection without any data costs one metric, and no line in any log.
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	dir := endpoint(t)
@@ -198,7 +198,7 @@ func TestProbes(t *testing.T) {
 	if d.RawAudit() != audit || d.Log() != log {
 		t.Error("lines in the logs")
 	}
-	if m := metrics(t, d); len(refusals(m)) != 0 || m["sftpd_penalised_sources"] != 0 {
+	if m := metrics(t, d); len(refusals(m)) != 0 || m["sftpd_penalized_sources"] != 0 {
 		t.Errorf("refused %v", refusals(m))
 	}
 }

@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	// claimTime is how long the daemon waits for the volume of used codes.
+	// claimTime is how long the daemon waits for the volume with used codes.
 	claimTime = 3 * time.Second
 	// claimThreads is how many threads may wait for it.
 	claimThreads = 16
 )
 
-// phone is an authenticator app, and a user who logs in with a key and its codes.
+// phone is an authenticator app, with a user who logs in with a key and its codes.
 type phone struct {
 	user string
 	key  ssh.Signer
 	totp.Key
-	// given is closed when the daemon has asked for a code, unless it is nil.
+	// given, unless nil, is closed when the daemon has asked for a code.
 	given chan struct{}
 }
 
@@ -38,15 +38,15 @@ func addPhone(t *testing.T, dir *configtest.Dir, user string) phone {
 	key, _ := configtest.Key(t)
 	p := phone{user: user, key: key, Key: totp.Generate()}
 	u := dir.AddUser(user, "", key.PublicKey())
-	u.Methods = []string{"publickey,keyboard-interactive:totp"}
+	u.Methods = []string{"PublicKey,TOTP"}
 	u.TOTP = &config.TOTP{Secret: p.Secret(), Digits: p.Digits(), Algorithm: p.Algorithm()}
 	return p
 }
 
-// code is the next one: a daemon accepts none of the step in which it began.
+// code returns the next code: a daemon accepts none from the step in which it started.
 func (p phone) code() string { return p.Code(totp.Step(time.Now()) + 1) }
 
-// login logs in with a code, and returns how long that took once the code was given.
+// login logs in with a code, and returns how long this took after the code was entered.
 func (p phone) login(t *testing.T, d *daemontest.Daemon, code string) (*ssh.Client, time.Duration, error) {
 	t.Helper()
 	var begin time.Time
@@ -65,7 +65,7 @@ func (p phone) login(t *testing.T, d *daemontest.Daemon, code string) (*ssh.Clie
 	return c, time.Since(begin), err
 }
 
-// lineOf returns a user's last line of an event.
+// lineOf returns a user's last log line of an event.
 func lineOf(t *testing.T, d *daemontest.Daemon, event, user string) (last map[string]any) {
 	t.Helper()
 	d.Eventually(t, event+" of "+user, func() bool { return has(t, d, event, user) })
@@ -77,7 +77,7 @@ func lineOf(t *testing.T, d *daemontest.Daemon, event, user string) (last map[st
 	return last
 }
 
-// threads is how many the process has (proc_pid_task(5)).
+// threads returns the number of the process's threads (proc_pid_task(5)).
 func threads(t *testing.T, d *daemontest.Daemon) int {
 	t.Helper()
 	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", d.PID))
@@ -131,7 +131,7 @@ func TestHungCodes(t *testing.T) {
 	waiting.Go(func() {
 		c, took, err := gone.login(t, d, gone.code())
 		if err == nil {
-			err = c.Wait() // the client was told of its login a moment before
+			err = c.Wait() // the client was told of its login slightly earlier
 		}
 		if err == nil || took > claimTime+soon {
 			t.Errorf("removed while the volume was waited for: %v after %s", err, took)
@@ -150,7 +150,7 @@ func TestHungCodes(t *testing.T) {
 	if reason := lineOf(t, d, "login_refused", "gone")["reason"]; reason != "changed_during_login" {
 		t.Errorf("removed while the volume was waited for: %v", reason)
 	}
-	// A used code waits for no volume.
+	// A used code does not wait for the volume.
 	if _, took, err := phones[0].login(t, d, codes[0]); err == nil || took > soon {
 		t.Errorf("a used code: %v after %s", err, took)
 	}
@@ -166,13 +166,13 @@ func TestHungCodes(t *testing.T) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _, _ = late.login(t, d, late.code()) // the daemon ends meanwhile
+		_, _, _ = late.login(t, d, late.code()) // the daemon ends in the meantime
 	}()
 	<-late.given
-	time.Sleep(200 * time.Millisecond) // the volume is waited for by now
+	time.Sleep(200 * time.Millisecond) // by now it waits for the volume
 	terminated := time.Now()
 	d.Terminate()
-	_ = d.Wait(t, 2*time.Second+8*time.Second) // it is a failure of none if transfers were cut off
+	_ = d.Wait(t, 2*time.Second+8*time.Second) // interrupted transfers are not a failure here
 	took := time.Since(terminated)
 	t.Logf("ENDS hung codes: SIGTERM with a drain timeout of 2s took %s", took.Round(time.Millisecond))
 	if took > soon {
@@ -181,7 +181,8 @@ func TestHungCodes(t *testing.T) {
 	<-ended
 }
 
-// othersMeanwhile: those without a code log in as ever, and probes are answered; the volume is what the pod is not ready for.
+// othersMeanwhile: users without a code log in as ever, and probes are answered; the volume is the reason why the pod is not
+// ready.
 func othersMeanwhile(t *testing.T, d *daemontest.Daemon) {
 	t.Helper()
 	begin := time.Now()

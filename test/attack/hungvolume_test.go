@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// withoutFUSE skips the test, but not in CI: what should be there is missing.
+// withoutFUSE skips the test, but fails it in CI, where FUSE must be available.
 func withoutFUSE(t *testing.T, err error) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
@@ -23,7 +23,7 @@ func withoutFUSE(t *testing.T, err error) {
 	t.Skip("a FUSE volume cannot be mounted: ", err)
 }
 
-// hang mounts a FUSE file system that never answers over a directory, as a network volume whose server is away.
+// hang mounts a FUSE file system that never answers over a directory, like a network volume whose server is unavailable.
 func hang(t *testing.T, dir string) {
 	t.Helper()
 	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
@@ -36,15 +36,15 @@ func hang(t *testing.T, dir string) {
 		withoutFUSE(t, err)
 	}
 	t.Cleanup(func() {
-		fuse.Close() // all who wait get an error
+		fuse.Close() // all waiting callers get an error
 		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// TestHungVolume: while a volume never answers, sessions on others end when their time is over, users are removed as fast
-// as ever, and SIGTERM ends the process in its time.
+// TestHungVolume: while a volume never answers, sessions on others end when they expire, users are removed as fast as ever, and
+// SIGTERM ends the process on time.
 func TestHungVolume(t *testing.T) {
 	t.Parallel()
 	dir := patient(t)
@@ -60,7 +60,7 @@ func TestHungVolume(t *testing.T) {
 	hang(t, volume)
 	eve := d.MustDial(t, "eve", ssh.Password("secret"))
 	go func() { _, _ = sftp.NewClient(eve) }() // it ends with the connection
-	time.Sleep(500 * time.Millisecond)         // the volume is asked by now
+	time.Sleep(500 * time.Millisecond)         // by now the volume has a request
 
 	revokedMeanwhile(t, d, dir, sessions)
 	sessions["exp"].endsBy(t, "exp", exp.Add(soon))
@@ -75,6 +75,6 @@ func TestHungVolume(t *testing.T) {
 	d.Eventually(t, "the log has eve's end", func() bool { return has(t, d, "logout", "eve") })
 	terminated := time.Now()
 	d.Terminate()
-	_ = d.Wait(t, 2*time.Second+8*daemontest.Second()) // it is a failure of none if transfers were cut off
+	_ = d.Wait(t, 2*time.Second+8*daemontest.Second()) // interrupted transfers are not a failure here
 	t.Logf("ENDS hung volume: SIGTERM with a drain timeout of 2s took %s", time.Since(terminated).Round(time.Millisecond))
 }

@@ -12,13 +12,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// user is who logs in while others attack.
+// user logs in while others attack.
 type user struct {
 	*daemontest.Daemon
 	key ssh.Signer
 }
 
-// login is one from TCP to the answer to a request for a file's attributes.
+// login is the time from the TCP connection to the answer to a request for a file's attributes.
 func (u user) login() error {
 	c, err := u.Dial("ada", ssh.PublicKeys(u.key))
 	if err != nil {
@@ -33,8 +33,8 @@ func (u user) login() error {
 	return err
 }
 
-// logins logs in again and again for a time, and returns how long each took. One that is
-// refused is tried again at once, and that is in its time.
+// logins logs in repeatedly for a time, and returns how long each login took. A refused login is retried at once, and the
+// retries count toward its time.
 func (u user) logins(t *testing.T, during time.Duration) (took []time.Duration, refused int) {
 	t.Helper()
 	for end := time.Now().Add(during); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -49,7 +49,7 @@ func (u user) logins(t *testing.T, during time.Duration) (took []time.Duration, 
 	return took, refused
 }
 
-// attackCase is who attacks, and how many times as long a login may take.
+// attackCase is the attackers' addresses, and the factor by which a login may take longer.
 type attackCase struct {
 	name      string
 	from      func(int) string
@@ -57,16 +57,16 @@ type attackCase struct {
 	most      float64
 }
 
-// TestLogInUnderAttack: while one source holds 200 half-open connections and sends garbage on
-// 1,000 a second, a login takes no more than twice as long as without it, by the median.
+// TestLogInUnderAttack: while one source holds 200 half-open connections and sends garbage on 1,000 a second, the median login
+// takes at most twice as long as without it.
 //
-// The phases with and without them alternate, so that what else the machine does is in both.
-// The attackers use the same two CPUs: what they take themselves is in the result, too.
+// The phases with and without attackers alternate, so that other load affects both. The attackers use the same two CPUs, so
+// their own CPU time is in the result too.
 func TestLogInUnderAttack(t *testing.T) { // not parallel: it measures time
 	for _, tc := range []attackCase{
 		{"one source", oneSource, true, 2},
 		{"one source, no penalties", oneSource, false, 2},
-		// Here most of what comes is refused at random, and the tries after that are in the time.
+		// Here most connections are refused at random, and the retries count toward the time.
 		{"250 sources, no penalties", manySources, false, 4},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestLogInUnderAttack(t *testing.T) { // not parallel: it measures time
 	}
 }
 
-// underAttack measures logins with and without attackers, and returns why the result is not as it should be.
+// underAttack measures logins with and without attackers, and returns what is wrong with the result.
 func underAttack(t *testing.T, tc attackCase) string {
 	t.Helper()
 	key, _ := configtest.Key(t)
@@ -108,7 +108,7 @@ func underAttack(t *testing.T, tc attackCase) string {
 		tc.name, rate, attacked.Seconds(), a.opened.Load(), a.failed.Load(), ms(median(with)), ms(quantile(with, 0.95)),
 		ms(median(without)), ms(quantile(without, 0.95)), ratio, len(with), len(without), refused,
 		idle/mib, peak/mib, goroutines, refusals(metrics(t, u.Daemon)))
-	// The limits on start-ups of all sources together refuse at random, whoever it is.
+	// The limits on startups from all sources together refuse connections at random, whatever their source.
 	if tc.from(0) == tc.from(1) && refused > 0 {
 		t.Errorf("%d tries refused, of %d logins", refused, len(with))
 	}
@@ -124,8 +124,8 @@ func underAttack(t *testing.T, tc attackCase) string {
 	return ""
 }
 
-// judge measures up to three times, until the result is as it should be: a machine that has other things to do may be slow in
-// any part of a measurement, and a defect is in each. measure returns what is wrong.
+// judge measures up to three times, until the result is acceptable: a busy machine may be slow in any part of a measurement,
+// whereas a defect affects each one. measure returns what is wrong.
 func judge(t *testing.T, measure func() (wrong string)) {
 	t.Helper()
 	const tries = 3

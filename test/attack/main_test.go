@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// program is the daemon's, built once for all tests.
+// program is the daemon, built once for all tests.
 var program string
 
 func TestMain(m *testing.M) {
@@ -48,7 +48,7 @@ func start(t *testing.T, dir *configtest.Dir) *daemontest.Daemon {
 	return daemontest.StartProgram(t, dir, program)
 }
 
-// metrics are the daemon's at this moment, by name with labels.
+// metrics are the daemon's current metrics, by name and labels.
 func metrics(t *testing.T, d *daemontest.Daemon) map[string]float64 {
 	t.Helper()
 	_, all := d.Get(t, "/metrics")
@@ -62,7 +62,7 @@ func metrics(t *testing.T, d *daemontest.Daemon) map[string]float64 {
 	return out
 }
 
-// refusals are the reasons of connections that were refused, with their numbers.
+// refusals are the numbers of refused connections, by reason.
 func refusals(m map[string]float64) map[string]int {
 	out := map[string]int{}
 	for name, n := range m {
@@ -73,7 +73,7 @@ func refusals(m map[string]float64) map[string]int {
 	return out
 }
 
-// memory is a value of /proc/<pid>/status in bytes (proc_pid_status(5)): VmRSS, or VmHWM for the most there was.
+// memory returns a value from /proc/<pid>/status in bytes (proc_pid_status(5)): VmRSS, or VmHWM for the peak.
 func memory(t *testing.T, d *daemontest.Daemon, field string) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.PID))

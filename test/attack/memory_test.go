@@ -13,10 +13,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// The bound of docs/hardening.md before logins: for the process; for the passwords that are
-// verified, twice, as the memory of those before them is garbage that may not be collected yet;
-// and for each connection that may be starting, with the largest packet and all that it may
-// send before a login, twice for the same reason.
+// The memory bound before logins from docs/hardening.md. It covers the process; the passwords being verified, twice, because
+// the memory of earlier ones may not have been collected yet; and each connection that may be starting, with the largest packet
+// and everything it may send before a login, twice for the same reason.
 const (
 	startups      = 200
 	ofProcess     = 48 * mib
@@ -26,14 +25,14 @@ const (
 	largestPacket = 256 << 10 // x/crypto's
 )
 
-// announce sends the length of a packet as large as one may be, and less of the packet.
+// announce sends the length of the largest possible packet, and only part of the packet.
 func announce(p *daemontest.Peer, kib int) error {
 	_, err := p.Write(append(binary.BigEndian.AppendUint32(nil, largestPacket), make([]byte, kib<<10)...))
 	return err
 }
 
-// TestMemoryOfHalfOpen measures what connections hold that stop at a step of the login, as many
-// as there may be, and that all together stay within the bound.
+// TestMemoryOfHalfOpen measures the memory of connections that stop at a certain step of the login, as many as possible, and
+// checks that their total stays within the bound.
 func TestMemoryOfHalfOpen(t *testing.T) { // not parallel: it measures memory
 	answered := func(p *daemontest.Peer) error {
 		_, err := p.ReadPacket()
@@ -60,8 +59,8 @@ func TestMemoryOfHalfOpen(t *testing.T) { // not parallel: it measures memory
 			dir := endpoint(t)
 			dir.AddUser("ada", "secret")
 			dir.Listener.Startups = config.Startups{Begin: startups, Full: startups}
-			dir.Listener.Authentication.LoginGraceSeconds = 600 // nor are the first ones to leave before
-			dir.Listener.Sources.Penalties = false              // those that come late are not to be refused for the first ones' wrong passwords
+			dir.Listener.Authentication.LoginGraceSeconds = 600 // nor do the first ones leave before
+			dir.Listener.Sources.Penalties = false              // late ones must not be refused because of the first ones' wrong passwords
 			d := start(t, dir)
 			idle := memory(t, d, "VmRSS")
 			peers := make([]*daemontest.Peer, startups)
@@ -77,7 +76,7 @@ func TestMemoryOfHalfOpen(t *testing.T) { // not parallel: it measures memory
 						t.Error(err)
 					}
 				})
-				time.Sleep(time.Millisecond) // none is to displace another
+				time.Sleep(time.Millisecond) // none must displace another
 			}
 			opening.Wait()
 			d.Eventually(t, "all are there", func() bool { return metrics(t, d)["sftpd_startups"] == startups })

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// header1 and header2 are those of the PROXY protocol for a client.
+// header1 and header2 build PROXY protocol headers for a client.
 func header1(client string) string {
 	return fmt.Sprintf("PROXY TCP4 %s 192.0.2.254 40000 22\r\n", client)
 }
@@ -44,8 +44,8 @@ func through(t *testing.T, d *daemontest.Daemon, proxy, header, user string) byt
 	return answer[0]
 }
 
-// TestProxyProtocol: where it is required, a header from a proxy says who the client is, for
-// networks, penalties and the audit log; without one, or from elsewhere, nobody gets in.
+// TestProxyProtocol: where it is required, a header from a proxy determines the client's address for networks, penalties and
+// the audit log; without a header, or from elsewhere, no client gets in.
 func TestProxyProtocol(t *testing.T) {
 	t.Parallel()
 	dir := endpoint(t)
@@ -78,7 +78,7 @@ func TestProxyProtocol(t *testing.T) {
 	if through(t, d, proxy, "", "ada") != 0 {
 		t.Error("a login without a header")
 	}
-	// What a client sends as a second one is a line before its version, and means nothing.
+	// A second header from a client is just a line before its version, and has no effect.
 	logins++
 	if through(t, d, proxy, header1(client)+header1(other), "ada") != ok || d.WaitAudit(t, "login", logins)["source"] != client+":40000" {
 		t.Error("the first of two headers does not count")
@@ -90,7 +90,7 @@ func TestProxyProtocol(t *testing.T) {
 		})
 	}
 
-	// A health check of the proxy itself.
+	// A health check by the proxy itself.
 	audit, log := d.RawAudit(), d.Log()
 	for _, check := range []string{"", "PROXY UNKNOWN\r\n", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"} {
 		p, err := daemontest.NewPeer(d.Addr, proxy)
@@ -110,7 +110,7 @@ func TestProxyProtocol(t *testing.T) {
 		t.Error("lines in the logs")
 	}
 
-	// A client's penalty is not the proxy's.
+	// A client's penalty does not apply to the proxy.
 	for range 15 {
 		p, err := daemontest.NewPeer(d.Addr, proxy)
 		if err != nil {
@@ -120,7 +120,7 @@ func TestProxyProtocol(t *testing.T) {
 		_ = p.Ended(p.Wait)
 		p.Close()
 	}
-	d.Eventually(t, "the client is refused", func() bool { return metrics(t, d)["sftpd_penalised_sources"] == 1 })
+	d.Eventually(t, "the client is refused", func() bool { return metrics(t, d)["sftpd_penalized_sources"] == 1 })
 	if through(t, d, proxy, header1(other), "ada") != 0 || through(t, d, proxy, header1(client), "ada") != ok {
 		t.Error("a client with a penalty is not refused, or another one is")
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// welcomes says whether the daemon talks to an address: whether it sends its version.
+// welcomes reports whether the daemon sends its version to an address.
 func welcomes(t *testing.T, d *daemontest.Daemon, from string) bool {
 	t.Helper()
 	c, err := daemontest.DialFrom(d.Addr, from)
@@ -25,7 +25,7 @@ func welcomes(t *testing.T, d *daemontest.Daemon, from string) bool {
 	return strings.HasPrefix(line, "SSH-2.0-")
 }
 
-// password tries one from an address and returns the number of the answer, 0 for none.
+// password tries a password from an address and returns the number of the answer, 0 for none.
 func password(t *testing.T, d *daemontest.Daemon, from, user, password string) byte {
 	t.Helper()
 	p, err := daemontest.NewPeer(d.Addr, from)
@@ -43,7 +43,7 @@ func password(t *testing.T, d *daemontest.Daemon, from, user, password string) b
 	return answer[0]
 }
 
-// spoil sends garbage from an address, each time on a connection of its own.
+// spoil sends garbage from an address, each time on a new connection.
 func spoil(t *testing.T, d *daemontest.Daemon, from string, times int) {
 	t.Helper()
 	for range times {
@@ -59,8 +59,8 @@ func spoil(t *testing.T, d *daemontest.Daemon, from string, times int) {
 
 const ok, no = daemontest.MsgUserauthSuccess, daemontest.MsgUserauthFailure
 
-// TestPenalties: a source that misbehaves is refused, a user who fails is refused from there,
-// and nobody else is. Each has a reason in log and metrics, and who is exempt has none.
+// TestPenalties: a source that misbehaves is refused, a user who fails is refused from that source, and all others are
+// unaffected. Each refusal has its reason in log and metrics, and exempt sources have none.
 func TestPenalties(t *testing.T) {
 	t.Parallel()
 	dir := endpoint(t)
@@ -70,8 +70,8 @@ func TestPenalties(t *testing.T) {
 	d := start(t, dir)
 	const bad, careless, exempt, good = "127.0.0.2", "127.0.0.3", "127.0.0.9", "127.0.0.1"
 
-	spoil(t, d, bad, 15) // of 5 seconds each; 30 are needed, and what passes meanwhile
-	d.Eventually(t, "the source is refused", func() bool { return metrics(t, d)["sftpd_penalised_sources"] == 1 })
+	spoil(t, d, bad, 15) // 5 seconds each; 30 are needed, plus what decays in the meantime
+	d.Eventually(t, "the source is refused", func() bool { return metrics(t, d)["sftpd_penalized_sources"] == 1 })
 	for range 20 {
 		if welcomes(t, d, bad) {
 			t.Fatal("a source with a penalty is not refused")
@@ -81,9 +81,9 @@ func TestPenalties(t *testing.T) {
 	if !welcomes(t, d, exempt) || !welcomes(t, d, good) {
 		t.Error("somebody else is refused")
 	}
-	d.Eventually(t, "the refusals are counted", func() bool { return refusals(metrics(t, d))["source_penalised"] >= 20 })
+	d.Eventually(t, "the refusals are counted", func() bool { return refusals(metrics(t, d))["source_penalized"] >= 20 })
 	line := d.WaitAudit(t, "connection_refused", 1)
-	if n := len(d.Audit(t, "connection_refused")); n != 1 || line["reason"] != "source_penalised" || !strings.HasPrefix(line["source"].(string), bad+":") {
+	if n := len(d.Audit(t, "connection_refused")); n != 1 || line["reason"] != "source_penalized" || !strings.HasPrefix(line["source"].(string), bad+":") {
 		t.Errorf("audit: %d lines, %v", n, line)
 	}
 
@@ -98,10 +98,10 @@ func TestPenalties(t *testing.T) {
 	if password(t, d, careless, "bob", "secret") != ok || password(t, d, good, "ada", "secret") != ok {
 		t.Error("bob is refused from there, or ada from elsewhere")
 	}
-	d.Eventually(t, "the refusal is counted", func() bool { return refusals(metrics(t, d))["login_penalised"] > 0 })
+	d.Eventually(t, "the refusal is counted", func() bool { return refusals(metrics(t, d))["login_penalized"] > 0 })
 	d.Eventually(t, "the audit log has it", func() bool {
 		return slices.ContainsFunc(d.Audit(t, "login_refused"), func(line map[string]any) bool {
-			return line["reason"] == "login_penalised" && line["user"] == "ada"
+			return line["reason"] == "login_penalized" && line["user"] == "ada"
 		})
 	})
 	for range 20 {
@@ -114,7 +114,7 @@ func TestPenalties(t *testing.T) {
 	}
 }
 
-// TestPenaltiesEnd: after its time a penalty is over, of a source and of a user.
+// TestPenaltiesEnd: penalties of a source and of a user end on time.
 func TestPenaltiesEnd(t *testing.T) {
 	t.Parallel()
 	dir := endpoint(t)
@@ -123,8 +123,8 @@ func TestPenaltiesEnd(t *testing.T) {
 	dir.Listener.Sources.MaxPenaltySeconds = longest
 	d := start(t, dir)
 	spoil(t, d, "127.0.0.2", 1)
-	// At once: a password may take as long as the penalty where the machine is busy.
-	d.Eventually(t, "the source is refused", func() bool { return metrics(t, d)["sftpd_penalised_sources"] == 1 })
+	// At once, because a password may take as long as the penalty on a busy machine.
+	d.Eventually(t, "the source is refused", func() bool { return metrics(t, d)["sftpd_penalized_sources"] == 1 })
 	charged := time.Now() // or later
 	_ = password(t, d, "127.0.0.3", "ada", "wrong")
 	begin := time.Now()
@@ -138,13 +138,13 @@ func TestPenaltiesEnd(t *testing.T) {
 	}
 }
 
-// TestRandomEarlyDrop: from a number of start-ups on some connections are refused, and from
-// another all, as long as those that are there have exchanged keys.
+// TestRandomEarlyDrop: above one number of startups some connections are refused, and above another one all, as long as the
+// existing ones have exchanged keys.
 func TestRandomEarlyDrop(t *testing.T) {
 	t.Parallel()
 	dir := endpoint(t)
 	dir.Listener.Startups = config.Startups{Begin: 5, DropPercent: 50, Full: 10}
-	dir.Listener.Authentication.LoginGraceSeconds = 600 // those that are there stay
+	dir.Listener.Authentication.LoginGraceSeconds = 600 // the existing ones stay
 	d := start(t, dir)
 	hold := func() bool {
 		p, err := daemontest.NewPeer(d.Addr, "")
@@ -182,7 +182,7 @@ func TestRandomEarlyDrop(t *testing.T) {
 	}
 }
 
-// TestAllowedNetworks: of the listener before a word is said, of a user with the login.
+// TestAllowedNetworks: the listener's networks apply before anything is sent, and a user's at login.
 func TestAllowedNetworks(t *testing.T) {
 	t.Parallel()
 	key, _ := configtest.Key(t)

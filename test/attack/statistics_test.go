@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// quantile of durations, for q from 0 to 1.
+// quantile returns a quantile of durations, for q from 0 to 1.
 func quantile(d []time.Duration, q float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(d))
 	return sorted[int(q*float64(len(sorted)-1)+0.5)]
@@ -15,9 +15,9 @@ func quantile(d []time.Duration, q float64) time.Duration {
 
 func median(d []time.Duration) time.Duration { return quantile(d, 0.5) }
 
-// mannWhitney compares two samples without a tie-breaking assumption about their shape. It
-// returns U of the first, and the two-sided probability of a difference at least as large if
-// both have the same distribution: by the normal approximation, with ties corrected.
+// mannWhitney compares two samples without assumptions about their distributions. It returns U of the first, and the two-sided
+// probability of a difference at least as large if both have the same distribution: by the normal approximation, corrected for
+// ties.
 func mannWhitney(a, b []time.Duration) (u, p float64) {
 	type value struct {
 		d     time.Duration
@@ -56,7 +56,7 @@ func mannWhitney(a, b []time.Duration) (u, p float64) {
 	return u, math.Erfc(z / math.Sqrt2)
 }
 
-// TestMannWhitney: values of R's wilcox.test(exact = FALSE), and a difference that it must see.
+// TestMannWhitney: values of R's wilcox.test(exact = FALSE), and a difference that must be detected.
 func TestMannWhitney(t *testing.T) {
 	of := func(values ...int) (out []time.Duration) {
 		for _, v := range values {

@@ -13,8 +13,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// holders exchange keys on connections, wait, leave before the grace time ends, and come back: those that hold places
-// in this way are neither silent nor too late.
+// holders exchange keys on connections, wait, leave before the grace time ends, and come back: connections that hold places in
+// this way are neither silent nor too late.
 type holders struct {
 	addr    string
 	sources int
@@ -33,7 +33,7 @@ func (h *holders) run(stop <-chan struct{}) {
 				select {
 				case <-stop:
 					return
-				case <-time.After(50 * time.Millisecond): // no faster: the test has the machine to share
+				case <-time.After(50 * time.Millisecond): // no faster, because the test shares the machine
 				}
 			}
 		})
@@ -55,7 +55,7 @@ func (h *holders) hold(from string, stop <-chan struct{}) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = p.ReadPacket() // the daemon says nothing: the end is what is read
+		_, _ = p.ReadPacket() // the daemon sends nothing: this reads the end
 	}()
 	select {
 	case <-stop:
@@ -67,8 +67,8 @@ func (h *holders) hold(from string, stop <-chan struct{}) {
 	<-ended
 }
 
-// TestTenSources: ten addresses that hold as many logins as they may keep nobody else out. Of 40 tries two to seven got in
-// when places were not shared fairly by source.
+// TestTenSources: ten addresses that hold as many logins as they may keep no other source out. When places were not shared
+// fairly by source, two to seven of 40 tries succeeded.
 func TestTenSources(t *testing.T) {
 	const tries = 40
 	for name, penalties := range map[string]bool{"penalties": true, "no penalties": false} {
@@ -98,7 +98,7 @@ func TestTenSources(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 			fmt.Printf("LOAD ten sources, %s: they hold %d to %d logins, bob gets in %d of %d times; %v sources have a penalty\n",
-				name, least, most, in, tries, metrics(t, d)["sftpd_penalised_sources"])
+				name, least, most, in, tries, metrics(t, d)["sftpd_penalized_sources"])
 			if in < tries*9/10 {
 				t.Errorf("bob gets in %d of %d times", in, tries)
 			}

@@ -11,15 +11,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestTimeOfRefusals measures on the wire how long a refusal takes, for each kind of user: of
-// a wrong password, of a key that is offered and of one that has signed. Whoever exists takes
-// as long as who does not.
+// TestTimeOfRefusals measures on the wire how long a refusal takes, for each kind of user: of a wrong password, of an offered
+// key, and of a key that has signed. Refusals must take equally long for users who exist and users who do not.
 //
-// Each connection tries all of a method once, in random order and from an address of its own,
-// so that penalties, which are on, are for none. Passwords are not among keys: what is left of
-// their 20 ms in caches is more than what there is to measure. A test that runs a thousand times must not fail
-// for chance: a difference has to be as improbable as 1e-6 and larger than what it could be
-// used for over a network, a twentieth of a password's time or 100 µs.
+// Each connection tries all of a method once, in random order and from its own address, so that penalties, which are enabled,
+// never apply. Passwords and keys are not mixed: the effect of a password's 20 ms on caches exceeds what is to be measured. A
+// test that runs a thousand times must not fail by chance: a difference must have a probability below 1e-6 and must be larger
+// than what could be exploited over a network, a twentieth of a password's time or 100 µs.
 func TestTimeOfRefusals(t *testing.T) { // not parallel: it measures time
 	dir := endpoint(t)
 	dir.Listener.Authentication.MaxTries = 100

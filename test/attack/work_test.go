@@ -19,13 +19,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// requests are raw SFTP in a channel: more at a time than any client sends.
+// requests sends raw SFTP on a channel: more at a time than any client sends.
 type requests struct {
 	io.Writer
 	io.Reader
 }
 
-// channel opens one of a connection.
+// channel opens a channel of a connection.
 func channel(t *testing.T, c *ssh.Client) requests {
 	t.Helper()
 	s, err := c.NewSession()
@@ -76,7 +76,7 @@ func (r requests) answer(t *testing.T) (typ byte, body []byte) {
 	return typ, body
 }
 
-// withID is the body of a request: its id, and strings.
+// withID returns the body of a request: its ID, and strings.
 func withID(texts ...string) []byte {
 	b := binary.BigEndian.AppendUint32(nil, 7)
 	for _, s := range texts {
@@ -85,7 +85,7 @@ func withID(texts ...string) []byte {
 	return b
 }
 
-// hash is check-file-name of a range, as one hash.
+// hash returns a check-file-name request for a range, as one hash.
 func hash(path string, length uint64) []byte {
 	b := binary.BigEndian.AppendUint64(withID("check-file-name", path, "sha256"), 0)
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(b, length), 0)
@@ -119,7 +119,7 @@ func pair(t *testing.T) (*configtest.Dir, *daemontest.Daemon, victim) {
 	return dir, d, victim{user{d, key}, files}
 }
 
-// times are medians: of bob's requests in an open session, of his logins and of the liveness probe.
+// times are medians: of bob's requests in an open session, of his logins, and of the liveness probe.
 type times struct{ stat, login, probe time.Duration }
 
 func (v victim) measure(t *testing.T) times {
@@ -146,7 +146,7 @@ func (v victim) measure(t *testing.T) times {
 	return times{median(stats), median(logins), median(probes)}
 }
 
-// cpu is the processor time that the daemon has used (proc_pid_stat(5): in hundredths of a second).
+// cpu returns the CPU time that the daemon has used (proc_pid_stat(5): in hundredths of a second).
 func cpu(t *testing.T, d *daemontest.Daemon) time.Duration {
 	t.Helper()
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", d.PID))
@@ -166,8 +166,8 @@ func cpu(t *testing.T, d *daemontest.Daemon) time.Duration {
 	return time.Duration(total) * 10 * time.Millisecond
 }
 
-// TestWorkOfOneLogin: requests that keep the server busy for as long as it is let do not keep others waiting, and end
-// with their session.
+// TestWorkOfOneLogin: requests that keep the server busy for as long as possible do not delay other sessions, and end with
+// their own.
 func TestWorkOfOneLogin(t *testing.T) { // not parallel: it measures time
 	for _, tc := range []struct {
 		name     string
@@ -208,7 +208,7 @@ func TestWorkOfOneLogin(t *testing.T) { // not parallel: it measures time
 			}
 			dir.Remove("ada")
 			d.Reload(t, dir)
-			judge(t, func() string { // the last of it is done later where there is less of a processor
+			judge(t, func() string { // the rest of it is done later where there is less CPU
 				time.Sleep(100 * time.Millisecond)
 				busy = cpu(t, d)
 				time.Sleep(time.Second)
@@ -221,7 +221,7 @@ func TestWorkOfOneLogin(t *testing.T) { // not parallel: it measures time
 	}
 }
 
-// attack sends requests in channels of a connection of ada's.
+// attack sends requests on channels of a connection of ada's.
 func attack(t *testing.T, d *daemontest.Daemon, channels int, typ byte, body []byte, each int) {
 	t.Helper()
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
@@ -234,7 +234,7 @@ func attack(t *testing.T, d *daemontest.Daemon, channels int, typ byte, body []b
 	}
 }
 
-// linkBomb makes links of which each leads through a directory and back 800 times, and then to the next.
+// linkBomb creates links, each of which leads through a directory and back 800 times, and then to the next.
 func linkBomb(t *testing.T, home string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(home, "d"), 0o700); err != nil {
@@ -248,7 +248,7 @@ func linkBomb(t *testing.T, home string) {
 	}
 }
 
-// TestHashesAreLogged: a hash of one byte is that byte, so each has a line.
+// TestHashesAreLogged: the hash of one byte reveals that byte, so each one is logged.
 func TestHashesAreLogged(t *testing.T) {
 	t.Parallel()
 	dir, d, _ := pair(t)
@@ -272,8 +272,8 @@ func TestHashesAreLogged(t *testing.T) {
 	}
 }
 
-// TestLogOfOneLogin: failures are counted where they come too fast to have a line each, none is lost, no line is split by
-// the container runtime, and others do not wait.
+// TestLogOfOneLogin: failures that come too fast to be logged individually are counted, none is lost, no line is split by the
+// container runtime, and other users do not wait.
 func TestLogOfOneLogin(t *testing.T) { // not parallel: it measures time
 	dir, d, bob := pair(t)
 	const during = 3 * time.Second

@@ -18,18 +18,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// slot is how many bytes of a file each writer has of its own.
+// slot is the number of bytes of a file that belong to each writer.
 const slot = 16
 
-// writer is one handle, of a connection of its own.
+// writer is one handle, on its own connection.
 type writer struct {
 	number int
 	daemon int
 	file   *sftp.File
-	wrote  string // what WRITE said OK to, at number*slot
+	wrote  string // what WRITE reported as OK, at number*slot
 }
 
-// writers is a file that several write at random, and the model of what has to be in it.
+// writers is a file that several writers write at random, and the model of its required content.
 type writers struct {
 	t       *testing.T
 	signer  ssh.Signer
@@ -43,10 +43,9 @@ type writers struct {
 	opened, refused, closed, killed int
 }
 
-// TestWritersOnTwoDaemons: 2, 4 and 8 writers of one name open it with random flags, write, close and
-// break off, on one daemon and on two over one directory, which are killed in between. No byte that
-// a writer was told is written is gone after its CLOSE was OK. WRITER_ROUNDS is
-// the number of files that are tried.
+// TestWritersOnTwoDaemons: 2, 4 and 8 writers open one name with random flags, write, close and disconnect, on one daemon and
+// on two over one directory, which are killed in between. Bytes whose WRITE was OK are never lost once the CLOSE was OK.
+// WRITER_ROUNDS is the number of files to try.
 func TestWritersOnTwoDaemons(t *testing.T) {
 	t.Parallel()
 	rounds := 12
@@ -142,7 +141,7 @@ func (w *writers) round(name string, n int) {
 	}
 }
 
-// put makes the file in one go.
+// put creates the file in one go.
 func (w *writers) put(n int) {
 	content := make([]byte, n*slot)
 	for i := range content {
@@ -181,7 +180,7 @@ func (w *writers) begin(n int) {
 	o.file = f
 	w.open = append(w.open, o)
 	if flags&os.O_TRUNC != 0 {
-		// What was there is given up: at once where the file is shared, else with CLOSE.
+		// The old content is given up: at once where the file is shared, otherwise with CLOSE.
 		clear(w.model)
 	}
 }
@@ -197,7 +196,7 @@ func (w *writers) write(o *writer) {
 	o.wrote = string(text)
 }
 
-// end closes a writer's handle, and looks whether all that was promised is in the file.
+// end closes a writer's handle, and checks that everything promised is in the file.
 func (w *writers) end(i int) {
 	o := w.open[i]
 	w.open = append(w.open[:i], w.open[i+1:]...)
@@ -213,7 +212,7 @@ func (w *writers) end(i int) {
 
 func (w *writers) check(when string) {
 	w.t.Helper()
-	// Others of the same slot may have written in place since.
+	// Other writers of the same slot may have written in place since.
 	content, err := os.ReadFile(filepath.Join(w.dir.Home("ada"), w.name))
 	if err != nil && len(w.model) > 0 {
 		w.t.Fatalf("%s %s: %v", w.name, when, err)
@@ -236,7 +235,7 @@ func (w *writers) kill(i, n int) {
 		w.t.Fatal(err)
 	}
 	<-w.daemons[i].Done()
-	content, _ := os.ReadFile(filepath.Join(w.dir.Home("ada"), w.name)) // none is no content
+	content, _ := os.ReadFile(filepath.Join(w.dir.Home("ada"), w.name)) // no file means no content
 	var left []*writer
 	for _, o := range w.open {
 		at := o.number * slot
@@ -244,7 +243,7 @@ func (w *writers) kill(i, n int) {
 		case o.daemon != i:
 			left = append(left, o)
 		case o.wrote != "" && len(content) >= at+slot && string(content[at:at+slot]) == o.wrote:
-			for k := range o.wrote { // it was the file's already, which a kill does not take back
+			for k := range o.wrote { // it was part of the file already, which a kill does not change
 				w.model[int64(at+k)] = o.wrote[k]
 			}
 		}

@@ -1,6 +1,6 @@
-// Package cel tests the API's schema and rules on a real API server. Each kind has a valid base object; a case changes
-// it with a patch and says what the API server must answer: this is the list of mistakes that a tenant is told about at
-// kubectl apply, and in which words.
+// Package cel tests the API's schema and rules on a real API server. Each kind has a valid base object; a case changes it with
+// a patch and specifies the API server's answer: this is the list of mistakes that a tenant is told about at kubectl apply,
+// with the exact messages.
 package cel
 
 import (
@@ -12,14 +12,19 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-// api talks to the API server as kubectl does: an unknown field is an error.
-var api client.Client
+var (
+	// api talks to the API server as kubectl does: an unknown field is an error.
+	api client.Client
+	// server is its configuration.
+	server *rest.Config
+)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -30,7 +35,8 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer env.Stop()
-	c, err := client.New(env.Config, client.Options{})
+	server = env.Config
+	c, err := client.New(server, client.Options{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -39,7 +45,7 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// creation is an object that is created: the base with a merge patch in YAML.
+// creation is an object to be created: the base with a merge patch in YAML.
 type creation struct {
 	name  string
 	patch string
@@ -50,7 +56,7 @@ type creation struct {
 // update is a change of an object that exists.
 type update struct {
 	name string
-	// from and to are merge patches of the base: the object that exists, and what it is to become.
+	// from and to are merge patches of the base: the existing object, and its new version.
 	from, to string
 	want     string
 }
@@ -98,7 +104,7 @@ func check(t *testing.T, err error, want string) {
 	}
 }
 
-// created returns an object as the API server completes it.
+// created returns an object with the API server's defaults.
 func created(t *testing.T, base, patch string) *unstructured.Unstructured {
 	t.Helper()
 	o := patched(t, base, patch)
@@ -122,7 +128,7 @@ func parse(t *testing.T, text string) map[string]any {
 	return out
 }
 
-// merge is a JSON merge patch (RFC 7396): maps are merged, null removes, all else is replaced.
+// merge applies a JSON merge patch (RFC 7396): maps are merged, null removes, and anything else is replaced.
 func merge(into, patch map[string]any) map[string]any {
 	out := maps.Clone(into)
 	for k, v := range patch {

@@ -23,7 +23,7 @@ func wantFields(t *testing.T, o *unstructured.Unstructured, want string) {
 	}
 }
 
-// normal makes numbers of one type.
+// normal converts all numbers to one type.
 func normal(t *testing.T, o map[string]any) map[string]any {
 	t.Helper()
 	data, err := yaml.Marshal(o)
@@ -33,7 +33,7 @@ func normal(t *testing.T, o map[string]any) map[string]any {
 	return parse(t, string(data))
 }
 
-// wantPending checks that a new object says that nobody has looked at it yet.
+// wantPending checks that a new object's conditions say that it has not been reconciled yet.
 func wantPending(t *testing.T, o *unstructured.Unstructured, types ...string) {
 	t.Helper()
 	conditions, _, err := unstructured.NestedSlice(o.Object, "status", "conditions")

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// place is a field with a format: a patch of a base in which %s stands for the value, a string of YAML in double quotes.
+// place is a field with a format: a patch of a base in which %s stands for the value, a YAML string in double quotes.
 type place struct{ name, base, patch string }
 
-// refusal is a value that a format does not have, and what the API server says of it.
+// refusal is a value that violates a format, and the API server's message.
 type refusal struct{ value, want string }
 
 // testFormat tries values of a format in each field that has it.
@@ -43,7 +43,6 @@ func TestObjectNames(t *testing.T) {
 		{"authorizedKeysSecretRefs", validUser, `spec: {authentication: {authorizedKeysSecretRefs: [{name: %s}]}}`},
 		{"passwordSecretRef", validUser, `spec: {authentication: {passwordSecretRef: {name: %s}}}`},
 		{"totpSecretRef", validUser, `spec: {authentication: {totpSecretRef: {name: %s}}}`},
-		{"keyRefs", validUser, `spec: {authentication: {keyRefs: [{name: %s}]}}`},
 		{"userRef", validKey, `spec: {userRef: {name: %s}}`},
 		{"secretName", validKey, `spec: {source: Existing, secretName: %s}`},
 		{"hostKeyRefs", validListener, `spec: {hostKeyRefs: [{name: %s}]}`},
@@ -166,7 +165,7 @@ func TestNetworks(t *testing.T) {
 		{"", `should be at least 1 chars long`},
 		{strings.Repeat("1", 44), `may not be more than 43`},
 	})
-	// All addresses are a network, too, except where that would be an open door.
+	// Any single address is also a network, unless that would allow everything.
 	testCreations(t, validListener, []creation{
 		{name: "all addresses", patch: `spec: {allowedCIDRs: [0.0.0.0/0, "::/0"]}`},
 		{"half of all proxies", `spec: {proxyProtocol: {mode: Required, trustedCIDRs: [0.0.0.0/1]}}`, `trustedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6): whoever is in them can claim any address`},

@@ -14,7 +14,7 @@ func TestLabelKeys(t *testing.T) {
 		{"annotations", validListener, `spec: {infrastructure: {annotations: {%s: b}}}`},
 		{"annotations of the Service", validListener, `spec: {service: {annotations: {%s: b}}}`},
 		{"nodeSelector", validListener, `spec: {infrastructure: {pod: {nodeSelector: {%s: b}}}}`},
-		{"selector", validListener, `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchLabels: {%s: b}}}}}`},
+		{"selector", validListener, `spec: {allowedUsers: {rules: [{name: a, namespaces: {from: Selector, selector: {matchLabels: {%s: b}}}}]}}`},
 	}, []string{"a", "A_b-c.9", "example.com/team", strings.Repeat("a", 63), strings.Repeat("a", 253) + "/a"}, []refusal{
 		{"my team", labelKey},
 		{"", labelKey},
@@ -34,7 +34,7 @@ func TestLabelKeys(t *testing.T) {
 		{"key of a toleration", validListener, `spec: {infrastructure: {pod: {tolerations: [{key: %s, operator: Exists}]}}}`},
 		{"topologyKey", validListener, `spec: {infrastructure: {pod: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: %s, whenUnsatisfiable: DoNotSchedule}]}}}`},
 		{"matchLabelKeys", validListener, `spec: {infrastructure: {pod: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: DoNotSchedule, matchLabelKeys: [%s]}]}}}`},
-		{"key of an expression", validListener, `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: %s, operator: Exists}]}}}}`},
+		{"key of an expression", validListener, `spec: {allowedUsers: {rules: [{name: a, namespaces: {from: Selector, selector: {matchExpressions: [{key: %s, operator: Exists}]}}}]}}`},
 	}, []string{"a", "example.com/fast"}, []refusal{
 		{"no slash", key},
 		{"a/b/c", key},
@@ -51,8 +51,8 @@ func TestLabelValues(t *testing.T) {
 		{"labels", validListener, `spec: {infrastructure: {labels: {a: %s}}}`},
 		{"nodeSelector", validListener, `spec: {infrastructure: {pod: {nodeSelector: {a: %s}}}}`},
 		{"value of a toleration", validListener, `spec: {infrastructure: {pod: {tolerations: [{key: a, value: %s}]}}}`},
-		{"selector", validListener, `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchLabels: {a: %s}}}}}`},
-		{"values of an expression", validListener, `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In, values: [%s]}]}}}}`},
+		{"selector", validListener, `spec: {allowedUsers: {rules: [{name: a, namespaces: {from: Selector, selector: {matchLabels: {a: %s}}}}]}}`},
+		{"values of an expression", validListener, `spec: {allowedUsers: {rules: [{name: a, namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In, values: [%s]}]}}}]}}`},
 	}, []string{"", "a", "A_b-c.9", strings.Repeat("a", 63)}, []refusal{
 		{"a b", bad},
 		{"-a", bad},
@@ -159,5 +159,65 @@ func TestScheduling(t *testing.T) {
 		{"a policy that does not exist", spread(`{` + zone + `, whenUnsatisfiable: ScheduleAnyway, nodeTaintsPolicy: Prefer}`), `supported values: "Honor", "Ignore"`},
 		{"a label that selects already", spread(`{` + zone + `, whenUnsatisfiable: ScheduleAnyway, matchLabelKeys: [sftp-operator.io/listener]}`), `must not be a label that selects the listener's pods already`},
 		{"pods of somebody else", spread(`{` + zone + `, whenUnsatisfiable: ScheduleAnyway, labelSelector: {}}`), `unknown field "spec.infrastructure.pod.topologySpreadConstraints[0].labelSelector"`},
+	})
+}
+
+func TestPodPlacement(t *testing.T) {
+	const expression = `operator must be In or NotIn with values, Gt or Lt with one whole number, or Exists or DoesNotExist without`
+	pod := func(fields string) string { return `spec: {infrastructure: {pod: {` + fields + `}}}` }
+	node := func(expression string) string {
+		return pod(`affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [` + expression + `]}]}}}`)
+	}
+	away := func(term string) string {
+		return pod(`affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [` + term + `]}}`)
+	}
+	testCreations(t, validListener, []creation{
+		{name: "nodes with a label", patch: node(`{key: disk, operator: In, values: [ssd]}, {key: cores, operator: Gt, values: ["7"]}, {key: old, operator: DoesNotExist}`)},
+		{"values that are not compared", node(`{key: disk, operator: Exists, values: [ssd]}`), expression},
+		{"nothing to compare with", node(`{key: disk, operator: In}`), expression},
+		{"not a number", node(`{key: cores, operator: Gt, values: [many]}`), expression},
+		{"two numbers", node(`{key: cores, operator: Lt, values: ["1", "2"]}`), expression},
+		{"no expression", pod(`affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{}]}}}`), `matchExpressions: Required value`},
+		{"a field of a node", pod(`affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchFields: []}]}}}`), `unknown field`},
+		{name: "apart from each other", patch: away(`{topologyKey: kubernetes.io/hostname}`)},
+		{name: "apart from others", patch: away(`{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: db}, matchExpressions: [{key: tier, operator: In, values: [a]}]}}`)},
+		{"without a domain", away(`{labelSelector: {matchLabels: {app: db}}}`), `topologyKey: Required value`},
+		{"from pods of other namespaces", away(`{topologyKey: a, namespaceSelector: {}}`), `unknown field`},
+		{"a selector of nothing", away(`{topologyKey: a, labelSelector: {}}`), `should have at least 1 properties`},
+		{"a preference without weight", pod(`affinity: {podAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{podAffinityTerm: {topologyKey: a}}]}}`), `weight: Required value`},
+		{"at most 4 terms", away(numbered(5, `{topologyKey: a%d}`)), `must have at most 4 items`},
+		{"no affinity", pod(`affinity: {}`), `should have at least 1 properties`},
+
+		{"a runtime class that cannot be", pod(`runtimeClassName: A_B`), `must be the name of an object`},
+		{"a scheduler that cannot be", pod(`schedulerName: "a b"`), `must be the name of an object`},
+		{"the root group", pod(`supplementalGroups: [0]`), `should be greater than or equal to 1`},
+		{"no group at all", pod(`supplementalGroups: []`), `should have at least 1 items`},
+		{"a group twice", pod(`supplementalGroups: [7, 7]`), `Duplicate value: 7`},
+		{"a policy of groups that does not exist", pod(`fsGroupPolicy: Root`), `supported values: "Fixed", "Platform"`},
+		{"a pull policy that does not exist", pod(`imagePullPolicy: Sometimes`), `supported values: "Always", "IfNotPresent", "Never"`},
+	})
+}
+
+func TestServiceNetwork(t *testing.T) {
+	const (
+		both    = `ipFamilies may name both families only with ipFamilyPolicy PreferDualStack or RequireDualStack`
+		ports   = `loadBalancerNodePorts may be set only with type LoadBalancer, and Omit only without nodePort`
+		timeout = `sessionAffinityTimeoutSeconds may be set only with sessionAffinity ClientIP`
+	)
+	service := func(fields string) string { return `spec: {service: {` + fields + `}}` }
+	testCreations(t, validListener, []creation{
+		{name: "IPv6 only", patch: service(`ipFamilies: [IPv6], ipFamilyPolicy: SingleStack`)},
+		{name: "both families", patch: service(`ipFamilies: [IPv6, IPv4], ipFamilyPolicy: PreferDualStack`)},
+		{"both families on a single stack", service(`ipFamilies: [IPv6, IPv4], ipFamilyPolicy: SingleStack`), both},
+		{"both families without a policy", service(`ipFamilies: [IPv6, IPv4]`), both},
+		{"a family twice", service(`ipFamilies: [IPv4, IPv4], ipFamilyPolicy: PreferDualStack`), `must not name a family twice`},
+		{"a family that does not exist", service(`ipFamilies: [IPv5]`), `supported values: "IPv4", "IPv6"`},
+		{"no node ports on a cluster address", service(`loadBalancerNodePorts: Omit`), ports},
+		{"no node ports, and one", service(`type: LoadBalancer, loadBalancerNodePorts: Omit, nodePort: 30022`), ports},
+		{name: "no node ports", patch: service(`type: LoadBalancer, loadBalancerNodePorts: Omit`)},
+		{"a timeout of nothing", service(`sessionAffinityTimeoutSeconds: 60`), timeout},
+		{"too long", service(`sessionAffinity: ClientIP, sessionAffinityTimeoutSeconds: 86401`), `should be less than or equal to 86400`},
+		{"a protocol that cannot be", service(`appProtocol: "a b"`), `must be a name of at most 63`},
+		{"a distribution that does not exist", service(`trafficDistribution: Fast`), `supported values: "PreferClose", "PreferSameZone", "PreferSameNode"`},
 	})
 }

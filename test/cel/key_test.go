@@ -16,9 +16,9 @@ func TestKeyCreation(t *testing.T) {
 	const (
 		noRoom      = `the name of the Secret (spec.secretName, or else metadata.name) must be at most 244 characters with source Generated: -r and the number of the revision come after it`
 		period      = `periodSeconds must be set with policy Periodic, and with no other`
-		generated   = `revision and policy Periodic are for generated keys alone: what keeps another key changes it`
+		generated   = `rotation.madeAfter and policy Periodic are only for generated keys: another key is changed by what maintains its Secret`
 		rotating    = `rotation is for generated keys, and for host keys with source Existing`
-		clientAlone = `userRef, notBefore, expirationTime and from are for usage Client alone`
+		clientAlone = `userRef, notBefore, expirationTime and from are only for usage Client`
 	)
 	testCreations(t, validKey, []creation{
 		{name: "the base"},
@@ -39,24 +39,24 @@ spec:
 		{"usage is required", `spec: {usage: null}`, `spec.usage: Required value`},
 		{"usage is Host or Client", `spec: {usage: Server}`, `supported values: "Host", "Client"`},
 		{"sources are named", `spec: {source: Vault}`, `supported values: "PublicKey", "Generated", "Existing"`},
-		{name: "a rotation by hand", patch: `spec: {revision: 3, rotation: {policy: Manual, overlapSeconds: 0}}`},
+		{name: "a rotation by hand", patch: `spec: {rotation: {policy: Manual, madeAfter: "2026-12-01T00:00:00Z", overlapSeconds: 0}}`},
 		{name: "a periodic rotation", patch: `spec: {rotation: {policy: Periodic, periodSeconds: 7776000, overlapSeconds: 604800}}`},
 		{"a period without its policy", `spec: {rotation: {periodSeconds: 7776000}}`, period},
 		{"a periodic rotation without a period", `spec: {rotation: {policy: Periodic}}`, period},
 		{"a period of an hour at least", `spec: {rotation: {policy: Periodic, periodSeconds: 3599}}`, `should be greater than or equal to 3600`},
 		{"an overlap that never ends", `spec: {rotation: {policy: Periodic, periodSeconds: 3600, overlapSeconds: 3600}}`, `overlapSeconds must be less than periodSeconds`},
 		{"rotation policies are named", `spec: {rotation: {policy: Never}}`, `supported values: "Manual", "Periodic"`},
-		{"the first revision is 1", `spec: {revision: 0}`, `should be greater than or equal to 1`},
-		{"a partner's key has no revision", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, revision: 2}`, generated},
+		{"madeAfter is a time", `spec: {rotation: {madeAfter: now}}`, `spec.rotation.madeAfter in body must be of type date-time`},
+		{"a partner's key is made by the partner", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, rotation: {madeAfter: "2026-12-01T00:00:00Z"}}`, generated},
 		{"a partner's key has no rotation", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, rotation: {overlapSeconds: 0}}`, rotating},
 		{"an existing key has no rotation", `spec: {source: Existing, rotation: {policy: Manual}}`, rotating},
-		{name: "a host key that is rotated", patch: `spec: {usage: Host, revision: 2, rotation: {policy: Periodic, periodSeconds: 31536000, overlapSeconds: 1209600}}`},
+		{name: "a host key that is rotated", patch: `spec: {usage: Host, rotation: {madeAfter: "2026-12-01T00:00:00Z", policy: Periodic, periodSeconds: 31536000, overlapSeconds: 1209600}}`},
 		{name: "an existing host key with an overlap", patch: `spec: {usage: Host, source: Existing, rotation: {overlapSeconds: 0}}`},
-		{"an existing host key has no revision", `spec: {usage: Host, source: Existing, revision: 2}`, generated},
+		{"an existing host key is made elsewhere", `spec: {usage: Host, source: Existing, rotation: {madeAfter: "2026-12-01T00:00:00Z"}}`, generated},
 		{"an existing host key has no period", `spec: {usage: Host, source: Existing, rotation: {policy: Periodic, periodSeconds: 7776000}}`, generated},
 		{"source PublicKey needs it", `spec: {source: PublicKey}`, `publicKey must be set with source PublicKey, and with no other`},
 		{"a public key needs its source", `spec: {publicKey: ssh-ed25519 AAAA}`, `publicKey must be set with source PublicKey, and with no other`},
-		{"a host key is more than its public half", `spec: {usage: Host, source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `source PublicKey is for usage Client alone: a host key needs its private half`},
+		{"a host key is more than its public half", `spec: {usage: Host, source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `source PublicKey is only for usage Client: a host key needs its private half`},
 		{"a public key has no Secret", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, secretName: keys}`, `secretName must not be set with source PublicKey: there is no Secret`},
 		{"a public key has no algorithm", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA, algorithm: Ed25519}`, `algorithm may be set only with source Generated`},
 		{"a public key without options", `spec: {source: PublicKey, publicKey: "from=\"192.0.2.1\" ssh-ed25519 AAAA"}`, pubLine},
@@ -104,10 +104,8 @@ func TestKeyUpdate(t *testing.T) {
 			"publicKey is immutable", `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAA}`, `spec: {source: PublicKey, publicKey: ssh-ed25519 AAAAB}`,
 			`publicKey is immutable: make a new SFTPKey`,
 		},
-		{"revision is not lowered", `spec: {revision: 3}`, `spec: {revision: 2}`, `revision must not be lowered: a new pair has a higher one`},
-		{"revision is not removed", `spec: {revision: 3}`, ``, `revision must not be lowered: a new pair has a higher one`},
-		{name: "revision is raised", from: `spec: {revision: 3}`, to: `spec: {revision: 5}`},
-		{name: "revision is added", to: `spec: {revision: 2}`},
+		{name: "a new pair may be asked for", to: `spec: {rotation: {madeAfter: "2026-12-01T00:00:00Z"}}`},
+		{name: "and no longer", from: `spec: {rotation: {madeAfter: "2026-12-01T00:00:00Z"}}`},
 		{name: "the times may change", from: `spec: {expirationTime: "2027-12-01T00:00:00Z"}`, to: `spec: {expirationTime: "2026-12-01T00:00:00Z"}`},
 		{name: "the user may change", from: `spec: {userRef: {name: a}}`, to: `spec: {userRef: {name: b}}`},
 		{name: "deletionPolicy may change", to: `spec: {deletionPolicy: Delete}`},

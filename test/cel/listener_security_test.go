@@ -15,6 +15,8 @@ func TestListenerCryptoPolicy(t *testing.T) {
 		{name: "Legacy2026", patch: `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24]}`},
 		{"Legacy2026 alone", `spec: {cryptoPolicy: Legacy2026}`, exception},
 		{"Legacy2026 without an end", `spec: {cryptoPolicy: Legacy2026, allowedCIDRs: [192.0.2.0/24]}`, exception},
+		{"Legacy2026 for good", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2031-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24]}`, `cryptoPolicyExpirationTime must be before 2031: Legacy2026 is an exception for a while`},
+		{name: "Legacy2026 for years", patch: `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2030-12-31T23:59:59Z", allowedCIDRs: [192.0.2.0/24]}`},
 		{"Legacy2026 for everybody", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z"}`, exception},
 		{"Legacy2026 for all of IPv4", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: [192.0.2.0/24, 0.0.0.0/0]}`, all},
 		{"Legacy2026 for all of IPv6", `spec: {cryptoPolicy: Legacy2026, cryptoPolicyExpirationTime: "2027-01-01T00:00:00Z", allowedCIDRs: ["::/0"]}`, all},
@@ -75,11 +77,17 @@ func TestListenerSources(t *testing.T) {
 }
 
 func TestListenerUploads(t *testing.T) {
+	const receipts = `receipts need checksum SHA256 and publish OnClose`
 	testCreations(t, validListener, []creation{
 		{name: "published on close", patch: `spec: {uploads: {publish: OnClose, incomplete: Keep, sync: Never}}`},
 		{"publish", `spec: {uploads: {publish: Later}}`, `supported values: "Immediate", "OnClose"`},
 		{"incomplete", `spec: {uploads: {incomplete: Move}}`, `supported values: "Keep", "Delete"`},
 		{"sync", `spec: {uploads: {sync: Always}}`, `supported values: "Never", "OnClose"`},
+		{name: "checksums", patch: `spec: {uploads: {checksum: SHA256}}`},
+		{"checksum", `spec: {uploads: {checksum: MD5}}`, `supported values: "None", "SHA256"`},
+		{name: "receipts", patch: `spec: {uploads: {publish: OnClose, checksum: SHA256, receipts: {}}}`},
+		{"receipts without checksums", `spec: {uploads: {publish: OnClose, receipts: {}}}`, receipts},
+		{"receipts of files that are there before", `spec: {uploads: {checksum: SHA256, receipts: {}}}`, receipts},
 		{"attributes", `spec: {volumes: [{name: home, emptyDir: {}, attributes: Keep}]}`, `supported values: "Apply", "Ignore"`},
 	})
 }
@@ -109,7 +117,7 @@ func TestListenerRevokedKeys(t *testing.T) {
 	const (
 		one         = `exactly one of the fields in [fingerprint publicKey certificate] must be set`
 		name        = `exactly one of serial and keyID must be set`
-		counts      = `caFingerprint must be set with serial: each CA counts by itself`
+		counts      = `caFingerprint must be set with serial: each CA has its own serial numbers`
 		number      = `must be a decimal number from 1 on: certificates without a serial number have 0, and are told apart by their keyID`
 		fingerprint = `must be a SHA-256 fingerprint as ssh-keygen -l prints it: SHA256: and 43 characters`
 	)

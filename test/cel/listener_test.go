@@ -31,8 +31,18 @@ spec:
     loadBalancerClass: example.com/fast
     loadBalancerSourceRanges: [203.0.113.0/24, "2001:db8::/32"]
     annotations: {a: b}
+    ipFamilyPolicy: RequireDualStack
+    ipFamilies: [IPv6, IPv4]
+    appProtocol: tcp
+    loadBalancerNodePorts: Allocate
+    sessionAffinity: ClientIP
+    sessionAffinityTimeoutSeconds: 60
+    trafficDistribution: PreferClose
   allowedUsers:
-    namespaces: {from: Selector, selector: {matchLabels: {sftp: allowed}}}
+    rules:
+    - {name: own, namespaces: {from: Same}}
+    - {name: team, namespaces: {from: Names, names: [team-a]}, volumes: [{name: archive, subPaths: [in], access: ReadOnly}], methods: [PublicKey], certificates: Refused}
+    - {name: tenants, namespaces: {from: Selector, selector: {matchLabels: {sftp: allowed}}}, access: ReadWrite, maxUsers: 40000, maxConnections: 20000}
     usernames: NamespacePrefixed
   authentication: {allowedMethods: [PublicKey], maxAuthTries: 20, loginGraceSeconds: 300}
   hostKeyRefs: [{name: a}, {name: b}]
@@ -60,9 +70,14 @@ spec:
       tolerations: [{key: a, operator: Exists}]
       priorityClassName: high
       imagePullSecrets: [{name: pull}]
+      imagePullPolicy: Always
+      runtimeClassName: sandbox
+      schedulerName: other
+      fsGroupPolicy: Platform
+      supplementalGroups: [1, 2147483647]
 `},
 
-		// The name becomes that of a Service.
+		// The name becomes a Service's.
 		{"name has at most 40 characters", `metadata: {name: ` + strings.Repeat("a", 41) + `}`, `metadata.name must be at most 40 characters: the names of the Service and the Secrets are made from it`},
 		{name: "name with 40 characters", patch: `metadata: {name: ` + strings.Repeat("a", 40) + `}`},
 		{"name has no dot", `metadata: {name: sftp.example.com}`, `metadata.name must start with a letter and contain only lower-case letters, digits and '-': it becomes the name of a Service`},
@@ -108,7 +123,7 @@ spec:
 		{"readinessDelaySeconds is at most 60", `spec: {shutdown: {readinessDelaySeconds: 61}}`, `should be less than or equal to 60`},
 		{"drainTimeoutSeconds is at most an hour", `spec: {shutdown: {drainTimeoutSeconds: 3601}}`, `should be less than or equal to 3600`},
 
-		// What would give a tenant more than its namespace has.
+		// Settings that would give a tenant more than its namespace.
 		{"no host path", `spec: {volumes: [{name: home, hostPath: {path: /etc}}]}`, `unknown field "spec.volumes[0].hostPath"`},
 		{"no security context", `spec: {infrastructure: {pod: {securityContext: {runAsUser: 0}}}}`, `unknown field "spec.infrastructure.pod.securityContext"`},
 		{"no service account", `spec: {infrastructure: {pod: {serviceAccountName: admin}}}`, `unknown field "spec.infrastructure.pod.serviceAccountName"`},
@@ -183,31 +198,77 @@ func TestListenerService(t *testing.T) {
 }
 
 func TestListenerAllowedUsers(t *testing.T) {
-	const selector = `selector must be set if and only if from is Selector`
+	const (
+		selector = `selector must be set if and only if from is Selector`
+		names    = `names must be set if and only if from is Names`
+	)
+	// from is a listener with one rule for certain namespaces.
+	from := func(namespaces string) string {
+		return `spec: {allowedUsers: {rules: [{name: a, namespaces: {` + namespaces + `}}]}}`
+	}
+	expressions := func(list string) string { return from(`from: Selector, selector: {matchExpressions: [` + list + `]}`) }
 	testCreations(t, validListener, []creation{
-		{name: "all namespaces", patch: `spec: {allowedUsers: {namespaces: {from: All}}}`},
-		{name: "an expression", patch: `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In, values: [b]}]}}}}`},
-		{"from is known", `spec: {allowedUsers: {namespaces: {from: Some}}}`, `supported values: "Same", "Selector", "All"`},
-		{"from Selector without a selector", `spec: {allowedUsers: {namespaces: {from: Selector}}}`, selector},
-		{"a selector with from All", `spec: {allowedUsers: {namespaces: {from: All, selector: {}}}}`, selector},
-		{"a selector without from", `spec: {allowedUsers: {namespaces: {selector: {matchLabels: {a: b}}}}}`, selector},
+		{name: "all namespaces", patch: from(`from: All`)},
+		{name: "names", patch: from(`from: Names, names: [team-a, team-b]`)},
+		{name: "an expression", patch: expressions(`{key: a, operator: In, values: [b]}`)},
+		{"a rule without namespaces", `spec: {allowedUsers: {rules: [{name: a}]}}`, `namespaces: Required value`},
+		{"from is known", from(`from: Some`), `supported values: "Same", "Names", "Selector", "All"`},
+		{"from Selector without a selector", from(`from: Selector`), selector},
+		{"a selector with from All", from(`from: All, selector: {}`), selector},
+		{"from Names without names", from(`from: Names`), names},
+		{"names with from All", from(`from: All, names: [a]`), names},
+		{"a name that is none", from(`from: Names, names: [a_b]`), `must be the name of a namespace`},
+		{"at most 32 names", from(`from: Names, names: [` + numbered(33, "n%d") + `]`), `must have at most 32 items`},
+		{"an operator that does not exist", expressions(`{key: a, operator: Is, values: [b]}`), `supported values: "In", "NotIn", "Exists", "DoesNotExist"`},
+		{"In without values", expressions(`{key: a, operator: In}`), `operator must be In or NotIn with values, or Exists or DoesNotExist without`},
+		{"Exists with values", expressions(`{key: a, operator: Exists, values: [b]}`), `operator must be In or NotIn with values, or Exists or DoesNotExist without`},
+		{name: "an expression without values", patch: expressions(`{key: a, operator: DoesNotExist}`)},
+		{"In of nothing", expressions(`{key: a, operator: In, values: []}`), `should have at least 1 items`},
+		{"at most 16 expressions", expressions(numbered(17, "{key: a%d, operator: Exists}")), `must have at most 16 items`},
+		{"at most 32 values", expressions(`{key: a, operator: In, values: [` + numbered(33, "v%d") + `]}`), `must have at most 32 items`},
+		{"usernames is known", `spec: {allowedUsers: {usernames: Prefixed}}`, `supported values: "Any", "OthersPrefixed", "NamespacePrefixed"`},
+	})
+}
+
+func TestListenerAllowedUsersRules(t *testing.T) {
+	rules := func(list string) string { return `spec: {allowedUsers: {rules: [` + list + `]}}` }
+	one := func(fields string) string { return rules(`{name: a, namespaces: {from: All}, ` + fields + `}`) }
+	const last = `rules must not have more than one rule with namespaces.from All, and that must be the last`
+	testCreations(t, validListener, []creation{
+		{name: "everything", patch: one(`volumes: [{name: home, subPaths: [in/2026, out], access: ReadOnly}], access: CreateOnly, maxUsers: 5, ` +
+			`maxConnections: 500, methods: [PublicKey], certificates: Accepted`)},
+		{name: "own, some and all", patch: rules(`{name: own, namespaces: {from: Same}}, {name: some, namespaces: {from: Names, names: [b]}}, {name: all, namespaces: {from: All}}`)},
+		{"a rule after All", rules(`{name: a, namespaces: {from: All}}, {name: b, namespaces: {from: Same}}`), last},
+		{"All twice", rules(`{name: a, namespaces: {from: All}}, {name: b, namespaces: {from: All}}`), last},
+		{"Same twice", rules(`{name: a, namespaces: {from: Same}}, {name: b, namespaces: {from: Same}}`), `rules must not have more than one rule with namespaces.from Same`},
 		{
-			"an operator that does not exist", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Is, values: [b]}]}}}}`,
-			`supported values: "In", "NotIn", "Exists", "DoesNotExist"`,
+			"a namespace twice", rules(`{name: a, namespaces: {from: Names, names: [team-a, team-b]}}, {name: b, namespaces: {from: Names, names: [team-c, team-a]}}`),
+			`rules must not name a namespace twice`,
+		},
+		{"a rule's name twice", rules(`{name: a, namespaces: {from: Same}}, {name: a, namespaces: {from: All}}`), `Duplicate value`},
+		{"a rule's name is one", rules(`{name: A, namespaces: {from: Same}}`), `name must have only lower-case letters, digits and '-'`},
+		{"no rule", rules(``), `should have at least 1 items`},
+		{"at most 16 rules", rules(numbered(17, "{name: r%d, namespaces: {from: Names, names: [n%[1]d]}}")), `must have at most 16 items`},
+		{"a volume that does not exist", one(`volumes: [{name: nowhere}]`), `each of the volumes in allowedUsers.rules must name an entry of volumes`},
+		{"a path that is not clean", one(`volumes: [{name: home, subPaths: [../x]}]`), `subPath must be a relative path`},
+		{"an access that does not exist", one(`access: All`), `supported values: "ReadWrite", "ReadOnly", "WriteOnly", "CreateOnly"`},
+		{"no users", one(`maxUsers: 0`), `should be greater than or equal to 1`},
+		{"more users than the listener has", one(`maxUsers: 1001`), `maxUsers in allowedUsers.rules must not be above maxUsers (1000 unless set)`},
+		{
+			"more users than are set", `spec: {maxUsers: 5, allowedUsers: {rules: [{name: a, namespaces: {from: All}, maxUsers: 6}]}}`,
+			`maxUsers in allowedUsers.rules must not be above maxUsers (1000 unless set)`,
+		},
+		{"more connections than there are", one(`maxConnections: 501`), `maxConnections in allowedUsers.rules must not be above limits.maxConnections (500 unless set)`},
+		{
+			"more connections than are set", `spec: {limits: {maxConnections: 20}, allowedUsers: {rules: [{name: a, namespaces: {from: All}, maxConnections: 21}]}}`,
+			`maxConnections in allowedUsers.rules must not be above limits.maxConnections (500 unless set)`,
 		},
 		{
-			"In without values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In}]}}}}`,
-			`operator must be In or NotIn with values, or Exists or DoesNotExist without`,
+			"a method that the listener does not offer", `spec: {authentication: {allowedMethods: [PublicKey]}, allowedUsers: {rules: [{name: a, namespaces: {from: All}, methods: [Password]}]}}`,
+			`methods in allowedUsers.rules must be among authentication.allowedMethods`,
 		},
-		{
-			"Exists with values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}}}`,
-			`operator must be In or NotIn with values, or Exists or DoesNotExist without`,
-		},
-		{name: "an expression without values", patch: `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: DoesNotExist}]}}}}`},
-		{"In of nothing", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In, values: []}]}}}}`, `should have at least 1 items`},
-		{"at most 16 expressions", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [` + numbered(17, "{key: a%d, operator: Exists}") + `]}}}}`, `must have at most 16 items`},
-		{"at most 32 values", `spec: {allowedUsers: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In, values: [` + numbered(33, "v%d") + `]}]}}}}`, `must have at most 32 items`},
-		{"usernames is known", `spec: {allowedUsers: {usernames: Prefixed}}`, `supported values: "Any", "NamespacePrefixed"`},
+		{"codes", one(`methods: [TOTP]`), `methods must not have TOTP: a code comes after another method, and is always allowed`},
+		{"certificates without keys", one(`methods: [Password], certificates: Accepted`), `certificates Accepted must have PublicKey among methods`},
 	})
 }
 
@@ -242,8 +303,14 @@ spec: {volumes: [{name: home, claimTemplate: {storage: 10Gi}}, {name: fast, clai
 		{"a claimTemplate stays one", home(`{storage: 1Gi}`), `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`, kind},
 		{"an emptyDir stays one", `spec: {volumes: [{name: home, emptyDir: {}}]}`, home(`{storage: 1Gi}`), kind},
 		{"a claim stays one", `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`, `spec: {volumes: [{name: home, emptyDir: {}}]}`, kind},
-		{name: "another claim, for example one that was restored", from: `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`, to: `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: b}}]}`},
-		{name: "a volume may go and another come", from: `spec: {volumes: [{name: home, emptyDir: {}}]}`, to: `spec: {volumes: [{name: files, claimTemplate: {storage: 1Gi}}]}`},
+		{
+			name: "another claim, for example one that was restored", from: `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: a}}]}`,
+			to: `spec: {volumes: [{name: home, persistentVolumeClaim: {claimName: b}}], homeDirectory: {movedFrom: home}}`,
+		},
+		{
+			name: "a volume may go and another come", from: `spec: {volumes: [{name: home, emptyDir: {}}]}`,
+			to: `spec: {volumes: [{name: files, claimTemplate: {storage: 1Gi}}], homeDirectory: {movedFrom: home}}`,
+		},
 		{"loadBalancerClass is immutable", balancer(`loadBalancerClass: a`), balancer(`loadBalancerClass: b`), lbClass},
 		{"loadBalancerClass cannot be added", balancer(`port: 22`), balancer(`loadBalancerClass: b`), lbClass},
 		{"loadBalancerClass cannot be removed", balancer(`loadBalancerClass: a`), balancer(`port: 22`), lbClass},
@@ -257,7 +324,7 @@ spec: {volumes: [{name: home, claimTemplate: {storage: 10Gi}}, {name: fast, clai
 }
 
 func TestListenerDefaults(t *testing.T) {
-	o := created(t, validListener, `spec: {service: {annotations: {a: b}}, allowedUsers: {usernames: Any}, authentication: {maxAuthTries: 3}}`)
+	o := created(t, validListener, `spec: {service: {annotations: {a: b}}, allowedUsers: {rules: [{name: own, namespaces: {from: Same}}]}, authentication: {maxAuthTries: 3}}`)
 	wantFields(t, o, `
 spec:
   replicas: 1
@@ -265,7 +332,7 @@ spec:
   cryptoPolicy: Modern2026
   volumeClaimRetention: Retain
   service: {type: ClusterIP, port: 22}
-  allowedUsers: {namespaces: {from: Same}, usernames: Any}
+  allowedUsers: {rules: [{name: own, namespaces: {from: Same}}], usernames: OthersPrefixed}
   authentication: {allowedMethods: [PublicKey, Password]}
 `)
 	wantPending(t, o, "Accepted", "ResolvedRefs", "Programmed", "Ready")

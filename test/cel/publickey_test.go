@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	privateKey = `must never be a private key: give the line of the .pub file, and make a new pair, because others may have seen this one`
+	privateKey = `must never be a private key: use the contents of the .pub file, and generate a new key pair, because others may have seen this private key`
 	pubLine    = `must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, without options`
 	keysLine   = `must be one line like that of a .pub file, for example ssh-ed25519 AAAA... comment, with from="203.0.113.0/24" before it and no other option`
 )
@@ -54,7 +54,7 @@ func TestPublicKeys(t *testing.T) {
 	testFormat(t, publicKeyPlaces[3:], append(valid, from), append(refused(keysLine), refusal{`from="192.0.2.1",no-pty ssh-ed25519 AAAA`, keysLine}))
 }
 
-// TestPrivateKeys: no private key is taken anywhere, and the answer, which many keep in logs, has nothing of it.
+// TestPrivateKeys: no private key is accepted in any field, and the answer, which many systems log, contains nothing of it.
 func TestPrivateKeys(t *testing.T) {
 	const content = "b3BlbnNzaC1rZXktdjEAAAAA"
 	for _, p := range publicKeyPlaces {

@@ -17,7 +17,6 @@ spec:
 
 func TestUserCreation(t *testing.T) {
 	const (
-		allOf    = `mode AllOf must have passwordSecretRef: it asks for a key and then the password`
 		username = `username must start with a letter, digit or '_' and contain only letters, digits and . _ @ + -`
 	)
 	testCreations(t, validUser, []creation{
@@ -29,9 +28,8 @@ spec:
   state: Suspended
   expirationTime: "2027-01-01T00:00:00Z"
   authentication:
-    mode: AllOf
+    methods: [{steps: [PublicKey, Password]}]
     authorizedKeysSecretRefs: [{name: keys}, {name: more, key: ops}]
-    keyRefs: [{name: acme}]
     passwordSecretRef: {name: acme-password, key: secret}
   homeDirectory: {volume: home, scope: Namespace, subPath: acme/in, access: ReadOnly}
   allowedCIDRs: [192.0.2.0/24, "2001:db8::/32"]
@@ -59,19 +57,11 @@ spec:
 
 		// Credentials.
 		{name: "no authentication: SFTPKeys have the keys", patch: `spec: {authentication: null}`},
-		{name: "a mode alone", patch: `spec: {authentication: {mode: AnyOf, authorizedKeys: null}}`},
 		{"an empty list is no credential", `spec: {authentication: {authorizedKeys: []}}`, `spec.authentication.authorizedKeys in body should have at least 1 items`},
-		{"mode AllOf with a key alone", `spec: {authentication: {mode: AllOf}}`, allOf},
-		{name: "mode AllOf with the keys of SFTPKeys", patch: `spec: {authentication: {mode: AllOf, authorizedKeys: null, passwordSecretRef: {name: p}}}`},
-		{name: "mode AllOf with both", patch: `spec: {authentication: {mode: AllOf, passwordSecretRef: {name: p}}}`},
-		{name: "mode AllOf with an SFTPKey", patch: `spec: {authentication: {mode: AllOf, authorizedKeys: null, keyRefs: [{name: k}], passwordSecretRef: {name: p}}}`},
 		{name: "a password alone", patch: `spec: {authentication: {authorizedKeys: null, passwordSecretRef: {name: p}}}`},
 		{name: "certificates alone", patch: `spec: {authentication: {authorizedKeys: null, certificates: Accepted}}`},
-		{name: "mode AllOf with certificates", patch: `spec: {authentication: {mode: AllOf, authorizedKeys: null, certificates: Accepted, passwordSecretRef: {name: p}}}`},
 		{name: "certificates refused: SFTPKeys have the keys", patch: `spec: {authentication: {authorizedKeys: null, certificates: Refused}}`},
-		{"mode AllOf with certificates alone", `spec: {authentication: {mode: AllOf, authorizedKeys: null, certificates: Accepted}}`, allOf},
 		{"certificates is known", `spec: {authentication: {certificates: All}}`, `supported values: "Accepted", "Refused"`},
-		{"mode is AnyOf or AllOf", `spec: {authentication: {mode: OneOf}}`, `supported values: "AnyOf", "AllOf"`},
 		{"the same key twice", `spec: {authentication: {authorizedKeys: [ssh-rsa AAAA, ssh-rsa AAAA]}}`, `Duplicate value: "ssh-rsa AAAA"`},
 		{"an empty key", `spec: {authentication: {authorizedKeys: [""]}}`, `spec.authentication.authorizedKeys[0] in body should be at least 1 chars long`},
 		{"a key is not endless", `spec: {authentication: {authorizedKeys: [` + strings.Repeat("a", 4097) + `]}}`, `may not be more than 4096`},
@@ -82,7 +72,6 @@ spec:
 		{"a Secret of another namespace", `spec: {authentication: {passwordSecretRef: {name: p, namespace: other}}}`, `unknown field "spec.authentication.passwordSecretRef.namespace"`},
 		{name: "a hash of a password", patch: `spec: {authentication: {passwordSecretRef: {name: p, key: passwordHash, format: Hash}}}`},
 		{"format is known", `spec: {authentication: {passwordSecretRef: {name: p, format: MD5}}}`, `supported values: "Plain", "Hash"`},
-		{"at most 8 SFTPKeys", `spec: {authentication: {keyRefs: [` + numbered(9, "{name: k%d}") + `]}}`, `must have at most 8 items`},
 		{"a password in clear", `spec: {authentication: {password: hunter2}}`, `unknown field "spec.authentication.password"`},
 
 		{"maxConnections is at least 1", `spec: {limits: {maxConnections: 0}}`, `should be greater than or equal to 1`},
@@ -144,7 +133,7 @@ func TestUserUpdate(t *testing.T) {
 spec:
   state: Suspended
   expirationTime: "2027-01-01T00:00:00Z"
-  authentication: {mode: AllOf, authorizedKeys: [ssh-rsa AAAAB], passwordSecretRef: {name: p}}
+  authentication: {methods: [{steps: [Password]}], authorizedKeys: [ssh-rsa AAAAB], passwordSecretRef: {name: p}}
   homeDirectory: {subPath: in}
   mounts: [{path: /in}]
   limits: {maxConnections: 2}

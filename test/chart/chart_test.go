@@ -53,25 +53,33 @@ func TestLint(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, input := range inputs {
-		if out, err := run(t, "lint", "--strict", "--kube-version", "1.31.0", "--values", input, chartDir); err != nil {
+		if out, err := run(t, "lint", "--strict", "--kube-version", "1.34.0", "--values", input, chartDir); err != nil {
 			t.Errorf("%s: %v\n%s", input, err, out)
 		}
 	}
 }
 
-// TestSchemaRefuses: what cannot be meant does not pass values.schema.json.
+// TestSchemaRefuses: values that make no sense are refused by values.schema.json.
 func TestSchemaRefuses(t *testing.T) {
 	for _, setting := range []string{
-		"replicasCount=2",                  // a key that does not exist
-		"image.repo=x",                     // nor one level down
-		"replicaCount=many",                // another type
-		"logLevel=loud",                    // not among the choices
-		"image.digest=latest",              // not a digest
-		"scopedNamespaces={Team_A}",        // not a namespace
-		"adaptSecurityContext=perhaps",     // not among the choices
-		"serviceMonitor.interval=1 minute", // not a duration
+		"replicasCount=2",                                // a key that does not exist
+		"image.repo=x",                                   // nor one level down
+		"replicaCount=many",                              // another type
+		"logLevel=loud",                                  // not among the choices
+		"image.digest=latest",                            // not a digest
+		"scopedNamespaces={Team_A}",                      // not a namespace
+		"adaptSecurityContext=perhaps",                   // not among the choices
+		"serviceMonitor.interval=1 minute",               // not a duration
+		"listeners.bounds.serviceType={ClusterIP}",       // not a valid bound
+		"listeners.bounds.serviceTypes={ExternalName}",   // not a type that listeners can have
+		"listeners.bounds.annotations={a*b}",             // a star in the middle
+		"listeners.bounds.legacyMaxDays=0",               // not a day
+		"listeners.defaults.imagePullPolicy=Sometimes",   // not a policy
+		"listeners.defaults.tolerations[0].effect=Evict", // not an effect
+		"metrics.service.ipFamilies={IPv5}",              // not a family
+		"readinessProbe.path=/other",                     // times only
 	} {
-		out, err := run(t, "template", release, chartDir, "--kube-version", "1.31.0", "--set", setting)
+		out, err := run(t, "template", release, chartDir, "--kube-version", "1.34.0", "--set", setting)
 		if err == nil {
 			t.Errorf("--set %q was accepted", setting)
 		} else if !strings.Contains(out, "schema") {
@@ -80,7 +88,7 @@ func TestSchemaRefuses(t *testing.T) {
 	}
 }
 
-// TestCopies: the chart's copies of generated files are current.
+// TestCopies: the chart's copies of generated files are up to date.
 func TestCopies(t *testing.T) {
 	sources, err := filepath.Glob(root + "/config/crd/bases/*.yaml")
 	if err != nil || len(sources) == 0 {
@@ -105,7 +113,7 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// TestCRDs: apart from labels and the annotation that keeps them, the chart installs the CRDs as they are.
+// TestCRDs: apart from labels and the annotation that keeps them, the chart installs the CRDs unchanged.
 func TestCRDs(t *testing.T) {
 	for _, keep := range []bool{true, false} {
 		args := []string{"--show-only", "templates/crds.yaml"}
@@ -177,7 +185,7 @@ func TestTenantRoles(t *testing.T) {
 	}
 }
 
-// TestScopedRights: with scopedNamespaces, nothing but Namespaces can be read cluster-wide, and no right is lost.
+// TestScopedRights: with scopedNamespaces, only Namespaces can be read cluster-wide, and no right is lost.
 func TestScopedRights(t *testing.T) {
 	var cluster, namespaced []any
 	for _, o := range parse(t, render(t, "--set", "scopedNamespaces={team-a}", "--show-only", "templates/role.yaml")) {

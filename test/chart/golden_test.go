@@ -11,8 +11,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestGolden compares what is rendered from testdata/*.values.yaml with testdata/*.golden.yaml. The CRDs are left out:
-// TestCRDs looks after them.
+// TestGolden compares what is rendered from testdata/*.values.yaml with testdata/*.golden.yaml. The CRDs are left out because
+// TestCRDs covers them.
 func TestGolden(t *testing.T) {
 	inputs, err := filepath.Glob("testdata/*.values.yaml")
 	if err != nil || len(inputs) == 0 {

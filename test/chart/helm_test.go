@@ -16,8 +16,8 @@ const (
 	namespace = "sftp-operator-system"
 )
 
-// helm finds the program: in $HELM, as make sets it, or in the path. Without one the tests are skipped on a
-// developer's machine and fail in CI.
+// helm returns the program's path: from $HELM, as make sets it, or from the search path. If it is missing, the tests are
+// skipped on a developer's machine and fail in CI.
 func helm(t *testing.T) string {
 	t.Helper()
 	if path := os.Getenv("HELM"); path != "" {
@@ -37,7 +37,7 @@ func helm(t *testing.T) string {
 func run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(helm(t), args...)
-	// Nothing of the machine's own helm: no repositories, no plugins, no cluster.
+	// Nothing of the machine's own Helm setup: no repositories, no plugins, no cluster.
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(),
 		"HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home,
@@ -50,11 +50,11 @@ func run(t *testing.T, args ...string) (string, error) {
 	return stdout.String(), nil
 }
 
-// render renders the chart. The version of Kubernetes is the oldest that the chart allows.
+// render renders the chart for the oldest version of Kubernetes that it allows.
 func render(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := run(t, append([]string{
-		"template", release, chartDir, "--namespace", namespace, "--kube-version", "1.31.0",
+		"template", release, chartDir, "--namespace", namespace, "--kube-version", "1.34.0",
 	}, args...)...)
 	if err != nil {
 		t.Fatalf("helm template: %v\n%s", err, out)

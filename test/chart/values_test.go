@@ -44,7 +44,7 @@ func TestValuesAreUsed(t *testing.T) {
 	}
 }
 
-// collect gathers the paths of all values, and of those that have none below them.
+// collect gathers the paths of all values, and of those without nested ones.
 func collect(prefix string, values object, leaves, known map[string]bool) {
 	for key, value := range values {
 		path := key
@@ -60,7 +60,7 @@ func collect(prefix string, values object, leaves, known map[string]bool) {
 	}
 }
 
-// parentUsed says whether a template takes a whole map that the value is in.
+// parentUsed reports whether a template uses a whole map that contains the value.
 func parentUsed(path string, used map[string]bool) bool {
 	for {
 		i := strings.LastIndex(path, ".")

@@ -1,5 +1,5 @@
-// Package distance tests uploads over round trips of 20 to 200 ms, with clients of others, and
-// measures them beside OpenSSH's server.
+// Package distance tests uploads over round trips of 20 to 200 ms, with third-party clients, and compares them with OpenSSH's
+// server.
 package distance
 
 import (
@@ -23,10 +23,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/distance/delayline"
 )
 
-// smallWindow is that of x/crypto, and of OpenSSH.
+// smallWindow is the window of x/crypto and of OpenSSH.
 const smallWindow = 2 << 20
 
-// roundTrips are those of a region, a continent, an ocean, and two.
+// roundTrips are typical of a region, a continent, an ocean, and two oceans.
 var roundTrips = []time.Duration{20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond}
 
 // target is a server at the other end of the line.
@@ -43,9 +43,9 @@ func (s *target) port() string { _, port, _ := net.SplitHostPort(s.addr); return
 type client struct {
 	name  string
 	bytes int64
-	// slow is whether the client is slower than a small window, with any server.
+	// slow means that the client is slower than a small window, with any server.
 	slow bool
-	// needs runs where the client is installed. Nil is for one that is part of this program.
+	// needs are the programs that the client requires. Nil means that it is part of this program.
 	needs []string
 	put   func(t *testing.T, s *target, file, name string)
 }
@@ -56,10 +56,10 @@ var clients = []client{
 	{name: "paramiko", bytes: 16 << 20, put: putParamiko, slow: true, needs: []string{python, "-c", "import paramiko"}},
 }
 
-// python is Debian's, which Debian's paramiko is for.
+// python is Debian's interpreter, for which Debian's paramiko is built.
 const python = "/usr/bin/python3"
 
-// installed reports whether the client is there. One that is missing fails the test in CI.
+// installed reports whether the client is available. In CI, a missing one fails the test.
 func (c client) installed(t *testing.T) bool {
 	t.Helper()
 	if c.needs == nil {
@@ -119,7 +119,7 @@ func putPkgSFTP(t *testing.T, s *target, file, name string) {
 	defer conn.Close()
 	cc, channels, requests, err := ssh.NewClientConn(conn, s.addr, &ssh.ClientConfig{
 		User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(s.key)},
-		HostKeyCallback: ssh.InsecureIgnoreHostKey(), // the host key is not what is tested
+		HostKeyCallback: ssh.InsecureIgnoreHostKey(), // the host key is not under test
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +146,7 @@ func putPkgSFTP(t *testing.T, s *target, file, name string) {
 	}
 }
 
-// random makes a file.
+// random creates a random file.
 func random(t *testing.T, size int64) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "random")
@@ -187,7 +187,7 @@ func newTarget(t *testing.T) *target {
 	return s
 }
 
-// ours starts the daemon at the end of a line.
+// ours starts the daemon at one end of a line.
 func ours(t *testing.T) (s *target, home string, d *daemontest.Daemon) {
 	t.Helper()
 	s = newTarget(t)
@@ -202,12 +202,12 @@ func ours(t *testing.T) (s *target, home string, d *daemontest.Daemon) {
 	return s, home, d
 }
 
-// tries is how often an upload may be measured. The line is in user space: on a machine under load it delivers late, and then
-// TCP takes packets for lost and sends less for seconds. No try is fast if windows do not grow.
+// tries is how often an upload may be measured. The line is in user space: on a busy machine it delivers late, and then TCP
+// treats packets as lost and sends less for seconds. If windows do not grow, no try is fast.
 const tries = 3
 
-// TestUploads: what arrives is what was sent, and over 200 ms it arrives in less time than
-// windows of 2 MiB need, which carry no more than one of them in each round trip.
+// TestUploads: what arrives is what was sent, and over 200 ms it arrives faster than windows of 2 MiB allow, which carry at
+// most one window per round trip.
 func TestUploads(t *testing.T) {
 	s, home, d := ours(t)
 	uploads := 0
@@ -217,7 +217,7 @@ func TestUploads(t *testing.T) {
 		}
 		file := random(t, c.bytes)
 		want := digest(t, file)
-		// upload returns how long it took, without the login.
+		// upload returns how long an upload took, without the login.
 		upload := func(t *testing.T) time.Duration {
 			c.put(t, s, file, "file")
 			uploads++
@@ -230,7 +230,7 @@ func TestUploads(t *testing.T) {
 			}
 			return time.Duration(ms) * time.Millisecond
 		}
-		var nearby time.Duration // what the machine takes where distance hardly matters
+		var nearby time.Duration // the machine's own time, where distance hardly matters
 		for _, rtt := range roundTrips {
 			t.Run(fmt.Sprintf("%s/%s", c.name, rtt), func(t *testing.T) {
 				s.line.SetRoundTrip(rtt)

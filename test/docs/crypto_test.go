@@ -9,8 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
-// TestCryptoPolicies: the table of algorithms in docs/crypto-policies.md is that of the
-// policies.
+// TestCryptoPolicies: the table of algorithms in docs/crypto-policies.md matches the policies.
 func TestCryptoPolicies(t *testing.T) {
 	want := algorithmTable(cryptopolicy.All())
 	if page := read(t, root+"/docs/crypto-policies.md"); !strings.Contains(page, want) {
@@ -18,7 +17,7 @@ func TestCryptoPolicies(t *testing.T) {
 	}
 }
 
-// algorithmTable has a row for each algorithm, with its place in each policy's list.
+// algorithmTable has a row for each algorithm, with its position in each policy's list.
 func algorithmTable(policies []cryptopolicy.Policy) string {
 	var b strings.Builder
 	row := func(cell string, of func(cryptopolicy.Policy) string) {

@@ -14,7 +14,7 @@ var (
 	funcRE  = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)\(`)
 )
 
-// TestProofsExist checks that the tests which documents name as proof are there.
+// TestProofsExist checks that the tests which documents name as proof exist.
 func TestProofsExist(t *testing.T) {
 	tests := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
@@ -48,7 +48,7 @@ func TestProofsExist(t *testing.T) {
 	if named == 0 {
 		t.Error("no document names a test")
 	}
-	// The page of faults is complete.
+	// The page about faults lists all of them.
 	faults := 0
 	for name := range tests {
 		if strings.HasPrefix(name, "TestFault") || strings.HasPrefix(name, "TestLongFault") {

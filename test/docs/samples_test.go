@@ -9,8 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/offline"
 )
 
-// TestSamples: every sample passes the schemas and rules of the CRDs, and nothing would be refused in a cluster. Secrets
-// that readers make themselves may be missing.
+// TestSamples: every sample passes the schemas and rules of the CRDs, and a cluster would accept all of it. Secrets that
+// readers create themselves may be missing.
 func TestSamples(t *testing.T) {
 	samples, err := filepath.Glob(root + "/config/samples/*.yaml")
 	if err != nil {

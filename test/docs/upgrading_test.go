@@ -16,30 +16,34 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/rollout"
 )
 
-// specChanges has a change for each row of the table of docs/upgrading.md.
+// specChanges has a change for each row of the table in docs/upgrading.md.
 var specChanges = map[string]func(*v1alpha1.SFTPListenerSpec){
 	"replicas":       func(s *v1alpha1.SFTPListenerSpec) { s.Replicas = new(int32(2)) },
 	"maxUsers":       func(s *v1alpha1.SFTPListenerSpec) { s.MaxUsers = new(int32(9000)) },
 	"hostnames":      func(s *v1alpha1.SFTPListenerSpec) { s.Hostnames = []string{"sftp.example.com"} },
 	"service":        func(s *v1alpha1.SFTPListenerSpec) { s.Service.Port = new(int32(2022)) },
-	"allowedUsers":   func(s *v1alpha1.SFTPListenerSpec) { s.AllowedUsers.Namespaces.From = v1alpha1.NamespacesAll },
+	"allowedUsers":   func(s *v1alpha1.SFTPListenerSpec) { s.AllowedUsers.Usernames = v1alpha1.UsernamesAny },
 	"authentication": func(s *v1alpha1.SFTPListenerSpec) { s.Authentication.MaxAuthTries = new(int32(1)) },
 	"revokedKeys":    func(s *v1alpha1.SFTPListenerSpec) { s.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: "SHA256:x"}} },
 	"revokedKeysSecretRefs": func(s *v1alpha1.SFTPListenerSpec) {
 		s.RevokedKeysSecretRefs = []v1alpha1.SecretFileReference{{Name: "revoked", Key: "keys"}}
 	},
-	"hostKeyRefs":          func(s *v1alpha1.SFTPListenerSpec) { s.HostKeyRefs = []v1alpha1.LocalKeyReference{{Name: "key"}} },
-	"cryptoPolicy":         func(s *v1alpha1.SFTPListenerSpec) { s.CryptoPolicy = v1alpha1.CryptoStrict2026 },
-	"softwareVersion":      func(s *v1alpha1.SFTPListenerSpec) { s.SoftwareVersion = "x" },
-	"allowedCIDRs":         func(s *v1alpha1.SFTPListenerSpec) { s.AllowedCIDRs = []string{"192.0.2.0/24"} },
-	"proxyProtocol":        func(s *v1alpha1.SFTPListenerSpec) { s.ProxyProtocol.TrustedCIDRs = []string{"192.0.2.0/24"} },
-	"sources":              func(s *v1alpha1.SFTPListenerSpec) { s.Sources.Penalties = v1alpha1.PenaltiesDisabled },
-	"uploads":              func(s *v1alpha1.SFTPListenerSpec) { s.Uploads.Publish = v1alpha1.PublishOnClose },
-	"homeDirectory":        func(s *v1alpha1.SFTPListenerSpec) { s.HomeDirectory.Volume = "data" },
-	"keyPolicy":            func(s *v1alpha1.SFTPListenerSpec) { s.KeyPolicy.UnusedAfterDays = new(int32(1)) },
-	"limits":               func(s *v1alpha1.SFTPListenerSpec) { s.Limits.MaxConnections = new(int32(1)) },
-	"shutdown":             func(s *v1alpha1.SFTPListenerSpec) { s.Shutdown.DrainTimeoutSeconds = new(int32(1)) },
-	"tracing":              func(s *v1alpha1.SFTPListenerSpec) { s.Tracing.Endpoint = "http://collector:4318" },
+	"hostKeyRefs":     func(s *v1alpha1.SFTPListenerSpec) { s.HostKeyRefs = []v1alpha1.LocalKeyReference{{Name: "key"}} },
+	"cryptoPolicy":    func(s *v1alpha1.SFTPListenerSpec) { s.CryptoPolicy = v1alpha1.CryptoStrict2026 },
+	"softwareVersion": func(s *v1alpha1.SFTPListenerSpec) { s.SoftwareVersion = "x" },
+	"allowedCIDRs":    func(s *v1alpha1.SFTPListenerSpec) { s.AllowedCIDRs = []string{"192.0.2.0/24"} },
+	"proxyProtocol":   func(s *v1alpha1.SFTPListenerSpec) { s.ProxyProtocol.TrustedCIDRs = []string{"192.0.2.0/24"} },
+	"sources":         func(s *v1alpha1.SFTPListenerSpec) { s.Sources.Penalties = v1alpha1.PenaltiesDisabled },
+	"uploads":         func(s *v1alpha1.SFTPListenerSpec) { s.Uploads.Publish = v1alpha1.PublishOnClose },
+	"retention":       func(s *v1alpha1.SFTPListenerSpec) { s.Retention.StaleUploadSeconds = new(int32(200000)) },
+	"homeDirectory":   func(s *v1alpha1.SFTPListenerSpec) { s.HomeDirectory.Volume = "data" },
+	"keyPolicy":       func(s *v1alpha1.SFTPListenerSpec) { s.KeyPolicy.UnusedAfterDays = new(int32(1)) },
+	"limits":          func(s *v1alpha1.SFTPListenerSpec) { s.Limits.MaxConnections = new(int32(1)) },
+	"shutdown":        func(s *v1alpha1.SFTPListenerSpec) { s.Shutdown.DrainTimeoutSeconds = new(int32(1)) },
+	"tracing":         func(s *v1alpha1.SFTPListenerSpec) { s.Tracing.Endpoint = "http://collector:4318" },
+	"events": func(s *v1alpha1.SFTPListenerSpec) {
+		s.Events = &v1alpha1.ListenerEvents{Sinks: []v1alpha1.EventSink{{Name: "a", URL: "https://example.com"}}}
+	},
 	"volumeClaimRetention": func(s *v1alpha1.SFTPListenerSpec) { s.VolumeClaimRetention = v1alpha1.Delete },
 	"cryptoPolicyExpirationTime": func(s *v1alpha1.SFTPListenerSpec) {
 		s.CryptoPolicyExpirationTime = new(metav1.NewTime(time.Unix(2e9, 0)))
@@ -57,7 +61,7 @@ var specChanges = map[string]func(*v1alpha1.SFTPListenerSpec){
 	},
 }
 
-// TestRestartTable: docs/upgrading.md says of each field of the spec whether a change restarts pods, and the renderer does so.
+// TestRestartTable: docs/upgrading.md says for each field of the spec whether a change restarts pods, and the renderer agrees.
 func TestRestartTable(t *testing.T) {
 	_, table, _ := strings.Cut(read(t, root+"/docs/upgrading.md"), "## What restarts pods")
 	table, _, _ = strings.Cut(table, "\n## ")
@@ -101,7 +105,7 @@ func TestRestartTable(t *testing.T) {
 	}
 }
 
-// changesOf are the names that status.pendingRestart would have.
+// changesOf returns the names that status.pendingRestart would have.
 func changesOf(t *testing.T, before, after *v1alpha1.SFTPListener) []string {
 	t.Helper()
 	live, want := render.Deployment(before, "image", false), render.Deployment(after, "image", false)

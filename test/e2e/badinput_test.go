@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Each mistake gets a message that says what is wrong: at apply time, or in a condition.
+// Each mistake gets a message that says what is wrong: when it is applied, or in a condition.
 func TestBadInput(t *testing.T) {
 	ns := newNamespace(t, "bad", nil)
 	foreign := newNamespace(t, "foreign", nil)
@@ -33,7 +33,7 @@ func TestBadInput(t *testing.T) {
 		auth                                        v1alpha1.UserAuthentication
 		username                                    string
 	}{
-		{"username taken", ns, v1alpha1.ConditionAccepted, v1alpha1.ReasonUsernameConflict, "taken by another SFTPUser", keyAuth(k), "acme"},
+		{"username taken", ns, v1alpha1.ConditionAccepted, v1alpha1.ReasonUsernameConflict, "is taken by SFTPUser", keyAuth(k), "acme"},
 		{"key with a typo", ns, v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidPublicKey, "damaged or incomplete", line(strings.Replace(k.line, "AAAA", "AAAAA", 1)), ""},
 		{"RSA key of 1024 bits", ns, v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonInvalidPublicKey, "RSA key of 1024 bits is too short", line(rsa1024(t)), ""},
 		{"missing Secret", ns, v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretNotFound, `Secret "nowhere" does not exist`, passwordFrom("nowhere"), ""},

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Changes of users restart no pod and drop no session of others.
+// Changes of users restart no pod and end no other user's session.
 func TestUserChangesLeaveOthersAlone(t *testing.T) {
 	ns := newNamespace(t, "churn", nil)
 	l := newListener(t, ns, "partners", nil)
@@ -80,8 +80,7 @@ func podUIDs(t *testing.T, l *v1alpha1.SFTPListener) map[types.UID]int32 {
 	return out
 }
 
-// What is planted in a Secret as a password appears nowhere else: in no object, event or
-// log of the cluster.
+// A string planted in a Secret as a password appears nowhere else: in no object, event or log of the cluster.
 func TestPasswordStaysInItsSecret(t *testing.T) {
 	const password = "planted-Zebra-4711-password"
 	ns := newNamespace(t, "leak", nil)
@@ -93,7 +92,7 @@ func TestPasswordStaysInItsSecret(t *testing.T) {
 	if _, err := login(t, l, "alice", ssh.Password(password+"-wrong")); err == nil {
 		t.Fatal("a wrong password logs in")
 	}
-	// A password that cannot be used must not be shown in the message that says so.
+	// An unusable password must not appear in the message about it.
 	newSecret(t, ns, "with-line-end", map[string]string{"password": password + "\n"})
 	u := userOf(l, ns, "bob", v1alpha1.UserAuthentication{PasswordSecretRef: &v1alpha1.PasswordSecretReference{Name: "with-line-end"}})
 	must(t, kube.Create(t.Context(), u))

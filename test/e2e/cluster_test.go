@@ -21,14 +21,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// nextPort hands out node ports, so that a port of a listener that just went is not
-// asked for again.
+// nextPort returns a new node port each time, so that the port of a listener that was just deleted is not requested again.
 var nextPort atomic.Int32
 
 func init() { nextPort.Store(30100) }
 
-// newNamespace makes a namespace that enforces Pod Security "restricted" and goes with the
-// test.
+// newNamespace creates a namespace that enforces Pod Security "restricted" and is deleted with the test.
 func newNamespace(t *testing.T, prefix string, labels map[string]string) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
@@ -39,12 +37,12 @@ func newNamespace(t *testing.T, prefix string, labels map[string]string) string 
 	must(t, kube.Create(t.Context(), ns))
 	dumpOnFailure(t, ns.Name)
 	t.Cleanup(func() {
-		_ = kube.Delete(context.Background(), ns) // the cluster goes away after the tests
+		_ = kube.Delete(context.Background(), ns) // the cluster is removed after the tests
 	})
 	return ns.Name
 }
 
-// newListener makes a listener on a node port of 127.0.0.1 and waits until it is ready.
+// newListener creates a listener on a node port of 127.0.0.1 and waits until it is ready.
 func newListener(t *testing.T, ns, name string, change func(*v1alpha1.SFTPListenerSpec)) *v1alpha1.SFTPListener {
 	t.Helper()
 	l := &v1alpha1.SFTPListener{
@@ -53,7 +51,7 @@ func newListener(t *testing.T, ns, name string, change func(*v1alpha1.SFTPListen
 			Hostnames: []string{"127.0.0.1"},
 			Service:   v1alpha1.ListenerService{Type: v1alpha1.ServiceNodePort, NodePort: new(nextPort.Add(1))},
 			Volumes:   []v1alpha1.ListenerVolume{{Name: "data", ClaimTemplate: &v1alpha1.ClaimTemplate{Storage: resource.MustParse("1Gi")}}},
-			// All clients of these tests share an address, and some fail on purpose.
+			// All clients in these tests share an address, and some fail on purpose.
 			Sources:  v1alpha1.ListenerSources{Penalties: v1alpha1.PenaltiesDisabled},
 			Shutdown: v1alpha1.ListenerShutdown{ReadinessDelaySeconds: new(int32(1)), DrainTimeoutSeconds: new(int32(60))},
 		},
@@ -67,8 +65,8 @@ func newListener(t *testing.T, ns, name string, change func(*v1alpha1.SFTPListen
 	return l
 }
 
-// reachable waits for the node's proxy, which forwards to a new pod up to a second or so after the operator has seen that it is
-// ready, or longer on a busy machine, and refuses connections until then.
+// reachable waits for the node's proxy, which starts forwarding to a new pod up to a second after the operator has seen that it
+// is ready, or later on a busy machine, and refuses connections until then.
 func reachable(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
 	eventually(t, time.Minute, "the Service of listener "+l.Name+" is forwarded", func() bool {
@@ -80,7 +78,7 @@ func reachable(t *testing.T, l *v1alpha1.SFTPListener) {
 	})
 }
 
-// slowness is what a second is here: as many as SLOW_MACHINE says, on a machine that has other things to do.
+// slowness is the factor for times on a busy machine, from SLOW_MACHINE.
 func slowness() time.Duration {
 	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
 		return time.Duration(n) * time.Second
@@ -134,8 +132,8 @@ func waitReady(t *testing.T, o client.Object, limit time.Duration) {
 	waitCondition(t, o, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, limit)
 }
 
-// waitCondition waits until a condition of the object's present generation is as wanted,
-// and returns its message. It watches, so the time that it takes is the operator's.
+// waitCondition waits until a condition of the object's current generation is as wanted, and returns its message. It watches,
+// so the time it takes is the operator's.
 func waitCondition(t *testing.T, o client.Object, conditionType string, status metav1.ConditionStatus, reason string, limit time.Duration) string {
 	t.Helper()
 	deadline := time.Now().Add(limit)
@@ -152,8 +150,7 @@ func waitCondition(t *testing.T, o client.Object, conditionType string, status m
 	}
 }
 
-// update changes an object until no conflict is in the way, and returns when the call began
-// that the API server accepted.
+// update changes an object, retrying on conflicts, and returns when the call began that the API server accepted.
 func update[T client.Object](t *testing.T, o T, change func(T)) time.Time {
 	t.Helper()
 	for {
@@ -170,7 +167,7 @@ func update[T client.Object](t *testing.T, o T, change func(T)) time.Time {
 	}
 }
 
-// podsOf a listener that are not about to end.
+// podsOf returns a listener's pods that are not terminating.
 func podsOf(t *testing.T, l *v1alpha1.SFTPListener) []corev1.Pod {
 	t.Helper()
 	var list corev1.PodList

@@ -11,7 +11,7 @@ func imageRepository() string { repo, _, _ := strings.Cut(image, ":"); return re
 
 func imageTag() string { _, tag, _ := strings.Cut(image, ":"); return tag }
 
-// dumpOnFailure prints what explains a failure: objects, conditions, events and logs.
+// dumpOnFailure prints objects, conditions, events and logs, to explain a failure.
 func dumpOnFailure(t *testing.T, namespaces ...string) {
 	t.Helper()
 	t.Cleanup(func() {

@@ -15,26 +15,24 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// componentAway is how long a component is away, as with a process manager that waits before
-// it starts something again.
+// componentAway is how long a component is down, as with a process manager that waits before restarting it.
 const componentAway = 5 * time.Second
 
-// keptFor is how long a Service must have its pods to be sure to keep them.
+// keptFor is how long a Service must keep its pods for the test to be sure.
 const keptFor = 12 * time.Second
 
-// A part of the node that is killed is noticed by nobody who uses SFTP. What is changed
-// meanwhile arrives when it is back, and is not said to have arrived before.
+// Killing a component of the node does not affect SFTP users. Changes made in the meantime arrive when it is back, and are not
+// reported as having arrived before.
 func TestFaultComponentKilled(t *testing.T) {
 	f := newFault(t, "component", withTwoPods)
 	waitTwoPods(t, f.listener)
 	f.comers.stop()
 	for i, c := range []struct {
 		name string
-		// serves says that the API goes on without it.
+		// serves means that the API continues without it.
 		serves bool
-		// refuses says that the node may count as not ready without it, or when it starts: its
-		// Service then leaves out the pods, and those who come anew are refused where there is no
-		// other node.
+		// refuses means that the node may count as not ready without it, or when it starts: its Service then leaves out the pods,
+		// and new connections are refused where there is no other node.
 		refuses bool
 	}{
 		{"kubelet", true, true},
@@ -66,13 +64,13 @@ func TestFaultComponentKilled(t *testing.T) {
 	}
 }
 
-// noticed says what users noticed, and that no session ended in any case.
+// noticed reports what users noticed; no session may have ended in any case.
 func (f *fault) noticed(t *testing.T, mayRefuse bool) string {
 	t.Helper()
 	if !mayRefuse {
 		return f.unharmed(t)
 	}
-	// Not at once after the component's start, but with the node's next heartbeats: seconds later.
+	// Not right after the component's start, but with the node's next heartbeats, seconds later.
 	var since time.Time
 	eventually(t, 2*time.Minute, "the Service has the pods, and keeps them", func() bool {
 		time.Sleep(200 * time.Millisecond)
@@ -87,13 +85,13 @@ func (f *fault) noticed(t *testing.T, mayRefuse bool) string {
 		}
 		return time.Since(since) > keptFor
 	})
-	f.undisturbed(t)
+	f.sessionsUnharmed(t)
 	logins, failed := f.comers.stop()
 	return fmt.Sprintf("%d of %d logins, the live session and an upload of %d MiB go on, for %s no login by the Service of a single node",
 		logins-len(failed), logins, faultMiB, seconds(f.comers.out))
 }
 
-// truthful checks that a user who is said to be ready logs in on every pod.
+// truthful checks that a user who is reported ready can log in on every pod.
 func truthful(t *testing.T, f *fault, u *v1alpha1.SFTPUser) {
 	t.Helper()
 	now := &v1alpha1.SFTPUser{}
@@ -111,8 +109,8 @@ func truthful(t *testing.T, f *fault, u *v1alpha1.SFTPUser) {
 	}
 }
 
-// A killed operator is noticed by nobody. A login that was taken away meanwhile ends when
-// another operator has got hold of the lease.
+// Killing the operator does not affect users. A login that was removed in the meantime ends when another operator has acquired
+// the lease.
 func TestFaultOperatorKilled(t *testing.T) {
 	f := newFault(t, "operator", nil)
 	second := newUser(t, f.listener, f.ns, "second", keyAuth(f.key))
@@ -145,8 +143,8 @@ func operatorPod(t *testing.T) *corev1.Pod {
 	return &pods.Items[0]
 }
 
-// A killed daemon ends its sessions; clients come again within seconds, find the same host
-// key, and go on with their uploads where they were. The status says so meanwhile.
+// Killing the daemon ends its sessions; clients reconnect within seconds, find the same host key, and resume their uploads. The
+// status reports the outage.
 func TestFaultDaemonKilled(t *testing.T) {
 	f := newFault(t, "daemon", nil)
 	history := watchReady(t, f.listener)
@@ -171,13 +169,13 @@ func TestFaultDaemonKilled(t *testing.T) {
 	if after := podsOf(t, f.listener); len(after) != 1 || after[0].UID != pod.UID || after[0].Status.ContainerStatuses[0].RestartCount != 1 {
 		t.Errorf("pods: %v", after)
 	}
-	if lost, without := history.stop(); !lost && without > 5*time.Second { // less may be over before the operator looks
+	if lost, without := history.stop(); !lost && without > 5*time.Second { // a shorter outage may be over before the operator polls
 		t.Errorf("the listener was said to be ready all the time, and no pod was for %s", without)
 	}
 	fmt.Printf("FAULT daemon kill -9: sessions break, the next login succeeds after %s with the same host key, an upload goes on at byte %d and is complete\n", seconds(back), resumed)
 }
 
-// resume appends what is missing of a file, as put -a does, and returns where it went on.
+// resume appends what is missing of a file, as put -a does, and returns the offset at which it resumed.
 func resume(t *testing.T, s *session, source, name string) int64 {
 	t.Helper()
 	info, err := s.Stat(name)
@@ -200,7 +198,7 @@ func resume(t *testing.T, s *session, source, name string) int64 {
 	return info.Size()
 }
 
-// readyHistory notes whether a listener ceased to be ready, and for how long its only pod was not.
+// readyHistory records whether a listener stopped being ready, and for how long its only pod was not ready.
 type readyHistory struct {
 	ended   chan struct{}
 	done    chan struct{}

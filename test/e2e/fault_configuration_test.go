@@ -19,8 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// A damaged Secret of the configuration is put right at once. While no operator is there to
-// do it, running pods go on with what they have.
+// A damaged configuration Secret is repaired at once. While no operator is running, pods continue with what they have.
 func TestFaultCorruptedShard(t *testing.T) {
 	f := newFault(t, "shard", nil)
 	damage := func() time.Time {
@@ -58,7 +57,7 @@ func TestFaultCorruptedShard(t *testing.T) {
 	scaleOperator(t, 0)
 	damage()
 	pod := podsOf(t, f.listener)[0]
-	// The kubelet looks when a pod changes.
+	// The kubelet refreshes the volume when a pod changes.
 	update(t, &pod, func(p *corev1.Pod) {
 		if p.Annotations == nil {
 			p.Annotations = map[string]string{}
@@ -76,8 +75,8 @@ func TestFaultCorruptedShard(t *testing.T) {
 		f.unharmed(t), seconds(first), seconds(second), seconds(works))
 }
 
-// Two operators that act at once, without the lease that keeps them apart, come to the same
-// result and then leave it alone.
+// Two operators that act at the same time, without the lease that separates them, reach the same result and then leave it
+// alone.
 func TestFaultTwoOperators(t *testing.T) {
 	f := newFault(t, "two", nil)
 	d := &appsv1.Deployment{}
@@ -114,8 +113,8 @@ func TestFaultTwoOperators(t *testing.T) {
 	took := time.Since(start)
 	mustLogin(t, f.listener, fmt.Sprintf("user-%d", users-1), f.auth())
 
-	// The users' last-used days are written within a minute of the logins; before that the
-	// objects must come to rest, and they must not be fought over.
+	// The users' last-used days are written within a minute of the logins; until then the objects must come to rest, and the
+	// operators must not overwrite each other's changes.
 	versions := func() map[string]string {
 		out := map[string]string{}
 		var secrets corev1.SecretList

@@ -13,19 +13,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// cutOff drops packets to and from a pod's port, from everywhere or from one address, until
-// the returned function is called or the test ends.
+// cutOff drops packets to and from a pod's port, from everywhere or from one address, until the returned function is called or
+// the test ends.
 func cutOff(t *testing.T, address string, from ...string) (mend func()) {
 	t.Helper()
 	node(t, append([]string{"cut", address}, from...)...)
 	t.Cleanup(func() {
-		_ = tryNode("mend") // nothing to mend, mostly
+		_ = tryNode("mend") // there is usually nothing to restore
 	})
 	return func() { node(t, "mend") }
 }
 
-// A network that is away for some time stops an upload and does not break it. A client that
-// does not wait comes again and goes on where it was.
+// A network outage stops an upload without breaking it. A client that does not wait reconnects and resumes.
 func TestFaultNetworkCut(t *testing.T) {
 	const away = 12 * time.Second
 	f := newFault(t, "network", nil)
@@ -38,7 +37,7 @@ func TestFaultNetworkCut(t *testing.T) {
 	mend := cutOff(t, podAddresses(t, f.listener)[0])
 	start := time.Now()
 	time.Sleep(away / 2)
-	_ = impatient.conn.Close() // its side alone: nothing arrives at the pod
+	_ = impatient.conn.Close() // only its side: nothing arrives at the pod
 	if err := given.finishWithin(10 * time.Second); err == nil {
 		t.Error("an upload that was given up ended without an error")
 	}
@@ -63,8 +62,8 @@ func TestFaultNetworkCut(t *testing.T) {
 		away, seconds(took), resumed)
 }
 
-// A NetworkPolicy that keeps the operator from asking pods is told of. Changes arrive, and no
-// user is said to be ready whom nobody has acknowledged.
+// A NetworkPolicy that prevents the operator from reaching pods is reported. Changes arrive, and no user is reported ready whom
+// no pod has acknowledged.
 func TestFaultOperatorCutOff(t *testing.T) {
 	f := newFault(t, "policy", nil)
 	pod := podsOf(t, f.listener)[0]

@@ -11,8 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// On a full volume an upload ends with an error, what was there stays, and files can be read
-// and removed; then uploads work again at once.
+// On a full volume an upload fails, existing files stay and can be read and removed; after that, uploads work again at once.
 func TestFaultDiskFull(t *testing.T) {
 	const sizeMiB = 40
 	ns := newNamespace(t, "full", nil)

@@ -21,18 +21,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The tests of faults, TestFault…, do to the node what goes wrong with nodes, and measure what
-// users notice of it. Each prints a line that begins with FAULT; docs/faults.md has them.
+// The fault tests, TestFault…, do to the node what goes wrong with nodes, and measure the effect on users. Each prints a line
+// that begins with FAULT; docs/faults.md lists them.
 
-// fault is a listener with everything on it that a fault must not harm: a live session, an
-// upload in progress, and clients that come anew all the time.
+// fault is a listener with everything that a fault must not harm: a live session, an upload in progress, and clients that keep
+// reconnecting.
 type fault struct {
 	ns       string
 	listener *v1alpha1.SFTPListener
 	key      keyPair
 	user     *v1alpha1.SFTPUser
 	live     *session
-	// source is the file of the upload.
+	// source is the file to be uploaded.
 	source string
 	upload *slowUpload
 	pods   map[types.UID]int32
@@ -40,7 +40,7 @@ type fault struct {
 }
 
 const (
-	// faultMiB is the size of the upload: more than what trickles in a quarter of an hour.
+	// faultMiB is the size of the upload: more than is sent at a trickle in a quarter of an hour.
 	faultMiB   = 48
 	faultFirst = 4 << 20
 )
@@ -55,7 +55,7 @@ func newFault(t *testing.T, name string, change func(*v1alpha1.SFTPListenerSpec)
 	return f
 }
 
-// begin opens the session and the upload, and has clients come.
+// begin opens the session and the upload, and starts the clients.
 func (f *fault) begin(t *testing.T) {
 	t.Helper()
 	f.live = f.login(t)
@@ -72,20 +72,19 @@ func (f *fault) login(t *testing.T) *session {
 	return mustLogin(t, f.listener, f.user.Name, f.auth())
 }
 
-// unharmed checks that nobody has noticed anything: no session and no pod ended, no login
-// failed, and the upload goes on to its end.
+// unharmed checks that the fault had no effect: no session and no pod ended, no login failed, and the upload completes.
 func (f *fault) unharmed(t *testing.T) string {
 	t.Helper()
 	logins, failed := f.comers.stop()
 	if len(failed) > 0 {
 		t.Errorf("%d of %d logins failed, the first: %v", len(failed), logins, failed[0])
 	}
-	f.undisturbed(t)
+	f.sessionsUnharmed(t)
 	return fmt.Sprintf("%d of %d logins, the live session and an upload of %d MiB go on", logins-len(failed), logins, faultMiB)
 }
 
-// undisturbed is unharmed, but for logins, which may have failed.
-func (f *fault) undisturbed(t *testing.T) {
+// sessionsUnharmed is unharmed, except for logins, which may have failed.
+func (f *fault) sessionsUnharmed(t *testing.T) {
 	t.Helper()
 	f.comers.stop()
 	if !f.live.alive() {
@@ -101,7 +100,7 @@ func (f *fault) undisturbed(t *testing.T) {
 	}
 }
 
-// intact checks the uploaded file, and that the host key is what it was: login does.
+// intact checks the uploaded file. Logging in checks that the host key is unchanged.
 func (f *fault) intact(t *testing.T) {
 	t.Helper()
 	if got, want := f.login(t).sha256(t, "upload"), sha256File(t, f.source); got != want {
@@ -109,21 +108,21 @@ func (f *fault) intact(t *testing.T) {
 	}
 }
 
-// newUserWorks makes a user and returns how long after since it is ready and logs in: the
-// whole chain from the API server to the pods works again.
+// newUserWorks creates a user and returns how long after since it is ready and can log in, so the whole chain from the API
+// server to the pods works again.
 func (f *fault) newUserWorks(t *testing.T, name string, since time.Time, limit time.Duration) time.Duration {
 	t.Helper()
 	u := userOf(f.listener, f.ns, name, keyAuth(f.key))
 	f.ready(t, limit, u, func() error { return client.IgnoreAlreadyExists(kube.Create(t.Context(), u.DeepCopy())) })
 	took := time.Since(since)
-	// And sees nothing of the user whose upload is in progress.
+	// It sees nothing of the user whose upload is in progress.
 	if files, err := mustLogin(t, f.listener, name, f.auth()).ReadDir("/"); err != nil || len(files) != 0 {
 		t.Errorf("a new user sees %v, %v", files, err)
 	}
 	return took
 }
 
-// ready waits until a user is ready, and bears an API server that is away meanwhile.
+// ready waits until a user is ready, and tolerates an API server that is temporarily unavailable.
 func (f *fault) ready(t *testing.T, limit time.Duration, u *v1alpha1.SFTPUser, first func() error) {
 	t.Helper()
 	var err error
@@ -144,11 +143,11 @@ func isReady(u *v1alpha1.SFTPUser) bool {
 	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == u.Generation
 }
 
-// comers are clients that come one after another.
+// comers are clients that connect one after another.
 type comers struct {
 	mu     sync.Mutex
 	logins int
-	// failed are errors, out is how long no login succeeded at most. mu protects all.
+	// failed are errors, and out is the longest time without a successful login. mu guards all of them.
 	failed []error
 	out    time.Duration
 	cancel context.CancelFunc
@@ -160,7 +159,7 @@ func (f *fault) startComers(t *testing.T) *comers {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &comers{cancel: cancel, done: make(chan struct{})}
 	t.Cleanup(func() { c.stop() })
-	l := f.listener.DeepCopy() // the test reads its own anew meanwhile
+	l := f.listener.DeepCopy() // the test reads its own log in the meantime
 	go func() {
 		defer close(c.done)
 		good := time.Now()
@@ -188,7 +187,7 @@ func (f *fault) startComers(t *testing.T) *comers {
 	return c
 }
 
-// stop returns how many came, and why some were not let in.
+// stop returns how many clients connected, and why some were not let in.
 func (c *comers) stop() (logins int, failed []error) {
 	c.cancel()
 	<-c.done
@@ -213,13 +212,12 @@ func tryNode(args ...string) error {
 	return command(time.Minute, program[0], slices.Concat(program[1:], args)...)
 }
 
-// killComponent ends a component of the node with kill -9. It is started again with the test's
-// end, if it is not before.
+// killComponent ends a component of the node with kill -9. It is started again at the end of the test, if not before.
 func killComponent(t *testing.T, name string) {
 	t.Helper()
 	node(t, "kill", name)
 	t.Cleanup(func() {
-		_ = tryNode("start", name) // it runs, mostly
+		_ = tryNode("start", name) // it runs, usually
 	})
 }
 

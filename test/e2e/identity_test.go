@@ -20,8 +20,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The ways to log in beside keys in a user's spec and plain passwords, on real pods; and what
-// the inventory and kubectl sftp say of them then.
+// The ways to log in other than keys in a user's spec and plain passwords, on real pods, and what the inventory and kubectl
+// sftp report about them.
 func TestIdentity(t *testing.T) {
 	ns := newNamespace(t, "identity", nil)
 	ca := newKey(t)
@@ -38,7 +38,9 @@ func TestIdentity(t *testing.T) {
 		u := newUser(t, l, ns, "nightly", v1alpha1.UserAuthentication{})
 		first := secretKey(t, ns, "nightly")
 		mustLogin(t, l, u.Name, first).roundTrip(t, "first", 10_000)
-		update(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+		update(t, k, func(k *v1alpha1.SFTPKey) {
+			k.Spec.Rotation.MadeAfter = new(metav1.NewTime(k.Status.RevisionTime.Add(time.Second)))
+		})
 		eventually(t, time.Minute, "the second revision is in the user's inventory", func() bool {
 			must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(k), k))
 			must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(u), u))
@@ -98,9 +100,9 @@ func TestIdentity(t *testing.T) {
 		}{
 			{"status acme", 0, "acme"},
 			{"check acme -i " + k.file, 0, "works, as acme"},
+			{"why acme --from 127.0.0.1 -i " + k.file, 0, "login from "}, // before a refusal, which would be evidence
 			{"check acme -i " + newKey(t).file, 5, "the server accepted none of publickey"},
 			{"keys acme", 0, fingerprint},
-			{"why acme -i " + k.file, 0, "login from "},
 			{"why acme -i " + newKey(t).file, 3, "denied"},
 		} {
 			out, code := plugin(t, ns, strings.Fields(c.args)...)
@@ -116,7 +118,7 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
-// What a deleted user has left stays until somebody removes it by an explicit word, and only then.
+// The files of a deleted user stay until an explicit request removes them.
 func TestPurge(t *testing.T) {
 	ns := newNamespace(t, "purge", nil)
 	l := newListener(t, ns, "partners", nil)
@@ -138,7 +140,7 @@ func TestPurge(t *testing.T) {
 		args []string
 		want string
 	}{
-		{purge, "1 directories deny looking into them"},
+		{purge, "1 directories cannot be read"},
 		{append(purge, "--yes"), "removed"},
 		{purge, "no such directory"},
 	} {
@@ -170,8 +172,8 @@ func hasKey(u *v1alpha1.SFTPUser, fingerprint string) bool {
 	return slices.ContainsFunc(u.Status.Keys, func(k v1alpha1.UserKeyStatus) bool { return k.Fingerprint == fingerprint })
 }
 
-// lastUsed waits until the status has today for so many keys of a user. The operator asks pods
-// about once a minute, and when something else happens to the listener.
+// lastUsed waits until the status shows today for a number of a user's keys. The operator polls pods about once a minute, and
+// also when something else happens to the listener.
 func lastUsed(t *testing.T, u *v1alpha1.SFTPUser, n int) {
 	t.Helper()
 	today := []string{time.Now().UTC().Format(time.DateOnly)}
@@ -179,7 +181,7 @@ func lastUsed(t *testing.T, u *v1alpha1.SFTPUser, n int) {
 		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(u), u))
 		used := 0
 		for _, k := range u.Status.Keys {
-			// It may be past midnight by now.
+			// Midnight may have passed by now.
 			if slices.Contains(append(today, time.Now().UTC().Format(time.DateOnly)), k.LastUsedDate) {
 				used++
 			}
@@ -188,7 +190,7 @@ func lastUsed(t *testing.T, u *v1alpha1.SFTPUser, n int) {
 	})
 }
 
-// plugin runs kubectl-sftp and returns what it printed and its exit code.
+// plugin runs kubectl-sftp and returns its output and exit code.
 func plugin(t *testing.T, ns string, args ...string) (string, int) {
 	t.Helper()
 	program := os.Getenv("PLUGIN")

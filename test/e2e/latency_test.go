@@ -19,12 +19,12 @@ func latencyRuns() int {
 	return 10
 }
 
-// pause lies between runs, so that changes come as people make them. Back to back, the
-// medians are about 0.95 s: a kubelet refreshes a pod's volume at most about once a second.
+// pause is the time between runs, so that changes come as people make them. Back to back, the medians are about 0.95 s, because
+// a kubelet refreshes a pod's volume at most about once a second.
 const pause = 1500 * time.Millisecond
 
-// summarize prints the figures and checks the bounds that users are promised, with room
-// for a busy machine, and with as much more as SLOW_MACHINE says.
+// summarize prints the figures and checks the bounds that users are promised, with a margin for a busy machine, multiplied by
+// SLOW_MACHINE.
 func summarize(t *testing.T, what string, times []time.Duration, median, worst time.Duration) {
 	t.Helper()
 	mid, late, last := percentile(times, 50), percentile(times, 95), percentile(times, 100)
@@ -37,7 +37,7 @@ func summarize(t *testing.T, what string, times []time.Duration, median, worst t
 	}
 }
 
-// percentile returns the least value that p of a hundred do not exceed, 0 of none.
+// percentile returns the smallest value that is not exceeded by p percent; 0 if there are none.
 func percentile(times []time.Duration, p int) time.Duration {
 	if len(times) == 0 {
 		return 0

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// clusterDump returns everything of the cluster that people can read but Secrets: objects of
-// all kinds, events among them, and logs.
+// clusterDump returns everything in the cluster that people can read except Secrets: objects of all kinds, including events,
+// and logs.
 func clusterDump(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -34,7 +34,7 @@ func clusterDump(t *testing.T) map[string]string {
 			continue
 		}
 		text, err := kubectl("-n", ns, "logs", name, "--all-containers")
-		if err != nil { // it may have gone with the namespace of another test
+		if err != nil { // it may have been deleted with another test's namespace
 			if _, gone := kubectl("-n", ns, "get", "pod", name, "--ignore-not-found=false"); gone != nil {
 				continue
 			}
@@ -45,7 +45,7 @@ func clusterDump(t *testing.T) map[string]string {
 	return out
 }
 
-// passwordForms are the ways in which a careless program would show a password.
+// passwordForms are the ways in which a careless program would print a password.
 func passwordForms(password string) []string {
 	return []string{
 		password,

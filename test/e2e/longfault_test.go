@@ -15,9 +15,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The tests TestLongFault… take minutes each: make faults runs them, make e2e does not.
+// The TestLongFault… tests take minutes each: make faults runs them, make e2e does not.
 
-// away is how long the API server is away; FAULT_AWAY overrides it.
+// away is how long the API server is down; FAULT_AWAY overrides it.
 func away(t *testing.T) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(envOr("FAULT_AWAY", "10m"))
@@ -25,8 +25,8 @@ func away(t *testing.T) time.Duration {
 	return d
 }
 
-// Without an API server for minutes, logins go on, daemons that die come back, and all is
-// well soon after its return: the operator has not crashed itself into a long back-off.
+// Without an API server for minutes, logins continue, daemons that die come back, and everything recovers soon after its
+// return: the operator has not crashed itself into a long back-off.
 func TestLongFaultAPIServerAway(t *testing.T) {
 	f := newFault(t, "away", withTwoPods)
 	waitTwoPods(t, f.listener)
@@ -55,14 +55,14 @@ func TestLongFaultAPIServerAway(t *testing.T) {
 		limit, f.unharmed(t), seconds(back), seconds(recovered), restarts)
 }
 
-// A kubelet that is away for so long that the node counts as lost: the pods go on, but the
-// Service leaves them out, and it is not said to be ready.
+// A kubelet is down for so long that the node counts as lost: the pods continue, but the Service leaves them out, and the
+// listener is not reported ready.
 func TestLongFaultKubeletAway(t *testing.T) {
 	f := newFault(t, "lost", nil)
 	address := podAddresses(t, f.listener)[0]
 	killComponent(t, "kubelet")
 	start := time.Now()
-	eventually(t, 5*time.Minute, "the listener is not said to be ready any more", func() bool {
+	eventually(t, 5*time.Minute, "the listener is not said to be ready anymore", func() bool {
 		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(f.listener), f.listener))
 		return !meta.IsStatusConditionTrue(f.listener.Status.Conditions, v1alpha1.ConditionReady)
 	})
@@ -80,14 +80,14 @@ func TestLongFaultKubeletAway(t *testing.T) {
 		return err == nil
 	})
 	recovered := time.Since(start)
-	f.undisturbed(t)
+	f.sessionsUnharmed(t)
 	_, failed := f.comers.stop()
 	fmt.Printf("FAULT kubelet away until the node is lost: sessions and uploads go on, the listener is not Ready after %s and new logins by the Service fail for %s (%d did); %s after its start all is well\n",
 		seconds(lost), seconds(f.comers.out), len(failed), seconds(recovered))
 }
 
-// An etcd that is full takes no change and says so; logins go on. When somebody has made room,
-// changes take effect without anything else being done.
+// A full etcd accepts no changes and says so; logins continue. When someone has made room, changes take effect without further
+// action.
 func TestLongFaultEtcdFull(t *testing.T) {
 	f := newFault(t, "etcd", nil)
 	killComponent(t, "etcd")

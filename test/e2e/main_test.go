@@ -1,6 +1,5 @@
-// Package e2e tests the operator on a real Kubernetes node with real SFTP clients. It
-// needs KUBECONFIG, HELM and KUBECTL in the environment, and the image loaded; make e2e
-// sees to all of that.
+// Package e2e tests the operator on a real Kubernetes node with real SFTP clients. It needs KUBECONFIG, HELM and KUBECTL in the
+// environment, and the image loaded; make e2e provides all of that.
 package e2e
 
 import (
@@ -22,7 +21,7 @@ import (
 // operatorNamespace is where the tests install the operator.
 const operatorNamespace = "sftp-operator-system"
 
-// Set by TestMain, for all tests.
+// Set by TestMain for all tests.
 var (
 	kube      client.WithWatch
 	clientset *kubernetes.Clientset
@@ -82,7 +81,7 @@ func uninstallHelm() error {
 	return command(3*time.Minute, os.Getenv("HELM"), "uninstall", "sftp-operator", "--namespace", operatorNamespace, "--wait", "--ignore-not-found")
 }
 
-// command runs a program and returns its output in the error, if it fails.
+// command runs a program; if it fails, the error includes its output.
 func command(limit time.Duration, name string, args ...string) error {
 	_, err := output(limit, name, args...)
 	return err
@@ -98,7 +97,7 @@ func output(limit time.Duration, name string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// kubectl runs kubectl and returns what it printed, whether it failed or not.
+// kubectl runs kubectl and returns its output, whether it failed or not.
 func kubectl(args ...string) (string, error) {
 	return output(2*time.Minute, os.Getenv("KUBECTL"), args...)
 }

@@ -25,11 +25,19 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/monitoring"
 )
 
-// What the operator and a listener's pod serve on the node is what documents, rules and dashboard know; the operator serves it
-// to those alone who may read it.
+// The metrics that the operator and a listener's pod serve on the node match the documents, rules and dashboard; the operator
+// serves them only to clients that may read them.
 func TestMonitoring(t *testing.T) {
 	ns := newNamespace(t, "monitoring", nil)
-	l := newListener(t, ns, "partners", nil)
+	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {
+		s.Events = &v1alpha1.ListenerEvents{Sinks: []v1alpha1.EventSink{{
+			Name: "jobs", ServiceRef: &v1alpha1.EventServiceReference{Name: "receiver", Port: 80}, // which is not there: events wait
+		}}}
+		s.Uploads = v1alpha1.ListenerUploads{
+			Publish: v1alpha1.PublishOnClose, Checksum: v1alpha1.ChecksumSHA256, Receipts: &v1alpha1.UploadReceipts{},
+		}
+		s.Retention = v1alpha1.ListenerRetention{Rules: []v1alpha1.RetentionRule{{Name: "old", Volume: "data", DeleteAfterSeconds: 7 * 24 * 3600}}}
+	})
 	k, lost := newKey(t), newKey(t)
 	newUser(t, l, ns, "acme", keyAuth(k))
 	gone := newUser(t, l, ns, "gone", keyAuth(lost))
@@ -39,14 +47,18 @@ func TestMonitoring(t *testing.T) {
 	s := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer))
 	s.roundTrip(t, "file", 10_000)
 	must(t, s.Mkdir("directory"))
+	eventually(t, time.Minute, "the upload's receipt and its signature", func() bool {
+		list, err := s.ReadDir("/.receipts")
+		return err == nil && len(list) >= 2
+	})
 	doomed := mustLogin(t, l, "gone", ssh.PublicKeys(lost.signer))
 	doomed.closedAfter(t, update(t, gone, func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserSuspended }))
 
 	pod := podsOf(t, l)[0].Name
 	var daemon string
-	eventually(t, time.Minute, "a session that was revoked", func() bool {
+	eventually(t, 2*time.Minute, "a session that was revoked, and a run of retention", func() bool {
 		_, daemon = scrape(t, ns, "pod/"+pod, 8081, "http", "")
-		return strings.Contains(daemon, "sftpd_revocations_total{")
+		return strings.Contains(daemon, "sftpd_revocations_total{") && strings.Contains(daemon, "sftpd_retention_halted{")
 	})
 	operator := "deployment/" + operatorDeployment(t)
 	if status, body := scrape(t, operatorNamespace, operator, 8443, "https", ""); status == http.StatusOK {
@@ -62,7 +74,7 @@ func TestMonitoring(t *testing.T) {
 	monitoring.CheckScrapes(t, daemon, text, "acme")
 }
 
-// readerToken is a token of an account that may read the operator's metrics, and no more.
+// readerToken returns a token of an account that may read the operator's metrics, and nothing else.
 func readerToken(t *testing.T, ns string) string {
 	t.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "prometheus"}}
@@ -109,7 +121,7 @@ func fetch(ctx context.Context, t *testing.T, url, token string) (status int, te
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	// The operator makes its own certificate at each start, as the ServiceMonitor knows.
+	// The operator creates its own certificate at each start, which the ServiceMonitor allows for.
 	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	answer, err := c.Do(request)
 	must(t, err)

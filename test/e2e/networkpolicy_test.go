@@ -26,8 +26,8 @@ func apiServer(t *testing.T) string {
 	return net.JoinHostPort(svc.Spec.ClusterIP, "443")
 }
 
-// The policy of a listener: everybody reaches SFTP, only the operator and namespaces for monitoring reach the status port, and the
-// pods open no connection. Without the policy all of it is possible, so it is the policy that is tested.
+// The policy of a listener: every client reaches SFTP, only the operator and monitoring namespaces reach the status port, and
+// the pods open no connections. Without the policy all of this is possible, so the test does test the policy.
 func TestNetworkPolicies(t *testing.T) {
 	ns := newNamespace(t, "policies", nil)
 	l := newListener(t, ns, "partners", nil) // it is ready, so the operator reaches its pod
@@ -37,7 +37,7 @@ func TestNetworkPolicies(t *testing.T) {
 	manager := operatorPod(t)
 	foreign := newBystander(t, newNamespace(t, "foreign", nil), "foreign", nil)
 	neighbor := newBystander(t, ns, "neighbor", nil)
-	// Neither the operator's labels nor its namespace are enough.
+	// Neither the operator's labels nor its namespace are sufficient.
 	disguised := newBystander(t, foreign.Namespace, "disguised", manager.Labels)
 	guest := newBystander(t, operatorNamespace, "guest", nil)
 	monitor := newBystander(t, newNamespace(t, "monitor", map[string]string{render.LabelMonitoring: "true"}), "monitor", nil)
@@ -76,9 +76,9 @@ func TestNetworkPolicies(t *testing.T) {
 	}
 
 	operatorName := operatorDeployment(t)
-	// The control. The operator would make the policy again at once.
+	// The control case. The operator would create the policy again at once.
 	scaleOperator(t, 0)
-	t.Cleanup(func() { // it runs, unless the test failed
+	t.Cleanup(func() { // it is running, unless the test failed
 		if out, err := kubectl("-n", operatorNamespace, "scale", "deployment", operatorName, "--replicas=1"); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
@@ -105,7 +105,7 @@ func TestNetworkPolicies(t *testing.T) {
 	fmt.Printf("POLICY %d pods kept from the status port, no connection out of a listener's pod\n", len(strangers))
 }
 
-// restCfgAddress is where the API server's Service leads: the node's address, as a pod sees it.
+// restCfgAddress is where the API server's Service leads: the node's address, as seen from a pod.
 func restCfgAddress(t *testing.T, pod *corev1.Pod) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(restCfg.Host, "https://"))
@@ -118,7 +118,7 @@ func lookUp(t *testing.T, pod *corev1.Pod) error {
 	t.Helper()
 	svc := &corev1.Service{}
 	must(t, kube.Get(t.Context(), types.NamespacedName{Namespace: "kube-system", Name: "kube-dns"}, svc))
-	// The resolver asks in goroutines of its own, so it is given a socket that is the pod's.
+	// The resolver queries in its own goroutines, so it is given a socket that is in the pod's namespace.
 	c, err := dialFrom(t, pod, "udp", net.JoinHostPort(svc.Spec.ClusterIP, "53"))
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), dropped)
@@ -135,7 +135,7 @@ func lookUp(t *testing.T, pod *corev1.Pod) error {
 	return err
 }
 
-// The chart's policy for the operator lets in scrapes from where the values say, and nothing else; the operator does its work.
+// The chart's policy for the operator allows scrapes from where the values say, and nothing else; the operator works.
 func TestOperatorNetworkPolicy(t *testing.T) {
 	scraper := newBystander(t, newNamespace(t, "scraper", nil), "scraper", nil)
 	foreign := newBystander(t, newNamespace(t, "foreign", nil), "foreign", nil)

@@ -18,10 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// dropped is how long a connection is waited for until it counts as dropped. One that a policy allows takes a millisecond.
+// dropped is how long a test waits before a connection counts as dropped. One that a policy allows takes a millisecond.
 const dropped = 3 * time.Second
 
-// newBystander starts a pod that does nothing. Tests open and take connections in its network.
+// newBystander starts a pod that does nothing. Tests open and accept connections in its network.
 func newBystander(t *testing.T, ns, name string, labels map[string]string) *corev1.Pod {
 	t.Helper()
 	pod := &corev1.Pod{
@@ -42,7 +42,7 @@ func newBystander(t *testing.T, ns, name string, labels map[string]string) *core
 		},
 	}
 	must(t, kube.Create(t.Context(), pod))
-	t.Cleanup(func() { _ = kube.Delete(context.Background(), pod) }) // it may have gone with its namespace
+	t.Cleanup(func() { _ = kube.Delete(context.Background(), pod) }) // it may have been deleted with its namespace
 	eventually(t, time.Minute, "pod "+ns+"/"+name+" runs", func() bool {
 		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(pod), pod))
 		return pod.Status.Phase == corev1.PodRunning && pod.Status.PodIP != ""
@@ -50,7 +50,7 @@ func newBystander(t *testing.T, ns, name string, labels map[string]string) *core
 	return pod
 }
 
-// inPod does something in a pod's network: sockets that it makes, in the same goroutine, are the pod's.
+// inPod runs a function in a pod's network: sockets that it creates, in the same goroutine, are the pod's.
 func inPod(t *testing.T, pod *corev1.Pod, do func()) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -70,7 +70,7 @@ func inPod(t *testing.T, pod *corev1.Pod, do func()) {
 	defer network.Close()
 	done := make(chan error, 1)
 	go func() {
-		// The thread ends with the goroutine, since it is not unlocked: no other one must find itself in the pod.
+		// The thread is not unlocked, so it ends with the goroutine: no other goroutine must run in the pod.
 		runtime.LockOSThread()
 		if err := unix.Setns(int(network.Fd()), unix.CLONE_NEWNET); err != nil {
 			done <- err
@@ -92,7 +92,7 @@ func dialFrom(t *testing.T, pod *corev1.Pod, network, address string) (c net.Con
 	return c, err
 }
 
-// listenIn takes connections in a pod, until the test ends.
+// listenIn accepts connections in a pod until the test ends.
 func listenIn(t *testing.T, pod *corev1.Pod, port int) (l net.Listener) {
 	t.Helper()
 	var err error
@@ -105,7 +105,7 @@ func listenIn(t *testing.T, pod *corev1.Pod, port int) (l net.Listener) {
 	return l
 }
 
-// reaches checks that a pod can connect. A policy that was just made, or is for a pod that just came, takes a moment.
+// reaches checks that a pod can connect. A new policy, or one for a new pod, takes a moment to apply.
 func reaches(t *testing.T, pod *corev1.Pod, address, what string) {
 	t.Helper()
 	var err error
@@ -120,8 +120,8 @@ func reaches(t *testing.T, pod *corev1.Pod, address, what string) {
 	t.Errorf("%s/%s cannot connect to %s: %v", pod.Namespace, pod.Name, what, err)
 }
 
-// reachesNot checks that packets of a pod are dropped: an answer, be it a refusal, comes from the other side. A policy that was
-// just made takes a moment.
+// reachesNot checks that packets of a pod are dropped: any answer, even a refusal, comes from the other side. A new policy
+// takes a moment to apply.
 func reachesNot(t *testing.T, pod *corev1.Pod, address, what string) {
 	t.Helper()
 	var err error

@@ -28,7 +28,7 @@ func TestPodDeleted(t *testing.T) {
 
 	must(t, kube.Delete(t.Context(), &old, client.GracePeriodSeconds(0)))
 	eventually(t, 2*time.Minute, "another pod serves the same host key and file", func() bool {
-		s, err := login(t, l, "acme", ssh.PublicKeys(k.signer)) // checks the host key of before
+		s, err := login(t, l, "acme", ssh.PublicKeys(k.signer)) // checks the previous host key
 		if err != nil {
 			return false
 		}
@@ -45,7 +45,7 @@ func TestPodDeleted(t *testing.T) {
 	fmt.Printf("RECOVERY pod deleted: host key %s unchanged, file there\n", fingerprint)
 }
 
-// Without the operator logins go on; when it is back it takes up what changed.
+// Without the operator logins continue; when it is back it processes the changes.
 func TestOperatorDeleted(t *testing.T) {
 	ns := newNamespace(t, "operator", nil)
 	l := newListener(t, ns, "partners", nil)
@@ -100,8 +100,8 @@ func operatorDeployment(t *testing.T) string {
 	return list.Items[0].Name
 }
 
-// A deleted host key is not made anew: pods go on, even new ones, and the condition says
-// what to do; putting the Secret back heals it.
+// A deleted host key is not recreated: pods continue, even new ones, and the condition says what to do; restoring the Secret
+// fixes it.
 func TestHostKeySecretDeleted(t *testing.T) {
 	ns := newNamespace(t, "hostkey", nil)
 	l := newListener(t, ns, "partners", nil)
@@ -120,14 +120,14 @@ func TestHostKeySecretDeleted(t *testing.T) {
 	if !strings.Contains(message, "restore it") || !strings.Contains(message, "delete this SFTPKey") {
 		t.Errorf("the message does not say what to do: %s", message)
 	}
-	time.Sleep(3 * time.Second) // time in which a new key would be made
+	time.Sleep(3 * time.Second) // enough time for a new key
 	if err := kube.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("the Secret was made again, or: %v", err)
 	}
 	if after := podUIDs(t, l); len(after) != len(before) || !live.alive() {
 		t.Errorf("pods %v became %v; session alive: %v", before, after, live.alive())
 	}
-	mustLogin(t, l, "acme", ssh.PublicKeys(k.signer)) // with the host key of before
+	mustLogin(t, l, "acme", ssh.PublicKeys(k.signer)) // with the previous host key
 	second := newUser(t, l, ns, "second", keyAuth(k)) // changes still reach the pods
 	mustLogin(t, l, second.Name, ssh.PublicKeys(k.signer))
 

@@ -20,8 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// An upload goes on while the pods are replaced: it completes within the drain time, and
-// the file is what was sent.
+// An upload continues while the pods are replaced: it completes within the drain time, and the file is what was sent.
 func TestRolloutDuringUpload(t *testing.T) {
 	ns := newNamespace(t, "rollout", nil)
 	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {
@@ -63,7 +62,7 @@ func TestRolloutDuringUpload(t *testing.T) {
 	fmt.Printf("ROLLOUT 1 GiB upload went on over the roll-out of 2 pods, %s from roll-out to its end, sha256 %s matches\n", took.Round(time.Millisecond), want)
 }
 
-// finishWithin is finish for an upload that ought to break.
+// finishWithin is finish for an upload that should break.
 func (u *slowUpload) finishWithin(limit time.Duration) error {
 	select {
 	case u.results = <-u.result:
@@ -84,7 +83,7 @@ func withTwoPods(s *v1alpha1.SFTPListenerSpec) {
 
 func waitTwoPods(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
-	// status.replicas counts pods that are not ready as well.
+	// status.replicas also counts pods that are not ready.
 	eventually(t, time.Minute, "two pods are ready", func() bool {
 		pods := podsOf(t, l)
 		return len(pods) == 2 && !slices.ContainsFunc(pods, func(p corev1.Pod) bool { return !readyPod(&p) })
@@ -92,8 +91,8 @@ func waitTwoPods(t *testing.T, l *v1alpha1.SFTPListener) {
 	must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(l), l))
 }
 
-// rollImage gives the pods another image reference of the same content, as an upgrade of
-// the operator would, through the operator: it repairs what others change.
+// rollImage gives the pods another image reference with the same content, as an upgrade of the operator would. It does so
+// through the operator, which reverts changes made by others.
 func rollImage(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: operatorDeployment(t)}}
@@ -126,7 +125,7 @@ type slowUpload struct {
 	ended   bool
 }
 
-// startSlowUpload sends the first bytes as fast as they go.
+// startSlowUpload sends the first bytes at full speed.
 func startSlowUpload(t *testing.T, s *session, source, name string, first int64) *slowUpload {
 	t.Helper()
 	in, err := os.Open(source)
@@ -134,7 +133,7 @@ func startSlowUpload(t *testing.T, s *session, source, name string, first int64)
 	t.Cleanup(func() { _ = in.Close() })
 	file, err := s.Create(name)
 	must(t, err)
-	// Without ReadFrom, which takes the end of the connection for the end of the source.
+	// Without ReadFrom, which treats the end of the connection as the end of the source.
 	out := struct{ io.Writer }{file}
 	u := &slowUpload{sent: make(chan struct{}), go1: make(chan struct{}), result: make(chan error, 1)}
 	go func() {
@@ -192,7 +191,7 @@ func (u *slowUpload) finish() error {
 	return u.results
 }
 
-// The pods obey Pod Security "restricted", which their namespaces enforce, and have no token.
+// The pods comply with Pod Security "restricted", which their namespaces enforce, and have no token.
 func TestPodsAreRestricted(t *testing.T) {
 	ns := newNamespace(t, "restricted", nil)
 	l := newListener(t, ns, "partners", nil)

@@ -67,8 +67,8 @@ func knownHosts(t *testing.T, l *v1alpha1.SFTPListener) string {
 	return file
 }
 
-// openSSH runs a batch with OpenSSH's sftp, checking the host key strictly against the
-// listener's status. A password is given through SSH_ASKPASS, as scripts do.
+// openSSH runs a batch with OpenSSH's sftp, checking the host key strictly against the listener's status. A password is passed
+// through SSH_ASKPASS, as scripts do.
 func openSSH(t *testing.T, l *v1alpha1.SFTPListener, user string, k *keyPair, password, batch string) (string, error) {
 	t.Helper()
 	args := []string{
@@ -82,7 +82,7 @@ func openSSH(t *testing.T, l *v1alpha1.SFTPListener, user string, k *keyPair, pa
 	}
 	batchFile := filepath.Join(t.TempDir(), "batch")
 	must(t, os.WriteFile(batchFile, []byte(batch), 0o600))
-	// -b turns prompts off; what follows it on the command line wins.
+	// -b disables prompts; a later option on the command line takes precedence.
 	args = append(args, "-o", "BatchMode=no", "-b", batchFile, user+"@127.0.0.1")
 	cmd := exec.CommandContext(t.Context(), "sftp", args...)
 	cmd.Env = append(os.Environ(), "SSH_AUTH_SOCK=")
@@ -109,13 +109,13 @@ func login(t *testing.T, l *v1alpha1.SFTPListener, user string, auth ...ssh.Auth
 	return loginAfter(t, l, "", user, auth...)
 }
 
-// loginAfter logs in after a header, as proxies send one.
+// loginAfter logs in after sending a header, as proxies do.
 func loginAfter(t *testing.T, l *v1alpha1.SFTPListener, header, user string, auth ...ssh.AuthMethod) (*session, error) {
 	t.Helper()
 	return loginAt(t, l, net.JoinHostPort("127.0.0.1", port(l)), header, user, auth...)
 }
 
-// loginAt logs in at an address: the Service's, or that of one pod.
+// loginAt logs in at an address: the Service's, or a pod's.
 func loginAt(t *testing.T, l *v1alpha1.SFTPListener, address, header, user string, auth ...ssh.AuthMethod) (*session, error) {
 	t.Helper()
 	pub, _, _, _, err := ssh.ParseAuthorizedKey([]byte(l.Status.HostKeys[0].PublicKey))
@@ -150,8 +150,8 @@ func loginAt(t *testing.T, l *v1alpha1.SFTPListener, address, header, user strin
 	return s, nil
 }
 
-// mustLogin logs in through the Service. The node's proxy forwards to a new pod up to a second or so after the operator has
-// seen that it is ready, and refuses connections until then, as long as there is no other pod.
+// mustLogin logs in through the Service. The node's proxy starts forwarding to a new pod up to a second after the operator has
+// seen that it is ready, and refuses connections until then if there is no other pod.
 func mustLogin(t *testing.T, l *v1alpha1.SFTPListener, user string, auth ...ssh.AuthMethod) *session {
 	t.Helper()
 	const patience = 10 * time.Second
@@ -165,13 +165,13 @@ func mustLogin(t *testing.T, l *v1alpha1.SFTPListener, user string, auth ...ssh.
 	}
 }
 
-// alive says whether a session still answers.
+// alive reports whether a session still answers.
 func (s *session) alive() bool {
 	_, err := s.Getwd()
 	return err == nil
 }
 
-// closedAfter waits for the end of a session and returns how long after start it came.
+// closedAfter waits for the end of a session and returns how long after start it ended.
 func (s *session) closedAfter(t *testing.T, start time.Time) time.Duration {
 	t.Helper()
 	select {
@@ -183,7 +183,7 @@ func (s *session) closedAfter(t *testing.T, start time.Time) time.Duration {
 	}
 }
 
-// roundTrip puts and gets a file and compares.
+// roundTrip uploads and downloads a file and compares the two.
 func (s *session) roundTrip(t *testing.T, path string, size int) {
 	t.Helper()
 	data := make([]byte, size)
@@ -203,7 +203,7 @@ func (s *session) roundTrip(t *testing.T, path string, size int) {
 	}
 }
 
-// sha256 gets a file and returns the digest of its content.
+// sha256 downloads a file and returns the digest of its content.
 func (s *session) sha256(t *testing.T, path string) string {
 	t.Helper()
 	f, err := s.Open(path)
@@ -226,7 +226,7 @@ func sha256File(t *testing.T, path string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// randomFile makes a file of n MiB.
+// randomFile creates a file of n MiB.
 func randomFile(t *testing.T, mib int64) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), fmt.Sprintf("random-%d", mib))

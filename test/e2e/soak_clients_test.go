@@ -22,7 +22,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// kept is how many of a client's files stay; older ones are written over.
+// kept is how many of a client's files stay; older ones are overwritten.
 const kept = 40
 
 func randomData() ([]byte, string) {
@@ -32,7 +32,7 @@ func randomData() ([]byte, string) {
 	return data, hex.EncodeToString(sum[:])
 }
 
-// library is a client with a session that lasts: it ends only with its pod.
+// library is a client with a long session: it ends only with its pod.
 func (s *soak) library(ctx context.Context, worker int) {
 	var conn *ssh.Client
 	var session *sftp.Client
@@ -52,7 +52,7 @@ func (s *soak) library(ctx context.Context, worker int) {
 				continue
 			}
 		}
-		// The session is what must last, so all of its time counts, and not that of the file alone.
+		// The session must last, so its whole duration counts, not only that of the file.
 		start := time.Now()
 		name := fmt.Sprintf("%d-%d", worker, n%kept)
 		if err := s.putAndGet(session, name); err != nil {
@@ -66,7 +66,7 @@ func (s *soak) library(ctx context.Context, worker int) {
 	}
 }
 
-// failed notes a failure, unless a pod was going meanwhile or the time is up.
+// failed records a failure, unless a pod was terminating at the time or the time is up.
 func (s *soak) failed(ctx context.Context, start time.Time, format string, args ...any) {
 	switch {
 	case ctx.Err() != nil:
@@ -97,7 +97,7 @@ func (s *soak) connect() (*ssh.Client, *sftp.Client, error) {
 	return conn, session, err
 }
 
-// putAndGet puts a file under another name, renames it, and reads it back.
+// putAndGet uploads a file under another name, renames it, and reads it back.
 func (s *soak) putAndGet(session *sftp.Client, name string) error {
 	data, sum := randomData()
 	f, err := session.Create(name + ".part")
@@ -117,7 +117,7 @@ func (s *soak) putAndGet(session *sftp.Client, name string) error {
 		return err
 	}
 	s.mu.Lock()
-	s.files["library/"+name] = sum // from here on it is this one
+	s.files["library/"+name] = sum // from here on it is the new one
 	s.mu.Unlock()
 	got, err := readRemote(session, name)
 	if err != nil {
@@ -143,7 +143,7 @@ func readRemote(session *sftp.Client, name string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// programs lets a program put a file and get it back, a login each, again and again.
+// programs has a program upload a file and download it, with a login for each, repeatedly.
 func (s *soak) programs(ctx context.Context, client string, transfer func(ctx context.Context, local, name, back string) *exec.Cmd) {
 	local, back := filepath.Join(s.dir, client+"-put"), filepath.Join(s.dir, client+"-got")
 	for n := 0; ctx.Err() == nil; n++ {
@@ -155,7 +155,7 @@ func (s *soak) programs(ctx context.Context, client string, transfer func(ctx co
 		name := strconv.Itoa(n % kept)
 		start := time.Now()
 		s.mu.Lock()
-		delete(s.files, client+"/"+name) // an upload that breaks off leaves a part of it
+		delete(s.files, client+"/"+name) // an interrupted upload leaves a partial file
 		s.mu.Unlock()
 		if out, err := transfer(ctx, local, name, back).CombinedOutput(); err != nil {
 			s.failed(ctx, start, "%s: %v: %s", client, err, out)
@@ -187,7 +187,7 @@ func (s *soak) curl(ctx context.Context, local, name, back string) *exec.Cmd {
 	return exec.CommandContext(ctx, "curl", append(args, common...)...)
 }
 
-// verifyAll reads all files that must be there.
+// verifyAll reads all files that must exist.
 func (s *soak) verifyAll(t *testing.T) {
 	t.Helper()
 	sessions := map[string]*session{}

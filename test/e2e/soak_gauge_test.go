@@ -20,13 +20,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// gauge watches a process by its metrics.
+// gauge watches a process through its metrics.
 type gauge struct {
 	url, token string
 	client     http.Client
 
 	mu      sync.Mutex
-	samples []sample // mu protects it
+	samples []sample // mu guards it
 }
 
 // sample is memory in bytes, and goroutines.
@@ -41,7 +41,7 @@ func newGauge(scheme string, pod *corev1.Pod, port, token string) *gauge {
 	}
 }
 
-// operatorGauge watches the operator, as a Prometheus that may read its metrics.
+// operatorGauge watches the operator, like a Prometheus that may read its metrics.
 func operatorGauge(t *testing.T) *gauge {
 	t.Helper()
 	const name = "soak-metrics"
@@ -58,7 +58,7 @@ func operatorGauge(t *testing.T) *gauge {
 		},
 	} {
 		must(t, kube.Create(t.Context(), o))
-		t.Cleanup(func() { _ = kube.Delete(context.Background(), o) }) // the cluster goes away after the tests
+		t.Cleanup(func() { _ = kube.Delete(context.Background(), o) }) // the cluster is removed after the tests
 	}
 	token, err := clientset.CoreV1().ServiceAccounts(operatorNamespace).CreateToken(t.Context(), name, &authv1.TokenRequest{
 		Spec: authv1.TokenRequestSpec{ExpirationSeconds: new(int64(4 * 3600))},
@@ -119,7 +119,7 @@ func (g *gauge) read(ctx context.Context) error {
 	return lines.Err()
 }
 
-// thirds are the means of the second and of the last third of the samples. The first is for warming up.
+// thirds returns the means of the second and the last third of the samples. The first third is for warming up.
 func (g *gauge) thirds() (before, after sample) {
 	n := len(g.samples) / 3
 	mean := func(samples []sample) (m sample) {
@@ -132,8 +132,8 @@ func (g *gauge) thirds() (before, after sample) {
 	return mean(g.samples[n : 2*n]), mean(g.samples[2*n:])
 }
 
-// mustBeFlat fails if a process grew. A leak grows with each of thousands of changes and files; a third, and what a
-// collection of garbage more or less makes, is none.
+// mustBeFlat fails if a process grew. A leak grows with each of thousands of changes and files; a third, or what a garbage
+// collection more or less causes, is not a leak.
 func (g *gauge) mustBeFlat(t *testing.T, name string) {
 	t.Helper()
 	g.mu.Lock()

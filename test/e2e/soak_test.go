@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// soakTime is how long TestSoak takes: SOAK of the environment, which make soak sets.
+// soakTime is how long TestSoak takes: the variable SOAK, which make soak sets.
 func soakTime(t *testing.T) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(envOr("SOAK", "1m"))
@@ -22,8 +22,8 @@ func soakTime(t *testing.T) time.Duration {
 	return d
 }
 
-// Several clients move files while users come and go five times a second and pods are killed. No file differs from what
-// was sent, no session ends but those of a pod that was killed, and neither the daemon nor the operator grows.
+// Several clients move files while users are added and removed five times a second and pods are killed. No file differs from
+// what was sent, the only sessions that end are those of a killed pod, and neither the daemon nor the operator grows.
 func TestSoak(t *testing.T) {
 	duration := soakTime(t)
 	killEvery := min(2*time.Minute, duration/3)
@@ -55,7 +55,7 @@ func TestSoak(t *testing.T) {
 	running.Go(func() { s.watch(ctx, daemon, operator) })
 	running.Wait()
 
-	// What is left to do when the clients have gone: the operator is up to date, and all files are as they were sent.
+	// After the clients have finished, the operator is up to date, and all files are as they were sent.
 	newUser(t, l, ns, "after", keyAuth(s.key))
 	s.verifyAll(t)
 	s.mu.Lock()
@@ -73,7 +73,7 @@ func TestSoak(t *testing.T) {
 	fmt.Printf("SOAK daemon %s\nSOAK operator %s\n", daemon, operator)
 }
 
-// soak is what clients and troublemakers share.
+// soak is the state shared by clients and troublemakers.
 type soak struct {
 	listener *v1alpha1.SFTPListener
 	key      keyPair
@@ -84,16 +84,16 @@ type soak struct {
 	problems []string
 	moved    map[string]int
 	bytes    int64
-	// files that must be there, with their SHA-256, by "<client>/<name>".
+	// files that must exist, with their SHA-256, by "<client>/<name>".
 	files map[string]string
-	// killing are the times in which a pod goes; the last one may not have ended.
+	// killing are the periods in which a pod terminates; the last one may not have ended.
 	killing                             []window
 	kills, changes, again, endedWithPod int
 }
 
 type window struct{ from, to time.Time }
 
-// problem notes what must not be.
+// problem records something that must not happen.
 func (s *soak) problem(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +102,7 @@ func (s *soak) problem(format string, args ...any) {
 	}
 }
 
-// disturbed says whether a pod was going at some time since.
+// disturbed reports whether a pod was terminating at some time since.
 func (s *soak) disturbed(since time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,7 @@ func (s *soak) disturbed(since time.Time) bool {
 	return false
 }
 
-// note counts a file that was put and read back.
+// note counts a file that was uploaded and read back.
 func (s *soak) note(client, name, sum string, size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *soak) note(client, name, sum string, size int) {
 	s.files[client+"/"+name] = sum
 }
 
-// kill deletes the pod that is not to be kept, again and again, and waits until another one is ready.
+// kill repeatedly deletes the pod that is not to be kept, and waits until another one is ready.
 func (s *soak) kill(ctx context.Context, every time.Duration, keep string) {
 	for idle(ctx, every/2); ctx.Err() == nil; idle(ctx, every) {
 		victim, ready, err := s.other(ctx, keep)
@@ -148,7 +148,7 @@ func (s *soak) kill(ctx context.Context, every time.Duration, keep string) {
 	}
 }
 
-// other is a pod that is not to be kept; if one is going, it is that one.
+// other returns a pod that is not to be kept, preferably one that is already terminating.
 func (s *soak) other(ctx context.Context, keep string) (pod *corev1.Pod, ready bool, err error) {
 	var list corev1.PodList
 	err = kube.List(ctx, &list, client.InNamespace(s.listener.Namespace), client.MatchingLabels{v1alpha1.LabelListener: s.listener.Name})
@@ -177,7 +177,7 @@ func oldestPod(t *testing.T, l *v1alpha1.SFTPListener) corev1.Pod {
 	return oldest
 }
 
-// churn makes, changes, suspends and deletes users, five times a second.
+// churn creates, changes, suspends and deletes users, five times a second.
 func (s *soak) churn(ctx context.Context, ns string) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
@@ -187,10 +187,10 @@ func (s *soak) churn(ctx context.Context, ns string) {
 			return
 		case <-tick.C:
 		}
-		// A user lives for 40 steps of four: made, given another key, suspended, deleted.
+		// A user lives for 40 steps of four: created, given another key, suspended, deleted.
 		age, id := n%4, n/4-10*(n%4)
 		if id < 0 {
-			continue // at first there is nobody old enough
+			continue // at first no user is old enough
 		}
 		u := userOf(s.listener, ns, fmt.Sprintf("churn-%d", id), keyAuth(s.key))
 		before := client.MergeFrom(u.DeepCopy())
@@ -218,7 +218,7 @@ func (s *soak) churn(ctx context.Context, ns string) {
 
 const churnKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPbYjtj0C9ZQKkh8vKSO0RVmkrg7c1GvmqOKwEqTzGOc"
 
-// idle waits, or until the time is up.
+// idle waits for a duration, or until the time is up.
 func idle(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

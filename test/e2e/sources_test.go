@@ -12,13 +12,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// from is the header of a proxy for a client at an address (PROXY protocol, version 1).
+// from is a proxy's header for a client at an address (PROXY protocol, version 1).
 func from(address string) string {
 	return fmt.Sprintf("PROXY TCP4 %s 192.0.2.1 40000 22\r\n", address)
 }
 
-// Behind a proxy the lists of networks, the audit log and revocation go by the client's
-// address, and a connection without a header is refused.
+// Behind a proxy the lists of networks, the audit log and revocation use the client's address, and a connection without a
+// header is refused.
 func TestClientsBehindAProxy(t *testing.T) {
 	ns := newNamespace(t, "proxy", nil)
 	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {
@@ -72,7 +72,7 @@ func TestClientsBehindAProxy(t *testing.T) {
 	fmt.Printf("LATENCY listener's network removed to session closed: %d ms\n", moved.closedAfter(t, at).Milliseconds())
 }
 
-// The settings of a listener reach its pods without a restart of them.
+// The settings of a listener reach its pods without restarting them.
 func TestSettingsReachThePods(t *testing.T) {
 	ns := newNamespace(t, "settings", nil)
 	l := newListener(t, ns, "partners", nil)

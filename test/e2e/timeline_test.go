@@ -14,15 +14,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// timeline notes how a change goes through the API server on its way to the pods of a
-// namespace: it tells apart what the operator takes and what the kubelet takes.
+// timeline records how a change goes through the API server on its way to the pods of a namespace, to separate the operator's
+// time from the kubelet's.
 type timeline struct {
 	mu sync.Mutex
-	// written is when the last Secret of the configuration changed, told when the last pod
-	// was annotated with a new digest. mu protects all.
+	// written is when the last Secret of the configuration changed, and told when the last pod was annotated with a new digest.
+	// mu guards all of them.
 	written, told time.Time
 	digests       map[string]string
-	// pokes are all changes of annotations by which pods were told.
+	// pokes are all changes of annotations by which pods were notified.
 	pokes []time.Time
 	poked map[string]string
 }
@@ -57,7 +57,7 @@ func (l *timeline) note(e watch.Event) {
 			l.digests[o.Name] = digest
 			l.told = now
 		}
-		if poke := o.Annotations[v1alpha1.AnnotationPoke]; poke != l.poked[o.Name] {
+		if poke := o.Annotations[v1alpha1.AnnotationSyncRequested]; poke != l.poked[o.Name] {
 			l.poked[o.Name] = poke
 			l.pokes = append(l.pokes, now)
 		}
@@ -81,8 +81,7 @@ func (l *timeline) slow(start time.Time) string {
 	return fmt.Sprintf("Secrets written after %d ms, pods annotated after %d ms", l.written.Sub(start).Milliseconds(), pokes)
 }
 
-// since returns how long after start the last Secret was written and the last pod was told,
-// 0 for what has not come.
+// since returns how long after start the last Secret was written and the last pod was notified, 0 for what has not happened.
 func (l *timeline) since(start time.Time) (written, told time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

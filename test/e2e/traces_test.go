@@ -17,8 +17,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/trace/tracetest"
 )
 
-// Sessions of real pods are traces at a collector, from when the listener says where it is and a policy, the one of
-// docs/monitoring.md, lets its pods reach that. The policy opens the way to nothing else.
+// Sessions of real pods appear as traces at a collector as soon as the listener has its address and a policy, the one in
+// docs/monitoring.md, lets its pods reach it. The policy opens no other way.
 func TestTraces(t *testing.T) {
 	ns := newNamespace(t, "traces", nil)
 	l := newListener(t, ns, "partners", nil)
@@ -60,7 +60,7 @@ func TestTraces(t *testing.T) {
 	if out, err := kubectl("apply", "-f", file); err != nil || !strings.Contains(out, "sftp-traces created") {
 		t.Fatalf("%v: %s", err, out)
 	}
-	// What was collected meanwhile was kept. It is tried again after a minute at the latest.
+	// What was collected in the meantime was kept. It is retried after a minute at the latest.
 	eventually(t, 2*time.Minute, "the spans arrive", func() bool { return len(collector.Spans()) >= 4 })
 	var names []string
 	for _, span := range collector.Spans() {

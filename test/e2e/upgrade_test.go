@@ -25,14 +25,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/rollout"
 )
 
-// TestUpgrade goes from the chart and image of a version before to those of this tree, one listener at a time: host keys
-// stay, an upload that is under way completes, and sessions end by the drain alone.
+// TestUpgrade upgrades from an earlier version's chart and image to those of this tree, one listener at a time: host keys stay,
+// an upload in progress completes, and sessions only end by draining.
 func TestUpgrade(t *testing.T) {
 	dumpOnFailure(t, operatorNamespace)
 	must(t, uninstallHelm())
 	must(t, command(3*time.Minute, os.Getenv("HELM"), "install", "sftp-operator", os.Getenv("PREVIOUS_CHART"),
 		"--namespace", operatorNamespace, "--create-namespace", "--wait", "--timeout", "2m",
-		"--set", "image.repository="+imageRepository(), "--set", "image.tag=previous", "--set", "image.pullPolicy=Never"))
+		"--set", "image.repository="+imageRepository(), "--set", "image.digest=", "--set", "image.tag=previous", "--set", "image.pullPolicy=Never",
+		"--set", "maxConcurrentRollouts=1")) // the upgrade keeps it
 
 	ns := newNamespace(t, "upgrade", nil)
 	shared := func(replicas int32) func(*v1alpha1.SFTPListenerSpec) {
@@ -68,8 +69,8 @@ func TestUpgrade(t *testing.T) {
 
 	start := time.Now()
 	watch := watchRollouts(t, fleet)
-	must(t, installWithHelm("--set", "maxConcurrentRollouts=1"))
 	// The commands of docs/upgrading.md.
+	must(t, installWithHelm("--reset-then-reuse-values"))
 	found, err := kubectl("get", "deployment", "sftp-operator", "-n", operatorNamespace, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
 	must(t, err)
 	_, err = kubectl("wait", "deployment", "-A", "-l", "app.kubernetes.io/name=sftpd",
@@ -151,7 +152,7 @@ func imageOf(t *testing.T, l *v1alpha1.SFTPListener) string {
 	return d.Spec.Template.Spec.Containers[0].Image
 }
 
-// watchRollouts looks at the Deployments until its result is called, which is the most that were rolled out at a time.
+// watchRollouts watches the Deployments until its result is called, which returns the largest number of concurrent rollouts.
 func watchRollouts(t *testing.T, fleet []*v1alpha1.SFTPListener) func() int {
 	t.Helper()
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -183,7 +184,7 @@ func watchRollouts(t *testing.T, fleet []*v1alpha1.SFTPListener) func() int {
 	}
 }
 
-// auditLog is the log of a pod up to its end.
+// auditLog returns the log of a pod until it ends.
 type auditLog struct {
 	pod  string
 	done chan struct{}
@@ -200,7 +201,7 @@ func followAudit(t *testing.T, ns, pod string) *auditLog {
 	must(t, cmd.Start())
 	go func() {
 		defer close(l.done)
-		_ = cmd.Wait() // the pod's end ends it
+		_ = cmd.Wait() // it ends with the pod
 	}()
 	return l
 }

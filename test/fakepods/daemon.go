@@ -3,6 +3,7 @@ package fakepods
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,16 +25,16 @@ type Daemon struct {
 	pod string
 
 	mu     sync.Mutex
-	status config.Status // mu protects it and what follows
+	status config.Status // mu guards it and what follows
 	key    string
-	book   *keyuse.Book
+	book   *keyuse.Tracker
 	asked  int
 }
 
 // New returns the daemon of a pod, with nothing loaded.
 func New(pod string) *Daemon { return &Daemon{pod: pod, book: keyuse.New()} }
 
-// Load has the daemon load files, with the number of users that it shows.
+// Load has the daemon load files, and report a number of users.
 func (d *Daemon) Load(files *config.Files, users int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -41,14 +42,14 @@ func (d *Daemon) Load(files *config.Files, users int) {
 	d.key = config.StatusKey(files.HostKeys)
 }
 
-// Asked returns how often the status was asked for since ResetAsked.
+// Asked returns how often the status was requested since ResetAsked.
 func (d *Daemon) Asked() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.asked
 }
 
-// ResetAsked begins to count again.
+// ResetAsked restarts the count.
 func (d *Daemon) ResetAsked() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -85,11 +86,10 @@ func (d *Daemon) KeyUse(q config.KeyUseQuestion) config.KeyUseReport {
 
 // Server returns the health port of the daemon.
 func (d *Daemon) Server() *health.Server {
-	return health.New(d, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	return health.New(d, prometheus.NewRegistry(), http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 }
 
-// Proven returns what an asker gets of a status that was proven with a key: an error if the
-// asker does not know the key.
+// Proven returns what an asker gets from a status that was proven with a key: an error if the asker does not know the key.
 func Proven(status config.Status, key string, keys ack.Keys) (ack.Answer, error) {
 	if key == "" || key != keys[0] && key != keys[1] {
 		return ack.Answer{}, ack.ErrUnproven
@@ -97,8 +97,7 @@ func Proven(status config.Status, key string, keys ack.Keys) (ack.Answer, error)
 	return ack.Answer{Status: status, Key: key}, nil
 }
 
-// Mount writes what the operator made for a listener into a directory, as the kubelet does for
-// a pod.
+// Mount writes what the operator created for a listener into a directory, as the kubelet does for a pod.
 func Mount(ctx context.Context, api client.Client, pod *corev1.Pod, dir string) error {
 	var secrets corev1.SecretList
 	err := api.List(ctx, &secrets, client.InNamespace(pod.Namespace),

@@ -1,6 +1,5 @@
-// Package fakepods plays the pods of listeners where there is no kubelet: it makes the objects
-// as the Deployment controller would, and answers as the daemon does, with the daemon's own
-// loader and health port.
+// Package fakepods plays the pods of listeners where there is no kubelet: it creates the objects as the Deployment controller
+// would, and answers as the daemon does, with the daemon's own loader and health port.
 package fakepods
 
 import (
@@ -14,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// ReplicaSet returns the ReplicaSet of a Deployment, which it makes if there is none.
+// ReplicaSet returns the ReplicaSet of a Deployment, which it creates if there is none.
 func ReplicaSet(ctx context.Context, api client.Client, d *appsv1.Deployment) (*appsv1.ReplicaSet, error) {
 	rs := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
@@ -33,7 +32,7 @@ func ReplicaSet(ctx context.Context, api client.Client, d *appsv1.Deployment) (*
 	return rs, nil
 }
 
-// Create makes a pod of a Deployment. It has no address yet.
+// Create creates a pod of a Deployment. It has no address yet.
 func Create(ctx context.Context, api client.Client, d *appsv1.Deployment, name string, change func(*corev1.Pod)) (*corev1.Pod, error) {
 	rs, err := ReplicaSet(ctx, api, d)
 	if err != nil {

@@ -22,17 +22,17 @@ import (
 // account is how a client logs in, and where its files are on both sides.
 type account struct {
 	host, port, user string
-	// key is a private key file in OpenSSH's format. It is empty if the client has the
-	// password to log in with, and the password is empty otherwise.
+	// key is a private key file in OpenSSH's format. It is empty if the client logs in with the password; otherwise the password
+	// is empty.
 	key, password string
-	// hostKey is the daemon's. The file known has it as OpenSSH writes it, and so does
-	// .ssh/known_hosts in clientHome, which is HOME for the client.
+	// hostKey is the daemon's. The file known contains it in OpenSSH's format, and so does .ssh/known_hosts in clientHome, which
+	// is HOME for the client.
 	hostKey           ssh.PublicKey
 	known, clientHome string
-	// local is the client's working directory, remote the user's home, seen from the server.
+	// local is the client's working directory, and remote is the user's home as seen by the server.
 	local, remote string
-	// dropBox is that of another user of the same key, whose home is read-only but for /records, which is CreateOnly as in
-	// config/samples/dropbox.yaml. Only the account with the key of all rows has it.
+	// dropBox is the account of another user with the same key, whose home is read-only except for /records, which is CreateOnly
+	// as in config/samples/dropbox.yaml. Only the account with the key of all rows has it.
 	dropBox *account
 }
 
@@ -41,8 +41,8 @@ const (
 	dropBoxUser = "box"
 )
 
-// newAccounts starts a daemon with one user, and returns how to log in as that with a key, with
-// the password, and with the key but another host key than the daemon's.
+// newAccounts starts a daemon with one user, and returns how to log in as that user with a key, with the password, and with the
+// key but with a host key other than the daemon's.
 func newAccounts(t *testing.T, edit ...func(*configtest.Dir)) (o *openSSH, key, password, stranger *account) {
 	t.Helper()
 	return newAccountsWith(t, configtest.Key, edit...)
@@ -57,7 +57,7 @@ func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte),
 	dir := configtest.New(t)
 	_, hostKey := newKey(t)
 	dir.HostKeys = [][]byte{hostKey}
-	// rclone keeps what it opened, and processes that ended may not be noticed at once.
+	// rclone keeps open what it has opened, and processes that ended may not be noticed at once.
 	dir.Listener.Limits.MaxConnectionsPerUser = dir.Listener.Limits.MaxConnections
 	dir.AddUser("ada", secret, signer.PublicKey())
 	dir.AddUser(dropBoxUser, "", signer.PublicKey()).Mounts = []config.Mount{
@@ -67,7 +67,7 @@ func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte),
 	for _, change := range edit {
 		change(dir)
 	}
-	// The race detector slows gigabytes down, and finds nothing that shorter tests of the daemon do not.
+	// The race detector slows gigabytes down, and finds nothing that shorter tests of the daemon do not find.
 	o = knowing(t, daemontest.StartProgram(t, dir, server), dir)
 	host, port, err := net.SplitHostPort(o.daemon.Addr)
 	if err != nil {
@@ -92,11 +92,11 @@ func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte),
 	return o, key, password, stranger
 }
 
-// patience is how long a client may take for one command. It is no measurement.
+// patience is how long a client may take for one command. It is not a measurement.
 const patience = 2 * time.Minute
 
-// run runs a client in the local directory and returns its standard output. That it fails is an
-// error with all that it wrote.
+// run runs a client in the local directory and returns its standard output. If the client fails, the error contains everything
+// it wrote.
 func (a *account) run(input string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -110,13 +110,13 @@ func (a *account) run(input string, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// do is run for who does not look at the output.
+// do is run without the output.
 func (a *account) do(input string, args ...string) error {
 	_, err := a.run(input, args...)
 	return err
 }
 
-// command has the client's HOME, and nothing of who runs the tests.
+// command has the client's HOME, and nothing from the environment of the test.
 func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.WaitDelay = time.Second // lftp's ssh may outlive it and hold its output
@@ -126,7 +126,7 @@ func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ssh is the command line of an ssh that logs in. Its words have no spaces.
+// ssh is the command line of an ssh that logs in. Its words contain no spaces.
 func (a *account) ssh() string {
 	options := " -F none -a -x -p " + a.port + " -o StrictHostKeyChecking=yes -o UserKnownHostsFile=" + a.known +
 		" -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=30 -o IdentitiesOnly=yes -o NumberOfPasswordPrompts=1"
@@ -136,7 +136,7 @@ func (a *account) ssh() string {
 	return "ssh" + options + " -o BatchMode=yes -i " + a.key
 }
 
-// at is where the server has a virtual path, here is where the client has a relative one.
+// at returns where a virtual path is on the server, and here where a relative path is on the client.
 func (a *account) at(name string) string { return filepath.Join(a.remote, name) }
 
 func (a *account) here(name string) string { return filepath.Join(a.local, name) }

@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// behaviour is a row of the table: what a client does, and how it is checked. Each starts with an
-// empty home, and a local directory of its own.
+// behavior is a row of the table: something that a client does, and how it is checked. Each starts with an empty home and a new
+// local directory.
 type behaviour struct {
 	name string
-	// has says whether the driver has what the test needs. Nil is for all.
+	// has reports whether the driver supports the test. Nil means that all do.
 	has  func(*driver) bool
 	test func(*testing.T, *client)
 }
 
-// behaviours are the rows, but those of logins.
+// behaviors are all rows except logins.
 func behaviours() []behaviour {
 	return []behaviour{
 		{roundTripsRow, nil, testRoundTrips},
@@ -100,7 +100,7 @@ func testMissing(t *testing.T, c *client) {
 	})
 }
 
-// partLength is how much of big is there already. It is no multiple of anything.
+// partLength is how much of big exists already. It is not a multiple of any block size.
 const partLength = 300001
 
 func testResumePut(t *testing.T, c *client) {
@@ -162,7 +162,7 @@ func changed(t *testing.T, file string) unix.Timespec {
 	return st.Ctim
 }
 
-// gone checks that there is nothing under a name.
+// gone checks that a name does not exist.
 func gone(t *testing.T, file string) {
 	t.Helper()
 	if _, err := os.Lstat(file); !errors.Is(err, os.ErrNotExist) {
@@ -180,7 +180,7 @@ func testRename(t *testing.T, c *client) {
 	if c.replace != nil {
 		return
 	}
-	// What the client lacks is shown here: its rename is refused, and harms nothing.
+	// This shows what the client lacks: its rename is refused, and does no harm.
 	write(t, c.at("other"), "other")
 	c.refuses(t, c.rename(c.account, "/other", "/d/new"), func() {
 		holds(t, c.at("d/new"), "old")
@@ -197,7 +197,7 @@ func testReplace(t *testing.T, c *client) {
 	})
 }
 
-// past is a time of whole seconds, as version 3 of the protocol has.
+// past is a time in whole seconds, the resolution of version 3 of the protocol.
 var past = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 
 func testKeepTimePut(t *testing.T, c *client) {
@@ -230,7 +230,7 @@ func testKeepModeGet(t *testing.T, c *client) {
 
 func (c *client) keepsMode(t *testing.T, do func(*account, ...pair) error, source string, p pair, copied string) {
 	t.Helper()
-	const mode = 0o604 // that no umask gives
+	const mode = 0o604 // that no umask produces
 	write(t, source, "file")
 	must(t, os.Chmod(source, mode))
 	c.judge(t, do(c.account, p), func() {
@@ -256,7 +256,7 @@ func linksTo(t *testing.T, file, target string) {
 }
 
 func testList(t *testing.T, c *client) {
-	// The directory is on loan.
+	// The directory may be modified temporarily.
 	many, want := manyEntries(t)
 	must(t, os.Rename(many, c.at("many")))
 	t.Cleanup(func() { must(t, os.Rename(c.at("many"), many)) })
@@ -342,7 +342,7 @@ func testParallel(t *testing.T, c *client) {
 	})
 }
 
-// processes copies each file with a process of its own, all at the same time.
+// processes copies each file with a separate process, all at the same time.
 func processes(do func(*account, ...pair) error) func(*account, ...pair) error {
 	return func(a *account, files ...pair) error {
 		ended := make(chan error)

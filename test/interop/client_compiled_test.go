@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Libraries of compiled languages. Their programs are built once for all tests, beside the daemon's.
+// Libraries of compiled languages. Their programs are built once for all tests, next to the daemon's.
 
 const jschJar = "/usr/share/java/jsch.jar"
 
@@ -35,9 +35,10 @@ func compile(args ...string) error {
 	return nil
 }
 
-// jschDriver is Java's JSch. It knows neither Ed25519 nor OpenSSH's format of private keys, and signs with RSA and SHA-1 only.
+// jschDriver is Java's JSch. It supports neither Ed25519 nor OpenSSH's format of private keys, and signs with RSA and SHA-1
+// only.
 func jschDriver() *driver {
-	// One compiler and few pages: a virtual machine is started for each command.
+	// One compiler and little memory, because a virtual machine is started for each command.
 	l := library{[]string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jschJar + ":" + builtDir(), "JSchClient"}, ""}
 	d := l.driver("JSch")
 	d.tools = []string{"java", "javac", "libjsch-java"}
@@ -67,7 +68,7 @@ func libsshDriver() *driver {
 	return d
 }
 
-// ecdsaKey returns a key in the oldest format that has its type.
+// ecdsaKey returns a key in the oldest format that supports its type.
 func ecdsaKey(t testing.TB) (ssh.Signer, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// curlDriver is curl, which has libssh2 and looks for the host key in ~/.ssh/known_hosts.
+// curlDriver is curl, which uses libssh2 and looks for the host key in ~/.ssh/known_hosts.
 func curlDriver() *driver {
-	const filesAlone = "copies files, no directories"
+	const filesAlone = "copies files, but not directories"
 	return &driver{
 		name: "curl", tools: []string{"curl"},
 		copy:   copier{curlPut(), curlGet()},
@@ -39,7 +39,7 @@ func curlDriver() *driver {
 			"mirror up": filesAlone, "mirror down": filesAlone,
 			"mirror again: only what changed, delete what is gone": filesAlone,
 			"mode kept, download": "has no option for it",
-			"rename over a file":  "its libssh2 (before 1.11) sends SSH_FXP_RENAME alone, which never replaces a file",
+			"rename over a file":  "its libssh2 (before 1.11) sends only SSH_FXP_RENAME, which never replaces a file",
 		},
 		also: []special{
 			{"ranges", curlRanges},
@@ -91,7 +91,7 @@ func curlGet(options ...string) func(*account, ...pair) error {
 	}
 }
 
-// curlAfter puts files, and sends a command about each afterwards.
+// curlAfter uploads files, and sends a command about each one afterwards.
 func curlAfter(command func(os.FileInfo) string) func(*account, ...pair) error {
 	return func(a *account, files ...pair) error {
 		for _, p := range files {

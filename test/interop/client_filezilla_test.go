@@ -16,9 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileZillaDriver is the program that FileZilla runs for SFTP. The test takes the place of
-// FileZilla's window: it answers fzsftp's questions, and reads and writes the local files, whose
-// bytes they share in memory.
+// fileZillaDriver is the program that FileZilla runs for SFTP. The test plays FileZilla's window: it answers fzsftp's
+// questions, and reads and writes the local files, whose data both sides exchange through shared memory.
 func fileZillaDriver() *driver {
 	const oneFile = "copies single files; FileZilla's window walks through directories"
 	return &driver{
@@ -45,16 +44,16 @@ func fileZillaDriver() *driver {
 		},
 		lacks: map[string]string{
 			"mirror up": oneFile, "mirror down": oneFile, "mirror again: only what changed, delete what is gone": oneFile,
-			"append":                            "no command; its reput goes on after what is there, which must be the file's beginning",
-			"rename over a file":                "its mv sends SSH_FXP_RENAME alone, which never replaces a file",
-			"time kept, download":               "tells the time (mtime); FileZilla's window sets it",
-			"mode kept, download":               "tells no permissions but in listings",
+			"append":                            "no command; its reput continues after the existing content, which must be the beginning of the file",
+			"rename over a file":                "its mv sends only SSH_FXP_RENAME, which never replaces a file",
+			"time kept, download":               "reports the modification time; FileZilla's window sets it",
+			"mode kept, download":               "shows permissions only in listings",
 			"size of the file system (statvfs)": "no command",
 		},
 	}
 }
 
-// fzsftp is a running one. Its protocol is that of src/engine/sftp and src/putty in FileZilla 3.63.
+// fzsftp is a running fzsftp process. Its protocol is that of src/engine/sftp and src/putty in FileZilla 3.63.
 type fzsftp struct {
 	account *account
 	cmd     *exec.Cmd
@@ -63,20 +62,21 @@ type fzsftp struct {
 	said    strings.Builder // for errors
 
 	memory []byte
-	file   *os.File // the local file of the transfer at hand
+	file   *os.File // the local file of the current transfer
 	up     bool
 	resume bool
 
 	names []string // of a listing
 }
 
-// fzBuffer is how much of a file is handed over at once, and fzMemory the descriptor of it in fzsftp.
+// fzBuffer is the amount of data passed at once, and fzMemory the descriptor of the shared memory in fzsftp.
 const (
 	fzBuffer = 256 << 10
 	fzMemory = 3
 )
 
-// fzsftpPath is FileZilla's if that is installed, or else what hack/install-packages.sh took out of its package.
+// fzsftpPath returns FileZilla's program if it is installed, or else the one that hack/install-packages.sh extracted from its
+// package.
 func fzsftpPath() string {
 	if path, err := exec.LookPath("fzsftp"); err == nil {
 		return path
@@ -88,7 +88,7 @@ func fzsftpPath() string {
 	return filepath.Join(cache, "filezilla/usr/bin/fzsftp")
 }
 
-// fz runs fzsftp, logs in, and does something.
+// fz runs fzsftp, logs in, and calls a function.
 func fz(a *account, do func(*fzsftp) error) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -120,7 +120,7 @@ func fz(a *account, do func(*fzsftp) error) (err error) {
 	}
 	defer func() {
 		f.in.Close()
-		// It ends with its input, and not always well.
+		// It exits at the end of its input, not always successfully.
 		_ = f.cmd.Wait()
 		if err != nil {
 			err = fmt.Errorf("fzsftp: %w (%v)\n%s", err, f.cmd.ProcessState, f.said.String())
@@ -161,7 +161,7 @@ func (f *fzsftp) send(line string) error {
 	return err
 }
 
-// Events of fzsftp: a character, and a line for most.
+// Events of fzsftp: a character, followed by a line for most of them.
 const (
 	fzReply       = '0'
 	fzDone        = '1'
@@ -177,7 +177,7 @@ const (
 	fzIOFinal     = 'M'
 )
 
-// reply handles events until the command at hand is done.
+// reply handles events until the current command has finished.
 func (f *fzsftp) reply() (ok bool, err error) {
 	trusted := false
 	for {
@@ -233,7 +233,7 @@ func (f *fzsftp) answerHostKey(trusted bool) error {
 	return f.send("")
 }
 
-// entry is one of a listing: the long line, then a time and the name, without characters for their events.
+// entry is a listing entry: the long line, then a time and the name, without the characters of their events.
 func (f *fzsftp) entry() error {
 	if _, err := f.line(); err != nil {
 		return err
@@ -294,7 +294,7 @@ func (f *fzsftp) io(event byte, argument string) error {
 	}
 }
 
-// fzEach runs a command for each file. Which side is the local one is in the name.
+// fzEach runs a command for each file. The name says which side is local.
 func fzEach(command string) func(*account, ...pair) error {
 	up, resume := strings.HasSuffix(command, "put"), strings.HasPrefix(command, "re")
 	return func(a *account, files ...pair) error {
@@ -325,7 +325,7 @@ func (f *fzsftp) transfer(command string, p pair, up, resume bool) (err error) {
 	return errors.Join(err, f.file.Close())
 }
 
-// fzAfter puts files, and sends a command about each afterwards, as FileZilla's window does.
+// fzAfter uploads files, and sends a command about each one afterwards, as FileZilla's window does.
 func fzAfter(a *account, files []pair, command func(os.FileInfo) string) error {
 	return fz(a, func(f *fzsftp) error {
 		for _, p := range files {

@@ -15,7 +15,7 @@ func lftpDriver() *driver {
 		resume:   copier{lftpEach("put -c %s -o %s"), lftpEach("get -c %s -o %s")},
 		keepTime: copier{lftpEach("put %s -o %s"), lftpEach("get %s -o %s")},
 		keepMode: copier{
-			// mirror keeps permissions, and names: hence the renaming.
+			// mirror preserves permissions and names: hence the renaming.
 			lftpEach("mirror -R -f %[1]s -O /\nmv %[1]s %[2]s"),
 			lftpEach("mirror -f %[1]s\n!mv .%[1]s %[2]s"),
 		},
@@ -32,8 +32,8 @@ func lftpDriver() *driver {
 		},
 		parallel: copier{lftpAtOnce("put %s -o %s &"), lftpAtOnce("get %s -o %s &")},
 		lacks: map[string]string{
-			"append":                            "no command; `put -c` goes on after what is there, which must be the file's beginning",
-			"rename over a file":                "sends SSH_FXP_RENAME alone, which never replaces a file",
+			"append":                            "no command; `put -c` continues after the existing content, which must be the beginning of the file",
+			"rename over a file":                "sends only SSH_FXP_RENAME, which never replaces a file",
 			"size of the file system (statvfs)": "no command",
 		},
 		also: []special{{"one file in three parts at the same time (pget)", func(t *testing.T, c *client) {
@@ -66,7 +66,7 @@ func lftpEach(format string) func(*account, ...pair) error {
 	}
 }
 
-// lftpAtOnce runs commands in the background, each with a connection of its own.
+// lftpAtOnce runs commands in the background, each on its own connection.
 func lftpAtOnce(format string) func(*account, ...pair) error {
 	return func(a *account, files ...pair) error {
 		var commands []string

@@ -18,7 +18,7 @@ type library struct {
 	script string
 }
 
-// python is Debian's, which Debian's modules are for.
+// python is Debian's interpreter, for which Debian's modules are built.
 const python = "/usr/bin/python3"
 
 func (l library) run(a *account, operation string, args ...string) (string, error) {
@@ -66,7 +66,7 @@ func (l library) space(a *account) (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(out), 10, 64)
 }
 
-// driver is what all libraries have.
+// driver returns what all libraries have in common.
 func (l library) driver(name string) *driver {
 	return &driver{
 		name: name,
@@ -117,8 +117,8 @@ func asyncSSHDriver() *driver {
 	return d
 }
 
-// symlinks makes a link as the library's documentation says. Libraries that send the arguments as the draft has them exchange
-// link and target, since no server follows it; the server made the link that it was asked for.
+// symlinks creates a link the way the library's documentation says. Libraries that send the arguments in the draft's order swap
+// link and target, because no server follows it; the server created the link that it was asked for.
 func (l library) symlinks(name string) special {
 	return special{name, func(t *testing.T, c *client) {
 		said := l.rename("symlink")(c.account, "target", "/link")
@@ -140,13 +140,13 @@ func ssh2Driver() *driver {
 	d.space = l.space
 	d.lacks = map[string]string{
 		latin1Names: "its names are JavaScript strings, which it encodes as UTF-8",
-		"mirror again: only what changed, delete what is gone": "its uploadDir sends all, deletes nothing",
+		"mirror again: only what changed, delete what is gone": "its uploadDir sends everything and deletes nothing",
 	}
 	d.also = []special{l.session(), {"400 files at the same time (Promise.all)", func(t *testing.T, c *client) { copiesMany(t, c, 400) }}}
 	return d
 }
 
-// copiesMany has a client copy many files at the same time, in one session: it opens them all before it closes the first.
+// copiesMany has a client copy many files at the same time, in one session: it opens all of them before it closes the first.
 func copiesMany(t *testing.T, c *client, n int) {
 	t.Helper()
 	var up, down []pair

@@ -11,13 +11,13 @@ import (
 
 const librarySessionRow = "a session of everything else: directories, attributes, chown and chgrp that leave the other id, links, refusals"
 
-// sessionSays is what a library sees in its session, in the words of the scripts.
+// sessionSays is what a library reports from its session, in the output format of the scripts.
 var sessionSays = []string{
 	"stat 1048577 604 981158401", "readlink file", "lstat 120000", "refused rmdir", "refused mkdir", "refused stat", "realpath /d/new",
 }
 
-// session makes a row of a library's own names for requests: mkdir, rmdir, stat, lstat, setstat of each kind, symlink, readlink,
-// realpath, remove, rename.
+// session returns a row of a library's own names for requests: mkdir, rmdir, stat, lstat, setstat of each kind, symlink,
+// readlink, realpath, remove, rename.
 func (l library) session() special {
 	return special{librarySessionRow, func(t *testing.T, c *client) {
 		uid, gid := owner(t, c.remote)
@@ -34,7 +34,7 @@ func (l library) session() special {
 	}}
 }
 
-// hasLeft checks what a session must leave.
+// hasLeft checks the files that a session must leave.
 func hasLeft(t *testing.T, c *client) {
 	t.Helper()
 	must(t, sameFiles(c.at("d/new"), c.here(big)))

@@ -34,20 +34,20 @@ func openSSHDriver() *driver {
 			if err != nil {
 				return 0, err
 			}
-			// A line of titles, then kibibytes.
+			// A title line, then kibibytes.
 			lines := strings.Split(strings.TrimSpace(out), "\n")
 			kib, err := strconv.ParseUint(strings.Fields(lines[len(lines)-1])[0], 10, 64)
 			return kib << 10, err
 		},
 		lacks: map[string]string{
-			"append": "no command; its reput goes on after what is there, which must be the file's beginning",
-			"mirror again: only what changed, delete what is gone": "no such mode: `put -R` sends all, deletes nothing",
+			"append": "no command; its reput continues after the existing content, which must be the beginning of the file",
+			"mirror again: only what changed, delete what is gone": "no such mode: `put -R` sends everything and deletes nothing",
 		},
 		also: []special{{"copy on the server (copy-data), hard and symbolic links", sftpCopies}},
 	}
 }
 
-// octal is how sftp shows a byte that the locale has no character for.
+// octal is how sftp prints a byte for which the locale has no character.
 var octal = regexp.MustCompile(`\\[0-3][0-7]{2}`)
 
 // sftpCommand is the command line of an sftp that reads a batch.
@@ -57,7 +57,7 @@ func sftpCommand(a *account, batch string) []string {
 	if words[0] == "sshpass" {
 		args, words = append(args, words[:3]...), words[3:]
 	}
-	// ssh's options are sftp's but -a, -x and -p, which go to ssh in other words.
+	// ssh takes the same options as sftp, except for -a, -x and -p, which it spells differently.
 	var options []string
 	for i := 1; i < len(words); i++ {
 		switch words[i] {
@@ -84,7 +84,7 @@ func sftpBatch(a *account, commands ...string) (string, error) {
 	return printed.String(), err
 }
 
-// sftpQuote quotes a word. A backslash makes any byte plain, those of glob patterns too.
+// sftpQuote quotes a word. A backslash makes any byte literal, including those of glob patterns.
 func sftpQuote(word string) string {
 	var quoted strings.Builder
 	for i := range len(word) {
@@ -126,7 +126,7 @@ func sftpCopies(t *testing.T, c *client) {
 	})
 }
 
-// listed splits a listing of one name a line.
+// listed splits a listing with one name per line.
 func listed(out string) []string {
 	var names []string
 	for line := range strings.Lines(out) {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// psftpDriver is PuTTY's psftp. It is told the host key, and knows private keys in PuTTY's format alone.
+// psftpDriver is PuTTY's psftp. It is given the host key, and accepts private keys in PuTTY's format only.
 func psftpDriver() *driver {
 	return &driver{
 		name: "psftp", tools: []string{"psftp", "puttygen"},
@@ -28,9 +28,9 @@ func psftpDriver() *driver {
 		},
 		shows: func(name string) string { return strings.ToValidUTF8(name, "") },
 		lacks: map[string]string{
-			"append": "no command; its reput goes on after what is there, which must be the file's beginning",
-			"mirror again: only what changed, delete what is gone": "no such mode: `put -r` sends all, deletes nothing",
-			"rename over a file":                "its mv sends SSH_FXP_RENAME alone, which never replaces a file",
+			"append": "no command; its reput continues after the existing content, which must be the beginning of the file",
+			"mirror again: only what changed, delete what is gone": "no such mode: `put -r` sends everything and deletes nothing",
+			"rename over a file":                "its mv sends only SSH_FXP_RENAME, which never replaces a file",
 			"time kept, upload":                 "sets no times",
 			"time kept, download":               "sets no times",
 			"size of the file system (statvfs)": "no command",
@@ -46,7 +46,7 @@ func puttyKey(a *account) error {
 	return a.do("", "puttygen", a.key, "-o", filepath.Join(a.clientHome, "id.ppk"))
 }
 
-// psftp runs a batch, which the first command that fails ends.
+// psftp runs a batch, which ends at the first command that fails.
 func psftp(a *account, commands ...string) (string, error) {
 	args := []string{"psftp", "-batch", "-noagent", "-P", a.port, "-hostkey", ssh.FingerprintSHA256(a.hostKey)}
 	if a.key != "" {
@@ -58,7 +58,7 @@ func psftp(a *account, commands ...string) (string, error) {
 	return a.run(strings.Join(commands, "\n")+"\n", args...)
 }
 
-// puttyQuote quotes a word, in which a doubled quotation mark is one.
+// puttyQuote quotes a word, in which a quotation mark is doubled.
 func puttyQuote(word string) string { return `"` + strings.ReplaceAll(word, `"`, `""`) + `"` }
 
 func psftpEach(command string) func(*account, ...pair) error {
@@ -72,7 +72,7 @@ func psftpEach(command string) func(*account, ...pair) error {
 	}
 }
 
-// longLine is a line as ls -l has it: mode, links, owner, group, size, month, day, time or year, name.
+// longLine matches a line as ls -l prints it: mode, links, owner, group, size, month, day, time or year, name.
 var longLine = regexp.MustCompile(`^[-dlps][-rwxsStT]{9} +(?:\S+ +){7}(.*)$`)
 
 // longListed finds the names in a listing of long lines.

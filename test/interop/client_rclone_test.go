@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// rcloneDriver is rclone. It asks for a shell first, to hash files with, and must do without.
+// rcloneDriver is rclone. It first asks for a shell to hash files with, and must do without one.
 func rcloneDriver() *driver {
-	const anew = "begins every file anew"
+	const anew = "starts every file from the beginning"
 	return &driver{
 		name: "rclone", tools: []string{"rclone"},
 		setUp:    rcloneConfig,
@@ -34,15 +34,15 @@ func rcloneDriver() *driver {
 		parallel: copier{rcloneAtOnce(true), rcloneAtOnce(false)},
 		lacks: map[string]string{
 			"resume an upload": anew, "resume a download": anew,
-			"append":              "its sftp backend never opens a file for that",
-			"mode kept, upload":   "its sftp backend copies modification times, no permissions",
-			"mode kept, download": "its sftp backend copies modification times, no permissions",
+			"append":              "its sftp backend never opens a file for appending",
+			"mode kept, upload":   "its sftp backend copies modification times, but not permissions",
+			"mode kept, download": "its sftp backend copies modification times, but not permissions",
 		},
 		also: []special{{"check --download compares both sides", func(t *testing.T, c *client) {
 			bring(t, c.remote, big)
 			_, err := rclone(c.account, "check", "--download", c.local, "s:/")
 			c.judge(t, err, func() { must(t, sameFiles(c.at(big), c.here(big))) })
-			must(t, os.Remove(c.at(big))) // it is a link to that of all tests
+			must(t, os.Remove(c.at(big))) // it is a link to the shared one
 			write(t, c.at(big), "another")
 			_, err = rclone(c.account, "check", "--download", c.local, "s:/")
 			c.refuses(t, err, func() { holds(t, c.at(big), "another") })

@@ -4,12 +4,12 @@ package interop
 
 const (
 	filesAlone    = "a library for single files"
-	putSendsAll   = "its recursive put sends all, deletes nothing"
-	renameIsPlain = "sends SSH_FXP_RENAME alone, which never replaces a file"
+	putSendsAll   = "its recursive put sends everything and deletes nothing"
+	renameIsPlain = "sends only SSH_FXP_RENAME, which never replaces a file"
 	noStatvfs     = "has no statvfs@openssh.com"
 )
 
-// phpseclibDriver is PHP's usual library, which has all of SSH itself.
+// phpseclibDriver is PHP's usual library, which implements all of SSH itself.
 func phpseclibDriver() *driver {
 	l := library{[]string{"php"}, "phpseclib_client.php"}
 	d := l.driver("phpseclib")
@@ -39,8 +39,8 @@ func netSFTPDriver() *driver {
 	return d
 }
 
-// foreignDriver is Perl's library, which has SFTP, and takes OpenSSH's client for SSH. It waits for the words in which
-// that asks for a password.
+// foreignDriver is Perl's library, which implements SFTP, and uses OpenSSH's client for SSH. It waits for the client's password
+// prompt.
 func foreignDriver() *driver {
 	l := library{[]string{"perl"}, "foreign_client.pl"}
 	d := l.driver("Net::SFTP::Foreign")

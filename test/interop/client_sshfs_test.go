@@ -52,7 +52,7 @@ func sshfsDriver() *driver {
 	}
 }
 
-// mount mounts the home while something is done with it. sshfs returns when it has mounted.
+// mount mounts the home while a function runs. sshfs returns when it has mounted.
 func mount(a *account, do func(mnt string) error) (err error) {
 	mnt, err := os.MkdirTemp("", "interop-mount")
 	if err != nil {
@@ -109,7 +109,7 @@ func mountedCommand(command ...string) copier {
 	})
 }
 
-// continueFile copies what the shorter of two files does not have.
+// continueFile copies what the shorter of two files lacks.
 func continueFile(from, to string) error {
 	st, err := os.Stat(to)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
@@ -27,8 +28,8 @@ const (
 	hostRSA     = "RSA"
 )
 
-// withPolicy is a configuration with a policy, within the bounds that it may need, and with
-// host keys of the given kinds.
+// withPolicy returns a configuration with a policy, with the restrictions that it requires, and with host keys of the given
+// kinds.
 func withPolicy(t *testing.T, policy string, hostKeys ...string) *configtest.Dir {
 	t.Helper()
 	dir := configtest.New(t)
@@ -59,8 +60,7 @@ func withPolicy(t *testing.T, policy string, hostKeys ...string) *configtest.Dir
 	return dir
 }
 
-// TestServerSigAlgs: OpenSSH receives the list of the golden file, and under each policy
-// logs in and transfers.
+// TestServerSigAlgs: OpenSSH receives the list in the golden file, and logs in and transfers files under each policy.
 func TestServerSigAlgs(t *testing.T) {
 	key, pem := configtest.Key(t)
 	for _, p := range cryptopolicy.All() {
@@ -83,8 +83,7 @@ func TestServerSigAlgs(t *testing.T) {
 	}
 }
 
-// TestOldOpenSSH: what a client of the years before 2014 is left with works under
-// Legacy2026 only.
+// TestOldOpenSSH: the algorithms of clients from before 2014 work under Legacy2026 only.
 func TestOldOpenSSH(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -120,8 +119,7 @@ func TestOldOpenSSH(t *testing.T) {
 	}
 }
 
-// TestClientRekeys: a client may ask for new keys whenever it likes, within transfers in
-// both directions.
+// TestClientRekeys: a client may request new keys whenever it likes, including during transfers in both directions.
 func TestClientRekeys(t *testing.T) {
 	key, pem := configtest.Key(t)
 	for _, p := range cryptopolicy.All() {
@@ -133,8 +131,8 @@ func TestClientRekeys(t *testing.T) {
 			_, _ = rand.Read(data) // never fails since Go 1.24
 			sent, received := filepath.Join(t.TempDir(), "sent"), filepath.Join(t.TempDir(), "received")
 			write(t, sent, string(data))
-			// With 512K and AES, OpenSSH exchanges keys for each packet: it compares the bytes of the
-			// next one with blocks of 16 bytes. The daemon allows one exchange a second.
+			// With 512K and AES, OpenSSH exchanges keys for each packet, because it compares the bytes of the next packet with blocks
+			// of 16 bytes. The daemon allows one exchange a second.
 			r := o.run(t, "sftp", "ada", "", "put "+sent+" big\nget big "+received+"\n",
 				append(o.identity(t, pem), "-b", "-", "-v", "-o", "RekeyLimit=2M"))
 			r.ok(t)
@@ -148,11 +146,10 @@ func TestClientRekeys(t *testing.T) {
 	}
 }
 
-// jsch is a client with the lists of JSch 0.1.54's SSH_MSG_KEXINIT, in its order; what
-// golang.org/x/crypto/ssh does not have is left out.
+// jsch is a client with the algorithm lists of JSch 0.1.54's SSH_MSG_KEXINIT, in its order, without those that
+// golang.org/x/crypto/ssh does not support.
 //
-// It has gex-sha256 and no Ed25519: so it is the host key that decides whether it connects
-// to a policy without SHA-1.
+// It supports gex-sha256 but not Ed25519, so the host key decides whether it can connect under a policy without SHA-1.
 func jsch(user string, key ssh.Signer) *ssh.ClientConfig {
 	old, err := ssh.NewSignerWithAlgorithms(key.(ssh.AlgorithmSigner), []string{ssh.KeyAlgoRSA})
 	if err != nil {
@@ -176,8 +173,8 @@ func jsch(user string, key ssh.Signer) *ssh.ClientConfig {
 	return c
 }
 
-// TestJSch: the SSH client in much Java software, in the last release of its first author,
-// by its algorithms: it signs with SHA-1 alone.
+// TestJSch: the SSH client of much Java software, in the last release by its original author, by its algorithms: it signs with
+// SHA-1 only.
 func TestJSch(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -224,8 +221,8 @@ func TestJSch(t *testing.T) {
 	}
 }
 
-// TestInsecurePeersGetTheBest: under Legacy2026 a client that can do better does, for it is
-// the client's order that counts and OpenSSH's begins with the best.
+// TestInsecurePeersGetTheBest: under Legacy2026 a client that supports better algorithms uses them, because the client's order
+// counts and OpenSSH's begins with the best ones.
 func TestInsecurePeersGetTheBest(t *testing.T) {
 	key, pem := configtest.Key(t)
 	dir := withPolicy(t, cryptopolicy.Legacy2026, hostEd25519, hostRSA)
@@ -243,4 +240,63 @@ func TestInsecurePeersGetTheBest(t *testing.T) {
 	if host, _, err := net.SplitHostPort(o.daemon.Addr); err != nil || host != "127.0.0.1" {
 		t.Errorf("%s is not in the list of networks", o.daemon.Addr)
 	}
+}
+
+// TestOldScanner: a client that knows only ssh-rsa host keys logs in as soon as the RSA key is announced, under Legacy2026 only. Those
+// that know the Ed25519 key do not notice: neither OpenSSH, nor a client that prefers RSA.
+func TestOldScanner(t *testing.T) {
+	key, pem := configtest.Key(t)
+	for _, tc := range []struct {
+		name, policy, state string
+		ok                  bool
+	}{
+		{"both keys from the start", cryptopolicy.Legacy2026, config.HostKeyActive, true},
+		{"a key that is advertised", cryptopolicy.Legacy2026, config.HostKeyAdvertised, true},
+		{"a key that some pods lack", cryptopolicy.Legacy2026, config.HostKeyStaged, false},
+		{"without SHA-1", cryptopolicy.Modern2026, config.HostKeyActive, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := withPolicy(t, tc.policy, hostEd25519, hostRSA)
+			dir.Listener.HostKeys = []config.HostKey{{State: config.HostKeyActive}, {State: tc.state}}
+			dir.AddUser("ada", "", key.PublicKey())
+			o := newOpenSSH(t, dir) // which knows the Ed25519 key
+			host := mustParse(t, dir.HostKeys[1])
+			scanner := &openSSH{daemon: o.daemon, keys: o.keys, known: o.known + "-scanner"}
+			write(t, scanner.known, knownHost(o.daemon.Addr, host.PublicKey()))
+			r := scanner.run(t, "sftp", "ada", "", "ls\n", append(o.identity(t, pem), "-b", "-",
+				"-o", "HostKeyAlgorithms=ssh-rsa", "-o", "KexAlgorithms=+diffie-hellman-group14-sha1"))
+			if (r.err == nil) != tc.ok || !tc.ok && !strings.Contains(r.stderr, "no matching host key type") {
+				t.Errorf("%v: %s", r.err, r.stderr)
+			}
+			if tc.ok {
+				if login := o.daemon.WaitAudit(t, "login", 1); login["host_key_algorithm"] != "ssh-rsa" {
+					t.Errorf("host key algorithm %v", login["host_key_algorithm"])
+				}
+			}
+			o.run(t, "sftp", "ada", "", "ls\n", append(o.identity(t, pem), "-b", "-")).ok(t)
+			if tc.state == config.HostKeyActive {
+				return
+			}
+			// As Go's and other libraries, which do not look for what they know before they choose.
+			prefersRSA := &ssh.ClientConfig{
+				User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(mustParse(t, pem))},
+				HostKeyAlgorithms: []string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSA, ssh.KeyAlgoED25519},
+				HostKeyCallback:   ssh.FixedHostKey(mustParse(t, dir.HostKeys[0]).PublicKey()),
+			}
+			c, err := ssh.Dial("tcp", o.daemon.Addr, prefersRSA)
+			if err != nil {
+				t.Fatalf("a client that knows the Ed25519 key and prefers RSA: %v", err)
+			}
+			c.Close()
+		})
+	}
+}
+
+func mustParse(t *testing.T, file []byte) ssh.Signer {
+	t.Helper()
+	s, err := ssh.ParsePrivateKey(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

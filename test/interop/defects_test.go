@@ -10,31 +10,31 @@ import (
 	"testing"
 )
 
-// defect is a fault of a client that a row of the table meets: what the client says or exits with is wrong, although
-// the effect on the server is right. A row judges the effect first (client.judge), so a defect excuses words and exit
-// codes only, and only those of the versions that have it.
+// defect is a client's bug that a row of the table encounters: the client's output or exit code is wrong, although the effect
+// on the server is right. A row checks the effect first (client.judge), so a defect excuses only output and exit codes, and
+// only those of the versions that have it.
 type defect struct {
 	client, row string
-	// pkg is the Debian package with the fault, first the version that brought it, and fixed the one without it, or "" if
+	// pkg is the Debian package with the bug, first the version that introduced it, and fixed the first one without it, or "" if
 	// there is none yet.
 	pkg, first, fixed string
 	// what is for the documentation.
 	what string
-	// shows reports whether what the client said is this fault.
+	// shows reports whether the client's output is this bug.
 	shows func(said error) bool
-	// provoke does the least that shows the fault against OpenSSH's server, and returns what the client said. It fails the
-	// test if the effect is wrong there. A fault that OpenSSH's server does not show is ours until proven otherwise.
+	// provoke does the minimum that shows the bug against OpenSSH's server, and returns the client's output. It fails the test if
+	// the effect there is wrong. A bug that OpenSSH's server does not show counts as ours until proven otherwise.
 	provoke func(t *testing.T, a *account) error
 	// serverOptions are lines of sshd_config that provoke needs.
 	serverOptions []sshdOptions
-	// seen is true after a row has met it.
+	// seen is true after a row has encountered it.
 	seen bool
 }
 
-// errSilent is what a client says that exits with 0 where it should not.
+// errSilent stands for a client that exits with 0 where it should not.
 var errSilent = errors.New("the client reports no error")
 
-// defects are all that are known. docs/interop.md has them.
+// defects lists all known ones. docs/interop.md has the same list.
 var defects = []defect{
 	{
 		client: "curl", row: curlDirectoriesRow, pkg: "libssh2-1", first: "1.10.0-3+deb12u1",
@@ -79,7 +79,7 @@ var defects = []defect{
 	},
 }
 
-// said returns a symptom: an error that has all these words.
+// said returns a symptom: an error whose text contains all these words.
 func said(words ...string) func(error) bool {
 	return func(err error) bool {
 		for _, w := range words {
@@ -96,7 +96,7 @@ func (d *defect) hasIt(version string) bool {
 	return version != "" && !older(version, d.first) && (d.fixed == "" || older(version, d.fixed))
 }
 
-// versions is what the documentation has of them.
+// versions is the text for the documentation.
 func (d *defect) versions() string {
 	if d.fixed == "" {
 		return "from " + d.first
@@ -109,8 +109,8 @@ func older(a, b string) bool {
 	return exec.Command("dpkg", "--compare-versions", a, "lt", b).Run() == nil
 }
 
-// packageVersion returns the version of a Debian package that is installed, or that hack/install-packages.sh unpacked. It is
-// "" for one that is neither, and where there is no dpkg: no defect is known of those.
+// packageVersion returns the version of a Debian package that is installed, or that hack/install-packages.sh unpacked. It is ""
+// for any other package, and where there is no dpkg: no defects are known for those.
 func packageVersion(pkg string) string {
 	out, err := exec.Command("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}\n", pkg).Output()
 	for line := range strings.Lines(string(out)) {
@@ -136,11 +136,11 @@ type client struct {
 	row string
 }
 
-// judge checks what a command of the client did, and only then what the client said of it: nil, an error, or errSilent. What the
-// client reports although the effect is right must be a known defect of its version, which OpenSSH's server shows, too.
+// judge first checks the effect of a client's command, and only then the client's report: nil, an error, or errSilent. A wrong
+// report in spite of the right effect must be a known defect of the client's version, which OpenSSH's server shows too.
 func (c *client) judge(t *testing.T, said error, effect func()) {
 	t.Helper()
-	// The effect may end the test.
+	// Checking the effect may end the test.
 	judged := false
 	defer func() {
 		if !judged && said != nil {
@@ -177,7 +177,7 @@ func (c *client) refuses(t *testing.T, said error, effect func()) {
 	c.judge(t, nil, effect)
 }
 
-// confirm shows the defect with OpenSSH's server.
+// confirm reproduces the defect with OpenSSH's server.
 func (d *defect) confirm(t *testing.T) {
 	t.Helper()
 	a := sshdAccount(t, d.serverOptions...)
@@ -187,8 +187,9 @@ func (d *defect) confirm(t *testing.T) {
 	}
 }
 
-// notSeen finds a defect that the row should have met, by the installed version, and did not. In the very version that brought it, the
-// entry is wrong. A later one may have fixed it, which must not fail the tests: then the entry wants its end.
+// notSeen finds a defect that the row should have encountered with the installed version, and did not. In the very version that
+// introduced it, the entry is wrong. A later version may have fixed it, which must not fail the tests: then the entry needs its
+// fixed version.
 func (c *client) notSeen(t *testing.T) {
 	t.Helper()
 	for _, d := range defects {
@@ -206,7 +207,7 @@ func (d *defect) over(t *testing.T) {
 	case version == d.first:
 		t.Errorf("%s %s is listed with a defect that it does not show: %s", d.pkg, version, d.what)
 	default:
-		t.Logf("%s %s does not show this any more, so enter it as fixed: %s", d.pkg, version, d.what)
+		t.Logf("%s %s does not show this anymore, so enter it as fixed: %s", d.pkg, version, d.what)
 	}
 }
 
@@ -245,11 +246,11 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// defectTable is the part of the documentation.
+// defectTable is that part of the documentation.
 func defectTable() string {
 	var b strings.Builder
 	b.WriteString("## Known defects of clients\n\n" +
-		"What is wrong in a client, by Debian package and version. A row checks the effect first, so none of these can hide a\n" +
+		"Defects of clients, by Debian package and version. A row checks the effect first, so none of these can hide a\n" +
 		"fault there; and in each run in which one shows, OpenSSH's server must show it, too.\n\n" +
 		"| Client | Package, versions | Defect |\n|---|---|---|\n")
 	for _, d := range defects {

@@ -1,4 +1,3 @@
-// Package interop runs other people's SFTP clients and test suites against the
-// daemon: over SSH, and over standard input and output with sftpd stdio. A tool that is missing skips its
-// test, but fails it where the environment says CI=true.
+// Package interop runs third-party SFTP clients and test suites against the daemon: over SSH, and over standard input and
+// output with sftpd stdio. If a tool is missing, its test is skipped, or fails if CI=true.
 package interop

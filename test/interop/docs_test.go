@@ -38,8 +38,8 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// clientTable has a row for each behaviour and a column for each client. What a client lacks is a
-// number, below which the reason is.
+// clientTable has a row for each behavior and a column for each client. For something that a client lacks there is a number,
+// with the reason below the table.
 func clientTable() string {
 	var b strings.Builder
 	all := drivers()
@@ -93,7 +93,7 @@ func clientTable() string {
 	return b.String()
 }
 
-// suiteTables list the suites and what cannot pass.
+// suiteTables lists the suites and the tests that cannot pass.
 func suiteTables() string {
 	var b strings.Builder
 	b.WriteString("## Suites of other projects\n\n| Suite | Passes | Cannot pass |\n|---|---|---|\n")

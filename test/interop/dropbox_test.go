@@ -10,8 +10,8 @@ import (
 
 const createOnlyRow = "drop box (CreateOnly): new names are taken, and a second upload of one is refused"
 
-// testCreateOnly puts a name twice: the second time nothing of the first file changes, and the client says that it failed. A name
-// that is new is taken before and after that.
+// testCreateOnly uploads a name twice: the second time the first file stays unchanged, and the client reports an error. A new
+// name is accepted before and after that.
 func testCreateOnly(t *testing.T, c *client) {
 	box := *c.dropBox
 	box.local = t.TempDir()

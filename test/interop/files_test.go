@@ -18,21 +18,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sizes are the lengths of the files of the round trips: around what one request of most clients
-// carries, and long enough to fill every window many times.
+// sizes are the file lengths for the round trips: around the payload of one request of most clients, and long enough to fill
+// every window many times.
 var sizes = []int64{0, 1, 32767, 32768, 32769, 1<<20 + 1, large}
 
 const (
 	large = 300 << 20
-	// medium is instead of large for clients that need ten seconds of CPU for that: interpreters that encrypt, and a virtual
-	// machine that has yet to compile what does. It fills a window of theirs several times, too.
+	// medium replaces large for clients that need ten seconds of CPU for that: interpreters that encrypt, and a virtual machine
+	// before just-in-time compilation. It also fills a window of theirs several times.
 	medium = 32 << 20
 )
 
-// big is some requests long.
+// big is a few requests long.
 const big = "f-1048577"
 
-// fixtures is where the files of all sizes are, made once for all tests. TestMain removes them.
+// fixtures is the directory of the files of all sizes, created once for all tests. TestMain removes it.
 var fixtures struct {
 	sync.Once
 	dir  string
@@ -41,7 +41,7 @@ var fixtures struct {
 	err  error
 }
 
-// bring puts files of some sizes into a directory, as hard links where that is possible.
+// bring places files of certain sizes in a directory, as hard links where that is possible.
 func bring(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	fixtures.Do(makeFixtures)
@@ -65,7 +65,7 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) // as cp does: os.Create wants to read as well
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) // as cp does: os.Create would also open for reading
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func makeFixture(size int64) error {
 		return err
 	}
 	defer f.Close()
-	// Random bytes, so that no two requests of a file carry the same.
+	// Random bytes, so that no two requests for a file carry the same data.
 	data, hash := bufio.NewReaderSize(rand.NewChaCha8([32]byte{byte(size)}), 1<<20), sha256.New()
 	if _, err := io.CopyN(io.MultiWriter(f, hash), data, size); err != nil {
 		return err
@@ -154,7 +154,7 @@ func read(t *testing.T, file string) string {
 // linkTarget is what the link in a tree points to.
 const linkTarget = "with space"
 
-// makeTree makes a directory of files, directories and a link.
+// makeTree creates a directory of files, directories and a link.
 func makeTree(t *testing.T, dir string) {
 	t.Helper()
 	data := make([]byte, 1<<20+1)
@@ -167,8 +167,9 @@ func makeTree(t *testing.T, dir string) {
 	symlinkAfter(t, linkTarget, dir)
 }
 
-// symlinkAfter makes a link that cp copies after its target: cp goes by inode numbers. In version 3 of the protocol, the times of
-// a link can only be set for what it points to, so that cp over sshfs fails when that is not there yet, with OpenSSH's server, too.
+// symlinkAfter creates a link that cp copies after its target, because cp goes by inode numbers. In version 3 of the protocol,
+// setting the times of a link affects its target, so that cp over sshfs fails if the target does not exist yet, with OpenSSH's
+// server too.
 func symlinkAfter(t *testing.T, target, dir string) {
 	t.Helper()
 	inode := func(name string) uint64 {
@@ -232,7 +233,7 @@ func fileSum(t *testing.T, file string) string {
 
 func sum(data string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(data))) }
 
-// sameTrees compares two trees. have may differ from want in what became of the link.
+// sameTrees compares two trees. have may differ from want in the treatment of the link.
 func sameTrees(t *testing.T, have, want string, l links, down bool) {
 	t.Helper()
 	h, w := sums(t, have), sums(t, want)
@@ -264,7 +265,7 @@ func holds(t *testing.T, file, want string) {
 	}
 }
 
-// sameFiles is an error unless two files have the same bytes.
+// sameFiles returns an error unless two files have the same content.
 func sameFiles(have, want string) error {
 	h, err := os.ReadFile(have)
 	if err != nil {

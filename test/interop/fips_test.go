@@ -16,8 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestFIPS runs TestInFIPSMode again with Go's FIPS 140-3 mode, which is chosen when a
-// process starts.
+// TestFIPS runs TestInFIPSMode again in Go's FIPS 140-3 mode, which is selected when a process starts.
 func TestFIPS(t *testing.T) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -31,9 +30,9 @@ func TestFIPS(t *testing.T) {
 	}
 }
 
-// TestInFIPSMode: in FIPS mode x/crypto drops nothing of what Fips2026 offers, and logins
-// by key and by password work. (Passwords are verified with argon2id all the same, which
-// FIPS 140 does not have: the mode does not know of it, for it is outside of Go's module.)
+// TestInFIPSMode: in FIPS mode, x/crypto supports everything that Fips2026 offers, and logins by key and by password work.
+// (Passwords are still verified with argon2id, which FIPS 140 does not include: the mode does not affect it, because it is
+// outside of Go's module.)
 func TestInFIPSMode(t *testing.T) {
 	if !fips140.Enabled() {
 		return // TestFIPS runs it

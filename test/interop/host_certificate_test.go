@@ -15,16 +15,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// hostCertificate has the CA certify a host key in a file, as ssh-keygen does.
+// hostCertificate has the CA certify the host key in a file, using ssh-keygen.
 func (a authority) hostCertificate(t *testing.T, keyFile string, options ...string) string {
 	t.Helper()
 	run(t, exec.Command(tool(t, "ssh-keygen"), slices.Concat([]string{"-q", "-s", a.file, "-h", "-I", "host"}, options, []string{keyFile + ".pub"})...))
 	return strings.TrimSpace(read(t, keyFile+"-cert.pub"))
 }
 
-// TestHostCertificates: OpenSSH's client with @cert-authority in its known_hosts, and
-// certificates that ssh-keygen made. One that is not for the host or not for now does not keep
-// a client out that knows the plain key.
+// TestHostCertificates: OpenSSH's client with @cert-authority in its known_hosts, and certificates created by ssh-keygen. One
+// that is for another host or not valid now does not keep out a client that knows the plain key.
 func TestHostCertificates(t *testing.T) {
 	key, id := configtest.Key(t)
 	ca, other := newAuthority(t, "ed25519"), newAuthority(t, "ecdsa")
@@ -36,7 +35,7 @@ func TestHostCertificates(t *testing.T) {
 		ca      authority
 		keyType string
 		options []string
-		// trusted logs a client in that knows the CA alone.
+		// trusted logs in a client that knows only the CA.
 		trusted bool
 		offered bool
 	}{
@@ -80,9 +79,8 @@ func TestHostCertificates(t *testing.T) {
 	}
 }
 
-// TestGoClientsAndHostCertificates: what the documentation warns of. A client that is made with
-// golang.org/x/crypto/ssh prefers certificates and does not fall back to the plain key, unless
-// it says which algorithms it wants, as it does that knows a key.
+// TestGoClientsAndHostCertificates: what the documentation warns about. A client based on golang.org/x/crypto/ssh prefers
+// certificates and does not fall back to the plain key, unless it specifies its algorithms, as one that knows a key does.
 func TestGoClientsAndHostCertificates(t *testing.T) {
 	key, _ := configtest.Key(t)
 	ca, _ := configtest.Key(t)
@@ -110,7 +108,7 @@ func TestGoClientsAndHostCertificates(t *testing.T) {
 // hostCertificateRow is for the table of defects.
 const hostCertificateRow = "log in where the host key has a certificate, knowing the plain key"
 
-// certifiedHost has sshd show a certificate of its host key, of a CA that no client knows.
+// certifiedHost has sshd present a certificate of its host key, from a CA that no client knows.
 func certifiedHost(t *testing.T, files string) string {
 	t.Helper()
 	host, ca := parse(t, []byte(read(t, filepath.Join(files, "host_key")))).PublicKey(), newAuthority(t, "ed25519")
@@ -119,9 +117,9 @@ func certifiedHost(t *testing.T, files string) string {
 	return "HostCertificate " + filepath.Join(files, "host-cert.pub") + "\n"
 }
 
-// TestClientsMeetHostCertificates: the clients of the table know an endpoint's plain key, and
-// not the CA of its certificate. All but those with a defect, which the documentation warns of,
-// continue with the plain key; and those do with the CA.
+// TestClientsMeetHostCertificates: the clients of the table know an endpoint's plain key, but not the CA of its certificate.
+// All except those with a defect, which the documentation warns about, continue with the plain key; those continue if they know
+// the CA.
 func TestClientsMeetHostCertificates(t *testing.T) {
 	for _, d := range drivers() {
 		t.Run(d.name, func(t *testing.T) {

@@ -15,11 +15,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// lasting is a session that is long enough for a client to learn host keys in it: OpenSSH's
-// asks for a proof when the session begins, and does not wait for it at the end.
+// lasting is a session that is long enough for a client to learn host keys: OpenSSH's client requests a proof when the session
+// begins, and does not wait for it at the end.
 const lasting = "pwd\n!sleep 1\npwd\n"
 
-// knows are the keys that a client's known_hosts has, in order of their bytes.
+// knows returns the keys in a client's known_hosts, ordered by their bytes.
 func (o *openSSH) knows(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile(o.known)
@@ -41,7 +41,7 @@ func (o *openSSH) knows(t *testing.T) []string {
 	return keys
 }
 
-// hostKeyFile makes a host key and returns its private half.
+// hostKeyFile makes a host key and returns its private key.
 func hostKeyFile(t *testing.T, keyType string) (ssh.PublicKey, []byte) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "host")
@@ -53,11 +53,10 @@ func hostKeyFile(t *testing.T, keyType string) (ssh.PublicKey, []byte) {
 	return key, data
 }
 
-// TestHostKeyRotation: a client with UpdateHostKeys=yes and StrictHostKeyChecking=yes goes
-// through whole rotations, and back in the middle, and logs in at each step: in batch mode, so
-// that a question would be a failure. It knows the new key from when it is announced, and
-// forgets the old one when that is gone. Another client that was never there in between is
-// refused, which is what all would be without an announcement.
+// TestHostKeyRotation: a client with UpdateHostKeys=yes and StrictHostKeyChecking=yes goes through complete rotations,
+// including one that is reverted halfway, and logs in at each step, in batch mode, so that a question would be a failure. It
+// knows the new key once it is announced, and forgets the old one when that is gone. Another client that did not connect in
+// between is refused, which would happen to all clients without an announcement.
 func TestHostKeyRotation(t *testing.T) {
 	for _, types := range [][2]string{{"ed25519", "ed25519"}, {"ecdsa", "ecdsa"}, {"rsa", "rsa"}, {"rsa", "ed25519"}} {
 		t.Run(types[0]+" to "+types[1], func(t *testing.T) {
@@ -96,7 +95,7 @@ func rotate(t *testing.T, from, to string) {
 	identity := append(o.identity(t, id), "-o", "UpdateHostKeys=yes", "-v", "-b", "-")
 	stays := o.daemon.MustDial(t, "ada", ssh.PublicKeys(key))
 
-	// login logs in, with a key exchange that a key signs, and then knows keys.
+	// login logs in with a key exchange that a certain key signs, and expects certain keys to be known afterwards.
 	login := func(step string, signs ssh.PublicKey, known ...ssh.PublicKey) {
 		t.Helper()
 		algorithms := algorithmsOf(from)
@@ -108,7 +107,7 @@ func rotate(t *testing.T, from, to string) {
 			want = append(want, configtest.Line(k))
 		}
 		slices.Sort(want)
-		// On a busy machine a session may end before the proof has come.
+		// On a busy machine a session may end before the proof has arrived.
 		for try := 1; ; try++ {
 			r := o.run(t, "sftp", "ada", "", lasting, append(slices.Clone(identity), "-o", "HostKeyAlgorithms=^"+algorithms))
 			r.ok(t)
@@ -175,7 +174,7 @@ func rotate(t *testing.T, from, to string) {
 	}
 }
 
-// algorithmsOf are the names with which a type of key signs.
+// algorithmsOf returns the algorithms with which a type of key signs.
 func algorithmsOf(keyType string) string {
 	return map[string]string{"ed25519": "ssh-ed25519", "ecdsa": "ecdsa-sha2-nistp256", "rsa": "rsa-sha2-512,rsa-sha2-256"}[keyType]
 }

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// regressDir finds OpenSSH's own tests: those of the Debian package openssh-tests, or
-// those that hack/install-packages.sh took out of it.
+// regressDir finds OpenSSH's own tests: those of the Debian package openssh-tests, or those that hack/install-packages.sh
+// extracted from it.
 func regressDir(t *testing.T) string {
 	t.Helper()
 	const packaged = "usr/lib/openssh/regress"
@@ -28,8 +28,8 @@ func regressDir(t *testing.T) string {
 	return ""
 }
 
-// openSSHScripts are run, openSSHScriptsNotRun are not, and why. OpenSSH 10 has sftp-resume, too,
-// which needs its client; resuming is a row of the table of clients.
+// openSSHScripts are run; openSSHScriptsNotRun are not, for the given reasons. OpenSSH 10 also has sftp-resume, which needs its
+// client; resuming is a row of the table of clients.
 var (
 	openSSHScripts       = []string{"sftp", "sftp-cmds", "sftp-badcmds", "sftp-batch", "sftp-glob", "sftp-perm"}
 	openSSHScriptsNotRun = map[string]string{
@@ -54,9 +54,8 @@ func testScriptsComplete(t *testing.T, regress string) {
 	}
 }
 
-// TestOpenSSHRegress runs OpenSSH's regression scripts for its sftp client and
-// server with our server. They need no SSH: sftp -D starts the server itself.
-// sftp-perm tests the lists of permitted requests and the read-only mode.
+// TestOpenSSHRegress runs OpenSSH's regression scripts for its sftp client and server with our server. They do not need SSH,
+// because sftp -D starts the server itself. sftp-perm tests the lists of permitted requests and the read-only mode.
 func TestOpenSSHRegress(t *testing.T) {
 	sftp := tool(t, "sftp")
 	tool(t, "ssh-keygen")
@@ -68,7 +67,7 @@ func TestOpenSSHRegress(t *testing.T) {
 			t.Run(script+"/"+resolver, func(t *testing.T) {
 				dir := t.TempDir()
 				run(t, exec.Command("cp", "-r", regress+"/.", dir))
-				// The scripts take the server as one word.
+				// The scripts accept the server as a single word.
 				wrapper := filepath.Join(dir, "server")
 				text := "#!/bin/sh\nexec " + server + " stdio --resolver " + resolver + ` "$@"` + "\n"
 				if err := os.WriteFile(wrapper, []byte(text), 0o755); err != nil {
@@ -79,8 +78,8 @@ func TestOpenSSHRegress(t *testing.T) {
 				cmd.Env = append(os.Environ(),
 					"TEST_SHELL=sh", "BUILDDIR="+dir, "OBJ="+dir, "USER="+currentUser(),
 					"TEST_SSH_SFTP="+sftp, "TEST_SSH_SFTPSERVER="+wrapper,
-					// The frame of the scripts checks a configuration of sshd that
-					// these never use, and asks for a directory that sshd needs.
+					// The scripts' framework checks a configuration of sshd that they never use, and requires a directory that sshd
+					// needs.
 					"TEST_SSH_SSHD=/bin/true", "TEST_SSH_UNSAFE_PERMISSIONS=1",
 				)
 				out := run(t, cmd)
@@ -99,8 +98,8 @@ func currentUser() string {
 	return os.Getenv("USER")
 }
 
-// TestOpenSSHCopy copies a file on the server (copy-data), and up and down with
-// the client's default sizes, which follow limits@openssh.com.
+// TestOpenSSHCopy copies a file on the server (copy-data), and uploads and downloads it with the client's default sizes, which
+// follow limits@openssh.com.
 func TestOpenSSHCopy(t *testing.T) {
 	sftp := tool(t, "sftp")
 	root, local := t.TempDir(), t.TempDir()

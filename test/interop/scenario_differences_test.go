@@ -8,36 +8,36 @@ import (
 	"strings"
 )
 
-// normalisation removes from the output of some commands what cannot be equal.
+// normalization removes what cannot be equal from the output of some commands.
 type normalisation struct {
 	what, reason string
 	of           *regexp.Regexp // commands
 	to           func(output string) string
-	used         bool // in a run; one that is not is to be deleted
+	used         bool // during a run; one that was not used should be deleted
 }
 
 var normalisations = []normalisation{
 	{
-		what:   "times of files that are made in the run",
+		what:   "times of files that are created in the run",
 		reason: "the runs are at different times. Times that were set are compared",
 		of:     regexp.MustCompile(`^-?ls `),
 		to:     replace(`[A-Z][a-z]{2} [ 0-9]\d \d\d:\d\d `, "Mmm dd hh:mm "),
 	},
 	{
 		what:   "the name of root in listings",
-		reason: "ids have no names here, users-groups-by-id answers with numbers alone. OpenSSH's server has no names of others in its chroot either",
+		reason: "ids have no names here, users-groups-by-id answers with numbers only. OpenSSH's server has no names of others in its chroot either",
 		of:     regexp.MustCompile(`^-?ls `),
 		to:     replace(` root {5}root {4}`, " 0        0       "),
 	},
 	{
 		what:   "the figures of `df`",
-		reason: "other programs use the file system, too. That there are figures is compared",
+		reason: "other programs use the file system, too. The test only checks that there are figures",
 		of:     regexp.MustCompile(`^-?df\b`),
 		to:     replace(` *[0-9.]+[BKMGTPE%]*`, " N"),
 	},
 	{
 		what:   "the order of lines where the client walks through directories (`get -R`, `put -R`, `ls */*`)",
-		reason: "it is that of the directories on the disk",
+		reason: "it is the order of the directory entries on the disk",
 		of:     regexp.MustCompile(`^-?((get|put) -R|ls .*\*/)`),
 		to: func(output string) string {
 			lines := strings.SplitAfter(output, "\n")
@@ -52,16 +52,16 @@ func replace(pattern, with string) func(string) string {
 	return func(s string) string { return re.ReplaceAllString(s, with) }
 }
 
-// difference is what OpenSSH's server makes of a command or file, what the daemon makes of it, and why.
+// difference is what OpenSSH's server does with a command or file, what the daemon does, and why.
 type difference struct{ openSSH, ours, reason string }
 
 const (
 	specialBits = "the daemon masks the special bits, so that nothing on a volume runs with other rights"
 	homeIsFixed = "the home is a mount point, and the answer says that those cannot be changed; to OpenSSH's server it is a directory in use"
-	ownNames    = "names that begin so are the daemon's own, for uploads that are not published yet"
+	ownNames    = "the daemon reserves names with this prefix for uploads that are not published yet"
 )
 
-// differences are all that there may be. A key is a command as the client echoes it, or a file.
+// differences lists all accepted ones. A key is a command as the client echoes it, or a file.
 var differences = map[string]difference{
 	"sftp> ls -l r2": {
 		"-rwsr-xr-x    ? 12345    12345           4 Mmm dd hh:mm r2\n",
@@ -71,7 +71,7 @@ var differences = map[string]difference{
 	"tree/new": {"dtrwxrwx--- 12345:12345", "drwxrwx--- 12345:12345", specialBits},
 	"sftp> -chmod 755 /": {
 		"remote setstat \"/\": Permission denied\n", "",
-		"the home, which is root's in this tree, keeps its mode here whoever owns it. To ask for the one that it has is no error, to ask for another is one on both",
+		"the home, which is root's in this tree, keeps its mode here whoever owns it. Requesting the current mode succeeds; requesting another fails on both",
 	},
 	"sftp> -rename / r6": {
 		"remote rename \"/\" to \"/tree/r6\": Failure\n", "remote rename \"/\" to \"/tree/r6\": Permission denied\n", homeIsFixed,
@@ -86,7 +86,7 @@ var differences = map[string]difference{
 	},
 }
 
-// scenarioTables list what is not compared, and what differs.
+// scenarioTables lists what is not compared, and what differs.
 func scenarioTables() string {
 	var b strings.Builder
 	b.WriteString("## The same scenario against OpenSSH's server\n\n" +
@@ -110,7 +110,7 @@ func scenarioTables() string {
 	return b.String()
 }
 
-// codeLines shows lines in a cell of a table.
+// codeLines formats lines for a table cell.
 func codeLines(text, nothing string) string {
 	if text == "" {
 		return nothing

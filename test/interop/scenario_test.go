@@ -21,19 +21,19 @@ import (
 
 const scenarioFile = "testdata/scenario.batch"
 
-// step is a command of the scenario, and all that the client printed about it.
+// step is a command of the scenario, and everything the client printed for it.
 type step struct{ command, output string }
 
-// scenarioRun is what a run of the scenario leaves.
+// scenarioRun is the result of a run of the scenario.
 type scenarioRun struct {
 	steps          []step
 	exit           int
 	server, client map[string]string // inventories
 }
 
-// TestScenario runs OpenSSH's sftp with one batch of commands against OpenSSH's server and the daemon,
-// each with the same files, and compares what the client prints and what files there are afterwards.
-// Both serve as the same unprivileged Unix user, under the same umask.
+// TestScenario runs OpenSSH's sftp with one batch of commands against OpenSSH's server and the daemon, each with the same
+// files, and compares the client's output and the resulting files. Both servers run as the same unprivileged Unix user, under
+// the same umask.
 func TestScenario(t *testing.T) {
 	tool(t, "sftp")
 	sshdPath(t)
@@ -49,7 +49,7 @@ func TestScenario(t *testing.T) {
 	if len(theirs.steps) != len(ours.steps) {
 		t.Fatal("there is nothing to compare: -run chooses one of the servers")
 	}
-	// All commands have run, and a failing one does not end the batch: what the exit code is otherwise is the client's.
+	// All commands have run, and a failing one does not end the batch; otherwise, the exit code is up to the client.
 	if ours.exit != theirs.exit {
 		t.Errorf("the client exits with %d, and with %d after the same with OpenSSH's server", ours.exit, theirs.exit)
 	}
@@ -82,8 +82,8 @@ func TestScenario(t *testing.T) {
 	t.Logf("%d commands, %d and %d files; %d differences", len(ours.steps), len(ours.server), len(ours.client), len(found))
 }
 
-// note adds a difference, if there is one: the lines that one of both has alone, or everything if it
-// is their order that differs. A command that is repeated has one entry for all its runs.
+// note adds a difference, if there is one: the lines that only one of the two has, or everything if only the order differs. A
+// command that is repeated has one entry for all its runs.
 func note(found map[string]difference, where, theirs, ours string) {
 	if theirs == ours {
 		return
@@ -96,7 +96,7 @@ func note(found map[string]difference, where, theirs, ours string) {
 	found[where] = difference{openSSH: d.openSSH + onlyTheirs, ours: d.ours + onlyOurs}
 }
 
-// without takes the lines of b out of a, each once.
+// without removes the lines of b from a, each once.
 func without(a, b string) string {
 	others := map[string]int{}
 	for line := range strings.Lines(b) {
@@ -125,12 +125,12 @@ func compareInventories(found map[string]difference, prefix string, theirs, ours
 // startServer serves a tree to the user ada, who has the key.
 type startServer func(t *testing.T, tree string, key ssh.PublicKey) (addr string, hostKey ssh.PublicKey)
 
-// plantedAccount plants the trees, starts a server, and returns how to log in.
+// plantedAccount creates the trees, starts a server, and returns how to log in.
 func plantedAccount(t *testing.T, today time.Time, start startServer) *account {
 	t.Helper()
 	volume := t.TempDir()
 	for _, dir := range []string{filepath.Dir(volume), volume} {
-		must(t, os.Chmod(dir, 0o755)) // the tenant comes through
+		must(t, os.Chmod(dir, 0o755)) // the tenant needs to pass through
 	}
 	tree, local := filepath.Join(volume, "ada"), filepath.Join(t.TempDir(), "client")
 	for _, dir := range []string{tree, local} {
@@ -150,7 +150,7 @@ func plantedAccount(t *testing.T, today time.Time, start startServer) *account {
 	return a
 }
 
-// sshdAccount is one on OpenSSH's server, with the tree of the scenario.
+// sshdAccount returns an account on OpenSSH's server, with the tree of the scenario.
 func sshdAccount(t *testing.T, options ...sshdOptions) *account {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -162,8 +162,8 @@ func sshdAccount(t *testing.T, options ...sshdOptions) *account {
 	})
 }
 
-// runScenario plants the trees, starts a server, and runs the client in a directory of its own. No
-// command of the scenario makes it print where that is.
+// runScenario creates the trees, starts a server, and runs the client in its own directory. No command of the scenario prints
+// the path of that directory.
 func runScenario(t *testing.T, name string, today time.Time, start startServer) (r scenarioRun) {
 	t.Helper()
 	ok := t.Run(name, func(t *testing.T) {
@@ -182,8 +182,8 @@ func runScenario(t *testing.T, name string, today time.Time, start startServer) 
 	return r
 }
 
-// sftpScenario runs the batch. Both outputs of the client are one, so that errors are where they
-// occur: it writes whole lines to both.
+// sftpScenario runs the batch. Both outputs of the client are combined, so that errors appear where they occur: it writes whole
+// lines to both.
 func (a *account) sftpScenario(t *testing.T) (printed string, exit int) {
 	t.Helper()
 	batch, err := filepath.Abs(scenarioFile)
@@ -204,9 +204,9 @@ func (a *account) sftpScenario(t *testing.T) (printed string, exit int) {
 	return out.String(), cmd.ProcessState.ExitCode()
 }
 
-// normalised splits what the client printed into steps, without what differs from run to run.
+// normalized splits the client's output into steps, without what differs from run to run.
 func normalised(printed string) (steps []step) {
-	// The client ends its errors with a carriage return, too.
+	// The client also ends its errors with a carriage return.
 	for line := range strings.Lines(strings.ReplaceAll(printed, "\r\n", "\n")) {
 		if command, ok := strings.CutPrefix(line, "sftp> "); ok {
 			steps = append(steps, step{command: strings.TrimSuffix(command, "\n")})

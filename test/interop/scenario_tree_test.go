@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// entry is a file of a tree in the making. A name that ends in a slash is a directory.
+// entry is a file of a tree to be created. A name that ends in a slash is a directory.
 type entry struct {
 	name, data string
 	mode       fs.FileMode
 	days       int    // its age; 0 is new
 	link       string // the target, of a symbolic link
-	root       bool   // is root's, not the tenant's
+	root       bool   // belongs to root, not to the tenant
 }
 
-// serverTree is what the server has when the scenario begins. The root is root's, as sshd wants it.
+// serverTree is the server's content when the scenario begins. The root directory belongs to root, as sshd requires.
 var serverTree = []entry{
 	{name: "tree/", mode: 0o755},
 	{name: "tree/file", data: "0123456789", mode: 0o644},
@@ -72,7 +72,7 @@ var serverTree = []entry{
 	{name: "foreign/private", data: "private\n", mode: 0o600, root: true},
 }
 
-// clientTree is what the client has, in its working directory.
+// clientTree is the content of the client's working directory.
 var clientTree = []entry{
 	{name: "up/one", data: "one\n", mode: 0o644},
 	{name: "up/empty", mode: 0o644},
@@ -96,7 +96,7 @@ var clientTree = []entry{
 	{name: "down/begun", data: "other", mode: 0o644},
 }
 
-// pattern is n bytes that do not repeat in the size of a request.
+// pattern returns n bytes that do not repeat at the size of a request.
 func pattern(n int) string {
 	var b strings.Builder
 	for i := 0; b.Len() < n; i++ {
@@ -105,7 +105,7 @@ func pattern(n int) string {
 	return b.String()[:n]
 }
 
-// plant makes a tree in an empty directory. Ages count from a day that both servers have in common.
+// plant creates a tree in an empty directory. Ages count from a day that both servers have in common.
 func plant(t *testing.T, root string, today time.Time, entries []entry) {
 	t.Helper()
 	must := func(err error) {
@@ -128,8 +128,7 @@ func plant(t *testing.T, root string, today time.Time, entries []entry) {
 			must(os.WriteFile(file, []byte(e.data), 0o600))
 		}
 	}
-	// Owners, modes and times come last, the deepest first, since all that is made in a directory
-	// changes its time.
+	// Owners, modes and times are set last, the deepest first, because creating something in a directory changes its time.
 	must(filepath.WalkDir(root, func(file string, _ fs.DirEntry, err error) error {
 		if err != nil || file == root {
 			return err
@@ -152,8 +151,8 @@ func plant(t *testing.T, root string, today time.Time, entries []entry) {
 	}
 }
 
-// inventory describes each file of a tree in a line: type and mode, owner, links, size, time if it is
-// older than since, and what is in it.
+// inventory describes each file of a tree in a line: type and mode, owner, links, size, time if it is older than since, and
+// content.
 func inventory(t *testing.T, root string, since time.Time) map[string]string {
 	t.Helper()
 	found := map[string]string{}

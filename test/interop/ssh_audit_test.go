@@ -17,11 +17,10 @@ import (
 // auditLine is a finding of ssh-audit in batch mode.
 var auditLine = regexp.MustCompile(`^\((kex|key|enc|mac|aut|sec|cve|gen|fin)\) .*\[(warn|fail)\]`)
 
-// TestSSHAudit: what ssh-audit says of each policy is what docs/crypto-policies.md explains,
-// line by line. Nothing is missing there, and nothing is explained that is not said. The
-// default and Strict2026 have no [fail].
+// TestSSHAudit: docs/crypto-policies.md explains ssh-audit's findings for each policy, line by line. No finding is missing
+// there, and nothing is explained that is not a finding. The default and Strict2026 have no [fail].
 //
-// The words are those of ssh-audit 2.5, the one in Debian 12.
+// The wording is that of ssh-audit 2.5, the version in Debian 12.
 func TestSSHAudit(t *testing.T) {
 	tool(t, "ssh-audit")
 	columns := explanations(t)
@@ -70,7 +69,7 @@ func sshAudit(t *testing.T, addr string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Its exit code tells of findings too: 2 for [warn], 3 for [fail], 1 for no connection.
+	// Its exit code also reflects findings: 2 for [warn], 3 for [fail], 1 for no connection.
 	out, err := exec.CommandContext(t.Context(), "ssh-audit", "--no-colors", "--batch", "--timeout=20", "--port="+port, host).Output()
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() == 1) {
@@ -88,8 +87,7 @@ func sshAudit(t *testing.T, addr string) []string {
 	return findings
 }
 
-// explanations reads the table of docs/crypto-policies.md: which lines stand in the column
-// of an endpoint.
+// explanations reads the table in docs/crypto-policies.md: the lines in the column of an endpoint.
 func explanations(t *testing.T) map[string][]string {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/crypto-policies.md")

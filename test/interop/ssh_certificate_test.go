@@ -26,7 +26,7 @@ func newAuthority(t *testing.T, keyType string) authority {
 	return a
 }
 
-// keygen makes a key pair in a file and a file beside it.
+// keygen creates a key pair in a file and the file next to it.
 func keygen(t *testing.T, file, keyType string) ssh.PublicKey {
 	t.Helper()
 	run(t, exec.Command(tool(t, "ssh-keygen"), "-q", "-t", keyType, "-N", "", "-f", file))
@@ -52,8 +52,8 @@ func (a authority) certificate(t *testing.T, keyFile string, options ...string) 
 	return []string{"-i", keyFile, "-o", "CertificateFile=" + file, "-o", "IdentitiesOnly=yes"}
 }
 
-// TestOpenSSHCertificates: OpenSSH's client with certificates that ssh-keygen made. It does
-// not offer the certificate of a host; that is in server.TestCertificates.
+// TestOpenSSHCertificates: OpenSSH's client with certificates created by ssh-keygen. It does not offer a host certificate; that
+// is in server.TestCertificates.
 func TestOpenSSHCertificates(t *testing.T) {
 	ca, rsaCA, other := newAuthority(t, "ed25519"), newAuthority(t, "rsa"), newAuthority(t, "ed25519")
 	dir := configtest.New(t)
@@ -113,7 +113,7 @@ func TestOpenSSHCertificates(t *testing.T) {
 				r.refused(t)
 				event, n = "login_refused", refused+1
 			}
-			// The client may offer the key without its certificate, too, and the line of that may come when the next has begun.
+			// The client may also offer the key without its certificate, and that line may arrive after the next command has begun.
 			o.daemon.WaitAudit(t, event, n)
 			o.daemon.Eventually(t, "audit log has the "+event+" "+tc.reason, func() bool {
 				return slices.ContainsFunc(o.daemon.Audit(t, event)[n-1:], func(e map[string]any) bool {

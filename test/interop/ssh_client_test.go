@@ -51,7 +51,7 @@ func knownHost(addr string, key ssh.PublicKey) string {
 	return knownhosts.Line([]string{knownhosts.Normalize(addr)}, key) + "\n"
 }
 
-// identity stores a private key and returns the options that make ssh use it alone.
+// identity stores a private key and returns the options that make ssh use only that key.
 func (o *openSSH) identity(t *testing.T, pem []byte) []string {
 	t.Helper()
 	file := filepath.Join(o.keys, "id")
@@ -66,7 +66,7 @@ type result struct {
 	err            error
 }
 
-// run runs ssh or sftp as a user. A password is typed by sshpass. Stdin is the input.
+// run runs ssh or sftp as a user. sshpass types the password. stdin is the input.
 func (o *openSSH) run(t *testing.T, program, user, password, input string, options []string, after ...string) result {
 	t.Helper()
 	args := []string{program, "-o", "NumberOfPasswordPrompts=1"}

@@ -10,8 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// TestOpenSSHSeesNoUsers: whatever a stranger tries, the answers for a user that exists
-// are those for one that does not.
+// TestOpenSSHSeesNoUsers: whatever a stranger tries, the answers for an existing user equal those for one that does not exist.
 func TestOpenSSHSeesNoUsers(t *testing.T) {
 	key, _ := configtest.Key(t)
 	_, strangers := configtest.Key(t)
@@ -19,12 +18,12 @@ func TestOpenSSHSeesNoUsers(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("key", "", key.PublicKey())
 	dir.AddUser("password", "secret")
-	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"PublicKey,Password"}
 	totp := &config.TOTP{Secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Digits: 6, Algorithm: "SHA1"}
 	u := dir.AddUser("code", "", key.PublicKey())
-	u.Methods, u.TOTP = []string{"publickey,keyboard-interactive:totp"}, totp
+	u.Methods, u.TOTP = []string{"PublicKey,TOTP"}, totp
 	u = dir.AddUser("password-code", "secret")
-	u.Methods, u.TOTP = []string{"password,keyboard-interactive:totp"}, totp
+	u.Methods, u.TOTP = []string{"Password,TOTP"}, totp
 	dir.AddUser("expired", "secret", key.PublicKey()).NotAfter = &past
 	dir.AddUser("far", "", parse(t, strangers).PublicKey()).Keys[0].From = []string{"192.0.2.0/24"}
 	o := newOpenSSH(t, dir)
@@ -44,7 +43,7 @@ func TestOpenSSHSeesNoUsers(t *testing.T) {
 			seen := func(user string) string {
 				r := o.run(t, "ssh", user, try.password, "", slices.Concat(try.options, []string{"-v", "-s"}), "sftp")
 				r.refused(t)
-				// What the server said, without the ports, process ids and key files of this run.
+				// The server's answers, without the ports, process IDs and key files of this run.
 				var said []string
 				for line := range strings.Lines(r.stderr) {
 					for _, about := range []string{

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
-// askpass answers OpenSSH's questions by what they ask for.
+// askpass answers OpenSSH's questions by their text.
 const askpass = `#!/bin/sh
 case "$1" in
 *"Verification code"*) echo "$TEST_CODE" ;;
@@ -29,8 +29,8 @@ type factors struct {
 	askpass string
 }
 
-// logIn gives the files of the keys, the password and the code, each if it is asked for.
-// sftp -b turns BatchMode on, and the first value counts.
+// logIn provides the key files, the password and the code, each if it is asked for. sftp -b turns BatchMode on, and the first
+// value counts.
 func (f *factors) logIn(t *testing.T, user, password, code string, keys ...string) result {
 	t.Helper()
 	args := []string{"sftp", "-o", "BatchMode=no", "-o", "IdentitiesOnly=yes", "-b", "-"}
@@ -45,13 +45,13 @@ func (f *factors) logIn(t *testing.T, user, password, code string, keys ...strin
 	}, args)
 }
 
-// nextCode is good for a daemon that began in this step: it accepts those after it alone.
+// nextCode returns a code that a daemon started in this step accepts: only later ones are accepted.
 func nextCode(k totp.Key, offset int) string {
 	return k.Code(totp.Step(time.Now()) + 1 + int64(offset))
 }
 
-// TestOpenSSHFactors: each combination with OpenSSH's client, right and wrong at each step.
-// Each login is of a user of its own, for a code is good once.
+// TestOpenSSHFactors: each combination with OpenSSH's client, right and wrong at each step. Each login has its own user,
+// because a code works only once.
 func TestOpenSSHFactors(t *testing.T) {
 	one, pemOne := configtest.Key(t)
 	two, pemTwo := configtest.Key(t)
@@ -73,42 +73,42 @@ func TestOpenSSHFactors(t *testing.T) {
 	}
 	const right, wrong, none = "correct horse", "wrong", ""
 	type login struct {
-		methods             string // with blanks between the combinations
-		keys                string // with blanks between them
+		methods             string // separated by spaces
+		keys                string // separated by spaces
 		password, code      string // code right, wrong or none
 		ok                  bool
 		reason, whatIsWrong string
 	}
 	logins := []login{
-		{methods: "publickey,password", keys: "one", password: right, ok: true},
-		{methods: "publickey,password", keys: "other", password: right, reason: "key_not_registered", whatIsWrong: "key"},
-		{methods: "publickey,password", keys: "one", password: wrong, reason: "wrong_password", whatIsWrong: "password"},
-		{methods: "publickey,password", password: right, reason: "key_required_first", whatIsWrong: "no key"},
+		{methods: "PublicKey,Password", keys: "one", password: right, ok: true},
+		{methods: "PublicKey,Password", keys: "other", password: right, reason: "key_not_registered", whatIsWrong: "key"},
+		{methods: "PublicKey,Password", keys: "one", password: wrong, reason: "wrong_password", whatIsWrong: "password"},
+		{methods: "PublicKey,Password", password: right, reason: "key_required_first", whatIsWrong: "no key"},
 
-		{methods: "publickey,keyboard-interactive:totp", keys: "one", code: right, ok: true},
-		{methods: "publickey,keyboard-interactive:totp", keys: "other one", code: right, ok: true},
-		{methods: "publickey,keyboard-interactive:totp", keys: "other", code: right, reason: "key_not_registered", whatIsWrong: "key"},
-		{methods: "publickey,keyboard-interactive:totp", keys: "one", code: wrong, reason: "wrong_code", whatIsWrong: "code"},
-		{methods: "publickey,keyboard-interactive:totp", keys: "one", code: none, reason: "wrong_code", whatIsWrong: "no code"},
-		{methods: "publickey,keyboard-interactive:totp", password: right, code: right, reason: "key_required_first", whatIsWrong: "no key"},
+		{methods: "PublicKey,TOTP", keys: "one", code: right, ok: true},
+		{methods: "PublicKey,TOTP", keys: "other one", code: right, ok: true},
+		{methods: "PublicKey,TOTP", keys: "other", code: right, reason: "key_not_registered", whatIsWrong: "key"},
+		{methods: "PublicKey,TOTP", keys: "one", code: wrong, reason: "wrong_code", whatIsWrong: "code"},
+		{methods: "PublicKey,TOTP", keys: "one", code: none, reason: "wrong_code", whatIsWrong: "no code"},
+		{methods: "PublicKey,TOTP", password: right, code: right, reason: "key_required_first", whatIsWrong: "no key"},
 
-		{methods: "password,keyboard-interactive:totp", password: right, code: right, ok: true},
-		{methods: "password,keyboard-interactive:totp", keys: "one", password: right, code: right, ok: true},
-		{methods: "password,keyboard-interactive:totp", password: wrong, code: right, reason: "wrong_password", whatIsWrong: "password"},
-		{methods: "password,keyboard-interactive:totp", password: right, code: wrong, reason: "wrong_code", whatIsWrong: "code"},
+		{methods: "Password,TOTP", password: right, code: right, ok: true},
+		{methods: "Password,TOTP", keys: "one", password: right, code: right, ok: true},
+		{methods: "Password,TOTP", password: wrong, code: right, reason: "wrong_password", whatIsWrong: "password"},
+		{methods: "Password,TOTP", password: right, code: wrong, reason: "wrong_code", whatIsWrong: "code"},
 
-		{methods: "publickey,publickey", keys: "one two", ok: true},
-		{methods: "publickey,publickey", keys: "two one", ok: true},
-		{methods: "publickey,publickey", keys: "one", reason: "next_factor_missing", whatIsWrong: "second key"},
-		{methods: "publickey,publickey", keys: "one other", reason: "key_not_registered", whatIsWrong: "second key is another"},
-		{methods: "publickey,publickey", keys: "other", reason: "key_not_registered", whatIsWrong: "key"},
+		{methods: "PublicKey,PublicKey", keys: "one two", ok: true},
+		{methods: "PublicKey,PublicKey", keys: "two one", ok: true},
+		{methods: "PublicKey,PublicKey", keys: "one", reason: "next_factor_missing", whatIsWrong: "second key"},
+		{methods: "PublicKey,PublicKey", keys: "one other", reason: "key_not_registered", whatIsWrong: "second key is another"},
+		{methods: "PublicKey,PublicKey", keys: "other", reason: "key_not_registered", whatIsWrong: "key"},
 
-		{methods: "publickey,password,keyboard-interactive:totp", keys: "one", password: right, code: right, ok: true},
-		{methods: "publickey,password,keyboard-interactive:totp", keys: "one", password: wrong, code: right, reason: "wrong_password", whatIsWrong: "password"},
-		{methods: "publickey,password,keyboard-interactive:totp", keys: "one", password: right, code: wrong, reason: "wrong_code", whatIsWrong: "code"},
-		{methods: "publickey,publickey,keyboard-interactive:totp", keys: "one two", code: right, ok: true},
-		{methods: "publickey,publickey,keyboard-interactive:totp", keys: "one", code: right, reason: "next_factor_missing", whatIsWrong: "second key"},
-		{methods: "publickey,keyboard-interactive:totp publickey,publickey", keys: "one two", code: wrong, ok: true},
+		{methods: "PublicKey,Password,TOTP", keys: "one", password: right, code: right, ok: true},
+		{methods: "PublicKey,Password,TOTP", keys: "one", password: wrong, code: right, reason: "wrong_password", whatIsWrong: "password"},
+		{methods: "PublicKey,Password,TOTP", keys: "one", password: right, code: wrong, reason: "wrong_code", whatIsWrong: "code"},
+		{methods: "PublicKey,PublicKey,TOTP", keys: "one two", code: right, ok: true},
+		{methods: "PublicKey,PublicKey,TOTP", keys: "one", code: right, reason: "next_factor_missing", whatIsWrong: "second key"},
+		{methods: "PublicKey,TOTP PublicKey,PublicKey", keys: "one two", code: wrong, ok: true},
 	}
 	for i, l := range logins {
 		u := dir.AddUser(fmt.Sprint("u", i), right, one.PublicKey(), two.PublicKey())
@@ -147,17 +147,17 @@ func TestOpenSSHFactors(t *testing.T) {
 	}
 }
 
-// TestOpenSSHCodes: a code is good once, and neither after a restart nor with a wrong clock.
+// TestOpenSSHCodes: a code works once, and neither after a restart nor with a wrong clock.
 func TestOpenSSHCodes(t *testing.T) {
 	key, pem := configtest.Key(t)
 	phone := totp.Generate()
 	dir := configtest.New(t)
 	for _, user := range []string{"replay", "skewed", "skewed-back"} {
 		u := dir.AddUser(user, "", key.PublicKey())
-		u.Methods = []string{"publickey,keyboard-interactive:totp"}
+		u.Methods = []string{"PublicKey,TOTP"}
 		u.TOTP = &config.TOTP{Secret: phone.Secret(), Digits: phone.Digits(), Algorithm: phone.Algorithm()}
 	}
-	old := nextCode(phone, -1) // of before the daemon begins
+	old := nextCode(phone, -1) // from before the daemon started
 	f := &factors{openSSH: newOpenSSH(t, dir), askpass: filepath.Join(t.TempDir(), "askpass")}
 	write(t, f.askpass, askpass)
 	if err := os.Chmod(f.askpass, 0o700); err != nil {
@@ -181,13 +181,13 @@ func TestOpenSSHCodes(t *testing.T) {
 	refused("skewed-back", nextCode(phone, -5), "code_clock_skew")
 }
 
-// TestOpenSSHPrompts: what OpenSSH's client prints before it reads a password or a code has the words
-// that scripts under expect and sshpass wait for, with each method, and once.
+// TestOpenSSHPrompts: what OpenSSH's client prints before it reads a password or a code contains, exactly once, the words that
+// scripts under expect and sshpass wait for, with each method.
 func TestOpenSSHPrompts(t *testing.T) {
 	phone := totp.Generate()
 	dir := configtest.New(t)
 	u := dir.AddUser("ada", "correct horse")
-	u.Methods = []string{"password,keyboard-interactive:totp"}
+	u.Methods = []string{"Password,TOTP"}
 	u.TOTP = &config.TOTP{Secret: phone.Secret(), Digits: phone.Digits(), Algorithm: phone.Algorithm()}
 	dir.AddUser("bob", "correct horse")
 	f := &factors{openSSH: newOpenSSH(t, dir), askpass: filepath.Join(t.TempDir(), "askpass")}

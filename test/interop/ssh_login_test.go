@@ -50,7 +50,7 @@ func TestOpenSSHMethods(t *testing.T) {
 	key, pem := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("pw", "secret")
-	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"publickey,password"}
+	dir.AddUser("both", "secret", key.PublicKey()).Methods = []string{"PublicKey,Password"}
 	o := newOpenSSH(t, dir)
 	id := o.identity(t, pem)
 	only := func(method string) []string { return []string{"-o", "PreferredAuthentications=" + method} }
@@ -91,8 +91,8 @@ func TestOpenSSHMethods(t *testing.T) {
 	}
 }
 
-// TestOpenSSHForeignHashes: passwords whose hashes come from elsewhere. crypt(3) of Debian
-// 12 made them of "correct horse".
+// TestOpenSSHForeignHashes: passwords whose hashes come from elsewhere. crypt(3) of Debian 12 computed them from "correct
+// horse".
 func TestOpenSSHForeignHashes(t *testing.T) {
 	dir := configtest.New(t)
 	for user, hash := range map[string]string{

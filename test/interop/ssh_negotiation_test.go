@@ -20,7 +20,7 @@ func parse(t *testing.T, pem []byte) ssh.Signer {
 	return s
 }
 
-// clientHas says whether the installed client knows an algorithm (ssh -Q).
+// clientHas reports whether the installed client supports an algorithm (ssh -Q).
 func clientHas(t *testing.T, kind, algorithm string) bool {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "ssh", "-Q", kind).Output()

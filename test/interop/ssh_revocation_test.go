@@ -8,8 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// TestOpenSSHRevokedKey: a revoked key is refused as an unknown one is, and another of
-// the same user logs in.
+// TestOpenSSHRevokedKey: a revoked key is refused like an unknown one, and another key of the same user logs in.
 func TestOpenSSHRevokedKey(t *testing.T) {
 	lost, lostPEM := configtest.Key(t)
 	kept, keptPEM := configtest.Key(t)

@@ -20,11 +20,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// tenant is the Unix user and group that serve the scenario on both sides. No passwd file has it.
+// tenant is the Unix user and group that run the scenario on both sides. It is in no passwd file.
 const tenant = 12345
 
-// sshdPath finds OpenSSH's server: that of the Debian package openssh-server, or the one that
-// hack/install-packages.sh took out of it, since the package would start it.
+// sshdPath finds OpenSSH's server: that of the Debian package openssh-server, or the one that hack/install-packages.sh
+// extracted from it, because installing the package would start it.
 func sshdPath(t *testing.T) string {
 	t.Helper()
 	cache, err := cacheDir()
@@ -41,9 +41,8 @@ func sshdPath(t *testing.T) string {
 	return ""
 }
 
-// sshdSetup runs as root in a mount namespace of its own. sshd wants a user "sshd", a directory
-// /run/sshd, and a root directory for its user below directories that root alone can write to,
-// which /tmp is not. The system gets none of that.
+// sshdSetup runs as root in its own mount namespace. sshd requires a user "sshd", a directory /run/sshd, and a root directory
+// for its user below directories that only root can write to, which /tmp is not. Nothing of this is visible outside.
 const sshdSetup = `set -e
 umask 022
 mount --make-rprivate /
@@ -68,9 +67,9 @@ ChrootDirectory /run/root
 // sshdOptions returns further lines of sshd_config, given the directory that it is in.
 type sshdOptions func(t *testing.T, files string) string
 
-// startSSHD serves the tree to the user ada, who has the key, with OpenSSH's internal-sftp, jailed by
-// ChrootDirectory. A process is started for each connection, as inetd does: no port has to be guessed.
-// It returns the address and the host key.
+// startSSHD serves the tree to the user ada, who has the key, with OpenSSH's internal-sftp, jailed by ChrootDirectory. A
+// process is started for each connection, as with inetd, so that no free port has to be guessed. It returns the address and the
+// host key.
 func startSSHD(t *testing.T, tree string, key ssh.PublicKey, options ...sshdOptions) (addr string, hostKey ssh.PublicKey) {
 	t.Helper()
 	sshd, files := sshdPath(t), t.TempDir()
@@ -114,11 +113,10 @@ func startSSHD(t *testing.T, tree string, key ssh.PublicKey, options ...sshdOpti
 	return listener.Addr().String(), signer.PublicKey()
 }
 
-// serveSSHD runs an sshd for one connection, which is its standard input and output, and returns its
-// log. When done is closed, or the tests are killed, the first process of the process namespace
-// is killed, and with it all others of it.
+// serveSSHD runs an sshd for one connection, which is its standard input and output, and returns its log. When done is closed,
+// or the tests are killed, the first process of the process namespace is killed, and all others in it with it.
 func serveSSHD(conn net.Conn, env []string, done <-chan struct{}) string {
-	// The kernel sends the signal when the thread ends that started the process.
+	// The kernel sends the signal when the thread that started the process ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	file, err := conn.(*net.TCPConn).File()
@@ -154,7 +152,7 @@ func serveSSHD(conn net.Conn, env []string, done <-chan struct{}) string {
 	return log.String()
 }
 
-// lockedLog collects what processes wrote.
+// lockedLog collects the output of processes.
 type lockedLog struct {
 	sync.Mutex
 	text strings.Builder
@@ -178,7 +176,7 @@ func startAsTenant(t *testing.T, tree string, key ssh.PublicKey) (addr string, h
 	dir := configtest.New(t)
 	dir.Listener.Volumes[0].Path = filepath.Dir(tree)
 	dir.AddUser("ada", "", key).Mounts[0].SubPath = filepath.Base(tree)
-	// Directories for tests are root's alone.
+	// Test directories are accessible to root only.
 	for _, private := range []string{filepath.Dir(dir.Path), filepath.Dir(server)} {
 		if err := os.Chmod(private, 0o755); err != nil {
 			t.Fatal(err)

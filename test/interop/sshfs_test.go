@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mountSSHFS mounts a directory through sshfs and our server, and returns the
-// directory and the mount point. sshfs starts the server in place of ssh.
+// mountSSHFS mounts a directory through sshfs and our server, and returns the directory and the mount point. sshfs starts the
+// server instead of ssh.
 func mountSSHFS(t *testing.T, options ...string) (root, mnt string) {
 	root = t.TempDir()
 	ssh := filepath.Join(t.TempDir(), "ssh")
@@ -28,8 +28,8 @@ func mountSSHFS(t *testing.T, options ...string) (root, mnt string) {
 	return root, mnt
 }
 
-// startSSHFS mounts a source until the test ends, or until it is unmounted: that is
-// for who wants to know that all is written.
+// startSSHFS mounts a source until the test ends, or until it is unmounted: a test does that to be sure that everything has
+// been written.
 func startSSHFS(t *testing.T, source string, options ...string) (mnt string, unmount func()) {
 	t.Helper()
 	sshfs := tool(t, "sshfs")
@@ -39,7 +39,7 @@ func startSSHFS(t *testing.T, source string, options ...string) (mnt string, unm
 	}
 	mnt = t.TempDir()
 	args := append([]string{"-f"}, options...)
-	// Its end is an error for who waits for a file of the mount, and may wait forever otherwise.
+	// When it ends, a call that waits for a file of the mount fails; otherwise the call might wait forever.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, sshfs, append(args, source, mnt)...)
@@ -88,9 +88,8 @@ func startSSHFS(t *testing.T, source string, options ...string) (mnt string, unm
 	return "", nil
 }
 
-// TestSSHFSRandomIO reads, writes and truncates a file at random through sshfs,
-// against a model in memory, as fsx does. sshfs keeps many requests on one file
-// in flight, so this finds servers that do not work on them in order.
+// TestSSHFSRandomIO reads, writes and truncates a file at random through sshfs, against a model in memory, as fsx does. sshfs
+// keeps many requests for one file in flight, so this finds servers that do not process them in order.
 func TestSSHFSRandomIO(t *testing.T) {
 	for _, options := range [][]string{nil, {"-o", "direct_io"}, {"-o", "no_readahead"}} {
 		for seed := range uint64(3) {

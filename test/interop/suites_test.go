@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// suite is the tests of another project, which are Go modules. They run out of the module cache, at
-// the version that go.sum or sum pins.
+// suite is the test suite of another project, as a Go module. It runs from the module cache, at the version that go.sum or sum
+// pins.
 type suite struct {
 	name, module, version string
-	// sum is the module's in go.sum, for what is not in ours.
+	// sum is the module's checksum, for modules that are not in our go.sum.
 	sum string
 	// pkg is the package with the tests, relative to the module.
 	pkg string
@@ -28,13 +28,13 @@ type suite struct {
 	fails map[string]string
 }
 
-// pkgSFTP is the client that most programs in Go have. Its tests start a server as OpenSSH's is
-// started: sftp-server -e -R -l DEBUG. The daemon's own tests use its client, so go.sum has it.
+// pkgSFTP is the client in most Go programs. Its tests start a server the way OpenSSH's is started: sftp-server -e -R -l DEBUG.
+// The daemon's own tests use its client, so go.sum has it.
 var pkgSFTP = suite{
 	name: "pkg/sftp 1.13, client integration tests", module: "github.com/pkg/sftp", pkg: ".",
 	fails: map[string]string{
 		"TestClientSetuid":             "wants the set-user-ID bit kept: the daemon masks the special bits, so that nothing on a volume runs with other rights",
-		"TestClientChown":              "gives a file to another user: the daemon never changes owners, it serves with the rights of one",
+		"TestClientChown":              "gives a file to another user: the daemon never changes owners, because it runs as one Unix user",
 		"TestServerRoughDisconnect":    devZero,
 		"TestServerRoughDisconnect2":   devZero,
 		"TestServerRoughDisconnect3":   devZero,
@@ -44,16 +44,16 @@ var pkgSFTP = suite{
 	},
 }
 
-const devZero = "opens /dev/zero: the daemon opens regular files alone, because devices and FIFOs can hold a session up or do harm"
+const devZero = "opens /dev/zero: the daemon opens only regular files, because devices and FIFOs can block a session or do harm"
 
-// rcloneFS is what rclone asks of every storage, run with its sftp backend.
+// rcloneFS is the test suite that rclone has for every storage, run with its sftp backend.
 var rcloneFS = suite{
 	name: "rclone 1.76, fstests of backend/sftp", module: "github.com/rclone/rclone", version: "v1.76.0",
 	sum: "h1:Gabl7KmhxyOXyMtFNA/s6wZ3LZ/2x0NP7xZLNEW3Guo=", pkg: "backend/sftp",
 }
 
-// build compiles the suite's tests and returns the program, and the package's directory in the
-// module cache. What the module needs is downloaded as far as the one package needs it.
+// build compiles the suite's tests and returns the program, and the package's directory in the module cache. Only the
+// dependencies of that one package are downloaded.
 func (s suite) build(t *testing.T) (program, source string) {
 	t.Helper()
 	at := s.module
@@ -84,7 +84,7 @@ func (s suite) build(t *testing.T) (program, source string) {
 
 var resultLine = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL|SKIP): (\S+) `)
 
-// check runs the suite and compares what fails with what is known to.
+// check runs the suite and compares the failures with the known ones.
 func (s suite) check(t *testing.T, dir string, env []string, program string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -129,7 +129,7 @@ func (s suite) check(t *testing.T, dir string, env []string, program string, arg
 
 func TestPkgSFTPSuite(t *testing.T) {
 	program, source := pkgSFTP.build(t)
-	// One test wants the module's directory to have its name, another to write beside it.
+	// One test requires the module's directory to have its name, another one writes next to it.
 	dir := filepath.Join(t.TempDir(), "sftp")
 	if err := os.CopyFS(dir, os.DirFS(source)); err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestRcloneSuite(t *testing.T) {
 	write(t, config, strings.Join([]string{
 		"[TestX]", "type = sftp", "host = " + a.host, "port = " + a.port, "user = " + a.user, "key_file = " + a.key, "known_hosts_file = " + a.known, "",
 	}, "\n"))
-	// It looks for its source in the working directory, and for nothing else of the user's.
+	// It looks for its source in the working directory, and uses no other files of the user.
 	rcloneFS.check(t, source, []string{"RCLONE_CONFIG=" + config, "HOME=" + a.clientHome}, program,
 		"-test.run", "^TestIntegration$", "-remote", "TestX:rcfs")
 }

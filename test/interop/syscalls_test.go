@@ -12,9 +12,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestSystemCalls: OpenSSH's client moves 256 MiB in each direction, in its packets of 255 KiB, and
-// the daemon needs few system calls for it, where a server without large buffers has 170,000 a
-// GiB. How many depends on how the packets arrive, so the bound is wide.
+// TestSystemCalls: OpenSSH's client moves 256 MiB in each direction, in its packets of 255 KiB, and the daemon needs few system
+// calls, whereas a server without large buffers needs 170,000 per GiB. The number depends on how the packets arrive, so the
+// bound is wide.
 func TestSystemCalls(t *testing.T) {
 	const size, mostPerGiB = 256 << 20, 90_000
 	key, pem := configtest.Key(t)
@@ -54,8 +54,7 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// systemCalls is how often a process has called read, write and the like, on files and sockets
-// (proc_pid_io(5)).
+// systemCalls returns how often a process has called read, write and similar functions, on files and sockets (proc_pid_io(5)).
 func systemCalls(t *testing.T, pid int) (n int) {
 	t.Helper()
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// server is the daemon's program, built once for all tests. Its mode stdio stands in for sftp-server.
+// server is the daemon's program, built once for all tests. Its stdio mode replaces sftp-server.
 var server string
 
 func TestMain(m *testing.M) {
@@ -27,14 +27,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// packages names the Debian package of a program where it is not the program's name.
-// hack/install-packages.sh installs them all.
+// packages names the Debian package of a program where the names differ. hack/install-packages.sh installs them all.
 var packages = map[string]string{
 	"fusermount3": "fuse3", "java": "default-jdk-headless", "javac": "default-jdk-headless", "php": "php-cli", "psftp": "putty-tools", "puttygen": "putty-tools", "/usr/bin/python3": "python3",
 	"sftp": "openssh-client", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
 }
 
-// modules shows that a package of a language's module is there: the command does nothing then.
+// modules checks that a package of a language's module is installed: the command then does nothing.
 var modules = map[string][]string{
 	"python3-paramiko":         {python, "-c", "import paramiko"},
 	"python3-asyncssh":         {python, "-c", "import asyncssh"},
@@ -69,7 +68,7 @@ func tool(t *testing.T, name string) string {
 	return path
 }
 
-// need is tool, also for what is no program.
+// need is like tool, but also covers things that are not programs.
 func need(t *testing.T, name string) {
 	t.Helper()
 	switch name {

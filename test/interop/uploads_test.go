@@ -15,8 +15,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// TestBrokenUploads cuts OpenSSH's sftp off in the middle of a put, looks at what is left,
-// and lets it go on with reput, or put anew where nothing is left.
+// TestBrokenUploads interrupts OpenSSH's sftp in the middle of a put, checks what is left, and resumes with reput, or repeats
+// the put if nothing is left.
 func TestBrokenUploads(t *testing.T) {
 	for _, tc := range []struct {
 		publish, incomplete string
@@ -74,7 +74,7 @@ func TestBrokenUploads(t *testing.T) {
 	}
 }
 
-// cut starts a put of a file, slowly, and kills the client when some of it has arrived in a directory.
+// cut starts a slow upload of a file, and kills the client when part of it has arrived in a directory.
 func cut(t *testing.T, o *openSSH, options []string, file, dir string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -87,7 +87,7 @@ func cut(t *testing.T, o *openSSH, options []string, file, dir string) {
 	cmd := exec.CommandContext(ctx, "sftp", append(args, "-b", "-", "ada@"+host)...)
 	cmd.Stdin = strings.NewReader("put " + file + " big\n")
 	cmd.Env = append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK=")
-	// sftp runs ssh, which would close the session in order.
+	// Killing sftp would let ssh close the session in order.
 	cmd.SysProcAttr = group()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -97,7 +97,7 @@ func cut(t *testing.T, o *openSSH, options []string, file, dir string) {
 		_ = cmd.Wait() // it was killed
 	}()
 	o.daemon.Eventually(t, "some of the file has arrived", func() bool {
-		entries, _ := os.ReadDir(dir) // it is made with the login
+		entries, _ := os.ReadDir(dir) // created by the login
 		return slices.ContainsFunc(entries, func(e os.DirEntry) bool {
 			info, err := e.Info()
 			return err == nil && info.Mode().IsRegular() && info.Size() > 0

@@ -1,7 +1,6 @@
-// Package manifests generates random sets of the objects that a listener's configuration is
-// made of. Most of what it generates is usable, and the rest is what the API's rules let
-// through all the same: Secrets and keys that do not exist, content that cannot be read,
-// users that ask for what they do not get.
+// Package manifests generates random sets of the objects that make up a listener's configuration. Most of them are usable; the
+// others have faults that the API's rules accept: Secrets and keys that do not exist, content that cannot be parsed, and users
+// that request what they do not get.
 package manifests
 
 import (
@@ -22,7 +21,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Now is a time that the generated expirations lie around.
+// Now is a time with expirations before and after it.
 var Now = time.Date(2030, 6, 1, 12, 0, 0, 0, time.UTC)
 
 // Namespaces of the objects, the listener's first.
@@ -30,11 +29,10 @@ func Namespaces(seed uint64) []string {
 	return []string{fmt.Sprintf("m%d-files", seed), fmt.Sprintf("m%d-a", seed), fmt.Sprintf("m%d-b", seed)}
 }
 
-// Generate returns the objects of one listener: Namespaces, Secrets, SFTPKeys, the
-// SFTPListener and SFTPUsers. Equal seeds give equal objects, and unequal ones have no
-// namespace in common.
+// Generate returns the objects of one listener: Namespaces, Secrets, SFTPKeys, the SFTPListener and SFTPUsers. Equal seeds give
+// equal objects, and different seeds have no namespace in common.
 func Generate(seed uint64) []client.Object {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 11)), namespaces: Namespaces(seed)} //nolint:gosec // no secret; the same each time
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 11)), namespaces: Namespaces(seed)} //nolint:gosec // not secret; the same each time
 	for _, name := range g.namespaces {
 		ns := &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: name}}
 		if g.one(2) {
@@ -59,7 +57,7 @@ type generator struct {
 	out        []client.Object
 }
 
-// one reports true once in n times.
+// one returns true once in n times on average.
 func (g *generator) one(n int) bool { return g.IntN(n) == 0 }
 
 func (g *generator) pick(values ...string) string { return values[g.IntN(len(values))] }
@@ -68,13 +66,13 @@ func meta(kind, namespace, name string) (metav1.TypeMeta, metav1.ObjectMeta) {
 	return metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind}, metav1.ObjectMeta{Namespace: namespace, Name: name}
 }
 
-// keyOf returns the n-th pair of the same ones for all seeds.
+// keyOf returns the n-th of a sequence of pairs that is the same for all seeds.
 func keyOf(n int) (private []byte, line string) {
 	sum := sha256.Sum256(fmt.Append(nil, "manifests ", n))
 	key := ed25519.NewKeyFromSeed(sum[:])
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		panic(err) // a key that was made just now
+		panic(err) // a newly created key
 	}
 	public, err := ssh.NewPublicKey(key.Public())
 	if err != nil {
@@ -83,7 +81,7 @@ func keyOf(n int) (private []byte, line string) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(public)))
 }
 
-// line is a public key, of few, so that users share some; or none that can be used.
+// line returns one of a few public keys, so that some users share one, or an unusable one.
 func (g *generator) line() string {
 	_, line := keyOf(g.IntN(30))
 	switch g.IntN(12) {
@@ -97,7 +95,7 @@ func (g *generator) line() string {
 	return line + g.pick("", "", " laptop", " a comment with blanks")
 }
 
-// hash is that of a password by SHA-512 crypt with a public salt: made once, for tests.
+// hash is the SHA-512 crypt hash of a password with a public salt, made once for these tests.
 const hash = "$6$rounds=5000$saltsaltsaltsalt$yFt3OZ1L77kfUmw7eEZm6YC6/8CKS3G45iRUWYUluvfSLcmsdcYJBTXxX3pcdOnUt4CaXJeJOoPxMOc8724/Q."
 
 func (g *generator) secrets(namespace string) {
@@ -140,6 +138,33 @@ func (g *generator) clientKeys(namespace string) {
 	}
 }
 
+// allowedUsers returns rules that most users satisfy.
+func (g *generator) allowedUsers() (out v1alpha1.AllowedUsers) {
+	out.Usernames = v1alpha1.UsernamePolicy(g.pick("Any", "OthersPrefixed", "NamespacePrefixed"))
+	rule := v1alpha1.AllowedUsersRule{Name: "tenants", Volumes: []v1alpha1.AllowedVolume{{Name: "home"}, {Name: "archive"}}}
+	rule.Namespaces.From = v1alpha1.NamespacesFrom(g.pick("All", "All", "All", "All", "All", "Same", "Selector"))
+	if rule.Namespaces.From == v1alpha1.NamespacesSelector {
+		rule.Namespaces.Selector = &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}}
+	}
+	if g.one(16) {
+		rule.MaxUsers = new(int32(2 + g.IntN(8)))
+	}
+	if g.one(4) {
+		rule.MaxConnections = new(int32(1 + g.IntN(8)))
+	}
+	if g.one(60) {
+		rule.Access = v1alpha1.AccessReadOnly
+	}
+	if !g.one(3) {
+		out.Rules = append(out.Rules, v1alpha1.AllowedUsersRule{Name: "own", Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesSame}})
+		if rule.Namespaces.From == v1alpha1.NamespacesSame {
+			return out
+		}
+	}
+	out.Rules = append(out.Rules, rule)
+	return out
+}
+
 // listener adds the listener and its host key.
 func (g *generator) listener() {
 	namespace := g.namespaces[0]
@@ -152,20 +177,21 @@ func (g *generator) listener() {
 		HostKeyRefs: []v1alpha1.LocalKeyReference{{Name: "host"}},
 	}
 	s := &l.Spec
-	s.AllowedUsers.Namespaces.From = v1alpha1.NamespacesFrom(g.pick("All", "All", "All", "All", "All", "Same", "Selector"))
-	if s.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
-		s.AllowedUsers.Namespaces.Selector = &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}}
-	}
-	s.AllowedUsers.Usernames = v1alpha1.UsernamePolicy(g.pick("Any", "Any", "NamespacePrefixed"))
+	s.AllowedUsers = g.allowedUsers()
 	if g.one(3) {
 		s.MaxUsers = new(int32(1 + g.IntN(8)))
+		for i := range s.AllowedUsers.Rules {
+			if r := &s.AllowedUsers.Rules[i]; r.MaxUsers != nil {
+				r.MaxUsers = new(min(*r.MaxUsers, *s.MaxUsers))
+			}
+		}
 	}
 	a := &s.Authentication
 	if g.one(8) {
 		a.AllowedMethods = []v1alpha1.AuthMethod{v1alpha1.AuthMethod(g.pick("PublicKey", "Password"))}
 	}
 	if len(a.AllowedMethods) == 0 && g.one(8) {
-		a.RequiredMethods = []v1alpha1.MethodCombination{v1alpha1.MethodCombination(g.pick("publickey", "publickey,password"))}
+		a.RequiredMethods = g.combinations()
 	}
 	if passwordsOnly := len(a.AllowedMethods) > 0 && a.AllowedMethods[0] == v1alpha1.AuthPassword; !passwordsOnly && g.one(3) {
 		a.TrustedUserCAs = []string{strings.TrimPrefix(g.pick("ssh-ed25519 AAAAnone", g.line()), `from="192.0.2.0/24" `)}

@@ -49,14 +49,13 @@ func (g *generator) authentication(a *v1alpha1.UserAuthentication) {
 		a.AuthorizedKeysSecretRefs = []v1alpha1.AuthorizedKeysSecretReference{{Name: g.pick("keys", "keys", "empty", "missing")}}
 	}
 	if g.one(3) {
-		a.KeyRefs = []v1alpha1.LocalKeyReference{{Name: fmt.Sprint("key-", g.IntN(6))}}
-	}
-	if g.one(3) {
 		a.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: g.pick("password", "password", "hash", "missing", "empty")}
 		if g.one(3) {
 			a.PasswordSecretRef.Name, a.PasswordSecretRef.Format = g.pick("hash", "password"), v1alpha1.PasswordHash
 		}
-		a.Mode = v1alpha1.AuthMode(g.pick("", "", "AnyOf", "AllOf"))
+	}
+	if g.one(6) {
+		a.Methods = g.combinations()
 	}
 	if g.one(6) {
 		a.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: g.pick("totp", "missing")}
@@ -66,7 +65,13 @@ func (g *generator) authentication(a *v1alpha1.UserAuthentication) {
 	}
 }
 
-// directory is the default one more often than not: of odd ones one is enough to be refused.
+// combinations are a key, or a key and then the password.
+func (g *generator) combinations() []v1alpha1.MethodCombination {
+	steps := []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}
+	return []v1alpha1.MethodCombination{{Steps: steps[:1+g.IntN(2)]}}
+}
+
+// directory is usually the default one, because a single invalid one is enough to be refused.
 func (g *generator) directory() v1alpha1.Directory {
 	if !g.one(4) {
 		return v1alpha1.Directory{}

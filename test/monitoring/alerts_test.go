@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// series are those of the scrapes of an hour, in promtool's notation, by the minute.
+// series are the samples of one hour, in promtool's notation, one per minute.
 type series map[string]string
 
 // listener has the labels that a daemon's series get from the PodMonitor.
@@ -26,7 +26,7 @@ func ofListener(name string, labels ...string) string {
 	return name + `{` + strings.Join(append([]string{`namespace="files"`, `listener="partners"`}, labels...), ",") + `}`
 }
 
-// healthy is an hour in which all is well, and as near to each threshold as it may be.
+// healthy is an hour without problems, in which every value is as close to its threshold as allowed.
 func healthy() series {
 	return series{
 		operator("sftp_operator_build_info", `version="1"`):                                   "1x60",
@@ -40,19 +40,28 @@ func healthy() series {
 		operator("sftp_operator_acknowledgement_duration_seconds_bucket", `le="+Inf"`):        "0+10x60",
 		operator("sftp_operator_rollouts", `state="queued"`):                                  "60-1x60",
 		operator("sftp_operator_rollouts", `state="paused"`):                                  "2x60",
+		ofListener("sftp_operator_listener_platform_violations"):                              "0x60",
+		operator("sftp_operator_platform_policy_rejected"):                                    "0x60",
 		ofListener("sftp_operator_user_keys", `state="Expiring"`):                             "0x60",
 		ofListener("sftp_operator_user_keys", `state="Expired"`):                              "3x60",
+		ofListener("sftp_operator_listener_users", `state="not_ready"`):                       "0x60",
+		ofListener("sftp_operator_listener_users", `state="inactive"`):                        "5x60",
 		listener("sftpd_config_reload_errors_total"):                                          "4x60",
 		listener("sftpd_config_rejected_users"):                                               "0x60",
-		listener("sftpd_logins_total", `method="publickey"`, `result="refused"`):              "0+60x60",
-		listener("sftpd_logins_total", `method="publickey"`, `result="ok"`):                   "0+900x60",
+		listener("sftpd_logins_total", `method="PublicKey"`, `result="refused"`):              "0+60x60",
+		listener("sftpd_logins_total", `method="PublicKey"`, `result="ok"`):                   "0+900x60",
 		listener("sftpd_refusals_total", `reason="max_connections"`):                          "3x60",
 		listener("sftpd_refusals_total", `reason="unknown_user"`):                             "0+60x60",
 		listener("sftpd_refusals_total", `reason="storage_unavailable"`):                      "1x60",
 		listener("sftpd_refusals_total", `reason="internal_error"`):                           "1x60",
 		listener("sftpd_volume_writable", `volume="home"`):                                    "1x60",
+		listener("sftpd_retention_halted", `rule="old"`, `volume="home"`, `reason="TooMany"`): "0x60",
 		listener("sftpd_audit_write_failures_total"):                                          "2x60",
 		listener("sftpd_audit_blocked_seconds"):                                               "0x60",
+		listener("sftp_relay_oldest_event_seconds", `sink="jobs"`):                            "900x60",
+		listener("sftp_relay_dead_letters", `sink="jobs"`):                                    "0x60",
+		listener("sftp_relay_suspended", `sink="jobs"`):                                       "0x60",
+		listener("sftp_relay_held", `sink="jobs"`):                                            "0x60",
 		listener("sftpd_transfers_total", `direction="upload"`, `result="failed"`):            "0+5x60",
 		listener("sftpd_transfers_total", `direction="upload"`, `result="ok"`):                "0+95x60",
 		listener("sftpd_crypto_policy_not_after_timestamp_seconds"):                           "0x60",
@@ -63,7 +72,7 @@ func healthy() series {
 // An alert is silent in a healthy hour, and fires in one that differs from it.
 var alerts = []struct {
 	name    string
-	differs series // "" for a series that is not there
+	differs series // "" for a series that does not exist
 	labels  map[string]string
 	summary string
 }{
@@ -110,6 +119,18 @@ var alerts = []struct {
 		"3 roll-outs wait for their turn, and none has begun for an hour: these listeners go on with pods of an older version.",
 	},
 	{
+		"SFTPPlatformPolicy",
+		series{ofListener("sftp_operator_listener_platform_violations"): "2x60"},
+		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
+		"The platform does not allow the spec of SFTPListener files/partners; its pods, Service and claims stay as they are, also in upgrades.",
+	},
+	{
+		"SFTPPlatformPolicyRejected",
+		series{operator("sftp_operator_platform_policy_rejected"): "1x60"},
+		map[string]string{"severity": "warning", "job": "op", "instance": "a"},
+		"The platform's policy for listeners was changed to one that the operator cannot use; the one from before stays in effect.",
+	},
+	{
 		"SFTPKeysExpiring",
 		series{ofListener("sftp_operator_user_keys", `state="Expiring"`): "2x120"},
 		map[string]string{"severity": "info", "namespace": "files", "listener": "partners"},
@@ -122,6 +143,12 @@ var alerts = []struct {
 		"Pod files/p cannot load its configuration and goes on with the one before.",
 	},
 	{
+		"SFTPUsersNotReady",
+		series{ofListener("sftp_operator_listener_users", `state="not_ready"`): "3x60"},
+		map[string]string{"severity": "info", "namespace": "files", "listener": "partners"},
+		"3 users of SFTPListener files/partners cannot log in until something is corrected.",
+	},
+	{
 		"SFTPUsersRejected",
 		series{listener("sftpd_config_rejected_users"): "2x60"},
 		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
@@ -129,7 +156,7 @@ var alerts = []struct {
 	},
 	{
 		"SFTPLoginsRefused",
-		series{listener("sftpd_logins_total", `method="publickey"`, `result="refused"`): "0+120x60"},
+		series{listener("sftpd_logins_total", `method="PublicKey"`, `result="refused"`): "0+120x60"},
 		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
 		"SFTPListener files/partners refuses 2 logins a second.",
 	},
@@ -146,6 +173,12 @@ var alerts = []struct {
 		"Users of SFTPListener files/partners log in and have no files.",
 	},
 	{
+		"SFTPRetentionHalted",
+		series{listener("sftpd_retention_halted", `rule="old"`, `volume="home"`, `reason="TooMany"`): "0x20 1x40"},
+		map[string]string{"severity": "warning", "rule": "old", "reason": "TooMany", "namespace": "files", "listener": "partners"},
+		"Rule old of retention of SFTPListener files/partners does not delete (TooMany).",
+	},
+	{
 		"SFTPVolumeNotWritable",
 		series{listener("sftpd_volume_writable", `volume="home"`): "1x30 0x30"},
 		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners", "volume": "home"},
@@ -156,6 +189,30 @@ var alerts = []struct {
 		series{listener("sftpd_transfers_total", `direction="upload"`, `result="failed"`): "0+5x0 5+25x60"},
 		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
 		"20.83% of the transfers of SFTPListener files/partners fail.",
+	},
+	{
+		"SFTPEventsNotDelivered",
+		series{listener("sftp_relay_oldest_event_seconds", `sink="jobs"`): "901x60"},
+		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners", "sink": "jobs"},
+		"Events of SFTPListener files/partners do not reach the receiver jobs.",
+	},
+	{
+		"SFTPEventsNotDelivered",
+		series{listener("sftp_relay_suspended", `sink="jobs"`): "1x60"},
+		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners", "sink": "jobs"},
+		"Events of SFTPListener files/partners do not reach the receiver jobs.",
+	},
+	{
+		"SFTPEventsNotDelivered",
+		series{listener("sftp_relay_held", `sink="jobs"`): "1x60"},
+		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners", "sink": "jobs"},
+		"Events of SFTPListener files/partners do not reach the receiver jobs.",
+	},
+	{
+		"SFTPEventDeadLetters",
+		series{listener("sftp_relay_dead_letters", `sink="jobs"`): "1x60"},
+		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners", "sink": "jobs"},
+		"Events of SFTPListener files/partners could not be delivered to jobs, and are kept as dead letters.",
 	},
 	{
 		"SFTPAuditLogIncomplete",
@@ -179,7 +236,7 @@ var alerts = []struct {
 		"SFTPCryptoPolicyEnding",
 		series{listener("sftpd_crypto_policy_not_after_timestamp_seconds"): "1200000x120"},
 		map[string]string{"severity": "info", "namespace": "files", "listener": "partners"},
-		"The crypto policy of SFTPListener files/partners ends within two weeks; clients that need it will not connect any more.",
+		"The crypto policy of SFTPListener files/partners ends within two weeks; clients that need it will not connect anymore.",
 	},
 }
 
@@ -225,7 +282,7 @@ func TestAlerts(t *testing.T) {
 	promtool(t, dir, nil, "test", "rules", "tests.yaml")
 }
 
-// evalTime is after the hour where a series goes on.
+// evalTime is after the hour where a series continues.
 func evalTime(differs series) string {
 	for _, values := range differs {
 		if strings.Contains(values, "x120") {
@@ -240,7 +297,7 @@ func asList(v any) []map[string]any {
 	return list
 }
 
-// hour is a test of promtool's.
+// hour is a promtool test.
 func hour(normal, differs series, tests ...map[string]any) map[string]any {
 	input := []map[string]string{}
 	for name, values := range normal {

@@ -20,8 +20,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// auditSchema is docs/audit-log.schema.json, without room for a field that it does not have: readers must skip those, but
-// this version of the daemon must not write one.
+// auditSchema is docs/audit-log.schema.json, made strict about unknown fields: readers must ignore those, but this version of
+// the daemon must not write one.
 func auditSchema(t *testing.T) *validate.SchemaValidator {
 	t.Helper()
 	var s spec.Schema
@@ -44,7 +44,7 @@ func problems(t *testing.T, v *validate.SchemaValidator, line string) []error {
 	return v.Validate(fields).Errors
 }
 
-// Real lines of each event are as the schema says.
+// Real lines of each event match the schema.
 func TestAuditSchema(t *testing.T) {
 	schema := auditSchema(t)
 	key, _ := configtest.Key(t)
@@ -77,7 +77,7 @@ func TestAuditSchema(t *testing.T) {
 	dir.Remove("gone")
 	dir.Listener.Limits.MaxConnections = 1
 	d.Reload(t, dir)
-	_ = gone.Wait() // it was closed: the user is gone
+	_ = gone.Wait() // it was closed because the user was removed
 	d.WaitAudit(t, "session_revoked", 1)
 	if _, err := d.Dial("acme", ssh.PublicKeys(key)); err == nil {
 		t.Error("logged in beyond the limit")
@@ -99,7 +99,7 @@ func TestAuditSchema(t *testing.T) {
 	}
 }
 
-// An entry with every field is as the schema says, too, and the schema has no field beside them.
+// An entry with every field also matches the schema, and the schema has no other fields.
 func TestAuditSchemaHasAllFields(t *testing.T) {
 	schema := auditSchema(t)
 	fingerprint := "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"
@@ -107,19 +107,21 @@ func TestAuditSchemaHasAllFields(t *testing.T) {
 	for _, e := range []audit.Entry{
 		{
 			Event: audit.Login, Result: audit.OK, Connection: "0123456789abcdef", Source: "192.0.2.1:5", Proxy: "10.0.0.1:7", ClientVersion: "SSH-2.0-x",
-			User: "ada", Account: "team/ada", Methods: []string{"publickey"}, KeyFingerprint: fingerprint, CertificateCA: fingerprint, CertificateKeyID: "ada\xff",
+			User: "ada", Account: "team/ada", Methods: []string{"PublicKey"}, KeyFingerprint: fingerprint, CertificateCA: fingerprint, CertificateKeyID: "ada\xff",
 			CertificateSerial: "7", KeyExchange: "k", Cipher: "c", MAC: "m", HostKeyAlgorithm: "h", PublicKeyAlgorithm: "p",
 		},
 		{Event: audit.LoginRefused, Result: audit.Refused, Reason: "key_expired", Detail: strings.Repeat("d", 2000), Source: "192.0.2.0/24", Count: 3, KeysOffered: []string{fingerprint}},
 		{
 			Event: audit.Transfer, Result: audit.Aborted, Reason: "r", Connection: "0123456789abcdef", Source: "192.0.2.1:5", User: "ada", Account: "team/ada",
-			Path: "/a", Direction: "upload", Left: "kept", Created: true, Truncated: true,
+			Path: "/a", Direction: "upload", SHA256: strings.Repeat("0a", 32), Left: "kept", Created: true, Truncated: true,
 		},
 		{
 			Event: audit.Operation, Result: audit.OK, Connection: "0123456789abcdef", Source: "192.0.2.1:5", User: "ada", Account: "team/ada",
 			Operation: "rename", Path: "/a", Target: "/b",
 			Set: event.Attributes{Size: "1", Mode: "0640", Owner: "1:4294967295", Atime: "2026-11-29T07:00:00Z", Mtime: "2026-11-29T07:00:00Z"},
 		},
+		{Event: audit.FileExpired, Result: audit.OK, Account: "team/ada", Rule: "old", Volume: "data", Path: "team/ada/\xff", Size: 7},
+		{Event: audit.FileExpired, Result: audit.OK, Rule: "old", Volume: "data", Path: "in/empty", Directory: true},
 	} {
 		var b bytes.Buffer
 		audit.New(&b, func() (string, string) { return "files", "partners" }).Write(e)
@@ -149,7 +151,7 @@ func TestAuditSchemaHasAllFields(t *testing.T) {
 	}
 }
 
-// The schema can refuse.
+// The schema can refuse entries.
 func TestAuditSchemaRefuses(t *testing.T) {
 	schema := auditSchema(t)
 	const good = `{"time":"2026-11-22T17:42:34Z","schema":1,"event":"logout","result":"ok","connection":"0123456789abcdef","source":"a:1","user":"ada","account":"t/ada","duration_ms":1}`

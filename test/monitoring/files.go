@@ -1,5 +1,5 @@
-// Package monitoring tests what people watch endpoints with: metrics, alerts, their runbooks and the dashboard. The scrapes
-// that it checks are those of test/operator and test/e2e.
+// Package monitoring tests the means of watching endpoints: metrics, alerts, their runbooks and the dashboard. It checks the
+// scrapes of test/operator and test/e2e.
 package monitoring
 
 import (

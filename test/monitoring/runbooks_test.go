@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Each alert has a section that says what it means, whom it hits, what to look at with commands, and what to do.
+// Each alert has a section that says what it means, which users are affected, what to check with commands, and what to do.
 func TestRunbooks(t *testing.T) {
 	sections := map[string]string{}
 	for s := range strings.SplitSeq("\n"+string(read(t, "docs/runbooks.md")), "\n## ") {
@@ -49,7 +49,7 @@ func TestRunbooks(t *testing.T) {
 
 var grepped = regexp.MustCompile(`grep -m?\d* ?(?:'([^']+)'|"([^"]+)")`)
 
-// What runbooks look for in the daemon's log is what it says there.
+// The log lines that runbooks look for are ones that the daemon writes.
 func TestRunbooksKnowTheLog(t *testing.T) {
 	var source strings.Builder
 	err := filepath.WalkDir(filepath.Join(root, "sftpd"), func(path string, d fs.DirEntry, err error) error {

@@ -13,15 +13,15 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// maxSeries bounds the series of a daemon with its label values of its own choice, in a test that makes it use many.
+// maxSeries limits the daemon's series whose label values it chooses itself, in a test that makes it use many.
 const maxSeries = 250
 
-// CheckScrapes compares scrapes of a daemon and of an operator, in which something has happened, with docs/monitoring.md,
-// the rules and the dashboard. forbidden are texts that clients chose: no label may have one.
+// CheckScrapes compares scrapes of a daemon and of an operator that have been in use, and of a relay, with docs/monitoring.md, the rules and the
+// dashboard. forbidden are texts that clients chose: no label may contain one.
 func CheckScrapes(t testing.TB, daemon, operator string, forbidden ...string) {
 	t.Helper()
 	scraped := map[string]*dto.MetricFamily{}
-	for name, text := range map[string]string{"daemon": daemon, "operator": operator} {
+	for name, text := range map[string]string{"daemon": daemon, "operator": operator, "relay": relayScrape(t)} {
 		promtool(t, "", []byte(ownMetrics(text)), "check", "metrics")
 		parser := expfmt.NewTextParser(model.LegacyValidation)
 		families, err := parser.TextToMetricFamilies(strings.NewReader(text))
@@ -51,7 +51,7 @@ func CheckScrapes(t testing.TB, daemon, operator string, forbidden ...string) {
 	compareWithUse(t, scraped)
 }
 
-// ownMetrics are those of the two programs, without those of libraries.
+// ownMetrics returns the metrics of the two programs, without those of libraries.
 func ownMetrics(text string) string {
 	var out strings.Builder
 	for line := range strings.Lines(text) {
@@ -64,7 +64,7 @@ func ownMetrics(text string) string {
 }
 
 func isOwn(name string) bool {
-	return strings.HasPrefix(name, "sftpd_") || strings.HasPrefix(name, "sftp_operator_")
+	return strings.HasPrefix(name, "sftpd_") || strings.HasPrefix(name, "sftp_relay_") || strings.HasPrefix(name, "sftp_operator_")
 }
 
 type documented struct {
@@ -77,7 +77,7 @@ var (
 	quoted    = regexp.MustCompile("`([a-z_]+)`")
 )
 
-// page are the metrics of docs/monitoring.md.
+// page returns the metrics in docs/monitoring.md.
 func page(t testing.TB) map[string]documented {
 	t.Helper()
 	out := map[string]documented{}
@@ -192,14 +192,14 @@ func expressions(t testing.TB) []string {
 }
 
 var (
-	// What of an expression is no metric: texts, selectors, ranges, lists of labels, functions, and numbers.
+	// The parts of an expression that are not metrics: strings, selectors, ranges, lists of labels, functions, and numbers.
 	notMetric = regexp.MustCompile(`"[^"]*"|\{[^}]*\}|\[[^\]]*\]|` +
 		`\b(?:by|on|ignoring|without|group_left|group_right) *\([^)]*\)|\b[a-z_0-9]+ *\(|\b[0-9.]+\b`)
 	word     = regexp.MustCompile(`\b[a-z_][a-z0-9_]*\b`)
 	keywords = []string{"and", "or", "unless", "offset", "bool", "by", "on"}
 )
 
-// metricsOf are the names of the metrics in an expression.
+// metricsOf returns the names of the metrics in an expression.
 func metricsOf(expr string) []string {
 	rest := notMetric.ReplaceAllString(expr, " ")
 	var out []string

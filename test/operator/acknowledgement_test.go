@@ -23,7 +23,7 @@ func TestNoReadyWithoutAcknowledgement(t *testing.T) {
 	waitFor(t, u, "Ready", "False", "ConfigPending",
 		"The listener's pods have not loaded this user yet: Not every ready pod has loaded the configuration")
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "0 of 1 ready pods have loaded the configuration")
-	waitFor(t, old, "Ready", "True", "Ready", "") // its own record is in the pods all the while
+	waitFor(t, old, "Ready", "True", "Ready", "") // its own record is in the pods the whole time
 
 	pods.behave(ns, behaviour{})
 	waitReady(t, u)
@@ -38,7 +38,7 @@ func TestPodIsPoked(t *testing.T) {
 	setReady(t, waiting, corev1.ConditionFalse) // a pod without its configuration is not ready
 	eventually(t, func() error {
 		get(t, waiting, ns, waiting.Name)
-		if waiting.Annotations[v1alpha1.AnnotationConfigDigest] == "" || waiting.Annotations[v1alpha1.AnnotationPoke] == "" {
+		if waiting.Annotations[v1alpha1.AnnotationConfigDigest] == "" || waiting.Annotations[v1alpha1.AnnotationSyncRequested] == "" {
 			return fmt.Errorf("annotations %v", waiting.Annotations)
 		}
 		return nil
@@ -63,7 +63,7 @@ func TestPodThatRefusesTheConfiguration(t *testing.T) {
 	create(t, u)
 	message := "A pod rejected the configuration and keeps the previous one: pod partners-sftp-a: hostkey-0: no space left on device"
 	waitFor(t, l, "Programmed", "False", "ConfigRejected", message)
-	waitFor(t, l, "Ready", "False", "NotProgrammed", message)
+	waitFor(t, l, "Ready", "False", "ConfigRejected", message)
 	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: "+message)
 }
 
@@ -75,7 +75,7 @@ func TestPodThatDoesNotAnswer(t *testing.T) {
 	readyPod(t, l, "a")
 	message := "The operator must reach port 8081 of the pods and does not; check NetworkPolicies: pod partners-sftp-a: connection refused"
 	waitFor(t, l, "Programmed", "Unknown", "PodUnreachable", message)
-	waitFor(t, l, "Ready", "False", "NotProgrammed", message)
+	waitFor(t, l, "Ready", "False", "PodUnreachable", message)
 }
 
 func TestPodThatCannotUseAUser(t *testing.T) {
@@ -91,7 +91,7 @@ func TestPodThatCannotUseAUser(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
-// A pod that comes later loads what is there; a crash must not tell all users that they are not ready.
+// A pod that is added later loads the current configuration; a crash must not turn all users not ready.
 func TestPodsComeAndGo(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)

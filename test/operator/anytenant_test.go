@@ -20,15 +20,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/manifests"
 )
 
-// tenantB makes objects at random that the API server accepts, or not.
+// tenantB creates random objects, which the API server may or may not accept.
 type tenantB struct {
 	*rand.Rand
 	ns string
-	// shared is the listener of all.
+	// shared is the listener that all tenants use.
 	shared *v1alpha1.SFTPListener
 }
 
-// set returns the objects of a generated set, in the tenant's only namespace, with names of their own.
+// set returns the objects of a generated set, with unique names in the tenant's only namespace.
 func (b *tenantB) set(seed uint64) (out []client.Object) {
 	name := func(old string) string { return fmt.Sprintf("s%d-%s", seed, old) }
 	for _, o := range manifests.Generate(seed) {
@@ -48,7 +48,7 @@ func (b *tenantB) set(seed uint64) (out []client.Object) {
 				o.Spec.HostKeyRefs = nil
 			}
 		case *v1alpha1.SFTPKey:
-			if b.IntN(6) == 0 && o.Spec.UserRef == nil { // keys that take long to make
+			if b.IntN(6) == 0 && o.Spec.UserRef == nil { // keys that take long to create
 				o.Spec = v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Algorithm: v1alpha1.KeyAlgorithm(b.pick("Ed25519", "ECDSAP256", "RSA4096", "RSA"))}
 			}
 		case *corev1.Secret:
@@ -63,7 +63,7 @@ func (b *tenantB) set(seed uint64) (out []client.Object) {
 
 func (b *tenantB) pick(values ...string) string { return values[b.IntN(len(values))] }
 
-// suffix makes the name of few objects long, or strange. References to those lead nowhere.
+// suffix makes the names of a few objects long or unusual. References to those are dangling.
 func (b *tenantB) suffix(o client.Object) string {
 	if _, ok := o.(*v1alpha1.SFTPUser); ok && b.IntN(10) == 0 {
 		return b.pick("-"+strings.Repeat("n", 200), ".a.b.c", "-0", "."+strings.Repeat("x", 63))
@@ -86,16 +86,13 @@ func (b *tenantB) user(u *v1alpha1.SFTPUser, name func(string) string) {
 			a.AuthorizedKeysSecretRefs[i].Name = name(n)
 		}
 	}
-	for i := range a.KeyRefs {
-		a.KeyRefs[i].Name = name(a.KeyRefs[i].Name)
-	}
 	if a.PasswordSecretRef != nil {
 		a.PasswordSecretRef.Name = b.pick(name(a.PasswordSecretRef.Name), name(a.PasswordSecretRef.Name), "a/b", "..", "with blank", strings.Repeat("p", 253))
 	}
 	if a.TOTPSecretRef != nil {
 		a.TOTPSecretRef.Name = name(a.TOTPSecretRef.Name)
 	}
-	if b.IntN(15) == 0 { // as many and as long keys as it may have
+	if b.IntN(15) == 0 { // as many and as long keys as allowed
 		a.AuthorizedKeys = nil
 		for i := range 100 {
 			a.AuthorizedKeys = append(a.AuthorizedKeys, publicKey(fmt.Sprint(u.Name, i))+" "+strings.Repeat("c", 200))
@@ -103,7 +100,7 @@ func (b *tenantB) user(u *v1alpha1.SFTPUser, name func(string) string) {
 	}
 }
 
-// secret makes some Secrets large, and puts what takes long to look at into others.
+// secret makes some Secrets large, and puts content into others that takes long to process.
 func (b *tenantB) secret(s *corev1.Secret) {
 	if b.IntN(4) > 0 {
 		return
@@ -117,7 +114,7 @@ func (b *tenantB) secret(s *corev1.Secret) {
 	}
 }
 
-// labels gives objects labels and annotations that look like the operator's own, or are large.
+// labels gives objects labels and annotations that look like the operator's own, or that are large.
 func (b *tenantB) labels(o client.Object) {
 	switch b.IntN(12) {
 	case 0:
@@ -133,7 +130,7 @@ func (b *tenantB) labels(o client.Object) {
 	}
 }
 
-// churn creates, changes and deletes objects until it has made as many as it should, and calls done for each.
+// churn creates, changes and deletes objects until it has made the required number of changes, and calls done for each.
 func (b *tenantB) churn(t *testing.T, seed uint64, made *atomic.Int64, want int64, refused *atomic.Int64) {
 	var there []client.Object
 	for ; made.Load() < want && t.Context().Err() == nil; seed += 100 {
@@ -144,7 +141,7 @@ func (b *tenantB) churn(t *testing.T, seed uint64, made *atomic.Int64, want int6
 			}
 			made.Add(1)
 			there = append(there, o)
-			if b.IntN(3) == 0 { // another one is changed: suspended, spoiled, given other labels
+			if b.IntN(3) == 0 { // another one is changed: suspended, corrupted, given other labels
 				old := there[b.IntN(len(there))]
 				if s, ok := old.(*corev1.Secret); ok {
 					b.secret(s)
@@ -160,7 +157,7 @@ func (b *tenantB) churn(t *testing.T, seed uint64, made *atomic.Int64, want int6
 			}
 			if b.IntN(4) == 0 {
 				i := b.IntN(len(there))
-				_ = api.Delete(t.Context(), there[i]) // it may be gone already
+				_ = api.Delete(t.Context(), there[i]) // it may be deleted already
 				there = append(there[:i], there[i+1:]...)
 			}
 			if made.Load() >= want {
@@ -170,8 +167,8 @@ func (b *tenantB) churn(t *testing.T, seed uint64, made *atomic.Int64, want int6
 	}
 }
 
-// Whatever a tenant creates, changes and deletes: what takes a right away from another tenant's logins takes no longer than a
-// second, and nothing else happens to them.
+// Whatever a tenant creates, changes and deletes: removing access from another tenant's logins takes at most a second, and
+// nothing else happens to them.
 func TestAnyOneTenant(t *testing.T) {
 	want, samples := int64(300), 40
 	if n, err := strconv.ParseInt(os.Getenv("TENANT_OBJECTS"), 10, 64); err == nil {
@@ -205,7 +202,7 @@ func TestAnyOneTenant(t *testing.T) {
 	}
 	<-done
 	took := time.Since(begin)
-	for range min(10, len(a.left)) { // what it left behind is still being looked at
+	for range min(10, len(a.left)) { // leftover changes are still being processed
 		busy = append(busy, a.revoke(t, 1, 20*time.Millisecond)...)
 	}
 	slices.Sort(busy)

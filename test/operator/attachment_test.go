@@ -14,7 +14,7 @@ func TestListenerAdmitsItsOwnNamespaceAlone(t *testing.T) {
 	tenant := namespace(t, nil)
 	u := newUser(tenant, "acme", of(l))
 	create(t, u)
-	message := `SFTPListener "partners" does not admit users of namespace "` + tenant + `"; its owner decides in spec.allowedUsers.namespaces`
+	message := `SFTPListener "partners" does not admit users of namespace "` + tenant + `"; its owner decides in spec.allowedUsers.rules`
 	waitRefused(t, u, "NotAllowedByListener", message)
 
 	change(t, l, admitting(v1alpha1.NamespacesAll, nil))
@@ -34,20 +34,20 @@ func TestNamespaceThatLosesItsLabel(t *testing.T) {
 		change(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tenant}}, func(ns *corev1.Namespace) { ns.Labels["sftp"] = value })
 	}
 	label("no")
-	waitRefused(t, u, "NotAllowedByListener", `SFTPListener "partners" does not admit users of namespace "`+tenant+`"; its owner decides in spec.allowedUsers.namespaces`)
+	waitRefused(t, u, "NotAllowedByListener", `SFTPListener "partners" does not admit users of namespace "`+tenant+`"; its owner decides in spec.allowedUsers.rules`)
 	label("yes")
 	waitReady(t, u)
 }
 
 func TestUsernameIsTaken(t *testing.T) {
 	l := readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil))
-	// Namespaces are in the order of their names: it decides between users of the same second.
+	// Namespaces are ordered by name, which decides between users created in the same second.
 	a, b := namespace(t, nil), namespace(t, nil)
 	first, second := newUser(a, "acme", of(l)), newUser(b, "partner", of(l), func(u *v1alpha1.SFTPUser) { u.Spec.Username = "acme" })
 	create(t, first)
 	waitReady(t, first)
 	create(t, second)
-	waitRefused(t, second, "UsernameConflict", `The login name "acme" is taken by another SFTPUser of this listener, which is older or had it before; choose another spec.username`)
+	waitRefused(t, second, "UsernameConflict", `The login name "acme" is taken by an SFTPUser of another namespace, which is older or had it before; the name is immutable, so delete this SFTPUser and recreate it with another spec.username`)
 
 	change(t, first, func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserSuspended })
 	waitFor(t, first, "Accepted", "False", "Suspended", "")
@@ -59,8 +59,14 @@ func TestUsernameIsTaken(t *testing.T) {
 
 func TestNamespacePrefixedNames(t *testing.T) {
 	l := readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil), func(l *v1alpha1.SFTPListener) {
-		l.Spec.AllowedUsers.Usernames = v1alpha1.UsernamesNamespacePrefixed
+		l.Spec.AllowedUsers.Usernames = "" // the default
 	})
+	own := newUser(l.Namespace, "acme", of(l))
+	create(t, own)
+	waitReady(t, own)
+	if own.Status.Username != "acme" {
+		t.Errorf("username %q in the listener's own namespace", own.Status.Username)
+	}
 	a, b := newUser(namespace(t, nil), "acme", of(l)), newUser(namespace(t, nil), "acme", of(l))
 	for _, u := range []*v1alpha1.SFTPUser{a, b} {
 		create(t, u)
@@ -88,5 +94,6 @@ func TestWholeVolumeOfAnothersListener(t *testing.T) {
 	l := readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil))
 	u := newUser(namespace(t, nil), "acme", of(l), func(u *v1alpha1.SFTPUser) { u.Spec.HomeDirectory.Scope = v1alpha1.ScopeVolume })
 	create(t, u)
-	waitRefused(t, u, "DirectoryNotAllowed", "spec.homeDirectory.scope is Volume, which only users in the listener's own namespace may ask for; use User or Namespace")
+	waitRefused(t, u, "DirectoryNotAllowed", `spec.homeDirectory asks for the whole volume "home", which the listener does not open to users of namespace "`+u.Namespace+
+		`"; use its home volume with scope User or Namespace, or ask its owner to change the rule "tenants" of spec.allowedUsers`)
 }

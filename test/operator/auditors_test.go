@@ -2,34 +2,31 @@ package operator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
+	"github.com/sftp-operator/sftp-operator/test/pages"
 )
 
-var shellBlock = regexp.MustCompile("(?s)\n```sh\n(.*?)\n```\n")
-
-// The lines that docs/auditors.md looks for in the audit log; docs/audit-log.md says what is in them.
+// The lines that docs/auditors.md searches the audit log for; docs/audit-log.md describes their content.
 const auditLines = `{"event":"login","result":"ok","time":"2026-11-22T17:42:34.111Z","account":"sftp-demo/acme","user":"acme","source":"192.0.2.7:60734","key_fingerprint":"SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"}
 {"event":"session_revoked","result":"ok","time":"2026-11-22T17:43:00Z","user":"acme","reason":"key_revoked","key_fingerprint":"SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"}
 {"event":"login_refused","result":"refused","time":"2026-11-22T17:44:00Z","user":"acme","source":"192.0.2.7:60735","reason":"key_revoked"}
 `
 
-// Each command of docs/auditors.md works, and its block finds something where there is something to find.
+// Each command in docs/auditors.md works, and its block finds something where there is something to find.
 func TestAuditorsQueries(t *testing.T) {
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "sftp-demo"}})
-	cleanUp(t, "sftp-demo")
+	demoNamespace(t)
 	l := readyListener(t, "sftp-demo", func(l *v1alpha1.SFTPListener) {
 		l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{PublicKey: publicKey("lost")}}
 		l.Spec.Authentication.TrustedUserCAs = []string{publicKey("ca")}
@@ -51,7 +48,7 @@ func TestAuditorsQueries(t *testing.T) {
 	keyOf(t, acme, fingerprint(t, "lost"), v1alpha1.KeyRevoked)
 
 	dir := workbench(t)
-	for i, block := range blocksOf(t, "auditors.md") {
+	for i, block := range blocksOf(t, "docs/auditors.md") {
 		t.Run(fmt.Sprintf("block %d", i+1), func(t *testing.T) {
 			out, problems, err := shell(t, dir, block)
 			if err != nil || out == "" || strings.Contains(out, "null") {
@@ -61,34 +58,31 @@ func TestAuditorsQueries(t *testing.T) {
 	}
 }
 
-// What runbooks say to look at can be looked at. Logs and what nodes measure need a kubelet: of these lines the grammar alone
-// is checked.
+// What the runbooks say to check can be checked.
 func TestRunbookCommands(t *testing.T) {
-	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "files"}})
-	cleanUp(t, "files")
-	create(t, newUser(readyListener(t, "files").Namespace, "acme"))
+	demoNamespace(t)
+	create(t, newUser(readyListener(t, "sftp-demo").Namespace, "acme"))
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1", Labels: map[string]string{corev1.LabelHostname: "node-1"}}}
 	create(t, node)
 	t.Cleanup(func() { _ = api.Delete(context.Background(), node) })
 	dir := workbench(t)
-	for _, block := range blocksOf(t, "runbooks.md") {
-		for line := range strings.Lines(block) {
-			line = strings.TrimSpace(line)
-			if strings.Contains(line, "kubectl logs") || strings.Contains(line, "kubectl top") {
-				line = "if false; then " + line + "; fi"
-			}
-			_, problems, err := shell(t, dir, line)
-			var ended *exec.ExitError
-			told := errors.As(err, &ended) && (strings.HasPrefix(line, "kubectl auth can-i ") && ended.ExitCode() == 1 || // no
-				strings.HasPrefix(line, "kubectl sftp why ") && ended.ExitCode() == 4) // not all could be checked
-			if err != nil && !told {
-				t.Errorf("%s\n%v: %s", line, err, problems)
-			}
-		}
+	for _, c := range commandsOf(t, "docs/runbooks.md") {
+		runDocumented(t, dir, c)
 	}
 }
 
-// workbench is a directory with what the commands of documents need.
+// demoNamespace empties the namespace of the commands in documents, which several tests use.
+func demoNamespace(t *testing.T) {
+	t.Helper()
+	err := api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "sftp-demo"}})
+	if client.IgnoreAlreadyExists(err) != nil {
+		t.Fatal(err)
+	}
+	wipe(t, "sftp-demo")
+	cleanUp(t, "sftp-demo")
+}
+
+// workbench is a directory with what the commands in documents need.
 func workbench(t *testing.T) string {
 	t.Helper()
 	root, err := apiserver.Root()
@@ -96,7 +90,7 @@ func workbench(t *testing.T) string {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "kubectl-sftp"), "./cmd/kubectl-sftp")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./cmd/kubectl-sftp", "./cmd/manager")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -111,20 +105,19 @@ func workbench(t *testing.T) string {
 
 func blocksOf(t *testing.T, page string) []string {
 	t.Helper()
-	root, err := apiserver.Root()
-	if err != nil {
-		t.Fatal(err)
+	out, err := pages.Blocks(page)
+	if err != nil || len(out) < 7 {
+		t.Fatalf("%s has %d blocks: %v", page, len(out), err)
 	}
-	text, err := os.ReadFile(filepath.Join(root, "docs", page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []string
-	for _, b := range shellBlock.FindAllStringSubmatch(string(text), -1) {
-		out = append(out, b[1])
-	}
-	if len(out) < 10 {
-		t.Fatalf("%s has %d blocks", page, len(out))
+	return out
+}
+
+// commandsOf returns the commands of a page that need no more than an API server, the operator and simulated pods.
+func commandsOf(t *testing.T, page string) []pages.Command {
+	t.Helper()
+	out, err := pages.Commands(page, pages.APIServer)
+	if err != nil || len(out) == 0 {
+		t.Fatalf("%s has %d commands: %v", page, len(out), err)
 	}
 	return out
 }

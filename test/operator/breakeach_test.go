@@ -17,8 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// slowness is what a second is here. SLOW_MACHINE=4 has the tests that measure time allow four times as much, on a machine that
-// has other things to do.
+// slowness is the factor for times. With SLOW_MACHINE=4, tests that measure time allow four times as much, for a busy machine.
 func slowness() time.Duration {
 	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
 		return time.Duration(n) * time.Second
@@ -37,12 +36,12 @@ func (c brokenCase) name() string {
 	return fmt.Sprintf("%s %s on %s", c.fault, c.call, c.stimulus.name)
 }
 
-// writesConfiguration reports whether without a call no removal can reach the pods.
+// writesConfiguration reports whether no removal can reach the pods without the call.
 func writesConfiguration(call string) bool {
 	return strings.HasPrefix(call, "APPLY secrets/partners-sftp-config") || strings.HasPrefix(call, "APPLY secrets/partners-sftp-users-")
 }
 
-// silent are calls of which nothing is said while they fail, with the reason.
+// silent lists calls whose failure is not reported, with the reason.
 var silent = map[string]string{
 	"PATCH sftplisteners/partners/status": "this is where it would be said",
 	"PATCH sftpusers/":                    "this is where it would be said",
@@ -61,12 +60,12 @@ func mustSay(call string) bool {
 			return false
 		}
 	}
-	return !writesConfiguration(call) // it works when it is tried again, a moment later
+	return !writesConfiguration(call) // it works when it is retried, a moment later
 }
 
-// Each call that the operator makes for a listener fails, with BREAK_FAULTS=all in each way. In each case a login that is deleted meanwhile and one
-// that is suspended are gone from the pods at once, the conditions of the others stay as they are, and the operator says what
-// is wrong.
+// Each call that the operator makes for a listener fails once; with BREAK_FAULTS=all, in each way. In each case, one login is
+// deleted and one suspended at that time, and both are gone from the pods at once, the conditions of the others do not change,
+// and the operator reports the problem.
 func TestBreakEachStep(t *testing.T) {
 	b := newBreaker()
 	account := running.account
@@ -120,11 +119,11 @@ func TestBreakEachStep(t *testing.T) {
 	sum.report(t, len(cases))
 }
 
-// discover finds out which calls there are, and what makes each of them.
+// discover finds out which calls there are, and what triggers each of them.
 func discover(t *testing.T, b *breaker, ready []*rig) (cases []brokenCase) {
 	t.Helper()
 	var mu sync.Mutex
-	calls := map[string]int{} // the first stimulus that makes each
+	calls := map[string]int{} // the first stimulus that triggers each
 	next := make(chan int, len(stimuli))
 	for i := range stimuli {
 		next <- i
@@ -138,7 +137,7 @@ func discover(t *testing.T, b *breaker, ready []*rig) (cases []brokenCase) {
 					b.record(r.ns)
 					stimuli[i].run(t, r)
 					time.Sleep(200 * time.Millisecond)
-					r.revoke(t, time.Minute) // a case of its own measures it
+					r.revoke(t, time.Minute) // a separate case measures it
 					time.Sleep(time.Second)
 					found := b.recorded(r.ns)
 					if stimuli[i].undo != nil {
@@ -222,7 +221,7 @@ func runBroken(t *testing.T, b *breaker, r *rig, c brokenCase) (out brokenResult
 	return out
 }
 
-// tally sums up cases. mu protects it.
+// tally sums up cases. mu guards it.
 type tally struct {
 	mu         sync.Mutex
 	ran, hit   int

@@ -10,14 +10,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// fault is what becomes of a call.
+// fault is what happens to a call.
 type fault string
 
 const (
 	faultError   fault = "error"   // the API server fails
 	faultForbid  fault = "forbid"  // a Role does not allow it
 	faultInvalid fault = "invalid" // admission refuses it
-	faultHang    fault = "hang"    // no answer comes
+	faultHang    fault = "hang"    // the call never returns
 	faultPanic   fault = "panic"   // the operator has a defect
 )
 
@@ -27,7 +27,7 @@ func faults(call string) []fault {
 	if !strings.HasPrefix(call, "GET ") && !strings.HasPrefix(call, "LIST ") {
 		out = append(out, faultInvalid)
 	}
-	if !strings.Contains(call, " events") { // a goroutine of the library writes them, whose panics it passes on
+	if !strings.Contains(call, " events") { // a library goroutine writes them, whose panics it propagates
 		out = append(out, faultPanic)
 	}
 	return out
@@ -37,17 +37,17 @@ func faults(call string) []fault {
 type breakage struct {
 	call  string
 	fault fault
-	// once means that the call works when it is tried again.
+	// once means that the call works when it is retried.
 	once bool
 	hits int
 }
 
-// breaker is an API server of which single calls fail, by namespace. It also notes which calls there are.
+// breaker is an API server on which single calls fail, by namespace. It also records which calls are made.
 type breaker struct {
 	http.RoundTripper
 
 	mu sync.Mutex
-	// broken and calls by namespace; mu protects both.
+	// broken and calls by namespace; mu guards both.
 	broken map[string]*breakage
 	calls  map[string]map[string]bool
 }
@@ -58,8 +58,8 @@ func newBreaker() *breaker {
 
 var digits = regexp.MustCompile(`[0-9]+`)
 
-// callOf returns the verb, the kind and the name of what a request asks for, the name without numbers; "" for a watch and for
-// what is in no namespace.
+// callOf returns the verb, the kind and the name in a request, the name without numbers; "" for a watch and for cluster-scoped
+// objects.
 func callOf(r *http.Request) (namespace, call string) {
 	path := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	for len(path) > 0 && path[0] != "namespaces" {
@@ -122,7 +122,7 @@ func (b *breaker) fate(namespace, call string) fault {
 	return x.fault
 }
 
-// record begins to note the calls for a namespace, and recorded returns them.
+// record starts recording the calls for a namespace, and recorded returns them.
 func (b *breaker) record(namespace string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -137,7 +137,7 @@ func (b *breaker) recorded(namespace string) map[string]bool {
 	return out
 }
 
-// damage breaks a call in a namespace, and repair mends all.
+// damage makes a call fail in a namespace, and repair repairs all of them.
 func (b *breaker) damage(namespace string, x *breakage) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -7,7 +7,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// A user with certificates alone is ready once the listener trusts a CA.
+// A user with only certificates is ready once the listener trusts a CA.
 func TestUserWithCertificates(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -41,6 +41,6 @@ func TestUserWithCertificates(t *testing.T) {
 	})
 	message := `spec.authentication.trustedUserCAs[1]: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`
 	waitFor(t, l, "ResolvedRefs", "False", "InvalidUserCA", message)
-	waitFor(t, l, "Ready", "False", "UnresolvedRefs", message)
+	waitFor(t, l, "Ready", "False", "InvalidUserCA", message)
 	waitReady(t, u)
 }

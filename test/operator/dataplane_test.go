@@ -22,55 +22,55 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/fakepods"
 )
 
-// behaviour of the pods of a namespace.
+// behavior describes the pods of a namespace.
 type behaviour struct {
-	// frozen pods go on with what they have loaded.
+	// frozen pods continue with what they have loaded.
 	frozen bool
-	// broken pods say that they cannot load what is new.
+	// broken pods report that they cannot load the new configuration.
 	broken bool
 	// unreachable pods do not answer.
 	unreachable bool
-	// late are the names of pods that do not load what is new.
+	// late are the names of pods that do not load the new configuration.
 	late []string
-	// cut are the names of pods that the operator does not reach, each time by another port of its own.
+	// cut are the names of pods that the operator cannot reach, each time with another port.
 	cut []string
 	// sessions in each pod.
 	sessions int
-	// volumes are what pods say of the volumes that users may write to.
+	// volumes are the pods' reports about the volumes that users may write to.
 	volumes []config.VolumeStatus
 	// rejects are the login names whose records pods cannot use.
 	rejects []string
 }
 
-// dataPlane plays pods: it loads the Secrets that the operator wrote with the daemon's own code and answers as the
-// daemon would.
+// dataPlane plays pods: it loads the Secrets that the operator wrote with the daemon's own code and answers as the daemon
+// would.
 type dataPlane struct {
 	api client.Client
 
 	mu sync.Mutex
-	// behaviours by namespace; mu protects both maps.
+	// behaviors by namespace; mu guards both maps.
 	behaviours map[string]behaviour
-	// loaded by pods of a namespace last.
+	// loaded is what the pods of a namespace loaded last.
 	loaded map[string]*config.Set
-	// cuts counts the questions that did not reach a pod.
+	// cuts counts the requests that did not reach a pod.
 	cuts int
 	// books of the pods' processes, by the pods' UIDs.
-	books map[types.UID]*keyuse.Book
-	// mounts are the configuration directories of daemons that run, by namespace.
+	books map[types.UID]*keyuse.Tracker
+	// mounts are the configuration directories of running daemons, by namespace.
 	mounts map[string]string
-	http   *ack.HTTPAsker
-	// asked counts the questions to pods, by namespace.
+	http   *ack.HTTPStatusClient
+	// asked counts the requests to pods, by namespace.
 	asked map[string]int
 }
 
 func newDataPlane(api client.Client) *dataPlane {
 	return &dataPlane{
-		api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}, books: map[types.UID]*keyuse.Book{},
-		mounts: map[string]string{}, http: ack.NewHTTPAsker(), asked: map[string]int{},
+		api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}, books: map[types.UID]*keyuse.Tracker{},
+		mounts: map[string]string{}, http: ack.NewHTTPStatusClient(), asked: map[string]int{},
 	}
 }
 
-// mount says that the pods of a namespace are daemons that run, with their configuration in a directory.
+// mount makes the pods of a namespace running daemons, with their configuration in a directory.
 func (p *dataPlane) mount(namespace, dir string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +104,7 @@ func (p *dataPlane) asks() map[string]int {
 	return maps.Clone(p.asked)
 }
 
-// Ask implements ack.Asker.
+// Ask implements ack.StatusClient.
 func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -123,7 +123,7 @@ func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod, keys ack.Keys) (ac
 	return fakepods.Proven(status, key, keys)
 }
 
-// askDaemon asks the daemon that runs, once it has the files that a kubelet would give it. p.mu must be locked.
+// askDaemon asks the running daemon, once it has the files that a kubelet would give it. p.mu must be locked.
 func (p *dataPlane) askDaemon(ctx context.Context, pod *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
 	if err := fakepods.Mount(ctx, p.api, pod, p.mounts[pod.Namespace]); err != nil {
 		return ack.Answer{}, err
@@ -131,7 +131,7 @@ func (p *dataPlane) askDaemon(ctx context.Context, pod *corev1.Pod, keys ack.Key
 	return p.http.Ask(ctx, pod, keys)
 }
 
-// status is what a played pod says. p.mu must be locked.
+// status is the report of a played pod. p.mu must be locked.
 func (p *dataPlane) status(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
 	b, now := p.behaviours[pod.Namespace], p.loaded[pod.Namespace]
 	switch {
@@ -149,7 +149,7 @@ func (p *dataPlane) status(ctx context.Context, pod *corev1.Pod) (config.Status,
 		set, err := p.load(ctx, pod)
 		switch {
 		case err != nil:
-			return config.Status{Error: err.Error()}, nil //nolint:nilerr // the pod says so
+			return config.Status{Error: err.Error()}, nil //nolint:nilerr // the pod reports it
 		case b.broken:
 			return config.Status{FailedDigest: set.Digest, Error: "hostkey-0: no space left on device"}, nil
 		}
@@ -182,7 +182,17 @@ func (p *dataPlane) logIn(pod *corev1.Pod, uid, fingerprint string, at time.Time
 	p.books[pod.UID].Note(uid, fingerprint, at)
 }
 
-// prove is a client of a user that learns a host key on a pod.
+// refuse is a login of a user that a pod refuses.
+func (p *dataPlane) refuse(pod *corev1.Pod, uid string, r keyuse.Refusal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.books[pod.UID] == nil {
+		p.books[pod.UID] = keyuse.New()
+	}
+	p.books[pod.UID].NoteRefusal(uid, r)
+}
+
+// prove simulates a user's client that learns a host key on a pod.
 func (p *dataPlane) prove(pod *corev1.Pod, uid, fingerprint string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -192,7 +202,7 @@ func (p *dataPlane) prove(pod *corev1.Pod, uid, fingerprint string) {
 	p.books[pod.UID].NoteProof(uid, fingerprint)
 }
 
-// hostKeys that the pods of a namespace have loaded: the states by the fingerprints.
+// hostKeys returns the host keys that the pods of a namespace have loaded: the states by fingerprint.
 func (p *dataPlane) hostKeys(namespace string) map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -209,7 +219,7 @@ func (p *dataPlane) hostKeys(namespace string) map[string]string {
 	return out
 }
 
-// certificate of the first host key that the pods of a namespace have loaded.
+// certificate returns the certificate of the first host key that the pods of a namespace have loaded.
 func (p *dataPlane) certificate(namespace string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -226,7 +236,7 @@ func (p *dataPlane) restart(pod *corev1.Pod) {
 	p.books[pod.UID] = keyuse.New()
 }
 
-// KeyUse implements ack.Asker.
+// KeyUse implements ack.StatusClient.
 func (p *dataPlane) KeyUse(ctx context.Context, pod *corev1.Pod, key string, known ack.Known, before config.KeyUseReport) (config.KeyUseReport, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -258,7 +268,7 @@ func (p *dataPlane) load(ctx context.Context, pod *corev1.Pod) (*config.Set, err
 	return config.Load(dir)
 }
 
-// settings that the pods of a namespace have loaded.
+// settings returns the settings that the pods of a namespace have loaded.
 func (p *dataPlane) settings(namespace string) config.Listener {
 	p.mu.Lock()
 	defer p.mu.Unlock()

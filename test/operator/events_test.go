@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// eventsBut are the events of a namespace and their versions, which repetitions change, but for those about markers.
+// eventsBut returns the events of a namespace except those about markers, with their versions, which repetitions change.
 func eventsBut(t *testing.T, ns string, markers ...string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -28,8 +28,8 @@ func eventsBut(t *testing.T, ns string, markers ...string) map[string]string {
 	return out
 }
 
-// Events tell of what has changed: a reconcile that finds everything as it was, of any kind, and an operator that
-// starts, have none. Events are written in their order, so all before that of a marker have been written when it is there.
+// Events report changes: a reconcile of any kind that finds no change, and an operator that starts, emit none. Events are
+// written in order, so once a marker's event is there, all earlier ones have been written.
 func TestEventsAreOfTransitions(t *testing.T) {
 	ns, acme := busyNamespace(t)
 	key := partnerKey(ns, "acme-2026", ns+"partner", assignedTo("acme"))
@@ -66,7 +66,7 @@ func TestEventsAreOfTransitions(t *testing.T) {
 	for _, controller := range []string{"listener", "user", "key"} {
 		counts[controller] = reconciles(t, controller)
 	}
-	// A generation that goes up without a meaning, a Secret that says that it is the listener's, and a label on that of a key.
+	// A generation that increases without effect, a Secret that claims to be the listener's, and a label on a key's Secret.
 	change(t, acme, func(u *v1alpha1.SFTPUser) { u.Spec.HomeDirectory.Volume = "home" /* as without it */ })
 	hostKey := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-ed25519"}}
 	change(t, hostKey, func(s *corev1.Secret) { metav1.SetMetaDataLabel(&s.ObjectMeta, "example.com/no", "matter") })

@@ -11,8 +11,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The secret of an app reaches the pods, and so does a change of it. What cannot be used
-// locks out, and the condition says why without telling the secret.
+// The secret of a TOTP app reaches the pods, and so does a change of it. An unusable one locks the user out, and the condition
+// says why without revealing the secret.
 func TestUserWithTOTP(t *testing.T) {
 	const one, two = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U"
 	ns := namespace(t, nil)
@@ -21,7 +21,7 @@ func TestUserWithTOTP(t *testing.T) {
 		u.Spec.Authentication.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: "acme-totp"}
 	})
 	create(t, u)
-	waitFor(t, u, "Ready", "False", "UnresolvedRefs", `Secret "acme-totp" does not exist in namespace "`+ns+`"; create it or correct spec.authentication.totpSecretRef`)
+	waitFor(t, u, "Ready", "False", "SecretNotFound", `Secret "acme-totp" does not exist in namespace "`+ns+`"; create it or correct spec.authentication.totpSecretRef`)
 
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme-totp"}, StringData: map[string]string{"totp": one}}
 	create(t, secret)
@@ -30,7 +30,7 @@ func TestUserWithTOTP(t *testing.T) {
 		t.Helper()
 		eventually(t, func() error {
 			login := pods.logins(ns)["acme"]
-			if login.TOTP == nil || login.TOTP.Secret != want || !slices.Equal(login.Methods, []string{"publickey,keyboard-interactive:totp"}) {
+			if login.TOTP == nil || login.TOTP.Secret != want || !slices.Equal(login.Methods, []string{"PublicKey,TOTP"}) {
 				return fmt.Errorf("pods have %+v", login)
 			}
 			return nil
@@ -42,7 +42,7 @@ func TestUserWithTOTP(t *testing.T) {
 
 	change(t, secret, func(s *corev1.Secret) { s.StringData = map[string]string{"totp": two[:16]} })
 	waitFor(t, u, "ResolvedRefs", "False", "InvalidTOTPSecret",
-		`Secret "acme-totp", entry "totp" cannot be used for an authenticator app: the secret has 80 bits, at least 128 are needed (RFC 4226 section 4); make a new one. kubectl sftp totp makes one that can`)
+		`Secret "acme-totp", entry "totp" cannot be used for an authenticator app: the secret has 80 bits, but at least 128 are required (RFC 4226 section 4); make a new one. kubectl sftp totp creates one that can`)
 	eventually(t, func() error {
 		if login, ok := pods.logins(ns)["acme"]; ok {
 			return fmt.Errorf("pods have %+v", login)
@@ -51,12 +51,12 @@ func TestUserWithTOTP(t *testing.T) {
 	})
 }
 
-// A listener's requirement reaches users who chose nothing, and refuses those who chose less.
+// A listener's requirement applies to users who chose nothing, and refuses those who chose less.
 func TestRequiredMethods(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
 	plain, chosen := newUser(ns, "plain"), newUser(ns, "chosen", func(u *v1alpha1.SFTPUser) {
-		u.Spec.Authentication.Methods = []v1alpha1.MethodCombination{"publickey"}
+		u.Spec.Authentication.Methods = []v1alpha1.MethodCombination{{Steps: []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey}}}
 	})
 	create(t, plain)
 	create(t, chosen)
@@ -64,12 +64,12 @@ func TestRequiredMethods(t *testing.T) {
 	waitReady(t, chosen)
 
 	change(t, l, func(l *v1alpha1.SFTPListener) {
-		l.Spec.Authentication.RequiredMethods = []v1alpha1.MethodCombination{"publickey,password"}
+		l.Spec.Authentication.RequiredMethods = []v1alpha1.MethodCombination{{Steps: []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}}}
 	})
 	waitRefused(t, chosen, "MethodsTooWeak",
-		"The combination publickey is weaker than what the listener requires, which is: publickey,password. Set spec.authentication.methods to one of these, or remove mode and methods to have them")
+		"The combination PublicKey is weaker than what the listener requires, which is: PublicKey,Password. Set spec.authentication.methods to one of these, or remove methods to use them")
 	waitFor(t, plain, "ResolvedRefs", "False", "FactorMissing",
-		"The user cannot log in by all of its methods: publickey,password needs a password (spec.authentication.passwordSecretRef)")
+		"Some of the user's methods cannot succeed: PublicKey,Password needs a password (spec.authentication.passwordSecretRef)")
 	eventually(t, func() error {
 		if logins := pods.logins(ns); len(logins) != 0 {
 			return fmt.Errorf("pods have %+v", logins)
@@ -82,7 +82,7 @@ func TestRequiredMethods(t *testing.T) {
 		u.Spec.Authentication.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: "p"}
 	})
 	waitReady(t, plain)
-	if login := pods.logins(ns)["plain"]; !slices.Equal(login.Methods, []string{"publickey,password"}) {
+	if login := pods.logins(ns)["plain"]; !slices.Equal(login.Methods, []string{"PublicKey,Password"}) {
 		t.Errorf("pods have %+v", login)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// flood answers on the health port of an address with 60 MiB, and counts the questions.
+// flood answers on the health port of an address with 60 MiB, and counts the requests.
 func flood(t *testing.T, address string) *atomic.Int32 {
 	t.Helper()
 	var asked atomic.Int32
@@ -52,8 +52,8 @@ func runOn(t *testing.T, p *corev1.Pod, address string) {
 	}
 }
 
-// Pods of a tenant that have the labels of a listener's pods, also those that claim to be of a ReplicaSet of their own, are not
-// asked, annotated or told anything, while the listener has no pods of its own.
+// A tenant's pods with the labels of a listener's pods, even those that claim to belong to a ReplicaSet, are neither asked nor
+// annotated, while the listener has no pods of its own.
 func TestForeignPodsAreNeverAsked(t *testing.T) {
 	ns := namespace(t, nil)
 	l := newListener(ns, func(l *v1alpha1.SFTPListener) { l.Spec.Replicas = new(int32(0)) })
@@ -86,7 +86,7 @@ func TestForeignPodsAreNeverAsked(t *testing.T) {
 		create(t, p)
 		runOn(t, p, address)
 	}
-	for i := range 3 { // each is something to ask pods for
+	for i := range 3 { // each is a reason to ask pods
 		create(t, newUser(ns, fmt.Sprint("user-", i)))
 		time.Sleep(700 * time.Millisecond)
 	}
@@ -108,7 +108,7 @@ func TestForeignPodsAreNeverAsked(t *testing.T) {
 	}
 }
 
-// A pod of the listener that answers 60 MiB costs the operator little memory, and other listeners nothing.
+// A pod of the listener that answers with 60 MiB costs the operator little memory, and other listeners nothing.
 func TestPodThatFloods(t *testing.T) {
 	other := readyListener(t, namespace(t, nil))
 	ns := namespace(t, nil)

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The key that clients know never changes without somebody's will.
+// The key that clients know never changes unless someone asks for it.
 func TestHostKeySecretIsDeleted(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -27,19 +27,19 @@ func TestHostKeySecretIsDeleted(t *testing.T) {
 	get(t, inUse, ns, "partners-sftp-config")
 	remove(t, secret.DeepCopy())
 
-	message := `Secret "partners-ed25519" with the key ` + fingerprint + ` is gone; restore it from a backup. No new key is made, because clients would take it for an attack; ` +
+	message := `Secret "partners-ed25519" with the key ` + fingerprint + ` is gone; restore it from a backup. No new key is generated, because clients would take it for an attack; ` +
 		`to give the old key up for good, delete this SFTPKey and create it again`
 	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-ed25519"}}
 	waitFor(t, k, "Ready", "False", "SecretNotFound", message)
 	message = `SFTPKey "partners-ed25519": ` + message +
 		`. The pods keep the host keys that they have; copies of the private keys are in Secret "partners-sftp-config"`
 	waitFor(t, l, "ResolvedRefs", "False", "HostKeyNotFound", message)
-	waitFor(t, l, "Ready", "False", "UnresolvedRefs", message)
+	waitFor(t, l, "Ready", "False", "HostKeyNotFound", message)
 
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); !apierrors.IsNotFound(err) {
 		t.Errorf("a new key was made: %v", err)
 	}
-	// Users come and go as before, with the key that the pods have.
+	// Users are added and removed as before, with the key that the pods have.
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitReady(t, u)
@@ -49,7 +49,7 @@ func TestHostKeySecretIsDeleted(t *testing.T) {
 		t.Error("the host key in the pods' Secret was changed")
 	}
 
-	// Even an operator that knows nothing of before keeps it.
+	// Even an operator without previous state keeps it.
 	restartOperator(t, func() {})
 	change(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.Limits.MaxConnections = new(int32(2)) })
 	waitReady(t, u)
@@ -75,14 +75,14 @@ func TestHostKeyOutlivesItsListener(t *testing.T) {
 
 	again := newListener(ns)
 	create(t, again)
-	readyPod(t, again, "b") // that of the first one is not its own
+	readyPod(t, again, "b") // the first one's key is not its own
 	waitFor(t, again, "Ready", "True", "Ready", "")
 	if fmt.Sprint(again.Status.KnownHosts) != fmt.Sprint(want) {
 		t.Errorf("known_hosts %q, want those of before, %q", again.Status.KnownHosts, want)
 	}
 }
 
-// A listener that is made again before the garbage collector was there waits for it, and says so.
+// A listener that is recreated before the garbage collector has run waits for it, and says so.
 func TestListenerIsMadeAgainAtOnce(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -95,8 +95,8 @@ func TestListenerIsMadeAgainAtOnce(t *testing.T) {
 	waitFor(t, again, "Ready", "True", "Ready", "")
 }
 
-// collectGarbage deletes what an object owns, from now to the end of the test: there is no garbage collector here, and
-// an operator whose cache lags behind may make once more what is gone.
+// collectGarbage deletes what an object owns, from now to the end of the test: there is no garbage collector here, and an
+// operator whose cache lags behind may recreate what is gone.
 func collectGarbage(t *testing.T, ns string, owner client.Object) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
@@ -107,7 +107,7 @@ func collectGarbage(t *testing.T, ns string, owner client.Object) {
 		for ctx.Err() == nil {
 			for _, list := range ownedKinds() {
 				if err := api.List(ctx, list, client.InNamespace(ns)); err != nil {
-					continue // the test has ended, or the next round will tell
+					continue // the test has ended, or the next round will show it
 				}
 				_ = meta.EachListItem(list, func(o runtime.Object) error {
 					if owned, ok := o.(client.Object); ok && metav1.IsControlledBy(owned, owner) {
@@ -152,7 +152,7 @@ func TestHostKeysOfOnesOwn(t *testing.T) {
 	}
 }
 
-// A generated key goes with its SFTPKey only if that says so.
+// A generated key is deleted with its SFTPKey only if the SFTPKey says so.
 func TestDeletionPolicyOfAKey(t *testing.T) {
 	ns := namespace(t, nil)
 	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme"}, Spec: v1alpha1.SFTPKeySpec{Usage: "Client", DeletionPolicy: v1alpha1.Delete}}
@@ -185,7 +185,7 @@ func TestSecretOfSomebodyElseIsNoKey(t *testing.T) {
 	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme"}, Spec: v1alpha1.SFTPKeySpec{Usage: "Client"}}
 	create(t, k)
 	waitFor(t, k, "Ready", "False", "SecretConflict",
-		`Secret "acme" exists and was not made for this SFTPKey; set another spec.secretName, or use it as it is with source: Existing`)
+		`Secret "acme" exists and was not created for this SFTPKey; set another spec.secretName, or use it with source: Existing`)
 	after := &corev1.Secret{}
 	get(t, after, ns, "acme")
 	if after.ResourceVersion != foreign.ResourceVersion {

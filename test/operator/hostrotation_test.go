@@ -29,7 +29,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// hostKeyOf makes an SFTPKey of usage Host.
+// hostKeyOf creates an SFTPKey with usage Host.
 func hostKeyOf(t *testing.T, ns, name string, overlap int32, edits ...func(*v1alpha1.SFTPKey)) *v1alpha1.SFTPKey {
 	t.Helper()
 	k := &v1alpha1.SFTPKey{
@@ -75,11 +75,11 @@ func waitStates(t *testing.T, l *v1alpha1.SFTPListener, want string) {
 	})
 }
 
-// history is what the status of a listener has been.
+// history is the sequence of a listener's statuses.
 type history struct {
 	mu     sync.Mutex
 	states []string
-	// idle are writes of the status that changed nothing.
+	// idle counts status writes that changed nothing.
 	idle int
 	last v1alpha1.SFTPListenerStatus
 }
@@ -130,8 +130,8 @@ func (h *history) check(t *testing.T, want ...string) {
 	}
 }
 
-// published checks what clients are told: known_hosts of all keys, in the status and in the ConfigMap, and SSHFP
-// records of those that are announced.
+// published checks what is published to clients: known_hosts of all keys, in the status and in the ConfigMap, and SSHFP records
+// of announced ones.
 func published(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
 	eventually(t, func() error {
@@ -162,7 +162,7 @@ func published(t *testing.T, l *v1alpha1.SFTPListener) {
 	})
 }
 
-// inPods waits until pods have host keys in these states; the daemon calls Active "".
+// inPods waits until pods have host keys in these states; the daemon represents Active as "".
 func inPods(t *testing.T, ns string, want map[string]string) {
 	t.Helper()
 	eventually(t, func() error {
@@ -173,8 +173,8 @@ func inPods(t *testing.T, ns string, want map[string]string) {
 	})
 }
 
-// A new revision of a host key is in all pods before it is announced, and announced before it is used; the former one
-// stays for a while. An operator and a pod that are restarted on the way forget nothing.
+// A new revision of a host key is in all pods before it is announced, and announced before it is used; the former one stays for
+// a while. Restarting an operator or a pod during the rotation loses nothing.
 func TestHostKeyRotation(t *testing.T) {
 	ns := namespace(t, nil)
 	k := hostKeyOf(t, ns, "host", 1000, func(k *v1alpha1.SFTPKey) { k.Spec.DeletionPolicy = v1alpha1.Delete })
@@ -193,7 +193,7 @@ func TestHostKeyRotation(t *testing.T) {
 	h := watchHistory(t, l)
 
 	pods.behave(ns, behaviour{frozen: true})
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	change(t, k, wantNewPair)
 	waitStates(t, l, "host/1 Active, host/2 Staged")
 	second := l.Status.HostKeys[1].Fingerprint
 	if l.Status.HostKeys[1].WaitingFor != v1alpha1.HostKeyWaitPods {
@@ -210,7 +210,7 @@ func TestHostKeyRotation(t *testing.T) {
 		t.Errorf("from %v to %v, want 1000 s", since, next)
 	}
 
-	// A client of acme's learns it; nobody believes a pod more than that.
+	// One of acme's clients learns it; further reports by the pod are not accepted.
 	n := 0
 	proved := func(want int32) {
 		t.Helper()
@@ -232,7 +232,7 @@ func TestHostKeyRotation(t *testing.T) {
 	version := acme.ResourceVersion
 	pods.restart(p)
 	restartOperator(t, func() {})
-	pods.prove(p, string(acme.UID), second) // once more, after the process was restarted
+	pods.prove(p, string(acme.UID), second) // again, after the process was restarted
 	pods.prove(p, string(other.UID), second)
 	proved(2)
 	if acme.ResourceVersion != version {
@@ -242,7 +242,7 @@ func TestHostKeyRotation(t *testing.T) {
 		t.Errorf("a restart of the operator made it %s, since %v", s, l.Status.HostKeys[1].StateTime)
 	}
 
-	// The time is over, as if it were two weeks later.
+	// The period is over, as if two weeks had passed.
 	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Rotation.OverlapSeconds = new(int32(1)) })
 	waitStates(t, l, "host/2 Active")
 	inPods(t, ns, map[string]string{second: ""})
@@ -282,7 +282,7 @@ func TestHostKeyRotation(t *testing.T) {
 	}
 }
 
-// eventsOf waits until the listener has so many events by reason, all of a type.
+// eventsOf waits until the listener has this many events by reason, all of one type.
 func hostKeyEvents(t *testing.T, ns string, want map[string]int, kind string) {
 	t.Helper()
 	eventually(t, func() error {
@@ -307,7 +307,7 @@ func hostKeyEvents(t *testing.T, ns string, want map[string]int, kind string) {
 	})
 }
 
-// Other refs are a rotation, too; a spare that was announced takes over at once.
+// Changing the references is also a rotation; a spare that was announced takes over at once.
 func TestHostKeyRefsAreExchanged(t *testing.T) {
 	ns := namespace(t, nil)
 	hostKeyOf(t, ns, "a", 1)
@@ -329,7 +329,7 @@ func TestHostKeyRefsAreExchanged(t *testing.T) {
 	inPods(t, ns, map[string]string{l.Status.HostKeys[0].Fingerprint: ""})
 }
 
-// A crypto policy that does not admit a key that is on its way out is told, and is no reason to drop the key.
+// A crypto policy that does not admit a retiring key is reported, but does not remove the key.
 func TestPolicyForbidsALeavingHostKey(t *testing.T) {
 	ns := namespace(t, nil)
 	hostKeyOf(t, ns, "a", 1000)
@@ -344,7 +344,7 @@ func TestPolicyForbidsALeavingHostKey(t *testing.T) {
 		get(t, l, ns, l.Name)
 		c := meta.FindStatusCondition(l.Status.Conditions, v1alpha1.ConditionResolvedRefs)
 		want := "The Active host key " + first + ` of SFTPKey "p256": `
-		if c == nil || c.Reason != v1alpha1.ReasonInvalidHostKey || !strings.HasPrefix(c.Message, want) || !strings.Contains(c.Message, "set spec.cryptoPolicy back until its rotation is over") {
+		if c == nil || c.Reason != v1alpha1.ReasonInvalidHostKey || !strings.HasPrefix(c.Message, want) || !strings.Contains(c.Message, "restore the previous spec.cryptoPolicy until its rotation is complete") {
 			return fmt.Errorf("condition %v", c)
 		}
 		return nil
@@ -360,8 +360,8 @@ func TestPolicyForbidsALeavingHostKey(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
-// Where something else keeps the Secret and exchanges the key in it, the pods go on with the former one for as long as
-// after any other change: its private half is in what the operator has written for them.
+// If another program manages the Secret and replaces the key in it, the pods continue with the former key for as long as after
+// any other change: its private key is in what the operator has written for them.
 func TestExistingHostKeyIsExchanged(t *testing.T) {
 	ns := namespace(t, nil)
 	pair := func() *corev1.Secret {
@@ -388,21 +388,21 @@ func TestExistingHostKeyIsExchanged(t *testing.T) {
 	waitReady(t, u)
 	inPods(t, ns, map[string]string{first: "", second: "Advertised"})
 
-	// The SFTPKey is deleted: nothing changes, and somebody is told.
+	// The SFTPKey is deleted: nothing changes, and this is reported.
 	remove(t, k)
 	waitFor(t, l, "ResolvedRefs", "False", "HostKeyNotFound", "")
 	change(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.Limits.MaxConnections = new(int32(2)) })
 	waitReady(t, u)
 	inPods(t, ns, map[string]string{first: "", second: "Advertised"})
 
-	// Somebody else has got hold of it.
+	// The key has been compromised.
 	hostKeyOf(t, ns, "external", 0, func(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyExisting })
 	waitStates(t, l, "external Active")
 	inPods(t, ns, map[string]string{second: ""})
 	hostKeyEvents(t, ns, map[string]int{"HostKeyActive": 1, "HostKeyRemoved": 1}, "Warning")
 }
 
-// A listener whose status was lost, as by a backup without statuses, goes on with what its pods have.
+// A listener whose status was lost, for example through a backup without statuses, continues with what its pods have.
 func TestHostKeysOfALostStatus(t *testing.T) {
 	ns := namespace(t, nil)
 	hostKeyOf(t, ns, "a", 1000)
@@ -427,12 +427,12 @@ func TestHostKeysOfALostStatus(t *testing.T) {
 	})
 }
 
-// An SFTPKey that is made again takes up the key that clients know, not the first one that there ever was.
+// A recreated SFTPKey adopts the key that clients know, not the very first one.
 func TestHostKeyIsMadeAgain(t *testing.T) {
 	ns := namespace(t, nil)
 	k := hostKeyOf(t, ns, "host", 0)
 	l := readyListener(t, ns, withHostKeys("host"))
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	change(t, k, wantNewPair)
 	waitStates(t, l, "host/2 Active")
 	want := l.Status.KnownHosts
 	remove(t, k)
@@ -445,7 +445,7 @@ func TestHostKeyIsMadeAgain(t *testing.T) {
 	}
 }
 
-// The ConfigMap of somebody else is not written, and keeps no login from the pods.
+// A foreign ConfigMap is not overwritten, and does not prevent logins.
 func TestConfigMapOfSomebodyElse(t *testing.T) {
 	ns := namespace(t, nil)
 	l := newListener(ns)
@@ -467,7 +467,7 @@ func TestConfigMapOfSomebodyElse(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
-// A host certificate reaches the pods, a renewed one too, and a wrong one is told and takes nothing away.
+// A host certificate reaches the pods, including a renewed one; an invalid one is reported and removes nothing.
 func TestHostCertificate(t *testing.T) {
 	ns := namespace(t, nil)
 	k := hostKeyOf(t, ns, "host", 1000)
@@ -532,8 +532,9 @@ func TestHostCertificate(t *testing.T) {
 	inPods(issue(3, 90))
 	waitFor(t, l, "Ready", "True", "Ready", "")
 
-	// The CA renews that of a former revision as long as key exchanges use it, and an operator that was restarted has it.
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	// The CA renews the certificate of a former revision as long as key exchanges use it, and an operator that was restarted has
+	// it.
+	change(t, k, wantNewPair)
 	waitStates(t, l, "host/1 Active, host/2 Advertised")
 	line := issue(4, 100)
 	inPods(line)

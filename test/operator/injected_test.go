@@ -18,13 +18,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// unreliable is an API server that refuses some of what it is asked, and of some does not say
-// that it did it.
+// unreliable is an API server that refuses some requests, and executes others without confirming them.
 type unreliable struct {
 	http.RoundTripper
 
 	mu sync.Mutex
-	// calls that were no watch, by whether they wrote; injected failures by kind. mu protects both.
+	// calls other than watches, by whether they wrote; injected failures by kind. mu guards both.
 	calls    map[bool]int
 	injected map[string]int
 }
@@ -91,9 +90,8 @@ func refusal(r *http.Request, code int, reason metav1.StatusReason) *http.Respon
 	}
 }
 
-// With an API server that answers many calls by a conflict, throttling, an error, or not at all
-// although it did what was asked, everything comes to be as it is wanted: once, and with the
-// host key and the generated key that were made first.
+// With an API server that answers many calls with a conflict, throttling or an error, or not at all although it executed them,
+// everything ends up as wanted: once, and with the host key and the generated key that were created first.
 func TestConflictsAndThrottling(t *testing.T) {
 	u := &unreliable{calls: map[bool]int{}, injected: map[string]int{}}
 	account := running.account
@@ -174,7 +172,7 @@ func TestConflictsAndThrottling(t *testing.T) {
 	for _, o := range items(t, &corev1.SecretList{}, ns) {
 		secrets[o.GetName()] = true
 	}
-	if want := map[string]bool{"partners-ed25519": true, "generated": true, "partners-sftp-config": true, "partners-sftp-users-00": true, "partners-sftp-users-01": true}; !maps.Equal(secrets, want) {
+	if want := map[string]bool{"partners-ed25519": true, "generated": true, "partners-sftp-config": true, "partners-sftp-record": true, "partners-sftp-users-00": true, "partners-sftp-users-01": true}; !maps.Equal(secrets, want) {
 		t.Errorf("Secrets are %v, want %v", secrets, want)
 	}
 	u.mu.Lock()

@@ -16,7 +16,7 @@ import (
 // rsa2048 is too short for some policies.
 const rsa2048 = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCOc87itH0Q0xh55KI07P5GaJSTlVjqPCaeqXL4TH4psUBcr5JlLbAHkasElLd16q0u58+aje5CEBAGt8VYPyIc7FCh3Z3Jnq1cp3oyy8lDuj/U/AfAKoOfH8bXjXNndcwV814GsXbnt1zfgFfydo6kigwEkJ6MN1OVfecb8sd85Ry4nbCaADKon/khrmsBzkFTWUKvWQqFbtF3Df81I1KkjLkAJlsCKdjdBn60FcKyxCCH3xz2qTO4GfoQ6TyNVLpjZXijULGNOU5lr73NrneUu/qyGBi3B1X1XVhLre9eI0qRPkm1PQ4tklMko0bFx7DKjM+hsMd+bBNsZ8GGgdtN"
 
-// partnerKey is an SFTPKey with the public half of a partner's pair, that of publicKey(seed).
+// partnerKey is an SFTPKey with the public key of a partner's pair, that of publicKey(seed).
 func partnerKey(ns, name, seed string, edits ...func(*v1alpha1.SFTPKey)) *v1alpha1.SFTPKey {
 	k := &v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
@@ -59,7 +59,7 @@ func keyOf(t *testing.T, u *v1alpha1.SFTPUser, fp string, state v1alpha1.KeyStat
 	return found
 }
 
-// A key that is assigned logs its user in, with all that bounds it, and nobody else.
+// An assigned key logs in its user, with all of its restrictions, and no other user.
 func TestAssignedKey(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
@@ -74,7 +74,7 @@ func TestAssignedKey(t *testing.T) {
 	acme := newUser(ns, "acme", withoutKeys)
 	create(t, acme)
 	waitReady(t, acme)
-	waitFor(t, k, "Assigned", "True", "Assigned", `SFTPUser "acme" and nobody else in the namespace logs in with the key`)
+	waitFor(t, k, "Assigned", "True", "Assigned", `Only SFTPUser "acme" logs in with the key in this namespace`)
 	waitFor(t, k, "Ready", "True", "Ready", "The key is in spec.publicKey")
 	login := pods.logins(ns)["acme"].Keys
 	if len(login) != 1 || login[0].PublicKey != publicKey("acme") || fmt.Sprint(login[0].From) != "[192.0.2.0/24]" || login[0].NotAfter == nil || !login[0].NotAfter.Equal(end) {
@@ -94,32 +94,27 @@ func TestAssignedKey(t *testing.T) {
 		return nil
 	})
 
-	// Another user of the namespace gets it by no way.
-	for name, edit := range map[string]func(*v1alpha1.UserAuthentication){
-		"by-name": func(a *v1alpha1.UserAuthentication) {
-			a.KeyRefs = []v1alpha1.LocalKeyReference{{Name: "acme-2026"}}
-		},
-		"by-copy": func(a *v1alpha1.UserAuthentication) { a.AuthorizedKeys = append(a.AuthorizedKeys, publicKey("acme")) },
-	} {
-		other := newUser(ns, name, func(u *v1alpha1.SFTPUser) { edit(&u.Spec.Authentication) })
-		create(t, other)
-		waitFor(t, other, "ResolvedRefs", "False", "KeyAssignedElsewhere", "")
-		keyOf(t, other, fingerprint(t, "acme"), v1alpha1.KeyAssignedElsewhere)
-		eventually(t, func() error {
-			if keys := pods.logins(ns)[name].Keys; len(keys) != 1 || keys[0].PublicKey != publicKey(ns+name) {
-				return fmt.Errorf("pods have the keys %+v of %s, want its own alone", keys, name)
-			}
-			return nil
-		})
-	}
+	// Another user of the namespace does not get it through a copy.
+	other := newUser(ns, "copier", func(u *v1alpha1.SFTPUser) {
+		u.Spec.Authentication.AuthorizedKeys = append(u.Spec.Authentication.AuthorizedKeys, publicKey("acme"))
+	})
+	create(t, other)
+	waitFor(t, other, "ResolvedRefs", "False", "KeyAssignedElsewhere", "")
+	keyOf(t, other, fingerprint(t, "acme"), v1alpha1.KeyAssignedElsewhere)
+	eventually(t, func() error {
+		if keys := pods.logins(ns)["copier"].Keys; len(keys) != 1 || keys[0].PublicKey != publicKey(ns+"copier") {
+			return fmt.Errorf("pods have the keys %+v of %s, want its own alone", keys, "copier")
+		}
+		return nil
+	})
 	waitFor(t, k, "Assigned", "False", "AssignmentConflict",
-		`SFTPUser "acme" logs in with the key, but it is also a key of SFTPUser "by-copy", "by-name", where it does not work; remove it there`)
+		`SFTPUser "acme" logs in with the key, but it is also a key of SFTPUser "copier", where it does not work; remove it there`)
 	waitFor(t, k, "Ready", "True", "Ready", "")
 
-	// Given to another user, it is that one's alone.
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.UserRef.Name = "by-name" })
+	// When it is assigned to another user, only that user has it.
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.UserRef.Name = "copier" })
 	eventually(t, func() error {
-		if keys := pods.logins(ns)["by-name"].Keys; len(keys) != 2 {
+		if keys := pods.logins(ns)["copier"].Keys; len(keys) != 2 {
 			return fmt.Errorf("pods have the keys %+v of the user that the key was given to", keys)
 		}
 		if _, ok := pods.logins(ns)["acme"]; ok {
@@ -130,7 +125,7 @@ func TestAssignedKey(t *testing.T) {
 	waitFor(t, acme, "ResolvedRefs", "False", "NoCredentials", "")
 }
 
-// Of two SFTPKeys with the same key, the older one says whose it is.
+// Of two SFTPKeys with the same key, the older one decides whose it is.
 func TestDuplicateKey(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
@@ -159,11 +154,11 @@ func TestDuplicateKey(t *testing.T) {
 	}
 }
 
-// The time of a key goes by without anybody doing anything, and everybody who should know does.
+// A key's validity period passes without any action, and every part that depends on it reacts.
 func TestKeyWithTimes(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
-	// Each of its times is far until it is looked for: a machine may take long to get there.
+	// Each time is far in the future until it is tested, because a machine may take long to get there.
 	begin := time.Now().Add(time.Hour).Truncate(time.Second)
 	end := begin.Add(time.Hour)
 	k := partnerKey(ns, "acme-2026", "acme", assignedTo("acme"), func(k *v1alpha1.SFTPKey) {
@@ -172,21 +167,21 @@ func TestKeyWithTimes(t *testing.T) {
 	create(t, k)
 	acme := newUser(ns, "acme", withoutKeys)
 	create(t, acme)
-	waitFor(t, acme, "Ready", "False", "NoValidKey", "")
-	waitFor(t, k, "Ready", "False", "KeyNotYetValid", "The key is valid from "+begin.UTC().Format(time.RFC3339)+" on")
+	waitFor(t, acme, "Inactive", "True", "NoValidKey", "")
+	waitFor(t, k, "Inactive", "True", "KeyNotYetValid", "The key is not valid before "+begin.UTC().Format(time.RFC3339))
 	if keys := pods.logins(ns)["acme"].Keys; len(keys) != 1 || keys[0].NotBefore == nil || !keys[0].NotBefore.Equal(begin) {
 		t.Errorf("pods have %+v: they must open by themselves", keys)
 	}
 	waitFor(t, acme, "KeysValid", "False", "KeyNotYetValid", fingerprint(t, "acme")+" (sftpkey/acme-2026) is valid from "+begin.UTC().Format(time.RFC3339))
 	soon := func() time.Time { return time.Now().Add(3 * time.Second).Truncate(time.Second) }
 	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.NotBefore = new(metav1.NewTime(soon())) })
-	waitFor(t, k, "Ready", "True", "KeyExpiring", "The key ends at "+end.UTC().Format(time.RFC3339)+"; give the user a new one before, or set a later spec.expirationTime")
+	waitFor(t, k, "Ready", "True", "KeyExpiring", "The key expires at "+end.UTC().Format(time.RFC3339)+"; give the user a new one before then, or set a later spec.expirationTime")
 	waitFor(t, acme, "KeysValid", "False", "KeyExpiring", "")
 	end = soon()
 	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.ExpirationTime = new(metav1.NewTime(end)) })
 	waitFor(t, acme, "KeysValid", "False", "KeyExpired", fingerprint(t, "acme")+" (sftpkey/acme-2026) expired at "+end.UTC().Format(time.RFC3339))
-	waitFor(t, acme, "Ready", "False", "NoValidKey", "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
-	waitFor(t, k, "Ready", "False", "KeyExpired", "")
+	waitFor(t, acme, "Inactive", "True", "NoValidKey", "Too few keys of the user are valid now, see the condition KeysValid; give it a new one")
+	waitFor(t, k, "Inactive", "True", "KeyExpired", "")
 	keyOf(t, acme, fingerprint(t, "acme"), v1alpha1.KeyExpired)
 
 	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.ExpirationTime = nil })
@@ -195,7 +190,7 @@ func TestKeyWithTimes(t *testing.T) {
 	waitFor(t, k, "Ready", "True", "Ready", "")
 }
 
-// A key that the listener's policy does not admit is in the inventory, and says why it does not work.
+// A key that the listener's policy does not admit is in the inventory, which says why it does not work.
 func TestWeakKey(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns, func(l *v1alpha1.SFTPListener) { l.Spec.CryptoPolicy = v1alpha1.CryptoStrict2026 })

@@ -19,7 +19,7 @@ import (
 // uses are the days of the last login, by "user/<name> <fingerprint>" and "key/<name>".
 type uses map[string]string
 
-// usesOf are those that an object's status shows.
+// usesOf returns the uses in an object's status.
 func usesOf(o client.Object) uses {
 	out := uses{}
 	switch o := o.(type) {
@@ -37,12 +37,12 @@ func usesOf(o client.Object) uses {
 	return out
 }
 
-// ledger counts what is written to SFTPUsers and SFTPKeys of a namespace.
+// ledger counts writes to SFTPUsers and SFTPKeys of a namespace.
 type ledger struct {
 	mu sync.Mutex
 	// writes to objects, by kind.
 	writes map[string]int
-	// days of each key that were written, each with how often.
+	// days of each key that were written, with the number of writes.
 	days map[string]int
 	// idle are writes that changed no day.
 	idle []string
@@ -76,7 +76,7 @@ func (l *ledger) note(event watch.EventType, o client.Object) {
 	before, next := l.now[name], usesOf(o)
 	l.now[name] = next
 	if event != watch.Modified {
-		return // the state at the beginning
+		return // the initial state
 	}
 	l.writes[fmt.Sprintf("%T", o)]++
 	if maps.Equal(before, next) {
@@ -89,15 +89,14 @@ func (l *ledger) note(event watch.EventType, o client.Object) {
 	}
 }
 
-// TestLastUsed: 1,000 logins with 100 keys over three days, on two pods whose processes are
-// killed, one of which is drained and replaced, while the operator is restarted. At each stage
-// every day is right, and none was written twice.
+// TestLastUsed: 1,000 logins with 100 keys over three days, on two pods whose processes are killed, one of which is drained and
+// replaced, while the operator is restarted. At each stage every day is right, and none was written twice.
 func TestLastUsed(t *testing.T) {
 	const users, inline, logins = 20, 4, 200
 	ns := namespace(t, nil)
 	l := newListener(ns)
 	create(t, l)
-	onNode := func(name string) *corev1.Pod { // a pod on a node is not gone at once when it is deleted
+	onNode := func(name string) *corev1.Pod { // a deleted pod on a node does not disappear at once
 		p := podWith(t, l, name, func(p *corev1.Pod) { p.Spec.NodeName = "node" })
 		setReady(t, p, corev1.ConditionTrue)
 		return p
@@ -157,7 +156,7 @@ func TestLastUsed(t *testing.T) {
 		}
 	}
 	n := 0
-	wakeUp := func() { // as the minute that the operator waits otherwise
+	wakeUp := func() { // the minute that the operator waits otherwise
 		n++
 		askPods(t, l, n)
 	}
@@ -185,16 +184,16 @@ func TestLastUsed(t *testing.T) {
 	login(2) // days ago
 	wakeUp()
 	settle()
-	pods.restart(running[0]) // it knows nothing any more
+	pods.restart(running[0]) // it has lost its state
 
 	login(2)
-	restartOperator(t, func() { login(1) }) // nobody asks meanwhile
+	restartOperator(t, func() { login(1) }) // nothing asks in the meantime
 	wakeUp()
 	settle()
 
 	pods.restart(running[1])
 	login(1)
-	// One is drained. Nobody wakes the operator: it must come by itself, while there is time.
+	// One is drained. The operator is not woken: it must come in time on its own schedule.
 	if err := api.Delete(t.Context(), running[1], client.GracePeriodSeconds(60)); err != nil {
 		t.Fatal(err)
 	}
@@ -212,11 +211,11 @@ func TestLastUsed(t *testing.T) {
 	written.check(t, used)
 }
 
-// check compares what was written with the keys and days that were used. Of a day that a later
-// one overtook before anybody asked nothing is written.
+// check compares what was written with the keys and days that were used. A day that was followed by a later one before the
+// operator asked is not written.
 func (l *ledger) check(t *testing.T, used map[string]bool) {
 	t.Helper()
-	time.Sleep(time.Second) // for events that are still under way
+	time.Sleep(time.Second) // for events that are still in progress
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.idle) > 0 {

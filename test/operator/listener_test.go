@@ -26,7 +26,7 @@ func TestListenerGetsItsObjects(t *testing.T) {
 	create(t, l)
 	waitFor(t, l, "Ready", "False", "PodsUnavailable",
 		fmt.Sprintf("No pod is ready; kubectl -n %s describe pods -l sftp-operator.io/listener=partners says why", ns))
-	waitFor(t, l, "Accepted", "True", "Accepted", "The operator acts upon the spec")
+	waitFor(t, l, "Accepted", "True", "Accepted", "The operator acts on the spec")
 	waitFor(t, l, "ResolvedRefs", "True", "ResolvedRefs", "Host keys and claims are usable")
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "No pod is ready to load the configuration")
 
@@ -70,7 +70,7 @@ func TestListenerGetsItsObjects(t *testing.T) {
 	if len(l.Status.KnownHosts) != 1 || l.Status.KnownHosts[0] != host+" "+k.Status.PublicKey {
 		t.Errorf("known hosts %q", l.Status.KnownHosts)
 	}
-	// Pods that are not ready count, too: an autoscaler that sees too few scales the wrong way.
+	// Pods that are not ready count too: an autoscaler that sees too few would scale the wrong way.
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-sftp"}}
 	get(t, d, ns, d.Name)
 	d.Status.Replicas, d.Status.ReadyReplicas = 2, 1
@@ -89,7 +89,7 @@ func TestListenerGetsItsObjects(t *testing.T) {
 func TestListenerWithoutReplicas(t *testing.T) {
 	l := newListener(namespace(t, nil), func(l *v1alpha1.SFTPListener) { l.Spec.Replicas = new(int32(0)) })
 	create(t, l)
-	waitFor(t, l, "Ready", "False", "ScaledToZero", "spec.replicas is 0; raise it to serve clients")
+	waitFor(t, l, "Inactive", "True", "ScaledToZero", "spec.replicas is 0; raise it to serve clients")
 }
 
 func TestClaimThatIsMissing(t *testing.T) {
@@ -100,7 +100,7 @@ func TestClaimThatIsMissing(t *testing.T) {
 	create(t, l)
 	message := `PersistentVolumeClaim "files" of volume "home" does not exist in namespace "` + ns + `"; create it or correct spec.volumes`
 	waitFor(t, l, "ResolvedRefs", "False", "VolumeClaimNotFound", message)
-	waitFor(t, l, "Ready", "False", "UnresolvedRefs", message)
+	waitFor(t, l, "Ready", "False", "VolumeClaimNotFound", message)
 	if err := api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "partners-sftp"}, &appsv1.Deployment{}); !apierrors.IsNotFound(err) {
 		t.Errorf("a Deployment without its claim: %v", err)
 	}
@@ -124,7 +124,7 @@ func TestClaimThatCannotBeShared(t *testing.T) {
 	create(t, l)
 	message := `replicas is 2, but the claim of volume "home" is [ReadWriteOnce], which only one node can mount; set replicas to 1 or use a ReadWriteMany claim`
 	waitFor(t, l, "Accepted", "False", "VolumeNotShareable", message)
-	waitFor(t, l, "Ready", "False", "NotAccepted", message)
+	waitFor(t, l, "Ready", "False", "VolumeNotShareable", message)
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Replicas = new(int32(1)) })
 	waitFor(t, l, "Accepted", "True", "Accepted", "")
 }
@@ -169,7 +169,7 @@ func TestForeignServiceIsNotTouched(t *testing.T) {
 	create(t, l)
 	waitFor(t, l, "ObjectsApplied", "False", "ResourceConflict", "")
 	c := meta.FindStatusCondition(l.Status.Conditions, "ObjectsApplied")
-	if want := `Service "partners-sftp" in namespace "` + ns + `" exists and was not made by the operator for this listener; rename or delete it`; !strings.HasPrefix(c.Message, want) {
+	if want := `Service "partners-sftp" in namespace "` + ns + `" exists and was not created by the operator for this listener; rename or delete it`; !strings.HasPrefix(c.Message, want) {
 		t.Errorf("%s, want %s", c.Message, want)
 	}
 	waitFor(t, l, "Ready", "False", "PodsUnavailable", "")
@@ -231,7 +231,7 @@ func TestPausedListener(t *testing.T) {
 	message := `Nothing is changed, and no access is removed, while the annotation sftp-operator.io/paused is "true"; remove it to continue`
 	waitFor(t, l, "Accepted", "False", "Paused", message)
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Service.Port = new(int32(2022)) })
-	waitFor(t, l, "Ready", "False", "NotAccepted", message)
+	waitFor(t, l, "Inactive", "True", "Paused", message)
 	waitFor(t, l, "Programmed", "True", "Programmed", "")
 	service := &corev1.Service{}
 	get(t, service, ns, "partners-sftp")
@@ -270,7 +270,7 @@ func TestLoadBalancerAddress(t *testing.T) {
 	}
 }
 
-// A quota, or an admission policy, refuses what the operator wants to make.
+// A quota, or an admission policy, refuses what the operator wants to create.
 func TestRefusalOfTheAPIServerIsTold(t *testing.T) {
 	l := newListener(namespace(t, nil), func(l *v1alpha1.SFTPListener) {
 		// The schema cannot know the cluster's range, which is 30000 to 32767 here.
@@ -279,4 +279,34 @@ func TestRefusalOfTheAPIServerIsTold(t *testing.T) {
 	create(t, l)
 	waitFor(t, l, "ObjectsApplied", "False", "ApplyFailed", "")
 	waitFor(t, l, "Ready", "False", "PodsUnavailable", "")
+}
+
+// TestNodePortInTheStatus: who has no host name for a listener still learns its port of the nodes, the assigned one and the one asked for.
+func TestNodePortInTheStatus(t *testing.T) {
+	l := newListener(namespace(t, nil), func(l *v1alpha1.SFTPListener) {
+		l.Spec.Hostnames = nil
+		l.Spec.Service = v1alpha1.ListenerService{Type: v1alpha1.ServiceNodePort}
+	})
+	create(t, l)
+	has := func(check func(svc *corev1.Service) bool) {
+		t.Helper()
+		eventually(t, func() error {
+			svc := &corev1.Service{}
+			if err := api.Get(t.Context(), client.ObjectKey{Namespace: l.Namespace, Name: "partners-sftp"}, svc); err != nil {
+				return err
+			}
+			if get(t, l, l.Namespace, l.Name); l.Status.NodePort != svc.Spec.Ports[0].NodePort || !check(svc) {
+				return fmt.Errorf("status.nodePort is %d, the Service has %d", l.Status.NodePort, svc.Spec.Ports[0].NodePort)
+			}
+			return nil
+		})
+	}
+	has(func(svc *corev1.Service) bool { return svc.Spec.Ports[0].NodePort >= 30000 })
+	for _, a := range l.Status.Addresses {
+		if a.Port != 22 {
+			t.Errorf("address %v: the name within the cluster has the port of the Service", a)
+		}
+	}
+	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Service.Type = v1alpha1.ServiceClusterIP })
+	has(func(svc *corev1.Service) bool { return svc.Spec.Ports[0].NodePort == 0 })
 }

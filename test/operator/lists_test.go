@@ -26,8 +26,8 @@ func waitRevoked(t *testing.T, ns string, want ...string) {
 	})
 }
 
-// A list in a Secret revokes keys as it changes. When it is damaged or gone, everything stays revoked, also for an
-// operator that has never seen it.
+// A list in a Secret revokes keys as it changes. When it is damaged or deleted, everything stays revoked, even for an operator
+// that has never seen it.
 func TestRevokedKeysOfASecret(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -51,7 +51,7 @@ func TestRevokedKeysOfASecret(t *testing.T) {
 	message := `Secret "lost-keys", entry "list" cannot be read, and what was revoked before stays revoked: ` +
 		`line 1: not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`
 	waitFor(t, l, "ResolvedRefs", "False", "InvalidRevokedKey", message)
-	waitFor(t, l, "Ready", "False", "UnresolvedRefs", message)
+	waitFor(t, l, "Ready", "False", "InvalidRevokedKey", message)
 	waitRevoked(t, ns, one, two)
 
 	restartOperator(t, func() { remove(t, list) })
@@ -65,7 +65,7 @@ func TestRevokedKeysOfASecret(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
-// Pods of a new listener do not begin before it is known whom they must refuse.
+// Pods of a new listener do not start before the revocation list is known.
 func TestRevokedKeysBeforeTheFirstPod(t *testing.T) {
 	ns := namespace(t, nil)
 	l := newListener(ns, func(l *v1alpha1.SFTPListener) {
@@ -74,7 +74,7 @@ func TestRevokedKeysBeforeTheFirstPod(t *testing.T) {
 	create(t, l)
 	waitFor(t, l, "ResolvedRefs", "False", "SecretNotFound", "")
 	readyPod(t, l, "a")
-	waitFor(t, l, "Ready", "False", "UnresolvedRefs", "")
+	waitFor(t, l, "Ready", "False", "SecretNotFound", "")
 	if err := api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "partners-sftp-config"}, &corev1.Secret{}); err == nil {
 		t.Error("pods have a configuration")
 	}
@@ -83,7 +83,7 @@ func TestRevokedKeysBeforeTheFirstPod(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
-// CAs of a Secret are trusted while their lines are there.
+// CAs in a Secret are trusted while their lines are there.
 func TestUserCAsOfASecret(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -102,7 +102,7 @@ func TestUserCAsOfASecret(t *testing.T) {
 	remove(t, listSecret(ns, "cas", ""))
 	waitFor(t, l, "ResolvedRefs", "False", "SecretNotFound",
 		fmt.Sprintf(`Secret "cas" does not exist in namespace %q, and its CAs are not trusted; create it or correct spec.authentication.trustedUserCAsSecretRefs`, ns))
-	waitFor(t, u, "Ready", "False", "UnresolvedRefs",
+	waitFor(t, u, "Ready", "False", "InvalidUserCA",
 		"No certificate authority of the listener can be used, see its condition ResolvedRefs; until then certificates do not log in")
 	eventually(t, func() error {
 		if got := pods.settings(ns).Authentication.TrustedUserCAs; len(got) != 0 {

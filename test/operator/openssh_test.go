@@ -27,7 +27,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// realPod is a pod of a listener in which the daemon runs, and what it listens on.
+// realPod is a pod of a listener in which the daemon runs, and its address.
 func realPod(t *testing.T, l *v1alpha1.SFTPListener, ip string) (p *corev1.Pod, address string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,7 +38,7 @@ func realPod(t *testing.T, l *v1alpha1.SFTPListener, ip string) (p *corev1.Pod, 
 	go func() { done <- d.Run(ctx, ctx) }()
 	pods.mount(l.Namespace, dir)
 	t.Cleanup(func() {
-		pods.mount(l.Namespace, "") // the operator asks on until the listener is gone
+		pods.mount(l.Namespace, "") // the operator keeps asking until the listener is gone
 		cancel()
 		<-done
 	})
@@ -52,7 +52,7 @@ func realPod(t *testing.T, l *v1alpha1.SFTPListener, ip string) (p *corev1.Pod, 
 	return p, sftp.Addr().String()
 }
 
-// openSSH is a client with a known_hosts of its own, in which it learns host keys.
+// openSSH is a client with its own known_hosts, in which it learns host keys.
 type openSSH struct {
 	address, identity, known string
 }
@@ -81,8 +81,8 @@ func newOpenSSH(t *testing.T, address, hostKey string) (o *openSSH, publicKey st
 	return o, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 }
 
-// logIn logs in without anybody to ask, stays until it knows keys or for some seconds, and says which host key the key
-// exchange had. Where that is not one that the client knows, it fails.
+// logIn logs in without prompting, stays until it knows certain keys or for some seconds, and returns the host key of the key
+// exchange. If the client does not know that key, it fails.
 func (o *openSSH) logIn(t *testing.T, user string, keys []string) (hostKey string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(o.address)
@@ -122,7 +122,7 @@ func (o *openSSH) logIn(t *testing.T, user string, keys []string) (hostKey strin
 	return strings.TrimSpace(hostKey)
 }
 
-// knows are the fingerprints of its known_hosts.
+// knows returns the fingerprints in its known_hosts.
 func (o *openSSH) knows(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile(o.known)
@@ -141,7 +141,7 @@ func (o *openSSH) knows(t *testing.T) []string {
 	return out
 }
 
-// logsInUntil logs in again and again, each time without a question, until the client knows keys.
+// logsInUntil logs in repeatedly, each time without a prompt, until the client knows certain keys.
 func (o *openSSH) logsInUntil(t *testing.T, user, hostKey string, keys ...string) {
 	t.Helper()
 	slices.Sort(keys)
@@ -153,8 +153,8 @@ func (o *openSSH) logsInUntil(t *testing.T, user, hostKey string, keys ...string
 	})
 }
 
-// TestOpenSSHThroughAHostKeyRotation: from an SFTPKey over the operator, the daemon and the client to the count of those
-// who have learned the key.
+// TestOpenSSHThroughAHostKeyRotation: from an SFTPKey through the operator, the daemon and the client to the count of users
+// that have learned the key.
 func TestOpenSSHThroughAHostKeyRotation(t *testing.T) {
 	ns := namespace(t, nil)
 	k := hostKeyOf(t, ns, "host", 1000)
@@ -169,7 +169,7 @@ func TestOpenSSHThroughAHostKeyRotation(t *testing.T) {
 	waitFor(t, acme, "Ready", "True", "Ready", "")
 	o.logsInUntil(t, "acme", first.Fingerprint, first.Fingerprint)
 
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	change(t, k, wantNewPair)
 	waitStates(t, l, "host/1 Active, host/2 Advertised")
 	second := l.Status.HostKeys[1].Fingerprint
 	o.logsInUntil(t, "acme", first.Fingerprint, first.Fingerprint, second)

@@ -1,5 +1,5 @@
-// Package operator tests the operator on a real API server, with the rights that its Role gives it, and with pods that
-// are played: there is no kubelet. Each test has a namespace of its own and reads like what a tenant does and sees.
+// Package operator tests the operator on a real API server, with the rights of its Role, and with simulated pods, because there
+// is no kubelet. Each test has its own namespace and reads like what a tenant does and sees.
 package operator
 
 import (
@@ -24,16 +24,16 @@ import (
 )
 
 var (
-	// api is what tests talk through, as the cluster's administrator.
+	// api is the client of the tests, with the cluster administrator's rights.
 	api client.WithWatch
-	// pods is what the operator asks.
+	// pods answers the operator's requests to pods.
 	pods *dataPlane
 	// running is the operator.
 	running *process
-	// kubeconfig is that of the administrator, and assets the folder with kubectl.
+	// kubeconfig is the administrator's, and assets the folder with kubectl.
 	kubeconfig []byte
 	assets     string
-	// asked is what it asks of the API server.
+	// asked counts its requests to the API server.
 	asked requests
 	// environment of the API server.
 	environment *envtest.Environment
@@ -85,11 +85,11 @@ type process struct {
 
 func defaultOptions() controllers.Options {
 	return controllers.Options{
-		DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", MaxConcurrentRollouts: 2, Asker: pods, Now: clock.now, Version: "test",
+		DaemonImage: "sftp-operator:test", OperatorNamespace: "sftp-system", MaxConcurrentRollouts: 2, StatusClient: pods, Relays: &relays, Now: clock.now, Version: "test",
 	}
 }
 
-// start starts an operator that works in the given namespaces, in all without any.
+// start starts an operator that works in the given namespaces, or in all if there are none.
 func start(account *rest.Config, o controllers.Options, namespaces ...string) (*process, error) {
 	cacheOptions, err := controllers.CacheOptions(namespaces)
 	if err != nil {
@@ -100,7 +100,7 @@ func start(account *rest.Config, o controllers.Options, namespaces ...string) (*
 		Cache:      cacheOptions,
 		NewClient:  controllers.NewClient,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: config.Controller{SkipNameValidation: new(true)}, // a restart is in the same process here
+		Controller: config.Controller{SkipNameValidation: new(true)}, // a restart happens in the same process here
 	})
 	if err != nil {
 		return nil, err
@@ -123,13 +123,13 @@ func (p *process) stop() error {
 	return <-p.done
 }
 
-// restartOperator ends the operator, lets something happen, and starts it again.
+// restartOperator ends the operator, calls a function, and starts it again.
 func restartOperator(t *testing.T, meanwhile func()) {
 	t.Helper()
 	replaceOperator(t, running.options, meanwhile)
 }
 
-// upgradeOperator replaces the operator by one of another version until the test ends.
+// upgradeOperator replaces the operator with one of another version until the test ends.
 func upgradeOperator(t *testing.T, image string) {
 	t.Helper()
 	o := running.options
@@ -157,10 +157,10 @@ type wallClock struct{ offset atomic.Int64 }
 
 var clock wallClock
 
-// now has no monotonic reading: times that were read before a jump and after it differ by the jump.
+// now has no monotonic reading, so times read before and after a jump differ by the jump.
 func (c *wallClock) now() time.Time { return time.Now().Round(0).Add(time.Duration(c.offset.Load())) }
 
-// jump sets the clock forward, or back, until the test ends.
+// jump moves the clock forward or back until the test ends.
 func (c *wallClock) jump(t *testing.T, d time.Duration) {
 	t.Helper()
 	c.offset.Add(int64(d))

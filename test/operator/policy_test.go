@@ -2,6 +2,8 @@ package operator
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,8 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Legacy2026 ends by itself: the status says so at that time, without any event that
-// wakes the operator.
+// Legacy2026 ends automatically: the status says so at that time, without any event that wakes the operator.
 func TestLegacyPolicyEnds(t *testing.T) {
 	ns := namespace(t, nil)
 	end := metav1.NewTime(time.Now().Add(time.Hour).Truncate(time.Second))
@@ -24,7 +25,7 @@ func TestLegacyPolicyEnds(t *testing.T) {
 	})
 	create(t, l)
 	waitFor(t, l, "ResolvedRefs", "True", "ResolvedRefs", "")
-	waitFor(t, l, "Accepted", "True", "Accepted", "The operator acts upon the spec")
+	waitFor(t, l, "Accepted", "True", "Accepted", "The operator acts on the spec")
 	if l.Status.CryptoPolicy != v1alpha1.CryptoLegacy2026 || !l.Status.CryptoPolicyExpirationTime.Equal(&end) {
 		t.Errorf("status: policy %s until %v", l.Status.CryptoPolicy, l.Status.CryptoPolicyExpirationTime)
 	}
@@ -40,8 +41,49 @@ func TestLegacyPolicyEnds(t *testing.T) {
 	soon := metav1.NewTime(time.Now().Add(3 * time.Second).Truncate(time.Second))
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.CryptoPolicyExpirationTime = soon.DeepCopy() })
 	waitFor(t, l, "Accepted", "True", "CryptoPolicyExpired", "cryptoPolicy Legacy2026 ended at "+soon.UTC().Format(time.RFC3339)+
-		", Modern2026 is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime")
+		", and Modern2026 is offered instead; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime")
 	if l.Status.CryptoPolicy != v1alpha1.CryptoModern2026 || l.Status.CryptoPolicyExpirationTime != nil {
 		t.Errorf("status after the end: policy %s until %v", l.Status.CryptoPolicy, l.Status.CryptoPolicyExpirationTime)
 	}
+}
+
+// TestLegacyListener: one without hostKeyRefs has an RSA key from the start; one that gets the policy later has it announced as soon as
+// the pods have it. It stays when the policy goes, for clients that know only this key.
+func TestLegacyListener(t *testing.T) {
+	legacy := func(l *v1alpha1.SFTPListener) {
+		l.Spec.CryptoPolicy = v1alpha1.CryptoLegacy2026
+		l.Spec.CryptoPolicyExpirationTime = new(metav1.NewTime(time.Now().Add(time.Hour).Truncate(time.Second)))
+		l.Spec.AllowedCIDRs = []string{"192.0.2.0/24"}
+	}
+	has := func(l *v1alpha1.SFTPListener, want string) {
+		t.Helper()
+		eventually(t, func() error {
+			get(t, l, l.Namespace, l.Name)
+			var got []string
+			for _, k := range l.Status.HostKeys {
+				got = append(got, k.Name+" "+k.Algorithm+" "+string(k.State))
+			}
+			if strings.Join(got, ", ") != want {
+				return fmt.Errorf("host keys: %v, want %s", got, want)
+			}
+			return nil
+		})
+	}
+	fresh := readyListener(t, namespace(t, nil), legacy)
+	has(fresh, "partners-ed25519 ssh-ed25519 Active, partners-rsa ssh-rsa Active")
+
+	l := readyListener(t, namespace(t, nil))
+	has(l, "partners-ed25519 ssh-ed25519 Active")
+	change(t, l, legacy)
+	has(l, "partners-ed25519 ssh-ed25519 Active, partners-rsa ssh-rsa Advertised")
+	change(t, l, func(l *v1alpha1.SFTPListener) {
+		l.Spec.CryptoPolicy, l.Spec.CryptoPolicyExpirationTime = v1alpha1.CryptoModern2026, nil
+	})
+	waitFor(t, l, "Ready", "True", "Ready", "")
+	has(l, "partners-ed25519 ssh-ed25519 Active, partners-rsa ssh-rsa Advertised")
+	// Who does not want it says so.
+	change(t, l, func(l *v1alpha1.SFTPListener) {
+		l.Spec.HostKeyRefs = []v1alpha1.LocalKeyReference{{Name: "partners-ed25519"}}
+	})
+	has(l, "partners-ed25519 ssh-ed25519 Active")
 }

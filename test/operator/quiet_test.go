@@ -60,7 +60,7 @@ func versions(t *testing.T, ns string) map[string]string {
 	return out
 }
 
-// reconciles that a controller has ended so far.
+// reconciles that a controller has finished so far.
 func reconciles(t *testing.T, controller string) float64 {
 	t.Helper()
 	families, err := metrics.Registry.Gather()
@@ -108,7 +108,7 @@ func labelled(m *dto.Metric, name, value string) bool {
 	return false
 }
 
-// busyNamespace has a bit of everything, and all of it is ready.
+// busyNamespace has some of everything, and all of it is ready.
 func busyNamespace(t *testing.T) (ns string, acme *v1alpha1.SFTPUser) {
 	t.Helper()
 	ns = namespace(t, nil)
@@ -120,22 +120,22 @@ func busyNamespace(t *testing.T) (ns string, acme *v1alpha1.SFTPUser) {
 	broken := newUser(ns, "broken", withPassword("broken-password"))
 	create(t, passwordSecret(ns, "broken-password", "hunter3-do-not-tell\n"))
 	create(t, broken)
-	waitFor(t, broken, "Ready", "False", "UnresolvedRefs", "")
+	waitFor(t, broken, "Ready", "False", "InvalidPassword", "")
 	return ns, acme
 }
 
-// An operator that writes what is there already wakes itself up, and everybody who watches.
+// An operator that rewrites what exists already wakes itself up, and every watcher.
 func TestReconcileWithoutAChangeWritesNothing(t *testing.T) {
 	ns, _ := busyNamespace(t)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "unrelated"}}
 	create(t, secret)
-	// A Secret that says that it is the listener's wakes its reconciler without being of any meaning.
+	// A Secret that claims to be the listener's wakes its reconciler without having any effect.
 	wake := func(n int) {
 		access, objects := reconciles(t, "access"), reconciles(t, "listener")
 		change(t, secret, func(s *corev1.Secret) {
 			s.Labels = map[string]string{v1alpha1.LabelListener: "partners", "n": strconv.Itoa(n)}
 		})
-		// A label of the Service that is not the operator's business wakes the other controller.
+		// A label of the Service that does not matter to the operator wakes the other controller.
 		change(t, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-sftp"}}, func(s *corev1.Service) {
 			s.Labels["n"] = strconv.Itoa(n)
 		})
@@ -146,7 +146,7 @@ func TestReconcileWithoutAChangeWritesNothing(t *testing.T) {
 			return nil
 		})
 	}
-	wake(0) // whatever was still under way is done after it
+	wake(0) // anything still in progress is done after it
 	n := 0
 	judge(t, func() error {
 		before := versions(t, ns)
@@ -163,20 +163,20 @@ func TestReconcileWithoutAChangeWritesNothing(t *testing.T) {
 	})
 }
 
-// Nor does a restart: not one hash, one line or one status differs.
+// A restart does not do so either: not one hash, line or status differs.
 func TestRestartWritesNothing(t *testing.T) {
 	ns, acme := busyNamespace(t)
 	hash := pods.logins(ns)["acme"].Password.Hash
 	var before map[string]string
 	restartOperator(t, func() { before = versions(t, ns) })
-	u := newUser(ns, "new") // when this one is ready, all has been looked at
+	u := newUser(ns, "new") // when this one is ready, everything has been evaluated
 	create(t, u)
 	waitReady(t, u)
 	for name, version := range versions(t, ns) {
 		written := before[name] != version
 		switch {
 		case strings.HasSuffix(name, "SFTPUser new"), strings.Contains(name, "Secret partners-sftp-"), strings.Contains(name, "Pod "),
-			strings.Contains(name, "SFTPListener"): // these have to do with the new user
+			strings.Contains(name, "SFTPListener"): // these concern the new user
 		case written:
 			t.Errorf("%s was written", name)
 		}
@@ -187,7 +187,7 @@ func TestRestartWritesNothing(t *testing.T) {
 	waitFor(t, acme, "Ready", "True", "Ready", "")
 }
 
-// A key that is removed while the operator is away is gone when it is back.
+// A key that is removed while the operator is down is gone when it is back.
 func TestRevocationWhileTheOperatorIsAway(t *testing.T) {
 	ns, acme := busyNamespace(t)
 	restartOperator(t, func() { remove(t, acme) })
@@ -199,7 +199,7 @@ func TestRevocationWhileTheOperatorIsAway(t *testing.T) {
 	})
 }
 
-// Secrets stay in Secrets: of a password there is a hash in the pods' Secret, and nothing anywhere else.
+// Secrets stay in Secrets: the pods' Secret has a hash of a password, and no other object contains anything of it.
 func TestNoSecretIsTold(t *testing.T) {
 	ns, _ := busyNamespace(t)
 	secret := &corev1.Secret{}
@@ -219,7 +219,7 @@ func TestNoSecretIsTold(t *testing.T) {
 						t.Errorf("Secret %s, entry %s, contains a password", s.Name, name)
 					}
 				}
-				s.Data = nil // what else is in a Secret is for everybody
+				s.Data = nil // the rest of a Secret is readable by all
 			}
 			dump, err := yaml.Marshal(o)
 			if err != nil {

@@ -9,19 +9,19 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// requests counts what the operator asks of the API server, by method and resource.
+// requests counts the operator's API requests, by method and resource.
 type requests struct {
 	mu     sync.Mutex
-	counts map[string]int // mu protects it
+	counts map[string]int // mu guards it
 }
 
-// count makes an account count from now on.
+// count makes an account count its requests from now on.
 func (r *requests) count(account *rest.Config) {
 	account.Wrap(func(next http.RoundTripper) http.RoundTripper { return counting{r, next} })
 }
 
-// take returns what was counted and begins anew. Watches and reviews are left out, and so are events, which are written
-// some time later.
+// take returns the counts and resets them. Watches and reviews are left out, and so are events, which are written some time
+// later.
 func (r *requests) take() map[string]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -31,7 +31,7 @@ func (r *requests) take() map[string]int {
 	return out
 }
 
-// writes of what was counted.
+// writes returns how many of the counted requests wrote.
 func writes(counts map[string]int) map[string]int {
 	out := maps.Clone(counts)
 	maps.DeleteFunc(out, func(key string, _ int) bool { return strings.HasPrefix(key, http.MethodGet) })

@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// A revoked key leaves the pods, its user says so, and an entry that revokes nothing is the listener's trouble.
+// A revoked key is removed from the pods, its user says so, and an entry that revokes nothing is reported on the listener.
 func TestRevokedKeys(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -29,7 +29,7 @@ func TestRevokedKeys(t *testing.T) {
 	})
 	message := "The key " + fingerprint + " is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another"
 	waitFor(t, lost, "ResolvedRefs", "False", "KeyRevoked", message)
-	waitFor(t, lost, "Ready", "False", "UnresolvedRefs", message)
+	waitFor(t, lost, "Ready", "False", "KeyRevoked", message)
 	keyOf(t, lost, fingerprint, v1alpha1.KeyRevoked)
 	eventually(t, func() error {
 		if _, ok := pods.logins(ns)["lost"]; ok {
@@ -49,7 +49,7 @@ func TestRevokedKeys(t *testing.T) {
 	keyOf(t, lost, fingerprint, v1alpha1.KeyActive)
 }
 
-// An SFTPKey whose key is revoked says so, and is what it was once the listener takes that back.
+// An SFTPKey whose key is revoked says so, and recovers once the listener withdraws the revocation.
 func TestRevokedSFTPKey(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -62,7 +62,7 @@ func TestRevokedSFTPKey(t *testing.T) {
 		l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{PublicKey: publicKey("revoked")}}
 	})
 	keyOf(t, acme, fingerprint(t, "revoked"), v1alpha1.KeyRevoked)
-	waitFor(t, k, "Ready", "False", "KeyRevoked", `The listener of SFTPUser "acme" has revoked the key, its spec.revokedKeys or a list that it names has it; make a new one`)
+	waitFor(t, k, "Ready", "False", "KeyRevoked", `The listener of SFTPUser "acme" has revoked the key, in spec.revokedKeys or in a list that it names; create a new one`)
 	waitFor(t, acme, "ResolvedRefs", "False", "KeyRevoked", "")
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.RevokedKeys = nil })
 	waitReady(t, acme)

@@ -21,17 +21,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// rig is a namespace with a listener that has everything, and users of every kind.
+// rig is a namespace with a listener that uses every feature, and users of every kind.
 type rig struct {
 	ns       string
 	listener *v1alpha1.SFTPListener
-	// changes counts what was changed, so that each change is one.
+	// changes counts changes, so that each one is different.
 	changes int
 	// doomed is the login that is deleted next.
 	doomed string
 }
 
-// bystanders are the users that nothing happens to.
+// bystanders are the users that must not be affected.
 var bystanders = []string{"by-key", "by-two", "by-password"}
 
 func newRig(t *testing.T) *rig {
@@ -77,7 +77,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// content of an entry, another one each time.
+// content returns an entry's content, which is different each time.
 func (r *rig) content(entry string) string {
 	r.changes++
 	switch entry {
@@ -116,7 +116,7 @@ func (r *rig) healthy(t *testing.T) {
 	})
 }
 
-// unaffected are the conditions of those who have nothing to do with a fault.
+// unaffected are the conditions of objects that a fault must not affect.
 func (r *rig) unaffected(t *testing.T) map[string][]metav1.Condition {
 	t.Helper()
 	out := map[string][]metav1.Condition{}
@@ -128,7 +128,7 @@ func (r *rig) unaffected(t *testing.T) map[string][]metav1.Condition {
 	return out
 }
 
-// compare fails when one of these conditions has flipped.
+// compare fails if one of these conditions has flipped.
 func (r *rig) compare(t *testing.T, when string, before map[string][]metav1.Condition) {
 	t.Helper()
 	for name, now := range r.unaffected(t) {
@@ -138,7 +138,7 @@ func (r *rig) compare(t *testing.T, when string, before map[string][]metav1.Cond
 	}
 }
 
-// revoke deletes a login and suspends another one, and waits until no pod has either.
+// revoke deletes one login and suspends another, and waits until no pod has either.
 func (r *rig) revoke(t *testing.T, limit time.Duration) time.Duration {
 	t.Helper()
 	begin := time.Now()
@@ -165,8 +165,8 @@ func (r *rig) gone(t *testing.T, begin time.Time, limit time.Duration) time.Dura
 	}
 }
 
-// loadable are the login names that a pod of a listener has when it loads what there is now; nil if it would stay with what it
-// had, because what there is does not fit together.
+// loadable returns the login names that a pod of a listener has if it loads the current configuration; nil if it would keep its
+// own, because the current one is inconsistent.
 func loadable(t *testing.T, l *v1alpha1.SFTPListener) map[string]bool {
 	t.Helper()
 	set, err := pods.load(t.Context(), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
@@ -191,7 +191,7 @@ func (r *rig) restore(t *testing.T) {
 	change(t, newUser(r.ns, "suspended"), func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserActive })
 }
 
-// marks are what the operator says of the faults of a breaker.
+// marks are the operator's reports about the faults of a breaker.
 var marks = []string{"injected", "did not answer", "no answer", "internal error", "has a defect", "cannot be"}
 
 func marked(text string) bool {
@@ -203,7 +203,7 @@ func marked(text string) bool {
 	return false
 }
 
-// said returns where the operator tells of a fault, "" if nowhere.
+// said returns where the operator reports a fault, "" if nowhere.
 func (r *rig) said(t *testing.T) string {
 	t.Helper()
 	for _, list := range []client.ObjectList{&v1alpha1.SFTPListenerList{}, &v1alpha1.SFTPUserList{}, &v1alpha1.SFTPKeyList{}} {
@@ -218,14 +218,14 @@ func (r *rig) said(t *testing.T) string {
 	return ""
 }
 
-// stimulus makes the operator do something, and undoes it where that does not undo itself.
+// stimulus makes the operator do something, and undoes it if necessary.
 type stimulus struct {
 	name string
 	run  func(t *testing.T, r *rig)
 	undo func(t *testing.T, r *rig)
 }
 
-// lost deletes an object although something protects it.
+// lost deletes an object even though something protects it.
 func lost(t *testing.T, o client.Object, ns, name string) {
 	t.Helper()
 	get(t, o, ns, name)
@@ -235,7 +235,7 @@ func lost(t *testing.T, o client.Object, ns, name string) {
 	remove(t, o)
 }
 
-// stimuli together make all calls of the reconciles.
+// stimuli together cause all calls of the reconciles.
 var stimuli = []stimulus{
 	{name: "nothing", run: func(*testing.T, *rig) {}},
 	{name: "spec", run: func(t *testing.T, r *rig) {
@@ -286,7 +286,7 @@ var stimuli = []stimulus{
 		k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: r.ns, Name: "partners-ed25519"}}
 		change(t, k, func(k *v1alpha1.SFTPKey) {
 			k.Spec.Rotation.OverlapSeconds = new(int32(0))
-			k.Spec.Revision = max(k.Spec.Revision, 1) + 1
+			wantNewPair(k)
 		})
 	}},
 	{name: "host key is gone", run: func(t *testing.T, r *rig) {
@@ -338,7 +338,7 @@ func (r *rig) warnings(t *testing.T) map[string]bool {
 	return out
 }
 
-// allKinds are the kinds that a test leaves behind in its namespace and that the operator looks at.
+// allKinds are the kinds that a test leaves behind in its namespace and that the operator reconciles.
 func allKinds() []client.Object {
 	return []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{}}
 }

@@ -26,7 +26,7 @@ func deploymentOf(t *testing.T, l *v1alpha1.SFTPListener) *appsv1.Deployment {
 	return d
 }
 
-// rollsTo plays the Deployment's controller: pods of the present template are being made, or all there.
+// rollsTo plays the Deployment's controller: pods of the current template are being created, or all exist.
 func rollsTo(t *testing.T, l *v1alpha1.SFTPListener, complete bool) {
 	t.Helper()
 	d := deploymentOf(t, l)
@@ -48,7 +48,7 @@ func imageOf(t *testing.T, l *v1alpha1.SFTPListener) string {
 	return deploymentOf(t, l).Spec.Template.Spec.Containers[0].Image
 }
 
-// rolledOutListener is ready, and all of its pods are there.
+// rolledOutListener is ready, and all of its pods exist.
 func rolledOutListener(t *testing.T, ns string, edits ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFTPListener {
 	t.Helper()
 	l := readyListener(t, ns, edits...)
@@ -58,7 +58,7 @@ func rolledOutListener(t *testing.T, ns string, edits ...func(*v1alpha1.SFTPList
 	return l
 }
 
-// fleetOf makes listeners and says which have an image.
+// fleetOf creates listeners and returns which have an image.
 func fleetOf(t *testing.T, n int) (fleet []*v1alpha1.SFTPListener, with func(image string) (of []*v1alpha1.SFTPListener)) {
 	t.Helper()
 	for range n {
@@ -81,8 +81,8 @@ func waitQueued(t *testing.T, l *v1alpha1.SFTPListener) {
 		"A change of image waits. It begins automatically: 2 of at most 2 concurrent rollouts are running")
 }
 
-// An upgrade of the operator rolls two listeners out at a time, as the limit is, also when the operator restarts in between.
-// What waits is in the status, with what it will cost.
+// An upgrade of the operator rolls out two listeners at a time, which is the limit, even when the operator restarts in between.
+// Pending rollouts are in the status, with their cost.
 func TestUpgradeIsPaced(t *testing.T) {
 	fleet, with := fleetOf(t, 5)
 	for _, l := range fleet {
@@ -115,14 +115,18 @@ func TestUpgradeIsPaced(t *testing.T) {
 	})
 	look()
 	for _, l := range waiting {
-		p := l.Status.PendingRestart
-		if p.Reason != "RolloutQueued" || fmt.Sprint(p.Changes) != "[image]" || *p.Pods != 1 || p.Sessions == nil || *p.Sessions != 7 {
-			t.Errorf("status.pendingRestart of %s: %+v", l.Namespace, p)
-		}
+		eventually(t, func() error { // how many sessions there are is known once the new operator has asked the pods
+			get(t, l, l.Namespace, l.Name)
+			p := l.Status.PendingRestart
+			if p == nil || p.Reason != "RolloutQueued" || fmt.Sprint(p.Changes) != "[image]" || *p.Pods != 1 || p.Sessions == nil || *p.Sessions != 7 {
+				return fmt.Errorf("status.pendingRestart of %s: %+v", l.Namespace, p)
+			}
+			return nil
+		})
 		waitFor(t, l, "Ready", "True", "Ready", "")
 	}
 	restartOperator(t, func() {})
-	newcomer := newUser(waiting[0].Namespace, "acme") // when it is ready, the restarted operator has looked
+	newcomer := newUser(waiting[0].Namespace, "acme") // when it is ready, the restarted operator has evaluated the others
 	create(t, newcomer)
 	waitReady(t, newcomer)
 	look()
@@ -140,7 +144,7 @@ func TestUpgradeIsPaced(t *testing.T) {
 		waitFor(t, rolling[0], "RolledOut", "True", "RolledOut", "")
 		waitFor(t, next, "RolledOut", "False", "RollingOut", "")
 		if next.Status.PendingRestart != nil {
-			t.Errorf("it does not wait any more: %+v", next.Status.PendingRestart)
+			t.Errorf("it does not wait anymore: %+v", next.Status.PendingRestart)
 		}
 		rolling = append(rolling[1:], next)
 		done := len(fleet) - len(waiting) - 1 // those that were complete before
@@ -151,7 +155,7 @@ func TestUpgradeIsPaced(t *testing.T) {
 	}
 }
 
-// A new listener and a change that an owner makes do not wait for an upgrade.
+// A new listener, and a change made by an owner, do not wait for an upgrade.
 func TestOwnersDoNotQueue(t *testing.T) {
 	fleet, with := fleetOf(t, 3)
 	upgradeOperator(t, nextImage)
@@ -169,7 +173,7 @@ func TestOwnersDoNotQueue(t *testing.T) {
 	if got := imageOf(t, readyListener(t, namespace(t, nil))); got != nextImage {
 		t.Errorf("the new listener has the image %s", got)
 	}
-	// What does not restart pods is no reason to go first.
+	// A change that does not restart pods is no reason to go first.
 	change(t, last, func(l *v1alpha1.SFTPListener) { l.Spec.AllowedCIDRs = []string{"192.0.2.0/24"} })
 	waitQueued(t, last)
 	change(t, last, func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(3000)) })
@@ -179,7 +183,7 @@ func TestOwnersDoNotQueue(t *testing.T) {
 	}
 }
 
-// A listener whose roll-outs are paused keeps its pods as they are. Users, settings and the number of pods go on to change.
+// A listener whose rollouts are paused keeps its pods as they are. Users, settings and the number of pods can still be changed.
 func TestRolloutIsPaused(t *testing.T) {
 	ns := namespace(t, nil)
 	l := rolledOutListener(t, ns)
@@ -193,7 +197,7 @@ func TestRolloutIsPaused(t *testing.T) {
 	waitFor(t, l, "RolledOut", "False", "RolloutPaused", "A change of image, shutdown waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods")
 
 	acme, odd := newUser(ns, "acme"), newUser(ns, "odd")
-	pods.behave(ns, behaviour{rejects: []string{"odd"}}) // the old daemon does not know a field of its record
+	pods.behave(ns, behaviour{rejects: []string{"odd"}}) // the old daemon does not know a field in its record
 	create(t, acme)
 	create(t, odd)
 	waitReady(t, acme)
@@ -230,7 +234,7 @@ func TestRolloutIsPaused(t *testing.T) {
 	}
 }
 
-// A listener that serves nobody takes no turn, so that those that are broken do not stop an upgrade.
+// A listener that serves no users takes no slot, so that broken ones do not stop an upgrade.
 func TestBrokenListenersTakeNoTurn(t *testing.T) {
 	fleet, with := fleetOf(t, 4)
 	for _, l := range fleet[:3] {
@@ -245,7 +249,7 @@ func TestBrokenListenersTakeNoTurn(t *testing.T) {
 	})
 }
 
-// What cannot be made now does not hold up the others, and is not forgotten.
+// An object that cannot be created now does not delay the others, and is not forgotten.
 func TestBlockedRolloutKeepsItsPlace(t *testing.T) {
 	fleet, with := fleetOf(t, 4)
 	upgradeOperator(t, nextImage)
@@ -282,7 +286,7 @@ func TestBlockedRolloutKeepsItsPlace(t *testing.T) {
 	waitFor(t, second, "RolledOut", "False", "RollingOut", "")
 }
 
-// Before the only pod is taken away there is a warning, once.
+// Before the only pod is removed there is one warning.
 func TestRestartOfTheOnlyPodIsAnnounced(t *testing.T) {
 	ns := namespace(t, nil)
 	create(t, claim(ns, "files", corev1.ReadWriteOnce))

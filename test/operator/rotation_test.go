@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// keysInPods waits until pods have so many keys of a user, and returns them.
+// keysInPods waits until pods have a number of keys of a user, and returns them.
 func keysInPods(t *testing.T, ns, user string, n int) map[string]*time.Time {
 	t.Helper()
 	out := map[string]*time.Time{}
@@ -30,7 +30,8 @@ func keysInPods(t *testing.T, ns, user string, n int) map[string]*time.Time {
 	return out
 }
 
-// A new pair is made beside the old one, which works for the overlap and not a second longer, and goes with its Secret.
+// A new pair is created next to the old one, which works for the overlap and not a second longer, and is deleted with its
+// Secret.
 func TestRotationOfAKey(t *testing.T) {
 	ns := namespace(t, nil)
 	begin := time.Now()
@@ -53,7 +54,7 @@ func TestRotationOfAKey(t *testing.T) {
 		t.Errorf("status %+v", k.Status)
 	}
 
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 2 })
+	change(t, k, wantNewPair)
 	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly-r2"`)
 	second := k.Status.PublicKey
 	if second == first || k.Status.Revision != 2 || len(k.Status.Retiring) != 1 || k.Status.Retiring[0].PublicKey != first {
@@ -81,36 +82,39 @@ func TestRotationOfAKey(t *testing.T) {
 		return nil
 	})
 
-	// A Secret of somebody else's in the way takes nothing away.
+	// A foreign Secret in the way removes nothing.
 	foreign := passwordSecret(ns, "nightly-r3", "hunter2")
 	create(t, foreign)
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 3 })
+	change(t, k, wantNewPair)
 	waitFor(t, k, "Ready", "True", "RotationBlocked",
-		`Revision 3 cannot be made, and revision 2 goes on to work: Secret "nightly-r3": it exists and was not made for this SFTPKey; delete or rename it, or raise spec.revision further`)
+		`Revision 3 cannot be generated, and revision 2 remains in use: Secret "nightly-r3": it exists and was not created for this SFTPKey; delete or rename it`)
 	if keys := keysInPods(t, ns, "acme", 1); len(keys) != 1 || k.Status.PublicKey != second {
 		t.Errorf("pods have %v", keys)
 	}
 
-	// What an operator that was killed had made is taken up.
-	made := &corev1.Secret{}
-	get(t, made, ns, "nightly-r2")
-	left := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "nightly-r4", Labels: map[string]string{v1alpha1.LabelKey: "nightly"}},
-		Type:       made.Type, Data: made.Data,
-	}
-	create(t, left)
-	restartOperator(t, func() { change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision = 4 }) })
-	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly-r4"`)
 	after := &corev1.Secret{}
 	get(t, after, ns, foreign.Name)
 	if after.ResourceVersion != foreign.ResourceVersion {
 		t.Error("the foreign Secret was written")
 	}
+
+	// Keys created by an operator that was killed are adopted.
+	made := &corev1.Secret{}
+	get(t, made, ns, "nightly-r2")
+	left := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "nightly-r3", Labels: map[string]string{v1alpha1.LabelKey: "nightly"}},
+		Type:       made.Type, Data: made.Data,
+	}
+	restartOperator(t, func() {
+		remove(t, foreign)
+		create(t, left)
+	})
+	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly-r3"`)
 	waitReady(t, acme)
 }
 
-// With deletionPolicy Delete, the Secret of a pair that retires goes when its overlap is over. One that somebody has put
-// in its place meanwhile is not the operator's, and stays.
+// With deletionPolicy Delete, the Secret of a retiring pair is deleted when its overlap ends. One that was created in its place
+// in the meantime is not the operator's, and stays.
 func TestForeignSecretInPlaceOfARetiredPair(t *testing.T) {
 	ns := namespace(t, nil)
 	k := &v1alpha1.SFTPKey{
@@ -121,7 +125,7 @@ func TestForeignSecretInPlaceOfARetiredPair(t *testing.T) {
 	create(t, k)
 	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly"`)
 	overlap := int32(pace(begin) / time.Second)
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.Revision, k.Spec.Rotation.OverlapSeconds = 2, &overlap })
+	change(t, k, func(k *v1alpha1.SFTPKey) { wantNewPair(k); k.Spec.Rotation.OverlapSeconds = &overlap })
 	waitFor(t, k, "Ready", "True", "Ready", `The key is in Secret "nightly-r2"`)
 
 	first := &corev1.Secret{}
@@ -141,4 +145,13 @@ func TestForeignSecretInPlaceOfARetiredPair(t *testing.T) {
 	if get(t, after, ns, "nightly"); after.UID != foreign.UID || after.ResourceVersion != foreign.ResourceVersion {
 		t.Error("the foreign Secret was written or made again")
 	}
+}
+
+// wantNewPair requests a pair that is at least a second younger than the current one.
+func wantNewPair(k *v1alpha1.SFTPKey) {
+	at := metav1.Now()
+	if used := k.Status.RevisionTime; used != nil && !used.Add(time.Second).Before(at.Time) {
+		at = metav1.NewTime(used.Add(time.Second))
+	}
+	k.Spec.Rotation.MadeAfter = &at
 }

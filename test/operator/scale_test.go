@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// fleet makes listeners with users each, in namespaces of their own, and waits until all are ready.
+// fleet creates listeners with users, each in its own namespace, and waits until all are ready.
 func fleet(t *testing.T, listeners, users int) (namespaces []string) {
 	t.Helper()
 	for range listeners {
@@ -42,7 +42,7 @@ func fleet(t *testing.T, listeners, users int) (namespaces []string) {
 	return namespaces
 }
 
-// settled waits until the operator has asked the API server nothing for a while, and returns what it did until then.
+// settled waits until the operator has made no API requests for a while, and returns what it did until then.
 func settled(t *testing.T) map[string]int {
 	t.Helper()
 	total := map[string]int{}
@@ -60,16 +60,16 @@ func settled(t *testing.T) map[string]int {
 	return total
 }
 
-// What a change costs does not depend on how many listeners and users there are: one shard, the settings that name it,
-// the annotation of the pod, and the status of the listener and of the user.
+// The cost of a change does not depend on the number of listeners and users: one shard, the settings that name it, the
+// annotation of the pod, and the status of the listener and of the user.
 func TestWritesOfAChange(t *testing.T) {
 	const listeners, users = 10, 20
 	namespaces := fleet(t, listeners, users)
 	settled(t)
-	// Pods that take long to load it are told of meanwhile, in further writes.
+	// Pods that take long to load it are reported in the meantime, which takes further writes.
 	judge(t, func() error { return costOfAChange(t, namespaces, newUser(namespaces[3], "user-07")) })
 
-	// Nobody changes anything: an operator that starts reads what there is and writes nothing.
+	// Without changes, an operator that starts reads what exists and writes nothing.
 	before := allVersions(t, namespaces)
 	asks := pods.asks()
 	restartOperator(t, func() { asked.take() })
@@ -89,7 +89,7 @@ func TestWritesOfAChange(t *testing.T) {
 	}
 }
 
-// costOfAChange changes a user, and returns an error if that costs more than it must.
+// costOfAChange changes a user, and returns an error if that costs more than necessary.
 func costOfAChange(t *testing.T, namespaces []string, u *v1alpha1.SFTPUser) error {
 	t.Helper()
 	before := allVersions(t, namespaces)
@@ -103,7 +103,7 @@ func costOfAChange(t *testing.T, namespaces []string, u *v1alpha1.SFTPUser) erro
 	if got := writes(counts); !maps.Equal(got, want) {
 		return fmt.Errorf("writes %v, want %v", got, want)
 	}
-	// What was written a moment ago may be read again past the cache, once.
+	// A recent write may be read again once, bypassing the cache.
 	maps.DeleteFunc(counts, func(key string, _ int) bool { return key == "GET sftplisteners" || key == "GET sftpusers" })
 	if len(counts) != len(want) {
 		return fmt.Errorf("the operator read of the API server: %v", counts)
@@ -131,7 +131,7 @@ func allVersions(t *testing.T, namespaces []string) map[string]string {
 	return out
 }
 
-// within waits until a check returns nil. The limit is that of a machine that has nothing else to do.
+// within waits until a check returns nil. The limit is for an idle machine.
 func within(t *testing.T, limit time.Duration, check func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit*time.Duration(slowness().Seconds()))

@@ -16,8 +16,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-// scopedAccount is an account with the rights that the chart gives with scopedNamespaces (test/chart compares them): all
-// of the operator's in these namespaces, and cluster-wide the reading of Namespaces.
+// scopedAccount is an account with the rights that the chart grants with scopedNamespaces (test/chart compares them): all of
+// the operator's rights in these namespaces, and reading Namespaces cluster-wide.
 func scopedAccount(t *testing.T, namespaces ...string) *clientrest.Config {
 	t.Helper()
 	all := &rbacv1.ClusterRole{}
@@ -52,8 +52,8 @@ func scopedAccount(t *testing.T, namespaces ...string) *clientrest.Config {
 	return account
 }
 
-// An operator that is confined to some namespaces does there all that it does elsewhere, with rights in these alone, and
-// leaves the others be.
+// An operator confined to some namespaces does there everything it does elsewhere, with rights only in these, and does not
+// touch the others.
 func TestScopedNamespaces(t *testing.T) {
 	first, second, outside := namespace(t, map[string]string{"team": "a"}), namespace(t, nil), namespace(t, map[string]string{"team": "a"})
 	restartOperator(t, func() {
@@ -70,7 +70,7 @@ func TestScopedNamespaces(t *testing.T) {
 		create(t, foreign)
 		create(t, newUser(outside, "foreign"))
 
-		// The second namespace's listener admits by the labels of Namespaces, and users of the first one name it.
+		// The second namespace's listener admits by the labels of Namespaces, and users in the first one refer to it.
 		l := readyListener(t, second, admitting(v1alpha1.NamespacesSelector, &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"team": "a"}}))
 		create(t, passwordSecret(first, "acme-password", "hunter2-do-not-tell"))
 		acme := newUser(first, "acme", withPassword("acme-password"), of(l))
@@ -79,7 +79,7 @@ func TestScopedNamespaces(t *testing.T) {
 		remove(t, acme)
 		eventually(t, func() error { return missing(pods.logins(second), "acme") })
 
-		// A user outside that names a listener inside is not seen at all.
+		// A user outside that refers to a listener inside is ignored.
 		stranger := newUser(outside, "stranger", of(l))
 		create(t, stranger)
 		time.Sleep(time.Second)
@@ -98,7 +98,7 @@ func TestScopedNamespaces(t *testing.T) {
 	})
 }
 
-// missing returns an error if there is a login of a name.
+// missing returns an error if there is a login with a name.
 func missing(logins map[string]config.User, name string) error {
 	if _, ok := logins[name]; ok {
 		return fmt.Errorf("the pods have the login %q", name)

@@ -8,18 +8,23 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pkg/sftp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/crypto/ssh"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 	"github.com/sftp-operator/sftp-operator/test/monitoring"
 )
 
-// What the operator and a daemon serve when something has happened is what the documents, the rules and the dashboard know.
+// The metrics that the operator and a daemon serve after they have been in use match the documents, the rules and the
+// dashboard.
 func TestScrapes(t *testing.T) {
 	ns, _ := busyNamespace(t)
 	var operator string
@@ -45,14 +50,20 @@ func TestScrapes(t *testing.T) {
 	monitoring.CheckScrapes(t, usedDaemon(t), operator, "chosen-by-a-client", "chosen-too", "acme")
 }
 
-// usedDaemon is the scrape of a daemon that has a bit of everything behind it.
+// usedDaemon returns the scrape of a daemon that has done some of everything.
 func usedDaemon(t *testing.T) string {
 	t.Helper()
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)
 	dir.AddUser("acme", "correct horse battery", key.PublicKey())
 	dir.AddUser("gone", "", key.PublicKey())
-	d := daemontest.Start(t, dir)
+	dir.IssueReceipts(t)
+	dir.RecordEvents(config.EventSink{Name: "jobs", Types: events.DefaultTypes()})
+	dir.Listener.Retention.Rules = []config.RetentionRule{{
+		Name: "old", RetentionDirectory: config.RetentionDirectory{Volume: dir.Listener.Volumes[0].Name, Scope: config.RetentionOfUsers},
+		DeleteAfterSeconds: 7 * 24 * 3600, Mode: config.RetentionReport,
+	}}
+	d := daemontest.StartWith(t, dir, func(o *daemon.Options) { o.RetentionDelay = time.Millisecond })
 	for range 3 {
 		if _, err := d.Dial("chosen-by-a-client", ssh.Password("chosen-too")); err == nil {
 			t.Error("logged in")
@@ -74,7 +85,7 @@ func usedDaemon(t *testing.T) string {
 	gone := d.MustDial(t, "gone", ssh.PublicKeys(key))
 	dir.Remove("gone")
 	d.Reload(t, dir)
-	_ = gone.Wait() // it was closed: the user is gone
+	_ = gone.Wait() // it was closed because the user was removed
 	d.WaitAudit(t, "session_revoked", 1)
 	if err := os.WriteFile(dir.Path+"/listener.json", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
@@ -82,7 +93,8 @@ func usedDaemon(t *testing.T) string {
 	var scrape string
 	d.Eventually(t, "a refused configuration in the metrics", func() bool {
 		_, scrape = d.Get(t, "/metrics")
-		return strings.Contains(scrape, "sftpd_config_reload_errors_total 1") && strings.Contains(scrape, "sftpd_session_duration_seconds_count 1")
+		return strings.Contains(scrape, "sftpd_config_reload_errors_total 1") && strings.Contains(scrape, "sftpd_session_duration_seconds_count 1") &&
+			strings.Contains(scrape, "sftpd_retention_halted{")
 	})
 	return scrape
 }

@@ -18,11 +18,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// tenantA has logins on a listener that admits all namespaces, and takes their rights away.
+// tenantA has logins on a listener that admits all namespaces, and removes their rights.
 type tenantA struct {
 	listener *v1alpha1.SFTPListener
 	ns       string
-	// left are the logins that still have a right, and stays those that keep it.
+	// left are the logins that still have access, and stays those that keep it.
 	left, stays []string
 }
 
@@ -52,7 +52,7 @@ func newTenantA(t *testing.T, logins int) *tenantA {
 	return a
 }
 
-// revoke deletes logins, one after the other, and returns how long each could still be loaded by pods.
+// revoke deletes logins one after the other, and returns for how long pods could still have loaded each.
 func (a *tenantA) revoke(t *testing.T, n int, pause time.Duration) (took []time.Duration) {
 	t.Helper()
 	for range n {
@@ -76,7 +76,7 @@ func (a *tenantA) revoke(t *testing.T, n int, pause time.Duration) (took []time.
 	return took
 }
 
-// conditions are those of the logins that keep their rights.
+// conditions returns those of the logins that keep their access.
 func (a *tenantA) conditions(t *testing.T) map[string][]metav1.Condition {
 	t.Helper()
 	out := map[string][]metav1.Condition{}
@@ -102,7 +102,7 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))].Round(time.Millisecond)
 }
 
-// concurrently runs something for the numbers below n, some at a time.
+// concurrently runs a function for the numbers below n, several at a time.
 func concurrently(n, atOnce int, run func(int)) {
 	next := make(chan int, n)
 	for i := range n {
@@ -120,8 +120,8 @@ func concurrently(n, atOnce int, run func(int)) {
 	wg.Wait()
 }
 
-// A password that 300 logins share changes every second. What takes a right away from another tenant waits neither for the
-// Secret nor for the hash.
+// A password shared by 300 logins changes every second. Removing access from another tenant waits neither for the Secret nor
+// for the hash.
 func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 	const logins, samples = 300, 15
 	a := newTenantA(t, 4*samples)
@@ -178,7 +178,7 @@ func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 	}
 }
 
-// Pairs of RSA take seconds of a processor each. Those of a tenant who wants many of them keep nobody's host key waiting.
+// RSA pairs take seconds of CPU each. Those of a tenant who wants many of them do not delay another tenant's host key.
 func TestManyKeysOfOneTenant(t *testing.T) {
 	const keys = 30
 	b := namespace(t, nil)

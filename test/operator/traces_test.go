@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// A change of a user is one trace of its delivery, and one of the reconcile that reports what came of it: what was done, in order.
+// A change of a user gives one trace of its delivery, and one of the reconcile that reports the result: the steps, in order.
 func TestTraces(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	traced := defaultOptions()
@@ -51,7 +51,7 @@ func TestTraces(t *testing.T) {
 		}
 		return errors.New("no reconcile that saw the configuration acknowledged has a span")
 	})
-	checkSteps(t, exporter, root, "resolve host keys, apply objects, look at users, write status")
+	checkSteps(t, exporter, root, "read record, resolve host keys, keep receipt key, plan relay, apply objects, keep record, look at users, write status")
 }
 
 // checkSteps checks the children of a reconcile's span: their names, in order.

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// staysUnready looks for a while whether a user is told to be ready too early.
+// staysUnready checks for a while that a user is not reported ready too early.
 func staysUnready(t *testing.T, u *v1alpha1.SFTPUser, d time.Duration) {
 	t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -28,7 +28,7 @@ func staysUnready(t *testing.T, u *v1alpha1.SFTPUser, d time.Duration) {
 	}
 }
 
-// Pods that come and go while a change is under way: each ready one counts, those that are gone do not.
+// Pods that come and go while a change is in progress: each ready one counts, deleted ones do not.
 func TestPodsComeAndGoDuringAChange(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -40,7 +40,7 @@ func TestPodsComeAndGoDuringAChange(t *testing.T) {
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitFor(t, u, "Ready", "False", "ConfigPending", "")
-	readyPod(t, l, "b") // it has everything, and is not alone
+	readyPod(t, l, "b") // it has everything, and is not the only one
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "1 of 2 ready pods have loaded the configuration")
 	readyPod(t, l, "c")
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "1 of 3 ready pods have loaded the configuration")
@@ -53,8 +53,8 @@ func TestPodsComeAndGoDuringAChange(t *testing.T) {
 	waitFor(t, l, "Programmed", "True", "Programmed", "All 1 ready pods have loaded the configuration")
 }
 
-// A pod that never acknowledges is poked again and again, and after a while the status names it: which one, since when, and
-// what to do. One that does in the end, or goes, ends that.
+// A pod that never acknowledges is notified again and again, and after a while the status names it: which one, since when, and
+// what to do. If it acknowledges in the end, or is deleted, that is cleared.
 func TestPodThatNeverAcknowledges(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -67,7 +67,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 	late := &corev1.Pod{}
 	poke := func() string {
 		get(t, late, ns, "partners-sftp-b")
-		return late.Annotations[v1alpha1.AnnotationPoke]
+		return late.Annotations[v1alpha1.AnnotationSyncRequested]
 	}
 	first := poke()
 	eventually(t, func() error {
@@ -101,7 +101,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 		version, last := l.ResourceVersion, poke()
 		eventually(t, func() error {
 			if poke() == last {
-				return fmt.Errorf("it was not poked any more")
+				return fmt.Errorf("it was not poked anymore")
 			}
 			return nil
 		})
@@ -115,7 +115,8 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 	waitFor(t, l, "Programmed", "True", "Programmed", "All 2 ready pods have loaded the configuration")
 }
 
-// A NetworkPolicy in the way of one pod: the message has the port and who must reach it, and does not change with each try.
+// A NetworkPolicy in the way of one pod: the message has the port and which clients must reach it, and does not change with
+// each try.
 func TestPodBehindANetworkPolicy(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -147,7 +148,7 @@ func TestPodBehindANetworkPolicy(t *testing.T) {
 	waitReady(t, u)
 }
 
-// quota plays the quota controller, which is not there: it says how many Secrets there may be, and are.
+// quota plays the quota controller, which does not run here: it sets how many Secrets there may be, and are.
 func quota(t *testing.T, ns, secrets string) *corev1.ResourceQuota {
 	t.Helper()
 	q := &corev1.ResourceQuota{
@@ -164,7 +165,7 @@ func quota(t *testing.T, ns, secrets string) *corev1.ResourceQuota {
 	return q
 }
 
-// admits waits until the API server admits another Secret, or does not: it hears of quotas a little later.
+// admits waits until the API server admits another Secret, or refuses it, because it learns of quotas with a delay.
 func admits(t *testing.T, ns string, want bool) {
 	t.Helper()
 	eventually(t, func() error {
@@ -180,14 +181,14 @@ func admits(t *testing.T, ns string, want bool) {
 	})
 }
 
-// A quota on Secrets: the status has the API server's words and what to do, and it goes on by itself.
+// A quota on Secrets: the status has the API server's message and what to do, and the operator continues automatically.
 func TestQuotaOnSecrets(t *testing.T) {
 	ns := namespace(t, nil)
 	// For a new listener the first Secret is that of its host key.
 	q := quota(t, ns, "0")
 	l := newListener(ns)
 	create(t, l)
-	const says = `exceeded quota: few, requested: secrets=1, used: secrets=0, limited: secrets=0; raise the ResourceQuota or make room in it, it is tried again automatically`
+	const says = `exceeded quota: few, requested: secrets=1, used: secrets=0, limited: secrets=0; raise the ResourceQuota or free some of it, then it is retried automatically`
 	tells := func(o client.Object, condition, reason string) func() error {
 		return func() error {
 			get(t, o, o.GetNamespace(), o.GetName())
@@ -203,11 +204,11 @@ func TestQuotaOnSecrets(t *testing.T) {
 	eventually(t, tells(k, "Ready", "ApplyFailed"))
 	remove(t, q)
 	admits(t, ns, true)
-	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.DeletionPolicy = v1alpha1.Delete }) // rather than wait for half a minute
+	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.DeletionPolicy = v1alpha1.Delete }) // rather than waiting for half a minute
 	readyPod(t, l, "a")
 	waitFor(t, l, "Ready", "True", "Ready", "")
 
-	// For one that is there, it is the next shard.
+	// For an existing one, it is the next shard.
 	q = quota(t, ns, "0")
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(5000)) })
 	eventually(t, tells(l, "Programmed", "ApplyFailed"))
@@ -217,7 +218,7 @@ func TestQuotaOnSecrets(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
-// What the API server refused is tried again within half a minute, whatever happens or not.
+// A request that the API server refused is retried within half a minute, whatever else happens.
 func TestRefusalIsTriedAgain(t *testing.T) {
 	ns := namespace(t, nil)
 	q := quota(t, ns, "0")
@@ -237,7 +238,7 @@ func TestRefusalIsTriedAgain(t *testing.T) {
 	}
 }
 
-// In a Namespace that is being deleted nothing can be made. The operator neither tries for ever nor tells of it.
+// Nothing can be created in a Namespace that is being deleted. The operator neither retries forever nor reports it.
 func TestNamespaceThatEnds(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -246,13 +247,13 @@ func TestNamespaceThatEnds(t *testing.T) {
 	waitReady(t, u)
 	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "robot"}, Spec: v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyGenerated}}
 
-	// No controller ends it here, so it stays in this state.
+	// There is no controller to finish the deletion here, so it stays in this state.
 	remove(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
 	if err := api.Create(t.Context(), k); err == nil {
 		t.Fatal("the namespace is not being deleted: this test shows nothing")
 	}
 	var n int32
-	judge(t, func() error { // reconciles of what other tests have left count, too
+	judge(t, func() error { // reconciles of other tests' leftovers count too
 		failures := reconcileErrors(t)
 		events := len(items(t, &eventsv1.EventList{}, ns))
 		before := reconciles(t, "listener")
@@ -274,13 +275,19 @@ func TestNamespaceThatEnds(t *testing.T) {
 		}
 		return nil
 	})
+	eventually(t, func() error { // the pods begin to terminate with the namespace, so that its deletion does not wait for them
+		if d := deploymentOf(t, l); *d.Spec.Replicas != 0 {
+			return fmt.Errorf("the Deployment has %d replicas", *d.Spec.Replicas)
+		}
+		return nil
+	})
 	get(t, l, ns, l.Name)
 	if !meta.IsStatusConditionTrue(l.Status.Conditions, "Ready") {
 		t.Errorf("the pods still serve, but conditions are %+v", l.Status.Conditions)
 	}
 }
 
-// The clock is set forward and back: users and policies end and are back, by what it says, and nothing is stuck.
+// The clock is set forward and back: users and policies expire and become valid again according to it, and nothing gets stuck.
 func TestClockJumps(t *testing.T) {
 	ns := namespace(t, nil)
 	end := metav1.NewTime(time.Now().Add(time.Hour).Truncate(time.Second))

@@ -93,17 +93,17 @@ func TestUserWithoutItsSecret(t *testing.T) {
 	message := `Secret "acme-password" does not exist in namespace "` + ns + `"; create it or correct spec.authentication.passwordSecretRef`
 	waitFor(t, u, "Accepted", "True", "Accepted", "")
 	waitFor(t, u, "ResolvedRefs", "False", "SecretNotFound", message)
-	waitFor(t, u, "Ready", "False", "UnresolvedRefs", message)
+	waitFor(t, u, "Ready", "False", "SecretNotFound", message)
 
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme-password"}, StringData: map[string]string{"pass": "hunter2-long"}}
 	create(t, secret)
-	waitFor(t, u, "Ready", "False", "UnresolvedRefs", `Secret "acme-password" has no entry "password"; add it or set the key of spec.authentication.passwordSecretRef`)
+	waitFor(t, u, "Ready", "False", "SecretKeyMissing", `Secret "acme-password" has no entry "password"; add it or set the key of spec.authentication.passwordSecretRef`)
 
 	change(t, secret, func(s *corev1.Secret) { s.StringData = map[string]string{"password": "hunter2-long"} })
 	waitReady(t, u)
 
 	remove(t, secret)
-	waitFor(t, u, "Ready", "False", "UnresolvedRefs", message)
+	waitFor(t, u, "Ready", "False", "SecretNotFound", message)
 	eventually(t, func() error {
 		if len(pods.logins(ns)) != 0 {
 			return fmt.Errorf("the password's Secret is gone, but the login works")
@@ -121,7 +121,7 @@ func TestUserWithOneBadKey(t *testing.T) {
 	create(t, u)
 	message := `spec.authentication.authorizedKeys[1]: the key after "ssh-ed25519" is damaged or incomplete; copy the whole line of the .pub file again`
 	waitFor(t, u, "ResolvedRefs", "False", "InvalidPublicKey", message)
-	waitFor(t, u, "Ready", "False", "UnresolvedRefs", message+". The other credentials work")
+	waitFor(t, u, "Ready", "False", "InvalidPublicKey", message+". The other credentials work")
 	eventually(t, func() error {
 		if got := len(pods.logins(ns)["acme"].Keys); got != 1 {
 			return fmt.Errorf("pods have %d keys of the user, want the good one", got)
@@ -130,7 +130,7 @@ func TestUserWithOneBadKey(t *testing.T) {
 	})
 }
 
-// Rotating one password makes one new hash and leaves everybody else's line as it is.
+// Changing one password makes one new hash and leaves all other users' lines unchanged.
 func TestPasswordRotation(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
@@ -171,7 +171,7 @@ func TestPasswordRotation(t *testing.T) {
 	}
 }
 
-// What the listener asks of passwords holds for those in clear; a hash is passed on as it is.
+// The listener's rules for passwords apply to those in plain text; a hash is passed on unchanged.
 func TestPasswordPolicy(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -191,7 +191,7 @@ func TestPasswordPolicy(t *testing.T) {
 	}
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Authentication.PasswordPolicy.MinLength = new(int32(15)) })
 	waitFor(t, acme, "ResolvedRefs", "False", "InvalidPassword",
-		`The password in Secret "acme-password" has fewer than 15 characters, which the listener asks for (its spec.authentication.passwordPolicy); put a longer one there`)
+		`The password in Secret "acme-password" has fewer than 15 characters, which the listener requires (its spec.authentication.passwordPolicy); put a longer one there`)
 	eventually(t, func() error {
 		if login := pods.logins(ns)["acme"]; login.Password != nil || len(login.Keys) != 1 {
 			return fmt.Errorf("pods have %+v", login)
@@ -205,11 +205,13 @@ func TestUserWithAnSFTPKey(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
 	u := newUser(ns, "acme", func(u *v1alpha1.SFTPUser) {
-		u.Spec.Authentication = v1alpha1.UserAuthentication{KeyRefs: []v1alpha1.LocalKeyReference{{Name: "acme"}}}
+		u.Spec.Authentication = v1alpha1.UserAuthentication{}
 	})
 	create(t, u)
-	waitFor(t, u, "ResolvedRefs", "False", "KeyNotFound", `SFTPKey "acme" does not exist in namespace "`+ns+`"; create it or correct spec.authentication.keyRefs`)
-	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme"}, Spec: v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient}}
+	waitFor(t, u, "ResolvedRefs", "False", "NoCredentials", "")
+	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme"}, Spec: v1alpha1.SFTPKeySpec{
+		Usage: v1alpha1.KeyUsageClient, UserRef: &v1alpha1.LocalUserReference{Name: "acme"},
+	}}
 	create(t, k)
 	waitReady(t, u)
 	get(t, k, ns, "acme")

@@ -23,7 +23,7 @@ func eventsOf(t *testing.T, ns, reason string) (found []string) {
 	return found
 }
 
-// A volume that cannot be written is told in plain words before a partner finds out. Logins go on.
+// A volume that cannot be written is reported in plain words before a partner notices. Logins continue.
 func TestVolumeThatCannotBeWritten(t *testing.T) {
 	ns := namespace(t, nil)
 	say := func(problem config.VolumeProblem) {
@@ -36,7 +36,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	waitReady(t, u)
 	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "All volumes that logins may write to can be written")
 	wakes := 0
-	wake := func() { // by a change, since the next look by itself is in a minute
+	wake := func() { // triggered by a change, because the next poll is a minute away
 		wakes++
 		change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Limits.MaxConnections = new(int32(100 + wakes)) })
 	}
@@ -64,7 +64,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	waitReady(t, u)
 
-	pods.behave(ns, behaviour{}) // it was restarted, and has not looked yet
+	pods.behave(ns, behaviour{}) // it was restarted, and has not checked yet
 	wake()
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	if c := meta.FindStatusCondition(l.Status.Conditions, "VolumesWritable"); c.Reason != "VolumeFailed" {
@@ -78,7 +78,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "No login may write to a volume")
 }
 
-// A pod that is older than a volume does not have it: whose directories are there is not ready, though all pods have
+// A pod older than a volume does not have it: a user with a directory there is not ready, even though all pods have
 // acknowledged, until a new pod does.
 func TestVolumeThatPodsLack(t *testing.T) {
 	ns := namespace(t, nil)

@@ -1,11 +1,26 @@
 {{/* The name that objects are called after. */}}
 {{- define "sftp-operator.fullname" -}}
+{{- $name := .Values.nameOverride | default "sftp-operator" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
-{{- else if contains "sftp-operator" .Release.Name -}}
+{{- else if contains $name .Release.Name -}}
 {{- .Release.Name | trunc 50 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-sftp-operator" .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The namespace of the objects that are in one. */}}
+{{- define "sftp-operator.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
+{{/* Annotations of an object. Call with a list: the root, its own annotations, which win. */}}
+{{- define "sftp-operator.annotations" -}}
+{{- $root := index . 0 -}}
+{{- with mergeOverwrite (deepCopy $root.Values.commonAnnotations) (index . 1 | default dict) -}}
+annotations:
+  {{- toYaml . | nindent 2 }}
 {{- end -}}
 {{- end -}}
 
@@ -37,11 +52,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- toYaml (mergeOverwrite (deepCopy .Values.commonLabels) $own) -}}
 {{- end -}}
 
+{{/* The operator's image. A registry takes the place of the one in the repository: a first part with a dot or a port. */}}
 {{- define "sftp-operator.image" -}}
+{{- $repository := .Values.image.repository -}}
+{{- with .Values.image.registry | default .Values.global.imageRegistry -}}
+{{- $repository = printf "%s/%s" . (regexReplaceAll "^[^/]*[.:][^/]*/" $repository "") -}}
+{{- end -}}
 {{- if .Values.image.digest -}}
-{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- printf "%s@%s" $repository .Values.image.digest -}}
 {{- else -}}
-{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) -}}
+{{- printf "%s:%s" $repository (.Values.image.tag | default .Chart.AppVersion) -}}
 {{- end -}}
 {{- end -}}
 
@@ -52,12 +72,31 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty if the platform chooses the IDs of users and groups, as OpenShift does. */}}
+{{- define "sftp-operator.platformIDs" -}}
+{{- $mode := .Values.adaptSecurityContext -}}
+{{- if or (eq $mode "force") (and (eq $mode "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* Defaults and bounds of listeners, "" without any. */}}
+{{- define "sftp-operator.platformPolicy" -}}
+{{- $defaults := deepCopy .Values.listeners.defaults -}}
+{{- if and (include "sftp-operator.platformIDs" .) (not $defaults.fsGroupPolicy) -}}
+{{- $_ := set $defaults "fsGroupPolicy" "Platform" -}}
+{{- end -}}
+{{- $policy := dict -}}
+{{- with $defaults -}}{{- $_ := set $policy "defaults" . -}}{{- end -}}
+{{- with .Values.listeners.bounds -}}{{- $_ := set $policy "bounds" . -}}{{- end -}}
+{{- with $policy -}}{{- toYaml . -}}{{- end -}}
+{{- end -}}
+
 {{/* A security context without what OpenShift chooses itself. Call with a list: the root, the context. */}}
 {{- define "sftp-operator.securityContext" -}}
 {{- $root := index . 0 -}}
 {{- $context := index . 1 -}}
-{{- $mode := $root.Values.adaptSecurityContext -}}
-{{- if or (eq $mode "force") (and (eq $mode "auto") ($root.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+{{- if include "sftp-operator.platformIDs" $root -}}
 {{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" -}}
 {{- end -}}
 {{- toYaml $context -}}
@@ -65,10 +104,11 @@ imagePullSecrets:
 
 {{/* Where `helm test` puts its endpoint and pod: a namespace that the operator works in. */}}
 {{- define "sftp-operator.testNamespace" -}}
-{{- if and .Values.scopedNamespaces (not (has .Release.Namespace .Values.scopedNamespaces)) -}}
+{{- $own := include "sftp-operator.namespace" . -}}
+{{- if and .Values.scopedNamespaces (not (has $own .Values.scopedNamespaces)) -}}
 {{- first .Values.scopedNamespaces -}}
 {{- else -}}
-{{- .Release.Namespace -}}
+{{- $own -}}
 {{- end -}}
 {{- end -}}
 

@@ -1,5 +1,5 @@
-// Package applytest is an API server in memory for the tests of what applies objects: it keeps what is applied, gives
-// versions and UIDs, and fails as a test wants. It merges nothing: applying an object replaces it.
+// Package applytest provides an in-memory API server for tests of code that applies objects: it stores what is
+// applied, assigns versions and UIDs, and fails on demand. It does not merge: applying an object replaces it.
 package applytest
 
 import (
@@ -22,21 +22,22 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Secrets is a client of an API server that has Secrets only. The zero value is empty and ready to use. Methods that it does
-// not have panic.
+// Secrets is a client of an API server with only Secrets. The zero value is empty and ready to use. Unimplemented methods
+// panic.
 type Secrets struct {
 	client.Client
 	// Fail and Watch are called one at a time.
 	//
-	// Fail is asked before each call, if it is not nil: get, list, apply or delete, and the name. What it returns is the
-	// call's error; it may also panic.
+	// Fail, if not nil, is called before each call with get, list, apply or delete, and the name. It returns the call's
+	// error; it may also panic.
 	Fail func(verb, name string) error
-	// Watch is told of each Secret that is stored, as a watch may be, before the call that stored it returns.
+	// Watch is called for each Secret that is stored, possibly before the call that stored it returns, like a real
+	// watch.
 	Watch func(*corev1.Secret)
 
 	hooks sync.Mutex
 	mu    sync.Mutex
-	// objects by namespace and name, version the last one, and calls what was called, reads left out; mu protects them.
+	// objects by namespace and name, version the last one, and calls the calls except reads; mu protects them.
 	objects map[types.NamespacedName]*corev1.Secret
 	version int
 	calls   []string
@@ -143,7 +144,7 @@ func (s *Secrets) Apply(_ context.Context, o runtime.ApplyConfiguration, _ ...cl
 	return nil
 }
 
-// Put stores a Secret as somebody else would.
+// Put stores a Secret, like another client would.
 func (s *Secrets) Put(secret *corev1.Secret) { s.put(secret.DeepCopy(), "") }
 
 func (s *Secrets) put(secret *corev1.Secret, verb string) {
@@ -206,7 +207,7 @@ func (s *Secrets) Secret(namespace, name string) *corev1.Secret {
 	return &out
 }
 
-// Calls returns what was called since the last time, reads left out, as "apply name" and "delete name".
+// Calls returns the calls since the last time except reads, as "apply name" and "delete name".
 func (s *Secrets) Calls() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,8 +20,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Announcer has pods load what was written. It works apart from the reconciles: an API server that does not answer to the
-// annotation of a pod does not delay the next removal.
+// Announcer makes pods load what was written. It runs outside the reconciles: an API server that does not answer a pod's
+// annotation does not delay the next removal.
 type Announcer struct {
 	// Client reads pods from the caches, and annotates them.
 	Client client.Client
@@ -29,8 +29,7 @@ type Announcer struct {
 	Poller *poll.Poller
 
 	mu sync.Mutex
-	// running are the listeners whose pods are being annotated, and what to annotate them with next, nil for nothing. mu
-	// protects it.
+	// running has the listeners whose pods are being annotated, and the next request, nil for none. mu protects it.
 	running map[types.NamespacedName]*request
 }
 
@@ -43,14 +42,15 @@ type request struct {
 // annotateTime bounds the requests to the pods of one listener. Each has a deadline of its own.
 const annotateTime = 10 * time.Second
 
-// announcement is a version, and what the Poller needs to know of it.
+// announcement is a version, and what the Poller needs to know about it.
 type announcement struct {
 	version *delivery.Version
 	target  poll.Target
 	wrote   bool
 }
 
-// announce tells the Poller what the pods are to have and, if it was written just now, has their kubelets refresh their volumes.
+// announce tells the Poller what the pods should have and, if it was just written, makes their kubelets refresh their
+// volumes.
 func (a *Announcer) announce(l *v1alpha1.SFTPListener, n announcement) {
 	a.Poller.SetTarget(client.ObjectKeyFromObject(l), n.target)
 	if n.wrote {
@@ -58,7 +58,7 @@ func (a *Announcer) announce(l *v1alpha1.SFTPListener, n announcement) {
 	}
 }
 
-// annotate annotates the pods of a listener, after those requests that are under way.
+// annotate annotates the pods of a listener, after requests in progress.
 func (a *Announcer) annotate(name types.NamespacedName, next *request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -99,7 +99,7 @@ func (a *Announcer) request(now *request) {
 	}
 }
 
-// target returns what the Poller is to ask the pods of a listener for. written reports whether this process has written it.
+// target returns the Poller's target for a listener. written reports whether this process has written it.
 func target(l *v1alpha1.SFTPListener, v *delivery.Version, keys ack.Keys, users []*compile.User, hostKeys []string, written bool) poll.Target {
 	t := poll.Target{UID: l.UID, Keys: keys, Digest: v.Digest, Known: known(users, hostKeys)}
 	if written {
@@ -108,13 +108,13 @@ func target(l *v1alpha1.SFTPListener, v *delivery.Version, keys ack.Keys, users 
 	return t
 }
 
-// known returns what pods are believed of. Keys that a user had before its last change are in its status.
+// known returns what pods may report about. Keys that a user had before its last change are in its status.
 func known(users []*compile.User, hostKeys []string) ack.Known {
 	keys := 0
 	for _, u := range users {
 		keys += len(u.Credentials.Inventory)
 	}
-	// Most configurations are replaced before a pod has something to tell of its users.
+	// Most configurations are replaced before a pod has anything to report about its users.
 	byUID := sync.OnceValue(func() map[string]*compile.User {
 		out := make(map[string]*compile.User, len(users))
 		for _, u := range users {
@@ -143,8 +143,8 @@ func known(users []*compile.User, hostKeys []string) ack.Known {
 	}
 }
 
-// statusKeys returns the keys with which pods prove what they say: those of the current host keys, and of the previous ones for
-// pods that have not loaded a rotation yet.
+// statusKeys returns the keys with which pods prove their answers: those of the current host keys, and of the previous ones
+// for pods that have not loaded a rotation yet.
 func statusKeys(previous ack.Keys, hostKeys []render.PrivateHostKey) ack.Keys {
 	key := config.StatusKey(render.PrivateKeys(hostKeys))
 	if key == previous[0] {

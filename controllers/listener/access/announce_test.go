@@ -19,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// While the API server does not answer, neither does a request wait for it, nor do requests pile up: the pods get the last one.
+// While the API server does not answer, requests neither block nor pile up: the pods get the last one.
 func TestAnnotatingHangs(t *testing.T) {
 	r := newRig(t)
 	var mu sync.Mutex
@@ -52,7 +52,7 @@ func TestAnnotatingHangs(t *testing.T) {
 	for _, digest := range []string{"2", "3", "4"} {
 		announce(r.l, digest, true)
 	}
-	announce(r.l, "5", false) // another operator has written it, and has them annotated
+	announce(r.l, "5", false) // another operator has written it, and has annotated them
 	// Other listeners do not wait.
 	other := r.l.DeepCopy()
 	other.Name = "other"
@@ -85,7 +85,7 @@ func TestAnnotatingHangs(t *testing.T) {
 	r.annotated("p", "6")
 }
 
-// Pods that cannot be found are left to the Poller.
+// Pods that cannot be listed are left to the Poller.
 func TestAnnotatingFails(t *testing.T) {
 	r := newRig(t)
 	r.calls.Get = func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
@@ -101,7 +101,7 @@ func TestAnnotatingFails(t *testing.T) {
 	r.annotated("p", "1")
 }
 
-// Pods of before a rotation of host keys prove what they say with the key of before.
+// Pods that still run from before a rotation of host keys use the previous key in their proofs.
 func TestRotation(t *testing.T) {
 	r := newRig(t)
 	r.running("p")
@@ -115,7 +115,7 @@ func TestRotation(t *testing.T) {
 	if len(asked) != 1 || asked[0].keys[0] == first[0] || asked[0].keys != (ack.Keys{asked[0].keys[0], first[0]}) || first[1] != "" {
 		t.Errorf("asked with %+v, before %q", asked, first)
 	}
-	// A part of the configuration that was repaired is announced, too.
+	// Repairing a part of the configuration is announced too.
 	s := r.secrets.Secret("team", render.ShardSecretName(r.l, 0))
 	if s == nil {
 		t.Fatal("there is no shard")
@@ -128,7 +128,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// Spans show the steps of a delivery, and what it came to.
+// Spans show the steps of a delivery and its result.
 func TestSpans(t *testing.T) {
 	r := newRig(t)
 	spans := tracetest.NewSpanRecorder()

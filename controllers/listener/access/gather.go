@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
@@ -15,8 +16,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// gather collects what a configuration is compiled from, and notes in refs what of Secrets. Nothing of it can fail: it is all in
-// memory.
+// gather collects what a configuration is compiled from, and records the references to Secrets in refs. It cannot fail:
+// everything is in memory.
 func (r *Reconciler) gather(
 	l *v1alpha1.SFTPListener, m *memory, policy render.Policy, now time.Time,
 ) (in compile.Input, refs map[credentials.Ref]bool) {
@@ -26,7 +27,7 @@ func (r *Reconciler) gather(
 		Listener: l, Users: users, VolumePath: render.PodVolumePath, Now: now,
 		Seats: m.last.Seats, Previous: m.last.Slots, Settings: m.settings(), Delivered: m.lines.Get,
 	}
-	if l.Spec.AllowedUsers.Namespaces.From == v1alpha1.NamespacesSelector {
+	if attach.UsesLabels(l) {
 		in.NamespaceLabels = map[string]map[string]string{}
 		for _, u := range users {
 			if _, ok := in.NamespaceLabels[u.Namespace]; !ok {
@@ -44,8 +45,8 @@ func (r *Reconciler) gather(
 			return e
 		})
 	}
-	// What is known of an entry may change while this runs. Then it has a new mark, and the listener is woken: a stamp that is
-	// too old costs another look.
+	// What is known about an entry may change while this runs. Then it has a new mark, and the listener is woken: an outdated
+	// stamp costs another reconcile.
 	in.Stamp = func(u *v1alpha1.SFTPUser) (compile.Stamp, bool) {
 		s := compile.Stamp{Keys: ring(u.Namespace).Stamp()}
 		if !credentials.HasRefs(u) {
@@ -63,7 +64,7 @@ func (r *Reconciler) gather(
 	return in, refs
 }
 
-// rings returns the SFTPKeys of namespaces, and each time the same ones. Users come sorted by namespace.
+// rings returns the SFTPKeys of namespaces, always the same ones. Users are sorted by namespace.
 func (r *Reconciler) rings() func(namespace string) *key.Ring {
 	rings := map[string]*key.Ring{}
 	var last string
@@ -82,7 +83,7 @@ func (r *Reconciler) rings() func(namespace string) *key.Ring {
 	}
 }
 
-// settings returns those that were delivered last, nil if there are none.
+// settings returns the last delivered ones, nil if there are none.
 func (m *memory) settings() *config.Listener {
 	if m.last.Files.Digest == "" {
 		return m.recalled.settings
@@ -90,8 +91,8 @@ func (m *memory) settings() *config.Listener {
 	return &m.last.Settings
 }
 
-// seed gives the background reader what an earlier operator delivered, so that equal passwords keep their hashes and nobody is
-// logged out before the Secrets have been read again.
+// seed gives the background reader what an earlier operator delivered, so that equal passwords keep their hashes and no user
+// is logged out before the Secrets have been read again.
 func (r *Reconciler) seed(l *v1alpha1.SFTPListener, old recalled) {
 	name := client.ObjectKeyFromObject(l)
 	r.Entries.Seed(old.Passwords)

@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 )
 
-// Users that are made one after the other wait for each other; one that leaves meanwhile does not.
+// Users that are added one after another wait to be batched; one that is removed in the meantime does not wait.
 func TestOnlyWhoComesWaits(t *testing.T) {
 	r := newRig(t)
 	now, step := noon, 200*time.Millisecond
@@ -44,7 +44,7 @@ func TestOnlyWhoComesWaits(t *testing.T) {
 	r.put("c", 1, 3)
 	delivered(true, "a", "b")
 	r.Users.Observe(a, nil)
-	delivered(true, "a", "b") // not looked at again at once
+	delivered(true, "a", "b") // not reconciled again at once
 	now = now.Add(100 * time.Millisecond)
 	step = 200 * time.Millisecond
 	delivered(false, "b", "c")
@@ -55,7 +55,7 @@ func TestOnlyWhoComesWaits(t *testing.T) {
 	delivered(false, "b", "c", "d")
 }
 
-// While users wait for the next write, the listener controller is not woken: what it knows still holds.
+// While users wait for the next write, the listener controller is not woken: its state is still current.
 func TestWhoWaitsIsNoNews(t *testing.T) {
 	r := newRig(t)
 	now, step := noon, 200*time.Millisecond

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +16,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
+	"github.com/sftp-operator/sftp-operator/controllers/record"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/shard"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
@@ -26,6 +29,10 @@ import (
 type recalled struct {
 	compile.Recalled
 	hostKeys hostkeys.Recalled
+	// receiptKey signs the receipts of the pods, nil if they issue none.
+	receiptKey []byte
+	// kept is the content of the listener's record.
+	kept exchange.Record
 	// trust and settings as they were delivered, nil if nothing was.
 	trust    *render.Trust
 	settings *config.Listener
@@ -34,14 +41,22 @@ type recalled struct {
 	shards [][]byte
 }
 
-// recall reads the Secrets of a listener's configuration.
+// recall reads the Secrets of a listener's configuration, and its record.
 func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, policy render.Policy) (recalled, error) {
 	out := recalled{users: map[string]config.User{}}
+	rec, _, err := record.Read(ctx, r.Live, l.Namespace, l.Name)
+	if err != nil && !errors.Is(err, record.ErrForeign) {
+		return out, err
+	}
+	now := r.Now()
+	rec = rec.TakenUp(l.UID, now)
+	out.kept = exchange.Record{Home: rec.Home, Holders: rec.Holders(now), Places: rec.PlacesBefore(now)}
 	settings, err := r.own(ctx, l, render.ConfigSecretName(l))
 	if err != nil || settings == nil {
-		return out, err // without settings pods have loaded nothing
+		return out, err // without settings, pods have loaded nothing
 	}
 	out.hostKeys = hostkeys.Recall(l, settings.Data, policy)
+	out.receiptKey = settings.Data[config.ReceiptKeyFile]
 	out.recallSettings(settings.Data[config.ListenerFile])
 	shards := make([][]byte, shard.Count(attach.MaxUsers(l)))
 	for i := range shards {
@@ -54,7 +69,7 @@ func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, polic
 		}
 		shards[i] = secret.Data[render.ShardFile(i)]
 		for line := range bytes.Lines(shards[i]) {
-			// A line of another version of the operator may not decode; its user is resolved from scratch.
+			// A line from another version of the operator may not decode; then its user is resolved from scratch.
 			if u, err := config.DecodeUser(line); err == nil {
 				out.users[u.UID] = u
 			}
@@ -65,8 +80,8 @@ func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, polic
 	return out, nil
 }
 
-// recallSettings reads whom the pods were told to trust and to refuse. Other fields may be of another version of the operator;
-// without an error the settings can stand in for those that cannot be used.
+// recallSettings reads whom the pods were told to trust and to refuse. Other fields may be from another version of the
+// operator; without an error, the settings can replace unusable ones.
 func (r *recalled) recallSettings(data []byte) {
 	var old struct {
 		Revoked        config.Revoked `json:"revoked"`
@@ -83,7 +98,7 @@ func (r *recalled) recallSettings(data []byte) {
 	}
 }
 
-// own reads a Secret of a listener, or nil if there is none that is its own.
+// own reads a Secret of a listener, or nil if it has none.
 func (r *Reconciler) own(ctx context.Context, l *v1alpha1.SFTPListener, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: l.Namespace, Name: name}, secret)

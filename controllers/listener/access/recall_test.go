@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// stored stores a Secret of the listener with one entry, changed as a test wants.
+// stored stores a Secret of the listener with one entry, modified by the test.
 func (r *rig) stored(name, entry, content string, changes ...func(*corev1.Secret)) {
 	s := render.Secret(r.l, name, map[string][]byte{entry: []byte(content)})
 	s.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(r.l, v1alpha1.GroupVersion.WithKind("SFTPListener"))}
@@ -30,7 +30,8 @@ func (r *rig) stored(name, entry, content string, changes ...func(*corev1.Secret
 	r.secrets.Put(s)
 }
 
-// An operator that begins takes back what its own Secrets have, and nothing of Secrets that others have put in their place.
+// On startup the operator recalls the contents of its own Secrets, and nothing from Secrets that others have put in their
+// place.
 func TestOwnSecrets(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*corev1.Secret)
@@ -63,11 +64,11 @@ func TestOwnSecrets(t *testing.T) {
 
 const (
 	revoked = "SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"
-	lineOfA = `{"username":"a","uid":"u-a","namespace":"team","name":"a","methods":["publickey"],"keys":[{"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"}],"mounts":[{"path":"/","volume":"home","access":"ReadWrite"}]}` + "\n"
+	lineOfA = `{"username":"a","uid":"u-a","namespace":"team","name":"a","methods":["PublicKey"],"keys":[{"publicKey":"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"}],"mounts":[{"path":"/","volume":"home","access":"ReadWrite"}]}` + "\n"
 	lineOfB = `{"username":"b","uid":"u-b","namespace":"team","name":"b","fieldOfALaterVersion":1}` + "\n"
 )
 
-// Records, revoked keys and CAs are recalled; lines and settings of other versions as far as they are understood.
+// Records, revoked keys and CAs are recalled; lines and settings of other versions as far as they can be parsed.
 func TestRecall(t *testing.T) {
 	policy := render.PolicyAt(newRig(t).l, noon)
 	settings := `{"revoked":{"keys":["` + revoked + `"]},"authentication":{"trustedUserCAs":["ca"]},"ofALaterVersion":1}`
@@ -100,13 +101,13 @@ func TestRecall(t *testing.T) {
 	if len(got.Slots) != 3 || got.Slots["u-a"].Shard != 0 || got.Slots["u-b"].Shard != 2 || !got.Seats["u-c"].Login {
 		t.Errorf("slots %v, seats %v", got.Slots, got.Seats)
 	}
-	// Without settings pods have loaded nothing.
+	// Without settings, pods have loaded nothing.
 	r = newRig(t)
 	r.stored(render.ShardSecretName(r.l, 0), render.ShardFile(0), lineOfA)
 	if got, err := r.recall(t.Context(), r.l, policy); err != nil || len(got.users) != 0 || got.trust != nil || got.shards != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// Half of it would be taken for all of it.
+	// A partial list would be taken for the complete one.
 	for _, name := range []string{render.ConfigSecretName(r.l), render.ShardSecretName(r.l, 0), render.ShardSecretName(r.l, 2)} {
 		r := newRig(t)
 		with(r)
@@ -123,11 +124,11 @@ func TestRecall(t *testing.T) {
 	}
 }
 
-// Settings stand in for others only if the daemon takes them, and what is damaged revokes and trusts nothing.
+// Recalled settings are used only if the daemon accepts them, and damaged ones revoke and trust nothing.
 func TestRecalledSettings(t *testing.T) {
 	r := newRig(t)
 	whole := render.Settings(r.l, render.Trust{UserCAs: []string{}}, render.PodVolumePath)
-	files, _, err := render.Compose(whole, []render.PrivateHostKey{{Private: []byte("key"), State: v1alpha1.HostKeyActive}}, []string{config.Digest(nil)})
+	files, _, err := render.Compose(whole, []render.PrivateHostKey{{Private: []byte("key"), State: v1alpha1.HostKeyActive}}, nil, []string{config.Digest(nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,10 +170,11 @@ func TestFilesOfSecrets(t *testing.T) {
 	}
 }
 
-// What pods report is believed of the users that they have, of their keys now and before, and of the listener's host keys.
+// Reports of pods are accepted for users that they have, for the current and previous keys of those, and for the listener's
+// host keys.
 func TestTarget(t *testing.T) {
 	r := newRig(t)
-	list := share(nil, users("a", "b"))
+	list := users("a", "b")
 	list[0].Credentials.Inventory = []v1alpha1.UserKeyStatus{{Fingerprint: "k1"}, {Fingerprint: "k2"}}
 	list[1].Credentials.Inventory = []v1alpha1.UserKeyStatus{{Fingerprint: "k3"}}
 	list[0].User.Status.Keys = []v1alpha1.UserKeyStatus{{Fingerprint: "old"}, {Fingerprint: "older"}}

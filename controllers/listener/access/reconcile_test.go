@@ -21,7 +21,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// What the informers have is delivered, the listener controller is told once of what is new, and is woken for nothing else.
+// The state of the informers is delivered, and the listener controller is notified once of each change and woken for nothing
+// else.
 func TestDeliver(t *testing.T) {
 	r := newRig(t)
 	r.running("p")
@@ -66,7 +67,7 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
-// Time changes who may log in, and nothing else tells of it.
+// Which users may log in also changes with time, without any event.
 func TestWhenToLookAgain(t *testing.T) {
 	r := newRig(t)
 	until := func(d time.Duration) func(*v1alpha1.SFTPUser) {
@@ -87,7 +88,8 @@ func TestWhenToLookAgain(t *testing.T) {
 	if wait := r.good(); wait != 0 || r.logins() != "" {
 		t.Errorf("after the end: again in %s, logins %q", wait, r.logins())
 	}
-	// What the API server refuses is tried again, and does not wait longer than for what else is due.
+	// A refusal by the API server is retried without waiting for anything else that is due. An expired login is in the settings
+	// with its reason, so both Secrets change.
 	r.secrets.Fail = func(verb, name string) error {
 		if verb == "apply" {
 			return apierrors.NewForbidden(corev1.Resource("secrets"), name, errors.New("no"))
@@ -95,7 +97,7 @@ func TestWhenToLookAgain(t *testing.T) {
 		return nil
 	}
 	a = r.edit(a, until(90*time.Minute))
-	if wait := r.good(); wait != 30*time.Second || len(r.access().Delivered.Refusals) != 1 || r.logins() != "" {
+	if wait := r.good(); wait != 30*time.Second || len(r.access().Delivered.Refusals) != 2 || r.logins() != "" {
 		t.Errorf("refused: again in %s, %+v", wait, r.access().Delivered)
 	}
 	r.edit(a, until(time.Hour+10*time.Second))
@@ -104,7 +106,7 @@ func TestWhenToLookAgain(t *testing.T) {
 	}
 }
 
-// Somebody who changes a Secret while it is being written is not overlooked.
+// A change of a Secret by another client while it is being written is detected.
 func TestForeignChangeMeanwhile(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
@@ -125,10 +127,11 @@ func TestForeignChangeMeanwhile(t *testing.T) {
 	}
 }
 
-// A listener that is gone, or going, is forgotten, with what is known of its users' Secrets. One that is made again begins anew.
+// A listener that is deleted or terminating is forgotten, along with what is known of its users' Secrets. A recreated one
+// starts from scratch.
 func TestListenerIsGone(t *testing.T) {
 	ref := credentials.Ref{Namespace: "team", Secret: "keys", Entry: "authorized_keys", Kind: credentials.KindKeys}
-	remembered := func(r *rig) bool { // what is delivered counts only for what is not known yet
+	remembered := func(r *rig) bool { // what is delivered counts only for what is still unknown
 		r.Entries.Deliver(ref, credentials.Entry{Version: "delivered"})
 		e, _ := r.Entries.Get(types.NamespacedName{Name: "other"}, ref)
 		return e.Version != "delivered"
@@ -150,7 +153,7 @@ func TestListenerIsGone(t *testing.T) {
 	r := with()
 	r.remove("a")
 	if r.good(); remembered(r) {
-		t.Error("an entry is remembered that nobody refers to any more")
+		t.Error("an entry is still remembered although nothing refers to it anymore")
 	}
 	for name, end := range map[string]func(*rig){
 		"gone": func(r *rig) {
@@ -178,7 +181,7 @@ func TestListenerIsGone(t *testing.T) {
 	}
 }
 
-// Errors are told and tried again, and what was found before stays.
+// Errors are reported and retried, and earlier findings stay.
 func TestErrors(t *testing.T) {
 	down := errors.New("down")
 	r := newRig(t)
@@ -228,7 +231,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// timed has the deadlines of what is called.
+// timed records the deadlines of calls.
 type timed struct {
 	client.Client
 	mu            sync.Mutex
@@ -255,7 +258,7 @@ func (c *timed) Apply(ctx context.Context, o runtime.ApplyConfiguration, opts ..
 	return c.Client.Apply(ctx, o, opts...)
 }
 
-// A call that hangs keeps a removal from being tried again for a second at first, and a slow API server gets more time with each try.
+// A call that hangs delays the retry of a removal by a second at first; a slow API server gets more time with each try.
 func TestDeadlines(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
@@ -272,7 +275,7 @@ func TestDeadlines(t *testing.T) {
 	reset := false
 	for i, seconds := range []int{1, 2, 4, 8, 16, 32, 32, 32, 1, 2} {
 		want := time.Duration(seconds) * time.Second
-		if seconds == 1 && i > 0 { // it works once
+		if seconds == 1 && i > 0 { // it succeeds once
 			r.secrets.Fail = nil
 			r.put("a", int64(i+100), 1)
 			r.good()
@@ -296,7 +299,7 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-// Pods of a paused listener are left alone, and have what is new once it is not paused any more.
+// Pods of a paused listener are left alone, and get the changes once it is no longer paused.
 func TestPaused(t *testing.T) {
 	pause := func(value string) func(*v1alpha1.SFTPListener) {
 		return func(l *v1alpha1.SFTPListener) { l.Annotations = map[string]string{v1alpha1.AnnotationPaused: value} }
@@ -332,17 +335,20 @@ func TestPaused(t *testing.T) {
 	r.remove("b") // so that there is nothing to write
 	r.change(func(l *v1alpha1.SFTPListener) { l.Annotations = nil })
 	if r.good(); len(r.secrets.Calls()) != 0 || len(r.poll()) != 1 {
-		t.Error("it is not paused any more, and pods are not asked")
+		t.Error("it is not paused anymore, and pods are not asked")
 	}
 }
 
-// Namespaces are admitted by their labels as they are now.
+// Namespaces are admitted by their current labels.
 func TestSelectedNamespaces(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
 	r.change(func(l *v1alpha1.SFTPListener) {
-		l.Spec.AllowedUsers.Namespaces = v1alpha1.AllowedNamespaces{
-			From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}},
+		l.Spec.AllowedUsers = v1alpha1.AllowedUsers{
+			Usernames: v1alpha1.UsernamesAny,
+			Rules: []v1alpha1.AllowedUsersRule{{Name: "tenants", Namespaces: v1alpha1.AllowedNamespaces{
+				From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}},
+			}}},
 		}
 	})
 	for _, ns := range []string{"one", "two"} {
@@ -365,11 +371,16 @@ func TestSelectedNamespaces(t *testing.T) {
 	}
 }
 
-// Keys are those of SFTPKeys of the user's own namespace.
+// Keys come from SFTPKeys in the user's own namespace.
 func TestKeysOfNamespaces(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
-	r.change(func(l *v1alpha1.SFTPListener) { l.Spec.AllowedUsers.Namespaces.From = v1alpha1.NamespacesAll })
+	r.change(func(l *v1alpha1.SFTPListener) {
+		l.Spec.AllowedUsers = v1alpha1.AllowedUsers{
+			Usernames: v1alpha1.UsernamesAny,
+			Rules:     []v1alpha1.AllowedUsersRule{{Name: "tenants", Namespaces: v1alpha1.AllowedNamespaces{From: v1alpha1.NamespacesAll}}},
+		}
+	})
 	for i, ns := range []string{"one", "two"} {
 		u := r.put("u"+ns, 1)
 		r.remove("u" + ns)
@@ -394,7 +405,7 @@ func TestKeysOfNamespaces(t *testing.T) {
 	}
 }
 
-// What is wrong with a listener's lists is told; that its crypto policy has ended is a warning that others give.
+// Errors in a listener's lists are reported; the warning that its crypto policy has expired is left to another controller.
 func TestProblemsOfTheListener(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()

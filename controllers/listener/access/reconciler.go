@@ -1,5 +1,5 @@
-// Package access delivers to the pods of listeners who may log in. It goes by what the informers have, compiles, and writes: no
-// other object is applied, no pod asked, no Secret read and no password hashed before a user who lost its right is gone from
+// Package access delivers access (who may log in) to listeners' pods. It takes what the informers have, compiles, and writes:
+// no other object is applied, no pod asked, no Secret read and no password hashed before a user that lost access is gone from
 // the configuration.
 package access
 
@@ -21,6 +21,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
@@ -29,6 +30,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/feed"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
+	"github.com/sftp-operator/sftp-operator/controllers/platform"
 	"github.com/sftp-operator/sftp-operator/controllers/poll"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/spans"
@@ -49,10 +51,12 @@ type Reconciler struct {
 	// Store is where results go, and Delivered wakes the listener controller when there is a new one.
 	Store     *exchange.Store
 	Delivered *wake.Waker
-	// Announcer has the pods of a listener load what was written. It does not block.
+	// Announcer makes the pods of a listener load what was written. It does not block.
 	Announcer *Announcer
-	Now       func() time.Time
-	// Tracer makes spans of reconciles and of their steps; none when nil.
+	// Platform has the platform team's policy for all listeners; nil for none.
+	Platform *platform.Source
+	Now      func() time.Time
+	// Tracer creates spans of reconciles and their steps; nil for none.
 	Tracer trace.Tracer
 
 	mu sync.Mutex
@@ -68,28 +72,28 @@ type memory struct {
 	recalled *recalled
 	trust    trust
 	compiled compile.Memo
-	// last is what was compiled last.
+	// last is what was last compiled.
 	last   compile.Output
 	users  []*compile.User
 	writes delivery.Cache
 	pace   delivery.Pace
-	// lines are the records as they were delivered last.
+	// lines are the records as last delivered.
 	lines compile.Lines
-	// announced is the version that the pods were told of, and proofs the keys with which they prove what they say.
+	// announced is the last announced version, and proofs are the keys with which pods prove their answers.
 	announced *delivery.Version
 	proofs    ack.Keys
 	// failures in a row, for the deadline of the next try.
 	failures int
 }
 
-// firstDeadline bounds the first try to deliver. Each further one gets twice the time, up to 32 seconds with the sixth: a call
-// that hangs must not keep a removal from being tried again, and an API server that is slow must not keep it from succeeding.
+// firstDeadline bounds the first try to deliver. Each further one gets twice the time, up to 32 seconds with the sixth: a
+// hanging call must not keep a removal from being retried, and a slow API server must not keep it from succeeding.
 const (
 	firstDeadline = time.Second
 	doublings     = 5
 	// recallDeadline bounds the reading of what an earlier operator delivered, before which nothing can be written.
 	recallDeadline = 15 * time.Second
-	// lookAgain is when the Secrets are looked at again after somebody else changed one while they were written.
+	// lookAgain is when to check the Secrets again after another client changed one while they were being written.
 	lookAgain = 100 * time.Millisecond
 )
 
@@ -124,14 +128,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	return ctrl.Result{RequeueAfter: wait}, nil
 }
 
-// result is what came of one delivery.
+// result is the result of one delivery.
 type result struct {
 	exchange.Access
-	// waits reports whether nothing was written, since all of it can wait for a moment. There is nothing to tell until then.
+	// waits reports whether nothing was written because everything can wait briefly. Until then there is nothing to report.
 	waits bool
 }
 
-// failure returns what is to be tried again soon.
+// failure returns the error to be retried soon.
 func (r result) failure() error {
 	if r.Err != nil {
 		return r.Err
@@ -141,11 +145,11 @@ func (r result) failure() error {
 
 var errPanic = errors.New("the operator has a defect; its log has the details")
 
-// contained is deliver, where a panic is an error: the status must tell of it.
+// contained is deliver with panics turned into errors, so that the status reports them.
 func (r *Reconciler) contained(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (out result, wait time.Duration) {
 	defer func() {
 		if p := recover(); p != nil {
-			// Neither the value nor the stack belongs in a status: they may quote anything.
+			// The value and the stack must not be in a status: they may quote anything.
 			ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
 			out = result{Access: exchange.Access{Err: errPanic}}
 		}
@@ -153,7 +157,7 @@ func (r *Reconciler) contained(ctx context.Context, l *v1alpha1.SFTPListener, m 
 	return r.deliver(ctx, l, m)
 }
 
-// describe puts what was delivered into a span.
+// describe adds what was delivered to a span.
 func describe(span trace.Span, l *v1alpha1.SFTPListener, out result) {
 	span.SetAttributes(
 		attribute.Int64("k8s.resource.generation", l.Generation),
@@ -164,38 +168,36 @@ func describe(span trace.Span, l *v1alpha1.SFTPListener, out result) {
 	}
 }
 
-// deliver compiles and writes the configuration, and returns when to look again without being woken.
+// deliver compiles and writes the configuration, and returns when to reconcile again without being woken.
 func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (result, time.Duration) {
 	now := r.Now()
 	if rest := m.pace.Rest(now); rest > 0 {
 		return result{waits: true}, rest
 	}
+	decision := r.Platform.Policy().Decide(l, now)
+	l = decision.Listener
 	policy := render.PolicyAt(l, now)
 	if m.recalled == nil {
-		ctx, span := spans.Step(ctx, r.Tracer, "recall")
-		ctx, cancel := context.WithTimeout(ctx, recallDeadline)
-		old, err := r.recall(ctx, l, policy)
-		cancel()
-		if spans.Finish(span, err); err != nil {
+		if err := r.recallOnce(ctx, l, m, policy); err != nil {
 			return result{Access: exchange.Access{Err: err}}, 0
 		}
-		m.recalled = &recalled{hostKeys: old.hostKeys, trust: old.trust, settings: old.settings} // what of users is kept takes memory
-		m.last.Seats, m.last.Slots = old.Seats, old.Slots
-		m.lines.Set(old.shards)
-		r.seed(l, old)
 	}
+	kept := r.kept(l, m)
+	l = attach.WithHome(l, kept.Home)
 	in, refs := r.gather(l, m, policy, now)
+	in.Holders, in.Places = kept.Holders, kept.Places
 	keys := r.hostKeys(l, m)
-	in.HostKeys = keys.Private
+	in.HostKeys, in.ReceiptKey = keys.Private, r.receiptKey(l, m)
 	_, span := spans.Step(ctx, r.Tracer, "compile")
 	out := compile.Compile(in, &m.compiled)
 	spans.Finish(span, nil)
 	r.Entries.Retain(client.ObjectKeyFromObject(l), refs)
-	m.users = share(m.users, out.Users)
+	m.users = out.Users
 	m.last = out
 	m.last.Users = nil // m.users has them
 	var next due.Earliest
 	next.At(out.NextChange)
+	next.At(decision.Next)
 	res := result{Access: exchange.Access{
 		Generation: l.Generation,
 		Users:      m.users, Problems: problems(out.Problems), Unreadable: m.trust.unreadable, Recalled: m.recalled.hostKeys,
@@ -232,7 +234,24 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	return res, next.Wait(now)
 }
 
-// announce tells of a version once, and again after a part of it was repaired.
+// recallOnce loads the contents of the listener's own Secrets into a memory that has not recalled them yet.
+func (r *Reconciler) recallOnce(ctx context.Context, l *v1alpha1.SFTPListener, m *memory, policy render.Policy) error {
+	ctx, span := spans.Step(ctx, r.Tracer, "recall")
+	ctx, cancel := context.WithTimeout(ctx, recallDeadline)
+	old, err := r.recall(ctx, l, policy)
+	cancel()
+	if spans.Finish(span, err); err != nil {
+		return err
+	}
+	// Without the users' data, which takes memory.
+	m.recalled = &recalled{hostKeys: old.hostKeys, receiptKey: old.receiptKey, kept: old.kept, trust: old.trust, settings: old.settings}
+	m.last.Seats, m.last.Slots = old.Seats, old.Slots
+	m.lines.Set(old.shards)
+	r.seed(l, old)
+	return nil
+}
+
+// announce announces a version once, and again after a part of it was repaired.
 func (r *Reconciler) announce(l *v1alpha1.SFTPListener, m *memory, d delivery.Result, keys exchange.HostKeys) {
 	v := d.Version
 	if v == nil || m.announced == v && !d.Wrote {
@@ -242,7 +261,7 @@ func (r *Reconciler) announce(l *v1alpha1.SFTPListener, m *memory, d delivery.Re
 	r.Announcer.announce(l, announcement{version: v, target: target(l, v, m.proofs, m.users, keys.Fingerprints, d.Wrote), wrote: d.Wrote})
 }
 
-// pause has the pods of a listener left alone. What they have told stays.
+// pause stops contact with the pods of a listener. Their reports are kept.
 func (r *Reconciler) pause(l *v1alpha1.SFTPListener) {
 	m := r.memory(client.ObjectKeyFromObject(l), l.UID)
 	t := poll.Target{UID: l.UID, Keys: m.proofs, Paused: true}
@@ -250,11 +269,11 @@ func (r *Reconciler) pause(l *v1alpha1.SFTPListener) {
 		t = target(l, m.announced, m.proofs, m.users, nil, false)
 		t.Paused = true
 	}
-	m.announced = nil // it is announced again once the listener is not paused any more
+	m.announced = nil // it is announced again once the listener is no longer paused
 	r.Announcer.Poller.SetTarget(client.ObjectKeyFromObject(l), t)
 }
 
-// problems returns what is wrong with the listener itself. That its crypto policy has ended is no problem, but a warning.
+// problems returns what is wrong with the listener itself. An ended crypto policy is not a problem but a warning.
 func problems(found []credentials.Problem) (out []conditions.Problem) {
 	for _, p := range found {
 		if p.Reason != v1alpha1.ReasonCryptoPolicyExpired {
@@ -264,8 +283,8 @@ func problems(found []credentials.Problem) (out []conditions.Problem) {
 	return out
 }
 
-// hostKeys returns the keys that pods are to have: those that the listener controller has decided on, or until then those that
-// they have.
+// hostKeys returns the keys that pods should have: those that the listener controller has decided on, or until then those
+// that they have.
 func (r *Reconciler) hostKeys(l *v1alpha1.SFTPListener, m *memory) exchange.HostKeys {
 	if k := r.Store.Of(client.ObjectKeyFromObject(l), l.UID).HostKeys.Load(); k != nil {
 		return *k
@@ -274,12 +293,32 @@ func (r *Reconciler) hostKeys(l *v1alpha1.SFTPListener, m *memory) exchange.Host
 	return exchange.HostKeys{Private: old.Private, Signature: old.Signature(), Fingerprints: old.Fingerprints()}
 }
 
+// receiptKey returns the key that signs receipts: the one that the listener controller has stored, or until then the one that the
+// pods have. Without one, no receipts are issued, and nothing waits for it.
+func (r *Reconciler) receiptKey(l *v1alpha1.SFTPListener, m *memory) []byte {
+	if l.Spec.Uploads.Receipts == nil {
+		return nil
+	}
+	if k := r.Store.Of(client.ObjectKeyFromObject(l), l.UID).ReceiptKey.Load(); k != nil {
+		return k.Private
+	}
+	return m.recalled.receiptKey
+}
+
+// kept returns the content of the listener's record: as passed by the listener controller, or until then as it was read.
+func (r *Reconciler) kept(l *v1alpha1.SFTPListener, m *memory) exchange.Record {
+	if k := r.Store.Of(client.ObjectKeyFromObject(l), l.UID).Record.Load(); k != nil {
+		return *k
+	}
+	return m.recalled.kept
+}
+
 // publish hands a result to the listener controller if it differs from the last one.
 func (r *Reconciler) publish(l *v1alpha1.SFTPListener, out result) {
 	name := client.ObjectKeyFromObject(l)
 	cell := &r.Store.Of(name, l.UID).Access
 	if old := cell.Load(); old != nil {
-		if out.Err != nil { // what was found before is still what pods have
+		if out.Err != nil { // pods still have the earlier result
 			previous := *old
 			previous.Err = out.Err
 			out.Access = previous
@@ -292,7 +331,7 @@ func (r *Reconciler) publish(l *v1alpha1.SFTPListener, out result) {
 	r.Delivered.Wake(name)
 }
 
-// same reports whether two results tell the listener controller the same.
+// same reports whether two results mean the same to the listener controller.
 func same(a, b exchange.Access) bool {
 	text := func(err error) string {
 		if err == nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// An operator that restarts changes nothing: users keep the credentials that they have from Secrets, before these have been read
-// again, and the pods their host keys, before anybody has decided on them.
+// Restarting the operator changes nothing: users keep their credentials from Secrets before these have been read again, and the
+// pods keep their host keys before these have been decided again.
 func TestRestart(t *testing.T) {
 	r := newRig(t)
 	r.running("p")
@@ -53,7 +53,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("the listener controller is told of %d host keys, blocked %+v", len(keys), r.access().Blocked)
 	}
 	r.annotated("p", digest)
-	// Now they are read again, and the hash of a password that has not changed stays.
+	// Now they are read again, and the hash of an unchanged password stays.
 	r.reading()
 	for deadline := time.Now().Add(time.Minute); ; r.news() {
 		e, _ := r.Entries.Get(r.name(), credentials.Refs(a)[1])
@@ -66,14 +66,14 @@ func TestRestart(t *testing.T) {
 	}
 	r.good()
 	wantSame(t, r, before, digest)
-	// What was not valid before the restart does not become valid by it, and a removal needs nothing more.
+	// What was invalid before the restart does not become valid through it, and a removal needs nothing more.
 	r.remove("b")
 	if r.good(); r.logins() != "a c" {
 		t.Errorf("logins %q", r.logins())
 	}
 }
 
-// Of two users with the same login name the one who was in stays in, also if the other one is older.
+// Of two users with the same login name, the one that had it keeps it, even if the other one is older.
 func TestWhoWasInStaysInAfterARestart(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
@@ -102,7 +102,8 @@ func wantSame(t *testing.T, r *rig, before map[string]config.User, digest string
 	}
 }
 
-// Settings that cannot be used leave those in effect that were delivered, by this operator or the one before, and removals arrive.
+// If settings cannot be used, the delivered ones stay in effect, whether this operator or its predecessor delivered them, and
+// removals are still delivered.
 func TestSettingsStay(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
@@ -123,7 +124,7 @@ func TestSettingsStay(t *testing.T) {
 	}
 }
 
-// full fills a listener's only shard, so that there is no room for a record to grow. The first user has one key.
+// full fills a listener's only shard, so that no record has room to grow. The first user has one key.
 func (r *rig) full() *v1alpha1.SFTPUser {
 	r.t.Helper()
 	r.change(func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(600)) })
@@ -154,7 +155,7 @@ func (r *rig) full() *v1alpha1.SFTPUser {
 	return a
 }
 
-// A record that outgrows its place keeps what was delivered, by this operator or by the one before.
+// A record that outgrows its place keeps what was delivered, by this operator or its predecessor.
 func TestGrowthKeepsWhatWasDelivered(t *testing.T) {
 	for name, restart := range map[string]bool{"the same operator": false, "another one": true} {
 		r := newRig(t)

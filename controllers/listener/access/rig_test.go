@@ -30,18 +30,19 @@ import (
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
-// rig is a Reconciler with an API server in memory, and one listener.
+// rig is a Reconciler with an in-memory API server and one listener.
 type rig struct {
 	*Reconciler
 	t       testing.TB
 	secrets *applytest.Secrets
 	l       *v1alpha1.SFTPListener
 	now     time.Time
-	// api is what the reconciler's client has but Secrets, and calls are asked before those that they name; nil for none.
+	// api is the reconciler's client without Secrets, and calls are called before the operations that they name; nil for none.
 	api   client.WithWatch
 	calls interceptor.Funcs
 	asker asker
-	// read is sent to when the background reader has news, and woken has the listeners that the listener controller looks at.
+	// read receives when the background reader has results, and woken receives the listeners that the listener controller must
+	// reconcile.
 	read  chan types.NamespacedName
 	woken workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
@@ -58,7 +59,7 @@ func newRig(t testing.TB) *rig {
 	return r
 }
 
-// restart begins with a Reconciler that knows nothing but what is in the Secrets, and the users.
+// restart starts a new Reconciler that knows only the contents of the Secrets, and the users.
 func (r *rig) restart() {
 	if r.api == nil {
 		r.api = fake.NewClientBuilder().WithScheme(r.secrets.Scheme()).WithObjects(r.l.DeepCopy()).Build()
@@ -77,7 +78,7 @@ func (r *rig) restart() {
 		Entries: entry.New(entry.Options{Metadata: r.secrets, Live: r.secrets, Wake: func(l types.NamespacedName) { read <- l }}),
 		Writer:  &delivery.Writer{Client: r.secrets, Applier: &apply.Applier{Client: r.secrets, Live: r.secrets, Now: now}, Now: now},
 		Store:   &exchange.Store{}, Delivered: &wake.Waker{},
-		Announcer: &Announcer{Client: c, Poller: &poll.Poller{Client: c, Asker: &r.asker, Now: now}}, Now: now,
+		Announcer: &Announcer{Client: c, Poller: &poll.Poller{Client: c, StatusClient: &r.asker, Now: now}}, Now: now,
 	}
 	r.Namespaces.Concerned = r.Users.ListenersOf
 	r.woken = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
@@ -90,7 +91,7 @@ func (r *rig) restart() {
 // hostKey has the listener controller decide on a host key.
 func (r *rig) hostKey() { r.rotate(0) }
 
-// rotate has it decide on another one for each number.
+// rotate has it decide on another host key for each number.
 func (r *rig) rotate(n byte) {
 	r.t.Helper()
 	seed := make([]byte, ed25519.SeedSize)
@@ -105,7 +106,7 @@ func (r *rig) rotate(n byte) {
 
 func (r *rig) name() types.NamespacedName { return client.ObjectKeyFromObject(r.l) }
 
-// put makes a user or changes it, as the informer would.
+// put creates or changes a user, as the informer would.
 func (r *rig) put(name string, generation int64, keys ...int) *v1alpha1.SFTPUser {
 	u := &v1alpha1.SFTPUser{
 		ObjectMeta: metav1.ObjectMeta{
@@ -125,7 +126,7 @@ func (r *rig) put(name string, generation int64, keys ...int) *v1alpha1.SFTPUser
 	return u
 }
 
-// publicKey returns a line of authorized_keys with a key of its own for each number.
+// publicKey returns an authorized_keys line with a different key for each number.
 func publicKey(n int) string {
 	seed := make([]byte, ed25519.SeedSize)
 	binary.BigEndian.PutUint64(seed, uint64(n))

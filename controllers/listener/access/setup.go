@@ -25,7 +25,7 @@ const (
 	listenerSecretIndex = "listener.secrets"
 )
 
-// Setup registers the reconciler with a manager; waker wakes it for new host keys and for what the background reader found.
+// Setup registers the reconciler with a manager; waker wakes it for new host keys and for results of the background reader.
 func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options controller.Options, waker *wake.Waker) error {
 	if err := r.index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
@@ -96,8 +96,8 @@ func qualified(namespace string, names []string) []string {
 	return out
 }
 
-// secretChanged returns the listeners that a change of a Secret matters to: those that it is a part of, unless the operator has
-// written it itself, and those that refer to it or have users who do.
+// secretChanged returns the listeners affected by a change of a Secret: those that own it, unless the operator wrote it, and
+// those that refer to it or have users that do.
 func (r *Reconciler) secretChanged(before, after client.Object) []types.NamespacedName {
 	o := after
 	if o == nil {

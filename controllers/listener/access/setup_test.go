@@ -30,11 +30,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
-// indexer takes the indexes for a client in memory.
+// indexer records the indexes for an in-memory client.
 type indexer struct {
 	*fake.ClientBuilder
 	indexed int
-	fail    int // this one cannot be made, from 1
+	fail    int // this one fails, counting from 1
 }
 
 // IndexField implements client.FieldIndexer.
@@ -69,7 +69,7 @@ func TestIndexesAreNeeded(t *testing.T) {
 	}
 }
 
-// A change of a Secret concerns the listeners that refer to it, those whose users do, and that which it is a part of.
+// A change of a Secret wakes the listeners that refer to it, those whose users do, and the one that it is a part of.
 func TestWhomASecretConcerns(t *testing.T) {
 	user := func(namespace, name, listener string, auth v1alpha1.UserAuthentication) *v1alpha1.SFTPUser {
 		return &v1alpha1.SFTPUser{
@@ -135,7 +135,7 @@ func TestWhomASecretConcerns(t *testing.T) {
 	}
 }
 
-// What the operator has written itself is no news, and its deletion is.
+// The operator's own writes are ignored; the deletion of what it wrote is not.
 func TestOwnWritesAreNoNews(t *testing.T) {
 	r := newRig(t)
 	r.indexed(r.l)
@@ -162,7 +162,7 @@ func TestOwnWritesAreNoNews(t *testing.T) {
 	}
 }
 
-// Lists that fail are not the end of the others.
+// A failing list does not prevent the others.
 func TestListsOfASecretFail(t *testing.T) {
 	r := newRig(t)
 	r.indexed(&v1alpha1.SFTPListener{
@@ -190,7 +190,7 @@ func TestListsOfASecretFail(t *testing.T) {
 	}
 }
 
-// The controller looks at a listener for whatever it depends on.
+// The controller reconciles a listener for everything it depends on.
 func TestWatches(t *testing.T) {
 	r := newRig(t)
 	r.indexed(r.l)
@@ -224,14 +224,14 @@ func TestWatches(t *testing.T) {
 	w.secretsAndWakes(waker)
 }
 
-// watched is a rig whose controller runs.
+// watched is a rig with a running controller.
 type watched struct {
 	*rig
 	t         *testing.T
 	informers *informers
 }
 
-// informers know objects by their kind, so that there are informers of metadata, too.
+// informers are kept by kind, so that metadata informers have their own.
 type informers struct {
 	mu sync.Mutex
 	informertest.FakeInformers
@@ -248,7 +248,7 @@ func (i *informers) GetInformer(ctx context.Context, o client.Object, opts ...ca
 	return i.GetInformerForKind(ctx, kind, opts...)
 }
 
-// event has the informer of an object tell of it: of a new one, a changed one, or one that is gone.
+// event has an object's informer report it as new, changed or deleted.
 func (w *watched) event(before, after client.Object) {
 	w.t.Helper()
 	o := after
@@ -286,7 +286,7 @@ func metadata(kind, namespace, name, version string, labels map[string]string) *
 	return o
 }
 
-// made returns a user, without telling the tables of it.
+// made returns a user without adding it to the tables.
 func (w *watched) made(namespace, name string, keys ...int) *v1alpha1.SFTPUser {
 	u := w.put(name, 1, keys...)
 	w.remove(name)
@@ -294,7 +294,7 @@ func (w *watched) made(namespace, name string, keys ...int) *v1alpha1.SFTPUser {
 	return u
 }
 
-// begin waits until the controller has begun: before that, informers in memory must not have events.
+// begin waits until the controller has started; in-memory informers must not have events before that.
 func (w *watched) begin(waker *wake.Waker) *v1alpha1.SFTPUser {
 	silent := w.put("silent", 1, 1)
 	for deadline := time.Now().Add(time.Minute); w.logins() == "" && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
@@ -318,7 +318,7 @@ func (w *watched) listenersAndUsers(silent *v1alpha1.SFTPUser) {
 	spec.Generation++
 	w.event(annotated, spec)
 	w.eventually("a generation of a listener", "")
-	// What others write into its status is no reason to compile.
+	// Status changes by others do not trigger compiling.
 	silent = w.put("silent", 1, 1)
 	status := spec.DeepCopy()
 	status.ResourceVersion, status.Status.ObservedGeneration = "other", 1
@@ -337,8 +337,11 @@ func (w *watched) listenersAndUsers(silent *v1alpha1.SFTPUser) {
 
 func (w *watched) keysAndNamespaces() {
 	w.change(func(l *v1alpha1.SFTPListener) {
-		l.Spec.AllowedUsers.Namespaces = v1alpha1.AllowedNamespaces{
-			From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}},
+		l.Spec.AllowedUsers = v1alpha1.AllowedUsers{
+			Usernames: v1alpha1.UsernamesAny,
+			Rules: []v1alpha1.AllowedUsersRule{{Name: "tenants", Namespaces: v1alpha1.AllowedNamespaces{
+				From: v1alpha1.NamespacesSelector, Selector: &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"sftp": "yes"}},
+			}}},
 		}
 	})
 	w.event(nil, w.made("far", "u"))

@@ -23,13 +23,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// reconcile reconciles, and returns when again.
+// reconcile reconciles, and returns the time until the next reconcile.
 func (r *rig) reconcile() (time.Duration, error) {
 	res, err := r.Reconcile(r.t.Context(), ctrl.Request{NamespacedName: r.name()})
 	return res.RequeueAfter, err
 }
 
-// good is a reconcile without an error.
+// good reconciles and expects no error.
 func (r *rig) good() time.Duration {
 	r.t.Helper()
 	wait, err := r.reconcile()
@@ -53,7 +53,7 @@ func (r *rig) change(do func(*v1alpha1.SFTPListener)) {
 	}
 }
 
-// access is what the listener controller is told; it has to be something.
+// access returns what the listener controller gets; it must not be empty.
 func (r *rig) access() exchange.Access {
 	r.t.Helper()
 	a := r.Store.Of(r.name(), r.l.UID).Access.Load()
@@ -63,7 +63,7 @@ func (r *rig) access() exchange.Access {
 	return *a
 }
 
-// wakes returns how often the listener controller was woken since the last time, at most once.
+// wakes returns how often the listener controller was woken since the last call, at most once.
 func (r *rig) wakes() int {
 	n := r.woken.Len()
 	for range n {
@@ -76,7 +76,7 @@ func (r *rig) wakes() int {
 	return n
 }
 
-// delivered returns the records that pods get, by login name, and what is in them of a user.
+// delivered returns the delivered records by login name, and what a user's record contains.
 func (r *rig) delivered() map[string]config.User {
 	r.t.Helper()
 	out := map[string]config.User{}
@@ -123,7 +123,7 @@ func (r *rig) edit(u *v1alpha1.SFTPUser, do func(*v1alpha1.SFTPUser)) *v1alpha1.
 	return after
 }
 
-// running gives the listener a Deployment with pods that are ready.
+// running gives the listener a Deployment with ready pods.
 func (r *rig) running(names ...string) {
 	r.t.Helper()
 	meta := func(name, uid, kind, owner string) metav1.ObjectMeta {
@@ -148,7 +148,7 @@ func (r *rig) running(names ...string) {
 	}
 }
 
-// asked returns the digest that a pod is annotated with, once it is.
+// asked returns the digest in a pod's annotation, once there is one.
 func (r *rig) annotated(pod, digest string) {
 	r.t.Helper()
 	var got string
@@ -165,7 +165,7 @@ func (r *rig) annotated(pod, digest string) {
 	r.t.Errorf("pod %s is annotated with %q, want %q", pod, got, digest)
 }
 
-// poll has the Poller look at the listener once, and returns what it asked of the pods.
+// poll has the Poller check the listener once, and returns what it requested from the pods.
 func (r *rig) poll() []asking {
 	r.t.Helper()
 	r.asker.take()
@@ -175,18 +175,18 @@ func (r *rig) poll() []asking {
 	return r.asker.take()
 }
 
-// asking is a question to a pod.
+// asking is a request to a pod.
 type asking struct {
 	keys  ack.Keys
 	known ack.Known
 }
 
-// asker answers for pods: they have loaded the configuration with this digest.
+// asker answers for pods that have loaded the configuration with this digest.
 type asker struct {
 	digest string
 
 	mu    sync.Mutex
-	asked []asking // mu protects it
+	asked []asking // mu guards it
 }
 
 func (a *asker) take() []asking {
@@ -197,7 +197,7 @@ func (a *asker) take() []asking {
 	return out
 }
 
-// Ask implements ack.Asker.
+// Ask implements ack.StatusClient.
 func (a *asker) Ask(_ context.Context, _ *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -205,7 +205,7 @@ func (a *asker) Ask(_ context.Context, _ *corev1.Pod, keys ack.Keys) (ack.Answer
 	return ack.Answer{Status: config.Status{Digest: a.digest}, Key: keys[0]}, nil
 }
 
-// KeyUse implements ack.Asker.
+// KeyUse implements ack.StatusClient.
 func (a *asker) KeyUse(_ context.Context, _ *corev1.Pod, _ string, known ack.Known, _ config.KeyUseReport) (config.KeyUseReport, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -224,7 +224,7 @@ func (r *rig) reading() {
 	r.t.Cleanup(func() { cancel(); <-ended })
 }
 
-// news waits until the background reader has some, and reconciles.
+// news waits for results of the background reader, and reconciles.
 func (r *rig) news() {
 	r.t.Helper()
 	select {

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// trust is what was found of a listener's CAs and revoked keys, and what it was made from.
+// trust is the result for a listener's CAs and revoked keys, and what it was computed from.
 type trust struct {
 	generation int64
 	policy     v1alpha1.CryptoPolicy
@@ -20,12 +20,12 @@ type trust struct {
 	render.Trust
 	found      []credentials.Problem
 	unreadable []string
-	// known reports whether the rest was ever found.
+	// known is set once the rest has been computed.
 	known bool
 }
 
-// resolveTrust finds out what the listener trusts and what it has revoked. Lists in Secrets are read in the background; until a
-// new version has been read, the last one counts.
+// resolveTrust determines what the listener trusts and what it has revoked. Lists in Secrets are read in the background;
+// until a new version has been read, the last one counts.
 func (r *Reconciler) resolveTrust(l *v1alpha1.SFTPListener, m *memory, policy render.Policy, refs map[credentials.Ref]bool) *trust {
 	name := client.ObjectKeyFromObject(l)
 	files := map[v1alpha1.SecretFileReference]credentials.Entry{}

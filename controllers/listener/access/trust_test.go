@@ -23,7 +23,7 @@ func fingerprint(n int) string {
 	return ssh.FingerprintSHA256(key)
 }
 
-// settings are those that pods have.
+// settings returns the pods' settings.
 func (r *rig) settings() string {
 	r.t.Helper()
 	s := r.secrets.Secret("team", render.ConfigSecretName(r.l))
@@ -33,7 +33,7 @@ func (r *rig) settings() string {
 	return string(s.Data[config.ListenerFile])
 }
 
-// lists has the listener refer to a list of revoked keys and one of CAs.
+// lists has the listener refer to a list of revoked keys and a list of CAs.
 func (r *rig) lists() {
 	r.t.Helper()
 	r.change(func(l *v1alpha1.SFTPListener) {
@@ -42,7 +42,7 @@ func (r *rig) lists() {
 	})
 }
 
-// until reconciles with each news of the background reader until something holds.
+// until reconciles with each result of the background reader until a condition holds.
 func (r *rig) until(what string, holds func() bool) {
 	r.t.Helper()
 	for range 20 {
@@ -54,8 +54,8 @@ func (r *rig) until(what string, holds func() bool) {
 	r.t.Fatalf("%s: never", what)
 }
 
-// Pods do not begin without a list of revoked keys that was never read. What it revokes is gone, whatever happens to the list
-// later, and what is wrong with it is told.
+// Pods do not start without a list of revoked keys that was never read. A revoked key stays revoked whatever happens to the
+// list later, and errors in the list are reported.
 func TestLists(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
@@ -84,7 +84,7 @@ func TestLists(t *testing.T) {
 	r.stored("revoked", "list", publicKey(2))
 	r.good()
 	r.until("the list is read again", func() bool { return r.logins() == "a" })
-	// While it cannot be read, the last one counts.
+	// While it cannot be read, the last content counts.
 	r.secrets.Fail = func(_, name string) error {
 		if name == "revoked" {
 			return errors.New("down")
@@ -98,7 +98,7 @@ func TestLists(t *testing.T) {
 	r.secrets.Fail = nil
 	r.good()
 	r.until("it can be read again", func() bool { return len(r.access().Unreadable) == 0 })
-	// Another key in the spec counts at once.
+	// Another key in the spec takes effect at once.
 	r.change(func(l *v1alpha1.SFTPListener) {
 		l.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: fingerprint(1)}}
 	})
@@ -107,7 +107,7 @@ func TestLists(t *testing.T) {
 	}
 }
 
-// Until an operator has read the lists again, those count that the one before has delivered.
+// Until an operator has read the lists again, those delivered by its predecessor count.
 func TestListsAfterARestart(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
@@ -128,7 +128,7 @@ func TestListsAfterARestart(t *testing.T) {
 		if r.logins() != "b c" || !strings.Contains(r.settings(), strings.TrimSpace(publicKey(50))) || r.access().Blocked != nil {
 			t.Errorf("logins %q, settings %s", r.logins(), r.settings())
 		}
-		r.change(func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(50)) }) // the lists are resolved anew
+		r.change(func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(50)) }) // the lists are resolved again
 	}
 	r.put("d", 1, 1)
 	if r.good(); r.logins() != "b c" {
@@ -136,7 +136,7 @@ func TestListsAfterARestart(t *testing.T) {
 	}
 }
 
-// A list that is not there is a problem, and no reason to keep everybody out.
+// A missing list is a problem, but not a reason to lock everyone out.
 func TestMissingLists(t *testing.T) {
 	r := newRig(t)
 	r.hostKey()
@@ -152,7 +152,7 @@ func TestMissingLists(t *testing.T) {
 	}
 }
 
-// What is said of the keys of CAs depends on the crypto policy, which ends by time.
+// What is reported about the keys of CAs depends on the crypto policy, which expires with time.
 func TestPolicyOfLists(t *testing.T) {
 	const nist = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBGsX0fLhLEJH+Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT+NC4v4af5uO5+tKfA+eFivOM1drMV7Oy7ZAaDe/UfU="
 	r := newRig(t)

@@ -12,7 +12,7 @@ import (
 
 type records = map[types.UID]string
 
-// Which users have to be looked at again after a version.
+// Which users must be evaluated again after a version.
 func TestChanges(t *testing.T) {
 	same := records{"s": "1", "t": "1"}
 	v := version("1", records{"a": "1", "b": "1"}, same)
@@ -46,7 +46,7 @@ func TestChanges(t *testing.T) {
 		"a pod is unknown":             {before: of(true, v, v, v), after: of(true, v, v, nil), all: true},
 		"a pod is known":               {before: of(true, v, nil, v), after: of(true, v, v, v), all: true},
 		"the first acknowledgment":     {before: of(true, nil), after: of(true, v), all: true},
-		"no acknowledgment any more":   {before: of(true, v), after: of(true, nil), all: true},
+		"no acknowledgment anymore":    {before: of(true, v), after: of(true, nil), all: true},
 		"pods were asked":              {before: of(false, v), after: of(true, v), all: true},
 		"pods cannot be asked anymore": {before: of(true, v), after: of(false, v), all: true},
 	} {
@@ -62,7 +62,7 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// Of a user of whom there is no change, Has and Lacks say what they said before, whatever pods report.
+// For an unchanged user, Has and Lacks return what they returned before, whatever pods report.
 func TestNoChangeChangesNothing(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -102,7 +102,7 @@ func TestNoChangeChangesNothing(t *testing.T) {
 	}
 }
 
-// A pod whose version is not known has nothing that can be relied on, and the history keeps versions for a minute.
+// A pod with an unknown version has nothing that can be relied on, and the history keeps versions for a minute.
 func TestUnknownVersions(t *testing.T) {
 	old := version("1", records{"a": "1"})
 	l := Loaded{known: true, pods: []*Version{nil}}
@@ -126,7 +126,7 @@ func TestUnknownVersions(t *testing.T) {
 	for i := range 40 {
 		h.Note(version(strconv.Itoa(i)))
 	}
-	if h.Find("7") != nil || h.Find("8") == nil { // 32 are promised in the comment of maxVersions
+	if h.Find("7") != nil || h.Find("8") == nil { // the comment of maxVersions promises 32
 		t.Error("not the last 32 versions are known")
 	}
 	latest := h.latest()

@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// A digest is in the history once, wherever it was before.
+// A digest appears in the history once, whatever its position was before.
 func TestBackToAnEarlierVersion(t *testing.T) {
 	for _, digest := range []string{"1", "2", "3"} {
 		var h History
@@ -27,7 +27,7 @@ func TestBackToAnEarlierVersion(t *testing.T) {
 	}
 }
 
-// One user moves to a shard to which many come: the shard that it leaves is written first, whichever of them it is.
+// One user moves to a shard that many users join: the shard that it leaves is written first, whichever that is.
 func TestOneOfManyMoves(t *testing.T) {
 	r := newRig(t)
 	var many []string
@@ -39,7 +39,7 @@ func TestOneOfManyMoves(t *testing.T) {
 	r.want("1 0 config", true, with("x", "z"), "y")
 }
 
-// A configuration that has not changed costs one look at the metadata of each Secret, and no more.
+// An unchanged configuration costs one check of each Secret's metadata, and no more.
 func TestLooksAtMetadataOnly(t *testing.T) {
 	r := newRig(t)
 	r.want("0 1 config", true, "a", "b")
@@ -55,7 +55,7 @@ func TestLooksAtMetadataOnly(t *testing.T) {
 	}
 }
 
-// What the API server did not take is nothing that pods could load.
+// What the API server refused cannot be loaded by any pod.
 func TestNothingIsWritten(t *testing.T) {
 	r := newRig(t)
 	r.want("0 config", true, "a")
@@ -65,7 +65,7 @@ func TestNothingIsWritten(t *testing.T) {
 	}
 }
 
-// Shards that the listener no longer has stay as long as settings name them.
+// Shards that the listener no longer uses are kept as long as settings name them.
 func TestSurplusIsNamed(t *testing.T) {
 	r := newRig(t)
 	r.want("0 1 config", true, "a", "b")

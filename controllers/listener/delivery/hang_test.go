@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// hanging does not answer when it is to apply these objects.
+// hanging does not answer requests to apply these objects.
 type hanging struct {
 	*applytest.Secrets
 	names map[string]bool
@@ -27,8 +27,8 @@ func (h *hanging) Apply(ctx context.Context, o runtime.ApplyConfiguration, opts 
 	return h.Secrets.Apply(ctx, o, opts...)
 }
 
-// Writes of shards that get no answer take neither the other shards' time nor that of the settings: what was removed from the
-// others reaches the pods.
+// Writes of shards that hang do not use up the time of the other shards or of the settings: removals from the others reach the
+// pods.
 func TestShardsThatHang(t *testing.T) {
 	r := newRig(t)
 	api := &hanging{Secrets: r.secrets, names: map[string]bool{}}

@@ -7,13 +7,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// maxNews bounds the Secrets that are kept of a listener: anybody who may make Secrets can give them its label.
+// maxNews bounds the Secrets kept for a listener: anyone who may create Secrets can give them its label.
 const maxNews = 64
 
-// news keeps the Secrets of listeners that are seen while these are being written. The zero value is empty.
+// news keeps listeners' Secrets that are observed while being written. The zero value is empty.
 type news struct {
 	mu sync.Mutex
-	// writing are the listeners whose Secrets are being written, and as what Secrets of theirs were seen last since, by name.
+	// writing has the listeners whose Secrets are being written, and how their Secrets were last observed since, by name.
 	writing map[types.NamespacedName]map[string]client.Object
 }
 

@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// What the Writer writes is no news, even if a watch shows it before the call that wrote it has returned; what somebody else
-// writes is, before, meanwhile and after.
+// The Writer's own writes are ignored, even if a watch shows them before the call has returned; writes by others are noticed
+// before, during and after.
 func TestNews(t *testing.T) {
 	r := newRig(t)
 	name := client.ObjectKeyFromObject(r.l)
@@ -61,7 +61,7 @@ func TestNews(t *testing.T) {
 	}
 }
 
-// Whoever can make Secrets with a listener's label cannot have many of them kept.
+// A client that can create Secrets with a listener's label cannot make the operator keep many of them.
 func TestNewsIsBounded(t *testing.T) {
 	var n news
 	name := types.NamespacedName{Name: "l"}

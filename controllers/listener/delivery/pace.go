@@ -7,29 +7,29 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// Pace keeps users that are made by the thousand from having each shard written again and again: a write that only adds users
-// waits until the API server had twice the time of the last one for others. What is taken away or changed never waits, nor does
-// the first user after a rest. The zero value does not wait.
+// Pace keeps bulk creation of users from rewriting each shard over and over: a write that only adds users waits until the API
+// server has had twice the duration of the last write for other work. Removals and changes never wait, nor does the first user
+// after a rest. The zero value does not wait.
 type Pace struct {
-	// until is when the next write that only adds may come, and look when it is worth looking whether there is anything else.
+	// until is when the next write that only adds may come, and look is when it is worthwhile to check for anything else.
 	until, look time.Time
 }
 
 const (
-	// longestRest bounds how long new users wait for each other.
+	// longestRest limits how long new users are batched.
 	longestRest = 2 * time.Second
-	// longestLook bounds how long it is not noticed meanwhile that one leaves.
+	// longestLook limits how long a removal may go unnoticed in the meantime.
 	longestLook = 100 * time.Millisecond
-	// looks is the part of the time that looking may take: each new user is a reason to look.
+	// looks is the share of time that checking may take: each new user triggers a check.
 	looks = 5
 )
 
-// Wrote notes that a write ended now and took a time.
+// Wrote records that a write ended now and how long it took.
 func (p *Pace) Wrote(now time.Time, took time.Duration) {
 	p.until = now.Add(min(2*took, longestRest))
 }
 
-// Wait returns until when a write has to wait, zero if it has not to.
+// Wait returns until when a write has to wait, zero if it does not have to.
 func (p *Pace) Wait(now time.Time, out compile.Output, hostKeys string, c *Cache) time.Time {
 	if !now.Before(p.until) || p.until.Sub(now) > longestRest || !c.onlyAdds(out, hostKeys) {
 		return time.Time{} // a clock that was set back must not make it wait for longer
@@ -37,12 +37,12 @@ func (p *Pace) Wait(now time.Time, out compile.Output, hostKeys string, c *Cache
 	return p.until
 }
 
-// Looked notes that looking took a time until now, and found that all can wait.
+// Looked records that a check took a time until now, and found that everything can wait.
 func (p *Pace) Looked(now time.Time, took time.Duration) {
 	p.look = now.Add(min((looks-1)*took, longestLook))
 }
 
-// Rest returns how long not to look.
+// Rest returns how long not to check.
 func (p *Pace) Rest(now time.Time) time.Duration {
 	rest := p.look.Sub(now)
 	if rest > longestLook {
@@ -51,7 +51,7 @@ func (p *Pace) Rest(now time.Time) time.Duration {
 	return max(0, rest)
 }
 
-// onlyAdds reports whether all that is in the Secrets stays as it is, and there is more.
+// onlyAdds reports whether everything in the Secrets stays unchanged and there is more.
 func (c *Cache) onlyAdds(out compile.Output, hostKeys string) bool {
 	if c.version == nil || c.version.HostKeys != hostKeys || len(c.shards) != len(out.Files.Shards) {
 		return false
@@ -60,7 +60,7 @@ func (c *Cache) onlyAdds(out compile.Output, hostKeys string) bool {
 	for i, p := range c.shards {
 		digests[i] = p.digest
 	}
-	_, digest, err := render.Compose(out.Settings, out.HostKeys, digests)
+	_, digest, err := render.Compose(out.Settings, out.HostKeys, out.ReceiptKey, digests)
 	if err != nil || digest != c.version.Digest {
 		return false // other settings, or some of the last ones were not written
 	}
@@ -70,7 +70,7 @@ func (c *Cache) onlyAdds(out compile.Output, hostKeys string) bool {
 		changed[i] = c.shards[i].digest != out.Files.ShardDigests[i]
 	}
 	for i := range out.Users {
-		u := &out.Users[i]
+		u := out.Users[i]
 		if u.Digest == "" || !changed[u.Shard] {
 			continue
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
 )
 
-// What only adds users waits after a write; anything else is written at once.
+// A change that only adds users waits after a write; any other change is written at once.
 func TestPace(t *testing.T) {
 	for name, tc := range map[string]struct {
 		shards   []string
@@ -66,7 +66,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// Looking whether all can wait takes a fifth of the time at most, and a removal goes unnoticed for a tenth of a second.
+// Checking whether everything can wait takes at most a fifth of the time, and a removal goes unnoticed for at most a tenth of a
+// second.
 func TestPaceOfLooks(t *testing.T) {
 	for _, tc := range []struct{ took, after, rest time.Duration }{
 		{10 * time.Millisecond, 0, 40 * time.Millisecond},
@@ -87,7 +88,7 @@ func TestPaceOfLooks(t *testing.T) {
 	}
 }
 
-// A removal whose settings could not be written is not complete: nothing may make it wait.
+// A removal whose settings could not be written is not complete: nothing may delay it.
 func TestPaceOfWhatIsUnfinished(t *testing.T) {
 	r := newRig(t)
 	r.want("0 1 config", true, "a b", "c")

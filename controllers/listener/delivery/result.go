@@ -1,5 +1,5 @@
-// Package delivery writes the configuration of a listener into its Secrets, part by part, so that a part that the API server
-// refuses keeps no other one from being written; and knows what is in each version that was written.
+// Package delivery writes the configuration of a listener into its Secrets, part by part, so that a refused part does not
+// block others; and tracks what is in each written version.
 package delivery
 
 import (
@@ -17,7 +17,7 @@ type Version struct {
 	Digest string
 	// Shards have the digests of the users' records, by UID.
 	Shards []map[types.UID]string
-	// HostKeys is the signature of the host keys and their states.
+	// HostKeys is a signature of the host keys and their states.
 	HostKeys string
 	// At is when it was written, or first found written.
 	At time.Time
@@ -36,24 +36,24 @@ func (v *Version) Record(uid types.UID) string {
 	return ""
 }
 
-// Result is what came of writing.
+// Result is the result of writing.
 type Result struct {
 	// Version is what is in the Secrets now, nil if they were never complete.
 	Version *Version
-	// Complete reports whether that is all of what was wanted.
+	// Complete is set if that is all that was wanted.
 	Complete bool
-	// Wrote reports whether anything was written, so that the pods have something to load.
+	// Wrote is set if anything was written, so that the pods have something to load.
 	Wrote bool
-	// Foreign reports whether somebody else changed a Secret meanwhile: it is to be looked at again.
+	// Foreign is set if another client changed a Secret meanwhile: it has to be checked again.
 	Foreign bool
-	// Refusals are parts that a person has to make possible.
+	// Refusals are parts that need a person's action.
 	Refusals []conditions.Problem
 	// Err is why other parts could not be written; they are tried again.
 	Err error
 }
 
-// History has the versions that pods may have loaded, so that what a pod reports can be told user by user: a pod that is one
-// version behind has everything that did not change since. It belongs to one reconciler.
+// History has the versions that pods may have loaded, so that a pod's report can be evaluated user by user: a pod that is
+// one version behind has everything that did not change since. It belongs to one reconciler.
 type History struct {
 	// versions, the oldest first.
 	versions []*Version
@@ -88,7 +88,7 @@ func (h *History) latest() *Version {
 	return h.versions[len(h.versions)-1]
 }
 
-// Find returns the version with a digest, nil if it is unknown.
+// Find returns the version with a digest, nil if unknown.
 func (h *History) Find(digest string) *Version {
 	for _, v := range h.versions {
 		if v.Digest == digest {
@@ -98,7 +98,7 @@ func (h *History) Find(digest string) *Version {
 	return nil
 }
 
-// Acknowledge notes that every ready pod has loaded a version. Older ones can be forgotten.
+// Acknowledge records that every ready pod has loaded a version. Older ones can be forgotten.
 func (h *History) Acknowledge(v *Version) {
 	h.acknowledged = v
 	for i, old := range h.versions {
@@ -109,10 +109,10 @@ func (h *History) Acknowledge(v *Version) {
 	}
 }
 
-// Known reports whether some version is known to have been acknowledged.
+// Known reports whether any version is known to have been acknowledged.
 func (h *History) Known() bool { return h.acknowledged != nil }
 
-// Loaded is what the ready pods have, by what each of them reports.
+// Loaded is what the ready pods have, according to their reports.
 type Loaded struct {
 	acknowledged *Version
 	// known reports whether the pods have been asked, and pods has the version of each ready pod, nil where that is unknown.
@@ -120,7 +120,7 @@ type Loaded struct {
 	pods  []*Version
 }
 
-// Loaded returns what pods have of which each reports one of these digests; they are not known before the pods have been asked.
+// Loaded returns what pods that report these digests have, which is unknown until the pods have been asked.
 func (h *History) Loaded(digests []string, known bool) Loaded {
 	l := Loaded{acknowledged: h.acknowledged, known: known}
 	for _, d := range digests {
@@ -141,8 +141,8 @@ func (l Loaded) Has(uid types.UID, record string) bool {
 	return had || len(l.pods) > 0
 }
 
-// Lacks reports whether no ready pod serves any record of a user: only then may a status say that access was removed. Where
-// neither the pods have been asked nor anything was acknowledged, it is not known.
+// Lacks reports whether no ready pod serves any record of a user: only then may a status say that access was removed. It is
+// unknown if the pods have not been asked and nothing was acknowledged.
 func (l Loaded) Lacks(uid types.UID) bool {
 	absent := l.acknowledged != nil && l.acknowledged.Record(uid) == ""
 	if !l.known {
@@ -156,19 +156,19 @@ func (l Loaded) Lacks(uid types.UID) bool {
 	return true
 }
 
-// Changes are the users of whom pods have something else than before.
+// Changes are the users for which pods have something other than before.
 type Changes struct {
-	// All means that it may be any.
+	// All means that it may be any user.
 	All bool
-	// Users of whom a record differs.
+	// Users with a changed record.
 	Users map[types.UID]bool
 }
 
-// Of reports whether pods may have something else of a user than before.
+// Of reports whether what pods have of a user may have changed.
 func (c *Changes) Of(uid types.UID) bool { return c.All || c.Users[uid] }
 
-// Changes compares what pods have with what they had before. Shards that are the same are not looked through: what Has and
-// Lacks say of users of whom there is no change is what they said before.
+// Changes compares what pods have with what they had before. Unchanged shards are not searched: for users without a
+// change, Has and Lacks return the same as before.
 func (l Loaded) Changes(before Loaded) *Changes {
 	out := &Changes{Users: map[types.UID]bool{}}
 	if l.known != before.known || len(l.pods) != len(before.pods) || !out.compare(l.acknowledged, before.acknowledged) {
@@ -182,7 +182,7 @@ func (l Loaded) Changes(before Loaded) *Changes {
 	return out
 }
 
-// compare notes whose records differ. It reports false if there is too little in common to tell.
+// compare records whose records differ. It returns false if the versions have too little in common to tell.
 func (c *Changes) compare(v, before *Version) bool {
 	switch {
 	case v == before:

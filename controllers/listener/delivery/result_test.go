@@ -15,7 +15,7 @@ func version(digest string, shards ...map[types.UID]string) *Version {
 func TestLoaded(t *testing.T) {
 	first := version("1", records{"a": "a1", "b": "b1"}, records{"c": "c1"})
 	second := version("2", records{"a": "a2", "b": "b1"}, records{"c": "c1"}) // a changed
-	third := version("3", records{"b": "b1"}, records{"c": "c1", "d": "d1"})  // a went, d came
+	third := version("3", records{"b": "b1"}, records{"c": "c1", "d": "d1"})  // a removed, d added
 	var h History
 	for _, v := range []*Version{first, second, third} {
 		h.Note(v)
@@ -61,7 +61,7 @@ func TestLoaded(t *testing.T) {
 	}
 }
 
-// Before the pods have been asked, only what they acknowledged is known: nobody is said to be locked out.
+// Before the pods have been asked, only what they acknowledged is known: no user is reported as locked out.
 func TestNothingIsRemovedBeforePodsAreAsked(t *testing.T) {
 	var h History
 	if l := h.Loaded(nil, false); l.Lacks("a") {
@@ -96,7 +96,7 @@ func TestHostKeysAreLoadedByAllPods(t *testing.T) {
 	}
 }
 
-// A history forgets what no pod can have any more, is bounded, and finds each version that it still has.
+// A history drops what no pod can have anymore, is bounded, and finds each version that it still has.
 func TestHistoryIsBounded(t *testing.T) {
 	var h History
 	if h.Known() {
@@ -104,7 +104,7 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	for i := range 3 * maxVersions {
 		h.Note(version(strconv.Itoa(i)))
-		h.Note(h.latest()) // the same again is nothing new
+		h.Note(h.latest()) // the same version again is not new
 		if n := len(h.versions); n > maxVersions {
 			t.Fatalf("%d versions", n)
 		}
@@ -129,7 +129,8 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
-// Whatever pods report, a record counts as loaded only if each of them has it, by a model that keeps all versions for ever.
+// Whatever pods report, a record counts as loaded only if every pod has it, compared with a model that keeps all versions
+// forever.
 func TestHistoryAgainstAModel(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))

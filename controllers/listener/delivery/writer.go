@@ -31,25 +31,25 @@ type Writer struct {
 	Now     func() time.Time
 
 	news news
-	// atATime is shardsAtATime, or else for tests of the order.
+	// atATime is shardsAtATime except in tests of the order.
 	atATime int
 }
 
 // shardsAtATime is how many shards of a listener are written at a time.
 const shardsAtATime = 4
 
-// News reports whether a Secret of a listener is not as the Writer left it. While it is writing the listener's Secrets, what it
-// writes can be seen before it is told so: it judges after that, in Result.Foreign.
+// News reports whether a listener's Secret is not as the Writer left it. During a write, events may arrive before the write
+// returns: those are evaluated afterwards, in Result.Foreign.
 func (w *Writer) News(listener types.NamespacedName, o client.Object) bool {
 	return !w.Applier.Knows("Secret", o) && !w.news.put(listener, o)
 }
 
-// Cache is what is known of a listener's Secrets as they are stored. The zero value knows nothing.
+// Cache is what is known about a listener's stored Secrets. The zero value knows nothing.
 type Cache struct {
 	shards []part
-	// checked are the records of each shard when they were last found to be in no other one.
+	// checked are the records of each shard when last found to be in no other shard.
 	checked []map[types.UID]string
-	// version is what the settings name.
+	// version is the version that the settings name.
 	version *Version
 	// surplus is the number of shards beyond which Secrets were deleted.
 	surplus int
@@ -64,8 +64,8 @@ type part struct {
 	records map[types.UID]string
 }
 
-// Write writes the shards that have changed and then the settings that name them. A shard that cannot be written stays as it
-// is, and the settings name it so: the removal of a user in one shard does not wait for another shard.
+// Write writes the shards that have changed and then the settings that name them. A shard that cannot be written stays
+// unchanged, and the settings name its stored content: the removal of a user in one shard does not wait for another shard.
 func (w *Writer) Write(ctx context.Context, l *v1alpha1.SFTPListener, out compile.Output, hostKeys string, cache *Cache) (result Result) {
 	w.news.begin(client.ObjectKeyFromObject(l))
 	defer func() {
@@ -100,11 +100,11 @@ type writing struct {
 	out      Result
 }
 
-// shards writes the shards that are not stored as they are wanted: those that were stored before, or those that never were, which
-// come last, so that a removal does not wait for them. One that gains a user from another one comes after that: if the
-// other cannot be written, the user would be in both.
+// shards writes the shards that are not stored as wanted: those that were stored before, or those that never were, which come
+// last, so that a removal does not wait for them. A shard that gains a user from another one is written after it: otherwise,
+// if the other cannot be written, the user would be in both.
 func (s *writing) shards(ctx context.Context, out compile.Output, created bool) {
-	// gaining are those that gain a user from another one.
+	// gaining are shards that gain a user from another one.
 	var others, gaining []int
 	wanted := map[int]part{}
 	for i, digest := range out.Files.ShardDigests {
@@ -132,7 +132,7 @@ func (s *writing) shards(ctx context.Context, out compile.Output, created bool) 
 	}
 }
 
-// writeShards writes several shards at a time: one that hangs leaves the others their time.
+// writeShards writes several shards at a time: one that hangs does not use up the others' time.
 func (s *writing) writeShards(ctx context.Context, out compile.Output, which []int) []attempt {
 	attempts := make([]attempt, len(which))
 	var writes errgroup.Group
@@ -148,7 +148,7 @@ func (s *writing) writeShards(ctx context.Context, out compile.Output, which []i
 	return attempts
 }
 
-// half returns a context with half of the time that is left: however long the shards take, there is time to write the settings,
+// half returns a context with half of the remaining time: however long the shards take, there is time for the settings,
 // without which the pods learn of none of them.
 func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	if end, ok := ctx.Deadline(); ok {
@@ -157,8 +157,8 @@ func half(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(ctx)
 }
 
-// twice reports whether one of the records of shard i is stored in another shard. Those that it had before are not looked for:
-// with 10,000 users, looking for all of them took longer than anything else.
+// twice reports whether one of the records of shard i is stored in another shard. Records that it already had are not
+// searched: with 10,000 users, searching for all of them took longer than anything else.
 func (c *Cache) twice(i int, records, before map[types.UID]string) bool {
 	for uid := range records {
 		if _, had := before[uid]; had {
@@ -177,7 +177,7 @@ func (c *Cache) twice(i int, records, before map[types.UID]string) bool {
 func recordsIn(out compile.Output, i int) map[types.UID]string {
 	records := map[types.UID]string{}
 	for j := range out.Users {
-		if u := &out.Users[j]; u.Digest != "" && u.Shard == i {
+		if u := out.Users[j]; u.Digest != "" && u.Shard == i {
 			records[u.User.UID] = u.Digest
 		}
 	}
@@ -185,7 +185,7 @@ func recordsIn(out compile.Output, i int) map[types.UID]string {
 }
 
 // stored returns the shards up to the first one that was never stored. When a listener grows and a new one cannot be written,
-// what was removed from the others must reach the pods all the same; the new users come when it can.
+// removals in the others must still reach the pods; the new users follow when it can be written.
 func (c *Cache) stored() []part {
 	if i := slices.IndexFunc(c.shards, func(p part) bool { return p.digest == "" }); i >= 0 {
 		return c.shards[:i]
@@ -200,7 +200,7 @@ var errMoving = errors.New("a user is being moved from one Secret to another, an
 func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys string) {
 	stored := s.cache.stored()
 	if len(stored) < len(s.cache.shards) && s.cache.version == nil {
-		return // pods have nothing to begin with
+		return // there is nothing for pods to start with
 	}
 	digests := make([]string, len(stored))
 	shards := make([]map[types.UID]string, len(stored))
@@ -216,7 +216,7 @@ func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys str
 		digests[i], shards[i] = p.digest, p.records
 	}
 	s.cache.checked = shards
-	files, digest, err := render.Compose(out.Settings, out.HostKeys, digests)
+	files, digest, err := render.Compose(out.Settings, out.HostKeys, out.ReceiptKey, digests)
 	if err != nil {
 		s.out.Err = errors.Join(s.out.Err, err)
 		return
@@ -230,7 +230,7 @@ func (s *writing) settings(ctx context.Context, out compile.Output, hostKeys str
 	}
 }
 
-// attempt is what came of applying a Secret.
+// attempt is the result of applying a Secret.
 type attempt struct {
 	wrote bool
 	err   error
@@ -253,7 +253,7 @@ func (s *writing) note(a attempt) bool {
 		return true
 	}
 	if apply.NamespaceEnding(a.err) {
-		return false // the listener is about to be deleted, and nothing can be created until then
+		return false // the listener is being deleted, and nothing can be created until then
 	}
 	if p, ok := apply.Problem(a.err); ok {
 		s.out.Refusals = append(s.out.Refusals, p)
@@ -263,8 +263,8 @@ func (s *writing) note(a attempt) bool {
 	return false
 }
 
-// untouched reports whether a Secret is as it was left. The caches know, so that an unchanged part of a large listener costs
-// no checksum.
+// untouched reports whether a Secret is unchanged since it was written. The caches know, so an unchanged part of a large
+// listener costs no checksum.
 func (s *writing) untouched(ctx context.Context, name string) bool {
 	m := &metav1.PartialObjectMetadata{}
 	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
@@ -272,13 +272,13 @@ func (s *writing) untouched(ctx context.Context, name string) bool {
 	return err == nil && s.Applier.Wrote("Secret", m)
 }
 
-var errPanic = errors.New("the operator has a defect and could not finish this step; its log has the details")
+var errPanic = errors.New("internal error of the operator in this step; its log has the details")
 
-// contained turns a panic into an error: what was written before must be announced to the pods all the same.
+// contained turns a panic into an error: what was already written must still be announced to the pods.
 func contained(ctx context.Context, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			// Neither the value nor the stack belongs in a status: they may quote anything.
+			// The value and the stack must not be in a status: they may quote anything.
 			ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = errPanic
 		}

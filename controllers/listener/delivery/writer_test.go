@@ -26,7 +26,7 @@ import (
 
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
-// rig is a Writer with an API server in memory.
+// rig is a Writer with an in-memory API server.
 type rig struct {
 	*Writer
 	t       *testing.T
@@ -62,9 +62,9 @@ func (r *rig) output(shards ...string) compile.Output {
 				digest = "1"
 			}
 			o := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: name, UID: types.UID(name)}}
-			out.Users = append(out.Users, compile.User{Decision: attach.Decision{User: o}, Digest: digest, Shard: i})
+			out.Users = append(out.Users, &compile.User{Decision: attach.Decision{User: o}, Digest: digest, Shard: i})
 		}
-		out.Users = append(out.Users, compile.User{
+		out.Users = append(out.Users, &compile.User{
 			Decision: attach.Decision{User: &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{UID: "suspended"}}}, Shard: i,
 		})
 		out.Files.Shards = append(out.Files.Shards, []byte(users))
@@ -73,7 +73,7 @@ func (r *rig) output(shards ...string) compile.Output {
 	return out
 }
 
-// write writes a configuration and returns what was called for that, in short: "0" for shard 0, and "config".
+// write writes a configuration and returns the calls made for it, in short: "0" for shard 0, and "config".
 func (r *rig) write(shards ...string) (Result, string) {
 	r.t.Helper()
 	res := r.Write(r.t.Context(), r.l, r.output(shards...), "host keys", &r.cache)
@@ -137,7 +137,7 @@ func (r *rig) fail(err error, verb string, shards ...int) {
 
 var errDown = errors.New("down")
 
-// Only what has changed is written, the shards before the settings that name them, and what somebody else has changed again.
+// Only changes are written, shards before the settings that name them, and foreign changes are reverted.
 func TestWrite(t *testing.T) {
 	r := newRig(t)
 	if r.cache.Version() != nil {
@@ -149,7 +149,7 @@ func TestWrite(t *testing.T) {
 		t.Errorf("%+v", first)
 	}
 	secret := r.secrets.Secret("team", render.ConfigSecretName(r.l))
-	if _, digest, _ := render.Compose(r.output().Settings, r.output().HostKeys, r.output("a b", "c").Files.ShardDigests); digest != first.Digest {
+	if _, digest, _ := render.Compose(r.output().Settings, r.output().HostKeys, nil, r.output("a b", "c").Files.ShardDigests); digest != first.Digest {
 		t.Errorf("digest %s, want %s", first.Digest, digest)
 	}
 	if string(r.secrets.Secret("team", render.ShardSecretName(r.l, 1)).Data[render.ShardFile(1)]) != "c" || len(secret.Data) == 0 {
@@ -174,7 +174,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A listener that grows or shrinks: new shards come after what was removed from others, and those that it no longer has go.
+// A listener that grows or shrinks: new shards are written after removals from others, and unused ones are deleted.
 func TestShardsComeAndGo(t *testing.T) {
 	r := newRig(t)
 	r.want("0 config", true, "a b")
@@ -210,7 +210,7 @@ func TestShardsComeAndGo(t *testing.T) {
 	}
 }
 
-// A shard that cannot be written keeps none of the others from being written, and the settings name it as it is.
+// A shard that cannot be written does not prevent the others from being written, and the settings name its current state.
 func TestShardThatCannotBeWritten(t *testing.T) {
 	refused := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "x", errors.New("exceeded quota"))
 	ending := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "x", errors.New("ending"))
@@ -250,8 +250,8 @@ func TestShardThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// A new shard that cannot be written, and all after it, come later; what was removed from the others comes now. Without any
-// version, pods wait for all of it.
+// If a new shard cannot be written, it and all shards after it come later, whereas removals from the others are delivered now.
+// If there is no version yet, pods wait for all of it.
 func TestNewShardThatCannotBeWritten(t *testing.T) {
 	r := newRig(t)
 	r.fail(errDown, "apply", 1)
@@ -269,7 +269,7 @@ func TestNewShardThatCannotBeWritten(t *testing.T) {
 	r.wantUsers(res.Version, "a=2, b=1, c=1")
 }
 
-// A user that moves is never in two Secrets that the settings name: the one that it leaves is written first.
+// A user that moves is never in two Secrets that the settings name: the shard that it leaves is written first.
 func TestMove(t *testing.T) {
 	r := newRig(t)
 	r.want("0 1 2 config", true, "a b", "c", "d")
@@ -281,7 +281,7 @@ func TestMove(t *testing.T) {
 	if calls != "2 1" || !errors.Is(res.Err, errMoving) || !errors.Is(res.Err, errDown) || res.Complete {
 		t.Errorf("%q %+v", calls, res)
 	}
-	r.wantUsers(res.Version, "a=1 b=1, c=1, d=2") // pods would refuse settings that name b twice
+	r.wantUsers(res.Version, "a=1 b=1, c=1, d=2") // pods would refuse settings in which b occurs twice
 	if res, calls := r.write("a", "b c", "d=3"); calls != "" || !errors.Is(res.Err, errMoving) {
 		t.Errorf("%q %+v", calls, res)
 	}
@@ -290,7 +290,7 @@ func TestMove(t *testing.T) {
 	r.wantUsers(r.want("1 0 config", true, "a b", "c", "d=3").Version, "a=1 b=1, c=1, d=3")
 }
 
-// Settings that cannot be written leave the version as it was, and other host keys are another version, with the same records.
+// If settings cannot be written, the version does not change; other host keys are another version with the same records.
 func TestSettingsThatCannotBeWritten(t *testing.T) {
 	r := newRig(t)
 	first := r.want("0 config", true, "a").Version
@@ -301,7 +301,7 @@ func TestSettingsThatCannotBeWritten(t *testing.T) {
 	r.secrets.Fail = nil
 	r.want("config", true, "a=2")
 
-	// The states of host keys may change without a change of the configuration; the Secret is looked at then, and stays.
+	// The states of host keys may change without a change of the configuration; the Secret is checked then, and stays.
 	version := r.cache.Version()
 	res := r.Write(t.Context(), r.l, r.output("a=2"), "other states", &r.cache)
 	if calls := r.secrets.Calls(); len(calls) != 0 || res.Wrote || !res.Complete || res.Version != version {
@@ -315,7 +315,7 @@ func TestSettingsThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// While the caches cannot be asked, everything counts as changed by others: it is applied, which writes nothing.
+// While the caches cannot be read, everything counts as changed by others: it is applied, which writes nothing.
 func TestUntouched(t *testing.T) {
 	r := newRig(t)
 	version := r.want("0 config", true, "a").Version

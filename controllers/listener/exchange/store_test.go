@@ -8,7 +8,7 @@ import (
 
 var partners = types.NamespacedName{Namespace: "ns", Name: "partners"}
 
-// A listener that was made again under its name knows nothing of the one before.
+// A recreated listener has no state from its predecessor of the same name.
 func TestStore(t *testing.T) {
 	var s Store
 	first := s.Of(partners, "1")

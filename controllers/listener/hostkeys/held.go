@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,25 +18,25 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Cache is what is kept of a listener's host keys between reconciles. All of it can be read again from the cluster.
+// Cache is what is kept about a listener's host keys between reconciles. All of it can be read again from the cluster.
 type Cache struct {
 	// copies are the keys that pods have, by fingerprint.
 	copies map[string]Material
-	// held are the same keys as a status has them, should the status be lost.
+	// held are the same keys in the form of a status, in case the status is lost.
 	held []v1alpha1.HostKeyStatus
-	// secrets as they were read last.
+	// secrets are the Secrets as last read.
 	secrets map[types.NamespacedName]*corev1.Secret
 }
 
 // Recalled are the host keys that an earlier operator gave to the pods.
 type Recalled struct {
 	Private []render.PrivateHostKey
-	// Copies by fingerprint, and Held as a status has them.
+	// Copies by fingerprint, and Held in the form of a status.
 	Copies map[string]Material
 	Held   []v1alpha1.HostKeyStatus
 }
 
-// Signature returns that of the keys, as Signature does for keys that were decided.
+// Signature returns the signature of the keys, as Signature does for keys that were decided.
 func (r Recalled) Signature() string {
 	keys := make([]hostkey.Held, 0, len(r.Held))
 	for i := range r.Held {
@@ -44,7 +45,7 @@ func (r Recalled) Signature() string {
 	return Signature(keys)
 }
 
-// Fingerprints returns those of the keys.
+// Fingerprints returns the fingerprints of the keys.
 func (r Recalled) Fingerprints() []string {
 	var out []string
 	for i := range r.Held {
@@ -53,11 +54,11 @@ func (r Recalled) Fingerprints() []string {
 	return out
 }
 
-// NewCache returns the cache of a listener, with what was recalled of it.
+// NewCache returns the cache of a listener, with what was recalled for it.
 func NewCache(r Recalled) *Cache { return &Cache{copies: r.Copies, held: r.Held} }
 
-// Recall reads the host keys out of a configuration Secret. Settings of another version of the operator may not decode; then
-// the keys are Active, as they were before there were states.
+// Recall reads the host keys from a configuration Secret. Settings of another version of the operator may not decode; then the
+// keys are Active, as they were before there were states.
 func Recall(l *v1alpha1.SFTPListener, data map[string][]byte, policy render.Policy) Recalled {
 	out := Recalled{Copies: map[string]Material{}}
 	for i := 0; ; i++ {
@@ -85,7 +86,7 @@ func Recall(l *v1alpha1.SFTPListener, data map[string][]byte, policy render.Poli
 			state = v1alpha1.HostKeyState(settings.HostKeys[i].State)
 		}
 		m.Certificate = []byte(settings.HostKeys[i].Certificate)
-		copied, _ := WithCertificate(m, policy) // the key works without
+		copied, _ := WithCertificate(m, policy) // the key works without it
 		out.Private[i].State, out.Private[i].Certificate = state, copied.CertificateLine()
 		out.Copies[m.Fingerprint()] = copied
 		out.Held = append(out.Held, v1alpha1.HostKeyStatus{Name: name, Algorithm: m.Public.Type(), Fingerprint: m.Fingerprint(), State: state})
@@ -93,12 +94,15 @@ func Recall(l *v1alpha1.SFTPListener, data map[string][]byte, policy render.Poli
 	return out
 }
 
-// held returns the keys as they were decided last. A status that was lost, for example by a restore from a backup without
-// it, is made again from what the pods have.
+// held returns the keys as last decided. A lost status, for example after a restore from a backup without it, is rebuilt
+// from what the pods have.
 func (s *resolution) held(ctx context.Context) ([]hostkey.Held, error) {
 	list := s.Listener.Status.HostKeys
 	if len(list) == 0 {
 		list = s.cache.held
+	}
+	if earlier := s.earlier(); len(earlier) > 0 {
+		list = earlier
 	}
 	out := make([]hostkey.Held, 0, len(list))
 	for i := range list {
@@ -120,8 +124,15 @@ func (s *resolution) held(ctx context.Context) ([]hostkey.Held, error) {
 	return out, nil
 }
 
-// former finds the private half of a key that the listener has already, and how long it is Retiring. It is in the Secret
-// of a former revision or, where something else has replaced the content of the Secret, only in what the pods have.
+// earlier returns the keys of an earlier listener whose SFTPKeys the spec names. If one of them is missing, the spec asks for
+// other keys, like that of a new listener.
+func (s *resolution) earlier() []v1alpha1.HostKeyStatus {
+	names := s.names()
+	return slices.DeleteFunc(slices.Clone(s.Earlier), func(k v1alpha1.HostKeyStatus) bool { return !slices.Contains(names, k.Name) })
+}
+
+// former finds the private key of a host key that the listener already has, and how long it is Retiring. It is in the
+// Secret of a former revision or, if the Secret's content was replaced, only in what the pods have.
 func (s *resolution) former(ctx context.Context, held *v1alpha1.HostKeyStatus) (Material, time.Duration, error) {
 	copied := s.cache.copies[held.Fingerprint]
 	if copied.Certificate != nil {
@@ -147,8 +158,20 @@ func (s *resolution) former(ctx context.Context, held *v1alpha1.HostKeyStatus) (
 			continue
 		}
 		if m, err := key.Parse(secret.Data, v1alpha1.KeyUsageHost); err == nil && m.Fingerprint() == held.Fingerprint {
-			former, _ := WithCertificate(m, s.Policy) // one that cannot be used is not missed for long
+			former, _ := WithCertificate(m, s.Policy) // an unusable key would not be kept for long
 			return former, key.Overlap(k), nil
+		}
+	}
+	if copied.Private == nil && held.Revision > 0 {
+		// For a recreated listener, no status has its former revisions.
+		secret, err := s.secret(ctx, key.SecretOf(k, held.Revision))
+		if err != nil {
+			return Material{}, 0, err
+		}
+		if secret != nil {
+			if m, err := key.Parse(secret.Data, v1alpha1.KeyUsageHost); err == nil && m.Fingerprint() == held.Fingerprint {
+				copied, _ = WithCertificate(m, s.Policy) // the key works without
+			}
 		}
 	}
 	return copied, key.Overlap(k), nil

@@ -10,15 +10,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/cryptopolicy"
 )
 
-// Material is a host key with its private half.
+// Material is a host key with its private key.
 type Material struct {
 	key.Material
-	// Certificate is one that the policy admits, nil for none.
+	// Certificate is a certificate that the policy allows, nil for none.
 	Certificate *ssh.Certificate
 }
 
-// WithCertificate finds the certificate of a key that can be presented under a policy, and under the one that comes after
-// it. The key is usable with an error, too.
+// WithCertificate finds the certificate of a key that can be presented under a policy, and under the one that follows it.
+// The key is usable even with an error.
 func WithCertificate(m key.Material, policy render.Policy) (Material, error) {
 	out := Material{Material: m}
 	c, err := key.HostCertificate(m, policy.Policy)
@@ -34,7 +34,7 @@ func WithCertificate(m key.Material, policy render.Policy) (Material, error) {
 	return out, err
 }
 
-// CertificateLine returns the certificate as pods get it, "" for none.
+// CertificateLine returns the certificate in the form for pods, "" for none.
 func (m Material) CertificateLine() string {
 	if m.Certificate == nil {
 		return ""

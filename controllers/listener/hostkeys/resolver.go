@@ -1,5 +1,5 @@
-// Package hostkeys finds the host keys that a listener wants and those that it has, and takes the next step between them.
-// When a key cannot be used, all stay as they are: no endpoint loses or changes a host key because an object is missing.
+// Package hostkeys finds the host keys that a listener wants and has, and takes the next step between them. If a key
+// cannot be used, all stay unchanged: no endpoint loses or changes a host key because an object is missing.
 package hostkeys
 
 import (
@@ -28,37 +28,44 @@ type Resolver struct {
 	Applier *apply.Applier
 }
 
-// Input is what a resolution depends on beside the cluster.
+// Input is what a resolution depends on besides the cluster.
 type Input struct {
-	// Listener with its status, which has the keys as they were decided last.
+	// Listener with its status, which has the keys as last decided.
 	Listener *v1alpha1.SFTPListener
 	Policy   render.Policy
 	Now      time.Time
 	// Acknowledged reports whether every ready pod, and at least one, has loaded keys and states with a signature.
 	Acknowledged func(signature string) bool
+	// Earlier are the keys that a listener with this name had before it was recreated, with their states. Clients know them, so
+	// those that are wanted again replace the listener's current keys at once.
+	Earlier []v1alpha1.HostKeyStatus
 }
 
 // Result is what was found and decided.
 type Result struct {
-	// Keys to have from now on, nil if they stay as they are because of Problem.
+	// Keys to have from now on, nil if they stay unchanged because of Problem.
 	Keys []hostkey.Held
-	// Private are the same keys, or with a Problem those that stay, as pods get them; nil if one of those is nowhere.
+	// Private are the same keys in the form for pods, or those that stay because of Problem; nil if one of those cannot
+	// be found.
 	Private []render.PrivateHostKey
 	// Status are the keys for the listener's status, without the users who have proof of them.
 	Status  []v1alpha1.HostKeyStatus
 	Changes []hostkey.Change
 	// Next is when a state changes with time, zero if none does.
 	Next time.Time
-	// Problem keeps the keys from changing. CertificateProblem leaves out a host certificate only.
+	// Problem keeps the keys from changing. CertificateProblem only excludes a host certificate.
 	Problem, CertificateProblem *conditions.Problem
-	// Signature is the same text for the same keys in the same states, and Fingerprints are those of the keys; both are of Private.
+	// Signature is the same text for the same keys in the same states, and Fingerprints are the keys'; both describe
+	// Private.
 	Signature    string
 	Fingerprints []string
-	// Refusal is why the SFTPKey of a listener without hostKeyRefs could not be applied.
+	// Restored is set if Keys come from Input.Earlier.
+	Restored bool
+	// Refusal is why an SFTPKey of a listener without hostKeyRefs could not be applied.
 	Refusal error
 }
 
-// WaitsForPods reports whether the next step of a key is taken once pods have acknowledged the current one.
+// WaitsForPods is set if a key's next step waits until pods have acknowledged the current one.
 func (r Result) WaitsForPods() bool {
 	return slices.ContainsFunc(r.Keys, func(k hostkey.Held) bool { return k.WaitingFor == v1alpha1.HostKeyWaitPods })
 }
@@ -79,11 +86,13 @@ type resolution struct {
 	cache *Cache
 	// material by fingerprint.
 	material map[string]Material
+	// refusals are why SFTPKeys of a listener without hostKeyRefs could not be applied, by name.
+	refusals map[string]error
 	out      Result
 }
 
-// Resolve reads the host keys that are wanted and decides how to get there from those that the listener has. The cache must
-// be the listener's own. An error is one of the API server's: nothing was decided.
+// Resolve reads the wanted host keys and decides how to get there from the current ones. The cache must be the listener's
+// own. An error comes from the API server: nothing was decided.
 func (r *Resolver) Resolve(ctx context.Context, in Input, cache *Cache) (Result, error) {
 	s := &resolution{Resolver: r, Input: in, cache: cache, material: map[string]Material{}}
 	held, err := s.held(ctx)
@@ -101,6 +110,7 @@ func (r *Resolver) Resolve(ctx context.Context, in Input, cache *Cache) (Result,
 		})
 		if problem = s.unusable(plan.Keys); problem == nil {
 			s.out.Keys, s.out.Changes, s.out.Next = plan.Keys, plan.Changes, plan.Next()
+			s.out.Restored = len(s.earlier()) > 0 && len(plan.Keys) > 0
 			s.out.Private, s.out.Status, s.out.Signature = s.private(plan.Keys), s.describe(plan.Keys), Signature(plan.Keys)
 			cache.held = s.out.Status
 			return s.out, nil
@@ -113,28 +123,28 @@ func (r *Resolver) Resolve(ctx context.Context, in Input, cache *Cache) (Result,
 	return s.out, nil
 }
 
-// has reports whether the private halves of keys are there.
+// has reports whether the private keys are available.
 func (s *resolution) has(keys []hostkey.Held) bool {
 	return !slices.ContainsFunc(keys, func(k hostkey.Held) bool { return s.material[k.Fingerprint].Private == nil })
 }
 
-// unusable returns why keys cannot be given to pods, nil if they can. Those that are wanted have been checked before.
+// unusable returns why keys cannot be given to pods, nil if they can. Wanted keys have already been checked.
 func (s *resolution) unusable(keys []hostkey.Held) *conditions.Problem {
-	const remedy = "set rotation.overlapSeconds of the key that is to follow it to 0 to continue without it"
+	const remedy = "set rotation.overlapSeconds of the key that follows it to 0 to continue without it"
 	for i := range keys {
 		k := &keys[i]
 		m := s.material[k.Fingerprint]
 		if m.Private == nil {
 			return &conditions.Problem{
 				Reason: v1alpha1.ReasonHostKeyNotFound,
-				Message: fmt.Sprintf("The private half of the %s host key %s, formerly of SFTPKey %q, is neither in a Secret of that nor in Secret %q; restore one of them, or %s",
+				Message: fmt.Sprintf("The private half of the %s host key %s, formerly of SFTPKey %q, is neither in a Secret of that SFTPKey nor in Secret %q; restore one of them, or %s",
 					k.State, k.Fingerprint, k.Name, render.ConfigSecretName(s.Listener), remedy),
 			}
 		}
 		if err := s.Policy.CheckHostKey(m.Public); err != nil {
 			return &conditions.Problem{
 				Reason: v1alpha1.ReasonInvalidHostKey,
-				Message: s.withKept(fmt.Sprintf("The %s host key %s of SFTPKey %q: %v; set spec.cryptoPolicy back until its rotation is over, or %s",
+				Message: s.withKept(fmt.Sprintf("The %s host key %s of SFTPKey %q: %v; restore the previous spec.cryptoPolicy until its rotation is complete, or %s",
 					k.State, k.Fingerprint, k.Name, err, remedy)),
 			}
 		}
@@ -142,8 +152,8 @@ func (s *resolution) unusable(keys []hostkey.Held) *conditions.Problem {
 	return nil
 }
 
-// private returns keys as pods get them, and keeps copies: where something else has replaced the content of a Secret, they
-// are all that is left.
+// private returns keys in the form for pods, and keeps copies: if a Secret's content is replaced, they are all that is
+// left.
 func (s *resolution) private(keys []hostkey.Held) []render.PrivateHostKey {
 	out := make([]render.PrivateHostKey, 0, len(keys))
 	copies := make(map[string]Material, len(keys))
@@ -158,7 +168,7 @@ func (s *resolution) private(keys []hostkey.Held) []render.PrivateHostKey {
 	return out
 }
 
-// describe returns keys as the status has them.
+// describe returns keys in the form of the status.
 func (s *resolution) describe(keys []hostkey.Held) []v1alpha1.HostKeyStatus {
 	optional := func(at time.Time) *metav1.Time {
 		if at.IsZero() {

@@ -21,14 +21,10 @@ import (
 
 // wanted returns the keys of the spec, in its order.
 func (s *resolution) wanted(ctx context.Context) ([]hostkey.Key, *conditions.Problem, error) {
-	names := make([]string, 0, len(s.Listener.Spec.HostKeyRefs))
-	for _, ref := range s.Listener.Spec.HostKeyRefs {
-		names = append(names, ref.Name)
-	}
-	if len(names) == 0 {
+	if len(s.Listener.Spec.HostKeyRefs) == 0 {
 		s.applyDefault(ctx)
-		names = append(names, render.DefaultHostKeyName(s.Listener))
 	}
+	names := s.names()
 	out := make([]hostkey.Key, 0, len(names))
 	for _, name := range names {
 		k, problem, err := s.find(ctx, name)
@@ -40,25 +36,46 @@ func (s *resolution) wanted(ctx context.Context) ([]hostkey.Key, *conditions.Pro
 	return out, nil, nil
 }
 
-// applyDefault applies the SFTPKey of a listener without hostKeyRefs. One that is there already is used although it could
-// not be applied.
-func (s *resolution) applyDefault(ctx context.Context) {
-	_, s.out.Refusal = s.Applier.For(s.Listener).Apply(ctx, render.HostKey(s.Listener))
+// names returns those of the SFTPKeys that the spec asks for.
+func (s *resolution) names() []string {
+	names := make([]string, 0, len(s.Listener.Spec.HostKeyRefs))
+	if len(s.Listener.Spec.HostKeyRefs) == 0 {
+		for _, k := range render.HostKeys(s.Listener, s.Earlier) {
+			names = append(names, k.Name)
+		}
+	}
+	for _, ref := range s.Listener.Spec.HostKeyRefs {
+		names = append(names, ref.Name)
+	}
+	return names
 }
 
-// find returns the key that an SFTPKey wants now, and notes its material.
+// applyDefault applies the SFTPKeys of a listener without hostKeyRefs. An existing one is used even if it could not be
+// applied.
+func (s *resolution) applyDefault(ctx context.Context) {
+	s.refusals = map[string]error{}
+	for _, k := range render.HostKeys(s.Listener, s.Earlier) {
+		_, err := s.Applier.For(s.Listener).Apply(ctx, k)
+		s.refusals[k.Name] = err
+		if s.out.Refusal == nil {
+			s.out.Refusal = err
+		}
+	}
+}
+
+// find returns the key that an SFTPKey currently defines, and records its material.
 func (s *resolution) find(ctx context.Context, name string) (hostkey.Key, *conditions.Problem, error) {
 	k := &v1alpha1.SFTPKey{}
-	err := s.Client.Get(ctx, s.inNamespace(name), k)
+	err, refusal := s.Client.Get(ctx, s.inNamespace(name), k), s.refusals[name]
 	switch {
 	case apierrors.IsNotFound(err) && len(s.Listener.Spec.HostKeyRefs) == 0:
-		if s.out.Refusal != nil {
+		if refusal != nil {
 			p := &conditions.Problem{
-				Reason: v1alpha1.ReasonHostKeyNotFound, Message: fmt.Sprintf("SFTPKey %q cannot be created: %v", name, s.out.Refusal),
+				Reason: v1alpha1.ReasonHostKeyNotFound, Message: fmt.Sprintf("SFTPKey %q cannot be created: %v", name, refusal),
 			}
-			return hostkey.Key{}, p, nil //nolint:nilerr // it is a problem of the listener
+			return hostkey.Key{}, p, nil
 		}
-		// It was applied just now; its event will bring us back.
+		// It was just applied; its event triggers another reconcile.
 		return hostkey.Key{}, pending("SFTPKey %q is being created", name), nil
 	case apierrors.IsNotFound(err):
 		return hostkey.Key{}, &conditions.Problem{
@@ -67,9 +84,9 @@ func (s *resolution) find(ctx context.Context, name string) (hostkey.Key, *condi
 		}, nil
 	case err != nil:
 		return hostkey.Key{}, nil, fmt.Errorf("read SFTPKey %s: %w", name, err)
-	case len(s.Listener.Spec.HostKeyRefs) == 0 && conflicts(s.out.Refusal):
+	case len(s.Listener.Spec.HostKeyRefs) == 0 && conflicts(refusal):
 		return hostkey.Key{}, &conditions.Problem{
-			Reason: v1alpha1.ReasonResourceConflict, Message: s.out.Refusal.Error() + ". To use it as it is, name it in spec.hostKeyRefs",
+			Reason: v1alpha1.ReasonResourceConflict, Message: refusal.Error() + ". To use it as it is, name it in spec.hostKeyRefs",
 		}, nil
 	case k.Spec.Usage != v1alpha1.KeyUsageHost:
 		return hostkey.Key{}, &conditions.Problem{
@@ -91,13 +108,20 @@ func conflicts(err error) bool {
 // accept turns a verdict on an SFTPKey into a wanted key.
 func (s *resolution) accept(k *v1alpha1.SFTPKey, v key.Verdict) (hostkey.Key, *conditions.Problem, error) {
 	ready := conditions.IsTrue([]metav1.Condition{v.Condition}, v1alpha1.ConditionReady)
-	if c := meta.FindStatusCondition(k.Status.Conditions, v1alpha1.ConditionReady); v.Generate && c != nil && c.Reason == v1alpha1.ReasonApplyFailed {
-		return hostkey.Key{}, &conditions.Problem{
-			Reason: v1alpha1.ReasonHostKeyNotFound, Message: fmt.Sprintf("The key of SFTPKey %q cannot be stored. %s", k.Name, c.Message),
-		}, nil
+	if c := meta.FindStatusCondition(k.Status.Conditions, v1alpha1.ConditionReady); v.Generate && c != nil {
+		switch c.Reason {
+		case v1alpha1.ReasonApplyFailed:
+			return hostkey.Key{}, &conditions.Problem{
+				Reason: v1alpha1.ReasonHostKeyNotFound, Message: fmt.Sprintf("The key of SFTPKey %q cannot be stored. %s", k.Name, c.Message),
+			}, nil
+		case v1alpha1.ReasonSecretNotFound:
+			return hostkey.Key{}, &conditions.Problem{
+				Reason: v1alpha1.ReasonHostKeyNotFound, Message: fmt.Sprintf("SFTPKey %q: %s", k.Name, c.Message),
+			}, nil
+		}
 	}
 	if v.Generate || k.Status.PublicKey == "" && ready {
-		// Of one that is generated again it is not known yet which of its former revisions it adopts.
+		// If it is generated again, it is not known yet which of its former revisions it adopts.
 		return hostkey.Key{}, pending("The key of SFTPKey %q is being created", k.Name), nil
 	}
 	if !ready {
@@ -130,8 +154,8 @@ func pending(format string, args ...any) *conditions.Problem {
 	return &conditions.Problem{Reason: v1alpha1.ReasonPending, Message: fmt.Sprintf(format, args...)}
 }
 
-// secret reads the Secret of a key, nil if there is none. One that has not changed since the last time costs no API call:
-// the cached metadata have its version.
+// secret reads the Secret of a key, nil if there is none. An unchanged one costs no API call: the cached metadata has its
+// version.
 func (s *resolution) secret(ctx context.Context, name string) (*corev1.Secret, error) {
 	id := s.inNamespace(name)
 	m := &metav1.PartialObjectMetadata{}

@@ -5,12 +5,11 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-const defaultExpiringWithinDays = 30
-
 // Inventory returns a user's keys with their states and dates, and when the next state changes with time, zero if none
-// does. keys are those that were resolved, without dates; the user's status has the dates that are known of them.
+// does. keys are the resolved ones, without dates; the user's status has their known dates.
 func (t *Tracker) Inventory(u *v1alpha1.SFTPUser, keys []v1alpha1.UserKeyStatus, policy v1alpha1.ListenerKeyPolicy, now time.Time) (
 	out []v1alpha1.UserKeyStatus, next time.Time,
 ) {
@@ -36,10 +35,19 @@ func (t *Tracker) Inventory(u *v1alpha1.SFTPUser, keys []v1alpha1.UserKeyStatus,
 	return out, next
 }
 
+// ExpiringWithin returns how long before its end a key, or a login, counts as expiring.
+func ExpiringWithin(policy v1alpha1.ListenerKeyPolicy) time.Duration {
+	within := render.DefaultExpiringWithinDays
+	if policy.ExpiringWithinDays != nil {
+		within = int(*policy.ExpiringWithinDays)
+	}
+	return time.Duration(within) * day
+}
+
 // keyState returns the state of a key, and when it changes with time, zero for never.
 func keyState(k *v1alpha1.UserKeyStatus, policy v1alpha1.ListenerKeyPolicy, now time.Time) (v1alpha1.KeyState, time.Time) {
 	if k.State != "" {
-		return k.State, time.Time{} // it cannot be used, whatever its times are
+		return k.State, time.Time{} // it cannot be used, whatever its validity period
 	}
 	var next time.Time
 	switch {
@@ -48,11 +56,7 @@ func keyState(k *v1alpha1.UserKeyStatus, policy v1alpha1.ListenerKeyPolicy, now 
 	case k.NotBefore != nil && now.Before(k.NotBefore.Time):
 		return v1alpha1.KeyNotYetValid, k.NotBefore.Time
 	case k.ExpirationTime != nil:
-		within := defaultExpiringWithinDays
-		if policy.ExpiringWithinDays != nil {
-			within = int(*policy.ExpiringWithinDays)
-		}
-		next = k.ExpirationTime.Add(-time.Duration(within) * day)
+		next = k.ExpirationTime.Add(-ExpiringWithin(policy))
 		if !now.Before(next) {
 			return v1alpha1.KeyExpiring, k.ExpirationTime.Time
 		}
@@ -60,7 +64,7 @@ func keyState(k *v1alpha1.UserKeyStatus, policy v1alpha1.ListenerKeyPolicy, now 
 	if policy.UnusedAfterDays == nil {
 		return v1alpha1.KeyActive, next
 	}
-	// A day ends where the next one begins, so a key has all of its last day.
+	// A day ends where the next one begins, so all of a key's last day counts.
 	unused := lastActivity(k).Add(time.Duration(*policy.UnusedAfterDays+1) * day)
 	if !now.Before(unused) {
 		return v1alpha1.KeyUnused, next

@@ -54,7 +54,7 @@ func TestKeyState(t *testing.T) {
 	}
 }
 
-// The time that keyState returns is the one at which the state changes, and not a second later.
+// The time that keyState returns is exactly the one at which the state changes.
 func TestKeyStateChangesWhenItSays(t *testing.T) {
 	k := v1alpha1.UserKeyStatus{
 		AddedDate: "2026-11-25", NotBefore: new(metav1.NewTime(on(11, 26, 7))), ExpirationTime: new(metav1.NewTime(on(12, 31, 9))),
@@ -83,7 +83,7 @@ func TestKeyStateChangesWhenItSays(t *testing.T) {
 	}
 }
 
-// Dates that are known stay: the day on which a key was added, and the latest on which it was used, wherever that is known from.
+// Known dates are kept: the day on which a key was added, and the latest day on which it was used, whatever the source.
 func TestInventoryKeepsDates(t *testing.T) {
 	u := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{UID: "u"}}
 	u.Status.Keys = []v1alpha1.UserKeyStatus{

@@ -1,5 +1,5 @@
-// Package keyuse remembers what pods report of the use of keys: on which day each key last logged in, and which users have
-// proof of which host keys. It is pure, and believes a pod only what it can check.
+// Package keyuse remembers what pods report about logins: on which day each key last logged in, which users have proof of which
+// host keys, and which users' logins were refused. It is pure, and validates reports from pods.
 package keyuse
 
 import (
@@ -14,12 +14,15 @@ import (
 
 const day = 24 * time.Hour
 
-// Tracker is what is known of one listener's users. The zero value knows nothing.
+// Tracker is what is known about one listener's users. The zero value knows nothing.
 type Tracker struct {
 	// lastUsed are the days on which keys were last used, by user and fingerprint.
 	lastUsed map[types.UID]map[string]string
-	// proved are the host keys that clients have asked for a proof of, by user and fingerprint.
+	// proved are the host keys that were proved to clients, by user and fingerprint.
 	proved map[types.UID]map[string]bool
+	// refused are users' refused logins.
+	refused  map[types.UID]*refused
+	releases releases
 }
 
 // Known are the users and keys that reports may be about.
@@ -32,8 +35,8 @@ type Known struct {
 	Now      time.Time
 }
 
-// Note takes reports and returns the users of whom something is new. Days never go back: pods report in any order. What is
-// not a day, or not of a user's key, is left out.
+// Note merges reports and returns the users with news. Days never go back: pods report in any order. Invalid days and
+// unknown keys are ignored.
 func (t *Tracker) Note(uses []config.KeyUse, proofs []config.HostKeyProof, known Known) map[types.UID]bool {
 	changed := map[types.UID]bool{}
 	latest := known.Now.Add(day).UTC().Format(time.DateOnly) // clocks differ
@@ -71,11 +74,16 @@ func put[V any](m map[types.UID]map[string]V, uid types.UID, fingerprint string,
 	return m
 }
 
-// Retain forgets users who are no longer the listener's, and host keys that it no longer has.
+// Retain forgets users that the listener no longer has, and host keys that it no longer has.
 func (t *Tracker) Retain(user func(types.UID) bool, hostKeys []string) {
 	for uid := range t.lastUsed {
 		if !user(uid) {
 			delete(t.lastUsed, uid)
+		}
+	}
+	for uid := range t.refused {
+		if !user(uid) {
+			delete(t.refused, uid)
 		}
 	}
 	for uid, keys := range t.proved {
@@ -96,8 +104,8 @@ func (t *Tracker) LastUsed(uid types.UID, fingerprint string) string {
 	return t.lastUsed[uid][fingerprint]
 }
 
-// Proved returns those of a listener's host keys that a user has proof of, sorted: by what pods reported since the operator
-// started, and by the user's status.
+// Proved returns those of a listener's host keys that a user has proof of, sorted: from pods' reports since the operator
+// started, and from the user's status.
 func (t *Tracker) Proved(u *v1alpha1.SFTPUser, hostKeys []v1alpha1.HostKeyStatus) []string {
 	var out []string
 	for i := range hostKeys {

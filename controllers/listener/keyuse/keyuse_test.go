@@ -18,7 +18,7 @@ func known(users map[types.UID][]string, hostKeys ...string) Known {
 	}
 }
 
-// Reports are merged to the latest day, and what cannot be true is not believed.
+// Reports are merged to the latest day, and impossible ones are ignored.
 func TestUses(t *testing.T) {
 	k := known(map[types.UID][]string{"u": {"k", "removed"}, "other": {"k"}})
 	for _, tc := range []struct {
@@ -72,7 +72,7 @@ func TestProofs(t *testing.T) {
 	}
 }
 
-// Who is gone is forgotten, and so are host keys that are gone.
+// Removed users are forgotten, and so are removed host keys.
 func TestRetain(t *testing.T) {
 	k := known(map[types.UID][]string{"stays": {"k"}, "goes": {"k"}}, "h1", "h2")
 	var tracker Tracker

@@ -18,10 +18,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
-// ofAcme returns what pods have that loaded the record of one user.
+// ofAcme returns the state of pods that have loaded the record of one user.
 func ofAcme() delivery.Loaded { return loaded(map[types.UID]string{"a/acme": "r"}) }
 
-// What the condition Ready says, word by word.
+// The exact text of the condition Ready.
 func TestSentencesOfReady(t *testing.T) {
 	damaged := []credentials.Problem{{Reason: "InvalidPublicKey", Message: "Line 1 is damaged"}}
 	paused := func(in *Input) { in.Listener.Spec.Infrastructure.Rollout = v1alpha1.RolloutPaused }
@@ -32,9 +32,9 @@ func TestSentencesOfReady(t *testing.T) {
 		changes []func(*Input)
 		want    string
 	}{
-		{func(u *compile.User) { none(u); u.Credentials.Problems = damaged }, nil, "False UnresolvedRefs: Line 1 is damaged"},
-		{func(u *compile.User) { u.Credentials.Problems = damaged }, nil, "False UnresolvedRefs: Line 1 is damaged. The other credentials work"},
-		{func(u *compile.User) { none(u); u.Credentials.Failures = []string{"503"} }, nil, "False UnresolvedRefs: 503. Keys that were read before stay in effect; it is tried again"},
+		{func(u *compile.User) { none(u); u.Credentials.Problems = damaged }, nil, "False InvalidPublicKey: Line 1 is damaged"},
+		{func(u *compile.User) { u.Credentials.Problems = damaged }, nil, "False InvalidPublicKey: Line 1 is damaged. The other credentials work"},
+		{func(u *compile.User) { none(u); u.Credentials.Failures = []string{"503"} }, nil, "False SecretUnreadable: 503. Keys that were read before stay in effect; it is retried"},
 		{func(u *compile.User) { u.Credentials.Failures = []string{"503", "504"} }, nil, "True Ready: The user can log in"},
 		{none, nil, "False ConfigPending: The listener's pods have not loaded this user yet: 1 of 2 ready pods have loaded the configuration"},
 		{func(*compile.User) {}, []func(*Input){reject}, "False UserRejected: A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator"},
@@ -55,7 +55,7 @@ func TestSentencesOfReady(t *testing.T) {
 	}
 }
 
-// A key that is about to end still lets its user in.
+// A key that expires soon still lets its user in.
 func TestExpiringKeyIsValid(t *testing.T) {
 	c := credentials.Credentials{Keys: []config.Key{{}}}.WithMethods(factor.Set{{factor.PublicKey}}, false)
 	if lacksValidKeys(c, []v1alpha1.UserKeyStatus{{State: v1alpha1.KeyExpiring}}) {
@@ -63,7 +63,7 @@ func TestExpiringKeyIsValid(t *testing.T) {
 	}
 }
 
-// The informer's status is newer than the one that was compiled, unless it is that of another user with the same name.
+// The informer's status is newer than the compiled one, unless it belongs to another user with the same name.
 func TestNewerStatus(t *testing.T) {
 	u := compiled("a", "acme", "r", "k")
 	latest := u.User.DeepCopy()
@@ -80,7 +80,7 @@ func TestNewerStatus(t *testing.T) {
 	}
 }
 
-// A user that is out keeps in its status what is known of its keys, counts for nothing, and is not waited for.
+// A user that is out keeps what is known of its keys in its status, counts for nothing, and is not waited for.
 func TestSuspendedUser(t *testing.T) {
 	u := refused("a", "acme", v1alpha1.ReasonSuspended)
 	u.User.Status.Keys = []v1alpha1.UserKeyStatus{{Fingerprint: "k", AddedDate: "2026-11-01", LastUsedDate: "2026-11-20"}}
@@ -97,7 +97,8 @@ func TestSuspendedUser(t *testing.T) {
 	}
 }
 
-// While pods load, only those are kept back whom it concerns: one that is new to this operator and whom all pods have is not.
+// While pods load, only the outcomes of affected users are withheld: a user that is new to this operator but that all pods have
+// is not affected.
 func TestLoadedWhileSettling(t *testing.T) {
 	in := input(ofAcme(), compiled("a", "acme", "r", "k"), compiled("a", "other", "r", "l"))
 	in.Settling = true
@@ -106,7 +107,8 @@ func TestLoadedWhileSettling(t *testing.T) {
 	}
 }
 
-// What concerns all users is looked at whole: each host key, an address that is the only one, and fields that look alike together.
+// Whatever concerns all users is compared completely: each host key, a single address, and combinations of fields that look
+// alike.
 func TestWhatConcernsAll(t *testing.T) {
 	var memo Memo
 	u := compiled("a", "acme", "r", "k")
@@ -140,7 +142,8 @@ func TestWhatConcernsAll(t *testing.T) {
 	}
 }
 
-// Keys are counted whole: each key of a user, of users that were made again, and not those that are another user's by an SFTPKey.
+// Keys are counted completely: each key of a user, including recreated users, but not those that an SFTPKey assigns to another
+// user.
 func TestCountsOfKeys(t *testing.T) {
 	var memo Memo
 	pods := loaded(map[types.UID]string{"a/1": "r", "a/2": "r"})

@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 )
 
-// keysValid sums up a user's keys, the worst first. shared reports whether several users of the namespace have a key: of those
-// in another namespace a tenant must not learn.
+// keysValid summarizes a user's keys, the worst first. shared reports whether several users of the namespace have a key: a
+// tenant must not learn about those in another namespace.
 func keysValid(keys []v1alpha1.UserKeyStatus, shared func(fingerprint string) bool) metav1.Condition {
 	for _, bad := range []struct {
 		state           v1alpha1.KeyState
@@ -59,8 +59,8 @@ func keysValid(keys []v1alpha1.UserKeyStatus, shared func(fingerprint string) bo
 	return conditions.True(v1alpha1.ConditionKeysValid, v1alpha1.ReasonKeysValid, "No key has expired or is about to")
 }
 
-// lacksValidKeys reports whether a user's keys leave it no way in now: each of its methods needs more of them than are valid. A
-// user that accepts certificates may have one.
+// lacksValidKeys reports whether a user cannot log in with its keys now: each of its methods needs more keys than are valid.
+// A user that accepts certificates may have one.
 func lacksValidKeys(c credentials.Credentials, keys []v1alpha1.UserKeyStatus) bool {
 	if len(c.Keys) == 0 || c.Certificates {
 		return false

@@ -16,7 +16,7 @@ func on(month time.Month, day, hour int) time.Time {
 	return time.Date(2026, month, day, hour, 0, 0, 0, time.UTC)
 }
 
-// The worst comes first, and what is only odd leaves the condition true.
+// The worst problem comes first, and a mere oddity leaves the condition true.
 func TestKeysValid(t *testing.T) {
 	at := new(metav1.NewTime(on(12, 1, 0)))
 	key := func(fp string, state v1alpha1.KeyState) v1alpha1.UserKeyStatus {

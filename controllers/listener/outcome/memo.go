@@ -7,21 +7,25 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/controllers/user"
 )
 
-// Memo is what was computed of a listener's users last. The zero value is empty.
+// Memo is what was last computed about a listener's users. The zero value is empty.
 type Memo struct {
 	users map[types.NamespacedName]*known
 	// order has those of the last call, in the order of its users, and next those of the current one.
 	order, next []*known
-	// loaded is what pods had at the last call.
+	// loaded is what pods had at the last call, and epoch what users shared then.
 	loaded delivery.Loaded
+	epoch  string
 	// round counts the calls.
 	round uint64
 	// holders counts the users that have a key, by namespace and fingerprint.
@@ -39,7 +43,7 @@ type Memo struct {
 type known struct {
 	compiled     *compile.User
 	status       string // the version of the SFTPUser with the status
-	loaded       bool   // every ready pod has the record, or none serves one that is to be gone
+	loaded       bool   // every ready pod has the record, or none still serves a removed one
 	rejected     bool
 	unmounted    string
 	epoch        string
@@ -47,10 +51,14 @@ type known struct {
 	outcome      user.Outcome
 	keys, former []v1alpha1.UserKeyStatus
 	proved       []string
-	// accepted, placed, ready and published report whether the user gets a login, has the outcome of now, is ready by it, and
-	// has an outcome at all.
+	refusal      *v1alpha1.LoginRefusal
+	// accepted, placed, ready and published are set if the user gets a login, has the current outcome, is ready according to
+	// it, and has any outcome.
 	accepted, placed, ready, published bool
-	// round is that in which the user was there last.
+	// reason is why the user is not ready, and generation is that of the listener's spec that led to it.
+	reason     string
+	generation int64
+	// round is the last round in which the user existed.
 	round uint64
 }
 
@@ -58,11 +66,13 @@ type known struct {
 type builder struct {
 	Input
 	memo *Memo
-	// epoch identifies what is the same for all users.
+	// epoch identifies what all users share.
 	epoch   string
 	address string
-	out     Result
-	// changes are those of what pods have, and at is where the next user is expected in the memo's order.
+	// knownHosts are those of the address.
+	knownHosts []string
+	out        Result
+	// changes are the changes in what pods have, and at is where the next user is expected in the memo's order.
 	changes *delivery.Changes
 	at      int
 	// regroup are namespaces in which the holders of a key have changed.
@@ -79,16 +89,21 @@ func (b *builder) begin() {
 	m.order, m.next = m.next, m.order[:0]
 	b.changes, m.loaded = b.Loaded.Changes(m.loaded), b.Loaded
 	b.regroup = map[string]bool{}
+	b.out.Reasons, b.out.LockedOut = map[string]int{}, map[string]int{}
 	if a := b.Listener.Status.Addresses; len(a) > 0 {
 		b.address = net.JoinHostPort(a[0].Value, strconv.Itoa(int(a[0].Port)))
+		b.knownHosts = render.KnownHosts(a[:1], b.HostKeys)
 	}
 	var e strings.Builder
-	for _, text := range []string{b.address, b.RolledOut, string(b.Listener.Spec.Infrastructure.Rollout)} {
+	for _, text := range []string{b.address, b.RolledOut, b.Away.Reason, string(b.Listener.Spec.Infrastructure.Rollout)} {
 		e.WriteString(text)
 		e.WriteByte(0)
 	}
 	for i := range b.HostKeys {
 		e.WriteString(b.HostKeys[i].Fingerprint)
+	}
+	for _, line := range b.knownHosts { // a host certificate's CA is in them, too
+		e.WriteString(line)
 	}
 	p := b.Listener.Spec.KeyPolicy
 	for _, days := range []*int32{p.ExpiringWithinDays, p.UnusedAfterDays} {
@@ -96,10 +111,13 @@ func (b *builder) begin() {
 			e.WriteString(strconv.Itoa(int(*days)))
 		}
 	}
-	b.epoch = e.String()
+	if b.epoch = e.String(); b.epoch == m.epoch {
+		b.epoch = m.epoch // the same memory, so that users are compared with it at a glance
+	}
+	m.epoch = b.epoch
 }
 
-// user computes the outcome of a user unless nothing of it has changed.
+// user computes the outcome of a user unless nothing changed.
 func (b *builder) user(u *compile.User) {
 	name := nameOf(u.User)
 	k := b.known(u, name)
@@ -117,14 +135,14 @@ func (b *builder) user(u *compile.User) {
 	rejected := b.Rejected[string(u.User.UID)]
 	same := k.compiled == u && k.epoch == b.epoch && k.loaded == loaded && k.rejected == rejected && k.unmounted == unmounted &&
 		k.status == latest.ResourceVersion && !b.Used[u.User.UID] && (k.next.IsZero() || b.Now.Before(k.next))
-	if !same || !loaded { // what has not been loaded yet is explained by how far the pods are
+	if !same || !loaded { // a record that has not been loaded yet is explained by the progress of the pods
 		b.inventory(k, u, latest)
 		k.compiled, k.epoch, k.loaded, k.rejected, k.unmounted, k.status = u, b.epoch, loaded, rejected, unmounted, latest.ResourceVersion
 		k.placed = false
 	}
 }
 
-// known returns what was computed of a user last, found where it was in the last call or else by name.
+// known returns what was last computed about a user, found at its last position or by name.
 func (b *builder) known(u *compile.User, name types.NamespacedName) *known {
 	for i := b.at; i < min(b.at+2, len(b.memo.order)); i++ {
 		if k := b.memo.order[i]; k.compiled == u {
@@ -142,7 +160,7 @@ func (b *builder) known(u *compile.User, name types.NamespacedName) *known {
 	return k
 }
 
-// loaded reports whether the pods are as a user's record says, or as the lack of one.
+// loaded reports whether the pods have a user's record, or lack it if there is none.
 func (b *builder) loaded(u *compile.User) bool {
 	if u.Digest == "" {
 		return b.Loaded.Lacks(u.User.UID)
@@ -150,7 +168,7 @@ func (b *builder) loaded(u *compile.User) bool {
 	return b.Loaded.Has(u.User.UID, u.Digest)
 }
 
-// inventory finds out the states of a user's keys.
+// inventory determines the states of a user's keys.
 func (b *builder) inventory(k *known, u *compile.User, latest *v1alpha1.SFTPUser) {
 	b.count(u.User.Namespace, k, -1)
 	if k.compiled != u {
@@ -158,19 +176,23 @@ func (b *builder) inventory(k *known, u *compile.User, latest *v1alpha1.SFTPUser
 	}
 	if u.Accepted() {
 		k.keys, k.next = b.Uses.Inventory(latest, u.Credentials.Inventory, b.Listener.Spec.KeyPolicy, b.Now)
+		if at := b.warnOfEnd(u.User); !at.IsZero() && (k.next.IsZero() || at.Before(k.next)) {
+			k.next = at
+		}
 	} else {
-		// Suspended, for example: what is known of its keys is wanted when it is back.
+		// For example a suspended user: what is known about its keys is needed when it becomes active again.
 		k.keys, k.next = latest.Status.Keys, time.Time{}
 	}
 	k.proved = nil
 	if p := b.Uses.Proved(latest, b.HostKeys); len(p) > 0 {
 		k.proved = p
 	}
+	k.refusal = b.Uses.LastRefusal(latest)
 	k.accepted = u.Accepted() && !u.Overflow
 	b.count(u.User.Namespace, k, 1)
 }
 
-// count adds a user to the counts, or takes it out of them.
+// count adds a user to the counts, or removes it.
 func (b *builder) count(namespace string, k *known, by int) {
 	in := b.memo.holders[namespace]
 	if in == nil {
@@ -225,7 +247,7 @@ func (b *builder) drop(name types.NamespacedName) {
 	}
 }
 
-// finish computes the conditions of those of whom something has changed, once the counts are right.
+// finish computes the conditions of changed users, once the counts are right.
 func (b *builder) finish() Result {
 	if len(b.memo.users) > len(b.Users) {
 		for name, k := range b.memo.users {
@@ -247,6 +269,10 @@ func (b *builder) finish() Result {
 			b.out.Ready++
 		} else {
 			b.out.NotReady++
+			b.out.Reasons[k.reason]++
+		}
+		if k.placed {
+			k.generation = b.Generation
 		}
 		if !k.next.IsZero() && (b.out.Next.IsZero() || k.next.Before(b.out.Next)) {
 			b.out.Next = k.next
@@ -256,7 +282,7 @@ func (b *builder) finish() Result {
 	return b.out
 }
 
-// place computes an outcome, unless the pods are about to make it another one.
+// place computes an outcome, unless the pods are about to change it.
 func (b *builder) place(k *known, u *compile.User) {
 	if b.Settling && !k.loaded || reading(u) || b.Unknown && told(u.User) {
 		b.out.Held++
@@ -265,24 +291,41 @@ func (b *builder) place(k *known, u *compile.User) {
 	k.placed = true
 	o := user.Outcome{
 		User: nameOf(u.User), UID: u.User.UID, Generation: u.User.Generation, Username: u.Username, Address: b.address,
-		Keys: k.keys, ProvedHostKeys: k.proved, Conditions: b.conditionsOf(u, k.keys),
+		Keys: k.keys, ProvedHostKeys: k.proved, LastRefusal: k.refusal, Conditions: b.conditionsOf(u, k.keys),
+	}
+	if k.accepted {
+		o.KnownHosts = b.knownHosts
 	}
 	if k.published && user.Same(k.outcome, o) {
 		return
 	}
+	same := k.published && k.outcome.Generation == o.Generation
+	was := k.ready
 	k.outcome, k.published = o, true
-	k.ready = meta.IsStatusConditionTrue(o.Conditions, v1alpha1.ConditionReady)
+	c := meta.FindStatusCondition(o.Conditions, v1alpha1.ConditionReady)
+	k.ready, k.reason = c.Status == metav1.ConditionTrue, c.Reason
+	if why := cause(o.Conditions); same && was && !k.ready && k.generation != b.Generation && conditions.ClassOf(why) > conditions.Waiting {
+		b.out.LockedOut[why]++
+	}
 	b.out.Changed = append(b.out.Changed, o)
 }
 
-// told reports whether a user's status says what came of its spec.
+// cause returns why a user is not ready: while its login is being removed, why it is not accepted.
+func cause(list []metav1.Condition) string {
+	if c := meta.FindStatusCondition(list, v1alpha1.ConditionAccepted); c.Status == metav1.ConditionFalse {
+		return c.Reason
+	}
+	return meta.FindStatusCondition(list, v1alpha1.ConditionReady).Reason
+}
+
+// told reports whether a user's status reflects its spec.
 func told(u *v1alpha1.SFTPUser) bool {
-	c := meta.FindStatusCondition(u.Status.Conditions, v1alpha1.ConditionReady)
+	c := conditions.Summary(u.Status.Conditions)
 	return c != nil && c.ObservedGeneration == u.Generation
 }
 
-// reading reports whether entries of a user's Secrets are still being read, which takes milliseconds and ends within seconds, if
-// only with a failure. The status stays as it is until then.
+// reading reports whether entries of a user's Secrets are still being read, which takes milliseconds and ends within seconds,
+// even if it fails. The status is unchanged until then.
 func reading(u *compile.User) bool {
 	return u.Accepted() && len(u.Credentials.Pending) > 0 && len(u.Credentials.Failures) == 0
 }

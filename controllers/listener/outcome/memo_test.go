@@ -22,7 +22,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// world is all that outcomes depend on, and changes at random.
+// world is everything that outcomes depend on, and changes at random.
 type world struct {
 	*rand.Rand
 	users   []*compile.User
@@ -45,7 +45,7 @@ func newWorld(seed uint64) *world {
 	return w
 }
 
-// step changes some of it. What is handed out is never changed, but replaced.
+// step changes some of it. Values that were passed out are replaced, never modified.
 func (w *world) step() Input {
 	before := w.users
 	w.users = change(w.Rand, w.users)
@@ -83,7 +83,7 @@ func (w *world) step() Input {
 	return *in
 }
 
-// load has a record loaded, in one of two shards, or removes those of users that are gone.
+// load makes a record loaded, in one of two shards, or removes those of deleted users.
 func (w *world) load(u *compile.User) {
 	for i := range w.shards {
 		shard := maps.Clone(w.shards[i])
@@ -122,7 +122,7 @@ func (w *world) see(u *compile.User) {
 	w.latest[nameOf(u.User)] = o
 }
 
-// circumstances changes what concerns all users, or some that the pods have trouble with.
+// circumstances changes what concerns all users, or some users that pods have trouble with.
 func (w *world) circumstances() {
 	in := &w.in
 	l := in.Listener.DeepCopy()
@@ -164,7 +164,7 @@ func (w *world) circumstances() {
 	in.Pending = fmt.Sprint("pods wait for ", w.IntN(3))
 }
 
-// use has a key used, or a host key proved.
+// use makes a key used, or a host key proved.
 func (w *world) use() {
 	if len(w.users) == 0 || w.IntN(3) > 0 {
 		return
@@ -176,7 +176,7 @@ func (w *world) use() {
 		keyuse.Known{Now: w.in.Now, HostKeys: hostKeys, Keys: func(types.UID) ([]string, bool) { return []string{"k1"}, true }})
 }
 
-// What was computed before only saves work: outcomes and counts are those of an empty memo, whatever happens in between.
+// The memo only saves work: outcomes and counts are those of an empty memo, whatever happens in between.
 func TestMemo(t *testing.T) {
 	for seed := range uint64(400) {
 		w := newWorld(seed)
@@ -234,7 +234,7 @@ func full(o user.Outcome) string {
 	return out.String()
 }
 
-// An outcome says what is known of the user, for its status.
+// An outcome includes what is known about the user, for its status.
 func TestOutcome(t *testing.T) {
 	var memo Memo
 	u := compiled("a", "acme", "r", "k")
@@ -257,8 +257,8 @@ func TestOutcome(t *testing.T) {
 	}
 }
 
-// The keys that a user had before its last change may have been used a minute ago. They are those of the user as it was compiled
-// before, not those of the last look.
+// The keys that a user had before its last change may have been used a minute ago. They come from the previously compiled user,
+// not from the last evaluation.
 func TestFormer(t *testing.T) {
 	var memo Memo
 	l := loaded(map[types.UID]string{"a/acme": "r"})
@@ -289,7 +289,7 @@ func TestFormer(t *testing.T) {
 	}
 }
 
-// The next look is at the first time at which a key's state changes, of all users.
+// The next evaluation is at the earliest time at which any user's key changes its state.
 func TestNext(t *testing.T) {
 	with := func(name string, days ...int) *compile.User {
 		u := compiled("a", name, "r", "k1"+name, "k2"+name)

@@ -16,6 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/delivery"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/keyuse"
@@ -26,7 +27,7 @@ import (
 
 var noon = on(11, 25, 12)
 
-// compiled returns a user that is accepted and can log in with a key, with a record.
+// compiled returns a user that is accepted and can log in with a key, with its record.
 func compiled(namespace, name, record string, fingerprints ...string) *compile.User {
 	u := &v1alpha1.SFTPUser{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, UID: types.UID(namespace + "/" + name), Generation: 1, ResourceVersion: "1"}}
 	c := credentials.Credentials{Methods: factor.Set{{factor.PublicKey}}}
@@ -48,7 +49,7 @@ func refused(namespace, name, reason string) *compile.User {
 	return u
 }
 
-// loaded returns what pods have that all loaded these records.
+// loaded returns the state of pods that have all loaded these records.
 func loaded(records map[types.UID]string) delivery.Loaded {
 	var h delivery.History
 	v := &delivery.Version{Digest: "d", Shards: []map[types.UID]string{records}}
@@ -96,21 +97,21 @@ func TestConditions(t *testing.T) {
 		},
 		"suspended, and gone from the pods": {
 			user: refused("a", "acme", "Suspended"), records: map[types.UID]string{}, message: "Suspended it is",
-			want: "Accepted=False/Suspended ResolvedRefs=Unknown/Pending Ready=False/NotAccepted KeysValid=Unknown/Pending",
+			want: "Accepted=False/Suspended ResolvedRefs=Unknown/Pending Ready=False/Suspended KeysValid=Unknown/Pending",
 		},
 		"suspended, and not gone yet": {
 			user: refused("a", "acme", "Suspended"), message: "Suspended it is. The login is being removed: not every pod has acknowledged that yet",
-			want: "Accepted=False/Suspended ResolvedRefs=Unknown/Pending Ready=False/NotAccepted KeysValid=Unknown/Pending",
+			want: "Accepted=False/Suspended ResolvedRefs=Unknown/Pending Ready=False/Removing KeysValid=Unknown/Pending",
 		},
 		"no place in a shard": {
 			user: with(func(u *compile.User) { u.Overflow, u.Digest = true, "" }), records: map[types.UID]string{}, message: "raise maxUsers",
-			want: "Accepted=False/ListenerFull ResolvedRefs=Unknown/Pending Ready=False/NotAccepted KeysValid=Unknown/Pending",
+			want: "Accepted=False/ListenerFull ResolvedRefs=Unknown/Pending Ready=False/ListenerFull KeysValid=Unknown/Pending",
 		},
 		"a damaged key beside a good one": {
 			user: with(func(u *compile.User) {
 				u.Credentials.Problems = []credentials.Problem{{Reason: "InvalidPublicKey", Message: "Line 2 is damaged"}}
 			}),
-			want:    "Accepted=True/Accepted ResolvedRefs=False/InvalidPublicKey Ready=False/UnresolvedRefs KeysValid=True/KeysValid",
+			want:    "Accepted=True/Accepted ResolvedRefs=False/InvalidPublicKey Ready=False/InvalidPublicKey KeysValid=True/KeysValid",
 			message: "Line 2 is damaged. The other credentials work",
 		},
 		"a damaged key only": {
@@ -118,7 +119,7 @@ func TestConditions(t *testing.T) {
 				u.Digest, u.Credentials = "", credentials.Credentials{Problems: []credentials.Problem{{Reason: "InvalidPublicKey", Message: "Line 1 is damaged"}}}
 			}),
 			records: map[types.UID]string{},
-			want:    "Accepted=True/Accepted ResolvedRefs=False/InvalidPublicKey Ready=False/UnresolvedRefs KeysValid=True/KeysValid",
+			want:    "Accepted=True/Accepted ResolvedRefs=False/InvalidPublicKey Ready=False/InvalidPublicKey KeysValid=True/KeysValid",
 			message: "Line 1 is damaged",
 		},
 		"a Secret that cannot be read, and what it had before": {
@@ -130,7 +131,7 @@ func TestConditions(t *testing.T) {
 			user: with(func(u *compile.User) {
 				u.Credentials.Pending, u.Credentials.Failures = []credentials.Ref{{Secret: "s"}}, []string{`Secret "s" cannot be read: 503`}
 			}),
-			want:    "Accepted=True/Accepted ResolvedRefs=Unknown/SecretUnreadable Ready=False/UnresolvedRefs KeysValid=True/KeysValid",
+			want:    "Accepted=True/Accepted ResolvedRefs=Unknown/SecretUnreadable Ready=False/SecretUnreadable KeysValid=True/KeysValid",
 			message: `Secret "s" cannot be read: 503`,
 		},
 		"a pod rejects it": {
@@ -143,6 +144,16 @@ func TestConditions(t *testing.T) {
 			records: map[types.UID]string{},
 			want:    "Accepted=True/Accepted ResolvedRefs=True/ResolvedRefs Ready=False/UserRejected KeysValid=True/KeysValid",
 			message: "The user cannot be configured: no such thing",
+		},
+		"no pod is ready": {
+			user: with(func(*compile.User) {}), change: func(in *Input) { in.Away = conditions.Problem{Reason: "PodsUnavailable", Message: "None is"} },
+			want:    "Accepted=True/Accepted ResolvedRefs=True/ResolvedRefs Ready=False/PodsUnavailable KeysValid=True/KeysValid",
+			message: "None is",
+		},
+		"no pod is ready to load it": {
+			user: with(func(u *compile.User) { u.Digest = "new" }), change: func(in *Input) { in.Away = conditions.Problem{Reason: "ScaledToZero", Message: "None is"} },
+			want:    "Accepted=True/Accepted ResolvedRefs=True/ResolvedRefs Ready=False/ScaledToZero KeysValid=True/KeysValid",
+			message: "None is",
 		},
 		"a pod lacks its volume": {
 			user: with(func(*compile.User) {}), change: func(in *Input) { in.Unmounted = func(*v1alpha1.SFTPUser) string { return "data" } },
@@ -176,7 +187,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// While pods load what was written, the outcomes of those whom it concerns are kept back. Nothing happens to others.
+// While pods load what was written, the outcomes of affected users are withheld. Other users are not affected.
 func TestSettling(t *testing.T) {
 	var memo Memo
 	l := loaded(map[types.UID]string{"a/same": "r", "a/changes": "r", "a/goes": "r"})
@@ -208,8 +219,8 @@ func TestSettling(t *testing.T) {
 	}
 }
 
-// An operator that has just started changes no status that stands before it knows what the pods have, and says something of users
-// that have none.
+// A newly started operator changes no existing status before it knows what the pods have, but reports on users that have no
+// status.
 func TestUnknown(t *testing.T) {
 	status := func(u *compile.User, generation int64) *compile.User {
 		u.User.Status.Conditions = []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: "True", ObservedGeneration: generation}}
@@ -241,7 +252,8 @@ func TestUnknown(t *testing.T) {
 	}
 }
 
-// While a Secret is being read, the status stays as it is: neither ready without the password, nor not ready for some milliseconds.
+// While a Secret is being read, the status stays as it is: neither ready without the password, nor not ready for a few
+// milliseconds.
 func TestSecretIsBeingRead(t *testing.T) {
 	var memo Memo
 	u := compiled("a", "acme", "r", "k")
@@ -251,8 +263,8 @@ func TestSecretIsBeingRead(t *testing.T) {
 	}
 }
 
-// Several users of one namespace that have a key are told so, as soon as there are several, and until there are no longer. Those of
-// another namespace are not told of.
+// Users of one namespace that share a key are told so from the moment there are several until there is only one. Users of other
+// namespaces are not mentioned.
 func TestSharedKeys(t *testing.T) {
 	var memo Memo
 	l := loaded(map[types.UID]string{"a/1": "r", "a/2": "r", "b/3": "r"})
@@ -271,9 +283,9 @@ func TestSharedKeys(t *testing.T) {
 		want   string
 		shared int
 	}{
-		{[]*compile.User{one, three}, "KeysValid KeysValid", 1},                //nolint:dupword // one of each user
-		{[]*compile.User{one, two, three}, "KeyShared KeyShared KeysValid", 1}, //nolint:dupword // one of each user
-		{[]*compile.User{two, three}, "KeysValid KeysValid", 1},                //nolint:dupword // one of each user
+		{[]*compile.User{one, three}, "KeysValid KeysValid", 1},                //nolint:dupword // one per user
+		{[]*compile.User{one, two, three}, "KeyShared KeyShared KeysValid", 1}, //nolint:dupword // one per user
+		{[]*compile.User{two, three}, "KeysValid KeysValid", 1},                //nolint:dupword // one per user
 		{[]*compile.User{three}, "KeysValid", 0},
 	} {
 		if got := reasons(tc.users...); got != tc.want {
@@ -285,7 +297,7 @@ func TestSharedKeys(t *testing.T) {
 	}
 }
 
-// change returns users of whom some were changed.
+// change returns users, some of which were changed.
 func change(r *rand.Rand, users []*compile.User) []*compile.User {
 	var out []*compile.User
 	for i := range 6 {

@@ -1,8 +1,9 @@
-// Package status turns what the steps of a reconcile found into the status of a listener, its events, and the time of the next
-// look. It is pure. A step that was not reached is nil in the Input, and changes no condition.
+// Package status turns what the steps of a reconcile found into the status of a listener, its events, and the time of the
+// next reconcile. It is pure. A step that was not reached is nil in the Input, and changes no condition.
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -13,20 +14,24 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/ack"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/conditions"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/outcome"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/volumes"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
+	"github.com/sftp-operator/sftp-operator/controllers/platform"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
 // Input is what one reconcile found. A step that ended with an error has no result; Volumes and Workload have their errors in
 // them.
 type Input struct {
-	// Listener as it was read, with its previous status.
+	// Listener as read, with its previous status.
 	Listener *v1alpha1.SFTPListener
+	// Platform is the platform team's policy for it.
+	Platform platform.Decision
 	Policy   render.Policy
 	Now      time.Time
 
@@ -34,15 +39,21 @@ type Input struct {
 	Access   *exchange.Access
 	Volumes  volumes.Result
 	Workload workload.Result
-	// Acks is what the pods say of the configuration in Access.
+	// Acks is what the pods report about the configuration in Access.
 	Acks  *ack.Result
 	Users *outcome.Result
+	// ReceiptKeys sign receipts, or have signed some.
+	ReceiptKeys []v1alpha1.ReceiptKeyStatus
+	// Relay is what is known of the delivery of events.
+	Relay Relay
+	// Homes is the listener with the recorded home volume, nil if that is unknown.
+	Homes *v1alpha1.SFTPListener
 	// Settling keeps what is about to change: the pods have had no time yet to load the configuration.
 	Settling bool
 
 	// MaxRollouts is how many listeners an upgrade of the operator rolls out at a time.
 	MaxRollouts int
-	// Recount has the number of sessions written again that a rollout would disturb.
+	// Recount is set to update the number of sessions that a rollout would disturb.
 	Recount bool
 
 	// The errors that ended a step, of the API server or of the operator itself.
@@ -67,6 +78,12 @@ func Build(in Input) v1alpha1.SFTPListenerStatus {
 		list = append(list, c)
 	}
 	conditions.Set(&st.Conditions, in.Listener.Generation, list...)
+	in.delivers(&st)
+	if c, known := in.retentionHalted(); c != nil {
+		conditions.Set(&st.Conditions, in.Listener.Generation, *c)
+	} else if known {
+		meta.RemoveStatusCondition(&st.Conditions, v1alpha1.ConditionRetentionHalted)
+	}
 	if c, ok := in.programmed(); ok {
 		generation := in.Listener.Generation
 		if c.Status == metav1.ConditionTrue {
@@ -79,12 +96,19 @@ func Build(in Input) v1alpha1.SFTPListenerStatus {
 		generation = c.ObservedGeneration
 	}
 	conditions.Set(&st.Conditions, generation, ready)
+	conditions.Conclude(&st.Conditions, conditions.Conclusion{Generation: generation, Now: in.Now, Slack: Slack(in.Listener)})
 	st.ObservedGeneration = generation
 	return st
 }
 
-// programmedGeneration returns the generation of the listener that all ready pods have loaded: the spec's once what was compiled
-// from it is acknowledged, and until then the one before. Clients that wait for Ready of a generation rely on it.
+// Slack returns how much longer than others a listener may take to have pods again: if only one node can mount a volume, the
+// new pod waits for one that drains.
+func Slack(l *v1alpha1.SFTPListener) time.Duration {
+	return time.Duration(render.DrainTimeoutSeconds(l)) * time.Second
+}
+
+// programmedGeneration returns the generation of the listener that all ready pods have loaded: the spec's once the result of
+// compiling it is acknowledged, and until then the previous one. Clients that wait for Ready of a generation rely on it.
 func (in Input) programmedGeneration() int64 {
 	if in.Access.Generation >= in.Listener.Generation && in.acknowledged() {
 		return in.Listener.Generation
@@ -96,35 +120,47 @@ func (in Input) programmedGeneration() int64 {
 }
 
 // Paused returns the status of a listener that is not to be changed.
-func Paused(l *v1alpha1.SFTPListener) v1alpha1.SFTPListenerStatus {
+func Paused(l *v1alpha1.SFTPListener, now time.Time) v1alpha1.SFTPListenerStatus {
 	st := *l.Status.DeepCopy()
 	accepted := conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonPaused,
 		fmt.Sprintf("Nothing is changed, and no access is removed, while the annotation %s is \"true\"; remove it to continue", v1alpha1.AnnotationPaused))
-	conditions.Set(&st.Conditions, l.Generation, slices.Clone(st.Conditions)...) // as they were, of this generation
+	conditions.Set(&st.Conditions, l.Generation, slices.Clone(st.Conditions)...) // unchanged except for the generation
 	conditions.Set(&st.Conditions, l.Generation, accepted,
-		conditions.False(v1alpha1.ConditionReady, v1alpha1.ReasonNotAccepted, accepted.Message))
+		conditions.False(v1alpha1.ConditionReady, accepted.Reason, accepted.Message))
+	conditions.Conclude(&st.Conditions, conditions.Conclusion{Generation: l.Generation, Now: now})
 	st.ObservedGeneration = l.Generation
 	return st
 }
 
-// describe fills in all but the conditions.
+// describe fills in everything except the conditions.
 func (in Input) describe(st *v1alpha1.SFTPListenerStatus) {
 	if in.HostKeys != nil && in.HostKeys.Keys != nil {
 		st.HostKeys = in.HostKeys.Status
 	}
 	if in.Users != nil {
-		st.AttachedUsers = new(int32(in.Users.Attached))
+		st.AttachedUsers, st.Users = new(int32(in.Users.Attached)), users(in.Users)
 		for i := range st.HostKeys {
 			st.HostKeys[i].ProvedUsers = new(in.Users.Proved[st.HostKeys[i].Fingerprint])
 		}
 	}
-	st.Addresses = in.Workload.Addresses
+	if len(in.ReceiptKeys) > 0 {
+		st.Receipts = &v1alpha1.ListenerReceiptsStatus{Keys: in.ReceiptKeys}
+	}
+	if in.Homes != nil {
+		st.HomeVolume = attach.HomeOf(in.Homes)
+	}
+	st.Addresses, st.NodePort = in.Workload.Addresses, in.Workload.NodePort
 	if n := in.Workload.Replicas(); n != nil {
 		st.Replicas = new(*n)
 	}
 	st.PendingRestart = in.pendingRestart()
 	st.KnownHosts, st.SSHFP = render.KnownHosts(st.Addresses, st.HostKeys), render.SSHFP(st.HostKeys)
 	st.CryptoPolicy, st.CryptoPolicyExpirationTime = in.Policy.Name, in.Policy.Expires
+	st.Effective = render.Effective(cmp.Or(in.Platform.Listener, in.Listener))
+	st.PlatformDefaults = in.platformDefaults()
+	if runs := in.retention(); runs != nil || in.Acks != nil && in.Acks.Ready > 0 {
+		st.Retention = runs
+	}
 	st.Selector = in.selector()
 	if in.acknowledged() {
 		st.ConfigDigest = in.Access.Delivered.Version.Digest
@@ -150,6 +186,9 @@ func (in Input) keep(otherwise metav1.Condition) metav1.Condition {
 
 // accepted returns the condition on the spec itself.
 func (in Input) accepted() metav1.Condition {
+	if refusal := in.Platform.Refusal(); refusal != "" {
+		return conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonPlatformPolicy, refusal)
+	}
 	for _, p := range in.Volumes.Problems {
 		if p.Reason == v1alpha1.ReasonVolumeNotShareable {
 			return conditions.False(v1alpha1.ConditionAccepted, p.Reason, p.Message)
@@ -158,13 +197,21 @@ func (in Input) accepted() metav1.Condition {
 	if c := in.previous(v1alpha1.ConditionAccepted); in.Volumes.Err != nil && c != nil && c.Reason == v1alpha1.ReasonVolumeNotShareable {
 		return *c
 	}
+	if in.Homes != nil {
+		switch message, served := attach.HomeProblem(in.Homes); {
+		case message != "" && !served:
+			return conditions.False(v1alpha1.ConditionAccepted, v1alpha1.ReasonHomesWouldMove, message)
+		case message != "":
+			return conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonHomesWouldMove, message)
+		}
+	}
 	if warning := in.Policy.Warning(in.Listener); warning != "" {
 		return conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonCryptoPolicyExpired, warning)
 	}
-	return conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, "The operator acts upon the spec")
+	return conditions.True(v1alpha1.ConditionAccepted, v1alpha1.ReasonAccepted, "The operator acts on the spec")
 }
 
-// ready sums the others up. Objects that were refused have no part in it: clients log in all the same.
+// ready summarizes the others. Refused objects do not affect it: clients can still log in.
 func (in Input) ready(list []metav1.Condition) metav1.Condition {
 	no := func(reason, message string) metav1.Condition {
 		return conditions.False(v1alpha1.ConditionReady, reason, message)
@@ -178,11 +225,11 @@ func (in Input) ready(list []metav1.Condition) metav1.Condition {
 	accepted, resolved, programmed := of(v1alpha1.ConditionAccepted), of(v1alpha1.ConditionResolvedRefs), of(v1alpha1.ConditionProgrammed)
 	switch {
 	case accepted.Status != metav1.ConditionTrue:
-		return no(v1alpha1.ReasonNotAccepted, accepted.Message)
+		return no(accepted.Reason, accepted.Message)
 	case resolved.Reason == v1alpha1.ReasonPending:
 		return conditions.Unknown(v1alpha1.ConditionReady, v1alpha1.ReasonPending, resolved.Message)
 	case resolved.Status == metav1.ConditionFalse:
-		return no(v1alpha1.ReasonUnresolvedRefs, resolved.Message)
+		return no(resolved.Reason, resolved.Message)
 	case volumes.Replicas(in.Listener) == 0:
 		return no(v1alpha1.ReasonScaledToZero, "spec.replicas is 0; raise it to serve clients")
 	case programmed.Reason == v1alpha1.ReasonConfigPending && in.Acks != nil && in.Acks.Ready == 0 && in.delivered():
@@ -190,14 +237,14 @@ func (in Input) ready(list []metav1.Condition) metav1.Condition {
 	case programmed.Status == metav1.ConditionUnknown && programmed.Reason == v1alpha1.ReasonPending:
 		return conditions.Unknown(v1alpha1.ConditionReady, v1alpha1.ReasonPending, programmed.Message)
 	case programmed.Status != metav1.ConditionTrue:
-		return no(v1alpha1.ReasonNotProgrammed, programmed.Message)
+		return no(programmed.Reason, programmed.Message)
 	}
 	return conditions.True(v1alpha1.ConditionReady, v1alpha1.ReasonReady, "Clients can log in")
 }
 
 func (in Input) delivered() bool { return in.Access != nil && in.Access.Delivered.Version != nil }
 
-// noPods says why no pod is ready, as far as that is known.
+// noPods returns why no pod is ready, as far as known.
 func (in Input) noPods() string {
 	if why := in.Workload.Rollout.PodsRefused; why != "" {
 		return "Pods cannot be created: " + why

@@ -17,15 +17,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Explain returns why records that were delivered are not in the pods, and why pods lack a volume. It stands in the status of
-// each user who waits, so it changes with the kind of cause only: what is counted, and what differs from one try to the next, is
-// in the listener's own status.
+// Explain returns why records that were delivered are not in the pods, and why pods lack a volume. It is in the status of
+// each waiting user, so it only changes with the kind of cause: counts, and what differs between attempts, are in the
+// listener's own status.
 func (in Input) Explain() (pending, rolledOut string) {
 	pending = "The configuration has not been written yet"
 	if c, ok := in.programmed(); ok {
 		switch {
-		case c.Reason == v1alpha1.ReasonApplyFailed || c.Reason == v1alpha1.ReasonInternalError:
-			pending = "The configuration could not be written, which is tried again; the listener's condition Programmed says why"
+		case c.Reason == v1alpha1.ReasonApplyFailed || c.Reason == v1alpha1.ReasonApplyPending || c.Reason == v1alpha1.ReasonInternalError:
+			pending = "The configuration could not be written, which is retried; the listener's condition Programmed says why"
 		case c.Reason == v1alpha1.ReasonConfigPending && in.Access.Delivered.Version != nil && in.Acks != nil && in.Acks.Ready > 0:
 			pending = "Not every ready pod has loaded the configuration" + in.latePod()
 		default:
@@ -40,8 +40,8 @@ func (in Input) Explain() (pending, rolledOut string) {
 	return pending, rolledOut
 }
 
-// volumesWritable turns what pods say of volumes into a condition. Which of several problems it shows does not change from one
-// look to the next: the order is that of the spec.
+// volumesWritable turns pods' reports on volumes into a condition. Which of several problems it shows is stable: they are in
+// the order of the spec.
 func (in Input) volumesWritable() (metav1.Condition, bool) {
 	if in.Acks == nil {
 		return metav1.Condition{}, false
@@ -55,7 +55,7 @@ func (in Input) volumesWritable() (metav1.Condition, bool) {
 	for _, v := range in.Listener.Spec.Volumes {
 		for _, is := range in.Acks.Volumes {
 			if is.Name == v.Name && is.Problem != "" {
-				return volumeCondition(is), true
+				return volumeCondition(is, render.FixedGroup(in.Listener)), true
 			}
 		}
 	}
@@ -72,7 +72,8 @@ func (in Input) anyWriter() bool {
 	})
 }
 
-func volumeCondition(v ack.Volume) metav1.Condition {
+// volumeCondition returns the condition for a volume; fixedGroup reports whether the operator chooses the pods' group.
+func volumeCondition(v ack.Volume, fixedGroup bool) metav1.Condition {
 	no := func(reason, what, remedy string) metav1.Condition {
 		return conditions.False(v1alpha1.ConditionVolumesWritable, reason, fmt.Sprintf("Volume %q %s in pod %s; %s", v.Name, what, v.Pod, remedy))
 	}
@@ -82,6 +83,10 @@ func volumeCondition(v ack.Volume) metav1.Condition {
 	case config.VolumeFull:
 		return no(v1alpha1.ReasonVolumeFull, "is full", "remove files, raise the claim's size, or its quota")
 	case config.VolumePermissionDenied:
+		if !fixedGroup {
+			return no(v1alpha1.ReasonVolumePermissionDenied, fmt.Sprintf("is not writable by UID %d and the pod's fsGroup: permission denied", v.UID),
+				"give the pod's fsGroup, which the platform assigns, the right to write on the volume's directory")
+		}
 		return no(v1alpha1.ReasonVolumePermissionDenied, fmt.Sprintf("is not writable by UID %d and group %d: permission denied", v.UID, render.PodGroup),
 			fmt.Sprintf("give group %d the right to write on the volume's directory", render.PodGroup))
 	case config.VolumeNotMounted:
@@ -115,7 +120,7 @@ func (in Input) rolledOut() (metav1.Condition, bool) {
 	case workload.Rolling:
 		return no(v1alpha1.ReasonRollingOut, "The pods are being replaced")
 	case workload.Stuck:
-		return no(v1alpha1.ReasonRollingOut, fmt.Sprintf("The new pods do not become ready; kubectl -n %s describe pods -l %s says why",
+		return no(v1alpha1.ReasonRolloutStalled, fmt.Sprintf("The new pods do not become ready; kubectl -n %s describe pods -l %s says why",
 			in.Listener.Namespace, in.selector()))
 	case workload.Complete:
 		return conditions.True(v1alpha1.ConditionRolledOut, v1alpha1.ReasonRolledOut, "All pods run the current template"), true
@@ -142,8 +147,8 @@ func (in Input) whyPending() string {
 	return "The listener's other conditions must be true first"
 }
 
-// pendingRestart returns the change that waits, and whom it will disturb. A listener whose change can neither be made nor
-// dropped now keeps its place in the queue.
+// pendingRestart returns the waiting change, and whom it will disturb. A listener whose change currently can neither be
+// made nor dropped keeps its place in the queue.
 func (in Input) pendingRestart() *v1alpha1.ListenerPendingRestart {
 	old, w := in.Listener.Status.PendingRestart, in.Workload.Rollout
 	if w.Pending == nil {

@@ -49,15 +49,15 @@ func (in Input) resolvedRefs() (metav1.Condition, bool) {
 		return conditions.False(v1alpha1.ConditionResolvedRefs, problems[0].Reason, joined(problems)), true
 	case len(unreadable) > 0:
 		return conditions.Unknown(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonSecretUnreadable,
-			strings.Join(unreadable, "; ")+". What was read before stays in effect; it is tried again"), true
+			strings.Join(unreadable, "; ")+". What was read before stays in effect; it is retried"), true
 	case in.HostKeys == nil || in.Access == nil:
 		return metav1.Condition{}, false
 	}
 	return conditions.True(v1alpha1.ConditionResolvedRefs, v1alpha1.ReasonResolvedRefs, "Host keys and claims are usable"), true
 }
 
-// joined returns the messages of problems, of which a condition has only the first one's reason: its owner sees all that is to be
-// corrected at once.
+// joined returns the messages of problems, with the first one's reason as the condition's: the owner sees everything to
+// correct at once.
 func joined(problems []conditions.Problem) string {
 	out := make([]string, 0, len(problems))
 	for _, p := range problems {
@@ -79,9 +79,9 @@ func (in Input) programmed() (metav1.Condition, bool) {
 	case len(d.Refusals) > 0:
 		return no(d.Refusals[0].Reason, d.Refusals[0].Message)
 	case d.Err != nil:
-		return no(v1alpha1.ReasonApplyFailed, fmt.Sprintf("The configuration cannot be written: %v. It is tried again", d.Err))
+		return no(v1alpha1.ReasonApplyPending, fmt.Sprintf("The configuration cannot be written: %v. It is retried", d.Err))
 	case in.Access.Err != nil:
-		return no(v1alpha1.ReasonInternalError, fmt.Sprintf("The configuration cannot be compiled: %v. It is tried again", in.Access.Err))
+		return no(v1alpha1.ReasonInternalError, fmt.Sprintf("The configuration cannot be compiled: %v. It is retried", in.Access.Err))
 	case in.Access.Blocked != nil && d.Version == nil:
 		return no(v1alpha1.ReasonConfigPending, in.Access.Blocked.Message)
 	case in.Acks == nil:
@@ -94,7 +94,7 @@ func (in Input) programmed() (metav1.Condition, bool) {
 	return c, true
 }
 
-// pods returns the condition Programmed by what pods and Service are.
+// pods returns the condition Programmed, given the pods and the Service.
 func (in Input) pods() metav1.Condition {
 	no := func(reason, message string) metav1.Condition {
 		return conditions.False(v1alpha1.ConditionProgrammed, reason, message)
@@ -138,7 +138,7 @@ func (in Input) latePod() string {
 	return ""
 }
 
-// objectsApplied returns the condition on the objects around the pods. It has no part in Ready.
+// objectsApplied returns the condition on the objects around the pods. It does not affect Ready.
 func (in Input) objectsApplied() (metav1.Condition, bool) {
 	no := func(reason, message string) (metav1.Condition, bool) {
 		return conditions.False(v1alpha1.ConditionObjectsApplied, reason, message), true
@@ -158,7 +158,7 @@ func (in Input) objectsApplied() (metav1.Condition, bool) {
 		return no(w.Refusals[0].Reason, strings.Join(messages, "; "))
 	}
 	if w.Err != nil {
-		return no(v1alpha1.ReasonApplyFailed, fmt.Sprintf("Objects of the listener cannot be applied: %v. It is tried again", w.Err))
+		return no(v1alpha1.ReasonApplyPending, fmt.Sprintf("Objects of the listener cannot be applied: %v. It is retried", w.Err))
 	}
 	if len(w.Drift) > 0 {
 		return no(v1alpha1.ReasonDrifted, "Fields are not as the operator applied them: "+strings.Join(w.Drift, ", ")+

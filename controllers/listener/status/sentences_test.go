@@ -40,7 +40,7 @@ func sentence(list []metav1.Condition, conditionType string) string {
 	return fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message)
 }
 
-// withVolume has a volume with what a pod says of it.
+// withVolume adds a volume with what a pod reports of it.
 func withVolume(problem config.VolumeProblem) func(*Input) {
 	return func(in *Input) {
 		in.Acks.Volumes[0].Problem, in.Acks.Volumes[0].UID = problem, 1000
@@ -55,14 +55,14 @@ func pendingFor(reason v1alpha1.PendingRestartReason, why string) func(*Input) {
 	}
 }
 
-// ended gives the listener a crypto policy that is over.
+// ended gives the listener an expired crypto policy.
 func ended(in *Input) {
 	in.Listener.Spec.CryptoPolicy = v1alpha1.CryptoLegacy2026
 	in.Listener.Spec.CryptoPolicyExpirationTime = new(metav1.NewTime(noon.Add(-time.Hour)))
 	in.Policy = render.PolicyAt(in.Listener, noon)
 }
 
-// Each row is one thing that is found, and all that one condition says of it.
+// Each row has one finding, and the complete text of one condition for it.
 func TestSentences(t *testing.T) {
 	problem := func(reason, message string) *conditions.Problem {
 		return &conditions.Problem{Reason: reason, Message: message}
@@ -72,7 +72,7 @@ func TestSentences(t *testing.T) {
 		of     string
 		want   string
 	}{
-		{func(*Input) {}, "Accepted", "True Accepted: The operator acts upon the spec"},
+		{func(*Input) {}, "Accepted", "True Accepted: The operator acts on the spec"},
 		{func(*Input) {}, "ResolvedRefs", "True ResolvedRefs: Host keys and claims are usable"},
 		{func(*Input) {}, "Programmed", "True Programmed: All 2 ready pods have loaded the configuration"},
 		{func(*Input) {}, "ObjectsApplied", "True ObjectsApplied: All objects are as the listener asks"},
@@ -80,7 +80,7 @@ func TestSentences(t *testing.T) {
 		{func(*Input) {}, "VolumesWritable", "True VolumesWritable: All volumes that logins may write to can be written"},
 		{func(*Input) {}, "Ready", "True Ready: Clients can log in"},
 
-		{ended, "Accepted", "True CryptoPolicyExpired: cryptoPolicy Legacy2026 ended at 2026-11-28T11:00:00Z, Modern2026 is offered in its place; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime"},
+		{ended, "Accepted", "True CryptoPolicyExpired: cryptoPolicy Legacy2026 ended at 2026-11-28T11:00:00Z, and Modern2026 is offered instead; set spec.cryptoPolicy to that, or a later spec.cryptoPolicyExpirationTime"},
 		{func(in *Input) {
 			in.Volumes.Problems = []volumes.Problem{{Reason: "VolumeClaimNotFound", Message: "no claim"}, {Reason: "VolumeNotShareable", Message: "one node"}}
 		}, "Accepted", "False VolumeNotShareable: one node"},
@@ -96,12 +96,12 @@ func TestSentences(t *testing.T) {
 		{func(in *Input) {
 			in.Access.Unreadable = []string{`Secret "cas" cannot be read: 503`}
 			in.HostKeysErr, in.Volumes.Err = errors.New("504"), errors.New("505")
-		}, "ResolvedRefs", `Unknown SecretUnreadable: Secret "cas" cannot be read: 503; The host keys cannot be read: 504; The volumes' claims cannot be read: 505. What was read before stays in effect; it is tried again`},
+		}, "ResolvedRefs", `Unknown SecretUnreadable: Secret "cas" cannot be read: 503; The host keys cannot be read: 504; The volumes' claims cannot be read: 505. What was read before stays in effect; it is retried`},
 		{func(in *Input) { in.Access = nil }, "ResolvedRefs", ""},
 		{func(in *Input) { in.HostKeys = nil }, "ResolvedRefs", ""},
 
-		{func(in *Input) { in.Access.Delivered.Err = errors.New("503") }, "Programmed", "False ApplyFailed: The configuration cannot be written: 503. It is tried again"},
-		{func(in *Input) { in.Access.Err = errors.New("503") }, "Programmed", "False InternalError: The configuration cannot be compiled: 503. It is tried again"},
+		{func(in *Input) { in.Access.Delivered.Err = errors.New("503") }, "Programmed", "False ApplyPending: The configuration cannot be written: 503. It is retried"},
+		{func(in *Input) { in.Access.Err = errors.New("503") }, "Programmed", "False InternalError: The configuration cannot be compiled: 503. It is retried"},
 		{func(in *Input) {
 			in.Access.Blocked, in.Access.Delivered.Version = problem("Pending", "no host key yet"), nil
 		}, "Programmed", "False ConfigPending: no host key yet"},
@@ -153,7 +153,7 @@ func TestSentences(t *testing.T) {
 		{withVolume(config.VolumeSilent), "VolumesWritable", `False VolumeNoAnswer: Volume "data" does not answer in pod a; check whether the server of its PersistentVolume can be reached`},
 		{withVolume(config.VolumeFailed), "VolumesWritable", `False VolumeFailed: Volume "data" cannot be written in pod a; the pod's log says why`},
 		{withVolume("of a later version"), "VolumesWritable", `False VolumeFailed: Volume "data" cannot be written in pod a; the pod's log says why`},
-		// Of several the first one of the spec, in the first pod that has it; what the spec has no more does not count.
+		// Of several volumes, the first one in the spec that any pod reports counts; one that is no longer in the spec does not.
 		{func(in *Input) {
 			of := func(pod, name string, problem config.VolumeProblem) ack.Volume {
 				return ack.Volume{Pod: pod, VolumeStatus: config.VolumeStatus{Name: name, Problem: problem}}
@@ -166,18 +166,18 @@ func TestSentences(t *testing.T) {
 		{func(in *Input) {
 			in.Acks, in.Workload.Rollout.PodsRefused = &ack.Result{Digest: "d"}, "exceeded quota"
 		}, "Ready", "False PodsUnavailable: Pods cannot be created: exceeded quota"},
-		{func(in *Input) { in.Listener.Spec.Replicas = new(int32(0)) }, "Ready", "False ScaledToZero: spec.replicas is 0; raise it to serve clients"},
+		{func(in *Input) { in.Listener.Spec.Replicas = new(int32(0)) }, "Inactive", "True ScaledToZero: spec.replicas is 0; raise it to serve clients"},
 		{func(in *Input) { in.HostKeys = nil }, "Ready", "Unknown Pending: "},
 		{func(in *Input) { in.Acks = nil }, "Ready", "Unknown Pending: "},
-		{func(in *Input) { in.Acks.Refused = "pod a: damaged" }, "Ready", "False NotProgrammed: A pod rejected the configuration and keeps the previous one: pod a: damaged"},
-		// Pods are not the reason when the configuration was not written.
+		{func(in *Input) { in.Acks.Refused = "pod a: damaged" }, "Ready", "False ConfigRejected: A pod rejected the configuration and keeps the previous one: pod a: damaged"},
+		// Pods are not the reason if the configuration was not written.
 		{func(in *Input) {
 			in.Acks, in.Access.Delivered.Version, in.Access.Blocked = &ack.Result{}, nil, problem("Pending", "a list is missing")
-		}, "Ready", "False NotProgrammed: a list is missing"},
+		}, "Ready", "False ConfigPending: a list is missing"},
 		{func(in *Input) {
 			in.Acks, in.Access.Delivered.Version, in.Access.Blocked = nil, nil, problem("Pending", "a list is missing")
-		}, "Ready", "False NotProgrammed: a list is missing"},
-		{func(in *Input) { in.Acks, in.Access.Err = &ack.Result{Digest: "d"}, errors.New("503") }, "Ready", "False NotProgrammed: The configuration cannot be compiled: 503. It is tried again"},
+		}, "Ready", "False ConfigPending: a list is missing"},
+		{func(in *Input) { in.Acks, in.Access.Err = &ack.Result{Digest: "d"}, errors.New("503") }, "Ready", "False InternalError: The configuration cannot be compiled: 503. It is retried"},
 	} {
 		in := wellInput()
 		tc.change(&in)
@@ -187,18 +187,18 @@ func TestSentences(t *testing.T) {
 	}
 }
 
-// No type of condition appears without a name, whatever was not reached.
+// Every condition has a type, whichever step was not reached.
 func TestNothingIsReached(t *testing.T) {
 	l := wellInput().Listener
 	st := Build(Input{Listener: l, Policy: render.PolicyAt(l, noon), Now: noon})
 	got := lines(st)
-	want := map[string]string{"Accepted": "True/Accepted", "Ready": "Unknown/Pending", "ObjectsApplied": "True/ObjectsApplied"}
+	want := map[string]string{"Accepted": "True/Accepted", "Ready": "Unknown/Pending", "Reconciling": "True/Pending", "ObjectsApplied": "True/ObjectsApplied"}
 	if !reflect.DeepEqual(got, want) || st.AttachedUsers != nil || st.HostKeys != nil || st.ConfigDigest != "" || st.Replicas != nil {
 		t.Errorf("%v, %+v", got, st)
 	}
 }
 
-// before is a listener's status with one condition of its own.
+// before returns a listener's status with one condition.
 func before(conditionType, reason, message string) func(*Input) {
 	return func(in *Input) {
 		st := Build(*in)
@@ -207,7 +207,7 @@ func before(conditionType, reason, message string) func(*Input) {
 	}
 }
 
-// What cannot be found out now is as it was before, if it was anything.
+// What cannot be determined now keeps its previous value, if it had one.
 func TestWhatIsKept(t *testing.T) {
 	notShareable := before("Accepted", "VolumeNotShareable", "one node")
 	serviceUnread := func(in *Input) { in.Workload.Service, in.Workload.Err = nil, errors.New("503") }
@@ -216,9 +216,9 @@ func TestWhatIsKept(t *testing.T) {
 		of, want       string
 	}{
 		"claims cannot be read":                {notShareable, func(in *Input) { in.Volumes.Err = errors.New("503") }, "Accepted", "False VolumeNotShareable: one node"},
-		"claims are shareable again":           {notShareable, func(*Input) {}, "Accepted", "True Accepted: The operator acts upon the spec"},
-		"claims cannot be read, it was paused": {before("Accepted", "Paused", "x"), func(in *Input) { in.Volumes.Err = errors.New("503") }, "Accepted", "True Accepted: The operator acts upon the spec"},
-		"claims cannot be read, it is new":     {func(*Input) {}, func(in *Input) { in.Volumes.Err = errors.New("503") }, "Accepted", "True Accepted: The operator acts upon the spec"},
+		"claims are shareable again":           {notShareable, func(*Input) {}, "Accepted", "True Accepted: The operator acts on the spec"},
+		"claims cannot be read, it was paused": {before("Accepted", "Paused", "x"), func(in *Input) { in.Volumes.Err = errors.New("503") }, "Accepted", "True Accepted: The operator acts on the spec"},
+		"claims cannot be read, it is new":     {func(*Input) {}, func(in *Input) { in.Volumes.Err = errors.New("503") }, "Accepted", "True Accepted: The operator acts on the spec"},
 		"the Service cannot be read":           {before("Programmed", "ConfigPending", "1 of 2"), serviceUnread, "Programmed", "False ConfigPending: 1 of 2"},
 		"nor before":                           {before("Programmed", "Pending", "x"), serviceUnread, "Programmed", "False AddressNotAssigned: The Service cannot be read"},
 		"pods load it": {before("Programmed", "AddressNotAssigned", "x"), func(in *Input) {
@@ -235,10 +235,10 @@ func TestWhatIsKept(t *testing.T) {
 			st := Build(*in)
 			conditions.Set(&st.Conditions, 3, conditions.Unknown("Programmed", "PodUnreachable", "timeout"))
 			in.Listener.Status = st
-		}, func(in *Input) { in.Acks = nil }, "Ready", "False NotProgrammed: timeout"},
+		}, func(in *Input) { in.Acks = nil }, "Ready", "False PodUnreachable: timeout"},
 		"no pods, and the configuration is another one": {before("Programmed", "ConfigRejected", "damaged"), func(in *Input) {
 			in.Settling, in.Acks = true, &ack.Result{Digest: "d"}
-		}, "Ready", "False NotProgrammed: damaged"},
+		}, "Ready", "False ConfigRejected: damaged"},
 	} {
 		in := wellInput()
 		tc.before(&in)
@@ -249,7 +249,8 @@ func TestWhatIsKept(t *testing.T) {
 	}
 }
 
-// Without a login that may write, no pod says anything of volumes. A condition that there was before then is true, once pods know.
+// Without a login that may write, pods report nothing about volumes. An existing condition then becomes true once pods have
+// reported.
 func TestNoLoginWrites(t *testing.T) {
 	login := func(accepted bool, home v1alpha1.Access, mounts ...v1alpha1.Access) *compile.User {
 		u := &v1alpha1.SFTPUser{}
@@ -292,8 +293,8 @@ func TestNoLoginWrites(t *testing.T) {
 	}
 }
 
-// A generation counts as loaded only when the configuration that was compiled from it is: until then it is the one before, and for a
-// listener that has none the one that was compiled.
+// A generation counts as loaded only when the configuration compiled from it is: until then the observed generation is the
+// previous one, or the compiled one for a listener that has none.
 func TestGenerationAtFirst(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*Input)
@@ -322,14 +323,14 @@ func TestGenerationAtFirst(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
 		}
 	}
-	// A condition that is true for an earlier generation does not carry a Ready that is false.
+	// A condition that is true for an earlier generation does not combine with a Ready that is false.
 	in := wellInput()
 	in.Listener.Status = Build(in)
 	in.Listener.Generation, in.HostKeys.Problem = 4, &conditions.Problem{Reason: "HostKeyNotFound", Message: "gone"}
 	if st := Build(in); st.ObservedGeneration != 4 {
 		t.Errorf("not ready, of generation %d", st.ObservedGeneration)
 	}
-	// Pods were asked for another configuration than the one that is delivered.
+	// Pods were asked for another configuration than the delivered one.
 	in = wellInput()
 	in.Acks.Digest = "e"
 	if st := Build(in); st.ConfigDigest != "" {
@@ -352,7 +353,7 @@ func TestDescription(t *testing.T) {
 	if st := Build(in); st.CryptoPolicy != v1alpha1.CryptoLegacy2026 || !st.CryptoPolicyExpirationTime.Time.Equal(noon.Add(time.Hour)) {
 		t.Errorf("%s until %v", st.CryptoPolicy, st.CryptoPolicyExpirationTime)
 	}
-	// Keys that stay because of a problem stay in the status, too.
+	// Keys that are kept because of a problem stay in the status too.
 	in.Listener.Status = Build(in)
 	in.HostKeys = &hostkeys.Result{Problem: &conditions.Problem{Reason: "HostKeyNotFound", Message: "gone"}}
 	if st := Build(in); len(st.HostKeys) != 2 || len(st.KnownHosts) != 2 {
@@ -360,7 +361,7 @@ func TestDescription(t *testing.T) {
 	}
 }
 
-// A change that waits says what, why, since when, and whom it will disturb.
+// A pending change reports what it is, why it waits, since when, and which users it will disturb.
 func TestPendingRestart(t *testing.T) {
 	queued := pendingFor("RolloutQueued", "")
 	in := wellInput()
@@ -383,7 +384,7 @@ func TestPendingRestart(t *testing.T) {
 	if got := Build(in).PendingRestart; !reflect.DeepEqual(*got, want) {
 		t.Errorf("pods were not asked: %+v", got)
 	}
-	// The status that was read is not written into.
+	// The status that was read is not modified.
 	in = wellInput()
 	in.Listener.Status.PendingRestart = want.DeepCopy()
 	in.Workload.Rollout = workload.Rollout{State: workload.Held}
@@ -402,7 +403,7 @@ func TestPausedIsOfThisGeneration(t *testing.T) {
 	in := wellInput()
 	in.Listener.Status = Build(in)
 	in.Listener.Generation = 7
-	st := Paused(in.Listener)
+	st := Paused(in.Listener, noon)
 	for _, c := range st.Conditions {
 		if c.ObservedGeneration != 7 {
 			t.Errorf("%s is of generation %d", c.Type, c.ObservedGeneration)
@@ -423,7 +424,8 @@ func TestExplain(t *testing.T) {
 		pending, rolledOut string
 	}{
 		"not compiled": {func(in *Input) { in.Access, in.Workload.Rollout.State = nil, "" }, "The configuration has not been written yet", ""},
-		// Of what is counted or differs from try to try, users are told nothing: each change would be written for all who wait.
+		// Values that are counters or differ from try to try are not in users' conditions: each change would be written to all
+		// waiting users.
 		"behind": {
 			func(in *Input) { in.Acks.Acknowledged, in.Workload.Rollout.State = 1, workload.Rolling },
 			"Not every ready pod has loaded the configuration", "The pods are being replaced",
@@ -436,11 +438,11 @@ func TestExplain(t *testing.T) {
 		"no pod": {func(in *Input) { in.Acks.Ready, in.Workload.Rollout.State = 0, "" }, "No pod is ready to load the configuration", ""},
 		"not written": {
 			func(in *Input) { in.Access.Delivered.Err, in.Workload.Rollout.State = errors.New("timeout 17"), "" },
-			"The configuration could not be written, which is tried again; the listener's condition Programmed says why", "",
+			"The configuration could not be written, which is retried; the listener's condition Programmed says why", "",
 		},
 		"not compiled now": {
 			func(in *Input) { in.Access.Err, in.Workload.Rollout.State = errors.New("defect 17"), "" },
-			"The configuration could not be written, which is tried again; the listener's condition Programmed says why", "",
+			"The configuration could not be written, which is retried; the listener's condition Programmed says why", "",
 		},
 		"not known now": {func(in *Input) {
 			before("RolledOut", "RollingOut", "since yesterday")(in)
@@ -455,7 +457,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// Each row is a change of one condition, written "Status/Reason", and the events that it makes.
+// Each row is a change of one condition, written "Status/Reason", and the resulting events.
 func TestEventsOfConditions(t *testing.T) {
 	status := func(list string) (st v1alpha1.SFTPListenerStatus) {
 		for text := range strings.FieldsSeq(list) {
@@ -476,15 +478,19 @@ func TestEventsOfConditions(t *testing.T) {
 		{"Ready/True/Ready", "Ready/Unknown/Pending", ""},
 		{"Ready/Unknown/Pending", "Ready/True/Ready", "Normal Ready"},
 		{"Ready/True/Ready", "Ready/True/Ready", ""},
-		{"Ready/False/NotProgrammed", "Ready/False/UnresolvedRefs", "Warning UnresolvedRefs"},
-		{"Ready/False/NotProgrammed", "Ready/Unknown/NotProgrammed", "Normal NotProgrammed"},
-		{"Ready/True/Ready", "Ready/False/NotProgrammed", "Warning NotProgrammed"},
-		{"Ready/False/UnresolvedRefs", "Ready/False/NotProgrammed", "Normal NotProgrammed"},
-		{"", "Ready/False/NotProgrammed", "Normal NotProgrammed"},
+		{"Ready/False/AddressNotAssigned", "Ready/False/HostKeyNotFound", "Warning HostKeyNotFound"},
+		{"Ready/False/PodUnreachable", "Ready/Unknown/PodUnreachable", "Normal PodUnreachable"},
+		{"Ready/True/Ready", "Ready/False/AddressNotAssigned", "Warning AddressNotAssigned"},
+		{"Ready/False/HostKeyNotFound", "Ready/False/AddressNotAssigned", "Normal AddressNotAssigned"},
+		{"", "Ready/False/AddressNotAssigned", "Normal AddressNotAssigned"},
+		{"", "Ready/False/ApplyFailed", "Warning ApplyFailed"},
+		{"", "Ready/False/ResourceConflict", "Warning ResourceConflict"},
 		{"Ready/True/Ready", "Ready/False/PodsUnavailable", "Warning PodsUnavailable"},
-		{"Ready/False/NotProgrammed", "Ready/False/PodsUnavailable", "Normal PodsUnavailable"},
-		{"Ready/True/Ready", "Ready/False/ScaledToZero", "Normal ScaledToZero"},
-		{"Ready/True/Ready", "Ready/False/NotAccepted", "Warning NotAccepted"},
+		{"Ready/False/AddressNotAssigned", "Ready/False/PodsUnavailable", "Normal PodsUnavailable"},
+		{"Ready/True/Ready", "Inactive/True/ScaledToZero", "Normal ScaledToZero"},
+		{"Inactive/True/ScaledToZero", "Inactive/True/ScaledToZero", ""},
+		{"Inactive/True/ScaledToZero", "Ready/True/Ready", "Normal Ready"},
+		{"Ready/True/Ready", "Ready/False/VolumeNotShareable", "Warning VolumeNotShareable"},
 		{"", "VolumesWritable/True/VolumesWritable", ""},
 		{"", "VolumesWritable/False/VolumeFull", "Warning VolumeFull"},
 		{"VolumesWritable/False/VolumeFull", "VolumesWritable/False/VolumeFull", ""},
@@ -494,7 +500,7 @@ func TestEventsOfConditions(t *testing.T) {
 		{"ObjectsApplied/True/ObjectsApplied", "ObjectsApplied/False/Drifted", "Warning Drifted"},
 		{"ObjectsApplied/False/Drifted", "ObjectsApplied/True/ObjectsApplied", "Normal ObjectsApplied"},
 		{"ObjectsApplied/Unknown/Other", "ObjectsApplied/True/ObjectsApplied", ""},
-		{"Ready/True/Ready ObjectsApplied/True/ObjectsApplied", "Ready/False/NotAccepted ObjectsApplied/False/Drifted", "Warning NotAccepted, Warning Drifted"},
+		{"Ready/True/Ready ObjectsApplied/True/ObjectsApplied", "Ready/False/VolumeNotShareable ObjectsApplied/False/Drifted", "Warning VolumeNotShareable, Warning Drifted"},
 	} {
 		var got []string
 		for _, e := range Events(status(tc.before), status(tc.after)) {

@@ -1,4 +1,4 @@
-// Package volumes finds out whether the volumes of a listener can be mounted in its pods.
+// Package volumes determines whether the volumes of a listener can be mounted in its pods.
 package volumes
 
 import (
@@ -17,40 +17,40 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// Volume is a volume of a listener that is on a claim.
+// Volume is a volume of a listener that uses a claim.
 type Volume struct {
-	// Name is that in the listener, Claim that of the PersistentVolumeClaim.
+	// Name is its name in the listener, Claim that of the PersistentVolumeClaim.
 	Name, Claim string
-	// FromTemplate reports whether the operator makes the claim.
+	// FromTemplate is set if the operator creates the claim.
 	FromTemplate bool
-	// Live is the claim as it is, nil if there is none. It must not be changed.
+	// Live is the current claim, nil if there is none. It must not be changed.
 	Live *corev1.PersistentVolumeClaim
 	// Err is why the claim could not be read.
 	Err error
 }
 
-// Problem is something that the listener's owner must put right.
+// Problem is something that the listener's owner must fix.
 type Problem struct {
 	Volume, Reason, Message string
 }
 
-// Result is what was found out about a listener's volumes.
+// Result describes a listener's volumes.
 type Result struct {
 	// Volumes are those on claims, in the order of the spec.
 	Volumes []Volume
-	// Exclusive reports whether only one node can mount a volume: a new pod must then wait for
-	// the end of the old one.
+	// Exclusive is set if only one node can mount a volume: a new pod must then wait until the
+	// old one has ended.
 	Exclusive bool
-	// Mountable reports whether pods that are made now can mount all volumes. Claims that the
-	// operator makes count as mountable: whether they could be made is found out later.
+	// Mountable is set if new pods can mount all volumes. Claims that the operator creates
+	// count as mountable: whether they could be created is known later.
 	Mountable bool
 	// Problems are in the order of the spec.
 	Problems []Problem
-	// Err joins the errors of claims that could not be read. They concern the pods only.
+	// Err joins the errors of claims that could not be read. They only affect the pods.
 	Err error
 }
 
-// Resolve reads the claims of a listener and decides what follows from them.
+// Resolve reads the claims of a listener and evaluates them.
 func Resolve(ctx context.Context, r client.Reader, l *v1alpha1.SFTPListener) Result {
 	var found []Volume
 	for _, v := range l.Spec.Volumes {
@@ -67,8 +67,8 @@ func Resolve(ctx context.Context, r client.Reader, l *v1alpha1.SFTPListener) Res
 	return Decide(l, found)
 }
 
-// read returns a claim, nil if there is none. A cache that is behind is no trouble: the event
-// of the claim starts the next reconcile.
+// read returns a claim, nil if there is none. A stale cache does no harm: the claim's event
+// triggers the next reconcile.
 func read(ctx context.Context, r client.Reader, name types.NamespacedName) (*corev1.PersistentVolumeClaim, error) {
 	pvc := &corev1.PersistentVolumeClaim{}
 	err := r.Get(ctx, name, pvc)
@@ -81,7 +81,7 @@ func read(ctx context.Context, r client.Reader, name types.NamespacedName) (*cor
 	return pvc, nil
 }
 
-// Decide decides what follows from the claims that were found.
+// Decide evaluates the claims.
 func Decide(l *v1alpha1.SFTPListener, found []Volume) Result {
 	r := Result{Volumes: found, Mountable: true}
 	problem := func(v Volume, reason, format string, args ...any) {
@@ -100,8 +100,8 @@ func Decide(l *v1alpha1.SFTPListener, found []Volume) Result {
 			continue
 		case v.Live != nil && v.Live.DeletionTimestamp != nil:
 			// The pods that have it keep it; the scheduler places no new ones.
-			problem(v, v1alpha1.ReasonVolumeClaimNotFound, "PersistentVolumeClaim %q of volume %q is being deleted and goes when no pod uses it; remove the volume from spec.volumes, "+
-				"or set replicas to 0 until the claim is gone and make it again", v.Claim, v.Name)
+			problem(v, v1alpha1.ReasonVolumeClaimNotFound, "PersistentVolumeClaim %q of volume %q is being deleted and disappears once no pod uses it; remove the volume from spec.volumes, "+
+				"or set replicas to 0 until the claim is gone and recreate it", v.Claim, v.Name)
 		}
 		modes := accessModes(l, v)
 		if slices.Contains(modes, corev1.ReadWriteMany) || slices.Contains(modes, corev1.ReadOnlyMany) {
@@ -116,7 +116,7 @@ func Decide(l *v1alpha1.SFTPListener, found []Volume) Result {
 	return r
 }
 
-// accessModes returns those of a claim that exists, else those that the operator will ask for.
+// accessModes returns those of an existing claim, otherwise those that the operator will request.
 func accessModes(l *v1alpha1.SFTPListener, v Volume) []corev1.PersistentVolumeAccessMode {
 	if v.Live != nil {
 		return v.Live.Spec.AccessModes

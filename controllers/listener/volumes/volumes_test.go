@@ -86,7 +86,7 @@ func TestResolve(t *testing.T) {
 			listener: listener(1, existing("a", "ending")),
 			problems: []Problem{{
 				"a", v1alpha1.ReasonVolumeClaimNotFound,
-				`PersistentVolumeClaim "ending" of volume "a" is being deleted and goes when no pod uses it; remove the volume from spec.volumes, or set replicas to 0 until the claim is gone and make it again`,
+				`PersistentVolumeClaim "ending" of volume "a" is being deleted and disappears once no pod uses it; remove the volume from spec.volumes, or set replicas to 0 until the claim is gone and recreate it`,
 			}},
 		},
 		"unreadable": {listener: listener(1, existing("a", "unreadable"), existing("b", "once")), exclusive: true, err: "read PersistentVolumeClaim unreadable: etcd is away"},

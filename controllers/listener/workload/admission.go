@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/rollout"
 )
 
-// grantTime is how long an admitted rollout counts that the caches do not show.
-const grantTime = time.Minute
+// admissionTTL is how long an admitted rollout counts while the caches do not show it.
+const admissionTTL = time.Minute
 
 // Admission lets rollouts begin one after another. Slots and queue are read from the cluster;
 // what it remembers only bridges the time until the caches show what was done.
@@ -26,12 +26,12 @@ type Admission struct {
 	Limit int
 
 	mu sync.Mutex
-	// granted are the rollouts that were admitted, at is when; mu protects both.
+	// granted are the admitted rollouts, and at is the time of admission; mu guards both.
 	granted rollout.Granted
 	at      map[types.NamespacedName]time.Time
 }
 
-// admit reports whether a rollout of a listener to an image may begin, and how many are under way.
+// admit reports whether a rollout of a listener to an image may begin, and how many are in progress.
 func (p *Admission) admit(ctx context.Context, place rollout.Place, generation int64, image string, now time.Time) (ok bool, busy int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,7 +49,7 @@ func (p *Admission) admit(ctx context.Context, place rollout.Place, generation i
 	return true, len(f.Busy), nil
 }
 
-// release takes an admission back that came to nothing.
+// release takes back an unused admission.
 func (p *Admission) release(name types.NamespacedName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,10 +57,10 @@ func (p *Admission) release(name types.NamespacedName) {
 	delete(p.at, name)
 }
 
-// observe sums up what is under way and what waits. It needs mu.
+// observe summarizes what is in progress and what waits. It needs mu.
 func (p *Admission) observe(ctx context.Context, image string, now time.Time) (rollout.Fleet, error) {
 	for name, at := range p.at {
-		if now.Sub(at).Abs() > grantTime {
+		if now.Sub(at).Abs() > admissionTTL {
 			delete(p.granted, name)
 			delete(p.at, name)
 		}
@@ -77,7 +77,7 @@ func (p *Admission) observe(ctx context.Context, image string, now time.Time) (r
 	return rollout.Observe(deployments.Items, listeners.Items, image, p.granted), nil
 }
 
-// Next returns the listeners that may go when a rollout to an image is over.
+// Next returns the listeners that may begin when a rollout to an image is over.
 func (p *Admission) Next(ctx context.Context, image string, now time.Time) ([]types.NamespacedName, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -27,8 +27,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-// admin may do everything, operator what the generated role allows, on an API server that lets only those set an owner who
-// may delete the object.
+// admin may do everything, and operator what the generated role allows, on an API server where only clients that may delete an
+// object may set its owner.
 var admin, operator client.WithWatch
 
 func TestMain(m *testing.M) { os.Exit(start(m)) }
@@ -96,7 +96,7 @@ func empty(kind string) client.Object {
 	return &corev1.ConfigMap{}
 }
 
-// endpoint is a listener and what applies its objects.
+// endpoint is a listener and the applier of its objects.
 type endpoint struct {
 	*testing.T
 	listener *v1alpha1.SFTPListener
@@ -105,7 +105,7 @@ type endpoint struct {
 	now      time.Time
 }
 
-// newEndpoint makes a listener in a namespace of its own. Its claim can be mounted by several nodes.
+// newEndpoint creates a listener in its own namespace. Its claim can be mounted by several nodes.
 func newEndpoint(t *testing.T, edits ...func(*v1alpha1.SFTPListener)) *endpoint {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "workload-"}}
@@ -133,7 +133,7 @@ func newEndpoint(t *testing.T, edits ...func(*v1alpha1.SFTPListener)) *endpoint 
 	return e
 }
 
-// through has the objects applied by a new process, through a client.
+// through has a new process apply the objects through a client.
 func (e *endpoint) through(c client.Client) {
 	now := func() time.Time { return e.now }
 	e.workload = &Workload{
@@ -149,7 +149,7 @@ func (e *endpoint) apply() Result {
 	})
 }
 
-// applied applies and wants no refusal.
+// applied applies and expects no refusal.
 func (e *endpoint) applied() Result {
 	e.Helper()
 	r := e.apply()
@@ -191,7 +191,7 @@ func (e *endpoint) claim() *corev1.PersistentVolumeClaim {
 	return get(e, &corev1.PersistentVolumeClaim{}, "partners-home")
 }
 
-// change writes an object as somebody else.
+// change writes an object as another client.
 func change[T client.Object](e *endpoint, o T, edit func(T)) {
 	e.Helper()
 	edit(o)

@@ -21,7 +21,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/deadline"
 )
 
-// What the API server makes of the objects is no drift, and nothing is written twice, also not by another process.
+// Defaults that the API server adds are not drift, and nothing is written twice, not even by another process.
 func TestEverythingIsApplied(t *testing.T) {
 	for name, edit := range map[string]func(*v1alpha1.SFTPListener){
 		"cluster IP": func(*v1alpha1.SFTPListener) {},
@@ -44,6 +44,21 @@ func TestEverythingIsApplied(t *testing.T) {
 			in.Pod.Tolerations = []v1alpha1.Toleration{{Key: "files", Operator: "Exists", Effect: "NoSchedule"}}
 			in.Pod.TopologySpreadConstraints = []v1alpha1.TopologySpreadConstraint{{MaxSkew: 1, TopologyKey: "topology.kubernetes.io/zone", WhenUnsatisfiable: "DoNotSchedule"}}
 			in.Pod.ImagePullSecrets = []v1alpha1.LocalSecretReference{{Name: "registry"}}
+		},
+		"placement and network": func(l *v1alpha1.SFTPListener) {
+			l.Spec.Service = v1alpha1.ListenerService{
+				Type: "LoadBalancer", LoadBalancerNodePorts: v1alpha1.NodePortsOmit, IPFamilyPolicy: v1alpha1.IPPreferDualStack, AppProtocol: "tcp",
+				SessionAffinity: v1alpha1.SessionAffinityClientIP, SessionAffinityTimeoutSeconds: new(int32(60)), TrafficDistribution: "PreferClose",
+			}
+			pod := &l.Spec.Infrastructure.Pod
+			pod.ImagePullPolicy, pod.RuntimeClassName, pod.SchedulerName = "Always", "sandbox", "other"
+			pod.FSGroupPolicy, pod.SupplementalGroups = v1alpha1.FSGroupPlatform, []int64{2000}
+			pod.Affinity = &v1alpha1.PodAffinity{
+				NodeAffinity: &v1alpha1.NodeAffinity{Required: &v1alpha1.NodeSelector{NodeSelectorTerms: []v1alpha1.NodeSelectorTerm{
+					{MatchExpressions: []v1alpha1.NodeSelectorRequirement{{Key: "disk", Operator: "In", Values: []string{"ssd"}}}},
+				}}},
+				PodAntiAffinity: &v1alpha1.PodAffinityTerms{Required: []v1alpha1.PodAffinityTerm{{TopologyKey: "kubernetes.io/hostname"}}},
+			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -80,7 +95,7 @@ func TestEverythingIsApplied(t *testing.T) {
 	}
 }
 
-// versions are the resource versions of the objects that exist.
+// versions returns the resource versions of the existing objects.
 func (e *endpoint) versions() map[string]string {
 	e.Helper()
 	out := map[string]string{}
@@ -95,7 +110,7 @@ func (e *endpoint) versions() map[string]string {
 	return out
 }
 
-// faults are what can become of a call.
+// faults are the possible outcomes of a call.
 var faults = map[string]func(context.Context) error{
 	"error": func(context.Context) error { return errors.New("etcd is away") },
 	"refusal": func(context.Context) error {
@@ -105,13 +120,12 @@ var faults = map[string]func(context.Context) error{
 	"panic": func(context.Context) error { panic("a defect") },
 }
 
-// needs reports whether an object cannot be without another one: pods without their claim, and lines for known_hosts
-// without an address.
+// needs reports whether an object requires another one: pods require their claim, and known_hosts lines an address.
 func needs(object, kind string) bool {
 	return strings.HasPrefix(object, "Deployment ") && kind == "PersistentVolumeClaim" || strings.HasPrefix(object, "ConfigMap ") && kind == "Service"
 }
 
-// Whatever becomes of one object, all others are applied, but that the pods wait for their claim.
+// Whatever happens to one object, all others are applied, except that the pods wait for their claim.
 func TestOneObjectHoldsUpNothingElse(t *testing.T) {
 	for _, broken := range objectNames {
 		kind, _, _ := strings.Cut(broken, " ")
@@ -153,7 +167,7 @@ func TestOneObjectHoldsUpNothingElse(t *testing.T) {
 	}
 }
 
-// Of an endpoint that runs, a claim whose change is refused holds up nothing: it is there.
+// For a running endpoint, a claim whose change is refused delays nothing, because the claim exists.
 func TestRefusedChangeOfAClaimHoldsUpNothing(t *testing.T) {
 	e := newEndpoint(t)
 	e.applied()
@@ -170,7 +184,7 @@ func TestRefusedChangeOfAClaimHoldsUpNothing(t *testing.T) {
 	}
 }
 
-// An object that was made before is in the way, and only that.
+// An object that existed before is in the way, and only that.
 func TestForeignObjects(t *testing.T) {
 	for _, foreign := range objectNames {
 		kind, name, _ := strings.Cut(foreign, " ")
@@ -198,7 +212,7 @@ func TestForeignObjects(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := e.apply()
-			want := fmt.Sprintf("%s %q in namespace %q exists and was not made by the operator for this listener; rename or delete it, ", kind, name, e.listener.Namespace)
+			want := fmt.Sprintf("%s %q in namespace %q exists and was not created by the operator for this listener; rename or delete it, ", kind, name, e.listener.Namespace)
 			if len(r.Refusals) != 1 || r.Refusals[0].Reason != v1alpha1.ReasonResourceConflict || !strings.HasPrefix(r.Refusals[0].Message, want) || r.Err != nil {
 				t.Errorf("refusals %+v, error %v", r.Refusals, r.Err)
 			}
@@ -218,7 +232,7 @@ func TestForeignObjects(t *testing.T) {
 	}
 }
 
-// What was added by hand stays, as server-side apply is, and is shown. What is the operator's is put back.
+// Additions by hand stay, as usual with server-side apply, and are reported. The operator's own fields are restored.
 func TestDriftIsShown(t *testing.T) {
 	e := newEndpoint(t)
 	e.applied()
@@ -255,8 +269,8 @@ func TestDriftIsShown(t *testing.T) {
 	}
 }
 
-// Changing what becomes of the claim takes effect in both directions, with the rights of the generated role only, and other
-// changes go through with it.
+// Changing the claim's retention takes effect in both directions, with the rights of the generated role only, and other changes
+// are applied along with it.
 func TestVolumeClaimRetention(t *testing.T) {
 	owned := func(c *corev1.PersistentVolumeClaim) bool { return len(c.OwnerReferences) > 0 }
 	for _, first := range []v1alpha1.RetentionPolicy{v1alpha1.Retain, v1alpha1.Delete} {
@@ -279,7 +293,7 @@ func TestVolumeClaimRetention(t *testing.T) {
 	}
 }
 
-// A listener that is made again takes up what a former one left that was deleted without its objects.
+// A recreated listener adopts what a former one left that was deleted without its objects.
 func TestOrphansAreTakenUp(t *testing.T) {
 	e := newEndpoint(t)
 	e.applied()

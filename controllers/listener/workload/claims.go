@@ -12,12 +12,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// applyClaim applies the claim of a volume with a claimTemplate. One that is refused holds up
-// the pods only if it does not exist: they could not start without it.
+// applyClaim applies the claim of a volume with a claimTemplate. A refused claim blocks the
+// pods only if it does not exist, because they could not start without it.
 func (r *run) applyClaim(ctx context.Context, v v1alpha1.ListenerVolume) {
 	l := r.in.Listener
 	live := liveClaim(r.in.Volumes, v.Name)
 	want := render.Claim(l, v)
+	if live != nil && leavesClassOpen(r.in.Written, v.Name) {
+		want.Spec.StorageClassName = live.Spec.StorageClassName // it cannot change, but the platform's default may
+	}
 	if size := sizeOf(want, live); size.Cmp(v.ClaimTemplate.Storage) > 0 {
 		r.out.SmallerClaims = append(r.out.SmallerClaims, SmallerClaim{
 			Volume: v.Name, Claim: want.Name, Wanted: v.ClaimTemplate.Storage.String(), Actual: size.String(),
@@ -37,9 +40,19 @@ func (r *run) applyClaim(ctx context.Context, v v1alpha1.ListenerVolume) {
 	}
 }
 
+// leavesClassOpen reports whether the owner of a listener names no storage class for a volume.
+func leavesClassOpen(l *v1alpha1.SFTPListener, volume string) bool {
+	for _, v := range l.Spec.Volumes {
+		if v.Name == volume && v.ClaimTemplate != nil {
+			return v.ClaimTemplate.StorageClassName == ""
+		}
+	}
+	return false
+}
+
 // sizeOf returns the size to ask for: that of the spec, but never less than the claim asks for
-// or has. A claim cannot shrink, and one that was enlarged in an emergency, by hand or by an
-// autoscaler, must not keep the listener from everything else.
+// or has. A claim cannot shrink, and one that was enlarged in an emergency, manually or by an
+// autoscaler, must not block everything else of the listener.
 func sizeOf(want, live *corev1.PersistentVolumeClaim) resource.Quantity {
 	size := want.Spec.Resources.Requests[corev1.ResourceStorage]
 	if live == nil {
@@ -62,9 +75,11 @@ func liveClaim(found volumes.Result, volume string) *corev1.PersistentVolumeClai
 	return nil
 }
 
-// held returns why pods that are made now could not start, "" if they could.
+// held returns why new pods could not start, "" if they could.
 func (r *run) held() string {
 	switch {
+	case r.in.Refusal != "":
+		return "the platform does not allow the spec, see the condition Accepted"
 	case r.in.Volumes.Err != nil:
 		return "the claims of its volumes cannot be read"
 	case len(r.in.Volumes.Problems) > 0:
@@ -74,7 +89,7 @@ func (r *run) held() string {
 	}
 	for _, v := range r.in.Volumes.Volumes {
 		if r.missing[v.Claim] {
-			return fmt.Sprintf("PersistentVolumeClaim %q of volume %q could not be made", v.Claim, v.Name)
+			return fmt.Sprintf("PersistentVolumeClaim %q of volume %q could not be created", v.Claim, v.Name)
 		}
 	}
 	return ""

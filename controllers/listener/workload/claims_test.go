@@ -24,7 +24,7 @@ func sameStrings(a, b []string) bool {
 	return slices.Equal(a, b)
 }
 
-// bind plays the volume controller: the claim is bound and has a size.
+// bind plays the volume controller: the claim becomes bound and gets a size.
 func (e *endpoint) bind(size string) {
 	e.Helper()
 	c := e.claim()
@@ -35,7 +35,7 @@ func (e *endpoint) bind(size string) {
 	}
 }
 
-// bound makes a claim one that can grow: it has a volume.
+// bound makes a claim able to grow: it has a volume.
 func (e *endpoint) bound() {
 	e.Helper()
 	pv := &corev1.PersistentVolume{}
@@ -52,7 +52,7 @@ func (e *endpoint) bound() {
 	e.bind("1Gi")
 }
 
-// A claim that was enlarged by hand or by an autoscaler stays as it is, is told of, and holds up nothing.
+// A claim that was enlarged by hand or by an autoscaler stays as it is, is reported, and delays nothing.
 func TestEnlargedClaim(t *testing.T) {
 	e := newEndpoint(t)
 	e.applied()
@@ -90,7 +90,7 @@ func TestEnlargedClaim(t *testing.T) {
 	}
 }
 
-// Pods are not replaced by such as cannot start, and their number can still be lowered.
+// Running pods are not replaced by ones that cannot start, and their number can still be lowered.
 func TestPodsThatCouldNotStart(t *testing.T) {
 	e := newEndpoint(t)
 	e.applied()
@@ -123,7 +123,7 @@ func TestPodsThatCouldNotStart(t *testing.T) {
 	if err := admin.Create(t.Context(), made); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // until the pods are there, it is said what for
+	for range 2 { // until the pods exist, the message says what they wait for
 		if r := e.applied(); r.Rollout.State != Rolling || !slices.Equal(r.Rollout.Changes, []string{"volumes"}) {
 			t.Errorf("rollout %+v", r.Rollout)
 		}
@@ -133,7 +133,7 @@ func TestPodsThatCouldNotStart(t *testing.T) {
 	}
 }
 
-// Rollouts wait for their turn or for their owner. What waits is told, and the number of pods follows.
+// Rollouts wait for their slot or for their owner. Pending changes are reported, while the number of replicas follows the spec.
 func TestRolloutsWait(t *testing.T) {
 	first, second := newEndpoint(t), newEndpoint(t)
 	for _, e := range []*endpoint{first, second} {
@@ -165,12 +165,12 @@ func TestRolloutsWait(t *testing.T) {
 	if d := second.deployment(); *d.Spec.Replicas != 5 || d.Spec.Template.Spec.Containers[0].Image != image {
 		t.Errorf("%d replicas of %s", *d.Spec.Replicas, d.Spec.Template.Spec.Containers[0].Image)
 	}
-	// What was added by hand shows while the change waits.
+	// Additions by hand are shown while the change is pending.
 	change(second, second.deployment(), func(d *deployment) { d.Spec.Template.Spec.HostPID = true })
 	if r := second.applied(); !slices.Equal(r.Drift, []string{"Deployment spec.template.spec.hostPID"}) {
 		t.Errorf("drift %q", r.Drift)
 	}
-	// An owner's change does not wait, unless the owner wants it so.
+	// An owner's change does not wait, unless the owner asks for it.
 	second.edit(func(s *v1alpha1.SFTPListenerSpec) {
 		s.Infrastructure.Rollout, s.Infrastructure.Pod.PriorityClassName = v1alpha1.RolloutPaused, "high"
 	})

@@ -20,7 +20,7 @@ import (
 // Then only the number of replicas follows the spec.
 func (r *run) applyDeployment(ctx context.Context) error {
 	want := render.Deployment(r.in.Listener, r.in.Image, r.in.Volumes.Exclusive)
-	record, err := rollout.NewRecord(r.in.Listener, want)
+	record, err := rollout.NewRecord(r.in.Written, want)
 	if err != nil {
 		return err
 	}
@@ -100,13 +100,13 @@ func (r *run) applyRecorded(ctx context.Context, want *appsv1.Deployment, record
 	return nil
 }
 
-// mustWait returns why a change has to wait, "" if it has not.
+// mustWait returns why a change has to wait, "" if it does not.
 func (r *run) mustWait(ctx context.Context, live *appsv1.Deployment, change rollout.Change) (v1alpha1.PendingRestartReason, error) {
 	if r.in.Listener.Spec.Infrastructure.Rollout == v1alpha1.RolloutPaused {
 		return v1alpha1.ReasonRolloutPaused, nil
 	}
 	if change.Cause != rollout.Operator {
-		return "", nil // who changes the spec wants it now
+		return "", nil // a change of the spec is wanted now
 	}
 	place := rollout.Place{Name: client.ObjectKeyFromObject(r.in.Listener), Since: r.waitsSince()}
 	ok, busy, err := r.Admission.admit(ctx, place, live.Generation, r.in.Image, r.Now())
@@ -126,7 +126,7 @@ func (r *run) waitsSince() time.Time {
 	return r.Now().Truncate(time.Second)
 }
 
-// hold notes a change that waits.
+// hold records a waiting change.
 func (r *run) hold(reason v1alpha1.PendingRestartReason, changes []string) {
 	r.out.Rollout.State = Held
 	if len(changes) > 0 {
@@ -134,7 +134,7 @@ func (r *run) hold(reason v1alpha1.PendingRestartReason, changes []string) {
 	}
 }
 
-// keep leaves a Deployment as it is but for the number of replicas.
+// keep leaves a Deployment unchanged except for the number of replicas.
 func (r *run) keep(ctx context.Context, live, want *appsv1.Deployment, change rollout.Change, replicas int32) error {
 	is := judge(live)
 	r.out.Rollout.PodsRefused = is.PodsRefused
@@ -164,7 +164,7 @@ func replicasOf(d *appsv1.Deployment) int32 {
 	return *d.Spec.Replicas
 }
 
-// judge returns how far the pods of a Deployment are.
+// judge returns the state of a Deployment's pods.
 func judge(d *appsv1.Deployment) Rollout {
 	out := Rollout{State: Complete}
 	switch {

@@ -36,14 +36,18 @@ func (r *run) applyBudget(ctx context.Context) error {
 	return err
 }
 
-// applyService applies the Service. Its ports are a list keyed by the port's number: one that
-// was changed by hand would stay besides ours, so the whole list is put back first.
+// applyService applies the Service. Its ports are a list keyed by the port's number: a
+// manually changed one would remain next to ours, so the whole list is restored first.
 func (r *run) applyService(ctx context.Context) error {
 	want := render.Service(r.in.Listener)
 	live := &corev1.Service{}
 	err := r.Client.Get(ctx, client.ObjectKeyFromObject(want), live)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("read it: %w", err)
+	}
+	balanced := live.Spec.Type == corev1.ServiceTypeLoadBalancer && want.Spec.Type == corev1.ServiceTypeLoadBalancer
+	if err == nil && balanced && r.in.Written.Spec.Service.LoadBalancerClass == "" {
+		want.Spec.LoadBalancerClass = live.Spec.LoadBalancerClass // it cannot change, but the platform's default may
 	}
 	if err == nil && foreignPort(want, live) {
 		if err := r.handle.Check(ctx, live); err != nil {
@@ -52,7 +56,7 @@ func (r *run) applyService(ctx context.Context) error {
 		before := live.DeepCopy()
 		live.Spec.Ports = want.Spec.Ports
 		if err := r.Client.Patch(ctx, live, client.MergeFrom(before), client.FieldOwner(apply.FieldOwner)); err != nil {
-			return fmt.Errorf("put back its ports: %w", err)
+			return fmt.Errorf("restore its ports: %w", err)
 		}
 	}
 	done, err := r.handle.Apply(ctx, want)
@@ -66,7 +70,7 @@ func (r *run) applyService(ctx context.Context) error {
 	return nil
 }
 
-// foreignPort reports whether a Service has a port that is not wanted.
+// foreignPort reports whether a Service has an unwanted port.
 func foreignPort(want, live *corev1.Service) bool {
 	for _, p := range live.Spec.Ports {
 		if p.Port != want.Spec.Ports[0].Port || p.Protocol != want.Spec.Ports[0].Protocol {
@@ -76,32 +80,32 @@ func foreignPort(want, live *corev1.Service) bool {
 	return false
 }
 
-// readAddresses takes the addresses that the cluster assigned from the Service. One whose last
-// change was refused still has them.
+// readAddresses reads the addresses that the cluster assigned to the Service. It still has
+// them if its last change was refused.
 func (r *run) readAddresses(ctx context.Context) error {
 	if r.out.Service == nil {
 		svc := &corev1.Service{}
 		name := client.ObjectKey{Namespace: r.in.Listener.Namespace, Name: render.WorkloadName(r.in.Listener)}
 		err := r.Client.Get(ctx, name, svc)
 		if apierrors.IsNotFound(err) || err == nil && r.handle.Check(ctx, svc) != nil {
-			return nil //nolint:nilerr // the refusal of the Service is noted already
+			return nil //nolint:nilerr // the refusal of the Service is already recorded
 		}
 		if err != nil {
 			return fmt.Errorf("read it: %w", err)
 		}
 		r.out.Service = svc
 	}
-	r.out.Addresses = render.Addresses(r.in.Listener, r.out.Service)
+	r.out.Addresses, r.out.NodePort = render.Addresses(r.in.Listener, r.out.Service), render.NodePort(r.out.Service)
 	return nil
 }
 
-// publishKnownHosts writes the ConfigMap with the lines for known_hosts.
+// publishKnownHosts writes the ConfigMap with the lines for known_hosts, and for verifying receipts.
 func (r *run) publishKnownHosts(ctx context.Context) error {
 	r.out.KnownHosts = render.KnownHosts(r.out.Addresses, r.in.HostKeys)
 	if len(r.out.KnownHosts) == 0 {
 		return nil
 	}
-	next, err := r.handle.ApplyUnwatched(ctx, render.KnownHostsMap(r.in.Listener, r.out.KnownHosts), knownHostsInterval)
+	next, err := r.handle.ApplyUnwatched(ctx, render.KnownHostsMap(r.in.Listener, r.out.KnownHosts, r.in.AllowedSigners), knownHostsInterval)
 	if err == nil {
 		r.retryIn(max(next.Sub(r.Now()), 1))
 	}

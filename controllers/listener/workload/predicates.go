@@ -9,7 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/rollout"
 )
 
-// RolloutChanged passes on the beginning and the end of rollouts, how many pods there are, and whether they can be created.
+// RolloutChanged passes changes in the beginning and end of rollouts, how many pods there are, and whether they can be
+// created.
 func RolloutChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*appsv1.Deployment)
@@ -19,7 +20,7 @@ func RolloutChanged() predicate.Predicate {
 	}}
 }
 
-// RolloutEnded passes on what may free a slot.
+// RolloutEnded passes changes that may free a slot.
 func RolloutEnded() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(event.CreateEvent) bool { return false },
@@ -31,7 +32,7 @@ func RolloutEnded() predicate.Predicate {
 	}
 }
 
-// CapacityChanged passes on that a claim was enlarged, or is being deleted.
+// CapacityChanged passes changes where a claim was enlarged or is being deleted.
 func CapacityChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok1 := e.ObjectOld.(*corev1.PersistentVolumeClaim)

@@ -19,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/listener/volumes"
 )
 
-// The size to ask for is never less than what a claim asks for or has.
+// The requested size is never less than what a claim requests or has.
 func TestSizeOf(t *testing.T) {
 	claim := func(request, capacity string) *corev1.PersistentVolumeClaim {
 		c := &corev1.PersistentVolumeClaim{}
@@ -67,7 +67,7 @@ func TestHeldBy(t *testing.T) {
 		"another missing claim": {volumes: volumes.Result{Volumes: on, Mountable: true}, missing: map[string]bool{"partners-gone": true}},
 		"a missing claim": {
 			volumes: volumes.Result{Volumes: on, Mountable: true}, missing: map[string]bool{"partners-home": true},
-			want: `PersistentVolumeClaim "partners-home" of volume "home" could not be made`,
+			want: `PersistentVolumeClaim "partners-home" of volume "home" could not be created`,
 		},
 		"a problem":     {volumes: volumes.Result{Volumes: on, Problems: []volumes.Problem{{Message: "first"}, {Message: "second"}}}, want: "first"},
 		"an error":      {volumes: volumes.Result{Volumes: on, Err: errors.New("away")}, want: "the claims of its volumes cannot be read"},
@@ -113,7 +113,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// What becomes of errors of an object.
+// The outcome of each kind of error for an object.
 func TestNote(t *testing.T) {
 	ending := apierrors.NewForbidden(corev1.Resource("services"), "s", errors.New("it is being terminated"))
 	ending.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: corev1.NamespaceTerminatingCause}}
@@ -132,7 +132,7 @@ func TestNote(t *testing.T) {
 			err:   apierrors.NewForbidden(corev1.Resource("services"), "s", errors.New("exceeded quota: x")),
 			retry: apply.RetryRefused,
 			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Message: `The API server refused: services "s" is forbidden: exceeded quota: x; ` +
-				`raise the ResourceQuota or make room in it, it is tried again automatically`}},
+				`raise the ResourceQuota or free some of it, then it is retried automatically`}},
 		},
 		"a webhook's refusal": {
 			err: apierrors.NewBadRequest("denied by policy"), retry: apply.RetryRefused,
@@ -140,17 +140,17 @@ func TestNote(t *testing.T) {
 		},
 		"no answer": {
 			err: &deadline.Error{After: time.Second}, failed: true,
-			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true, Message: "o: the API server did not answer within 1s; it is tried again"}},
+			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true, Message: "o: the API server did not answer within 1s; it is retried"}},
 		},
 		"an error of the server": {
 			err: apierrors.NewInternalError(errors.New("etcd")), failed: true,
-			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true, Message: "o: Internal error occurred: etcd; it is tried again"}},
+			want: []Refusal{{Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true, Message: "o: Internal error occurred: etcd; it is retried"}},
 		},
 		"a conflict of versions": {
 			err: apierrors.NewConflict(corev1.Resource("services"), "s", errors.New("changed")), failed: true,
 			want: []Refusal{{
 				Object: "o", Reason: v1alpha1.ReasonApplyFailed, Temporary: true,
-				Message: `o: Operation cannot be fulfilled on services "s": changed; it is tried again`,
+				Message: `o: Operation cannot be fulfilled on services "s": changed; it is retried`,
 			}},
 		},
 		"the end of the namespace": {err: ending, ending: true},
@@ -168,7 +168,7 @@ func TestNote(t *testing.T) {
 	}
 }
 
-// A panic is the refusal of the object only, and what it quotes stays in the log.
+// A panic refuses that object only, and the text of the panic is only in the log.
 func TestPanicIsContained(t *testing.T) {
 	r := &run{}
 	if r.step(t.Context(), "Service", "s", func(context.Context) error { panic("TOPSECRET") }) {
@@ -177,7 +177,7 @@ func TestPanicIsContained(t *testing.T) {
 	ok := r.step(t.Context(), "Deployment", "d", func(context.Context) error { return nil })
 	want := []Refusal{{
 		Object: `Service "s"`, Reason: v1alpha1.ReasonApplyFailed, Temporary: true,
-		Message: `Service "s": the operator has a defect and could not finish this step; its log has the details; it is tried again`,
+		Message: `Service "s": internal error of the operator in this step; its log has the details; it is retried`,
 	}}
 	if !ok || !reflect.DeepEqual(r.out.Refusals, want) || r.out.Err == nil {
 		t.Errorf("refusals\n\t%+v\nwant\n\t%+v", r.out.Refusals, want)

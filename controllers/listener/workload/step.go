@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/drift"
 )
 
-// step runs a part of Apply. Whatever becomes of it, the next one is run, too.
+// step runs a part of Apply. Whatever its result, the next one runs as well.
 func (r *run) step(ctx context.Context, kind, name string, do func(context.Context) error) bool {
 	err := guarded(ctx, do)
 	if err == nil {
@@ -29,7 +29,7 @@ func (r *run) step(ctx context.Context, kind, name string, do func(context.Conte
 func guarded(ctx context.Context, do func(context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			// Neither the value nor the stack belongs in a status: they may quote anything.
+			// The value and the stack must not be in a status: they may quote anything.
 			ctrl.LoggerFrom(ctx).Error(errPanic, "Panic", "value", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = errPanic
 		}
@@ -37,9 +37,9 @@ func guarded(ctx context.Context, do func(context.Context) error) (err error) {
 	return do(ctx)
 }
 
-var errPanic = errors.New("the operator has a defect and could not finish this step; its log has the details")
+var errPanic = errors.New("internal error of the operator in this step; its log has the details")
 
-// note notes why an object was not applied.
+// note records why an object was not applied.
 func (r *run) note(object string, err error) {
 	if apply.NamespaceEnding(err) {
 		r.out.NamespaceEnding = true
@@ -56,20 +56,20 @@ func (r *run) note(object string, err error) {
 		refusal.Message = message
 		r.retryIn(apply.RetryRefused)
 	default:
-		refusal.Message, refusal.Temporary = fmt.Sprintf("%s: %s; it is tried again", object, err), true
+		refusal.Message, refusal.Temporary = fmt.Sprintf("%s: %s; it is retried", object, err), true
 		r.out.Err = errors.Join(r.out.Err, fmt.Errorf("%s: %w", object, err))
 	}
 	r.out.Refusals = append(r.out.Refusals, refusal)
 }
 
-// retryIn asks for another look, the earliest wish wins.
+// retryIn requests another reconcile; the shortest delay wins.
 func (r *run) retryIn(d time.Duration) {
 	if r.out.Retry == 0 || d < r.out.Retry {
 		r.out.Retry = d
 	}
 }
 
-// compare notes what of an object is not as the operator wants it.
+// compare records where an object differs from what the operator wants.
 func (r *run) compare(live, want client.Object) {
 	if live != nil {
 		r.out.Drift = append(r.out.Drift, drift.Of(live, want)...)

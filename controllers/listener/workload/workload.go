@@ -1,6 +1,6 @@
-// Package workload applies what makes up a listener's endpoint beside its configuration:
+// Package workload applies the objects of a listener's endpoint besides its configuration:
 // account, network policy, claims, Service, disruption budget, Deployment and the lines for
-// known_hosts. It decides no conditions: it returns what it found and did.
+// known_hosts. It does not set conditions: it returns what it found and did.
 package workload
 
 import (
@@ -30,30 +30,39 @@ type Workload struct {
 
 // Input is what the objects are made from.
 type Input struct {
-	// Listener is not changed. Its status has the addresses and the pending restart as they
-	// were found last.
+	// Listener is not changed. Its status has the addresses and the pending restart as last
+	// found.
 	Listener *v1alpha1.SFTPListener
+	// Written is the listener as its owner wrote it, without defaults of the platform; Listener if nil.
+	Written *v1alpha1.SFTPListener
+	// Refusal is why the platform does not allow the spec, "" if it does. If it is refused, the objects stay as they are, because
+	// they serve users.
+	Refusal string
 	// Image is the daemon's; OperatorNamespace is where the operator runs: its pods may reach
 	// the status port.
 	Image, OperatorNamespace string
 	Volumes                  volumes.Result
-	// HostKeys are those whose lines clients need; without one there is no ConfigMap.
+	// Relay delivers the listener's events.
+	Relay Relay
+	// HostKeys are the keys whose lines clients need. Without one there is no ConfigMap.
 	HostKeys []v1alpha1.HostKeyStatus
+	// AllowedSigners are lines with the keys of receipts, for the same ConfigMap.
+	AllowedSigners []string
 }
 
 // Refusal is an object that could not be applied.
 type Refusal struct {
 	// Object is its kind and name, for example `Service "partners-sftp"`.
 	Object string
-	// Reason is one of a condition: ReasonResourceConflict or ReasonApplyFailed.
+	// Reason is a condition's reason: ReasonResourceConflict or ReasonApplyFailed.
 	Reason, Message string
-	// Temporary reports whether it is an error that goes away without a person, such as an API
-	// server that does not answer.
+	// Temporary is set if the error goes away without a person's action, such as an API server
+	// that does not answer.
 	Temporary bool
 }
 
 // SmallerClaim is a claim that is larger than the spec asks for. A claim cannot be made
-// smaller, so that it stays as it is.
+// smaller, so it stays unchanged.
 type SmallerClaim struct {
 	Volume, Claim string
 	// Wanted is the size in the spec, Actual that of the claim.
@@ -63,35 +72,40 @@ type SmallerClaim struct {
 // Result is what was found and done.
 type Result struct {
 	// Refusals are in the order in which the objects were tried. Each independent object is
-	// applied although another was refused.
+	// applied even if another was refused.
 	Refusals []Refusal
-	// Service and Deployment are as they are, nil if there is none or it could not be read.
-	// They must not be changed.
+	// Service and Deployment are the current objects, nil if missing or unreadable. They
+	// must not be changed.
 	Service    *corev1.Service
 	Deployment *appsv1.Deployment
-	// Addresses are where clients connect, those of the status before if the Service is
+	// RelayAddress is where the relay answers, "" if there is none or it is not known.
+	RelayAddress string
+	// Addresses are where clients connect, those of the previous status if the Service is
 	// unknown; KnownHosts are the lines for them.
 	Addresses  []v1alpha1.ListenerAddress
 	KnownHosts []string
-	// Rollout is how far the pods are.
+	// NodePort is the Service's port of the nodes, 0 for none; that of the previous status if
+	// the Service is unknown.
+	NodePort int32
+	// Rollout is the state of the pods.
 	Rollout Rollout
-	// Drift are paths of fields that are not as the operator applied them, see package drift.
+	// Drift has paths of fields that differ from what the operator applied, see package drift.
 	Drift []string
 	// SmallerClaims are those that the spec wants smaller than they are.
 	SmallerClaims []SmallerClaim
-	// NamespaceEnding reports whether the namespace is being deleted: nothing can be made in it
-	// any more.
+	// NamespaceEnding is set if the namespace is being deleted: nothing can be created in it
+	// anymore.
 	NamespaceEnding bool
 	// Err joins the temporary errors: the reconcile is to be tried again with backoff.
 	Err error
-	// Retry is when to look again although nothing happens, 0 for never.
+	// Retry is when to reconcile again although nothing happens, 0 for never.
 	Retry time.Duration
 }
 
-// queueRetry is how often a listener looks whether it is its turn without being told.
+// queueRetry is how often a listener checks whether it is its turn without being woken.
 const queueRetry = 30 * time.Second
 
-// knownHostsInterval is the time between two looks at a ConfigMap that should not have
+// knownHostsInterval is the time between checks of a ConfigMap that should not have
 // changed. The operator has no right to watch ConfigMaps, which are usually not its own.
 const knownHostsInterval = 10 * time.Minute
 
@@ -101,16 +115,34 @@ type run struct {
 	in     Input
 	handle apply.Handle
 	out    Result
-	// missing are claims that pods need and that could not be made.
+	// missing are claims that pods need and that could not be created.
 	missing map[string]bool
 }
 
-// Apply applies all objects. What is refused keeps only that from being applied which needs it.
+// Apply applies all objects. A refused object only blocks those that need it.
 func (w *Workload) Apply(ctx context.Context, in Input) Result {
+	if in.Written == nil {
+		in.Written = in.Listener
+	}
 	r := &run{Workload: w, in: in, handle: w.Applier.For(in.Listener), missing: map[string]bool{}}
 	l := in.Listener
-	r.out.Addresses = l.Status.Addresses
+	r.out.Addresses, r.out.NodePort = l.Status.Addresses, l.Status.NodePort
 	name := render.WorkloadName(l)
+	if in.Refusal == "" {
+		r.applyNeighbors(ctx, name)
+	}
+	r.step(ctx, "Service", name, r.readAddresses)
+	r.step(ctx, "Deployment", name, r.applyDeployment)
+	if in.Refusal == "" {
+		r.applyRelay(ctx)
+	}
+	r.step(ctx, "ConfigMap", render.KnownHostsName(l), r.publishKnownHosts)
+	return r.out
+}
+
+// applyNeighbors applies what is around the pods.
+func (r *run) applyNeighbors(ctx context.Context, name string) {
+	l := r.in.Listener
 	r.step(ctx, "ServiceAccount", name, func(ctx context.Context) error {
 		_, err := r.handle.Apply(ctx, render.ServiceAccount(l))
 		return err
@@ -122,15 +154,11 @@ func (w *Workload) Apply(ctx context.Context, in Input) Result {
 		}
 	}
 	r.step(ctx, "Service", name, r.applyService)
-	r.step(ctx, "Service", name, r.readAddresses)
 	r.step(ctx, "PodDisruptionBudget", name, r.applyBudget)
-	r.step(ctx, "Deployment", name, r.applyDeployment)
-	r.step(ctx, "ConfigMap", render.KnownHostsName(l), r.publishKnownHosts)
-	return r.out
 }
 
-// Replicas returns the number of pods that there are, for the scale subresource: not only of
-// those that are ready. An autoscaler that reads a smaller number scales the wrong way.
+// Replicas returns the number of existing pods, for the scale subresource, not only of ready
+// ones. An autoscaler that reads a smaller number scales the wrong way.
 func (r Result) Replicas() *int32 {
 	if r.Deployment == nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package cgroup runs a server in a control group of its own, so that what it and all of its children use can be told from
-// what everything else uses.
+// Package cgroup runs a server in a separate control group, so that its usage, including all children, can be separated from
+// everything else's.
 package cgroup
 
 import (
@@ -22,7 +22,7 @@ type Group struct {
 	Dir string
 }
 
-// Parent returns the directory in which a cgroup that counts CPU time can be made.
+// Parent returns the directory in which a cgroup that counts CPU time can be created.
 func Parent() (string, error) {
 	const cgroup2Magic = 0x63677270 // CGROUP2_SUPER_MAGIC of statfs(2)
 	var stat syscall.Statfs_t
@@ -42,7 +42,7 @@ func Parent() (string, error) {
 	return "", fmt.Errorf("neither cgroup v2 nor the cpuacct controller of v1 is mounted below %s", root)
 }
 
-// cpuacct finds where mountinfo has the cpuacct controller, alone or with others.
+// cpuacct finds where mountinfo has the cpuacct controller, on its own or with others.
 func cpuacct(mountinfo string) string {
 	for line := range strings.Lines(mountinfo) {
 		before, after, ok := strings.Cut(line, " - ")
@@ -59,7 +59,7 @@ func cpuacct(mountinfo string) string {
 	return ""
 }
 
-// Make makes a cgroup below Parent. A leftover of the same name is removed first.
+// Make creates a cgroup below Parent. A leftover with the same name is removed first.
 func Make(name string) (*Group, error) {
 	parent, err := Parent()
 	if err != nil {
@@ -75,7 +75,7 @@ func Make(name string) (*Group, error) {
 	return g, nil
 }
 
-// Open returns a cgroup that somebody else made.
+// Open returns an existing cgroup.
 func Open(dir string) (*Group, error) {
 	g := &Group{Dir: dir}
 	if _, err := g.CPU(); err != nil {
@@ -89,7 +89,7 @@ func (g *Group) Add(pid int) error {
 	return os.WriteFile(filepath.Join(g.Dir, "cgroup.procs"), strconv.AppendInt(nil, int64(pid), 10), 0o644)
 }
 
-// CPU is the time that all processes of the group used so far, user and system, those that ended included.
+// CPU returns the user and system time of all processes of the group so far, including ended ones.
 func (g *Group) CPU() (time.Duration, error) {
 	v1, err := os.ReadFile(filepath.Join(g.Dir, "cpuacct.usage"))
 	if err == nil {
@@ -157,7 +157,7 @@ func (g *Group) Kill() error {
 	return fmt.Errorf("processes of %s outlive SIGKILL", g.Dir)
 }
 
-// Remove removes the group, which must be empty. The kernel lets go of a dead process's cgroup a little late.
+// Remove removes the group, which must be empty. The kernel releases a dead process's cgroup a little late.
 func (g *Group) Remove() error {
 	var err error
 	for range 50 {

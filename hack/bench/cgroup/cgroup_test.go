@@ -21,7 +21,7 @@ func TestCpuacct(t *testing.T) {
 	}
 }
 
-// TestCPU reads what either version of cgroups has.
+// TestCPU reads the files of both versions of cgroups.
 func TestCPU(t *testing.T) {
 	for file, content := range map[string]string{
 		"cpuacct.usage": "1500000\n",
@@ -44,7 +44,7 @@ func TestCPU(t *testing.T) {
 	}
 }
 
-// TestUsage looks at this process through a directory that says that it is in it.
+// TestUsage measures this process through a directory that claims to contain it.
 func TestUsage(t *testing.T) {
 	dir := t.TempDir()
 	below := filepath.Join(dir, "below")

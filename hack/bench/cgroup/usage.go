@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// PSS is the memory of all processes of the group in bytes: what each has alone, and its share of what it has with others
-// (proc_pid_smaps(5)). Memory of the kernel, such as buffers of sockets, is not in it.
+// PSS is the memory of all processes of the group in bytes: each one's private memory plus its share of shared memory
+// (proc_pid_smaps(5)). Kernel memory, such as socket buffers, is not included.
 func (g *Group) PSS() (bytes int64, processes int, err error) {
 	pids, err := g.Processes()
 	if err != nil {
@@ -28,8 +28,8 @@ func (g *Group) PSS() (bytes int64, processes int, err error) {
 	return bytes, processes, nil
 }
 
-// Calls is the number of calls of the families read and write that the processes of the group made so far, be it on files or
-// on sockets (proc_pid_io(5)). Those of processes that ended are not in it.
+// Calls is the number of calls of the families read and write that the processes of the group made so far, on files and
+// sockets (proc_pid_io(5)). Those of ended processes are not included.
 func (g *Group) Calls() (int64, error) {
 	pids, err := g.Processes()
 	if err != nil {
@@ -52,12 +52,12 @@ func (g *Group) Calls() (int64, error) {
 	return calls, nil
 }
 
-// Settled waits until the group is at rest, at most for limit, and returns its CPU time then. So the end of a session, and of
-// its processes, belongs to the work that was before it.
+// Settled waits until the group is idle, at most for limit, and returns its CPU time then. So the end of a session, and of
+// its processes, counts toward the work before it.
 func (g *Group) Settled(limit time.Duration) (time.Duration, error) {
 	const (
 		interval = 15 * time.Millisecond
-		rest     = 200 * time.Microsecond // what a server that does nothing may use in an interval
+		rest     = 200 * time.Microsecond // what an idle server may use in an interval
 		quiet    = 3                      // intervals
 	)
 	end := time.Now().Add(limit)

@@ -21,7 +21,7 @@ func random(n int) []byte {
 	return content
 }
 
-// TestAgainstDaemon does all that is measured with the daemon itself.
+// TestAgainstDaemon runs all measurements against the daemon.
 func TestAgainstDaemon(t *testing.T) {
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)

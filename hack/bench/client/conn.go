@@ -1,5 +1,5 @@
-// Package client is a client of SFTP version 3 for measurements. It sends requests of exactly the size and in exactly the
-// number at once that it is told to, which programs for people do not.
+// Package client is a client of SFTP version 3 for measurements. It sends requests of exactly the given size and
+// concurrency, which end-user programs do not.
 package client
 
 import (
@@ -16,8 +16,8 @@ const (
 	lastWrites = 5 * time.Second
 )
 
-// conn makes few system calls: it reads ahead, and writes in one what was written while the last write went on. The SSH
-// library makes one call and more for each packet, and on a machine with few CPUs the client would be what is measured.
+// conn makes few system calls: it reads ahead, and combines what was written during the previous write. The SSH library makes
+// at least one call per packet, and on a machine with few CPUs that would measure the client.
 type conn struct {
 	net.Conn
 	reader *bufio.Reader
@@ -78,7 +78,7 @@ func (c *conn) flush() {
 	_ = c.Conn.Close()
 }
 
-// Close lets go of the connection after what was written is on its way.
+// Close closes the connection after sending what was written.
 func (c *conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// ErrUnsupported is that the server has none of the algorithms, or does not take the credential.
+// ErrUnsupported means that the server supports none of the algorithms, or does not accept the credential.
 var ErrUnsupported = errors.New("not supported")
 
-// Options say how to log in. Lists that are empty are those of the SSH library.
+// Options say how to log in. Empty lists stand for the SSH library's.
 type Options struct {
 	Addr, User string
 	Auth       ssh.AuthMethod
@@ -27,7 +27,7 @@ type Options struct {
 	Idle bool
 }
 
-// HostKey trusts the key that it sees first, and that one alone from then on.
+// HostKey trusts the first key that it sees, and only that one from then on.
 type HostKey struct {
 	mu  sync.Mutex
 	key ssh.PublicKey
@@ -77,7 +77,7 @@ func Dial(ctx context.Context, o Options) (*ssh.Client, error) {
 	return client, nil
 }
 
-// Session is one SFTP session. It is for one goroutine.
+// Session is one SFTP session. Only one goroutine may use it.
 type Session struct {
 	channel ssh.Channel
 	conn    *ssh.Client
@@ -133,8 +133,8 @@ func newSession(conn *ssh.Client) (*Session, error) {
 	return s, nil
 }
 
-// askLimits asks what OpenSSH's client asks at the start of each session (OpenSSH PROTOCOL, section 4.8). A server that has
-// no such extension says so.
+// askLimits sends what OpenSSH's client sends at the start of each session (OpenSSH PROTOCOL, section 4.8). A server without
+// the extension says so.
 func (s *Session) askLimits() error {
 	id := s.next()
 	s.request(typeExtended, id)

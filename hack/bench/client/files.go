@@ -45,7 +45,7 @@ func (s *Session) Put(path string, content []byte) error {
 }
 
 // Get reads a small file with one request after the other: OPEN, FSTAT, READ, CLOSE. It returns its content and the size
-// that FSTAT gave. The content is good until the next request.
+// that FSTAT gave. The content is valid until the next request.
 func (s *Session) Get(path string, size int) (content []byte, stated uint64, err error) {
 	handle, err := s.open(path, openRead)
 	if err != nil {

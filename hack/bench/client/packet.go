@@ -45,7 +45,7 @@ const (
 )
 
 const (
-	// headerBuffer is small, so that data is read right into where it belongs.
+	// headerBuffer is small, so that data is read directly to its destination.
 	headerBuffer = 4 << 10
 	// maxPacket is more than any server sends.
 	maxPacket = 1 << 20
@@ -113,7 +113,7 @@ func (s *Session) header() (length int, kind byte, err error) {
 	return int(n) - 1, h[4], nil
 }
 
-// receive reads a packet. The body is good until the next one.
+// receive reads a packet. The body is valid until the next one.
 func (s *Session) receive() (kind byte, body []byte, err error) {
 	n, kind, err := s.header()
 	if err != nil {
@@ -213,7 +213,7 @@ func (s *Session) call(id uint32, want byte) (*fields, error) {
 	return answer, nil
 }
 
-// status is nil for OK.
+// status returns nil for OK.
 func status(f *fields) error {
 	code := f.uint32()
 	if f.err != nil {

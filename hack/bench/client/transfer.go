@@ -6,12 +6,12 @@ import (
 	"io"
 )
 
-// Pipeline is the size of the requests of a transfer in bytes, and how many are on their way at once.
+// Pipeline is the size of the requests of a transfer in bytes, and how many are in flight at once.
 type Pipeline struct {
 	Request, Depth int
 }
 
-// IsEOF tells whether an error is the status of the end of a file or directory.
+// IsEOF reports whether an error is the status of the end of a file or directory.
 func IsEOF(err error) bool {
 	var status StatusError
 	return errors.As(err, &status) && status.Code == statusEOF
@@ -47,7 +47,7 @@ func (s *Session) Download(path string, content []byte, p Pipeline) error {
 		askNext(id)
 	}
 	for flying > 0 {
-		// Requests go together as long as answers are here that make more of them.
+		// Requests are combined while there are answers that lead to more of them.
 		if s.in.Buffered() < 5 || len(s.out) > headerBuffer {
 			if err := s.flush(); err != nil {
 				return err
@@ -74,7 +74,7 @@ func (s *Session) Download(path string, content []byte, p Pipeline) error {
 	return s.close(handle)
 }
 
-// data reads an answer to a READ right into the content.
+// data reads an answer to a READ directly into the content.
 func (s *Session) data(content []byte, parts []part) (id, got int, err error) {
 	length, kind, err := s.header()
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Session) data(content []byte, parts []part) (id, got int, err error) {
 	return id, got, err
 }
 
-// Upload makes a file of the content.
+// Upload writes the content to a file.
 func (s *Session) Upload(path string, content []byte, p Pipeline) error {
 	handle, err := s.open(path, openWrite|openCreat|openTrunc)
 	if err != nil {

@@ -22,7 +22,7 @@ func (c channel) Write(p []byte) (int, error) { return c.Conn.Write(p) }
 func (c channel) Close() error                { return c.Conn.Close() }
 func (c channel) CloseWrite() error           { return nil }
 
-// play starts a session whose requests the function answers, as many at once as are there.
+// play starts a session whose requests the function answers, all available ones at once.
 func play(t *testing.T, answer func(kind byte, id uint32, rest *fields) []byte) *Session {
 	t.Helper()
 	ours, theirs := net.Pipe()
@@ -49,7 +49,7 @@ func play(t *testing.T, answer func(kind byte, id uint32, rest *fields) []byte) 
 				break
 			}
 		}
-		for range answers { // nobody reads: let the other end
+		for range answers { // nothing reads: let the other end run
 		}
 	}()
 	c := channel{Conn: ours}
@@ -75,7 +75,7 @@ func ok(id uint32, code uint32) []byte {
 	})
 }
 
-// reader answers OPEN, CLOSE, and READ by the function.
+// reader answers OPEN, CLOSE, and READ with the function.
 func reader(read func(id uint32, offset, size int) []byte) func(byte, uint32, *fields) []byte {
 	return func(kind byte, id uint32, f *fields) []byte {
 		switch kind {
@@ -93,7 +93,7 @@ func data(id uint32, content []byte) []byte {
 	return packet(typeData, id, func(s *Session) { s.string(string(content)) })
 }
 
-// TestShortReads: what an answer lacks is asked for again.
+// TestShortReads: what an answer lacks is requested again.
 func TestShortReads(t *testing.T) {
 	content := random(100_000)
 	s := play(t, reader(func(id uint32, offset, size int) []byte {
@@ -124,7 +124,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestBadAnswers: none of them is taken for the file's content.
+// TestBadAnswers: none of them is accepted as the file's content.
 func TestBadAnswers(t *testing.T) {
 	for name, read := range map[string]func(id uint32, offset, size int) []byte{
 		"end of file too early": func(id uint32, _, _ int) []byte { return ok(id, statusEOF) },
@@ -143,7 +143,7 @@ func TestBadAnswers(t *testing.T) {
 	}
 }
 
-// TestUploadFails: an error in the middle is the transfer's.
+// TestUploadFails: an error in the middle is the transfer's error.
 func TestUploadFails(t *testing.T) {
 	writes := 0
 	s := play(t, func(kind byte, id uint32, _ *fields) []byte {
@@ -162,7 +162,7 @@ func TestUploadFails(t *testing.T) {
 	}
 }
 
-// TestConnWrites: everything arrives in its order, though writes are put together, and Close lets it.
+// TestConnWrites: everything arrives in order even though writes are combined, and Close waits for it.
 func TestConnWrites(t *testing.T) {
 	ours, theirs := net.Pipe()
 	c := newConn(ours)

@@ -1,5 +1,5 @@
-// Command profiled is the daemon with a port that profiles of its CPU time are taken from. The released one has none: who
-// reaches it learns too much.
+// Command profiled is the daemon with a port for CPU profiles. The released daemon has none, because it would reveal too
+// much.
 //
 //	profiled serve -config DIRECTORY -listen ADDRESS -health ADDRESS -profiles ADDRESS
 package main
@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon"
-	"github.com/sftp-operator/sftp-operator/sftpd/heapfloor"
-	"github.com/sftp-operator/sftp-operator/sftpd/procs"
+	"github.com/sftp-operator/sftp-operator/sftpd/gctune"
+	"github.com/sftp-operator/sftp-operator/sftpd/gomaxprocs"
 )
 
 func main() {
@@ -57,9 +57,9 @@ func run(args []string) error {
 	d := daemon.New(daemon.Options{
 		ConfigDir: *dir, SFTP: listeners[0], Health: listeners[1], Audit: os.Stdout,
 		Log: slog.New(slog.NewJSONHandler(os.Stderr, nil)), Version: "profiled",
-		Processors: procs.New(),
+		Processors: gomaxprocs.New(),
 	})
-	heapfloor.Keep(heapfloor.Default, d.Received)
+	gctune.SetMinHeap(gctune.Default, d.Received)
 	return d.Run(ctx, context.Background())
 }
 

@@ -33,7 +33,7 @@ const (
 	barGap     = 12
 )
 
-// The colours are legible on white and on black; text follows the reader's scheme.
+// The colors are legible on white and on black; text follows the reader's scheme.
 const chartStyle = `<style>
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 15px; font-weight: 600 }

@@ -14,7 +14,7 @@ const (
 	end   = "<!-- End of the generated part -->\n"
 )
 
-// Names of the files that a run writes, beside each other.
+// Names of the files that a run writes, next to each other.
 const (
 	JSONFile     = "performance.json"
 	DocumentFile = "performance.md"
@@ -46,7 +46,7 @@ func Save(file string, f File) error {
 	return os.WriteFile(file, append(content, '\n'), 0o644)
 }
 
-// WriteDocs writes the chart and the generated part of the document, which must have its place there.
+// WriteDocs writes the chart and the generated part of the document, which must have a place for it.
 func WriteDocs(dir string, f File) error {
 	file := filepath.Join(dir, DocumentFile)
 	text, err := os.ReadFile(file)
@@ -73,7 +73,7 @@ func Replace(document, generated string) (string, error) {
 	return before + begin + "\n" + generated + "\n" + end + after, nil
 }
 
-// Generated is the part of the document that runs give: the verdict from all, the tables of the first.
+// Generated is the generated part of the document: the verdict from all runs, and the tables of the first.
 func Generated(f File) string {
 	r := f.Runs[0]
 	var b strings.Builder

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Environment is what a run was made on.
+// Environment describes where a run was made.
 type Environment struct {
 	CPU    string `json:"cpu"`
 	CPUs   int    `json:"cpus"`

@@ -68,7 +68,7 @@ func TestTargets(t *testing.T) {
 		"download aes128-gcm, CPU": "| ≤ 0.65 | 0.5, 0.7 **missed** | |  | ≤ 0.45 | 0.5, 0.7 **missed** | |  |",
 		// More is better.
 		"files of 4 KiB, one session, put, files/s": "| ≥ 1.2 | 0.5, 0.7 **missed** | |  | ≥ 1.6 | 0.5, 0.7 **missed** | |  |",
-		// A value of its own.
+		// An absolute bound.
 		"listing, replies": "| |  | |  | |  | ≤ 40 | 50, 70 **missed** |",
 		// Not measured.
 		"upload aes128-gcm, CPU": "| ≤ 0.8 | n/a, n/a | ≤ 0.65 | n/a, n/a | ≤ 0.52 | n/a, n/a | |  |",
@@ -83,7 +83,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-// TestTargetsNameMetrics: a misspelt metric would never be measured.
+// TestTargetsNameMetrics: a misspelled metric would never be measured.
 func TestTargetsNameMetrics(t *testing.T) {
 	known := map[string]bool{}
 	for _, m := range Metrics {
@@ -142,7 +142,7 @@ func TestGeneratedNamesWhatIsMeasured(t *testing.T) {
 	}
 }
 
-// TestChart: well-formed, with a bar for each server but OpenSSH, as long as the ratio, and within the picture.
+// TestChart: well-formed, with a bar for each server except OpenSSH, as long as the ratio, and within the picture.
 func TestChart(t *testing.T) {
 	chart := Chart(sample(0.5, 1, 2))
 	decoder := xml.NewDecoder(strings.NewReader(chart))
@@ -161,8 +161,8 @@ func TestChart(t *testing.T) {
 	}
 }
 
-// TestDocs: the documents say what the results say. They are written by `make bench`, and by `bin/bench -render` from results
-// that are there.
+// TestDocs: the documents match the results. They are written by `make bench`, and by `bin/bench -render` from existing
+// results.
 func TestDocs(t *testing.T) {
 	f, err := Load("../../../docs/" + JSONFile)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package report turns what was measured into tables, a chart, and the verdict on the targets.
+// Package report turns measurements into tables, a chart, and the verdict on the targets.
 package report
 
 import (
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// File is the machine-readable result: the last run, and with it another one of the same, for the spread between runs.
+// File is the machine-readable result: the last run, plus another one of the same kind, for the spread between runs.
 type File struct {
 	Runs []Run `json:"runs"`
 }
@@ -17,14 +17,14 @@ type Run struct {
 	Quick       bool        `json:"quick,omitempty"`
 	Rounds      int         `json:"rounds"`
 	Environment Environment `json:"environment"`
-	// Servers by label: how each names itself. The order is that of Labels.
+	// Servers by label: each server's own name. The order is that of Labels.
 	Servers map[string]string `json:"servers"`
 	Labels  []string          `json:"labels"`
 	// Workloads in the order in which they ran.
 	Workloads []Workload `json:"workloads"`
 }
 
-// Workload is what one kind of work gave.
+// Workload has the results of one kind of work.
 type Workload struct {
 	ID    string `json:"id"`
 	Group string `json:"group"`
@@ -32,7 +32,7 @@ type Workload struct {
 	Cells []Cell `json:"cells"`
 }
 
-// Cell is what one server gave.
+// Cell has the results of one server.
 type Cell struct {
 	Server string `json:"server"`
 	// Values of each round by the name of the metric.
@@ -65,7 +65,7 @@ const (
 	Processes     = "processes"
 )
 
-// Metrics are all, in the order in which tables have them.
+// Metrics are all metrics, in table order.
 var Metrics = []Metric{
 	{Name: CPUPerGiB, Title: "CPU s/GiB", Digits: 2},
 	{Name: MiBPerSecond, Title: "MiB/s", Higher: true},

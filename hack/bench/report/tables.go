@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Tables are the medians of a run with their ratios: ours to each other server, and the least and the most of all rounds.
+// Tables are the medians of a run with their ratios: ours to each other server, and the minimum and maximum of all rounds.
 func Tables(r Run) string {
 	var b strings.Builder
 	group := ""
@@ -82,7 +82,7 @@ func cellText(c Cell, m Metric) string {
 	return fmt.Sprintf("%s (%s–%s)", median, least, most)
 }
 
-// Fixed writes a number with so many digits after the point, and commas between thousands.
+// Fixed formats a number with a number of digits after the point, and commas between thousands.
 func Fixed(v float64, digits int) string {
 	whole, fraction, _ := strings.Cut(strconv.FormatFloat(v, 'f', digits, 64), ".")
 	sign := ""
@@ -98,7 +98,7 @@ func Fixed(v float64, digits int) string {
 	return sign + whole
 }
 
-// number writes a number with so many significant digits at most: ratios are from 0.01 to 100.
+// number formats a number with at most a number of significant digits: ratios range from 0.01 to 100.
 func number(v float64, digits int) string {
 	return strconv.FormatFloat(round(v, digits), 'f', -1, 64)
 }

@@ -88,7 +88,7 @@ func label(r Run, name string) string {
 	return name
 }
 
-// cells are a bound and what each run has for it.
+// cells returns the cells of a bound and of each run's value.
 func (t target) cells(bound float64, runs []Run, measured func(Run) (float64, bool)) string {
 	if bound == 0 {
 		return " | "

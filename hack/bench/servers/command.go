@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// SFTP runs commands with OpenSSH's sftp as it is installed, and with one cipher alone unless that is empty. None of the
-// caller's own configuration is used.
+// SFTP runs commands with the installed OpenSSH sftp, with only one cipher unless that is empty. None of the caller's
+// own configuration is used.
 func (s *Server) SFTP(ctx context.Context, cipher string, commands ...string) error {
 	host, port, _ := strings.Cut(s.Addr, ":")
 	args := []string{

@@ -24,7 +24,8 @@ type sshd struct {
 // file is one of the server's own files.
 func (s *sshd) file(name string) string { return s.path(s.label + "-" + name) }
 
-// sshdConfig is Debian's but for PAM, which would add to the cost of each login, and limits that must not be reached.
+// sshdConfig is Debian's except for PAM, which would add to the cost of each login, and limits that must not be
+// reached.
 const sshdConfig = `ListenAddress %s
 HostKey %s
 AuthorizedKeysFile %s
@@ -38,8 +39,8 @@ LoginGraceTime 120
 Subsystem sftp %s
 `
 
-// enter gives sshd, in a mount namespace of its own, a user that the machine does not have and the directory that it wants:
-// nothing of it is left behind, whatever happens.
+// enter gives sshd, in its own mount namespace, a user that the machine does not have and the directory that it requires:
+// nothing of that is left behind, whatever happens.
 const enter = `set -e
 mount --bind "$1" /etc/passwd
 mount --bind "$2" /etc/shadow
@@ -59,7 +60,7 @@ func Sshd(p *Place) (*Server, error) {
 
 // SshdIn prepares an OpenSSH server that was built from its sources, with a prefix.
 func SshdIn(p *Place, label, prefix string) (*Server, error) {
-	// It runs as the user, who may have no way to the prefix.
+	// It runs as the user, which may not be able to read the prefix.
 	sftpServer, err := p.Install(filepath.Join(prefix, "libexec/sftp-server"))
 	if err != nil {
 		return nil, err
@@ -90,7 +91,7 @@ func (s *sshd) prepare() (*Server, error) {
 	proc := &process{group: group, log: s.file("log")}
 	return &Server{
 		Label: s.label, Addr: addr, User: userName, Key: s.Key, KeyFile: s.KeyFile(), Password: password, PasswordHash: hash,
-		// It has no tree of its own for the user: paths are the machine's.
+		// It has no separate tree for the user: paths are the machine's.
 		Root: root, Remote: root, Group: group, MaxIdle: 1000, knownHosts: s.file("known_hosts"),
 		start: proc.run(func(ctx context.Context) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, "/bin/sh", "-c", enter, "sh", s.file("passwd"), s.file("shadow"),
@@ -152,8 +153,8 @@ func exists(file string) bool {
 	return err == nil
 }
 
-// writeAccounts writes copies of passwd and shadow with the user, and the user that sshd runs as before a login. It returns
-// the kind of password hash: the one that Debian uses.
+// writeAccounts writes copies of passwd and shadow with the user, and the user that sshd runs as before a login. It returns the
+// kind of password hash: the one that Debian uses.
 func (s *sshd) writeAccounts() (string, error) {
 	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {
@@ -167,7 +168,7 @@ func (s *sshd) writeAccounts() (string, error) {
 	if err := os.WriteFile(s.file("passwd"), []byte(lines), 0o644); err != nil {
 		return "", err
 	}
-	// Perl is part of every Debian and has crypt(3). The salt need not be a secret, nor another one each time.
+	// Perl is part of every Debian and has crypt(3). The salt need not be secret or unique.
 	hash, err := exec.Command("perl", "-e", `print crypt($ARGV[0], '$y$j9T$benchmarkofsftp0$')`, password).Output()
 	if err != nil || !bytes.HasPrefix(hash, []byte("$y$")) {
 		return "", fmt.Errorf("crypt(3) has no yescrypt: %q, %w", hash, err)

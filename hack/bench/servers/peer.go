@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/cgroup"
 )
 
-// Peers prepares servers that somebody else runs, from words separated by blanks, each
+// Peers prepares servers that run elsewhere, from words separated by spaces, each of the form
 //
 //	LABEL=HOST:PORT=CGROUP,user=NAME,key=FILE,root=DIRECTORY[,remote=PATH][,password=WORD,hash=NAME][,restart=PROGRAM]
 //

@@ -27,7 +27,7 @@ func TestParsePeer(t *testing.T) {
 func TestStale(t *testing.T) {
 	for name, want := range map[string]bool{
 		"/tmp/sftp-bench-1": false, "/x/sftp-bench-1-sftpd": false, "/tmp/sftp-bench-other": false,
-		"/tmp/sftp-bench-4194304999": true, // more than any system gives
+		"/tmp/sftp-bench-4194304999": true, // more than any system provides
 	} {
 		if got := stale(name); got != want {
 			t.Errorf("%s: %v", name, got)

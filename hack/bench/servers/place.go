@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/cgroup"
 )
 
-// The servers' user: not root, for whom sshd spares a process, and none that the machine has.
+// The servers' user: not root, for which sshd starts one process less, and not a user of the machine.
 const (
 	userName = "sftp-bench"
 	userID   = 61999
@@ -26,7 +26,7 @@ const (
 
 const prefix = "sftp-bench-"
 
-// Place is what a run has on this machine: a directory, a tmpfs in it, and control groups. Remove removes all.
+// Place holds what a run uses on this machine: a directory, a tmpfs in it, and control groups. Remove removes all of it.
 type Place struct {
 	Dir    string
 	Key    ssh.Signer
@@ -34,7 +34,7 @@ type Place struct {
 	port   int
 }
 
-// NewPlace makes a place, after removing those of runs that could not do it themselves.
+// NewPlace creates a place, after removing those of interrupted runs.
 func NewPlace() (*Place, error) {
 	if err := removeStale(); err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (p *Place) setUp() (err error) {
 			return err
 		}
 	}
-	// A mount of our own: /dev/shm has 64 MiB in many containers.
+	// A separate mount, because /dev/shm has 64 MiB in many containers.
 	if err := syscall.Mount("tmpfs", p.files(), "tmpfs", 0, "mode=755,size=75%"); err != nil {
 		return fmt.Errorf("mount a tmpfs (root is needed): %w", err)
 	}
@@ -108,7 +108,7 @@ func removeDir(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// removeStale removes what runs left whose process is gone.
+// removeStale removes leftovers of runs whose process is gone.
 func removeStale() error {
 	parent, err := cgroup.Parent()
 	if err != nil {
@@ -139,14 +139,14 @@ func removeStale() error {
 	return nil
 }
 
-// stale tells whether the process that a name has the number of is gone.
+// stale reports whether the process whose number is in a name is gone.
 func stale(name string) bool {
 	number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(name), prefix), "-")
 	pid, err := strconv.Atoi(number)
 	return err == nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }
 
-// own gives a file or directory to the owner of Root.
+// own changes the owner of a file or directory to the owner of Root.
 func (s *Server) own(path string) error {
 	info, err := os.Stat(s.Root)
 	if err != nil {

@@ -10,14 +10,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/cgroup"
 )
 
-// process is a server that runs as a child of ours, in its control group.
+// process is a server that runs as a child of ours, in its own control group.
 type process struct {
 	group *cgroup.Group
 	log   string
 	cmd   *exec.Cmd
 }
 
-// start starts a program. What it says goes to the log. It does not outlive us.
+// start starts a program. Its output goes to the log. It does not outlive this process.
 func (p *process) start(cmd *exec.Cmd) error {
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -28,7 +28,7 @@ func (p *process) start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setpgid = true // a Ctrl-C is for us: servers are needed until the client's end
+	cmd.SysProcAttr.Setpgid = true // Ctrl-C is for this process: servers are needed until the client ends
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := cmd.Start(); err != nil {
 		return err
@@ -48,7 +48,7 @@ func (p *process) stop() error {
 	return err
 }
 
-// explain adds what the process said to an error.
+// explain adds the process's output to an error.
 func (p *process) explain(err error) error {
 	const tail = 2000
 	said, readErr := os.ReadFile(p.log)
@@ -58,7 +58,7 @@ func (p *process) explain(err error) error {
 	return fmt.Errorf("%w\n%s", err, said[max(0, len(said)-tail):])
 }
 
-// run starts what build returns, anew each time.
+// run starts what build returns, newly built each time.
 func (p *process) run(build func(context.Context) *exec.Cmd) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := p.start(build(ctx)); err != nil {

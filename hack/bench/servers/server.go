@@ -1,4 +1,4 @@
-// Package servers starts the servers that are measured, each in a control group of its own, with its files on tmpfs.
+// Package servers starts the servers to be measured, each in its own control group, with its files on tmpfs.
 package servers
 
 import (
@@ -18,19 +18,19 @@ import (
 
 // Server is a server that can be measured.
 type Server struct {
-	// Label is how it is called in the tables.
+	// Label is its name in the tables.
 	Label string
 	Addr  string
 	User  string
-	// Key logs in; KeyFile has it, too.
+	// Key logs in; KeyFile contains it too.
 	Key     ssh.Signer
 	KeyFile string
-	// Password logs in unless empty; PasswordHash is how the server has it.
+	// Password logs in unless empty; PasswordHash is its hash as stored by the server.
 	Password, PasswordHash string
 	// Root is the directory of this machine that the user sees as Remote.
 	Root, Remote string
 	Group        *cgroup.Group
-	// MaxIdle bounds how many sessions are opened at once. 0 sets no bound.
+	// MaxIdle limits how many sessions are opened at once. 0 sets no limit.
 	MaxIdle int
 
 	hostKey    client.HostKey
@@ -50,8 +50,8 @@ func (s *Server) Options() client.Options {
 	return client.Options{Addr: s.Addr, User: s.User, Auth: ssh.PublicKeys(s.Key), HostKey: &s.hostKey}
 }
 
-// Restart starts the server anew, or for the first time, and waits until it accepts connections. A heap that has served
-// thousands of sessions is slower than a fresh one.
+// Restart restarts the server, or starts it for the first time, and waits until it accepts connections. A heap that has
+// served thousands of sessions is slower than a fresh one.
 func (s *Server) Restart(ctx context.Context) error {
 	if err := s.Stop(); err != nil {
 		return err
@@ -92,7 +92,7 @@ func (s *Server) wait(ctx context.Context) error {
 	}
 }
 
-// Version is how the server names itself.
+// Version returns the server's own name.
 func (s *Server) Version(ctx context.Context) (string, error) {
 	c, err := client.Dial(ctx, s.Options())
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Server) Version(ctx context.Context) (string, error) {
 	return string(c.ServerVersion()), nil
 }
 
-// MakeDir makes a directory below Root that belongs to whom Root does.
+// MakeDir creates a directory below Root that belongs to the owner of Root.
 func (s *Server) MakeDir(name string) error {
 	if err := os.MkdirAll(s.File(name), 0o755); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *Server) MakeDir(name string) error {
 	return s.own(s.File(name))
 }
 
-// MakeFile makes a file below Root that belongs to whom Root does.
+// MakeFile creates a file below Root that belongs to the owner of Root.
 func (s *Server) MakeFile(name string, content []byte) error {
 	if err := os.WriteFile(s.File(name), content, 0o644); err != nil {
 		return err
@@ -118,8 +118,8 @@ func (s *Server) MakeFile(name string, content []byte) error {
 	return s.own(s.File(name))
 }
 
-// FreePort finds a port of the loopback network that no one else of this run has, below those that the system gives to
-// clients: a server must find it free each time that it starts.
+// FreePort finds a port of the loopback network that nothing else in this run uses, below those that the system gives
+// to clients: a server must find it free each time that it starts.
 func (p *Place) FreePort() (string, error) {
 	const first, last = 22022, 22322
 	for p.port = max(p.port+1, first); p.port < last; p.port++ {

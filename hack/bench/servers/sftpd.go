@@ -19,7 +19,7 @@ const Ours = "sftpd"
 // many is for limits that must not be reached.
 const many = 100_000
 
-// Sftpd prepares the daemon, to be run from the given program with arguments beside those of "serve".
+// Sftpd prepares the daemon, to be run from the given program with additional arguments for "serve".
 func Sftpd(p *Place, program string, arguments ...string) (*Server, error) {
 	group, err := p.group(Ours)
 	if err != nil {
@@ -61,7 +61,7 @@ func writeConfig(dir, root string, key ssh.PublicKey) error {
 		return err
 	}
 	user, err := config.EncodeUser(config.User{
-		Username: userName, UID: "1", Namespace: "bench", Name: userName, Methods: []string{"publickey", "password"},
+		Username: userName, UID: "1", Namespace: "bench", Name: userName, Methods: []string{"PublicKey", "Password"},
 		Keys:     []config.Key{{PublicKey: authorizedKey(key)}},
 		Password: &config.Password{Hash: hash, Source: "bench"},
 		Mounts:   []config.Mount{{Path: "/", Volume: "files", Access: config.ReadWrite}},

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// The user logs in with its key or with its password, each by itself: both are measured.
+// The user can log in with only its key or only its password: both are measured.
 func TestConfiguration(t *testing.T) {
 	public, _, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -29,7 +29,7 @@ func TestConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(set.Rejected) != 0 || len(set.Users) != 1 || !slices.Equal(set.Users[0].Methods, []string{"publickey", "password"}) {
+	if len(set.Rejected) != 0 || len(set.Users) != 1 || !slices.Equal(set.Users[0].Methods, []string{"PublicKey", "Password"}) {
 		t.Errorf("rejected %v, users %+v", set.Rejected, set.Users)
 	}
 }

@@ -1,5 +1,5 @@
-// Command coredns is CoreDNS with no more plugins than a cluster's DNS needs: all of them, with every cloud's client
-// library, would take minutes to build.
+// Command coredns is CoreDNS with only the plugins that a cluster's DNS needs: all of them, with every cloud's client library,
+// would take minutes to build.
 package main
 
 import (

@@ -1,7 +1,7 @@
-// Command kube-network-policies enforces the NetworkPolicies of the development cluster: it judges the first packet of each
-// connection, which the node's firewall rules (hack/cluster/firewall.go) put into a queue of the kernel.
+// Command kube-network-policies enforces the NetworkPolicies of the development cluster: it decides on the first packet of each
+// connection, which the node's firewall rules (hack/cluster/firewall.go) put into a kernel queue.
 //
-// It is the controller of sigs.k8s.io/kube-network-policies. The module's own command runs in a pod only, and its nftables
+// It is the controller of sigs.k8s.io/kube-network-policies. The module's own command only runs in a pod, and its nftables
 // rules need an expression that not every kernel has (CONFIG_NFT_QUEUE).
 package main
 
@@ -49,12 +49,12 @@ func run(ctx context.Context, kubeconfig, node string, queue int) error {
 		networkpolicy.Config{
 			NodeName: node,
 			QueueID:  queue,
-			// The controller writes nftables rules, too. There must be none of it: where the kernel takes them they would do
-			// the work of the cluster's rules again, and outlive a crash. No kernel takes a table with a name of 256 bytes,
-			// and no rule without its table. The log has an error about it each time the policies change.
+			// The controller also writes nftables rules. It must not: if the kernel accepts them, they would duplicate the
+			// cluster's rules, and outlive a crash. No kernel accepts a table with a name of 256 bytes, or a rule without
+			// its table. The log has an error about it each time the policies change.
 			NFTableName: strings.Repeat("x", 256),
 			// NRI stays enabled although containerd 1.6 has none, and the log says so: v0.8.0 asks for pods' addresses there
-			// without looking whether it is disabled, and dereferences nil.
+			// without checking whether it is disabled, and dereferences nil.
 			NRIdisabled: false,
 		})
 	if err != nil {

@@ -17,8 +17,8 @@ type File struct {
 	Data []byte
 }
 
-// packLayer returns the files as a tar and as the same tar compressed. The bytes depend on the files alone: sorted
-// by path, owned by root, dated 1970, so that equal binaries give an equal image digest.
+// packLayer returns the files as a tar and as the same tar compressed. The bytes depend only on the files: sorted by path,
+// owned by root, dated 1970, so that equal binaries give an equal image digest.
 func packLayer(files []File) (plain, compressed []byte, err error) {
 	files = slices.Clone(files)
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })

@@ -1,6 +1,6 @@
-// Package ociarchive writes a one-layer container image to a tar file without a container engine. The file is an OCI
-// image layout with a Docker manifest beside it, so containerd (`ctr images import`), `docker load`, `podman load`
-// and `skopeo copy oci-archive:` all read it.
+// Package ociarchive writes a one-layer container image to a tar file without a container engine. The file is an OCI image
+// layout with a Docker manifest next to it, so containerd (`ctr images import`), `docker load`, `podman load` and `skopeo copy
+// oci-archive:` all read it.
 package ociarchive
 
 import (
@@ -12,6 +12,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"time"
 )
 
 // Image is what an image is made of.
@@ -21,15 +22,18 @@ type Image struct {
 	User         string   // UID:GID
 	Entrypoint   []string
 	Labels       map[string]string
+	Created      time.Time // omitted if zero
 	Files        []File
 }
 
+// descriptor refers to a blob. ArtifactType is that of a manifest.
 type descriptor struct {
-	MediaType   string            `json:"mediaType"`
-	Digest      string            `json:"digest"`
-	Size        int               `json:"size"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Platform    *platform         `json:"platform,omitempty"`
+	MediaType    string            `json:"mediaType"`
+	ArtifactType string            `json:"artifactType,omitempty"`
+	Digest       string            `json:"digest"`
+	Size         int               `json:"size"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	Platform     *platform         `json:"platform,omitempty"`
 }
 
 type platform struct {
@@ -57,34 +61,15 @@ func Write(w io.Writer, img Image) (digest string, err error) {
 			return "", err
 		}
 	}
-	plain, layer, err := packLayer(img.Files)
+	built, err := assemble(img)
 	if err != nil {
 		return "", err
 	}
 
-	// encoding/json sorts the keys of maps, so the documents are deterministic, too.
-	config := encode(object{
-		"architecture": img.Architecture,
-		"os":           "linux",
-		"config": object{
-			"User":       img.User,
-			"Entrypoint": img.Entrypoint,
-			"Env":        []string{"PATH=/"},
-			"WorkingDir": "/",
-			"Labels":     img.Labels,
-		},
-		"rootfs": object{"type": "layers", "diff_ids": []string{digestOf(plain)}},
-	})
-	manifest := encode(object{
-		"schemaVersion": 2,
-		"mediaType":     manifestType,
-		"config":        descriptor{MediaType: configType, Digest: digestOf(config), Size: len(config)},
-		"layers":        []descriptor{{MediaType: layerType, Digest: digestOf(layer), Size: len(layer)}},
-	})
 	var named []descriptor
 	for _, n := range names {
 		named = append(named, descriptor{
-			MediaType: manifestType, Digest: digestOf(manifest), Size: len(manifest),
+			MediaType: manifestType, Digest: digestOf(built.manifest), Size: len(built.manifest),
 			Platform: &platform{Architecture: img.Architecture, OS: "linux"},
 			Annotations: map[string]string{
 				"io.containerd.image.name":          n,
@@ -98,11 +83,11 @@ func Write(w io.Writer, img Image) (digest string, err error) {
 		name string
 		data []byte
 	}{
-		{blobPath(config), config},
-		{blobPath(layer), layer},
-		{blobPath(manifest), manifest},
+		{blobPath(built.config), built.config},
+		{blobPath(built.layer), built.layer},
+		{blobPath(built.manifest), built.manifest},
 		{"index.json", encode(object{"schemaVersion": 2, "mediaType": indexType, "manifests": named})},
-		{"manifest.json", encode([]object{{"Config": blobPath(config), "RepoTags": names, "Layers": []string{blobPath(layer)}}})},
+		{"manifest.json", encode([]object{{"Config": blobPath(built.config), "RepoTags": names, "Layers": []string{blobPath(built.layer)}}})},
 		{"oci-layout", encode(object{"imageLayoutVersion": "1.0.0"})},
 	} {
 		if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: 0o644, Size: int64(len(f.data))}); err != nil {
@@ -112,7 +97,41 @@ func Write(w io.Writer, img Image) (digest string, err error) {
 			return "", err
 		}
 	}
-	return digestOf(manifest), archive.Close()
+	return digestOf(built.manifest), archive.Close()
+}
+
+// blobs are the documents of one image.
+type blobs struct{ config, layer, manifest []byte }
+
+func assemble(img Image) (blobs, error) {
+	plain, layer, err := packLayer(img.Files)
+	if err != nil {
+		return blobs{}, err
+	}
+	// encoding/json sorts the keys of maps, so the documents are deterministic too.
+	document := object{
+		"architecture": img.Architecture,
+		"os":           "linux",
+		"config": object{
+			"User":       img.User,
+			"Entrypoint": img.Entrypoint,
+			"Env":        []string{"PATH=/"},
+			"WorkingDir": "/",
+			"Labels":     img.Labels,
+		},
+		"rootfs": object{"type": "layers", "diff_ids": []string{digestOf(plain)}},
+	}
+	if !img.Created.IsZero() {
+		document["created"] = img.Created.UTC().Format(time.RFC3339)
+	}
+	config := encode(document)
+	manifest := object{
+		"schemaVersion": 2,
+		"mediaType":     manifestType,
+		"config":        descriptor{MediaType: configType, Digest: digestOf(config), Size: len(config)},
+		"layers":        []descriptor{{MediaType: layerType, Digest: digestOf(layer), Size: len(layer)}},
+	}
+	return blobs{config, layer, encode(manifest)}, nil
 }
 
 func encode(v any) []byte {

@@ -6,6 +6,7 @@
 //	listener.json        settings of the endpoint, the host keys' and shards' digests
 //	hostkey-N            private host keys in OpenSSH or PEM format
 //	users-NN.jsonl       shards: one JSON object a line, one line a user
+//	events-key           the key for requests for events, if events are recorded
 //
 // listener.json names every other file with its SHA-256, so that a reader can tell
 // a consistent set from one that is half written. The digest of a configuration is

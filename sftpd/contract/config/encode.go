@@ -26,14 +26,12 @@ func EncodeUser(u User) ([]byte, error) {
 	if err := u.Validate(); err != nil {
 		return nil, err
 	}
-	return marshalLine(u.withMode())
+	return marshalLine(u)
 }
 
-// EncodeListener returns the content of listener.json. The references to host keys
-// and shards are replaced by those of the given contents, which belong into the
-// files HostKeyFile(i) and ShardFile(i). States and certificates are those of l.HostKeys,
-// which has as many keys as there are contents, in their order; or none, and then all keys
-// are active.
+// EncodeListener returns the content of listener.json. The references to host keys and shards are replaced by those of the
+// given contents, which belong in the files HostKeyFile(i) and ShardFile(i). States and certificates come from l.HostKeys,
+// which has either as many keys as there are contents, in the same order, or none; then all keys are active.
 func EncodeListener(l Listener, hostKeys, shards [][]byte) ([]byte, error) {
 	digests := make([]string, len(shards))
 	for i, s := range shards {
@@ -73,5 +71,5 @@ func marshalLine(v any) ([]byte, error) {
 	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("encode configuration: %w", err)
 	}
-	return bytes.Clone(b.Bytes()), nil // without room to grow: the operator keeps the line of each user
+	return bytes.Clone(b.Bytes()), nil // without room to grow, because the operator keeps each user's line
 }

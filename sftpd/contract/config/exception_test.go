@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// TestException: Legacy2026 needs networks and an end, whoever wrote the listener.json.
+// TestException: Legacy2026 requires networks and an expiration, whichever program wrote listener.json.
 func TestException(t *testing.T) {
 	end := time.Now().Add(time.Hour)
 	past := time.Now().Add(-time.Hour)
@@ -20,9 +20,9 @@ func TestException(t *testing.T) {
 		say      string
 	}{
 		"both":              {"Legacy2026", &end, some, ""},
-		"ended":             {"Legacy2026", &past, some, ""}, // the default is in effect
-		"no end":            {"Legacy2026", nil, some, "must have an end: cryptoPolicyNotAfter"},
-		"an end of zero":    {"Legacy2026", &time.Time{}, some, "must have an end"},
+		"ended":             {"Legacy2026", &past, some, ""}, // the default applies
+		"no end":            {"Legacy2026", nil, some, "requires cryptoPolicyNotAfter"},
+		"an end of zero":    {"Legacy2026", &time.Time{}, some, "requires cryptoPolicyNotAfter"},
 		"no networks":       {"Legacy2026", &end, nil, "allowFrom must not be empty"},
 		"all of IPv4":       {"Legacy2026", &end, append(some, "0.0.0.0/0"), "length 0"},
 		"all of IPv6":       {"Legacy2026", &end, append(some, "::/0"), "length 0"},
@@ -31,7 +31,7 @@ func TestException(t *testing.T) {
 		"default":           {"Modern2026", nil, nil, ""},
 		"default, with end": {"Modern2026", &end, nil, ""},
 		"strict, with end":  {"Strict2026", &end, nil, ""},
-		"of a later year":   {"Modern2030", nil, nil, ""}, // where it is looked up, the names are told
+		"of a later year":   {"Modern2030", nil, nil, ""}, // where it is looked up, the error lists the names
 	} {
 		l := exampleListener()
 		l.Version = config.Version

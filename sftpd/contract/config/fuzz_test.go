@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// memoryDir is a directory in memory where there is one, which makes many more tries.
+// memoryDir returns a directory in memory where one exists, which allows many more tries.
 func memoryDir(f *testing.F) string {
 	dir, err := os.MkdirTemp("/dev/shm", "sftpd-config-")
 	if err != nil {
@@ -20,8 +20,8 @@ func memoryDir(f *testing.F) string {
 	return dir
 }
 
-// FuzzListener: whatever listener.json holds, it is refused or is a listener whose encoding
-// means the same. Its files are looked for in its own directory alone.
+// FuzzListener: whatever listener.json contains, it is either refused, or it decodes to a listener that encodes to the same
+// meaning. Its files are looked up in its own directory only.
 func FuzzListener(f *testing.F) {
 	encoded := func(l config.Listener) {
 		raw, err := config.EncodeListener(l, [][]byte{[]byte("key")}, [][]byte{[]byte("\n")})
@@ -64,15 +64,15 @@ func FuzzListener(f *testing.F) {
 			t.Fatalf("loaded, but not encoded: %v", err)
 		}
 		store(t, dir, map[string][]byte{config.ListenerFile: again})
-		// More host keys than there are files are all "hostkey-0".
+		// Any host key beyond the number of files is "hostkey-0".
 		if _, err := config.Load(dir); err != nil && !errors.Is(err, config.ErrInconsistent) {
 			t.Errorf("not loaded again: %v", err)
 		}
 	})
 }
 
-// FuzzShard: each line of a shard is one user or one rejection, login names are unique, and
-// the mounts of a user are within the volumes that there are.
+// FuzzShard: each line of a shard is one user or one rejection, login names are unique, and a user's mounts refer to existing
+// volumes.
 func FuzzShard(f *testing.F) {
 	var both []byte
 	for _, u := range exampleUsers() {

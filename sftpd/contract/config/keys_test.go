@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// A record has at most 64 keys, and 16 KiB of them with their networks.
+// A record has at most 64 keys, of at most 16 KiB in total including their networks.
 func TestBoundsOfKeys(t *testing.T) {
 	line := "ssh-ed25519 " + strings.Repeat("A", 244) // 256 bytes
 	long := config.Key{PublicKey: strings.Repeat("A", 256-len("10.0.0.0/8")), From: []string{"10.0.0.0/8"}}
@@ -23,7 +23,7 @@ func TestBoundsOfKeys(t *testing.T) {
 		"a network that is more": {append(slices.Repeat([]config.Key{long}, 63), config.Key{PublicKey: long.PublicKey, From: []string{"10.0.0.0/16"}}), "more than 16384 bytes"},
 	} {
 		u := config.User{
-			Username: "acme", UID: "1", Namespace: "team", Name: "acme", Methods: []string{"publickey"}, Keys: tc.keys,
+			Username: "acme", UID: "1", Namespace: "team", Name: "acme", Methods: []string{"PublicKey"}, Keys: tc.keys,
 			Mounts: []config.Mount{{Path: "/", Volume: "home", Access: config.ReadWrite}},
 		}
 		if err := u.Validate(); (err == nil) != (tc.say == "") || err != nil && !strings.Contains(err.Error(), tc.say) {

@@ -1,7 +1,9 @@
 package config
 
-// KeyUsePath is the HTTP path under which a daemon shows a KeyUseReport. It tells who logs
-// in when, so a request must have a KeyUseProof, and the answer is sealed with SealKeyUse.
+import "time"
+
+// KeyUsePath is the HTTP path under which a daemon serves a KeyUseReport. It reveals who logs in when, so a request must have a
+// KeyUseProof, and the answer is sealed with SealKeyUse.
 const KeyUsePath = "/keyuse"
 
 // Query parameters of KeyUsePath: the fields of a KeyUseQuestion.
@@ -14,19 +16,39 @@ const (
 // MaxKeyUses is the most entries that a daemon puts into one KeyUseReport.
 const MaxKeyUses = 2048
 
-// KeyUseReport says on which days users' keys were last used, and who has seen a proof of
-// which host key.
+// KeyUseReport contains the days on which users' keys were last used, which users' clients have seen a proof of which host
+// key, and whose logins were refused.
 type KeyUseReport struct {
-	// Instance is of the daemon's process: what it knows ends with it.
+	// Instance identifies the daemon's process, whose records are lost when it ends.
 	Instance string `json:"instance"`
 	// Sequence is the number of the last change in the report.
 	Sequence uint64 `json:"sequence"`
-	// More reports whether there are later changes, for which the report had no room.
+	// More reports whether there are later changes that did not fit into the report.
 	More bool `json:"more,omitempty"`
 	// Uses in no order.
 	Uses []KeyUse `json:"uses"`
 	// HostKeyProofs in no order, of host keys in the configuration and of users in it.
 	HostKeyProofs []HostKeyProof `json:"hostKeyProofs,omitempty"`
+	// Refusals in no order, at most one of each user.
+	Refusals []LoginRefusals `json:"refusals,omitempty"`
+}
+
+// LoginRefusals are the refused logins of a user. A day without one ends the count.
+type LoginRefusals struct {
+	// UID of the SFTPUser.
+	UID string `json:"uid"`
+	// Since is when the first of those that are counted was refused, and Last the last one. Both have
+	// whole seconds.
+	Since time.Time `json:"since"`
+	Last  time.Time `json:"last"`
+	// Count of this process, from 1.
+	Count uint64 `json:"count"`
+	// Reason of the last one, as in the audit log.
+	Reason string `json:"reason"`
+	// Source is the client's IP address, without a port, "" if it is unknown.
+	Source string `json:"source,omitempty"`
+	// Fingerprint of the last key that was offered, SHA-256, as OpenSSH prints it; "" for none.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // KeyUse is the last use of a user's key.
@@ -39,9 +61,9 @@ type KeyUse struct {
 	Day string `json:"day"`
 }
 
-// HostKeyProof says that a client of a user asked for a proof of a host key, and got it. A
-// client does so for a key that it does not know yet, and then knows it
-// (hostkeys-prove-00@openssh.com in OpenSSH's PROTOCOL). It is said once for each user and key.
+// HostKeyProof records that a user's client asked for a proof of a host key, and got it. A client does so for a key that it
+// does not know yet, and knows it afterwards (hostkeys-prove-00@openssh.com in OpenSSH's PROTOCOL). It is reported once for
+// each user and key.
 type HostKeyProof struct {
 	// UID of the SFTPUser.
 	UID string `json:"uid"`

@@ -22,8 +22,7 @@ type Listener struct {
 	Name      string `json:"name"`
 	// CryptoPolicy names the algorithms, e.g. "Modern2026".
 	CryptoPolicy string `json:"cryptoPolicy"`
-	// CryptoPolicyNotAfter is when CryptoPolicy gives way to the default policy; the
-	// policy Legacy2026 must have it.
+	// CryptoPolicyNotAfter is when the default policy replaces CryptoPolicy; it is required for the policy Legacy2026.
 	CryptoPolicyNotAfter *time.Time `json:"cryptoPolicyNotAfter,omitempty"`
 	// SoftwareVersion is what follows "SSH-2.0-" in the daemon's identification (RFC 4253
 	// section 4.2); empty leaves the daemon's own.
@@ -36,21 +35,27 @@ type Listener struct {
 	Startups       Startups       `json:"startups,omitzero"`
 	Sources        Sources        `json:"sources,omitzero"`
 	Uploads        Uploads        `json:"uploads,omitzero"`
+	Retention      Retention      `json:"retention,omitzero"`
 	Revoked        Revoked        `json:"revoked,omitzero"`
 	Shutdown       Shutdown       `json:"shutdown"`
 	Tracing        Tracing        `json:"tracing,omitzero"`
+	Events         Events         `json:"events,omitzero"`
+	Receipts       Receipts       `json:"receipts,omitzero"`
 	// Volumes are the directories that users' mounts refer to.
 	Volumes []Volume `json:"volumes"`
+	// RefusedUsers are users who are suspended or expired, at most MaxRefusedUsers. Other users who cannot log in are not in the
+	// configuration at all.
+	RefusedUsers []RefusedUser `json:"refusedUsers,omitempty"`
 	// HostKeys in the order in which they are offered. StatusKey is derived from the first.
 	HostKeys []HostKey `json:"hostKeys"`
-	// Shards that together hold all users.
+	// Shards, which together hold all users.
 	Shards []File `json:"shards"`
 }
 
-// maxBanner is 2048 characters, as the API has it, of at most four bytes.
+// maxBanner is 2048 characters, as in the API, of at most four bytes each.
 const maxBanner = 4 * 2048
 
-// Authentication bounds how clients log in.
+// Authentication configures how clients log in.
 type Authentication struct {
 	// Methods that are offered: MethodPublicKey, MethodPassword.
 	Methods []string `json:"methods"`
@@ -64,8 +69,8 @@ type Authentication struct {
 	// TrustedUserCAs are the public keys of CAs whose certificates log in the users who
 	// accept them, in the format of authorized_keys.
 	TrustedUserCAs []string `json:"trustedUserCAs,omitempty"`
-	// SharedCodes names the volume on which the daemons of the listener tell each other
-	// which codes of authenticator apps were used; empty for a daemon that is alone.
+	// SharedCodes names the volume on which the listener's daemons share the used codes of authenticator apps; empty for a single
+	// daemon.
 	SharedCodes string `json:"sharedCodes,omitempty"`
 }
 
@@ -74,9 +79,11 @@ func (a Authentication) LoginGrace() time.Duration {
 	return time.Duration(a.LoginGraceSeconds) * time.Second
 }
 
-// Limits bound what clients use, for each daemon.
+// Limits restrict what clients use on each daemon.
 type Limits struct {
-	// MaxConnections of all users together, logins in progress included.
+	// MaxConnections of all users together, including logins in progress. While the shards have users from several namespaces,
+	// one namespace may have as many sessions as are still free, which is half of all if no other has any, unless its users have
+	// a MaxNamespaceConnections.
 	MaxConnections int `json:"maxConnections"`
 	// MaxConnectionsPerUser is the number of connections of a user.
 	MaxConnectionsPerUser int `json:"maxConnectionsPerUser"`
@@ -91,10 +98,9 @@ func (l Limits) IdleTimeout() time.Duration {
 
 // Shutdown is how a daemon ends after SIGTERM.
 type Shutdown struct {
-	// ReadinessDelaySeconds: how long connections are still accepted after the daemon
-	// said that it is not ready.
+	// ReadinessDelaySeconds: how long connections are still accepted after the daemon has reported that it is not ready.
 	ReadinessDelaySeconds int `json:"readinessDelaySeconds"`
-	// DrainTimeoutSeconds: how long transfers then may go on.
+	// DrainTimeoutSeconds: how long transfers may then continue.
 	DrainTimeoutSeconds int `json:"drainTimeoutSeconds"`
 }
 
@@ -108,7 +114,7 @@ func (s Shutdown) DrainTimeout() time.Duration {
 	return time.Duration(s.DrainTimeoutSeconds) * time.Second
 }
 
-// Volume is a directory of the daemon's file system under a name.
+// Volume is a named directory in the daemon's file system.
 type Volume struct {
 	Name string `json:"name"`
 	// Path is absolute, or relative to the configuration directory.

@@ -8,6 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
 // maxFileSize bounds what is read of one file. A Secret holds at most 1 MiB.
@@ -17,8 +20,8 @@ const maxFileSize = 4 << 20
 // at once.
 const dataLink = "..data"
 
-// ErrInconsistent is in the error of Load when files do not belong together, as while
-// some of the Secrets behind a volume are newer than others. A later try may succeed.
+// ErrInconsistent is in the error of Load when files do not belong together, for example while some of the Secrets behind a
+// volume are newer than others. A later try may succeed.
 var ErrInconsistent = errors.New("files do not belong together yet")
 
 // Files are a configuration whose files belong together. Its users are not decoded yet.
@@ -26,18 +29,21 @@ type Files struct {
 	Listener Listener
 	// HostKeys are the private keys' file contents, in the order of Listener.HostKeys.
 	HostKeys [][]byte
+	// EventsKey is the key of Listener.Events, nil if no events are recorded.
+	EventsKey []byte
+	// Receipts signs receipts, nil if none are issued.
+	Receipts *receipt.Signer
 	// Shards in the order of Listener.Shards.
 	Shards []Shard
 	// Digest of the whole.
 	Digest string
 }
 
-// Read reads the configuration in a directory and checks all but the users.
+// Read reads the configuration in a directory and checks everything except the users.
 //
-// It fails if listener.json is missing, invalid or of a newer version, if a file that it
-// names is missing or does not match its digest (ErrInconsistent), or if it has no host
-// key. Shards whose digest is known under the listener's settings are not read, for a digest
-// tells the content. A nil known knows none.
+// It fails if listener.json is missing, invalid or of a newer version, if a file that it names is missing or does not match its
+// digest (ErrInconsistent), or if it has no host key. Shards whose digest is known under the listener's settings are not read,
+// because the digest identifies the content. A nil known knows none.
 func Read(dir string, known func(l *Listener, sha256 string) bool) (*Files, error) {
 	base, err := filepath.Abs(dir)
 	if err != nil {
@@ -58,7 +64,7 @@ func Read(dir string, known func(l *Listener, sha256 string) bool) (*Files, erro
 	for i := range files.Listener.Volumes {
 		v := &files.Listener.Volumes[i]
 		if !filepath.IsAbs(v.Path) {
-			// Not dir: a volume stays where it is when a new generation of files comes.
+			// Not dir, because a volume stays where it is when a new generation of files arrives.
 			v.Path = filepath.Join(base, v.Path)
 		}
 	}
@@ -68,6 +74,18 @@ func Read(dir string, known func(l *Listener, sha256 string) bool) (*Files, erro
 			return nil, err
 		}
 		files.HostKeys = append(files.HostKeys, data)
+	}
+	if files.Listener.Events.On() {
+		data, err := readReferenced(dir, files.Listener.Events.Key)
+		if err != nil {
+			return nil, err
+		}
+		if files.EventsKey, err = events.ParseKey(data); err != nil {
+			return nil, fmt.Errorf("%s: %w", files.Listener.Events.Key.Name, err)
+		}
+	}
+	if files.Receipts, err = readReceiptKey(dir, files.Listener.Receipts); err != nil {
+		return nil, err
 	}
 	for _, f := range files.Listener.Shards {
 		shard := Shard{File: f, Known: known != nil && known(&files.Listener, f.SHA256)}

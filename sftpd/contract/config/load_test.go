@@ -34,6 +34,9 @@ func TestLoadFails(t *testing.T) {
 		{"wrong type", func(f map[string][]byte) { replace(f, listener, `"maxTries":6`, `"maxTries":"6"`) }, false, "maxTries"},
 		{"limit of 0", func(f map[string][]byte) { replace(f, listener, `"maxConnections":500`, `"maxConnections":0`) }, false, "at least 1"},
 		{"unknown method", func(f map[string][]byte) { replace(f, listener, `"Password"`, `"Telepathy"`) }, false, `"Telepathy" is not known`},
+		{"unknown checksum", func(f map[string][]byte) {
+			replace(f, listener, `"volumes":`, `"uploads":{"checksum":"MD5"},"volumes":`)
+		}, false, `uploads.checksum "MD5" is not known`},
 		{"revoked key that is none", func(f map[string][]byte) {
 			replace(f, listener, `"volumes":`, `"revoked":{"keys":["SHA256:AAAA"]},"volumes":`)
 		}, false, `"SHA256:AAAA" is not the SHA-256 fingerprint of a key`},
@@ -73,7 +76,7 @@ func TestLoadFails(t *testing.T) {
 	}
 }
 
-// TestEncodeHostKeys: states and certificates go with the files of their positions.
+// TestEncodeHostKeys: states and certificates stay with the files at their positions.
 func TestEncodeHostKeys(t *testing.T) {
 	l := exampleListener()
 	files := [][]byte{[]byte("a"), []byte("b"), []byte("c")}
@@ -97,14 +100,14 @@ func TestEncodeHostKeys(t *testing.T) {
 		}
 	}
 	l.HostKeys = nil
-	for n, say := range map[int]string{0: "hostKeys must not be empty", config.MaxHostKeys + 1: "hostKeys must not be more than 16"} {
+	for n, say := range map[int]string{0: "hostKeys must not be empty", config.MaxHostKeys + 1: "hostKeys must have at most 16 entries"} {
 		if _, err := config.EncodeListener(l, make([][]byte, n), nil); err == nil || !strings.Contains(err.Error(), say) {
 			t.Errorf("%d keys: %v", n, err)
 		}
 	}
 }
 
-// TestLoadRejectsUsers: a bad line denies its user and nobody else.
+// TestLoadRejectsUsers: a bad line denies its user and no one else.
 func TestLoadRejectsUsers(t *testing.T) {
 	good, err := config.EncodeUser(exampleUsers()[1])
 	if err != nil {
@@ -115,21 +118,18 @@ func TestLoadRejectsUsers(t *testing.T) {
 		{"unknown field", with(`"uid"`, `"onlyOnSundays":true,"uid"`), `unknown field "onlyOnSundays"`},
 		{"no JSON", "{\n", "unexpected EOF"},
 		{"two values", strings.TrimSpace(string(good)) + "{}\n", "after the end"},
-		{"unknown method", with(`"mode":"AnyOf"`, `"methods":["hostbased"]`), `"hostbased" in "hostbased" is no step`},
-		{"no method", with(`"mode":"AnyOf"`, `"methods":[]`), "no combination of methods"},
-		{"method without its key", with(`"mode":"AnyOf"`, `"methods":["publickey,publickey"]`), "2 times, and there are 1 keys"},
-		{"method without its password", with(`"mode":"AnyOf"`, `"methods":["publickey,password"]`), "there is no password"},
-		{"method without its secret", with(`"mode":"AnyOf"`, `"methods":["publickey,keyboard-interactive:totp"]`), "there is no totp"},
-		{"unknown mode", with(`"AnyOf"`, `"Sometimes"`), `mode "Sometimes" is neither`},
-		{"mode and methods", with(`"mode"`, `"methods":["publickey"],"mode"`), "beside methods"},
-		{"mode without its password", with(`"AnyOf"`, `"AllOf"`), "there is no password"},
+		{"unknown method", with(`"methods":["PublicKey"]`, `"methods":["hostbased"]`), `"hostbased" in "hostbased" is not a step`},
+		{"no method", with(`"methods":["PublicKey"]`, `"methods":[]`), "no combination of methods"},
+		{"method without its key", with(`"methods":["PublicKey"]`, `"methods":["PublicKey,PublicKey"]`), "2 times, but there are 1 keys"},
+		{"method without its password", with(`"methods":["PublicKey"]`, `"methods":["PublicKey,Password"]`), "there is no password"},
+		{"method without its secret", with(`"methods":["PublicKey"]`, `"methods":["PublicKey,TOTP"]`), "there is no totp"},
 		{"unknown access", with(`"ReadOnly"`, `"Append"`), `"Append" of mount`},
-		{"no credential", `{"username":"x","uid":"u","namespace":"n","name":"x","methods":["publickey"],"mounts":[]}` + "\n", "0 keys and no certificates"},
+		{"no credential", `{"username":"x","uid":"u","namespace":"n","name":"x","methods":["PublicKey"],"mounts":[]}` + "\n", "0 keys and no certificates"},
 		{"unknown volume", with(`"data"`, `"other"`), "volume that the listener does not have"},
 		{"path upwards", with(`"access"`, `"subPath":"../bob","access"`), "relative and clean"},
 		{"no home", with(`"path":"/"`, `"path":"/x"`), `no mount has the path "/"`},
 		{"name with a slash", with(`"bob"`, `"b/ob"`), "is not valid"},
-		{"same name", string(good) + with(`"70c1"`, `"70c2"`), "stands twice"},
+		{"same name", string(good) + with(`"70c1"`, `"70c2"`), "is a duplicate"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			l := exampleListener()
@@ -163,14 +163,14 @@ func TestLoadRejectsUsers(t *testing.T) {
 	}
 }
 
-// TestLoadOneGeneration: files are read through ..data, so a set is of one generation
-// even if the links beside it are of another; and a relative volume is not in it.
+// TestLoadOneGeneration: files are read through ..data, so a set comes from one generation even if the links next to it belong
+// to another; a relative volume is not resolved in it.
 func TestLoadOneGeneration(t *testing.T) {
 	d := configtest.New(t)
 	d.Listener.Volumes[0].Path = "volume"
 	d.AddUser("ada", "secret")
 	first := d.Write(t)
-	// A name that is in the directory itself does not count.
+	// A name in the directory itself does not count.
 	if err := os.Remove(filepath.Join(d.Path, config.ShardFile(0))); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 
 var hostKeyOfProofs = []byte("-----BEGIN OPENSSH PRIVATE KEY-----\n")
 
-// A key is derived from the first host key, and only from that; it contains nothing of it.
+// The proof key is derived from the first host key only, and reveals nothing of it.
 func TestStatusKey(t *testing.T) {
 	key := StatusKey([][]byte{hostKeyOfProofs})
 	if StatusKey(nil) != "" || len(key) != 64 || key != StatusKey([][]byte{hostKeyOfProofs, []byte("b")}) || key == StatusKey([][]byte{[]byte("b"), hostKeyOfProofs}) {
@@ -18,7 +18,7 @@ func TestStatusKey(t *testing.T) {
 	}
 }
 
-// Whatever differs, the proof does, also where fields of different lengths give the same bytes one after the other.
+// Any difference in the fields changes the proof, even where fields of different lengths concatenate to the same bytes.
 func TestProofsDiffer(t *testing.T) {
 	q := KeyUseQuestion{Instance: "i", Sequence: 12, Limit: 3}
 	proofs := []string{

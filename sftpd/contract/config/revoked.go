@@ -6,38 +6,36 @@ import (
 	"regexp"
 )
 
-// MaxRevoked bounds the entries of Revoked: what is looked up at each login, and what of
-// the settings' Secret, which has 950 kB, they take.
+// MaxRevoked limits the entries of Revoked, because each login looks them up, and they take space in the settings' Secret,
+// which has 950 kB.
 const MaxRevoked = 4096
 
-// FingerprintPattern matches the SHA-256 fingerprint of a key as OpenSSH prints it. The
-// last of its base64 digits has four bits alone, so it is one of sixteen: any other would
-// be no fingerprint that a key can have.
+// FingerprintPattern matches the SHA-256 fingerprint of a key as OpenSSH prints it. The last of its base64 digits has only four
+// bits, so it is one of sixteen: no key's fingerprint ends in any other.
 const FingerprintPattern = `^SHA256:[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]$`
 
 var fingerprintRE = regexp.MustCompile(FingerprintPattern)
 
-// Revoked is what logs nobody in, whatever the users' records say.
+// Revoked lists what must not log in, whatever the users' records say.
 type Revoked struct {
-	// Keys are the fingerprints of public keys: of users, of certificates, and of CAs.
+	// Keys are the fingerprints of public keys of users, certificates and CAs.
 	Keys []string `json:"keys,omitempty"`
 	// Certificates of users.
 	Certificates []RevokedCertificate `json:"certificates,omitempty"`
 }
 
-// RevokedCertificate names user certificates by serial number or key ID (OpenSSH
-// PROTOCOL.certkeys), one of the two.
+// RevokedCertificate names user certificates by either serial number or key ID (OpenSSH PROTOCOL.certkeys).
 type RevokedCertificate struct {
-	// CA is the fingerprint of the CA's key. Empty stands for any.
+	// CA is the fingerprint of the CA's key. Empty means any.
 	CA string `json:"ca,omitempty"`
-	// Serial is the serial number, 0 for none: certificates without a number have it.
+	// Serial is the serial number; 0, which certificates without a number have, means none.
 	Serial uint64 `json:"serial,omitempty"`
-	// LastSerial makes it a range, from Serial to LastSerial inclusive; 0 is none.
+	// LastSerial makes it a range, from Serial to LastSerial inclusive; 0 means none.
 	LastSerial uint64 `json:"lastSerial,omitempty"`
 	KeyID      string `json:"keyID,omitempty"`
 }
 
-// validate refuses what would never match: somebody relies on it.
+// validate rejects entries that would never match, because administrators rely on them.
 func (r Revoked) validate() error {
 	if len(r.Keys)+len(r.Certificates) > MaxRevoked {
 		return fmt.Errorf("revoked has more than %d entries", MaxRevoked)
@@ -55,7 +53,7 @@ func (r Revoked) validate() error {
 	return nil
 }
 
-// Validate refuses what would never match.
+// Validate refuses entries that would never match.
 func (c RevokedCertificate) Validate() error {
 	switch {
 	case (c.Serial == 0) == (c.KeyID == ""):
@@ -66,4 +64,18 @@ func (c RevokedCertificate) Validate() error {
 		return fmt.Errorf("%q is not the SHA-256 fingerprint of a CA's key", c.CA)
 	}
 	return nil
+}
+
+// Names reports whether the entry revokes a certificate with this CA, given by its key's fingerprint, this serial number, 0 for
+// none, and this key ID.
+func (c RevokedCertificate) Names(is RevokedCertificate) bool {
+	switch {
+	case c.CA != "" && c.CA != is.CA:
+		return false
+	case c.KeyID != "":
+		return c.KeyID == is.KeyID
+	case c.LastSerial != 0:
+		return c.Serial <= is.Serial && is.Serial <= c.LastSerial
+	}
+	return c.Serial != 0 && c.Serial == is.Serial
 }

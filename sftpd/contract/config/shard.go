@@ -8,15 +8,15 @@ import (
 	"iter"
 )
 
-// Shard is a file of users, one in a line.
+// Shard is a file with one user per line.
 type Shard struct {
 	File
-	// Data is the file's content, unless it is Known to who reads it.
+	// Data is the file's content, unless the reader already knows it (Known).
 	Data  []byte
 	Known bool
 }
 
-// Lines are the lines that are not empty, without their ends, and their numbers from 1 on.
+// Lines are the non-empty lines, without line ends, with their numbers, starting at 1.
 func (s Shard) Lines() iter.Seq2[int, []byte] {
 	return func(yield func(int, []byte) bool) {
 		n := 0
@@ -32,13 +32,13 @@ func (s Shard) Lines() iter.Seq2[int, []byte] {
 // Set is a loaded configuration.
 type Set struct {
 	*Files
-	// Users whose lines were understood. Names are unique.
+	// Users whose lines are valid. Names are unique.
 	Users []User
-	// Rejected are the users whose lines were not.
+	// Rejected are the users whose lines are not.
 	Rejected []Rejection
 }
 
-// Rejection is a user whose line cannot be used; nobody can log in by that name.
+// Rejection is a user whose line cannot be used; that name cannot log in.
 type Rejection struct {
 	// UID and Username as far as they could be read.
 	UID      string
@@ -47,16 +47,16 @@ type Rejection struct {
 	Reason string
 }
 
-// Reject is the rejection of the user in a line of a shard.
+// Reject returns the rejection of the user in a line of a shard.
 func (s Shard) Reject(line int, u User, reason error) Rejection {
 	return Rejection{UID: u.UID, Username: u.Username, Reason: fmt.Sprintf("%s line %d: %v", s.Name, line, reason)}
 }
 
-// ErrTwice is why the second user of a login name is rejected.
-var ErrTwice = errors.New("the login name stands twice")
+// ErrTwice is the reason for rejecting the second user with a login name.
+var ErrTwice = errors.New("the login name is a duplicate")
 
-// Load reads the configuration in a directory as Read does, and decodes its users. A user's
-// line that is not understood fails nothing else: it is in Set.Rejected.
+// Load reads the configuration in a directory as Read does, and decodes its users. An invalid line affects only its own user,
+// who is in Set.Rejected.
 func Load(dir string) (*Set, error) {
 	files, err := Read(dir, nil)
 	if err != nil {
@@ -93,14 +93,11 @@ func (l Listener) knowsVolumes(u User) bool {
 	return true
 }
 
-// DecodeUser decodes a user's line strictly. With an error it returns the UID and the
-// login name alone, as far as they can be read.
+// DecodeUser decodes a user's line strictly. In case of an error it returns only the UID and the login name, as far as they can
+// be read.
 func DecodeUser(line []byte) (User, error) {
 	var u User
 	err := decodeStrict(line, &u)
-	if err == nil {
-		u, err = u.withMethods()
-	}
 	if err == nil {
 		err = u.Validate()
 	}

@@ -6,36 +6,42 @@ import (
 	"net/netip"
 )
 
-// ProxyProtocol says that connections come through proxies which put a PROXY protocol
-// header, version 1 or 2, before everything else. One without it is refused.
+// ProxyProtocol means that connections come through proxies which put a PROXY protocol header, version 1 or 2, before
+// everything else. A connection without it is refused.
 type ProxyProtocol struct {
 	// TrustedFrom are the networks of the proxies, in CIDR notation. Connections from
 	// elsewhere are refused.
 	TrustedFrom []string `json:"trustedFrom"`
 }
 
-// Startups bound the connections that are not logged in yet, as OpenSSH's MaxStartups.
-// The zero value sets no bound beside Limits.MaxConnections.
+// Startups limits the connections that are not logged in yet, like OpenSSH's MaxStartups. The zero value sets no limit besides
+// Limits.MaxConnections.
 type Startups struct {
-	// Begin is from how many such connections on new ones are refused at random, with a
-	// probability that rises from DropPercent to 100 % at Full.
+	// Begin is the number of such connections from which new ones are refused at random, with a probability that rises from
+	// DropPercent to 100 % at Full.
 	Begin       int `json:"begin"`
 	DropPercent int `json:"dropPercent"`
 	Full        int `json:"full"`
-	// PerSource is how many a single source may have; 0 sets no bound.
+	// PerSource is how many a single source may have; 0 sets no limit.
 	PerSource int `json:"perSource,omitempty"`
 }
 
-// Sources say how clients are told apart by their addresses, and how those that
-// misbehave are kept away.
+// Meanings of the zero values of Sources.
+const (
+	DefaultIPv4PrefixLength  = 32
+	DefaultIPv6PrefixLength  = 64
+	DefaultMaxPenaltySeconds = 600
+)
+
+// Sources configures how clients are distinguished by address, and how those that misbehave are kept away.
 type Sources struct {
-	// IPv4PrefixLength and IPv6PrefixLength say how many leading bits make up a source: 32
-	// and 128 make each address one of its own. 0 stands for 32 and 64.
+	// IPv4PrefixLength and IPv6PrefixLength are the number of leading bits that make up a source: with 32 and 128, each address
+	// is a separate source. 0 means 32 and 64.
 	IPv4PrefixLength int `json:"ipv4PrefixLength,omitempty"`
 	IPv6PrefixLength int `json:"ipv6PrefixLength,omitempty"`
-	// Penalties is whether sources that misbehave are refused for a while.
+	// Penalties means that sources that misbehave are refused for a while.
 	Penalties bool `json:"penalties,omitempty"`
-	// MaxPenaltySeconds bounds a penalty; 0 stands for 600.
+	// MaxPenaltySeconds limits a penalty; 0 means 600.
 	MaxPenaltySeconds int `json:"maxPenaltySeconds,omitempty"`
 	// ExemptFrom are networks without penalties and without Startups.PerSource, in CIDR
 	// notation.

@@ -2,15 +2,14 @@ package config
 
 import "time"
 
-// StatusPath is the HTTP path under which a daemon shows its Status.
+// StatusPath is the HTTP path under which a daemon serves its Status.
 const StatusPath = "/configz"
 
-// MaxStatusSize bounds a Status as JSON, in bytes.
+// MaxStatusSize limits a Status as JSON, in bytes.
 const MaxStatusSize = 64 << 10
 
-// Status is what a daemon says of the configuration that it runs with. It is readable
-// without authentication on the health port, so it names no user. To a request with a nonce
-// the daemon proves it, see StatusProof.
+// Status describes the configuration that a daemon runs with. It is readable without authentication on the health port, so it
+// names no user. If a request has a nonce, the daemon proves the answer; see StatusProof.
 type Status struct {
 	// Digest of the loaded configuration, "" before the first.
 	Digest string `json:"digest"`
@@ -18,52 +17,99 @@ type Status struct {
 	LoadedAt time.Time `json:"loadedAt,omitzero"`
 	// Users is the number of logins in it.
 	Users int `json:"users"`
-	// RejectedUIDs are the UIDs of the users whose records could not be used, at most
-	// MaxRejectedUIDs of them.
+	// RejectedUIDs are the UIDs of users whose records could not be used, at most MaxRejectedUIDs of them.
 	RejectedUIDs []string `json:"rejectedUIDs,omitempty"`
-	// FailedDigest and Error say which newer configuration could not be loaded, and why.
+	// FailedDigest and Error describe a newer configuration that could not be loaded, and why.
 	FailedDigest string `json:"failedDigest,omitempty"`
 	Error        string `json:"error,omitempty"`
-	// Sessions is the number of connections that are logged in, nil from a daemon that does
-	// not say.
+	// Sessions is the number of connections that are logged in, nil from a daemon that does not report it.
 	Sessions *int `json:"sessions,omitempty"`
-	// Volumes are those that users may write to, as they were found last.
+	// Volumes are those that users may write to, with their last known state.
 	Volumes []VolumeStatus `json:"volumes,omitempty"`
+	// Retention has the last runs of retention, at most MaxRetentionRules and one for each volume.
+	Retention []RetentionStatus `json:"retention,omitempty"`
 	// Version of the daemon.
 	Version string `json:"version"`
-	// Draining says that the daemon was told to end.
+	// Draining means that the daemon was told to end.
 	Draining bool `json:"draining,omitempty"`
 }
 
-// MaxRejectedUIDs bounds Status.RejectedUIDs.
+// MaxRejectedUIDs limits Status.RejectedUIDs.
 const MaxRejectedUIDs = 100
 
-// VolumeStatus is whether files can be made on a volume.
+// VolumeStatus reports whether files can be created on a volume.
 type VolumeStatus struct {
 	// Name of the volume in the listener.
 	Name string `json:"name"`
-	// Problem is why they cannot, "" if they can.
+	// Problem is the reason why files cannot be created, "" if they can.
 	Problem VolumeProblem `json:"problem,omitempty"`
 	// UID is the user that the daemon runs as.
 	UID int `json:"uid"`
 }
 
-// VolumeProblem is why files cannot be made on a volume.
+// VolumeProblem is why files cannot be created on a volume.
 type VolumeProblem string
 
-// The problems.
+// The possible problems.
 const (
 	// VolumeReadOnly: EROFS, or mounted read-only.
 	VolumeReadOnly VolumeProblem = "ReadOnly"
 	// VolumeFull: no blocks or inodes, or a quota is used up.
 	VolumeFull VolumeProblem = "Full"
-	// VolumePermissionDenied: the daemon's user and groups may not.
+	// VolumePermissionDenied: the daemon's user and groups lack permission.
 	VolumePermissionDenied VolumeProblem = "PermissionDenied"
 	// VolumeNotMounted: the directory does not exist. A pod that is older than the volume
 	// does not have it.
 	VolumeNotMounted VolumeProblem = "NotMounted"
-	// VolumeSilent: no answer, as of a network volume whose server is away.
+	// VolumeSilent: no response, for example from a network volume whose server is unavailable.
 	VolumeSilent VolumeProblem = "NoAnswer"
 	// VolumeFailed: something else; the daemon's log has it.
 	VolumeFailed VolumeProblem = "Failed"
+)
+
+// StaleUploads is the name under which the leftovers of uploads appear among the rules of retention.
+const StaleUploads = "stale-uploads"
+
+// RetentionStatus is the last run of a rule of retention on a volume.
+type RetentionStatus struct {
+	// Rule is its name, or StaleUploads.
+	Rule string `json:"rule"`
+	// Volume is the volume's name.
+	Volume string `json:"volume"`
+	// LastRun is when the run ended, by the volume's clock; zero if there was none.
+	LastRun time.Time `json:"lastRun,omitzero"`
+	// Files match the rule. Due of them are to be deleted, and DueBytes is their size.
+	Files    int64 `json:"files"`
+	Due      int64 `json:"due"`
+	DueBytes int64 `json:"dueBytes"`
+	// Deleted were deleted, InUse were due and open, and Failed could not be deleted.
+	Deleted int64 `json:"deleted,omitempty"`
+	InUse   int64 `json:"inUse,omitempty"`
+	Failed  int64 `json:"failed,omitempty"`
+	// Skipped are directories that were not looked into.
+	Skipped int64 `json:"skipped,omitempty"`
+	// Halted is why a rule that is to delete does not, "" if nothing is wrong. Message has details, of at most
+	// MaxRetentionMessage bytes and without names of files.
+	Halted  RetentionHalt `json:"halted,omitempty"`
+	Message string        `json:"message,omitempty"`
+}
+
+// MaxRetentionMessage bounds RetentionStatus.Message, in bytes.
+const MaxRetentionMessage = 256
+
+// RetentionHalt is why retention does not delete.
+type RetentionHalt string
+
+// The reasons.
+const (
+	// HaltTooMany: more files would be deleted than the rule's limits allow.
+	HaltTooMany RetentionHalt = "TooMany"
+	// HaltClock: a clock was set, or clocks differ.
+	HaltClock RetentionHalt = "Clock"
+	// HaltHold: a directory that is held is not there. It may have been renamed.
+	HaltHold RetentionHalt = "Hold"
+	// HaltVolume: the volume has no locks, denies the daemon what it needs, or fails.
+	HaltVolume RetentionHalt = "Volume"
+	// HaltIncomplete: not all directories could be counted in time.
+	HaltIncomplete RetentionHalt = "Incomplete"
 )

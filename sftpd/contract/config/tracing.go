@@ -5,20 +5,19 @@ import (
 	"regexp"
 )
 
-// Tracing says where a daemon sends traces of sessions. The zero value sends none.
+// Tracing configures where a daemon sends traces of sessions. The zero value sends none.
 type Tracing struct {
-	// Endpoint is the base URL of a collector of OpenTelemetry that takes OTLP over HTTP: a
-	// scheme, a host and a port.
+	// Endpoint is the base URL of an OpenTelemetry collector that accepts OTLP over HTTP: a scheme, a host and a port.
 	Endpoint string `json:"endpoint"`
 	// SamplingPercent is the share of connections whose traces are sent, 0 to 100.
 	SamplingPercent int `json:"samplingPercent"`
 }
 
-// URL is where requests with traces go (OTLP specification, "OTLP/HTTP Request").
+// URL is where requests with traces are sent (OTLP specification, "OTLP/HTTP Request").
 func (t Tracing) URL() string { return t.Endpoint + "/v1/traces" }
 
-// endpointRE is the pattern of tracing.endpoint in the CRD, too. It has no room for a path, for a
-// query and for a password.
+// endpointRE is also the pattern of tracing.endpoint in the CRD. It does not allow a path, a
+// query or a password.
 var endpointRE = regexp.MustCompile(`^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[1-9][0-9]{0,4})?$`)
 
 func (t Tracing) validate() error {

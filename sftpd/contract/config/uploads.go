@@ -16,15 +16,25 @@ const (
 	IncompleteDelete = "Delete"
 )
 
-// Uploads say what becomes of files that clients write.
+// Values of Uploads.Checksum.
+const (
+	// ChecksumNone: no checksum is computed.
+	ChecksumNone = "None"
+	// ChecksumSHA256: the SHA-256 of each file is computed when it is uploaded.
+	ChecksumSHA256 = "SHA256"
+)
+
+// Uploads configures how files that clients write are handled.
 type Uploads struct {
-	// Publish is PublishImmediate or PublishOnClose; empty stands for the first.
+	// Publish is PublishImmediate or PublishOnClose; empty means the former.
 	Publish string `json:"publish,omitempty"`
-	// Incomplete is what happens to a file whose connection broke before it was closed:
-	// IncompleteKeep or IncompleteDelete; empty stands for the first.
+	// Incomplete is what happens to a file whose connection broke before it was closed: IncompleteKeep or IncompleteDelete; empty
+	// means the former.
 	Incomplete string `json:"incomplete,omitempty"`
 	// SyncOnClose makes the close of a written file wait for the disk.
 	SyncOnClose bool `json:"syncOnClose,omitempty"`
+	// Checksum is ChecksumNone or ChecksumSHA256; empty means the former.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 func (u Uploads) validate() error {
@@ -37,6 +47,11 @@ func (u Uploads) validate() error {
 	case "", IncompleteKeep, IncompleteDelete:
 	default:
 		return fmt.Errorf("uploads.incomplete %q is not known", u.Incomplete)
+	}
+	switch u.Checksum {
+	case "", ChecksumNone, ChecksumSHA256:
+	default:
+		return fmt.Errorf("uploads.checksum %q is not known", u.Checksum)
 	}
 	return nil
 }

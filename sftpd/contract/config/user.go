@@ -1,12 +1,16 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+)
 
 // Values of Authentication.Methods. MethodPassword covers the SSH methods password
 // and keyboard-interactive.
 const (
-	MethodPublicKey = "PublicKey"
-	MethodPassword  = "Password"
+	MethodPublicKey = string(factor.PublicKey)
+	MethodPassword  = string(factor.Password)
 )
 
 // Values of Mount.Access.
@@ -14,7 +18,7 @@ const (
 	ReadWrite = "ReadWrite"
 	ReadOnly  = "ReadOnly"
 	WriteOnly = "WriteOnly"
-	// CreateOnly is WriteOnly in which nothing that exists changes.
+	// CreateOnly is like WriteOnly, but existing content cannot be changed.
 	CreateOnly = "CreateOnly"
 )
 
@@ -22,19 +26,17 @@ const (
 type User struct {
 	// Username is the login name.
 	Username string `json:"username"`
-	// UID is the SFTPUser's UID: a deleted and re-created user is another one.
+	// UID is the SFTPUser's UID: a deleted and re-created user has a different one.
 	UID string `json:"uid"`
 	// Namespace and Name of the SFTPUser, for logs.
 	Namespace string `json:"namespace"`
 	Name      string `json:"name"`
-	// Mode stands for the most common Methods in a file; DecodeUser replaces it by them.
-	Mode string `json:"mode,omitempty"`
-	// Methods are the combinations of steps of which each logs in, see the package factor.
-	Methods []string `json:"methods,omitempty"`
+	// Methods are the combinations of steps, each of which logs in; see package factor.
+	Methods []string `json:"methods"`
 	// Keys that may log in.
 	Keys []Key `json:"keys,omitempty"`
-	// Certificates says whether certificates of Authentication.TrustedUserCAs log in that
-	// have the login name among their principals.
+	// Certificates is set if the user can log in with certificates of Authentication.TrustedUserCAs that have the login name
+	// among their principals.
 	Certificates bool `json:"certificates,omitempty"`
 	// Password that may log in.
 	Password *Password `json:"password,omitempty"`
@@ -42,11 +44,16 @@ type User struct {
 	TOTP *TOTP `json:"totp,omitempty"`
 	// NotAfter is when the login ends.
 	NotAfter *time.Time `json:"notAfter,omitempty"`
-	// AllowFrom are the networks that may log in, in CIDR notation; empty leaves those of
-	// the listener. Both have to allow.
+	// AllowFrom are the networks that the user may log in from, in CIDR notation; empty means no restriction beyond the
+	// listener's. Both must allow an address.
 	AllowFrom []string `json:"allowFrom,omitempty"`
-	// MaxConnections of this user; 0 leaves the listener's limit.
+	// MaxConnections of this user; 0 means the listener's limit.
 	MaxConnections int `json:"maxConnections,omitempty"`
+	// MaxNamespaceConnections is the maximum number of connections of all users of the namespace; 0 means the daemon's share, see
+	// Limits.MaxConnections.
+	MaxNamespaceConnections int `json:"maxNamespaceConnections,omitempty"`
+	// EventSinks are those of Events.Sinks with Selected that get this user's events.
+	EventSinks []string `json:"eventSinks,omitempty"`
 	// Mounts make up the user's tree; exactly one has the path "/".
 	Mounts []Mount `json:"mounts"`
 }
@@ -57,23 +64,22 @@ type Key struct {
 	PublicKey string `json:"publicKey"`
 	// From are networks in CIDR notation; empty allows all.
 	From []string `json:"from,omitempty"`
-	// NotBefore is from when on the key logs in, nil for at once.
+	// NotBefore is when the key becomes valid, nil for at once.
 	NotBefore *time.Time `json:"notBefore,omitempty"`
-	// NotAfter is when the key ends, nil for never.
+	// NotAfter is when the key expires, nil for never.
 	NotAfter *time.Time `json:"notAfter,omitempty"`
 }
 
 // Password is a hashed password.
 type Password struct {
-	// Hash of argon2id in PHC string format, or of bcrypt or SHA-512 crypt in modular crypt
-	// format, see the package password.
+	// Hash of argon2id in PHC string format, or of bcrypt or SHA-512 crypt in modular crypt format; see package password.
 	Hash string `json:"hash"`
 	// Source identifies the Secret and the version of it that was hashed; the daemon
 	// does not use it.
 	Source string `json:"source"`
 }
 
-// TOTP is what codes are made of (RFC 6238). Unlike a password it cannot be hashed.
+// TOTP is the secret from which codes are computed (RFC 6238). Unlike a password it cannot be hashed.
 type TOTP struct {
 	// Secret in base32.
 	Secret string `json:"secret"`

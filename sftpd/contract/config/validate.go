@@ -14,15 +14,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 )
 
-// Bounds of the keys in a user's record. Records of a listener's users share files, so one that
-// grows takes room from the others: 64 keys of Ed25519 have 6 KiB, 22 of RSA with 4096 bits 16 KiB.
+// Limits on the keys in a user's record. Records of a listener's users share files, so one that grows takes room from the
+// others: 64 Ed25519 keys take 6 KiB, and 22 RSA keys of 4096 bits 16 KiB.
 const (
 	MaxKeysPerUser = 64
-	// MaxKeySizePerUser bounds the sum of Key.Size, in bytes.
+	// MaxKeySizePerUser limits the sum of Key.Size, in bytes.
 	MaxKeySizePerUser = 16 << 10
 )
 
-// Bounds that hold for every configuration.
+// Limits that apply to every configuration.
 const (
 	maxUsernameLength = 256
 	maxMountsPerUser  = 32
@@ -32,14 +32,14 @@ const (
 var (
 	usernameRE = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$`)
 	sha256RE   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	// bannerRE keeps out what a terminal would take for commands, or show in another order.
+	// bannerRE excludes characters that a terminal would interpret as commands, or that change the display order.
 	bannerRE = regexp.MustCompile(`^([\t\n]|[^\p{C}\p{Zl}\p{Zp}])*$`)
-	// softwareVersionRE is printable US-ASCII without blank and '-' (RFC 4253 section 4.2).
+	// softwareVersionRE is printable US-ASCII except space and '-' (RFC 4253 section 4.2).
 	softwareVersionRE = regexp.MustCompile(`^[\x21-\x2c\x2e-\x7e]{1,64}$`)
 	fileNameRE        = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*$`)
 )
 
-// Volume returns the volume of a name.
+// Volume returns the volume with a name.
 func (l Listener) Volume(name string) (Volume, bool) {
 	for _, v := range l.Volumes {
 		if v.Name == name {
@@ -49,7 +49,7 @@ func (l Listener) Volume(name string) (Volume, bool) {
 	return Volume{}, false
 }
 
-// Validate reports the first thing that makes the settings unusable.
+// Validate returns the first error that makes the settings unusable.
 func (l Listener) Validate() error {
 	switch {
 	case l.Version != Version:
@@ -76,12 +76,11 @@ func (l Listener) Validate() error {
 	return errors.Join(
 		l.validateLists(), validateHostKeys(l.HostKeys), l.ProxyProtocol.validate(), validateNetworks("allowFrom", l.AllowFrom),
 		l.validateException(), l.Startups.validate(), l.Sources.validate(), l.Uploads.validate(), l.Revoked.validate(),
-		l.Tracing.validate())
+		validateRefused(l.RefusedUsers), l.Tracing.validate(), l.validateEvents(), l.validateReceipts(), l.validateRetention())
 }
 
-// validateException refuses a policy that is an exception without its bounds, as the API's
-// rules do; a listener.json may come from elsewhere. A policy that this release does not
-// know is refused where it is looked up.
+// validateException refuses an exception policy without its restrictions, as the API's rules do, because a listener.json may
+// come from elsewhere. A policy that this release does not know is refused where it is looked up.
 func (l Listener) validateException() error {
 	if policy, err := cryptopolicy.Lookup(l.CryptoPolicy); err == nil && policy.Exception {
 		return l.validateBounds()
@@ -95,11 +94,11 @@ func (l Listener) validateBounds() error {
 	case err != nil:
 		return fmt.Errorf("allowFrom: %w", err)
 	case l.CryptoPolicyNotAfter == nil || l.CryptoPolicyNotAfter.IsZero():
-		return fmt.Errorf("cryptoPolicy %s must have an end: cryptoPolicyNotAfter", l.CryptoPolicy)
+		return fmt.Errorf("cryptoPolicy %s requires cryptoPolicyNotAfter", l.CryptoPolicy)
 	case networks.Empty():
-		return fmt.Errorf("cryptoPolicy %s is for named networks alone: allowFrom must not be empty", l.CryptoPolicy)
+		return fmt.Errorf("cryptoPolicy %s requires named networks: allowFrom must not be empty", l.CryptoPolicy)
 	case networks.Unbounded():
-		return fmt.Errorf("cryptoPolicy %s is for named networks alone: allowFrom must not have a network with the length 0", l.CryptoPolicy)
+		return fmt.Errorf("cryptoPolicy %s requires named networks: allowFrom must not have a network with the length 0", l.CryptoPolicy)
 	}
 	return nil
 }
@@ -129,8 +128,8 @@ func (l Listener) validateLists() error {
 	return nil
 }
 
-// validateVolumes refuses a volume that lies in another one: whoever has the outer one would reach what is in the inner
-// one, whatever access it has there. Links and mounts that make it so are found when a user's directories are opened.
+// validateVolumes refuses a volume inside another one: a user of the outer one could reach the content of the inner one,
+// whatever its access there. Links and mounts with that effect are found when a user's directories are opened.
 func validateVolumes(volumes []Volume) error {
 	for i, v := range volumes {
 		if v.Name == "" || v.Path == "" {
@@ -141,9 +140,9 @@ func validateVolumes(volumes []Volume) error {
 			switch {
 			case i == j:
 			case inner == path.Clean(outer.Path):
-				return fmt.Errorf("volumes %q and %q have the same path %s; make them one volume, and tell their directories apart by subPath", outer.Name, v.Name, inner)
+				return fmt.Errorf("volumes %q and %q have the same path %s; make them one volume, and separate their directories by subPath", outer.Name, v.Name, inner)
 			case strings.HasPrefix(inner, out+"/"):
-				return fmt.Errorf("volume %q (%s) is inside of volume %q (%s); put them side by side, or make them one volume with subPaths", v.Name, inner, outer.Name, outer.Path)
+				return fmt.Errorf("volume %q (%s) is inside volume %q (%s); put them side by side, or make them one volume with subPaths", v.Name, inner, outer.Name, outer.Path)
 			}
 		}
 	}
@@ -156,11 +155,17 @@ func (l Listener) files() []File {
 	for _, k := range l.HostKeys {
 		out = append(out, k.File)
 	}
+	if l.Events.On() {
+		out = append(out, l.Events.Key)
+	}
+	if l.Receipts.On() {
+		out = append(out, l.Receipts.Key)
+	}
 	return out
 }
 
-// Validate reports the first thing that makes a user's record unusable. Keys, secrets and
-// password hashes are checked where they are parsed.
+// Validate returns the first error that makes a user's record unusable. Keys, secrets and password hashes are checked where
+// they are parsed.
 func (u User) Validate() error {
 	switch {
 	case len(u.Username) > maxUsernameLength || !usernameRE.MatchString(u.Username):
@@ -169,11 +174,16 @@ func (u User) Validate() error {
 		return errors.New("uid, namespace and name must be set")
 	case u.MaxConnections < 0:
 		return errors.New("maxConnections must not be negative")
+	case u.MaxNamespaceConnections < 0:
+		return errors.New("maxNamespaceConnections must not be negative")
 	}
 	if err := u.validateCredentials(); err != nil {
 		return err
 	}
 	if err := validateNetworks("allowFrom", u.AllowFrom); err != nil {
+		return err
+	}
+	if err := validateEventSinks(u.EventSinks); err != nil {
 		return err
 	}
 	return validateMounts(u.Mounts)
@@ -185,11 +195,11 @@ func (u User) validateCredentials() error {
 	case err != nil:
 		return fmt.Errorf("methods: %w", err)
 	case methods.Count(factor.Password) > 0 && u.Password == nil:
-		return fmt.Errorf("methods have %s, and there is no password", factor.Password)
+		return fmt.Errorf("methods include %s, but there is no password", factor.Password)
 	case methods.Count(factor.TOTP) > 0 && u.TOTP == nil:
-		return fmt.Errorf("methods have %s, and there is no totp", factor.TOTP)
+		return fmt.Errorf("methods include %s, but there is no totp", factor.TOTP)
 	case len(u.Keys) < methods.Count(factor.PublicKey) && !u.Certificates:
-		return fmt.Errorf("methods have %s %d times, and there are %d keys and no certificates",
+		return fmt.Errorf("methods include %s %d times, but there are %d keys and no certificates",
 			factor.PublicKey, methods.Count(factor.PublicKey), len(u.Keys))
 	case len(u.Keys) > MaxKeysPerUser:
 		return fmt.Errorf("more than %d keys", MaxKeysPerUser)
@@ -209,7 +219,7 @@ func (u User) validateCredentials() error {
 	return nil
 }
 
-// Size is what the key takes of MaxKeySizePerUser: its line and its networks.
+// Size is the key's share of MaxKeySizePerUser: its line and its networks.
 func (k Key) Size() int {
 	n := len(k.PublicKey)
 	for _, from := range k.From {
@@ -235,7 +245,7 @@ func validateMounts(mounts []Mount) error {
 		case !cleanPath(m.Path) || !path.IsAbs(m.Path):
 			return fmt.Errorf("mount path %q must be absolute and clean", m.Path)
 		case seen[m.Path]:
-			return fmt.Errorf("mount path %q stands twice", m.Path)
+			return fmt.Errorf("mount path %q is a duplicate", m.Path)
 		case m.Volume == "":
 			return fmt.Errorf("mount %q must name a volume", m.Path)
 		case m.SubPath != "" && (!cleanPath(m.SubPath) || path.IsAbs(m.SubPath) || escapes(m.SubPath)):

@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// TestTimesOfAKey: a key has a time to log in with, or its record is refused.
+// TestTimesOfAKey: a key's validity period must not be empty; otherwise the record is refused.
 func TestTimesOfAKey(t *testing.T) {
 	at := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	before, after := at.Add(-time.Nanosecond), at.Add(time.Nanosecond)
@@ -33,14 +33,14 @@ func TestTimesOfAKey(t *testing.T) {
 	}
 }
 
-// TestVolumesApart: a volume inside of another one would open what the other closes.
+// TestVolumesApart: volumes must not be nested, because the outer one would give access to the inner one.
 func TestVolumesApart(t *testing.T) {
 	for _, tc := range []struct{ a, b, say string }{
 		{"/data/a", "/data/b", ""},
 		{"/data/box", "/data/boxes", ""},
-		{"/data", "/data/box", `volume "b" (/data/box) is inside of volume "a" (/data); put them side by side`},
-		{"/data/box/", "/data/./", `volume "a" (/data/box) is inside of volume "b"`},
-		{"/", "/data", `volume "b" (/data) is inside of volume "a"`},
+		{"/data", "/data/box", `volume "b" (/data/box) is inside volume "a" (/data); put them side by side`},
+		{"/data/box/", "/data/./", `volume "a" (/data/box) is inside volume "b"`},
+		{"/", "/data", `volume "b" (/data) is inside volume "a"`},
 		{"/data", "/data/", `volumes "b" and "a" have the same path /data`},
 		{"/data", "", "a volume must have a name and a path"},
 	} {

@@ -1,8 +1,7 @@
 // Package cryptopolicy holds the named sets of SSH algorithms that an endpoint can
 // offer. A set never changes after its release; a new year brings a new name.
 //
-// Every list is given in full, since the defaults of golang.org/x/crypto/ssh still
-// hold SHA-1 in all of them.
+// Every list is complete, because the defaults of golang.org/x/crypto/ssh still include SHA-1 in all of them.
 package cryptopolicy
 
 import (
@@ -19,12 +18,12 @@ import (
 type Policy struct {
 	// Name as in config.Listener.CryptoPolicy.
 	Name string
-	// Exception: only for networks that are named, and for a time that ends.
+	// Exception: the policy is allowed only for named networks, and only until an expiration time.
 	Exception bool
 	// KeyExchanges, Ciphers and MACs of the transport (RFC 4253 sections 6 and 7).
 	KeyExchanges, Ciphers, MACs []string
-	// Preferred are ciphers that a client which has one of them for either direction gets,
-	// whatever its own order, on machines that have instructions for AES.
+	// Preferred are ciphers that a client gets if it supports one of them for either direction, whatever its own order, on
+	// machines with AES instructions.
 	Preferred []string
 	// HostKeys are signature algorithms, for the types of host keys that exist.
 	HostKeys []string
@@ -33,16 +32,16 @@ type Policy struct {
 	PublicKeys []string
 	// MinRSABits is the smallest RSA modulus, of host keys and of users' keys.
 	MinRSABits int
-	// RekeyBytes is after how many bytes in one direction keys are exchanged anew.
+	// RekeyBytes is the number of bytes in one direction after which keys are exchanged again.
 	RekeyBytes uint64
-	// RekeyTime is after how long they are.
+	// RekeyTime is the time after which they are.
 	RekeyTime time.Duration
 }
 
 // All returns the policies that exist, the default first.
 func All() []Policy { return slices.Clone(policies) }
 
-// Lookup returns the policy of a name. The error names those that exist.
+// Lookup returns the policy with a name. The error lists the existing names.
 func Lookup(name string) (Policy, error) {
 	var names []string
 	for _, p := range policies {
@@ -51,7 +50,7 @@ func Lookup(name string) (Policy, error) {
 		}
 		names = append(names, p.Name)
 	}
-	return Policy{}, fmt.Errorf("crypto policy %q is not known to this daemon, which has %s", name, strings.Join(names, ", "))
+	return Policy{}, fmt.Errorf("crypto policy %q is not known to this daemon, which supports %s", name, strings.Join(names, ", "))
 }
 
 // Apply sets the lists and the volume of an SSH server or client. The lists of c are
@@ -63,9 +62,8 @@ func (p Policy) Apply(c *ssh.Config) {
 	c.RekeyThreshold = p.RekeyBytes
 }
 
-// Signer restricts a host key to the policy's signature algorithms, so that an RSA key
-// signs with SHA-1 only where the policy has it. A key of a type that the policy does not
-// have, or one that is too short, is an error.
+// Signer restricts a host key to the policy's signature algorithms, so that an RSA key signs with SHA-1 only where the policy
+// allows it. A key of a type that the policy does not allow, or one that is too short, is an error.
 func (p Policy) Signer(s ssh.Signer) (ssh.MultiAlgorithmSigner, error) {
 	as, ok := s.(ssh.AlgorithmSigner)
 	if !ok {
@@ -77,29 +75,29 @@ func (p Policy) Signer(s ssh.Signer) (ssh.MultiAlgorithmSigner, error) {
 	return ssh.NewSignerWithAlgorithms(as, offered(s.PublicKey().Type(), p.HostKeys))
 }
 
-// CheckHostKey says what is wrong with a public key as a host key, and what to do.
+// CheckHostKey returns what is wrong with a public key as a host key, and what to do.
 func (p Policy) CheckHostKey(k ssh.PublicKey) error { return p.check(k, p.HostKeys) }
 
-// CheckUserKey says what is wrong with a public key to log in with, and what to do.
+// CheckUserKey returns what is wrong with a public key for logging in, and what to do.
 func (p Policy) CheckUserKey(k ssh.PublicKey) error { return p.check(k, p.PublicKeys) }
 
 func (p Policy) check(k ssh.PublicKey, algorithms []string) error {
 	switch {
 	case len(offered(k.Type(), algorithms)) == 0:
-		return fmt.Errorf("crypto policy %s has no keys of type %s; make a new key, best of type Ed25519", p.Name, k.Type())
+		return fmt.Errorf("crypto policy %s has no keys of type %s; create a new key, preferably Ed25519", p.Name, k.Type())
 	case p.TooShort(k):
-		return fmt.Errorf("RSA key of %d bits is too short for crypto policy %s, at least %d are needed; make a new key, best of type Ed25519",
+		return fmt.Errorf("RSA key of %d bits is too short for crypto policy %s: at least %d are required; create a new key, preferably Ed25519",
 			rsaBits(k), p.Name, p.MinRSABits)
 	}
 	return nil
 }
 
-// TooShort says whether an RSA key has fewer bits than the policy demands.
+// TooShort reports whether an RSA key has fewer bits than the policy requires.
 func (p Policy) TooShort(k ssh.PublicKey) bool {
 	return k.Type() == ssh.KeyAlgoRSA && rsaBits(k) < p.MinRSABits
 }
 
-// offered are the algorithms of a list that keys of a type sign with, in its order.
+// offered returns the algorithms of a list with which keys of a type sign, in the list's order.
 func offered(keyType string, list []string) []string {
 	of := []string{keyType}
 	if keyType == ssh.KeyAlgoRSA {

@@ -27,8 +27,8 @@ func lookup(t *testing.T, name string) cryptopolicy.Policy {
 	return p
 }
 
-// TestAlgorithms: x/crypto has all that the policies name, for it ignores what it does not
-// have, and calls them secure but in an exception.
+// TestAlgorithms: x/crypto implements every algorithm that the policies name (it silently ignores unknown ones), and considers
+// all of them secure except those of exception policies.
 func TestAlgorithms(t *testing.T) {
 	good, bad := ssh.SupportedAlgorithms(), ssh.InsecureAlgorithms()
 	for _, p := range cryptopolicy.All() {
@@ -57,8 +57,7 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// TestDefaultTakesEveryHostKey: a listener's policy can come to its end without a host key
-// being left that nobody may use.
+// TestDefaultTakesEveryHostKey: when a listener's policy expires, the default policy still accepts each of its host keys.
 func TestDefaultTakesEveryHostKey(t *testing.T) {
 	def := lookup(t, cryptopolicy.Default)
 	if cryptopolicy.All()[0].Name != def.Name || def.Exception {
@@ -78,13 +77,12 @@ func TestDefaultTakesEveryHostKey(t *testing.T) {
 
 func TestLookup(t *testing.T) {
 	_, err := cryptopolicy.Lookup("Modern1999")
-	if err == nil || !strings.Contains(err.Error(), `"Modern1999" is not known to this daemon, which has Modern2026, Strict2026, Fips2026, Legacy2026`) {
+	if err == nil || !strings.Contains(err.Error(), `"Modern1999" is not known to this daemon, which supports Modern2026, Strict2026, Fips2026, Legacy2026`) {
 		t.Error(err)
 	}
 }
 
-// TestSigner: an RSA host key signs with SHA-1 under Legacy2026 alone, and has to have the
-// bits that the policy demands.
+// TestSigner: an RSA host key signs with SHA-1 under Legacy2026 only, and must have as many bits as the policy requires.
 func TestSigner(t *testing.T) {
 	signers := map[int]ssh.Signer{}
 	for _, bits := range []int{1024, 2048, 3072} {
@@ -101,7 +99,7 @@ func TestSigner(t *testing.T) {
 	}{
 		{cryptopolicy.Modern2026, 1024, "too short"},
 		{cryptopolicy.Modern2026, 2048, "rsa-sha2-512 rsa-sha2-256"},
-		{cryptopolicy.Strict2026, 2048, "RSA key of 2048 bits is too short for crypto policy Strict2026, at least 3072 are needed; make a new key, best of type Ed25519"},
+		{cryptopolicy.Strict2026, 2048, "RSA key of 2048 bits is too short for crypto policy Strict2026: at least 3072 are required; create a new key, preferably Ed25519"},
 		{cryptopolicy.Strict2026, 3072, "rsa-sha2-512 rsa-sha2-256"},
 		{cryptopolicy.Fips2026, 1024, "too short"},
 		{cryptopolicy.Fips2026, 2048, "rsa-sha2-512 rsa-sha2-256"},
@@ -121,8 +119,8 @@ func TestSigner(t *testing.T) {
 	}
 }
 
-// TestRekey: keys are exchanged anew after the volume of the policy. It is a copy with a
-// smaller one, or the test would have to send a gigabyte.
+// TestRekey: keys are exchanged again after the policy's volume of data. The test uses a copy of the policy with a smaller
+// volume, so that it need not send a gigabyte.
 func TestRekey(t *testing.T) {
 	p := lookup(t, cryptopolicy.Modern2026)
 	var c ssh.Config
@@ -164,8 +162,8 @@ func TestRekey(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// One at the beginning. Packets pass while others are on their way, so the rest is
-	// not volume by threshold.
+	// One exchange at the beginning. Packets pass while others are in flight, so the rest is not exactly the volume divided by
+	// the threshold.
 	if n := exchanges.Load(); n < 3 {
 		t.Errorf("%d key exchanges for %d bytes", n, chunk*rounds)
 	}

@@ -23,7 +23,7 @@ import (
 
 var create = flag.Bool("create", false, "write the golden files of policies that have none")
 
-// everyHostKey returns one private key file of each type that a policy has.
+// everyHostKey returns one private key file of each type that a policy allows.
 func everyHostKey(t *testing.T, p cryptopolicy.Policy) [][]byte {
 	t.Helper()
 	var files [][]byte
@@ -54,7 +54,7 @@ func everyHostKey(t *testing.T, p cryptopolicy.Policy) [][]byte {
 	return files
 }
 
-// endpoint is a configuration with a policy, within the bounds that it may need.
+// endpoint returns a configuration with a policy and with the restrictions that the policy requires.
 func endpoint(t *testing.T, p cryptopolicy.Policy) *configtest.Dir {
 	t.Helper()
 	dir := configtest.New(t)
@@ -67,11 +67,10 @@ func endpoint(t *testing.T, p cryptopolicy.Policy) *configtest.Dir {
 	return dir
 }
 
-// TestGolden: what a daemon sends is what it sent when the policy was released. A set never
-// changes after that: make another policy instead of another golden file.
+// TestGolden: a daemon sends exactly what it sent when the policy was released. A policy never changes after its release: add
+// another policy instead of changing a golden file.
 //
-// The line server-sig-algs is what the policy holds; test/interop compares it with what
-// OpenSSH receives.
+// The line server-sig-algs comes from the policy; test/interop compares it with what OpenSSH receives.
 func TestGolden(t *testing.T) {
 	for _, p := range cryptopolicy.All() {
 		t.Run(p.Name, func(t *testing.T) {
@@ -107,7 +106,7 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// TestGoldenFilesHavePolicies: no policy goes away while a configuration may name it.
+// TestGoldenFilesHavePolicies: a policy is never removed, because a configuration may still name it.
 func TestGoldenFilesHavePolicies(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.golden")
 	if err != nil || len(files) != len(cryptopolicy.All()) {

@@ -8,25 +8,24 @@ import (
 
 // Names of the policies.
 const (
-	// Modern2026 is the default: the post-quantum hybrid first, no SHA-1, no CBC, RSA with
-	// SHA-2 signatures alone.
+	// Modern2026 is the default: the post-quantum hybrid first, no SHA-1, no CBC, RSA only
+	// with SHA-2 signatures.
 	//
-	// What it keeps for clients that lack better: the two Diffie-Hellman exchanges for
-	// those without curve25519, and the plain hmac-sha2 MACs for libssh2 before 1.11
-	// (curl), which knows neither AES-GCM nor the encrypt-then-MAC variants.
+	// What it keeps for less capable clients: the two Diffie-Hellman exchanges for those
+	// without curve25519, and the plain hmac-sha2 MACs for libssh2 before 1.11 (curl),
+	// which knows neither AES-GCM nor the encrypt-then-MAC variants.
 	Modern2026 = "Modern2026"
-	// Strict2026 is for endpoints whose clients are all of the last few years: the
-	// post-quantum hybrid and curve25519, encryption that authenticates or MACs over the
-	// ciphertext, no NIST curves but in hardware keys, RSA from 3072 bits.
+	// Strict2026 is for endpoints whose clients are all recent: the post-quantum hybrid and curve25519, authenticated encryption
+	// or MACs over the ciphertext, no NIST curves except in hardware keys, RSA from 3072 bits.
 	Strict2026 = "Strict2026"
-	// Fips2026 is what golang.org/x/crypto/ssh keeps in Go's FIPS 140-3 mode.
+	// Fips2026 is what golang.org/x/crypto/ssh supports in Go's FIPS 140-3 mode.
 	Fips2026 = "Fips2026"
-	// Legacy2026 is Modern2026 and, after it, what appliances need that nobody updates:
-	// the NIST curves, group 14, RSA signatures and MACs with SHA-1, AES-CBC.
+	// Legacy2026 is Modern2026 and, after it, what outdated appliances need: the NIST
+	// curves, group 14, RSA signatures and MACs with SHA-1, AES-CBC.
 	Legacy2026 = "Legacy2026"
 )
 
-// Default is the policy that an exceptional one gives way to.
+// Default is the policy that replaces an expired exception policy.
 const Default = Modern2026
 
 // What RFC 4253 section 9 recommends; x/crypto would wait for 64 GiB with AES, whatever time
@@ -39,15 +38,15 @@ const (
 // Minimal sizes of RSA moduli in bits. NIST SP 800-131A disallows signatures with less
 // than 2048, and 3072 is its equivalent of 128 bits of security (SP 800-57 part 1).
 //
-// Legacy2026 does not admit shorter ones either: keys outlive the exception, its host
-// keys have to serve the default policy after it, and 1024 bits are within reach.
+// Legacy2026 does not admit shorter ones either: keys outlive the exception, its host keys must also work under the default
+// policy after it, and 1024 bits are within reach of attackers.
 const (
 	minRSABits       = 2048
 	minRSABitsStrict = 3072
 )
 
-// aesGCM are the ciphers that processors have instructions for. Without them, and with
-// ChaCha20 as Go has it on amd64, a byte costs several times as much.
+// aesGCM lists the ciphers for which processors have instructions. Without them, or with Go's ChaCha20 on amd64, each byte
+// costs several times as much.
 var aesGCM = []string{ssh.CipherAES128GCM, ssh.CipherAES256GCM}
 
 // x/crypto adds curve25519-sha256@libssh.org after curve25519-sha256, its older name.

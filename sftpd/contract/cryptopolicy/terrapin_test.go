@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// plain makes a packet that is not encrypted (RFC 4253 section 6).
+// plain builds an unencrypted packet (RFC 4253 section 6).
 func plain(message []byte) []byte {
 	const block, least = 8, 4
 	padding := block - (5+len(message))%block
@@ -28,9 +28,8 @@ func plain(message []byte) []byte {
 	return append(append(packet, message...), make([]byte, padding)...)
 }
 
-// TestTerrapin: somebody in between puts a message into the handshake, so that later one
-// can be taken out unnoticed. A client that announces strict key exchange gets no answer
-// then; without it the protocol allows such a message.
+// TestTerrapin: an attacker in the middle injects a message into the handshake, so that a later one can be removed unnoticed. A
+// client that announces strict key exchange then gets no answer; without it the protocol allows such a message.
 func TestTerrapin(t *testing.T) {
 	policy, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
 	if err != nil {
@@ -84,8 +83,7 @@ func TestTerrapin(t *testing.T) {
 	}
 }
 
-// keyExchanged reads what the server sends and says whether a message is among it before
-// the connection's end.
+// keyExchanged reads what the server sends until the connection ends, and reports whether it included the given message.
 func keyExchanged(t *testing.T, r *bufio.Reader, message byte) bool {
 	t.Helper()
 	if _, err := r.ReadString('\n'); err != nil {
@@ -97,7 +95,7 @@ func keyExchanged(t *testing.T, r *bufio.Reader, message byte) bool {
 			t.Fatal("neither an answer nor an end")
 		}
 		if err != nil {
-			return false // ended, or reset for what it did not read
+			return false // ended, or reset because of unread data
 		}
 		if m[0] == message {
 			return true

@@ -1,5 +1,5 @@
-// Package factor has the steps of a login, and the ordered combinations of them that log in.
-// It decides on names alone, and knows neither credentials nor connections.
+// Package factor defines the steps of a login, and the ordered combinations of them that log in. It works on names only, and
+// has no access to credentials or connections.
 package factor
 
 import (
@@ -9,42 +9,41 @@ import (
 	"strings"
 )
 
-// Step is one proof in a login, written as in OpenSSH's AuthenticationMethods: the name of an
-// SSH method and, after a colon, what it asks for.
+// Step is one proof in a login. SFTPUsers, configurations and the audit log have the same names.
 type Step string
 
 // The steps.
 const (
-	// PublicKey is a key, or a certificate of one. Each one in a combination is of another key.
-	PublicKey Step = "publickey"
+	// PublicKey is a key, or a certificate of one. Each one in a combination needs a different key.
+	PublicKey Step = "PublicKey"
 	// Password is asked for with the SSH method password, or with keyboard-interactive by
 	// clients that have no other.
-	Password Step = "password"
-	// TOTP is the code of an authenticator app (RFC 6238). It never comes first: what a
-	// stranger is asked for must not tell who has one, and six digits alone are no proof.
-	TOTP Step = "keyboard-interactive:totp"
+	Password Step = "Password"
+	// TOTP is the code of an authenticator app (RFC 6238). It never comes first: the questions that a stranger is asked must not
+	// reveal who has one, and six digits are not sufficient proof on their own.
+	TOTP Step = "TOTP"
 )
 
-// Bounds of a Set and of each Combination in it.
+// Limits of a Set and of each Combination in it.
 const (
 	MaxCombinations = 8
 	MaxSteps        = 4
 )
 
-// Combination is steps that have to succeed in their order.
+// Combination is a list of steps that must succeed in order.
 type Combination []Step
 
-// Parse reads a combination such as "publickey,keyboard-interactive:totp".
+// Parse reads a combination such as "PublicKey,TOTP".
 func Parse(text string) (Combination, error) {
 	names := strings.Split(text, ",")
 	if len(names) > MaxSteps {
-		return nil, fmt.Errorf("%q has %d steps, at most %d are possible", text, len(names), MaxSteps)
+		return nil, fmt.Errorf("%q has %d steps, but at most %d are allowed", text, len(names), MaxSteps)
 	}
 	c := make(Combination, 0, len(names))
 	for _, name := range names {
 		switch s := Step(name); {
 		case s != PublicKey && s != Password && s != TOTP:
-			return nil, fmt.Errorf("%q in %q is no step: they are %s, %s and %s", name, text, PublicKey, Password, TOTP)
+			return nil, fmt.Errorf("%q in %q is not a step; the steps are %s, %s and %s", name, text, PublicKey, Password, TOTP)
 		case s == TOTP && len(c) == 0:
 			return nil, fmt.Errorf("%q begins with %s, which has to come after %s or %s", text, TOTP, PublicKey, Password)
 		case s != PublicKey && slices.Contains(c, s):
@@ -56,16 +55,19 @@ func Parse(text string) (Combination, error) {
 	return c, nil
 }
 
-// String is what Parse reads.
-func (c Combination) String() string {
+// String returns the form that Parse reads.
+func (c Combination) String() string { return strings.Join(c.Names(), ",") }
+
+// Names returns the names of the steps, in their order.
+func (c Combination) Names() []string {
 	names := make([]string, 0, len(c))
 	for _, s := range c {
 		names = append(names, string(s))
 	}
-	return strings.Join(names, ",")
+	return names
 }
 
-// Count is how often a step is in it.
+// Count returns how often a step occurs in it.
 func (c Combination) Count(s Step) (n int) {
 	for _, have := range c {
 		if have == s {
@@ -75,8 +77,8 @@ func (c Combination) Count(s Step) (n int) {
 	return n
 }
 
-// Covers says whether all steps of another are in this one, in the same order, with others
-// between them or not.
+// Covers reports whether this one contains all steps of another, in the same order,
+// possibly with others in between.
 func (c Combination) Covers(other Combination) bool {
 	for _, s := range c {
 		if len(other) > 0 && other[0] == s {
@@ -86,7 +88,7 @@ func (c Combination) Covers(other Combination) bool {
 	return len(other) == 0
 }
 
-// Set is combinations of which any one logs in.
+// Set is a set of combinations, any one of which logs in.
 type Set []Combination
 
 // ParseSet reads a list of combinations.
@@ -100,7 +102,7 @@ func ParseSet(texts []string) (Set, error) {
 	s := make(Set, 0, len(texts))
 	for i, text := range texts {
 		if slices.Contains(texts[:i], text) {
-			return nil, fmt.Errorf("the combination %q stands twice", text)
+			return nil, fmt.Errorf("the combination %q is a duplicate", text)
 		}
 		c, err := Parse(text)
 		if err != nil {
@@ -111,7 +113,7 @@ func ParseSet(texts []string) (Set, error) {
 	return s, nil
 }
 
-// Strings is what ParseSet reads.
+// Strings returns the form that ParseSet reads.
 func (s Set) Strings() []string {
 	out := make([]string, 0, len(s))
 	for _, c := range s {
@@ -120,7 +122,7 @@ func (s Set) Strings() []string {
 	return out
 }
 
-// Count is the most often that a step is in one of the combinations.
+// Count returns the maximum number of times that a step occurs in one of the combinations.
 func (s Set) Count(step Step) (n int) {
 	for _, c := range s {
 		n = max(n, c.Count(step))
@@ -128,8 +130,7 @@ func (s Set) Count(step Step) (n int) {
 	return n
 }
 
-// Next returns the steps that can follow on those that are done, in the order of the
-// combinations.
+// Next returns the steps that may follow the completed ones, in the order of the combinations.
 func (s Set) Next(done []Step) (next []Step) {
 	for _, c := range s {
 		if len(c) > len(done) && slices.Equal(c[:len(done)], done) && !slices.Contains(next, c[len(done)]) {
@@ -139,12 +140,12 @@ func (s Set) Next(done []Step) (next []Step) {
 	return next
 }
 
-// Complete says whether the steps that are done are one of the combinations.
+// Complete reports whether the completed steps are one of the combinations.
 func (s Set) Complete(done []Step) bool {
 	return slices.ContainsFunc(s, func(c Combination) bool { return slices.Equal(c, done) })
 }
 
-// CoveredBy says whether what was done suffices for any of the combinations.
+// CoveredBy reports whether the completed steps suffice for any of the combinations.
 func (s Set) CoveredBy(done Combination) bool {
 	return slices.ContainsFunc(s, done.Covers)
 }

@@ -10,21 +10,21 @@ import (
 
 func TestParse(t *testing.T) {
 	for text, say := range map[string]string{
-		"publickey":                           "",
-		"password":                            "",
-		"publickey,publickey":                 "",
-		"password,publickey":                  "",
-		"publickey,keyboard-interactive:totp": "",
-		"publickey,publickey,password,keyboard-interactive:totp": "",
-		"":                                      "is no step",
-		"publickey,":                            "is no step",
-		"publickey, password":                   `" password"`,
-		"PublicKey":                             "is no step",
-		"publickey,keyboard-interactive":        "they are publickey, password and keyboard-interactive:totp",
-		"keyboard-interactive:totp":             "has to come after",
-		"keyboard-interactive:totp,publickey":   "has to come after",
-		"password,password":                     "has password twice",
-		strings.Repeat("publickey,", 4) + "any": "has 5 steps",
+		"PublicKey":                             "",
+		"Password":                              "",
+		"PublicKey,PublicKey":                   "",
+		"Password,PublicKey":                    "",
+		"PublicKey,TOTP":                        "",
+		"PublicKey,PublicKey,Password,TOTP":     "",
+		"":                                      "is not a step",
+		"PublicKey,":                            "is not a step",
+		"PublicKey, Password":                   `" Password"`,
+		"publickey":                             "is not a step",
+		"PublicKey,keyboard-interactive":        "the steps are PublicKey, Password and TOTP",
+		"TOTP":                                  "has to come after",
+		"TOTP,PublicKey":                        "has to come after",
+		"Password,Password":                     "has Password twice",
+		strings.Repeat("PublicKey,", 4) + "any": "has 5 steps",
 	} {
 		c, err := factor.Parse(text)
 		switch {
@@ -37,8 +37,8 @@ func TestParse(t *testing.T) {
 }
 
 func TestParseSet(t *testing.T) {
-	many := slices.Repeat([]string{"password"}, factor.MaxCombinations+1)
-	for _, texts := range [][]string{nil, {"password", "password"}, {"password", "none"}, many} {
+	many := slices.Repeat([]string{"Password"}, factor.MaxCombinations+1)
+	for _, texts := range [][]string{nil, {"Password", "Password"}, {"Password", "none"}, many} {
 		if s, err := factor.ParseSet(texts); err == nil {
 			t.Errorf("%q is %v", texts, s)
 		}
@@ -49,27 +49,27 @@ func TestParseSet(t *testing.T) {
 func TestProgress(t *testing.T) {
 	const key, secret, code = factor.PublicKey, factor.Password, factor.TOTP
 	for _, tc := range []struct {
-		set      string // combinations with blanks between them
+		set      string // combinations, separated by spaces
 		done     factor.Combination
 		next     factor.Combination
 		complete bool
 	}{
-		{"publickey", nil, factor.Combination{key}, false},
-		{"publickey", factor.Combination{key}, nil, true},
-		{"publickey", factor.Combination{secret}, nil, false},
-		{"publickey password", nil, factor.Combination{key, secret}, false},
-		{"publickey password", factor.Combination{secret}, nil, true},
-		{"publickey,password", factor.Combination{key}, factor.Combination{secret}, false},
-		{"publickey,password", factor.Combination{secret}, nil, false},
-		{"publickey,password", factor.Combination{secret, key}, nil, false},
-		{"publickey,password", factor.Combination{key, secret}, nil, true},
-		{"publickey,publickey", factor.Combination{key}, factor.Combination{key}, false},
-		{"publickey,publickey", factor.Combination{key, key}, nil, true},
-		{"publickey,publickey", factor.Combination{key, key, key}, nil, false},
-		{"publickey,keyboard-interactive:totp publickey,password", factor.Combination{key}, factor.Combination{code, secret}, false},
-		{"publickey,keyboard-interactive:totp publickey,password", factor.Combination{key, code}, nil, true},
-		{"publickey,password,keyboard-interactive:totp password,publickey", factor.Combination{key, secret}, factor.Combination{code}, false},
-		{"publickey publickey,password", factor.Combination{key}, factor.Combination{secret}, true},
+		{"PublicKey", nil, factor.Combination{key}, false},
+		{"PublicKey", factor.Combination{key}, nil, true},
+		{"PublicKey", factor.Combination{secret}, nil, false},
+		{"PublicKey Password", nil, factor.Combination{key, secret}, false},
+		{"PublicKey Password", factor.Combination{secret}, nil, true},
+		{"PublicKey,Password", factor.Combination{key}, factor.Combination{secret}, false},
+		{"PublicKey,Password", factor.Combination{secret}, nil, false},
+		{"PublicKey,Password", factor.Combination{secret, key}, nil, false},
+		{"PublicKey,Password", factor.Combination{key, secret}, nil, true},
+		{"PublicKey,PublicKey", factor.Combination{key}, factor.Combination{key}, false},
+		{"PublicKey,PublicKey", factor.Combination{key, key}, nil, true},
+		{"PublicKey,PublicKey", factor.Combination{key, key, key}, nil, false},
+		{"PublicKey,TOTP PublicKey,Password", factor.Combination{key}, factor.Combination{code, secret}, false},
+		{"PublicKey,TOTP PublicKey,Password", factor.Combination{key, code}, nil, true},
+		{"PublicKey,Password,TOTP Password,PublicKey", factor.Combination{key, secret}, factor.Combination{code}, false},
+		{"PublicKey PublicKey,Password", factor.Combination{key}, factor.Combination{secret}, true},
 	} {
 		s, err := factor.ParseSet(strings.Fields(tc.set))
 		if err != nil {
@@ -86,15 +86,15 @@ func TestCovers(t *testing.T) {
 		have, want string
 		covers     bool
 	}{
-		{"publickey", "publickey", true},
-		{"publickey,password", "publickey", true},
-		{"publickey,password", "password", true},
-		{"publickey,password", "publickey,password", true},
-		{"publickey,password,keyboard-interactive:totp", "publickey,keyboard-interactive:totp", true},
-		{"publickey,publickey", "publickey,publickey", true},
-		{"publickey", "publickey,publickey", false},
-		{"publickey,password", "password,publickey", false},
-		{"publickey", "password", false},
+		{"PublicKey", "PublicKey", true},
+		{"PublicKey,Password", "PublicKey", true},
+		{"PublicKey,Password", "Password", true},
+		{"PublicKey,Password", "PublicKey,Password", true},
+		{"PublicKey,Password,TOTP", "PublicKey,TOTP", true},
+		{"PublicKey,PublicKey", "PublicKey,PublicKey", true},
+		{"PublicKey", "PublicKey,PublicKey", false},
+		{"PublicKey,Password", "Password,PublicKey", false},
+		{"PublicKey", "Password", false},
 	} {
 		have, err := factor.Parse(tc.have)
 		if err != nil {

@@ -14,11 +14,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// Parse reads a host certificate (OpenSSH PROTOCOL.certkeys), one line as
-// ssh-keygen -s writes it, and checks what does not change with the time: that it certifies
-// a key, as a host, without critical options, of which none is defined for hosts, and that
-// the CA's key and signature are such as the policy has. A CA may be of the types of users'
-// keys, which are those of host keys and keys in hardware.
+// Parse reads a host certificate (OpenSSH PROTOCOL.certkeys), one line as ssh-keygen -s writes it, and checks what does not
+// change with time: that it is a host certificate of a key, without critical options (none is defined for hosts), and that the
+// policy allows the CA's key and signature. A CA's key may have any type that users' keys may have: those of host keys and keys
+// in hardware.
 func Parse(line string, key ssh.PublicKey, policy cryptopolicy.Policy) (*ssh.Certificate, error) {
 	parsed, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
 	c, isCertificate := parsed.(*ssh.Certificate)
@@ -30,29 +29,29 @@ func Parse(line string, key ssh.PublicKey, policy cryptopolicy.Policy) (*ssh.Cer
 	case c.CertType != ssh.HostCert:
 		return nil, errors.New("it is not a host certificate but one for users; make it with ssh-keygen -h -s")
 	case !bytes.Equal(c.Key.Marshal(), key.Marshal()):
-		return nil, fmt.Errorf("it certifies another key, %s, and not %s", ssh.FingerprintSHA256(c.Key), ssh.FingerprintSHA256(key))
+		return nil, fmt.Errorf("it certifies the key %s, not %s", ssh.FingerprintSHA256(c.Key), ssh.FingerprintSHA256(key))
 	case len(c.CriticalOptions) > 0:
-		return nil, errors.New("it has critical options, and clients refuse those of a host certificate; make it without (ssh-keygen -O)")
+		return nil, errors.New("it has critical options, which clients refuse in a host certificate; create it without them (ssh-keygen -O)")
 	case c.ValidAfter >= c.ValidBefore:
-		return nil, errors.New("its time ends before it begins; make it with another ssh-keygen -V")
+		return nil, errors.New("its validity ends before it begins; create it with another ssh-keygen -V")
 	}
 	if err := policy.CheckUserKey(c.SignatureKey); err != nil {
 		return nil, fmt.Errorf("the CA's key: %w", err)
 	}
 	if !slices.Contains(policy.PublicKeys, c.Signature.Format) {
-		return nil, fmt.Errorf("crypto policy %s has no signatures of a CA with %s; sign it again", policy.Name, algorithmOf(c.Signature))
+		return nil, fmt.Errorf("crypto policy %s does not allow CA signatures with %s; sign it again", policy.Name, algorithmOf(c.Signature))
 	}
 	if err := publickey.VerifyCertificate(c); err != nil {
-		return nil, errors.New("the CA's signature does not verify; sign it anew")
+		return nil, errors.New("the CA's signature does not verify; sign it again")
 	}
 	return c, nil
 }
 
-// algorithmOf names the algorithm of a signature, if it is one: the certificate may say anything.
+// algorithmOf returns the name of a signature's algorithm if it is a known one: the certificate may contain anything.
 func algorithmOf(s *ssh.Signature) string {
 	known := slices.Concat(ssh.SupportedAlgorithms().PublicKeyAuths, ssh.InsecureAlgorithms().PublicKeyAuths)
 	if slices.Contains(known, s.Format) {
 		return s.Format
 	}
-	return "an algorithm that is not known"
+	return "an unknown algorithm"
 }

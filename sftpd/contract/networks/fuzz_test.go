@@ -8,8 +8,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/networks"
 )
 
-// FuzzSet: a set that is taken has the addresses that its networks have one by one, however an
-// address is written, and no set but an empty one admits all.
+// FuzzSet: an accepted set contains exactly the addresses that its networks contain one by one, however an address is written,
+// and only the empty set allows every address.
 func FuzzSet(f *testing.F) {
 	for _, list := range []string{
 		"", "192.0.2.0/24", "192.0.2.77/24,2001:db8::/32", "::ffff:192.0.2.0/120", "::ffff:0:0/96", "::/0", "0.0.0.0/0,::/0",
@@ -31,7 +31,7 @@ func FuzzSet(f *testing.F) {
 		for _, n := range list {
 			p, err := netip.ParsePrefix(n)
 			valid = valid && err == nil
-			// By its bits, mapped addresses as those of IPv4.
+			// Compared by bits; IPv4-mapped addresses count as IPv4.
 			if plain := a.Unmap().WithZone(""); err == nil && plain.IsValid() {
 				bits, network := p.Bits(), p.Addr()
 				if network.Is4In6() && bits >= 96 {

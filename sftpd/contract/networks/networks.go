@@ -1,4 +1,4 @@
-// Package networks holds sets of networks and tells which addresses are in them.
+// Package networks provides sets of networks that report which addresses they contain.
 package networks
 
 import (
@@ -10,8 +10,8 @@ import (
 // concurrent use.
 type Set struct{ prefixes []netip.Prefix }
 
-// Parse parses networks in CIDR notation. Bits of the host are ignored, and a network of
-// IPv4 addresses mapped into IPv6 counts as one of IPv4.
+// Parse parses networks in CIDR notation. Host bits are ignored, and a network of IPv4-mapped IPv6 addresses counts as an IPv4
+// network.
 func Parse(networks []string) (Set, error) {
 	var s Set
 	for _, n := range networks {
@@ -24,16 +24,16 @@ func Parse(networks []string) (Set, error) {
 	return s, nil
 }
 
-// Union is the set of the networks of both.
+// Union returns the union of two sets.
 func (s Set) Union(o Set) Set {
 	return Set{append(append([]netip.Prefix(nil), s.prefixes...), o.prefixes...)}
 }
 
-// Empty says whether the set has no network.
+// Empty reports whether the set contains no network.
 func (s Set) Empty() bool { return len(s.prefixes) == 0 }
 
-// Contains says whether an address is in one of the networks. An IPv4 address mapped
-// into IPv6 counts as IPv4, and a zone is ignored. The invalid address is in none.
+// Contains reports whether an address is in one of the networks. An IPv4-mapped IPv6 address counts as IPv4, and a zone is
+// ignored. The invalid address is in none.
 func (s Set) Contains(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	for _, p := range s.prefixes {
@@ -44,10 +44,10 @@ func (s Set) Contains(a netip.Addr) bool {
 	return false
 }
 
-// Admits is Contains for a list that allows everybody when it is empty.
+// Admits is Contains for a list that allows every address when it is empty.
 func (s Set) Admits(a netip.Addr) bool { return s.Empty() || s.Contains(a) }
 
-// Unbounded says whether one of the networks is all of IPv4 or all of IPv6.
+// Unbounded reports whether one of the networks is all of IPv4 or all of IPv6.
 func (s Set) Unbounded() bool {
 	for _, p := range s.prefixes {
 		if p.Bits() == 0 {

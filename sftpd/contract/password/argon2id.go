@@ -21,14 +21,14 @@ const (
 	keySize   = 32
 )
 
-// Bounds of what a verification allocates. PHP 7 made hashes with 1 MiB; less protects no password.
+// Limits on the memory of a verification. PHP 7 created hashes with 1 MiB; less protects no password.
 const (
 	MinMemoryKiB = 1024
 	MaxMemoryKiB = 64 * 1024
 )
 
-// Bounds of further parameters in hashes that are verified, so that a hash cannot ask for
-// all CPU time: these take a second of it.
+// Limits on further parameters of hashes to be verified, so that a hash cannot use up the CPU: at the limits, a verification
+// takes a second of CPU time.
 const (
 	maxPasses  = 16
 	maxThreads = 16

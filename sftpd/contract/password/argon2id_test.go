@@ -38,7 +38,7 @@ func TestHash(t *testing.T) {
 	}
 }
 
-// TestVector is of the reference implementation (phc-winner-argon2, src/test.c).
+// TestVector checks test vectors of the reference implementation (phc-winner-argon2, src/test.c).
 func TestVector(t *testing.T) {
 	h, err := Parse("$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
 	if err != nil {
@@ -49,8 +49,8 @@ func TestVector(t *testing.T) {
 	}
 }
 
-// Hashes at their bounds are accepted. One that needs little memory counts as much as a new one: what
-// bounds the verifications that run at a time is the memory that they count.
+// Hashes at the limits are accepted. One that needs little memory is charged as much as a new one, because the number of
+// concurrent verifications is limited by the memory charged.
 func TestArgon2idBounds(t *testing.T) {
 	const salt, key = "c2FsdHNhbHRzYWx0", "a2V5a2V5a2V5a2V5a2V5a2V5"
 	for parameters, counts := range map[string]int64{

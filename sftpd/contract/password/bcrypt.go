@@ -9,15 +9,14 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// maxBcryptCost is the logarithm of the rounds that are admitted: 14 take a second of CPU
-// time, and each more twice as long.
+// maxBcryptCost is the logarithm of the maximum number of rounds: 14 takes a second of CPU time, and each increment doubles it.
 const maxBcryptCost = 14
 
-// bcryptRE has the versions whose hashes are the same: $2b$ is OpenBSD's, $2y$ PHP's and
-// Apache's, $2a$ that of before. $2x$ marks the hashes of a faulty implementation.
+// bcryptRE accepts the versions that produce the same hashes: $2b$ is OpenBSD's, $2y$ PHP's and Apache's, $2a$ the previous
+// one. $2x$ marks the hashes of a faulty implementation.
 var bcryptRE = regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}$`)
 
-// bcryptHash is a bcrypt hash. It is of the first 72 bytes of a password, as everywhere.
+// bcryptHash is a bcrypt hash. As everywhere, it covers the first 72 bytes of a password.
 type bcryptHash struct {
 	text string
 	cost int
@@ -44,6 +43,6 @@ func (h bcryptHash) Cost() string     { return fmt.Sprintf("bcrypt,%d", h.cost) 
 func (h bcryptHash) String() string   { return h.text }
 
 func (h bcryptHash) Decoy() Hash {
-	// Digits of bcrypt's base64 for 0: no password has such a hash, as far as can be known.
+	// Zero digits in bcrypt's base64: no password is known to have such a hash.
 	return bcryptHash{text: fmt.Sprintf("$2b$%02d$%s", h.cost, strings.Repeat(".", 53)), cost: h.cost}
 }

@@ -1,5 +1,5 @@
-// Package password hashes and verifies passwords. The operator hashes, with argon2id, or
-// passes a hash on that somebody else made; the daemon verifies.
+// Package password hashes and verifies passwords. The operator hashes them with argon2id, or passes on a hash that was made
+// elsewhere; the daemon verifies them.
 package password
 
 import (
@@ -7,20 +7,19 @@ import (
 	"strings"
 )
 
-// MaxLength bounds a password, in bytes.
+// MaxLength limits a password, in bytes.
 const MaxLength = 1024
 
-// Hash is a parsed hash. There are those of argon2id, bcrypt and SHA-512 crypt.
+// Hash is a parsed hash: argon2id, bcrypt or SHA-512 crypt.
 type Hash interface {
-	// Verify says whether password is the one that was hashed, in constant time.
+	// Verify reports whether password is the one that was hashed, in constant time.
 	Verify(password []byte) bool
-	// MaxLength bounds what may be given to Verify, in bytes. Longer passwords match
-	// nothing.
+	// MaxLength limits what may be passed to Verify, in bytes. Longer passwords match nothing.
 	MaxLength() int
-	// MemoryKiB is what a verification allocates, in KiB, but at least as much as for a
-	// new hash: it bounds how many run at a time, and those that need no memory need CPUs.
+	// MemoryKiB is the memory of a verification in KiB, but at least as much as for a new hash: it limits the number of
+	// concurrent verifications, and those that need little memory need CPU.
 	MemoryKiB() int64
-	// Cost names what a verification costs in time.
+	// Cost identifies the time cost of a verification.
 	Cost() string
 	// Decoy returns a hash of the same cost that no password matches: verifying it makes
 	// an unknown user take as long as a known one.
@@ -29,9 +28,8 @@ type Hash interface {
 	String() string
 }
 
-// Parse parses a hash: a PHC string of argon2id, or a modular crypt string of bcrypt or
-// SHA-512 crypt. Costs are bounded, so that no hash can occupy the daemon. The error does
-// not contain the hash.
+// Parse parses a hash: a PHC string of argon2id, or a modular crypt string of bcrypt or SHA-512 crypt. Costs are limited, so
+// that no hash can use up the daemon's CPU. The error does not contain the hash.
 func Parse(s string) (Hash, error) {
 	switch {
 	case strings.HasPrefix(s, "$argon2id$"):
@@ -44,10 +42,10 @@ func Parse(s string) (Hash, error) {
 	return nil, errors.New("not a hash of argon2id ($argon2id$...), bcrypt ($2b$...) or SHA-512 crypt ($6$...)")
 }
 
-// Decoy is the decoy of hashes that New makes.
+// Decoy is a decoy for the hashes that New creates.
 func Decoy() Hash {
 	return argon2idHash{memory: memoryKiB, time: passes, threads: threads}.Decoy()
 }
 
-// IsNew says whether a hash is as New makes them in this release.
+// IsNew reports whether a hash is in the form that New creates in this release.
 func IsNew(h Hash) bool { return h.Cost() == Decoy().Cost() }

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// vectors are of libxcrypt 4.4, the crypt(3) of Debian 12.
+// vectors come from libxcrypt 4.4, which provides crypt(3) on Debian 12.
 var vectors = []struct{ hash, password, cost string }{
 	{"$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2", "correct horse", "bcrypt,5"},
 	{"$2y$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2", "correct horse", "bcrypt,5"},

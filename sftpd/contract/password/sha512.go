@@ -11,18 +11,18 @@ import (
 	"github.com/go-crypt/crypt/algorithm/shacrypt"
 )
 
-// Bounds on the rounds of SHA-512 crypt. The format has 1,000 as the least, and 5,000 when
-// it does not say; 500,000 take half a second of CPU time.
+// Limits on the rounds of SHA-512 crypt. The format's minimum is 1,000 and its default is 5,000; 500,000 take half a second of
+// CPU time.
 const (
 	minSHA512Rounds     = 1_000
 	defaultSHA512Rounds = 5_000
 	maxSHA512Rounds     = 500_000
 )
 
-// maxSHA512Length bounds a password in bytes: each round hashes all of it once or twice.
+// maxSHA512Length limits a password in bytes: each round hashes all of it once or twice.
 const maxSHA512Length = 256
 
-// sha512RE is "SHA-crypt" of Ulrich Drepper, version 0.6, as in shadow(5).
+// sha512RE matches "SHA-crypt" by Ulrich Drepper, version 0.6, as in shadow(5).
 var sha512RE = regexp.MustCompile(`^\$6\$(?:rounds=([1-9][0-9]{3,8})\$)?([./0-9A-Za-z]{1,16})\$[./0-9A-Za-z]{86}$`)
 
 type sha512Hash struct {
@@ -59,7 +59,7 @@ func (h sha512Hash) String() string              { return h.text }
 func (h sha512Hash) Decoy() Hash {
 	decoy, err := parseSHA512(fmt.Sprintf("$6$rounds=%d$%s$%s", h.rounds, strings.Repeat(".", 16), strings.Repeat(".", 86)))
 	if err != nil {
-		panic("password: " + err.Error()) // the rounds were admitted
+		panic("password: " + err.Error()) // the rounds were validated
 	}
 	return decoy
 }

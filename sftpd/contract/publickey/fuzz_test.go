@@ -20,8 +20,8 @@ func fuzzLines(f *testing.F) []string {
 	return lines
 }
 
-// FuzzParseLine: a line that is taken has a key that may log in, no restriction of it is lost,
-// and its own form is the same key.
+// FuzzParseLine: an accepted line has a key that may log in, none of its restrictions is lost, and its canonical form parses to
+// the same key.
 func FuzzParseLine(f *testing.F) {
 	for _, l := range fuzzLines(f) {
 		f.Add(l)
@@ -50,8 +50,7 @@ func FuzzParseLine(f *testing.F) {
 	})
 }
 
-// FuzzParseFile: a file is taken as a whole or not at all, and has a key for each line that is
-// neither empty nor a comment.
+// FuzzParseFile: a file is accepted or refused as a whole, and yields a key for each line that is neither empty nor a comment.
 func FuzzParseFile(f *testing.F) {
 	lines := fuzzLines(f)
 	for _, l := range lines {

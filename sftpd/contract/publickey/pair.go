@@ -7,14 +7,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// CheckPair says whether what a private key signs can be verified with its public half.
-// OpenSSH's format has both, and the parser of x/crypto/ssh does not compare them. The error
-// goes on from the name of the key, and contains nothing of it.
+// CheckPair checks that signatures of a private key can be verified with its public key. OpenSSH's format contains both, and
+// x/crypto/ssh's parser does not compare them. The error continues a sentence that starts with the key's name, and contains
+// nothing of the key.
 func CheckPair(s ssh.Signer) error {
 	data := []byte("sftp-operator")
 	sign := func() (*ssh.Signature, error) { return s.Sign(rand.Reader, data) }
 	if m, ok := s.(ssh.MultiAlgorithmSigner); ok {
-		// An RSA key's own algorithm has SHA-1, which FIPS mode refuses.
+		// An RSA key's default algorithm uses SHA-1, which FIPS mode refuses.
 		sign = func() (*ssh.Signature, error) { return m.SignWithAlgorithm(rand.Reader, data, m.Algorithms()[0]) }
 	}
 	signature, err := sign()

@@ -1,6 +1,5 @@
-// Package publickey parses lines of authorized_keys files and decides which public
-// keys are good enough to log in. The operator uses it to explain a refused key, the
-// daemon to admit one.
+// Package publickey parses lines of authorized_keys files and decides which public keys are strong enough to log in. The
+// operator uses it to explain a refused key, and the daemon to accept one.
 package publickey
 
 import (
@@ -16,14 +15,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Bounds of an RSA modulus. The time of a verification grows with the square of its size, and keys
-// of more than 8192 bits are not stronger in practice.
+// Limits of an RSA modulus. The time of a verification grows with the square of its size, and keys of more than 8192 bits are
+// not stronger in practice.
 const (
 	MinRSABits = 2048
 	MaxRSABits = 8192
 )
 
-// MaxLineLength bounds one line, in bytes. An RSA key of 8192 bits has 1,400.
+// MaxLineLength limits one line, in bytes. An RSA key of 8192 bits takes 1,400.
 const MaxLineLength = 8192
 
 // Key is a public key that may log in.
@@ -31,7 +30,7 @@ type Key struct {
 	ssh.PublicKey
 	// From are the networks it may come from; empty allows all.
 	From []netip.Prefix
-	// Comment is what follows the key in its line. It may hold anything but a line end.
+	// Comment is the text that follows the key in its line. It may contain anything except a line end.
 	Comment string
 }
 
@@ -43,9 +42,9 @@ func (k Key) Line() string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k.PublicKey)))
 }
 
-// ParseFirst parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT) up to its
-// limit-th key. Further lines are only counted: a file of 1 MiB may have 13,000. Empty lines and
-// comments are skipped. The error names the line, counted from 1.
+// ParseFirst parses an authorized_keys file (sshd(8), AUTHORIZED_KEYS FILE FORMAT) up to its limit-th key. Further lines are
+// only counted: a file of 1 MiB may have 13,000. Empty lines and comments are skipped. The error gives the line number, counted
+// from 1.
 func ParseFirst(data []byte, limit int) (keys []Key, further int, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	sc.Buffer(nil, MaxLineLength)
@@ -72,15 +71,14 @@ func ParseFirst(data []byte, limit int) (keys []Key, further int, err error) {
 	return keys, further, nil
 }
 
-// ParseLine parses one line of an authorized_keys file and checks the key. Of the
-// options only from= is understood, with addresses and networks; any other is an
-// error, because ignoring a restriction would widen what the key may do.
+// ParseLine parses one line of an authorized_keys file and checks the key. Only the option from= is supported, with addresses
+// and networks; any other option is an error, because ignoring a restriction would widen what the key may do.
 func ParseLine(line string) (Key, error) {
 	if len(line) > MaxLineLength {
 		return Key{}, fmt.Errorf("longer than %d bytes", MaxLineLength)
 	}
 	if strings.Contains(line, "PRIVATE KEY") {
-		return Key{}, errors.New("this is a private key: give the public half, the line in the .pub file, and make a new pair if this one was shown to others")
+		return Key{}, errors.New("this is a private key: use the public half, the line in the .pub file, and generate a new key pair if others have seen this one")
 	}
 	if strings.ContainsAny(strings.TrimSpace(line), "\r\n") {
 		return Key{}, errors.New("more than one line: give each key as an entry of its own")
@@ -95,8 +93,8 @@ func ParseLine(line string) (Key, error) {
 		if !strings.EqualFold(name, "from") {
 			return Key{}, explainOption(name)
 		}
-		if key.From != nil { // as sshd: which of them holds is anybody's guess
-			return Key{}, errors.New("from= stands twice; give all networks in one, with commas between")
+		if key.From != nil { // like sshd: which of them applies is unclear
+			return Key{}, errors.New("from= is given twice; put all networks into one, separated by commas")
 		}
 		if key.From, err = parseFrom(value); err != nil {
 			return Key{}, err
@@ -108,11 +106,13 @@ func ParseLine(line string) (Key, error) {
 	return key, nil
 }
 
-// explain says why a line does not parse, since the parser only says that it doesn't. The line may
-// be of a Secret, and hold anything: of its words only those of a fixed list are repeated. API keys
-// begin with "sk-", too.
+// explain returns why a line cannot be parsed, because the parser only reports that it cannot. The line may be from a Secret
+// and contain anything, so only words from a fixed list are repeated. API keys also begin with "sk-".
 func explain(line string) error {
 	for field := range strings.FieldsSeq(line) {
+		if field == ssh.InsecureKeyAlgoDSA || field == ssh.InsecureCertAlgoDSAv01 { //nolint:staticcheck // to name it
+			return unsupported(field)
+		}
 		if slices.Contains(keyTypes, field) {
 			return fmt.Errorf("the key after %q is damaged or incomplete; copy the whole line of the .pub file again", field)
 		}
@@ -120,16 +120,15 @@ func explain(line string) error {
 	return errors.New(`not a public key; it must look like "ssh-ed25519 AAAA... comment", the line in the .pub file`)
 }
 
-// keyTypes are the types that a line may have, usable or not.
+// keyTypes are the types that the parser knows, accepted or not.
 var keyTypes = []string{
 	ssh.KeyAlgoED25519, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-	ssh.KeyAlgoRSA, ssh.InsecureKeyAlgoDSA, //nolint:staticcheck // to name it
+	ssh.KeyAlgoRSA,
 	ssh.CertAlgoED25519v01, ssh.CertAlgoSKED25519v01, ssh.CertAlgoSKECDSA256v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01,
-	ssh.CertAlgoECDSA521v01, ssh.CertAlgoRSAv01, ssh.InsecureCertAlgoDSAv01, //nolint:staticcheck // to name it
+	ssh.CertAlgoECDSA521v01, ssh.CertAlgoRSAv01,
 }
 
-// explainOption refuses an option, which is named if sshd has one of that name (sshd(8),
-// AUTHORIZED_KEYS FILE FORMAT).
+// explainOption refuses an option, and names it if sshd has an option with that name (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
 func explainOption(name string) error {
 	if name = strings.ToLower(name); slices.Contains(options, name) {
 		return fmt.Errorf("option %q is not supported; remove it (only from= is understood)", name)
@@ -151,8 +150,7 @@ func parseFrom(value string) ([]netip.Prefix, error) {
 	return networks, nil
 }
 
-// ParseNetworks parses addresses and networks in CIDR notation with commas between them. The error
-// does not repeat them.
+// ParseNetworks parses comma-separated addresses and networks in CIDR notation. The error does not repeat them.
 func ParseNetworks(list string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for p := range strings.SplitSeq(list, ",") {
@@ -181,14 +179,18 @@ func Check(pub ssh.PublicKey) error {
 	case ssh.KeyAlgoRSA:
 		switch bits := rsaBits(pub); {
 		case bits < MinRSABits:
-			return fmt.Errorf("RSA key of %d bits is too short, at least %d are needed; make a new key, best with ssh-keygen -t ed25519", bits, MinRSABits)
+			return fmt.Errorf("RSA key of %d bits is too short: at least %d are required; create a new key, preferably with ssh-keygen -t ed25519", bits, MinRSABits)
 		case bits > MaxRSABits:
-			return fmt.Errorf("RSA key of %d bits is too long, at most %d are possible; make a new key, best with ssh-keygen -t ed25519", bits, MaxRSABits)
+			return fmt.Errorf("RSA key of %d bits is too long: at most %d are allowed; create a new key, preferably with ssh-keygen -t ed25519", bits, MaxRSABits)
 		}
 		return nil
 	default:
-		return fmt.Errorf("keys of type %s are not supported; make a new key, best with ssh-keygen -t ed25519", pub.Type())
+		return unsupported(pub.Type())
 	}
+}
+
+func unsupported(keyType string) error {
+	return fmt.Errorf("keys of type %s are not supported; create a new key, preferably with ssh-keygen -t ed25519", keyType)
 }
 
 // Size is the size of a key in bits, as ssh-keygen -l prints it: of an RSA modulus, or of

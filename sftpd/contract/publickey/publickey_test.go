@@ -1,12 +1,12 @@
 package publickey
 
 import (
-	"crypto/dsa" //nolint:staticcheck // to see it refused
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/base64"
 	"encoding/pem"
 	"math/big"
 	"net/netip"
@@ -29,7 +29,7 @@ func public(t testing.TB, key any) ssh.PublicKey {
 
 func line(k ssh.PublicKey) string { return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(k))) }
 
-// rsaOf returns an RSA key of a size; it is a number of that size and no product of primes.
+// rsaOf returns an RSA key of a given size; its modulus has that many bits but is not a product of two primes.
 func rsaOf(t testing.TB, bits uint) ssh.PublicKey {
 	t.Helper()
 	return public(t, &rsa.PublicKey{N: odd(bits), E: 65537})
@@ -122,14 +122,14 @@ func TestRefusedWithAReason(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	certificate := &ssh.Certificate{Key: key, CertType: ssh.UserCert}
+	certificate := &ssh.Certificate{Key: key, CertType: ssh.UserCert, ValidPrincipals: []string{"acme"}}
 	if err := certificate.SignCert(rand.Reader, signer); err != nil {
 		t.Fatal(err)
 	}
-	old := public(t, &dsa.PublicKey{
-		Parameters: dsa.Parameters{P: odd(1024), Q: odd(160), G: big.NewInt(2)},
-		Y:          big.NewInt(4),
-	})
+	old := "ssh-dss " + base64.StdEncoding.EncodeToString(ssh.Marshal(struct {
+		Type       string
+		P, Q, G, Y *big.Int
+	}{"ssh-dss", odd(1024), odd(160), big.NewInt(2), big.NewInt(4)}))
 	for name, tc := range map[string]struct{ line, say string }{
 		"nothing":            {"", "must look like"},
 		"a comment":          {"# key of acme", "must look like"},
@@ -142,10 +142,10 @@ func TestRefusedWithAReason(t *testing.T) {
 		"private key":        {string(pem.EncodeToMemory(block)), "this is a private key"},
 		"two lines":          {good + "\n" + good, "more than one line"},
 		"too long":           {good + strings.Repeat(" x", MaxLineLength), "longer than 8192 bytes"},
-		"short RSA":          {line(rsaOf(t, 1024)), "1024 bits is too short, at least 2048"},
+		"short RSA":          {line(rsaOf(t, 1024)), "1024 bits is too short: at least 2048"},
 		"almost":             {line(rsaOf(t, 2047)), "2047 bits is too short"},
-		"long RSA":           {line(rsaOf(t, 8193)), "8193 bits is too long, at most 8192"},
-		"DSA":                {line(old), "ssh-dss are not supported"},
+		"long RSA":           {line(rsaOf(t, 8193)), "8193 bits is too long: at most 8192"},
+		"DSA":                {old, "ssh-dss are not supported"},
 		"certificate":        {line(certificate), "ssh-ed25519-cert-v01@openssh.com are not supported"},
 		"restrict":           {"restrict " + good, `option "restrict" is not supported`},
 		"command":            {`command="id" ` + good, `option "command" is not supported`},
@@ -155,7 +155,7 @@ func TestRefusedWithAReason(t *testing.T) {
 		"from a name later":  {`from="192.0.2.1,::1,partner" ` + good, "its entry 3 is neither"},
 		"unknown option":     {`sk-proj-option="id" ` + good, "it has an option that is not known"},
 		"option in capitals": {`COMMAND="id" ` + good, `option "command" is not supported`},
-		"from twice":         {`from="192.0.2.1",from="0.0.0.0/0" ` + good, "from= stands twice"},
+		"from twice":         {`from="192.0.2.1",from="0.0.0.0/0" ` + good, "from= is given twice"},
 		"options, no type":   {`from="192.0.2.1" ` + strings.TrimPrefix(good, "ssh-ed25519 "), "not a public key"},
 		"from nothing":       {`from="" ` + good, "its entry 1 is neither"},
 	} {
@@ -220,7 +220,7 @@ func TestParseFile(t *testing.T) {
 	}
 }
 
-// Of a long file the first lines are parsed and the others counted, whatever they hold.
+// Only the first lines of a long file are parsed; the rest are counted, whatever they contain.
 func TestParseFirst(t *testing.T) {
 	one, _ := ed(t)
 	two, _ := ed(t)

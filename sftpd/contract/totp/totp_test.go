@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
-// TestVectors are those of RFC 6238, appendix B.
+// TestVectors checks the test vectors of RFC 6238, appendix B.
 func TestVectors(t *testing.T) {
 	const seed = "1234567890"
 	secrets := map[string]string{"SHA1": strings.Repeat(seed, 2), "SHA256": strings.Repeat(seed, 4)[:32], "SHA512": strings.Repeat(seed, 7)[:64]}
@@ -49,13 +49,13 @@ func TestParse(t *testing.T) {
 		{strings.Replace(example, "otpauth://totp", "OTPAUTH://TOTP", 1) + "&algorithm=sha512", secret + " 6 SHA512"},
 		{"", "is empty"},
 		{"otpauth://totp/x", "is empty"},
-		{secret[:16], "80 bits, at least 128"},
-		{strings.Repeat(secret, 8), "160 bytes, at most 128"},
+		{secret[:16], "80 bits, but at least 128"},
+		{strings.Repeat(secret, 8), "160 bytes, but at most 128"},
 		{"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJ0", "not base32"},
 		{strings.Repeat("A", 3000), "3000 bytes"},
 		{strings.Replace(example, "totp", "hotp", 1), "type totp"},
 		{example + "&digits=7", "codes have 6 or 8 digits"},
-		{example + "&digits=six", "no number"},
+		{example + "&digits=six", "not a number"},
 		{example + "&period=60", "30 seconds"},
 		{example + "&algorithm=MD5", "the algorithm"},
 		{example + "&secret=" + secret, "twice"},
@@ -96,7 +96,7 @@ func TestFind(t *testing.T) {
 		code := k.Code(now + int64(offset))
 		for _, reach := range []int{1, 10} {
 			have, found := k.Find(" "+code[:3]+" "+code[3:]+" ", now, reach)
-			// Codes of two steps may be the same, so the nearest is what counts.
+			// The codes of two steps may be equal, so the nearest step counts.
 			if found != (offset >= -reach && offset <= reach) && !(found && k.Code(now+int64(have)) == code) {
 				t.Errorf("%d within %d: %d, %v", offset, reach, have, found)
 			}
@@ -115,8 +115,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// FuzzParse: whatever a Secret holds, it is refused without a word of it, or is a key whose
-// own URI means the same.
+// FuzzParse: whatever a Secret contains, it is either refused without being quoted, or parsed into a key whose own URI means
+// the same.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{secret, example, example + "&digits=8&algorithm=SHA256&period=30", "otpauth://totp/%zz?secret=%", "otpauth:?", "==="} {
 		f.Add(s)

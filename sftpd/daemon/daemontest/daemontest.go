@@ -1,4 +1,4 @@
-// Package daemontest runs a daemon inside of a test.
+// Package daemontest runs a daemon inside a test.
 package daemontest
 
 import (
@@ -31,7 +31,7 @@ import (
 type Daemon struct {
 	// Addr is the SFTP port's address, Health the URL of the health port.
 	Addr, Health string
-	// PID is that of a daemon in a process of its own, and Stdout and Stderr are what it writes to.
+	// PID is set for a daemon in a process of its own, and Stdout and Stderr are its outputs.
 	PID            int
 	Stdout, Stderr *Pipe
 	// Terminate is the first SIGTERM, Force the second.
@@ -42,14 +42,14 @@ type Daemon struct {
 	err        error
 }
 
-// Start writes the directory and runs a daemon with it until the test ends, with a server that adjust has changed. It
-// returns when the daemon is ready.
+// Start writes the directory and runs a daemon with it until the test ends; adjust may change the server first. It returns when
+// the daemon is ready.
 func Start(t testing.TB, dir *configtest.Dir, adjust ...func(*server.Server)) *Daemon {
 	t.Helper()
 	return StartOn(t, dir, Listen(t, "127.0.0.1:0"), adjust...)
 }
 
-// StartOn is Start with a listener of the caller's.
+// StartOn is Start with the caller's listener.
 func StartOn(t testing.TB, dir *configtest.Dir, sftp net.Listener, adjust ...func(*server.Server)) *Daemon {
 	t.Helper()
 	dir.Write(t)
@@ -58,8 +58,8 @@ func StartOn(t testing.TB, dir *configtest.Dir, sftp net.Listener, adjust ...fun
 	return d
 }
 
-// StartProgram is Start with the daemon in a process of its own: program is sftpd, which a test
-// may have built without the race detector. Terminate and Force are real signals.
+// StartProgram is Start with the daemon in a separate process: program is sftpd, which a test may have built without the race
+// detector. Terminate and Force are real signals.
 func StartProgram(t testing.TB, dir *configtest.Dir, program string) *Daemon {
 	t.Helper()
 	return StartCommand(t, dir, program, func(*exec.Cmd) {})
@@ -86,7 +86,7 @@ func StartCommand(t testing.TB, dir *configtest.Dir, program string, change func
 		d.err = cmd.Wait()
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Process.Kill() // it may have exited
 		<-d.done
 		if t.Failed() {
 			t.Logf("audit log:\n%s\nlog:\n%s", d.audit.String(), d.log.String())
@@ -103,28 +103,45 @@ func StartCommand(t testing.TB, dir *configtest.Dir, program string, change func
 	return d
 }
 
-// StartUnconfigured runs a daemon with the directory as it is.
+// StartUnconfigured runs a daemon with an unchanged directory.
 func StartUnconfigured(t testing.TB, dir *configtest.Dir) *Daemon {
 	t.Helper()
 	return start(t, dir, Listen(t, "127.0.0.1:0"))
 }
 
+// StartWith is Start with options that the caller changes.
+func StartWith(t testing.TB, dir *configtest.Dir, change func(*daemon.Options)) *Daemon {
+	t.Helper()
+	dir.Write(t)
+	d := startWith(t, dir, Listen(t, "127.0.0.1:0"), change)
+	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
+	return d
+}
+
 func start(t testing.TB, dir *configtest.Dir, sftp net.Listener, adjust ...func(*server.Server)) *Daemon {
+	t.Helper()
+	return startWith(t, dir, sftp, func(o *daemon.Options) {
+		o.Adjust = func(s *server.Server) {
+			for _, change := range adjust {
+				change(s)
+			}
+		}
+	})
+}
+
+func startWith(t testing.TB, dir *configtest.Dir, sftp net.Listener, change func(*daemon.Options)) *Daemon {
 	t.Helper()
 	health := Listen(t, "127.0.0.1:0")
 	d := &Daemon{Addr: sftp.Addr().String(), Health: "http://" + health.Addr().String(), done: make(chan struct{})}
 	ctx, terminate := context.WithCancel(context.Background())
 	force, forced := context.WithCancel(context.Background())
 	d.Terminate, d.Force = terminate, func() { terminate(); forced() }
-	run := daemon.New(daemon.Options{
+	options := daemon.Options{
 		ConfigDir: dir.Path, SFTP: sftp, Health: health, Audit: &d.audit, Version: "test", Pod: Pod,
 		Log: slog.New(slog.NewJSONHandler(&d.log, nil)),
-		Adjust: func(s *server.Server) {
-			for _, change := range adjust {
-				change(s)
-			}
-		},
-	})
+	}
+	change(&options)
+	run := daemon.New(options)
 	go func() {
 		defer close(d.done)
 		d.err = run.Run(ctx, force)
@@ -230,7 +247,7 @@ func (d *Daemon) KeyUse(t testing.TB, dir *configtest.Dir, before config.KeyUseR
 	return r
 }
 
-// KeyUsePath is the path of a question.
+// KeyUsePath returns the path of a question.
 func KeyUsePath(q config.KeyUseQuestion) string {
 	return fmt.Sprintf("%s?%s=%s&%s=%d&%s=%d", config.KeyUsePath,
 		config.KeyUseInstance, q.Instance, config.KeyUseSequence, q.Sequence, config.KeyUseLimit, q.Limit)
@@ -243,8 +260,8 @@ func (d *Daemon) Reload(t testing.TB, dir *configtest.Dir) {
 	d.Eventually(t, "configuration "+digest+" is loaded", func() bool { return d.Status(t).Digest == digest })
 }
 
-// Eventually fails the test if a condition does not become true. It is not for what is promised to be fast: a machine that
-// has other things to do has a minute.
+// Eventually fails the test if a condition does not become true. It waits for up to a minute, for busy machines, so do not use
+// it for something that must be fast.
 func (d *Daemon) Eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
@@ -255,7 +272,7 @@ func (d *Daemon) Eventually(t testing.TB, what string, condition func() bool) {
 	t.Fatalf("not within a minute: %s", what)
 }
 
-// Second is what a second is in promises: as many as SLOW_MACHINE says, on a machine that has other things to do.
+// Second is the length of a second in time limits: on a busy machine, as many seconds as SLOW_MACHINE says.
 func Second() time.Duration {
 	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
 		return time.Duration(n) * time.Second
@@ -263,7 +280,7 @@ func Second() time.Duration {
 	return time.Second
 }
 
-// Audit returns the lines of the audit log so far that are of an event.
+// Audit returns the lines of the audit log so far for an event.
 func (d *Daemon) Audit(t testing.TB, event string) []map[string]any {
 	t.Helper()
 	var out []map[string]any
@@ -312,7 +329,7 @@ func (d *Daemon) Dial(user string, methods ...ssh.AuthMethod) (*ssh.Client, erro
 	})
 }
 
-// MustDial is Dial for logins that have to work. The client is closed with the test.
+// MustDial is Dial for logins that must succeed. The client is closed with the test.
 func (d *Daemon) MustDial(t testing.TB, user string, methods ...ssh.AuthMethod) *ssh.Client {
 	t.Helper()
 	c, err := d.Dial(user, methods...)
@@ -324,13 +341,13 @@ func (d *Daemon) MustDial(t testing.TB, user string, methods ...ssh.AuthMethod) 
 	return c
 }
 
-// admitted waits until the daemon has the session: a client is told of its login a moment before, and a configuration that
-// is loaded in between refuses the login instead of ending the session. A daemon whose audit log takes nothing does not answer.
+// admitted waits until the daemon has the session: a client learns of its login slightly earlier, and a configuration loaded
+// in between refuses the login instead of ending the session. A daemon with a blocked audit log does not answer.
 func admitted(c *ssh.Client) {
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		_, _, _ = c.SendRequest("keepalive@openssh.com", true, nil) // refused, or the session has ended: the test will say
+		_, _, _ = c.SendRequest("keepalive@openssh.com", true, nil) // refused, or the session has ended: the test will show it
 	}()
 	select {
 	case <-answered:

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// KexInit reads a server's version and its SSH_MSG_KEXINIT (RFC 4253 sections 4.2, 6
+// KexInit reads a server's version line and its SSH_MSG_KEXINIT (RFC 4253 sections 4.2, 6
 // and 7.1) and returns the ten name-lists.
 func KexInit(t testing.TB, addr string) (version string, lists [][]string) {
 	t.Helper()

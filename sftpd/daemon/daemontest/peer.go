@@ -33,8 +33,8 @@ const (
 	MsgInfoResponse    = 61
 )
 
-// Peer is an SSH client that says what it is told, right or wrong. It does not check who
-// the server is.
+// Peer is an SSH client that sends what it is told, right or wrong. It does not
+// authenticate the server.
 type Peer struct {
 	net.Conn
 	// Wait bounds each call.
@@ -133,7 +133,7 @@ func (p *Peer) Exchange() error {
 	return err
 }
 
-// ExchangeKeys is the exchange alone.
+// ExchangeKeys is only the key exchange.
 func (p *Peer) ExchangeKeys() error {
 	if err := p.SendKexInit(exchangeMethod); err != nil {
 		return err
@@ -196,7 +196,7 @@ func (p *Peer) agree(reply []byte) error {
 	return nil
 }
 
-// sendNewKeys sends SSH_MSG_NEWKEYS, the last packet with the keys before.
+// sendNewKeys sends SSH_MSG_NEWKEYS, the last packet under the previous keys.
 func (p *Peer) sendNewKeys() (err error) {
 	if err = p.WritePacket([]byte{MsgNewKeys}); err != nil {
 		return err
@@ -216,8 +216,8 @@ func (p *Peer) receiveNewKeys() (err error) {
 // Session is the session identifier (RFC 4253 section 7.2).
 func (p *Peer) Session() []byte { return p.session }
 
-// derive is a key of RFC 4253 section 7.2. The session's identifier is the hash of its first
-// exchange.
+// derive returns a key (RFC 4253 section 7.2). The session's identifier is the hash of its
+// first exchange.
 func (p *Peer) derive(letter byte) []byte {
 	h := sha256.New()
 	h.Write(p.secret)
@@ -235,7 +235,7 @@ func gcm(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// increment is of the counter in a nonce (RFC 5647 section 7.1).
+// increment increments the counter in a nonce (RFC 5647 section 7.1).
 func increment(nonce []byte) {
 	binary.BigEndian.PutUint64(nonce[4:], binary.BigEndian.Uint64(nonce[4:])+1)
 }
@@ -314,7 +314,7 @@ func (p *Peer) expect(message byte) ([]byte, error) {
 	return m, nil
 }
 
-// Ended waits for the end of the connection. What the server says until then is discarded.
+// Ended waits for the end of the connection. What the server sends until then is discarded.
 func (p *Peer) Ended(within time.Duration) error {
 	if err := p.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return err
@@ -326,13 +326,13 @@ func (p *Peer) Ended(within time.Duration) error {
 	return nil
 }
 
-// Userauth is a request of RFC 4252 section 5 up to the method's own fields.
+// Userauth returns a request (RFC 4252 section 5) up to the method's own fields.
 func Userauth(user, method string) []byte {
 	m := AppendString([]byte{MsgUserauthRequest}, user)
 	return AppendString(AppendString(m, "ssh-connection"), method)
 }
 
-// UserauthPassword is that of RFC 4252 section 8.
+// UserauthPassword returns a password request (RFC 4252 section 8).
 func UserauthPassword(user, password string) []byte {
 	return AppendString(append(Userauth(user, "password"), 0), password)
 }
@@ -358,7 +358,7 @@ func cutString(b []byte) (s, rest []byte) {
 	return b[4:n], b[n:]
 }
 
-// CloseOrderly ends the connection as who has nothing more to say, not as one that is cut.
+// CloseOrderly ends the connection in an orderly way, unlike one that is cut.
 func (p *Peer) CloseOrderly() error {
 	return errors.Join(linger(p.Conn, -1), p.Close())
 }

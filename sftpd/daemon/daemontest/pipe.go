@@ -12,18 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pipe is a standard output or error of a daemon that can be made to take nothing, as that of a container whose runtime
-// or node disk is stuck.
+// Pipe is a standard output or error of a daemon that can be blocked, like that of a container whose runtime or node
+// disk is stuck.
 type Pipe struct {
 	t    testing.TB
 	r, w *os.File
 	to   *buffer
 
-	reading sync.Mutex // held by who reads, and by Block
+	reading sync.Mutex // held by the reader, and by Block
 	unblock func()     // of the last Block
 }
 
-// newPipe returns one that takes everything.
+// newPipe returns a pipe that accepts everything.
 func newPipe(t testing.TB, to *buffer) *Pipe {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -53,7 +53,7 @@ func (p *Pipe) copy() {
 		p.reading.Lock()
 		n, err := p.r.Read(scratch)
 		p.reading.Unlock()
-		// What Block has filled the pipe with.
+		// Skip what Block has filled the pipe with.
 		_, _ = p.to.Write(bytes.ReplaceAll(scratch[:n], []byte{0}, nil))
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return
@@ -110,7 +110,7 @@ func (p *Pipe) Slow(bytesPerSecond int) (unblock func()) {
 	return p.unblock
 }
 
-// fill writes by an open file of its own: the daemon's must stay one that blocks.
+// fill writes through a separate open file, because the daemon's must remain a blocking one.
 func (p *Pipe) fill() {
 	p.t.Helper()
 	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", p.w.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -125,5 +125,5 @@ func (p *Pipe) fill() {
 	}
 }
 
-// Close closes the reader's end, as a runtime that has ended.
+// Close closes the reader's end, like a runtime that has ended.
 func (p *Pipe) Close() { p.r.Close() }

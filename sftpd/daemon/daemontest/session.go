@@ -21,7 +21,7 @@ func StartSFTP(t testing.TB, c *ssh.Client) *sftp.Client {
 	return files
 }
 
-// StillWorks checks that a session serves files.
+// StillWorks checks that a session still serves files.
 func StillWorks(t testing.TB, c *ssh.Client) {
 	t.Helper()
 	if _, err := StartSFTP(t, c).ReadDir("/"); err != nil {
@@ -49,10 +49,10 @@ func Packet(kind byte, fields ...[]byte) []byte {
 	return append(Uint32(uint32(len(body))), body...)
 }
 
-// Uint32 returns a number as SSH and SFTP have it.
+// Uint32 returns a number as SSH and SFTP encode it.
 func Uint32(v uint32) []byte { return binary.BigEndian.AppendUint32(nil, v) }
 
-// Text returns a string as SSH and SFTP have it.
+// Text returns a string as SSH and SFTP encode it.
 func Text(s string) []byte { return AppendString(nil, s) }
 
 // ReadPacket returns the next SFTP packet, without its length.

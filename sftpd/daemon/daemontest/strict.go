@@ -14,15 +14,15 @@ import (
 
 // Strict is an SSH client that is as strict in key exchanges as OpenSSH 10.4 and newer, which disconnect from a server that
 // sends anything else after its SSH_MSG_KEXINIT and before its SSH_MSG_NEWKEYS (RFC 4253 section 7.1), and that sends
-// nothing else there itself. It has the transport only: x/crypto does channels and requests above it, in the way in which
-// it uses a ControlMaster of OpenSSH.
+// nothing else there itself. It has the transport only: x/crypto handles channels and requests above it, as with an OpenSSH
+// ControlMaster.
 type Strict struct {
-	// Client is x/crypto's.
+	// Client is x/crypto's client.
 	Client *ssh.Client
-	// OnKexInit, if set, is called when the server asks for keys, before this side has answered: it may send, since a client
-	// that is far away sends for a round trip what it would not send if it knew.
+	// OnKexInit, if set, is called when the server starts a key exchange, before this side has answered: it may send, as a
+	// distant client keeps sending for a round trip.
 	OnKexInit func()
-	// ByServer and ByClient count key exchanges, after the first, by who asked for them.
+	// ByServer and ByClient count key exchanges, after the first, by the side that started them.
 	ByServer, ByClient atomic.Int64
 
 	peer *Peer
@@ -78,7 +78,7 @@ func (s *Strict) Close() error {
 	return s.Client.Close()
 }
 
-// Err is the reason why the connection ended, nil while it has not.
+// Err returns why the connection ended, nil while it has not.
 func (s *Strict) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *Strict) Send(message []byte) error {
 	return s.peer.WritePacket(message)
 }
 
-// Rekey asks for a key exchange and does not wait for it.
+// Rekey starts a key exchange and does not wait for it.
 func (s *Strict) Rekey() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,7 +236,7 @@ func (s *Strict) deliver() {
 	}
 }
 
-// send sends what the mux does, but its two messages to the ControlMaster.
+// send sends what the mux sends, except for its two messages to the ControlMaster.
 func (s *Strict) send() {
 	for n := 0; ; n++ {
 		var length [4]byte

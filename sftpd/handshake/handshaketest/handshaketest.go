@@ -1,4 +1,5 @@
-// Package handshaketest has connections in memory for tests in simulated time (testing/synctest), which sockets cannot be in.
+// Package handshaketest provides in-memory connections for tests in simulated time (testing/synctest), where sockets cannot
+// be used.
 package handshaketest
 
 import (
@@ -12,14 +13,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Pipe returns the ends of a connection. Other than those of a net.Pipe they have buffers, as SSH needs: both sides begin by
+// Pipe returns the ends of a connection. Unlike those of net.Pipe they are buffered, as SSH needs: both sides begin by
 // writing.
 func Pipe() (client, server net.Conn) {
 	c, s := net.Pipe()
 	return newEnd(c), newEnd(s)
 }
 
-// end is one that writes later.
+// end is one end, whose writes are buffered.
 type end struct {
 	net.Conn
 	mu     sync.Mutex
@@ -28,7 +29,7 @@ type end struct {
 }
 
 func newEnd(c net.Conn) *end {
-	const packets = 1000 // more than a test has on the way
+	const packets = 1000 // more than a test has in flight
 	e := &end{Conn: c, queue: make(chan []byte, packets)}
 	go func() {
 		defer c.Close()
@@ -52,7 +53,7 @@ func (e *end) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close implements net.Conn. What was written before it arrives.
+// Close implements net.Conn. What was written before still arrives.
 func (e *end) Close() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -85,7 +86,7 @@ func Key(t testing.TB) ssh.MultiAlgorithmSigner {
 	return signer
 }
 
-// Dial logs in to a server that asks for nothing.
+// Dial logs in to a server that asks for no credentials.
 func Dial(t testing.TB, c net.Conn) ssh.Conn {
 	t.Helper()
 	trusting := &ssh.ClientConfig{HostKeyCallback: ssh.InsecureIgnoreHostKey()} //nolint:gosec // in memory

@@ -1,4 +1,4 @@
-// Package tracetest is a collector of traces for tests. It decodes what it gets with
+// Package tracetest provides a trace collector for tests. It decodes what it receives with
 // OpenTelemetry's own messages.
 package tracetest
 
@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
-// Collector takes OTLP over HTTP in the JSON encoding.
+// Collector receives OTLP over HTTP in the JSON encoding.
 type Collector struct {
 	// Endpoint is its base URL.
 	Endpoint string
@@ -74,14 +74,14 @@ func StartOn(t testing.TB, l net.Listener) *Collector {
 	return c
 }
 
-// Answer has other requests answered by h, from now on; nil takes them.
+// Answer lets h answer further requests; nil accepts them.
 func (c *Collector) Answer(h http.HandlerFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answer = h
 }
 
-// Hang answers nothing, until the test ends or the client gives up.
+// Hang sends no response until the test ends or the client gives up.
 func (c *Collector) Hang(_ http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body) // the end of a client is noticed only after that
 	select {
@@ -114,14 +114,14 @@ func (c *Collector) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, "{}")
 }
 
-// Requests is how many there were.
+// Requests returns how many there were.
 func (c *Collector) Requests() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.requests
 }
 
-// Spans are all that were taken.
+// Spans returns all that were received.
 func (c *Collector) Spans() []Span {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,8 +142,9 @@ func (c *Collector) Wait(n int) []Span {
 	}
 }
 
-// Decode reads a request strictly. protojson has bytes in base64 where OTLP has identifiers in
-// hexadecimal; all else is the same (OTLP specification, "JSON Protobuf Encoding").
+// Decode reads a request strictly. protojson encodes bytes in base64 where OTLP has
+// identifiers in hexadecimal; everything else is the same (OTLP specification, "JSON Protobuf
+// Encoding").
 func Decode(t testing.TB, body []byte) []Span {
 	t.Helper()
 	var generic any
@@ -200,7 +201,7 @@ func identifiers(t testing.TB, v any) {
 	}
 }
 
-// Attributes are attributes as texts: a number as int(7), of a list the first.
+// Attributes returns attributes as strings: a number as int(7), and the first element of a list.
 func Attributes(list []*commonpb.KeyValue) map[string]string {
 	out := map[string]string{}
 	for _, a := range list {

@@ -1,6 +1,5 @@
-// Package delayline connects two network namespaces by a line with a round trip of any length, in
-// user space: not every kernel has the module for it (tc-netem(8)). The namespaces are the test's
-// own, and gone when it ends. It needs root.
+// Package delayline connects two network namespaces by a line with a round trip of any length, in user space, because not every
+// kernel has the module for it (tc-netem(8)). The namespaces belong to the test, and disappear when it ends. It needs root.
 package delayline
 
 import (
@@ -19,13 +18,12 @@ import (
 )
 
 const (
-	// mtu is the longest packet of the line. TCP sends many of the usual size as one, which a
-	// tunnel without offloading cannot.
+	// mtu is the longest packet of the line. TCP sends many packets of the usual size as one, which a tunnel without offloading
+	// cannot do.
 	mtu = 60_000
-	// queued is how many packets the line holds, some 30 of the largest windows.
+	// queued is how many packets the line holds, about 30 of the largest windows.
 	queued = 8 << 10
-	// buffers are the most that TCP grows its buffers to, so that it is not they that
-	// bound a transfer.
+	// buffers is the maximum size of TCP's buffers, so large that they do not limit a transfer.
 	buffers = 64 << 20
 )
 
@@ -35,7 +33,7 @@ type Line struct {
 	oneWay         atomic.Int64
 }
 
-// New makes a line. It skips the test where that is not possible, or fails it in CI.
+// New creates a line. Where that is not possible it skips the test, or fails it in CI.
 func New(t *testing.T) *Line {
 	t.Helper()
 	if err := available(); err != nil {
@@ -101,7 +99,7 @@ func (l *Line) pump(from io.Reader, to io.Writer) {
 	}()
 }
 
-// Namespace is a network namespace with one end of the line, and a thread that is in it.
+// Namespace is a network namespace with one end of the line, and a thread in it.
 type Namespace struct {
 	// Addr is its address on the line.
 	Addr string
@@ -113,7 +111,7 @@ func namespace(t *testing.T, addr string) (*Namespace, *os.File) {
 	n, end := &Namespace{Addr: addr, work: make(chan func())}, (*os.File)(nil)
 	entered := make(chan error)
 	go func() {
-		// The thread is not unlocked, so that it ends with the goroutine and no other gets it.
+		// The thread is not unlocked, so that it ends with the goroutine and is not reused by another.
 		runtime.LockOSThread()
 		entered <- unix.Unshare(unix.CLONE_NEWNET)
 		for f := range n.work {
@@ -131,8 +129,7 @@ func namespace(t *testing.T, addr string) (*Namespace, *os.File) {
 	return n, end
 }
 
-// Do runs f on a thread that is in the namespace. Sockets that f makes, and processes that it
-// starts, stay in it.
+// Do runs f on a thread that is in the namespace. Sockets that f creates, and processes that it starts, stay in it.
 func (n *Namespace) Do(f func()) {
 	done := make(chan struct{})
 	n.work <- func() {
@@ -157,7 +154,7 @@ func (n *Namespace) Listen(t *testing.T) (l net.Listener) {
 	return l
 }
 
-// Run runs a program in the namespace to its end.
+// Run runs a program in the namespace until it exits.
 func (n *Namespace) Run(cmd *exec.Cmd) (out []byte, err error) {
 	var all strings.Builder
 	cmd.Stdout, cmd.Stderr = &all, &all
@@ -168,7 +165,7 @@ func (n *Namespace) Run(cmd *exec.Cmd) (out []byte, err error) {
 	return []byte(all.String()), err
 }
 
-// connect makes the namespace's end of the line.
+// connect creates the namespace's end of the line.
 func (n *Namespace) connect() (*os.File, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {

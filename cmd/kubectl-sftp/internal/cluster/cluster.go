@@ -1,4 +1,4 @@
-// Package cluster is the plug-in's way to a cluster: with the caller's kubeconfig, and with the caller's rights alone.
+// Package cluster gives the plug-in access to a cluster, with the caller's kubeconfig and only the caller's rights.
 package cluster
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Flags choose a cluster and a namespace, as those of kubectl do.
+// Flags choose a cluster and a namespace, like kubectl's.
 type Flags struct {
 	rules     *clientcmd.ClientConfigLoadingRules
 	overrides clientcmd.ConfigOverrides
@@ -31,7 +31,7 @@ func (f *Flags) AddTo(flags *pflag.FlagSet) {
 	f.rules = clientcmd.NewDefaultClientConfigLoadingRules()
 	flags.StringVar(&f.rules.ExplicitPath, clientcmd.RecommendedConfigPathFlag, "", "path to the kubeconfig file")
 	names := clientcmd.RecommendedConfigOverrideFlags("")
-	// Basic authentication to API servers is long gone, and a flag --password would be taken for a user's.
+	// Basic authentication to API servers is long gone, and a flag --password would be mistaken for a user's.
 	names.AuthOverrideFlags.Username.LongName, names.AuthOverrideFlags.Password.LongName = "", ""
 	clientcmd.BindOverrideFlags(&f.overrides, flags, names)
 }
@@ -40,7 +40,8 @@ func (f *Flags) config() clientcmd.ClientConfig {
 	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(f.rules, &f.overrides)
 }
 
-// Namespace is that of the flags, else that of the kubeconfig's context. Without a kubeconfig it is "default".
+// Namespace returns the namespace of the flags, or that of the kubeconfig's context. Without a kubeconfig it is
+// "default".
 func (f *Flags) Namespace() (string, error) {
 	namespace, _, err := f.config().Namespace()
 	if clientcmd.IsEmptyConfig(err) {
@@ -52,13 +53,13 @@ func (f *Flags) Namespace() (string, error) {
 // Cluster is a cluster as one caller may use it.
 type Cluster struct {
 	client.Client
-	// Config is how to reach it.
+	// Config is the client configuration.
 	Config *rest.Config
-	// Namespace is where objects are looked for whose namespace nobody gave.
+	// Namespace is the default namespace of objects.
 	Namespace string
 }
 
-// requestsPerSecond bounds what an inventory of many Secrets asks of the API server; its own fairness rules do the rest.
+// requestsPerSecond limits the load on the API server from an inventory of many Secrets; its own fairness rules do the rest.
 const requestsPerSecond = 50
 
 // Connect returns the cluster of the flags. It makes no request.
@@ -104,7 +105,7 @@ func (c *Cluster) ListenerOf(ctx context.Context, u *v1alpha1.SFTPUser) (*v1alph
 	return l, nil
 }
 
-// ListenerName is the listener that a user names.
+// ListenerName returns the listener that a user names.
 func ListenerName(u *v1alpha1.SFTPUser) types.NamespacedName {
 	name := types.NamespacedName{Namespace: u.Spec.ListenerRef.Namespace, Name: u.Spec.ListenerRef.Name}
 	if name.Namespace == "" {

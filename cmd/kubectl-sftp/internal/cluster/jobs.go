@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// jobPoll is how often a Job is looked at.
+	// jobPoll is how often a Job is checked.
 	jobPoll = 300 * time.Millisecond
 	// maxJobLog is how much of a Job's log is read, in bytes.
 	maxJobLog = 1 << 20
@@ -80,7 +80,7 @@ func (c *Cluster) jobLog(ctx context.Context, job *batchv1.Job) (string, error) 
 	return out.String(), nil
 }
 
-// whyWaiting says what a Job's pod waits for.
+// whyWaiting returns what a Job's pod waits for.
 func (c *Cluster) whyWaiting(ctx context.Context, job *batchv1.Job) string {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

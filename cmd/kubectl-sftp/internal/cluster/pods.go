@@ -32,7 +32,7 @@ func (c *Cluster) Pods(ctx context.Context, l *v1alpha1.SFTPListener) ([]corev1.
 	return list.Items, nil
 }
 
-// ReadyPod returns a pod of a listener that takes logins.
+// ReadyPod returns a pod of a listener that accepts logins.
 func (c *Cluster) ReadyPod(ctx context.Context, l *v1alpha1.SFTPListener) (*corev1.Pod, error) {
 	pods, err := c.Pods(ctx, l)
 	if err != nil {
@@ -48,9 +48,14 @@ func (c *Cluster) ReadyPod(ctx context.Context, l *v1alpha1.SFTPListener) (*core
 	return nil, fmt.Errorf("SFTPListener %s/%s has no ready pod, out of %d; kubectl sftp status %s says more", l.Namespace, l.Name, len(pods), l.Name)
 }
 
-// Forward opens a port on 127.0.0.1 that leads to the SFTP port of a pod, until ctx ends. What goes wrong with a
-// connection later is written to log.
+// Forward opens a port on 127.0.0.1 that leads to the SFTP port of a pod, until ctx ends. Later connection
+// errors are written to log.
 func (c *Cluster) Forward(ctx context.Context, pod *corev1.Pod, log io.Writer) (address string, err error) {
+	return c.ForwardTo(ctx, pod, render.SFTPPort, log)
+}
+
+// ForwardTo is Forward to another port of a pod.
+func (c *Cluster) ForwardTo(ctx context.Context, pod *corev1.Pod, port int, log io.Writer) (address string, err error) {
 	core, err := typedcorev1.NewForConfig(c.Config)
 	if err != nil {
 		return "", err
@@ -60,7 +65,7 @@ func (c *Cluster) Forward(ctx context.Context, pod *corev1.Pod, log io.Writer) (
 	if err != nil {
 		return "", err
 	}
-	// API servers before 1.31, and proxies that let no WebSocket through, have SPDY.
+	// API servers before 1.31, and proxies that do not pass WebSockets, use SPDY.
 	transport, upgrader, err := spdy.RoundTripperFor(c.Config)
 	if err != nil {
 		return "", err
@@ -71,7 +76,7 @@ func (c *Cluster) Forward(ctx context.Context, pod *corev1.Pod, log io.Writer) (
 	ready := make(chan struct{})
 	const anyPort = 0
 	f, err := portforward.NewOnAddressesForStreamingWithContext(ctx, dialer,
-		[]string{"127.0.0.1"}, []string{fmt.Sprintf("%d:%d", anyPort, render.SFTPPort)}, ready, io.Discard, log)
+		[]string{"127.0.0.1"}, []string{fmt.Sprintf("%d:%d", anyPort, port)}, ready, io.Discard, log)
 	if err != nil {
 		return "", err
 	}

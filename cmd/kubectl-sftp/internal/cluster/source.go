@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 )
 
-// Source reads what users refer to, as the operator does, but with the caller's rights: what these do not cover is an
+// Source reads what users refer to, as the operator does, but with the caller's rights: anything else is an
 // *explain.DeniedError. It implements explain.Source.
 type Source struct{ client.Reader }
 

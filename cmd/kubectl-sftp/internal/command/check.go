@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,11 +16,12 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 	"github.com/sftp-operator/sftp-operator/sftpd/probe"
 )
 
-// Exit codes of `check`, each for one thing that is wrong.
+// Exit codes of `check`, one for each kind of problem.
 const (
 	exitConnect  = 3
 	exitHostKey  = 4
@@ -57,13 +60,15 @@ func (p *plugin) check() *cobra.Command {
 		Use:   "check USER [-i KEY]... [--password-from-secret | --password-stdin] [--code CODE | --code-from-secret]",
 		Short: "Log in as a user, write a file, read it back and remove it",
 		Long: `Logs in as a user, through a port that is forwarded to a ready pod of the listener or at --address; writes a file of
-300 KiB, reads it back, compares and removes it. The server must have one of the host keys in the listener's status, or in
---known-hosts.
+300 KiB, reads it back, compares and removes it. If the user's access does not allow all of that, it lists the directory or
+only logs in: it writes nothing that it cannot remove. The server must have one of the host keys in the listener's status, or
+in --known-hosts.
 
-A user that needs several factors has to be given all of them; -i may stand several times. A code of an authenticator
-app is used up by the check.
+For a user that needs several factors, give all of them; -i can be repeated. The check uses up the code of an
+authenticator app.
 
-A forwarded connection comes from inside of the pod: allowedCIDRs and from= see its loopback address.
+A forwarded connection comes from inside the pod: allowedCIDRs and from= see its loopback address, and there is no PROXY
+header. A listener or user that does not allow that needs --address.
 
 Exit codes:
   0  it works
@@ -71,8 +76,8 @@ Exit codes:
   2  wrong command line
   3  no connection
   4  the host key is not the listener's
-  5  the login is refused (kubectl sftp why says why)
-  6  the login works, but not the file`,
+  5  the login is refused (kubectl sftp why explains it)
+  6  the login works, but the file transfer does not`,
 		Example: `  kubectl sftp check acme -i acme_ed25519
   kubectl sftp check acme --password-from-secret --address sftp.example.com:22
   kubectl sftp check acme -i acme_ed25519 --directory /inbox
@@ -81,10 +86,10 @@ Exit codes:
 		ValidArgsFunction: p.names(kindUser),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.passwordFromSecret && o.fromStdin {
-				return usageError("--password-from-secret and --password-stdin exclude each other")
+				return usageError("--password-from-secret and --password-stdin are mutually exclusive")
 			}
 			if o.code != "" && o.codeFromSecret {
-				return usageError("--code and --code-from-secret exclude each other")
+				return usageError("--code and --code-from-secret are mutually exclusive")
 			}
 			if len(o.keys) == 0 && !o.passwordFromSecret && !o.fromStdin {
 				return usageError("a credential must be given: -i, --password-from-secret or --password-stdin")
@@ -100,13 +105,13 @@ Exit codes:
 	}
 	flags := c.Flags()
 	flags.StringArrayVarP(&o.keys, "key", "i", nil, "`file` with a private key")
-	flags.BoolVar(&o.passwordFromSecret, "password-from-secret", false, "take the password from the Secret that the user refers to")
-	flags.BoolVar(&o.fromStdin, "password-stdin", false, "read the password from standard input; one line end is ignored")
+	flags.BoolVar(&o.passwordFromSecret, "password-from-secret", false, "read the password from the Secret that the user refers to")
+	flags.BoolVar(&o.fromStdin, "password-stdin", false, "read the password from standard input; a trailing newline is ignored")
 	flags.StringVar(&o.code, "code", "", "`code` that the user's authenticator app shows")
-	flags.BoolVar(&o.codeFromSecret, "code-from-secret", false, "make the code with the Secret that the user refers to")
+	flags.BoolVar(&o.codeFromSecret, "code-from-secret", false, "compute the code from the Secret that the user refers to")
 	_ = c.RegisterFlagCompletionFunc("code", cobra.NoFileCompletions) // the flag is there
 	flags.StringVar(&o.directory, "directory", "", "directory to write the file into (default where the login starts)")
-	flags.DurationVar(&o.timeout, "timeout", time.Minute, "for all together")
+	flags.DurationVar(&o.timeout, "timeout", time.Minute, "time limit for the whole check")
 	o.where.addTo(c)
 	p.outputFlag(c, "json", "yaml")
 	return c
@@ -123,6 +128,8 @@ func (p *plugin) checkUser(ctx context.Context, k *cluster.Cluster, name string,
 		return err
 	}
 	probing := probe.Options{Addr: e.address, User: e.login, Dir: o.directory}
+	var limited string
+	probing.Files, limited = filesFor(e.user, o.directory)
 	if probing.HostKeys, err = probe.KnownHosts(e.knownHosts); err != nil {
 		return err
 	}
@@ -167,11 +174,33 @@ func (p *plugin) checkUser(ctx context.Context, k *cluster.Cluster, name string,
 	}
 	if failure == nil {
 		fmt.Fprintf(p.Out, "SFTPUser %s/%s works, as %s.\n", r.Namespace, r.User, r.Username)
+		if limited != "" {
+			fmt.Fprintln(p.Out, limited)
+		}
 	}
 	return failure
 }
 
-// checkCode tells the exit code from how far it came.
+// filesFor returns what a check can do in a directory with the user's access there, and what it leaves out.
+func filesFor(u *v1alpha1.SFTPUser, dir string) (probe.Files, string) {
+	d, at := u.Spec.HomeDirectory, "/"
+	dir = path.Join("/", dir)
+	for _, m := range u.Spec.Mounts {
+		if len(m.Path) > len(at) && (dir == m.Path || strings.HasPrefix(dir, m.Path+"/")) {
+			d, at = m.Directory, m.Path
+		}
+	}
+	access := attach.AccessOf(d)
+	switch {
+	case access == v1alpha1.AccessReadWrite:
+		return probe.Transfer, ""
+	case access == v1alpha1.AccessReadOnly || attach.ListsNames(d):
+		return probe.List, fmt.Sprintf("Only listed: the access to %s is %s.", at, access)
+	}
+	return probe.LogIn, fmt.Sprintf("Only logged in: the access to %s is %s, which allows neither listing it nor removing a written file.", at, access)
+}
+
+// checkCode determines the exit code from how far the check got.
 func checkCode(steps int, err error) int {
 	switch {
 	case errors.Is(err, probe.ErrHostKey):
@@ -184,7 +213,7 @@ func checkCode(steps int, err error) int {
 	return exitTransfer
 }
 
-// codeOf makes the code of now.
+// codeOf computes the current code.
 func (p *plugin) codeOf(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser) (string, error) {
 	ref := u.Spec.Authentication.TOTPSecretRef
 	if ref == nil {
@@ -207,7 +236,7 @@ func passwordOf(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser) (
 		return "", fmt.Errorf("SFTPUser %s/%s has no passwordSecretRef", u.Namespace, u.Name)
 	}
 	if ref.Format == v1alpha1.PasswordHash {
-		return "", fmt.Errorf("Secret %s/%s has the hash of the password alone; log in with a key, or set a password with kubectl sftp passwd", u.Namespace, ref.Name) //nolint:staticcheck // the name of a kind
+		return "", fmt.Errorf("Secret %s/%s has only the hash of the password; log in with a key, or set a password with kubectl sftp passwd", u.Namespace, ref.Name) //nolint:staticcheck // the name of a kind
 	}
 	s := &corev1.Secret{}
 	if err := k.Get(ctx, types.NamespacedName{Namespace: u.Namespace, Name: ref.Name}, s); err != nil {

@@ -25,7 +25,7 @@ func (p *plugin) names(kinds ...string) completion {
 		}
 		out, err := p.namesOf(c, kinds, begun)
 		if err != nil {
-			// Nothing to offer is no fault of a command line that is being typed.
+			// Having nothing to offer is not an error during completion.
 			cobra.CompDebugln(err.Error(), false)
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

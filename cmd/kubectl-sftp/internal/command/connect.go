@@ -20,8 +20,8 @@ func (p *plugin) connect() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "connect USER [-i KEY] [-- SFTP-ARGUMENTS]",
 		Short: "Start OpenSSH's sftp as a user, through a forwarded port",
-		Long: `Forwards a port to a ready pod of the user's listener and starts OpenSSH's sftp with it: with the right login name, and
-trusting the host keys in the listener's status alone. What stands after -- is given to sftp. Ends with its exit code.`,
+		Long: `Forwards a port to a ready pod of the user's listener and starts OpenSSH's sftp through it, with the right login name and
+trusting only the host keys in the status of the listener. Arguments after -- go to sftp. The exit code is that of sftp.`,
 		Example: `  kubectl sftp connect acme -i acme_ed25519
 
   # A batch of commands
@@ -56,7 +56,7 @@ func (p *plugin) openSSH(ctx context.Context, k *cluster.Cluster, name, key stri
 		return err
 	}
 	defer os.RemoveAll(dir)
-	// An interrupt is for sftp, which ends a transfer with it; the forwarded port lasts as long as sftp does.
+	// sftp handles an interrupt, by ending a transfer; the forwarded port lasts as long as sftp does.
 	signal.Ignore(os.Interrupt)
 	defer signal.Reset(os.Interrupt)
 	e, err := p.endpointOf(ctx, k, name, w, dir)
@@ -83,7 +83,7 @@ func (p *plugin) openSSH(ctx context.Context, k *cluster.Cluster, name, key stri
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.In, p.Out, p.Err
 	err = cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return &exitError{code: max(exit.ExitCode(), exitFailed)} // it has said why
+		return &exitError{code: max(exit.ExitCode(), exitFailed)} // it has printed why
 	}
 	return err
 }

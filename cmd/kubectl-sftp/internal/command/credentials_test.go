@@ -36,7 +36,7 @@ func secretOf(t *testing.T, ns, name string) *corev1.Secret {
 	return s
 }
 
-// editor is somebody who may change users and Secrets, but not read Secrets.
+// editor may change users and Secrets, but not read Secrets.
 func editor(t *testing.T, ns, name string) string {
 	t.Helper()
 	return account(
@@ -80,7 +80,7 @@ func TestKeygen(t *testing.T) {
 		t.Errorf("%q, %v", public, err)
 	}
 
-	// A second time the file is there, and neither it nor the user changes.
+	// The second time, the file exists, and neither it nor the user changes.
 	r = plugInput(t, who, "", "keygen", "acme", "-n", ns, "-f", file)
 	again, err := os.ReadFile(file)
 	if r.code != exitFailed || err != nil || string(again) != string(data) || len(userOf(t, ns, "acme").Spec.Authentication.AuthorizedKeys) != len(keys) {
@@ -106,7 +106,7 @@ func TestKeygenIntoSecret(t *testing.T) {
 	}
 }
 
-// A key with an end is an SFTPKey of its own.
+// A key with an expiration becomes an SFTPKey.
 func TestKeygenWithAnEnd(t *testing.T) {
 	ns := namespace(t, "keygen-end")
 	manifests(t, ns, "partners.yaml")
@@ -137,7 +137,7 @@ func TestKeygenWithAnEnd(t *testing.T) {
 	}
 }
 
-// Somebody who may not change the user leaves nothing behind.
+// An account that may not change the user leaves nothing behind.
 func TestKeygenWithoutTheRight(t *testing.T) {
 	ns := namespace(t, "keygen-denied")
 	manifests(t, ns, "partners.yaml")
@@ -162,7 +162,7 @@ func TestPasswd(t *testing.T) {
 	if old := string(s.Data["password"]); s.Type != corev1.SecretTypeBasicAuth || len(old) < least {
 		t.Errorf("type %s, %d bytes", s.Type, len(old))
 	}
-	// Now it is there, with something beside.
+	// Now it exists, with another entry.
 	s.Data["username"] = []byte("acme")
 	if err := api.Update(t.Context(), s); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func TestPasswd(t *testing.T) {
 	if r.code != 0 || string(changed.Data["password"]) != line || string(changed.Data["username"]) != "acme" || line == string(s.Data["password"]) {
 		t.Errorf("%+v, Secret %q", r, changed.Data)
 	}
-	// One that somebody chose.
+	// A chosen password.
 	plugInput(t, who, "correct horse battery\n", "passwd", "acme", "-n", ns, "--stdin").want(t, 0, "passwd.txt")
 	if got := string(secretOf(t, ns, "acme-password").Data["password"]); got != "correct horse battery" {
 		t.Errorf("%q", got)
@@ -190,7 +190,7 @@ func TestPasswd(t *testing.T) {
 		t.Errorf("reference %+v, %+v", ref, set)
 	}
 
-	// A hash that somebody else made gives way to a password in clear.
+	// A hash that was made elsewhere is replaced by a clear-text password.
 	hashed := userOf(t, ns, "globex")
 	hashed.Spec.Authentication.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: "old", Key: "passwordHash", Format: v1alpha1.PasswordHash}
 	if err := api.Update(t.Context(), hashed); err != nil {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// days is a duration that may be given in days, which is how people count the ages of keys. It is a pflag.Value.
+// days is a duration that may be given in days, the usual unit for the age of a key. It is a pflag.Value.
 type days struct {
 	time.Duration
 	set bool

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/migrate"
 )
 
-// exitRejected: the manifests are written, and the report has what is not in them.
+// exitRejected: the manifests are written, and the report lists what is missing from them.
 const exitRejected = 3
 
 type importOptions struct {
@@ -32,12 +32,12 @@ func (p *plugin) importCommand() *cobra.Command {
 		Use:   "import --listener LISTENER [--users-conf FILE] [--authorized-keys DIRECTORY]",
 		Short: "Turn users.conf and authorized_keys files into manifests",
 		Long: `Reads users.conf of atmoz/sftp and directories of authorized_keys files, and writes SFTPUsers and Secrets as YAML. It
-touches no cluster. What cannot be taken over is in a report on standard error, with the reason.
+does not access a cluster. A report on standard error lists what cannot be imported, with the reason.
 
-Whose a file in the directory is, its path says: USER, USER.pub, USER.keys, USER.authorized_keys, USER/authorized_keys,
+The path of a file in the directory determines its user: USER, USER.pub, USER.keys, USER.authorized_keys, USER/authorized_keys,
 USER/.ssh/authorized_keys, USER/.ssh/keys/*, USER/keys/*.
 
-Exits with 0 if all was taken over, with 3 if something was rejected.`,
+Exits with 0 if everything was imported, and with 3 if something was rejected.`,
 		Example: `  # What would come out of it
   kubectl sftp import --listener partners --users-conf users.conf --authorized-keys keys/ >/dev/null
 
@@ -60,10 +60,10 @@ Exits with 0 if all was taken over, with 3 if something was rejected.`,
 	flags := c.Flags()
 	flags.StringVar(&o.Listener, "listener", "", "name of the SFTPListener that the users belong to")
 	flags.StringVar(&o.ListenerNamespace, "listener-namespace", "", "namespace of the listener, if it is not that of the users")
-	flags.StringVar(&o.CryptoPolicy, "crypto-policy", "", "crypto policy of the listener (default Modern2026): keys that it does not admit are rejected")
+	flags.StringVar(&o.CryptoPolicy, "crypto-policy", "", "crypto policy of the listener (default Modern2026): keys that it does not allow are rejected")
 	flags.StringArrayVar(&o.usersConf, "users-conf", nil, "file with lines user:pass[:e][:uid[:gid[:dir1[,dir2]...]]]; may be repeated")
 	flags.StringArrayVar(&o.authorizedKeys, "authorized-keys", nil, "directory with authorized_keys files; may be repeated")
-	flags.StringVarP(&o.out, "file", "f", "", "write the manifests to this new file instead of standard output; it has passwords")
+	flags.StringVarP(&o.out, "file", "f", "", "write the manifests to this new file instead of standard output; it contains passwords")
 	flags.StringVar(&o.report, "report", "", "write the report to this new file, as JSON, instead of standard error")
 	_ = c.RegisterFlagCompletionFunc("listener", func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return p.names(kindListener)(c, nil, begun)
@@ -123,7 +123,7 @@ func (p *plugin) writeManifests(file string, o migrate.Objects) error {
 	return writeNew(file, out.Bytes(), privateMode)
 }
 
-// writeDocument writes an object without its status and what else is the server's.
+// writeDocument writes an object without its status and other fields set by the server.
 func writeDocument(w io.Writer, object any) error {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
 	if err != nil {
@@ -158,7 +158,7 @@ func (p *plugin) writeReport(file string, r migrate.Report) error {
 	return nil
 }
 
-// printFinding leaves out what the terminal would act on: all of it may come from a file of somebody's.
+// printFinding removes characters that a terminal would interpret: all of the text may come from an untrusted file.
 func printFinding(w io.Writer, kind string, f migrate.Finding) {
 	where := ""
 	if f.Where != "" {

@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/migrate"
 )
 
-// keyLine is the Ed25519 key of a number, the same in each run.
+// keyLine returns the n-th of a fixed sequence of Ed25519 keys.
 func keyLine(t *testing.T, n int) string {
 	t.Helper()
 	seed := make([]byte, ed25519.SeedSize)
@@ -32,7 +32,7 @@ func keyLine(t *testing.T, n int) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 }
 
-// number is an odd number of some bits.
+// number returns an odd number with a given number of bits.
 func number(bits uint) *big.Int {
 	n := new(big.Int).Lsh(big.NewInt(1), bits-1)
 	return n.SetBit(n, 0, 1)
@@ -63,7 +63,7 @@ func blobLine(t *testing.T, kind string, wire any) string {
 	return kind + " " + strings.Trim(string(blob), `"`)
 }
 
-// usersConf has 200 lines of all sorts.
+// usersConf returns 200 lines of all kinds.
 func usersConf() string {
 	var lines []string
 	for i := range 200 {
@@ -78,7 +78,7 @@ func usersConf() string {
 		case i%40 == 2:
 			lines = append(lines, name+":$6$rounds=5000$abcdefgh$"+strings.Repeat("x", 80)+":e:1001:100:upload") // a hash that is too short
 		case i%40 == 3:
-			lines = append(lines, name+"::1001") // keys alone
+			lines = append(lines, name+"::1001") // only keys
 		case i%40 == 4:
 			lines = append(lines, fmt.Sprintf("User.%03d:a password:::: ", i)) // too many fields
 		case i%40 == 5:
@@ -95,7 +95,7 @@ func usersConf() string {
 			lines = append(lines, name+":$1$salt$0123456789abcdefghijkl") // a hash that is not marked
 		case i == 91:
 			lines = append(lines, "user_091:password", "user-091:password") // one name for both
-		case i == 92: // made up for by the line before
+		case i == 92: // fixed by the previous line
 		default:
 			lines = append(lines, fmt.Sprintf("%s:pass word %d:%d:100:upload", name, i, 1000+i))
 		}
@@ -103,7 +103,7 @@ func usersConf() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// keyFiles writes 500 files of all sorts, with the paths that other servers have.
+// keyFiles writes 500 files of all kinds, with the paths that other servers use.
 func keyFiles(t *testing.T, dir string) {
 	t.Helper()
 	for i := range 500 {
@@ -135,7 +135,7 @@ func keyFiles(t *testing.T, dir string) {
 			content = keyLine(t, 11) + " everybody's\n" // shared
 		case 12:
 			content = rsaLine(t, 2048) + fmt.Sprintf(" %s\n", name)
-			content += content // twice, and the same for all
+			content += content // twice, and the same for all users
 		case 13:
 			content = "cert-authority " + content
 		case 14:
@@ -151,7 +151,7 @@ func keyFiles(t *testing.T, dir string) {
 	}
 }
 
-// A whole server moves: what came out of it is accepted by the API server, and what did not is in the report.
+// An entire server is migrated: the API server accepts the resulting objects, and the report lists everything else.
 func TestImportOfAServer(t *testing.T) {
 	ns := namespace(t, "import")
 	dir := t.TempDir()
@@ -186,7 +186,7 @@ func TestImportOfAServer(t *testing.T) {
 		}
 	}
 
-	// The report for programs has the same, and its numbers are those of the objects.
+	// The machine-readable report has the same content, and its numbers match the objects.
 	report := filepath.Join(dir, "report.json")
 	if r := plug(t, append(args, "--report", report)...); r.code != exitRejected || r.out != string(data) || r.err != "" {
 		t.Errorf("exit code %d, standard error %q, or other manifests than before", r.code, r.err)
@@ -227,7 +227,7 @@ func TestImportManifests(t *testing.T) {
 		"--users-conf", "testdata/import/users.conf", "--authorized-keys", "testdata/import/keys").want(t, exitRejected, "import-small.yaml")
 }
 
-// A machine without a kubeconfig will do.
+// A machine without a kubeconfig is sufficient.
 func TestImportWithoutACluster(t *testing.T) {
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	r := line(t, "", "import", "--listener", "partners", "--users-conf", "testdata/import/users.conf")

@@ -22,7 +22,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
 )
 
-// fieldManager is who the API server notes as the author of changes.
+// fieldManager is the author of changes as recorded by the API server.
 const fieldManager = "kubectl-sftp"
 
 // Modes of the files of a pair, as ssh-keygen sets them.
@@ -40,16 +40,16 @@ func (p *plugin) keygen() *cobra.Command {
 	var o keygenOptions
 	c := &cobra.Command{
 		Use:   "keygen USER",
-		Short: "Make an Ed25519 key pair and let it log in",
-		Long: `Makes an Ed25519 key pair on this machine and adds the public key to spec.authentication.authorizedKeys of a user.
+		Short: "Create an Ed25519 key pair and register it for a user",
+		Long: `Generates an Ed25519 key pair on this machine and adds the public key to spec.authentication.authorizedKeys of a user.
 The private key goes to a file that only you can read, without a passphrase (ssh-keygen -p adds one), or with --secret
-to a Secret of type kubernetes.io/ssh-auth in the user's namespace, for a program in the cluster. Files and Secrets that
-exist are not overwritten.
+to a Secret of type kubernetes.io/ssh-auth in the user's namespace, for a program in the cluster. Existing files and
+Secrets are not overwritten.
 
-With --expires or --sftpkey the public key goes into a new SFTPKey that is assigned to the user, instead of the spec of the
-user: then it has an owner and an end of its own.
+With --expires or --sftpkey the public key goes into a new SFTPKey that is assigned to the user, instead of the
+user's spec, so it has its own owner and expiration.
 
-It is best when the partner makes the pair and gives you the public key: then nobody else ever has the private one.`,
+Ideally the partner generates the pair and gives you only the public key, so that no one else ever has the private one.`,
 		Example: `  # ./acme_ed25519 and ./acme_ed25519.pub
   kubectl sftp keygen acme
 
@@ -62,10 +62,10 @@ It is best when the partner makes the pair and gives you the public key: then no
 		ValidArgsFunction: p.names(kindUser),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.file != "" && o.secret != "" {
-				return usageError("--file and --secret exclude each other")
+				return usageError("--file and --secret are mutually exclusive")
 			}
 			if o.expires.set && o.expires.Duration == 0 {
-				return usageError("--expires must be more than nothing")
+				return usageError("--expires must be positive")
 			}
 			if o.expires.set && o.sftpKey == "" {
 				o.sftpKey = args[0] + "-" + p.Now().UTC().Format(v1alpha1.DateFormat)
@@ -77,11 +77,11 @@ It is best when the partner makes the pair and gives you the public key: then no
 			return p.makeKey(c.Context(), k, args[0], o)
 		},
 	}
-	c.Flags().StringVarP(&o.file, "file", "f", "", "where to write the private key; the public key gets .pub (default ./USER_ed25519)")
+	c.Flags().StringVarP(&o.file, "file", "f", "", "where to write the private key; the public key is written to the same name plus .pub (default ./USER_ed25519)")
 	c.Flags().StringVar(&o.secret, "secret", "", "write the pair to this new Secret instead")
 	c.Flags().StringVarP(&o.comment, "comment", "C", "", "comment of the public key (default USER and the date)")
 	c.Flags().StringVar(&o.sftpKey, "sftpkey", "", "put the public key into this new SFTPKey (default with --expires: USER-DATE)")
-	c.Flags().Var(&o.expires, "expires", "let the key end after this time: 365d")
+	c.Flags().Var(&o.expires, "expires", "let the key expire after this time: 365d")
 	p.outputFlag(c, "json", "yaml")
 	return c
 }
@@ -94,7 +94,7 @@ type madeKey struct {
 	PublicKey   string `json:"publicKey"`
 	File        string `json:"file,omitempty"`
 	Secret      string `json:"secret,omitempty"`
-	// SFTPKey that has the public key, and its end.
+	// SFTPKey that has the public key, and its expiration.
 	SFTPKey        string       `json:"sftpKey,omitempty"`
 	ExpirationTime *metav1.Time `json:"expirationTime,omitempty"`
 }
@@ -107,7 +107,7 @@ func (p *plugin) makeKey(ctx context.Context, k *cluster.Cluster, name string, o
 		o.comment = name + " " + p.Now().UTC().Format("2006-01-02")
 	}
 	if strings.ContainsAny(o.comment, "\r\n") {
-		return usageError("a comment is one line")
+		return usageError("the comment must be a single line")
 	}
 	pair, err := newPair(o.comment)
 	if err != nil {
@@ -128,7 +128,7 @@ func (p *plugin) makeKey(ctx context.Context, k *cluster.Cluster, name string, o
 	if err != nil {
 		return err
 	}
-	// The private key first: a public key that nobody has the other half of must not stay behind.
+	// The private key first: a public key without its private key must not stay behind.
 	if o.sftpKey == "" {
 		err = addKey(ctx, k, name, pair.public)
 	} else {
@@ -177,7 +177,7 @@ func newPair(comment string) (pair, error) {
 	return pair{pem.EncodeToMemory(block), line + " " + comment, ssh.FingerprintSHA256(key)}, nil
 }
 
-// toFiles writes the pair and returns what removes it again.
+// toFiles writes the pair and returns a function that removes it again.
 func (k pair) toFiles(file string) (undo func() error, err error) {
 	if err := writeNew(file, k.private, privateMode); err != nil {
 		return nil, err
@@ -201,7 +201,7 @@ func writeNew(file string, data []byte, mode os.FileMode) error {
 	return nil
 }
 
-// toSecret creates a Secret with the pair and returns what removes it again.
+// toSecret creates a Secret with the pair and returns a function that removes it again.
 func (k pair) toSecret(ctx context.Context, c *cluster.Cluster, name string) (undo func() error, err error) {
 	s := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: c.Namespace, Name: name},
@@ -221,7 +221,7 @@ func until(t *metav1.Time) string {
 	return ", until " + t.UTC().Format(time.RFC3339)
 }
 
-// assignKey makes an SFTPKey that gives the key to the user.
+// assignKey creates an SFTPKey that assigns the key to the user.
 func assignKey(ctx context.Context, k *cluster.Cluster, made madeKey) error {
 	return k.Create(ctx, &v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: made.Namespace, Name: made.SFTPKey},
@@ -232,8 +232,8 @@ func assignKey(ctx context.Context, k *cluster.Cluster, made madeKey) error {
 	}, client.FieldOwner(fieldManager))
 }
 
-// addKey appends a line to a user's keys. The list is a set that others may write to as well, so the patch holds only if
-// nobody did in between, and is tried again.
+// addKey appends a line to a user's keys. The list is a set that other clients may change as well, so the patch fails if one
+// did in between, and is retried.
 func addKey(ctx context.Context, k *cluster.Cluster, name, line string) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		u, err := k.User(ctx, name)
@@ -247,7 +247,7 @@ func addKey(ctx context.Context, k *cluster.Cluster, name, line string) error {
 	})
 }
 
-// lockedPatch is the change since before, which must still be what is stored.
+// lockedPatch returns the change since before, which must still be what is stored.
 func lockedPatch(before *v1alpha1.SFTPUser) client.Patch {
 	return client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
 }

@@ -23,12 +23,12 @@ func (p *plugin) keys() *cobra.Command {
 	var o keysOptions
 	c := &cobra.Command{
 		Use:   "keys [USER]",
-		Short: "List the public keys that may log in: whose, where from, how strong, until when",
-		Long: `Lists the public keys of a user, or of all users of the namespace: owner, listener, fingerprint, type, size, what
-holds it, when it ends, and the day of the last login with it.
+		Short: "List the public keys that may log in, with their user, origin, strength and expiration",
+		Long: `Lists the public keys of a user, or of all users of the namespace: owner, listener, fingerprint, type, size,
+source, expiration, and the day of the last login with it.
 
 States: those of status.keys (kubectl explain sftpuser.status.keys.state), and Pending (the operator has not seen the key),
-Invalid (unusable, -o wide says why), Suspended and UserExpired (its user is).`,
+Invalid (unusable; -o wide shows why), Suspended and UserExpired (its user is suspended or has expired).`,
 		Example: `  # All keys of the cluster, with comments and remarks
   kubectl sftp keys -A -o wide
 
@@ -56,7 +56,7 @@ Invalid (unusable, -o wide says why), Suspended and UserExpired (its user is).`,
 	}
 	c.Flags().BoolVarP(&o.everywhere, "all-namespaces", "A", false, "list the keys of all namespaces")
 	c.Flags().BoolVar(&o.shared, "shared", false, "only keys that more than one of the listed users has")
-	c.Flags().Var(&o.expiring, "expiring", "only keys that end within this time, or have ended, by themselves or with their user: 30d, 12h")
+	c.Flags().Var(&o.expiring, "expiring", "only keys that expire within this time or have expired, on their own or with their user: 30d, 12h")
 	c.Flags().Var(&o.unused, "unused", "only keys that were added this long ago and not used since: 90d")
 	p.outputFlag(c, "wide", "json", "yaml")
 	return c
@@ -65,7 +65,7 @@ Invalid (unusable, -o wide says why), Suspended and UserExpired (its user is).`,
 func usersFor(c *cobra.Command, k *cluster.Cluster, args []string, everywhere bool) ([]v1alpha1.SFTPUser, error) {
 	if len(args) > 0 {
 		if everywhere {
-			return nil, usageError("a name and --all-namespaces exclude each other")
+			return nil, usageError("a name and --all-namespaces are mutually exclusive")
 		}
 		u, err := k.User(c.Context(), args[0])
 		if err != nil {
@@ -135,7 +135,7 @@ func (p *plugin) printKeys(keys []inventory.Key, everywhere bool) error {
 	return t.print(p.Out)
 }
 
-// printable replaces what a terminal would act on: a comment is whatever a partner wrote.
+// printable replaces characters that a terminal would interpret, because partners write comments.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if strconv.IsPrint(r) {

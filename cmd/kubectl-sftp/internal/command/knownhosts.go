@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// knownHostsOf is what `known-hosts -o json` prints of a listener.
+// knownHostsOf is what `known-hosts -o json` prints for a listener.
 type knownHostsOf struct {
 	Namespace  string   `json:"namespace"`
 	Listener   string   `json:"listener"`
@@ -24,8 +24,8 @@ func (p *plugin) knownHosts() *cobra.Command {
 		Use:   "known-hosts [LISTENER]",
 		Short: "Print lines for an OpenSSH known_hosts file",
 		Long: `Prints the host keys of a listener, or of all listeners in the namespace, as lines of an OpenSSH known_hosts file:
-one for each address and key. Keys that are still to come and keys that are about to go are among them: who has all lines
-is not asked about a host key while one follows the other. Give them to your partners over a channel that they trust.`,
+one for each address and key. They include upcoming and retiring keys: a client that has
+all lines does not notice a rotation. Give them to your partners over a channel that they trust.`,
 		Example: `  # What partners have to trust
   kubectl sftp known-hosts partners
 

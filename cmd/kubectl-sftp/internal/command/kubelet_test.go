@@ -18,12 +18,12 @@ import (
 	"k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// kubelet plays the one of a node, for the requests that the API server passes on: port forwarding and logs.
+// kubelet plays a node's kubelet for the requests that the API server passes on: port forwarding and logs.
 type kubelet struct {
-	// forwards and logs are what pods have: an address behind each port, and the lines of their container.
+	// forwards and logs are the pods' data: an address behind each port, and the log lines of their container.
 	forwards map[string]string
 	logs     map[string]string
-	mu       sync.Mutex // protects logs
+	mu       sync.Mutex // guards logs
 }
 
 func (k *kubelet) put(path, log string) {
@@ -61,7 +61,7 @@ func startKubelet(t *testing.T, node string) *kubelet {
 	return k
 }
 
-// pod makes a ready pod of a listener on the node.
+// pod creates a ready pod of a listener on the node.
 func (k *kubelet) pod(t *testing.T, ns, listener, node, forward, log string) {
 	t.Helper()
 	name := listener + "-sftp-0"

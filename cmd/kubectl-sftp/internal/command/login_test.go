@@ -19,7 +19,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// played is a listener whose one pod is a daemon in this process, behind a kubelet that is played.
+// played is a listener whose only pod is a daemon in this process, behind a played kubelet.
 type played struct {
 	namespace string
 	key       string // file with acme's private key
@@ -49,7 +49,7 @@ func play(t *testing.T, ns string) played {
 	return p
 }
 
-// trust puts the public half of a host key into the listener's status.
+// trust puts the public key of a host key into the listener's status.
 func (p played) trust(t *testing.T, private []byte) {
 	t.Helper()
 	signer, err := ssh.ParsePrivateKey(private)
@@ -75,7 +75,7 @@ var (
 	probeFile    = regexp.MustCompile(`\.sftpd-probe-[0-9a-f]+`)
 )
 
-// steady replaces what is different in each run.
+// steady replaces what differs in each run.
 func (r result) steady() result {
 	for _, s := range []*string{&r.out, &r.err} {
 		*s = milliseconds.ReplaceAllString(*s, "$1 N ms")
@@ -132,7 +132,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := plug(t, "check", "globex", "-n", p.namespace, "--password-from-secret")
-		if r.code != exitFailed || !strings.Contains(r.err, "Secret "+p.namespace+"/old has the hash of the password alone") {
+		if r.code != exitFailed || !strings.Contains(r.err, "Secret "+p.namespace+"/old has only the hash of the password") {
 			t.Errorf("%+v", r)
 		}
 	})
@@ -143,14 +143,14 @@ func TestCheck(t *testing.T) {
 		}
 	})
 
-	// Somebody in between, or a key that was changed behind the operator's back.
+	// A man in the middle, or a key that was changed behind the operator's back.
 	p.trust(t, stranger)
 	t.Run("host key", func(t *testing.T) {
 		plug(t, "check", "acme", "-n", p.namespace, "-i", p.key).steady().want(t, exitHostKey, "check-host-key.txt")
 	})
 }
 
-// Who may not forward ports, and a pod that does not answer.
+// A caller who may not forward ports, and a pod that does not answer.
 func TestCheckWithoutAWay(t *testing.T) {
 	p := play(t, "check-way")
 	who := account(t, p.namespace, "check-viewer", reads("sftpusers", "sftplisteners"),
@@ -169,7 +169,7 @@ func TestCheckWithoutAWay(t *testing.T) {
 	}
 }
 
-// A tenant on somebody else's listener may read its own users alone, and got the host key another way.
+// A tenant on another team's listener may read only its own users, and got the host key in another way.
 func TestCheckAsTenant(t *testing.T) {
 	p := play(t, "check-tenant")
 	who := account(t, p.namespace, "check-tenant", reads("sftpusers"))
@@ -198,13 +198,13 @@ func TestCheckAsTenant(t *testing.T) {
 	if r := plugInput(t, who, "", append(args, "--known-hosts", file)...); r.code != exitHostKey {
 		t.Errorf("%+v", r)
 	}
-	r := plugInput(t, who, "", "why", "acme", "-n", p.namespace, "--method", "publickey", "--fingerprint", "SHA256:none")
-	if r.code != exitDenied || !strings.Contains(r.out, "the operator said") || !strings.Contains(r.err, "you may not read the listener") {
+	r := plugInput(t, who, "", "why", "acme", "-n", p.namespace, "--method", "PublicKey", "--fingerprint", "SHA256:none")
+	if r.code != exitDenied || !strings.Contains(r.out, "according to the operator") || !strings.Contains(r.err, "you may not read the listener") {
 		t.Errorf("%+v", r)
 	}
 }
 
-// OpenSSH's client, through the API server and the kubelet, trusts what the status says and nothing else.
+// OpenSSH's client, through the API server and the kubelet, trusts the keys in the status and no others.
 func TestConnect(t *testing.T) {
 	p := play(t, "connect")
 	content := bytes.Repeat([]byte("through a forwarded port\n"), 20_000)

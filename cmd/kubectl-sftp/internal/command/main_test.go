@@ -26,11 +26,11 @@ import (
 var (
 	update = flag.Bool("update", false, "write the golden files anew")
 
-	// api is what tests prepare objects with, as the cluster's administrator.
+	// api is the client with which tests prepare objects, as the cluster's administrator.
 	api client.Client
 	// environment is the API server.
 	environment *envtest.Environment
-	// administrator is a kubeconfig file of the administrator's.
+	// administrator is a kubeconfig file with the administrator's rights.
 	administrator string
 )
 
@@ -65,13 +65,13 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// result is what one command line did.
+// result is the result of one command line.
 type result struct {
 	code     int
 	out, err string
 }
 
-// plugInput runs a command line as whoever a kubeconfig is of.
+// plugInput runs a command line with an input and the rights of a kubeconfig.
 func plugInput(t *testing.T, kubeconfig, input string, args ...string) result {
 	t.Helper()
 	var out, errors bytes.Buffer
@@ -112,8 +112,8 @@ func (r result) want(t *testing.T, code int, golden string) {
 	}
 }
 
-// namespace makes a namespace of the test's own. Its name is in golden files. The users in it end with the test, for
-// there are commands that list those of all namespaces.
+// namespace creates a namespace for the test. Its name is in golden files. Its users are deleted at the end of the test,
+// because some commands list those of all namespaces.
 func namespace(t *testing.T, name string) string {
 	t.Helper()
 	create(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
@@ -167,7 +167,7 @@ func manifests(t *testing.T, namespace, file string) {
 	}
 }
 
-// account makes somebody with rights in one namespace and returns a kubeconfig of theirs.
+// account creates an account with rights in one namespace and returns its kubeconfig.
 func account(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) string {
 	t.Helper()
 	create(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Rules: rules})
@@ -191,12 +191,12 @@ func account(t *testing.T, namespace, name string, rules ...rbacv1.PolicyRule) s
 	return file
 }
 
-// reads is the right to read kinds of this API.
+// reads is the right to read certain kinds of this API.
 func reads(resources ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{v1alpha1.GroupName}, Resources: resources, Verbs: []string{"get", "list"}}
 }
 
-// completeLine returns what the shell is told; the last argument is what is being typed.
+// completeLine returns the suggestions for the shell; the last argument is the one being typed.
 func completeLine(t *testing.T, args []string) string {
 	t.Helper()
 	var out, errors bytes.Buffer
@@ -210,7 +210,7 @@ func newSecret(namespace, name string, data map[string]string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, StringData: data}
 }
 
-// line runs a command line as it stands: what comes after "--" is not for the plug-in.
+// line runs a command line as it is: arguments after "--" are not for the plug-in.
 func line(t *testing.T, input string, args ...string) result {
 	t.Helper()
 	var out, errors bytes.Buffer

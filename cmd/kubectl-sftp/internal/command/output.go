@@ -25,7 +25,7 @@ func (p *plugin) outputFlag(c *cobra.Command, formats ...string) {
 	}
 }
 
-// data prints a value for programs and says whether -o asks for that.
+// data prints a value in a machine-readable form and reports whether -o asks for that.
 func (p *plugin) data(v any) (bool, error) {
 	switch p.output {
 	case "json":
@@ -55,7 +55,7 @@ func (t *table) print(w io.Writer) error {
 	for _, row := range t.rows {
 		for i, cell := range row {
 			if cell == "" {
-				row[i] = "-" // an empty cell would be taken for a gap
+				row[i] = "-" // an empty cell would look like a gap
 			}
 		}
 		fmt.Fprintln(tw, strings.Join(row, "\t"))

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,6 +25,7 @@ type listenerSummary struct {
 	Name          string    `json:"name"`
 	Ready         bool      `json:"ready"`
 	Addresses     []string  `json:"addresses,omitempty"`
+	NodePort      int32     `json:"nodePort,omitempty"`
 	HostKeys      []hostKey `json:"hostKeys,omitempty"`
 	CryptoPolicy  string    `json:"cryptoPolicy,omitempty"`
 	AttachedUsers int32     `json:"attachedUsers"`
@@ -56,11 +58,13 @@ type userSummary struct {
 	// ProvedHostKeys are the fingerprints of host keys that its clients have learned.
 	ProvedHostKeys []string `json:"provedHostKeys,omitempty"`
 	Password       bool     `json:"password"`
-	// TOTP is whether it has the secret of an authenticator app. Methods are those that it chose.
+	// TOTP is set if it has the secret of an authenticator app. Methods are those in its spec.
 	TOTP           bool                         `json:"totp,omitempty"`
 	Methods        []v1alpha1.MethodCombination `json:"methods,omitempty"`
 	ExpirationTime *time.Time                   `json:"expirationTime,omitempty"`
-	Problems       []problem                    `json:"problems,omitempty"`
+	// LastRefusal is its last refused login.
+	LastRefusal *v1alpha1.LoginRefusal `json:"lastRefusal,omitempty"`
+	Problems    []problem              `json:"problems,omitempty"`
 
 	accepted bool
 }
@@ -102,8 +106,8 @@ func summarizeListener(l *v1alpha1.SFTPListener) listenerSummary {
 	out := listenerSummary{
 		Namespace: l.Namespace, Name: l.Name,
 		Ready:        meta.IsStatusConditionTrue(l.Status.Conditions, v1alpha1.ConditionReady),
-		CryptoPolicy: string(l.Status.CryptoPolicy),
-		Problems:     problems(l.Status.Conditions, l.Generation, l.Status.ObservedGeneration),
+		CryptoPolicy: string(l.Status.CryptoPolicy), NodePort: l.Status.NodePort,
+		Problems: problems(l.Status.Conditions, l.Generation, l.Status.ObservedGeneration),
 	}
 	if n := l.Status.AttachedUsers; n != nil {
 		out.AttachedUsers = *n
@@ -136,6 +140,7 @@ func summarizeUser(u *v1alpha1.SFTPUser) userSummary {
 		Problems: problems(u.Status.Conditions, u.Generation, u.Status.ObservedGeneration),
 
 		ProvedHostKeys: u.Status.ProvedHostKeys,
+		LastRefusal:    u.Status.LastRefusal,
 		accepted:       meta.IsStatusConditionTrue(u.Status.Conditions, v1alpha1.ConditionAccepted),
 	}
 	for _, k := range u.Status.Keys {
@@ -152,48 +157,42 @@ func utc(t *metav1.Time) *time.Time {
 	return new(t.UTC())
 }
 
-// problems are the conditions that are not True. Ready is left out when it only points to another one.
+// problems are the conditions that are not True, one for each reason. Ready repeats another condition, and a condition that is
+// not evaluated before the object is accepted is not a problem.
 func problems(list []metav1.Condition, generation, observed int64) []problem {
 	var out []problem
-	for _, c := range list {
-		points := c.Reason == v1alpha1.ReasonNotAccepted || c.Reason == v1alpha1.ReasonUnresolvedRefs || c.Reason == v1alpha1.ReasonNotProgrammed
-		if c.Status != metav1.ConditionTrue && !points {
+	refused := meta.IsStatusConditionFalse(list, v1alpha1.ConditionAccepted)
+	add := func(c metav1.Condition) {
+		if !slices.ContainsFunc(out, func(p problem) bool { return p.Reason == c.Reason }) {
 			out = append(out, problem{c.Type, c.Reason, c.Message, advice[c.Reason]})
 		}
 	}
-	if observed != 0 && observed < generation {
-		out = append(out, problem{
-			Condition: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonPending,
-			Message: fmt.Sprintf("The status is of generation %d, the spec is at %d", observed, generation), Advice: advice[v1alpha1.ReasonPending],
-		})
-	}
-	return onePending(out)
-}
-
-// onePending keeps one of the problems of an object that nobody has looked at: all its conditions say the same.
-func onePending(list []problem) []problem {
-	var out []problem
-	pending := false
-	for _, p := range list {
-		if p.Reason == v1alpha1.ReasonPending {
-			if pending {
-				continue
-			}
-			pending = true
+	for _, c := range list {
+		switch {
+		case c.Type == v1alpha1.ConditionReconciling, c.Type == v1alpha1.ConditionStalled:
+		case c.Status == metav1.ConditionUnknown && c.Reason == v1alpha1.ReasonPending && refused:
+		case c.Type == v1alpha1.ConditionInactive, c.Status != metav1.ConditionTrue:
+			add(c)
 		}
-		out = append(out, p)
+	}
+	if observed != 0 && observed < generation {
+		add(metav1.Condition{
+			Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonPending,
+			Message: fmt.Sprintf("The status is of generation %d, the spec is at %d", observed, generation),
+		})
 	}
 	return out
 }
 
-// advice is what to do for reasons whose messages only tell what is. docs/troubleshooting.md has all reasons.
+// advice returns what to do for reasons whose messages only describe the state. docs/troubleshooting.md has all
+// reasons.
 var advice = map[string]string{
-	v1alpha1.ReasonPending:         "If this stays, the operator does not run or does not watch the namespace: look at its Deployment and its log",
+	v1alpha1.ReasonPending:         "If this persists, the operator is not running or does not watch the namespace: check its Deployment and its log",
 	v1alpha1.ReasonPodsUnavailable: "kubectl describe pods -l app.kubernetes.io/name=sftpd says why they do not start",
-	v1alpha1.ReasonConfigPending:   "This takes seconds; if it stays, look at the log of the listener's pods",
-	v1alpha1.ReasonConfigRejected:  "The log of the listener's pods says what they do not understand",
-	v1alpha1.ReasonPodUnreachable:  "Let the operator reach port 8081 of the pods: look at the NetworkPolicies",
-	v1alpha1.ReasonUserRejected:    "The pods may be older than the operator: look at their image and their log",
-	v1alpha1.ReasonPaused:          "kubectl annotate sftplistener NAME " + v1alpha1.AnnotationPaused + "- lets the operator go on",
+	v1alpha1.ReasonConfigPending:   "This takes seconds; if it persists, check the log of the listener's pods",
+	v1alpha1.ReasonConfigRejected:  "The log of the listener's pods says what they cannot read",
+	v1alpha1.ReasonPodUnreachable:  "Let the operator reach port 8081 of the pods: check the NetworkPolicies",
+	v1alpha1.ReasonUserRejected:    "The pods may be older than the operator: check their image and their log",
+	v1alpha1.ReasonPaused:          "kubectl annotate sftplistener NAME " + v1alpha1.AnnotationPaused + "- lets the operator continue",
 	v1alpha1.ReasonScaledToZero:    "kubectl scale sftplistener NAME --replicas=1",
 }

@@ -59,6 +59,9 @@ func (o overview) printDetails(w io.Writer) {
 func (l listenerSummary) print(w io.Writer) {
 	fmt.Fprintf(w, "SFTPListener %s/%s %s.\n", l.Namespace, l.Name, works(l.Ready, "clients can log in"))
 	field(w, "Addresses", l.Addresses...)
+	if l.NodePort != 0 {
+		field(w, "Node port", fmt.Sprintf("%d (kubectl get nodes -o wide shows the addresses of nodes)", l.NodePort))
+	}
 	var keys []string
 	for _, k := range l.HostKeys {
 		keys = append(keys, k.lines(l.AttachedUsers)...)
@@ -85,7 +88,7 @@ func (l listenerSummary) print(w io.Writer) {
 	printProblems(w, l.Problems)
 }
 
-// lines say what a host key is, and what becomes of it.
+// lines describe a host key and its rotation.
 func (k hostKey) lines(users int32) []string {
 	first := fmt.Sprintf("%s %s (SFTPKey %s)", k.Type, k.Fingerprint, k.Name)
 	if k.Revision > 1 {
@@ -99,7 +102,7 @@ func (k hostKey) lines(users int32) []string {
 	if t := k.NextStateTime; t != nil {
 		what := "Active from %s on"
 		if k.State == string(v1alpha1.HostKeyRetiring) {
-			what = "gone at %s"
+			what = "removed at %s"
 		}
 		say(what, t.Format(time.RFC3339))
 	}
@@ -115,10 +118,10 @@ func (k hostKey) lines(users int32) []string {
 var waits = map[string]string{
 	string(v1alpha1.HostKeyWaitPods):        "all ready pods, and at least one, have loaded its state",
 	string(v1alpha1.HostKeyWaitRetiringKey): "no other key is Retiring: clients must not lose two at once",
-	string(v1alpha1.HostKeyWaitNewKey):      "the keys that take its place are Active",
+	string(v1alpha1.HostKeyWaitNewKey):      "the keys that replace it are Active",
 }
 
-// notLearned are the users who are to learn a host key and have not.
+// notLearned returns the users that have not learned a host key yet.
 func (l listenerSummary) notLearned() []string {
 	var out []string
 	for _, u := range l.Users {
@@ -147,13 +150,36 @@ func (u userSummary) print(w io.Writer) {
 	}
 	var methods []string
 	for _, m := range u.Methods {
-		methods = append(methods, string(m))
+		methods = append(methods, m.String())
 	}
 	field(w, "Methods", methods...)
 	if u.ExpirationTime != nil {
 		field(w, "Expires", u.ExpirationTime.Format(time.RFC3339))
 	}
+	field(w, "Last refusal", refusal(u.LastRefusal)...)
 	printProblems(w, u.Problems)
+}
+
+// refusal describes a refused login, in lines.
+func refusal(r *v1alpha1.LoginRefusal) []string {
+	if r == nil {
+		return nil
+	}
+	first := fmt.Sprintf("%s: %s", r.Time.UTC().Format(time.RFC3339), r.Reason)
+	if r.SourceIP != "" {
+		first += " from " + r.SourceIP
+	}
+	if r.KeyFingerprint != "" {
+		first += " offering " + r.KeyFingerprint
+	}
+	out := []string{first}
+	if r.Message != "" {
+		out = append(out, "  "+r.Message)
+	}
+	if r.Count > 1 {
+		out = append(out, fmt.Sprintf("  %d refused since %s", r.Count, r.Since.UTC().Format(time.RFC3339)))
+	}
+	return out
 }
 
 func printProblems(w io.Writer, list []problem) {
@@ -165,7 +191,7 @@ func printProblems(w io.Writer, list []problem) {
 	}
 }
 
-// field prints a name and its values, one a line.
+// field prints a name and its values, one per line.
 func field(w io.Writer, name string, values ...string) {
 	for i, v := range values {
 		switch {

@@ -25,8 +25,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
-// minPasswordLength of a password that somebody chose, in bytes: NIST SP 800-63B-4 asks for 15 where it is the only
-// factor.
+// minPasswordLength is the minimum for a user-chosen password, in bytes: NIST SP 800-63B-4 asks for 15 where it is
+// the only factor.
 const minPasswordLength = 15
 
 type passwdOptions struct{ prompt, stdin, show bool }
@@ -36,11 +36,11 @@ func (p *plugin) passwd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "passwd USER",
 		Short: "Set a user's password, generated or typed",
-		Long: fmt.Sprintf(`Puts a new password into the Secret that spec.authentication.passwordSecretRef of a user names. A Secret that is missing
-is made; a user without a reference gets one to a new Secret USER-password. If the Secret had a hash of the password, the
-password takes its place, and the reference is no longer one to a hash. Sessions that the old password opened end.
+		Long: fmt.Sprintf(`Writes a new password to the Secret that spec.authentication.passwordSecretRef of a user names. A missing Secret is
+created; a user without a reference gets one to a new Secret USER-password. If the Secret had a hash of the password, the
+password replaces it, and the reference loses its format Hash. Sessions that were opened with the old password end.
 
-The password is generated, with 130 bits of randomness, unless --prompt or --stdin give one of at least %d bytes. It is
+The password is generated, with 130 bits of randomness, unless --prompt or --stdin supplies one of at least %d bytes. It is
 printed only with --show.`, minPasswordLength),
 		Example: `  # Generate one and print it, for the partner
   kubectl sftp passwd acme --show
@@ -51,7 +51,7 @@ printed only with --show.`, minPasswordLength),
 		ValidArgsFunction: p.names(kindUser),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.prompt && o.stdin || o.show && (o.prompt || o.stdin) {
-				return usageError("of --prompt, --stdin and --show only one can be given: what you chose is not printed")
+				return usageError("--prompt, --stdin and --show are mutually exclusive: a password that you chose is not printed")
 			}
 			secret, err := p.choose(o)
 			if err != nil {
@@ -65,7 +65,7 @@ printed only with --show.`, minPasswordLength),
 		},
 	}
 	c.Flags().BoolVar(&o.prompt, "prompt", false, "ask for the password, twice")
-	c.Flags().BoolVar(&o.stdin, "stdin", false, "read the password from standard input; one line end is ignored")
+	c.Flags().BoolVar(&o.stdin, "stdin", false, "read the password from standard input; a trailing newline is ignored")
 	c.Flags().BoolVar(&o.show, "show", false, "print the generated password")
 	p.outputFlag(c, "json", "yaml")
 	return c
@@ -86,16 +86,16 @@ func (p *plugin) choose(o passwdOptions) (string, error) {
 	case err != nil:
 		return "", err
 	case len(chosen) < minPasswordLength:
-		return "", fmt.Errorf("the password has %d bytes, at least %d are needed", len(chosen), minPasswordLength)
+		return "", fmt.Errorf("the password has %d bytes, but at least %d are required", len(chosen), minPasswordLength)
 	case len(chosen) > password.MaxLength:
-		return "", fmt.Errorf("the password has %d bytes, at most %d are possible", len(chosen), password.MaxLength)
+		return "", fmt.Errorf("the password has %d bytes, but at most %d are allowed", len(chosen), password.MaxLength)
 	case strings.ContainsAny(chosen, "\r\n"):
-		return "", errors.New("the password contains a line end, which nobody can type")
+		return "", errors.New("the password contains a line end, which cannot be typed")
 	}
 	return chosen, nil
 }
 
-// readPassword reads all of a stream; what is too long is refused by whoever checks it.
+// readPassword reads all of a stream; the caller refuses passwords that are too long.
 func readPassword(r io.Reader) (string, error) {
 	data, err := io.ReadAll(io.LimitReader(bufio.NewReader(r), password.MaxLength+2))
 	return string(bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))), err
@@ -108,16 +108,16 @@ func (p *plugin) promptTwice() (string, error) {
 	}
 	again, err := p.prompt("Again: ")
 	if err == nil && again != once {
-		err = errors.New("the two are not the same")
+		err = errors.New("the passwords do not match")
 	}
 	return once, err
 }
 
-// prompt asks on the terminal, without an echo.
+// prompt asks on the terminal, without echo.
 func (p *plugin) prompt(question string) (string, error) {
 	in, ok := p.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return "", errors.New("standard input is not a terminal to ask for a password on")
+		return "", errors.New("standard input is not a terminal, so there is no way to ask for a password")
 	}
 	fmt.Fprint(p.Err, question)
 	data, err := term.ReadPassword(int(in.Fd()))
@@ -132,7 +132,7 @@ type setPasswordResult struct {
 	Secret    string `json:"secret"`
 	Key       string `json:"key"`
 	Created   bool   `json:"created"`
-	// Password is there with --show alone.
+	// Password is set only with --show.
 	Password string `json:"password,omitempty"`
 }
 
@@ -153,7 +153,7 @@ func (p *plugin) setPassword(ctx context.Context, k *cluster.Cluster, name, secr
 		before := u.DeepCopy()
 		u.Spec.Authentication.PasswordSecretRef = &v1alpha1.PasswordSecretReference{Name: r.Secret, Key: r.Key}
 		if err := k.Patch(ctx, u, lockedPatch(before), client.FieldOwner(fieldManager)); err != nil {
-			return fmt.Errorf("Secret %s has the password, but the user does not refer to it, or as to a hash: %w", r.Secret, err) //nolint:staticcheck // the name of a kind
+			return fmt.Errorf("Secret %s has the password, but the user does not refer to it, or refers to it as a hash: %w", r.Secret, err) //nolint:staticcheck // the name of a kind
 		}
 	}
 	if o.show {
@@ -172,7 +172,7 @@ func (p *plugin) setPassword(ctx context.Context, k *cluster.Cluster, name, secr
 func entryOf(r setPasswordResult) secretEntry {
 	e := secretEntry{Namespace: r.Namespace, Secret: r.Secret, Key: r.Key, field: "passwordSecretRef", secretType: corev1.SecretTypeBasicAuth}
 	if r.Key != corev1.BasicAuthPasswordKey {
-		e.secretType = corev1.SecretTypeOpaque // the other type demands an entry of that name
+		e.secretType = corev1.SecretTypeOpaque // the other type requires an entry of that name
 	}
 	return e
 }
@@ -184,8 +184,8 @@ type secretEntry struct {
 	secretType             corev1.SecretType
 }
 
-// writeEntry creates the Secret or, if the user referred to it before, changes the one entry. It reads nothing, so
-// the right to patch is enough.
+// writeEntry creates the Secret or, if the user already referred to it, changes only that entry. It reads nothing, so the right
+// to patch is enough.
 func writeEntry(ctx context.Context, k *cluster.Cluster, e secretEntry, value string, mayChange bool) (created bool, err error) {
 	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Secret}}
 	data := map[string][]byte{e.Key: []byte(value)}

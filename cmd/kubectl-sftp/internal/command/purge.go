@@ -25,7 +25,7 @@ type purgeOptions struct {
 	timeout                     time.Duration
 }
 
-// purgedVolume is what became of the directory on one volume. `sftpd purge` prints it.
+// purgedVolume is the result for the directory on one volume. `sftpd purge` prints it.
 type purgedVolume struct {
 	Volume      string `json:"volume"`
 	Exists      bool   `json:"exists"`
@@ -42,22 +42,22 @@ func (p *plugin) purge() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "purge USER --listener LISTENER [--yes]",
 		Short: "Remove the files of a deleted user",
-		Long: `Removes the directory of a user that has been deleted, NAMESPACE/USER, from the volumes of its listener. Nothing else does:
-the files of a deleted user stay. Without --yes it counts what is there and removes nothing.
+		Long: `Removes the directory of a user that has been deleted, NAMESPACE/USER, from the volumes of its listener. Nothing else
+removes it. Without --yes, counts what is there and removes nothing.
 
-It refuses while the SFTPUser exists, and while another one has a directory in it. So it has to list the SFTPUsers of all
-namespaces. The work is done by a Job in the listener's namespace, with the image, the volumes and the rights of the
+It refuses to while the SFTPUser exists, or while another one has a directory in it, so it needs to list the SFTPUsers of
+all namespaces. The work is done by a Job in the listener's namespace, with the image, the volumes and the rights of the
 listener's pods; you need the right to create and delete Jobs there, and to read pods and their logs.`,
 		Example: `  # What is there
   kubectl sftp purge acme --listener partners
 
-  # Remove it, for good
+  # Remove it permanently
   kubectl sftp purge acme --listener partners --yes`,
 		Args:              exactly(cobra.ExactArgs(1)),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.listener == "" {
-				return usageError("--listener must be given: a user that is gone does not tell which it had")
+				return usageError("--listener must be given, because a deleted user no longer says which one it had")
 			}
 			k, err := p.flags.Connect()
 			if err != nil {
@@ -71,7 +71,7 @@ listener's pods; you need the right to create and delete Jobs there, and to read
 	flags := c.Flags()
 	flags.StringVar(&o.listener, "listener", "", "name of the SFTPListener that the user had")
 	flags.StringVar(&o.listenerNamespace, "listener-namespace", "", "namespace of the listener, if it is not that of the user")
-	flags.BoolVar(&o.yes, "yes", false, "remove the files, for good")
+	flags.BoolVar(&o.yes, "yes", false, "remove the files permanently")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait; the Job keeps running after that")
 	_ = c.RegisterFlagCompletionFunc("listener", func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return p.names(kindListener)(c, nil, begun)
@@ -106,7 +106,7 @@ func (p *plugin) runPurge(ctx context.Context, k *cluster.Cluster, name string, 
 		}
 	}
 	if err == nil && !o.yes {
-		fmt.Fprintf(p.Err, "Nothing was removed. --yes removes %s on these volumes, for good.\n", in.Directory())
+		fmt.Fprintf(p.Err, "Nothing was removed. --yes permanently removes %s from these volumes.\n", in.Directory())
 	}
 	return err
 }
@@ -126,7 +126,7 @@ func purgeInput(ctx context.Context, k *cluster.Cluster, name string, o purgeOpt
 	}
 	var users v1alpha1.SFTPUserList
 	if err := k.List(ctx, &users); err != nil {
-		return in, fmt.Errorf("the SFTPUsers of all namespaces have to be known, as one may have a directory there: %w", err)
+		return in, fmt.Errorf("all namespaces have to be searched for other SFTPUsers with a directory there: %w", err)
 	}
 	in.Users = users.Items
 	pods, err := k.Pods(ctx, in.Listener)
@@ -134,18 +134,23 @@ func purgeInput(ctx context.Context, k *cluster.Cluster, name string, o purgeOpt
 	return in, err
 }
 
-// purgedVolumes reads the log of a Job. What is no line about a volume is returned as it is.
+// purgedVolumes reads the log of a Job.
 func purgedVolumes(log string) (volumes []purgedVolume, other string) {
+	return jobLines(log, func(v purgedVolume) bool { return v.Volume != "" })
+}
+
+// jobLines reads the lines of a Job's log that are results. All others are returned unchanged.
+func jobLines[T any](log string, isResult func(T) bool) (results []T, other string) {
 	var rest []string
 	for line := range strings.Lines(log) {
-		var v purgedVolume
-		if err := json.Unmarshal([]byte(line), &v); err != nil || v.Volume == "" {
+		var v T
+		if err := json.Unmarshal([]byte(line), &v); err != nil || !isResult(v) {
 			rest = append(rest, strings.TrimSpace(line))
 			continue
 		}
-		volumes = append(volumes, v)
+		results = append(results, v)
 	}
-	return volumes, strings.Join(rest, "\n")
+	return results, strings.Join(rest, "\n")
 }
 
 func (p *plugin) printPurged(volumes []purgedVolume) error {
@@ -161,7 +166,7 @@ func (p *plugin) printPurged(volumes []purgedVolume) error {
 		case !v.Exists:
 			state = "no such directory"
 		case v.Unreadable > 0:
-			state = fmt.Sprintf("there; %d directories deny looking into them", v.Unreadable)
+			state = fmt.Sprintf("there; %d directories cannot be read", v.Unreadable)
 		}
 		t.add(printable(v.Volume), strconv.Itoa(v.Files), strconv.Itoa(v.Directories), strconv.FormatInt(v.Bytes, 10), state)
 	}

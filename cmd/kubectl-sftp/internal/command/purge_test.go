@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// deployed makes a listener with a claim, and its Deployment.
+// deployed creates a listener with a claim, and its Deployment.
 func deployed(t *testing.T, ns string) {
 	t.Helper()
 	l := &v1alpha1.SFTPListener{
@@ -82,7 +82,7 @@ func endJob(ctx context.Context, t *testing.T, k *kubelet, j *batchv1.Job, node,
 	}
 }
 
-// What was found, and removed, is told; the Job that did it is gone.
+// Found and removed directories are reported; the Job is deleted.
 func TestPurge(t *testing.T) {
 	ns := namespace(t, "purge")
 	deployed(t, ns)
@@ -90,7 +90,7 @@ func TestPurge(t *testing.T) {
 	const counted = `{"volume":"data","exists":true,"files":12,"directories":3,"bytes":4711,"removed":false}`
 	jobs := playJobs(t, k, ns, "purge-node", counted+"\n", batchv1.JobComplete)
 	r := plug(t, "purge", "acme", "-n", ns, "--listener", "partners")
-	if r.code != 0 || !strings.Contains(r.out, "4711") || !strings.Contains(r.err, "Nothing was removed. --yes removes purge/acme") {
+	if r.code != 0 || !strings.Contains(r.out, "4711") || !strings.Contains(r.err, "Nothing was removed. --yes permanently removes purge/acme") {
 		t.Errorf("%+v", r)
 	}
 	made := jobs()
@@ -111,7 +111,7 @@ func TestPurge(t *testing.T) {
 	}
 }
 
-// A Job that fails, or does not end, is an error that says why. What it prints cannot command the terminal.
+// A Job that fails, or does not end, gives an error with the reason. Its output cannot control the terminal.
 func TestPurgeFails(t *testing.T) {
 	ns := namespace(t, "purge-fails")
 	deployed(t, ns)
@@ -128,7 +128,7 @@ func TestPurgeFails(t *testing.T) {
 	}
 }
 
-// Nothing is done while a user has the directory, or while that cannot be known.
+// Nothing is done while a user has the directory, or while that is unknown.
 func TestPurgeRefuses(t *testing.T) {
 	ns := namespace(t, "purge-refuses")
 	deployed(t, ns)
@@ -141,7 +141,7 @@ func TestPurgeRefuses(t *testing.T) {
 		"purge acme --listener partners":                     "SFTPUser purge-refuses/acme exists",
 		"purge globex --listener nowhere":                    "SFTPListener purge-refuses/nowhere",
 		"purge globex":                                       "--listener must be given",
-		"purge globex --listener partners --kubeconfig=READ": "SFTPUsers of all namespaces",
+		"purge globex --listener partners --kubeconfig=READ": "all namespaces have to be searched",
 	} {
 		r := line(t, "", append(strings.Fields(strings.Replace(args, "--kubeconfig=READ", "", 1)), "-n", ns, "--kubeconfig", map[bool]string{true: reader, false: administrator}[strings.Contains(args, "READ")])...)
 		if r.code == 0 || !strings.Contains(r.err, want) {

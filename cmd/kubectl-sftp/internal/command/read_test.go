@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/inventory"
 )
 
-// What the commands that only look say about a namespace with things that work and things that do not.
+// The output of the read-only commands for a namespace with working and broken objects.
 func TestLooking(t *testing.T) {
 	ns := namespace(t, "files")
 	manifests(t, ns, "partners.yaml")
@@ -48,7 +48,7 @@ func TestLooking(t *testing.T) {
 		t.Run(tc.golden, func(t *testing.T) { plug(t, strings.Fields(tc.args)...).want(t, tc.code, tc.golden) })
 	}
 
-	// Somebody who may look at users and listeners of the namespace, and at nothing else.
+	// An account that may read only users and listeners of the namespace.
 	viewer := account(t, ns, "viewer", reads("sftpusers", "sftplisteners"))
 	t.Run("viewer/keys", func(t *testing.T) {
 		plugInput(t, viewer, "", "keys", "-n", ns, "-o", "wide").want(t, 0, "keys-viewer.txt")
@@ -72,7 +72,7 @@ func TestLooking(t *testing.T) {
 			"keys|-o|":      "wide json yaml :4",
 		} {
 			args := append([]string{"__complete", "-n", ns, "--kubeconfig", administrator}, strings.Split(line, "|")...)
-			// The kubeconfig stands before what is completed, so not at the end as elsewhere.
+			// The kubeconfig comes before the argument being completed, and not at the end as elsewhere.
 			r := completeLine(t, args)
 			if got := strings.Join(strings.Fields(r), " "); got != want {
 				t.Errorf("%s: %q, want %q", line, got, want)
@@ -81,7 +81,7 @@ func TestLooking(t *testing.T) {
 	})
 }
 
-// A program gets all that people do.
+// The machine-readable output has everything that people get.
 func TestKeysAsJSON(t *testing.T) {
 	ns := namespace(t, "keys-json")
 	manifests(t, ns, "partners.yaml")
@@ -96,7 +96,7 @@ func TestKeysAsJSON(t *testing.T) {
 	}
 }
 
-// Without any right there is an error that says so, and no crash.
+// Without any rights there is an error that says so, and no crash.
 func TestNoRights(t *testing.T) {
 	ns := namespace(t, "no-rights")
 	nobody := account(t, ns, "nobody", rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"get"}})

@@ -1,5 +1,5 @@
 // Package command has the subcommands of `kubectl sftp`. Each reads what it needs through the caller's own rights,
-// decides with packages that know no cluster, and prints.
+// decides with packages that do not access a cluster, and prints.
 package command
 
 import (
@@ -21,7 +21,7 @@ const (
 	exitUsage  = 2
 )
 
-// Terminal is what the plug-in talks through.
+// Terminal is the plug-in's input and output.
 type Terminal struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -29,7 +29,7 @@ type Terminal struct {
 	Now func() time.Time
 }
 
-// exitError ends the plug-in with a code of its own. Without a cause, what there was to say has been printed.
+// exitError ends the plug-in with a specific exit code. Without a cause, everything has already been printed.
 type exitError struct {
 	code  int
 	cause error
@@ -78,10 +78,10 @@ func newRoot(t Terminal, version string) *cobra.Command {
 	p := &plugin{Terminal: t}
 	root := &cobra.Command{
 		Use:   "kubectl-sftp",
-		Short: "SFTP endpoints and logins: look at them, check them, hand out keys and passwords",
+		Short: "SFTP endpoints and logins: show and check them, hand out keys and passwords",
 		Long: `Shows, checks and explains SFTPListeners and SFTPUsers, and hands out their keys and passwords.
 
-Everything is done with your own rights in the cluster. What you may not read is left out, and said so.`,
+Everything is done with your own rights in the cluster. What you may not read is left out, with a note.`,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -97,6 +97,7 @@ Everything is done with your own rights in the cluster. What you may not read is
 	_ = root.RegisterFlagCompletionFunc("namespace", cobra.NoFileCompletions) // the flag is there
 	for _, c := range []*cobra.Command{
 		p.knownHosts(), p.status(), p.keys(), p.keygen(), p.passwd(), p.totp(), p.connect(), p.check(), p.why(), p.importCommand(), p.purge(),
+		p.events(), p.retention(), p.receipts(),
 	} {
 		c.DisableFlagsInUseLine = true
 		root.AddCommand(c)

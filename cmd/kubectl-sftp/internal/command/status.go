@@ -18,10 +18,10 @@ func (p *plugin) status() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [LISTENER|USER]",
 		Short: "Show endpoints and logins, what is wrong with them, and what to do",
-		Long: `Shows a listener or a user in words: whether it works, where it is reached, which keys it has, and what is wrong.
+		Long: `Describes a listener or a user: whether it works, how it is reached, which keys it has, and what is wrong.
 Without a name, shows all listeners and users of the namespace.
 
-Exits with 1 if something that was asked for does not work.`,
+Exits with 1 if something that is shown does not work.`,
 		Example: `  # All of the namespace
   kubectl sftp status
 
@@ -56,7 +56,7 @@ Exits with 1 if something that was asked for does not work.`,
 				o.printDetails(p.Out)
 			}
 			if err == nil && !o.works() {
-				err = &exitError{code: exitFailed} // it is all there to read
+				err = &exitError{code: exitFailed} // everything has been printed
 			}
 			return err
 		},
@@ -66,7 +66,7 @@ Exits with 1 if something that was asked for does not work.`,
 	return c
 }
 
-// named returns the listener and the user of a name; there may be both.
+// named returns the listener and the user with a name; both may exist.
 func named(ctx context.Context, k *cluster.Cluster, name string) (overview, error) {
 	o := newOverview()
 	key := types.NamespacedName{Namespace: k.Namespace, Name: name}

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// typed returns a terminal on which somebody has typed lines (pty(7)).
+// typed returns a terminal on which some lines have been typed (pty(7)).
 func typed(t *testing.T, lines ...string) *os.File {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -66,7 +66,7 @@ func TestPasswdAsks(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	r = ask(t, typed(t, "another password", "another pasword"), "passwd", "acme", "-n", ns, "--prompt")
-	if r.code != exitFailed || !strings.Contains(r.err, "not the same") {
+	if r.code != exitFailed || !strings.Contains(r.err, "do not match") {
 		t.Errorf("%+v", r)
 	}
 	if got := string(secretOf(t, ns, "acme-password").Data["password"]); got != chosen {
@@ -106,7 +106,7 @@ func TestCheckAsksForAPassphrase(t *testing.T) {
 	if r := plug(t, "check", "locked", "-n", p.namespace, "-i", file); r.code != exitFailed || !strings.Contains(r.err, "has a passphrase") {
 		t.Errorf("%+v", r)
 	}
-	// Its public half is known without the passphrase.
+	// Its public key is known without the passphrase.
 	if r := plug(t, "why", "locked", "-n", p.namespace, "-i", file, "--no-audit"); r.code != exitDenied || !strings.Contains(r.out, ssh.FingerprintSHA256(key)) {
 		t.Errorf("%+v", r)
 	}

@@ -20,15 +20,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/cluster"
 	"github.com/sftp-operator/sftp-operator/cmd/kubectl-sftp/internal/qrcode"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
-	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 )
 
 // totpKey is the entry of a new Secret.
 const totpKey = "totp"
 
-// How a code of the app is confirmed: how often it is asked for, and how many steps of 30 seconds it may be off. A
-// clock that is further off is named.
+// How a code of the app is confirmed: the number of tries, and the tolerated number of steps of 30 seconds. A larger clock
+// error is reported.
 const (
 	confirmTries = 3
 	confirmReach = 1
@@ -44,15 +43,15 @@ func (p *plugin) totp() *cobra.Command {
 	var o totpOptions
 	c := &cobra.Command{
 		Use:   "totp USER",
-		Short: "Enrol a user's authenticator app, with a QR code in the terminal",
-		Long: `Makes a secret of 160 bits for an authenticator app (TOTP, RFC 6238), shows it as a QR code and an otpauth URI, and asks
-for a code of the app. Then it puts the secret into a new Secret USER-totp, or the one that the user refers to, and sets
+		Short: "Enroll a user's authenticator app, with a QR code in the terminal",
+		Long: `Generates a 160-bit secret for an authenticator app (TOTP, RFC 6238), shows it as a QR code and an otpauth URI, and asks
+for a code from the app. Then it writes the secret to a new Secret USER-totp, or to the one that the user refers to, and sets
 spec.authentication.totpSecretRef. From then on each login needs a code after the key or password.
 
-A user with spec.authentication.methods has to have keyboard-interactive:totp in them: --require adds it to each one.
-With --rotate a secret that is there gives way to a new one; sessions that were opened with a code of the old one end.
+If a user has spec.authentication.methods, they must include TOTP: --require adds it to each one.
+With --rotate, a new secret replaces an existing one; sessions that were opened with a code of the old one end.
 
-Whoever sees the QR code can make codes. It is shown once.`,
+Anyone who sees the QR code can generate codes. It is shown only once.`,
 		Example: `  # The partner scans the code, and reads out what the app shows
   kubectl sftp totp acme
 
@@ -68,13 +67,13 @@ Whoever sees the QR code can make codes. It is shown once.`,
 			if err != nil {
 				return err
 			}
-			return p.enrol(c.Context(), k, args[0], o)
+			return p.enroll(c.Context(), k, args[0], o)
 		},
 	}
 	flags := c.Flags()
 	flags.BoolVar(&o.rotate, "rotate", false, "replace the secret that the user has")
-	flags.BoolVar(&o.require, "require", false, "add keyboard-interactive:totp to each of the user's methods")
-	flags.BoolVar(&o.noQR, "no-qr", false, "show the otpauth URI alone")
+	flags.BoolVar(&o.require, "require", false, "add TOTP to each of the user's methods")
+	flags.BoolVar(&o.noQR, "no-qr", false, "print only the otpauth URI")
 	flags.BoolVar(&o.noConfirm, "no-confirm", false, "do not ask for a code before anything is changed")
 	flags.StringVar(&o.issuer, "issuer", "", "`name` that the app shows for the endpoint (default the listener's)")
 	_ = c.RegisterFlagCompletionFunc("issuer", cobra.NoFileCompletions) // the flag is there
@@ -93,7 +92,7 @@ type enrolled struct {
 	Methods   []string `json:"methods"`
 }
 
-func (p *plugin) enrol(ctx context.Context, k *cluster.Cluster, name string, o totpOptions) error {
+func (p *plugin) enroll(ctx context.Context, k *cluster.Cluster, name string, o totpOptions) error {
 	u, err := k.User(ctx, name)
 	if err != nil {
 		return err
@@ -103,18 +102,24 @@ func (p *plugin) enrol(ctx context.Context, k *cluster.Cluster, name string, o t
 	asks := slices.ContainsFunc(auth.Methods, asksCode)
 	switch {
 	case ref != nil && !o.rotate:
-		return fmt.Errorf("SFTPUser %s/%s has a secret, in Secret %s; --rotate replaces it, and the app that has it is of no more use", u.Namespace, u.Name, ref.Name)
+		return fmt.Errorf("SFTPUser %s/%s has a secret, in Secret %s; --rotate replaces it, and apps with the old one stop working", u.Namespace, u.Name, ref.Name)
 	case len(auth.Methods) > 0 && !asks && !o.require:
-		return fmt.Errorf("no combination in spec.authentication.methods of SFTPUser %s/%s has %s; --require adds it to each one", u.Namespace, u.Name, factor.TOTP)
+		return fmt.Errorf("no combination in spec.authentication.methods of SFTPUser %s/%s has %s; --require adds it to each one", u.Namespace, u.Name, v1alpha1.AuthTOTP)
 	}
 	secret := totp.Generate()
-	// The listener may be somebody else's; its name is in the user.
+	// The caller may not be allowed to read the listener; its name is in the user.
 	e := enrolled{
 		Namespace: k.Namespace, User: name, Secret: name + "-totp", Key: totpKey,
 		URI: secret.URI(cmp.Or(o.issuer, u.Spec.ListenerRef.Name), cmp.Or(u.Status.Username, name)),
 	}
 	if ref != nil {
 		e.Secret, e.Key = ref.Name, cmp.Or(ref.Key, totpKey)
+	}
+	// Before a phone gets the secret: whether the caller may write it, and whether it can be stored.
+	rehearsal := *k
+	rehearsal.Client = client.NewDryRunClient(k.Client)
+	if _, err := storeTOTP(ctx, &rehearsal, u.DeepCopy(), e, secret.Secret(), o.require); err != nil {
+		return err
 	}
 	if p.output == "" {
 		if err := p.show(e.URI, o); err != nil {
@@ -126,17 +131,8 @@ func (p *plugin) enrol(ctx context.Context, k *cluster.Cluster, name string, o t
 			return err
 		}
 	}
-	entry := secretEntry{Namespace: e.Namespace, Secret: e.Secret, Key: e.Key, field: "totpSecretRef", secretType: corev1.SecretTypeOpaque}
-	if e.Created, err = writeEntry(ctx, k, entry, secret.Secret(), ref != nil); err != nil {
+	if e.Created, err = storeTOTP(ctx, k, u, e, secret.Secret(), o.require); err != nil {
 		return err
-	}
-	before := u.DeepCopy()
-	auth.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: e.Secret, Key: e.Key}
-	if o.require {
-		requireCode(auth)
-	}
-	if err := k.Patch(ctx, u, lockedPatch(before), client.FieldOwner(fieldManager)); err != nil {
-		return fmt.Errorf("Secret %s has the secret, but the user does not refer to it: %w", e.Secret, err) //nolint:staticcheck // the name of a kind
 	}
 	if e.Methods, err = methodsOf(ctx, k, u); err != nil {
 		return err
@@ -149,21 +145,39 @@ func (p *plugin) enrol(ctx context.Context, k *cluster.Cluster, name string, o t
 	return nil
 }
 
+// storeTOTP writes the secret, and makes the user refer to it.
+func storeTOTP(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser, e enrolled, secret string, require bool) (created bool, err error) {
+	auth := &u.Spec.Authentication
+	entry := secretEntry{Namespace: e.Namespace, Secret: e.Secret, Key: e.Key, field: "totpSecretRef", secretType: corev1.SecretTypeOpaque}
+	if created, err = writeEntry(ctx, k, entry, secret, auth.TOTPSecretRef != nil); err != nil {
+		return created, err
+	}
+	before := u.DeepCopy()
+	auth.TOTPSecretRef = &v1alpha1.TOTPSecretReference{Name: e.Secret, Key: e.Key}
+	if require {
+		requireCode(auth)
+	}
+	if err := k.Patch(ctx, u, lockedPatch(before), client.FieldOwner(fieldManager)); err != nil {
+		return created, fmt.Errorf("the user does not refer to Secret %s yet, which is for the secret of the app: %w", e.Secret, err)
+	}
+	return created, nil
+}
+
 func asksCode(m v1alpha1.MethodCombination) bool {
-	return slices.Contains(strings.Split(string(m), ","), string(factor.TOTP))
+	return slices.Contains(m.Steps, v1alpha1.AuthTOTP)
 }
 
 // requireCode adds a code to each combination that has none.
 func requireCode(auth *v1alpha1.UserAuthentication) {
 	for i, m := range auth.Methods {
 		if !asksCode(m) {
-			auth.Methods[i] = m + "," + v1alpha1.MethodCombination(factor.TOTP)
+			auth.Methods[i].Steps = append(slices.Clip(m.Steps), v1alpha1.AuthTOTP)
 		}
 	}
 }
 
-// methodsOf are the combinations that log a user in, as the operator sees them. Without the right to read the listener
-// what it requires is not known.
+// methodsOf returns the combinations that log a user in, as the operator determines them. Without the right to read
+// the listener, its requirements are unknown.
 func methodsOf(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser) ([]string, error) {
 	l, err := k.ListenerOf(ctx, u)
 	if err != nil {
@@ -188,7 +202,7 @@ func (p *plugin) show(uri string, o totpOptions) error {
 	return nil
 }
 
-// confirm asks for a code, so that nobody is locked out by a QR code that was not scanned.
+// confirm asks for a code, so that a QR code that was not scanned locks no user out.
 func (p *plugin) confirm(secret totp.Key) error {
 	in := bufio.NewReader(p.In)
 	for range confirmTries {
@@ -197,17 +211,17 @@ func (p *plugin) confirm(secret totp.Key) error {
 		code := strings.TrimSpace(line)
 		if code == "" && err != nil {
 			fmt.Fprintln(p.Err)
-			return errors.New("no code was given, and nothing was changed; --no-confirm goes without")
+			return errors.New("no code was given, and nothing was changed; use --no-confirm to skip it")
 		}
 		offset, found := secret.Find(code, totp.Step(p.Now()), skewReach)
 		switch {
 		case found && offset >= -confirmReach && offset <= confirmReach:
 			return nil
 		case found:
-			fmt.Fprintf(p.Err, "The code is that of %d seconds from now: the clock of the phone or of this machine is wrong.\n", offset*int(totp.Period.Seconds()))
+			fmt.Fprintf(p.Err, "The code is off by %d seconds: the clock of the phone or of this machine is wrong.\n", offset*int(totp.Period.Seconds()))
 		default:
 			fmt.Fprintln(p.Err, "That is not the code.")
 		}
 	}
-	return errors.New("the codes do not fit, and nothing was changed; remove the entry from the app")
+	return errors.New("the codes do not match, and nothing was changed; remove the entry from the app")
 }

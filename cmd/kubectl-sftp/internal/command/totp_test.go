@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ import (
 
 var otpauth = regexp.MustCompile(`otpauth://\S+`)
 
-// app is somebody who scans what is shown and types the codes.
+// app plays a person who scans what is shown and types the codes.
 type app struct {
 	shown   bytes.Buffer
 	offsets []int // of the codes, in steps from the plug-in's clock
@@ -38,7 +39,7 @@ func (a *app) Read(p []byte) (int, error) {
 	return copy(p, k.Code(totp.Step(now)+int64(offset))+"\n"), nil
 }
 
-// scan runs a command line with an app at hand.
+// scan runs a command line with an app available.
 func scan(t *testing.T, kubeconfig string, offsets []int, args ...string) result {
 	t.Helper()
 	a := app{offsets: offsets}
@@ -69,11 +70,11 @@ func TestTOTP(t *testing.T) {
 	r := scan(t, who, []int{7, 0}, "totp", "acme", "-n", ns)
 	shown, err := totp.Parse(otpauth.FindString(r.out))
 	if r.code != 0 || err != nil || shown != stored("acme") || !strings.Contains(r.out, "▀") ||
-		!strings.Contains(r.err, "that of 210 seconds from now") || strings.Contains(r.err, "not the code") {
+		!strings.Contains(r.err, "off by 210 seconds") || strings.Contains(r.err, "not the code") {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if want := "SFTPUser totp/acme has a new secret for an authenticator app, in Secret acme-totp, entry totp. It logs in by: " +
-		"publickey,keyboard-interactive:totp or password,keyboard-interactive:totp.\n"; !strings.HasSuffix(r.out, want) {
+		"PublicKey,TOTP or Password,TOTP.\n"; !strings.HasSuffix(r.out, want) {
 		t.Errorf("%s\nwant at the end %s", r.out, want)
 	}
 
@@ -85,11 +86,11 @@ func TestTOTP(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
-	// For programs.
+	// Machine-readable output.
 	r = plugInput(t, who, "", "totp", "globex", "-n", ns, "--no-confirm", "--issuer", "Files & more", "-o", "json")
 	var e enrolled
 	if err := json.Unmarshal([]byte(r.out), &e); err != nil || !e.Created || !strings.Contains(e.URI, "otpauth://totp/Files%20&%20more:globex?") ||
-		!slices.Equal(e.Methods, []string{"publickey,keyboard-interactive:totp"}) {
+		!slices.Equal(e.Methods, []string{"PublicKey,TOTP"}) {
 		t.Errorf("%+v, %v", r, err)
 	}
 	if k, err := totp.Parse(e.URI); err != nil || k != stored("globex") {
@@ -101,7 +102,7 @@ func TestTOTPWithMethods(t *testing.T) {
 	ns := namespace(t, "totp-methods")
 	manifests(t, ns, "partners.yaml")
 	u := userOf(t, ns, "acme")
-	u.Spec.Authentication.Methods = []v1alpha1.MethodCombination{"publickey", "publickey,password"}
+	u.Spec.Authentication.Methods = []v1alpha1.MethodCombination{{Steps: []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey}}, {Steps: []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}}}
 	if err := api.Update(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
@@ -109,17 +110,18 @@ func TestTOTPWithMethods(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	r := scan(t, administrator, []int{-1}, "totp", "acme", "-n", ns, "--require")
-	want := []v1alpha1.MethodCombination{"publickey,keyboard-interactive:totp", "publickey,password,keyboard-interactive:totp"}
-	if auth := userOf(t, ns, "acme").Spec.Authentication; r.code != 0 || !slices.Equal(auth.Methods, want) || auth.TOTPSecretRef == nil {
+	const key, password, code = v1alpha1.AuthPublicKey, v1alpha1.AuthPassword, v1alpha1.AuthTOTP
+	want := []v1alpha1.MethodCombination{{Steps: []v1alpha1.AuthMethod{key, code}}, {Steps: []v1alpha1.AuthMethod{key, password, code}}}
+	if auth := userOf(t, ns, "acme").Spec.Authentication; r.code != 0 || !reflect.DeepEqual(auth.Methods, want) || auth.TOTPSecretRef == nil {
 		t.Errorf("%+v, %+v", r, auth)
 	}
 	shown := plug(t, "status", "acme", "-n", ns)
-	if want := "  Code of an app: yes\n  Methods:        publickey,keyboard-interactive:totp\n                  publickey,password,keyboard-interactive:totp\n"; !strings.Contains(shown.out, want) {
+	if want := "  Code of an app: yes\n  Methods:        PublicKey,TOTP\n                  PublicKey,Password,TOTP\n"; !strings.Contains(shown.out, want) {
 		t.Errorf("%s\nwant in it\n%s", shown.out, want)
 	}
 }
 
-// What fails changes nothing.
+// A failure changes nothing.
 func TestTOTPRefuses(t *testing.T) {
 	ns := namespace(t, "totp-refuses")
 	manifests(t, ns, "partners.yaml")
@@ -131,7 +133,7 @@ func TestTOTPRefuses(t *testing.T) {
 		code    int
 		say     string
 	}{
-		{"wrong codes", []int{100, 100, 100}, "acme", exitFailed, "the codes do not fit, and nothing was changed"},
+		{"wrong codes", []int{100, 100, 100}, "acme", exitFailed, "the codes do not match, and nothing was changed"},
 		{"-o without --no-confirm", nil, "acme -o json", exitUsage, "-o must have --no-confirm"},
 		{"a Secret that is there", []int{0}, "globex", exitFailed, "a Secret globex-totp exists"},
 		{"nobody", nil, "nobody", exitFailed, `"nobody" not found`},
@@ -153,7 +155,7 @@ func TestTOTPRefuses(t *testing.T) {
 	}
 }
 
-// TestCheckFactors checks a login of four steps, and says what is missing.
+// TestCheckFactors checks a login with four steps, and reports what is missing.
 func TestCheckFactors(t *testing.T) {
 	p := play(t, "check-factors")
 	second, pem := configtest.Key(t)
@@ -164,7 +166,7 @@ func TestCheckFactors(t *testing.T) {
 	phone := totp.Generate()
 	login := p.dir.User(t, "acme")
 	login.Keys = append(login.Keys, config.Key{PublicKey: configtest.Line(second.PublicKey())})
-	login.Methods = []string{"publickey,publickey,password,keyboard-interactive:totp"}
+	login.Methods = []string{"PublicKey,PublicKey,Password,TOTP"}
 	login.TOTP = &config.TOTP{Secret: phone.Secret(), Digits: phone.Digits(), Algorithm: phone.Algorithm()}
 	p.daemon.Reload(t, p.dir)
 	create(t, newSecret(p.namespace, "acme-totp", map[string]string{"totp": phone.Secret()}))
@@ -173,7 +175,7 @@ func TestCheckFactors(t *testing.T) {
 	if err := api.Update(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	// The daemon accepts nothing of the step in which it began.
+	// The daemon accepts no code of the step in which it started.
 	ahead := func() time.Time { return time.Now().Add(totp.Period) }
 	check := func(args ...string) result {
 		t.Helper()

@@ -31,6 +31,7 @@ const (
 
 type whyOptions struct {
 	from, key, fingerprint, method string
+	passwordStdin                  bool
 	since                          days
 	last                           int
 	noAudit                        bool
@@ -39,24 +40,37 @@ type whyOptions struct {
 func (p *plugin) why() *cobra.Command {
 	o := whyOptions{since: days{Duration: day}}
 	c := &cobra.Command{
-		Use:   "why USER [--from IP] [-i KEY | --fingerprint SHA256:... | --method METHOD]",
+		Use:   "why USER|LOGIN-NAME [--from IP] [-i KEY | --fingerprint SHA256:... | --method METHOD | --password-stdin]",
 		Short: "Explain why a login is or would be denied",
-		Long: `Goes through all that a login depends on, with the decisions that the operator itself makes: whether the listener
-accepts the user, whether its pods have it, the networks, the method, the key, the crypto policy. Then shows what the
-audit log of the listener's pods has about the user's logins, if you may read their logs. No connection is made.
+		Long: `Checks everything that a login depends on, with the same decisions as the operator and its pods: whether the listener
+accepts the user, whether its pods have loaded the user, the networks, the method, the key or certificate, the crypto policy. Refusals in
+the audit log of the last 15 minutes count as evidence: only the pods know about penalties and connection limits. No
+connection is made.
 
-The key may be a private or a public one; only its public half is looked at.
+The key may be a private key, a public key or a certificate; only its public half is used. A password on standard input is
+compared with the Secret, if you may read that.
 
-Exit codes: 0 nothing is in the way, 3 it is or would be denied, 4 not all could be checked.`,
+What cannot be checked is "unknown", with what the check would need: an address, a key, or a right that you do not have. What
+only the client can prove is "assumed".
+
+Exit codes: 0 the listener allows it, 3 it is or would be denied, 4 not everything could be checked.`,
 		Example: `  kubectl sftp why acme --from 203.0.113.7 -i acme.pub
-  kubectl sftp why acme --method password --since 2h
-  kubectl sftp why acme --fingerprint SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI`,
+  kubectl sftp why acme --method Password --since 2h
+  kubectl sftp why acme --fingerprint SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI
+  kubectl sftp why team-a.acme --from 203.0.113.7`,
 		Args:              exactly(cobra.ExactArgs(1)),
 		ValidArgsFunction: p.names(kindUser),
 		RunE: func(c *cobra.Command, args []string) error {
 			in, err := o.input()
 			if err != nil {
 				return err
+			}
+			if o.passwordStdin {
+				text, err := readPassword(p.In)
+				if err != nil {
+					return err
+				}
+				in.Password = []byte(text)
 			}
 			in.Now = p.Now()
 			k, err := p.flags.Connect()
@@ -68,19 +82,20 @@ Exit codes: 0 nothing is in the way, 3 it is or would be denied, 4 not all could
 	}
 	flags := c.Flags()
 	flags.StringVar(&o.from, "from", "", "the client's `address`")
-	flags.StringVarP(&o.key, "key", "i", "", "`file` with the client's key")
+	flags.StringVarP(&o.key, "key", "i", "", "`file` with the client's key or certificate")
 	flags.StringVar(&o.fingerprint, "fingerprint", "", "fingerprint of the client's key, as OpenSSH prints it")
-	flags.StringVar(&o.method, "method", "", "publickey, password or keyboard-interactive (default publickey if there is a key)")
+	flags.StringVar(&o.method, "method", "", "PublicKey or Password (default PublicKey if there is a key)")
+	flags.BoolVar(&o.passwordStdin, "password-stdin", false, "compare the password on standard input; a trailing newline is ignored")
 	flags.Var(&o.since, "since", "how far to look back in the audit log: 2h, 3d (default 1d)")
 	flags.IntVar(&o.last, "last", 10, "how many lines of the audit log to show") //nolint:mnd // what fits on a screen
-	flags.BoolVar(&o.noAudit, "no-audit", false, "do not look into the pods' logs")
+	flags.BoolVar(&o.noAudit, "no-audit", false, "do not read the pods' logs: then penalties and limits are not checked")
 	_ = c.RegisterFlagCompletionFunc("method", cobra.FixedCompletions(
-		[]string{"publickey", "password", "keyboard-interactive"}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
+		[]string{string(v1alpha1.AuthPublicKey), string(v1alpha1.AuthPassword)}, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	p.outputFlag(c, "json", "yaml")
 	return c
 }
 
-// input is what the flags say about the login.
+// input returns the login described by the flags.
 func (o whyOptions) input() (explain.Input, error) {
 	var in explain.Input
 	var err error
@@ -91,10 +106,13 @@ func (o whyOptions) input() (explain.Input, error) {
 	}
 	switch {
 	case o.key != "" && o.fingerprint != "":
-		return in, usageError("--key and --fingerprint exclude each other")
+		return in, usageError("--key and --fingerprint are mutually exclusive")
 	case o.key != "":
 		if in.Key, err = publicHalf(o.key); err != nil {
 			return in, err
+		}
+		if c, ok := in.Key.(*ssh.Certificate); ok {
+			in.Key, in.Certificate = c.Key, c
 		}
 		in.Fingerprint = ssh.FingerprintSHA256(in.Key)
 	case o.fingerprint != "" && !strings.HasPrefix(o.fingerprint, "SHA256:"):
@@ -102,22 +120,20 @@ func (o whyOptions) input() (explain.Input, error) {
 	default:
 		in.Fingerprint = strings.TrimRight(o.fingerprint, "=")
 	}
-	switch o.method {
-	case "":
-		if in.Fingerprint != "" {
-			in.Method = v1alpha1.AuthPublicKey
-		}
-	case "publickey":
+	switch m := v1alpha1.AuthMethod(o.method); {
+	case m == "" && in.Fingerprint != "":
 		in.Method = v1alpha1.AuthPublicKey
-	case "password", "keyboard-interactive":
+	case m == "" && o.passwordStdin:
 		in.Method = v1alpha1.AuthPassword
+	case m == "", m == v1alpha1.AuthPublicKey, m == v1alpha1.AuthPassword:
+		in.Method = m
 	default:
-		return in, usageError("--method must be publickey, password or keyboard-interactive")
+		return in, usageError("--method must be PublicKey or Password")
 	}
 	return in, nil
 }
 
-// publicHalf reads a public key, or the public half of a private one.
+// publicHalf reads a public key, or that of a private key.
 func publicHalf(file string) (ssh.PublicKey, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -139,39 +155,48 @@ func publicHalf(file string) (ssh.PublicKey, error) {
 
 // explanation is what `why -o json` prints.
 type explanation struct {
-	Namespace string          `json:"namespace"`
-	User      string          `json:"user"`
-	Listener  string          `json:"listener"`
-	Verdict   explain.Result  `json:"verdict"`
-	Checks    []explain.Check `json:"checks"`
-	Audit     []explain.Line  `json:"audit"`
-	// AuditNote says why there is no audit, or not all.
+	Namespace string         `json:"namespace"`
+	User      string         `json:"user"`
+	Listener  string         `json:"listener"`
+	Verdict   explain.Result `json:"verdict"`
+	// Reason that the audit log has for the refusal, if the login reaches the listener's pods at all.
+	Reason string          `json:"reason,omitempty"`
+	Checks []explain.Check `json:"checks"`
+	Audit  []explain.Line  `json:"audit"`
+	// AuditNote says why there is no audit log, or only part of it.
 	AuditNote string `json:"auditNote,omitempty"`
 }
 
 func (p *plugin) explain(ctx context.Context, k *cluster.Cluster, name string, in explain.Input, o whyOptions) error {
 	var err error
-	if in.User, err = k.User(ctx, name); err != nil {
+	if in.User, err = k.FindUser(ctx, name); err != nil {
 		return err
 	}
-	// Whose listener it is may keep it to themselves.
-	if in.Listener, err = k.ListenerOf(ctx, in.User); err != nil && !apierrors.IsForbidden(err) {
+	// The listener's owner may keep it private.
+	in.Listener, err = k.ListenerOf(ctx, in.User)
+	switch in.NoListener = apierrors.IsNotFound(err); {
+	case in.NoListener || apierrors.IsForbidden(err):
+		in.Listener = nil
+	case err != nil:
 		return err
 	}
-	e := explanation{Namespace: k.Namespace, User: name, Listener: cluster.ListenerName(in.User).String(), Audit: []explain.Line{}}
+	e := explanation{Namespace: in.User.Namespace, User: in.User.Name, Listener: cluster.ListenerName(in.User).String()}
 	if in.Users, in.AllUsers, err = k.UsersOf(ctx, cluster.ListenerName(in.User)); err != nil {
 		return err
 	}
-	if in.NamespaceLabels, err = namespaceLabels(ctx, k); err != nil {
+	if in.NamespaceLabels, err = namespaceLabels(ctx, k, in.User.Namespace); err != nil {
 		return err
 	}
 	in.Source = cluster.Source{Reader: k}
-	if e.Checks, err = explain.Explain(ctx, in); err != nil {
+	in.Log = audit(ctx, k, in, o)
+	found, err := explain.Explain(ctx, in)
+	if err != nil {
 		return err
 	}
-	e.Verdict = explain.Verdict(e.Checks)
+	e.Verdict, e.Reason, e.Checks = found.Verdict, string(found.Reason), found.Checks
+	e.Audit = explain.Last(explain.Since(in.Log.Lines, in.Now.Add(-o.since.Duration)), o.last)
 	if !o.noAudit {
-		e.Audit, e.AuditNote = audit(ctx, k, in, o)
+		e.AuditNote = in.Log.Missing
 	}
 	if done, err := p.data(e); done {
 		return errors.Join(err, e.exit())
@@ -181,42 +206,49 @@ func (p *plugin) explain(ctx context.Context, k *cluster.Cluster, name string, i
 }
 
 // namespaceLabels returns nil if the caller may not read them.
-func namespaceLabels(ctx context.Context, k *cluster.Cluster) (map[string]string, error) {
+func namespaceLabels(ctx context.Context, k *cluster.Cluster, namespace string) (map[string]string, error) {
 	ns := &metav1.PartialObjectMetadata{}
 	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	err := k.Get(ctx, types.NamespacedName{Name: k.Namespace}, ns)
+	err := k.Get(ctx, types.NamespacedName{Name: namespace}, ns)
 	if apierrors.IsForbidden(err) {
 		return nil, nil
 	}
 	return ns.Labels, err
 }
 
-// audit looks into the logs of all pods. What cannot be read is a note: the explanation is worth having without.
-func audit(ctx context.Context, k *cluster.Cluster, in explain.Input, o whyOptions) (lines []explain.Line, note string) {
-	lines = []explain.Line{}
-	if in.Listener == nil {
-		return lines, "you may not read the listener"
+// audit reads the logs of all pods. Errors that prevented reading some of them are part of the result.
+func audit(ctx context.Context, k *cluster.Cluster, in explain.Input, o whyOptions) (out explain.Log) {
+	switch {
+	case o.noAudit:
+		out.Missing = "--no-audit was given"
+		return out
+	case in.Listener == nil:
+		out.Missing = "you may not read the listener"
+		return out
 	}
 	pods, err := k.Pods(ctx, in.Listener)
 	if err != nil {
-		return lines, err.Error()
+		out.Missing = err.Error()
+		return out
 	}
 	login := cmp.Or(in.User.Status.Username, attach.Username(in.Listener, in.User))
 	asked := explain.Asked{Username: login, Account: in.User.Namespace + "/" + in.User.Name, From: in.From}
+	since := in.Now.Add(-max(o.since.Duration, explain.Recently))
 	var notes []string
 	for i := range pods {
-		log, err := k.Logs(ctx, &pods[i], in.Now.Add(-o.since.Duration))
+		log, err := k.Logs(ctx, &pods[i], since)
 		if err == nil {
 			var found []explain.Line
 			found, err = explain.Search(log, asked)
 			log.Close()
-			lines = append(lines, found...)
+			out.Lines = append(out.Lines, found...)
 		}
 		if err != nil {
 			notes = append(notes, fmt.Sprintf("log of pod %s: %v", pods[i].Name, err))
 		}
 	}
-	return explain.Last(lines, o.last), strings.Join(notes, "; ")
+	out.Missing = strings.Join(notes, "; ")
+	return out
 }
 
 func (e explanation) exit() error {
@@ -235,11 +267,15 @@ func (e explanation) print(p *plugin) {
 		fmt.Fprintf(p.Out, "%-8s %-20s %s\n", c.Result, c.Name, printable(c.Text))
 	}
 	summary := map[explain.Result]string{
-		explain.OK:      "Nothing is in the way of this login.",
+		explain.OK:      "The listener allows this login, provided that the assumptions about the client hold.",
 		explain.Denied:  "This login is denied.",
-		explain.Unknown: "No reason to deny this login was found, but not all could be checked.",
+		explain.Unknown: "No reason to deny this login was found, but not everything could be checked: see the unknown results.",
 	}
-	fmt.Fprintf(p.Out, "\n%s\n", summary[e.Verdict])
+	text := summary[e.Verdict]
+	if e.Reason != "" {
+		text = fmt.Sprintf("This login is denied. The reason in the audit log is %s.", e.Reason)
+	}
+	fmt.Fprintf(p.Out, "\n%s\n", text)
 	if len(e.Audit) > 0 {
 		fmt.Fprintln(p.Out, "\nFrom the audit log:")
 	}

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 )
 
 // ErrNotFound is what a Source returns for an object that does not exist.
@@ -27,7 +29,8 @@ type Source interface {
 	Ring(ctx context.Context, namespace string) (*key.Ring, error)
 }
 
-// DeniedError is what a Source returns for what the caller may not read: an object, or without a name all of a kind.
+// DeniedError is returned by a Source for something that the caller may not read: an object or, without a name, all objects of
+// a kind.
 type DeniedError struct{ Kind, Namespace, Name string }
 
 func (e *DeniedError) Error() string {
@@ -37,22 +40,24 @@ func (e *DeniedError) Error() string {
 	return fmt.Sprintf("you may not read %s %s/%s", e.Kind, e.Namespace, e.Name)
 }
 
-// seen is what could be seen of a user's credentials.
+// seen is what could be read of a user's credentials.
 type seen struct {
 	entries map[credentials.Ref]entry
-	// keys are the credentials that the listener's rules leave of it.
+	// keys are those of the credentials that the listener's rules allow.
 	keys credentials.Credentials
-	// denied are the reasons why not all could be seen.
+	// denied are the reasons why some could not be read.
 	denied []string
+	// matches compares a password with the user's; it is nil if there is none.
+	matches func(given []byte) bool
 }
 
-// entry is what could be seen of an entry of a Secret.
+// entry is what could be read of an entry of a Secret.
 type entry struct {
 	credentials.Entry
 	denied error
 }
 
-// entry is the entry of a kind. A user has at most one of each.
+// entry returns the entry of a kind. A user has at most one of each.
 func (s *seen) entry(kinds ...credentials.Kind) entry {
 	for ref, e := range s.entries {
 		if slices.Contains(kinds, ref.Kind) {
@@ -62,7 +67,7 @@ func (s *seen) entry(kinds ...credentials.Kind) entry {
 	return entry{}
 }
 
-// deny notes what the caller may not read, and returns other errors.
+// deny records what the caller may not read, and returns other errors.
 func (s *seen) deny(err error) error {
 	var d *DeniedError
 	if !errors.As(err, &d) {
@@ -74,7 +79,7 @@ func (s *seen) deny(err error) error {
 	return nil
 }
 
-// compile compiles the user as the operator does, now, with what could be seen.
+// compile compiles the user as the operator does, now, with the objects that could be read.
 func (e *explainer) compile(ctx context.Context) error {
 	if err := e.read(ctx); err != nil {
 		return err
@@ -85,16 +90,21 @@ func (e *explainer) compile(ctx context.Context) error {
 		if err := e.seen.deny(err); err != nil {
 			return err
 		}
-		// Without the SFTPKeys it is not known whose a key is.
+		// Without the SFTPKeys, a key's owner is unknown.
 		u = u.DeepCopy()
-		u.Spec.Authentication.AuthorizedKeys, u.Spec.Authentication.KeyRefs = nil, nil
+		u.Spec.Authentication.AuthorizedKeys = nil
 	}
 	e.seen.keys = credentials.Resolve(u, ring, func(ref credentials.Ref) credentials.Entry { return e.seen.entries[ref].Entry })
 	resolved := e.seen.keys
 	if e.Listener == nil {
 		return nil
 	}
-	policy, trust := render.PolicyAt(e.Listener, e.Now), e.trust()
+	policy := render.PolicyAt(e.Listener, e.Now)
+	if e.trusted, err = e.trust(ctx, policy); err != nil {
+		return err
+	}
+	trust := e.trusted
+	trust.Unknown = false // it blocks the files, which are not needed
 	e.seen.keys = resolved.FilterByRules(compile.Rules(e.Listener, policy, trust))
 	in := compile.Input{
 		Listener: e.Listener, Now: e.Now, Trust: trust, VolumePath: render.PodVolumePath,
@@ -103,7 +113,7 @@ func (e *explainer) compile(ctx context.Context) error {
 			if u.UID == e.User.UID {
 				out = resolved
 			}
-			return out // those of others do not matter
+			return out // others' do not matter
 		},
 	}
 	others := false
@@ -114,6 +124,7 @@ func (e *explainer) compile(ctx context.Context) error {
 	if !others {
 		in.Users = append(in.Users, e.User)
 	}
+	in.Seats = compile.Recall(nil, in.Users).Seats // who holds a name is not always who is older
 	e.compiled = compile.Compile(in, nil)
 	return nil
 }
@@ -138,19 +149,26 @@ func (e *explainer) read(ctx context.Context) error {
 			e.seen.entries[ref] = entry{denied: denied}
 			continue
 		}
-		// The password itself does not matter, and hashing it takes a while.
-		known, err := credentials.Read(ref, secret, func([]byte, string) (*config.Password, error) {
+		// Hashing takes a while, and is not needed to compare.
+		known, err := credentials.Read(ref, secret, func(text []byte, _ string) (*config.Password, error) {
+			e.seen.matches = func(given []byte) bool { return bytes.Equal(given, text) }
 			return &config.Password{Hash: "not made"}, nil
 		})
 		if err != nil {
 			return err
+		}
+		if ref.Kind == credentials.KindHash && known.Password != nil {
+			e.seen.matches = func(given []byte) bool {
+				hash, err := password.Parse(known.Password.Hash)
+				return err == nil && len(given) <= hash.MaxLength() && hash.Verify(given)
+			}
 		}
 		e.seen.entries[ref] = entry{Entry: known}
 	}
 	return nil
 }
 
-// denyEntry is deny for an entry. One that is not of keys does not hide any.
+// denyEntry is deny for an entry. An entry that does not contain keys does not hide any.
 func (e *explainer) denyEntry(ref credentials.Ref, err error) error {
 	if ref.Kind == credentials.KindKeys {
 		return e.seen.deny(err)
@@ -158,14 +176,31 @@ func (e *explainer) denyEntry(ref credentials.Ref, err error) error {
 	return (&seen{}).deny(err)
 }
 
-// trust is what the listener's spec says of CAs and revoked keys. Its lists in Secrets are the
-// operator's to read: that there are some is enough here.
-func (e *explainer) trust() render.Trust {
-	a := e.Listener.Spec.Authentication
-	out := render.Trust{UserCAs: slices.Clone(a.TrustedUserCAs)}
-	for _, ref := range a.TrustedUserCAsSecretRefs {
-		out.UserCAs = append(out.UserCAs, ref.Name)
+// trust determines what the listener trusts, as the operator does, including the lists in Secrets that the caller may read.
+func (e *explainer) trust(ctx context.Context, policy render.Policy) (render.Trust, error) {
+	var failure error
+	out, _ := render.ResolveTrust(e.Listener, policy.Policy, func(ref v1alpha1.SecretFileReference) render.SecretFile {
+		secret, err := e.Source.Secret(ctx, e.Listener.Namespace, ref.Name)
+		var denied *DeniedError
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return render.SecretFile{NoSecret: true}
+		case errors.As(err, &denied):
+			e.trustDenied = denied.Error()
+			return render.SecretFile{Unread: true}
+		case err != nil:
+			failure = err
+			return render.SecretFile{Unread: true}
+		}
+		data, ok := secret.Data[ref.Key]
+		return render.SecretFile{NoEntry: !ok, Data: data}
+	}, nil)
+	if e.trustDenied != "" {
+		// For the rules it is enough to know that there are CAs; the check of the certificate finds out which certificate they
+		// signed.
+		for _, ref := range e.Listener.Spec.Authentication.TrustedUserCAsSecretRefs {
+			out.UserCAs = append(out.UserCAs, ref.Name)
+		}
 	}
-	out.Revoked, _ = render.Revoked(e.Listener)
-	return out
+	return out, failure
 }

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -8,12 +9,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/credentials"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/judge"
 )
 
-// stepOf a method of the API.
-var stepOf = map[v1alpha1.AuthMethod]factor.Step{v1alpha1.AuthPublicKey: factor.PublicKey, v1alpha1.AuthPassword: factor.Password}
-
-// method looks at the combinations that log the user in, and returns those that the client's method is part of.
+// method checks the combinations that log the user in, and returns those that include the client's method.
 func (e *explainer) method() (ways factor.Set) {
 	const name = "method"
 	possible, err := e.possible()
@@ -26,53 +25,112 @@ func (e *explainer) method() (ways factor.Set) {
 		ways = possible
 	}
 	for _, c := range possible {
-		if step := stepOf[e.Method]; step != "" && slices.Contains(c, step) {
+		if slices.Contains(c, factor.Step(e.Method)) {
 			ways = append(ways, c)
 		}
 	}
-	passwordFirst := slices.ContainsFunc(ways, func(c factor.Combination) bool { return c[0] == factor.Password })
+	first := slices.ContainsFunc(ways, func(c factor.Combination) bool { return c[0] == factor.Step(e.Method) })
 	switch {
 	case len(possible) == 0:
-		e.add(name, Denied, "the user has no way to log in that the listener allows")
+		answer := e.add(name, Denied, "the user has no credential with which it can log in%s", e.allProblems())
+		e.key.UnknownUser, e.passwordAsked.UnknownUser = answer, answer // without one it has no record
+	case len(ways) == 0 && !e.offered():
+		answer := e.add(name, Denied, "the listener does not allow %s; the user can log in by: %s", e.Method, all)
+		e.key.MethodNotOffered, e.passwordAsked.MethodNotOffered = answer, answer
 	case len(ways) == 0:
-		e.add(name, Denied, "the user cannot log in by %s, only by: %s", e.Method, all)
-	case e.Method == v1alpha1.AuthPassword && e.Fingerprint == "" && !passwordFirst:
-		e.add(name, Denied, "the user logs in by %s: a client that has no key gets no further", all)
+		e.add(name, Denied, "%s, only by: %s", e.refused(), all)
+		e.key.Order = judge.Order(possible, nil, factor.PublicKey) // of a key that is registered
+		e.passwordAsked.NoPassword = judge.Yes
+	case e.Method == v1alpha1.AuthPassword && e.Fingerprint == "" && !first:
+		e.add(name, Denied, "the user logs in by %s: the key comes first, so a client without a key cannot continue", all)
+		e.passwordAsked.Order = judge.Order(ways, nil, factor.Password)
 	case len(ways[0]) > 1:
-		e.add(name, OK, "the user may log in by: %s. A combination needs all of its steps, in this order, each key another one", all)
+		e.add(name, OK, "the user may log in by: %s. A combination needs all of its steps, in this order, each key a different one", all)
 	default:
 		e.add(name, OK, "the user may log in by: %s", all)
+	}
+	if e.Method == v1alpha1.AuthPublicKey && len(ways) > 0 &&
+		!slices.ContainsFunc(ways, func(c factor.Combination) bool { return c.Count(factor.PublicKey) == 1 }) {
+		e.add("further keys", Unknown, "the user needs several keys, but only one can be given here; check each of them")
+	}
+	if e.Method == v1alpha1.AuthPublicKey && len(ways) > 0 && !first {
+		e.key.Order = judge.Order(ways, nil, factor.PublicKey)
+		e.add("order", Unknown, "another step comes before the key; a client that begins with the key is refused with %s", e.key.Order)
 	}
 	return ways
 }
 
-// possible are the user's combinations for which it has something and which the listener allows.
-func (e *explainer) possible() (factor.Set, error) {
-	auth, l := e.User.Spec.Authentication, e.Listener
-	if l == nil { // then the operator would not have accepted a user with methods that are not allowed
-		l = &v1alpha1.SFTPListener{}
-	}
-	methods, _, err := attach.Methods(l, e.User)
-	allowed := attach.AllowedMethods(l)
-	has := map[factor.Step]bool{
-		// SFTPKeys that are assigned to the user stand in its status alone.
-		factor.PublicKey: slices.Contains(allowed, v1alpha1.AuthPublicKey) &&
-			(len(auth.AuthorizedKeys)+len(auth.AuthorizedKeysSecretRefs)+len(auth.KeyRefs)+len(e.User.Status.Keys) > 0 ||
-				auth.Certificates == v1alpha1.CertificatesAccepted),
-		factor.Password: slices.Contains(allowed, v1alpha1.AuthPassword) && auth.PasswordSecretRef != nil,
-		factor.TOTP:     auth.TOTPSecretRef != nil,
-	}
-	return slices.DeleteFunc(methods, func(c factor.Combination) bool {
-		return slices.ContainsFunc(c, func(s factor.Step) bool { return !has[s] })
-	}), err
+// offered reports whether the listener offers the client's method to anyone.
+func (e *explainer) offered() bool {
+	return e.Listener == nil || slices.Contains(attach.AllowedMethods(e.Listener), e.Method)
 }
 
-// always says whether every way needs a step.
+// refused returns why the user cannot use the client's method.
+func (e *explainer) refused() string {
+	if e.decision().RefusedMethod == e.Method {
+		return fmt.Sprintf("the listener does not allow %s to users of namespace %s (its spec.allowedUsers), so the user cannot log in by it",
+			e.Method, e.User.Namespace)
+	}
+	return fmt.Sprintf("the user cannot log in by %s", e.Method)
+}
+
+// decision returns the operator's decision about the user, and only the user if it is not known. Without the labels of the
+// namespace, the rule that applies to it is not known.
+func (e *explainer) decision() attach.Decision {
+	for _, u := range e.compiled.Users {
+		if u.User.UID != e.User.UID {
+			continue
+		}
+		d := u.Decision
+		if e.labelsUnknown() {
+			d.RefusedMethod = ""
+		}
+		return d
+	}
+	return attach.Decision{User: e.User}
+}
+
+// labelsUnknown reports whether the listener admits namespaces by labels that could not be read.
+func (e *explainer) labelsUnknown() bool {
+	return e.NamespaceLabels == nil && attach.UsesLabels(e.Listener)
+}
+
+// possible returns the user's combinations that can succeed with its credentials. Credentials that could not be read may exist.
+func (e *explainer) possible() (factor.Set, error) {
+	auth, l := e.User.Spec.Authentication, e.Listener
+	if l == nil { // otherwise the operator would not have accepted the user
+		l = &v1alpha1.SFTPListener{}
+	}
+	methods, _, err := e.decision().Methods(l)
+	allowed := attach.AllowedMethods(l)
+	have := factor.Credentials{
+		Password: slices.Contains(allowed, v1alpha1.AuthPassword) && auth.PasswordSecretRef != nil &&
+			(e.seen.keys.Password != nil || e.Method == v1alpha1.AuthPassword ||
+				e.seen.entry(credentials.KindPassword, credentials.KindHash).denied != nil),
+		TOTP: auth.TOTPSecretRef != nil,
+	}
+	switch {
+	case !slices.Contains(allowed, v1alpha1.AuthPublicKey):
+	case e.seen.keys.Certificates, len(e.seen.denied) > 0:
+		have.Keys = factor.MaxSteps
+	default:
+		have.Keys = len(e.seen.keys.Keys)
+		if e.Method == v1alpha1.AuthPublicKey && have.Keys == 0 && e.hasKeys() {
+			have.Keys = 1 // the check of the key says why none of them can be used
+		}
+	}
+	return methods.Possible(have), err
+}
+
+// hasKeys reports whether the user has keys, usable or not.
+func (e *explainer) hasKeys() bool { return len(e.seen.keys.Inventory) > 0 }
+
+// always reports whether every combination needs a step.
 func always(ways factor.Set, step factor.Step) bool {
 	return len(ways) > 0 && !slices.ContainsFunc(ways, func(c factor.Combination) bool { return !slices.Contains(c, step) })
 }
 
-// code looks at the secret of the app, and says nothing of it.
+// code checks the app's secret without quoting any of it.
 func (e *explainer) code() {
 	const name = "code"
 	entry := e.seen.entry(credentials.KindTOTP)
@@ -82,7 +140,7 @@ func (e *explainer) code() {
 	case entry.Problem != nil:
 		e.add(name, Denied, "%s: %s", entry.Problem.Reason, entry.Problem.Message)
 	default:
-		e.add(name, OK, "Secret %s has a secret for an app; whether the client's app has the same, and the right time, is not known here",
-			e.User.Spec.Authentication.TOTPSecretRef.Name)
+		e.add(name, Unknown, "Secret %s has a secret for an app; whether the client's app has the same secret and the right time is unknown: "+
+			"kubectl sftp check --code tries a code", e.User.Spec.Authentication.TOTPSecretRef.Name)
 	}
 }

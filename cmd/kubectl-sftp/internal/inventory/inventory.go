@@ -1,5 +1,5 @@
-// Package inventory lists the public keys of users: whose they are, where they come from, and what is remarkable about
-// them. It is pure: the operator has put all of it into the users' status.
+// Package inventory lists the public keys of users: their users, origins and states. It is pure: the operator has put
+// everything into the users' status.
 package inventory
 
 import (
@@ -15,9 +15,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// States of a key beside those of the API.
+// States of a key in addition to the API's.
 const (
-	// Pending: the operator has not seen it, or does not accept the user. Invalid: it cannot be used, Note says why.
+	// Pending: the operator has not processed it, or does not accept the user. Invalid: it cannot be used; Note says
+	// why.
 	Pending = "Pending"
 	Invalid = "Invalid"
 	// Suspended and UserExpired are states of its user.
@@ -30,9 +31,9 @@ type Key struct {
 	Namespace string `json:"namespace"`
 	User      string `json:"user"`
 	Listener  string `json:"listener"` // namespace/name
-	// Fingerprint is empty of a line that cannot be parsed.
+	// Fingerprint is empty for a line that cannot be parsed.
 	Fingerprint string `json:"fingerprint,omitempty"`
-	// Type as SSH names it. Bits of an RSA modulus or of a curve.
+	// Type is its SSH name. Bits of an RSA modulus or of a curve.
 	Type string `json:"type,omitempty"`
 	Bits int32  `json:"bits,omitempty"`
 	// Origin is what holds the key: inline, secret/NAME or sftpkey/NAME.
@@ -97,8 +98,8 @@ func inline(line string) Key {
 	return k
 }
 
-// ofUser adds what is the user's. What the operator knew of the keys of a user that it does not accept any more is still
-// in the status.
+// ofUser adds what depends on the user. The status still has what the operator knew about the keys of a user that it no
+// longer accepts.
 func (k Key) ofUser(u *v1alpha1.SFTPUser, now time.Time) Key {
 	k.Namespace, k.User = u.Namespace, u.Name
 	k.Listener = cmp.Or(u.Spec.ListenerRef.Namespace, u.Namespace) + "/" + u.Spec.ListenerRef.Name
@@ -123,13 +124,13 @@ func utc(t *metav1.Time) *time.Time {
 	return new(t.UTC())
 }
 
-// LogsIn says whether a state is that of a key that logs in.
+// LogsIn reports whether keys in a state log in.
 func LogsIn(s v1alpha1.KeyState) bool {
 	return s == v1alpha1.KeyActive || s == v1alpha1.KeyExpiring || s == v1alpha1.KeyUnused
 }
 
-// Unused says whether nobody has logged in with the key since a day. A key that was added after it is not unused yet, and
-// one that the operator does not know never was a key to use.
+// Unused reports whether the key has not been used since a day. A key that was added later is not unused yet, and one
+// unknown to the operator could never be used.
 func (k Key) Unused(since time.Time) bool {
 	if k.State == Invalid || k.State == Pending {
 		return false

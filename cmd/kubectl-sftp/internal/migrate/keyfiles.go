@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
-// KeyFiles reads the authorized_keys files of a directory. Whose a file is, its path says:
+// KeyFiles reads the authorized_keys files of a directory. A file's path determines its user:
 //
 //	USER  USER.pub  USER.keys  USER.authorized_keys
 //	USER/authorized_keys  USER/.ssh/authorized_keys  USER/.ssh/authorized_keys2  USER/.ssh/keys/ANY  USER/keys/ANY
@@ -35,7 +35,7 @@ func (m *Migration) KeyFiles(name string, dir fs.FS) error {
 			return nil
 		}
 		if info, err := d.Info(); err == nil && info.Size() > maxFile {
-			m.reject(where, login, fmt.Sprintf("the file has more than %d bytes, so it is none with keys", maxFile))
+			m.reject(where, login, fmt.Sprintf("the file has more than %d bytes, so it cannot be a file with keys", maxFile))
 			return nil
 		}
 		data, err := fs.ReadFile(dir, file)
@@ -95,7 +95,7 @@ func (m *Migration) keyFile(where, login string, data []byte) {
 	}
 }
 
-// addKey takes one line over, as it was except for options that have nothing to restrict here.
+// addKey imports one line unchanged, except for options that have no effect here.
 func (m *Migration) addKey(a *account, where, line string) {
 	kept, dropped := dropNeedless(line)
 	key, err := publickey.ParseLine(kept)
@@ -114,13 +114,13 @@ func (m *Migration) addKey(a *account, where, line string) {
 		}
 	}
 	if len(dropped) > 0 {
-		m.notice(where, a.login, "needless here and left out: "+strings.Join(dropped, ", "))
+		m.notice(where, a.login, "without effect here and left out: "+strings.Join(dropped, ", "))
 	}
 	m.holders[fp] = append(m.holders[fp], a)
 	a.keys = append(a.keys, kept)
 }
 
-// needless are options that take away what no user of this server has (sshd(8), AUTHORIZED_KEYS FILE FORMAT). Leaving
+// needless are options that forbid what no user of this server can do anyway (sshd(8), AUTHORIZED_KEYS FILE FORMAT). Leaving
 // them out allows nothing more.
 var needless = map[string]bool{
 	"restrict": true, "no-pty": true, "no-port-forwarding": true, "no-agent-forwarding": true,

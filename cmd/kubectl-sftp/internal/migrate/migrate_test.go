@@ -12,7 +12,7 @@ import (
 
 const aKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFWYERbIIOq+D1xdh7yKuRiIJ9M04yrkSMqxNC30VzJc"
 
-// aHash is of SHA-512 crypt, as openssl passwd -6 makes it.
+// aHash is a SHA-512 crypt hash, as openssl passwd -6 creates it.
 const aHash = "$6$abcdefgh$dTmIYmW/LpvGK/iiDSK9zlcKIRJ33.7YE9DETLAR1zX9/2./Fv6/8dFZ1tCs/Kfp//7QeoJfyRWP7XdDzP87j1"
 
 func newMigration(t testing.TB) *Migration {
@@ -24,7 +24,7 @@ func newMigration(t testing.TB) *Migration {
 	return m
 }
 
-// What each form of a line becomes.
+// The result of each form of a line.
 func TestUsersConf(t *testing.T) {
 	for line, want := range map[string]string{
 		"acme:pw":                      "acme password=pw",
@@ -64,7 +64,7 @@ func TestUsersConf(t *testing.T) {
 	}
 }
 
-// describe puts what came out into one line, with an R for each rejection and an N for each notice.
+// describe summarizes the result in one line, with an R for each rejection and an N for each notice.
 func describe(o Objects, r Report) string {
 	var out []string
 	for i := range o.Users {
@@ -96,7 +96,7 @@ func describe(o Objects, r Report) string {
 	return text
 }
 
-// Whose a file is, and what becomes of its lines.
+// The user of a file, and the results for its lines.
 func TestKeyFiles(t *testing.T) {
 	for path, want := range map[string]string{
 		"acme":                          "acme KEY",
@@ -147,7 +147,7 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
-// What lies in a home directory may be of any size.
+// A file in a home directory may have any size.
 func TestKeyFilesOfAnySize(t *testing.T) {
 	m := newMigration(t)
 	if err := m.KeyFiles("keys", fstest.MapFS{"acme": {Data: make([]byte, maxFile+1)}}); err != nil {
@@ -158,7 +158,7 @@ func TestKeyFilesOfAnySize(t *testing.T) {
 	}
 }
 
-// A link may lead out of the directory, to keys of somebody else.
+// A link may lead out of the directory, to another person's keys.
 func TestKeyFilesFollowsNoLinks(t *testing.T) {
 	m := newMigration(t)
 	if err := m.KeyFiles("keys", fstest.MapFS{"acme": {Data: []byte("/etc/passwd"), Mode: fs.ModeSymlink}}); err != nil {
@@ -189,7 +189,7 @@ func TestManyKeys(t *testing.T) {
 	}
 }
 
-// Whatever stands in a users.conf, the objects have names that can be, and no password is in the report.
+// Whatever a users.conf contains, the objects have valid names, and the report contains no password.
 func FuzzUsersConf(f *testing.F) {
 	f.Add("acme:a password:e:1001:100:in,out\nA_b:pw\na-b:pw\n")
 	f.Add(":::::::\n\n#\n\x00:\xff")

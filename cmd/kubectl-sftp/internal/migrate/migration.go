@@ -13,13 +13,13 @@ import (
 type Options struct {
 	// Namespace of the objects, and the listener that the users name. Its namespace may be empty for the same one.
 	Namespace, Listener, ListenerNamespace string
-	// CryptoPolicy of the listener: keys that it does not admit are rejected.
+	// CryptoPolicy of the listener: keys that it does not allow are rejected.
 	CryptoPolicy string
 }
 
-// Finding is one thing that was not taken over, or not as it was.
+// Finding is something that was not imported, or not unchanged.
 type Finding struct {
-	// Where it stands, as file:line.
+	// Location, as file:line.
 	Where string `json:"where"`
 	// Login name, if there is one.
 	Login string `json:"login,omitempty"`
@@ -27,17 +27,17 @@ type Finding struct {
 	Text string `json:"text"`
 }
 
-// Report says what became of the input.
+// Report is the result for the input.
 type Report struct {
 	Users     int `json:"users"`
 	Keys      int `json:"keys"`
 	Passwords int `json:"passwords"`
-	// Rejected was not taken over; Notices tell what is different now.
+	// Rejected was not imported; Notices say what is different now.
 	Rejected []Finding `json:"rejected"`
 	Notices  []Finding `json:"notices"`
 }
 
-// Migration collects accounts from several inputs. A login name that stands in several of them is one user.
+// Migration collects accounts from several inputs. A login name in several of them is one user.
 type Migration struct {
 	Options
 	policy   cryptopolicy.Policy
@@ -80,14 +80,14 @@ func (m *Migration) notice(where, login, text string) {
 	m.report.Notices = append(m.report.Notices, Finding{where, login, text})
 }
 
-// noticeIDs tells once what nearly every line has.
+// noticeIDs reports once what nearly every line has.
 func (m *Migration) noticeIDs() {
 	if m.ids > 0 {
 		m.notice("", "", fmt.Sprintf("uid and gid are ignored (in %d lines): all users of a listener share one Unix user and are kept apart by path", m.ids))
 	}
 }
 
-// noticeShared tells of keys that several of the imported users have.
+// noticeShared reports keys shared by several imported users.
 func (m *Migration) noticeShared() {
 	for fp, holders := range m.holders {
 		var logins []string

@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Bounds of spec.authentication.authorizedKeys: what has more or longer keys gets a Secret.
+// Limits of spec.authentication.authorizedKeys: a user with more or longer keys gets a Secret.
 const (
 	maxInlineKeys   = 32
 	maxInlineLength = 4096
@@ -37,7 +37,7 @@ type Objects struct {
 	Users   []v1alpha1.SFTPUser
 }
 
-// Finish returns the objects for all that was read, and the report.
+// Finish returns the objects for everything that was read, and the report.
 func (m *Migration) Finish() (Objects, Report) {
 	var out Objects
 	taken := map[string]bool{}

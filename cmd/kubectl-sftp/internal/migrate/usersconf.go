@@ -1,5 +1,5 @@
 // Package migrate turns the accounts of other SFTP servers, users.conf of atmoz/sftp and authorized_keys files of
-// OpenSSH, into SFTPUsers and Secrets, and says what it could not take over and why. It is pure.
+// OpenSSH, into SFTPUsers and Secrets, and reports what it could not import and why. It is pure.
 package migrate
 
 import (
@@ -20,15 +20,15 @@ type account struct {
 	keys     []string
 	// where it was first found.
 	where string
-	// ignore is set when it must not be imported: why has been reported.
+	// ignore is set when it must not be imported: the reason has been reported.
 	ignore bool
 }
 
-// UsersConf reads a users.conf file, lines of
+// UsersConf reads a users.conf file with lines of the form
 //
 //	user:pass[:e][:uid[:gid[:dir1[,dir2]...]]]
 //
-// Lines that are empty or begin with # are skipped. name is that of the file, for the report.
+// Empty lines and lines that begin with # are skipped. name is the file's name, for the report.
 func (m *Migration) UsersConf(name string, data []byte) {
 	n := 0
 	for raw := range bytes.Lines(data) {
@@ -53,7 +53,7 @@ func (m *Migration) usersConfLine(where, line string) {
 	fields := strings.Split(line, ":")
 	login := fields[0]
 	if _, ok := m.accounts[login]; ok {
-		m.reject(where, login, "the login name stands in an earlier line; the first one is taken")
+		m.reject(where, login, "the login name is in an earlier line; the first one is used")
 		return
 	}
 	a := m.account(login, where)
@@ -84,11 +84,11 @@ func (m *Migration) usersConfLine(where, line string) {
 	}
 }
 
-// setPassword takes a password in clear, or a hash of one that the daemon can verify.
+// setPassword sets a clear-text password, or a hash of one that the daemon can verify.
 func (m *Migration) setPassword(a *account, where, pass string, encrypted bool) {
 	switch {
 	case pass == "":
-		// In users.conf this means: keys alone.
+		// In users.conf this means: only keys.
 	case encrypted:
 		if _, err := password.Parse(pass); err != nil {
 			m.reject(where, a.login, fmt.Sprintf("the hash of the password (field e) cannot be used: %v; set a new password with kubectl sftp passwd", err))
@@ -96,17 +96,17 @@ func (m *Migration) setPassword(a *account, where, pass string, encrypted bool) 
 		}
 		a.password, a.hashed = pass, true
 	case len(pass) > password.MaxLength:
-		m.reject(where, a.login, fmt.Sprintf("the password has %d bytes, at most %d are possible", len(pass), password.MaxLength))
+		m.reject(where, a.login, fmt.Sprintf("the password has %d bytes, but at most %d are allowed", len(pass), password.MaxLength))
 	case strings.ContainsRune(pass, '\r'):
-		m.reject(where, a.login, "the password contains a carriage return, which nobody can type")
+		m.reject(where, a.login, "the password contains a carriage return, which cannot be typed")
 	case looksHashed(pass):
-		m.reject(where, a.login, "the password looks like a hash without the field e, with which nobody could have logged in; set a new one with kubectl sftp passwd")
+		m.reject(where, a.login, "the password looks like a hash without the field e, so no login was possible; set a new one with kubectl sftp passwd")
 	default:
 		a.password = pass
 	}
 }
 
-// looksHashed recognises the formats of crypt(5) that begin with an identifier.
+// looksHashed recognizes the formats of crypt(5) that begin with an identifier.
 func looksHashed(s string) bool {
 	const least = 20
 	return len(s) >= least && s[0] == '$' && strings.Count(s, "$") >= 3

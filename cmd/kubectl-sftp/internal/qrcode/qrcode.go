@@ -10,8 +10,8 @@ import (
 	"github.com/boombuler/barcode/qr"
 )
 
-// quiet is the margin that a reader needs, in modules. The standard (ISO/IEC 18004) has four; phones do with two, and
-// a terminal is small.
+// quiet is the margin that a reader needs, in modules. The standard (ISO/IEC 18004) requires four; two are enough for phones,
+// and a terminal is small.
 const quiet = 2
 
 // black and white are set for each line, so that a terminal's own colors do not matter.
@@ -20,8 +20,8 @@ const (
 	plain  = "\x1b[0m"
 )
 
-// Write draws a text, two modules in a character. Without colored, light modules are drawn and dark ones left out, for
-// a terminal with a dark background.
+// Write draws a text, two modules per character. Without colored, light modules are drawn and dark ones left out, for a
+// terminal with a dark background.
 func Write(w io.Writer, text string, colored bool) error {
 	code, err := qr.Encode(text, qr.M, qr.Auto)
 	if err != nil {
@@ -41,7 +41,7 @@ func Write(w io.Writer, text string, colored bool) error {
 			out.WriteString(colors)
 		}
 		for x := -quiet; x < size.Max.X+quiet; x++ {
-			// A last row that is not of the margin is one of nothing.
+			// A last row that does not belong to the margin is empty.
 			out.WriteString(block(dark(x, y) == colored, dark(x, y+1) == colored))
 		}
 		if colored {

@@ -1,4 +1,4 @@
-// Package sample is what the tests of the tool change.
+// Package sample is the code that the tests of the tool mutate.
 package sample
 
 import (
@@ -17,7 +17,7 @@ func Name(s string) (string, error) {
 	return s, nil
 }
 
-// Sum adds what is positive.
+// Sum adds the positive numbers.
 func Sum(list []int) (n int) {
 	for _, v := range list {
 		if v > 0 && v < 100 {

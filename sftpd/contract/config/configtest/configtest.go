@@ -3,6 +3,7 @@
 package configtest
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -16,19 +17,23 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
-// Dir is a configuration directory in the making. Change its fields and Write it.
+// Dir is a configuration directory to be written. Change its fields and call Write.
 type Dir struct {
 	Path     string
 	Listener config.Listener
 	HostKeys [][]byte
-	Users    []config.User
+	// ReceiptKey is the private key of receipts, nil without; see IssueReceipts.
+	ReceiptKey []byte
+	Users      []config.User
 	// Plain writes files without the kubelet's symlinks.
 	Plain bool
-	// Shards that users are distributed over, one if it is 0.
+	// Shards is the number of shards for the users; 0 means one.
 	Shards int
 
 	generation int
@@ -58,11 +63,11 @@ func New(t testing.TB) *Dir {
 // Volume is the host directory of the volume "data".
 func (d *Dir) Volume() string { return d.Listener.Volumes[0].Path }
 
-// Home is the host directory of a user made by AddUser.
+// Home is the host directory of a user created by AddUser.
 func (d *Dir) Home(username string) string { return filepath.Join(d.Volume(), username) }
 
-// AddUser adds a user with a home and the given credentials, and returns it to be
-// changed before Write. Without Methods each credential logs in by itself. The pointer is good until the next AddUser.
+// AddUser adds a user with a home and the given credentials, and returns it so that it can be changed before Write. Without
+// Methods each credential logs in on its own. The pointer is valid until the next AddUser.
 func (d *Dir) AddUser(username, passwd string, keys ...ssh.PublicKey) *config.User {
 	u := config.User{
 		Username: username, UID: "uid-" + username, Namespace: "team", Name: username,
@@ -82,7 +87,7 @@ func (d *Dir) AddUser(username, passwd string, keys ...ssh.PublicKey) *config.Us
 	return &d.Users[len(d.Users)-1]
 }
 
-// User returns the user of a name.
+// User returns the user with a name.
 func (d *Dir) User(t testing.TB, username string) *config.User {
 	t.Helper()
 	for i := range d.Users {
@@ -94,7 +99,7 @@ func (d *Dir) User(t testing.TB, username string) *config.User {
 	return nil
 }
 
-// Remove removes the user of a name.
+// Remove removes the user with a name.
 func (d *Dir) Remove(username string) {
 	var left []config.User
 	for _, u := range d.Users {
@@ -117,7 +122,7 @@ func (d *Dir) Files(t testing.TB) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// By the name: a user who comes or goes changes no other's shard.
+		// By the name, so that adding or removing a user changes no other's shard.
 		i := crc32.ChecksumIEEE([]byte(u.Username)) % uint32(len(shards))
 		shards[i] = append(shards[i], line...)
 	}
@@ -132,10 +137,40 @@ func (d *Dir) Files(t testing.TB) map[string][]byte {
 	for i, k := range d.HostKeys {
 		files[config.HostKeyFile(i)] = k
 	}
+	if d.Listener.Events.On() {
+		files[config.EventsKeyFile] = EventsKey()
+	}
+	if d.Listener.Receipts.On() {
+		files[config.ReceiptKeyFile] = d.ReceiptKey
+	}
 	return files
 }
 
-// anyOf lets each credential of a user log in by itself.
+// IssueReceipts makes the daemon issue receipts, and returns what verifies them.
+func (d *Dir) IssueReceipts(t testing.TB) receipt.Signers {
+	t.Helper()
+	_, d.ReceiptKey = Key(t)
+	signer, err := receipt.ParseSigner(d.ReceiptKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Listener.Uploads.Publish, d.Listener.Uploads.Checksum = config.PublishOnClose, config.ChecksumSHA256
+	d.Listener.Receipts.Key = config.File{Name: config.ReceiptKeyFile, SHA256: config.Digest(d.ReceiptKey)}
+	return receipt.Signers{{Principal: d.Listener.Namespace + "/" + d.Listener.Name, Key: signer.PublicKey()}}
+}
+
+// EventsKey is the content of the file with the key for events.
+func EventsKey() []byte { return bytes.Repeat([]byte("e"), 52) }
+
+// RecordEvents makes the daemon record events for sinks.
+func (d *Dir) RecordEvents(sinks ...config.EventSink) {
+	d.Listener.Events = config.Events{
+		Sinks: sinks, Source: events.Source("", d.Listener.Namespace, d.Listener.Name),
+		Key: config.File{Name: config.EventsKeyFile, SHA256: config.Digest(EventsKey())},
+	}
+}
+
+// anyOf lets each credential of a user log in on its own.
 func anyOf(u config.User) (methods []string) {
 	if len(u.Keys) > 0 || u.Certificates {
 		methods = append(methods, string(factor.PublicKey))
@@ -154,8 +189,8 @@ func (d *Dir) Write(t testing.TB) string {
 	return config.Digest(files[config.ListenerFile])
 }
 
-// WriteFiles writes files as one new generation: into a directory of their own, to which
-// the symlink ..data is then switched (kubernetes pkg/volume/util/atomic_writer.go).
+// WriteFiles writes files as one new generation: into a new directory, to which the symlink ..data is then switched (kubernetes
+// pkg/volume/util/atomic_writer.go).
 func (d *Dir) WriteFiles(t testing.TB, files map[string][]byte) {
 	t.Helper()
 	must := func(err error) {
@@ -190,7 +225,7 @@ func (d *Dir) WriteFiles(t testing.TB, files map[string][]byte) {
 	}
 }
 
-// Key makes an Ed25519 key, and returns it also as a private key file.
+// Key creates an Ed25519 key, and also returns it as a private key file.
 func Key(t testing.TB) (ssh.Signer, []byte) {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -200,7 +235,7 @@ func Key(t testing.TB) (ssh.Signer, []byte) {
 	return Signer(t, private), PEM(t, private)
 }
 
-// Signer returns a signer of a private key.
+// Signer returns a signer for a private key.
 func Signer(t testing.TB, private any) ssh.Signer {
 	t.Helper()
 	s, err := ssh.NewSignerFromKey(private)
@@ -226,8 +261,8 @@ func Line(k ssh.PublicKey) string {
 	return string(line[:len(line)-1])
 }
 
-// Certificate has a CA certify a key as a host or a user (ssh.HostCert, ssh.UserCert) for
-// principals, from an hour ago for two.
+// Certificate has a CA certify a key as a host or a user (ssh.HostCert, ssh.UserCert) for principals, valid for two hours from
+// an hour ago.
 func Certificate(t testing.TB, ca ssh.Signer, kind uint32, key ssh.PublicKey, principals ...string) *ssh.Certificate {
 	t.Helper()
 	now := time.Now()
@@ -240,10 +275,21 @@ func Certificate(t testing.TB, ca ssh.Signer, kind uint32, key ssh.PublicKey, pr
 	return c
 }
 
-// Certify signs a certificate.
+// Certify signs a certificate, also one without principals, which [ssh.Certificate.SignCert] refuses and other CAs issue.
 func Certify(t testing.TB, ca ssh.Signer, c *ssh.Certificate) {
 	t.Helper()
-	if err := c.SignCert(rand.Reader, ca); err != nil {
+	c.Nonce = make([]byte, 32)
+	_, _ = rand.Read(c.Nonce) // it never fails
+	c.SignatureKey, c.Signature = ca.PublicKey(), nil
+	unsigned := c.Marshal()
+	unsigned = unsigned[:len(unsigned)-4] // without the length of the signature
+	var err error
+	if m, ok := ca.(ssh.MultiAlgorithmSigner); ok {
+		c.Signature, err = m.SignWithAlgorithm(rand.Reader, unsigned, m.Algorithms()[0])
+	} else {
+		c.Signature, err = ca.Sign(rand.Reader, unsigned)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

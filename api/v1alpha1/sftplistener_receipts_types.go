@@ -1,0 +1,41 @@
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// UploadReceipts are signed receipts for uploads. There is nothing to set yet.
+type UploadReceipts struct{}
+
+// ListenerReceiptsStatus is what receipts are verified with.
+type ListenerReceiptsStatus struct {
+	// keys are the keys that receipts are signed with, and those that were, the newest first. The
+	// ConfigMap <listener>-sftp-known-hosts has them under allowed_signers.
+	// +optional
+	// +listType=map
+	// +listMapKey=fingerprint
+	// +kubebuilder:validation:MaxItems=32
+	Keys []ReceiptKeyStatus `json:"keys,omitempty"`
+}
+
+// ReceiptKeyStatus is the public half of a key that signs receipts.
+type ReceiptKeyStatus struct {
+	// fingerprint is the SHA-256 fingerprint as OpenSSH prints it.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=64
+	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// publicKey is the key in the format of authorized_keys.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	PublicKey string `json:"publicKey,omitempty"`
+
+	// startTime is since when the key signs.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// endTime is until when receipts may be signed with it, if another key has replaced it: an
+	// hour after that, because pods may still have it.
+	// +optional
+	EndTime *metav1.Time `json:"endTime,omitempty"`
+}

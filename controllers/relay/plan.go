@@ -1,0 +1,191 @@
+// Package relay plans the relay that delivers a listener's events: from the spec, the Secrets that it refers to and the
+// platform's bounds to the relay's configuration, and what is wrong. It is pure. A sink that cannot be used is held, which
+// means that its events are kept: the other sinks, and everything else of the listener, do not depend on it.
+package relay
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/conditions"
+	"github.com/sftp-operator/sftp-operator/controllers/platform"
+	"github.com/sftp-operator/sftp-operator/controllers/render"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/filter"
+)
+
+// Values that the API documents as defaults.
+const (
+	defaultTimeoutSeconds = 30
+	defaultGiveUpSeconds  = 86400
+)
+
+// Secret is a Secret as far as it is known.
+type Secret struct {
+	// Missing is set if it does not exist, and Failure is why it cannot be read.
+	Missing bool
+	Failure string
+	Data    map[string][]byte
+}
+
+// Input is what a relay's configuration is made from.
+type Input struct {
+	Listener *v1alpha1.SFTPListener
+	Platform *platform.Policy
+	// Secret returns a Secret of the listener's namespace.
+	Secret func(name string) Secret
+	// Key is config.EventsKey.
+	Key string
+}
+
+// Plan is the result.
+type Plan struct {
+	// Config for the relay. It has credentials.
+	Config delivery.Config
+	// Problems say why sinks are held, in the order of the spec.
+	Problems []conditions.Problem
+	// Unreadable says which Secrets cannot be read at the moment.
+	Unreadable []string
+}
+
+// Wanted reports whether a listener wants its events delivered.
+func Wanted(l *v1alpha1.SFTPListener) bool {
+	return l.Spec.Events != nil && len(l.Spec.Events.Sinks) > 0
+}
+
+// Refs returns the names of the Secrets that a listener's sinks refer to.
+func Refs(l *v1alpha1.SFTPListener) []string {
+	if l.Spec.Events == nil {
+		return nil
+	}
+	var out []string
+	add := func(name string) {
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	for i := range l.Spec.Events.Sinks {
+		a := &l.Spec.Events.Sinks[i].Authentication
+		for _, ref := range []*v1alpha1.SecretFileReference{a.BearerSecretRef, a.HMACSecretRef} {
+			if ref != nil {
+				add(ref.Name)
+			}
+		}
+		if ref := a.ClientCertificateSecretRef; ref != nil {
+			add(ref.Name)
+		}
+	}
+	return out
+}
+
+// Compose plans the relay of a listener that is Wanted.
+func Compose(in Input) Plan {
+	out := Plan{Config: delivery.Config{
+		Namespace: in.Listener.Namespace, Listener: in.Listener.Name, Pods: render.PodsHost(in.Listener), Port: render.HealthPort, Key: in.Key,
+	}}
+	for i := range in.Listener.Spec.Events.Sinks {
+		s := sink{Input: in, spec: &in.Listener.Spec.Events.Sinks[i]}
+		composed := s.compose()
+		if len(s.problems) > 0 || len(s.unreadable) > 0 {
+			// The reason is in the condition. The relay needs to know only that there is one.
+			composed = delivery.Sink{Name: s.spec.Name, Held: "see the listener's condition " + v1alpha1.ConditionEventsDelivered}
+		}
+		out.Config.Sinks = append(out.Config.Sinks, composed)
+		out.Problems = append(out.Problems, s.problems...)
+		out.Unreadable = append(out.Unreadable, s.unreadable...)
+	}
+	return out
+}
+
+// sink is the composition of one.
+type sink struct {
+	Input
+	spec       *v1alpha1.EventSink
+	problems   []conditions.Problem
+	unreadable []string
+}
+
+func (s *sink) problem(reason, format string, args ...any) {
+	message := fmt.Sprintf("Sink %q: %s. Its events are kept until then", s.spec.Name, fmt.Sprintf(format, args...))
+	s.problems = append(s.problems, conditions.Problem{Reason: reason, Message: message})
+}
+
+func (s *sink) compose() delivery.Sink {
+	out := delivery.Sink{
+		Name: s.spec.Name, Format: delivery.FormatStructured, Filter: s.spec.Filter, CABundle: s.spec.CABundle,
+		TimeoutSeconds: or(s.spec.TimeoutSeconds, defaultTimeoutSeconds), GiveUpSeconds: or(s.spec.GiveUpAfterSeconds, defaultGiveUpSeconds),
+	}
+	if s.spec.Format == v1alpha1.EventBinary {
+		out.Format = delivery.FormatBinary
+	}
+	for _, u := range s.spec.Users {
+		namespace, name := u.Namespace, u.Name
+		if namespace == "" {
+			namespace = s.Listener.Namespace
+		}
+		if u.Selector != nil {
+			if _, err := metav1.LabelSelectorAsSelector(u.Selector.LabelSelector()); err != nil {
+				s.problem(v1alpha1.ReasonInvalidEventSink, "a selector of its users cannot be used: %.300v; correct spec.events.sinks[%s].users", err, s.spec.Name)
+			}
+		}
+		if name == "" {
+			name = "*" // with a selector, the pods have chosen, see render.EventSinksOf; here, it bounds the namespace
+		}
+		if as := namespace + "/" + name; !slices.Contains(out.Users, as) {
+			out.Users = append(out.Users, as)
+		}
+	}
+	if _, err := filter.Parse(s.spec.Filter); err != nil {
+		s.problem(v1alpha1.ReasonInvalidEventSink, "its filter cannot be used: %v; correct spec.events.sinks[%s].filter", err, s.spec.Name)
+	}
+	s.destination(&out)
+	s.credentials(&out)
+	return out
+}
+
+// destination fills in where events go.
+func (s *sink) destination(out *delivery.Sink) {
+	if ref := s.spec.ServiceRef; ref != nil {
+		u := url.URL{Scheme: "http", Host: net.JoinHostPort(ref.Name+"."+s.Listener.Namespace+".svc", strconv.Itoa(int(ref.Port)))}
+		if ref.Scheme == v1alpha1.EventSchemeHTTPS {
+			u.Scheme = "https"
+		}
+		path := ref.Path
+		if path == "" {
+			path = "/"
+		}
+		out.URL, out.Reach = u.String()+path, delivery.ReachService
+		return
+	}
+	u, err := url.Parse(s.spec.URL)
+	if err != nil || u.Hostname() == "" { // the API has checked it
+		s.problem(v1alpha1.ReasonInvalidEventSink, "its URL cannot be parsed; correct spec.events.sinks[%s].url", s.spec.Name)
+		return
+	}
+	out.URL, out.Reach = s.spec.URL, delivery.ReachPublic
+	namespace, isService := render.ServiceNamespace(u.Hostname())
+	if isService {
+		out.Reach = delivery.ReachService
+	}
+	if isService && namespace == s.Listener.Namespace {
+		return
+	}
+	if refusal := s.Platform.EventHost(u.Hostname()); refusal != "" {
+		s.problem(v1alpha1.ReasonPlatformPolicy, "spec.events.sinks[%s].url %s", s.spec.Name, refusal)
+		return
+	}
+	out.Networks = s.Platform.EventNetworks()
+}
+
+func or(v *int32, otherwise int) int {
+	if v == nil {
+		return otherwise
+	}
+	return int(*v)
+}

@@ -1,0 +1,188 @@
+// Package watch asks the relays of listeners how their sinks are. A relay that does not answer holds up nothing: questions are
+// asked in the background, bounded in number and time, and what was answered last is in memory.
+package watch
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
+)
+
+const (
+	// every is the time between two questions, and soon until the first answer.
+	every = 30 * time.Second
+	soon  = 2 * time.Second
+	// atOnce is how many relays are asked at a time, and patience bounds a question.
+	atOnce   = 32
+	patience = 2 * time.Second
+	// failures in a row make a relay one that does not answer: it is replaced when its configuration changes.
+	failures = 3
+)
+
+// StatusClient asks a relay.
+type StatusClient interface {
+	Ask(ctx context.Context, t Target) (delivery.Status, error)
+}
+
+// Target is a relay.
+type Target struct {
+	// UID of the listener.
+	UID types.UID
+	// Address of the relay, host:port, and Key that proves questions and answers.
+	Address, Key string
+}
+
+// Answer is what is known of a relay.
+type Answer struct {
+	// Known is set once there is something to say: an answer, or several questions that had none.
+	Known bool
+	// Failure is why there is no answer, "" if there is one.
+	Failure string
+	Status  delivery.Status
+}
+
+// Watcher asks relays.
+type Watcher struct {
+	StatusClient StatusClient
+	// Wake wakes the reconciler of a listener whose Answer has changed.
+	Wake func(types.NamespacedName)
+
+	mu     sync.Mutex
+	relays map[types.NamespacedName]*relay
+	places chan struct{}
+}
+
+type relay struct {
+	target Target
+	answer Answer
+	failed int
+	next   time.Time
+	asking bool
+}
+
+// Set replaces what is known of where the relay of a listener is. Nil is for one without a relay.
+func (w *Watcher) Set(name types.NamespacedName, t *Target) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t == nil {
+		delete(w.relays, name)
+		return
+	}
+	if w.relays == nil {
+		w.relays = map[types.NamespacedName]*relay{}
+	}
+	r := w.relays[name]
+	if r == nil || r.target.UID != t.UID {
+		r = &relay{}
+		w.relays[name] = r
+	}
+	if r.target != *t {
+		r.target, r.next, r.failed = *t, time.Time{}, 0
+	}
+}
+
+// Get returns what is known of the relay of a listener.
+func (w *Watcher) Get(name types.NamespacedName, uid types.UID) Answer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r := w.relays[name]; r != nil && r.target.UID == uid {
+		return r.answer
+	}
+	return Answer{}
+}
+
+// Start implements manager.Runnable.
+func (w *Watcher) Start(ctx context.Context) error {
+	w.places = make(chan struct{}, atOnce)
+	for {
+		for name, r := range w.due(time.Now()) {
+			go w.ask(ctx, name, r)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(soon / 2):
+		}
+	}
+}
+
+// due returns the relays to ask now.
+func (w *Watcher) due(now time.Time) map[types.NamespacedName]*relay {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := map[types.NamespacedName]*relay{}
+	for name, r := range w.relays {
+		if !r.asking && !now.Before(r.next) {
+			r.asking = true
+			out[name] = r
+		}
+	}
+	return out
+}
+
+func (w *Watcher) ask(ctx context.Context, name types.NamespacedName, r *relay) {
+	select {
+	case w.places <- struct{}{}:
+		defer func() { <-w.places }()
+	case <-ctx.Done():
+		return
+	}
+	w.mu.Lock()
+	target := r.target
+	w.mu.Unlock()
+	st, err := w.question(ctx, target)
+	w.mu.Lock()
+	changed := r.note(target, st, err, time.Now())
+	w.mu.Unlock()
+	if changed && ctx.Err() == nil {
+		w.Wake(name)
+	}
+}
+
+// question asks a relay. A panic is an error: this is a goroutine of its own, where it would end the operator.
+func (w *Watcher) question(ctx context.Context, t Target) (st delivery.Status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			ctrl.LoggerFrom(ctx).Error(fmt.Errorf("panic: %v", v), "Asking a relay failed", "stack", string(debug.Stack()))
+			err = fmt.Errorf("internal error of the operator")
+		}
+	}()
+	return w.StatusClient.Ask(ctx, t)
+}
+
+// note takes an answer, and reports whether something is known that was not.
+func (r *relay) note(of Target, st delivery.Status, err error, now time.Time) bool {
+	r.asking = false
+	if of != r.target {
+		return false // it is asked again at once
+	}
+	answer := Answer{Known: true, Status: st}
+	r.next = now.Add(every)
+	if err != nil {
+		r.failed++
+		if r.failed < failures || !r.answer.Known {
+			r.next = now.Add(soon)
+		}
+		if r.failed < failures {
+			return false
+		}
+		answer = Answer{Known: true, Failure: err.Error()}
+	} else {
+		r.failed = 0
+	}
+	if reflect.DeepEqual(answer, r.answer) {
+		return false
+	}
+	r.answer = answer
+	return true
+}

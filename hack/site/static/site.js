@@ -1,0 +1,118 @@
+"use strict";
+
+const base = new URL(".", document.currentScript.src); // wherever the site is published
+
+// Light and dark.
+document.getElementById("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  try { localStorage.setItem("theme", root.dataset.theme); } catch { /* for this page only */ }
+});
+
+// On a narrow screen the list of pages is closed at first.
+if (matchMedia("(max-width: 55rem)").matches) document.querySelector(".navigation").open = false;
+
+// A button that copies, for each block of code.
+for (const pre of document.querySelectorAll("article pre")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "copy";
+  button.textContent = "Copy";
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(pre.innerText.trimEnd());
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Press Ctrl+C";
+      getSelection().selectAllChildren(pre);
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  });
+  const box = document.createElement("div");
+  box.className = "code";
+  pre.replaceWith(box);
+  pre.tabIndex = 0; // its sideways scrolling is for keyboards, too
+  box.append(pre, button);
+}
+
+// Search: the index is loaded when the field is used first.
+const field = document.getElementById("search");
+const results = document.getElementById("results");
+let index;
+
+async function load() {
+  index ??= fetch(new URL("search.json", base)).then((answer) => answer.json());
+  return index;
+}
+
+function score(page, words) {
+  let sum = 0;
+  for (const word of words) {
+    const title = page.title.toLowerCase().includes(word) ? 20 : 0;
+    const headings = 5 * page.headings.filter((h) => h.toLowerCase().includes(word)).length;
+    const text = Math.min(10, page.text.toLowerCase().split(word).length - 1);
+    if (title + headings + text === 0) return 0;
+    sum += title + headings + text;
+  }
+  return sum;
+}
+
+function excerpt(page, word) {
+  const at = page.text.toLowerCase().indexOf(word);
+  return at < 0 ? "" : "… " + page.text.slice(Math.max(0, at - 50), at + 90).replace(/\s+/g, " ") + " …";
+}
+
+async function search() {
+  const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const pages = await load();
+  const found = words.length === 0 ? [] : pages
+    .map((page) => ({ page, score: score(page, words) }))
+    .filter((hit) => hit.score > 0)
+    .sort((a, b) => b.score - a.score)
+    .slice(0, 8);
+  results.replaceChildren(...found.map(({ page }) => {
+    const item = document.createElement("li");
+    const link = document.createElement("a");
+    link.href = new URL(page.url, base);
+    const title = document.createElement("strong");
+    title.textContent = page.title;
+    const text = document.createElement("span");
+    text.textContent = excerpt(page, words[0]);
+    link.append(title, text);
+    item.append(link);
+    return item;
+  }));
+  if (words.length > 0 && found.length === 0) {
+    const item = document.createElement("li");
+    item.className = "none";
+    item.textContent = "Nothing found";
+    results.append(item);
+  }
+  results.hidden = words.length === 0;
+}
+
+field.addEventListener("focus", load, { once: true });
+field.addEventListener("input", search);
+
+// The arrows walk through the results, Escape closes them, / goes to the field.
+document.querySelector(".search").addEventListener("keydown", (event) => {
+  const stops = [field, ...results.querySelectorAll("a")];
+  const at = stops.indexOf(document.activeElement);
+  if (event.key === "Escape") {
+    results.hidden = true;
+    field.focus();
+  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    event.preventDefault();
+    stops[(at + (event.key === "ArrowDown" ? 1 : stops.length - 1)) % stops.length].focus();
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "/" && !event.target.closest("input, textarea")) {
+    event.preventDefault();
+    field.focus();
+  }
+});
+document.addEventListener("click", (event) => {
+  if (!event.target.closest(".search")) results.hidden = true;
+});

@@ -1,0 +1,5 @@
+// Before the page is drawn: the theme that was chosen here earlier. Without a choice it is the system's.
+try {
+  const chosen = localStorage.getItem("theme");
+  if (chosen) document.documentElement.dataset.theme = chosen;
+} catch { /* no storage: the system's */ }

@@ -1,0 +1,62 @@
+package receipt
+
+import (
+	"crypto/ed25519"
+	"errors"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Signer signs receipts. It is safe for concurrent use.
+type Signer struct {
+	key         ed25519.PrivateKey
+	public      ssh.PublicKey
+	fingerprint string
+}
+
+// NewSigner returns a signer with a key.
+func NewSigner(key ed25519.PrivateKey) (*Signer, error) {
+	if len(key) != ed25519.PrivateKeySize {
+		return nil, errors.New("not an Ed25519 private key")
+	}
+	// The file has both halves. A signature with halves that do not belong together would reveal the private one.
+	if !ed25519.NewKeyFromSeed(key.Seed()).Equal(key) {
+		return nil, errors.New("the halves of the private key do not belong together")
+	}
+	public, err := ssh.NewPublicKey(key.Public())
+	if err != nil {
+		return nil, err
+	}
+	return &Signer{key: key, public: public, fingerprint: ssh.FingerprintSHA256(public)}, nil
+}
+
+// ParseSigner parses a private key file: Ed25519, in OpenSSH's format or PKCS #8, without a passphrase. Errors quote nothing of it.
+func ParseSigner(file []byte) (*Signer, error) {
+	raw, err := ssh.ParseRawPrivateKey(file)
+	if err != nil {
+		return nil, errors.New("not a private key in OpenSSH or PEM format without a passphrase")
+	}
+	switch key := raw.(type) {
+	case *ed25519.PrivateKey:
+		return NewSigner(*key)
+	case ed25519.PrivateKey:
+		return NewSigner(key)
+	}
+	return nil, errors.New("the key of receipts must be an Ed25519 key")
+}
+
+// Fingerprint is that of the public key, as in Receipt.Key.
+func (s *Signer) Fingerprint() string { return s.fingerprint }
+
+// PublicKey returns the public half.
+func (s *Signer) PublicKey() ssh.PublicKey { return s.public }
+
+// Public returns the Ed25519 key of an SSH public key. Keys of other types sign no receipts.
+func Public(key ssh.PublicKey) (ed25519.PublicKey, error) {
+	if k, ok := key.(ssh.CryptoPublicKey); ok && key.Type() == ssh.KeyAlgoED25519 {
+		if e, ok := k.CryptoPublicKey().(ed25519.PublicKey); ok {
+			return e, nil
+		}
+	}
+	return nil, errors.New("the key of receipts must be an Ed25519 key")
+}

@@ -1,0 +1,106 @@
+// Package gomaxprocs runs the daemon on one processor while at most one client is active.
+//
+// A packet passes three goroutines of golang.org/x/crypto/ssh and one of the session. While a processor is idle, Go's scheduler
+// wakes a thread on it for each of them, only to find that the next goroutine is already running, or to move it to a cold
+// cache. For a client that waits for each answer, as with small files, sshfs or a person at the keyboard, that is more than
+// half of the CPU time and of the elapsed time. With GOMAXPROCS=1 there is no idle P to wake.
+package gomaxprocs
+
+import (
+	"runtime"
+	"syscall"
+	"time"
+)
+
+const (
+	// calmTicks is for how many consecutive ticks one processor must have been enough
+	// before the others are given up.
+	calmTicks = 5
+	// enough is the largest share of a processor that may be used for one to be enough, if there are many: a single client that
+	// moves large files uses more, and is faster with two.
+	enough = 0.8
+	// few processors are best left to the kernel while one client moves a large file: its
+	// network and file work takes about as much as the daemon.
+	few = 2
+)
+
+// Tuner tunes GOMAXPROCS. Only Login may be called concurrently.
+type Tuner struct {
+	one  func() // run on one processor
+	all  func() // or on all of them
+	used func() time.Duration
+
+	processors int // in total
+
+	login chan struct{} // a login has begun since the last tick
+	calm  int
+	alone bool
+	at    time.Time
+	cpu   time.Duration // used at that time
+}
+
+// New returns a tuner for this process. It is nil, which does nothing, if there is only
+// one processor.
+func New() *Tuner {
+	processors := runtime.GOMAXPROCS(0)
+	if processors == 1 {
+		return nil
+	}
+	return newTuner(processors, func() { runtime.GOMAXPROCS(1) }, runtime.SetDefaultGOMAXPROCS, cpuTime)
+}
+
+func newTuner(processors int, one, all func(), used func() time.Duration) *Tuner {
+	return &Tuner{processors: processors, one: one, all: all, used: used, login: make(chan struct{}, 1)}
+}
+
+// cpuTime returns the CPU time of the process.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Login must be called for each new connection. A login is work that others should not wait
+// for. It may be called by any goroutine.
+func (t *Tuner) Login() {
+	if t == nil {
+		return
+	}
+	select {
+	case t.login <- struct{}{}:
+	default:
+	}
+}
+
+// Began is readable after a new connection, so that Tick can be called at once.
+func (t *Tuner) Began() <-chan struct{} {
+	if t == nil {
+		return nil
+	}
+	return t.login
+}
+
+// Tick sets the number of processors. busy is how many clients have asked for something
+// recently, and logins is how many are not logged in.
+func (t *Tuner) Tick(now time.Time, busy, logins int) {
+	if t == nil {
+		return
+	}
+	used := t.used()
+	passed, cpu := now.Sub(t.at), used-t.cpu
+	t.at, t.cpu = now, used
+	if busy > 1 || logins > 0 || t.processors > few && float64(cpu) > enough*float64(passed) {
+		t.calm = 0
+		if t.alone {
+			t.alone = false
+			t.all()
+		}
+		return
+	}
+	if t.calm++; t.calm >= calmTicks && !t.alone {
+		t.alone = true
+		t.one()
+	}
+}

@@ -1,0 +1,234 @@
+package outbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+)
+
+// Files next to the logs of a listener's pods: which notices about keys were recorded, by any of them, and its lock.
+const (
+	keysName     = "keys.json"
+	keysLockName = "keys.lock"
+	maxKeysFile  = 64 << 20
+	maxLogin     = event.MaxName
+)
+
+// keyWatch records that keys expire. Nothing waits for it: its volume may hang.
+type keyWatch struct {
+	box  *Box
+	keys func(after, until time.Time) []Key
+	// told is what this process knows to be recorded, and unsaved: the file lacks some of it.
+	told    memory
+	unsaved bool
+}
+
+// WatchKeys records that keys expire, and have expired, for sinks that want it, until ctx ends: once for each key and sink,
+// by whichever of the listener's pods comes first. A pod that is killed after the record, or pods on a volume without locks,
+// record it again, with the same ID. keys returns those that expire after one time and not after another.
+func (b *Box) WatchKeys(ctx context.Context, keys func(after, until time.Time) []Key) {
+	w := &keyWatch{box: b, keys: keys, told: memory{}}
+	every := b.KeysEvery
+	if every == 0 {
+		every = time.Minute
+	}
+	for wait := min(every, 5*time.Second); ; wait = every {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if o := b.current.Load(); o != nil && o.able() {
+			if err := w.pass(o, time.Now()); err != nil {
+				o.broken(err)
+			}
+		}
+	}
+}
+
+// pass records what is due.
+func (w *keyWatch) pass(o *outbox, now time.Time) error {
+	if !o.wanted(events.KeyExpiring) && !o.wanted(events.KeyExpired) {
+		return nil
+	}
+	within := o.KeyExpiring()
+	due := noticesOf(w.keys(now.Add(-expiredFor), now.Add(within)), o.Source, within, now)
+	if !w.unsaved && len(w.told.lacking(due, o.wantingNotice)) == 0 {
+		return nil // as almost always: no system call
+	}
+	lock, err := lockKeys(o.base)
+	if err != nil || lock == nil {
+		return err
+	}
+	defer lock.Close()
+	w.recall(o, now)
+	if w.told.forget(due, now); len(w.told) < maxNotices {
+		for _, n := range o.announce(w.told.lacking(due, o.wantingNotice)) {
+			w.told.note(n)
+			w.unsaved = true
+		}
+	}
+	if w.unsaved {
+		if err := w.save(o); err != nil {
+			return err
+		}
+		w.unsaved = false
+	}
+	return nil
+}
+
+// wantingNotice returns the sinks that want a notice.
+func (o *outbox) wantingNotice(n notice) []string {
+	return o.filter(func(s config.EventSink) bool {
+		return wants(s, n.kind) && (!s.Selected || slices.Contains(o.selected(n.Account), s.Name))
+	})
+}
+
+// announce records notices, and returns those that are on the disk.
+func (o *outbox) announce(list []notice) (done []notice) {
+	var waiting []*op
+	var of []notice
+	for _, n := range list {
+		if !o.roomForNotice(n.Account) {
+			continue // it comes when others were delivered
+		}
+		next, err := o.record(o.keyEvent(n), n.Account, 0)
+		if err != nil {
+			continue
+		}
+		next.sync, next.rec.For = true, n.sinks
+		o.put(next)
+		waiting, of = append(waiting, next), append(of, n)
+	}
+	for i, next := range waiting {
+		if o.wait(next) == nil {
+			done = append(done, of[i])
+		}
+	}
+	return done
+}
+
+// able reports whether records can be written now.
+func (l *log) able() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open && l.unable() == nil
+}
+
+// roomForNotice reports whether a notice about a user's key may be recorded now. Unlike the event of an upload, it can wait: all
+// together take no more than half of the room, and those of a namespace no more than an eighth, even if thousands of keys end at
+// once, or a tenant changes the ends of its keys all the time.
+func (l *log) roomForNotice(account string) bool {
+	namespace, _, _ := strings.Cut(account, "/")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.open && l.unable() == nil && l.x.total < l.x.max/2 && l.x.namespaces[namespace] < l.x.max/8
+}
+
+// lockKeys takes the lock of the file of notices, until it is closed. It returns nil if another pod has it: then that one
+// records what is due. On a volume without locks it returns a file that locks nothing.
+func lockKeys(base string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(base, keysLockName), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, fileMode)
+	if err != nil {
+		return nil, err
+	}
+	_ = f.Chmod(fileMode) // see makeDirs
+	if err := retry(func() error { return flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }); errors.Is(err, unix.EWOULDBLOCK) {
+		f.Close()
+		return nil, nil //nolint:nilnil // see above
+	}
+	return f, nil
+}
+
+// recall adds what other pods have recorded. A file that cannot be used is replaced: then some notices are recorded again.
+func (w *keyWatch) recall(o *outbox, now time.Time) {
+	have, err := readMemory(filepath.Join(o.base, keysName))
+	if err != nil {
+		if !errors.Is(err, os.ErrNotExist) {
+			o.logger.Warn("the list of keys that events were recorded for cannot be used, so some are recorded again", "error", plainError(err))
+		}
+		w.unsaved = w.unsaved || len(w.told) > 0
+		return
+	}
+	last := now.Add(config.MaxKeyExpiring + expiredFor).Unix()
+	for id, r := range have {
+		r.Until = min(r.Until, last)
+		w.told.note(notice{id: id, sinks: r.Sinks, until: time.Unix(r.Until, 0)})
+	}
+}
+
+func readMemory(path string) (memory, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxKeysFile+1))
+	if err != nil {
+		return nil, err
+	}
+	return parseMemory(data)
+}
+
+// parseMemory parses a file of notices. Other programs can write to the volume.
+func parseMemory(data []byte) (memory, error) {
+	if len(data) > maxKeysFile {
+		return nil, fmt.Errorf("it has more than %d bytes", maxKeysFile)
+	}
+	var m memory
+	if err := json.NewDecoder(bytes.NewReader(data)).Decode(&m); err != nil {
+		return nil, err
+	}
+	if len(m) > 2*maxNotices {
+		return nil, fmt.Errorf("it has %d entries", len(m))
+	}
+	for id, r := range m {
+		if len(id) != len(events.KeyID("", "", "", "", time.Time{})) || len(r.Sinks) > events.MaxSinks || r.Until <= 0 ||
+			slices.ContainsFunc(r.Sinks, func(s string) bool { return !config.SinkName(s) }) {
+			return nil, errors.New("it has an entry that no daemon writes")
+		}
+	}
+	return m, nil
+}
+
+// save writes the file of notices. A kill leaves the one before.
+func (w *keyWatch) save(o *outbox) error {
+	data, err := json.Marshal(w.told)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(o.base, keysName)
+	next := path + "." + o.pod + ".tmp" // pods of a volume without locks do not write to one file
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, fileMode)
+	if err != nil {
+		return err
+	}
+	_ = f.Chmod(fileMode)
+	_, err = f.Write(data)
+	if err == nil {
+		if err = fdatasync(f); cannotSync(err) {
+			err = nil
+		}
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(next, path)
+	}
+	if err != nil {
+		_ = os.Remove(next)
+	}
+	return err
+}

@@ -1,0 +1,153 @@
+package outbox
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// segment is a file of a log. Its counters are guarded by the log's lock, and the file is written by the log's goroutine.
+type segment struct {
+	number int
+	path   string
+	file   *os.File
+	size   int64
+	// live bytes belong to events that some sink needs. open counts prepared records that are not settled.
+	live int64
+	open int
+	// readers keep the file open; gone: it is to be closed after the last one.
+	readers int
+	gone    bool
+}
+
+const (
+	segmentSuffix = ".seg"
+	lockName      = "lock"
+	maxSegments   = 128
+	minSegment    = 256 << 10
+)
+
+// segmentSize is when the next segment begins.
+func segmentSize(maxBytes int64) int64 { return max(maxBytes/(maxSegments/2), minSegment) }
+
+func segmentName(number int) string { return fmt.Sprintf("%08d%s", number, segmentSuffix) }
+
+// segmentNumber returns a segment's number by its file's name, or false.
+func segmentNumber(name string) (int, bool) {
+	base, ok := strings.CutSuffix(name, segmentSuffix)
+	n, err := strconv.Atoi(base)
+	return n, ok && err == nil && n > 0
+}
+
+// fdatasync is the system call. Tests replace it.
+var fdatasync = func(f *os.File) error { return retry(func() error { return unix.Fdatasync(int(f.Fd())) }) }
+
+// Modes of directories and files: another pod may run as another user of the volume's group.
+const (
+	dirMode  = 0o770
+	fileMode = 0o660
+)
+
+func retry(call func() error) error {
+	for {
+		if err := call(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// cannotSync reports whether an error of a sync means that the volume has none, or that its errors are not worth failing for.
+func cannotSync(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+// syncDir writes a directory's names to the disk.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil && !cannotSync(err) {
+		return err
+	}
+	return nil
+}
+
+// makeDirs creates a directory, and those above it that are missing. Only what it created gets the mode that the umask may have
+// taken: what was there belongs to someone else. The names of the last levels are written to the disk.
+func makeDirs(dir string, levels int) error {
+	if err := makeDir(dir); err != nil {
+		return err
+	}
+	for at := dir; levels > 0; at, levels = filepath.Dir(at), levels-1 {
+		if err := syncDir(filepath.Dir(at)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, dirMode)
+	if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+		if err := makeDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, dirMode)
+	}
+	switch {
+	case err == nil:
+		_ = os.Chmod(dir, dirMode) // not every volume has modes
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	}
+	return err
+}
+
+// errOwned: another process has the log.
+var errOwned = errors.New("the log belongs to another process")
+
+// takeLock locks a log's directory, for as long as the file is open. noLocks: the volume has none, and then nothing is locked.
+func takeLock(dir string, create bool) (file *os.File, noLocks bool, err error) {
+	flags := os.O_RDWR
+	if create {
+		flags |= os.O_CREATE
+	}
+	for range 100 {
+		f, err := os.OpenFile(filepath.Join(dir, lockName), flags, fileMode)
+		if err != nil {
+			return nil, false, err
+		}
+		switch err := retry(func() error { return flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }); {
+		case err == nil:
+		case errors.Is(err, unix.EWOULDBLOCK):
+			f.Close()
+			return nil, false, errOwned
+		default: // ENOLCK, ENOSYS, EOPNOTSUPP, EINVAL
+			return f, true, nil
+		}
+		// Another pod may have adopted the log, and removed the file, before the lock was taken.
+		if named, err := os.Stat(f.Name()); err == nil {
+			if have, err := f.Stat(); err == nil && os.SameFile(named, have) {
+				return f, false, nil
+			}
+		}
+		f.Close()
+		if create {
+			if err := os.MkdirAll(dir, dirMode); err != nil {
+				return nil, false, err
+			}
+		}
+	}
+	return nil, false, errOwned
+}
+
+// flock is the system call. Tests replace it.
+var flock = unix.Flock

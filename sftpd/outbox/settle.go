@@ -1,0 +1,110 @@
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+)
+
+// settleTime is how long the start of a log waits for the outcome of what was prepared. What a volume that hangs holds is
+// settled when it answers.
+const settleTime = 5 * time.Second
+
+// settlers bounds how many look at a time.
+const settlers = 32
+
+// settle finds out what became of files that were about to get their names when a daemon was killed, and queues the outcomes.
+func (l *log) settle(ctx context.Context, open []unsettled) {
+	places := make(chan struct{}, settlers)
+	var looking sync.WaitGroup
+	for _, u := range open {
+		looking.Go(func() {
+			select {
+			case places <- struct{}{}:
+				defer func() { <-places }()
+			case <-ctx.Done():
+				return
+			}
+			rec := outcome(&u.rec, look)
+			l.mu.Lock()
+			l.narrow(&rec)
+			l.mu.Unlock()
+			o := l.withReceipt(rec)
+			o.sync, o.done, o.since = true, make(chan struct{}), time.Now()
+			o.size = estimate(o.rec.Event) + estimateReceipt(o.receipt)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			// Before all that has come since.
+			l.queue = append([]*op{o}, l.queue...)
+			l.queued += o.size
+			l.of[o.rec.User] += o.size
+			l.kick()
+		})
+	}
+	settled := make(chan struct{})
+	go func() {
+		looking.Wait()
+		close(settled)
+	}()
+	select {
+	case <-settled:
+	case <-ctx.Done():
+	case <-time.After(settleTime):
+		l.logger.Warn("a volume does not say what became of uploads that were interrupted")
+	}
+}
+
+// found is what a name means now.
+type found struct {
+	inode uint64
+	size  int64
+}
+
+// look returns what a path names: the zero value if it is no regular file.
+func look(path string) found {
+	var st unix.Stat_t
+	err := retry(func() error { return unix.Lstat(path, &st) })
+	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return found{}
+	}
+	return found{st.Ino, st.Size}
+}
+
+// outcome returns the record that settles a prepared one. The file has its name if the name means the inode that was about to
+// get it. Device numbers are not compared: those of network volumes differ from pod to pod.
+func outcome(p *record, look func(path string) found) record {
+	out := record{Kind: recorded, Of: p.N, User: p.User, Type: p.Type, For: p.For}
+	var e events.Event
+	if json.Unmarshal(p.Event, &e) != nil {
+		return record{Kind: abandoned, Of: p.N, User: p.User}
+	}
+	e.Data.Recovered = true
+	there := look(filepath.Join(string(p.Dir), string(p.Name)))
+	switch {
+	case there.inode == p.Inode && p.Inode != 0:
+		if e.Data.Size == nil || *e.Data.Size != there.size {
+			e.Data.SHA256 = "" // of the content before
+		}
+		e.Data.Size = &there.size
+	case p.Rename: // the file still has its old name
+		return record{Kind: abandoned, Of: p.N, User: p.User}
+	default:
+		e.Type, out.Type = events.FileUploadFailed, events.FileUploadFailed
+		e.Data.Reason, e.Data.SHA256 = "interrupted", ""
+		if look(filepath.Join(string(p.Dir), string(p.Temp))).inode == p.Inode {
+			e.Data.Left = "kept"
+		}
+	}
+	raw, err := events.Encode(&e)
+	if err != nil {
+		return record{Kind: abandoned, Of: p.N, User: p.User}
+	}
+	out.Event = raw
+	return out
+}

@@ -1,0 +1,110 @@
+package outbox
+
+import (
+	"strings"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+)
+
+// Emit implements event.Sink, for all but published files, which a Journal records. It does not wait: a kill may lose what was
+// emitted moments before, and what there is no room for is counted.
+func (b *Box) Emit(e event.Event) {
+	o := b.current.Load()
+	if o == nil {
+		return
+	}
+	switch e := e.(type) {
+	case event.Transfer:
+		o.transfer(e)
+	case event.Operation:
+		if e.Result == event.OK {
+			o.operation(e)
+		}
+	case event.FileExpired:
+		if o.wantedOf(events.FileExpired, e.Account) {
+			o.emit(o.expired(e), e.Account)
+		}
+	case event.Login:
+		if o.wantedOf(events.LoginSucceeded, e.Account) {
+			out := o.event(e.Connection, events.LoginSucceeded, "")
+			out.Data.Methods = e.Methods
+			o.emit(out, e.Account)
+		}
+	case event.LoginRefused:
+		if o.wantedOf(events.LoginRefused, e.Account) {
+			o.emit(o.refused(e), strangers) // whichever user they name
+		}
+	}
+}
+
+// refused is about a login whose user may not exist. Its client was not authenticated, whatever it says.
+func (o *outbox) refused(e event.LoginRefused) *events.Event {
+	out := o.event(e.Connection, events.LoginRefused, "")
+	out.AuthType, out.AuthID = events.AuthUnauthenticated, ""
+	out.Data.Reason, out.Data.Methods = string(e.Reason), e.Methods
+	return out
+}
+
+// expired is about a file that no client deletes.
+func (o *outbox) expired(e event.FileExpired) *events.Event {
+	out := o.event(&event.Connection{Account: e.Account}, events.FileExpired, e.Path)
+	out.Subject = events.Text(e.Volume+"/"+strings.TrimPrefix(event.Cut(e.Path, event.MaxPath), "/"), events.MaxSubject)
+	out.AuthType, out.AuthID = events.AuthSystem, ""
+	out.Data.Volume, out.Data.Rule, out.Data.Uploaded, out.Data.Directory = e.Volume, e.Rule, e.Uploaded.UTC(), e.Directory
+	out.Data.Size = &e.Size
+	return out
+}
+
+// emit records an event without waiting.
+func (o *outbox) emit(e *events.Event, user string) {
+	if op, err := o.record(e, user, 0); err == nil {
+		o.put(op)
+	}
+}
+
+func (o *outbox) transfer(e event.Transfer) {
+	t := events.FileUploadFailed
+	switch {
+	case e.Direction == "download" && e.Result == event.OK:
+		t = events.FileDownloaded
+	case e.Direction == "download" || e.Result == event.OK:
+		return
+	}
+	if !o.wantedOf(t, e.Account) {
+		return
+	}
+	out := o.event(e.Connection, t, e.Path)
+	out.Data.BytesRead, out.Data.BytesWritten, out.Data.Left = e.BytesRead, e.BytesWritten, e.Left
+	if t == events.FileUploadFailed {
+		if out.Data.Reason = events.Text(e.Error, event.MaxName); e.Result == event.Aborted {
+			out.Data.Reason = "aborted"
+		}
+	}
+	o.emit(out, e.Account)
+}
+
+// operations are the requests that have an event when they succeed.
+var operations = map[string]events.Type{
+	"remove":       events.FileDeleted,
+	"rename":       events.FileRenamed,
+	"posix-rename": events.FileRenamed,
+	"mkdir":        events.DirectoryCreated,
+	"rmdir":        events.DirectoryDeleted,
+}
+
+func (o *outbox) operation(e event.Operation) {
+	t, ok := operations[e.Operation]
+	if !ok || !o.wantedOf(t, e.Account) {
+		return
+	}
+	path := e.Path
+	if t == events.FileRenamed {
+		path = e.Target
+	}
+	out := o.event(e.Connection, t, path)
+	if t == events.FileRenamed {
+		out.Data.SetOriginalPath(e.Path)
+	}
+	o.emit(out, e.Account)
+}

@@ -1,0 +1,167 @@
+package outbox
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// tend drops events that are too old, removes segments that are not needed, and shortens one that hardly is.
+func (l *log) tend() {
+	l.mu.Lock()
+	if before, now := l.x.done, time.Now(); l.maxAge > 0 && now.Sub(l.expired) >= min(l.maxAge/10, expireTime) {
+		l.expired = now
+		l.x.expire(now.Add(-l.maxAge).Unix())
+		if l.x.done != before {
+			l.stampLocked()
+		}
+	}
+	l.mu.Unlock()
+	l.removeSegments()
+	if seg := l.wasteful(); seg != nil {
+		if err := l.compact(seg); err != nil {
+			l.broken(err)
+		}
+	}
+}
+
+// removeSegments removes segments from the oldest on while nothing in them is needed. A segment with a record that settles
+// another one, or forgets a dead letter, thus outlives what it is about. The last segment has the current state and stays.
+func (l *log) removeSegments() {
+	for {
+		l.mu.Lock()
+		var first *segment
+		if len(l.segs) > 1 && l.segs[0].live == 0 && l.segs[0].open == 0 {
+			first = l.segs[0]
+			l.segs = l.segs[1:]
+			first.retire()
+		}
+		l.mu.Unlock()
+		if first == nil {
+			return
+		}
+		if err := os.Remove(first.path); err != nil {
+			l.broken(err)
+		}
+	}
+}
+
+// wasteful returns a segment, not the last one, of which less than half is needed, if all segments together have more than
+// what events may occupy.
+func (l *log) wasteful() *segment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	total, worst := int64(0), (*segment)(nil)
+	for i, s := range l.segs {
+		total += s.size
+		if i < len(l.segs)-1 && s.size > 0 && s.live < s.size/2 && (worst == nil || s.size-s.live > worst.size-worst.live) {
+			worst = s
+		}
+	}
+	if total < l.maxBytes && len(l.segs) < maxSegments {
+		return nil
+	}
+	return worst
+}
+
+// compact replaces a segment's file by one with the records that are still needed, in their order.
+func (l *log) compact(old *segment) error {
+	name := old.path
+	f, err := os.OpenFile(name+".tmp", os.O_RDWR|os.O_CREATE|os.O_TRUNC, fileMode)
+	if err != nil {
+		return err
+	}
+	_ = f.Chmod(fileMode)
+	next := &segment{number: old.number, path: old.path, file: f}
+	moved, err := l.copyNeeded(old, next)
+	if err == nil {
+		if err = fdatasync(f); cannotSync(err) {
+			err = nil
+		}
+	}
+	if err == nil {
+		err = os.Rename(name+".tmp", name)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(name))
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	l.replace(old, next, moved)
+	return nil
+}
+
+// copyNeeded copies records, and returns where those of events are now.
+func (l *log) copyNeeded(old, next *segment) (map[uint64]int64, error) {
+	moved := map[uint64]int64{}
+	var failed error
+	var buf []byte
+	flush := func() {
+		if failed == nil {
+			_, failed = next.file.Write(buf)
+		}
+		buf = buf[:0]
+	}
+	_, err := old.file.Seek(0, 0)
+	if err != nil {
+		return nil, err
+	}
+	_, err = eachLine(old.file, func(line []byte, _ int64) {
+		r, err := decode(line)
+		if err != nil || !l.needed(r) {
+			return
+		}
+		if r.Kind == recorded {
+			moved[r.N] = next.size
+		}
+		next.size += int64(len(line))
+		if buf = append(buf, line...); len(buf) > maxBatch {
+			flush()
+		}
+	})
+	flush()
+	if err == nil {
+		err = failed
+	}
+	return moved, err
+}
+
+// needed reports whether a record of a segment is needed. What the sinks have acknowledged is in later segments.
+func (l *log) needed(r *record) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch r.Kind {
+	case recorded:
+		i, ok := l.x.find(r.N)
+		return ok && l.x.entries[i].sinks != 0
+	case prepared:
+		return l.prepared[r.N] != nil
+	case forgotten, abandoned:
+		return true
+	case state:
+	}
+	return false
+}
+
+// replace puts a shortened segment in the place of the old one.
+func (l *log) replace(old, next *segment, moved map[uint64]int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for n, off := range moved {
+		if i, ok := l.x.find(n); ok && l.x.entries[i].sinks != 0 {
+			l.x.entries[i].seg, l.x.entries[i].off = next, off
+			next.live += l.x.entries[i].size
+		}
+	}
+	for n, seg := range l.prepared {
+		if seg == old {
+			l.prepared[n] = next
+			next.open++
+		}
+	}
+	l.segs[slices.Index(l.segs, old)] = next
+	old.retire()
+}

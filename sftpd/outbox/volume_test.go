@@ -1,0 +1,130 @@
+package outbox
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestVolumeWithout: a volume without fsync or locks takes events, and says what is not promised.
+func TestVolumeWithout(t *testing.T) {
+	oldSync, oldLock := fdatasync, flock
+	t.Cleanup(func() { fdatasync, flock = oldSync, oldLock })
+	fdatasync = func(*os.File) error { return unix.EINVAL }
+	flock = func(int, int) error { return unix.ENOLCK }
+	r := begin(t, logSettings{base: t.TempDir(), live: live{sinks: sinks("a")}})
+	r.add(t, "team/ada", "/1")
+	r.expect(t, "a", "/1")
+	got := strings.Join(r.status().Problems, "\n")
+	if !strings.Contains(got, "fdatasync") || !strings.Contains(got, "flock") {
+		t.Error(got)
+	}
+	r.stop()
+}
+
+// TestBrokenVolume: what cannot be written is refused at once, and works again when the volume does.
+func TestBrokenVolume(t *testing.T) {
+	base := filepath.Join(t.TempDir(), "volume")
+	if err := os.WriteFile(base, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := begin(t, logSettings{base: filepath.Join(base, "x"), live: live{sinks: sinks("a")}})
+	eventually(t, "it is noticed", func() bool { return errors.Is(r.try(t, "team/ada", "/1"), ErrUnavailable) })
+	if st := r.status(); len(st.Problems) != 1 || strings.Contains(st.Problems[0], base) || st.Lost == 0 {
+		t.Errorf("%+v", st)
+	}
+	if err := os.Remove(base); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is there again", func() bool { return r.try(t, "team/ada", "/2") == nil })
+}
+
+// TestFailedSync: an event whose sync fails is refused and not delivered, and the next one is.
+func TestFailedSync(t *testing.T) {
+	oldSync := fdatasync
+	r := begin(t, logSettings{base: t.TempDir(), live: live{sinks: sinks("a")}})
+	t.Cleanup(func() { r.stop(); fdatasync = oldSync })
+	r.add(t, "team/ada", "/1")
+	r.stop()
+	fail := make(chan error, 1)
+	fail <- unix.EIO
+	fdatasync = func(f *os.File) error {
+		select {
+		case err := <-fail:
+			return err
+		default:
+			return oldSync(f)
+		}
+	}
+	r = begin(t, logSettings{base: r.base, live: live{sinks: sinks("a")}})
+	if err := r.try(t, "team/ada", "/2"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	r.add(t, "team/ada", "/3")
+	r.expect(t, "a", "/1/3")
+	if r.status().Lost != 1 {
+		t.Errorf("%+v", r.status())
+	}
+}
+
+// TestHungVolume: while the volume hangs, no one waits longer than for his own record, and everything else answers.
+func TestHungVolume(t *testing.T) {
+	oldSync := fdatasync
+	hang := make(chan struct{})
+	r := begin(t, logSettings{base: t.TempDir(), live: live{sinks: sinks("a")}})
+	r.add(t, "team/ada", "/1")
+	r.stop()
+	fdatasync = func(f *os.File) error { <-hang; return oldSync(f) }
+	r = begin(t, logSettings{base: r.base, live: live{sinks: sinks("a")}})
+	t.Cleanup(func() { r.stop(); fdatasync = oldSync })
+	began := time.Now()
+	waits := make(chan error, 1)
+	go func() { waits <- r.try(t, "team/ada", "/2") }()
+	time.Sleep(50 * time.Millisecond)
+	r.status()
+	if err := r.admits("team/bob"); err != nil {
+		t.Error(err)
+	}
+	r.configure(live{sinks: sinks("a"), maxBytes: 1 << 20})
+	if have, _ := r.read(t, "a", "", false); have != "/1" {
+		t.Errorf("%q", have)
+	}
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("others wait for %s", d)
+	}
+	if err := <-waits; !errors.Is(err, ErrSlow) {
+		t.Error(err)
+	}
+	began = time.Now()
+	if err := r.try(t, "team/bob", "/3"); !errors.Is(err, ErrSlow) || time.Since(began) > 5*time.Second {
+		t.Errorf("the next one waits for %s: %v", time.Since(began), err)
+	}
+	close(hang)
+	eventually(t, "it is written later", func() bool { return r.pendingOf("a") == 2 })
+}
+
+// TestModesOfOtherDirectories: directories that the outbox creates get its mode, whatever the umask, and those above keep theirs.
+func TestModesOfOtherDirectories(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077))
+	volume := filepath.Join(t.TempDir(), "volume")
+	if err := os.Mkdir(volume, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeDirs(filepath.Join(volume, "new", "log"), 4); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]os.FileMode{"": 0o700, "new": dirMode, "new/log": dirMode} {
+		st, err := os.Stat(filepath.Join(volume, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := st.Mode().Perm(); got != want {
+			t.Errorf("%q has mode %o, want %o", dir, got, want)
+		}
+	}
+}

@@ -1,0 +1,338 @@
+package outbox
+
+import (
+	"errors"
+	"time"
+)
+
+// estimate is how many bytes a record of an event takes.
+func estimate(event []byte) int64 { return int64(len(event)) + 200 }
+
+// reserve makes a record that occupies cost bytes of a user until it is written. The error is one of this package's.
+func (l *log) reserve(user string, cost int64, drop bool) (*account, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.unable(); err != nil {
+		l.lost++
+		return nil, err
+	}
+	if l.queued > maxQueued || l.of[user] > maxQueuedOfUser {
+		l.lost++
+		return nil, ErrSlow
+	}
+	a := l.x.account(user)
+	err := l.x.use(a).admit(cost)
+	if err != nil && drop {
+		err = l.x.makeRoom(a, cost)
+	}
+	if err != nil {
+		l.lost++
+		return nil, err
+	}
+	if b := l.x.users[user]; b != nil {
+		a = b
+	}
+	l.x.hold(a, cost)
+	return a, nil
+}
+
+// unable returns why nothing can be recorded now. Callers do not start to wait for a volume that others have waited for without success.
+func (l *log) unable() error {
+	switch {
+	case l.failing != nil:
+		return ErrUnavailable
+	case !l.writing.IsZero() && time.Since(l.writing) > waitTime, len(l.queue) > 0 && time.Since(l.queue[0].since) > waitTime:
+		return ErrSlow
+	}
+	return nil
+}
+
+// typicalSize is how many bytes the record of an upload usually takes at most.
+const typicalSize = 2 << 10
+
+// admits returns why a user's event cannot be recorded now, nil if it can.
+func (l *log) admits(user string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drop {
+		return nil
+	}
+	if err := l.unable(); err != nil {
+		return err
+	}
+	return l.x.use(l.x.account(user)).admit(typicalSize)
+}
+
+// put queues a record.
+func (l *log) put(o *op) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queueLocked(o)
+}
+
+func (l *log) kick() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits until a record is written. After an error it may still be written later, except for a prepared record, which is
+// then abandoned.
+func (l *log) wait(o *op) error {
+	t := time.NewTimer(waitTime)
+	defer t.Stop()
+	select {
+	case <-o.done:
+		return o.err
+	case <-t.C:
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-o.done:
+		return o.err
+	default:
+	}
+	o.late = true
+	l.lost++
+	return ErrSlow
+}
+
+// flush writes all that waits.
+func (l *log) flush() {
+	for {
+		batch := l.takeBatch()
+		if len(batch) == 0 {
+			return
+		}
+		l.writeBatch(batch)
+	}
+}
+
+// takeBatch returns what waits, in order, and gives the records their positions.
+func (l *log) takeBatch() []*op {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := uint64(time.Now().UnixMicro())
+	n, size := 0, int64(0)
+	for n < len(l.queue) && (n == 0 || size < maxBatch) {
+		o := l.queue[n]
+		size += o.size
+		if l.of[o.rec.User] -= o.size; l.of[o.rec.User] <= 0 {
+			delete(l.of, o.rec.User)
+		}
+		l.last = max(l.last+1, now)
+		o.rec.N = l.last
+		if o.stamp {
+			l.stamped = false
+		}
+		n++
+	}
+	batch := l.queue[:n:n]
+	l.queue = l.queue[n:]
+	l.queued -= size
+	l.writing = time.Time{}
+	if n > 0 {
+		l.writing = time.Now()
+	}
+	return batch
+}
+
+// placed is where an op's record is.
+type placed struct {
+	*op
+	off, size int64
+}
+
+func (l *log) writeBatch(batch []*op) {
+	l.mu.Lock()
+	err := l.failing
+	limit := segmentSize(l.maxBytes)
+	l.mu.Unlock()
+	if err == nil && (l.rotate || l.tail().size > limit) {
+		if err = l.next(); err != nil {
+			l.broken(err)
+		}
+	}
+	var done []placed
+	if err == nil {
+		done, err = l.append(batch)
+	}
+	if err != nil {
+		for _, o := range batch {
+			l.end(o, ErrUnavailable)
+		}
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	seg := l.segs[len(l.segs)-1]
+	for _, p := range done {
+		l.apply(p, seg)
+		close(p.done)
+	}
+	if len(done) > 0 {
+		close(l.changed)
+		l.changed = make(chan struct{})
+	}
+}
+
+// append writes records to the last segment, and to the disk if one of them asks for it.
+func (l *log) append(batch []*op) ([]placed, error) {
+	seg := l.tail()
+	var buf []byte
+	done := make([]placed, 0, len(batch))
+	sync := false
+	issued, err := l.issue(batch)
+	if err != nil {
+		l.broken(err)
+		return nil, err
+	}
+	for _, o := range batch {
+		rec := &o.rec
+		if o.stamp {
+			rec = l.stateRecord()
+			rec.N = o.rec.N
+		}
+		if rec.Kind == recorded {
+			rec.Event = numbered(rec.Event, rec.N)
+			if rec.At == 0 { // else it was adopted, and is as old as it was
+				rec.At = time.Now().Unix()
+			}
+		}
+		start := len(buf)
+		next, err := rec.encode(buf)
+		if err != nil && len(rec.Receipt) > 0 { // others follow it in its chain
+			return nil, err
+		}
+		if err != nil {
+			l.end(o, err)
+			continue
+		}
+		buf = next
+		done = append(done, placed{o, seg.size + int64(start), int64(len(buf) - start)})
+		sync = sync || o.sync
+	}
+	l.fail("append")
+	_, err = seg.file.Write(buf)
+	if err == nil {
+		l.unsynced = true
+		if sync {
+			l.fail("sync")
+			err = l.sync()
+		}
+	}
+	if err != nil {
+		l.broken(err)
+		// What was written in part would only be a damaged record, but a whole record of what was refused would be an event.
+		if seg.file.Truncate(seg.size) != nil {
+			l.logger.Warn("an event that was refused may have been recorded")
+			l.chains = nil // what follows must not take the places of its receipts
+		}
+		l.rotate = true
+		return nil, err
+	}
+	l.chains.add(issued)
+	l.mu.Lock()
+	seg.size += int64(len(buf))
+	l.mu.Unlock()
+	return done, nil
+}
+
+// tellTime is between two log lines about errors of the volume.
+const tellTime = 10 * time.Second
+
+// broken logs an error of the volume, unless one was logged recently. The next records are tried again.
+func (l *log) broken(err error) {
+	now := time.Now().UnixNano()
+	if before := l.told.Load(); now-before > int64(tellTime) && l.told.CompareAndSwap(before, now) {
+		l.logger.Error("a record of an event could not be written", "error", err)
+	}
+}
+
+// end ends an op without a record.
+func (l *log) end(o *op, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-o.done: // it could not be encoded, and then the rest of its batch could not be written
+		return
+	default:
+	}
+	o.err = err
+	if o.rec.Kind == recorded || o.rec.Kind == prepared {
+		l.lost++
+	}
+	if o.user != nil {
+		l.x.hold(o.user, -o.cost)
+	}
+	close(o.done)
+}
+
+// apply takes over what was written.
+func (l *log) apply(p placed, seg *segment) {
+	r := &p.rec
+	if r.Of != 0 && (r.Kind == recorded && r.Dead == "" || r.Kind == abandoned) {
+		if at := l.prepared[r.Of]; at != nil {
+			at.open--
+			delete(l.prepared, r.Of)
+		}
+	}
+	switch r.Kind {
+	case prepared:
+		l.prepared[r.N] = seg
+		seg.open++
+		if p.late {
+			l.queueLocked(&op{rec: record{Kind: abandoned, Of: r.N, User: r.User}, user: p.user, cost: p.cost})
+		}
+		return // the reservation stays
+	case recorded:
+		l.written++
+		if p.receipt != nil && len(r.Receipt) > 0 {
+			l.issued++
+		}
+		e := entry{n: r.N, seg: seg, off: p.off, size: p.size, at: r.At, user: l.accountOf(p), sinks: l.x.wanting(r.Type, r.For, len(r.Receipt) > 0)}
+		if r.Dead != "" {
+			if at, ok := l.x.sink(r.For[0]); ok {
+				if i, ok := l.x.find(r.Of); ok {
+					l.x.release(i, 1<<at)
+				}
+				l.x.bury(at, e, eventID(r.Event))
+			}
+		} else {
+			l.x.add(e)
+		}
+	case abandoned, forgotten, state:
+	}
+	if p.user != nil {
+		l.x.hold(p.user, -p.cost)
+	}
+}
+
+func (l *log) accountOf(p placed) *account {
+	if p.user != nil {
+		return p.user
+	}
+	return l.x.account(p.rec.User)
+}
+
+// queueLocked is put while the lock is held.
+func (l *log) queueLocked(o *op) {
+	o.done, o.since = make(chan struct{}), time.Now()
+	o.size = estimate(o.rec.Event) + estimateReceipt(o.receipt)
+	l.queue = append(l.queue, o)
+	l.queued += o.size
+	l.of[o.rec.User] += o.size
+	l.kick()
+}
+
+// stampLocked queues a record of what the sinks have acknowledged, unless one waits. The lock is held.
+func (l *log) stampLocked() {
+	if !l.stamped && l.open {
+		l.stamped = true
+		l.queueLocked(&op{rec: record{Kind: state}, stamp: true})
+	}
+}
+
+var errNoSuchEvent = errors.New("there is no such event")

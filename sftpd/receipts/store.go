@@ -1,0 +1,166 @@
+package receipts
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
+)
+
+// Modes of directories and files: another pod may run as another user of the volume's group.
+const (
+	dirMode  = 0o770
+	fileMode = 0o660
+)
+
+const (
+	jsonSuffix = ".json"
+	sigSuffix  = ".sig"
+	// newDir has files that are being written. No namespace has that name.
+	newDir = ".new"
+)
+
+// Place returns the volume on which a listener's receipts are kept, and the directory of all of them below it, or of one user's,
+// whose account is namespace/name.
+func Place(l *config.Listener, account string) (v config.Volume, subPath string) {
+	v = l.Volumes[0]
+	if named, ok := l.Volume(l.Events.Volume); ok {
+		v = named
+	}
+	return v, path.Join(".sftpd-events", l.Namespace, ".receipts", l.Name, account)
+}
+
+// Store is a directory of receipts. Its methods may be called concurrently for different users.
+type Store struct{ dir string }
+
+// Open returns the store in a directory. It makes no system call.
+func Open(dir string) *Store { return &Store{dir} }
+
+// Dir is the store's directory.
+func (s *Store) Dir() string { return s.dir }
+
+// Put writes receipts of a user to the disk. What is there already is not written again, so a call that was interrupted can be
+// repeated.
+func (s *Store) Put(account string, envelopes []*receipt.Envelope) error {
+	dir, err := s.userDir(account)
+	if err != nil {
+		return err
+	}
+	for _, d := range []string{filepath.Join(s.dir, newDir), dir} {
+		if err := makeDirs(d); err != nil {
+			return err
+		}
+	}
+	for _, e := range envelopes {
+		if err := s.put(dir, e); err != nil {
+			return err
+		}
+	}
+	return syncDir(dir)
+}
+
+func (s *Store) userDir(account string) (string, error) {
+	namespace, name, ok := strings.Cut(account, "/")
+	for _, part := range []string{namespace, name} {
+		if part == "" || strings.HasPrefix(part, ".") || strings.Contains(part, "/") {
+			ok = false
+		}
+	}
+	if !ok {
+		return "", fmt.Errorf("%q is not the account of a user", account)
+	}
+	return filepath.Join(s.dir, namespace, name), nil
+}
+
+// put writes the two files of a receipt, the signature first: a receipt that can be seen has one.
+func (s *Store) put(dir string, e *receipt.Envelope) error {
+	r, err := receipt.Decode(e.Payload)
+	if err != nil {
+		return err
+	}
+	name := r.ID + jsonSuffix
+	switch have, err := os.ReadFile(filepath.Join(dir, name)); {
+	case err == nil && bytes.Equal(have, e.Payload):
+		return nil
+	case err == nil:
+		// Two pods have found the same upload after a kill, one after the other: both receipts are true, and each belongs to a chain.
+		name = fmt.Sprintf("%s.%s-%d%s", r.ID, r.Chain, r.Sequence, jsonSuffix)
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	at := r.Published
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{name + sigSuffix, []byte(e.SSHSig)}, {name, e.Payload}} {
+		temp := filepath.Join(s.dir, newDir, rand.Text())
+		if err := writeFile(temp, f.data); err != nil {
+			return err
+		}
+		_ = os.Chtimes(temp, at, at) // not every volume has times; those of the files are for people, and for what is removed first
+		if err := os.Rename(temp, filepath.Join(dir, f.name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeFile(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return err
+	}
+	_ = f.Chmod(fileMode) // the umask must not keep other pods out
+	_, err = f.Write(data)
+	if err == nil {
+		err = syncFile(f)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// syncFile writes a file to the disk, where the volume can do that.
+func syncFile(f *os.File) error {
+	err := f.Sync()
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
+		return nil
+	}
+	return err
+}
+
+func syncDir(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return syncFile(f)
+}
+
+// makeDirs creates a directory and those above it that are missing. Only what it creates gets the mode, and is written to the disk.
+func makeDirs(dir string) error {
+	err := os.Mkdir(dir, dirMode)
+	if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+		if err := makeDirs(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, dirMode)
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	_ = os.Chmod(dir, dirMode) // not every volume has modes
+	return syncDir(filepath.Dir(dir))
+}

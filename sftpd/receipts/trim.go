@@ -1,0 +1,147 @@
+package receipts
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Bounds of what is kept of a user. When there are more, the oldest go first.
+const (
+	MaxCount = 1000
+	MaxAge   = 90 * 24 * time.Hour
+)
+
+// staleAge is when a file that was being written belongs to a process that is gone.
+const staleAge = time.Hour
+
+// kept is a receipt in a directory.
+type kept struct {
+	name string // of the receipt; its signature has a suffix
+	at   time.Time
+}
+
+// surplus returns the receipts that are to be removed: those that are too old, and the oldest of too many.
+func surplus(have []kept, now time.Time, count int, age time.Duration) []kept {
+	slices.SortFunc(have, func(a, b kept) int {
+		if c := a.at.Compare(b.at); c != 0 {
+			return c
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	n := max(len(have)-count, 0)
+	for n < len(have) && have[n].at.Before(now.Add(-age)) {
+		n++
+	}
+	return have[:n]
+}
+
+// Trim removes receipts of a user. The directory stays: sessions have it open.
+func (s *Store) Trim(account string, now time.Time) error {
+	dir, err := s.userDir(account)
+	if err != nil {
+		return err
+	}
+	have, orphans, err := list(dir)
+	if err != nil {
+		return err
+	}
+	gone := surplus(have, now, MaxCount, MaxAge)
+	for _, k := range gone { // the receipt first: one that can be seen has a signature
+		if err := errors.Join(remove(filepath.Join(dir, k.name)), remove(filepath.Join(dir, k.name+sigSuffix))); err != nil {
+			return err
+		}
+	}
+	for _, o := range orphans {
+		if o.at.Before(now.Add(-staleAge)) {
+			if err := remove(filepath.Join(dir, o.name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// list returns the receipts in a directory, and signatures without one.
+func list(dir string) (have, orphans []kept, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	seen := map[string]bool{}
+	for _, e := range entries { // sorted: a receipt comes before its signature
+		of, isSig := strings.CutSuffix(e.Name(), sigSuffix)
+		if isSig && seen[of] || !isSig && !strings.HasSuffix(of, jsonSuffix) || !e.Type().IsRegular() {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			continue // another pod has removed it
+		}
+		if isSig {
+			orphans = append(orphans, kept{e.Name(), changed(info)})
+			continue
+		}
+		seen[of] = true
+		have = append(have, kept{e.Name(), info.ModTime()})
+	}
+	return have, orphans, nil
+}
+
+func remove(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// TrimAll removes receipts of all users, those who upload no longer among them, and what was left by processes that were killed.
+// It calls next between users, and ends when that returns false.
+func (s *Store) TrimAll(now time.Time, next func() bool) error {
+	namespaces, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var errs []error
+	for _, ns := range namespaces {
+		if ns.Name() == newDir {
+			errs = append(errs, s.trimNew(now))
+			continue
+		}
+		users, e := os.ReadDir(filepath.Join(s.dir, ns.Name()))
+		errs = append(errs, e)
+		for _, u := range users {
+			if !next() {
+				return errors.Join(errs...)
+			}
+			errs = append(errs, s.Trim(ns.Name()+"/"+u.Name(), now))
+		}
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// changed is when a file was last written or renamed. Its modification time is that of its receipt.
+func changed(info fs.FileInfo) time.Time {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return time.Unix(st.Ctim.Sec, st.Ctim.Nsec)
+	}
+	return info.ModTime()
+}
+
+func (s *Store) trimNew(now time.Time) error {
+	entries, err := os.ReadDir(filepath.Join(s.dir, newDir))
+	for _, e := range entries {
+		if info, e2 := e.Info(); e2 == nil && changed(info).Before(now.Add(-staleAge)) {
+			err = errors.Join(err, remove(filepath.Join(s.dir, newDir, e.Name())))
+		}
+	}
+	return err
+}

@@ -1,0 +1,160 @@
+// Package outcome decides what follows from one attempt to deliver an event: whether it is delivered, sent again and when,
+// kept as a dead letter, or whether its sink is suspended. It is pure.
+package outcome
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Verdict is what becomes of an event after an attempt.
+type Verdict int
+
+// The verdicts.
+const (
+	// Accepted: the receiver has it.
+	Accepted Verdict = iota
+	// Retry: it is sent again, with the same id.
+	Retry
+	// Dead: it is kept as a dead letter.
+	Dead
+	// Suspend: the receiver wants nothing any more. The event waits until the sink's configuration changes.
+	Suspend
+)
+
+// Times of retries.
+const (
+	// FirstPause is the least time between two attempts, and MaxPause bounds what grows.
+	FirstPause = time.Second
+	MaxPause   = 5 * time.Minute
+	// MaxRetryAfter bounds what a receiver may ask for.
+	MaxRetryAfter = time.Hour
+)
+
+// Attempt is what is known after one.
+type Attempt struct {
+	// Status of the answer, 0 if there was none.
+	Status int
+	// Failure is why there was no answer, in words that name no secret. It only matters without a Status.
+	Failure string
+	// RetryAfter is the header of that name (RFC 9110 section 10.2.3), "" for none.
+	RetryAfter string
+	// Number of attempts for the event so far, this one included.
+	Number int
+	// Accepting reports whether the receiver has accepted another event since the first attempt for this one.
+	Accepting bool
+	// Happened is when the event did, and MaxAge how long it is tried, 0 for no limit.
+	Happened time.Time
+	MaxAge   time.Duration
+	Now      time.Time
+	// Random is uniform in [0, 1).
+	Random float64
+}
+
+// Decision is what follows.
+type Decision struct {
+	Verdict Verdict
+	// After is how long to wait before the next attempt. It only matters for Retry.
+	After time.Duration
+	// Whole reports whether the reason concerns the receiver and not this event: then the others wait as well.
+	Whole bool
+	// Reason says what happened, for a status and for a dead letter.
+	Reason string
+}
+
+// Decide returns what follows from an attempt.
+func Decide(a Attempt) Decision {
+	switch a.Status {
+	case http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent:
+		return Decision{Verdict: Accepted}
+	case http.StatusGone:
+		return Decision{Verdict: Suspend, Whole: true, Reason: text(a)}
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return a.again()
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusForbidden, http.StatusNotFound:
+		return a.mistaken()
+	}
+	switch class := a.Status / 100; {
+	case a.Status == 0, class == 5:
+		return a.again()
+	case class == 3:
+		return Decision{Verdict: Dead, Reason: text(a) + ", and redirects are not followed"}
+	}
+	return Decision{Verdict: Dead, Reason: text(a)}
+}
+
+// again returns the decision to send an event again, unless it is too old.
+func (a Attempt) again() Decision {
+	if a.MaxAge > 0 && a.Now.Sub(a.Happened) >= a.MaxAge {
+		return Decision{Verdict: Dead, Reason: TooOld(a.MaxAge, text(a))}
+	}
+	asked := retryAfter(a.RetryAfter, a.Now)
+	return Decision{
+		Verdict: Retry, After: max(Pause(a.Number, a.Random), asked), Reason: text(a),
+		Whole: a.Status == 0 || a.Status == http.StatusTooManyRequests || asked > 0,
+	}
+}
+
+// tries is how often a receiver may refuse an event, while it accepts others, before it is the event that it does not want.
+const tries = 3
+
+// mistaken decides about answers that say more about how the sink is set up, or the receiver, than about an event: a wrong or
+// expired token, a path where nothing is served yet. Such events wait until that is corrected, rather than all becoming dead
+// letters. What looks into requests, as firewalls for web applications do, answers 403 to an odd name of a file. Therefore one that
+// is refused while others are accepted is a dead letter after all, so that a client cannot stop its own events for a day. With
+// 401 it is never the event: one of several instances may have another token.
+func (a Attempt) mistaken() Decision {
+	credential := a.Status == http.StatusUnauthorized || a.Status == http.StatusProxyAuthRequired
+	if !credential && a.Accepting && a.Number >= tries {
+		return Decision{Verdict: Dead, Reason: text(a)}
+	}
+	d := a.again()
+	d.Whole = d.Verdict == Retry && (d.Whole || credential)
+	return d
+}
+
+// TooOld is the reason of a dead letter that was tried for too long.
+func TooOld(maxAge time.Duration, last string) string {
+	return fmt.Sprintf("it could not be delivered within %s: %s", maxAge, last)
+}
+
+// Pause returns how long to wait after a number of attempts in a row that failed: a random time between FirstPause and one
+// that doubles up to MaxPause ("full jitter"), so that events that failed together are not sent together again.
+func Pause(attempts int, random float64) time.Duration {
+	most := MaxPause
+	if attempts < 10 { // 2^9 s is more than MaxPause
+		most = min(FirstPause<<max(attempts, 1), MaxPause)
+	}
+	return FirstPause + time.Duration(random*float64(most-FirstPause))
+}
+
+// retryAfter returns how long a receiver asks to wait, at most MaxRetryAfter; 0 if it does not, or asks for nonsense.
+func retryAfter(header string, now time.Time) time.Duration {
+	header = strings.TrimSpace(header)
+	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
+		return min(time.Duration(seconds)*time.Second, MaxRetryAfter)
+	}
+	at, err := http.ParseTime(header)
+	if err != nil {
+		return 0
+	}
+	return min(max(at.Sub(now), 0), MaxRetryAfter)
+}
+
+// text says what came of an attempt. The reason phrase is ours, not the receiver's.
+func text(a Attempt) string {
+	if a.Status == 0 {
+		return a.Failure
+	}
+	said := strings.TrimSpace(fmt.Sprintf("the receiver answered %d %s", a.Status, http.StatusText(a.Status)))
+	switch a.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		said += "; correct the sink's authentication, or what the receiver allows"
+	case http.StatusNotFound:
+		said += "; correct the sink's URL or path, or the receiver"
+	}
+	return said
+}

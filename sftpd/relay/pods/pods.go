@@ -1,0 +1,97 @@
+// Package pods finds the pods of a listener by the name of its headless Service, which has the addresses of all of them, also
+// of those that are not ready or are terminating: they may still have events.
+package pods
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+)
+
+const (
+	// every is the time between look-ups, and patience bounds one.
+	every    = 5 * time.Second
+	patience = 4 * time.Second
+	// linger is how long a pod is kept that the name does not lead to any more: a look-up may miss one.
+	linger = 30 * time.Second
+	// maxPods bounds the pods. A listener has 50 at most, and during a rollout as many again.
+	maxPods = 128
+)
+
+// Finder looks pods up.
+type Finder struct {
+	// Name and Port of the pods.
+	Name string
+	Port int
+	// Lookup resolves a name; net.DefaultResolver if nil.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+	seen map[string]time.Time
+}
+
+// Watch calls changed with the addresses of the pods, as http://host:port, sorted, whenever they change, until ctx ends. A
+// name that does not exist has no pods. If a look-up fails for another reason, the pods stay the same, and failed is called.
+func (f *Finder) Watch(ctx context.Context, changed func([]string), failed func(error)) {
+	if f.Lookup == nil {
+		f.Lookup = net.DefaultResolver.LookupNetIP
+	}
+	f.seen = map[string]time.Time{}
+	var last []string
+	for first := true; ; first = false {
+		err := f.look(ctx)
+		if err != nil {
+			failed(err)
+		}
+		if now := f.current(); first || !slices.Equal(now, last) {
+			last = now
+			changed(now)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+	}
+}
+
+// look notes the pods that the name leads to.
+func (f *Finder) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	found, err := f.Lookup(ctx, "ip", f.Name)
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
+		found, err = nil, nil
+	}
+	now := time.Now()
+	if err != nil {
+		for base := range f.seen {
+			f.seen[base] = now
+		}
+		return err
+	}
+	for _, a := range found {
+		base := "http://" + net.JoinHostPort(a.Unmap().String(), strconv.Itoa(f.Port))
+		if _, known := f.seen[base]; known || len(f.seen) < maxPods {
+			f.seen[base] = now
+		}
+	}
+	for base, at := range f.seen {
+		if now.Sub(at) > linger {
+			delete(f.seen, base)
+		}
+	}
+	return nil
+}
+
+func (f *Finder) current() []string {
+	out := make([]string, 0, len(f.seen))
+	for base := range f.seen {
+		out = append(out, base)
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,278 @@
+// Package pump delivers the events of all pods of a listener to one sink: it pulls them, sends what is due, and tells the pods
+// what they need not keep. What it decides is in package queue; sinks share nothing but the pods, so that one whose receiver
+// is slow does not slow down another one.
+package pump
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+	"github.com/sftp-operator/sftp-operator/sftpd/relay/outcome"
+	"github.com/sftp-operator/sftp-operator/sftpd/relay/queue"
+	"github.com/sftp-operator/sftp-operator/sftpd/relay/send"
+)
+
+// Bounds of a sink.
+const (
+	// Parallel is how many attempts are made at a time.
+	Parallel   = 16
+	maxEntries = 10_000
+	maxBytes   = 8 << 20
+	// readsOfSink is how many answers with events of several pods are read at a time.
+	readsOfSink = 2
+	// batch is how many events are pulled at a time.
+	batch = 200
+	// lastWords is how long attempts that are on the way, and what the pods have to be told, may take when the relay ends.
+	lastWords = 8 * time.Second
+	// maxWait is how long to wait at most before looking again.
+	maxWait = 5 * time.Second
+	// tellTime bounds telling a pod.
+	tellTime = 10 * time.Second
+)
+
+// Source is how pods are asked and told: events.Client.
+type Source interface {
+	Pull(ctx context.Context, base string, q events.Query) ([]events.Line, error)
+	Ack(ctx context.Context, base string, a events.Ack) error
+	Dead(ctx context.Context, base string, d events.Dead) error
+}
+
+// Options of a Pump.
+type Options struct {
+	// Sink is its name.
+	Sink   string
+	Source Source
+	// Wants reports whether an event is for the sink.
+	Wants func(*Event) bool
+	// Send makes an attempt to send an event.
+	Send func(ctx context.Context, event []byte, now time.Time) send.Result
+	// GiveUp is how long an event is tried.
+	GiveUp time.Duration
+	Log    *slog.Logger
+}
+
+// Event is an event and what the relay has to know of it.
+type Event struct {
+	Raw  []byte
+	ID   string
+	Key  string // the partition key: namespace/name of the user
+	Time time.Time
+}
+
+// Pump delivers events to one sink.
+type Pump struct {
+	Options
+	queue *queue.Sink
+	pods  map[string]*pod
+	// changed has the pods, admit lets a pod's reader read, batches has what it read, results and told what ended.
+	changed chan []string
+	admit   chan struct{}
+	batches chan pulled
+	results chan result
+	told    chan telling
+	// admitted are the readers that read.
+	admitted atomic.Int32
+
+	mu    sync.Mutex
+	state State
+}
+
+// State is how a Pump is.
+type State struct {
+	queue.State
+	// Delivered, Dead, Retried and Filtered count events since the start.
+	Delivered, Dead, Retried, Filtered uint64
+	// LastDelivered is when an event was accepted last.
+	LastDelivered time.Time
+}
+
+// pod is a pod that is read.
+type pod struct {
+	stop context.CancelFunc
+	// telling is set while it is told something, and not before is when it may be told again after a failure.
+	telling   bool
+	notBefore time.Time
+	failures  int
+}
+
+type result struct {
+	entry *queue.Entry
+	send.Result
+}
+
+// telling is what came of telling a pod.
+type telling struct {
+	base   string
+	buried []queue.Letter
+	report queue.Report
+	err    error
+}
+
+// New returns a Pump without pods.
+func New(o Options) *Pump {
+	return &Pump{
+		Options: o, pods: map[string]*pod{},
+		queue:   queue.New(queue.Limits{Parallel: Parallel, Entries: maxEntries, Bytes: maxBytes, MaxAge: o.GiveUp}),
+		changed: make(chan []string, 1), admit: make(chan struct{}), batches: make(chan pulled),
+		results: make(chan result), told: make(chan telling),
+	}
+}
+
+// SetPods replaces the pods. It must not be called at the same time as itself.
+func (p *Pump) SetPods(bases []string) {
+	select {
+	case <-p.changed: // what was not taken yet
+	default:
+	}
+	p.changed <- bases
+}
+
+// State returns how the sink is.
+func (p *Pump) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state
+}
+
+// Run delivers until ctx ends.
+func (p *Pump) Run(ctx context.Context) {
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer p.setPods(ctx, nil, &readers)
+	for {
+		wake := p.advance(sending)
+		timer := time.NewTimer(wake)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			p.finish(sending)
+			return
+		case bases := <-p.changed:
+			p.setPods(ctx, bases, &readers)
+		case p.admits() <- struct{}{}:
+			p.admitted.Add(1)
+		case b := <-p.batches:
+			p.take(b)
+		case r := <-p.results:
+			p.settle(r)
+		case t := <-p.told:
+			p.noteTold(t)
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// admits returns the channel that lets a reader read, nil while there is no room.
+func (p *Pump) admits() chan struct{} {
+	if p.queue.Room() && p.admitted.Load() < readsOfSink {
+		return p.admit
+	}
+	return nil
+}
+
+// advance starts what is due, and returns how long nothing else will be.
+func (p *Pump) advance(ctx context.Context) time.Duration {
+	now := time.Now()
+	wait := maxWait
+	for {
+		e, at := p.queue.Next(now)
+		if e == nil {
+			if !at.IsZero() {
+				wait = min(wait, at.Sub(now))
+			}
+			break
+		}
+		go p.attempt(ctx, e, e.Body)
+	}
+	wait = min(wait, p.tell(ctx, now))
+	p.publish(func(*State) {})
+	return max(wait, time.Millisecond)
+}
+
+func (p *Pump) attempt(ctx context.Context, e *queue.Entry, body []byte) {
+	r := p.Send(ctx, body, time.Now())
+	select {
+	case p.results <- result{e, r}:
+	case <-ctx.Done():
+	}
+}
+
+// settle takes the result of an attempt.
+func (p *Pump) settle(r result) {
+	now := time.Now()
+	a := p.queue.Attempt(r.entry, now, rand.Float64()) //nolint:gosec // not a secret
+	a.Status, a.RetryAfter, a.Failure = r.Status, r.RetryAfter, r.Failure
+	d := outcome.Decide(a)
+	before := p.queue.State().Failures
+	p.queue.Done(r.entry, d, now)
+	p.publish(func(s *State) {
+		switch d.Verdict {
+		case outcome.Accepted:
+			s.Delivered++
+			s.LastDelivered = now
+		case outcome.Dead:
+			s.Dead++
+		case outcome.Retry:
+			s.Retried++
+		case outcome.Suspend:
+		}
+	})
+	switch {
+	case d.Verdict == outcome.Suspend:
+		p.Log.Error("the receiver wants no more events, so none are sent until the sink changes", "sink", p.Sink, "reason", d.Reason)
+	case d.Verdict == outcome.Dead:
+		p.Log.Warn("an event is a dead letter", "sink", p.Sink, "reason", d.Reason)
+	case d.Verdict == outcome.Retry && before == 0:
+		p.Log.Warn("events cannot be delivered, and are sent again", "sink", p.Sink, "reason", d.Reason)
+	case d.Verdict == outcome.Accepted && before > 0:
+		p.Log.Info("events are delivered again", "sink", p.Sink)
+	}
+}
+
+func (p *Pump) publish(change func(*State)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.state)
+	p.state.State = p.queue.State()
+}
+
+// finish waits for attempts that are on the way, for a bounded time, and tells the pods what came of them.
+func (p *Pump) finish(ctx context.Context) {
+	timeout := time.After(lastWords)
+	for {
+		p.tell(ctx, time.Now())
+		if p.queue.State().Sending == 0 && !p.anyTold() {
+			return
+		}
+		select {
+		case r := <-p.results:
+			p.settle(r)
+		case t := <-p.told:
+			if t.err != nil {
+				p.pods[t.base].telling = false
+				return // it is sent again after the restart, with the same id
+			}
+			p.noteTold(t)
+		case <-p.batches: // it is read again after the restart
+		case <-timeout:
+			return
+		}
+	}
+}
+
+func (p *Pump) anyTold() bool {
+	for _, is := range p.pods {
+		if is.telling {
+			return true
+		}
+	}
+	return false
+}

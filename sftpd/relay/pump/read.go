@@ -1,0 +1,148 @@
+package pump
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+	"github.com/sftp-operator/sftp-operator/sftpd/relay/queue"
+)
+
+// Pauses after a pod that could not be read.
+const (
+	firstPause = time.Second
+	maxPause   = 30 * time.Second
+)
+
+// pulled is what a reader has read of a pod. What an earlier reader of the same address has read does not count: its events
+// may be others, or read again.
+type pulled struct {
+	base  string
+	of    *pod
+	lines []events.Line
+	// again is set if the pod has other events than before: what is known of it does not count any more.
+	again bool
+}
+
+// setPods begins to read pods that are new, and forgets those that are gone.
+func (p *Pump) setPods(ctx context.Context, bases []string, readers *sync.WaitGroup) {
+	for base, is := range p.pods {
+		if !slices.Contains(bases, base) {
+			is.stop()
+			delete(p.pods, base)
+			p.queue.Drop(base)
+		}
+	}
+	for _, base := range bases {
+		if p.pods[base] != nil {
+			continue
+		}
+		reading, stop := context.WithCancel(ctx)
+		of := &pod{stop: stop}
+		p.pods[base] = of
+		readers.Go(func() { p.read(reading, base, of) })
+	}
+}
+
+// read reads the events of a pod until ctx ends.
+func (p *Pump) read(ctx context.Context, base string, of *pod) {
+	after, pause := "", firstPause
+	for ctx.Err() == nil {
+		lines, admitted, err := p.pull(ctx, base, after)
+		again := errors.Is(err, events.ErrOtherLog)
+		switch {
+		case again:
+			after = ""
+		case err != nil:
+			if ctx.Err() == nil {
+				p.Log.Debug("a pod's events cannot be read", "sink", p.Sink, "pod", base, "error", err)
+			}
+			sleep(ctx, pause)
+			pause = min(2*pause, maxPause)
+			continue
+		case len(lines) > 0:
+			after = lines[len(lines)-1].Cursor
+		}
+		pause = firstPause
+		if len(lines) == 0 && !again {
+			continue
+		}
+		select {
+		case p.batches <- pulled{base, of, lines, again}:
+		case <-ctx.Done():
+		}
+		if admitted {
+			p.admitted.Add(-1)
+		}
+	}
+}
+
+// pull waits until a pod has events, and then until there is room for them. Only then does it read more than one: the events
+// of all pods together do not fit into memory.
+func (p *Pump) pull(ctx context.Context, base, after string) (lines []events.Line, admitted bool, err error) {
+	asking, cancel := context.WithTimeout(ctx, events.MaxWait+tellTime)
+	defer cancel()
+	first, err := p.Source.Pull(asking, base, events.Query{Sink: p.Sink, After: after, Limit: 1, Wait: events.MaxWait})
+	if err != nil || len(first) == 0 {
+		return nil, false, err
+	}
+	select {
+	case <-p.admit:
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+	reading, stop := context.WithTimeout(ctx, tellTime)
+	defer stop()
+	lines, err = p.Source.Pull(reading, base, events.Query{Sink: p.Sink, After: after, Limit: batch})
+	if err != nil || len(lines) == 0 {
+		return first, true, nil // the next question has the error, if it lasts
+	}
+	return lines, true, nil
+}
+
+// take puts events of a pod into the queue. Those that are not for the sink are settled at once.
+func (p *Pump) take(b pulled) {
+	if p.pods[b.base] != b.of {
+		return
+	}
+	if b.again {
+		p.queue.Drop(b.base)
+	}
+	filtered := 0
+	for _, l := range b.lines {
+		e := parse(l.Event)
+		if e == nil || !p.Wants(e) {
+			filtered++
+			p.queue.Skip(b.base, l.Cursor)
+			continue
+		}
+		p.queue.Add(&queue.Entry{Stream: b.base, Cursor: l.Cursor, Key: e.Key, Happened: e.Time, Body: e.Raw})
+	}
+	p.publish(func(s *State) { s.Filtered += uint64(filtered) })
+}
+
+// parse returns what the relay has to know of an event, nil for what is none.
+func parse(raw json.RawMessage) *Event {
+	var head struct {
+		ID   string    `json:"id"`
+		Key  string    `json:"partitionkey"`
+		Time time.Time `json:"time"`
+	}
+	if err := json.Unmarshal(raw, &head); err != nil || head.ID == "" {
+		return nil
+	}
+	// A copy: the answer that it was read from is larger.
+	return &Event{Raw: bytes.Clone(raw), ID: head.ID, Key: head.Key, Time: head.Time}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

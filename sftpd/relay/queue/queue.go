@@ -1,0 +1,274 @@
+// Package queue decides which event of a sink is sent next, and what of it the pods may forget. It keeps the order of the
+// events of each user, sends those of different users at the same time, within bounds, and stops sending while a receiver
+// is not well. It does nothing itself: time, results and pods are arguments.
+package queue
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/relay/outcome"
+)
+
+// Limits bound a sink.
+type Limits struct {
+	// Parallel is how many events are on the way at a time, each of another user.
+	Parallel int
+	// Entries and Bytes bound the events that a Sink holds, settled ones included that wait for one before them.
+	Entries int
+	Bytes   int
+	// MaxAge is how long an event is tried, 0 for no limit.
+	MaxAge time.Duration
+}
+
+// trip is how many attempts in a row may fail, of more than one user, before the sink as a whole waits: then it is not one
+// event that the receiver cannot take, but the receiver.
+const trip = 3
+
+// Entry is an event of a pod.
+type Entry struct {
+	// Stream is the pod that has it, and Cursor its position there.
+	Stream, Cursor string
+	// Key orders: entries with the same one are sent one after another. "" has no order.
+	Key string
+	// Happened is when the event did.
+	Happened time.Time
+	// Body is the event as it was recorded. It is nil once the entry is settled.
+	Body []byte
+
+	attempts int
+	first    time.Time // when the first attempt began
+	began    time.Time // of the last attempt
+	due      time.Time
+	last     string // the reason of the last failure
+	settled  bool
+	dead     string // the reason of a dead letter that no pod has been told of
+	gone     bool   // its stream was dropped
+	lane     *lane
+	size     int
+}
+
+// Attempts returns how often the entry was sent.
+func (e *Entry) Attempts() int { return e.attempts }
+
+// lane has the entries of one key in order. Only the first may be on the way.
+type lane struct {
+	key     string
+	entries []*Entry
+	sending bool
+	at      int // in Sink.waiting, -1 if not there
+}
+
+// stream has the entries of one pod in order, from the first that is not acknowledged.
+type stream struct {
+	entries []*Entry
+	settled int // how many of the first are
+	dead    []*Entry
+}
+
+// Sink is the queue of one sink. It is not safe for concurrent use.
+type Sink struct {
+	limits  Limits
+	lanes   map[string]*lane
+	waiting heap
+	streams map[string]*stream
+
+	entries, bytes, sending int
+	// failures in a row, where attempts at the same time count as one. failedAt is when the last one was, failed the lane of
+	// the first one, and several whether another one failed as well.
+	failures int
+	failedAt time.Time
+	failed   *lane
+	several  bool
+	// paused is until when the sink sends nothing because of failures, and reason that of the last one.
+	paused time.Time
+	reason string
+	// suspended is why nothing is sent any more, "" if something is.
+	suspended string
+	// accepted is when the receiver accepted an event last.
+	accepted time.Time
+}
+
+// New returns an empty queue.
+func New(l Limits) *Sink {
+	return &Sink{limits: l, lanes: map[string]*lane{}, streams: map[string]*stream{}}
+}
+
+// Room reports whether more events may be added. One that does not fit is added all the same, so that one is in any case.
+func (s *Sink) Room() bool { return s.entries < s.limits.Entries && s.bytes < s.limits.Bytes }
+
+// Add adds the next event of a pod.
+func (s *Sink) Add(e *Entry) {
+	s.stream(e.Stream).append(e)
+	e.size = len(e.Body)
+	s.entries++
+	s.bytes += e.size
+	l := s.lanes[e.Key]
+	if l == nil || e.Key == "" {
+		l = &lane{key: e.Key, at: -1}
+		if e.Key != "" {
+			s.lanes[e.Key] = l
+		}
+	}
+	e.lane = l
+	l.entries = append(l.entries, e)
+	if len(l.entries) == 1 && !l.sending {
+		s.waiting.push(l)
+	}
+}
+
+// Skip notes the next event of a pod that is not for the sink.
+func (s *Sink) Skip(of, cursor string) {
+	e := &Entry{Stream: of, Cursor: cursor, settled: true}
+	s.entries++
+	s.stream(of).append(e)
+}
+
+func (s *Sink) stream(name string) *stream {
+	st := s.streams[name]
+	if st == nil {
+		st = &stream{}
+		s.streams[name] = st
+	}
+	return st
+}
+
+func (st *stream) append(e *Entry) {
+	st.entries = append(st.entries, e)
+	st.advance()
+}
+
+func (st *stream) advance() {
+	for st.settled < len(st.entries) && st.entries[st.settled].settled {
+		st.settled++
+	}
+}
+
+// Next returns the entry to send now. It is on the way then, until Done. Without one, it returns when to ask again; zero
+// means not before something else happens.
+func (s *Sink) Next(now time.Time) (*Entry, time.Time) {
+	parallel := s.limits.Parallel
+	if s.tripped() {
+		parallel = 1
+	}
+	for s.suspended == "" && s.sending < parallel && len(s.waiting) > 0 {
+		l := s.waiting[0]
+		e := l.entries[0]
+		if s.tooOld(e, now) {
+			s.bury(e, outcome.TooOld(s.limits.MaxAge, cmp.Or(e.last, s.reason)))
+			continue
+		}
+		if at := later(e.due, s.paused); now.Before(at) {
+			return nil, at
+		}
+		s.waiting.pop()
+		l.sending = true
+		s.sending++
+		if e.attempts++; e.attempts == 1 {
+			e.first = now
+		}
+		e.began = now
+		return e, time.Time{}
+	}
+	return nil, time.Time{}
+}
+
+// tooOld reports whether an event is not to be tried again, or not at all while the receiver takes none.
+func (s *Sink) tooOld(e *Entry, now time.Time) bool {
+	return s.limits.MaxAge > 0 && (e.attempts > 0 || s.tripped()) && now.Sub(e.Happened) >= s.limits.MaxAge
+}
+
+// Attempt returns what is known for the decision about an attempt, apart from its result.
+func (s *Sink) Attempt(e *Entry, now time.Time, random float64) outcome.Attempt {
+	number := e.attempts
+	if s.tripped() {
+		number = max(number, s.failures+1)
+	}
+	return outcome.Attempt{
+		Number: number, Accepting: s.accepted.After(e.first), Happened: e.Happened, MaxAge: s.limits.MaxAge, Now: now, Random: random,
+	}
+}
+
+// Done takes the result of an attempt.
+func (s *Sink) Done(e *Entry, d outcome.Decision, now time.Time) {
+	s.sending--
+	e.lane.sending = false
+	if d.Verdict == outcome.Retry || d.Verdict == outcome.Suspend {
+		s.fail(e, d, now)
+	} else {
+		s.failures, s.failed, s.several, s.reason, s.paused = 0, nil, false, "", time.Time{}
+	}
+	switch d.Verdict {
+	case outcome.Suspend:
+		s.suspended = d.Reason
+	case outcome.Accepted:
+		s.accepted = now
+	case outcome.Retry, outcome.Dead:
+	}
+	switch {
+	case e.gone:
+		s.advanceLane(e)
+	case d.Verdict == outcome.Accepted:
+		s.settle(e)
+	case d.Verdict == outcome.Dead:
+		s.bury(e, d.Reason)
+	default:
+		s.waiting.push(e.lane)
+	}
+}
+
+// tripped reports whether the receiver is not well.
+func (s *Sink) tripped() bool { return s.failures >= trip && s.several }
+
+func (s *Sink) fail(e *Entry, d outcome.Decision, now time.Time) {
+	if !e.began.Before(s.failedAt) {
+		s.failures++
+	}
+	s.failedAt = now
+	s.several = s.several || d.Whole || s.failed != nil && s.failed != e.lane
+	if s.failed == nil {
+		s.failed = e.lane
+	}
+	e.last, s.reason = d.Reason, d.Reason
+	e.due = now.Add(d.After)
+	if d.Whole || s.tripped() {
+		s.paused = later(s.paused, e.due)
+	}
+}
+
+// bury settles an entry as a dead letter.
+func (s *Sink) bury(e *Entry, reason string) {
+	e.dead = reason
+	st := s.streams[e.Stream]
+	st.dead = append(st.dead, e)
+	s.settle(e)
+}
+
+// settle ends the first entry of a lane.
+func (s *Sink) settle(e *Entry) {
+	e.settled, e.Body = true, nil
+	s.bytes -= e.size
+	s.streams[e.Stream].advance()
+	s.advanceLane(e)
+}
+
+// advanceLane removes the first entry of a lane, which is e.
+func (s *Sink) advanceLane(e *Entry) {
+	l := e.lane
+	l.entries[0] = nil
+	if l.entries = l.entries[1:]; len(l.entries) > 0 {
+		s.waiting.set(l)
+		return
+	}
+	s.waiting.remove(l)
+	if s.lanes[l.key] == l {
+		delete(s.lanes, l.key)
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,118 @@
+package queue
+
+import (
+	"slices"
+	"time"
+)
+
+// Letter is a dead letter that a pod has to be told of.
+type Letter struct {
+	Cursor, Reason string
+	entry          *Entry
+}
+
+// Report is what a pod has to be told: the dead letters first, and then that everything up to Cursor is settled. Cursor is
+// "" if there is nothing new.
+type Report struct {
+	Dead   []Letter
+	Cursor string
+	count  int
+}
+
+// Empty reports whether there is nothing to tell.
+func (r Report) Empty() bool { return len(r.Dead) == 0 && r.Cursor == "" }
+
+// Report returns what to tell a pod.
+func (s *Sink) Report(of string) Report {
+	st := s.streams[of]
+	if st == nil {
+		return Report{}
+	}
+	var r Report
+	for _, e := range st.dead {
+		r.Dead = append(r.Dead, Letter{Cursor: e.Cursor, Reason: e.dead, entry: e})
+	}
+	if st.settled > 0 {
+		r.Cursor, r.count = st.entries[st.settled-1].Cursor, st.settled
+	}
+	return r
+}
+
+// Buried notes that a pod has kept a dead letter.
+func (s *Sink) Buried(of string, l Letter) {
+	if st := s.streams[of]; st != nil {
+		st.dead = slices.DeleteFunc(st.dead, func(e *Entry) bool { return e == l.entry })
+		l.entry.dead = ""
+	}
+}
+
+// Told notes that a pod has taken the acknowledgment of a Report.
+func (s *Sink) Told(of string, r Report) {
+	st := s.streams[of]
+	if st == nil || r.count > len(st.entries) || r.count == 0 || st.entries[r.count-1].Cursor != r.Cursor {
+		return
+	}
+	clear(st.entries[:r.count])
+	st.entries = st.entries[r.count:]
+	st.settled -= r.count
+	s.entries -= r.count
+}
+
+// Drop forgets the events of a pod. Those on the way end with their attempt.
+func (s *Sink) Drop(of string) {
+	st := s.streams[of]
+	if st == nil {
+		return
+	}
+	delete(s.streams, of)
+	s.entries -= len(st.entries)
+	for _, e := range st.entries {
+		if e.settled {
+			continue
+		}
+		s.bytes -= e.size
+		e.gone = true
+		l := e.lane
+		if l.sending && l.entries[0] == e {
+			continue // Done ends it
+		}
+		first := l.entries[0] == e
+		l.entries = slices.DeleteFunc(l.entries, func(o *Entry) bool { return o == e })
+		switch {
+		case len(l.entries) == 0:
+			s.waiting.remove(l)
+			if s.lanes[l.key] == l {
+				delete(s.lanes, l.key)
+			}
+		case first:
+			s.waiting.set(l)
+		}
+	}
+}
+
+// Last returns the cursor of the last event of a pod that was added, "" for none that is not acknowledged.
+func (s *Sink) Last(of string) string {
+	if st := s.streams[of]; st != nil && len(st.entries) > 0 {
+		return st.entries[len(st.entries)-1].Cursor
+	}
+	return ""
+}
+
+// State is how a sink is.
+type State struct {
+	// Sending and Held are how many events are on the way, and how many are held at all, settled ones included.
+	Sending, Held int
+	// Failures are the attempts in a row that failed, Reason is that of the last one, and Paused until when nothing is sent.
+	Failures int
+	Reason   string
+	Paused   time.Time
+	// Suspended is why the receiver wants nothing any more, "" if it does.
+	Suspended string
+}
+
+// State returns how the sink is.
+func (s *Sink) State() State {
+	return State{
+		Sending: s.sending, Held: s.entries, Failures: s.failures, Reason: s.reason, Paused: s.paused, Suspended: s.suspended,
+	}
+}

@@ -1,0 +1,145 @@
+package relay
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+)
+
+const (
+	// askEvery is how often pods are asked how their events are, and askTime bounds a question.
+	askEvery = 10 * time.Second
+	askTime  = 3 * time.Second
+	// askAtOnce is how many are asked at a time.
+	askAtOnce = 8
+	// maxProblems bounds the problems in a Status.
+	maxProblems = 4
+)
+
+// counter counts. It is safe for concurrent use.
+type counter struct{ n atomic.Uint64 }
+
+func (c *counter) add() uint64 { return c.n.Add(1) }
+
+// board has what the pods said last.
+type board struct {
+	mu   sync.Mutex
+	pods map[string]*events.Status // nil for one that does not answer
+}
+
+func (b *board) setPods(bases []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := b.pods
+	b.pods = map[string]*events.Status{}
+	for _, base := range bases {
+		b.pods[base] = before[base]
+	}
+}
+
+func (b *board) bases() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []string
+	for base := range b.pods {
+		out = append(out, base)
+	}
+	return out
+}
+
+func (b *board) note(base string, s *events.Status) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, there := b.pods[base]; there {
+		b.pods[base] = s
+	}
+}
+
+// watchPods asks the pods how their events are, until ctx ends.
+func (r *Relay) watchPods(ctx context.Context) {
+	for {
+		var asking sync.WaitGroup
+		places := make(chan struct{}, askAtOnce)
+		for _, base := range r.board.bases() {
+			asking.Go(func() {
+				places <- struct{}{}
+				defer func() { <-places }()
+				ctx, cancel := context.WithTimeout(ctx, askTime)
+				defer cancel()
+				s, err := r.client.Status(ctx, base)
+				if err != nil {
+					r.Log.Debug("a pod does not say how its events are", "pod", base, "error", err)
+				}
+				r.board.note(base, s)
+			})
+		}
+		asking.Wait()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(askEvery):
+		}
+	}
+}
+
+// state returns what the relay says: its own part, and the sums of what the pods said.
+func (r *Relay) state() delivery.Status {
+	out := delivery.Status{Sinks: make([]delivery.SinkStatus, len(r.sinks))}
+	for i, s := range r.sinks {
+		of := &out.Sinks[i]
+		of.Name, of.Held = s.Name, text(s.Held)
+		if s.pump != nil {
+			st := s.pump.State()
+			of.Delivered, of.LastDelivered = st.Delivered, st.LastDelivered
+			of.Failing, of.Reason, of.Suspended = st.Failures, text(st.Reason), text(st.Suspended)
+		}
+	}
+	r.board.mu.Lock()
+	defer r.board.mu.Unlock()
+	out.Pods = len(r.board.pods)
+	for _, s := range r.board.pods {
+		if s != nil {
+			add(&out, s)
+		}
+	}
+	slices.Sort(out.Problems)
+	out.Problems = out.Problems[:min(len(out.Problems), maxProblems)]
+	return out
+}
+
+// add adds what a pod said.
+func add(out *delivery.Status, s *events.Status) {
+	out.Answering++
+	if !s.Durable {
+		out.NotDurable++
+	}
+	if s.Full {
+		out.Full++
+	}
+	out.Lost += s.Lost
+	for _, p := range s.Problems {
+		if p = text(p); len(out.Problems) < 4*maxProblems && !slices.Contains(out.Problems, p) {
+			out.Problems = append(out.Problems, p)
+		}
+	}
+	for _, of := range s.Sinks {
+		i := slices.IndexFunc(out.Sinks, func(o delivery.SinkStatus) bool { return o.Name == of.Name })
+		if i < 0 {
+			continue
+		}
+		sum := &out.Sinks[i]
+		sum.Pending += max(of.Pending, 0)
+		sum.Dead += max(of.Dead, 0)
+		sum.Dropped += of.Dropped
+		if !of.Oldest.IsZero() && (sum.Oldest.IsZero() || of.Oldest.Before(sum.Oldest)) {
+			sum.Oldest = of.Oldest
+		}
+	}
+}
+
+func text(s string) string { return events.Text(s, delivery.MaxText) }

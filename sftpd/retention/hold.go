@@ -1,0 +1,64 @@
+package retention
+
+import (
+	"errors"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// holds are the directories of a volume in which nothing is deleted.
+type holds struct {
+	paths []string
+	ids   map[identity]bool
+	// missing is the first held directory that is not there.
+	missing string
+}
+
+// resolve finds held directories on a volume. Whoever may write to a directory can rename it. So one that is not where it was
+// may be anywhere in its first directory, which is the namespace of a user's: all of that is held then.
+func resolve(volume int, paths []string) (holds, error) {
+	h := holds{ids: map[identity]bool{}}
+	for _, path := range paths {
+		fd, err := openBeneath(volume, orDot(path), unix.O_PATH)
+		switch {
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, unix.EXDEV):
+			if h.missing == "" {
+				h.missing = path
+			}
+			path, _, _ = cutFirst(path)
+		case err != nil:
+			return h, err
+		default:
+			id, err := identityOf(fd)
+			unix.Close(fd)
+			if err != nil {
+				return h, err
+			}
+			h.ids[id] = true
+		}
+		h.paths = append(h.paths, path)
+	}
+	return h, nil
+}
+
+// cutFirst returns the first directory of a path, and "", the volume, for a path of one.
+func cutFirst(path string) (first, rest string, found bool) {
+	if first, rest, found = strings.Cut(path, "/"); !found {
+		return "", path, false
+	}
+	return first, rest, true
+}
+
+// held reports whether a directory is held or beneath one that is, by its path; or is one that was renamed.
+func (h *holds) held(path string, id identity) bool {
+	if h.ids[id] {
+		return true
+	}
+	for _, p := range h.paths {
+		if p == "" || path == p || strings.HasPrefix(path, p+"/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,167 @@
+package vfs
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Journal records files that are complete, so that what depends on them can be told of them even if the process is killed.
+// Its errors have fixed texts, which clients see.
+type Journal interface {
+	// Admits returns an error if an upload that begins now could not be recorded.
+	Admits() error
+	// Temporary reports whether clients use a file name until an upload is complete.
+	Temporary(name string) bool
+	// Publishing records that a file is about to get its name. An error keeps the file from getting it. Otherwise one method
+	// of the outcome is called.
+	Publishing(p *Publication) (Outcome, error)
+	// Written records a file that was written under its name, or has been published by another handle.
+	Written(p *Publication) error
+}
+
+// Outcome of what was recorded ahead.
+type Outcome interface {
+	// Published: the file has its name. An error makes the request fail, although the file has it.
+	Published() error
+	// Failed: it does not.
+	Failed()
+}
+
+// Publication is a file that is complete.
+type Publication struct {
+	// Path is the virtual path, and OriginalPath the one before a rename.
+	Path, OriginalPath string
+	// Dir is the host's directory of the file, Name its name there, and Temp the name that it has before it is published, in
+	// the same directory; "" for a rename and for a file that was written in place.
+	Dir, Name, Temp string
+	// Inode of the file and its size in bytes.
+	Inode uint64
+	Size  int64
+	// Replaced: the name belonged to another file, or the file existed before.
+	Replaced bool
+	// SHA256 of the content in hexadecimal, "" if it is not known.
+	SHA256 string
+	// BytesWritten by the client through this handle.
+	BytesWritten uint64
+	// Sync: the outcome must be on the disk when it is reported.
+	Sync bool
+}
+
+// WithJournal records what is uploaded. Without it nothing is.
+func WithJournal(j Journal) Option { return func(t *Tree) { t.journal = j } }
+
+// recorded is what a journal needs to know of a file. Its methods do nothing for nil.
+type recorded struct {
+	journal Journal
+	path    string
+	written uint64
+	failed  bool
+}
+
+// Note says what was done with a file, before it is finished: how many bytes were written, and whether a request failed. A
+// file that was opened for writing and not written to is not recorded, nor is one whose content is not what the client sent.
+func (f *File) Note(written uint64, failed bool) {
+	if f.rec != nil {
+		f.rec.written, f.rec.failed = written, failed
+	}
+}
+
+// recordable returns an error if no upload can be recorded now.
+func (t *Tree) recordable() error {
+	if t.journal == nil {
+		return nil
+	}
+	return notRecorded(t.journal.Admits())
+}
+
+// notRecorded is an error of a journal as one of this package.
+func notRecorded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &refusal{err.Error(), unix.EBUSY}
+}
+
+// ahead records that a staged file is about to be published.
+func (r *recorded) ahead(f *File, from parent, name string) (Outcome, error) {
+	if r == nil {
+		return nil, nil
+	}
+	p := r.publication(f)
+	p.Name, p.Temp, p.Dir = name, from.name, hostPath(from.fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return nil, err
+	}
+	p.Inode, p.Size, p.Replaced = st.Ino, st.Size, f.truncated
+	outcome, err := r.journal.Publishing(p)
+	return outcome, notRecorded(err)
+}
+
+// inPlace records a file that has its name.
+func (r *recorded) inPlace(f *File) error {
+	if r == nil || r.failed || r.written == 0 && !f.created && !f.truncated {
+		return nil
+	}
+	if err := f.flush(); err != nil {
+		return err
+	}
+	p := r.publication(f)
+	_, p.Name, _ = splitLast(r.path)
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return err
+	}
+	p.Inode, p.Size, p.Replaced = st.Ino, st.Size, !f.created
+	return notRecorded(r.journal.Written(p))
+}
+
+func (r *recorded) publication(f *File) *Publication {
+	return &Publication{Path: r.path, SHA256: f.sum.known(), BytesWritten: r.written, Sync: f.sync}
+}
+
+// completes records that a rename is about to give an upload its name: one from a temporary name to another one. Its checksum
+// is computed now: whatever was known when the file was closed, it may have been changed since.
+func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (Outcome, error) {
+	if t.journal == nil || !t.journal.Temporary(from.name) || t.journal.Temporary(to.name) {
+		return nil, nil
+	}
+	var st, there unix.Stat_t
+	if err := lstatAt(from.fd, from.name, &st); err != nil {
+		return nil, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, nil
+	}
+	sum, err := t.sumNamed(from, identityOf(&st), work)
+	if err != nil {
+		return nil, err
+	}
+	outcome, err := t.journal.Publishing(&Publication{
+		Path: Clean(t.absolute(newp)), OriginalPath: Clean(t.absolute(oldp)), Dir: hostPath(to.fd), Name: to.name,
+		SHA256: sum, Inode: st.Ino, Size: st.Size, Replaced: lstatAt(to.fd, to.name, &there) == nil, Sync: t.staging.Sync,
+	})
+	return outcome, notRecorded(err)
+}
+
+// settle reports the outcome of what was recorded ahead; nil for nothing.
+func settle(o Outcome, err error) error {
+	switch {
+	case o == nil:
+		return err
+	case err != nil:
+		o.Failed()
+		return err
+	}
+	return notRecorded(o.Published())
+}
+
+// hostPath is the host's path of an open directory, "" if it is not known. It is for the journal only.
+func hostPath(fd int) string {
+	path, err := readlinkAt(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd))
+	if err != nil {
+		return ""
+	}
+	return path
+}
