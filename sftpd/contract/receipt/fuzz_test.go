@@ -70,6 +70,7 @@ func FuzzAllowedSigners(f *testing.F) {
 	key := signer(f, 0).PublicKey()
 	f.Add([]byte(receipt.AllowedSigner{Principal: "files/public", Key: key, ValidAfter: published, ValidBefore: published.Add(time.Hour)}.Line()))
 	f.Add([]byte("# x\n\"a b\",c,!d cert-authority,namespaces=\"*\" ssh-ed25519 AAAA"))
+	f.Add([]byte("\r " + string(ssh.MarshalAuthorizedKey(key))))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		all, err := receipt.ParseAllowedSigners(file)
 		if err != nil {

@@ -252,6 +252,7 @@ func TestAllowedSigners(t *testing.T) {
 	}
 	for _, line := range []string{
 		"files/public", "files/public x y", `files/public no-touch ` + key, `files/public valid-after="tomorrow" ` + key, `"files/public ` + key,
+		"\"\r\" " + key, "\"a\u0085\" " + key, "files/p\u00fcblic " + key, "\"files/\tpublic\" " + key,
 		strings.Repeat("x", 70<<10), strings.Repeat("a,", 5000) + " " + key, strings.Repeat("\n", 2<<20),
 	} {
 		if s, err := receipt.ParseAllowedSigners([]byte(line)); err == nil {
