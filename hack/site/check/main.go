@@ -1,5 +1,5 @@
-// Command check reads the pages that `make site` has built: every link within the site leads to an existing page and anchor,
-// nothing is loaded from other sites, and every page of docs/ is in the navigation.
+// Command check reads the pages that `make site` has built: every link within the site leads to an existing page and anchor, no
+// page has an anchor twice, nothing is loaded from other sites, and every page of docs/ is in the navigation.
 package main
 
 import (
@@ -41,21 +41,25 @@ var (
 func Check(site fs.FS) (pages int, err error) {
 	places := map[string]map[string]bool{} // ids by page
 	bodies := map[string]string{}
+	var wrong []error
 	err = fs.WalkDir(site, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || path.Ext(name) != ".html" {
 			return err
 		}
 		data, err := fs.ReadFile(site, name)
 		bodies[name], places[name] = string(data), map[string]bool{}
-		for _, id := range idPattern.FindAllStringSubmatch(bodies[name], -1) {
-			places[name][html.UnescapeString(id[1])] = true
+		for _, match := range idPattern.FindAllStringSubmatch(bodies[name], -1) {
+			id := html.UnescapeString(match[1])
+			if places[name][id] { // a link to the second one leads to the first
+				wrong = append(wrong, fmt.Errorf("%s has the place %s twice: rename a heading, or the part of the layout", name, id))
+			}
+			places[name][id] = true
 		}
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
-	var wrong []error
 	for name, body := range bodies {
 		for _, match := range linkPattern.FindAllStringSubmatch(body, -1) {
 			wrong = append(wrong, link(site, places, name, html.UnescapeString(match[1])))

@@ -3,7 +3,7 @@
 const base = new URL(".", document.currentScript.src); // wherever the site is published
 
 // Light and dark.
-document.getElementById("theme").addEventListener("click", () => {
+document.getElementById("site-theme").addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
@@ -37,8 +37,8 @@ for (const pre of document.querySelectorAll("article pre")) {
 }
 
 // Search: the index is loaded when the field is used first.
-const field = document.getElementById("search");
-const results = document.getElementById("results");
+const field = document.getElementById("site-search");
+const results = document.getElementById("site-results");
 let index;
 
 async function load() {
@@ -46,21 +46,28 @@ async function load() {
   return index;
 }
 
+function count(text, part) {
+  return text.toLowerCase().split(part).length - 1;
+}
+
+// A page must have all words. Those in its title and headings count more, and most of all the words next to each other.
 function score(page, words) {
-  let sum = 0;
+  const phrase = words.join(" ");
+  let sum = 20 * count(page.title, phrase) + 10 * page.headings.filter((h) => count(h, phrase) > 0).length + Math.min(30, count(page.text, phrase));
   for (const word of words) {
-    const title = page.title.toLowerCase().includes(word) ? 20 : 0;
-    const headings = 5 * page.headings.filter((h) => h.toLowerCase().includes(word)).length;
-    const text = Math.min(10, page.text.toLowerCase().split(word).length - 1);
+    const title = count(page.title, word) > 0 ? 20 : 0;
+    const headings = Math.min(20, 5 * page.headings.filter((h) => count(h, word) > 0).length);
+    const text = Math.min(10, count(page.text, word));
     if (title + headings + text === 0) return 0;
     sum += title + headings + text;
   }
   return sum;
 }
 
-function excerpt(page, word) {
-  const at = page.text.toLowerCase().indexOf(word);
-  return at < 0 ? "" : "… " + page.text.slice(Math.max(0, at - 50), at + 90).replace(/\s+/g, " ") + " …";
+function excerpt(page, words) {
+  const text = page.text.toLowerCase();
+  const at = [words.join(" "), ...words].map((part) => text.indexOf(part)).find((place) => place >= 0) ?? -1;
+  return at < 0 ? "" : "… " + page.text.slice(Math.max(0, at - 50), at + 90).replace(/^\S*\s|\s\S*$/g, "").replace(/\s+/g, " ") + " …";
 }
 
 async function search() {
@@ -78,7 +85,7 @@ async function search() {
     const title = document.createElement("strong");
     title.textContent = page.title;
     const text = document.createElement("span");
-    text.textContent = excerpt(page, words[0]);
+    text.textContent = excerpt(page, words);
     link.append(title, text);
     item.append(link);
     return item;
