@@ -288,7 +288,7 @@ func (p *parent) openRegular(name string, flags int, mode uint32) (fd int, id id
 		return err
 	})
 	switch {
-	case err == unix.ELOOP || err == unix.ENXIO || err == unix.EAGAIN: // EAGAIN: a lease, see openElsewhere
+	case err == unix.ELOOP || err == unix.ENXIO || err == unix.EISDIR || err == unix.EAGAIN: // EAGAIN: a lease, see openElsewhere
 		return -1, id, errAgain
 	case err == unix.ENOENT && flags&unix.O_CREAT == 0 && !reserved(name):
 		return -1, id, errAgain
