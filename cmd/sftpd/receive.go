@@ -41,7 +41,7 @@ func runReceive(args []string, stdout, stderr io.Writer) int {
 	log.Info("receiving", "address", l.Addr().String())
 	server := receive.Server(receive.New(stdout))
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	go func() { ended <- receive.Serve(server, l) }()
 	select {
 	case err = <-ended:
 	case <-ctx.Done():

@@ -67,7 +67,7 @@ func New(state State, metrics *prometheus.Registry, pending http.Handler, log *s
 
 // Serve serves until Close, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	if err := s.http.Serve(newPlaces(l)); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(newPlaces(l, MaxConnections)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

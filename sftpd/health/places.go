@@ -18,6 +18,7 @@ const MaxConnections = 64
 // millisecond, gets in.
 type places struct {
 	net.Listener
+	most int
 
 	mu    sync.Mutex
 	conns map[*placed]struct{}
@@ -32,8 +33,11 @@ type placed struct {
 	since  time.Time
 }
 
-func newPlaces(l net.Listener) *places {
-	return &places{Listener: l, conns: map[*placed]struct{}{}, from: map[netip.Addr]int{}}
+// Limit bounds the connections of a listener.
+func Limit(l net.Listener, most int) net.Listener { return newPlaces(l, most) }
+
+func newPlaces(l net.Listener, most int) *places {
+	return &places{Listener: l, most: most, conns: map[*placed]struct{}{}, from: map[netip.Addr]int{}}
 }
 
 // Accept returns the next connection.
@@ -56,7 +60,7 @@ func (p *places) Accept() (net.Conn, error) {
 func (p *places) add(c *placed) (displaced *placed) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.conns) >= MaxConnections {
+	if len(p.conns) >= p.most {
 		displaced = p.oldestOfGreediest()
 		p.remove(displaced)
 	}

@@ -23,7 +23,7 @@ func (f *fake) Close() error {
 
 // TestPlaces: only the address with the most connections loses its oldest one.
 func TestPlaces(t *testing.T) {
-	p := newPlaces(nil)
+	p := newPlaces(nil, MaxConnections)
 	now := time.Now()
 	conn := func(source string) *placed {
 		now = now.Add(time.Second)

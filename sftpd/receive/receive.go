@@ -7,17 +7,21 @@ import (
 	"encoding/json"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
+	"github.com/sftp-operator/sftp-operator/sftpd/health"
 )
 
 const (
 	// maxIDs is how many IDs are remembered. A receiver that starts something would keep them where its results are.
 	maxIDs      = 10_000
 	requestTime = 10 * time.Second
+	// maxConnections is how many connections there may be at a time. A relay has 32 for a sink at most.
+	maxConnections = 256
 )
 
 // Receiver answers requests of a relay. It is safe for concurrent use.
@@ -92,3 +96,6 @@ func Server(r *Receiver) *http.Server {
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}
 }
+
+// Serve serves connections of a listener, as many as are allowed at a time.
+func Serve(s *http.Server, l net.Listener) error { return s.Serve(health.Limit(l, maxConnections)) }

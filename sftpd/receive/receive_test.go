@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -93,5 +95,31 @@ func TestManyIDs(t *testing.T) {
 	}
 	if len(r.ids) != maxIDs || len(r.order) != maxIDs || r.ids["id-0"] || !r.ids[fmt.Sprint("id-", 2*maxIDs)] {
 		t.Errorf("%d IDs", len(r.ids))
+	}
+}
+
+// TestConnectionsAreBounded: when there are too many connections, the oldest is closed for a new one.
+func TestConnectionsAreBounded(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := Server(New(io.Discard))
+	go func() { _ = Serve(server, l) }()
+	defer server.Close()
+	var oldest net.Conn
+	for range maxConnections + 1 {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if oldest == nil {
+			oldest = c
+		}
+	}
+	_ = oldest.SetReadDeadline(time.Now().Add(requestTime / 2)) // later, the server closes a connection without a request
+	if _, err := io.ReadAll(oldest); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the oldest connection has its place still")
 	}
 }

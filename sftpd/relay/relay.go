@@ -20,6 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/filter"
+	"github.com/sftp-operator/sftp-operator/sftpd/health"
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/pods"
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/pump"
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/send"
@@ -112,7 +113,7 @@ func (s *sink) wants(e *pump.Event) bool {
 func (r *Relay) Run(ctx context.Context) error {
 	server := r.server()
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(r.Status) }()
+	go func() { failed <- server.Serve(health.Limit(r.Status, health.MaxConnections)) }()
 	defer server.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
