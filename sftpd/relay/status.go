@@ -60,6 +60,20 @@ func (b *board) note(base string, s *events.Status) {
 	}
 }
 
+// short returns the pods whose events take more than a third of their room. From a half on, they refuse uploads of a user who has all of
+// them.
+func (b *board) short() map[string]bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[string]bool{}
+	for base, s := range b.pods {
+		if s != nil && s.Bytes > s.MaxBytes/3 {
+			out[base] = true
+		}
+	}
+	return out
+}
+
 // watchPods asks the pods how their events are, until ctx ends.
 func (r *Relay) watchPods(ctx context.Context) {
 	for {
@@ -79,6 +93,12 @@ func (r *Relay) watchPods(ctx context.Context) {
 			})
 		}
 		asking.Wait()
+		short := r.board.short()
+		for _, s := range r.sinks {
+			if s.pump != nil {
+				s.pump.SetShort(short)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return

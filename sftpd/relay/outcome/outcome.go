@@ -92,14 +92,16 @@ func (a Attempt) again() Decision {
 		return Decision{Verdict: Dead, Reason: TooOld(a.MaxAge, text(a))}
 	}
 	asked := retryAfter(a.RetryAfter, a.Now)
+	// What a single event makes crash, or hang, or unavailable is away for that one only. The others must not wait for it.
+	only := a.Accepting && a.Number >= Tries
 	return Decision{
 		Verdict: Retry, After: max(Pause(a.Number, a.Random), asked), Reason: text(a),
-		Whole: a.Status == 0 || a.Status == http.StatusTooManyRequests || asked > 0,
+		Whole: a.Status == http.StatusTooManyRequests || !only && (a.Status == 0 || asked > 0),
 	}
 }
 
-// tries is how often a receiver may refuse an event, while it accepts others, before it is the event that it does not want.
-const tries = 3
+// Tries is how often a receiver may refuse an event, while it accepts others, before it is the event that it does not want.
+const Tries = 3
 
 // mistaken decides about answers that say more about how the sink is set up, or the receiver, than about an event: a wrong or
 // expired token, a path where nothing is served yet. Such events wait until that is corrected, rather than all becoming dead
@@ -108,7 +110,7 @@ const tries = 3
 // 401 it is never the event: one of several instances may have another token.
 func (a Attempt) mistaken() Decision {
 	credential := a.Status == http.StatusUnauthorized || a.Status == http.StatusProxyAuthRequired
-	if !credential && a.Accepting && a.Number >= tries {
+	if !credential && a.Accepting && a.Number >= Tries {
 		return Decision{Verdict: Dead, Reason: text(a)}
 	}
 	d := a.again()
@@ -119,6 +121,11 @@ func (a Attempt) mistaken() Decision {
 // TooOld is the reason of a dead letter that was tried for too long.
 func TooOld(maxAge time.Duration, last string) string {
 	return fmt.Sprintf("it could not be delivered within %s: %s", maxAge, last)
+}
+
+// InTheWay is the reason of a dead letter that no event of another user could pass any more.
+func InTheWay(last string) string {
+	return "the receiver accepts other events, for which there was no room any more: " + last
 }
 
 // Pause returns how long to wait after a number of attempts in a row that failed: a random time between FirstPause and one

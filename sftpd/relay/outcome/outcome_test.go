@@ -75,6 +75,22 @@ func TestDecide(t *testing.T) {
 			Attempt{Failure: "connection refused", Number: 40, Random: 0.999999999},
 			Decision{Verdict: Retry, After: 5 * time.Minute, Whole: true, Reason: "connection refused"},
 		},
+		"no answer, while others are accepted": {
+			Attempt{Failure: "EOF", Number: 2, Accepting: true},
+			Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "EOF"},
+		},
+		"no answer, three times while others are accepted": {
+			Attempt{Failure: "EOF", Number: 3, Accepting: true},
+			Decision{Verdict: Retry, After: time.Second, Reason: "EOF"},
+		},
+		"503, later, three times while others are accepted": {
+			Attempt{Status: 503, RetryAfter: "120", Number: 3, Accepting: true},
+			Decision{Verdict: Retry, After: 2 * time.Minute, Reason: "the receiver answered 503 Service Unavailable"},
+		},
+		"429, three times while others are accepted": {
+			Attempt{Status: 429, Number: 3, Accepting: true},
+			Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 429 Too Many Requests"},
+		},
 		"too old": {
 			Attempt{Status: 500, Number: 300, Happened: now.Add(-day), MaxAge: day},
 			Decision{Verdict: Dead, Reason: "it could not be delivered within 24h0m0s: the receiver answered 500 Internal Server Error"},

@@ -77,6 +77,8 @@ type Pump struct {
 	told    chan telling
 	// admitted are the readers that read.
 	admitted atomic.Int32
+	// short are the pods that soon have no room for events.
+	short atomic.Pointer[map[string]bool]
 
 	mu    sync.Mutex
 	state State
@@ -132,6 +134,9 @@ func (p *Pump) SetPods(bases []string) {
 	p.changed <- bases
 }
 
+// SetShort notes which pods soon have no room for events.
+func (p *Pump) SetShort(pods map[string]bool) { p.short.Store(&pods) }
+
 // State returns how the sink is.
 func (p *Pump) State() State {
 	p.mu.Lock()
@@ -182,6 +187,9 @@ func (p *Pump) admits() chan struct{} {
 func (p *Pump) advance(ctx context.Context) time.Duration {
 	now := time.Now()
 	wait := maxWait
+	if short := p.short.Load(); short != nil {
+		p.queue.Short(*short)
+	}
 	for {
 		e, at := p.queue.Next(now)
 		if e == nil {

@@ -434,3 +434,64 @@ func TestBacklog(t *testing.T) {
 		t.Errorf("%+v, disorder %d, heap %d MiB", st, len(r.got().disorder), most>>20)
 	}
 }
+
+// hasty is a pod that answers at once, always the same.
+type hasty struct {
+	*logs
+	err   error
+	calls int
+}
+
+func (h *hasty) Pull(ctx context.Context, _ string, _ events.Query) ([]events.Line, error) {
+	if h.calls++; h.calls > 1000 {
+		<-ctx.Done()
+	}
+	return nil, h.err
+}
+
+// TestHastyPods: a pod that does not wait for events, or knows none of its own cursors, is not asked all the time.
+func TestHastyPods(t *testing.T) {
+	for _, err := range []error{nil, events.ErrOtherLog, events.ErrUnavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &hasty{logs: newLogs(podA), err: err}
+			p := New(Options{Sink: "s", Source: h, Log: slog.New(slog.DiscardHandler), Wants: func(*Event) bool { return true }})
+			p.SetPods([]string{podA})
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { p.Run(ctx); close(done) }()
+			time.Sleep(10 * time.Minute)
+			cancel()
+			<-done
+			if h.calls < 10 || h.calls > 700 {
+				t.Errorf("%v: %d questions in ten minutes", err, h.calls)
+			}
+		})
+	}
+}
+
+// TestShortPods: a pod that soon has no room for events need not keep those that were delivered behind one that the receiver fails for.
+func TestShortPods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogs(podA)
+		r := newReceiver(func(id string) send.Result {
+			if id == "a-u-1" {
+				return send.Result{Status: 500}
+			}
+			return send.Result{Status: 200}
+		})
+		l.add(podA, "u", 1)
+		for i := range 300 {
+			l.add(podA, "v", i+1)
+		}
+		p, stop := start(t.Context(), l, r)
+		time.Sleep(10 * time.Minute)
+		if n := l.pending(); n != 301 || l.deadLetters() != 0 {
+			t.Errorf("%d pending, %d dead letters", n, l.deadLetters())
+		}
+		p.SetShort(map[string]bool{podA: true})
+		time.Sleep(time.Minute)
+		if stop(); l.pending() != 0 || l.deadLetters() != 1 {
+			t.Errorf("%d pending, %d dead letters", l.pending(), l.deadLetters())
+		}
+	})
+}

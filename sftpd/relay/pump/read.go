@@ -53,8 +53,12 @@ func (p *Pump) setPods(ctx context.Context, bases []string, readers *sync.WaitGr
 func (p *Pump) read(ctx context.Context, base string, of *pod) {
 	after, pause := "", firstPause
 	for ctx.Err() == nil {
+		asked := time.Now()
 		lines, admitted, err := p.pull(ctx, base, after)
-		again := errors.Is(err, events.ErrOtherLog)
+		again := errors.Is(err, events.ErrOtherLog) && after != ""
+		if err == nil && len(lines) == 0 && time.Since(asked) < firstPause {
+			err = errHasty
+		}
 		switch {
 		case again:
 			after = ""
@@ -81,6 +85,9 @@ func (p *Pump) read(ctx context.Context, base string, of *pod) {
 		}
 	}
 }
+
+// errHasty: a pod is to wait for an event before it says that there is none. One that does not must not be asked all the time.
+var errHasty = errors.New("the pod does not wait for events")
 
 // pull waits until a pod has events, and then until there is room for them. Only then does it read more than one: the events
 // of all pods together do not fit into memory.

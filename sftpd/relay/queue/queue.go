@@ -57,12 +57,17 @@ type lane struct {
 	entries []*Entry
 	sending bool
 	at      int // in Sink.waiting, -1 if not there
+	// failing is when the first attempt began that failed since the receiver accepted one, zero for none. gaveWay is set if an
+	// entry has made room since then; see relieve.
+	failing time.Time
+	gaveWay bool
 }
 
 // stream has the entries of one pod in order, from the first that is not acknowledged.
 type stream struct {
 	entries []*Entry
 	settled int // how many of the first are
+	done    int // how many are at all
 	dead    []*Entry
 }
 
@@ -85,8 +90,11 @@ type Sink struct {
 	reason string
 	// suspended is why nothing is sent any more, "" if something is.
 	suspended string
-	// accepted is when the receiver accepted an event last.
+	// accepted is when the receiver accepted an event last, and gaveWay how many have made room since then.
 	accepted time.Time
+	gaveWay  int
+	// short are pods that soon have no room for events.
+	short map[string]bool
 }
 
 // New returns an empty queue.
@@ -121,7 +129,9 @@ func (s *Sink) Add(e *Entry) {
 func (s *Sink) Skip(of, cursor string) {
 	e := &Entry{Stream: of, Cursor: cursor, settled: true}
 	s.entries++
-	s.stream(of).append(e)
+	st := s.stream(of)
+	st.done++
+	st.append(e)
 }
 
 func (s *Sink) stream(name string) *stream {
@@ -147,6 +157,7 @@ func (st *stream) advance() {
 // Next returns the entry to send now. It is on the way then, until Done. Without one, it returns when to ask again; zero
 // means not before something else happens.
 func (s *Sink) Next(now time.Time) (*Entry, time.Time) {
+	s.relieve(now)
 	parallel := s.limits.Parallel
 	if s.tripped() {
 		parallel = 1
@@ -202,7 +213,8 @@ func (s *Sink) Done(e *Entry, d outcome.Decision, now time.Time) {
 	case outcome.Suspend:
 		s.suspended = d.Reason
 	case outcome.Accepted:
-		s.accepted = now
+		s.accepted, s.gaveWay = now, 0
+		e.lane.failing, e.lane.gaveWay = time.Time{}, false
 	case outcome.Retry, outcome.Dead:
 	}
 	switch {
@@ -225,6 +237,9 @@ func (s *Sink) fail(e *Entry, d outcome.Decision, now time.Time) {
 		s.failures++
 	}
 	s.failedAt = now
+	if e.lane.failing.IsZero() {
+		e.lane.failing = e.began
+	}
 	s.several = s.several || d.Whole || s.failed != nil && s.failed != e.lane
 	if s.failed == nil {
 		s.failed = e.lane
@@ -248,7 +263,9 @@ func (s *Sink) bury(e *Entry, reason string) {
 func (s *Sink) settle(e *Entry) {
 	e.settled, e.Body = true, nil
 	s.bytes -= e.size
-	s.streams[e.Stream].advance()
+	st := s.streams[e.Stream]
+	st.done++
+	st.advance()
 	s.advanceLane(e)
 }
 

@@ -386,6 +386,143 @@ func (m *model) check(t *testing.T, e *Entry) {
 	m.next[key] = n
 }
 
+// An event that makes the receiver crash or hang has no answer. After a few attempts the others do not wait for it.
+func TestPoisonWithoutAnswer(t *testing.T) {
+	p := &play{Sink: New(limits), now: start, takes: time.Millisecond}
+	fill(p.Sink, "a", 3, 4)
+	p.answer = func(e *Entry, _ time.Time) (int, string) {
+		if e.Cursor == "a-1-0" {
+			return 0, ""
+		}
+		return 200, ""
+	}
+	p.run(start.Add(time.Minute))
+	for n := range 10 {
+		p.now = start.Add(time.Minute + time.Duration(n)*10*time.Second)
+		p.Add(&Entry{Stream: "b", Cursor: strconv.Itoa(n), Key: "ns/user-0", Happened: p.now, Body: []byte("{}")})
+		p.run(p.now.Add(5 * time.Second))
+		if r := p.Report("b"); r.Cursor != strconv.Itoa(n) {
+			t.Fatalf("event %d of another user waits: %+v", n, p.State())
+		}
+	}
+}
+
+// backlog adds the events of a pod when there is room, as a pump does, and plays until a time. It returns the cursors of dead letters.
+func (p *play) backlog(pod []*Entry, until time.Time) (dead []string) {
+	for p.now.Before(until) { // no attempt takes longer than a step
+		for p.Room() && len(pod) > 0 {
+			p.Add(pod[0])
+			pod = pod[1:]
+		}
+		p.run(p.now.Add(time.Second))
+		p.now = p.now.Add(time.Second)
+		r := p.Report("a")
+		for _, l := range r.Dead {
+			dead = append(dead, l.Cursor)
+			p.Buried("a", l)
+		}
+		p.Told("a", r)
+	}
+	return dead
+}
+
+func eventOf(user string, n int) *Entry {
+	return &Entry{Stream: "a", Cursor: fmt.Sprintf("%s-%d", user, n), Key: "ns/" + user, Happened: start, Body: []byte("{}")}
+}
+
+// sentOf counts the events of a user that were sent.
+func (p *play) sentOf(user string) int {
+	have := map[string]bool{}
+	for _, s := range p.log {
+		if strings.HasPrefix(s.cursor, user+"-") {
+			have[s.cursor] = true
+		}
+	}
+	return len(have)
+}
+
+// TestFullBehindPoison: events that a receiver does not take, one or all of a user, keep those of other users from it for minutes at
+// most, however many there are, and no more of them become dead letters than have to.
+func TestFullBehindPoison(t *testing.T) {
+	for name, c := range map[string]struct {
+		poison func(n int) bool // of the user's events
+		most   int
+	}{
+		"one event":         {func(n int) bool { return n == 0 }, 1},
+		"all of one user's": {func(int) bool { return true }, 3000},
+	} {
+		p := &play{Sink: New(limits), now: start, takes: time.Microsecond}
+		var pod []*Entry
+		for n := range 3000 {
+			pod = append(pod, eventOf("ada", n))
+			if n%10 == 0 || n > 2000 {
+				pod = append(pod, eventOf("bob", n))
+			}
+		}
+		p.answer = func(e *Entry, _ time.Time) (int, string) {
+			var n int
+			if _, err := fmt.Sscanf(e.Cursor, "ada-%d", &n); err == nil && c.poison(n) {
+				return 500, ""
+			}
+			return 200, ""
+		}
+		dead := p.backlog(pod, start.Add(time.Hour))
+		if have := p.sentOf("bob"); have != 1200 || len(dead) == 0 || len(dead) > c.most {
+			t.Errorf("%s: %d of 1200 events of another user were sent, %d dead letters", name, have, len(dead))
+		}
+	}
+}
+
+// TestShortPods: where a pod has no room for more events, those that wait for one that the receiver does not take are not kept for long.
+func TestShortPods(t *testing.T) {
+	for name, short := range map[string]map[string]bool{"room": nil, "another pod is short": {"b": true}, "short": {"a": true}} {
+		p := &play{Sink: New(limits), now: start, takes: time.Microsecond}
+		p.Short(short)
+		pod := []*Entry{eventOf("ada", 0), eventOf("ada", 1)}
+		for n := range 2 * fewSettled {
+			pod = append(pod, eventOf("bob", n))
+		}
+		p.answer = func(e *Entry, _ time.Time) (int, string) {
+			return map[bool]int{true: 500, false: 200}[e.Cursor == "ada-0"], ""
+		}
+		dead := p.backlog(pod, start.Add(time.Minute))
+		if short["a"] && (len(dead) != 1 || p.State().Held != 0) || !short["a"] && (len(dead) != 0 || p.State().Held != 2*fewSettled+2) {
+			t.Errorf("%s: dead letters %q, %+v", name, dead, p.State())
+		}
+	}
+}
+
+// TestFullBehindOutage: when the receiver is not well, its events wait.
+func TestFullBehindOutage(t *testing.T) {
+	for name, c := range map[string]struct {
+		before func(p *play) // the outage
+		most   int
+	}{
+		"at once": {func(*play) {}, 0},
+		"after all were accepted": {func(p *play) {
+			p.answer = always(200)
+			p.backlog([]*Entry{eventOf("ada", -2), eventOf("bob", -1)}, p.now.Add(time.Minute))
+		}, 0},
+		"after another user's was accepted": {func(p *play) {
+			p.answer = func(e *Entry, _ time.Time) (int, string) {
+				return map[string]int{"ns/ada": 500, "ns/bob": 200}[e.Key], ""
+			}
+			p.backlog([]*Entry{eventOf("ada", -2), eventOf("bob", -1)}, p.now.Add(time.Minute))
+		}, limits.Entries / 10},
+	} {
+		p := &play{Sink: New(limits), now: start, takes: time.Microsecond}
+		c.before(p)
+		var pod []*Entry
+		for n := range 3000 {
+			pod = append(pod, eventOf("ada", n))
+		}
+		p.answer = always(500)
+		if dead := p.backlog(pod, start.Add(23*time.Hour)); len(dead) > c.most {
+			t.Errorf("%s: %d dead letters", name, len(dead))
+		}
+	}
+}
+
 // A backlog of 100,000 events passes in memory that does not grow with it.
 func TestBacklog(t *testing.T) {
 	const total = 100_000

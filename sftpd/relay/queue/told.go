@@ -55,6 +55,7 @@ func (s *Sink) Told(of string, r Report) {
 	clear(st.entries[:r.count])
 	st.entries = st.entries[r.count:]
 	st.settled -= r.count
+	st.done -= r.count
 	s.entries -= r.count
 }
 
