@@ -52,7 +52,7 @@ func (j *journal) Publishing(p *vfs.Publication) (vfs.Outcome, error) {
 		return nothing{}, nil
 	}
 	rec := record{
-		Kind: prepared, Dir: []byte(p.Dir), Name: []byte(p.Name), Temp: []byte(p.Temp), Inode: p.Inode,
+		Kind: prepared, Dir: []byte(p.Dir), Name: []byte(p.Name), Temp: []byte(p.Temp), Inode: p.Inode, Written: p.ModTime,
 		Rename: p.OriginalPath != "", User: j.of.Account, Type: events.FilePublished, For: o.eligible(j.of.Account),
 	}
 	e := o.published(j.of, p)

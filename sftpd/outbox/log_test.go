@@ -250,6 +250,7 @@ func TestSettle(t *testing.T) {
 		want   string
 	}{
 		"published, as it was":  {false, map[string]uint64{"/d/name": 7, "size": 70}, "file.published recovered size=70 with sum"},
+		"published, rewritten":  {false, map[string]uint64{"/d/name": 7, "size": 70, "written": 1}, "file.published recovered size=70"},
 		"published, changed":    {false, map[string]uint64{"/d/name": 7, "size": 60}, "file.published recovered size=70"},
 		"not yet, with a sum":   {false, map[string]uint64{"/d/temp": 7, "size": 70}, "file.upload.failed recovered size=70 left=kept"},
 		"published":             {false, map[string]uint64{"/d/name": 7}, "file.published recovered size=70"},
@@ -262,7 +263,7 @@ func TestSettle(t *testing.T) {
 		"not renamed":           {true, map[string]uint64{"/d/name": 3}, "nothing"},
 		"renamed over and gone": {true, nil, "nothing"},
 	} {
-		p := &record{N: 5, Kind: prepared, Dir: []byte("/d"), Name: []byte("name"), Temp: []byte("temp"), Inode: 7, Rename: tc.rename, User: "team/ada", Type: events.FilePublished, Event: encoded(t, "/name")}
+		p := &record{N: 5, Kind: prepared, Dir: []byte("/d"), Name: []byte("name"), Temp: []byte("temp"), Inode: 7, Written: 5, Rename: tc.rename, User: "team/ada", Type: events.FilePublished, Event: encoded(t, "/name")}
 		if size := int64(tc.files["size"]); size > 0 {
 			e, err := events.Decode(p.Event)
 			if err != nil {
@@ -273,7 +274,9 @@ func TestSettle(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got := outcome(p, func(path string) found { return found{tc.files[path], int64(tc.files[path] * 10)} })
+		got := outcome(p, func(path string) found {
+			return found{tc.files[path], int64(tc.files[path] * 10), int64(5 + tc.files["written"])}
+		})
 		have := "nothing"
 		if got.Kind == recorded {
 			e, err := events.Decode(got.Event)

@@ -39,8 +39,9 @@ type record struct {
 	Dir  []byte `json:"dir,omitempty"`
 	Name []byte `json:"name,omitempty"`
 	Temp []byte `json:"temp,omitempty"`
-	// Inode of the file.
-	Inode uint64 `json:"ino,omitempty"`
+	// Inode of the file, and when it was last written to, in nanoseconds since 1970; 0 in records of earlier releases.
+	Inode   uint64 `json:"ino,omitempty"`
+	Written int64  `json:"mt,omitempty"`
 	// Rename: by a client's request, so that there is no upload that could fail.
 	Rename bool `json:"rename,omitempty"`
 

@@ -62,8 +62,9 @@ func (l *log) settle(ctx context.Context, open []unsettled) {
 
 // found is what a name means now.
 type found struct {
-	inode uint64
-	size  int64
+	inode   uint64
+	size    int64
+	written int64 // see record.Written
 }
 
 // look returns what a path names: the zero value if it is no regular file.
@@ -73,7 +74,7 @@ func look(path string) found {
 	if err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return found{}
 	}
-	return found{st.Ino, st.Size}
+	return found{st.Ino, st.Size, st.Mtim.Nano()}
 }
 
 // outcome returns the record that settles a prepared one. The file has its name if the name means the inode that was about to
@@ -88,7 +89,8 @@ func outcome(p *record, look func(path string) found) record {
 	there := look(filepath.Join(string(p.Dir), string(p.Name)))
 	switch {
 	case there.inode == p.Inode && p.Inode != 0:
-		if e.Data.Size == nil || *e.Data.Size != there.size {
+		// A client may have continued the upload, or begun it again in a file that got the same inode, before this was looked at.
+		if e.Data.Size == nil || *e.Data.Size != there.size || p.Written != 0 && p.Written != there.written {
 			e.Data.SHA256 = "" // of the content before
 		}
 		e.Data.Size = &there.size

@@ -35,9 +35,10 @@ type Publication struct {
 	// Dir is the host's directory of the file, Name its name there, and Temp the name that it has before it is published, in
 	// the same directory; "" for a rename and for a file that was written in place.
 	Dir, Name, Temp string
-	// Inode of the file and its size in bytes.
-	Inode uint64
-	Size  int64
+	// Inode of the file, its size in bytes, and when it was last written to, in nanoseconds since 1970.
+	Inode   uint64
+	Size    int64
+	ModTime int64
 	// Replaced: the name belonged to another file, or the file existed before.
 	Replaced bool
 	// SHA256 of the content in hexadecimal, "" if it is not known.
@@ -94,7 +95,7 @@ func (r *recorded) ahead(f *File, from parent, name string) (Outcome, error) {
 	if err := unix.Fstat(f.fd, &st); err != nil {
 		return nil, err
 	}
-	p.Inode, p.Size, p.Replaced = st.Ino, st.Size, f.truncated
+	p.Inode, p.Size, p.ModTime, p.Replaced = st.Ino, st.Size, st.Mtim.Nano(), f.truncated
 	outcome, err := r.journal.Publishing(p)
 	return outcome, notRecorded(err)
 }
@@ -113,7 +114,7 @@ func (r *recorded) inPlace(f *File) error {
 	if err := unix.Fstat(f.fd, &st); err != nil {
 		return err
 	}
-	p.Inode, p.Size, p.Replaced = st.Ino, st.Size, !f.created
+	p.Inode, p.Size, p.ModTime, p.Replaced = st.Ino, st.Size, st.Mtim.Nano(), !f.created
 	return notRecorded(r.journal.Written(p))
 }
 
@@ -140,7 +141,7 @@ func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (Outcome
 	}
 	outcome, err := t.journal.Publishing(&Publication{
 		Path: Clean(t.absolute(newp)), OriginalPath: Clean(t.absolute(oldp)), Dir: hostPath(to.fd), Name: to.name,
-		SHA256: sum, Inode: st.Ino, Size: st.Size, Replaced: lstatAt(to.fd, to.name, &there) == nil, Sync: t.staging.Sync,
+		SHA256: sum, Inode: st.Ino, Size: st.Size, ModTime: st.Mtim.Nano(), Replaced: lstatAt(to.fd, to.name, &there) == nil, Sync: t.staging.Sync,
 	})
 	return outcome, notRecorded(err)
 }

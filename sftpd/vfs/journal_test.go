@@ -43,7 +43,7 @@ func (n *notes) Publishing(p *Publication) (Outcome, error) {
 	if p.Temp == "" {
 		at = "" // a rename: the old name may be in another directory
 	}
-	if at != "" && (unix.Lstat(at, &st) != nil || st.Ino != p.Inode || st.Size != p.Size) {
+	if at != "" && (unix.Lstat(at, &st) != nil || st.Ino != p.Inode || st.Size != p.Size || st.Mtim.Nano() != p.ModTime) {
 		return nil, errors.New("the journal is told of another file than the staged one")
 	}
 	n.sums = append(n.sums, p.SHA256)
