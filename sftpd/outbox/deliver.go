@@ -116,9 +116,11 @@ func (l *log) noSink(known bool) error {
 
 func (l *log) unread(p place) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if p.seg.readers--; p.seg.gone && p.seg.readers == 0 {
-		p.seg.file.Close()
+	p.seg.readers--
+	last := p.seg.gone && p.seg.readers == 0
+	l.mu.Unlock()
+	if last {
+		closeFile(p.seg.file)
 	}
 }
 

@@ -340,24 +340,36 @@ func (l *log) tail() *segment {
 // close closes the files. The lock goes with its file.
 func (l *log) close() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.open = false
+	var files []*os.File
 	for _, s := range l.segs {
-		s.retire()
+		files = append(files, s.retire())
 	}
 	l.segs = nil
-	l.lock.Close()
 	if l.failing == nil {
 		l.failing = errClosed
+	}
+	l.mu.Unlock()
+	for _, f := range append(files, l.lock) {
+		closeFile(f)
 	}
 }
 
 var errClosed = errors.New("the daemon ends")
 
-// retire closes a segment's file when its last reader has gone.
-func (s *segment) retire() {
+// retire marks a segment as gone, and returns its file unless someone reads it, who then closes it. The lock is held, and so the
+// caller closes the file later.
+func (s *segment) retire() *os.File {
 	if s.gone = true; s.readers == 0 {
-		s.file.Close()
+		return s.file
+	}
+	return nil
+}
+
+// closeFile closes a file that may be nil. On a network volume that hangs it waits, so no lock may be held. Tests replace it.
+var closeFile = func(f *os.File) {
+	if f != nil {
+		f.Close()
 	}
 }
 

@@ -32,15 +32,17 @@ func (l *log) removeSegments() {
 	for {
 		l.mu.Lock()
 		var first *segment
+		var file *os.File
 		if len(l.segs) > 1 && l.segs[0].live == 0 && l.segs[0].open == 0 {
 			first = l.segs[0]
 			l.segs = l.segs[1:]
-			first.retire()
+			file = first.retire()
 		}
 		l.mu.Unlock()
 		if first == nil {
 			return
 		}
+		closeFile(file)
 		if err := os.Remove(first.path); err != nil {
 			l.broken(err)
 		}
@@ -90,7 +92,7 @@ func (l *log) compact(old *segment) error {
 		f.Close()
 		return err
 	}
-	l.replace(old, next, moved)
+	closeFile(l.replace(old, next, moved))
 	return nil
 }
 
@@ -146,8 +148,8 @@ func (l *log) needed(r *record) bool {
 	return false
 }
 
-// replace puts a shortened segment in the place of the old one.
-func (l *log) replace(old, next *segment, moved map[uint64]int64) {
+// replace puts a shortened segment in the place of the old one, and returns the old file, which is to be closed.
+func (l *log) replace(old, next *segment, moved map[uint64]int64) *os.File {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for n, off := range moved {
@@ -163,5 +165,5 @@ func (l *log) replace(old, next *segment, moved map[uint64]int64) {
 		}
 	}
 	l.segs[slices.Index(l.segs, old)] = next
-	old.retire()
+	return old.retire()
 }

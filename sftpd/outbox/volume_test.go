@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,7 +82,9 @@ func TestHungVolume(t *testing.T) {
 	r.stop()
 	fdatasync = func(f *os.File) error { <-hang; return oldSync(f) }
 	r = begin(t, logSettings{base: r.base, live: live{sinks: sinks("a")}})
-	t.Cleanup(func() { r.stop(); fdatasync = oldSync })
+	release := sync.OnceFunc(func() { close(hang) })
+	t.Cleanup(func() { release(); r.stop(); fdatasync = oldSync })
+	eventually(t, "open", func() bool { return len(r.status().Problems) == 0 })
 	began := time.Now()
 	waits := make(chan error, 1)
 	go func() { waits <- r.try(t, "team/ada", "/2") }()
@@ -104,8 +107,45 @@ func TestHungVolume(t *testing.T) {
 	if err := r.try(t, "team/bob", "/3"); !errors.Is(err, ErrSlow) || time.Since(began) > 5*time.Second {
 		t.Errorf("the next one waits for %s: %v", time.Since(began), err)
 	}
-	close(hang)
+	release()
 	eventually(t, "it is written later", func() bool { return r.pendingOf("a") == 2 })
+}
+
+// TestHungClose: closing a file waits for a network volume that hangs, and nothing else waits for that.
+func TestHungClose(t *testing.T) {
+	old, hang := closeFile, make(chan struct{})
+	closing := make(chan struct{}, 100)
+	closeFile = func(f *os.File) { closing <- struct{}{}; <-hang; old(f) }
+	r := begin(t, logSettings{base: t.TempDir(), live: live{sinks: sinks("a"), maxBytes: 1 << 20}})
+	release := sync.OnceFunc(func() { close(hang) })
+	t.Cleanup(func() { release(); r.stop(); closeFile = old })
+	for { // until there are two segments
+		r.add(t, "team/ada", strings.Repeat("/long", 700))
+		if files, err := filepath.Glob(filepath.Join(r.base, "*", "*.seg")); err != nil || len(files) > 1 {
+			break
+		}
+	}
+	_, cursor := r.read(t, "a", "", false)
+	for last := ""; cursor != last; { // one answer does not have all
+		last = cursor
+		if _, next := r.read(t, "a", cursor, false); next != "" {
+			cursor = next
+		}
+	}
+	if err := r.ack("a", cursor); err != nil {
+		t.Fatal(err)
+	}
+	<-closing
+	answered := make(chan error)
+	go func() { r.status(); answered <- r.admits("team/bob") }()
+	select {
+	case err := <-answered:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("others wait for a file to be closed")
+	}
 }
 
 // TestModesOfOtherDirectories: directories that the outbox creates get its mode, whatever the umask, and those above keep theirs.
