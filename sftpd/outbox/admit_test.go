@@ -2,7 +2,10 @@ package outbox
 
 import (
 	"errors"
+	"slices"
 	"testing"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
 func TestAdmit(t *testing.T) {
@@ -74,6 +77,76 @@ func TestFloodLeavesRoom(t *testing.T) {
 		}
 		if drop == (x.sinks[0].dropped == 0) {
 			t.Errorf("drop %v: %d dropped", drop, x.sinks[0].dropped)
+		}
+	}
+}
+
+// TestStrangersDropNothing: events of peers that have not logged in take nothing from users, not even while none is written yet.
+func TestStrangersDropNothing(t *testing.T) {
+	x, seg := newIndex(10_000, sinks("a")), &segment{}
+	for n := range uint64(9) {
+		x.add(entry{n: n + 1, seg: seg, size: 1000, user: x.account("team/ada"), sinks: 1})
+	}
+	for range 5 {
+		a := x.account(strangers)
+		if err := x.makeRoom(a, 500); err == nil {
+			x.hold(a, 500)
+		}
+	}
+	if have := x.users["team/ada"].count; have != 9 {
+		t.Errorf("%d of 9 events of a user are left", have)
+	}
+	if err := x.makeRoom(x.account("team/bob"), 500); err != nil {
+		t.Errorf("another user: %v", err)
+	}
+}
+
+// TestDeadLettersGiveWay: dead letters of one user, or of one sink, do not push out those of another one.
+func TestDeadLettersGiveWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		max        int64
+		flood, few int // sinks
+		kept       int // of the sink of the flood
+	}{
+		"another user":                 {1 << 30, 0, 0, events.MaxDead},
+		"another user, too many bytes": {40_000, 0, 0, 100},
+		"another sink, too many bytes": {40_000, 1, 0, 97},
+		"another sink":                 {1 << 30, 1, 0, events.MaxDead},
+	} {
+		x, seg := newIndex(c.max, sinks("a", "b")), &segment{}
+		n := uint64(0)
+		bury := func(at int, user string) {
+			n++
+			x.bury(at, entry{n: n, seg: seg, size: 100, user: x.account(user)}, user)
+		}
+		for range 3 {
+			bury(c.few, "team/bob")
+		}
+		for range events.MaxDead + 50 {
+			bury(c.flood, "team/ada")
+		}
+		few := 0
+		for _, l := range x.sinks[c.few].dead {
+			if l.user == "team/bob" {
+				few++
+			}
+		}
+		if have := len(x.sinks[c.flood].dead); few != 3 || have != c.kept {
+			t.Errorf("%s: %d of 3 are left, and %d in the sink with the flood", name, few, have)
+		}
+		if c.kept == events.MaxDead {
+			continue
+		}
+		for at := range x.sinks {
+			for _, l := range slices.Clone(x.sinks[at].dead) {
+				x.exhume(at, l.n)
+			}
+			if s := x.sinks[at]; s.deadBytes != 0 || len(s.deadOf) != 0 {
+				t.Errorf("%s: %d bytes, %v", name, s.deadBytes, s.deadOf)
+			}
+		}
+		if x.deadBytes != 0 || seg.live != 0 {
+			t.Errorf("%s: %d and %d bytes", name, x.deadBytes, seg.live)
 		}
 	}
 }

@@ -38,8 +38,10 @@ type account struct {
 
 // letter is a dead letter.
 type letter struct {
-	n  uint64
-	id string
+	n    uint64
+	id   string
+	user string
+	size int64
 }
 
 // sink is what is known about a sink.
@@ -50,6 +52,9 @@ type sink struct {
 	bytes   int64
 	dropped uint64
 	dead    []letter
+	// deadBytes are those of its dead letters, and deadOf their numbers by user.
+	deadBytes int64
+	deadOf    map[string]int
 }
 
 // receiptsSink is the last of the index's sinks. It needs what has a receipt until that is in the store. No sink that is configured
@@ -281,7 +286,8 @@ func (x *index) makeRoom(a *account, n int64) error {
 			return err
 		}
 		from := a
-		if err == ErrFull || a.count == 0 { //nolint:errorlint // admit's own
+		// Whoever has logged in gets a share at the expense of others.
+		if a.name != strangers && (err == ErrFull || a.count == 0) { //nolint:errorlint // admit's own
 			if from = x.greediest(); from == nil {
 				return err
 			}
@@ -317,11 +323,25 @@ func (x *index) expire(before int64) {
 // unlist removes dead letters that are not kept anymore from the lists of the sinks.
 func (x *index) unlist() {
 	for at, s := range x.sinks {
-		s.dead = slices.DeleteFunc(s.dead, func(l letter) bool {
+		s.unlist(func(l letter) bool {
 			i, ok := x.find(l.n)
 			return !ok || x.entries[i].sinks&(1<<at) == 0
 		})
 	}
+}
+
+// unlist removes dead letters from the sink's list.
+func (s *sink) unlist(gone func(letter) bool) {
+	s.dead = slices.DeleteFunc(s.dead, func(l letter) bool {
+		if !gone(l) {
+			return false
+		}
+		s.deadBytes -= l.size
+		if s.deadOf[l.user]--; s.deadOf[l.user] == 0 {
+			delete(s.deadOf, l.user)
+		}
+		return true
+	})
 }
 
 // configure sets the sinks. One that is new gets the events that come after position n.
@@ -367,24 +387,51 @@ func (x *index) forget(e *entry) {
 	x.charge(e.user, -e.size)
 }
 
-// bury makes an event a dead letter of a sink; the event was added for that sink only. The oldest give way.
+// bury makes an event a dead letter of a sink; the event was added for that sink only. If there are too many, others give way: those
+// of the sink and of the user with the most, so that no one's push out another one's.
 func (x *index) bury(at int, e entry, id string) {
 	e.dead, e.sinks = true, 1<<at
 	if !x.add(e) {
 		return
 	}
 	s := x.sinks[at]
-	s.dead = append(s.dead, letter{e.n, id})
-	for len(s.dead) > 1 && (len(s.dead) > events.MaxDead || x.deadBytes > x.max/4) {
-		x.exhume(at, s.dead[0].n)
-		s.dropped++
+	s.dead = append(s.dead, letter{e.n, id, e.user.name, e.size})
+	if s.deadOf == nil {
+		s.deadOf = map[string]int{}
 	}
+	s.deadOf[e.user.name]++
+	s.deadBytes += e.size
+	for len(s.dead) > events.MaxDead {
+		x.giveWay(at)
+	}
+	for x.deadBytes > x.max/4 {
+		most := at
+		for i, o := range x.sinks {
+			if o.deadBytes > x.sinks[most].deadBytes {
+				most = i
+			}
+		}
+		if len(x.sinks[most].dead) < 2 {
+			break
+		}
+		x.giveWay(most)
+	}
+}
+
+// giveWay removes the oldest dead letter of those users that have the most.
+func (x *index) giveWay(at int) {
+	s, most := x.sinks[at], 0
+	for _, n := range s.deadOf {
+		most = max(most, n)
+	}
+	i := slices.IndexFunc(s.dead, func(l letter) bool { return s.deadOf[l.user] == most })
+	x.exhume(at, s.dead[i].n)
+	s.dropped++
 }
 
 // exhume removes a dead letter of a sink.
 func (x *index) exhume(at int, n uint64) {
-	s := x.sinks[at]
-	s.dead = slices.DeleteFunc(s.dead, func(l letter) bool { return l.n == n })
+	x.sinks[at].unlist(func(l letter) bool { return l.n == n })
 	if i, ok := x.find(n); ok && x.entries[i].dead {
 		x.release(i, 1<<at)
 	}
