@@ -83,11 +83,12 @@ func (l *log) collect(name, after string, limit int, dead bool) ([]place, error)
 	if err != nil {
 		return nil, err
 	}
-	return l.collectOf(at, n, limit, dead), nil
+	return l.collectOf(at, n, limit, dead, nil), nil
 }
 
-// collectOf is collect for a place in the index's sinks and a position. The lock is held.
-func (l *log) collectOf(at int, n uint64, limit int, dead bool) (out []place) {
+// collectOf is collect for a place in the index's sinks and a position, and for those events that are wanted; nil wants all. The lock is
+// held.
+func (l *log) collectOf(at int, n uint64, limit int, dead bool, want func(*entry) bool) (out []place) {
 	if !dead {
 		n = max(n, l.x.sinks[at].acked)
 	}
@@ -95,7 +96,7 @@ func (l *log) collectOf(at int, n uint64, limit int, dead bool) (out []place) {
 	i, _ := l.x.find(n + 1)
 	for ; i < len(l.x.entries) && len(out) < limit; i++ {
 		e := &l.x.entries[i]
-		if e.dead != dead || e.sinks&(1<<at) == 0 {
+		if e.dead != dead || e.sinks&(1<<at) == 0 || want != nil && !want(e) {
 			continue
 		}
 		if size += e.size + 64; size > events.MaxAnswer && len(out) > 0 {

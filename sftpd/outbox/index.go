@@ -437,16 +437,24 @@ func (x *index) exhume(at int, n uint64) {
 	}
 }
 
-// oldest returns when the oldest pending event of a sink was recorded, in seconds; 0 for none.
-func (x *index) oldest(at int) int64 {
+// first returns the first pending event of a sink, nil for none.
+func (x *index) first(at int) *entry {
 	if x.sinks[at].pending == 0 {
-		return 0
+		return nil
 	}
 	i, _ := x.find(x.sinks[at].acked + 1)
 	for ; i < len(x.entries); i++ {
 		if e := &x.entries[i]; !e.dead && e.sinks&(1<<at) != 0 {
-			return e.at
+			return e
 		}
+	}
+	return nil
+}
+
+// oldest returns when the oldest pending event of a sink was recorded, in seconds; 0 for none.
+func (x *index) oldest(at int) int64 {
+	if e := x.first(at); e != nil {
+		return e.at
 	}
 	return 0
 }

@@ -3,10 +3,13 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
+	"github.com/sftp-operator/sftp-operator/sftpd/receipts"
 )
 
 const (
@@ -24,19 +27,19 @@ const (
 // no upload waits for this; one that a pod leaves in its log gets there from the pod that adopts it.
 func (l *log) keep(ctx context.Context) {
 	began := time.Now()
-	added := map[string]int{} // by user, since its old receipts were removed
+	k := keeper{log: l, added: map[string]int{}, failed: map[string]error{}}
 	sweep := time.NewTicker(trimTime)
 	defer sweep.Stop()
 	for ctx.Err() == nil {
 		coming := l.coming()
-		n, err := l.keepSome(added)
-		l.setKeeping(err)
+		kept := k.some()
+		l.setKeeping(k.problem())
 		var again <-chan time.Time
 		switch {
-		case err != nil:
-			coming, again = nil, time.After(reopenTime)
-		case n > 0:
+		case kept:
 			continue
+		case len(k.failed) > 0:
+			coming, again = nil, time.After(reopenTime)
 		}
 		select {
 		case <-ctx.Done():
@@ -49,6 +52,24 @@ func (l *log) keep(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// keeper puts receipts into the store. It belongs to one goroutine.
+type keeper struct {
+	*log
+	// added is how many receipts users got since their old ones were removed.
+	added map[string]int
+	// failed are the users whose directories could not be written. Their receipts wait until those of the others are there.
+	failed map[string]error
+}
+
+// problem returns an error of a user's directory, nil for none.
+func (k *keeper) problem() error {
+	if len(k.failed) == 0 {
+		return nil
+	}
+	user := slices.Min(slices.Collect(maps.Keys(k.failed)))
+	return fmt.Errorf("%s: %w", user, k.failed[user])
 }
 
 // steady reports whether the clock was not set: what has passed by it is what has passed.
@@ -67,77 +88,107 @@ func (l *log) setKeeping(err error) {
 	}
 }
 
-// keepSome puts the oldest receipts of the log into the store, and returns how many there were.
-func (l *log) keepSome(added map[string]int) (int, error) {
-	l.mu.Lock()
-	if !l.open {
-		l.mu.Unlock()
-		return 0, nil
+// some puts the oldest receipts of the log into the store. It reports whether there may be others that can be put at once.
+func (k *keeper) some() bool {
+	places := k.oldest()
+	if len(places) == 0 && len(k.failed) > 0 {
+		clear(k.failed) // all were tried
+		places = k.oldest()
 	}
-	places := l.collectOf(l.x.receipts(), 0, keepLimit, false)
-	l.mu.Unlock()
 	if len(places) == 0 {
-		return 0, nil
+		return false
 	}
-	of := map[string][]*receipt.Envelope{}
+	of, bad := map[string][]*receipt.Envelope{}, map[uint64]bool{}
 	for _, p := range places {
 		r, err := readRecord(p.seg.file, p.off, p.size)
-		l.unread(p)
+		k.unread(p)
 		if err == nil && len(r.Receipt) == 0 { // there was no checksum; see narrow
+			bad[p.n] = true
 			continue
 		}
 		var e *receipt.Envelope
 		if err == nil {
 			e, err = receipt.DecodeEnvelope(r.Receipt)
 		}
+		if err == nil {
+			err = receipts.Check(r.User, e)
+		}
 		if err != nil {
-			l.logger.Error("a recorded receipt cannot be read and is dropped", "error", err)
+			k.logger.Error("a recorded receipt cannot be read and is dropped", "error", err)
+			bad[p.n] = true
 			continue
 		}
 		of[r.User] = append(of[r.User], e)
 	}
-	l.fail("keep")
-	if err := l.putAll(of, added); err != nil {
-		return 0, err
+	k.fail("keep")
+	k.putAll(of)
+	k.fail("kept")
+	return k.settle(places, bad) > 0
+}
+
+// oldest returns where the oldest receipts are, without those of users that failed.
+func (k *keeper) oldest() []place {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.open {
+		return nil
 	}
-	l.fail("kept")
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.x.ack(l.x.receipts(), places[len(places)-1].n) {
-		l.stampLocked()
+	return k.collectOf(k.x.receipts(), 0, keepLimit, false, func(e *entry) bool { return k.failed[e.user.name] == nil })
+}
+
+// settle takes note of receipts that need not be kept in the log, bad ones among them, and returns how many there are.
+func (k *keeper) settle(places []place, bad map[uint64]bool) (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at := k.x.receipts()
+	for _, p := range places {
+		if i, ok := k.x.find(p.n); ok && (bad[p.n] || k.failed[k.x.entries[i].user.name] == nil) {
+			k.x.release(i, 1<<at)
+			n++
+		}
 	}
-	return len(places), nil
+	// Only what is acknowledged outlives the process: all before the first one that is needed. The rest is put there again.
+	until := places[len(places)-1].n
+	if first := k.x.first(at); first != nil {
+		until = min(until, first.n-1)
+	}
+	if k.x.ack(at, until) {
+		k.stampLocked()
+	}
+	k.x.tidy()
+	return n
 }
 
 // putAll puts receipts into the store, by user, and removes old ones of users who got many.
-func (l *log) putAll(of map[string][]*receipt.Envelope, added map[string]int) error {
+func (k *keeper) putAll(of map[string][]*receipt.Envelope) {
 	var mu sync.Mutex
-	var failed error
 	var putting sync.WaitGroup
 	turns := make(chan struct{}, keepers)
 	for user, list := range of {
-		n, known := added[user]
+		n, known := k.added[user]
 		trim := !known || n+len(list) >= trimEach
-		if added[user] = n + len(list); trim {
-			added[user] = 0
+		if k.added[user] = n + len(list); trim {
+			k.added[user] = 0
 		}
 		turns <- struct{}{}
 		putting.Go(func() {
 			defer func() { <-turns }()
-			err := l.store.Put(user, list)
+			err := k.store.Put(user, list)
 			if err == nil && trim {
-				err = l.store.Trim(user, time.Now())
+				err = k.store.Trim(user, time.Now())
 			}
 			if err != nil {
 				mu.Lock()
 				defer mu.Unlock()
-				failed = fmt.Errorf("%s: %w", user, err)
+				k.failed[user] = err
 			}
 		})
 	}
 	putting.Wait()
-	if failed != nil || len(added) > maxChains {
-		clear(added)
+	for user := range k.failed {
+		delete(k.added, user)
 	}
-	return failed
+	if len(k.added) > maxChains {
+		clear(k.added)
+	}
 }

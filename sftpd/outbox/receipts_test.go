@@ -274,6 +274,75 @@ func TestReceiptsWait(t *testing.T) {
 	eventually(t, "nothing is a problem", func() bool { return r.status().Receipts.Problem == "" })
 }
 
+// TestReceiptsOfOneUserFail: a user whose directory cannot be written keeps no one else from receipts, and gets its own when it can.
+func TestReceiptsOfOneUserFail(t *testing.T) {
+	set := logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{sinks: sinks("a"), maxBytes: 64 << 20}}
+	r := beginSigning(t, set)
+	eventually(t, "open", func() bool { return len(r.status().Problems) == 0 })
+	broken := filepath.Join(r.store.Dir(), "team", "ada")
+	if err := os.MkdirAll(filepath.Dir(broken), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(broken, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const many = keepLimit + 10 // more than are looked at at a time
+	for i := range many {
+		if err := r.upload(t, "team/ada", fmt.Sprint("/", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later := func(path string) {
+		t.Helper()
+		if err := r.upload(t, "team/bob", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored := func(n int) {
+		t.Helper()
+		eventually(t, "those of others are stored", func() bool { return len(r.stored(t)) == n })
+	}
+	later("/1")
+	stored(1)
+	eventually(t, "the problem is told", func() bool {
+		st := r.status().Receipts
+		return st.Problem != "" && st.Pending == many
+	})
+	r.stop()
+	r = beginSigning(t, set)
+	later("/2")
+	stored(2)
+	if err := os.Remove(broken); err != nil {
+		t.Fatal(err)
+	}
+	r.eventuallyStored(t, many+2)
+	eventually(t, "nothing is a problem", func() bool { st := r.status().Receipts; return st.Problem == "" && st.Pending == 0 })
+}
+
+// TestReceiptsThatCannotBeKept: what another release, or another program, has written into the log keeps no receipt from its place.
+func TestReceiptsThatCannotBeKept(t *testing.T) {
+	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{sinks: sinks("a")}})
+	signer, _ := testSigner(t)
+	for user, payload := range map[string]string{"team/eve": `{"version":2}` + "\n", "eve": "{}", "../eve": "none"} {
+		raw, err := signer.Sign([]byte(payload)).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := &op{sync: true, rec: record{
+			Kind: recorded, User: user, Type: events.FilePublished, For: []string{receiptsSink}, Event: encoded(t, "/x"), Receipt: raw,
+		}}
+		r.put(o)
+		if err := r.wait(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.upload(t, "team/bob", "/1"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventuallyStored(t, 1)
+	eventually(t, "nothing waits", func() bool { st := r.status().Receipts; return st.Problem == "" && st.Pending == 0 })
+}
+
 // TestReceiptsOfOtherPods: receipts that a pod had no time to put into the store get there from the pod that adopts its log, and what
 // it was about to publish has a receipt of the adopting pod, if the file is the one whose checksum is known.
 func TestReceiptsOfOtherPods(t *testing.T) {

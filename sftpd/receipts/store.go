@@ -69,6 +69,15 @@ func (s *Store) Put(account string, envelopes []*receipt.Envelope) error {
 	return syncDir(dir)
 }
 
+// Check returns an error for what can never be put, whatever the volume is like: a receipt of a later release, or what is none.
+func Check(account string, e *receipt.Envelope) error {
+	_, err := receipt.Decode(e.Payload)
+	if err == nil {
+		_, err = new(Store).userDir(account)
+	}
+	return err
+}
+
 func (s *Store) userDir(account string) (string, error) {
 	namespace, name, ok := strings.Cut(account, "/")
 	for _, part := range []string{namespace, name} {
