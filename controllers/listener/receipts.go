@@ -7,12 +7,11 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
+	"github.com/sftp-operator/sftp-operator/controllers/keptsecret"
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
@@ -46,6 +45,12 @@ func (r *Reconciler) keepReceiptKey(ctx context.Context, f *findings) error {
 		return err
 	}
 	in.Stored = receiptkey.Content(secret)
+	if secret != nil && !keptsecret.Owned(l, secret) { // volumeClaimRetention was changed
+		if secret, err = receiptkey.Write(ctx, r.Client, l, in.Stored, secret); err != nil {
+			return r.refusedReceiptKey(f, err)
+		}
+		f.memory.receiptKey = secret
+	}
 	plan, err := receiptkey.Decide(in)
 	if err != nil {
 		return err
@@ -95,10 +100,7 @@ func (r *Reconciler) passReceiptKey(l *v1alpha1.SFTPListener, private []byte) {
 // receiptSecret returns the Secret with the key, nil for none. If it has not changed since the last time, this costs no API call,
 // because the cached metadata has its version. That there is none is never taken from a cache: another key would be made.
 func (r *Reconciler) receiptSecret(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (*corev1.Secret, error) {
-	cached := &metav1.PartialObjectMetadata{}
-	cached.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: l.Namespace, Name: render.ReceiptKeyName(l)}, cached)
-	if err == nil && m.receiptKey != nil && cached.UID == m.receiptKey.UID && cached.ResourceVersion == m.receiptKey.ResourceVersion {
+	if r.isCurrent(ctx, l.Namespace, render.ReceiptKeyName(l), m.receiptKey) {
 		return m.receiptKey, nil
 	}
 	secret, err := receiptkey.Read(ctx, r.Live, l)

@@ -17,6 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/controllers/compile"
+	"github.com/sftp-operator/sftp-operator/controllers/keptsecret"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/workload"
 	"github.com/sftp-operator/sftp-operator/controllers/record"
@@ -77,10 +78,7 @@ func (r *Reconciler) readRecord(ctx context.Context, f *findings) error {
 // currentRecord returns the record as it is stored. If it has not changed since the last time, this costs no API call, because
 // the cached metadata has its version. A foreign Secret with that name counts as none, and keepRecord reports it.
 func (r *Reconciler) currentRecord(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (record.Record, error) {
-	cached := &metav1.PartialObjectMetadata{}
-	cached.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: l.Namespace, Name: record.SecretName(l.Name)}, cached)
-	if err == nil && m.record != nil && cached.UID == m.record.UID && cached.ResourceVersion == m.record.ResourceVersion {
+	if r.isCurrent(ctx, l.Namespace, record.SecretName(l.Name), m.record) {
 		rec, err := record.Decode(m.record.Data[record.Entry])
 		if err != nil {
 			rec = record.Record{} // damaged: it is written again
@@ -93,6 +91,17 @@ func (r *Reconciler) currentRecord(ctx context.Context, l *v1alpha1.SFTPListener
 	}
 	m.record = secret
 	return rec, nil
+}
+
+// isCurrent reports whether a Secret that was read before, nil for none, is still the one that the cached metadata has.
+func (r *Reconciler) isCurrent(ctx context.Context, namespace, name string, secret *corev1.Secret) bool {
+	if secret == nil {
+		return false
+	}
+	cached := &metav1.PartialObjectMetadata{}
+	cached.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, cached)
+	return err == nil && cached.UID == secret.UID && cached.ResourceVersion == secret.ResourceVersion
 }
 
 // restorable returns the host keys that a listener of this name is to have again. The Secret of an SFTPKey with deletionPolicy: Delete
@@ -138,7 +147,7 @@ func (r *Reconciler) keepRecord(ctx context.Context, f *findings) error {
 	if err != nil {
 		return err
 	}
-	if m.record != nil && bytes.Equal(m.record.Data[record.Entry], data) && record.Kept(l, m.record) {
+	if m.record != nil && bytes.Equal(m.record.Data[record.Entry], data) && keptsecret.Owned(l, m.record) {
 		return nil
 	}
 	secret, err := record.Write(ctx, r.Client, l, next, m.record)

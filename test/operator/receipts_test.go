@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -78,6 +79,16 @@ func TestReceiptKey(t *testing.T) {
 	get(t, secret, ns, "partners-sftp-receipt-key")
 	if len(secret.OwnerReferences) != 0 || secret.Labels[v1alpha1.LabelReceiptKey] != "partners" {
 		t.Errorf("the Secret must outlive its listener: %+v", secret.ObjectMeta)
+	}
+	for _, retention := range []v1alpha1.RetentionPolicy{v1alpha1.Delete, v1alpha1.Retain} {
+		change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.VolumeClaimRetention = retention })
+		eventually(t, func() error {
+			get(t, secret, ns, "partners-sftp-receipt-key")
+			if owned := metav1.IsControlledBy(secret, l); owned != (retention == v1alpha1.Delete) {
+				return fmt.Errorf("with %s: deleted with the listener: %t", retention, owned)
+			}
+			return nil
+		})
 	}
 
 	remove(t, secret)
