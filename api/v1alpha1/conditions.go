@@ -61,6 +61,12 @@ const (
 	// Unknown: Pending, RelayUnreachable, SecretUnreadable.
 	ConditionEventsDelivered = "EventsDelivered"
 
+	// ConditionReceiptsAvailable reports whether receipts for uploads are where their users find them. It is there only
+	// with spec.uploads.receipts, once a pod has reported, and does not affect Ready.
+	//
+	// True: ReceiptsAvailable, ReceiptsNotDurable. False: ReceiptsFailing.
+	ConditionReceiptsAvailable = "ReceiptsAvailable"
+
 	// ConditionRetentionHalted reports that a rule of spec.retention does not delete although it is to. It is there only
 	// while it is True, and does not affect Ready.
 	//
@@ -133,6 +139,14 @@ const (
 	// uploads that it has just answered with OK. The message says why; usually
 	// spec.uploads.publish is not OnClose, or the volume has no locks or no fsync.
 	ReasonEventsNotDurable = "EventsNotDurable"
+	// ReasonReceiptsAvailable: each upload with a checksum has a receipt that its user can fetch.
+	ReasonReceiptsAvailable = "ReceiptsAvailable"
+	// ReasonReceiptsNotDurable: receipts are issued, but a pod that is killed may lose those of uploads that it has just
+	// answered with OK. The message says why: the volume has no locks or no fsync.
+	ReasonReceiptsNotDurable = "ReceiptsNotDurable"
+	// ReasonReceiptsFailing: a pod cannot write receipts to where their users find them. It keeps them and retries; when they
+	// occupy the room for events, uploads are refused. The message says why.
+	ReasonReceiptsFailing = "ReceiptsFailing"
 	// ReasonRelayUnreachable: the relay that delivers the events does not answer the operator, or reaches none of the pods.
 	// kubectl describe of its pods says why. The events are kept.
 	ReasonRelayUnreachable = "RelayUnreachable"

@@ -246,7 +246,7 @@ type SFTPListenerSpec struct {
 // SFTPListenerStatus is what the operator last found. Only the operator writes it.
 type SFTPListenerStatus struct {
 	// conditions are Accepted, ResolvedRefs, ObjectsApplied, Programmed, RolledOut, VolumesWritable,
-	// with events EventsDelivered, and Ready; wait for Ready. While they are true, there are also
+	// with events EventsDelivered, with receipts ReceiptsAvailable, and Ready; wait for Ready. While they are true, there are also
 	// RetentionHalted, Reconciling or Stalled, or Inactive instead of Ready.
 	// +optional
 	// +listType=map

@@ -42,6 +42,8 @@ type Result struct {
 	Volumes []Volume
 	// Retention is what the ready pods report about the last runs of retention: of each rule on each volume the latest.
 	Retention []config.RetentionStatus
+	// Receipts is what the ready pods that issue receipts report about them.
+	Receipts []Receipts
 	// Rejected are the UIDs of users whose records some pod could not use.
 	Rejected map[string]bool
 	// Refused is the message of a pod that cannot load the wanted configuration, "" if none.
@@ -58,6 +60,12 @@ type Volume struct {
 	config.VolumeStatus
 }
 
+// Receipts is what a pod reports about receipts.
+type Receipts struct {
+	Pod string
+	config.ReceiptsStatus
+}
+
 // Done reports whether every ready pod, and at least one, has the configuration.
 func (r Result) Done() bool { return r.Ready > 0 && r.Acknowledged == r.Ready }
 
@@ -67,8 +75,8 @@ func (r Result) Same(o Result) bool {
 	return r.Digest == o.Digest && r.Ready == o.Ready && r.Acknowledged == o.Acknowledged &&
 		slices.Equal(r.Behind, o.Behind) && slices.Equal(r.Loaded, o.Loaded) &&
 		maps.EqualFunc(r.Late, o.Late, time.Time.Equal) && r.Began.Equal(o.Began) && r.Completed.Equal(o.Completed) &&
-		slices.Equal(r.Volumes, o.Volumes) && slices.EqualFunc(r.Retention, o.Retention, sameRun) && maps.Equal(r.Rejected, o.Rejected) &&
-		r.Refused == o.Refused && r.Unreachable == o.Unreachable && r.Unproven == o.Unproven
+		slices.Equal(r.Volumes, o.Volumes) && slices.EqualFunc(r.Retention, o.Retention, sameRun) && slices.Equal(r.Receipts, o.Receipts) &&
+		maps.Equal(r.Rejected, o.Rejected) && r.Refused == o.Refused && r.Unreachable == o.Unreachable && r.Unproven == o.Unproven
 }
 
 // Outcome is the result of asking a pod.
@@ -111,6 +119,9 @@ func Summarize(pods []*corev1.Pod, outcome func(*corev1.Pod) *Outcome, digest st
 				r.Volumes = append(r.Volumes, Volume{Pod: p.Name, VolumeStatus: v})
 			}
 			r.addRetention(o.Retention)
+			if s := o.Receipts; s != nil {
+				r.Receipts = append(r.Receipts, Receipts{Pod: p.Name, ReceiptsStatus: config.ReceiptsStatus{Failing: clip(s.Failing), NotDurable: clip(s.NotDurable)}})
+			}
 		}
 		if r.judge(p.Name, o, digest, keys, known) {
 			r.Acknowledged++

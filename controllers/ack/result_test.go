@@ -47,6 +47,22 @@ func TestSummarize(t *testing.T) {
 	}
 }
 
+// Pods report about receipts one by one; one that issues none is left out, and what they say is bounded.
+func TestReceipts(t *testing.T) {
+	r := summarize(map[string]*Outcome{
+		"a": says(config.Status{Digest: wanted, Receipts: &config.ReceiptsStatus{NotDurable: "no locks"}}),
+		"b": says(config.Status{Digest: wanted}),
+		"c": says(config.Status{Digest: "old", Receipts: &config.ReceiptsStatus{Failing: strings.Repeat("\xff", 5000)}}),
+		"d": {Err: errors.New("i/o timeout"), Answer: Answer{Status: config.Status{Receipts: &config.ReceiptsStatus{}}}},
+	}, readyPod("a"), readyPod("b"), readyPod("c"), readyPod("d"))
+	if len(r.Receipts) != 2 || r.Receipts[0] != (Receipts{"a", config.ReceiptsStatus{NotDurable: "no locks"}}) || r.Receipts[1].Pod != "c" {
+		t.Fatalf("%+v", r.Receipts)
+	}
+	if s := r.Receipts[1].Failing; len(s) > 2*maxReason || !utf8.ValidString(s) {
+		t.Errorf("%d bytes", len(s))
+	}
+}
+
 // Reports of pods that do not have the configuration, and which of several pods is named.
 func TestPodsThatAreBehind(t *testing.T) {
 	long := strings.Repeat("ä", 10_000)
@@ -124,7 +140,7 @@ func TestSameLooksAtAllFields(t *testing.T) {
 	at := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	others := map[string]any{
 		"Digest": "d", "Ready": 1, "Acknowledged": 1, "Loaded": []string{"d"}, "Behind": []string{"a"}, "Late": map[string]time.Time{"a": at}, "Began": at, "Completed": at,
-		"Sessions": new(int32(1)), "Volumes": []Volume{{Pod: "a"}}, "Retention": []config.RetentionStatus{{Rule: "r"}}, "Rejected": map[string]bool{"u": true}, "Refused": "r", "Unreachable": "u", "Unproven": "p",
+		"Sessions": new(int32(1)), "Volumes": []Volume{{Pod: "a"}}, "Retention": []config.RetentionStatus{{Rule: "r"}}, "Receipts": []Receipts{{Pod: "a"}}, "Rejected": map[string]bool{"u": true}, "Refused": "r", "Unreachable": "u", "Unproven": "p",
 	}
 	kind := reflect.TypeFor[Result]()
 	for i := range kind.NumField() {

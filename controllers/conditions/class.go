@@ -34,6 +34,9 @@ var classes = map[string]Class{
 	v1alpha1.ReasonCryptoPolicyExpired:     Remark,
 	v1alpha1.ReasonEventsDelivered:         Remark,
 	v1alpha1.ReasonEventsNotDurable:        Remark,
+	v1alpha1.ReasonReceiptsAvailable:       Remark,
+	v1alpha1.ReasonReceiptsNotDurable:      Remark,
+	v1alpha1.ReasonReceiptsFailing:         Remark, // pods keep them, and an alert fires
 	v1alpha1.ReasonKeyExpiring:             Remark,
 	v1alpha1.ReasonKeyUnused:               Remark,
 	v1alpha1.ReasonKeyShared:               Remark,

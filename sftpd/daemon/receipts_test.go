@@ -133,6 +133,9 @@ func TestReceiptsOfUsers(t *testing.T) {
 	if _, err := dial(t, d, "ada").ReadDir("/.receipts"); err == nil {
 		t.Error("there are receipts when none are issued")
 	}
+	if st := d.Status(t).Receipts; st != nil {
+		t.Errorf("the status says %+v when none are issued", st)
+	}
 }
 
 // TestReceiptsOfUploads: each upload has a receipt with the size and the SHA-256 of what was sent, the user finds them, and the events have the
@@ -171,6 +174,9 @@ func TestReceiptsOfUploads(t *testing.T) {
 		t.Errorf("without a receipt: %v", contents)
 	}
 	d.Eventually(t, "the user finds them", func() bool { return len(list(t, r.client, "/.receipts")) == 2*len(have) })
+	if st := d.Status(t).Receipts; st == nil || *st != (config.ReceiptsStatus{}) {
+		t.Errorf("the status says %+v", st)
+	}
 	_, scrape := d.Get(t, "/metrics")
 	for _, line := range []string{"sftpd_receipts_issued_total 4", "sftpd_uploads_without_receipt_total 0", "sftpd_receipts_failing 0"} {
 		if !strings.Contains(scrape, line+"\n") {

@@ -18,7 +18,7 @@ func (d *Daemon) Status() config.Status {
 	st.Version = d.Version
 	st.Draining = d.draining.Load()
 	st.Sessions = new(d.server.Sessions())
-	st.Volumes, st.Retention = d.writable.Status(), d.retained.Status()
+	st.Volumes, st.Retention, st.Receipts = d.writable.Status(), d.retained.Status(), d.outbox.Receipts()
 	return st
 }
 

@@ -186,6 +186,8 @@ func (o *outbox) temporary(name string) bool {
 	return false
 }
 
+const noSyncProblem = "the volume cannot write data to its disk on request (fdatasync)"
+
 // Status returns what /events/status shows, or false if the outbox is off.
 func (b *Box) Status() (events.Status, bool) {
 	o := b.current.Load()
@@ -211,7 +213,7 @@ func (l *log) status() events.Status {
 		st.Problems = append(st.Problems, "the volume of events does not answer yet")
 	}
 	if l.noSync {
-		st.Problems = append(st.Problems, "the volume cannot write data to its disk on request (fdatasync)")
+		st.Problems = append(st.Problems, noSyncProblem)
 	}
 	if l.noLocks {
 		st.Problems = append(st.Problems, "the volume has no locks (flock), so events of a pod that is gone are not adopted")

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
@@ -261,6 +262,9 @@ func TestReceiptsWait(t *testing.T) {
 		st := r.status().Receipts
 		return st.Problem != "" && st.Pending == 3 && !strings.Contains(st.Problem, r.base)
 	})
+	if st := r.receiptsKept(); *st != (config.ReceiptsStatus{Failing: unix.ENOTDIR.Error()}) {
+		t.Errorf("%+v", st)
+	}
 	r.mu.Lock()
 	r.x.expire(time.Now().Add(time.Hour).Unix())
 	for r.x.dropOldest(r.x.users["team/ada"]) {
@@ -271,7 +275,9 @@ func TestReceiptsWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkChains(t, r.eventuallyStored(t, 3), 1)
-	eventually(t, "nothing is a problem", func() bool { return r.status().Receipts.Problem == "" })
+	eventually(t, "nothing is a problem", func() bool {
+		return r.status().Receipts.Problem == "" && *r.receiptsKept() == (config.ReceiptsStatus{})
+	})
 }
 
 // TestReceiptsOfOneUserFail: a user whose directory cannot be written keeps no one else from receipts, and gets its own when it can.

@@ -25,6 +25,9 @@ func TestVolumeWithout(t *testing.T) {
 	if !strings.Contains(got, "fdatasync") || !strings.Contains(got, "flock") {
 		t.Error(got)
 	}
+	if st := r.receiptsKept(); st.Failing != "" || !strings.Contains(st.NotDurable, "fdatasync") || !strings.Contains(st.NotDurable, "flock") {
+		t.Errorf("%+v", st)
+	}
 	r.stop()
 }
 
@@ -37,6 +40,9 @@ func TestBrokenVolume(t *testing.T) {
 	r := begin(t, logSettings{base: filepath.Join(base, "x"), live: live{sinks: sinks("a")}})
 	eventually(t, "it is noticed", func() bool { return errors.Is(r.try(t, "team/ada", "/1"), ErrUnavailable) })
 	if st := r.status(); len(st.Problems) != 1 || strings.Contains(st.Problems[0], base) || st.Lost == 0 {
+		t.Errorf("%+v", st)
+	}
+	if st := r.receiptsKept(); !strings.Contains(st.Failing, unix.ENOTDIR.Error()) {
 		t.Errorf("%+v", st)
 	}
 	if err := os.Remove(base); err != nil {

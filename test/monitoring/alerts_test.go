@@ -56,6 +56,7 @@ func healthy() series {
 		listener("sftpd_refusals_total", `reason="internal_error"`):                           "1x60",
 		listener("sftpd_volume_writable", `volume="home"`):                                    "1x60",
 		listener("sftpd_retention_halted", `rule="old"`, `volume="home"`, `reason="TooMany"`): "0x60",
+		listener("sftpd_receipts_failing"):                                                    "0x60",
 		listener("sftpd_audit_write_failures_total"):                                          "2x60",
 		listener("sftpd_audit_blocked_seconds"):                                               "0x60",
 		listener("sftp_relay_oldest_event_seconds", `sink="jobs"`):                            "900x60",
@@ -177,6 +178,12 @@ var alerts = []struct {
 		series{listener("sftpd_retention_halted", `rule="old"`, `volume="home"`, `reason="TooMany"`): "0x20 1x40"},
 		map[string]string{"severity": "warning", "rule": "old", "reason": "TooMany", "namespace": "files", "listener": "partners"},
 		"Rule old of retention of SFTPListener files/partners does not delete (TooMany).",
+	},
+	{
+		"SFTPReceiptsFailing",
+		series{listener("sftpd_receipts_failing"): "0x30 1x30"},
+		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
+		"Pods of SFTPListener files/partners cannot write receipts to where partners find them.",
 	},
 	{
 		"SFTPVolumeNotWritable",

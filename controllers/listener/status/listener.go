@@ -79,6 +79,7 @@ func Build(in Input) v1alpha1.SFTPListenerStatus {
 	}
 	conditions.Set(&st.Conditions, in.Listener.Generation, list...)
 	in.delivers(&st)
+	in.receipts(&st)
 	if c, known := in.retentionHalted(); c != nil {
 		conditions.Set(&st.Conditions, in.Listener.Generation, *c)
 	} else if known {

@@ -28,6 +28,8 @@ type Status struct {
 	Volumes []VolumeStatus `json:"volumes,omitempty"`
 	// Retention has the last runs of retention, at most MaxRetentionRules and one for each volume.
 	Retention []RetentionStatus `json:"retention,omitempty"`
+	// Receipts is nil if none are issued, if it is not known yet how they are kept, and from a daemon that does not report it.
+	Receipts *ReceiptsStatus `json:"receipts,omitempty"`
 	// Version of the daemon.
 	Version string `json:"version"`
 	// Draining means that the daemon was told to end.
@@ -96,6 +98,14 @@ type RetentionStatus struct {
 
 // MaxRetentionMessage bounds RetentionStatus.Message, in bytes.
 const MaxRetentionMessage = 256
+
+// ReceiptsStatus reports how the receipts for uploads are kept, in words that name neither users nor files.
+type ReceiptsStatus struct {
+	// Failing is why receipts cannot be written to where their users find them, "" if they can.
+	Failing string `json:"failing,omitempty"`
+	// NotDurable is why a kill may lose receipts of uploads that were answered with OK, "" if it loses none.
+	NotDurable string `json:"notDurable,omitempty"`
+}
 
 // RetentionHalt is why retention does not delete.
 type RetentionHalt string

@@ -1,0 +1,51 @@
+package outbox
+
+import (
+	"errors"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+)
+
+// Receipts returns what the daemon's status shows about receipts, nil if none are issued or the volume has not answered yet.
+func (b *Box) Receipts() *config.ReceiptsStatus {
+	o := b.current.Load()
+	if o == nil || !o.receipts {
+		return nil
+	}
+	return o.log.receiptsKept()
+}
+
+func (l *log) receiptsKept() *config.ReceiptsStatus {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.open && l.failing == nil {
+		return nil
+	}
+	st := &config.ReceiptsStatus{}
+	switch {
+	case l.failing != nil:
+		st.Failing = "no upload can be recorded: " + anonymousError(l.failing)
+	case l.keeping != nil:
+		st.Failing = anonymousError(l.keeping)
+	}
+	var lost []string
+	if l.noSync {
+		lost = append(lost, noSyncProblem)
+	}
+	if l.noLocks {
+		lost = append(lost, "the volume has no locks (flock), so what a pod that is gone has recorded is not adopted")
+	}
+	st.NotDurable = strings.Join(lost, "; ")
+	return st
+}
+
+// anonymousError is the part of an error that names no user: that of a system call.
+func anonymousError(err error) string {
+	if n, ok := errors.AsType[unix.Errno](err); ok {
+		return n.Error()
+	}
+	return "the pod's log says why"
+}
