@@ -15,18 +15,23 @@ import (
 type purged struct {
 	Volume string `json:"volume"`
 	purge.Found
-	Removed bool   `json:"removed"`
-	Error   string `json:"error,omitempty"`
+	Removed bool `json:"removed"`
+	// Receipts are those of the user for the listener.
+	Receipts        int    `json:"receipts,omitempty"`
+	ReceiptsRemoved bool   `json:"receiptsRemoved,omitempty"`
+	Error           string `json:"error,omitempty"`
 }
 
 func runPurge(args []string, stdout, stderr io.Writer) int {
-	var directory string
-	var remove bool
+	var directory, listener string
+	var remove, removeReceipts bool
 	var volumes []string
 	flags := flag.NewFlagSet("sftpd purge", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&directory, "directory", "", "the user's `namespace/name`")
 	flags.BoolVar(&remove, "remove", false, "remove it, instead of counting what is in it")
+	flags.StringVar(&listener, "listener", "", "also count the user's receipts for the listener `namespace/name`")
+	flags.BoolVar(&removeReceipts, "remove-receipts", false, "remove them, instead of counting them")
 	flags.Func("volume", "a volume, as `name=path`; may be repeated", func(v string) error {
 		if name, path, ok := strings.Cut(v, "="); !ok || name == "" || path == "" {
 			return errors.New("it is not name=path")
@@ -44,6 +49,10 @@ func runPurge(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "sftpd purge: -directory and -volume are needed, and no arguments")
 		return 2
 	}
+	if removeReceipts && listener == "" {
+		fmt.Fprintln(stderr, "sftpd purge: -remove-receipts needs -listener")
+		return 2
+	}
 	do := purge.Look
 	if remove {
 		do = purge.Remove
@@ -54,6 +63,10 @@ func runPurge(args []string, stdout, stderr io.Writer) int {
 		name, path, _ := strings.Cut(v, "=")
 		found, err := do(path, directory)
 		line := purged{Volume: name, Found: found, Removed: remove && found.Exists && err == nil}
+		if err == nil && listener != "" {
+			line.Receipts, err = purge.Receipts(path, listener, directory, removeReceipts)
+			line.ReceiptsRemoved = removeReceipts && line.Receipts > 0 && err == nil
+		}
 		if err != nil {
 			line.Error, code = err.Error(), 1
 		}

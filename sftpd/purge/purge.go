@@ -1,4 +1,4 @@
-// Package purge counts and removes the directory that a deleted user has left on a volume. The caller must make sure that the
+// Package purge counts and removes what a deleted user has left on a volume: its directory, and its receipts. The caller must make sure that the
 // user is gone. It does not follow links: their targets stay.
 package purge
 
@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 )
 
 // Found is what a directory contains, or contained.
@@ -34,28 +33,17 @@ func Remove(volume, directory string) (Found, error) { return run(volume, direct
 
 func run(volume, directory string, remove bool) (Found, error) {
 	var found Found
-	namespace, name, ok := strings.Cut(directory, "/")
-	if !ok || !fs.ValidPath(directory) || namespace == "." || strings.Contains(name, "/") {
-		return found, fmt.Errorf("%q is not a user's directory, which is namespace/name", directory)
+	if _, _, err := parts(directory); err != nil {
+		return found, fmt.Errorf("a user's directory: %w", err)
 	}
 	root, err := os.OpenRoot(volume)
 	if err != nil {
 		return found, err
 	}
 	defer root.Close()
-	for _, p := range []string{namespace, directory} {
-		info, err := root.Lstat(p)
-		if errors.Is(err, fs.ErrNotExist) {
-			return found, nil
-		}
-		if err != nil {
-			return found, err
-		}
-		if !info.IsDir() {
-			return found, fmt.Errorf("%s %w", p, errLink)
-		}
+	if found.Exists, err = isDirectory(root, directory); !found.Exists {
+		return found, err
 	}
-	found.Exists = true
 	w := walk{root: root, found: &found, remove: remove}
 	if err := fs.WalkDir(root.FS(), directory, w.visit); err != nil {
 		return found, err

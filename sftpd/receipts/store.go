@@ -37,7 +37,12 @@ func Place(l *config.Listener, account string) (v config.Volume, subPath string)
 	if named, ok := l.Volume(l.Events.Volume); ok {
 		v = named
 	}
-	return v, path.Join(".sftpd-events", l.Namespace, ".receipts", l.Name, account)
+	return v, Directory(l.Namespace, l.Name, account)
+}
+
+// Directory is where a volume has a listener's receipts, or those of one user, whose account is namespace/name.
+func Directory(namespace, listener, account string) string {
+	return path.Join(".sftpd-events", namespace, ".receipts", listener, account)
 }
 
 // Store is a directory of receipts. Its methods may be called concurrently for different users.

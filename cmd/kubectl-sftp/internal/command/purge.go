@@ -21,7 +21,7 @@ import (
 
 type purgeOptions struct {
 	listener, listenerNamespace string
-	yes                         bool
+	yes, receipts               bool
 	timeout                     time.Duration
 }
 
@@ -34,16 +34,22 @@ type purgedVolume struct {
 	Bytes       int64  `json:"bytes"`
 	Unreadable  int    `json:"unreadable,omitempty"`
 	Removed     bool   `json:"removed"`
-	Error       string `json:"error,omitempty"`
+
+	Receipts        int    `json:"receipts,omitempty"`
+	ReceiptsRemoved bool   `json:"receiptsRemoved,omitempty"`
+	Error           string `json:"error,omitempty"`
 }
 
 func (p *plugin) purge() *cobra.Command {
 	var o purgeOptions
 	c := &cobra.Command{
-		Use:   "purge USER --listener LISTENER [--yes]",
+		Use:   "purge USER --listener LISTENER [--yes [--receipts]]",
 		Short: "Remove the files of a deleted user",
 		Long: `Removes the directory of a user that has been deleted, NAMESPACE/USER, from the volumes of its listener. Nothing else
 removes it. Without --yes, counts what is there and removes nothing.
+
+The user's receipts are counted, too. They are evidence of what was uploaded, so they are kept unless --receipts is given; the
+listener removes them itself 90 days after the upload.
 
 It refuses to while the SFTPUser exists, or while another one has a directory in it, so it needs to list the SFTPUsers of
 all namespaces. The work is done by a Job in the listener's namespace, with the image, the volumes and the rights of the
@@ -52,7 +58,10 @@ listener's pods; you need the right to create and delete Jobs there, and to read
   kubectl sftp purge acme --listener partners
 
   # Remove it permanently
-  kubectl sftp purge acme --listener partners --yes`,
+  kubectl sftp purge acme --listener partners --yes
+
+  # Remove its receipts as well
+  kubectl sftp purge acme --listener partners --yes --receipts`,
 		Args:              exactly(cobra.ExactArgs(1)),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -72,6 +81,7 @@ listener's pods; you need the right to create and delete Jobs there, and to read
 	flags.StringVar(&o.listener, "listener", "", "name of the SFTPListener that the user had")
 	flags.StringVar(&o.listenerNamespace, "listener-namespace", "", "namespace of the listener, if it is not that of the user")
 	flags.BoolVar(&o.yes, "yes", false, "remove the files permanently")
+	flags.BoolVar(&o.receipts, "receipts", false, "with --yes, remove the user's receipts as well")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long to wait; the Job keeps running after that")
 	_ = c.RegisterFlagCompletionFunc("listener", func(c *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 		return p.names(kindListener)(c, nil, begun)
@@ -105,14 +115,30 @@ func (p *plugin) runPurge(ctx context.Context, k *cluster.Cluster, name string, 
 			return e
 		}
 	}
-	if err == nil && !o.yes {
-		fmt.Fprintf(p.Err, "Nothing was removed. --yes permanently removes %s from these volumes.\n", in.Directory())
+	if err == nil {
+		p.notePurged(in.Directory(), volumes, o)
 	}
 	return err
 }
 
+// notePurged says what was not removed, and what would remove it.
+func (p *plugin) notePurged(directory string, volumes []purgedVolume, o purgeOptions) {
+	kept := 0
+	for _, v := range volumes {
+		if !v.ReceiptsRemoved {
+			kept += v.Receipts
+		}
+	}
+	if !o.yes {
+		fmt.Fprintf(p.Err, "Nothing was removed. --yes permanently removes %s from these volumes.\n", directory)
+	}
+	if kept > 0 {
+		fmt.Fprintf(p.Err, "%d receipts of uploads are kept, for 90 days at most; --yes --receipts permanently removes them as well.\n", kept)
+	}
+}
+
 func purgeInput(ctx context.Context, k *cluster.Cluster, name string, o purgeOptions) (purge.Input, error) {
-	in := purge.Input{Namespace: k.Namespace, Name: name, Remove: o.yes, Listener: &v1alpha1.SFTPListener{}, Deployment: &appsv1.Deployment{}}
+	in := purge.Input{Namespace: k.Namespace, Name: name, Remove: o.yes, RemoveReceipts: o.yes && o.receipts, Listener: &v1alpha1.SFTPListener{}, Deployment: &appsv1.Deployment{}}
 	of := types.NamespacedName{Namespace: k.Namespace, Name: o.listener}
 	if o.listenerNamespace != "" {
 		of.Namespace = o.listenerNamespace
@@ -155,7 +181,7 @@ func jobLines[T any](log string, isResult func(T) bool) (results []T, other stri
 
 func (p *plugin) printPurged(volumes []purgedVolume) error {
 	var t table
-	t.add("VOLUME", "FILES", "DIRECTORIES", "BYTES", "STATE")
+	t.add("VOLUME", "FILES", "DIRECTORIES", "BYTES", "RECEIPTS", "STATE")
 	for _, v := range volumes {
 		state := "there"
 		switch {
@@ -168,7 +194,10 @@ func (p *plugin) printPurged(volumes []purgedVolume) error {
 		case v.Unreadable > 0:
 			state = fmt.Sprintf("there; %d directories cannot be read", v.Unreadable)
 		}
-		t.add(printable(v.Volume), strconv.Itoa(v.Files), strconv.Itoa(v.Directories), strconv.FormatInt(v.Bytes, 10), state)
+		if v.ReceiptsRemoved {
+			state += "; receipts removed"
+		}
+		t.add(printable(v.Volume), strconv.Itoa(v.Files), strconv.Itoa(v.Directories), strconv.FormatInt(v.Bytes, 10), strconv.Itoa(v.Receipts), state)
 	}
 	return t.print(p.Out)
 }

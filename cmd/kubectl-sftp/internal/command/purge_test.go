@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,10 +88,11 @@ func TestPurge(t *testing.T) {
 	ns := namespace(t, "purge")
 	deployed(t, ns)
 	k := startKubelet(t, "purge-node")
-	const counted = `{"volume":"data","exists":true,"files":12,"directories":3,"bytes":4711,"removed":false}`
+	const counted = `{"volume":"data","exists":true,"files":12,"directories":3,"bytes":4711,"removed":false,"receipts":7}`
 	jobs := playJobs(t, k, ns, "purge-node", counted+"\n", batchv1.JobComplete)
 	r := plug(t, "purge", "acme", "-n", ns, "--listener", "partners")
-	if r.code != 0 || !strings.Contains(r.out, "4711") || !strings.Contains(r.err, "Nothing was removed. --yes permanently removes purge/acme") {
+	if r.code != 0 || !strings.Contains(r.out, "4711") || !strings.Contains(r.err, "Nothing was removed. --yes permanently removes purge/acme") ||
+		!strings.Contains(r.err, "7 receipts of uploads are kept, for 90 days at most; --yes --receipts") {
 		t.Errorf("%+v", r)
 	}
 	made := jobs()
@@ -102,7 +104,16 @@ func TestPurge(t *testing.T) {
 	if r.code != 0 || !strings.Contains(r.out, `"removed": true`) {
 		t.Errorf("%+v", r)
 	}
-	if made = jobs(); !strings.Contains(strings.Join(made[len(made)-1].Spec.Template.Spec.Containers[0].Args, " "), "-remove") {
+	if made = jobs(); !strings.HasSuffix(strings.Join(made[len(made)-1].Spec.Template.Spec.Containers[0].Args, " "), "-listener purge/partners -remove -volume data="+render.PodVolumePath("data")) {
+		t.Fatalf("%+v", made)
+	}
+	removed := `{"volume":"data","exists":true,"files":12,"directories":3,"bytes":4711,"removed":true,"receipts":7,"receiptsRemoved":true}`
+	jobs = playJobs(t, k, ns, "purge-node", removed+"\n", batchv1.JobComplete)
+	r = plug(t, "purge", "acme", "-n", ns, "--listener", "partners", "--yes", "--receipts")
+	if r.code != 0 || !strings.Contains(r.out, "removed; receipts removed") || r.err != "" {
+		t.Errorf("%+v", r)
+	}
+	if made = jobs(); !slices.Contains(made[len(made)-1].Spec.Template.Spec.Containers[0].Args, "-remove-receipts") {
 		t.Fatalf("%+v", made)
 	}
 	var left batchv1.JobList

@@ -27,8 +27,8 @@ type Input struct {
 	Namespace, Name string
 	// Running reports whether the listener has pods: the Job must run on a node that can mount the same volumes.
 	Running bool
-	// Remove removes the directory, instead of counting what is in it.
-	Remove bool
+	// Remove removes the directory, instead of counting what is in it, and RemoveReceipts does so with the user's receipts.
+	Remove, RemoveReceipts bool
 }
 
 // Plan is what to do.
@@ -87,9 +87,12 @@ const ContainerName = "purge"
 
 // job builds the Job. It is nil if no volume has to be checked.
 func (in Input) job() (job *batchv1.Job, notes []string) {
-	args := []string{"-directory", in.Directory()}
+	args := []string{"-directory", in.Directory(), "-listener", path.Join(in.Listener.Namespace, in.Listener.Name)}
 	if in.Remove {
 		args = append(args, "-remove")
+	}
+	if in.RemoveReceipts {
+		args = append(args, "-remove-receipts")
 	}
 	return podjob.New(podjob.Input{
 		Listener: in.Listener, Deployment: in.Deployment, Running: in.Running,

@@ -74,7 +74,7 @@ func TestJob(t *testing.T) {
 	}
 	daemon, pod := in.Deployment.Spec.Template.Spec, plan.Job.Spec.Template.Spec
 	c := pod.Containers[0]
-	if want := []string{"-directory", "team-a/acme", "-volume", "data=" + render.PodVolumePath("data")}; !slices.Equal(c.Args, want) {
+	if want := []string{"-directory", "team-a/acme", "-listener", "platform/partners", "-volume", "data=" + render.PodVolumePath("data")}; !slices.Equal(c.Args, want) {
 		t.Errorf("%q, want %q", c.Args, want)
 	}
 	if c.Image != "sftpd:1" || !slices.Equal(c.Command, []string{"/sftpd", "purge"}) || *plan.Job.Spec.BackoffLimit != 0 || pod.RestartPolicy != corev1.RestartPolicyNever {
@@ -105,8 +105,12 @@ func TestRemoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	pod := plan.Job.Spec.Template.Spec
-	if args := pod.Containers[0].Args; !slices.Contains(args, "-remove") {
+	if args := pod.Containers[0].Args; !slices.Contains(args, "-remove") || slices.Contains(args, "-remove-receipts") {
 		t.Errorf("%q", args)
+	}
+	in.RemoveReceipts = true
+	if plan, err := Decide(in); err != nil || !slices.Contains(plan.Job.Spec.Template.Spec.Containers[0].Args, "-remove-receipts") {
+		t.Errorf("receipts are not removed: %+v %v", plan.Job, err)
 	}
 	terms := pod.Affinity.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution
 	if len(terms) != 1 || terms[0].TopologyKey != corev1.LabelHostname || terms[0].LabelSelector.MatchLabels[v1alpha1.LabelListener] != "partners" {
