@@ -85,7 +85,8 @@ func TestPublished(t *testing.T) {
 	if err := check.Files(p.dist, key); err != nil {
 		t.Errorf("files: %v", err)
 	}
-	if os.Getenv("RELEASE_DIST") != "" { // a valid chart
+	if os.Getenv("RELEASE_DIST") != "" { // a real image and a valid chart
+		checkImages(t, p)
 		pullWithHelm(t, p)
 	}
 }
