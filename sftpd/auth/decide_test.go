@@ -14,6 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/totp"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
@@ -86,7 +87,7 @@ func testKey(s *scene, reason event.Reason, certificate *Certificate) {
 		s.Fatalf("%v, %v", err, s.refusals)
 	}
 	bare, _ := split(s.offered)
-	if g.Username != "ada" || g.UID != "uid-ada" || g.Account != "team/ada" || !slices.Equal(g.Steps, factor.Combination{factor.PublicKey}) ||
+	if g.Username != "ada" || g.UID != "uid-ada" || g.Account != "team/ada" || g.Namespace != "team" || !slices.Equal(g.Steps, factor.Combination{factor.PublicKey}) ||
 		!slices.Equal(g.Fingerprints(), []string{ssh.FingerprintSHA256(bare)}) || g.Keys[0].SignatureAlgorithm != "algorithm" ||
 		g.Source != s.source.Unmap() || len(g.Mounts) != 1 {
 		s.Errorf("%+v", g)
@@ -234,6 +235,36 @@ func testPassword(s *scene, method string, reason event.Reason) {
 	if _, reason := Recheck(s.current, g, s.now); reason != "" {
 		s.Errorf("what was granted does not hold: %q", reason)
 	}
+}
+
+// TestConnectionThatIsEnding: on a connection that has no place for a name, each credential is refused before anything is done for
+// it: no password is verified, no question asked, and nothing reported.
+func TestConnectionThatIsEnding(t *testing.T) {
+	play(t, func(s *scene) {
+		l := s.login()
+		var names []string
+		l.named = func(name string) bool { names = append(names, name); return false }
+		l.auth.verifier.match = func(password.Hash, []byte) bool {
+			t.Error("a password is verified")
+			return true
+		}
+		ask := func(string, string, []string, []bool) ([]string, error) {
+			t.Error("a question is asked")
+			return []string{s.given}, nil
+		}
+		for method, try := range map[string]func() (*ssh.Permissions, error){
+			"publickey":            func() (*ssh.Permissions, error) { return l.publicKeyOffered(named("ada"), s.offered) },
+			"password":             func() (*ssh.Permissions, error) { return l.password(named("ada"), []byte(s.given)) },
+			"keyboard-interactive": func() (*ssh.Permissions, error) { return l.keyboardInteractive(named("ada"), ask) },
+		} {
+			if p, err := try(); p != nil || !errors.Is(err, errRefused) {
+				t.Errorf("%s: %v, %v", method, p, err)
+			}
+		}
+		if len(s.refusals) > 0 || len(l.unproven) > 0 || !slices.Equal(names, []string{"ada", "ada", "ada"}) {
+			t.Errorf("%+v, %+v, for %q", s.refusals, l.unproven, names)
+		}
+	})
 }
 
 var errNoAnswer = errors.New("no answer")

@@ -168,7 +168,7 @@ func (l *Login) checkKey(username string, offered ssh.PublicKey) (*snapshot.User
 
 // unknown returns the reason against an unknown login name, which is different for a user who is suspended or expired.
 func unknown(s *snapshot.Snapshot, username string, reason event.Reason) event.Reason {
-	if _, known := s.Lookup(username); reason == event.UnknownUser && !known {
+	if reason == event.UnknownUser {
 		return s.WhyUnknown(username)
 	}
 	return reason

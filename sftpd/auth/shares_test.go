@@ -51,6 +51,7 @@ func TestShares(t *testing.T) {
 		{"one leaves a place while there are others", true, []want{a, a, a, b, a}, []string{"a0", "a0", "a1", "a1", "b0"}},
 		{"namespaces take turns, however many wait", true, []want{a, a, c, a, a, a, a, b, b, b}, []string{"a0", "a0", "a1", "a1", "a2", "a3", "b1", "b2", "b2", "c0"}},
 		{"more than the share of a namespace that has nothing", true, []want{{"a", 3}, b, b}, []string{"a0", "b1", "b1"}},
+		{"a second one that would be more than the share", true, []want{a, {"a", 2}, b}, []string{"a0", "a1", "b0"}},
 		{"who needs much is not overtaken", true, []want{a, {"b", 3}, c, c}, []string{"a0", "b1", "c2", "c2"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -101,4 +102,46 @@ func TestSharesAreLeft(t *testing.T) {
 			t.Errorf("the next has its place after %v: %v", time.Since(begin), err)
 		}
 	})
+}
+
+// TestLeavingOfSeveral: of two waiters of a namespace one leaves, and the other one keeps its turn. What was granted to one that
+// left at the same moment goes to the next.
+func TestLeavingOfSeveral(t *testing.T) {
+	for first := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			s := newShares(3, 3)
+			if err := s.acquire(t.Context(), "a", true, 3); err != nil {
+				t.Fatal(err)
+			}
+			var order []int
+			var contexts [2]context.CancelFunc
+			for i := range 2 {
+				ctx, cancel := context.WithCancel(t.Context())
+				contexts[i] = cancel
+				go func() {
+					if s.acquire(ctx, "b", true, 2) == nil {
+						order = append(order, i)
+						s.release("b", 2)
+					}
+				}()
+				synctest.Wait()
+			}
+			contexts[first]()
+			synctest.Wait()
+			s.release("a", 3)
+			synctest.Wait()
+			contexts[1-first]()
+			if !slices.Equal(order, []int{1 - first}) || s.free != 3 || len(s.held) > 0 || len(s.turns) > 0 || len(s.waiting) > 0 {
+				t.Errorf("waiter %d leaves: granted to %v, left %+v", first, order, s)
+			}
+		})
+	}
+	s := newShares(3, 3)
+	if err := s.acquire(t.Context(), "a", true, 2); err != nil {
+		t.Fatal(err)
+	}
+	s.leave("a", &waiter{amount: 2}) // it is no longer among those that wait
+	if s.free != 3 || len(s.held) > 0 || len(s.turns) > 0 || len(s.waiting) > 0 {
+		t.Errorf("left %+v", s)
+	}
 }

@@ -163,6 +163,42 @@ func TestShareOfANamespace(t *testing.T) {
 	}
 }
 
+// TestOneSessionOfANamespace: a limit of one is a limit.
+func TestOneSessionOfANamespace(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret").MaxNamespaceConnections = 1
+	s, current, _, _ := loaded(t, dir)
+	for _, want := range []event.Reason{"", event.NamespaceConnections} {
+		if got := s.sessions.join(connect(t, s), grantOf(current, "ada"), time.Now()); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestPlaceOfReceipts: receipts are shown to their user only, who may not change them, unless a directory of the user's is there.
+func TestPlaceOfReceipts(t *testing.T) {
+	s := &snapshot.Snapshot{}
+	s.Listener.Volumes = []config.Volume{{Name: "data", Path: "/data"}}
+	for path, hidden := range map[string]bool{
+		"/": false, "/.receipts": true, "/.receipts/sub": true, "/.receipts2": false, "/a/.receipts": false,
+	} {
+		got := receiptsOf(s, "team/ada", []vfs.Mount{{Path: "/in"}, {Path: path}})
+		if hidden && got != (vfs.Mount{}) || !hidden && (got.Path != "/.receipts" || got.Access != vfs.ReadOnly || !got.Internal || got.SubPath == "") {
+			t.Errorf("beside %s: %+v", path, got)
+		}
+	}
+}
+
+// TestSweepThatPanics: a defect in the sweep is counted and logged, and the server continues.
+func TestSweepThatPanics(t *testing.T) {
+	s, _, log, events := loaded(t, configtest.New(t))
+	s.watches = nil
+	s.pass()
+	if !slices.Equal(events.events, []event.Event{event.Refused{Reason: event.InternalError}}) || !strings.Contains(log.String(), "sweep of sessions panicked") {
+		t.Errorf("%+v, logged %q", events.events, log)
+	}
+}
+
 // TestEnded: a session's time is over at its end, not before, and a connection that is not a session has none.
 func TestEnded(t *testing.T) {
 	dir := configtest.New(t)

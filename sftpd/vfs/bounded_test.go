@@ -117,6 +117,29 @@ func TestRealPathFitsAPath(t *testing.T) {
 	}
 }
 
+// TestRealPathForgetsTheWayBack: a path is as long as the directory that it is in. What it has left with ".." does not count, neither
+// too much, so that a short path would be refused, nor too little, so that a long one would be answered.
+func TestRealPathForgetsTheWayBack(t *testing.T) {
+	tree, dir := home(t, Auto)
+	name, levels := strings.Repeat("n", 39), maxPath/40
+	down := deep(t, dir, name, levels, 50)
+	if err := tree.Mkdir(down+"/s", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	back := down + strings.Repeat("/s/..", 20)
+	room := maxPath - levels*40 - 1
+	for length, want := range map[int]error{room: nil, room + 1: unix.ENAMETOOLONG} {
+		last := "/" + strings.Repeat("x", length) // which need not exist
+		got, err := tree.RealPath(back + last)
+		if err != want { //nolint:errorlint // bare errnos
+			t.Errorf("%d bytes more: %v, want %v", length, err, want)
+		}
+		if err == nil && got != strings.Repeat("/"+name, levels)+last {
+			t.Errorf("%d bytes more: a path of %d bytes", length, len(got))
+		}
+	}
+}
+
 // TestWayBackIsCounted: each ".." after a long way costs the whole way again, and counts for it.
 func TestWayBackIsCounted(t *testing.T) {
 	tree, dir := home(t, Auto)

@@ -78,11 +78,22 @@ func checkWritableInside(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("a full volume", full, nil, unix.ENOSPC)
+	inodes := mount("inodes", "size=1m,nr_inodes=1")
+	check("one without inodes", inodes, nil, unix.ENOSPC)
+	// Some network file systems have no other way to say so.
+	for _, volume := range []string{full, inodes} {
+		var call *os.SyscallError
+		if err := CheckWritable(volume, nil); !errors.As(err, &call) || call.Syscall != "statfs" {
+			t.Errorf("%s: %v, want what statfs says", volume, err)
+		}
+	}
 	if err := os.Truncate(filepath.Join(full, "file"), 32<<10); err != nil {
 		t.Fatal(err)
 	}
 	check("one with space again", full, nil, nil)
-	check("one without inodes", mount("inodes", "size=1m,nr_inodes=1"), nil, unix.ENOSPC)
+	// Others count neither.
+	check("one that counts no blocks", mount("unlimited", "size=0"), nil, nil)
+	check("one that counts no inodes", mount("uncounted", "size=1m,nr_inodes=0"), nil, nil)
 
 	denied := mount("denied", "size=1m,mode=0755")
 	own := filepath.Join(denied, "team", "own")
