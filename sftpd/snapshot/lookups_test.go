@@ -17,7 +17,7 @@ import (
 )
 
 // TestRefusedUsers: users who are suspended or expired cannot log in, but are known: the reason is that of their record, and their
-// own keys are told from a stranger's.
+// own keys are distinguished from a stranger's.
 func TestRefusedUsers(t *testing.T) {
 	dir := configtest.New(t)
 	key, _ := configtest.Key(t)
