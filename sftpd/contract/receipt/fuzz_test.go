@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
