@@ -19,11 +19,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// readSecret is a Secret for a relay as it was last read.
+// readSecret is the part of a Secret that the sinks of a generation of a listener refer to, as it was last read.
 type readSecret struct {
-	uid     types.UID
-	version string
-	data    map[string][]byte
+	generation int64
+	uid        types.UID
+	version    string
+	data       map[string][]byte
 }
 
 // planRelay plans the relay of a listener that wants one. Without host keys, from which its key is derived, it stays as it is.
@@ -50,11 +51,15 @@ func (r *Reconciler) planRelay(ctx context.Context, f *findings) error {
 		return fmt.Errorf("configuration of the relay: %w", err)
 	}
 	f.relayPlan = &plan
+	if f.platform.Unusable {
+		return nil // it is unknown where events may be sent, so the relay stays as it is
+	}
 	f.relay = workload.Relay{Known: true, Wanted: true, Config: encoded, Key: key, Sinks: plan.Config.Sinks}
 	return nil
 }
 
-// eventSecret returns a Secret that a sink refers to. It is read once in each version, of which the caches know.
+// eventSecret returns a Secret that a sink refers to. It is read once in each version, of which the caches know, and for each
+// generation of the listener.
 func (r *Reconciler) eventSecret(ctx context.Context, f *findings, into map[string]readSecret, name string) relay.Secret {
 	if s, ok := into[name]; ok {
 		return relay.Secret{Data: s.data}
@@ -63,7 +68,7 @@ func (r *Reconciler) eventSecret(ctx context.Context, f *findings, into map[stri
 	m := &metav1.PartialObjectMetadata{}
 	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	if err := r.Client.Get(ctx, id, m); err == nil {
-		if s := f.memory.eventSecrets[name]; s.data != nil && s.uid == m.UID && s.version == m.ResourceVersion {
+		if s := f.memory.eventSecrets[name]; s.data != nil && s.generation == f.listener.Generation && s.uid == m.UID && s.version == m.ResourceVersion {
 			into[name] = s
 			return relay.Secret{Data: s.data}
 		}
@@ -75,15 +80,14 @@ func (r *Reconciler) eventSecret(ctx context.Context, f *findings, into map[stri
 		return relay.Secret{Missing: true}
 	case err != nil:
 		f.relayErr = err // it is tried again
-		if s := f.memory.eventSecrets[name]; s.data != nil {
+		if s := f.memory.eventSecrets[name]; s.data != nil && s.generation == f.listener.Generation {
 			into[name] = s
 			return relay.Secret{Data: s.data}
 		}
 		return relay.Secret{Failure: "the API server does not give it out at the moment"}
 	}
-	s := readSecret{uid: full.UID, version: full.ResourceVersion, data: full.Data}
-	if s.data == nil {
-		s.data = map[string][]byte{}
+	s := readSecret{
+		generation: f.listener.Generation, uid: full.UID, version: full.ResourceVersion, data: relay.Part(f.listener, name, full.Data),
 	}
 	into[name] = s
 	return relay.Secret{Data: s.data}

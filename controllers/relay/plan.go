@@ -4,6 +4,8 @@
 package relay
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/url"
@@ -61,27 +63,44 @@ func Wanted(l *v1alpha1.SFTPListener) bool {
 
 // Refs returns the names of the Secrets that a listener's sinks refer to.
 func Refs(l *v1alpha1.SFTPListener) []string {
-	if l.Spec.Events == nil {
-		return nil
-	}
 	var out []string
-	add := func(name string) {
-		if !slices.Contains(out, name) {
-			out = append(out, name)
+	each(l, func(secret, _ string) {
+		if !slices.Contains(out, secret) {
+			out = append(out, secret)
 		}
+	})
+	return out
+}
+
+// Part returns what a listener's sinks can use of a Secret: the entries that they refer to, and of one that is too long only as
+// much as shows that. Secrets are kept in memory, and anyone who may write them decides how large they are.
+func Part(l *v1alpha1.SFTPListener, name string, data map[string][]byte) map[string][]byte {
+	out := map[string][]byte{}
+	each(l, func(secret, entry string) {
+		if value, has := data[entry]; has && secret == name {
+			out[entry] = bytes.Clone(value[:min(len(value), delivery.MaxCredential+1)]) // not to keep the rest alive
+		}
+	})
+	return out
+}
+
+// each calls a function for each reference of a listener's sinks to an entry of a Secret.
+func each(l *v1alpha1.SFTPListener, ref func(secret, entry string)) {
+	if l.Spec.Events == nil {
+		return
 	}
 	for i := range l.Spec.Events.Sinks {
 		a := &l.Spec.Events.Sinks[i].Authentication
-		for _, ref := range []*v1alpha1.SecretFileReference{a.BearerSecretRef, a.HMACSecretRef} {
-			if ref != nil {
-				add(ref.Name)
+		for _, r := range []*v1alpha1.SecretFileReference{a.BearerSecretRef, a.HMACSecretRef} {
+			if r != nil {
+				ref(r.Name, r.Key)
 			}
 		}
-		if ref := a.ClientCertificateSecretRef; ref != nil {
-			add(ref.Name)
+		if r := a.ClientCertificateSecretRef; r != nil {
+			ref(r.Name, certificateEntry)
+			ref(r.Name, privateKeyEntry)
 		}
 	}
-	return out
 }
 
 // Compose plans the relay of a listener that is Wanted.
@@ -89,13 +108,16 @@ func Compose(in Input) Plan {
 	out := Plan{Config: delivery.Config{
 		Namespace: in.Listener.Namespace, Listener: in.Listener.Name, Pods: render.PodsHost(in.Listener), Port: render.HealthPort, Key: in.Key,
 	}}
+	room := delivery.MaxConfig - sizeOf(out.Config)
 	for i := range in.Listener.Spec.Events.Sinks {
 		s := sink{Input: in, spec: &in.Listener.Spec.Events.Sinks[i]}
 		composed := s.compose()
+		s.check(composed, room)
 		if len(s.problems) > 0 || len(s.unreadable) > 0 {
 			// The reason is in the condition. The relay needs to know only that there is one.
 			composed = delivery.Sink{Name: s.spec.Name, Held: "see the listener's condition " + v1alpha1.ConditionEventsDelivered}
 		}
+		room -= sizeOf(composed)
 		out.Config.Sinks = append(out.Config.Sinks, composed)
 		out.Problems = append(out.Problems, s.problems...)
 		out.Unreadable = append(out.Unreadable, s.unreadable...)
@@ -147,6 +169,32 @@ func (s *sink) compose() delivery.Sink {
 	s.destination(&out)
 	s.credentials(&out)
 	return out
+}
+
+// heldSize is more than what a sink that is held takes.
+const heldSize = 512
+
+// check holds a sink that the relay would refuse, or for which its configuration, which also has the remaining ones, has no room:
+// otherwise the relay would refuse all of them.
+func (s *sink) check(composed delivery.Sink, room int) {
+	if len(s.problems)+len(s.unreadable) > 0 {
+		return
+	}
+	if err := composed.Validate(); err != nil {
+		s.problem(v1alpha1.ReasonInvalidEventSink, "it cannot be used: %v; correct spec.events.sinks[%s]", err, s.spec.Name)
+	} else if sizeOf(composed) > room-delivery.MaxSinks*heldSize {
+		s.problem(v1alpha1.ReasonInvalidEventSink,
+			"its credentials and caBundle do not fit next to those of the sinks before it, with %d bytes in all; use shorter ones", delivery.MaxConfig)
+	}
+}
+
+// sizeOf returns the size of a part of the configuration, with a separator.
+func sizeOf(v any) int {
+	encoded, err := json.Marshal(v)
+	if err != nil {
+		return delivery.MaxConfig
+	}
+	return len(encoded) + 1
 }
 
 // destination fills in where events go.

@@ -42,8 +42,9 @@ func input(t *testing.T, sink, policy string, secrets map[string]Secret) Input {
 func TestCompose(t *testing.T) {
 	certificate, private := pair(t)
 	secrets := map[string]Secret{
-		"token": {Data: map[string][]byte{"token": []byte("hunter2\n"), "lines": []byte("hunter2\nmore"), "empty": {}, "long": make([]byte, delivery.MaxCredential+1)}},
+		"token": {Data: map[string][]byte{"token": []byte("hunter2\n"), "lines": []byte("hunter2\nmore"), "empty": {}, "bytes": {0x80, 0xff, 'h', 'u', 'n', 't', 'e', 'r', '2'}, "long": make([]byte, delivery.MaxCredential+1)}},
 		"tls":   {Data: map[string][]byte{"tls.crt": certificate, "tls.key": private}},
+		"large": {Data: map[string][]byte{"tls.crt": certificate, "tls.key": make([]byte, maxPrivate+1)}},
 		"mixed": {Data: map[string][]byte{"tls.crt": certificate, "tls.key": []byte("hunter2")}},
 		"away":  {Failure: "the API server does not answer"},
 	}
@@ -104,10 +105,18 @@ func TestCompose(t *testing.T) {
 			sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {bearerSecretRef: {name: none, key: token}}}", reason: v1alpha1.ReasonSecretNotFound,
 			says: `Sink "a": Secret "none" does not exist in namespace "team"; create it or correct spec.events.sinks[a].authentication. Its events are kept until then`,
 		},
-		"no entry":           {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: none}}}", reason: v1alpha1.ReasonSecretKeyMissing, says: `no entry "none"`},
-		"an empty entry":     {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: empty}}}", reason: v1alpha1.ReasonSecretKeyMissing, says: "empty"},
-		"a token of lines":   {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {bearerSecretRef: {name: token, key: lines}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "is not a token"},
-		"a long entry":       {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: long}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "more than 32768 bytes"},
+		"no entry":                           {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: none}}}", reason: v1alpha1.ReasonSecretKeyMissing, says: `no entry "none"`},
+		"an empty entry":                     {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: empty}}}", reason: v1alpha1.ReasonSecretKeyMissing, says: "empty"},
+		"a token of lines":                   {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {bearerSecretRef: {name: token, key: lines}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "is not a token"},
+		"a long entry":                       {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: long}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "more than 32768 bytes"},
+		"a key that takes seconds":           {sink: "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, authentication: {clientCertificateSecretRef: {name: large}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "use a smaller key"},
+		"a secret that is not text":          {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: token, key: bytes}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "after whsec_"},
+		"a path with an escape that is none": {sink: "{name: a, serviceRef: {name: r, port: 1, path: '/%zz'}}", reason: v1alpha1.ReasonInvalidEventSink, says: "url must be http or https"},
+		// The API counts characters.
+		"a bundle of too many bytes": {
+			sink:   "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, caBundle: " + strings.Repeat("é", delivery.MaxCredential) + "}",
+			reason: v1alpha1.ReasonInvalidEventSink, says: "a credential has more than 32768 bytes",
+		},
 		"a key that is none": {sink: "{name: a, serviceRef: {name: r, port: 1, scheme: HTTPS}, authentication: {clientCertificateSecretRef: {name: mixed}}}", reason: v1alpha1.ReasonInvalidEventSink, says: "tls.crt and tls.key"},
 		"unreadable":         {sink: "{name: a, serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: away, key: x}}}", says: "cannot be read: the API server"},
 	} {
@@ -183,4 +192,40 @@ func pair(t *testing.T) (certificate, private []byte) {
 		t.Fatal(err)
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: raw})
+}
+
+// Each credential is small enough, but all together are too large for a Secret: the last ones are held, and the others are not.
+func TestLargeTogether(t *testing.T) {
+	var sinks []string
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		sinks = append(sinks, "{name: "+name+", serviceRef: {name: r, port: 1}, authentication: {hmacSecretRef: {name: s, key: k}}}")
+	}
+	long := []byte(strings.Repeat("<", delivery.MaxCredential)) // six bytes each in JSON
+	in := input(t, strings.Join(sinks, ", ")+", {name: plain, serviceRef: {name: r, port: 1}}", "", map[string]Secret{"s": {Data: map[string][]byte{"k": long}}})
+	plan := Compose(in)
+	if _, err := plan.Config.Encode(); err != nil {
+		t.Errorf("the configuration is refused: %v", err)
+	}
+	var sent string
+	for _, s := range plan.Config.Sinks {
+		if s.Held == "" {
+			sent += s.Name + " "
+		}
+	}
+	if sent != "a b c d e plain " || len(plan.Problems) != 2 || !strings.Contains(plan.Problems[0].Message, "do not fit") {
+		t.Errorf("sent to %s: %+v", sent, plan.Problems)
+	}
+}
+
+// Whoever may write Secrets decides how large they are, and the operator keeps what it has read.
+func TestPart(t *testing.T) {
+	in := input(t, "{name: a, serviceRef: {name: r, port: 1}, authentication: {bearerSecretRef: {name: s, key: token}, clientCertificateSecretRef: {name: s}}}", "", nil)
+	large := make([]byte, 1<<20)
+	got := Part(in.Listener, "s", map[string][]byte{"token": large, "tls.crt": []byte("c"), "other": large})
+	if len(got) != 2 || len(got["token"]) != delivery.MaxCredential+1 || cap(got["token"]) > 2*delivery.MaxCredential || string(got["tls.crt"]) != "c" {
+		t.Errorf("%d entries, %d bytes of %d", len(got), len(got["token"]), cap(got["token"]))
+	}
+	if got := Part(in.Listener, "another", map[string][]byte{"token": large}); len(got) > 0 {
+		t.Errorf("%d entries of a Secret that no sink refers to", len(got))
+	}
 }

@@ -171,14 +171,15 @@ func (c Config) Validate() error {
 			return fmt.Errorf("sink %q: names must be set and unique", s.Name)
 		}
 		seen[s.Name] = true
-		if err := s.validate(); err != nil {
+		if err := s.Validate(); err != nil {
 			return fmt.Errorf("sink %q: %w", s.Name, err)
 		}
 	}
 	return nil
 }
 
-func (s Sink) validate() error {
+// Validate returns an error for a sink that a relay cannot send to. It quotes nothing of a credential.
+func (s Sink) Validate() error {
 	if s.Held != "" {
 		return nil
 	}
