@@ -295,3 +295,44 @@ func TestDestinations(t *testing.T) {
 		return nil
 	})
 }
+
+// A listener that breaks one bound is not exempt from another: its objects stay as they are, but its relay sends nothing to a host
+// that the platform no longer allows, and ends when the events do.
+func TestDestinationsOfARefusedSpec(t *testing.T) {
+	underPolicy(t, "bounds: {events: {hosts: [events.example.com]}}")
+	ns := namespace(t, nil)
+	out := v1alpha1.EventSink{Name: "out", URL: "https://events.example.com/sftp"}
+	l := readyListener(t, ns, withEvents(out, toService("jobs")), func(l *v1alpha1.SFTPListener) { l.Spec.Service.Type = v1alpha1.ServiceNodePort })
+	before := &appsv1.Deployment{}
+	eventually(t, func() error {
+		return api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "partners-sftp-relay"}, before)
+	})
+	underPolicy(t, "bounds: {serviceTypes: [ClusterIP], events: {hosts: []}}")
+	waitFor(t, l, "Accepted", "False", "PlatformPolicy", "")
+	waitFor(t, l, "EventsDelivered", "False", "PlatformPolicy", "")
+	eventually(t, func() error {
+		c, err := relayConfig(t, l)
+		if err != nil {
+			return err
+		}
+		policy, d := &networkingv1.NetworkPolicy{}, &appsv1.Deployment{}
+		get(t, policy, ns, "partners-sftp-relay")
+		get(t, d, ns, "partners-sftp-relay")
+		if len(c.Sinks) != 2 || c.Sinks[0].Held == "" || c.Sinks[1].Held != "" || len(policy.Spec.Egress) != 3 {
+			return fmt.Errorf("%+v, %+v", c.Sinks, policy.Spec.Egress)
+		}
+		const config = "sftp-operator.io/relay-config"
+		is, was := d.Spec.Template, before.Spec.Template
+		if is.Annotations[config] == was.Annotations[config] {
+			return errors.New("the relay is not replaced")
+		}
+		return nil
+	})
+	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Events = nil })
+	eventually(t, func() error {
+		if err := api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "partners-sftp-relay"}, before); err == nil {
+			return errors.New("the relay is still there")
+		}
+		return nil
+	})
+}

@@ -2,6 +2,8 @@ package workload
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -9,6 +11,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/sftp-operator/sftp-operator/controllers/apply"
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
@@ -60,6 +63,47 @@ func (r *run) applyRelay(ctx context.Context) {
 	if contained && configured {
 		apply("Deployment", render.RelayDeployment(l, r.in.Image, in.Config, in.Key))
 	}
+}
+
+// restrictRelay keeps an existing relay from sending to where it must not, although the platform refuses the spec: the objects that
+// the platform's bounds are about stay as they are, but a listener that breaks one bound must not be exempt from those on
+// destinations. The relay's pods are replaced with the template that they have, because they read their configuration once.
+func (r *run) restrictRelay(ctx context.Context) {
+	l, in := r.in.Listener, r.in.Relay
+	switch {
+	case !in.Known:
+		return
+	case !in.Wanted:
+		r.deleteRelay(ctx)
+		return
+	}
+	r.step(ctx, "Deployment", render.RelayName(l), func(ctx context.Context) error {
+		want := render.RelayDeployment(l, r.in.Image, in.Config, in.Key)
+		live := &appsv1.Deployment{}
+		if err := r.Client.Get(ctx, client.ObjectKeyFromObject(want), live); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		if err := r.handle.Check(ctx, live); err != nil {
+			return err
+		}
+		for _, o := range []client.Object{render.RelayPolicy(l, r.in.OperatorNamespace, in.Sinks), render.RelaySecret(l, in.Config)} {
+			if _, err := r.handle.Apply(ctx, o); err != nil {
+				return err
+			}
+		}
+		after := live.DeepCopy()
+		if after.Spec.Template.Annotations == nil {
+			after.Spec.Template.Annotations = map[string]string{}
+		}
+		maps.Copy(after.Spec.Template.Annotations, want.Spec.Template.Annotations)
+		if maps.Equal(after.Spec.Template.Annotations, live.Spec.Template.Annotations) {
+			return nil
+		}
+		if err := r.Client.Patch(ctx, after, client.MergeFrom(live), client.FieldOwner(apply.FieldOwner)); err != nil {
+			return fmt.Errorf("replace its pods: %w", err)
+		}
+		return nil
+	})
 }
 
 // relayAddress returns where the relay answers, "" if that is not known.

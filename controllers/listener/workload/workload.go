@@ -36,7 +36,7 @@ type Input struct {
 	// Written is the listener as its owner wrote it, without defaults of the platform; Listener if nil.
 	Written *v1alpha1.SFTPListener
 	// Refusal is why the platform does not allow the spec, "" if it does. If it is refused, the objects stay as they are, because
-	// they serve users.
+	// they serve users; only the relay may send no more than is allowed.
 	Refusal string
 	// Image is the daemon's; OperatorNamespace is where the operator runs: its pods may reach
 	// the status port.
@@ -135,6 +135,8 @@ func (w *Workload) Apply(ctx context.Context, in Input) Result {
 	r.step(ctx, "Deployment", name, r.applyDeployment)
 	if in.Refusal == "" {
 		r.applyRelay(ctx)
+	} else {
+		r.restrictRelay(ctx)
 	}
 	r.step(ctx, "ConfigMap", render.KnownHostsName(l), r.publishKnownHosts)
 	return r.out
