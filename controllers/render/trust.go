@@ -14,6 +14,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/publickey"
 )
 
+// maxWrongLines is how many lines of a file have a problem of their own. A Secret has room for half a million of them.
+const maxWrongLines = 8
+
 // maxUserCAs bounds the CAs of a listener: each endpoint looks them up at each login.
 const maxUserCAs = 64
 
@@ -49,7 +52,9 @@ func ResolveTrust(l *v1alpha1.SFTPListener, policy cryptopolicy.Policy, file fun
 ) (Trust, []credentials.Problem) {
 	r := trustResolver{namespace: l.Namespace, policy: policy}
 	for i, line := range l.Spec.Authentication.TrustedUserCAs {
-		r.addCA(fmt.Sprintf("spec.authentication.trustedUserCAs[%d]", i), line)
+		if err := r.trustCA(line); err != nil {
+			r.problem(v1alpha1.ReasonInvalidUserCA, "spec.authentication.trustedUserCAs[%d]: %v", i, err)
+		}
 	}
 	unread := false
 	for _, ref := range l.Spec.Authentication.TrustedUserCAsSecretRefs {
@@ -95,38 +100,45 @@ func (r *trustResolver) addCAs(ref v1alpha1.SecretFileReference, f SecretFile) {
 	if !ok {
 		return
 	}
-	n, found := 0, false
+	n, found, wrong := 0, false, 0
 	for line := range bytes.Lines(data) {
 		n++
-		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' {
-			found = true
-			r.addCA(fmt.Sprintf("Secret %q, entry %q, line %d", ref.Name, ref.Key, n), string(line))
+		if line = bytes.TrimSpace(line); len(line) == 0 || line[0] == '#' {
+			continue
 		}
+		found = true
+		err := r.trustCA(string(line))
+		if err == nil {
+			continue
+		}
+		if wrong++; wrong <= maxWrongLines {
+			r.problem(v1alpha1.ReasonInvalidUserCA, "Secret %q, entry %q, line %d: %v", ref.Name, ref.Key, n, err)
+		}
+	}
+	if more := wrong - maxWrongLines; more > 0 {
+		r.problem(v1alpha1.ReasonInvalidUserCA, "Secret %q, entry %q has %d more lines that are wrong", ref.Name, ref.Key, more)
 	}
 	if !found {
 		r.problem(v1alpha1.ReasonInvalidUserCA, "Secret %q, entry %q holds no public key; add the line of the CA's .pub file, or remove it from %s", ref.Name, ref.Key, caField)
 	}
 }
 
-func (r *trustResolver) addCA(where, line string) {
+// trustCA adds a CA. One that the policy does not allow is added with an error.
+func (r *trustResolver) trustCA(line string) error {
 	key, err := publickey.ParseLine(line)
 	if err == nil && len(key.From) > 0 {
 		err = errors.New("from= has no meaning before the key of a CA; its certificates can have the option source-address")
 	}
 	switch {
 	case err != nil:
-		r.problem(v1alpha1.ReasonInvalidUserCA, "%s: %v", where, err)
-		return
+		return err
 	case slices.Contains(r.out.UserCAs, key.Line()):
-		return
+		return nil
 	case len(r.out.UserCAs) == maxUserCAs:
-		r.problem(v1alpha1.ReasonInvalidUserCA, "%s: a listener trusts %d CAs at most, so this one is not trusted; remove those that are not needed", where, maxUserCAs)
-		return
-	}
-	if err := r.policy.CheckUserKey(key.PublicKey); err != nil { // not its wrapper, which hides the size
-		r.problem(v1alpha1.ReasonInvalidUserCA, "%s: %v", where, err)
+		return fmt.Errorf("a listener trusts %d CAs at most, so this one is not trusted; remove those that are not needed", maxUserCAs)
 	}
 	r.out.UserCAs = append(r.out.UserCAs, key.Line())
+	return r.policy.CheckUserKey(key.PublicKey) // not its wrapper, which hides the size
 }
 
 func (r *trustResolver) revoke(l *v1alpha1.SFTPListener, file func(v1alpha1.SecretFileReference) SecretFile, previous *Trust) {

@@ -221,3 +221,17 @@ func TestKeptIsBounded(t *testing.T) {
 		t.Errorf("%d keys", len(got))
 	}
 }
+
+// A Secret has room for half a million wrong lines. A problem for each would take hundreds of megabytes, in every copy.
+func TestManyWrongLines(t *testing.T) {
+	l := &v1alpha1.SFTPListener{}
+	l.Spec.Authentication.TrustedUserCAsSecretRefs = []v1alpha1.SecretFileReference{{Name: "cas", Key: "a"}}
+	data := []byte(strings.Repeat("x\n", 500_000) + aKey + "\n")
+	got, problems := ResolveTrust(l, policyNamed(t, "Modern2026"), func(v1alpha1.SecretFileReference) SecretFile { return SecretFile{Data: data} }, nil)
+	if len(got.UserCAs) != 1 || len(problems) != maxWrongLines+1 {
+		t.Fatalf("%d CAs, %d problems", len(got.UserCAs), len(problems))
+	}
+	if last := problems[maxWrongLines].Message; last != `Secret "cas", entry "a" has 499992 more lines that are wrong` {
+		t.Errorf("%s", last)
+	}
+}
