@@ -80,20 +80,42 @@ func merge(old, fresh []Login) []Login {
 }
 
 // bounded sorts entries, and removes the excess: if there are more contested names than MaxLogins, or than fit into a number of
-// bytes, some are decided by age.
+// bytes, some are decided by age. Two users are enough to contest a name, so a tenant can have any number of them: the namespaces
+// with the most names lose some, and never one that has few.
 func bounded(list []Login, most int) []Login {
+	byName := func(a, b Login) int { return cmp.Compare(a.Username, b.Username) }
 	out := slices.Clone(list)
-	slices.SortFunc(out, func(a, b Login) int { return cmp.Compare(a.Username, b.Username) })
+	slices.SortFunc(out, byName)
 	out = slices.CompactFunc(out, func(a, b Login) bool { return a.Username == b.Username })
-	for i, l := range out {
-		most -= len(l.Username) + len(l.Namespace) + len(l.Name) + len(`{"username":"","namespace":"","name":""},`)
-		if i == MaxLogins || most < 0 {
-			out = out[:i]
-			break
-		}
+	if fitting(out, most) < len(out) {
+		out = inTurns(out)
+		out = out[:fitting(out, most)]
+		slices.SortFunc(out, byName)
 	}
 	if len(out) == 0 {
 		return nil
 	}
 	return out
+}
+
+// fitting returns how many of the first entries there is room for.
+func fitting(list []Login, most int) int {
+	for i, l := range list {
+		most -= len(l.Username) + len(l.Namespace) + len(l.Name) + len(`{"username":"","namespace":"","name":""},`)
+		if i == MaxLogins || most < 0 {
+			return i
+		}
+	}
+	return len(list)
+}
+
+// inTurns orders entries so that each namespace has its first before any has its second.
+func inTurns(list []Login) []Login {
+	turns, next := map[string]int{}, map[string]int{}
+	for _, l := range list {
+		turns[l.Username] = next[l.Namespace]
+		next[l.Namespace]++
+	}
+	slices.SortStableFunc(list, func(a, b Login) int { return cmp.Compare(turns[a.Username], turns[b.Username]) })
+	return list
 }

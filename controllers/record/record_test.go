@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,6 +88,28 @@ func TestBounds(t *testing.T) {
 		if _, err := Decode([]byte(bad)); err == nil {
 			t.Errorf("%.20q is a record", bad)
 		}
+	}
+}
+
+// A tenant that contests more names than there is room for loses some of its own, and no other tenant does.
+func TestOneTenantsNames(t *testing.T) {
+	var logins []Login
+	for i := range MaxLogins + 100 {
+		logins = append(logins, Login{Username: fmt.Sprintf("a-%04d", i), Namespace: "many", Name: "u"})
+	}
+	for _, name := range []string{"x", "y", "z"} {
+		logins = append(logins, Login{Username: name, Namespace: "few", Name: name})
+	}
+	r := Record{UID: "1"}.Next(Current{LoginsKnown: true, Logins: logins}, noon)
+	few := 0
+	for _, l := range r.Logins {
+		if l.Namespace == "few" {
+			few++
+		}
+	}
+	sorted := slices.IsSortedFunc(r.Logins, func(a, b Login) int { return strings.Compare(a.Username, b.Username) })
+	if few != 3 || len(r.Logins) != MaxLogins || !sorted {
+		t.Errorf("%d names of the tenant with three, %d in all, sorted: %v", few, len(r.Logins), sorted)
 	}
 }
 
