@@ -4,18 +4,26 @@ import (
 	"slices"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/attach"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// eventSettings returns which events pods record. It is zero, which is not written, without sinks: a daemon that does not
-// know the field would refuse the whole configuration. Compose adds the key.
+// eventSettings returns which events pods record. It is zero, which is not written, without sinks and receipts: a daemon that does
+// not know the field would refuse the whole configuration. Compose adds the key.
+//
+// Events and receipts are kept on the home volume, which does not change with the order of the volumes: on another one, the pods
+// would find neither the events that are not delivered yet nor the chains of receipts.
 func eventSettings(l *v1alpha1.SFTPListener) config.Events {
 	spec := l.Spec.Events
 	if spec == nil || len(spec.Sinks) == 0 {
-		return config.Events{}
+		if l.Spec.Uploads.Receipts == nil {
+			return config.Events{}
+		}
+		return config.Events{Volume: attach.HomeVolume(l)}
 	}
 	out := config.Events{
+		Volume: attach.HomeVolume(l),
 		Source: events.Source("", l.Namespace, l.Name), WhenFull: string(spec.Outbox.WhenFull), TemporaryNames: spec.TemporaryNames,
 		MaxAgeSeconds: int64(or(spec.Outbox.MaxAgeSeconds, 0)),
 	}

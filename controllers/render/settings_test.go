@@ -3,6 +3,7 @@ package render
 import (
 	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
@@ -76,5 +77,41 @@ func TestRecordOfAPlainUser(t *testing.T) {
 		if got.MaxConnections != 0 || got.NotAfter != nil || got.Certificates != accepts {
 			t.Errorf("%+v", got)
 		}
+	}
+}
+
+// The API counts characters, and the daemon bytes: what the API accepts must not make the daemon refuse all settings.
+func TestLongPatterns(t *testing.T) {
+	l := readListener(t, "minimal")
+	pattern := func(n int) string { return strings.Repeat("\U0001f4c4", n) }
+	l.Spec.Retention.Rules = []v1alpha1.RetentionRule{{Name: "old", DeleteAfterSeconds: 86400, Match: []string{pattern(255)}}}
+	l.Spec.Events = &v1alpha1.ListenerEvents{Sinks: []v1alpha1.EventSink{{Name: "jobs"}}, TemporaryNames: []string{pattern(128)}}
+	keys := []PrivateHostKey{{Private: []byte("key"), State: v1alpha1.HostKeyActive}}
+	if _, _, err := Compose(Settings(l, Trust{}, PodVolumePath), keys, nil, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+// A hold without a volume is on the home volume. While that is unknown, files that it protects may be on any volume.
+func TestHoldsWhileHomesWouldMove(t *testing.T) {
+	l := &v1alpha1.SFTPListener{}
+	claim := func(name string) v1alpha1.ListenerVolume {
+		return v1alpha1.ListenerVolume{Name: "data", PersistentVolumeClaim: &v1alpha1.ExistingClaim{ClaimName: name}}
+	}
+	l.Spec.Volumes = []v1alpha1.ListenerVolume{claim("a")}
+	l.Spec.Retention.Rules = []v1alpha1.RetentionRule{{Name: "old", Volume: "data", DeleteAfterSeconds: 86400, Mode: v1alpha1.RetentionEnforce}}
+	mode := func() string { return Settings(l, Trust{}, PodVolumePath).Retention.Rules[0].Mode }
+	hold := []v1alpha1.RetentionHold{{Name: "case", Path: "team/acme"}}
+	l.Spec.Retention.Holds, l.Status.HomeVolume = hold, &v1alpha1.HomeVolume{Name: "data", ClaimName: "a"}
+	if got := mode(); got != config.RetentionEnforce {
+		t.Errorf("mode %s with a hold", got)
+	}
+	l.Spec.Volumes[0] = claim("b")
+	if got := mode(); got != config.RetentionReport {
+		t.Errorf("mode %s, although it is unknown where the hold is", got)
+	}
+	l.Spec.Retention.Holds[0].Volume = "data"
+	if got := mode(); got != config.RetentionEnforce {
+		t.Errorf("mode %s with a hold on a volume", got)
 	}
 }

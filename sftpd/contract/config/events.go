@@ -32,9 +32,9 @@ const (
 	DefaultEventsAge   = 7 * 24 * time.Hour
 	DefaultKeyExpiring = 30 * 24 * time.Hour
 	MaxKeyExpiring     = 366 * 24 * time.Hour
-	// MaxTemporaryNames is the most patterns, each of at most MaxTemporaryName bytes.
+	// MaxTemporaryNames is the most patterns, each of at most MaxTemporaryName bytes: 128 characters, as in the API, of at most four.
 	MaxTemporaryNames = 32
-	MaxTemporaryName  = 128
+	MaxTemporaryName  = 4 * 128
 )
 
 // Events are recorded for sinks, on a volume. The zero value records none.

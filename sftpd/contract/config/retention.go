@@ -121,10 +121,10 @@ func (r Retention) StaleUploads() time.Duration {
 // maxRetentionSeconds is 200 years: more does not fit into a time.Duration with room to calculate.
 const maxRetentionSeconds = 200 * 365 * 24 * 3600
 
-// Bounds of RetentionRule.Match.
+// Bounds of RetentionRule.Match. A pattern has 255 characters, as in the API, of at most four bytes each.
 const (
 	maxPatterns   = 16
-	maxPatternLen = 255
+	maxPatternLen = 4 * 255
 )
 
 var ruleNameRE = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$`)
