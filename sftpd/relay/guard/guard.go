@@ -14,6 +14,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
+// metadata is where clouds hand out credentials to their machines. Some of it is in networks that a platform may want to allow.
+var metadata = prefixes("169.254.0.0/16", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::254/128")
+
 // never are networks that no sink is in, whatever its reach.
 var never = prefixes(
 	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", // this host, loopback, link-local with the clouds' metadata
@@ -80,6 +83,8 @@ func (g *Guard) Check(a netip.Addr) error {
 	switch {
 	case slices.Contains(g.denied, a):
 		return fmt.Errorf("%w: %s is the API server's", ErrAddress, a)
+	case in(metadata):
+		return fmt.Errorf("%w: %s is reserved", ErrAddress, a)
 	case in(g.allowed):
 		return nil
 	case !a.IsValid() || in(never):

@@ -75,6 +75,15 @@ func TestNetworksOfThePlatform(t *testing.T) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
+	wide, err := New(delivery.Sink{Reach: delivery.ReachPublic, Networks: []string{"100.64.0.0/10", "fd20::/16", "192.0.0.0/8"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]bool{"100.64.0.1": true, "100.100.100.200": false, "fd20:ce::1": true, "fd20:ce::254": false, "192.0.0.192": false} {
+		if err := wide.Check(netip.MustParseAddr(address)); (err == nil) != want {
+			t.Errorf("%s in a wide network: %v", address, err)
+		}
+	}
 	if _, err := New(delivery.Sink{Networks: []string{"10.20.0.0"}}); err == nil {
 		t.Error("an address was taken for a network")
 	}
