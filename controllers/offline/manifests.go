@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -139,6 +140,15 @@ func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []by
 		u.SetNamespace("default")
 	}
 	gvk := u.GroupVersionKind()
+	if matters := []string{"Namespace", "Secret"}; gvk.Group != v1alpha1.GroupName && !slices.Contains(matters, gvk.GroupKind().String()) {
+		return nil
+	}
+	if problems := names(u); len(problems) > 0 {
+		for _, p := range problems {
+			m.Refused = append(m.Refused, fmt.Sprintf("%s %q: %s", gvk.Kind, u.GetNamespace()+"/"+u.GetName(), p))
+		}
+		return nil
+	}
 	if gvk.Group == v1alpha1.GroupName {
 		return m.addOwn(ctx, schemas, u)
 	}
@@ -164,6 +174,18 @@ func (m *Manifests) add(ctx context.Context, schemas map[string]schema, doc []by
 		m.Secrets[nameOf(u)] = s
 	}
 	return nil
+}
+
+// names returns what is wrong with the name and the namespace of an object. They become paths of directories: those of others must
+// not lead out of where they belong.
+func names(u *unstructured.Unstructured) (out []string) {
+	for _, p := range validation.NameIsDNSSubdomain(u.GetName(), false) {
+		out = append(out, "metadata.name: "+p)
+	}
+	for _, p := range validation.ValidateNamespaceName(u.GetNamespace(), false) {
+		out = append(out, "metadata.namespace: "+p)
+	}
+	return out
 }
 
 func (m *Manifests) addOwn(ctx context.Context, schemas map[string]schema, u *unstructured.Unstructured) error {

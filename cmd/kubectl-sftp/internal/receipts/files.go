@@ -46,11 +46,17 @@ func compare(root *os.Root, name string, want found) (kind Kind, detail string, 
 		return NoFile, "the path in the receipt was cut", nil
 	}
 	f, err := root.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return NoFile, "the file is not there", nil
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrPermission):
 		return "", "", err
+	case err != nil:
+		// A client chose the path: a file may be where it had a directory, or a link that leads out. The other files count all the same.
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			err = path.Err
+		}
+		return NoFile, fmt.Sprintf("the file cannot be opened: %v", err), nil
 	}
 	defer f.Close()
 	info, err := f.Stat()

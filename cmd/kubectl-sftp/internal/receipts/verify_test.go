@@ -121,13 +121,25 @@ func TestVerify(t *testing.T) {
 		"another file":       {func(t *testing.T, s *store) { write(t, filepath.Join(s.files, "in/a"), []byte("Fine")) }, []receipts.Kind{receipts.OtherContent}, "has the SHA-256"},
 		"longer file":        {func(t *testing.T, s *store) { write(t, filepath.Join(s.files, "in/a"), []byte("longer")) }, []receipts.Kind{receipts.OtherContent}, "the file has 6 bytes, and 4 were uploaded"},
 		"no file":            {func(t *testing.T, s *store) { remove(t, filepath.Join(s.files, "in/b")) }, []receipts.Kind{receipts.NoFile}, "the file is not there"},
-		"a link out": {func(t *testing.T, s *store) {
+		"a directory": {func(t *testing.T, s *store) {
 			name := filepath.Join(s.files, "in/b")
 			remove(t, name)
 			if err := os.Mkdir(name, 0o700); err != nil {
 				t.Fatal(err)
 			}
 		}, []receipts.Kind{receipts.NoFile}, "it is not a regular file"},
+		// What a client did later keeps no other file from being verified.
+		"a link out": {func(t *testing.T, s *store) {
+			name := filepath.Join(s.files, "in/b")
+			remove(t, name)
+			if err := os.Symlink("/etc/passwd", name); err != nil {
+				t.Fatal(err)
+			}
+		}, []receipts.Kind{receipts.NoFile}, "the file cannot be opened: path escapes from parent"},
+		"a file in the place of their directory": {func(t *testing.T, s *store) {
+			remove(t, filepath.Join(s.files, "in/a"), filepath.Join(s.files, "in/b"), filepath.Join(s.files, "in"))
+			write(t, filepath.Join(s.files, "in"), nil)
+		}, []receipts.Kind{receipts.NoFile, receipts.NoFile}, "the file cannot be opened: not a directory"},
 	} {
 		s := newStore(t)
 		for _, content := range []string{"one", "two", "three", "last"} {
