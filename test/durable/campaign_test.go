@@ -113,9 +113,12 @@ func (c *campaign) upload(client *sftp.Client, u upload, rename bool) error {
 // receive takes what is pending, and acknowledges all of it, some of it or nothing.
 func (c *campaign) receive(t *testing.T, d *daemontest.Daemon, all bool) {
 	t.Helper()
-	after := ""
+	after, wait := "", time.Duration(0)
+	if all { // what became of uploads at the last kill is recorded moments after the log is open
+		wait = 10 * time.Second
+	}
 	for {
-		lines, err := c.relay.Pull(t.Context(), d.Health, events.Query{Sink: "jobs", After: after, Limit: events.MaxLimit})
+		lines, err := c.relay.Pull(t.Context(), d.Health, events.Query{Sink: "jobs", After: after, Limit: events.MaxLimit, Wait: wait})
 		if err != nil {
 			t.Fatal(err)
 		}
