@@ -45,7 +45,7 @@ help: ## Show this list.
 		/^[a-z0-9-]+:.*##/ { printf "  \033[36m%-14s\033[0m%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the operator, the daemon and the plug-in of kubectl into bin/.
+build: ## Build the operator, the daemon and the kubectl plug-in into bin/.
 	@hack/go-build.sh "operator, daemon and plug-in" -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd ./cmd/kubectl-sftp
 
 .PHONY: generate
@@ -84,7 +84,7 @@ test: packages bin/cluster ## Run the unit and API-server tests with the race de
 	@hack/test.sh $(PKG) -- $(TEST_FLAGS)
 
 .PHONY: test-oldest
-test-oldest: bin/cluster ## Test the CRDs and their rules on the API server of the oldest Kubernetes that is supported.
+test-oldest: bin/cluster ## Test the CRDs and their rules on the API server of the oldest supported Kubernetes.
 	KUBEBUILDER_ASSETS="$$($(NODE) assets-oldest)" go test -count=1 -timeout $(TEST_TIMEOUT) $(TEST_FLAGS) ./test/cel
 
 .PHONY: interop
@@ -98,7 +98,7 @@ e2e: packages ## Run the end-to-end tests on a real Kubernetes node (KEEP_CLUSTE
 	@hack/e2e.sh -skip '^TestLongFault' $(TEST_FLAGS)
 
 .PHONY: faults
-faults: packages ## Run the tests of faults on a real Kubernetes node, with the long ones, which e2e leaves out.
+faults: packages ## Run the fault tests on a real Kubernetes node, including the long ones that e2e leaves out.
 	@hack/e2e.sh -run '^Test(Long)?Fault' $(TEST_FLAGS)
 
 .PHONY: upgrade-test
@@ -115,11 +115,11 @@ mutate: ## Change the code of PKG (default: all that decides) in small ways and 
 	@bin/mutate $(MUTATE_FLAGS) $(filter-out ./...,$(PKG))
 
 .PHONY: soak
-soak: packages ## Files, changes of users and killed pods for SOAK=30m on a real Kubernetes node.
+soak: packages ## Move files, change users and kill pods for SOAK=30m on a real Kubernetes node.
 	@SOAK="$${SOAK:-30m}" E2E_TIMEOUT="$${SOAK_TIMEOUT:-3h}" hack/e2e.sh -run '^TestSoak$$'
 
 .PHONY: scale
-scale: bin/cluster ## Measure many users and listeners on a real API server with played pods (QUICK=1, WRITE=1: docs/scale.md).
+scale: bin/cluster ## Measure many users and listeners on a real API server with simulated pods (QUICK=1, WRITE=1: docs/scale.md).
 	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd
 	go build -o bin/scale ./hack/scale
 	@KUBEBUILDER_ASSETS="$$($(NODE) assets)" bin/scale $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(USERS),-users $(USERS)) $(if $(LISTENERS),-listeners $(LISTENERS)) $(if $(WRITE),-write)
@@ -133,16 +133,16 @@ bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=r
 ##@ A cluster on this machine
 
 .PHONY: cluster-up
-cluster-up: bin/cluster ## Start a Kubernetes node, or find that it runs (PARTS=basic: without DNS and NetworkPolicies).
+cluster-up: bin/cluster ## Start a Kubernetes node unless it is running (PARTS=basic: without DNS and NetworkPolicies).
 	@$(NODE) build $(PARTS) # by the caller, so that sudo leaves no root-owned caches
 	@$(SUDO) $(NODE) up $(PARTS)
 
 .PHONY: cluster-down
-cluster-down: bin/cluster ## Stop it and remove all that it left.
+cluster-down: bin/cluster ## Stop it and remove everything it left behind.
 	@$(SUDO) $(NODE) down
 
 .PHONY: cluster-test
-cluster-test: packages ## Check that the node leaves nothing behind, also after a crash or an interruption.
+cluster-test: packages ## Check that the node leaves nothing behind, even after a crash or an interruption.
 	@$(SUDO) hack/cluster/down_test.sh
 
 .PHONY: cluster-load
@@ -165,7 +165,7 @@ bin/cluster:
 ##@ A release
 
 .PHONY: release
-release: ## Build all of a release into dist/: make release VERSION=v0.1.0 (KEY=file signs it; registry key FILE makes one).
+release: ## Build a whole release into dist/: make release VERSION=v0.1.0 (KEY=file signs it; registry key FILE makes one).
 	go run ./hack/release -version $(VERSION) -o dist
 	$(if $(KEY),go -C hack/release/registry run . sign $(CURDIR)/dist $(abspath $(KEY)))
 
@@ -174,7 +174,7 @@ release-node: packages ## Install a release on a real Kubernetes node from a reg
 	@hack/release/node.sh
 
 .PHONY: release-check
-release-check: ## Check that two builds are equal, and that a registry on loopback cannot pass on what was changed.
+release-check: ## Check that two builds are equal, and that content changed in a registry on loopback is refused.
 	@hack/release/check.sh
 
 .PHONY: site

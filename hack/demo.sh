@@ -142,7 +142,7 @@ EOF
 sums="$(sha256sum "$dir/sent" "$dir/received")"
 echo "$sums"
 [[ "$(cut -d' ' -f1 <<<"$sums" | uniq | wc -l)" == 1 ]] || {
-	echo "The file that came back is another one." >&2
+	echo "The downloaded file differs from the uploaded one." >&2
 	exit 1
 }
 

@@ -40,7 +40,7 @@ if (($# > 0)); then
 fi
 
 if ! command -v dpkg-query >/dev/null; then
-	echo "This is not Debian: make sure yourself that these are installed: ${packages[*]} openssh-server, openssh-tests, filezilla, prometheus, nodejs, npm" >&2
+	echo "This is not Debian. Make sure that these are installed: ${packages[*]} openssh-server, openssh-tests, filezilla, prometheus, nodejs, npm" >&2
 	exit 0
 fi
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command with the Debian packages of another date: hack/with-packages.sh release|newest COMMAND [ARGUMENT...]
 #
-#   release  all that COMMAND may use of the clients' packages and their libraries is what the plain Debian release has,
+#   release  all that COMMAND may use of the clients' packages and their libraries comes from the plain Debian release,
 #            without its security and other updates
 #   newest   the same packages are upgraded, with all updates
 #

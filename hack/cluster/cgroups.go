@@ -22,8 +22,8 @@ func cgroup2() bool {
 	return syscall.Statfs(cgroupRoot, &fs) == nil && fs.Type == magic
 }
 
-// cgroupFolders returns the cluster's own cgroup: a folder in every hierarchy. All pods are below it, so that what they
-// leave can be distinguished from everything else on the machine.
+// cgroupFolders returns the cluster's own cgroup: a folder in every hierarchy. All pods are below it, so that
+// what they leave behind can be distinguished from everything else on the machine.
 func cgroupFolders() ([]string, error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

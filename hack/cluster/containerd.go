@@ -103,7 +103,7 @@ func startContainerd(ctx context.Context, s settings) (process, error) {
 // ctr runs containerd's client in the namespace that the kubelet's images and containers are in.
 func ctr(ctx context.Context, s settings, args ...string) (string, error) {
 	if _, err := os.Stat(s.containerdSocket()); err != nil {
-		return "", fmt.Errorf("containerd does not run (%s is not there): run up first", s.containerdSocket())
+		return "", fmt.Errorf("containerd is not running (%s does not exist): run up first", s.containerdSocket())
 	}
 	return output(ctx, "", "ctr", append([]string{"--address", s.containerdSocket(), "--namespace", "k8s.io"}, args...)...)
 }

@@ -47,7 +47,7 @@ func kill(ctx context.Context, s settings, name string) error {
 		return killPod(ctx, s, namespace, pod)
 	}
 	if !slices.Contains(components, name) {
-		return fmt.Errorf("no component is called %q: take one of %s", name, strings.Join(components, ", "))
+		return fmt.Errorf("no component is called %q: choose one of %s", name, strings.Join(components, ", "))
 	}
 	all, err := recorded(s)
 	if err != nil {
@@ -104,7 +104,7 @@ func restart(s settings, name string, args []string) error {
 	all := programs(s, st.Folders)
 	i := slices.IndexFunc(all, func(p program) bool { return p.name == name })
 	if i < 0 {
-		return fmt.Errorf("no component is called %q: take one of %s", name, strings.Join(components, ", "))
+		return fmt.Errorf("no component is called %q: choose one of %s", name, strings.Join(components, ", "))
 	}
 	running, err := recorded(s)
 	if err != nil {
@@ -124,7 +124,7 @@ func restart(s settings, name string, args []string) error {
 func cut(ctx context.Context, where string, from []string) error {
 	pod, err := netip.ParseAddrPort(where)
 	if err != nil || !pod.Addr().Is4() {
-		return fmt.Errorf("%q: want an IPv4 address and a port, as 10.201.0.7:2222", where)
+		return fmt.Errorf("%q: want an IPv4 address and a port, such as 10.201.0.7:2222", where)
 	}
 	peer := netip.MustParsePrefix("0.0.0.0/0")
 	if len(from) > 0 {

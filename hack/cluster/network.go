@@ -68,7 +68,7 @@ func networkIsFree(s settings) error {
 		for _, a := range addresses {
 			for _, n := range []netip.Prefix{s.PodNet, s.ServicesNet} {
 				if other, err := netip.ParsePrefix(a.String()); err == nil && n.Overlaps(other) {
-					return fmt.Errorf("%s has %s, which overlaps the cluster's %s: choose other networks with SFTP_OPERATOR_CLUSTER_PODS and SFTP_OPERATOR_CLUSTER_SERVICES", i.Name, other, n)
+					return fmt.Errorf("%s has %s, which overlaps the cluster's %s: choose different networks with SFTP_OPERATOR_CLUSTER_PODS and SFTP_OPERATOR_CLUSTER_SERVICES", i.Name, other, n)
 				}
 			}
 		}
@@ -100,7 +100,7 @@ func tearDownNetwork(ctx context.Context) error {
 		}
 	}
 	for _, p := range append(ports, struct{ Ifname string }{bridgeName}) {
-		// A pod's interface goes with its network namespace, maybe right now.
+		// A pod's interface goes away with its network namespace, maybe right now.
 		err := command(ctx, "ip", "link", "delete", p.Ifname)
 		if _, gone := os.Stat("/sys/class/net/" + p.Ifname); err != nil && gone == nil {
 			return err

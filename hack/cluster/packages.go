@@ -54,7 +54,7 @@ func ensurePackages(ctx context.Context) error {
 	return stopService(ctx, missing)
 }
 
-// missingPackages returns the packages of the programs that has does not find, sorted, each once.
+// missingPackages returns the packages of the programs that has does not find, sorted and without duplicates.
 func missingPackages(has func(program string) bool) []string {
 	var missing []string
 	for program, pkg := range debianPackages {
@@ -85,7 +85,7 @@ func aptGet(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// find returns the path of a system program, or nothing.
+// find returns the path of a system program, or "".
 func find(program string) string {
 	for dir := range strings.SplitSeq(searchPath, ":") {
 		p := filepath.Join(dir, program)

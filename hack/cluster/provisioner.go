@@ -44,7 +44,7 @@ func provisionVolumes(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	// Three small lists from the API server's cache are simpler than a watch, and their cost does not show.
+	// Three small lists from the API server's cache are simpler than a watch, and their cost is negligible.
 	for ctx.Err() == nil {
 		pause := 300 * time.Millisecond
 		if err := reconcileVolumes(ctx, s, api); err != nil {

@@ -75,14 +75,14 @@ func settingsFrom(env func(string) string) (settings, error) {
 func network(name, value string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(value)
 	if err != nil || !p.Addr().Is4() || p != p.Masked() || p.Bits() < 12 || p.Bits() > 25 {
-		return p, fmt.Errorf("%s %q: want an IPv4 network from /12 to /25, as 10.201.0.0/24", name, value)
+		return p, fmt.Errorf("%s %q: want an IPv4 network from /12 to /25, such as 10.201.0.0/24", name, value)
 	}
 	return p, nil
 }
 
 func (s settings) port(offset int) int { return s.Port + offset }
 
-// nodeIP is the node's address: the bridge's, which is also the pods' gateway. The kubelet takes no loopback address.
+// nodeIP is the node's address: the bridge's, which is also the pods' gateway. The kubelet does not accept a loopback address.
 func (s settings) nodeIP() netip.Addr { return s.PodNet.Addr().Next() }
 
 // apiServiceIP is the address of the Service default/kubernetes: always the first of the range.

@@ -31,7 +31,7 @@ func allRun(s settings) error {
 	for _, name := range expected {
 		i := slices.IndexFunc(processes, func(p process) bool { return p.Name == name })
 		if i < 0 || !processes[i].runs() {
-			errs = append(errs, fmt.Errorf("%s does not run (log: %s)", name, s.log(name)))
+			errs = append(errs, fmt.Errorf("%s is not running (log: %s)", name, s.log(name)))
 		}
 	}
 	return errors.Join(errs...)

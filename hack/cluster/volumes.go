@@ -81,8 +81,8 @@ const (
 	memory        = "memory"
 )
 
-// createStorageClasses creates the default class, which binds when a pod comes, like those of most clouds, one that binds at
-// once, and one whose volumes can be full.
+// createStorageClasses creates the default class, which binds when a pod uses the claim, like those of most
+// clouds, one that binds at once, and one whose volumes can fill up.
 func createStorageClasses(ctx context.Context, api *api) error {
 	class := func(name, binding string) storageClass {
 		return storageClass{

@@ -45,7 +45,7 @@ func (f *finder) tagless() bool {
 	return false
 }
 
-// condition adds the mutants that drop a check or let it always hit.
+// condition adds the mutants that drop a check or make it always fire.
 func (f *finder) condition(e ast.Expr) {
 	b, _ := ast.Unparen(e).(*ast.BinaryExpr)
 	// Mutants of the operands are harder to notice than these.
@@ -81,7 +81,7 @@ var (
 	}
 )
 
-// binary adds the mutants of an operator and reports whether its operands may have some.
+// binary adds the mutants of an operator and reports whether its operands may have any.
 func (f *finder) binary(n *ast.BinaryExpr) bool {
 	switch {
 	case f.isConstant(n):
@@ -176,7 +176,7 @@ func (f *finder) constants(d *ast.GenDecl) {
 	}
 }
 
-// call adds the mutants of a call and reports whether its arguments may have some.
+// call adds the mutants of a call and reports whether its arguments may have any.
 func (f *finder) call(n *ast.CallExpr) bool {
 	switch name := f.code(n.Fun); name {
 	case "make", "panic", "new", "cap":

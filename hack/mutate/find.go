@@ -35,7 +35,7 @@ func find(s *source) []*mutant {
 	return all
 }
 
-// visit adds the mutants of a node and reports whether its children may have some.
+// visit adds the mutants of a node and reports whether its children may have any.
 func (f *finder) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.GenDecl:

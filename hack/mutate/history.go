@@ -19,7 +19,7 @@ type history struct {
 	path     string
 	Verdicts map[string]verdict
 
-	// Noticed are the mutants that any earlier tests of any earlier code noticed, for -trust.
+	// Noticed are the mutants that earlier tests of any earlier code noticed, for -trust.
 	noticedPath string
 	Noticed     map[string]bool
 }

@@ -40,7 +40,7 @@ func withVerdict(r *result, v verdict) (out []string) {
 	return out
 }
 
-// The sample's tests notice all except those that they were made to miss.
+// The sample's tests notice all except those that they are meant to miss.
 func TestSample(t *testing.T) {
 	atRoot(t)
 	r := trySample(t, "")
@@ -173,7 +173,7 @@ func TestChosenMutants(t *testing.T) {
 	}
 	o.seed = 2
 	if slices.Equal(o.choose(all), first) {
-		t.Error("another seed chooses the same")
+		t.Error("a different seed chooses the same")
 	}
 	one := options{only: regexp.MustCompile("^" + regexp.QuoteMeta(all[3].match()) + "$"), sample: 5}
 	if got := one.choose(all); !slices.Contains(got, all[3]) || slices.Contains(got, all[0]) {

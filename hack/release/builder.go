@@ -41,7 +41,7 @@ func (b *builder) prepare() error {
 	}
 	if len(entries) > 0 {
 		if _, err := os.Stat(filepath.Join(b.result, checksums)); err != nil {
-			return fmt.Errorf("%s is not empty, and is no release: name another folder", b.result)
+			return fmt.Errorf("%s is neither empty nor a release: choose another folder", b.result)
 		}
 	}
 	b.out = b.result + ".partial"
@@ -109,7 +109,7 @@ func (b *builder) provenance() error {
 	return b.write("provenance.intoto.json", statement)
 }
 
-// checksums lists what is published in registries, by digest, and then all files in the format of sha256sum.
+// checksums lists what is published in registries, by digest, and then all files, in the format of sha256sum.
 func (b *builder) checksums() error {
 	var published strings.Builder
 	for _, p := range b.published {

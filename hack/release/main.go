@@ -34,8 +34,8 @@ var (
 func main() {
 	version := flag.String("version", "", "the `version`, such as v0.1.0")
 	out := flag.String("o", "dist", "the `folder` to write, which must be absent or an earlier release")
-	quick := flag.Bool("quick", false, "build for linux/amd64 only, to check the way")
-	dirty := flag.Bool("dirty", false, "build although files differ from the commit, to try a change")
+	quick := flag.Bool("quick", false, "build for linux/amd64 only, to check the process")
+	dirty := flag.Bool("dirty", false, "build even if files differ from the commit, to try a change")
 	flag.Parse()
 	if err := run(*version, *out, *quick, *dirty); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)

@@ -69,7 +69,7 @@ func (c *cluster) measure(ctx context.Context, p plan, there, listeners []*v1alp
 			return r, err
 		}
 	}
-	progress("operator: %s, at most %s; %s of CPU time for a change, %s written", size(r.RSS), size(r.Peak), duration(r.CPU), size(int64(r.Bytes)))
+	progress("operator: %s, maximum %s; %s of CPU time for a change, %s written", size(r.RSS), size(r.Peak), duration(r.CPU), size(int64(r.Bytes)))
 	return r, nil
 }
 
@@ -77,7 +77,7 @@ func (c *cluster) measure(ctx context.Context, p plan, there, listeners []*v1alp
 func (c *cluster) settle(ctx context.Context) error {
 	quiet := 3 * time.Second
 	last, at := -1, time.Now()
-	return poll(ctx, 10*time.Minute, "the operator comes to rest", func() (bool, error) {
+	return poll(ctx, 10*time.Minute, "the operator goes idle", func() (bool, error) {
 		if n := c.calls.peek(); n != last {
 			last, at = n, time.Now()
 		}

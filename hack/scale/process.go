@@ -52,7 +52,7 @@ func (p *process) stop() error {
 
 // usage is what a process has used.
 type usage struct {
-	// rss and peak are resident memory now and at most, in bytes.
+	// rss and peak are the current and the maximum resident memory, in bytes.
 	rss, peak int64
 	// cpu is its CPU time.
 	cpu time.Duration

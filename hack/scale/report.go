@@ -110,13 +110,13 @@ func fleetTable(results []fleetResult) string {
 		{"CPU time per change", func(r fleetResult) string { return duration(r.CPU) }},
 		{"Memory limit of the operator", func(r fleetResult) string { return size(r.Memory) }},
 		{"memory (RSS) after the changes", func(r fleetResult) string { return size(r.RSS) }},
-		{"at most until then", func(r fleetResult) string { return size(r.Peak) }},
+		{"maximum until then", func(r fleetResult) string { return size(r.Peak) }},
 		{"API calls a minute at rest", func(r fleetResult) string { return fmt.Sprintf("%.0f", r.RestCalls) }},
 		{"CPU at rest", func(r fleetResult) string { return fmt.Sprintf("%.1f %%", 100*r.RestCPU) }},
 		{"Restart → every pod asked", func(r fleetResult) string { return duration(r.Restart) }},
 		{"API reads for that", func(r fleetResult) string { return count(r.RestartReads) }},
 		{"API writes for that", func(r fleetResult) string { return count(r.RestartWrites) }},
-		{"memory at most after it", func(r fleetResult) string { return size(r.RestartPeak) }},
+		{"maximum memory after it", func(r fleetResult) string { return size(r.RestartPeak) }},
 	})
 }
 

@@ -73,7 +73,7 @@ func (w *busyWriter) over() bool {
 	}
 }
 
-// patient is endpoint with users a to d, who are to be removed, exp and exp2, who expire, and one who stays.
+// patient is endpoint with users a to d, who will be removed, exp and exp2, who expire, and one who stays.
 func patient(t *testing.T) *configtest.Dir {
 	t.Helper()
 	dir := endpoint(t)

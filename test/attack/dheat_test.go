@@ -113,7 +113,7 @@ func underExchanges(t *testing.T, name string, from func(int) string) string {
 		ms(median(without)), ms(quantile(without, 0.95)), ratio, len(with), len(without), refusals(metrics(t, u.Daemon)))
 	switch {
 	case exchanges < 10:
-		return fmt.Sprintf("%d exchanges are no attack", exchanges)
+		return fmt.Sprintf("%d exchanges are not an attack", exchanges)
 	case ratio > 4:
 		return fmt.Sprintf("a login takes %.2f times as long", ratio)
 	case from(0) == from(1) && metrics(t, u.Daemon)[`sftpd_refusals_total{reason="source_penalized"}`] == 0:

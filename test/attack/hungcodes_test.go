@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// claimTime is how long the daemon waits for the volume with used codes.
+	// claimTime is how long the daemon waits for the volume that holds used codes.
 	claimTime = 3 * time.Second
 	// claimThreads is how many threads may wait for it.
 	claimThreads = 16
@@ -29,7 +29,7 @@ type phone struct {
 	user string
 	key  ssh.Signer
 	totp.Key
-	// given, unless nil, is closed when the daemon has asked for a code.
+	// given, unless nil, is closed once the daemon has asked for a code.
 	given chan struct{}
 }
 

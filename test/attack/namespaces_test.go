@@ -127,7 +127,7 @@ func TestOneNamespaceOfTwo(t *testing.T) {
 	}
 	for _, reason := range []string{"max_connections", "startups", "password_queue_timeout"} {
 		if told[reason] > 0 {
-			t.Errorf("%d times %s: one namespace has used up what is for all", told[reason], reason)
+			t.Errorf("%d times %s: one namespace has used up what all share", told[reason], reason)
 		}
 	}
 	line := d.WaitAudit(t, "login_refused", 1)

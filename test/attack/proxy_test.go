@@ -68,11 +68,11 @@ func TestProxyProtocol(t *testing.T) {
 			t.Errorf("%s: a client from a network that is not the listener's", name)
 		}
 		if through(t, d, proxy, header(client), "near") != ok || through(t, d, proxy, header(other), "near") != no {
-			t.Errorf("%s: a user's networks are not those of clients", name)
+			t.Errorf("%s: a user's networks are not applied to clients", name)
 		}
 		logins++
 		if through(t, d, "127.0.0.1", header(client), "ada") != 0 {
-			t.Errorf("%s: a header is taken from who is no proxy", name)
+			t.Errorf("%s: a header is accepted from an address that is not a proxy", name)
 		}
 	}
 	if through(t, d, proxy, "", "ada") != 0 {

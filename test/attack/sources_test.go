@@ -93,7 +93,7 @@ func TestPenalties(t *testing.T) {
 		}
 	}
 	if password(t, d, careless, "ada", "secret") != no {
-		t.Error("ada fails many times and is not refused from there")
+		t.Error("ada failed many times and is not refused from there")
 	}
 	if password(t, d, careless, "bob", "secret") != ok || password(t, d, good, "ada", "secret") != ok {
 		t.Error("bob is refused from there, or ada from elsewhere")

@@ -201,14 +201,14 @@ func TestWorkOfOneLogin(t *testing.T) { // not parallel: it measures time
 			t.Logf("LOAD %s: STAT %.1f -> %.1f ms, login %.0f -> %.0f ms, /livez %.1f -> %.1f ms", tc.name,
 				ms(without.stat), ms(with.stat), ms(without.login), ms(with.login), ms(without.probe), ms(with.probe))
 			if used := cpu(t, d) - busy; used < time.Since(begin)/time.Duration(10*daemontest.Second().Seconds()) {
-				t.Errorf("the attack uses %s of processor time in %s: it is none", used, time.Since(begin))
+				t.Errorf("the attack uses %s of processor time in %s, which is not an attack", used, time.Since(begin))
 			}
 			if limit := max(daemontest.Second(), 10*without.login); with.login > limit || with.stat > limit/2 || with.probe > limit/2 {
 				t.Errorf("%+v with the attack, %+v without", with, without)
 			}
 			dir.Remove("ada")
 			d.Reload(t, dir)
-			judge(t, func() string { // the rest of it is done later where there is less CPU
+			judge(t, func() string { // with less CPU, the rest is done later
 				time.Sleep(100 * time.Millisecond)
 				busy = cpu(t, d)
 				time.Sleep(time.Second)

@@ -55,7 +55,7 @@ func TestWritersOnTwoDaemons(t *testing.T) {
 	var all writers // what happened in all cases: in one with few writers a daemon may not be killed
 	t.Cleanup(func() {
 		if all.opened == 0 || all.refused == 0 || all.closed == 0 || all.killed == 0 {
-			t.Error("the cases are not what they are meant to be")
+			t.Error("the cases are not the intended ones")
 		}
 	})
 	for _, incomplete := range []string{config.IncompleteKeep, config.IncompleteDelete} {

@@ -203,7 +203,7 @@ func ours(t *testing.T) (s *target, home string, d *daemontest.Daemon) {
 }
 
 // tries is how often an upload may be measured. The line is in user space: on a busy machine it delivers late, and then TCP
-// treats packets as lost and sends less for seconds. If windows do not grow, no try is fast.
+// treats packets as lost and sends less for seconds. If windows do not grow, every try is slow.
 const tries = 3
 
 // TestUploads: what arrives is what was sent, and over 200 ms it arrives faster than windows of 2 MiB allow, which carry at

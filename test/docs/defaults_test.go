@@ -58,7 +58,7 @@ func fieldsOf(t *testing.T) map[string]field {
 	return fields
 }
 
-// sayNoDefault has the optional fields whose description says otherwise what happens without them.
+// sayNoDefault has the optional fields whose description says in another way what happens without them.
 var sayNoDefault = map[string]string{
 	"SFTPKey.spec.rotation.periodSeconds": "there is no default",
 	"SFTPListener.spec.service.nodePort":  "assigns one when unset",

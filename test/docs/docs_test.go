@@ -65,7 +65,7 @@ func TestReasons(t *testing.T) {
 		delete(explained, reason)
 	}
 	for heading := range explained {
-		t.Errorf("docs/troubleshooting.md explains `%s`, which is no reason", heading)
+		t.Errorf("docs/troubleshooting.md explains `%s`, which is not a reason", heading)
 	}
 }
 
@@ -134,7 +134,7 @@ func TestLinks(t *testing.T) {
 				headings[path] = anchors(read(t, path))
 			}
 			if anchor != "" && !headings[path][anchor] {
-				t.Errorf("%s links to %s: there is no such heading", page, match[1])
+				t.Errorf("%s links to %s, which has no such heading", page, match[1])
 			}
 		}
 	}

@@ -14,7 +14,7 @@ var (
 	funcRE  = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)\(`)
 )
 
-// TestProofsExist checks that the tests which documents name as proof exist.
+// TestProofsExist checks that the tests that documents cite as proof exist.
 func TestProofsExist(t *testing.T) {
 	tests := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

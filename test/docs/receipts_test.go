@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/pages"
 )
 
-// partner is a directory with what a partner has: files, their receipts, the keys, and events.
+// partner is a directory with a partner's files, their receipts, the keys, and events.
 type partner struct{ dir string }
 
 func (p partner) write(t *testing.T, name string, data []byte) {
@@ -79,8 +79,8 @@ func newPartner(t *testing.T) partner {
 
 var zeros = regexp.MustCompile(`"sha256":"[0-9a-f]{8}`)
 
-// TestReceiptCommands: the commands with which docs/receipts.md verifies receipts accept those that are right, and each of them refuses
-// one that was changed, or notices that one is missing.
+// TestReceiptCommands: the commands with which docs/receipts.md verifies receipts accept valid ones, and each
+// of them refuses one that was changed, or notices that one is missing.
 func TestReceiptCommands(t *testing.T) {
 	bin := build(t, "kubectl-sftp")
 	kubectl := "#!/bin/sh\nshift\nexec " + filepath.Join(bin, "kubectl-sftp") + " \"$@\"\n" // plug-ins need no cluster for this

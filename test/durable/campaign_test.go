@@ -21,8 +21,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// campaign uploads files while daemons are killed, and takes the events that come. Every upload of a user has a size of its own, so
-// that one that replaces another can be told from it.
+// campaign uploads files while daemons are killed, and collects their events. Every upload of a user has its
+// own size, so that one that replaces another can be told apart from it.
 type campaign struct {
 	dir   *configtest.Dir
 	users []string
@@ -63,7 +63,7 @@ func newCampaign(t *testing.T, users int) *campaign {
 	return c
 }
 
-// work uploads as a user until the daemon is gone, at most so many files.
+// work uploads as a user until the daemon is gone, up to a number of files.
 func (c *campaign) work(d *daemontest.Daemon, user string, most int) {
 	conn, err := d.Dial(user, ssh.PublicKeys(c.key))
 	if err != nil {
@@ -110,7 +110,7 @@ func (c *campaign) upload(client *sftp.Client, u upload, rename bool) error {
 	return client.PosixRename(name, u.path)
 }
 
-// receive takes what is pending, and acknowledges all of it, some of it or nothing.
+// receive takes what is pending, and acknowledges all, some or none of it.
 func (c *campaign) receive(t *testing.T, d *daemontest.Daemon, all bool) {
 	t.Helper()
 	after, wait := "", time.Duration(0)
@@ -159,7 +159,7 @@ func (c *campaign) take(e *events.Event, raw []byte) {
 	}
 }
 
-// open waits until a daemon's log is open: what was prepared is settled then.
+// open waits until a daemon's log is open: by then, everything prepared has been settled.
 func (c *campaign) open(t *testing.T, d *daemontest.Daemon) {
 	t.Helper()
 	d.Eventually(t, "the log is open", func() bool {
@@ -168,7 +168,7 @@ func (c *campaign) open(t *testing.T, d *daemontest.Daemon) {
 	})
 }
 
-// result is what a campaign has shown.
+// result is the outcome of a campaign.
 type result struct {
 	answered, missing, withoutFile, withoutEvent, order, ids int
 }

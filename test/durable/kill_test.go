@@ -54,7 +54,7 @@ func TestKillAtEachStep(t *testing.T) {
 			case <-d.Done():
 				c.kills++
 			case <-time.After(time.Minute):
-				t.Fatal("the step does not come")
+				t.Fatal("the step was not reached")
 			}
 			working.Wait()
 		}) {

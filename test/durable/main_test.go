@@ -21,8 +21,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// Environment of a child: the step at which it kills itself, how often it gets there until then, and from when on that is counted:
-// from the start, or from a SIGUSR1.
+// Environment of a child: the step at which it kills itself, how often it reaches that step before, and
+// whether counting begins at the start or with a SIGUSR1.
 const (
 	childStep  = "DURABLE_CHILD_STEP"
 	childCount = "DURABLE_CHILD_COUNT"
@@ -104,8 +104,8 @@ func arm(t *testing.T, d *daemontest.Daemon) {
 	}
 }
 
-// startAndDie runs a child that kills itself the first time that it gets to a step, and reports whether it did within two
-// seconds: while it settles what the one before has left. Otherwise it is killed.
+// startAndDie runs a child that kills itself the first time it reaches a step, and reports whether it did so
+// within two seconds, while settling what the previous one left behind. Otherwise it is killed.
 func startAndDie(t *testing.T, dir *configtest.Dir, step string) bool {
 	t.Helper()
 	dir.Write(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/receipts"
 )
 
-// stored waits until no receipt is pending, and returns the IDs of those in the store, which must all be right.
+// stored waits until no receipt is pending, and returns the IDs of those in the store, which must all be valid.
 func (c *campaign) stored(t *testing.T, d *daemontest.Daemon) (all []*receipt.Verified) {
 	t.Helper()
 	d.Eventually(t, "all receipts are where their users find them", func() bool {
@@ -41,7 +41,7 @@ func (c *campaign) stored(t *testing.T, d *daemontest.Daemon) (all []*receipt.Ve
 	return all
 }
 
-// checkReceipts: each event carries a receipt that is right, the chains have no gap and no fork, and the users find the receipts of
+// checkReceipts: each event carries a valid receipt, the chains have no gap and no fork, and the users find the receipts of
 // what they have uploaded. So an upload that was answered with OK has a receipt, since it has an event.
 func (c *campaign) checkReceipts(t *testing.T, d *daemontest.Daemon) {
 	t.Helper()

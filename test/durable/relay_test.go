@@ -28,7 +28,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/relay"
 )
 
-// relayConfig, in the environment of a child, is the file with the configuration of the relay that it is to run.
+// relayConfig, in the environment of a child, names the file with the configuration of the relay that it should run.
 const relayConfig = "DURABLE_RELAY_CONFIG"
 
 // relayChild is the relay. It never returns.
@@ -48,7 +48,7 @@ func relayChild(file string) {
 	panic(r.Run(context.Background()))
 }
 
-// address leads to the status port of the daemon that runs: each one has another.
+// address leads to the status port of the running daemon: each daemon has a different one.
 type address struct {
 	net.Listener
 	to atomic.Pointer[string]
@@ -85,14 +85,14 @@ func (a *address) splice(from net.Conn) {
 	_, _ = io.Copy(from, to)
 }
 
-// receiver takes events as the CloudEvents SDK reads them. It fails, hangs, hides that it took one, and is away at times.
+// receiver accepts events as the CloudEvents SDK reads them. At times it fails, hangs, hides that it accepted one, or is down.
 type receiver struct {
 	*campaign
 	mu       sync.Mutex
 	invalid  atomic.Int64
 	requests atomic.Int64
 	away     atomic.Bool
-	// well is set when it does nothing of that any more.
+	// well is set when it no longer does any of this.
 	well atomic.Bool
 }
 
@@ -110,7 +110,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusInternalServerError)
 		return
 	case luck < 17:
-		time.Sleep(1500 * time.Millisecond) // more than it is waited for
+		time.Sleep(1500 * time.Millisecond) // longer than the relay waits
 		return
 	}
 	raw, err := io.ReadAll(req.Body)
@@ -143,7 +143,7 @@ func hangUp(w http.ResponseWriter) {
 	}
 }
 
-// relays runs a relay that is killed and started again at random, until stop; then it runs without that.
+// relays runs a relay that is killed and restarted at random until stop, and then runs undisturbed.
 func (r *receiver) relays(t *testing.T, config string, stop <-chan struct{}) (kills int) {
 	t.Helper()
 	for {
@@ -169,8 +169,9 @@ func (r *receiver) relays(t *testing.T, config string, stop <-chan struct{}) (ki
 	}
 }
 
-// TestKillDaemonAndRelay kills the daemon and the relay at random, while the receiver fails, hangs, hides that it took events and is
-// away, for EVENTS_SECONDS: an upload that was answered with OK reaches the receiver, and the events of a user come in their order.
+// TestKillDaemonAndRelay kills the daemon and the relay at random for EVENTS_SECONDS, while the receiver
+// fails, hangs, hides that it accepted events and is down: an upload that was answered with OK reaches the
+// receiver, and the events of a user arrive in order.
 func TestKillDaemonAndRelay(t *testing.T) {
 	began := time.Now()
 	c := newCampaign(t, 8)
@@ -220,7 +221,7 @@ func TestKillDaemonAndRelay(t *testing.T) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if c.report(t, "daemon, relay and receiver", began); r.invalid.Load() > 0 || relayKills == 0 {
-		t.Error("the SDK does not take the events, or the relay was never killed")
+		t.Error("the SDK does not accept the events, or the relay was never killed")
 	}
 }
 

@@ -48,7 +48,7 @@ func curlDriver() *driver {
 	}
 }
 
-const curlDirectoriesRow = "make missing directories, link, exit code 78 for what is not there"
+const curlDirectoriesRow = "make missing directories, link, exit code 78 for missing files"
 
 func curlArgs(a *account, args ...string) []string {
 	base := []string{"curl", "-q", "--silent", "--show-error", "--globoff", "--user", a.user + ":" + a.password}

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// library is a client that is a library: a script or program does one thing with it at a time.
+// library is a client library: a script or program does one thing with it at a time.
 type library struct {
 	command []string
 	// script is the file in testdata that is the command's last word, if there is one.
@@ -86,7 +86,7 @@ func paramikoDriver() *driver {
 		"mirror up": filesAlone, "mirror down": filesAlone, "mirror again: only what changed, delete what is gone": filesAlone,
 		"size of the file system (statvfs)": noStatvfs,
 	}
-	d.also = []special{{"a session of everything else: truncate, readv, exclusive open, links", func(t *testing.T, c *client) {
+	d.also = []special{{"everything else in one session: truncate, readv, exclusive open, links", func(t *testing.T, c *client) {
 		must(t, os.Link(c.here(big), c.here("big")))
 		script, err := filepath.Abs("testdata/paramiko_session.py")
 		must(t, err)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-const librarySessionRow = "a session of everything else: directories, attributes, chown and chgrp that leave the other id, links, refusals"
+const librarySessionRow = "everything else in one session: directories, attributes, chown and chgrp without changing the other ID, links, refusals"
 
 // sessionSays is what a library reports from its session, in the output format of the scripts.
 var sessionSays = []string{

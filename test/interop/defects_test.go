@@ -18,7 +18,7 @@ type defect struct {
 	// pkg is the Debian package with the bug, first the version that introduced it, and fixed the first one without it, or "" if
 	// there is none yet.
 	pkg, first, fixed string
-	// what is for the documentation.
+	// what is the text for the documentation.
 	what string
 	// shows reports whether the client's output is this bug.
 	shows func(said error) bool
@@ -164,7 +164,7 @@ func (c *client) judge(t *testing.T, said error, effect func()) {
 			return
 		}
 	}
-	t.Fatalf("the client did right, and says: %v", said)
+	t.Fatalf("the client did the right thing, but reports: %v", said)
 }
 
 // refuses is judge for a command that the client must report as failed.
@@ -239,7 +239,7 @@ func TestDefects(t *testing.T) {
 	}
 	d.fixed = ""
 	if !d.hasIt("1.11-1") {
-		t.Error("a defect without an end is over")
+		t.Error("a defect without a fixed version counts as fixed")
 	}
 	if got := packageVersion("no-such-package"); got != "" {
 		t.Errorf("no-such-package has version %q", got)

@@ -79,8 +79,9 @@ func TestHostCertificates(t *testing.T) {
 	}
 }
 
-// TestGoClientsAndHostCertificates: what the documentation warns about. A client based on golang.org/x/crypto/ssh prefers
-// certificates and does not fall back to the plain key, unless it specifies its algorithms, as one that knows a key does.
+// TestGoClientsAndHostCertificates: what the documentation warns about. A client based on
+// golang.org/x/crypto/ssh prefers certificates and does not fall back to the plain key, unless it specifies
+// its algorithms, as a client that knows a key does.
 func TestGoClientsAndHostCertificates(t *testing.T) {
 	key, _ := configtest.Key(t)
 	ca, _ := configtest.Key(t)

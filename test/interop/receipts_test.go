@@ -18,8 +18,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
-// TestReceiptsElsewhere: an implementation in another language, of DSSE and of SSH signatures, accepts a receipt, and refuses one in which
-// a byte was changed.
+// TestReceiptsElsewhere: an implementation of DSSE and SSH signatures in another language accepts a receipt,
+// and refuses one in which a byte was changed.
 func TestReceiptsElsewhere(t *testing.T) {
 	need(t, "python3-paramiko") // which needs the module cryptography
 	_, key, err := ed25519.GenerateKey(rand.Reader)

@@ -71,7 +71,7 @@ var differences = map[string]difference{
 	"tree/new": {"dtrwxrwx--- 12345:12345", "drwxrwx--- 12345:12345", specialBits},
 	"sftp> -chmod 755 /": {
 		"remote setstat \"/\": Permission denied\n", "",
-		"the home, which is root's in this tree, keeps its mode here whoever owns it. Requesting the current mode succeeds; requesting another fails on both",
+		"the home, which is root's in this tree, keeps its mode here, regardless of its owner. Requesting the current mode succeeds; requesting another fails on both",
 	},
 	"sftp> -rename / r6": {
 		"remote rename \"/\" to \"/tree/r6\": Failure\n", "remote rename \"/\" to \"/tree/r6\": Permission denied\n", homeIsFixed,
@@ -86,7 +86,7 @@ var differences = map[string]difference{
 	},
 }
 
-// scenarioTables lists what is not compared, and what differs.
+// scenarioTables lists what is not compared and what differs.
 func scenarioTables() string {
 	var b strings.Builder
 	b.WriteString("## The same scenario against OpenSSH's server\n\n" +

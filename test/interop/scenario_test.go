@@ -76,7 +76,7 @@ func TestScenario(t *testing.T) {
 	}
 	for _, n := range normalisations {
 		if !n.used {
-			t.Errorf("nothing needs that this is left out: %s", n.what)
+			t.Errorf("this is left out without need: %s", n.what)
 		}
 	}
 	t.Logf("%d commands, %d and %d files; %d differences", len(ours.steps), len(ours.server), len(ours.client), len(found))

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Label, with the value "true" on a namespace, subjects its pods to the policies.
+// Label, set to "true" on a namespace, subjects its pods to the policies.
 const Label = "test.sftp-operator.io/openshift-like"
 
 // FirstID is the user that pods get, and the group of their volumes; LastID is the end of the range.

@@ -13,8 +13,8 @@ const (
 	Nothing   Runner = ""              // nothing runs them; a rule says why
 )
 
-// table has the test that runs the commands of each page, unless a rule says otherwise. A page with commands that is not listed
-// fails TestCommandsExist.
+// table has the test that runs the commands of each page, unless a rule says otherwise. A page with commands
+// that is missing here fails TestCommandsExist.
 var table = map[string]Runner{
 	"README.md":                      Node,
 	"CONTRIBUTING.md":                Nothing,
@@ -63,7 +63,7 @@ func by(runner Runner, page, command string) rule {
 }
 
 var rules = []rule{
-	// What CI runs in this form, or what would run for long.
+	// What CI runs in this form, or what would run for a long time.
 	unless("", `^make (build|test|verify|lint|try|demo|interop|bench|scale|soak|mutate|release)\b`, "a job of CI or of a release runs the target"),
 	unless("docs/interop.md", `^(hack/install-packages.sh|go test)`, "make interop runs the same tests"),
 	unless("docs/development/testing.md", `.`, "runs for minutes; the settings make tests that CI runs longer"),
@@ -96,7 +96,7 @@ var rules = []rule{
 	by(Node, "docs/upgrading.md", `^image=|^kubectl wait `),
 }
 
-// answers are the exit codes with which commands say what they found, rather than that they failed.
+// answers are the exit codes with which commands report what they found, rather than a failure.
 var answers = []struct {
 	command *regexp.Regexp
 	code    int

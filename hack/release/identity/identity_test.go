@@ -53,6 +53,6 @@ func TestOfRefuses(t *testing.T) {
 	}
 	t.Setenv("SOURCE_DATE_EPOCH", "yesterday")
 	if _, err := Of("v1.2.3"); err == nil {
-		t.Error("SOURCE_DATE_EPOCH that is no number: no error")
+		t.Error("SOURCE_DATE_EPOCH that is not a number: no error")
 	}
 }

@@ -56,7 +56,7 @@ password or a second factor. Access that is taken away ends in about a second, w
 var displayNames = map[string]struct{ title, description string }{
 	"SFTPListener": {"SFTP listener", "One endpoint, with its Service, pods, host keys and volumes, and who may attach logins"},
 	"SFTPUser":     {"SFTP user", "One login on one listener, with its keys, password and directories"},
-	"SFTPKey":      {"SFTP key", "One SSH key and the Secret that keeps it"},
+	"SFTPKey":      {"SFTP key", "One SSH key and the Secret that holds it"},
 }
 
 // clusterServiceVersion returns the document that describes and installs one version of the operator.

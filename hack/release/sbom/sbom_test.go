@@ -52,6 +52,6 @@ func TestDocumentRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := Document(identity.Release{}, "x", []string{file}, nil); err == nil {
-		t.Error("a file that is no program: no error")
+		t.Error("a file that is not a program: no error")
 	}
 }

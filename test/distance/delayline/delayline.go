@@ -1,5 +1,6 @@
-// Package delayline connects two network namespaces by a line with a round trip of any length, in user space, because not every
-// kernel has the module for it (tc-netem(8)). The namespaces belong to the test, and disappear when it ends. It needs root.
+// Package delayline connects two network namespaces by a line with any round-trip time, in user space,
+// because not every kernel has the module for it (tc-netem(8)). The namespaces belong to the test, and
+// disappear when it ends. It needs root.
 package delayline
 
 import (
@@ -23,7 +24,7 @@ const (
 	mtu = 60_000
 	// queued is how many packets the line holds, about 30 of the largest windows.
 	queued = 8 << 10
-	// buffers is the maximum size of TCP's buffers, so large that they do not limit a transfer.
+	// buffers is the maximum size of TCP's buffers, large enough not to limit a transfer.
 	buffers = 64 << 20
 )
 
