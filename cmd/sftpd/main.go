@@ -20,7 +20,7 @@ Usage:
   sftpd purge [flags]    count or remove what a deleted user has left on volumes
   sftpd receive [flags]  print the events that a relay delivers, to try them out
   sftpd relay [flags]    deliver the events of a listener's pods until SIGTERM
-  sftpd retention [flags]  list the files that are to be deleted, without deleting them
+  sftpd retention [flags]  list the files that would be deleted, without deleting them
   sftpd stdio [flags]    serve one session on standard input and output, as sftp-server(8) does
   sftpd version          print the version
 

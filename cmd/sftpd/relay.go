@@ -20,7 +20,7 @@ func runRelay(args []string, _, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	dir := flags.String("config", "/etc/sftp-relay", "`directory` with "+delivery.ConfigFile)
 	listen := flags.String("status", ":8081", "`address` to serve /livez, /readyz, /metrics and "+delivery.StatusPath+" on")
-	verbose := flags.Bool("debug", false, "log also what goes wrong with single pods")
+	verbose := flags.Bool("debug", false, "also log problems with individual pods")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return 0

@@ -35,7 +35,7 @@ type dueFile struct {
 	Uploaded   time.Time `json:"uploaded"`
 }
 
-// runRetention prints a line for each file that is to be deleted, and after those of a volume one for each rule.
+// runRetention prints a line for each file that would be deleted, and after those of a volume one for each rule.
 func runRetention(args []string, stdout, stderr io.Writer) int {
 	var dir string
 	limit := listedFiles

@@ -242,7 +242,7 @@ func (a *Admission) Connections() int {
 	return a.places.connections
 }
 
-// LoginsInProgress returns how many connections are not logged in yet.
+// LoginsInProgress returns how many connections have not authenticated yet.
 func (a *Admission) LoginsInProgress() int {
 	a.places.mu.Lock()
 	defer a.places.mu.Unlock()

@@ -336,7 +336,7 @@ func TestExactBytes(t *testing.T) {
 	}
 }
 
-// TestPlainLinesAreNotCopied: escaping costs nothing where nothing is to be escaped.
+// TestPlainLinesAreNotCopied: escaping costs nothing where nothing has to be escaped.
 func TestPlainLinesAreNotCopied(t *testing.T) {
 	for text, same := range map[string]bool{"": true, "{\"a\":1}\n": true, "~": true, "\x7f": false, "ä": false} {
 		line := []byte(text)

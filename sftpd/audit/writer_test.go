@@ -110,7 +110,7 @@ type hung chan struct{}
 
 func (h hung) Write(b []byte) (int, error) { <-h; return len(b), nil }
 
-// TestBlocked: a line that is not taken for five seconds counts, for as long as it is not.
+// TestBlocked: a line that is not accepted for five seconds counts as blocked, for as long as it is not accepted.
 func TestBlocked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := started
@@ -144,7 +144,7 @@ func TestBlocked(t *testing.T) {
 func TestNoLog(t *testing.T) {
 	var l *Log
 	if lines, last := l.Failures(); lines != 0 || last != nil || l.Blocked() != 0 || l.Gone() != nil {
-		t.Error("a log that is none has failed")
+		t.Error("a log that does not exist has failed")
 	}
 	l.Emit(event.ConnectionRefused{Connection: &event.Connection{}})
 	l.Emit(event.Logout{Connection: &event.Connection{}})

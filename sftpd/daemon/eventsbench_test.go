@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// BenchmarkSmallUploads is what a small file costs with and without events, by one client and by eight.
+// BenchmarkSmallUploads measures the cost of a small file with and without events, for one client and for eight.
 func BenchmarkSmallUploads(b *testing.B) {
 	for _, publish := range []string{config.PublishImmediate, config.PublishOnClose} {
 		for _, on := range []bool{false, true} {

@@ -123,7 +123,7 @@ func TestReceiptsOfUsers(t *testing.T) {
 	if !bytes.Equal(read("one.json"), want.Payload) {
 		t.Error("the receipt was changed")
 	}
-	// Whoever has a directory of that name of their own keeps it.
+	// A user's own directory with that name stays.
 	f, err := own.Create("/.receipts/file")
 	if err != nil || f.Close() != nil || !slices.Contains(list(t, own, "/"), ".receipts") {
 		t.Errorf("a directory of the user's own: %v", err)

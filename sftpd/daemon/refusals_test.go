@@ -12,7 +12,7 @@ import (
 )
 
 // TestRefusals: the operator learns which users' logins were refused, why and how often, of suspended users as well; and nothing
-// of login names that are no one's.
+// of login names that do not exist.
 func TestRefusals(t *testing.T) {
 	key, _ := configtest.Key(t)
 	stranger, _ := configtest.Key(t)

@@ -84,7 +84,7 @@ const volumeTime = 800 * time.Millisecond
 var errVolumeSlow = errors.New("no answer within " + volumeTime.String())
 
 // volumes checks the volumes' directories, each with one goroutine at a time: a network
-// volume whose server is away blocks that goroutine forever.
+// volume whose server is down blocks that goroutine forever.
 type volumes struct {
 	mu      sync.Mutex
 	pending map[string]chan error

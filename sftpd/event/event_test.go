@@ -43,7 +43,7 @@ func TestCut(t *testing.T) {
 	}
 }
 
-// TestLimitsAreTheDocuments: readers of the log, and of what is cut with the same limits, are told them.
+// TestLimitsAreTheDocuments: the documentation states the limits.
 func TestLimitsAreTheDocuments(t *testing.T) {
 	docs, err := os.ReadFile("../../docs/audit-log.md")
 	if err != nil {
@@ -77,7 +77,7 @@ func TestSinks(t *testing.T) {
 	}
 }
 
-// TestReasons: each reason is one word that no other has, the pages about the audit log and the metrics have it, and its
+// TestReasons: each reason is one word that no other reason uses, the pages about the audit log and the metrics have it, and its
 // meaning, where it has one, completes a sentence.
 func TestReasons(t *testing.T) {
 	var docs []byte
@@ -148,7 +148,7 @@ func reasons(t *testing.T) map[string]Reason {
 	return out
 }
 
-// TestEveryLoginIsExplained: whoever asks why a login was refused, or why a session was ended, gets an answer for each reason
+// TestEveryLoginIsExplained: anyone who asks why a login was refused, or why a session was ended, gets an answer for each reason
 // of those groups.
 func TestEveryLoginIsExplained(t *testing.T) {
 	// What ends or is refused in a session is not about the login, and has its line in docs/audit-log.md only.

@@ -93,7 +93,7 @@ func (m *Metrics) Watch(startups, penalized func() int) {
 		name, help string
 		value      func() int
 	}{
-		{"sftpd_startups", "Connections that are not logged in yet.", startups},
+		{"sftpd_startups", "Connections that have not authenticated yet.", startups},
 		{"sftpd_penalized_sources", "Sources that are currently penalized.", penalized},
 	} {
 		m.Registry.MustRegister(prometheus.NewGaugeFunc(

@@ -13,7 +13,7 @@ var (
 	retentionDue = prometheus.NewDesc("sftpd_retention_due_files",
 		"Files that a rule of retention found due in its last run, whether it deletes them or only reports.", retentionLabels, nil)
 	retentionHalted = prometheus.NewDesc("sftpd_retention_halted",
-		"1 if a rule of retention does not delete although it is to, by reason (TooMany, Clock, Hold, Volume, Incomplete), else 0 with the reason none.",
+		"1 if a rule of retention does not delete although it should, by reason (TooMany, Clock, Hold, Volume, Incomplete), else 0 with the reason none.",
 		append(retentionLabels[:2:2], "reason"), nil)
 )
 

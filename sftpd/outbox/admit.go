@@ -2,9 +2,9 @@ package outbox
 
 import "errors"
 
-// Errors of what is not recorded. Clients see their texts.
+// Errors for uploads that cannot be recorded. Clients see their texts.
 var (
-	// ErrFull: all events together use all there is.
+	// ErrFull: all events together use all of the space.
 	ErrFull = errors.New("events that were not delivered use all of their space, so no upload is accepted; try again later")
 	// ErrShare: the events of this user or its namespace use their share.
 	ErrShare = errors.New("events of this user that were not delivered use their share of the space, so no upload is accepted; try again later")

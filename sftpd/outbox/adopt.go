@@ -140,7 +140,7 @@ func (l *log) adopted(ctx context.Context, have *loaded) (ops []*op, size int64,
 		if ctx.Err() != nil {
 			return nil, 0, ctx.Err()
 		}
-		// A volume that hangs holds up the adoption, and nothing else.
+		// A volume that hangs delays the adoption, and nothing else.
 		r := outcome(&u.rec, look)
 		l.mu.Lock()
 		l.narrow(&r)

@@ -7,10 +7,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// wants reports whether a sink gets events of a type, of some users at least.
+// wants reports whether a sink gets events of a type, at least for some users.
 func wants(s config.EventSink, t events.Type) bool { return slices.Contains(s.Types, t) }
 
-// wanted reports whether a sink wants a type, of some users at least.
+// wanted reports whether some sink wants a type, at least for some users.
 func (o *outbox) wanted(t events.Type) bool {
 	return slices.ContainsFunc(o.Sinks, func(s config.EventSink) bool { return wants(s, t) })
 }
@@ -23,7 +23,7 @@ func (o *outbox) wantedOf(t events.Type, account string) bool {
 }
 
 // names returns the names for record.For of an event of a type about an account: nil if it is for all sinks that want the type,
-// apart from those that select users, of whom the account is none.
+// apart from those that select users and have not selected the account.
 func (o *outbox) names(t events.Type, account string) []string {
 	selected := o.selected(account)
 	if len(selected) == 0 {
@@ -52,8 +52,8 @@ func (o *outbox) filter(keep func(config.EventSink) bool) (names []string) {
 	return names
 }
 
-// narrow leaves those sinks of an event that want its type, now that this is known. Without one, the event is abandoned, unless
-// it is of an upload and has a receipt. The lock is held.
+// narrow keeps only those sinks of an event that want its type, now that the type is known. Without one, the
+// event is abandoned, unless it is of an upload and has a receipt. The lock is held.
 func (l *log) narrow(r *record) {
 	if r.Kind != recorded || len(r.For) == 0 {
 		return

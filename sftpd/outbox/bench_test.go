@@ -55,7 +55,7 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// BenchmarkRecord is what recording an upload costs when so many end at a time.
+// BenchmarkRecord measures the cost of recording an upload when that many end at a time.
 func BenchmarkRecord(b *testing.B) {
 	for _, parallel := range []int{1, 16} {
 		b.Run(fmt.Sprintf("%d-at-a-time", parallel), func(b *testing.B) {

@@ -16,7 +16,7 @@ import (
 // cursor is a position as sinks know it.
 func (l *log) cursor(n uint64) string { return fmt.Sprintf("%s-%020d", l.id, n) }
 
-// position returns the position of a cursor, 0 for none. An error says that it is of another log.
+// position returns the position of a cursor, 0 for none. An error says that it is from another log.
 func (l *log) position(cursor string) (uint64, error) {
 	if cursor == "" {
 		return 0, nil

@@ -56,7 +56,7 @@ func (h *handler) with(answer func(o *outbox, r *http.Request, body []byte) ([]b
 			refuse(w, http.StatusRequestEntityTooLarge, "the request is too long")
 			return
 		}
-		// The server's own deadlines do not know of waiting, and would end it.
+		// The server's own deadlines do not allow for waiting, and would end it.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(events.MaxWait + 2*answerTime))
 		key, nonce := h.key(), r.Header.Get(events.NonceHeader)
 		if !events.Proven(r.Header.Get(events.ProofHeader), key, nonce, r.Method, r.URL.RequestURI(), body) {

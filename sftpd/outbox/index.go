@@ -131,7 +131,7 @@ func (x *index) charge(a *account, n int64) {
 	}
 }
 
-// hold reserves bytes for a record of a user, or ends that.
+// hold reserves bytes for a user's record, or releases the reservation.
 func (x *index) hold(a *account, n int64) {
 	a.reserved += n
 	x.charge(a, n)
@@ -182,7 +182,7 @@ func (x *index) find(n uint64) (int, bool) {
 	return i, i < len(x.entries) && x.entries[i].n == n
 }
 
-// release ends the need of some sinks for an event.
+// release records that some sinks no longer need an event.
 func (x *index) release(i int, set uint32) {
 	e := &x.entries[i]
 	set &= e.sinks
@@ -247,7 +247,7 @@ func (x *index) drop(i int) {
 	}
 }
 
-// lose ends all need for an event that cannot be read.
+// lose drops an event that cannot be read for all sinks.
 func (x *index) lose(i int) {
 	if x.drop(i); !x.entries[i].dead {
 		x.release(i, x.entries[i].sinks)

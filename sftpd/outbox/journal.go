@@ -39,7 +39,7 @@ func (j *journal) Temporary(name string) bool {
 	return o != nil && o.temporary(name)
 }
 
-// nothing is the outcome of what is not recorded.
+// nothing is the outcome of an upload that is not recorded.
 type nothing struct{}
 
 func (nothing) Published() error { return nil }
@@ -81,8 +81,8 @@ func (o *outbox) records(account string) bool {
 	return o.receipts || o.wantedOf(events.FilePublished, account)
 }
 
-// unlessDropping returns the error by which an upload is refused, nil if uploads continue without their events. None continues without
-// its receipt.
+// unlessDropping returns the error with which an upload is refused, nil if uploads continue without their
+// events. None continues without its receipt.
 func (o *outbox) unlessDropping(err error) error {
 	if o.Drops() && !o.receipts {
 		return nil

@@ -57,7 +57,7 @@ func (l *log) keep(ctx context.Context) {
 // keeper puts receipts into the store. It belongs to one goroutine.
 type keeper struct {
 	*log
-	// added is how many receipts users got since their old ones were removed.
+	// added is how many receipts each user got since the old ones were removed.
 	added map[string]int
 	// failed are the users whose directories could not be written. Their receipts wait until those of the others are there.
 	failed map[string]error
@@ -72,7 +72,7 @@ func (k *keeper) problem() error {
 	return fmt.Errorf("%s: %w", user, k.failed[user])
 }
 
-// steady reports whether the clock was not set: what has passed by it is what has passed.
+// steady reports whether the clock was not set: its time and the monotonic one agree.
 func steady(byClock, passed time.Duration) bool { return (byClock - passed).Abs() < clockDrift }
 
 func (l *log) setKeeping(err error) {

@@ -25,7 +25,7 @@ const (
 	noticesOfPass = 2000
 )
 
-// notice is an event about a key that is to be recorded once.
+// notice is an event about a key, to be recorded once.
 type notice struct {
 	Key
 	kind events.Type

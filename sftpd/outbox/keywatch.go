@@ -205,7 +205,7 @@ func parseMemory(data []byte) (memory, error) {
 	return m, nil
 }
 
-// save writes the file of notices. A kill leaves the one before.
+// save writes the file of notices. A kill leaves the previous one.
 func (w *keyWatch) save(o *outbox) error {
 	data, err := json.Marshal(w.told)
 	if err != nil {

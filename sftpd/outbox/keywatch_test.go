@@ -117,7 +117,7 @@ func TestKeysThatExpire(t *testing.T) {
 	}
 }
 
-// TestKeysFile: what is in the place of the file of notices costs duplicates with the same IDs, and nothing else.
+// TestKeysFile: whatever is in place of the file of notices, the only effect is duplicates with the same IDs.
 func TestKeysFile(t *testing.T) {
 	for name, spoil := range map[string]func(path string) error{
 		"garbage":    func(p string) error { return os.WriteFile(p, []byte("{"), fileMode) },

@@ -188,7 +188,7 @@ func (l *loader) record(r *record, seg *segment, off, size int64) {
 	}
 }
 
-// eventID reads the ID of an event, "" for what is none.
+// eventID reads the ID of an event, "" if it is not an event.
 func eventID(event []byte) string {
 	var e struct {
 		ID string `json:"id"`

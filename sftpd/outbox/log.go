@@ -65,7 +65,8 @@ type op struct {
 	cost int64
 	// stamp: write the record with the current state of all sinks.
 	stamp bool
-	// receipt is to be issued for the upload of a recorded event, nil for none. Its place in a chain is decided when it is written.
+	// receipt will be issued for the upload of a recorded event, nil for none. Its place in a chain is
+	// decided when it is written.
 	receipt *receipt.Receipt
 
 	done  chan struct{}

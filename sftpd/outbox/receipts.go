@@ -42,7 +42,7 @@ func (l *log) promise(e *events.Event) *receipt.Receipt {
 	return r
 }
 
-// withReceipt returns the op that records what became of an upload, with a receipt if it was published.
+// withReceipt returns the op that records the outcome of an upload, with a receipt if it was published.
 func (l *log) withReceipt(rec record) *op {
 	o := &op{rec: rec}
 	var e events.Event
@@ -73,7 +73,7 @@ func (l *log) sign(signer *receipt.Signer) {
 	l.signer = signer
 }
 
-// estimateReceipt is how many further bytes a record takes for a receipt: it is there twice, both times in base64, with its
+// estimateReceipt is how many more bytes a record takes with a receipt, which it contains twice, both times in base64, with its
 // signatures.
 func estimateReceipt(r *receipt.Receipt) int64 {
 	if r == nil {

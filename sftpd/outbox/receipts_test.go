@@ -193,7 +193,8 @@ func TestReceiptsWithoutSigner(t *testing.T) {
 	}
 }
 
-// TestReceiptsOfLongPaths: an event with two of the longest paths has no room for the receipt, which is in the store all the same.
+// TestReceiptsOfLongPaths: an event with two of the longest paths has no room for the receipt, which is in
+// the store nevertheless.
 func TestReceiptsOfLongPaths(t *testing.T) {
 	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{sinks: sinks("a")}})
 	for _, n := range []int{2000, events.MaxPath} {

@@ -42,7 +42,7 @@ type record struct {
 	// Inode of the file, and when it was last written to, in nanoseconds since 1970; 0 in records of earlier releases.
 	Inode   uint64 `json:"ino,omitempty"`
 	Written int64  `json:"mt,omitempty"`
-	// Rename: by a client's request, so that there is no upload that could fail.
+	// Rename: requested by a client, so there is no upload that could fail.
 	Rename bool `json:"rename,omitempty"`
 
 	// User is namespace/name, which shares are counted for.

@@ -21,7 +21,7 @@ type segment struct {
 	// live bytes belong to events that some sink needs. open counts prepared records that are not settled.
 	live int64
 	open int
-	// readers keep the file open; gone: it is to be closed after the last one.
+	// readers keep the file open; gone: it will be closed after the last one.
 	readers int
 	gone    bool
 }

@@ -19,7 +19,7 @@ const settleTime = 5 * time.Second
 // settlers bounds how many look at a time.
 const settlers = 32
 
-// settle finds out what became of files that were about to get their names when a daemon was killed, and queues the outcomes.
+// settle finds out what happened to files that were about to get their names when a daemon was killed, and queues the outcomes.
 func (l *log) settle(ctx context.Context, open []unsettled) {
 	places := make(chan struct{}, settlers)
 	var looking sync.WaitGroup
@@ -56,18 +56,18 @@ func (l *log) settle(ctx context.Context, open []unsettled) {
 	case <-settled:
 	case <-ctx.Done():
 	case <-time.After(settleTime):
-		l.logger.Warn("a volume does not say what became of uploads that were interrupted")
+		l.logger.Warn("a volume does not show what happened to interrupted uploads")
 	}
 }
 
-// found is what a name means now.
+// found is what a name refers to now.
 type found struct {
 	inode   uint64
 	size    int64
 	written int64 // see record.Written
 }
 
-// look returns what a path names: the zero value if it is no regular file.
+// look returns what a path names: the zero value if it is not a regular file.
 func look(path string) found {
 	var st unix.Stat_t
 	err := retry(func() error { return unix.Lstat(path, &st) })

@@ -49,7 +49,7 @@ func (l *log) removeSegments() {
 	}
 }
 
-// wasteful returns a segment, not the last one, of which less than half is needed, if all segments together have more than
+// wasteful returns a segment other than the last one that is less than half needed, if all segments together have more than
 // what events may occupy.
 func (l *log) wasteful() *segment {
 	l.mu.Lock()

@@ -79,7 +79,7 @@ func TestFailedSync(t *testing.T) {
 	}
 }
 
-// TestHungVolume: while the volume hangs, no one waits longer than for his own record, and everything else answers.
+// TestHungVolume: while the volume hangs, each caller waits only for its own record, and everything else answers.
 func TestHungVolume(t *testing.T) {
 	oldSync := fdatasync
 	hang := make(chan struct{})

@@ -156,7 +156,7 @@ func TestOverflow(t *testing.T) {
 		t.Errorf("%d sources, %d logins", len(b.sources.entries), len(b.logins.entries))
 	}
 	if !b.Refuses(here) || b.Refuses(there) || b.Refused() != 1 {
-		t.Error("the heaviest penalty is forgotten, or somebody is refused for nothing")
+		t.Error("the heaviest penalty is forgotten, or a source is refused for nothing")
 	}
 	c.pass(longest)
 	b.Add(there, NoAuth, longest)

@@ -24,7 +24,7 @@ type look struct {
 	err   error
 }
 
-// Answers reports whether the directory of a volume can be looked at within a second.
+// Answers reports whether the directory of a volume responds within a second.
 func (r *Reach) Answers(dir string) bool {
 	l := r.look(dir)
 	t := time.NewTimer(time.Until(l.since.Add(reachTime)))
@@ -37,7 +37,7 @@ func (r *Reach) Answers(dir string) bool {
 	}
 }
 
-// look returns the look at a directory that is going on, or a new one.
+// look returns the check of a directory that is in progress, or starts a new one.
 func (r *Reach) look(dir string) *look {
 	r.mu.Lock()
 	defer r.mu.Unlock()

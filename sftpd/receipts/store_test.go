@@ -101,7 +101,7 @@ func TestPut(t *testing.T) {
 		}
 	}
 	if err := s.Put("team/ada", []*receipt.Envelope{{Payload: []byte(`{"id":"../../x"}` + "\n")}}); err == nil {
-		t.Error("what is no receipt is accepted")
+		t.Error("something that is not a receipt is accepted")
 	}
 }
 

@@ -26,7 +26,7 @@ type kept struct {
 	at   time.Time
 }
 
-// surplus returns the receipts that are to be removed: those that are too old, and the oldest of too many.
+// surplus returns the receipts to remove: those that are too old, and the oldest if there are too many.
 func surplus(have []kept, now time.Time, count int, age time.Duration) []kept {
 	slices.SortFunc(have, func(a, b kept) int {
 		if c := a.at.Compare(b.at); c != 0 {
@@ -103,8 +103,8 @@ func remove(name string) error {
 	return nil
 }
 
-// TrimAll removes receipts of all users, those who upload no longer among them, and what was left by processes that were killed.
-// It calls next between users, and ends when that returns false.
+// TrimAll removes receipts of all users, including those who no longer upload, and what killed processes left behind.
+// It calls next between users, and stops when that returns false.
 func (s *Store) TrimAll(now time.Time, next func() bool) error {
 	namespaces, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,5 +1,6 @@
-// Package receive is a receiver of events to try them out with: it prints each of them as a line. It shows what a receiver has to
-// do, which is little: keep what an event says, then answer, and do nothing twice for an ID that it has had.
+// Package receive is an event receiver for trying out events: it prints each of them as a line. It shows what
+// little a receiver has to do: keep what an event says, then answer, and ignore an ID that it has already
+// seen.
 package receive
 
 import (
@@ -29,7 +30,7 @@ type Receiver struct {
 	mu  sync.Mutex
 	out io.Writer
 	ids map[string]bool
-	// order has the IDs, the next place to be used again at next.
+	// order has the IDs; next is the next place to reuse.
 	order []string
 	next  int
 }
@@ -37,7 +38,7 @@ type Receiver struct {
 // New returns a Receiver that prints to out.
 func New(out io.Writer) *Receiver { return &Receiver{out: out, ids: map[string]bool{}} }
 
-// ServeHTTP implements http.Handler. An event is answered when it is printed: an answer means that it is not sent again.
+// ServeHTTP implements http.Handler. An event is answered once it is printed: after the answer it is not sent again.
 func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	kind, _, err := mime.ParseMediaType(req.Header.Get("Content-Type"))
 	if req.Method != http.MethodPost || err != nil || kind != events.ContentType {
@@ -52,7 +53,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	e, err := events.Decode(body)
 	var line bytes.Buffer
 	if err == nil {
-		err = json.Compact(&line, body) // one line, whoever sent it
+		err = json.Compact(&line, body) // one line, no matter who sent it
 	}
 	if err != nil {
 		http.Error(w, "not an event", http.StatusBadRequest)

@@ -40,7 +40,7 @@ func post(t *testing.T, r http.Handler, kind string, body io.Reader) int {
 
 const structured = events.ContentType + "; charset=utf-8"
 
-// An event is printed once, as one line, whatever its sender does with it; what is none is refused.
+// An event is printed once, as one line, whatever its sender does with it; anything else is refused.
 func TestReceiver(t *testing.T) {
 	var out bytes.Buffer
 	server := Server(New(&out)).Handler
@@ -71,7 +71,7 @@ func TestReceiver(t *testing.T) {
 	}
 }
 
-// What cannot be printed is not taken: the relay sends it again.
+// What cannot be printed is not accepted: the relay sends it again.
 func TestClosedOutput(t *testing.T) {
 	r := New(broken{})
 	for range 2 {

@@ -109,7 +109,7 @@ func (s *sink) wants(e *pump.Event) bool {
 	return chosen
 }
 
-// Run delivers until ctx ends, and then for some seconds what is on the way.
+// Run delivers until ctx ends, and then waits some seconds for what is in flight.
 func (r *Relay) Run(ctx context.Context) error {
 	server := r.server()
 	failed := make(chan error, 1)

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// askEvery is how often pods are asked how their events are, and askTime bounds a question.
+	// askEvery is how often pods are asked for the state of their events, and askTime bounds one request.
 	askEvery = 10 * time.Second
 	askTime  = 3 * time.Second
 	// askAtOnce is how many are asked at a time.
@@ -26,7 +26,7 @@ type counter struct{ n atomic.Uint64 }
 
 func (c *counter) add() uint64 { return c.n.Add(1) }
 
-// board has what the pods said last.
+// board has the last answers of the pods.
 type board struct {
 	mu   sync.Mutex
 	pods map[string]*events.Status // nil for one that does not answer
@@ -60,8 +60,8 @@ func (b *board) note(base string, s *events.Status) {
 	}
 }
 
-// short returns the pods whose events take more than a third of their room. From a half on, they refuse uploads of a user who has all of
-// them.
+// short returns the pods whose events take more than a third of their room. From half of it on, they refuse uploads of a user who has all
+// of them.
 func (b *board) short() map[string]bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -74,7 +74,7 @@ func (b *board) short() map[string]bool {
 	return out
 }
 
-// watchPods asks the pods how their events are, until ctx ends.
+// watchPods asks the pods for the state of their events, until ctx ends.
 func (r *Relay) watchPods(ctx context.Context) {
 	for {
 		var asking sync.WaitGroup
@@ -87,7 +87,7 @@ func (r *Relay) watchPods(ctx context.Context) {
 				defer cancel()
 				s, err := r.client.Status(ctx, base)
 				if err != nil {
-					r.Log.Debug("a pod does not say how its events are", "pod", base, "error", err)
+					r.Log.Debug("a pod does not report on its events", "pod", base, "error", err)
 				}
 				r.board.note(base, s)
 			})
@@ -107,7 +107,7 @@ func (r *Relay) watchPods(ctx context.Context) {
 	}
 }
 
-// state returns what the relay says: its own part, and the sums of what the pods said.
+// state returns what the relay reports: its own part, and the sums of what the pods reported.
 func (r *Relay) state() delivery.Status {
 	out := delivery.Status{Sinks: make([]delivery.SinkStatus, len(r.sinks))}
 	for i, s := range r.sinks {
@@ -132,7 +132,7 @@ func (r *Relay) state() delivery.Status {
 	return out
 }
 
-// add adds what a pod said.
+// add adds what a pod reported.
 func add(out *delivery.Status, s *events.Status) {
 	out.Answering++
 	if !s.Durable {

@@ -138,7 +138,7 @@ func TestStartsEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.wantSwap(t, f.dir.Write(t), 2*lastRetry)
-	// Replaced by another directory of the same name.
+	// Replaced by another directory with the same name.
 	if err := os.Rename(f.dir.Path, f.dir.Path+".old"); err != nil {
 		t.Fatal(err)
 	}

@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// Interval is how often Open.Pass is to be called.
+// Interval is how often Open.Pass should be called.
 const Interval = openFirst / 2
 
 // Open holds the connections that may have a file open, by when the next line about one of these files is due. A pass looks
-// at those that are due and at no others: what stays open costs its lines, and nothing in between. It is safe for concurrent use.
+// at those that are due and at no others: a file that stays open costs its lines, and nothing in between. It is safe for
+// concurrent use.
 type Open struct {
 	start time.Time // the origin of the openers' times
 

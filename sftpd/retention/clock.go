@@ -9,11 +9,11 @@ import (
 const (
 	// tolerance is how far two clocks may differ. It is below config.MinRetentionSeconds.
 	tolerance = 10 * time.Minute
-	// settle is how long a clock has to be steady after a doubt before anything is deleted. It is longer than it takes
-	// someone to notice an alert.
+	// settle is how long a clock has to be steady after a doubt before anything is deleted. It gives people
+	// enough time to notice an alert.
 	settle = 24 * time.Hour
-	// lookEvery is how often the clocks are read, and maxGap how much time may have passed between two readings whose
-	// distance no steady clock has measured: a reboot, or another node.
+	// lookEvery is how often the clocks are read, and maxGap how much time may have passed between two
+	// readings if no steady clock has measured it: after a reboot, or on another node.
 	lookEvery = time.Hour
 	maxGap    = 25 * time.Hour
 	// maxWrong bounds the periods that are remembered.
@@ -45,9 +45,9 @@ type Trust struct {
 	Last Reading `json:"last"`
 	// From is when deletion may begin, by the volume's clock.
 	From time.Time `json:"from"`
-	// Peak is the latest time that the clock has shown, and what has passed since then as far as it was measured. Back is since
-	// when the clock has been behind it, zero if it is not; if it was set several times meanwhile, Until is the latest time that
-	// it has shown.
+	// Peak is the latest time that the clock has shown, and what has passed since then as far as it was
+	// measured. Back is the time from which on the clock has been behind it, zero if it is not; if it was set
+	// several times meanwhile, Until is the latest time that it has shown.
 	Peak  time.Time `json:"peak"`
 	Back  time.Time `json:"back,omitzero"`
 	Until time.Time `json:"until,omitzero"`
@@ -64,9 +64,9 @@ const (
 	DoubtFirst Doubt = "first run on this volume"
 	// DoubtDisagree: the daemon's clock and the volume's differ.
 	DoubtDisagree Doubt = "the clocks of the pod and of the volume differ"
-	// DoubtJumped: the clock was set, or no one looked at it for long.
+	// DoubtJumped: the clock was set, or was not observed for a long time.
 	DoubtJumped Doubt = "the clock of the volume was set, or was not observed for more than a day"
-	// DoubtSettling: one of the others was the case less than a day ago.
+	// DoubtSettling: one of the others applied less than a day ago.
 	DoubtSettling Doubt = "the clock of the volume has not been steady for a day"
 )
 

@@ -93,7 +93,7 @@ func TestUploadsAtAWrongTime(t *testing.T) {
 		t.Errorf("counts as uploaded at %s, now is %s", at, now)
 	}
 	if old := start.Add(-100 * time.Hour); !trust.Uploaded(old, old).Equal(old) {
-		t.Error("other files are taken for new")
+		t.Error("other files are considered new")
 	}
 }
 

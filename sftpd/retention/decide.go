@@ -10,18 +10,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// maxEntries is how many entries a directory of a rule may have. In a larger one nothing is deleted, and others come to their
-// turn.
+// maxEntries is how many entries a directory of a rule may have. In a larger one nothing is deleted, and others get their turn.
 const maxEntries = 5_000_000
 
-// fewFiles is up to how many deletions the share of a rule's files does not matter: of three files, all may be old.
+// fewFiles is the number of deletions up to which their share of a rule's files does not matter: of three files, all may be old.
 const fewFiles = 100
 
 // Tally is what a rule's directories contain.
 type Tally struct {
 	// Files match the rule.
 	Files int64
-	// Due are those whose time is over, and Bytes their size.
+	// Due are those that have expired, and Bytes is their size.
 	Due, Bytes int64
 	// Kept of Due stay because they are among the newest.
 	Kept, KeptBytes int64
@@ -34,7 +33,7 @@ func (t Tally) Deletable() (files, bytes int64) { return t.Due - t.Kept, t.Bytes
 
 // Counted is a directory that a rule applies to, after its files were counted.
 type Counted struct {
-	// Path beneath the volume. Account is "namespace/name" of the user whose it is, "" for none.
+	// Path beneath the volume. Account is "namespace/name" of the user that it belongs to, "" for none.
 	Path, Account string
 	Tally
 	// KeepFrom is the time from which on files stay because they are the newest, in nanoseconds since 1970.
@@ -53,7 +52,7 @@ func (c *Counted) addTo(s *config.RetentionStatus) {
 type Circumstances struct {
 	// Doubt about the clocks.
 	Doubt Doubt
-	// New is set for a rule that selects other files than in its last run: people see its report first.
+	// New is set for a rule that selects different files than in its last run: people see its report first.
 	New bool
 	// Halt is what is wrong with the volume, with Detail.
 	Halt   config.RetentionHalt
@@ -64,7 +63,7 @@ type Circumstances struct {
 type Plan struct {
 	// Delete are the directories in which it deletes, each with the number of files that it may delete at most.
 	Delete []Budget
-	// Halt is why a rule that is to delete does not, or not everywhere; "" if nothing is wrong.
+	// Halt is why a rule that should delete does not, or not everywhere; "" if nothing is wrong.
 	Halt config.RetentionHalt
 	// Message says more, for people.
 	Message string

@@ -15,8 +15,9 @@ type holds struct {
 	missing string
 }
 
-// resolve finds held directories on a volume. Whoever may write to a directory can rename it. So one that is not where it was
-// may be anywhere in its first directory, which is the namespace of a user's: all of that is held then.
+// resolve finds held directories on a volume. Anyone with write access to a directory can rename it. So one
+// that is not where it was may be anywhere in its top-level directory, which is the namespace of the user:
+// all of that is held then.
 func resolve(volume int, paths []string) (holds, error) {
 	h := holds{ids: map[identity]bool{}}
 	for _, path := range paths {
@@ -42,7 +43,7 @@ func resolve(volume int, paths []string) (holds, error) {
 	return h, nil
 }
 
-// cutFirst returns the first directory of a path, and "", the volume, for a path of one.
+// cutFirst returns the first directory of a path, or "", the volume, if the path has only one.
 func cutFirst(path string) (first, rest string, found bool) {
 	if first, rest, found = strings.Cut(path, "/"); !found {
 		return "", path, false

@@ -19,7 +19,7 @@ const quietTime = 25 * time.Hour
 type Directory struct {
 	// Path beneath the volume, "" for all of it.
 	Path string
-	// Account is "namespace/name" of the user whose it is, "" for none.
+	// Account is "namespace/name" of the user that it belongs to, "" for none.
 	Account string
 }
 
@@ -32,13 +32,13 @@ type run struct {
 	trust Trust
 	holds *holds
 	pace  *pace
-	// leftovers is set for the built-in rule, which is about nothing but leftovers.
+	// leftovers is set for the built-in rule, which only concerns leftovers.
 	leftovers bool
-	// stays reports whether a directory is not to be removed even if it is empty.
+	// stays reports whether a directory must stay even if it is empty.
 	stays func(path string) bool
 	// steady returns an error if a clock was set since the beginning.
 	steady func() error
-	// found is called for each file that is to be deleted, immediately before. After an error it stays, and the run ends.
+	// found is called for each file immediately before it is deleted. After an error it stays, and the run ends.
 	found func(event.FileExpired) error
 
 	deleted, inUse, failed int64
@@ -147,7 +147,7 @@ func (r *run) remove(e *entry, ev event.FileExpired) error {
 	return r.result(vfs.Expire(e.dir, e.name, seen, quiet, agreed))
 }
 
-// result counts what became of a file. Only errors that concern all files end the run.
+// result counts what happened to a file. Only errors that concern all files end the run.
 func (r *run) result(err error) error {
 	if stop, ok := errors.AsType[stopped](err); ok {
 		return stop

@@ -25,7 +25,7 @@ const (
 type Volume struct {
 	// Name of the volume, and Path of its directory. Listener is namespace/name of the listener.
 	Name, Path, Listener string
-	// Leftovers of uploads are to be deleted: users may write to it.
+	// Leftovers of uploads are deleted: users may write to it.
 	Leftovers bool
 	// Rules and held paths of this volume.
 	Rules []config.RetentionRule
@@ -34,7 +34,7 @@ type Volume struct {
 	Interval, StaleUploads time.Duration
 	// Directories returns those that a rule applies to.
 	Directories func(config.RetentionRule) []Directory
-	// Stays reports whether a directory is not to be removed even if it is empty: a user has it open.
+	// Stays reports whether a directory must stay even if it is empty: a user has it open.
 	Stays func(path string) bool
 }
 
@@ -68,7 +68,7 @@ type visit struct {
 	clock func() (Reading, error)
 }
 
-// due returns the rules that are to run now.
+// due returns the rules that should run now.
 func (v *visit) due() []config.RetentionRule {
 	return slices.DeleteFunc(v.rules(), func(r config.RetentionRule) bool {
 		was, known := v.state.Rules[r.Name]
@@ -123,7 +123,7 @@ func (v *visit) apply(ctx context.Context, rule config.RetentionRule, h *holds) 
 	was, known := v.state.Rules[rule.Name]
 	c := Circumstances{Doubt: v.doubt, New: !known || was.Selection != selection}
 	if h.missing != "" {
-		c.Halt, c.Detail = config.HaltHold, "a directory that is held is not there, so its namespace's directory is held"
+		c.Halt, c.Detail = config.HaltHold, "a held directory does not exist, so its namespace's directory is held"
 	}
 	r := &run{
 		rule: rule, volume: v.place.dir, now: v.now.Volume.Add(v.ahead), trust: v.state.Clock, holds: h, pace: v.pace,
@@ -212,7 +212,7 @@ func (v *visit) steady() func() error {
 	}
 }
 
-// problem returns what to show of an error that kept the daemon from working on a volume. Paths of the pod are left out.
+// problem returns how to show an error that kept the daemon from working on a volume. Paths of the pod are left out.
 func problem(err error) string {
 	if errno, ok := errors.AsType[unix.Errno](err); ok && !errors.Is(err, errNoLocks) {
 		return "the volume's directory: " + errno.Error()

@@ -44,7 +44,7 @@ func join(dir, name string) string {
 type walk struct {
 	volume int
 	pace   *pace
-	// held reports whether a directory is to be left alone.
+	// held reports whether to leave a directory alone.
 	held func(path string, id identity) bool
 	// wanted reports whether a name is worth a look at its attributes.
 	wanted func(name string) bool
@@ -62,7 +62,7 @@ type walk struct {
 // errTooLarge is returned for more than maxEntries.
 var errTooLarge = errors.New("too many files and directories")
 
-// from walks what is beneath a path of the volume. Nothing there is no error.
+// from walks what is beneath a path of the volume. It is not an error if the path does not exist.
 func (w *walk) from(ctx context.Context, path string) error {
 	fd, err := openBeneath(w.volume, orDot(path), unix.O_RDONLY)
 	switch {

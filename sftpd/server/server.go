@@ -132,7 +132,7 @@ func (s *Server) Sessions() int { return s.sessions.count() }
 // Received returns how many bytes have come in on all connections so far.
 func (s *Server) Received() uint64 { return s.totals.Received() }
 
-// LoginsInProgress returns how many connections are not logged in yet.
+// LoginsInProgress returns how many connections have not authenticated yet.
 func (s *Server) LoginsInProgress() int { return s.admission.LoginsInProgress() }
 
 // Penalized returns how many sources are currently penalized.

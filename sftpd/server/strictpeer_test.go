@@ -72,7 +72,7 @@ func TestKeyExchangesUnderLoad(t *testing.T) {
 }
 
 // ask has the client request new keys so many times, and no more often: each exchange restarts the daemon's count of bytes, so
-// a client that goes on asking leaves the daemon no occasion on a slow machine.
+// a client that keeps asking leaves the daemon no chance on a slow machine.
 func ask(s *daemontest.Strict, times int64, interval time.Duration, stop <-chan struct{}) {
 	for s.ByClient.Load() < times {
 		select {

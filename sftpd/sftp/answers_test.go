@@ -18,7 +18,7 @@ import (
 )
 
 // TestEachRequestHasOneAnswer: whether a request succeeds, fails or is malformed, it has exactly one answer, of a type that the
-// request can have. A second one would be taken for that of another request.
+// request can have. A second one would be mistaken for that of another request.
 func TestEachRequestHasOneAnswer(t *testing.T) {
 	tr, dir := tree(t, vfs.ReadWrite)
 	if err := os.Mkdir(filepath.Join(dir, "d"), 0o700); err != nil {

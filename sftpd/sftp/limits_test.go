@@ -74,7 +74,7 @@ func TestWhatIsPaced(t *testing.T) {
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil || len(entries) != 1 || entries[0].Name() != "f" {
-		t.Errorf("it is done all the same: %v %v", entries, err)
+		t.Errorf("it is done anyway: %v %v", entries, err)
 	}
 }
 

@@ -199,7 +199,7 @@ func TestHandlesAgainstAModel(t *testing.T) {
 			}
 		}
 		beyond := open[0].name
-		beyond[7] = byte(len(table.slots)) // the first slot that there is not
+		beyond[7] = byte(len(table.slots)) // the first slot that does not exist
 		if _, _, err := table.get(beyond[:]); !errors.Is(err, errHandle) {
 			t.Fatalf("step %d: a slot too many is %v", i, err)
 		}

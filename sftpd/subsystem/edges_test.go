@@ -25,7 +25,7 @@ func TestOnlySFTP(t *testing.T) {
 	}
 }
 
-// TestNoAnswerWanted: a request that wants no reply gets none, and is served all the same.
+// TestNoAnswerWanted: a request that wants no reply gets none, and is still served.
 func TestNoAnswerWanted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		end := make(chan struct{})

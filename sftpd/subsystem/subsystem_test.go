@@ -105,7 +105,7 @@ func TestOnce(t *testing.T) {
 			t.Error("something else than sftp is served")
 		}
 		if c.ask(t, "exec", sftp) || c.ask(t, "env", sftp) {
-			t.Error("something that is no subsystem is one")
+			t.Error("something that is not a subsystem counts as one")
 		}
 		if !c.ask(t, "subsystem", sftp) || c.ask(t, "subsystem", sftp) || c.ask(t, "exec", sftp) {
 			t.Error("the first request for sftp is not the one that is served")

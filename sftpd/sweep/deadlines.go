@@ -26,7 +26,7 @@ type deadlines struct {
 	again bool
 }
 
-// at sets when a session is to be checked. It does nothing for a removed session.
+// at sets when a session will be checked. It does nothing for a removed session.
 func (d *deadlines) at(w *Watch, due time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Interval is how often Pass is to be called, and therefore how late an idle timeout, or the end of a user's or a key's
+// Interval is how often Pass should be called, and therefore how late an idle timeout, or the end of a user's or a key's
 // validity, may be noticed.
 const Interval = 200 * time.Millisecond
 

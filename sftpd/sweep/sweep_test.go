@@ -193,7 +193,8 @@ func TestRekeyByTime(t *testing.T) {
 	})
 }
 
-// TestAnswersThatAreNotTaken: a session ends when an answer has not been read for long, and not while it may still be read.
+// TestAnswersThatAreNotTaken: a session ends when an answer has not been read for a long time, and not while
+// it may still be read.
 func TestAnswersThatAreNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)
@@ -248,7 +249,7 @@ func TestWriteThatBeginsMeanwhile(t *testing.T) {
 	})
 }
 
-// TestOnePanics: the other sessions are checked all the same.
+// TestOnePanics: the other sessions are still checked.
 func TestOnePanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(idleTimeout)

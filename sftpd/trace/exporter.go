@@ -35,7 +35,7 @@ type Exporter struct {
 	queue   *queue
 	times   times
 
-	// target is nil while nothing is to be sent.
+	// target is nil while nothing should be sent.
 	target atomic.Pointer[target]
 
 	// Only Run uses these.

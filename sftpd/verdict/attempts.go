@@ -32,8 +32,9 @@ func (a *Attempts) Keys() []string { return a.keys }
 // Certificate is the certificate of the last refused key, nil for none.
 func (a *Attempts) Certificate() *auth.Certificate { return a.certificate }
 
-// KeyUsers are the login names that are penalized for the keys if the login fails: all that they were offered for, except one that is
-// suspended or expired and whose own key was among them. A former partner that keeps trying is no scan, and others may share its address.
+// KeyUsers are the login names that are penalized for the keys if the login fails: all that they were offered
+// for, except one that is suspended or expired and whose own key was among them. A former partner that keeps
+// trying is not scanning, and others may share its address.
 func (a *Attempts) KeyUsers() []string {
 	return slices.DeleteFunc(slices.Clone(a.keyUsers), func(name string) bool { return slices.Contains(a.known, name) })
 }
@@ -44,8 +45,8 @@ func Costs(r auth.Refusal) bool {
 	return r.Reason != event.PasswordQueueFull && r.Reason != event.CodeOlderThanServer
 }
 
-// Gather records a refused credential, and reports whether it is only logged when the login ends, which is so for
-// keys: a client with an agent offers them one after another and usually ends with the right one.
+// Gather records a refused credential, and reports whether it is only logged when the login ends, which is so
+// for keys: a client with an agent offers them one after another and usually ends up with the right one.
 func (a *Attempts) Gather(r auth.Refusal) bool {
 	a.refusals++
 	if r.Reason == event.KeyUsedBefore {

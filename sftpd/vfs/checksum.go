@@ -16,8 +16,8 @@ var (
 	// hashFrom is the size from which a file is hashed while it is written. Below it, reading back when the file is closed costs
 	// less than the proof that no other handle wrote to it.
 	hashFrom int64 = 1 << 20
-	// maxAhead is how far beyond the bytes that are written in order another write may be, and maxSpans in how many pieces.
-	// Clients that send requests concurrently have a few MiB on the way.
+	// maxAhead is how far ahead of the bytes written in order other writes may be, and maxSpans in how many pieces.
+	// Clients that send requests concurrently have a few MiB in flight.
 	maxAhead int64 = 8 << 20
 	maxSpans       = 64
 )

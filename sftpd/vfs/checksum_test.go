@@ -444,7 +444,7 @@ func TestMarks(t *testing.T) {
 	if names := hidden(t, dir); len(names) != 2 {
 		t.Fatalf("left %q", names)
 	}
-	// Who continues it does not trust what others wrote, and removes the mark.
+	// A writer that continues it does not trust what others wrote, and removes the mark.
 	f = start(t, trees[1], "/f", proceed, 5, "67")
 	if sum, err := f.Sum(inOneGo); sum != sumOf("12x4567") || err != nil {
 		t.Errorf("continued: %q, %v", sum, err)

@@ -51,7 +51,7 @@
 // in its own directory and renamed when it is closed, so that it appears whole or not at
 // all. Names that begin with ".sftpd-upload." are reserved for that: they can be neither
 // listed nor reached, whatever the policy, and no link to them can be created. What a
-// broken connection left stays under its hidden name. If there is no file of the name, Stat
+// broken connection left stays under its hidden name. If there is no file with that name, Stat
 // shows the leftover, and opening the name for writing without O_TRUNC continues it. If
 // there is one, that open is refused with [ErrInterrupted]: it would continue the old file
 // with the end of the new one.

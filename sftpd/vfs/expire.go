@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Seen is what a file was when it was looked at.
+// Seen identifies a file as it was when it was looked at.
 type Seen struct {
 	Dev, Ino uint64
 	// Ctime is when its content or attributes last changed: seconds and nanoseconds since 1970. No client can set it.
@@ -118,8 +118,8 @@ func openElsewhere(fd int) use {
 	return notKnown
 }
 
-// removeHidden removes a file by way of a hidden name. fd is the file, or -1. Who opened it in the moment before it was
-// hidden is found now, when no one else can.
+// removeHidden removes a file by way of a hidden name. fd is the file, or -1. Anyone who opened it just
+// before it was hidden is found now, when no one else can open it.
 func removeHidden(par parent, fd int, want Seen, agreed func() error) error {
 	var st unix.Stat_t
 	if err := lstatAt(par.fd, par.name, &st); err != nil {

@@ -77,7 +77,7 @@ func TestForeignStagedNames(t *testing.T) {
 	}
 }
 
-// TestExpireWithoutRights: a file that the daemon may neither read nor write can be removed by whoever may write to its
+// TestExpireWithoutRights: a file that the daemon may neither read nor write can be removed by anyone who may write to its
 // directory, but its use is not known, so that it has to be quiet.
 func TestExpireWithoutRights(t *testing.T) {
 	runtime.LockOSThread() // it ends with the thread's rights

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Journal records files that are complete, so that what depends on them can be told of them even if the process is killed.
+// Journal records complete files, so that anything that depends on them learns of them even if the process is killed.
 // Its errors have fixed texts, which clients see.
 type Journal interface {
 	// Admits returns an error if an upload that begins now could not be recorded.

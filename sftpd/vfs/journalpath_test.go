@@ -26,8 +26,8 @@ func (p *publications) Written(a *Publication) error {
 	return p.notes.Written(a)
 }
 
-// TestWhereAPublicationIs: what is recorded of a file is true, however the client named it: its path from the root of the user's
-// tree, and on the host its directory, name, inode and size.
+// TestWhereAPublicationIs: what is recorded about a file is correct, however the client named it: its path
+// from the root of the user's tree, and on the host its directory, name, inode and size.
 func TestWhereAPublicationIs(t *testing.T) {
 	for _, sync := range []bool{false, true} {
 		for name, tc := range map[string]struct {

@@ -370,7 +370,7 @@ func (m *model) deniedOpen(p string, flags int) []error {
 	return errs
 }
 
-// setstat returns which changes fail and why; the others are made all the same.
+// setstat returns which changes fail and why; the others are still made.
 func (m *model) setstat(p string, c Changes, followLast bool) ([]error, func()) {
 	if !followLast && c.Set&SetSize != 0 {
 		return []error{unix.EINVAL}, nil

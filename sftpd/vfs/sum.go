@@ -13,9 +13,9 @@ import (
 // handle still writes the file, if the volume has no locks, or if the file changed while it was read. A file of more than
 // 1 TiB has a checksum only if it was written in order.
 //
-// An upload that is published when it is closed is locked from here on, so that no other handle can change it before it has its name.
-// Any other file can be changed by whoever has access to the volume: it is read, and whether its time of change stays the same
-// shows whether its content did.
+// An upload that is published when it is closed is locked from here on, so that no other handle can change it
+// before it has its name. Any other file can be changed by anyone with access to the volume: it is read, and
+// if its time of change stays the same, so did its content.
 //
 // An error is that of work, or the volume's.
 func (f *File) Sum(work Work) (string, error) {

@@ -183,7 +183,7 @@ func TestInterruptedUploads(t *testing.T) {
 				t.Errorf("size %d, %v, %q", a.Size, err, read(tree, "/old"))
 			}
 			if _, err := tree.OpenFile("/old", proceed, 0); !errors.Is(err, ErrInterrupted) {
-				t.Errorf("to go on would mix two files: %v", err)
+				t.Errorf("continuing would mix two files: %v", err)
 			}
 			finish(t, start(t, tree, "/old", create, 0, "whole"), true, Nothing)
 			if read(tree, "/old") != "whole" || len(hidden(t, dir)) != 0 {

@@ -106,7 +106,7 @@ func (l Listener) validateEvents() error {
 	case !e.On():
 		return nil
 	case len(e.Sinks) > events.MaxSinks:
-		return fmt.Errorf("events.sinks must not be more than %d", events.MaxSinks)
+		return fmt.Errorf("events.sinks must have at most %d entries", events.MaxSinks)
 	case e.MaxBytes != 0 && (e.MaxBytes < MinEventsBytes || e.MaxBytes > MaxEventsBytes):
 		return fmt.Errorf("events.maxBytes must be between %d and %d", MinEventsBytes, MaxEventsBytes)
 	case e.MaxAgeSeconds < 0 || e.MaxAgeSeconds > math.MaxInt64/int64(time.Second):
@@ -160,7 +160,7 @@ func validateSinks(sinks []EventSink) error {
 
 func validateTemporaryNames(patterns []string) error {
 	if len(patterns) > MaxTemporaryNames {
-		return fmt.Errorf("events.temporaryNames must not be more than %d", MaxTemporaryNames)
+		return fmt.Errorf("events.temporaryNames must have at most %d entries", MaxTemporaryNames)
 	}
 	for _, p := range patterns {
 		if _, err := path.Match(p, ""); err != nil || p == "" || len(p) > MaxTemporaryName || strings.Contains(p, "/") {

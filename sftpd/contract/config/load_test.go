@@ -37,7 +37,7 @@ func TestLoadFails(t *testing.T) {
 		{"unknown checksum", func(f map[string][]byte) {
 			replace(f, listener, `"volumes":`, `"uploads":{"checksum":"MD5"},"volumes":`)
 		}, false, `uploads.checksum "MD5" is not known`},
-		{"revoked key that is none", func(f map[string][]byte) {
+		{"invalid revoked key", func(f map[string][]byte) {
 			replace(f, listener, `"volumes":`, `"revoked":{"keys":["SHA256:AAAA"]},"volumes":`)
 		}, false, `"SHA256:AAAA" is not the SHA-256 fingerprint of a key`},
 		{"revoked range that goes down", func(f map[string][]byte) {

@@ -10,7 +10,7 @@ import (
 
 var hostKeyOfProofs = []byte("-----BEGIN OPENSSH PRIVATE KEY-----\n")
 
-// The proof key is derived from the first host key only, and reveals nothing of it.
+// The proof key is derived from the first host key only, and reveals nothing about it.
 func TestStatusKey(t *testing.T) {
 	key := StatusKey([][]byte{hostKeyOfProofs})
 	if StatusKey(nil) != "" || len(key) != 64 || key != StatusKey([][]byte{hostKeyOfProofs, []byte("b")}) || key == StatusKey([][]byte{[]byte("b"), hostKeyOfProofs}) {
@@ -73,7 +73,7 @@ func TestSeal(t *testing.T) {
 	}
 	again, err := SealKeyUse("key", "nonce", "pod", answer)
 	if err != nil || bytes.Equal(again[saltSize:], sealed[saltSize:]) {
-		t.Error("the same answer looks the same: whoever repeats a question can compare")
+		t.Error("the same answer looks the same: anyone who repeats a question can compare")
 	}
 	open := func(key, nonce, pod string, sealed []byte) ([]byte, error) {
 		return OpenKeyUse(key, nonce, pod, bytes.Clone(sealed))

@@ -35,7 +35,7 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
-// TestReceiptKey: the key is loaded, and what is no key of receipts is refused without being quoted.
+// TestReceiptKey: the key is loaded, and anything else is refused without being quoted.
 func TestReceiptKey(t *testing.T) {
 	d := configtest.New(t)
 	d.Plain = true
@@ -58,6 +58,6 @@ func TestReceiptKey(t *testing.T) {
 	d.Listener.Receipts.Key.SHA256 = config.Digest(d.ReceiptKey)
 	d.Write(t)
 	if _, err := config.Read(d.Path, nil); err == nil || !strings.Contains(err.Error(), config.ReceiptKeyFile) || strings.Contains(err.Error(), "secret") {
-		t.Errorf("what is no key: %v", err)
+		t.Errorf("not a key: %v", err)
 	}
 }

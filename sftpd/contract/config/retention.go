@@ -137,14 +137,14 @@ func (l Listener) validateRetention() error {
 	case r.StaleUploadSeconds != 0 && (r.StaleUploadSeconds < MinStaleUploadSeconds || r.StaleUploadSeconds > maxRetentionSeconds):
 		return fmt.Errorf("retention.staleUploadSeconds must be at least %d", MinStaleUploadSeconds)
 	case len(r.Rules) > MaxRetentionRules:
-		return fmt.Errorf("retention.rules must be at most %d", MaxRetentionRules)
+		return fmt.Errorf("retention.rules must have at most %d entries", MaxRetentionRules)
 	case len(r.Holds) > MaxRetentionHolds:
-		return fmt.Errorf("retention.holds must be at most %d", MaxRetentionHolds)
+		return fmt.Errorf("retention.holds must have at most %d entries", MaxRetentionHolds)
 	}
 	seen := map[string]bool{}
 	for _, rule := range r.Rules {
 		if seen[rule.Name] {
-			return fmt.Errorf("retention rule %q stands twice", rule.Name)
+			return fmt.Errorf("duplicate retention rule %q", rule.Name)
 		}
 		seen[rule.Name] = true
 		if err := l.validateRule(rule); err != nil {

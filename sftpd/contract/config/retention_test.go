@@ -20,7 +20,7 @@ func TestValidateRetention(t *testing.T) {
 	}{
 		"none":              {Retention{}, ""},
 		"the least":         {rule(func(*RetentionRule) {}), ""},
-		"twice":             {twice, "stands twice"},
+		"twice":             {twice, "duplicate retention rule"},
 		"built in":          {rule(func(r *RetentionRule) { r.Name = StaleUploads }), "not valid"},
 		"no volume":         {rule(func(r *RetentionRule) { r.Volume = "other" }), `no volume "other"`},
 		"another scope":     {rule(func(r *RetentionRule) { r.Scope = "Pod" }), `scope "Pod"`},

@@ -14,7 +14,7 @@ type ProxyProtocol struct {
 	TrustedFrom []string `json:"trustedFrom"`
 }
 
-// Startups limits the connections that are not logged in yet, like OpenSSH's MaxStartups. The zero value sets no limit besides
+// Startups limits the unauthenticated connections, like OpenSSH's MaxStartups. The zero value sets no limit besides
 // Limits.MaxConnections.
 type Startups struct {
 	// Begin is the number of such connections from which new ones are refused at random, with a probability that rises from

@@ -80,7 +80,7 @@ type RetentionStatus struct {
 	Volume string `json:"volume"`
 	// LastRun is when the run ended, by the volume's clock; zero if there was none.
 	LastRun time.Time `json:"lastRun,omitzero"`
-	// Files match the rule. Due of them are to be deleted, and DueBytes is their size.
+	// Files match the rule. Due of them have expired, and DueBytes is their size.
 	Files    int64 `json:"files"`
 	Due      int64 `json:"due"`
 	DueBytes int64 `json:"dueBytes"`
@@ -116,7 +116,7 @@ const (
 	HaltTooMany RetentionHalt = "TooMany"
 	// HaltClock: a clock was set, or clocks differ.
 	HaltClock RetentionHalt = "Clock"
-	// HaltHold: a directory that is held is not there. It may have been renamed.
+	// HaltHold: a held directory does not exist. It may have been renamed.
 	HaltHold RetentionHalt = "Hold"
 	// HaltVolume: the volume has no locks, denies the daemon what it needs, or fails.
 	HaltVolume RetentionHalt = "Volume"

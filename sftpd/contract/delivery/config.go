@@ -37,7 +37,7 @@ const (
 	MaxTimeout = 5 * time.Minute
 )
 
-// Config is what a relay works by. It has credentials: nothing of it but names may be logged.
+// Config is the configuration of a relay. It has credentials: only its names may be logged.
 type Config struct {
 	// Namespace and Listener name the SFTPListener.
 	Namespace string `json:"namespace"`
@@ -59,7 +59,8 @@ type Sink struct {
 
 	// URL where events are sent, http or https.
 	URL string `json:"url,omitempty"`
-	// Reach is where the URL's name may lead, and Networks are further networks where it may, in CIDR notation.
+	// Reach is the set of addresses that the URL's name may resolve to, and Networks are further allowed
+	// networks, in CIDR notation.
 	Reach    Reach    `json:"reach,omitempty"`
 	Networks []string `json:"networks,omitempty"`
 
@@ -152,7 +153,7 @@ func quiet(err error) error {
 	return errors.New("not a configuration of this version of the relay")
 }
 
-// Validate returns an error for a configuration that a relay cannot work by.
+// Validate returns an error for a configuration that a relay cannot use.
 func (c Config) Validate() error {
 	switch {
 	case c.Namespace == "" || c.Listener == "":

@@ -10,7 +10,7 @@ const MaxText = 256
 
 // Status is what a relay says about its sinks, and what the listener's pods say about their events.
 type Status struct {
-	// Pods is how many pods the name led to, and Answering how many of them have answered lately.
+	// Pods is how many pods the name resolved to, and Answering how many of them have answered lately.
 	Pods      int `json:"pods"`
 	Answering int `json:"answering"`
 	// NotDurable is how many pods cannot promise that an upload has an event, and Problems why, at most 4.
@@ -38,7 +38,7 @@ type SinkStatus struct {
 	// Failing is how many attempts in a row have failed, and Reason why the last one did.
 	Failing int    `json:"failing,omitempty"`
 	Reason  string `json:"reason,omitempty"`
-	// Suspended is why the receiver wants nothing any more, "" if it does. Held is that of the configuration.
+	// Suspended is why nothing more is sent to the receiver, "" if events are sent. Held is that of the configuration.
 	Suspended string `json:"suspended,omitempty"`
 	Held      string `json:"held,omitempty"`
 }

@@ -37,13 +37,13 @@ type Query struct {
 
 // Errors of a Client, by the daemon's status code.
 var (
-	// ErrUnauthorized: the daemon has another key.
-	ErrUnauthorized = errors.New("the daemon has another key")
+	// ErrUnauthorized: the daemon has a different key.
+	ErrUnauthorized = errors.New("the daemon has a different key")
 	// ErrUnknownSink: the daemon's configuration does not have the sink, or it records no events.
 	ErrUnknownSink = errors.New("the daemon does not have this sink")
-	// ErrOtherLog: the cursor is not of this daemon. Pull without one.
-	ErrOtherLog = errors.New("the cursor is of another daemon")
-	// ErrNotPending: the event is not pending any more; it was acknowledged, dropped or is a dead letter.
+	// ErrOtherLog: the cursor is not from this daemon. Pull without one.
+	ErrOtherLog = errors.New("the cursor is from another daemon")
+	// ErrNotPending: the event is no longer pending; it was acknowledged, dropped or is a dead letter.
 	ErrNotPending = errors.New("the event is not pending")
 	// ErrUnavailable: the daemon cannot answer now. Try again later.
 	ErrUnavailable = errors.New("the daemon cannot answer now")

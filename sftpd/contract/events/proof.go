@@ -55,7 +55,7 @@ func Proven(given string, key []byte, nonce, method, target string, body []byte)
 // saltSize is the length of the random start of a sealed answer, in bytes.
 const saltSize = 32
 
-// SealOverhead is how much longer an answer is for being sealed, in bytes.
+// SealOverhead is how many bytes sealing adds to an answer.
 const SealOverhead = saltSize + 16
 
 // ErrSeal is returned for an answer that was not sealed with the key and for the nonce, or was changed or cut.

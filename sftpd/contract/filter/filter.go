@@ -45,7 +45,7 @@ func Parse(expression string) (*Filter, error) {
 		return nil, errors.New(oneLine(issues.Err().Error()))
 	}
 	if t := ast.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("its result is of type %s, and must be a bool", t)
+		return nil, fmt.Errorf("its result has the type %s, but must be a bool", t)
 	}
 	program, err := env.Program(ast, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(100))
 	if err != nil {
@@ -55,7 +55,7 @@ func Parse(expression string) (*Filter, error) {
 }
 
 // Match reports whether a filter chooses an event in structured JSON. It returns an error, and true, for an expression that
-// cannot be evaluated: a receiver can ignore an event too many, and cannot know of one that is missing.
+// cannot be evaluated: a receiver can ignore an extra event, but cannot notice a missing one.
 func (f *Filter) Match(event []byte) (bool, error) {
 	if f == nil {
 		return true, nil

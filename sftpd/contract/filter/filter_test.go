@@ -79,7 +79,7 @@ func TestFailuresLetThrough(t *testing.T) {
 	}
 	f, _ := Parse(`event.id == "1"`)
 	if got, err := f.Match([]byte(`{"id":`)); !got || err == nil {
-		t.Errorf("what is no event: %v, %v", got, err)
+		t.Errorf("not an event: %v, %v", got, err)
 	}
 }
 

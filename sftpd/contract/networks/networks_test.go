@@ -54,7 +54,7 @@ func TestUnion(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for _, n := range []string{"", "192.0.2.1", "192.0.2.0/33", "x/8", "fe80::1%eth0/10"} {
 		if _, err := networks.Parse([]string{n}); err == nil {
-			t.Errorf("%q is taken for a network", n)
+			t.Errorf("%q is accepted as a network", n)
 		}
 	}
 }

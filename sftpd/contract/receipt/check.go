@@ -8,7 +8,7 @@ import (
 // ChainID identifies a chain.
 type ChainID struct{ Listener, User, Chain string }
 
-// Chain is what is there of a chain.
+// Chain is the part of a chain that was found.
 type Chain struct {
 	ID ChainID
 	// First and Last are the lowest and the highest sequence, and Count how many there are. A chain that does not begin with 1 is whole:
@@ -22,7 +22,7 @@ type Chain struct {
 type FaultKind int
 
 const (
-	// Missing: receipts are not there. The one after them says so.
+	// Missing: receipts are missing, as the one after them shows.
 	Missing FaultKind = iota
 	// Forked: two receipts have the same place.
 	Forked
@@ -41,8 +41,8 @@ type Fault struct {
 	ID string
 }
 
-// Check returns the chains of receipts, in an order that does not depend on that of the receipts. Signatures are not looked at. The same
-// receipt may be there several times.
+// Check returns the chains of receipts, in an order that does not depend on that of the receipts. Signatures
+// are not checked. The same receipt may occur several times.
 func Check(receipts []*Verified) []Chain {
 	by := map[ChainID][]link{}
 	for _, r := range receipts {

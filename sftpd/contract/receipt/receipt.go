@@ -16,7 +16,7 @@ import (
 const (
 	// Version of the format.
 	Version = 1
-	// Namespace is that of the SSH signatures: a signature for another purpose is not one of a receipt.
+	// Namespace is that of the SSH signatures: a signature for another purpose is not a receipt's.
 	Namespace = "receipt@sftp-operator.io"
 	// PayloadType is that of the DSSE envelopes.
 	PayloadType = "application/vnd.sftp-operator.receipt.v1+json"
@@ -54,7 +54,7 @@ type Receipt struct {
 	Key string `json:"key"`
 }
 
-// Of returns what a receipt says of an event about an upload, without its place in a chain and its key. It fails for an event
+// Of returns the receipt for an event about an upload, without its place in a chain and its key. It fails for an event
 // without a checksum, and for one that is not about an upload.
 func Of(e *events.Event) (*Receipt, error) {
 	if e.Type != events.FilePublished || e.Data.Size == nil || e.Data.SHA256 == "" {
@@ -139,7 +139,7 @@ func (r *Receipt) Validate() error {
 	case r.Sequence == 0:
 		return errors.New("sequence must be at least 1")
 	case r.Sequence == 1 && r.Previous != "", r.Sequence > 1 && !hashRE.MatchString(r.Previous):
-		return errors.New("previous must be the SHA-256 of the receipt before, except for the first")
+		return errors.New("previous must be the SHA-256 of the preceding receipt, except in the first")
 	case !fingerprintRE.MatchString(r.Key):
 		return errors.New("key must be the fingerprint of a key")
 	}

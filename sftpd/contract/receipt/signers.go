@@ -78,7 +78,7 @@ func ParseAllowedSigners(file []byte) (Signers, error) {
 func parseSigner(text string) (Signers, error) {
 	principals, rest, ok := cutField(text)
 	if !ok {
-		return nil, errors.New("a line has principals, options and a key")
+		return nil, errors.New("a line must have principals, options and a key")
 	}
 	// Names of namespaces and listeners are ASCII. Anything else would look like another name, or like none.
 	if strings.ContainsFunc(principals, func(r rune) bool { return r < ' ' || r > '~' }) {
@@ -86,7 +86,7 @@ func parseSigner(text string) (Signers, error) {
 	}
 	key, _, options, _, err := ssh.ParseAuthorizedKey([]byte(rest))
 	if err != nil {
-		return nil, errors.New("a line has principals, options and a key")
+		return nil, errors.New("a line must have principals, options and a key")
 	}
 	signer := AllowedSigner{Key: key}
 	for _, o := range options {
@@ -152,7 +152,7 @@ func parseTime(value string) (time.Time, error) {
 	return time.Time{}, errors.New("valid-after and valid-before must be times such as 20261130120000Z")
 }
 
-// matches reports whether a list of patterns, as in ssh_config(5), has a name: a negated pattern that matches refuses it.
+// matches reports whether a list of patterns, as in ssh_config(5), matches a name: a negated pattern that matches excludes it.
 func matches(patterns, name string) bool {
 	found := false
 	for p := range strings.SplitSeq(patterns, ",") {

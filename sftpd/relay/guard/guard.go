@@ -1,6 +1,6 @@
-// Package guard decides which addresses a relay may connect to. A name in a URL is checked by what it leads to, at the time
-// of the connection: whoever has the name can let it lead anywhere, to the addresses of a cluster's own services or to where
-// a cloud hands out credentials to its machines.
+// Package guard decides which addresses a relay may connect to. A name in a URL is checked by what it
+// resolves to, at the time of the connection: the owner of the name can point it anywhere, at a cluster's own
+// services or at the address where a cloud hands out credentials to its machines.
 package guard
 
 import (
@@ -17,7 +17,7 @@ import (
 // metadata is where clouds hand out credentials to their machines. Some of it is in networks that a platform may want to allow.
 var metadata = prefixes("169.254.0.0/16", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::254/128")
 
-// never are networks that no sink is in, whatever its reach.
+// never are networks that no sink may be in, whatever its reach.
 var never = prefixes(
 	"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", // this host, loopback, link-local with the clouds' metadata
 	"192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", // RFC 6890
@@ -30,7 +30,7 @@ var never = prefixes(
 	"::ffff:0:0:0/96",  // RFC 2765: IPv4 in another form
 )
 
-// private are those that Services, pods and corporate networks have.
+// private are those of Services, pods and corporate networks.
 var private = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
 
 // embedding are networks whose addresses contain an IPv4 address, and at which byte.
@@ -100,18 +100,18 @@ func (g *Guard) Check(a netip.Addr) error {
 		if g.reach == delivery.ReachService {
 			return nil
 		}
-		return fmt.Errorf("%w: %s is private, and the platform's bounds.events.networks do not have it", ErrAddress, a)
+		return fmt.Errorf("%w: %s is private, and not in the platform's bounds.events.networks", ErrAddress, a)
 	}
 	if g.reach == delivery.ReachService || a.Is6() && !globalUnicast.Contains(a) {
-		return fmt.Errorf("%w: %s is not that of a Service", ErrAddress, a)
+		return fmt.Errorf("%w: %s is not the address of a Service", ErrAddress, a)
 	}
 	return nil
 }
 
-// globalUnicast is what of IPv6 is assigned to the internet (RFC 4291 section 2.4, IANA).
+// globalUnicast is the part of IPv6 that is assigned to the internet (RFC 4291 section 2.4, IANA).
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// Control is for net.Dialer: it checks the address that a name has led to.
+// Control is for net.Dialer: it checks the address that a name resolved to.
 func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 	if network != "tcp4" && network != "tcp6" {
 		return fmt.Errorf("%w: network %s", ErrAddress, network)

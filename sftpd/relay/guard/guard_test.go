@@ -85,11 +85,11 @@ func TestNetworksOfThePlatform(t *testing.T) {
 		}
 	}
 	if _, err := New(delivery.Sink{Networks: []string{"10.20.0.0"}}); err == nil {
-		t.Error("an address was taken for a network")
+		t.Error("an address was accepted as a network")
 	}
 }
 
-// A real dialer is stopped before it connects, by the address that a name leads to.
+// A real dialer is stopped before it connects, by the address that a name resolves to.
 func TestControl(t *testing.T) {
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Verdict is what becomes of an event after an attempt.
+// Verdict is what happens to an event after an attempt.
 type Verdict int
 
 // The verdicts.
@@ -21,13 +21,13 @@ const (
 	Retry
 	// Dead: it is kept as a dead letter.
 	Dead
-	// Suspend: the receiver wants nothing any more. The event waits until the sink's configuration changes.
+	// Suspend: the receiver wants no more events. The event waits until the sink's configuration changes.
 	Suspend
 )
 
 // Times of retries.
 const (
-	// FirstPause is the least time between two attempts, and MaxPause bounds what grows.
+	// FirstPause is the shortest time between two attempts, and MaxPause bounds what grows.
 	FirstPause = time.Second
 	MaxPause   = 5 * time.Minute
 	// MaxRetryAfter bounds what a receiver may ask for.
@@ -46,7 +46,7 @@ type Attempt struct {
 	Number int
 	// Accepting reports whether the receiver has accepted another event since the first attempt for this one.
 	Accepting bool
-	// Happened is when the event did, and MaxAge how long it is tried, 0 for no limit.
+	// Happened is when the event happened, and MaxAge how long it is tried, 0 for no limit.
 	Happened time.Time
 	MaxAge   time.Duration
 	Now      time.Time
@@ -100,14 +100,14 @@ func (a Attempt) again() Decision {
 	}
 }
 
-// Tries is how often a receiver may refuse an event, while it accepts others, before it is the event that it does not want.
+// Tries is how often a receiver may refuse an event while it accepts others, before we conclude that it does not want this event.
 const Tries = 3
 
-// mistaken decides about answers that say more about how the sink is set up, or the receiver, than about an event: a wrong or
+// mistaken decides about answers that say more about how the sink or the receiver is set up than about an event: a wrong or
 // expired token, a path where nothing is served yet. Such events wait until that is corrected, rather than all becoming dead
-// letters. What looks into requests, as firewalls for web applications do, answers 403 to an odd name of a file. Therefore one that
-// is refused while others are accepted is a dead letter after all, so that a client cannot stop its own events for a day. With
-// 401 it is never the event: one of several instances may have another token.
+// letters. Web application firewalls look into requests and answer 403 to an odd file name. Therefore an event that is
+// refused while others are accepted is a dead letter after all, so that a client cannot stop its own events for a day. A 401
+// is never about the event: one of several instances may have another token.
 func (a Attempt) mistaken() Decision {
 	credential := a.Status == http.StatusUnauthorized || a.Status == http.StatusProxyAuthRequired
 	if !credential && a.Accepting && a.Number >= Tries {
@@ -118,7 +118,7 @@ func (a Attempt) mistaken() Decision {
 	return d
 }
 
-// TooOld is the reason of a dead letter that was tried for too long.
+// TooOld is the reason for a dead letter that was tried for too long.
 func TooOld(maxAge time.Duration, last string) string {
 	return fmt.Sprintf("it could not be delivered within %s: %s", maxAge, last)
 }
@@ -151,7 +151,7 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), MaxRetryAfter)
 }
 
-// text says what came of an attempt. The reason phrase is ours, not the receiver's.
+// text describes the outcome of an attempt. The reason phrase is ours, not the receiver's.
 func text(a Attempt) string {
 	if a.Status == 0 {
 		return a.Failure

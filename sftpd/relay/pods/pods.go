@@ -1,5 +1,5 @@
-// Package pods finds the pods of a listener by the name of its headless Service, which has the addresses of all of them, also
-// of those that are not ready or are terminating: they may still have events.
+// Package pods finds the pods of a listener by the name of its headless Service, which has the addresses of
+// all of them, including those that are not ready or are terminating: they may still have events.
 package pods
 
 import (
@@ -16,7 +16,7 @@ const (
 	// every is the time between look-ups, and patience bounds one.
 	every    = 5 * time.Second
 	patience = 4 * time.Second
-	// linger is how long a pod is kept that the name does not lead to any more: a look-up may miss one.
+	// linger is how long a pod is kept after its name no longer resolves to it: a look-up may miss one.
 	linger = 30 * time.Second
 	// maxPods bounds the pods. A listener has 50 at most, and during a rollout as many again.
 	maxPods = 128
@@ -58,7 +58,7 @@ func (f *Finder) Watch(ctx context.Context, changed func([]string), failed func(
 	}
 }
 
-// look notes the pods that the name leads to.
+// look notes the pods that the name resolves to.
 func (f *Finder) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

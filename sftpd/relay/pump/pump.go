@@ -1,6 +1,6 @@
 // Package pump delivers the events of all pods of a listener to one sink: it pulls them, sends what is due, and tells the pods
-// what they need not keep. What it decides is in package queue; sinks share nothing but the pods, so that one whose receiver
-// is slow does not slow down another one.
+// what they need not keep. What it decides is in package queue; sinks share nothing but the pods, so that a slow receiver does
+// not slow down the other sinks.
 package pump
 
 import (
@@ -27,9 +27,9 @@ const (
 	readsOfSink = 2
 	// batch is how many events are pulled at a time.
 	batch = 200
-	// lastWords is how long attempts that are on the way, and what the pods have to be told, may take when the relay ends.
+	// lastWords is how long attempts in flight, and telling the pods their results, may take when the relay ends.
 	lastWords = 8 * time.Second
-	// maxWait is how long to wait at most before looking again.
+	// maxWait is the longest time to wait before looking again.
 	maxWait = 5 * time.Second
 	// tellTime bounds telling a pod.
 	tellTime = 10 * time.Second
@@ -84,19 +84,19 @@ type Pump struct {
 	state State
 }
 
-// State is how a Pump is.
+// State is the state of a Pump.
 type State struct {
 	queue.State
 	// Delivered, Dead, Retried and Filtered count events since the start.
 	Delivered, Dead, Retried, Filtered uint64
-	// LastDelivered is when an event was accepted last.
+	// LastDelivered is when an event was last accepted.
 	LastDelivered time.Time
 }
 
 // pod is a pod that is read.
 type pod struct {
 	stop context.CancelFunc
-	// telling is set while it is told something, and not before is when it may be told again after a failure.
+	// telling is set while it is being told something; after a failure, it is not told again before notBefore.
 	telling   bool
 	notBefore time.Time
 	failures  int
@@ -107,7 +107,7 @@ type result struct {
 	send.Result
 }
 
-// telling is what came of telling a pod.
+// telling is the result of telling a pod.
 type telling struct {
 	base   string
 	buried []queue.Letter
@@ -125,7 +125,7 @@ func New(o Options) *Pump {
 	}
 }
 
-// SetPods replaces the pods. It must not be called at the same time as itself.
+// SetPods replaces the pods. It must not be called concurrently.
 func (p *Pump) SetPods(bases []string) {
 	select {
 	case <-p.changed: // what was not taken yet
@@ -134,10 +134,10 @@ func (p *Pump) SetPods(bases []string) {
 	p.changed <- bases
 }
 
-// SetShort notes which pods soon have no room for events.
+// SetShort notes which pods are running out of room for events.
 func (p *Pump) SetShort(pods map[string]bool) { p.short.Store(&pods) }
 
-// State returns how the sink is.
+// State returns the sink's state.
 func (p *Pump) State() State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -252,7 +252,7 @@ func (p *Pump) publish(change func(*State)) {
 	p.state.State = p.queue.State()
 }
 
-// finish waits for attempts that are on the way, for a bounded time, and tells the pods what came of them.
+// finish waits for attempts in flight, for a bounded time, and tells the pods their results.
 func (p *Pump) finish(ctx context.Context) {
 	timeout := time.After(lastWords)
 	for {

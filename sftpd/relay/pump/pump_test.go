@@ -302,7 +302,7 @@ func TestRestarts(t *testing.T) {
 	})
 }
 
-// A pod keeps a dead letter, and its answer gets lost: what follows is acknowledged all the same.
+// A pod keeps a dead letter, and its answer gets lost: what follows is acknowledged nevertheless.
 func TestLostAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogs(podA)
@@ -324,7 +324,7 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
-// A pod at the same address that has other events: nothing of the first one is taken for the second one's.
+// A pod at the same address with other events: nothing of the first pod is mistaken for the second one's.
 func TestAnotherPodAtTheSameAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, r := newLogs(podA), newReceiver(accepts)
@@ -345,7 +345,7 @@ func TestAnotherPodAtTheSameAddress(t *testing.T) {
 	})
 }
 
-// What is sent, when, and what the state says, for receivers that are not well.
+// What is sent, when, and what the state says, for receivers that are failing.
 func TestReceivers(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer            send.Result

@@ -25,7 +25,7 @@ type pulled struct {
 	base  string
 	of    *pod
 	lines []events.Line
-	// again is set if the pod has other events than before: what is known of it does not count any more.
+	// again is set if the pod has other events than before: what is known of it no longer counts.
 	again bool
 }
 
@@ -107,7 +107,7 @@ func (p *Pump) pull(ctx context.Context, base, after string) (lines []events.Lin
 	defer stop()
 	lines, err = p.Source.Pull(reading, base, events.Query{Sink: p.Sink, After: after, Limit: batch})
 	if err != nil || len(lines) == 0 {
-		return first, true, nil // the next question has the error, if it lasts
+		return first, true, nil // the next request returns the error, if it persists
 	}
 	return lines, true, nil
 }
@@ -133,7 +133,7 @@ func (p *Pump) take(b pulled) {
 	p.publish(func(s *State) { s.Filtered += uint64(filtered) })
 }
 
-// parse returns what the relay has to know of an event, nil for what is none.
+// parse returns what the relay has to know of an event, nil if it is not one.
 func parse(raw json.RawMessage) *Event {
 	var head struct {
 		ID   string    `json:"id"`

@@ -9,8 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/queue"
 )
 
-// tell tells each pod what has become of its events, unless it is being told something already. It returns how long it is
-// until a pod can be told that could not be.
+// tell tells each pod what has become of its events, unless it is being told something already. It returns
+// how long to wait before retrying a pod that could not be told.
 func (p *Pump) tell(ctx context.Context, now time.Time) time.Duration {
 	wait := maxWait
 	for base, is := range p.pods {
@@ -58,7 +58,7 @@ func (p *Pump) tellPod(ctx context.Context, base string, r queue.Report) telling
 	return t
 }
 
-// noteTold takes what came of telling a pod.
+// noteTold takes the result of telling a pod.
 func (p *Pump) noteTold(t telling) {
 	for _, l := range t.buried {
 		p.queue.Buried(t.base, l)
@@ -75,7 +75,7 @@ func (p *Pump) noteTold(t telling) {
 		is.failures = 0
 		return
 	}
-	// That the pod has other events now is for its reader to find out, which then begins again.
+	// Its reader finds out that the pod has other events now, and then begins again.
 	p.Log.Debug("a pod cannot be told what was delivered", "sink", p.Sink, "pod", t.base, "error", t.err)
 	is.notBefore = time.Now().Add(min(firstPause<<min(is.failures, 5), maxPause))
 	is.failures++

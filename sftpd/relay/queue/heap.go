@@ -2,7 +2,7 @@ package queue
 
 import stdheap "container/heap"
 
-// heap has the lanes whose first entry waits, that which is due first at the beginning.
+// heap has the lanes whose first entry waits; the one that is due first is at the beginning.
 type heap []*lane
 
 // Len implements sort.Interface.

@@ -1,6 +1,6 @@
-// Package queue decides which event of a sink is sent next, and what of it the pods may forget. It keeps the order of the
-// events of each user, sends those of different users at the same time, within bounds, and stops sending while a receiver
-// is not well. It does nothing itself: time, results and pods are arguments.
+// Package queue decides which event of a sink is sent next, and which events the pods may forget. It keeps
+// the order of the events of each user, sends those of different users at the same time, within bounds, and
+// stops sending while a receiver is failing. It does nothing itself: time, results and pods are arguments.
 package queue
 
 import (
@@ -12,17 +12,17 @@ import (
 
 // Limits bound a sink.
 type Limits struct {
-	// Parallel is how many events are on the way at a time, each of another user.
+	// Parallel is how many events are in flight at a time, each of another user.
 	Parallel int
-	// Entries and Bytes bound the events that a Sink holds, settled ones included that wait for one before them.
+	// Entries and Bytes bound the events that a Sink holds, including settled ones that wait for one before them.
 	Entries int
 	Bytes   int
 	// MaxAge is how long an event is tried, 0 for no limit.
 	MaxAge time.Duration
 }
 
-// trip is how many attempts in a row may fail, of more than one user, before the sink as a whole waits: then it is not one
-// event that the receiver cannot take, but the receiver.
+// trip is how many attempts in a row may fail, of more than one user, before the sink as a whole waits: then
+// the problem is not one event that the receiver cannot take, but the receiver.
 const trip = 3
 
 // Entry is an event of a pod.
@@ -31,7 +31,7 @@ type Entry struct {
 	Stream, Cursor string
 	// Key orders: entries with the same one are sent one after another. "" has no order.
 	Key string
-	// Happened is when the event did.
+	// Happened is when the event happened.
 	Happened time.Time
 	// Body is the event as it was recorded. It is nil once the entry is settled.
 	Body []byte
@@ -51,7 +51,7 @@ type Entry struct {
 // Attempts returns how often the entry was sent.
 func (e *Entry) Attempts() int { return e.attempts }
 
-// lane has the entries of one key in order. Only the first may be on the way.
+// lane has the entries of one key in order. Only the first may be in flight.
 type lane struct {
 	key     string
 	entries []*Entry
@@ -88,9 +88,9 @@ type Sink struct {
 	// paused is until when the sink sends nothing because of failures, and reason that of the last one.
 	paused time.Time
 	reason string
-	// suspended is why nothing is sent any more, "" if something is.
+	// suspended is why nothing is sent, "" if sending is not suspended.
 	suspended string
-	// accepted is when the receiver accepted an event last, and gaveWay how many have made room since then.
+	// accepted is when the receiver last accepted an event, and gaveWay how many have made room since then.
 	accepted time.Time
 	gaveWay  int
 	// short are pods that soon have no room for events.
@@ -102,7 +102,7 @@ func New(l Limits) *Sink {
 	return &Sink{limits: l, lanes: map[string]*lane{}, streams: map[string]*stream{}}
 }
 
-// Room reports whether more events may be added. One that does not fit is added all the same, so that one is in any case.
+// Room reports whether more events may be added. If the queue is empty, one is added even if it does not fit.
 func (s *Sink) Room() bool { return s.entries < s.limits.Entries && s.bytes < s.limits.Bytes }
 
 // Add adds the next event of a pod.
@@ -154,8 +154,8 @@ func (st *stream) advance() {
 	}
 }
 
-// Next returns the entry to send now. It is on the way then, until Done. Without one, it returns when to ask again; zero
-// means not before something else happens.
+// Next returns the entry to send now. It is then in flight until Done. If there is none, it returns when to
+// ask again; zero means not before something else happens.
 func (s *Sink) Next(now time.Time) (*Entry, time.Time) {
 	s.relieve(now)
 	parallel := s.limits.Parallel
@@ -184,7 +184,7 @@ func (s *Sink) Next(now time.Time) (*Entry, time.Time) {
 	return nil, time.Time{}
 }
 
-// tooOld reports whether an event is not to be tried again, or not at all while the receiver takes none.
+// tooOld reports whether an event must not be tried again, or not at all while the receiver accepts none.
 func (s *Sink) tooOld(e *Entry, now time.Time) bool {
 	return s.limits.MaxAge > 0 && (e.attempts > 0 || s.tripped()) && now.Sub(e.Happened) >= s.limits.MaxAge
 }
@@ -229,7 +229,7 @@ func (s *Sink) Done(e *Entry, d outcome.Decision, now time.Time) {
 	}
 }
 
-// tripped reports whether the receiver is not well.
+// tripped reports whether the receiver is failing.
 func (s *Sink) tripped() bool { return s.failures >= trip && s.several }
 
 func (s *Sink) fail(e *Entry, d outcome.Decision, now time.Time) {

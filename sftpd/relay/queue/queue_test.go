@@ -19,7 +19,7 @@ var start = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 var limits = Limits{Parallel: 8, Entries: 1000, Bytes: 1 << 20, MaxAge: 24 * time.Hour}
 
 // play sends what is due until nothing is left or the time is over, and returns when each attempt was and for what. answer
-// returns the status of an attempt, and Retry-After. Each attempt takes takes.
+// returns the status of an attempt, and Retry-After. The duration of each attempt is takes.
 type play struct {
 	*Sink
 	now    time.Time
@@ -110,7 +110,7 @@ func TestOrderOfAUser(t *testing.T) {
 	}
 }
 
-// A receiver that answers 500 for an hour gets a few requests, gets everything once it is well, and in order.
+// A receiver that answers 500 for an hour gets a few requests, and once it has recovered it gets everything, in order.
 func TestAnHourOf500(t *testing.T) {
 	well := start.Add(time.Hour)
 	p := &play{Sink: New(limits), now: start, takes: 10 * time.Millisecond}
@@ -249,7 +249,7 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
-// What waits while the receiver takes nothing is kept as a dead letter when it is too old, without a request for each.
+// What waits while the receiver accepts nothing becomes a dead letter when it is too old, without a request for each.
 func TestTooOldWithoutAnAttempt(t *testing.T) {
 	p := &play{Sink: New(limits), now: start, takes: time.Millisecond, answer: always(0)}
 	fill(p.Sink, "a", 100, 1)
@@ -371,7 +371,7 @@ func (m *model) check(t *testing.T, e *Entry) {
 	t.Helper()
 	for _, o := range m.flying {
 		if o.Key == e.Key {
-			t.Fatalf("two events of %s on the way", e.Key)
+			t.Fatalf("two events of %s in flight", e.Key)
 		}
 	}
 	if !m.live[e.Stream][e.Cursor] {

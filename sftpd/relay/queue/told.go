@@ -59,7 +59,7 @@ func (s *Sink) Told(of string, r Report) {
 	s.entries -= r.count
 }
 
-// Drop forgets the events of a pod. Those on the way end with their attempt.
+// Drop forgets the events of a pod. Those in flight end with their attempt.
 func (s *Sink) Drop(of string) {
 	st := s.streams[of]
 	if st == nil {
@@ -99,19 +99,19 @@ func (s *Sink) Last(of string) string {
 	return ""
 }
 
-// State is how a sink is.
+// State is the state of a sink.
 type State struct {
-	// Sending and Held are how many events are on the way, and how many are held at all, settled ones included.
+	// Sending and Held are how many events are in flight, and how many are held in total, including settled ones.
 	Sending, Held int
 	// Failures are the attempts in a row that failed, Reason is that of the last one, and Paused until when nothing is sent.
 	Failures int
 	Reason   string
 	Paused   time.Time
-	// Suspended is why the receiver wants nothing any more, "" if it does.
+	// Suspended is why the receiver wants no more events, "" if it does want them.
 	Suspended string
 }
 
-// State returns how the sink is.
+// State returns the sink's state.
 func (s *Sink) State() State {
 	return State{
 		Sending: s.sending, Held: s.entries, Failures: s.failures, Reason: s.reason, Paused: s.paused, Suspended: s.suspended,

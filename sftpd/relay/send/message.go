@@ -1,6 +1,6 @@
 // Package send sends events to a receiver: CloudEvents 1.0 over HTTP, structured or binary, with a token, a signature or a
-// client certificate. It makes one attempt, bounds what a receiver can cost, and says what came of it in words that quote
-// nothing of a credential and nothing that the receiver sent.
+// client certificate. It makes one attempt, bounds what a receiver can cost, and describes the result without quoting any
+// part of a credential or anything that the receiver sent.
 package send
 
 import (
@@ -21,7 +21,7 @@ type Message struct {
 	Body   []byte
 }
 
-// Encode returns an event, in structured JSON, as it is sent in a format.
+// Encode returns an event, given in structured JSON, as it is sent in a format.
 func Encode(event []byte, format delivery.Format) (Message, error) {
 	if format == delivery.FormatBinary {
 		return binary(event)
@@ -67,7 +67,7 @@ func binary(event []byte) (Message, error) {
 // attribute returns the value of an attribute: a string, a number or a boolean. Names have lower-case letters and digits.
 func attribute(name string, raw json.RawMessage) (string, error) {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
-		return "", errors.New("the event has an attribute that has no name of CloudEvents")
+		return "", errors.New("the event has an attribute whose name CloudEvents does not allow")
 	}
 	var text string
 	if raw[0] != '"' {

@@ -66,7 +66,7 @@ func says(text string) func(net.Conn) {
 	return func(c net.Conn) { _, _ = io.WriteString(c, text) }
 }
 
-// What comes of receivers that fail, lie, hang or flood: always a result, in bounded time, that quotes neither a credential nor
+// Receivers that fail, lie, hang or flood always give a result, in bounded time, that quotes neither a credential nor
 // anything that they sent.
 func TestHostileReceivers(t *testing.T) {
 	hang := make(chan struct{})
@@ -108,9 +108,9 @@ func TestHostileReceivers(t *testing.T) {
 				time.Sleep(50 * time.Millisecond)
 			}
 		}), 200, "", 5 * time.Second},
-		"garbage":            {raw(t, says("hunter2-token\x00\xff\r\n\r\n")), 0, "the answer is not one of HTTP", 0},
-		"garbage, long":      {raw(t, says(strings.Repeat("\xff", 1<<20))), 0, "the answer is not one of HTTP", 0},
-		"a header of 1 MiB":  {raw(t, says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("a", 1<<20)+"\r\n\r\n")), 0, "the answer is not one of HTTP", 0},
+		"garbage":            {raw(t, says("hunter2-token\x00\xff\r\n\r\n")), 0, "the answer is not HTTP", 0},
+		"garbage, long":      {raw(t, says(strings.Repeat("\xff", 1<<20))), 0, "the answer is not HTTP", 0},
+		"a header of 1 MiB":  {raw(t, says("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("a", 1<<20)+"\r\n\r\n")), 0, "the answer is not HTTP", 0},
 		"closes":             {raw(t, func(net.Conn) {}), 0, "the receiver closed the connection without an answer", 0},
 		"nobody there":       {"http://" + closed.Addr().String(), 0, "dial: connection refused", 0},
 		"no such name":       {"http://does-not-exist.invalid", 0, "the host name", 20 * time.Second},
@@ -118,7 +118,7 @@ func TestHostileReceivers(t *testing.T) {
 		"TLS 1.1":            {old.URL, 0, "TLS: ", 0},
 		"HTTP in place of S": {strings.Replace(raw(t, says("HTTP/1.1 200 OK\r\n\r\n")), "http:", "https:", 1), 0, "TLS: the receiver does not speak TLS", 0},
 		"10 GiB":             {raw(t, flood), 200, "", 10 * time.Second},
-		"1xx without end":    {raw(t, func(c net.Conn) { says(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100_000))(c) }), 0, "the answer is not one of HTTP", 0},
+		"1xx without end":    {raw(t, func(c net.Conn) { says(strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 100_000))(c) }), 0, "the answer is not HTTP", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -222,7 +222,7 @@ func TestClientCertificates(t *testing.T) {
 	}
 	to.ClientKey = "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----"
 	if _, err := New(to, Options{}); err == nil || strings.Contains(err.Error(), "hunter2") {
-		t.Errorf("a key that is none: %v", err)
+		t.Errorf("an invalid key: %v", err)
 	}
 	to.CABundle = "none"
 	if _, err := New(to, Options{}); err == nil {

@@ -23,7 +23,7 @@ const (
 	maxAnswer = 64 << 10
 	// maxHeader bounds the header of an answer in bytes.
 	maxHeader = 16 << 10
-	// bodyTime is how long the body of an answer is waited for: the status says it all.
+	// bodyTime is how long to wait for the body of an answer: the status says it all.
 	bodyTime = 2 * time.Second
 	// dialTime bounds a connection, from the name's resolution to its end.
 	dialTime = 10 * time.Second
@@ -37,7 +37,7 @@ type Sender struct {
 	agent  string
 }
 
-// Result is what came of an attempt.
+// Result is the result of an attempt.
 type Result struct {
 	// Status of the answer, 0 if there was none.
 	Status int
@@ -49,9 +49,9 @@ type Result struct {
 
 // Options of a Sender.
 type Options struct {
-	// Parallel is how many attempts are made at a time: so many connections are kept.
+	// Parallel is how many attempts are made at a time, and how many connections are kept.
 	Parallel int
-	// Denied are addresses where nothing is sent in any case.
+	// Denied are addresses to which nothing is ever sent.
 	Denied []netip.Addr
 	// Version for the User-Agent.
 	Version string
@@ -71,7 +71,7 @@ func New(s delivery.Sink, o Options) (*Sender, error) {
 	return &Sender{
 		sink: s, secret: secretOf(s.HMAC), agent: "sftp-operator-relay/" + o.Version,
 		client: &http.Client{
-			// HTTP/1.1 only, and no proxy: the environment is no part of the configuration.
+			// HTTP/1.1 only, and no proxy: the environment is not part of the configuration.
 			Transport: &http.Transport{
 				DialContext: dialer.DialContext, TLSClientConfig: config, TLSHandshakeTimeout: dialTime,
 				MaxIdleConnsPerHost: o.Parallel, MaxConnsPerHost: 2 * o.Parallel, IdleConnTimeout: time.Minute,
@@ -105,7 +105,7 @@ func tlsConfig(s delivery.Sink) (*tls.Config, error) {
 func (s *Sender) Send(ctx context.Context, event []byte, now time.Time) Result {
 	m, err := Encode(event, s.sink.Format)
 	if err != nil {
-		// No attempt will have another end. The pods check what they record, so it is a defect.
+		// Every attempt would end the same way. The pods check what they record, so it is a defect.
 		return Result{Status: http.StatusBadRequest}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.sink.Timeout())
@@ -183,7 +183,7 @@ func describe(err error, timeout time.Duration) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the receiver closed the connection without an answer"
 	}
-	return "the answer is not one of HTTP"
+	return "the answer is not HTTP"
 }
 
 // guardText returns the part of an error that Guard has written.
