@@ -47,7 +47,7 @@ func (s *setup) policy(context.Context) error {
 		},
 		rejected: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "sftp_operator_platform_policy_rejected",
-			Help: "1 if what the file of the platform's policy contains cannot be used, so that it is not in effect.",
+			Help: "1 if the file with the platform's policy cannot be used, so that its content is not in effect.",
 		}),
 	}
 	if f.interval == 0 {
@@ -86,7 +86,7 @@ func (f *policyFollower) look(ctx context.Context) {
 	if err != nil {
 		f.rejected.Set(1)
 		if f.problem != err.Error() {
-			log.Error(err, "The platform's policy cannot be used; the one from before stays in effect")
+			log.Error(err, "The platform's policy cannot be used; the previous one stays in effect")
 		}
 		f.problem = err.Error()
 		return

@@ -69,7 +69,7 @@ func TestAwaitAPI(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(15 * time.Second):
-		t.Fatal("it goes on waiting for an API server that is ready")
+		t.Fatal("it keeps waiting for an API server that is ready")
 	}
 	if l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", health); err != nil {
 		t.Errorf("the manager could not have the port: %v", err)

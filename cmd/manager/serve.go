@@ -158,7 +158,7 @@ func serve(args []string) error {
 	return mgr.Start(ctx)
 }
 
-// watched returns the namespaces in a comma-separated list, none if all are to be watched.
+// watched returns the namespaces in a comma-separated list, none if all are watched.
 func watched(list string) (namespaces []string) {
 	for ns := range strings.SplitSeq(list, ",") {
 		if ns = strings.TrimSpace(ns); ns != "" {

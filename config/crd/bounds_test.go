@@ -13,7 +13,7 @@ import (
 var freeText = map[string]string{
 	"SFTPListener.spec.revokedKeys[].certificate.keyID": "a CA calls its certificates what it likes, and each of them must be revocable",
 	"SFTPListener.spec.service.annotations{}":           "a controller defines what its annotation is; their total size is bounded",
-	"SFTPListener.spec.events.sinks[].filter":           "CEL cannot check CEL; the operator compiles it, bounded, and holds a sink whose filter is none",
+	"SFTPListener.spec.events.sinks[].filter":           "CEL cannot check CEL; the operator compiles it, bounded, and holds a sink whose filter is invalid",
 	"SFTPListener.spec.infrastructure.annotations{}":    "a controller defines what its annotation is; their total size is bounded",
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// asked serves one kind of answer and requests it.
+// asked asks a server that gives one kind of answer.
 func asked(t *testing.T, answer http.HandlerFunc) (Answer, error) {
 	t.Helper()
 	return NewHTTPStatusClient().Ask(t.Context(), answering(t, answer), both)
@@ -128,7 +128,7 @@ func TestAskDoubtsTheAnswer(t *testing.T) {
 	p := readyPod("a")
 	p.Status.PodIP = "127.0.0.9"
 	if _, err := NewHTTPStatusClient().Ask(t.Context(), p, both); err == nil {
-		t.Error("nobody answers, but there is no error")
+		t.Error("no server answers, but there is no error")
 	}
 }
 

@@ -92,6 +92,6 @@ func TestDaemon(t *testing.T) {
 		t.Errorf("as another pod: %+v", r)
 	}
 	if r, err := asker.KeyUse(t.Context(), p, proof, Known{}, config.KeyUseReport{}); err != nil || len(r.Uses) > 0 {
-		t.Errorf("of nobody that is known: %+v, %v", r, err)
+		t.Errorf("about no known user: %+v, %v", r, err)
 	}
 }

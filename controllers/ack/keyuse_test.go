@@ -152,7 +152,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// Refusals are of known users, one of each, and have the shape that a daemon gives them: they are copied into statuses.
+// Refusals are about known users, one for each, and have the shape that a daemon gives them: they are copied into statuses.
 func TestRefusals(t *testing.T) {
 	entry := func(change string) string {
 		e := map[string]any{"uid": "u", "since": "2026-11-25T12:00:00Z", "last": "2026-11-25T12:00:01Z", "count": 2, "reason": "wrong_password", "source": "192.0.2.1"}

@@ -59,7 +59,7 @@ func (k Known) proof(p config.HostKeyProof) bool {
 	return k.user(p.UID) && k.HostKey != nil && k.HostKey(p.Fingerprint)
 }
 
-// refusal reports whether an entry is of a user of the listener, and has the shape that a daemon gives it.
+// refusal reports whether an entry is for a user of the listener, and has the shape that a daemon gives it.
 func (k Known) refusal(r config.LoginRefusals) bool {
 	if !k.user(r.UID) || r.Count == 0 || r.Since.IsZero() || r.Last.Before(r.Since) {
 		return false

@@ -29,8 +29,7 @@ type Result struct {
 	Loaded []string
 	// Behind are the names of those that have not, sorted.
 	Behind []string
-	// Late is since when each pod of Behind has been without its wanted configuration,
-	// whichever that was, in whole seconds.
+	// Late is the time since when each pod of Behind has lacked its wanted configuration, whichever that was, in whole seconds.
 	Late map[string]time.Time
 	// Began is when the pods were first to load this configuration: when it was written, or
 	// when a pod was ready to load it, if that was later. It is zero if another process of the

@@ -23,7 +23,7 @@ func (r *Result) addRetention(reported []config.RetentionStatus) {
 	}
 }
 
-// newer reports whether a run is to be shown in place of another one: a later one, and of two of the same time the one that
+// newer reports whether a run should be shown instead of another one: a later one, and of two of the same time the one that
 // something is wrong with.
 func newer(a, b config.RetentionStatus) bool {
 	if !a.LastRun.Equal(b.LastRun) {

@@ -24,7 +24,7 @@ const (
 	syncsAtOnce = 16
 	// SyncAgain is the time after a request until it may be repeated. Measured on Kubernetes
 	// 1.37, a pod's volume is refreshed at most about once a second, and a request 300 ms after
-	// another brings nothing: a change arrives no sooner.
+	// another has no effect: a change arrives no sooner.
 	SyncAgain = 1500 * time.Millisecond
 )
 

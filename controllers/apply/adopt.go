@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// ConflictError reports that an object of the wanted name exists and is not the listener's.
+// ConflictError reports that an object with the wanted name exists and is not the listener's.
 type ConflictError struct {
 	Kind, Namespace, Name string
 	// Problem says why not, and what to do.

@@ -135,7 +135,7 @@ func orphan(t *testing.T, s *corev1.Service) *corev1.Service {
 	return s
 }
 
-// The operator's caches hold only its own objects: a foreign one is not in them, but must be noticed all the same.
+// The operator's caches hold only its own objects: a foreign one is not in them, but must still be noticed.
 func TestForeignObjectIsSeenPastTheCache(t *testing.T) {
 	foreign := service("hidden", 80)
 	foreign.Labels = nil

@@ -46,7 +46,7 @@ func (a *Applier) Wrote(kind string, o client.Object) bool {
 	return ok && m.uid == o.GetUID() && m.version == o.GetResourceVersion()
 }
 
-// Knows reports whether an object is as this Applier left it, or as it was before that: its event is no news.
+// Knows reports whether an object is as this Applier left it, or as it was before that, so that its event can be ignored.
 func (a *Applier) Knows(kind string, o client.Object) bool {
 	m, ok := a.memoOf(kind, o)
 	return ok && m.uid == o.GetUID() && (m.version == o.GetResourceVersion() || older(o.GetResourceVersion(), m.version))

@@ -51,7 +51,7 @@ func TestForget(t *testing.T) {
 }
 
 // etcd may be restored from a backup, and an object may be replaced by one with the same name: versions are then older, or
-// belong to another object. Only for a while after a write is an older version taken for a lagging cache.
+// belong to another object. An older version is attributed to a lagging cache only for a while after a write.
 func TestOtherVersions(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	memo := memo{sum: "s", uid: "u", version: "100", wrote: now}

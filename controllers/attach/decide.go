@@ -50,7 +50,7 @@ type Decision struct {
 	User *v1alpha1.SFTPUser
 	// Username is the login name in effect.
 	Username string
-	// MaxNamespaceConnections of the rule that the namespace is under, 0 if it has none.
+	// MaxNamespaceConnections of the namespace's rule, 0 if it has none.
 	MaxNamespaceConnections int
 	// RefusedMethod is the method that this rule does not allow, "" if it allows both. The user does not ask for it, but SFTPKeys
 	// may give it keys.
@@ -78,13 +78,12 @@ const accepted = "The listener accepts this user"
 
 // Decide decides about each user. The memo, which may be nil, only saves work.
 //
-// A login name belongs to the user that already holds it, otherwise to the oldest one that
-// asks for it and whose namespace is admitted, even while that user is suspended or
-// expired: suspending a user must not hand its name to another. A user that is deleted, or
-// whose namespace is no longer admitted, gives up its name, and so does one that its namespace
-// has no login for, once a user asks for the name that there is a login for. The logins of a namespace, and
-// the maxUsers logins, belong to users that already have one, then to the oldest; a suspended or
-// expired user has none.
+// A login name belongs to the user that already holds it, otherwise to the oldest one that asks for it and
+// whose namespace is admitted, even while that user is suspended or expired: suspending a user must not hand
+// its name to another. A user that is deleted, or whose namespace is no longer admitted, gives up its name,
+// and so does one whose namespace has no login left for it, once another user asks for the name and can have
+// a login. The logins of a namespace, and the maxUsers logins, belong to users that already have one, then to
+// the oldest; a suspended or expired user has none.
 //
 // Holding takes precedence over age because ages change: objects that are restored from a
 // backup are all equally old, and must not take logins from each other. Holders and Places
@@ -134,7 +133,7 @@ func (d *decision) decide(o *Decision, v, holder *verdict) {
 	}
 }
 
-// judge decides about one user. holder is who has the login name, nil for no one.
+// judge decides about one user. holder is the user that has the login name, nil if there is none.
 func (d *decision) judge(v, holder *verdict) (reason, message string) {
 	spec := &v.user.Spec
 	switch {

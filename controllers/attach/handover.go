@@ -6,10 +6,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// handOver gives the login names of users for whom there is no login to users for whom there is one: otherwise a tenant whose
-// users exceed its share could keep any number of names from the others. A name moves only to a user that is accepted with it,
-// in a place that is free, so no one loses a login; and the user that had it does not get it back while that user keeps it. If
-// there are several, who comes first is decided as for a name that is free.
+// handOver moves login names from users that cannot have a login to users that can: otherwise a tenant whose users exceed its
+// share could keep any number of names from the others. A name moves only to a user that is accepted with it, in a place that
+// is free, so no one loses a login; and the user that had it does not get it back while that user keeps it. If several users
+// ask for it, the order is the same as for a free name.
 //
 // The names that a backup assigns do not move: their users may be waiting for the rest of the backup.
 func (d *decision) handOver(m *Memo, decisions []Decision) {
@@ -43,7 +43,7 @@ func (d *decision) handOver(m *Memo, decisions []Decision) {
 	}
 }
 
-// holdersWithoutLogin returns the contested names that users have for whom there is no login, and how many logins there are.
+// holdersWithoutLogin returns the contested names that users without a login hold, and how many logins there are.
 func (d *decision) holdersWithoutLogin(m *Memo, decisions []Decision) (names map[string]bool, logins int) {
 	names = map[string]bool{}
 	for i, v := range m.verdicts {

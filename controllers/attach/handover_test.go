@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// A user for whom its namespace has no login keeps no name from a user for whom there is one.
+// A user that cannot have a login does not keep its name from a user that can.
 func TestHandOver(t *testing.T) {
 	minute, hour, day := aged(time.Minute), aged(time.Hour), aged(24*time.Hour)
 	in := func(namespace, name string, changes ...func(*v1alpha1.SFTPUser)) *v1alpha1.SFTPUser {
@@ -89,7 +89,7 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
-// yielded reports whether a user without its name lost it rightly: to a user with a login, and its namespace has no more of them.
+// yielded reports whether a user without its name lost it rightly: to a user with a login, while its own namespace has none left.
 func yielded(in Input, got Result, loser Decision) bool {
 	most := limitOf(in, loser.User.Namespace)
 	taken := false
@@ -102,7 +102,7 @@ func yielded(in Input, got Result, loser Decision) bool {
 	return taken && most <= 0
 }
 
-// squatter returns who keeps a name from a user for whom there is a login, "" for no one.
+// squatter returns a user that keeps its name from one that could have a login, "" if there is none.
 func squatter(in Input, got Result) string {
 	logins, of := 0, map[string]int{}
 	holders := map[string]Decision{}

@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The user who held a name before a restore gets it back, in whatever order users and the record arrive, and whoever holds it
+// The user who held a name before a restore gets it back, in whatever order users and the record arrive, and anyone who holds it
 // in the meantime.
 func TestHoldersGoFirst(t *testing.T) {
 	holders := map[string]types.NamespacedName{"acme": {Namespace: "platform", Name: "b"}}

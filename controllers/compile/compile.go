@@ -85,8 +85,8 @@ type User struct {
 // Output is a compiled configuration. It shares memory with other outputs of the same Memo,
 // so nothing in it may be changed.
 type Output struct {
-	// Users are sorted by namespace and name. Those of whom nothing has changed since the last output of the same Memo are the
-	// same pointers.
+	// Users are sorted by namespace and name. A user that has not changed since the last output of the same
+	// Memo has the same pointer.
 	Users []*User
 	// Files are the configuration. They are zero while Blocked.
 	Files render.Files
@@ -148,7 +148,7 @@ type compilation struct {
 	memo *Memo
 	out  *Output
 
-	// records are the records of users, and whose they are.
+	// records are the records of users, and users the users that they belong to.
 	records []shard.Record
 	users   []placed
 	// at is where the next user is expected in the memo's order, and was where it is expected in the last output.

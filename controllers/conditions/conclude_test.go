@@ -37,7 +37,7 @@ func TestEveryReasonHasAClass(t *testing.T) {
 	})
 	for text := range classes {
 		if !reasons[text] {
-			t.Errorf("%s is no reason", text)
+			t.Errorf("%s is not a reason", text)
 		}
 	}
 }

@@ -17,8 +17,9 @@ func Summary(list []metav1.Condition) *metav1.Condition {
 }
 
 // EventType returns the type of the event for a change from one summary to another, "" for none. A state as intended, and
-// initial progress, are normal. That pods have not loaded the configuration yet is no event before the object was ready: the next
-// state follows within seconds and has one, and users that are made together with their listener would have twice as many.
+// initial progress, are normal. Pods that have not loaded the configuration yet cause no event before the object was
+// first ready: the next state follows within seconds and has one, and users that are created together with their listener
+// would have twice as many.
 func EventType(was, is *metav1.Condition) string {
 	if is == nil || is.Reason == v1alpha1.ReasonPending || was != nil && was.Type == is.Type && was.Status == is.Status && was.Reason == is.Reason {
 		return ""

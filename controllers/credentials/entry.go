@@ -20,7 +20,7 @@ type Kind string
 const (
 	// KindKeys is an authorized_keys file.
 	KindKeys Kind = "Keys"
-	// KindPassword is a password in clear.
+	// KindPassword is a password in clear text.
 	KindPassword Kind = "Password"
 	// KindHash is the hash of a password.
 	KindHash Kind = "Hash"

@@ -51,7 +51,7 @@ func (c Credentials) FilterByRules(rules Rules) Credentials {
 			state = v1alpha1.KeyRevoked
 			out.Problems = append(out.Problems, Problem{
 				Reason:  v1alpha1.ReasonKeyRevoked,
-				Message: fmt.Sprintf("The key %s is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another", fp),
+				Message: fmt.Sprintf("The key %s is revoked: the listener's spec.revokedKeys, or a list that it names, has it. Remove it here, and log in with another one", fp),
 			})
 		case err != nil:
 			state = v1alpha1.KeyWeak
@@ -70,7 +70,7 @@ func (c Credentials) FilterByRules(rules Rules) Credentials {
 		out.Certificates = false
 		out.Problems = append(out.Problems, Problem{
 			Reason:  v1alpha1.ReasonInvalidUserCA,
-			Message: "No certificate authority of the listener can be used, see its condition ResolvedRefs; until then certificates do not log in",
+			Message: "No certificate authority of the listener can be used, so certificates cannot log in; the listener's condition ResolvedRefs says why",
 		})
 	}
 	if c.Password != nil && c.passwordLength > 0 && c.passwordLength < rules.MinPasswordLength {

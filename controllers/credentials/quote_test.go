@@ -145,7 +145,7 @@ func contents(t testing.TB, host ssh.Signer, private ed25519.PrivateKey) map[str
 		"a TOTP secret":        "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ1",
 		"a TOTP URI":           "otpauth://totp/x?digits=12345678901&secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
 		"a parameter twice":    "otpauth://totp/x?sk-proj-Abc123TOP=1&sk-proj-Abc123TOP=2",
-		"a URI that is none":   "otpauth://%zzsecretsecret",
+		"an invalid URI":       "otpauth://%zzsecretsecret",
 		"a fingerprint":        "SHA256:secretsecretsecret",
 		"a KRL":                "SSHKRL\n\x00\x00\x00\x00\x01secretsecretsecretsecretsecretsecretsecretsecret",
 		"a KRL of the future":  "SSHKRL\n\x00secretsecretsecret",

@@ -18,7 +18,7 @@ type Keys struct {
 
 	parser key.Rings
 	mu     sync.Mutex
-	// byNamespace has the informer's objects, which must not be changed; mu protects both maps.
+	// byNamespace holds the informer's objects, which must not be changed; mu protects both maps.
 	byNamespace map[string]map[string]*v1alpha1.SFTPKey
 	// rings are the latest rings; a namespace without one has changed since.
 	rings map[string]*key.Ring

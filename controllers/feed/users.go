@@ -17,7 +17,7 @@ import (
 // Users has the SFTPUsers by the listener that they name. The zero value is empty and ready to use.
 type Users struct {
 	mu sync.RWMutex
-	// byListener has the informer's objects, which must not be changed, sorted by namespace and name; mu protects both maps.
+	// byListener holds the informer's objects, which must not be changed, sorted by namespace and name; mu protects both maps.
 	byListener map[types.NamespacedName][]*v1alpha1.SFTPUser
 	// inNamespace counts, by the users' namespace, how many of them name each listener.
 	inNamespace map[string]map[types.NamespacedName]int

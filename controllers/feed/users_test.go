@@ -168,7 +168,7 @@ func compareUsers(t *testing.T, table *Users, m model, listener types.Namespaced
 	}
 }
 
-// Of returns a copy: a change of the table changes nothing of what a reconcile works with.
+// Of returns a copy: a change of the table does not affect a reconcile in progress.
 func TestUsersAreCopied(t *testing.T) {
 	var table Users
 	l := types.NamespacedName{Namespace: "team", Name: "partners"}

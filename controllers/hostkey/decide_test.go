@@ -116,7 +116,7 @@ var rotations = []rotation{
 		},
 		{after: 10 * time.Hour, want: "b=ed s=rsa", is: "b Active, s Active", changes: "r Retiring>"},
 	}},
-	{"a key that somebody else has got hold of goes at once", []step{
+	{"a compromised key goes at once", []step{
 		{want: "a=ed r=rsa", is: "a Active, r Active"},
 		{want: "b=ed! r=rsa", late: true, is: "b Active, r Active", changes: "b >Active!, a Active>!"},
 	}},
@@ -205,7 +205,7 @@ var rotations = []rotation{
 		{want: "a=ed", is: "a Active, r Retiring(10h)", changes: "r Active>Retiring"},
 		{want: "a=ed r=rsa", is: "a Active, r Active", changes: "r Retiring>Active"},
 	}},
-	{"a type that is taken away because somebody else has got hold of the key", []step{
+	{"a type that is taken away because its key is compromised", []step{
 		{want: "a=ed r=rsa!", is: "a Active, r Active"},
 		{want: "a=ed", late: true, is: "a Active", changes: "r Active>!"},
 	}},

@@ -14,7 +14,7 @@ var edges = []rotation{
 	{"a new listener's spares come after the keys that are used", []step{
 		{want: "a=ed b=ed r=rsa", is: "a Active, r Active, b Advertised"},
 	}},
-	{"two keys that somebody else has got hold of go at once", []step{
+	{"two compromised keys go at once", []step{
 		{want: "a=ed r=rsa", is: "a Active, r Active"},
 		{want: "b=ed! s=rsa!", late: true, is: "b Active, s Active", changes: "b >Active!, s >Active!, a Active>!, r Active>!"},
 	}},
@@ -22,11 +22,11 @@ var edges = []rotation{
 		{want: "a=ed", is: "a Active"},
 		{want: "a=ed r=rsa!", late: true, is: "a Active, r Active", changes: "r >Active"},
 	}},
-	{"two types are taken away because somebody else has got hold of the keys", []step{
+	{"two types are taken away because their keys are compromised", []step{
 		{want: "a=ed r=rsa! e=ecdsa!", is: "a Active, r Active, e Active"},
 		{want: "a=ed", late: true, is: "a Active", changes: "r Active>!, e Active>!"},
 	}},
-	{"of two types that are taken away, somebody else has got hold of the second's key", []step{
+	{"of two types that are taken away, the second's key is compromised", []step{
 		{want: "a=ed r=rsa e=ecdsa!", is: "a Active, r Active, e Active"},
 		{want: "a=ed", is: "a Active, r Retiring(10h)", changes: "r Active>Retiring, e Active>!"},
 	}},

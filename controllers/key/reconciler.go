@@ -198,7 +198,7 @@ func (r *Reconciler) holdingsOfClient(ctx context.Context, k *v1alpha1.SFTPKey, 
 	return r.holdings(ctx, k, v.Material.Fingerprint())
 }
 
-// sooner returns the earlier of two times, of which either may be zero, for none.
+// sooner returns the earlier of two times, either of which may be zero, for none.
 func sooner(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

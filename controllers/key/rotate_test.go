@@ -65,7 +65,7 @@ func TestDue(t *testing.T) {
 		{"by hand within the period", madeKey(daily, inUse(3), wanting(time.Minute)), time.Hour, 4},
 		{"a host key", madeKey(daily, ofHost), 24 * time.Hour, 2},
 		{"a host key whose former one is still with a listener", madeKey(daily, ofHost, withRetiring), 24 * time.Hour, 0},
-		{"by hand all the same", madeKey(daily, ofHost, withRetiring, wanting(time.Minute)), time.Hour, 2},
+		{"by hand nevertheless", madeKey(daily, ofHost, withRetiring, wanting(time.Minute)), time.Hour, 2},
 		{"a client key whose former one still works", madeKey(daily, withRetiring), 24 * time.Hour, 2},
 		{"an existing key", madeKey(wanting(-time.Hour), func(k *v1alpha1.SFTPKey) { k.Spec.Source = v1alpha1.KeyExisting }), time.Hour, 0},
 	} {

@@ -135,7 +135,7 @@ func (f *findings) neverConfigured() bool {
 // write.
 const sessionCountAge = 5 * time.Minute
 
-// recount reports whether the number of sessions that a rollout would disturb is to be written again.
+// recount reports whether to write the number of sessions that a rollout would disturb again.
 func (f *findings) recount() bool {
 	if f.now.Sub(f.memory.counted).Abs() < sessionCountAge {
 		return false

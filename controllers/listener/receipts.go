@@ -58,7 +58,7 @@ func (r *Reconciler) keepReceiptKey(ctx context.Context, f *findings) error {
 	f.receiptKeys = plan.Keys
 	if plan.Problem != "" {
 		f.refuseReceiptKey(v1alpha1.ReasonApplyFailed, fmt.Sprintf(
-			"Secret %q, entry %q: %s; restore the key, or delete the Secret, so that another key is made. The pods keep the key that they have",
+			"Secret %q, entry %q: %s; restore the key, or delete the Secret to have another key generated. The pods keep the key that they have",
 			render.ReceiptKeyName(l), receiptkey.PrivateEntry, plan.Problem))
 		return nil
 	}
@@ -72,7 +72,7 @@ func (r *Reconciler) keepReceiptKey(ctx context.Context, f *findings) error {
 	return nil
 }
 
-// refusedReceiptKey reports an error that the API server gives again until someone changes something. It returns others.
+// refusedReceiptKey reports an error that the API server repeats until someone changes something. It returns other errors.
 func (r *Reconciler) refusedReceiptKey(f *findings, err error) error {
 	message, refused := apply.Refusal(err)
 	if !refused || apply.NamespaceEnding(err) {
@@ -98,7 +98,8 @@ func (r *Reconciler) passReceiptKey(l *v1alpha1.SFTPListener, private []byte) {
 }
 
 // receiptSecret returns the Secret with the key, nil for none. If it has not changed since the last time, this costs no API call,
-// because the cached metadata has its version. That there is none is never taken from a cache: another key would be made.
+// because the cached metadata has its version. Its absence is never taken from a cache, because another key would then be
+// generated.
 func (r *Reconciler) receiptSecret(ctx context.Context, l *v1alpha1.SFTPListener, m *memory) (*corev1.Secret, error) {
 	if r.isCurrent(ctx, l.Namespace, render.ReceiptKeyName(l), m.receiptKey) {
 		return m.receiptKey, nil

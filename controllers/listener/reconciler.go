@@ -49,7 +49,7 @@ type Reconciler struct {
 	Poller   *poll.Poller
 	Outcomes *user.OutcomeStore
 	Events   events.EventRecorder
-	// Relays asks the relays of listeners how their events are; nil to ask none.
+	// Relays asks the relays of listeners for the state of their events; nil to ask none.
 	Relays *watch.Watcher
 	// Image is the daemon's, and OperatorNamespace is where the operator runs: its pods may reach the status port.
 	Image, OperatorNamespace string
@@ -85,10 +85,10 @@ type memory struct {
 	usedHostKeys []string
 	history      delivery.History
 	users        outcome.Memo
-	// found is the last result for the users, and waiting is since when it has been deferred because pods are loading.
+	// found is the last result for the users, and waiting is the time since which it has been deferred because pods are loading.
 	found   *outcome.Result
 	waiting time.Time
-	// away is since when no pod is ready, zero while one is.
+	// away is the time since which no pod has been ready, zero while one is.
 	away time.Time
 	// restart is the last announced change of the only pod.
 	restart string

@@ -31,7 +31,7 @@ type kept struct {
 	homes *v1alpha1.SFTPListener
 }
 
-// earlierKeys returns the host keys of an earlier listener that are to be used again, in the form of a status.
+// earlierKeys returns the host keys of an earlier listener that should be used again, in the form of a status.
 func (k kept) earlierKeys() []v1alpha1.HostKeyStatus {
 	if !k.record.KeysPending {
 		return nil

@@ -58,8 +58,8 @@ func (r *Reconciler) planRelay(ctx context.Context, f *findings) error {
 	return nil
 }
 
-// eventSecret returns a Secret that a sink refers to. It is read once in each version, of which the caches know, and for each
-// generation of the listener.
+// eventSecret returns a Secret that a sink refers to. Each version is read once, and once for each generation of the listener; the
+// caches know the version.
 func (r *Reconciler) eventSecret(ctx context.Context, f *findings, into map[string]readSecret, name string) relay.Secret {
 	if s, ok := into[name]; ok {
 		return relay.Secret{Data: s.data}
@@ -84,7 +84,7 @@ func (r *Reconciler) eventSecret(ctx context.Context, f *findings, into map[stri
 			into[name] = s
 			return relay.Secret{Data: s.data}
 		}
-		return relay.Secret{Failure: "the API server does not give it out at the moment"}
+		return relay.Secret{Failure: "the API server does not return it at the moment"}
 	}
 	s := readSecret{
 		generation: f.listener.Generation, uid: full.UID, version: full.ResourceVersion, data: relay.Part(f.listener, name, full.Data),
@@ -93,7 +93,7 @@ func (r *Reconciler) eventSecret(ctx context.Context, f *findings, into map[stri
 	return relay.Secret{Data: s.data}
 }
 
-// watchRelay says where the relay is, and takes what it said.
+// watchRelay sets where the relay is, and takes its last answer.
 func (r *Reconciler) watchRelay(f *findings) {
 	name := client.ObjectKeyFromObject(f.listener)
 	switch {

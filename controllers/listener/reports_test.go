@@ -74,7 +74,7 @@ func told(recorder *events.FakeRecorder) (out []string) {
 	}
 }
 
-// Events report what became of a host key, and warn of one that was not announced to clients.
+// Events report what happened to a host key, and warn of one that was not announced to clients.
 func TestHostKeyEvents(t *testing.T) {
 	r, recorder := with(t)
 	k := hostkey.Key{Name: "k", Type: "Ed25519", Fingerprint: "SHA256:x"}

@@ -212,7 +212,7 @@ func (c *check) retention(l *v1alpha1.SFTPListener) {
 	}
 }
 
-// legacy checks how long Legacy2026 is to be offered.
+// legacy checks how long Legacy2026 would be offered.
 func (c *check) legacy(l *v1alpha1.SFTPListener, now time.Time) {
 	end := l.Spec.CryptoPolicyExpirationTime
 	if end == nil || l.Spec.CryptoPolicy != v1alpha1.CryptoLegacy2026 {

@@ -25,8 +25,7 @@ type Decision struct {
 	Next time.Time
 }
 
-// Decide applies a policy to a listener. It does so without anything but the listener, so that what delivers access needs to
-// wait for nothing.
+// Decide applies a policy to a listener. It needs nothing but the listener, so delivering access never has to wait.
 func (p *Policy) Decide(l *v1alpha1.SFTPListener, now time.Time) Decision {
 	if p == nil {
 		return Decision{Listener: l}
@@ -98,7 +97,7 @@ func AsServed(l *v1alpha1.SFTPListener) *v1alpha1.SFTPListener {
 	return l
 }
 
-// Refusal says what the platform does not allow, and what becomes of the listener; "" for nothing.
+// Refusal says what the platform does not allow, and what happens to the listener; "" for nothing.
 func (d Decision) Refusal() string {
 	switch {
 	case len(d.Violations) == 0:

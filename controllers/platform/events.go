@@ -39,7 +39,7 @@ func (e *EventBounds) validate() error {
 	}
 	for _, h := range e.Hosts {
 		if !eventHostRE.MatchString(h) {
-			errs = append(errs, fmt.Errorf("bounds.events.hosts: %q must be a DNS name in lower case, with \"*.\" before it for all below it", h))
+			errs = append(errs, fmt.Errorf("bounds.events.hosts: %q must be a DNS name in lower case, or \"*.\" and a name for all hosts below it", h))
 		}
 	}
 	for _, n := range e.Networks {

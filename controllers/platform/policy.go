@@ -184,7 +184,7 @@ func set[T comparable](v T) []T {
 func known[T ~string](field string, list []T, all ...T) error {
 	for _, v := range list {
 		if !slices.Contains(all, v) {
-			return fmt.Errorf("%s: %q is none of %v", field, v, all)
+			return fmt.Errorf("%s: %q is not one of %v", field, v, all)
 		}
 	}
 	return nil

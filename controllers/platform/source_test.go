@@ -62,7 +62,7 @@ func settle(s *Source) (changed bool, err error) {
 
 func serviceTypes(s *Source) string { return fmt.Sprint(s.Policy().Bounds.ServiceTypes) }
 
-// A policy follows its file. What cannot be used leaves the policy from before in effect, and says so until it is corrected.
+// A policy follows its file. What cannot be used leaves the previous policy in effect, and says so until it is corrected.
 func TestSource(t *testing.T) {
 	m := newMount(t, clusterIP)
 	s, err := FromFile(m.file())
@@ -79,7 +79,7 @@ func TestSource(t *testing.T) {
 		{nodePort, true, "", "[NodePort]"},
 		{nodePort + " # another text", false, "", "[NodePort]"},
 		{"bounds: {serviceType: [ClusterIP]}", false, "unknown field", "[NodePort]"},
-		{"bounds: {serviceTypes: [Cluster]}", false, `"Cluster" is none of`, "[NodePort]"},
+		{"bounds: {serviceTypes: [Cluster]}", false, `"Cluster" is not one of`, "[NodePort]"},
 		{"bounds: {serviceTypes: [", false, "policy.yaml: ", "[NodePort]"},
 		{" \n", false, "the file is empty", "[NodePort]"},
 		{strings.Repeat("#", maxFile+1), false, "more than", "[NodePort]"},

@@ -25,7 +25,7 @@ type listener struct {
 	news    bool
 	// result is the last published one, nil before.
 	result *ack.Result
-	// held is since when there has been a different unpublished one, zero if there is none.
+	// held is the time since which there has been a different unpublished one, zero if there is none.
 	held time.Time
 	// ready is the number of ready pods at the last pass. began and completed are those of the
 	// result.
@@ -42,7 +42,7 @@ type pod struct {
 	asked   time.Time
 	turn    int
 	outcome *ack.Outcome
-	// behind is since when it has not had the configuration that it should have; zero if it has.
+	// behind is the time since which it has not had the configuration that it should have; zero if it has.
 	behind time.Time
 	// requested is when the refresh of its volume was requested, and for which digest.
 	requested    time.Time

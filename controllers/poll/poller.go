@@ -168,7 +168,7 @@ func (p *Poller) target(name types.NamespacedName) (*listener, Target) {
 	return nil, Target{}
 }
 
-// conclude publishes what is known now. It returns the pods whose volumes are to be refreshed,
+// conclude publishes what is known now. It returns the pods whose volumes should be refreshed,
 // and when to handle the listener again.
 func (p *Poller) conclude(req reconcile.Request, l *listener, owned []*corev1.Pod) (syncs []*corev1.Pod, again time.Duration) {
 	p.mu.Lock()

@@ -88,7 +88,7 @@ func (l *listener) untilUses(p *corev1.Pod, is *pod, now time.Time) time.Duratio
 	return remaining(is.usesAsked, interval, now)
 }
 
-// syncs returns the pods whose volumes are to be refreshed now, and the time until the next
+// syncs returns the pods whose volumes should be refreshed now, and the time until the next
 // one: ready pods that have not acknowledged, and other running pods for which it was not
 // requested yet, because they may need only this configuration to become ready.
 func (l *listener) syncs(owned []*corev1.Pod, now time.Time) (out []*corev1.Pod, next time.Duration) {

@@ -54,7 +54,7 @@ type Plan struct {
 	Problem string
 }
 
-// Decide plans. A listener that wants receipts and has no key gets one. A key that is not the last one replaces that. Without
+// Decide plans. A listener that wants receipts and has no key gets one. A key other than the last one replaces it. Without
 // receipts, the keys stay known, so that those that were issued can be verified.
 func Decide(in Input) (Plan, error) {
 	var stored Stored
@@ -97,7 +97,7 @@ func union(a, b []v1alpha1.ReceiptKeyStatus) []v1alpha1.ReceiptKeyStatus {
 	return out[:min(len(out), MaxKeys)]
 }
 
-// start returns since when a key signs. Both the Secret and the status have it for each key.
+// start returns when a key came into use. Both the Secret and the status have it for each key.
 func start(k v1alpha1.ReceiptKeyStatus) time.Time {
 	if k.StartTime == nil {
 		return time.Time{}

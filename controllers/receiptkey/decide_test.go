@@ -39,7 +39,7 @@ func from(k v1alpha1.ReceiptKeyStatus) v1alpha1.ReceiptKeyStatus {
 	return k
 }
 
-// TestDecide is the table of what becomes of the keys of a listener.
+// TestDecide is the table of what happens to the keys of a listener.
 func TestDecide(t *testing.T) {
 	a, keyA := generate(t)
 	b, keyB := generate(t)

@@ -35,8 +35,9 @@ func Read(ctx context.Context, r client.Reader, l *v1alpha1.SFTPListener) (*core
 	return kind.Read(ctx, r, l.Namespace, render.ReceiptKeyName(l), l.Name)
 }
 
-// Content returns what a Secret has, nil for no Secret. A list of keys that cannot be decoded counts as none, and a key that is none
-// is left out: anyone who may write Secrets can put one there, and it would go into the status.
+// Content returns what a Secret has, nil for no Secret. A list of keys that cannot be decoded counts as none,
+// and an entry that is not a key is left out: anyone who may write Secrets can put one there, and it would go
+// into the status.
 func Content(s *corev1.Secret) *Stored {
 	if s == nil {
 		return nil

@@ -113,7 +113,7 @@ func TestOneTenantsNames(t *testing.T) {
 	}
 }
 
-// Who has a login where others wait is kept like the rest: while a backup is being restored, those who came first are not.
+// The record also keeps who has a login where others wait: while a backup is being restored, it does not go to whoever comes first.
 func TestPlaces(t *testing.T) {
 	before, first := attach.PlacesOf([]types.NamespacedName{{Namespace: "team", Name: "before"}}), attach.PlacesOf([]types.NamespacedName{{Namespace: "team", Name: "first"}})
 	r := Record{}.TakenUp("1", noon).Next(Current{Places: before, LoginsKnown: true}, noon)

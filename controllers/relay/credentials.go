@@ -19,7 +19,7 @@ const (
 // seconds (measured on 2026-11-30).
 const maxPrivate = 8 << 10
 
-// credentials fills in what the Secrets have. What is wrong with one is said without its content.
+// credentials fills in what the Secrets have. What is wrong with one is reported without its content.
 func (s *sink) credentials(out *delivery.Sink) {
 	a := s.spec.Authentication
 	if ref := a.BearerSecretRef; ref != nil {

@@ -87,7 +87,7 @@ func TestCompose(t *testing.T) {
 			sink:  "{name: a, serviceRef: {name: r, port: 1}, users: [{selector: {matchLabels: {x: y}}}, {namespace: other, selector: {matchLabels: {x: y}}}, {namespace: other, selector: {matchLabels: {x: z}}}]}",
 			check: func(s delivery.Sink) bool { return strings.Join(s.Users, " ") == "team/* other/*" },
 		},
-		"labels that are none": {
+		"invalid labels": {
 			sink: "{name: a, serviceRef: {name: r, port: 1}, users: [{selector: {matchLabels: {'a b': y}}}]}", reason: v1alpha1.ReasonInvalidEventSink,
 			says: "a selector of its users cannot be used",
 		},

@@ -27,8 +27,8 @@ func TestEventSinksOf(t *testing.T) {
 		"an expression that does not fit": {"[{selector: {matchLabels: {team: red}, matchExpressions: [{key: team, operator: NotIn, values: [red]}]}}]", ""},
 		"a name next to labels":           {"[{name: ada}, {namespace: other, " + red + "}]", "jobs"},
 		"another name next to labels":     {"[{name: bob}, {namespace: other, " + red + "}]", ""},
-		"labels that are none":            {`[{selector: {matchLabels: {"a b": red}}}]`, ""},
-		"a condition that is none":        {"[{selector: {matchExpressions: [{key: team, operator: In}]}}]", ""},
+		"invalid labels":                  {`[{selector: {matchLabels: {"a b": red}}}]`, ""},
+		"an invalid condition":            {"[{selector: {matchExpressions: [{key: team, operator: In}]}}]", ""},
 		"no condition":                    {"[{selector: {}}]", "jobs"},
 	} {
 		l := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "partners"}}

@@ -65,7 +65,7 @@ func RelaySecret(l *v1alpha1.SFTPListener, config []byte) *corev1.Secret {
 	return s
 }
 
-// PodsService returns the headless Service by which a relay finds the listener's pods: also those that are not ready or are
+// PodsService returns the headless Service that a relay uses to find the listener's pods: also those that are not ready or are
 // terminating, whose events have to be delivered as well.
 func PodsService(l *v1alpha1.SFTPListener) *corev1.Service {
 	s := relayService(l, PodsServiceName(l), Selector(l))
@@ -73,7 +73,7 @@ func PodsService(l *v1alpha1.SFTPListener) *corev1.Service {
 	return s
 }
 
-// RelayService returns the Service of a relay's status port, where the operator asks how it is.
+// RelayService returns the Service of a relay's status port, where the operator asks for its state.
 func RelayService(l *v1alpha1.SFTPListener) *corev1.Service {
 	return relayService(l, RelayName(l), relaySelector(l))
 }
@@ -90,7 +90,7 @@ func relayService(l *v1alpha1.SFTPListener, name string, selector map[string]str
 }
 
 // RelayDeployment returns the Deployment of a relay. One pod is enough: it keeps nothing, and is replaced before another one
-// starts, so that an event is not sent twice for that.
+// starts, so that no event is sent twice because of it.
 func RelayDeployment(l *v1alpha1.SFTPListener, image string, config []byte, key string) *appsv1.Deployment {
 	labels := ownersKeys(l.Spec.Infrastructure.Labels)
 	if labels == nil {

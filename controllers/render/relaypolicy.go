@@ -20,7 +20,7 @@ import (
 // dnsPorts are those of DNS servers: 5353 is that of OpenShift's pods.
 var dnsPorts = []int32{53, 5353}
 
-// notPublic are the networks that sinks with a public address are not in. The relay checks each address more exactly; this
+// notPublic are the networks that contain no public addresses. The relay checks each address more exactly; this
 // also holds for a relay that was taken over.
 var notPublic = map[string][]string{
 	"0.0.0.0/0": {
@@ -89,7 +89,7 @@ func egress(l *v1alpha1.SFTPListener, s delivery.Sink) []networkingv1.NetworkPol
 	return []networkingv1.NetworkPolicyEgressRule{rule}
 }
 
-// ServiceNamespace returns the namespace of the Service that a host name is that of, and whether it is one.
+// ServiceNamespace returns the namespace of the Service that a host name refers to, and whether it refers to one.
 func ServiceNamespace(host string) (string, bool) {
 	parts := strings.Split(strings.TrimSuffix(host, ".cluster.local"), ".")
 	if n := len(parts); n >= 3 && parts[n-1] == "svc" {

@@ -431,7 +431,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, k := range r.Keys {
 			if !fingerprintRE.MatchString(k) {
-				t.Errorf("%q is no fingerprint", k)
+				t.Errorf("%q is not a fingerprint", k)
 			}
 		}
 		for _, c := range r.Certificates {

@@ -97,7 +97,7 @@ func TestNamesOfParts(t *testing.T) {
 	}
 }
 
-// A Deployment that lacks fields that all of ours have is compared all the same.
+// A Deployment that lacks fields that all of ours have is compared nevertheless.
 func TestOddDeployments(t *testing.T) {
 	for name, spoil := range map[string]func(*corev1.PodSpec){
 		"no container": func(s *corev1.PodSpec) { s.Containers = nil },
@@ -228,11 +228,11 @@ func TestImageIsNotProvenByPodsThatFail(t *testing.T) {
 	list[1].Status.AvailableReplicas = 0
 	listeners := []v1alpha1.SFTPListener{content("a"), content("b")}
 	if f := Observe(list, listeners, "v2", nil); !f.Busy[named("a")] {
-		t.Error("the stuck roll-out has lost its slot")
+		t.Error("the stuck rollout has lost its slot")
 	}
 	list[1].Status.AvailableReplicas = 1
 	if f := Observe(list, listeners, "v2", nil); f.Busy[named("a")] {
-		t.Error("the stuck roll-out keeps its slot although the image runs elsewhere")
+		t.Error("the stuck rollout keeps its slot although the image runs elsewhere")
 	}
 }
 

@@ -384,7 +384,7 @@ func check(t *testing.T, in Input, plan Plan) {
 	}
 }
 
-// everywhere reports whether a size fits into no shard.
+// everywhere reports whether a size does not fit into any shard.
 func everywhere(room []int, size int) bool {
 	return !slices.ContainsFunc(room, func(used int) bool { return used+size <= MaxBytes })
 }

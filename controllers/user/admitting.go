@@ -23,10 +23,10 @@ import (
 const (
 	// maxSuggested bounds the listeners in a condition.
 	maxSuggested = 5
-	// suggestInterval is how often a refused user's suggestion is brought up to date. Changes of listeners do not do it: their
+	// suggestInterval is how often a refused user's suggestion is updated. Changes of listeners do not trigger an update: their
 	// owners could have the statuses of all refused users written as often as they like.
 	suggestInterval = 10 * time.Minute
-	// suggestionTTL is how long what admits a namespace is not determined again, however many users it has.
+	// suggestionTTL is how long the listeners that admit a namespace are remembered, however many users it has.
 	suggestionTTL = 5 * time.Second
 )
 
@@ -42,7 +42,7 @@ type admission struct {
 	at    time.Time
 }
 
-// get returns what is known of a namespace, and not too old. What is too old is dropped.
+// get returns what is known about a namespace, unless that is too old; then it is dropped.
 func (s *suggestions) get(namespace string, now time.Time) (names []string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

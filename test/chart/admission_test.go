@@ -123,7 +123,7 @@ func (a *admission) refused(what string, try func(context.Context) error, words 
 	a.t.Fatalf("%s: %v, want a refusal with %q", what, err, words)
 }
 
-// admissionCases are parts of specs, or whole ones, and with which words they are refused; "" for those that are allowed.
+// admissionCases are parts of specs, or whole ones, and the words with which they are refused; "" for those that are allowed.
 var admissionCases = map[string]string{
 	", service: {type: NodePort}":                                   "spec.service.type must not be NodePort: the platform allows ClusterIP (bounds.serviceTypes)",
 	", service: {type: ClusterIP}":                                  "",
@@ -160,7 +160,7 @@ var admissionCases = map[string]string{
 	", retention: {rules: [{name: old, deleteAfterSeconds: 90000, mode: Enforce}]}":                                                     "(bounds.retentionModes)",
 	", retention: {rules: [{name: old, deleteAfterSeconds: 7200}]}":                                                                     "must be 86400 or more (bounds.retentionMinSeconds)",
 	", retention: {rules: [{name: old, deleteAfterSeconds: 86400}]}":                                                                    "",
-	", cryptoPolicy: Legacy2026, allowedCIDRs: [192.0.2.0/24], cryptoPolicyExpirationTime: 2027-07-01T00:00:00Z":                        "must be at most 2027-06-30T00:00:00Z (bounds.legacyUntil)",
+	", cryptoPolicy: Legacy2026, allowedCIDRs: [192.0.2.0/24], cryptoPolicyExpirationTime: 2027-07-01T00:00:00Z":                        "must not be later than 2027-06-30T00:00:00Z (bounds.legacyUntil)",
 	", cryptoPolicy: Legacy2026, allowedCIDRs: [192.0.2.0/24], cryptoPolicyExpirationTime: 2027-06-30T00:00:00Z":                        "",
 	", events: {sinks: [{name: a, url: 'https://evil.example.com/x'}]}":                                                                 "(bounds.events.hosts)",
 	", events: {sinks: [{name: a, url: 'https://partners.example.com/x'}]}":                                                             "(bounds.events.hosts)",
@@ -258,7 +258,7 @@ func TestAdmissionPolicies(t *testing.T) {
 		remove := func(c client.Client, options ...client.DeleteOption) func(context.Context) error {
 			return func(ctx context.Context) error { return c.Delete(ctx, old.DeepCopy(), options...) }
 		}
-		a.refused("a listener with users", remove(a.owner), `SFTPListener old has 3 users: to delete it all the same, first set its annotation sftp-operator.io/allow-deletion to "true"`)
+		a.refused("a listener with users", remove(a.owner), `SFTPListener old has 3 users: to delete it anyway, first set its annotation sftp-operator.io/allow-deletion to "true"`)
 		a.refused("all listeners of a namespace", func(ctx context.Context) error {
 			return a.owner.DeleteAllOf(ctx, a.manifest("SFTPListener", "", ""), client.InNamespace("team-a"))
 		}, "SFTPListener old has 3 users")

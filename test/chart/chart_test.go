@@ -129,7 +129,7 @@ func TestCRDs(t *testing.T) {
 			plural, _, _ := strings.Cut(name, ".")
 			annotations, _ := metadata(crd)["annotations"].(object)
 			if _, kept := annotations["helm.sh/resource-policy"]; kept != keep {
-				t.Errorf("%s: helm.sh/resource-policy is there: %t, want %t", name, kept, keep)
+				t.Errorf("%s: has helm.sh/resource-policy: %t, want %t", name, kept, keep)
 			}
 			delete(annotations, "helm.sh/resource-policy")
 			delete(metadata(crd), "labels")

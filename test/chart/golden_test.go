@@ -34,7 +34,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s differs at %s\nIf that is meant: go test ./test/chart -update",
+				t.Errorf("%s differs at %s\nIf that is intended: go test ./test/chart -update",
 					golden, firstDifference(got, string(want)))
 			}
 		})

@@ -37,7 +37,7 @@ func TestPlatformPolicy(t *testing.T) {
 	}
 }
 
-// TestPlatformPolicyIsInTheSchema: the values have each field of the policy, and no other.
+// TestPlatformPolicyIsInTheSchema: the values have every field of the policy, and no others.
 func TestPlatformPolicyIsInTheSchema(t *testing.T) {
 	type schema struct {
 		Properties map[string]*schema `json:"properties"`

@@ -260,7 +260,7 @@ func TestDocumentationIsWhole(t *testing.T) {
 	}
 }
 
-// noListeners waits until the listeners of other tests are gone, whose commands here would wait for them.
+// noListeners waits until the listeners of other tests are gone: commands here would wait for them.
 func noListeners(t *testing.T) {
 	t.Helper()
 	eventually(t, 5*time.Minute, "the listeners of other tests are gone", func() bool {
@@ -287,8 +287,8 @@ func firstYAML(t *testing.T, page string) string {
 // monitoringKinds are the kinds of the Prometheus operator that the chart's monitoring needs.
 var monitoringKinds = []string{"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
-// createMonitoringKinds creates these kinds, without that operator. They must be there for as long as a release has objects of theirs:
-// Helm cannot uninstall it otherwise.
+// createMonitoringKinds creates these kinds, without that operator. They must exist for as long as a release
+// has objects of these kinds: otherwise Helm cannot uninstall it.
 func createMonitoringKinds(t *testing.T, r *reader) {
 	t.Helper()
 	for _, kind := range monitoringKinds {

@@ -51,7 +51,7 @@ func TestDowngrade(t *testing.T) {
 		}
 		s := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer))
 		if _, err := s.Stat("before"); err != nil {
-			t.Errorf("%s: a file from before: %v", step, err)
+			t.Errorf("%s: a file from before the upgrade:  %v", step, err)
 		}
 		s.roundTrip(t, step, 10_000)
 	}

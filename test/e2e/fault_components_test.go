@@ -64,7 +64,7 @@ func TestFaultComponentKilled(t *testing.T) {
 	}
 }
 
-// noticed reports what users noticed; no session may have ended in any case.
+// noticed reports what users noticed; in every case, no session may have ended.
 func (f *fault) noticed(t *testing.T, mayRefuse bool) string {
 	t.Helper()
 	if !mayRefuse {

@@ -75,7 +75,7 @@ func TestFaultOperatorCutOff(t *testing.T) {
 	if !strings.Contains(message, "check NetworkPolicies") {
 		t.Errorf("the message does not say what to do: %s", message)
 	}
-	eventually(t, time.Minute, "the user logs in all the same", func() bool {
+	eventually(t, time.Minute, "the user still logs in", func() bool {
 		_, err := login(t, f.listener, u.Name, f.auth())
 		return err == nil
 	})

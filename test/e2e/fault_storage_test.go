@@ -11,7 +11,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// On a full volume an upload fails, existing files stay and can be read and removed; after that, uploads work again at once.
+// On a full volume an upload fails, and existing files stay and can be read and removed; once there is room,
+// uploads work again at once.
 func TestFaultDiskFull(t *testing.T) {
 	const sizeMiB = 40
 	ns := newNamespace(t, "full", nil)

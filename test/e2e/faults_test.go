@@ -40,7 +40,7 @@ type fault struct {
 }
 
 const (
-	// faultMiB is the size of the upload: more than is sent at a trickle in a quarter of an hour.
+	// faultMiB is the size of the upload: more than a trickle sends in a quarter of an hour.
 	faultMiB   = 48
 	faultFirst = 4 << 20
 )

@@ -154,7 +154,7 @@ func TestPurge(t *testing.T) {
 	}
 	newUser(t, l, ns, "acme", keyAuth(k))
 	if files, err := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer)).ReadDir("."); err != nil || len(files) > 0 {
-		t.Errorf("a new user of the same name finds %d files, %v", len(files), err)
+		t.Errorf("a new user with the same name finds %d files, %v", len(files), err)
 	}
 }
 

@@ -62,7 +62,7 @@ func TestMonitoring(t *testing.T) {
 	})
 	operator := "deployment/" + operatorDeployment(t)
 	if status, body := scrape(t, operatorNamespace, operator, 8443, "https", ""); status == http.StatusOK {
-		t.Errorf("the operator tells its metrics to anybody: %s", body)
+		t.Errorf("the operator shows its metrics to anyone: %s", body)
 	}
 	status, text := scrape(t, operatorNamespace, operator, 8443, "https", readerToken(t, ns))
 	if status != http.StatusOK {

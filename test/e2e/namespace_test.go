@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// A namespace with a listener without sessions is deleted within seconds: it does not wait for half of the grace period that
-// its pods have for transfers, which is more than two minutes.
+// A namespace with an idle listener is deleted within seconds: it does not wait for half of the grace period
+// that its pods have for transfers, which is more than two minutes.
 func TestNamespaceDeleted(t *testing.T) {
 	ns := newNamespace(t, "ends", nil)
 	l := newListener(t, ns, "partners", nil)

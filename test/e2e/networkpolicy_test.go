@@ -135,7 +135,7 @@ func lookUp(t *testing.T, pod *corev1.Pod) error {
 	return err
 }
 
-// The chart's policy for the operator allows scrapes from where the values say, and nothing else; the operator works.
+// The chart's policy for the operator allows scrapes from where the values say, and nothing else, and the operator still works.
 func TestOperatorNetworkPolicy(t *testing.T) {
 	scraper := newBystander(t, newNamespace(t, "scraper", nil), "scraper", nil)
 	foreign := newBystander(t, newNamespace(t, "foreign", nil), "foreign", nil)

@@ -12,8 +12,8 @@ import (
 )
 
 // Retention on a volume of a node: a rule counts what is there, deletes nothing that is younger than it says, when it reports and
-// when it enforces, and leaves out what is held. That files whose time is over are deleted, and nothing else, is shown with clocks
-// of the tests' own (sftpd/retention, sftpd/daemon): a volume's clock cannot be set from here.
+// when it enforces, and leaves out what is held. Tests with their own clocks (sftpd/retention, sftpd/daemon) show that expired
+// files are deleted, and nothing else: a volume's clock cannot be set from here.
 func TestRetention(t *testing.T) {
 	ns := newNamespace(t, "retention", nil)
 	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {

@@ -43,7 +43,7 @@ func TestRevocation(t *testing.T) {
 	kept, gone := newKey(t), newKey(t)
 	keptAuth, goneAuth := ssh.PublicKeys(kept.signer), ssh.PublicKeys(gone.signer)
 	r := &revocations{listener: l, pods: podAddresses(t, l), timeline: watchTimeline(t, ns)}
-	// Of another user, and not in the namespace that loses its permission.
+	// It belongs to another user, and is not in the namespace that loses its permission.
 	elsewhere := newNamespace(t, "bystander", map[string]string{"e2e-sftp": "yes"})
 	r.bystanders = r.login(t, newUser(t, l, elsewhere, "bystander", keyAuth(kept)).Name, keptAuth)
 

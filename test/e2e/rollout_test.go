@@ -59,7 +59,7 @@ func TestRolloutDuringUpload(t *testing.T) {
 	if got := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer)).sha256(t, "big"); got != want {
 		t.Fatalf("sha256 is %s, sent was %s", got, want)
 	}
-	fmt.Printf("ROLLOUT 1 GiB upload went on over the roll-out of 2 pods, %s from roll-out to its end, sha256 %s matches\n", took.Round(time.Millisecond), want)
+	fmt.Printf("ROLLOUT 1 GiB upload continued during the rollout of 2 pods, %s from the rollout to its end, sha256 %s matches\n", took.Round(time.Millisecond), want)
 }
 
 // finishWithin is finish for an upload that should break.

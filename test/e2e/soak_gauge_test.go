@@ -132,8 +132,8 @@ func (g *gauge) thirds() (before, after sample) {
 	return mean(g.samples[n : 2*n]), mean(g.samples[2*n:])
 }
 
-// mustBeFlat fails if a process grew. A leak grows with each of thousands of changes and files; a third, or what a garbage
-// collection more or less causes, is not a leak.
+// mustBeFlat fails if a process grew. A leak grows with each of thousands of changes and files; a third, or
+// the effect of one garbage collection more or less, is not a leak.
 func (g *gauge) mustBeFlat(t *testing.T, name string) {
 	t.Helper()
 	g.mu.Lock()

@@ -43,7 +43,7 @@ func TestClientsBehindAProxy(t *testing.T) {
 		"without a header":                     "",
 		"from outside of the listener's list":  from("192.0.2.9"),
 		"from outside of the user's list":      from("198.51.100.9"),
-		"with a header that is none":           "PROXY TCP4 nonsense\r\n",
+		"with an invalid header":               "PROXY TCP4 nonsense\r\n",
 		"with the proxy's own health check":    "PROXY UNKNOWN\r\n",
 		"with more than a header can be long":  "PROXY TCP4 " + strings.Repeat("1", 300) + "\r\n",
 		"with an address of the other version": "PROXY TCP4 2001:db8::1 2001:db8::2 40000 22\r\n",

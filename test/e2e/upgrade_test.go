@@ -107,7 +107,7 @@ func TestUpgrade(t *testing.T) {
 		waitReady(t, u, time.Minute)
 		s := mustLogin(t, l, l.Name+"-user", ssh.PublicKeys(k.signer))
 		if _, err := s.Stat("before"); err != nil {
-			t.Errorf("a file of %s from before: %v", l.Name, err)
+			t.Errorf("a file of %s from before the upgrade:  %v", l.Name, err)
 		}
 		s.roundTrip(t, "after", 10_000)
 		select {

@@ -81,7 +81,7 @@ var alerts = []struct {
 		"SFTPOperatorDown",
 		series{operator("sftp_operator_build_info", `version="1"`): ""},
 		map[string]string{"severity": "warning"},
-		"No sftp-operator is scraped; endpoints go on, but changes are not delivered.",
+		"No sftp-operator is scraped; endpoints keep working, but changes are not delivered.",
 	},
 	{
 		"SFTPOperatorErrors",
@@ -105,7 +105,7 @@ var alerts = []struct {
 		"SFTPConfigurationNotDelivered",
 		series{ofListener("sftp_operator_listener_pods", `state="acknowledged"`): "1x60"},
 		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners"},
-		"1 pods of SFTPListener files/partners go on with an older configuration: what was revoked may still log in there.",
+		"1 pods of SFTPListener files/partners still use an older configuration: revoked keys and users may still log in there.",
 	},
 	{
 		"SFTPDeliverySlow",
@@ -117,31 +117,31 @@ var alerts = []struct {
 		"SFTPRolloutsStalled",
 		series{operator("sftp_operator_rollouts", `state="queued"`): "30-1x27 3x120"},
 		map[string]string{"severity": "warning", "job": "op", "instance": "a", "state": "queued"},
-		"3 roll-outs wait for their turn, and none has begun for an hour: these listeners go on with pods of an older version.",
+		"3 rollouts are waiting for their turn, and none has begun for an hour: these listeners still run pods of an older version.",
 	},
 	{
 		"SFTPPlatformPolicy",
 		series{ofListener("sftp_operator_listener_platform_violations"): "2x60"},
 		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
-		"The platform does not allow the spec of SFTPListener files/partners; its pods, Service and claims stay as they are, also in upgrades.",
+		"The platform does not allow the spec of SFTPListener files/partners; its pods, Service and claims stay as they are, even during upgrades.",
 	},
 	{
 		"SFTPPlatformPolicyRejected",
 		series{operator("sftp_operator_platform_policy_rejected"): "1x60"},
 		map[string]string{"severity": "warning", "job": "op", "instance": "a"},
-		"The platform's policy for listeners was changed to one that the operator cannot use; the one from before stays in effect.",
+		"The platform's policy for listeners was changed to one that the operator cannot use; the previous one stays in effect.",
 	},
 	{
 		"SFTPKeysExpiring",
 		series{ofListener("sftp_operator_user_keys", `state="Expiring"`): "2x120"},
 		map[string]string{"severity": "info", "namespace": "files", "listener": "partners"},
-		"2 keys of users of SFTPListener files/partners end soon.",
+		"2 keys of users of SFTPListener files/partners expire soon.",
 	},
 	{
 		"SFTPConfigurationRejected",
 		series{listener("sftpd_config_reload_errors_total"): "4x55 5x65"},
 		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners", "pod": "p"},
-		"Pod files/p cannot load its configuration and goes on with the one before.",
+		"Pod files/p cannot load its configuration and keeps the previous one.",
 	},
 	{
 		"SFTPUsersNotReady",
@@ -171,7 +171,7 @@ var alerts = []struct {
 		"SFTPStorageUnavailable",
 		series{listener("sftpd_refusals_total", `reason="storage_unavailable"`): "0+1x60"},
 		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners"},
-		"Users of SFTPListener files/partners log in and have no files.",
+		"Users of SFTPListener files/partners can log in but have no files.",
 	},
 	{
 		"SFTPRetentionHalted",
@@ -225,25 +225,25 @@ var alerts = []struct {
 		"SFTPAuditLogIncomplete",
 		series{listener("sftpd_audit_write_failures_total"): "2x55 3x65"},
 		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners"},
-		"Standard output of pods of SFTPListener files/partners does not take the audit log.",
+		"Standard output of pods of SFTPListener files/partners does not accept the audit log.",
 	},
 	{
 		"SFTPAuditLogIncomplete",
 		series{listener("sftpd_audit_blocked_seconds"): "0x30 7x90"},
 		map[string]string{"severity": "critical", "namespace": "files", "listener": "partners"},
-		"Standard output of pods of SFTPListener files/partners does not take the audit log.",
+		"Standard output of pods of SFTPListener files/partners does not accept the audit log.",
 	},
 	{
 		"SFTPInternalErrors",
 		series{listener("sftpd_refusals_total", `reason="internal_error"`): "0x30 1x30"},
 		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
-		"A connection of SFTPListener files/partners ended by a fault of the daemon.",
+		"A connection of SFTPListener files/partners ended because of a bug in the daemon.",
 	},
 	{
 		"SFTPCryptoPolicyEnding",
 		series{listener("sftpd_crypto_policy_not_after_timestamp_seconds"): "1200000x120"},
 		map[string]string{"severity": "info", "namespace": "files", "listener": "partners"},
-		"The crypto policy of SFTPListener files/partners ends within two weeks; clients that need it will not connect anymore.",
+		"The crypto policy of SFTPListener files/partners ends within two weeks; clients that need it will no longer be able to connect.",
 	},
 }
 

@@ -89,7 +89,7 @@ func TestAuditSchema(t *testing.T) {
 	d.WaitAudit(t, "logout", 1)
 	for _, event := range []string{"login", "login_refused", "connection_refused", "session_revoked", "logout", "transfer", "operation"} {
 		if len(d.Audit(t, event)) == 0 {
-			t.Errorf("there is no line of %s: it is not compared", event)
+			t.Errorf("there is no line of %s, so it is not compared", event)
 		}
 	}
 	for line := range strings.Lines(d.RawAudit()) {

@@ -26,7 +26,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/outbox"
 )
 
-// eventSchemas are those of docs/events, by type, without room for a field that they do not have.
+// eventSchemas are those of docs/events, by type, made strict about unknown fields.
 func eventSchemas(t *testing.T) map[events.Type]*validate.SchemaValidator {
 	t.Helper()
 	out := map[events.Type]*validate.SchemaValidator{}
@@ -49,7 +49,7 @@ func eventSchemas(t *testing.T) map[events.Type]*validate.SchemaValidator {
 	return out
 }
 
-// TestEventSchemas: real events of each type are as their schemas say, also those of hostile names.
+// TestEventSchemas: real events of each type conform to their schemas, even with hostile names.
 func TestEventSchemas(t *testing.T) {
 	schemas := eventSchemas(t)
 	dir := configtest.New(t)
@@ -108,7 +108,7 @@ func TestEventSchemas(t *testing.T) {
 	}
 }
 
-// use does what has an event with a name.
+// use does everything with a name that causes an event.
 func use(t *testing.T, client *sftp.Client, name string) {
 	t.Helper()
 	must := func(err error) {
@@ -134,7 +134,7 @@ func use(t *testing.T, client *sftp.Client, name string) {
 	must(client.RemoveDirectory(name))
 }
 
-// TestSchemaOfExpiredFiles: what retention deletes has an event, also without a user.
+// TestSchemaOfExpiredFiles: what retention deletes has an event, even without a user.
 func TestSchemaOfExpiredFiles(t *testing.T) {
 	schema := eventSchemas(t)[events.FileExpired]
 	dir := configtest.New(t)

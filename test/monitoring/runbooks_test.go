@@ -24,7 +24,7 @@ func TestRunbooks(t *testing.T) {
 			text := sections[r.Alert]
 			for _, part := range []string{"**Means**", "**Impact:**", "**Look at**", "\n```sh\n", "**Do"} {
 				if !strings.Contains(text, part) {
-					t.Errorf("the runbook of %s has no %q", r.Alert, part)
+					t.Errorf("the runbook for %s has no %q", r.Alert, part)
 				}
 			}
 			if r.Annotations["runbook_url"] != runbook(r.Alert) {
@@ -42,7 +42,7 @@ func TestRunbooks(t *testing.T) {
 	}
 	for name := range sections {
 		if strings.HasPrefix(name, "SFTP") {
-			t.Errorf("there is a runbook of %s, which is no alert", name)
+			t.Errorf("there is a runbook for %s, which is not an alert", name)
 		}
 	}
 }

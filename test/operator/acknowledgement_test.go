@@ -73,7 +73,7 @@ func TestPodThatDoesNotAnswer(t *testing.T) {
 	l := newListener(ns)
 	create(t, l)
 	readyPod(t, l, "a")
-	message := "The operator must reach port 8081 of the pods and does not; check NetworkPolicies: pod partners-sftp-a: connection refused"
+	message := "The operator cannot reach port 8081 of the pods; check NetworkPolicies: pod partners-sftp-a: connection refused"
 	waitFor(t, l, "Programmed", "Unknown", "PodUnreachable", message)
 	waitFor(t, l, "Ready", "False", "PodUnreachable", message)
 }

@@ -48,7 +48,7 @@ var silent = map[string]string{
 	"PATCH sftpkeys/":                     "this is where it would be said",
 	"POST events":                         "a condition says the same",
 	"PATCH events":                        "a condition says the same",
-	"PATCH pods":                          "the pods acknowledge all the same; if they do not, the listener says that",
+	"PATCH pods":                          "the pods acknowledge anyway; if they do not, the listener says so",
 	"GET sftplisteners/":                  "a read past the cache, which is repeated; nothing is missing meanwhile",
 	"GET sftpusers/":                      "a read past the cache, which is repeated; nothing is missing meanwhile",
 	"GET sftpkeys/":                       "a read past the cache, which is repeated; nothing is missing meanwhile",

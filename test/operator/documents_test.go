@@ -21,10 +21,11 @@ import (
 // ownTest has the pages whose commands another test of this package runs, because they need other objects.
 var ownTest = map[string]bool{"docs/auditors.md": true, "docs/backup-restore.md": true, "docs/runbooks.md": true}
 
-// pageOrder has the pages that need what others leave behind, or leave behind what others do not expect. The others come first.
+// pageOrder has the pages that need what others leave behind, or leave behind what others do not expect. All
+// other pages come first.
 var pageOrder = []string{"docs/concepts.md", "docs/keys.md", "docs/migrating.md", "docs/troubleshooting.md"}
 
-// situations prepare what a block is about. The others work on a listener that serves its users.
+// situations prepare what a block is about. All other blocks work on a listener that serves its users.
 var situations = map[string]func(t *testing.T, dir string, l *v1alpha1.SFTPListener){
 	"docs/troubleshooting.md, block 13": func(t *testing.T, _ string, l *v1alpha1.SFTPListener) { // the Secret of the host key is lost
 		remove(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "partners-ed25519"}})

@@ -66,7 +66,8 @@ func TestEventsAreOfTransitions(t *testing.T) {
 	for _, controller := range []string{"listener", "user", "key"} {
 		counts[controller] = reconciles(t, controller)
 	}
-	// A generation that increases without effect, a Secret that claims to be the listener's, and a label on a key's Secret.
+	// These are a generation that increases without effect, a Secret that claims to be the listener's, and a
+	// label on a key's Secret.
 	change(t, acme, func(u *v1alpha1.SFTPUser) { u.Spec.HomeDirectory.Volume = "home" /* as without it */ })
 	hostKey := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-ed25519"}}
 	change(t, hostKey, func(s *corev1.Secret) { metav1.SetMetaDataLabel(&s.ObjectMeta, "example.com/no", "matter") })

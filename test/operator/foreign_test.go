@@ -97,7 +97,7 @@ func TestForeignPodsAreNeverAsked(t *testing.T) {
 		return nil
 	})
 	if n := asked.Load(); n > 0 || pods.asks()[ns] > 0 {
-		t.Errorf("foreign pods were asked: %d connections, %d questions", n, pods.asks()[ns])
+		t.Errorf("foreign pods were asked: %d connections, %d requests", n, pods.asks()[ns])
 	}
 	for name := range owners {
 		p := &corev1.Pod{}

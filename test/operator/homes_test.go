@@ -150,8 +150,9 @@ func TestRefusedClaimOfAReadyListener(t *testing.T) {
 	})
 }
 
-// TestEveryEditOfVolumes: whatever is done to the volumes of a listener that runs, a login finds its files where they were, or the edit
-// is refused with what to do. Only the word movedFrom takes homes elsewhere. It prints the table.
+// TestEveryEditOfVolumes: whatever is done to the volumes of a running listener, a login finds its files
+// where they were, or the edit is refused with what to do. Only movedFrom moves homes elsewhere. It prints
+// the table.
 func TestEveryEditOfVolumes(t *testing.T) {
 	claim := func(name string) v1alpha1.ListenerVolume {
 		return v1alpha1.ListenerVolume{Name: name, ClaimTemplate: &v1alpha1.ClaimTemplate{Storage: resource.MustParse("1Gi")}}
@@ -165,7 +166,7 @@ func TestEveryEditOfVolumes(t *testing.T) {
 		volumes []v1alpha1.ListenerVolume
 		home    v1alpha1.ListenerHomeDirectory
 		want    string
-		// volume that the homes are on afterwards.
+		// volume that the homes are on afterward.
 		volume string
 	}{
 		{"nothing", []v1alpha1.ListenerVolume{claim("data"), claim("archive")}, v1alpha1.ListenerHomeDirectory{}, stays, "data"},

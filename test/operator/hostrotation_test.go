@@ -454,7 +454,7 @@ func TestConfigMapOfSomebodyElse(t *testing.T) {
 	create(t, l)
 	readyPod(t, l, "a")
 	waitFor(t, l, "ObjectsApplied", "False", "ResourceConflict", "")
-	waitFor(t, l, "Ready", "True", "Ready", "") // clients can log in all the same
+	waitFor(t, l, "Ready", "True", "Ready", "") // clients can still log in
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitReady(t, u)

@@ -125,7 +125,7 @@ func TestAssignedKey(t *testing.T) {
 	waitFor(t, acme, "ResolvedRefs", "False", "NoCredentials", "")
 }
 
-// Of two SFTPKeys with the same key, the older one decides whose it is.
+// Of two SFTPKeys with the same key, the older one decides which user it belongs to.
 func TestDuplicateKey(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)

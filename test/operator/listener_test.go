@@ -281,7 +281,7 @@ func TestRefusalOfTheAPIServerIsTold(t *testing.T) {
 	waitFor(t, l, "Ready", "False", "PodsUnavailable", "")
 }
 
-// TestNodePortInTheStatus: who has no host name for a listener still learns its port of the nodes, the assigned one and the one asked for.
+// TestNodePortInTheStatus: anyone without a host name for a listener still learns its node port, whether assigned or requested.
 func TestNodePortInTheStatus(t *testing.T) {
 	l := newListener(namespace(t, nil), func(l *v1alpha1.SFTPListener) {
 		l.Spec.Hostnames = nil

@@ -103,7 +103,7 @@ func TestUserCAsOfASecret(t *testing.T) {
 	waitFor(t, l, "ResolvedRefs", "False", "SecretNotFound",
 		fmt.Sprintf(`Secret "cas" does not exist in namespace %q, and its CAs are not trusted; create it or correct spec.authentication.trustedUserCAsSecretRefs`, ns))
 	waitFor(t, u, "Ready", "False", "InvalidUserCA",
-		"No certificate authority of the listener can be used, see its condition ResolvedRefs; until then certificates do not log in")
+		"No certificate authority of the listener can be used, so certificates cannot log in; the listener's condition ResolvedRefs says why")
 	eventually(t, func() error {
 		if got := pods.settings(ns).Authentication.TrustedUserCAs; len(got) != 0 {
 			return fmt.Errorf("pods trust %q", got)

@@ -21,8 +21,9 @@ import (
 // rsa1024 is a public key that is too short.
 const rsa1024 = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQCZWtBz5fSJQcs6nqU0b0aGiaF2kDPlgwIpD+eo+RUJy71cc9egl9QfEN7pX3vwF+0aeHWVAt7jR7Sk4AFUWTWRcf7wHxYDuGrCxp765x3MHx1vpQceZA+qLldmmdJUW75p9Jlrg+dVd2KfLG2YavL8zHUWHLw+8HhbWD+51sediw=="
 
-// TestMistakesOfATenant: each mistake that a tenant of a shared listener can make in an SFTPUser is told where the tenant looks: at kubectl
-// apply, or else in the column REASON (or INACTIVE), in a sentence with what to do, and in an event. It prints the table.
+// TestMistakesOfATenant: each mistake that a tenant of a shared listener can make in an SFTPUser is reported
+// where the tenant looks: by kubectl apply, or else in the column REASON (or INACTIVE), in a sentence that
+// says what to do, and in an event. It prints the table.
 func TestMistakesOfATenant(t *testing.T) {
 	tenant := namespace(t, nil)
 	l := newListener(namespace(t, nil), func(l *v1alpha1.SFTPListener) {
@@ -46,12 +47,12 @@ func TestMistakesOfATenant(t *testing.T) {
 	ref := "listenerRef: {name: partners, namespace: " + l.Namespace + "}"
 	for i, tc := range []struct {
 		mistake, spec string
-		// reason in a column; "" for a refusal at kubectl apply. says is a part of the message, and of the event.
+		// reason in a column; "" for a refusal at kubectl apply. says is part of the message, and of the event.
 		reason, says string
 	}{
 		{"a field with a typo", ref + "\nauthentification: {}", "", `unknown field "spec.authentification"`},
-		{"a value that is none", ref + "\nstate: Disabled", "", `supported values: "Active", "Suspended"`},
-		{"a network that is none", ref + "\nallowedCIDRs: [203.0.113.0/33]", "", "must be a network"},
+		{"an invalid value", ref + "\nstate: Disabled", "", `supported values: "Active", "Suspended"`},
+		{"an invalid network", ref + "\nallowedCIDRs: [203.0.113.0/33]", "", "must be a network"},
 		{"a login name with a space", ref + "\nusername: acme corp", "", "username must start with a letter, digit or '_'"},
 		{"a date without a time", ref + "\nexpirationTime: 2027-01-31", "", "must be of type date-time"}, // the API server's own words: kubectl explain has an example
 		{"no login at all", ref + "\nauthentication: {}", "NoCredentials", "set spec.authentication, or name the user in spec.userRef of an SFTPKey"},

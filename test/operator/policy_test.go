@@ -47,8 +47,9 @@ func TestLegacyPolicyEnds(t *testing.T) {
 	}
 }
 
-// TestLegacyListener: one without hostKeyRefs has an RSA key from the start; one that gets the policy later has it announced as soon as
-// the pods have it. It stays when the policy goes, for clients that know only this key.
+// TestLegacyListener: one without hostKeyRefs has an RSA key from the start; one that gets the policy later
+// announces the key as soon as the pods have it. The key stays when the policy ends, for clients that know
+// only this key.
 func TestLegacyListener(t *testing.T) {
 	legacy := func(l *v1alpha1.SFTPListener) {
 		l.Spec.CryptoPolicy = v1alpha1.CryptoLegacy2026
@@ -81,7 +82,7 @@ func TestLegacyListener(t *testing.T) {
 	})
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	has(l, "partners-ed25519 ssh-ed25519 Active, partners-rsa ssh-rsa Advertised")
-	// Who does not want it says so.
+	// An owner who does not want it says so.
 	change(t, l, func(l *v1alpha1.SFTPListener) {
 		l.Spec.HostKeyRefs = []v1alpha1.LocalKeyReference{{Name: "partners-ed25519"}}
 	})

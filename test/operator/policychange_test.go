@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/platform"
 )
 
-// mounted is a policy's file as the kubelet mounts it: all of a ConfigMap is replaced at once, by a link.
+// mounted is a policy's file as the kubelet mounts it: a whole ConfigMap is replaced at once, through a link.
 type mounted struct {
 	dir string
 	n   int
@@ -78,8 +78,8 @@ const (
 	policyRejected = "sftp_operator_platform_policy_rejected 1"
 )
 
-// A changed policy takes effect on all listeners without a restart of the operator. One that cannot be used does not, and the
-// policy from before stays. While many listeners follow, access is removed as fast as ever.
+// A changed policy takes effect on all listeners without a restart of the operator. An unusable one does not,
+// and the previous policy stays in effect. While many listeners follow, access is removed as fast as ever.
 func TestPolicyChanges(t *testing.T) {
 	m := underFile(t, "{}")
 	ns := namespace(t, nil)
@@ -136,7 +136,7 @@ func TestPolicyChanges(t *testing.T) {
 	}
 }
 
-// An operator that starts with a policy that it cannot use changes nothing that the platform might not allow. It removes access as
+// An operator that starts with an unusable policy changes nothing that the platform might not allow. It removes access as
 // always, and continues as soon as the policy is corrected.
 func TestPolicyIsUnusable(t *testing.T) {
 	ns := namespace(t, nil)
@@ -174,7 +174,7 @@ func TestPolicyIsUnusable(t *testing.T) {
 	})
 }
 
-// A default that comes while the operator runs replaces pods as an upgrade does: a few listeners at a time.
+// A default that is added while the operator is running replaces pods as an upgrade does: a few listeners at a time.
 func TestDefaultChanges(t *testing.T) {
 	m := underFile(t, "{}")
 	fleet, _ := fleetOf(t, 3)

@@ -124,7 +124,7 @@ func busyNamespace(t *testing.T) (ns string, acme *v1alpha1.SFTPUser) {
 	return ns, acme
 }
 
-// An operator that rewrites what exists already wakes itself up, and every watcher.
+// An operator that rewrites what already exists wakes itself up, and every watcher.
 func TestReconcileWithoutAChangeWritesNothing(t *testing.T) {
 	ns, _ := busyNamespace(t)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "unrelated"}}

@@ -20,8 +20,8 @@ func withReceipts(l *v1alpha1.SFTPListener) {
 	l.Spec.Uploads = v1alpha1.ListenerUploads{Publish: v1alpha1.PublishOnClose, Checksum: v1alpha1.ChecksumSHA256, Receipts: &v1alpha1.UploadReceipts{}}
 }
 
-// receiptKeys waits until pods get a key that is in the status, before those that were in it, and whose signatures the published
-// allowed signers verify. It returns the keys.
+// receiptKeys waits until pods have a key that is first in the status, before earlier ones, and whose
+// signatures the published allowed signers verify. It returns the keys.
 func receiptKeys(t *testing.T, l *v1alpha1.SFTPListener, before ...v1alpha1.ReceiptKeyStatus) (keys []v1alpha1.ReceiptKeyStatus) {
 	t.Helper()
 	eventually(t, func() error {
@@ -59,8 +59,8 @@ func receiptKeys(t *testing.T, l *v1alpha1.SFTPListener, before ...v1alpha1.Rece
 	return keys
 }
 
-// A listener with receipts gets a key, which nothing replaces except those who may change its Secret; the keys that were replaced
-// stay known, with and without receipts.
+// A listener with receipts gets a key, which only someone who may change its Secret can replace; replaced
+// keys stay known, with and without receipts.
 func TestReceiptKey(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, func(l *v1alpha1.SFTPListener) {
@@ -104,7 +104,7 @@ func TestReceiptKey(t *testing.T) {
 		t.Errorf("%+v", third)
 	}
 
-	// A key that cannot be used changes nothing for the pods, and is not quoted.
+	// An unusable key changes nothing for the pods, and is not quoted.
 	change(t, secret, func(s *corev1.Secret) { s.Data[config.ReceiptKeyFile] = []byte("not to be quoted") })
 	eventually(t, func() error {
 		get(t, l, ns, l.Name)

@@ -13,8 +13,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 )
 
-// TestLastRefusal: a tenant of a shared listener reads in the status of its own user why a partner's login was refused, also after
-// the operator was restarted; attempts that continue do not write the status again and again.
+// TestLastRefusal: a tenant of a shared listener reads in the status of its own user why a partner's login
+// was refused, even after a restart of the operator; further attempts do not write the status again and
+// again.
 func TestLastRefusal(t *testing.T) {
 	l := newListener(namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil))
 	create(t, l)
@@ -47,7 +48,7 @@ func TestLastRefusal(t *testing.T) {
 		})
 	}
 	has(3)
-	// Someone tries on, and the pods are asked all the time: within the minute nothing is written.
+	// Someone keeps trying, and the pods are asked all the time: within the minute nothing is written.
 	for n := range 5 {
 		pods.refuse(pod, string(u.UID), keyuse.Refusal{At: at, Reason: "key_not_registered", Source: "203.0.113.9", Fingerprint: fingerprint})
 		askPods(t, l, 2+n)
@@ -96,7 +97,7 @@ func watchRefusals(t *testing.T, ns string) func() int {
 	}
 }
 
-// TestWhichListenersAdmit: who names a listener that does not exist or does not admit its namespace reads which ones do.
+// TestWhichListenersAdmit: a user that names a listener that does not exist or does not admit its namespace reads which ones do.
 func TestWhichListenersAdmit(t *testing.T) {
 	tenant := namespace(t, nil)
 	closed := newListener(namespace(t, nil))

@@ -25,7 +25,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
-// relays plays the relays: there are no pods. One that was not told what to say does not answer.
+// relays plays the relays, because there are no pods. One that was not told what to report does not answer.
 var relays playedRelays
 
 type playedRelays struct {
@@ -66,7 +66,7 @@ func toService(name string) v1alpha1.EventSink {
 	return v1alpha1.EventSink{Name: name, ServiceRef: &v1alpha1.EventServiceReference{Name: "receiver", Port: 8080}}
 }
 
-// relayConfig is what the relay of a listener gets.
+// relayConfig is the configuration that the relay of a listener gets.
 func relayConfig(t *testing.T, l *v1alpha1.SFTPListener) (delivery.Config, error) {
 	t.Helper()
 	s := &corev1.Secret{}
@@ -101,10 +101,10 @@ func TestRelay(t *testing.T) {
 	checkEventSettings(t, l, config.Key)
 	checkRelayNetwork(t, ns)
 
-	waitFor(t, l, "EventsDelivered", "Unknown", "RelayUnreachable", "The relay does not say how the events are: dial: connection refused. "+
+	waitFor(t, l, "EventsDelivered", "Unknown", "RelayUnreachable", "The relay does not report on the events: dial: connection refused. "+
 		"They are kept; kubectl -n "+ns+" describe pods -l sftp-operator.io/relay=partners says more")
 	relays.say(l, delivery.SinkStatus{Name: "jobs", Pending: 3, Oldest: time.Now(), Delivered: 7})
-	waitFor(t, l, "EventsDelivered", "True", "EventsDelivered", "Receivers take the events that they are sent")
+	waitFor(t, l, "EventsDelivered", "True", "EventsDelivered", "Receivers accept the events that they are sent")
 	get(t, l, ns, l.Name)
 	if e := l.Status.Events; len(e) != 1 || *e[0].Pending != 3 || e[0].State != v1alpha1.SinkDelivering || e[0].OldestTime == nil {
 		t.Errorf("%+v", e)
@@ -126,13 +126,13 @@ func TestRelay(t *testing.T) {
 	eventually(t, func() error {
 		get(t, l, ns, l.Name)
 		if meta.FindStatusCondition(l.Status.Conditions, "EventsDelivered") != nil || l.Status.Events != nil || settingsOf(t, l).Events.On() {
-			return fmt.Errorf("something of the events is left: %+v", l.Status)
+			return fmt.Errorf("some of the events' objects are left: %+v", l.Status)
 		}
 		return nil
 	})
 }
 
-// checkEventSettings fails if the pods do not have what the relay needs of them.
+// checkEventSettings fails if the pods lack the settings that the relay needs.
 func checkEventSettings(t *testing.T, l *v1alpha1.SFTPListener, key string) {
 	t.Helper()
 	secret := &corev1.Secret{}
@@ -143,7 +143,7 @@ func checkEventSettings(t *testing.T, l *v1alpha1.SFTPListener, key string) {
 	}
 }
 
-// checkRelayNetwork fails if the relay reaches something else than it needs, or is not let in to the pods.
+// checkRelayNetwork fails if the relay can reach more than it needs, or is not let in by the pods.
 func checkRelayNetwork(t *testing.T, ns string) {
 	t.Helper()
 	policy, pods := &networkingv1.NetworkPolicy{}, &networkingv1.NetworkPolicy{}
@@ -173,7 +173,7 @@ func checkRelayNetwork(t *testing.T, ns string) {
 	}
 }
 
-// A Secret that is missing holds its own sink, and nothing else: not another sink, not the listener, not a revocation.
+// A missing Secret holds its own sink, and nothing else: not another sink, not the listener, not a revocation.
 func TestSecretsOfSinks(t *testing.T) {
 	ns := namespace(t, nil)
 	held := toService("held")
@@ -229,7 +229,7 @@ func TestSecretsOfSinks(t *testing.T) {
 	}
 }
 
-// What relays say becomes conditions.
+// What relays report becomes conditions.
 func TestReceiversInTheStatus(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, withEvents(toService("jobs")))
@@ -239,7 +239,7 @@ func TestReceiversInTheStatus(t *testing.T) {
 		message        string
 		state          v1alpha1.EventSinkState
 	}{
-		{delivery.SinkStatus{Name: "jobs", Failing: 1, Reason: "no answer within 30s"}, "True", "EventsDelivered", "Receivers take the events that they are sent", "Delivering"},
+		{delivery.SinkStatus{Name: "jobs", Failing: 1, Reason: "no answer within 30s"}, "True", "EventsDelivered", "Receivers accept the events that they are sent", "Delivering"},
 		{
 			delivery.SinkStatus{Name: "jobs", Failing: 9, Reason: "the receiver answered 500 Internal Server Error", Pending: 12},
 			"False", "ReceiverFailing",
@@ -263,7 +263,7 @@ func TestReceiversInTheStatus(t *testing.T) {
 	}
 }
 
-// Without a bound of the platform nothing but a Service of the namespace is a destination.
+// Unless the platform allows more, the only destinations are Services of the namespace.
 func TestDestinations(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, withEvents(v1alpha1.EventSink{Name: "out", URL: "https://events.example.com:8443/sftp"}))

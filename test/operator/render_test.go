@@ -76,7 +76,7 @@ func rendered(t *testing.T, m *offline.Manifests, l *v1alpha1.SFTPListener) erro
 	dir := t.TempDir()
 	have := map[string][]byte{}
 	for _, o := range items(t, &corev1.SecretList{}, l.Namespace) {
-		// manager render makes what the pods of the daemon read, and nothing for the relay.
+		// manager render makes what the daemon's pods read, and nothing for the relay.
 		if s, ok := o.(*corev1.Secret); ok && s.Labels[v1alpha1.LabelListener] == l.Name && s.Name != render.RelayName(l) {
 			for name, data := range s.Data {
 				have[name] = data
@@ -109,13 +109,13 @@ func rendered(t *testing.T, m *offline.Manifests, l *v1alpha1.SFTPListener) erro
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(want))) { // the shards first: the settings have their digests
 		data := want[name]
 		if !bytes.Equal(have[name], data) {
-			return fmt.Errorf("%s is with the operator\n%s\nand from manager render\n%s", name, have[name], data)
+			return fmt.Errorf("%s from the operator is\n%s\nand from manager render\n%s", name, have[name], data)
 		}
 	}
 	return sameFindings(t, l, findings)
 }
 
-// suggestion is what the status of a user that no listener accepts has besides the finding.
+// suggestion is what the status of a user that no listener accepts says in addition to the finding.
 var suggestion = regexp.MustCompile(`[.] (No listener admits|Listeners that admit) namespace ".*$`)
 
 // sameFindings compares the findings of manager render with conditions.

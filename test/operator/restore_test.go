@@ -163,7 +163,8 @@ func restored(t *testing.T, ns string, want known) {
 }
 
 // Everything except the backups is lost. The objects come back in ten random orders, while the operator works, and once as
-// docs/backup-restore.md says: fingerprints, homes, login names and logins are as before, also who has one of too few.
+// docs/backup-restore.md says: fingerprints, homes, login names and logins are as before, including who has a login if
+// there are too few.
 func TestRestore(t *testing.T) {
 	const ns = "sftp-demo-restore"
 	create(t, &corev1.Namespace{ObjectMeta: metaOf(ns)})
@@ -292,8 +293,9 @@ func TestHostKeyIsWaitedFor(t *testing.T) {
 	}
 }
 
-// A host key whose SFTPKey has deletionPolicy: Delete is not waited for, since its Secret ended with it: `kubectl delete -f` and
-// `kubectl apply -f` of the same file bring the listener back, with another key.
+// The operator does not wait for a host key whose SFTPKey has deletionPolicy: Delete, since its Secret was
+// deleted with it: `kubectl delete -f` and `kubectl apply -f` of the same file bring the listener back, with
+// another key.
 func TestDeletedHostKeyIsNotWaitedFor(t *testing.T) {
 	ns := namespace(t, nil)
 	hostKey := func() *v1alpha1.SFTPKey {
@@ -307,7 +309,7 @@ func TestDeletedHostKeyIsNotWaitedFor(t *testing.T) {
 	fingerprint := l.Status.HostKeys[0].Fingerprint
 	record := &corev1.Secret{}
 	get(t, record, ns, "partners-sftp-record")
-	// The SFTPKey goes first, and the listener is looked at once more in between.
+	// The SFTPKey goes first, and the listener is reconciled once more in between.
 	remove(t, hostKey())
 	waitFor(t, l, "ResolvedRefs", "False", "HostKeyNotFound", "")
 	get(t, record, ns, "partners-sftp-record")

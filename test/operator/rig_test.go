@@ -191,7 +191,7 @@ func (r *rig) restore(t *testing.T) {
 	change(t, newUser(r.ns, "suspended"), func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserActive })
 }
 
-// marks are the operator's reports about the faults of a breaker.
+// marks are the operator's reports of a breaker's faults.
 var marks = []string{"injected", "did not answer", "no answer", "internal error", "has a defect", "cannot be"}
 
 func marked(text string) bool {

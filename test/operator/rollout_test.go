@@ -48,7 +48,7 @@ func imageOf(t *testing.T, l *v1alpha1.SFTPListener) string {
 	return deploymentOf(t, l).Spec.Template.Spec.Containers[0].Image
 }
 
-// rolledOutListener is ready, and all of its pods exist.
+// rolledOutListener returns a listener that is ready and whose pods all exist.
 func rolledOutListener(t *testing.T, ns string, edits ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFTPListener {
 	t.Helper()
 	l := readyListener(t, ns, edits...)
@@ -115,7 +115,7 @@ func TestUpgradeIsPaced(t *testing.T) {
 	})
 	look()
 	for _, l := range waiting {
-		eventually(t, func() error { // how many sessions there are is known once the new operator has asked the pods
+		eventually(t, func() error { // the number of sessions is known once the new operator has asked the pods
 			get(t, l, l.Namespace, l.Name)
 			p := l.Status.PendingRestart
 			if p == nil || p.Reason != "RolloutQueued" || fmt.Sprint(p.Changes) != "[image]" || *p.Pods != 1 || p.Sessions == nil || *p.Sessions != 7 {
@@ -173,7 +173,7 @@ func TestOwnersDoNotQueue(t *testing.T) {
 	if got := imageOf(t, readyListener(t, namespace(t, nil))); got != nextImage {
 		t.Errorf("the new listener has the image %s", got)
 	}
-	// A change that does not restart pods is no reason to go first.
+	// A change that does not restart pods gets no priority.
 	change(t, last, func(l *v1alpha1.SFTPListener) { l.Spec.AllowedCIDRs = []string{"192.0.2.0/24"} })
 	waitQueued(t, last)
 	change(t, last, func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(3000)) })

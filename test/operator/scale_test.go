@@ -106,7 +106,7 @@ func costOfAChange(t *testing.T, namespaces []string, u *v1alpha1.SFTPUser) erro
 	// A recent write may be read again once, bypassing the cache.
 	maps.DeleteFunc(counts, func(key string, _ int) bool { return key == "GET sftplisteners" || key == "GET sftpusers" })
 	if len(counts) != len(want) {
-		return fmt.Errorf("the operator read of the API server: %v", counts)
+		return fmt.Errorf("the operator read from the API server: %v", counts)
 	}
 	changed := []string{}
 	for name, version := range allVersions(t, namespaces) {

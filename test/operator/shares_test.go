@@ -13,8 +13,7 @@ func share(logins int32) func(*v1alpha1.SFTPListener) {
 	return func(l *v1alpha1.SFTPListener) { l.Spec.AllowedUsers.Rules[0].MaxUsers = &logins }
 }
 
-// Users beyond the share of a namespace are refused, those that are in keep their places, and other namespaces are not
-// affected.
+// Users beyond the share of a namespace are refused, those that have a place keep it, and other namespaces are not affected.
 func TestShareOfANamespace(t *testing.T) {
 	l := readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil), share(2))
 	a, b := namespace(t, nil), namespace(t, nil)
@@ -38,7 +37,7 @@ func TestShareOfANamespace(t *testing.T) {
 	}
 	waitRefused(t, users[2], "NamespaceFull", full(2))
 
-	// Editing a user that is in evicts no other, and does not cost its own place.
+	// Editing a user that has a place evicts no other, and does not cost it its own place.
 	change(t, users[0], func(u *v1alpha1.SFTPUser) { u.Spec.Limits.MaxConnections = new(int32(3)) })
 	waitReady(t, users[0])
 	waitRefused(t, users[2], "NamespaceFull", full(2))

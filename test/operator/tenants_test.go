@@ -178,7 +178,7 @@ func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 	}
 }
 
-// RSA pairs take seconds of CPU each. Those of a tenant who wants many of them do not delay another tenant's host key.
+// An RSA pair takes seconds of CPU. Those of a tenant who wants many do not delay another tenant's host key.
 func TestManyKeysOfOneTenant(t *testing.T) {
 	const keys = 30
 	b := namespace(t, nil)

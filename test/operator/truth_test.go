@@ -125,7 +125,7 @@ func TestPodBehindANetworkPolicy(t *testing.T) {
 	pods.behave(ns, behaviour{cut: []string{"partners-sftp-b"}})
 	u := newUser(ns, "acme")
 	create(t, u)
-	message := "The operator must reach port 8081 of the pods and does not; check NetworkPolicies: pod partners-sftp-b: read: i/o timeout"
+	message := "The operator cannot reach port 8081 of the pods; check NetworkPolicies: pod partners-sftp-b: read: i/o timeout"
 	waitFor(t, l, "Programmed", "Unknown", "PodUnreachable", message)
 	waitFor(t, u, "Ready", "False", "ConfigPending", "The listener's pods have not loaded this user yet: "+
 		strings.Replace(message, "1 of 2 ready pods have loaded", "Not every ready pod has loaded", 1))

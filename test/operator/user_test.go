@@ -75,7 +75,7 @@ func TestExpiringUser(t *testing.T) {
 	create(t, u)
 	waitReady(t, u)
 	if got := pods.logins(ns)["acme"].NotAfter; got == nil || !got.Equal(end) {
-		t.Errorf("the daemon knows the end %v, want %v", got, end)
+		t.Errorf("the daemon knows the expiration %v, want %v", got, end)
 	}
 	end = time.Now().Add(3 * time.Second).Truncate(time.Second)
 	change(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = new(metav1.NewTime(end)) })

@@ -45,7 +45,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 		problem         config.VolumeProblem
 		reason, message string
 	}{
-		{config.VolumeReadOnly, "VolumeReadOnly", `Volume "home" is read-only ` + pod + `look at its PersistentVolume's mount options, and for errors of its file system in the node's log`},
+		{config.VolumeReadOnly, "VolumeReadOnly", `Volume "home" is read-only ` + pod + `check its PersistentVolume's mount options, and the node's log for file system errors`},
 		{config.VolumeFull, "VolumeFull", `Volume "home" is full ` + pod + `remove files, raise the claim's size, or its quota`},
 		{config.VolumePermissionDenied, "VolumePermissionDenied", `Volume "home" is not writable by UID 1000 and group 65532: permission denied ` + pod + `give group 65532 the right to write on the volume's directory`},
 		{config.VolumeSilent, "VolumeNoAnswer", `Volume "home" does not answer ` + pod + `check whether the server of its PersistentVolume can be reached`},

@@ -33,7 +33,7 @@ type Announcer struct {
 	running map[types.NamespacedName]*request
 }
 
-// request is what the pods of a listener are to be annotated with.
+// request is what the pods of a listener should be annotated with.
 type request struct {
 	listener *v1alpha1.SFTPListener
 	digest   string

@@ -107,7 +107,7 @@ func TestRecall(t *testing.T) {
 	if got, err := r.recall(t.Context(), r.l, policy); err != nil || len(got.users) != 0 || got.trust != nil || got.shards != nil {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// A partial list would be taken for the complete one.
+	// A partial list would be mistaken for the complete one.
 	for _, name := range []string{render.ConfigSecretName(r.l), render.ShardSecretName(r.l, 0), render.ShardSecretName(r.l, 2)} {
 		r := newRig(t)
 		with(r)

@@ -68,7 +68,7 @@ func TestLists(t *testing.T) {
 	if b := r.access().Blocked; b == nil || b.Reason != v1alpha1.ReasonPending || r.settings() != "" {
 		t.Fatalf("blocked %+v", b)
 	}
-	// It is not taken for empty because nothing was found the last time.
+	// It is not considered empty because nothing was found the last time.
 	r.change(func(l *v1alpha1.SFTPListener) { l.Spec.MaxUsers = new(int32(50)) })
 	r.good()
 	if b := r.access().Blocked; b == nil || b.Reason != v1alpha1.ReasonPending || r.settings() != "" {

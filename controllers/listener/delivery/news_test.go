@@ -40,12 +40,12 @@ func TestNews(t *testing.T) {
 	r.secrets.Put(edited)
 	edited = r.secrets.Secret(edited.Namespace, edited.Name)
 	if !r.News(name, edited) {
-		t.Error("an edited Secret is no news")
+		t.Error("an edited Secret is not news")
 	}
 	made := edited.DeepCopy()
 	made.UID = "another"
 	if !r.News(name, made) {
-		t.Error("a Secret that was made again is no news")
+		t.Error("a Secret that was recreated is not news")
 	}
 
 	r.secrets.Watch = func(o *corev1.Secret) {

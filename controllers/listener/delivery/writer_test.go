@@ -206,7 +206,7 @@ func TestShardsComeAndGo(t *testing.T) {
 		t.Errorf("a list that fails: %+v", res)
 	}
 	if r.secrets.Secret("team", foreign.Name) == nil || r.secrets.Secret("team", other.Name) == nil {
-		t.Error("a Secret that is none of the listener's shards was deleted")
+		t.Error("a Secret that is not one of the listener's shards was deleted")
 	}
 }
 

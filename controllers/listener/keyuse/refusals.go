@@ -136,7 +136,8 @@ func (t *Tracker) Waiting() bool {
 }
 
 // Release returns the users whose statuses may have news of refusals now, and when others may, zero if there are none. Those
-// that have waited longest come first, so that one login name that is tried all the time keeps no other from being told.
+// that have waited longest come first, so that one login name that is tried all the time does not keep others from being
+// reported.
 func (t *Tracker) Release(status func(types.UID) (*v1alpha1.LoginRefusal, bool), now time.Time) (released map[types.UID]bool, next time.Time) {
 	if passed := now.Sub(t.releases.since); passed < 0 || passed >= time.Minute {
 		t.releases = releases{since: now}

@@ -16,7 +16,7 @@ import (
 
 var noon = on(11, 25, 12)
 
-// statuses are those of the users of a listener.
+// statuses are the statuses of a listener's users.
 type statuses map[types.UID]*v1alpha1.LoginRefusal
 
 func (s statuses) get(uid types.UID) (*v1alpha1.LoginRefusal, bool) { r, ok := s[uid]; return r, ok }
@@ -31,7 +31,7 @@ func user(uid types.UID, s statuses) *v1alpha1.SFTPUser {
 	return u
 }
 
-// What pods report is added up, once, with the reason of the last; who is no user of the listener is not believed.
+// Pods' reports are added up once, with the last reason; reports about anyone who is not a user of the listener are ignored.
 func TestRefusalsOfPods(t *testing.T) {
 	var tracker Tracker
 	s := statuses{"u": nil}

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
-// failing is how many attempts in a row fail before a receiver counts as one that takes no events.
+// failing is how many attempts in a row fail before a receiver counts as one that accepts no events.
 const failing = 3
 
 // Relay is what is known of a listener's relay.
@@ -89,20 +89,20 @@ func (in Input) eventsDelivered() metav1.Condition {
 	case len(plan.Unreadable) > 0:
 		return unknown(v1alpha1.ReasonSecretUnreadable, strings.Join(plan.Unreadable, "; ")+". Events are kept; it is retried")
 	case !answer.Known:
-		return unknown(v1alpha1.ReasonPending, "The relay has not said yet how the events are")
+		return unknown(v1alpha1.ReasonPending, "The relay has not reported on the events yet")
 	case answer.Failure != "":
 		return unknown(v1alpha1.ReasonRelayUnreachable, fmt.Sprintf(
-			"The relay does not say how the events are: %s. They are kept; kubectl -n %s describe pods -l %s=%s says more",
+			"The relay does not report on the events: %s. They are kept; kubectl -n %s describe pods -l %s=%s says more",
 			answer.Failure, in.Listener.Namespace, v1alpha1.LabelRelay, in.Listener.Name))
 	}
 	said := answer.Status
 	if in.Acks != nil && in.Acks.Ready > 0 && said.Answering == 0 {
 		return unknown(v1alpha1.ReasonRelayUnreachable, fmt.Sprintf(
-			"The relay reaches none of the %d ready pods, whose events are kept: it must be able to resolve names, and to reach port %d of the pods; "+
+			"The relay cannot reach any of the %d ready pods, whose events are kept: it must be able to resolve names, and to reach port %d of the pods; "+
 				"kubectl -n %s logs deployment/%s says more", in.Acks.Ready, render.HealthPort, in.Listener.Namespace, render.RelayName(in.Listener)))
 	}
 	if said.Full > 0 {
-		return no(v1alpha1.ReasonOutboxFull, fmt.Sprintf("%d pods have no room for further events; see status.events for the sink that does not take them, or raise spec.events.outbox.maxSize", said.Full))
+		return no(v1alpha1.ReasonOutboxFull, fmt.Sprintf("%d pods have no room for further events; see status.events for the sink that does not accept them, or raise spec.events.outbox.maxSize", said.Full))
 	}
 	if c, ok := worst(said.Sinks); ok {
 		return no(c.Reason, c.Message)
@@ -111,7 +111,7 @@ func (in Input) eventsDelivered() metav1.Condition {
 		return conditions.True(v1alpha1.ConditionEventsDelivered, v1alpha1.ReasonEventsNotDurable,
 			fmt.Sprintf("Events are delivered, but a pod that is killed may lose some: %s", strings.Join(said.Problems, "; ")))
 	}
-	return conditions.True(v1alpha1.ConditionEventsDelivered, v1alpha1.ReasonEventsDelivered, "Receivers take the events that they are sent")
+	return conditions.True(v1alpha1.ConditionEventsDelivered, v1alpha1.ReasonEventsDelivered, "Receivers accept the events that they are sent")
 }
 
 // worst returns the problem of the sinks that matters most.

@@ -79,7 +79,7 @@ func volumeCondition(v ack.Volume, fixedGroup bool) metav1.Condition {
 	}
 	switch v.Problem {
 	case config.VolumeReadOnly:
-		return no(v1alpha1.ReasonVolumeReadOnly, "is read-only", "look at its PersistentVolume's mount options, and for errors of its file system in the node's log")
+		return no(v1alpha1.ReasonVolumeReadOnly, "is read-only", "check its PersistentVolume's mount options, and the node's log for file system errors")
 	case config.VolumeFull:
 		return no(v1alpha1.ReasonVolumeFull, "is full", "remove files, raise the claim's size, or its quota")
 	case config.VolumePermissionDenied:

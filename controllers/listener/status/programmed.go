@@ -108,7 +108,7 @@ func (in Input) pods() metav1.Condition {
 			"What answers for a pod does not prove that it has the listener's configuration: "+a.Unproven)
 	case a.Unreachable != "":
 		return conditions.Unknown(v1alpha1.ConditionProgrammed, v1alpha1.ReasonPodUnreachable,
-			fmt.Sprintf("The operator must reach port %d of the pods and does not; check NetworkPolicies: %s", render.HealthPort, a.Unreachable))
+			fmt.Sprintf("The operator cannot reach port %d of the pods; check NetworkPolicies: %s", render.HealthPort, a.Unreachable))
 	case a.Ready == 0:
 		return no(v1alpha1.ReasonConfigPending, "No pod is ready to load the configuration")
 	case !a.Done():
@@ -161,10 +161,10 @@ func (in Input) objectsApplied() (metav1.Condition, bool) {
 		return no(v1alpha1.ReasonApplyPending, fmt.Sprintf("Objects of the listener cannot be applied: %v. It is retried", w.Err))
 	}
 	if len(w.Drift) > 0 {
-		return no(v1alpha1.ReasonDrifted, "Fields are not as the operator applied them: "+strings.Join(w.Drift, ", ")+
+		return no(v1alpha1.ReasonDrifted, "Fields differ from what the operator applied:  "+strings.Join(w.Drift, ", ")+
 			". Remove them, or delete the object to have it created again")
 	}
-	message := "All objects are as the listener asks"
+	message := "All objects match the listener's spec"
 	var messageSb169 strings.Builder
 	for _, c := range w.SmallerClaims {
 		messageSb169.WriteString(fmt.Sprintf("; claim %q has %s, more than the %s of volume %q, and cannot be made smaller", c.Claim, c.Actual, c.Wanted, c.Volume))

@@ -75,7 +75,7 @@ func TestSentences(t *testing.T) {
 		{func(*Input) {}, "Accepted", "True Accepted: The operator acts on the spec"},
 		{func(*Input) {}, "ResolvedRefs", "True ResolvedRefs: Host keys and claims are usable"},
 		{func(*Input) {}, "Programmed", "True Programmed: All 2 ready pods have loaded the configuration"},
-		{func(*Input) {}, "ObjectsApplied", "True ObjectsApplied: All objects are as the listener asks"},
+		{func(*Input) {}, "ObjectsApplied", "True ObjectsApplied: All objects match the listener's spec"},
 		{func(*Input) {}, "RolledOut", "True RolledOut: All pods run the current template"},
 		{func(*Input) {}, "VolumesWritable", "True VolumesWritable: All volumes that logins may write to can be written"},
 		{func(*Input) {}, "Ready", "True Ready: Clients can log in"},
@@ -130,7 +130,7 @@ func TestSentences(t *testing.T) {
 		}, "ObjectsApplied", `False ResourceConflict: SFTPKey "host" in namespace "ns" exists and is not the operator's`},
 		{func(in *Input) {
 			in.Workload.SmallerClaims = []workload.SmallerClaim{{Claim: "c", Actual: "2Gi", Wanted: "1Gi", Volume: "data"}, {Claim: "e", Actual: "4Gi", Wanted: "3Gi", Volume: "more"}}
-		}, "ObjectsApplied", `True ObjectsApplied: All objects are as the listener asks; claim "c" has 2Gi, more than the 1Gi of volume "data", and cannot be made smaller; claim "e" has 4Gi, more than the 3Gi of volume "more", and cannot be made smaller`},
+		}, "ObjectsApplied", `True ObjectsApplied: All objects match the listener's spec; claim "c" has 2Gi, more than the 1Gi of volume "data", and cannot be made smaller; claim "e" has 4Gi, more than the 3Gi of volume "more", and cannot be made smaller`},
 
 		{func(in *Input) { in.Workload.Rollout = workload.Rollout{State: workload.Starting} }, "RolledOut", "False RollingOut: The pods are being started"},
 		{func(in *Input) { in.Workload.Rollout = workload.Rollout{State: workload.Rolling} }, "RolledOut", "False RollingOut: The pods are being replaced"},
@@ -146,7 +146,7 @@ func TestSentences(t *testing.T) {
 		{pendingFor("RolloutBlocked", "claim c does not exist"), "RolledOut", "False RolloutBlocked: A change of image, maxUsers waits. claim c does not exist"},
 		{pendingFor("RolloutBlocked", ""), "RolledOut", "False RolloutBlocked: A change of image, maxUsers waits. The listener's other conditions must be true first"},
 
-		{withVolume(config.VolumeReadOnly), "VolumesWritable", `False VolumeReadOnly: Volume "data" is read-only in pod a; look at its PersistentVolume's mount options, and for errors of its file system in the node's log`},
+		{withVolume(config.VolumeReadOnly), "VolumesWritable", `False VolumeReadOnly: Volume "data" is read-only in pod a; check its PersistentVolume's mount options, and the node's log for file system errors`},
 		{withVolume(config.VolumeFull), "VolumesWritable", `False VolumeFull: Volume "data" is full in pod a; remove files, raise the claim's size, or its quota`},
 		{withVolume(config.VolumePermissionDenied), "VolumesWritable", `False VolumePermissionDenied: Volume "data" is not writable by UID 1000 and group 65532: permission denied in pod a; give group 65532 the right to write on the volume's directory`},
 		{withVolume(config.VolumeNotMounted), "VolumesWritable", `False VolumeNotMounted: Volume "data" is not mounted in pod a; a restart of the pod mounts it, see the condition RolledOut`},

@@ -168,7 +168,7 @@ func TestConditions(t *testing.T) {
 		"a pod cannot be reached": {
 			func(in *Input) { in.Acks.Acknowledged, in.Acks.Unreachable = 1, "pod a: timeout" },
 			map[string]string{"Programmed": "Unknown/PodUnreachable", "Ready": "False/PodUnreachable"},
-			"port 8081 of the pods and does not; check NetworkPolicies: pod a: timeout",
+			"port 8081 of the pods; check NetworkPolicies: pod a: timeout",
 		},
 		"a pod is late": {
 			func(in *Input) {

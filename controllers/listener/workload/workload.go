@@ -96,7 +96,7 @@ type Result struct {
 	// NamespaceEnding is set if the namespace is being deleted: nothing can be created in it
 	// anymore.
 	NamespaceEnding bool
-	// Err joins the temporary errors: the reconcile is to be tried again with backoff.
+	// Err joins the temporary errors: the reconcile is retried with backoff.
 	Err error
 	// Retry is when to reconcile again although nothing happens, 0 for never.
 	Retry time.Duration

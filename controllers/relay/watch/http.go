@@ -36,7 +36,7 @@ func (a *HTTPStatusClient) Ask(ctx context.Context, t Target) (delivery.Status, 
 	var st delivery.Status
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Address+delivery.StatusPath, http.NoBody)
 	if err != nil {
-		return st, errors.New("its address is not one")
+		return st, errors.New("its address cannot be used")
 	}
 	nonce := rand.Text()
 	req.Header.Set(events.NonceHeader, nonce)

@@ -1,5 +1,6 @@
-// Package watch asks the relays of listeners how their sinks are. A relay that does not answer holds up nothing: questions are
-// asked in the background, bounded in number and time, and what was answered last is in memory.
+// Package watch asks the relays of listeners for the state of their sinks. A relay that does not answer
+// delays nothing: questions are asked in the background, bounded in number and time, and what was answered
+// last is in memory.
 package watch
 
 import (
@@ -23,7 +24,8 @@ const (
 	// atOnce is how many relays are asked at a time, and patience bounds a question.
 	atOnce   = 32
 	patience = 2 * time.Second
-	// failures in a row make a relay one that does not answer: it is replaced when its configuration changes.
+	// failures is how many failed questions in a row mean that a relay does not answer: it is replaced when
+	// its configuration changes.
 	failures = 3
 )
 
@@ -68,7 +70,7 @@ type relay struct {
 	asking bool
 }
 
-// Set replaces what is known of where the relay of a listener is. Nil is for one without a relay.
+// Set replaces the target for the relay of a listener, nil if it has no relay.
 func (w *Watcher) Set(name types.NamespacedName, t *Target) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -160,7 +162,7 @@ func (w *Watcher) question(ctx context.Context, t Target) (st delivery.Status, e
 	return w.StatusClient.Ask(ctx, t)
 }
 
-// note takes an answer, and reports whether something is known that was not.
+// note takes an answer, and reports whether it is news.
 func (r *relay) note(of Target, st delivery.Status, err error, now time.Time) bool {
 	r.asking = false
 	if of != r.target {

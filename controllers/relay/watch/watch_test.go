@@ -87,8 +87,7 @@ type asker func(t Target) (delivery.Status, error)
 
 func (a asker) Ask(_ context.Context, t Target) (delivery.Status, error) { return a(t) }
 
-// The reconciler is woken when something is known that was not, and not at each answer; a few questions without an answer mean
-// nothing, and a panic ends nothing.
+// The reconciler is woken for news, not for each answer; a few unanswered questions mean nothing, and a panic ends nothing.
 func TestWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var woken, asked atomic.Int64

@@ -18,7 +18,7 @@ const (
 	MaxPath = 4096
 	// MaxSubject is the most bytes of a subject. Data has the whole path.
 	MaxSubject = 1024
-	// maxName bounds each other string.
+	// maxName bounds every other string.
 	maxName = 512
 )
 

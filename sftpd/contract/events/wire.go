@@ -74,7 +74,7 @@ type Dead struct {
 	Reason string `json:"reason"`
 }
 
-// Selection is some of a sink's dead letters: those of IDs, or all of them.
+// Selection is some of a sink's dead letters: those with certain IDs, or all of them.
 type Selection struct {
 	Sink string   `json:"sink"`
 	IDs  []string `json:"ids,omitempty"`

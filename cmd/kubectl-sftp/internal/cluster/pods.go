@@ -45,7 +45,7 @@ func (c *Cluster) ReadyPod(ctx context.Context, l *v1alpha1.SFTPListener) (*core
 			}
 		}
 	}
-	return nil, fmt.Errorf("SFTPListener %s/%s has no ready pod, out of %d; kubectl sftp status %s says more", l.Namespace, l.Name, len(pods), l.Name)
+	return nil, fmt.Errorf("SFTPListener %s/%s has no ready pod out of %d; see kubectl sftp status %s", l.Namespace, l.Name, len(pods), l.Name)
 }
 
 // Forward opens a port on 127.0.0.1 that leads to the SFTP port of a pod, until ctx ends. Later connection

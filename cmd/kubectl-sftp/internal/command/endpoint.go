@@ -106,7 +106,7 @@ func portOf(address string) string {
 func forwardable(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) error {
 	if l.Spec.ProxyProtocol.Mode == v1alpha1.ProxyProtocolRequired {
 		return fmt.Errorf("SFTPListener %s/%s accepts connections only from its proxies, with a PROXY header, which a forwarded port does not send; "+
-			"give --address with that of the proxy", l.Namespace, l.Name)
+			"give the address of the proxy with --address", l.Namespace, l.Name)
 	}
 	for _, rule := range []struct {
 		of   string
@@ -114,7 +114,7 @@ func forwardable(l *v1alpha1.SFTPListener, u *v1alpha1.SFTPUser) error {
 	}{{"SFTPListener " + l.Namespace + "/" + l.Name, l.Spec.AllowedCIDRs}, {"SFTPUser " + u.Namespace + "/" + u.Name, u.Spec.AllowedCIDRs}} {
 		set, err := networks.Parse(rule.list)
 		if err == nil && !set.Admits(netip.AddrFrom4([4]byte{127, 0, 0, 1})) {
-			return fmt.Errorf("spec.allowedCIDRs of %s does not contain 127.0.0.1, from where forwarded connections come; give --address, and come from one of: %s",
+			return fmt.Errorf("spec.allowedCIDRs of %s does not contain 127.0.0.1, the source of forwarded connections; give --address, and connect from one of: %s",
 				rule.of, strings.Join(rule.list, ", "))
 		}
 	}

@@ -51,11 +51,11 @@ key for that, to list pods, and to create pods/portforward.`,
 	}
 	c.AddCommand(
 		p.eventsCommand("list", "Show dead letters", "", p.listEvents),
-		p.eventsCommand("replay", "Send dead letters again", "  # All of a sink, after its receiver was corrected\n  kubectl sftp events replay partners --sink jobs",
+		p.eventsCommand("replay", "Send dead letters again", "  # All of a sink, after its receiver was repaired\n  kubectl sftp events replay partners --sink jobs",
 			func(ctx context.Context, k *cluster.Cluster, l *v1alpha1.SFTPListener, o eventsOptions) error {
 				return p.selectEvents(ctx, k, l, o, "sent again", (*events.Client).Replay)
 			}),
-		p.eventsCommand("drop", "Forget dead letters, for good", "  # One\n  kubectl sftp events drop partners --sink jobs --id 01JE7Q8V",
+		p.eventsCommand("drop", "Delete dead letters permanently", "  # One\n  kubectl sftp events drop partners --sink jobs --id 01JE7Q8V",
 			func(ctx context.Context, k *cluster.Cluster, l *v1alpha1.SFTPListener, o eventsOptions) error {
 				return p.selectEvents(ctx, k, l, o, "dropped", (*events.Client).Drop)
 			}),
@@ -163,7 +163,7 @@ func eventsKey(ctx context.Context, k *cluster.Cluster, l *v1alpha1.SFTPListener
 	secret := &corev1.Secret{}
 	name := types.NamespacedName{Namespace: l.Namespace, Name: render.RelayName(l)}
 	if err := k.Get(ctx, name, secret); err != nil {
-		return nil, fmt.Errorf("the Secret %s with the key for events: %w", name, err)
+		return nil, fmt.Errorf("get Secret %s with the key for events: %w", name, err)
 	}
 	config, err := delivery.Decode(secret.Data[delivery.ConfigFile])
 	if err != nil {

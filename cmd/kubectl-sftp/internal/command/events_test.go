@@ -132,7 +132,7 @@ func TestEventsRefuses(t *testing.T) {
 		"list":                     "accepts 1 arg(s)",
 		"replay partners":          "--sink must be given",
 		"drop partners --sink x":   `has no sink "x", but jobs`,
-		"list partners":            "the Secret events-refuses/partners-sftp-relay with the key for events",
+		"list partners":            "get Secret events-refuses/partners-sftp-relay with the key for events",
 		"list partners READ":       "is forbidden",
 		"list partners -o table":   `output format "table" is not one of json, yaml`,
 		"replay partners --sink x": `has no sink "x", but jobs`,

@@ -178,7 +178,7 @@ func problems(list []metav1.Condition, generation, observed int64) []problem {
 	if observed != 0 && observed < generation {
 		add(metav1.Condition{
 			Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonPending,
-			Message: fmt.Sprintf("The status is of generation %d, the spec is at %d", observed, generation),
+			Message: fmt.Sprintf("The status is for generation %d, but the spec is at %d", observed, generation),
 		})
 	}
 	return out

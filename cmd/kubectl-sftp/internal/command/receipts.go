@@ -42,7 +42,7 @@ func (p *plugin) receiptsVerify() *cobra.Command {
 	var o receiptsOptions
 	c := &cobra.Command{
 		Use:   "verify (--allowed-signers FILE | --listener NAME) [--files DIR] (DIR | FILE)...",
-		Short: "Verify signatures and chains of receipts, and the files that they are about",
+		Short: "Verify signatures and chains of receipts, and the files that they describe",
 		Long: `Verifies receipts: files ID.json with ID.json.sig next to them, as in /.receipts, or lines of JSON with envelopes (DSSE) or
 events that have one. All files with such names below a directory are read.
 

@@ -158,7 +158,7 @@ func storeTOTP(ctx context.Context, k *cluster.Cluster, u *v1alpha1.SFTPUser, e 
 		requireCode(auth)
 	}
 	if err := k.Patch(ctx, u, lockedPatch(before), client.FieldOwner(fieldManager)); err != nil {
-		return created, fmt.Errorf("the user does not refer to Secret %s yet, which is for the secret of the app: %w", e.Secret, err)
+		return created, fmt.Errorf("the user does not refer to Secret %s yet, which holds the app's secret: %w", e.Secret, err)
 	}
 	return created, nil
 }

@@ -95,7 +95,7 @@ var effects = map[string]effect{
 	v1alpha1.ReasonVolumeClaimNotFound: listenerNotReady(v1alpha1.ReasonVolumeClaimNotFound),
 	v1alpha1.ReasonHostKeyNotFound:     listenerNotReady(v1alpha1.ReasonHostKeyNotFound),
 	v1alpha1.ReasonInvalidHostKey:      listenerNotReady(v1alpha1.ReasonInvalidHostKey),
-	v1alpha1.ReasonInvalidRevokedKey:   noEffect("what is no key revokes nothing, and lists that cannot be read are unknown"),
+	v1alpha1.ReasonInvalidRevokedKey:   noEffect("what is not a key revokes nothing, and lists that cannot be read are unknown"),
 	v1alpha1.ReasonConfigPending:       notReady(v1alpha1.ReasonConfigPending),
 	v1alpha1.ReasonConfigRejected:      listenerNotReady(v1alpha1.ReasonConfigRejected),
 	v1alpha1.ReasonPodUnreachable:      listenerNotReady(v1alpha1.ReasonPodUnreachable),

@@ -17,7 +17,7 @@ type Options struct {
 	CryptoPolicy string
 }
 
-// Finding is something that was not imported, or not unchanged.
+// Finding is something that was not imported, or was changed.
 type Finding struct {
 	// Location, as file:line.
 	Where string `json:"where"`
@@ -32,7 +32,7 @@ type Report struct {
 	Users     int `json:"users"`
 	Keys      int `json:"keys"`
 	Passwords int `json:"passwords"`
-	// Rejected was not imported; Notices say what is different now.
+	// Rejected lists what was not imported; Notices say what is different now.
 	Rejected []Finding `json:"rejected"`
 	Notices  []Finding `json:"notices"`
 }

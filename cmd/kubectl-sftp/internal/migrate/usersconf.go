@@ -123,7 +123,7 @@ func (m *Migration) addDir(a *account, where, dir string) {
 	case clean == "/" || strings.Trim(dir, "/") != clean[1:]:
 		m.reject(where, a.login, fmt.Sprintf("directory %q is not a plain relative path; the login is imported without it", dir))
 	case len(a.dirs) == maxMounts:
-		m.reject(where, a.login, fmt.Sprintf("directory %q is one too many, a user has at most %d mounts; the login is imported without it", dir, maxMounts))
+		m.reject(where, a.login, fmt.Sprintf("directory %q is one too many: a user has at most %d mounts; the login is imported without it", dir, maxMounts))
 	default:
 		a.dirs = append(a.dirs, clean[1:])
 	}

@@ -127,6 +127,6 @@ func TestNoVolume(t *testing.T) {
 	in = input(t)
 	in.Deployment.Spec.Template.Spec = corev1.PodSpec{Containers: []corev1.Container{{}}}
 	if _, err := Decide(in); err == nil {
-		t.Error("a Deployment that has not got the volume yet is no error")
+		t.Error("a Deployment that does not have the volume yet is not an error")
 	}
 }

@@ -43,12 +43,12 @@ func (r *Report) files(dir string, all []found) error {
 // compare returns what is wrong with a file, "" for nothing.
 func compare(root *os.Root, name string, want found) (kind Kind, detail string, err error) {
 	if want.PathLength > 0 {
-		return NoFile, "the path in the receipt was cut", nil
+		return NoFile, "the path in the receipt was truncated", nil
 	}
 	f, err := root.Open(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return NoFile, "the file is not there", nil
+		return NoFile, "the file does not exist", nil
 	case errors.Is(err, fs.ErrPermission):
 		return "", "", err
 	case err != nil:
@@ -66,14 +66,14 @@ func compare(root *os.Root, name string, want found) (kind Kind, detail string, 
 	case !info.Mode().IsRegular():
 		return NoFile, "it is not a regular file", nil
 	case info.Size() != want.Size:
-		return OtherContent, fmt.Sprintf("the file has %d bytes, and %d were uploaded", info.Size(), want.Size), nil
+		return OtherContent, fmt.Sprintf("the file has %d bytes, but %d were uploaded", info.Size(), want.Size), nil
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
 		return "", "", err
 	}
 	if have := hex.EncodeToString(sum.Sum(nil)); have != want.SHA256 {
-		return OtherContent, fmt.Sprintf("the file has the SHA-256 %s, and what was uploaded had %s", have, want.SHA256), nil
+		return OtherContent, fmt.Sprintf("the file has the SHA-256 %s, but the upload had %s", have, want.SHA256), nil
 	}
 	return "", "", nil
 }

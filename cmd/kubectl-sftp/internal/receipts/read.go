@@ -65,7 +65,7 @@ func (r *reader) path(name string) error {
 	})
 }
 
-// file reads a receipt with its signature next to it, or lines of envelopes or events.
+// file reads a receipt with its signature next to it, or lines that are envelopes or events.
 func (r *reader) file(name string) error {
 	sig, err := readSmall(name + sigSuffix)
 	switch {

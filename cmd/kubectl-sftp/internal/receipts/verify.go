@@ -15,16 +15,16 @@ type Kind string
 
 // The kinds, in the order of their weight.
 const (
-	// Unreadable is something that is no receipt.
+	// Unreadable is something that is not a receipt.
 	Unreadable Kind = "Unreadable"
-	// Signature is a receipt that was changed, or signed by a key that may not.
+	// Signature is a receipt that was changed, or signed with a key that may not sign.
 	Signature Kind = "Signature"
-	// Missing is a receipt that is not there, although another one proves that it was.
+	// Missing is a receipt that is absent, although another one proves that it existed.
 	Missing Kind = "Missing"
 	// Forked and Exchanged are receipts that do not belong in their place, although they are signed.
 	Forked    Kind = "Forked"
 	Exchanged Kind = "Exchanged"
-	// NoFile is an uploaded file that is not there, OtherContent one that has another size or checksum.
+	// NoFile is an uploaded file that does not exist, OtherContent one with a different size or checksum.
 	NoFile       Kind = "NoFile"
 	OtherContent Kind = "OtherContent"
 )
@@ -65,7 +65,7 @@ func (r *Report) Has(kinds ...Kind) bool {
 }
 
 // ErrSeveralUsers is returned for files if it is not known which user they belong to.
-var ErrSeveralUsers = errors.New("the receipts are of several users, whose files may have the same paths: verify one user's at a time")
+var ErrSeveralUsers = errors.New("the receipts belong to several users, whose files may have the same paths: verify one user's at a time")
 
 // Options of Verify.
 type Options struct {
@@ -124,7 +124,7 @@ func fault(chain string, f receipt.Fault, file string) Problem {
 		p.Detail = fmt.Sprintf("chain %s has two different receipts %d", chain, f.From)
 	case receipt.Broken:
 		p.Kind = Exchanged
-		p.Detail = fmt.Sprintf("receipt %d of chain %s is not the one that the next one names, which has the SHA-256 %s", f.From, chain, f.Hash)
+		p.Detail = fmt.Sprintf("receipt %d of chain %s is not the one that the next receipt names, which has the SHA-256 %s", f.From, chain, f.Hash)
 	}
 	return p
 }

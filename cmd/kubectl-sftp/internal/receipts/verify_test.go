@@ -119,8 +119,8 @@ func TestVerify(t *testing.T) {
 		}, []receipts.Kind{receipts.Unreadable}, "a line has more than"},
 		"no receipt, signed": {func(t *testing.T, s *store) { s.put(t, "other", []byte("{}\n")) }, []receipts.Kind{receipts.Signature}, "version must be 1"},
 		"another file":       {func(t *testing.T, s *store) { write(t, filepath.Join(s.files, "in/a"), []byte("Fine")) }, []receipts.Kind{receipts.OtherContent}, "has the SHA-256"},
-		"longer file":        {func(t *testing.T, s *store) { write(t, filepath.Join(s.files, "in/a"), []byte("longer")) }, []receipts.Kind{receipts.OtherContent}, "the file has 6 bytes, and 4 were uploaded"},
-		"no file":            {func(t *testing.T, s *store) { remove(t, filepath.Join(s.files, "in/b")) }, []receipts.Kind{receipts.NoFile}, "the file is not there"},
+		"longer file":        {func(t *testing.T, s *store) { write(t, filepath.Join(s.files, "in/a"), []byte("longer")) }, []receipts.Kind{receipts.OtherContent}, "the file has 6 bytes, but 4 were uploaded"},
+		"no file":            {func(t *testing.T, s *store) { remove(t, filepath.Join(s.files, "in/b")) }, []receipts.Kind{receipts.NoFile}, "the file does not exist"},
 		"a directory": {func(t *testing.T, s *store) {
 			name := filepath.Join(s.files, "in/b")
 			remove(t, name)
