@@ -1,7 +1,7 @@
 package v1alpha1
 
-// Condition types. True is the good state of all but RetentionHalted, Reconciling, Stalled and Inactive, which are there only while they are
-// True.
+// Condition types. True is the good state of all except RetentionHalted, Reconciling, Stalled and Inactive,
+// which exist only while they are True.
 const (
 	// ConditionAccepted reports whether the operator acts on the spec.
 	//
@@ -24,9 +24,9 @@ const (
 	// Unknown: Pending, SecretUnreadable.
 	ConditionResolvedRefs = "ResolvedRefs"
 
-	// ConditionObjectsApplied reports whether the API server has taken every object that the
-	// operator makes for a listener: Deployment, Service, claims and the like. It has no part
-	// in Ready: one object that is refused does not keep clients from logging in.
+	// ConditionObjectsApplied reports whether the API server has accepted every object that the operator
+	// creates for a listener: Deployment, Service, claims and the like. It does not affect Ready: one object
+	// that is refused does not keep clients from logging in.
 	//
 	// True: ObjectsApplied. False: ApplyFailed, ApplyPending, ResourceConflict, Drifted. Unknown: Pending, InternalError.
 	ConditionObjectsApplied = "ObjectsApplied"
@@ -52,23 +52,22 @@ const (
 	// VolumeNotMounted, VolumeNoAnswer, VolumeFailed.
 	ConditionVolumesWritable = "VolumesWritable"
 
-	// ConditionEventsDelivered reports whether a listener's events reach their receivers. It is
-	// there only with spec.events, and has no part in Ready: clients can log in, and events are
-	// kept.
+	// ConditionEventsDelivered reports whether a listener's events reach their receivers. It exists only with
+	// spec.events, and does not affect Ready: clients can log in, and events are kept.
 	//
 	// True: EventsDelivered, EventsNotDurable. False: SecretNotFound, SecretKeyMissing,
 	// InvalidEventSink, PlatformPolicy, OutboxFull, ReceiverGone, ReceiverFailing, DeadLetters.
 	// Unknown: Pending, RelayUnreachable, SecretUnreadable.
 	ConditionEventsDelivered = "EventsDelivered"
 
-	// ConditionReceiptsAvailable reports whether receipts for uploads are where their users find them. It is there only
+	// ConditionReceiptsAvailable reports whether receipts for uploads are where their users find them. It exists only
 	// with spec.uploads.receipts, once a pod has reported, and does not affect Ready.
 	//
 	// True: ReceiptsAvailable, ReceiptsNotDurable. False: ReceiptsFailing.
 	ConditionReceiptsAvailable = "ReceiptsAvailable"
 
-	// ConditionRetentionHalted reports that a rule of spec.retention does not delete although it is to. It is there only
-	// while it is True, and does not affect Ready.
+	// ConditionRetentionHalted reports that a rule of spec.retention does not delete although it should. It
+	// exists only while it is True, and does not affect Ready.
 	//
 	// True: RetentionTooMany, RetentionClock, RetentionHoldMissing, RetentionVolume, RetentionIncomplete.
 	ConditionRetentionHalted = "RetentionHalted"
@@ -90,22 +89,22 @@ const (
 	// True: KeysValid, KeyUnused, KeyShared. False: KeyExpired, KeyNotYetValid, KeyExpiring.
 	ConditionKeysValid = "KeysValid"
 
-	// ConditionAssigned reports whether only that user has an SFTPKey with userRef.
+	// ConditionAssigned reports whether only the user of userRef has the key.
 	//
 	// True: Assigned. False: UserNotFound, DuplicateKey, AssignmentConflict.
 	ConditionAssigned = "Assigned"
 
-	// ConditionReconciling reports that the object is on its way to what its spec says and
-	// needs no help. It has the reason and message of the condition that is waited for. kstatus goes by it.
+	// ConditionReconciling reports that the object is progressing toward its spec without intervention. It
+	// has the reason and message of the condition that it waits for. kstatus uses it.
 	ConditionReconciling = "Reconciling"
 
-	// ConditionStalled reports that the object does not become what its spec says before someone
-	// corrects something; or that what needs no help takes more than ten minutes, or another
-	// object is missing for more than two. It has the reason and message of the condition that
-	// says what. kstatus goes by it.
+	// ConditionStalled reports that the object cannot reach its spec until someone corrects something; or
+	// that what needs no intervention takes more than ten minutes, or that another object has been missing
+	// for more than two. It has the reason and message of the condition that names the problem. kstatus uses
+	// it.
 	ConditionStalled = "Stalled"
 
-	// ConditionInactive reports that the object is not in effect, and is meant not to be. Ready
+	// ConditionInactive reports that the object is intentionally not in effect. Ready
 	// is absent meanwhile.
 	//
 	// True: of a user Suspended, Expired, NoValidKey, ScaledToZero; of a listener Paused, ScaledToZero; of a
@@ -115,19 +114,19 @@ const (
 
 // Reasons of conditions that are True or Unknown.
 const (
-	// ReasonPending: the operator has not looked at the object yet. If it stays, the
-	// operator is not running or does not watch the namespace.
+	// ReasonPending: the operator has not processed the object yet. If this persists, the operator is not
+	// running or does not watch the namespace.
 	ReasonPending = "Pending"
-	// ReasonAccepted: the spec is acted upon.
+	// ReasonAccepted: the operator acts on the spec.
 	ReasonAccepted = "Accepted"
 	// ReasonResolvedRefs: all references were found and are usable.
 	ReasonResolvedRefs = "ResolvedRefs"
-	// ReasonObjectsApplied: the API server has taken every object of the listener.
+	// ReasonObjectsApplied: the API server has accepted every object of the listener.
 	ReasonObjectsApplied = "ObjectsApplied"
 	// ReasonProgrammed: every ready pod has loaded the current configuration.
 	ReasonProgrammed = "Programmed"
-	// ReasonInternalError: the operator failed at this object because of a fault of its own. Its
-	// log has the details. What was delivered before stays, and the operator retries.
+	// ReasonInternalError: the operator failed on this object because of a bug. Its log has the details. What
+	// was delivered before stays, and the operator retries.
 	ReasonInternalError = "InternalError"
 	// ReasonReady: clients can log in.
 	ReasonReady = "Ready"
@@ -147,7 +146,7 @@ const (
 	// ReasonReceiptsFailing: a pod cannot write receipts to where their users find them. It keeps them and retries; when they
 	// occupy the room for events, uploads are refused. The message says why.
 	ReasonReceiptsFailing = "ReceiptsFailing"
-	// ReasonRelayUnreachable: the relay that delivers the events does not answer the operator, or reaches none of the pods.
+	// ReasonRelayUnreachable: the relay that delivers the events does not answer the operator, or cannot reach any of the pods.
 	// kubectl describe of its pods says why. The events are kept.
 	ReasonRelayUnreachable = "RelayUnreachable"
 	// ReasonAssigned: only the user of userRef logs in with the key.
@@ -163,26 +162,26 @@ const (
 	// stay as they are, and users come and go. The message names each rule: change the spec, or
 	// ask the platform team.
 	ReasonPlatformPolicy = "PlatformPolicy"
-	// ReasonInvalidEventSink: a sink of spec.events cannot be used: its filter cannot be compiled,
-	// or a Secret's content is not what it should be. Its events are kept until it is corrected.
+	// ReasonInvalidEventSink: a sink of spec.events cannot be used: its filter cannot be compiled, or a
+	// Secret's content is invalid. Its events are kept until it is corrected.
 	ReasonInvalidEventSink = "InvalidEventSink"
-	// ReasonOutboxFull: a pod has no room for further events. Uploads are refused, or the oldest
-	// events dropped, as spec.events.outbox.whenFull says. Make the receiver take them, or raise
+	// ReasonOutboxFull: a pod has no room for further events. Uploads are refused, or the oldest events
+	// dropped, depending on spec.events.outbox.whenFull. Make the receiver accept them, or raise
 	// outbox.maxSize.
 	ReasonOutboxFull = "OutboxFull"
 	// ReasonReceiverGone: a receiver answered 410 Gone, so nothing is sent to it until the spec
 	// changes. Correct the sink, or remove it.
 	ReasonReceiverGone = "ReceiverGone"
-	// ReasonReceiverFailing: a receiver does not take events. They are kept and sent again. The
+	// ReasonReceiverFailing: a receiver does not accept events. They are kept and sent again. The
 	// message has its last answer.
 	ReasonReceiverFailing = "ReceiverFailing"
 	// ReasonDeadLetters: events could not be delivered, and are kept as dead letters. kubectl sftp
 	// events list shows them; replay or drop them.
 	ReasonDeadLetters = "DeadLetters"
-	// ReasonHomesWouldMove: the spec wants the home directories on another volume than the one
-	// that has them. They stay there, and if the spec no longer has that volume, users whose
-	// directories are in it cannot log in. Name it in homeDirectory.volume, or move the files
-	// and name it in homeDirectory.movedFrom.
+	// ReasonHomesWouldMove: the spec would put the home directories on a volume other than the one that has
+	// them. They stay there, and if the spec no longer has that volume, users whose directories are in it
+	// cannot log in. Name it in homeDirectory.volume, or move the files and name it in
+	// homeDirectory.movedFrom.
 	ReasonHomesWouldMove = "HomesWouldMove"
 	// ReasonHomesMoved, of an event: home directories are on another volume from now on.
 	ReasonHomesMoved = "HomesMoved"
@@ -192,7 +191,7 @@ const (
 	// ReasonVolumeNotShareable: several replicas on a claim that only one node can
 	// mount. Lower replicas or use a ReadWriteMany claim.
 	ReasonVolumeNotShareable = "VolumeNotShareable"
-	// ReasonVolumeClaimNotFound: a claim that volumes names does not exist. Make it or
+	// ReasonVolumeClaimNotFound: a claim that volumes names does not exist. Create it or
 	// correct the name.
 	ReasonVolumeClaimNotFound = "VolumeClaimNotFound"
 	// ReasonHostKeyNotFound: an SFTPKey of hostKeyRefs, or its Secret, does not exist. Pods
@@ -203,7 +202,7 @@ const (
 	// ReasonInvalidUserCA: a key of trustedUserCAs cannot be used. The message says which,
 	// and why.
 	ReasonInvalidUserCA = "InvalidUserCA"
-	// ReasonInvalidRevokedKey: an entry of revokedKeys is no public key, so it revokes
+	// ReasonInvalidRevokedKey: an entry of revokedKeys is not a public key, so it revokes
 	// nothing; or a list of revokedKeysSecretRefs cannot be read. The message says which.
 	ReasonInvalidRevokedKey = "InvalidRevokedKey"
 	// ReasonConfigPending: pods have not loaded the current configuration yet.
@@ -222,7 +221,7 @@ const (
 	// ReasonApplyFailed: the API server refused an object, for example because of a quota.
 	// The message is its answer.
 	ReasonApplyFailed = "ApplyFailed"
-	// ReasonApplyPending: the API server did not take an object for now, for example because it
+	// ReasonApplyPending: the API server could not process an object for now, for example because it
 	// did not answer in time. It is tried again.
 	ReasonApplyPending = "ApplyPending"
 	// ReasonRolledOut: all pods run the current template.
@@ -231,17 +230,17 @@ const (
 	ReasonRollingOut = "RollingOut"
 	// ReasonRolloutStalled: the new pods do not become ready within the Deployment's time.
 	ReasonRolloutStalled = "RolloutStalled"
-	// ReasonRolloutQueued: a change that came with the operator's version waits until other
-	// listeners' rollouts are complete; status.pendingRestart has what it is.
+	// ReasonRolloutQueued: a change that came with the operator's version waits until other listeners'
+	// rollouts are complete; status.pendingRestart describes it.
 	ReasonRolloutQueued = "RolloutQueued"
-	// ReasonRolloutPaused: a change of the pods waits until infrastructure.rollout is
-	// Automatic; status.pendingRestart has what it is.
+	// ReasonRolloutPaused: a change of the pods waits until infrastructure.rollout is Automatic;
+	// status.pendingRestart describes it.
 	ReasonRolloutPaused = "RolloutPaused"
-	// ReasonRolloutBlocked: a change of the pods waited and currently cannot be made;
+	// ReasonRolloutBlocked: a change of the pods was waiting and currently cannot be applied;
 	// another condition says why.
 	ReasonRolloutBlocked = "RolloutBlocked"
-	// ReasonDrifted: the pod template of the Deployment has what the operator did not put
-	// there. The message names the fields; remove them.
+	// ReasonDrifted: the pod template of the Deployment has fields that the operator did not set. The message
+	// names them; remove them.
 	ReasonDrifted = "Drifted"
 	// ReasonVolumesWritable: each volume that a user may write to can be written.
 	ReasonVolumesWritable = "VolumesWritable"
@@ -251,36 +250,34 @@ const (
 	ReasonVolumeFull = "VolumeFull"
 	// ReasonVolumePermissionDenied: the user and group of the pods may not write to a volume.
 	ReasonVolumePermissionDenied = "VolumePermissionDenied"
-	// ReasonVolumeNotMounted: a pod does not have a volume, usually because it is older and
-	// its restart waits.
+	// ReasonVolumeNotMounted: a pod does not have a volume, usually because it is older and its restart is pending.
 	ReasonVolumeNotMounted = "VolumeNotMounted"
-	// ReasonVolumeNoAnswer: a volume does not answer. Its server may be away.
+	// ReasonVolumeNoAnswer: a volume does not answer. Its server may be down.
 	ReasonVolumeNoAnswer = "VolumeNoAnswer"
 	// ReasonVolumeFailed: a volume is not writable; the pod's log says why.
 	ReasonVolumeFailed = "VolumeFailed"
 	// ReasonRetentionTooMany: a rule of retention would delete more files than its maxFiles or maxPercent allow, so it
-	// deletes none of them. Look whether the rule is right; if it is, raise the limit.
+	// deletes none of them. Check whether the rule is right; if it is, raise the limit.
 	ReasonRetentionTooMany = "RetentionTooMany"
 	// ReasonRetentionClock: a clock of a volume was set, or differs from the pod's, so nothing is deleted until it has been
 	// steady for a day.
 	ReasonRetentionClock = "RetentionClock"
-	// ReasonRetentionHoldMissing: a directory of retention.holds is not there, so all of its first directory is held. Correct
-	// its path, or remove the hold.
+	// ReasonRetentionHoldMissing: a directory of retention.holds does not exist, so its whole top-level
+	// directory is held. Correct its path, or remove the hold.
 	ReasonRetentionHoldMissing = "RetentionHoldMissing"
 	// ReasonRetentionVolume: retention cannot work on a volume, for example because it has no locks or its directory is not
 	// writable. The message and the pod's log say why.
 	ReasonRetentionVolume = "RetentionVolume"
-	// ReasonRetentionIncomplete: a volume has more files than can be looked at within six hours, so nothing was deleted. Give
+	// ReasonRetentionIncomplete: a volume has more files than can be examined within six hours, so nothing was deleted. Give
 	// rules a subPath.
 	ReasonRetentionIncomplete = "RetentionIncomplete"
-	// ReasonPodRestart, of an event: the only pod of a listener is about to end, so that a
+	// ReasonPodRestart, of an event: the only pod of a listener is about to terminate, so that a
 	// new one can mount its volumes.
 	ReasonPodRestart = "PodRestart"
-	// ReasonUsersLockedOut, of an event: a change of the listener's spec takes logins away. The
-	// message counts them by the reasons that the users have now.
+	// ReasonUsersLockedOut, of an event: a change of the listener's spec takes logins away. The message
+	// counts them by their current reasons.
 	ReasonUsersLockedOut = "UsersLockedOut"
-	// ReasonPodsUnavailable: no pod is ready. kubectl describe the pods. Of a user: none of its
-	// listener.
+	// ReasonPodsUnavailable: no pod is ready; for a user, no pod of its listener. kubectl describe of the pods says why.
 	ReasonPodsUnavailable = "PodsUnavailable"
 	// ReasonScaledToZero: replicas is 0.
 	ReasonScaledToZero = "ScaledToZero"
@@ -302,10 +299,9 @@ const (
 	// does not allow a way to log in that the user asks for, or the user accepts certificates
 	// and the listener trusts no CA.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
-	// ReasonMethodsTooWeak: a combination of the user's methods has none of the listener's
-	// requiredMethods in it.
+	// ReasonMethodsTooWeak: a combination of the user's methods contains none of the listener's requiredMethods.
 	ReasonMethodsTooWeak = "MethodsTooWeak"
-	// ReasonVolumeNotFound: the listener has no volume of that name.
+	// ReasonVolumeNotFound: the listener has no volume with that name.
 	ReasonVolumeNotFound = "VolumeNotFound"
 	// ReasonDirectoryNotAllowed: the rule of the listener's allowedUsers for the namespace does
 	// not allow a directory that the user asks for.
@@ -314,10 +310,9 @@ const (
 	// less access to a directory than the user asks for.
 	ReasonAccessNotAllowed = "AccessNotAllowed"
 	// ReasonDirectoriesOverlap: two directories of the user contain each other with different
-	// access, so that the one would open what the other closes.
+	// access, so that one would allow what the other forbids.
 	ReasonDirectoriesOverlap = "DirectoriesOverlap"
-	// ReasonNamespaceFull: the namespace has as many logins on the listener as its rule of
-	// allowedUsers gives it.
+	// ReasonNamespaceFull: the namespace has as many logins on the listener as its rule of allowedUsers allows.
 	ReasonNamespaceFull = "NamespaceFull"
 	// ReasonListenerFull: the listener has maxUsers logins already.
 	ReasonListenerFull = "ListenerFull"
@@ -328,15 +323,15 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonExpired: expirationTime has passed.
 	ReasonExpired = "Expired"
-	// ReasonLoginExpiring, of an accepted user: expirationTime comes within the listener's
+	// ReasonLoginExpiring, of an accepted user: expirationTime is within the listener's
 	// keyPolicy.expiringWithinDays.
 	ReasonLoginExpiring = "LoginExpiring"
 	// ReasonSecretNotFound: a Secret that is referred to does not exist.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretKeyMissing: a Secret lacks the entry that is referred to.
 	ReasonSecretKeyMissing = "SecretKeyMissing"
-	// ReasonSecretUnreadable, of users and listeners: the API server did not give a Secret that
-	// is referred to. What was read of it before stays, and the operator retries.
+	// ReasonSecretUnreadable, of users and listeners: the API server did not return a Secret that is referred
+	// to. What was read from it before stays in effect, and the operator retries.
 	ReasonSecretUnreadable = "SecretUnreadable"
 	// ReasonInvalidPublicKey: a public key cannot be used. The message says which line
 	// and why.
@@ -344,11 +339,11 @@ const (
 	// ReasonInvalidPassword: the password is empty, too long, or shorter than the listener's
 	// passwordPolicy requires; or what should be a hash is not usable.
 	ReasonInvalidPassword = "InvalidPassword"
-	// ReasonInvalidTOTPSecret: the secret of an authenticator app is not base32 and no otpauth
-	// URI, is too short, or is for codes that are not supported.
+	// ReasonInvalidTOTPSecret: the secret of an authenticator app is neither base32 nor an otpauth URI, is
+	// too short, or is for codes that are not supported.
 	ReasonInvalidTOTPSecret = "InvalidTOTPSecret"
 	// ReasonFactorMissing: the user lacks a credential, or a second key, that its methods or
-	// the listener's requiredMethods ask for.
+	// the listener's requiredMethods require.
 	ReasonFactorMissing = "FactorMissing"
 	// ReasonKeyNotFound: an SFTPKey that is assigned to the user is not ready.
 	ReasonKeyNotFound = "KeyNotFound"
@@ -364,7 +359,7 @@ const (
 	// ReasonKeyRevoked: the listener's revokedKeys names a key of the user, or this SFTPKey's.
 	ReasonKeyRevoked = "KeyRevoked"
 	// ReasonRemoving: the user is not accepted, and not every pod has acknowledged yet that the
-	// login is gone. The condition Accepted says why it goes.
+	// login is gone. The condition Accepted says why.
 	ReasonRemoving = "Removing"
 	// ReasonUserRejected: a pod refused the user's record, usually because its daemon is
 	// older than the operator. The user cannot log in there.
@@ -375,11 +370,11 @@ const (
 const (
 	// ReasonKeyExpired: the expirationTime of a key has passed. Give the user a new one.
 	ReasonKeyExpired = "KeyExpired"
-	// ReasonKeyNotYetValid: the notBefore of a key is still to come.
+	// ReasonKeyNotYetValid: the notBefore of a key is in the future.
 	ReasonKeyNotYetValid = "KeyNotYetValid"
-	// ReasonKeyExpiring: a key ends within the listener's keyPolicy.expiringWithinDays.
+	// ReasonKeyExpiring: a key expires within the listener's keyPolicy.expiringWithinDays.
 	ReasonKeyExpiring = "KeyExpiring"
-	// ReasonKeyUnused: a key was not used for the listener's keyPolicy.unusedAfterDays.
+	// ReasonKeyUnused: a key has not been used for the listener's keyPolicy.unusedAfterDays.
 	// Remove it if it is no longer needed.
 	ReasonKeyUnused = "KeyUnused"
 	// ReasonKeyShared: several SFTPUsers of the namespace have the key, so that it does not
@@ -393,8 +388,7 @@ const (
 	ReasonUserNotFound = "UserNotFound"
 	// ReasonDuplicateKey: an older SFTPKey assigns the same key to another user.
 	ReasonDuplicateKey = "DuplicateKey"
-	// ReasonAssignmentConflict: other users than that of userRef have the key in their
-	// spec. They cannot use it.
+	// ReasonAssignmentConflict: users other than the one in userRef have the key in their spec. They cannot use it.
 	ReasonAssignmentConflict = "AssignmentConflict"
 	// ReasonRotationBlocked: the Secret of the next revision exists and belongs to something
 	// else, or holds no key; or the API server refuses to create it, for example because of a
@@ -403,7 +397,7 @@ const (
 	// ReasonInvalidHostCertificate: the entry ssh-certificate of a host key's Secret cannot be
 	// used. The key works without it.
 	ReasonInvalidHostCertificate = "InvalidHostCertificate"
-	// ReasonHostCertificateExpired: the host certificate has ended. The key works without it.
+	// ReasonHostCertificateExpired: the host certificate has expired. The key works without it.
 	ReasonHostCertificateExpired = "HostCertificateExpired"
 	// ReasonHostCertificateExpiring: the host certificate expires soon, and has not been renewed.
 	ReasonHostCertificateExpiring = "HostCertificateExpiring"

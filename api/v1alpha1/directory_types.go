@@ -2,7 +2,7 @@ package v1alpha1
 
 // Directory is a directory on one of the listener's volumes.
 //
-// +kubebuilder:validation:XValidation:message="listing may be set only with access WriteOnly or CreateOnly: the other kinds of access list anyway",rule="!has(self.listing) || (has(self.access) && self.access in ['WriteOnly', 'CreateOnly'])"
+// +kubebuilder:validation:XValidation:message="listing may be set only with access WriteOnly or CreateOnly: the other kinds of access always list",rule="!has(self.listing) || (has(self.access) && self.access in ['WriteOnly', 'CreateOnly'])"
 type Directory struct {
 	// volume names one of the listener's volumes. Default: its home volume.
 	// +optional

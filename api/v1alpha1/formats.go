@@ -3,7 +3,7 @@ package v1alpha1
 // The formats of strings that several fields share. They are aliases, so that Go code handles plain strings, while
 // the schema of every such field has the rule and its message.
 
-// ObjectName is the name of an object of Kubernetes that is called by a DNS-1123 subdomain: a Secret, an SFTPKey, a claim.
+// ObjectName is the name of a Kubernetes object, a DNS-1123 subdomain: that of a Secret, an SFTPKey or a claim.
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
@@ -63,7 +63,7 @@ type SecretEntry = string
 // +kubebuilder:validation:XValidation:message="must begin with the first address of the network: 203.0.113.0/24 for the network of 203.0.113.7, 203.0.113.7/32 for that address",rule="!isCIDR(self) || cidr(self) == cidr(self).masked()"
 type Network = string
 
-// Host is a DNS name or an IP address, in the spelling that OpenSSH's known_hosts has. A name that consists only of
+// Host is a DNS name or an IP address, in the spelling that OpenSSH uses in known_hosts. A name that consists only of
 // digits is refused, because programs take it for an IPv4 address.
 //
 // +kubebuilder:validation:MinLength=1
@@ -73,9 +73,10 @@ type Network = string
 // +kubebuilder:validation:XValidation:message="must be an address that clients can connect to, not 0.0.0.0 or ::",rule="!isIP(self) || !ip(self).isUnspecified()"
 type Host = string
 
-// PublicKeyLine is a public key, the line of a .pub file without options. One of RSA with 8192 bits has 1,430 characters
-// and its comment. Private keys are refused by a rule of what has the field, because the API server's answer quotes a
-// string that breaks a rule of its own: all that have a PublicKeyLine or AuthorizedKey must have that rule (test/cel).
+// PublicKeyLine is a public key, the line of a .pub file without options. An RSA key of 8192 bits has 1,430
+// characters, plus its comment. Private keys are refused by a rule of the type that has the field, because the API
+// server's answer quotes a string that breaks a rule of its own: all that have a PublicKeyLine or AuthorizedKey must
+// have that rule (test/cel).
 //
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=1792

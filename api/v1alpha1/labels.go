@@ -14,9 +14,9 @@ const (
 	// characters, the most that a label can have, is cut and has a hash after it.
 	LabelKey = "sftp-operator.io/key"
 
-	// AnnotationMade, on the Secret of a generated pair, is when the pair was made, as RFC 3339.
-	// Unlike the creation time of the Secret, it survives a backup. Without it, or with a value
-	// that is no time or in the future, the creation time counts.
+	// AnnotationMade, on the Secret of a generated pair, is when the pair was made, as RFC 3339. Unlike the
+	// creation time of the Secret, it survives a backup. Without it, or with a value that is not a time or is
+	// in the future, the creation time counts.
 	AnnotationMade = "sftp-operator.io/made"
 
 	// LabelRecord, on the Secret <listener>-sftp-record, names the listener whose record it is:
@@ -40,8 +40,8 @@ const (
 	// to write.
 	AnnotationApplied = "sftp-operator.io/applied"
 
-	// AnnotationRollout, on a listener's Deployment, is what its pod template was made of,
-	// to tell what a later one changes, and who changed it.
+	// AnnotationRollout, on a listener's Deployment, records what its pod template was made from, to find out
+	// what a later one changes, and who changed it.
 	AnnotationRollout = "sftp-operator.io/rollout"
 
 	// AnnotationAdopt, with the value "true" on an object that has no owner and the label

@@ -106,7 +106,7 @@ type SFTPKeySpec struct {
 	// +kubebuilder:validation:MaxItems=32
 	From []Network `json:"from,omitempty"`
 
-	// algorithm of a generated key; RSA3072 and RSA4096 are for clients that know nothing newer.
+	// algorithm of a generated key; RSA3072 and RSA4096 are for clients that support nothing newer.
 	// Default Ed25519. It is immutable.
 	// +optional
 	Algorithm KeyAlgorithm `json:"algorithm,omitempty"`

@@ -1,6 +1,6 @@
 package v1alpha1
 
-// ListenerEffective has settings of a listener that are in effect. Each field has the same name as in the spec.
+// ListenerEffective shows the settings of a listener that are in effect. Each field has the same name as in the spec.
 type ListenerEffective struct {
 	// authentication is how clients may log in.
 	// +optional

@@ -5,9 +5,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ListenerEvents delivers events about files and logins to receivers: CloudEvents 1.0 over HTTP, at least once, and those of a
-// user in their order. The pods keep them on a volume until they are delivered, and a Deployment <listener>-sftp-relay, which
-// exists only with events, delivers them.
+// ListenerEvents delivers events about files and logins to receivers: CloudEvents 1.0 over HTTP, at least
+// once, and in order for each user. The pods keep them on a volume until they are delivered, and a Deployment
+// <listener>-sftp-relay, which exists only with events, delivers them.
 type ListenerEvents struct {
 	// sinks are the receivers.
 	// +required
@@ -92,7 +92,7 @@ type EventSink struct {
 	// +optional
 	Format EventFormat `json:"format,omitempty"`
 
-	// authentication is how the relay proves itself to the receiver.
+	// authentication is how the relay authenticates to the receiver.
 	// +optional
 	Authentication EventAuthentication `json:"authentication,omitempty,omitzero"`
 
@@ -173,13 +173,13 @@ type EventUserReference struct {
 	// +optional
 	Name ObjectName `json:"name,omitempty"`
 
-	// selector matches labels of SFTPUsers of the namespace. Who writes them decides which of
-	// their own users are meant, and never about those of other namespaces.
+	// selector matches labels of SFTPUsers of the namespace. Anyone who may set these labels decides which
+	// users of that namespace are meant, and has no influence on other namespaces.
 	// +optional
 	Selector *EventUserSelector `json:"selector,omitempty"`
 }
 
-// EventUserSelector selects SFTPUsers by their labels. All that it says has to hold.
+// EventUserSelector selects SFTPUsers by their labels. All of its requirements must hold.
 //
 // +kubebuilder:validation:MinProperties=1
 type EventUserSelector struct {
@@ -206,8 +206,7 @@ type EventUserRequirement struct {
 	// +required
 	Key QualifiedName `json:"key,omitempty"`
 
-	// operator In and NotIn compare the value with values; Exists and DoesNotExist ask for the
-	// label only.
+	// operator In and NotIn compare the value with values; Exists and DoesNotExist only check for the label.
 	// +required
 	Operator SelectorOperator `json:"operator,omitempty"`
 
@@ -241,7 +240,7 @@ const (
 	EventBinary     EventFormat = "Binary"
 )
 
-// EventAuthentication is how the relay proves itself. The Secrets are in the listener's namespace. Several may be set.
+// EventAuthentication is how the relay authenticates. The Secrets are in the listener's namespace. Several may be set.
 //
 // +kubebuilder:validation:MinProperties=1
 type EventAuthentication struct {

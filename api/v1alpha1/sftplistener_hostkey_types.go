@@ -64,12 +64,11 @@ type HostKeyStatus struct {
 	CertificateExpirationTime *metav1.Time `json:"certificateExpirationTime,omitempty"`
 }
 
-// HostKeyState is the state of a host key in its rotation. Staged keys are in the pods, and
-// clients are not told of them. Advertised ones are announced (hostkeys-00@openssh.com), so that
-// clients that support that learn them; if no Active or Retiring key has their type, they are
-// used for clients that can use no other. An Active one is used in key exchanges; there is one of
-// each type. A Retiring one was Active: it is still announced, so that there is a way back, and
-// used if no Active key has its type.
+// HostKeyState is the state of a host key in its rotation. Staged keys are in the pods, but not announced to
+// clients. Advertised ones are announced (hostkeys-00@openssh.com), so that clients that support that learn
+// them; if no Active or Retiring key has their type, they are used for clients that can use no other. An
+// Active one is used in key exchanges; there is one of each type. A Retiring one was Active: it is still
+// announced, so that there is a way back, and used if no Active key has its type.
 //
 // +kubebuilder:validation:Enum=Staged;Advertised;Active;Retiring
 type HostKeyState string

@@ -24,18 +24,16 @@ type ListenerLimits struct {
 	// +kubebuilder:validation:Maximum=86400
 	IdleTimeoutSeconds *int32 `json:"idleTimeoutSeconds,omitempty"`
 
-	// startups bound the connections that are not logged in yet.
+	// startups limit the unauthenticated connections.
 	// +optional
 	Startups ListenerStartups `json:"startups,omitempty,omitzero"`
 }
 
-// ListenerStartups bound the connections that are not logged in yet, as OpenSSH's
-// MaxStartups.
+// ListenerStartups limit the unauthenticated connections, like OpenSSH's MaxStartups.
 //
 // +kubebuilder:validation:XValidation:message="full must not be below begin (50 unless set)",rule="(has(self.full) ? self.full : 200) >= (has(self.begin) ? self.begin : 50)"
 type ListenerStartups struct {
-	// begin is the number of connections that are not logged in yet at which new ones start to
-	// be refused at random. Default 50.
+	// begin is the number of unauthenticated connections at which new ones start to be refused at random. Default 50.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=20000
@@ -48,16 +46,14 @@ type ListenerStartups struct {
 	// +kubebuilder:validation:Maximum=100
 	DropPercent *int32 `json:"dropPercent,omitempty"`
 
-	// full is the number of connections that are not logged in yet at which every new one is
-	// refused. Default 200.
+	// full is the number of unauthenticated connections at which every new one is refused. Default 200.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=20000
 	Full *int32 `json:"full,omitempty"`
 
-	// perSource is the number of connections that are not logged in yet that one source may have;
-	// see sources. 0 means no limit. Default 20, but 0 where the pods do not see clients' addresses;
-	// see sources.penalties.
+	// perSource is the number of unauthenticated connections that one source may have; see sources. 0 means
+	// no limit. Default 20, but 0 where the pods do not see clients' addresses; see sources.penalties.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=20000
@@ -82,13 +78,13 @@ type ListenerUploads struct {
 	// +kubebuilder:default=Keep
 	Incomplete IncompleteUploads `json:"incomplete,omitempty"`
 
-	// sync is whether closing a written file is confirmed to the client only when the file is
+	// sync controls whether closing a written file is confirmed to the client only when the file is
 	// on disk (OnClose), or at once, leaving that to the volume (Never). Default Never.
 	// +optional
 	// +kubebuilder:default=Never
 	Sync UploadSync `json:"sync,omitempty"`
 
-	// checksum is whether the SHA-256 of each uploaded file is computed, for its line in the audit
+	// checksum controls whether the SHA-256 of each uploaded file is computed, for its line in the audit
 	// log and its event. There is none where the content is not known for certain. Use it with
 	// publish OnClose: other files have to be read again when they are closed. Default None.
 	// +optional

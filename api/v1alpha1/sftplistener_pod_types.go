@@ -246,7 +246,7 @@ type ListenerPod struct {
 	RuntimeClassName ObjectName `json:"runtimeClassName,omitempty"`
 
 	// schedulerName is the scheduler that places the pods. Default: that of the cluster.
-	// Without a scheduler of this name they stay pending.
+	// Without a scheduler with this name, they stay pending.
 	// +optional
 	SchedulerName ObjectName `json:"schedulerName,omitempty"`
 

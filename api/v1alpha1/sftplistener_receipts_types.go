@@ -5,9 +5,9 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // UploadReceipts are signed receipts for uploads. There is nothing to set yet.
 type UploadReceipts struct{}
 
-// ListenerReceiptsStatus is what receipts are verified with.
+// ListenerReceiptsStatus has the keys that verify receipts.
 type ListenerReceiptsStatus struct {
-	// keys are the keys that receipts are signed with, and those that were, the newest first. The
+	// keys are the current and former keys that receipts are signed with, newest first. The
 	// ConfigMap <listener>-sftp-known-hosts has them under allowed_signers.
 	// +optional
 	// +listType=map
@@ -30,12 +30,12 @@ type ReceiptKeyStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	PublicKey string `json:"publicKey,omitempty"`
 
-	// startTime is since when the key signs.
+	// startTime is when the key came into use.
 	// +optional
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
-	// endTime is until when receipts may be signed with it, if another key has replaced it: an
-	// hour after that, because pods may still have it.
+	// endTime is when no more receipts can be signed with it, if another key has replaced it: an hour after
+	// that, because pods may still have it.
 	// +optional
 	EndTime *metav1.Time `json:"endTime,omitempty"`
 }

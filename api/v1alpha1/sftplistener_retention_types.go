@@ -32,7 +32,7 @@ type ListenerRetention struct {
 	IntervalSeconds *int32 `json:"intervalSeconds,omitempty"`
 
 	// staleUploadSeconds is how long the hidden file of an interrupted upload stays after its last change, so that the
-	// client can resume. It is then deleted on every volume that users may write to, also without rules. Default
+	// client can resume. It is then deleted on every volume that users may write to, even without rules. Default
 	// 604800, a week.
 	// +optional
 	// +kubebuilder:validation:Minimum=172800
@@ -187,7 +187,7 @@ type RetentionRun struct {
 	// +kubebuilder:validation:Minimum=0
 	DueFiles *int64 `json:"dueFiles,omitempty"`
 
-	// dueBytes is the size of the due files together, in bytes.
+	// dueBytes is the total size of the due files, in bytes.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	DueBytes *int64 `json:"dueBytes,omitempty"`

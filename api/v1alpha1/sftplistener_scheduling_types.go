@@ -4,8 +4,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// The types of this file are bounded subsets of those of core/v1. What the API server would refuse of a pod is refused
-// here, when it is applied, and not minutes later in a condition.
+// The types of this file are bounded subsets of those of core/v1. What the API server would refuse in a pod
+// is refused here, when the listener is applied, rather than minutes later in a condition.
 
 // PodResources are what a container requests, and the most that it may use.
 //
@@ -118,8 +118,8 @@ type TopologySpreadConstraint struct {
 	// +required
 	TopologyKey QualifiedName `json:"topologyKey,omitempty"`
 
-	// whenUnsatisfiable DoNotSchedule leaves a pod pending that would break the constraint;
-	// ScheduleAnyway prefers nodes that keep it.
+	// whenUnsatisfiable DoNotSchedule leaves a pod that would violate the constraint pending; ScheduleAnyway
+	// prefers nodes that satisfy it.
 	// +required
 	WhenUnsatisfiable SpreadAction `json:"whenUnsatisfiable,omitempty"`
 
@@ -149,7 +149,7 @@ type TopologySpreadConstraint struct {
 	MatchLabelKeys []QualifiedName `json:"matchLabelKeys,omitempty"`
 }
 
-// SpreadAction is what happens to a pod that would break a constraint.
+// SpreadAction is what happens to a pod that would violate a constraint.
 //
 // +kubebuilder:validation:Enum=DoNotSchedule;ScheduleAnyway
 type SpreadAction string

@@ -21,7 +21,7 @@ const (
 
 // ListenerProxyProtocol is how a listener learns clients' addresses from a proxy.
 //
-// +kubebuilder:validation:XValidation:message="trustedCIDRs must be set if and only if mode is Required: a header from anybody else would be a lie",rule="has(self.trustedCIDRs) == (has(self.mode) && self.mode == 'Required')"
+// +kubebuilder:validation:XValidation:message="trustedCIDRs must be set if and only if mode is Required: a header from anyone else could be forged",rule="has(self.trustedCIDRs) == (has(self.mode) && self.mode == 'Required')"
 type ListenerProxyProtocol struct {
 	// mode Required refuses connections that do not begin with a PROXY protocol header,
 	// version 1 or 2, from one of trustedCIDRs. Default Disabled.
@@ -35,7 +35,7 @@ type ListenerProxyProtocol struct {
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
-	// +kubebuilder:validation:XValidation:message="trustedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6): whoever is in them can claim any address",rule="self.all(c, !isCIDR(c) || cidr(c).prefixLength() >= (cidr(c).ip().family() == 4 ? 8 : 24))"
+	// +kubebuilder:validation:XValidation:message="trustedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6): anyone in them can claim any address",rule="self.all(c, !isCIDR(c) || cidr(c).prefixLength() >= (cidr(c).ip().family() == 4 ? 8 : 24))"
 	TrustedCIDRs []Network `json:"trustedCIDRs,omitempty"`
 }
 

@@ -145,7 +145,7 @@ const (
 	SessionAffinityClientIP SessionAffinity = "ClientIP"
 )
 
-// TrafficDistribution is which pods a Service prefers.
+// TrafficDistribution controls which pods a Service prefers.
 //
 // +kubebuilder:validation:Enum=PreferClose;PreferSameZone;PreferSameNode
 type TrafficDistribution string
@@ -250,8 +250,8 @@ type ListenerAuthentication struct {
 	PasswordPolicy PasswordPolicy `json:"passwordPolicy,omitempty,omitzero"`
 }
 
-// PasswordPolicy is what passwords must satisfy. It applies to those that Secrets have in
-// clear: a hash does not tell.
+// PasswordPolicy is what passwords must satisfy. It applies to clear-text passwords in Secrets: a hash does
+// not reveal how long its password is.
 type PasswordPolicy struct {
 	// minLength is the minimum number of characters. Default 8, the minimum that NIST SP
 	// 800-63B allows; it recommends 15 for a password without a second factor. A user whose

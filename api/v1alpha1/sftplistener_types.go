@@ -365,7 +365,7 @@ type SFTPListenerStatus struct {
 	// +kubebuilder:validation:MaxLength=512
 	Selector string `json:"selector,omitempty"`
 
-	// retention has the last run of each retention rule on each of its volumes.
+	// retention describes the last run of each retention rule on each of its volumes.
 	// +optional
 	// +listType=map
 	// +listMapKey=rule
@@ -420,7 +420,7 @@ type ListenerUsers struct {
 	// +listType=map
 	// +listMapKey=reason
 	// +kubebuilder:validation:MaxItems=16
-	Reasons []UserReason `json:"reasons,omitempty"` //nolint:kubeapilinter // the operator alone writes it, as what is called Status
+	Reasons []UserReason `json:"reasons,omitempty"` //nolint:kubeapilinter // only the operator writes it, like everything called Status
 }
 
 // UserReason counts the users that have a reason.

@@ -67,7 +67,7 @@ type AllowedUsersRule struct {
 
 	// maxConnections is the number of connections that each namespace can have, per pod.
 	// Connections that are open when it is lowered stay open. Default, while users of several
-	// namespaces are attached: as many as are still free of limits.maxConnections, so that one
+	// namespaces are attached: as many as limits.maxConnections leaves free, so that one
 	// namespace gets at most half of it and there is room for a namespace that has none.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
@@ -96,7 +96,7 @@ type AllowedUsersRule struct {
 // +kubebuilder:validation:XValidation:message="name must have only lower-case letters, digits and '-', and start and end with a letter or digit",rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"
 type RuleName = string
 
-// AllowedVolume is what users may use of a volume.
+// AllowedVolume says which parts of a volume users may use.
 type AllowedVolume struct {
 	// name of an entry of the listener's volumes.
 	// +required

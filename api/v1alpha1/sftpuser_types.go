@@ -138,7 +138,7 @@ const (
 //
 // +kubebuilder:validation:XValidation:message="methods with Password must have passwordSecretRef",rule="!has(self.methods) || has(self.passwordSecretRef) || !self.methods.exists(m, 'Password' in m.steps)"
 // +kubebuilder:validation:XValidation:message="methods with TOTP must have totpSecretRef: kubectl sftp totp makes the secret",rule="!has(self.methods) || has(self.totpSecretRef) || !self.methods.exists(m, 'TOTP' in m.steps)"
-// +kubebuilder:validation:XValidation:message="totpSecretRef must be used: add TOTP to one of methods, or remove methods to have a code asked for always",rule="!has(self.methods) || !has(self.totpSecretRef) || self.methods.exists(m, 'TOTP' in m.steps)"
+// +kubebuilder:validation:XValidation:message="totpSecretRef must be used: add TOTP to one of methods, or remove methods to always require a code",rule="!has(self.methods) || !has(self.totpSecretRef) || self.methods.exists(m, 'TOTP' in m.steps)"
 type UserAuthentication struct {
 	// methods are the ways to log in. Each is a combination of steps that is enough, for
 	// example {steps: [PublicKey, TOTP]}. Default: the listener's requiredMethods; without
@@ -184,7 +184,7 @@ type UserAuthentication struct {
 	// totpSecretRef is a Secret in the same namespace with the secret of an authenticator
 	// app (RFC 6238): in base32, of at least 128 bits, or as the otpauth URI of its QR code,
 	// with SHA1, SHA256 or SHA512, 6 or 8 digits and a period of 30 seconds. Without methods,
-	// each login then needs a code. It reaches the pods as it is. kubectl sftp totp sets it up.
+	// each login then needs a code. It reaches the pods unchanged. kubectl sftp totp sets it up.
 	// +optional
 	TOTPSecretRef *TOTPSecretReference `json:"totpSecretRef,omitempty"`
 }
@@ -364,7 +364,7 @@ type SFTPUserStatus struct {
 	LastRefusal *LoginRefusal `json:"lastRefusal,omitempty"`
 }
 
-// LoginRefusal is a login that was refused, and how many were.
+// LoginRefusal describes the last refused login and counts the refusals.
 type LoginRefusal struct {
 	// time of the refusal.
 	// +required

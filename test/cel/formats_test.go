@@ -168,7 +168,7 @@ func TestNetworks(t *testing.T) {
 	// Any single address is also a network, unless that would allow everything.
 	testCreations(t, validListener, []creation{
 		{name: "all addresses", patch: `spec: {allowedCIDRs: [0.0.0.0/0, "::/0"]}`},
-		{"half of all proxies", `spec: {proxyProtocol: {mode: Required, trustedCIDRs: [0.0.0.0/1]}}`, `trustedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6): whoever is in them can claim any address`},
+		{"half of all proxies", `spec: {proxyProtocol: {mode: Required, trustedCIDRs: [0.0.0.0/1]}}`, `trustedCIDRs must not contain networks larger than /8 (IPv4) or /24 (IPv6): anyone in them can claim any address`},
 		{"many proxies of IPv6", `spec: {proxyProtocol: {mode: Required, trustedCIDRs: ["2001::/23"]}}`, `trustedCIDRs must not contain networks larger than`},
 	})
 }

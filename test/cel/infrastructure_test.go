@@ -118,7 +118,7 @@ func TestPodResources(t *testing.T) {
 		{"negative memory", pod(`{requests: {memory: -1Gi}}`), bytes},
 		{"an eighth of a byte", pod(`{limits: {memory: 125m}}`), bytes},
 		{"more bytes than can be counted", pod(`{limits: {memory: "1e30"}}`), bytes},
-		{"a size that is no quantity", pod(`{limits: {memory: 1GB}}`), `limits.memory in body should match`},
+		{"a size that is not a quantity", pod(`{limits: {memory: 1GB}}`), `limits.memory in body should match`},
 		{"an endless quantity", pod(`{limits: {memory: "` + strings.Repeat("1", 33) + `"}}`), `may not be more than 32`},
 		{"claims", pod(`{claims: [{name: gpu}]}`), `unknown field "spec.infrastructure.pod.resources.claims"`},
 		{"a GPU", pod(`{limits: {nvidia.com/gpu: 1}}`), `unknown field "spec.infrastructure.pod.resources.limits.nvidia.com/gpu"`},

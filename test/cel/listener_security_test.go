@@ -35,7 +35,7 @@ func TestListenerCryptoPolicy(t *testing.T) {
 func TestListenerSources(t *testing.T) {
 	const (
 		cidr     = `must be a network in CIDR notation, for example 203.0.113.0/24`
-		trusted  = `trustedCIDRs must be set if and only if mode is Required: a header from anybody else would be a lie`
+		trusted  = `trustedCIDRs must be set if and only if mode is Required: a header from anyone else could be forged`
 		hidden   = `allowedCIDRs may be set with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise the pods see the addresses of nodes, not of clients`
 		everyone = `sources.penalties may be Enabled with service.externalTrafficPolicy Cluster only if proxyProtocol.mode is Required: otherwise one client's penalty would hit all`
 		full     = `full must not be below begin (50 unless set)`
@@ -135,7 +135,7 @@ func TestListenerRevokedKeys(t *testing.T) {
 		{"serial of any CA", `spec: {revokedKeys: [{certificate: {serial: "1"}}]}`, counts},
 		{"serial 0", `spec: {revokedKeys: [{certificate: {serial: "0"}}]}`, number},
 		{"serial in hexadecimal", `spec: {revokedKeys: [{certificate: {serial: "0x1f"}}]}`, number},
-		{"CA that is no fingerprint", `spec: {revokedKeys: [{certificate: {keyID: a, caFingerprint: ca}}]}`, fingerprint},
+		{"CA that is not a fingerprint", `spec: {revokedKeys: [{certificate: {keyID: a, caFingerprint: ca}}]}`, fingerprint},
 		{name: "lists", patch: `spec: {revokedKeysSecretRefs: [{name: lost, key: krl}]}`},
 		{"a list without a name", `spec: {revokedKeysSecretRefs: [{key: krl}]}`, `revokedKeysSecretRefs[0].name: Required value`},
 		{"no list", `spec: {revokedKeysSecretRefs: []}`, `should have at least 1 items`},

@@ -107,7 +107,7 @@ spec:
 		{"a banner without line separators", `spec: {authentication: {banner: "\u2028a"}}`, banner},
 		{"a banner that no script takes for a question", `spec: {authentication: {banner: "Enter your Password: "}}`, `banner must not have the words`},
 		{"crypto policies are named", `spec: {cryptoPolicy: Modern}`, `spec.cryptoPolicy: Unsupported value: "Modern": supported values: "Modern2026", "Strict2026", "Fips2026", "Legacy2026"`},
-		{"roll-outs are automatic or paused", `spec: {infrastructure: {rollout: Never}}`, `spec.infrastructure.rollout: Unsupported value: "Never": supported values: "Automatic", "Paused"`},
+		{"rollouts are automatic or paused", `spec: {infrastructure: {rollout: Never}}`, `spec.infrastructure.rollout: Unsupported value: "Never": supported values: "Automatic", "Paused"`},
 		{"at most 4 host keys", `spec: {hostKeyRefs: [` + numbered(5, "{name: k%d}") + `]}`, `must have at most 4 items`},
 		{"the same host key twice", `spec: {hostKeyRefs: [{name: a}, {name: a}]}`, `Duplicate value: {"name":"a"}`},
 
@@ -217,7 +217,7 @@ func TestListenerAllowedUsers(t *testing.T) {
 		{"a selector with from All", from(`from: All, selector: {}`), selector},
 		{"from Names without names", from(`from: Names`), names},
 		{"names with from All", from(`from: All, names: [a]`), names},
-		{"a name that is none", from(`from: Names, names: [a_b]`), `must be the name of a namespace`},
+		{"an invalid name", from(`from: Names, names: [a_b]`), `must be the name of a namespace`},
 		{"at most 32 names", from(`from: Names, names: [` + numbered(33, "n%d") + `]`), `must have at most 32 items`},
 		{"an operator that does not exist", expressions(`{key: a, operator: Is, values: [b]}`), `supported values: "In", "NotIn", "Exists", "DoesNotExist"`},
 		{"In without values", expressions(`{key: a, operator: In}`), `operator must be In or NotIn with values, or Exists or DoesNotExist without`},

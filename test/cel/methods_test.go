@@ -15,7 +15,7 @@ func TestUserMethods(t *testing.T) {
 	const (
 		noPassword = `methods with Password must have passwordSecretRef`
 		noSecret   = `methods with TOTP must have totpSecretRef: kubectl sftp totp makes the secret`
-		unused     = `totpSecretRef must be used: add TOTP to one of methods, or remove methods to have a code asked for always`
+		unused     = `totpSecretRef must be used: add TOTP to one of methods, or remove methods to always require a code`
 		twice      = `methods must not have the same steps twice`
 	)
 	testCreations(t, validUser, []creation{

@@ -51,13 +51,13 @@ spec:
 
 		{"allowedCIDRs are networks", `spec: {allowedCIDRs: [192.0.2.1]}`, `must be a network in CIDR notation, for example 203.0.113.0/24`},
 		{"at least one allowed network", `spec: {allowedCIDRs: []}`, `should have at least 1 items`},
-		{"listing is for WriteOnly", `spec: {homeDirectory: {listing: Names}}`, `listing may be set only with access WriteOnly or CreateOnly: the other kinds of access list anyway`},
+		{"listing is for WriteOnly", `spec: {homeDirectory: {listing: Names}}`, `listing may be set only with access WriteOnly or CreateOnly: the other kinds of access always list`},
 		{"listing of a mount is for WriteOnly", `spec: {mounts: [{path: /in, access: ReadOnly, listing: Denied}]}`, `listing may be set only with access WriteOnly or CreateOnly`},
 		{name: "a drop box in which nothing changes", patch: `spec: {mounts: [{path: /in, access: CreateOnly, listing: Names}]}`},
 
 		// Credentials.
 		{name: "no authentication: SFTPKeys have the keys", patch: `spec: {authentication: null}`},
-		{"an empty list is no credential", `spec: {authentication: {authorizedKeys: []}}`, `spec.authentication.authorizedKeys in body should have at least 1 items`},
+		{"an empty list is not a credential", `spec: {authentication: {authorizedKeys: []}}`, `spec.authentication.authorizedKeys in body should have at least 1 items`},
 		{name: "a password alone", patch: `spec: {authentication: {authorizedKeys: null, passwordSecretRef: {name: p}}}`},
 		{name: "certificates alone", patch: `spec: {authentication: {authorizedKeys: null, certificates: Accepted}}`},
 		{name: "certificates refused: SFTPKeys have the keys", patch: `spec: {authentication: {authorizedKeys: null, certificates: Refused}}`},
