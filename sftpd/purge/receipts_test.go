@@ -47,7 +47,7 @@ func TestReceipts(t *testing.T) {
 	}
 }
 
-// Names that are none, and links in the place of directories, are refused.
+// Names that are not receipts, and links in the place of directories, are refused.
 func TestReceiptsRefuses(t *testing.T) {
 	const of = ".sftpd-events/files/.receipts/partners"
 	dir := t.TempDir()

@@ -492,7 +492,7 @@ func TestShortPods(t *testing.T) {
 	}
 }
 
-// TestFullBehindOutage: when the receiver is not well, its events wait.
+// TestFullBehindOutage: when the receiver is failing, its events wait.
 func TestFullBehindOutage(t *testing.T) {
 	for name, c := range map[string]struct {
 		before func(p *play) // the outage
