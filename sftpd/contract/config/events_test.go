@@ -44,7 +44,7 @@ func TestEvents(t *testing.T) {
 		"keys in the past": {func(e *config.Events) { e.KeyExpiringSeconds = -1 }, "keyExpiringSeconds"},
 		"keys that wrap":   {func(e *config.Events) { e.KeyExpiringSeconds = 1 << 62 }, "keyExpiringSeconds"},
 		"when full":        {func(e *config.Events) { e.WhenFull = "Panic" }, `"Panic" is not known`},
-		"many sinks":       {func(e *config.Events) { e.Sinks = make([]config.EventSink, 17) }, "more than 16"},
+		"many sinks":       {func(e *config.Events) { e.Sinks = make([]config.EventSink, 17) }, "at most 16 entries"},
 		"name of a sink":   {func(e *config.Events) { e.Sinks[0].Name = "../x" }, "is not the name of a sink"},
 		"same name":        {func(e *config.Events) { e.Sinks[0].Name = "audit-2" }, `two sinks are named "audit-2"`},
 		"no types":         {func(e *config.Events) { e.Sinks[0].Types = nil }, "has no types"},
@@ -52,7 +52,7 @@ func TestEvents(t *testing.T) {
 		"pattern":          {func(e *config.Events) { e.TemporaryNames = []string{"[a"} }, "is not a pattern"},
 		"pattern of paths": {func(e *config.Events) { e.TemporaryNames = []string{"a/b"} }, "is not a pattern"},
 		"empty pattern":    {func(e *config.Events) { e.TemporaryNames = []string{""} }, "is not a pattern"},
-		"many patterns":    {func(e *config.Events) { e.TemporaryNames = make([]string, 33) }, "more than 32"},
+		"many patterns":    {func(e *config.Events) { e.TemporaryNames = make([]string, 33) }, "at most 32 entries"},
 	} {
 		l := exampleListener()
 		l.Events = exampleEvents()
