@@ -136,6 +136,32 @@ func TestLeavingOfSeveral(t *testing.T) {
 			}
 		})
 	}
+	// The amount of one that only waited is not there for those before it.
+	synctest.Test(t, func(t *testing.T) {
+		s := newShares(3, 3)
+		if err := s.acquire(t.Context(), "a", true, 3); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		early := true
+		go func() {
+			if s.acquire(t.Context(), "c", true, 2) != nil || early {
+				t.Error("granted what another one holds")
+			}
+			s.release("c", 2)
+		}()
+		synctest.Wait()
+		go func() { _ = s.acquire(ctx, "b", true, 2) }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		early = false
+		s.release("a", 3)
+		synctest.Wait()
+		if s.free != 3 || len(s.held) > 0 || len(s.turns) > 0 || len(s.waiting) > 0 {
+			t.Errorf("left %+v", s)
+		}
+	})
 	s := newShares(3, 3)
 	if err := s.acquire(t.Context(), "a", true, 2); err != nil {
 		t.Fatal(err)
