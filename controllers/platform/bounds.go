@@ -46,6 +46,7 @@ func (p *Policy) violations(l *v1alpha1.SFTPListener, now time.Time) []Violation
 		}
 	}
 	c.retention(l)
+	c.tracing(l)
 	if c.Labels != nil {
 		given := maps.Clone(l.Spec.Infrastructure.Labels)
 		maps.DeleteFunc(given, func(key, _ string) bool { _, has := p.Defaults.Labels[key]; return has })

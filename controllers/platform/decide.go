@@ -48,6 +48,7 @@ func (p *Policy) Decide(l *v1alpha1.SFTPListener, now time.Time) Decision {
 		}
 	}
 	reportOnly(d.Listener, d.Violations)
+	keepSpans(d.Listener, d.Violations)
 	return d
 }
 
@@ -56,6 +57,7 @@ func (p *Policy) Decide(l *v1alpha1.SFTPListener, now time.Time) Decision {
 func hold(l *v1alpha1.SFTPListener) Decision {
 	d := Decision{Listener: l.DeepCopy(), Unusable: true, Violations: []Violation{{Message: "the platform's policy cannot be used"}}}
 	keepCrypto(d.Listener)
+	d.Listener.Spec.Tracing = v1alpha1.ListenerTracing{}
 	for i := range d.Listener.Spec.Retention.Rules {
 		d.Listener.Spec.Retention.Rules[i].Mode = v1alpha1.RetentionReport
 	}

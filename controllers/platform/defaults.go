@@ -124,6 +124,7 @@ const (
 	fieldResources      = "spec.infrastructure.pod.resources"
 	fieldCryptoPolicy   = "spec.cryptoPolicy"
 	fieldCryptoEnd      = "spec.cryptoPolicyExpirationTime"
+	fieldTracing        = "spec.tracing.endpoint"
 )
 
 // StorageClassField is the field with the storage class of a volume.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -66,12 +67,18 @@ func (p *Policy) EventHost(host string) string {
 	if p != nil && p.Bounds.Events != nil {
 		allowed = p.Bounds.Events.Hosts
 	}
-	for _, pattern := range allowed {
-		if below, ok := strings.CutPrefix(pattern, "*"); ok && strings.HasSuffix(host, below) || pattern == host {
-			return ""
-		}
+	if hasHost(allowed, host) {
+		return ""
 	}
 	return fmt.Sprintf("must not have the host %s: the platform allows %s, and Services of the listener's own namespace (bounds.events.hosts)", host, choice(allowed))
+}
+
+// hasHost reports whether a host is one of those in a list, or below one of them that begins with "*.".
+func hasHost(allowed []string, host string) bool {
+	return slices.ContainsFunc(allowed, func(pattern string) bool {
+		below, ok := strings.CutPrefix(pattern, "*")
+		return ok && strings.HasSuffix(host, below) || pattern == host
+	})
 }
 
 // EventNetworks returns the private networks that events may be sent to.

@@ -80,6 +80,8 @@ type Bounds struct {
 	// LegacyMaxDays is how far ahead cryptoPolicyExpirationTime may be, and LegacyUntil when Legacy2026 has to end.
 	LegacyMaxDays *int32       `json:"legacyMaxDays,omitempty"`
 	LegacyUntil   *metav1.Time `json:"legacyUntil,omitempty"`
+	// TracingHosts are the hosts that tracing.endpoint may name: names as in Events, or addresses.
+	TracingHosts []string `json:"tracingHosts,omitempty"`
 	// Events are where events may be sent. Without them only Services of a listener's own namespace get any.
 	Events *EventBounds `json:"events,omitempty"`
 }
@@ -142,6 +144,7 @@ func (p *Policy) validate() error {
 		patterns("labels", b.Labels),
 		keys(p.Defaults.Labels),
 		b.Events.validate(),
+		tracingHosts(b.TracingHosts),
 	}
 	if d := b.LegacyMaxDays; d != nil && (*d < 1 || *d > maxLegacyDays) {
 		errs = append(errs, fmt.Errorf("bounds.legacyMaxDays must be 1 to %d, but is %d", maxLegacyDays, *d))

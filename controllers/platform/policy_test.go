@@ -39,6 +39,7 @@ bounds:
   cryptoPolicies: [Modern2026, Strict2026, Legacy2026]
   legacyMaxDays: 90
   legacyUntil: "2027-01-31T00:00:00Z"
+  tracingHosts: [collector.observability.svc, 10.20.0.7, "*.traces.example.com"]
   events: {hosts: [events.example.com, "*.partners.example.com", broker-ingress.knative-eventing.svc], networks: [10.20.0.0/16]}
 `
 
@@ -72,6 +73,7 @@ func TestParse(t *testing.T) {
 		"not a quantity":                {"bounds: {maxLimits: {memory: 1GB}}", "quantities must match"},
 		"a URL for a host":              {"bounds: {events: {hosts: ['https://events.example.com']}}", `bounds.events.hosts: "https://events.example.com" must be a DNS name`},
 		"an address for a host":         {"bounds: {events: {hosts: [10.0.0.1]}}", `must be a DNS name`},
+		"a collector's URL":             {"bounds: {tracingHosts: ['http://collector:4318']}", `bounds.tracingHosts: "http://collector:4318" must be an address, or a DNS name`},
 		"all hosts":                     {"bounds: {events: {hosts: ['*']}}", `must be a DNS name`},
 		"a network without bits":        {"bounds: {events: {networks: [10.0.0.0]}}", `must be a network in CIDR notation`},
 		"a network with an address":     {"bounds: {events: {networks: [10.0.0.7/8]}}", `must be a network in CIDR notation`},

@@ -39,6 +39,7 @@ const admissionBounds = `{"serviceTypes":["ClusterIP"],"storageClasses":["fast"]
 	`"tolerations":[{"key":"files","operator":"Exists","effect":"NoSchedule"},{"key":"zone","value":"a"}],` +
 	`"maxRequests":{"cpu":2},"maxLimits":{"memory":"4Gi","ephemeral-storage":"1Gi"},` +
 	`"retentionModes":["Report"],"retentionMinSeconds":86400,"legacyUntil":"2027-06-30T00:00:00Z",` +
+	`"tracingHosts":["collector.observability.svc","10.20.0.7","2001:db8::1","*.traces.example.com"],` +
 	`"events":{"hosts":["events.example.com","*.partners.example.com"]}}`
 
 func newAdmission(t *testing.T) *admission {
@@ -162,6 +163,11 @@ var admissionCases = map[string]string{
 	", retention: {rules: [{name: old, deleteAfterSeconds: 86400}]}":                                                                    "",
 	", cryptoPolicy: Legacy2026, allowedCIDRs: [192.0.2.0/24], cryptoPolicyExpirationTime: 2027-07-01T00:00:00Z":                        "must not be later than 2027-06-30T00:00:00Z (bounds.legacyUntil)",
 	", cryptoPolicy: Legacy2026, allowedCIDRs: [192.0.2.0/24], cryptoPolicyExpirationTime: 2027-06-30T00:00:00Z":                        "",
+	", tracing: {endpoint: 'http://collector.team-b.svc:4318'}":                                                                         "must have a host that the platform allows: collector.observability.svc, 10.20.0.7, 2001:db8::1, *.traces.example.com (bounds.tracingHosts)",
+	", tracing: {endpoint: 'http://10.20.0.70:4318'}":                                                                                   "(bounds.tracingHosts)",
+	", tracing: {endpoint: 'http://Collector.observability.svc:4318'}":                                                                  "",
+	", tracing: {endpoint: 'https://a.traces.example.com'}":                                                                             "",
+	", tracing: {endpoint: 'http://[2001:db8::1]:4318'}":                                                                                "",
 	", events: {sinks: [{name: a, url: 'https://evil.example.com/x'}]}":                                                                 "(bounds.events.hosts)",
 	", events: {sinks: [{name: a, url: 'https://partners.example.com/x'}]}":                                                             "(bounds.events.hosts)",
 	", events: {sinks: [{name: a, url: 'http://receiver.team-b.svc/x'}]}":                                                               "(bounds.events.hosts)",
