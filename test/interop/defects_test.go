@@ -251,7 +251,7 @@ func defectTable() string {
 	var b strings.Builder
 	b.WriteString("## Known defects of clients\n\n" +
 		"Defects of clients, by Debian package and version. A row checks the effect first, so none of these can hide a\n" +
-		"fault there; and in each run in which one shows, OpenSSH's server must show it, too.\n\n" +
+		"fault of the daemon; and whenever one shows up, it must show up with OpenSSH's server as well.\n\n" +
 		"| Client | Package, versions | Defect |\n|---|---|---|\n")
 	for _, d := range defects {
 		fmt.Fprintf(&b, "| %s | %s, %s | %s |\n", d.client, d.pkg, d.versions(), d.what)
