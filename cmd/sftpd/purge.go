@@ -22,21 +22,26 @@ type purged struct {
 	Error           string `json:"error,omitempty"`
 }
 
+// purging is what the command is asked to do.
+type purging struct {
+	directory, listener    string
+	remove, removeReceipts bool
+	volumes                []string
+}
+
 func runPurge(args []string, stdout, stderr io.Writer) int {
-	var directory, listener string
-	var remove, removeReceipts bool
-	var volumes []string
+	var o purging
 	flags := flag.NewFlagSet("sftpd purge", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&directory, "directory", "", "the user's `namespace/name`")
-	flags.BoolVar(&remove, "remove", false, "remove it, instead of counting what is in it")
-	flags.StringVar(&listener, "listener", "", "also count the user's receipts for the listener `namespace/name`")
-	flags.BoolVar(&removeReceipts, "remove-receipts", false, "remove them, instead of counting them")
+	flags.StringVar(&o.directory, "directory", "", "the user's `namespace/name`")
+	flags.BoolVar(&o.remove, "remove", false, "remove it, instead of counting what is in it")
+	flags.StringVar(&o.listener, "listener", "", "also count the user's receipts for the listener `namespace/name`")
+	flags.BoolVar(&o.removeReceipts, "remove-receipts", false, "remove them, instead of counting them")
 	flags.Func("volume", "a volume, as `name=path`; may be repeated", func(v string) error {
 		if name, path, ok := strings.Cut(v, "="); !ok || name == "" || path == "" {
 			return errors.New("it is not name=path")
 		}
-		volumes = append(volumes, v)
+		o.volumes = append(o.volumes, v)
 		return nil
 	})
 	if err := flags.Parse(args); err != nil {
@@ -45,30 +50,20 @@ func runPurge(args []string, stdout, stderr io.Writer) int {
 		}
 		return 2
 	}
-	if directory == "" || len(volumes) == 0 || flags.NArg() > 0 {
+	if o.directory == "" || len(o.volumes) == 0 || flags.NArg() > 0 {
 		fmt.Fprintln(stderr, "sftpd purge: -directory and -volume are needed, and no arguments")
 		return 2
 	}
-	if removeReceipts && listener == "" {
+	if o.removeReceipts && o.listener == "" {
 		fmt.Fprintln(stderr, "sftpd purge: -remove-receipts needs -listener")
 		return 2
 	}
-	do := purge.Look
-	if remove {
-		do = purge.Remove
-	}
 	code := 0
 	out := json.NewEncoder(stdout)
-	for _, v := range volumes {
-		name, path, _ := strings.Cut(v, "=")
-		found, err := do(path, directory)
-		line := purged{Volume: name, Found: found, Removed: remove && found.Exists && err == nil}
-		if err == nil && listener != "" {
-			line.Receipts, err = purge.Receipts(path, listener, directory, removeReceipts)
-			line.ReceiptsRemoved = removeReceipts && line.Receipts > 0 && err == nil
-		}
-		if err != nil {
-			line.Error, code = err.Error(), 1
+	for _, v := range o.volumes {
+		line := o.purge(v)
+		if line.Error != "" {
+			code = 1
 		}
 		if err := out.Encode(line); err != nil {
 			fmt.Fprintln(stderr, "sftpd purge:", err)
@@ -76,4 +71,23 @@ func runPurge(args []string, stdout, stderr io.Writer) int {
 		}
 	}
 	return code
+}
+
+// purge does so on a volume, name=path.
+func (o purging) purge(volume string) purged {
+	name, path, _ := strings.Cut(volume, "=")
+	do := purge.Look
+	if o.remove {
+		do = purge.Remove
+	}
+	found, err := do(path, o.directory)
+	line := purged{Volume: name, Found: found, Removed: o.remove && found.Exists && err == nil}
+	if err == nil && o.listener != "" {
+		line.Receipts, err = purge.Receipts(path, o.listener, o.directory, o.removeReceipts)
+		line.ReceiptsRemoved = o.removeReceipts && line.Receipts > 0 && err == nil
+	}
+	if err != nil {
+		line.Error = err.Error()
+	}
+	return line
 }

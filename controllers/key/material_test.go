@@ -88,7 +88,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a client key of nothing", client, nil, `it has neither an entry "ssh-privatekey" nor "ssh-publickey"; put a key there`},
 		{"halves of two pairs", host, map[string][]byte{PrivateEntry: pem.EncodeToMemory(mixed)}, `the private key in "ssh-privatekey" is damaged: its private and public halves do not belong together; restore it from a backup`},
 		{
-			"a key that would take hours to parse", host, map[string][]byte{PrivateEntry: make([]byte, 1<<20)},
+			"a key that would take hours to parse", host,
+			map[string][]byte{PrivateEntry: make([]byte, 1<<20)},
 			`the entry "ssh-privatekey" has 1048576 bytes, and a private key has at most 16384`,
 		},
 		{"no key", host, map[string][]byte{PrivateEntry: []byte("hunter2")}, `the entry "ssh-privatekey" is not a private key in OpenSSH or PEM format`},

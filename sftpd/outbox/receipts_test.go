@@ -293,7 +293,7 @@ func TestReceiptsOfOneUserFail(t *testing.T) {
 	if err := os.WriteFile(broken, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const many = keepLimit + 10 // more than are looked at at a time
+	const many = keepLimit + 10 // more than one look takes
 	for i := range many {
 		if err := r.upload(t, "team/ada", fmt.Sprint("/", i)); err != nil {
 			t.Fatal(err)

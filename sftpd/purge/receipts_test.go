@@ -58,8 +58,15 @@ func TestReceiptsRefuses(t *testing.T) {
 		}
 	}
 	for _, c := range [][2]string{
-		{"files/partners", "team-a/acme"}, {"files/partners", "team-c/x"}, {"files/partners", "team-a"}, {"files/partners", "team-a/.."},
-		{"files/partners", ""}, {"files", "team-a/globex"}, {"files/../partners", "team-a/globex"}, {"../partners", "team-a/globex"}, {"", "team-a/globex"},
+		{"files/partners", "team-a/acme"},
+		{"files/partners", "team-c/x"},
+		{"files/partners", "team-a"},
+		{"files/partners", "team-a/.."},
+		{"files/partners", ""},
+		{"files", "team-a/globex"},
+		{"files/../partners", "team-a/globex"},
+		{"../partners", "team-a/globex"},
+		{"", "team-a/globex"},
 	} {
 		if n, err := Receipts(dir, c[0], c[1], true); err == nil {
 			t.Errorf("%q: %d", c, n)

@@ -225,7 +225,6 @@ func TestNothingOfAConnectionIsLeft(t *testing.T) {
 	if a.s.descriptors.Limit = 3; !a.s.descriptors.AcquireAll("probe", 2) {
 		t.Error("descriptors are left")
 	}
-	c = nil
 	for late := time.Now().Add(time.Minute); gone.Value() != nil && time.Now().Before(late); runtime.GC() {
 		runtime.Gosched() // goroutines of x/crypto end with the connection
 	}

@@ -84,7 +84,7 @@ var operations = map[string]func(tree *Tree) error{
 		for n := 0; ; n++ {
 			var e Entry
 			switch err := d.Next(&e); {
-			case err == io.EOF && n == 6:
+			case errors.Is(err, io.EOF) && n == 6:
 				return nil
 			case err != nil:
 				return err

@@ -27,7 +27,7 @@ func TestVolumeThatOSRootCannotOpen(t *testing.T) {
 		t.Errorf("a volume that cannot be read: %v", err)
 	}
 	wantNoNewFiles(t, before)
-	if _, err := newOSRoot(-1); err != unix.ENOENT { //nolint:errorlint // bare errnos, as from openat2
+	if _, err := newOSRoot(-1); err != unix.ENOENT {
 		t.Errorf("without a directory: %v", err)
 	}
 }

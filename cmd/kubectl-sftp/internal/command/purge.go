@@ -138,7 +138,10 @@ func (p *plugin) notePurged(directory string, volumes []purgedVolume, o purgeOpt
 }
 
 func purgeInput(ctx context.Context, k *cluster.Cluster, name string, o purgeOptions) (purge.Input, error) {
-	in := purge.Input{Namespace: k.Namespace, Name: name, Remove: o.yes, RemoveReceipts: o.yes && o.receipts, Listener: &v1alpha1.SFTPListener{}, Deployment: &appsv1.Deployment{}}
+	in := purge.Input{
+		Namespace: k.Namespace, Name: name, Remove: o.yes, RemoveReceipts: o.yes && o.receipts,
+		Listener: &v1alpha1.SFTPListener{}, Deployment: &appsv1.Deployment{},
+	}
 	of := types.NamespacedName{Namespace: k.Namespace, Name: o.listener}
 	if o.listenerNamespace != "" {
 		of.Namespace = o.listenerNamespace
