@@ -102,7 +102,9 @@ func TestIdleSessions(t *testing.T) {
 	for _, one := range all {
 		fmt.Printf("IDLE %d sessions, %s: %.3f %% of a processor\n", one.number, one.kind, one.share)
 	}
-	const most = 0.05 // 300 sessions that are checked all the time cost 0.3
+	// 300 sessions that are checked all the time cost 0.3 where a daemon without sessions costs 0.05. On a machine that takes twice as
+	// much for that, timers that wake a thread cost twice as much, too, and vary as much: 0.10 was seen there, with less for 300 sessions.
+	most := max(0.05, 1.5*nobody.share)
 	for _, one := range all {
 		if more := one.share - nobody.share; more > most {
 			t.Errorf("%d sessions, %s: %.3f %% of a processor more than none", one.number, one.kind, more)
