@@ -38,13 +38,15 @@ echo "two builds of one commit are equal: SHA256SUMS is $(sha256sum <"$work/one/
 
 (cd "$work/one/dist" && sha256sum --quiet --check SHA256SUMS)
 
-# Helm pulls the chart from the registry. With all platforms Helm 4 does so too, and Krew installs the plug-in.
+# Helm pulls the chart from the registry. With all platforms Helm 4 does so too, cosign runs the commands of docs/verifying.md, and
+# Krew installs the plug-in.
 HELM="$(hack/tools/run.sh --path helm)"
+COSIGN=
+tags=()
 if [[ ${PLATFORMS:-} == all ]]; then
 	HELM+=":$(hack/tools/run.sh --path helm4)"
-	krew="$(hack/tools/run.sh --path krew)"
-	KREW_ROOT="$work/krew" "$krew" install --manifest="$work/one/dist/krew/sftp.yaml" \
-		--archive="$work/one/dist/kubectl-sftp_${version}_$(go env GOOS)_$(go env GOARCH).tar.gz"
-	"$work/krew/bin/kubectl-sftp" --version
+	COSIGN="$(hack/tools/run.sh --path cosign)"
+	tags=(-tags cosign -v -timeout 30m)
+	hack/release/krew.sh "$work/one/dist" "$version"
 fi
-RELEASE_DIST="$work/one/dist" HELM="$HELM" go -C hack/release/registry test -count=1 ./...
+RELEASE_DIST="$work/one/dist" HELM="$HELM" COSIGN="$COSIGN" go -C hack/release/registry test -count=1 "${tags[@]}" ./...

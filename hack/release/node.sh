@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs a release on the development node the way users install it: from a registry (on loopback), by digest, after verifying
-# its signature. Then it goes through the steps of the demo. VERSION names the release; it is built for this machine only. HELM
-# may be another Helm. `make cluster-down` removes the node.
+# its signature, also with cosign, which takes minutes to build the first time. Then it goes through the steps of the demo. VERSION
+# names the release; it is built for this machine only. HELM may be another Helm. `make cluster-down` removes the node.
 set -euo pipefail
 shopt -s inherit_errexit
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
@@ -33,5 +33,21 @@ while read -r reference; do
 	"$work/registry" verify "$work/key.pub" "$reference"
 	echo "verified: $reference"
 done <<<"$pushed"
+
+# The same with the commands of docs/verifying.md, for a key.
+KEY="$work/key.pub"
+IMAGE="$(head -n 1 <<<"$pushed")"
+CHART="$(tail -n 1 <<<"$pushed")"
+PLATFORM_IMAGE="${IMAGE%@*}@$(sed -n 's/.*-amd64@//p' "$work/dist/images.txt")"
+PATH="$(dirname -- "$(hack/tools/run.sh --path cosign)"):$PATH"
+export KEY IMAGE CHART PLATFORM_IMAGE PATH
+# shellcheck disable=SC2016 # the dollars are the page's
+sed -nE '/^cosign verify(-attestation)? /s/--certificate-identity "\$IDENTITY" --certificate-oidc-issuer "\$ISSUER"/--key "$KEY" --insecure-ignore-tlog/p' \
+	docs/verifying.md >"$work/verify.sh"
+[[ "$(wc -l <"$work/verify.sh")" == 4 ]] || {
+	echo "docs/verifying.md has no longer the four commands for images and charts" >&2
+	exit 1
+}
+sh -eux "$work/verify.sh" >/dev/null
 
 DEMO_CHART="oci://$(tail -n 1 <<<"$pushed")" DEMO_REPOSITORY="$(head -n 1 <<<"$pushed" | cut -d@ -f1)" hack/demo.sh

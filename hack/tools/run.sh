@@ -29,6 +29,7 @@ catalogue() {
 		helm4 helm4 helm.sh/helm/v4/cmd/helm rare
 		hugo hugo github.com/gohugoio/hugo rare
 		krew krew sigs.k8s.io/krew/cmd/krew rare
+		cosign cosign github.com/sigstore/cosign/v3/cmd/cosign rare
 		golangci-lint golangci-lint .
 	EOF
 }

@@ -71,7 +71,7 @@ var rules = []rule{
 
 	// What needs more than this machine, or would change it.
 	unless("docs/quickstart.md", `^docker |^export IMAGE=`, "needs a container engine and a registry; the node has the image under another name"),
-	unless("docs/verifying.md", `.`, "needs a published release; hack/release/node.sh verifies and installs a release of its own"),
+	unless("docs/verifying.md", `.`, "needs a published release; hack/release/registry runs the commands on a release of its own, and hack/release/node.sh installs one"),
 	unless("docs/upgrading.md", `^helm upgrade sftp-operator oci:`, "needs an earlier release; TestDowngrade runs it with the chart of one"),
 	unless("docs/performance.md", `.`, "downloads and builds another server to compare with"),
 	unless("charts/sftp-operator/README.md", `^helm install .* --create-namespace$`, "needs the published image; docs/quickstart.md installs the chart with another one"),

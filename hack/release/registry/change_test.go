@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/sftp-operator/sftp-operator/hack/release/registry/publish"
 	"github.com/sftp-operator/sftp-operator/hack/release/registry/signing"
@@ -23,6 +24,23 @@ const (
 func manifestOf(t *testing.T, path layout.Path, d v1.Descriptor) *v1.Manifest {
 	t.Helper()
 	return must(v1.ParseManifest(bytes.NewReader(must(path.Bytes(d.Digest))(t))))(t)
+}
+
+// eachDescriptor changes the list of a layout: each entry is replaced with what change returns, or removed if that is nil.
+func eachDescriptor(t *testing.T, folder string, change func(path layout.Path, d v1.Descriptor) *v1.Descriptor) {
+	t.Helper()
+	file := filepath.Join(folder, "index.json")
+	list := must(v1.ParseIndexManifest(bytes.NewReader(must(os.ReadFile(file))(t))))(t)
+	var kept []v1.Descriptor
+	for _, d := range list.Manifests {
+		if changed := change(layout.Path(folder), d); changed != nil {
+			kept = append(kept, *changed)
+		}
+	}
+	list.Manifests = kept
+	if err := os.WriteFile(file, must(json.Marshal(list))(t), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // replaceSubject puts another image or chart under each tag, and leaves all statements unchanged.
@@ -51,6 +69,60 @@ func replaceSubject(t *testing.T, folder string) {
 		}
 		return &d
 	})
+}
+
+// moveStatements attaches all signed statements to what has a tag now, and to the images in it.
+func moveStatements(t *testing.T, folder string) {
+	t.Helper()
+	var subjects []v1.Descriptor
+	var statements []*v1.Manifest
+	eachDescriptor(t, folder, func(path layout.Path, d v1.Descriptor) *v1.Descriptor {
+		switch {
+		case d.Annotations[tagName] != "":
+			subjects = append(subjects, d)
+			subjects = append(subjects, must(v1.ParseIndexManifest(bytes.NewReader(must(path.Bytes(d.Digest))(t))))(t).Manifests...)
+		case d.ArtifactType == signing.BundleType:
+			statements = append(statements, manifestOf(t, path, d))
+		}
+		return &d
+	})
+	path := layout.Path(folder)
+	for _, subject := range subjects {
+		for _, s := range statements {
+			must(publish.Attach(path, subject, signing.BundleType, must(path.Bytes(s.Layers[0].Digest))(t), s.Annotations))(t)
+		}
+	}
+}
+
+// moveTag moves the tag of the image to another one, which has no statements.
+func moveTag(t *testing.T, p *published) {
+	t.Helper()
+	folder := t.TempDir()
+	digest := writeImages(t, folder)
+	other := must(must(layout.ImageIndexFromPath(folder))(t).ImageIndex(digest))(t)
+	eachDescriptor(t, p.layout("image"), func(_ layout.Path, d v1.Descriptor) *v1.Descriptor {
+		if tag := d.Annotations[tagName]; tag != "" {
+			moved := p.image.Context().Tag(tag)
+			p.moved = &moved
+		}
+		return &d
+	})
+	if err := remote.WriteIndex(*p.moved, other); err != nil {
+		t.Fatal(err)
+	}
+	p.image = p.image.Context().Digest(digest.String())
+}
+
+// editStorage changes every blob in the registry, not their digests.
+func editStorage(t *testing.T, p *published) {
+	t.Helper()
+	blobs := must(filepath.Glob(filepath.Join(p.storage, "sha256", "*")))(t)
+	if len(blobs) == 0 {
+		t.Fatalf("no blobs in %s", p.storage)
+	}
+	for _, blob := range blobs {
+		edit(t, blob)
+	}
 }
 
 // dropStatements removes the signed statements of one type, or all.

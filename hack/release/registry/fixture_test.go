@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -34,18 +33,22 @@ func release(t *testing.T) string {
 	}
 	image, chart := filepath.Join(dist, "image"), filepath.Join(dist, "chart")
 	index := writeImages(t, image)
+	members := must(must(must(layout.ImageIndexFromPath(image))(t).ImageIndex(index))(t).IndexManifest())(t).Manifests
 	packed := writeChart(t, chart, "chart")
 	statement, err := json.Marshal(signing.About(index, signing.Provenance, []byte(`{"buildDefinition":{}}`)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	manifests := []byte("kind: Namespace\n")
-	sum := sha256.Sum256(manifests)
+	plugin := []byte("an archive")
+	list := fmt.Appendf(nil, "%x  install.yaml\n%x  kubectl-sftp_v1_linux_amd64.tar.gz\n", sha256.Sum256(manifests), sha256.Sum256(plugin))
 	for name, data := range map[string][]byte{
 		"provenance.intoto.json": statement,
 		"install.yaml":           manifests,
-		"images.txt":             fmt.Appendf(nil, "example.org/o/i:v1-amd64@%s\nexample.org/o/i:v1@%s\nexample.org/o/charts/i:1@%s\n", index, index, packed),
-		"SHA256SUMS":             []byte(hex.EncodeToString(sum[:]) + "  install.yaml\n"),
+		"images.txt":             fmt.Appendf(nil, "example.org/o/i:v1-amd64@%s\nexample.org/o/i:v1@%s\nexample.org/o/charts/i:1@%s\n", members[0].Digest, index, packed),
+		"SHA256SUMS":             list,
+
+		"kubectl-sftp_v1_linux_amd64.tar.gz": plugin,
 	} {
 		if err := os.WriteFile(filepath.Join(dist, name), data, 0o644); err != nil {
 			t.Fatal(err)
