@@ -33,7 +33,8 @@ type policyFollower struct {
 	// wake has a listener reconciled after a time, behind those for which something has changed.
 	wake     func(listener types.NamespacedName, after time.Duration)
 	rejected prometheus.Gauge
-	// problem is what the log has about the file, "" for none. due is set while listeners have yet to be told of a new policy.
+	// problem is what the log has about the file, "" for none. due is set while listeners have not been notified of a new
+	// policy yet.
 	problem string
 	due     bool
 }

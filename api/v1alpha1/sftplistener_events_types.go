@@ -72,7 +72,7 @@ type EventSink struct {
 	// +kubebuilder:validation:MaxItems=16
 	Types []EventType `json:"types,omitempty"`
 
-	// users are those whose events are sent. Default: all.
+	// users selects the users whose events are sent. Default: all.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1

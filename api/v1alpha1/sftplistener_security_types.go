@@ -50,8 +50,7 @@ const (
 	ProxyProtocolRequired ProxyProtocolMode = "Required"
 )
 
-// ListenerSources are how clients are told apart by their addresses, and how those that
-// misbehave are kept away.
+// ListenerSources is how clients are distinguished by their addresses, and how those that misbehave are kept away.
 type ListenerSources struct {
 	// penalties Enabled temporarily refuses sources that repeatedly fail to log in, hold
 	// connections without logging in, or send garbage. Default: Enabled, but Disabled

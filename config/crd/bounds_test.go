@@ -17,7 +17,7 @@ var freeText = map[string]string{
 	"SFTPListener.spec.infrastructure.annotations{}":    "a controller defines what its annotation is; their total size is bounded",
 }
 
-// nothingToSet is an object that is there or not. Whatever is in it is dropped.
+// nothingToSet is an object that is present or not. Whatever is in it is dropped.
 const nothingToSet = "SFTPListener.spec.uploads.receipts"
 
 // TestBounds: every string of a spec has a format, every list and map a length, every number a range; what the operator

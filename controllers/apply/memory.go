@@ -64,7 +64,7 @@ func (a *Applier) memoOf(kind string, o client.Object) (memo, bool) {
 	return m, ok
 }
 
-// stands reports whether an object is the remembered one.
+// matches reports whether an object is the remembered one.
 func (a *Applier) stands(owner client.Object, id string, m memo, live client.Object) bool {
 	if live.GetUID() == m.uid && live.GetResourceVersion() == m.version {
 		m.wrote = time.Time{}

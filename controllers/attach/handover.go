@@ -37,7 +37,7 @@ func (d *decision) handOver(m *Memo, decisions []Decision) {
 		m.claims.holders[v.username], v.holder = v, true
 	}
 	for i, v := range m.verdicts {
-		if v.claimed && moved[v.username] { // also those that did not get it: their messages say who has it
+		if v.claimed && moved[v.username] { // including those that did not get it: their messages say who has it
 			d.decide(&decisions[i], v, m.claims.holders[v.username])
 		}
 	}

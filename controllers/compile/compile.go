@@ -52,8 +52,8 @@ type Input struct {
 	// Recall restores them from what was written.
 	Seats    map[types.UID]attach.Seat
 	Previous map[string]shard.Slot
-	// Settings are those that were delivered last, nil if there are none. They stay in effect
-	// while those of the listener cannot be used.
+	// Settings are the settings delivered last, nil if there are none. They stay in effect while those of the listener
+	// cannot be used.
 	Settings *config.Listener
 	// Delivered returns the line of a user's record that was delivered last, nil if there is
 	// none. It is called only for users that need more room than there is, and may be nil.
@@ -64,7 +64,7 @@ type Input struct {
 
 // User is the result for a user.
 type User struct {
-	// Decision says who is accepted. It is also ReasonListenerFull with Overflow.
+	// Decision is who is accepted. It is also ReasonListenerFull with Overflow.
 	attach.Decision
 	// Credentials after the listener's rules.
 	Credentials credentials.Credentials

@@ -74,7 +74,7 @@ func HasRefs(u *v1alpha1.SFTPUser) bool {
 	return len(auth.AuthorizedKeysSecretRefs) > 0 || auth.PasswordSecretRef != nil || auth.TOTPSecretRef != nil
 }
 
-// field returns where a user's spec has the reference.
+// field returns the field of a user's spec that has the reference.
 func (r Ref) field() string {
 	switch r.Kind {
 	case KindKeys:

@@ -66,8 +66,8 @@ func (d *decision) leaves(h Held) bool {
 	return h.State == v1alpha1.HostKeyActive && d.designated(h.Type) == nil
 }
 
-// mayLeave returns what such a key waits for, "" for nothing. The wanted keys must be Active
-// first: a client that has learned none of them yet still relies on this one.
+// mayLeave returns what such a key waits for, "" for nothing. The wanted keys must be Active first: a client that has not
+// learned any of them yet still relies on this one.
 func (d *decision) mayLeave(h Held) v1alpha1.HostKeyWait {
 	for i := range d.want {
 		k := d.designated(d.want[i].Type)

@@ -18,17 +18,17 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Kind is what a Secret has.
+// Kind describes a kind of Secret.
 type Kind struct {
 	Type corev1.SecretType
-	// Label has the name of the listener.
+	// Label is the label whose value is the name of the listener.
 	Label string
-	// Foreign is the error for a Secret that is not the listener's. It goes on from the Secret's name.
+	// Foreign is the error for a Secret that is not the listener's. Its text continues a sentence whose subject is the
+	// Secret.
 	Foreign error
 }
 
-// Read reads the Secret of a listener, past the caches if the reader is: nil if there is none. An error is the API server's, or
-// Foreign.
+// Read returns the Secret of a listener, or nil if there is none. An error is the API server's, or Foreign.
 func (k Kind) Read(ctx context.Context, r client.Reader, namespace, name, listener string) (*corev1.Secret, error) {
 	s := &corev1.Secret{}
 	err := r.Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, s)
@@ -39,13 +39,13 @@ func (k Kind) Read(ctx context.Context, r client.Reader, namespace, name, listen
 		return nil, fmt.Errorf("read Secret %s/%s: %w", namespace, name, err)
 	}
 	if s.Type != k.Type || s.Labels[k.Label] != listener {
-		return nil, fmt.Errorf("Secret %q in namespace %q %w", name, namespace, k.Foreign) //nolint:staticcheck // the name of a kind
+		return nil, fmt.Errorf("Secret %q in namespace %q %w", name, namespace, k.Foreign) //nolint:staticcheck // Secret is the name of a kind
 	}
 	return s, nil
 }
 
-// Write replaces the content of the Secret that was read, or creates it. It fails with a conflict if the Secret has changed since, for
-// example because of a restore from a backup.
+// Write replaces the content of the Secret that Read returned, or creates it. It fails with a conflict if the Secret has
+// changed since, for example because a backup was restored.
 func (k Kind) Write(
 	ctx context.Context, c client.Client, l *v1alpha1.SFTPListener, name string, data map[string][]byte, was *corev1.Secret,
 ) (*corev1.Secret, error) {
@@ -77,7 +77,8 @@ func (k Kind) Write(
 	return s, nil
 }
 
-// Owned reports whether a Secret is deleted with its listener exactly if the listener wants that.
+// Owned reports whether a Secret's owner references are as the listener wants them: set if it is to be deleted with the
+// listener, and not set otherwise.
 func Owned(l *v1alpha1.SFTPListener, s *corev1.Secret) bool {
 	if endsWith(l) {
 		return metav1.IsControlledBy(s, l)
@@ -85,10 +86,10 @@ func Owned(l *v1alpha1.SFTPListener, s *corev1.Secret) bool {
 	return !slices.ContainsFunc(s.OwnerReferences, func(o metav1.OwnerReference) bool { return ofListener(o, l) })
 }
 
-// endsWith: what a listener keeps is deleted with it only if its claims are.
+// endsWith reports whether what a listener keeps is deleted with it, which is so if its claims are.
 func endsWith(l *v1alpha1.SFTPListener) bool { return l.Spec.VolumeClaimRetention == v1alpha1.Delete }
 
-// ofListener reports whether an owner is the listener, or an earlier one of its name.
+// ofListener reports whether an owner is the listener, or an earlier one with its name.
 func ofListener(o metav1.OwnerReference, l *v1alpha1.SFTPListener) bool {
 	return o.Kind == "SFTPListener" && o.Name == l.Name
 }

@@ -316,8 +316,8 @@ func (r *Reconciler) secret(ctx context.Context, name types.NamespacedName) (*co
 // errBeingMade means that there is no pair yet. The mill triggers a reconcile when there is.
 var errBeingMade = errors.New("the key pair is being generated")
 
-// generate generates a pair and stores it. Create, unlike apply, fails if the Secret
-// exists; then the next reconcile checks what is there.
+// generate generates a pair and stores it. Create, unlike apply, fails if the Secret exists; then the next reconcile checks
+// the existing one.
 func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey, name string) (*corev1.Secret, error) {
 	m, err := r.pair(k, name)
 	if err != nil {

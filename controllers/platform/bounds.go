@@ -70,7 +70,7 @@ func (c *check) add(field, rule, format string, args ...any) {
 	c.found = append(c.found, Violation{Field: field, Rule: rule, Message: fmt.Sprintf("%s %s (%s)", field, fmt.Sprintf(format, args...), rule)})
 }
 
-// allow notes a value that a list does not have. What is not set is allowed, as is everything without a list.
+// allow records a violation if a list does not have a value. What is not set is allowed, as is everything without a list.
 func allow[T comparable](c *check, field, rule string, value T, allowed []T) {
 	var none T
 	if allowed == nil || value == none || slices.Contains(allowed, value) {
@@ -96,7 +96,7 @@ func choice[T any](allowed []T) string {
 	return strings.Join(out, ", ")
 }
 
-// keys notes keys of labels or annotations that no pattern allows. Values can be long, and are not quoted.
+// keys records keys of labels or annotations that no pattern allows. Values can be long, and are not quoted.
 func (c *check) keys(field, rule string, given map[string]string, allowed []string) {
 	if allowed == nil {
 		return
@@ -108,7 +108,7 @@ func (c *check) keys(field, rule string, given map[string]string, allowed []stri
 	}
 }
 
-// matches reports whether a key is that of a pattern, or begins with what is before its '*'.
+// matches reports whether a key equals a pattern, or begins with the part before its '*'.
 func matches(pattern, key string) bool {
 	if before, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(key, before)

@@ -15,7 +15,7 @@ type Decision struct {
 	// Listener is a copy with the defaults, and with the crypto policy that may be offered. It is the listener itself
 	// without a policy.
 	Listener *v1alpha1.SFTPListener
-	// Defaults are those that were filled in.
+	// Defaults are the defaults that were filled in.
 	Defaults []v1alpha1.PlatformDefault
 	// Violations are what the bounds do not allow; with any, the objects of the listener stay as they are.
 	Violations []Violation

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// Overlap is how long receipts of a key are valid after another one has replaced it: pods may still have it.
+	// Overlap is how long receipts signed with a key are valid after another key has replaced it: pods may still use it.
 	Overlap = time.Hour
-	// skew is by how much the clocks of nodes may differ from the operator's.
+	// skew is how far the clocks of nodes may be off from the operator's.
 	skew = 10 * time.Minute
 	// MaxKeys is how many keys are remembered. The oldest are forgotten first.
 	MaxKeys = 32
@@ -50,12 +50,13 @@ type Plan struct {
 	Private []byte
 	// Keys for the status.
 	Keys []v1alpha1.ReceiptKeyStatus
-	// Problem is why there is no key, "" if there is one or none is wanted. It quotes nothing of the Secret.
+	// Problem is why there is no key, "" if there is one or none is needed. It quotes nothing of the Secret.
 	Problem string
 }
 
-// Decide plans. A listener that wants receipts and has no key gets one. A key other than the last one replaces it. Without
-// receipts, the keys stay known, so that those that were issued can be verified.
+// Decide plans what to do. A listener that wants receipts and has no key gets one. A key in the Secret that is not the
+// current one replaces it. When receipts are turned off, the keys are still published, so that receipts that were issued can
+// be verified.
 func Decide(in Input) (Plan, error) {
 	var stored Stored
 	if in.Stored != nil {
@@ -74,7 +75,7 @@ func Decide(in Input) (Plan, error) {
 	}
 	signer, err := receipt.ParseSigner(private)
 	if err != nil {
-		return Plan{Keys: known, Problem: err.Error()}, nil //nolint:nilerr // it is for the listener's owner
+		return Plan{Keys: known, Problem: err.Error()}, nil //nolint:nilerr // the listener's owner has to fix it
 	}
 	next := Stored{Private: private, Keys: current(known, signer, in.Now)}
 	plan := Plan{Private: private, Keys: next.Keys}
@@ -84,8 +85,8 @@ func Decide(in Input) (Plan, error) {
 	return plan, nil
 }
 
-// union returns the keys of both lists, the newest first. Where both have a key, the first list counts: the Secret is written
-// before the status.
+// union returns the keys of both lists, the newest first. If both have a key, the entry of the first list is used, because
+// the Secret is written before the status.
 func union(a, b []v1alpha1.ReceiptKeyStatus) []v1alpha1.ReceiptKeyStatus {
 	var out []v1alpha1.ReceiptKeyStatus
 	for _, k := range slices.Concat(a, b) {
@@ -105,7 +106,7 @@ func start(k v1alpha1.ReceiptKeyStatus) time.Time {
 	return k.StartTime.Time
 }
 
-// current returns the keys with the one that signs from now on. It is valid without an end; the others end.
+// current returns the keys with the one that signs from now on, which has no end of validity; the others get one.
 func current(known []v1alpha1.ReceiptKeyStatus, signer *receipt.Signer, now time.Time) []v1alpha1.ReceiptKeyStatus {
 	at := metav1.NewTime(now.UTC().Truncate(time.Second))
 	this := v1alpha1.ReceiptKeyStatus{
@@ -116,7 +117,7 @@ func current(known []v1alpha1.ReceiptKeyStatus, signer *receipt.Signer, now time
 		k := known[i]
 		switch {
 		case k.Fingerprint == this.Fingerprint:
-			out[0].StartTime = k.StartTime // one that comes back was never another's
+			out[0].StartTime = k.StartTime // a key that returns has never been replaced
 		case k.EndTime == nil:
 			k.EndTime = new(metav1.NewTime(at.Add(Overlap)))
 			out = append(out, k)

@@ -20,7 +20,7 @@ import (
 const (
 	// SecretType is the type of the Secret.
 	SecretType = corev1.SecretType("sftp-operator.io/receipt-key")
-	// PrivateEntry has the private key, and KeysEntry the public halves of all keys.
+	// PrivateEntry contains the private key, and KeysEntry the public halves of all keys.
 	PrivateEntry = config.ReceiptKeyFile
 	KeysEntry    = "keys.json"
 )
@@ -30,14 +30,14 @@ var ErrForeign = errors.New("exists and is not the receipt key of this listener;
 
 var kind = keptsecret.Kind{Type: SecretType, Label: v1alpha1.LabelReceiptKey, Foreign: ErrForeign}
 
-// Read reads the Secret of a listener, past the caches: nil if there is none. An error is the API server's, or ErrForeign.
+// Read returns the Secret of a listener, bypassing the caches, or nil if there is none. An error is the API server's, or
+// ErrForeign.
 func Read(ctx context.Context, r client.Reader, l *v1alpha1.SFTPListener) (*corev1.Secret, error) {
 	return kind.Read(ctx, r, l.Namespace, render.ReceiptKeyName(l), l.Name)
 }
 
-// Content returns what a Secret has, nil for no Secret. A list of keys that cannot be decoded counts as none,
-// and an entry that is not a key is left out: anyone who may write Secrets can put one there, and it would go
-// into the status.
+// Content returns the content of a Secret, or nil for no Secret. A list of keys that cannot be decoded counts as empty, and
+// an entry that is not a key is left out: anyone who may write Secrets can put one there, and it would end up in the status.
 func Content(s *corev1.Secret) *Stored {
 	if s == nil {
 		return nil
@@ -62,11 +62,11 @@ func Content(s *corev1.Secret) *Stored {
 	return out
 }
 
-// maxKeysEntry is far more than MaxKeys keys have.
+// maxKeysEntry is far more than MaxKeys keys need.
 const maxKeysEntry = 64 << 10
 
-// Write stores what was decided, over the Secret that was read, or creates it. It fails with a conflict if the Secret has changed
-// since.
+// Write stores what was decided in the Secret that Read returned, or creates one. It fails with a conflict if the Secret has
+// changed since.
 func Write(ctx context.Context, c client.Client, l *v1alpha1.SFTPListener, content *Stored, was *corev1.Secret) (*corev1.Secret, error) {
 	keys, err := json.Marshal(content.Keys)
 	if err != nil {

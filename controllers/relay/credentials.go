@@ -9,28 +9,28 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
-// The entries of a Secret with a client's certificate, as in those of type kubernetes.io/tls.
+// Entries of a Secret with a client's certificate, as in Secrets of type kubernetes.io/tls.
 const (
 	certificateEntry = "tls.crt"
 	privateKeyEntry  = "tls.key"
 )
 
-// maxPrivate bounds a private key in bytes. One of RSA with 8192 bits has 6,400, and takes 44 ms to be parsed; one of 30 kB takes two
-// seconds (measured on 2026-11-30).
+// maxPrivate bounds a private key in bytes. An RSA key of 8192 bits has 6,400, and parsing it takes 44 ms; a key of 30 kB
+// takes two seconds (measured on 2026-11-30).
 const maxPrivate = 8 << 10
 
-// credentials fills in what the Secrets have. What is wrong with one is reported without its content.
+// credentials fills in the credentials from the Secrets. It reports what is wrong with a Secret without quoting its content.
 func (s *sink) credentials(out *delivery.Sink) {
 	a := s.spec.Authentication
 	if ref := a.BearerSecretRef; ref != nil {
 		out.Bearer = strings.TrimSpace(s.entry(ref.Name, ref.Key))
 		if strings.ContainsFunc(out.Bearer, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			s.problem(v1alpha1.ReasonInvalidEventSink, "entry %q of Secret %q is not a token: it must be one line of printable ASCII without blanks", ref.Key, ref.Name)
+			s.problem(v1alpha1.ReasonInvalidEventSink, "entry %q of Secret %q is not a token: it must be one line of printable ASCII without spaces", ref.Key, ref.Name)
 		}
 	}
 	if ref := a.HMACSecretRef; ref != nil {
 		out.HMAC = strings.TrimRight(s.entry(ref.Name, ref.Key), "\r\n")
-		if !utf8.ValidString(out.HMAC) { // the relay's configuration is text: it would sign with other bytes
+		if !utf8.ValidString(out.HMAC) { // the relay's configuration is text, so the relay would sign with other bytes
 			s.problem(v1alpha1.ReasonInvalidEventSink, "entry %q of Secret %q is not text; write its bytes in base64, after whsec_", ref.Key, ref.Name)
 		}
 	}

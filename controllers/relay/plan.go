@@ -1,6 +1,6 @@
 // Package relay plans the relay that delivers a listener's events: from the spec, the Secrets that it refers to and the
-// platform's bounds to the relay's configuration, and what is wrong. It is pure. A sink that cannot be used is held, which
-// means that its events are kept: the other sinks, and everything else of the listener, do not depend on it.
+// platform's bounds, it makes the relay's configuration and a list of problems. It is pure. A sink that cannot be used is
+// held, which means that its events are kept. The other sinks, and the rest of the listener, do not depend on it.
 package relay
 
 import (
@@ -28,7 +28,7 @@ const (
 	defaultGiveUpSeconds  = 86400
 )
 
-// Secret is a Secret as far as it is known.
+// Secret is what is known of a Secret.
 type Secret struct {
 	// Missing is set if it does not exist, and Failure is why it cannot be read.
 	Missing bool
@@ -40,7 +40,7 @@ type Secret struct {
 type Input struct {
 	Listener *v1alpha1.SFTPListener
 	Platform *platform.Policy
-	// Secret returns a Secret of the listener's namespace.
+	// Secret returns what is known of a Secret in the listener's namespace.
 	Secret func(name string) Secret
 	// Key is config.EventsKey.
 	Key string
@@ -48,7 +48,7 @@ type Input struct {
 
 // Plan is the result.
 type Plan struct {
-	// Config for the relay. It has credentials.
+	// Config is the relay's configuration. It contains credentials.
 	Config delivery.Config
 	// Problems say why sinks are held, in the order of the spec.
 	Problems []conditions.Problem
@@ -72,13 +72,14 @@ func Refs(l *v1alpha1.SFTPListener) []string {
 	return out
 }
 
-// Part returns what a listener's sinks can use of a Secret: the entries that they refer to, and of one that is too long only as
-// much as shows that. Secrets are kept in memory, and anyone who may write them decides how large they are.
+// Part returns the part of a Secret that a listener's sinks can use: the entries that they refer to, and of an entry that is
+// too long only as much as it takes to notice. Secrets are kept in memory, and anyone who may write them decides how large
+// they are.
 func Part(l *v1alpha1.SFTPListener, name string, data map[string][]byte) map[string][]byte {
 	out := map[string][]byte{}
 	each(l, func(secret, entry string) {
 		if value, has := data[entry]; has && secret == name {
-			out[entry] = bytes.Clone(value[:min(len(value), delivery.MaxCredential+1)]) // not to keep the rest alive
+			out[entry] = bytes.Clone(value[:min(len(value), delivery.MaxCredential+1)]) // a copy, so that the rest can be freed
 		}
 	})
 	return out
@@ -114,7 +115,7 @@ func Compose(in Input) Plan {
 		composed := s.compose()
 		s.check(composed, room)
 		if len(s.problems) > 0 || len(s.unreadable) > 0 {
-			// The reason is in the condition. The relay needs to know only that there is one.
+			// The reason is in the condition. The relay only needs to know that there is one.
 			composed = delivery.Sink{Name: s.spec.Name, Held: "see the listener's condition " + v1alpha1.ConditionEventsDelivered}
 		}
 		room -= sizeOf(composed)
@@ -125,7 +126,7 @@ func Compose(in Input) Plan {
 	return out
 }
 
-// sink is the composition of one.
+// sink is the state of composing one sink.
 type sink struct {
 	Input
 	spec       *v1alpha1.EventSink
@@ -153,38 +154,38 @@ func (s *sink) compose() delivery.Sink {
 		}
 		if u.Selector != nil {
 			if _, err := metav1.LabelSelectorAsSelector(u.Selector.LabelSelector()); err != nil {
-				s.problem(v1alpha1.ReasonInvalidEventSink, "a selector of its users cannot be used: %.300v; correct spec.events.sinks[%s].users", err, s.spec.Name)
+				s.problem(v1alpha1.ReasonInvalidEventSink, "one of its selectors of users is invalid: %.300v; correct spec.events.sinks[%s].users", err, s.spec.Name)
 			}
 		}
 		if name == "" {
-			name = "*" // with a selector, the pods have chosen, see render.EventSinksOf; here, it bounds the namespace
+			name = "*" // with a selector, the pods choose, see render.EventSinksOf; here, it bounds the namespace
 		}
 		if as := namespace + "/" + name; !slices.Contains(out.Users, as) {
 			out.Users = append(out.Users, as)
 		}
 	}
 	if _, err := filter.Parse(s.spec.Filter); err != nil {
-		s.problem(v1alpha1.ReasonInvalidEventSink, "its filter cannot be used: %v; correct spec.events.sinks[%s].filter", err, s.spec.Name)
+		s.problem(v1alpha1.ReasonInvalidEventSink, "its filter is invalid: %v; correct spec.events.sinks[%s].filter", err, s.spec.Name)
 	}
 	s.destination(&out)
 	s.credentials(&out)
 	return out
 }
 
-// heldSize is more than what a sink that is held takes.
+// heldSize is more than a held sink needs.
 const heldSize = 512
 
-// check holds a sink that the relay would refuse, or for which its configuration, which also has the remaining ones, has no room:
-// otherwise the relay would refuse all of them.
+// check holds a sink that the relay would reject or that does not fit into its configuration next to the remaining sinks.
+// Otherwise the relay would reject the whole configuration.
 func (s *sink) check(composed delivery.Sink, room int) {
 	if len(s.problems)+len(s.unreadable) > 0 {
 		return
 	}
 	if err := composed.Validate(); err != nil {
-		s.problem(v1alpha1.ReasonInvalidEventSink, "it cannot be used: %v; correct spec.events.sinks[%s]", err, s.spec.Name)
+		s.problem(v1alpha1.ReasonInvalidEventSink, "it is invalid: %v; correct spec.events.sinks[%s]", err, s.spec.Name)
 	} else if sizeOf(composed) > room-delivery.MaxSinks*heldSize {
 		s.problem(v1alpha1.ReasonInvalidEventSink,
-			"its credentials and caBundle do not fit next to those of the sinks before it, with %d bytes in all; use shorter ones", delivery.MaxConfig)
+			"its credentials and caBundle do not fit next to those of earlier sinks, with a limit of %d bytes for all; use shorter ones", delivery.MaxConfig)
 	}
 }
 
@@ -212,7 +213,7 @@ func (s *sink) destination(out *delivery.Sink) {
 		return
 	}
 	u, err := url.Parse(s.spec.URL)
-	if err != nil || u.Hostname() == "" { // the API has checked it
+	if err != nil || u.Hostname() == "" { // the API server has validated it
 		s.problem(v1alpha1.ReasonInvalidEventSink, "its URL cannot be parsed; correct spec.events.sinks[%s].url", s.spec.Name)
 		return
 	}

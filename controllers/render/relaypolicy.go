@@ -74,7 +74,7 @@ func egress(l *v1alpha1.SFTPListener, s delivery.Sink) []networkingv1.NetworkPol
 		if namespace != l.Namespace {
 			peer.NamespaceSelector = &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: namespace}}
 		}
-		// The pods' port may be another one than the Service's.
+		// The pods' port may differ from the Service's.
 		return []networkingv1.NetworkPolicyEgressRule{{To: []networkingv1.NetworkPolicyPeer{peer}}}
 	}
 	rule := networkingv1.NetworkPolicyEgressRule{Ports: []networkingv1.NetworkPolicyPort{tcp(portOf(u))}}

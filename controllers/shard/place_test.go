@@ -210,7 +210,7 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// A record that spills is in another shard than that of its UID, and stays there.
+// A record that spills is in a shard other than its UID's, and stays there.
 func TestSpill(t *testing.T) {
 	var same []Record // all with one home shard
 	for n := 0; len(same) < 7; n++ {

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// workLimit limits one round of one server. The longest takes seconds.
+// workLimit bounds the time of one round of one server. The longest takes seconds.
 const workLimit = 10 * time.Minute
 
 // bench is a run.
@@ -27,7 +27,7 @@ type bench struct {
 	// content is what is transferred, digest its SHA-256, and received is where downloads go.
 	content, received []byte
 	digest            [sha256.Size]byte
-	// failures are what went wrong. The run continues, so that one failing server does not cost the others' results.
+	// failures has the errors so far. The run continues, so that one failing server does not cost the others' results.
 	failures []error
 }
 
@@ -64,8 +64,8 @@ func (b *bench) run(ctx context.Context, only *regexp.Regexp) ([]report.Workload
 	return results, errors.Join(b.failures...)
 }
 
-// rounds lets each server do the work in turn: A B C A B C. So other activity on the machine affects all of them alike. The
-// first round, with cold caches, does not count.
+// rounds lets each server do the work in turn: A B C A B C. That way, other activity on the machine affects all of them
+// alike. The first round, with cold caches, does not count.
 func (b *bench) rounds(ctx context.Context, w workload) (report.Workload, error) {
 	result := report.Workload{ID: w.id, Title: w.title, Cells: make([]report.Cell, len(b.servers))}
 	begin := time.Now()

@@ -20,7 +20,8 @@ const (
 	listDir = "list"
 )
 
-// smallFiles uploads and downloads files of 4 KiB each, one request after the other, by one session and by 16 that share them.
+// smallFiles uploads and downloads files of 4 KiB each, one request after the other, with one session and with 16 that share
+// them.
 func (b *bench) smallFiles() []workload {
 	var all []workload
 	for _, n := range []int{1, 16} {
@@ -96,7 +97,7 @@ func (b *bench) getFiles(ctx context.Context, s *servers.Server, n int) (values,
 				return err
 			}
 			if size != fileSize {
-				return fmt.Errorf("%s says that file %d has %d bytes", s.Label, i, size)
+				return fmt.Errorf("%s reports %d bytes for file %d", s.Label, size, i)
 			}
 			got[i] = content
 		}
@@ -107,7 +108,7 @@ func (b *bench) getFiles(ctx context.Context, s *servers.Server, n int) (values,
 	}
 	for i, content := range got {
 		if !bytes.Equal(content, b.file(i)) {
-			return nil, fmt.Errorf("%s: other bytes came than those of file %d", s.Label, i)
+			return nil, fmt.Errorf("%s: file %d has different content", s.Label, i)
 		}
 	}
 	return u.ofFiles(b.files), nil
@@ -144,7 +145,7 @@ func (b *bench) listing() []workload {
 			}
 			slices.Sort(names)
 			if !slices.Equal(names, want) {
-				return nil, fmt.Errorf("%s listed %d names, and not the %d that there are", s.Label, len(names), len(want))
+				return nil, fmt.Errorf("%s listed %d names instead of %d", s.Label, len(names), len(want))
 			}
 			return values{report.CPUPerEntry: microseconds(u.cpu) / float64(len(want)), report.Replies: float64(replies)}, nil
 		},

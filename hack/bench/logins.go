@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// logins measures connection, key exchange, login and end, without a session, one after the other.
+// logins measures logins one after the other, from connect to disconnect, without a session.
 func (b *bench) logins() []workload {
 	exchange := func(id, title, algorithm string) workload {
 		return b.login(id, title, func(s *servers.Server) (client.Options, error) {
@@ -23,7 +23,7 @@ func (b *bench) logins() []workload {
 	}
 	password := b.login("login-password", "password, as each server hashes it", func(s *servers.Server) (client.Options, error) {
 		if s.Password == "" {
-			return client.Options{}, fmt.Errorf("%w: no password is given", client.ErrUnsupported)
+			return client.Options{}, fmt.Errorf("%w: no password given", client.ErrUnsupported)
 		}
 		o := s.Options()
 		o.Exchanges = []string{ssh.KeyExchangeCurve25519}
@@ -82,7 +82,7 @@ func (b *bench) idleSessions() []workload {
 
 func (b *bench) idleMemory(ctx context.Context, s *servers.Server, n int) (values, error) {
 	if s.MaxIdle > 0 && n > s.MaxIdle {
-		return nil, fmt.Errorf("%w: not asked for more than %d", client.ErrUnsupported, s.MaxIdle)
+		return nil, fmt.Errorf("%w: limited to %d sessions", client.ErrUnsupported, s.MaxIdle)
 	}
 	if err := s.Restart(ctx); err != nil {
 		return nil, err

@@ -36,18 +36,18 @@ type settings struct {
 func parse() (settings, error) {
 	var s settings
 	flag.StringVar(&s.daemon, "daemon", "bin/sftpd", "the daemon's `program`")
-	flag.StringVar(&s.profiled, "profiled", "bin/profiled", "the daemon's `program` that can be profiled")
-	flag.StringVar(&s.openssh, "openssh", "", "`directory` of another OpenSSH, as hack/bench/openssh.sh builds it")
-	flag.StringVar(&s.peers, "peers", "", "more `servers`: LABEL=HOST:PORT=CGROUP,user=...,key=...,root=... and so on")
+	flag.StringVar(&s.profiled, "profiled", "bin/profiled", "the `program` of the daemon that can be profiled")
+	flag.StringVar(&s.openssh, "openssh", "", "`directory` of another OpenSSH, as built by hack/bench/openssh.sh")
+	flag.StringVar(&s.peers, "peers", "", "other `servers`, separated by spaces: LABEL=HOST:PORT=CGROUP,user=...,key=...,root=... and so on")
 	flag.StringVar(&s.only, "only", "", "run the groups that match a regular `expression`: raw, sftp, parallel, files, list, login, idle")
 	flag.StringVar(&s.docs, "docs", "docs", "`directory` of the document")
 	flag.StringVar(&s.out, "out", "out/bench", "`directory` for the results of each run")
-	flag.IntVar(&s.rounds, "rounds", 0, "`number` of rounds that count, if not the usual")
-	flag.BoolVar(&s.profile, "profile", false, "measure nothing, print where the daemon's CPU time goes, in workloads that -only matches")
-	flag.BoolVar(&s.quick, "quick", false, "few rounds and small files: shows that all works")
-	flag.BoolVar(&s.write, "write", false, "write the results into the documents, though they be of a quick run or of some groups")
-	flag.BoolVar(&s.again, "again", false, "add the results to those of the run that the documents have")
-	flag.BoolVar(&s.render, "render", false, "measure nothing, write the documents from the results that they have")
+	flag.IntVar(&s.rounds, "rounds", 0, "`number` of rounds that count, instead of the default")
+	flag.BoolVar(&s.profile, "profile", false, "instead of measuring, print where the daemon spends CPU time in the workloads that match -only")
+	flag.BoolVar(&s.quick, "quick", false, "few rounds and small files, to check that everything works")
+	flag.BoolVar(&s.write, "write", false, "write the results into the documents even if they come from a quick run or from some groups only")
+	flag.BoolVar(&s.again, "again", false, "add the results to those of the run in the documents")
+	flag.BoolVar(&s.render, "render", false, "instead of measuring, write the documents again from their results")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return s, fmt.Errorf("unexpected argument %q", flag.Arg(0))
@@ -142,7 +142,8 @@ func measureAll(ctx context.Context, s settings, only *regexp.Regexp) (r report.
 			r.Servers[server.Label] += ", passwords by " + server.PasswordHash
 		}
 	}
-	// The client's garbage collector would use the servers' CPU time. Transfers are held in memory to be compared.
+	// The client's garbage collector would compete with the servers for the CPU. Transfers are kept in memory for
+	// comparison.
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(6 * gib)
 	r.Workloads, err = newBench(place, all, size, os.Stderr).run(ctx, only)

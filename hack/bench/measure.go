@@ -10,11 +10,11 @@ import (
 // settle is how long a server may be busy with finished work.
 const settle = 10 * time.Second
 
-// usage is the cost of some work.
+// usage is what some work cost.
 type usage struct {
 	cpu   time.Duration // of the server and its children
 	wall  time.Duration // of the client
-	calls int64         // of read and write by its processes that were there before and after
+	calls int64         // of read and write, by processes that existed before and after
 }
 
 // measure does some work and returns what the server used for it.

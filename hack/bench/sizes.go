@@ -7,7 +7,7 @@ type sizes struct {
 	rounds int
 	// stream is the size of the file of a single transfer in bytes, and what parallel sessions transfer together.
 	stream int
-	// files of 4 KiB, entries of a directory, logins in a row.
+	// Numbers of files of 4 KiB, of entries of a directory, and of logins in a row.
 	files, entries, logins int
 	// idle are the numbers of sessions that are open at once.
 	idle []int

@@ -19,7 +19,7 @@ import (
 // login. The kernel counts them; a tracer would stop the server at each one, and change its behavior.
 func countCalls(ctx context.Context, w workload, s *servers.Server) error {
 	if _, err := exec.LookPath("perf"); err != nil {
-		fmt.Println("system calls are not counted: perf is not installed")
+		fmt.Println("system calls were not counted: perf is not installed")
 		return nil
 	}
 	pids, err := s.Group.Processes()
@@ -43,14 +43,14 @@ func countCalls(ctx context.Context, w workload, s *servers.Server) error {
 	time.Sleep(time.Second) // until it counts
 	_, failed := w.run(ctx, s)
 	_ = cmd.Process.Signal(os.Interrupt)
-	_ = cmd.Wait() // it reports the signal
+	_ = cmd.Wait() // its error reports the signal
 	content, err := os.ReadFile(file)
 	if failed != nil || err != nil {
 		return errors.Join(failed, err)
 	}
 	count, err := parseCount(string(content))
 	if err != nil {
-		fmt.Printf("system calls of %s: not known: %v\n", s.Label, err)
+		fmt.Printf("system calls of %s: unknown: %v\n", s.Label, err)
 		return nil
 	}
 	fmt.Printf("system calls of %s: %s per %s\n\n", s.Label, report.Fixed(float64(count)/w.amount, 1), w.unit)

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// cipher is a choice of encryption for which the client leaves the server none.
+// cipher is an encryption algorithm that the client offers as its only one.
 type cipher struct {
 	name  string
 	ciphs []string
@@ -96,7 +96,7 @@ func (b *bench) download(id, title string, n int, c cipher, p client.Pipeline) w
 				return nil, err
 			}
 			if sha256.Sum256(b.received) != b.digest {
-				return nil, fmt.Errorf("%s: other bytes came than those of the files", s.Label)
+				return nil, fmt.Errorf("%s: the files have different content", s.Label)
 			}
 			return u.ofSessions(len(b.content)), nil
 		},
@@ -125,7 +125,7 @@ func (b *bench) upload(id, title string, n int, c cipher, p client.Pipeline) wor
 	}
 }
 
-// sessions logs in n times, and then measures until each has done its part. Logins are not included.
+// sessions logs in n times and then measures until each session has done its part. Logins are not included.
 func (b *bench) sessions(ctx context.Context, s *servers.Server, n int, c cipher, part func(*client.Session, int) error) (usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, workLimit)
 	defer cancel()
@@ -143,7 +143,7 @@ func (b *bench) sessions(ctx context.Context, s *servers.Server, n int, c cipher
 func openAll(ctx context.Context, o client.Options, n int) (all []*client.Session, end func(), err error) {
 	end = func() {
 		for _, session := range all {
-			_ = session.Close() // the measured work is done
+			_ = session.Close() // the measured work is over
 		}
 	}
 	for range n {
@@ -186,7 +186,7 @@ func sameFile(file string, content []byte) error {
 		return err
 	}
 	if len(got) != len(content) || sha256.Sum256(got) != sha256.Sum256(content) {
-		return fmt.Errorf("%s has %d bytes, and not the %d that were sent", file, len(got), len(content))
+		return fmt.Errorf("%s has %d bytes instead of %d", file, len(got), len(content))
 	}
 	return nil
 }
@@ -200,7 +200,7 @@ func removeFiles(s *servers.Server, name string, n int) error {
 	return nil
 }
 
-// commandTransfers are those of OpenSSH's client: with its default ciphers, and with only one. Its login is part of the
+// commandTransfers are transfers by OpenSSH's client, with its default ciphers and with only one. The login is part of the
 // measurement.
 func (b *bench) commandTransfers() []workload {
 	var all []workload

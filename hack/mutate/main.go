@@ -97,7 +97,7 @@ func run(ctx context.Context, o options, patterns []string) error {
 	return errors.Join(failed...)
 }
 
-// partial reports whether only a part of a package's mutants is tried.
+// partial reports whether only some of a package's mutants are tried.
 func (o options) partial() bool { return o.only.String() != "" || o.sample > 0 }
 
 // choose returns the mutants to try, in their order.

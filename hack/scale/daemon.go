@@ -251,7 +251,7 @@ func (e *endpoint) publish() error {
 	return os.Rename(next, filepath.Join(e.dir, "..data"))
 }
 
-// loaded waits until the daemon shows the digest of what was written.
+// loaded waits until the daemon shows the digest of the written configuration.
 func (e *endpoint) loaded(ctx context.Context) error {
 	return poll(ctx, time.Minute, "the daemon loads", func() (bool, error) {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+e.health+config.StatusPath, http.NoBody)

@@ -44,7 +44,7 @@ type dataPlane struct {
 	jobs sync.WaitGroup
 
 	mu   sync.Mutex
-	pods map[string]*playedPod // by "<namespace>/<listener>"; mu protects it and what is in it
+	pods map[string]*playedPod // by "<namespace>/<listener>"; mu protects it and its values
 }
 
 type playedPod struct {

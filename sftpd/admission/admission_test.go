@@ -248,8 +248,8 @@ func TestLongestPenalty(t *testing.T) {
 	}
 }
 
-// TestEnd: after Close no connection is let in, every login in progress is told to stop, and Wait waits for the last goroutine,
-// including that of a connection that lost its place.
+// TestEnd: after Close, no connection is accepted, every login in progress is asked to stop, and Wait waits for the last
+// goroutine, including that of a connection that lost its place.
 func TestEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, s := New(), settings(t)

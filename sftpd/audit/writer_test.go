@@ -105,7 +105,7 @@ func TestTornTwice(t *testing.T) {
 	}
 }
 
-// hung is a writer that takes a line when it is told to.
+// hung is a writer that accepts a line only when the test permits it.
 type hung chan struct{}
 
 func (h hung) Write(b []byte) (int, error) { <-h; return len(b), nil }

@@ -78,7 +78,7 @@ func TestCodeReplay(t *testing.T) {
 	}
 }
 
-// TestCodeRestart: a process does not know which codes were used before it started, so it accepts none of those.
+// TestCodeRestart: a process does not know which codes were used before it started, so it accepts none of them.
 func TestCodeRestart(t *testing.T) {
 	c, k := newClockwork(), totp.Generate()
 	used := c.code(k, 0)

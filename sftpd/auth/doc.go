@@ -3,10 +3,9 @@
 //
 // # Unknown users look like known ones
 //
-// A client is offered the listener's methods, whatever login name it gives. A password
-// costs one hash whether or not the user exists, has a password, has expired or would need
-// a key first: a decoy takes the place of a missing hash. A keyboard-interactive login
-// always asks the one question.
+// A client is offered the listener's methods, whichever login name it gives. A password costs one hash whether or not the
+// user exists, has a password, has expired or would need a key first: a decoy takes the place of a missing hash. A
+// keyboard-interactive login always asks the one question.
 //
 // Imported hashes may cost more or less than the operator's. If users have hashes of
 // different costs, unknown names have decoys of these costs in the same proportions, each

@@ -44,7 +44,7 @@ type Connection struct {
 	Network netip.Prefix
 	// ClientVersion is the client's identification, "" before it is known.
 	ClientVersion string
-	// User is the login name as the client gave it, Account is that of the user that it belongs to.
+	// User is the login name as the client gave it, and Account that of the user to whom it belongs.
 	User, Account string
 	// Methods are those that succeeded, and last the one that was refused. Keys are the fingerprints of the keys that
 	// succeeded.

@@ -2,8 +2,8 @@
 // windows of uploads, answers that a client does not read, and open files. Each is limited per connection or user, and in
 // total.
 //
-// It is on both sides of golang.org/x/crypto/ssh, which exposes neither: a [Conn] counts what comes in on the wire, and a
-// [Stream] what is read from a channel. The ledger keeps the difference, and [Totals] what all connections share.
+// It is on both sides of golang.org/x/crypto/ssh, which exposes neither: a [Conn] counts bytes received on the wire, and a
+// [Stream] bytes read from a channel. The ledger keeps the difference, and [Totals] what all connections share.
 //
 // Package coalesce, which merges many system calls into few, is separate: it handles bytes, not channels or users.
 package flow

@@ -60,9 +60,9 @@ func (l *ledger) moment(a *account) moment {
 	return moment{received: l.received, consumed: l.consumed, own: a.own, window: channelWindow + a.promised}
 }
 
-// consume records that n bytes were read from a channel. If that is less than was asked
-// for, nothing is left. Otherwise the channel holds at most a window, in order: once a
-// window has been read since a moment, everything received before it is gone.
+// consume records that n bytes were read from a channel. If that is less than requested, nothing is left. Otherwise the
+// channel holds at most a window, in order: once a window has been read since a moment, everything received before it is
+// gone.
 func (l *ledger) consume(a *account, n int, drained bool) {
 	l.consumed += int64(n)
 	a.own += int64(n)

@@ -210,7 +210,7 @@ func (s *Stream) tick() {
 	w.idle.Reset(max(windowIdle, windowIdleRounds*w.rtt))
 }
 
-// uncover gives back the stream's part of the budget.
+// uncover returns the stream's part of the budget.
 func (s *Stream) uncover() {
 	if a, w := s.account, s.window; w != nil && a.covered > 0 {
 		w.budget.give(w.user, a.covered)

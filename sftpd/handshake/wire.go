@@ -19,7 +19,8 @@ var (
 	errLoginOver        = errors.New("the login is over")
 )
 
-// wire is the connection that x/crypto uses. It bounds and counts what comes in, and reports when it has ended.
+// wire is the connection that x/crypto uses. It bounds and counts the received bytes, and reports when the connection has
+// ended.
 type wire struct {
 	net.Conn
 	handshake *Handshake

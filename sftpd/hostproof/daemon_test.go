@@ -173,8 +173,8 @@ func (p peer) refuses(t *testing.T, what string, payload []byte) {
 	}
 }
 
-// TestHostKeysAreAnnounced: each client is told right after its login of all keys that are not staged; this happens once, not
-// again after a reload or key exchange, and never before a login.
+// TestHostKeysAreAnnounced: right after its login, each client learns all keys that are not staged: once, not again after a
+// reload or key exchange, and never before a login.
 func TestHostKeysAreAnnounced(t *testing.T) {
 	key, _ := configtest.Key(t)
 	dir := configtest.New(t)

@@ -30,7 +30,7 @@ type Tracker struct {
 
 	mu       sync.Mutex
 	sequence uint64 // mu protects it and what follows
-	// told is the sequence that a caller has acknowledged.
+	// acknowledged is the sequence that a caller has acknowledged.
 	told uint64
 	uses map[key]use
 	// proofs are the sequences of the first proofs of host keys.
@@ -44,8 +44,7 @@ func New() *Tracker {
 	return &Tracker{instance: rand.Text(), uses: map[key]use{}, proofs: map[key]uint64{}, refused: map[string]refusals{}}
 }
 
-// Note records a login. Days are those of UTC, so that pods in different places agree, and
-// never go back when the clock does.
+// Note records a login. Days are in UTC, so that pods in different time zones agree, and never go back when the clock does.
 func (b *Tracker) Note(uid, fingerprint string, now time.Time) {
 	if b == nil {
 		return
@@ -73,10 +72,9 @@ func (b *Tracker) NoteProof(uid, fingerprint string) {
 	}
 }
 
-// Keep forgets the uses of users that no longer exist, once a caller has been told of them: a
-// user may be deleted in the minute of its login. Uses of earlier days are forgotten anyway,
-// because there may be no caller at all. Proofs are kept only for current users and host
-// keys.
+// Keep forgets the uses of users that no longer exist, once a caller has received them: a user may be deleted within a
+// minute of its login. Uses of earlier days are forgotten anyway, because there may be no caller at all. Proofs are kept
+// only for current users and host keys.
 func (b *Tracker) Keep(present, hostKey func(string) bool, now time.Time) {
 	if b == nil {
 		return

@@ -8,7 +8,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Refusals of a user are one entry with a count and the last of them; it is told again only after another one.
+// Refusals of a user are one entry with their count and the last one; it is reported again only after another refusal.
 func TestRefusals(t *testing.T) {
 	b := New()
 	for i := range 1000 {

@@ -22,7 +22,7 @@ func blocked(t *testing.T) (*logqueue.Queue, *gate) {
 	return q, g
 }
 
-// write relies on the fact that a writer is never told of a drop.
+// write relies on writers never learning about a dropped line.
 func write(t *testing.T, q *logqueue.Queue, line string) {
 	t.Helper()
 	if n, err := q.Write([]byte(line)); n != len(line) || err != nil {

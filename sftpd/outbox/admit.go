@@ -4,28 +4,28 @@ import "errors"
 
 // Errors for uploads that cannot be recorded. Clients see their texts.
 var (
-	// ErrFull: all events together use all of the space.
-	ErrFull = errors.New("events that were not delivered use all of their space, so no upload is accepted; try again later")
-	// ErrShare: the events of this user or its namespace use their share.
-	ErrShare = errors.New("events of this user that were not delivered use their share of the space, so no upload is accepted; try again later")
+	// ErrFull: undelivered events use all of the space.
+	ErrFull = errors.New("undelivered events use all of their space, so no upload is accepted; try again later")
+	// ErrShare: undelivered events of this user or its namespace use their share.
+	ErrShare = errors.New("undelivered events of this user use their share of the space, so no upload is accepted; try again later")
 	// ErrSlow: the volume does not answer.
-	ErrSlow = errors.New("the volume of events does not answer, so no upload is accepted; try again later")
-	// ErrUnavailable: the volume does not take events.
+	ErrSlow = errors.New("the volume for events does not answer, so no upload is accepted; try again later")
+	// ErrUnavailable: the volume rejects writes.
 	ErrUnavailable = errors.New("events cannot be recorded, so no upload is accepted; the server's log says why")
 )
 
 // use is how many bytes are used, and by whom.
 type use struct {
 	max, total, user, namespace int64
-	// stranger: the events of those who have not logged in.
+	// stranger counts the events of clients that have not logged in.
 	stranger bool
 }
 
 // admit returns nil if n further bytes of the user may be kept, else ErrFull or ErrShare.
 //
 // A user may use as much as is still free, and a namespace three times that: a single user gets half of all at most, a
-// single namespace three quarters, and there is always room for one more. Peers that have not logged in, all together, may use
-// an eighth of what is free: they take next to nothing from anyone.
+// single namespace three quarters, and there is always room for one more. Clients that have not logged in may use an eighth
+// of what is free, all of them together, so they take next to nothing from anyone.
 func (u use) admit(n int64) error {
 	free := u.max - u.total
 	switch {

@@ -15,7 +15,7 @@ func (l *log) adopt(ctx context.Context) {
 	noLocks := l.noLocks
 	l.mu.Unlock()
 	if noLocks {
-		return // no one can know whether an owner is gone
+		return // without locks, no one can tell whether an owner is gone
 	}
 	wait := time.Duration(0)
 	for {
@@ -51,7 +51,7 @@ func (l *log) adoptAll(ctx context.Context, base string) {
 	}
 }
 
-var errNoRoom = errors.New("there is no room")
+var errNoRoom = errors.New("the log is full")
 
 // adoptDir copies the events of a log without an owner, and removes the log. If it is interrupted, the next one begins again,
 // and some events are delivered twice.
@@ -132,7 +132,7 @@ func (l *log) adopted(ctx context.Context, have *loaded) (ops []*op, size int64,
 			Kind: recorded, User: r.User, Type: r.Type, For: pending, At: min(r.At, time.Now().Unix()), Dead: r.Dead, Event: r.Event,
 		}
 		if slices.Contains(pending, receiptsSink) {
-			out.Receipt = r.Receipt // of a chain that ends with its pod
+			out.Receipt = r.Receipt // the chain ends with its pod
 		}
 		add(&op{rec: out})
 	}
@@ -163,16 +163,17 @@ func (l *log) wants(name string, e *loadedEvent) bool {
 	return ok && l.x.wanting(e.typ, nil, false)&(1<<i) != 0
 }
 
-// removeEmpty removes a directory without a lock: its owner was killed before it had one. One that is being made is younger.
+// removeEmpty removes a directory without a lock file: its owner was killed before creating one. Young directories are
+// skipped, since one may be in the process of being created.
 func (l *log) removeEmpty(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil || time.Since(info.ModTime()) < time.Minute {
-		return nil //nolint:nilerr // another pod removes it
+		return nil //nolint:nilerr // another pod is removing it
 	}
 	return os.Remove(dir) // fails if there is something in it
 }
 
-// removeLog removes a log's directory; the lock last, which is held.
+// removeLog removes a log's directory. The lock, which is held, goes last.
 func removeLog(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

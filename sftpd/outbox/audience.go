@@ -7,23 +7,23 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// wants reports whether a sink gets events of a type, at least for some users.
+// wants reports whether a sink gets events of a type for at least some users.
 func wants(s config.EventSink, t events.Type) bool { return slices.Contains(s.Types, t) }
 
-// wanted reports whether some sink wants a type, at least for some users.
+// wanted reports whether any sink wants a type for at least some users.
 func (o *outbox) wanted(t events.Type) bool {
 	return slices.ContainsFunc(o.Sinks, func(s config.EventSink) bool { return wants(s, t) })
 }
 
-// wantedOf reports whether a sink wants a type of an account.
+// wantedOf reports whether a sink wants events of a type about an account.
 func (o *outbox) wantedOf(t events.Type, account string) bool {
 	return slices.ContainsFunc(o.Sinks, func(s config.EventSink) bool {
 		return wants(s, t) && (!s.Selected || slices.Contains(o.selected(account), s.Name))
 	})
 }
 
-// names returns the names for record.For of an event of a type about an account: nil if it is for all sinks that want the type,
-// apart from those that select users and have not selected the account.
+// names returns record.For of an event of a type about an account: nil if the event is for all sinks that want the type and
+// select no users.
 func (o *outbox) names(t events.Type, account string) []string {
 	selected := o.selected(account)
 	if len(selected) == 0 {
@@ -34,7 +34,7 @@ func (o *outbox) names(t events.Type, account string) []string {
 	})
 }
 
-// eligible is names for a type that is not known yet; see log.narrow.
+// eligible is like names, for an event whose type is not known yet; see log.narrow.
 func (o *outbox) eligible(account string) []string {
 	selected := o.selected(account)
 	if len(selected) == 0 {
@@ -52,8 +52,8 @@ func (o *outbox) filter(keep func(config.EventSink) bool) (names []string) {
 	return names
 }
 
-// narrow keeps only those sinks of an event that want its type, now that the type is known. Without one, the
-// event is abandoned, unless it is of an upload and has a receipt. The lock is held.
+// narrow keeps only those sinks of an event that want its type, now that the type is known. If none is left, the event is
+// abandoned, unless it is about an upload and has a receipt. The lock is held.
 func (l *log) narrow(r *record) {
 	if r.Kind != recorded || len(r.For) == 0 {
 		return

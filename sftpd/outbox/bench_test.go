@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// TestBacklog measures what a backlog costs: its memory, and the time until a daemon that starts has it. EVENTS_BACKLOG is the
-// number of events.
+// TestBacklog measures what a backlog costs: its memory, and how long a starting daemon takes to load it. EVENTS_BACKLOG is
+// the number of events.
 func TestBacklog(t *testing.T) {
 	n := 2000
 	if v := os.Getenv("EVENTS_BACKLOG"); v != "" {

@@ -23,7 +23,7 @@ type Options struct {
 	Log *slog.Logger
 	// Step is called at each step of recording a file, for tests that kill the process there; nil for none.
 	Step func(step string)
-	// KeysEvery is how often WatchKeys looks at keys, a minute if it is 0.
+	// KeysEvery is the interval at which WatchKeys checks keys, a minute if it is 0.
 	KeysEvery time.Duration
 }
 
@@ -34,7 +34,7 @@ type Box struct {
 
 	mu      sync.Mutex
 	ended   bool
-	stopped chan struct{} // closed when the log before has ended
+	stopped chan struct{} // closed when the previous log has ended
 	stop    context.CancelFunc
 }
 
@@ -43,7 +43,7 @@ type outbox struct {
 	*log
 	config.Events
 	listener string // namespace/name
-	// selected returns the sinks that select users and have chosen an account.
+	// selected returns those sinks with a selection of users that includes an account.
 	selected func(account string) []string
 	onClose  bool
 	receipts bool
@@ -64,8 +64,8 @@ func New(o Options) *Box {
 // directory is the name of the directory of all events on a volume. It is reserved, see package vfs.
 const directory = ".sftpd-events"
 
-// Configure follows the settings of a listener, without waiting for a volume. selected returns those of the sinks with Selected
-// that get the events of an account; nil stands for none. The signer signs receipts, nil for none.
+// Configure applies the settings of a listener without waiting for a volume. selected returns those sinks with Selected that
+// get an account's events; nil means none. The signer signs receipts; nil means that none are issued.
 func (b *Box) Configure(l *config.Listener, selected func(account string) []string, signer *receipt.Signer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -116,13 +116,13 @@ func (b *Box) off() {
 	}
 }
 
-// endTime is how long a log waits for the one before it, which may hang.
+// endTime is how long a log waits for the previous one, which may hang.
 const endTime = 5 * time.Second
 
-// startLog starts a log when the one before it has ended. The lock is held.
+// startLog starts a log when the previous one has ended. The lock is held.
 func (b *Box) startLog(s logSettings, signer *receipt.Signer) *log {
 	l := newLog(s, b.Log, b.Step)
-	l.signer = signer // what it finds may need receipts
+	l.signer = signer // uploads that it settles may need receipts
 	ctx, stop := context.WithCancel(context.Background())
 	before, done := b.stopped, make(chan struct{})
 	b.stop, b.stopped = stop, done
@@ -142,7 +142,7 @@ func (b *Box) startLog(s logSettings, signer *receipt.Signer) *log {
 // lastTime is how long the end of the daemon waits for a volume.
 const lastTime = 2 * time.Second
 
-// Run waits for the end of ctx, and then until all that was recorded is written, unless the volume hangs.
+// Run waits until ctx ends and then until all queued records are written, unless the volume hangs.
 func (b *Box) Run(ctx context.Context) {
 	<-ctx.Done()
 	b.mu.Lock()
@@ -156,7 +156,7 @@ func (b *Box) Run(ctx context.Context) {
 	select {
 	case <-stopped:
 	case <-time.After(lastTime):
-		b.Log.Warn("the volume of events does not answer, so what was queued last is lost")
+		b.Log.Warn("the volume for events does not answer, so the records queued last are lost")
 	}
 }
 
@@ -164,7 +164,7 @@ func (b *Box) Run(ctx context.Context) {
 func (l *log) configure(s live) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if reflect.DeepEqual(l.live, s) { // as for most changes of a listener, which are about its users
+	if reflect.DeepEqual(l.live, s) { // most changes of a listener are about its users only
 		return
 	}
 	l.live = s
@@ -176,7 +176,7 @@ func (l *log) configure(s live) {
 	}
 }
 
-// temporary reports whether a name is one that clients use until an upload is complete.
+// temporary reports whether a name is one that clients use only until an upload is complete.
 func (o *outbox) temporary(name string) bool {
 	for _, p := range o.TemporaryNames {
 		if ok, _ := path.Match(p, name); ok { // the pattern is valid
@@ -196,7 +196,7 @@ func (b *Box) Status() (events.Status, bool) {
 	}
 	st := o.status()
 	if !o.onClose {
-		st.Problems = append(st.Problems, "uploads.publish is Immediate: files can be seen before they are complete, and an upload that is interrupted by a kill has no event")
+		st.Problems = append(st.Problems, "uploads.publish is Immediate: files are visible before they are complete, and an upload interrupted by a kill has no event")
 	}
 	st.Durable = len(st.Problems) == 0
 	return st, true
@@ -210,13 +210,13 @@ func (l *log) status() events.Status {
 	case l.failing != nil:
 		st.Problems = append(st.Problems, "events cannot be recorded: "+plainError(l.failing))
 	case !l.open:
-		st.Problems = append(st.Problems, "the volume of events does not answer yet")
+		st.Problems = append(st.Problems, "the volume for events has not answered yet")
 	}
 	if l.noSync {
 		st.Problems = append(st.Problems, noSyncProblem)
 	}
 	if l.noLocks {
-		st.Problems = append(st.Problems, "the volume has no locks (flock), so events of a pod that is gone are not adopted")
+		st.Problems = append(st.Problems, "the volume does not support locks (flock), so events of a deleted pod are not adopted")
 	}
 	if l.signer != nil {
 		st.Receipts = l.receiptStatus()

@@ -16,7 +16,7 @@ import (
 // cursor is a position as sinks know it.
 func (l *log) cursor(n uint64) string { return fmt.Sprintf("%s-%020d", l.id, n) }
 
-// position returns the position of a cursor, 0 for none. An error says that it is from another log.
+// position returns the position of a cursor, 0 for none. It fails for a cursor from another log.
 func (l *log) position(cursor string) (uint64, error) {
 	if cursor == "" {
 		return 0, nil
@@ -36,7 +36,7 @@ type place struct {
 	off, size int64
 }
 
-// lines returns events of a sink after a cursor: pending ones, or dead letters.
+// lines returns a sink's pending events or dead letters after a cursor.
 func (l *log) lines(name, after string, limit int, dead bool) ([]byte, error) {
 	places, err := l.collect(name, after, limit, dead)
 	if err != nil {
@@ -47,7 +47,7 @@ func (l *log) lines(name, after string, limit int, dead bool) ([]byte, error) {
 		r, err := readRecord(p.seg.file, p.off, p.size)
 		l.unread(p)
 		if err != nil {
-			l.logger.Error("a recorded event cannot be read and is dropped", "error", err)
+			l.logger.Error("a recorded event is unreadable and was dropped", "error", err)
 			l.damaged(p.n)
 			continue
 		}
@@ -71,7 +71,7 @@ func appendLine(out []byte, line events.Line) ([]byte, error) {
 	return append(out, b.Bytes()...), err
 }
 
-// collect returns where the events are. Their segments stay open until unread.
+// collect returns where the events are. Their segments stay open until unread is called.
 func (l *log) collect(name, after string, limit int, dead bool) ([]place, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -86,8 +86,8 @@ func (l *log) collect(name, after string, limit int, dead bool) ([]place, error)
 	return l.collectOf(at, n, limit, dead, nil), nil
 }
 
-// collectOf is collect for a place in the index's sinks and a position, and for those events that are wanted; nil wants all. The lock is
-// held.
+// collectOf is like collect, for a place in the index's sinks, a position, and the events for which wanted returns true; nil
+// means all. The lock is held.
 func (l *log) collectOf(at int, n uint64, limit int, dead bool, want func(*entry) bool) (out []place) {
 	if !dead {
 		n = max(n, l.x.sinks[at].acked)
@@ -221,7 +221,7 @@ func (l *log) pending(name, cursor string) (place, error) {
 	return place{e.n, e.seg, e.off, e.size}, nil
 }
 
-// selectDead ends dead letters of a sink, and makes them pending again if replay is set. It returns how many there were.
+// selectDead removes dead letters of a sink, and makes them pending again if replay is set. It returns their number.
 func (l *log) selectDead(s events.Selection, replay bool) (int, error) {
 	chosen, err := l.chosen(s)
 	if err != nil {
@@ -240,7 +240,7 @@ func (l *log) selectDead(s events.Selection, replay bool) (int, error) {
 	for some := range slices.Chunk(gone, 500) {
 		ops = append(ops, &op{sync: true, rec: record{Kind: forgotten, Gone: some}})
 	}
-	for _, o := range ops { // the events first: one that is pending and dead at once is delivered
+	for _, o := range ops { // the events first: if a kill leaves one both pending and dead, it is delivered
 		l.put(o)
 	}
 	for _, o := range ops {

@@ -5,13 +5,13 @@
 //	<volume>/.sftpd-events/<namespace>/<listener>/<pod>/lock       held with flock(2) by the log's owner
 //	<volume>/.sftpd-events/<namespace>/<listener>/<pod>/NNNN.seg   segments, lines of records
 //
-// A file that gets its name when it is closed has its event written ahead: a record says what is about to be renamed and is
-// on the disk before the rename, and a second one has the event. A daemon that finds the first without the second, because
-// it or another pod was killed in between, checks which file has the name now, and records the outcome.
+// An upload that gets its final name when it is closed has two records. The first says what is about to be renamed, and is
+// on the disk before the rename; the second contains the event. A daemon that finds the first without the second, because it
+// or another pod was killed in between, checks which file has the name now and records the outcome.
 //
 // # Concurrency
 //
-// One goroutine per log makes all system calls on the volume that change it, and writes what has arrived meanwhile together, with
-// one fdatasync(2). Others queue records, and wait for a bounded time. No lock is held across a system call, so a volume that
-// hangs delays those who wait for their own records, and nothing else.
+// One goroutine per log makes all system calls that change the volume, and writes whatever has been queued meanwhile in one
+// batch, with one fdatasync(2). Others queue records, and wait for a bounded time. No lock is held across a system call, so
+// a volume that hangs delays those who wait for their own records, and nothing else.
 package outbox

@@ -14,10 +14,11 @@ import (
 
 // Limits of what the endpoints can occupy.
 const (
-	// maxReading requests read from the volume at a time, maxWaiting wait for an event. Others are asked to come back.
+	// At most maxReading requests read from the volume at a time, and at most maxWaiting wait for an event. Further ones are
+	// told to retry.
 	maxReading = 4
 	maxWaiting = 2 * events.MaxSinks
-	// answerTime is how long reading a request, and sending an answer, may take.
+	// answerTime is how long reading a request may take, and how long sending its answer.
 	answerTime = 10 * time.Second
 )
 
@@ -29,7 +30,7 @@ type handler struct {
 	waiting chan struct{}
 }
 
-// Handler serves the endpoints below events.Path to those that have the key, which is nil while there is none.
+// Handler serves the endpoints below events.Path to clients that have the key. key returns nil while there is none.
 func (b *Box) Handler(key func() []byte) http.Handler {
 	h := &handler{box: b, key: key, reading: make(chan struct{}, maxReading), waiting: make(chan struct{}, maxWaiting)}
 	mux := http.NewServeMux()
@@ -56,7 +57,7 @@ func (h *handler) with(answer func(o *outbox, r *http.Request, body []byte) ([]b
 			refuse(w, http.StatusRequestEntityTooLarge, "the request is too long")
 			return
 		}
-		// The server's own deadlines do not allow for waiting, and would end it.
+		// The server's own deadlines would cut a wait short.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(events.MaxWait + 2*answerTime))
 		key, nonce := h.key(), r.Header.Get(events.NonceHeader)
 		if !events.Proven(r.Header.Get(events.ProofHeader), key, nonce, r.Method, r.URL.RequestURI(), body) {
@@ -105,7 +106,7 @@ func refuse(w http.ResponseWriter, code int, text string) {
 	http.Error(w, text, code)
 }
 
-// read runs do while few others read from the volume, which may hang.
+// read runs do, which reads from the volume and may hang, unless too many others are reading.
 func (h *handler) read(ctx context.Context, do func() ([]byte, error)) ([]byte, error) {
 	t := time.NewTimer(time.Second)
 	defer t.Stop()
@@ -173,7 +174,7 @@ func (h *handler) pull(o *outbox, r *http.Request, _ []byte) ([]byte, error) {
 	}
 }
 
-// wait waits for an event, until a time.
+// wait waits for an event until a deadline.
 func (h *handler) wait(ctx context.Context, coming <-chan struct{}, end time.Time) error {
 	select {
 	case h.waiting <- struct{}{}:

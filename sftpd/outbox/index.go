@@ -18,21 +18,21 @@ type entry struct {
 	size int64
 	at   int64 // when it was recorded, in seconds
 	user *account
-	// sinks is a set of indexes in index.sinks: those that have not acknowledged it, or whose dead letter it is.
+	// sinks is a set of indexes in index.sinks: those that have not acknowledged the event, or whose dead letter it is.
 	sinks uint32
 	dead  bool
 }
 
-// strangers is the name of the account of all who have not logged in.
+// strangers is the account of all clients that have not logged in.
 const strangers = ""
 
 // account counts what the events of a user occupy.
 type account struct {
 	name, namespace string
 	bytes           int64
-	reserved        int64 // of bytes, for records that are not written yet
+	reserved        int64 // bytes, for records that are not written yet
 	count           int
-	// mine are the positions of its events, in order, and of some that are gone.
+	// positions of its events in order, including some that no sink needs anymore.
 	mine []uint64
 }
 
@@ -57,14 +57,14 @@ type sink struct {
 	deadOf    map[string]int
 }
 
-// receiptsSink is the last of the index's sinks. It needs what has a receipt until that is in the store. No sink that is configured
-// can have the name.
+// receiptsSink is the last of the index's sinks. It needs each event with a receipt until the receipt is in the store. No
+// configured sink can have its name.
 const receiptsSink = ".receipts"
 
 // index has all events of a log in memory, without their content. It makes no system calls.
 type index struct {
 	entries []entry // sorted by n; those without sinks are removed now and then
-	done    int     // how many of them have no sinks
+	done    int     // number of entries without sinks
 	sinks   []*sink
 
 	users      map[string]*account
@@ -81,7 +81,7 @@ func newIndex(maxBytes int64, sinks []config.EventSink) *index {
 	return x
 }
 
-// withReceipts appends the store of receipts to the sinks that are configured.
+// withReceipts appends the store of receipts to the configured sinks.
 func withReceipts(sinks []config.EventSink) []config.EventSink {
 	return append(slices.Clone(sinks), config.EventSink{Name: receiptsSink})
 }
@@ -107,7 +107,7 @@ func (x *index) wanting(t events.Type, names []string, receipt bool) (set uint32
 	return set
 }
 
-// account returns a user's account. A new one is known to others when something is charged to it.
+// account returns a user's account. A new one becomes part of the index when something is charged to it.
 func (x *index) account(user string) *account {
 	a := x.users[user]
 	if a == nil {
@@ -137,7 +137,7 @@ func (x *index) hold(a *account, n int64) {
 	x.charge(a, n)
 }
 
-// inherit takes over what is reserved in another index, whose accounts become this one's.
+// inherit takes over the reservations and the accounts of another index.
 func (x *index) inherit(from *index) *index {
 	for _, a := range from.users {
 		if a.reserved != 0 {
@@ -152,7 +152,7 @@ func (x *index) use(a *account) use {
 	return use{max: x.max, total: x.total, user: a.bytes, namespace: x.namespaces[a.namespace], stranger: a.name == strangers}
 }
 
-// add adds an event, if a sink needs it. Its position must be the highest.
+// add adds an event if a sink needs it. Its position must be the highest.
 func (x *index) add(e entry) bool {
 	if e.sinks == 0 {
 		return false
@@ -182,7 +182,7 @@ func (x *index) find(n uint64) (int, bool) {
 	return i, i < len(x.entries) && x.entries[i].n == n
 }
 
-// release records that some sinks no longer need an event.
+// release marks an event as no longer needed by some sinks.
 func (x *index) release(i int, set uint32) {
 	e := &x.entries[i]
 	set &= e.sinks
@@ -238,7 +238,8 @@ func (x *index) ack(at int, n uint64) (changed bool) {
 	return true
 }
 
-// drop drops an event for all sinks, because there is no room for it or it is too old. A receipt is not dropped: no one has it yet.
+// drop drops an event for all sinks, because there is no room for it or it is too old. A receipt is kept, since it exists
+// nowhere else yet.
 func (x *index) drop(i int) {
 	if e := &x.entries[i]; !e.dead {
 		set := e.sinks &^ (1 << x.receipts())
@@ -247,7 +248,7 @@ func (x *index) drop(i int) {
 	}
 }
 
-// lose drops an event that cannot be read for all sinks.
+// lose drops an unreadable event for all sinks.
 func (x *index) lose(i int) {
 	if x.drop(i); !x.entries[i].dead {
 		x.release(i, x.entries[i].sinks)
@@ -277,7 +278,7 @@ func (x *index) greediest() (most *account) {
 	return most
 }
 
-// makeRoom drops events until n further bytes of a user may be kept. An error says that this is not possible.
+// makeRoom drops events until n further bytes of a user may be kept. It fails if dropping events cannot make that room.
 func (x *index) makeRoom(a *account, n int64) error {
 	for {
 		err := x.use(a).admit(n)
@@ -286,7 +287,7 @@ func (x *index) makeRoom(a *account, n int64) error {
 			return err
 		}
 		from := a
-		// Whoever has logged in gets a share at the expense of others.
+		// A user that has logged in gets its share at the expense of others.
 		if a.name != strangers && (err == ErrFull || a.count == 0) { //nolint:errorlint // admit's own
 			if from = x.greediest(); from == nil {
 				return err
@@ -298,12 +299,12 @@ func (x *index) makeRoom(a *account, n int64) error {
 	}
 }
 
-// expire drops events that were recorded before a time, in seconds, and letters that have been dead since before it.
+// expire drops events that were recorded before a time, in seconds, and events that became dead letters before it.
 func (x *index) expire(before int64) {
 	letters := false
 	for i := range x.entries {
 		e := &x.entries[i]
-		if e.at >= before { // those after it may be older: they were adopted
+		if e.at >= before { // later ones may be older, if they were adopted
 			continue
 		}
 		if e.dead && e.sinks != 0 {
@@ -320,7 +321,7 @@ func (x *index) expire(before int64) {
 	x.tidy()
 }
 
-// unlist removes dead letters that are not kept anymore from the lists of the sinks.
+// unlist removes dead letters that are no longer kept from the sinks' lists.
 func (x *index) unlist() {
 	for at, s := range x.sinks {
 		s.unlist(func(l letter) bool {
@@ -344,7 +345,7 @@ func (s *sink) unlist(gone func(letter) bool) {
 	})
 }
 
-// configure sets the sinks. One that is new gets the events that come after position n.
+// configure sets the sinks. A new one gets the events after position n.
 func (x *index) configure(maxBytes int64, sinks []config.EventSink, n uint64) {
 	x.max = maxBytes
 	old := x.sinks
@@ -375,7 +376,7 @@ func (x *index) configure(maxBytes int64, sinks []config.EventSink, n uint64) {
 	x.tidy()
 }
 
-// forget ends what an entry without sinks occupies.
+// forget releases the space of an entry without sinks.
 func (x *index) forget(e *entry) {
 	e.seg.live -= e.size
 	x.done++
@@ -387,8 +388,8 @@ func (x *index) forget(e *entry) {
 	x.charge(e.user, -e.size)
 }
 
-// bury makes an event a dead letter of a sink; the event was added for that sink only. If there are too many, others give way: those
-// of the sink and of the user with the most, so that no one's push out another one's.
+// bury makes an event, which was added for one sink only, a dead letter of that sink. If there are too many, the oldest of
+// the user with the most go, so that one user's dead letters never displace another's.
 func (x *index) bury(at int, e entry, id string) {
 	e.dead, e.sinks = true, 1<<at
 	if !x.add(e) {
@@ -429,7 +430,7 @@ func (x *index) giveWay(at int) {
 	s.dropped++
 }
 
-// exhume removes a dead letter of a sink.
+// exhume removes a dead letter from its sink.
 func (x *index) exhume(at int, n uint64) {
 	x.sinks[at].unlist(func(l letter) bool { return l.n == n })
 	if i, ok := x.find(n); ok && x.entries[i].dead {

@@ -81,8 +81,8 @@ func (o *outbox) records(account string) bool {
 	return o.receipts || o.wantedOf(events.FilePublished, account)
 }
 
-// unlessDropping returns the error with which an upload is refused, nil if uploads continue without their
-// events. None continues without its receipt.
+// unlessDropping returns the error that refuses an upload, or nil if uploads continue without their events. No upload
+// continues without its receipt.
 func (o *outbox) unlessDropping(err error) error {
 	if o.Drops() && !o.receipts {
 		return nil
@@ -90,7 +90,7 @@ func (o *outbox) unlessDropping(err error) error {
 	return err
 }
 
-// publishing is a file between its two records.
+// publishing is an upload between its two records.
 type publishing struct {
 	*outbox
 	event   record
@@ -103,7 +103,7 @@ type publishing struct {
 // Published implements vfs.Outcome.
 func (p *publishing) Published() error {
 	p.step("renamed")
-	// A receipt that was seen must not be lost with a node, or another one would come later.
+	// A receipt that someone has seen must survive the node, or a different one would be issued for the upload later.
 	o := &op{rec: p.event, receipt: p.receipt, sync: p.sync || p.receipt != nil, user: p.user, cost: p.cost}
 	p.put(o)
 	if err := p.wait(o); err != nil {
@@ -140,7 +140,7 @@ func (j *journal) Written(p *vfs.Publication) error {
 	return nil
 }
 
-// record returns the op that records an event, with room for it and for more bytes reserved.
+// record returns the op that records an event, with room reserved for it and for some more bytes.
 func (o *outbox) record(e *events.Event, user string, more int64) (*op, error) {
 	raw, err := events.Encode(e)
 	if err != nil {

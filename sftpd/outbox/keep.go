@@ -16,15 +16,17 @@ const (
 	// keepLimit is how many receipts are put into the store at a time, keepers how many users' at once.
 	keepLimit = 256
 	keepers   = 8
-	// trimEach is how many receipts of a user are put there until old ones are removed, trimTime the time between looks at all users.
+	// trimEach is after how many new receipts of a user its old ones are removed; trimTime is the interval at which those of
+	// all users are.
 	trimEach = 64
 	trimTime = time.Hour
-	// clockDrift is how far the clock may be from where it should be: ages mean nothing after it was set.
+	// clockDrift is how far the clock may be off from the monotonic one. Beyond it, the clock was set, and ages mean
+	// nothing.
 	clockDrift = 10 * time.Minute
 )
 
-// keep puts the receipts of the log into the store, until ctx ends. A receipt that is in the log is as safe as one in the store, so
-// no upload waits for this; one that a pod leaves in its log gets there from the pod that adopts it.
+// keep puts the receipts of the log into the store, until ctx ends. A receipt in the log is as safe as one in the store, so
+// no upload waits for this. If a pod leaves one in its log, the pod that adopts the log puts it into the store.
 func (l *log) keep(ctx context.Context) {
 	began := time.Now()
 	k := keeper{log: l, added: map[string]int{}, failed: map[string]error{}}
@@ -47,7 +49,7 @@ func (l *log) keep(ctx context.Context) {
 		case <-again:
 		case <-sweep.C:
 			now := time.Now()
-			if steady(now.Round(0).Sub(began.Round(0)), now.Sub(began)) { // the first without the monotonic clock
+			if steady(now.Round(0).Sub(began.Round(0)), now.Sub(began)) { // the first one without its monotonic reading
 				l.setKeeping(l.store.TrimAll(now, func() bool { return ctx.Err() == nil }))
 			}
 		}
@@ -63,7 +65,7 @@ type keeper struct {
 	failed map[string]error
 }
 
-// problem returns an error of a user's directory, nil for none.
+// problem returns the error of one of the users' directories, or nil.
 func (k *keeper) problem() error {
 	if len(k.failed) == 0 {
 		return nil
@@ -72,7 +74,7 @@ func (k *keeper) problem() error {
 	return fmt.Errorf("%s: %w", user, k.failed[user])
 }
 
-// steady reports whether the clock was not set: its time and the monotonic one agree.
+// steady reports whether the wall clock agrees with the monotonic one, so it was not set.
 func steady(byClock, passed time.Duration) bool { return (byClock - passed).Abs() < clockDrift }
 
 func (l *log) setKeeping(err error) {
@@ -82,13 +84,13 @@ func (l *log) setKeeping(err error) {
 	l.mu.Unlock()
 	switch {
 	case err != nil && (was == nil || plainError(was) != plainError(err)):
-		l.logger.Error("receipts do not reach their directory", "error", err)
+		l.logger.Error("receipts cannot be written to their directory", "error", err)
 	case err == nil && was != nil:
-		l.logger.Info("receipts reach their directory again")
+		l.logger.Info("receipts are written to their directory again")
 	}
 }
 
-// some puts the oldest receipts of the log into the store. It reports whether there may be others that can be put at once.
+// some puts the oldest receipts of the log into the store. It reports whether there may be more that can be put immediately.
 func (k *keeper) some() bool {
 	places := k.oldest()
 	if len(places) == 0 && len(k.failed) > 0 {
@@ -114,7 +116,7 @@ func (k *keeper) some() bool {
 			err = receipts.Check(r.User, e)
 		}
 		if err != nil {
-			k.logger.Error("a recorded receipt cannot be read and is dropped", "error", err)
+			k.logger.Error("a recorded receipt is unreadable and was dropped", "error", err)
 			bad[p.n] = true
 			continue
 		}
@@ -126,7 +128,7 @@ func (k *keeper) some() bool {
 	return k.settle(places, bad) > 0
 }
 
-// oldest returns where the oldest receipts are, without those of users that failed.
+// oldest returns where the oldest receipts are, except those of users whose directories failed.
 func (k *keeper) oldest() []place {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -136,7 +138,7 @@ func (k *keeper) oldest() []place {
 	return k.collectOf(k.x.receipts(), 0, keepLimit, false, func(e *entry) bool { return k.failed[e.user.name] == nil })
 }
 
-// settle takes note of receipts that need not be kept in the log, bad ones among them, and returns how many there are.
+// settle releases receipts that the log need not keep, including invalid ones, and returns their number.
 func (k *keeper) settle(places []place, bad map[uint64]bool) (n int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -147,7 +149,8 @@ func (k *keeper) settle(places []place, bad map[uint64]bool) (n int) {
 			n++
 		}
 	}
-	// Only what is acknowledged outlives the process: all before the first one that is needed. The rest is put there again.
+	// Only the acknowledged position survives the process: everything before the first receipt that is still needed. The
+	// rest is put into the store again.
 	until := places[len(places)-1].n
 	if first := k.x.first(at); first != nil {
 		until = min(until, first.n-1)
@@ -159,7 +162,7 @@ func (k *keeper) settle(places []place, bad map[uint64]bool) (n int) {
 	return n
 }
 
-// putAll puts receipts into the store, by user, and removes old ones of users who got many.
+// putAll puts receipts into the store, user by user, and removes old ones of users that got many.
 func (k *keeper) putAll(of map[string][]*receipt.Envelope) {
 	var mu sync.Mutex
 	var putting sync.WaitGroup

@@ -18,9 +18,10 @@ type Key struct {
 }
 
 const (
-	// expiredFor is how long a key that has expired is news: a daemon that was off for a week still reports it.
+	// expiredFor is how long after its expiration a key is still reported, so that a daemon that was down for a week reports
+	// it.
 	expiredFor = 7 * 24 * time.Hour
-	// maxNotices bounds the notices that are remembered, and noticesOfPass those that are recorded at a time.
+	// maxNotices bounds the notices that are remembered, and noticesOfPass those that are recorded in one pass.
 	maxNotices    = 200_000
 	noticesOfPass = 2000
 )
@@ -30,9 +31,9 @@ type notice struct {
 	Key
 	kind events.Type
 	id   string
-	// until is when it is no longer news.
+	// until is when it is no longer worth recording.
 	until time.Time
-	// sinks that have not had it.
+	// sinks that it was not recorded for yet.
 	sinks []string
 }
 
@@ -58,7 +59,7 @@ func noticesOf(keys []Key, source string, within time.Duration, now time.Time) [
 
 // remembered is a notice that was recorded.
 type remembered struct {
-	// Until is when it can be forgotten, in seconds.
+	// Until is when the notice can be forgotten, in seconds.
 	Until int64 `json:"until"`
 	// Sinks that it was recorded for.
 	Sinks []string `json:"sinks"`
@@ -79,8 +80,8 @@ func (m memory) note(n notice) {
 	m[n.id] = r
 }
 
-// lacking returns the notices that some sink has not had, with these sinks. wanting returns the sinks that want one. Those that
-// are recorded first are the first ones of each namespace, so that no namespace holds up another one.
+// lacking returns the notices that were not recorded for some sink yet, with these sinks. wanting returns the sinks that
+// want a notice. The first notices of each namespace come first, so that no namespace delays another.
 func (m memory) lacking(due []notice, wanting func(notice) []string) []notice {
 	var out []notice
 	for _, n := range due {
@@ -103,7 +104,7 @@ func (m memory) lacking(due []notice, wanting func(notice) []string) []notice {
 	return out[:min(len(out), noticesOfPass)]
 }
 
-// forget forgets notices that are no longer news, and if there are too many, those that are not due.
+// forget removes notices that are no longer worth recording and, if there are too many, those that are not due.
 func (m memory) forget(due []notice, now time.Time) {
 	for id, r := range m {
 		if r.Until <= now.Unix() {

@@ -32,14 +32,15 @@ const (
 type keyWatch struct {
 	box  *Box
 	keys func(after, until time.Time) []Key
-	// told is what this process knows to be recorded, and unsaved: the file lacks some of it.
+	// told has the notices that this process knows to be recorded; unsaved is set if some are missing in the file.
 	told    memory
 	unsaved bool
 }
 
-// WatchKeys records that keys expire, and have expired, for sinks that want it, until ctx ends: once for each key and sink,
-// by whichever of the listener's pods comes first. A pod that is killed after the record, or pods on a volume without locks,
-// record it again, with the same ID. keys returns those that expire after one time and not after another.
+// WatchKeys records, until ctx ends, that keys expire soon and that they have expired, for the sinks that want such events:
+// once for each key and sink, by whichever of the listener's pods comes first. If a pod is killed after recording an event,
+// or the volume has no locks, the event may be recorded again, with the same ID. keys returns the keys that expire after one
+// time but not after another.
 func (b *Box) WatchKeys(ctx context.Context, keys func(after, until time.Time) []Key) {
 	w := &keyWatch{box: b, keys: keys, told: memory{}}
 	every := b.KeysEvery
@@ -60,7 +61,7 @@ func (b *Box) WatchKeys(ctx context.Context, keys func(after, until time.Time) [
 	}
 }
 
-// pass records what is due.
+// pass records the notices that are due.
 func (w *keyWatch) pass(o *outbox, now time.Time) error {
 	if !o.wanted(events.KeyExpiring) && !o.wanted(events.KeyExpired) {
 		return nil
@@ -68,7 +69,7 @@ func (w *keyWatch) pass(o *outbox, now time.Time) error {
 	within := o.KeyExpiring()
 	due := noticesOf(w.keys(now.Add(-expiredFor), now.Add(within)), o.Source, within, now)
 	if !w.unsaved && len(w.told.lacking(due, o.wantingNotice)) == 0 {
-		return nil // as almost always: no system call
+		return nil // the usual case, without a system call
 	}
 	lock, err := lockKeys(o.base)
 	if err != nil || lock == nil {
@@ -104,7 +105,7 @@ func (o *outbox) announce(list []notice) (done []notice) {
 	var of []notice
 	for _, n := range list {
 		if !o.roomForNotice(n.Account) {
-			continue // it comes when others were delivered
+			continue // it is recorded once others have been delivered
 		}
 		next, err := o.record(o.keyEvent(n), n.Account, 0)
 		if err != nil {
@@ -129,9 +130,9 @@ func (l *log) able() bool {
 	return l.open && l.unable() == nil
 }
 
-// roomForNotice reports whether a notice about a user's key may be recorded now. Unlike the event of an upload, it can wait: all
-// together take no more than half of the room, and those of a namespace no more than an eighth, even if thousands of keys end at
-// once, or a tenant changes the ends of its keys all the time.
+// roomForNotice reports whether a notice about a user's key may be recorded now. Unlike the event of an upload, it can wait.
+// So all notices together take at most half of the space, and those of one namespace an eighth, even if thousands of keys
+// expire at once or a tenant keeps changing when its keys expire.
 func (l *log) roomForNotice(account string) bool {
 	namespace, _, _ := strings.Cut(account, "/")
 	l.mu.Lock()
@@ -139,8 +140,8 @@ func (l *log) roomForNotice(account string) bool {
 	return l.open && l.unable() == nil && l.x.total < l.x.max/2 && l.x.namespaces[namespace] < l.x.max/8
 }
 
-// lockKeys takes the lock of the file of notices, until it is closed. It returns nil if another pod has it: then that one
-// records what is due. On a volume without locks it returns a file that locks nothing.
+// lockKeys takes the lock of the file of notices, until it is closed. It returns nil if another pod has the lock and
+// therefore records what is due. On a volume without locks it returns a file that locks nothing.
 func lockKeys(base string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(base, keysLockName), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, fileMode)
 	if err != nil {
@@ -154,12 +155,12 @@ func lockKeys(base string) (*os.File, error) {
 	return f, nil
 }
 
-// recall adds what other pods have recorded. A file that cannot be used is replaced: then some notices are recorded again.
+// recall adds what other pods have recorded. An invalid file is replaced, after which some notices are recorded again.
 func (w *keyWatch) recall(o *outbox, now time.Time) {
 	have, err := readMemory(filepath.Join(o.base, keysName))
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
-			o.logger.Warn("the list of keys that events were recorded for cannot be used, so some are recorded again", "error", plainError(err))
+			o.logger.Warn("the list of recorded key events is invalid, so some are recorded again", "error", plainError(err))
 		}
 		w.unsaved = w.unsaved || len(w.told) > 0
 		return
@@ -199,7 +200,7 @@ func parseMemory(data []byte) (memory, error) {
 	for id, r := range m {
 		if len(id) != len(events.KeyID("", "", "", "", time.Time{})) || len(r.Sinks) > events.MaxSinks || r.Until <= 0 ||
 			slices.ContainsFunc(r.Sinks, func(s string) bool { return !config.SinkName(s) }) {
-			return nil, errors.New("it has an entry that no daemon writes")
+			return nil, errors.New("it has an invalid entry")
 		}
 	}
 	return m, nil
@@ -212,7 +213,7 @@ func (w *keyWatch) save(o *outbox) error {
 		return err
 	}
 	path := filepath.Join(o.base, keysName)
-	next := path + "." + o.pod + ".tmp" // pods of a volume without locks do not write to one file
+	next := path + "." + o.pod + ".tmp" // without locks, two pods must not write to the same file
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, fileMode)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// watching is a pod that looks at keys when it is told to.
+// watching is a pod that checks keys only when the test asks for it.
 type watching struct {
 	*Box
 	keyWatch

@@ -22,15 +22,16 @@ import (
 const (
 	// waitTime is how long to wait for a record.
 	waitTime = 10 * time.Second
-	// reopenTime is between two tries to open a log.
+	// reopenTime is the interval between attempts to open a log.
 	reopenTime = 2 * time.Second
-	// tickTime is between two looks at segments, expireTime at the ages of all events, adoptTime at other pods' logs.
+	// tickTime is the interval between checks of the segments, expireTime of the events' ages, adoptTime of other pods'
+	// logs.
 	tickTime   = time.Second
 	expireTime = 30 * time.Second
 	adoptTime  = 15 * time.Second
 )
 
-// Bounds of what waits to be written.
+// Bounds of the queue of records to be written.
 const (
 	maxQueued       = 16 << 20
 	maxQueuedOfUser = 4 << 20
@@ -51,7 +52,7 @@ type live struct {
 	maxBytes int64
 	maxAge   time.Duration
 	drop     bool // DropOldest
-	// elsewhere are the directories of logs on the listener's other volumes: it may have used them before.
+	// elsewhere are the directories of logs on the listener's other volumes, which it may have used before.
 	elsewhere []string
 }
 
@@ -60,7 +61,7 @@ type op struct {
 	rec  record
 	size int64
 	sync bool
-	// user's reservation of cost bytes ends when an event is recorded, or nothing is.
+	// user has a reservation of cost bytes, which ends when the event is recorded or abandoned.
 	user *account
 	cost int64
 	// stamp: write the record with the current state of all sinks.
@@ -71,7 +72,7 @@ type op struct {
 
 	done  chan struct{}
 	err   error
-	late  bool // who waited has given up
+	late  bool // the caller has stopped waiting
 	since time.Time
 }
 
@@ -87,8 +88,8 @@ type log struct {
 	id       string
 	queue    []*op
 	queued   int64
-	of       map[string]int64 // bytes that wait, by user
-	stamped  bool             // a state record waits
+	of       map[string]int64 // queued bytes by user
+	stamped  bool             // a state record is queued
 	failing  error            // why nothing can be recorded
 	open     bool
 	noSync   bool
@@ -98,11 +99,11 @@ type log struct {
 	prepared map[uint64]*segment
 	segs     []*segment
 	changed  chan struct{}   // closed at the next event
-	expired  time.Time       // when ages were looked at
-	writing  time.Time       // since when a batch is being written, zero if none is
+	expired  time.Time       // when ages were last checked
+	writing  time.Time       // when the current write of a batch began, zero if there is none
 	signer   *receipt.Signer // of receipts, nil for none
 	issued   uint64
-	unsigned uint64 // uploads that had no checksum, and so no receipt
+	unsigned uint64 // uploads without a checksum and therefore without a receipt
 	keeping  error  // why receipts do not reach the store
 
 	wake chan struct{}
@@ -114,7 +115,7 @@ type log struct {
 	unsynced bool
 	chains   chains
 
-	// told is when an error of the volume was logged.
+	// told is when an error of the volume was last logged.
 	told atomic.Int64
 }
 
@@ -128,7 +129,7 @@ func newLog(s logSettings, logger *slog.Logger, fail func(string)) *log {
 	}
 }
 
-// run opens the log and writes it until ctx ends, and then what is left.
+// run opens the log, writes queued records until ctx ends, and then writes the rest.
 func (l *log) run(ctx context.Context) {
 	for {
 		err := l.start(ctx)
@@ -136,7 +137,7 @@ func (l *log) run(ctx context.Context) {
 			break
 		}
 		l.setFailing(err)
-		l.flush() // fails what waits
+		l.flush() // fails queued records
 		select {
 		case <-ctx.Done():
 			return
@@ -145,7 +146,7 @@ func (l *log) run(ctx context.Context) {
 	}
 	l.setFailing(nil)
 	go l.adopt(ctx) // it may be in a volume that hangs when the log ends
-	go l.keep(ctx)  // it too
+	go l.keep(ctx)  // it may hang as well
 	tick := time.NewTicker(tickTime)
 	defer tick.Stop()
 	for ctx.Err() == nil {
@@ -174,7 +175,7 @@ func (l *log) setFailing(err error) {
 	}
 }
 
-// start takes the pod's directory, or one next to it if another process has that, and loads what it contains.
+// start locks the pod's directory, or one next to it if another process has that one, and loads its contents.
 func (l *log) start(ctx context.Context) error {
 	l.dir = filepath.Join(l.base, l.pod)
 	var noLocks bool
@@ -201,7 +202,7 @@ func (l *log) start(ctx context.Context) error {
 		return err
 	}
 	if have.damaged > 0 {
-		l.logger.Warn("damaged records of events were skipped", "records", have.damaged)
+		l.logger.Warn("damaged event records were skipped", "records", have.damaged)
 	}
 	l.mu.Lock()
 	l.noLocks = noLocks
@@ -230,7 +231,7 @@ func (l *log) take(have *loaded) error {
 	for _, s := range l.x.sinks {
 		acked, known := have.acked[s.Name]
 		if s.acked = acked; !known {
-			s.acked = have.last // a new sink gets what comes
+			s.acked = have.last // a new sink gets later events only
 		}
 	}
 	l.segs = have.segments
@@ -244,7 +245,7 @@ func (l *log) take(have *loaded) error {
 	return nil
 }
 
-// restore adds an event that was loaded.
+// restore adds a loaded event.
 func (l *log) restore(e *loadedEvent) {
 	x := entry{n: e.n, seg: e.seg, off: e.off, size: e.size, at: e.at, user: l.x.account(e.user)}
 	set := l.x.wanting(e.typ, e.names, e.receipt)
@@ -273,7 +274,7 @@ func (l *log) next() error {
 	}
 	l.mu.Unlock()
 	l.rotate = true
-	// What asked for the disk is there already, or was refused.
+	// Records that had to be on the disk are there already, or were refused.
 	if err := l.sync(); err != nil {
 		l.broken(err)
 	}
@@ -358,8 +359,8 @@ func (l *log) close() {
 
 var errClosed = errors.New("the daemon ends")
 
-// retire marks a segment as gone, and returns its file unless someone reads it, who then closes it. The lock is held, and so the
-// caller closes the file later.
+// retire marks a segment as gone and returns its file, or nil if a reader has it open and will close it. The lock is held,
+// so the caller closes the file later.
 func (s *segment) retire() *os.File {
 	if s.gone = true; s.readers == 0 {
 		return s.file
@@ -367,7 +368,8 @@ func (s *segment) retire() *os.File {
 	return nil
 }
 
-// closeFile closes a file that may be nil. On a network volume that hangs it waits, so no lock may be held. Tests replace it.
+// closeFile closes a file, which may be nil. It may block on a network volume that hangs, so no lock may be held. Tests
+// replace it.
 var closeFile = func(f *os.File) {
 	if f != nil {
 		f.Close()
@@ -380,7 +382,7 @@ func randomID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// plainError is an error's cause without paths of this host.
+// plainError returns an error's cause without paths of this host.
 func plainError(err error) string {
 	if p, ok := errors.AsType[*os.PathError](err); ok {
 		return fmt.Sprintf("%s: %v", p.Op, p.Err)

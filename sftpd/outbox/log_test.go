@@ -122,7 +122,7 @@ func (r *running) pendingOf(sink string) int {
 	return -1
 }
 
-// TestSinks: each sink has its own position, which outlives the process, and one that is new begins with what comes.
+// TestSinks: each sink has its own position, which outlives the process, and a new one begins with later events.
 func TestSinks(t *testing.T) {
 	base := t.TempDir()
 	r := begin(t, logSettings{base: base, live: live{sinks: sinks("a", "b")}})
@@ -357,7 +357,7 @@ func TestAdoption(t *testing.T) {
 	}
 }
 
-// TestAdoptionAtStart: a pod that starts looks at once.
+// TestAdoptionAtStart: a starting pod adopts immediately.
 func TestAdoptionAtStart(t *testing.T) {
 	base := t.TempDir()
 	live := live{sinks: sinks("a")}

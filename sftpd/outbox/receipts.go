@@ -14,14 +14,15 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
-// noReceipt holds the place of an event's receipt until it is signed.
+// noReceipt is a placeholder for an event's receipt until it is signed.
 const noReceipt = "{}"
 
-// receiptField is what is replaced then. It is behind other fields, and cannot be within a string, where quotes are escaped.
+// receiptField is the text that the receipt replaces. It follows other fields and cannot be within a string, where quotes
+// are escaped.
 var receiptField = []byte(`,"receipt":` + noReceipt)
 
-// promise returns what an upload's receipt will say, and makes room for it in the event. It returns nil for an upload without a
-// receipt.
+// promise returns the contents of an upload's receipt and reserves its place in the event. It returns nil for an upload
+// without a receipt.
 func (o *outbox) promise(e *events.Event) *receipt.Receipt {
 	if !o.receipts {
 		return nil
@@ -73,8 +74,8 @@ func (l *log) sign(signer *receipt.Signer) {
 	l.signer = signer
 }
 
-// estimateReceipt is how many more bytes a record takes with a receipt, which it contains twice, both times in base64, with its
-// signatures.
+// estimateReceipt returns how many more bytes a record takes with a receipt. It contains the receipt twice, in base64 and
+// with its signatures.
 func estimateReceipt(r *receipt.Receipt) int64 {
 	if r == nil {
 		return 0
@@ -89,14 +90,14 @@ type head struct {
 	previous string
 }
 
-// chains are those of the users that have uploaded since the log began. A chain has a random name and is in no other process, nor in
-// this one after a receipt may have been written that was refused: so no two receipts ever have the same place.
+// chains are those of the users that have uploaded since the log began. A chain has a random name and belongs to one
+// process. A process abandons it when a refused receipt may have been written, so no two receipts ever have the same place.
 type chains map[string]head
 
-// maxChains bounds the chains. Beyond it, some users get new ones.
+// maxChains bounds the number of chains. Beyond it, some users get new ones.
 const maxChains = 10_000
 
-// add takes over heads of receipts that are written.
+// add takes over the heads of chains whose receipts have been written.
 func (c *chains) add(heads map[string]head) {
 	if len(heads) == 0 {
 		return
@@ -113,8 +114,8 @@ func (c *chains) add(heads map[string]head) {
 	}
 }
 
-// issue gives the receipts of a batch their places, and signs them. It returns the chains as they are when the batch is written.
-// Signing takes some 100 µs, so it is done on all processors; no lock is held.
+// issue assigns places to the receipts of a batch and signs them. It returns the chains as they are when the batch is
+// written. Signing takes some 100 µs, so it is done on all processors; no lock is held.
 func (l *log) issue(batch []*op) (map[string]head, error) {
 	signer := l.signing()
 	var due []*op
@@ -181,7 +182,7 @@ func signAll(due []*op, bodies [][]byte, signer *receipt.Signer) error {
 	return nil
 }
 
-// signed puts a receipt into the record, and into its event if there is room, which there is not next to two of the longest paths.
+// signed puts a receipt into the record, and into its event if it fits; next to two paths of maximum length it does not.
 func (o *op) signed(e *receipt.Envelope) (err error) {
 	if o.rec.Receipt, err = e.Encode(); err != nil {
 		return err
@@ -201,7 +202,7 @@ func (o *op) signed(e *receipt.Envelope) (err error) {
 	return nil
 }
 
-// receiptStatus is what the status says of receipts. The lock is held.
+// receiptStatus returns the part of the status about receipts. The lock is held.
 func (l *log) receiptStatus() *events.ReceiptStatus {
 	s := l.x.sinks[l.x.receipts()]
 	st := &events.ReceiptStatus{Key: l.signer.Fingerprint(), Issued: l.issued, Pending: s.pending, Without: l.unsigned}

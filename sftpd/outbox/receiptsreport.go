@@ -9,7 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Receipts returns what the daemon's status shows about receipts, nil if none are issued or the volume has not answered yet.
+// Receipts returns what the daemon's status shows about receipts, or nil if none are issued or the volume has not responded
+// yet.
 func (b *Box) Receipts() *config.ReceiptsStatus {
 	o := b.current.Load()
 	if o == nil || !o.receipts {
@@ -36,13 +37,13 @@ func (l *log) receiptsKept() *config.ReceiptsStatus {
 		lost = append(lost, noSyncProblem)
 	}
 	if l.noLocks {
-		lost = append(lost, "the volume has no locks (flock), so what a pod that is gone has recorded is not adopted")
+		lost = append(lost, "the volume does not support locks (flock), so records of a deleted pod are not adopted")
 	}
 	st.NotDurable = strings.Join(lost, "; ")
 	return st
 }
 
-// anonymousError is the part of an error that names no user: that of a system call.
+// anonymousError returns the part of an error that names no user: the system call's error.
 func anonymousError(err error) string {
 	if n, ok := errors.AsType[unix.Errno](err); ok {
 		return n.Error()

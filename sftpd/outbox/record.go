@@ -19,7 +19,7 @@ const (
 	prepared kind = "P"
 	// recorded: an event. It settles the prepared record that Of names, if any.
 	recorded kind = "E"
-	// abandoned: what the prepared record Of announced has not happened.
+	// abandoned: what the prepared record Of announced did not happen.
 	abandoned kind = "A"
 	// forgotten: dead letters that are gone.
 	forgotten kind = "X"
@@ -30,7 +30,7 @@ const (
 // record is a line of a segment. Later releases may add fields and kinds, which are ignored.
 type record struct {
 	Kind kind `json:"k"`
-	// N is the record's position; it rises in a log.
+	// N is the record's position, which increases within a log.
 	N uint64 `json:"n,omitempty"`
 	// Of is the position of the prepared record that this one settles, or of the event that became a dead letter.
 	Of uint64 `json:"of,omitempty"`
@@ -45,7 +45,7 @@ type record struct {
 	// Rename: requested by a client, so there is no upload that could fail.
 	Rename bool `json:"rename,omitempty"`
 
-	// User is namespace/name, which shares are counted for.
+	// User is namespace/name of the user whose share the record counts toward.
 	User string      `json:"u,omitempty"`
 	Type events.Type `json:"t,omitempty"`
 	// For names the sinks of an event; empty is all that want its type and select no users. That of a prepared record names those
@@ -59,7 +59,7 @@ type record struct {
 	// Receipt for the upload, as an envelope with both signatures, until it is in the store of receipts.
 	Receipt json.RawMessage `json:"receipt,omitempty"`
 
-	// Gone are the positions of dead letters that are gone.
+	// Gone are the positions of dead letters that were removed.
 	Gone []uint64 `json:"gone,omitempty"`
 
 	// Log is random and identifies the log, Acked has the last acknowledged position of each sink.
@@ -114,7 +114,7 @@ func decode(line []byte) (*record, error) {
 	return r, nil
 }
 
-// noSequence holds the place of an event's sequence until its position is known.
+// noSequence is a placeholder for an event's sequence until its position is known.
 const noSequence = "00000000000000000000"
 
 var sequenceField = []byte(`"sequence":"` + noSequence + `"`)

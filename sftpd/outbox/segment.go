@@ -21,7 +21,7 @@ type segment struct {
 	// live bytes belong to events that some sink needs. open counts prepared records that are not settled.
 	live int64
 	open int
-	// readers keep the file open; gone: it will be closed after the last one.
+	// readers keep the file open. If gone is set, the last one closes it.
 	readers int
 	gone    bool
 }
@@ -38,7 +38,7 @@ func segmentSize(maxBytes int64) int64 { return max(maxBytes/(maxSegments/2), mi
 
 func segmentName(number int) string { return fmt.Sprintf("%08d%s", number, segmentSuffix) }
 
-// segmentNumber returns a segment's number by its file's name, or false.
+// segmentNumber returns a segment's number from its file name, or false.
 func segmentNumber(name string) (int, bool) {
 	base, ok := strings.CutSuffix(name, segmentSuffix)
 	n, err := strconv.Atoi(base)
@@ -62,7 +62,7 @@ func retry(call func() error) error {
 	}
 }
 
-// cannotSync reports whether an error of a sync means that the volume has none, or that its errors are not worth failing for.
+// cannotSync reports whether an error means that the volume does not support syncing, or is not worth failing for.
 func cannotSync(err error) bool {
 	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
@@ -80,8 +80,8 @@ func syncDir(dir string) error {
 	return nil
 }
 
-// makeDirs creates a directory, and those above it that are missing. Only what it created gets the mode that the umask may have
-// taken: what was there belongs to someone else. The names of the last levels are written to the disk.
+// makeDirs creates a directory, and those above it that are missing. Only those that it creates have their mode set in spite
+// of the umask: the others belong to someone else. The names of the last levels are written to the disk.
 func makeDirs(dir string, levels int) error {
 	if err := makeDir(dir); err != nil {
 		return err
@@ -114,7 +114,8 @@ func makeDir(dir string) error {
 // errOwned: another process has the log.
 var errOwned = errors.New("the log belongs to another process")
 
-// takeLock locks a log's directory, for as long as the file is open. noLocks: the volume has none, and then nothing is locked.
+// takeLock locks a log's directory for as long as the file is open. noLocks is set if the volume does not support locks;
+// then nothing is locked.
 func takeLock(dir string, create bool) (file *os.File, noLocks bool, err error) {
 	flags := os.O_RDWR
 	if create {

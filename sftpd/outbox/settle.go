@@ -12,14 +12,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// settleTime is how long the start of a log waits for the outcome of what was prepared. What a volume that hangs holds is
-// settled when it answers.
+// settleTime is how long a starting log waits for the outcomes of prepared records. Those on a volume that hangs are settled
+// when it answers.
 const settleTime = 5 * time.Second
 
-// settlers bounds how many look at a time.
+// settlers bounds the number of concurrent checks.
 const settlers = 32
 
-// settle finds out what happened to files that were about to get their names when a daemon was killed, and queues the outcomes.
+// settle finds out what happened to files that were about to be renamed when a daemon was killed, and queues the outcomes.
 func (l *log) settle(ctx context.Context, open []unsettled) {
 	places := make(chan struct{}, settlers)
 	var looking sync.WaitGroup
@@ -40,7 +40,7 @@ func (l *log) settle(ctx context.Context, open []unsettled) {
 			o.size = estimate(o.rec.Event) + estimateReceipt(o.receipt)
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			// Before all that has come since.
+			// Ahead of everything queued since.
 			l.queue = append([]*op{o}, l.queue...)
 			l.queued += o.size
 			l.of[o.rec.User] += o.size
@@ -56,7 +56,7 @@ func (l *log) settle(ctx context.Context, open []unsettled) {
 	case <-settled:
 	case <-ctx.Done():
 	case <-time.After(settleTime):
-		l.logger.Warn("a volume does not show what happened to interrupted uploads")
+		l.logger.Warn("the outcome of interrupted uploads cannot be read from a volume")
 	}
 }
 
@@ -67,7 +67,7 @@ type found struct {
 	written int64 // see record.Written
 }
 
-// look returns what a path names: the zero value if it is not a regular file.
+// look returns what a path refers to: the zero value if it is not a regular file.
 func look(path string) found {
 	var st unix.Stat_t
 	err := retry(func() error { return unix.Lstat(path, &st) })
@@ -77,8 +77,8 @@ func look(path string) found {
 	return found{st.Ino, st.Size, st.Mtim.Nano()}
 }
 
-// outcome returns the record that settles a prepared one. The file has its name if the name means the inode that was about to
-// get it. Device numbers are not compared: those of network volumes differ from pod to pod.
+// outcome returns the record that settles a prepared one. The file was renamed if its name now refers to the inode that was
+// about to get it. Device numbers are not compared: those of network volumes differ from pod to pod.
 func outcome(p *record, look func(path string) found) record {
 	out := record{Kind: recorded, Of: p.N, User: p.User, Type: p.Type, For: p.For}
 	var e events.Event
@@ -89,9 +89,9 @@ func outcome(p *record, look func(path string) found) record {
 	there := look(filepath.Join(string(p.Dir), string(p.Name)))
 	switch {
 	case there.inode == p.Inode && p.Inode != 0:
-		// A client may have continued the upload, or begun it again in a file that got the same inode, before this was looked at.
+		// A client may have continued the upload before this check, or started it again in a file that got the same inode.
 		if e.Data.Size == nil || *e.Data.Size != there.size || p.Written != 0 && p.Written != there.written {
-			e.Data.SHA256 = "" // of the content before
+			e.Data.SHA256 = "" // of the previous content
 		}
 		e.Data.Size = &there.size
 	case p.Rename: // the file still has its old name

@@ -7,8 +7,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// Emit implements event.Sink, for all but published files, which a Journal records. It does not wait: a kill may lose what was
-// emitted moments before, and what there is no room for is counted.
+// Emit implements event.Sink, for all but published files, which a Journal records. It does not wait: a kill may lose events
+// that were emitted moments before, and events for which there is no room are counted.
 func (b *Box) Emit(e event.Event) {
 	o := b.current.Load()
 	if o == nil {
@@ -38,7 +38,7 @@ func (b *Box) Emit(e event.Event) {
 	}
 }
 
-// refused is about a login whose user may not exist. Its client was not authenticated, whatever it says.
+// refused describes a refused login. Its client was not authenticated, and its user may not exist.
 func (o *outbox) refused(e event.LoginRefused) *events.Event {
 	out := o.event(e.Connection, events.LoginRefused, "")
 	out.AuthType, out.AuthID = events.AuthUnauthenticated, ""
@@ -46,7 +46,7 @@ func (o *outbox) refused(e event.LoginRefused) *events.Event {
 	return out
 }
 
-// expired is about a file that no client deletes.
+// expired describes a file that retention deletes.
 func (o *outbox) expired(e event.FileExpired) *events.Event {
 	out := o.event(&event.Connection{Account: e.Account}, events.FileExpired, e.Path)
 	out.Subject = events.Text(e.Volume+"/"+strings.TrimPrefix(event.Cut(e.Path, event.MaxPath), "/"), events.MaxSubject)
@@ -84,7 +84,7 @@ func (o *outbox) transfer(e event.Transfer) {
 	o.emit(out, e.Account)
 }
 
-// operations are the requests that have an event when they succeed.
+// operations maps requests to the events that they cause when they succeed.
 var operations = map[string]events.Type{
 	"remove":       events.FileDeleted,
 	"rename":       events.FileRenamed,

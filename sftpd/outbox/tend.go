@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// tend drops events that are too old, removes segments that are not needed, and shortens one that hardly is.
+// tend drops events that are too old, removes segments that are not needed, and compacts one that is hardly needed.
 func (l *log) tend() {
 	l.mu.Lock()
 	if before, now := l.x.done, time.Now(); l.maxAge > 0 && now.Sub(l.expired) >= min(l.maxAge/10, expireTime) {
@@ -26,8 +26,8 @@ func (l *log) tend() {
 	}
 }
 
-// removeSegments removes segments from the oldest on while nothing in them is needed. A segment with a record that settles
-// another one, or forgets a dead letter, thus outlives what it is about. The last segment has the current state and stays.
+// removeSegments removes segments, oldest first, until one is still needed. So a record that settles another one, or forgets
+// a dead letter, outlives the record that it refers to. The last segment has the current state and stays.
 func (l *log) removeSegments() {
 	for {
 		l.mu.Lock()
@@ -49,7 +49,7 @@ func (l *log) removeSegments() {
 	}
 }
 
-// wasteful returns a segment other than the last one that is less than half needed, if all segments together have more than
+// wasteful returns a segment, not the last one, of which less than half is needed, if all segments together are larger than
 // what events may occupy.
 func (l *log) wasteful() *segment {
 	l.mu.Lock()
@@ -148,7 +148,7 @@ func (l *log) needed(r *record) bool {
 	return false
 }
 
-// replace puts a shortened segment in the place of the old one, and returns the old file, which is to be closed.
+// replace puts a compacted segment in place of the old one, and returns the old file for the caller to close.
 func (l *log) replace(old, next *segment, moved map[uint64]int64) *os.File {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// estimate is how many bytes a record of an event takes.
+// estimate returns about how many bytes the record of an event takes.
 func estimate(event []byte) int64 { return int64(len(event)) + 200 }
 
-// reserve makes a record that occupies cost bytes of a user until it is written. The error is one of this package's.
+// reserve returns an op for a record that occupies cost bytes of a user until it is written. The error is one of this
+// package's.
 func (l *log) reserve(user string, cost int64, drop bool) (*account, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,7 +37,8 @@ func (l *log) reserve(user string, cost int64, drop bool) (*account, error) {
 	return a, nil
 }
 
-// unable returns why nothing can be recorded now. Callers do not start to wait for a volume that others have waited for without success.
+// unable returns why nothing can be recorded now. Callers do not wait for a volume that others are already waiting for
+// without success.
 func (l *log) unable() error {
 	switch {
 	case l.failing != nil:
@@ -50,7 +52,7 @@ func (l *log) unable() error {
 // typicalSize is how many bytes the record of an upload usually takes at most.
 const typicalSize = 2 << 10
 
-// admits returns why a user's event cannot be recorded now, nil if it can.
+// admits returns why a user's event cannot be recorded now, or nil if it can.
 func (l *log) admits(user string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,8 +79,7 @@ func (l *log) kick() {
 	}
 }
 
-// wait waits until a record is written. After an error it may still be written later, except for a prepared record, which is
-// then abandoned.
+// wait waits until a record is written. After an error, it may still be written later; a prepared record is then abandoned.
 func (l *log) wait(o *op) error {
 	t := time.NewTimer(waitTime)
 	defer t.Stop()
@@ -99,7 +100,7 @@ func (l *log) wait(o *op) error {
 	return ErrSlow
 }
 
-// flush writes all that waits.
+// flush writes all queued records.
 func (l *log) flush() {
 	for {
 		batch := l.takeBatch()
@@ -110,7 +111,7 @@ func (l *log) flush() {
 	}
 }
 
-// takeBatch returns what waits, in order, and gives the records their positions.
+// takeBatch returns the queued records in order, with their positions assigned.
 func (l *log) takeBatch() []*op {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -197,13 +198,13 @@ func (l *log) append(batch []*op) ([]placed, error) {
 		}
 		if rec.Kind == recorded {
 			rec.Event = numbered(rec.Event, rec.N)
-			if rec.At == 0 { // else it was adopted, and is as old as it was
+			if rec.At == 0 { // an adopted event keeps its age
 				rec.At = time.Now().Unix()
 			}
 		}
 		start := len(buf)
 		next, err := rec.encode(buf)
-		if err != nil && len(rec.Receipt) > 0 { // others follow it in its chain
+		if err != nil && len(rec.Receipt) > 0 { // later receipts of its chain refer to it
 			return nil, err
 		}
 		if err != nil {
@@ -225,10 +226,10 @@ func (l *log) append(batch []*op) ([]placed, error) {
 	}
 	if err != nil {
 		l.broken(err)
-		// What was written in part would only be a damaged record, but a whole record of what was refused would be an event.
+		// A partly written record would only be damaged, but a complete record of a refused event would be an event.
 		if seg.file.Truncate(seg.size) != nil {
-			l.logger.Warn("an event that was refused may have been recorded")
-			l.chains = nil // what follows must not take the places of its receipts
+			l.logger.Warn("a refused event may have been recorded")
+			l.chains = nil // later receipts must not take the places of its receipts
 		}
 		l.rotate = true
 		return nil, err
@@ -240,10 +241,10 @@ func (l *log) append(batch []*op) ([]placed, error) {
 	return done, nil
 }
 
-// tellTime is between two log lines about errors of the volume.
+// tellTime is the least time between log lines about errors of the volume.
 const tellTime = 10 * time.Second
 
-// broken logs an error of the volume, unless one was logged recently. The next records are tried again.
+// broken logs an error of the volume unless one was logged recently. Later records are tried again.
 func (l *log) broken(err error) {
 	now := time.Now().UnixNano()
 	if before := l.told.Load(); now-before > int64(tellTime) && l.told.CompareAndSwap(before, now) {
@@ -256,7 +257,7 @@ func (l *log) end(o *op, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
-	case <-o.done: // it could not be encoded, and then the rest of its batch could not be written
+	case <-o.done: // encoding it failed, and then writing the rest of its batch failed
 		return
 	default:
 	}
@@ -270,7 +271,7 @@ func (l *log) end(o *op, err error) {
 	close(o.done)
 }
 
-// apply takes over what was written.
+// apply updates the index with written records.
 func (l *log) apply(p placed, seg *segment) {
 	r := &p.rec
 	if r.Of != 0 && (r.Kind == recorded && r.Dead == "" || r.Kind == abandoned) {
@@ -317,7 +318,7 @@ func (l *log) accountOf(p placed) *account {
 	return l.x.account(p.rec.User)
 }
 
-// queueLocked is put while the lock is held.
+// queueLocked is put with the lock held.
 func (l *log) queueLocked(o *op) {
 	o.done, o.since = make(chan struct{}), time.Now()
 	o.size = estimate(o.rec.Event) + estimateReceipt(o.receipt)
@@ -327,7 +328,7 @@ func (l *log) queueLocked(o *op) {
 	l.kick()
 }
 
-// stampLocked queues a record of what the sinks have acknowledged, unless one waits. The lock is held.
+// stampLocked queues a record of what the sinks have acknowledged, unless one is queued already. The lock is held.
 func (l *log) stampLocked() {
 	if !l.stamped && l.open {
 		l.stamped = true
@@ -335,4 +336,4 @@ func (l *log) stampLocked() {
 	}
 }
 
-var errNoSuchEvent = errors.New("there is no such event")
+var errNoSuchEvent = errors.New("no such event")

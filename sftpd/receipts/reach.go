@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// reachTime is how long a session waits for a volume of receipts before it begins without them.
+// reachTime is how long a session waits for a volume with receipts before it begins without them.
 const reachTime = time.Second
 
-// Reach finds out whether a volume answers, so that one that hangs does not keep users from their files on others. The zero value
-// is ready. At most one goroutine waits for a volume.
+// Reach finds out whether a volume answers, so that a volume that hangs does not keep users from their files on others. The
+// zero value is ready. At most one goroutine waits for a volume.
 type Reach struct {
 	mu      sync.Mutex
 	looking map[string]*look

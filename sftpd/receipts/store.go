@@ -26,7 +26,7 @@ const (
 const (
 	jsonSuffix = ".json"
 	sigSuffix  = ".sig"
-	// newDir has files that are being written. No namespace has that name.
+	// newDir is the directory for files that are being written. No namespace can have its name.
 	newDir = ".new"
 )
 
@@ -40,7 +40,7 @@ func Place(l *config.Listener, account string) (v config.Volume, subPath string)
 	return v, Directory(l.Namespace, l.Name, account)
 }
 
-// Directory is where a volume has a listener's receipts, or those of one user, whose account is namespace/name.
+// Directory returns where a volume has a listener's receipts, or those of one user, whose account is namespace/name.
 func Directory(namespace, listener, account string) string {
 	return path.Join(".sftpd-events", namespace, ".receipts", listener, account)
 }
@@ -51,11 +51,10 @@ type Store struct{ dir string }
 // Open returns the store in a directory. It makes no system call.
 func Open(dir string) *Store { return &Store{dir} }
 
-// Dir is the store's directory.
+// Dir returns the store's directory.
 func (s *Store) Dir() string { return s.dir }
 
-// Put writes receipts of a user to the disk. What is there already is not written again, so a call that was interrupted can be
-// repeated.
+// Put writes receipts of a user to the disk. It skips those that are there already, so an interrupted call can be repeated.
 func (s *Store) Put(account string, envelopes []*receipt.Envelope) error {
 	dir, err := s.userDir(account)
 	if err != nil {
@@ -74,7 +73,8 @@ func (s *Store) Put(account string, envelopes []*receipt.Envelope) error {
 	return syncDir(dir)
 }
 
-// Check returns an error for what can never be put, whatever the volume is like: a receipt of a later release, or what is none.
+// Check returns an error for what can never be put, whatever the state of the volume: a receipt of a later release, or
+// something that is not a receipt.
 func Check(account string, e *receipt.Envelope) error {
 	_, err := receipt.Decode(e.Payload)
 	if err == nil {
@@ -91,7 +91,7 @@ func (s *Store) userDir(account string) (string, error) {
 		}
 	}
 	if !ok {
-		return "", fmt.Errorf("%q is not the account of a user", account)
+		return "", fmt.Errorf("%q is not a user's account", account)
 	}
 	return filepath.Join(s.dir, namespace, name), nil
 }
@@ -107,7 +107,8 @@ func (s *Store) put(dir string, e *receipt.Envelope) error {
 	case err == nil && bytes.Equal(have, e.Payload):
 		return nil
 	case err == nil:
-		// Two pods have found the same upload after a kill, one after the other: both receipts are true, and each belongs to a chain.
+		// After a kill, two pods have settled the same upload one after the other. Both receipts are true, and each belongs
+		// to a chain.
 		name = fmt.Sprintf("%s.%s-%d%s", r.ID, r.Chain, r.Sequence, jsonSuffix)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
@@ -121,7 +122,7 @@ func (s *Store) put(dir string, e *receipt.Envelope) error {
 		if err := writeFile(temp, f.data); err != nil {
 			return err
 		}
-		_ = os.Chtimes(temp, at, at) // not every volume has times; those of the files are for people, and for what is removed first
+		_ = os.Chtimes(temp, at, at) // not every volume has times; they are for people, and determine what is removed first
 		if err := os.Rename(temp, filepath.Join(dir, f.name)); err != nil {
 			return err
 		}
@@ -142,7 +143,7 @@ func writeFile(name string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// syncFile writes a file to the disk, where the volume can do that.
+// syncFile writes a file to the disk if the volume supports that.
 func syncFile(f *os.File) error {
 	err := f.Sync()
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
@@ -160,7 +161,8 @@ func syncDir(name string) error {
 	return syncFile(f)
 }
 
-// makeDirs creates a directory and those above it that are missing. Only what it creates gets the mode, and is written to the disk.
+// makeDirs creates a directory and those above it that are missing. Only those that it creates get the mode and are written
+// to the disk.
 func makeDirs(dir string) error {
 	err := os.Mkdir(dir, dirMode)
 	if errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {

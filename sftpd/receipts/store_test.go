@@ -134,7 +134,7 @@ func TestSurplus(t *testing.T) {
 	}
 }
 
-// TestTrim: what is old goes, and nothing else that is in the directories.
+// TestTrim: old receipts are removed, and nothing else in the directories.
 func TestTrim(t *testing.T) {
 	s := open(t)
 	now := time.Now()
@@ -185,7 +185,7 @@ func TestPlace(t *testing.T) {
 	}
 }
 
-// TestReach: a volume that hangs costs a second and one goroutine, and is there again when it answers.
+// TestReach: a volume that hangs costs a second and one goroutine, and is used again when it answers.
 func TestReach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var calls atomic.Int32

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// Bounds of what is kept of a user. When there are more, the oldest go first.
+// Bounds of what is kept for a user. Beyond them, the oldest are removed first.
 const (
 	MaxCount = 1000
 	MaxAge   = 90 * 24 * time.Hour
 )
 
-// staleAge is when a file that was being written belongs to a process that is gone.
+// staleAge is the age from which an unfinished file counts as left behind by a process that is gone.
 const staleAge = time.Hour
 
 // kept is a receipt in a directory.
 type kept struct {
-	name string // of the receipt; its signature has a suffix
+	name string // the receipt's; its signature's has a suffix
 	at   time.Time
 }
 
@@ -41,7 +41,7 @@ func surplus(have []kept, now time.Time, count int, age time.Duration) []kept {
 	return have[:n]
 }
 
-// Trim removes receipts of a user. The directory stays: sessions have it open.
+// Trim removes receipts of a user. The directory stays, because sessions may have it open.
 func (s *Store) Trim(account string, now time.Time) error {
 	dir, err := s.userDir(account)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Store) Trim(account string, now time.Time) error {
 		return err
 	}
 	gone := surplus(have, now, MaxCount, MaxAge)
-	for _, k := range gone { // the receipt first: one that can be seen has a signature
+	for _, k := range gone { // the receipt first, so that every visible one has a signature
 		if err := errors.Join(remove(filepath.Join(dir, k.name)), remove(filepath.Join(dir, k.name+sigSuffix))); err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (s *Store) Trim(account string, now time.Time) error {
 	return nil
 }
 
-// list returns the receipts in a directory, and signatures without one.
+// list returns the receipts in a directory, and signatures without a receipt.
 func list(dir string) (have, orphans []kept, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -77,7 +77,7 @@ func list(dir string) (have, orphans []kept, err error) {
 		return nil, nil, err
 	}
 	seen := map[string]bool{}
-	for _, e := range entries { // sorted: a receipt comes before its signature
+	for _, e := range entries { // sorted, so a receipt comes before its signature
 		of, isSig := strings.CutSuffix(e.Name(), sigSuffix)
 		if isSig && seen[of] || !isSig && !strings.HasSuffix(of, jsonSuffix) || !e.Type().IsRegular() {
 			continue
@@ -103,8 +103,8 @@ func remove(name string) error {
 	return nil
 }
 
-// TrimAll removes receipts of all users, including those who no longer upload, and what killed processes left behind.
-// It calls next between users, and stops when that returns false.
+// TrimAll removes receipts of all users, including those who no longer upload, and what killed processes left behind. It
+// calls next between users, and stops when next returns false.
 func (s *Store) TrimAll(now time.Time, next func() bool) error {
 	namespaces, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -128,7 +128,7 @@ func (s *Store) TrimAll(now time.Time, next func() bool) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// changed is when a file was last written or renamed. Its modification time is that of its receipt.
+// changed returns when a file was last written or renamed. Its modification time is not that, but the time in its receipt.
 func changed(info fs.FileInfo) time.Time {
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		return time.Unix(st.Ctim.Sec, st.Ctim.Nsec)

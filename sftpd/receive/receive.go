@@ -1,6 +1,5 @@
-// Package receive is an event receiver for trying out events: it prints each of them as a line. It shows what
-// little a receiver has to do: keep what an event says, then answer, and ignore an ID that it has already
-// seen.
+// Package receive is an event receiver for trying out events: it prints each one as a line. It shows what little a receiver
+// has to do: keep what an event says, then answer, and ignore an ID that it has already seen.
 package receive
 
 import (

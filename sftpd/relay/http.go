@@ -19,7 +19,7 @@ const (
 )
 
 // server returns the server of the status port: /livez and /readyz for the kubelet, /metrics for a Prometheus, and
-// delivery.StatusPath for the operator. Only the last one says why something fails, so only it needs a proof.
+// delivery.StatusPath for the operator. Only the last one reveals why something fails, so only it needs a proof.
 func (r *Relay) server() *http.Server {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(&collector{r})
@@ -35,7 +35,7 @@ func (r *Relay) server() *http.Server {
 	}
 }
 
-// status answers those that have the key, and so that only they can read it.
+// status answers clients that have the key, sealed so that only they can read it.
 func (r *Relay) status(w http.ResponseWriter, req *http.Request) {
 	nonce := req.Header.Get(events.NonceHeader)
 	if !events.Proven(req.Header.Get(events.ProofHeader), r.key, nonce, req.Method, req.URL.RequestURI(), nil) {

@@ -1,7 +1,7 @@
-// Package relay delivers the events of a listener's pods to its sinks. It runs in a pod of its own, because the daemon opens no
-// connections: it asks the pods for their events (package events), sends them, and tells the pods what they need not keep. It
-// keeps nothing itself, so a relay that is killed loses nothing; what it has not told the pods yet is delivered again, with
-// the same id.
+// Package relay delivers the events of a listener's pods to its sinks. It runs in a pod of its own, because the daemon opens
+// no connections: it asks the pods for their events (package events), sends them, and tells the pods which ones they need
+// not keep. It stores nothing, so a relay that is killed loses nothing: events whose delivery it has not reported yet are
+// delivered again, with the same id.
 package relay
 
 import (
@@ -46,18 +46,19 @@ type Relay struct {
 	board  board
 }
 
-// sink is a sink of the configuration. pump is nil for one that is held.
+// sink is a sink of the configuration. pump is nil if it is held.
 type sink struct {
 	delivery.Sink
 	pump   *pump.Pump
 	sender *send.Sender
 	filter *filter.Filter
 	log    *slog.Logger
-	// unfiltered counts events that its filter could not be evaluated for, which are sent.
+	// unfiltered counts events for which its filter could not be evaluated. They are sent.
 	unfiltered counter
 }
 
-// New returns a Relay. A sink that cannot be used is held, with the reason in the status: the others do not wait for it.
+// New returns a Relay. A sink that cannot be used is held, with the reason in the status, so that the others do not wait for
+// it.
 func New(o Options) (*Relay, error) {
 	key, err := events.ParseKey([]byte(o.Config.Key))
 	if err != nil {
@@ -104,12 +105,12 @@ func (s *sink) wants(e *pump.Event) bool {
 	}
 	chosen, err := s.filter.Match(e.Raw)
 	if err != nil && s.unfiltered.add() == 1 {
-		s.log.Warn("the filter cannot be evaluated for an event, which is sent", "sink", s.Name, "reason", err.Error())
+		s.log.Warn("the filter cannot be evaluated for an event, which is therefore sent", "sink", s.Name, "reason", err.Error())
 	}
 	return chosen
 }
 
-// Run delivers until ctx ends, and then waits some seconds for what is in flight.
+// Run delivers until ctx ends, and then waits a few seconds for attempts in flight.
 func (r *Relay) Run(ctx context.Context) error {
 	server := r.server()
 	failed := make(chan error, 1)
@@ -121,7 +122,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	for _, s := range r.sinks {
 		if s.pump == nil {
-			r.Log.Error("a sink cannot be used, and its events wait", "sink", s.Name, "reason", s.Held)
+			r.Log.Error("a sink cannot be used, so its events wait", "sink", s.Name, "reason", s.Held)
 			continue
 		}
 		running.Go(func() {
@@ -154,10 +155,10 @@ func (r *Relay) setPods(bases []string) {
 }
 
 func (r *Relay) lookupFailed(err error) {
-	r.Log.Warn("the listener's pods cannot be looked up, so they stay as they were", "error", err)
+	r.Log.Warn("looking up the listener's pods failed, so the known ones are kept", "error", err)
 }
 
-// apiServer returns the addresses of the API server, as the kubelet tells each container.
+// apiServer returns the addresses of the API server, which the kubelet puts into each container's environment.
 func apiServer() []netip.Addr {
 	a, err := netip.ParseAddr(os.Getenv("KUBERNETES_SERVICE_HOST"))
 	if err != nil {

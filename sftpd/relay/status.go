@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// askEvery is how often pods are asked for the state of their events, and askTime bounds one request.
+	// askEvery is the interval at which pods are asked for the state of their events, and askTime bounds one request.
 	askEvery = 10 * time.Second
 	askTime  = 3 * time.Second
 	// askAtOnce is how many are asked at a time.
@@ -21,7 +21,7 @@ const (
 	maxProblems = 4
 )
 
-// counter counts. It is safe for concurrent use.
+// counter is a counter that is safe for concurrent use.
 type counter struct{ n atomic.Uint64 }
 
 func (c *counter) add() uint64 { return c.n.Add(1) }
@@ -60,8 +60,8 @@ func (b *board) note(base string, s *events.Status) {
 	}
 }
 
-// short returns the pods whose events take more than a third of their room. From half of it on, they refuse uploads of a user who has all
-// of them.
+// short returns the pods whose events take more than a third of their room. At half of it, a pod refuses uploads of a user
+// to whom all of its events belong.
 func (b *board) short() map[string]bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

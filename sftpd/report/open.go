@@ -11,8 +11,8 @@ import (
 // Interval is how often Open.Pass should be called.
 const Interval = openFirst / 2
 
-// Open holds the connections that may have a file open, by when the next line about one of these files is due. A pass looks
-// at those that are due and at no others: a file that stays open costs its lines, and nothing in between. It is safe for
+// Open holds the connections that may have a file open, by when the next line about one of these files is due. A pass checks
+// connections that are due and no others: a file that stays open costs its lines, and nothing in between. It is safe for
 // concurrent use.
 type Open struct {
 	start time.Time // the origin of the openers' times
@@ -50,7 +50,7 @@ func (o *Open) Of(look func(now time.Time) (next time.Time)) *Opener {
 // Opened must be called whenever a file has been opened. It costs next to nothing.
 func (w *Opener) Opened() { w.by(time.Now().Add(openFirst)) }
 
-// End must be called at the end of the connection, which is not looked at after that.
+// End must be called at the end of the connection, which is not checked after that.
 func (w *Opener) End() {
 	o := w.open
 	o.mu.Lock()
@@ -60,7 +60,7 @@ func (w *Opener) End() {
 	}
 }
 
-// by lets the connection be looked at by a certain time.
+// checkBy schedules a check of the connection at or before a time.
 func (w *Opener) by(at time.Time) {
 	o := w.open
 	due := int64(at.Sub(o.start))
@@ -80,11 +80,11 @@ func (w *Opener) by(at time.Time) {
 	}
 }
 
-// Pass looks at the connections that are due, and returns how many there were.
+// Pass checks the connections that are due, and returns their number.
 func (o *Open) Pass(now time.Time) (looked int) {
 	due := o.take(int64(now.Sub(o.start)))
 	for _, w := range due {
-		// A file that is opened from here on is either seen by look, or lets the connection be looked at later.
+		// A file that is opened from here on is either seen by look or schedules another check.
 		if next := w.look(now); !next.IsZero() {
 			w.by(next)
 		}

@@ -48,7 +48,7 @@ func (r *Reporter) Observe(e sftp.Event) {
 	}
 }
 
-// StillOpen reports files that a session has had open for a long time. It returns when there is a next one to report, the
+// StillOpen reports files that a session has had open for a long time. It returns when the next one has to be reported, the
 // zero time if none is open.
 func (r *Reporter) StillOpen(s *sftp.Session, now time.Time) (next time.Time) {
 	long, next := s.LongOpen(now, openFirst, openAgain)

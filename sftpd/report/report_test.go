@@ -16,7 +16,7 @@ import (
 
 var ada = &event.Connection{ID: "1", User: "ada"}
 
-// told is what a Reporter reported.
+// reported is what a Reporter reported.
 type told struct {
 	mu      sync.Mutex
 	events  []event.Event

@@ -11,7 +11,7 @@ import (
 const (
 	// maxRaces bounds how often to repeat a lookup that the kernel abandoned because of a concurrent rename.
 	maxRaces = 128
-	// beneath is how names are resolved: nothing above the directory, no link, and no other mount.
+	// beneath are the flags with which names are resolved: nothing above the directory, no links, and no other mounts.
 	beneath = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
 )
 
@@ -71,7 +71,7 @@ func retry(call func() error) error {
 	}
 }
 
-// attributes are those of an entry of a directory.
+// attributes are the attributes of a directory entry.
 type attributes struct {
 	id           identity
 	mode         uint16

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Clocks are compared with these times.
+// Times for comparing clocks.
 const (
 	// tolerance is how far two clocks may differ. It is below config.MinRetentionSeconds.
 	tolerance = 10 * time.Minute
-	// settle is how long a clock has to be steady after a doubt before anything is deleted. It gives people
-	// enough time to notice an alert.
+	// settle is how long a clock has to be steady after a doubt before anything is deleted. That gives people time to notice
+	// an alert.
 	settle = 24 * time.Hour
 	// lookEvery is how often the clocks are read, and maxGap how much time may have passed between two
 	// readings if no steady clock has measured it: after a reboot, or on another node.
@@ -31,7 +31,7 @@ type Reading struct {
 	Since time.Duration `json:"since"`
 }
 
-// Span is a period of the volume's clock in which it was wrong. What was uploaded in it counts as uploaded at Seen.
+// Span is a period in which the volume's clock was wrong. Files uploaded in it count as uploaded at Seen.
 type Span struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
@@ -45,9 +45,9 @@ type Trust struct {
 	Last Reading `json:"last"`
 	// From is when deletion may begin, by the volume's clock.
 	From time.Time `json:"from"`
-	// Peak is the latest time that the clock has shown, and what has passed since then as far as it was
-	// measured. Back is the time from which on the clock has been behind it, zero if it is not; if it was set
-	// several times meanwhile, Until is the latest time that it has shown.
+	// Peak is the latest time that the clock has shown, plus the measured time since then. Back is the time from which the
+	// clock has been behind Peak, zero if it is not. If the clock was set several times meanwhile, Until is the latest time
+	// that it has shown.
 	Peak  time.Time `json:"peak"`
 	Back  time.Time `json:"back,omitzero"`
 	Until time.Time `json:"until,omitzero"`
@@ -60,7 +60,7 @@ type Doubt string
 
 // The doubts.
 const (
-	// DoubtFirst: the volume has not been looked at before, so there is nothing to compare with.
+	// DoubtFirst: this is the first run on the volume, so there is nothing to compare with.
 	DoubtFirst Doubt = "first run on this volume"
 	// DoubtDisagree: the daemon's clock and the volume's differ.
 	DoubtDisagree Doubt = "the clocks of the pod and of the volume differ"
@@ -109,7 +109,7 @@ func (t Trust) Next(now Reading) (Trust, Doubt) {
 	return t, ""
 }
 
-// correct records that the clock was wrong since it was set back.
+// correct records that the clock has been wrong since it was set back.
 func (t *Trust) correct(until, seen time.Time) {
 	if t.Back.IsZero() {
 		return
@@ -120,7 +120,7 @@ func (t *Trust) correct(until, seen time.Time) {
 		t.Back = seen
 	}
 	t.Wrong = append(slices.Clip(t.Wrong), span)
-	if len(t.Wrong) > maxWrong { // rather too long a period than a forgotten one
+	if len(t.Wrong) > maxWrong { // a period that is too long is safer than a forgotten one
 		a, b := t.Wrong[0], t.Wrong[1]
 		t.Wrong[1] = Span{From: earlier(a.From, b.From), To: later(a.To, b.To), Seen: later(a.Seen, b.Seen)}
 		t.Wrong = t.Wrong[1:]
@@ -134,7 +134,7 @@ func (t Trust) Uploaded(btime, ctime time.Time) time.Time {
 	if len(t.Wrong) == 0 {
 		return at
 	}
-	// The clock may have been corrected to a time that was wrong again.
+	// The correction itself may have been wrong.
 	times := append(make([]time.Time, 0, maxWrong+1), at)
 	for _, w := range t.Wrong {
 		if slices.ContainsFunc(times, func(at time.Time) bool { return !at.Before(w.From) && !at.After(w.To) }) {

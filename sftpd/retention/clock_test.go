@@ -9,7 +9,7 @@ import (
 
 var start = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
-// clocks are those of a node and a volume, together with the true time.
+// clocks are the clocks of a node and a volume, together with the true time.
 type clocks struct {
 	true, off, volumeOff time.Duration // since start; how far the clocks are off
 	booted               time.Duration

@@ -10,17 +10,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// maxEntries is how many entries a directory of a rule may have. In a larger one nothing is deleted, and others get their turn.
+// maxEntries is how many entries a directory of a rule may have. In a larger one nothing is deleted, so that other
+// directories get their turn.
 const maxEntries = 5_000_000
 
-// fewFiles is the number of deletions up to which their share of a rule's files does not matter: of three files, all may be old.
+// fewFiles is the number of deletions up to which maxPercent does not apply: if there are only three files, all may be old.
 const fewFiles = 100
 
-// Tally is what a rule's directories contain.
+// Tally counts what a rule's directories contain.
 type Tally struct {
 	// Files match the rule.
 	Files int64
-	// Due are those that have expired, and Bytes is their size.
+	// Due is the number of files that have expired, and Bytes is their size.
 	Due, Bytes int64
 	// Kept of Due stay because they are among the newest.
 	Kept, KeptBytes int64
@@ -36,7 +37,7 @@ type Counted struct {
 	// Path beneath the volume. Account is "namespace/name" of the user that it belongs to, "" for none.
 	Path, Account string
 	Tally
-	// KeepFrom is the time from which on files stay because they are the newest, in nanoseconds since 1970.
+	// KeepFrom is the time from which files stay because they are the newest, in nanoseconds since 1970.
 	KeepFrom int64
 	// TooLarge is set if not all of it could be counted.
 	TooLarge bool
@@ -54,7 +55,7 @@ type Circumstances struct {
 	Doubt Doubt
 	// New is set for a rule that selects different files than in its last run: people see its report first.
 	New bool
-	// Halt is what is wrong with the volume, with Detail.
+	// Halt is what is wrong with the volume. Detail explains it.
 	Halt   config.RetentionHalt
 	Detail string
 }
@@ -63,9 +64,9 @@ type Circumstances struct {
 type Plan struct {
 	// Delete are the directories in which it deletes, each with the number of files that it may delete at most.
 	Delete []Budget
-	// Halt is why a rule that should delete does not, or not everywhere; "" if nothing is wrong.
+	// Halt is why a rule that should delete files does not, or not everywhere; "" if nothing is wrong.
 	Halt config.RetentionHalt
-	// Message says more, for people.
+	// Message explains it, for people.
 	Message string
 }
 
@@ -75,8 +76,8 @@ type Budget struct {
 	Files int64
 }
 
-// Decide plans a run of a rule. Its limits apply to each directory, so that what one user has in it stops the rule for
-// others as little as possible; and the share applies to all of them together, because a mistake in a rule shows there.
+// Decide plans a run of a rule. The limits apply to each directory, so that one user's files stop the rule for others as
+// little as possible. maxPercent also applies to all directories together, because that is where a mistake in a rule shows.
 func Decide(rule config.RetentionRule, all []*Counted, c Circumstances) Plan {
 	switch {
 	case rule.Mode != config.RetentionEnforce:
@@ -169,8 +170,8 @@ func (n *newest) add(at time.Time, size int64) {
 	}
 }
 
-// keepFrom returns the time from which on files stay, in nanoseconds since 1970: files of the same time as the oldest of the
-// newest stay with it.
+// keepFrom returns the time from which files stay, in nanoseconds since 1970: files with the same time as the oldest of the
+// newest ones also stay.
 func (n *newest) keepFrom() int64 {
 	if n.limit == 0 {
 		return math.MaxInt64
@@ -181,7 +182,7 @@ func (n *newest) keepFrom() int64 {
 	return n.files[0].at
 }
 
-// due returns how many of them are due before a time, and their size.
+// due returns how many of them are older than a time, and their size.
 func (n *newest) due(cutoff time.Time) (files, bytes int64) {
 	for _, f := range n.files {
 		if f.at <= cutoff.UnixNano() {

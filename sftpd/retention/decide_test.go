@@ -71,7 +71,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// The newest are those that a sort finds, and files of the same time stay together.
+// The newest files are the ones that sorting finds, and files with the same time stay together.
 func TestNewest(t *testing.T) {
 	base := time.Unix(1_700_000_000, 0)
 	for seed := range 200 {

@@ -1,8 +1,8 @@
-// Package retention deletes files whose time is over: those that the rules of a listener name, and what interrupted uploads
-// have left on the volumes.
+// Package retention deletes expired files: those that the rules of a listener select, and what interrupted uploads have left
+// on the volumes.
 //
-// It is made so that a mistake deletes too little. decide.go and clock.go decide, and are pure: what was counted and which
-// clocks were read go in, a verdict comes out. The rest carries out:
+// It is designed so that a mistake deletes too little. decide.go and clock.go make the decisions and are pure: counts and
+// clock readings go in, a verdict comes out. The rest carries it out:
 //
 //   - One daemon at a time works on a volume: it holds a lock on a file of the volume (state.go).
 //   - A run counts before it deletes. A rule that would delete more than its limits allow deletes nothing.
@@ -13,5 +13,5 @@
 //   - One goroutine works for a volume, a fifth of the time at most, and holds one directory per level in memory. A volume
 //     that does not answer stops this goroutine and nothing else.
 //
-// It knows neither SFTP nor Kubernetes.
+// It does not depend on SFTP or Kubernetes.
 package retention

@@ -11,13 +11,12 @@ import (
 type holds struct {
 	paths []string
 	ids   map[identity]bool
-	// missing is the first held directory that is not there.
+	// missing is the first held directory that does not exist.
 	missing string
 }
 
-// resolve finds held directories on a volume. Anyone with write access to a directory can rename it. So one
-// that is not where it was may be anywhere in its top-level directory, which is the namespace of the user:
-// all of that is held then.
+// resolve finds held directories on a volume. Anyone with write access to a directory can rename it. So one that is no
+// longer in its place may be anywhere in its top-level directory, which is the user's namespace. All of that is held then.
 func resolve(volume int, paths []string) (holds, error) {
 	h := holds{ids: map[identity]bool{}}
 	for _, path := range paths {
@@ -51,7 +50,7 @@ func cutFirst(path string) (first, rest string, found bool) {
 	return first, rest, true
 }
 
-// held reports whether a directory is held or beneath one that is, by its path; or is one that was renamed.
+// held reports whether a directory is held, is beneath one that is, or is a held one that was renamed.
 func (h *holds) held(path string, id identity) bool {
 	if h.ids[id] {
 		return true

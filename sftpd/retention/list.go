@@ -64,11 +64,11 @@ func (r *run) list(ctx context.Context, v Volume, limit int, found func(event.Fi
 		limit = max(limit, 0)
 	}
 	enforced := r.rule
-	enforced.Mode = config.RetentionEnforce // to tell of limits, too
+	enforced.Mode = config.RetentionEnforce // also report exceeded limits
 	plan := Decide(enforced, counted, Circumstances{})
 	status.Halted, status.Message = plan.Halt, clip(plan.Message)
 	return status, nil
 }
 
-// errEnough ends a walk that has found what it looked for.
+// errEnough ends a walk that has found enough.
 var errEnough = errors.New("enough")

@@ -8,16 +8,16 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// leftoverOfProbe is the name that `sftpd probe` gives its file, which a probe that was killed leaves behind.
+// leftoverOfProbe is the name of the file of `sftpd probe`, which stays if the probe is killed.
 var leftoverOfProbe = regexp.MustCompile(`^\.sftpd-probe-[0-9a-f]{16}$`)
 
-// leftover reports whether a name is one that the daemon or its probe has made.
+// leftover reports whether a name is one that the daemon or its probe creates.
 func leftover(name string) bool {
 	return vfs.Staged(name) && !strings.HasPrefix(name, ownPrefix) || leftoverOfProbe.MatchString(name)
 }
 
-// matches reports whether a rule with these patterns applies to files with a name. The daemon's own files belong to no
-// user, and those of NFS belong to files that were removed and are still open.
+// matches reports whether a rule with these patterns applies to files with a name. The daemon's own files belong to no user,
+// and those that NFS clients create stand for files that were removed while open.
 func matches(patterns []string, name string) bool {
 	if vfs.Internal(name) || strings.HasPrefix(name, ".nfs") {
 		return false

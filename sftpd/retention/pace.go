@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// paceSteps is how many entries are looked at between two pauses.
+	// paceSteps is how many entries are read between pauses.
 	paceSteps = 64
 	// paceShare is how many times as long a pause takes as the work before it.
 	paceShare = 4
@@ -14,8 +14,8 @@ const (
 	maxPause = 5 * time.Second
 )
 
-// pace makes a run work for a fifth of the time: while it pauses, the volume and the processor are there for transfers. It
-// adapts to slow volumes, because what takes long makes the pause long.
+// pace makes a run work a fifth of the time, which leaves the volume and the processor to transfers during the rest. It
+// adapts to slow volumes, because the pause is proportional to the time of the work.
 type pace struct {
 	steps int
 	since time.Time

@@ -15,7 +15,7 @@ import (
 // quietTime is longer than a session can go without a request: limits.idleTimeoutSeconds is a day at most.
 const quietTime = 25 * time.Hour
 
-// Directory is one that a rule applies to.
+// Directory is a directory that a rule applies to.
 type Directory struct {
 	// Path beneath the volume, "" for all of it.
 	Path string
@@ -27,7 +27,7 @@ type Directory struct {
 type run struct {
 	rule   config.RetentionRule
 	volume int // O_PATH
-	// now is the volume's time at the beginning, and trust what counts as the time of a file.
+	// now is the volume's time at the beginning, and trust determines what counts as the time of a file.
 	now   time.Time
 	trust Trust
 	holds *holds
@@ -38,7 +38,8 @@ type run struct {
 	stays func(path string) bool
 	// steady returns an error if a clock was set since the beginning.
 	steady func() error
-	// found is called for each file immediately before it is deleted. After an error it stays, and the run ends.
+	// found is called for each file immediately before it is deleted. If it returns an error, the file stays and the run
+	// ends.
 	found func(event.FileExpired) error
 
 	deleted, inUse, failed int64
@@ -121,7 +122,7 @@ func (r *run) due(ctx context.Context, c *Counted, visit func(*entry, time.Time)
 // errMoved: the directory is no longer where the rule looked for it.
 var errMoved = errors.New("the directory was moved")
 
-// stopped is an error that ends a run.
+// stopped wraps an error that ends a run.
 type stopped struct{ error }
 
 func (s stopped) Unwrap() error { return s.error }
@@ -168,8 +169,8 @@ func (r *run) result(err error) error {
 	return nil
 }
 
-// removeDirectory removes an empty directory that is due. Only an empty one can be removed, so it is enough that it is the
-// right one now.
+// removeDirectory removes an empty directory that is due. Only an empty one can be removed, so checking that it is the right
+// one at this moment is enough.
 func (r *run) removeDirectory(parent, dir *entry, account string) error {
 	at := r.uploaded(&dir.attributes)
 	if at.After(r.cutoff()) || r.stays(dir.dirPath) {

@@ -19,9 +19,9 @@ import (
 const (
 	// tick is how often the runner checks what is due.
 	tick = time.Minute
-	// busyAgain is when a volume that another daemon has is tried again.
+	// busyAgain is after how long a volume that another daemon works on is tried again.
 	busyAgain = 10 * time.Minute
-	// failedAgain is when one that failed is.
+	// failedAgain is after how long a volume that failed is tried again.
 	failedAgain = 10 * time.Minute
 )
 
@@ -31,19 +31,19 @@ type Runner struct {
 	emit    func(event.Event)
 	log     *slog.Logger
 	wake    chan struct{}
-	// Ahead makes files older than they are, for tests.
+	// Ahead makes files look older than they are, for tests.
 	Ahead time.Duration
-	// visit one volume; tests replace it.
+	// visit visits one volume. Tests replace it.
 	visit func(context.Context, *Volume) (map[string]ruleState, error)
 
 	mu    sync.Mutex
 	known map[string]*known // by name; mu protects it and its values
 }
 
-// known is what the runner knows of a volume.
+// known is what the runner knows about a volume.
 type known struct {
 	path   string
-	digest string // of the work to do there
+	digest string // a digest of the work to do there
 	busy   bool
 	again  time.Time // when to visit it next, by the monotonic clock
 	result []config.RetentionStatus
@@ -56,7 +56,7 @@ func New(volumes func() []Volume, emit func(event.Event), log *slog.Logger) *Run
 	return r
 }
 
-// Wake triggers a look at what is due. It does not wait.
+// Wake triggers a check of what is due. It does not wait.
 func (r *Runner) Wake() {
 	select {
 	case r.wake <- struct{}{}:
@@ -73,7 +73,7 @@ func (r *Runner) Run(ctx context.Context, delay time.Duration) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
 	for {
-		r.look(ctx)
+		r.startDue(ctx)
 		select {
 		case <-ctx.Done():
 			return
@@ -83,8 +83,8 @@ func (r *Runner) Run(ctx context.Context, delay time.Duration) {
 	}
 }
 
-// look starts the visits that are due.
-func (r *Runner) look(ctx context.Context) {
+// startDue starts the visits that are due.
+func (r *Runner) startDue(ctx context.Context) {
 	volumes := slices.DeleteFunc(r.volumes(), func(v Volume) bool { return len(v.rules()) == 0 })
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +129,7 @@ func (r *Runner) attend(ctx context.Context, k *known, v *Volume) {
 	r.Wake() // the configuration may have changed meanwhile
 }
 
-// results are what is shown of a volume: a rule without a result only if it cannot run.
+// results returns what is shown about a volume. A rule without a result is shown only if it cannot run.
 func results(v *Volume, rules map[string]ruleState, err error) []config.RetentionStatus {
 	var out []config.RetentionStatus
 	for _, rule := range v.rules() {
@@ -142,20 +142,20 @@ func results(v *Volume, rules map[string]ruleState, err error) []config.Retentio
 			s.Halted, s.Message = config.HaltVolume, problem(err)
 		}
 		if err != nil && rule.Name == config.StaleUploads {
-			s.Halted = "" // no one asked for it, and some volumes can be written in users' directories only
+			s.Halted = "" // no one configured it, and some volumes are writable in users' directories only
 		}
 		out = append(out, s)
 	}
 	return out
 }
 
-// visitVolume does what is due on a volume, and returns what is known of its rules.
+// visitVolume runs what is due on a volume, and returns what is known about its rules.
 func (r *Runner) visitVolume(ctx context.Context, v *Volume) (map[string]ruleState, error) {
 	p, err := open(v.Path)
 	if errors.Is(err, errBusy) {
 		return busyState(v), err
 	}
-	if errors.Is(err, unix.ENOENT) { // a pod that is older than the volume does not have it
+	if errors.Is(err, unix.ENOENT) { // a pod that is older than the volume has not mounted it
 		return nil, nil
 	}
 	if err != nil {
@@ -178,14 +178,14 @@ func (r *Runner) visitVolume(ctx context.Context, v *Volume) (map[string]ruleSta
 	return visit.state.Rules, err
 }
 
-// busyState returns what another daemon has written about a volume.
+// busyState returns the state that another daemon has written to a volume.
 func busyState(v *Volume) map[string]ruleState {
 	dir, err := openVolume(v.Path)
 	if err != nil {
 		return nil
 	}
 	defer unix.Close(dir)
-	s, _ := readState(dir, v.Listener) // the other daemon shows what is wrong
+	s, _ := readState(dir, v.Listener) // the other daemon reports what is wrong
 	return s.Rules
 }
 

@@ -178,7 +178,8 @@ func TestEndOfTheDaemon(t *testing.T) {
 	}
 }
 
-// A volume whose directory cannot be written is told of, but not for leftovers alone: some are writable in users' directories only.
+// An unwritable directory of a volume is reported, but not if only leftovers are due: some volumes are writable in users'
+// directories only.
 func TestVolumeThatCannotBeUsed(t *testing.T) {
 	v := of("/data", config.RetentionReport)
 	for _, s := range results(&v, nil, &fs.PathError{Op: "open", Path: "/data/secret", Err: fs.ErrPermission}) {

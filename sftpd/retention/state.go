@@ -23,7 +23,7 @@ const (
 	newFile   = ownPrefix + "new"
 )
 
-// stateFile returns the name of a listener's state. Listeners may share a volume: each has rules of its own.
+// stateFile returns the name of a listener's state. Listeners may share a volume, and each has its own rules.
 func stateFile(listener string) string { return ownPrefix + "state-" + digest(listener) }
 
 const (
@@ -32,7 +32,7 @@ const (
 	maxState = 256 << 10
 )
 
-// state is what is known of a volume. It is kept there, so that another pod continues with it.
+// state is what is known about a volume. It is kept on the volume, so that another pod continues with it.
 type state struct {
 	Version int   `json:"version"`
 	Clock   Trust `json:"clock"`
@@ -44,7 +44,7 @@ const stateVersion = 1
 
 // ruleState is the last run of a rule.
 type ruleState struct {
-	// Selection is a digest of what selects files, and Rule one of the whole rule.
+	// Selection is a digest of the part of the rule that selects files, and Rule a digest of all of it.
 	Selection string                 `json:"selection"`
 	Rule      string                 `json:"rule"`
 	Result    config.RetentionStatus `json:"result"`
@@ -67,7 +67,7 @@ func digest(v any) string {
 // errBusy: another daemon works on the volume.
 var errBusy = errors.New("another daemon works on the volume")
 
-// errNoLocks: the volume has no locks, so that another daemon could work on it at the same time.
+// errNoLocks: the volume does not support locks, so another daemon could work on it at the same time.
 var errNoLocks = errors.New("the volume has no locks")
 
 // place is a volume that this daemon has locked.
@@ -83,7 +83,7 @@ func open(path string) (*place, error) {
 		return nil, err
 	}
 	p := &place{dir: dir, lock: -1}
-	// Without openat2 nothing keeps a walk from crossing into another mount.
+	// Without openat2, nothing prevents a walk from crossing into another mount.
 	self, err := openBeneath(dir, ".", unix.O_PATH)
 	if err != nil {
 		p.close()
@@ -123,7 +123,7 @@ func (p *place) close() {
 	unix.Close(p.dir)
 }
 
-// clock reads the clocks. The volume's is the time that it gives a file that changes now.
+// clock reads the clocks. The volume's clock is read from the time that a file gets when it is changed.
 func (p *place) clock() (Reading, error) {
 	now := []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_NOW}}
 	err := retry(func() error { return futimens(p.lock, now) })
@@ -158,7 +158,7 @@ func sinceBoot() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// readState returns the state of a volume, an empty one if there is none that can be used.
+// readState returns the state of a volume, or an empty one if there is no valid one.
 func readState(dir int, listener string) (state, error) {
 	name := stateFile(listener)
 	empty := state{Version: stateVersion, Rules: map[string]ruleState{}}
@@ -178,7 +178,7 @@ func readState(dir int, listener string) (state, error) {
 	return parseState(data), nil
 }
 
-// parseState parses a state. One that cannot be used counts as none: then the next run only reports.
+// parseState parses a state. An invalid one counts as none, so the next run only reports.
 func parseState(data []byte) state {
 	s := state{}
 	if len(data) > maxState || json.Unmarshal(data, &s) != nil || s.Version != stateVersion ||

@@ -25,16 +25,16 @@ const (
 type Volume struct {
 	// Name of the volume, and Path of its directory. Listener is namespace/name of the listener.
 	Name, Path, Listener string
-	// Leftovers of uploads are deleted: users may write to it.
+	// Leftovers is set if leftovers of uploads are deleted, because users may write to the volume.
 	Leftovers bool
 	// Rules and held paths of this volume.
 	Rules []config.RetentionRule
 	Holds []string
-	// Interval between two runs of a rule, and StaleUploads the age of leftovers.
+	// Interval between two runs of a rule, and StaleUploads, the age at which leftovers are deleted.
 	Interval, StaleUploads time.Duration
 	// Directories returns those that a rule applies to.
 	Directories func(config.RetentionRule) []Directory
-	// Stays reports whether a directory must stay even if it is empty: a user has it open.
+	// Stays reports whether a directory must stay even if it is empty, because a user has it open.
 	Stays func(path string) bool
 }
 
@@ -53,7 +53,7 @@ func (v *Volume) rules() []config.RetentionRule {
 	return append([]config.RetentionRule{builtIn}, v.Rules...)
 }
 
-// visit is one visit to a volume.
+// visit is a visit to a volume.
 type visit struct {
 	*Volume
 	place *place
@@ -68,7 +68,7 @@ type visit struct {
 	clock func() (Reading, error)
 }
 
-// due returns the rules that should run now.
+// due returns the rules that are due.
 func (v *visit) due() []config.RetentionRule {
 	return slices.DeleteFunc(v.rules(), func(r config.RetentionRule) bool {
 		was, known := v.state.Rules[r.Name]
@@ -78,7 +78,7 @@ func (v *visit) due() []config.RetentionRule {
 	})
 }
 
-// run runs what is due, and keeps the results in the state.
+// run runs the rules that are due, and keeps the results in the state.
 func (v *visit) run(ctx context.Context) error {
 	rules := v.rules()
 	for name := range v.state.Rules {
@@ -86,7 +86,7 @@ func (v *visit) run(ctx context.Context) error {
 			delete(v.state.Rules, name)
 		}
 	}
-	// What was found out about the clock must not be lost with this daemon.
+	// What was learned about the clock must survive this daemon.
 	if err := v.place.write(v.Listener, v.state); err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func (v *visit) apply(ctx context.Context, rule config.RetentionRule, h *holds) 
 	return status, nil
 }
 
-// halt returns how an error that ended a run is shown, "" for the end of the daemon.
+// halt returns how an error that ended a run is shown, or "" if it was the end of the daemon.
 func halt(err error) config.RetentionHalt {
 	switch {
 	case errors.Is(err, errTooLong):
@@ -192,7 +192,7 @@ func (r *run) countAll(ctx context.Context, directories []Directory) (all []*Cou
 // errClock ends a run during which a clock was set.
 var errClock = errors.New("a clock was set during the run")
 
-// steady returns a function that compares the clocks with those at the beginning, now and then.
+// steady returns a function that occasionally compares the clocks with those at the beginning.
 func (v *visit) steady() func() error {
 	var last time.Duration
 	return func() error {
@@ -212,7 +212,7 @@ func (v *visit) steady() func() error {
 	}
 }
 
-// problem returns how to show an error that kept the daemon from working on a volume. Paths of the pod are left out.
+// problem returns how to show an error that kept the daemon from working on a volume, without paths of the pod.
 func problem(err error) string {
 	if errno, ok := errors.AsType[unix.Errno](err); ok && !errors.Is(err, errNoLocks) {
 		return "the volume's directory: " + errno.Error()

@@ -20,7 +20,7 @@ const (
 	bufferSize = 16 << 10
 )
 
-// entry is what a walk finds.
+// entry is a file or directory that a walk finds.
 type entry struct {
 	// dir is the open directory, which has the identity dirID and the path dirPath beneath the volume.
 	dir     int
@@ -44,13 +44,13 @@ func join(dir, name string) string {
 type walk struct {
 	volume int
 	pace   *pace
-	// held reports whether to leave a directory alone.
+	// held reports whether to skip a directory.
 	held func(path string, id identity) bool
-	// wanted reports whether a name is worth a look at its attributes.
+	// wanted reports whether to read the attributes of a name.
 	wanted func(name string) bool
 	// visit is called for each regular file with such a name.
 	visit func(*entry) error
-	// empty is called for each directory below the first that has no entry, nil for not at all.
+	// empty, unless it is nil, is called for each directory without entries below the first one.
 	empty func(parent, dir *entry) error
 	// skipped counts directories that were not looked into.
 	skipped int64
@@ -135,7 +135,7 @@ func (w *walk) directory(ctx context.Context, fd int, path string, depth int) (e
 	}
 }
 
-// nextName takes the first entry off a buffer of getdents64(2).
+// nextName removes the first entry from a buffer of getdents64(2).
 func nextName(buf []byte) (name string, kind byte, rest []byte) {
 	const lengthAt, kindAt, nameAt = 16, 18, 19
 	length := int(binary.NativeEndian.Uint16(buf[lengthAt:]))
@@ -157,7 +157,7 @@ func (w *walk) entry(ctx context.Context, e *entry, kind byte, depth int) (err e
 	}
 	e.attributes, err = look(e.dir, e.name)
 	switch {
-	case errors.Is(err, unix.EACCES): // a user may have taken the right to search its directory
+	case errors.Is(err, unix.EACCES): // a user may have removed the permission to search its directory
 		w.skipped++
 		return nil
 	case errors.Is(err, unix.ENOENT):
@@ -172,7 +172,7 @@ func (w *walk) entry(ctx context.Context, e *entry, kind byte, depth int) (err e
 	return w.visit(e)
 }
 
-// enter walks a directory of a directory, unless it is the daemon's own: records of events, codes that were used.
+// enter walks a subdirectory, unless it is one of the daemon's own, for events or used codes.
 func (w *walk) enter(ctx context.Context, e *entry, depth int) error {
 	if vfs.Internal(e.name) {
 		return nil
@@ -182,7 +182,7 @@ func (w *walk) enter(ctx context.Context, e *entry, depth int) error {
 		return w.skip(err)
 	}
 	defer unix.Close(fd)
-	below := *e // the entry is used again for the next one
+	below := *e // the entry is reused for the next one
 	empty, err := w.directory(ctx, fd, below.path(), depth+1)
 	if err != nil || !empty || w.empty == nil {
 		return err

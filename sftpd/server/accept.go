@@ -46,8 +46,8 @@ func (s *Server) accepted(raw net.Conn) {
 	go c.serve(current)
 }
 
-// checkAccept decides on what is known at accept. Behind a proxy, the connection's
-// goroutine finds out who the client is; until then it counts as a login in progress.
+// checkAccept decides by what is known at accept. Behind a proxy, the connection's goroutine finds out who the client is;
+// until then it counts as a login in progress.
 func (s *Server) checkAccept(c *conn, current *snapshot.Snapshot) (reason event.Reason) {
 	switch {
 	case current == nil:

@@ -76,8 +76,8 @@ func (w waiting) AfterFunc(func()) func() bool {
 	return func() bool { w.n.Add(-1); return true }
 }
 
-// TestRefusedAtAccept: a client from a network that may not connect is closed at once. It is told of as refused, was never open, and
-// leaves nothing behind.
+// TestRefusedAtAccept: a client from a network that may not connect is closed at once. It is reported as refused, was never
+// open, and leaves nothing behind.
 func TestRefusedAtAccept(t *testing.T) {
 	dir := configtest.New(t)
 	dir.Listener.AllowFrom = []string{"192.0.2.0/24"}

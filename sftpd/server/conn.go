@@ -46,7 +46,7 @@ type conn struct {
 	directories *directories.Directories
 	// report emits what the session's files are used for, set with described.
 	report *report.Reporter
-	// opener is told of files that are opened, set with described.
+	// opener is notified of files that are opened. It is set along with described.
 	opener *report.Opener
 
 	// ctx ends when the connection ends or has to end.

@@ -8,7 +8,7 @@
 // configuration, so that a login in progress during a reload cannot keep what the reload removed.
 //
 // Package admission decides who may connect, handshake bounds a client before its login, and flow bounds what it sends and
-// does not read. verdict classifies failed logins, sweep ends sessions whose time is over, drain ends all of them, subsystem
+// does not read. verdict classifies failed logins, sweep ends sessions whose time is up, drain ends all of them, subsystem
 // answers requests on channels, directories opens the user's directories, hostproof proves host keys, and report logs what
 // files were used for. This package combines them into a connection, and emits each event once; see package event.
 package server

@@ -128,7 +128,7 @@ func (a *served) ended() (logout event.Logout, before []event.Event) {
 	return logout, before
 }
 
-// TestLoginIsDescribed: the login's event has what is known about the connection, and the use of its key is noted.
+// TestLoginIsDescribed: the login's event has what is known about the connection, and the use of its key is recorded.
 func TestLoginIsDescribed(t *testing.T) {
 	begin := time.Now()
 	a := serve(t)
@@ -190,8 +190,8 @@ func TestRequestsOfAConnection(t *testing.T) {
 	}
 }
 
-// TestNothingOfAConnectionIsLeft: after a client has left, its logout has how long it was there, and the server has nothing more of
-// the connection: no place, no descriptor, and nothing that would look at it again.
+// TestNothingOfAConnectionIsLeft: after a client has left, its logout event has the duration, and the server keeps nothing
+// of the connection: no place, no descriptor, and no scheduled check.
 func TestNothingOfAConnectionIsLeft(t *testing.T) {
 	begin := time.Now()
 	a := serve(t)

@@ -78,7 +78,7 @@ func plain(e event.Event) event.Event {
 	return e
 }
 
-// TestOutcomes: how each end of a connection without a login is told, and what its source pays.
+// TestOutcomes: how each end of a connection without a login is reported, and how its source is penalized.
 func TestOutcomes(t *testing.T) {
 	failure := errors.New("the error")
 	fingerprint := func(a *attempt) []string { return []string{ssh.FingerprintSHA256(a.key.PublicKey())} }
@@ -310,8 +310,8 @@ func TestBehindAProxy(t *testing.T) {
 	}
 }
 
-// TestConfigurationOfALogin: what a client negotiates with is that of the listener's policy, and the algorithms that the client
-// offered decide about the ciphers.
+// TestConfigurationOfALogin: negotiation follows the listener's policy, and the client's offer determines the order of
+// ciphers.
 func TestConfigurationOfALogin(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

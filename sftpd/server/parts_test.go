@@ -202,7 +202,7 @@ func TestFilesOfAConnection(t *testing.T) {
 	}
 }
 
-// TestNextLineOfAConnection: a connection is looked at again when the first of its files is due, whichever channel has it.
+// TestNextLineOfAConnection: a connection is checked again when the first of its files is due, on whichever channel.
 func TestNextLineOfAConnection(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
@@ -257,8 +257,8 @@ func TestPanicked(t *testing.T) {
 	}
 }
 
-// TestRefusedLoginsAreNoted: the owner of a login is told of the last refusal: its reason, the address without port and zone, and
-// the key that was offered last. Nothing is kept for names that no user has.
+// TestRefusedLoginsAreNoted: the last refusal is recorded for the owner of a login: its reason, the address without port and
+// zone, and the key that was offered last. Nothing is kept for names that no user has.
 func TestRefusedLoginsAreNoted(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
@@ -305,7 +305,7 @@ func TestRefusedLoginsAreNoted(t *testing.T) {
 	}
 }
 
-// named is what is known of a client once keys are exchanged.
+// named is what is known about a client after the key exchange.
 type named struct {
 	ssh.ConnMetadata
 	user string
@@ -343,7 +343,7 @@ func TestDescriptionOfAnAttempt(t *testing.T) {
 	}
 }
 
-// TestPlansAreApplied: the sweep ends a session with or without a line of its own.
+// TestPlansAreApplied: the sweep ends a session with or without a separate log line.
 func TestPlansAreApplied(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

@@ -57,7 +57,7 @@ func (l *login) failed(f *handshake.Failure) {
 	}
 }
 
-// loginRefused logs a refused login, and notes it for the status of its user.
+// loginRefused logs a refused login, and records it for the status of its user.
 func (l *login) loginRefused(e event.LoginRefused) {
 	l.server.emit(e)
 	s := l.server.Current()

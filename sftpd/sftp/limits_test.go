@@ -134,7 +134,7 @@ func TestDescriptorsAfterAPanic(t *testing.T) {
 	}
 }
 
-// TestPermitIsAskedForEachRequest: an administrator's list of requests can name each kind, and none is left out.
+// TestPermitIsAskedForEachRequest: an administrator's list of requests can name every kind.
 func TestPermitIsAskedForEachRequest(t *testing.T) {
 	tr, _ := tree(t, vfs.ReadWrite)
 	var asked []string

@@ -49,7 +49,7 @@ type times struct {
 	gather, answer time.Duration
 	// pause follows an attempt that failed. It doubles up to maxPause.
 	pause, maxPause time.Duration
-	// last is for what is left when the daemon ends: a pod has ten seconds after its drain.
+	// last bounds sending the rest when the daemon ends: a pod has ten seconds after its drain.
 	last time.Duration
 }
 

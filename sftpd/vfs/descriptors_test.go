@@ -65,8 +65,8 @@ func (d *few) close(n int) {
 // enough is more descriptors than any operation needs.
 const enough = 8
 
-// operations are those of a session, in a directory that has a file "old", a link "link" to it, one "up" to the directory
-// above, and a directory "s". What they open, they close.
+// operations are the operations of a session, in a directory that has a file "old", a link "link" to it, one "up" to the
+// directory above, and a directory "s". What they open, they close.
 var operations = map[string]func(tree *Tree) error{
 	"open for reading":    func(tree *Tree) error { return closing(tree.OpenFile("/d/old", unix.O_RDONLY, 0)) },
 	"follow a link":       func(tree *Tree) error { return closing(tree.OpenFile("/d/link", unix.O_RDONLY, 0)) },
@@ -132,8 +132,8 @@ func uploaded(tree *Tree, path string, flags, size int) error {
 	return err
 }
 
-// TestFewDescriptors: with any number of descriptors left, an operation succeeds or says that there are too few; it gives back all
-// that it took; and the file that was there has its old content or its new one, never a part.
+// TestFewDescriptors: with any number of descriptors left, an operation succeeds or reports that there are too few; it
+// returns all that it took; and an existing file has its old or its new content, never a part.
 func TestFewDescriptors(t *testing.T) {
 	hashTiny(t)
 	fsync = func(fd int) error {

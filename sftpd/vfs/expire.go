@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Seen identifies a file as it was when it was looked at.
+// Seen identifies a file in the state in which it was seen.
 type Seen struct {
 	Dev, Ino uint64
 	// Ctime is when its content or attributes last changed: seconds and nanoseconds since 1970. No client can set it.
@@ -37,10 +37,10 @@ func Internal(name string) bool { return strings.HasPrefix(name, ".sftpd-") }
 // has not changed for longer than a session can go without a request: where the kernel does not tell whether a file is
 // open, only a quiet one is removed.
 //
-// unlinkat(2) removes whatever has the name at that moment, which may be an upload that was just published. So the file
-// gets a hidden name first, and is looked at again under it: another one gets its name back. agreed is called when the
-// file is hidden and known to be the right one, immediately before it is removed; after an error the file gets its name
-// back, too.
+// unlinkat(2) removes whatever has the name at that moment, which may be an upload that was just published. So the file gets
+// a hidden name first, and is checked again under that name. If it is a different file, it gets its name back. agreed is
+// called when the file is hidden and known to be the right one, immediately before it is removed; after an error, the file
+// also gets its name back.
 //
 // The errors are ErrUploading for a file that is open, ErrChanged, ErrNotRestored, that of agreed, or an errno.
 func Expire(dir int, name string, want Seen, quiet bool, agreed func() error) error {

@@ -78,7 +78,7 @@ func TestForeignStagedNames(t *testing.T) {
 }
 
 // TestExpireWithoutRights: a file that the daemon may neither read nor write can be removed by anyone who may write to its
-// directory, but its use is not known, so that it has to be quiet.
+// directory, but whether it is in use is unknown, so it must not have changed recently.
 func TestExpireWithoutRights(t *testing.T) {
 	runtime.LockOSThread() // it ends with the thread's rights
 	e := newExpiring(t, "a.csv")

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Journal records complete files, so that anything that depends on them learns of them even if the process is killed.
-// Its errors have fixed texts, which clients see.
+// Journal records complete files, so that whatever depends on them learns about them even if the process is killed. Its
+// errors have fixed texts, which clients see.
 type Journal interface {
 	// Admits returns an error if an upload that begins now could not be recorded.
 	Admits() error
@@ -22,7 +22,7 @@ type Journal interface {
 
 // Outcome of what was recorded ahead.
 type Outcome interface {
-	// Published: the file has its name. An error makes the request fail, although the file has it.
+	// Published: the file has its name. An error makes the request fail, although the file has its new name.
 	Published() error
 	// Failed: it does not.
 	Failed()
@@ -60,8 +60,8 @@ type recorded struct {
 	failed  bool
 }
 
-// Note says what was done with a file, before it is finished: how many bytes were written, and whether a request failed. A
-// file that was opened for writing and not written to is not recorded, nor is one whose content is not what the client sent.
+// Note is what was done with a file before it is finished: how many bytes were written, and whether a request failed. A file
+// that was opened for writing and not written to is not recorded, nor is one whose content is not what the client sent.
 func (f *File) Note(written uint64, failed bool) {
 	if f.rec != nil {
 		f.rec.written, f.rec.failed = written, failed

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notes is a Journal that writes down what it is told.
+// notes is a Journal that records its calls.
 type notes struct {
 	lines  []string
 	sums   []string // the checksums
@@ -73,7 +73,7 @@ func send(tree *Tree, path string, flags int, content string, failed, complete b
 	return err
 }
 
-// TestJournal is the table of what a journal is told.
+// TestJournal has a table of the calls that a journal gets.
 func TestJournal(t *testing.T) {
 	for name, tc := range map[string]struct {
 		immediate bool

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// publications is a Journal that keeps what it is told.
+// publications is a Journal that keeps its calls.
 type publications struct {
 	notes
 	all []Publication
@@ -108,8 +108,8 @@ func TestRenamesThatCompleteNothing(t *testing.T) {
 	}
 }
 
-// TestRenameThatIsNotRecorded: a file that has its name by a rename has it, whether that was recorded or not, and what an upload
-// of that name left is no longer the beginning of anything.
+// TestRenameThatIsNotRecorded: a renamed file keeps its name, whether or not that was recorded, and the leftover of an
+// upload with that name can no longer be resumed.
 func TestRenameThatIsNotRecorded(t *testing.T) {
 	j := &publications{notes: notes{refuse: "published"}}
 	dir := t.TempDir()

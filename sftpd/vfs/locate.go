@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits of Linux, checked before a path is looked at: PATH_MAX and NAME_MAX.
+// Limits of Linux, checked before a path is resolved: PATH_MAX and NAME_MAX.
 const (
 	maxPath = 4096
 	maxName = 255

@@ -17,7 +17,7 @@ import (
 // before it has its name. Any other file can be changed by anyone with access to the volume: it is read, and
 // if its time of change stays the same, so did its content.
 //
-// An error is that of work, or the volume's.
+// An error comes from work or from the volume.
 func (f *File) Sum(work Work) (string, error) {
 	c := f.sum
 	switch {

@@ -180,7 +180,7 @@ func slowly(p *daemontest.Peer, b []byte) error {
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	dir := endpoint(t)
-	dir.Listener.Startups = config.Startups{Begin: 400, Full: 400} // none is refused that comes before the ends of others are noticed
+	dir.Listener.Startups = config.Startups{Begin: 400, Full: 400} // none that connects before the ends of others are noticed is refused
 	d := start(t, dir)
 	d.Eventually(t, "the start is in the log", func() bool { return strings.Contains(d.Log(), "configuration loaded") })
 	audit, log := d.RawAudit(), d.Log()

@@ -63,7 +63,7 @@ func TestHungVolumeOfEvents(t *testing.T) {
 	t.Logf("ENDS hung volume of events: a login and a request of another session took %s", time.Since(began).Round(time.Millisecond))
 	select {
 	case err := <-refused:
-		if !strings.Contains(err, "volume of events does not answer") {
+		if !strings.Contains(err, "volume for events does not answer") {
 			t.Error(err)
 		}
 	case <-time.After(30 * daemontest.Second()):

@@ -1,5 +1,5 @@
-// Package cel tests the API's schema and rules on a real API server. Each kind has a valid base object; a case changes it with
-// a patch and specifies the API server's answer: this is the list of mistakes that a tenant is told about at kubectl apply,
+// Package cel tests the API's schema and rules on a real API server. Each kind has a valid base object; a case changes it
+// with a patch and specifies the API server's answer: this is the list of mistakes that kubectl apply reports to a tenant,
 // with the exact messages.
 package cel
 

@@ -21,8 +21,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// campaign uploads files while daemons are killed, and collects their events. Every upload of a user has its
-// own size, so that one that replaces another can be told apart from it.
+// campaign uploads files while daemons are killed, and collects their events. Every upload of a user has its own size, so
+// that one that replaces another can be distinguished from it.
 type campaign struct {
 	dir   *configtest.Dir
 	users []string
@@ -110,7 +110,7 @@ func (c *campaign) upload(client *sftp.Client, u upload, rename bool) error {
 	return client.PosixRename(name, u.path)
 }
 
-// receive takes what is pending, and acknowledges all, some or none of it.
+// receive reads pending events, and acknowledges all, some or none of them.
 func (c *campaign) receive(t *testing.T, d *daemontest.Daemon, all bool) {
 	t.Helper()
 	after, wait := "", time.Duration(0)

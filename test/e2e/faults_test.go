@@ -187,7 +187,7 @@ func (f *fault) startComers(t *testing.T) *comers {
 	return c
 }
 
-// stop returns how many clients connected, and why some were not let in.
+// stop returns how many clients connected, and why some were refused.
 func (c *comers) stop() (logins int, failed []error) {
 	c.cancel()
 	<-c.done

@@ -11,9 +11,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Retention on a volume of a node: a rule counts what is there, deletes nothing that is younger than it says, when it reports and
-// when it enforces, and leaves out what is held. Tests with their own clocks (sftpd/retention, sftpd/daemon) show that expired
-// files are deleted, and nothing else: a volume's clock cannot be set from here.
+// Retention on a volume of a node: a rule counts files, deletes nothing that is younger than its age whether it reports or
+// enforces, and skips held directories. Tests with their own clocks (sftpd/retention, sftpd/daemon) show that expired files
+// are deleted, and nothing else: a volume's clock cannot be set from here.
 func TestRetention(t *testing.T) {
 	ns := newNamespace(t, "retention", nil)
 	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {

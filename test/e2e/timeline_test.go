@@ -18,8 +18,8 @@ import (
 // time from the kubelet's.
 type timeline struct {
 	mu sync.Mutex
-	// written is when the last Secret of the configuration changed, and told when the last pod was annotated with a new digest.
-	// mu guards all of them.
+	// written is when the last Secret of the configuration changed, and told is when the last pod was annotated with a new
+	// digest. mu guards all of them.
 	written, told time.Time
 	digests       map[string]string
 	// pokes are all changes of annotations by which pods were notified.

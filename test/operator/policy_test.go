@@ -82,7 +82,7 @@ func TestLegacyListener(t *testing.T) {
 	})
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	has(l, "partners-ed25519 ssh-ed25519 Active, partners-rsa ssh-rsa Advertised")
-	// An owner who does not want it says so.
+	// An owner can opt out.
 	change(t, l, func(l *v1alpha1.SFTPListener) {
 		l.Spec.HostKeyRefs = []v1alpha1.LocalKeyReference{{Name: "partners-ed25519"}}
 	})

@@ -48,7 +48,7 @@ func TestLastRefusal(t *testing.T) {
 		})
 	}
 	has(3)
-	// Someone keeps trying, and the pods are asked all the time: within the minute nothing is written.
+	// Someone keeps trying, and the pods are polled continuously: within the minute, nothing is written.
 	for n := range 5 {
 		pods.refuse(pod, string(u.UID), keyuse.Refusal{At: at, Reason: "key_not_registered", Source: "203.0.113.9", Fingerprint: fingerprint})
 		askPods(t, l, 2+n)

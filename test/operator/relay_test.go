@@ -143,7 +143,7 @@ func checkEventSettings(t *testing.T, l *v1alpha1.SFTPListener, key string) {
 	}
 }
 
-// checkRelayNetwork fails if the relay can reach more than it needs, or is not let in by the pods.
+// checkRelayNetwork fails if the relay can reach more than it needs, or cannot reach the pods.
 func checkRelayNetwork(t *testing.T, ns string) {
 	t.Helper()
 	policy, pods := &networkingv1.NetworkPolicy{}, &networkingv1.NetworkPolicy{}

@@ -148,7 +148,7 @@ func TestListsThatAreAdded(t *testing.T) {
 	})
 }
 
-// A defect is in the operator's log with what is needed to find it, and with nothing of that in what is told.
+// The operator's log has the details of a defect; statuses do not.
 func TestPanicIsLogged(t *testing.T) {
 	r := newRig(t)
 	var log []string

@@ -80,8 +80,8 @@ func (r *Reconciler) recall(ctx context.Context, l *v1alpha1.SFTPListener, polic
 	return out, nil
 }
 
-// recallSettings reads whom the pods were told to trust and to refuse. Other fields may be from another version of the
-// operator; without an error, the settings can replace unusable ones.
+// recallSettings reads the delivered settings: which CAs the pods trust, and which keys they refuse. Other fields may be
+// from another version of the operator; without an error, the settings can replace unusable ones.
 func (r *recalled) recallSettings(data []byte) {
 	var old struct {
 		Revoked        config.Revoked `json:"revoked"`

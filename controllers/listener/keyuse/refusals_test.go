@@ -38,7 +38,7 @@ func TestRefusalsOfPods(t *testing.T) {
 	tracker.NoteRefusals("a", []config.LoginRefusals{refusedAt("u", noon.Add(time.Second), 2), refusedAt("foreign", noon, 1)}, s.get, noon)
 	later := refusedAt("u", noon.Add(2*time.Second), 3)
 	later.Reason, later.Fingerprint = string(event.KeyNotRegistered), "SHA256:x"
-	for range 3 { // it is told again until it is merged
+	for range 3 { // it is reported again until it is merged
 		tracker.NoteRefusals("b", []config.LoginRefusals{later}, s.get, noon)
 	}
 	released, _ := tracker.Release(s.get, noon.Add(3*time.Second))
@@ -116,7 +116,7 @@ func TestScanner(t *testing.T) {
 		t.Errorf("%d writes in a day", writes)
 	}
 	t.Logf("REFUSALS 8640 reports on one user in a day, %d writes", writes)
-	// When it has ended, the next one is told at once.
+	// When it has ended, the next one is reported immediately.
 	now := noon.Add(40 * time.Hour)
 	tracker.NoteRefusals("a", []config.LoginRefusals{refusedAt("u", now, 90000)}, s.get, now)
 	if released, _ := tracker.Release(s.get, now); !released["u"] {

@@ -55,7 +55,7 @@ type known struct {
 	// accepted, placed, ready and published are set if the user gets a login, has the current outcome, is ready according to
 	// it, and has any outcome.
 	accepted, placed, ready, published bool
-	// reason is why the user is not ready, and generation is that of the listener's spec that led to it.
+	// reason is why the user is not ready, and generation is the generation of the listener's spec that led to it.
 	reason     string
 	generation int64
 	// round is the last round in which the user existed.
@@ -318,7 +318,7 @@ func cause(list []metav1.Condition) string {
 	return meta.FindStatusCondition(list, v1alpha1.ConditionReady).Reason
 }
 
-// told reports whether a user's status reflects its spec.
+// upToDate reports whether a user's status reflects its spec.
 func told(u *v1alpha1.SFTPUser) bool {
 	c := conditions.Summary(u.Status.Conditions)
 	return c != nil && c.ObservedGeneration == u.Generation

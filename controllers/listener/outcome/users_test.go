@@ -263,8 +263,8 @@ func TestSecretIsBeingRead(t *testing.T) {
 	}
 }
 
-// Users of one namespace that share a key are told so from the moment there are several until there is only one. Users of other
-// namespaces are not mentioned.
+// The status of users in one namespace that share a key says so as long as there are several. Users of other namespaces are
+// not mentioned.
 func TestSharedKeys(t *testing.T) {
 	var memo Memo
 	l := loaded(map[types.UID]string{"a/1": "r", "a/2": "r", "b/3": "r"})

@@ -107,7 +107,7 @@ func TestSentences(t *testing.T) {
 		}, "Programmed", "False ConfigPending: no host key yet"},
 		{func(in *Input) { in.Acks, in.Access.Delivered.Version = nil, nil }, "Programmed", ""},
 		{func(in *Input) { in.Acks, in.Access.Delivered.Version = nil, nil }, "Ready", "Unknown Pending: "},
-		// What was delivered before stays, and is what pods are asked for.
+		// The previously delivered configuration stays, and is the one that pods are expected to load.
 		{func(in *Input) { in.Access.Blocked = problem("Pending", "no host key yet") }, "Programmed", "True Programmed: All 2 ready pods have loaded the configuration"},
 		{func(in *Input) { in.Acks = &ack.Result{Digest: "d"} }, "Programmed", "False ConfigPending: No pod is ready to load the configuration"},
 		{func(in *Input) { in.Acks.Acknowledged, in.Acks.Behind = 1, []string{"a"} }, "Programmed", "False ConfigPending: 1 of 2 ready pods have loaded the configuration"},

@@ -15,12 +15,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// HTTPStatusClient asks over HTTP. Anything may answer at a relay's address, so an answer counts only if it is sealed with the key.
+// HTTPStatusClient asks over HTTP. Anything may listen at a relay's address, so an answer counts only if it is sealed with
+// the key.
 type HTTPStatusClient struct {
 	client http.Client
 }
 
-// NewHTTPStatusClient returns an StatusClient that uses no proxy and follows no redirects.
+// NewHTTPStatusClient returns a StatusClient that uses no proxy and follows no redirects.
 func NewHTTPStatusClient() *HTTPStatusClient {
 	return &HTTPStatusClient{client: http.Client{
 		Transport: &http.Transport{
@@ -36,7 +37,7 @@ func (a *HTTPStatusClient) Ask(ctx context.Context, t Target) (delivery.Status, 
 	var st delivery.Status
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Address+delivery.StatusPath, http.NoBody)
 	if err != nil {
-		return st, errors.New("its address cannot be used")
+		return st, errors.New("its address is invalid")
 	}
 	nonce := rand.Text()
 	req.Header.Set(events.NonceHeader, nonce)
@@ -52,7 +53,7 @@ func (a *HTTPStatusClient) Ask(ctx context.Context, t Target) (delivery.Status, 
 	case err != nil:
 		return st, errors.New(plain(err))
 	case resp.StatusCode != http.StatusOK:
-		return st, fmt.Errorf("it answered %d", resp.StatusCode)
+		return st, fmt.Errorf("it answered with HTTP status %d", resp.StatusCode)
 	case len(sealed) > limit:
 		return st, fmt.Errorf("its answer has more than %d bytes", delivery.MaxStatus)
 	}

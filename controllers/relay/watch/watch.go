@@ -1,6 +1,5 @@
-// Package watch asks the relays of listeners for the state of their sinks. A relay that does not answer
-// delays nothing: questions are asked in the background, bounded in number and time, and what was answered
-// last is in memory.
+// Package watch asks the relays of listeners for the state of their sinks. A relay that does not answer delays nothing:
+// requests are made in the background, bounded in number and time, and the last answers are kept in memory.
 package watch
 
 import (
@@ -18,14 +17,14 @@ import (
 )
 
 const (
-	// every is the time between two questions, and soon until the first answer.
+	// every is the interval between requests to a relay, and soon the interval until its first answer.
 	every = 30 * time.Second
 	soon  = 2 * time.Second
-	// atOnce is how many relays are asked at a time, and patience bounds a question.
+	// atOnce is how many relays are asked at a time, and patience bounds the time of a request.
 	atOnce   = 32
 	patience = 2 * time.Second
-	// failures is how many failed questions in a row mean that a relay does not answer: it is replaced when
-	// its configuration changes.
+	// failures is how many requests in a row must fail before a relay counts as not answering: it is replaced when its
+	// configuration changes, so a few failures are normal.
 	failures = 3
 )
 
@@ -38,13 +37,13 @@ type StatusClient interface {
 type Target struct {
 	// UID of the listener.
 	UID types.UID
-	// Address of the relay, host:port, and Key that proves questions and answers.
+	// Address of the relay, host:port, and the Key that authenticates requests and answers.
 	Address, Key string
 }
 
 // Answer is what is known of a relay.
 type Answer struct {
-	// Known is set once there is something to say: an answer, or several questions that had none.
+	// Known is set once there is something to report: an answer, or several requests without one.
 	Known bool
 	// Failure is why there is no answer, "" if there is one.
 	Failure string
@@ -149,7 +148,7 @@ func (w *Watcher) ask(ctx context.Context, name types.NamespacedName, r *relay) 
 	}
 }
 
-// question asks a relay. A panic is an error: this is a goroutine of its own, where it would end the operator.
+// question asks a relay. A panic becomes an error: in a goroutine of its own, it would end the operator.
 func (w *Watcher) question(ctx context.Context, t Target) (st delivery.Status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -162,11 +161,11 @@ func (w *Watcher) question(ctx context.Context, t Target) (st delivery.Status, e
 	return w.StatusClient.Ask(ctx, t)
 }
 
-// note takes an answer, and reports whether it is news.
+// note stores an answer, and reports whether it has changed.
 func (r *relay) note(of Target, st delivery.Status, err error, now time.Time) bool {
 	r.asking = false
 	if of != r.target {
-		return false // it is asked again at once
+		return false // it is asked again immediately
 	}
 	answer := Answer{Known: true, Status: st}
 	r.next = now.Add(every)

@@ -59,8 +59,8 @@ func TestAsk(t *testing.T) {
 		"another key":        {func(n string) (int, []byte) { return 200, sealed(t, strings.Repeat("x", 32), n, good) }, "its answer is not sealed"},
 		"another question's": {func(string) (int, []byte) { return 200, sealed(t, key, "0123456789abcdefghij", good) }, "its answer is not sealed"},
 		"not JSON":           {func(n string) (int, []byte) { return 200, sealed(t, key, n, []byte("{")) }, "its answer cannot be read"},
-		"unauthorized":       {func(string) (int, []byte) { return 401, nil }, "it answered 401"},
-		"a redirect":         {func(string) (int, []byte) { return 302, nil }, "it answered 302"},
+		"unauthorized":       {func(string) (int, []byte) { return 401, nil }, "it answered with HTTP status 401"},
+		"a redirect":         {func(string) (int, []byte) { return 302, nil }, "it answered with HTTP status 302"},
 		"long":               {func(string) (int, []byte) { return 200, bytes.Repeat([]byte("x"), 1<<20) }, "its answer has more than 65536 bytes"},
 	} {
 		st, err := NewHTTPStatusClient().Ask(t.Context(), relayServer(t, c.answer))

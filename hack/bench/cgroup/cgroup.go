@@ -1,5 +1,5 @@
-// Package cgroup runs a server in a separate control group, so that its usage, including all children, can be separated from
-// everything else's.
+// Package cgroup runs a server in its own control group, so that its usage, including that of its children, can be measured
+// separately.
 package cgroup
 
 import (
@@ -59,7 +59,7 @@ func cpuacct(mountinfo string) string {
 	return ""
 }
 
-// Make creates a cgroup below Parent. A leftover with the same name is removed first.
+// Make creates a cgroup below Parent, after removing a leftover with the same name.
 func Make(name string) (*Group, error) {
 	parent, err := Parent()
 	if err != nil {
@@ -70,7 +70,7 @@ func Make(name string) (*Group, error) {
 		return nil, err
 	}
 	if err := os.MkdirAll(g.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make a cgroup (root is needed): %w", err)
+		return nil, fmt.Errorf("create a cgroup (must be root): %w", err)
 	}
 	return g, nil
 }
@@ -154,7 +154,7 @@ func (g *Group) Kill() error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return fmt.Errorf("processes of %s outlive SIGKILL", g.Dir)
+	return fmt.Errorf("processes of %s survive SIGKILL", g.Dir)
 }
 
 // Remove removes the group, which must be empty. The kernel releases a dead process's cgroup a little late.

@@ -48,7 +48,7 @@ func TestAgainstDaemon(t *testing.T) {
 		}
 		got := make([]byte, len(content))
 		if err := s.Download("/up", got, p); err != nil || !bytes.Equal(got, content) {
-			t.Errorf("%s: other bytes came, %v", name, err)
+			t.Errorf("%s: different content, %v", name, err)
 		}
 	}
 	if err := s.Put("/small", content[:4096]); err != nil {

@@ -12,12 +12,12 @@ import (
 const (
 	readBuffer  = 256 << 10
 	writeBuffer = 1 << 20
-	// lastWrites is how long a closed connection may still write.
+	// lastWrites is how long a connection may still write when it is closed.
 	lastWrites = 5 * time.Second
 )
 
-// conn makes few system calls: it reads ahead, and combines what was written during the previous write. The SSH library makes
-// at least one call per packet, and on a machine with few CPUs that would measure the client.
+// conn makes few system calls: it reads ahead, and combines data that is written during a write. The SSH library makes at
+// least one call per packet, and on a machine with few CPUs that would measure the client.
 type conn struct {
 	net.Conn
 	reader *bufio.Reader
@@ -78,7 +78,7 @@ func (c *conn) flush() {
 	_ = c.Conn.Close()
 }
 
-// Close closes the connection after sending what was written.
+// Close closes the connection after sending buffered data.
 func (c *conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 // ErrUnsupported means that the server supports none of the algorithms, or does not accept the credential.
 var ErrUnsupported = errors.New("not supported")
 
-// Options say how to log in. Empty lists stand for the SSH library's.
+// Options are how to log in. Empty lists stand for the SSH library's defaults.
 type Options struct {
 	Addr, User string
 	Auth       ssh.AuthMethod
@@ -125,7 +125,7 @@ func newSession(conn *ssh.Client) (*Session, error) {
 		return nil, err
 	}
 	if kind != typeVersion || len(body) < 4 {
-		return nil, fmt.Errorf("packet %d in place of VERSION", kind)
+		return nil, fmt.Errorf("got packet %d instead of VERSION", kind)
 	}
 	if err := s.askLimits(); err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func newSession(conn *ssh.Client) (*Session, error) {
 }
 
 // askLimits sends what OpenSSH's client sends at the start of each session (OpenSSH PROTOCOL, section 4.8). A server without
-// the extension says so.
+// the extension answers with an error.
 func (s *Session) askLimits() error {
 	id := s.next()
 	s.request(typeExtended, id)
@@ -149,7 +149,7 @@ func (s *Session) askLimits() error {
 // Close ends the session and its connection, in the order in which OpenSSH's client does.
 func (s *Session) Close() error {
 	err := s.channel.CloseWrite()
-	// What follows the end is the server's EOF and the channel's close.
+	// The server's EOF and the channel's close follow.
 	_, _ = io.Copy(io.Discard, s.in)
 	return errors.Join(err, s.conn.Close())
 }

@@ -132,7 +132,7 @@ func (s *Session) body(n int) ([]byte, error) {
 	return body, err
 }
 
-// fields reads the fields of a packet; a packet that is too short gives zeros and an error at the end.
+// fields reads the fields of a packet. If the packet is too short, they are zero, and there is an error at the end.
 type fields struct {
 	rest []byte
 	err  error
@@ -164,7 +164,7 @@ func (f *fields) uint64() uint64 {
 
 func (f *fields) string() string { return string(f.take(f.uint32())) }
 
-// attributes skips attributes and returns the size that is in them.
+// attributes skips attributes and returns the size in them.
 func (f *fields) attributes() (size uint64) {
 	flags := f.uint32()
 	if flags&attrSize != 0 {
@@ -200,7 +200,7 @@ func (s *Session) call(id uint32, want byte) (*fields, error) {
 	}
 	answer := &fields{rest: body}
 	if got := answer.uint32(); got != id {
-		return nil, fmt.Errorf("answer to request %d, not %d", got, id)
+		return nil, fmt.Errorf("got the answer to request %d, want %d", got, id)
 	}
 	if kind == typeStatus {
 		if err := status(answer); err != nil || want == typeStatus {
@@ -208,7 +208,7 @@ func (s *Session) call(id uint32, want byte) (*fields, error) {
 		}
 	}
 	if kind != want {
-		return nil, fmt.Errorf("packet %d in place of %d", kind, want)
+		return nil, fmt.Errorf("got packet %d, want %d", kind, want)
 	}
 	return answer, nil
 }

@@ -17,7 +17,7 @@ func IsEOF(err error) bool {
 	return errors.As(err, &status) && status.Code == statusEOF
 }
 
-// part is what a READ in flight asks for.
+// part is what a READ in flight requested.
 type part struct{ offset, size int }
 
 // Download reads a file of exactly the size of content into it. Answers may come in any order and be short, as the draft
@@ -47,7 +47,7 @@ func (s *Session) Download(path string, content []byte, p Pipeline) error {
 		askNext(id)
 	}
 	for flying > 0 {
-		// Requests are combined while there are answers that lead to more of them.
+		// Requests are combined as long as there are answers to read that lead to more requests.
 		if s.in.Buffered() < 5 || len(s.out) > headerBuffer {
 			if err := s.flush(); err != nil {
 				return err
@@ -87,7 +87,7 @@ func (s *Session) data(content []byte, parts []part) (id, got int, err error) {
 		}
 		f := &fields{rest: body}
 		f.uint32()
-		return 0, 0, errors.Join(fmt.Errorf("packet %d in place of DATA", kind), status(f))
+		return 0, 0, errors.Join(fmt.Errorf("got packet %d instead of DATA", kind), status(f))
 	}
 	body, err := s.body(8)
 	if err != nil {
@@ -144,7 +144,7 @@ func (s *Session) written() error {
 	f := &fields{rest: body}
 	f.uint32()
 	if kind != typeStatus {
-		return fmt.Errorf("packet %d in place of STATUS", kind)
+		return fmt.Errorf("got packet %d instead of STATUS", kind)
 	}
 	return status(f)
 }

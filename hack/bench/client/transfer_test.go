@@ -101,11 +101,11 @@ func TestShortReads(t *testing.T) {
 	}))
 	got := make([]byte, len(content))
 	if err := s.Download("f", got, Pipeline{Request: 8192, Depth: 5}); err != nil || !bytes.Equal(got, content) {
-		t.Errorf("other bytes came: %v", err)
+		t.Errorf("different content: %v", err)
 	}
 }
 
-// TestOrder: answers may come in another order than the requests.
+// TestOrder: answers may arrive in a different order from the requests.
 func TestOrder(t *testing.T) {
 	content := random(64 << 10)
 	var held []byte
@@ -120,7 +120,7 @@ func TestOrder(t *testing.T) {
 	}))
 	got := make([]byte, len(content))
 	if err := s.Download("f", got, Pipeline{Request: 4096, Depth: 2}); err != nil || !bytes.Equal(got, content) {
-		t.Errorf("other bytes came: %v", err)
+		t.Errorf("different content: %v", err)
 	}
 }
 

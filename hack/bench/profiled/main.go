@@ -1,5 +1,5 @@
-// Command profiled is the daemon with a port for CPU profiles. The released daemon has none, because it would reveal too
-// much.
+// Command profiled is the daemon with a port for CPU profiles. The released daemon has no such port, because it would reveal
+// too much.
 //
 //	profiled serve -config DIRECTORY -listen ADDRESS -health ADDRESS -profiles ADDRESS
 package main
@@ -63,7 +63,7 @@ func run(args []string) error {
 	return d.Run(ctx, context.Background())
 }
 
-// serveProfiles answers /start, and /stop with what the CPU did in between.
+// serveProfiles answers /start, and /stop with a CPU profile of the time between.
 func serveProfiles(l net.Listener) {
 	var profile bytes.Buffer
 	mux := http.NewServeMux()

@@ -14,7 +14,7 @@ const (
 	end   = "<!-- End of the generated part -->\n"
 )
 
-// Names of the files that a run writes, next to each other.
+// Names of the files that a run writes into one directory.
 const (
 	JSONFile     = "performance.json"
 	DocumentFile = "performance.md"
@@ -32,12 +32,12 @@ func Load(file string) (File, error) {
 		return f, fmt.Errorf("%s: %w", file, err)
 	}
 	if len(f.Runs) == 0 {
-		return f, fmt.Errorf("%s: there is no run", file)
+		return f, fmt.Errorf("%s: no run in it", file)
 	}
 	return f, nil
 }
 
-// Save writes it.
+// Save writes a machine-readable result.
 func Save(file string, f File) error {
 	content, err := json.MarshalIndent(f, "", " ")
 	if err != nil {
@@ -68,7 +68,7 @@ func Replace(document, generated string) (string, error) {
 	before, rest, ok := strings.Cut(document, begin)
 	_, after, found := strings.Cut(rest, end)
 	if !ok || !found {
-		return "", errors.New("the marks of the generated part are missing")
+		return "", errors.New("the markers of the generated part are missing")
 	}
 	return before + begin + "\n" + generated + "\n" + end + after, nil
 }
@@ -78,16 +78,16 @@ func Generated(f File) string {
 	r := f.Runs[0]
 	var b strings.Builder
 	if r.Quick {
-		b.WriteString("**A quick run, of few rounds and small files: it shows that everything works, and is nothing to compare by.**\n\n")
+		b.WriteString("**A quick run with few rounds and small files. It shows that everything works; the numbers are not for comparison.**\n\n")
 	}
 	b.WriteString(describe(r))
 	b.WriteString("\n## Targets\n\n" +
-		"Ratios of medians, ours to theirs: of CPU and memory less is better, of files and MiB a second more.")
+		"Ratios of medians, ours to theirs. For CPU and memory, less is better; for files and MiB per second, more.")
 	if len(f.Runs) > 1 {
-		b.WriteString(" A comma is between the runs, and a target is met if all of them meet it.")
+		b.WriteString(" Commas separate the runs; a target is met if all of them meet it.")
 	}
 	b.WriteString("\n\n" + TargetTable(f.Runs))
-	b.WriteString("\n## Results\n\nMedians; in parentheses the least and the most of all rounds. A ratio is ours to theirs.\n")
+	b.WriteString("\n## Results\n\nMedians, with the minimum and maximum of all rounds in parentheses. Ratios are ours to theirs.\n")
 	b.WriteString(Tables(r))
 	return b.String()
 }
@@ -98,7 +98,7 @@ func describe(r Run) string {
 	b.WriteString("| | |\n|---|---|\n")
 	fmt.Fprintf(&b, "| Machine | %s, %d CPUs, %s MiB of memory |\n", e.CPU, e.CPUs, Fixed(float64(e.Memory), 0))
 	fmt.Fprintf(&b, "| System | %s, Linux %s, %s |\n", e.System, e.Kernel, e.Go)
-	fmt.Fprintf(&b, "| Clients | our own, and %s |\n", e.Client)
+	fmt.Fprintf(&b, "| Clients | our own and %s |\n", e.Client)
 	for _, label := range r.Labels {
 		version := r.Servers[label]
 		if label == ours {

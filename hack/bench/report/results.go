@@ -37,11 +37,11 @@ type Cell struct {
 	Server string `json:"server"`
 	// Values of each round by the name of the metric.
 	Values map[string][]float64 `json:"values,omitempty"`
-	// Note says why there are none.
+	// Note is why there are none.
 	Note string `json:"note,omitempty"`
 }
 
-// Metric is something that is measured.
+// Metric is a measured quantity.
 type Metric struct {
 	Name, Title string
 	// Digits after the decimal point.
@@ -80,7 +80,7 @@ var Metrics = []Metric{
 	{Name: Processes, Title: "processes"},
 }
 
-// Median of values that are not empty.
+// Median returns the median of values, which must not be empty.
 func Median(values []float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	half := len(sorted) / 2
@@ -90,7 +90,7 @@ func Median(values []float64) float64 {
 	return (sorted[half-1] + sorted[half]) / 2
 }
 
-// values returns what a server gave; nil if nothing.
+// values returns a server's values, or nil if there are none.
 func (r Run) values(workload, server, metric string) []float64 {
 	for _, w := range r.Workloads {
 		if w.ID == workload {
@@ -109,7 +109,7 @@ func (w Workload) cell(server string) Cell {
 	return Cell{}
 }
 
-// ratio of the median of a server to that of another.
+// ratio returns the ratio of a server's median to another's.
 func (r Run) ratio(workload, server, other, metric string) (float64, bool) {
 	a, b := r.values(workload, server, metric), r.values(workload, other, metric)
 	if len(a) == 0 || len(b) == 0 || Median(b) == 0 {

@@ -32,7 +32,7 @@ func header(r Run) string {
 	return strings.Join(columns, "") + "\n|" + strings.Repeat("---|", len(columns)-1) + "\n"
 }
 
-// rows are those of a workload, one for each metric that any server has.
+// rows returns the rows of a workload, one for each metric that any server has.
 func rows(r Run, w Workload) string {
 	var b strings.Builder
 	title := w.Title
@@ -68,7 +68,7 @@ func rows(r Run, w Workload) string {
 	return b.String()
 }
 
-// cellText is a median and its spread, or why there is none.
+// cellText returns a median and its spread, or why there is none.
 func cellText(c Cell, m Metric) string {
 	values := c.Values[m.Name]
 	if len(values) == 0 {

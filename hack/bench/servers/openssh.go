@@ -39,8 +39,8 @@ LoginGraceTime 120
 Subsystem sftp %s
 `
 
-// enter gives sshd, in its own mount namespace, a user that the machine does not have and the directory that it requires:
-// nothing of that is left behind, whatever happens.
+// enter gives sshd, in its own mount namespace, a user that does not exist on the machine and the directory that it
+// requires. Whatever happens, none of that is left behind.
 const enter = `set -e
 mount --bind "$1" /etc/passwd
 mount --bind "$2" /etc/shadow
@@ -60,7 +60,7 @@ func Sshd(p *Place) (*Server, error) {
 
 // SshdIn prepares an OpenSSH server that was built from its sources, with a prefix.
 func SshdIn(p *Place, label, prefix string) (*Server, error) {
-	// It runs as the user, which may not be able to read the prefix.
+	// It runs as the user, who may not be able to read the prefix.
 	sftpServer, err := p.Install(filepath.Join(prefix, "libexec/sftp-server"))
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func findSshd() (string, error) {
 			return file, nil
 		}
 	}
-	return "", errors.New("OpenSSH's server is not here: run hack/install-packages.sh")
+	return "", errors.New("OpenSSH's server is not installed; run hack/install-packages.sh")
 }
 
 func (s *sshd) writeConfig(addr string) error {
@@ -137,7 +137,8 @@ func (s *sshd) writeConfig(addr string) error {
 	if bytes.Contains(content, []byte("persourcepenalties")) { // since 9.8
 		text.WriteString("PerSourcePenalties no\n")
 	}
-	// Newer releases are several programs. A copy outside the directory it was built for must be told where the others are.
+	// Newer releases consist of several programs. A copy outside of the directory it was built for needs the paths of the
+	// others.
 	for name, option := range map[string]string{"sshd-session": "SshdSessionPath", "sshd-auth": "SshdAuthPath"} {
 		for _, dir := range []string{"../lib/openssh", "../libexec"} {
 			if file := filepath.Join(filepath.Dir(s.program), dir, name); exists(file) {

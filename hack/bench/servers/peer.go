@@ -35,7 +35,7 @@ func Peers(p *Place, text string) ([]*Server, error) {
 	return peers, nil
 }
 
-// peer is a Server with what is not opened yet.
+// peer is a Server with settings that are not used yet.
 type peer struct {
 	*Server
 	group, restart string
@@ -45,7 +45,7 @@ func parsePeer(word string) (*peer, error) {
 	settings := strings.Split(word, ",")
 	main := strings.Split(settings[0], "=")
 	if len(main) != 3 {
-		return nil, errors.New("LABEL=HOST:PORT=CGROUP is needed")
+		return nil, errors.New("must begin with LABEL=HOST:PORT=CGROUP")
 	}
 	s := &peer{Server: &Server{Label: main[0], Addr: main[1], Remote: "/", PasswordHash: "password"}, group: main[2]}
 	for _, setting := range settings[1:] {
@@ -55,12 +55,12 @@ func parsePeer(word string) (*peer, error) {
 			"password": &s.Password, "hash": &s.PasswordHash, "restart": &s.restart,
 		}[name]
 		if !ok || value == "" {
-			return nil, fmt.Errorf("%q is not a setting", setting)
+			return nil, fmt.Errorf("unknown setting %q", setting)
 		}
 		*target = value
 	}
 	if s.Label == "" || s.User == "" || s.KeyFile == "" || s.Root == "" {
-		return nil, errors.New("a label, user=, key= and root= are needed")
+		return nil, errors.New("a label, user=, key= and root= are required")
 	}
 	return s, nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/cgroup"
 )
 
-// The servers' user: not root, for which sshd starts one process less, and not a user of the machine.
+// The servers' user is not root, for whom sshd starts one process less, and not a user of the machine.
 const (
 	userName = "sftp-bench"
 	userID   = 61999
@@ -57,7 +57,7 @@ func (p *Place) setUp() (err error) {
 	}
 	// A separate mount, because /dev/shm has 64 MiB in many containers.
 	if err := syscall.Mount("tmpfs", p.files(), "tmpfs", 0, "mode=755,size=75%"); err != nil {
-		return fmt.Errorf("mount a tmpfs (root is needed): %w", err)
+		return fmt.Errorf("mount a tmpfs (must be root): %w", err)
 	}
 	p.Key, err = makeKey(p.KeyFile())
 	return err
@@ -91,7 +91,7 @@ func (p *Place) root(name string) (string, error) {
 	return dir, os.Chown(dir, userID, userID)
 }
 
-// Remove ends what still runs and removes everything.
+// Remove ends processes that are still running and removes everything.
 func (p *Place) Remove() error {
 	var errs []error
 	for _, g := range p.groups {

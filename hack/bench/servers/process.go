@@ -28,13 +28,13 @@ func (p *process) start(cmd *exec.Cmd) error {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Setpgid = true // Ctrl-C is for this process: servers are needed until the client ends
+	cmd.SysProcAttr.Setpgid = true // Ctrl-C must reach only this process: servers are needed until the client ends
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := cmd.Start(); err != nil {
 		return err
 	}
 	p.cmd = cmd
-	// It has no children yet: they come with connections.
+	// It has no children yet: connections start them.
 	return p.group.Add(cmd.Process.Pid)
 }
 

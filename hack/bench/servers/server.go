@@ -86,7 +86,7 @@ func (s *Server) wait(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s at %s does not let %s in: %w", s.Label, s.Addr, s.User, err)
+			return fmt.Errorf("%s at %s: log in as %s: %w", s.Label, s.Addr, s.User, err)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
@@ -118,8 +118,8 @@ func (s *Server) MakeFile(name string, content []byte) error {
 	return s.own(s.File(name))
 }
 
-// FreePort finds a port of the loopback network that nothing else in this run uses, below those that the system gives
-// to clients: a server must find it free each time that it starts.
+// FreePort finds a loopback port that nothing else in this run uses, below the ports that the system assigns to clients, so
+// that it is free each time a server starts.
 func (p *Place) FreePort() (string, error) {
 	const first, last = 22022, 22322
 	for p.port = max(p.port+1, first); p.port < last; p.port++ {

@@ -17,7 +17,7 @@ import (
 const (
 	// WhenFullBlock: uploads are refused until events have been delivered.
 	WhenFullBlock = "Block"
-	// WhenFullDropOldest: the oldest events give way.
+	// WhenFullDropOldest: the oldest events are dropped.
 	WhenFullDropOldest = "DropOldest"
 )
 
@@ -47,7 +47,7 @@ type Events struct {
 	Key File `json:"key,omitzero"`
 	// Volume names the volume where events are kept; empty is the first one.
 	Volume string `json:"volume,omitempty"`
-	// MaxBytes of all events that are kept, and MaxAgeSeconds of each; 0 stands for the default.
+	// MaxBytes bounds the size of all events that are kept, and MaxAgeSeconds the age of each; 0 stands for the default.
 	MaxBytes      int64 `json:"maxBytes,omitempty"`
 	MaxAgeSeconds int64 `json:"maxAgeSeconds,omitempty"`
 	// WhenFull is WhenFullBlock or WhenFullDropOldest; empty stands for the first.
@@ -55,7 +55,7 @@ type Events struct {
 	// TemporaryNames are patterns of file names, as of path.Match without '/', that clients use until an upload is complete.
 	// An upload under such a name is published when it is renamed to another one.
 	TemporaryNames []string `json:"temporaryNames,omitempty"`
-	// KeyExpiringSeconds is how long before a key expires it has its event; 0 stands for DefaultKeyExpiring.
+	// KeyExpiringSeconds is how long before a key's expiration its event is sent; 0 stands for DefaultKeyExpiring.
 	KeyExpiringSeconds int64 `json:"keyExpiringSeconds,omitempty"`
 }
 
@@ -95,7 +95,7 @@ func (e Events) KeyExpiring() time.Duration {
 	return time.Duration(e.KeyExpiringSeconds) * time.Second
 }
 
-// Drops reports whether old events give way when there is no room.
+// Drops reports whether old events are dropped when there is no room.
 func (e Events) Drops() bool { return e.WhenFull == WhenFullDropOldest }
 
 var sinkNameRE = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)

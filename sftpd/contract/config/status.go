@@ -84,7 +84,8 @@ type RetentionStatus struct {
 	Files    int64 `json:"files"`
 	Due      int64 `json:"due"`
 	DueBytes int64 `json:"dueBytes"`
-	// Deleted were deleted, InUse were due and open, and Failed could not be deleted.
+	// Deleted is the number of files that were deleted, InUse of due ones that were open, and Failed of those that could not
+	// be deleted.
 	Deleted int64 `json:"deleted,omitempty"`
 	InUse   int64 `json:"inUse,omitempty"`
 	Failed  int64 `json:"failed,omitempty"`

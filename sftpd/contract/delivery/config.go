@@ -45,7 +45,7 @@ type Config struct {
 	// Pods is the DNS name of the listener's pods, and Port that of their status port.
 	Pods string `json:"pods"`
 	Port int    `json:"port"`
-	// Key is that of the pods' events, see events.ParseKey.
+	// Key is the key of the pods' events, see events.ParseKey.
 	Key string `json:"key"`
 	// Sinks by name.
 	Sinks []Sink `json:"sinks"`
@@ -54,7 +54,8 @@ type Config struct {
 // Sink is a receiver of events.
 type Sink struct {
 	Name string `json:"name"`
-	// Held is why nothing is sent to the sink: its events wait. "" if they are sent. Without it, the rest is complete.
+	// Held is why nothing is sent to the sink, whose events wait; "" if they are sent. If it is empty, the other fields are
+	// complete.
 	Held string `json:"held,omitempty"`
 
 	// URL where events are sent, http or https.
@@ -70,7 +71,7 @@ type Sink struct {
 	Filter string `json:"filter,omitempty"`
 	Format Format `json:"format,omitempty"`
 
-	// TimeoutSeconds bounds one attempt, and GiveUpSeconds how long an event is tried.
+	// TimeoutSeconds bounds one attempt, and GiveUpSeconds how long delivery of an event is attempted.
 	TimeoutSeconds int `json:"timeoutSeconds,omitempty"`
 	GiveUpSeconds  int `json:"giveUpSeconds,omitempty"`
 

@@ -38,7 +38,7 @@ type SinkStatus struct {
 	// Failing is how many attempts in a row have failed, and Reason why the last one did.
 	Failing int    `json:"failing,omitempty"`
 	Reason  string `json:"reason,omitempty"`
-	// Suspended is why nothing more is sent to the receiver, "" if events are sent. Held is that of the configuration.
+	// Suspended is why nothing more is sent to the receiver, "" if events are sent. Held is the one from the configuration.
 	Suspended string `json:"suspended,omitempty"`
 	Held      string `json:"held,omitempty"`
 }

@@ -19,19 +19,19 @@ import (
 type Client struct {
 	// Key as ParseKey returns it.
 	Key []byte
-	// HTTP sends the requests; its redirects are not followed. It needs no timeout: contexts end requests.
+	// HTTP sends the requests. Redirects are not followed. It needs no timeout, because contexts end requests.
 	HTTP *http.Client
 }
 
-// Query of Pull and DeadLetters.
+// Query is the query of Pull and DeadLetters.
 type Query struct {
 	Sink string
-	// After is the cursor after which the answer begins; "" is what the sink has acknowledged, and for dead letters the
-	// first.
+	// After is the cursor after which the answer begins. "" stands for what the sink has acknowledged, or for all dead
+	// letters.
 	After string
-	// Limit is the most events, 1 to MaxLimit.
+	// Limit is the maximum number of events, 1 to MaxLimit.
 	Limit int
-	// Wait is how long to wait for a first event, at most MaxWait.
+	// Wait is how long to wait for the first event, at most MaxWait.
 	Wait time.Duration
 }
 
@@ -64,27 +64,27 @@ func (c *Client) Ack(ctx context.Context, base string, a Ack) error {
 	return c.post(ctx, base+AckPath, a, nil)
 }
 
-// Dead makes an event a dead letter.
+// Dead turns an event into a dead letter.
 func (c *Client) Dead(ctx context.Context, base string, d Dead) error {
 	d.Reason = Text(d.Reason, MaxReason)
 	return c.post(ctx, base+DeadPath, d, nil)
 }
 
-// Replay makes dead letters pending again, and returns how many.
+// Replay makes dead letters pending again, and returns their number.
 func (c *Client) Replay(ctx context.Context, base string, s Selection) (int, error) {
 	var done Done
 	err := c.post(ctx, base+ReplayPath, s, &done)
 	return done.Count, err
 }
 
-// Drop removes dead letters, and returns how many.
+// Drop removes dead letters, and returns their number.
 func (c *Client) Drop(ctx context.Context, base string, s Selection) (int, error) {
 	var done Done
 	err := c.post(ctx, base+DropPath, s, &done)
 	return done.Count, err
 }
 
-// Status returns what the daemon says about its events.
+// Status returns what the daemon reports about its events.
 func (c *Client) Status(ctx context.Context, base string) (*Status, error) {
 	answer, err := c.do(ctx, http.MethodGet, base+StatusPath, nil)
 	if err != nil {
@@ -146,7 +146,7 @@ func (c *Client) post(ctx context.Context, address string, body, answer any) err
 	return nil
 }
 
-// do sends a request and returns the answer that was sealed for it.
+// do sends a request and returns its answer, unsealed.
 func (c *Client) do(ctx context.Context, method, address string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
@@ -178,7 +178,7 @@ func (c *Client) do(ctx context.Context, method, address string, body []byte) ([
 	return Open(c.Key, nonce, answer)
 }
 
-// refusal returns the error for a status code. The text of a refusal is not authenticated, so little of it is quoted.
+// refusal returns the error for a status code. The text of a refusal is not authenticated, so only its beginning is quoted.
 func refusal(code int, text []byte) error {
 	say := Text(strings.TrimSpace(string(text)), 200)
 	switch code {

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// ErrTooLarge is returned for an event of more than MaxSize bytes.
+// ErrTooLarge is returned for an event with more than MaxSize bytes.
 var ErrTooLarge = fmt.Errorf("an event must not have more than %d bytes", MaxSize)
 
 // Encode returns an event in structured JSON, without a newline. It fails for an event that Validate refuses, and with
@@ -32,8 +32,7 @@ func Encode(e *Event) ([]byte, error) {
 	return out, nil
 }
 
-// Decode parses an event that Encode has made, now or in another release: it ignores fields that it does not know, and does
-// not refuse unknown types.
+// Decode parses an event encoded by this or another release: it ignores unknown fields and accepts unknown types.
 func Decode(data []byte) (*Event, error) {
 	if len(data) > MaxSize {
 		return nil, ErrTooLarge

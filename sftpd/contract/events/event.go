@@ -11,12 +11,12 @@ import (
 
 // Limits of an event.
 const (
-	// MaxSize is the most bytes that an encoded event has. CloudEvents obliges intermediaries to forward 64 KiB.
+	// MaxSize is the maximum size of an encoded event in bytes. CloudEvents obliges intermediaries to forward 64 KiB.
 	MaxSize = 16 << 10
-	// MaxPath is the most bytes of a path in an event. A longer one, which no system call takes, is cut; its
+	// MaxPath is the maximum size of a path in an event, in bytes. A longer one, which no system call accepts, is cut; its
 	// length is then in path_length.
 	MaxPath = 4096
-	// MaxSubject is the most bytes of a subject. Data has the whole path.
+	// MaxSubject is the maximum size of a subject in bytes. Data has the whole path.
 	MaxSubject = 1024
 	// maxName bounds every other string.
 	maxName = 512
@@ -47,8 +47,8 @@ type Event struct {
 	DataContentType string `json:"datacontenttype"`
 	// PartitionKey is namespace/name of the SFTPUser: events of a pod with the same key are delivered in order.
 	PartitionKey string `json:"partitionkey,omitempty"`
-	// Sequence rises with each event of a pod, and sorts as a string: 20 decimal digits. It starts at the clock, in
-	// microseconds, so those of several pods are in the order of their clocks.
+	// Sequence increases with each event of a pod, and has 20 decimal digits so that it sorts as a string. It starts at the
+	// clock, in microseconds, so the events of several pods sort by the pods' clocks.
 	Sequence string `json:"sequence"`
 	// AuthType and AuthID are those of the CloudEvents extension for authentication contexts. AuthID is namespace/name
 	// of the SFTPUser.
@@ -65,7 +65,7 @@ const (
 	AuthSystem          = "system"
 )
 
-// Data is what happened. Fields that say nothing are left out.
+// Data describes what happened. Empty fields are left out.
 type Data struct {
 	// Listener and User are namespace/name of the SFTPListener and the SFTPUser, Login the login name.
 	Listener string `json:"listener"`
@@ -91,15 +91,15 @@ type Data struct {
 	// BytesRead were sent to the client, BytesWritten received from it.
 	BytesRead    uint64 `json:"bytes_read,omitempty"`
 	BytesWritten uint64 `json:"bytes_written,omitempty"`
-	// Reason why something failed or was refused, as in the audit log.
+	// Reason is why something failed or was refused, as in the audit log.
 	Reason string `json:"reason,omitempty"`
-	// Left is what remains of an upload that failed: kept or deleted.
+	// Left is what happened to the file of an upload that failed: kept or deleted.
 	Left string `json:"left,omitempty"`
 	// Recovered: the daemon was killed while the file was published, and the outcome was established afterward.
 	Recovered bool `json:"recovered,omitempty"`
 
-	// Volume is the volume's name, and Path is below it instead of in a user's tree; Rule is the rule of retention, and
-	// Uploaded when the file was uploaded. Directory: it was a directory, and empty.
+	// Volume is the volume's name; if it is set, Path is below the volume instead of in a user's tree. Rule is the rule of
+	// retention, Uploaded is when the file was uploaded, and Directory is set for an empty directory.
 	Volume    string    `json:"volume,omitempty"`
 	Rule      string    `json:"rule,omitempty"`
 	Uploaded  time.Time `json:"uploaded,omitzero"`
@@ -112,7 +112,7 @@ type Data struct {
 	// Connection is the connection's ID in the audit log, SourceAddress the client's address and port.
 	Connection    string `json:"connection,omitempty"`
 	SourceAddress string `json:"source_address,omitempty"`
-	// Methods of a login.
+	// Methods are the authentication methods of a login.
 	Methods []string `json:"methods,omitempty"`
 	// Receipt is a signed receipt for the upload, if the listener issues them: a DSSE envelope, see package receipt.
 	Receipt json.RawMessage `json:"receipt,omitempty"`
@@ -154,7 +154,7 @@ func pathFields(p string) (text, encoded string, length int) {
 	return "", base64.StdEncoding.EncodeToString([]byte(p)), length
 }
 
-// plain reports whether a path can stand in JSON as it is, in at most as many bytes as in base64.
+// plain reports whether a path can be in JSON as it is, with at most as many bytes as in base64.
 func plain(p string) bool {
 	escapes := 0
 	for i, r := range p {
@@ -179,7 +179,7 @@ func allowed(r rune) bool {
 	return !unicode.IsControl(r) && r&0xFFFE != 0xFFFE && (r < 0xFDD0 || r > 0xFDEF)
 }
 
-// cut shortens s to at most limit bytes, and not within a character if it is UTF-8.
+// cut shortens s to at most limit bytes without splitting a UTF-8 character.
 func cut(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -192,7 +192,7 @@ func cut(s string, limit int) string {
 }
 
 // Subject returns the subject of an event about a path, or about a user if path is empty. Bytes that CloudEvents does not
-// allow in a string become U+FFFD, and a long one is cut: it is for filters and people, and data has the exact path.
+// allow in a string become U+FFFD, and a long one is cut: subjects are for filters and people, and data has the exact path.
 func Subject(namespace, name, path string) string {
 	s := namespace + "/" + name
 	if path != "" {
@@ -201,7 +201,7 @@ func Subject(namespace, name, path string) string {
 	return Text(s, MaxSubject)
 }
 
-// Text returns s as CloudEvents allows it in a string, with U+FFFD for what it does not, in at most limit bytes.
+// Text returns s with U+FFFD in place of everything that CloudEvents does not allow in a string, cut to limit bytes.
 func Text(s string, limit int) string {
 	clean := strings.Map(func(r rune) rune {
 		if !allowed(r) {

@@ -15,13 +15,13 @@ import (
 
 // Headers of requests.
 const (
-	// NonceHeader is a text of 16 to 64 characters that was never used before. The answer is sealed for it.
+	// NonceHeader has 16 to 64 characters that were never used before. The answer is sealed for them.
 	NonceHeader = "Sftp-Operator-Nonce"
-	// ProofHeader is Proof.
+	// ProofHeader has the result of Proof.
 	ProofHeader = "Sftp-Operator-Proof"
 )
 
-// Lengths of a key, in bytes: crypto/rand.Text, which has 26 characters, twice is one.
+// Limits for the length of a key in bytes. Two results of crypto/rand.Text, with 26 characters each, make a key.
 const (
 	minKey = 32
 	maxKey = 256
@@ -41,13 +41,13 @@ func ValidNonce(nonce string) bool { return len(nonce) >= 16 && len(nonce) <= 64
 
 // Proof proves that a request was made by a holder of the key. target is the path with the query, as in the request line.
 //
-// A request that is overheard can be sent again. That reveals nothing, because only holders of the key can open the
-// answer, and changes nothing: acknowledging, and moving dead letters, have no effect the second time.
+// A request that is overheard can be sent again. That reveals nothing, because only holders of the key can open the answer.
+// It also changes nothing, because acknowledging events and moving dead letters have no effect the second time.
 func Proof(key []byte, nonce, method, target string, body []byte) string {
 	return hex.EncodeToString(derive(key, "events request v1", nonce, method, target, string(body)))
 }
 
-// Proven reports whether a request's proof is valid, in a time that does not depend on the proof's content.
+// Proven reports whether a request's proof is valid, in constant time.
 func Proven(given string, key []byte, nonce, method, target string, body []byte) bool {
 	return len(key) >= minKey && ValidNonce(nonce) && hmac.Equal([]byte(given), []byte(Proof(key, nonce, method, target, body)))
 }
@@ -58,7 +58,7 @@ const saltSize = 32
 // SealOverhead is how many bytes sealing adds to an answer.
 const SealOverhead = saltSize + 16
 
-// ErrSeal is returned for an answer that was not sealed with the key and for the nonce, or was changed or cut.
+// ErrSeal is returned for an answer that was sealed with another key or nonce, or was altered or truncated.
 var ErrSeal = errors.New("the answer is not sealed with this key for this request")
 
 // Seal encrypts and authenticates an answer with AES-256-GCM. Its key is derived from a salt that is random in each
@@ -73,7 +73,7 @@ func Seal(key []byte, nonce string, answer []byte) ([]byte, error) {
 	return aead.Seal(out, make([]byte, aead.NonceSize()), answer, nil), nil //nolint:gosec // see above
 }
 
-// Open returns the answer that Seal has sealed. It overwrites sealed.
+// Open returns the answer in the result of Seal, which it overwrites.
 func Open(key []byte, nonce string, sealed []byte) ([]byte, error) {
 	if len(sealed) < SealOverhead {
 		return nil, ErrSeal

@@ -24,7 +24,8 @@ const (
 	KeyExpired  Type = "io.sftp-operator.key.expired.v1"
 )
 
-// types are all that a sink can ask for, in the order of the documentation, and whether a sink that names none gets them.
+// types are the types that a sink can ask for, in the order of the documentation. byDefault is set for those that a sink
+// gets if it names none.
 var types = []struct {
 	name      Type
 	byDefault bool
@@ -52,8 +53,8 @@ func Types() []Type {
 	return out
 }
 
-// DefaultTypes returns the types that a sink that names none gets: those of files and directories. Those of logins
-// and keys are delivered only to a sink that asks for them.
+// DefaultTypes returns the types that a sink gets if it names none: those of files and directories. Those of logins and keys
+// are delivered only to sinks that ask for them.
 func DefaultTypes() []Type {
 	var out []Type
 	for _, t := range types {

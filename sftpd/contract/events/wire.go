@@ -8,16 +8,17 @@ import (
 // Paths below which a daemon serves its events on the status port. Path and DeadPath and StatusPath are for GET, the others
 // for POST with a JSON object.
 const (
-	// Path?sink=<name>&after=<cursor>&limit=<n>&wait=<duration>: pending events, as lines of JSON (Line). Without after they
-	// begin after what the sink has acknowledged. With wait, an answer without events is delayed until there is one.
+	// Path?sink=<name>&after=<cursor>&limit=<n>&wait=<duration>: pending events, as lines of JSON (Line). Without after,
+	// they begin after what the sink has acknowledged. With wait, an answer without events is delayed until there is an
+	// event.
 	Path = "/events"
 	// AckPath: Ack.
 	AckPath = "/events/ack"
 	// DeadPath: GET ?sink=<name>&after=<cursor>&limit=<n> returns dead letters as lines of JSON (Line); POST: Dead.
 	DeadPath = "/events/dead"
-	// ReplayPath: Selection of dead letters that become pending again.
+	// ReplayPath: a Selection of dead letters that become pending again.
 	ReplayPath = "/events/replay"
-	// DropPath: Selection of dead letters to forget.
+	// DropPath: a Selection of dead letters to remove.
 	DropPath = "/events/drop"
 	// StatusPath: Status.
 	StatusPath = "/events/status"
@@ -33,40 +34,41 @@ const (
 
 // Limits of requests and answers.
 const (
-	// MaxLimit is the most events in an answer, MaxAnswer the most bytes of lines. An answer has at least one event if
-	// there is one.
+	// MaxLimit is the maximum number of events in an answer, MaxAnswer the maximum number of bytes of its lines. If there is
+	// an event, an answer has at least one.
 	MaxLimit  = 500
 	MaxAnswer = 1 << 20
-	// MaxRequest is the most bytes of a request's body.
+	// MaxRequest is the maximum size of a request's body in bytes.
 	MaxRequest = 64 << 10
 	// MaxWait is the longest delay of an answer.
 	MaxWait = 20 * time.Second
-	// MaxReason is the most bytes of Dead.Reason; more are cut.
+	// MaxReason is the maximum size of Dead.Reason in bytes. A longer one is cut.
 	MaxReason = 1024
-	// MaxSinks is the most sinks of a listener, MaxDead the most dead letters that a daemon keeps for each: the oldest
-	// give way.
+	// MaxSinks is the maximum number of sinks of a listener, MaxDead that of dead letters that a daemon keeps for each.
+	// Beyond it, the oldest are dropped.
 	MaxSinks = 16
 	MaxDead  = 10_000
 )
 
 // Line is a line of an answer.
 type Line struct {
-	// Cursor is the event's position in the pod's events. Cursors are opaque, and are only valid for the pod they come from.
+	// Cursor is the event's position in the pod's events. Cursors are opaque, and are valid only for the pod that they come
+	// from.
 	Cursor string `json:"cursor"`
 	// Event as it was encoded when it was recorded. It has no newline.
 	Event json.RawMessage `json:"event"`
-	// Reason and Since are why and when a dead letter became one; only in answers from DeadPath.
+	// Reason and Since are why and when the event became a dead letter. Only answers from DeadPath have them.
 	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
 }
 
-// Ack says that a sink needs no event up to a cursor anymore: they were delivered, or were not for it.
+// Ack says that a sink no longer needs the events up to a cursor, because they were delivered or are not for it.
 type Ack struct {
 	Sink   string `json:"sink"`
 	Cursor string `json:"cursor"`
 }
 
-// Dead says that an event cannot be delivered to a sink. It is kept as a dead letter, and no longer pending. Events before it
+// Dead says that an event cannot be delivered to a sink. It becomes a dead letter and is no longer pending. Earlier events
 // are not affected.
 type Dead struct {
 	Sink   string `json:"sink"`
@@ -74,7 +76,7 @@ type Dead struct {
 	Reason string `json:"reason"`
 }
 
-// Selection is some of a sink's dead letters: those with certain IDs, or all of them.
+// Selection selects a sink's dead letters: those with certain IDs, or all.
 type Selection struct {
 	Sink string   `json:"sink"`
 	IDs  []string `json:"ids,omitempty"`
@@ -83,50 +85,50 @@ type Selection struct {
 
 // Done is the answer to a Selection.
 type Done struct {
-	// Count is how many dead letters it concerned.
+	// Count is the number of dead letters affected.
 	Count int `json:"count"`
 }
 
-// Status is what a daemon says about its events.
+// Status is what a daemon reports about its events.
 type Status struct {
 	// Durable: an upload whose CLOSE is answered with OK has an event, even if the daemon is killed. Problems say why not.
 	Durable  bool     `json:"durable"`
 	Problems []string `json:"problems,omitempty"`
-	// Full: new events are refused or displace old ones, as whenFull says.
+	// Full: new events are refused or displace old ones, depending on whenFull.
 	Full bool `json:"full,omitempty"`
 	// Bytes are used of MaxBytes.
 	Bytes    int64 `json:"bytes"`
 	MaxBytes int64 `json:"maxBytes"`
 	// Lost is how many events could not be recorded since the daemon started.
 	Lost uint64 `json:"lost,omitempty"`
-	// Written events since the daemon started.
+	// Written is the number of events written since the daemon started.
 	Written uint64       `json:"written,omitempty"`
 	Sinks   []SinkStatus `json:"sinks"`
 	// Receipts is nil if none are issued.
 	Receipts *ReceiptStatus `json:"receipts,omitempty"`
 }
 
-// ReceiptStatus is what a daemon says about receipts. The counts are since it started.
+// ReceiptStatus is what a daemon reports about receipts. It counts from the daemon's start.
 type ReceiptStatus struct {
 	// Key is the fingerprint of the key that signs.
 	Key    string `json:"key"`
 	Issued uint64 `json:"issued"`
 	// Without is how many uploads have no receipt, because their checksum is not known.
 	Without uint64 `json:"without,omitempty"`
-	// Pending receipts are recorded and not yet where their users find them, and Problem is why.
+	// Pending is the number of receipts that are recorded but not yet stored where users find them, and Problem is why.
 	Pending int    `json:"pending,omitempty"`
 	Problem string `json:"problem,omitempty"`
 }
 
-// SinkStatus is what a daemon says about a sink.
+// SinkStatus is what a daemon reports about a sink.
 type SinkStatus struct {
 	Name string `json:"name"`
-	// Pending events, their size in bytes, and the time of the oldest.
+	// Pending is the number of pending events, Bytes their size, and Oldest the time of the oldest.
 	Pending int       `json:"pending"`
 	Bytes   int64     `json:"bytes"`
 	Oldest  time.Time `json:"oldest,omitzero"`
-	// Dead letters that are kept.
+	// Dead is the number of dead letters that are kept.
 	Dead int `json:"dead"`
-	// Dropped events since the daemon started: displaced when the outbox was full, or too old.
+	// Dropped is the number of events dropped since the daemon started, because the outbox was full or they were too old.
 	Dropped uint64 `json:"dropped"`
 }

@@ -8,34 +8,35 @@ import (
 // ChainID identifies a chain.
 type ChainID struct{ Listener, User, Chain string }
 
-// Chain is the part of a chain that was found.
+// Chain describes the part of a chain that was found.
 type Chain struct {
 	ID ChainID
-	// First and Last are the lowest and the highest sequence, and Count how many there are. A chain that does not begin with 1 is whole:
-	// daemons remove receipts from its start when they are old. Nothing shows whether there were receipts after the last.
+	// First and Last are the lowest and the highest sequence, and Count how many there are. A chain that does not begin with
+	// 1 is still whole: daemons remove old receipts from its start. Nothing shows whether there were receipts after the last
+	// one.
 	First, Last uint64
 	Count       int
 	Faults      []Fault
 }
 
-// FaultKind says what is wrong in a chain.
+// FaultKind is what is wrong in a chain.
 type FaultKind int
 
 const (
-	// Missing: receipts are missing, as the one after them shows.
+	// Missing: receipts are missing, as the next one shows.
 	Missing FaultKind = iota
 	// Forked: two receipts have the same place.
 	Forked
-	// Broken: a receipt is not the one that the next names.
+	// Broken: a receipt is not the one that the next one refers to.
 	Broken
 )
 
-// Fault is something wrong in a chain.
+// Fault is something that is wrong in a chain.
 type Fault struct {
 	Kind FaultKind
-	// From and To are the sequences of what is missing, or the place of what is wrong.
+	// From and To are the sequences of the missing receipts, or of the wrong one.
 	From, To uint64
-	// Hash is that of the last receipt which is missing, or of the one that should be at the place; "" for a fork.
+	// Hash is that of the last missing receipt, or of the one that should be in the wrong one's place; "" for a fork.
 	Hash string
 	// ID of the receipt that shows it.
 	ID string
@@ -82,7 +83,7 @@ func checkChain(id ChainID, links []link) Chain {
 	return c
 }
 
-// follows reports whether a receipt names one of those directly before it, several if the chain forks there.
+// follows reports whether a receipt refers to one of those directly before it. There are several if the chain forks there.
 func follows(before []link, this link) bool {
 	for i := len(before) - 1; i >= 0 && before[i].Sequence+1 == this.Sequence; i-- {
 		if before[i].hash == this.Previous {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Envelope is a DSSE envelope (https://github.com/secure-systems-lab/dsse, v1.0.2) of a receipt. With SSHSig it is a line of a file
-// of receipts; verifiers of DSSE ignore that.
+// Envelope is a DSSE envelope (https://github.com/secure-systems-lab/dsse, v1.0.2) of a receipt. With SSHSig, it is a line
+// of a file of receipts. DSSE verifiers ignore that field.
 type Envelope struct {
 	PayloadType string `json:"payloadType"`
 	// Payload is the receipt's bytes, in base64 in JSON.
@@ -22,7 +22,7 @@ type Envelope struct {
 	SSHSig string `json:"sshsig,omitempty"`
 }
 
-// Signature is one of an envelope.
+// Signature is a signature of an envelope.
 type Signature struct {
 	// KeyID is the fingerprint of the key.
 	KeyID string `json:"keyid,omitempty"`

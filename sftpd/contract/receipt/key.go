@@ -30,14 +30,15 @@ func NewSigner(key ed25519.PrivateKey) (*Signer, error) {
 	return &Signer{key: key, public: public, fingerprint: ssh.FingerprintSHA256(public)}, nil
 }
 
-// maxPrivate bounds a private key file in bytes. One of Ed25519 has 400, but to find out that it is of another type it has to be
-// parsed, and 120 kB of RSA take more than a minute (measured on 2026-11-30).
+// maxPrivate bounds a private key file in bytes. An Ed25519 key has 400. The limit is needed because a key must be parsed to
+// find out its type, and an RSA key of 120 kB takes more than a minute (measured on 2026-11-30).
 const maxPrivate = 4 << 10
 
-// ParseSigner parses a private key file: Ed25519, in OpenSSH's format or PKCS #8, without a passphrase. Errors quote nothing of it.
+// ParseSigner parses a private key file: Ed25519, in OpenSSH's format or PKCS #8, without a passphrase. Errors do not quote
+// it.
 func ParseSigner(file []byte) (*Signer, error) {
 	if len(file) > maxPrivate {
-		return nil, errors.New("the key of receipts must be an Ed25519 key, which has fewer bytes")
+		return nil, errors.New("the key of receipts must be an Ed25519 key; this file is too long for one")
 	}
 	raw, err := ssh.ParseRawPrivateKey(file)
 	if err != nil {
@@ -52,7 +53,7 @@ func ParseSigner(file []byte) (*Signer, error) {
 	return nil, errors.New("the key of receipts must be an Ed25519 key")
 }
 
-// Fingerprint is that of the public key, as in Receipt.Key.
+// Fingerprint returns the fingerprint of the public key, as in Receipt.Key.
 func (s *Signer) Fingerprint() string { return s.fingerprint }
 
 // PublicKey returns the public half.

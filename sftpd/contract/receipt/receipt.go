@@ -16,15 +16,16 @@ import (
 const (
 	// Version of the format.
 	Version = 1
-	// Namespace is that of the SSH signatures: a signature for another purpose is not a receipt's.
+	// Namespace is the namespace of the SSH signatures, so that a signature made for another purpose is not taken for a
+	// receipt's.
 	Namespace = "receipt@sftp-operator.io"
-	// PayloadType is that of the DSSE envelopes.
+	// PayloadType is the payload type of the DSSE envelopes.
 	PayloadType = "application/vnd.sftp-operator.receipt.v1+json"
-	// MaxSize is the most bytes of a receipt. A typical one has 600.
+	// MaxSize is the maximum size of a receipt in bytes. A typical one has 600.
 	MaxSize = 8 << 10
 )
 
-// Receipt says that a file was uploaded completely and got its name.
+// Receipt states that a file was uploaded completely and got its name.
 type Receipt struct {
 	// Version is 1. A later release may add fields without changing it.
 	Version int `json:"version"`
@@ -45,7 +46,7 @@ type Receipt struct {
 	// Connection is the connection's ID in the audit log, Source the client's address and port.
 	Connection string `json:"connection"`
 	Source     string `json:"source,omitempty"`
-	// Chain, with the listener and the user, identifies the chain, and Sequence is the place in it, from 1.
+	// Chain identifies the chain together with the listener and the user, and Sequence is the place in it, from 1.
 	Chain    string `json:"chain"`
 	Sequence uint64 `json:"sequence"`
 	// Previous is the Hash of the receipt before this one in the chain, "" for the first.

@@ -170,7 +170,7 @@ func matches(patterns, name string) bool {
 	return found
 }
 
-// slashless replaces separators by a byte that no name has, and quotes what only path.Match knows.
+// slashless replaces slashes with a byte that no name contains, and escapes what is special only in path.Match.
 func slashless(s string) string {
 	return strings.NewReplacer("/", "\x00", `\`, `\\`, "[", `\[`).Replace(s)
 }
@@ -181,8 +181,8 @@ var ErrUnknownKey = errors.New("the key that signed is not an allowed signer of 
 // ErrNotValidThen is returned for a receipt that was published when its key was not valid.
 var ErrNotValidThen = errors.New("the key that signed was not valid when the file was published")
 
-// Key returns the key that a receipt has to be signed by. Its validity is judged at the time of publication, so receipts of a key that
-// has been replaced stay valid.
+// Key returns the key that must have signed a receipt. Its validity is judged at the time of publication, so receipts of a
+// key that has been replaced stay valid.
 func (s Signers) Key(r *Receipt) (ssh.PublicKey, error) {
 	known := slices.DeleteFunc(slices.Clone(s), func(a AllowedSigner) bool {
 		return !matches(a.Principal, r.Listener) || ssh.FingerprintSHA256(a.Key) != r.Key

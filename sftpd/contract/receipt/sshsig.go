@@ -80,7 +80,7 @@ func VerifySSH(raw, armored []byte) (ssh.PublicKey, error) {
 		return nil, err
 	}
 	if s.Namespace != Namespace {
-		return nil, errors.New("the signature was made for another purpose: its namespace is not " + Namespace)
+		return nil, errors.New("the signature is for another purpose: its namespace is not " + Namespace)
 	}
 	key, err := ssh.ParsePublicKey(s.PublicKey)
 	if err != nil {
@@ -112,7 +112,7 @@ func VerifySSH(raw, armored []byte) (ssh.PublicKey, error) {
 }
 
 func parseSSHSig(armored []byte) (*sshsigBlob, error) {
-	// pem.Decode would skip what comes before.
+	// pem.Decode would skip text before the block.
 	if len(armored) > maxSSHSig || !bytes.HasPrefix(armored, []byte("-----BEGIN ")) {
 		return nil, errNotSSHSig
 	}

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Verified is a receipt whose signature is right.
+// Verified is a receipt with a valid signature.
 type Verified struct {
 	*Receipt
 	// Raw are the receipt's bytes.

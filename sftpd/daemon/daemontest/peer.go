@@ -33,8 +33,7 @@ const (
 	MsgInfoResponse    = 61
 )
 
-// Peer is an SSH client that sends what it is told, right or wrong. It does not
-// authenticate the server.
+// Peer is an SSH client that sends whatever a test wants, valid or not. It does not authenticate the server.
 type Peer struct {
 	net.Conn
 	// Wait bounds each call.

@@ -1,6 +1,6 @@
-// Package guard decides which addresses a relay may connect to. A name in a URL is checked by what it
-// resolves to, at the time of the connection: the owner of the name can point it anywhere, at a cluster's own
-// services or at the address where a cloud hands out credentials to its machines.
+// Package guard decides which addresses a relay may connect to. The name in a URL is checked by the addresses that it
+// resolves to, when connecting: its owner can point it anywhere, for example at a cluster's own services or at the address
+// where a cloud provides credentials to its machines.
 package guard
 
 import (
@@ -14,7 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
-// metadata is where clouds hand out credentials to their machines. Some of it is in networks that a platform may want to allow.
+// metadata has the addresses where clouds provide credentials to their machines. Some of them are in networks that a
+// platform may want to allow.
 var metadata = prefixes("169.254.0.0/16", "100.100.100.200/32", "192.0.0.192/32", "fd00:ec2::/32", "fd20:ce::254/128")
 
 // never are networks that no sink may be in, whatever its reach.
@@ -51,7 +52,7 @@ func prefixes(list ...string) []netip.Prefix {
 	return out
 }
 
-// ErrAddress is in the error for an address that is not allowed.
+// ErrAddress is wrapped by the error for an address that is not allowed.
 var ErrAddress = errors.New("events may not be sent to this address")
 
 // Guard decides for one sink.
@@ -111,7 +112,7 @@ func (g *Guard) Check(a netip.Addr) error {
 // globalUnicast is the part of IPv6 that is assigned to the internet (RFC 4291 section 2.4, IANA).
 var globalUnicast = netip.MustParsePrefix("2000::/3")
 
-// Control is for net.Dialer: it checks the address that a name resolved to.
+// Control is for net.Dialer. It checks the address that a name has resolved to.
 func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 	if network != "tcp4" && network != "tcp6" {
 		return fmt.Errorf("%w: network %s", ErrAddress, network)

@@ -38,7 +38,7 @@ const (
 type Attempt struct {
 	// Status of the answer, 0 if there was none.
 	Status int
-	// Failure is why there was no answer, in words that name no secret. It only matters without a Status.
+	// Failure is why there was no answer, in words that name no secret. It is used only if Status is 0.
 	Failure string
 	// RetryAfter is the header of that name (RFC 9110 section 10.2.3), "" for none.
 	RetryAfter string
@@ -46,7 +46,7 @@ type Attempt struct {
 	Number int
 	// Accepting reports whether the receiver has accepted another event since the first attempt for this one.
 	Accepting bool
-	// Happened is when the event happened, and MaxAge how long it is tried, 0 for no limit.
+	// Happened is when the event happened, and MaxAge how long delivery is attempted, 0 for no limit.
 	Happened time.Time
 	MaxAge   time.Duration
 	Now      time.Time
@@ -57,9 +57,9 @@ type Attempt struct {
 // Decision is what follows.
 type Decision struct {
 	Verdict Verdict
-	// After is how long to wait before the next attempt. It only matters for Retry.
+	// After is how long to wait before the next attempt. It is used only for Retry.
 	After time.Duration
-	// Whole reports whether the reason concerns the receiver and not this event: then the others wait as well.
+	// Whole is set if the reason concerns the receiver and not this event: then the other events wait as well.
 	Whole bool
 	// Reason says what happened, for a status and for a dead letter.
 	Reason string
@@ -92,7 +92,8 @@ func (a Attempt) again() Decision {
 		return Decision{Verdict: Dead, Reason: TooOld(a.MaxAge, text(a))}
 	}
 	asked := retryAfter(a.RetryAfter, a.Now)
-	// What a single event makes crash, or hang, or unavailable is away for that one only. The others must not wait for it.
+	// If a single event makes the receiver crash, hang or become unavailable, the receiver may be fine for the others, which
+	// must not wait for that one.
 	only := a.Accepting && a.Number >= Tries
 	return Decision{
 		Verdict: Retry, After: max(Pause(a.Number, a.Random), asked), Reason: text(a),
@@ -106,8 +107,8 @@ const Tries = 3
 // mistaken decides about answers that say more about how the sink or the receiver is set up than about an event: a wrong or
 // expired token, a path where nothing is served yet. Such events wait until that is corrected, rather than all becoming dead
 // letters. Web application firewalls look into requests and answer 403 to an odd file name. Therefore an event that is
-// refused while others are accepted is a dead letter after all, so that a client cannot stop its own events for a day. A 401
-// is never about the event: one of several instances may have another token.
+// refused while others are accepted becomes a dead letter after all, so that a client cannot stop its own events for a day.
+// A 401 is never about the event: one of several instances may have another token.
 func (a Attempt) mistaken() Decision {
 	credential := a.Status == http.StatusUnauthorized || a.Status == http.StatusProxyAuthRequired
 	if !credential && a.Accepting && a.Number >= Tries {
@@ -118,14 +119,14 @@ func (a Attempt) mistaken() Decision {
 	return d
 }
 
-// TooOld is the reason for a dead letter that was tried for too long.
+// TooOld returns the reason of a dead letter that could not be delivered in time.
 func TooOld(maxAge time.Duration, last string) string {
 	return fmt.Sprintf("it could not be delivered within %s: %s", maxAge, last)
 }
 
-// InTheWay is the reason of a dead letter that no event of another user could pass any more.
+// InTheWay returns the reason of a dead letter that left no room for the events of other users.
 func InTheWay(last string) string {
-	return "the receiver accepts other events, for which there was no room any more: " + last
+	return "the receiver accepts other events, for which there was no longer room: " + last
 }
 
 // Pause returns how long to wait after a number of attempts in a row that failed: a random time between FirstPause and one
@@ -138,7 +139,8 @@ func Pause(attempts int, random float64) time.Duration {
 	return FirstPause + time.Duration(random*float64(most-FirstPause))
 }
 
-// retryAfter returns how long a receiver asks to wait, at most MaxRetryAfter; 0 if it does not, or asks for nonsense.
+// retryAfter returns how long a receiver asks to wait, at most MaxRetryAfter; 0 if it does not, or if the value makes no
+// sense.
 func retryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds, err := strconv.ParseUint(header, 10, 31); err == nil {
@@ -151,7 +153,7 @@ func retryAfter(header string, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), MaxRetryAfter)
 }
 
-// text describes the outcome of an attempt. The reason phrase is ours, not the receiver's.
+// text describes the outcome of an attempt. The reason phrase is Go's, not the receiver's.
 func text(a Attempt) string {
 	if a.Status == 0 {
 		return a.Failure
@@ -159,7 +161,7 @@ func text(a Attempt) string {
 	said := strings.TrimSpace(fmt.Sprintf("the receiver answered %d %s", a.Status, http.StatusText(a.Status)))
 	switch a.Status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		said += "; correct the sink's authentication, or what the receiver allows"
+		said += "; correct the sink's authentication, or the permissions at the receiver"
 	case http.StatusNotFound:
 		said += "; correct the sink's URL or path, or the receiver"
 	}

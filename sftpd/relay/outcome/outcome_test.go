@@ -25,24 +25,24 @@ func TestDecide(t *testing.T) {
 		"400": {Attempt{Status: 400}, Decision{Verdict: Dead, Reason: "the receiver answered 400 Bad Request"}},
 		"401": {
 			Attempt{Status: 401, Number: 9, Accepting: true},
-			Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 401 Unauthorized; correct the sink's authentication, or what the receiver allows"},
+			Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 401 Unauthorized; correct the sink's authentication, or the permissions at the receiver"},
 		},
 		"401 for a day": {
 			Attempt{Status: 401, Number: 9, Happened: now.Add(-day), MaxAge: day},
-			Decision{Verdict: Dead, Reason: "it could not be delivered within 24h0m0s: the receiver answered 401 Unauthorized; correct the sink's authentication, or what the receiver allows"},
+			Decision{Verdict: Dead, Reason: "it could not be delivered within 24h0m0s: the receiver answered 401 Unauthorized; correct the sink's authentication, or the permissions at the receiver"},
 		},
 		"407": {Attempt{Status: 407, Number: 1}, Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 407 Proxy Authentication Required"}},
 		"403": {
 			Attempt{Status: 403, Number: 9},
-			Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 403 Forbidden; correct the sink's authentication, or what the receiver allows"},
+			Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 403 Forbidden; correct the sink's authentication, or the permissions at the receiver"},
 		},
 		"403, while others are accepted": {
 			Attempt{Status: 403, Number: 2, Accepting: true},
-			Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 403 Forbidden; correct the sink's authentication, or what the receiver allows"},
+			Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 403 Forbidden; correct the sink's authentication, or the permissions at the receiver"},
 		},
 		"403, three times while others are accepted": {
 			Attempt{Status: 403, Number: 3, Accepting: true},
-			Decision{Verdict: Dead, Reason: "the receiver answered 403 Forbidden; correct the sink's authentication, or what the receiver allows"},
+			Decision{Verdict: Dead, Reason: "the receiver answered 403 Forbidden; correct the sink's authentication, or the permissions at the receiver"},
 		},
 		"404": {
 			Attempt{Status: 404, Number: 9, RetryAfter: "60"},

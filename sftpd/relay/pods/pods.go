@@ -13,12 +13,12 @@ import (
 )
 
 const (
-	// every is the time between look-ups, and patience bounds one.
+	// every is the interval between lookups, and patience bounds the time of one.
 	every    = 5 * time.Second
 	patience = 4 * time.Second
-	// linger is how long a pod is kept after its name no longer resolves to it: a look-up may miss one.
+	// linger is how long a pod is kept after the name no longer resolves to it: a lookup may miss one.
 	linger = 30 * time.Second
-	// maxPods bounds the pods. A listener has 50 at most, and during a rollout as many again.
+	// maxPods bounds the number of pods. A listener has at most 50, and as many again during a rollout.
 	maxPods = 128
 )
 
@@ -27,14 +27,14 @@ type Finder struct {
 	// Name and Port of the pods.
 	Name string
 	Port int
-	// Lookup resolves a name; net.DefaultResolver if nil.
+	// Lookup resolves a name. It is net.DefaultResolver's if nil.
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 	seen map[string]time.Time
 }
 
 // Watch calls changed with the addresses of the pods, as http://host:port, sorted, whenever they change, until ctx ends. A
-// name that does not exist has no pods. If a look-up fails for another reason, the pods stay the same, and failed is called.
+// name that does not exist has no pods. If a lookup fails for another reason, the pods stay the same, and failed is called.
 func (f *Finder) Watch(ctx context.Context, changed func([]string), failed func(error)) {
 	if f.Lookup == nil {
 		f.Lookup = net.DefaultResolver.LookupNetIP
@@ -58,7 +58,7 @@ func (f *Finder) Watch(ctx context.Context, changed func([]string), failed func(
 	}
 }
 
-// look notes the pods that the name resolves to.
+// look records the pods that the name resolves to.
 func (f *Finder) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// What a name resolves to over time, and which pods are there then.
+// What a name resolves to over time, and which pods follow from that.
 func TestWatch(t *testing.T) {
 	missing := &net.DNSError{IsNotFound: true}
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,6 @@
-// Package pump delivers the events of all pods of a listener to one sink: it pulls them, sends what is due, and tells the pods
-// what they need not keep. What it decides is in package queue; sinks share nothing but the pods, so that a slow receiver does
-// not slow down the other sinks.
+// Package pump delivers the events of all pods of a listener to one sink: it pulls them, sends those that are due, and tells
+// the pods which ones they need not keep. Package queue makes the decisions. Sinks share nothing except the pods, so a slow
+// receiver does not slow down the other sinks.
 package pump
 
 import (
@@ -19,23 +19,23 @@ import (
 
 // Bounds of a sink.
 const (
-	// Parallel is how many attempts are made at a time.
+	// Parallel is how many attempts run at a time.
 	Parallel   = 16
 	maxEntries = 10_000
 	maxBytes   = 8 << 20
-	// readsOfSink is how many answers with events of several pods are read at a time.
+	// readsOfSink is how many answers with events are read at a time, each from another pod.
 	readsOfSink = 2
 	// batch is how many events are pulled at a time.
 	batch = 200
-	// lastWords is how long attempts in flight, and telling the pods their results, may take when the relay ends.
+	// lastWords is how long attempts in flight, and reporting their results to the pods, may take when the relay ends.
 	lastWords = 8 * time.Second
 	// maxWait is the longest time to wait before looking again.
 	maxWait = 5 * time.Second
-	// tellTime bounds telling a pod.
+	// tellTime bounds the time of a report to a pod.
 	tellTime = 10 * time.Second
 )
 
-// Source is how pods are asked and told: events.Client.
+// Source pulls events from pods and reports results to them: events.Client.
 type Source interface {
 	Pull(ctx context.Context, base string, q events.Query) ([]events.Line, error)
 	Ack(ctx context.Context, base string, a events.Ack) error
@@ -51,12 +51,12 @@ type Options struct {
 	Wants func(*Event) bool
 	// Send makes an attempt to send an event.
 	Send func(ctx context.Context, event []byte, now time.Time) send.Result
-	// GiveUp is how long an event is tried.
+	// GiveUp is how long delivery of an event is attempted.
 	GiveUp time.Duration
 	Log    *slog.Logger
 }
 
-// Event is an event and what the relay has to know of it.
+// Event is an event and what the relay needs to know about it.
 type Event struct {
 	Raw  []byte
 	ID   string
@@ -69,15 +69,16 @@ type Pump struct {
 	Options
 	queue *queue.Sink
 	pods  map[string]*pod
-	// changed has the pods, admit lets a pod's reader read, batches has what it read, results and told what ended.
+	// changed carries the pods, admit permits a pod's reader to read, batches carries what it read, and results and told
+	// carry what has ended.
 	changed chan []string
 	admit   chan struct{}
 	batches chan pulled
 	results chan result
 	told    chan telling
-	// admitted are the readers that read.
+	// admitted are the readers that are reading.
 	admitted atomic.Int32
-	// short are the pods that soon have no room for events.
+	// short are the pods that are running out of room for events.
 	short atomic.Pointer[map[string]bool]
 
 	mu    sync.Mutex
@@ -93,10 +94,10 @@ type State struct {
 	LastDelivered time.Time
 }
 
-// pod is a pod that is read.
+// pod is a pod whose events are pulled.
 type pod struct {
 	stop context.CancelFunc
-	// telling is set while it is being told something; after a failure, it is not told again before notBefore.
+	// telling is set during a report to the pod. After a failure, there is no other report before notBefore.
 	telling   bool
 	notBefore time.Time
 	failures  int
@@ -107,7 +108,7 @@ type result struct {
 	send.Result
 }
 
-// telling is the result of telling a pod.
+// telling is the result of a report to a pod.
 type telling struct {
 	base   string
 	buried []queue.Letter
@@ -128,13 +129,13 @@ func New(o Options) *Pump {
 // SetPods replaces the pods. It must not be called concurrently.
 func (p *Pump) SetPods(bases []string) {
 	select {
-	case <-p.changed: // what was not taken yet
+	case <-p.changed: // pods that were not taken yet
 	default:
 	}
 	p.changed <- bases
 }
 
-// SetShort notes which pods are running out of room for events.
+// SetShort sets which pods are running out of room for events.
 func (p *Pump) SetShort(pods map[string]bool) { p.short.Store(&pods) }
 
 // State returns the sink's state.
@@ -175,7 +176,7 @@ func (p *Pump) Run(ctx context.Context) {
 	}
 }
 
-// admits returns the channel that lets a reader read, nil while there is no room.
+// admits returns the channel that permits a reader to read, or nil while there is no room.
 func (p *Pump) admits() chan struct{} {
 	if p.queue.Room() && p.admitted.Load() < readsOfSink {
 		return p.admit
@@ -183,7 +184,7 @@ func (p *Pump) admits() chan struct{} {
 	return nil
 }
 
-// advance starts what is due, and returns how long nothing else will be.
+// advance starts the attempts and reports that are due, and returns the time until the next ones are.
 func (p *Pump) advance(ctx context.Context) time.Duration {
 	now := time.Now()
 	wait := maxWait
@@ -213,7 +214,7 @@ func (p *Pump) attempt(ctx context.Context, e *queue.Entry, body []byte) {
 	}
 }
 
-// settle takes the result of an attempt.
+// settle handles the result of an attempt.
 func (p *Pump) settle(r result) {
 	now := time.Now()
 	a := p.queue.Attempt(r.entry, now, rand.Float64()) //nolint:gosec // not a secret
@@ -239,7 +240,7 @@ func (p *Pump) settle(r result) {
 	case d.Verdict == outcome.Dead:
 		p.Log.Warn("an event is a dead letter", "sink", p.Sink, "reason", d.Reason)
 	case d.Verdict == outcome.Retry && before == 0:
-		p.Log.Warn("events cannot be delivered, and are sent again", "sink", p.Sink, "reason", d.Reason)
+		p.Log.Warn("events cannot be delivered and will be sent again", "sink", p.Sink, "reason", d.Reason)
 	case d.Verdict == outcome.Accepted && before > 0:
 		p.Log.Info("events are delivered again", "sink", p.Sink)
 	}
@@ -252,7 +253,7 @@ func (p *Pump) publish(change func(*State)) {
 	p.state.State = p.queue.State()
 }
 
-// finish waits for attempts in flight, for a bounded time, and tells the pods their results.
+// finish waits for attempts in flight, for a bounded time, and reports their results to the pods.
 func (p *Pump) finish(ctx context.Context) {
 	timeout := time.After(lastWords)
 	for {

@@ -168,7 +168,7 @@ func (l *logs) deadLetters() (n int) {
 	return n
 }
 
-// receiver counts what it accepted, and notes what came out of order.
+// receiver counts the events that it accepted, and records those that arrived out of order.
 type receiver struct {
 	mu sync.Mutex
 	taken
@@ -449,7 +449,7 @@ func (h *hasty) Pull(ctx context.Context, _ string, _ events.Query) ([]events.Li
 	return nil, h.err
 }
 
-// TestHastyPods: a pod that does not wait for events, or knows none of its own cursors, is not asked all the time.
+// TestHastyPods: a pod that answers without waiting for events, or rejects its own cursors, is not polled continuously.
 func TestHastyPods(t *testing.T) {
 	for _, err := range []error{nil, events.ErrOtherLog, events.ErrUnavailable} {
 		synctest.Test(t, func(t *testing.T) {

@@ -19,17 +19,17 @@ const (
 	maxPause   = 30 * time.Second
 )
 
-// pulled is what a reader has read of a pod. What an earlier reader of the same address has read does not count: its events
-// may be others, or read again.
+// pulled is what a reader has read from a pod. Results of an earlier reader of the same address are ignored: they may be
+// about other events, or the same events again.
 type pulled struct {
 	base  string
 	of    *pod
 	lines []events.Line
-	// again is set if the pod has other events than before: what is known of it no longer counts.
+	// again is set if the pod has different events than before, so what is known about it is no longer valid.
 	again bool
 }
 
-// setPods begins to read pods that are new, and forgets those that are gone.
+// setPods starts to read new pods, and forgets those that are gone.
 func (p *Pump) setPods(ctx context.Context, bases []string, readers *sync.WaitGroup) {
 	for base, is := range p.pods {
 		if !slices.Contains(bases, base) {
@@ -49,7 +49,7 @@ func (p *Pump) setPods(ctx context.Context, bases []string, readers *sync.WaitGr
 	}
 }
 
-// read reads the events of a pod until ctx ends.
+// read reads a pod's events until ctx ends.
 func (p *Pump) read(ctx context.Context, base string, of *pod) {
 	after, pause := "", firstPause
 	for ctx.Err() == nil {
@@ -86,11 +86,12 @@ func (p *Pump) read(ctx context.Context, base string, of *pod) {
 	}
 }
 
-// errHasty: a pod is to wait for an event before it says that there is none. One that does not must not be asked all the time.
-var errHasty = errors.New("the pod does not wait for events")
+// errHasty: a pod should wait for an event before it answers that there is none. One that does not wait must not be asked
+// all the time.
+var errHasty = errors.New("the pod answers without waiting for events")
 
-// pull waits until a pod has events, and then until there is room for them. Only then does it read more than one: the events
-// of all pods together do not fit into memory.
+// pull waits until a pod has events, and then until there is room for them. Only then does it read more than one event:
+// those of all pods together do not fit into memory.
 func (p *Pump) pull(ctx context.Context, base, after string) (lines []events.Line, admitted bool, err error) {
 	asking, cancel := context.WithTimeout(ctx, events.MaxWait+tellTime)
 	defer cancel()
@@ -112,7 +113,7 @@ func (p *Pump) pull(ctx context.Context, base, after string) (lines []events.Lin
 	return lines, true, nil
 }
 
-// take puts events of a pod into the queue. Those that are not for the sink are settled at once.
+// take adds a pod's events to the queue. Those that are not for the sink are settled at once.
 func (p *Pump) take(b pulled) {
 	if p.pods[b.base] != b.of {
 		return
@@ -133,7 +134,7 @@ func (p *Pump) take(b pulled) {
 	p.publish(func(s *State) { s.Filtered += uint64(filtered) })
 }
 
-// parse returns what the relay has to know of an event, nil if it is not one.
+// parse returns what the relay needs to know about an event, or nil if it is not one.
 func parse(raw json.RawMessage) *Event {
 	var head struct {
 		ID   string    `json:"id"`

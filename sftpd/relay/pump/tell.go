@@ -9,8 +9,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/queue"
 )
 
-// tell tells each pod what has become of its events, unless it is being told something already. It returns
-// how long to wait before retrying a pod that could not be told.
+// tell reports to each pod what has become of its events, unless a report is in progress. It returns how long to wait before
+// retrying a report that failed.
 func (p *Pump) tell(ctx context.Context, now time.Time) time.Duration {
 	wait := maxWait
 	for base, is := range p.pods {
@@ -37,7 +37,7 @@ func (p *Pump) tell(ctx context.Context, now time.Time) time.Duration {
 	return wait
 }
 
-// tellPod tells a pod of dead letters first: an acknowledgment of one would lose it.
+// tellPod reports dead letters first: acknowledging one before that would lose it.
 func (p *Pump) tellPod(ctx context.Context, base string, r queue.Report) telling {
 	ctx, cancel := context.WithTimeout(ctx, tellTime)
 	defer cancel()
@@ -45,7 +45,7 @@ func (p *Pump) tellPod(ctx context.Context, base string, r queue.Report) telling
 	for _, l := range r.Dead {
 		t.err = p.Source.Dead(ctx, base, events.Dead{Sink: p.Sink, Cursor: l.Cursor, Reason: l.Reason})
 		if errors.Is(t.err, events.ErrNotPending) {
-			t.err = nil // the pod was told before, and its answer got lost
+			t.err = nil // the pod has it from an earlier report whose answer was lost
 		}
 		if t.err != nil {
 			return t
@@ -58,7 +58,7 @@ func (p *Pump) tellPod(ctx context.Context, base string, r queue.Report) telling
 	return t
 }
 
-// noteTold takes the result of telling a pod.
+// noteTold handles the result of a report to a pod.
 func (p *Pump) noteTold(t telling) {
 	for _, l := range t.buried {
 		p.queue.Buried(t.base, l)
@@ -75,8 +75,8 @@ func (p *Pump) noteTold(t telling) {
 		is.failures = 0
 		return
 	}
-	// Its reader finds out that the pod has other events now, and then begins again.
-	p.Log.Debug("a pod cannot be told what was delivered", "sink", p.Sink, "pod", t.base, "error", t.err)
+	// The reader finds out that the pod has different events now, and starts over.
+	p.Log.Debug("reporting deliveries to a pod failed", "sink", p.Sink, "pod", t.base, "error", t.err)
 	is.notBefore = time.Now().Add(min(firstPause<<min(is.failures, 5), maxPause))
 	is.failures++
 }

@@ -2,7 +2,7 @@ package queue
 
 import stdheap "container/heap"
 
-// heap has the lanes whose first entry waits; the one that is due first is at the beginning.
+// heap has the lanes whose first entry waits. The lane that is due first is at index 0.
 type heap []*lane
 
 // Len implements sort.Interface.
@@ -37,7 +37,7 @@ func (h *heap) Pop() any {
 func (h *heap) push(l *lane) { stdheap.Push(h, l) }
 func (h *heap) pop()         { stdheap.Pop(h) }
 
-// set puts a lane in its place, after its first entry has changed.
+// set moves a lane to its place after its first entry has changed.
 func (h *heap) set(l *lane) {
 	if l.at < 0 {
 		stdheap.Push(h, l)

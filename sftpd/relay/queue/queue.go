@@ -1,6 +1,6 @@
-// Package queue decides which event of a sink is sent next, and which events the pods may forget. It keeps
-// the order of the events of each user, sends those of different users at the same time, within bounds, and
-// stops sending while a receiver is failing. It does nothing itself: time, results and pods are arguments.
+// Package queue decides which event of a sink is sent next, and which events the pods may forget. It keeps each user's
+// events in order, sends those of different users in parallel within bounds, and stops sending while a receiver is failing.
+// It is pure: time, results and pods are arguments.
 package queue
 
 import (
@@ -12,24 +12,24 @@ import (
 
 // Limits bound a sink.
 type Limits struct {
-	// Parallel is how many events are in flight at a time, each of another user.
+	// Parallel is how many events are in flight at a time, each of a different user.
 	Parallel int
-	// Entries and Bytes bound the events that a Sink holds, including settled ones that wait for one before them.
+	// Entries and Bytes bound the events that a Sink holds, including settled ones behind one that is not settled.
 	Entries int
 	Bytes   int
-	// MaxAge is how long an event is tried, 0 for no limit.
+	// MaxAge is how long delivery of an event is attempted, 0 for no limit.
 	MaxAge time.Duration
 }
 
-// trip is how many attempts in a row may fail, of more than one user, before the sink as a whole waits: then
-// the problem is not one event that the receiver cannot take, but the receiver.
+// trip is how many attempts in a row, for more than one user, must fail before the whole sink waits: then the problem is the
+// receiver, and not one event that it cannot handle.
 const trip = 3
 
 // Entry is an event of a pod.
 type Entry struct {
 	// Stream is the pod that has it, and Cursor its position there.
 	Stream, Cursor string
-	// Key orders: entries with the same one are sent one after another. "" has no order.
+	// Entries with the same Key are sent one after another. Those with "" have no order.
 	Key string
 	// Happened is when the event happened.
 	Happened time.Time
@@ -42,13 +42,13 @@ type Entry struct {
 	due      time.Time
 	last     string // the reason of the last failure
 	settled  bool
-	dead     string // the reason of a dead letter that no pod has been told of
+	dead     string // the reason of a dead letter that was not reported to its pod yet
 	gone     bool   // its stream was dropped
 	lane     *lane
 	size     int
 }
 
-// Attempts returns how often the entry was sent.
+// Attempts returns how many times the entry was sent.
 func (e *Entry) Attempts() int { return e.attempts }
 
 // lane has the entries of one key in order. Only the first may be in flight.
@@ -57,13 +57,13 @@ type lane struct {
 	entries []*Entry
 	sending bool
 	at      int // in Sink.waiting, -1 if not there
-	// failing is when the first attempt began that failed since the receiver accepted one, zero for none. gaveWay is set if an
-	// entry has made room since then; see relieve.
+	// failing is when the first failed attempt since the last accepted one began, or zero. gaveWay is set if an entry has
+	// made room since then; see relieve.
 	failing time.Time
 	gaveWay bool
 }
 
-// stream has the entries of one pod in order, from the first that is not acknowledged.
+// stream has the entries of one pod in order, from the first one that is not acknowledged.
 type stream struct {
 	entries []*Entry
 	settled int // how many of the first are
@@ -79,8 +79,8 @@ type Sink struct {
 	streams map[string]*stream
 
 	entries, bytes, sending int
-	// failures in a row, where attempts at the same time count as one. failedAt is when the last one was, failed the lane of
-	// the first one, and several whether another one failed as well.
+	// failures in a row, where attempts at the same time count as one. failedAt is when the last one was, failed is the lane
+	// of the first one, and several is set if another lane failed as well.
 	failures int
 	failedAt time.Time
 	failed   *lane
@@ -93,7 +93,7 @@ type Sink struct {
 	// accepted is when the receiver last accepted an event, and gaveWay how many have made room since then.
 	accepted time.Time
 	gaveWay  int
-	// short are pods that soon have no room for events.
+	// short are pods that are running out of room for events.
 	short map[string]bool
 }
 
@@ -125,7 +125,7 @@ func (s *Sink) Add(e *Entry) {
 	}
 }
 
-// Skip notes the next event of a pod that is not for the sink.
+// Skip records the next event of a pod, which is not for the sink.
 func (s *Sink) Skip(of, cursor string) {
 	e := &Entry{Stream: of, Cursor: cursor, settled: true}
 	s.entries++
@@ -154,8 +154,8 @@ func (st *stream) advance() {
 	}
 }
 
-// Next returns the entry to send now. It is then in flight until Done. If there is none, it returns when to
-// ask again; zero means not before something else happens.
+// Next returns the entry to send now, which is then in flight until Done. If there is none, Next returns when to call it
+// again; zero means after something else has happened.
 func (s *Sink) Next(now time.Time) (*Entry, time.Time) {
 	s.relieve(now)
 	parallel := s.limits.Parallel
@@ -184,12 +184,12 @@ func (s *Sink) Next(now time.Time) (*Entry, time.Time) {
 	return nil, time.Time{}
 }
 
-// tooOld reports whether an event must not be tried again, or not at all while the receiver accepts none.
+// tooOld reports whether an event is too old for another attempt.
 func (s *Sink) tooOld(e *Entry, now time.Time) bool {
 	return s.limits.MaxAge > 0 && (e.attempts > 0 || s.tripped()) && now.Sub(e.Happened) >= s.limits.MaxAge
 }
 
-// Attempt returns what is known for the decision about an attempt, apart from its result.
+// Attempt returns everything that the decision about an attempt depends on, except its result.
 func (s *Sink) Attempt(e *Entry, now time.Time, random float64) outcome.Attempt {
 	number := e.attempts
 	if s.tripped() {
@@ -200,7 +200,7 @@ func (s *Sink) Attempt(e *Entry, now time.Time, random float64) outcome.Attempt 
 	}
 }
 
-// Done takes the result of an attempt.
+// Done handles the result of an attempt.
 func (s *Sink) Done(e *Entry, d outcome.Decision, now time.Time) {
 	s.sending--
 	e.lane.sending = false
@@ -259,7 +259,7 @@ func (s *Sink) bury(e *Entry, reason string) {
 	s.settle(e)
 }
 
-// settle ends the first entry of a lane.
+// settle completes the first entry of a lane.
 func (s *Sink) settle(e *Entry) {
 	e.settled, e.Body = true, nil
 	s.bytes -= e.size

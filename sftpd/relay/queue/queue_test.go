@@ -18,8 +18,8 @@ var start = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 
 var limits = Limits{Parallel: 8, Entries: 1000, Bytes: 1 << 20, MaxAge: 24 * time.Hour}
 
-// play sends what is due until nothing is left or the time is over, and returns when each attempt was and for what. answer
-// returns the status of an attempt, and Retry-After. The duration of each attempt is takes.
+// play sends events that are due until none are left or the time is over, and returns the time and event of each attempt.
+// answer returns the status of an attempt, and Retry-After. The duration of each attempt is takes.
 type play struct {
 	*Sink
 	now    time.Time

@@ -6,18 +6,20 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/outcome"
 )
 
-// fewSettled is up to how many settled events of a pod it does not matter that they wait.
+// fewSettled is how many settled events of a pod may wait behind one that is not settled before that matters.
 const fewSettled = 100
 
-// Short notes which pods soon have no room for events: before they refuse uploads, it matters what they have to keep.
+// Short sets which pods are running out of room for events. What they have to keep matters before they refuse uploads.
 func (s *Sink) Short(pods map[string]bool) { s.short = pods }
 
-// relieve makes events dead letters that the receiver does not take, although it accepts those of other users, where too much waits
-// for them: a pod is told of a position, so what is settled behind one of them is kept until it is, here and there. Without it, one
-// event that makes a receiver fail would keep the events of all users from it, or let the pods refuse uploads, until it is given up.
+// relieve makes dead letters of events that the receiver does not accept, although it accepts those of other users, when too
+// many settled events wait behind them. A pod is told a position only, so whatever is settled behind such an event is kept
+// until that event is settled, both here and in the pod. Without this, one event that makes a receiver fail would stop the
+// events of all users, or make the pods refuse uploads, until it is given up.
 //
-// The receiver must have accepted an event of another user since the failures began. Otherwise it may be the receiver that is not
-// well, and its events wait. As it may have become unwell since, only a part of the queue gives way until it accepts one again.
+// The receiver must have accepted an event of another user since the failures began. Otherwise the receiver itself may be
+// failing, and its events wait. As it may have begun to fail since, only a part of the queue gives way until it accepts one
+// again.
 func (s *Sink) relieve(now time.Time) {
 	full := s.full(now)
 	if !full && len(s.short) == 0 || s.suspended != "" || s.tripped() || now.Before(s.paused) {
@@ -29,7 +31,7 @@ func (s *Sink) relieve(now time.Time) {
 			continue
 		}
 		l := st.entries[st.settled].lane
-		first := l.entries[0] // perhaps of another pod
+		first := l.entries[0] // possibly of another pod
 		tries := outcome.Tries
 		if full && l.gaveWay { // it is not the first one
 			tries = 1
@@ -43,7 +45,7 @@ func (s *Sink) relieve(now time.Time) {
 	}
 }
 
-// full reports whether there is no room for further events, and nothing of what there is can be sent now.
+// full reports whether there is no room for more events and none of those in the queue can be sent now.
 func (s *Sink) full(now time.Time) bool {
 	return !s.Room() && s.sending == 0 && len(s.waiting) > 0 && now.Before(s.waiting[0].entries[0].due)
 }

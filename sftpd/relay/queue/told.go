@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// Letter is a dead letter that a pod has to be told of.
+// Letter is a dead letter to report to its pod.
 type Letter struct {
 	Cursor, Reason string
 	entry          *Entry
 }
 
-// Report is what a pod has to be told: the dead letters first, and then that everything up to Cursor is settled. Cursor is
-// "" if there is nothing new.
+// Report is what to report to a pod: first the dead letters, and then that everything up to Cursor is settled. Cursor is ""
+// if there is nothing new.
 type Report struct {
 	Dead   []Letter
 	Cursor string
 	count  int
 }
 
-// Empty reports whether there is nothing to tell.
+// Empty reports whether there is nothing to report.
 func (r Report) Empty() bool { return len(r.Dead) == 0 && r.Cursor == "" }
 
-// Report returns what to tell a pod.
+// Report returns what to report to a pod.
 func (s *Sink) Report(of string) Report {
 	st := s.streams[of]
 	if st == nil {
@@ -38,7 +38,7 @@ func (s *Sink) Report(of string) Report {
 	return r
 }
 
-// Buried notes that a pod has kept a dead letter.
+// Buried records that a pod has kept a dead letter.
 func (s *Sink) Buried(of string, l Letter) {
 	if st := s.streams[of]; st != nil {
 		st.dead = slices.DeleteFunc(st.dead, func(e *Entry) bool { return e == l.entry })
@@ -46,7 +46,7 @@ func (s *Sink) Buried(of string, l Letter) {
 	}
 }
 
-// Told notes that a pod has taken the acknowledgment of a Report.
+// Told records that a pod has accepted the acknowledgment of a Report.
 func (s *Sink) Told(of string, r Report) {
 	st := s.streams[of]
 	if st == nil || r.count > len(st.entries) || r.count == 0 || st.entries[r.count-1].Cursor != r.Cursor {
@@ -59,7 +59,7 @@ func (s *Sink) Told(of string, r Report) {
 	s.entries -= r.count
 }
 
-// Drop forgets the events of a pod. Those in flight end with their attempt.
+// Drop forgets the events of a pod. Those in flight are forgotten when their attempt ends.
 func (s *Sink) Drop(of string) {
 	st := s.streams[of]
 	if st == nil {
@@ -75,7 +75,7 @@ func (s *Sink) Drop(of string) {
 		e.gone = true
 		l := e.lane
 		if l.sending && l.entries[0] == e {
-			continue // Done ends it
+			continue // Done forgets it
 		}
 		first := l.entries[0] == e
 		l.entries = slices.DeleteFunc(l.entries, func(o *Entry) bool { return o == e })
@@ -91,7 +91,7 @@ func (s *Sink) Drop(of string) {
 	}
 }
 
-// Last returns the cursor of the last event of a pod that was added, "" for none that is not acknowledged.
+// Last returns the cursor of the last event of a pod that was added, or "" if all are acknowledged.
 func (s *Sink) Last(of string) string {
 	if st := s.streams[of]; st != nil && len(st.entries) > 0 {
 		return st.entries[len(st.entries)-1].Cursor
@@ -107,7 +107,7 @@ type State struct {
 	Failures int
 	Reason   string
 	Paused   time.Time
-	// Suspended is why the receiver wants no more events, "" if it does want them.
+	// Suspended is why the receiver wants no more events, "" if it wants them.
 	Suspended string
 }
 

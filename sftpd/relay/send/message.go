@@ -1,6 +1,6 @@
 // Package send sends events to a receiver: CloudEvents 1.0 over HTTP, structured or binary, with a token, a signature or a
-// client certificate. It makes one attempt, bounds what a receiver can cost, and describes the result without quoting any
-// part of a credential or anything that the receiver sent.
+// client certificate. It makes one attempt, bounds the resources that a receiver can use, and describes the result without
+// quoting any part of a credential or anything that the receiver sent.
 package send
 
 import (
@@ -14,14 +14,14 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 )
 
-// Message is an event as it is sent.
+// Message is an event in the form in which it is sent.
 type Message struct {
 	ID     string
 	Header http.Header
 	Body   []byte
 }
 
-// Encode returns an event, given in structured JSON, as it is sent in a format.
+// Encode returns the Message for an event in structured JSON, in a format.
 func Encode(event []byte, format delivery.Format) (Message, error) {
 	if format == delivery.FormatBinary {
 		return binary(event)

@@ -32,7 +32,7 @@ const event = `{"specversion":"1.0","id":"01JE","source":"https://sftp-operator/
 	`"partitionkey":"ns/acme","sequence":"00000000000000000042","authtype":"app_user","authid":"ns/acme",` +
 	`"data":{"listener":"ns/partners","user":"ns/acme","path":"/in/\"ä% b.csv","size":7}}`
 
-// receiver is that of the CloudEvents SDK, and returns what it got.
+// receiver decodes with the CloudEvents SDK, and returns what it received.
 func receiver(t *testing.T, check func(*http.Request)) (url string, got chan cloudevents.Event) {
 	t.Helper()
 	got = make(chan cloudevents.Event, 10)

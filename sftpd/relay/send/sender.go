@@ -23,9 +23,9 @@ const (
 	maxAnswer = 64 << 10
 	// maxHeader bounds the header of an answer in bytes.
 	maxHeader = 16 << 10
-	// bodyTime is how long to wait for the body of an answer: the status says it all.
+	// bodyTime is how long to wait for the body of an answer. Only the status matters.
 	bodyTime = 2 * time.Second
-	// dialTime bounds a connection, from the name's resolution to its end.
+	// dialTime bounds connecting, including the resolution of the name.
 	dialTime = 10 * time.Second
 )
 
@@ -94,7 +94,7 @@ func tlsConfig(s delivery.Sink) (*tls.Config, error) {
 	if s.ClientCertificate != "" {
 		pair, err := tls.X509KeyPair([]byte(s.ClientCertificate), []byte(s.ClientKey))
 		if err != nil {
-			return nil, errors.New("the client's certificate and private key cannot be read, or do not belong together")
+			return nil, errors.New("the client's certificate or private key is invalid, or they do not belong together")
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
@@ -122,7 +122,7 @@ func (s *Sender) Send(ctx context.Context, event []byte, now time.Time) Result {
 	if len(s.secret) > 0 {
 		sign(req.Header, s.secret, m.ID, m.Body, now)
 	}
-	resp, err := s.client.Do(req) //nolint:bodyclose // discard closes it
+	resp, err := s.client.Do(req) //nolint:bodyclose // discard closes the body
 	if err != nil {
 		return Result{Failure: describe(err, s.sink.Timeout())}
 	}
@@ -142,7 +142,8 @@ func discard(body io.ReadCloser) {
 // Close closes connections that are not in use.
 func (s *Sender) Close() { s.client.CloseIdleConnections() }
 
-// describe says why there was no answer. Errors of net/http quote URLs and what a receiver sent, so only known ones are named.
+// describe returns why there was no answer. Errors of net/http quote URLs and what a receiver sent, so only known ones are
+// named.
 func describe(err error, timeout time.Duration) string {
 	var (
 		dns     *net.DNSError
@@ -186,11 +187,11 @@ func describe(err error, timeout time.Duration) string {
 	return "the answer is not HTTP"
 }
 
-// guardText returns the part of an error that Guard has written.
+// guardText returns the part of an error that comes from Guard.
 func guardText(err error) string {
 	for err != nil {
 		next := errors.Unwrap(err)
-		if next == nil || errors.Is(next, guard.ErrAddress) && next == guard.ErrAddress { //nolint:errorlint // this one, not one that wraps it
+		if next == nil || errors.Is(next, guard.ErrAddress) && next == guard.ErrAddress { //nolint:errorlint // the error itself, not one that wraps it
 			return err.Error()
 		}
 		err = next
@@ -200,7 +201,7 @@ func guardText(err error) string {
 
 func reasonOf(e x509.CertificateInvalidError) string {
 	if e.Reason == x509.Expired {
-		return "it has expired, or is not valid yet"
+		return "it has expired or is not valid yet"
 	}
 	return "its chain breaks a rule"
 }

@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Headers of a signature, those of Standard Webhooks 1.0.
+// Headers of a signature, as in Standard Webhooks 1.0.
 const (
 	headerID        = "Webhook-Id"
 	headerTimestamp = "Webhook-Timestamp"
 	headerSignature = "Webhook-Signature"
 )
 
-// secretPrefix is that of a secret in base64, as Standard Webhooks writes it. Without it the secret's bytes are used.
+// secretPrefix marks a secret in base64, as in Standard Webhooks. Without it, the secret's bytes are used as they are.
 const secretPrefix = "whsec_"
 
 // sign adds the headers of a signature: HMAC-SHA256 over the id, the time of the attempt and the body.

@@ -43,7 +43,7 @@ func (e *DeniedError) Error() string {
 // seen is what could be read of a user's credentials.
 type seen struct {
 	entries map[credentials.Ref]entry
-	// keys are those of the credentials that the listener's rules allow.
+	// keys are the keys among the credentials that the listener's rules allow.
 	keys credentials.Credentials
 	// denied are the reasons why some could not be read.
 	denied []string
@@ -124,7 +124,7 @@ func (e *explainer) compile(ctx context.Context) error {
 	if !others {
 		in.Users = append(in.Users, e.User)
 	}
-	in.Seats = compile.Recall(nil, in.Users).Seats // who holds a name is not always who is older
+	in.Seats = compile.Recall(nil, in.Users).Seats // the holder of a name is not always the older user
 	e.compiled = compile.Compile(in, nil)
 	return nil
 }

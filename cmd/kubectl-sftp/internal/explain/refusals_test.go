@@ -253,7 +253,7 @@ var refusals = map[event.Reason]refusal{
 	}, Unknown},
 }
 
-// further lists refusals for reasons that are in the other table, too, where why has to look at something else to find them.
+// further lists refusals for reasons that are in the other table as well, but for which why has to check something else.
 var further = map[string]struct {
 	reason event.Reason
 	refusal
@@ -331,8 +331,8 @@ func twice(w *world) {
 	w.login(w.byKey())
 }
 
-// elsewhere lists the refusals that require an unhealthy pod, with the test in which the daemon makes them. Here its line
-// counts.
+// elsewhere lists the refusals that require an unhealthy pod, with the test in which the daemon makes them. Here only the
+// audit line is checked.
 var elsewhere = map[event.Reason]string{
 	event.PasswordQueueFull: "sftpd/auth TestPasswordQueueReason",
 	event.AcceptFailed:      "sftpd/server TestOpenFilesOfAll",

@@ -18,7 +18,7 @@ import (
 //	USER  USER.pub  USER.keys  USER.authorized_keys
 //	USER/authorized_keys  USER/.ssh/authorized_keys  USER/.ssh/authorized_keys2  USER/.ssh/keys/ANY  USER/keys/ANY
 //
-// Other files are reported. name is that of the directory, for the report.
+// Other files are reported. name is the name of the directory, for the report.
 func (m *Migration) KeyFiles(name string, dir fs.FS) error {
 	return fs.WalkDir(dir, ".", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -27,7 +27,8 @@ type Input struct {
 	Namespace, Name string
 	// Running reports whether the listener has pods: the Job must run on a node that can mount the same volumes.
 	Running bool
-	// Remove removes the directory, instead of counting what is in it, and RemoveReceipts does so with the user's receipts.
+	// Remove removes the directory instead of counting its content, and RemoveReceipts does the same for the user's
+	// receipts.
 	Remove, RemoveReceipts bool
 }
 
