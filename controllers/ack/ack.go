@@ -21,10 +21,10 @@ type Keys [2]string
 
 // StatusClient asks a pod.
 type StatusClient interface {
-	// Ask asks which configuration the pod has loaded.
-	Ask(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error)
+	// Status returns which configuration the pod has loaded.
+	Status(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error)
 	// KeyUse asks which keys were used since an earlier report of the pod. The key is that of a
-	// proven answer to Ask.
+	// proven answer to Status.
 	KeyUse(ctx context.Context, pod *corev1.Pod, key string, known Known, before config.KeyUseReport) (config.KeyUseReport, error)
 }
 

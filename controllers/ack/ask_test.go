@@ -16,7 +16,7 @@ import (
 // asked asks a server that gives one kind of answer.
 func asked(t *testing.T, answer http.HandlerFunc) (Answer, error) {
 	t.Helper()
-	return NewHTTPStatusClient().Ask(t.Context(), answering(t, answer), both)
+	return NewHTTPStatusClient().Status(t.Context(), answering(t, answer), both)
 }
 
 const status = `{"digest":"d2","users":3,"rejectedUIDs":["u"],"version":"v2","newField":1}`
@@ -69,12 +69,12 @@ func TestUnprovenAnswers(t *testing.T) {
 			p, asker := answering(t, answer), NewHTTPStatusClient()
 			var err error
 			for range 2 { // the first question of the replay is answered correctly
-				_, err = asker.Ask(t.Context(), p, both)
+				_, err = asker.Status(t.Context(), p, both)
 			}
 			if !errors.Is(err, ErrUnproven) {
 				t.Errorf("error %v", err)
 			}
-			if _, err := asker.Ask(t.Context(), p, Keys{}); !errors.Is(err, ErrUnproven) {
+			if _, err := asker.Status(t.Context(), p, Keys{}); !errors.Is(err, ErrUnproven) {
 				t.Errorf("without keys: %v", err)
 			}
 		})
@@ -127,7 +127,7 @@ func TestAskDoubtsTheAnswer(t *testing.T) {
 	}
 	p := readyPod("a")
 	p.Status.PodIP = "127.0.0.9"
-	if _, err := NewHTTPStatusClient().Ask(t.Context(), p, both); err == nil {
+	if _, err := NewHTTPStatusClient().Status(t.Context(), p, both); err == nil {
 		t.Error("no server answers, but there is no error")
 	}
 }
@@ -146,7 +146,7 @@ func TestLargeAnswers(t *testing.T) {
 	})
 	asker := NewHTTPStatusClient()
 	for what, ask := range map[string]func() error{
-		"status": func() error { _, err := asker.Ask(t.Context(), long, both); return err },
+		"status": func() error { _, err := asker.Status(t.Context(), long, both); return err },
 		"keys": func() error {
 			_, err := asker.KeyUse(t.Context(), long, current, known, config.KeyUseReport{})
 			return err

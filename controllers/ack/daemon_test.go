@@ -49,7 +49,7 @@ func TestDaemon(t *testing.T) {
 		}
 	}
 	eventually("the configuration is loaded", func() bool {
-		s, err := asker.Ask(t.Context(), p, keys)
+		s, err := asker.Status(t.Context(), p, keys)
 		return err == nil && s.Digest != "" && s.Key == proof
 	})
 	c, err := ssh.Dial("tcp", sftp.Addr().String(), &ssh.ClientConfig{
@@ -79,13 +79,13 @@ func TestDaemon(t *testing.T) {
 	if r, err := asker.KeyUse(t.Context(), p, otherKey, known, config.KeyUseReport{}); err == nil {
 		t.Errorf("with another host key: %+v", r)
 	}
-	if a, err := asker.Ask(t.Context(), p, Keys{otherKey, foreign}); !errors.Is(err, ErrUnproven) {
+	if a, err := asker.Status(t.Context(), p, Keys{otherKey, foreign}); !errors.Is(err, ErrUnproven) {
 		t.Errorf("with another host key: %+v, %v", a, err)
 	}
 	// The answer comes from another pod than the one asked.
 	renamed := p.DeepCopy()
 	renamed.Name = "b"
-	if a, err := asker.Ask(t.Context(), renamed, keys); !errors.Is(err, ErrUnproven) {
+	if a, err := asker.Status(t.Context(), renamed, keys); !errors.Is(err, ErrUnproven) {
 		t.Errorf("as another pod: %+v, %v", a, err)
 	}
 	if r, err := asker.KeyUse(t.Context(), renamed, proof, known, config.KeyUseReport{}); err == nil {

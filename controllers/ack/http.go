@@ -46,8 +46,8 @@ func NewHTTPStatusClient() *HTTPStatusClient {
 	}}
 }
 
-// Ask implements StatusClient. Nothing of an answer is parsed before it is proven.
-func (a *HTTPStatusClient) Ask(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error) {
+// Status implements StatusClient. Nothing of an answer is parsed before it is proven.
+func (a *HTTPStatusClient) Status(ctx context.Context, pod *corev1.Pod, keys Keys) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	nonce := rand.Text()

@@ -159,7 +159,7 @@ func (h Handle) isDone(ctx context.Context, in intent, live client.Object) (bool
 		if m.sum != in.sum {
 			return false, nil
 		}
-		if a.stands(h.owner, in.id(), m, live) {
+		if a.matches(h.owner, in.id(), m, live) {
 			return true, nil
 		}
 		if isMetadata {

@@ -65,7 +65,7 @@ func (a *Applier) memoOf(kind string, o client.Object) (memo, bool) {
 }
 
 // matches reports whether an object is the remembered one.
-func (a *Applier) stands(owner client.Object, id string, m memo, live client.Object) bool {
+func (a *Applier) matches(owner client.Object, id string, m memo, live client.Object) bool {
 	if live.GetUID() == m.uid && live.GetResourceVersion() == m.version {
 		m.wrote = time.Time{}
 		a.remember(owner, id, m)

@@ -87,8 +87,8 @@ func TestOtherVersions(t *testing.T) {
 			}
 			a.remember(listener, "id", m)
 			live := &corev1.Service{ObjectMeta: metav1.ObjectMeta{UID: c.uid, ResourceVersion: c.version}}
-			if got := a.stands(listener, "id", m, live); got != c.want {
-				t.Errorf("stands: %v, want %v", got, c.want)
+			if got := a.matches(listener, "id", m, live); got != c.want {
+				t.Errorf("matches: %v, want %v", got, c.want)
 			}
 			after, _ := a.recall(listener, "id")
 			if want := c.seen || c.version == "100" && c.uid == "u"; after.wrote.IsZero() != want {

@@ -209,7 +209,7 @@ func TestEmptyShards(t *testing.T) {
 	}
 }
 
-// A resolver uses the ring of the user's namespace and the known entries of Secrets.
+// A resolver uses the keyring of the user's namespace and the known entries of Secrets.
 func TestResolver(t *testing.T) {
 	u := user("a")
 	u.Spec.Authentication.AuthorizedKeysSecretRefs = []v1alpha1.AuthorizedKeysSecretReference{{Name: "keys"}}
@@ -218,11 +218,11 @@ func TestResolver(t *testing.T) {
 		Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: publicKey(7), UserRef: &v1alpha1.LocalUserReference{Name: "a"}},
 	}
 	r := Resolver{
-		Ring: func(namespace string) *key.Ring {
+		Keyring: func(namespace string) *key.Keyring {
 			if namespace != "team" {
-				t.Errorf("the ring of %s", namespace)
+				t.Errorf("the keyring of %s", namespace)
 			}
-			return key.NewRing([]v1alpha1.SFTPKey{k})
+			return key.NewKeyring([]v1alpha1.SFTPKey{k})
 		},
 		Entry: func(credentials.Ref) credentials.Entry { return credentials.Entry{} },
 	}
@@ -282,7 +282,7 @@ func TestMemoIsNotStale(t *testing.T) {
 			other(in)
 			in.Stamp = func(*v1alpha1.SFTPUser) (Stamp, bool) { return Stamp{Entries: 1}, true }
 		}},
-		"another ring": {func(*Input) {}, func(in *Input) {
+		"another keyring": {func(*Input) {}, func(in *Input) {
 			other(in)
 			in.Stamp = func(*v1alpha1.SFTPUser) (Stamp, bool) { return Stamp{Keys: "k"}, true }
 		}},

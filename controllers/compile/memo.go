@@ -39,7 +39,7 @@ type Memo struct {
 
 // Stamp identifies resolved credentials.
 type Stamp struct {
-	// Keys is the stamp of the ring of SFTPKeys.
+	// Keys is the stamp of the keyring of SFTPKeys.
 	Keys string
 	// Entries is a hash of what is known about the entries of Secrets.
 	Entries uint64

@@ -8,13 +8,13 @@ import (
 
 // Resolver resolves users' credentials from what is known. Its methods are for Input.
 type Resolver struct {
-	// Ring returns the SFTPKeys of a namespace.
-	Ring func(namespace string) *key.Ring
+	// Keyring returns the SFTPKeys of a namespace.
+	Keyring func(namespace string) *key.Keyring
 	// Entry returns what is known about an entry of a Secret.
 	Entry func(credentials.Ref) credentials.Entry
 }
 
 // Resolve returns the credentials of a user.
 func (r Resolver) Resolve(u *v1alpha1.SFTPUser) credentials.Credentials {
-	return credentials.Resolve(u, r.Ring(u.Namespace), r.Entry)
+	return credentials.Resolve(u, r.Keyring(u.Namespace), r.Entry)
 }

@@ -28,9 +28,9 @@ func TestAssignedKeys(t *testing.T) {
 	mine := clientKey("mine", ed25519Key, givenTo("acme"))
 	other := clientKey("theirs", ed25519Key, givenTo("other"))
 	for _, tc := range []struct {
-		name string
-		ring []v1alpha1.SFTPKey
-		a    v1alpha1.UserAuthentication
+		name    string
+		keyring []v1alpha1.SFTPKey
+		a       v1alpha1.UserAuthentication
 		// keys that log in, and the inventory as "<source> <state>"
 		keys      int
 		inventory string
@@ -57,7 +57,7 @@ func TestAssignedKeys(t *testing.T) {
 		{"a public key", []v1alpha1.SFTPKey{clientKey("p", "", partner(ed25519Key+" me"), givenTo("acme"))}, v1alpha1.UserAuthentication{}, 1, "[sftpkey/p ]", ""},
 		{"a damaged public key", []v1alpha1.SFTPKey{clientKey("p", "", partner(truncatedKey), givenTo("acme"))}, v1alpha1.UserAuthentication{}, 0, "[]", "InvalidPublicKey"},
 	} {
-		c := resolve(t, cluster{sftpKeys: tc.ring}, tc.a, nil)
+		c := resolve(t, cluster{sftpKeys: tc.keyring}, tc.a, nil)
 		var inventory []string
 		for _, k := range c.Inventory {
 			inventory = append(inventory, k.Source+" "+string(k.State))

@@ -28,7 +28,7 @@ func (r *resolver) add(k publickey.Key, b bounds) {
 	if r.seen[fp] {
 		return
 	}
-	if owner := r.ring.Owner(fp); owner != nil && owner.User != r.user.Name {
+	if owner := r.keyring.Owner(fp); owner != nil && owner.User != r.user.Name {
 		r.problem(v1alpha1.ReasonKeyAssignedElsewhere, "The key %s (%s) is assigned to SFTPUser %q by SFTPKey %q; remove it here and give each user a key of its own, or change spec.userRef there",
 			fp, b.source, owner.User, owner.Name)
 		r.note(k, b, v1alpha1.KeyAssignedElsewhere)

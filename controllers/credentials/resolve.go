@@ -51,11 +51,11 @@ type Credentials struct {
 
 // Resolve resolves a user's credentials from what is known about the entries that it refers to
 // and from the SFTPKeys of its namespace.
-func Resolve(u *v1alpha1.SFTPUser, ring *key.Ring, entry func(Ref) Entry) Credentials {
-	r := resolver{user: u, ring: ring, seen: map[string]bool{}}
+func Resolve(u *v1alpha1.SFTPUser, keyring *key.Keyring, entry func(Ref) Entry) Credentials {
+	r := resolver{user: u, keyring: keyring, seen: map[string]bool{}}
 	auth := u.Spec.Authentication
 	// SFTPKeys come first: the first of two duplicates counts, and SFTPKeys have the bounds.
-	for _, k := range ring.Of(u.Name) {
+	for _, k := range keyring.Of(u.Name) {
 		r.addClient(k)
 	}
 	for i, line := range auth.AuthorizedKeys {
@@ -93,8 +93,8 @@ func (c Credentials) Problem() (p Problem, ok bool) {
 }
 
 type resolver struct {
-	user *v1alpha1.SFTPUser
-	ring *key.Ring
+	user    *v1alpha1.SFTPUser
+	keyring *key.Keyring
 	// seen are the fingerprints of all keys so far.
 	seen map[string]bool
 	// size is the size of the keys that log in, and further is the number of keys without room.

@@ -34,12 +34,12 @@ type cluster struct {
 	sftpKeys []v1alpha1.SFTPKey
 }
 
-func (c cluster) ring() *key.Ring {
+func (c cluster) keyring() *key.Keyring {
 	var all []v1alpha1.SFTPKey
 	for name, line := range c.keys {
 		all = append(all, clientKey(name, line, givenTo("acme")))
 	}
-	return key.NewRing(append(all, c.sftpKeys...))
+	return key.NewKeyring(append(all, c.sftpKeys...))
 }
 
 // clientKey returns an SFTPKey whose Secret has a key, or none if line is empty.
@@ -104,7 +104,7 @@ func rsaKey(t *testing.T, bits int) string {
 
 func resolve(t *testing.T, c cluster, a v1alpha1.UserAuthentication, previous *config.Password) Credentials {
 	t.Helper()
-	return Resolve(user(a), c.ring(), func(ref Ref) Entry {
+	return Resolve(user(a), c.keyring(), func(ref Ref) Entry {
 		if ref.Namespace != "team" {
 			t.Errorf("the Secret of another namespace was asked for: %+v", ref)
 		}

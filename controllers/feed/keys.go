@@ -16,14 +16,14 @@ type Keys struct {
 	// Concerned returns the listeners that depend on the keys of a namespace.
 	Concerned func(namespace string) []types.NamespacedName
 
-	parser key.Rings
+	parser key.Keyrings
 	mu     sync.Mutex
 	// byNamespace holds the informer's objects, which must not be changed; mu protects both maps.
 	byNamespace map[string]map[string]*v1alpha1.SFTPKey
-	// rings are the latest rings; a namespace without one has changed since.
-	rings map[string]*key.Ring
-	// previous are the previous rings, which are kept if a change does not matter for logins.
-	previous map[string]*key.Ring
+	// keyrings are the latest keyrings; a namespace without one has changed since.
+	keyrings map[string]*key.Keyring
+	// previous are the previous keyrings, which are kept if a change does not matter for logins.
+	previous map[string]*key.Keyring
 }
 
 // Observe applies a change of an SFTPKey and returns the listeners that it may matter to.
@@ -36,7 +36,7 @@ func (k *Keys) Observe(before, after client.Object) []types.NamespacedName {
 	k.mu.Lock()
 	if k.byNamespace == nil {
 		k.byNamespace = map[string]map[string]*v1alpha1.SFTPKey{}
-		k.rings, k.previous = map[string]*key.Ring{}, map[string]*key.Ring{}
+		k.keyrings, k.previous = map[string]*key.Keyring{}, map[string]*key.Keyring{}
 	}
 	in := k.byNamespace[o.GetNamespace()]
 	if in == nil {
@@ -48,32 +48,32 @@ func (k *Keys) Observe(before, after client.Object) []types.NamespacedName {
 	} else if delete(in, o.GetName()); len(in) == 0 {
 		delete(k.byNamespace, o.GetNamespace())
 	}
-	delete(k.rings, o.GetNamespace())
+	delete(k.keyrings, o.GetNamespace())
 	k.mu.Unlock()
 	return k.Concerned(o.GetNamespace())
 }
 
-// Ring returns the ring of a namespace. It stays the same until a change of the keys matters for logins.
-func (k *Keys) Ring(namespace string) *key.Ring {
+// Keyring returns the keyring of a namespace. It stays the same until a change of the keys matters for logins.
+func (k *Keys) Keyring(namespace string) *key.Keyring {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r, ok := k.rings[namespace]; ok {
+	if r, ok := k.keyrings[namespace]; ok {
 		return r
 	}
 	in := k.byNamespace[namespace]
 	if len(in) == 0 {
 		delete(k.previous, namespace)
-		k.parser.Ring(namespace, nil)
+		k.parser.Keyring(namespace, nil)
 		return nil
 	}
 	keys := make([]v1alpha1.SFTPKey, 0, len(in))
 	for _, o := range in {
 		keys = append(keys, *o)
 	}
-	r := k.parser.Ring(namespace, keys)
+	r := k.parser.Keyring(namespace, keys)
 	if old := k.previous[namespace]; old.Stamp() == r.Stamp() {
 		r = old
 	}
-	k.rings[namespace], k.previous[namespace] = r, r
+	k.keyrings[namespace], k.previous[namespace] = r, r
 	return r
 }

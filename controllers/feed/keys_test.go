@@ -21,7 +21,7 @@ var publicKeys = []string{
 	"not a key",
 }
 
-// The ring of a namespace contains its keys, and stays the same while nothing relevant to a login changes.
+// The keyring of a namespace contains its keys, and stays the same while nothing relevant to a login changes.
 func TestKeys(t *testing.T) {
 	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 2))
@@ -29,7 +29,7 @@ func TestKeys(t *testing.T) {
 			return []types.NamespacedName{{Namespace: "of", Name: namespace}}
 		}}
 		m := map[types.NamespacedName]*v1alpha1.SFTPKey{}
-		rings, changes, kept := map[string]*key.Ring{}, 0, 0
+		keyrings, changes, kept := map[string]*key.Keyring{}, 0, 0
 		for n := range 150 {
 			name := types.NamespacedName{Namespace: namespaces[random.IntN(3)], Name: fmt.Sprint("k", random.IntN(4))}
 			var was, is client.Object
@@ -47,18 +47,18 @@ func TestKeys(t *testing.T) {
 				continue // it is not read after each change
 			}
 			for _, namespace := range namespaces {
-				got, want := table.Ring(namespace), ringOf(m, namespace)
+				got, want := table.Keyring(namespace), keyringOf(m, namespace)
 				if got.Stamp() != want.Stamp() || (got == nil) != (want == nil) {
-					t.Fatalf("seed %d, step %d: the ring of %s is not that of its keys", seed, n, namespace)
+					t.Fatalf("seed %d, step %d: the keyring of %s is not that of its keys", seed, n, namespace)
 				}
-				if same := rings[namespace].Stamp() == got.Stamp(); same != (rings[namespace] == got) {
+				if same := keyrings[namespace].Stamp() == got.Stamp(); same != (keyrings[namespace] == got) {
 					t.Fatalf("seed %d, step %d: the keys of %s are the same: %v", seed, n, namespace, same)
 				} else if same {
 					kept++
 				} else {
 					changes++
 				}
-				rings[namespace] = got
+				keyrings[namespace] = got
 			}
 		}
 		if changes == 0 || kept == 0 {
@@ -68,12 +68,12 @@ func TestKeys(t *testing.T) {
 			table.Observe(k, nil)
 		}
 		for _, namespace := range namespaces {
-			if r := table.Ring(namespace); r != nil {
-				t.Errorf("seed %d: a ring without keys", seed)
+			if r := table.Keyring(namespace); r != nil {
+				t.Errorf("seed %d: a keyring without keys", seed)
 			}
 		}
-		if len(table.byNamespace)+len(table.rings)+len(table.previous) > 0 {
-			t.Errorf("seed %d: something is left: %v, %v, %v", seed, table.byNamespace, table.rings, table.previous)
+		if len(table.byNamespace)+len(table.keyrings)+len(table.previous) > 0 {
+			t.Errorf("seed %d: something is left: %v, %v, %v", seed, table.byNamespace, table.keyrings, table.previous)
 		}
 	}
 }
@@ -105,7 +105,7 @@ func nextKey(random *rand.Rand, before *v1alpha1.SFTPKey, name types.NamespacedN
 	return after
 }
 
-func ringOf(m map[types.NamespacedName]*v1alpha1.SFTPKey, namespace string) *key.Ring {
+func keyringOf(m map[types.NamespacedName]*v1alpha1.SFTPKey, namespace string) *key.Keyring {
 	var keys []v1alpha1.SFTPKey
 	for name, k := range m {
 		if name.Namespace == namespace {
@@ -115,5 +115,5 @@ func ringOf(m map[types.NamespacedName]*v1alpha1.SFTPKey, namespace string) *key
 	if len(keys) == 0 {
 		return nil
 	}
-	return key.NewRing(keys)
+	return key.NewKeyring(keys)
 }

@@ -205,8 +205,8 @@ func TestUnknownAlgorithm(t *testing.T) {
 	}
 }
 
-// ringKey returns a key in the spec, made some minutes after the start.
-func ringKey(name, user string, m Material, minutes int, edits ...func(*v1alpha1.SFTPKey)) v1alpha1.SFTPKey {
+// keyringKey returns a key in the spec, made some minutes after the start.
+func keyringKey(name, user string, m Material, minutes int, edits ...func(*v1alpha1.SFTPKey)) v1alpha1.SFTPKey {
 	k := publicKeyOf(name, user, m, minutes)
 	for _, edit := range edits {
 		edit(k)
@@ -219,10 +219,10 @@ func TestRing(t *testing.T) {
 	damaged := func(k *v1alpha1.SFTPKey) { k.Spec.PublicKey = "ssh-ed25519 AAAA" }
 	going := func(k *v1alpha1.SFTPKey) { k.DeletionTimestamp = new(metav1.NewTime(began)) }
 	keys := []v1alpha1.SFTPKey{
-		ringKey("younger", "ada", m, 5), ringKey("b", "ada", other, 3), ringKey("a", "eve", other, 3), ringKey("older", "ada", m, 1),
-		ringKey("nobody's", "", third, 0), ringKey("damaged", "ada", m, 0, damaged), ringKey("going", "ada", third, 0, going),
+		keyringKey("younger", "ada", m, 5), keyringKey("b", "ada", other, 3), keyringKey("a", "eve", other, 3), keyringKey("older", "ada", m, 1),
+		keyringKey("nobody's", "", third, 0), keyringKey("damaged", "ada", m, 0, damaged), keyringKey("going", "ada", third, 0, going),
 	}
-	r := NewRing(keys)
+	r := NewKeyring(keys)
 	var names []string
 	for _, c := range r.Of("ada") {
 		names = append(names, c.Name)
@@ -234,12 +234,12 @@ func TestRing(t *testing.T) {
 		t.Errorf("%+v", r.owners)
 	}
 	slices.Reverse(keys)
-	if NewRing(keys).Stamp() != r.Stamp() || r.Stamp() == NewRing(slices.Delete(slices.Clone(keys), 1, 2)).Stamp() || r.Stamp() == NewRing(keys[:len(keys)-1]).Stamp() {
+	if NewKeyring(keys).Stamp() != r.Stamp() || r.Stamp() == NewKeyring(slices.Delete(slices.Clone(keys), 1, 2)).Stamp() || r.Stamp() == NewKeyring(keys[:len(keys)-1]).Stamp() {
 		t.Error("the stamp is of the order, or not of all keys")
 	}
-	var none *Ring
+	var none *Keyring
 	if none.Of("ada") != nil || none.Owner(m.Fingerprint()) != nil || none.Stamp() != "" {
-		t.Error("a nil ring is not empty")
+		t.Error("a nil keyring is not empty")
 	}
 }
 
@@ -271,12 +271,12 @@ func TestStampOfAKey(t *testing.T) {
 	}
 	seen := map[string]string{}
 	for what, change := range changes {
-		stamp := NewRing([]v1alpha1.SFTPKey{ringKey("a", "ada", m, 0, change)}).Stamp()
+		stamp := NewKeyring([]v1alpha1.SFTPKey{keyringKey("a", "ada", m, 0, change)}).Stamp()
 		if before, ok := seen[stamp]; ok {
 			t.Errorf("%q and %q have the same stamp", before, what)
 		}
 		seen[stamp] = what
-		if again := NewRing([]v1alpha1.SFTPKey{ringKey("a", "ada", m, 0, change)}).Stamp(); again != stamp {
+		if again := NewKeyring([]v1alpha1.SFTPKey{keyringKey("a", "ada", m, 0, change)}).Stamp(); again != stamp {
 			t.Errorf("%s: equal keys have other stamps", what)
 		}
 	}
@@ -322,19 +322,19 @@ func TestKeysAsUsersHaveThem(t *testing.T) {
 		}{status(conditions.True("Inactive", reason, "")), ": "}
 	}
 	for name, tc := range rows {
-		k := ringKey("a", "ada", m, 0, tc.edit)
-		c := NewRing([]v1alpha1.SFTPKey{k}).Of("ada")[0]
+		k := keyringKey("a", "ada", m, 0, tc.edit)
+		c := NewKeyring([]v1alpha1.SFTPKey{k}).Of("ada")[0]
 		if got := c.Reason + ": " + c.Problem; got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
-	k := ringKey("a", "ada", m, 0, func(k *v1alpha1.SFTPKey) {
+	k := keyringKey("a", "ada", m, 0, func(k *v1alpha1.SFTPKey) {
 		k.Spec.From, k.Spec.NotBefore, k.Spec.ExpirationTime = []string{"192.0.2.7/24", "2001:db8::1/32"}, end(-1), end(5)
 		k.Status.Retiring = []v1alpha1.RetiringKey{
 			{PublicKey: "x", EndTime: end(1)}, {PublicKey: m.Line()}, {PublicKey: old.Line(), EndTime: end(2)}, {PublicKey: older.Line(), EndTime: end(9)},
 		}
 	})
-	c := NewRing([]v1alpha1.SFTPKey{k}).Of("ada")[0]
+	c := NewKeyring([]v1alpha1.SFTPKey{k}).Of("ada")[0]
 	networks := []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("2001:db8::/32")}
 	if c.Fingerprint() != m.Fingerprint() || !slices.Equal(c.From, networks) || c.NotBefore != k.Spec.NotBefore || c.NotAfter != k.Spec.ExpirationTime || c.User != "ada" {
 		t.Errorf("%+v", c)
@@ -343,26 +343,26 @@ func TestKeysAsUsersHaveThem(t *testing.T) {
 		!o[1].NotAfter.Equal(end(5)) || !slices.Equal(o[1].From, networks) {
 		t.Errorf("%+v", o)
 	}
-	owners := NewRing([]v1alpha1.SFTPKey{k})
+	owners := NewKeyring([]v1alpha1.SFTPKey{k})
 	if owners.Owner(old.Fingerprint()) == nil || owners.Owner(older.Fingerprint()) == nil {
 		t.Error("retiring pairs are nobody's")
 	}
 	k.Spec.ExpirationTime = nil
-	if c := NewRing([]v1alpha1.SFTPKey{k}).Of("ada")[0]; !c.Retiring[1].NotAfter.Equal(end(9)) {
+	if c := NewKeyring([]v1alpha1.SFTPKey{k}).Of("ada")[0]; !c.Retiring[1].NotAfter.Equal(end(9)) {
 		t.Errorf("%+v", c.Retiring)
 	}
 }
 
-// The rings of two namespaces do not interfere, nor do objects without a version.
+// The keyrings of two namespaces do not interfere, nor do objects without a version.
 func TestRingsOfNamespaces(t *testing.T) {
-	var rings Rings
-	a, b := ringKey("a", "ada", pair(t), 0), ringKey("b", "ada", pair(t), 0)
+	var keyrings Keyrings
+	a, b := keyringKey("a", "ada", pair(t), 0), keyringKey("b", "ada", pair(t), 0)
 	a.ResourceVersion = "7"
-	first := rings.Ring("one", []v1alpha1.SFTPKey{a}).Of("ada")[0]
-	if c := rings.Ring("two", []v1alpha1.SFTPKey{b}).Of("ada")[0]; c.Fingerprint() == first.Fingerprint() {
+	first := keyrings.Keyring("one", []v1alpha1.SFTPKey{a}).Of("ada")[0]
+	if c := keyrings.Keyring("two", []v1alpha1.SFTPKey{b}).Of("ada")[0]; c.Fingerprint() == first.Fingerprint() {
 		t.Errorf("%+v", c)
 	}
-	if again := rings.Ring("one", []v1alpha1.SFTPKey{a}).Of("ada")[0]; again != first {
+	if again := keyrings.Keyring("one", []v1alpha1.SFTPKey{a}).Of("ada")[0]; again != first {
 		t.Error("the same version was parsed twice")
 	}
 }

@@ -181,19 +181,19 @@ func TestRetire(t *testing.T) {
 	if got := next(k, at); !got.Equal(end) {
 		t.Errorf("looks again at %v, want the end of the overlap", got)
 	}
-	ring := NewRing([]v1alpha1.SFTPKey{*k})
-	c := ring.Of("acme")[0]
+	keyring := NewKeyring([]v1alpha1.SFTPKey{*k})
+	c := keyring.Of("acme")[0]
 	if len(c.Retiring) != 1 || c.Fingerprint() != second.Fingerprint() || c.Retiring[0].Fingerprint() != first.Fingerprint() ||
 		!c.Retiring[0].NotAfter.Time.Equal(end) || len(c.Retiring[0].From) != 1 {
 		t.Errorf("%+v", c)
 	}
 	for _, m := range []Material{first, second} {
-		if owner := ring.Owner(m.Fingerprint()); owner == nil || owner.User != "acme" {
+		if owner := keyring.Owner(m.Fingerprint()); owner == nil || owner.User != "acme" {
 			t.Errorf("%s is nobody's", m.Fingerprint())
 		}
 	}
 	k.Spec.ExpirationTime = new(metav1.NewTime(at.Add(time.Hour)))
-	c = NewRing([]v1alpha1.SFTPKey{*k}).Of("acme")[0]
+	c = NewKeyring([]v1alpha1.SFTPKey{*k}).Of("acme")[0]
 	if !c.Retiring[0].NotAfter.Equal(k.Spec.ExpirationTime) {
 		t.Errorf("a retiring pair ends at %v, after its SFTPKey", c.Retiring[0].NotAfter)
 	}
@@ -224,23 +224,23 @@ func TestRingsFollowChanges(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "a", UID: "u", ResourceVersion: "1"},
 		Spec:       v1alpha1.SFTPKeySpec{Usage: v1alpha1.KeyUsageClient, Source: v1alpha1.KeyPublicKey, PublicKey: first.Line(), UserRef: &v1alpha1.LocalUserReference{Name: "ada"}},
 	}
-	var rings Rings
-	one := rings.Ring("team", []v1alpha1.SFTPKey{k})
-	two := rings.Ring("team", []v1alpha1.SFTPKey{k})
+	var keyrings Keyrings
+	one := keyrings.Keyring("team", []v1alpha1.SFTPKey{k})
+	two := keyrings.Keyring("team", []v1alpha1.SFTPKey{k})
 	if one.Of("ada")[0] != two.Of("ada")[0] || one.Stamp() != two.Stamp() {
 		t.Error("the same version was parsed twice")
 	}
 	k.ResourceVersion, k.Spec.PublicKey = "2", second.Line()
-	three := rings.Ring("team", []v1alpha1.SFTPKey{k})
+	three := keyrings.Keyring("team", []v1alpha1.SFTPKey{k})
 	if c := three.Of("ada")[0]; c.Fingerprint() != second.Fingerprint() || three.Stamp() == one.Stamp() {
 		t.Error("the change was not seen")
 	}
 	again := k
 	again.UID, again.Spec.PublicKey = "other", first.Line()
-	if c := rings.Ring("team", []v1alpha1.SFTPKey{again}).Of("ada")[0]; c.Fingerprint() != first.Fingerprint() {
+	if c := keyrings.Keyring("team", []v1alpha1.SFTPKey{again}).Of("ada")[0]; c.Fingerprint() != first.Fingerprint() {
 		t.Error("one that was made again was not seen")
 	}
-	if rings.Ring("team", nil); len(rings.parsed) != 0 {
-		t.Errorf("%d namespaces without keys are remembered", len(rings.parsed))
+	if keyrings.Keyring("team", nil); len(keyrings.parsed) != 0 {
+		t.Errorf("%d namespaces without keys are remembered", len(keyrings.parsed))
 	}
 }

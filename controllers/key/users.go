@@ -103,7 +103,7 @@ func (r *Reconciler) holdings(ctx context.Context, k *v1alpha1.SFTPKey, fingerpr
 	if err := r.Client.List(ctx, &keys, client.InNamespace(k.Namespace), client.MatchingFields{fingerprintIndex: fingerprint}); err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
-	h.Owner = NewRing(keys.Items).Owner(fingerprint)
+	h.Owner = NewKeyring(keys.Items).Owner(fingerprint)
 	return h, nil
 }
 

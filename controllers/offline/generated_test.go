@@ -26,15 +26,15 @@ import (
 // operator compiles objects from caches, as the operator does: entries that are read in the background, keys with statuses, and
 // a memo.
 type operator struct {
-	m       *offline.Manifests
-	hashes  map[string][]*config.Password // that may be used, by namespace
-	entries map[credentials.Ref]credentials.Entry
-	rings   sftpkey.Rings
-	memo    compile.Memo
+	m        *offline.Manifests
+	hashes   map[string][]*config.Password // that may be used, by namespace
+	entries  map[credentials.Ref]credentials.Entry
+	keyrings sftpkey.Keyrings
+	memo     compile.Memo
 }
 
-// ring returns the SFTPKeys of a namespace with the statuses that their reconciler writes.
-func (o *operator) ring(namespace string) *sftpkey.Ring {
+// keyring returns the SFTPKeys of a namespace with the statuses that their reconciler writes.
+func (o *operator) keyring(namespace string) *sftpkey.Keyring {
 	var keys []v1alpha1.SFTPKey
 	for name, k := range o.m.Keys {
 		if name.Namespace != namespace {
@@ -48,7 +48,7 @@ func (o *operator) ring(namespace string) *sftpkey.Ring {
 		}
 		keys = append(keys, k)
 	}
-	return o.rings.Ring(namespace, keys)
+	return o.keyrings.Keyring(namespace, keys)
 }
 
 // read reads an entry, after which it is known.
@@ -71,7 +71,7 @@ func (o *operator) read(t *testing.T, ref credentials.Ref) {
 
 func (o *operator) compile(t *testing.T, in compile.Input) compile.Output {
 	t.Helper()
-	resolver := compile.Resolver{Ring: o.ring, Entry: func(ref credentials.Ref) credentials.Entry { return o.entries[ref] }}
+	resolver := compile.Resolver{Keyring: o.keyring, Entry: func(ref credentials.Ref) credentials.Entry { return o.entries[ref] }}
 	in.Resolve = resolver.Resolve
 	// Nothing is known yet: users who need an entry wait for it, and no others do.
 	out := compile.Compile(in, &o.memo)

@@ -16,15 +16,15 @@ import (
 // source resolves credentials from the manifests. Each entry is read, and each password
 // hashed, once, and only if an accepted user refers to it.
 func (m *Manifests) source(users []*v1alpha1.SFTPUser, prev Previous) compile.Resolver {
-	rings := map[string]*key.Ring{}
+	keyrings := map[string]*key.Keyring{}
 	entries := map[credentials.Ref]credentials.Entry{}
 	hashes := previousHashes(users, prev)
 	return compile.Resolver{
-		Ring: func(namespace string) *key.Ring {
-			if rings[namespace] == nil {
-				rings[namespace] = m.ring(namespace)
+		Keyring: func(namespace string) *key.Keyring {
+			if keyrings[namespace] == nil {
+				keyrings[namespace] = m.keyring(namespace)
 			}
-			return rings[namespace]
+			return keyrings[namespace]
 		},
 		Entry: func(ref credentials.Ref) credentials.Entry {
 			e, ok := entries[ref]
@@ -72,8 +72,8 @@ func verified(hashes []*config.Password, data []byte) *config.Password {
 	return nil
 }
 
-// ring returns the SFTPKeys of a namespace, with the statuses that the operator would write.
-func (m *Manifests) ring(namespace string) *key.Ring {
+// keyring returns the SFTPKeys of a namespace, with the statuses that the operator would write.
+func (m *Manifests) keyring(namespace string) *key.Keyring {
 	var keys []v1alpha1.SFTPKey
 	for name, k := range m.Keys {
 		if name.Namespace != namespace {
@@ -88,7 +88,7 @@ func (m *Manifests) ring(namespace string) *key.Ring {
 		}
 		keys = append(keys, *k)
 	}
-	return key.NewRing(keys)
+	return key.NewKeyring(keys)
 }
 
 // secretFile finds files in the Secrets of a namespace.

@@ -118,7 +118,7 @@ func (p *Poller) question(ctx context.Context, t Target, q *question) (a answer)
 			a = answer{Outcome: ack.Outcome{Err: errPanic}}
 		}
 	}()
-	a.Answer, a.Err = p.StatusClient.Ask(ctx, q.pod, t.Keys)
+	a.Answer, a.Err = p.StatusClient.Status(ctx, q.pod, t.Keys)
 	if a.Err != nil || !q.uses {
 		return a
 	}

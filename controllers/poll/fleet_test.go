@@ -144,8 +144,8 @@ func (f *fleet) pass(d time.Duration) {
 	f.now = f.now.Add(d)
 }
 
-// Ask implements ack.StatusClient.
-func (f *fleet) Ask(_ context.Context, p *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
+// Status implements ack.StatusClient.
+func (f *fleet) Status(_ context.Context, p *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
 	f.mu.Lock()
 	hang := f.hang[p.Name]
 	f.mu.Unlock()

@@ -55,7 +55,7 @@ func FuzzLoad(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, certificate string) {
-		ring, err := hostkeys.Load([][]byte{data}, []config.HostKey{{Certificate: certificate}}, policy)
+		set, err := hostkeys.Load([][]byte{data}, []config.HostKey{{Certificate: certificate}}, policy)
 		if err != nil {
 			for l := range bytes.SplitSeq(data, []byte("\n")) {
 				if len(l) > 20 && strings.Contains(err.Error(), string(l)) {
@@ -64,7 +64,7 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		signers := ring.Signers(time.Now())
+		signers := set.Signers(time.Now())
 		for _, s := range signers {
 			if c, ok := s.PublicKey().(*ssh.Certificate); ok {
 				if c.CertType != ssh.HostCert || !bytes.Equal(c.Key.Marshal(), signers[0].PublicKey().Marshal()) {

@@ -37,7 +37,7 @@ func block(kind string, der []byte, err error) []byte {
 }
 
 // active loads files as active keys without certificates.
-func active(files [][]byte, policy cryptopolicy.Policy) (*Ring, error) {
+func active(files [][]byte, policy cryptopolicy.Policy) (*Set, error) {
 	return Load(files, make([]config.HostKey, len(files)), policy)
 }
 
@@ -92,7 +92,7 @@ func TestLoad(t *testing.T) {
 		"nothing":       {[][]byte{nil}, "", "not a private key"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ring, err := active(tc.files, modern(t))
+			set, err := active(tc.files, modern(t))
 			if tc.say != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.say) {
 					t.Errorf("%v", err)
@@ -103,7 +103,7 @@ func TestLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			var types []string
-			for _, s := range ring.Signers(time.Now()) {
+			for _, s := range set.Signers(time.Now()) {
 				types = append(types, s.PublicKey().Type())
 			}
 			if got := strings.Join(types, " "); got != tc.types {
@@ -119,11 +119,11 @@ func TestNoSHA1(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring, err := active([][]byte{configtest.PEM(t, key)}, modern(t))
+	set, err := active([][]byte{configtest.PEM(t, key)}, modern(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := ring.Signers(time.Now())[0]
+	s := set.Signers(time.Now())[0]
 	for algorithm, ok := range map[string]bool{ssh.KeyAlgoRSA: false, "": false, ssh.KeyAlgoRSASHA256: true, ssh.KeyAlgoRSASHA512: true} {
 		if _, err := s.SignWithAlgorithm(rand.Reader, []byte("data"), algorithm); (err == nil) != ok {
 			t.Errorf("%q: %v", algorithm, err)

@@ -54,7 +54,7 @@ func TestAlgorithmOfProofs(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := configtest.Signer(t, private).PublicKey()
-	ring, err := hostkeys.Load([][]byte{configtest.PEM(t, private)}, []config.HostKey{{State: config.HostKeyActive}}, policy)
+	hostKeys, err := hostkeys.Load([][]byte{configtest.PEM(t, private)}, []config.HostKey{{State: config.HostKeyActive}}, policy)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestAlgorithmOfProofs(t *testing.T) {
 		ssh.KeyAlgoRSASHA256: ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512: ssh.KeyAlgoRSASHA512, ssh.CertAlgoRSASHA256v01: ssh.KeyAlgoRSASHA256,
 		ssh.KeyAlgoED25519: ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSA: ssh.KeyAlgoRSASHA512, "": ssh.KeyAlgoRSASHA512,
 	} {
-		p := New(&negotiated{hostKey: hostKey}, func() *hostkeys.Ring { return ring }, slots)
+		p := New(&negotiated{hostKey: hostKey}, func() *hostkeys.Set { return hostKeys }, slots)
 		answer, _, err := p.Answer(t.Context(), appendString(nil, key.Marshal()))
 		if err != nil {
 			t.Fatal(err)
@@ -91,11 +91,11 @@ func (broken) SignWithAlgorithm(io.Reader, []byte, string) (*ssh.Signature, erro
 
 // TestKeyThatDoesNotSign: a signing failure is not a refusal, the error names the key, and its slot is released.
 func TestKeyThatDoesNotSign(t *testing.T) {
-	ring, fingerprint, request := oneKey(t)
-	k, _ := ring.Find(request[4:])
+	hostKeys, fingerprint, request := oneKey(t)
+	k, _ := hostKeys.Find(request[4:])
 	k.Signer = broken{k.Signer}
 	slots := make(handshake.Slots, 1)
-	answer, proved, err := New(&conn{}, func() *hostkeys.Ring { return ring }, slots).Answer(t.Context(), request)
+	answer, proved, err := New(&conn{}, func() *hostkeys.Set { return hostKeys }, slots).Answer(t.Context(), request)
 	if !errors.Is(err, errBroken) || errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), fingerprint) || answer != nil || proved != nil {
 		t.Errorf("%q, %q, %v", answer, proved, err)
 	}
@@ -106,10 +106,10 @@ func TestKeyThatDoesNotSign(t *testing.T) {
 
 // TestAnnounce: the announcement is one request without a reply that lists the keys; a client that fails on it gets none.
 func TestAnnounce(t *testing.T) {
-	ring, _, request := oneKey(t)
+	hostKeys, _, request := oneKey(t)
 	for version, want := range map[string]int{"SSH-2.0-OpenSSH_10.5": 1, "SSH-2.0-TTSSH/2.72 Win32": 0} {
 		c := &recorded{conn: conn{version: version}}
-		New(c, func() *hostkeys.Ring { return ring }, nil).Announce()
+		New(c, func() *hostkeys.Set { return hostKeys }, nil).Announce()
 		if len(c.payloads) != want || want > 0 && (c.payloads[0] != string(request) || c.names[0] != "hostkeys-00@openssh.com" || c.wanted) {
 			t.Errorf("%s: %q, %q, an answer is wanted: %v", version, c.names, c.payloads, c.wanted)
 		}
@@ -131,8 +131,8 @@ func (r *recorded) SendRequest(name string, wantReply bool, payload []byte) (boo
 // TestOnceInAConnection: a key is not signed for again if it was proved before, or was part of a refused request with one that
 // was.
 func TestOnceInAConnection(t *testing.T) {
-	ring, _, request := oneKey(t)
-	p := New(&conn{}, func() *hostkeys.Ring { return ring }, make(handshake.Slots, 1))
+	hostKeys, _, request := oneKey(t)
+	p := New(&conn{}, func() *hostkeys.Set { return hostKeys }, make(handshake.Slots, 1))
 	if _, _, err := p.Answer(t.Context(), append(appendString(nil, []byte("stranger")), request...)); !errors.Is(err, ErrRefused) {
 		t.Errorf("beside a stranger: %v", err)
 	}

@@ -51,23 +51,23 @@ var ErrRefused = errors.New("proofs of host keys refused")
 
 // Proofs answers the requests of one connection. They are not safe for concurrent use.
 type Proofs struct {
-	conn  ssh.Conn
-	ring  func() *hostkeys.Ring
-	slots handshake.Slots
-	done  map[string]bool // keys that were proved, in SSH wire format
+	conn     ssh.Conn
+	hostKeys func() *hostkeys.Set
+	slots    handshake.Slots
+	done     map[string]bool // keys that were proved, in SSH wire format
 }
 
 // New returns the proofs of a connection with a completed login, and needs the Conn of its ssh.ServerConn, which knows its
-// algorithms. ring returns the host keys of the configuration in use, which may be newer than the connection, nil for none;
+// algorithms. hostKeys returns the host keys of the configuration in use, which may be newer than the connection, nil for none;
 // each request needs one of the slots.
-func New(conn ssh.Conn, ring func() *hostkeys.Ring, slots handshake.Slots) *Proofs {
-	return &Proofs{conn: conn, ring: ring, slots: slots}
+func New(conn ssh.Conn, hostKeys func() *hostkeys.Set, slots handshake.Slots) *Proofs {
+	return &Proofs{conn: conn, hostKeys: hostKeys, slots: slots}
 }
 
 // Announce announces the keys, unless the client is known to fail at that. Call it once, right after the login: a second
 // announcement ends OpenSSH's client.
 func (p *Proofs) Announce() {
-	if r := p.ring(); r != nil && understood(string(p.conn.ClientVersion())) {
+	if r := p.hostKeys(); r != nil && understood(string(p.conn.ClientVersion())) {
 		_, _, _ = p.conn.SendRequest(announcement, false, r.Announcement()) // a broken connection is noticed later
 	}
 }
@@ -101,13 +101,13 @@ func (p *Proofs) Answer(ctx context.Context, payload []byte) (answer []byte, pro
 // wanted returns the keys of a request, in its order. A proof needs all of them.
 func (p *Proofs) wanted(payload []byte) ([]*hostkeys.Key, bool) {
 	blobs, ok := parseRequest(payload)
-	ring := p.ring()
-	if !ok || ring == nil {
+	hostKeys := p.hostKeys()
+	if !ok || hostKeys == nil {
 		return nil, false
 	}
 	keys := make([]*hostkeys.Key, 0, len(blobs))
 	for _, wire := range blobs {
-		k, ok := ring.Find(wire)
+		k, ok := hostKeys.Find(wire)
 		if !ok || p.done[string(wire)] {
 			return nil, false
 		}

@@ -31,31 +31,31 @@ func (c *conn) SendRequest(name string, _ bool, _ []byte) (bool, []byte, error) 
 	return false, nil, nil
 }
 
-// oneKey returns a ring of one host key, and the request for its proof.
-func oneKey(t *testing.T) (ring *hostkeys.Ring, fingerprint string, request []byte) {
+// oneKey returns a set of one host key, and the request for its proof.
+func oneKey(t *testing.T) (hostKeys *hostkeys.Set, fingerprint string, request []byte) {
 	t.Helper()
 	policy, err := cryptopolicy.Lookup(cryptopolicy.Modern2026)
 	if err != nil {
 		t.Fatal(err)
 	}
 	key, file := configtest.Key(t)
-	ring, err = hostkeys.Load([][]byte{file}, []config.HostKey{{State: config.HostKeyActive}}, policy)
+	hostKeys, err = hostkeys.Load([][]byte{file}, []config.HostKey{{State: config.HostKeyActive}}, policy)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ring, ssh.FingerprintSHA256(key.PublicKey()), appendString(nil, key.PublicKey().Marshal())
+	return hostKeys, ssh.FingerprintSHA256(key.PublicKey()), appendString(nil, key.PublicKey().Marshal())
 }
 
 // TestProofsWaitForTheirTurn: a request that gets no slot for the expensive computation is refused after a while, or at once if
 // its connection ends.
 func TestProofsWaitForTheirTurn(t *testing.T) {
-	ring, fingerprint, request := oneKey(t)
+	hostKeys, fingerprint, request := oneKey(t)
 	synctest.Test(t, func(t *testing.T) {
 		slots := make(handshake.Slots, 1)
 		if !slots.Take(t.Context()) {
 			t.Fatal("no place")
 		}
-		waiting := func() *Proofs { return New(&conn{}, func() *hostkeys.Ring { return ring }, slots) }
+		waiting := func() *Proofs { return New(&conn{}, func() *hostkeys.Set { return hostKeys }, slots) }
 		begin := time.Now()
 		if _, proved, err := waiting().Answer(t.Context(), request); !errors.Is(err, ErrRefused) || proved != nil {
 			t.Errorf("%v, %v", proved, err)
@@ -86,7 +86,7 @@ func TestProofsWaitForTheirTurn(t *testing.T) {
 func TestWithoutConfiguration(t *testing.T) {
 	_, _, request := oneKey(t)
 	c := &conn{version: "SSH-2.0-OpenSSH_10.5"}
-	p := New(c, func() *hostkeys.Ring { return nil }, make(handshake.Slots, 1))
+	p := New(c, func() *hostkeys.Set { return nil }, make(handshake.Slots, 1))
 	p.Announce()
 	if _, _, err := p.Answer(t.Context(), request); !errors.Is(err, ErrRefused) || len(c.sent) > 0 {
 		t.Errorf("%v, sent %v", err, c.sent)

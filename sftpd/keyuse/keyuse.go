@@ -31,8 +31,8 @@ type Tracker struct {
 	mu       sync.Mutex
 	sequence uint64 // mu protects it and what follows
 	// acknowledged is the sequence that a caller has acknowledged.
-	told uint64
-	uses map[key]use
+	acknowledged uint64
+	uses         map[key]use
 	// proofs are the sequences of the first proofs of host keys.
 	proofs map[key]uint64
 	// refused are the refused logins, by the user's UID.
@@ -83,7 +83,7 @@ func (b *Tracker) Keep(present, hostKey func(string) bool, now time.Time) {
 	defer b.mu.Unlock()
 	today := now.UTC().Format(time.DateOnly)
 	for k, u := range b.uses {
-		if !present(k.uid) && (u.sequence <= b.told || u.day < today) {
+		if !present(k.uid) && (u.sequence <= b.acknowledged || u.day < today) {
 			delete(b.uses, k)
 		}
 	}
@@ -103,7 +103,7 @@ func (b *Tracker) Since(instance string, sequence uint64, limit int) config.KeyU
 	if instance != b.instance {
 		sequence = 0
 	}
-	b.told = max(b.told, min(sequence, b.sequence))
+	b.acknowledged = max(b.acknowledged, min(sequence, b.sequence))
 	r := config.KeyUseReport{Instance: b.instance, Sequence: b.sequence, Uses: []config.KeyUse{}}
 	last, more := b.cut(sequence, limit)
 	if r.More = more; more {

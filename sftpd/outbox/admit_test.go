@@ -139,7 +139,7 @@ func TestDeadLettersGiveWay(t *testing.T) {
 		}
 		for at := range x.sinks {
 			for _, l := range slices.Clone(x.sinks[at].dead) {
-				x.exhume(at, l.n)
+				x.removeDead(at, l.n)
 			}
 			if s := x.sinks[at]; s.deadBytes != 0 || len(s.deadOf) != 0 {
 				t.Errorf("%s: %d bytes, %v", name, s.deadBytes, s.deadOf)

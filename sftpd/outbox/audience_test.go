@@ -67,7 +67,7 @@ func start(t *testing.T, l *config.Listener, pod string) (box *Box, stop func())
 	go func() { defer close(ended); b.Run(ctx) }()
 	stop = func() { cancel(); <-ended }
 	t.Cleanup(stop)
-	eventually(t, "the log is open", func() bool { return b.current.Load().able() })
+	eventually(t, "the log is open", func() bool { return b.current.Load().canRecord() })
 	return b, stop
 }
 

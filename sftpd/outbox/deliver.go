@@ -133,9 +133,9 @@ func (l *log) damaged(n uint64) {
 	if !ok {
 		return
 	}
-	if l.x.lose(i); l.x.entries[i].dead {
+	if l.x.dropUnreadable(i); l.x.entries[i].dead {
 		for at := range l.x.sinks {
-			l.x.exhume(at, n)
+			l.x.removeDead(at, n)
 		}
 	}
 }
@@ -252,7 +252,7 @@ func (l *log) selectDead(s events.Selection, replay bool) (int, error) {
 	defer l.mu.Unlock()
 	if at, ok := l.x.sink(s.Sink); ok {
 		for _, n := range gone {
-			l.x.exhume(at, n)
+			l.x.removeDead(at, n)
 		}
 	}
 	return len(gone), nil

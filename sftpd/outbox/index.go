@@ -33,7 +33,7 @@ type account struct {
 	reserved        int64 // bytes, for records that are not written yet
 	count           int
 	// positions of its events in order, including some that no sink needs anymore.
-	mine []uint64
+	positions []uint64
 }
 
 // letter is a dead letter.
@@ -141,7 +141,7 @@ func (x *index) hold(a *account, n int64) {
 func (x *index) inherit(from *index) *index {
 	for _, a := range from.users {
 		if a.reserved != 0 {
-			a.bytes, a.count, a.mine = 0, 0, nil
+			a.bytes, a.count, a.positions = 0, 0, nil
 			x.charge(a, a.reserved)
 		}
 	}
@@ -162,7 +162,7 @@ func (x *index) add(e entry) bool {
 		x.deadBytes += e.size
 	} else {
 		e.user.count++
-		e.user.mine = append(e.user.mine, e.n)
+		e.user.positions = append(e.user.positions, e.n)
 		x.charge(e.user, e.size)
 		x.each(e.sinks, func(s *sink) { s.pending++; s.bytes += e.size })
 	}
@@ -214,7 +214,7 @@ func (x *index) tidy() {
 	x.entries = slices.Clone(slices.DeleteFunc(x.entries, func(e entry) bool { return e.sinks == 0 }))
 	x.done = 0
 	for _, a := range x.users {
-		a.mine = slices.Clone(slices.DeleteFunc(a.mine, func(n uint64) bool {
+		a.positions = slices.Clone(slices.DeleteFunc(a.positions, func(n uint64) bool {
 			_, ok := x.find(n)
 			return !ok
 		}))
@@ -248,8 +248,8 @@ func (x *index) drop(i int) {
 	}
 }
 
-// lose drops an unreadable event for all sinks.
-func (x *index) lose(i int) {
+// dropUnreadable drops an unreadable event for all sinks.
+func (x *index) dropUnreadable(i int) {
 	if x.drop(i); !x.entries[i].dead {
 		x.release(i, x.entries[i].sinks)
 	}
@@ -257,9 +257,9 @@ func (x *index) lose(i int) {
 
 // dropOldest drops the oldest event of a user, and reports whether there was one.
 func (x *index) dropOldest(a *account) bool {
-	for len(a.mine) > 0 {
-		n := a.mine[0]
-		a.mine = a.mine[1:]
+	for len(a.positions) > 0 {
+		n := a.positions[0]
+		a.positions = a.positions[1:]
 		if i, ok := x.find(n); ok && x.entries[i].sinks != 0 {
 			x.drop(i)
 			return true
@@ -268,8 +268,8 @@ func (x *index) dropOldest(a *account) bool {
 	return false
 }
 
-// greediest returns the user with the most bytes, nil for none.
-func (x *index) greediest() (most *account) {
+// largestAccount returns the user with the most bytes, nil for none.
+func (x *index) largestAccount() (most *account) {
 	for _, a := range x.users {
 		if a.count > 0 && (most == nil || a.bytes > most.bytes) {
 			most = a
@@ -289,7 +289,7 @@ func (x *index) makeRoom(a *account, n int64) error {
 		from := a
 		// A user that has logged in gets its share at the expense of others.
 		if a.name != strangers && (err == ErrFull || a.count == 0) { //nolint:errorlint // admit's own
-			if from = x.greediest(); from == nil {
+			if from = x.largestAccount(); from == nil {
 				return err
 			}
 		}
@@ -426,12 +426,12 @@ func (x *index) giveWay(at int) {
 		most = max(most, n)
 	}
 	i := slices.IndexFunc(s.dead, func(l letter) bool { return s.deadOf[l.user] == most })
-	x.exhume(at, s.dead[i].n)
+	x.removeDead(at, s.dead[i].n)
 	s.dropped++
 }
 
-// exhume removes a dead letter from its sink.
-func (x *index) exhume(at int, n uint64) {
+// removeDead removes a dead letter from its sink.
+func (x *index) removeDead(at int, n uint64) {
 	x.sinks[at].unlist(func(l letter) bool { return l.n == n })
 	if i, ok := x.find(n); ok && x.entries[i].dead {
 		x.release(i, 1<<at)

@@ -34,7 +34,7 @@ func (l *log) keep(ctx context.Context) {
 	defer sweep.Stop()
 	for ctx.Err() == nil {
 		coming := l.coming()
-		kept := k.some()
+		kept := k.putOldest()
 		l.setKeeping(k.problem())
 		var again <-chan time.Time
 		switch {
@@ -90,8 +90,8 @@ func (l *log) setKeeping(err error) {
 	}
 }
 
-// some puts the oldest receipts of the log into the store. It reports whether there may be more that can be put immediately.
-func (k *keeper) some() bool {
+// putOldest puts the oldest receipts of the log into the store. It reports whether there may be more that can be put immediately.
+func (k *keeper) putOldest() bool {
 	places := k.oldest()
 	if len(places) == 0 && len(k.failed) > 0 {
 		clear(k.failed) // all were tried

@@ -32,9 +32,9 @@ const (
 type keyWatch struct {
 	box  *Box
 	keys func(after, until time.Time) []Key
-	// told has the notices that this process knows to be recorded; unsaved is set if some are missing in the file.
-	told    memory
-	unsaved bool
+	// recorded has the notices that this process knows to be recorded; unsaved is set if some are missing in the file.
+	recorded memory
+	unsaved  bool
 }
 
 // WatchKeys records, until ctx ends, that keys expire soon and that they have expired, for the sinks that want such events:
@@ -42,7 +42,7 @@ type keyWatch struct {
 // or the volume has no locks, the event may be recorded again, with the same ID. keys returns the keys that expire after one
 // time but not after another.
 func (b *Box) WatchKeys(ctx context.Context, keys func(after, until time.Time) []Key) {
-	w := &keyWatch{box: b, keys: keys, told: memory{}}
+	w := &keyWatch{box: b, keys: keys, recorded: memory{}}
 	every := b.KeysEvery
 	if every == 0 {
 		every = time.Minute
@@ -53,7 +53,7 @@ func (b *Box) WatchKeys(ctx context.Context, keys func(after, until time.Time) [
 			return
 		case <-time.After(wait):
 		}
-		if o := b.current.Load(); o != nil && o.able() {
+		if o := b.current.Load(); o != nil && o.canRecord() {
 			if err := w.pass(o, time.Now()); err != nil {
 				o.broken(err)
 			}
@@ -68,7 +68,7 @@ func (w *keyWatch) pass(o *outbox, now time.Time) error {
 	}
 	within := o.KeyExpiring()
 	due := noticesOf(w.keys(now.Add(-expiredFor), now.Add(within)), o.Source, within, now)
-	if !w.unsaved && len(w.told.lacking(due, o.wantingNotice)) == 0 {
+	if !w.unsaved && len(w.recorded.lacking(due, o.wantingNotice)) == 0 {
 		return nil // the usual case, without a system call
 	}
 	lock, err := lockKeys(o.base)
@@ -77,9 +77,9 @@ func (w *keyWatch) pass(o *outbox, now time.Time) error {
 	}
 	defer lock.Close()
 	w.recall(o, now)
-	if w.told.forget(due, now); len(w.told) < maxNotices {
-		for _, n := range o.announce(w.told.lacking(due, o.wantingNotice)) {
-			w.told.note(n)
+	if w.recorded.forget(due, now); len(w.recorded) < maxNotices {
+		for _, n := range o.announce(w.recorded.lacking(due, o.wantingNotice)) {
+			w.recorded.note(n)
 			w.unsaved = true
 		}
 	}
@@ -123,11 +123,11 @@ func (o *outbox) announce(list []notice) (done []notice) {
 	return done
 }
 
-// able reports whether records can be written now.
-func (l *log) able() bool {
+// canRecord reports whether records can be written now.
+func (l *log) canRecord() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open && l.unable() == nil
+	return l.open && l.unavailable() == nil
 }
 
 // roomForNotice reports whether a notice about a user's key may be recorded now. Unlike the event of an upload, it can wait.
@@ -137,7 +137,7 @@ func (l *log) roomForNotice(account string) bool {
 	namespace, _, _ := strings.Cut(account, "/")
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.open && l.unable() == nil && l.x.total < l.x.max/2 && l.x.namespaces[namespace] < l.x.max/8
+	return l.open && l.unavailable() == nil && l.x.total < l.x.max/2 && l.x.namespaces[namespace] < l.x.max/8
 }
 
 // lockKeys takes the lock of the file of notices, until it is closed. It returns nil if another pod has the lock and
@@ -162,13 +162,13 @@ func (w *keyWatch) recall(o *outbox, now time.Time) {
 		if !errors.Is(err, os.ErrNotExist) {
 			o.logger.Warn("the list of recorded key events is invalid, so some are recorded again", "error", plainError(err))
 		}
-		w.unsaved = w.unsaved || len(w.told) > 0
+		w.unsaved = w.unsaved || len(w.recorded) > 0
 		return
 	}
 	last := now.Add(config.MaxKeyExpiring + expiredFor).Unix()
 	for id, r := range have {
 		r.Until = min(r.Until, last)
-		w.told.note(notice{id: id, sinks: r.Sinks, until: time.Unix(r.Until, 0)})
+		w.recorded.note(notice{id: id, sinks: r.Sinks, until: time.Unix(r.Until, 0)})
 	}
 }
 
@@ -208,7 +208,7 @@ func parseMemory(data []byte) (memory, error) {
 
 // save writes the file of notices. A kill leaves the previous one.
 func (w *keyWatch) save(o *outbox) error {
-	data, err := json.Marshal(w.told)
+	data, err := json.Marshal(w.recorded)
 	if err != nil {
 		return err
 	}

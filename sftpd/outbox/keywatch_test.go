@@ -34,7 +34,7 @@ func watch(t *testing.T, pod string, l *config.Listener, keys ...Key) *watching 
 	go func() { defer close(ended); w.Run(ctx) }()
 	w.stop = sync.OnceFunc(func() { cancel(); <-ended })
 	t.Cleanup(w.stop)
-	w.keyWatch = keyWatch{box: w.Box, told: memory{}, keys: func(after, until time.Time) (out []Key) {
+	w.keyWatch = keyWatch{box: w.Box, recorded: memory{}, keys: func(after, until time.Time) (out []Key) {
 		for _, k := range w.keys {
 			if k.NotAfter.After(after) && !k.NotAfter.After(until) {
 				out = append(out, k)
@@ -42,7 +42,7 @@ func watch(t *testing.T, pod string, l *config.Listener, keys ...Key) *watching 
 		}
 		return out
 	}}
-	eventually(t, "the log is open", func() bool { return w.current.Load().able() })
+	eventually(t, "the log is open", func() bool { return w.current.Load().canRecord() })
 	return w
 }
 

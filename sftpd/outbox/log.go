@@ -115,8 +115,8 @@ type log struct {
 	unsynced bool
 	chains   chains
 
-	// told is when an error of the volume was last logged.
-	told atomic.Int64
+	// errorLogged is when an error of the volume was last logged.
+	errorLogged atomic.Int64
 }
 
 func newLog(s logSettings, logger *slog.Logger, fail func(string)) *log {

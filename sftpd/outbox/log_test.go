@@ -540,7 +540,7 @@ func TestAdoptedAge(t *testing.T) {
 	}
 	r.stop()
 	heir := begin(t, logSettings{base: base, pod: "heir", live: settings})
-	eventually(t, "the log is open", heir.able)
+	eventually(t, "the log is open", heir.canRecord)
 	eventually(t, "they are adopted", func() bool { st := heir.status().Sinks[0]; return st.Pending == 1 && st.Dead == 1 })
 	heir.mu.Lock()
 	defer heir.mu.Unlock()

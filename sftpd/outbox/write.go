@@ -13,7 +13,7 @@ func estimate(event []byte) int64 { return int64(len(event)) + 200 }
 func (l *log) reserve(user string, cost int64, drop bool) (*account, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.unable(); err != nil {
+	if err := l.unavailable(); err != nil {
 		l.lost++
 		return nil, err
 	}
@@ -37,9 +37,9 @@ func (l *log) reserve(user string, cost int64, drop bool) (*account, error) {
 	return a, nil
 }
 
-// unable returns why nothing can be recorded now. Callers do not wait for a volume that others are already waiting for
+// unavailable returns why nothing can be recorded now. Callers do not wait for a volume that others are already waiting for
 // without success.
-func (l *log) unable() error {
+func (l *log) unavailable() error {
 	switch {
 	case l.failing != nil:
 		return ErrUnavailable
@@ -59,7 +59,7 @@ func (l *log) admits(user string) error {
 	if l.drop {
 		return nil
 	}
-	if err := l.unable(); err != nil {
+	if err := l.unavailable(); err != nil {
 		return err
 	}
 	return l.x.use(l.x.account(user)).admit(typicalSize)
@@ -241,13 +241,13 @@ func (l *log) append(batch []*op) ([]placed, error) {
 	return done, nil
 }
 
-// tellTime is the least time between log lines about errors of the volume.
-const tellTime = 10 * time.Second
+// errorLogInterval is the least time between log lines about errors of the volume.
+const errorLogInterval = 10 * time.Second
 
 // broken logs an error of the volume unless one was logged recently. Later records are tried again.
 func (l *log) broken(err error) {
 	now := time.Now().UnixNano()
-	if before := l.told.Load(); now-before > int64(tellTime) && l.told.CompareAndSwap(before, now) {
+	if before := l.errorLogged.Load(); now-before > int64(errorLogInterval) && l.errorLogged.CompareAndSwap(before, now) {
 		l.logger.Error("a record of an event could not be written", "error", err)
 	}
 }

@@ -72,7 +72,7 @@ func TestShortPods(t *testing.T) {
 	b := board{pods: map[string]*events.Status{
 		"empty": {MaxBytes: 300}, "third": {Bytes: 100, MaxBytes: 300}, "more": {Bytes: 101, MaxBytes: 300}, "silent": nil,
 	}}
-	if have := b.short(); len(have) != 1 || !have["more"] {
+	if have := b.almostFull(); len(have) != 1 || !have["more"] {
 		t.Errorf("%v", have)
 	}
 }

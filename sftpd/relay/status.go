@@ -60,9 +60,9 @@ func (b *board) note(base string, s *events.Status) {
 	}
 }
 
-// short returns the pods whose events take more than a third of their room. At half of it, a pod refuses uploads of a user
+// almostFull returns the pods whose events take more than a third of their room. At half of it, a pod refuses uploads of a user
 // to whom all of its events belong.
-func (b *board) short() map[string]bool {
+func (b *board) almostFull() map[string]bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	out := map[string]bool{}
@@ -93,10 +93,10 @@ func (r *Relay) watchPods(ctx context.Context) {
 			})
 		}
 		asking.Wait()
-		short := r.board.short()
+		short := r.board.almostFull()
 		for _, s := range r.sinks {
 			if s.pump != nil {
-				s.pump.SetShort(short)
+				s.pump.SetAlmostFull(short)
 			}
 		}
 		select {

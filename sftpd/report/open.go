@@ -48,7 +48,7 @@ func (o *Open) Of(look func(now time.Time) (next time.Time)) *Opener {
 }
 
 // Opened must be called whenever a file has been opened. It costs next to nothing.
-func (w *Opener) Opened() { w.by(time.Now().Add(openFirst)) }
+func (w *Opener) Opened() { w.checkBy(time.Now().Add(openFirst)) }
 
 // End must be called at the end of the connection, which is not checked after that.
 func (w *Opener) End() {
@@ -61,7 +61,7 @@ func (w *Opener) End() {
 }
 
 // checkBy schedules a check of the connection at or before a time.
-func (w *Opener) by(at time.Time) {
+func (w *Opener) checkBy(at time.Time) {
 	o := w.open
 	due := int64(at.Sub(o.start))
 	if due >= w.due.Load() {
@@ -86,7 +86,7 @@ func (o *Open) Pass(now time.Time) (looked int) {
 	for _, w := range due {
 		// A file that is opened from here on is either seen by look or schedules another check.
 		if next := w.look(now); !next.IsZero() {
-			w.by(next)
+			w.checkBy(next)
 		}
 	}
 	return len(due)

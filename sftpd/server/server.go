@@ -139,7 +139,7 @@ func (s *Server) LoginsInProgress() int { return s.admission.LoginsInProgress() 
 func (s *Server) Penalized() int { return s.admission.Penalized() }
 
 // hostKeys returns the host keys of the configuration in use, nil for none.
-func (s *Server) hostKeys() *hostkeys.Ring {
+func (s *Server) hostKeys() *hostkeys.Set {
 	if current := s.Current(); current != nil {
 		return current.CryptoAt(time.Now()).HostKeys
 	}

@@ -12,7 +12,7 @@ import (
 type Crypto struct {
 	Policy cryptopolicy.Policy
 	// HostKeys restricted to the policy.
-	HostKeys *hostkeys.Ring
+	HostKeys *hostkeys.Set
 }
 
 func newCrypto(name string, files *config.Files) (*Crypto, error) {

@@ -19,7 +19,7 @@ const (
 // TestClients runs the clients of the table against the daemon. docs/interop.md has the table.
 func TestClients(t *testing.T) {
 	ran := &outcome{rows: []string{keyLogin, passwordLogin, otherHostKey}}
-	for _, b := range behaviours() {
+	for _, b := range behaviors() {
 		ran.rows = append(ran.rows, b.name)
 	}
 	for _, d := range drivers() {
@@ -67,7 +67,7 @@ func useClient(t *testing.T, d *driver, ran *outcome) {
 			}
 		})
 	})
-	for _, b := range behaviours() {
+	for _, b := range behaviors() {
 		reason, lacks := d.lacks[b.name]
 		if has := b.has == nil || b.has(d); !has || lacks {
 			if reason == "" || b.has != nil && has {

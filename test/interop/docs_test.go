@@ -70,8 +70,8 @@ func clientTable() string {
 	for _, name := range []string{keyLogin, passwordLogin, otherHostKey} {
 		row(name, func(*driver) string { return "" })
 	}
-	for _, behaviour := range behaviours() {
-		row(behaviour.name, func(d *driver) string { return d.lacks[behaviour.name] })
+	for _, behavior := range behaviors() {
+		row(behavior.name, func(d *driver) string { return d.lacks[behavior.name] })
 	}
 	b.WriteString("\nNot supported by the client:\n\n")
 	for i, r := range reasons {

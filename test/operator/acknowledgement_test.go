@@ -17,7 +17,7 @@ func TestNoReadyWithoutAcknowledgement(t *testing.T) {
 	create(t, old)
 	waitReady(t, old)
 
-	pods.behave(ns, behaviour{frozen: true})
+	pods.behave(ns, behavior{frozen: true})
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitFor(t, u, "Ready", "False", "ConfigPending",
@@ -25,7 +25,7 @@ func TestNoReadyWithoutAcknowledgement(t *testing.T) {
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "0 of 1 ready pods have loaded the configuration")
 	waitFor(t, old, "Ready", "True", "Ready", "") // its own record is in the pods the whole time
 
-	pods.behave(ns, behaviour{})
+	pods.behave(ns, behavior{})
 	waitReady(t, u)
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
@@ -58,7 +58,7 @@ func TestPodIsPoked(t *testing.T) {
 func TestPodThatRefusesTheConfiguration(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
-	pods.behave(ns, behaviour{broken: true})
+	pods.behave(ns, behavior{broken: true})
 	u := newUser(ns, "acme")
 	create(t, u)
 	message := "A pod rejected the configuration and keeps the previous one: pod partners-sftp-a: hostkey-0: no space left on device"
@@ -69,7 +69,7 @@ func TestPodThatRefusesTheConfiguration(t *testing.T) {
 
 func TestPodThatDoesNotAnswer(t *testing.T) {
 	ns := namespace(t, nil)
-	pods.behave(ns, behaviour{unreachable: true})
+	pods.behave(ns, behavior{unreachable: true})
 	l := newListener(ns)
 	create(t, l)
 	readyPod(t, l, "a")
@@ -81,7 +81,7 @@ func TestPodThatDoesNotAnswer(t *testing.T) {
 func TestPodThatCannotUseAUser(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
-	pods.behave(ns, behaviour{rejects: []string{"acme"}})
+	pods.behave(ns, behavior{rejects: []string{"acme"}})
 	u, other := newUser(ns, "acme"), newUser(ns, "other")
 	create(t, u)
 	create(t, other)

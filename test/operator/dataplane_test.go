@@ -23,7 +23,7 @@ import (
 )
 
 // behavior describes the pods of a namespace.
-type behaviour struct {
+type behavior struct {
 	// frozen pods continue with what they have loaded.
 	frozen bool
 	// broken pods report that they cannot load the new configuration.
@@ -49,7 +49,7 @@ type dataPlane struct {
 
 	mu sync.Mutex
 	// behaviors by namespace; mu guards both maps.
-	behaviours map[string]behaviour
+	behaviors map[string]behavior
 	// loaded is what the pods of a namespace loaded last.
 	loaded map[string]*config.Set
 	// cuts counts the requests that did not reach a pod.
@@ -65,7 +65,7 @@ type dataPlane struct {
 
 func newDataPlane(api client.Client) *dataPlane {
 	return &dataPlane{
-		api: api, behaviours: map[string]behaviour{}, loaded: map[string]*config.Set{}, books: map[types.UID]*keyuse.Tracker{},
+		api: api, behaviors: map[string]behavior{}, loaded: map[string]*config.Set{}, books: map[types.UID]*keyuse.Tracker{},
 		mounts: map[string]string{}, http: ack.NewHTTPStatusClient(), asked: map[string]int{},
 	}
 }
@@ -78,10 +78,10 @@ func (p *dataPlane) mount(namespace, dir string) {
 }
 
 // behave sets how the pods of a namespace behave from now on.
-func (p *dataPlane) behave(namespace string, b behaviour) {
+func (p *dataPlane) behave(namespace string, b behavior) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.behaviours[namespace] = b
+	p.behaviors[namespace] = b
 }
 
 // logins that the pods of a namespace have loaded, by name.
@@ -104,8 +104,8 @@ func (p *dataPlane) asks() map[string]int {
 	return maps.Clone(p.asked)
 }
 
-// Ask implements ack.StatusClient.
-func (p *dataPlane) Ask(ctx context.Context, pod *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
+// Status implements ack.StatusClient.
+func (p *dataPlane) Status(ctx context.Context, pod *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked[pod.Namespace]++
@@ -128,12 +128,12 @@ func (p *dataPlane) askDaemon(ctx context.Context, pod *corev1.Pod, keys ack.Key
 	if err := fakepods.Mount(ctx, p.api, pod, p.mounts[pod.Namespace]); err != nil {
 		return ack.Answer{}, err
 	}
-	return p.http.Ask(ctx, pod, keys)
+	return p.http.Status(ctx, pod, keys)
 }
 
 // status is the report of a played pod. p.mu must be locked.
 func (p *dataPlane) status(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
-	b, now := p.behaviours[pod.Namespace], p.loaded[pod.Namespace]
+	b, now := p.behaviors[pod.Namespace], p.loaded[pod.Namespace]
 	switch {
 	case b.unreachable:
 		return config.Status{}, errors.New("connection refused")
@@ -242,7 +242,7 @@ func (p *dataPlane) KeyUse(ctx context.Context, pod *corev1.Pod, key string, kno
 	defer p.mu.Unlock()
 	set := p.loaded[pod.Namespace]
 	switch {
-	case p.behaviours[pod.Namespace].unreachable:
+	case p.behaviors[pod.Namespace].unreachable:
 		return config.KeyUseReport{}, errors.New("connection refused")
 	case p.mounts[pod.Namespace] != "":
 		return p.http.KeyUse(ctx, pod, key, known, before)

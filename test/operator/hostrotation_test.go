@@ -192,7 +192,7 @@ func TestHostKeyRotation(t *testing.T) {
 	first := l.Status.HostKeys[0].Fingerprint
 	h := watchHistory(t, l)
 
-	pods.behave(ns, behaviour{frozen: true})
+	pods.behave(ns, behavior{frozen: true})
 	change(t, k, wantNewPair)
 	waitStates(t, l, "host/1 Active, host/2 Staged")
 	second := l.Status.HostKeys[1].Fingerprint
@@ -201,7 +201,7 @@ func TestHostKeyRotation(t *testing.T) {
 	}
 	published(t, l)
 	inPods(t, ns, map[string]string{first: ""})
-	pods.behave(ns, behaviour{})
+	pods.behave(ns, behavior{})
 	waitStates(t, l, "host/1 Active, host/2 Advertised")
 	published(t, l)
 	inPods(t, ns, map[string]string{first: "", second: "Advertised"})

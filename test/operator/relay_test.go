@@ -35,8 +35,8 @@ type playedRelays struct {
 	asked map[types.UID]watch.Target
 }
 
-// Ask implements watch.StatusClient.
-func (p *playedRelays) Ask(_ context.Context, t watch.Target) (delivery.Status, error) {
+// Status implements watch.StatusClient.
+func (p *playedRelays) Status(_ context.Context, t watch.Target) (delivery.Status, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.asked == nil {

@@ -86,7 +86,7 @@ func waitQueued(t *testing.T, l *v1alpha1.SFTPListener) {
 func TestUpgradeIsPaced(t *testing.T) {
 	fleet, with := fleetOf(t, 5)
 	for _, l := range fleet {
-		pods.behave(l.Namespace, behaviour{sessions: 7})
+		pods.behave(l.Namespace, behavior{sessions: 7})
 	}
 	upgradeOperator(t, nextImage)
 	var waiting []*v1alpha1.SFTPListener
@@ -197,7 +197,7 @@ func TestRolloutIsPaused(t *testing.T) {
 	waitFor(t, l, "RolledOut", "False", "RolloutPaused", "A change of image, shutdown waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods")
 
 	acme, odd := newUser(ns, "acme"), newUser(ns, "odd")
-	pods.behave(ns, behaviour{rejects: []string{"odd"}}) // the old daemon does not know a field in its record
+	pods.behave(ns, behavior{rejects: []string{"odd"}}) // the old daemon does not know a field in its record
 	create(t, acme)
 	create(t, odd)
 	waitReady(t, acme)

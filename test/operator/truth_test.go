@@ -36,7 +36,7 @@ func TestPodsComeAndGoDuringAChange(t *testing.T) {
 	create(t, old)
 	waitReady(t, old)
 
-	pods.behave(ns, behaviour{late: []string{"partners-sftp-a", "partners-sftp-c"}})
+	pods.behave(ns, behavior{late: []string{"partners-sftp-a", "partners-sftp-c"}})
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitFor(t, u, "Ready", "False", "ConfigPending", "")
@@ -60,7 +60,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 	l := readyListener(t, ns)
 	readyPod(t, l, "b")
 	waitFor(t, l, "Programmed", "True", "Programmed", "All 2 ready pods have loaded the configuration")
-	pods.behave(ns, behaviour{late: []string{"partners-sftp-b"}})
+	pods.behave(ns, behavior{late: []string{"partners-sftp-b"}})
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "1 of 2 ready pods have loaded the configuration")
@@ -110,7 +110,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 		}
 		return nil
 	})
-	pods.behave(ns, behaviour{})
+	pods.behave(ns, behavior{})
 	waitReady(t, u)
 	waitFor(t, l, "Programmed", "True", "Programmed", "All 2 ready pods have loaded the configuration")
 }
@@ -122,7 +122,7 @@ func TestPodBehindANetworkPolicy(t *testing.T) {
 	l := readyListener(t, ns)
 	readyPod(t, l, "b")
 	waitFor(t, l, "Programmed", "True", "Programmed", "All 2 ready pods have loaded the configuration")
-	pods.behave(ns, behaviour{cut: []string{"partners-sftp-b"}})
+	pods.behave(ns, behavior{cut: []string{"partners-sftp-b"}})
 	u := newUser(ns, "acme")
 	create(t, u)
 	message := "The operator cannot reach port 8081 of the pods; check NetworkPolicies: pod partners-sftp-b: read: i/o timeout"
@@ -144,7 +144,7 @@ func TestPodBehindANetworkPolicy(t *testing.T) {
 		}
 		return nil
 	})
-	pods.behave(ns, behaviour{})
+	pods.behave(ns, behavior{})
 	waitReady(t, u)
 }
 

@@ -27,7 +27,7 @@ func eventsOf(t *testing.T, ns, reason string) (found []string) {
 func TestVolumeThatCannotBeWritten(t *testing.T) {
 	ns := namespace(t, nil)
 	say := func(problem config.VolumeProblem) {
-		pods.behave(ns, behaviour{volumes: []config.VolumeStatus{{Name: "home", Problem: problem, UID: 1000}}})
+		pods.behave(ns, behavior{volumes: []config.VolumeStatus{{Name: "home", Problem: problem, UID: 1000}}})
 	}
 	say("")
 	l := readyListener(t, ns)
@@ -64,7 +64,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	waitReady(t, u)
 
-	pods.behave(ns, behaviour{}) // it was restarted, and has not checked yet
+	pods.behave(ns, behavior{}) // it was restarted, and has not checked yet
 	wake()
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	if c := meta.FindStatusCondition(l.Status.Conditions, "VolumesWritable"); c.Reason != "VolumeFailed" {
@@ -74,7 +74,7 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	wake()
 	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "All volumes that logins may write to can be written")
 	remove(t, u)
-	pods.behave(ns, behaviour{})
+	pods.behave(ns, behavior{})
 	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "No login may write to a volume")
 }
 

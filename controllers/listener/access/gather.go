@@ -38,9 +38,9 @@ func (r *Reconciler) gather(
 	refs = map[credentials.Ref]bool{}
 	t := r.resolveTrust(l, m, policy, refs)
 	in.Trust, in.TrustProblems = t.Trust, t.found
-	ring := r.rings()
+	keyring := r.keyrings()
 	in.Resolve = func(u *v1alpha1.SFTPUser) credentials.Credentials {
-		return credentials.Resolve(u, ring(u.Namespace), func(ref credentials.Ref) credentials.Entry {
+		return credentials.Resolve(u, keyring(u.Namespace), func(ref credentials.Ref) credentials.Entry {
 			e, _ := r.Entries.Get(name, ref)
 			return e
 		})
@@ -48,7 +48,7 @@ func (r *Reconciler) gather(
 	// What is known about an entry may change while this runs. Then it has a new mark, and the listener is woken: an outdated
 	// stamp costs another reconcile.
 	in.Stamp = func(u *v1alpha1.SFTPUser) (compile.Stamp, bool) {
-		s := compile.Stamp{Keys: ring(u.Namespace).Stamp()}
+		s := compile.Stamp{Keys: keyring(u.Namespace).Stamp()}
 		if !credentials.HasRefs(u) {
 			return s, true
 		}
@@ -64,21 +64,21 @@ func (r *Reconciler) gather(
 	return in, refs
 }
 
-// rings returns the SFTPKeys of namespaces, always the same ones. Users are sorted by namespace.
-func (r *Reconciler) rings() func(namespace string) *key.Ring {
-	rings := map[string]*key.Ring{}
+// keyrings returns the SFTPKeys of namespaces, always the same ones. Users are sorted by namespace.
+func (r *Reconciler) keyrings() func(namespace string) *key.Keyring {
+	keyrings := map[string]*key.Keyring{}
 	var last string
-	var ring *key.Ring
-	return func(namespace string) *key.Ring {
+	var keyring *key.Keyring
+	return func(namespace string) *key.Keyring {
 		if namespace == last && namespace != "" {
-			return ring
+			return keyring
 		}
-		k, ok := rings[namespace]
+		k, ok := keyrings[namespace]
 		if !ok {
-			k = r.Keys.Ring(namespace)
-			rings[namespace] = k
+			k = r.Keys.Keyring(namespace)
+			keyrings[namespace] = k
 		}
-		last, ring = namespace, k
+		last, keyring = namespace, k
 		return k
 	}
 }

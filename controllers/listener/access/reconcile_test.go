@@ -399,9 +399,9 @@ func TestKeysOfNamespaces(t *testing.T) {
 			t.Errorf("%s: %+v", name, keys)
 		}
 	}
-	rings := r.rings()
-	if first := rings("one"); first == nil || rings("two") == first || rings("one") != first || rings("one") != first {
-		t.Error("a ring is not that of its namespace")
+	keyrings := r.keyrings()
+	if first := keyrings("one"); first == nil || keyrings("two") == first || keyrings("one") != first || keyrings("one") != first {
+		t.Error("a keyring is not that of its namespace")
 	}
 }
 

@@ -197,8 +197,8 @@ func (a *asker) take() []asking {
 	return out
 }
 
-// Ask implements ack.StatusClient.
-func (a *asker) Ask(_ context.Context, _ *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
+// Status implements ack.StatusClient.
+func (a *asker) Status(_ context.Context, _ *corev1.Pod, keys ack.Keys) (ack.Answer, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.asked = append(a.asked, asking{keys: keys})

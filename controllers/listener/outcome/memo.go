@@ -284,7 +284,7 @@ func (b *builder) finish() Result {
 
 // place computes an outcome, unless the pods are about to change it.
 func (b *builder) place(k *known, u *compile.User) {
-	if b.Settling && !k.loaded || reading(u) || b.Unknown && told(u.User) {
+	if b.Settling && !k.loaded || reading(u) || b.Unknown && upToDate(u.User) {
 		b.out.Held++
 		return
 	}
@@ -319,7 +319,7 @@ func cause(list []metav1.Condition) string {
 }
 
 // upToDate reports whether a user's status reflects its spec.
-func told(u *v1alpha1.SFTPUser) bool {
+func upToDate(u *v1alpha1.SFTPUser) bool {
 	c := conditions.Summary(u.Status.Conditions)
 	return c != nil && c.ObservedGeneration == u.Generation
 }

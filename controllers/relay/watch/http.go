@@ -32,8 +32,8 @@ func NewHTTPStatusClient() *HTTPStatusClient {
 	}}
 }
 
-// Ask implements StatusClient.
-func (a *HTTPStatusClient) Ask(ctx context.Context, t Target) (delivery.Status, error) {
+// Status implements StatusClient.
+func (a *HTTPStatusClient) Status(ctx context.Context, t Target) (delivery.Status, error) {
 	var st delivery.Status
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+t.Address+delivery.StatusPath, http.NoBody)
 	if err != nil {

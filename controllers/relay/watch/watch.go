@@ -30,7 +30,7 @@ const (
 
 // StatusClient asks a relay.
 type StatusClient interface {
-	Ask(ctx context.Context, t Target) (delivery.Status, error)
+	Status(ctx context.Context, t Target) (delivery.Status, error)
 }
 
 // Target is a relay.
@@ -158,7 +158,7 @@ func (w *Watcher) question(ctx context.Context, t Target) (st delivery.Status, e
 			err = fmt.Errorf("internal error of the operator")
 		}
 	}()
-	return w.StatusClient.Ask(ctx, t)
+	return w.StatusClient.Status(ctx, t)
 }
 
 // note stores an answer, and reports whether it has changed.

@@ -63,7 +63,7 @@ func TestAsk(t *testing.T) {
 		"a redirect":         {func(string) (int, []byte) { return 302, nil }, "it answered with HTTP status 302"},
 		"long":               {func(string) (int, []byte) { return 200, bytes.Repeat([]byte("x"), 1<<20) }, "its answer has more than 65536 bytes"},
 	} {
-		st, err := NewHTTPStatusClient().Ask(t.Context(), relayServer(t, c.answer))
+		st, err := NewHTTPStatusClient().Status(t.Context(), relayServer(t, c.answer))
 		if c.want == "" && (err != nil || st.Pods != 2 || st.Sinks[0].Pending != 3) {
 			t.Errorf("%s: %+v, %v", name, st, err)
 		}
@@ -71,21 +71,21 @@ func TestAsk(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
-	_, err := NewHTTPStatusClient().Ask(t.Context(), Target{Address: "127.0.0.1:1", Key: key})
+	_, err := NewHTTPStatusClient().Status(t.Context(), Target{Address: "127.0.0.1:1", Key: key})
 	if err == nil || err.Error() != "dial: connection refused" {
 		t.Errorf("nobody there: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	hangs := relayServer(t, func(string) (int, []byte) { time.Sleep(time.Second); return 200, nil })
-	if _, err := NewHTTPStatusClient().Ask(ctx, hangs); err == nil || err.Error() != "it does not answer in time" {
+	if _, err := NewHTTPStatusClient().Status(ctx, hangs); err == nil || err.Error() != "it does not answer in time" {
 		t.Errorf("one that hangs: %v", err)
 	}
 }
 
 type asker func(t Target) (delivery.Status, error)
 
-func (a asker) Ask(_ context.Context, t Target) (delivery.Status, error) { return a(t) }
+func (a asker) Status(_ context.Context, t Target) (delivery.Status, error) { return a(t) }
 
 // The reconciler is woken for news, not for each answer; a few unanswered questions mean nothing, and a panic ends nothing.
 func TestWatcher(t *testing.T) {

@@ -73,21 +73,21 @@ func Decide(a Attempt) Decision {
 	case http.StatusGone:
 		return Decision{Verdict: Suspend, Whole: true, Reason: text(a)}
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return a.again()
+		return a.retry()
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusForbidden, http.StatusNotFound:
-		return a.mistaken()
+		return a.misconfigured()
 	}
 	switch class := a.Status / 100; {
 	case a.Status == 0, class == 5:
-		return a.again()
+		return a.retry()
 	case class == 3:
 		return Decision{Verdict: Dead, Reason: text(a) + ", and redirects are not followed"}
 	}
 	return Decision{Verdict: Dead, Reason: text(a)}
 }
 
-// again returns the decision to send an event again, unless it is too old.
-func (a Attempt) again() Decision {
+// retry returns the decision to send an event again, unless it is too old.
+func (a Attempt) retry() Decision {
 	if a.MaxAge > 0 && a.Now.Sub(a.Happened) >= a.MaxAge {
 		return Decision{Verdict: Dead, Reason: TooOld(a.MaxAge, text(a))}
 	}
@@ -104,17 +104,17 @@ func (a Attempt) again() Decision {
 // Tries is how often a receiver may refuse an event while it accepts others, before we conclude that it does not want this event.
 const Tries = 3
 
-// mistaken decides about answers that say more about how the sink or the receiver is set up than about an event: a wrong or
+// misconfigured decides about answers that say more about how the sink or the receiver is set up than about an event: a wrong or
 // expired token, a path where nothing is served yet. Such events wait until that is corrected, rather than all becoming dead
 // letters. Web application firewalls look into requests and answer 403 to an odd file name. Therefore an event that is
 // refused while others are accepted becomes a dead letter after all, so that a client cannot stop its own events for a day.
 // A 401 is never about the event: one of several instances may have another token.
-func (a Attempt) mistaken() Decision {
+func (a Attempt) misconfigured() Decision {
 	credential := a.Status == http.StatusUnauthorized || a.Status == http.StatusProxyAuthRequired
 	if !credential && a.Accepting && a.Number >= Tries {
 		return Decision{Verdict: Dead, Reason: text(a)}
 	}
-	d := a.again()
+	d := a.retry()
 	d.Whole = d.Verdict == Retry && (d.Whole || credential)
 	return d
 }
@@ -124,8 +124,8 @@ func TooOld(maxAge time.Duration, last string) string {
 	return fmt.Sprintf("it could not be delivered within %s: %s", maxAge, last)
 }
 
-// InTheWay returns the reason of a dead letter that left no room for the events of other users.
-func InTheWay(last string) string {
+// Blocking returns the reason of a dead letter that left no room for the events of other users.
+func Blocking(last string) string {
 	return "the receiver accepts other events, for which there was no longer room: " + last
 }
 

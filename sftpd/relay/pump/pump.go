@@ -27,12 +27,12 @@ const (
 	readsOfSink = 2
 	// batch is how many events are pulled at a time.
 	batch = 200
-	// lastWords is how long attempts in flight, and reporting their results to the pods, may take when the relay ends.
-	lastWords = 8 * time.Second
+	// shutdownTime is how long attempts in flight, and reporting their results to the pods, may take when the relay ends.
+	shutdownTime = 8 * time.Second
 	// maxWait is the longest time to wait before looking again.
 	maxWait = 5 * time.Second
-	// tellTime bounds the time of a report to a pod.
-	tellTime = 10 * time.Second
+	// reportTime bounds the time of a report to a pod.
+	reportTime = 10 * time.Second
 )
 
 // Source pulls events from pods and reports results to them: events.Client.
@@ -69,17 +69,17 @@ type Pump struct {
 	Options
 	queue *queue.Sink
 	pods  map[string]*pod
-	// changed carries the pods, admit permits a pod's reader to read, batches carries what it read, and results and told
+	// changed carries the pods, admit permits a pod's reader to read, batches carries what it read, and results and reported
 	// carry what has ended.
-	changed chan []string
-	admit   chan struct{}
-	batches chan pulled
-	results chan result
-	told    chan telling
+	changed  chan []string
+	admit    chan struct{}
+	batches  chan pulled
+	results  chan result
+	reported chan reportResult
 	// admitted are the readers that are reading.
 	admitted atomic.Int32
-	// short are the pods that are running out of room for events.
-	short atomic.Pointer[map[string]bool]
+	// almostFull are the pods that are running out of room for events.
+	almostFull atomic.Pointer[map[string]bool]
 
 	mu    sync.Mutex
 	state State
@@ -97,8 +97,8 @@ type State struct {
 // pod is a pod whose events are pulled.
 type pod struct {
 	stop context.CancelFunc
-	// telling is set during a report to the pod. After a failure, there is no other report before notBefore.
-	telling   bool
+	// reporting is set during a report to the pod. After a failure, there is no other report before notBefore.
+	reporting bool
 	notBefore time.Time
 	failures  int
 }
@@ -108,8 +108,8 @@ type result struct {
 	send.Result
 }
 
-// telling is the result of a report to a pod.
-type telling struct {
+// reportResult is the result of a report to a pod.
+type reportResult struct {
 	base   string
 	buried []queue.Letter
 	report queue.Report
@@ -122,7 +122,7 @@ func New(o Options) *Pump {
 		Options: o, pods: map[string]*pod{},
 		queue:   queue.New(queue.Limits{Parallel: Parallel, Entries: maxEntries, Bytes: maxBytes, MaxAge: o.GiveUp}),
 		changed: make(chan []string, 1), admit: make(chan struct{}), batches: make(chan pulled),
-		results: make(chan result), told: make(chan telling),
+		results: make(chan result), reported: make(chan reportResult),
 	}
 }
 
@@ -135,8 +135,8 @@ func (p *Pump) SetPods(bases []string) {
 	p.changed <- bases
 }
 
-// SetShort sets which pods are running out of room for events.
-func (p *Pump) SetShort(pods map[string]bool) { p.short.Store(&pods) }
+// SetAlmostFull sets which pods are running out of room for events.
+func (p *Pump) SetAlmostFull(pods map[string]bool) { p.almostFull.Store(&pods) }
 
 // State returns the sink's state.
 func (p *Pump) State() State {
@@ -168,8 +168,8 @@ func (p *Pump) Run(ctx context.Context) {
 			p.take(b)
 		case r := <-p.results:
 			p.settle(r)
-		case t := <-p.told:
-			p.noteTold(t)
+		case t := <-p.reported:
+			p.handleReport(t)
 		case <-timer.C:
 		}
 		timer.Stop()
@@ -188,8 +188,8 @@ func (p *Pump) admits() chan struct{} {
 func (p *Pump) advance(ctx context.Context) time.Duration {
 	now := time.Now()
 	wait := maxWait
-	if short := p.short.Load(); short != nil {
-		p.queue.Short(*short)
+	if short := p.almostFull.Load(); short != nil {
+		p.queue.AlmostFull(*short)
 	}
 	for {
 		e, at := p.queue.Next(now)
@@ -201,7 +201,7 @@ func (p *Pump) advance(ctx context.Context) time.Duration {
 		}
 		go p.attempt(ctx, e, e.Body)
 	}
-	wait = min(wait, p.tell(ctx, now))
+	wait = min(wait, p.report(ctx, now))
 	p.publish(func(*State) {})
 	return max(wait, time.Millisecond)
 }
@@ -255,21 +255,21 @@ func (p *Pump) publish(change func(*State)) {
 
 // finish waits for attempts in flight, for a bounded time, and reports their results to the pods.
 func (p *Pump) finish(ctx context.Context) {
-	timeout := time.After(lastWords)
+	timeout := time.After(shutdownTime)
 	for {
-		p.tell(ctx, time.Now())
+		p.report(ctx, time.Now())
 		if p.queue.State().Sending == 0 && !p.anyTold() {
 			return
 		}
 		select {
 		case r := <-p.results:
 			p.settle(r)
-		case t := <-p.told:
+		case t := <-p.reported:
 			if t.err != nil {
-				p.pods[t.base].telling = false
+				p.pods[t.base].reporting = false
 				return // it is sent again after the restart, with the same id
 			}
-			p.noteTold(t)
+			p.handleReport(t)
 		case <-p.batches: // it is read again after the restart
 		case <-timeout:
 			return
@@ -279,7 +279,7 @@ func (p *Pump) finish(ctx context.Context) {
 
 func (p *Pump) anyTold() bool {
 	for _, is := range p.pods {
-		if is.telling {
+		if is.reporting {
 			return true
 		}
 	}

@@ -488,7 +488,7 @@ func TestShortPods(t *testing.T) {
 		if n := l.pending(); n != 301 || l.deadLetters() != 0 {
 			t.Errorf("%d pending, %d dead letters", n, l.deadLetters())
 		}
-		p.SetShort(map[string]bool{podA: true})
+		p.SetAlmostFull(map[string]bool{podA: true})
 		time.Sleep(time.Minute)
 		if stop(); l.pending() != 0 || l.deadLetters() != 1 {
 			t.Errorf("%d pending, %d dead letters", l.pending(), l.deadLetters())

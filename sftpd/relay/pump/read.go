@@ -93,7 +93,7 @@ var errHasty = errors.New("the pod answers without waiting for events")
 // pull waits until a pod has events, and then until there is room for them. Only then does it read more than one event:
 // those of all pods together do not fit into memory.
 func (p *Pump) pull(ctx context.Context, base, after string) (lines []events.Line, admitted bool, err error) {
-	asking, cancel := context.WithTimeout(ctx, events.MaxWait+tellTime)
+	asking, cancel := context.WithTimeout(ctx, events.MaxWait+reportTime)
 	defer cancel()
 	first, err := p.Source.Pull(asking, base, events.Query{Sink: p.Sink, After: after, Limit: 1, Wait: events.MaxWait})
 	if err != nil || len(first) == 0 {
@@ -104,7 +104,7 @@ func (p *Pump) pull(ctx context.Context, base, after string) (lines []events.Lin
 	case <-ctx.Done():
 		return nil, false, ctx.Err()
 	}
-	reading, stop := context.WithTimeout(ctx, tellTime)
+	reading, stop := context.WithTimeout(ctx, reportTime)
 	defer stop()
 	lines, err = p.Source.Pull(reading, base, events.Query{Sink: p.Sink, After: after, Limit: batch})
 	if err != nil || len(lines) == 0 {

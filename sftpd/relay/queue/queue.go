@@ -93,8 +93,8 @@ type Sink struct {
 	// accepted is when the receiver last accepted an event, and gaveWay how many have made room since then.
 	accepted time.Time
 	gaveWay  int
-	// short are pods that are running out of room for events.
-	short map[string]bool
+	// almostFull are pods that are running out of room for events.
+	almostFull map[string]bool
 }
 
 // New returns an empty queue.

@@ -105,7 +105,7 @@ func TestOrderOfAUser(t *testing.T) {
 		accepted[key] = max(accepted[key], n+1)
 	}
 	r := p.Report("a")
-	if p.Told("a", r); r.Cursor != "a-4-19" || p.State().Held != 0 || len(p.lanes) != 0 || p.bytes != 0 {
+	if p.Acknowledged("a", r); r.Cursor != "a-4-19" || p.State().Held != 0 || len(p.lanes) != 0 || p.bytes != 0 {
 		t.Errorf("report %+v, state %+v, %d lanes, %d bytes", r, p.State(), len(p.lanes), p.bytes)
 	}
 }
@@ -265,10 +265,10 @@ func TestSkip(t *testing.T) {
 	fill(s, "a", 1, 1)
 	s.Skip("a", "3")
 	r := s.Report("a")
-	if s.Told("a", r); r.Cursor != "1" || s.Last("a") != "3" || s.State().Held != 2 {
+	if s.Acknowledged("a", r); r.Cursor != "1" || s.Last("a") != "3" || s.State().Held != 2 {
 		t.Errorf("%+v, %+v", r, s.State())
 	}
-	if s.Told("a", r); s.State().Held != 2 {
+	if s.Acknowledged("a", r); s.State().Held != 2 {
 		t.Error("the same report was taken twice")
 	}
 }
@@ -286,7 +286,7 @@ func TestRoom(t *testing.T) {
 	if s.Done(e, outcome.Decision{}, start); s.Room() {
 		t.Error("a settled entry takes no place")
 	}
-	if s.Told("a", s.Report("a")); !s.Room() {
+	if s.Acknowledged("a", s.Report("a")); !s.Room() {
 		t.Error("no room although the first is acknowledged")
 	}
 }
@@ -319,7 +319,7 @@ func TestAgainstAModel(t *testing.T) {
 			for _, l := range s.Report(pod).Dead {
 				s.Buried(pod, l)
 			}
-			s.Told(pod, s.Report(pod))
+			s.Acknowledged(pod, s.Report(pod))
 		}
 		if st := s.State(); st.Held != 0 || st.Sending != 0 || s.bytes != 0 || len(s.lanes) != 0 || len(s.waiting) != 0 {
 			t.Fatalf("seed %d: left %+v, %d bytes, %d lanes, %d waiting", seed, st, s.bytes, len(s.lanes), len(s.waiting))
@@ -362,7 +362,7 @@ func (m *model) step(t *testing.T, rng *rand.Rand, s *Sink, now time.Time) {
 		delete(m.live, pod)
 		maps.DeleteFunc(m.next, func(k string, _ int) bool { return strings.HasPrefix(k, pod) })
 	default:
-		s.Told(pod, s.Report(pod))
+		s.Acknowledged(pod, s.Report(pod))
 	}
 }
 
@@ -421,7 +421,7 @@ func (p *play) backlog(pod []*Entry, until time.Time) (dead []string) {
 			dead = append(dead, l.Cursor)
 			p.Buried("a", l)
 		}
-		p.Told("a", r)
+		p.Acknowledged("a", r)
 	}
 	return dead
 }
@@ -477,7 +477,7 @@ func TestFullBehindPoison(t *testing.T) {
 func TestShortPods(t *testing.T) {
 	for name, short := range map[string]map[string]bool{"room": nil, "another pod is short": {"b": true}, "short": {"a": true}} {
 		p := &play{Sink: New(limits), now: start, takes: time.Microsecond}
-		p.Short(short)
+		p.AlmostFull(short)
 		pod := []*Entry{eventOf("ada", 0), eventOf("ada", 1)}
 		for n := range 2 * fewSettled {
 			pod = append(pod, eventOf("bob", n))
@@ -539,7 +539,7 @@ func TestBacklog(t *testing.T) {
 		e, _ := s.Next(start)
 		s.Done(e, outcome.Decision{}, start)
 		if delivered++; delivered%500 == 0 {
-			s.Told("a", s.Report("a"))
+			s.Acknowledged("a", s.Report("a"))
 		}
 		if delivered%20_000 == 0 {
 			var m runtime.MemStats

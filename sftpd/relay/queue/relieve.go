@@ -9,8 +9,8 @@ import (
 // fewSettled is how many settled events of a pod may wait behind one that is not settled before that matters.
 const fewSettled = 100
 
-// Short sets which pods are running out of room for events. What they have to keep matters before they refuse uploads.
-func (s *Sink) Short(pods map[string]bool) { s.short = pods }
+// AlmostFull sets which pods are running out of room for events. What they have to keep matters before they refuse uploads.
+func (s *Sink) AlmostFull(pods map[string]bool) { s.almostFull = pods }
 
 // relieve makes dead letters of events that the receiver does not accept, although it accepts those of other users, when too
 // many settled events wait behind them. A pod is told a position only, so whatever is settled behind such an event is kept
@@ -22,11 +22,11 @@ func (s *Sink) Short(pods map[string]bool) { s.short = pods }
 // again.
 func (s *Sink) relieve(now time.Time) {
 	full := s.full(now)
-	if !full && len(s.short) == 0 || s.suspended != "" || s.tripped() || now.Before(s.paused) {
+	if !full && len(s.almostFull) == 0 || s.suspended != "" || s.tripped() || now.Before(s.paused) {
 		return
 	}
 	for name, st := range s.streams {
-		short := s.short[name] && st.done > fewSettled && st.done > len(st.entries)/2
+		short := s.almostFull[name] && st.done > fewSettled && st.done > len(st.entries)/2
 		if st.settled == len(st.entries) || !full && !short || s.gaveWay >= max(s.limits.Entries/10, 1) {
 			continue
 		}
@@ -41,7 +41,7 @@ func (s *Sink) relieve(now time.Time) {
 		}
 		l.gaveWay = true
 		s.gaveWay++
-		s.bury(first, outcome.InTheWay(first.last))
+		s.bury(first, outcome.Blocking(first.last))
 	}
 }
 

@@ -24,13 +24,13 @@ func (s Source) Secret(ctx context.Context, namespace, name string) (*corev1.Sec
 	return secret, classify(err, "Secret", namespace, name)
 }
 
-// Ring implements explain.Source.
-func (s Source) Ring(ctx context.Context, namespace string) (*key.Ring, error) {
+// Keyring implements explain.Source.
+func (s Source) Keyring(ctx context.Context, namespace string) (*key.Keyring, error) {
 	var keys v1alpha1.SFTPKeyList
 	if err := s.List(ctx, &keys, client.InNamespace(namespace)); err != nil {
 		return nil, classify(err, "SFTPKey", namespace, "")
 	}
-	return key.NewRing(keys.Items), nil
+	return key.NewKeyring(keys.Items), nil
 }
 
 func classify(err error, kind, namespace, name string) error {

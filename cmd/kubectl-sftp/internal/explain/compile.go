@@ -25,8 +25,8 @@ var ErrNotFound = errors.New("not found")
 type Source interface {
 	// Secret returns a Secret, ErrNotFound, or a *DeniedError.
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
-	// Ring returns the SFTPKeys of a namespace, or a *DeniedError.
-	Ring(ctx context.Context, namespace string) (*key.Ring, error)
+	// Keyring returns the SFTPKeys of a namespace, or a *DeniedError.
+	Keyring(ctx context.Context, namespace string) (*key.Keyring, error)
 }
 
 // DeniedError is returned by a Source for something that the caller may not read: an object or, without a name, all objects of
@@ -85,7 +85,7 @@ func (e *explainer) compile(ctx context.Context) error {
 		return err
 	}
 	u := e.User
-	ring, err := e.Source.Ring(ctx, u.Namespace)
+	keyring, err := e.Source.Keyring(ctx, u.Namespace)
 	if err != nil {
 		if err := e.seen.deny(err); err != nil {
 			return err
@@ -94,7 +94,7 @@ func (e *explainer) compile(ctx context.Context) error {
 		u = u.DeepCopy()
 		u.Spec.Authentication.AuthorizedKeys = nil
 	}
-	e.seen.keys = credentials.Resolve(u, ring, func(ref credentials.Ref) credentials.Entry { return e.seen.entries[ref].Entry })
+	e.seen.keys = credentials.Resolve(u, keyring, func(ref credentials.Ref) credentials.Entry { return e.seen.entries[ref].Entry })
 	resolved := e.seen.keys
 	if e.Listener == nil {
 		return nil

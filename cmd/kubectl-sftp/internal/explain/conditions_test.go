@@ -179,17 +179,17 @@ var effects = map[string]effect{
 		in.User.Spec.Authentication = v1alpha1.UserAuthentication{}
 		k := assigned("acme", "", nil)
 		k.Spec.Source = v1alpha1.KeyGenerated
-		ring = []v1alpha1.SFTPKey{k}
+		keyring = []v1alpha1.SFTPKey{k}
 	}),
 	v1alpha1.ReasonKeyAssignedElsewhere: denied(v1alpha1.ReasonKeyAssignedElsewhere, func(_ *Input, line string) {
-		ring = []v1alpha1.SFTPKey{assigned("globex", line, nil)}
+		keyring = []v1alpha1.SFTPKey{assigned("globex", line, nil)}
 	}),
 	v1alpha1.ReasonNoCredentials: denied(v1alpha1.ReasonNoCredentials, func(in *Input, _ string) {
 		in.User.Spec.Authentication = v1alpha1.UserAuthentication{}
 	}),
 	v1alpha1.ReasonNoValidKey: denied("expired at", func(in *Input, line string) {
 		in.User.Spec.Authentication.AuthorizedKeys = nil
-		ring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(-time.Hour)})}
+		keyring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(-time.Hour)})}
 	}),
 	v1alpha1.ReasonKeyRevoked: denied("key_revoked", func(in *Input, _ string) {
 		in.Listener.Spec.RevokedKeys = []v1alpha1.RevokedKey{{Fingerprint: in.Fingerprint}}
@@ -202,7 +202,7 @@ var effects = map[string]effect{
 		in.User.Spec.Authentication.AuthorizedKeys = nil
 		k := assigned("acme", line, nil)
 		k.Spec.NotBefore = &metav1.Time{Time: now.Add(time.Hour)}
-		ring = []v1alpha1.SFTPKey{k}
+		keyring = []v1alpha1.SFTPKey{k}
 	}),
 	v1alpha1.ReasonKeyExpiring: noEffect("it still logs in"), v1alpha1.ReasonKeyUnused: noEffect("it still logs in"),
 	v1alpha1.ReasonKeyShared: noEffect("it still logs in"), v1alpha1.ReasonLoginExpiring: noEffect("it still logs in"),
@@ -227,7 +227,7 @@ func TestConditions(t *testing.T) {
 			continue
 		}
 		t.Run(reason, func(t *testing.T) {
-			ring = nil
+			keyring = nil
 			in, line := good(t)
 			in.Users = nil
 			e.change(&in, line)

@@ -38,15 +38,15 @@ func (s secrets) Secret(_ context.Context, namespace, name string) (*corev1.Secr
 	return out, nil
 }
 
-func (s secrets) Ring(context.Context, string) (*key.Ring, error) {
-	if _, ok := s["no ring"]; ok {
+func (s secrets) Keyring(context.Context, string) (*key.Keyring, error) {
+	if _, ok := s["no keyring"]; ok {
 		return nil, &DeniedError{Kind: "SFTPKey", Namespace: "team"}
 	}
-	return key.NewRing(ring), nil
+	return key.NewKeyring(keyring), nil
 }
 
-// ring are the SFTPKeys of a test's namespace.
-var ring []v1alpha1.SFTPKey
+// keyring are the SFTPKeys of a test's namespace.
+var keyring []v1alpha1.SFTPKey
 
 func newKey(t *testing.T) (ssh.PublicKey, string) {
 	t.Helper()
@@ -300,24 +300,24 @@ func TestExplain(t *testing.T) {
 		}, Unknown, "you may not read Secret team/denied"},
 		"an assigned key whose time is over": {func(in *Input, line string) {
 			in.User.Spec.Authentication.AuthorizedKeys = nil
-			ring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(-time.Hour)})}
+			keyring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(-time.Hour)})}
 		}, Denied, "the key expired at 2026-11-25T11:00:00Z"},
 		"an assigned key": {func(in *Input, line string) {
 			in.User.Spec.Authentication.AuthorizedKeys = nil
-			ring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(time.Hour)})}
+			keyring = []v1alpha1.SFTPKey{assigned("acme", line, &metav1.Time{Time: now.Add(time.Hour)})}
 		}, OK, ""},
 		"a key that is assigned to another user": {func(_ *Input, line string) {
-			ring = []v1alpha1.SFTPKey{assigned("globex", line, nil)}
+			keyring = []v1alpha1.SFTPKey{assigned("globex", line, nil)}
 		}, Denied, `is assigned to SFTPUser "globex"`},
 		"SFTPKeys that the caller may not list, and a key that the status calls expired": {func(in *Input, _ string) {
-			in.Source = secrets{"no ring": nil}
+			in.Source = secrets{"no keyring": nil}
 			in.User.Status.Keys[0].State = v1alpha1.KeyExpired
 		}, Denied, "is Expired, according to the status"},
 		"SFTPKeys that the caller may not list": {func(in *Input, _ string) {
-			in.Source = secrets{"no ring": nil}
+			in.Source = secrets{"no keyring": nil}
 		}, Unknown, "you may not list the SFTPKeys of namespace team"},
 		"an inline key, with networks, and SFTPKeys that the caller may not list": {func(in *Input, line string) {
-			in.Source = secrets{"no ring": nil}
+			in.Source = secrets{"no keyring": nil}
 			in.User.Status.Keys[0].Source = "inline"
 			in.User.Spec.Authentication.AuthorizedKeys = []string{`from="203.0.113.0/24" ` + line}
 		}, Denied, "from= of the key does not contain 192.0.2.7"},
@@ -329,7 +329,7 @@ func TestExplain(t *testing.T) {
 		"a type that no policy has": {func(in *Input, _ string) { in.Key = dsaKey{in.Key} }, Denied, "keys of type ssh-dss are not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ring = nil
+			keyring = nil
 			in, line := good(t)
 			tc.change(&in, line)
 			in.Users[0] = *in.User

@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	w.own, _ = configtest.Key(t)
 	w.ca, _ = configtest.Key(t)
 	w.objects = secrets{"password": {"password": secretPassword}, "totp": {"totp": w.phone.Secret()}}
-	ring = nil
+	keyring = nil
 	w.in, _ = good(t)
 	w.in.Source, w.in.Now, w.in.From = w.objects, time.Now(), netip.MustParseAddr("127.0.0.1")
 	w.use(w.own.PublicKey())
@@ -78,7 +78,7 @@ func (w *world) assign(begin, end *metav1.Time) {
 	w.auth().AuthorizedKeys = nil
 	k := assigned("acme", configtest.Line(w.own.PublicKey()), end)
 	k.Spec.NotBefore = begin
-	ring = []v1alpha1.SFTPKey{k}
+	keyring = []v1alpha1.SFTPKey{k}
 }
 
 // certify makes the user log in with a certificate of a listener's CA.
@@ -132,7 +132,7 @@ func (w *world) write() {
 }
 
 func (w *world) resolve(u *v1alpha1.SFTPUser) credentials.Credentials {
-	return credentials.Resolve(u, key.NewRing(ring), func(ref credentials.Ref) credentials.Entry {
+	return credentials.Resolve(u, key.NewKeyring(keyring), func(ref credentials.Ref) credentials.Entry {
 		secret, err := w.objects.Secret(w.Context(), ref.Namespace, ref.Secret)
 		if err != nil {
 			w.Fatal(err)

@@ -17,7 +17,7 @@ import (
 
 // behavior is a row of the table: something that a client does, and how it is checked. Each starts with an empty home and a new
 // local directory.
-type behaviour struct {
+type behavior struct {
 	name string
 	// has reports whether the driver supports the test. Nil means that all do.
 	has  func(*driver) bool
@@ -25,8 +25,8 @@ type behaviour struct {
 }
 
 // behaviors are all rows except logins.
-func behaviours() []behaviour {
-	return []behaviour{
+func behaviors() []behavior {
+	return []behavior{
 		{roundTripsRow, nil, testRoundTrips},
 		{"a missing file is an error", nil, testMissing},
 		{"resume an upload", func(d *driver) bool { return d.resume.put != nil }, testResumePut},

@@ -70,15 +70,15 @@ func TestStates(t *testing.T) {
 			for f := range strings.FieldsSeq(tc.keys) {
 				data, settings = append(data, files[f[0]]), append(settings, config.HostKey{State: states[f[1]]})
 			}
-			ring, err := Load(data, settings, modern(t))
+			set, err := Load(data, settings, modern(t))
 			if err != nil {
 				t.Fatal(err)
 			}
 			var used, told []string
-			for _, s := range ring.Signers(time.Now()) {
+			for _, s := range set.Signers(time.Now()) {
 				used = append(used, names[string(s.PublicKey().Marshal())])
 			}
-			for _, wire := range announced(t, ring.Announcement()) {
+			for _, wire := range announced(t, set.Announcement()) {
 				told = append(told, names[wire])
 			}
 			if got := strings.Join(used, " "); got != tc.used {
@@ -88,8 +88,8 @@ func TestStates(t *testing.T) {
 				t.Errorf("announced %s, want %s", got, tc.announced)
 			}
 			for wire, name := range names {
-				k, found := ring.Find([]byte(wire))
-				if found != strings.Contains(tc.keys, name) || found && string(k.Signer.PublicKey().Marshal()) != wire || found && !ring.Has(k.Fingerprint) {
+				k, found := set.Find([]byte(wire))
+				if found != strings.Contains(tc.keys, name) || found && string(k.Signer.PublicKey().Marshal()) != wire || found && !set.Has(k.Fingerprint) {
 					t.Errorf("%s: found %v", name, found)
 				}
 			}
@@ -142,12 +142,12 @@ func TestClientOfAnotherType(t *testing.T) {
 		for f := range strings.FieldsSeq(tc.keys) {
 			data, settings = append(data, files[f[0]]), append(settings, config.HostKey{State: states[f[1]]})
 		}
-		ring, err := Load(data, settings, policy)
+		set, err := Load(data, settings, policy)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, s := range ring.SignersFor(tc.offered, time.Now()) {
+		for _, s := range set.SignersFor(tc.offered, time.Now()) {
 			got = append(got, s.PublicKey().Type())
 		}
 		if strings.Join(got, " ") != tc.want {
@@ -227,15 +227,15 @@ func TestCertificateTime(t *testing.T) {
 		{forever, time.Unix(-1, 0), 2},
 		{forever, end.AddDate(100, 0, 0), 2},
 	} {
-		ring, err := Load([][]byte{file}, []config.HostKey{{Certificate: configtest.Line(tc.c)}}, modern(t))
+		set, err := Load([][]byte{file}, []config.HostKey{{Certificate: configtest.Line(tc.c)}}, modern(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		signers := ring.Signers(tc.at)
+		signers := set.Signers(tc.at)
 		if len(signers) != tc.want || !bytes.Equal(signers[0].PublicKey().Marshal(), host.PublicKey().Marshal()) {
 			t.Errorf("%s: %d signers, want %d", tc.at, len(signers), tc.want)
 		}
-		if got := announced(t, ring.Announcement()); len(got) != 1 || got[0] != string(host.PublicKey().Marshal()) {
+		if got := announced(t, set.Announcement()); len(got) != 1 || got[0] != string(host.PublicKey().Marshal()) {
 			t.Errorf("announced %q, want the plain key alone", got)
 		}
 	}
@@ -253,18 +253,18 @@ func TestCertificateFollowsThePolicy(t *testing.T) {
 	line := configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, configtest.Signer(t, key).PublicKey(), "h"))
 	files := [][]byte{file, configtest.PEM(t, key)}
 	for _, policy := range cryptopolicy.All() {
-		ring, err := Load(files, []config.HostKey{{}, {Certificate: line}}, policy)
+		set, err := Load(files, []config.HostKey{{}, {Certificate: line}}, policy)
 		if err != nil {
 			t.Fatal(err)
 		}
-		signers := ring.Signers(time.Now())
+		signers := set.Signers(time.Now())
 		plain, certified := signers[1], signers[2]
 		if certified.PublicKey().Type() != ssh.CertAlgoRSAv01 || !slices.Equal(plain.Algorithms(), certified.Algorithms()) {
 			t.Errorf("%s: %s with %v, want %v", policy.Name, certified.PublicKey().Type(), certified.Algorithms(), plain.Algorithms())
 		}
 	}
-	ring, err := Load(files, []config.HostKey{{}, {State: config.HostKeyAdvertised, Certificate: line}}, modern(t))
-	if err != nil || len(ring.Signers(time.Now())) != 1 {
-		t.Errorf("%v, %d signers, want that of the active key", err, len(ring.Signers(time.Now())))
+	set, err := Load(files, []config.HostKey{{}, {State: config.HostKeyAdvertised, Certificate: line}}, modern(t))
+	if err != nil || len(set.Signers(time.Now())) != 1 {
+		t.Errorf("%v, %d signers, want that of the active key", err, len(set.Signers(time.Now())))
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/relay/queue"
 )
 
-// tell reports to each pod what has become of its events, unless a report is in progress. It returns how long to wait before
+// report reports to each pod what has become of its events, unless a report is in progress. It returns how long to wait before
 // retrying a report that failed.
-func (p *Pump) tell(ctx context.Context, now time.Time) time.Duration {
+func (p *Pump) report(ctx context.Context, now time.Time) time.Duration {
 	wait := maxWait
 	for base, is := range p.pods {
-		if is.telling {
+		if is.reporting {
 			continue
 		}
 		report := p.queue.Report(base)
@@ -25,11 +25,11 @@ func (p *Pump) tell(ctx context.Context, now time.Time) time.Duration {
 			wait = min(wait, left)
 			continue
 		}
-		is.telling = true
+		is.reporting = true
 		go func() {
-			t := p.tellPod(ctx, base, report)
+			t := p.reportTo(ctx, base, report)
 			select {
-			case p.told <- t:
+			case p.reported <- t:
 			case <-ctx.Done():
 			}
 		}()
@@ -37,11 +37,11 @@ func (p *Pump) tell(ctx context.Context, now time.Time) time.Duration {
 	return wait
 }
 
-// tellPod reports dead letters first: acknowledging one before that would lose it.
-func (p *Pump) tellPod(ctx context.Context, base string, r queue.Report) telling {
-	ctx, cancel := context.WithTimeout(ctx, tellTime)
+// reportTo reports dead letters first: acknowledging one before that would lose it.
+func (p *Pump) reportTo(ctx context.Context, base string, r queue.Report) reportResult {
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
 	defer cancel()
-	t := telling{base: base, report: r}
+	t := reportResult{base: base, report: r}
 	for _, l := range r.Dead {
 		t.err = p.Source.Dead(ctx, base, events.Dead{Sink: p.Sink, Cursor: l.Cursor, Reason: l.Reason})
 		if errors.Is(t.err, events.ErrNotPending) {
@@ -58,19 +58,19 @@ func (p *Pump) tellPod(ctx context.Context, base string, r queue.Report) telling
 	return t
 }
 
-// noteTold handles the result of a report to a pod.
-func (p *Pump) noteTold(t telling) {
+// handleReport handles the result of a report to a pod.
+func (p *Pump) handleReport(t reportResult) {
 	for _, l := range t.buried {
 		p.queue.Buried(t.base, l)
 	}
 	if t.err == nil {
-		p.queue.Told(t.base, t.report)
+		p.queue.Acknowledged(t.base, t.report)
 	}
 	is := p.pods[t.base]
 	if is == nil {
 		return
 	}
-	is.telling = false
+	is.reporting = false
 	if t.err == nil {
 		is.failures = 0
 		return

@@ -27,8 +27,8 @@ type Key struct {
 	certified   ssh.MultiAlgorithmSigner
 }
 
-// Ring is the set of an endpoint's host keys. It is immutable.
-type Ring struct {
+// Set is the set of an endpoint's host keys. It is immutable.
+type Set struct {
 	keys []*Key
 	// exchange are the keys for key exchanges, one of each type.
 	exchange []*Key
@@ -45,11 +45,11 @@ type Ring struct {
 // Two active keys of one type are an error: a client asks for a type, not for a key, and
 // x/crypto's server keeps one key of each (ssh.ServerConfig.AddHostKey), so the second
 // would silently replace the first. Errors number keys from 0, like the files' names.
-func Load(files [][]byte, settings []config.HostKey, policy cryptopolicy.Policy) (*Ring, error) {
+func Load(files [][]byte, settings []config.HostKey, policy cryptopolicy.Policy) (*Set, error) {
 	if len(files) != len(settings) {
 		return nil, fmt.Errorf("there are settings for %d host keys, but %d key files", len(settings), len(files))
 	}
-	r := &Ring{byWire: map[string]*Key{}}
+	r := &Set{byWire: map[string]*Key{}}
 	active := map[string]int{}
 	for i, data := range files {
 		k, err := load(data, settings[i], policy)
@@ -80,7 +80,7 @@ func Load(files [][]byte, settings []config.HostKey, policy cryptopolicy.Policy)
 // choose selects the keys for key exchanges: the active ones, and the first retiring one of
 // a type that has no active key. Of the other types, the first advertised one is for clients
 // that know none of these.
-func (r *Ring) choose(active map[string]int) {
+func (r *Set) choose(active map[string]int) {
 	has := map[string]bool{}
 	for kind := range active {
 		has[kind] = true
@@ -132,14 +132,14 @@ func load(data []byte, settings config.HostKey, policy cryptopolicy.Policy) (*Ke
 // Signers returns the signers for key exchanges that begin now, in the order of the list:
 // each key, followed by the same key with its certificate if that is valid now. A
 // certificate adds its own algorithms, for those of its key that the policy allows.
-func (r *Ring) Signers(now time.Time) []ssh.MultiAlgorithmSigner { return signers(r.exchange, now) }
+func (r *Set) Signers(now time.Time) []ssh.MultiAlgorithmSigner { return signers(r.exchange, now) }
 
 // SignersFor returns the signers for a key exchange with a client that offers host key
 // algorithms (server_host_key_algorithms, RFC 4253 section 7.1). They are those of Signers,
 // unless the client offers none of their algorithms. Such a client cannot have connected
 // before, so it knows no key of this endpoint that another one could contradict, and gets
 // the advertised keys of other types without waiting until they are active.
-func (r *Ring) SignersFor(offered []string, now time.Time) []ssh.MultiAlgorithmSigner {
+func (r *Set) SignersFor(offered []string, now time.Time) []ssh.MultiAlgorithmSigner {
 	current := r.Signers(now)
 	for _, s := range current {
 		if slices.ContainsFunc(s.Algorithms(), func(a string) bool { return slices.Contains(offered, a) }) {
@@ -162,7 +162,7 @@ func signers(keys []*Key, now time.Time) []ssh.MultiAlgorithmSigner {
 
 // Uncertified returns the keys that key exchanges use without their certificate because it
 // is not valid now.
-func (r *Ring) Uncertified(now time.Time) []*Key {
+func (r *Set) Uncertified(now time.Time) []*Key {
 	var out []*Key
 	for _, k := range r.exchange {
 		if k.certificate != nil && !validAt(k.certificate, now) {
@@ -174,16 +174,16 @@ func (r *Ring) Uncertified(now time.Time) []*Key {
 
 // Announcement returns the payload of a global request hostkeys-00@openssh.com (OpenSSH
 // PROTOCOL section 2.5): the announced public keys, each as a string in SSH wire format.
-func (r *Ring) Announcement() []byte { return r.announcement }
+func (r *Set) Announcement() []byte { return r.announcement }
 
 // Find returns the key with a public key in SSH wire format, whatever its state.
-func (r *Ring) Find(wire []byte) (*Key, bool) {
+func (r *Set) Find(wire []byte) (*Key, bool) {
 	k, ok := r.byWire[string(wire)]
 	return k, ok
 }
 
 // Has reports whether there is a key with a fingerprint.
-func (r *Ring) Has(fingerprint string) bool {
+func (r *Set) Has(fingerprint string) bool {
 	for _, k := range r.keys {
 		if k.Fingerprint == fingerprint {
 			return true

@@ -46,8 +46,8 @@ func (s *Sink) Buried(of string, l Letter) {
 	}
 }
 
-// Told records that a pod has accepted the acknowledgment of a Report.
-func (s *Sink) Told(of string, r Report) {
+// Acknowledged records that a pod has accepted the acknowledgment of a Report.
+func (s *Sink) Acknowledged(of string, r Report) {
 	st := s.streams[of]
 	if st == nil || r.count > len(st.entries) || r.count == 0 || st.entries[r.count-1].Cursor != r.Cursor {
 		return

@@ -43,19 +43,19 @@ type Retiring struct {
 	NotAfter *metav1.Time
 }
 
-// Ring holds the SFTPKeys of one namespace that users may log in with. A nil Ring is empty.
-type Ring struct {
+// Keyring holds the SFTPKeys of one namespace that users may log in with. A nil Keyring is empty.
+type Keyring struct {
 	byUser map[string][]*Client
 	// owners are the assigned keys, by fingerprint.
 	owners map[string]*Client
 	stamp  string
 }
 
-// NewRing returns a ring of a namespace's SFTPKeys. Those being deleted count as deleted.
-func NewRing(keys []v1alpha1.SFTPKey) *Ring { return newRing(keys, clientOf) }
+// NewKeyring returns a keyring of a namespace's SFTPKeys. Those being deleted count as deleted.
+func NewKeyring(keys []v1alpha1.SFTPKey) *Keyring { return newKeyring(keys, clientOf) }
 
-// Rings creates rings, and parses each version of an SFTPKey only once.
-type Rings struct {
+// Keyrings creates keyrings, and parses each version of an SFTPKey only once.
+type Keyrings struct {
 	mu sync.Mutex
 	// parsed has Clients by namespace and UID; mu protects it. A Client never changes.
 	parsed map[string]map[types.UID]parsed
@@ -66,13 +66,13 @@ type parsed struct {
 	client  *Client
 }
 
-// Ring returns the ring of a namespace.
-func (c *Rings) Ring(namespace string, keys []v1alpha1.SFTPKey) *Ring {
+// Keyring returns the keyring of a namespace.
+func (c *Keyrings) Keyring(namespace string, keys []v1alpha1.SFTPKey) *Keyring {
 	c.mu.Lock()
 	before := c.parsed[namespace]
 	c.mu.Unlock()
 	next := make(map[types.UID]parsed, len(keys))
-	r := newRing(keys, func(k *v1alpha1.SFTPKey) *Client {
+	r := newKeyring(keys, func(k *v1alpha1.SFTPKey) *Client {
 		p := before[k.UID]
 		if p.client == nil || p.version != k.ResourceVersion {
 			p = parsed{version: k.ResourceVersion, client: clientOf(k)}
@@ -91,8 +91,8 @@ func (c *Rings) Ring(namespace string, keys []v1alpha1.SFTPKey) *Ring {
 	return r
 }
 
-func newRing(keys []v1alpha1.SFTPKey, client func(*v1alpha1.SFTPKey) *Client) *Ring {
-	r := &Ring{byUser: map[string][]*Client{}, owners: map[string]*Client{}}
+func newKeyring(keys []v1alpha1.SFTPKey, client func(*v1alpha1.SFTPKey) *Client) *Keyring {
+	r := &Keyring{byUser: map[string][]*Client{}, owners: map[string]*Client{}}
 	all := make([]*Client, 0, len(keys))
 	for i := range keys {
 		if keys[i].DeletionTimestamp.IsZero() {
@@ -120,14 +120,14 @@ func newRing(keys []v1alpha1.SFTPKey, client func(*v1alpha1.SFTPKey) *Client) *R
 	return r
 }
 
-func (r *Ring) own(fingerprint string, c *Client) {
+func (r *Keyring) own(fingerprint string, c *Client) {
 	if r.owners[fingerprint] == nil {
 		r.owners[fingerprint] = c
 	}
 }
 
 // Of returns the keys assigned to a user, oldest first.
-func (r *Ring) Of(user string) []*Client {
+func (r *Keyring) Of(user string) []*Client {
 	if r == nil {
 		return nil
 	}
@@ -135,15 +135,15 @@ func (r *Ring) Of(user string) []*Client {
 }
 
 // Owner returns the SFTPKey that assigns a key to a user, nil if there is none.
-func (r *Ring) Owner(fingerprint string) *Client {
+func (r *Keyring) Owner(fingerprint string) *Client {
 	if r == nil {
 		return nil
 	}
 	return r.owners[fingerprint]
 }
 
-// Stamp returns a value that is equal for rings with equal keys.
-func (r *Ring) Stamp() string {
+// Stamp returns a value that is equal for keyrings with equal keys.
+func (r *Keyring) Stamp() string {
 	if r == nil {
 		return ""
 	}
