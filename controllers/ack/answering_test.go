@@ -45,7 +45,7 @@ func proven(key, pod, body string) http.HandlerFunc {
 	}
 }
 
-// sealed answers a key-use question the way a daemon does.
+// sealed answers a key-use request the way a daemon does.
 func sealed(t *testing.T, key, pod string, body []byte) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {

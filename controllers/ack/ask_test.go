@@ -38,9 +38,9 @@ func TestAsk(t *testing.T) {
 	}
 }
 
-// An answer without proof that it comes from this pod, for this question, is discarded.
+// An answer without proof that it comes from this pod, for this request, is discarded.
 func TestUnprovenAnswers(t *testing.T) {
-	var first atomic.Value // the nonce of the first question
+	var first atomic.Value // the nonce of the first request
 	for name, answer := range map[string]http.HandlerFunc{
 		"no proof":       func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(status)) },
 		"a foreign key":  proven(foreign, "a", status),
@@ -58,7 +58,7 @@ func TestUnprovenAnswers(t *testing.T) {
 			w.Header().Set(config.ProofHeader, config.StatusProof(current, r.Header.Get(config.NonceHeader), "a", []byte(status))[1:])
 			_, _ = w.Write([]byte(status))
 		},
-		"an answer to an earlier question": func(w http.ResponseWriter, r *http.Request) {
+		"an answer to an earlier request": func(w http.ResponseWriter, r *http.Request) {
 			first.CompareAndSwap(nil, r.Header.Get(config.NonceHeader))
 			nonce, _ := first.Load().(string)
 			w.Header().Set(config.ProofHeader, config.StatusProof(current, nonce, "a", []byte(status)))
@@ -68,7 +68,7 @@ func TestUnprovenAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, asker := answering(t, answer), NewHTTPStatusClient()
 			var err error
-			for range 2 { // the first question of the replay is answered correctly
+			for range 2 { // the first request of the replay is answered correctly
 				_, err = asker.Status(t.Context(), p, both)
 			}
 			if !errors.Is(err, ErrUnproven) {

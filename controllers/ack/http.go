@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// askTimeout bounds one question to a pod, until its answer has been read and decoded.
+	// askTimeout bounds one request to a pod, until its answer has been read and decoded.
 	askTimeout = time.Second
 	// smallAnswer is the size, in bytes, up to which answers are read without a limit on concurrency.
 	smallAnswer = 64 << 10

@@ -23,7 +23,7 @@ var ours = Known{
 	HostKey: func(fingerprint string) bool { return fingerprint == "h" },
 }
 
-// The question is authenticated and says what is already known; the answer is what a daemon sends.
+// The request is authenticated and says what is already known; the answer is what a daemon sends.
 func TestKeyUse(t *testing.T) {
 	var got *http.Request
 	answer := []byte(`{"instance":"i2","sequence":9,"more":true,"uses":[{"uid":"u","fingerprint":"k1","day":"2026-11-25"}],"newField":{"a":[1]}}`)
@@ -55,7 +55,7 @@ func TestKeyUseDoubtsTheAnswer(t *testing.T) {
 		"of another pod": sealed(t, current, "b", answer),
 		"not sealed":     func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(answer) },
 		"empty":          func(http.ResponseWriter, *http.Request) {},
-		"of another question": func(w http.ResponseWriter, _ *http.Request) {
+		"of another request": func(w http.ResponseWriter, _ *http.Request) {
 			s, err := config.SealKeyUse(current, "a nonce from before", "a", answer)
 			if err != nil {
 				t.Error(err)

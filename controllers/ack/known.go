@@ -45,7 +45,7 @@ const entrySize = 384
 // maxRefusalReason bounds the reasons of refused logins.
 const maxRefusalReason = 64
 
-// maxInstance bounds the name of a daemon's process, which is kept between questions.
+// maxInstance bounds the name of a daemon's process, which is kept between requests.
 const maxInstance = 64
 
 // maxReport is the size of a report with that many entries, in bytes.

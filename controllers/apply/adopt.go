@@ -14,7 +14,7 @@ import (
 // ConflictError reports that an object with the wanted name exists and is not the listener's.
 type ConflictError struct {
 	Kind, Namespace, Name string
-	// Problem says why not, and what to do.
+	// Problem is why not, and what to do.
 	Problem string
 }
 

@@ -55,6 +55,6 @@ func IsTrue(list []metav1.Condition, conditionType string) bool {
 type Problem struct {
 	// Reason is one of the condition's reasons.
 	Reason string
-	// Message says what is wrong and what to do. It never contains a secret.
+	// Message is what is wrong and what to do. It never contains a secret.
 	Message string
 }

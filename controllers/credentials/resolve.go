@@ -18,7 +18,7 @@ import (
 type Problem struct {
 	// Reason is one of the reasons of the condition ResolvedRefs.
 	Reason string
-	// Message says what is wrong and what to do. It never contains a secret.
+	// Message is what is wrong and what to do. It never contains a secret.
 	Message string
 }
 

@@ -76,8 +76,8 @@ func guard(ctx context.Context, read func() (credentials.Entry, error)) (e crede
 // maxFailure bounds the text of a failure, in bytes.
 const maxFailure = 256
 
-// failureText says why a read failed. Only errors that the API server has stated are quoted: one of
-// a decoder might quote the Secret.
+// failureText returns why a read failed. Only errors that the API server has stated are quoted: one of a decoder might quote
+// the Secret.
 func failureText(err error) string {
 	var status apierrors.APIStatus
 	var network net.Error

@@ -29,7 +29,7 @@ type Client struct {
 	NotBefore, NotAfter *metav1.Time
 	// Retiring are the pairs of former revisions, with when they end.
 	Retiring []Retiring
-	// Problem says why it cannot be used and what to do, "" if it can, and Reason is that of
+	// Problem is why it cannot be used and what to do, "" if it can, and Reason is that of
 	// the users' conditions.
 	Problem, Reason string
 

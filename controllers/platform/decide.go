@@ -99,7 +99,7 @@ func AsServed(l *v1alpha1.SFTPListener) *v1alpha1.SFTPListener {
 	return l
 }
 
-// Refusal says what the platform does not allow, and what happens to the listener; "" for nothing.
+// Refusal describes what the platform does not allow, and what happens to the listener; "" if it allows everything.
 func (d Decision) Refusal() string {
 	switch {
 	case len(d.Violations) == 0:

@@ -21,8 +21,8 @@ const (
 	// patience is how long a pass over a listener waits for answers. A slower pod's answer is
 	// processed when it arrives: neither the other pods nor a worker wait for it.
 	patience = 100 * time.Millisecond
-	// questionTimeout bounds the questions to a pod that are asked together.
-	questionTimeout = 3 * time.Second
+	// requestTimeout bounds the requests to a pod that are asked together.
+	requestTimeout = 3 * time.Second
 	// asksAtOnce bounds how many pods are asked at a time. A namespace gets a share of it.
 	asksAtOnce = 256
 	// asksOfListener is how many pods of one listener a pass asks at a time.
@@ -32,7 +32,7 @@ const (
 // errPanic replaces a panic's value, which may quote anything; the log has it.
 var errPanic = errors.New("internal error of the operator")
 
-// asks are the questions in progress in this process. The zero value is ready for use.
+// asks are the requests in progress in this process. The zero value is ready for use.
 type asks struct {
 	once    sync.Once
 	places  chan struct{}
@@ -43,8 +43,8 @@ func (a *asks) init() {
 	a.once.Do(func() { a.places, a.limiter = make(chan struct{}, asksAtOnce), fair.New(asksAtOnce) })
 }
 
-// question is a question to a pod.
-type question struct {
+// request is a request to a pod.
+type request struct {
 	pod *corev1.Pod
 	// of is what is known about the pod.
 	of   *pod
@@ -54,16 +54,16 @@ type question struct {
 	after config.KeyUseReport
 }
 
-// answer is the result of a question. report is nil if there is none.
+// answer is the result of a request. report is nil if there is none.
 type answer struct {
 	ack.Outcome
 	report *config.KeyUseReport
 }
 
 // ask asks pods, and waits for their answers for at most patience. Pods that it could not ask,
-// because the namespace has too many questions in progress, stay due; delay is when to try
+// because the namespace has too many requests in progress, stay due; delay is when to try
 // again.
-func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener, t Target, questions []*question) (delay time.Duration) {
+func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener, t Target, requests []*request) (delay time.Duration) {
 	p.asks.init()
 	// It must outlast this pass.
 	ctx = context.WithoutCancel(ctx)
@@ -71,10 +71,10 @@ func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener
 	done := make(chan struct{})
 	late := false // p.mu guards it
 	var wg sync.WaitGroup
-	for _, q := range questions {
+	for _, q := range requests {
 		if !p.asks.limiter.Acquire(name.Namespace) {
 			p.mu.Lock()
-			q.of.underWay = false
+			q.of.inProgress = false
 			p.mu.Unlock()
 			delay = p.asks.limiter.Delay(name.Namespace)
 			continue
@@ -83,7 +83,7 @@ func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener
 			defer p.asks.limiter.Release(name.Namespace)
 			places <- struct{}{}
 			p.asks.places <- struct{}{}
-			a := p.question(ctx, t, q)
+			a := p.request(ctx, t, q)
 			<-p.asks.places
 			<-places
 			p.mu.Lock()
@@ -108,9 +108,9 @@ func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener
 	return delay
 }
 
-// question asks one pod. It asks for the use of keys only after the pod has proven itself.
-func (p *Poller) question(ctx context.Context, t Target, q *question) (a answer) {
-	ctx, cancel := context.WithTimeout(ctx, questionTimeout)
+// request asks one pod. It asks for the use of keys only after the pod has proven itself.
+func (p *Poller) request(ctx context.Context, t Target, q *request) (a answer) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil { // this is a separate goroutine, where a panic would end the operator

@@ -35,8 +35,8 @@ type listener struct {
 
 // pod is what is known about a pod.
 type pod struct {
-	// underWay is set while a question is in progress.
-	underWay bool
+	// inProgress is set while a request is in progress.
+	inProgress bool
 	// asked is when it was last asked, and in which turn; outcome is the result, nil before
 	// the first answer.
 	asked   time.Time
@@ -74,10 +74,10 @@ func Asked(p *corev1.Pod) bool {
 	return p.Status.PodIP != "" && p.Status.Phase == corev1.PodRunning && (ack.Ready(p) || !p.DeletionTimestamp.IsZero())
 }
 
-// due returns the questions to ask now. It forgets deleted pods; their reports stay.
-func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
+// due returns the requests to ask now. It forgets deleted pods; their reports stay.
+func (l *listener) due(owned []*corev1.Pod, now time.Time) []*request {
 	present := make(map[types.UID]*pod, len(owned))
-	var out []*question
+	var out []*request
 	l.noteEnding(owned)
 	for _, p := range owned {
 		is := l.pods[p.UID]
@@ -90,15 +90,15 @@ func (l *listener) due(owned []*corev1.Pod, now time.Time) []*question {
 			continue
 		}
 		untilUses := l.untilUses(p, is, now)
-		if is.underWay || l.untilStatus(p, is, now) > 0 && untilUses > 0 {
+		if is.inProgress || l.untilStatus(p, is, now) > 0 && untilUses > 0 {
 			continue
 		}
-		is.underWay = true
-		out = append(out, &question{pod: p, of: is, turn: l.turn, uses: untilUses <= slack, after: is.merged})
+		is.inProgress = true
+		out = append(out, &request{pod: p, of: is, turn: l.turn, uses: untilUses <= slack, after: is.merged})
 	}
 	l.pods = present
 	// Those that did not answer may take all the time available, so the others come first.
-	slices.SortStableFunc(out, func(a, b *question) int { return failures(a) - failures(b) })
+	slices.SortStableFunc(out, func(a, b *request) int { return failures(a) - failures(b) })
 	return out
 }
 
@@ -116,7 +116,7 @@ func (l *listener) noteEnding(owned []*corev1.Pod) {
 	}
 }
 
-func failures(q *question) int {
+func failures(q *request) int {
 	if o := q.of.outcome; o != nil && o.Err != nil {
 		return 1
 	}
@@ -125,9 +125,9 @@ func failures(q *question) int {
 
 // note records an answer. The position at a pod stays until its news is merged, so the pod
 // repeats it until then.
-func (l *listener) note(q *question, a answer, now time.Time) {
+func (l *listener) note(q *request, a answer, now time.Time) {
 	is := q.of
-	is.underWay = false
+	is.inProgress = false
 	is.asked, is.turn, is.outcome = now, q.turn, &a.Outcome
 	if !q.uses {
 		return
@@ -142,7 +142,7 @@ func (l *listener) note(q *question, a answer, now time.Time) {
 		l.news = true
 		l.reports = append(slices.DeleteFunc(l.reports, same), r)
 	} else if !slices.ContainsFunc(l.reports, same) {
-		// It has nothing to keep, so the next question can continue after it.
+		// It has nothing to keep, so the next request can continue after it.
 		l.advance(is, r)
 	}
 }

@@ -115,7 +115,7 @@ func (p *Poller) Reports(name types.NamespacedName, uid types.UID) []Report {
 	return nil
 }
 
-// Merged records that the caller has stored reports from Reports: the next question confirms
+// Merged records that the caller has stored reports from Reports: the next request confirms
 // them to the pods, which may then forget them.
 func (p *Poller) Merged(name types.NamespacedName, uid types.UID, reports []Report) {
 	p.mu.Lock()
@@ -146,9 +146,9 @@ func (p *Poller) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 	}
 	owned = ack.Sorted(owned)
 	p.mu.Lock()
-	questions := l.due(owned, p.Now())
+	requests := l.due(owned, p.Now())
 	p.mu.Unlock()
-	delay := p.ask(ctx, req.NamespacedName, l, t, questions)
+	delay := p.ask(ctx, req.NamespacedName, l, t, requests)
 	syncs, again := p.conclude(req, l, owned)
 
 	if err := ack.RequestSyncAgain(ctx, p.Client, syncs, t.Digest); err != nil {

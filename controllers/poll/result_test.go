@@ -31,7 +31,7 @@ func TestResult(t *testing.T) {
 	if _, ok := f.Result(partners); ok {
 		t.Error("a result before anything was asked")
 	}
-	if again := f.poll(t); again != hurry || f.woken() {
+	if again := f.poll(t); again != urgentInterval || f.woken() {
 		t.Errorf("again in %s, or woken while the configuration is on its way", again)
 	}
 	f.loaded["a"] = "d2"
@@ -40,12 +40,12 @@ func TestResult(t *testing.T) {
 		t.Error("woken while the configuration is on its way")
 	}
 	f.loaded["b"] = "d2"
-	f.pass(hurry)
-	if again := f.poll(t); !f.woken() || again != Interval-time.Second-hurry && again > Interval {
+	f.pass(urgentInterval)
+	if again := f.poll(t); !f.woken() || again != Interval-time.Second-urgentInterval && again > Interval {
 		t.Errorf("not woken, again in %s", again)
 	}
 	r, ok := f.Result(partners)
-	if !ok || !r.Done() || r.Digest != "d2" || !r.Began.Equal(written) || r.Completed.Sub(written) != time.Second+hurry {
+	if !ok || !r.Done() || r.Digest != "d2" || !r.Began.Equal(written) || r.Completed.Sub(written) != time.Second+urgentInterval {
 		t.Errorf("%+v, %v", r, ok)
 	}
 	f.pass(Interval)
@@ -57,7 +57,7 @@ func TestResult(t *testing.T) {
 	if f.poll(t); f.woken() {
 		t.Error("woken by a number of sessions")
 	}
-	if r, _ := f.Result(partners); r.Sessions == nil || *r.Sessions != 6 || !r.Completed.Equal(written.Add(time.Second+hurry)) {
+	if r, _ := f.Result(partners); r.Sessions == nil || *r.Sessions != 6 || !r.Completed.Equal(written.Add(time.Second+urgentInterval)) {
 		t.Errorf("%+v", r)
 	}
 	f.status.Volumes = []config.VolumeStatus{{Name: "home", Problem: config.VolumeFull}}
@@ -76,18 +76,18 @@ func TestLatePod(t *testing.T) {
 	f.loaded["a"] = "d2"
 	f.aimAt(digest("d2"))
 	began := f.clock()
-	last, questions := time.Duration(0), 0
+	last, requests := time.Duration(0), 0
 	for f.clock().Sub(began) < 5*time.Minute {
 		before := f.looks["late"]
 		again := f.poll(t)
 		if f.looks["late"] > before {
-			questions++
+			requests++
 		}
 		last = again
 		f.pass(again)
 	}
-	if questions > 40+8+5*6+2 || last > maxRetry {
-		t.Errorf("asked %d times in five minutes, at last each %s", questions, last)
+	if requests > 40+8+5*6+2 || last > maxRetry {
+		t.Errorf("asked %d times in five minutes, at last each %s", requests, last)
 	}
 	want := map[string]time.Time{"late": began}
 	r, ok := f.Result(partners)

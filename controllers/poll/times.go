@@ -19,14 +19,14 @@ const (
 	// slack is how much sooner to ask for the use of keys if a pod is asked anyway: one
 	// connection serves both.
 	slack = Interval / 4
-	// gap is the minimum time between questions about the use of keys to a pod that answers.
+	// gap is the minimum time between requests about the use of keys to a pod that answers.
 	gap = time.Second
-	// hurry is the time between questions to a pod that has not loaded a new configuration.
+	// urgentInterval is the time between requests to a pod that has not loaded a new configuration.
 	// A pod usually needs 200 to 400 ms.
-	hurry = 50 * time.Millisecond
+	urgentInterval = 50 * time.Millisecond
 	// settle is how long that lasts; then the pod is late.
 	settle = 2 * time.Second
-	// maxRetry bounds the time between questions to a late pod.
+	// maxRetry bounds the time between requests to a late pod.
 	maxRetry = 10 * time.Second
 	// grace is how long the access controller has to request a refresh of volumes before
 	// the Poller does.
@@ -38,7 +38,7 @@ func (l *listener) wait(owned []*corev1.Pod, now time.Time) time.Duration {
 	shortest := Interval
 	for _, p := range owned {
 		is := l.pods[p.UID]
-		if is == nil || !Asked(p) || is.underWay {
+		if is == nil || !Asked(p) || is.inProgress {
 			continue
 		}
 		shortest = min(shortest, l.untilStatus(p, is, now), l.untilUses(p, is, now))
@@ -62,7 +62,7 @@ func (l *listener) untilStatus(p *corev1.Pod, is *pod, now time.Time) time.Durat
 	return remaining(is.asked, Interval, now)
 }
 
-// retry returns the time between questions to a pod that has not loaded the configuration. A
+// retry returns the time between requests to a pod that has not loaded the configuration. A
 // pod that answers is asked more often again after each new configuration; one that does not
 // costs a second each time.
 func (l *listener) retry(is *pod, now time.Time) time.Duration {
@@ -71,7 +71,7 @@ func (l *listener) retry(is *pod, now time.Time) time.Duration {
 		age = min(age, now.Sub(l.set))
 	}
 	if age < settle {
-		return hurry
+		return urgentInterval
 	}
 	return min(age/2, maxRetry)
 }

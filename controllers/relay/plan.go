@@ -50,9 +50,9 @@ type Input struct {
 type Plan struct {
 	// Config is the relay's configuration. It contains credentials.
 	Config delivery.Config
-	// Problems say why sinks are held, in the order of the spec.
+	// Problems are why sinks are held, in the order of the spec.
 	Problems []conditions.Problem
-	// Unreadable says which Secrets cannot be read at the moment.
+	// Unreadable is which Secrets cannot be read at the moment.
 	Unreadable []string
 }
 

@@ -116,7 +116,7 @@ func (r *trustResolver) addCAs(ref v1alpha1.SecretFileReference, f SecretFile) {
 		}
 	}
 	if more := wrong - maxWrongLines; more > 0 {
-		r.problem(v1alpha1.ReasonInvalidUserCA, "Secret %q, entry %q has %d more lines that are wrong", ref.Name, ref.Key, more)
+		r.problem(v1alpha1.ReasonInvalidUserCA, "Secret %q, entry %q has %d more invalid lines", ref.Name, ref.Key, more)
 	}
 	if !found {
 		r.problem(v1alpha1.ReasonInvalidUserCA, "Secret %q, entry %q holds no public key; add the line of the CA's .pub file, or remove it from %s", ref.Name, ref.Key, caField)

@@ -231,7 +231,7 @@ func TestManyWrongLines(t *testing.T) {
 	if len(got.UserCAs) != 1 || len(problems) != maxWrongLines+1 {
 		t.Fatalf("%d CAs, %d problems", len(got.UserCAs), len(problems))
 	}
-	if last := problems[maxWrongLines].Message; last != `Secret "cas", entry "a" has 499992 more lines that are wrong` {
+	if last := problems[maxWrongLines].Message; last != `Secret "cas", entry "a" has 499992 more invalid lines` {
 		t.Errorf("%s", last)
 	}
 }

@@ -120,8 +120,8 @@ func (r *Reconciler) admitting(ctx context.Context, namespace string, now time.T
 	return names, nil
 }
 
-// sentence says which listeners admit the namespace of a user: first those with the name that it asks for, and then those of its
-// own namespace. The others may have been created by anyone.
+// sentence lists the listeners that admit the namespace of a user: first those with the name that it asks for, and then
+// those of its own namespace. The others may have been created by anyone.
 func sentence(u *v1alpha1.SFTPUser, names []string) string {
 	if len(names) == 0 {
 		return fmt.Sprintf("No listener admits namespace %q", u.Namespace)

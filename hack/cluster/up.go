@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// state is what must be known to stop a cluster, or to detect that it is the wanted one.
+// state is what is needed to stop a cluster, or to detect that it is the requested one.
 type state struct {
 	Settings settings
 	Folders  folders

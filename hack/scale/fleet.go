@@ -34,7 +34,7 @@ type fleetResult struct {
 	RestartPeak                 int64
 }
 
-// plan says how thoroughly to measure.
+// plan is how thoroughly to measure.
 type plan struct {
 	samples int           // changes in an idle system
 	rest    time.Duration // how long the operator is watched doing nothing

@@ -127,7 +127,7 @@ func (stranger) Type() string                        { return "stranger" }
 func (stranger) Marshal() []byte                     { return []byte("stranger") }
 func (stranger) Verify([]byte, *ssh.Signature) error { return errors.New("not a key") }
 
-// explain says what a failed handshake means to the user of the probe.
+// explain describes what a failed handshake means to the user of the probe.
 func explain(err error, user string, tried []string, codeAsked bool) error {
 	switch all := strings.Join(tried, ", "); {
 	case !strings.Contains(err.Error(), "unable to authenticate"):

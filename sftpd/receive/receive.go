@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// maxIDs is how many IDs are remembered. A receiver that starts something would keep them where its results are.
+	// maxIDs is how many IDs are remembered. A receiver that starts jobs would store them with its results.
 	maxIDs      = 10_000
 	requestTime = 10 * time.Second
 	// maxConnections is how many connections there may be at a time. A relay has 32 for a sink at most.

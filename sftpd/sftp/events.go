@@ -44,7 +44,7 @@ type Transfer struct {
 	Duration     time.Duration
 	Result       Result
 	Err          error // nil unless Failed; holds no host path
-	// Left says what remains of a file that was written and not completed.
+	// Left is what remains of a file that was written and not completed.
 	Left vfs.Leftover
 	// Created: opening created the file. Truncated: opening it emptied it, or began to replace it.
 	Created, Truncated bool

@@ -16,7 +16,7 @@ type request struct {
 	set          vfs.Changes
 }
 
-// audit says when a request becomes an [Operation].
+// audit is when a request becomes an [Operation].
 type audit uint8
 
 const (

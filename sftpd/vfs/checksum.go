@@ -57,7 +57,7 @@ func (c *checksum) known() string {
 // stop gives up hashing in order: everything is read when the file is closed.
 func (c *checksum) stop() { c.running, c.ahead, c.hash, c.hashed = false, nil, nil, 0 }
 
-// replaced takes note of a change whose place and content are not known.
+// replaced records a change whose place and content are unknown.
 func (c *checksum) replaced() {
 	if c != nil {
 		c.changed = true
@@ -65,7 +65,7 @@ func (c *checksum) replaced() {
 	}
 }
 
-// resized takes note of a new size of the file. Ranges that are ahead are read from the file when their turn comes.
+// resized records a new size of the file. Later ranges are read from the file when it is their turn.
 func (c *checksum) resized(size uint64) {
 	if c == nil {
 		return
@@ -76,7 +76,7 @@ func (c *checksum) resized(size uint64) {
 	}
 }
 
-// wrote takes note of n bytes that were written at off, from the start of parts.
+// wrote records n bytes that were written at off, from the start of parts.
 func (c *checksum) wrote(f *File, parts [][]byte, off, n int64) {
 	if n <= 0 {
 		return

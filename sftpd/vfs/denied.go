@@ -11,7 +11,7 @@ import (
 // the directories of a path and skip existing ones. It reveals nothing that STAT and LSTAT
 // do not reveal in every mode.
 
-// name says what a request requires of a name.
+// name describes what a request requires of a name.
 type name uint8
 
 const (

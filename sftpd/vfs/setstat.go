@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Fields says which fields of [Changes] are set.
+// Fields is which fields of [Changes] are set.
 type Fields uint8
 
 // The fields of [Changes].

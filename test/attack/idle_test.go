@@ -102,8 +102,9 @@ func TestIdleSessions(t *testing.T) {
 	for _, one := range all {
 		fmt.Printf("IDLE %d sessions, %s: %.3f %% of a processor\n", one.number, one.kind, one.share)
 	}
-	// 300 sessions that are checked all the time cost 0.3 where a daemon without sessions costs 0.05. On a machine that takes twice as
-	// much for that, timers that wake a thread cost twice as much, too, and vary as much: 0.10 was seen there, with less for 300 sessions.
+	// 300 sessions that are checked all the time cost 0.3 where a daemon without sessions costs 0.05. If a machine takes
+	// twice as much for that, timers that wake a thread also cost twice as much, and vary as much: 0.10 was seen there, with
+	// less for 300 sessions.
 	most := max(0.05, 1.5*nobody.share)
 	for _, one := range all {
 		if more := one.share - nobody.share; more > most {

@@ -55,7 +55,7 @@ type Result struct {
 	Gone    []types.NamespacedName
 	// Left reports whether a user is gone, possibly replaced by another one of the same name.
 	Left bool
-	// Next is when a state of a key changes with time, zero if none does.
+	// Next is when the state of a key will change because of time, zero if none will.
 	Next time.Time
 	// Ready and NotReady are the numbers of users by their condition Ready, Attached is that of accepted users, and Held that of
 	// users with deferred outcomes.

@@ -84,8 +84,7 @@ type Result struct {
 	// unknown; KnownHosts are the lines for them.
 	Addresses  []v1alpha1.ListenerAddress
 	KnownHosts []string
-	// NodePort is the Service's port of the nodes, 0 for none; that of the previous status if
-	// the Service is unknown.
+	// NodePort is the Service's port on the nodes, 0 for none, or that of the previous status if the Service is unknown.
 	NodePort int32
 	// Rollout is the state of the pods.
 	Rollout Rollout

@@ -139,7 +139,7 @@ func (w *Watcher) ask(ctx context.Context, name types.NamespacedName, r *relay) 
 	w.mu.Lock()
 	target := r.target
 	w.mu.Unlock()
-	st, err := w.question(ctx, target)
+	st, err := w.request(ctx, target)
 	w.mu.Lock()
 	changed := r.note(target, st, err, time.Now())
 	w.mu.Unlock()
@@ -148,8 +148,8 @@ func (w *Watcher) ask(ctx context.Context, name types.NamespacedName, r *relay) 
 	}
 }
 
-// question asks a relay. A panic becomes an error: in a goroutine of its own, it would end the operator.
-func (w *Watcher) question(ctx context.Context, t Target) (st delivery.Status, err error) {
+// request asks a relay. A panic becomes an error: in a goroutine of its own, it would end the operator.
+func (w *Watcher) request(ctx context.Context, t Target) (st delivery.Status, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	defer func() {

@@ -27,7 +27,7 @@ func relayServer(t *testing.T, answer func(nonce string) (int, []byte)) Target {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		nonce := r.Header.Get(events.NonceHeader)
 		if !events.Proven(r.Header.Get(events.ProofHeader), []byte(key), nonce, r.Method, r.URL.RequestURI(), nil) {
-			t.Error("the question is not proven")
+			t.Error("the request is not proven")
 		}
 		code, body := answer(nonce)
 		w.Header().Set("Location", "http://127.0.0.1:1/")
@@ -47,21 +47,21 @@ func sealed(t *testing.T, with, nonce string, body []byte) []byte {
 	return out
 }
 
-// An answer counts only if it is sealed with the key for this question, and its size is bounded.
+// An answer counts only if it is sealed with the key for this request, and its size is bounded.
 func TestAsk(t *testing.T) {
 	good, _ := json.Marshal(delivery.Status{Pods: 2, Sinks: []delivery.SinkStatus{{Name: "jobs", Pending: 3}}})
 	for name, c := range map[string]struct {
 		answer func(nonce string) (int, []byte)
 		want   string
 	}{
-		"good":               {func(n string) (int, []byte) { return 200, sealed(t, key, n, good) }, ""},
-		"not sealed":         {func(string) (int, []byte) { return 200, good }, "its answer is not sealed with the listener's key"},
-		"another key":        {func(n string) (int, []byte) { return 200, sealed(t, strings.Repeat("x", 32), n, good) }, "its answer is not sealed"},
-		"another question's": {func(string) (int, []byte) { return 200, sealed(t, key, "0123456789abcdefghij", good) }, "its answer is not sealed"},
-		"not JSON":           {func(n string) (int, []byte) { return 200, sealed(t, key, n, []byte("{")) }, "its answer cannot be read"},
-		"unauthorized":       {func(string) (int, []byte) { return 401, nil }, "it answered with HTTP status 401"},
-		"a redirect":         {func(string) (int, []byte) { return 302, nil }, "it answered with HTTP status 302"},
-		"long":               {func(string) (int, []byte) { return 200, bytes.Repeat([]byte("x"), 1<<20) }, "its answer has more than 65536 bytes"},
+		"good":              {func(n string) (int, []byte) { return 200, sealed(t, key, n, good) }, ""},
+		"not sealed":        {func(string) (int, []byte) { return 200, good }, "its answer is not sealed with the listener's key"},
+		"another key":       {func(n string) (int, []byte) { return 200, sealed(t, strings.Repeat("x", 32), n, good) }, "its answer is not sealed"},
+		"another request's": {func(string) (int, []byte) { return 200, sealed(t, key, "0123456789abcdefghij", good) }, "its answer is not sealed"},
+		"not JSON":          {func(n string) (int, []byte) { return 200, sealed(t, key, n, []byte("{")) }, "its answer cannot be read"},
+		"unauthorized":      {func(string) (int, []byte) { return 401, nil }, "it answered with HTTP status 401"},
+		"a redirect":        {func(string) (int, []byte) { return 302, nil }, "it answered with HTTP status 302"},
+		"long":              {func(string) (int, []byte) { return 200, bytes.Repeat([]byte("x"), 1<<20) }, "its answer has more than 65536 bytes"},
 	} {
 		st, err := NewHTTPStatusClient().Status(t.Context(), relayServer(t, c.answer))
 		if c.want == "" && (err != nil || st.Pods != 2 || st.Sinks[0].Pending != 3) {
@@ -87,7 +87,7 @@ type asker func(t Target) (delivery.Status, error)
 
 func (a asker) Status(_ context.Context, t Target) (delivery.Status, error) { return a(t) }
 
-// The reconciler is woken for news, not for each answer; a few unanswered questions mean nothing, and a panic ends nothing.
+// The reconciler is woken for news, not for each answer; a few unanswered requests mean nothing, and a panic ends nothing.
 func TestWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var woken, asked atomic.Int64
@@ -105,7 +105,7 @@ func TestWatcher(t *testing.T) {
 		w.Set(name, &Target{UID: "u", Address: "a", Key: key})
 		time.Sleep(2500 * time.Millisecond)
 		if got := w.Get(name, "u"); got.Known || woken.Load() != 0 {
-			t.Errorf("after two questions: %+v, woken %d times", got, woken.Load())
+			t.Errorf("after two requests: %+v, woken %d times", got, woken.Load())
 		}
 		time.Sleep(5 * time.Second)
 		if got := w.Get(name, "u"); !got.Known || got.Failure != "dial: connection refused" || woken.Load() != 1 {

@@ -46,7 +46,7 @@ const (
 	DefaultRetentionMaxPercent      = 50
 )
 
-// Retention says which files are deleted when. What remains of interrupted uploads is always deleted, on each volume that
+// Retention is which files are deleted when. What remains of interrupted uploads is always deleted, on each volume that
 // users may write to.
 type Retention struct {
 	// IntervalSeconds between two runs on a volume; 0 stands for DefaultRetentionIntervalSeconds.

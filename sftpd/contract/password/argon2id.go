@@ -73,7 +73,7 @@ func parseArgon2id(s string) (Hash, error) {
 		return nil, errors.New("argon2id parameters are not valid")
 	}
 	if h.memory < MinMemoryKiB || h.memory > MaxMemoryKiB || h.time < 1 || h.time > maxPasses || h.threads < 1 || h.threads > maxThreads {
-		return nil, fmt.Errorf("argon2id parameters are out of bounds, they may be m=%d to %d, t=1 to %d, p=1 to %d", MinMemoryKiB, MaxMemoryKiB, maxPasses, maxThreads)
+		return nil, fmt.Errorf("argon2id parameters are out of bounds; allowed are m=%d to %d, t=1 to %d, p=1 to %d", MinMemoryKiB, MaxMemoryKiB, maxPasses, maxThreads)
 	}
 	var err error
 	if h.salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil || len(h.salt) < 8 || len(h.salt) > 64 {

@@ -133,7 +133,7 @@ func explainOption(name string) error {
 	if name = strings.ToLower(name); slices.Contains(options, name) {
 		return fmt.Errorf("option %q is not supported; remove it (only from= is understood)", name)
 	}
-	return errors.New("it has an option that is not known; remove it (only from= is understood)")
+	return errors.New("it has an unsupported option; remove it (only from= is understood)")
 }
 
 var options = []string{

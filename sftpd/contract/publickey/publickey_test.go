@@ -153,7 +153,7 @@ func TestRefusedWithAReason(t *testing.T) {
 		"from a name":        {`from="*.example.com" ` + good, "from= is not supported: its entry 1 is neither an address nor a network"},
 		"from not":           {`from="!192.0.2.1,192.0.2.0/24" ` + good, "its entry 1 is neither"},
 		"from a name later":  {`from="192.0.2.1,::1,partner" ` + good, "its entry 3 is neither"},
-		"unknown option":     {`sk-proj-option="id" ` + good, "it has an option that is not known"},
+		"unknown option":     {`sk-proj-option="id" ` + good, "it has an unsupported option"},
 		"option in capitals": {`COMMAND="id" ` + good, `option "command" is not supported`},
 		"from twice":         {`from="192.0.2.1",from="0.0.0.0/0" ` + good, "from= is given twice"},
 		"options, no type":   {`from="192.0.2.1" ` + strings.TrimPrefix(good, "ssh-ed25519 "), "not a public key"},

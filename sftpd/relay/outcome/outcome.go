@@ -61,7 +61,7 @@ type Decision struct {
 	After time.Duration
 	// Whole is set if the reason concerns the receiver and not this event: then the other events wait as well.
 	Whole bool
-	// Reason says what happened, for a status and for a dead letter.
+	// Reason is what happened, for a status and for a dead letter.
 	Reason string
 }
 

@@ -121,7 +121,7 @@ func (p *plugin) runPurge(ctx context.Context, k *cluster.Cluster, name string, 
 	return err
 }
 
-// notePurged says what was not removed, and what would remove it.
+// notePurged prints what was not removed, and what would remove it.
 func (p *plugin) notePurged(directory string, volumes []purgedVolume, o purgeOptions) {
 	kept := 0
 	for _, v := range volumes {

@@ -163,7 +163,7 @@ type explanation struct {
 	Reason string          `json:"reason,omitempty"`
 	Checks []explain.Check `json:"checks"`
 	Audit  []explain.Line  `json:"audit"`
-	// AuditNote says why there is no audit log, or only part of it.
+	// AuditNote is why there is no audit log, or only part of it.
 	AuditNote string `json:"auditNote,omitempty"`
 }
 

@@ -23,7 +23,7 @@ type Finding struct {
 	Where string `json:"where"`
 	// Login name, if there is one.
 	Login string `json:"login,omitempty"`
-	// Text says what and why. It never contains a password.
+	// Text is what and why. It never contains a password.
 	Text string `json:"text"`
 }
 

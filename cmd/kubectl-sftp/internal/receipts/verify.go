@@ -10,7 +10,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/receipt"
 )
 
-// Kind says what is wrong.
+// Kind is what is wrong.
 type Kind string
 
 // The kinds, in the order of their weight.
