@@ -113,8 +113,8 @@ func TestForeignHash(t *testing.T) {
 func TestHashThatCannotBeUsed(t *testing.T) {
 	for entry, say := range map[string]string{
 		"hunter2": `Secret "p", entry "password" cannot be used as the hash of a password: not a hash of argon2id ($argon2id$...), bcrypt ($2b$...) or SHA-512 crypt ($6$...)`,
-		strings.Replace(bcryptHash, "$05$", "$15$", 1):                     `Secret "p", entry "password" cannot be used as the hash of a password: bcrypt cost is out of bounds, it may be 4 to 14`,
-		strings.Replace(sha512Hash, "$6$", "$6$rounds=999999$", 1):         `Secret "p", entry "password" cannot be used as the hash of a password: the rounds of SHA-512 crypt are out of bounds, there may be 1000 to 500000`,
+		strings.Replace(bcryptHash, "$05$", "$15$", 1):                     `Secret "p", entry "password" cannot be used as the hash of a password: bcrypt cost is out of bounds; allowed are 4 to 14`,
+		strings.Replace(sha512Hash, "$6$", "$6$rounds=999999$", 1):         `Secret "p", entry "password" cannot be used as the hash of a password: the rounds of SHA-512 crypt are out of bounds; allowed are 1000 to 500000`,
 		"$argon2id$v=19$m=65537,t=2,p=1$c2FsdHNhbHQ$CTFhFdXPJO1aFaMaO6Mm5": `Secret "p", entry "password" cannot be used as the hash of a password: argon2id parameters are out of bounds; allowed are m=1024 to 65536, t=1 to 16, p=1 to 16`,
 	} {
 		c := resolve(t, secrets(secret("p", "password", entry)), hashFrom("p", ""), nil)

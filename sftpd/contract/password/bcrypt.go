@@ -28,7 +28,7 @@ func parseBcrypt(s string) (Hash, error) {
 	}
 	cost, err := bcrypt.Cost([]byte(s))
 	if err != nil || cost < bcrypt.MinCost || cost > maxBcryptCost {
-		return nil, fmt.Errorf("bcrypt cost is out of bounds, it may be %d to %d", bcrypt.MinCost, maxBcryptCost)
+		return nil, fmt.Errorf("bcrypt cost is out of bounds; allowed are %d to %d", bcrypt.MinCost, maxBcryptCost)
 	}
 	return bcryptHash{text: s, cost: cost}, nil
 }

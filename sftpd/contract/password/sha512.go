@@ -41,7 +41,7 @@ func parseSHA512(s string) (Hash, error) {
 		rounds, _ = strconv.Atoi(parts[1]) // digits, see above
 	}
 	if rounds < minSHA512Rounds || rounds > maxSHA512Rounds {
-		return nil, fmt.Errorf("the rounds of SHA-512 crypt are out of bounds, there may be %d to %d", minSHA512Rounds, maxSHA512Rounds)
+		return nil, fmt.Errorf("the rounds of SHA-512 crypt are out of bounds; allowed are %d to %d", minSHA512Rounds, maxSHA512Rounds)
 	}
 	digest, err := shacrypt.DecodeVariant(shacrypt.VariantSHA512)(s)
 	if err != nil {
