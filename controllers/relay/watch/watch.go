@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/sftp-operator/sftp-operator/controllers/turns"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
@@ -20,9 +21,11 @@ const (
 	// every is the interval between requests to a relay, and soon the interval until its first answer.
 	every = 30 * time.Second
 	soon  = 2 * time.Second
-	// atOnce is how many relays are asked at a time, and patience bounds the time of a request.
-	atOnce   = 32
-	patience = 2 * time.Second
+	// atOnce is how many relays are asked at a time, ofNamespace how many of one namespace, so that relays that hang do not keep
+	// another namespace's from being asked. patience bounds the time of a request.
+	atOnce      = 32
+	ofNamespace = atOnce / 4
+	patience    = 2 * time.Second
 	// failures is how many requests in a row must fail before a relay counts as not answering: it is replaced when its
 	// configuration changes, so a few failures are normal.
 	failures = 3
@@ -58,7 +61,12 @@ type Watcher struct {
 
 	mu     sync.Mutex
 	relays map[types.NamespacedName]*relay
-	places chan struct{}
+}
+
+// due is a relay that is to be asked.
+type due struct {
+	name  types.NamespacedName
+	relay *relay
 }
 
 type relay struct {
@@ -102,10 +110,21 @@ func (w *Watcher) Get(name types.NamespacedName, uid types.UID) Answer {
 
 // Start implements manager.Runnable.
 func (w *Watcher) Start(ctx context.Context) error {
-	w.places = make(chan struct{}, atOnce)
+	queue := turns.New[due](ofNamespace)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer queue.Close()
+	for range atOnce {
+		workers.Go(func() {
+			for namespace, d, ok := queue.Pop(); ok; namespace, d, ok = queue.Pop() {
+				w.ask(ctx, d)
+				queue.Done(namespace)
+			}
+		})
+	}
 	for {
-		for name, r := range w.due(time.Now()) {
-			go w.ask(ctx, name, r)
+		for _, d := range w.due(time.Now()) {
+			queue.Push(d.name.Namespace, d)
 		}
 		select {
 		case <-ctx.Done():
@@ -116,35 +135,31 @@ func (w *Watcher) Start(ctx context.Context) error {
 }
 
 // due returns the relays to ask now.
-func (w *Watcher) due(now time.Time) map[types.NamespacedName]*relay {
+func (w *Watcher) due(now time.Time) (all []due) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	out := map[types.NamespacedName]*relay{}
 	for name, r := range w.relays {
 		if !r.asking && !now.Before(r.next) {
 			r.asking = true
-			out[name] = r
+			all = append(all, due{name, r})
 		}
 	}
-	return out
+	return all
 }
 
-func (w *Watcher) ask(ctx context.Context, name types.NamespacedName, r *relay) {
-	select {
-	case w.places <- struct{}{}:
-		defer func() { <-w.places }()
-	case <-ctx.Done():
+func (w *Watcher) ask(ctx context.Context, d due) {
+	w.mu.Lock()
+	target, gone := d.relay.target, w.relays[d.name] != d.relay
+	w.mu.Unlock()
+	if gone {
 		return
 	}
-	w.mu.Lock()
-	target := r.target
-	w.mu.Unlock()
 	st, err := w.request(ctx, target)
 	w.mu.Lock()
-	changed := r.note(target, st, err, time.Now())
+	changed := d.relay.note(target, st, err, time.Now())
 	w.mu.Unlock()
 	if changed && ctx.Err() == nil {
-		w.Wake(name)
+		w.Wake(d.name)
 	}
 }
 

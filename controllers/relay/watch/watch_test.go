@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -129,6 +130,33 @@ func TestWatcher(t *testing.T) {
 		time.Sleep(time.Hour)
 		if asked.Load() != before || w.Get(name, "u").Known {
 			t.Error("a relay that is gone is asked")
+		}
+	})
+}
+
+// A thousand relays of one namespace that hang do not delay the question to another's.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &Watcher{Wake: func(types.NamespacedName) {}, StatusClient: asker(func(t Target) (delivery.Status, error) {
+			if t.Address == "hangs" {
+				time.Sleep(patience)
+				return delivery.Status{}, context.DeadlineExceeded
+			}
+			return delivery.Status{Pods: 1}, nil
+		})}
+		for i := range 1000 {
+			w.Set(types.NamespacedName{Namespace: "hostile", Name: fmt.Sprint(i)}, &Target{UID: "u", Address: "hangs", Key: key})
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer time.Sleep(patience) // until the questions under way have ended
+		defer cancel()
+		go func() { _ = w.Start(ctx) }()
+		time.Sleep(patience) // the hostile namespace has all that it may have
+		name := types.NamespacedName{Namespace: "other", Name: "l"}
+		w.Set(name, &Target{UID: "u", Address: "answers", Key: key})
+		time.Sleep(soon)
+		if got := w.Get(name, "u"); got.Status.Pods != 1 {
+			t.Errorf("not asked within %s: %+v", soon, got)
 		}
 	})
 }
