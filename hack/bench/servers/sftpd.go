@@ -11,6 +11,7 @@ import (
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	hashing "github.com/sftp-operator/sftp-operator/sftpd/contract/password"
+	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 )
 
 // Ours is the label of the daemon.
@@ -40,7 +41,7 @@ func Sftpd(p *Place, program string, arguments ...string) (*Server, error) {
 	proc := &process{group: group, log: p.path("sftpd.log")}
 	return &Server{
 		Label: Ours, Addr: addr, User: userName, Key: p.Key, KeyFile: p.KeyFile(), Password: password, PasswordHash: "argon2id",
-		Root: root, Remote: "/", Group: group, knownHosts: p.path("sftpd.known_hosts"),
+		Root: root, Remote: "/", Group: group, MaxIdle: sessionsOfOneUser(), knownHosts: p.path("sftpd.known_hosts"),
 		start: proc.run(func(ctx context.Context) *exec.Cmd {
 			args := append([]string{"serve", "-config", dir, "-listen", addr, "-health", "127.0.0.1:0"}, arguments...)
 			cmd := exec.CommandContext(ctx, program, args...)
@@ -49,6 +50,14 @@ func Sftpd(p *Place, program string, arguments ...string) (*Server, error) {
 		}),
 		stop: proc.stop,
 	}, nil
+}
+
+// sessionsOfOneUser returns how many sessions one user can have within the limit of open files. The daemon keeps two thirds of them for
+// connections and half of the rest for other users, and a session has its user's directory open.
+func sessionsOfOneUser() int {
+	const reserved = 512 // more than the daemon keeps for itself
+	limit := flow.OpenFilesLimit()
+	return int((limit - min(limit, reserved)) / 6)
 }
 
 // writeConfig writes a configuration with one user, limits that are not reached, and otherwise the defaults of the API.
