@@ -148,7 +148,7 @@ func TestTurns(t *testing.T) {
 			w.Set(types.NamespacedName{Namespace: "hostile", Name: fmt.Sprint(i)}, &Target{UID: "u", Address: "hangs", Key: key})
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		defer time.Sleep(patience) // until the questions under way have ended
+		defer time.Sleep(patience) // until the requests in progress have ended
 		defer cancel()
 		go func() { _ = w.Start(ctx) }()
 		time.Sleep(patience) // the hostile namespace has all that it may have
