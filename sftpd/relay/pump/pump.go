@@ -80,6 +80,8 @@ type Pump struct {
 	admitted atomic.Int32
 	// almostFull are the pods that are running out of room for events.
 	almostFull atomic.Pointer[map[string]bool]
+	// log belongs to the goroutine of Run.
+	log tallied
 
 	mu    sync.Mutex
 	state State
@@ -88,8 +90,8 @@ type Pump struct {
 // State is the state of a Pump.
 type State struct {
 	queue.State
-	// Delivered, Dead, Retried and Filtered count events since the start.
-	Delivered, Dead, Retried, Filtered uint64
+	// Delivered, Retried and Filtered count events since the start.
+	Delivered, Retried, Filtered uint64
 	// LastDelivered is when an event was last accepted.
 	LastDelivered time.Time
 }
@@ -122,7 +124,7 @@ func New(o Options) *Pump {
 		Options: o, pods: map[string]*pod{},
 		queue:   queue.New(queue.Limits{Parallel: Parallel, Entries: maxEntries, Bytes: maxBytes, MaxAge: o.GiveUp}),
 		changed: make(chan []string, 1), admit: make(chan struct{}), batches: make(chan pulled),
-		results: make(chan result), reported: make(chan reportResult),
+		results: make(chan result), reported: make(chan reportResult), log: tallied{to: o.Log.With("sink", o.Sink)},
 	}
 }
 
@@ -202,6 +204,8 @@ func (p *Pump) advance(ctx context.Context) time.Duration {
 		go p.attempt(ctx, e, e.Body)
 	}
 	wait = min(wait, p.report(ctx, now))
+	st := p.queue.State()
+	wait = min(wait, p.log.deadLetters(st.Dead, st.DeadReason, now, false))
 	p.publish(func(*State) {})
 	return max(wait, time.Millisecond)
 }
@@ -227,22 +231,18 @@ func (p *Pump) settle(r result) {
 		case outcome.Accepted:
 			s.Delivered++
 			s.LastDelivered = now
-		case outcome.Dead:
-			s.Dead++
 		case outcome.Retry:
 			s.Retried++
-		case outcome.Suspend:
+		case outcome.Dead, outcome.Suspend:
 		}
 	})
 	switch {
 	case d.Verdict == outcome.Suspend:
 		p.Log.Error("the receiver wants no more events, so none are sent until the sink changes", "sink", p.Sink, "reason", d.Reason)
-	case d.Verdict == outcome.Dead:
-		p.Log.Warn("an event is a dead letter", "sink", p.Sink, "reason", d.Reason)
-	case d.Verdict == outcome.Retry && before == 0:
-		p.Log.Warn("events cannot be delivered and will be sent again", "sink", p.Sink, "reason", d.Reason)
+	case d.Verdict == outcome.Retry:
+		p.log.failed(d.Reason, now)
 	case d.Verdict == outcome.Accepted && before > 0:
-		p.Log.Info("events are delivered again", "sink", p.Sink)
+		p.log.recovered()
 	}
 }
 
@@ -256,6 +256,10 @@ func (p *Pump) publish(change func(*State)) {
 // finish waits for attempts in flight, for a bounded time, and reports their results to the pods.
 func (p *Pump) finish(ctx context.Context) {
 	timeout := time.After(shutdownTime)
+	defer func() {
+		st := p.queue.State()
+		p.log.deadLetters(st.Dead, st.DeadReason, time.Now(), true)
+	}()
 	for {
 		p.report(ctx, time.Now())
 		if p.queue.State().Sending == 0 && !p.anyTold() {

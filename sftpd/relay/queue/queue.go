@@ -95,6 +95,9 @@ type Sink struct {
 	gaveWay  int
 	// almostFull are pods that are running out of room for events.
 	almostFull map[string]bool
+	// dead is how many events became dead letters, for whatever reason, and why the last one did.
+	dead     uint64
+	deadLast string
 }
 
 // New returns an empty queue.
@@ -254,6 +257,8 @@ func (s *Sink) fail(e *Entry, d outcome.Decision, now time.Time) {
 // bury settles an entry as a dead letter.
 func (s *Sink) bury(e *Entry, reason string) {
 	e.dead = reason
+	s.dead++
+	s.deadLast = reason
 	st := s.streams[e.Stream]
 	st.dead = append(st.dead, e)
 	s.settle(e)

@@ -109,11 +109,15 @@ type State struct {
 	Paused   time.Time
 	// Suspended is why the receiver wants no more events, "" if it wants them.
 	Suspended string
+	// Dead is how many events became dead letters since the start, and DeadReason why the last one did.
+	Dead       uint64
+	DeadReason string
 }
 
 // State returns the sink's state.
 func (s *Sink) State() State {
 	return State{
 		Sending: s.sending, Held: s.entries, Failures: s.failures, Reason: s.reason, Paused: s.paused, Suspended: s.suspended,
+		Dead: s.dead, DeadReason: s.deadLast,
 	}
 }
