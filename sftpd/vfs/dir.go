@@ -82,7 +82,7 @@ func (d *Dir) Next(e *Entry) error {
 			continue
 		}
 		name := d.dirent()
-		if dots(name) || reservedBytes(name) || d.n.hides(name) {
+		if dots(name) || reserved(name) || d.n.hides(name) {
 			continue
 		}
 		// The name is followed by NUL in the block that the kernel wrote.

@@ -28,7 +28,7 @@ var ErrChanged = errors.New("the file has changed")
 var ErrNotRestored = errors.New("a file that took the name meanwhile is under a hidden name now")
 
 // Staged reports whether a name is one of an upload that is not published, or of a probe. Users cannot reach those.
-func Staged(name string) bool { return reserved(name) }
+func Staged(name string) bool { return own(name) }
 
 // Internal reports whether a name is one of the daemon's own.
 func Internal(name string) bool { return strings.HasPrefix(name, ".sftpd-") }

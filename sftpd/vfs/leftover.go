@@ -150,7 +150,7 @@ func (t *Tree) dropKept(par parent) bool {
 			name := string(d.dirent())
 			switch {
 			case dots([]byte(name)):
-			case !reserved(name) || !abandoned(fd, name):
+			case !own(name) || !abandoned(fd, name):
 				return false
 			default:
 				left = append(left, name)

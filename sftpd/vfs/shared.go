@@ -22,7 +22,7 @@ func sharedName(staged string) string { return staged + sharedSuffix }
 func marksUpload(dir int, name string) bool {
 	staged, isMark := strings.CutSuffix(name, sharedSuffix)
 	var st unix.Stat_t
-	return isMark && reserved(name) && lstatAt(dir, staged, &st) == nil
+	return isMark && own(name) && lstatAt(dir, staged, &st) == nil
 }
 
 // announceHashing prepares to hash a staged file that was just created. It reports false if another handle found the file

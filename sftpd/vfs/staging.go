@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -29,22 +28,6 @@ type Uploads struct {
 
 // WithUploads sets how files are written.
 func WithUploads(u Uploads) Option { return func(t *Tree) { t.staging.Uploads = u } }
-
-// stagingPrefix begins the names of files that are not published. Users can neither see nor
-// reach them.
-const stagingPrefix = ".sftpd-upload."
-
-// eventsDirectory is where package outbox keeps events, at the root of a volume.
-const eventsDirectory = ".sftpd-events"
-
-func reserved(name string) bool {
-	return strings.HasPrefix(name, stagingPrefix) || name == eventsDirectory
-}
-
-// reservedBytes is reserved without a copy of the name.
-func reservedBytes(name []byte) bool {
-	return len(name) >= len(stagingPrefix) && string(name[:len(stagingPrefix)]) == stagingPrefix || string(name) == eventsDirectory
-}
 
 // stagedName returns where an upload of a name is written, and kept if it is interrupted:
 // one place per name, so that all its writers find the same file, and short even for a long
@@ -290,7 +273,7 @@ func (p *parent) openRegular(name string, flags int, mode uint32) (fd int, id id
 	switch {
 	case err == unix.ELOOP || err == unix.ENXIO || err == unix.EISDIR || err == unix.EAGAIN: // EAGAIN: a lease, see openElsewhere
 		return -1, id, errAgain
-	case err == unix.ENOENT && flags&unix.O_CREAT == 0 && !reserved(name):
+	case err == unix.ENOENT && flags&unix.O_CREAT == 0 && !own(name):
 		return -1, id, errAgain
 	case err != nil:
 		return -1, id, err
