@@ -77,7 +77,7 @@ func (t *Tree) begun(f *File, p string) *File {
 		f.sum = new(checksum)
 	}
 	if t.journal != nil && f.Writable() {
-		f.rec = &recorded{journal: t.journal, path: Clean(t.absolute(p))}
+		f.rec = t.recording(f, p)
 	}
 	return f
 }

@@ -55,7 +55,10 @@ func WithJournal(j Journal) Option { return func(t *Tree) { t.journal = j } }
 // recorded is what a journal needs to know of a file. Its methods do nothing for nil.
 type recorded struct {
 	journal Journal
+	tree    *Tree
 	path    string
+	// dir is the host's directory of a staged file when it was opened.
+	dir     string
 	written uint64
 	failed  bool
 }
@@ -91,6 +94,7 @@ func (r *recorded) ahead(f *File, from parent, name string) (Outcome, error) {
 	}
 	p := r.publication(f)
 	p.Name, p.Temp, p.Dir = name, from.name, hostPath(from.fd)
+	r.follow(p)
 	var st unix.Stat_t
 	if err := unix.Fstat(f.fd, &st); err != nil {
 		return nil, err
@@ -109,9 +113,11 @@ func (r *recorded) inPlace(f *File) error {
 		return err
 	}
 	p := r.publication(f)
-	_, p.Name, _ = splitLast(r.path)
 	var st unix.Stat_t
 	if err := unix.Fstat(f.fd, &st); err != nil {
+		return err
+	}
+	if err := r.find(f, p, &st); err != nil {
 		return err
 	}
 	p.Inode, p.Size, p.ModTime, p.Replaced = st.Ino, st.Size, st.Mtim.Nano(), !f.created
@@ -122,9 +128,15 @@ func (r *recorded) publication(f *File) *Publication {
 	return &Publication{Path: r.path, SHA256: f.sum.known(), BytesWritten: r.written, Sync: f.sync}
 }
 
+// completion is an upload that gets its name by a rename.
+type completion struct {
+	Outcome
+	*Publication
+}
+
 // completes records that a rename is about to give an upload its name: one from a temporary name to another one. Its checksum
-// is computed now: whatever was known when the file was closed, it may have been changed since.
-func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (Outcome, error) {
+// is computed now: whatever was known when the file was closed, it may have been changed since. It returns nil for another rename.
+func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (*completion, error) {
 	if t.journal == nil || !t.journal.Temporary(from.name) || t.journal.Temporary(to.name) {
 		return nil, nil
 	}
@@ -139,11 +151,37 @@ func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (Outcome
 	if err != nil {
 		return nil, err
 	}
-	outcome, err := t.journal.Publishing(&Publication{
+	p := &Publication{
 		Path: Clean(t.absolute(newp)), OriginalPath: Clean(t.absolute(oldp)), Dir: hostPath(to.fd), Name: to.name,
 		SHA256: sum, Inode: st.Ino, Size: st.Size, ModTime: st.Mtim.Nano(), Replaced: lstatAt(to.fd, to.name, &there) == nil, Sync: t.staging.Sync,
-	})
-	return outcome, notRecorded(err)
+	}
+	outcome, err := t.journal.Publishing(p)
+	if err != nil {
+		return nil, notRecorded(err)
+	}
+	return &completion{outcome, p}, nil
+}
+
+// settled reports the outcome of a rename; nil completes nothing. A client that writes the file through an older handle, and whose
+// CLOSE was answered when the file still had its temporary name, relies on what is recorded here: if the file has changed since,
+// that is recorded as well.
+func (t *Tree) settled(c *completion, to parent, err error, work Work) error {
+	if c == nil {
+		return err
+	}
+	if err := settle(c.Outcome, err); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if lstatAt(to.fd, to.name, &st) != nil || st.Ino != c.Inode || st.Size == c.Size && st.Mtim.Nano() == c.ModTime {
+		return nil
+	}
+	again := *c.Publication
+	again.Size, again.ModTime, again.Replaced = st.Size, st.Mtim.Nano(), true
+	if again.SHA256, err = t.sumNamed(to, identityOf(&st), work); err != nil {
+		return err
+	}
+	return notRecorded(t.journal.Written(&again))
 }
 
 // settle reports the outcome of what was recorded ahead; nil for nothing.

@@ -53,7 +53,11 @@ func (n *notes) Publishing(p *Publication) (Outcome, error) {
 
 func (n *notes) Written(p *Publication) error {
 	n.sums = append(n.sums, p.SHA256)
-	return n.note("written", "%s name=%s size=%d replaced=%t written=%d", p.Path, p.Name, p.Size, p.Replaced, p.BytesWritten)
+	path := p.Path
+	if p.OriginalPath != "" {
+		path = p.OriginalPath + " now " + path
+	}
+	return n.note("written", "%s name=%s size=%d replaced=%t written=%d", path, p.Name, p.Size, p.Replaced, p.BytesWritten)
 }
 
 func (n *notes) Published() error { return n.note("published", "") }

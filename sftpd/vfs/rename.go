@@ -41,17 +41,17 @@ func (t *Tree) rename(oldp, newp string, n name, call func(from, to parent) erro
 			return err
 		}
 	}
-	outcome, err := t.completes(from, to, oldp, newp, work)
+	upload, err := t.completes(from, to, oldp, newp, work)
 	if err != nil {
 		return err
 	}
 	if own {
-		return settle(outcome, t.renameOwn(from, to))
+		return t.settled(upload, to, t.renameOwn(from, to), work)
 	}
 	if err = call(from, to); err == nil {
 		_, _ = t.forgetKept(from), t.forgetKept(to) // usually there is none
 	}
-	return settle(outcome, err)
+	return t.settled(upload, to, err, work)
 }
 
 // renamed is the pair of names of a rename. In a mount with [CreateOnly] the old one has to
