@@ -90,7 +90,7 @@ func certificateCondition(m Material, ready metav1.Condition, now time.Time) (me
 	if end == nil {
 		return ready, status, time.Time{}
 	}
-	soon := end.Add(-time.Duration(min(renewalSeconds, (c.ValidBefore-c.ValidAfter)/renewalShare)) * time.Second)
+	soon := CertificateRenewal(c)
 	switch {
 	case !now.Before(end.Time):
 		return yes(v1alpha1.ReasonHostCertificateExpired, "The host certificate expired at %s, and pods present the key without it; put a new one into %q of the Secret",
@@ -100,6 +100,15 @@ func certificateCondition(m Material, ready metav1.Condition, now time.Time) (me
 			end.UTC().Format(time.RFC3339), CertificateEntry), status, end.Time
 	}
 	return ready, status, soon
+}
+
+// CertificateRenewal returns from when on a certificate is due for renewal, the zero time if it does not expire.
+func CertificateRenewal(c *ssh.Certificate) time.Time {
+	end := CertificateEnd(c)
+	if end == nil {
+		return time.Time{}
+	}
+	return end.Add(-time.Duration(min(renewalSeconds, (c.ValidBefore-c.ValidAfter)/renewalShare)) * time.Second)
 }
 
 // printable returns a CA's text in a form that is safe for a status.

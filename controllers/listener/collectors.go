@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 )
 
 var (
@@ -21,6 +22,10 @@ var (
 		"Listeners whose pods do not run the current template, by reason: running, stalled (new pods do not become ready), queued, paused, or blocked by another condition.", []string{"state"}, nil)
 	violationsDesc = prometheus.NewDesc("sftp_operator_listener_platform_violations",
 		"Bounds of the platform that the spec of a listener breaks.", []string{"namespace", "listener"}, nil)
+	certificateEndDesc = prometheus.NewDesc("sftp_operator_host_certificate_expiration_timestamp_seconds",
+		"When the host certificate of a listener's SFTPKey expires.", []string{"namespace", "listener", "key"}, nil)
+	certificateRenewalDesc = prometheus.NewDesc("sftp_operator_host_certificate_renewal_timestamp_seconds",
+		"From when on the host certificate of a listener's SFTPKey is due for renewal.", []string{"namespace", "listener", "key"}, nil)
 	keysDesc = prometheus.NewDesc("sftp_operator_user_keys",
 		"Public keys of the users of a listener, by state as in SFTPUser.status.keys.", []string{"namespace", "listener", "state"}, nil)
 	sharedDesc = prometheus.NewDesc("sftp_operator_user_keys_shared",
@@ -51,6 +56,8 @@ type listenerState struct {
 	rollout string
 	// violations are the bounds of the platform that the spec breaks.
 	violations int
+	// certificates are the host certificates that expire.
+	certificates []hostkeys.Certificate
 }
 
 // stateCollector shows the states of listeners.
@@ -84,6 +91,8 @@ func (c *stateCollector) Describe(out chan<- *prometheus.Desc) {
 	out <- usersDesc
 	out <- rolloutsDesc
 	out <- violationsDesc
+	out <- certificateEndDesc
+	out <- certificateRenewalDesc
 }
 
 // Collect implements prometheus.Collector.
@@ -104,6 +113,10 @@ func (c *stateCollector) Collect(out chan<- prometheus.Metric) {
 			gauge(readyDesc, ready)
 		}
 		gauge(violationsDesc, s.violations)
+		for _, k := range s.certificates {
+			gauge(certificateEndDesc, int(k.End.Unix()), k.Key)
+			gauge(certificateRenewalDesc, int(k.Renewal.Unix()), k.Key)
+		}
 		gauge(podsDesc, s.pods, "ready")
 		gauge(podsDesc, s.acknowledged, "acknowledged")
 		for _, state := range userStates {

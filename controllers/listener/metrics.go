@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Metrics shows listeners, their users and their keys. Labels are the listeners only: no user, no pod.
+// Metrics shows listeners, their users and their keys. Labels are the listeners and their SFTPKeys only: no user, no pod.
 type Metrics struct {
 	states          *stateCollector
 	keys            *keyCollector
@@ -54,6 +54,9 @@ func (m *Metrics) show(f *findings, st v1alpha1.SFTPListenerStatus) {
 	name := types.NamespacedName{Namespace: f.listener.Namespace, Name: f.listener.Name}
 	s := stateOf(st)
 	s.violations = len(f.platform.Violations)
+	if s.certificates = m.states.get(name).certificates; f.hostKeys != nil && f.hostKeys.Keys != nil {
+		s.certificates = f.hostKeys.Certificates
+	}
 	if f.acks != nil {
 		s.pods, s.acknowledged = f.acks.Ready, f.acks.Acknowledged
 	}

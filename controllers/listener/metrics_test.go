@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
+	"github.com/sftp-operator/sftp-operator/controllers/listener/hostkeys"
 )
 
 // A listener that is not meant to serve has no series that could raise an alert, and a deleted one has none at all.
@@ -24,6 +25,10 @@ func TestListenerSeries(t *testing.T) {
 	c.set(name, listenerState{ready: new(false)})
 	if n := series(); n != 13 {
 		t.Errorf("%d series", n)
+	}
+	c.set(name, listenerState{ready: new(false), certificates: []hostkeys.Certificate{{Key: "a"}, {Key: "b"}}})
+	if n := series(); n != 17 {
+		t.Errorf("%d series with two host certificates", n)
 	}
 	c.set(name, listenerState{})
 	if n := series(); n != 12 {

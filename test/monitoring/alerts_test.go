@@ -42,6 +42,7 @@ func healthy() series {
 		operator("sftp_operator_rollouts", `state="paused"`):                                  "2x60",
 		ofListener("sftp_operator_listener_platform_violations"):                              "0x60",
 		operator("sftp_operator_platform_policy_rejected"):                                    "0x60",
+		ofListener("sftp_operator_host_certificate_renewal_timestamp_seconds", `key="k"`):     "3600x60",
 		ofListener("sftp_operator_user_keys", `state="Expiring"`):                             "0x60",
 		ofListener("sftp_operator_user_keys", `state="Expired"`):                              "3x60",
 		ofListener("sftp_operator_listener_users", `state="not_ready"`):                       "0x60",
@@ -238,6 +239,12 @@ var alerts = []struct {
 		series{listener("sftpd_refusals_total", `reason="internal_error"`): "0x30 1x30"},
 		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners"},
 		"A connection of SFTPListener files/partners ended because of a bug in the daemon.",
+	},
+	{
+		"SFTPHostCertificateNotRenewed",
+		series{ofListener("sftp_operator_host_certificate_renewal_timestamp_seconds", `key="k"`): "600x60"},
+		map[string]string{"severity": "warning", "namespace": "files", "listener": "partners", "key": "k"},
+		"The host certificate of SFTPKey k of SFTPListener files/partners expires soon, or has expired, and has not been renewed.",
 	},
 	{
 		"SFTPCryptoPolicyEnding",

@@ -61,8 +61,17 @@ type Result struct {
 	Fingerprints []string
 	// Restored is set if Keys come from Input.Earlier.
 	Restored bool
+	// Certificates are the host certificates that expire.
+	Certificates []Certificate
 	// Refusal is why an SFTPKey of a listener without hostKeyRefs could not be applied.
 	Refusal error
+}
+
+// Certificate is the host certificate of an SFTPKey.
+type Certificate struct {
+	Key string
+	// Renewal is from when on it is due for renewal.
+	Renewal, End time.Time
 }
 
 // WaitsForPods is set if a key's next step waits until pods have acknowledged the current one.
@@ -112,6 +121,7 @@ func (r *Resolver) Resolve(ctx context.Context, in Input, cache *Cache) (Result,
 			s.out.Keys, s.out.Changes, s.out.Next = plan.Keys, plan.Changes, plan.Next()
 			s.out.Restored = len(s.earlier()) > 0 && len(plan.Keys) > 0
 			s.out.Private, s.out.Status, s.out.Signature = s.private(plan.Keys), s.describe(plan.Keys), Signature(plan.Keys)
+			s.out.Certificates = s.certificates(plan.Keys)
 			cache.held = s.out.Status
 			return s.out, nil
 		}
@@ -188,6 +198,31 @@ func (s *resolution) describe(keys []hostkey.Held) []v1alpha1.HostKeyStatus {
 			State: k.State, StateTime: optional(k.Since), NextStateTime: optional(k.Next), WaitingFor: k.WaitingFor,
 			CertificateExpirationTime: end,
 		})
+	}
+	return out
+}
+
+// certificates returns the certificates that clients rely on, one of each SFTPKey, in their order: not those of keys that clients have not
+// been told of, or that another one has replaced. Of two revisions, it is the one that expires first.
+func (s *resolution) certificates(keys []hostkey.Held) (out []Certificate) {
+	for i := range keys {
+		k := &keys[i]
+		c := s.material[k.Fingerprint].Certificate
+		if c == nil || k.State == v1alpha1.HostKeyStaged || k.State == v1alpha1.HostKeyRetiring {
+			continue
+		}
+		end := key.CertificateEnd(c)
+		if end == nil {
+			continue
+		}
+		next := Certificate{Key: k.Name, Renewal: key.CertificateRenewal(c), End: end.Time}
+		at := slices.IndexFunc(out, func(o Certificate) bool { return o.Key == k.Name })
+		switch {
+		case at < 0:
+			out = append(out, next)
+		case next.End.Before(out[at].End):
+			out[at] = next
+		}
 	}
 	return out
 }
