@@ -63,7 +63,7 @@ const (
 	// ConditionReceiptsAvailable reports whether receipts for uploads are where their users find them. It exists only
 	// with spec.uploads.receipts, once a pod has reported, and does not affect Ready.
 	//
-	// True: ReceiptsAvailable, ReceiptsNotDurable. False: ReceiptsFailing.
+	// True: ReceiptsAvailable, ReceiptsNotDurable, ReceiptsNotRemoved. False: ReceiptsFailing.
 	ConditionReceiptsAvailable = "ReceiptsAvailable"
 
 	// ConditionRetentionHalted reports that a rule of spec.retention does not delete although it should. It
@@ -143,6 +143,8 @@ const (
 	// ReasonReceiptsNotDurable: receipts are issued, but a pod that is killed may lose those of uploads that it has just
 	// answered with OK. The message says why: the volume has no locks or no fsync.
 	ReasonReceiptsNotDurable = "ReceiptsNotDurable"
+	// ReasonReceiptsNotRemoved: receipts are issued, but a pod cannot remove old ones. The message says why.
+	ReasonReceiptsNotRemoved = "ReceiptsNotRemoved"
 	// ReasonReceiptsFailing: a pod cannot write receipts to where their users find them. It keeps them and retries; when they
 	// occupy the room for events, uploads are refused. The message says why.
 	ReasonReceiptsFailing = "ReceiptsFailing"

@@ -120,7 +120,7 @@ func Summarize(pods []*corev1.Pod, outcome func(*corev1.Pod) *Outcome, digest st
 			r.addRetention(o.Retention)
 			if s := o.Receipts; s != nil {
 				r.Receipts = append(r.Receipts, Receipts{
-					Pod: p.Name, ReceiptsStatus: config.ReceiptsStatus{Failing: clip(s.Failing), NotDurable: clip(s.NotDurable)},
+					Pod: p.Name, ReceiptsStatus: config.ReceiptsStatus{Failing: clip(s.Failing), NotDurable: clip(s.NotDurable), NotRemoved: clip(s.NotRemoved)},
 				})
 			}
 		}

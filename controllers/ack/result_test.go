@@ -52,14 +52,16 @@ func TestReceipts(t *testing.T) {
 	r := summarize(map[string]*Outcome{
 		"a": says(config.Status{Digest: wanted, Receipts: &config.ReceiptsStatus{NotDurable: "no locks"}}),
 		"b": says(config.Status{Digest: wanted}),
-		"c": says(config.Status{Digest: "old", Receipts: &config.ReceiptsStatus{Failing: strings.Repeat("\xff", 5000)}}),
+		"c": says(config.Status{Digest: "old", Receipts: &config.ReceiptsStatus{Failing: strings.Repeat("\xff", 5000), NotRemoved: strings.Repeat("\xff", 5000)}}),
 		"d": {Err: errors.New("i/o timeout"), Answer: Answer{Status: config.Status{Receipts: &config.ReceiptsStatus{}}}},
 	}, readyPod("a"), readyPod("b"), readyPod("c"), readyPod("d"))
 	if len(r.Receipts) != 2 || r.Receipts[0] != (Receipts{"a", config.ReceiptsStatus{NotDurable: "no locks"}}) || r.Receipts[1].Pod != "c" {
 		t.Fatalf("%+v", r.Receipts)
 	}
-	if s := r.Receipts[1].Failing; len(s) > 2*maxReason || !utf8.ValidString(s) {
-		t.Errorf("%d bytes", len(s))
+	for _, s := range []string{r.Receipts[1].Failing, r.Receipts[1].NotRemoved} {
+		if s == "" || len(s) > 2*maxReason || !utf8.ValidString(s) {
+			t.Errorf("%d bytes", len(s))
+		}
 	}
 }
 

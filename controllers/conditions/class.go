@@ -36,6 +36,7 @@ var classes = map[string]Class{
 	v1alpha1.ReasonEventsNotDurable:        Remark,
 	v1alpha1.ReasonReceiptsAvailable:       Remark,
 	v1alpha1.ReasonReceiptsNotDurable:      Remark,
+	v1alpha1.ReasonReceiptsNotRemoved:      Remark,
 	v1alpha1.ReasonReceiptsFailing:         Remark, // pods keep them, and an alert fires
 	v1alpha1.ReasonKeyExpiring:             Remark,
 	v1alpha1.ReasonKeyUnused:               Remark,

@@ -178,7 +178,7 @@ func TestReceiptsOfUploads(t *testing.T) {
 		t.Errorf("the status says %+v", st)
 	}
 	_, scrape := d.Get(t, "/metrics")
-	for _, line := range []string{"sftpd_receipts_issued_total 4", "sftpd_uploads_without_receipt_total 0", "sftpd_receipts_failing 0"} {
+	for _, line := range []string{"sftpd_receipts_issued_total 4", "sftpd_uploads_without_receipt_total 0", "sftpd_receipts_failing 0", "sftpd_receipts_not_removed 0"} {
 		if !strings.Contains(scrape, line+"\n") {
 			t.Errorf("the metrics have no %s", line)
 		}

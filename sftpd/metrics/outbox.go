@@ -23,6 +23,7 @@ var (
 	receiptsWithout = prometheus.NewDesc("sftpd_uploads_without_receipt_total", "Uploads that have no receipt, because their checksum is not known.", nil, nil)
 	receiptsPending = prometheus.NewDesc("sftpd_receipts_pending", "Receipts that were signed, and are not yet where their users find them.", nil, nil)
 	receiptsFailing = prometheus.NewDesc("sftpd_receipts_failing", "1 if receipts cannot be written to where their users find them, 0 if not.", nil, nil)
+	receiptsStay    = prometheus.NewDesc("sftpd_receipts_not_removed", "1 if old receipts cannot be removed, 0 if they can.", nil, nil)
 )
 
 // WatchEvents exports the state of the outbox, nothing while it is off. The number of sinks is bounded by the listener.
@@ -36,7 +37,7 @@ type eventsCollector func() (events.Status, bool)
 func (eventsCollector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		eventsPending, eventsOldest, eventsDropped, eventsDead, eventsWritten, eventsLost, eventsBytes, eventsLimit, eventsDurable,
-		receiptsIssued, receiptsWithout, receiptsPending, receiptsFailing,
+		receiptsIssued, receiptsWithout, receiptsPending, receiptsFailing, receiptsStay,
 	} {
 		out <- d
 	}
@@ -74,6 +75,7 @@ func (c eventsCollector) Collect(out chan<- prometheus.Metric) {
 		count(receiptsWithout, r.Without)
 		gauge(receiptsPending, float64(r.Pending))
 		gauge(receiptsFailing, oneIf(r.Problem != ""))
+		gauge(receiptsStay, oneIf(r.NotRemoved != ""))
 	}
 }
 

@@ -126,7 +126,7 @@ func (j *journal) Written(p *vfs.Publication) error {
 	}
 	e := o.published(j.of, p)
 	promised := o.promise(e)
-	op, err := o.record(e, j.of.Account, estimateReceipt(promised))
+	op, err := o.record(e, j.of.Account, estimateReceipt(promised), o.reserve)
 	if err == nil {
 		op.receipt = promised
 		op.sync = p.Sync || promised != nil
@@ -141,13 +141,13 @@ func (j *journal) Written(p *vfs.Publication) error {
 }
 
 // record returns the op that records an event, with room reserved for it and for some more bytes.
-func (o *outbox) record(e *events.Event, user string, more int64) (*op, error) {
+func (o *outbox) record(e *events.Event, user string, more int64, reserve reserver) (*op, error) {
 	raw, err := events.Encode(e)
 	if err != nil {
 		return nil, err
 	}
 	cost := estimate(raw) + more
-	a, err := o.reserve(user, cost, o.Drops())
+	a, err := reserve(user, cost, o.Drops())
 	if err != nil {
 		return nil, err
 	}

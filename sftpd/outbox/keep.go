@@ -16,14 +16,15 @@ const (
 	// keepLimit is how many receipts are put into the store at a time, keepers how many users' at once.
 	keepLimit = 256
 	keepers   = 8
-	// trimEach is after how many new receipts of a user its old ones are removed; trimTime is the interval at which those of
-	// all users are.
+	// trimEach is after how many new receipts of a user its old ones are removed.
 	trimEach = 64
-	trimTime = time.Hour
 	// clockDrift is how far the clock may be off from the monotonic one. Beyond it, the clock was set, and ages mean
 	// nothing.
 	clockDrift = 10 * time.Minute
 )
+
+// trimTime is the interval at which old receipts of all users are removed. Tests replace it.
+var trimTime = time.Hour
 
 // keep puts the receipts of the log into the store, until ctx ends. A receipt in the log is as safe as one in the store, so
 // no upload waits for this. If a pod leaves one in its log, the pod that adopts the log puts it into the store.
@@ -50,7 +51,7 @@ func (l *log) keep(ctx context.Context) {
 		case <-sweep.C:
 			now := time.Now()
 			if steady(now.Round(0).Sub(began.Round(0)), now.Sub(began)) { // the first one without its monotonic reading
-				l.setKeeping(l.store.TrimAll(now, func() bool { return ctx.Err() == nil }))
+				l.setTrimming(l.store.TrimAll(now, func() bool { return ctx.Err() == nil }), true)
 			}
 		}
 	}
@@ -87,6 +88,23 @@ func (l *log) setKeeping(err error) {
 		l.logger.Error("receipts cannot be written to their directory", "error", err)
 	case err == nil && was != nil:
 		l.logger.Info("receipts are written to their directory again")
+	}
+}
+
+// setTrimming takes note of why old receipts cannot be removed, nil if they can. Only a look at those of all users shows that nothing is
+// wrong any more. An error of a single user is logged if none was before, and each look logs one line at most.
+func (l *log) setTrimming(err error, all bool) {
+	l.mu.Lock()
+	was := l.trimming
+	if err != nil || all {
+		l.trimming = err
+	}
+	l.mu.Unlock()
+	switch {
+	case err != nil && (was == nil || all):
+		l.logger.Error("old receipts cannot be removed", "error", err)
+	case err == nil && was != nil && all:
+		l.logger.Info("old receipts can be removed again")
 	}
 }
 
@@ -176,14 +194,12 @@ func (k *keeper) putAll(of map[string][]*receipt.Envelope) {
 		turns <- struct{}{}
 		putting.Go(func() {
 			defer func() { <-turns }()
-			err := k.store.Put(user, list)
-			if err == nil && trim {
-				err = k.store.Trim(user, time.Now())
-			}
-			if err != nil {
+			if err := k.store.Put(user, list); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				k.failed[user] = err
+			} else if trim {
+				k.setTrimming(k.store.Trim(user, time.Now()), false) // the new ones are there nevertheless
 			}
 		})
 	}

@@ -107,7 +107,7 @@ func (o *outbox) announce(list []notice) (done []notice) {
 		if !o.roomForNotice(n.Account) {
 			continue // it is recorded once others have been delivered
 		}
-		next, err := o.record(o.keyEvent(n), n.Account, 0)
+		next, err := o.record(o.keyEvent(n), n.Account, 0, o.reserve)
 		if err != nil {
 			continue
 		}

@@ -20,8 +20,9 @@ import (
 
 // Times of a log.
 const (
-	// waitTime is how long to wait for a record.
-	waitTime = 10 * time.Second
+	// waitTime is how long to wait for a record, and waitBeats the same in seconds in which the daemon runs; see log.beat.
+	waitTime  = 10 * time.Second
+	waitBeats = 10
 	// reopenTime is the interval between attempts to open a log.
 	reopenTime = 2 * time.Second
 	// tickTime is the interval between checks of the segments, expireTime of the events' ages, adoptTime of other pods'
@@ -70,10 +71,10 @@ type op struct {
 	// decided when it is written.
 	receipt *receipt.Receipt
 
-	done  chan struct{}
-	err   error
-	late  bool // the caller has stopped waiting
-	since time.Time
+	done chan struct{}
+	err  error
+	late bool // the caller has stopped waiting
+	beat int  // when it was queued
 }
 
 // log is an outbox's log on a volume.
@@ -98,13 +99,17 @@ type log struct {
 	written  uint64
 	prepared map[uint64]*segment
 	segs     []*segment
-	changed  chan struct{}   // closed at the next event
-	expired  time.Time       // when ages were last checked
-	writing  time.Time       // when the current write of a batch began, zero if there is none
+	changed  chan struct{} // closed at the next event
+	expired  time.Time     // when ages were last checked
+	beats    int           // see beat
+	writing  bool          // a batch is being written, since the beat began
+	began    int
+	ended    bool            // nothing is written any more
 	signer   *receipt.Signer // of receipts, nil for none
 	issued   uint64
 	unsigned uint64 // uploads without a checksum and therefore without a receipt
 	keeping  error  // why receipts do not reach the store
+	trimming error  // why old ones are not removed from it
 
 	wake chan struct{}
 
@@ -129,8 +134,34 @@ func newLog(s logSettings, logger *slog.Logger, fail func(string)) *log {
 	}
 }
 
+// beat counts the seconds in which the process runs, until done is closed. Only those count when we decide whether a volume is slow:
+// a process that was stopped for some time, with its virtual machine or its cgroup, or for want of a processor, would otherwise
+// take the volume for slow the moment it continues, and refuse uploads that would be recorded a millisecond later.
+func (l *log) beat(done <-chan struct{}) {
+	seconds := time.NewTicker(time.Second)
+	defer seconds.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-seconds.C: // one, however many were missed
+		}
+		l.mu.Lock()
+		l.beats++
+		l.mu.Unlock()
+	}
+}
+
 // run opens the log, writes queued records until ctx ends, and then writes the rest.
 func (l *log) run(ctx context.Context) {
+	ended := make(chan struct{})
+	go l.beat(ended)
+	defer func() {
+		close(ended)
+		l.mu.Lock()
+		l.ended = true
+		l.mu.Unlock()
+	}()
 	for {
 		err := l.start(ctx)
 		if err == nil {

@@ -209,5 +209,8 @@ func (l *log) receiptStatus() *events.ReceiptStatus {
 	if l.keeping != nil {
 		st.Problem = plainError(l.keeping)
 	}
+	if l.trimming != nil {
+		st.NotRemoved = plainError(l.trimming)
+	}
 	return st
 }

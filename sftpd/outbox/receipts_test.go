@@ -326,6 +326,44 @@ func TestReceiptsOfOneUserFail(t *testing.T) {
 	eventually(t, "nothing is a problem", func() bool { st := r.status().Receipts; return st.Problem == "" && st.Pending == 0 })
 }
 
+// TestOldReceiptsStay: old receipts that cannot be removed are a problem that is told, and one of its own: new ones are where their
+// users find them.
+func TestOldReceiptsStay(t *testing.T) {
+	old := trimTime
+	trimTime = 20 * time.Millisecond
+	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{sinks: sinks("a")}})
+	t.Cleanup(func() { r.stop(); trimTime = old })
+	if err := r.upload(t, "team/ada", "/1"); err != nil {
+		t.Fatal(err)
+	}
+	r.eventuallyStored(t, 1)
+	broken := filepath.Join(r.store.Dir(), "team", "bob")
+	if err := os.WriteFile(broken, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	is := func(problem string) func() bool {
+		return func() bool {
+			st := r.status().Receipts
+			return strings.Contains(st.NotRemoved, problem) && (problem == "") == (st.NotRemoved == "") && st.Problem == "" &&
+				*r.receiptsKept() == (config.ReceiptsStatus{NotRemoved: problem}) && !strings.Contains(st.NotRemoved, r.base)
+		}
+	}
+	eventually(t, "it is told", is(unix.ENOTDIR.Error()))
+	if err := r.upload(t, "team/ada", "/2"); err != nil {
+		t.Fatal(err)
+	}
+	checkChains(t, r.eventuallyStored(t, 2), 1)
+	for range 20 {
+		if time.Sleep(5 * time.Millisecond); r.status().Receipts.NotRemoved == "" {
+			t.Fatal("it is no longer told, and nothing has changed")
+		}
+	}
+	if err := os.Remove(broken); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "nothing is a problem", is(""))
+}
+
 // TestReceiptsThatCannotBeKept: what another release, or another program, has written into the log keeps no receipt from its place.
 func TestReceiptsThatCannotBeKept(t *testing.T) {
 	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{sinks: sinks("a")}})

@@ -32,6 +32,9 @@ func (l *log) receiptsKept() *config.ReceiptsStatus {
 	case l.keeping != nil:
 		st.Failing = anonymousError(l.keeping)
 	}
+	if l.trimming != nil {
+		st.NotRemoved = anonymousError(l.trimming)
+	}
 	var lost []string
 	if l.noSync {
 		lost = append(lost, noSyncProblem)

@@ -36,11 +36,12 @@ func (l *log) settle(ctx context.Context, open []unsettled) {
 			l.narrow(&rec)
 			l.mu.Unlock()
 			o := l.withReceipt(rec)
-			o.sync, o.done, o.since = true, make(chan struct{}), time.Now()
+			o.sync, o.done = true, make(chan struct{})
 			o.size = estimate(o.rec.Event) + estimateReceipt(o.receipt)
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			// Ahead of everything queued since.
+			o.beat = l.beats
 			l.queue = append([]*op{o}, l.queue...)
 			l.queued += o.size
 			l.of[o.rec.User] += o.size

@@ -58,7 +58,7 @@ func (o *outbox) expired(e event.FileExpired) *events.Event {
 
 // emit records an event without waiting.
 func (o *outbox) emit(e *events.Event, user string) {
-	if op, err := o.record(e, user, 0); err == nil {
+	if op, err := o.record(e, user, 0, o.reserveLater); err == nil {
 		o.put(op)
 	}
 }

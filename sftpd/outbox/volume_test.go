@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // TestVolumeWithout: a volume without fsync or locks takes events, and says what is not promised.
@@ -115,6 +119,44 @@ func TestHungVolume(t *testing.T) {
 	}
 	release()
 	eventually(t, "it is written later", func() bool { return r.pendingOf("a") == 2 })
+}
+
+// TestSlowVolumeLosesNothing: events that no one waits for are recorded when the volume answers again, however long it did not, as long as
+// they fit into the queue.
+func TestSlowVolumeLosesNothing(t *testing.T) {
+	oldSync := fdatasync
+	hang, hung := make(chan struct{}), make(chan struct{})
+	r := begin(t, logSettings{base: t.TempDir(), live: live{sinks: sinks("a")}})
+	eventually(t, "open", func() bool { return len(r.status().Problems) == 0 })
+	r.stop()
+	once := sync.OnceFunc(func() { close(hung) })
+	fdatasync = func(f *os.File) error { once(); <-hang; return oldSync(f) }
+	r = begin(t, logSettings{base: r.base, live: live{sinks: sinks("a")}})
+	release := sync.OnceFunc(func() { close(hang) })
+	t.Cleanup(func() { release(); r.stop(); fdatasync = oldSync })
+	eventually(t, "open", func() bool { return len(r.status().Problems) == 0 })
+	waits := make(chan error, 1)
+	go func() { waits <- r.try(t, "team/ada", "/upload") }()
+	<-hung
+	r.mu.Lock()
+	r.beats += 2 * waitBeats // as if that long had passed
+	r.mu.Unlock()
+	o := &outbox{log: r.log, Events: config.Events{Sinks: sinks("a"), Source: "https://sftp-operator"}, selected: func(string) []string { return nil }}
+	const many = 500
+	for i := range many {
+		o.operation(event.Operation{
+			Connection: &event.Connection{ID: "0123456789abcdef", Account: "team/bob"}, Operation: "mkdir", Path: fmt.Sprint("/", i), Result: event.OK,
+		})
+	}
+	if err := r.admits("team/bob"); !errors.Is(err, ErrSlow) {
+		t.Errorf("an upload is accepted: %v", err)
+	}
+	if st := r.status(); st.Lost != 0 {
+		t.Errorf("%d events are lost", st.Lost)
+	}
+	release()
+	<-waits
+	eventually(t, "all are recorded", func() bool { return r.pendingOf("a") >= many })
 }
 
 // TestHungClose: closing a file waits for a network volume that hangs, and nothing else waits for that.

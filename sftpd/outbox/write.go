@@ -8,8 +8,10 @@ import (
 // estimate returns about how many bytes the record of an event takes.
 func estimate(event []byte) int64 { return int64(len(event)) + 200 }
 
-// reserve returns an op for a record that occupies cost bytes of a user until it is written. The error is one of this
-// package's.
+// reserver reserves cost bytes of a user for a record until it is written. The error is one of this package's.
+type reserver func(user string, cost int64, drop bool) (*account, error)
+
+// reserve is a reserver for records that someone waits for.
 func (l *log) reserve(user string, cost int64, drop bool) (*account, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -17,6 +19,21 @@ func (l *log) reserve(user string, cost int64, drop bool) (*account, error) {
 		l.lost++
 		return nil, err
 	}
+	return l.reserveLocked(user, cost, drop)
+}
+
+// reserveLater is a reserver for records that no one waits for. They are queued even if the volume is slow, as long as there is room.
+func (l *log) reserveLater(user string, cost int64, drop bool) (*account, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failing != nil {
+		l.lost++
+		return nil, ErrUnavailable
+	}
+	return l.reserveLocked(user, cost, drop)
+}
+
+func (l *log) reserveLocked(user string, cost int64, drop bool) (*account, error) {
 	if l.queued > maxQueued || l.of[user] > maxQueuedOfUser {
 		l.lost++
 		return nil, ErrSlow
@@ -43,11 +60,14 @@ func (l *log) unavailable() error {
 	switch {
 	case l.failing != nil:
 		return ErrUnavailable
-	case !l.writing.IsZero() && time.Since(l.writing) > waitTime, len(l.queue) > 0 && time.Since(l.queue[0].since) > waitTime:
+	case l.writing && l.slow(l.began), len(l.queue) > 0 && l.slow(l.queue[0].beat):
 		return ErrSlow
 	}
 	return nil
 }
+
+// slow reports whether others have waited for a record since a beat, and soon give up or have done so.
+func (l *log) slow(since int) bool { return l.beats-since >= waitBeats-1 }
 
 // typicalSize is how many bytes the record of an upload usually takes at most.
 const typicalSize = 2 << 10
@@ -83,21 +103,34 @@ func (l *log) kick() {
 func (l *log) wait(o *op) error {
 	t := time.NewTimer(waitTime)
 	defer t.Stop()
-	select {
-	case <-o.done:
-		return o.err
-	case <-t.C:
+	for {
+		select {
+		case <-o.done:
+			return o.err
+		case <-t.C:
+			if l.giveUp(o) {
+				return ErrSlow
+			}
+			t.Reset(time.Second)
+		}
 	}
+}
+
+// giveUp reports whether to wait no longer for a record that is not written yet, and takes note of it.
+func (l *log) giveUp(o *op) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	select {
 	case <-o.done:
-		return o.err
+		return false
 	default:
+	}
+	if l.beats-o.beat < waitBeats && !l.ended {
+		return false
 	}
 	o.late = true
 	l.lost++
-	return ErrSlow
+	return true
 }
 
 // flush writes all queued records.
@@ -133,10 +166,7 @@ func (l *log) takeBatch() []*op {
 	batch := l.queue[:n:n]
 	l.queue = l.queue[n:]
 	l.queued -= size
-	l.writing = time.Time{}
-	if n > 0 {
-		l.writing = time.Now()
-	}
+	l.writing, l.began = n > 0, l.beats
 	return batch
 }
 
@@ -320,7 +350,7 @@ func (l *log) accountOf(p placed) *account {
 
 // queueLocked is put with the lock held.
 func (l *log) queueLocked(o *op) {
-	o.done, o.since = make(chan struct{}), time.Now()
+	o.done, o.beat = make(chan struct{}), l.beats
 	o.size = estimate(o.rec.Event) + estimateReceipt(o.receipt)
 	l.queue = append(l.queue, o)
 	l.queued += o.size

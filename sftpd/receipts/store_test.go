@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -172,6 +173,27 @@ func TestTrim(t *testing.T) {
 	}
 	if err := Open(filepath.Join(t.TempDir(), "none")).TrimAll(now, func() bool { return true }); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTrimFails: what is broken for thousands of users is one short error, and keeps no one else's old receipts.
+func TestTrimFails(t *testing.T) {
+	s := open(t)
+	now := time.Now()
+	if err := s.Put("team/zoe", []*receipt.Envelope{envelope(t, "old", "c", now.Add(-MaxAge-time.Hour))}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3000 {
+		if err := os.WriteFile(filepath.Join(s.Dir(), "team", fmt.Sprint("u", i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := s.TrimAll(now, func() bool { return true })
+	if !errors.Is(err, unix.ENOTDIR) || len(err.Error()) > 500 || !strings.Contains(err.Error(), "2999 other errors") {
+		t.Errorf("%.1000v", err)
+	}
+	if have := names(t, filepath.Join(s.Dir(), "team", "zoe")); len(have) > 0 {
+		t.Errorf("%q", have)
 	}
 }
 

@@ -2,6 +2,7 @@ package receipts
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -104,28 +105,51 @@ func remove(name string) error {
 }
 
 // TrimAll removes receipts of all users, including those who no longer upload, and what killed processes left behind. It
-// calls next between users, and stops when next returns false.
+// calls next between users, and stops when next returns false. Of several errors it returns one, and how many others there are.
 func (s *Store) TrimAll(now time.Time, next func() bool) error {
 	namespaces, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var errs []error
+	var all failures
+	all.add(err)
 	for _, ns := range namespaces {
 		if ns.Name() == newDir {
-			errs = append(errs, s.trimNew(now))
+			all.add(s.trimNew(now))
 			continue
 		}
-		users, e := os.ReadDir(filepath.Join(s.dir, ns.Name()))
-		errs = append(errs, e)
+		users, err := os.ReadDir(filepath.Join(s.dir, ns.Name()))
+		all.add(err)
 		for _, u := range users {
 			if !next() {
-				return errors.Join(errs...)
+				return all.err()
 			}
-			errs = append(errs, s.Trim(ns.Name()+"/"+u.Name(), now))
+			all.add(s.Trim(ns.Name()+"/"+u.Name(), now))
 		}
 	}
-	return errors.Join(append(errs, err)...)
+	return all.err()
+}
+
+// failures are the first error of many, and how many there are: a volume that is broken fails for each of thousands of users.
+type failures struct {
+	first error
+	count int
+}
+
+func (f *failures) add(err error) {
+	if err == nil {
+		return
+	}
+	if f.count++; f.first == nil {
+		f.first = err
+	}
+}
+
+func (f *failures) err() error {
+	if f.count < 2 {
+		return f.first
+	}
+	return fmt.Errorf("%w, and %d other errors", f.first, f.count-1)
 }
 
 // changed returns when a file was last written or renamed. Its modification time is not that, but the time in its receipt.
@@ -138,10 +162,12 @@ func changed(info fs.FileInfo) time.Time {
 
 func (s *Store) trimNew(now time.Time) error {
 	entries, err := os.ReadDir(filepath.Join(s.dir, newDir))
+	var all failures
+	all.add(err)
 	for _, e := range entries {
-		if info, e2 := e.Info(); e2 == nil && changed(info).Before(now.Add(-staleAge)) {
-			err = errors.Join(err, remove(filepath.Join(s.dir, newDir, e.Name())))
+		if info, err := e.Info(); err == nil && changed(info).Before(now.Add(-staleAge)) {
+			all.add(remove(filepath.Join(s.dir, newDir, e.Name())))
 		}
 	}
-	return err
+	return all.err()
 }

@@ -53,7 +53,7 @@ func TestKillAtEachStep(t *testing.T) {
 			select {
 			case <-d.Done():
 				c.kills++
-			case <-time.After(time.Minute):
+			case <-time.After(60 * daemontest.Second()):
 				t.Fatal("the step was not reached")
 			}
 			working.Wait()

@@ -34,7 +34,7 @@ func TestRelayMemory(t *testing.T) {
 	dir := configtest.New(t)
 	dir.RecordEvents(config.EventSink{Name: "jobs", Types: []events.Type{events.DirectoryCreated}})
 	dir.Listener.Events.MaxBytes = 4 << 30
-	box := outbox.New(outbox.Options{Pod: "pod-0", Log: slog.New(slog.DiscardHandler)})
+	box := outbox.New(outbox.Options{Pod: "pod-0", Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	box.Configure(&dir.Listener, nil, nil)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -95,6 +95,9 @@ func TestRelayMemory(t *testing.T) {
 	}
 	var st events.Status
 	await(t, "all are recorded", func() bool { st, _ = box.Status(); return st.Written+st.Lost >= uint64(n) })
+	if st.Lost > 0 {
+		t.Errorf("%d of %d events were not recorded", st.Lost, n)
+	}
 	await(t, "the receiver refuses", func() bool { return refused.Load() > 5 })
 	time.Sleep(5 * time.Second) // it reads until its bounds
 	backlog := memory(t, cmd.Process.Pid, "VmRSS")

@@ -37,5 +37,12 @@ func (in Input) receiptsAvailable() metav1.Condition {
 				"Receipts are issued, but a pod that is killed may lose the last ones: %s", p.NotDurable))
 		}
 	}
+	for _, p := range in.Acks.Receipts {
+		if p.NotRemoved != "" {
+			return conditions.True(v1alpha1.ConditionReceiptsAvailable, v1alpha1.ReasonReceiptsNotRemoved, fmt.Sprintf(
+				"Each upload with a checksum has a receipt, but pod %s cannot remove old ones, which take up more and more of the volume: %s; kubectl -n %s logs %s says more",
+				p.Pod, p.NotRemoved, in.Listener.Namespace, p.Pod))
+		}
+	}
 	return conditions.True(v1alpha1.ConditionReceiptsAvailable, v1alpha1.ReasonReceiptsAvailable, "Each upload with a checksum has a receipt")
 }

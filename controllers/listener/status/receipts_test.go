@@ -18,6 +18,9 @@ func TestReceipts(t *testing.T) {
 	is := func(pod, failing, notDurable string) ack.Receipts {
 		return ack.Receipts{Pod: pod, ReceiptsStatus: config.ReceiptsStatus{Failing: failing, NotDurable: notDurable}}
 	}
+	stays := func(pod, why string) ack.Receipts {
+		return ack.Receipts{Pod: pod, ReceiptsStatus: config.ReceiptsStatus{NotRemoved: why}}
+	}
 	said := func(all ...ack.Receipts) *ack.Result { return &ack.Result{Ready: 2, Receipts: all} }
 	was := []metav1.Condition{{Type: v1alpha1.ConditionReceiptsAvailable, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonReceiptsFailing, Message: "before"}}
 	for _, c := range []struct {
@@ -39,6 +42,14 @@ func TestReceipts(t *testing.T) {
 		{
 			name: "not durable", acks: said(is("a", "", ""), is("b", "", "no locks")), status: "True", reason: v1alpha1.ReasonReceiptsNotDurable,
 			message: "Receipts are issued, but a pod that is killed may lose the last ones: no locks",
+		},
+		{
+			name: "not removed", acks: said(is("a", "", ""), stays("b", "permission denied")), status: "True", reason: v1alpha1.ReasonReceiptsNotRemoved,
+			message: "Each upload with a checksum has a receipt, but pod b cannot remove old ones, which take up more and more of the volume: permission denied; kubectl -n files logs b says more",
+		},
+		{
+			name: "neither durable nor removed", acks: said(is("a", "", "no locks"), stays("b", "permission denied")), status: "True",
+			reason: v1alpha1.ReasonReceiptsNotDurable, message: "Receipts are issued, but a pod that is killed may lose the last ones: no locks",
 		},
 		{
 			name: "failing", acks: said(is("a", "", "no locks"), is("b", "full", "no locks")), status: "False", reason: v1alpha1.ReasonReceiptsFailing,

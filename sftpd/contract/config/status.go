@@ -106,6 +106,8 @@ type ReceiptsStatus struct {
 	Failing string `json:"failing,omitempty"`
 	// NotDurable is why a kill may lose receipts of uploads that were answered with OK, "" if it loses none.
 	NotDurable string `json:"notDurable,omitempty"`
+	// NotRemoved is why old receipts cannot be removed, "" if they can.
+	NotRemoved string `json:"notRemoved,omitempty"`
 }
 
 // RetentionHalt is why retention does not delete.

@@ -118,6 +118,8 @@ type ReceiptStatus struct {
 	// Pending is the number of receipts that are recorded but not yet stored where users find them, and Problem is why.
 	Pending int    `json:"pending,omitempty"`
 	Problem string `json:"problem,omitempty"`
+	// NotRemoved is why old receipts cannot be removed, "" if they can.
+	NotRemoved string `json:"notRemoved,omitempty"`
 }
 
 // SinkStatus is what a daemon reports about a sink.

@@ -82,7 +82,7 @@ var effects = map[string]effect{
 	v1alpha1.ReasonVolumeNotMounted: notReady(v1alpha1.ReasonVolumeNotMounted),
 
 	v1alpha1.ReasonEventsDelivered: noEffect(good1), v1alpha1.ReasonEventsNotDurable: noEffect(events), v1alpha1.ReasonRelayUnreachable: noEffect(events),
-	v1alpha1.ReasonReceiptsAvailable: noEffect(good1), v1alpha1.ReasonReceiptsNotDurable: noEffect(receipts), v1alpha1.ReasonReceiptsFailing: noEffect(receipts),
+	v1alpha1.ReasonReceiptsAvailable: noEffect(good1), v1alpha1.ReasonReceiptsNotDurable: noEffect(receipts), v1alpha1.ReasonReceiptsNotRemoved: noEffect(receipts), v1alpha1.ReasonReceiptsFailing: noEffect(receipts),
 	v1alpha1.ReasonInvalidEventSink: noEffect(events), v1alpha1.ReasonReceiverFailing: noEffect(events), v1alpha1.ReasonReceiverGone: noEffect(events),
 	v1alpha1.ReasonDeadLetters: noEffect(events), v1alpha1.ReasonOutboxFull: noEffect("uploads are refused, not logins"),
 
