@@ -93,10 +93,10 @@ func upload(t *testing.T, c *sftp.Client, path string) {
 	}
 }
 
-// TestManyReceipts: a user with 100,000 receipts, which a volume that does not let old ones be removed has, can list them; and when they are
-// removed, what is being read stays readable.
+// TestManyReceipts: a user with many receipts, on a volume that does not let old ones be removed, can list them; and when they are removed,
+// what is being read stays readable. With 100,000 on a busy machine, the list took 5 seconds and the removal 29 (30 November 2026).
 func TestManyReceipts(t *testing.T) {
-	const many = 100_000
+	const many = 10_000
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	dir.IssueReceipts(t)
