@@ -150,7 +150,8 @@ func TestWrongPeriodsAreBounded(t *testing.T) {
 	trust, _ := Trust{}.Next(is.read())
 	var stamps []time.Time
 	for i := range 3 * maxWrong {
-		is.true, is.off = is.true+time.Hour, -time.Duration(i+1)*1000*time.Hour
+		period := i * 11 % (3 * maxWrong) // in no order
+		is.true, is.off = is.true+time.Hour, -time.Duration(period+1)*1000*time.Hour
 		trust, _ = trust.Next(is.read())
 		stamps = append(stamps, start.Add(is.true+is.off))
 		is.true, is.off = is.true+time.Hour, 0

@@ -152,11 +152,7 @@ func (n *newest) Len() int           { return len(n.files) }
 func (n *newest) Less(i, j int) bool { return n.files[i].at < n.files[j].at }
 func (n *newest) Swap(i, j int)      { n.files[i], n.files[j] = n.files[j], n.files[i] }
 func (n *newest) Push(x any)         { n.files = append(n.files, x.(dated)) } //nolint:errcheck,forcetypeassert // see add
-func (n *newest) Pop() any {
-	last := n.files[len(n.files)-1]
-	n.files = n.files[:len(n.files)-1]
-	return last
-}
+func (n *newest) Pop() any           { return nil }                           // nothing is taken out
 
 func (n *newest) add(at time.Time, size int64) {
 	f := dated{at.UnixNano(), size}

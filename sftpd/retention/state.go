@@ -106,7 +106,7 @@ func (p *place) hold() (err error) {
 		return fmt.Errorf("%s: %w", lockFile, err)
 	}
 	lk := unix.Flock_t{Type: unix.F_WRLCK, Len: 1}
-	err = retry(func() error { return unix.FcntlFlock(uintptr(p.lock), unix.F_OFD_SETLK, &lk) })
+	err = retry(func() error { return fcntlFlock(uintptr(p.lock), unix.F_OFD_SETLK, &lk) })
 	switch {
 	case err == nil:
 		return nil
@@ -115,6 +115,9 @@ func (p *place) hold() (err error) {
 	}
 	return errors.Join(errNoLocks, err)
 }
+
+// fcntlFlock is the system call. Tests replace it.
+var fcntlFlock = unix.FcntlFlock
 
 func (p *place) close() {
 	if p.lock >= 0 {
