@@ -56,6 +56,7 @@ func begin(t *testing.T) *attempt {
 	if reason := c.place.Connect(home, current); reason != "" {
 		t.Fatal(reason)
 	}
+	t.Cleanup(c.place.Leave) // or the end of the server waits for it
 	a.login = &login{conn: c}
 	a.auth = s.Auth.NewLogin(t.Context(), home, a.named, c.place.Barred, a.refused)
 	a.auth.Install(&a.ssh, current, current.CryptoAt(time.Now()).Policy)
@@ -224,6 +225,7 @@ func TestNamesOfALogin(t *testing.T) {
 		if reason := l.place.Connect(home, current); reason != "" {
 			t.Fatal(reason)
 		}
+		t.Cleanup(l.place.Leave)
 		return l
 	}
 	first, second := arrive(), arrive()

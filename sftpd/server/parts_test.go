@@ -240,6 +240,7 @@ func TestPanicked(t *testing.T) {
 			if reason := c.place.Connect(netip.MustParseAddr("192.0.2.7"), current); reason != "" {
 				t.Fatal(reason)
 			}
+			t.Cleanup(c.place.Leave)
 			if c.Panicked(nil); c.closed() != "" || len(events.events) > 0 {
 				t.Errorf("without a panic: %q, %+v", c.closed(), events.events)
 			}

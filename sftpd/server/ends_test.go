@@ -1,0 +1,254 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	client "github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/auth"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
+)
+
+// TestConnectionsAreClosed: whatever ends a connection, the daemon closes it, and does not keep its descriptor until the peer
+// does.
+func TestConnectionsAreClosed(t *testing.T) {
+	for name, tc := range map[string]struct {
+		behindProxy bool
+		sent        string
+	}{
+		"a probe of a proxy":    {true, ""},
+		"no header of a proxy":  {true, "SSH-2.0-x\r\n"},
+		"a client that says no": {false, ""},
+		"no SSH":                {false, "GET / HTTP/1.1\r\n\r\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := configtest.New(t)
+			if tc.behindProxy {
+				dir.Listener.ProxyProtocol = &config.ProxyProtocol{TrustedFrom: []string{"127.0.0.0/8"}}
+			}
+			s, current, _, _ := loaded(t, dir)
+			near, far := arrived(t)
+			c := newConn(s, near)
+			connect := c.place.Connect
+			if tc.behindProxy {
+				connect = c.place.ConnectProxy
+			}
+			if reason := connect(c.client, current); reason != "" {
+				t.Fatal(reason)
+			}
+			if _, err := io.WriteString(far, tc.sent); err != nil {
+				t.Fatal(err)
+			}
+			tcp, _ := far.(*net.TCPConn)
+			if err := tcp.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			c.serve(current)
+			if err := near.SetDeadline(time.Now()); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("it is open: %v", err)
+			}
+			if s.Connections() != 0 || c.ctx.Err() == nil {
+				t.Errorf("%d connections are left, %v", s.Connections(), c.ctx.Err())
+			}
+		})
+	}
+}
+
+// at is a connection whose peer has an address.
+type at struct {
+	net.Conn
+	net.Addr
+}
+
+func (a at) RemoteAddr() net.Addr { return a.Addr }
+
+// TestAddressesOfClients: on a listener of both families, clients of IPv4 have the same address as on one of their own.
+func TestAddressesOfClients(t *testing.T) {
+	s, _, _, _ := loaded(t, configtest.New(t))
+	here, there := net.Pipe()
+	defer here.Close()
+	defer there.Close()
+	for _, tc := range []struct {
+		from net.Addr
+		want netip.Addr
+	}{
+		{&net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 4711}, home},
+		{&net.TCPAddr{IP: net.ParseIP("::ffff:192.0.2.7"), Port: 4711}, home},
+		{&net.TCPAddr{IP: net.ParseIP("2001:db8::7"), Port: 4711}, netip.MustParseAddr("2001:db8::7")},
+		{here.RemoteAddr(), netip.Addr{}},
+	} {
+		if c := newConn(s, at{here, tc.from}); c.client != tc.want || c.about.Source != tc.from.String() {
+			t.Errorf("%s: %s, %s", tc.from, c.client, c.about.Source)
+		}
+	}
+}
+
+// TestStandardErrorOfAClient: what a client sends there is thrown away, and does not use up the window of its requests.
+func TestStandardErrorOfAClient(t *testing.T) {
+	a := serve(t)
+	ch, requests, err := a.client.OpenChannel("session", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go ssh.DiscardRequests(requests)
+	if ok, err := ch.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"})); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	files, err := client.NewClientPipe(ch, ch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan error, 1)
+	go func() {
+		const windows = 3
+		_, err := ch.Stderr().Write(make([]byte, windows*(2<<20)))
+		sent <- err
+	}()
+	select {
+	case err := <-sent:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(5 * time.Minute):
+		t.Fatal("the window is used up")
+	}
+	if _, err := files.Stat("/"); err != nil {
+		t.Error(err)
+	}
+	a.client.Close()
+	a.ended()
+}
+
+// broken is a channel whose standard error panics.
+type broken struct{ ssh.Channel }
+
+func (broken) Stderr() io.ReadWriter { panic("test") }
+func (broken) Close() error          { return nil }
+
+// TestPanicOfAChannel: a defect in a goroutine of a channel ends its connection only.
+func TestPanicOfAChannel(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	s, current, log, _ := loaded(t, dir)
+	c := entered(t, s, current, "ada")
+	other := entered(t, s, current, "ada")
+	requests := make(chan *ssh.Request)
+	if _, text := c.openChannel("session"); text != "" {
+		t.Fatal(text)
+	}
+	c.working.Add(1)
+	ended := make(chan struct{})
+	go func() {
+		c.serveChannel(c.ctx, broken{}, requests)
+		close(ended)
+	}()
+	<-c.ctx.Done()
+	close(requests)
+	<-ended
+	if c.closed() != event.InternalError || other.closed() != "" || c.channels != 0 || !strings.Contains(log.String(), c.about.ID) {
+		t.Errorf("closed for %q, the other one for %q, %d channels; %s", c.closed(), other.closed(), c.channels, log)
+	}
+}
+
+// TestReceiptsOfASession: users see their receipts, and a directory of receipts that cannot be opened keeps no one from its files.
+func TestReceiptsOfASession(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	s, current, log, _ := loaded(t, dir)
+	c := entered(t, s, current, "ada")
+	volume := t.TempDir()
+	if err := os.WriteFile(filepath.Join(volume, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		mount  vfs.Mount
+		shown  bool
+		logged bool
+	}{
+		"none":      {vfs.Mount{}, false, false},
+		"there":     {vfs.Mount{Path: receiptsPath, Volume: volume, Access: vfs.ReadOnly, Internal: true}, true, false},
+		"a file":    {vfs.Mount{Path: receiptsPath, Volume: filepath.Join(volume, "file"), SubPath: "sub", Access: vfs.ReadOnly, Internal: true}, false, true},
+		"no volume": {vfs.Mount{Path: receiptsPath, Volume: filepath.Join(volume, "none"), Access: vfs.ReadOnly, Internal: true}, false, false},
+	} {
+		log.Reset()
+		c.settings.receipts = tc.mount
+		mounts := len(c.settings.mounts)
+		tree, release, err := c.openTree()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		_, err = tree.Stat(receiptsPath)
+		if shown := err == nil; shown != tc.shown {
+			t.Errorf("%s: receipts are shown: %v, %v", name, shown, err)
+		}
+		if _, err := tree.Stat("/"); err != nil || len(c.settings.mounts) != mounts {
+			t.Errorf("%s: %v, %d mounts", name, err, len(c.settings.mounts))
+		}
+		if logged := strings.Contains(log.String(), "receipts") && strings.Contains(log.String(), c.about.ID); logged != tc.logged {
+			t.Errorf("%s: logged %q", name, log)
+		}
+		_ = tree.Close()
+		release()
+	}
+	if s.descriptors.Limit = 2; !s.descriptors.AcquireAll("probe", 1) {
+		t.Error("descriptors are left")
+	}
+}
+
+// TestClientVersionOfASession: clients that send the path of a link first are known by what they call themselves.
+func TestClientVersionOfASession(t *testing.T) {
+	for version, link := range map[string]string{"SSH-2.0-WinSCP_release_6.3": "/a", "SSH-2.0-OpenSSH_10.0": "/b"} {
+		a := serve(t)
+		var dialer net.Dialer
+		tcp, err := dialer.DialContext(t.Context(), "tcp", a.client.RemoteAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tcp.Close()
+		sc, channels, requests, err := ssh.NewClientConn(tcp, "", &ssh.ClientConfig{
+			User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(a.key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // a server within this test
+			ClientVersion: version,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, err := client.NewClient(ssh.NewClient(sc, channels, requests))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := files.Symlink("/a", "/b"); err != nil { // in the order of OpenSSH
+			t.Fatal(err)
+		}
+		if info, err := files.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+			t.Errorf("%s: %v, %v", version, info, err)
+		}
+	}
+}
+
+// TestKeysOfARefusedPassword: a refused password is told with the keys that were refused before it.
+func TestKeysOfARefusedPassword(t *testing.T) {
+	a := begin(t)
+	a.exchanged()
+	for _, k := range []string{"k1", "k2"} {
+		a.refused(auth.Refusal{Username: "ada", Step: factor.PublicKey, Reason: event.KeyNotRegistered, Fingerprint: k})
+	}
+	a.refused(auth.Refusal{Username: "ada", Step: factor.Password, Reason: event.WrongPassword})
+	last, _ := a.events.events[len(a.events.events)-1].(event.LoginRefused)
+	if len(a.events.events) != 3 || last.Reason != event.WrongPassword || !slices.Equal(last.KeysOffered, []string{"k1", "k2"}) {
+		t.Errorf("%+v", a.events.events)
+	}
+}
