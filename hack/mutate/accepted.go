@@ -58,7 +58,7 @@ func readAccepted(path string) (map[string]map[entryKey]string, error) {
 func writeEntries(w io.Writer, r *result, accepted map[entryKey]string) error {
 	var list []entry
 	for _, m := range r.mutants {
-		if v := r.verdicts[m]; v != noticed && v != untried && accepted[m.key()] == "" {
+		if v := r.verdicts[m]; !v.isNoticed() && v != untried && accepted[m.key()] == "" {
 			e := entry{entryKey: m.key()}
 			if e.Nth == 1 {
 				e.Nth = 0

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +24,8 @@ type binary struct {
 	dir  string // of the tests' package
 	skip string // tests to leave out
 	each []oneTest
+	left []string      // tests that were left out because they take too long
+	took time.Duration // all others
 }
 
 // oneTest is a test of a binary.
@@ -64,8 +68,8 @@ func build(ctx context.Context, s *source, texts map[string]string, tests, skip,
 }
 
 // measure runs each test without a mutant, and records its time and the mutants that it reaches. So only the tests that reach a
-// mutant are run for it.
-func (b *binary) measure(ctx context.Context) error {
+// mutant are run for it. Tests that take longer than slowest are left out.
+func (b *binary) measure(ctx context.Context, slowest time.Duration) error {
 	cmd := exec.CommandContext(ctx, b.path, "-test.list=^(Test|Fuzz|Example)")
 	cmd.Dir = b.dir
 	names, err := cmd.Output()
@@ -80,11 +84,17 @@ func (b *binary) measure(ctx context.Context) error {
 			return err
 		}
 		started := time.Now()
-		ok, output := b.test(ctx, 0, []oneTest{one}, 10*time.Minute, "MUTANT_TRACE="+trace)
-		if !ok {
-			return fmt.Errorf("%s of %s fails without a mutant: %s", name, b.dir, output)
+		ran := b.test(ctx, 0, []oneTest{one}, slowest, "MUTANT_TRACE="+trace)
+		switch {
+		case ran.verdict == late:
+			fmt.Printf("%s of %s is left out: it takes longer than %s\n", name, b.dir, slowest)
+			b.left = append(b.left, name)
+			continue
+		case ran.verdict == noticed:
+			return fmt.Errorf("%s of %s fails without a mutant: %s", name, b.dir, ran.output)
 		}
 		one.took = time.Since(started)
+		b.took += one.took
 		data, err := os.ReadFile(trace)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -104,18 +114,23 @@ func (b *binary) measure(ctx context.Context) error {
 	return nil
 }
 
-// reaching returns the quick and the slow tests that reach a mutant.
-func (b *binary) reaching(m *mutant) (fast, slow []oneTest) {
+// reaching returns the tests that reach a mutant: the quick ones, which run in one process, and then the others, quicker ones first.
+func (b *binary) reaching(m *mutant) (runs [][]oneTest) {
+	var fast []oneTest
 	for _, one := range b.each {
 		switch {
 		case !one.hits[strconv.Itoa(m.id)]:
 		case one.took < quick:
 			fast = append(fast, one)
 		default:
-			slow = append(slow, one)
+			runs = append(runs, []oneTest{one})
 		}
 	}
-	return fast, slow
+	slices.SortStableFunc(runs, func(a, b []oneTest) int { return cmp.Compare(a[0].took, b[0].took) })
+	if len(fast) > 0 {
+		runs = append([][]oneTest{fast}, runs...)
+	}
+	return runs
 }
 
 // limit is how long tests may take with a mutant, which may loop forever.
@@ -127,21 +142,31 @@ func limit(tests []oneTest) time.Duration {
 	return sum
 }
 
-// test runs tests, or all of them if none are named, with a mutant switched on and reports whether they pass.
-func (b *binary) test(ctx context.Context, id int, tests []oneTest, limit time.Duration, env ...string) (bool, string) {
+// ending is how tests ended, and the end of what they wrote.
+type ending struct {
+	verdict verdict
+	output  string
+}
+
+// test runs tests, or all of them if none are named, with a mutant switched on.
+func (b *binary) test(ctx context.Context, id int, tests []oneTest, limit time.Duration, env ...string) ending {
 	var names []string
 	for _, one := range tests {
 		names = append(names, one.name)
 	}
-	run := "."
+	named := "."
 	if len(names) > 0 {
-		run = "^(" + strings.Join(names, "|") + ")$"
+		named = "^(" + strings.Join(names, "|") + ")$"
+	}
+	skip := b.skip
+	if len(b.left) > 0 && len(names) == 0 {
+		skip = strings.Trim(skip+"|^("+strings.Join(b.left, "|")+")$", "|")
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit+5*time.Second)
 	defer cancel()
 	// A mutant may also allocate forever. The limit is on address space, so it is far above what tests use.
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", `ulimit -v 8388608; exec "$0" "$@"`, b.path,
-		"-test.failfast", "-test.count=1", "-test.run="+run, "-test.skip="+b.skip, "-test.timeout="+limit.String())
+		"-test.failfast", "-test.count=1", "-test.run="+named, "-test.skip="+skip, "-test.timeout="+limit.String())
 	cmd.Dir = b.dir
 	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1", "MUTANT="+strconv.Itoa(id)), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -151,8 +176,16 @@ func (b *binary) test(ctx context.Context, id int, tests []oneTest, limit time.D
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	text := out.String()
+	v := survived
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || strings.Contains(text, "panic: test timed out after"):
+		v = late
+	default:
+		v = noticed
+	}
 	if len(text) > 4096 {
 		text = text[len(text)-4096:]
 	}
-	return err == nil, text
+	return ending{v, text}
 }

@@ -29,6 +29,7 @@ type options struct {
 	cache   bool
 	entries bool
 	trust   bool
+	slowest time.Duration
 	sample  int
 	seed    uint64
 }
@@ -37,6 +38,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "mutants tried at the same time")
 	flag.DurationVar(&o.bound, "time", 20*time.Minute, "time for one package; a second run continues")
+	flag.DurationVar(&o.slowest, "slowest", 10*time.Minute, "leave out tests that take longer")
 	flag.BoolVar(&o.verbose, "v", false, "print every mutant with its result")
 	flag.BoolVar(&o.cache, "cache", true, "use the results of earlier runs of the same code and tests")
 	flag.BoolVar(&o.entries, "entries", false, "print the entries of "+acceptedFile+" for the survivors, to accept some of them")
@@ -78,8 +80,8 @@ func run(ctx context.Context, o options, patterns []string) error {
 		}
 		problems := judge(r, accepted[p.path], o.partial())
 		report(os.Stdout, r, accepted[p.path], o.verbose)
-		fmt.Printf("%-24s noticed %4d of %4d (%s), %d accepted, %d problems, %s\n", p.path,
-			r.tally.noticed, r.tally.all, r.tally.percent(), r.tally.accepted, len(problems), time.Since(started).Round(time.Second))
+		fmt.Printf("%-24s noticed %4d of %4d (%s), %d of them by a time limit only, %d accepted, %d problems, %s\n", p.path,
+			r.tally.noticed, r.tally.all, r.tally.percent(), r.tally.late, r.tally.accepted, len(problems), time.Since(started).Round(time.Second))
 		for _, problem := range problems {
 			fmt.Println("  " + problem)
 		}

@@ -21,7 +21,7 @@ func atRoot(t *testing.T) {
 
 func trySample(t *testing.T, only string) *result {
 	t.Helper()
-	o := options{jobs: 1, bound: time.Minute, cache: true, only: regexp.MustCompile(only)}
+	o := options{jobs: 1, bound: time.Minute, cache: true, slowest: time.Minute, only: regexp.MustCompile(only)}
 	r, err := tryPackage(t.Context(), pack{path: sample}.withOwn(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -69,13 +69,37 @@ func TestSample(t *testing.T) {
 	t.Logf("the second run took %s", time.Since(started))
 }
 
+// A test that takes too long is left out, and is not the same as one that fails.
+func TestSlowTestsAreLeftOut(t *testing.T) {
+	atRoot(t)
+	t.Setenv("SAMPLE_IS_SLOW", "true")
+	s, err := load(t.Context(), sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	together, _ := sortOut(s, find(s))
+	b, err := build(t.Context(), s, guarded(s, together), sample, "", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.measure(t.Context(), 5*time.Second); err != nil || !slices.Equal(b.left, []string{"TestSlow"}) {
+		t.Errorf("left out: %q, %v", b.left, err)
+	}
+	if got := b.test(t.Context(), 0, nil, time.Minute); got.verdict != survived {
+		t.Errorf("without it: %+v", got)
+	}
+	if got := b.test(t.Context(), 0, []oneTest{{name: "TestSlow"}}, time.Second); got.verdict != late || !got.verdict.isNoticed() {
+		t.Errorf("only that: %+v", got)
+	}
+}
+
 // Each entry of the list must be a mutant that is not noticed, and each survivor must be listed.
 func TestJudge(t *testing.T) {
 	atRoot(t)
 	accepted := map[entryKey]string{}
 	r := trySample(t, "")
 	for _, m := range r.mutants {
-		if r.verdicts[m] != noticed {
+		if !r.verdicts[m].isNoticed() {
 			accepted[m.key()] = "in this test"
 		}
 	}

@@ -39,6 +39,9 @@ var packages = []pack{
 	{path: "sftpd/contract/networks"},
 	{path: "sftpd/contract/config"},
 	{path: "sftpd/penalty"},
+	{path: "controllers/keptsecret", tests: []string{"controllers/receiptkey"}, open: true},
+	{path: "controllers/receiptkey", open: true},
+	{path: "controllers/relay", open: true},
 	{path: "sftpd/contract/totp"},
 	// The daemon. The skipped tests measure time, count system calls, or look for races for seconds.
 	{path: "sftpd/admission"},
@@ -48,6 +51,20 @@ var packages = []pack{
 	{path: "sftpd/reload"},
 	{path: "sftpd/sftp", open: true, skip: "^(TestRepliesOfAListing|TestListing|TestEndlessReaddir|TestRaceOfRequests|TestSystemCallsOfWrites)$"},
 	{path: "sftpd/snapshot"},
+	// Events, receipts and retention.
+	{path: "sftpd/outbox", open: true},
+	{path: "sftpd/receipts", open: true},
+	{path: "sftpd/relay/guard", open: true},
+	{path: "sftpd/relay/outcome", open: true},
+	{path: "sftpd/relay/pump", open: true},
+	{path: "sftpd/relay/queue", open: true},
+	{path: "sftpd/relay/send", open: true},
+	{path: "sftpd/retention", open: true, skip: "^TestManyFiles$"},
+	// What the plug-in decides.
+	{path: "cmd/kubectl-sftp/internal/explain", open: true},
+	{path: "cmd/kubectl-sftp/internal/migrate", open: true},
+	{path: "cmd/kubectl-sftp/internal/purge", open: true},
+	{path: "cmd/kubectl-sftp/internal/receipts", open: true},
 	// Split from sftpd/server, each with its own job.
 	{path: "sftpd/audit"},
 	{path: "sftpd/directories"},

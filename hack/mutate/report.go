@@ -7,11 +7,12 @@ import (
 )
 
 // tally counts mutants.
-type tally struct{ all, noticed, accepted int }
+type tally struct{ all, noticed, late, accepted int } // late are some of those that are noticed
 
 func (t *tally) add(o tally) {
 	t.all += o.all
 	t.noticed += o.noticed
+	t.late += o.late
 	t.accepted += o.accepted
 }
 
@@ -32,8 +33,11 @@ func judge(r *result, accepted map[entryKey]string, partial bool) []string {
 		found[m.key()] = v
 		r.tally.all++
 		switch {
-		case v == noticed:
+		case v.isNoticed():
 			r.tally.noticed++
+			if v == late {
+				r.tally.late++
+			}
 		case accepted[m.key()] != "" && v != untried:
 			r.tally.accepted++
 		default:
@@ -44,7 +48,7 @@ func judge(r *result, accepted map[entryKey]string, partial bool) []string {
 		switch v, ok := found[key]; {
 		case !ok && !partial:
 			problems = append(problems, fmt.Sprintf("accepted, but there is no such mutant anymore: %s: %s", key.Function, key.text()))
-		case v == noticed:
+		case v.isNoticed():
 			problems = append(problems, fmt.Sprintf("accepted, but noticed: %s: %s", key.Function, key.text()))
 		}
 	}
@@ -59,7 +63,7 @@ func report(w io.Writer, r *result, accepted map[entryKey]string, verbose bool) 
 	}
 	for _, m := range r.mutants {
 		v := string(r.verdicts[m])
-		if r.verdicts[m] != noticed && accepted[m.key()] != "" {
+		if !r.verdicts[m].isNoticed() && accepted[m.key()] != "" {
 			v += ", accepted"
 		}
 		_, _ = fmt.Fprintf(w, "  %s: %s\n", v, m)

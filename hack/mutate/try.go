@@ -12,10 +12,14 @@ type verdict string
 
 const (
 	noticed   verdict = "noticed"
+	late      verdict = "noticed by a time limit only" // a loop without an end, or a busy machine
 	survived  verdict = "survived"
 	unreached verdict = "not reached by a test"
 	untried   verdict = "not tried: time is up"
 )
+
+// isNoticed reports whether a test failed.
+func (v verdict) isNoticed() bool { return v == noticed || v == late }
 
 // result of a package.
 type result struct {
@@ -36,6 +40,8 @@ type attempt struct {
 
 	mu       sync.Mutex
 	verdicts map[*mutant]verdict
+
+	measured map[string]*binary // by the package of the tests
 }
 
 // tryPackage tries the mutants of a package, without those whose result is known.
@@ -44,7 +50,7 @@ func tryPackage(ctx context.Context, p pack, o options) (*result, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &attempt{pack: p, options: o, source: s, verdicts: map[*mutant]verdict{}, started: time.Now()}
+	a := &attempt{pack: p, options: o, source: s, verdicts: map[*mutant]verdict{}, measured: map[string]*binary{}, started: time.Now()}
 	if a.scratch, err = os.MkdirTemp("", "mutate"); err != nil {
 		return nil, err
 	}
@@ -105,7 +111,7 @@ func (a *attempt) note(m *mutant, v verdict) {
 	a.verdicts[m] = v
 	if v != untried {
 		a.past.Verdicts[m.String()] = v
-		if v == noticed {
+		if v.isNoticed() {
 			a.past.Noticed[m.match()] = true
 		} else {
 			delete(a.past.Noticed, m.match())
@@ -124,10 +130,10 @@ func (a *attempt) tryTogether(ctx context.Context, mutants []*mutant) error {
 		if err != nil {
 			return err
 		}
-		if err := b.measure(ctx); err != nil {
+		if err := b.measure(ctx, a.slowest); err != nil {
 			return err
 		}
-		binaries = append(binaries, b)
+		binaries, a.measured[tests] = append(binaries, b), b
 	}
 	var wg sync.WaitGroup
 	queue := make(chan *mutant)
@@ -152,19 +158,14 @@ func (a *attempt) tryTogether(ctx context.Context, mutants []*mutant) error {
 	return nil
 }
 
-// try runs the tests that reach a mutant until one of them fails.
+// try runs the tests that reach a mutant until one of them fails: the quick ones together, and then each of the others.
 func try(ctx context.Context, m *mutant, binaries []*binary) verdict {
 	v := unreached
 	for _, b := range binaries {
-		fast, slow := b.reaching(m)
-		for _, tests := range [][]oneTest{fast, slow} {
-			if len(tests) == 0 {
-				continue
+		for _, tests := range b.reaching(m) {
+			if v = b.test(ctx, m.id, tests, limit(tests)).verdict; v.isNoticed() {
+				return v
 			}
-			if ok, _ := b.test(ctx, m.id, tests, limit(tests)); !ok {
-				return noticed
-			}
-			v = survived
 		}
 	}
 	return v
@@ -184,8 +185,11 @@ func (a *attempt) trySingle(ctx context.Context, mutants []*mutant) {
 				v = "" // tests that do not compile with it, such as one with a constant of its own
 				break
 			}
-			if ok, _ := b.test(ctx, 0, nil, 2*time.Minute); !ok {
-				v = noticed
+			longest := 2 * time.Minute
+			if m := a.measured[tests]; m != nil {
+				b.left, longest = m.left, limit([]oneTest{{took: m.took}})
+			}
+			if v = b.test(ctx, 0, nil, longest).verdict; v.isNoticed() {
 				break
 			}
 		}
