@@ -154,7 +154,7 @@ func TestWhenAnEventGivesWay(t *testing.T) {
 			s.Add(e)
 			e.due = now.Add(time.Minute)
 		}
-		s.Short(map[string]bool{"a": true})
+		s.AlmostFull(map[string]bool{"a": true})
 		s.Next(now)
 		if got := len(s.Report("a").Dead); got != tc.want {
 			t.Errorf("%s: %d dead letters, want %d", name, got, tc.want)
