@@ -370,7 +370,7 @@ func TestEndBetweenFiles(t *testing.T) {
 	}
 }
 
-// Many leftovers, and nothing else, are no reason to keep them.
+// Many leftovers in one place are still deleted: their share of all files is not limited.
 func TestManyLeftovers(t *testing.T) {
 	var files []string
 	for i := range fewFiles + 20 {
@@ -386,7 +386,7 @@ func TestManyLeftovers(t *testing.T) {
 	}
 }
 
-// If one directory of a rule cannot be counted, nothing is deleted in the others: nobody knows what the share of a limit is.
+// If one directory of a rule cannot be counted, nothing is deleted in the others: the share that a limit allows is not known.
 func TestDirectoryThatCannotBeCounted(t *testing.T) {
 	v := of(t.TempDir(), config.RetentionEnforce)
 	s := before(t, v, "team/ada/a")
