@@ -13,21 +13,28 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// TestDocumentedCommands runs the commands of docs/verifying.md, with cosign itself, which COSIGN names. They accept a release,
-// and each change is refused by those commands that the page lists for it, and by no others.
+// These tests run the commands of docs/verifying.md, with cosign itself, which COSIGN names.
+
+// TestDocumentedCommands: they accept a release, in a registry with or without the API for referrers.
 func TestDocumentedCommands(t *testing.T) {
-	p := signRelease(t)
-	p.push(t)
-	if line := "-amd64@" + p.platformDigest(t) + "\n"; !strings.Contains(string(must(os.ReadFile(p.file("images.txt")))(t)), line) {
-		t.Errorf("images.txt has no line that ends with %s", line)
-	}
-	for _, c := range documentedWithKey(t) {
-		out, err := p.run(t, c.withKey)
-		if err != nil {
-			t.Errorf("%s: %v\n%s", c.withKey, err, out)
+	for _, referrers := range []bool{true, false} {
+		p := signRelease(t)
+		p.push(t, referrers)
+		if line := "-amd64@" + p.platformDigest(t) + "\n"; !strings.Contains(string(must(os.ReadFile(p.file("images.txt")))(t)), line) {
+			t.Errorf("images.txt has no line that ends with %s", line)
 		}
-		t.Logf("$ %s\n%.600s", c.withKey, out)
+		for _, c := range documentedWithKey(t) {
+			out, err := p.run(t, c.withKey)
+			if err != nil {
+				t.Errorf("referrers %t: %s: %v\n%s", referrers, c.withKey, err, out)
+			}
+			t.Logf("$ %s\n%.600s", c.withKey, out)
+		}
 	}
+}
+
+// TestDocumentedCommandsTampered: a change is refused by those commands that the page lists for it, and by no others.
+func TestDocumentedCommandsTampered(t *testing.T) {
 	for _, test := range tamperings {
 		t.Run(test.title, func(t *testing.T) {
 			p := publishTampered(t, test)

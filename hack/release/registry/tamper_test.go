@@ -46,11 +46,11 @@ func signRelease(t *testing.T) *published {
 	return p
 }
 
-// push pushes a signed release to a new registry.
-func (p *published) push(t *testing.T) {
+// push pushes a signed release to a new registry, which may lack the API for referrers, as ghcr.io does.
+func (p *published) push(t *testing.T, referrers bool) {
 	t.Helper()
 	p.storage = t.TempDir()
-	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(true),
+	server := httptest.NewServer(registry.New(registry.WithReferrersSupport(referrers),
 		registry.WithBlobHandler(registry.NewDiskBlobHandler(p.storage)), registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
 	pushed := must(publish.Push(t.Context(), p.dist, strings.TrimPrefix(server.URL, "http://")))(t)
@@ -68,7 +68,7 @@ func publishTampered(t *testing.T, c tampering) *published {
 		c.signed(t, p)
 	}
 	if c.subject != ofFiles {
-		p.push(t)
+		p.push(t, true)
 	}
 	if c.pushed != nil {
 		c.pushed(t, p)
@@ -78,7 +78,7 @@ func publishTampered(t *testing.T, c tampering) *published {
 
 func TestPublished(t *testing.T) {
 	p := signRelease(t)
-	p.push(t)
+	p.push(t, true)
 	key := verifier(t, p.key)
 	if err := check.Registry(p.image, key); err != nil {
 		t.Errorf("image: %v", err)
@@ -92,6 +92,17 @@ func TestPublished(t *testing.T) {
 	if os.Getenv("RELEASE_DIST") != "" { // a real image and a valid chart
 		checkImages(t, p)
 		pullWithHelm(t, p)
+	}
+}
+
+// TestPublishedWithTags: without that API, statements are found by tags.
+func TestPublishedWithTags(t *testing.T) {
+	p := signRelease(t)
+	p.push(t, false)
+	for _, reference := range []name.Digest{p.image, p.chart} {
+		if err := check.Registry(reference, verifier(t, p.key)); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -124,7 +135,7 @@ func TestTampered(t *testing.T) {
 // TestMovedTag: who installs by digest gets the release, whatever its tag refers to now.
 func TestMovedTag(t *testing.T) {
 	p := signRelease(t)
-	p.push(t)
+	p.push(t, true)
 	digest := p.image
 	moveTag(t, p)
 	if p.image == digest {
