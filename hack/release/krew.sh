@@ -34,8 +34,8 @@ grep -i checksum "$work/refused" || {
 
 (
 	set -x
-	"$kubectl" krew install --manifest="$manifest" --archive="$archive"
-	"$kubectl" krew list
+	"$kubectl" krew install --manifest="$manifest" --archive="$archive" </dev/null
+	"$kubectl" plugin list
 )
 printed="$("$kubectl" sftp --version)"
 echo "$printed"
@@ -43,4 +43,4 @@ echo "$printed"
 	echo "kubectl sftp --version does not print $version" >&2
 	exit 1
 }
-"$kubectl" sftp --help | head -n 5
+"$kubectl" sftp --help | sed -n 1,5p
