@@ -93,7 +93,7 @@ func TestEvents(t *testing.T) {
 	t.Cleanup(func() { _ = server.Close() })
 
 	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {
-		s.Uploads.Publish = v1alpha1.PublishOnClose
+		withReceipts(s)
 		s.Events = &v1alpha1.ListenerEvents{
 			TemporaryNames: []string{"*.part"},
 			Sinks: []v1alpha1.EventSink{{
@@ -128,6 +128,7 @@ func TestEvents(t *testing.T) {
 	r.answer(0)
 	eventually(t, 5*time.Minute, "what was kept arrives", func() bool { return r.got("/later.csv") > 0 && r.got("/without-relay.csv") > 0 })
 	condition(t, l, "EventsDelivered", "True", "")
+	checkReceipts(t, l, s, 4, "/renamed.csv")
 
 	relay := relayPod(t, l)
 	reaches(t, relay, net.JoinHostPort(pod.Status.PodIP, "8080"), "the receiver")

@@ -121,7 +121,7 @@ func TestIdentity(t *testing.T) {
 // The files of a deleted user stay until an explicit request removes them.
 func TestPurge(t *testing.T) {
 	ns := newNamespace(t, "purge", nil)
-	l := newListener(t, ns, "partners", nil)
+	l := newListener(t, ns, "partners", withReceipts)
 	k := newKey(t)
 	u := newUser(t, l, ns, "acme", keyAuth(k))
 	neighbor := newUser(t, l, ns, "globex", keyAuth(k))
@@ -129,6 +129,7 @@ func TestPurge(t *testing.T) {
 	must(t, s.MkdirAll("in/deep"))
 	s.roundTrip(t, "in/deep/file", 10_000)
 	must(t, s.Chmod("in/deep", 0))
+	fetchReceipts(t, s, 1)
 	mustLogin(t, l, neighbor.Name, ssh.PublicKeys(k.signer)).roundTrip(t, "file", 10)
 	purge := []string{"purge", "acme", "--listener", "partners"}
 	if out, code := plugin(t, ns, purge...); code == 0 || !strings.Contains(out, "exists") {
@@ -141,20 +142,26 @@ func TestPurge(t *testing.T) {
 		want string
 	}{
 		{purge, "1 directories cannot be read"},
-		{append(purge, "--yes"), "removed"},
+		{append(purge, "--yes"), "1 receipts of uploads are kept"},
 		{purge, "no such directory"},
+		{append(purge, "--yes", "--receipts"), "receipts removed"},
 	} {
 		if out, code := plugin(t, ns, c.args...); code != 0 || !strings.Contains(out, c.want) {
 			t.Errorf("kubectl sftp %q: exit code %d, want %q in:\n%s", c.args, code, c.want, out)
 		}
 	}
 	fmt.Printf("PURGE a deleted user's files counted, removed and looked for again in %s\n", seconds(time.Since(start)))
-	if _, err := mustLogin(t, l, neighbor.Name, ssh.PublicKeys(k.signer)).Stat("file"); err != nil {
+	other := mustLogin(t, l, neighbor.Name, ssh.PublicKeys(k.signer))
+	if _, err := other.Stat("file"); err != nil {
 		t.Errorf("another user's file: %v", err)
 	}
+	fetchReceipts(t, other, 1)
 	newUser(t, l, ns, "acme", keyAuth(k))
-	if files, err := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer)).ReadDir("."); err != nil || len(files) > 0 {
-		t.Errorf("a new user with the same name finds %d files, %v", len(files), err)
+	again := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer))
+	for _, dir := range []string{".", "/.receipts"} {
+		if files, err := again.ReadDir(dir); err != nil || len(files) > 0 {
+			t.Errorf("a new user with the same name finds %d files in %s, %v", len(files), dir, err)
+		}
 	}
 }
 
