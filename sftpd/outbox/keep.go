@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -16,22 +17,21 @@ const (
 	// keepLimit is how many receipts are put into the store at a time, keepers how many users' at once.
 	keepLimit = 256
 	keepers   = 8
-	// trimEach is after how many new receipts of a user its old ones are removed.
+	// trimEach is after how many new receipts of a user its old ones are removed; trimTime is the interval at which those of
+	// all users are.
 	trimEach = 64
+	trimTime = time.Hour
 	// clockDrift is how far the clock may be off from the monotonic one. Beyond it, the clock was set, and ages mean
 	// nothing.
 	clockDrift = 10 * time.Minute
 )
-
-// trimTime is the interval at which old receipts of all users are removed. Tests replace it.
-var trimTime = time.Hour
 
 // keep puts the receipts of the log into the store, until ctx ends. A receipt in the log is as safe as one in the store, so
 // no upload waits for this. If a pod leaves one in its log, the pod that adopts the log puts it into the store.
 func (l *log) keep(ctx context.Context) {
 	began := time.Now()
 	k := keeper{log: l, added: map[string]int{}, failed: map[string]error{}}
-	sweep := time.NewTicker(trimTime)
+	sweep := time.NewTicker(cmp.Or(l.trimEvery, trimTime))
 	defer sweep.Stop()
 	for ctx.Err() == nil {
 		coming := l.coming()

@@ -44,6 +44,8 @@ type logSettings struct {
 	base  string // the directory of all pods' logs
 	pod   string
 	store *receipts.Store
+	// trimEvery is the interval at which old receipts of all users are removed, trimTime if it is 0.
+	trimEvery time.Duration
 	live
 }
 

@@ -329,10 +329,7 @@ func TestReceiptsOfOneUserFail(t *testing.T) {
 // TestOldReceiptsStay: old receipts that cannot be removed are a problem that is told, and one of its own: new ones are where their
 // users find them.
 func TestOldReceiptsStay(t *testing.T) {
-	old := trimTime
-	trimTime = 20 * time.Millisecond
-	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), live: live{sinks: sinks("a")}})
-	t.Cleanup(func() { r.stop(); trimTime = old })
+	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), trimEvery: 20 * time.Millisecond, live: live{sinks: sinks("a")}})
 	if err := r.upload(t, "team/ada", "/1"); err != nil {
 		t.Fatal(err)
 	}
