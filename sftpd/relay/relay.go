@@ -44,7 +44,12 @@ type Relay struct {
 	client *events.Client
 	sinks  []*sink
 	board  board
+	// lookupLogged is when a failed lookup of the pods was last logged.
+	lookupLogged time.Time
 }
+
+// lookupLogTime is the shortest time between two lines about failed lookups, which are made every few seconds.
+const lookupLogTime = time.Minute
 
 // sink is a sink of the configuration. pump is nil if it is held.
 type sink struct {
@@ -154,7 +159,13 @@ func (r *Relay) setPods(bases []string) {
 	}
 }
 
+// lookupFailed logs that the pods cannot be looked up, once a minute. It is called by one goroutine.
 func (r *Relay) lookupFailed(err error) {
+	now := time.Now()
+	if now.Sub(r.lookupLogged) < lookupLogTime {
+		return
+	}
+	r.lookupLogged = now
 	r.Log.Warn("looking up the listener's pods failed, so the known ones are kept", "error", err)
 }
 
