@@ -78,7 +78,7 @@ func listDue(dir string, limit int, out *json.Encoder, stderr io.Writer) error {
 			return out.Encode(line)
 		})
 		if errors.Is(err, fs.ErrNotExist) { // one that ends with its pod
-			fmt.Fprintf(stderr, "sftpd retention: volume %s is not there\n", v.Name)
+			fmt.Fprintf(stderr, "sftpd retention: volume %s does not exist\n", v.Name)
 			continue
 		}
 		if err != nil {

@@ -38,7 +38,7 @@ func TestRetention(t *testing.T) {
 			old = s
 		}
 	}
-	if old.Files != 2 || old.Due != 0 || !strings.Contains(errs.String(), "volume gone is not there") {
+	if old.Files != 2 || old.Due != 0 || !strings.Contains(errs.String(), "volume gone does not exist") {
 		t.Errorf("%s%s", out.String(), errs.String())
 	}
 	entries, err := os.ReadDir(dir.Volume())

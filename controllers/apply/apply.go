@@ -190,8 +190,8 @@ func (h Handle) isDone(ctx context.Context, in intent, live client.Object) (bool
 	return true, nil
 }
 
-// Delete deletes an object if it exists and is the listener's. It relies on the caches; a
-// just created object is handled when its event arrives.
+// Delete deletes an object if it exists and is the listener's. It relies on the caches; an object that was just created is
+// handled when its event arrives.
 func (h Handle) Delete(ctx context.Context, obj client.Object) error {
 	a := h.applier
 	in, err := newIntent(obj, a.Client.Scheme())

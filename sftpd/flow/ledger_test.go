@@ -148,8 +148,8 @@ func TestLedgerOfTinyPackets(t *testing.T) {
 	t.Error("no overrun")
 }
 
-// TestOverrun: a connection that is alone may send the most ahead; when all of them hold much, it may send what is left, but
-// always as much as one channel needs.
+// TestOverrun: a single connection may send far ahead. When all connections together hold a lot, each may send what is left,
+// but always as much as one channel needs.
 func TestOverrun(t *testing.T) {
 	const mib = 1 << 20
 	for _, tc := range []struct {

@@ -16,8 +16,8 @@ const (
 	// calmTicks is for how many consecutive ticks one processor must have been enough
 	// before the others are given up.
 	calmTicks = 5
-	// enough is the largest share of a processor that may be used for one to be enough, if there are many: a single client that
-	// moves large files uses more, and is faster with two.
+	// enough is up to which share of a processor a single one suffices on a machine with many: a client that moves large
+	// files uses more, and is faster with two.
 	enough = 0.8
 	// few processors are best left to the kernel while one client moves a large file: its
 	// network and file work takes about as much as the daemon.

@@ -44,7 +44,7 @@ func Image(binaries []Binary) (ociarchive.Image, error) {
 			return img, fmt.Errorf("%s: %s: %w", b.Name, filepath.Base(b.File), err)
 		}
 		if img.Architecture != "" && img.Architecture != architecture {
-			return img, fmt.Errorf("%s is built for %s, but %s for %s: build all for one", b.Name, architecture, binaries[0].Name, img.Architecture)
+			return img, fmt.Errorf("%s is built for %s, but %s for %s; build all programs for the same platform", b.Name, architecture, binaries[0].Name, img.Architecture)
 		}
 		img.Architecture = architecture
 		img.Files = append(img.Files, ociarchive.File{Path: "/" + b.Name, Mode: 0o755, Data: data})

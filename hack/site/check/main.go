@@ -51,7 +51,7 @@ func Check(site fs.FS) (pages int, err error) {
 		for _, match := range idPattern.FindAllStringSubmatch(bodies[name], -1) {
 			id := html.UnescapeString(match[1])
 			if places[name][id] { // a link to the second one leads to the first
-				wrong = append(wrong, fmt.Errorf("%s has the place %s twice: rename a heading, or the part of the layout", name, id))
+				wrong = append(wrong, fmt.Errorf("%s has the anchor %s twice; rename a heading, or the element of the layout", name, id))
 			}
 			places[name][id] = true
 		}
