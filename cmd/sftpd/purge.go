@@ -76,7 +76,7 @@ func runPurge(args []string, stdout, stderr io.Writer) int {
 // purge does so on a volume, name=path.
 func (o purging) purge(volume string) purged {
 	name, path, _ := strings.Cut(volume, "=")
-	do := purge.Look
+	do := purge.Count
 	if o.remove {
 		do = purge.Remove
 	}

@@ -112,13 +112,13 @@ func (h Handle) ApplyUnwatched(ctx context.Context, obj client.Object, every tim
 		return time.Time{}, err
 	}
 	now := a.now()
-	if m, ok := a.recall(h.owner, in.id()); ok && m.sum == in.sum && now.Sub(m.looked).Abs() < every {
-		return m.looked.Add(every), nil
+	if m, ok := a.recall(h.owner, in.id()); ok && m.sum == in.sum && now.Sub(m.checked).Abs() < every {
+		return m.checked.Add(every), nil
 	}
 	if _, err := h.apply(ctx, obj); err != nil {
 		return time.Time{}, err
 	}
-	a.looked(h.owner, in.id(), now)
+	a.checked(h.owner, in.id(), now)
 	return now.Add(every), nil
 }
 

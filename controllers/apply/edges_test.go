@@ -336,17 +336,17 @@ func TestLooked(t *testing.T) {
 	at := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	a := &Applier{}
 	a.remember(listener, "id", memo{sum: "1"})
-	a.looked(listener, "id", at)
+	a.checked(listener, "id", at)
 	a.remember(listener, "id", memo{sum: "2"})
-	if m, ok := a.recall(listener, "id"); !ok || m.sum != "2" || !m.looked.Equal(at) {
+	if m, ok := a.recall(listener, "id"); !ok || m.sum != "2" || !m.checked.Equal(at) {
 		t.Errorf("%+v, %v", m, ok)
 	}
-	a.looked(listener, "id", at.Add(time.Hour))
-	if m, _ := a.recall(listener, "id"); !m.looked.Equal(at.Add(time.Hour)) {
+	a.checked(listener, "id", at.Add(time.Hour))
+	if m, _ := a.recall(listener, "id"); !m.checked.Equal(at.Add(time.Hour)) {
 		t.Errorf("%+v", m)
 	}
 	a.Forget(client.ObjectKeyFromObject(listener))
-	a.looked(listener, "id", at)
+	a.checked(listener, "id", at)
 	if _, ok := a.recall(listener, "id"); ok {
 		t.Error("a forgotten listener is back")
 	}

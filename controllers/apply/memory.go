@@ -29,8 +29,8 @@ type memo struct {
 	version string
 	// wrote is when it was written, zero once a cache has shown this version.
 	wrote time.Time
-	// looked is when it was last read for ApplyUnwatched.
-	looked time.Time
+	// checked is when it was last read for ApplyUnwatched.
+	checked time.Time
 }
 
 // Forget forgets what was applied for a listener that is gone.
@@ -103,19 +103,19 @@ func (a *Applier) remember(owner client.Object, id string, m memo) {
 		of = &memory{uid: owner.GetUID(), objects: map[string]memo{}}
 		a.memories[name] = of
 	}
-	if m.looked.IsZero() {
-		m.looked = of.objects[id].looked
+	if m.checked.IsZero() {
+		m.checked = of.objects[id].checked
 	}
 	of.objects[id] = m
 }
 
-// looked records when an object was last read.
-func (a *Applier) looked(owner client.Object, id string, at time.Time) {
+// checked records when an object was last read.
+func (a *Applier) checked(owner client.Object, id string, at time.Time) {
 	m, ok := a.recall(owner, id)
 	if !ok {
 		return
 	}
-	m.looked = at
+	m.checked = at
 	a.remember(owner, id, m)
 }
 

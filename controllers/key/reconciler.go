@@ -44,8 +44,8 @@ type Reconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	written staleness.WriteTracker
-	mill    *mill
+	written   staleness.WriteTracker
+	generator *generator
 }
 
 // +kubebuilder:rbac:groups=sftp-operator.io,resources=sftpkeys,verbs=get;list;watch
@@ -57,8 +57,8 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 	if err := index(ctx, mgr.GetFieldIndexer()); err != nil {
 		return err
 	}
-	r.mill = newMill()
-	if err := mgr.Add(r.mill); err != nil {
+	r.generator = newGenerator()
+	if err := mgr.Add(r.generator); err != nil {
 		return err
 	}
 	return ctrl.NewControllerManagedBy(mgr).
@@ -76,7 +76,7 @@ func (r *Reconciler) Setup(ctx context.Context, mgr ctrl.Manager, options contro
 			UpdateFunc: func(e event.UpdateEvent) bool { return hostKeysDiffer(e.ObjectOld, e.ObjectNew) },
 		})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.keysOfSecret)).
-		WatchesRawSource(r.mill.waker.Source()).
+		WatchesRawSource(r.generator.waker.Source()).
 		WithOptions(options).
 		Complete(fair.Wrap(r, max(1, options.MaxConcurrentReconciles)))
 }
@@ -118,7 +118,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (_ ctrl.Re
 	}()
 	if k, err = r.read(ctx, req.NamespacedName); k == nil || err != nil {
 		if err == nil {
-			r.mill.forget(req.NamespacedName)
+			r.generator.forget(req.NamespacedName)
 		}
 		return ctrl.Result{}, err
 	}
@@ -184,7 +184,7 @@ func (r *Reconciler) reconcile(ctx context.Context, k *v1alpha1.SFTPKey) (ctrl.R
 		return ctrl.Result{}, err
 	}
 	if making {
-		return ctrl.Result{}, nil // the mill wakes it
+		return ctrl.Result{}, nil // the generator wakes it
 	}
 	renewal = sooner(renewal, conditions.Deadline(k.Status.Conditions, 0))
 	return ctrl.Result{RequeueAfter: r.requeueAfter(k, blocked != nil || refused, renewal)}, nil
@@ -313,7 +313,7 @@ func (r *Reconciler) secret(ctx context.Context, name types.NamespacedName) (*co
 	return s, nil
 }
 
-// errBeingMade means that there is no pair yet. The mill triggers a reconcile when there is.
+// errBeingMade means that there is no pair yet. The generator triggers a reconcile when there is.
 var errBeingMade = errors.New("the key pair is being generated")
 
 // generate generates a pair and stores it. Create, unlike apply, fails if the Secret exists; then the next reconcile checks
@@ -326,7 +326,7 @@ func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey, name str
 	s := NewSecret(k, name, m, r.Now())
 	err = r.Client.Create(ctx, s)
 	if err == nil || apierrors.IsAlreadyExists(err) {
-		r.mill.forget(client.ObjectKeyFromObject(k))
+		r.generator.forget(client.ObjectKeyFromObject(k))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("store the new key: %w", err)
@@ -336,13 +336,13 @@ func (r *Reconciler) generate(ctx context.Context, k *v1alpha1.SFTPKey, name str
 	return s, nil
 }
 
-// pair generates a pair at once, or orders it from the mill.
+// pair generates a pair at once, or orders it from the generator.
 func (r *Reconciler) pair(k *v1alpha1.SFTPKey, secret string) (Material, error) {
 	name := client.ObjectKeyFromObject(k)
 	if !slow(k.Spec.Algorithm) {
 		return Generate(k.Spec.Algorithm, name.String())
 	}
-	m, done, err := r.mill.take(order{key: name, uid: k.UID, secret: secret, algorithm: k.Spec.Algorithm})
+	m, done, err := r.generator.take(order{key: name, uid: k.UID, secret: secret, algorithm: k.Spec.Algorithm})
 	if err == nil && !done {
 		err = errBeingMade
 	}

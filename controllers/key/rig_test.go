@@ -60,7 +60,7 @@ func newRig(t *testing.T, objects ...client.Object) *rig {
 	}
 	r.all = b.Build()
 	c := r.intercepted("")
-	r.Reconciler = &Reconciler{Client: c, Live: r.intercepted("live "), Events: r.recorded, Now: func() time.Time { return r.now }, mill: newMill()}
+	r.Reconciler = &Reconciler{Client: c, Live: r.intercepted("live "), Events: r.recorded, Now: func() time.Time { return r.now }, generator: newGenerator()}
 	return r
 }
 

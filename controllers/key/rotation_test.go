@@ -258,7 +258,7 @@ func TestStaleCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	behind := func(stale *rig) {
-		again := &Reconciler{Client: readsFrom{r.Client, stale.all}, Live: r.Live, Events: r.recorded, Now: r.Now, mill: newMill()}
+		again := &Reconciler{Client: readsFrom{r.Client, stale.all}, Live: r.Live, Events: r.recorded, Now: r.Now, generator: newGenerator()}
 		if _, err := again.Reconcile(t.Context(), requestOf(k)); err != nil {
 			t.Fatal(err)
 		}

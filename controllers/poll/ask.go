@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// patience is how long a pass over a listener waits for answers. A slower pod's answer is
+	// passTimeout is how long a pass over a listener waits for answers. A slower pod's answer is
 	// processed when it arrives: neither the other pods nor a worker wait for it.
-	patience = 100 * time.Millisecond
+	passTimeout = 100 * time.Millisecond
 	// requestTimeout bounds the requests to a pod that are asked together.
 	requestTimeout = 3 * time.Second
 	// asksAtOnce bounds how many pods are asked at a time. A namespace gets a share of it.
@@ -60,7 +60,7 @@ type answer struct {
 	report *config.KeyUseReport
 }
 
-// ask asks pods, and waits for their answers for at most patience. Pods that it could not ask,
+// ask asks pods, and waits for their answers for at most passTimeout. Pods that it could not ask,
 // because the namespace has too many requests in progress, stay due; delay is when to try
 // again.
 func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener, t Target, requests []*request) (delay time.Duration) {
@@ -100,7 +100,7 @@ func (p *Poller) ask(ctx context.Context, name types.NamespacedName, l *listener
 	}()
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(passTimeout):
 	}
 	p.mu.Lock()
 	late = true

@@ -41,7 +41,7 @@ func Assign(in Input) ([]Decision, map[string]Slot) {
 		a.free[i] = MaxBytes
 	}
 	a.keep()
-	a.rehouse()
+	a.placeDisplaced()
 	a.grow()
 	a.admit()
 	return a.decisions, a.slots()
@@ -82,14 +82,14 @@ func (a *assignment) keep() {
 	}
 	for shard, free := range a.free {
 		if free < 0 {
-			a.relieve(shard)
+			a.displaceExcess(shard)
 		}
 	}
 }
 
-// relieve removes records from a shard that holds too much, which only happens with slots
+// displaceExcess removes records from a shard that holds too much, which only happens with slots
 // from elsewhere: the oldest stay.
-func (a *assignment) relieve(shard int) {
+func (a *assignment) displaceExcess(shard int) {
 	var members []int
 	for i := range a.Records {
 		if slot, ok := a.Previous[a.Records[i].UID]; ok && slot.Bytes >= 0 && slot.Shard == shard {
@@ -108,11 +108,11 @@ func (a *assignment) relieve(shard int) {
 	}
 }
 
-// rehouse finds places for incumbents whose shard no longer exists, before anything else
+// placeDisplaced finds places for incumbents whose shard no longer exists, before anything else
 // grows or arrives.
-func (a *assignment) rehouse() {
+func (a *assignment) placeDisplaced() {
 	for _, i := range a.sorted(a.displaced) {
-		a.house(i)
+		a.place(i)
 	}
 }
 
@@ -148,13 +148,13 @@ func (a *assignment) grow() {
 // than there was.
 func (a *assignment) admit() {
 	for _, i := range a.sorted(a.newcomers) {
-		a.house(i)
+		a.place(i)
 	}
 }
 
-// house finds a place for a record that has none: in the shard given by its UID, so that
+// place finds a place for a record that has none: in the shard given by its UID, so that
 // shards fill evenly, otherwise in the emptiest one.
-func (a *assignment) house(i int) {
+func (a *assignment) place(i int) {
 	to := home(a.Records[i].UID, a.Count)
 	if a.size(i) > a.free[to] {
 		if to = a.emptiest(); a.size(i) > a.free[to] {

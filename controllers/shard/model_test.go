@@ -39,7 +39,7 @@ func (m *model) emptiest() int {
 	})
 }
 
-func (m *model) house(r Record) {
+func (m *model) place(r Record) {
 	for _, shard := range []int{home(r.UID, m.Count), m.emptiest()} {
 		if len(r.Line) <= m.free(shard) {
 			m.slots[r.UID] = Slot{shard, len(r.Line)}
@@ -82,7 +82,7 @@ func (m *model) assign() {
 		}
 	}
 	for _, r := range displaced {
-		m.house(r)
+		m.place(r)
 	}
 	for moved := true; moved; {
 		moved = false
@@ -96,7 +96,7 @@ func (m *model) assign() {
 	slices.SortFunc(arrivals, order)
 	for _, r := range arrivals {
 		if _, in := m.slots[r.UID]; !in {
-			m.house(r)
+			m.place(r)
 		}
 	}
 	for _, r := range records {

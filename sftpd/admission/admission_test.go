@@ -227,12 +227,12 @@ func TestPenaltyOfAUser(t *testing.T) {
 		off.Listener.Sources.Penalties = false
 		if o, _, _ := connect(a, &off, honest); o.Barred("ada") {
 			t.Error("barred although penalties are off")
-		} else if o.Forgive("ada"); !p.Barred("ada") {
-			t.Error("forgiven although penalties are off")
+		} else if o.ResetPenalty("ada"); !p.Barred("ada") {
+			t.Error("reset although penalties are off")
 		}
-		p.Forgive("ada")
+		p.ResetPenalty("ada")
 		if p.Barred("ada") {
-			t.Error("not forgiven")
+			t.Error("not reset")
 		}
 	})
 }

@@ -32,9 +32,9 @@ func (p *Place) Barred(username string) bool {
 	return p.origin.penalized() && p.admission.penalties.RefusesLogin(p.origin.source, username)
 }
 
-// Forgive resets the penalty of a user who has logged in.
-func (p *Place) Forgive(username string) {
+// ResetPenalty resets the penalty of a user who has logged in.
+func (p *Place) ResetPenalty(username string) {
 	if p.origin.penalized() {
-		p.admission.penalties.Forgive(p.origin.source, username)
+		p.admission.penalties.Reset(p.origin.source, username)
 	}
 }

@@ -29,7 +29,7 @@ func Retention(s *snapshot.Snapshot) []retention.Volume {
 			Directories: func(rule config.RetentionRule) []retention.Directory { return directoriesOf(s, rule) },
 		}
 		users := sync.OnceValue(func() map[string]bool { return s.Directories(v.Path) })
-		volume.Stays = func(path string) bool { return users()[path] }
+		volume.OpenByUser = func(path string) bool { return users()[path] }
 		for _, rule := range r.Rules {
 			if rule.Volume == v.Name {
 				volume.Rules = append(volume.Rules, rule)

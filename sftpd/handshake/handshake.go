@@ -17,8 +17,8 @@ type Limits struct {
 	Bytes int64
 	// Exchanges is how many key exchanges it may do.
 	Exchanges int32
-	// Patience is how long to wait for its version line and algorithms.
-	Patience time.Duration
+	// AlgorithmsTimeout is how long to wait for its version line and algorithms.
+	AlgorithmsTimeout time.Duration
 	// Slots are for expensive key exchanges, and shared by all connections.
 	Slots Slots
 }
@@ -29,15 +29,15 @@ const (
 	maxBytes = 128 << 10
 	// maxExchanges: clients need and do one; a connection that kept asking for more would take a CPU.
 	maxExchanges = 2
-	// patience is how long the daemon waits for a client's algorithms before it sends its
+	// algorithmsTimeout is how long the daemon waits for a client's algorithms before it sends its
 	// own. Clients send theirs with or right after their version line; one that waits for
 	// the daemon's first, as scanners do, receives them after that.
-	patience = time.Second
+	algorithmsTimeout = time.Second
 )
 
 // StandardLimits returns the limits of a process, with slots of its own.
 func StandardLimits() Limits {
-	return Limits{Bytes: maxBytes, Exchanges: maxExchanges, Patience: patience, Slots: newSlots()}
+	return Limits{Bytes: maxBytes, Exchanges: maxExchanges, AlgorithmsTimeout: algorithmsTimeout, Slots: newSlots()}
 }
 
 // state is how far a connection has come; see the package comment.

@@ -64,7 +64,7 @@ func (h *Handshake) Hello() *KexInit {
 		w.greeting = nil // x/crypto gets the same error
 		return nil
 	}
-	if soon := time.Now().Add(h.limits.Patience); soon.Before(h.deadline) {
+	if soon := time.Now().Add(h.limits.AlgorithmsTimeout); soon.Before(h.deadline) {
 		_ = w.SetReadDeadline(soon) // fails with the connection
 		defer func() { _ = w.SetReadDeadline(h.deadline) }()
 	}

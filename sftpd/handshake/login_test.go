@@ -22,7 +22,7 @@ func TestStandardLimits(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for n, want := range map[int]int{1: 1, 2: 1, 4: 2, 5: 2} {
 		runtime.GOMAXPROCS(n)
-		if l := StandardLimits(); l.Bytes != 131072 || l.Exchanges != 2 || l.Patience != time.Second || cap(l.Slots) != want {
+		if l := StandardLimits(); l.Bytes != 131072 || l.Exchanges != 2 || l.AlgorithmsTimeout != time.Second || cap(l.Slots) != want {
 			t.Errorf("%d processors: %+v, %d slots", n, l, cap(l.Slots))
 		}
 	}

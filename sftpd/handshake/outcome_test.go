@@ -120,7 +120,7 @@ func serve(t *testing.T, client func(net.Conn), limit time.Duration) (*Failure, 
 		_ = dialed.Close()
 	}()
 	limits := StandardLimits()
-	limits.Patience = 100 * time.Millisecond
+	limits.AlgorithmsTimeout = 100 * time.Millisecond
 	h := New(t.Context(), accepted, Identification(""), time.Now().Add(limit), limits)
 	h.Hello()
 	key, _ := configtest.Key(t)

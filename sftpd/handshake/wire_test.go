@@ -50,7 +50,7 @@ func (*script) SetReadDeadline(time.Time) error { return nil }
 func scripted(t *testing.T, text string, s state) (*Handshake, *script) {
 	t.Helper()
 	c := &script{text: strings.NewReader(text)}
-	h := New(t.Context(), c, "SSH-2.0-x", time.Now().Add(time.Hour), Limits{Bytes: 1 << 20, Exchanges: 2, Patience: time.Minute, Slots: make(Slots, 1)})
+	h := New(t.Context(), c, "SSH-2.0-x", time.Now().Add(time.Hour), Limits{Bytes: 1 << 20, Exchanges: 2, AlgorithmsTimeout: time.Minute, Slots: make(Slots, 1)})
 	h.reach(s)
 	return h, c
 }
@@ -241,7 +241,7 @@ func TestHello(t *testing.T) {
 
 // TestPatience: silence is tolerated as long as the limits say, and never beyond the deadline.
 func TestPatience(t *testing.T) {
-	for _, tc := range []struct{ patience, deadline, want time.Duration }{
+	for _, tc := range []struct{ algorithmsTimeout, deadline, want time.Duration }{
 		{time.Second, time.Minute, time.Second},
 		{time.Minute, time.Second, time.Second},
 	} {
@@ -252,7 +252,7 @@ func TestPatience(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			started := time.Now()
-			h := New(ctx, here, "SSH-2.0-x", started.Add(tc.deadline), Limits{Patience: tc.patience})
+			h := New(ctx, here, "SSH-2.0-x", started.Add(tc.deadline), Limits{AlgorithmsTimeout: tc.algorithmsTimeout})
 			h.Hello()
 			if took := time.Since(started); took != tc.want {
 				t.Errorf("%+v: %s", tc, took)

@@ -42,9 +42,9 @@ func understood(clientVersion string) bool {
 	return !slices.ContainsFunc(failAtAnnouncements, func(begin string) bool { return strings.HasPrefix(software, begin) })
 }
 
-// Patience is how long a request for proofs waits for its turn. A client that is refused
+// TurnTimeout is how long a request for proofs waits for its turn. A client that is refused
 // asks again in its next connection.
-const Patience = 2 * time.Second
+const TurnTimeout = 2 * time.Second
 
 // ErrRefused is a request that is not answered, because of what it asks for or because no slot was free.
 var ErrRefused = errors.New("proofs of host keys refused")
@@ -81,7 +81,7 @@ func (p *Proofs) Answer(ctx context.Context, payload []byte) (answer []byte, pro
 	if !ok {
 		return nil, nil, ErrRefused
 	}
-	ctx, cancel := context.WithTimeout(ctx, Patience)
+	ctx, cancel := context.WithTimeout(ctx, TurnTimeout)
 	defer cancel()
 	if !p.slots.Take(ctx) {
 		return nil, nil, ErrRefused

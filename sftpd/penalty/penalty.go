@@ -109,8 +109,8 @@ func (b *Tracker) AddLogin(source netip.Prefix, name string, limit time.Duration
 	}
 }
 
-// Forgive resets the penalty of a user who has logged in from a source.
-func (b *Tracker) Forgive(source netip.Prefix, name string) {
+// Reset resets the penalty of a user who has logged in from a source.
+func (b *Tracker) Reset(source netip.Prefix, name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.logins.remove(loginOf(source, name))

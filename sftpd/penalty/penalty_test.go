@@ -124,13 +124,13 @@ func TestManyUsers(t *testing.T) {
 	}
 }
 
-func TestForgive(t *testing.T) {
+func TestReset(t *testing.T) {
 	b, _ := book()
 	for range 5 {
 		b.AddLogin(here, "ada", longest)
 		b.AddLogin(here, "bob", longest)
 	}
-	b.Forgive(here, "ada")
+	b.Reset(here, "ada")
 	b.AddLogin(here, "ada", longest)
 	b.AddLogin(here, "bob", longest)
 	if b.RefusesLogin(here, "ada") || !b.RefusesLogin(here, "bob") {

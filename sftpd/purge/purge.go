@@ -24,8 +24,8 @@ type Found struct {
 // errLink: a directory of a user is never a link, and neither is the one above it.
 var errLink = errors.New("is not a directory")
 
-// Look counts what is in a user's directory on a volume, namespace/name.
-func Look(volume, directory string) (Found, error) { return run(volume, directory, false) }
+// Count counts what is in a user's directory on a volume, namespace/name.
+func Count(volume, directory string) (Found, error) { return run(volume, directory, false) }
 
 // Remove removes a user's directory on a volume, namespace/name, and returns what was in it. After an error, part of it
 // remains.

@@ -40,11 +40,11 @@ func exists(dir, name string) bool {
 func TestPurge(t *testing.T) {
 	dir := volume(t)
 	want := Found{Exists: true, Files: 5, Directories: 2, Bytes: 9}
-	if found, err := Look(dir, "team-a/acme"); err != nil || found != want {
+	if found, err := Count(dir, "team-a/acme"); err != nil || found != want {
 		t.Errorf("%+v %v, want %+v", found, err, want)
 	}
 	if !exists(dir, "team-a/acme/in/a.csv") {
-		t.Fatal("Look removes")
+		t.Fatal("Count removes")
 	}
 	if found, err := Remove(dir, "team-a/acme"); err != nil || found != want {
 		t.Errorf("%+v %v, want %+v", found, err, want)
@@ -76,7 +76,7 @@ func TestRefuses(t *testing.T) {
 	if !exists(dir, "team-a/acme/in/a.csv") || !exists(dir, "team-a/globex/keep.csv") {
 		t.Error("something was removed")
 	}
-	if _, err := Look(filepath.Join(dir, "nowhere"), "team-a/acme"); err == nil {
+	if _, err := Count(filepath.Join(dir, "nowhere"), "team-a/acme"); err == nil {
 		t.Error("a volume that is not there is no error")
 	}
 }
@@ -91,7 +91,7 @@ func TestModes(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "team-a/acme/in"), 0); err != nil {
 		t.Fatal(err)
 	}
-	found, err := Look(dir, "team-a/acme")
+	found, err := Count(dir, "team-a/acme")
 	if err != nil || os.Geteuid() != 0 && found.Unreadable != 1 {
 		t.Errorf("%+v %v", found, err)
 	}

@@ -59,10 +59,10 @@ func (r *Reporter) StillOpen(s *sftp.Session, now time.Time) (next time.Time) {
 }
 
 // End reports the failures that have no line yet. Later ones get lines of their own.
-func (r *Reporter) End() { r.tell(r.failures.take(true)) }
+func (r *Reporter) End() { r.emitCounted(r.failures.take(true)) }
 
-// tell emits an event for each kind of failure that was counted.
-func (r *Reporter) tell(counted map[failure]int) {
+// emitCounted emits an event for each kind of failure that was counted.
+func (r *Reporter) emitCounted(counted map[failure]int) {
 	for f, n := range counted {
 		r.line(event.OperationsFailed{Connection: r.of, Operation: f.operation, Result: f.result, Status: f.status, Count: n})
 	}
@@ -115,7 +115,7 @@ func (r *Reporter) operation(o sftp.Operation) {
 		e.Result, e.Status = event.Failed, o.Status.String()
 	}
 	e.Tallied = o.BytesRead == 0 && e.Result != event.OK &&
-		!r.failures.count(failure{e.Operation, e.Result, e.Status}, time.Now(), func() { r.tell(r.failures.take(false)) })
+		!r.failures.count(failure{e.Operation, e.Result, e.Status}, time.Now(), func() { r.emitCounted(r.failures.take(false)) })
 	if e.Tallied {
 		r.emit(e)
 		return

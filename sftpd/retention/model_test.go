@@ -99,7 +99,7 @@ func (v *volume) job(rule config.RetentionRule, held ...string) (*run, *[]event.
 	p := newPace()
 	p.sleep = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	return &run{
-		rule: rule, volume: dir, now: v.cut.Add(age), holds: &h, pace: p, stays: func(string) bool { return false },
+		rule: rule, volume: dir, now: v.cut.Add(age), holds: &h, pace: p, openByUser: func(string) bool { return false },
 		steady: func() error { return nil },
 		found: func(e event.FileExpired) error {
 			found = append(found, e)
@@ -299,7 +299,7 @@ func TestEmptyDirectories(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, found := v.job(config.RetentionRule{EmptyDirectories: true})
-	r.stays = func(path string) bool { return path == "in/home" }
+	r.openByUser = func(path string) bool { return path == "in/home" }
 	v.run(r, "in")
 	v.expect("in/full/b")
 	// What was emptied just now is young.

@@ -34,8 +34,8 @@ type run struct {
 	pace  *pace
 	// leftovers is set for the built-in rule, which only concerns leftovers.
 	leftovers bool
-	// stays reports whether a directory must stay even if it is empty.
-	stays func(path string) bool
+	// openByUser reports whether a directory must stay even if it is empty.
+	openByUser func(path string) bool
 	// steady returns an error if a clock was set since the beginning.
 	steady func() error
 	// found is called for each file immediately before it is deleted. If it returns an error, the file stays and the run
@@ -173,7 +173,7 @@ func (r *run) result(err error) error {
 // one at this moment is enough.
 func (r *run) removeDirectory(parent, dir *entry, account string) error {
 	at := r.uploaded(&dir.attributes)
-	if at.After(r.cutoff()) || r.stays(dir.dirPath) {
+	if at.After(r.cutoff()) || r.openByUser(dir.dirPath) {
 		return nil
 	}
 	if err := r.steady(); err != nil {

@@ -30,7 +30,7 @@ func of(dir string, mode string) Volume {
 			Name: "old", RetentionDirectory: config.RetentionDirectory{Volume: "data", Scope: config.RetentionOfVolume}, DeleteAfterSeconds: 3600, Mode: mode,
 		}},
 		Directories: func(config.RetentionRule) []Directory { return []Directory{{}} },
-		Stays:       func(string) bool { return false },
+		OpenByUser:  func(string) bool { return false },
 	}
 }
 

@@ -34,8 +34,8 @@ type Volume struct {
 	Interval, StaleUploads time.Duration
 	// Directories returns those that a rule applies to.
 	Directories func(config.RetentionRule) []Directory
-	// Stays reports whether a directory must stay even if it is empty, because a user has it open.
-	Stays func(path string) bool
+	// OpenByUser reports whether a directory must stay even if it is empty, because a user has it open.
+	OpenByUser func(path string) bool
 }
 
 // rules returns the rules, the built-in one first.
@@ -127,7 +127,7 @@ func (v *visit) apply(ctx context.Context, rule config.RetentionRule, h *holds) 
 	}
 	r := &run{
 		rule: rule, volume: v.place.dir, now: v.now.Volume.Add(v.ahead), trust: v.state.Clock, holds: h, pace: v.pace,
-		leftovers: rule.Name == config.StaleUploads, stays: v.Stays, steady: v.steady(),
+		leftovers: rule.Name == config.StaleUploads, openByUser: v.OpenByUser, steady: v.steady(),
 		found: func(e event.FileExpired) error {
 			if err := ctx.Err(); err != nil {
 				return context.Cause(ctx)

@@ -28,9 +28,9 @@ func Unread(ofAll int64) func(*Server) {
 	return func(s *Server) { s.totals.UnreadLimit = ofAll }
 }
 
-// Patience sets how long the server waits for a client's algorithms.
-func Patience(d time.Duration) func(*Server) {
-	return func(s *Server) { s.handshake.Patience = d }
+// AlgorithmsTimeout sets how long the server waits for a client's algorithms.
+func AlgorithmsTimeout(d time.Duration) func(*Server) {
+	return func(s *Server) { s.handshake.AlgorithmsTimeout = d }
 }
 
 // Modexps limits the number of concurrent key exchanges in finite-field groups.

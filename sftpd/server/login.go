@@ -67,7 +67,7 @@ func (c *conn) logIn(ctx context.Context, s *snapshot.Snapshot, stream net.Conn)
 			c.server.KeyUse.Note(g.UID, k.Fingerprint, time.Now())
 		}
 	}
-	c.place.Forgive(g.Username)
+	c.place.ResetPenalty(g.Username)
 	c.described = c.describeGrant(g)
 	c.directories = directories.New(c.openTree, c.Panicked)
 	c.report = report.New(c.described, c.server.emit, c.account.Logged)

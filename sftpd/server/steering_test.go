@@ -97,9 +97,9 @@ type steered struct {
 	want    string
 }
 
-func steering(t *testing.T, patience time.Duration, cases []steered) {
+func steering(t *testing.T, timeout time.Duration, cases []steered) {
 	t.Helper()
-	d, _ := start(t, nil, server.Patience(patience))
+	d, _ := start(t, nil, server.AlgorithmsTimeout(timeout))
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			c := daemontest.Connect(t, d.Addr)

@@ -209,7 +209,7 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	}
 	if at := m.pace.Wait(now, out, keys.Signature, &m.writes); !at.IsZero() {
 		looked := r.Now()
-		m.pace.Looked(looked, looked.Sub(now))
+		m.pace.Checked(looked, looked.Sub(now))
 		next.At(at)
 		res.waits = true
 		return res, next.Wait(looked)

@@ -18,10 +18,10 @@ type Pace struct {
 const (
 	// longestRest limits how long new users are batched.
 	longestRest = 2 * time.Second
-	// longestLook limits how long a removal may go unnoticed in the meantime.
-	longestLook = 100 * time.Millisecond
-	// looks is the share of time that checking may take: each new user triggers a check.
-	looks = 5
+	// longestCheck limits how long a removal may go unnoticed in the meantime.
+	longestCheck = 100 * time.Millisecond
+	// checkShare is the share of time that checking may take: each new user triggers a check.
+	checkShare = 5
 )
 
 // Wrote records that a write ended now and how long it took.
@@ -37,15 +37,15 @@ func (p *Pace) Wait(now time.Time, out compile.Output, hostKeys string, c *Cache
 	return p.until
 }
 
-// Looked records that a check took a time until now, and found that everything can wait.
-func (p *Pace) Looked(now time.Time, took time.Duration) {
-	p.look = now.Add(min((looks-1)*took, longestLook))
+// Checked records that a check took a time until now, and found that everything can wait.
+func (p *Pace) Checked(now time.Time, took time.Duration) {
+	p.look = now.Add(min((checkShare-1)*took, longestCheck))
 }
 
 // Rest returns how long not to check.
 func (p *Pace) Rest(now time.Time) time.Duration {
 	rest := p.look.Sub(now)
-	if rest > longestLook {
+	if rest > longestCheck {
 		return 0 // the clock was set back
 	}
 	return max(0, rest)

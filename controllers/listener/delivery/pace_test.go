@@ -81,7 +81,7 @@ func TestPaceOfLooks(t *testing.T) {
 		if rest := p.Rest(noon); rest != 0 {
 			t.Errorf("before, it rests for %s", rest)
 		}
-		p.Looked(noon, tc.took)
+		p.Checked(noon, tc.took)
 		if rest := p.Rest(noon.Add(tc.after)); rest != tc.rest {
 			t.Errorf("%s after a look of %s, it rests for %s, want %s", tc.after, tc.took, rest, tc.rest)
 		}

@@ -25,7 +25,7 @@ type HTTPStatusClient struct {
 func NewHTTPStatusClient() *HTTPStatusClient {
 	return &HTTPStatusClient{client: http.Client{
 		Transport: &http.Transport{
-			DialContext:         (&net.Dialer{Timeout: patience}).DialContext,
+			DialContext:         (&net.Dialer{Timeout: requestTimeout}).DialContext,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: 45 * time.Second, MaxResponseHeaderBytes: 16 << 10, DisableCompression: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },

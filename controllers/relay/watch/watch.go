@@ -21,11 +21,11 @@ const (
 	// every is the interval between requests to a relay, and soon the interval until its first answer.
 	every = 30 * time.Second
 	soon  = 2 * time.Second
-	// atOnce is how many relays are asked at a time, ofNamespace how many of one namespace, so that relays that hang do not keep
-	// another namespace's from being asked. patience bounds the time of a request.
-	atOnce      = 32
-	ofNamespace = atOnce / 4
-	patience    = 2 * time.Second
+	// maxRequests is how many relays are asked at a time, ofNamespace how many of one namespace, so that relays that hang do not keep
+	// another namespace's from being asked. requestTimeout bounds the time of a request.
+	maxRequests    = 32
+	ofNamespace    = maxRequests / 4
+	requestTimeout = 2 * time.Second
 	// failures is how many requests in a row must fail before a relay counts as not answering: it is replaced when its
 	// configuration changes, so a few failures are normal.
 	failures = 3
@@ -114,7 +114,7 @@ func (w *Watcher) Start(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer queue.Close()
-	for range atOnce {
+	for range maxRequests {
 		workers.Go(func() {
 			for namespace, d, ok := queue.Pop(); ok; namespace, d, ok = queue.Pop() {
 				w.ask(ctx, d)
@@ -165,7 +165,7 @@ func (w *Watcher) ask(ctx context.Context, d due) {
 
 // request asks a relay. A panic becomes an error: in a goroutine of its own, it would end the operator.
 func (w *Watcher) request(ctx context.Context, t Target) (st delivery.Status, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	defer func() {
 		if v := recover(); v != nil {

@@ -139,7 +139,7 @@ func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &Watcher{Wake: func(types.NamespacedName) {}, StatusClient: asker(func(t Target) (delivery.Status, error) {
 			if t.Address == "hangs" {
-				time.Sleep(patience)
+				time.Sleep(requestTimeout)
 				return delivery.Status{}, context.DeadlineExceeded
 			}
 			return delivery.Status{Pods: 1}, nil
@@ -148,10 +148,10 @@ func TestTurns(t *testing.T) {
 			w.Set(types.NamespacedName{Namespace: "hostile", Name: fmt.Sprint(i)}, &Target{UID: "u", Address: "hangs", Key: key})
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		defer time.Sleep(patience) // until the requests in progress have ended
+		defer time.Sleep(requestTimeout) // until the requests in progress have ended
 		defer cancel()
 		go func() { _ = w.Start(ctx) }()
-		time.Sleep(patience) // the hostile namespace has all that it may have
+		time.Sleep(requestTimeout) // the hostile namespace has all that it may have
 		name := types.NamespacedName{Namespace: "other", Name: "l"}
 		w.Set(name, &Target{UID: "u", Address: "answers", Key: key})
 		time.Sleep(soon)

@@ -59,8 +59,8 @@ type Decision struct {
 	Verdict Verdict
 	// After is how long to wait before the next attempt. It is used only for Retry.
 	After time.Duration
-	// Whole is set if the reason concerns the receiver and not this event: then the other events wait as well.
-	Whole bool
+	// ReceiverFailed is set if the reason concerns the receiver and not this event: then the other events wait as well.
+	ReceiverFailed bool
 	// Reason is what happened, for a status and for a dead letter.
 	Reason string
 }
@@ -71,7 +71,7 @@ func Decide(a Attempt) Decision {
 	case http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent:
 		return Decision{Verdict: Accepted}
 	case http.StatusGone:
-		return Decision{Verdict: Suspend, Whole: true, Reason: text(a)}
+		return Decision{Verdict: Suspend, ReceiverFailed: true, Reason: text(a)}
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return a.retry()
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusForbidden, http.StatusNotFound:
@@ -97,7 +97,7 @@ func (a Attempt) retry() Decision {
 	only := a.Accepting && a.Number >= Tries
 	return Decision{
 		Verdict: Retry, After: max(Pause(a.Number, a.Random), asked), Reason: text(a),
-		Whole: a.Status == http.StatusTooManyRequests || !only && (a.Status == 0 || asked > 0),
+		ReceiverFailed: a.Status == http.StatusTooManyRequests || !only && (a.Status == 0 || asked > 0),
 	}
 }
 
@@ -115,7 +115,7 @@ func (a Attempt) misconfigured() Decision {
 		return Decision{Verdict: Dead, Reason: text(a)}
 	}
 	d := a.retry()
-	d.Whole = d.Verdict == Retry && (d.Whole || credential)
+	d.ReceiverFailed = d.Verdict == Retry && (d.ReceiverFailed || credential)
 	return d
 }
 

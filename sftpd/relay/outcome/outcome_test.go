@@ -25,13 +25,13 @@ func TestDecide(t *testing.T) {
 		"400": {Attempt{Status: 400}, Decision{Verdict: Dead, Reason: "the receiver answered 400 Bad Request"}},
 		"401": {
 			Attempt{Status: 401, Number: 9, Accepting: true},
-			Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 401 Unauthorized; correct the sink's authentication, or the permissions at the receiver"},
+			Decision{Verdict: Retry, After: time.Second, ReceiverFailed: true, Reason: "the receiver answered 401 Unauthorized; correct the sink's authentication, or the permissions at the receiver"},
 		},
 		"401 for a day": {
 			Attempt{Status: 401, Number: 9, Happened: now.Add(-day), MaxAge: day},
 			Decision{Verdict: Dead, Reason: "it could not be delivered within 24h0m0s: the receiver answered 401 Unauthorized; correct the sink's authentication, or the permissions at the receiver"},
 		},
-		"407": {Attempt{Status: 407, Number: 1}, Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 407 Proxy Authentication Required"}},
+		"407": {Attempt{Status: 407, Number: 1}, Decision{Verdict: Retry, After: time.Second, ReceiverFailed: true, Reason: "the receiver answered 407 Proxy Authentication Required"}},
 		"403": {
 			Attempt{Status: 403, Number: 9},
 			Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 403 Forbidden; correct the sink's authentication, or the permissions at the receiver"},
@@ -46,38 +46,38 @@ func TestDecide(t *testing.T) {
 		},
 		"404": {
 			Attempt{Status: 404, Number: 9, RetryAfter: "60"},
-			Decision{Verdict: Retry, After: time.Minute, Whole: true, Reason: "the receiver answered 404 Not Found; correct the sink's URL or path, or the receiver"},
+			Decision{Verdict: Retry, After: time.Minute, ReceiverFailed: true, Reason: "the receiver answered 404 Not Found; correct the sink's URL or path, or the receiver"},
 		},
 		"415": {Attempt{Status: 415}, Decision{Verdict: Dead, Reason: "the receiver answered 415 Unsupported Media Type"}},
-		"410": {Attempt{Status: 410}, Decision{Verdict: Suspend, Whole: true, Reason: "the receiver answered 410 Gone"}},
+		"410": {Attempt{Status: 410}, Decision{Verdict: Suspend, ReceiverFailed: true, Reason: "the receiver answered 410 Gone"}},
 		"999": {Attempt{Status: 999}, Decision{Verdict: Dead, Reason: "the receiver answered 999"}},
 		"408": {Attempt{Status: 408, Number: 1}, Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 408 Request Timeout"}},
 		"425": {Attempt{Status: 425, Number: 1}, Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 425 Too Early"}},
 		"500": {Attempt{Status: 500, Number: 3, Random: 0.5}, Decision{Verdict: Retry, After: 4500 * time.Millisecond, Reason: "the receiver answered 500 Internal Server Error"}},
 		"503, later": {
 			Attempt{Status: 503, Number: 1, RetryAfter: "120"},
-			Decision{Verdict: Retry, After: 2 * time.Minute, Whole: true, Reason: "the receiver answered 503 Service Unavailable"},
+			Decision{Verdict: Retry, After: 2 * time.Minute, ReceiverFailed: true, Reason: "the receiver answered 503 Service Unavailable"},
 		},
-		"429": {Attempt{Status: 429, Number: 1}, Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 429 Too Many Requests"}},
+		"429": {Attempt{Status: 429, Number: 1}, Decision{Verdict: Retry, After: time.Second, ReceiverFailed: true, Reason: "the receiver answered 429 Too Many Requests"}},
 		"429, at a time": {
 			Attempt{Status: 429, Number: 1, RetryAfter: now.Add(90 * time.Second).Format(http.TimeFormat)},
-			Decision{Verdict: Retry, After: 90 * time.Second, Whole: true, Reason: "the receiver answered 429 Too Many Requests"},
+			Decision{Verdict: Retry, After: 90 * time.Second, ReceiverFailed: true, Reason: "the receiver answered 429 Too Many Requests"},
 		},
 		"429, in a year": {
 			Attempt{Status: 429, Number: 1, RetryAfter: "31536000"},
-			Decision{Verdict: Retry, After: time.Hour, Whole: true, Reason: "the receiver answered 429 Too Many Requests"},
+			Decision{Verdict: Retry, After: time.Hour, ReceiverFailed: true, Reason: "the receiver answered 429 Too Many Requests"},
 		},
 		"429, nonsense": {
 			Attempt{Status: 429, Number: 1, RetryAfter: "-1; soon"},
-			Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 429 Too Many Requests"},
+			Decision{Verdict: Retry, After: time.Second, ReceiverFailed: true, Reason: "the receiver answered 429 Too Many Requests"},
 		},
 		"no answer": {
 			Attempt{Failure: "connection refused", Number: 40, Random: 0.999999999},
-			Decision{Verdict: Retry, After: 5 * time.Minute, Whole: true, Reason: "connection refused"},
+			Decision{Verdict: Retry, After: 5 * time.Minute, ReceiverFailed: true, Reason: "connection refused"},
 		},
 		"no answer, while others are accepted": {
 			Attempt{Failure: "EOF", Number: 2, Accepting: true},
-			Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "EOF"},
+			Decision{Verdict: Retry, After: time.Second, ReceiverFailed: true, Reason: "EOF"},
 		},
 		"no answer, three times while others are accepted": {
 			Attempt{Failure: "EOF", Number: 3, Accepting: true},
@@ -89,7 +89,7 @@ func TestDecide(t *testing.T) {
 		},
 		"429, three times while others are accepted": {
 			Attempt{Status: 429, Number: 3, Accepting: true},
-			Decision{Verdict: Retry, After: time.Second, Whole: true, Reason: "the receiver answered 429 Too Many Requests"},
+			Decision{Verdict: Retry, After: time.Second, ReceiverFailed: true, Reason: "the receiver answered 429 Too Many Requests"},
 		},
 		"too old": {
 			Attempt{Status: 500, Number: 300, Happened: now.Add(-day), MaxAge: day},

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// every is the interval between lookups, and patience bounds the time of one.
-	every    = 5 * time.Second
-	patience = 4 * time.Second
+	// every is the interval between lookups, and lookupTimeout bounds the time of one.
+	every         = 5 * time.Second
+	lookupTimeout = 4 * time.Second
 	// linger is how long a pod is kept after the name no longer resolves to it: a lookup may miss one.
 	linger = 30 * time.Second
 	// maxPods bounds the number of pods. A listener has at most 50, and as many again during a rollout.
@@ -60,7 +60,7 @@ func (f *Finder) Watch(ctx context.Context, changed func([]string), failed func(
 
 // look records the pods that the name resolves to.
 func (f *Finder) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	found, err := f.Lookup(ctx, "ip", f.Name)
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {

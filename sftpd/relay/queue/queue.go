@@ -243,13 +243,13 @@ func (s *Sink) fail(e *Entry, d outcome.Decision, now time.Time) {
 	if e.lane.failing.IsZero() {
 		e.lane.failing = e.began
 	}
-	s.several = s.several || d.Whole || s.failed != nil && s.failed != e.lane
+	s.several = s.several || d.ReceiverFailed || s.failed != nil && s.failed != e.lane
 	if s.failed == nil {
 		s.failed = e.lane
 	}
 	e.last, s.reason = d.Reason, d.Reason
 	e.due = now.Add(d.After)
-	if d.Whole || s.tripped() {
+	if d.ReceiverFailed || s.tripped() {
 		s.paused = later(s.paused, e.due)
 	}
 }

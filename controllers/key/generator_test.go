@@ -15,10 +15,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// millOf runs a mill whose pairs take a second each, and returns the queue of woken keys.
-func millOf(t *testing.T, generate func(string) error) (*mill, workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+// generatorOf runs a generator whose pairs take a second each, and returns the queue of woken keys.
+func generatorOf(t *testing.T, generate func(string) error) (*generator, workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 	t.Helper()
-	m := newMill()
+	m := newGenerator()
 	m.generate = func(_ v1alpha1.KeyAlgorithm, comment string) (Material, error) {
 		time.Sleep(time.Second)
 		return Material{Private: []byte(comment)}, generate(comment)
@@ -31,7 +31,7 @@ func millOf(t *testing.T, generate func(string) error) (*mill, workqueue.TypedRa
 	return m, woken
 }
 
-func run(t *testing.T, m *mill) {
+func run(t *testing.T, m *generator) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() { ended <- m.Start(ctx) }()
@@ -48,7 +48,7 @@ func orderOf(namespace, name string) order {
 }
 
 // wish requests a pair that does not exist yet.
-func wish(t *testing.T, m *mill, o order) {
+func wish(t *testing.T, m *generator, o order) {
 	t.Helper()
 	if _, done, err := m.take(o); done || err != nil {
 		t.Errorf("%v: %t, %v before it was ordered", o, done, err)
@@ -56,7 +56,7 @@ func wish(t *testing.T, m *mill, o order) {
 }
 
 // left is the number of pending requests.
-func left(m *mill) int {
+func left(m *generator) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.orders)
@@ -67,7 +67,7 @@ func fine(string) error { return nil }
 // A hundred requests of one namespace delay another one only until the current pair is finished.
 func TestPairsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m, woken := millOf(t, fine)
+		m, woken := generatorOf(t, fine)
 		for i := range 100 {
 			wish(t, m, orderOf("b", strconv.Itoa(i)))
 		}
@@ -92,7 +92,7 @@ func TestPairsTakeTurns(t *testing.T) {
 func TestPairsOfDeletedKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		made := map[string]int{}
-		m, _ := millOf(t, func(comment string) error { made[comment]++; return nil })
+		m, _ := generatorOf(t, func(comment string) error { made[comment]++; return nil })
 		for i := range 100 {
 			o := orderOf("b", "same")
 			o.uid = types.UID(strconv.Itoa(i)) // deleted and recreated
@@ -121,7 +121,7 @@ func TestPairsThatFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tries := 0
 		wrong := errors.New("no entropy")
-		m, woken := millOf(t, func(string) error {
+		m, woken := generatorOf(t, func(string) error {
 			switch tries++; tries {
 			case 1:
 				return wrong
@@ -160,7 +160,7 @@ func TestKeyWaitsForItsPair(t *testing.T) {
 	k.Spec.Algorithm = v1alpha1.KeyRSA4096
 	r := newRig(t, k)
 	made := make(chan bool, 10)
-	r.mill.generate = func(_ v1alpha1.KeyAlgorithm, comment string) (Material, error) {
+	r.generator.generate = func(_ v1alpha1.KeyAlgorithm, comment string) (Material, error) {
 		made <- true
 		return Generate(v1alpha1.KeyEd25519, comment)
 	}
@@ -168,7 +168,7 @@ func TestKeyWaitsForItsPair(t *testing.T) {
 	if got := ready(k); got != waits || after != 0 {
 		t.Errorf("%s, again after %s", got, after)
 	}
-	run(t, r.mill)
+	run(t, r.generator)
 	<-made
 	refused := errors.New("no")
 	r.fail = func(call string) error {
@@ -179,8 +179,8 @@ func TestKeyWaitsForItsPair(t *testing.T) {
 	}
 	eventually(t, func() bool { _, err := r.reconciled(k); return errors.Is(err, refused) })
 	r.fail = nil
-	if k, _ = r.settle(k); !conditionTrue(*summary(k)) || left(r.mill) != 0 {
-		t.Errorf("%s, %d orders", ready(k), left(r.mill))
+	if k, _ = r.settle(k); !conditionTrue(*summary(k)) || left(r.generator) != 0 {
+		t.Errorf("%s, %d orders", ready(k), left(r.generator))
 	}
 	first := k.Status.Fingerprint
 	r.wantNew(k)
@@ -198,8 +198,8 @@ func TestKeyWaitsForItsPair(t *testing.T) {
 	if err := r.all.Delete(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.reconciled(k); err != nil || left(r.mill) != 0 {
-		t.Errorf("%v, %d orders", err, left(r.mill))
+	if _, err := r.reconciled(k); err != nil || left(r.generator) != 0 {
+		t.Errorf("%v, %d orders", err, left(r.generator))
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/wake"
 )
 
-// mill generates RSA pairs, which take seconds of CPU time each. It generates one at a time, outside reconciles, and takes
+// generator generates RSA pairs, which take seconds of CPU time each. It generates one at a time, outside reconciles, and takes
 // namespaces in turn. So a thousand keys of one tenant block neither others' keys nor the processor.
-type mill struct {
+type generator struct {
 	generate func(v1alpha1.KeyAlgorithm, string) (Material, error)
 	waker    wake.Waker
 	queue    *turns.Queue[order]
@@ -43,18 +43,18 @@ type work struct {
 	err      error
 }
 
-func newMill() *mill {
-	return &mill{generate: Generate, queue: turns.New[order](1), orders: map[types.NamespacedName]*work{}}
+func newGenerator() *generator {
+	return &generator{generate: Generate, queue: turns.New[order](1), orders: map[types.NamespacedName]*work{}}
 }
 
-// slow reports whether the mill generates pairs of an algorithm.
+// slow reports whether the generator generates pairs of an algorithm.
 func slow(algorithm v1alpha1.KeyAlgorithm) bool {
 	return algorithm == v1alpha1.KeyRSA3072 || algorithm == v1alpha1.KeyRSA4096
 }
 
 // take returns a generated pair until it is forgotten; an error is returned once. If there is none, it is ordered, and the
 // SFTPKey is reconciled when it is done.
-func (m *mill) take(o order) (material Material, done bool, err error) {
+func (m *generator) take(o order) (material Material, done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w := m.orders[o.key]
@@ -73,14 +73,14 @@ func (m *mill) take(o order) (material Material, done bool, err error) {
 }
 
 // forget drops the order of an SFTPKey that has its pair or was deleted.
-func (m *mill) forget(key types.NamespacedName) {
+func (m *generator) forget(key types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.orders, key)
 }
 
 // wanted reports whether an order is still wanted.
-func (m *mill) wanted(o order) bool {
+func (m *generator) wanted(o order) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w := m.orders[o.key]
@@ -88,10 +88,10 @@ func (m *mill) wanted(o order) bool {
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
-func (m *mill) NeedLeaderElection() bool { return true }
+func (m *generator) NeedLeaderElection() bool { return true }
 
 // Start generates pairs until the context ends. It implements manager.Runnable.
-func (m *mill) Start(ctx context.Context) error {
+func (m *generator) Start(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, m.queue.Close)
 	defer stop()
 	for namespace, o, ok := m.queue.Pop(); ok; namespace, o, ok = m.queue.Pop() {
@@ -104,7 +104,7 @@ func (m *mill) Start(ctx context.Context) error {
 }
 
 // make generates a pair, and triggers a reconcile of the SFTPKey.
-func (m *mill) make(ctx context.Context, o order) {
+func (m *generator) make(ctx context.Context, o order) {
 	w := &work{order: o, done: true}
 	func() {
 		defer func() {
