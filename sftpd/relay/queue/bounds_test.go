@@ -111,7 +111,7 @@ func TestStateOfASuspendedSink(t *testing.T) {
 	s := New(limits)
 	fill(s, "a", 2, 1)
 	e, _ := s.Next(start)
-	s.Done(e, outcome.Decision{Verdict: outcome.Suspend, Whole: true, Reason: "410 Gone"}, start)
+	s.Done(e, outcome.Decision{Verdict: outcome.Suspend, ReceiverFailed: true, Reason: "410 Gone"}, start)
 	if st := s.State(); st.Suspended != "410 Gone" || st.Reason != "410 Gone" || st.Failures != 1 || st.Sending != 0 || st.Held != 2 {
 		t.Errorf("%+v", st)
 	}
