@@ -12,7 +12,7 @@ func TestCheck(t *testing.T) {
 		"no such page":           {`<a href="missing.html">a</a>`, "missing.html leads nowhere"},
 		"no such place":          {`<a href="o/other.html#c">a</a>`, "without that place"},
 		"no such place here":     {`<a href="#c">a</a>`, "without that place"},
-		"an anchor twice":          {`<h1 id="a">x</h1><ol id="a"></ol>`, "the anchor a twice"},
+		"an anchor twice":        {`<h1 id="a">x</h1><ol id="a"></ol>`, "the anchor a twice"},
 		"an image of another":    {`<img alt="" src="https://example.org/x.png">`, "nothing may come from elsewhere"},
 		"a script without https": {`<script src="//example.org/x.js"></script>`, "nothing may come from elsewhere"},
 		"a style that is absent": {`<link rel="stylesheet" href="x.css">`, "leads nowhere"},
