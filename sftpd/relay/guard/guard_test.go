@@ -26,6 +26,10 @@ func TestCheck(t *testing.T) {
 		{"2606:2800:21f:cb07::1", false, true},
 		{"64:ff9b::5db8:d70e", false, true}, // 93.184.215.14
 		{"2002:5db8:d70e::1", false, true},
+		{"2002:b0a:1::", false, true},   // 11.10.0.1
+		{"2002:a08:808::", true, false}, // 10.8.8.8
+		{"64:ff9b:1::5db8:d70e", false, true},
+		{"64:ff9b:1::a08:808", true, false},
 
 		{"10.96.0.1", false, false}, // the API server
 		{"::ffff:10.96.0.1", false, false},
@@ -84,6 +88,12 @@ func TestNetworksOfThePlatform(t *testing.T) {
 			t.Errorf("%s in a wide network: %v", address, err)
 		}
 	}
+	if err := wide.Check(netip.MustParseAddr("fd20:1::1%eth0")); err != nil {
+		t.Errorf("with a zone: %v", err)
+	}
+	if err := wide.Check(netip.Addr{}); !errors.Is(err, ErrAddress) {
+		t.Errorf("no address: %v", err)
+	}
 	if _, err := New(delivery.Sink{Networks: []string{"10.20.0.0"}}); err == nil {
 		t.Error("an address was accepted as a network")
 	}
@@ -115,6 +125,16 @@ func TestControl(t *testing.T) {
 	for _, network := range []string{"udp4", "unix", "tcp"} {
 		if g.Control(network, "10.0.0.1:80", nil) == nil {
 			t.Errorf("network %s is allowed", network)
+		}
+	}
+	for _, network := range []string{"tcp4", "tcp6"} {
+		if err := g.Control(network, "10.0.0.1:80", nil); err != nil {
+			t.Errorf("network %s is refused: %v", network, err)
+		}
+	}
+	for _, address := range []string{"", "10.0.0.1", "receiver:80", "[fd00::1:80", ":80"} {
+		if g.Control("tcp4", address, nil) == nil {
+			t.Errorf("address %q is allowed", address)
 		}
 	}
 }

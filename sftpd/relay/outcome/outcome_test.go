@@ -63,6 +63,22 @@ func TestDecide(t *testing.T) {
 			Attempt{Status: 429, Number: 1, RetryAfter: now.Add(90 * time.Second).Format(http.TimeFormat)},
 			Decision{Verdict: Retry, After: 90 * time.Second, ReceiverFailed: true, Reason: "the receiver answered 429 Too Many Requests"},
 		},
+		"429, with blanks": {
+			Attempt{Status: 429, Number: 1, RetryAfter: " 120\t"},
+			Decision{Verdict: Retry, After: 2 * time.Minute, Whole: true, Reason: "the receiver answered 429 Too Many Requests"},
+		},
+		"503, in the past": {
+			Attempt{Status: 503, Number: 1, RetryAfter: now.Add(-time.Hour).Format(http.TimeFormat)},
+			Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 503 Service Unavailable"},
+		},
+		"503, nonsense": {
+			Attempt{Status: 503, Number: 1, RetryAfter: "soon"},
+			Decision{Verdict: Retry, After: time.Second, Reason: "the receiver answered 503 Service Unavailable"},
+		},
+		"too old after a nanosecond": {
+			Attempt{Status: 500, Number: 1, Happened: now.Add(-1), MaxAge: 1},
+			Decision{Verdict: Dead, Reason: "it could not be delivered within 1ns: the receiver answered 500 Internal Server Error"},
+		},
 		"429, in a year": {
 			Attempt{Status: 429, Number: 1, RetryAfter: "31536000"},
 			Decision{Verdict: Retry, After: time.Hour, ReceiverFailed: true, Reason: "the receiver answered 429 Too Many Requests"},

@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -96,7 +97,8 @@ func TestFormats(t *testing.T) {
 func TestSignature(t *testing.T) {
 	now := time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
 	for secret, key := range map[string]string{
-		"plain": "plain",
+		"plain":    "plain",
+		"hunter22": "hunter22", // which is base64 as well
 		"whsec_" + base64.StdEncoding.EncodeToString([]byte("raw \x00 bytes")): "raw \x00 bytes",
 		"whsec_%": "whsec_%",
 	} {
@@ -122,6 +124,74 @@ func TestMessagesThatAreNone(t *testing.T) {
 	for _, text := range []string{"", `{"id":""}`, `{"id":7}`} {
 		if m, err := Encode([]byte(text), delivery.FormatStructured); err == nil {
 			t.Errorf("%s: %+v", text, m)
+		}
+	}
+}
+
+// Each attribute is a header in the binary format, as the HTTP binding has it.
+func TestHeadersOfAnEvent(t *testing.T) {
+	m, err := Encode([]byte(`{"id":"1 2","count":7,"final":true,"subject":"a b~","datacontenttype":"text/plain","data":"x"}`), delivery.FormatBinary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := http.Header{
+		"Ce-Id": {"1%202"}, "Ce-Count": {"7"}, "Ce-Final": {"true"}, "Ce-Subject": {"a%20b~"}, "Content-Type": {"text/plain"},
+	}
+	if !reflect.DeepEqual(m.Header, want) || m.ID != "1 2" {
+		t.Errorf("%q of %q, want %q", m.Header, m.ID, want)
+	}
+}
+
+// A request has the relay's name, the token and the signature of its sink, and only those.
+func TestRequest(t *testing.T) {
+	for name, tc := range map[string]struct{ bearer, hmac string }{
+		"both": {"token", "secret"}, "a token": {"token", ""}, "a signature": {"", "s"}, "nothing": {},
+	} {
+		url, got := receiver(t, func(r *http.Request) {
+			if r.UserAgent() != "sftp-operator-relay/test" {
+				t.Errorf("%s: from %q", name, r.UserAgent())
+			}
+			if signed := r.Header.Get("Webhook-Signature") != "" && r.Header.Get("Webhook-Id") == "01JE" && r.Header.Get("Webhook-Timestamp") != ""; signed != (tc.hmac != "") {
+				t.Errorf("%s: %v", name, r.Header)
+			}
+			if has := r.Header.Get("Authorization") != ""; has != (tc.bearer != "") {
+				t.Errorf("%s: %v", name, r.Header)
+			}
+		})
+		s := sink(url)
+		s.Bearer, s.HMAC = tc.bearer, tc.hmac
+		if r := newSender(t, s).Send(t.Context(), []byte(event), time.Now()); r.Status/100 != 2 {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		<-got
+	}
+	if r := newSender(t, sink("http://127.0.0.1:1")).Send(t.Context(), []byte("{"), time.Now()); r.Status != http.StatusBadRequest {
+		t.Errorf("what is not an event: %+v", r)
+	}
+	for name, change := range map[string]func(*delivery.Sink){
+		"networks":    func(s *delivery.Sink) { s.Networks = []string{"x"} },
+		"CA":          func(s *delivery.Sink) { s.CABundle = "x" },
+		"certificate": func(s *delivery.Sink) { s.ClientCertificate = "x" },
+	} {
+		s := sink("http://127.0.0.1:1")
+		change(&s)
+		if _, err := New(s, Options{}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// A certificate that is out of its time is told apart from one that no authority has signed.
+func TestFailures(t *testing.T) {
+	for err, want := range map[error]string{
+		x509.CertificateInvalidError{Reason: x509.Expired}:              "it has expired or is not valid yet",
+		x509.CertificateInvalidError{Reason: x509.TooManyIntermediates}: "its chain breaks a rule",
+		context.DeadlineExceeded:                                        "no answer within 7s",
+		context.Canceled:                                                "the relay is ending",
+		io.ErrUnexpectedEOF:                                             "the receiver closed the connection without an answer",
+	} {
+		if got := describe(&neturl.Error{Op: "Post", URL: "http://secret", Err: err}, 7*time.Second); !strings.Contains(got, want) || strings.Contains(got, "secret") {
+			t.Errorf("%T: %q, want %q", err, got, want)
 		}
 	}
 }
