@@ -14,12 +14,14 @@ import (
 
 	client "github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/auth"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
@@ -65,6 +67,28 @@ func TestConnectionsAreClosed(t *testing.T) {
 				t.Errorf("%d connections are left, %v", s.Connections(), c.ctx.Err())
 			}
 		})
+	}
+}
+
+// TestClientBehindAProxyIsReset: a client that a proxy names, and that may not connect, is closed without lingering, as one that
+// connects itself.
+func TestClientBehindAProxyIsReset(t *testing.T) {
+	dir := configtest.New(t)
+	dir.Listener.ProxyProtocol = &config.ProxyProtocol{TrustedFrom: []string{"127.0.0.0/8"}}
+	dir.Listener.AllowFrom = []string{"198.51.100.0/24"}
+	s, current, _, _ := loaded(t, dir)
+	near, far := arrived(t)
+	c := newConn(s, near)
+	if reason := c.place.ConnectProxy(c.client, current); reason != "" {
+		t.Fatal(reason)
+	}
+	if _, err := io.WriteString(far, "PROXY TCP4 192.0.2.7 192.0.2.1 4711 22\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	c.serve(current)
+	_ = far.SetReadDeadline(time.Now().Add(time.Minute))
+	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("read: %v", err)
 	}
 }
 
@@ -133,14 +157,40 @@ func TestStandardErrorOfAClient(t *testing.T) {
 	a.ended()
 }
 
-// broken is a channel whose standard error panics.
-type broken struct{ ssh.Channel }
+// broken is a channel on which a method panics.
+type broken struct {
+	ssh.Channel
+	close bool // or else Stderr
+}
 
-func (broken) Stderr() io.ReadWriter { panic("test") }
-func (broken) Close() error          { return nil }
+func (b broken) Stderr() io.ReadWriter {
+	if !b.close {
+		panic("test")
+	}
+	return ended{}
+}
+
+func (b broken) Close() error {
+	if b.close {
+		panic("test")
+	}
+	return nil
+}
+
+// ended is a stream that has nothing.
+type ended struct{ io.Writer }
+
+func (ended) Read([]byte) (int, error) { return 0, io.EOF }
 
 // TestPanicOfAChannel: a defect in a goroutine of a channel ends its connection only.
 func TestPanicOfAChannel(t *testing.T) {
+	for _, inClose := range []bool{false, true} {
+		panicOfAChannel(t, broken{close: inClose})
+	}
+}
+
+func panicOfAChannel(t *testing.T, ch broken) {
+	t.Helper()
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
 	s, current, log, _ := loaded(t, dir)
@@ -151,14 +201,19 @@ func TestPanicOfAChannel(t *testing.T) {
 		t.Fatal(text)
 	}
 	c.working.Add(1)
-	ended := make(chan struct{})
+	served := make(chan struct{})
 	go func() {
-		c.serveChannel(c.ctx, broken{}, requests)
-		close(ended)
+		c.serveChannel(c.ctx, ch, requests)
+		close(served)
 	}()
+	if ch.close { // it ends when there are no more requests
+		close(requests)
+	}
 	<-c.ctx.Done()
-	close(requests)
-	<-ended
+	if !ch.close {
+		close(requests) // as they are with the connection
+	}
+	<-served
 	if c.closed() != event.InternalError || other.closed() != "" || c.channels != 0 || !strings.Contains(log.String(), c.about.ID) {
 		t.Errorf("closed for %q, the other one for %q, %d channels; %s", c.closed(), other.closed(), c.channels, log)
 	}
@@ -250,5 +305,31 @@ func TestKeysOfARefusedPassword(t *testing.T) {
 	last, _ := a.events.events[len(a.events.events)-1].(event.LoginRefused)
 	if len(a.events.events) != 3 || last.Reason != event.WrongPassword || !slices.Equal(last.KeysOffered, []string{"k1", "k2"}) {
 		t.Errorf("%+v", a.events.events)
+	}
+}
+
+// TestLoginWithoutAPlace: a login that got no place is told with the factors that it proved.
+func TestLoginWithoutAPlace(t *testing.T) {
+	a := begin(t)
+	a.exchanged()
+	a.notAdmitted(&auth.Grant{Username: "ada", Account: "team/ada", Steps: factor.Combination{factor.PublicKey, factor.Password}}, event.MaxConnectionsOfUser)
+	e, _ := a.events.events[0].(event.LoginRefused)
+	if e.Reason != event.MaxConnectionsOfUser || e.Account != "team/ada" || !slices.Equal(e.Methods, []string{"PublicKey", "Password"}) ||
+		!strings.Contains(e.Method, "PublicKey") || !strings.Contains(e.Method, "Password") {
+		t.Errorf("%+v", e)
+	}
+}
+
+// TestPlacesThatAreHeld: a source whose clients leave before they authenticate pays for the places that they held.
+func TestPlacesThatAreHeld(t *testing.T) {
+	a := begin(t)
+	for range 300 {
+		a.failed(&handshake.Failure{Outcome: handshake.Left, Err: errors.New("left")})
+	}
+	if a.s.Penalized() == 0 {
+		t.Error("nothing is paid")
+	}
+	if got := a.events.events[0]; got != (event.Refused{Reason: event.ClientLeft}) {
+		t.Errorf("%+v", got)
 	}
 }
