@@ -33,14 +33,18 @@ func (r *recorded) follow(p *Publication) {
 // what was written to it.
 func (r *recorded) find(f *File, p *Publication, st *unix.Stat_t) error {
 	_, p.Name, _ = splitLast(r.path)
-	if st.Nlink == 0 || r.tree.isAt(r.path, nil, f.id) {
+	if there, id := r.tree.look(r.path, nil); st.Nlink == 0 || there && id == f.id {
 		return nil
 	}
 	now, m := r.tree.virtual(hostPath(f.fd))
-	if m == nil || !r.tree.isAt(now, m, f.id) {
-		if r.journal.Temporary(p.Name) {
-			return ErrRemoved
-		}
+	there, id := r.tree.look(now, m)
+	switch {
+	case m != nil && there && id == f.id:
+	case m != nil && there && now == r.path: // for the kernel it is the same file: some FUSE volumes give a file another number
+		return nil
+	case r.journal.Temporary(p.Name):
+		return ErrRemoved
+	default:
 		return nil
 	}
 	p.OriginalPath, p.Path = r.path, now
@@ -48,19 +52,22 @@ func (r *recorded) find(f *File, p *Publication, st *unix.Stat_t) error {
 	return nil
 }
 
-// isAt reports whether a path leads to a file, in a certain mount unless that is nil.
-func (t *Tree) isAt(p string, m *mount, id identity) bool {
+// look reports whether a path leads to something, in a certain mount unless that is nil, and to what.
+func (t *Tree) look(p string, m *mount) (there bool, id identity) {
 	pl, err := t.locate(p)
 	if err != nil || pl.node != nil || pl.m == nil || m != nil && pl.m != m {
-		return false
+		return false, id
 	}
 	fd, err := pl.m.r.open(pl.rest, unix.O_PATH, 0)
 	if err != nil {
-		return false
+		return false, id
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
-	return unix.Fstat(fd, &st) == nil && identityOf(&st) == id
+	if unix.Fstat(fd, &st) != nil {
+		return false, id
+	}
+	return true, identityOf(&st)
 }
 
 // virtual returns the path of this tree that leads to a host's path, and its mount, nil if there is none. Of several, it is that of
