@@ -110,6 +110,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	c.writing.begin()
 	defer c.writing.end()
 	c.hooks.Touch()
+	c.totals.sent.Add(uint64(len(p)))
 	return c.Conn.Write(p)
 }
 

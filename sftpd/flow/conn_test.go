@@ -49,6 +49,11 @@ func TestReceived(t *testing.T) {
 	if n := totals.Received(); n != 10 {
 		t.Errorf("%d bytes have come in", n)
 	}
+	c := newCounted(t, totals)
+	go func() { _, _ = io.Copy(io.Discard, c.there) }()
+	if _, err := c.Write([]byte("welcome")); err != nil || totals.Moved() != 17 || totals.Received() != 10 {
+		t.Errorf("%v; %d bytes were moved, %d of them came in", err, totals.Moved(), totals.Received())
+	}
 }
 
 // TestOverrunIsCalled: a client that sends too much is reported, whether it exceeds the limit of its connection, its user, or

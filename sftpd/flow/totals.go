@@ -15,6 +15,7 @@ type Totals struct {
 
 	unread   atomic.Int64
 	received atomic.Uint64
+	sent     atomic.Uint64
 	windows  *budget
 }
 
@@ -23,3 +24,6 @@ func NewTotals() *Totals { return &Totals{UnreadLimit: unreadOfAll, windows: new
 
 // Received returns how many bytes have come in on all connections so far.
 func (t *Totals) Received() uint64 { return t.received.Load() }
+
+// Moved returns how many bytes have come in or gone out on all connections so far.
+func (t *Totals) Moved() uint64 { return t.received.Load() + t.sent.Load() }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/gomaxprocs"
 	"github.com/sftp-operator/sftp-operator/sftpd/sweep"
 )
 
@@ -17,7 +18,7 @@ func (s *Server) sweep() {
 		case <-s.ctx.Done():
 			return
 		case <-s.Processors.Began():
-			s.Processors.Tick(time.Now(), 0, max(1, s.admission.LoginsInProgress()))
+			s.Processors.Tick(time.Now(), gomaxprocs.Load{Logins: max(1, s.admission.LoginsInProgress()), Moved: s.totals.Moved()})
 		case <-t.C:
 			s.pass()
 		}
@@ -32,7 +33,7 @@ func (s *Server) pass() {
 		}
 	}()
 	busy := s.watches.Pass()
-	s.Processors.Tick(time.Now(), busy, s.admission.LoginsInProgress())
+	s.Processors.Tick(time.Now(), gomaxprocs.Load{Busy: busy, Logins: s.admission.LoginsInProgress(), Moved: s.totals.Moved()})
 }
 
 // idleTimeout returns that of the configuration in use. Without a configuration there are no sessions.
