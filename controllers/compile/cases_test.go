@@ -237,7 +237,9 @@ func TestMemoIsNotStale(t *testing.T) {
 	certified := user("certified")
 	keys := 1
 	base := func() Input {
-		in := input(user("a", 1), certified)
+		labeled := user("a", 1)
+		labeled.Labels = map[string]string{"partner": "x"}
+		in := input(labeled, certified)
 		in.Resolve = func(u *v1alpha1.SFTPUser) credentials.Credentials {
 			if u == certified {
 				return credentials.Credentials{Certificates: true}
@@ -258,6 +260,13 @@ func TestMemoIsNotStale(t *testing.T) {
 		s.Volumes = append(s.Volumes, v1alpha1.ListenerVolume{Name: "more", EmptyDir: &v1alpha1.EmptyDirVolume{}})
 		s.HomeDirectory.Volume = "more"
 	})
+	selecting := func(partner string) func(*Input) {
+		return spec(func(s *v1alpha1.SFTPListenerSpec) {
+			s.Events = &v1alpha1.ListenerEvents{Sinks: []v1alpha1.EventSink{{Name: "jobs", Users: []v1alpha1.EventUserReference{
+				{Selector: &v1alpha1.EventUserSelector{MatchLabels: map[string]string{"partner": partner}}},
+			}}}}
+		})
+	}
 	other := func(in *Input) { keys++ }
 	for name, steps := range map[string][]func(*Input){
 		"another volume": {func(*Input) {}, volumes},
@@ -269,6 +278,9 @@ func TestMemoIsNotStale(t *testing.T) {
 			in.Listener = in.Listener.DeepCopy()
 			in.Listener.Namespace = "other"
 		}},
+		"a sink selects a user":    {func(*Input) {}, selecting("x")},
+		"a sink selects others":    {selecting("x"), selecting("y")},
+		"a sink selects no one":    {selecting("x"), spec(func(s *v1alpha1.SFTPListenerSpec) { s.Events = nil })},
 		"a key is revoked":         {func(*Input) {}, func(in *Input) { in.Trust.Revoked.Keys = []string{fingerprint(50)} }},
 		"no CA anymore":            {func(*Input) {}, func(in *Input) { in.Trust.UserCAs = nil }},
 		"a CA":                     {func(in *Input) { in.Trust.UserCAs = nil }, func(in *Input) { in.Trust.UserCAs = []string{publicKey(99)} }},
