@@ -21,24 +21,28 @@ type api struct {
 }
 
 func newAPI(s settings) (*api, error) {
-	cert, err := tls.LoadX509KeyPair(s.cert("admin"), s.key("admin"))
+	tlsConfig, err := clientTLS(s, "admin", "ca")
 	if err != nil {
 		return nil, err
 	}
-	ca, err := os.ReadFile(s.cert("ca"))
+	return &api{s.url(), &http.Client{Transport: &http.Transport{TLSClientConfig: tlsConfig, ForceAttemptHTTP2: true}}}, nil
+}
+
+// clientTLS returns the settings of a client that uses one of the cluster's certificates and trusts one of its CAs.
+func clientTLS(s settings, name, ca string) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(s.cert(name), s.key(name))
+	if err != nil {
+		return nil, err
+	}
+	trusted, err := os.ReadFile(s.cert(ca))
 	if err != nil {
 		return nil, err
 	}
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(ca) {
-		return nil, errors.New("the cluster's CA certificate is damaged: run down, then up")
+	if !roots.AppendCertsFromPEM(trusted) {
+		return nil, fmt.Errorf("the certificate of the cluster's CA %s is damaged: run down, then up", ca)
 	}
-	return &api{s.url(), &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{
-			Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS13,
-		},
-		ForceAttemptHTTP2: true,
-	}}}, nil
+	return &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS13}, nil
 }
 
 // statusError is an answer of the API server other than success.

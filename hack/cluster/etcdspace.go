@@ -3,35 +3,22 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 )
 
 // recoverEtcd does what an administrator does with an etcd that ran out of space, after something was deleted: it compacts its
 // history, defragments it, and clears the alarm, which outlives its cause. It uses etcd's JSON gateway.
 func recoverEtcd(ctx context.Context, s settings) error {
-	cert, err := tls.LoadX509KeyPair(s.cert("apiserver-etcd"), s.key("apiserver-etcd"))
+	tlsConfig, err := clientTLS(s, "apiserver-etcd", "etcd-ca")
 	if err != nil {
 		return err
 	}
-	ca, err := os.ReadFile(s.cert("etcd-ca"))
-	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(ca) {
-		return errors.New("etcd's CA certificate is damaged")
-	}
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: roots, MinVersion: tls.VersionTLS12},
-	}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: tlsConfig}}
 	call := func(path string, in, out any) error {
 		body, err := json.Marshal(in)
 		if err != nil {
