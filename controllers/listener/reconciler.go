@@ -35,7 +35,7 @@ import (
 
 // Reconciler reconciles SFTPListeners.
 type Reconciler struct {
-	// Client reads from the caches, and Live past them.
+	// Client reads from the caches, and Live bypasses them.
 	Client   client.Client
 	Live     client.Reader
 	Applier  *apply.Applier

@@ -68,7 +68,7 @@ type Login struct {
 	Name      string `json:"name"`
 }
 
-// Decode decodes a record. Unknown fields are ignored; an error is only about the format, and quotes nothing.
+// Decode decodes a record. Unknown fields are ignored. An error is about the format only, and quotes nothing.
 func Decode(data []byte) (Record, error) {
 	var r Record
 	if len(data) > maxSize {

@@ -20,8 +20,8 @@ func withReceipts(l *v1alpha1.SFTPListener) {
 	l.Spec.Uploads = v1alpha1.ListenerUploads{Publish: v1alpha1.PublishOnClose, Checksum: v1alpha1.ChecksumSHA256, Receipts: &v1alpha1.UploadReceipts{}}
 }
 
-// receiptKeys waits until pods have a key that is first in the status, before earlier ones, and whose
-// signatures the published allowed signers verify. It returns the keys.
+// receiptKeys waits until the pods have the key that is first in the status, the earlier keys follow it there, and the
+// published allowed signers verify its signatures. It returns all keys in the status.
 func receiptKeys(t *testing.T, l *v1alpha1.SFTPListener, before ...v1alpha1.ReceiptKeyStatus) (keys []v1alpha1.ReceiptKeyStatus) {
 	t.Helper()
 	eventually(t, func() error {

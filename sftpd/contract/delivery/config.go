@@ -188,7 +188,7 @@ func (s Sink) Validate() error {
 	u, err := url.Parse(s.URL)
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https":
-		return errors.New("url must be http or https with a host, without a user and a fragment")
+		return errors.New("url must be http or https with a host, without a user or fragment")
 	case s.Reach != ReachService && s.Reach != ReachPublic:
 		return errors.New("reach must be Service or Public")
 	case s.Format != FormatStructured && s.Format != FormatBinary:
