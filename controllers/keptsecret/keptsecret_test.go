@@ -47,7 +47,8 @@ func stored(change func(*corev1.Secret)) *corev1.Secret {
 	return s
 }
 
-// TestRead: only a Secret of the listener's counts. One that anyone else has put in its place is an error, not taken for none.
+// TestRead: only the listener's own Secret counts. One that someone else has put in its place is an error, and does not
+// count as missing.
 func TestRead(t *testing.T) {
 	for name, tc := range map[string]struct {
 		have    *corev1.Secret
@@ -92,8 +93,8 @@ func owners(names ...string) (out []metav1.OwnerReference) {
 	return out
 }
 
-// TestWrite: a Secret is deleted with its listener only if that listener's claims are, whatever it had before; and what others
-// have added to it stays.
+// TestWrite: a Secret is deleted with its listener only if that listener's claims are, whatever its owners were before; and
+// additions by others stay.
 func TestWrite(t *testing.T) {
 	data := map[string][]byte{"a": []byte("1")}
 	for name, tc := range map[string]struct {
@@ -146,7 +147,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// TestWriteOverAnother: a Secret that has changed since it was read, or appeared, is not written over.
+// TestWriteOverAnother: a Secret that has changed or appeared since it was read is not overwritten.
 func TestWriteOverAnother(t *testing.T) {
 	l := listener(v1alpha1.Retain)
 	c := cluster(t, stored(nil))
@@ -178,7 +179,7 @@ func TestWriteOverAnother(t *testing.T) {
 	}
 }
 
-// TestOwned: an earlier listener of the name does not count as the owner, and must not remain one.
+// TestOwned: an earlier listener with the same name does not count as the owner, and must not remain one.
 func TestOwned(t *testing.T) {
 	earlier := stored(func(s *corev1.Secret) { s.OwnerReferences = owners("files") })
 	if Owned(listener(v1alpha1.Delete), earlier) || Owned(listener(v1alpha1.Retain), earlier) {

@@ -218,7 +218,7 @@ func TestWhomAnObjectConcerns(t *testing.T) {
 	}
 }
 
-// A user whose volume a ready pod lacks is told of it, whether it holds its home directory or a mount.
+// A user's status says that a ready pod lacks its volume, whether that holds its home directory or a mount.
 func TestUnmounted(t *testing.T) {
 	l := found().listener
 	l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "home", EmptyDir: &v1alpha1.EmptyDirVolume{}}, {Name: "more", EmptyDir: &v1alpha1.EmptyDirVolume{}}}

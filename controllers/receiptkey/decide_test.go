@@ -97,7 +97,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// TestBound: the newest keys are remembered, as many as a status may have.
+// TestBound: only the newest keys are remembered, up to as many as a status may have.
 func TestBound(t *testing.T) {
 	_, k := generate(t)
 	var many []v1alpha1.ReceiptKeyStatus

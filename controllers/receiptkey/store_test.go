@@ -18,8 +18,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/key"
 )
 
-// TestContent: a Secret's keys are those that can have signed receipts, under their own fingerprints; whatever else it has is
-// left out, and does not take the others along.
+// TestContent: a Secret's keys are those that can have signed receipts, with their real fingerprints. Anything else is left
+// out without affecting them.
 func TestContent(t *testing.T) {
 	private, a := generate(t)
 	_, b := generate(t)
@@ -63,8 +63,8 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// TestStored: what is written is read again, by a listener that is created again as well, and a Secret of something else is
-// neither read nor written over.
+// TestStored: what is written can be read, also by a recreated listener, and a Secret of something else is neither read nor
+// overwritten.
 func TestStored(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
@@ -104,7 +104,7 @@ func TestStored(t *testing.T) {
 	}
 }
 
-// TestTimes: a key that was replaced is valid for another hour, by clocks that may be ten minutes off, and the newest keys of both
+// TestTimes: a replaced key is valid for another hour, by clocks that may be ten minutes off, and the newest keys of both
 // lists come first.
 func TestTimes(t *testing.T) {
 	private, _ := generate(t)

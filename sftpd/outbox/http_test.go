@@ -46,7 +46,7 @@ func ask(t *testing.T) *asked {
 	return &asked{T: t, Box: b, base: s.URL, client: &events.Client{Key: key, HTTP: s.Client()}}
 }
 
-// upload records an upload of ada's.
+// upload records an upload by ada.
 func (a *asked) upload(path string) {
 	a.Helper()
 	if err := a.Journal(&event.Connection{Account: "team/ada", User: "ada"}).Written(&vfs.Publication{Path: path, Name: path[1:]}); err != nil {
@@ -79,8 +79,7 @@ func (a *asked) paths(lines []events.Line) (paths string, cursors []string) {
 	return paths, cursors
 }
 
-// TestEndpoints: a relay pulls events in their order, acknowledges them, and gives up some, which people look at, and send again
-// or drop.
+// TestEndpoints: a relay pulls events in order, acknowledges them, and gives up some, which people list, and replay or drop.
 func TestEndpoints(t *testing.T) {
 	a := ask(t)
 	for i := range 5 {
@@ -154,7 +153,7 @@ func TestEndpoints(t *testing.T) {
 	}
 }
 
-// TestRefusedRequests: only who has the key gets an answer, and what is wrong with a request has a status of its own.
+// TestRefusedRequests: only a holder of the key gets an answer, and each kind of invalid request has its own status.
 func TestRefusedRequests(t *testing.T) {
 	a := ask(t)
 	a.upload("/0")
@@ -226,8 +225,8 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
-// TestWaiting: a request that waits is answered when there is an event, or when its time is over. Not more may wait than a
-// listener's sinks need.
+// TestWaiting: a waiting request is answered when there is an event or its time is over. No more may wait than a listener's
+// sinks need.
 func TestWaiting(t *testing.T) {
 	a := ask(t)
 	got := make(chan string)
@@ -269,8 +268,8 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
-// TestReadingIsBounded: few requests read from a volume at a time. While it hangs, others are told to come back, and when it
-// answers, there is room again.
+// TestReadingIsBounded: only a few requests read from a volume at a time. While it hangs, others are told to retry, and when
+// it answers, there is room again.
 func TestReadingIsBounded(t *testing.T) {
 	h := &handler{reading: make(chan struct{}, maxReading)}
 	hang := make(chan struct{})
@@ -306,8 +305,8 @@ func TestReadingIsBounded(t *testing.T) {
 
 var errFull = errors.New("full")
 
-// TestEmittedEvents: what happens becomes an event of its type, with what it is about; what failed, or was only read about, does
-// not. Downloads and uploads are told apart, and a name that was not proved belongs to no user.
+// TestEmittedEvents: changes become events of their types, with what they are about; failures and reads of metadata do not.
+// Downloads and uploads are distinguished, and an unauthenticated name belongs to no user.
 func TestEmittedEvents(t *testing.T) {
 	size := int64(7)
 	ada := &event.Connection{ID: "c", Account: "team/ada", User: "ada", Source: "192.0.2.7:4711", Methods: []string{"Password"}}

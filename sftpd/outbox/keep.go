@@ -91,8 +91,8 @@ func (l *log) setKeeping(err error) {
 	}
 }
 
-// setTrimming takes note of why old receipts cannot be removed, nil if they can. Only a look at those of all users shows that nothing is
-// wrong any more. An error of a single user is logged if none was before, and each look logs one line at most.
+// setTrimming records why old receipts cannot be removed, nil if they can. Only a look at those of all users shows that
+// nothing is wrong any more. An error of a single user is logged if none was before, and each look logs one line at most.
 func (l *log) setTrimming(err error, all bool) {
 	l.mu.Lock()
 	was := l.trimming

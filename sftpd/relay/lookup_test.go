@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A name server that is away gets a line a minute, although the pods are looked up every few seconds.
+// If the name server is down, one line a minute is logged, although the pods are looked up every few seconds.
 func TestFailedLookupsAreLoggedOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer

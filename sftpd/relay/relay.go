@@ -48,7 +48,7 @@ type Relay struct {
 	lookupLogged time.Time
 }
 
-// lookupLogTime is the shortest time between two lines about failed lookups, which are made every few seconds.
+// lookupLogTime is the shortest time between two log lines about failed lookups, which occur every few seconds.
 const lookupLogTime = time.Minute
 
 // sink is a sink of the configuration. pump is nil if it is held.
@@ -159,7 +159,7 @@ func (r *Relay) setPods(bases []string) {
 	}
 }
 
-// lookupFailed logs that the pods cannot be looked up, once a minute. It is called by one goroutine.
+// lookupFailed logs that the pods cannot be looked up, at most once a minute. Only one goroutine calls it.
 func (r *Relay) lookupFailed(err error) {
 	now := time.Now()
 	if now.Sub(r.lookupLogged) < lookupLogTime {

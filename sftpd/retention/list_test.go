@@ -14,8 +14,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// A run works a fifth of the time. A volume that is slow makes its pauses longer, within a bound, and the end of the daemon
-// ends a pause.
+// A run works a fifth of the time. A slow volume makes its pauses longer, within a bound, and the end of the daemon ends a
+// pause.
 func TestPace(t *testing.T) {
 	for worked, want := range map[time.Duration][2]time.Duration{
 		200 * time.Millisecond: {800 * time.Millisecond, 5 * time.Second},
@@ -54,7 +54,7 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// List finds what would be deleted now, as many files of each rule as asked for, and changes nothing.
+// List finds what would be deleted now, up to a number of files for each rule, and changes nothing.
 func TestList(t *testing.T) {
 	v := of(t.TempDir(), config.RetentionReport)
 	v.Rules[0].DeleteAfterSeconds = 0 // so that what was written just now is due

@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// seen is a volume that was visited before, so that its rules delete, a month later.
+// seen returns a volume that was visited a month ago, so that its rules delete.
 type seen struct {
 	*testing.T
 	dir    string
@@ -82,8 +82,8 @@ func (s *seen) left(files ...string) string {
 	return strings.Join(files, " ")
 }
 
-// A held directory that is not there holds its namespace, and the rule says so while it continues elsewhere. One that is there
-// holds itself only.
+// If a held directory does not exist, its whole namespace is held, which the rule reports while it continues elsewhere. If
+// it exists, only the directory is held.
 func TestHoldsOfAVolume(t *testing.T) {
 	for held, want := range map[string]string{
 		"team/ada/case":  "team/ada/a team/bob/b",
@@ -112,7 +112,7 @@ func TestHoldsOfAVolume(t *testing.T) {
 	}
 }
 
-// Each file that is deleted has an event that says where it was, whose it was, and which rule deleted it.
+// Each deleted file has an event with its place, its owner and the rule that deleted it.
 func TestEventsOfAVisit(t *testing.T) {
 	v := of(t.TempDir(), config.RetentionEnforce)
 	v.Directories = func(config.RetentionRule) []Directory { return []Directory{{Path: "team/ada", Account: "team/ada"}} }
@@ -136,8 +136,8 @@ func TestEventsOfAVisit(t *testing.T) {
 	}
 }
 
-// What interrupted uploads and probes have left is deleted by a rule that no one wrote, and nothing else is: where users may
-// write, and once it is as old as the listener says.
+// A built-in rule deletes what interrupted uploads and probes have left, and nothing else: on volumes that users may write
+// to, once it is as old as the listener says.
 func TestLeftovers(t *testing.T) {
 	const upload, probe = "in/.sftpd-upload.0123456789abcdef", ".sftpd-probe-0123456789abcdef"
 	files := []string{"in/a", upload, probe, ".sftpd-events/x", ".sftpd-codes/y"}
@@ -160,7 +160,8 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// A rule runs once in its interval, also on another daemon, and at once if it has changed or the clock is before its last run.
+// A rule runs once in its interval, whichever daemon runs it, and immediately if it has changed or the clock is before its
+// last run.
 func TestInterval(t *testing.T) {
 	now := time.Now()
 	rule := config.RetentionRule{Name: "old", Mode: config.RetentionReport}
@@ -191,7 +192,7 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// A clock that is set while a rule deletes ends its run. The next one finds out what is to be thought of the files.
+// If a clock is set while a rule deletes, the run ends. The next run judges the files again.
 func TestClockIsSetDuringARun(t *testing.T) {
 	const limit = 10 * time.Minute
 	for name, tc := range map[string]struct {
@@ -243,7 +244,7 @@ func TestClockIsSetDuringARun(t *testing.T) {
 	}
 }
 
-// How a run that ended early is shown. The end of the daemon is nothing to show.
+// How a run that ended early is shown. One that the daemon's end has stopped is not.
 func TestHaltOfARun(t *testing.T) {
 	for err, want := range map[error]config.RetentionHalt{
 		errTooLong: config.HaltIncomplete, context.Canceled: "", errClock: config.HaltClock, unix.EIO: config.HaltVolume,
@@ -266,8 +267,8 @@ func TestHaltOfARun(t *testing.T) {
 	}
 }
 
-// A volume is visited again: once in an hour, or in a rule's interval if that is shorter, and earlier if it was busy or failed, or
-// if there is something else to do.
+// A volume is visited again after an hour, or after a rule's interval if that is shorter, and earlier if it was busy or
+// failed, or if the work has changed.
 func TestVisitsAreRepeated(t *testing.T) {
 	for name, tc := range map[string]struct {
 		interval time.Duration
@@ -314,7 +315,8 @@ func TestVisitsAreRepeated(t *testing.T) {
 	}
 }
 
-// A volume without locks, on which another daemon could delete at the same time, is not one that another daemon works on.
+// A volume without locks, where another daemon could delete at the same time, is distinguished from one that another daemon
+// works on.
 func TestVolumeWithoutLocks(t *testing.T) {
 	defer func(was func(uintptr, int, *unix.Flock_t) error) { fcntlFlock = was }(fcntlFlock)
 	for errno, want := range map[unix.Errno]error{
@@ -370,7 +372,7 @@ func TestEndBetweenFiles(t *testing.T) {
 	}
 }
 
-// Many leftovers in one place are still deleted: their share of all files is not limited.
+// Many leftovers in one directory are still deleted: maxPercent does not apply to them.
 func TestManyLeftovers(t *testing.T) {
 	var files []string
 	for i := range fewFiles + 20 {
@@ -386,7 +388,7 @@ func TestManyLeftovers(t *testing.T) {
 	}
 }
 
-// If one directory of a rule cannot be counted, nothing is deleted in the others: the share that a limit allows is not known.
+// If one directory of a rule cannot be counted, nothing is deleted in the others, because the percentage is unknown.
 func TestDirectoryThatCannotBeCounted(t *testing.T) {
 	v := of(t.TempDir(), config.RetentionEnforce)
 	s := before(t, v, "team/ada/a")

@@ -70,8 +70,8 @@ func TestConnectionsAreClosed(t *testing.T) {
 	}
 }
 
-// TestClientBehindAProxyIsReset: a client that a proxy names, and that may not connect, is closed without lingering, as one that
-// connects itself.
+// TestClientBehindAProxyIsReset: the connection of a client behind a proxy that may not connect is closed without lingering,
+// like that of one that connects directly.
 func TestClientBehindAProxyIsReset(t *testing.T) {
 	dir := configtest.New(t)
 	dir.Listener.ProxyProtocol = &config.ProxyProtocol{TrustedFrom: []string{"127.0.0.0/8"}}
@@ -100,7 +100,8 @@ type at struct {
 
 func (a at) RemoteAddr() net.Addr { return a.Addr }
 
-// TestAddressesOfClients: on a listener of both families, clients of IPv4 have the same address as on one of their own.
+// TestAddressesOfClients: on a listener with both address families, IPv4 clients have the same addresses as on one with IPv4
+// only.
 func TestAddressesOfClients(t *testing.T) {
 	s, _, _, _ := loaded(t, configtest.New(t))
 	here, there := net.Pipe()
@@ -121,7 +122,8 @@ func TestAddressesOfClients(t *testing.T) {
 	}
 }
 
-// TestStandardErrorOfAClient: what a client sends there is thrown away, and does not use up the window of its requests.
+// TestStandardErrorOfAClient: data that a client sends as standard error is discarded, and does not use up the window of its
+// requests.
 func TestStandardErrorOfAClient(t *testing.T) {
 	a := serve(t)
 	ch, requests, err := a.client.OpenChannel("session", nil)
@@ -182,7 +184,7 @@ type ended struct{ io.Writer }
 
 func (ended) Read([]byte) (int, error) { return 0, io.EOF }
 
-// TestPanicOfAChannel: a defect in a goroutine of a channel ends its connection only.
+// TestPanicOfAChannel: a panic in a goroutine of a channel ends only its connection.
 func TestPanicOfAChannel(t *testing.T) {
 	for _, inClose := range []bool{false, true} {
 		panicOfAChannel(t, broken{close: inClose})
@@ -219,7 +221,8 @@ func panicOfAChannel(t *testing.T, ch broken) {
 	}
 }
 
-// TestReceiptsOfASession: users see their receipts, and a directory of receipts that cannot be opened keeps no one from its files.
+// TestReceiptsOfASession: users see their receipts, and if their directory of receipts cannot be opened, they still reach
+// their files.
 func TestReceiptsOfASession(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
@@ -264,7 +267,7 @@ func TestReceiptsOfASession(t *testing.T) {
 	}
 }
 
-// TestClientVersionOfASession: clients that send the path of a link first are known by what they call themselves.
+// TestClientVersionOfASession: clients that send the path of a link first are recognized by their version.
 func TestClientVersionOfASession(t *testing.T) {
 	for version, link := range map[string]string{"SSH-2.0-WinSCP_release_6.3": "/a", "SSH-2.0-OpenSSH_10.0": "/b"} {
 		a := serve(t)
@@ -294,7 +297,7 @@ func TestClientVersionOfASession(t *testing.T) {
 	}
 }
 
-// TestKeysOfARefusedPassword: a refused password is told with the keys that were refused before it.
+// TestKeysOfARefusedPassword: a refused password is reported with the keys that were refused before it.
 func TestKeysOfARefusedPassword(t *testing.T) {
 	a := begin(t)
 	a.exchanged()
@@ -308,7 +311,7 @@ func TestKeysOfARefusedPassword(t *testing.T) {
 	}
 }
 
-// TestLoginWithoutAPlace: a login that got no place is told with the factors that it proved.
+// TestLoginWithoutAPlace: a login that got no place is reported with the factors that it proved.
 func TestLoginWithoutAPlace(t *testing.T) {
 	a := begin(t)
 	a.exchanged()
@@ -320,7 +323,7 @@ func TestLoginWithoutAPlace(t *testing.T) {
 	}
 }
 
-// TestPlacesThatAreHeld: a source whose clients leave before they authenticate pays for the places that they held.
+// TestPlacesThatAreHeld: a source whose clients leave before they authenticate is penalized for the places that they held.
 func TestPlacesThatAreHeld(t *testing.T) {
 	a := begin(t)
 	for range 300 {

@@ -52,7 +52,7 @@ func (r *recorded) find(f *File, p *Publication, st *unix.Stat_t) error {
 	return nil
 }
 
-// look reports whether a path leads to something, in a certain mount unless that is nil, and to what.
+// look reports whether a path leads to something, in a certain mount unless that is nil, and what that is.
 func (t *Tree) look(p string, m *mount) (there bool, id identity) {
 	pl, err := t.locate(p)
 	if err != nil || pl.node != nil || pl.m == nil || m != nil && pl.m != m {

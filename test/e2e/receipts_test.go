@@ -20,7 +20,8 @@ func withReceipts(s *v1alpha1.SFTPListenerSpec) {
 	s.Uploads.Receipts = &v1alpha1.UploadReceipts{}
 }
 
-// fetchReceipts waits until the user of a session finds a number of receipts, and copies all into a directory, as a partner does.
+// fetchReceipts waits until the user of a session finds a number of receipts, and copies them into a directory, as a partner
+// would.
 func fetchReceipts(t *testing.T, s *session, n int) string {
 	t.Helper()
 	var names []string
@@ -45,7 +46,7 @@ func fetchReceipts(t *testing.T, s *session, n int) string {
 	return dir
 }
 
-// verifyReceipts verifies the receipts in a directory with the keys that the cluster has, and checks what that says.
+// verifyReceipts verifies the receipts in a directory with the keys in the cluster, and checks the output.
 func verifyReceipts(t *testing.T, l *v1alpha1.SFTPListener, dir string, code int, says string) {
 	t.Helper()
 	if out, got := plugin(t, l.Namespace, "receipts", "verify", "--listener", l.Name, dir); got != code || !strings.Contains(out, says) {
@@ -69,8 +70,8 @@ func receiptOf(t *testing.T, dir, path string) string {
 	return files[at]
 }
 
-// checkReceipts verifies the receipts of a user's uploads, one of which was of a path, and finds out that one was changed, and that one
-// in the middle is missing.
+// checkReceipts verifies the receipts of a user's uploads, including the one for a path, and checks that a changed one and a
+// missing one in the middle are detected.
 func checkReceipts(t *testing.T, l *v1alpha1.SFTPListener, s *session, n int, path string) {
 	t.Helper()
 	condition(t, l, v1alpha1.ConditionReceiptsAvailable, "True", v1alpha1.ReasonReceiptsAvailable)

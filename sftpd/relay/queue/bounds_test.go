@@ -21,12 +21,12 @@ func take(t *testing.T, s *Sink, now time.Time, user string) *Entry {
 	return e
 }
 
-// fails is the answer of a receiver that is asked again after a time.
+// fails is the answer of a receiver that is to be retried after a time.
 func fails(after time.Duration) outcome.Decision {
 	return outcome.Decision{Verdict: outcome.Retry, After: after, Reason: "500"}
 }
 
-// Memory is bounded by what the events take, also if they are few.
+// Memory is bounded by the size of the events, even if they are few.
 func TestRoomInBytes(t *testing.T) {
 	for size, want := range map[int]bool{99: true, 100: false, 101: false} {
 		s := New(Limits{Parallel: 1, Entries: 1000, Bytes: 100})
@@ -37,7 +37,7 @@ func TestRoomInBytes(t *testing.T) {
 	}
 }
 
-// An event that has become too old while it waited is not sent once more, whether the receiver is well or not.
+// An event that has become too old while waiting is not sent again, whether or not the receiver is failing.
 func TestTooOldForAnotherAttempt(t *testing.T) {
 	s := New(Limits{Parallel: 2, Entries: 10, Bytes: 1 << 10, MaxAge: time.Hour})
 	s.Add(&Entry{Stream: "a", Cursor: "1", Key: "ns/ada", Happened: start, Body: []byte("x")})
@@ -53,8 +53,8 @@ func TestTooOldForAnotherAttempt(t *testing.T) {
 	}
 }
 
-// A receiver is failing after three attempts in a row, of more than one user. Before that, the others are sent at the same time,
-// and from then on, one event at a time.
+// A receiver counts as failing after three failed attempts in a row, for more than one user. Until then, other users' events
+// are sent in parallel; from then on, one event at a time.
 func TestTrip(t *testing.T) {
 	for name, tc := range map[string]struct {
 		failing []string
@@ -106,7 +106,7 @@ func TestTrip(t *testing.T) {
 	}
 }
 
-// A sink whose receiver wants no more events says so, and sends nothing.
+// A sink whose receiver wants no more events reports that, and sends nothing.
 func TestStateOfASuspendedSink(t *testing.T) {
 	s := New(limits)
 	fill(s, "a", 2, 1)
@@ -120,7 +120,7 @@ func TestStateOfASuspendedSink(t *testing.T) {
 	}
 }
 
-// blocked is a sink whose first event, ada's, was refused three times, while bob's of the same pod were accepted.
+// blocked is a sink whose first event, ada's, was refused three times, while bob's events from the same pod were accepted.
 func blocked(t *testing.T, l Limits, accepted int) (s *Sink, now time.Time) {
 	t.Helper()
 	s, now = New(l), start
@@ -137,7 +137,8 @@ func blocked(t *testing.T, l Limits, accepted int) (s *Sink, now time.Time) {
 	return s, now
 }
 
-// An event gives way for a pod that runs out of room only if much waits for it, and most of what the pod has to keep.
+// An event makes room in a pod that is almost full only if many settled events wait for it, and most of those that the pod
+// has to keep.
 func TestWhenAnEventGivesWay(t *testing.T) {
 	for name, tc := range map[string]struct {
 		accepted, others int
@@ -162,7 +163,7 @@ func TestWhenAnEventGivesWay(t *testing.T) {
 	}
 }
 
-// A small queue that is full makes room, too, but not while something is in flight that may do so.
+// A small queue that is full also makes room, but not while an attempt in flight may do so.
 func TestSmallQueueMakesRoom(t *testing.T) {
 	small := limits
 	small.Entries = 4

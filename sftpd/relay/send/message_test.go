@@ -128,7 +128,7 @@ func TestMessagesThatAreNone(t *testing.T) {
 	}
 }
 
-// Each attribute is a header in the binary format, as the HTTP binding has it.
+// In the binary format, each attribute is a header, as in the HTTP binding.
 func TestHeadersOfAnEvent(t *testing.T) {
 	m, err := Encode([]byte(`{"id":"1 2","count":7,"final":true,"subject":"a b~","datacontenttype":"text/plain","data":"x"}`), delivery.FormatBinary)
 	if err != nil {
@@ -181,7 +181,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// A certificate that is out of its time is told apart from one that no authority has signed.
+// An expired certificate is distinguished from one that no authority has signed.
 func TestFailures(t *testing.T) {
 	for err, want := range map[error]string{
 		x509.CertificateInvalidError{Reason: x509.Expired}:              "it has expired or is not valid yet",
