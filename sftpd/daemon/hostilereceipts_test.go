@@ -15,8 +15,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/receipts"
 )
 
-// TestHostileReceipts: whatever a user tries under /.receipts, or has put in its place, it finds its own receipts there and nothing else, and
-// can neither change them nor lead an upload there.
+// TestHostileReceipts: whatever a user tries under /.receipts, or has put in its place, the user finds only their own
+// receipts there, and can neither change them nor direct an upload there.
 func TestHostileReceipts(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")

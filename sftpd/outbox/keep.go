@@ -91,8 +91,8 @@ func (l *log) setKeeping(err error) {
 	}
 }
 
-// setTrimming records why old receipts cannot be removed, nil if they can. Only a look at those of all users shows that
-// nothing is wrong any more. An error of a single user is logged if none was before, and each look logs one line at most.
+// setTrimming records why old receipts cannot be removed, nil if they can. Only a pass over all users shows that nothing is
+// wrong anymore. An error of a single user is logged if there was none before, and each pass logs at most one line.
 func (l *log) setTrimming(err error, all bool) {
 	l.mu.Lock()
 	was := l.trimming

@@ -136,9 +136,9 @@ func newLog(s logSettings, logger *slog.Logger, fail func(string)) *log {
 	}
 }
 
-// beat counts the seconds in which the process runs, until done is closed. Only those count when we decide whether a volume is slow:
-// a process that was stopped for some time, with its virtual machine or its cgroup, or for want of a processor, would otherwise
-// take the volume for slow the moment it continues, and refuse uploads that would be recorded a millisecond later.
+// beat counts the seconds in which the process runs, until done is closed. Only those count in deciding whether a volume is
+// slow: otherwise a process that was stopped for some time, with its virtual machine or its cgroup, or that got no CPU time,
+// would consider the volume slow the moment it continues, and refuse uploads that would be recorded a millisecond later.
 func (l *log) beat(done <-chan struct{}) {
 	seconds := time.NewTicker(time.Second)
 	defer seconds.Stop()

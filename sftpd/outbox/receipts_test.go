@@ -326,8 +326,7 @@ func TestReceiptsOfOneUserFail(t *testing.T) {
 	eventually(t, "nothing is a problem", func() bool { st := r.status().Receipts; return st.Problem == "" && st.Pending == 0 })
 }
 
-// TestOldReceiptsStay: old receipts that cannot be removed are a problem that is told, and one of its own: new ones are where their
-// users find them.
+// TestOldReceiptsStay: old receipts that cannot be removed are reported as a separate problem: users still find new ones.
 func TestOldReceiptsStay(t *testing.T) {
 	r := beginSigning(t, logSettings{base: filepath.Join(t.TempDir(), "logs"), trimEvery: 20 * time.Millisecond, live: live{sinks: sinks("a")}})
 	if err := r.upload(t, "team/ada", "/1"); err != nil {

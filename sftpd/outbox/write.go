@@ -116,7 +116,7 @@ func (l *log) wait(o *op) error {
 	}
 }
 
-// giveUp reports whether to wait no longer for a record that is not written yet, and takes note of it.
+// giveUp reports whether to stop waiting for a record that is not written yet, and records that.
 func (l *log) giveUp(o *op) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

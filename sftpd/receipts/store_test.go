@@ -176,7 +176,8 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestTrimFails: what is broken for thousands of users is one short error, and keeps no one else's old receipts.
+// TestTrimFails: a failure for thousands of users is one short error, and does not keep others' old receipts from being
+// removed.
 func TestTrimFails(t *testing.T) {
 	s := open(t)
 	now := time.Now()

@@ -130,7 +130,7 @@ func (s *Store) TrimAll(now time.Time, next func() bool) error {
 	return all.err()
 }
 
-// failures are the first error of many, and how many there are: a volume that is broken fails for each of thousands of users.
+// failures has the first of many errors, and their number: a broken volume fails for each of thousands of users.
 type failures struct {
 	first error
 	count int

@@ -37,7 +37,8 @@ func TestNoFileGoesWithoutItsEvent(t *testing.T) {
 	v.expect("in/a in/b in/sub/c")
 }
 
-// What concerns one file does not end a run, and is counted if someone should know of it. What concerns the volume ends it.
+// An error about one file does not end a run, and is counted if someone should know about it. One about the volume ends the
+// run.
 func TestResultsOfFiles(t *testing.T) {
 	for _, tc := range []struct {
 		err                    error
@@ -73,7 +74,7 @@ func TestResultsOfFiles(t *testing.T) {
 	}
 }
 
-// What is young is counted, and not as due.
+// Young files are counted, but not as due.
 func TestCounts(t *testing.T) {
 	v := newVolume(t)
 	v.make("in/a")
@@ -93,8 +94,8 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// Another mount within a volume is not entered, and neither is what does not lead to a directory. Errors of the volume are not
-// taken for that.
+// Another mount within a volume is not entered, nor is anything that is not a directory. Errors of the volume are
+// distinguished from that.
 func TestDirectoriesThatAreSkipped(t *testing.T) {
 	root, err := openVolume("/")
 	if err != nil {
@@ -120,7 +121,7 @@ func TestDirectoriesThatAreSkipped(t *testing.T) {
 	}
 }
 
-// Names may be as long as the file system has them.
+// Names may be as long as the file system allows.
 func TestLongNames(t *testing.T) {
 	v := newVolume(t)
 	for _, n := range []int{1, 100, 230, 255} {
@@ -133,7 +134,7 @@ func TestLongNames(t *testing.T) {
 	v.expect("")
 }
 
-// A directory that a client removes while it is being looked at is not a reason to end a run.
+// A directory that a client removes while it is being read does not end a run.
 func TestDirectoryThatIsRemoved(t *testing.T) {
 	v := newVolume(t)
 	v.make("in/z")
@@ -161,7 +162,7 @@ func TestDirectoryThatIsRemoved(t *testing.T) {
 	}
 }
 
-// On file systems that do not tell what kind of file a name has, the same files are visited.
+// On file systems that do not report the types of directory entries, the same files are visited.
 func TestUnknownKinds(t *testing.T) {
 	v := newVolume(t)
 	v.make("a.csv")

@@ -162,9 +162,9 @@ func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (*comple
 	return &completion{outcome, p}, nil
 }
 
-// settled reports the outcome of a rename; nil completes nothing. A client that writes the file through an older handle, and whose
-// CLOSE was answered when the file still had its temporary name, relies on what is recorded here: if the file has changed since,
-// that is recorded as well.
+// settled reports the outcome of a rename; nil completes nothing. A client that writes the file through an older handle, and
+// whose CLOSE was answered while the file still had its temporary name, relies on this record: if the file has changed
+// since, that is recorded as well.
 func (t *Tree) settled(c *completion, to parent, err error, work Work) error {
 	if c == nil {
 		return err

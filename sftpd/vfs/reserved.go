@@ -18,9 +18,9 @@ func own(name string) bool {
 	return strings.HasPrefix(name, stagingPrefix) || name == eventsDirectory
 }
 
-// reserved reports whether a name is one that the server uses, or could be another form of one: on some volumes (SMB, and ext4, f2fs
-// and XFS where they were made that way), a name in another case means the same file. What is not reserved on one volume would be a
-// way to the uploads and events of others on another, so it is reserved on all.
+// reserved reports whether a name is one that the server uses, or could be another form of one: on some volumes (SMB, and
+// ext4, f2fs and XFS where they were made that way), a name in another case means the same file. A name that is free on one
+// volume would lead to others' uploads and events on another, so it is reserved on all.
 func reserved[S string | []byte](name S) bool {
 	if begins, _ := formOf(name, stagingPrefix); begins {
 		return true
@@ -50,7 +50,8 @@ func formOf[S string | []byte](name S, of string) (begins, is bool) {
 	return of == "", of == ""
 }
 
-// lower returns the lower case of an ASCII letter. The long s is the only other letter that means one in our names.
+// lower returns the lower case of an ASCII letter. The long s is the only other character that folds to a letter of our
+// names.
 func lower(r rune) rune {
 	switch {
 	case 'A' <= r && r <= 'Z':

@@ -15,8 +15,8 @@ var forms = []string{
 	".sftpd-events ", ".sftpd-events::$INDEX_ALLOCATION", ".sftpd-upload.", ".sftpd-upload.x", ".SFTPD-UPLOAD.X", ".Sftpd\u2060-upload.\u2060x", ".ſftpd-upload.1",
 }
 
-// TestReservedNames: a user reaches nothing of the server, neither by the names that the server uses nor by others that some volumes take
-// for the same ones, and cannot make them mean something either. What only resembles them is the user's.
+// TestReservedNames: a user cannot reach or create the server's files, neither by their names nor by other forms that some
+// volumes take for the same names. Names that only resemble them are available to users.
 func TestReservedNames(t *testing.T) {
 	resolvers(t, func(t *testing.T, r Resolver) {
 		tree, dir := home(t, r)
@@ -63,8 +63,8 @@ func TestReservedNames(t *testing.T) {
 	})
 }
 
-// TestOtherFormsAreNotOurs: what another program has under a name that only some volumes take for one of the server's is no leftover,
-// which is removed with its directory, or when it is old.
+// TestOtherFormsAreNotOurs: another program's file, with a name that only some volumes take for one of the server's, is not
+// a leftover, which would be removed with its directory or when it is old.
 func TestOtherFormsAreNotOurs(t *testing.T) {
 	tree, dir := home(t, Auto)
 	write(t, dir, "d/.SFTPD-UPLOAD.X", "another program's")

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A file can be renamed while it is being written, by its own connection or by another one, and so can the directories that lead to
-// it. What is recorded when it is closed has to name the file that is there then.
+// A file can be renamed while it is being written, by its own connection or by another one, and so can the directories that
+// lead to it. The record at CLOSE must have the name that the file has then.
 
 // recording returns what a journal needs to know of a file that was opened for writing.
 func (t *Tree) recording(f *File, p string) *recorded {
@@ -28,9 +28,9 @@ func (r *recorded) follow(p *Publication) {
 	}
 }
 
-// find sets the name of a file that was written in place, and its path if that is another one than when it was opened. A file that
-// was opened under a temporary name, and that was moved to where this tree does not reach, is an error: nothing else would record
-// what was written to it.
+// find sets the name of a file that was written in place, and its path if that differs from the one when it was opened. A
+// file that was opened under a temporary name, and that was moved to where this tree does not reach, is an error: nothing
+// else would record what was written to it.
 func (r *recorded) find(f *File, p *Publication, st *unix.Stat_t) error {
 	_, p.Name, _ = splitLast(r.path)
 	if there, id := r.tree.look(r.path, nil); st.Nlink == 0 || there && id == f.id {
@@ -70,8 +70,8 @@ func (t *Tree) look(p string, m *mount) (there bool, id identity) {
 	return true, identityOf(&st)
 }
 
-// virtual returns the path of this tree that leads to a host's path, and its mount, nil if there is none. Of several, it is that of
-// the innermost mount.
+// virtual returns the path of this tree that leads to a host's path, and its mount, nil if there is none. If there are
+// several, it is the one of the innermost mount.
 func (t *Tree) virtual(host string) (p string, in *mount) {
 	longest := ""
 	for _, m := range t.mounts {

@@ -42,9 +42,9 @@ func (w writing) must(err error) {
 	}
 }
 
-// TestFilesThatMoveWhileTheyAreWritten: what was written through a handle whose CLOSE was OK is recorded under the name that the
-// file has then, also if that is not the one that it was opened with: a client must not be able to change, without a
-// record, what a receiver believes to be complete.
+// TestFilesThatMoveWhileTheyAreWritten: data written through a handle whose CLOSE was OK is recorded under the name that the
+// file has then, even if it was opened with another one: a client must not be able to change, without a record, what a
+// receiver believes to be complete.
 func TestFilesThatMoveWhileTheyAreWritten(t *testing.T) {
 	for name, tc := range map[string]struct {
 		immediate bool
@@ -133,8 +133,8 @@ func TestFilesThatMoveWhileTheyAreWritten(t *testing.T) {
 	}
 }
 
-// TestFileThatLeavesTheTree: an upload under a temporary name that was taken to where its user cannot see it is not answered with OK:
-// nothing would record what was written last.
+// TestFileThatLeavesTheTree: an upload under a temporary name that was moved to where its user cannot see it is not answered
+// with OK, because nothing would record the last writes.
 func TestFileThatLeavesTheTree(t *testing.T) {
 	volume := t.TempDir()
 	dir := filepath.Join(volume, "home")
@@ -171,8 +171,8 @@ func (l late) Publishing(p *Publication) (Outcome, error) {
 	return o, err
 }
 
-// TestWriteDuringTheRename: what is written and closed after the size and the checksum of an upload were recorded, and before it has its
-// name, is recorded as well.
+// TestWriteDuringTheRename: data that is written and closed after the size and the checksum of an upload were recorded, but
+// before it has its name, is recorded as well.
 func TestWriteDuringTheRename(t *testing.T) {
 	for _, own := range []bool{false, true} {
 		dir := t.TempDir()

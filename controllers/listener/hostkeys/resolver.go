@@ -202,8 +202,9 @@ func (s *resolution) describe(keys []hostkey.Held) []v1alpha1.HostKeyStatus {
 	return out
 }
 
-// certificates returns the certificates that clients rely on, one of each SFTPKey, in their order: not those of keys that clients have not
-// been told of, or that another one has replaced. Of two revisions, it is the one that expires first.
+// certificates returns the certificates that clients rely on, one of each SFTPKey, in their order: not those of keys that
+// clients have not been told of, or that another one has replaced. If a key has two revisions, it is the one that expires
+// first.
 func (s *resolution) certificates(keys []hostkey.Held) (out []Certificate) {
 	for i := range keys {
 		k := &keys[i]

@@ -63,7 +63,7 @@ type Watcher struct {
 	relays map[types.NamespacedName]*relay
 }
 
-// due is a relay that is to be asked.
+// due is a relay that is due for a request.
 type due struct {
 	name  types.NamespacedName
 	relay *relay

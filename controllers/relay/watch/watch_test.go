@@ -134,7 +134,7 @@ func TestWatcher(t *testing.T) {
 	})
 }
 
-// A thousand relays of one namespace that hang do not delay the question to another's.
+// A thousand relays of one namespace that hang do not delay the request to another's.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &Watcher{Wake: func(types.NamespacedName) {}, StatusClient: asker(func(t Target) (delivery.Status, error) {

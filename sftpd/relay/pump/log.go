@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// tallyInterval is how often what repeats gets a line.
+// tallyInterval is the interval between log lines about repeated failures.
 const tallyInterval = time.Minute
 
-// tallied keeps a sink with many failures from filling the log: the first of a kind is logged at once, and what follows within a
-// minute is counted. The zero value with a log is ready.
+// tallied keeps a sink with many failures from filling the log: the first of a kind is logged immediately, and those that
+// follow within a minute are counted. The zero value with a log is ready.
 type tallied struct {
 	to *slog.Logger
 
@@ -35,7 +35,7 @@ func (t *tallied) deadLetters(total uint64, reason string, now time.Time, last b
 	return maxWait
 }
 
-// failed takes note of an attempt that failed and is repeated. A receiver that fails and recovers all the time is logged once a
+// failed records a failed attempt that will be repeated. A receiver that keeps failing and recovering is logged once a
 // minute, and one that fails for longer when that begins.
 func (t *tallied) failed(reason string, now time.Time) {
 	switch {
@@ -48,7 +48,7 @@ func (t *tallied) failed(reason string, now time.Time) {
 	}
 }
 
-// recovered takes note of the first event that the receiver accepts after failures.
+// recovered records the first event that the receiver accepts after failures.
 func (t *tallied) recovered() {
 	if t.failing {
 		t.failing = false

@@ -38,7 +38,7 @@ func (l *lines) with(text string) (out []string) {
 	return out
 }
 
-// run delivers what the pods have for some time, and returns the log.
+// run delivers the pods' events for some time, and returns the log.
 func run(t *testing.T, l *logs, answer func(id string) send.Result, giveUp, d time.Duration) (State, *lines) {
 	t.Helper()
 	r, out := newReceiver(answer), &lines{}
@@ -57,8 +57,8 @@ func run(t *testing.T, l *logs, answer func(id string) send.Result, giveUp, d ti
 	return st, out
 }
 
-// A receiver that refuses each of thousands of events gets a line a minute into the log, which say how many there are, and the
-// metric counts all.
+// A receiver that refuses thousands of events causes one log line a minute, with their number, and the metric counts all of
+// them.
 func TestDeadLettersAreTallied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogs(podA)
@@ -97,7 +97,7 @@ func TestDeadLettersOfADeadReceiver(t *testing.T) {
 	})
 }
 
-// A receiver that fails at every other event does not fill the log with turns for the worse and for the better.
+// A receiver that fails for every other event does not fill the log with failures and recoveries.
 func TestFailuresAreTallied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLogs(podA)

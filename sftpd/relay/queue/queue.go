@@ -95,7 +95,7 @@ type Sink struct {
 	gaveWay  int
 	// almostFull are pods that are running out of room for events.
 	almostFull map[string]bool
-	// dead is how many events became dead letters, for whatever reason, and why the last one did.
+	// dead is how many events became dead letters, for any reason, and why the last one did.
 	dead     uint64
 	deadLast string
 }
