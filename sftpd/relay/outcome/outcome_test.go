@@ -65,7 +65,7 @@ func TestDecide(t *testing.T) {
 		},
 		"429, with blanks": {
 			Attempt{Status: 429, Number: 1, RetryAfter: " 120\t"},
-			Decision{Verdict: Retry, After: 2 * time.Minute, Whole: true, Reason: "the receiver answered 429 Too Many Requests"},
+			Decision{Verdict: Retry, After: 2 * time.Minute, ReceiverFailed: true, Reason: "the receiver answered 429 Too Many Requests"},
 		},
 		"503, in the past": {
 			Attempt{Status: 503, Number: 1, RetryAfter: now.Add(-time.Hour).Format(http.TimeFormat)},
