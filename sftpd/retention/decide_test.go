@@ -53,6 +53,7 @@ func TestDecide(t *testing.T) {
 		{name: "two", rule: enforce, all: []*Counted{counted("a", 300, 300, 0), counted("b", 10, 3, 0), counted("c", 300, 300, 0)}, deletes: "b", budget: 3, halt: config.HaltTooMany, message: "in 2 directories"},
 		{name: "too large", rule: enforce, all: []*Counted{tooLarge}, halt: config.HaltTooMany, message: "more than 5000000"},
 		{name: "many small directories add up", rule: enforce, all: []*Counted{counted("a", 60, 60, 0), counted("b", 60, 60, 0)}, halt: config.HaltTooMany, message: "120 of 120"},
+		{name: "what is kept counts for the sum, too", rule: enforce, all: []*Counted{counted("a", 200, 100, 60), counted("b", 200, 100, 60)}, deletes: "a b", budget: 80},
 		{name: "empty directories only", rule: with(func(r *config.RetentionRule) { r.EmptyDirectories = true }), all: []*Counted{counted("a", 5, 0, 0)}, deletes: "a"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -89,7 +89,8 @@ func TestHoldsOfAVolume(t *testing.T) {
 		"team/ada/case":  "team/ada/a team/bob/b",
 		"team/bob":       "team/ada/a team/bob/b other/c", // next to others that are not there
 		"team/ada":       "team/ada/a",
-		"team/bob/b/sub": "team/ada/a team/bob/b", // beneath a file there is nothing
+		"none":           "team/ada/a team/bob/b other/c", // it may have been anywhere
+		"team/bob/b/sub": "team/ada/a team/bob/b",         // beneath a file there is nothing
 		"":               "team/ada/a team/bob/b other/c",
 	} {
 		v := of(t.TempDir(), config.RetentionEnforce)
@@ -102,7 +103,7 @@ func TestHoldsOfAVolume(t *testing.T) {
 		if got := s.left("team/ada/a", "team/bob/b", "other/c"); got != want {
 			t.Errorf("%q is held, and left are %s, want %s", held, got, want)
 		}
-		missing := strings.Count(held, "/") >= 2 || len(v.Holds) > 1
+		missing := strings.Count(held, "/") >= 2 || len(v.Holds) > 1 || held == "none"
 		if (result.Halted == config.HaltHold) != missing || strings.Contains(result.Message, "does not exist") != missing {
 			t.Errorf("%q is held: %q, %s", held, result.Halted, result.Message)
 		}
@@ -408,6 +409,34 @@ func TestModesOfOwnFiles(t *testing.T) {
 	for _, name := range []string{lockFile, stateFile("")} {
 		if info, err := os.Lstat(filepath.Join(s.dir, name)); err != nil || info.Mode() != 0o600 {
 			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
+}
+
+// A rule that was taken away and comes back is a new one, which only reports at first.
+func TestRuleThatComesBack(t *testing.T) {
+	s := before(t, of(t.TempDir(), config.RetentionEnforce), "a")
+	rules := s.volume.Rules
+	s.volume.Rules = nil
+	if left := s.again(); len(left) != 1 { // the leftovers'
+		t.Errorf("%v", left)
+	}
+	s.volume.Rules = rules
+	if r := s.again()["old"].Result; s.left("a") == "" || !strings.Contains(r.Message, "only reports") {
+		t.Errorf("%+v", r)
+	}
+	if s.again(); s.left("a") != "" {
+		t.Error("the next run deletes nothing")
+	}
+}
+
+// Without the clocks, no file is deleted.
+func TestClockThatCannotBeRead(t *testing.T) {
+	v := &visit{clock: func() (Reading, error) { return Reading{}, unix.EIO }}
+	steady := v.steady()
+	for range 2 {
+		if err := steady(); !errors.Is(err, unix.EIO) {
+			t.Error(err)
 		}
 	}
 }

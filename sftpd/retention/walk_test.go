@@ -84,6 +84,14 @@ func TestCounts(t *testing.T) {
 	v.make("in/d")
 	v.make("in/e.tmp")
 	r, _ := v.job(config.RetentionRule{Match: []string{"?"}})
+	open := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	was := open()
 	c, err := r.count(t.Context(), Directory{Path: "in", Account: "team/ada"})
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +99,9 @@ func TestCounts(t *testing.T) {
 	want := Counted{Path: "in", Account: "team/ada", Tally: Tally{Files: 4, Due: 2, Bytes: 2}, KeepFrom: c.KeepFrom}
 	if *c != want {
 		t.Errorf("%+v, want %+v", *c, want)
+	}
+	if n := open(); n != was {
+		t.Errorf("%d files are left open", n-was)
 	}
 }
 
