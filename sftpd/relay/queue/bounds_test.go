@@ -57,20 +57,26 @@ func TestTooOldForAnotherAttempt(t *testing.T) {
 // are sent in parallel; from then on, one event at a time.
 func TestTrip(t *testing.T) {
 	for name, tc := range map[string]struct {
-		failing []string
-		want    bool // more than one is sent at a time
+		failing  []string
+		want     bool // more than one is sent at a time
+		receiver bool // eve's failures are the receiver's
 	}{
-		"none":                {nil, true},
-		"two of two users":    {[]string{"ada", "bob"}, true},
-		"three of three":      {[]string{"ada", "bob", "eve"}, false},
-		"three of one user":   {[]string{"ada", "ada", "ada"}, true},
-		"three of two users":  {[]string{"ada", "ada", "bob"}, false},
-		"after one that went": {[]string{"ada", "bob", "", "eve"}, true},
+		"none":                  {nil, true, false},
+		"two of two users":      {[]string{"ada", "bob"}, true, false},
+		"three of three":        {[]string{"ada", "bob", "eve"}, false, false},
+		"three of one user":     {[]string{"ada", "ada", "ada"}, true, false},
+		"three of two users":    {[]string{"ada", "ada", "bob"}, false, false},
+		"after one that went":   {[]string{"ada", "bob", "", "eve"}, true, false},
+		"three of the receiver": {[]string{"eve", "eve", "eve"}, false, true},
+		"two of the receiver":   {[]string{"eve", "eve"}, true, true},
 	} {
 		s := New(Limits{Parallel: 4, Entries: 100, Bytes: 1 << 20, MaxAge: time.Hour})
 		now := start
 		for i, user := range tc.failing {
 			d := fails(0)
+			if user == "eve" {
+				d.ReceiverFailed = tc.receiver
+			}
 			if user == "" {
 				user, d = "accepted", outcome.Decision{Verdict: outcome.Accepted}
 			}
