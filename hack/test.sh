@@ -23,6 +23,11 @@ waiting='/test/(interop|operator)$'
 
 packages="$(go list "${patterns[@]}")"
 together=() pair=() alone=() status=0
+
+# Most of what the first run compiles, with progress: go test would be silent for minutes.
+mapfile -t compiled < <(go list -f '{{if and .GoFiles (ne .Name "main")}}{{.ImportPath}}{{end}}' "${patterns[@]}")
+((${#compiled[@]} == 0)) || hack/go-build.sh "packages to test" -race "${compiled[@]}" || status=1
+
 while read -r package; do
 	if [[ $package =~ $measuring ]]; then
 		alone+=("$package")
