@@ -73,7 +73,13 @@ func (l *logs) fail() error {
 	return nil
 }
 
+// sink is the only one that the pods have.
+const sink = "s"
+
 func (l *logs) Pull(ctx context.Context, base string, q events.Query) ([]events.Line, error) {
+	if q.Sink != sink {
+		return nil, events.ErrUnknownSink
+	}
 	for timeout := time.After(q.Wait); ; {
 		l.mu.Lock()
 		more := l.more
@@ -121,6 +127,9 @@ func (l *logs) Ack(_ context.Context, base string, a events.Ack) error {
 	if err := l.fail(); err != nil {
 		return err
 	}
+	if a.Sink != sink {
+		return events.ErrUnknownSink
+	}
 	n, err := l.cursor(base, a.Cursor)
 	if err == nil {
 		l.pods[base].acked = max(l.pods[base].acked, n)
@@ -133,6 +142,9 @@ func (l *logs) Dead(_ context.Context, base string, d events.Dead) error {
 	defer l.mu.Unlock()
 	if err := l.fail(); err != nil {
 		return err
+	}
+	if d.Sink != sink {
+		return events.ErrUnknownSink
 	}
 	n, err := l.cursor(base, d.Cursor)
 	if err != nil {
@@ -223,7 +235,7 @@ func accepts(string) send.Result { return send.Result{Status: 200} }
 func start(ctx context.Context, l *logs, r *receiver) (*Pump, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	p := New(Options{
-		Sink: "s", Source: l, Send: r.send, GiveUp: 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
+		Sink: sink, Source: l, Send: r.send, GiveUp: 24 * time.Hour, Log: slog.New(slog.DiscardHandler),
 		Wants: func(e *Event) bool { return e.Key != "ns/skipped" },
 	})
 	var bases []string
@@ -384,6 +396,16 @@ func TestReceivers(t *testing.T) {
 				if n < c.requests[0] || n > c.requests[1] || l.pending() != c.pending || l.deadLetters() != c.dead || st.Reason != c.reason || st.Suspended != c.suspended {
 					t.Errorf("%d requests, %d pending, %d dead, %+v", n, l.pending(), l.deadLetters(), st)
 				}
+				delivered, retried := 0, n-c.dead // an attempt is retried unless it settles its event
+				if c.answer.Status == 200 {
+					delivered, retried = n, 0
+				}
+				if c.suspended != "" {
+					retried = 0
+				}
+				if int(st.Delivered) != delivered || int(st.State.Dead) != c.dead || int(st.Retried) != retried || (delivered > 0) == st.LastDelivered.IsZero() {
+					t.Errorf("after %d requests: %+v", n, st)
+				}
 				time.Sleep(2 * time.Hour)
 				if delivered := len(r.got().accepted) == 100; delivered != c.recovers {
 					t.Errorf("after two more hours %d are delivered", len(r.got().accepted))
@@ -454,7 +476,7 @@ func TestHastyPods(t *testing.T) {
 	for _, err := range []error{nil, events.ErrOtherLog, events.ErrUnavailable} {
 		synctest.Test(t, func(t *testing.T) {
 			h := &hasty{logs: newLogs(podA), err: err}
-			p := New(Options{Sink: "s", Source: h, Log: slog.New(slog.DiscardHandler), Wants: func(*Event) bool { return true }})
+			p := New(Options{Sink: sink, Source: h, Log: slog.New(slog.DiscardHandler), Wants: func(*Event) bool { return true }})
 			p.SetPods([]string{podA})
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan struct{})
