@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -75,5 +77,44 @@ func TestToldAfterThePodIsGone(t *testing.T) {
 	s.Acknowledged("a", r)
 	if st := s.State(); st.Held != 0 || !s.Report("a").Empty() || s.Last("a") != "" {
 		t.Errorf("%+v", st)
+	}
+}
+
+// Whichever users have nothing left to send, those that remain are sent in the order in which they are due.
+func TestOrderOfWhatIsDue(t *testing.T) {
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 5))
+		s := New(Limits{Parallel: 1, Entries: 1000, Bytes: 1 << 20})
+		users := 1 + rng.IntN(12)
+		for u := range users {
+			s.Add(&Entry{Stream: fmt.Sprint("pod-", u), Cursor: "1", Key: fmt.Sprint("ns/", u), Happened: start, Body: []byte("x")})
+		}
+		now := start
+		for range users { // each fails once, and is due at another time
+			e, _ := s.Next(now)
+			s.Done(e, fails(time.Duration(1+rng.IntN(1000))*time.Hour), now)
+			s.failures = 0 // it is not the receiver
+		}
+		for u := range users {
+			if rng.IntN(2) == 0 {
+				s.Drop(fmt.Sprint("pod-", u))
+			}
+		}
+		var last time.Time
+		for len(s.waiting) > 0 {
+			e, at := s.Next(now)
+			if e == nil {
+				now = at
+				continue
+			}
+			if e.due.Before(last) {
+				t.Fatalf("seed %d: one that was due at %s comes after one at %s", seed, e.due, last)
+			}
+			last = e.due
+			s.Done(e, outcome.Decision{Verdict: outcome.Accepted}, now)
+		}
+		if s.State().Sending != 0 || len(s.lanes) != 0 {
+			t.Errorf("seed %d: %+v, %d lanes", seed, s.State(), len(s.lanes))
+		}
 	}
 }

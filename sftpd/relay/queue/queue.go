@@ -48,9 +48,6 @@ type Entry struct {
 	size     int
 }
 
-// Attempts returns how many times the entry was sent.
-func (e *Entry) Attempts() int { return e.attempts }
-
 // lane has the entries of one key in order. Only the first may be in flight.
 type lane struct {
 	key     string
