@@ -102,9 +102,11 @@ func TestWrite(t *testing.T) {
 		was       *corev1.Secret
 		owners    string
 	}{
-		"new, and stays":    {v1alpha1.Retain, nil, ""},
-		"new, and goes":     {v1alpha1.Delete, nil, "files"},
-		"stays from now":    {v1alpha1.Retain, stored(func(s *corev1.Secret) { s.OwnerReferences = owners("files", "other") }), "other"},
+		"new, and stays": {v1alpha1.Retain, nil, ""},
+		"new, and goes":  {v1alpha1.Delete, nil, "files"},
+		"stays from now": {v1alpha1.Retain, stored(func(s *corev1.Secret) {
+			s.OwnerReferences = append(owners("files", "other"), metav1.OwnerReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "files", UID: "x"})
+		}), "other files"},
 		"goes from now":     {v1alpha1.Delete, stored(func(s *corev1.Secret) { s.OwnerReferences = owners("other") }), "other files"},
 		"of an earlier one": {v1alpha1.Delete, stored(func(s *corev1.Secret) { s.OwnerReferences = owners("files") }), "files"},
 		"with labels": {v1alpha1.Retain, stored(func(s *corev1.Secret) {

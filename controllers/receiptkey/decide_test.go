@@ -66,6 +66,7 @@ func TestDecide(t *testing.T) {
 		"replaced":          {stored: &Stored{b, []v1alpha1.ReceiptKeyStatus{keyA}}, signs: b, keys: []v1alpha1.ReceiptKeyStatus{from(keyB), ended(keyA, noon.Add(Overlap))}, write: true},
 		"replaced long ago": {stored: &Stored{b, []v1alpha1.ReceiptKeyStatus{from(keyB), ended(keyA, noon)}}, signs: b, keys: []v1alpha1.ReceiptKeyStatus{from(keyB), ended(keyA, noon)}},
 		"brought back":      {stored: &Stored{a, []v1alpha1.ReceiptKeyStatus{from(keyB), ended(keyA, noon)}}, signs: a, keys: []v1alpha1.ReceiptKeyStatus{keyA, ended(from(keyB), noon.Add(Overlap))}, write: true},
+		"the only one":      {stored: &Stored{a, []v1alpha1.ReceiptKeyStatus{ended(keyA, noon)}}, signs: a, keys: []v1alpha1.ReceiptKeyStatus{keyA}, write: true},
 		"off":               {unwanted: true, stored: &Stored{a, []v1alpha1.ReceiptKeyStatus{keyA}}, keys: []v1alpha1.ReceiptKeyStatus{keyA}},
 		"off, and deleted":  {unwanted: true, reported: []v1alpha1.ReceiptKeyStatus{keyA}, keys: []v1alpha1.ReceiptKeyStatus{keyA}},
 		"not a key":         {stored: &Stored{[]byte("secret words"), []v1alpha1.ReceiptKeyStatus{keyA}}, keys: []v1alpha1.ReceiptKeyStatus{keyA}, say: "not a private key"},

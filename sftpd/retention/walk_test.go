@@ -100,7 +100,7 @@ func TestCounts(t *testing.T) {
 	if *c != want {
 		t.Errorf("%+v, want %+v", *c, want)
 	}
-	if n := open(); n != was {
+	if n := open(); n > was {
 		t.Errorf("%d files are left open", n-was)
 	}
 }
