@@ -145,12 +145,15 @@ func writeFile(name string, data []byte) error {
 
 // syncFile writes a file to the disk if the volume supports that.
 func syncFile(f *os.File) error {
-	err := f.Sync()
+	err := fsync(f)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
 		return nil
 	}
 	return err
 }
+
+// fsync is the system call. Tests replace it.
+var fsync = (*os.File).Sync
 
 func syncDir(name string) error {
 	f, err := os.Open(name)
