@@ -20,6 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/factor"
+	"github.com/sftp-operator/sftp-operator/sftpd/directories"
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
@@ -334,5 +335,46 @@ func TestPlacesThatAreHeld(t *testing.T) {
 	}
 	if got := a.events.events[0]; got != (event.Refused{Reason: event.ClientLeft}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestDirectoriesThatCannotBeOpened: the user's client is refused, and why is counted and logged.
+func TestDirectoriesThatCannotBeOpened(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spoil func(s *Server, c *conn)
+		want  event.Reason
+	}{
+		"too many are open": {func(s *Server, _ *conn) { s.descriptors.Limit = 0 }, event.OpenFiles},
+		"no volume":         {func(_ *Server, c *conn) { c.settings.mounts[0].Volume += "/missing" }, event.StorageUnavailable},
+	} {
+		dir := configtest.New(t)
+		dir.AddUser("ada", "secret")
+		s, current, log, events := loaded(t, dir)
+		c := entered(t, s, current, "ada")
+		c.directories = directories.New(c.openTree, c.Panicked)
+		tc.spoil(s, c)
+		if serve, ok := c.prepareFiles(t.Context(), nil); ok || serve != nil {
+			t.Errorf("%s: it is served", name)
+		}
+		if !slices.Equal(events.events, []event.Event{event.Refused{Reason: tc.want}}) || !strings.Contains(log.String(), c.about.ID) {
+			t.Errorf("%s: %+v; %s", name, events.events, log)
+		}
+		c.directories.Close()
+	}
+}
+
+// TestAllSessionsAreDrained: the end of a server ends each of its sessions.
+func TestAllSessionsAreDrained(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret").MaxConnections = 5
+	s, current, _, _ := loaded(t, dir)
+	if n := len(s.draining()); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+	for range 3 {
+		entered(t, s, current, "ada")
+	}
+	if n := len(s.draining()); n != 3 {
+		t.Errorf("%d of 3 sessions are ended", n)
 	}
 }

@@ -261,6 +261,7 @@ func TestSettings(t *testing.T) {
 		{Incomplete: config.IncompleteDelete}: {DeleteIncomplete: true},
 		{Incomplete: config.IncompleteKeep}:   {},
 		{SyncOnClose: true}:                   {Sync: true},
+		{Checksum: config.ChecksumSHA256}:     {Checksum: true},
 	} {
 		s := &snapshot.Snapshot{}
 		s.Listener.Uploads, s.Listener.SoftwareVersion = uploads, "Acme_1"
