@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// codesDir is on the volume that all daemons of a listener share. It has an empty file for each recently used code.
+	// codesDir is on the volume that all daemons of a listener share. It has an empty file for each recently used code. Package vfs
+	// reserves the name: users cannot reach it.
 	codesDir  = ".sftpd-codes"
 	codesMode = 0o700
 	claimMode = 0o600

@@ -201,9 +201,9 @@ func TestJournalOfSharedFile(t *testing.T) {
 	}
 }
 
-// TestSubPathIsNotTheServers: no mount leads to where events or staged files are.
+// TestSubPathIsNotTheServers: no mount leads to where events, used codes or staged files are.
 func TestSubPathIsNotTheServers(t *testing.T) {
-	for _, sub := range []string{eventsDirectory, "a/" + eventsDirectory + "/b", stagingPrefix + "x"} {
+	for _, sub := range []string{eventsDirectory, codesDirectory, "a/" + eventsDirectory + "/b", stagingPrefix + "x"} {
 		if tree, err := Open([]Mount{{Path: "/", Volume: t.TempDir(), SubPath: sub, Access: ReadWrite}}); err == nil {
 			_ = tree.Close()
 			t.Errorf("%s is mounted", sub)

@@ -13,7 +13,11 @@ const stagingPrefix = ".sftpd-upload."
 // eventsDirectory is where package outbox keeps events, at the root of a volume.
 const eventsDirectory = ".sftpd-events"
 
-// own reports whether a name is one that the server itself uses.
+// codesDirectory is where package auth has the used codes of all pods, at the root of a volume. A user who could remove them could
+// use a code twice.
+const codesDirectory = ".sftpd-codes"
+
+// own reports whether a name is one that this package or package outbox uses.
 func own(name string) bool {
 	return strings.HasPrefix(name, stagingPrefix) || name == eventsDirectory
 }
@@ -25,8 +29,9 @@ func reserved[S string | []byte](name S) bool {
 	if begins, _ := formOf(name, stagingPrefix); begins {
 		return true
 	}
-	_, is := formOf(name, eventsDirectory)
-	return is
+	_, events := formOf(name, eventsDirectory)
+	_, codes := formOf(name, codesDirectory)
+	return events || codes
 }
 
 // formOf reports whether a name begins with, or is, a form of another name, which is in lower case and without the letter k.

@@ -12,7 +12,7 @@ import (
 // forms are names that some volume takes for one of the server's.
 var forms = []string{
 	".sftpd-events", ".SFTPD-EVENTS", ".Sftpd-Events", ".ſftpd-eventſ", ".sftpd\u200d-events", "\u00ad.sftpd-events\ufe0f", ".sftpd-events.", ".SFTPD-events. .",
-	".sftpd-events ", ".sftpd-events::$INDEX_ALLOCATION", ".sftpd-upload.", ".sftpd-upload.x", ".SFTPD-UPLOAD.X", ".Sftpd\u2060-upload.\u2060x", ".ſftpd-upload.1",
+	".sftpd-codes", ".Sftpd-CODES", ".ſftpd-codeſ", ".sftpd-codes.", ".sftpd-events ", ".sftpd-events::$INDEX_ALLOCATION", ".sftpd-upload.", ".sftpd-upload.x", ".SFTPD-UPLOAD.X", ".Sftpd\u2060-upload.\u2060x", ".ſftpd-upload.1",
 }
 
 // TestReservedNames: a user cannot reach or create the server's files, neither by their names nor by other forms that some
@@ -48,7 +48,7 @@ func TestReservedNames(t *testing.T) {
 			}
 		}
 		theirs := []string{
-			".sftpd-event", ".sftpd-eventsx", ".sftpd-events-", ".sftpd-upload", "sftpd-events", ".sftpd-upload-x", ".sftpd-events.old", ".śftpd-events", ".sftpd-\xffevents",
+			".sftpd-code", ".sftpd-codes2", ".sftpd-event", ".sftpd-eventsx", ".sftpd-events-", ".sftpd-upload", "sftpd-events", ".sftpd-upload-x", ".sftpd-events.old", ".śftpd-events", ".sftpd-\xffevents",
 		}
 		for _, name := range theirs {
 			if err := tree.Mkdir("/"+name, 0o700); err != nil {
