@@ -53,6 +53,16 @@ func TestReceiptsReachTheDisk(t *testing.T) {
 			t.Errorf("%v: %v", errno, err)
 		}
 	}
+	fsync = func(f *os.File) error {
+		if info, err := f.Stat(); err != nil || info.IsDir() {
+			return unix.EIO
+		}
+		return nil
+	}
+	if err := put("nameless"); !errors.Is(err, unix.EIO) {
+		t.Errorf("an error of a directory: %v", err)
+	}
+	fsync = func(*os.File) error { return answer }
 	answer = unix.EIO
 	if err := put("lost"); !errors.Is(err, unix.EIO) {
 		t.Errorf("an error of the disk: %v", err)

@@ -139,7 +139,7 @@ func TestSurplus(t *testing.T) {
 func TestTrim(t *testing.T) {
 	s := open(t)
 	now := time.Now()
-	for _, user := range []string{"team/ada", "team/bob"} {
+	for _, user := range []string{"team/ada", "team/bob", "zoo/eve"} {
 		if err := s.Put(user, []*receipt.Envelope{envelope(t, "old", "c", now.Add(-MaxAge-time.Hour)), envelope(t, "new", "c", now.Add(-MaxAge+time.Hour))}); err != nil {
 			t.Fatal(err)
 		}
@@ -161,6 +161,12 @@ func TestTrim(t *testing.T) {
 	}
 	if have := names(t, bob); !slices.Equal(have, []string{"new.json", "new.json.sig"}) {
 		t.Errorf("%q", have)
+	}
+	if have := names(t, filepath.Join(s.Dir(), "zoo", "eve")); !slices.Equal(have, []string{"new.json", "new.json.sig"}) {
+		t.Errorf("in another namespace: %q", have)
+	}
+	if have := names(t, filepath.Join(s.Dir(), newDir)); !slices.Equal(have, []string{"half"}) {
+		t.Errorf("being written: %q", have)
 	}
 	if err := s.TrimAll(now.Add(2*time.Hour), func() bool { return true }); err != nil {
 		t.Fatal(err)

@@ -276,12 +276,14 @@ func TestVisitsAreRepeated(t *testing.T) {
 		err      error
 		changes  bool
 		want     int32
+		takes    time.Duration
 	}{
-		"an hour":          {24 * time.Hour, nil, false, 10},
-		"a short interval": {20 * time.Minute, nil, false, 30},
-		"busy":             {24 * time.Hour, errBusy, false, 60},
-		"failed":           {24 * time.Hour, unix.EIO, false, 60},
-		"changes":          {24 * time.Hour, nil, true, 600},
+		"an hour":          {24 * time.Hour, nil, false, 10, 0},
+		"a short interval": {20 * time.Minute, nil, false, 30, 0},
+		"busy":             {24 * time.Hour, errBusy, false, 60, 0},
+		"failed":           {24 * time.Hour, unix.EIO, false, 60, 0},
+		"changes":          {24 * time.Hour, nil, true, 600, 0},
+		"one that hangs":   {24 * time.Hour, nil, true, 5, 2 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -296,6 +298,7 @@ func TestVisitsAreRepeated(t *testing.T) {
 				var visits atomic.Int32
 				r.visit = func(context.Context, *Volume) (map[string]ruleState, error) {
 					visits.Add(1)
+					time.Sleep(tc.takes)
 					return nil, tc.err
 				}
 				ctx, cancel := context.WithCancel(t.Context())
@@ -306,6 +309,7 @@ func TestVisitsAreRepeated(t *testing.T) {
 				}
 				time.Sleep(10 * time.Hour)
 				cancel()
+				time.Sleep(tc.takes)
 				synctest.Wait()
 				// The runner looks once a minute, and when a visit has ended.
 				if n := visits.Load(); n < tc.want-tc.want/5 || n > tc.want+1 {
@@ -439,4 +443,40 @@ func TestClockThatCannotBeRead(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// The status has the volumes of the configuration only, in their order.
+func TestStatusFollowsTheConfiguration(t *testing.T) {
+	volumes := []Volume{of("/b", config.RetentionReport), of("/a", config.RetentionReport)}
+	volumes[0].Name, volumes[1].Name = "b", "a"
+	var n atomic.Int32
+	n.Store(2)
+	r := New(func() []Volume { return slices.Clone(volumes[:n.Load()]) }, func(event.Event) {}, quiet)
+	r.visit = func(_ context.Context, v *Volume) (map[string]ruleState, error) {
+		out := map[string]ruleState{}
+		for _, rule := range v.rules() {
+			out[rule.Name] = ruleState{Result: config.RetentionStatus{Rule: rule.Name}}
+		}
+		return out, nil
+	}
+	shown := func() string {
+		var out []string
+		for _, s := range r.Status() {
+			out = append(out, s.Volume+":"+s.Rule)
+		}
+		return strings.Join(out, " ")
+	}
+	expect := func(want string) {
+		t.Helper()
+		for late := time.Now().Add(time.Minute); shown() != want && time.Now().Before(late); time.Sleep(time.Millisecond) {
+			r.Wake()
+		}
+		if got := shown(); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	}
+	go r.Run(t.Context(), 0)
+	expect("a:old a:" + config.StaleUploads + " b:old b:" + config.StaleUploads)
+	n.Store(1)
+	expect("b:old b:" + config.StaleUploads)
 }
