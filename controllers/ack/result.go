@@ -119,9 +119,9 @@ func Summarize(pods []*corev1.Pod, outcome func(*corev1.Pod) *Outcome, digest st
 			}
 			r.addRetention(o.Retention)
 			if s := o.Receipts; s != nil {
-				r.Receipts = append(r.Receipts, Receipts{
-					Pod: p.Name, ReceiptsStatus: config.ReceiptsStatus{Failing: clip(s.Failing), NotDurable: clip(s.NotDurable), NotRemoved: clip(s.NotRemoved)},
-				})
+				r.Receipts = append(r.Receipts, Receipts{Pod: p.Name, ReceiptsStatus: config.ReceiptsStatus{
+					Failing: clip(s.Failing), NotDurable: clip(s.NotDurable), NotRemoved: clip(s.NotRemoved),
+				}})
 			}
 		}
 		if r.judge(p.Name, o, digest, keys, known) {

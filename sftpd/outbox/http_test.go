@@ -23,9 +23,8 @@ import (
 type asked struct {
 	*testing.T
 	*Box
-	handler *handler
-	base    string
-	client  *events.Client
+	base   string
+	client *events.Client
 }
 
 // recording is a listener that publishes when files are closed, so that nothing is lost.
@@ -316,17 +315,20 @@ func TestEmittedEvents(t *testing.T) {
 		data events.Data
 	}{
 		"a download": {
-			event.Transfer{Connection: ada, File: event.File{Path: "/f", Direction: "download", BytesRead: 7}, Result: event.OK}, events.FileDownloaded,
+			event.Transfer{Connection: ada, File: event.File{Path: "/f", Direction: "download", BytesRead: 7}, Result: event.OK},
+			events.FileDownloaded,
 			events.Data{Path: "/f", BytesRead: 7},
 		},
 		"a failed download": {event.Transfer{Connection: ada, File: event.File{Path: "/f", Direction: "download"}, Result: event.Aborted}, "", events.Data{}},
 		"an upload":         {event.Transfer{Connection: ada, File: event.File{Path: "/f", Direction: "upload"}, Result: event.OK}, "", events.Data{}},
 		"an aborted upload": {
-			event.Transfer{Connection: ada, File: event.File{Path: "/f", Direction: "upload", BytesWritten: 3}, Result: event.Aborted, Left: "kept"}, events.FileUploadFailed,
+			event.Transfer{Connection: ada, File: event.File{Path: "/f", Direction: "upload", BytesWritten: 3}, Result: event.Aborted, Left: "kept"},
+			events.FileUploadFailed,
 			events.Data{Path: "/f", BytesWritten: 3, Left: "kept", Reason: "aborted"},
 		},
 		"a failed upload": {
-			event.Transfer{Connection: ada, File: event.File{Path: "/f", Direction: "upload"}, Result: "error", Error: "no space"}, events.FileUploadFailed,
+			event.Transfer{Connection: ada, File: event.File{Path: "/f", Direction: "upload"}, Result: "error", Error: "no space"},
+			events.FileUploadFailed,
 			events.Data{Path: "/f", Reason: "no space"},
 		},
 		"a deletion":      {event.Operation{Connection: ada, Operation: "remove", Path: "/f", Result: event.OK}, events.FileDeleted, events.Data{Path: "/f"}},
@@ -339,7 +341,8 @@ func TestEmittedEvents(t *testing.T) {
 		"a login":         {event.Login{Connection: ada}, events.LoginSucceeded, events.Data{Methods: []string{"Password"}}},
 		"a refused login": {event.LoginRefused{Connection: ada, Reason: event.WrongPassword}, events.LoginRefused, events.Data{Methods: []string{"Password"}, Reason: string(event.WrongPassword)}},
 		"retention": {
-			event.FileExpired{Account: "team/ada", Rule: "old", Volume: "data", Path: "ada/f", Size: 7, Uploaded: time.Unix(1e9, 0)}, events.FileExpired,
+			event.FileExpired{Account: "team/ada", Rule: "old", Volume: "data", Path: "ada/f", Size: 7, Uploaded: time.Unix(1e9, 0)},
+			events.FileExpired,
 			events.Data{Path: "ada/f", Rule: "old", Volume: "data", Size: &size, Uploaded: time.Unix(1e9, 0).UTC()},
 		},
 	} {

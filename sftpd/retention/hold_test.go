@@ -65,7 +65,8 @@ func TestVisitsLeaveNothingOpen(t *testing.T) {
 		r.Run(ctx, 0)
 		close(ended)
 	}()
-	for late := time.Now().Add(time.Minute); len(r.Status()) < 2 && time.Now().Before(late); time.Sleep(time.Millisecond) {
+	for late := time.Now().Add(time.Minute); len(r.Status()) < 2 && time.Now().Before(late); {
+		time.Sleep(time.Millisecond)
 	}
 	cancel()
 	<-ended

@@ -257,7 +257,7 @@ func TestHaltOfARun(t *testing.T) {
 	for err, want := range map[error]string{
 		unix.EACCES:                          "the volume's directory: permission denied",
 		errors.Join(errNoLocks, unix.ENOSYS): "the volume has no locks",
-		errors.New(" other\n"):               "other",
+		fmt.Errorf(" other%c", '\n'):         "other",
 	} {
 		if got := problem(err); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -206,7 +206,7 @@ func TestFilesThatMayNotBeDeleted(t *testing.T) {
 	for _, f := range []string{"in/closed/a", "in/closed/b", "in/other/c"} {
 		v.make(f)
 	}
-	if err := os.Mkdir(filepath.Join(v.dir, "in/closed/empty"), 0o755); err != nil { //nolint:gosec // others have to find it
+	if err := os.Mkdir(filepath.Join(v.dir, "in/closed/empty"), 0o755); err != nil { // others have to find it
 		t.Fatal(err)
 	}
 	v.age()
@@ -216,9 +216,9 @@ func TestFilesThatMayNotBeDeleted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { _ = os.Chmod(filepath.Join(v.dir, "in/closed"), 0o700) }) //nolint:gosec // so that it can be removed
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(v.dir, "in/closed"), 0o700) }) // so that it can be removed
 	for _, f := range []string{"in/closed/a", "in/closed/b", "in/other/c"} {
-		if err := os.Chmod(filepath.Join(v.dir, f), 0o666); err != nil { //nolint:gosec // in a directory of this test
+		if err := os.Chmod(filepath.Join(v.dir, f), 0o666); err != nil { // in a directory of this test
 			t.Fatal(err)
 		}
 	}

@@ -277,9 +277,9 @@ func TestClientVersionOfASession(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tcp.Close()
+		t.Cleanup(func() { _ = tcp.Close() })
 		sc, channels, requests, err := ssh.NewClientConn(tcp, "", &ssh.ClientConfig{
-			User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(a.key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), //nolint:gosec // a server within this test
+			User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(a.key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 			ClientVersion: version,
 		})
 		if err != nil {

@@ -72,7 +72,8 @@
 //
 // With a [Journal] an upload is recorded before its CLOSE succeeds: ahead of the rename by which it gets its name, or after its
 // last write if it was written in place. The directory ".sftpd-events" at a volume's root, where records are kept, is reserved
-// like the names of staged files, and so is ".sftpd-codes", for used codes. All are in any case, and in other forms that a volume may take for the same name (see reserved.go).
+// like the names of staged files, and so is ".sftpd-codes", for used codes. All are in any case, and in other forms that a volume
+// may take for the same name (see reserved.go).
 //
 // # Kernel mounts below a volume
 //

@@ -31,7 +31,9 @@ var (
 	// ErrDots (EBUSY): "." and ".." cannot be created, renamed or removed.
 	ErrDots error = &refusal{`"." and ".." cannot be changed`, unix.EBUSY}
 	// ErrReserved (EACCES): the name is reserved for uploads in progress, or for events.
-	ErrReserved error = &refusal{"names that begin with " + stagingPrefix + ", and " + eventsDirectory + " and " + codesDirectory + ", are reserved for the server", unix.EACCES}
+	ErrReserved error = &refusal{
+		"names that begin with " + stagingPrefix + ", and " + eventsDirectory + " and " + codesDirectory + ", are reserved for the server", unix.EACCES,
+	}
 	// ErrNotPublished (EIO): a write of an upload failed, so the file was not published.
 	ErrNotPublished error = &refusal{"a write failed, so the file was not published; upload it again", unix.EIO}
 	// ErrInterrupted (EBUSY): an upload that was to replace the file was interrupted. What

@@ -173,7 +173,8 @@ func (t *Tree) settled(c *completion, to parent, err error, work Work) error {
 		return err
 	}
 	var st unix.Stat_t
-	if lstatAt(to.fd, to.name, &st) != nil || st.Ino != c.Inode || st.Size == c.Size && st.Mtim.Nano() == c.ModTime {
+	there := lstatAt(to.fd, to.name, &st) == nil && st.Ino == c.Inode
+	if !there || st.Size == c.Size && st.Mtim.Nano() == c.ModTime {
 		return nil
 	}
 	again := *c.Publication

@@ -196,7 +196,7 @@ func TestWriteDuringTheRename(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer tree.Close()
+		t.Cleanup(func() { _ = tree.Close() })
 		if own { // created by this tree, so that it may rename it
 			if err := os.Remove(filepath.Join(dir, "up.part")); err != nil {
 				t.Fatal(err)

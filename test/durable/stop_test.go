@@ -57,7 +57,7 @@ func TestStoppedDaemon(t *testing.T) {
 	fmt.Printf("EVENTS stopped: answered=%d failed=%d\n", answered.Load(), failed.Load())
 }
 
-// uploads uploads files of one size until the end, or until one fails.
+// uploads sends files of one size until the end, or until one fails.
 func (c *campaign) uploads(d *daemontest.Daemon, user string, size int64, answered *atomic.Int64, end <-chan struct{}) error {
 	conn, err := d.Dial(user, ssh.PublicKeys(c.key))
 	if err != nil {

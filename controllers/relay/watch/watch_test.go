@@ -5,9 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -145,7 +145,7 @@ func TestTurns(t *testing.T) {
 			return delivery.Status{Pods: 1}, nil
 		})}
 		for i := range 1000 {
-			w.Set(types.NamespacedName{Namespace: "hostile", Name: fmt.Sprint(i)}, &Target{UID: "u", Address: "hangs", Key: key})
+			w.Set(types.NamespacedName{Namespace: "hostile", Name: strconv.Itoa(i)}, &Target{UID: "u", Address: "hangs", Key: key})
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer time.Sleep(requestTimeout) // until the requests in progress have ended

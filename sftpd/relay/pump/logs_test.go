@@ -69,7 +69,8 @@ func TestDeadLettersAreTallied(t *testing.T) {
 		got, sum := out.with("dead letters"), 0
 		for _, line := range got {
 			var n int
-			if _, err := fmt.Sscanf(line[strings.Index(line, "count="):], "count=%d", &n); err != nil {
+			_, count, _ := strings.Cut(line, "count=")
+			if _, err := fmt.Sscan(count, &n); err != nil {
 				t.Fatalf("%s: %v", line, err)
 			}
 			sum += n

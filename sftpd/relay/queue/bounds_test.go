@@ -1,7 +1,7 @@
 package queue
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -81,7 +81,7 @@ func TestTrip(t *testing.T) {
 				user, d = "accepted", outcome.Decision{Verdict: outcome.Accepted}
 			}
 			if i == 0 || s.lanes["ns/"+user] == nil {
-				s.Add(&Entry{Stream: "a", Cursor: fmt.Sprint(i), Key: "ns/" + user, Happened: start, Body: []byte("x")})
+				s.Add(&Entry{Stream: "a", Cursor: strconv.Itoa(i), Key: "ns/" + user, Happened: start, Body: []byte("x")})
 			}
 			now = now.Add(time.Second)
 			for _, l := range s.lanes { // the others have to wait
