@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"io"
 	"net"
 	"runtime"
 	"slices"
@@ -290,7 +291,7 @@ func TestStatusOfAChannel(t *testing.T) {
 		if _, err := ch.Write([]byte(input)); err != nil {
 			t.Fatal(err)
 		}
-		if err := ch.CloseWrite(); err != nil {
+		if err := ch.CloseWrite(); err != nil && !errors.Is(err, io.EOF) { // what does not speak SFTP may have been closed by now
 			t.Fatal(err)
 		}
 		status := "none"
