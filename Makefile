@@ -26,7 +26,7 @@ NODE := bin/cluster
 
 # `make bench QUICK=1 ONLY='raw|list'`
 BENCH_FLAGS := $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(PEERS),-peers '$(PEERS)') \
-	$(if $(WRITE),-write) $(if $(AGAIN),-again) $(if $(PROFILE),-profile)
+	$(if $(WRITE),-write) $(if $(AGAIN),-again) $(if $(PROFILE),-profile) $(if $(FEATURES),-features)
 
 # Paths of this folder are kept out of compiled code, so that another clone of the same code can use Go's build cache.
 export GOFLAGS := $(filter-out -trimpath,$(GOFLAGS)) -trimpath
@@ -125,7 +125,7 @@ scale: bin/cluster ## Measure many users and listeners on a real API server with
 	@KUBEBUILDER_ASSETS="$$($(NODE) assets)" bin/scale $(if $(QUICK),-quick) $(if $(ONLY),-only '$(ONLY)') $(if $(USERS),-users $(USERS)) $(if $(LISTENERS),-listeners $(LISTENERS)) $(if $(WRITE),-write)
 
 .PHONY: bench
-bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=regexp, AGAIN=1, PROFILE=1: docs/performance.md).
+bench: packages ## Measure the daemon against OpenSSH and PEERS (QUICK=1, ONLY=regexp, AGAIN=1, PROFILE=1, FEATURES=1: docs/performance.md).
 	go build -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/sftpd
 	go build -C hack/bench -o ../../bin/ ./...
 	@newer="$$(hack/bench/openssh.sh)" && $(SUDO) bin/bench -openssh "$$newer" $(BENCH_FLAGS)

@@ -30,7 +30,7 @@ func main() {
 type settings struct {
 	daemon, profiled, openssh, peers, only, docs, out string
 	rounds                                            int
-	quick, write, again, render, profile              bool
+	quick, write, again, render, profile, features    bool
 }
 
 func parse() (settings, error) {
@@ -43,6 +43,7 @@ func parse() (settings, error) {
 	flag.StringVar(&s.docs, "docs", "docs", "`directory` of the document")
 	flag.StringVar(&s.out, "out", "out/bench", "`directory` for the results of each run")
 	flag.IntVar(&s.rounds, "rounds", 0, "`number` of rounds that count, instead of the default")
+	flag.BoolVar(&s.features, "features", false, "compare the daemon with itself with more features for uploads, not with other servers")
 	flag.BoolVar(&s.profile, "profile", false, "instead of measuring, print where the daemon spends CPU time in the workloads that match -only")
 	flag.BoolVar(&s.quick, "quick", false, "few rounds and small files, to check that everything works")
 	flag.BoolVar(&s.write, "write", false, "write the results into the documents even if they come from a quick run or from some groups only")
@@ -52,7 +53,7 @@ func parse() (settings, error) {
 	if flag.NArg() > 0 {
 		return s, fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	}
-	s.write = s.write || !s.quick && s.only == ""
+	s.write = s.write || !s.quick && s.only == "" && !s.features
 	return s, nil
 }
 
@@ -156,12 +157,28 @@ func prepare(place *servers.Place, s settings) ([]*servers.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours, err := servers.Sftpd(place, program)
+	ours, err := servers.Sftpd(place, program, servers.Plain)
 	if err != nil {
 		return nil, err
 	}
+	if s.features {
+		return withFeatures(place, program, ours)
+	}
 	others, err := otherServers(place, s)
 	return append([]*servers.Server{ours}, others...), err
+}
+
+// withFeatures adds the daemon with more and more features.
+func withFeatures(place *servers.Place, program string, plain *servers.Server) ([]*servers.Server, error) {
+	all := []*servers.Server{plain}
+	for _, f := range servers.Featured {
+		server, err := servers.Sftpd(place, program, f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, server)
+	}
+	return all, nil
 }
 
 func otherServers(place *servers.Place, s settings) ([]*servers.Server, error) {

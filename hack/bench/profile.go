@@ -33,7 +33,7 @@ func profileAll(ctx context.Context, s settings) (err error) {
 	if err != nil {
 		return err
 	}
-	ours, err := servers.Sftpd(place, program, "-profiles", profiles)
+	ours, err := servers.Sftpd(place, program, servers.Plain, "-profiles", profiles)
 	if err != nil {
 		return err
 	}

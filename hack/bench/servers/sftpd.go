@@ -2,6 +2,7 @@ package servers
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/events"
 	hashing "github.com/sftp-operator/sftp-operator/sftpd/contract/password"
 	"github.com/sftp-operator/sftp-operator/sftpd/flow"
 )
@@ -20,13 +22,33 @@ const Ours = "sftpd"
 // many is for limits that must not be reached.
 const many = 100_000
 
+// Features are what the daemon does for uploads beyond writing them.
+type Features struct {
+	// Label of the server in the tables.
+	Label string
+	// OnClose publishes uploads when they are closed, Events records an event for each, Checksum computes its SHA-256, and Receipts
+	// signs a receipt, which needs OnClose and Checksum.
+	OnClose, Events, Checksum, Receipts bool
+}
+
+// Plain is the daemon as it is by default.
+var Plain = Features{Label: Ours}
+
+// Featured are the features in the order in which they add up.
+var Featured = []Features{
+	{Label: "on-close", OnClose: true},
+	{Label: "events", OnClose: true, Events: true},
+	{Label: "checksums", OnClose: true, Events: true, Checksum: true},
+	{Label: "receipts", OnClose: true, Events: true, Checksum: true, Receipts: true},
+}
+
 // Sftpd prepares the daemon, to be run from the given program with additional arguments for "serve".
-func Sftpd(p *Place, program string, arguments ...string) (*Server, error) {
-	group, err := p.group(Ours)
+func Sftpd(p *Place, program string, features Features, arguments ...string) (*Server, error) {
+	group, err := p.group(features.Label)
 	if err != nil {
 		return nil, err
 	}
-	root, err := p.root(Ours)
+	root, err := p.root(features.Label)
 	if err != nil {
 		return nil, err
 	}
@@ -34,14 +56,14 @@ func Sftpd(p *Place, program string, arguments ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := p.path("sftpd-config")
-	if err := writeConfig(dir, root, p.Key.PublicKey()); err != nil {
+	dir := p.path(features.Label + "-config")
+	if err := writeConfig(dir, root, p.Key.PublicKey(), features); err != nil {
 		return nil, err
 	}
-	proc := &process{group: group, log: p.path("sftpd.log")}
+	proc := &process{group: group, log: p.path(features.Label + ".log")}
 	return &Server{
-		Label: Ours, Addr: addr, User: userName, Key: p.Key, KeyFile: p.KeyFile(), Password: password, PasswordHash: "argon2id",
-		Root: root, Remote: "/", Group: group, MaxIdle: sessionsOfOneUser(), knownHosts: p.path("sftpd.known_hosts"),
+		Label: features.Label, Addr: addr, User: userName, Key: p.Key, KeyFile: p.KeyFile(), Password: password, PasswordHash: "argon2id",
+		Root: root, Remote: "/", Group: group, MaxIdle: sessionsOfOneUser(), knownHosts: p.path(features.Label + ".known_hosts"),
 		start: proc.run(func(ctx context.Context) *exec.Cmd {
 			args := append([]string{"serve", "-config", dir, "-listen", addr, "-health", "127.0.0.1:0"}, arguments...)
 			cmd := exec.CommandContext(ctx, program, args...)
@@ -61,7 +83,7 @@ func sessionsOfOneUser() int {
 }
 
 // writeConfig writes a configuration with one user, limits that are not reached, and otherwise the defaults of the API.
-func writeConfig(dir, root string, key ssh.PublicKey) error {
+func writeConfig(dir, root string, key ssh.PublicKey, features Features) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -86,7 +108,7 @@ func writeConfig(dir, root string, key ssh.PublicKey) error {
 	if err != nil {
 		return err
 	}
-	listener, err := config.EncodeListener(config.Listener{
+	settings := config.Listener{
 		Namespace: "bench", Name: "bench", CryptoPolicy: "Modern2026",
 		Authentication: config.Authentication{
 			Methods:  []string{config.MethodPublicKey, config.MethodPassword},
@@ -94,21 +116,57 @@ func writeConfig(dir, root string, key ssh.PublicKey) error {
 		},
 		Limits:  config.Limits{MaxConnections: many, MaxConnectionsPerUser: many, IdleTimeoutSeconds: 3600},
 		Volumes: []config.Volume{{Name: "files", Path: root}},
-	}, [][]byte{hostKey}, [][]byte{user})
-	if err != nil {
+	}
+	files := features.add(&settings, hostKey)
+	if files[config.ListenerFile], err = config.EncodeListener(settings, [][]byte{hostKey}, [][]byte{user}); err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{config.ListenerFile: listener, config.ShardFile(0): user} {
+	files[config.ShardFile(0)] = user
+	return writeFiles(dir, files)
+}
+
+// writeFiles writes the files of a configuration, which belong to the server's user like those that are there.
+func writeFiles(dir string, files map[string][]byte) error {
+	owned := []string{"", config.HostKeyFile(0)}
+	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return err
 		}
+		owned = append(owned, name)
 	}
-	for _, name := range []string{"", config.ListenerFile, config.ShardFile(0), config.HostKeyFile(0)} {
+	for _, name := range owned {
 		if err := os.Chown(filepath.Join(dir, name), userID, userID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// add adds the settings for the features, and returns the files that they refer to. Events are kept until someone asks for them, which
+// no one does. The key of receipts is the host key: it only has to be one.
+func (f Features) add(l *config.Listener, key []byte) map[string][]byte {
+	files := map[string][]byte{}
+	if f.OnClose {
+		l.Uploads.Publish = config.PublishOnClose
+	}
+	if f.Checksum {
+		l.Uploads.Checksum = config.ChecksumSHA256
+	}
+	if f.Events {
+		secret := []byte(rand.Text() + rand.Text())
+		l.Events = config.Events{
+			Sinks:    []config.EventSink{{Name: "bench", Types: []events.Type{events.FilePublished}}},
+			Source:   events.Source("", l.Namespace, l.Name),
+			Key:      config.File{Name: config.EventsKeyFile, SHA256: config.Digest(secret)},
+			MaxBytes: config.MaxEventsBytes,
+		}
+		files[config.EventsKeyFile] = secret
+	}
+	if f.Receipts {
+		l.Receipts.Key = config.File{Name: config.ReceiptKeyFile, SHA256: config.Digest(key)}
+		files[config.ReceiptKeyFile] = key
+	}
+	return files
 }
 
 // authorizedKey is a public key in the format of authorized_keys, without a comment.

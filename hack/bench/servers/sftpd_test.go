@@ -21,15 +21,22 @@ func TestConfiguration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), "config")
-	if err := writeConfig(dir, t.TempDir(), key); err != nil {
-		t.Fatal(err)
-	}
-	set, err := config.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(set.Rejected) != 0 || len(set.Users) != 1 || !slices.Equal(set.Users[0].Methods, []string{"PublicKey", "Password"}) {
-		t.Errorf("rejected %v, users %+v", set.Rejected, set.Users)
+	for _, f := range append([]Features{Plain}, Featured...) {
+		dir := filepath.Join(t.TempDir(), "config")
+		if err := writeConfig(dir, t.TempDir(), key, f); err != nil {
+			t.Fatal(err)
+		}
+		set, err := config.Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(set.Rejected) != 0 || len(set.Users) != 1 || !slices.Equal(set.Users[0].Methods, []string{"PublicKey", "Password"}) {
+			t.Errorf("%s: rejected %v, users %+v", f.Label, set.Rejected, set.Users)
+		}
+		l := set.Listener
+		has := Features{f.Label, l.Uploads.Publish == config.PublishOnClose, l.Events.On(), l.Uploads.Checksum == config.ChecksumSHA256, l.Receipts.On()}
+		if has != f {
+			t.Errorf("configured is %+v, want %+v", has, f)
+		}
 	}
 }
