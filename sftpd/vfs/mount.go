@@ -45,8 +45,8 @@ type mount struct {
 	fd int // the root directory, O_PATH
 	r  resolver
 
-	// chain is the identity of the root and of each directory from "/" through the volume
-	// down to it; the root comes last.
+	// chain has the identities of the directories that contain the root, from the volume's up to "/" and from there down to the
+	// root, which comes last.
 	chain []identity
 }
 
@@ -143,7 +143,7 @@ func (m *mount) openRoot(c Mount) error {
 // maxAbove bounds the directories above a volume that are checked: a Linux path has no more.
 const maxAbove = maxPath / 2
 
-// above returns the identities of a directory's ancestors, from "/" down: a volume may be
+// above returns the identities of a directory's ancestors, up to "/": a volume may be
 // inside a directory of another volume. It stops at a directory that the daemon may not
 // read.
 func above(fd int) (chain []identity) {
@@ -173,7 +173,6 @@ func above(fd int) (chain []identity) {
 		below = identityOf(&st)
 		chain = append(chain, below)
 	}
-	slices.Reverse(chain)
 	return chain
 }
 
