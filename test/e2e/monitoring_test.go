@@ -53,6 +53,7 @@ func TestMonitoring(t *testing.T) {
 	})
 	doomed := mustLogin(t, l, "gone", ssh.PublicKeys(lost.signer))
 	doomed.closedAfter(t, update(t, gone, func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserSuspended }))
+	monitoring.CertifyHostKey(t, kube, l) // only now: our client would not know the CA
 
 	pod := podsOf(t, l)[0].Name
 	var daemon string
@@ -64,10 +65,15 @@ func TestMonitoring(t *testing.T) {
 	if status, body := scrape(t, operatorNamespace, operator, 8443, "https", ""); status == http.StatusOK {
 		t.Errorf("the operator shows its metrics to anyone: %s", body)
 	}
-	status, text := scrape(t, operatorNamespace, operator, 8443, "https", readerToken(t, ns))
-	if status != http.StatusOK {
-		t.Fatalf("scrape of the operator: %d: %s", status, text)
-	}
+	var text string
+	token := readerToken(t, ns)
+	eventually(t, 2*time.Minute, "the host certificate in the operator's metrics", func() bool {
+		var status int
+		if status, text = scrape(t, operatorNamespace, operator, 8443, "https", token); status != http.StatusOK {
+			t.Fatalf("scrape of the operator: %d: %s", status, text)
+		}
+		return strings.Contains(text, "sftp_operator_host_certificate_expiration_timestamp_seconds{")
+	})
 	if series := fmt.Sprintf(`sftp_operator_listener_ready{listener="partners",namespace=%q} 1`, ns); !strings.Contains(text, series) {
 		t.Errorf("the operator does not say %s", series)
 	}

@@ -3,6 +3,7 @@ package operator
 import (
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -13,6 +14,8 @@ import (
 type requests struct {
 	mu     sync.Mutex
 	counts map[string]int // mu guards it
+	// written are the requests that wrote, since the last takeWritten; mu guards it.
+	written []string
 }
 
 // count makes an account count its requests from now on.
@@ -29,6 +32,15 @@ func (r *requests) take() map[string]int {
 	r.counts = nil
 	maps.DeleteFunc(out, func(key string, _ int) bool { return strings.HasSuffix(key, " events") })
 	return out
+}
+
+// takeWritten returns the requests that wrote, as "PATCH /path", and forgets them. Events are left out.
+func (r *requests) takeWritten() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.written
+	r.written = nil
+	return slices.DeleteFunc(out, func(w string) bool { return strings.Contains(w, "/events") })
 }
 
 // writes returns how many of the counted requests wrote.
@@ -62,6 +74,9 @@ func (c counting) RoundTrip(req *http.Request) (*http.Response, error) {
 			c.counts = map[string]int{}
 		}
 		c.counts[key]++
+		if req.Method != http.MethodGet {
+			c.written = append(c.written, req.Method+" "+req.URL.Path)
+		}
 		c.mu.Unlock()
 	}
 	return c.next.RoundTrip(req)
