@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 	"github.com/sftp-operator/sftp-operator/sftpd/receipts"
 )
+
+// receiptOfUpload is what ada finds: the receipt of her upload, and the one that she had.
+var receiptOfUpload = regexp.MustCompile(`^([A-Z2-7]{26})\.json ([A-Z2-7]{26})\.json\.sig one\.json one\.json\.sig$`)
 
 // TestHostileReceipts: whatever a user tries under /.receipts, or has put in its place, the user finds only their own
 // receipts there, and can neither change them nor direct an upload there.
@@ -31,7 +36,7 @@ func TestHostileReceipts(t *testing.T) {
 	if err := os.Symlink("..", filepath.Join(dir.Home("ada"), ".receipts")); err != nil {
 		t.Fatal(err)
 	}
-	keep(t, dir, "ada", "one")
+	kept := keep(t, dir, "ada", "one")
 	keep(t, dir, "bob", "two")
 	d := daemontest.Start(t, dir)
 	c := dial(t, d, "ada")
@@ -76,8 +81,17 @@ func TestHostileReceipts(t *testing.T) {
 			t.Errorf("%s succeeds", what)
 		}
 	}
-	if have := fmt.Sprint(list(t, c, "/.receipts")); have != "[one.json one.json.sig]" {
+	// The upload that was published has a receipt, which is stored a moment later.
+	var have []string
+	d.Eventually(t, "she finds the receipt of her upload", func() bool { have = list(t, c, "/.receipts"); return len(have) >= 4 })
+	if !receiptOfUpload.MatchString(strings.Join(have, " ")) {
 		t.Errorf("she finds %s", have)
+	}
+	if _, err := one.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if raw, err := io.ReadAll(one); err != nil || string(raw) != string(kept.Payload) {
+		t.Errorf("one.json is %q, %v", raw, err)
 	}
 	// In another case, and elsewhere, it is a name like any other.
 	for _, p := range []string{"/.Receipts", "/dir/.receipts"} {
