@@ -150,7 +150,7 @@ func TestConnectionLimits(t *testing.T) {
 		}
 		return last
 	}
-	full := func(user string, lines int) {
+	full := func(user string, lines int, sessions float64) {
 		t.Helper()
 		// The refusal comes after the login, so a client without the password learns nothing about limits.
 		c := d.MustDial(t, user, ssh.Password("secret"))
@@ -164,16 +164,17 @@ func TestConnectionLimits(t *testing.T) {
 		if got := d.WaitAudit(t, "login_refused", lines); got["reason"] != "max_connections_per_user" || got["user"] != user {
 			t.Errorf("audit: %v", got)
 		}
+		connected(t, d, sessions) // with 9 places, the next one may need it
 	}
 	last := fill("ada", 2)
-	full("ada", 1)
+	full("ada", 1, 2)
 	fill("bob", 3)
-	full("bob", 2)
+	full("bob", 2, 5)
 	fill("eve", 3)
-	full("eve", 3)
+	full("eve", 3, 8)
 
 	last.Close()
-	d.WaitAudit(t, "logout", 1)
+	connected(t, d, 7)
 	fill("ada", 1)
 
 	fill("fay", 1) // the ninth connection, which displaces no other

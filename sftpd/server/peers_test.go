@@ -252,6 +252,7 @@ func TestPeerThatNeverReads(t *testing.T) {
 	})
 	t.Run("at a time", func(t *testing.T) { neverReads(t, d) })
 	_ = c.Wait()
+	d.WaitAudit(t, "logout", 3) // the client may learn of its end first
 	reasons := map[any]int{}
 	for _, line := range d.Audit(t, "logout") {
 		reasons[line["reason"]]++

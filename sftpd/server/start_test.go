@@ -24,6 +24,13 @@ func start(t *testing.T, change func(*configtest.Dir), adjust ...func(*server.Se
 	return daemontest.Start(t, dir, adjust...), dir
 }
 
+// connected waits until the daemon has so many connections. The line of a logout is written before its place is free, because the
+// place is kept while the audit log is waited for.
+func connected(t *testing.T, d *daemontest.Daemon, want float64) {
+	t.Helper()
+	d.Eventually(t, "connections that ended have left", func() bool { return d.Metric(t, "sftpd_connections") == want })
+}
+
 // inTime repeats a time-critical step with longer and longer periods until it was on time: a step that a busy machine runs too
 // late proves nothing about the daemon.
 func inTime(t *testing.T, soon time.Duration, try func(soon time.Duration) (ok bool)) {
