@@ -189,11 +189,9 @@ func TestRunNotices(t *testing.T) {
 	}
 	f.dir.Write(t)
 	f.run(t)
-	for end := time.Now().Add(time.Minute); f.log.count("crypto policy has ended") != 1 || f.log.count("certificate of a host key is not valid now") != 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("the warnings are missing: %s", f.log.b.String())
-		}
-	}
+	eventually(t, "each has its warning", func() bool {
+		return f.log.count("crypto policy has ended") == 1 && f.log.count("certificate of a host key is not valid now") == 2
+	})
 }
 
 // instances returns the number of the process's inotify instances.
@@ -213,23 +211,20 @@ func instances(t *testing.T) (n int) {
 
 // TestRunLeavesNothing: the watch ends with Run.
 func TestRunLeavesNothing(t *testing.T) {
-	before := instances(t)
+	// The descriptors of other tests are closed a moment after their Run.
+	eventually(t, "no instance of inotify is left", func() bool { return instances(t) == 0 })
 	f := newFixture(t)
 	f.dir.Write(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); f.Run(ctx) }()
 	<-f.swaps
-	if instances(t) != before+1 {
-		t.Errorf("%d instances of inotify", instances(t)-before)
+	if n := instances(t); n != 1 {
+		t.Errorf("%d instances of inotify", n)
 	}
 	cancel()
 	<-done
-	for end := time.Now().Add(time.Minute); instances(t) != before; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d instances of inotify are left", instances(t)-before)
-		}
-	}
+	eventually(t, "its instance of inotify ends", func() bool { return instances(t) == 0 })
 }
 
 // TestWithoutInotify: if no inotify instance is available, the directory is polled, and a line is logged.

@@ -74,6 +74,15 @@ func (f *fixture) wantSwap(t *testing.T, digest string, within time.Duration) {
 	}
 }
 
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not within a minute: ", what)
+		}
+	}
+}
+
 // after returns the status once the configuration has been settled, which happens soon after its swap; if there is no swap, the
 // current status.
 func (f *fixture) after(digest string) (st config.Status) {
@@ -130,14 +139,14 @@ func TestStartsEmpty(t *testing.T) {
 	f.dir.Path = filepath.Join(f.dir.Path, "later")
 	f.Loader.dir = f.dir.Path
 	f.run(t)
-	time.Sleep(100 * time.Millisecond)
-	if f.Current() != nil || f.Status().Error == "" {
+	eventually(t, "that there is nothing is reported", func() bool { return f.Status().Error != "" })
+	if f.Current() != nil {
 		t.Errorf("%+v", f.Status())
 	}
 	if err := os.Mkdir(f.dir.Path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	f.wantSwap(t, f.dir.Write(t), 2*lastRetry)
+	f.wantSwap(t, f.dir.Write(t), reaction)
 	// Replaced by another directory with the same name.
 	if err := os.Rename(f.dir.Path, f.dir.Path+".old"); err != nil {
 		t.Fatal(err)
@@ -146,7 +155,7 @@ func TestStartsEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.dir.Listener.Authentication.MaxTries++
-	f.wantSwap(t, f.dir.Write(t), 2*lastRetry)
+	f.wantSwap(t, f.dir.Write(t), reaction)
 }
 
 func TestKeepsLastGood(t *testing.T) {
@@ -226,10 +235,7 @@ func TestWaitsForConsistency(t *testing.T) {
 	shard := files[config.ShardFile(0)]
 	delete(files, config.ShardFile(0))
 	f.dir.WriteFiles(t, files)
-	time.Sleep(200 * time.Millisecond)
-	if st := f.Status(); st.Digest != first || st.Error == "" {
-		t.Errorf("%+v", st)
-	}
+	eventually(t, "that a file is missing is reported", func() bool { st := f.Status(); return st.Digest == first && st.Error != "" })
 	if err := f.Load(); !errors.Is(err, config.ErrInconsistent) {
 		t.Errorf("want ErrInconsistent, have %v", err)
 	}
