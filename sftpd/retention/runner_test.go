@@ -58,10 +58,13 @@ func TestHungVolume(t *testing.T) {
 		r.Run(ctx, 0)
 		close(ended)
 	}()
-	for range 500 {
-		if len(r.Status()) == 1 {
-			break
-		}
+	began := func(volume string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return visits[volume] > 0
+	}
+	// The visit of one volume may begin after that of the other has ended.
+	for late := time.Now().Add(time.Minute); (len(r.Status()) != 1 || !began("hangs")) && time.Now().Before(late); {
 		r.Wake()
 		time.Sleep(10 * time.Millisecond)
 	}
