@@ -182,6 +182,12 @@ func (x *index) find(n uint64) (int, bool) {
 	return i, i < len(x.entries) && x.entries[i].n == n
 }
 
+// needs reports whether a sink needs what is at a position.
+func (x *index) needs(n uint64) bool {
+	i, ok := x.find(n)
+	return ok && x.entries[i].sinks != 0
+}
+
 // release marks an event as no longer needed by some sinks.
 func (x *index) release(i int, set uint32) {
 	e := &x.entries[i]

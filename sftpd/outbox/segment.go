@@ -21,6 +21,8 @@ type segment struct {
 	// live bytes belong to events that some sink needs. open counts prepared records that are not settled.
 	live int64
 	open int
+	// fixed bytes were not live when the segment was compacted, and stayed for what they say about other records.
+	fixed int64
 	// readers keep the file open. If gone is set, the last one closes it.
 	readers int
 	gone    bool

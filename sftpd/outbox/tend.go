@@ -49,15 +49,15 @@ func (l *log) removeSegments() {
 	}
 }
 
-// wasteful returns a segment, not the last one, of which less than half is needed, if all segments together are larger than
-// what events may occupy.
+// wasteful returns a segment, not the last one, of which less than half is needed or had to stay when it was compacted, if all
+// segments together are larger than what events may occupy.
 func (l *log) wasteful() *segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	total, worst := int64(0), (*segment)(nil)
 	for i, s := range l.segs {
 		total += s.size
-		if i < len(l.segs)-1 && s.size > 0 && s.live < s.size/2 && (worst == nil || s.size-s.live > worst.size-worst.live) {
+		if i < len(l.segs)-1 && s.size > 0 && s.live+s.fixed < s.size/2 && (worst == nil || s.size-s.live > worst.size-worst.live) {
 			worst = s
 		}
 	}
@@ -111,9 +111,16 @@ func (l *log) copyNeeded(old, next *segment) (map[uint64]int64, error) {
 	if err != nil {
 		return nil, err
 	}
+	here := map[uint64]bool{} // prepared records of this segment
 	_, err = eachLine(old.file, func(line []byte, _ int64) {
 		r, err := decode(line)
-		if err != nil || !l.needed(r) {
+		if err != nil {
+			return
+		}
+		if r.Kind == prepared {
+			here[r.N] = true
+		}
+		if line = l.remains(r, line, here); len(line) == 0 {
 			return
 		}
 		if r.Kind == recorded {
@@ -131,14 +138,33 @@ func (l *log) copyNeeded(old, next *segment) (map[uint64]int64, error) {
 	return moved, err
 }
 
+// remains returns what a compacted segment has of a record: its line, a shorter one, or nothing. here has the prepared records of
+// the segment.
+func (l *log) remains(r *record, line []byte, here map[uint64]bool) []byte {
+	settles := r.Kind == recorded && r.Dead == "" && r.Of != 0
+	switch {
+	case l.needed(r):
+		return line
+	case !settles || here[r.Of]:
+		return nil
+	}
+	// The prepared record is in another segment, which may stay. Without what settles it, the upload would have another outcome
+	// at the next start, depending on what has its name by then.
+	short, err := (&record{Kind: abandoned, N: r.N, Of: r.Of, User: r.User}).encode(nil)
+	if err != nil {
+		return line
+	}
+	return short
+}
+
 // needed reports whether a record of a segment is needed. What the sinks have acknowledged is in later segments.
 func (l *log) needed(r *record) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch r.Kind {
 	case recorded:
-		i, ok := l.x.find(r.N)
-		return ok && l.x.entries[i].sinks != 0
+		// A dead letter that is gone is needed as long as its event is pending for another sink: it would be pending for all.
+		return l.x.needs(r.N) || r.Dead != "" && l.x.needs(r.Of)
 	case prepared:
 		return l.prepared[r.N] != nil
 	case forgotten, abandoned:
@@ -164,6 +190,7 @@ func (l *log) replace(old, next *segment, moved map[uint64]int64) *os.File {
 			next.open++
 		}
 	}
+	next.fixed = next.size - next.live
 	l.segs[slices.Index(l.segs, old)] = next
 	return old.retire()
 }
