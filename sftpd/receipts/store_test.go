@@ -150,6 +150,9 @@ func TestTrim(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if err := os.Chtimes(filepath.Join(ada, "other"), now, now.Add(-2*MaxAge)); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(s.Dir(), newDir, "half"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -238,7 +241,7 @@ func TestReach(t *testing.T) {
 				t.Error("a volume that hangs answers")
 			}
 		}
-		if d := time.Since(began); d != reachTime || calls.Load() != 3 {
+		if d := time.Since(began); d != time.Second || calls.Load() != 3 {
 			t.Errorf("%s, %d calls", d, calls.Load())
 		}
 		close(hang)
