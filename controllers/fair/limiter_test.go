@@ -85,15 +85,17 @@ var _ reconcile.Reconciler = function(nil)
 // While one namespace uses its full share, others are served; each place is returned, even after errors and panics.
 func TestReconciler(t *testing.T) {
 	const workers = 8
-	var running, most atomic.Int32
+	var running atomic.Int32
+	var mu sync.Mutex
+	var most int32
 	release := make(chan struct{})
 	r := Wrap(function(func(_ context.Context, req ctrl.Request) (ctrl.Result, error) {
 		if req.Namespace != "hostile" {
 			return ctrl.Result{RequeueAfter: time.Hour}, nil
 		}
-		if n := running.Add(1); n > most.Load() {
-			most.Store(n)
-		}
+		mu.Lock()
+		most = max(most, running.Add(1))
+		mu.Unlock()
 		defer running.Add(-1)
 		<-release
 		return ctrl.Result{}, errors.New("broken")
@@ -112,9 +114,9 @@ func TestReconciler(t *testing.T) {
 			}
 		})
 	}
-	for end := time.Now().Add(time.Minute); refused.Load() < workers-2; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); refused.Load() < workers-2 || running.Load() < 2; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%d of %d are refused", refused.Load(), workers)
+			t.Fatalf("%d of %d are refused, %d run", refused.Load(), workers, running.Load())
 		}
 	}
 	if result, err := ask("other"); err != nil || result.RequeueAfter != time.Hour {
@@ -122,8 +124,8 @@ func TestReconciler(t *testing.T) {
 	}
 	close(release)
 	wg.Wait()
-	if most.Load() != 2 || failed.Load() != 2 || len(r.limiter.busy) != 0 {
-		t.Errorf("%d at a time, %d served, %v busy", most.Load(), failed.Load(), r.limiter.busy)
+	if most != 2 || failed.Load() != 2 || len(r.limiter.busy) != 0 {
+		t.Errorf("%d at a time, %d served, %v busy", most, failed.Load(), r.limiter.busy)
 	}
 
 	r.Reconciler = function(func(context.Context, ctrl.Request) (ctrl.Result, error) { panic("broken") })
