@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 )
@@ -67,13 +67,24 @@ func get(t *testing.T, url string) (*http.Response, error) {
 // TestInTurn: a limited number of requests is answered at a time, and one whose client does not read its answer does not use up
 // a turn.
 func TestInTurn(t *testing.T) {
-	var now, most atomic.Int32
+	var mu sync.Mutex
+	var now, most int
+	two := make(chan struct{}) // closed when two are answered at a time
 	h := inTurn(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if n := now.Add(1); n > most.Load() {
-			most.Store(n)
+		mu.Lock()
+		if now++; now == 2 && most < 2 {
+			close(two)
 		}
-		time.Sleep(10 * time.Millisecond)
-		now.Add(-1)
+		most = max(most, now)
+		mu.Unlock()
+		select {
+		case <-two:
+		case <-time.After(turnTime / 2):
+		}
+		time.Sleep(10 * time.Millisecond) // for one more than may be
+		mu.Lock()
+		now--
+		mu.Unlock()
 		w.Header().Set("Content-Type", "x/y")
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = w.Write(make([]byte, 8<<20)) // more than the kernel buffers
@@ -108,7 +119,9 @@ func TestInTurn(t *testing.T) {
 	for range 6 {
 		<-done
 	}
-	if most.Load() != 2 {
-		t.Errorf("%d at a time", most.Load())
+	mu.Lock()
+	defer mu.Unlock()
+	if most != 2 {
+		t.Errorf("%d at a time", most)
 	}
 }
