@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -130,7 +129,7 @@ func TestProbe(t *testing.T) {
 		defer l.Close()
 		begin := time.Now()
 		code, _, stderr := call("probe", "-addr", l.Addr().String(), "-user", "ada", "-key", id, "-known-hosts", known, "-timeout", "300ms")
-		if code != 1 || !strings.Contains(stderr, "deadline exceeded") || time.Since(begin) > 2*time.Second {
+		if code != 1 || !strings.Contains(stderr, "deadline exceeded") || time.Since(begin) > 2*daemontest.Second() {
 			t.Errorf("%d %s", code, stderr)
 		}
 	})
@@ -140,16 +139,7 @@ func TestProbe(t *testing.T) {
 func TestServe(t *testing.T) {
 	dir := configtest.New(t)
 	dir.AddUser("ada", "secret")
-	dir.Write(t)
-	addr, health := freeAddr(t), freeAddr(t)
-	cmd := exec.CommandContext(t.Context(), program(t), "serve", "-config", dir.Path, "-listen", addr, "-health", health)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	d := &daemontest.Daemon{Addr: addr, Health: "http://" + health}
-	d.Eventually(t, "ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == 200 })
+	d := daemontest.StartProgram(t, dir, program(t))
 	c, err := d.Dial("ada", ssh.Password("secret"))
 	if err != nil {
 		t.Fatal(err)
@@ -157,24 +147,16 @@ func TestServe(t *testing.T) {
 	if _, err := c.NewSession(); err != nil { // the login is complete
 		t.Fatal(err)
 	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	d.Terminate()
 	_ = c.Wait()
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, stderr.String())
+	if err := d.Wait(t, time.Minute); err != nil {
+		t.Error(err)
 	}
-	if n := strings.Count(stdout.String(), "\n"); n != 2 || !strings.Contains(stdout.String(), `"event":"logout"`) {
-		t.Errorf("audit log: %s", stdout.String())
+	d.WaitAudit(t, "logout", 1)
+	if n := strings.Count(d.RawAudit(), "\n"); n != 2 {
+		t.Errorf("audit log: %s", d.RawAudit())
 	}
-	if log := stderr.String(); !strings.Contains(log, `"path_resolution":"o`) {
-		t.Errorf("log: %s", log)
+	if !strings.Contains(d.Log(), `"path_resolution":"o`) {
+		t.Errorf("log: %s", d.Log())
 	}
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l := daemontest.Listen(t, "127.0.0.1:0")
-	defer l.Close()
-	return l.Addr().String()
 }
