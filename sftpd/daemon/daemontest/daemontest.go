@@ -52,10 +52,17 @@ func Start(t testing.TB, dir *configtest.Dir, adjust ...func(*server.Server)) *D
 // StartOn is Start with the caller's listener.
 func StartOn(t testing.TB, dir *configtest.Dir, sftp net.Listener, adjust ...func(*server.Server)) *Daemon {
 	t.Helper()
-	dir.Write(t)
+	digest := dir.Write(t)
 	d := start(t, dir, sftp, adjust...)
-	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
+	d.ready(t, digest)
 	return d
+}
+
+// ready waits until the daemon is ready and shows its configuration in its status, which happens a moment later.
+func (d *Daemon) ready(t testing.TB, digest string) {
+	t.Helper()
+	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
+	d.Eventually(t, "its status shows the configuration", func() bool { return d.Status(t).Digest == digest })
 }
 
 // StartProgram is Start with the daemon in a separate process: program is sftpd, which a test may have built without the race
@@ -68,7 +75,7 @@ func StartProgram(t testing.TB, dir *configtest.Dir, program string) *Daemon {
 // StartCommand is StartProgram with a command that the caller changes.
 func StartCommand(t testing.TB, dir *configtest.Dir, program string, change func(*exec.Cmd)) *Daemon {
 	t.Helper()
-	dir.Write(t)
+	digest := dir.Write(t)
 	d := &Daemon{done: make(chan struct{})}
 	d.Stdout, d.Stderr = newPipe(t, &d.audit), newPipe(t, &d.log)
 	const anyPort = "127.0.0.1:0"
@@ -99,7 +106,7 @@ func StartCommand(t testing.TB, dir *configtest.Dir, program string, change func
 		return whole && json.Unmarshal([]byte(line), &starting) == nil
 	})
 	d.Addr, d.Health = starting.SFTP, "http://"+starting.Health
-	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
+	d.ready(t, digest)
 	return d
 }
 
@@ -112,9 +119,9 @@ func StartUnconfigured(t testing.TB, dir *configtest.Dir) *Daemon {
 // StartWith is Start with options that the caller changes.
 func StartWith(t testing.TB, dir *configtest.Dir, change func(*daemon.Options)) *Daemon {
 	t.Helper()
-	dir.Write(t)
+	digest := dir.Write(t)
 	d := startWith(t, dir, Listen(t, "127.0.0.1:0"), change)
-	d.Eventually(t, "daemon is ready", func() bool { code, _ := d.Get(t, "/readyz"); return code == http.StatusOK })
+	d.ready(t, digest)
 	return d
 }
 
