@@ -32,6 +32,11 @@ var haveOpenat2 = sync.OnceValue(func() bool {
 	if err == nil {
 		unix.Close(fd)
 	}
+	return knowsOpenat2(err)
+})
+
+// knowsOpenat2 reports whether the kernel has openat2, from the result of a call. Any other error is about what was opened.
+func knowsOpenat2(err error) bool {
 	// ENOSYS: old kernel. EPERM: a seccomp profile older than the call. EINVAL and E2BIG: a
 	// kernel with another form of it.
 	switch err {
@@ -39,7 +44,7 @@ var haveOpenat2 = sync.OnceValue(func() bool {
 		return false
 	}
 	return true
-})
+}
 
 // resolver opens names below one directory and never anything outside it.
 type resolver interface {
