@@ -31,3 +31,16 @@ func TestVolumeThatOSRootCannotOpen(t *testing.T) {
 		t.Errorf("without a directory: %v", err)
 	}
 }
+
+// TestKernelsWithoutOpenat2: where the kernel or a seccomp profile is older than openat2, os.Root takes its place. An error that is about
+// the volume must not do that, because os.Root is slower and follows fewer links.
+func TestKernelsWithoutOpenat2(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil: true, unix.ENOSYS: false, unix.EPERM: false, unix.EINVAL: false, unix.E2BIG: false,
+		unix.EACCES: true, unix.EMFILE: true, unix.ENOENT: true, unix.EIO: true,
+	} {
+		if got := knowsOpenat2(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
