@@ -192,7 +192,8 @@ func parseState(data []byte) state {
 		s.Rules = map[string]ruleState{}
 	}
 	for name, r := range s.Rules {
-		if r.Result.Message = clip(r.Result.Message); r.Result.Rule != name {
+		r.Result.Message = clip(r.Result.Message)
+		if s.Rules[name] = r; r.Result.Rule != name {
 			delete(s.Rules, name)
 		}
 	}

@@ -1,0 +1,174 @@
+package retention
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+)
+
+// TestStateThatCounts: only a state that this release can have written counts. With any other one, rules report before they delete.
+func TestStateThatCounts(t *testing.T) {
+	state := func(version, rules, wrong int) []byte {
+		s := state{Version: version, Clock: Trust{Last: Reading{Volume: start}, Wrong: make([]Span, wrong)}, Rules: map[string]ruleState{}}
+		for i := range rules {
+			name := fmt.Sprint("rule", i)
+			s.Rules[name] = ruleState{Result: config.RetentionStatus{Rule: name, Message: strings.Repeat("é", config.MaxRetentionMessage)}}
+		}
+		data, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	pad := func(data []byte, to int) []byte { return append(data, strings.Repeat(" ", to-len(data))...) }
+	for name, c := range map[string]struct {
+		data []byte
+		want int // rules
+	}{
+		"one":                         {state(1, 1, 0), 1},
+		"all rules and the leftovers": {state(1, config.MaxRetentionRules+1, maxWrong), config.MaxRetentionRules + 1},
+		"too many rules":              {state(1, config.MaxRetentionRules+2, 0), 0},
+		"too many periods":            {state(1, 1, maxWrong+1), 0},
+		"another version":             {state(2, 1, 0), 0},
+		"no version":                  {state(0, 1, 0), 0},
+		"as long as it may be":        {pad(state(1, 1, 0), maxState), 1},
+		"too long":                    {pad(state(1, 1, 0), maxState+1), 0},
+		"cut off":                     {state(1, 1, 0)[:50], 0},
+		"nothing":                     {nil, 0},
+	} {
+		s := parseState(c.data)
+		if len(s.Rules) != c.want || s.Version != stateVersion || s.Clock.Last.Volume.IsZero() != (c.want == 0) || s.Rules == nil {
+			t.Errorf("%s: %d rules, last read at %s", name, len(s.Rules), s.Clock.Last.Volume)
+		}
+		for _, r := range s.Rules {
+			if n := len(r.Result.Message); n > config.MaxRetentionMessage || n < config.MaxRetentionMessage-1 {
+				t.Errorf("%s: a message of %d bytes", name, n)
+			}
+		}
+	}
+	other := []byte(`{"version":1,"rules":{"a":{"result":{"rule":"b"}},"c":{"result":{"rule":"c"}}}}`)
+	if s := parseState(other); len(s.Rules) != 1 || s.Rules["c"].Result.Rule != "c" {
+		t.Errorf("a result of another rule: %+v", s.Rules)
+	}
+}
+
+// TestSelectionOfARule: a rule reports first if it selects other files than in its last run, and not if only its limits or its mode
+// changed; any change makes it run at once.
+func TestSelectionOfARule(t *testing.T) {
+	rule := config.RetentionRule{Name: "old", DeleteAfterSeconds: 3600, Mode: config.RetentionReport}
+	selection, whole := digests(rule)
+	for name, c := range map[string]struct {
+		change func(*config.RetentionRule)
+		same   bool
+	}{
+		"mode":        {func(r *config.RetentionRule) { r.Mode = config.RetentionEnforce }, true},
+		"maxFiles":    {func(r *config.RetentionRule) { r.MaxFiles = 7 }, true},
+		"maxPercent":  {func(r *config.RetentionRule) { r.MaxPercent = 7 }, true},
+		"age":         {func(r *config.RetentionRule) { r.DeleteAfterSeconds = 7 }, false},
+		"names":       {func(r *config.RetentionRule) { r.Match = []string{"*"} }, false},
+		"place":       {func(r *config.RetentionRule) { r.Volume = "other" }, false},
+		"directories": {func(r *config.RetentionRule) { r.EmptyDirectories = true }, false},
+	} {
+		changed := rule
+		c.change(&changed)
+		if s, w := digests(changed); (s == selection) != c.same || w == whole {
+			t.Errorf("%s: the same files %v, the same rule %v", name, s == selection, w == whole)
+		}
+	}
+}
+
+// TestResultsOfAVolume: a rule that has not run is not shown, unless it cannot run. What an earlier run found stays next to the problem.
+func TestResultsOfAVolume(t *testing.T) {
+	v := of("/data", config.RetentionReport)
+	ran := map[string]ruleState{"old": {Result: config.RetentionStatus{Rule: "old", Due: 7}}}
+	for name, c := range map[string]struct {
+		rules map[string]ruleState
+		err   error
+		want  string
+	}{
+		"none has run":               {nil, nil, ""},
+		"one has run":                {ran, nil, "data/old:7 "},
+		"the volume has a problem":   {nil, unix.EIO, "data/" + config.StaleUploads + ":0  data/old:0 Volume"},
+		"it had none when a run was": {ran, unix.EIO, "data/" + config.StaleUploads + ":0  data/old:7 Volume"},
+	} {
+		var have []string
+		for _, s := range results(&v, c.rules, c.err) {
+			have = append(have, fmt.Sprintf("%s/%s:%d %s", s.Volume, s.Rule, s.Due, s.Halted))
+			if (s.Message != "") != (c.err != nil) {
+				t.Errorf("%s: %q", name, s.Message)
+			}
+		}
+		if got := strings.Join(have, " "); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+// TestDirectoriesThatStay: an empty directory goes when it is due, with an event before, and stays if something is wrong with the
+// clock, with the event, or with the directory.
+func TestDirectoriesThatStay(t *testing.T) {
+	broken := errors.New("broken")
+	for name, c := range map[string]struct {
+		change     func(*volume, *run, time.Time)
+		goes, told bool
+		want       error
+		failed     int64
+	}{
+		"due":                   {func(_ *volume, r *run, at time.Time) { r.now = at.Add(age) }, true, true, nil, 0},
+		"not yet":               {func(_ *volume, r *run, at time.Time) { r.now = at.Add(age - 1) }, false, false, nil, 0},
+		"a user's":              {func(_ *volume, r *run, _ time.Time) { r.openByUser = func(p string) bool { return p == "in/d" } }, false, false, nil, 0},
+		"the clock was set":     {func(_ *volume, r *run, _ time.Time) { r.steady = func() error { return broken } }, false, false, broken, 0},
+		"no room for its event": {func(_ *volume, r *run, _ time.Time) { r.found = func(event.FileExpired) error { return broken } }, false, false, broken, 0},
+		"a file is put into it": {func(v *volume, r *run, _ time.Time) { r.beforeEvent(func() { v.make("in/d/a") }) }, false, true, nil, 0},
+		"it is removed by the client": {func(v *volume, r *run, _ time.Time) {
+			r.beforeEvent(func() { _ = os.Remove(filepath.Join(v.dir, "in/d")) })
+		}, true, true, nil, 0},
+	} {
+		v := newVolume(t)
+		d := filepath.Join(v.dir, "in/d")
+		if err := os.MkdirAll(d, 0o750); err != nil {
+			t.Fatal(err)
+		}
+		v.cut = time.Now().Add(time.Minute)
+		r, found := v.job(config.RetentionRule{Name: "old", EmptyDirectories: true})
+		is, err := look(r.volume, "in/d")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.change(v, r, r.uploaded(&is))
+		counted, err := r.count(t.Context(), Directory{Path: "in", Account: "team/ada"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.delete(t.Context(), Budget{counted, 0}); !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", name, err, c.want)
+		}
+		if _, err := os.Lstat(d); errors.Is(err, os.ErrNotExist) != c.goes || r.failed != c.failed || (len(*found) == 1) != c.told || r.deleted != 0 {
+			t.Errorf("%s: %v, %d failed, %d deleted, %+v", name, err, r.failed, r.deleted, *found)
+		}
+		for _, e := range *found {
+			if want := (event.FileExpired{Rule: "old", Account: "team/ada", Path: "in/d", Uploaded: r.uploaded(&is), Directory: true}); e != want {
+				t.Errorf("%s: %+v, want %+v", name, e, want)
+			}
+		}
+	}
+}
+
+// beforeEvent does something at the last moment before a file or directory is removed.
+func (r *run) beforeEvent(do func()) {
+	found := r.found
+	r.found = func(e event.FileExpired) error {
+		do()
+		return found(e)
+	}
+}
