@@ -90,6 +90,10 @@ func look(dir int, name string) (attributes, error) {
 		flags |= unix.AT_EMPTY_PATH
 	}
 	err := retry(func() error { return unix.Statx(dir, name, flags, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st) })
+	return attributesOf(&st), err
+}
+
+func attributesOf(st *unix.Statx_t) attributes {
 	a := attributes{
 		id:   identity{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino},
 		mode: st.Mode, size: int64(min(st.Size, 1<<62)), ctime: time.Unix(st.Ctime.Sec, int64(st.Ctime.Nsec)),
@@ -97,5 +101,5 @@ func look(dir int, name string) (attributes, error) {
 	if st.Mask&unix.STATX_BTIME != 0 {
 		a.btime = time.Unix(st.Btime.Sec, int64(st.Btime.Nsec))
 	}
-	return a, err
+	return a
 }
