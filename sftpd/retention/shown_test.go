@@ -172,3 +172,71 @@ func (r *run) beforeEvent(do func()) {
 		return found(e)
 	}
 }
+
+// TestAttributes: where a volume has the time at which a file was made, that counts, too: a clock that was set back can have given the
+// file an earlier time of its last change. Where it has none, the field means nothing.
+func TestAttributes(t *testing.T) {
+	at := unix.StatxTimestamp{Sec: start.Unix(), Nsec: 7}
+	st := unix.Statx_t{Mode: unix.S_IFREG | 0o600, Size: 7, Ino: 5, Dev_major: 1, Dev_minor: 2, Btime: at, Ctime: unix.StatxTimestamp{Sec: start.Unix() - 3600}}
+	for mask, want := range map[uint32]time.Time{
+		unix.STATX_BASIC_STATS:                    start.Add(-time.Hour),
+		unix.STATX_BASIC_STATS | unix.STATX_BTIME: start.Add(7),
+	} {
+		st.Mask = mask
+		a := attributesOf(&st)
+		if got := (Trust{}).Uploaded(a.btime, a.ctime); !got.Equal(want) {
+			t.Errorf("mask %x: uploaded at %s, want %s", mask, got, want)
+		}
+		if a.id != (identity{unix.Mkdev(1, 2), 5}) || a.size != 7 || !a.regular() || a.directory() {
+			t.Errorf("%+v", a)
+		}
+	}
+	st.Mode, st.Size = unix.S_IFDIR|0o700, 1<<63 // a size that no counter could add
+	if a := attributesOf(&st); a.regular() || !a.directory() || a.size < 0 {
+		t.Errorf("%+v", a)
+	}
+	for _, mode := range []uint16{unix.S_IFLNK, unix.S_IFIFO, unix.S_IFSOCK, unix.S_IFCHR, unix.S_IFBLK} {
+		st.Mode = mode
+		if a := attributesOf(&st); a.regular() || a.directory() {
+			t.Errorf("mode %o is a file or a directory", mode)
+		}
+	}
+}
+
+// TestRuleOfManyDirectories: a rule deletes in each of its directories, apart from one whose limit is exceeded.
+func TestRuleOfManyDirectories(t *testing.T) {
+	v := of(t.TempDir(), config.RetentionEnforce)
+	v.Rules[0].MaxFiles = 2
+	v.Directories = func(config.RetentionRule) []Directory {
+		return []Directory{{Path: "team/ada", Account: "team/ada"}, {Path: "team/bob", Account: "team/bob"}, {Path: "team/none"}, {Path: "zoo/eve", Account: "zoo/eve"}}
+	}
+	files := []string{"team/ada/a", "team/ada/b", "team/bob/a", "team/bob/b", "team/bob/c", "zoo/eve/a", "zoo/other"}
+	s := before(t, v, files...)
+	result := s.again()["old"].Result
+	if got := s.left(files...); got != "team/bob/a team/bob/b team/bob/c zoo/other" {
+		t.Errorf("left are %s", got)
+	}
+	if result.Deleted != 3 || result.Files != 6 || result.Due != 6 || result.Halted != config.HaltTooMany || !strings.Contains(result.Message, "maxFiles is 2") || len(s.events) != 3 {
+		t.Errorf("%+v, %d events", result, len(s.events))
+	}
+}
+
+// TestVolumesThatCannotBeOpened: a volume that is not there yet is no problem, and any other error is one.
+func TestVolumesThatCannotBeOpened(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	locked := filepath.Join(dir, "locked")
+	if err := os.MkdirAll(filepath.Join(locked, lockFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{filepath.Join(dir, "none"): nil, file: unix.ENOTDIR, locked: unix.EISDIR} {
+		v := of(path, config.RetentionEnforce)
+		rules, err := New(nil, func(event.Event) {}, quiet).visitVolume(t.Context(), &v)
+		if !errors.Is(err, want) || rules != nil {
+			t.Errorf("%s: %v, %v, want %v", path, rules, err, want)
+		}
+	}
+}
