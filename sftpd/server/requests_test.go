@@ -136,6 +136,7 @@ func TestExitStatus(t *testing.T) {
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	d, _ := start(t, nil)
+	d.Eventually(t, "the start is in the log", func() bool { return strings.Contains(d.Log(), "configuration loaded") })
 	log := d.Log()
 	for range 3 {
 		c := daemontest.Connect(t, d.Addr)
