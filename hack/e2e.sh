@@ -31,5 +31,5 @@ export KUBECONFIG KUBECTL HELM KUSTOMIZE CLUSTER PLUGIN IMAGE=sftp-operator:dev
 # -count=1: a result from another cluster is not valid.
 (
 	set -x
-	go test -v -count=1 -timeout "${E2E_TIMEOUT:-40m}" "$@" ./test/e2e/...
+	go test -v -count=1 -parallel 3 -timeout "${E2E_TIMEOUT:-40m}" "$@" ./test/e2e/...
 )

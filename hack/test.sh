@@ -18,7 +18,7 @@ tests=(go test -race -parallel 4 -timeout "${TEST_TIMEOUT:-30m}" "${@:2}")
 
 # These start programs and measure them, so they run one at a time: otherwise they would measure each other.
 measuring='/test/(attack|distance)$'
-# These take longest, and usually wait for an API server and for clients, so they run beside the others. Their promised times
+# These take longest, and usually wait for an API server and for clients, so they run at the same time as the others. Their promised times
 # are far from the limits.
 waiting='/test/(interop|operator)$'
 

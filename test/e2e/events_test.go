@@ -79,6 +79,7 @@ func relayPod(t *testing.T, l *v1alpha1.SFTPListener) *corev1.Pod {
 // An upload becomes an event for a Service, whatever happens to the relay and however the receiver behaves,
 // and the relay can reach nothing else.
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t, "events", nil)
 	labels := map[string]string{"app.kubernetes.io/name": "receiver"}
 	pod := newBystander(t, ns, "receiver", labels)

@@ -120,6 +120,7 @@ func TestIdentity(t *testing.T) {
 
 // The files of a deleted user stay until an explicit request removes them.
 func TestPurge(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t, "purge", nil)
 	l := newListener(t, ns, "partners", withReceipts)
 	k := newKey(t)

@@ -1,5 +1,8 @@
 // Package e2e tests the operator on a real Kubernetes node with real SFTP clients. It needs KUBECONFIG, HELM and KUBECTL in the
 // environment, and the image loaded; make e2e provides all of that.
+//
+// Tests run one at a time, because most of them disturb the operator or the node, or measure them. Those that have objects of
+// their own and usually wait are parallel; they run after all others.
 package e2e
 
 import (

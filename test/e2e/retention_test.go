@@ -15,6 +15,7 @@ import (
 // enforces, and skips held directories. Tests with their own clocks (sftpd/retention, sftpd/daemon) show that expired files
 // are deleted, and nothing else: a volume's clock cannot be set from here.
 func TestRetention(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t, "retention", nil)
 	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {
 		s.Retention = v1alpha1.ListenerRetention{

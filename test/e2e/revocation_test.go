@@ -25,6 +25,7 @@ const (
 
 // Removing a login in any way closes its live sessions on all pods, and refuses new ones.
 func TestRevocation(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t, "revoke", nil)
 	tenant := newNamespace(t, "tenant", map[string]string{"e2e-sftp": "yes"})
 	ca := newKey(t)

@@ -20,6 +20,7 @@ import (
 // Sessions of real pods appear as traces at a collector as soon as the listener has its address and a policy, the one in
 // docs/monitoring.md, lets its pods reach it. The policy opens no other way.
 func TestTraces(t *testing.T) {
+	t.Parallel()
 	ns := newNamespace(t, "traces", nil)
 	l := newListener(t, ns, "partners", nil)
 	k := newKey(t)
