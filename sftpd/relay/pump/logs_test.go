@@ -139,3 +139,89 @@ func TestLastingFailureIsLogged(t *testing.T) {
 		}
 	})
 }
+
+// TestTallies: the first line comes at once, and the next one a minute later, also for what comes in between. The last dead letters are
+// logged when the relay ends, whenever the line before was.
+func TestTallies(t *testing.T) {
+	var out bytes.Buffer
+	logged := func() string {
+		defer out.Reset()
+		return out.String()
+	}
+	tally := &tallied{to: slog.New(slog.NewTextHandler(&out, nil))}
+	now := time.Now()
+	for i, step := range []struct {
+		after time.Duration
+		total uint64
+		last  bool
+		wait  time.Duration
+		want  string
+	}{
+		{0, 0, false, maxWait, ""},
+		{0, 3, false, maxWait, "count=3 "},
+		{time.Second, 3, false, maxWait, ""},
+		{time.Second, 5, false, 59 * time.Second, ""},
+		{time.Minute - 1, 6, false, 1, ""},
+		{time.Minute, 6, false, maxWait, "count=3 "},
+		{time.Minute, 7, false, time.Minute, ""},
+		{time.Minute, 7, true, maxWait, "count=1 "},
+		{time.Minute, 7, true, maxWait, ""},
+	} {
+		wait := tally.deadLetters(step.total, "why", now.Add(step.after), step.last)
+		if got := logged(); wait != step.wait || (got != "") != (step.want != "") || !strings.Contains(got, step.want) {
+			t.Errorf("dead letters, step %d: %q, again after %s", i, got, wait)
+		}
+	}
+	failed := func(after time.Duration, want string) {
+		t.Helper()
+		if tally.failed("why", now.Add(after)); !strings.Contains(logged(), want) {
+			t.Errorf("a failure after %s is not logged as %q", after, want)
+		}
+	}
+	silent := func(after time.Duration) {
+		t.Helper()
+		if tally.failed("why", now.Add(after)); out.Len() > 0 {
+			t.Errorf("a failure after %s is logged: %s", after, logged())
+		}
+	}
+	recovered := func(want bool) {
+		t.Helper()
+		if tally.recovered(); (logged() != "") != want {
+			t.Errorf("the recovery is logged: %v", !want)
+		}
+	}
+	recovered(false)
+	failed(0, "unlogged_before=0")
+	silent(time.Second)
+	silent(2 * time.Minute) // it goes on
+	recovered(true)
+	recovered(false)
+	silent(time.Minute - 2)
+	silent(time.Minute - 1)
+	recovered(false)
+	failed(time.Minute, "unlogged_before=2")
+	recovered(true)
+}
+
+// TestDeadLettersAtTheEnd: what became a dead letter just before the relay ends is in its log.
+func TestDeadLettersAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogs(podA)
+		for i := range 30 {
+			l.add(podA, fmt.Sprint("u", i), 1)
+		}
+		_, out := run(t, l, func(string) send.Result { return send.Result{Status: 400} }, time.Hour, time.Second)
+		sum := 0
+		for _, line := range out.with("dead letters") {
+			var n int
+			_, count, _ := strings.Cut(line, "count=")
+			if _, err := fmt.Sscanf(count, "%d", &n); err != nil {
+				t.Fatal(err)
+			}
+			sum += n
+		}
+		if sum != 30 {
+			t.Errorf("%d of 30 are logged: %q", sum, out.with("dead letters"))
+		}
+	})
+}

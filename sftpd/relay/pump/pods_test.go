@@ -157,10 +157,10 @@ func TestDeadLettersAreReportedFirst(t *testing.T) {
 		answer        error
 		dead, pending int
 	}{
-		"taken":            {nil, 1, 0},
+		"taken":            {nil, 2, 0},
 		"taken before":     {events.ErrNotPending, 0, 0},
-		"the pod is away":  {errAway, 0, 3},
-		"without the sink": {events.ErrUnknownSink, 0, 3},
+		"the pod is away":  {errAway, 0, 4},
+		"without the sink": {events.ErrUnknownSink, 0, 4},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := &watched{logs: newLogs(podA)}
@@ -171,12 +171,12 @@ func TestDeadLettersAreReportedFirst(t *testing.T) {
 				return nil
 			}
 			p, stop := begin(t, w, newReceiver(func(id string) send.Result {
-				if id == "a-u-1" {
+				if id == "a-u-1" || id == "a-x-1" {
 					return send.Result{Status: 400}
 				}
 				return send.Result{Status: 200}
 			}))
-			for _, user := range []string{"u", "v", "w"} {
+			for _, user := range []string{"u", "v", "w", "x"} {
 				w.add(podA, user, 1)
 			}
 			p.SetPods([]string{podA})
@@ -193,6 +193,49 @@ func TestDeadLettersAreReportedFirst(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOnlyDeadLetters: while an earlier event waits for the receiver, a report has a dead letter and acknowledges nothing.
+func TestOnlyDeadLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{logs: newLogs(podA)}
+		p, stop := begin(t, w, newReceiver(func(id string) send.Result {
+			if id == "a-u-1" {
+				return send.Result{Status: 500}
+			}
+			return send.Result{Status: 400}
+		}))
+		began := time.Now()
+		w.add(podA, "u", 1)
+		w.add(podA, "v", 1)
+		p.SetPods([]string{podA})
+		time.Sleep(time.Minute)
+		stop()
+		if dead, acks := w.times("dead a", began), w.times("ack a", began); len(dead) != 1 || len(acks) != 0 || w.deadLetters() != 1 || w.pending() != 1 {
+			t.Errorf("reported dead %v, acknowledged %v, %d dead letters, %d pending", dead, acks, w.deadLetters(), w.pending())
+		}
+	})
+}
+
+// TestBatches: a backlog is read in large parts, not event by event, and reported in few requests.
+func TestBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{logs: newLogs(podA)}
+		for i := range 4 * batch {
+			w.add(podA, fmt.Sprint("u", i), 1)
+		}
+		r := newReceiver(accepts)
+		p, stop := begin(t, w, r)
+		began := time.Now()
+		p.SetPods([]string{podA})
+		time.Sleep(time.Minute)
+		if stop(); len(r.got().accepted) != 4*batch || w.pending() != 0 {
+			t.Errorf("%d accepted, %d pending", len(r.got().accepted), w.pending())
+		}
+		if reads, acks := len(w.times("read a", began)), len(w.times("ack a", began)); reads != 4 || acks > 2*batch {
+			t.Errorf("%d requests for %d events, %d reports", reads, 4*batch, acks)
+		}
+	})
 }
 
 // TestPodsThatComeAndGo: a pod that is gone is not asked anymore; nothing is reported to it; and when it is back, what it had not been
