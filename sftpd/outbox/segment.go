@@ -50,6 +50,9 @@ func segmentNumber(name string) (int, bool) {
 // fdatasync is the system call. Tests replace it.
 var fdatasync = func(f *os.File) error { return retry(func() error { return unix.Fdatasync(int(f.Fd())) }) }
 
+// fsync is the system call, for directories. Tests replace it.
+var fsync = (*os.File).Sync
+
 // Modes of directories and files: another pod may run as another user of the volume's group.
 const (
 	dirMode  = 0o770
@@ -76,7 +79,7 @@ func syncDir(dir string) error {
 		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil && !cannotSync(err) {
+	if err := fsync(f); err != nil && !cannotSync(err) {
 		return err
 	}
 	return nil
