@@ -150,17 +150,26 @@ func (v *visit) apply(ctx context.Context, rule config.RetentionRule, h *holds) 
 			}
 		}
 	}
+	if err := r.tell(&status, err); err != nil {
+		return status, err
+	}
+	status.LastRun = v.now.Volume.Truncate(time.Second)
+	return status, nil
+}
+
+// tell records in a status what the run did, and how it ended. It returns an error that is not to be shown.
+func (r *run) tell(status *config.RetentionStatus, err error) error {
 	status.Deleted, status.InUse, status.Failed = r.deleted, r.inUse, r.failed
 	if r.lastErr != nil && status.Message == "" {
 		status.Message = clip(r.lastErr.Error())
 	}
-	if err != nil {
-		if status.Halted, status.Message = halt(err), clip(err.Error()); status.Halted == "" {
-			return status, err
-		}
+	if err == nil {
+		return nil
 	}
-	status.LastRun = v.now.Volume.Truncate(time.Second)
-	return status, nil
+	if status.Halted, status.Message = halt(err), clip(err.Error()); status.Halted == "" {
+		return err
+	}
+	return nil
 }
 
 // halt returns how an error that ended a run is shown, or "" if it was the end of the daemon.
