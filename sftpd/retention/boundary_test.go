@@ -265,22 +265,26 @@ func TestDueBoundaries(t *testing.T) {
 	}
 }
 
-// TestTooManyEntries: a directory with more entries than a walk may read is counted as too large, and one that becomes that large
-// while it is deleted in ends without an error.
+// TestTooManyEntries: in a directory with more entries than a run may read, nothing is deleted, and the rule says so. One that becomes that
+// large while files are deleted in it ends the work there, and is no problem.
 func TestTooManyEntries(t *testing.T) {
-	v := newVolume(t)
-	for _, name := range []string{"in/a", "in/b", "in/sub/c"} {
-		v.make(name)
-	}
-	v.cut = time.Now()
-	r, _ := v.job(config.RetentionRule{})
-	for left, want := range map[int64]error{4: nil, 3: errTooLarge, 0: errTooLarge} {
-		w := &walk{
-			volume: r.volume, pace: r.pace, held: r.holds.held, wanted: r.wanted, visit: func(*entry) error { return nil },
-			entries: maxEntries - left,
+	for most, large := range map[int64]bool{4: false, 3: true, 1: true} {
+		v := newVolume(t)
+		for _, name := range []string{"in/a", "in/b", "in/sub/c"} {
+			v.make(name)
 		}
-		if err := w.from(t.Context(), "in"); err != want { //nolint:errorlint // count and due compare it
-			t.Errorf("%d more may be read, and there are 4: %v", left, err)
+		v.cut = time.Now().Add(time.Minute)
+		r, found := v.job(config.RetentionRule{Mode: config.RetentionEnforce})
+		r.most = most
+		c, err := r.count(t.Context(), Directory{Path: "in"})
+		if err != nil || c.TooLarge != large {
+			t.Errorf("%d of 4 may be read: %+v, %v", most, c, err)
+		}
+		if plan := Decide(r.rule, []*Counted{c}, Circumstances{}); (len(plan.Delete) == 0) != large || (plan.Halt == config.HaltTooMany) != large {
+			t.Errorf("%d of 4 may be read: %+v", most, plan)
+		}
+		if err := r.delete(t.Context(), Budget{c, 3}); err != nil || (len(*found) == 3) == large {
+			t.Errorf("%d of 4 may be read: %d files, %v", most, len(*found), err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -32,6 +33,8 @@ type run struct {
 	trust Trust
 	holds *holds
 	pace  *pace
+	// most is how many entries a directory may have, maxEntries if it is 0.
+	most int64
 	// leftovers is set for the built-in rule, which only concerns leftovers.
 	leftovers bool
 	// openByUser reports whether a directory must stay even if it is empty.
@@ -64,7 +67,7 @@ func (r *run) count(ctx context.Context, d Directory) (*Counted, error) {
 	c := &Counted{Path: d.Path, Account: d.Account}
 	keep := &newest{limit: r.rule.KeepNewest}
 	cutoff := r.cutoff()
-	w := &walk{volume: r.volume, pace: r.pace, held: r.holds.held, wanted: r.wanted, visit: func(e *entry) error {
+	w := &walk{volume: r.volume, most: cmp.Or(r.most, maxEntries), pace: r.pace, held: r.holds.held, wanted: r.wanted, visit: func(e *entry) error {
 		at := r.uploaded(&e.attributes)
 		c.Files++
 		keep.add(at, e.size)
@@ -104,7 +107,7 @@ func (r *run) delete(ctx context.Context, b Budget) error {
 // due visits the files of a directory that are due, and empty directories.
 func (r *run) due(ctx context.Context, c *Counted, visit func(*entry, time.Time) error, empty func(parent, dir *entry) error) error {
 	cutoff := r.cutoff()
-	w := &walk{volume: r.volume, pace: r.pace, held: r.holds.held, wanted: r.wanted, empty: empty}
+	w := &walk{volume: r.volume, most: cmp.Or(r.most, maxEntries), pace: r.pace, held: r.holds.held, wanted: r.wanted, empty: empty}
 	w.visit = func(e *entry) error {
 		at := r.uploaded(&e.attributes)
 		if at.After(cutoff) || at.UnixNano() >= c.KeepFrom {

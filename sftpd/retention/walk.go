@@ -52,6 +52,8 @@ type walk struct {
 	visit func(*entry) error
 	// empty, unless it is nil, is called for each directory without entries below the first one.
 	empty func(parent, dir *entry) error
+	// most is how many entries may be read.
+	most int64
 	// skipped counts directories that were not looked into.
 	skipped int64
 
@@ -59,7 +61,7 @@ type walk struct {
 	entries int64
 }
 
-// errTooLarge is returned for more than maxEntries.
+// errTooLarge is returned for more entries than may be read.
 var errTooLarge = errors.New("too many files and directories")
 
 // from walks what is beneath a path of the volume. It is not an error if the path does not exist.
@@ -122,7 +124,7 @@ func (w *walk) directory(ctx context.Context, fd int, path string, depth int) (e
 				continue
 			}
 			empty = false
-			if w.entries++; w.entries > maxEntries {
+			if w.entries++; w.entries > w.most {
 				return false, errTooLarge
 			}
 			if err := w.pace.step(ctx); err != nil {

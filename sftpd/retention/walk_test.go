@@ -156,6 +156,7 @@ func TestDirectoryThatIsRemoved(t *testing.T) {
 	r, _ := v.job(config.RetentionRule{})
 	visited := 0
 	w := &walk{
+		most:   maxEntries,
 		volume: r.volume, pace: r.pace, wanted: func(string) bool { return true },
 		held: func(path string, _ identity) bool {
 			if path == "in/a" {
@@ -186,6 +187,7 @@ func TestUnknownKinds(t *testing.T) {
 	r, _ := v.job(config.RetentionRule{})
 	var visited []string
 	w := &walk{
+		most:   maxEntries,
 		volume: r.volume, pace: r.pace, held: r.holds.held, wanted: func(name string) bool { return strings.HasSuffix(name, ".csv") },
 		visit: func(e *entry) error { visited = append(visited, e.path()); return nil },
 	}
