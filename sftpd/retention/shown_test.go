@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,6 +126,7 @@ func TestDirectoriesThatStay(t *testing.T) {
 		failed     int64
 	}{
 		"due":                   {func(_ *volume, r *run, at time.Time) { r.now = at.Add(age) }, true, true, nil, 0},
+		"about files only":      {func(_ *volume, r *run, at time.Time) { r.now, r.rule.EmptyDirectories = at.Add(age), false }, false, false, nil, 0},
 		"not yet":               {func(_ *volume, r *run, at time.Time) { r.now = at.Add(age - 1) }, false, false, nil, 0},
 		"a user's":              {func(_ *volume, r *run, _ time.Time) { r.openByUser = func(p string) bool { return p == "in/d" } }, false, false, nil, 0},
 		"the clock was set":     {func(_ *volume, r *run, _ time.Time) { r.steady = func() error { return broken } }, false, false, broken, 0},
@@ -238,5 +240,66 @@ func TestVolumesThatCannotBeOpened(t *testing.T) {
 		if !errors.Is(err, want) || rules != nil {
 			t.Errorf("%s: %v, %v, want %v", path, rules, err, want)
 		}
+	}
+}
+
+// TestEndOfARun: a rule's status has what it did, and why it did not do all of it. A problem with some files is shown unless there is a greater
+// one. The end of the daemon is none.
+func TestEndOfARun(t *testing.T) {
+	long := errors.New(strings.Repeat("x", 2*config.MaxRetentionMessage))
+	for name, c := range map[string]struct {
+		halted  config.RetentionHalt
+		message string
+		last    error
+		err     error
+		want    config.RetentionHalt
+		says    string
+		ends    error
+	}{
+		"all is well":             {},
+		"a file stays":            {last: unix.EBUSY, says: unix.EBUSY.Error()},
+		"for a long reason":       {last: long, says: long.Error()[:config.MaxRetentionMessage]},
+		"and a directory is held": {config.HaltHold, "held", unix.EBUSY, nil, config.HaltHold, "held", nil},
+		"the volume is broken":    {config.HaltHold, "held", unix.EBUSY, unix.EIO, config.HaltVolume, unix.EIO.Error(), nil},
+		"for such a reason":       {err: long, want: config.HaltVolume, says: long.Error()[:config.MaxRetentionMessage]},
+		"the clock was set":       {err: errClock, want: config.HaltClock, says: errClock.Error()},
+		"it takes too long":       {err: errTooLong, want: config.HaltIncomplete, says: errTooLong.Error()},
+		"the daemon ends":         {err: context.Canceled, says: context.Canceled.Error(), ends: context.Canceled},
+	} {
+		r := &run{deleted: 3, inUse: 5, failed: 7, lastErr: c.last}
+		status := config.RetentionStatus{Rule: "old", Halted: c.halted, Message: c.message}
+		err := r.tell(&status, c.err)
+		if want := (config.RetentionStatus{Rule: "old", Deleted: 3, InUse: 5, Failed: 7, Halted: c.want, Message: c.says}); status != want || !errors.Is(err, c.ends) || c.ends == nil && err != nil {
+			t.Errorf("%s: %+v, %v", name, status, err)
+		}
+	}
+}
+
+// TestEndInAPause: a run ends when the daemon ends during one of its pauses.
+func TestEndInAPause(t *testing.T) {
+	p := newPace()
+	p.sleep = func(context.Context, time.Duration) error { return context.Canceled }
+	for i := range paceSteps {
+		if err := p.step(t.Context()); errors.Is(err, context.Canceled) != (i == paceSteps-1) {
+			t.Errorf("entry %d: %v", i, err)
+		}
+	}
+}
+
+// TestStateThatCannotBeReadFromTheDisk: a state that is there but cannot be read is an error, so that no rule counts as a new one.
+func TestStateThatCannotBeReadFromTheDisk(t *testing.T) {
+	s := before(t, of(t.TempDir(), config.RetentionEnforce), "a")
+	state := filepath.Join(s.dir, stateFile(""))
+	if err := errors.Join(os.Remove(state), os.Mkdir(state, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.runner.visitVolume(t.Context(), &s.volume); !errors.Is(err, unix.EISDIR) {
+		t.Errorf("a visit: %v", err)
+	}
+	if _, err := List(t.Context(), s.volume, 1, nil); !errors.Is(err, unix.EISDIR) {
+		t.Errorf("a list: %v", err)
+	}
+	if s.left("a") == "" {
+		t.Error("a file was deleted")
 	}
 }
