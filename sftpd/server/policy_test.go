@@ -113,11 +113,12 @@ func TestSignatureAlgorithmOfThePolicy(t *testing.T) {
 	dir.AddUser("ada", "", nist.PublicKey())
 	d := daemontest.Start(t, dir)
 	_, err = d.Dial("ada", ssh.PublicKeys(nist))
+	refused := d.WaitAudit(t, "login_refused", 1) // before that of an unknown user
 	_, other := d.Dial("nobody", ssh.PublicKeys(nist))
 	if err == nil || other == nil || err.Error() != other.Error() {
 		t.Errorf("ada: %v; nobody: %v", err, other)
 	}
-	refused := d.WaitAudit(t, "login_refused", 1)
+	d.WaitAudit(t, "login_refused", 2)
 	if refused["reason"] != "algorithm_not_allowed" || refused["user"] != "ada" {
 		t.Errorf("audit: %v", refused)
 	}
