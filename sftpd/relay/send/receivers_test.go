@@ -123,9 +123,9 @@ func TestHostileReceivers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := sink(c.url)
-			s.TimeoutSeconds = 2
-			if c.within > 5*time.Second {
-				s.TimeoutSeconds = 10
+			s.TimeoutSeconds = 60 // a busy machine may take seconds for a TLS handshake
+			if strings.HasPrefix(c.want, "no answer") {
+				s.TimeoutSeconds = 2
 			}
 			began := time.Now()
 			r := newSender(t, s).Send(t.Context(), []byte(event), time.Now())
