@@ -317,3 +317,29 @@ func TestExpireAgainstUploads(t *testing.T) {
 		}
 	}
 }
+
+// TestLeftoversThatCannotBeOpened: a leftover that is gone, or is not a file, is not counted as removed, and nothing is removed.
+func TestLeftoversThatCannotBeOpened(t *testing.T) {
+	const name = ".sftpd-upload.0123456789abcdef"
+	for kind, c := range map[string]struct {
+		change func(path string) error
+		want   error
+	}{
+		"gone":        {os.Remove, unix.ENOENT},
+		"a directory": {func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o700)) }, ErrChanged},
+		"a link":      {func(p string) error { return errors.Join(os.Remove(p), os.Symlink("other", p)) }, ErrChanged},
+	} {
+		e := newExpiring(t, name)
+		if err := c.change(filepath.Join(e.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		before := e.content()
+		err := RemoveStale(e.fd, name, e.seen, true, func() error { t.Errorf("%s: it is about to be removed", kind); return nil })
+		if err == nil || e.content() != before {
+			t.Errorf("%s: %v, and there is %q", kind, err, e.content())
+		}
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", kind, err, c.want)
+		}
+	}
+}
