@@ -1,0 +1,88 @@
+package server
+
+import (
+	"slices"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
+	"github.com/sftp-operator/sftp-operator/sftpd/handshake"
+	"github.com/sftp-operator/sftp-operator/sftpd/hostproof"
+	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
+)
+
+// scripted is the SSH connection of a client that does what a test says.
+type scripted struct {
+	ssh.Conn
+	sent []string
+}
+
+func (*scripted) ClientVersion() []byte { return []byte("SSH-2.0-OpenSSH_10.0") }
+func (*scripted) SessionID() []byte     { return []byte("session") }
+
+func (s *scripted) SendRequest(name string, wantReply bool, _ []byte) (bool, []byte, error) {
+	if wantReply {
+		name += " with a reply"
+	}
+	s.sent = append(s.sent, name)
+	return false, nil, nil
+}
+
+// offered is a channel that a client wants to open.
+type offered struct {
+	ssh.NewChannel
+	kind     string
+	rejected chan ssh.RejectionReason
+}
+
+func (o *offered) ChannelType() string { return o.kind }
+
+func (o *offered) Reject(reason ssh.RejectionReason, _ string) error {
+	o.rejected <- reason
+	return nil
+}
+
+// TestRequestsWithoutReply: what a client requests without asking for a reply costs nothing: no key signs, and nothing is counted. That its
+// requests end before its channels does not end the connection. The server says once which host keys it has, and waits for no answer.
+func TestRequestsWithoutReply(t *testing.T) {
+	dir := configtest.New(t)
+	dir.AddUser("ada", "secret")
+	s, current, _, events := loaded(t, dir)
+	s.KeyUse = keyuse.New()
+	c := connect(t, s)
+	if reason := s.sessions.join(c, grantOf(current, "ada"), c.lastUsed); reason != "" {
+		t.Fatal(reason)
+	}
+	key, err := ssh.ParsePrivateKey(dir.HostKeys[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &scripted{}
+	channels, requests := make(chan ssh.NewChannel), make(chan *ssh.Request)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.serveChannels(t.Context(), handshake.Connection{ServerConn: &ssh.ServerConn{Conn: client}, Channels: channels, Requests: requests})
+	}()
+	requests <- &ssh.Request{Type: "keepalive@openssh.com"}
+	requests <- &ssh.Request{Type: hostproof.Request, Payload: ssh.Marshal(struct{ Key []byte }{key.PublicKey().Marshal()})}
+	close(requests)
+	for range 3 {
+		o := &offered{kind: "direct-tcpip", rejected: make(chan ssh.RejectionReason, 1)}
+		channels <- o
+		if reason := <-o.rejected; reason != ssh.UnknownChannelType {
+			t.Errorf("a channel after the requests have ended: %v", reason)
+		}
+	}
+	close(channels)
+	<-ended
+	refused := event.Event(event.Refused{Reason: event.ChannelRefused})
+	if !slices.Equal(events.events, []event.Event{refused, refused, refused}) || len(s.KeyUse.Since("", 0, 100).HostKeyProofs) > 0 {
+		t.Errorf("%+v, %+v", events.events, s.KeyUse.Since("", 0, 100).HostKeyProofs)
+	}
+	if !slices.Equal(client.sent, []string{"hostkeys-00@openssh.com"}) {
+		t.Errorf("the server sends %q", client.sent)
+	}
+}
