@@ -61,7 +61,7 @@ ensure() {
 			flock 9
 			[[ -x $binary ]] && exit 0
 			echo "building $name (once for this version)" >&2
-			CGO_ENABLED=0 GOFLAGS='' GOWORK=off "$tools_dir/../go-build.sh" "$name" -C "$module" -trimpath -ldflags '-s -w' -o "$binary.new" "$package"
+			CGO_ENABLED=0 GOFLAGS='' GOWORK=off "$tools_dir/../go-build.sh" "$name" -C "$module" -trimpath -gcflags all=-dwarf=false -ldflags '-s -w' -o "$binary.new" "$package"
 			mv -- "$binary.new" "$binary"
 		) 9>"$binary.lock"
 	fi
