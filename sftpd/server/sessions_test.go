@@ -22,10 +22,18 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/vfs"
 )
 
-// noted has the events that a server emitted.
-type noted struct{ events []event.Event }
+// noted has the events that a server emitted, from several goroutines. Tests read them when none emits.
+type noted struct {
+	mu     sync.Mutex
+	events []event.Event
+}
 
-func (n *noted) Emit(e event.Event) { n.events = append(n.events, e) }
+// Emit implements event.Sink.
+func (n *noted) Emit(e event.Event) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.events = append(n.events, e)
+}
 
 // loaded returns a server with the configuration of a directory, and its log and events.
 func loaded(t *testing.T, dir *configtest.Dir) (*Server, *snapshot.Snapshot, *strings.Builder, *noted) {
