@@ -7,6 +7,9 @@ import (
 
 // cutEscaped shortens s so that it takes at most limit bytes in a line: escaped, and also in base64 if it is not UTF-8.
 func cutEscaped(s string, limit int) string {
+	if len(s) <= limit/len(`\u0000`) {
+		return s // no byte takes more
+	}
 	twice := !utf8.ValidString(s)
 	size := 0
 	for i := 0; i < len(s); {
@@ -23,7 +26,7 @@ func cutEscaped(s string, limit int) string {
 	return s
 }
 
-// escapedSize is the maximum size of a character in a line's string, see printable.
+// escapedSize is the maximum size of a character in a line's string, see quote.
 func escapedSize(r rune) int {
 	switch {
 	case r == '"', r == '\\':

@@ -336,19 +336,6 @@ func TestExactBytes(t *testing.T) {
 	}
 }
 
-// TestPlainLinesAreNotCopied: escaping costs nothing where nothing has to be escaped.
-func TestPlainLinesAreNotCopied(t *testing.T) {
-	for text, same := range map[string]bool{"": true, "{\"a\":1}\n": true, "~": true, "\x7f": false, "ä": false} {
-		line := []byte(text)
-		if got := escape(line); len(line) > 0 && (&got[0] == &line[0]) != same {
-			t.Errorf("%q: the same memory: %v", text, !same)
-		}
-	}
-	if got := string(escape([]byte("ä\u0085\n\U000e0001"))); got != "ä\\u0085\n\\udb40\\udc01" {
-		t.Errorf("%s", got)
-	}
-}
-
 // TestFieldsAreUnique: a line has each field once, and its time is in UTC whatever the server's time zone is.
 func TestFieldsAreUnique(t *testing.T) {
 	defer func(zone *time.Location) { time.Local = zone }(time.Local) //nolint:gosmopolitan // the zone of the container

@@ -1,55 +1,55 @@
 package audit
 
 import (
-	"fmt"
-	"io"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// printable writes JSON with everything escaped that a terminal could act on: besides the
-// control characters below U+0020, which JSON escapes itself, also DEL, the C1 controls and
-// the invisible characters that change the direction of text. A reader of the log in less
-// or kubectl must see a file's name, not what its author wanted to be seen.
-type printable struct{ w io.Writer }
-
-func (p printable) Write(line []byte) (int, error) {
-	n := len(line)
-	if _, err := p.w.Write(escape(line)); err != nil {
-		return 0, err
+// quote adds a JSON string with everything escaped that a terminal could act on: besides the control characters below U+0020,
+// which JSON requires, also DEL, the C1 controls and the invisible characters that change the direction of text. A reader of
+// the log in less or kubectl must see a file's name, not what its author wanted to be seen.
+func (l *line) quote(s string) {
+	l.text = append(l.text, '"')
+	begin := 0 // of what needs no escape
+	for i := 0; i < len(s); {
+		if c := s[i]; ' ' <= c && c < 0x7F && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		r, width := utf8.DecodeRuneInString(s[i:])
+		if r < utf8.RuneSelf || r == utf8.RuneError && width == 1 || !unicode.IsPrint(r) {
+			l.text = append(l.text, s[begin:i]...)
+			l.escape(r)
+			begin = i + width
+		}
+		i += width
 	}
-	return n, nil
+	l.text = append(l.text, s[begin:]...)
+	l.text = append(l.text, '"')
 }
 
-// escape replaces what is not printable by \u escapes. It only occurs in strings: outside
-// them JSON is ASCII.
-func escape(line []byte) []byte {
-	if plain(line) {
-		return line
+func (l *line) escape(r rune) {
+	switch {
+	case r == '"', r == '\\':
+		l.text = append(l.text, '\\', byte(r))
+	case r == '\n':
+		l.text = append(l.text, `\n`...)
+	case r == '\r':
+		l.text = append(l.text, `\r`...)
+	case r == '\t':
+		l.text = append(l.text, `\t`...)
+	case r > 0xFFFF:
+		high, low := utf16.EncodeRune(r)
+		l.unit(high)
+		l.unit(low)
+	default:
+		l.unit(r)
 	}
-	out := make([]byte, 0, len(line)+len(line)/4)
-	for len(line) > 0 {
-		r, size := utf8.DecodeRune(line)
-		switch {
-		case r == '\n' || unicode.IsPrint(r):
-			out = append(out, line[:size]...)
-		case r > 0xFFFF:
-			high, low := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-		line = line[size:]
-	}
-	return out
 }
 
-func plain(line []byte) bool {
-	for _, c := range line {
-		if c >= 0x7F {
-			return false
-		}
-	}
-	return true
+// unit adds the escape of a UTF-16 code unit.
+func (l *line) unit(u rune) {
+	const hex = "0123456789abcdef"
+	l.text = append(l.text, '\\', 'u', hex[u>>12&0xF], hex[u>>8&0xF], hex[u>>4&0xF], hex[u&0xF])
 }

@@ -15,7 +15,7 @@ const blockedAfter = 5 * time.Second
 // started is the origin of this package's monotonic clock.
 var started = time.Now()
 
-// writer passes lines on and notices when they do not arrive. One line is written at a time: slog makes sure of that.
+// writer passes lines on and notices when they do not arrive. Its Write may not be called concurrently.
 type writer struct {
 	to io.Writer
 	// torn is set if the last write ended within a line.

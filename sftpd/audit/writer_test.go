@@ -149,14 +149,3 @@ func TestNoLog(t *testing.T) {
 	l.Emit(event.ConnectionRefused{Connection: &event.Connection{}})
 	l.Emit(event.Logout{Connection: &event.Connection{}})
 }
-
-// TestPrintableSaysWhatItWrote: it returns the length of what it was given, and errors of what it writes to.
-func TestPrintableSaysWhatItWrote(t *testing.T) {
-	to := &script{}
-	if n, err := (printable{to}).Write([]byte("\u0085\n")); n != 3 || err != nil || string(to.got) != "\\u0085\n" {
-		t.Errorf("%d, %v: %q", n, err, to.got)
-	}
-	if n, err := (printable{&script{steps: []step{{2, io.EOF}}}}).Write([]byte("abc\n")); n != 0 || !errors.Is(err, io.EOF) {
-		t.Errorf("%d, %v", n, err)
-	}
-}
