@@ -173,6 +173,40 @@ func TestPartsLeaveTogether(t *testing.T) {
 	})
 }
 
+// sending is a channel that writes to its connection, and looks at what has been sent by then.
+type sending struct {
+	wired
+	sent func()
+}
+
+func (s sending) Write(p []byte) (int, error) {
+	n, err := s.wired.Write(p)
+	s.sent()
+	return n, err
+}
+
+// TestShortAnswersAreNotHeld: an answer that x/crypto sends with one write leaves with it, and not with Release.
+func TestShortAnswersAreNotHeld(t *testing.T) {
+	raw := &writes{}
+	c := NewTotals().Conn(raw, Hooks{Touch: func() {}})
+	for size, atOnce := range map[int]bool{1: true, 3072: true, 3073: false, writePart + 1: false} {
+		raw.sizes = nil
+		s := c.Open(t.Context(), sending{wired{to: c}, func() {
+			if (len(raw.sizes) > 0) != atOnce {
+				t.Errorf("%d bytes: sent at once: %v", size, !atOnce)
+			}
+		}}, never)
+		if n, err := s.Write(make([]byte, size)); n != size || err != nil || !slices.Equal(raw.sizes, []int{size}) {
+			t.Errorf("%d bytes: %d, %v, sent as %v", size, n, err, raw.sizes)
+		}
+	}
+	c.writing.begin()
+	s := c.Open(t.Context(), wired{to: c}, never)
+	if _, err := s.Write([]byte("x")); err != nil || c.Stalled(0) {
+		t.Error("a short answer stalls after its end")
+	}
+}
+
 // TestPausePoll: a paused stream checks ten times a second whether its connection has ended.
 func TestPausePoll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -11,6 +11,10 @@ import (
 // writePart is how many bytes of an answer are written at once: the largest channel packet.
 const writePart = 32 << 10
 
+// onePart is an answer that x/crypto certainly sends with one write: its packet, with what SSH adds, fits the buffer of 4 KiB that
+// x/crypto writes from.
+const onePart = 3 << 10
+
 // Stream is a channel with an account.
 type Stream struct {
 	ssh.Channel
@@ -74,15 +78,18 @@ func (s *Stream) wait() {
 	}
 }
 
-// Write writes in parts, so that progress is seen, but sends them together.
+// Write writes in parts, so that progress is seen, but sends them together. Nothing has to be held back for a short answer, such as
+// the three of a small file: the timer and the copy would cost more than everything else here.
 func (s *Stream) Write(p []byte) (written int, err error) {
+	if len(p) <= onePart {
+		written, err = s.writePart(p)
+		s.writing.end()
+		return written, err
+	}
 	s.conn.Hold()
 	for len(p) > 0 && err == nil {
-		s.writing.begin()
-		s.conn.hooks.Touch()
-		s.conn.exchange.Wait()
 		var n int
-		n, err = s.Channel.Write(p[:min(len(p), writePart)])
+		n, err = s.writePart(p[:min(len(p), writePart)])
 		written, p = written+n, p[n:]
 	}
 	if e := s.conn.Release(); err == nil {
@@ -90,6 +97,13 @@ func (s *Stream) Write(p []byte) (written int, err error) {
 	}
 	s.writing.end()
 	return written, err
+}
+
+func (s *Stream) writePart(p []byte) (int, error) {
+	s.writing.begin()
+	s.conn.hooks.Touch()
+	s.conn.exchange.Wait()
+	return s.Channel.Write(p)
 }
 
 // Discard discards what a client sends as standard error, which SFTP has no use for, so
