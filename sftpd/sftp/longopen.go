@@ -1,7 +1,6 @@
 package sftp
 
 import (
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,29 +15,40 @@ type openTransfer struct {
 	start         time.Time
 	read, written atomic.Uint64
 	reported      time.Time // guarded by openTransfers.mu
+	place         int       // in openTransfers.all
 }
 
-// openTransfers are the open files of a session.
+// openTransfers are the open files of a session. What a closed file leaves is used for the next one: small files come by the
+// thousand, and are closed before anything is read here.
 type openTransfers struct {
-	mu  sync.Mutex
-	all map[*handle]*openTransfer
+	mu sync.Mutex
+	// all are the open ones, in any order, and behind them, within its capacity, those to be used again.
+	all []*openTransfer
 }
 
 func (o *openTransfers) add(h *handle) {
-	t := &openTransfer{path: h.path, direction: h.opened(), changed: h.file.Created() || h.file.Truncated(), start: h.start}
-	h.seen = t
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.all == nil {
-		o.all = map[*handle]*openTransfer{}
+	n := len(o.all)
+	if o.all = slices.Grow(o.all, 1)[:n+1]; o.all[n] == nil {
+		o.all[n] = new(openTransfer)
 	}
-	o.all[h] = t
+	t := o.all[n]
+	t.place, t.path, t.direction, t.start, t.reported = n, h.path, h.opened(), h.start, time.Time{}
+	t.changed = h.file.Created() || h.file.Truncated()
+	t.read.Store(0)
+	t.written.Store(0)
+	h.seen = t
 }
 
 func (o *openTransfers) remove(h *handle) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	delete(o.all, h)
+	t, last := h.seen, len(o.all)-1
+	t.path = ""
+	o.all[t.place], o.all[last] = o.all[last], t
+	o.all[t.place].place = t.place
+	o.all = o.all[:last]
 }
 
 // LongOpen returns files that have been open for at least one duration and were not returned within another
@@ -47,7 +57,7 @@ func (o *openTransfers) remove(h *handle) {
 func (s *Session) LongOpen(now time.Time, first, again time.Duration) (out []Transfer, next time.Time) {
 	s.longOpen.mu.Lock()
 	defer s.longOpen.mu.Unlock()
-	for t := range maps.Values(s.longOpen.all) {
+	for _, t := range s.longOpen.all {
 		due := t.start.Add(first)
 		if !t.reported.IsZero() {
 			due = t.reported.Add(again)

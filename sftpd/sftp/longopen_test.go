@@ -1,6 +1,8 @@
 package sftp
 
 import (
+	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -58,6 +60,45 @@ func TestLongOpen(t *testing.T) {
 	c.status(typeClose, h2)
 	if got, next := s.LongOpen(first.Add(9*time.Hour), time.Minute, time.Hour); len(got) != 0 || !next.IsZero() {
 		t.Errorf("after they were closed: %+v, next at %s", got, next)
+	}
+}
+
+// TestOpenTransfersAreUsedAgain: whatever the order in which files are opened and closed, those that are open are reported, each with
+// its own numbers, and opening one more allocates nothing once as many have been open.
+func TestOpenTransfersAreUsedAgain(t *testing.T) {
+	var o openTransfers
+	s := &Session{}
+	file := &vfs.File{}
+	open := map[*handle]uint64{}
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range uint64(2000) {
+		if len(open) < 5 && random.IntN(2) == 0 {
+			h := &handle{file: file, path: strconv.FormatUint(i, 10), start: time.Unix(int64(i), 0)}
+			s.longOpen.add(h)
+			h.seen.written.Store(i)
+			open[h] = i
+		}
+		for h := range open {
+			if random.IntN(4) == 0 {
+				s.longOpen.remove(h)
+				delete(open, h)
+			}
+			break
+		}
+		got, _ := s.LongOpen(time.Unix(1<<40, 0), 0, 0)
+		if len(got) != len(open) {
+			t.Fatalf("%d files are reported, %d are open", len(got), len(open))
+		}
+		for _, f := range got {
+			i, err := strconv.ParseUint(f.Path, 10, 64)
+			if err != nil || f.BytesWritten != i || f.BytesRead != 0 || !f.Start.Equal(time.Unix(int64(i), 0)) {
+				t.Fatalf("%+v", f)
+			}
+		}
+	}
+	h := &handle{file: file}
+	if n := testing.AllocsPerRun(100, func() { o.add(h); o.remove(h) }); n != 0 {
+		t.Errorf("a file that is opened allocates %v times", n)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -78,11 +79,15 @@ func (s *Session) LastActivity() time.Time { return time.Unix(0, s.lastUsed.Load
 
 func (s *Session) touch() int64 {
 	now := time.Now().UnixNano()
+	s.touchAt(now)
+	return now
+}
+
+func (s *Session) touchAt(now int64) {
 	s.lastWork = now
 	if s.alone < aloneLimit {
 		s.lastUsed.Store(now)
 	}
-	return now
 }
 
 // Serve answers requests until the client closes the stream, which gives nil. Otherwise it
@@ -111,23 +116,25 @@ func (s *Session) Serve(ctx context.Context) error {
 
 func (s *Session) loop() error {
 	for s.ctx.Err() == nil {
+		asked := int64(math.MaxInt64) // when it began to wait for the client; not for a request that is there
 		if !s.in.ready() {
 			// Nothing more to answer now: send, and hold no buffers while waiting.
 			if err := s.flush(); err != nil {
 				return err
 			}
 			s.releaseOut()
+			asked = time.Now().UnixNano()
 		}
-		asked := time.Now().UnixNano()
 		p, err := s.in.next()
 		if err != nil {
 			_ = s.flush() // requests before a framing error get their replies
 			return err
 		}
-		if time.Now().UnixNano()-asked >= int64(waited) {
+		now := time.Now().UnixNano()
+		if now-asked >= int64(waited) {
 			s.alone = 0
 		}
-		now := s.touch()
+		s.touchAt(now)
 		switch {
 		case len(s.out) == 0:
 			s.since = now
