@@ -225,3 +225,15 @@ func TestDeadLettersAtTheEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestSuspensionIsLogged: an operator learns that a receiver wants no more events, and why, once.
+func TestSuspensionIsLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogs(podA)
+		l.add(podA, "u", 1)
+		_, out := run(t, l, func(string) send.Result { return send.Result{Status: 410} }, time.Hour, 10*time.Minute)
+		if got := out.with("wants no more events"); len(got) != 1 || !strings.Contains(got[0], "410 Gone") || !strings.Contains(got[0], "level=ERROR") {
+			t.Errorf("%q", got)
+		}
+	})
+}

@@ -191,6 +191,11 @@ func TestDeadLettersAreReportedFirst(t *testing.T) {
 			if w.deadLetters() != c.dead || w.pending() != c.pending {
 				t.Errorf("%s: %d dead letters, %d pending", name, w.deadLetters(), w.pending())
 			}
+			for n, reason := range w.pods[podA].dead {
+				if reason != "the receiver answered 400 Bad Request" {
+					t.Errorf("%s: dead letter %d has the reason %q", name, n, reason)
+				}
+			}
 		})
 	}
 }
@@ -234,6 +239,27 @@ func TestBatches(t *testing.T) {
 		}
 		if reads, acks := len(w.times("read a", began)), len(w.times("ack a", began)); reads != 4 || acks > 2*batch {
 			t.Errorf("%d requests for %d events, %d reports", reads, 4*batch, acks)
+		}
+	})
+}
+
+// TestIdlePods: a pod without events is asked again as soon as it has answered that it has none, and is not taken for one that fails: its next
+// event is delivered at once.
+func TestIdlePods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &watched{logs: newLogs(podA)}
+		r := newReceiver(accepts)
+		p, stop := begin(t, w, r)
+		began := time.Now()
+		p.SetPods([]string{podA})
+		time.Sleep(100*events.MaxWait + time.Second)
+		if n := len(w.times("wait a", began)); n != 101 {
+			t.Errorf("asked %d times in the time of 100 waits", n)
+		}
+		w.add(podA, "u", 1)
+		time.Sleep(100 * time.Millisecond)
+		if stop(); len(r.got().accepted) != 1 {
+			t.Error("its event was not delivered")
 		}
 	})
 }
