@@ -2,14 +2,21 @@ package retention
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
+	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
 // TestClockBoundaries: which readings of the clocks are trusted, at the edges of what they may show. Where the time between two
@@ -287,4 +294,66 @@ func TestTooManyEntries(t *testing.T) {
 			t.Errorf("%d of 4 may be read: %d files, %v", most, len(*found), err)
 		}
 	}
+}
+
+// TestHeldDirectoryThatIsMoved: a held directory is held wherever a client moves it while a rule runs.
+func TestHeldDirectoryThatIsMoved(t *testing.T) {
+	v := newVolume(t)
+	v.make("team/ada/case/a")
+	v.make("team/bob/b")
+	r, _ := v.job(config.RetentionRule{}, "team/ada/case")
+	if err := os.Rename(filepath.Join(v.dir, "team/ada/case"), filepath.Join(v.dir, "team/bob/moved")); err != nil {
+		t.Fatal(err)
+	}
+	v.cut = time.Now().Add(time.Minute)
+	r.now = v.cut.Add(age)
+	v.run(r, "team")
+	if left := v.left(v.dir); len(left) != 1 || !v.exists("team/bob/moved/a") {
+		t.Errorf("left are %v", left)
+	}
+}
+
+// TestInterruptedCalls: a system call that a signal interrupts is repeated, and its result counts.
+func TestInterruptedCalls(t *testing.T) {
+	for _, want := range []error{nil, unix.EIO} {
+		calls := 0
+		err := retry(func() error {
+			if calls++; calls < 3 {
+				return unix.EINTR
+			}
+			return want
+		})
+		if !errors.Is(err, want) || want == nil && err != nil || calls != 3 {
+			t.Errorf("%d calls, %v, want %v", calls, err, want)
+		}
+	}
+}
+
+// TestConfigurationChangesDuringAVisit: what has changed while a volume was visited is done as soon as the visit ends.
+func TestConfigurationChangesDuringAVisit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		r := New(func() []Volume {
+			v := of("/data", config.RetentionReport)
+			if time.Since(began) > time.Second { // it has changed
+				v.Rules[0].DeleteAfterSeconds++
+			}
+			return []Volume{v}
+		}, func(event.Event) {}, quiet)
+		var at []time.Duration
+		r.visit = func(_ context.Context, v *Volume) (map[string]ruleState, error) {
+			at = append(at, time.Since(began))
+			time.Sleep(90 * time.Second)
+			return nil, nil
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		go r.Run(ctx, 0)
+		time.Sleep(100 * time.Second)
+		cancel()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if !slices.Equal(at, []time.Duration{0, 90 * time.Second}) {
+			t.Errorf("visits begin after %s", at)
+		}
+	})
 }
