@@ -227,3 +227,21 @@ func TestLargeSegmentIsCompacted(t *testing.T) {
 	r = still(t, base, set)
 	check("after a restart")
 }
+
+// TestWhenOldReceiptsGo: a user's old receipts are looked for when it gets the first new one, and after each 64: not each time, because that
+// reads its directory.
+func TestWhenOldReceiptsGo(t *testing.T) {
+	k := keeper{added: map[string]int{}}
+	for i, step := range []struct {
+		user string
+		more int
+		want bool
+	}{
+		{"team/ada", 1, true}, {"team/ada", 63, false}, {"team/bob", 100, true}, {"team/ada", 1, true}, {"team/ada", 63, false},
+		{"team/ada", 64, true}, {"team/bob", 63, false}, {"team/ada", 256, true}, {"team/ada", 1, false}, {"team/bob", 1, true},
+	} {
+		if got := k.trims(step.user, step.more); got != step.want {
+			t.Errorf("step %d: %v", i, got)
+		}
+	}
+}

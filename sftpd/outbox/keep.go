@@ -180,17 +180,25 @@ func (k *keeper) settle(places []place, bad map[uint64]bool) (n int) {
 	return n
 }
 
+// trims counts new receipts of a user, and reports whether to remove its old ones now: when it gets its first here, and after
+// trimEach.
+func (k *keeper) trims(user string, more int) bool {
+	n, known := k.added[user]
+	if n += more; known && n < trimEach {
+		k.added[user] = n
+		return false
+	}
+	k.added[user] = 0
+	return true
+}
+
 // putAll puts receipts into the store, user by user, and removes old ones of users that got many.
 func (k *keeper) putAll(of map[string][]*receipt.Envelope) {
 	var mu sync.Mutex
 	var putting sync.WaitGroup
 	turns := make(chan struct{}, keepers)
 	for user, list := range of {
-		n, known := k.added[user]
-		trim := !known || n+len(list) >= trimEach
-		if k.added[user] = n + len(list); trim {
-			k.added[user] = 0
-		}
+		trim := k.trims(user, len(list))
 		turns <- struct{}{}
 		putting.Go(func() {
 			defer func() { <-turns }()
