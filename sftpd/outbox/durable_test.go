@@ -237,8 +237,16 @@ func TestWhenOldReceiptsGo(t *testing.T) {
 		more int
 		want bool
 	}{
-		{"team/ada", 1, true}, {"team/ada", 63, false}, {"team/bob", 100, true}, {"team/ada", 1, true}, {"team/ada", 63, false},
-		{"team/ada", 64, true}, {"team/bob", 63, false}, {"team/ada", 256, true}, {"team/ada", 1, false}, {"team/bob", 1, true},
+		{"team/ada", 1, true},
+		{"team/ada", 63, false},
+		{"team/bob", 100, true},
+		{"team/ada", 1, true},
+		{"team/ada", 63, false},
+		{"team/ada", 64, true},
+		{"team/bob", 63, false},
+		{"team/ada", 256, true},
+		{"team/ada", 1, false},
+		{"team/bob", 1, true},
 	} {
 		if got := k.trims(step.user, step.more); got != step.want {
 			t.Errorf("step %d: %v", i, got)
