@@ -119,9 +119,15 @@ func (c *conn) reportOpen(now time.Time) (next time.Time) {
 	}
 	c.mu.Unlock()
 	for _, f := range open {
-		if due := c.report.StillOpen(f, now); next.IsZero() || !due.IsZero() && due.Before(next) {
-			next = due
-		}
+		next = sooner(next, c.report.StillOpen(f, now))
 	}
 	return next
+}
+
+// sooner returns the earlier of two times, of which the zero value means never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -84,5 +85,30 @@ func TestRequestsWithoutReply(t *testing.T) {
 	}
 	if !slices.Equal(client.sent, []string{"hostkeys-00@openssh.com"}) {
 		t.Errorf("the server sends %q", client.sent)
+	}
+}
+
+// TestRefusedProofs: a request for proofs that is refused is counted, and is not a line of the log: a client can send any number.
+func TestRefusedProofs(t *testing.T) {
+	s, _, log, events := loaded(t, configtest.New(t))
+	c := connect(t, s)
+	p := hostproof.New(&scripted{}, s.hostKeys, s.handshake.Slots)
+	for _, payload := range [][]byte{nil, []byte("x"), ssh.Marshal(struct{ Key []byte }{[]byte("unknown")})} {
+		c.proveHostKeys(t.Context(), p, &ssh.Request{Type: hostproof.Request, Payload: payload})
+	}
+	refused := event.Event(event.HostKeyProof{Answered: false})
+	if !slices.Equal(events.events, []event.Event{refused, refused, refused}) || log.Len() > 0 {
+		t.Errorf("%+v, logged %q", events.events, log)
+	}
+}
+
+// TestSoonerOfTwoTimes: of two files, the one whose line is due first decides when to look again; one without a line decides nothing.
+func TestSoonerOfTwoTimes(t *testing.T) {
+	never, one := time.Time{}, time.Now()
+	two := one.Add(time.Second)
+	for _, c := range [][3]time.Time{{never, never, never}, {never, one, one}, {one, never, one}, {one, two, one}, {two, one, one}, {one, one, one}} {
+		if got := sooner(c[0], c[1]); !got.Equal(c[2]) {
+			t.Errorf("of %s and %s: %s", c[0], c[1], got)
+		}
 	}
 }
