@@ -115,7 +115,7 @@ func TestSignature(t *testing.T) {
 
 func TestMessagesThatAreNone(t *testing.T) {
 	for _, text := range []string{
-		"", "{", `[]`, `{"specversion":"1.0"}`, `{"id":""}`, `{"id":"1","Bad Name":"x"}`, `{"id":"1","a":{"b":1}}`, `{"id":"1","a":null}`, `{"id":7}x`,
+		"", "{", `[]`, `{"specversion":"1.0"}`, `{"id":""}`, `{"id":"1","Bad Name":"x"}`, `{"id":"1","a{":"x"}`, `{"id":"1","é":"x"}`, `{"id":"1","a-b":"x"}`, `{"id":"1","":"x"}`, `{"id":"1","a":{"b":1}}`, `{"id":"1","a":null}`, `{"id":7}x`,
 	} {
 		if m, err := Encode([]byte(text), delivery.FormatBinary); err == nil {
 			t.Errorf("%s: %+v", text, m)
