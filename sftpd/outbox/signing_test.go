@@ -51,7 +51,7 @@ func TestAllReceiptsAreSigned(t *testing.T) {
 				t.Errorf("%d processors, upload %d: %v", processors, i, err)
 				continue
 			}
-			if r, err := receipt.Decode(e.Payload); err != nil || r.Sequence != uint64(i+1) { //nolint:gosec // few
+			if r, err := receipt.Decode(e.Payload); err != nil || r.Sequence != uint64(i+1) {
 				t.Errorf("%d processors, upload %d: %+v, %v", processors, i, r, err)
 			}
 			line, err := o.rec.encode(nil)
