@@ -1,9 +1,11 @@
 package access
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/pem"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 	"github.com/sftp-operator/sftp-operator/controllers/listener/exchange"
@@ -117,6 +120,21 @@ func TestWhoHasALoginAfterARestore(t *testing.T) {
 	}
 }
 
+// held reads one Secret only when a channel is closed.
+type held struct {
+	client.Reader
+	name  string
+	until <-chan struct{}
+}
+
+// Get implements client.Reader.
+func (h held) Get(ctx context.Context, name types.NamespacedName, o client.Object, opts ...client.GetOption) error {
+	if name.Name == h.name {
+		<-h.until
+	}
+	return h.Reader.Get(ctx, name, o, opts...)
+}
+
 // While a list that was added has not been read, everything that this operator has delivered stays as it is: revoked keys stay
 // revoked, CAs stay trusted, and nothing waits for the list.
 func TestListsThatAreAdded(t *testing.T) {
@@ -128,7 +146,11 @@ func TestListsThatAreAdded(t *testing.T) {
 	r.stored("revoked", "list", publicKey(1))
 	r.stored("cas", "file", publicKey(50))
 	r.lists()
+	read := make(chan struct{})
+	r.Entries.Live = held{Reader: r.secrets, name: "more", until: read}
 	r.reading()
+	release := sync.OnceFunc(func() { close(read) })
+	t.Cleanup(release) // the reader ends after it
 	r.good()
 	r.until("the lists are read", func() bool {
 		return r.logins() == "b c" && strings.Contains(r.settings(), strings.TrimSpace(publicKey(50)))
@@ -143,6 +165,7 @@ func TestListsThatAreAdded(t *testing.T) {
 	if a := r.access(); a.Blocked != nil || r.logins() != "b c" || !strings.Contains(r.settings(), strings.TrimSpace(publicKey(50))) {
 		t.Errorf("before the new one is read: blocked %+v, logins %q, settings %s", a.Blocked, r.logins(), r.settings())
 	}
+	release()
 	r.until("the new one is read", func() bool {
 		return r.logins() == "a c" && !strings.Contains(r.settings(), strings.TrimSpace(publicKey(50)))
 	})
