@@ -124,6 +124,11 @@ func newEndpoint(t *testing.T, edits ...func(*v1alpha1.SFTPListener)) *endpoint 
 	if err := admin.Create(t.Context(), ns); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // its rollouts would occupy the slots of later tests
+		if err := admin.DeleteAllOf(context.Background(), &appsv1.Deployment{}, client.InNamespace(ns.Name)); err != nil {
+			t.Error(err)
+		}
+	})
 	l.Namespace = ns.Name
 	if err := admin.Create(t.Context(), l); err != nil {
 		t.Fatal(err)
