@@ -16,7 +16,7 @@ import (
 // TestUnusedChannel: a channel without a subsystem is closed.
 func TestUnusedChannel(t *testing.T) {
 	t.Parallel()
-	d, _ := tempered(t, server.UnusedTimeout(2*time.Second)) // enough time to start a subsystem on a busy machine
+	d, _ := tempered(t, server.UnusedTimeout(5*time.Second)) // enough time to start a subsystem on a busy machine
 	c := d.MustDial(t, "ada", ssh.Password("secret"))
 	files := daemontest.StartSFTP(t, c)
 	ch := daemontest.OpenChannel(t, c)
