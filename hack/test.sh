@@ -18,12 +18,11 @@ tests=(go test -race -parallel 4 -timeout "${TEST_TIMEOUT:-30m}" "${@:2}")
 
 # These start programs and measure them, so they run one at a time: otherwise they would measure each other.
 measuring='/test/(attack|distance)$'
-# These take longest, and usually wait for an API server and for clients, so they run at the same time as the others. Their promised times
-# are far from the limits.
+# These take longest, and usually wait for an API server and for clients. Their promised times are far from the limits.
 waiting='/test/(interop|operator)$'
 
 packages="$(go list "${patterns[@]}")"
-together=() aside=() alone=() status=0
+together=() pair=() alone=() status=0
 
 # Most of what the first run compiles, with progress: go test would be silent for minutes.
 mapfile -t compiled < <(go list -f '{{if and .GoFiles (ne .Name "main")}}{{.ImportPath}}{{end}}' "${patterns[@]}")
@@ -33,22 +32,13 @@ while read -r package; do
 	if [[ $package =~ $measuring ]]; then
 		alone+=("$package")
 	elif [[ $package =~ $waiting ]]; then
-		aside+=("$package")
+		pair+=("$package")
 	elif [[ $package != */test/e2e ]]; then
 		together+=("$package")
 	fi
 done <<<"$packages"
-if ((${#aside[@]})); then
-	log="$(mktemp)"
-	"${tests[@]}" "${aside[@]}" >"$log" 2>&1 &
-	running=$!
-	trap 'kill "$running" 2>/dev/null || true; rm -f "$log"' EXIT
-fi
 ((${#together[@]} == 0)) || "${tests[@]}" "${together[@]}" || status=1
-if ((${#aside[@]})); then
-	tail --follow --lines=+1 --pid="$running" "$log"
-	wait "$running" || status=1
-fi
+((${#pair[@]} == 0)) || "${tests[@]}" "${pair[@]}" || status=1
 ((${#alone[@]} == 0)) || "${tests[@]}" -p 1 "${alone[@]}" || status=1
 if [[ ${patterns[*]} == ./... ]]; then
 	(cd hack/bench && "${tests[@]}" ./...) || status=1
