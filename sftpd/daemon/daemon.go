@@ -85,12 +85,13 @@ func New(o Options) *Daemon {
 	m := metrics.New(o.Version)
 	d.traces = trace.New(o.Version, m.TraceSpans, o.Log)
 	d.loader = reload.New(o.ConfigDir, o.Log, m, func(s *snapshot.Snapshot) {
-		d.outbox.Configure(&s.Listener, s.EventSinks, s.Receipts)
 		d.server.Reloaded(s)
 		d.traces.Configure(s.Listener)
 		d.writable.Wake()
 		d.retained.Wake()
 	})
+	// Otherwise a client that is quick at startup could upload a file without an event.
+	d.loader.Before = func(s *snapshot.Snapshot) { d.outbox.Configure(&s.Listener, s.EventSinks, s.Receipts) }
 	d.writable = volumecheck.New(d.written, o.Log)
 	m.WatchVolumes(d.writable.Status)
 	m.WatchEvents(d.outbox.Status)

@@ -22,6 +22,9 @@ import (
 
 // Loader loads a configuration directory, and again when it changes.
 type Loader struct {
+	// Before, if set, is called with a new configuration before Current returns it. It must not wait.
+	Before func(*snapshot.Snapshot)
+
 	dir     string
 	log     *slog.Logger
 	metrics *metrics.Metrics
@@ -122,6 +125,9 @@ func isFinal(err error) bool {
 
 // swap first ends the sessions that lost access. Everything that may take time comes after that.
 func (l *Loader) swap(s *snapshot.Snapshot) {
+	if l.Before != nil {
+		l.Before(s)
+	}
 	l.current.Store(s)
 	if l.onSwap != nil {
 		l.onSwap(s)

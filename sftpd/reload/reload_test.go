@@ -54,6 +54,31 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
+// TestBefore: whoever needs a configuration before a client can log in with it gets it in time.
+func TestBefore(t *testing.T) {
+	f := newFixture(t)
+	var told []string
+	f.Before = func(s *snapshot.Snapshot) {
+		if c := f.Current(); c != nil && c.Digest == s.Digest || len(f.swaps) != len(told) {
+			t.Error("clients have it already")
+		}
+		told = append(told, s.Digest)
+	}
+	for _, user := range []string{"bob", "eve"} {
+		f.dir.AddUser(user, "secret")
+		f.dir.Write(t)
+		if err := f.Load(); err != nil {
+			t.Fatal(err)
+		}
+		if f.Current().Digest != told[len(told)-1] {
+			t.Error("it is another one")
+		}
+	}
+	if len(told) != 2 {
+		t.Errorf("told %d times", len(told))
+	}
+}
+
 func (f *fixture) run(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

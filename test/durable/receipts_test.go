@@ -56,7 +56,7 @@ func (c *campaign) checkReceipts(t *testing.T, d *daemontest.Daemon) {
 		v, err := c.signers.VerifyEnvelope(e.Data.Receipt)
 		if err != nil || v.ID != e.ID || v.SHA256 != e.Data.SHA256 || v.Size != *e.Data.Size || v.User != e.Data.User {
 			without++
-			t.Errorf("event %s of %s: %v", e.ID, e.Data.Path, err)
+			t.Errorf("event %s of %s: %v: %+v, size %v", e.ID, e.Data.Path, err, e.Data, *e.Data.Size)
 			continue
 		}
 		all = append(all, v)
