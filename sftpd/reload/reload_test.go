@@ -54,7 +54,7 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
-// TestBefore: whoever needs a configuration before a client can log in with it gets it in time.
+// TestBefore: what has to know a configuration before a client can log in with it is told in time.
 func TestBefore(t *testing.T) {
 	f := newFixture(t)
 	var told []string

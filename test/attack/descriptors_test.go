@@ -67,7 +67,7 @@ func TestSilentHealthPort(t *testing.T) {
 			if _, _, err := session.SendRequest("keepalive@openssh.com", true, nil); err != nil {
 				t.Error("a session that was there:", err)
 			}
-			// A silent connection is sure of its place for a second, and then gives it up to whoever comes.
+			// A silent connection is sure of its place for a second, and then gives it up to the next client.
 			time.Sleep(time.Until(silent.Add(1100 * time.Millisecond)))
 			if err := u.login(); err != nil {
 				t.Error("the first login after a second:", err)
