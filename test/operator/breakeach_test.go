@@ -1,7 +1,6 @@
 package operator
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/http"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // slowness is the factor for times. With SLOW_MACHINE=4, tests that measure time allow four times as much, for a busy machine.
@@ -91,11 +89,7 @@ func TestBreakEachStep(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		for _, r := range ready {
-			for _, o := range allKinds() {
-				if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(r.ns)); err != nil {
-					t.Error(err)
-				}
-			}
+			r.dismantle(t)
 		}
 	})
 	cases := discover(t, b, ready[:])
@@ -110,6 +104,7 @@ func TestBreakEachStep(t *testing.T) {
 			for c := range queue {
 				if !t.Run(c.name(), func(t *testing.T) { sum.add(c, runBroken(t, b, ready[i], c)) }) {
 					b.repair(ready[i].ns)
+					ready[i].dismantle(t)
 					t.Run("a new rig", func(t *testing.T) { ready[i] = newRig(t) })
 				}
 			}

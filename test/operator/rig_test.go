@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -75,6 +76,16 @@ func newRig(t *testing.T) *rig {
 	}
 	r.healthy(t)
 	return r
+}
+
+// dismantle deletes what the operator reconciles: a listener that is left broken would take part in the rollouts of other tests.
+func (r *rig) dismantle(t *testing.T) {
+	t.Helper()
+	for _, o := range allKinds() {
+		if err := api.DeleteAllOf(context.Background(), o, client.InNamespace(r.ns)); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // content returns an entry's content, which is different each time.

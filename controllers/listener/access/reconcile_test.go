@@ -97,12 +97,34 @@ func TestWhenToLookAgain(t *testing.T) {
 		return nil
 	}
 	a = r.edit(a, until(90*time.Minute))
-	if wait := r.good(); wait != 30*time.Second || len(r.access().Delivered.Refusals) != 2 || r.logins() != "" {
-		t.Errorf("refused: again in %s, %+v", wait, r.access().Delivered)
+	for i, want := range []time.Duration{200, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000} {
+		want *= time.Millisecond
+		wait := r.good()
+		if wait != want || len(r.access().Delivered.Refusals) != 2 || r.logins() != "" {
+			t.Fatalf("refused for the %d. time: again in %s, want %s, %+v", i+1, wait, want, r.access().Delivered)
+		}
+		r.now = r.now.Add(wait)
 	}
-	r.edit(a, until(time.Hour+10*time.Second))
+	a = r.edit(a, func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = new(metav1.NewTime(r.now.Add(10 * time.Second))) })
 	if wait := r.good(); wait != 10*time.Second {
 		t.Errorf("refused, and due before: again in %s", wait)
+	}
+	r.now = r.now.Add(-time.Hour)
+	if wait := r.good(); wait != 200*time.Millisecond {
+		t.Errorf("refused, and the clock was set back: again in %s", wait)
+	}
+	// What is accepted counts as a new beginning.
+	fail := r.secrets.Fail
+	r.secrets.Fail = nil
+	if r.good(); r.logins() != "a" {
+		t.Errorf("accepted: logins %q", r.logins())
+	}
+	r.secrets.Fail = fail
+	r.edit(a, until(2*time.Hour))
+	r.now = r.now.Add(time.Minute)
+	r.edit(a, func(u *v1alpha1.SFTPUser) { u.Spec.Username = "b" })
+	if wait := r.good(); wait != 200*time.Millisecond {
+		t.Errorf("refused once more: again in %s", wait)
 	}
 }
 

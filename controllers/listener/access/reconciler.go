@@ -84,6 +84,8 @@ type memory struct {
 	proofs    ack.Keys
 	// failures in a row, for the deadline of the next try.
 	failures int
+	// refused is since when the API server has been refusing Secrets, zero if it does not.
+	refused time.Time
 }
 
 // firstDeadline bounds the first try to deliver. Each further one gets twice the time, up to 32 seconds with the sixth: a
@@ -228,10 +230,25 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	if res.Delivered.Foreign {
 		next.In(now, lookAgain)
 	}
-	if len(res.Delivered.Refusals) > 0 {
-		next.At(now.Add(apply.RetryRefused))
-	}
+	next.In(now, m.retryRefused(now, len(res.Delivered.Refusals) > 0))
 	return res, next.Wait(now)
+}
+
+// firstRetry is how long after a first refusal to try again. A removal must not wait for the half minute that a quota or a policy
+// deserves: an admission webhook that has just restarted, or a Role that is being replaced, refuses once.
+const firstRetry = 200 * time.Millisecond
+
+// retryRefused returns how long to wait after a delivery, 0 if nothing was refused: as long as it has been refused already, so that
+// the time doubles with each try, up to apply.RetryRefused.
+func (m *memory) retryRefused(now time.Time, refused bool) time.Duration {
+	if !refused {
+		m.refused = time.Time{}
+		return 0
+	}
+	if m.refused.IsZero() || now.Before(m.refused) { // the clock was set back
+		m.refused = now
+	}
+	return min(max(now.Sub(m.refused), firstRetry), apply.RetryRefused)
 }
 
 // recallOnce loads the contents of the listener's own Secrets into a memory that has not recalled them yet.
