@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -69,9 +70,15 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 		get(t, late, ns, "partners-sftp-b")
 		return late.Annotations[v1alpha1.AnnotationSyncRequested]
 	}
-	first := poke()
+	var first string
 	eventually(t, func() error {
-		if again := poke(); first == "" || again == first {
+		if first = poke(); first == "" {
+			return errors.New("it was not poked")
+		}
+		return nil
+	})
+	eventually(t, func() error {
+		if poke() == first {
 			return fmt.Errorf("the kubelet swallowed the poke %q, and there is no other", first)
 		}
 		return nil
