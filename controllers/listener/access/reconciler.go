@@ -84,7 +84,7 @@ type memory struct {
 	proofs    ack.Keys
 	// failures in a row, for the deadline of the next try.
 	failures int
-	// refused is since when the API server has been refusing Secrets, zero if it does not.
+	// refused is the time since which the API server has refused Secrets, zero if it does not.
 	refused time.Time
 }
 
