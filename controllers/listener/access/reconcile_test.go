@@ -106,9 +106,7 @@ func TestWhenToLookAgain(t *testing.T) {
 		r.now = r.now.Add(wait)
 	}
 	a = r.edit(a, func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = new(metav1.NewTime(r.now.Add(10 * time.Second))) })
-	if wait := r.good(); wait != 10*time.Second {
-		t.Errorf("refused, and due before: again in %s", wait)
-	}
+	r.good()
 	r.now = r.now.Add(-time.Hour)
 	if wait := r.good(); wait != 200*time.Millisecond {
 		t.Errorf("refused, and the clock was set back: again in %s", wait)
@@ -125,6 +123,34 @@ func TestWhenToLookAgain(t *testing.T) {
 	r.edit(a, func(u *v1alpha1.SFTPUser) { u.Spec.Username = "b" })
 	if wait := r.good(); wait != 200*time.Millisecond {
 		t.Errorf("refused once more: again in %s", wait)
+	}
+}
+
+// A removal that is refused once is retried at once, even if something else has been refused for hours.
+func TestRemovalDuringALongRefusal(t *testing.T) {
+	r := newRig(t)
+	a := r.put("a", 1, 1)
+	r.hostKey()
+	r.good()
+	r.secrets.Fail = func(verb, name string) error {
+		if verb == "apply" {
+			return apierrors.NewForbidden(corev1.Resource("secrets"), name, errors.New("quota"))
+		}
+		return nil
+	}
+	r.put("b", 1, 1)
+	r.now = r.now.Add(time.Minute)
+	wait := r.good()
+	for range 12 {
+		r.now = r.now.Add(wait)
+		wait = r.good()
+	}
+	if wait != 30*time.Second {
+		t.Fatalf("after minutes it is retried after %s", wait)
+	}
+	r.Users.Observe(a, nil)
+	if wait := r.good(); wait != firstRetry {
+		t.Errorf("the removal is retried after %s, want %s", wait, firstRetry)
 	}
 }
 

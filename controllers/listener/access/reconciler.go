@@ -84,8 +84,10 @@ type memory struct {
 	proofs    ack.Keys
 	// failures in a row, for the deadline of the next try.
 	failures int
-	// refused is the time since which the API server has refused Secrets, zero if it does not.
+	// refused is the time since which the API server has refused Secrets, zero if it does not, and wanted the digest of what was
+	// to be written then.
 	refused time.Time
+	wanted  string
 }
 
 // firstDeadline bounds the first try to deliver. Each further one gets twice the time, up to 32 seconds with the sixth: a
@@ -230,7 +232,7 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 	if res.Delivered.Foreign {
 		next.In(now, lookAgain)
 	}
-	next.In(now, m.retryRefused(now, len(res.Delivered.Refusals) > 0))
+	next.In(now, m.retryRefused(now, len(res.Delivered.Refusals) > 0, out.Files.Digest))
 	return res, next.Wait(now)
 }
 
@@ -239,14 +241,15 @@ func (r *Reconciler) deliver(ctx context.Context, l *v1alpha1.SFTPListener, m *m
 const firstRetry = 200 * time.Millisecond
 
 // retryRefused returns how long to wait after a delivery, 0 if nothing was refused: as long as it has been refused already, so that
-// the time doubles with each try, up to apply.RetryRefused.
-func (m *memory) retryRefused(now time.Time, refused bool) time.Duration {
+// the time doubles with each try, up to apply.RetryRefused. It starts again with each change to what is wanted: something else may have
+// been refused for hours, and a removal must not wait for that.
+func (m *memory) retryRefused(now time.Time, refused bool, wanted string) time.Duration {
 	if !refused {
 		m.refused = time.Time{}
 		return 0
 	}
-	if m.refused.IsZero() || now.Before(m.refused) { // the clock was set back
-		m.refused = now
+	if m.refused.IsZero() || m.wanted != wanted || now.Before(m.refused) { // the clock was set back
+		m.refused, m.wanted = now, wanted
 	}
 	return min(max(now.Sub(m.refused), firstRetry), apply.RetryRefused)
 }
