@@ -44,6 +44,8 @@ type checksum struct {
 	hashed int64
 
 	sum string
+	// at is how the file was when it was hashed, if others could change it meanwhile.
+	at change
 }
 
 // known returns the result, "" for none.

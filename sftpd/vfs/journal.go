@@ -147,13 +147,12 @@ func (t *Tree) completes(from, to parent, oldp, newp string, work Work) (*comple
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, nil
 	}
-	sum, err := t.sumNamed(from, identityOf(&st), work)
-	if err != nil {
-		return nil, err
-	}
 	p := &Publication{
 		Path: Clean(t.absolute(newp)), OriginalPath: Clean(t.absolute(oldp)), Dir: hostPath(to.fd), Name: to.name,
-		SHA256: sum, Inode: st.Ino, Size: st.Size, ModTime: st.Mtim.Nano(), Replaced: lstatAt(to.fd, to.name, &there) == nil, Sync: t.staging.Sync,
+		Inode: st.Ino, Size: st.Size, ModTime: st.Mtim.Nano(), Replaced: lstatAt(to.fd, to.name, &there) == nil, Sync: t.staging.Sync,
+	}
+	if err := t.sumNamed(p, from, identityOf(&st), work); err != nil {
+		return nil, err
 	}
 	outcome, err := t.journal.Publishing(p)
 	if err != nil {
@@ -179,7 +178,7 @@ func (t *Tree) settled(c *completion, to parent, err error, work Work) error {
 	}
 	again := *c.Publication
 	again.Size, again.ModTime, again.Replaced = st.Size, st.Mtim.Nano(), true
-	if again.SHA256, err = t.sumNamed(to, identityOf(&st), work); err != nil {
+	if err := t.sumNamed(&again, to, identityOf(&st), work); err != nil {
 		return err
 	}
 	return notRecorded(t.journal.Written(&again))

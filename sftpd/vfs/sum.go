@@ -76,27 +76,55 @@ func (f *File) sumInPlace(work Work) (string, error) {
 	if after, _ := changeOf(f.fd); after != before {
 		f.sum.sum, sum = "", ""
 	}
+	f.sum.at = before
 	return sum, nil
 }
 
-// sumNamed hashes a file that is about to be renamed; "" if that is not wanted or it cannot be read.
-func (t *Tree) sumNamed(par parent, id identity, work Work) (string, error) {
+// A file that someone touches while it is about to be renamed is hashed again, up to sumTries times in all if it has at most
+// sumAgain bytes. Otherwise a change of its mode or times, by a backup for example, would cost the upload its receipt.
+const (
+	sumTries = 4
+	sumAgain = 64 << 20
+)
+
+// sumNamed hashes a file that is about to be renamed; "" if that is not wanted, if the file may not be read, or if it keeps
+// changing. What else keeps it from being read, such as too few descriptors, is an error: the client can try the rename again,
+// but would never get the receipt. With a checksum, it sets the size and the time of the content that has it.
+func (t *Tree) sumNamed(p *Publication, par parent, id identity, work Work) error {
+	p.SHA256 = ""
 	if !t.staging.Checksum {
-		return "", nil
+		return nil
 	}
 	fd, opened, err := par.openRegular(par.name, unix.O_RDONLY, 0)
-	if err != nil {
-		return "", nil // the rename gets the same error, or it does not need to read
+	switch err {
+	case nil:
+	case unix.EACCES, unix.EPERM, errAgain: // the rename does not need to read, or it gets the same error
+		return nil
+	default:
+		return err
 	}
 	f := &File{fd: fd, flags: unix.O_RDONLY, id: opened, sum: &checksum{changed: true}}
 	defer f.Close()
 	if opened != id {
-		return "", nil
+		return nil
 	}
 	if work == nil {
 		work = inOneGo
 	}
-	return f.sumInPlace(work)
+	for range sumTries {
+		sum, err := f.sumInPlace(work)
+		if err != nil {
+			return err
+		}
+		if sum != "" {
+			p.SHA256, p.Size, p.ModTime = sum, f.sum.at.size, f.sum.at.mtime.Sec*1e9+int64(f.sum.at.mtime.Nsec)
+			return nil
+		}
+		if is, known := changeOf(fd); !known || is.size > sumAgain {
+			return nil
+		}
+	}
+	return nil
 }
 
 // clockTick is longer than the steps of the clock that file systems take times of change from: 10 ms at most in Linux, 15.6 ms
