@@ -7,8 +7,8 @@ import (
 
 // cutEscaped shortens s so that it takes at most limit bytes in a line: escaped, and also in base64 if it is not UTF-8.
 func cutEscaped(s string, limit int) string {
-	if len(s) <= limit/len(`\u0000`) {
-		return s // no byte takes more
+	if len(s) <= limit/(len(`\u0000`)+2) {
+		return s // no byte takes more: an escape, and 4/3 of a byte in base64
 	}
 	twice := !utf8.ValidString(s)
 	size := 0

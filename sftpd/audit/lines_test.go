@@ -273,6 +273,19 @@ func TestEscapedSize(t *testing.T) {
 	}
 }
 
+// TestBoundOfBytesThatAreNotUTF8: text that is not UTF-8 is in a line twice, and both together keep to the bound.
+func TestBoundOfBytesThatAreNotUTF8(t *testing.T) {
+	for _, n := range []int{127, 340, 575, 767, 768} {
+		s := strings.Repeat("\x01", n) + "\xff"
+		_, got := write(t, Entry{Event: Operation, Path: s})
+		text, _ := got["path"].(string)
+		exact, _ := got["path_base64"].(string)
+		if size := len(quoted(text)) - 2 + len(exact); size > 4608 || text == "" {
+			t.Errorf("%d bytes take %d in the line, more than 4608", len(s), size)
+		}
+	}
+}
+
 // TestBoundsOfTexts: a text of exactly the allowed length is whole, one that is longer is cut and has its length.
 func TestBoundsOfTexts(t *testing.T) {
 	for field, tc := range map[string]struct {
