@@ -205,7 +205,7 @@ func (b *Box) Status() (events.Status, bool) {
 func (l *log) status() events.Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	st := events.Status{Bytes: l.x.total, MaxBytes: l.x.max, Lost: l.lost, Written: l.written, Full: l.x.max-l.x.total < events.MaxSize}
+	st := events.Status{Bytes: l.x.total, MaxBytes: l.x.max, Lost: l.lost, Written: l.written, Full: l.x.full()}
 	switch {
 	case l.failing != nil:
 		st.Problems = append(st.Problems, "events cannot be recorded: "+plainError(l.failing))

@@ -152,6 +152,17 @@ func (x *index) use(a *account) use {
 	return use{max: x.max, total: x.total, user: a.bytes, namespace: x.namespaces[a.namespace], stranger: a.name == strangers}
 }
 
+// full reports whether further events of a user with events are refused, or displace others: all of the space is used, or the share of
+// the user or of its namespace. A single namespace never gets more than three quarters.
+func (x *index) full() bool {
+	for _, a := range x.users {
+		if a.name != strangers && x.use(a).admit(typicalSize) != nil {
+			return true
+		}
+	}
+	return x.max-x.total < events.MaxSize
+}
+
 // add adds an event if a sink needs it. Its position must be the highest.
 func (x *index) add(e entry) bool {
 	if e.sinks == 0 {
@@ -186,6 +197,11 @@ func (x *index) find(n uint64) (int, bool) {
 func (x *index) needs(n uint64) bool {
 	i, ok := x.find(n)
 	return ok && x.entries[i].sinks != 0
+}
+
+// behind reports whether one of the named sinks has not acknowledged a position.
+func (x *index) behind(names []string, n uint64) bool {
+	return slices.ContainsFunc(x.sinks, func(s *sink) bool { return s.acked < n && slices.Contains(names, s.Name) })
 }
 
 // release marks an event as no longer needed by some sinks.

@@ -150,6 +150,7 @@ func eachLine(f io.Reader, do func(line []byte, off int64)) (int64, error) {
 
 func (l *loader) record(r *record, seg *segment, off, size int64) {
 	l.last = max(l.last, r.N)
+	seg.covers(r)
 	switch r.Kind {
 	case prepared:
 		r.Event = bytes.Clone(r.Event)

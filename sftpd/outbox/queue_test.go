@@ -71,12 +71,32 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
-// TestFullIsReported: a pod is reported as full when an event may not fit, and not before, however small its log is.
+// TestFullIsReported: a pod is reported as full when an event of a user that has some may be refused, and not before.
 func TestFullIsReported(t *testing.T) {
-	for used, want := range map[int64]bool{0: false, 1 << 19: false, 1<<20 - events.MaxSize: false, 1<<20 - events.MaxSize + 1: true, 2 << 20: true} {
+	for used, want := range map[int64]bool{0: false, 1 << 18: false, 1 << 19: true, 1<<20 - events.MaxSize: true, 2 << 20: true} {
 		l := newLog(logSettings{live: live{sinks: sinks("a"), maxBytes: 1 << 20}}, nil, nil)
 		if l.x.hold(l.x.account("team/ada"), used); l.status().Full != want {
 			t.Errorf("%d bytes of %d are used: full is %v", used, 1<<20, !want)
+		}
+	}
+}
+
+// TestFullWhenUploadsAreRefused: the log of a pod that refuses uploads is full, although the shares of users and namespaces leave room
+// for those of others.
+func TestFullWhenUploadsAreRefused(t *testing.T) {
+	for _, users := range []int{1, 5} {
+		l := newLog(logSettings{live: live{sinks: sinks("a"), maxBytes: 1 << 20}}, nil, nil)
+		refused := 0
+		for range 10_000 {
+			refused = 0
+			for u := range users {
+				if _, err := l.reserve(fmt.Sprint("team/u", u), typicalSize, false); err != nil {
+					refused++
+				}
+			}
+		}
+		if st := l.status(); refused != users || !st.Full {
+			t.Errorf("%d of %d users may not upload, and full is %v with %d of %d bytes", refused, users, st.Full, st.Bytes, st.MaxBytes)
 		}
 	}
 }

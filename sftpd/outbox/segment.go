@@ -23,6 +23,9 @@ type segment struct {
 	open int
 	// fixed bytes were not live when the segment was compacted, and stayed for what they say about other records.
 	fixed int64
+	// first and last are the positions of its records. What was prepared there and settled until cleared was left out when it was
+	// compacted.
+	first, last, cleared uint64
 	// readers keep the file open. If gone is set, the last one closes it.
 	readers int
 	gone    bool
@@ -37,6 +40,17 @@ const (
 
 // segmentSize is when the next segment begins.
 func segmentSize(maxBytes int64) int64 { return max(maxBytes/(maxSegments/2), minSegment) }
+
+// covers adds a record.
+func (s *segment) covers(r *record) {
+	if r.Kind == state {
+		return
+	}
+	if s.first == 0 {
+		s.first = r.N
+	}
+	s.last = max(s.last, r.N)
+}
 
 func segmentName(number int) string { return fmt.Sprintf("%08d%s", number, segmentSuffix) }
 

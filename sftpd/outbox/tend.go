@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// compactions is how many segments are compacted at a time. A user can cause a few a second with uploads that fail.
+const compactions = 8
+
 // tend drops events that are too old, removes segments that are not needed, and compacts one that is hardly needed.
 func (l *log) tend() {
 	l.mu.Lock()
@@ -19,9 +22,14 @@ func (l *log) tend() {
 	}
 	l.mu.Unlock()
 	l.removeSegments()
-	if seg := l.wasteful(); seg != nil {
+	for range compactions {
+		seg := l.wasteful()
+		if seg == nil {
+			break
+		}
 		if err := l.compact(seg); err != nil {
 			l.broken(err)
+			break
 		}
 	}
 }
@@ -49,22 +57,22 @@ func (l *log) removeSegments() {
 	}
 }
 
-// wasteful returns a segment, not the last one, of which less than half is needed or had to stay when it was compacted, if all
+// wasteful returns the oldest segment, not the last one, of which less than half is needed or had to stay when it was compacted, if all
 // segments together are larger than what events may occupy.
 func (l *log) wasteful() *segment {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	total, worst := int64(0), (*segment)(nil)
+	total, oldest := int64(0), (*segment)(nil)
 	for i, s := range l.segs {
 		total += s.size
-		if i < len(l.segs)-1 && s.size > 0 && s.live+s.fixed < s.size/2 && (worst == nil || s.size-s.live > worst.size-worst.live) {
-			worst = s
+		if i < len(l.segs)-1 && s.size > 0 && s.live+s.fixed < s.size/2 && oldest == nil {
+			oldest = s
 		}
 	}
 	if total < l.maxBytes && len(l.segs) < maxSegments {
 		return nil
 	}
-	return worst
+	return oldest
 }
 
 // compact replaces a segment's file by one with the records that are still needed, in their order.
@@ -75,14 +83,20 @@ func (l *log) compact(old *segment) error {
 		return err
 	}
 	_ = f.Chmod(fileMode)
-	next := &segment{number: old.number, path: old.path, file: f}
+	next := &segment{number: old.number, path: old.path, file: f, first: old.first, last: old.last, cleared: l.newest()}
 	moved, err := l.copyNeeded(old, next)
 	if err == nil {
 		if err = fdatasync(f); cannotSync(err) {
 			err = nil
 		}
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case next.size == 0:
+		if err = os.Remove(name + ".tmp"); err == nil {
+			err = os.Remove(name)
+		}
+	default:
 		err = os.Rename(name+".tmp", name)
 	}
 	if err == nil {
@@ -93,6 +107,9 @@ func (l *log) compact(old *segment) error {
 		return err
 	}
 	closeFile(l.replace(old, next, moved))
+	if next.size == 0 {
+		closeFile(f)
+	}
 	return nil
 }
 
@@ -141,11 +158,11 @@ func (l *log) copyNeeded(old, next *segment) (map[uint64]int64, error) {
 // remains returns what a compacted segment has of a record: its line, a shorter one, or nothing. here has the prepared records of
 // the segment.
 func (l *log) remains(r *record, line []byte, here map[uint64]bool) []byte {
-	settles := r.Kind == recorded && r.Dead == "" && r.Of != 0
+	settles := r.Kind == abandoned || r.Kind == recorded && r.Dead == "" && r.Of != 0
 	switch {
 	case l.needed(r):
 		return line
-	case !settles || here[r.Of]:
+	case !settles || here[r.Of] || !l.announced(r) || l.unsettled(r.Of): // refused, and could not be taken back
 		return nil
 	}
 	// The prepared record is in another segment, which may stay. Without what settles it, the upload would have another outcome
@@ -157,19 +174,41 @@ func (l *log) remains(r *record, line []byte, here map[uint64]bool) []byte {
 	return short
 }
 
+// unsettled reports whether the outcome of a prepared record is not known.
+func (l *log) unsettled(n uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.prepared[n] != nil
+}
+
+// announced reports whether the prepared record that another one settles may still be in a segment.
+func (l *log) announced(r *record) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.segs, func(s *segment) bool { return s.first <= r.Of && r.Of <= s.last && s.cleared < r.N })
+}
+
+// newest is the position of the last record.
+func (l *log) newest() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
 // needed reports whether a record of a segment is needed. What the sinks have acknowledged is in later segments.
 func (l *log) needed(r *record) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch r.Kind {
 	case recorded:
-		// A dead letter that is gone is needed as long as its event is pending for another sink: it would be pending for all.
-		return l.x.needs(r.N) || r.Dead != "" && l.x.needs(r.Of)
+		// A dead letter that is gone is needed as long as its event is pending for another sink, or is behind one that its own sink
+		// has not acknowledged: at the next start, it would be pending again.
+		return l.x.needs(r.N) || r.Dead != "" && (l.x.needs(r.Of) || l.x.behind(r.For, r.Of))
 	case prepared:
 		return l.prepared[r.N] != nil
-	case forgotten, abandoned:
+	case forgotten:
 		return true
-	case state:
+	case state, abandoned: // see remains
 	}
 	return false
 }
@@ -191,6 +230,10 @@ func (l *log) replace(old, next *segment, moved map[uint64]int64) *os.File {
 		}
 	}
 	next.fixed = next.size - next.live
-	l.segs[slices.Index(l.segs, old)] = next
+	if i := slices.Index(l.segs, old); next.size > 0 {
+		l.segs[i] = next
+	} else {
+		l.segs = slices.Delete(l.segs, i, i+1)
+	}
 	return old.retire()
 }

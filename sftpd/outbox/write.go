@@ -267,6 +267,9 @@ func (l *log) append(batch []*op) ([]placed, error) {
 	l.chains.add(issued)
 	l.mu.Lock()
 	seg.size += int64(len(buf))
+	for _, p := range done {
+		seg.covers(&p.rec)
+	}
 	l.mu.Unlock()
 	return done, nil
 }

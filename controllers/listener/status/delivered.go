@@ -102,7 +102,7 @@ func (in Input) eventsDelivered() metav1.Condition {
 				"kubectl -n %s logs deployment/%s says more", in.Acks.Ready, render.HealthPort, in.Listener.Namespace, render.RelayName(in.Listener)))
 	}
 	if said.Full > 0 {
-		return no(v1alpha1.ReasonOutboxFull, fmt.Sprintf("%d pods have no room for further events; see status.events for the sink that does not accept them, or raise spec.events.outbox.maxSize", said.Full))
+		return no(v1alpha1.ReasonOutboxFull, fmt.Sprintf("%d pods have no room for further events of at least one user; see status.events for the sink that does not accept them, or raise spec.events.outbox.maxSize", said.Full))
 	}
 	if c, ok := worst(said.Sinks); ok {
 		return no(c.Reason, c.Message)
