@@ -104,7 +104,7 @@ func TestRetryIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if says := fmt.Sprintf("It is retried every %.0f seconds.", RetryRefused.Seconds()); !strings.Contains(string(text), says) {
+	if says := fmt.Sprintf("The operator retries every %.0f seconds.", RetryRefused.Seconds()); !strings.Contains(string(text), says) {
 		t.Errorf("docs/troubleshooting.md does not say %q", says)
 	}
 }
