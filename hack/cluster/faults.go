@@ -55,7 +55,7 @@ func kill(ctx context.Context, s settings, name string) error {
 	}
 	i := slices.IndexFunc(all, func(p process) bool { return p.Name == name })
 	if i < 0 || !all[i].runs() {
-		return fmt.Errorf("%s does not run", name)
+		return fmt.Errorf("%s is not running", name)
 	}
 	if err := all[i].kill(); err != nil {
 		return err

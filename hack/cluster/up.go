@@ -75,7 +75,7 @@ func up(ctx context.Context, s settings, wanted parts) error {
 		return err
 	}
 	if old != nil {
-		say("an earlier cluster is dead or damaged: starting anew")
+		say("an earlier cluster is dead or damaged: starting a new one")
 	}
 	if err := remove(ctx, s); err != nil {
 		return fmt.Errorf("clean up after an earlier cluster: %w", err)

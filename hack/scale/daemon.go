@@ -32,8 +32,7 @@ type daemonResult struct {
 	// ReloadAll that after a change of the settings, which all users depend on. CPU and AllCPU are the daemon's.
 	Reload, ReloadAll time.Duration
 	CPU, AllCPU       time.Duration
-	// Idle are the times of a session's requests, one after the other, while nothing happens; Live and LiveAll are those during
-	// reloads.
+	// Idle has the latencies of a session's consecutive requests while nothing changes; Live and LiveAll have those during reloads.
 	Idle, Live, LiveAll latency
 }
 

@@ -87,7 +87,7 @@ func daemonTable(results []daemonResult) string {
 		{"Start → all loaded", func(r daemonResult) string { return duration(r.Start) }},
 		{"One user changes → loaded", func(r daemonResult) string { return duration(r.Reload) }},
 		{"CPU time for that", func(r daemonResult) string { return duration(r.CPU) }},
-		{"Settings change → loaded, all users parsed anew", func(r daemonResult) string { return duration(r.ReloadAll) }},
+		{"Settings change → loaded, all users parsed again", func(r daemonResult) string { return duration(r.ReloadAll) }},
 		{"CPU time for that", func(r daemonResult) string { return duration(r.AllCPU) }},
 		{"Memory (RSS) with one session", func(r daemonResult) string { return size(r.RSS) }},
 		{"at most, after 50 reloads in a row", func(r daemonResult) string { return size(r.Peak) }},

@@ -71,7 +71,7 @@ func TestExpensiveKeyExchanges(t *testing.T) { // not parallel: it measures time
 	}
 }
 
-// underExchanges measures logins with and without such peers, and returns what is wrong with the result.
+// underExchanges measures logins with and without peers that force expensive exchanges, and returns what is wrong with the result.
 func underExchanges(t *testing.T, name string, from func(int) string) string {
 	t.Helper()
 	key, _ := configtest.Key(t)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestGolden compares what is rendered from testdata/*.values.yaml with testdata/*.golden.yaml. The CRDs are left out because
 // TestCRDs covers them.

@@ -13,7 +13,7 @@ import (
 const (
 	keyLogin      = "log in with a key"
 	passwordLogin = "log in with a password"
-	otherHostKey  = "another host key than the known one is refused"
+	otherHostKey  = "a host key other than the known one is refused"
 )
 
 // TestClients runs the clients of the table against the daemon. docs/interop.md has the table.

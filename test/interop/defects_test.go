@@ -96,7 +96,7 @@ func (d *defect) hasIt(version string) bool {
 	return version != "" && !older(version, d.first) && (d.fixed == "" || older(version, d.fixed))
 }
 
-// versions is the text for the documentation.
+// versions returns the affected versions, as text for the documentation.
 func (d *defect) versions() string {
 	if d.fixed == "" {
 		return "from " + d.first

@@ -77,7 +77,7 @@ func clientTable() string {
 	for i, r := range reasons {
 		fmt.Fprintf(&b, "%d. %s.\n", i+1, r)
 	}
-	b.WriteString("\nSymbolic links in mirrors, and what else is tested of one client:\n\n")
+	b.WriteString("\nSymbolic links in mirrors, and what else is tested with a single client:\n\n")
 	for _, d := range all {
 		var more []string
 		if d.links != "" {
@@ -112,7 +112,7 @@ func suiteTables() string {
 			fmt.Fprintf(&b, "| %s: %s | %s |\n", s.module, name, s.fails[name])
 		}
 	}
-	b.WriteString("\n### OpenSSH scripts\n\nNot run of the scripts that have sftp in their names:\n\n")
+	b.WriteString("\n### OpenSSH scripts\n\nScripts with sftp in their names that are not run:\n\n")
 	for _, name := range slices.Sorted(maps.Keys(openSSHScriptsNotRun)) {
 		fmt.Fprintf(&b, "- %s: %s.\n", name, openSSHScriptsNotRun[name])
 	}

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// normalization removes what cannot be equal from the output of some commands.
-type normalisation struct {
+// normalization removes, from the output of some commands, what necessarily differs.
+type normalization struct {
 	what, reason string
 	of           *regexp.Regexp // commands
 	to           func(output string) string
 	used         bool // during a run; one that was not used should be deleted
 }
 
-var normalisations = []normalisation{
+var normalizations = []normalization{
 	{
 		what:   "times of files that are created in the run",
 		reason: "the runs are at different times. Times that were set are compared",
@@ -25,7 +25,7 @@ var normalisations = []normalisation{
 	},
 	{
 		what:   "the name of root in listings",
-		reason: "ids have no names here, users-groups-by-id answers with numbers only. OpenSSH's server has no names of others in its chroot either",
+		reason: "IDs have no names here, so users-groups-by-id returns only numbers. OpenSSH's server cannot name other users in its chroot either",
 		of:     regexp.MustCompile(`^-?ls `),
 		to:     replace(` root {5}root {4}`, " 0        0       "),
 	},
@@ -93,9 +93,9 @@ func scenarioTables() string {
 		"OpenSSH's sftp runs [one batch of commands](../test/interop/testdata/scenario.batch) against OpenSSH's internal-sftp in a\n" +
 		"ChrootDirectory and against the daemon: equal files, the same unprivileged Unix user, the same umask. What the client prints\n" +
 		"must be the same, and so must be all files on both sides afterwards: names, types, owners, modes, links, sizes, SHA-256,\n" +
-		"and times that were set. `TestScenario` fails with a difference that is not listed, and with one that is listed and not there.\n" +
+		"and times that were set. `TestScenario` fails if there is a difference that is not listed, or if a listed one does not occur.\n" +
 		"\nNot compared:\n\n")
-	for _, n := range normalisations {
+	for _, n := range normalizations {
 		fmt.Fprintf(&b, "- %s: %s.\n", n.what, n.reason)
 	}
 	b.WriteString("\nAll differences:\n\n| Command, or file | OpenSSH's server | Here | Reason |\n|---|---|---|---|\n")

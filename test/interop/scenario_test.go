@@ -74,7 +74,7 @@ func TestScenario(t *testing.T) {
 			t.Errorf("%s\nis listed as a difference, and there is none", where)
 		}
 	}
-	for _, n := range normalisations {
+	for _, n := range normalizations {
 		if !n.used {
 			t.Errorf("this is left out without need: %s", n.what)
 		}
@@ -218,8 +218,8 @@ func normalised(printed string) (steps []step) {
 		steps[len(steps)-1].output += line
 	}
 	for i := range steps {
-		for j := range normalisations {
-			n := &normalisations[j]
+		for j := range normalizations {
+			n := &normalizations[j]
 			if !n.of.MatchString(steps[i].command) {
 				continue
 			}

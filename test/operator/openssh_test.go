@@ -81,8 +81,8 @@ func newOpenSSH(t *testing.T, address, hostKey string) (o *openSSH, publicKey st
 	return o, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(signer.PublicKey())))
 }
 
-// logIn logs in without prompting, stays until it knows certain keys or for some seconds, and returns the host key of the key
-// exchange. If the client does not know that key, it fails.
+// logIn logs in without prompting, stays connected until it knows certain keys or for a few seconds, and returns the host key of
+// the key exchange. It fails if the client does not know that key.
 func (o *openSSH) logIn(t *testing.T, user string, keys []string) (hostKey string) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(o.address)

@@ -12,8 +12,8 @@ type bar struct{ title, workload, metric string }
 var bars = []bar{
 	{"download, aes128-gcm", "raw-aes128-gcm-32k-down", CPUPerGiB},
 	{"upload, aes128-gcm", "raw-aes128-gcm-32k-up", CPUPerGiB},
-	{"get, OpenSSH's client as it is", "sftp-default-get", CPUPerGiB},
-	{"put, OpenSSH's client as it is", "sftp-default-put", CPUPerGiB},
+	{"get, OpenSSH's client, defaults", "sftp-default-get", CPUPerGiB},
+	{"put, OpenSSH's client, defaults", "sftp-default-put", CPUPerGiB},
 	{"16 downloads at once", "parallel-16-down", CPUPerGiB},
 	{"16 uploads at once", "parallel-16-up", CPUPerGiB},
 	{"small files, get", "files-16-get", CPUPerFile},

@@ -50,7 +50,7 @@ var tamperings = []tampering{
 		want: "no statement", commands: imageCommands,
 	},
 	{
-		title: "another image, with the statements of the release's attached to it",
+		title: "another image, with the statements about the released one attached to it",
 		signed: func(t *testing.T, p *published) {
 			replaceSubject(t, p.layout("image"))
 			moveStatements(t, p.layout("image"))

@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "write the golden files anew")
+	update = flag.Bool("update", false, "rewrite the golden files")
 
 	// api is the client with which tests prepare objects, as the cluster's administrator.
 	api client.Client
@@ -108,7 +108,7 @@ func (r result) want(t *testing.T, code int, golden string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("got:\n%s\nwant (%s; -update writes it anew):\n%s", got, golden, want)
+		t.Errorf("got:\n%s\nwant (%s; -update rewrites it):\n%s", got, golden, want)
 	}
 }
 
