@@ -49,7 +49,7 @@ func optionsFor(s *servers.Server, c cipher) client.Options {
 	return o
 }
 
-// rawTransfers are downloads and uploads by our own client: each cipher with each size of requests.
+// rawTransfers returns downloads and uploads by our own client: each cipher with each size of requests.
 func (b *bench) rawTransfers() []workload {
 	var all []workload
 	for _, c := range ciphers {
@@ -64,7 +64,7 @@ func (b *bench) rawTransfers() []workload {
 	return all
 }
 
-// parallelTransfers are several sessions at once, each with its own connection and file.
+// parallelTransfers returns several sessions at once, each with its own connection and file.
 func (b *bench) parallelTransfers() []workload {
 	var all []workload
 	for _, n := range []int{16, 64} {
@@ -173,7 +173,7 @@ func each(n int, f func(int) error) error {
 	return nil
 }
 
-// share is the i-th of n equal parts.
+// share returns the i-th of n equal parts.
 func (b *bench) share(content []byte, i, n int) []byte {
 	size := len(content) / n
 	return content[i*size : (i+1)*size]
@@ -200,7 +200,7 @@ func removeFiles(s *servers.Server, name string, n int) error {
 	return nil
 }
 
-// commandTransfers are transfers by OpenSSH's client, with its default ciphers and with only one. The login is part of the
+// commandTransfers returns transfers by OpenSSH's client, with its default ciphers and with only one. The login is part of the
 // measurement.
 func (b *bench) commandTransfers() []workload {
 	var all []workload

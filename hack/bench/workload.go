@@ -28,7 +28,7 @@ type group struct {
 	workloads []workload
 }
 
-// plan is all groups of a run.
+// plan returns all groups of a run.
 func (b *bench) plan() []group {
 	return []group{
 		{"raw", "One transfer, our client", b.rawTransfers()},

@@ -16,7 +16,7 @@ const (
 	dnsUser       = "sftp-operator-dns"
 )
 
-// dnsServiceIP is the address of the Service kube-system/kube-dns, by convention the tenth of the range.
+// dnsServiceIP returns the address of the Service kube-system/kube-dns, by convention the tenth of the range.
 func (s settings) dnsServiceIP() netip.Addr {
 	ip := s.ServicesNet.Addr()
 	for range 10 {

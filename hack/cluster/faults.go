@@ -14,7 +14,7 @@ import (
 // Faults that tests cause in a running cluster. No supervisor such as systemd restarts the components: a killed one stays dead
 // until it is restarted.
 
-// programs are the components, in the order in which up starts them.
+// programs returns the components, in the order in which up starts them.
 func programs(s settings, bin folders) []program {
 	return []program{
 		etcd(s, bin.Kubernetes), apiServer(s, bin.Kubernetes), controllerManager(s, bin.Kubernetes), scheduler(s, bin.Kubernetes),

@@ -82,10 +82,10 @@ func network(name, value string) (netip.Prefix, error) {
 
 func (s settings) port(offset int) int { return s.Port + offset }
 
-// nodeIP is the node's address: the bridge's, which is also the pods' gateway. The kubelet does not accept a loopback address.
+// nodeIP returns the node's address: the bridge's, which is also the pods' gateway. The kubelet does not accept a loopback address.
 func (s settings) nodeIP() netip.Addr { return s.PodNet.Addr().Next() }
 
-// apiServiceIP is the address of the Service default/kubernetes: always the first of the range.
+// apiServiceIP returns the address of the Service default/kubernetes: always the first of the range.
 func (s settings) apiServiceIP() netip.Addr { return s.ServicesNet.Addr().Next() }
 
 func (s settings) path(elem ...string) string {

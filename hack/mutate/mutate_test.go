@@ -29,7 +29,7 @@ func trySample(t *testing.T, only string) *result {
 	return r
 }
 
-// withVerdict are the mutants of a verdict, as "function: change".
+// withVerdict returns the mutants of a verdict, as "function: change".
 func withVerdict(r *result, v verdict) (out []string) {
 	for _, m := range r.mutants {
 		if r.verdicts[m] == v {

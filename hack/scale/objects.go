@@ -32,7 +32,7 @@ func publicKey(seed string) string {
 	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 }
 
-// newListener is an endpoint in a namespace of its own.
+// newListener returns an endpoint in a namespace of its own.
 func newListener(namespace string, maxUsers int) *v1alpha1.SFTPListener {
 	l := &v1alpha1.SFTPListener{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "partners"},
@@ -44,7 +44,7 @@ func newListener(namespace string, maxUsers int) *v1alpha1.SFTPListener {
 	return l
 }
 
-// newUser is a login with two keys. Their comments distinguish a rotated key from the previous one.
+// newUser returns a login with two keys. Their comments distinguish a rotated key from the previous one.
 func newUser(namespace string, n int) *v1alpha1.SFTPUser {
 	name := fmt.Sprintf("partner-%05d", n)
 	return &v1alpha1.SFTPUser{

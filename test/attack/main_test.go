@@ -48,7 +48,7 @@ func start(t *testing.T, dir *configtest.Dir) *daemontest.Daemon {
 	return daemontest.StartProgram(t, dir, program)
 }
 
-// metrics are the daemon's current metrics, by name and labels.
+// metrics returns the daemon's current metrics, by name and labels.
 func metrics(t *testing.T, d *daemontest.Daemon) map[string]float64 {
 	t.Helper()
 	_, all := d.Get(t, "/metrics")
@@ -62,7 +62,7 @@ func metrics(t *testing.T, d *daemontest.Daemon) map[string]float64 {
 	return out
 }
 
-// refusals are the numbers of refused connections, by reason.
+// refusals returns the numbers of refused connections, by reason.
 func refusals(m map[string]float64) map[string]int {
 	out := map[string]int{}
 	for name, n := range m {

@@ -121,7 +121,7 @@ func build(t *testing.T, names ...string) string {
 	return dir
 }
 
-// checkout is a directory with the files that the commands of a page refer to. A page's commands may write into it.
+// checkout returns a directory with the files that the commands of a page refer to. A page's commands may write into it.
 func checkout(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

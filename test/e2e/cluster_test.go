@@ -78,7 +78,7 @@ func reachable(t *testing.T, l *v1alpha1.SFTPListener) {
 	})
 }
 
-// slowness is the factor for times on a busy machine, from SLOW_MACHINE.
+// slowness returns the factor for times on a busy machine, from SLOW_MACHINE.
 func slowness() time.Duration {
 	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
 		return time.Duration(n) * time.Second

@@ -73,7 +73,7 @@ func TestDowngrade(t *testing.T) {
 		down.Round(100*time.Millisecond), time.Since(start).Round(100*time.Millisecond))
 }
 
-// specOf is the spec of a listener as it is stored.
+// specOf returns the spec of a listener as it is stored.
 func specOf(t *testing.T, l *v1alpha1.SFTPListener) string {
 	t.Helper()
 	u := &unstructured.Unstructured{}
@@ -82,7 +82,7 @@ func specOf(t *testing.T, l *v1alpha1.SFTPListener) string {
 	return fmt.Sprint(u.Object["spec"])
 }
 
-// generationOfCRD is the generation of the CRD of listeners, which counts the changes of its schema.
+// generationOfCRD returns the generation of the CRD of listeners, which counts the changes of its schema.
 func generationOfCRD(t *testing.T) int64 {
 	t.Helper()
 	u := &unstructured.Unstructured{}

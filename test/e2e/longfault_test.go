@@ -17,7 +17,7 @@ import (
 
 // The TestLongFault… tests take minutes each: make faults runs them, make e2e does not.
 
-// away is how long the API server is down; FAULT_AWAY overrides it.
+// away returns how long the API server is down; FAULT_AWAY overrides it.
 func away(t *testing.T) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(envOr("FAULT_AWAY", "10m"))

@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/render"
 )
 
-// apiServer is the address of the Service default/kubernetes.
+// apiServer returns the address of the Service default/kubernetes.
 func apiServer(t *testing.T) string {
 	t.Helper()
 	svc := &corev1.Service{}
@@ -105,7 +105,7 @@ func TestNetworkPolicies(t *testing.T) {
 	fmt.Printf("POLICY %d pods kept from the status port, no connection out of a listener's pod\n", len(strangers))
 }
 
-// restCfgAddress is where the API server's Service leads: the node's address, as seen from a pod.
+// restCfgAddress returns where the API server's Service leads: the node's address, as seen from a pod.
 func restCfgAddress(t *testing.T, pod *corev1.Pod) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(restCfg.Host, "https://"))

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// soakTime is how long TestSoak takes: the variable SOAK, which make soak sets.
+// soakTime returns how long TestSoak takes: the variable SOAK, which make soak sets.
 func soakTime(t *testing.T) time.Duration {
 	t.Helper()
 	d, err := time.ParseDuration(envOr("SOAK", "1m"))

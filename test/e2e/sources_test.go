@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// from is a proxy's header for a client at an address (PROXY protocol, version 1).
+// from returns a proxy's header for a client at an address (PROXY protocol, version 1).
 func from(address string) string {
 	return fmt.Sprintf("PROXY TCP4 %s 192.0.2.1 40000 22\r\n", address)
 }

@@ -89,7 +89,7 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// documentedPolicy is the manifest in docs/monitoring.md.
+// documentedPolicy returns the manifest in docs/monitoring.md.
 func documentedPolicy(t *testing.T) string {
 	t.Helper()
 	page, err := os.ReadFile("../../docs/monitoring.md")

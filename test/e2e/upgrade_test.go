@@ -144,7 +144,7 @@ func TestUpgrade(t *testing.T) {
 		os.Getenv("PREVIOUS_VERSION"), len(fleet), rolled.Round(100*time.Millisecond), finished.Round(100*time.Millisecond), want, ended)
 }
 
-// imageOf is the image of a listener's Deployment.
+// imageOf returns the image of a listener's Deployment.
 func imageOf(t *testing.T, l *v1alpha1.SFTPListener) string {
 	t.Helper()
 	d := &appsv1.Deployment{}
@@ -213,7 +213,7 @@ func (l *auditLog) Write(p []byte) (int, error) {
 	return l.out.Write(p)
 }
 
-// logouts are the reasons for which sessions ended.
+// logouts returns the reasons for which sessions ended.
 func (l *auditLog) logouts(t *testing.T) []string {
 	t.Helper()
 	select {

@@ -126,7 +126,7 @@ func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// ssh is the command line of an ssh that logs in. Its words contain no spaces.
+// ssh returns the command line of an ssh that logs in. Its words contain no spaces.
 func (a *account) ssh() string {
 	options := " -F none -a -x -p " + a.port + " -o StrictHostKeyChecking=yes -o UserKnownHostsFile=" + a.known +
 		" -o GlobalKnownHostsFile=/dev/null -o ConnectTimeout=30 -o IdentitiesOnly=yes -o NumberOfPasswordPrompts=1"

@@ -24,7 +24,7 @@ type behavior struct {
 	test func(*testing.T, *client)
 }
 
-// behaviors are all rows except logins.
+// behaviors returns all rows except logins.
 func behaviors() []behavior {
 	return []behavior{
 		{roundTripsRow, nil, testRoundTrips},
@@ -154,7 +154,7 @@ func testUpdate(t *testing.T, c *client) {
 	})
 }
 
-// changed is the last change of a file or its attributes, which no client can set.
+// changed returns the last change of a file or its attributes, which no client can set.
 func changed(t *testing.T, file string) unix.Timespec {
 	t.Helper()
 	var st unix.Stat_t

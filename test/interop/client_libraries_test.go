@@ -167,7 +167,7 @@ func copiesMany(t *testing.T, c *client, n int) {
 	})
 }
 
-// nodePackages is where hack/install-packages.sh installs testdata/node/package-lock.json.
+// nodePackages returns where hack/install-packages.sh installs testdata/node/package-lock.json.
 func nodePackages() string {
 	cache, err := cacheDir()
 	if err != nil {

@@ -50,7 +50,7 @@ func openSSHDriver() *driver {
 // octal is how sftp prints a byte for which the locale has no character.
 var octal = regexp.MustCompile(`\\[0-3][0-7]{2}`)
 
-// sftpCommand is the command line of an sftp that reads a batch.
+// sftpCommand returns the command line of an sftp that reads a batch.
 func sftpCommand(a *account, batch string) []string {
 	words := strings.Fields(a.ssh())
 	var args []string

@@ -146,7 +146,7 @@ func TestClientRekeys(t *testing.T) {
 	}
 }
 
-// jsch is a client with the algorithm lists of JSch 0.1.54's SSH_MSG_KEXINIT, in its order, without those that
+// jsch returns a client with the algorithm lists of JSch 0.1.54's SSH_MSG_KEXINIT, in its order, without those that
 // golang.org/x/crypto/ssh does not support.
 //
 // It supports gex-sha256 but not Ed25519, so the host key decides whether it can connect under a policy without SHA-1.

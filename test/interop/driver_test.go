@@ -81,7 +81,7 @@ const (
 	linksFollowedOnServer links = "links are left out on the way up, and followed on the way down"
 )
 
-// drivers are the clients of the table.
+// drivers returns the clients of the table.
 func drivers() []*driver {
 	return []*driver{
 		openSSHDriver(), sshfsDriver(), lftpDriver(), rcloneDriver(), curlDriver(), psftpDriver(), fileZillaDriver(),

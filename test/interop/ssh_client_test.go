@@ -46,7 +46,7 @@ func knowing(t *testing.T, daemon *daemontest.Daemon, dir *configtest.Dir) *open
 	return o
 }
 
-// knownHost is a line of a known_hosts file.
+// knownHost returns a line of a known_hosts file.
 func knownHost(addr string, key ssh.PublicKey) string {
 	return knownhosts.Line([]string{knownhosts.Normalize(addr)}, key) + "\n"
 }

@@ -99,7 +99,7 @@ func exists(t *testing.T, file, what string) {
 	}
 }
 
-// cacheDir is where hack/install-packages.sh unpacks what it does not install.
+// cacheDir returns where hack/install-packages.sh unpacks what it does not install.
 func cacheDir() (string, error) {
 	if dir := os.Getenv("SFTP_OPERATOR_CACHE"); dir != "" {
 		return dir, nil

@@ -26,7 +26,7 @@ func ofListener(name string, labels ...string) string {
 	return name + `{` + strings.Join(append([]string{`namespace="files"`, `listener="partners"`}, labels...), ",") + `}`
 }
 
-// healthy is an hour without problems, in which every value is as close to its threshold as allowed.
+// healthy returns an hour without problems, in which every value is as close to its threshold as allowed.
 func healthy() series {
 	return series{
 		operator("sftp_operator_build_info", `version="1"`):                                   "1x60",
@@ -311,7 +311,7 @@ func asList(v any) []map[string]any {
 	return list
 }
 
-// hour is a promtool test.
+// hour returns a promtool test.
 func hour(normal, differs series, tests ...map[string]any) map[string]any {
 	input := []map[string]string{}
 	for name, values := range normal {

@@ -26,7 +26,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/outbox"
 )
 
-// eventSchemas are those of docs/events, by type, made strict about unknown fields.
+// eventSchemas returns those of docs/events, by type, made strict about unknown fields.
 func eventSchemas(t *testing.T) map[events.Type]*validate.SchemaValidator {
 	t.Helper()
 	out := map[events.Type]*validate.SchemaValidator{}

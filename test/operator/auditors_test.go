@@ -82,7 +82,7 @@ func demoNamespace(t *testing.T) {
 	cleanUp(t, "sftp-demo")
 }
 
-// workbench is a directory with what the commands in documents need.
+// workbench returns a directory with what the commands in documents need.
 func workbench(t *testing.T) string {
 	t.Helper()
 	root, err := apiserver.Root()

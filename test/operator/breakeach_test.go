@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// slowness is the factor for times. With SLOW_MACHINE=4, tests that measure time allow four times as much, for a busy machine.
+// slowness returns the factor for times. With SLOW_MACHINE=4, tests that measure time allow four times as much, for a busy machine.
 func slowness() time.Duration {
 	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
 		return time.Duration(n) * time.Second

@@ -131,7 +131,7 @@ func (p *dataPlane) askDaemon(ctx context.Context, pod *corev1.Pod, keys ack.Key
 	return p.http.Status(ctx, pod, keys)
 }
 
-// status is the report of a played pod. p.mu must be locked.
+// status returns the report of a played pod. p.mu must be locked.
 func (p *dataPlane) status(ctx context.Context, pod *corev1.Pod) (config.Status, error) {
 	b, now := p.behaviors[pod.Namespace], p.loaded[pod.Namespace]
 	switch {

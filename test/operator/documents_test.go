@@ -99,7 +99,7 @@ func runDocumented(t *testing.T, dir string, c pages.Command) {
 	}
 }
 
-// desk is a workbench with the files that pages assume: a partner's keys, a certificate authority, the accounts of another server.
+// desk returns a workbench with the files that pages assume: a partner's keys, a certificate authority, the accounts of another server.
 func desk(t *testing.T) string {
 	t.Helper()
 	dir := workbench(t)

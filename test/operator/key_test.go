@@ -16,7 +16,7 @@ import (
 // rsa2048 is too short for some policies.
 const rsa2048 = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCOc87itH0Q0xh55KI07P5GaJSTlVjqPCaeqXL4TH4psUBcr5JlLbAHkasElLd16q0u58+aje5CEBAGt8VYPyIc7FCh3Z3Jnq1cp3oyy8lDuj/U/AfAKoOfH8bXjXNndcwV814GsXbnt1zfgFfydo6kigwEkJ6MN1OVfecb8sd85Ry4nbCaADKon/khrmsBzkFTWUKvWQqFbtF3Df81I1KkjLkAJlsCKdjdBn60FcKyxCCH3xz2qTO4GfoQ6TyNVLpjZXijULGNOU5lr73NrneUu/qyGBi3B1X1XVhLre9eI0qRPkm1PQ4tklMko0bFx7DKjM+hsMd+bBNsZ8GGgdtN"
 
-// partnerKey is an SFTPKey with the public key of a partner's pair, that of publicKey(seed).
+// partnerKey returns an SFTPKey with the public key of a partner's pair, that of publicKey(seed).
 func partnerKey(ns, name, seed string, edits ...func(*v1alpha1.SFTPKey)) *v1alpha1.SFTPKey {
 	k := &v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},

@@ -131,7 +131,7 @@ func columnReason(u *v1alpha1.SFTPUser) (reason, says string) {
 	return c.Reason, c.Message
 }
 
-// eventOf is the last event of a user, with its type.
+// eventOf returns the last event of a user, with its type.
 func eventOf(ctx context.Context, u *v1alpha1.SFTPUser) string {
 	var list eventsv1.EventList
 	if err := api.List(ctx, &list, client.InNamespace(u.Namespace)); err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/openshift"
 )
 
-// operatorOnOpenShift is the operator's pod as the chart renders it for OpenShift: the golden file of test/chart.
+// operatorOnOpenShift returns the operator's pod as the chart renders it for OpenShift: the golden file of test/chart.
 func operatorOnOpenShift(t *testing.T) corev1.PodTemplateSpec {
 	t.Helper()
 	data, err := os.ReadFile("../chart/testdata/openshift.golden.yaml")

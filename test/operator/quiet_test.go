@@ -22,7 +22,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// ownedKinds are the kinds that the operator writes.
+// ownedKinds returns the kinds that the operator writes.
 func ownedKinds() []client.ObjectList {
 	return []client.ObjectList{
 		&v1alpha1.SFTPListenerList{}, &v1alpha1.SFTPUserList{}, &v1alpha1.SFTPKeyList{},

@@ -66,7 +66,7 @@ func toService(name string) v1alpha1.EventSink {
 	return v1alpha1.EventSink{Name: name, ServiceRef: &v1alpha1.EventServiceReference{Name: "receiver", Port: 8080}}
 }
 
-// relayConfig is the configuration that the relay of a listener gets.
+// relayConfig returns the configuration that the relay of a listener gets.
 func relayConfig(t *testing.T, l *v1alpha1.SFTPListener) (delivery.Config, error) {
 	t.Helper()
 	s := &corev1.Secret{}

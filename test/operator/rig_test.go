@@ -127,7 +127,7 @@ func (r *rig) healthy(t *testing.T) {
 	})
 }
 
-// unaffected are the conditions of objects that a fault must not affect.
+// unaffected returns the conditions of objects that a fault must not affect.
 func (r *rig) unaffected(t *testing.T) map[string][]metav1.Condition {
 	t.Helper()
 	out := map[string][]metav1.Condition{}
@@ -349,7 +349,7 @@ func (r *rig) warnings(t *testing.T) map[string]bool {
 	return out
 }
 
-// allKinds are the kinds that a test leaves behind in its namespace and that the operator reconciles.
+// allKinds returns the kinds that a test leaves behind in its namespace and that the operator reconciles.
 func allKinds() []client.Object {
 	return []client.Object{&v1alpha1.SFTPUser{}, &v1alpha1.SFTPListener{}, &v1alpha1.SFTPKey{}, &appsv1.Deployment{}, &appsv1.ReplicaSet{}}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-// scopedAccount is an account with the rights that the chart grants with scopedNamespaces (test/chart compares them): all of
-// the operator's rights in these namespaces, and reading Namespaces cluster-wide.
+// scopedAccount returns an account with the rights that the chart grants with scopedNamespaces (test/chart compares them): all
+// of the operator's rights in these namespaces, and reading Namespaces cluster-wide.
 func scopedAccount(t *testing.T, namespaces ...string) *clientrest.Config {
 	t.Helper()
 	all := &rbacv1.ClusterRole{}

@@ -121,7 +121,7 @@ func judge(t *testing.T, look func() error) {
 // pace returns enough time for some steps of a test, based on the time that the machine has needed for other steps since then.
 func pace(since time.Time) time.Duration { return 3*time.Second + 5*time.Since(since) }
 
-// newListener is a listener in a namespace, with an emptyDir.
+// newListener returns a listener in a namespace, with an emptyDir.
 func newListener(ns string, edits ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFTPListener {
 	l := &v1alpha1.SFTPListener{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners"},
@@ -153,7 +153,7 @@ func readyListener(t *testing.T, ns string, edits ...func(*v1alpha1.SFTPListener
 	return l
 }
 
-// newUser is a login on the listener "partners" in the same namespace, with its own key.
+// newUser returns a login on the listener "partners" in the same namespace, with its own key.
 func newUser(ns, name string, edits ...func(*v1alpha1.SFTPUser)) *v1alpha1.SFTPUser {
 	u := &v1alpha1.SFTPUser{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
@@ -284,7 +284,7 @@ func waitFor(t *testing.T, o client.Object, conditionType, status, reason, messa
 	})
 }
 
-// withoutSuggestion is a message without the listeners that admit a namespace: other tests' are among them.
+// withoutSuggestion returns a message without the listeners that admit a namespace: other tests' are among them.
 func withoutSuggestion(message string) string {
 	message, _, _ = strings.Cut(message, ". Listeners that admit namespace ")
 	message, _, _ = strings.Cut(message, ". No listener admits namespace ")

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// PSS is the memory of all processes of the group in bytes: each one's private memory plus its share of shared memory
+// PSS returns the memory of all processes of the group in bytes: each one's private memory plus its share of shared memory
 // (proc_pid_smaps(5)). Kernel memory, such as socket buffers, is not included.
 func (g *Group) PSS() (bytes int64, processes int, err error) {
 	pids, err := g.Processes()
@@ -28,7 +28,7 @@ func (g *Group) PSS() (bytes int64, processes int, err error) {
 	return bytes, processes, nil
 }
 
-// Calls is the number of calls of the families read and write that the processes of the group made so far, on files and
+// Calls returns the number of calls of the families read and write that the processes of the group made so far, on files and
 // sockets (proc_pid_io(5)). Those of ended processes are not included.
 func (g *Group) Calls() (int64, error) {
 	pids, err := g.Processes()

@@ -73,7 +73,7 @@ func Replace(document, generated string) (string, error) {
 	return before + begin + "\n" + generated + "\n" + end + after, nil
 }
 
-// Generated is the generated part of the document: the verdict from all runs, and the tables of the first.
+// Generated returns the generated part of the document: the verdict from all runs, and the tables of the first.
 func Generated(f File) string {
 	r := f.Runs[0]
 	var b strings.Builder

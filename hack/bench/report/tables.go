@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Tables are the medians of a run with their ratios: ours to each other server, and the minimum and maximum of all rounds.
+// Tables returns the medians of a run with their ratios: ours to each other server, and the minimum and maximum of all rounds.
 func Tables(r Run) string {
 	var b strings.Builder
 	group := ""

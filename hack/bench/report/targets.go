@@ -48,7 +48,7 @@ var targets = []target{
 	{title: "single stream, up, MiB/s", workload: "raw-aes128-gcm-32k-up", metric: MiBPerSecond, openSSH: 1.1, sftpGo: 1.5},
 }
 
-// TargetWorkloads are the identifiers of the workloads that have targets.
+// TargetWorkloads returns the identifiers of the workloads that have targets.
 func TargetWorkloads() []string {
 	ids := make([]string, len(targets))
 	for i, t := range targets {

@@ -66,7 +66,7 @@ func (p *Place) setUp() (err error) {
 // KeyFile is the file with Key.
 func (p *Place) KeyFile() string { return p.path("id") }
 
-// Scratch is a directory on the tmpfs, for clients that write files.
+// Scratch returns a directory on the tmpfs, for clients that write files.
 func (p *Place) Scratch() string { return p.files() }
 
 func (p *Place) files() string { return p.path("files") }

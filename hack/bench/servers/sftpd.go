@@ -169,7 +169,7 @@ func (f Features) add(l *config.Listener, key []byte) map[string][]byte {
 	return files
 }
 
-// authorizedKey is a public key in the format of authorized_keys, without a comment.
+// authorizedKey returns a public key in the format of authorized_keys, without a comment.
 func authorizedKey(key ssh.PublicKey) string {
 	line := ssh.MarshalAuthorizedKey(key)
 	return string(line[:len(line)-1])
