@@ -1,4 +1,4 @@
-# The image for those who have a container engine (`hack/image` makes the same one without):
+# The image, for those who have a container engine (`hack/image` builds the same one without it):
 #   docker build -t sftp-operator:dev .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t … .
 

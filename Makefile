@@ -52,7 +52,7 @@ build: ## Build the operator, the daemon and the kubectl plug-in into bin/.
 	@hack/go-build.sh "operator, daemon and plug-in" -ldflags '-s -w -X main.version=$(VERSION)' -o bin/ ./cmd/manager ./cmd/sftpd ./cmd/kubectl-sftp
 
 .PHONY: generate
-generate: ## Write the generated files again: deepcopy, CRDs, RBAC, the chart's copies, API and chart reference.
+generate: ## Regenerate the generated files: deepcopy, CRDs, RBAC, the chart's copies, API and chart reference.
 	@hack/generate.sh
 
 .PHONY: format
@@ -64,7 +64,7 @@ demo: ## Set everything up on this machine and show the main job, end to end (CL
 	@hack/demo.sh
 
 .PHONY: try
-try: ## Try the daemon alone, in seconds, without a cluster.
+try: ## Try only the daemon, in seconds, without a cluster.
 	@hack/try.sh
 
 ##@ Checks
@@ -105,7 +105,7 @@ faults: packages ## Run the fault tests on a real Kubernetes node, including the
 	@hack/e2e.sh -run '^Test(Long)?Fault' $(TEST_FLAGS)
 
 .PHONY: upgrade-test
-upgrade-test: packages ## Upgrade from FROM (default: the tag before) on a real node, with sessions and an upload in progress.
+upgrade-test: packages ## Upgrade from FROM (default: the previous tag) on a real node, with sessions and an upload in progress.
 	@hack/upgrade.sh $(TEST_FLAGS)
 
 .PHONY: fuzz
@@ -113,7 +113,7 @@ fuzz: ## Fuzz every parser for FUZZTIME each.
 	@hack/fuzz.sh $(PKG)
 
 .PHONY: mutate
-mutate: ## Change the code of PKG (default: all that decides) in small ways and list what its tests do not notice.
+mutate: ## Change the code of PKG (default: all code that makes decisions) in small ways and list what its tests do not notice.
 	@go build -buildvcs=false -o bin/mutate ./hack/mutate # another commit alone must not invalidate old results
 	@bin/mutate $(MUTATE_FLAGS) $(filter-out ./...,$(PKG))
 

@@ -3,7 +3,7 @@
 
 # missing WHAT ends the check: successfully on a developer's machine, as a failure if CI=true.
 missing() {
-	echo "not here, so not checked: $1" >&2
+	echo "skipped, because it is missing: $1" >&2
 	[[ ${CI:-} == true ]] && exit 1
 	exit 0
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main use case, end to end, on this machine: a Kubernetes node, the operator, one endpoint, three partners who log in with
-# OpenSSH in three ways, a file uploaded and downloaded again, and a program in the cluster that is told of each upload. It can be
-# run repeatedly; `make cluster-down` removes the node. Its files are in out/demo.
+# OpenSSH in three ways, a file uploaded and downloaded again, and a program in the cluster that is notified of each upload. It
+# can be run repeatedly; `make cluster-down` removes the node. Its files are in out/demo.
 #
 # CLUSTER=current uses kubectl's current cluster, if that is kind, k3d or minikube, which can load an image from a file; or any
 # other with IMAGE=NAME:TAG, an image that its nodes can pull, for example one from `make image`.
@@ -30,14 +30,14 @@ show() {
 # explain shows diagnostics if something does not become ready.
 explain() {
 	echo
-	echo "It did not become ready. What the objects say:" >&2
+	echo "It did not become ready. The objects say:" >&2
 	kubectl -n "$namespace" get sftplisteners,sftpusers,sftpkeys,deployments,services,pods,persistentvolumeclaims -o wide >&2 || true
 	# shellcheck disable=SC2016 # the dollars are the template's
 	kubectl -n "$namespace" get sftplisteners,sftpusers \
 		-o go-template='{{range .items}}{{$k := .kind}}{{$n := .metadata.name}}{{range .status.conditions}}{{if ne .status "True"}}{{$k}}/{{$n}} {{.type}}={{.status}} {{.reason}}: {{.message}}{{"\n"}}{{end}}{{end}}{{end}}' >&2 || true
 	kubectl -n "$namespace" get events --sort-by=.lastTimestamp 2>&1 | tail -n 15 >&2 || true
 	kubectl -n "$operator" logs -l app.kubernetes.io/name=sftp-operator --tail=30 >&2 || true
-	echo "The reasons are explained in docs/troubleshooting.md. To look yourself: export KUBECONFIG=${KUBECONFIG:-}" >&2
+	echo "The reasons are explained in docs/troubleshooting.md. To look for yourself: export KUBECONFIG=${KUBECONFIG:-}" >&2
 	exit 1
 }
 
@@ -63,7 +63,7 @@ from_chart() {
 		--set image.repository="$DEMO_REPOSITORY" --hide-notes --wait --timeout 3m
 }
 
-# from_tree installs what is in this tree, with kubectl, which is there already; building Helm takes a while.
+# from_tree installs what is in this tree, with kubectl, which is available; building Helm takes a while.
 from_tree() {
 	local image
 	step "The image with the operator and the daemon"
@@ -79,7 +79,7 @@ from_tree() {
 		k3d-*) "$make" image IMAGE="$image" && k3d image import "$IMAGE_TAR" --cluster "${context#k3d-}" ;;
 		minikube) "$make" image IMAGE="$image" && minikube image load "$IMAGE_TAR" ;;
 		*)
-			echo "How does the cluster $context get the image? Push that of 'make image' to a registry it can pull from, and say" >&2
+			echo "The cluster $context needs the image: push the one that 'make image' builds to a registry it can pull from, and pass" >&2
 			echo "its name: make demo CLUSTER=current IMAGE=NAME:TAG" >&2
 			exit 2
 			;;
@@ -160,10 +160,10 @@ EOF
 if said="$(sftp -F /dev/null -i "$dir/partner_key" -o IdentityAgent=none -o IdentitiesOnly=yes \
 	-o UserKnownHostsFile="$dir/known_hosts" -o StrictHostKeyChecking=yes \
 	-P "$port" -b - "carol@$address" <<<"ls" 2>&1)" || [[ $said != *"Permission denied"* ]]; then
-	printf 'carol should have been refused with the key alone, but:\n%s\n' "$said" >&2
+	printf 'carol should have been refused with only the key, but:\n%s\n' "$said" >&2
 	exit 1
 fi
-echo "With the key alone she is refused, as she should be."
+echo "With only the key she is refused, as she should be."
 
 step "A program in the cluster is told when a file arrives"
 # It is in the same image, so that nothing has to be pulled.
@@ -212,8 +212,8 @@ kubectl -n $namespace delete secret acme-keys
 EOF
 if [[ -z $context ]]; then
 	echo
-	echo "make cluster-down     # removes the node and all that is on it"
+	echo "make cluster-down     # removes the node and everything on it"
 else
 	echo
-	echo "kubectl delete -f config/samples/quickstart.yaml && kubectl delete -k $dir     # removes all of it"
+	echo "kubectl delete -f config/samples/quickstart.yaml && kubectl delete -k $dir     # removes everything"
 fi

@@ -12,7 +12,7 @@ if [[ ${KEEP_CLUSTER:-0} != 1 ]]; then
 	trap '"$make" cluster-down' EXIT
 fi
 "$make" cluster-up
-# The same content under several names: a rollout needs another reference, and the documentation's commands use their own.
+# The same content under several names: a rollout needs a different reference, and the documentation's commands use their own.
 "$make" cluster-load IMAGE=sftp-operator:next
 "$make" cluster-load IMAGE=images.example.com/sftp-operator:dev
 "$make" cluster-load IMAGE=sftp-operator:dev

@@ -8,7 +8,7 @@ fuzztime="${FUZZTIME:-15s}"
 output="$(mktemp)"
 trap 'rm -f "$output"' EXIT
 
-# By default each new input is minimized for up to a minute, which leaves no time for others.
+# By default each new input is minimized for up to a minute, which leaves no time for other inputs.
 fuzz() {
 	local again=0
 	while ! go test -run '^$' -fuzz "^$2\$" -fuzztime "$fuzztime" -fuzzminimizetime 1s "$1" 2>&1 | tee "$output"; do

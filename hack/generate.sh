@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Regenerates every generated file, from the types and markers of api/, the RBAC markers of controllers/,
-# the comments of the chart's values.yaml. `make verify` says when one is stale.
+# Regenerates every generated file, from the types and markers of api/, the RBAC markers of controllers/, the comments of the
+# chart's values.yaml. `make verify` fails if one is stale.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 

@@ -11,7 +11,7 @@ export GOGC="${GOGC:-400}"
 
 what="$1"
 shift
-chdir=() # go wants it before all other flags
+chdir=() # go requires it before all other flags
 if [[ ${1:-} == -C ]]; then
 	chdir=(-C "$2")
 	shift 2

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Installs the missing Debian packages that the tests and checks need. It does nothing, and needs no rights, if all are there.
-# With arguments it only installs those packages. hack/cluster installs the additional packages of a Kubernetes node when it
-# starts one.
+# Installs the missing Debian packages that the tests and checks need. It does nothing, and does not need root, if they are all
+# installed. With arguments it only installs those packages. hack/cluster installs the additional packages of a Kubernetes node
+# when it starts one.
 #
-# None of them starts a service, or brings in a desktop. So openssh-server is not among them, nor openssh-tests, which depends
-# on it, nor filezilla, nor prometheus, whose promtool test/monitoring runs: only their files are unpacked, into the cache where
-# the tests look for them. The npm packages of test/interop are installed there too.
+# None of them starts a service, or brings in a desktop. Therefore openssh-server is not among them, nor openssh-tests, which
+# depends on it, nor filezilla, nor prometheus, whose promtool test/monitoring runs: those are only unpacked, into the cache
+# where the tests look for them. The npm packages of test/interop are installed there too.
 set -euo pipefail
 
 packages=(
@@ -81,7 +81,7 @@ as_root() {
 	elif command -v sudo >/dev/null; then
 		sudo "$@"
 	else
-		echo "not root, and there is no sudo: install them yourself, then run this again" >&2
+		echo "not root, and sudo is missing: install them yourself, then run this again" >&2
 		return 1
 	fi
 }

@@ -2,7 +2,7 @@
 # Only the daemon, on this machine, in a minute: no cluster, no root. `manager render` makes the same decisions as the operator
 # in a cluster, and writes the daemon's configuration from the manifests of config/samples/quickstart.yaml. Three partners log
 # in with OpenSSH in three ways, a file is uploaded and downloaded, and the daemon keeps running until Ctrl-C. Files, keys and
-# passwords stay in out/try for the next time. TRY_ONCE=1 ends after the logins.
+# passwords stay in out/try for the next run. TRY_ONCE=1 ends after the logins.
 set -euo pipefail
 shopt -s inherit_errexit
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."

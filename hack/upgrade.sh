@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The upgrade test on a real Kubernetes node: the operator of FROM, endpoints with live sessions, and then the operator of
-# this tree; after that back to FROM, and here again. The image and the chart of FROM are those of its release, built by its own
+# The upgrade test on a real Kubernetes node: the operator of FROM, endpoints with live sessions, then the operator of this tree,
+# then FROM again, and finally this tree again. The image and the chart of FROM are those of its release, built by its own
 # hack/release. FROM is a git ref; without one it is the newest tag before this commit, or if there is no tag, the commit at which
 # this branch left the main one. The cluster is removed afterwards unless KEEP_CLUSTER=1. Arguments go to `go test`.
 set -euo pipefail

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Is every go.mod and go.sum what `go mod tidy` would write, and has the development cluster the same versions as the project of the
-# modules that both use? If not, the first `make demo` compiles them twice: the operator alone took 250 s of CPU time instead of 40.
+# Is every go.mod and go.sum what `go mod tidy` would write, and does the development cluster use the same versions as the project
+# of the modules that both use? If not, the first `make demo` compiles them twice: the operator alone took 250 s of CPU time instead
+# of 40.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 source hack/checks.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every hack/verify-*.sh, prints which passed, and fails if one did not. A part of the tree that is not
-# there is skipped with a note, or is a failure where CI=true.
+# Runs every hack/verify-*.sh, prints which passed, and fails if one did not. A part of the tree that is missing is skipped with
+# a note, or is a failure if CI=true.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
@@ -12,7 +12,7 @@ for check in hack/verify-*.sh; do
 	if "$check"; then
 		printf 'ok      %-10s %3ds\n' "$name" $((SECONDS - started))
 	else
-		printf 'FAIL    %-10s %3ds   (alone: %s)\n' "$name" $((SECONDS - started)) "$check"
+		printf 'FAIL    %-10s %3ds   (run only this: %s)\n' "$name" $((SECONDS - started)) "$check"
 		failed+=("$name")
 	fi
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command with the Debian packages of another date: hack/with-packages.sh release|newest COMMAND [ARGUMENT...]
+# Runs a command with the Debian packages of a different date: hack/with-packages.sh release|newest COMMAND [ARGUMENT...]
 #
 #   release  all that COMMAND may use of the clients' packages and their libraries comes from the plain Debian release,
 #            without its security and other updates

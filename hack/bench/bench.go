@@ -24,7 +24,7 @@ type bench struct {
 	place   *servers.Place
 	servers []*servers.Server
 	out     io.Writer
-	// content is what is transferred, digest its SHA-256, and received is where downloads go.
+	// content is transferred, digest is its SHA-256, and received is where downloads go.
 	content, received []byte
 	digest            [sha256.Size]byte
 	// failures has the errors so far. The run continues, so that one failing server does not cost the others' results.

@@ -41,12 +41,12 @@ func TestPlan(t *testing.T) {
 	}
 	for id, n := range planned {
 		if n > 1 {
-			t.Errorf("%s stands %d times", id, n)
+			t.Errorf("%s is listed %d times", id, n)
 		}
 	}
 	for _, id := range report.TargetWorkloads() {
 		if planned[id] == 0 {
-			t.Errorf("%s has a target and is not measured", id)
+			t.Errorf("%s has a target but is not measured", id)
 		}
 	}
 	if matches != 12 {

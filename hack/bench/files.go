@@ -20,8 +20,7 @@ const (
 	listDir = "list"
 )
 
-// smallFiles uploads and downloads files of 4 KiB each, one request after the other, with one session and with 16 that share
-// them.
+// smallFiles uploads and downloads files of 4 KiB each, one request at a time, with one session and with 16 that share them.
 func (b *bench) smallFiles() []workload {
 	var all []workload
 	for _, n := range []int{1, 16} {
@@ -45,7 +44,7 @@ func (b *bench) smallFiles() []workload {
 	return all
 }
 
-// file is the content of the i-th small file.
+// file returns the content of the i-th small file.
 func (b *bench) file(i int) []byte {
 	at := i * fileSize % (len(b.content) - fileSize)
 	return b.content[at : at+fileSize]
@@ -114,7 +113,7 @@ func (b *bench) getFiles(ctx context.Context, s *servers.Server, n int) (values,
 	return u.ofFiles(b.files), nil
 }
 
-// listing lists a long directory, one request after the other.
+// listing lists a long directory, one request at a time.
 func (b *bench) listing() []workload {
 	want := make([]string, b.entries)
 	for i := range want {

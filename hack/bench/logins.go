@@ -12,7 +12,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/servers"
 )
 
-// logins measures logins one after the other, from connect to disconnect, without a session.
+// logins measures logins one after another, from connect to disconnect, without a session.
 func (b *bench) logins() []workload {
 	exchange := func(id, title, algorithm string) workload {
 		return b.login(id, title, func(s *servers.Server) (client.Options, error) {

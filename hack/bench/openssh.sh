@@ -19,7 +19,7 @@ if [[ -e $place/sbin/sshd ]]; then
 	echo "$place"
 	exit 0
 fi
-echo "building OpenSSH $version into $place (once, a minute or two)" >&2
+echo "building OpenSSH $version into $place (once; it takes a minute or two)" >&2
 "$here/../install-packages.sh" gcc libc6-dev make curl libssl-dev zlib1g-dev
 work="$(mktemp -d)"
 trap 'rm -rf -- "$work"' EXIT
@@ -27,7 +27,7 @@ for mirror in $(mirrors); do
 	curl --fail --silent --location --output "$work/source.tar.gz" "${mirror%/}/pool/main/o/openssh/openssh_$version.orig.tar.gz" && break
 done
 [[ -e $work/source.tar.gz ]] || {
-	echo "openssh_$version.orig.tar.gz is in none of: $(mirrors | paste -sd' ')" >&2
+	echo "openssh_$version.orig.tar.gz was not found in any of: $(mirrors | paste -sd' ')" >&2
 	exit 1
 }
 sha256sum --check --quiet - <<<"$sha256  $work/source.tar.gz" >&2

@@ -49,7 +49,7 @@ func optionsFor(s *servers.Server, c cipher) client.Options {
 	return o
 }
 
-// rawTransfers returns downloads and uploads by our own client: each cipher with each size of requests.
+// rawTransfers returns downloads and uploads by our own client, for each cipher and each request size.
 func (b *bench) rawTransfers() []workload {
 	var all []workload
 	for _, c := range ciphers {
@@ -139,7 +139,7 @@ func (b *bench) sessions(ctx context.Context, s *servers.Server, n int, c cipher
 	})
 }
 
-// openAll opens several sessions, one after the other. end closes those that could be opened.
+// openAll opens several sessions, one after another. end closes those that could be opened.
 func openAll(ctx context.Context, o client.Options, n int) (all []*client.Session, end func(), err error) {
 	end = func() {
 		for _, session := range all {

@@ -9,15 +9,15 @@ import (
 // workload is one kind of work. Work is done by every server in turn, round after round.
 type workload struct {
 	id, title string
-	// prepare makes what the work needs, once for each server, on this machine rather than by SFTP. It may be nil.
+	// prepare creates what the work needs, once for each server, on this machine rather than by SFTP. It may be nil.
 	prepare func(*servers.Server) error
 	// run does the work once, and checks the result outside the timed part.
 	run func(context.Context, *servers.Server) (values, error)
-	// cleanUp removes what prepare and run made. It may be nil.
+	// cleanUp removes what prepare and run created. It may be nil.
 	cleanUp func(*servers.Server) error
 	// once is set if one round is enough, for example for the memory of sessions.
 	once bool
-	// amount of work that a round does, in units of a name.
+	// amount is how much work a round does, in units of the given name.
 	amount float64
 	unit   string
 }

@@ -85,7 +85,7 @@ func (a *api) call(ctx context.Context, method, path string, body, out any) erro
 	}
 	if response.StatusCode >= 300 {
 		status := statusError{Message: string(answer)}
-		_ = json.Unmarshal(answer, &status) // a metav1.Status says it better than the raw text
+		_ = json.Unmarshal(answer, &status) // a metav1.Status is clearer than the raw text
 		status.Code = response.StatusCode
 		return status
 	}

@@ -83,7 +83,7 @@ func (b build) ensure(ctx context.Context, s settings) (bin string, err error) {
 		return bin, nil
 	}
 	started := time.Now()
-	say("building %s (%s) into %s: once a machine, some minutes", strings.Join(b.names, ", "), version, bin)
+	say("building %s (%s) into %s: once per machine, for a few minutes", strings.Join(b.names, ", "), version, bin)
 	if err := b.build(ctx, version, bin); err != nil {
 		return "", err
 	}

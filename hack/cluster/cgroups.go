@@ -71,7 +71,7 @@ func setUpCgroups() error {
 	return nil
 }
 
-// setUpCgroup2 makes the cgroup and hands it and its children every controller that the machine has.
+// setUpCgroup2 makes the cgroup and enables every controller of the machine in it and in its children.
 func setUpCgroup2(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -83,7 +83,7 @@ func setUpCgroup2(dir string) error {
 		}
 		for c := range strings.FieldsSeq(string(controllers)) {
 			if err := os.WriteFile(filepath.Join(d, "cgroup.subtree_control"), []byte("+"+c), 0o644); err != nil {
-				return fmt.Errorf("hand the %s controller down from %s: %w (inside a container, give it a cgroup namespace of its own)", c, d, err)
+				return fmt.Errorf("delegate the %s controller from %s: %w (a container needs its own cgroup namespace)", c, d, err)
 			}
 		}
 	}

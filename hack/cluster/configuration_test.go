@@ -87,7 +87,7 @@ func TestFits(t *testing.T) {
 	st := state{Settings: s, Folders: folders{"/root/.cache/kubernetes-v1.37.1", "/root/.cache/coredns-v1.15.0", "/root/.cache/networkpolicies-v0.8.0"}}
 	s.Cache = "/home/dev/cache"
 	if !st.fits(s, folders{"/home/kubernetes-v1.37.1", "/home/coredns-v1.15.0", "/home/networkpolicies-v0.8.0"}) {
-		t.Error("another cache folder makes no other cluster")
+		t.Error("a cluster with a different cache folder does not fit")
 	}
 	for _, other := range []folders{
 		{"/home/kubernetes-v1.38.0", "/home/coredns-v1.15.0", "/home/networkpolicies-v0.8.0"},
@@ -100,6 +100,6 @@ func TestFits(t *testing.T) {
 	}
 	s.Port++
 	if st.fits(s, st.Folders) {
-		t.Error("another port does")
+		t.Error("a cluster with a different port fits")
 	}
 }

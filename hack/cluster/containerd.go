@@ -23,7 +23,7 @@ oom_score = 0
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{{.PauseImage}}"
-  # Without it, network namespaces are mounted in /var/run/netns, where others' are, too.
+  # Without it, network namespaces are mounted in /var/run/netns, which other programs also use.
   netns_mounts_under_state_dir = true
   # Without CAP_SYS_RESOURCE no oom_score_adj can be lowered, and runc fails with "can't get final child's PID".
   restrict_oom_score_adj = {{.RestrictOOM}}

@@ -25,7 +25,7 @@ func (s settings) dnsServiceIP() netip.Addr {
 	return ip
 }
 
-// dns is CoreDNS as a process on the node: there is no image to run it from.
+// dns returns CoreDNS as a process on the node: there is no image to run it from.
 func dns(s settings, bin string) program {
 	return program{"coredns", filepath.Join(bin, "coredns"), []string{"-conf", s.path("config", "Corefile")}}
 }

@@ -55,7 +55,7 @@ snapshot() {
 }
 
 check() {
-    # A socket or a cgroup may take a moment to go.
+    # A socket or a cgroup may take a moment to disappear.
     sleep 1
     snapshot >"$work/after"
     if ! diff -u "$work/before" "$work/after"; then

@@ -86,7 +86,7 @@ func killPod(ctx context.Context, s settings, namespace, pod string) error {
 		killed++
 	}
 	if killed == 0 {
-		return errors.Join(append(errs, fmt.Errorf("pod %s/%s has no container that runs", namespace, pod))...)
+		return errors.Join(append(errs, fmt.Errorf("pod %s/%s has no running container", namespace, pod))...)
 	}
 	return nil
 }

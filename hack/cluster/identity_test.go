@@ -46,14 +46,14 @@ func TestKillSparesWhoeverHasThePIDNow(t *testing.T) {
 		other := id
 		change(&other)
 		if other.runs() {
-			t.Errorf("%s: taken for the same process", what)
+			t.Errorf("%s: considered the same process", what)
 		}
 		if err := other.kill(); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	if !id.runs() {
-		t.Fatal("a process was killed by a record of another")
+		t.Fatal("a process was killed because of another one's record")
 	}
 	if err := id.kill(); err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ const pauseImage = "localhost/sftp-operator-pause:1"
 // load imports images into containerd, where the kubelet finds them: pods need imagePullPolicy IfNotPresent or Never.
 func load(ctx context.Context, s settings, files []string) error {
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("load needs root: %s is root's", s.containerdSocket())
+		return fmt.Errorf("load needs root, which owns %s", s.containerdSocket())
 	}
 	for _, f := range files {
 		if _, err := os.Stat(f); err != nil {

@@ -63,7 +63,7 @@ func shareWithSudoUser(path string) error {
 	return os.Chown(path, uid, -1)
 }
 
-// object is a JSON document in the making.
+// object is a JSON object that is being built.
 type object map[string]any
 
 func writeJSON(path string, v any, mode os.FileMode) error {

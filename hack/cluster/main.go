@@ -17,19 +17,19 @@ const usage = `usage: go run ./hack/cluster COMMAND
 
   up [basic]       start the cluster, or what is missing of it, or do nothing if it runs and is healthy;
                    basic leaves out the add-ons: DNS for the names of Services, and NetworkPolicies
-  down             stop it and remove all that it left on this machine
+  down             stop it and remove everything that it left on this machine
   status           tell what runs; exit status 1 if the cluster is not healthy
   kill NAME        end a component, or all containers of the pod NAMESPACE/NAME, as kill -9 does
-  start NAME [ARG…]  start a component that was killed again, with further arguments
-  cut ADDRESS:PORT [PEER]  drop the TCP packets between a pod's port and everybody, or one address
+  start NAME [ARG…]  restart a killed component, with additional arguments
+  cut ADDRESS:PORT [PEER]  drop the TCP packets between a pod's port and everyone, or one address
   mend             end all cuts
   recover-etcd     compact and defragment etcd and end its alarms, after it ran out of space
   netns NAMESPACE/POD  print the path of a pod's network namespace
   load FILE.tar…   import container images (docker save, OCI layout, or hack/image)
   kubeconfig       print the path of the administrator's kubeconfig
   assets           print the folder for KUBEBUILDER_ASSETS (kube-apiserver, etcd, kubectl), building it if missing
-  assets-oldest    the same with the API server of the oldest Kubernetes that is supported
-  build [basic]    compile what up needs into the cache, as no root; up compiles what is missing, too
+  assets-oldest    the same with the API server of the oldest supported Kubernetes
+  build [basic]    compile what up needs into the cache, without root; up also compiles what is missing
   staging VERSION  print the replace block of hack/cluster/kubernetes/go.mod for a Kubernetes version
 `
 
@@ -117,7 +117,7 @@ func say(format string, args ...any) {
 // locked runs do while no other up or down runs, and only as root.
 func locked(ctx context.Context, s settings, do func(context.Context, settings) error) error {
 	if os.Geteuid() != 0 {
-		return errors.New("needs root: it makes a network bridge, mounts and cgroups (run it with sudo -E)")
+		return errors.New("needs root: it creates a network bridge, mounts and cgroups (run it with sudo -E)")
 	}
 	unlock, err := lockFile(ctx, "/run/sftp-operator-cluster.lock")
 	if err != nil {

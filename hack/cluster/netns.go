@@ -16,7 +16,7 @@ func printNetworkNamespace(ctx context.Context, s settings, name string) error {
 		return fmt.Errorf("%q: want NAMESPACE/POD", name)
 	}
 	if os.Geteuid() != 0 {
-		return errors.New("netns needs root: containerd's socket is root's")
+		return errors.New("netns needs root, which owns containerd's socket")
 	}
 	const filter = `labels."io.kubernetes.pod.namespace"==%s,labels."io.kubernetes.pod.name"==%s,labels."io.cri-containerd.kind"==sandbox`
 	sandboxes, err := ctr(ctx, s, "containers", "list", "--quiet", fmt.Sprintf(filter, namespace, pod))
@@ -29,7 +29,7 @@ func printNetworkNamespace(ctx context.Context, s settings, name string) error {
 	}
 	pid := sandboxPID(sandboxes, tasks)
 	if pid == "" {
-		return fmt.Errorf("pod %s has no sandbox that runs", name)
+		return fmt.Errorf("pod %s has no running sandbox", name)
 	}
 	fmt.Println("/proc/" + pid + "/ns/net")
 	return nil

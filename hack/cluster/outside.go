@@ -27,8 +27,8 @@ func absentFolders() []string {
 	})
 }
 
-// removeOutside removes what the cluster's programs left outside the state folder, and of the folders those that were
-// not there before and are empty now: a containerd that was installed since keeps its own.
+// removeOutside removes what the cluster's programs left outside the state folder, and those of the folders that did not exist
+// before and are empty now: a containerd that was installed in the meantime keeps its own.
 func removeOutside(s settings, old *state) error {
 	files := shimSockets(s)
 	files = append(files, logLinks(s)...)

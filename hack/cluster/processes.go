@@ -27,8 +27,8 @@ type program struct {
 	args []string
 }
 
-// start starts a component in a session of its own, so that it outlives this command and gets no Ctrl-C, with a
-// small environment of its own: proxy settings, for one, would send webhook and kubelet traffic astray.
+// start starts a component in a session of its own, so that it outlives this command and gets no Ctrl-C, with a small
+// environment of its own: proxy settings, for example, would send webhook and kubelet traffic astray.
 func start(s settings, p program) (process, error) {
 	for _, dir := range []string{s.path("logs"), s.path("run")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -82,7 +82,7 @@ func recorded(s settings) ([]process, error) {
 	return all, nil
 }
 
-// startLimit is how long a component may take to become ready. It takes some seconds on two idle cores, but tests and builds
+// startLimit is how long a component may take to become ready. It takes a few seconds on two idle cores, but tests and builds
 // may keep them busy.
 const startLimit = 2 * time.Minute
 

@@ -32,8 +32,7 @@ func provisioner(s settings) program {
 	return program{provisionerName, provisionerPath(s), []string{provisionerCommand, s.Dir}}
 }
 
-// provisionVolumes makes a volume for each claim that waits for one, and removes volumes whose claims are gone, until it
-// is stopped.
+// provisionVolumes creates a volume for each claim that waits for one, and removes volumes whose claims are gone, until it is stopped.
 func provisionVolumes(ctx context.Context, dir string) error {
 	cluster, err := readState(settings{Dir: dir})
 	if err != nil || cluster == nil {
@@ -97,7 +96,7 @@ func makeVolume(ctx context.Context, api *api, v volume) error {
 	return nil
 }
 
-// mountMemory mounts a file system of a size on a folder, once.
+// mountMemory mounts an in-memory file system of the given size on a folder, unless something is mounted there.
 func mountMemory(folder, size string) error {
 	bytes, err := resource.ParseQuantity(size)
 	if err != nil {

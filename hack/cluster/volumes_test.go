@@ -55,7 +55,7 @@ func TestPlanMakesVolumes(t *testing.T) {
 		t.Errorf("in memory are %+v and %+v", sized.Metadata, v.Metadata)
 	}
 	if wanted, _ := plan(classes, []volumeClaim{claim("now", nil)}, []volume{v}, "/volumes"); len(wanted) != 0 {
-		t.Error("a volume that exists is made again")
+		t.Error("an existing volume is created again")
 	}
 }
 

@@ -67,8 +67,8 @@ func build(ctx context.Context, s *source, texts map[string]string, tests, skip,
 	return &binary{path: out, dir: tests, skip: skip}, nil
 }
 
-// measure runs each test without a mutant, and records its time and the mutants that it reaches. So only the tests that reach a
-// mutant are run for it. Tests that take longer than slowest are left out.
+// measure runs each test without a mutant, and records its time and the mutants that it reaches, so that only the tests that
+// reach a mutant are run for it. Tests that take longer than slowest are left out.
 func (b *binary) measure(ctx context.Context, slowest time.Duration) error {
 	cmd := exec.CommandContext(ctx, b.path, "-test.list=^(Test|Fuzz|Example)")
 	cmd.Dir = b.dir
@@ -133,7 +133,7 @@ func (b *binary) reaching(m *mutant) (runs [][]oneTest) {
 	return runs
 }
 
-// limit is how long tests may take with a mutant, which may loop forever.
+// limit returns how long tests may take with a mutant, which may loop forever.
 func limit(tests []oneTest) time.Duration {
 	sum := 10 * time.Second
 	for _, one := range tests {

@@ -98,8 +98,7 @@ func plain(s *source, m *mutant) map[string]string {
 	return texts
 }
 
-// sortOut divides mutants into those that can share one build and those that need one each. It drops those
-// that do not compile.
+// sortOut divides mutants into those that can share one build and those that each need their own. It drops those that do not compile.
 func sortOut(s *source, all []*mutant) (together, single []*mutant) {
 	var rest []*mutant
 	for _, m := range all {

@@ -95,7 +95,7 @@ func load(ctx context.Context, path string) (*source, error) {
 	return s, err
 }
 
-// check reports whether the package compiles with these texts of its files instead, and a further file.
+// check reports whether the package compiles with these texts of its files instead, and one additional file.
 func (s *source) check(texts map[string]string) error {
 	fset := token.NewFileSet()
 	var trees []*ast.File

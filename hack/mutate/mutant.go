@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// mutant is one change of the code.
+// mutant is one change to the code.
 type mutant struct {
 	id       int
 	file     *file
@@ -32,7 +32,7 @@ func (m *mutant) String() string {
 	return fmt.Sprintf("%s:%d %s: %s", m.file.name, m.line, m.function, m.key().text())
 }
 
-// match is what -only is compared with.
+// match returns the text that -only is compared with.
 func (m *mutant) match() string {
 	return fmt.Sprintf("%s %s: %s", m.file.name, m.function, m.key().text())
 }

@@ -64,7 +64,7 @@ func TestSample(t *testing.T) {
 	started := time.Now()
 	again := trySample(t, "")
 	if !slices.Equal(withVerdict(again, survived), withVerdict(r, survived)) || !slices.Equal(withVerdict(again, noticed), noted) {
-		t.Error("the second run has other results")
+		t.Error("the second run has different results")
 	}
 	t.Logf("the second run took %s", time.Since(started))
 }
@@ -143,7 +143,7 @@ func TestGuardsCompile(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 		if 10*len(single) > 2*len(all) {
-			t.Errorf("%s: %d of %d mutants need a build each", path, len(single), len(all))
+			t.Errorf("%s: %d of %d mutants each need their own build", path, len(single), len(all))
 		}
 		seen := map[entryKey]bool{}
 		for _, m := range all {

@@ -16,7 +16,7 @@ func (t *tally) add(o tally) {
 	t.accepted += o.accepted
 }
 
-// percent of those that are noticed, of those that should be.
+// percent returns the share of noticed mutants among those that should be noticed.
 func (t *tally) percent() string {
 	if t.all == t.accepted {
 		return "all"

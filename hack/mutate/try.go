@@ -12,7 +12,7 @@ type verdict string
 
 const (
 	noticed   verdict = "noticed"
-	late      verdict = "noticed by a time limit only" // a loop without an end, or a busy machine
+	late      verdict = "noticed by a time limit only" // an endless loop, or a busy machine
 	survived  verdict = "survived"
 	unreached verdict = "not reached by a test"
 	untried   verdict = "not tried: time is up"
@@ -171,7 +171,7 @@ func try(ctx context.Context, m *mutant, binaries []*binary) verdict {
 	return v
 }
 
-// trySingle tries mutants that need a build each.
+// trySingle tries mutants that each need their own build.
 func (a *attempt) trySingle(ctx context.Context, mutants []*mutant) {
 	for _, m := range mutants {
 		if time.Since(a.started) > a.bound || ctx.Err() != nil {

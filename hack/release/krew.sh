@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the plug-in of a release with Krew, as users do, and calls it by kubectl; and checks that Krew refuses another archive.
+# Installs the plug-in of a release with Krew, as users do, and runs it through kubectl; also checks that Krew refuses a
+# different archive.
 #
 #   hack/release/krew.sh DIST VERSION
 set -euo pipefail

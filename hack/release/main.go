@@ -1,5 +1,5 @@
-// Command release builds everything in a release into a folder, without a container engine and without any network except Go's
-// modules:
+// Command release builds everything in a release into a folder, without a container engine, and without any network access
+// except to fetch Go modules:
 //
 //	go run ./hack/release -version v0.1.0 -o dist
 //

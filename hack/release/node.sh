@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs a release on the development node the way users install it: from a registry (on loopback), by digest, after verifying
-# its signature, also with cosign, which takes minutes to build the first time. Then it goes through the steps of the demo. VERSION
-# names the release; it is built for this machine only. HELM may be another Helm. `make cluster-down` removes the node.
+# its signature, with cosign as well, which takes minutes to build the first time. Then it goes through the steps of the demo.
+# VERSION names the release; it is built for this machine only. HELM may name a different Helm. `make cluster-down` removes the
+# node.
 set -euo pipefail
 shopt -s inherit_errexit
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
@@ -45,7 +46,7 @@ export KEY IMAGE CHART PLATFORM_IMAGE PATH
 sed -nE '/^cosign verify(-attestation)? /s/--certificate-identity "\$IDENTITY" --certificate-oidc-issuer "\$ISSUER"/--key "$KEY" --insecure-ignore-tlog/p' \
 	docs/verifying.md >"$work/verify.sh"
 [[ "$(wc -l <"$work/verify.sh")" == 4 ]] || {
-	echo "docs/verifying.md has no longer the four commands for images and charts" >&2
+	echo "docs/verifying.md no longer has the four commands for images and charts" >&2
 	exit 1
 }
 sh -eux "$work/verify.sh" >/dev/null

@@ -26,10 +26,10 @@ type daemonResult struct {
 	Users, Shards int
 	// Start is the time from the start of the process until it has loaded all users.
 	Start time.Duration
-	RSS   int64 // some time after that
+	RSS   int64 // measured some time after that
 	Peak  int64 // maximum, including reloads
-	// Reload is the median time from a change of one user in the directory until the daemon shows its digest, and
-	// ReloadAll that after a change of the settings, which all users depend on. CPU and AllCPU are the daemon's.
+	// Reload is the median time from a change to one user in the directory until the daemon shows its digest, and ReloadAll
+	// that after a change to the settings, which all users depend on. CPU and AllCPU are the daemon's.
 	Reload, ReloadAll time.Duration
 	CPU, AllCPU       time.Duration
 	// Idle has the latencies of a session's consecutive requests while nothing changes; Live and LiveAll have those during reloads.

@@ -207,7 +207,7 @@ func (p *dataPlane) load(played *playedPod) error {
 	return nil
 }
 
-// questions is how many pods have been asked since resetQuestions, and how often in total.
+// questions returns how many pods have been asked since resetQuestions, and how often in total.
 func (p *dataPlane) questions() (pods, all int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

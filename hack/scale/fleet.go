@@ -17,7 +17,7 @@ type fleetResult struct {
 	MadeWrites int
 	// RSS is resident memory after the changes, Peak its maximum until then, and Memory the operator's limit, in bytes.
 	RSS, Peak, Memory int64
-	// P50 and P99 are times from a change of one user to its readiness, in an idle system.
+	// P50 and P99 are times from a change to one user until it is ready, in an idle system.
 	P50, P99 time.Duration
 	// Writes, Bytes and CPU are the operator's, for each of these changes.
 	Writes, Bytes float64
@@ -27,8 +27,8 @@ type fleetResult struct {
 	// RestCalls are the operator's calls in a minute in which nothing changes, and RestCPU its share of a processor.
 	RestCalls float64
 	RestCPU   float64
-	// Restart is the time from the start of the operator until every pod has been asked, RestartReads and RestartWrites
-	// its calls until then and for a while after.
+	// Restart is the time from the start of the operator until every pod has been asked, RestartReads and RestartWrites its
+	// calls until then and shortly after.
 	Restart                     time.Duration
 	RestartReads, RestartWrites int
 	RestartPeak                 int64
@@ -73,7 +73,7 @@ func (c *cluster) measure(ctx context.Context, p plan, there, listeners []*v1alp
 	return r, nil
 }
 
-// settle waits until the operator has written nothing for some seconds: events and the like come after readiness.
+// settle waits until the operator has written nothing for a few seconds: events and the like come after readiness.
 func (c *cluster) settle(ctx context.Context) error {
 	quiet := 3 * time.Second
 	last, at := -1, time.Now()
@@ -85,7 +85,7 @@ func (c *cluster) settle(ctx context.Context) error {
 	})
 }
 
-// changes gives one user after the other another key.
+// changes gives one user after another a new key.
 func (c *cluster) changes(ctx context.Context, p plan, all []*v1alpha1.SFTPListener, r *fleetResult) error {
 	c.calls.take()
 	began, err := c.operator.usage()

@@ -26,7 +26,7 @@ import (
 func main() {
 	quick := flag.Bool("quick", false, "small sizes")
 	write := flag.Bool("write", false, "put the tables into docs/scale.md")
-	only := flag.String("only", "", "daemon, listener or fleet alone")
+	only := flag.String("only", "", "measure only this: daemon, listener or fleet")
 	users := flag.Int("users", 0, "users of each listener of the fleet, instead of 100")
 	listeners := flag.Int("listeners", 0, "listeners of the fleet, instead of 10, 100 and 1,000")
 	flag.Parse()

@@ -87,7 +87,7 @@ func (c *cluster) make(ctx context.Context, listeners []*v1alpha1.SFTPListener, 
 	return errors.Join(g.Wait(), ctx.Err())
 }
 
-// rotate gives a user another key, and returns the updated user.
+// rotate gives a user a new key, and returns the updated user.
 func (c *cluster) rotate(ctx context.Context, namespace string, n, revision int) (*v1alpha1.SFTPUser, error) {
 	u := newUser(namespace, n)
 	before := client.MergeFrom(u.DeepCopy())

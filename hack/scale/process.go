@@ -36,11 +36,11 @@ func startProcess(logFile, program string, env []string, args ...string) (*proce
 	return p, nil
 }
 
-// stop ends it in order, or after a while by force.
+// stop ends it gracefully, or by force if that takes too long.
 func (p *process) stop() error {
 	defer p.log.Close()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("%s has ended before; see %s", p.cmd.Path, p.log.Name())
+		return fmt.Errorf("%s has already ended; see %s", p.cmd.Path, p.log.Name())
 	}
 	select {
 	case err := <-p.done:

@@ -69,7 +69,7 @@ func (r *readiness) wait(ctx context.Context, u *v1alpha1.SFTPUser, limit time.D
 	return at, err
 }
 
-// count is how many users are ready.
+// count returns how many users are ready.
 func (r *readiness) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

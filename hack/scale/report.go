@@ -22,7 +22,7 @@ type results struct {
 	Fleet  []fleetResult
 }
 
-// write puts the tables into their places in a document. Tables that were not measured stay.
+// write puts the tables into their places in a document. Tables that were not measured stay as they are.
 func (r *results) write(file string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {

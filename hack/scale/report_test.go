@@ -28,10 +28,10 @@ func TestWriteKeepsWhatWasNotMeasured(t *testing.T) {
 	got := string(data)
 	for _, want := range []string{"# Scale\n\n" + begin + "\n### The daemon\n\n| old daemon |\n\n### One listener\n\n", "1 × 777", "\n\n### The fleet\n\n| old fleet |\n\n" + end + "\nThe end\n"} {
 		if strings.Count(got, want) != 1 {
-			t.Errorf("%q is not there once in:\n%s", want, got)
+			t.Errorf("want %q exactly once in:\n%s", want, got)
 		}
 	}
 	if strings.Contains(got, "old listener") {
-		t.Error("the table before is still there")
+		t.Error("the earlier table is still there")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// requests is a session that sends requests to the daemon repeatedly, one after the other.
+// requests is a session that repeatedly sends requests to the daemon, one at a time.
 type requests struct {
 	conn    *ssh.Client
 	session *sftp.Client

@@ -14,7 +14,7 @@ tools_dir="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)"
 cache="${SFTP_OPERATOR_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/sftp-operator}/tools"
 
 # NAME, the directory of its module, its package there, and "rare" if most checks do not need it. A package "tool" is found by
-# name among the module's tool directives. Modules are separate where their requirements conflict, and where a change of one
+# name among the module's tool directives. Modules are separate where their requirements conflict, and where a change to one
 # must not rebuild the others: helm-docs needs libraries too old for the others, and golangci-lint has its own main that
 # compiles in a plugin.
 catalogue() {
@@ -48,7 +48,7 @@ fingerprint() {
 ensure() {
 	local name="$1" module package binary
 	read -r _ module package _ < <(catalogue | grep -- "^$name " || true) || {
-		echo "run.sh: there is no tool named $name; there are: $(catalogue | cut -d' ' -f1 | tr '\n' ' ')" >&2
+		echo "run.sh: there is no tool named $name; the tools are: $(catalogue | cut -d' ' -f1 | tr '\n' ' ')" >&2
 		return 2
 	}
 	module="$tools_dir/$module"

@@ -42,7 +42,7 @@ func Parent() (string, error) {
 	return "", fmt.Errorf("neither cgroup v2 nor the cpuacct controller of v1 is mounted below %s", root)
 }
 
-// cpuacct finds where mountinfo has the cpuacct controller, on its own or with others.
+// cpuacct finds where the cpuacct controller is mounted, on its own or with others, according to mountinfo.
 func cpuacct(mountinfo string) string {
 	for line := range strings.Lines(mountinfo) {
 		before, after, ok := strings.Cut(line, " - ")

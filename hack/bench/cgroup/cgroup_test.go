@@ -40,7 +40,7 @@ func TestCPU(t *testing.T) {
 		}
 	}
 	if _, err := Open(t.TempDir()); err == nil {
-		t.Error("a directory that is no cgroup was accepted")
+		t.Error("a directory that is not a cgroup was accepted")
 	}
 }
 
@@ -78,6 +78,6 @@ func TestUsage(t *testing.T) {
 		}
 	}
 	if after, err := g.Calls(); err != nil || after-before < 100 {
-		t.Errorf("%d calls in place of 100 and more, %v", after-before, err)
+		t.Errorf("%d calls, want at least 100, %v", after-before, err)
 	}
 }

@@ -16,7 +16,7 @@ func (g *Group) PSS() (bytes int64, processes int, err error) {
 	for _, pid := range pids {
 		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
-			continue // it ended in between
+			continue // it has ended in the meantime
 		}
 		kib, err := field(string(rollup), "Pss:")
 		if err != nil {
@@ -28,8 +28,8 @@ func (g *Group) PSS() (bytes int64, processes int, err error) {
 	return bytes, processes, nil
 }
 
-// Calls returns the number of calls of the families read and write that the processes of the group made so far, on files and
-// sockets (proc_pid_io(5)). Those of ended processes are not included.
+// Calls returns how many calls of the read and write families the processes of the group have made so far, on files and sockets
+// (proc_pid_io(5)). Those of ended processes are not included.
 func (g *Group) Calls() (int64, error) {
 	pids, err := g.Processes()
 	if err != nil {
@@ -39,7 +39,7 @@ func (g *Group) Calls() (int64, error) {
 	for _, pid := range pids {
 		io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
 		if err != nil {
-			continue // it ended in between
+			continue // it has ended in the meantime
 		}
 		for _, name := range []string{"syscr:", "syscw:"} {
 			n, err := field(string(io), name)
@@ -52,8 +52,8 @@ func (g *Group) Calls() (int64, error) {
 	return calls, nil
 }
 
-// Settled waits until the group is idle, at most for limit, and returns its CPU time then. So the end of a session, and of
-// its processes, counts toward the work before it.
+// Settled waits until the group is idle, for at most limit, and then returns its CPU time. That way, the end of a session and
+// of its processes counts toward the work before it.
 func (g *Group) Settled(limit time.Duration) (time.Duration, error) {
 	const (
 		interval = 15 * time.Millisecond

@@ -65,7 +65,7 @@ func TestAgainstDaemon(t *testing.T) {
 	}
 	var status StatusError
 	if err := s.Download("/none", nil, Pipeline{1, 1}); !errors.As(err, &status) || status.Code != 2 {
-		t.Errorf("a file that is not there: %v", err)
+		t.Errorf("a file that does not exist: %v", err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
@@ -87,6 +87,6 @@ func TestHostKeyOnce(t *testing.T) {
 		}
 	}
 	if h.check("h", nil, second.PublicKey()) == nil {
-		t.Error("another key was accepted")
+		t.Error("a different key was accepted")
 	}
 }

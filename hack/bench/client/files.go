@@ -30,7 +30,7 @@ func (s *Session) close(handle string) error {
 	return err
 }
 
-// Put writes a small file with one request after the other: OPEN, WRITE, CLOSE.
+// Put writes a small file, one request at a time: OPEN, WRITE, CLOSE.
 func (s *Session) Put(path string, content []byte) error {
 	handle, err := s.open(path, openWrite|openCreat|openTrunc)
 	if err != nil {
@@ -44,8 +44,8 @@ func (s *Session) Put(path string, content []byte) error {
 	return s.close(handle)
 }
 
-// Get reads a small file with one request after the other: OPEN, FSTAT, READ, CLOSE. It returns its content and the size
-// that FSTAT gave. The content is valid until the next request.
+// Get reads a small file, one request at a time: OPEN, FSTAT, READ, CLOSE. It returns its content and the size that FSTAT gave.
+// The content is valid until the next request.
 func (s *Session) Get(path string, size int) (content []byte, stated uint64, err error) {
 	handle, err := s.open(path, openRead)
 	if err != nil {

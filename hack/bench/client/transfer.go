@@ -21,7 +21,7 @@ func IsEOF(err error) bool {
 type part struct{ offset, size int }
 
 // Download reads a file of exactly the size of content into it. Answers may come in any order and be short, as the draft
-// allows; what is missing is asked for again.
+// allows; missing parts are requested again.
 func (s *Session) Download(path string, content []byte, p Pipeline) error {
 	handle, err := s.open(path, openRead)
 	if err != nil {

@@ -56,7 +56,7 @@ func play(t *testing.T, answer func(kind byte, id uint32, rest *fields) []byte) 
 	return &Session{channel: c, in: bufio.NewReaderSize(c, headerBuffer)}
 }
 
-// packet is one answer.
+// packet returns one answer.
 func packet(kind byte, id uint32, build func(*Session)) []byte {
 	var s Session
 	s.request(kind, id)
@@ -93,7 +93,7 @@ func data(id uint32, content []byte) []byte {
 	return packet(typeData, id, func(s *Session) { s.string(string(content)) })
 }
 
-// TestShortReads: what an answer lacks is requested again.
+// TestShortReads: what is missing from an answer is requested again.
 func TestShortReads(t *testing.T) {
 	content := random(100_000)
 	s := play(t, reader(func(id uint32, offset, size int) []byte {
@@ -182,6 +182,6 @@ func TestConnWrites(t *testing.T) {
 		t.Errorf("%d bytes of %d, %v", len(got), len(content), err)
 	}
 	if _, err := c.Write([]byte("x")); err == nil {
-		t.Error("a closed connection was written to")
+		t.Error("wrote to a closed connection")
 	}
 }

@@ -37,7 +37,7 @@ type Cell struct {
 	Server string `json:"server"`
 	// Values of each round by the name of the metric.
 	Values map[string][]float64 `json:"values,omitempty"`
-	// Note is why there are none.
+	// Note says why there are no values.
 	Note string `json:"note,omitempty"`
 }
 

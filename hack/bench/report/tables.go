@@ -98,7 +98,7 @@ func Fixed(v float64, digits int) string {
 	return sign + whole
 }
 
-// number formats a number with at most a number of significant digits: ratios range from 0.01 to 100.
+// number formats a number with at most the given number of significant digits: ratios range from 0.01 to 100.
 func number(v float64, digits int) string {
 	return strconv.FormatFloat(round(v, digits), 'f', -1, 64)
 }

@@ -21,7 +21,7 @@ type sshd struct {
 	label, program, sftpServer string
 }
 
-// file is one of the server's own files.
+// file returns the path of one of the server's own files.
 func (s *sshd) file(name string) string { return s.path(s.label + "-" + name) }
 
 // sshdConfig is Debian's except for PAM, which would add to the cost of each login, and limits that must not be

@@ -17,7 +17,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/bench/cgroup"
 )
 
-// The servers' user is not root, for whom sshd starts one process less, and not a user of the machine.
+// The servers' user is not root, for whom sshd starts one process fewer, and not a user of the machine.
 const (
 	userName = "sftp-bench"
 	userID   = 61999
@@ -63,7 +63,7 @@ func (p *Place) setUp() (err error) {
 	return err
 }
 
-// KeyFile is the file with Key.
+// KeyFile returns the path of the file with Key.
 func (p *Place) KeyFile() string { return p.path("id") }
 
 // Scratch returns a directory on the tmpfs, for clients that write files.

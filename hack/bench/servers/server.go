@@ -39,13 +39,13 @@ type Server struct {
 	stop       func() error
 }
 
-// Path is how the user names a file or directory below Root.
+// Path returns the name that the user has for a file or directory below Root.
 func (s *Server) Path(name string) string { return path.Join(s.Remote, name) }
 
-// File is the same for this machine.
+// File returns the name of the same file or directory on this machine.
 func (s *Server) File(name string) string { return filepath.Join(s.Root, name) }
 
-// Options to log in with the key.
+// Options returns the options to log in with the key.
 func (s *Server) Options() client.Options {
 	return client.Options{Addr: s.Addr, User: s.User, Auth: ssh.PublicKeys(s.Key), HostKey: &s.hostKey}
 }

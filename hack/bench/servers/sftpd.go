@@ -31,10 +31,10 @@ type Features struct {
 	OnClose, Events, Checksum, Receipts bool
 }
 
-// Plain is the daemon as it is by default.
+// Plain is the daemon with its defaults.
 var Plain = Features{Label: Ours}
 
-// Featured are the features in the order in which they add up.
+// Featured lists the features in the order in which they are added.
 var Featured = []Features{
 	{Label: "on-close", OnClose: true},
 	{Label: "events", OnClose: true, Events: true},
@@ -125,7 +125,7 @@ func writeConfig(dir, root string, key ssh.PublicKey, features Features) error {
 	return writeFiles(dir, files)
 }
 
-// writeFiles writes the files of a configuration, which belong to the server's user like those that are there.
+// writeFiles writes the files of a configuration, which belong to the server's user, like the existing ones.
 func writeFiles(dir string, files map[string][]byte) error {
 	owned := []string{"", config.HostKeyFile(0)}
 	for name, content := range files {

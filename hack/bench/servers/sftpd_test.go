@@ -36,7 +36,7 @@ func TestConfiguration(t *testing.T) {
 		l := set.Listener
 		has := Features{f.Label, l.Uploads.Publish == config.PublishOnClose, l.Events.On(), l.Uploads.Checksum == config.ChecksumSHA256, l.Receipts.On()}
 		if has != f {
-			t.Errorf("configured is %+v, want %+v", has, f)
+			t.Errorf("got the configuration %+v, want %+v", has, f)
 		}
 	}
 }

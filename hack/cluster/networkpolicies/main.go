@@ -53,8 +53,8 @@ func run(ctx context.Context, kubeconfig, node string, queue int) error {
 			// cluster's rules, and outlive a crash. No kernel accepts a table with a name of 256 bytes, or a rule without
 			// its table. The log has an error about it each time the policies change.
 			NFTableName: strings.Repeat("x", 256),
-			// NRI stays enabled although containerd 1.6 has none, and the log says so: v0.8.0 asks for pods' addresses there
-			// without checking whether it is disabled, and dereferences nil.
+			// NRI stays enabled although containerd 1.6 does not support it, and the log says so: v0.8.0 asks for pods'
+			// addresses there without checking whether it is disabled, and dereferences nil.
 			NRIdisabled: false,
 		})
 	if err != nil {

@@ -22,7 +22,7 @@ func TestBytesDependOnFilesOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(one, two) {
-			t.Errorf("%s: equal files, in another order and time zone, give other bytes", name)
+			t.Errorf("%s: equal files, in a different order and time zone, give different bytes", name)
 		}
 	}
 }

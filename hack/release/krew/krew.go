@@ -38,7 +38,7 @@ func Manifest(r identity.Release, archives []Archive) ([]byte, error) {
 			"homepage":         identity.Source + "/blob/main/docs/kubectl-sftp.md",
 			"shortDescription": "Check and explain SFTP endpoints and logins",
 			"description": "Shows the SFTPListeners and SFTPUsers of sftp-operator, explains why a login is allowed or denied,\n" +
-				"tests it as a client would, and hands out keys, passwords and host keys.\n",
+				"tests it as a client would, and provides keys, passwords and host keys.\n",
 			"platforms": platforms,
 		},
 	})

@@ -95,7 +95,7 @@ func read(module string, files map[string]string) (License, error) {
 	slices.Sort(license.IDs)
 	slices.SortFunc(license.Files, func(a, b archive.File) int { return strings.Compare(a.Name, b.Name) })
 	if len(license.IDs) == 0 {
-		return license, fmt.Errorf("%s: no license, or one that hack/release/licenses does not know: look at it, and then add it there", module)
+		return license, fmt.Errorf("%s: no license, or one that hack/release/licenses does not know: review it, then add it there", module)
 	}
 	return license, nil
 }

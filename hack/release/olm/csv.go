@@ -49,7 +49,7 @@ COPY tests/scorecard /tests/scorecard/
 	description = `SFTP endpoints and logins as Kubernetes objects.
 
 An SFTPListener is an SFTP server with its Service, pods, host keys and volumes. An SFTPUser is a login on it, with keys, a
-password or a second factor. Access that is taken away ends in about a second, with the sessions that it opened.
+password or a second factor. Revoked access ends within about a second, along with the sessions that it opened.
 `
 )
 

@@ -22,7 +22,7 @@ type published struct {
 	dist         string
 	storage      string // the registry's folder of blobs
 	image, chart name.Digest
-	// moved is the tag of the image, if users find another image there than the release's.
+	// moved is the tag of the image, if users find an image there that is not the release's.
 	moved *name.Tag
 }
 
@@ -60,7 +60,7 @@ func (p *published) push(t *testing.T, referrers bool) {
 	p.image, p.chart = pushed[0], pushed[1]
 }
 
-// publishTampered returns a release after a change that users must notice.
+// publishTampered publishes a release after a change that users must notice, and returns it.
 func publishTampered(t *testing.T, c tampering) *published {
 	t.Helper()
 	p := signRelease(t)

@@ -7,7 +7,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/hack/release/registry/signing"
 )
 
-// subject is what a change is about, and so what is verified.
+// subject is what a change affects, and therefore what is verified.
 type subject int
 
 const (

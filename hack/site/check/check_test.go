@@ -10,8 +10,8 @@ func TestCheck(t *testing.T) {
 	for title, test := range map[string]struct{ page, want string }{
 		"good":                   {`<h1 id="a">x</h1><a href="#a">a</a><a class="b" href="./o/other.html#b">b</a><a href="https://example.org/x">c</a>`, ""},
 		"no such page":           {`<a href="missing.html">a</a>`, "missing.html leads nowhere"},
-		"no such place":          {`<a href="o/other.html#c">a</a>`, "without that place"},
-		"no such place here":     {`<a href="#c">a</a>`, "without that place"},
+		"no such place":          {`<a href="o/other.html#c">a</a>`, "without that anchor"},
+		"no such place here":     {`<a href="#c">a</a>`, "without that anchor"},
 		"an anchor twice":        {`<h1 id="a">x</h1><ol id="a"></ol>`, "the anchor a twice"},
 		"an image of another":    {`<img alt="" src="https://example.org/x.png">`, "nothing may come from elsewhere"},
 		"a script without https": {`<script src="//example.org/x.js"></script>`, "nothing may come from elsewhere"},

@@ -28,7 +28,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Printf("%s: %d pages, all links lead somewhere\n", folder, pages)
+	fmt.Printf("%s: %d pages, no broken links\n", folder, pages)
 }
 
 var (
@@ -93,7 +93,7 @@ func link(site fs.FS, places map[string]map[string]bool, page, target string) er
 		return fmt.Errorf("%s: the link %s leads nowhere", page, target)
 	}
 	if ids, isPage := places[to]; isPage && u.Fragment != "" && !ids[u.Fragment] {
-		return fmt.Errorf("%s: the link %s leads to a page without that place", page, target)
+		return fmt.Errorf("%s: the link %s leads to a page without that anchor", page, target)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func main() {
 			util.CheckErr(err)
 		}
 	default:
-		fmt.Fprintf(os.Stderr, "%s: want to be called etcd, kube-apiserver or kubectl\n", name)
+		fmt.Fprintf(os.Stderr, "%s: must be started as etcd, kube-apiserver or kubectl\n", name)
 		os.Exit(2)
 	}
 }

@@ -30,7 +30,7 @@ func main() {
 	name := filepath.Base(os.Args[0])
 	command, known := commands[name]
 	if !known {
-		fmt.Fprintf(os.Stderr, "%s: want to be called kube-controller-manager, kube-scheduler, kube-proxy or kubelet\n", name)
+		fmt.Fprintf(os.Stderr, "%s: must be started as kube-controller-manager, kube-scheduler, kube-proxy or kubelet\n", name)
 		os.Exit(2)
 	}
 	os.Exit(cli.Run(command()))

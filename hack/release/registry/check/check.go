@@ -142,7 +142,7 @@ func statements(subject name.Digest, key *signing.Verifier, options []remote.Opt
 	}
 	for _, t := range types {
 		if found[t] == nil {
-			return errors.Join(append([]error{fmt.Errorf("%s: no statement %s that the key has signed", subject, t)}, refused...)...)
+			return errors.Join(append([]error{fmt.Errorf("%s: no statement %s signed with the key", subject, t)}, refused...)...)
 		}
 	}
 	for _, bill := range bills {
