@@ -44,7 +44,7 @@ func OperatorAccount(ctx context.Context, env *envtest.Environment, api client.C
 	return Account(env, "sftp-operator")
 }
 
-// Account creates a user with a name and no rights.
+// Account creates a user with a name and no permissions.
 func Account(env *envtest.Environment, name string) (*rest.Config, error) {
 	user, err := env.AddUser(envtest.User{Name: name}, nil)
 	if err != nil {

@@ -31,7 +31,7 @@ func Start(edits ...func(*envtest.ControlPlane)) (*envtest.Environment, error) {
 		CRDDirectoryPaths:     []string{filepath.Join(root, "config", "crd", "bases")},
 		ErrorIfCRDPathMissing: true,
 	}
-	// As on most clusters, a client that sets an owner that blocks deletion needs the right to do so.
+	// As on most clusters, a client that sets an owner that blocks deletion needs permission to do so.
 	env.ControlPlane.GetAPIServer().Configure().Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	// There is no controller that would create the "default" ServiceAccounts.
 	env.ControlPlane.GetAPIServer().Configure().Append("disable-admission-plugins", "ServiceAccount")

@@ -37,7 +37,7 @@ func ask(t *testing.T, addr string, messages func(p *daemontest.Peer) [][]byte) 
 	return answers
 }
 
-// keyRequest is that of RFC 4252 section 7, with a signature if the signer is not nil.
+// keyRequest sends the request of RFC 4252 section 7, with a signature if the signer is not nil.
 func keyRequest(t *testing.T, p *daemontest.Peer, user, algorithm string, key ssh.PublicKey, signer ssh.Signer) []byte {
 	t.Helper()
 	m := daemontest.Userauth(user, "publickey")
@@ -57,7 +57,7 @@ func keyRequest(t *testing.T, p *daemontest.Peer, user, algorithm string, key ss
 	return daemontest.AppendString(m, string(ssh.Marshal(signature)))
 }
 
-// infoResponse is that of RFC 4256 section 3.4.
+// infoResponse returns the message of RFC 4256 section 3.4.
 func infoResponse(answers ...string) []byte {
 	m := []byte{daemontest.MsgInfoResponse, 0, 0, 0, byte(len(answers))}
 	for _, a := range answers {

@@ -58,9 +58,9 @@ func (w *busyWriter) endsBy(t *testing.T, who string, at time.Time) {
 	}
 	switch {
 	case !w.over():
-		t.Errorf("%s goes on", who)
-	case w.at.After(at): // a check that comes later must compare the time
-		t.Errorf("%s went on for %s", who, w.at.Sub(at))
+		t.Errorf("%s continues", who)
+	case w.at.After(at): // a later check must compare the time
+		t.Errorf("%s continued for %s", who, w.at.Sub(at))
 	}
 }
 
@@ -73,7 +73,7 @@ func (w *busyWriter) over() bool {
 	}
 }
 
-// patient is endpoint with users a to d, who will be removed, exp and exp2, who expire, and one who stays.
+// patient is like endpoint, with users a to d, who will be removed, exp and exp2, who expire, and one who stays.
 func patient(t *testing.T) *configtest.Dir {
 	t.Helper()
 	dir := endpoint(t)
@@ -95,13 +95,13 @@ func expire(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, users ...st
 	return exp
 }
 
-// TestBlockedLogs: while standard output or standard error accepts nothing, or a few bytes a second, revocations and expiry
-// close sessions as fast as ever, /configz reports a configuration when they are closed, new connections get an answer, and
-// SIGTERM ends the process on time; when the log accepts lines again, none is missing.
+// TestBlockedLogs: while standard output or standard error accepts nothing, or only a few bytes a second, revocations and
+// expiry close sessions as fast as ever, /configz reports a configuration once they are closed, new connections get an answer,
+// and SIGTERM ends the process on time. When the log accepts lines again, none is missing.
 func TestBlockedLogs(t *testing.T) {
 	type block = func() (unblock func())
 	slowly := func(p *daemontest.Pipe) block {
-		const bytesPerSecond = 200 // some seconds for a line
+		const bytesPerSecond = 200 // a few seconds for a line
 		return func() func() { return p.Slow(bytesPerSecond) }
 	}
 	for name, blocks := range map[string]func(d *daemontest.Daemon) []block{
@@ -124,7 +124,7 @@ func TestBlockedLogs(t *testing.T) {
 			for _, block := range blocks(d) {
 				unblock = append(unblock, block())
 			}
-			refusedMeanwhile(t, d) // a line that waits, in the accept loop before
+			refusedMeanwhile(t, d) // its line has to wait; it used to do so in the accept loop
 			revokedMeanwhile(t, d, dir, sessions)
 			for _, user := range []string{"exp", "exp2"} {
 				sessions[user].endsBy(t, user, exp.Add(soon))
@@ -135,11 +135,11 @@ func TestBlockedLogs(t *testing.T) {
 			}
 			for _, user := range []string{"a", "b", "c", "d", "exp", "exp2"} {
 				for _, event := range []string{"session_revoked", "transfer", "logout"} {
-					d.Eventually(t, "the log has "+event+" of "+user, func() bool { return has(t, d, event, user) })
+					d.Eventually(t, "the log has "+event+" for "+user, func() bool { return has(t, d, event, user) })
 				}
 			}
 			if sessions["stays"].over() {
-				t.Error("a session that nothing ends has ended")
+				t.Error("a session ended for no reason")
 			}
 			for _, block := range blocks(d) {
 				block()
@@ -186,16 +186,16 @@ func revokedMeanwhile(t *testing.T, d *daemontest.Daemon, dir *configtest.Dir, s
 		w := sessions[user]
 		w.endsBy(t, user, begin.Add(soon))
 		if w.over() {
-			t.Logf("ENDS %s ended %s after the write, /configz said so after %s", user, w.at.Sub(begin).Round(time.Millisecond), loaded.Sub(begin).Round(time.Millisecond))
+			t.Logf("ENDS %s ended %s after the write, /configz reported it after %s", user, w.at.Sub(begin).Round(time.Millisecond), loaded.Sub(begin).Round(time.Millisecond))
 		}
 		// The client notices up to 20 ms later, plus the machine's delay.
 		if w.at.Sub(loaded) > soon/2 {
-			t.Errorf("%s ended %s after /configz had it", user, w.at.Sub(loaded))
+			t.Errorf("%s ended %s after /configz reported it", user, w.at.Sub(loaded))
 		}
 	}
 }
 
-// TestBlockedAuditStopsEverything: if the audit log accepts nothing for some seconds, the daemon says so, refuses new
+// TestBlockedAuditStopsEverything: if the audit log accepts nothing for a few seconds, the daemon reports that, refuses new
 // connections at once, and lets sessions wait until the log accepts lines again.
 func TestBlockedAuditStopsEverything(t *testing.T) {
 	t.Parallel()
@@ -224,7 +224,7 @@ func TestBlockedAuditStopsEverything(t *testing.T) {
 	if m := metrics(t, d); m["sftpd_audit_blocked_seconds"] < 5 {
 		t.Errorf("blocked for %v seconds", m["sftpd_audit_blocked_seconds"])
 	}
-	d.Eventually(t, "the daemon's log says so", func() bool { return strings.Contains(d.Log(), "has not accepted a line of the audit log") })
+	d.Eventually(t, "the daemon's log reports it", func() bool { return strings.Contains(d.Log(), "has not accepted a line of the audit log") })
 	if welcomes(t, d, "127.0.0.1") {
 		t.Error("a new connection is served")
 	}
@@ -238,7 +238,7 @@ func TestBlockedAuditStopsEverything(t *testing.T) {
 	}()
 	time.Sleep(2 * time.Second)
 	if len(written) > 1 {
-		t.Error("a session goes on writing")
+		t.Error("a session continues to write")
 	}
 	unblock()
 	for range 2 {
@@ -269,7 +269,7 @@ func TestFullDisk(t *testing.T) {
 	if code, _ := d.Get(t, "/readyz"); code != http.StatusOK {
 		t.Errorf("/readyz %d", code)
 	}
-	d.Eventually(t, "the daemon's log says so", func() bool {
+	d.Eventually(t, "the daemon's log reports it", func() bool {
 		return strings.Contains(d.Log(), "lines of the audit log are lost") && strings.Contains(d.Log(), "no space left on device")
 	})
 	d.Terminate()

@@ -65,7 +65,7 @@ func TestSilentHealthPort(t *testing.T) {
 			}
 			took := time.Since(begin)
 			if _, _, err := session.SendRequest("keepalive@openssh.com", true, nil); err != nil {
-				t.Error("a session that was there:", err)
+				t.Error("an existing session:", err)
 			}
 			// A silent connection is sure of its place for a second, and then gives it up to the next client.
 			time.Sleep(time.Until(silent.Add(1100 * time.Millisecond)))

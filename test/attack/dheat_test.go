@@ -59,7 +59,7 @@ func expensive(addr, from string, exchanged bool) error {
 const gexRequest, gexInit = 34, 32 // RFC 4419 section 5
 
 // TestExpensiveKeyExchanges: peers that constantly make the daemon compute in Diffie-Hellman groups (DHEat) get half of the
-// CPUs, and a single source only for a while.
+// CPUs, and a single source gets them only for a short time.
 func TestExpensiveKeyExchanges(t *testing.T) { // not parallel: it measures time
 	for _, tc := range []struct {
 		name string

@@ -22,7 +22,7 @@ func many(p *daemontest.Peer, m []byte) error {
 		sent++
 	}
 	if sent == much {
-		return fmt.Errorf("%d messages were taken", sent)
+		return fmt.Errorf("%d messages were accepted", sent)
 	}
 	return nil
 }
@@ -173,14 +173,15 @@ func slowly(p *daemontest.Peer, b []byte) error {
 			_ = raw(p, b[i:i+1])
 		}
 	}
-	return errors.New("all of it was taken")
+	return errors.New("all of it was accepted")
 }
 
 // TestProbes: a connection without any data costs one metric, and no line in any log.
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	dir := endpoint(t)
-	dir.Listener.Startups = config.Startups{Begin: 400, Full: 400} // none that connects before the ends of others are noticed is refused
+	// So that no connection is refused because the end of others has not been noticed yet.
+	dir.Listener.Startups = config.Startups{Begin: 400, Full: 400}
 	d := start(t, dir)
 	d.Eventually(t, "the start is in the log", func() bool { return strings.Contains(d.Log(), "configuration loaded") })
 	audit, log := d.RawAudit(), d.Log()
@@ -196,7 +197,7 @@ func TestProbes(t *testing.T) {
 	}
 	d.Eventually(t, "all are counted", func() bool { return metrics(t, d)["sftpd_tcp_probes_total"] == 300 })
 	if d.RawAudit() != audit || d.Log() != log {
-		t.Error("lines in the logs")
+		t.Error("there are lines in the logs")
 	}
 	if m := metrics(t, d); len(refusals(m)) != 0 || m["sftpd_penalized_sources"] != 0 {
 		t.Errorf("refused %v", refusals(m))

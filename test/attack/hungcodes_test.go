@@ -88,8 +88,8 @@ func threads(t *testing.T, d *daemontest.Daemon) int {
 }
 
 // TestHungCodes: the volume through which pods share used codes never answers. A user with a code gets in after a bounded time,
-// the log says why other pods do not know of the code, and the code still works only once on this pod. Other logins, removals,
-// expiry and probes are not delayed, and SIGTERM ends a login that waits for the volume.
+// the log says why other pods do not know about the code, and the code still works only once on this pod. Other logins,
+// removals, expiry and probes are not delayed, and SIGTERM ends a login that waits for the volume.
 func TestHungCodes(t *testing.T) {
 	t.Parallel()
 	dir := patient(t)
@@ -134,7 +134,7 @@ func TestHungCodes(t *testing.T) {
 			err = c.Wait() // the client was told of its login slightly earlier
 		}
 		if err == nil || took > claimTime+soon {
-			t.Errorf("removed while the volume was waited for: %v after %s", err, took)
+			t.Errorf("removed while waiting for the volume: %v after %s", err, took)
 		}
 	})
 	d.Eventually(t, "all wait for the volume", func() bool { return metrics(t, d)["sftpd_startups"] == float64(len(phones)+1) })
@@ -148,7 +148,7 @@ func TestHungCodes(t *testing.T) {
 		}
 	}
 	if reason := lineOf(t, d, "login_refused", "gone")["reason"]; reason != "changed_during_login" {
-		t.Errorf("removed while the volume was waited for: %v", reason)
+		t.Errorf("removed while waiting for the volume: %v", reason)
 	}
 	// A used code does not wait for the volume.
 	if _, took, err := phones[0].login(t, d, codes[0]); err == nil || took > soon {
@@ -181,8 +181,7 @@ func TestHungCodes(t *testing.T) {
 	<-ended
 }
 
-// othersMeanwhile: users without a code log in as ever, and probes are answered; the volume is the reason why the pod is not
-// ready.
+// othersMeanwhile: users without a code log in as usual, and probes are answered; the volume is the reason why the pod is not ready.
 func othersMeanwhile(t *testing.T, d *daemontest.Daemon) {
 	t.Helper()
 	begin := time.Now()

@@ -67,7 +67,7 @@ func TestHungVolumeOfEvents(t *testing.T) {
 			t.Error(err)
 		}
 	case <-time.After(30 * daemontest.Second()):
-		t.Error("the upload waits without an end")
+		t.Error("the upload waits forever")
 	}
 	if _, err := os.Stat(filepath.Join(dir.Home("uploader"), "refused")); err == nil {
 		t.Error("it was published")

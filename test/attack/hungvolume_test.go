@@ -70,9 +70,9 @@ func TestHungVolume(t *testing.T) {
 	dir.Write(t)
 	_ = eve.Wait()
 	if took := time.Since(removed); took > soon {
-		t.Errorf("eve was removed and went on for %s", took)
+		t.Errorf("eve was removed, but continued for %s", took)
 	}
-	d.Eventually(t, "the log has eve's end", func() bool { return has(t, d, "logout", "eve") })
+	d.Eventually(t, "eve's logout is in the log", func() bool { return has(t, d, "logout", "eve") })
 	terminated := time.Now()
 	d.Terminate()
 	_ = d.Wait(t, 2*time.Second+8*daemontest.Second()) // interrupted transfers are not a failure here

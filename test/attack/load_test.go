@@ -18,7 +18,7 @@ type user struct {
 	key ssh.Signer
 }
 
-// login is the time from the TCP connection to the answer to a request for a file's attributes.
+// login logs in and requests a file's attributes: from the TCP connection to the answer.
 func (u user) login() error {
 	c, err := u.Dial("ada", ssh.PublicKeys(u.key))
 	if err != nil {

@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// endpoint is a listener with the limits that the operator sets by default.
+// endpoint returns the configuration of a listener with the limits that the operator sets by default.
 func endpoint(t *testing.T) *configtest.Dir {
 	t.Helper()
 	dir := configtest.New(t)

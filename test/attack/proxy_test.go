@@ -65,7 +65,7 @@ func TestProxyProtocol(t *testing.T) {
 			t.Errorf("%s: audit: %v", name, last)
 		}
 		if through(t, d, proxy, header("198.51.100.1"), "ada") != 0 {
-			t.Errorf("%s: a client from a network that is not the listener's", name)
+			t.Errorf("%s: a client from outside of the listener's networks got in", name)
 		}
 		if through(t, d, proxy, header(client), "near") != ok || through(t, d, proxy, header(other), "near") != no {
 			t.Errorf("%s: a user's networks are not applied to clients", name)
@@ -76,12 +76,12 @@ func TestProxyProtocol(t *testing.T) {
 		}
 	}
 	if through(t, d, proxy, "", "ada") != 0 {
-		t.Error("a login without a header")
+		t.Error("a login without a header succeeded")
 	}
 	// A second header from a client is just a line before its version, and has no effect.
 	logins++
 	if through(t, d, proxy, header1(client)+header1(other), "ada") != ok || d.WaitAudit(t, "login", logins)["source"] != client+":40000" {
-		t.Error("the first of two headers does not count")
+		t.Error("the first of two headers is ignored")
 	}
 	for _, reason := range []string{"source_not_allowed", "not_a_proxy", "proxy_header"} {
 		d.Eventually(t, reason+" is logged and counted", func() bool {
@@ -107,7 +107,7 @@ func TestProxyProtocol(t *testing.T) {
 	}
 	d.Eventually(t, "checks are counted", func() bool { return metrics(t, d)["sftpd_tcp_probes_total"] == 3 })
 	if d.RawAudit() != audit || d.Log() != log {
-		t.Error("lines in the logs")
+		t.Error("there are lines in the logs")
 	}
 
 	// A client's penalty does not apply to the proxy.
@@ -122,6 +122,6 @@ func TestProxyProtocol(t *testing.T) {
 	}
 	d.Eventually(t, "the client is refused", func() bool { return metrics(t, d)["sftpd_penalized_sources"] == 1 })
 	if through(t, d, proxy, header1(other), "ada") != 0 || through(t, d, proxy, header1(client), "ada") != ok {
-		t.Error("a client with a penalty is not refused, or another one is")
+		t.Error("a client with a penalty is not refused, or a different client is")
 	}
 }

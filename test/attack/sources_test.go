@@ -80,7 +80,7 @@ func TestPenalties(t *testing.T) {
 	}
 	spoil(t, d, exempt, 20)
 	if !welcomes(t, d, exempt) || !welcomes(t, d, good) {
-		t.Error("somebody else is refused")
+		t.Error("someone else is refused")
 	}
 	d.Eventually(t, "the refusals are counted", func() bool { return refusals(metrics(t, d))["source_penalized"] >= 20 })
 	line := d.WaitAudit(t, "connection_refused", 1)
@@ -95,7 +95,7 @@ func TestPenalties(t *testing.T) {
 		}
 	}
 	if password(t, d, careless, "ada", "secret") != no {
-		t.Error("ada failed many times and is not refused from there")
+		t.Error("ada failed many times but is not refused from there")
 	}
 	if password(t, d, careless, "bob", "secret") != ok || password(t, d, good, "ada", "secret") != ok {
 		t.Error("bob is refused from there, or ada from elsewhere")
@@ -112,7 +112,7 @@ func TestPenalties(t *testing.T) {
 		}
 	}
 	if password(t, d, exempt, "ada", "secret") != ok {
-		t.Error("ada is refused from where nobody is")
+		t.Error("ada is refused from an exempt source")
 	}
 }
 
@@ -194,13 +194,13 @@ func TestAllowedNetworks(t *testing.T) {
 	dir.Listener.AllowFrom = []string{"127.0.0.0/30"}
 	d := start(t, dir)
 	if !welcomes(t, d, "127.0.0.1") || !welcomes(t, d, "127.0.0.3") || welcomes(t, d, "127.0.0.4") {
-		t.Error("the listener's networks are not those that may connect")
+		t.Error("the networks that may connect are not the listener's")
 	}
 	if got := d.WaitAudit(t, "connection_refused", 1); got["reason"] != "source_not_allowed" {
 		t.Errorf("audit: %v", got)
 	}
 	if password(t, d, "127.0.0.1", "near", "secret") != ok || password(t, d, "127.0.0.2", "near", "secret") != no || password(t, d, "127.0.0.2", "ada", "secret") != ok {
-		t.Error("the user's networks are not those it may log in from")
+		t.Error("the networks that the user may log in from are not its own")
 	}
 	if got := d.WaitAudit(t, "login_refused", 1); got["reason"] != "source_not_allowed" || got["user"] != "near" {
 		t.Errorf("audit: %v", got)

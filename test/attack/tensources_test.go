@@ -67,8 +67,8 @@ func (h *holders) hold(from string, stop <-chan struct{}) {
 	<-ended
 }
 
-// TestTenSources: ten addresses that hold as many logins as they may keep no other source out. When places were not shared
-// fairly by source, two to seven of 40 tries succeeded.
+// TestTenSources: ten addresses that hold as many logins as they are allowed to do not keep out any other source. When places
+// were not shared fairly by source, two to seven of 40 tries succeeded.
 func TestTenSources(t *testing.T) {
 	const tries = 40
 	for name, penalties := range map[string]bool{"penalties": true, "no penalties": false} {

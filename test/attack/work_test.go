@@ -104,7 +104,7 @@ type victim struct {
 	files *sftp.Client
 }
 
-// pair is a daemon with ada, who attacks, and bob.
+// pair starts a daemon with ada, who attacks, and bob.
 func pair(t *testing.T) (*configtest.Dir, *daemontest.Daemon, victim) {
 	t.Helper()
 	key, _ := configtest.Key(t)

@@ -53,7 +53,7 @@ type creation struct {
 	want string
 }
 
-// update is a change of an object that exists.
+// update is a change to an existing object.
 type update struct {
 	name string
 	// from and to are merge patches of the base: the existing object, and its new version.

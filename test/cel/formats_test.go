@@ -27,7 +27,7 @@ func testFormat(t *testing.T, places []place, valid []string, refused []refusal)
 	}
 }
 
-// quoted is a string of YAML in double quotes, as of JSON.
+// quoted returns a string in double quotes as YAML, which also accepts JSON's.
 func quoted(s string) string { return strings.ReplaceAll(fmt.Sprintf("%q", s), `\x`, `\u00`) }
 
 func short(s string) string {

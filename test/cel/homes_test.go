@@ -4,7 +4,7 @@ import "testing"
 
 // The rule is as long as it is because the API server bounds what it may cost. Written with optional fields (?.orValue) and with lists
 // of one element in place of variables, it is half as long, and its estimated cost is more than 100 times the limit (1.37, November
-// 2026): neither has a size that the estimate knows.
+// 2026): the estimate knows the size of neither.
 
 // Every edit of volumes and homeDirectory either leaves the home directories where they are, is refused, or records where they
 // were.

@@ -135,7 +135,7 @@ func (v versions) get(version, name string) *unstructured.Unstructured {
 	return o
 }
 
-// same checks that an object reads the same in another version.
+// same checks that an object is the same in a different version.
 func (v versions) same(o *unstructured.Unstructured, version, name string) {
 	v.t.Helper()
 	other := v.get(version, name)
@@ -145,7 +145,7 @@ func (v versions) same(o *unstructured.Unstructured, version, name string) {
 		}
 	}
 	if other.GetUID() != o.GetUID() {
-		v.t.Errorf("%s is another object in %s", name, version)
+		v.t.Errorf("%s is a different object in %s", name, version)
 	}
 }
 

@@ -64,7 +64,7 @@ func newAdmission(t *testing.T) *admission {
 		"tenant":   {&a.tenant, []string{"sftpusers", "sftpkeys"}, []string{"*"}},
 		"owner":    {&a.owner, []string{"sftplisteners", "sftpkeys"}, []string{"*"}},
 		"operator": {&a.operator, []string{"sftplisteners/status", "sftpkeys", "sftpkeys/status"}, []string{"*"}},
-		// As the controller manager with one account for all controllers.
+		// Like the controller manager with one account for all controllers.
 		"system:kube-controller-manager": {&a.cleaner, []string{"*"}, []string{"delete", "get"}},
 	} {
 		c := rest.CopyConfig(env.Config)
@@ -111,7 +111,7 @@ func (a *admission) manifest(kind, name, rest string) *unstructured.Unstructured
 	return o
 }
 
-// refused checks that a request is refused by a policy, with these words. Policies are in effect a moment after they were created.
+// refused checks that a request is refused by a policy, with these words. Policies take effect a moment after they are created.
 func (a *admission) refused(what string, try func(context.Context) error, words string) {
 	a.t.Helper()
 	var err error
@@ -249,12 +249,12 @@ func TestAdmissionPolicies(t *testing.T) {
 		again.SetResourceVersion("")
 		again.SetUID("")
 		a.must(a.admin.Create(t.Context(), again))
-		a.refused("another one of the kind", dryRun(a.admin, a.manifest("SFTPListener", "l", spec(", service: {type: NodePort}"))), "bounds.serviceTypes")
+		a.refused("another one like it", dryRun(a.admin, a.manifest("SFTPListener", "l", spec(", service: {type: NodePort}"))), "bounds.serviceTypes")
 		change := func(patch string) error {
 			return a.admin.Patch(t.Context(), old.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(patch)))
 		}
-		a.must(change(`{"spec":{"maxUsers":7}}`)) // with what the bound does not allow, as it was
-		a.refused("another change of it", func(context.Context) error { return change(`{"spec":{"service":{"type":"LoadBalancer"}}}`) }, "must not be LoadBalancer")
+		a.must(change(`{"spec":{"maxUsers":7}}`)) // what the bound does not allow is unchanged
+		a.refused("a different change to it", func(context.Context) error { return change(`{"spec":{"service":{"type":"LoadBalancer"}}}`) }, "must not be LoadBalancer")
 		a.must(change(`{"spec":{"service":{"type":"ClusterIP"}}}`))
 	})
 	t.Run("deletion", func(t *testing.T) {
@@ -295,6 +295,6 @@ func TestAdmissionPolicies(t *testing.T) {
 // TestNoAdmissionPolicies: by default there are none.
 func TestNoAdmissionPolicies(t *testing.T) {
 	if out := render(t, "--set", "crds.enabled=false"); strings.Contains(out, "ValidatingAdmissionPolicy") {
-		t.Error("policies by default")
+		t.Error("there are policies by default")
 	}
 }

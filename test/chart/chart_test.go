@@ -59,7 +59,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestSchemaRefuses: values that make no sense are refused by values.schema.json.
+// TestSchemaRefuses: values.schema.json refuses values that make no sense.
 func TestSchemaRefuses(t *testing.T) {
 	for _, setting := range []string{
 		"replicasCount=2",                                // a key that does not exist
@@ -165,7 +165,7 @@ func rules(t *testing.T, stream string) map[string]string {
 	return found
 }
 
-// TestTenantRoles: chart and kustomize give tenants the same rights.
+// TestTenantRoles: chart and kustomize give tenants the same permissions.
 func TestTenantRoles(t *testing.T) {
 	inChart := rules(t, render(t, "--show-only", "templates/aggregated-roles.yaml"))
 	files, err := filepath.Glob(root + "/config/rbac/sftp*_role.yaml")
@@ -185,7 +185,7 @@ func TestTenantRoles(t *testing.T) {
 	}
 }
 
-// TestScopedRights: with scopedNamespaces, only Namespaces can be read cluster-wide, and no right is lost.
+// TestScopedRights: with scopedNamespaces, only Namespaces can be read cluster-wide, and no permission is lost.
 func TestScopedRights(t *testing.T) {
 	var cluster, namespaced []any
 	for _, o := range parse(t, render(t, "--set", "scopedNamespaces={team-a}", "--show-only", "templates/role.yaml")) {
@@ -201,14 +201,14 @@ func TestScopedRights(t *testing.T) {
 		}
 	}
 	if len(cluster) != 1 || !reflect.DeepEqual(cluster[0].(object)["resources"], []any{"namespaces"}) {
-		t.Errorf("cluster-wide rights: %v", cluster)
+		t.Errorf("cluster-wide permissions: %v", cluster)
 	}
 	all := parse(t, read(t, root+"/config/rbac/role.yaml"))[0]["rules"].([]any)
 	if got, want := len(rights(namespaced))+len(rights(cluster)), len(rights(all)); got != want {
-		t.Errorf("%d rights in both roles, want %d", got, want)
+		t.Errorf("%d permissions in both roles, want %d", got, want)
 	}
 	if !maps.Equal(merged(rights(namespaced), rights(cluster)), rights(all)) {
-		t.Error("the rights differ from config/rbac/role.yaml")
+		t.Error("the permissions differ from config/rbac/role.yaml")
 	}
 }
 

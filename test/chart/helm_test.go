@@ -37,7 +37,7 @@ func helm(t *testing.T) string {
 func run(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(helm(t), args...)
-	// Nothing of the machine's own Helm setup: no repositories, no plugins, no cluster.
+	// Without the machine's own Helm setup: no repositories, no plugins, no cluster.
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(),
 		"HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home,

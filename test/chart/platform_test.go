@@ -33,7 +33,7 @@ func TestPlatformPolicy(t *testing.T) {
 		t.Errorf("read as %+v", p)
 	}
 	if got := policyOf(t); got != "" {
-		t.Errorf("a policy by default: %s", got)
+		t.Errorf("there is a policy by default: %s", got)
 	}
 }
 
@@ -94,7 +94,7 @@ func TestPolicyRestartsNothing(t *testing.T) {
 		return render(t, "--show-only", "templates/deployment.yaml", "--set", "listeners.defaults.storageClassName="+class)
 	}
 	if pod("a") != pod("b") || strings.Contains(pod("a"), "subPath") || !strings.Contains(pod("a"), "--platform-policy=/etc/sftp-operator/platform/policy.yaml") {
-		t.Errorf("another policy restarts the operator, or does not reach it:\n%s", pod("a"))
+		t.Errorf("a changed policy restarts the operator, or does not reach it:\n%s", pod("a"))
 	}
 }
 

@@ -72,7 +72,7 @@ func (c client) installed(t *testing.T) bool {
 	if os.Getenv("CI") == "true" {
 		t.Errorf("%s is missing, and CI=true: %v: %s", c.name, err, out)
 	} else {
-		t.Logf("%s is missing, and not tested: %v: %s", c.name, err, out)
+		t.Logf("%s is missing, and therefore not tested: %v: %s", c.name, err, out)
 	}
 	return false
 }

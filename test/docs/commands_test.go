@@ -82,7 +82,7 @@ func TestCommandsExist(t *testing.T) {
 			}
 		}
 		if seen[page] != tested[page] {
-			t.Errorf("%s has commands: %v; test/pages says which test runs them: %v", page, seen[page], tested[page])
+			t.Errorf("%s has commands: %v; test/pages names a test that runs them: %v", page, seen[page], tested[page])
 		}
 	}
 	unused, err := pages.UnusedRules()
@@ -145,7 +145,7 @@ type terminal struct {
 	ended chan error // what the shell ended with
 }
 
-// open runs a block in a shell of its own process group. ports replaces the ports in it, which may be in use on this machine.
+// open runs a block in a shell with its own process group. ports replaces the ports in it, which may be in use on this machine.
 func open(t *testing.T, dir, block string, ports *strings.Replacer) *terminal {
 	t.Helper()
 	term := &terminal{ended: make(chan error, 1), cmd: exec.CommandContext(context.WithoutCancel(t.Context()), "bash", "-euo", "pipefail", "-c", ports.Replace(block))}
@@ -158,7 +158,7 @@ func open(t *testing.T, dir, block string, ports *strings.Replacer) *terminal {
 	return term
 }
 
-// interrupt sends what Ctrl-C sends, and waits for the end.
+// interrupt sends what Ctrl-C sends, and waits until the block ends.
 func (term *terminal) interrupt(t *testing.T) {
 	t.Helper()
 	if err := syscall.Kill(-term.cmd.Process.Pid, syscall.SIGINT); err != nil {
@@ -167,7 +167,7 @@ func (term *terminal) interrupt(t *testing.T) {
 	<-term.ended
 }
 
-// freePorts replaces the ports of the pages by ones that are free.
+// freePorts replaces the ports of the pages with free ones.
 func freePorts(t *testing.T) (ports *strings.Replacer, sftp string) {
 	t.Helper()
 	free := func() string {

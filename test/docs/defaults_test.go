@@ -58,7 +58,7 @@ func fieldsOf(t *testing.T) map[string]field {
 	return fields
 }
 
-// sayNoDefault has the optional fields whose description says in another way what happens without them.
+// sayNoDefault has the optional fields whose description says in other words what happens without them.
 var sayNoDefault = map[string]string{
 	"SFTPKey.spec.rotation.periodSeconds": "there is no default",
 	"SFTPListener.spec.service.nodePort":  "assigns one when unset",
@@ -144,7 +144,7 @@ var inConfiguration = map[string]string{
 	"shutdown.drainTimeoutSeconds": "shutdown.drainTimeoutSeconds",
 }
 
-// TestDefaultsInConfiguration: the defaults that descriptions state are those that pods get.
+// TestDefaultsInConfiguration: pods get the defaults that descriptions state.
 func TestDefaultsInConfiguration(t *testing.T) {
 	l := &v1alpha1.SFTPListener{}
 	l.Spec.Volumes = []v1alpha1.ListenerVolume{{Name: "data"}}

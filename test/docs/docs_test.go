@@ -140,7 +140,7 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// anchors returns the names that a page's headings can be linked by.
+// anchors returns the names by which links can refer to a page's headings.
 func anchors(page string) map[string]bool {
 	found := map[string]bool{}
 	for _, match := range heading.FindAllStringSubmatch(fence.ReplaceAllString(page, ""), -1) {

@@ -41,7 +41,7 @@ func TestProofsExist(t *testing.T) {
 		}
 		for _, m := range proofRE.FindAllStringSubmatch(string(content), -1) {
 			if named++; !tests[m[1]] {
-				t.Errorf("%s names %s, and there is no such test", filepath.Base(page), m[1])
+				t.Errorf("%s names %s, but there is no such test", filepath.Base(page), m[1])
 			}
 		}
 	}
@@ -58,6 +58,6 @@ func TestProofsExist(t *testing.T) {
 		}
 	}
 	if faults == 0 {
-		t.Error("no test of a fault was found")
+		t.Error("no tests of faults were found")
 	}
 }

@@ -32,7 +32,7 @@ func (p partner) write(t *testing.T, name string, data []byte) {
 	}
 }
 
-// newPartner has receipts for three files. Their key has been replaced since.
+// newPartner returns a partner with receipts for three files, whose key has since been replaced.
 func newPartner(t *testing.T) partner {
 	t.Helper()
 	p := partner{t.TempDir()}
@@ -79,8 +79,8 @@ func newPartner(t *testing.T) partner {
 
 var zeros = regexp.MustCompile(`"sha256":"[0-9a-f]{8}`)
 
-// TestReceiptCommands: the commands with which docs/receipts.md verifies receipts accept valid ones, and each
-// of them refuses one that was changed, or notices that one is missing.
+// TestReceiptCommands: the commands with which docs/receipts.md verifies receipts accept valid ones, and each of them refuses a
+// changed one, or notices a missing one.
 func TestReceiptCommands(t *testing.T) {
 	bin := build(t, "kubectl-sftp")
 	kubectl := "#!/bin/sh\nshift\nexec " + filepath.Join(bin, "kubectl-sftp") + " \"$@\"\n" // plug-ins need no cluster for this

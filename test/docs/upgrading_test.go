@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/rollout"
 )
 
-// specChanges has a change for each row of the table in docs/upgrading.md.
+// specChanges has a change to the spec for each row of the table in docs/upgrading.md.
 var specChanges = map[string]func(*v1alpha1.SFTPListenerSpec){
 	"replicas":       func(s *v1alpha1.SFTPListenerSpec) { s.Replicas = new(int32(2)) },
 	"maxUsers":       func(s *v1alpha1.SFTPListenerSpec) { s.MaxUsers = new(int32(9000)) },

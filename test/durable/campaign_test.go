@@ -80,7 +80,7 @@ func (c *campaign) work(d *daemontest.Daemon, user string, most int) {
 		u := upload{fmt.Sprintf("/file-%d", c.sizes[user]), c.sizes[user]}
 		c.mu.Unlock()
 		if u.size%4 == 0 {
-			u.path = "/again" // replaces the one before
+			u.path = "/again" // replaces the previous one
 		}
 		if err := c.upload(client, u, u.size%3 == 0); err != nil {
 			return
@@ -114,7 +114,7 @@ func (c *campaign) upload(client *sftp.Client, u upload, rename bool) error {
 func (c *campaign) receive(t *testing.T, d *daemontest.Daemon, all bool) {
 	t.Helper()
 	after, wait := "", time.Duration(0)
-	if all { // what became of uploads at the last kill is recorded moments after the log is open
+	if all { // the fate of uploads at the last kill is recorded moments after the log is open
 		wait = 10 * time.Second
 	}
 	for {
@@ -159,7 +159,7 @@ func (c *campaign) take(e *events.Event, raw []byte) {
 	}
 }
 
-// open waits until a daemon's log is open: by then, everything prepared has been settled.
+// open waits until a daemon's log is open: by then, everything that was prepared has been settled.
 func (c *campaign) open(t *testing.T, d *daemontest.Daemon) {
 	t.Helper()
 	d.Eventually(t, "the log is open", func() bool {
@@ -227,7 +227,7 @@ func (c *campaign) check(t *testing.T) result {
 			switch {
 			case !ok:
 				r.missing++
-				t.Errorf("no event of %s %s %d", user, u.path, u.size)
+				t.Errorf("no event for %s %s %d", user, u.path, u.size)
 			case at < last:
 				r.order++
 			default:

@@ -15,7 +15,7 @@ import (
 )
 
 // steps at which the daemon kills itself: before a record is written, before it is on the disk, between the record and the
-// rename, between the rename and the event, before the answer, and before and after receipts are put where their users find them.
+// rename, between the rename and the event, before the answer, and before and after receipts are put where users find them.
 var steps = []string{"append", "sync", "prepared", "renamed", "recorded", "keep", "kept"}
 
 func number(t *testing.T, name string, otherwise int) int {

@@ -21,8 +21,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// Environment of a child: the step at which it kills itself, how often it reaches that step before, and
-// whether counting begins at the start or with a SIGUSR1.
+// Environment of a child: the step at which it kills itself, how often it reaches that step before that, and whether counting
+// begins at the start or with a SIGUSR1.
 const (
 	childStep  = "DURABLE_CHILD_STEP"
 	childCount = "DURABLE_CHILD_COUNT"
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child is the daemon. It never returns.
+// child runs the daemon. It never returns.
 func child(step string) {
 	f := flag.NewFlagSet("serve", flag.ExitOnError)
 	dir, sftp, health := f.String("config", "", ""), f.String("listen", "", ""), f.String("health", "", "")

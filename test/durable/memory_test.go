@@ -27,8 +27,8 @@ import (
 // relayMemory is the limit of a relay's pod, in KiB.
 const relayMemory = 256 << 10
 
-// TestRelayMemory measures the memory of a relay that has nothing to do, that has a backlog which its receiver refuses, and that
-// delivers it. EVENTS_BACKLOG is the number of events. SFTPD names a program to measure in place of this test's own.
+// TestRelayMemory measures the memory of a relay while it has nothing to do, while its receiver refuses a backlog, and while it
+// delivers that backlog. EVENTS_BACKLOG is the number of events. SFTPD names a program to measure in place of this test's own.
 func TestRelayMemory(t *testing.T) {
 	n := number(t, "EVENTS_BACKLOG", 2000)
 	dir := configtest.New(t)
@@ -99,7 +99,7 @@ func TestRelayMemory(t *testing.T) {
 		t.Errorf("%d of %d events were not recorded", st.Lost, n)
 	}
 	await(t, "the receiver refuses", func() bool { return refused.Load() > 5 })
-	time.Sleep(5 * time.Second) // it reads until its bounds
+	time.Sleep(5 * time.Second) // it reads as much as its bounds allow
 	backlog := memory(t, cmd.Process.Pid, "VmRSS")
 	well.Store(true)
 	began := time.Now()
@@ -134,7 +134,7 @@ func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
+			t.Fatalf("timed out waiting: %s", what)
 		}
 	}
 }

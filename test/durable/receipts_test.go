@@ -14,7 +14,7 @@ import (
 // stored waits until no receipt is pending, and returns the IDs of those in the store, which must all be valid.
 func (c *campaign) stored(t *testing.T, d *daemontest.Daemon) (all []*receipt.Verified) {
 	t.Helper()
-	d.Eventually(t, "all receipts are where their users find them", func() bool {
+	d.Eventually(t, "all receipts are where users find them", func() bool {
 		st, err := c.relay.Status(t.Context(), d.Health)
 		return err == nil && st.Receipts != nil && st.Receipts.Pending == 0
 	})
@@ -42,7 +42,7 @@ func (c *campaign) stored(t *testing.T, d *daemontest.Daemon) (all []*receipt.Ve
 }
 
 // checkReceipts: each event carries a valid receipt, the chains have no gap and no fork, and the users find the receipts of
-// what they have uploaded. So an upload that was answered with OK has a receipt, since it has an event.
+// what they have uploaded. Therefore an upload that was answered with OK has a receipt, because it has an event.
 func (c *campaign) checkReceipts(t *testing.T, d *daemontest.Daemon) {
 	t.Helper()
 	all := c.stored(t, d)

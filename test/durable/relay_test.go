@@ -31,7 +31,7 @@ import (
 // relayConfig, in the environment of a child, names the file with the configuration of the relay that it should run.
 const relayConfig = "DURABLE_RELAY_CONFIG"
 
-// relayChild is the relay. It never returns.
+// relayChild runs the relay. It never returns.
 func relayChild(file string) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -92,7 +92,7 @@ type receiver struct {
 	invalid  atomic.Int64
 	requests atomic.Int64
 	away     atomic.Bool
-	// well is set when it no longer does any of this.
+	// well is set once the receiver always accepts events.
 	well atomic.Bool
 }
 

@@ -14,8 +14,9 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// TestStoppedDaemon: a daemon that was stopped for longer than it waits for a volume, with its virtual machine or for want of a
-// processor, does not take the volume for slow when it continues: uploads that waited for their events are answered with OK.
+// TestStoppedDaemon: a daemon that was stopped for longer than it waits for a volume, together with its virtual machine or
+// because it got no processor, does not consider the volume slow when it continues: uploads that waited for their events are
+// answered with OK.
 func TestStoppedDaemon(t *testing.T) {
 	c := newCampaign(t, 16)
 	d := start(t, c.dir, "", 0)

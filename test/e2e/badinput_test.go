@@ -16,7 +16,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Each mistake gets a message that says what is wrong: when it is applied, or in a condition.
+// Each mistake causes a message that says what is wrong: when it is applied, or in a condition.
 func TestBadInput(t *testing.T) {
 	ns := newNamespace(t, "bad", nil)
 	foreign := newNamespace(t, "foreign", nil)

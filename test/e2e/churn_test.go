@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Changes of users restart no pod and end no other user's session.
+// Changes to users restart no pod and end no other user's session.
 func TestUserChangesLeaveOthersAlone(t *testing.T) {
 	ns := newNamespace(t, "churn", nil)
 	l := newListener(t, ns, "partners", nil)

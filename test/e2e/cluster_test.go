@@ -112,7 +112,7 @@ func newSecret(t *testing.T, ns, name string, data map[string]string) *corev1.Se
 	return s
 }
 
-// conditionsOf the operator's kinds.
+// conditionsOf returns the conditions of an object of the operator's kinds.
 func conditionsOf(t *testing.T, o client.Object) []metav1.Condition {
 	t.Helper()
 	switch o := o.(type) {
@@ -132,8 +132,8 @@ func waitReady(t *testing.T, o client.Object, limit time.Duration) {
 	waitCondition(t, o, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, limit)
 }
 
-// waitCondition waits until a condition of the object's current generation is as wanted, and returns its message. It watches,
-// so the time it takes is the operator's.
+// waitCondition waits until a condition of the object's current generation is as wanted, and returns its message. It uses a
+// watch, so that the time it takes is the operator's.
 func waitCondition(t *testing.T, o client.Object, conditionType string, status metav1.ConditionStatus, reason string, limit time.Duration) string {
 	t.Helper()
 	deadline := time.Now().Add(limit)

@@ -26,7 +26,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/pages"
 )
 
-// reader follows the documentation: it has a directory with the files of the repository, and a terminal.
+// reader follows the documentation, with a directory of the repository's files and a terminal.
 type reader struct {
 	dir string
 	env []string
@@ -96,7 +96,8 @@ func (r *reader) agent(t *testing.T) (socket string) {
 	return socket
 }
 
-// shell runs a script as if it was typed; what reads from the terminal gets commands for sftp. Processes in the background end with it.
+// shell runs a script as if it were typed; whatever reads from the terminal gets commands for sftp. Processes in the background
+// end with it.
 func (r *reader) shell(t *testing.T, script string) (string, error) {
 	t.Helper()
 	out, err := os.CreateTemp(r.dir, "output")
@@ -155,7 +156,7 @@ func (r *reader) follow(t *testing.T, page string, blocks ...int) string {
 // nothingFound matches lines that end with 1 when there is nothing to show: a search, or the log of a container that never crashed.
 var nothingFound = regexp.MustCompile(`\| grep |--previous`)
 
-// look runs the commands of a page that need a node, each in a shell of its own.
+// look runs the commands of a page that need a node, each in its own shell.
 func (r *reader) look(t *testing.T, page string) {
 	t.Helper()
 	commands, err := pages.Commands(page, pages.Node)
@@ -189,7 +190,7 @@ func TestDocumentation(t *testing.T) {
 			t.Errorf("install again: %v", err)
 		}
 	})
-	dumpOnFailure(t, "sftp-demo") // before what is above
+	dumpOnFailure(t, "sftp-demo") // before the cleanup above
 	for _, name := range []string{"team-a", "team-b", "monitoring"} {
 		must(t, kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 	}

@@ -44,21 +44,21 @@ func TestDowngrade(t *testing.T) {
 		waitReady(t, l, time.Minute)
 		reachable(t, l)
 		if got := l.Status.HostKeys[0].Fingerprint; got != fingerprint {
-			t.Errorf("%s: the host key was %s and is %s", step, fingerprint, got)
+			t.Errorf("%s: the host key was %s and is now %s", step, fingerprint, got)
 		}
 		if got := specOf(t, l); got != spec {
-			t.Errorf("%s: spec was %s and is %s", step, spec, got)
+			t.Errorf("%s: spec was %s and is now %s", step, spec, got)
 		}
 		s := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer))
 		if _, err := s.Stat("before"); err != nil {
-			t.Errorf("%s: a file from before the upgrade:  %v", step, err)
+			t.Errorf("%s: a file from before the upgrade: %v", step, err)
 		}
 		s.roundTrip(t, step, 10_000)
 	}
 	check(imageRepository()+":previous", "downgraded")
 	down := time.Since(start)
 	if got := generationOfCRD(t); got != crds {
-		t.Errorf("the CRD had generation %d and has %d: the downgrade changed it", crds, got)
+		t.Errorf("the CRD had generation %d and now has %d: the downgrade changed it", crds, got)
 	}
 	select {
 	case <-live.closed:
@@ -82,7 +82,7 @@ func specOf(t *testing.T, l *v1alpha1.SFTPListener) string {
 	return fmt.Sprint(u.Object["spec"])
 }
 
-// generationOfCRD returns the generation of the CRD of listeners, which counts the changes of its schema.
+// generationOfCRD returns the generation of the CRD of listeners, which counts the changes to its schema.
 func generationOfCRD(t *testing.T) int64 {
 	t.Helper()
 	u := &unstructured.Unstructured{}

@@ -76,8 +76,8 @@ func relayPod(t *testing.T, l *v1alpha1.SFTPListener) *corev1.Pod {
 	return found
 }
 
-// An upload becomes an event for a Service, whatever happens to the relay and however the receiver behaves,
-// and the relay can reach nothing else.
+// An upload becomes an event that reaches a Service, whatever happens to the relay and however the receiver behaves, and the
+// relay can reach nothing else.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, "events", nil)
@@ -118,7 +118,7 @@ func TestEvents(t *testing.T) {
 	must(t, s.PosixRename("/renamed.csv.part", "/renamed.csv"))
 	eventually(t, time.Minute, "the event of a rename arrives", func() bool { return r.got("/renamed.csv") > 0 })
 	if r.got("/renamed.csv.part") > 0 {
-		t.Error("there is an event of a temporary name")
+		t.Error("there is an event for a temporary name")
 	}
 
 	r.answer(http.StatusServiceUnavailable)
@@ -127,14 +127,14 @@ func TestEvents(t *testing.T) {
 	must(t, kube.Delete(t.Context(), relayPod(t, l), client.GracePeriodSeconds(0)))
 	s.roundTrip(t, "/without-relay.csv", 10)
 	r.answer(0)
-	eventually(t, 5*time.Minute, "what was kept arrives", func() bool { return r.got("/later.csv") > 0 && r.got("/without-relay.csv") > 0 })
+	eventually(t, 5*time.Minute, "the kept events arrive", func() bool { return r.got("/later.csv") > 0 && r.got("/without-relay.csv") > 0 })
 	condition(t, l, "EventsDelivered", "True", "")
 	checkReceipts(t, l, s, 4, "/renamed.csv")
 
 	relay := relayPod(t, l)
 	reaches(t, relay, net.JoinHostPort(pod.Status.PodIP, "8080"), "the receiver")
 	elsewhere := newBystander(t, newNamespace(t, "events-elsewhere", nil), "other", labels)
-	reachesNot(t, relay, listenIn(t, elsewhere, 8080).Addr().String(), "a pod of another namespace")
+	reachesNot(t, relay, listenIn(t, elsewhere, 8080).Addr().String(), "a pod in another namespace")
 	reachesNot(t, relay, apiServer(t), "the API server's Service")
 	reachesNot(t, newBystander(t, ns, "neighbor", nil), net.JoinHostPort(relay.Status.PodIP, "8081"), "the relay's status port")
 
@@ -148,7 +148,7 @@ func TestEvents(t *testing.T) {
 	must(t, s.conn.Close())
 }
 
-// condition waits until a listener has a condition, with a reason unless that is "".
+// condition waits until a listener has a condition, with a reason unless the reason is "".
 func condition(t *testing.T, l *v1alpha1.SFTPListener, name, status, reason string) {
 	t.Helper()
 	eventually(t, 3*time.Minute, strings.Join([]string{name, status, reason}, " "), func() bool {

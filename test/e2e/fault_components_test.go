@@ -22,14 +22,14 @@ const componentAway = 5 * time.Second
 const keptFor = 12 * time.Second
 
 // Killing a component of the node does not affect SFTP users. Changes made in the meantime arrive when it is back, and are not
-// reported as having arrived before.
+// reported as delivered before that.
 func TestFaultComponentKilled(t *testing.T) {
 	f := newFault(t, "component", withTwoPods)
 	waitTwoPods(t, f.listener)
 	f.comers.stop()
 	for i, c := range []struct {
 		name string
-		// serves means that the API continues without it.
+		// serves means that the API keeps working without it.
 		serves bool
 		// refuses means that the node may count as not ready without it, or when it starts: its Service then leaves out the pods,
 		// and new connections are refused where there is no other node.
@@ -70,7 +70,7 @@ func (f *fault) noticed(t *testing.T, mayRefuse bool) string {
 	if !mayRefuse {
 		return f.unharmed(t)
 	}
-	// Not right after the component's start, but with the node's next heartbeats, seconds later.
+	// This happens not right after the component's start, but with the node's next heartbeats, seconds later.
 	var since time.Time
 	eventually(t, 2*time.Minute, "the Service has the pods, and keeps them", func() bool {
 		time.Sleep(200 * time.Millisecond)
@@ -87,7 +87,7 @@ func (f *fault) noticed(t *testing.T, mayRefuse bool) string {
 	})
 	f.sessionsUnharmed(t)
 	logins, failed := f.comers.stop()
-	return fmt.Sprintf("%d of %d logins, the live session and an upload of %d MiB go on, for %s no login by the Service of a single node",
+	return fmt.Sprintf("%d of %d logins, the live session and an upload of %d MiB continue; for %s, no login through the Service of a single node",
 		logins-len(failed), logins, faultMiB, seconds(f.comers.out))
 }
 
@@ -102,7 +102,7 @@ func truthful(t *testing.T, f *fault, u *v1alpha1.SFTPUser) {
 	for _, pod := range podAddresses(t, f.listener) {
 		s, err := loginAt(t, f.listener, pod, "", u.Name, f.auth())
 		if err != nil {
-			t.Errorf("user %s is said to be ready and cannot log in at %s: %v", u.Name, pod, err)
+			t.Errorf("user %s is reported ready but cannot log in at %s: %v", u.Name, pod, err)
 			continue
 		}
 		_ = s.conn.Close()
@@ -130,7 +130,7 @@ func TestFaultOperatorKilled(t *testing.T) {
 		t.Errorf("the operator was not killed: %+v", after.Status.ContainerStatuses)
 	}
 	noticed := f.unharmed(t)
-	fmt.Printf("FAULT operator kill -9: %s; a login that was taken away at once ends %s after the kill\n", noticed, seconds(revoked))
+	fmt.Printf("FAULT operator kill -9: %s; a login that was removed at once ends %s after the kill\n", noticed, seconds(revoked))
 }
 
 func operatorPod(t *testing.T) *corev1.Pod {
@@ -161,7 +161,7 @@ func TestFaultDaemonKilled(t *testing.T) {
 	})
 	back := time.Since(start)
 	if err := f.upload.finishWithin(30 * time.Second); err == nil {
-		t.Error("an upload to a daemon that was killed ended without an error")
+		t.Error("an upload to a killed daemon ended without an error")
 	}
 	resumed := resume(t, again, f.source, "upload")
 	f.intact(t)
@@ -170,18 +170,18 @@ func TestFaultDaemonKilled(t *testing.T) {
 		t.Errorf("pods: %v", after)
 	}
 	if lost, without := history.stop(); !lost && without > 5*time.Second { // a shorter outage may be over before the operator polls
-		t.Errorf("the listener was said to be ready all the time, and no pod was for %s", without)
+		t.Errorf("the listener was reported ready all the time, but no pod was ready for %s", without)
 	}
-	fmt.Printf("FAULT daemon kill -9: sessions break, the next login succeeds after %s with the same host key, an upload goes on at byte %d and is complete\n", seconds(back), resumed)
+	fmt.Printf("FAULT daemon kill -9: sessions break, the next login succeeds after %s with the same host key, an upload continues at byte %d and is complete\n", seconds(back), resumed)
 }
 
-// resume appends what is missing of a file, as put -a does, and returns the offset at which it resumed.
+// resume appends the missing part of a file, as put -a does, and returns the offset at which it resumed.
 func resume(t *testing.T, s *session, source, name string) int64 {
 	t.Helper()
 	info, err := s.Stat(name)
 	must(t, err)
 	if info.Size() == 0 {
-		t.Fatal("nothing of the upload is there")
+		t.Fatal("nothing was uploaded")
 	}
 	in, err := os.Open(source)
 	must(t, err)
@@ -217,7 +217,7 @@ func watchReady(t *testing.T, l *v1alpha1.SFTPListener) *readyHistory {
 		defer close(h.done)
 		defer listeners.Stop()
 		defer pods.Stop()
-		var unready time.Time // since when
+		var unready time.Time // the time since which
 		for {
 			select {
 			case <-h.ended:
@@ -245,7 +245,7 @@ func watchReady(t *testing.T, l *v1alpha1.SFTPListener) *readyHistory {
 	return h
 }
 
-// stop returns whether the listener was not ready at some time, and for how long the pod was not.
+// stop returns whether the listener was not ready at any time, and for how long the pod was not.
 func (h *readyHistory) stop() (lost bool, without time.Duration) {
 	close(h.ended)
 	<-h.done

@@ -71,7 +71,7 @@ func TestFaultCorruptedShard(t *testing.T) {
 	second := repaired(start)
 	works := f.newUserWorks(t, "second", start, time.Minute)
 	scaleOperator(t, 1)
-	fmt.Printf("FAULT damaged shard: %s; put right after %s, and %s after an operator that was away starts, with new logins after %s\n",
+	fmt.Printf("FAULT damaged shard: %s; repaired after %s, and %s after the start of an operator that was away, with new logins after %s\n",
 		f.unharmed(t), seconds(first), seconds(second), seconds(works))
 }
 
@@ -130,7 +130,7 @@ func TestFaultTwoOperators(t *testing.T) {
 		return out
 	}
 	var before map[string]string
-	eventually(t, 30*time.Second, "the Secrets come to rest", func() bool {
+	eventually(t, 30*time.Second, "the Secrets no longer change", func() bool {
 		last := before
 		before = versions()
 		time.Sleep(500 * time.Millisecond)
@@ -140,6 +140,6 @@ func TestFaultTwoOperators(t *testing.T) {
 	if after := versions(); !maps.Equal(before, after) {
 		t.Errorf("two operators fight over objects: %v became %v", before, after)
 	}
-	fmt.Printf("FAULT two operators at once: %s; %d new users are ready after %s, and the Secrets are then left alone\n",
+	fmt.Printf("FAULT two operators at once: %s; %d new users are ready after %s, and the Secrets then stay unchanged\n",
 		f.unharmed(t), users, seconds(took))
 }

@@ -24,7 +24,7 @@ func cutOff(t *testing.T, address string, from ...string) (mend func()) {
 	return func() { node(t, "mend") }
 }
 
-// A network outage stops an upload without breaking it. A client that does not wait reconnects and resumes.
+// A network outage stops an upload without breaking it. A client that does not wait reconnects and resumes its upload.
 func TestFaultNetworkCut(t *testing.T) {
 	const away = 12 * time.Second
 	f := newFault(t, "network", nil)
@@ -39,7 +39,7 @@ func TestFaultNetworkCut(t *testing.T) {
 	time.Sleep(away / 2)
 	_ = impatient.conn.Close() // only its side: nothing arrives at the pod
 	if err := given.finishWithin(10 * time.Second); err == nil {
-		t.Error("an upload that was given up ended without an error")
+		t.Error("an abandoned upload ended without an error")
 	}
 	time.Sleep(away - time.Since(start))
 	mend()
@@ -56,14 +56,14 @@ func TestFaultNetworkCut(t *testing.T) {
 	again := mustLogin(t, f.listener, second.Name, f.auth())
 	resumed := resume(t, again, f.source, "given-up")
 	if got, want := again.sha256(t, "given-up"), sha256File(t, f.source); got != want {
-		t.Errorf("sha256 of the upload that was resumed is %s, sent was %s", got, want)
+		t.Errorf("sha256 of the resumed upload is %s, sent was %s", got, want)
 	}
-	fmt.Printf("FAULT network cut for %s in the middle of an upload: it goes on and is complete %s after the network is back, sessions stay; one that was given up is resumed at byte %d\n",
+	fmt.Printf("FAULT network cut for %s in the middle of an upload: it continues and is complete %s after the network is back, sessions stay; an abandoned one is resumed at byte %d\n",
 		away, seconds(took), resumed)
 }
 
-// A NetworkPolicy that prevents the operator from reaching pods is reported. Changes arrive, and no user is reported ready whom
-// no pod has acknowledged.
+// A NetworkPolicy that prevents the operator from reaching pods is reported. Changes arrive, and no user that no pod has
+// acknowledged is reported ready.
 func TestFaultOperatorCutOff(t *testing.T) {
 	f := newFault(t, "policy", nil)
 	pod := podsOf(t, f.listener)[0]
@@ -81,7 +81,7 @@ func TestFaultOperatorCutOff(t *testing.T) {
 	})
 	must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(u), u))
 	if isReady(u) {
-		t.Error("the user is said to be ready, and no pod has acknowledged it")
+		t.Error("the user is reported ready, but no pod has acknowledged it")
 	}
 	mend()
 	start := time.Now()

@@ -47,9 +47,9 @@ func TestFaultDiskFull(t *testing.T) {
 		t.Error("the file that was to be replaced is damaged")
 	}
 	if again := f.login(t); !again.alive() {
-		t.Error("nobody can log in")
+		t.Error("no one can log in")
 	}
 	must(t, s.Remove("ballast"))
 	s.roundTrip(t, "new", 8<<20)
-	fmt.Printf("FAULT volume full: the upload ends with %q and the file that it was to replace stays; reading, logging in and removing work, and then uploads at once\n", full)
+	fmt.Printf("FAULT volume full: the upload ends with %q, and the file that it was to replace stays; reading, logging in and removing files work, and after that uploads work at once\n", full)
 }

@@ -21,10 +21,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The fault tests, TestFault…, do to the node what goes wrong with nodes, and measure the effect on users. Each prints a line
-// that begins with FAULT; docs/faults.md lists them.
+// The fault tests, TestFault…, cause on the node what goes wrong with nodes, and measure the effect on users. Each prints a
+// line that begins with FAULT; docs/faults.md lists them.
 
-// fault is a listener with everything that a fault must not harm: a live session, an upload in progress, and clients that keep
+// fault is a listener with everything that must not be harmed: a live session, an upload in progress, and clients that keep
 // reconnecting.
 type fault struct {
 	ns       string
@@ -40,12 +40,12 @@ type fault struct {
 }
 
 const (
-	// faultMiB is the size of the upload: more than a trickle sends in a quarter of an hour.
+	// faultMiB is the size of the upload: more than what the slow upload sends in a quarter of an hour.
 	faultMiB   = 48
 	faultFirst = 4 << 20
 )
 
-// newFault sets the scene.
+// newFault creates the listener, the session, the upload and the clients.
 func newFault(t *testing.T, name string, change func(*v1alpha1.SFTPListenerSpec)) *fault {
 	t.Helper()
 	f := &fault{ns: newNamespace(t, name, nil), key: newKey(t), source: randomFile(t, faultMiB)}
@@ -80,10 +80,10 @@ func (f *fault) unharmed(t *testing.T) string {
 		t.Errorf("%d of %d logins failed, the first: %v", len(failed), logins, failed[0])
 	}
 	f.sessionsUnharmed(t)
-	return fmt.Sprintf("%d of %d logins, the live session and an upload of %d MiB go on", logins-len(failed), logins, faultMiB)
+	return fmt.Sprintf("%d of %d logins, the live session and an upload of %d MiB continue", logins-len(failed), logins, faultMiB)
 }
 
-// sessionsUnharmed is unharmed, except for logins, which may have failed.
+// sessionsUnharmed is like unharmed, but logins may have failed.
 func (f *fault) sessionsUnharmed(t *testing.T) {
 	t.Helper()
 	f.comers.stop()
@@ -96,7 +96,7 @@ func (f *fault) sessionsUnharmed(t *testing.T) {
 	}
 	f.intact(t)
 	if after := podUIDs(t, f.listener); !maps.Equal(f.pods, after) {
-		t.Errorf("pods and their restarts were %v and are %v", f.pods, after)
+		t.Errorf("pods and their restarts were %v and are now %v", f.pods, after)
 	}
 }
 
@@ -115,7 +115,7 @@ func (f *fault) newUserWorks(t *testing.T, name string, since time.Time, limit t
 	u := userOf(f.listener, f.ns, name, keyAuth(f.key))
 	f.ready(t, limit, u, func() error { return client.IgnoreAlreadyExists(kube.Create(t.Context(), u.DeepCopy())) })
 	took := time.Since(since)
-	// It sees nothing of the user whose upload is in progress.
+	// It does not see the files of the user whose upload is in progress.
 	if files, err := mustLogin(t, f.listener, name, f.auth()).ReadDir("/"); err != nil || len(files) != 0 {
 		t.Errorf("a new user sees %v, %v", files, err)
 	}
@@ -212,12 +212,12 @@ func tryNode(args ...string) error {
 	return command(time.Minute, program[0], slices.Concat(program[1:], args)...)
 }
 
-// killComponent ends a component of the node with kill -9. It is started again at the end of the test, if not before.
+// killComponent ends a component of the node with kill -9. It is started again at the end of the test, if not earlier.
 func killComponent(t *testing.T, name string) {
 	t.Helper()
 	node(t, "kill", name)
 	t.Cleanup(func() {
-		_ = tryNode("start", name) // it runs, usually
+		_ = tryNode("start", name) // it is usually running
 	})
 }
 

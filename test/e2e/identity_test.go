@@ -20,7 +20,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The ways to log in other than keys in a user's spec and plain passwords, on real pods, and what the inventory and kubectl
+// All ways to log in other than keys in a user's spec and plain passwords, on real pods, and what the inventory and kubectl
 // sftp report about them.
 func TestIdentity(t *testing.T) {
 	ns := newNamespace(t, "identity", nil)
@@ -68,7 +68,7 @@ func TestIdentity(t *testing.T) {
 			"of another CA": certificate(t, newKey(t), u.Name, 8), "for another name": certificate(t, ca, "nightly", 9),
 		} {
 			if _, err := login(t, l, u.Name, auth); err == nil {
-				t.Errorf("a certificate %s logs in", what)
+				t.Errorf("a certificate %s can log in", what)
 			}
 		}
 	})
@@ -151,7 +151,7 @@ func TestPurge(t *testing.T) {
 			t.Errorf("kubectl sftp %q: exit code %d, want %q in:\n%s", c.args, code, c.want, out)
 		}
 	}
-	fmt.Printf("PURGE a deleted user's files counted, removed and looked for again in %s\n", seconds(time.Since(start)))
+	fmt.Printf("PURGE a deleted user's files are counted, removed and searched for again in %s\n", seconds(time.Since(start)))
 	other := mustLogin(t, l, neighbor.Name, ssh.PublicKeys(k.signer))
 	if _, err := other.Stat("file"); err != nil {
 		t.Errorf("another user's file: %v", err)
@@ -185,7 +185,7 @@ func hasKey(u *v1alpha1.SFTPUser, fingerprint string) bool {
 func lastUsed(t *testing.T, u *v1alpha1.SFTPUser, n int) {
 	t.Helper()
 	today := []string{time.Now().UTC().Format(time.DateOnly)}
-	eventually(t, 90*time.Second, fmt.Sprintf("the inventory says that %d keys were used today", n), func() bool {
+	eventually(t, 90*time.Second, fmt.Sprintf("the inventory shows that %d keys were used today", n), func() bool {
 		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(u), u))
 		used := 0
 		for _, k := range u.Status.Keys {

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// helm test logs in to its own endpoint, uploads and downloads a file, and leaves nothing behind that keeps it from passing again.
+// helm test logs in to its own endpoint, uploads and downloads a file, and leaves nothing behind that would make it fail the next time.
 func TestHelmTest(t *testing.T) {
 	dumpOnFailure(t)
 	for range 2 {
@@ -26,7 +26,7 @@ func TestHelmTest(t *testing.T) {
 	}
 }
 
-// The kustomize manifests install the same operator as the chart. Listeners and users of one continue under the other.
+// The kustomize manifests install the same operator as the chart. Listeners and users created under one continue under the other.
 func TestKustomizeInstall(t *testing.T) {
 	ns := newNamespace(t, "kustomize", nil)
 	l := newListener(t, ns, "partners", nil)
@@ -45,7 +45,7 @@ func TestKustomizeInstall(t *testing.T) {
 		}
 		// The CRDs now carry the labels of kustomize.
 		if err := installWithHelm("--take-ownership"); err != nil {
-			t.Errorf("install by Helm again: %v", err)
+			t.Errorf("install with Helm again: %v", err)
 		}
 	})
 	file := filepath.Join(t.TempDir(), "install.yaml")
@@ -63,7 +63,7 @@ func TestKustomizeInstall(t *testing.T) {
 	if !live.alive() {
 		t.Error("a session was dropped by the change of installation")
 	}
-	fmt.Println("INSTALL by Helm and by kustomize, with a session that went on")
+	fmt.Println("INSTALL by Helm and by kustomize, with a session that continued")
 }
 
 // kustomized renders config/default with the image under test.
@@ -119,10 +119,10 @@ func TestListenerDeleted(t *testing.T) {
 
 	again := newListener(t, ns, "partners", nil)
 	if got := again.Status.HostKeys[0].Fingerprint; got != fingerprint {
-		t.Errorf("host key was %s and is %s", fingerprint, got)
+		t.Errorf("the host key was %s and is now %s", fingerprint, got)
 	}
 	waitReady(t, u, 30*time.Second)
 	info, err := mustLogin(t, again, "acme", ssh.PublicKeys(k.signer)).Stat("kept")
 	must(t, err)
-	fmt.Printf("RECOVERY listener deleted and made again: host key %s unchanged, file of %d bytes there\n", fingerprint, info.Size())
+	fmt.Printf("RECOVERY listener deleted and recreated: host key %s unchanged, file of %d bytes still there\n", fingerprint, info.Size())
 }

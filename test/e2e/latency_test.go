@@ -19,8 +19,8 @@ func latencyRuns() int {
 	return 10
 }
 
-// pause is the time between runs, so that changes come as people make them. Back to back, the medians are about 0.95 s, because
-// a kubelet refreshes a pod's volume at most about once a second.
+// pause is the time between runs, so that changes come at the pace at which people make them. Back to back, the medians are
+// about 0.95 s, because a kubelet refreshes a pod's volume at most about once a second.
 const pause = 1500 * time.Millisecond
 
 // summarize prints the figures and checks the bounds that users are promised, with a margin for a busy machine, multiplied by

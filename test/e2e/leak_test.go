@@ -34,7 +34,7 @@ func clusterDump(t *testing.T) map[string]string {
 			continue
 		}
 		text, err := kubectl("-n", ns, "logs", name, "--all-containers")
-		if err != nil { // it may have been deleted with another test's namespace
+		if err != nil { // it may have been deleted together with another test's namespace
 			if _, gone := kubectl("-n", ns, "get", "pod", name, "--ignore-not-found=false"); gone != nil {
 				continue
 			}

@@ -25,8 +25,8 @@ func away(t *testing.T) time.Duration {
 	return d
 }
 
-// Without an API server for minutes, logins continue, daemons that die come back, and everything recovers soon after its
-// return: the operator has not crashed itself into a long back-off.
+// Without an API server for minutes, logins continue, daemons that die come back, and everything recovers soon after the API
+// server returns: the operator has not crashed itself into a long back-off.
 func TestLongFaultAPIServerAway(t *testing.T) {
 	f := newFault(t, "away", withTwoPods)
 	waitTwoPods(t, f.listener)
@@ -62,7 +62,7 @@ func TestLongFaultKubeletAway(t *testing.T) {
 	address := podAddresses(t, f.listener)[0]
 	killComponent(t, "kubelet")
 	start := time.Now()
-	eventually(t, 5*time.Minute, "the listener is not said to be ready anymore", func() bool {
+	eventually(t, 5*time.Minute, "the listener is no longer reported ready", func() bool {
 		must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(f.listener), f.listener))
 		return !meta.IsStatusConditionTrue(f.listener.Status.Conditions, v1alpha1.ConditionReady)
 	})
@@ -82,12 +82,12 @@ func TestLongFaultKubeletAway(t *testing.T) {
 	recovered := time.Since(start)
 	f.sessionsUnharmed(t)
 	_, failed := f.comers.stop()
-	fmt.Printf("FAULT kubelet away until the node is lost: sessions and uploads go on, the listener is not Ready after %s and new logins by the Service fail for %s (%d did); %s after its start all is well\n",
+	fmt.Printf("FAULT kubelet away until the node is lost: sessions and uploads continue, the listener is not Ready after %s, and new logins through the Service fail for %s (%d did); %s after its start everything works\n",
 		seconds(lost), seconds(f.comers.out), len(failed), seconds(recovered))
 }
 
-// A full etcd accepts no changes and says so; logins continue. When someone has made room, changes take effect without further
-// action.
+// A full etcd rejects changes and gives the reason; logins continue. Once someone has made room, changes take effect without
+// further action.
 func TestLongFaultEtcdFull(t *testing.T) {
 	f := newFault(t, "etcd", nil)
 	killComponent(t, "etcd")
@@ -95,7 +95,7 @@ func TestLongFaultEtcdFull(t *testing.T) {
 	t.Cleanup(func() {
 		for _, args := range [][]string{{"kill", "etcd"}, {"start", "etcd"}, {"recover-etcd"}} {
 			if err := tryNode(args...); err != nil {
-				t.Errorf("put etcd right: %v", err)
+				t.Errorf("repair etcd: %v", err)
 			}
 		}
 	})

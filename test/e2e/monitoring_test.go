@@ -31,7 +31,7 @@ func TestMonitoring(t *testing.T) {
 	ns := newNamespace(t, "monitoring", nil)
 	l := newListener(t, ns, "partners", func(s *v1alpha1.SFTPListenerSpec) {
 		s.Events = &v1alpha1.ListenerEvents{Sinks: []v1alpha1.EventSink{{
-			Name: "jobs", ServiceRef: &v1alpha1.EventServiceReference{Name: "receiver", Port: 80}, // which is not there: events wait
+			Name: "jobs", ServiceRef: &v1alpha1.EventServiceReference{Name: "receiver", Port: 80}, // which does not exist: events wait
 		}}}
 		s.Uploads = v1alpha1.ListenerUploads{
 			Publish: v1alpha1.PublishOnClose, Checksum: v1alpha1.ChecksumSHA256, Receipts: &v1alpha1.UploadReceipts{},
@@ -75,7 +75,7 @@ func TestMonitoring(t *testing.T) {
 		return strings.Contains(text, "sftp_operator_host_certificate_expiration_timestamp_seconds{")
 	})
 	if series := fmt.Sprintf(`sftp_operator_listener_ready{listener="partners",namespace=%q} 1`, ns); !strings.Contains(text, series) {
-		t.Errorf("the operator does not say %s", series)
+		t.Errorf("the operator does not serve %s", series)
 	}
 	monitoring.CheckScrapes(t, daemon, text, "acme")
 }
@@ -127,7 +127,7 @@ func fetch(ctx context.Context, t *testing.T, url, token string) (status int, te
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
-	// The operator creates its own certificate at each start, which the ServiceMonitor allows for.
+	// The operator creates its own certificate at each start, which the ServiceMonitor accepts.
 	c := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
 	answer, err := c.Do(request)
 	must(t, err)

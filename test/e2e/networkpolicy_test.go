@@ -27,7 +27,7 @@ func apiServer(t *testing.T) string {
 }
 
 // The policy of a listener: every client reaches SFTP, only the operator and monitoring namespaces reach the status port, and
-// the pods open no connections. Without the policy all of this is possible, so the test does test the policy.
+// the pods open no connections. Without the policy all of this is possible, so that the test really tests the policy.
 func TestNetworkPolicies(t *testing.T) {
 	ns := newNamespace(t, "policies", nil)
 	l := newListener(t, ns, "partners", nil) // it is ready, so the operator reaches its pod
@@ -72,11 +72,11 @@ func TestNetworkPolicies(t *testing.T) {
 		t.Errorf("a pod without a policy has no DNS: %v", err)
 	}
 	if err := lookUp(t, &pod); err == nil {
-		t.Error("a listener's pod asks for names")
+		t.Error("a listener's pod can query DNS")
 	}
 
 	operatorName := operatorDeployment(t)
-	// The control case. The operator would create the policy again at once.
+	// The control case: the operator must be stopped, because it would recreate the policy at once.
 	scaleOperator(t, 0)
 	t.Cleanup(func() { // it is running, unless the test failed
 		if out, err := kubectl("-n", operatorNamespace, "scale", "deployment", operatorName, "--replicas=1"); err != nil {
@@ -97,15 +97,15 @@ func TestNetworkPolicies(t *testing.T) {
 	must(t, lookUp(t, &pod))
 
 	scaleOperator(t, 1)
-	eventually(t, time.Minute, "the operator makes the policy again", func() bool {
+	eventually(t, time.Minute, "the operator recreates the policy", func() bool {
 		return kube.Get(t.Context(), client.ObjectKeyFromObject(policy), policy) == nil
 	})
 	reachesNot(t, foreign, status, "the status port")
 	reachesNot(t, &pod, apiServer(t), "the API server's Service")
-	fmt.Printf("POLICY %d pods kept from the status port, no connection out of a listener's pod\n", len(strangers))
+	fmt.Printf("POLICY %d pods cannot reach the status port, a listener's pod cannot open connections\n", len(strangers))
 }
 
-// restCfgAddress returns where the API server's Service leads: the node's address, as seen from a pod.
+// restCfgAddress returns the address that the API server's Service leads to: the node's address, as seen from a pod.
 func restCfgAddress(t *testing.T, pod *corev1.Pod) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(restCfg.Host, "https://"))
@@ -126,7 +126,7 @@ func lookUp(t *testing.T, pod *corev1.Pod) error {
 	used := false
 	r := net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		if used {
-			return nil, fmt.Errorf("no answer to the first question")
+			return nil, fmt.Errorf("no answer to the first query")
 		}
 		used = true
 		return c, nil

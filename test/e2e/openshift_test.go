@@ -12,8 +12,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/openshift"
 )
 
-// Where admission assigns users and groups and refuses others, as OpenShift's restricted-v2 does, the operator and listeners
-// run without any grant, and files are kept.
+// Where admission assigns users and groups and refuses all others, as OpenShift's restricted-v2 does, the operator and
+// listeners run without any grant, and files are kept.
 func TestOpenShiftLikeAdmission(t *testing.T) {
 	remove, err := openshift.Install(t.Context(), kube)
 	must(t, err)
@@ -65,7 +65,7 @@ func TestOpenShiftLikeAdmission(t *testing.T) {
 		info, err := s.Stat("kept")
 		return err == nil && info.Size() == 100_000
 	})
-	fmt.Println("OPENSHIFT operator and listener run with an assigned user and group, file there after a restart")
+	fmt.Println("OPENSHIFT operator and listener run with an assigned user and group, file still there after a restart")
 }
 
 // inRange fails for a pod that does not run with a user and group in the range.

@@ -120,7 +120,7 @@ func reaches(t *testing.T, pod *corev1.Pod, address, what string) {
 	t.Errorf("%s/%s cannot connect to %s: %v", pod.Namespace, pod.Name, what, err)
 }
 
-// reachesNot checks that packets of a pod are dropped: any answer, even a refusal, comes from the other side. A new policy
+// reachesNot checks that packets of a pod are dropped: any answer, even a refusal, would come from the other side. A new policy
 // takes a moment to apply.
 func reachesNot(t *testing.T, pod *corev1.Pod, address, what string) {
 	t.Helper()

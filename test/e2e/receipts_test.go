@@ -65,13 +65,13 @@ func receiptOf(t *testing.T, dir, path string) string {
 		return bytes.Contains(data, []byte(`"path":"`+path+`"`))
 	})
 	if at < 0 {
-		t.Fatalf("no receipt of %s among %q", path, files)
+		t.Fatalf("no receipt for %s among %q", path, files)
 	}
 	return files[at]
 }
 
-// checkReceipts verifies the receipts of a user's uploads, including the one for a path, and checks that a changed one and a
-// missing one in the middle are detected.
+// checkReceipts verifies the receipts of a user's uploads, including the one for a path, and checks that a changed receipt and
+// a missing one in the middle are detected.
 func checkReceipts(t *testing.T, l *v1alpha1.SFTPListener, s *session, n int, path string) {
 	t.Helper()
 	condition(t, l, v1alpha1.ConditionReceiptsAvailable, "True", v1alpha1.ReasonReceiptsAvailable)

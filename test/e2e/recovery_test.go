@@ -37,12 +37,12 @@ func TestPodDeleted(t *testing.T) {
 	})
 	must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(l), l))
 	if got := l.Status.HostKeys[0].Fingerprint; got != fingerprint {
-		t.Errorf("host key was %s and is %s", fingerprint, got)
+		t.Errorf("the host key was %s and is now %s", fingerprint, got)
 	}
 	if pods := podsOf(t, l); len(pods) != 1 || pods[0].UID == old.UID {
 		t.Errorf("pods: %v", pods)
 	}
-	fmt.Printf("RECOVERY pod deleted: host key %s unchanged, file there\n", fingerprint)
+	fmt.Printf("RECOVERY pod deleted: host key %s unchanged, file still there\n", fingerprint)
 }
 
 // Without the operator logins continue; when it is back it processes the changes.
@@ -62,14 +62,14 @@ func TestOperatorDeleted(t *testing.T) {
 	must(t, kube.Create(t.Context(), late))
 	update(t, acme, func(u *v1alpha1.SFTPUser) { u.Spec.State = v1alpha1.UserSuspended })
 	if !live.alive() {
-		t.Error("a session was dropped although nobody acted on the change")
+		t.Error("a session was dropped although no operator acted on the change")
 	}
 
 	start := time.Now()
 	scaleOperator(t, 1)
 	waitReady(t, late, time.Minute)
 	live.closedAfter(t, start)
-	fmt.Printf("RECOVERY operator deleted: 5 of 5 logins, its return acted on both changes\n")
+	fmt.Printf("RECOVERY operator deleted: 5 of 5 logins; after its return it processed both changes\n")
 }
 
 func scaleOperator(t *testing.T, replicas int32) {
@@ -122,7 +122,7 @@ func TestHostKeySecretDeleted(t *testing.T) {
 	}
 	time.Sleep(3 * time.Second) // enough time for a new key
 	if err := kube.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); client.IgnoreNotFound(err) != nil || err == nil {
-		t.Errorf("the Secret was made again, or: %v", err)
+		t.Errorf("the Secret was recreated, or: %v", err)
 	}
 	if after := podUIDs(t, l); len(after) != len(before) || !live.alive() {
 		t.Errorf("pods %v became %v; session alive: %v", before, after, live.alive())

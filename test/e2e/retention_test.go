@@ -31,7 +31,7 @@ func TestRetention(t *testing.T) {
 	paths := []string{"/in/1.csv", "/in/2.csv", "/in/disputed/3.csv"}
 	for _, p := range paths {
 		upload(t, s, p)
-		must(t, s.Chtimes(p, time.Unix(0, 0), time.Unix(0, 0))) // a time that a client sets does not count
+		must(t, s.Chtimes(p, time.Unix(0, 0), time.Unix(0, 0))) // times that a client sets do not matter
 	}
 	counted := func(what string, files int64, after time.Time) time.Time {
 		t.Helper()
@@ -42,7 +42,7 @@ func TestRetention(t *testing.T) {
 				if r.Rule == "inbox" && r.LastRunTime != nil && r.LastRunTime.After(after) && r.Files != nil && *r.Files == files {
 					at = r.LastRunTime.Time
 					if r.DueFiles != nil && *r.DueFiles != 0 || r.DeletedFiles != nil && *r.DeletedFiles != 0 {
-						t.Errorf("files that are seconds old are due: %+v", r)
+						t.Errorf("the rule applies to files that are seconds old: %+v", r)
 					}
 					return true
 				}
@@ -51,7 +51,7 @@ func TestRetention(t *testing.T) {
 		})
 		return at
 	}
-	// The first run may have been before the uploads, and the next one is a day later: a rule that changes runs at once.
+	// The first run may have been before the uploads, and the next one is a day later: a changed rule runs at once.
 	update(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Retention.Rules[0].Match = []string{"*.csv"} })
 	reported := counted("the rule reports", 2, time.Time{})
 	update(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Retention.Rules[0].Mode = v1alpha1.RetentionEnforce })

@@ -17,7 +17,7 @@ import (
 )
 
 // A revocation is measured from the call that makes it to the end of the last session, with one session on each pod. The bounds
-// are those promised; docs/concepts.md has the measurements.
+// are the promised ones; docs/concepts.md has the measurements.
 const (
 	revocationMedian = 700 * time.Millisecond
 	revocationWorst  = 3 * time.Second
@@ -56,7 +56,7 @@ func TestRevocation(t *testing.T) {
 				return update(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.Authentication.AuthorizedKeys = []string{kept.line} })
 			}, func() {
 				if !allAlive(stay) {
-					t.Error("a session of the key that was kept was closed, too")
+					t.Error("a session of the key that was kept was also closed")
 				}
 				closeAll(stay)
 				update(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.Authentication.AuthorizedKeys = []string{kept.line, gone.line} })
@@ -160,13 +160,13 @@ func TestRevocation(t *testing.T) {
 }
 
 // expireSoon gives a user an expiration, which the pods know some time before. It is in whole seconds, as in the API: the
-// daemons end it by their own clocks.
+// daemons end the login by their own clocks.
 func expireSoon(t *testing.T, u *v1alpha1.SFTPUser) (end time.Time) {
 	t.Helper()
 	for soon := 2 * time.Second; ; soon *= 2 {
 		end = time.Now().Add(soon).Truncate(time.Second).Add(time.Second)
 		update(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.ExpirationTime = new(metav1.NewTime(end)) })
-		eventually(t, time.Minute, "the pods know the user's end, or it has come", func() bool {
+		eventually(t, time.Minute, "the pods know the user's expiration, or it has passed", func() bool {
 			must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(u), u))
 			return isReady(u) || !time.Now().Before(end)
 		})
@@ -182,7 +182,7 @@ type revocations struct {
 	// pods are the addresses of their SFTP ports.
 	pods     []string
 	timeline *timeline
-	// bystanders are sessions of a user that nothing is taken away from.
+	// bystanders are sessions of a user that loses nothing.
 	bystanders []*session
 }
 
@@ -218,13 +218,13 @@ func (r *revocations) measure(t *testing.T, what string, next func(run int) atte
 		for _, pod := range r.pods {
 			if s, err := loginAt(t, r.listener, pod, "", a.user, a.auth); err == nil {
 				_ = s.conn.Close()
-				t.Fatalf("%s, run %d: it still logs in at %s", what, i, pod)
+				t.Fatalf("%s, run %d: still able to log in at %s", what, i, pod)
 			}
 		}
 		a.restore()
 		time.Sleep(pause)
 	}
-	// Asked each time, since many runs take longer than an idle session may last.
+	// They send a request each time, because many runs take longer than an idle session may last.
 	if !allAlive(r.bystanders) {
 		t.Errorf("%s: a session of another user was closed", what)
 	}

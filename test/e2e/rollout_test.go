@@ -39,7 +39,7 @@ func TestRolloutDuringUpload(t *testing.T) {
 	upload.wait(t)
 	start := time.Now()
 	rollImage(t, l)
-	eventually(t, 2*time.Minute, "all old pods are going", func() bool {
+	eventually(t, 2*time.Minute, "all old pods are terminating", func() bool {
 		for _, p := range podsOf(t, l) {
 			if _, old := before[p.UID]; old {
 				return false
@@ -48,7 +48,7 @@ func TestRolloutDuringUpload(t *testing.T) {
 		return true
 	})
 	if upload.done() {
-		t.Fatal("the upload was over before the old pods were told to end: the test shows nothing")
+		t.Fatal("the upload was over before the old pods began to terminate, so the test proves nothing")
 	}
 	upload.release()
 	if err := upload.finish(); err != nil {
@@ -62,7 +62,7 @@ func TestRolloutDuringUpload(t *testing.T) {
 	fmt.Printf("ROLLOUT 1 GiB upload continued during the rollout of 2 pods, %s from the rollout to its end, sha256 %s matches\n", took.Round(time.Millisecond), want)
 }
 
-// finishWithin is finish for an upload that should break.
+// finishWithin is like finish, for an upload that should break.
 func (u *slowUpload) finishWithin(limit time.Duration) error {
 	select {
 	case u.results = <-u.result:
@@ -91,7 +91,7 @@ func waitTwoPods(t *testing.T, l *v1alpha1.SFTPListener) {
 	must(t, kube.Get(t.Context(), client.ObjectKeyFromObject(l), l))
 }
 
-// rollImage gives the pods another image reference with the same content, as an upgrade of the operator would. It does so
+// rollImage gives the pods a different image reference with the same content, as an upgrade of the operator would. It does so
 // through the operator, which reverts changes made by others.
 func rollImage(t *testing.T, l *v1alpha1.SFTPListener) {
 	t.Helper()
@@ -106,10 +106,10 @@ func rollImage(t *testing.T, l *v1alpha1.SFTPListener) {
 	})
 	t.Cleanup(func() {
 		if err := installWithHelm(); err != nil {
-			t.Errorf("put the operator's image back: %v", err)
+			t.Errorf("restore the operator's image: %v", err)
 		}
 	})
-	eventually(t, 2*time.Minute, "the operator rolls the new image out", func() bool {
+	eventually(t, 2*time.Minute, "the operator rolls out the new image", func() bool {
 		w := &appsv1.Deployment{}
 		must(t, kube.Get(t.Context(), types.NamespacedName{Namespace: l.Namespace, Name: l.Name + "-sftp"}, w))
 		return w.Spec.Template.Spec.Containers[0].Image == next
@@ -161,7 +161,7 @@ func startSlowUpload(t *testing.T, s *session, source, name string, first int64)
 	return u
 }
 
-// wait waits until the first bytes are sent.
+// wait waits until the first bytes have been sent.
 func (u *slowUpload) wait(t *testing.T) {
 	t.Helper()
 	select {

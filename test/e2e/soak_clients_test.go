@@ -32,7 +32,7 @@ func randomData() ([]byte, string) {
 	return data, hex.EncodeToString(sum[:])
 }
 
-// library is a client with a long session: it ends only with its pod.
+// library runs a client with a long session, which ends only with its pod.
 func (s *soak) library(ctx context.Context, worker int) {
 	var conn *ssh.Client
 	var session *sftp.Client
@@ -47,7 +47,7 @@ func (s *soak) library(ctx context.Context, worker int) {
 			var err error
 			began = time.Now()
 			if conn, session, err = s.connect(); err != nil {
-				s.failed(ctx, began, "library %d logs in: %v", worker, err)
+				s.failed(ctx, began, "library %d: login: %v", worker, err)
 				idle(ctx, 500*time.Millisecond)
 				continue
 			}
@@ -66,7 +66,7 @@ func (s *soak) library(ctx context.Context, worker int) {
 	}
 }
 
-// failed records a failure, unless a pod was terminating at the time or the time is up.
+// failed records a failure, unless a pod was terminating at that time or the test's time is up.
 func (s *soak) failed(ctx context.Context, start time.Time, format string, args ...any) {
 	switch {
 	case ctx.Err() != nil:
@@ -117,7 +117,7 @@ func (s *soak) putAndGet(session *sftp.Client, name string) error {
 		return err
 	}
 	s.mu.Lock()
-	s.files["library/"+name] = sum // from here on it is the new one
+	s.files["library/"+name] = sum // from now on it is the new one
 	s.mu.Unlock()
 	got, err := readRemote(session, name)
 	if err != nil {
@@ -179,7 +179,7 @@ func (s *soak) openSSH(ctx context.Context, local, name, back string) *exec.Cmd 
 	return cmd
 }
 
-// curl has libssh2. Its two transfers are two logins.
+// curl returns a command of curl, which uses libssh2. Its two transfers are two logins.
 func (s *soak) curl(ctx context.Context, local, name, back string) *exec.Cmd {
 	url := fmt.Sprintf("sftp://127.0.0.1:%s/%s", port(s.listener), name)
 	common := []string{"--silent", "--show-error", "--fail", "--insecure", "--user", "curl:", "--key", s.key.file, "--connect-timeout", "10"}
@@ -199,7 +199,7 @@ func (s *soak) verifyAll(t *testing.T) {
 		got, err := readRemote(sessions[client].Client, name)
 		must(t, err)
 		if got != sum {
-			t.Errorf("%s has the SHA-256 %s at the end, put was %s", id, got, sum)
+			t.Errorf("%s has SHA-256 %s at the end, uploaded was %s", id, got, sum)
 		}
 	}
 }

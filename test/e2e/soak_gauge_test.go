@@ -41,7 +41,7 @@ func newGauge(scheme string, pod *corev1.Pod, port, token string) *gauge {
 	}
 }
 
-// operatorGauge watches the operator, like a Prometheus that may read its metrics.
+// operatorGauge watches the operator, like a Prometheus server that may read its metrics.
 func operatorGauge(t *testing.T) *gauge {
 	t.Helper()
 	const name = "soak-metrics"
@@ -139,7 +139,7 @@ func (g *gauge) mustBeFlat(t *testing.T, name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.samples) < 9 {
-		t.Errorf("%s was looked at %d times only", name, len(g.samples))
+		t.Errorf("%s was sampled only %d times", name, len(g.samples))
 		return
 	}
 	const someMemory, someGoroutines = 32 << 20, 30

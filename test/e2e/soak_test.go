@@ -66,9 +66,9 @@ func TestSoak(t *testing.T) {
 	daemon.mustBeFlat(t, "the daemon")
 	operator.mustBeFlat(t, "the operator")
 	if s.moved["library"] == 0 || s.moved["openssh"] == 0 || s.moved["curl"] == 0 || s.changes == 0 || s.kills == 0 {
-		t.Errorf("files moved: %v, changes of users: %d, pods killed: %d; want some of each", s.moved, s.changes, s.kills)
+		t.Errorf("files moved: %v, changes to users: %d, pods killed: %d; want some of each", s.moved, s.changes, s.kills)
 	}
-	fmt.Printf("SOAK %s: files put and read back %v (%d MiB), %d changes of users, %d pods killed, %d sessions ended with their pods, %d transfers tried again meanwhile, %d files verified at the end, 0 differ\n",
+	fmt.Printf("SOAK %s: files put and read back %v (%d MiB), %d changes to users, %d pods killed, %d sessions ended with their pods, %d transfers retried meanwhile, %d files verified at the end, 0 differ\n",
 		duration, s.moved, s.bytes>>20, s.changes, s.kills, s.endedWithPod, s.again, len(s.files))
 	fmt.Printf("SOAK daemon %s\nSOAK operator %s\n", daemon, operator)
 }
@@ -102,7 +102,7 @@ func (s *soak) problem(format string, args ...any) {
 	}
 }
 
-// disturbed reports whether a pod was terminating at some time since.
+// disturbed reports whether a pod has been terminating at any time since then.
 func (s *soak) disturbed(since time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *soak) note(client, name, sum string, size int) {
 	s.files[client+"/"+name] = sum
 }
 
-// kill repeatedly deletes the pod that is not to be kept, and waits until another one is ready.
+// kill repeatedly deletes the pod that must not be kept, and waits until another one is ready.
 func (s *soak) kill(ctx context.Context, every time.Duration, keep string) {
 	for idle(ctx, every/2); ctx.Err() == nil; idle(ctx, every) {
 		victim, ready, err := s.other(ctx, keep)
@@ -148,7 +148,7 @@ func (s *soak) kill(ctx context.Context, every time.Duration, keep string) {
 	}
 }
 
-// other returns a pod that is not to be kept, preferably one that is already terminating.
+// other returns a pod that need not be kept, preferably one that is already terminating.
 func (s *soak) other(ctx context.Context, keep string) (pod *corev1.Pod, ready bool, err error) {
 	var list corev1.PodList
 	err = kube.List(ctx, &list, client.InNamespace(s.listener.Namespace), client.MatchingLabels{v1alpha1.LabelListener: s.listener.Name})
@@ -187,7 +187,7 @@ func (s *soak) churn(ctx context.Context, ns string) {
 			return
 		case <-tick.C:
 		}
-		// A user lives for 40 steps of four: created, given another key, suspended, deleted.
+		// A user lives for 40 steps of four: created, given a new key, suspended, deleted.
 		age, id := n%4, n/4-10*(n%4)
 		if id < 0 {
 			continue // at first no user is old enough
@@ -208,7 +208,7 @@ func (s *soak) churn(ctx context.Context, ns string) {
 			err = kube.Delete(ctx, u)
 		}
 		if err != nil && ctx.Err() == nil {
-			s.problem("change of SFTPUser %s: %v", u.Name, err)
+			s.problem("change to SFTPUser %s: %v", u.Name, err)
 		}
 		s.mu.Lock()
 		s.changes++

@@ -25,7 +25,7 @@ func TestClientsBehindAProxy(t *testing.T) {
 		s.AllowedCIDRs = []string{"203.0.113.0/24", "198.51.100.0/24"}
 		s.ProxyProtocol = v1alpha1.ListenerProxyProtocol{
 			Mode: v1alpha1.ProxyProtocolRequired,
-			// The node's, whatever its network: the tests come through its port.
+			// The node's addresses, whatever its network: the tests connect through its port.
 			TrustedCIDRs: []string{"10.0.0.0/8", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"},
 		}
 	})
@@ -98,7 +98,7 @@ func TestSettingsReachThePods(t *testing.T) {
 	}
 	strict := mustLogin(t, l, "acme", ssh.PublicKeys(k.signer))
 	if v := string(strict.conn.ServerVersion()); v != "SSH-2.0-Acme_Files" {
-		t.Errorf("the daemon calls itself %q", v)
+		t.Errorf("the daemon's version string is %q", v)
 	}
 	if a := strict.conn.Conn.(ssh.AlgorithmsConnMetadata).Algorithms(); a.KeyExchange != ssh.KeyExchangeMLKEM768X25519 {
 		t.Errorf("key exchange %s", a.KeyExchange)
@@ -115,16 +115,16 @@ func TestSettingsReachThePods(t *testing.T) {
 	_, err = io.WriteString(f, "half of it")
 	must(t, err)
 	if _, err := s.Stat("/report.csv"); err == nil {
-		t.Error("a file that is not closed is seen under its name")
+		t.Error("a file that is not closed is visible under its name")
 	}
 	must(t, f.Close())
 	if st, err := s.Stat("/report.csv"); err != nil || st.Size() != 10 {
 		t.Errorf("a file that is closed: %v, %v", st, err)
 	}
 	if !s.alive() {
-		t.Error("the session from before did not outlive the change")
+		t.Error("the existing session did not survive the change")
 	}
 	if now := podUIDs(t, l); fmt.Sprint(now) != fmt.Sprint(pods) {
-		t.Errorf("pods before %v, now %v", pods, now)
+		t.Errorf("the pods were %v and are now %v", pods, now)
 	}
 }

@@ -70,7 +70,7 @@ func (l *timeline) reset() {
 	l.written, l.told, l.pokes = time.Time{}, time.Time{}, nil
 }
 
-// slow describes a change that took long.
+// slow describes a change that took a long time.
 func (l *timeline) slow(start time.Time) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +81,7 @@ func (l *timeline) slow(start time.Time) string {
 	return fmt.Sprintf("Secrets written after %d ms, pods annotated after %d ms", l.written.Sub(start).Milliseconds(), pokes)
 }
 
-// since returns how long after start the last Secret was written and the last pod was notified, 0 for what has not happened.
+// since returns how long after start the last Secret was written and the last pod was notified, or 0 if that has not happened.
 func (l *timeline) since(start time.Time) (written, told time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 )
 
 // Sessions of real pods appear as traces at a collector as soon as the listener has its address and a policy, the one in
-// docs/monitoring.md, lets its pods reach it. The policy opens no other way.
+// docs/monitoring.md, lets its pods reach it. The policy allows nothing else.
 func TestTraces(t *testing.T) {
 	t.Parallel()
 	ns := newNamespace(t, "traces", nil)
@@ -82,7 +82,7 @@ func TestTraces(t *testing.T) {
 	for what, address := range map[string]string{
 		"another port of the collector": net.JoinHostPort(named.Status.PodIP, "4317"),
 		"another pod of its namespace":  net.JoinHostPort(other.Status.PodIP, "4318"),
-		"a pod of another namespace":    net.JoinHostPort(elsewhere.Status.PodIP, "4318"),
+		"a pod in another namespace":    net.JoinHostPort(elsewhere.Status.PodIP, "4318"),
 		"the API server's Service":      apiServer(t),
 	} {
 		reachesNot(t, &pod, address, what)

@@ -86,7 +86,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	rolled := time.Since(start)
 	if upload.done() {
-		t.Fatal("the upload was over before the pods were replaced: the test shows nothing")
+		t.Fatal("the upload was over before the pods were replaced, so the test proves nothing")
 	}
 	upload.release()
 	if err := upload.finish(); err != nil {
@@ -97,7 +97,7 @@ func TestUpgrade(t *testing.T) {
 	for _, l := range fleet {
 		waitReady(t, l, time.Minute)
 		if got := l.Status.HostKeys[0].Fingerprint; got != fingerprints[l.Name] {
-			t.Errorf("the host key of %s was %s and is %s", l.Name, fingerprints[l.Name], got)
+			t.Errorf("the host key of %s was %s and is now %s", l.Name, fingerprints[l.Name], got)
 		}
 		if got := imageOf(t, l); got != image {
 			t.Errorf("%s has the image %s", l.Name, got)
@@ -107,7 +107,7 @@ func TestUpgrade(t *testing.T) {
 		waitReady(t, u, time.Minute)
 		s := mustLogin(t, l, l.Name+"-user", ssh.PublicKeys(k.signer))
 		if _, err := s.Stat("before"); err != nil {
-			t.Errorf("a file of %s from before the upgrade:  %v", l.Name, err)
+			t.Errorf("a file of %s from before the upgrade: %v", l.Name, err)
 		}
 		s.roundTrip(t, "after", 10_000)
 		select {
@@ -138,9 +138,9 @@ func TestUpgrade(t *testing.T) {
 		}
 	}
 	if ended != len(fleet)+1 {
-		t.Errorf("%d sessions ended, want those of %d listeners and that of the upload", ended, len(fleet))
+		t.Errorf("%d sessions ended, want those of %d listeners and the one of the upload", ended, len(fleet))
 	}
-	fmt.Printf("UPGRADE from %s: %d listeners one at a time in %s, 256 MiB upload went on and was complete after %s (sha256 %s), %d sessions ended by the drain\n",
+	fmt.Printf("UPGRADE from %s: %d listeners one at a time in %s, 256 MiB upload continued and was complete after %s (sha256 %s), %d sessions ended by the drain\n",
 		os.Getenv("PREVIOUS_VERSION"), len(fleet), rolled.Round(100*time.Millisecond), finished.Round(100*time.Millisecond), want, ended)
 }
 

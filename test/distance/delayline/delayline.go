@@ -1,6 +1,6 @@
-// Package delayline connects two network namespaces by a line with any round-trip time, in user space,
-// because not every kernel has the module for it (tc-netem(8)). The namespaces belong to the test, and
-// disappear when it ends. It needs root.
+// Package delayline connects two network namespaces with a line that has any round-trip time. It works in user space, because
+// not every kernel has the module for it (tc-netem(8)). The namespaces belong to the test, and disappear when it ends. It needs
+// root.
 package delayline
 
 import (
