@@ -25,14 +25,14 @@ type account struct {
 	// key is a private key file in OpenSSH's format. It is empty if the client logs in with the password; otherwise the password
 	// is empty.
 	key, password string
-	// hostKey is the daemon's. The file known contains it in OpenSSH's format, and so does .ssh/known_hosts in clientHome, which
-	// is HOME for the client.
+	// hostKey is the daemon's host key. The file known contains it in OpenSSH's format, and so does .ssh/known_hosts in
+	// clientHome, which is HOME for the client.
 	hostKey           ssh.PublicKey
 	known, clientHome string
 	// local is the client's working directory, and remote is the user's home as seen by the server.
 	local, remote string
 	// dropBox is the account of another user with the same key, whose home is read-only except for /records, which is CreateOnly
-	// as in config/samples/dropbox.yaml. Only the account with the key of all rows has it.
+	// as in config/samples/dropbox.yaml. Only the account that logs in with the key has it, in all rows.
 	dropBox *account
 }
 
@@ -48,7 +48,7 @@ func newAccounts(t *testing.T, edit ...func(*configtest.Dir)) (o *openSSH, key, 
 	return newAccountsWith(t, configtest.Key, edit...)
 }
 
-// newAccountsWith is newAccounts with keys of another type.
+// newAccountsWith is like newAccounts, with keys of a different type.
 func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte), edit ...func(*configtest.Dir)) (
 	o *openSSH, key, password, stranger *account,
 ) {
@@ -57,7 +57,7 @@ func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte),
 	dir := configtest.New(t)
 	_, hostKey := newKey(t)
 	dir.HostKeys = [][]byte{hostKey}
-	// rclone keeps open what it has opened, and processes that ended may not be noticed at once.
+	// rclone keeps its connections open, and the daemon may not notice at once that a process has ended.
 	dir.Listener.Limits.MaxConnectionsPerUser = dir.Listener.Limits.MaxConnections
 	dir.AddUser("ada", secret, signer.PublicKey())
 	dir.AddUser(dropBoxUser, "", signer.PublicKey()).Mounts = []config.Mount{
@@ -67,7 +67,7 @@ func newAccountsWith(t *testing.T, newKey func(testing.TB) (ssh.Signer, []byte),
 	for _, change := range edit {
 		change(dir)
 	}
-	// The race detector slows gigabytes down, and finds nothing that shorter tests of the daemon do not find.
+	// The race detector slows down the transfer of gigabytes, and finds nothing that shorter tests of the daemon do not find.
 	o = knowing(t, daemontest.StartProgram(t, dir, server), dir)
 	host, port, err := net.SplitHostPort(o.daemon.Addr)
 	if err != nil {
@@ -110,16 +110,16 @@ func (a *account) run(input string, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// do is run without the output.
+// do is like run, without the output.
 func (a *account) do(input string, args ...string) error {
 	_, err := a.run(input, args...)
 	return err
 }
 
-// command has the client's HOME, and nothing from the environment of the test.
+// command returns a command with the client's HOME, and nothing else from the environment of the test.
 func (a *account) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.WaitDelay = time.Second // lftp's ssh may outlive it and hold its output
+	cmd.WaitDelay = time.Second // lftp's ssh may outlive it and keep its output open
 	cmd.Dir = a.local
 	cmd.Env = append(os.Environ(), "HOME="+a.clientHome, "XDG_CONFIG_HOME=", "XDG_DATA_HOME=", "XDG_CACHE_HOME=",
 		"PUTTYDIR="+filepath.Join(a.clientHome, "putty"), "SSH_AUTH_SOCK=", "LC_ALL=C.UTF-8")
@@ -136,7 +136,7 @@ func (a *account) ssh() string {
 	return "ssh" + options + " -o BatchMode=yes -i " + a.key
 }
 
-// at returns where a virtual path is on the server, and here where a relative path is on the client.
+// at returns the place of a virtual path on the server, and here that of a relative path on the client.
 func (a *account) at(name string) string { return filepath.Join(a.remote, name) }
 
 func (a *account) here(name string) string { return filepath.Join(a.local, name) }

@@ -79,14 +79,14 @@ func testRoundTrips(t *testing.T, c *client) {
 	c.judge(t, c.copy.put(c.account, up...), func() {
 		for _, p := range up {
 			if have := fileSum(t, c.at(p.to)); have != fixtures.sums[p.from] {
-				t.Errorf("%s was put with SHA-256 %s, not %s", p.from, have, fixtures.sums[p.from])
+				t.Errorf("%s was uploaded with SHA-256 %s, want %s", p.from, have, fixtures.sums[p.from])
 			}
 		}
 	})
 	c.judge(t, c.copy.get(c.account, down...), func() {
 		for _, p := range down {
 			if have, want := fileSum(t, c.here(p.to)), fixtures.sums[filepath.Base(p.from)]; have != want {
-				t.Errorf("%s was got with SHA-256 %s, not %s", p.from, have, want)
+				t.Errorf("%s was downloaded with SHA-256 %s, want %s", p.from, have, want)
 			}
 		}
 	})
@@ -100,7 +100,7 @@ func testMissing(t *testing.T, c *client) {
 	})
 }
 
-// partLength is how much of big exists already. It is not a multiple of any block size.
+// partLength is how much of the file big exists already. It is not a multiple of any block size.
 const partLength = 300001
 
 func testResumePut(t *testing.T, c *client) {
@@ -180,7 +180,7 @@ func testRename(t *testing.T, c *client) {
 	if c.replace != nil {
 		return
 	}
-	// This shows what the client lacks: its rename is refused, and does no harm.
+	// This shows the client's limitation: its rename is refused, and does no harm.
 	write(t, c.at("other"), "other")
 	c.refuses(t, c.rename(c.account, "/other", "/d/new"), func() {
 		holds(t, c.at("d/new"), "old")
@@ -230,7 +230,7 @@ func testKeepModeGet(t *testing.T, c *client) {
 
 func (c *client) keepsMode(t *testing.T, do func(*account, ...pair) error, source string, p pair, copied string) {
 	t.Helper()
-	const mode = 0o604 // that no umask produces
+	const mode = 0o604 // a mode that no umask produces
 	write(t, source, "file")
 	must(t, os.Chmod(source, mode))
 	c.judge(t, do(c.account, p), func() {

@@ -35,10 +35,10 @@ func compile(args ...string) error {
 	return nil
 }
 
-// jschDriver is Java's JSch. It supports neither Ed25519 nor OpenSSH's format of private keys, and signs with RSA and SHA-1
-// only.
+// jschDriver returns the driver for Java's JSch. JSch supports neither Ed25519 nor OpenSSH's format of private keys, and signs
+// with RSA and SHA-1 only.
 func jschDriver() *driver {
-	// One compiler and little memory, because a virtual machine is started for each command.
+	// One JIT compiler and little memory, because a virtual machine is started for each command.
 	l := library{[]string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jschJar + ":" + builtDir(), "JSchClient"}, ""}
 	d := l.driver("JSch")
 	d.tools = []string{"java", "javac", "libjsch-java"}

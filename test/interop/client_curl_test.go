@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// curlDriver is curl, which uses libssh2 and looks for the host key in ~/.ssh/known_hosts.
+// curlDriver returns the driver for curl, which uses libssh2 and looks for the host key in ~/.ssh/known_hosts.
 func curlDriver() *driver {
 	const filesAlone = "copies files, but not directories"
 	return &driver{

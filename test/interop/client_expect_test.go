@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestExpect logs in the way scripts do that wait for the word "password:" and send the password. Of the daemon's methods,
+// TestExpect logs in as scripts do: it waits for the word "password:" and sends the password. Of the daemon's methods,
 // OpenSSH's client prefers keyboard-interactive, and then prints the daemon's prompts.
 func TestExpect(t *testing.T) {
 	tool(t, "expect")

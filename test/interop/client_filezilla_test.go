@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// fileZillaDriver is the program that FileZilla runs for SFTP. The test plays FileZilla's window: it answers fzsftp's
-// questions, and reads and writes the local files, whose data both sides exchange through shared memory.
+// fileZillaDriver returns the driver for the program that FileZilla runs for SFTP. The test plays FileZilla's window: it
+// answers fzsftp's questions, and reads and writes the local files, whose data both sides exchange through shared memory.
 func fileZillaDriver() *driver {
 	const oneFile = "copies single files; FileZilla's window walks through directories"
 	return &driver{
@@ -233,7 +233,7 @@ func (f *fzsftp) answerHostKey(trusted bool) error {
 	return f.send("")
 }
 
-// entry is a listing entry: the long line, then a time and the name, without the characters of their events.
+// entry reads a listing entry: the long line, then a time and the name, without the characters of their events.
 func (f *fzsftp) entry() error {
 	if _, err := f.line(); err != nil {
 		return err
@@ -286,7 +286,7 @@ func (f *fzsftp) io(event byte, argument string) error {
 			return err
 		}
 		return f.send(fmt.Sprintf("-0 %d", read))
-	default: // the last of a download
+	default: // the last block of a download
 		if _, err := f.file.Write(f.memory[:n]); err != nil {
 			return err
 		}

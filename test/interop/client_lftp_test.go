@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// lftpDriver is lftp, which runs ssh.
+// lftpDriver returns the driver for lftp, which runs ssh.
 func lftpDriver() *driver {
 	return &driver{
 		name: "lftp", tools: []string{"lftp", "ssh", "sshpass"},

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// library is a client library: a script or program does one thing with it at a time.
+// library is a client library: a script or program that uses it does one thing at a time.
 type library struct {
 	command []string
 	// script is the file in testdata that is the command's last word, if there is one.
@@ -82,7 +82,7 @@ func paramikoDriver() *driver {
 	d := library{[]string{python}, "paramiko_client.py"}.driver("paramiko")
 	d.tools = []string{python, "python3-paramiko"}
 	d.lacks = map[string]string{
-		latin1Names: "puts and gets them as bytes, but listing a directory that has one is a UnicodeDecodeError",
+		latin1Names: "uploads and downloads them as bytes, but listing a directory that contains one raises a UnicodeDecodeError",
 		"mirror up": filesAlone, "mirror down": filesAlone, "mirror again: only what changed, delete what is gone": filesAlone,
 		"size of the file system (statvfs)": noStatvfs,
 	}
@@ -101,7 +101,7 @@ func paramikoDriver() *driver {
 	return d
 }
 
-// linkRow is about a defect.
+// linkRow is the row for a defect.
 const linkRow = "symbolic links"
 
 func asyncSSHDriver() *driver {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// openSSHDriver is OpenSSH's sftp. It reads its commands from a batch.
+// openSSHDriver returns the driver for OpenSSH's sftp, which reads its commands from a batch.
 func openSSHDriver() *driver {
 	return &driver{
 		name: "OpenSSH sftp", tools: []string{"sftp", "sshpass"},
@@ -47,7 +47,7 @@ func openSSHDriver() *driver {
 	}
 }
 
-// octal is how sftp prints a byte for which the locale has no character.
+// octal matches how sftp prints a byte for which the locale has no character.
 var octal = regexp.MustCompile(`\\[0-3][0-7]{2}`)
 
 // sftpCommand returns the command line of an sftp that reads a batch.

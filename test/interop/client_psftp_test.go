@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// psftpDriver is PuTTY's psftp. It is given the host key, and accepts private keys in PuTTY's format only.
+// psftpDriver returns the driver for PuTTY's psftp. It is given the host key, and accepts private keys in PuTTY's format only.
 func psftpDriver() *driver {
 	return &driver{
 		name: "psftp", tools: []string{"psftp", "puttygen"},

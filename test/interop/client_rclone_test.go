@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// rcloneDriver is rclone. It first asks for a shell to hash files with, and must do without one.
+// rcloneDriver returns the driver for rclone, which first requests a shell to hash files with, and must do without one.
 func rcloneDriver() *driver {
 	const anew = "starts every file from the beginning"
 	return &driver{

@@ -9,7 +9,7 @@ const (
 	noStatvfs     = "has no statvfs@openssh.com"
 )
 
-// phpseclibDriver is PHP's usual library, which implements all of SSH itself.
+// phpseclibDriver returns the driver for PHP's usual library, which implements all of SSH itself.
 func phpseclibDriver() *driver {
 	l := library{[]string{"php"}, "phpseclib_client.php"}
 	d := l.driver("phpseclib")
@@ -39,8 +39,8 @@ func netSFTPDriver() *driver {
 	return d
 }
 
-// foreignDriver is Perl's library, which implements SFTP, and uses OpenSSH's client for SSH. It waits for the client's password
-// prompt.
+// foreignDriver returns the driver for Perl's library, which implements SFTP, and uses OpenSSH's client for SSH. It waits for
+// the client's password prompt.
 func foreignDriver() *driver {
 	l := library{[]string{"perl"}, "foreign_client.pl"}
 	d := l.driver("Net::SFTP::Foreign")

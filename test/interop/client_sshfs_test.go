@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sshfsDriver is a mount, used with system calls and with cp.
+// sshfsDriver returns the driver for an sshfs mount, used with system calls and with cp.
 func sshfsDriver() *driver {
-	const noTool = "a file system has no such command; tools such as rsync do it on top"
+	const noTool = "a file system has no such command; tools such as rsync provide it"
 	return &driver{
 		name: "sshfs", tools: []string{"sshfs", "fusermount3", "sshpass", "/dev/fuse"},
 		copy:     mounted(copyFile),
@@ -109,7 +109,7 @@ func mountedCommand(command ...string) copier {
 	})
 }
 
-// continueFile copies what the shorter of two files lacks.
+// continueFile appends to the shorter of two files what it lacks.
 func continueFile(from, to string) error {
 	st, err := os.Stat(to)
 	if err != nil {

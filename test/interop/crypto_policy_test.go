@@ -112,7 +112,7 @@ func TestOldOpenSSH(t *testing.T) {
 				if p.Name == cryptopolicy.Legacy2026 {
 					r.ok(t)
 				} else if r.err == nil || !strings.Contains(r.stderr, "no matching") && !strings.Contains(r.stderr, "no mutual signature") && !strings.Contains(r.stderr, "Permission denied") {
-					t.Errorf("want a refusal, have %v: %s", r.err, r.stderr)
+					t.Errorf("want a refusal, got %v: %s", r.err, r.stderr)
 				}
 			})
 		}
@@ -131,8 +131,8 @@ func TestClientRekeys(t *testing.T) {
 			_, _ = rand.Read(data) // never fails since Go 1.24
 			sent, received := filepath.Join(t.TempDir(), "sent"), filepath.Join(t.TempDir(), "received")
 			write(t, sent, string(data))
-			// With 512K and AES, OpenSSH exchanges keys for each packet, because it compares the bytes of the next packet with blocks
-			// of 16 bytes. The daemon allows one exchange a second.
+			// With 512K and AES, OpenSSH exchanges keys with each packet, because it compares the bytes of the next packet with
+			// blocks of 16 bytes. The daemon allows one exchange a second.
 			r := o.run(t, "sftp", "ada", "", "put "+sent+" big\nget big "+received+"\n",
 				append(o.identity(t, pem), "-b", "-", "-v", "-o", "RekeyLimit=2M"))
 			r.ok(t)
@@ -140,7 +140,7 @@ func TestClientRekeys(t *testing.T) {
 				t.Errorf("%d key exchanges", n)
 			}
 			if read(t, received) != string(data) {
-				t.Error("what came back is not what was sent")
+				t.Error("the downloaded file differs from the uploaded one")
 			}
 		})
 	}
@@ -173,8 +173,8 @@ func jsch(user string, key ssh.Signer) *ssh.ClientConfig {
 	return c
 }
 
-// TestJSch: the SSH client of much Java software, in the last release by its original author, by its algorithms: it signs with
-// SHA-1 only.
+// TestJSch: the algorithms of the SSH client of much Java software, in the last release by its original author, which signs
+// only with SHA-1.
 func TestJSch(t *testing.T) {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -192,7 +192,7 @@ func TestJSch(t *testing.T) {
 		{cryptopolicy.Legacy2026, []string{hostEd25519}, false, false}, // no algorithm for it
 		{cryptopolicy.Modern2026, []string{hostEd25519, hostRSA}, false, false},
 		{cryptopolicy.Modern2026, []string{hostEd25519, hostRSA}, true, false},
-		{cryptopolicy.Modern2026, []string{hostECDSA}, false, false}, // the user's signature has SHA-1
+		{cryptopolicy.Modern2026, []string{hostECDSA}, false, false}, // the user's signature uses SHA-1
 		{cryptopolicy.Modern2026, []string{hostECDSA}, true, true},
 		{cryptopolicy.Strict2026, []string{hostEd25519, hostRSA}, true, false},
 		{cryptopolicy.Fips2026, []string{hostEd25519, hostRSA}, true, false},
@@ -242,8 +242,8 @@ func TestInsecurePeersGetTheBest(t *testing.T) {
 	}
 }
 
-// TestOldScanner: a client that knows only ssh-rsa host keys logs in as soon as the RSA key is announced, under Legacy2026 only. Those
-// that know the Ed25519 key do not notice: neither OpenSSH, nor a client that prefers RSA.
+// TestOldScanner: a client that knows only ssh-rsa host keys logs in as soon as the RSA key is announced, under Legacy2026 only.
+// Clients that know the Ed25519 key do not notice: neither OpenSSH, nor a client that prefers RSA.
 func TestOldScanner(t *testing.T) {
 	key, pem := configtest.Key(t)
 	for _, tc := range []struct {
@@ -277,7 +277,7 @@ func TestOldScanner(t *testing.T) {
 			if tc.state == config.HostKeyActive {
 				return
 			}
-			// As Go's and other libraries, which do not look for what they know before they choose.
+			// Like Go's and other libraries, which choose an algorithm without looking at the keys that they know.
 			prefersRSA := &ssh.ClientConfig{
 				User: "ada", Auth: []ssh.AuthMethod{ssh.PublicKeys(mustParse(t, pem))},
 				HostKeyAlgorithms: []string{ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSA, ssh.KeyAlgoED25519},

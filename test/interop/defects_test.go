@@ -18,9 +18,9 @@ type defect struct {
 	// pkg is the Debian package with the bug, first the version that introduced it, and fixed the first one without it, or "" if
 	// there is none yet.
 	pkg, first, fixed string
-	// what is the text for the documentation.
+	// what describes the defect, as text for the documentation.
 	what string
-	// shows reports whether the client's output is this bug.
+	// shows reports whether the client's output shows this bug.
 	shows func(said error) bool
 	// provoke does the minimum that shows the bug against OpenSSH's server, and returns the client's output. It fails the test if
 	// the effect there is wrong. A bug that OpenSSH's server does not show counts as ours until proven otherwise.
@@ -31,7 +31,7 @@ type defect struct {
 	seen bool
 }
 
-// errSilent stands for a client that exits with 0 where it should not.
+// errSilent stands for a client that wrongly exits with 0.
 var errSilent = errors.New("the client reports no error")
 
 // defects lists all known ones. docs/interop.md has the same list.
@@ -137,7 +137,7 @@ type client struct {
 }
 
 // judge first checks the effect of a client's command, and only then the client's report: nil, an error, or errSilent. A wrong
-// report in spite of the right effect must be a known defect of the client's version, which OpenSSH's server shows too.
+// report despite the right effect must be a known defect of the client's version, which also shows up with OpenSSH's server.
 func (c *client) judge(t *testing.T, said error, effect func()) {
 	t.Helper()
 	// Checking the effect may end the test.
@@ -167,7 +167,7 @@ func (c *client) judge(t *testing.T, said error, effect func()) {
 	t.Fatalf("the client did the right thing, but reports: %v", said)
 }
 
-// refuses is judge for a command that the client must report as failed.
+// refuses is like judge, for a command that the client must report as failed.
 func (c *client) refuses(t *testing.T, said error, effect func()) {
 	t.Helper()
 	if said == nil {
@@ -187,9 +187,9 @@ func (d *defect) confirm(t *testing.T) {
 	}
 }
 
-// notSeen finds a defect that the row should have encountered with the installed version, and did not. In the very version that
-// introduced it, the entry is wrong. A later version may have fixed it, which must not fail the tests: then the entry needs its
-// fixed version.
+// notSeen finds a defect that the row should have encountered with the installed version, but did not. In the version that
+// introduced the defect, the entry is wrong. A later version may have fixed it, which must not fail the tests: in that case,
+// the entry needs the fixed version.
 func (c *client) notSeen(t *testing.T) {
 	t.Helper()
 	for _, d := range defects {
@@ -246,7 +246,7 @@ func TestDefects(t *testing.T) {
 	}
 }
 
-// defectTable is that part of the documentation.
+// defectTable returns the table of defects for the documentation.
 func defectTable() string {
 	var b strings.Builder
 	b.WriteString("## Known defects of clients\n\n" +

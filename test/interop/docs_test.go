@@ -31,15 +31,15 @@ func TestDocs(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatal("docs/interop.md is not what the tests do: go test ./test/interop -run TestDocs -update")
+		t.Fatal("docs/interop.md does not match the tests: go test ./test/interop -run TestDocs -update")
 	}
 	if err := os.WriteFile(docsFile, []byte(want), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// clientTable has a row for each behavior and a column for each client. For something that a client lacks there is a number,
-// with the reason below the table.
+// clientTable returns a table with a row for each behavior and a column for each client. Where a client lacks something, there
+// is a number, with the reason below the table.
 func clientTable() string {
 	var b strings.Builder
 	all := drivers()
@@ -97,7 +97,7 @@ func clientTable() string {
 func suiteTables() string {
 	var b strings.Builder
 	b.WriteString("## Suites of other projects\n\n| Suite | Passes | Cannot pass |\n|---|---|---|\n")
-	fmt.Fprintf(&b, "| OpenSSH 9.2, regression scripts of sftp | %s | the rest of the package's are for other programs; [below](#openssh-scripts) |\n",
+	fmt.Fprintf(&b, "| OpenSSH 9.2, regression scripts of sftp | %s | the package's other scripts are for other programs; [below](#openssh-scripts) |\n",
 		strings.Join(openSSHScripts, ", "))
 	for _, s := range []suite{pkgSFTP, rcloneFS} {
 		failing := "nothing"

@@ -24,7 +24,7 @@ type driver struct {
 	tools []string // required programs
 	// setUp prepares an account for this client, for example by converting its key.
 	setUp func(a *account) error
-	// newKey creates the keys of the daemon and the user. Nil means Ed25519.
+	// newKey creates the keys of the daemon and of the user. Nil means Ed25519.
 	newKey func(testing.TB) (ssh.Signer, []byte)
 
 	copy copier
@@ -45,11 +45,11 @@ type driver struct {
 	rename, replace func(a *account, from, to string) error
 	// list returns the names in a directory, without "." and "..".
 	list func(a *account, dir string) ([]string, error)
-	// shows returns how list prints a name. Nil is for clients that show every byte of it.
+	// shows returns how list prints a name. Nil means that the client shows every byte of the name.
 	shows func(name string) string
 	// space returns the size of the file system in bytes.
 	space func(a *account) (uint64, error)
-	// parallel copies files at the same time. Without it, as many client processes do so.
+	// parallel copies files at the same time. If it is nil, several client processes do so.
 	parallel copier
 
 	lacks map[string]string
@@ -76,9 +76,9 @@ type links string
 const (
 	linksKept     links = "links stay links"
 	linksFollowed links = "links are followed"
-	linksLeftOut  links = "links are left out"
+	linksLeftOut  links = "links are skipped"
 	// rclone skips only those on its own side.
-	linksFollowedOnServer links = "links are left out on the way up, and followed on the way down"
+	linksFollowedOnServer links = "links are skipped in uploads, and followed in downloads"
 )
 
 // drivers returns the clients of the table.

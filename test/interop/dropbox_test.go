@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-const createOnlyRow = "drop box (CreateOnly): new names are taken, and a second upload of one is refused"
+const createOnlyRow = "drop box (CreateOnly): new names are accepted, and a second upload to the same name is refused"
 
 // testCreateOnly uploads a name twice: the second time the first file stays unchanged, and the client reports an error. A new
 // name is accepted before and after that.

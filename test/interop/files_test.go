@@ -25,7 +25,7 @@ var sizes = []int64{0, 1, 32767, 32768, 32769, 1<<20 + 1, large}
 const (
 	large = 300 << 20
 	// medium replaces large for clients that need ten seconds of CPU for that: interpreters that encrypt, and a virtual machine
-	// before just-in-time compilation. It also fills a window of theirs several times.
+	// before just-in-time compilation. It also fills their windows several times.
 	medium = 32 << 20
 )
 
@@ -168,8 +168,8 @@ func makeTree(t *testing.T, dir string) {
 }
 
 // symlinkAfter creates a link that cp copies after its target, because cp goes by inode numbers. In version 3 of the protocol,
-// setting the times of a link affects its target, so that cp over sshfs fails if the target does not exist yet, with OpenSSH's
-// server too.
+// setting the times of a link affects its target, so that cp over sshfs fails if the target does not exist yet, also with
+// OpenSSH's server.
 func symlinkAfter(t *testing.T, target, dir string) {
 	t.Helper()
 	inode := func(name string) uint64 {

@@ -22,8 +22,8 @@ func (a authority) hostCertificate(t *testing.T, keyFile string, options ...stri
 	return strings.TrimSpace(read(t, keyFile+"-cert.pub"))
 }
 
-// TestHostCertificates: OpenSSH's client with @cert-authority in its known_hosts, and certificates created by ssh-keygen. One
-// that is for another host or not valid now does not keep out a client that knows the plain key.
+// TestHostCertificates: OpenSSH's client with @cert-authority in its known_hosts, and certificates created by ssh-keygen. A
+// certificate that is for another host, or is not currently valid, does not keep out a client that knows the plain key.
 func TestHostCertificates(t *testing.T) {
 	key, id := configtest.Key(t)
 	ca, other := newAuthority(t, "ed25519"), newAuthority(t, "ecdsa")
@@ -66,7 +66,7 @@ func TestHostCertificates(t *testing.T) {
 			if tc.trusted {
 				r.ok(t)
 			} else if r.err == nil || !strings.Contains(r.stderr, "Host key verification failed") {
-				t.Errorf("a client that knows the CA alone: %v\n%s", r.err, r.stderr)
+				t.Errorf("a client that knows only the CA: %v\n%s", r.err, r.stderr)
 			}
 			if got := strings.Contains(r.stderr, "Server host certificate: "); got != tc.offered {
 				t.Errorf("offered a certificate: %v, want %v\n%s", got, tc.offered, r.stderr)
@@ -79,9 +79,8 @@ func TestHostCertificates(t *testing.T) {
 	}
 }
 
-// TestGoClientsAndHostCertificates: what the documentation warns about. A client based on
-// golang.org/x/crypto/ssh prefers certificates and does not fall back to the plain key, unless it specifies
-// its algorithms, as a client that knows a key does.
+// TestGoClientsAndHostCertificates: the documentation warns about these. A client based on golang.org/x/crypto/ssh prefers
+// certificates and does not fall back to the plain key, unless it specifies its algorithms, as a client that knows a key does.
 func TestGoClientsAndHostCertificates(t *testing.T) {
 	key, _ := configtest.Key(t)
 	ca, _ := configtest.Key(t)
@@ -106,7 +105,7 @@ func TestGoClientsAndHostCertificates(t *testing.T) {
 	_ = client.Close()
 }
 
-// hostCertificateRow is for the table of defects.
+// hostCertificateRow is the row for a defect.
 const hostCertificateRow = "log in where the host key has a certificate, knowing the plain key"
 
 // certifiedHost has sshd present a certificate of its host key, from a CA that no client knows.

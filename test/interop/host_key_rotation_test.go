@@ -54,7 +54,7 @@ func hostKeyFile(t *testing.T, keyType string) (ssh.PublicKey, []byte) {
 }
 
 // TestHostKeyRotation: a client with UpdateHostKeys=yes and StrictHostKeyChecking=yes goes through complete rotations,
-// including one that is reverted halfway, and logs in at each step, in batch mode, so that a question would be a failure. It
+// including one that is reverted halfway, and logs in at each step, in batch mode, so that any prompt would fail. The client
 // knows the new key once it is announced, and forgets the old one when that is gone. Another client that did not connect in
 // between is refused, which would happen to all clients without an announcement.
 func TestHostKeyRotation(t *testing.T) {
@@ -121,7 +121,7 @@ func rotate(t *testing.T, from, to string) {
 				return
 			}
 			if try == 5 {
-				t.Fatalf("%s: the client knows\n%s\nand not\n%s\n%s", step, strings.Join(got, "\n"), strings.Join(want, "\n"), r.stderr)
+				t.Fatalf("%s: the client knows\n%s\nwant\n%s\n%s", step, strings.Join(got, "\n"), strings.Join(want, "\n"), r.stderr)
 			}
 		}
 	}
@@ -146,12 +146,12 @@ func rotate(t *testing.T, from, to string) {
 	step(config.HostKeyActive, config.HostKeyStaged)
 	login("staged", before, before, third)
 	if n := proved(); n != 0 {
-		t.Errorf("%d users saw a staged key proved", n)
+		t.Errorf("%d users have proof of a staged key", n)
 	}
 	step(config.HostKeyActive, config.HostKeyAdvertised)
 	login("advertised", before, before, third, after)
 	if n := proved(); n != 1 {
-		t.Errorf("%d users saw the new key proved, want 1", n)
+		t.Errorf("%d users have proof of the new key, want 1", n)
 	}
 	step(config.HostKeyRetiring, config.HostKeyActive)
 	login("active", after, before, third, after)
@@ -164,13 +164,13 @@ func rotate(t *testing.T, from, to string) {
 	o.daemon.Reload(t, dir)
 	login("done", after, third, after)
 	if n := proved(); n != 1 {
-		t.Errorf("%d users saw the new key proved, want 1", n)
+		t.Errorf("%d users have proof of the new key, want 1", n)
 	}
 	if r := absent.run(t, "sftp", "ada", "", lasting, identity); r.err == nil || !strings.Contains(r.stderr, "Host key verification failed") {
-		t.Errorf("a client that knows the old key alone: %v\n%s", r.err, r.stderr)
+		t.Errorf("a client that knows only the old key: %v\n%s", r.err, r.stderr)
 	}
 	if _, err := stays.NewSession(); err != nil {
-		t.Errorf("a session from before: %v", err)
+		t.Errorf("the existing session: %v", err)
 	}
 }
 

@@ -28,18 +28,18 @@ func regressDir(t *testing.T) string {
 	return ""
 }
 
-// openSSHScripts are run; openSSHScriptsNotRun are not, for the given reasons. OpenSSH 10 also has sftp-resume, which needs its
-// client; resuming is a row of the table of clients.
+// openSSHScripts lists the scripts that are run; openSSHScriptsNotRun lists the others, with the reasons. OpenSSH 10 also has
+// sftp-resume, which needs its client; resuming is a row of the table of clients.
 var (
 	openSSHScripts       = []string{"sftp", "sftp-cmds", "sftp-badcmds", "sftp-batch", "sftp-glob", "sftp-perm"}
 	openSSHScriptsNotRun = map[string]string{
 		"sftp-chroot":  "tests sshd's ChrootDirectory, with sshd as root and its internal-sftp",
 		"sftp-uri":     "tests how the client reads sftp:// addresses, over ssh to an sshd that the script starts",
-		"ssh-com-sftp": "needs servers of ssh.com",
+		"ssh-com-sftp": "needs ssh.com's servers",
 	}
 )
 
-// testScriptsComplete finds scripts that are in neither list.
+// testScriptsComplete finds scripts that are in neither of the lists.
 func testScriptsComplete(t *testing.T, regress string) {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(regress, "*sftp*.sh"))
@@ -49,7 +49,7 @@ func testScriptsComplete(t *testing.T, regress string) {
 	for _, file := range found {
 		name := strings.TrimSuffix(filepath.Base(file), ".sh")
 		if openSSHScriptsNotRun[name] == "" && !slices.Contains(openSSHScripts, name) {
-			t.Errorf("%s is new: run it, or say why not", name)
+			t.Errorf("%s is new: run it, or list the reason for not running it", name)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func TestOpenSSHRegress(t *testing.T) {
 				cmd.Env = append(os.Environ(),
 					"TEST_SHELL=sh", "BUILDDIR="+dir, "OBJ="+dir, "USER="+currentUser(),
 					"TEST_SSH_SFTP="+sftp, "TEST_SSH_SFTPSERVER="+wrapper,
-					// The scripts' framework checks a configuration of sshd that they never use, and requires a directory that sshd
+					// The scripts' framework checks an sshd configuration that they never use, and requires a directory that sshd
 					// needs.
 					"TEST_SSH_SSHD=/bin/true", "TEST_SSH_UNSAFE_PERMISSIONS=1",
 				)

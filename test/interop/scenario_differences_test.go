@@ -31,7 +31,7 @@ var normalizations = []normalization{
 	},
 	{
 		what:   "the figures of `df`",
-		reason: "other programs use the file system, too. The test only checks that there are figures",
+		reason: "other programs also use the file system. The test only checks that there are figures",
 		of:     regexp.MustCompile(`^-?df\b`),
 		to:     replace(` *[0-9.]+[BKMGTPE%]*`, " N"),
 	},
@@ -71,7 +71,7 @@ var differences = map[string]difference{
 	"tree/new": {"dtrwxrwx--- 12345:12345", "drwxrwx--- 12345:12345", specialBits},
 	"sftp> -chmod 755 /": {
 		"remote setstat \"/\": Permission denied\n", "",
-		"the home, which is root's in this tree, keeps its mode here, regardless of its owner. Requesting the current mode succeeds; requesting another fails on both",
+		"the home, which is root's in this tree, keeps its mode here, regardless of its owner. Requesting the current mode succeeds; requesting a different one fails on both",
 	},
 	"sftp> -rename / r6": {
 		"remote rename \"/\" to \"/tree/r6\": Failure\n", "remote rename \"/\" to \"/tree/r6\": Permission denied\n", homeIsFixed,
@@ -92,7 +92,7 @@ func scenarioTables() string {
 	b.WriteString("## The same scenario against OpenSSH's server\n\n" +
 		"OpenSSH's sftp runs [one batch of commands](../test/interop/testdata/scenario.batch) against OpenSSH's internal-sftp in a\n" +
 		"ChrootDirectory and against the daemon: equal files, the same unprivileged Unix user, the same umask. What the client prints\n" +
-		"must be the same, and so must be all files on both sides afterwards: names, types, owners, modes, links, sizes, SHA-256,\n" +
+		"must be the same, and so must all files on both sides afterwards: names, types, owners, modes, links, sizes, SHA-256,\n" +
 		"and times that were set. `TestScenario` fails if there is a difference that is not listed, or if a listed one does not occur.\n" +
 		"\nNot compared:\n\n")
 	for _, n := range normalizations {

@@ -47,11 +47,11 @@ func TestScenario(t *testing.T) {
 	})
 	ours := runScenario(t, "sftpd", today, startAsTenant)
 	if len(theirs.steps) != len(ours.steps) {
-		t.Fatal("there is nothing to compare: -run chooses one of the servers")
+		t.Fatal("there is nothing to compare: -run selects only one of the servers")
 	}
-	// All commands have run, and a failing one does not end the batch; otherwise, the exit code is up to the client.
+	// All commands have run: a failing one does not end the batch. Apart from that, the exit code is up to the client.
 	if ours.exit != theirs.exit {
-		t.Errorf("the client exits with %d, and with %d after the same with OpenSSH's server", ours.exit, theirs.exit)
+		t.Errorf("the client exits with %d, but with %d after the same commands with OpenSSH's server", ours.exit, theirs.exit)
 	}
 	found := map[string]difference{}
 	for i, their := range theirs.steps {
@@ -71,19 +71,19 @@ func TestScenario(t *testing.T) {
 	}
 	for _, where := range slices.Sorted(maps.Keys(differences)) {
 		if _, ok := found[where]; !ok {
-			t.Errorf("%s\nis listed as a difference, and there is none", where)
+			t.Errorf("%s\nis listed as a difference, but there is none", where)
 		}
 	}
 	for _, n := range normalizations {
 		if !n.used {
-			t.Errorf("this is left out without need: %s", n.what)
+			t.Errorf("this is not compared, although it does not differ: %s", n.what)
 		}
 	}
 	t.Logf("%d commands, %d and %d files; %d differences", len(ours.steps), len(ours.server), len(ours.client), len(found))
 }
 
 // note adds a difference, if there is one: the lines that only one of the two has, or everything if only the order differs. A
-// command that is repeated has one entry for all its runs.
+// repeated command has one entry for all its runs.
 func note(found map[string]difference, where, theirs, ours string) {
 	if theirs == ours {
 		return

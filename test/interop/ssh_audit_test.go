@@ -17,8 +17,8 @@ import (
 // auditLine is a finding of ssh-audit in batch mode.
 var auditLine = regexp.MustCompile(`^\((kex|key|enc|mac|aut|sec|cve|gen|fin)\) .*\[(warn|fail)\]`)
 
-// TestSSHAudit: docs/crypto-policies.md explains ssh-audit's findings for each policy, line by line. No finding is missing
-// there, and nothing is explained that is not a finding. The default and Strict2026 have no [fail].
+// TestSSHAudit: docs/crypto-policies.md explains ssh-audit's findings for each policy, line by line. The page has all findings,
+// and only those. The default and Strict2026 have no [fail].
 //
 // The wording is that of ssh-audit 2.5, the version in Debian 12.
 func TestSSHAudit(t *testing.T) {
@@ -52,7 +52,7 @@ func TestSSHAudit(t *testing.T) {
 			}
 			for _, line := range explained {
 				if !slices.Contains(said, line) {
-					t.Errorf("explained in docs/crypto-policies.md, but not said: %s", line)
+					t.Errorf("explained in docs/crypto-policies.md, but not a finding: %s", line)
 				}
 			}
 		})
@@ -109,7 +109,7 @@ func explanations(t *testing.T) map[string][]string {
 			}
 		case !strings.HasPrefix(line, "| `("):
 		case len(cells) != len(names)+2 || cells[len(cells)-1] == "":
-			t.Errorf("a row without all cells: %s", line)
+			t.Errorf("a row with missing cells: %s", line)
 		default:
 			for i, name := range names {
 				if cells[i+1] != "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// authority is a CA as people have it: a key pair of ssh-keygen.
+// authority is a CA as people usually have it: a key pair created by ssh-keygen.
 type authority struct {
 	file string
 	key  ssh.PublicKey

@@ -118,6 +118,6 @@ func (r result) refused(t *testing.T) {
 		return
 	}
 	if r.err == nil || !strings.Contains(r.stderr, "Permission denied") && !strings.Contains(r.stderr, "Too many authentication failures") {
-		t.Fatalf("want a refused login, have %v\nstderr: %s", r.err, r.stderr)
+		t.Fatalf("want a refused login, got %v\nstderr: %s", r.err, r.stderr)
 	}
 }

@@ -45,13 +45,13 @@ func (f *factors) logIn(t *testing.T, user, password, code string, keys ...strin
 	}, args)
 }
 
-// nextCode returns a code that a daemon started in this step accepts: only later ones are accepted.
+// nextCode returns a code that a daemon started in this time step accepts: one of a later step.
 func nextCode(k totp.Key, offset int) string {
 	return k.Code(totp.Step(time.Now()) + 1 + int64(offset))
 }
 
-// TestOpenSSHFactors: each combination with OpenSSH's client, right and wrong at each step. Each login has its own user,
-// because a code works only once.
+// TestOpenSSHFactors: each combination with OpenSSH's client, with right and wrong answers at each step. Each login has its own
+// user, because a code works only once.
 func TestOpenSSHFactors(t *testing.T) {
 	one, pemOne := configtest.Key(t)
 	two, pemTwo := configtest.Key(t)
@@ -100,7 +100,7 @@ func TestOpenSSHFactors(t *testing.T) {
 		{methods: "PublicKey,PublicKey", keys: "one two", ok: true},
 		{methods: "PublicKey,PublicKey", keys: "two one", ok: true},
 		{methods: "PublicKey,PublicKey", keys: "one", reason: "next_factor_missing", whatIsWrong: "second key"},
-		{methods: "PublicKey,PublicKey", keys: "one other", reason: "key_not_registered", whatIsWrong: "second key is another"},
+		{methods: "PublicKey,PublicKey", keys: "one other", reason: "key_not_registered", whatIsWrong: "second key is a different one"},
 		{methods: "PublicKey,PublicKey", keys: "other", reason: "key_not_registered", whatIsWrong: "key"},
 
 		{methods: "PublicKey,Password,TOTP", keys: "one", password: right, code: right, ok: true},
@@ -135,7 +135,7 @@ func TestOpenSSHFactors(t *testing.T) {
 				return
 			}
 			r.refused(t)
-			f.daemon.Eventually(t, "the audit log says why", func() bool {
+			f.daemon.Eventually(t, "the audit log has the reason", func() bool {
 				return slices.ContainsFunc(f.daemon.Audit(t, "login_refused"), func(e map[string]any) bool {
 					return e["user"] == user && e["reason"] == l.reason
 				})
@@ -147,7 +147,7 @@ func TestOpenSSHFactors(t *testing.T) {
 	}
 }
 
-// TestOpenSSHCodes: a code works once, and neither after a restart nor with a wrong clock.
+// TestOpenSSHCodes: a code works only once, not after a restart, and not with a wrong clock.
 func TestOpenSSHCodes(t *testing.T) {
 	key, pem := configtest.Key(t)
 	phone := totp.Generate()

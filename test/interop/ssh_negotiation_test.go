@@ -48,7 +48,7 @@ func TestOpenSSHNegotiation(t *testing.T) {
 			t.Errorf("no %s in:\n%s", want, r.stderr)
 		}
 		if !strings.Contains(r.stderr, "remote software version sftpd") || !strings.Contains(r.stderr, "no match: sftpd") {
-			t.Errorf("the client takes the server for another:\n%s", r.stderr)
+			t.Errorf("the client mistakes the server for a different one:\n%s", r.stderr)
 		}
 	})
 	t.Run("server-sig-algs", func(t *testing.T) {
@@ -90,7 +90,7 @@ func TestOpenSSHNegotiation(t *testing.T) {
 			if tc.ok {
 				r.ok(t)
 			} else if r.err == nil || !strings.Contains(r.stderr, "no matching") {
-				t.Errorf("want no common algorithm, have %v: %s", r.err, r.stderr)
+				t.Errorf("want no common algorithm, got %v: %s", r.err, r.stderr)
 			}
 		})
 	}

@@ -147,7 +147,7 @@ func randomIO(t *testing.T, f *os.File, rnd *rand.Rand) []byte {
 	return model
 }
 
-// TestSSHFSTree does with sshfs what people do with a mount.
+// TestSSHFSTree does with sshfs what people usually do with a mount.
 func TestSSHFSTree(t *testing.T) {
 	root, mnt := mountSSHFS(t)
 	script := `set -e; cd "$1"

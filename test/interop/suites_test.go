@@ -24,7 +24,7 @@ type suite struct {
 	sum string
 	// pkg is the package with the tests, relative to the module.
 	pkg string
-	// fails are the tests that cannot pass, and why.
+	// fails lists the tests that cannot pass, with the reasons.
 	fails map[string]string
 }
 
@@ -106,16 +106,16 @@ func (s suite) check(t *testing.T, dir string, env []string, program string, arg
 		reason, listed := s.fails[name]
 		switch verdict := verdicts[name]; {
 		case verdict == "FAIL" && !listed:
-			t.Errorf("%s fails, and is not listed", name)
+			t.Errorf("%s fails, but is not listed", name)
 		case verdict != "FAIL" && listed:
-			t.Errorf("%s is listed, and does not fail (%s): %s", name, verdict, reason)
+			t.Errorf("%s is listed, but does not fail (%s): %s", name, verdict, reason)
 		case verdict == "PASS":
 			passed++
 		}
 	}
 	for name := range s.fails {
 		if verdicts[name] == "" {
-			t.Errorf("%s is listed, and does not exist", name)
+			t.Errorf("%s is listed, but does not exist", name)
 		}
 	}
 	if (err == nil) != (len(s.fails) == 0) || passed < 20 {
@@ -148,7 +148,7 @@ func TestRcloneSuite(t *testing.T) {
 	write(t, config, strings.Join([]string{
 		"[TestX]", "type = sftp", "host = " + a.host, "port = " + a.port, "user = " + a.user, "key_file = " + a.key, "known_hosts_file = " + a.known, "",
 	}, "\n"))
-	// It looks for its source in the working directory, and uses no other files of the user.
+	// The suite looks for its source in the working directory, and uses no other files of the user.
 	rcloneFS.check(t, source, []string{"RCLONE_CONFIG=" + config, "HOME=" + a.clientHome}, program,
 		"-test.run", "^TestIntegration$", "-remote", "TestX:rcfs")
 }

@@ -14,7 +14,7 @@ import (
 
 // TestSystemCalls: OpenSSH's client moves 256 MiB in each direction, in its packets of 255 KiB, and the daemon needs few system
 // calls, whereas a server without large buffers needs 170,000 per GiB. The number depends on how the packets arrive, so the
-// bound is wide.
+// bound is generous.
 func TestSystemCalls(t *testing.T) {
 	const size, mostPerGiB = 256 << 20, 90_000
 	key, pem := configtest.Key(t)
@@ -35,9 +35,9 @@ func TestSystemCalls(t *testing.T) {
 		before := systemCalls(t, d.PID)
 		o.run(t, "sftp", "ada", "", batch, options).ok(t)
 		perGiB := (systemCalls(t, d.PID) - before) * ((1 << 30) / size)
-		t.Logf("%s: %d calls of read and write a GiB", batch[:3], perGiB)
+		t.Logf("%s: %d calls of read and write per GiB", batch[:3], perGiB)
 		if perGiB > mostPerGiB {
-			t.Errorf("%s: %d calls of read and write a GiB", batch[:3], perGiB)
+			t.Errorf("%s: %d calls of read and write per GiB", batch[:3], perGiB)
 		}
 	}
 	for _, name := range []string{local + ".back", filepath.Join(dir.Home("ada"), "big")} {

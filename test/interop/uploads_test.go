@@ -15,8 +15,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config/configtest"
 )
 
-// TestBrokenUploads interrupts OpenSSH's sftp in the middle of a put, checks what is left, and resumes with reput, or repeats
-// the put if nothing is left.
+// TestBrokenUploads interrupts OpenSSH's sftp in the middle of a put, checks what remains, and resumes with reput, or repeats
+// the put if nothing remains.
 func TestBrokenUploads(t *testing.T) {
 	for _, tc := range []struct {
 		publish, incomplete string
@@ -62,13 +62,13 @@ func TestBrokenUploads(t *testing.T) {
 			o.run(t, "sftp", "ada", "", again+filepath.Join(local, "big")+" big\n", append(options, "-b", "-")).ok(t)
 			e = o.daemon.WaitAudit(t, "transfer", 2)
 			if n, _ := e["bytes_written"].(float64); tc.resumes && int(n) != len(data)-int(written) || e["result"] != "ok" || e["left"] != nil {
-				t.Errorf("the second try, after %v bytes: %v", written, e)
+				t.Errorf("the second attempt, after %v bytes: %v", written, e)
 			}
 			if got, err := os.ReadFile(filepath.Join(remote, "big")); err != nil || !bytes.Equal(got, data) {
-				t.Errorf("%d bytes that differ, %v", len(got), err)
+				t.Errorf("%d bytes, which differ: %v", len(got), err)
 			}
 			if names, _ := os.ReadDir(remote); len(names) != 1 {
-				t.Errorf("left beside it: %v", names)
+				t.Errorf("left next to it: %v", names)
 			}
 		})
 	}
@@ -81,13 +81,13 @@ func cut(t *testing.T, o *openSSH, options []string, file, dir string) {
 	defer cancel()
 	host, port, _ := strings.Cut(o.daemon.Addr, ":")
 	args := append([]string{
-		"-F", "none", "-P", port, "-l", "8000", // kbit/s: the file needs four seconds
+		"-F", "none", "-P", port, "-l", "8000", // kbit/s: the file takes four seconds
 		"-o", "UserKnownHostsFile=" + o.known, "-o", "StrictHostKeyChecking=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes",
 	}, options...)
 	cmd := exec.CommandContext(ctx, "sftp", append(args, "-b", "-", "ada@"+host)...)
 	cmd.Stdin = strings.NewReader("put " + file + " big\n")
 	cmd.Env = append(os.Environ(), "HOME="+o.keys, "SSH_AUTH_SOCK=")
-	// Killing sftp would let ssh close the session in order.
+	// Killing sftp would let ssh close the session gracefully.
 	cmd.SysProcAttr = group()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
