@@ -34,7 +34,7 @@ type Daemon struct {
 // New returns the daemon of a pod, with nothing loaded.
 func New(pod string) *Daemon { return &Daemon{pod: pod, book: keyuse.New()} }
 
-// Load has the daemon load files, and report a number of users.
+// Load makes the daemon load files and report a number of users.
 func (d *Daemon) Load(files *config.Files, users int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,7 +89,7 @@ func (d *Daemon) Server() *health.Server {
 	return health.New(d, prometheus.NewRegistry(), http.NotFoundHandler(), slog.New(slog.DiscardHandler))
 }
 
-// Proven returns what an asker gets from a status that was proven with a key: an error if the asker does not know the key.
+// Proven returns what a requester gets from a status that was proven with a key: an error if the requester does not know the key.
 func Proven(status config.Status, key string, keys ack.Keys) (ack.Answer, error) {
 	if key == "" || key != keys[0] && key != keys[1] {
 		return ack.Answer{}, ack.ErrUnproven

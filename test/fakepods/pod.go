@@ -1,5 +1,5 @@
 // Package fakepods plays the pods of listeners where there is no kubelet: it creates the objects as the Deployment controller
-// would, and answers as the daemon does, with the daemon's own loader and health port.
+// would, and answers like the daemon, with the daemon's own loader and health port.
 package fakepods
 
 import (

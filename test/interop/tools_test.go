@@ -33,7 +33,7 @@ var packages = map[string]string{
 	"sftp": "openssh-client", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
 }
 
-// modules checks that a package of a language's module is installed: the command then does nothing.
+// modules maps a package with a module of a language to a command that succeeds, and does nothing, if it is installed.
 var modules = map[string][]string{
 	"python3-paramiko":         {python, "-c", "import paramiko"},
 	"python3-asyncssh":         {python, "-c", "import asyncssh"},

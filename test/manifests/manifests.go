@@ -1,6 +1,6 @@
 // Package manifests generates random sets of the objects that make up a listener's configuration. Most of them are usable; the
 // others have faults that the API's rules accept: Secrets and keys that do not exist, content that cannot be parsed, and users
-// that request what they do not get.
+// that request what they are not granted.
 package manifests
 
 import (
@@ -95,7 +95,7 @@ func (g *generator) line() string {
 	return line + g.pick("", "", " laptop", " a comment with blanks")
 }
 
-// hash is the SHA-512 crypt hash of a password with a public salt, made once for these tests.
+// hash is the SHA-512 crypt hash of a password with a public salt, created once for these tests.
 const hash = "$6$rounds=5000$saltsaltsaltsalt$yFt3OZ1L77kfUmw7eEZm6YC6/8CKS3G45iRUWYUluvfSLcmsdcYJBTXxX3pcdOnUt4CaXJeJOoPxMOc8724/Q."
 
 func (g *generator) secrets(namespace string) {

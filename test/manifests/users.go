@@ -65,13 +65,13 @@ func (g *generator) authentication(a *v1alpha1.UserAuthentication) {
 	}
 }
 
-// combinations returns a key, or a key and then the password.
+// combinations requires a key, or a key and then the password.
 func (g *generator) combinations() []v1alpha1.MethodCombination {
 	steps := []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}
 	return []v1alpha1.MethodCombination{{Steps: steps[:1+g.IntN(2)]}}
 }
 
-// directory is usually the default one, because a single invalid one is enough to be refused.
+// directory usually returns the default one, because a single invalid directory is enough for the user to be refused.
 func (g *generator) directory() v1alpha1.Directory {
 	if !g.one(4) {
 		return v1alpha1.Directory{}

@@ -10,10 +10,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// series are the samples of one hour, in promtool's notation, one per minute.
+// series has the samples of one hour, in promtool's notation, one per minute.
 type series map[string]string
 
-// listener has the labels that a daemon's series get from the PodMonitor.
+// listener returns a series with the labels that a daemon's series get from the PodMonitor.
 func listener(name string, labels ...string) string {
 	return name + `{` + strings.Join(append([]string{`namespace="files"`, `listener="partners"`, `pod="p"`}, labels...), ",") + `}`
 }
@@ -296,7 +296,7 @@ func TestAlerts(t *testing.T) {
 	promtool(t, dir, nil, "test", "rules", "tests.yaml")
 }
 
-// evalTime is after the hour where a series continues.
+// evalTime returns the end of the hour, or a later time if a series continues.
 func evalTime(differs series) string {
 	for _, values := range differs {
 		if strings.Contains(values, "x120") {

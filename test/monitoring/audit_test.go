@@ -20,8 +20,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/event"
 )
 
-// auditSchema is docs/audit-log.schema.json, made strict about unknown fields: readers must ignore those, but this version of
-// the daemon must not write one.
+// auditSchema returns docs/audit-log.schema.json, made strict about unknown fields: readers must ignore those, but this version
+// of the daemon must not write one.
 func auditSchema(t *testing.T) *validate.SchemaValidator {
 	t.Helper()
 	var s spec.Schema
@@ -29,7 +29,7 @@ func auditSchema(t *testing.T) *validate.SchemaValidator {
 		t.Fatal(err)
 	}
 	if v := s.Properties["schema"].Enum; len(v) != 1 || v[0] != float64(audit.SchemaVersion) {
-		t.Errorf("the schema is of version %v, the lines of %d", v, audit.SchemaVersion)
+		t.Errorf("the schema has version %v, the lines have %d", v, audit.SchemaVersion)
 	}
 	s.AdditionalProperties = &spec.SchemaOrBool{Allows: false}
 	return validate.NewSchemaValidator(&s, nil, "", strfmt.Default)
@@ -89,7 +89,7 @@ func TestAuditSchema(t *testing.T) {
 	d.WaitAudit(t, "logout", 1)
 	for _, event := range []string{"login", "login_refused", "connection_refused", "session_revoked", "logout", "transfer", "operation"} {
 		if len(d.Audit(t, event)) == 0 {
-			t.Errorf("there is no line of %s, so it is not compared", event)
+			t.Errorf("there is no line with event %s, so that event is not compared", event)
 		}
 	}
 	for line := range strings.Lines(d.RawAudit()) {
@@ -151,7 +151,7 @@ func TestAuditSchemaHasAllFields(t *testing.T) {
 	}
 }
 
-// The schema can refuse entries.
+// The schema rejects invalid entries.
 func TestAuditSchemaRefuses(t *testing.T) {
 	schema := auditSchema(t)
 	const good = `{"time":"2026-11-22T17:42:34Z","schema":1,"event":"logout","result":"ok","connection":"0123456789abcdef","source":"a:1","user":"ada","account":"t/ada","duration_ms":1}`
@@ -167,7 +167,7 @@ func TestAuditSchemaRefuses(t *testing.T) {
 		"no time":                 strings.Replace(good, `2026-11-22T17:42:34Z`, `yesterday`, 1),
 	} {
 		if len(problems(t, schema, line)) == 0 {
-			t.Errorf("%s: it is taken", name)
+			t.Errorf("%s: accepted", name)
 		}
 	}
 }

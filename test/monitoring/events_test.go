@@ -26,7 +26,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/outbox"
 )
 
-// eventSchemas returns those of docs/events, by type, made strict about unknown fields.
+// eventSchemas returns the schemas in docs/events by type, made strict about unknown fields.
 func eventSchemas(t *testing.T) map[events.Type]*validate.SchemaValidator {
 	t.Helper()
 	out := map[events.Type]*validate.SchemaValidator{}
@@ -134,7 +134,7 @@ func use(t *testing.T, client *sftp.Client, name string) {
 	must(client.RemoveDirectory(name))
 }
 
-// TestSchemaOfExpiredFiles: what retention deletes has an event, even without a user.
+// TestSchemaOfExpiredFiles: files that retention deletes have an event, even without a user.
 func TestSchemaOfExpiredFiles(t *testing.T) {
 	schema := eventSchemas(t)[events.FileExpired]
 	dir := configtest.New(t)

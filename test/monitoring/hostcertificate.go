@@ -15,7 +15,7 @@ import (
 )
 
 // CertifyHostKey gives the first host key of a listener a certificate, as an administrator does: there are metrics of certificates only
-// where there is one.
+// if there is one.
 func CertifyHostKey(t testing.TB, c client.Client, l *v1alpha1.SFTPListener) {
 	t.Helper()
 	ctx := context.Background()

@@ -38,7 +38,7 @@ func TestRunbooks(t *testing.T) {
 		}
 	}
 	if alerts != strings.Count(page, "](runbooks.md#sftp") {
-		t.Errorf("docs/monitoring.md has other alerts")
+		t.Errorf("docs/monitoring.md has different alerts")
 	}
 	for name := range sections {
 		if strings.HasPrefix(name, "SFTP") {
@@ -65,7 +65,7 @@ func TestRunbooksKnowTheLog(t *testing.T) {
 	}
 	found := grepped.FindAllStringSubmatch(string(read(t, "docs/runbooks.md")), -1)
 	if len(found) < 4 {
-		t.Errorf("only %d are found", len(found))
+		t.Errorf("only %d were found", len(found))
 	}
 	for _, m := range found {
 		if text := m[1] + m[2]; !strings.Contains(source.String(), text) {

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// maxSeries limits the daemon's series whose label values it chooses itself, in a test that makes it use many.
+// maxSeries limits the number of the daemon's series whose label values it chooses itself, in a test that makes it use many.
 const maxSeries = 250
 
 // CheckScrapes compares scrapes of a daemon and of an operator that have been in use, and of a relay, with docs/monitoring.md, the rules and the
@@ -38,7 +38,7 @@ func CheckScrapes(t testing.TB, daemon, operator string, forbidden ...string) {
 			}
 			for _, word := range forbidden {
 				if strings.Contains(f.String(), word) {
-					t.Errorf("%s has a label with what a client chose, %q: %s", family, word, f)
+					t.Errorf("%s has a label with text that a client chose, %q: %s", family, word, f)
 				}
 			}
 		}
@@ -107,7 +107,7 @@ func compareWithPage(t testing.TB, scraped map[string]*dto.MetricFamily) {
 			continue
 		}
 		if kind := strings.ToLower(f.GetType().String()); kind != want.kind {
-			t.Errorf("docs/monitoring.md calls %s a %s, it is a %s", name, want.kind, kind)
+			t.Errorf("docs/monitoring.md calls %s a %s, but it is a %s", name, want.kind, kind)
 		}
 		for _, m := range f.GetMetric() {
 			var labels []string
@@ -115,7 +115,7 @@ func compareWithPage(t testing.TB, scraped map[string]*dto.MetricFamily) {
 				labels = append(labels, l.GetName())
 			}
 			if slices.Sort(labels); !slices.Equal(labels, want.labels) {
-				t.Errorf("docs/monitoring.md gives %s the labels %v, it has %v", name, want.labels, labels)
+				t.Errorf("docs/monitoring.md gives %s the labels %v, but it has %v", name, want.labels, labels)
 			}
 		}
 	}

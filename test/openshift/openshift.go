@@ -1,4 +1,4 @@
-// Package openshift has admission policies that treat pods as OpenShift's restricted-v2 does, for clusters without OpenShift.
+// Package openshift has admission policies that treat pods as OpenShift's restricted-v2 does, for clusters that do not run OpenShift.
 package openshift
 
 import (

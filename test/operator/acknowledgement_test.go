@@ -49,7 +49,7 @@ func TestPodIsPoked(t *testing.T) {
 		get(t, l, ns, l.Name)
 		get(t, waiting, ns, waiting.Name)
 		if told := waiting.Annotations[v1alpha1.AnnotationConfigDigest]; told != l.Status.ConfigDigest {
-			return fmt.Errorf("the pod was told of %s, the listener says %s", told, l.Status.ConfigDigest)
+			return fmt.Errorf("the pod was notified of %s, the listener's status has %s", told, l.Status.ConfigDigest)
 		}
 		return nil
 	})
@@ -91,7 +91,7 @@ func TestPodThatCannotUseAUser(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
-// A pod that is added later loads the current configuration; a crash must not turn all users not ready.
+// A pod that is added later loads the current configuration; a crash must not make all users not ready.
 func TestPodsComeAndGo(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)

@@ -141,7 +141,7 @@ func (b *tenantB) churn(t *testing.T, seed uint64, made *atomic.Int64, want int6
 			}
 			made.Add(1)
 			there = append(there, o)
-			if b.IntN(3) == 0 { // another one is changed: suspended, corrupted, given other labels
+			if b.IntN(3) == 0 { // a different one is changed: suspended, corrupted, given other labels
 				old := there[b.IntN(len(there))]
 				if s, ok := old.(*corev1.Secret); ok {
 					b.secret(s)
@@ -167,8 +167,8 @@ func (b *tenantB) churn(t *testing.T, seed uint64, made *atomic.Int64, want int6
 	}
 }
 
-// Whatever a tenant creates, changes and deletes: removing access from another tenant's logins takes at most a second, and
-// nothing else happens to them.
+// Whatever a tenant creates, changes and deletes, removing access from another tenant's logins takes at most a second, and they
+// are not affected otherwise.
 func TestAnyOneTenant(t *testing.T) {
 	want, samples := int64(300), 40
 	if n, err := strconv.ParseInt(os.Getenv("TENANT_OBJECTS"), 10, 64); err == nil {
@@ -207,13 +207,13 @@ func TestAnyOneTenant(t *testing.T) {
 	}
 	slices.Sort(busy)
 	a.compare(t, before)
-	t.Logf("TENANT %d objects made in %s, %d calls refused: of %d revocations of another tenant p50 %s, p99 %s, worst %s; without it, of %d p50 %s, p99 %s, worst %s",
+	t.Logf("TENANT %d objects created in %s, %d calls refused: of %d revocations of another tenant p50 %s, p99 %s, worst %s; without it, of %d p50 %s, p99 %s, worst %s",
 		made.Load(), took.Round(time.Second), refused.Load(), len(busy), quantile(busy, 0.5), quantile(busy, 0.99), quantile(busy, 1),
 		len(rest), quantile(rest, 0.5), quantile(rest, 0.99), quantile(rest, 1))
 	if quantile(busy, 0.99) > slowness() || quantile(busy, 1) > 2*slowness() {
 		t.Errorf("p99 %s and worst %s, want at most 1 s and 2 s", quantile(busy, 0.99), quantile(busy, 1))
 	}
 	if made.Load() < want {
-		t.Errorf("%d objects were made, want %d", made.Load(), want)
+		t.Errorf("%d objects were created, want %d", made.Load(), want)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/pages"
 )
 
-// The lines that docs/auditors.md searches the audit log for; docs/audit-log.md describes their content.
+// auditLines has the lines that docs/auditors.md searches the audit log for; docs/audit-log.md describes their content.
 const auditLines = `{"event":"login","result":"ok","time":"2026-11-22T17:42:34.111Z","account":"sftp-demo/acme","user":"acme","source":"192.0.2.7:60734","key_fingerprint":"SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"}
 {"event":"session_revoked","result":"ok","time":"2026-11-22T17:43:00Z","user":"acme","reason":"key_revoked","key_fingerprint":"SHA256:fpNu6ysklG2Wxok95fQoXcKLU9GSQlxastYfkqGymBI"}
 {"event":"login_refused","result":"refused","time":"2026-11-22T17:44:00Z","user":"acme","source":"192.0.2.7:60735","reason":"key_revoked"}
@@ -82,7 +82,7 @@ func demoNamespace(t *testing.T) {
 	cleanUp(t, "sftp-demo")
 }
 
-// workbench returns a directory with what the commands in documents need.
+// workbench returns a directory with everything that the commands in documents need.
 func workbench(t *testing.T) string {
 	t.Helper()
 	root, err := apiserver.Root()
@@ -112,7 +112,7 @@ func blocksOf(t *testing.T, page string) []string {
 	return out
 }
 
-// commandsOf returns the commands of a page that need no more than an API server, the operator and simulated pods.
+// commandsOf returns the commands of a page that need only an API server, the operator and simulated pods.
 func commandsOf(t *testing.T, page string) []pages.Command {
 	t.Helper()
 	out, err := pages.Commands(page, pages.APIServer)

@@ -15,7 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// slowness returns the factor for times. With SLOW_MACHINE=4, tests that measure time allow four times as much, for a busy machine.
+// slowness returns the factor for time limits. With SLOW_MACHINE=4, tests that measure time allow four times as much, for a
+// busy machine.
 func slowness() time.Duration {
 	if n, err := strconv.Atoi(os.Getenv("SLOW_MACHINE")); err == nil && n > 0 {
 		return time.Duration(n) * time.Second
@@ -41,15 +42,15 @@ func writesConfiguration(call string) bool {
 
 // silent lists calls whose failure is not reported, with the reason.
 var silent = map[string]string{
-	"PATCH sftplisteners/partners/status": "this is where it would be said",
-	"PATCH sftpusers/":                    "this is where it would be said",
-	"PATCH sftpkeys/":                     "this is where it would be said",
-	"POST events":                         "a condition says the same",
-	"PATCH events":                        "a condition says the same",
-	"PATCH pods":                          "the pods acknowledge anyway; if they do not, the listener says so",
-	"GET sftplisteners/":                  "a read past the cache, which is repeated; nothing is missing meanwhile",
-	"GET sftpusers/":                      "a read past the cache, which is repeated; nothing is missing meanwhile",
-	"GET sftpkeys/":                       "a read past the cache, which is repeated; nothing is missing meanwhile",
+	"PATCH sftplisteners/partners/status": "this call would report it",
+	"PATCH sftpusers/":                    "this call would report it",
+	"PATCH sftpkeys/":                     "this call would report it",
+	"POST events":                         "a condition reports the same",
+	"PATCH events":                        "a condition reports the same",
+	"PATCH pods":                          "the pods acknowledge anyway; if they do not, the listener's status says so",
+	"GET sftplisteners/":                  "a read that bypasses the cache, and is repeated; nothing is missing meanwhile",
+	"GET sftpusers/":                      "a read that bypasses the cache, and is repeated; nothing is missing meanwhile",
+	"GET sftpkeys/":                       "a read that bypasses the cache, and is repeated; nothing is missing meanwhile",
 }
 
 func mustSay(call string) bool {
@@ -204,7 +205,7 @@ func runBroken(t *testing.T, b *breaker, r *rig, c brokenCase) (out brokenResult
 	}
 	out.hit = b.hits(r.ns) > 0
 	if out.hit && mustSay(c.call) && out.said == "" {
-		t.Errorf("nothing says what is wrong")
+		t.Errorf("nothing reports what is wrong")
 	}
 	b.repair(r.ns)
 	if c.stimulus.undo != nil {
@@ -252,13 +253,13 @@ func (s *tally) report(t *testing.T, cases int) {
 	for _, name := range slices.Sorted(maps.Keys(s.whatIsSaid)) {
 		t.Logf("%s: %s", name, s.whatIsSaid[name])
 	}
-	t.Logf("BREAK %d cases, in %d the call was made and failed; worst %s (%s), of calls that write the configuration %s; not reached: %q",
+	t.Logf("BREAK %d cases, in %d of them the call was made and failed; worst %s (%s), for calls that write the configuration %s; not reached: %q",
 		cases, s.hit, s.worst.Round(time.Millisecond), s.worstCase, s.worstOnce.Round(time.Millisecond), s.unreached)
 	least, reached := 30, cases*8/10
 	if os.Getenv("BREAK_FAULTS") == "all" {
 		least, reached = 100, cases*9/10
 	}
 	if s.hit < reached || cases < least {
-		t.Errorf("of %d cases %d were reached: the test does not show what it is for", cases, s.hit)
+		t.Errorf("of %d cases, only %d were reached, so the test does not prove what it should", cases, s.hit)
 	}
 }

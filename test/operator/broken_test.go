@@ -27,7 +27,7 @@ func faults(call string) []fault {
 	if !strings.HasPrefix(call, "GET ") && !strings.HasPrefix(call, "LIST ") {
 		out = append(out, faultInvalid)
 	}
-	if !strings.Contains(call, " events") { // a library goroutine writes them, whose panics it propagates
+	if !strings.Contains(call, " events") { // they are written by a goroutine of a library, which propagates panics
 		out = append(out, faultPanic)
 	}
 	return out
@@ -78,9 +78,9 @@ func callOf(r *http.Request) (namespace, call string) {
 	switch path[2] {
 	case "events":
 		return path[1], verb + " events"
-	case "pods": // the two are alike
+	case "pods": // both pods are alike
 		path = path[:3]
-	case "sftpusers": // so are those whose status is written
+	case "sftpusers": // so are users whose status is written
 		path[3] = "*"
 	}
 	return path[1], verb + " " + digits.ReplaceAllString(strings.Join(path[2:], "/"), "#")
@@ -150,7 +150,7 @@ func (b *breaker) repair(namespace string) {
 	delete(b.broken, namespace)
 }
 
-// hits is how often the broken call of a namespace was made.
+// hits returns how often the broken call of a namespace was made.
 func (b *breaker) hits(namespace string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -34,7 +34,7 @@ type behavior struct {
 	late []string
 	// cut are the names of pods that the operator cannot reach, each time with another port.
 	cut []string
-	// sessions in each pod.
+	// sessions is the number of sessions in each pod.
 	sessions int
 	// volumes are the pods' reports about the volumes that users may write to.
 	volumes []config.VolumeStatus
@@ -70,7 +70,7 @@ func newDataPlane(api client.Client) *dataPlane {
 	}
 }
 
-// mount makes the pods of a namespace running daemons, with their configuration in a directory.
+// mount has real daemons run in the pods of a namespace, with their configuration in a directory.
 func (p *dataPlane) mount(namespace, dir string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -97,7 +97,7 @@ func (p *dataPlane) logins(namespace string) map[string]config.User {
 	return out
 }
 
-// asks is how often pods have been asked, by namespace.
+// asks returns how often pods have been asked, by namespace.
 func (p *dataPlane) asks() map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,7 +172,7 @@ func (p *dataPlane) status(ctx context.Context, pod *corev1.Pod) (config.Status,
 	return s, nil
 }
 
-// logIn is a login on a pod.
+// logIn records a login on a pod.
 func (p *dataPlane) logIn(pod *corev1.Pod, uid, fingerprint string, at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,7 +182,7 @@ func (p *dataPlane) logIn(pod *corev1.Pod, uid, fingerprint string, at time.Time
 	p.books[pod.UID].Note(uid, fingerprint, at)
 }
 
-// refuse is a login of a user that a pod refuses.
+// refuse records a refused login of a user on a pod.
 func (p *dataPlane) refuse(pod *corev1.Pod, uid string, r keyuse.Refusal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -21,11 +21,11 @@ import (
 // ownTest has the pages whose commands another test of this package runs, because they need other objects.
 var ownTest = map[string]bool{"docs/auditors.md": true, "docs/backup-restore.md": true, "docs/runbooks.md": true}
 
-// pageOrder has the pages that need what others leave behind, or leave behind what others do not expect. All
-// other pages come first.
+// pageOrder lists the pages that need what others leave behind, or that leave behind what others do not expect. All other pages
+// come first.
 var pageOrder = []string{"docs/concepts.md", "docs/keys.md", "docs/migrating.md", "docs/troubleshooting.md"}
 
-// situations prepare what a block is about. All other blocks work on a listener that serves its users.
+// situations prepares what a block is about. All other blocks work on a listener that serves its users.
 var situations = map[string]func(t *testing.T, dir string, l *v1alpha1.SFTPListener){
 	"docs/troubleshooting.md, block 13": func(t *testing.T, _ string, l *v1alpha1.SFTPListener) { // the Secret of the host key is lost
 		remove(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "partners-ed25519"}})
@@ -45,7 +45,7 @@ var situations = map[string]func(t *testing.T, dir string, l *v1alpha1.SFTPListe
 	},
 }
 
-// TestDocumentedCommands: the commands of the pages that need no node work as they stand, in their order. test/e2e runs the others.
+// TestDocumentedCommands: the commands of the pages that need no node work as written, in their order. test/e2e runs the others.
 func TestDocumentedCommands(t *testing.T) {
 	demoNamespace(t)
 	l := readyListener(t, "sftp-demo", withClaims("data"), func(l *v1alpha1.SFTPListener) {
@@ -99,7 +99,8 @@ func runDocumented(t *testing.T, dir string, c pages.Command) {
 	}
 }
 
-// desk returns a workbench with the files that pages assume: a partner's keys, a certificate authority, the accounts of another server.
+// desk returns a workbench with the files that pages assume: a partner's keys, a certificate authority, the accounts of a
+// different server.
 func desk(t *testing.T) string {
 	t.Helper()
 	dir := workbench(t)

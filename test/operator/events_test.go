@@ -29,7 +29,7 @@ func eventsBut(t *testing.T, ns string, markers ...string) map[string]string {
 }
 
 // Events report changes: a reconcile of any kind that finds no change, and an operator that starts, emit none. Events are
-// written in order, so once a marker's event is there, all earlier ones have been written.
+// written in order: once a marker's event exists, all earlier ones have been written.
 func TestEventsAreOfTransitions(t *testing.T) {
 	ns, acme := busyNamespace(t)
 	key := partnerKey(ns, "acme-2026", ns+"partner", assignedTo("acme"))
@@ -44,7 +44,7 @@ func TestEventsAreOfTransitions(t *testing.T) {
 					return nil
 				}
 			}
-			return fmt.Errorf("there is no event of %s", name)
+			return fmt.Errorf("there is no event about %s", name)
 		})
 	}
 	compare := func(when string, before map[string]string) {
@@ -58,7 +58,7 @@ func TestEventsAreOfTransitions(t *testing.T) {
 	before := eventsBut(t, ns, "first")
 	for _, want := range []string{"SFTPListener partners Ready: Clients can log in", "SFTPUser acme Ready: The user can log in"} {
 		if before[want] == "" {
-			t.Errorf("there is no event %q of %q", want, before)
+			t.Errorf("there is no event %q among %q", want, before)
 		}
 	}
 
@@ -66,8 +66,8 @@ func TestEventsAreOfTransitions(t *testing.T) {
 	for _, controller := range []string{"listener", "user", "key"} {
 		counts[controller] = reconciles(t, controller)
 	}
-	// These are a generation that increases without effect, a Secret that claims to be the listener's, and a
-	// label on a key's Secret.
+	// These changes have no effect: a generation that increases, a Secret that claims to be the listener's, and a label on a
+	// key's Secret.
 	change(t, acme, func(u *v1alpha1.SFTPUser) { u.Spec.HomeDirectory.Volume = "home" /* as without it */ })
 	hostKey := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "partners-ed25519"}}
 	change(t, hostKey, func(s *corev1.Secret) { metav1.SetMetaDataLabel(&s.ObjectMeta, "example.com/no", "matter") })

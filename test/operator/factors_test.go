@@ -11,7 +11,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// The secret of a TOTP app reaches the pods, and so does a change of it. An unusable one locks the user out, and the condition
+// The secret of a TOTP app reaches the pods, and so does a change to it. An unusable one locks the user out, and the condition
 // says why without revealing the secret.
 func TestUserWithTOTP(t *testing.T) {
 	const one, two = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U"

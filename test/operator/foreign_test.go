@@ -53,7 +53,7 @@ func runOn(t *testing.T, p *corev1.Pod, address string) {
 }
 
 // A tenant's pods with the labels of a listener's pods, even those that claim to belong to a ReplicaSet, are neither asked nor
-// annotated, while the listener has no pods of its own.
+// annotated while the listener has no pods of its own.
 func TestForeignPodsAreNeverAsked(t *testing.T) {
 	ns := namespace(t, nil)
 	l := newListener(ns, func(l *v1alpha1.SFTPListener) { l.Spec.Replicas = new(int32(0)) })

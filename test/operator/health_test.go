@@ -176,8 +176,8 @@ func (l *healthLog) begin(phase string) {
 	l.phase = phase
 }
 
-// check reports states that must not occur: Failed or Degraded except where a mistake should be shown, and states in which the
-// two disagree.
+// check reports states that must not occur: Failed or Degraded, except where a mistake should be shown, and states in which
+// Flux and Argo CD disagree.
 func (l *healthLog) check(t *testing.T, mistakes map[string]bool) {
 	t.Helper()
 	l.mu.Lock()
@@ -191,8 +191,8 @@ func (l *healthLog) check(t *testing.T, mistakes map[string]bool) {
 	fmt.Fprintln(table, "SECOND\tPHASE\tOBJECT\tSUMMARY\tKSTATUS\tARGO CD")
 	for _, r := range l.rows {
 		fmt.Fprintf(table, "%.1f\t%s\t%s\t%s\t%s\t%s\n", r.at.Seconds(), r.phase, r.object, r.is, r.flux, r.argo)
-		if want, ok := same[r.flux]; ok && r.argo != want { // Argo CD looks at deletions itself
-			t.Errorf("%s, %s: %s with Flux, and %s with Argo CD", r.phase, r.object, r.flux, r.argo)
+		if want, ok := same[r.flux]; ok && r.argo != want { // Argo CD handles deletions itself
+			t.Errorf("%s, %s: %s with Flux, but %s with Argo CD", r.phase, r.object, r.flux, r.argo)
 		}
 		if r.flux == "Failed" && !mistakes[r.phase] {
 			t.Errorf("%s, %s: Failed, %s", r.phase, r.object, r.is)
@@ -204,7 +204,7 @@ func (l *healthLog) check(t *testing.T, mistakes map[string]bool) {
 	t.Logf("\n%s", out.String())
 }
 
-// is waits until the last state of an object is as given for both.
+// is waits until the last state of an object is the given one for both.
 func (l *healthLog) is(t *testing.T, o client.Object, flux, argo string) {
 	t.Helper()
 	eventually(t, func() error {
@@ -232,7 +232,7 @@ func (l *healthLog) has(h health) error {
 			break
 		}
 	}
-	return fmt.Errorf("the watch has not brought %s as %s", h.object, h.flux)
+	return fmt.Errorf("the watch has not delivered %s as %s", h.object, h.flux)
 }
 
 // rolledOut plays the Deployment's controller: all pods exist, or one is being replaced.
@@ -279,7 +279,7 @@ func scaledToZero(t *testing.T, l *v1alpha1.SFTPListener) {
 }
 
 // A listener, a login and its key through their lives, as Flux and Argo CD see them: nothing that recovers without help is
-// Failed or Degraded, and nothing stays InProgress that needs help or is as intended.
+// Failed or Degraded, and nothing that needs help, or is as intended, stays InProgress.
 func TestHealthThroughALife(t *testing.T) {
 	ns := namespace(t, nil)
 	log := recordHealth(t, ns)
@@ -363,7 +363,7 @@ func TestHealthThroughALife(t *testing.T) {
 	progress(u)
 	log.begin("mistake: a Secret that does not come")
 	clock.jump(t, conditions.ReferenceDeadline)
-	// The operator would evaluate it again by the real clock; another change of the user triggers that now.
+	// The operator would evaluate the user again according to the real clock; a different change to the user triggers that now.
 	create(t, partnerKey(ns, "second", ns+"second", assignedTo("acme")))
 	failed(u)
 	log.begin("repair: the Secret")

@@ -15,7 +15,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/controllers/record"
 )
 
-// withClaims gives a listener volumes with claimTemplates, in this order.
+// withClaims gives a listener volumes with claimTemplates, in the given order.
 func withClaims(names ...string) func(*v1alpha1.SFTPListener) {
 	return func(l *v1alpha1.SFTPListener) {
 		l.Spec.Volumes = nil
@@ -78,7 +78,7 @@ func TestHomesOfAListenerThatIsMadeAgain(t *testing.T) {
 	waitFor(t, l, "Accepted", "True", "Accepted", "")
 	err := api.Patch(t.Context(), l.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"homeDirectory":{"volume":"front"}}}`)))
 	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "the home directories must stay where they are, on volume data") {
-		t.Errorf("a change of the home: %v", err)
+		t.Errorf("a change to the home: %v", err)
 	}
 	change(t, l, func(l *v1alpha1.SFTPListener) {
 		l.Spec.HomeDirectory = v1alpha1.ListenerHomeDirectory{MovedFrom: "data"}
@@ -100,7 +100,7 @@ func TestHomesOfAListenerThatIsMadeAgain(t *testing.T) {
 	homeIn(t, ns, "acme", "data")
 }
 
-// The record outlives its listener, and is deleted with it if the claims are.
+// The record outlives its listener, and is deleted with the listener if the claims are.
 func TestRecordGoesWithTheClaims(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, withClaims("data"))
@@ -139,7 +139,7 @@ func TestRecordGoesWithTheClaims(t *testing.T) {
 func TestRefusedClaimOfAReadyListener(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, withClaims("data"))
-	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Volumes[0].ClaimTemplate.Storage = resource.MustParse("2Gi") }) // it is not bound: refused
+	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Volumes[0].ClaimTemplate.Storage = resource.MustParse("2Gi") }) // unbound: refused
 	waitFor(t, l, "ObjectsApplied", "False", "ApplyFailed", "")
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	eventually(t, func() error {
@@ -150,9 +150,8 @@ func TestRefusedClaimOfAReadyListener(t *testing.T) {
 	})
 }
 
-// TestEveryEditOfVolumes: whatever is done to the volumes of a running listener, a login finds its files
-// where they were, or the edit is refused with what to do. Only movedFrom moves homes elsewhere. It prints
-// the table.
+// TestEveryEditOfVolumes: whatever is done to the volumes of a running listener, a login finds its files where they were, or
+// the edit is refused with a message that says what to do. Only movedFrom moves homes elsewhere. The test prints the table.
 func TestEveryEditOfVolumes(t *testing.T) {
 	claim := func(name string) v1alpha1.ListenerVolume {
 		return v1alpha1.ListenerVolume{Name: name, ClaimTemplate: &v1alpha1.ClaimTemplate{Storage: resource.MustParse("1Gi")}}
@@ -166,7 +165,7 @@ func TestEveryEditOfVolumes(t *testing.T) {
 		volumes []v1alpha1.ListenerVolume
 		home    v1alpha1.ListenerHomeDirectory
 		want    string
-		// volume that the homes are on afterward.
+		// volume is the one that the homes are on afterward.
 		volume string
 	}{
 		{"nothing", []v1alpha1.ListenerVolume{claim("data"), claim("archive")}, v1alpha1.ListenerHomeDirectory{}, stays, "data"},
@@ -206,7 +205,7 @@ func TestEveryEditOfVolumes(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else {
-				u.Spec.Limits.MaxConnections = new(int32(3)) // so that it is compiled again with the listener's new spec
+				u.Spec.Limits.MaxConnections = new(int32(3)) // so that the user is compiled again with the listener's new spec
 				change(t, u, func(u *v1alpha1.SFTPUser) { u.Spec.Limits.MaxConnections = new(int32(3)) })
 				eventually(t, func() error {
 					login := pods.logins(ns)["acme"]
@@ -220,7 +219,7 @@ func TestEveryEditOfVolumes(t *testing.T) {
 					eventually(t, func() error {
 						events := eventsOf(t, ns, "HomesMoved")
 						if len(events) == 0 {
-							return fmt.Errorf("no event says that homes are elsewhere")
+							return fmt.Errorf("no event says that the homes have moved")
 						}
 						says = events[0]
 						return nil

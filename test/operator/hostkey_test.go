@@ -37,7 +37,7 @@ func TestHostKeySecretIsDeleted(t *testing.T) {
 	waitFor(t, l, "Ready", "False", "HostKeyNotFound", message)
 
 	if err := api.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); !apierrors.IsNotFound(err) {
-		t.Errorf("a new key was made: %v", err)
+		t.Errorf("a new key was created: %v", err)
 	}
 	// Users are added and removed as before, with the key that the pods have.
 	u := newUser(ns, "acme")
@@ -58,7 +58,7 @@ func TestHostKeySecretIsDeleted(t *testing.T) {
 		t.Error("the host key in the pods' Secret was changed by a restart of the operator")
 	}
 
-	// The remedy works.
+	// The remedy in the message works.
 	restored := secret.DeepCopy()
 	restored.ResourceVersion, restored.UID = "", ""
 	create(t, restored)
@@ -75,14 +75,14 @@ func TestHostKeyOutlivesItsListener(t *testing.T) {
 
 	again := newListener(ns)
 	create(t, again)
-	readyPod(t, again, "b") // the first one's key is not its own
+	readyPod(t, again, "b") // the key of the first listener is not its own
 	waitFor(t, again, "Ready", "True", "Ready", "")
 	if fmt.Sprint(again.Status.KnownHosts) != fmt.Sprint(want) {
-		t.Errorf("known_hosts %q, want those of before, %q", again.Status.KnownHosts, want)
+		t.Errorf("known_hosts %q, want the previous ones, %q", again.Status.KnownHosts, want)
 	}
 }
 
-// A listener that is recreated before the garbage collector has run waits for it, and says so.
+// A listener that is recreated before the garbage collector has run waits for it, and its status says so.
 func TestListenerIsMadeAgainAtOnce(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -95,7 +95,7 @@ func TestListenerIsMadeAgainAtOnce(t *testing.T) {
 	waitFor(t, again, "Ready", "True", "Ready", "")
 }
 
-// collectGarbage deletes what an object owns, from now to the end of the test: there is no garbage collector here, and an
+// collectGarbage deletes what an object owns, from now until the end of the test: there is no garbage collector here, and an
 // operator whose cache lags behind may recreate what is gone.
 func collectGarbage(t *testing.T, ns string, owner client.Object) {
 	t.Helper()
@@ -148,11 +148,11 @@ func TestHostKeysOfOnesOwn(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	waitReady(t, u)
 	if len(l.Status.HostKeys) != 2 || l.Status.HostKeys[0].Name != "rsa" || l.Status.HostKeys[1].Algorithm != "ecdsa-sha2-nistp256" {
-		t.Errorf("host keys %v, want both in the order of hostKeyRefs", l.Status.HostKeys)
+		t.Errorf("host keys %v, want both, in the order of hostKeyRefs", l.Status.HostKeys)
 	}
 }
 
-// A generated key is deleted with its SFTPKey only if the SFTPKey says so.
+// A generated key is deleted with its SFTPKey only if the SFTPKey's deletionPolicy says so.
 func TestDeletionPolicyOfAKey(t *testing.T) {
 	ns := namespace(t, nil)
 	k := &v1alpha1.SFTPKey{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "acme"}, Spec: v1alpha1.SFTPKeySpec{Usage: "Client", DeletionPolicy: v1alpha1.Delete}}

@@ -144,19 +144,19 @@ func published(t *testing.T, l *v1alpha1.SFTPListener) {
 			return fmt.Errorf("ConfigMap has\n%s\nwant\n%s", got, strings.Join(l.Status.KnownHosts, "\n"))
 		}
 		if !metav1.IsControlledBy(m, l) {
-			return errors.New("the ConfigMap does not go with the listener")
+			return errors.New("the ConfigMap is not deleted with the listener")
 		}
 		announced := 0
 		for _, k := range l.Status.HostKeys {
 			if !slices.ContainsFunc(l.Status.KnownHosts, func(line string) bool { return strings.HasSuffix(line, " "+k.PublicKey) }) {
-				return fmt.Errorf("known_hosts has no line of the %s key %s", k.State, k.Fingerprint)
+				return fmt.Errorf("known_hosts has no line for the %s key %s", k.State, k.Fingerprint)
 			}
 			if k.State != v1alpha1.HostKeyStaged {
 				announced++
 			}
 		}
 		if len(l.Status.SSHFP) != announced || announced > 0 && !strings.HasPrefix(l.Status.SSHFP[0], "4 2 ") {
-			return fmt.Errorf("SSHFP records %v of %d announced keys", l.Status.SSHFP, announced)
+			return fmt.Errorf("SSHFP records %v for %d announced keys", l.Status.SSHFP, announced)
 		}
 		return nil
 	})
@@ -174,7 +174,7 @@ func inPods(t *testing.T, ns string, want map[string]string) {
 }
 
 // A new revision of a host key is in all pods before it is announced, and announced before it is used; the former one stays for
-// a while. Restarting an operator or a pod during the rotation loses nothing.
+// some time. Restarting an operator or a pod during the rotation loses nothing.
 func TestHostKeyRotation(t *testing.T) {
 	ns := namespace(t, nil)
 	k := hostKeyOf(t, ns, "host", 1000, func(k *v1alpha1.SFTPKey) { k.Spec.DeletionPolicy = v1alpha1.Delete })
@@ -220,7 +220,7 @@ func TestHostKeyRotation(t *testing.T) {
 			get(t, l, ns, l.Name)
 			get(t, acme, ns, acme.Name)
 			if got := l.Status.HostKeys[1].ProvedUsers; got == nil || *got != want || !slices.Equal(acme.Status.ProvedHostKeys, []string{second}) {
-				return fmt.Errorf("%v users have proof, acme of %v", got, acme.Status.ProvedHostKeys)
+				return fmt.Errorf("%v users have proof, acme has proof of %v", got, acme.Status.ProvedHostKeys)
 			}
 			return nil
 		})
@@ -232,11 +232,11 @@ func TestHostKeyRotation(t *testing.T) {
 	version := acme.ResourceVersion
 	pods.restart(p)
 	restartOperator(t, func() {})
-	pods.prove(p, string(acme.UID), second) // again, after the process was restarted
+	pods.prove(p, string(acme.UID), second) // again, after a restart of the process
 	pods.prove(p, string(other.UID), second)
 	proved(2)
 	if acme.ResourceVersion != version {
-		t.Error("what is known was written to the SFTPUser again")
+		t.Error("known proofs were written to the SFTPUser again")
 	}
 	if s := states(l); s != "host/1 Active, host/2 Advertised" || !l.Status.HostKeys[1].StateTime.Equal(since) {
 		t.Errorf("a restart of the operator made it %s, since %v", s, l.Status.HostKeys[1].StateTime)
@@ -276,7 +276,7 @@ func TestHostKeyRotation(t *testing.T) {
 			}
 		}
 	}
-	// Counters begin with the process, and the operator was restarted in between.
+	// Counters start with the process, and the operator was restarted in between.
 	if !maps.Equal(steps, map[string]float64{"Staged": 0, "Advertised": 0, "Active": 1, "Retiring": 1, "Removed": 1}) {
 		t.Errorf("the metric counts %v", steps)
 	}
@@ -307,7 +307,7 @@ func hostKeyEvents(t *testing.T, ns string, want map[string]int, kind string) {
 	})
 }
 
-// Changing the references is also a rotation; a spare that was announced takes over at once.
+// Changing the references is also a rotation; a spare key that was announced takes over at once.
 func TestHostKeyRefsAreExchanged(t *testing.T) {
 	ns := namespace(t, nil)
 	hostKeyOf(t, ns, "a", 1)
@@ -361,7 +361,7 @@ func TestPolicyForbidsALeavingHostKey(t *testing.T) {
 }
 
 // If another program manages the Secret and replaces the key in it, the pods continue with the former key for as long as after
-// any other change: its private key is in what the operator has written for them.
+// any other change: the operator still has its private key in what it has written for them.
 func TestExistingHostKeyIsExchanged(t *testing.T) {
 	ns := namespace(t, nil)
 	pair := func() *corev1.Secret {
@@ -427,7 +427,7 @@ func TestHostKeysOfALostStatus(t *testing.T) {
 	})
 }
 
-// A recreated SFTPKey adopts the key that clients know, not the very first one.
+// A recreated SFTPKey adopts the key that clients know, not the first one.
 func TestHostKeyIsMadeAgain(t *testing.T) {
 	ns := namespace(t, nil)
 	k := hostKeyOf(t, ns, "host", 0)
@@ -532,8 +532,7 @@ func TestHostCertificate(t *testing.T) {
 	inPods(issue(3, 90))
 	waitFor(t, l, "Ready", "True", "Ready", "")
 
-	// The CA renews the certificate of a former revision as long as key exchanges use it, and an operator that was restarted has
-	// it.
+	// The CA renews the certificate of a former revision as long as key exchanges use it, and a restarted operator has it.
 	change(t, k, wantNewPair)
 	waitStates(t, l, "host/1 Active, host/2 Advertised")
 	line := issue(4, 100)

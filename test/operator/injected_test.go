@@ -23,7 +23,7 @@ type unreliable struct {
 	http.RoundTripper
 
 	mu sync.Mutex
-	// calls other than watches, by whether they wrote; injected failures by kind. mu guards both.
+	// calls counts calls other than watches, by whether they wrote; injected counts failures by kind. mu guards both.
 	calls    map[bool]int
 	injected map[string]int
 }
@@ -142,7 +142,7 @@ func TestConflictsAndThrottling(t *testing.T) {
 		create(t, newUser(ns, fmt.Sprintf("user-%d", i)))
 	}
 	for i := range users {
-		patiently("all users come to be ready", ready(ns, fmt.Sprintf("user-%d", i)))
+		patiently("all users become ready", ready(ns, fmt.Sprintf("user-%d", i)))
 	}
 	get(t, l, ns, l.Name)
 	fingerprint := l.Status.HostKeys[0].Fingerprint

@@ -13,10 +13,10 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// rsa2048 is too short for some policies.
+// rsa2048 is a public key that is too short for some policies.
 const rsa2048 = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCOc87itH0Q0xh55KI07P5GaJSTlVjqPCaeqXL4TH4psUBcr5JlLbAHkasElLd16q0u58+aje5CEBAGt8VYPyIc7FCh3Z3Jnq1cp3oyy8lDuj/U/AfAKoOfH8bXjXNndcwV814GsXbnt1zfgFfydo6kigwEkJ6MN1OVfecb8sd85Ry4nbCaADKon/khrmsBzkFTWUKvWQqFbtF3Df81I1KkjLkAJlsCKdjdBn60FcKyxCCH3xz2qTO4GfoQ6TyNVLpjZXijULGNOU5lr73NrneUu/qyGBi3B1X1XVhLre9eI0qRPkm1PQ4tklMko0bFx7DKjM+hsMd+bBNsZ8GGgdtN"
 
-// partnerKey returns an SFTPKey with the public key of a partner's pair, that of publicKey(seed).
+// partnerKey returns an SFTPKey with the public key of a partner's pair, publicKey(seed).
 func partnerKey(ns, name, seed string, edits ...func(*v1alpha1.SFTPKey)) *v1alpha1.SFTPKey {
 	k := &v1alpha1.SFTPKey{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
@@ -94,7 +94,7 @@ func TestAssignedKey(t *testing.T) {
 		return nil
 	})
 
-	// Another user of the namespace does not get it through a copy.
+	// Another user of the namespace does not get the key through a copy.
 	other := newUser(ns, "copier", func(u *v1alpha1.SFTPUser) {
 		u.Spec.Authentication.AuthorizedKeys = append(u.Spec.Authentication.AuthorizedKeys, publicKey("acme"))
 	})
@@ -103,7 +103,7 @@ func TestAssignedKey(t *testing.T) {
 	keyOf(t, other, fingerprint(t, "acme"), v1alpha1.KeyAssignedElsewhere)
 	eventually(t, func() error {
 		if keys := pods.logins(ns)["copier"].Keys; len(keys) != 1 || keys[0].PublicKey != publicKey(ns+"copier") {
-			return fmt.Errorf("pods have the keys %+v of %s, want its own alone", keys, "copier")
+			return fmt.Errorf("pods have the keys %+v of %s, want only its own", keys, "copier")
 		}
 		return nil
 	})
@@ -115,10 +115,10 @@ func TestAssignedKey(t *testing.T) {
 	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.UserRef.Name = "copier" })
 	eventually(t, func() error {
 		if keys := pods.logins(ns)["copier"].Keys; len(keys) != 2 {
-			return fmt.Errorf("pods have the keys %+v of the user that the key was given to", keys)
+			return fmt.Errorf("pods have the keys %+v of the user that the key is assigned to", keys)
 		}
 		if _, ok := pods.logins(ns)["acme"]; ok {
-			return fmt.Errorf("the user that the key was taken from logs in")
+			return fmt.Errorf("the user that lost the key can log in")
 		}
 		return nil
 	})
@@ -154,7 +154,7 @@ func TestDuplicateKey(t *testing.T) {
 	}
 }
 
-// A key's validity period passes without any action, and every part that depends on it reacts.
+// A key's validity period passes without any action, and everything that depends on it reacts.
 func TestKeyWithTimes(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)
@@ -170,7 +170,7 @@ func TestKeyWithTimes(t *testing.T) {
 	waitFor(t, acme, "Inactive", "True", "NoValidKey", "")
 	waitFor(t, k, "Inactive", "True", "KeyNotYetValid", "The key is not valid before "+begin.UTC().Format(time.RFC3339))
 	if keys := pods.logins(ns)["acme"].Keys; len(keys) != 1 || keys[0].NotBefore == nil || !keys[0].NotBefore.Equal(begin) {
-		t.Errorf("pods have %+v: they must open by themselves", keys)
+		t.Errorf("pods have %+v: they must accept it on their own", keys)
 	}
 	waitFor(t, acme, "KeysValid", "False", "KeyNotYetValid", fingerprint(t, "acme")+" (sftpkey/acme-2026) is valid from "+begin.UTC().Format(time.RFC3339))
 	soon := func() time.Time { return time.Now().Add(3 * time.Second).Truncate(time.Second) }

@@ -96,7 +96,7 @@ func TestLastUsed(t *testing.T) {
 	ns := namespace(t, nil)
 	l := newListener(ns)
 	create(t, l)
-	onNode := func(name string) *corev1.Pod { // a deleted pod on a node does not disappear at once
+	onNode := func(name string) *corev1.Pod { // a deleted pod that is on a node does not disappear at once
 		p := podWith(t, l, name, func(p *corev1.Pod) { p.Spec.NodeName = "node" })
 		setReady(t, p, corev1.ConditionTrue)
 		return p
@@ -187,13 +187,13 @@ func TestLastUsed(t *testing.T) {
 	pods.restart(running[0]) // it has lost its state
 
 	login(2)
-	restartOperator(t, func() { login(1) }) // nothing asks in the meantime
+	restartOperator(t, func() { login(1) }) // no operator asks in the meantime
 	wakeUp()
 	settle()
 
 	pods.restart(running[1])
 	login(1)
-	// One is drained. The operator is not woken: it must come in time on its own schedule.
+	// One is drained. The operator is not woken: it must ask in time on its own schedule.
 	if err := api.Delete(t.Context(), running[1], client.GracePeriodSeconds(60)); err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +211,11 @@ func TestLastUsed(t *testing.T) {
 	written.check(t, used)
 }
 
-// check compares what was written with the keys and days that were used. A day that was followed by a later one before the
-// operator asked is not written.
+// check compares what was written with the keys and days that were used. A day is not written if a later one followed before
+// the operator asked.
 func (l *ledger) check(t *testing.T, used map[string]bool) {
 	t.Helper()
-	time.Sleep(time.Second) // for events that are still in progress
+	time.Sleep(time.Second) // time for events that are still in progress
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.idle) > 0 {

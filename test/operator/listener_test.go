@@ -207,7 +207,7 @@ func TestDriftIsRepaired(t *testing.T) {
 			return err
 		}
 		if deployment.UID == before {
-			return fmt.Errorf("the Deployment was not made again")
+			return fmt.Errorf("the Deployment was not recreated")
 		}
 		return nil
 	})

@@ -26,8 +26,8 @@ func waitRevoked(t *testing.T, ns string, want ...string) {
 	})
 }
 
-// A list in a Secret revokes keys as it changes. When it is damaged or deleted, everything stays revoked, even for an operator
-// that has never seen it.
+// Changes to a revocation list in a Secret take effect. If the list is damaged or deleted, everything stays revoked, even for
+// an operator that has never seen it.
 func TestRevokedKeysOfASecret(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)

@@ -21,9 +21,9 @@ import (
 // rsa1024 is a public key that is too short.
 const rsa1024 = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQCZWtBz5fSJQcs6nqU0b0aGiaF2kDPlgwIpD+eo+RUJy71cc9egl9QfEN7pX3vwF+0aeHWVAt7jR7Sk4AFUWTWRcf7wHxYDuGrCxp765x3MHx1vpQceZA+qLldmmdJUW75p9Jlrg+dVd2KfLG2YavL8zHUWHLw+8HhbWD+51sediw=="
 
-// TestMistakesOfATenant: each mistake that a tenant of a shared listener can make in an SFTPUser is reported
-// where the tenant looks: by kubectl apply, or else in the column REASON (or INACTIVE), in a sentence that
-// says what to do, and in an event. It prints the table.
+// TestMistakesOfATenant: each mistake that a tenant of a shared listener can make in an SFTPUser is reported where the tenant
+// looks: by kubectl apply, or else in the column REASON (or INACTIVE), in a sentence that says what to do, and in an event. The
+// test prints the table.
 func TestMistakesOfATenant(t *testing.T) {
 	tenant := namespace(t, nil)
 	l := newListener(namespace(t, nil), func(l *v1alpha1.SFTPListener) {
@@ -54,7 +54,7 @@ func TestMistakesOfATenant(t *testing.T) {
 		{"an invalid value", ref + "\nstate: Disabled", "", `supported values: "Active", "Suspended"`},
 		{"an invalid network", ref + "\nallowedCIDRs: [203.0.113.0/33]", "", "must be a network"},
 		{"a login name with a space", ref + "\nusername: acme corp", "", "username must start with a letter, digit or '_'"},
-		{"a date without a time", ref + "\nexpirationTime: 2027-01-31", "", "must be of type date-time"}, // the API server's own words: kubectl explain has an example
+		{"a date without a time", ref + "\nexpirationTime: 2027-01-31", "", "must be of type date-time"}, // the API server's own message: kubectl explain has an example
 		{"no login at all", ref + "\nauthentication: {}", "NoCredentials", "set spec.authentication, or name the user in spec.userRef of an SFTPKey"},
 		{"another listener", "listenerRef: {name: partner, namespace: " + l.Namespace + "}\n" + good, "ListenerNotFound", "Listeners that admit namespace"},
 		{"a listener without its namespace", "listenerRef: {name: partners}\n" + good, "ListenerNotFound", `does not exist in namespace "` + tenant + `"`},
@@ -104,7 +104,7 @@ func TestMistakesOfATenant(t *testing.T) {
 				}
 				event = eventOf(t.Context(), u)
 				if event == "" || !strings.Contains(event, tc.says) {
-					return fmt.Errorf("the event is %q", event)
+					return fmt.Errorf("got the event %q", event)
 				}
 				return nil
 			})
@@ -114,7 +114,7 @@ func TestMistakesOfATenant(t *testing.T) {
 	}
 }
 
-// message is the part of an answer of the API server that a person reads.
+// message returns the part of an answer of the API server that a person reads.
 func message(text string) string {
 	if _, after, ok := strings.Cut(text, " is invalid: "); ok {
 		return after
@@ -122,7 +122,7 @@ func message(text string) string {
 	return text
 }
 
-// columnReason is what kubectl get shows of a user in REASON or INACTIVE, and the sentence of the condition.
+// columnReason returns what kubectl get shows for a user in REASON or INACTIVE, and the message of the condition.
 func columnReason(u *v1alpha1.SFTPUser) (reason, says string) {
 	c := cmp.Or(meta.FindStatusCondition(u.Status.Conditions, "Ready"), meta.FindStatusCondition(u.Status.Conditions, "Inactive"))
 	if c == nil {

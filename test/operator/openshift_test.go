@@ -45,7 +45,7 @@ func admitted(t *testing.T, ns, name string, of corev1.PodTemplateSpec) (*corev1
 }
 
 // Where the platform assigns users and groups, as OpenShift does, the pods of the operator and of listeners with fsGroupPolicy
-// Platform are admitted, and get the assigned ones. Pods with their own group are refused, so the check can fail.
+// Platform are admitted, and get the assigned ones. Pods with their own group are refused, which shows that the check can fail.
 func TestOpenShiftLikeAdmission(t *testing.T) {
 	ns := namespace(t, map[string]string{openshift.Label: "true"})
 	remove, err := openshift.Install(t.Context(), api)
@@ -60,9 +60,9 @@ func TestOpenShiftLikeAdmission(t *testing.T) {
 	fixed := newListener(ns, func(l *v1alpha1.SFTPListener) { l.Name = "fixed" })
 	create(t, fixed)
 	own := deploymentOf(t, fixed).Spec.Template
-	eventually(t, func() error { // policies take effect some time after they are created
+	eventually(t, func() error { // policies take effect a moment after they are created
 		if _, err := admitted(t, ns, "fixed", own); err == nil || !strings.Contains(err.Error(), "restricted-v2: fsGroup must be 1000650000") {
-			return fmt.Errorf("a pod with a group of its own: %w", err)
+			return fmt.Errorf("a pod with its own group: %w", err)
 		}
 		return nil
 	})

@@ -27,7 +27,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/daemon/daemontest"
 )
 
-// realPod is a pod of a listener in which the daemon runs, and its address.
+// realPod returns a pod of a listener in which the real daemon runs, and its address.
 func realPod(t *testing.T, l *v1alpha1.SFTPListener, ip string) (p *corev1.Pod, address string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -113,7 +113,7 @@ func (o *openSSH) logIn(t *testing.T, user string, keys []string) (hostKey strin
 	}
 	go func() { _, _ = io.Copy(io.Discard, said) }()
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end) && !slices.Equal(o.knows(t), keys); {
-		time.Sleep(50 * time.Millisecond) // it asks for proofs
+		time.Sleep(50 * time.Millisecond) // the client is requesting proofs
 	}
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait() // killed
@@ -122,7 +122,7 @@ func (o *openSSH) logIn(t *testing.T, user string, keys []string) (hostKey strin
 	return strings.TrimSpace(hostKey)
 }
 
-// knows returns the fingerprints in its known_hosts.
+// knows returns the fingerprints in the client's known_hosts.
 func (o *openSSH) knows(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile(o.known)
@@ -141,13 +141,13 @@ func (o *openSSH) knows(t *testing.T) []string {
 	return out
 }
 
-// logsInUntil logs in repeatedly, each time without a prompt, until the client knows certain keys.
+// logsInUntil logs in repeatedly, without prompting, until the client knows certain keys.
 func (o *openSSH) logsInUntil(t *testing.T, user, hostKey string, keys ...string) {
 	t.Helper()
 	slices.Sort(keys)
 	eventually(t, func() error {
 		if got := o.logIn(t, user, keys); got != hostKey || !slices.Equal(o.knows(t), keys) {
-			return fmt.Errorf("met %s and knows %v, want to meet %s and know %v", got, o.knows(t), hostKey, keys)
+			return fmt.Errorf("the client met %s and knows %v, want %s and %v", got, o.knows(t), hostKey, keys)
 		}
 		return nil
 	})

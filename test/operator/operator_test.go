@@ -1,5 +1,5 @@
-// Package operator tests the operator on a real API server, with the rights of its Role, and with simulated pods, because there
-// is no kubelet. Each test has its own namespace and reads like what a tenant does and sees.
+// Package operator tests the operator on a real API server, with the permissions of its Role, and with simulated pods, because
+// there is no kubelet. Each test has its own namespace, and reads like what a tenant does and sees.
 package operator
 
 import (
@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	// api is the client of the tests, with the cluster administrator's rights.
+	// api is the client of the tests, with the cluster administrator's permissions.
 	api client.WithWatch
 	// pods answers the operator's requests to pods.
 	pods *dataPlane
@@ -71,7 +71,7 @@ func run(m *testing.M) int {
 	if running, err = start(account, defaultOptions()); err != nil {
 		return fail(err)
 	}
-	defer func() { running.stop() }() // the one of the last restart
+	defer func() { running.stop() }() // the operator of the last restart
 	return m.Run()
 }
 

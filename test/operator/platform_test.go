@@ -94,7 +94,8 @@ func TestBoundComesLater(t *testing.T) {
 	})
 }
 
-// A setting that is not allowed from the start gets no pods, and one that is changed later is not rolled out.
+// A listener with a setting that is not allowed from the start gets no pods, and such a change to an existing listener is not
+// rolled out.
 func TestBoundWasThere(t *testing.T) {
 	underPolicy(t, "bounds: {tolerations: [], cryptoPolicies: [Modern2026]}")
 	ns := namespace(t, nil)

@@ -14,7 +14,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/config"
 )
 
-// Legacy2026 ends automatically: the status says so at that time, without any event that wakes the operator.
+// Legacy2026 ends automatically: the status shows that at that time, without any event that wakes the operator.
 func TestLegacyPolicyEnds(t *testing.T) {
 	ns := namespace(t, nil)
 	end := metav1.NewTime(time.Now().Add(time.Hour).Truncate(time.Second))

@@ -67,7 +67,7 @@ func waitForMetric(t *testing.T, line string) {
 		recorder := httptest.NewRecorder()
 		promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 		if !strings.Contains(recorder.Body.String(), line+"\n") {
-			return fmt.Errorf("the operator does not say %s", line)
+			return fmt.Errorf("the operator does not serve %s", line)
 		}
 		return nil
 	})
@@ -78,8 +78,8 @@ const (
 	policyRejected = "sftp_operator_platform_policy_rejected 1"
 )
 
-// A changed policy takes effect on all listeners without a restart of the operator. An unusable one does not,
-// and the previous policy stays in effect. While many listeners follow, access is removed as fast as ever.
+// A changed policy takes effect on all listeners without a restart of the operator. An unusable one does not, and the previous
+// policy stays in effect. While many listeners follow, access is removed as fast as usual.
 func TestPolicyChanges(t *testing.T) {
 	m := underFile(t, "{}")
 	ns := namespace(t, nil)
@@ -137,7 +137,7 @@ func TestPolicyChanges(t *testing.T) {
 }
 
 // An operator that starts with an unusable policy changes nothing that the platform might not allow. It removes access as
-// always, and continues as soon as the policy is corrected.
+// usual, and continues as soon as the policy is corrected.
 func TestPolicyIsUnusable(t *testing.T) {
 	ns := namespace(t, nil)
 	l := rolledOutListener(t, ns)

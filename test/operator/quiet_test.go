@@ -108,7 +108,7 @@ func labelled(m *dto.Metric, name, value string) bool {
 	return false
 }
 
-// busyNamespace has some of everything, and all of it is ready.
+// busyNamespace creates a namespace with a listener, a user that is ready, and a user whose password is invalid.
 func busyNamespace(t *testing.T) (ns string, acme *v1alpha1.SFTPUser) {
 	t.Helper()
 	ns = namespace(t, nil)
@@ -146,7 +146,7 @@ func TestReconcileWithoutAChangeWritesNothing(t *testing.T) {
 			return nil
 		})
 	}
-	wake(0) // anything still in progress is done after it
+	wake(0) // after this, nothing is in progress anymore
 	n := 0
 	judge(t, func() error {
 		before := versions(t, ns)
@@ -163,7 +163,7 @@ func TestReconcileWithoutAChangeWritesNothing(t *testing.T) {
 	})
 }
 
-// A restart does not do so either: not one hash, line or status differs.
+// Neither does a restart: not one hash, line or status differs.
 func TestRestartWritesNothing(t *testing.T) {
 	ns, acme := busyNamespace(t)
 	hash := pods.logins(ns)["acme"].Password.Hash
@@ -199,7 +199,7 @@ func TestRevocationWhileTheOperatorIsAway(t *testing.T) {
 	})
 }
 
-// Secrets stay in Secrets: the pods' Secret has a hash of a password, and no other object contains anything of it.
+// Secrets stay in Secrets: the pods' Secret has a hash of a password, and no other object contains any part of the password.
 func TestNoSecretIsTold(t *testing.T) {
 	ns, _ := busyNamespace(t)
 	secret := &corev1.Secret{}
@@ -233,6 +233,6 @@ func TestNoSecretIsTold(t *testing.T) {
 		}
 	}
 	if len(items(t, &eventsv1.EventList{}, ns)) == 0 {
-		t.Error("there are no events: this test looks at nothing")
+		t.Error("there are no events, so the test proves nothing")
 	}
 }

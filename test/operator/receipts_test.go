@@ -43,7 +43,7 @@ func receiptKeys(t *testing.T, l *v1alpha1.SFTPListener, before ...v1alpha1.Rece
 		}
 		for i, k := range before {
 			if keys[i+1].Fingerprint != k.Fingerprint || keys[i+1].EndTime == nil {
-				return fmt.Errorf("earlier keys: %+v, want those of %+v, ended", keys, before)
+				return fmt.Errorf("earlier keys: %+v, want those of %+v, with an end time", keys, before)
 			}
 		}
 		if err := api.Get(t.Context(), client.ObjectKey{Namespace: l.Namespace, Name: "partners-sftp-known-hosts"}, published); err != nil {
@@ -59,21 +59,21 @@ func receiptKeys(t *testing.T, l *v1alpha1.SFTPListener, before ...v1alpha1.Rece
 	return keys
 }
 
-// A listener with receipts gets a key, which only someone who may change its Secret can replace; replaced
-// keys stay known, with and without receipts.
+// A listener with receipts gets a key, which only someone who may change its Secret can replace; replaced keys stay in the
+// status, with and without receipts.
 func TestReceiptKey(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, func(l *v1alpha1.SFTPListener) {
 		l.Spec.Uploads = v1alpha1.ListenerUploads{Publish: v1alpha1.PublishOnClose, Checksum: v1alpha1.ChecksumSHA256}
 	})
 	if get(t, l, ns, l.Name); settingsOf(t, l).Receipts.On() || l.Status.Receipts != nil {
-		t.Errorf("receipts without being asked: %+v", l.Status.Receipts)
+		t.Errorf("receipts that were not requested: %+v", l.Status.Receipts)
 	}
 	change(t, l, withReceipts)
 	first := receiptKeys(t, l)
 	restartOperator(t, func() {})
 	if again := receiptKeys(t, l); again[0].Fingerprint != first[0].Fingerprint {
-		t.Fatalf("another key after a restart: %+v", again)
+		t.Fatalf("a different key after a restart: %+v", again)
 	}
 	secret := &corev1.Secret{}
 	get(t, secret, ns, "partners-sftp-receipt-key")
@@ -104,7 +104,7 @@ func TestReceiptKey(t *testing.T) {
 		t.Errorf("%+v", third)
 	}
 
-	// An unusable key changes nothing for the pods, and is not quoted.
+	// An unusable key changes nothing for the pods, and the message does not quote it.
 	change(t, secret, func(s *corev1.Secret) { s.Data[config.ReceiptKeyFile] = []byte("not to be quoted") })
 	eventually(t, func() error {
 		get(t, l, ns, l.Name)

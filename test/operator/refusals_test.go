@@ -13,9 +13,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/keyuse"
 )
 
-// TestLastRefusal: a tenant of a shared listener reads in the status of its own user why a partner's login
-// was refused, even after a restart of the operator; further attempts do not write the status again and
-// again.
+// TestLastRefusal: a tenant of a shared listener reads in the status of its own user why a partner's login was refused, even
+// after a restart of the operator; further attempts do not write the status each time.
 func TestLastRefusal(t *testing.T) {
 	l := newListener(namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil))
 	create(t, l)
@@ -55,8 +54,7 @@ func TestLastRefusal(t *testing.T) {
 		time.Sleep(300 * time.Millisecond)
 	}
 	has(3)
-	// A restarted operator takes the refusal from the status, and adds what the pods know beyond
-	// that.
+	// A restarted operator takes the refusal from the status, and adds what else the pods know.
 	restartOperator(t, func() {})
 	askPods(t, l, 10)
 	has(8)
@@ -87,7 +85,7 @@ func watchRefusals(t *testing.T, ns string) func() int {
 		close(changes)
 	}()
 	return func() int {
-		time.Sleep(500 * time.Millisecond) // for what is in progress
+		time.Sleep(500 * time.Millisecond) // time for what is in progress
 		w.Stop()
 		n := 0
 		for range changes {
@@ -118,7 +116,7 @@ func TestWhichListenersAdmit(t *testing.T) {
 			get(t, u, tenant, u.Name)
 			m := meta.FindStatusCondition(u.Status.Conditions, "Accepted").Message
 			_, list, found := strings.Cut(m, `Listeners that admit namespace "`+tenant+`": `)
-			// Other tests' listeners for all namespaces may be among them.
+			// Other tests' listeners that admit all namespaces may be among them.
 			if !found || !strings.Contains(list, open.Namespace+"/"+open.Name) && !strings.Contains(list, " more") || strings.Contains(list, closed.Namespace+"/") {
 				return fmt.Errorf("%s: %s", name, m)
 			}

@@ -25,13 +25,13 @@ import (
 	"github.com/sftp-operator/sftp-operator/sftpd/contract/delivery"
 )
 
-// relays plays the relays, because there are no pods. One that was not told what to report does not answer.
+// relays plays the relays, because there are no pods. A relay that was not told what to report does not answer.
 var relays playedRelays
 
 type playedRelays struct {
 	mu   sync.Mutex
 	says map[types.UID]delivery.Status
-	// asked are the keys and addresses of the last questions.
+	// asked has the keys and addresses of the last requests.
 	asked map[types.UID]watch.Target
 }
 
@@ -76,7 +76,7 @@ func relayConfig(t *testing.T, l *v1alpha1.SFTPListener) (delivery.Config, error
 	return delivery.Decode(s.Data[delivery.ConfigFile])
 }
 
-// A listener with events gets a relay that can do little, and one without has none.
+// A listener with events gets a relay with few permissions, and one without events has none.
 func TestRelay(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, withEvents(toService("jobs")))
@@ -139,7 +139,7 @@ func checkEventSettings(t *testing.T, l *v1alpha1.SFTPListener, key string) {
 	get(t, secret, l.Namespace, "partners-sftp-config")
 	s := settingsOf(t, l)
 	if len(s.Events.Sinks) != 1 || s.Events.Sinks[0].Name != "jobs" || len(s.Events.Sinks[0].Types) == 0 || string(secret.Data[config.EventsKeyFile]) != key {
-		t.Errorf("pods have %+v, and not the relay's key", s.Events)
+		t.Errorf("pods have %+v, but not the relay's key", s.Events)
 	}
 }
 
@@ -173,7 +173,7 @@ func checkRelayNetwork(t *testing.T, ns string) {
 	}
 }
 
-// A missing Secret holds its own sink, and nothing else: not another sink, not the listener, not a revocation.
+// A missing Secret holds its own sink, and nothing else: no other sink, not the listener, and no revocation.
 func TestSecretsOfSinks(t *testing.T) {
 	ns := namespace(t, nil)
 	held := toService("held")
@@ -254,7 +254,7 @@ func TestReceiversInTheStatus(t *testing.T) {
 	} {
 		get(t, l, ns, l.Name)
 		relays.say(l, c.said)
-		restartOperator(t, func() {}) // which asks at once
+		restartOperator(t, func() {}) // the new operator asks at once
 		waitFor(t, l, "EventsDelivered", c.status, c.reason, c.message)
 		if get(t, l, ns, l.Name); len(l.Status.Events) != 1 || l.Status.Events[0].State != c.state || int(*l.Status.Events[0].DeadLetters) != c.said.Dead {
 			t.Errorf("%s: %+v", c.reason, l.Status.Events)
@@ -296,8 +296,8 @@ func TestDestinations(t *testing.T) {
 	})
 }
 
-// A listener that breaks one bound is not exempt from another: its objects stay as they are, but its relay sends nothing to a host
-// that the platform no longer allows, and ends when the events do.
+// A listener that violates one bound is not exempt from the others: its objects stay as they are, but its relay sends nothing to a
+// host that the platform no longer allows, and ends when the events do.
 func TestDestinationsOfARefusedSpec(t *testing.T) {
 	underPolicy(t, "bounds: {events: {hosts: [events.example.com]}}")
 	ns := namespace(t, nil)

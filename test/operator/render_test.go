@@ -76,7 +76,7 @@ func rendered(t *testing.T, m *offline.Manifests, l *v1alpha1.SFTPListener) erro
 	dir := t.TempDir()
 	have := map[string][]byte{}
 	for _, o := range items(t, &corev1.SecretList{}, l.Namespace) {
-		// manager render makes what the daemon's pods read, and nothing for the relay.
+		// manager render writes what the daemon's pods read, and nothing for the relay.
 		if s, ok := o.(*corev1.Secret); ok && s.Labels[v1alpha1.LabelListener] == l.Name && s.Name != render.RelayName(l) {
 			for name, data := range s.Data {
 				have[name] = data
@@ -92,7 +92,7 @@ func rendered(t *testing.T, m *offline.Manifests, l *v1alpha1.SFTPListener) erro
 		if err != nil {
 			return err
 		}
-		prev = offline.Previous{Passwords: all.Passwords, HostKeys: all.HostKeys} // what is different each time it is made
+		prev = offline.Previous{Passwords: all.Passwords, HostKeys: all.HostKeys} // these differ each time they are created
 	}
 	files, findings, err := m.Render(t.Context(), l, prev, clock.now(), render.PodVolumePath)
 	if err != nil {
@@ -103,7 +103,7 @@ func rendered(t *testing.T, m *offline.Manifests, l *v1alpha1.SFTPListener) erro
 		want[render.ShardFile(i)] = data
 	}
 	if len(want) != len(have) {
-		return fmt.Errorf("%s/%s: the operator has the files %q and manager render makes %q", l.Namespace, l.Name,
+		return fmt.Errorf("%s/%s: the operator has the files %q, and manager render writes %q", l.Namespace, l.Name,
 			slices.Sorted(maps.Keys(have)), slices.Sorted(maps.Keys(want)))
 	}
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(want))) { // the shards first: the settings have their digests
@@ -115,7 +115,7 @@ func rendered(t *testing.T, m *offline.Manifests, l *v1alpha1.SFTPListener) erro
 	return sameFindings(t, l, findings)
 }
 
-// suggestion is what the status of a user that no listener accepts says in addition to the finding.
+// suggestion matches what the status of a user that no listener accepts says in addition to the finding.
 var suggestion = regexp.MustCompile(`[.] (No listener admits|Listeners that admit) namespace ".*$`)
 
 // sameFindings compares the findings of manager render with conditions.
@@ -158,12 +158,12 @@ func sameFindings(t *testing.T, l *v1alpha1.SFTPListener, findings []offline.Fin
 		text := strings.Join(messages, "; ")
 		for _, f := range said[wrong] {
 			if !slices.Contains(reasons, f.Reason) && !strings.Contains(text, f.Message) || !strings.Contains(text, f.Message) {
-				return fmt.Errorf("manager render says %s, and the conditions say %q: %q", f, reasons, text)
+				return fmt.Errorf("manager render says %s, but the conditions say %q: %q", f, reasons, text)
 			}
 			text = strings.Replace(text, f.Message, "", 1)
 		}
 		if rest := strings.Trim(text, "; "); rest != "" {
-			return fmt.Errorf("%s: the conditions say %q: %q, and manager render says %v", wrong, reasons, rest, said[wrong])
+			return fmt.Errorf("%s: the conditions say %q: %q, but manager render says %v", wrong, reasons, rest, said[wrong])
 		}
 	}
 	return nil

@@ -44,7 +44,7 @@ func knownOf(t *testing.T, l *v1alpha1.SFTPListener) known {
 	return k
 }
 
-// waiting are users for whom there is no login. Their names come before those of all others.
+// waiting are users who get no login. Their names come before those of all others.
 var waiting = []string{"aa", "ab", "ac"}
 
 // partners creates a listener with a contested login name, whose volumes are in a different order than its homes, and which has
@@ -88,7 +88,7 @@ func wipe(t *testing.T, ns string) {
 		for _, list := range append([]client.ObjectList{&v1alpha1.SFTPListenerList{}}, ownedKinds()...) {
 			for _, o := range items(t, list, ns) {
 				left++
-				if len(o.GetFinalizers()) > 0 { // there is no controller that would remove it from a claim
+				if len(o.GetFinalizers()) > 0 { // there is no controller that would remove a claim's finalizer
 					before := o.DeepCopyObject().(client.Object)
 					o.SetFinalizers(nil)
 					_ = api.Patch(t.Context(), o, client.MergeFrom(before))
@@ -142,7 +142,7 @@ func apply(t *testing.T, o *unstructured.Unstructured) {
 	})
 }
 
-// restored waits until a restored listener is as it was.
+// restored waits until a restored listener is as it was before.
 func restored(t *testing.T, ns string, want known) {
 	t.Helper()
 	l := newListener(ns)
@@ -151,7 +151,7 @@ func restored(t *testing.T, ns string, want known) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	within(t, 30*slowness(), func() error {
 		if got := knownOf(t, l); !reflect.DeepEqual(got, want) {
-			return fmt.Errorf("it is\n%v\nand was\n%v", got, want)
+			return fmt.Errorf("got\n%v\nwant\n%v", got, want)
 		}
 		return nil
 	})
@@ -162,9 +162,9 @@ func restored(t *testing.T, ns string, want known) {
 	}
 }
 
-// Everything except the backups is lost. The objects come back in ten random orders, while the operator works, and once as
-// docs/backup-restore.md says: fingerprints, homes, login names and logins are as before, including who has a login if
-// there are too few.
+// Everything except the backups is lost. The objects come back in ten random orders while the operator is running, and once as
+// docs/backup-restore.md says: fingerprints, homes, login names and logins are as before, including who has a login if there
+// are too few.
 func TestRestore(t *testing.T) {
 	const ns = "sftp-demo-restore"
 	create(t, &corev1.Namespace{ObjectMeta: metaOf(ns)})
@@ -220,7 +220,7 @@ func TestRestore(t *testing.T) {
 				readyPod(t, l, "first")
 				waitFor(t, l, "Ready", "True", "Ready", "")
 				if got := pods.hostKeys(ns); maps.Equal(got, want.HostKeys) {
-					t.Error("no other key was made: this shows nothing")
+					t.Error("no other key was created, so the test proves nothing")
 				}
 			}
 		}
@@ -293,9 +293,8 @@ func TestHostKeyIsWaitedFor(t *testing.T) {
 	}
 }
 
-// The operator does not wait for a host key whose SFTPKey has deletionPolicy: Delete, since its Secret was
-// deleted with it: `kubectl delete -f` and `kubectl apply -f` of the same file bring the listener back, with
-// another key.
+// The operator does not wait for a host key whose SFTPKey has deletionPolicy: Delete, since its Secret was deleted with it:
+// `kubectl delete -f` and `kubectl apply -f` of the same file bring the listener back, with a new key.
 func TestDeletedHostKeyIsNotWaitedFor(t *testing.T) {
 	ns := namespace(t, nil)
 	hostKey := func() *v1alpha1.SFTPKey {
@@ -309,7 +308,7 @@ func TestDeletedHostKeyIsNotWaitedFor(t *testing.T) {
 	fingerprint := l.Status.HostKeys[0].Fingerprint
 	record := &corev1.Secret{}
 	get(t, record, ns, "partners-sftp-record")
-	// The SFTPKey goes first, and the listener is reconciled once more in between.
+	// The SFTPKey is deleted first, and the listener is reconciled once more in between.
 	remove(t, hostKey())
 	waitFor(t, l, "ResolvedRefs", "False", "HostKeyNotFound", "")
 	get(t, record, ns, "partners-sftp-record")

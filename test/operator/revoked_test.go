@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// A revoked key is removed from the pods, its user says so, and an entry that revokes nothing is reported on the listener.
+// A revoked key is removed from the pods and reported on its user, and an entry that revokes nothing is reported on the listener.
 func TestRevokedKeys(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -49,7 +49,7 @@ func TestRevokedKeys(t *testing.T) {
 	keyOf(t, lost, fingerprint, v1alpha1.KeyActive)
 }
 
-// An SFTPKey whose key is revoked says so, and recovers once the listener withdraws the revocation.
+// An SFTPKey whose key is revoked has a condition that says so, and recovers once the listener withdraws the revocation.
 func TestRevokedSFTPKey(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)

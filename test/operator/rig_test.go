@@ -139,12 +139,12 @@ func (r *rig) unaffected(t *testing.T) map[string][]metav1.Condition {
 	return out
 }
 
-// compare fails if one of these conditions has flipped.
+// compare fails if one of these conditions has changed its status.
 func (r *rig) compare(t *testing.T, when string, before map[string][]metav1.Condition) {
 	t.Helper()
 	for name, now := range r.unaffected(t) {
 		if !reflect.DeepEqual(now, before[name]) {
-			t.Errorf("%s, conditions of %s were\n\t%+v\nand are\n\t%+v", when, name, before[name], now)
+			t.Errorf("%s, conditions of %s were\n\t%+v\nand are now\n\t%+v", when, name, before[name], now)
 		}
 	}
 }
@@ -193,7 +193,7 @@ func loadable(t *testing.T, l *v1alpha1.SFTPListener) map[string]bool {
 	return out
 }
 
-// restore undoes revoke.
+// restore undoes what revoke does.
 func (r *rig) restore(t *testing.T) {
 	t.Helper()
 	r.changes++
@@ -236,7 +236,7 @@ type stimulus struct {
 	undo func(t *testing.T, r *rig)
 }
 
-// lost deletes an object even though something protects it.
+// lost deletes an object even if something protects it.
 func lost(t *testing.T, o client.Object, ns, name string) {
 	t.Helper()
 	get(t, o, ns, name)
@@ -246,7 +246,7 @@ func lost(t *testing.T, o client.Object, ns, name string) {
 	remove(t, o)
 }
 
-// stimuli together cause all calls of the reconciles.
+// stimuli cause, between them, all calls of the reconciles.
 var stimuli = []stimulus{
 	{name: "nothing", run: func(*testing.T, *rig) {}},
 	{name: "spec", run: func(t *testing.T, r *rig) {

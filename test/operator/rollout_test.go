@@ -155,7 +155,7 @@ func TestUpgradeIsPaced(t *testing.T) {
 	}
 }
 
-// A new listener, and a change made by an owner, do not wait for an upgrade.
+// A new listener and a change made by an owner do not wait for an upgrade.
 func TestOwnersDoNotQueue(t *testing.T) {
 	fleet, with := fleetOf(t, 3)
 	upgradeOperator(t, nextImage)
@@ -197,7 +197,7 @@ func TestRolloutIsPaused(t *testing.T) {
 	waitFor(t, l, "RolledOut", "False", "RolloutPaused", "A change of image, shutdown waits. infrastructure.rollout is Paused; set it to Automatic to replace the pods")
 
 	acme, odd := newUser(ns, "acme"), newUser(ns, "odd")
-	pods.behave(ns, behavior{rejects: []string{"odd"}}) // the old daemon does not know a field in its record
+	pods.behave(ns, behavior{rejects: []string{"odd"}}) // the old daemon does not know a field in the user's record
 	create(t, acme)
 	create(t, odd)
 	waitReady(t, acme)
@@ -205,7 +205,7 @@ func TestRolloutIsPaused(t *testing.T) {
 		"A pod of the listener cannot use this user's record; see its log. Usually its image is older than the operator; the listener's rollouts are paused")
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	if got := pods.settings(ns).Shutdown.DrainTimeoutSeconds; got != 77 {
-		t.Errorf("the pods have a drain time of %d s: settings wait, too", got)
+		t.Errorf("the pods have a drain time of %d s: settings are also waiting", got)
 	}
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Replicas = new(int32(0)) })
 	eventually(t, func() error {
@@ -224,7 +224,7 @@ func TestRolloutIsPaused(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	after := deploymentOf(t, l)
 	if !equality.Semantic.DeepEqual(after.Spec.Template, before.Spec.Template) {
-		t.Errorf("the pod template was\n%+v\nand is\n%+v", before.Spec.Template, after.Spec.Template)
+		t.Errorf("the pod template was\n%+v\nand is now\n%+v", before.Spec.Template, after.Spec.Template)
 	}
 
 	change(t, l, func(l *v1alpha1.SFTPListener) { l.Spec.Infrastructure.Rollout = v1alpha1.RolloutAutomatic })
@@ -249,7 +249,7 @@ func TestBrokenListenersTakeNoTurn(t *testing.T) {
 	})
 }
 
-// An object that cannot be created now does not delay the others, and is not forgotten.
+// An object that cannot be created now does not delay the others, and is created later.
 func TestBlockedRolloutKeepsItsPlace(t *testing.T) {
 	fleet, with := fleetOf(t, 4)
 	upgradeOperator(t, nextImage)
@@ -280,13 +280,13 @@ func TestBlockedRolloutKeepsItsPlace(t *testing.T) {
 	})
 	waitFor(t, first, "RolledOut", "False", "RolloutBlocked", "")
 	if !first.Status.PendingRestart.Since.Equal(&since) {
-		t.Errorf("waits since %s, before since %s", first.Status.PendingRestart.Since, since)
+		t.Errorf("has been waiting since %s, previously since %s", first.Status.PendingRestart.Since, since)
 	}
 	rollsTo(t, rolling[0], true)
 	waitFor(t, second, "RolledOut", "False", "RollingOut", "")
 }
 
-// Before the only pod is removed there is one warning.
+// Before the only pod is removed, there is one warning.
 func TestRestartOfTheOnlyPodIsAnnounced(t *testing.T) {
 	ns := namespace(t, nil)
 	create(t, claim(ns, "files", corev1.ReadWriteOnce))

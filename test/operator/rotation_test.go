@@ -30,8 +30,8 @@ func keysInPods(t *testing.T, ns, user string, n int) map[string]*time.Time {
 	return out
 }
 
-// A new pair is created next to the old one, which works for the overlap and not a second longer, and is deleted with its
-// Secret.
+// A new pair is created next to the old one, which works during the overlap and not a second longer, and is then deleted with
+// its Secret.
 func TestRotationOfAKey(t *testing.T) {
 	ns := namespace(t, nil)
 	begin := time.Now()
@@ -63,7 +63,7 @@ func TestRotationOfAKey(t *testing.T) {
 	both := keysInPods(t, ns, "acme", 2)
 	end := k.Status.Retiring[0].EndTime.Time
 	if both[first] == nil || !both[first].Equal(end) || both[second] != nil {
-		t.Errorf("pods have %v: the first must end by itself at %v", both, end)
+		t.Errorf("pods have %v: the first must end on its own at %v", both, end)
 	}
 	secret := &corev1.Secret{}
 	for _, name := range []string{"nightly", "nightly-r2"} {
@@ -72,7 +72,7 @@ func TestRotationOfAKey(t *testing.T) {
 		}
 	}
 	if keysInPods(t, ns, "acme", 1); time.Now().Before(end) {
-		t.Error("the first pair was taken away before its end")
+		t.Error("the first pair was removed before its end")
 	}
 	eventually(t, func() error {
 		err := api.Get(t.Context(), client.ObjectKey{Namespace: ns, Name: "nightly"}, secret)
@@ -143,11 +143,11 @@ func TestForeignSecretInPlaceOfARetiredPair(t *testing.T) {
 	})
 	after := &corev1.Secret{}
 	if get(t, after, ns, "nightly"); after.UID != foreign.UID || after.ResourceVersion != foreign.ResourceVersion {
-		t.Error("the foreign Secret was written or made again")
+		t.Error("the foreign Secret was written or recreated")
 	}
 }
 
-// wantNewPair requests a pair that is at least a second younger than the current one.
+// wantNewPair requests a pair that is at least a second newer than the current one.
 func wantNewPair(k *v1alpha1.SFTPKey) {
 	at := metav1.Now()
 	if used := k.Status.RevisionTime; used != nil && !used.Add(time.Second).Before(at.Time) {

@@ -43,7 +43,7 @@ func fleet(t *testing.T, listeners, users int) (namespaces []string) {
 	return namespaces
 }
 
-// settled waits until the operator has made no API requests for a while, and returns what it did until then.
+// settled waits until the operator has made no API requests for some time, and returns what it did until then.
 func settled(t *testing.T) map[string]int {
 	t.Helper()
 	total := map[string]int{}
@@ -54,7 +54,7 @@ func settled(t *testing.T) map[string]int {
 			total[key] += n
 		}
 		if len(now) > 0 {
-			return fmt.Errorf("the operator does not come to rest: %v", now)
+			return fmt.Errorf("the operator keeps making requests: %v", now)
 		}
 		return nil
 	})
@@ -67,10 +67,10 @@ func TestWritesOfAChange(t *testing.T) {
 	const listeners, users = 10, 20
 	namespaces := fleet(t, listeners, users)
 	settled(t)
-	// Pods that take long to load it are reported in the meantime, which takes further writes.
+	// Pods that take long to load the change are reported in the meantime, which takes additional writes.
 	judge(t, func() error { return costOfAChange(t, namespaces, newUser(namespaces[3], "user-07")) })
 
-	// Without changes, an operator that starts reads what exists and writes nothing.
+	// If there are no changes, an operator that starts reads what exists and writes nothing.
 	before := allVersions(t, namespaces)
 	asks := pods.asks()
 	restartOperator(t, func() { asked.take(); asked.takeWritten() })
@@ -86,12 +86,12 @@ func TestWritesOfAChange(t *testing.T) {
 	for _, write := range asked.takeWritten() {
 		if slices.ContainsFunc(namespaces, func(ns string) bool { return strings.Contains(write, "/namespaces/"+ns+"/") }) {
 			t.Errorf("written after a restart: %s", write)
-		} else { // what other tests have left may be due, such as a key that has expired meanwhile
+		} else { // objects that other tests have left may need a change, such as a key that has expired meanwhile
 			t.Logf("written after a restart, in another test's namespace: %s", write)
 		}
 	}
 	if after := allVersions(t, namespaces); !maps.Equal(before, after) {
-		t.Error("objects have other versions after a restart")
+		t.Error("objects have different versions after a restart")
 	}
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/test/apiserver"
 )
 
-// scopedAccount returns an account with the rights that the chart grants with scopedNamespaces (test/chart compares them): all
-// of the operator's rights in these namespaces, and reading Namespaces cluster-wide.
+// scopedAccount returns an account with the permissions that the chart grants with scopedNamespaces (test/chart compares them):
+// all of the operator's permissions in these namespaces, and permission to read Namespaces cluster-wide.
 func scopedAccount(t *testing.T, namespaces ...string) *clientrest.Config {
 	t.Helper()
 	all := &rbacv1.ClusterRole{}
@@ -52,8 +52,8 @@ func scopedAccount(t *testing.T, namespaces ...string) *clientrest.Config {
 	return account
 }
 
-// An operator confined to some namespaces does there everything it does elsewhere, with rights only in these, and does not
-// touch the others.
+// An operator confined to some namespaces does everything there that it otherwise does everywhere, with permissions only in
+// these, and does not touch the others.
 func TestScopedNamespaces(t *testing.T) {
 	first, second, outside := namespace(t, map[string]string{"team": "a"}), namespace(t, nil), namespace(t, map[string]string{"team": "a"})
 	restartOperator(t, func() {
@@ -70,7 +70,7 @@ func TestScopedNamespaces(t *testing.T) {
 		create(t, foreign)
 		create(t, newUser(outside, "foreign"))
 
-		// The second namespace's listener admits by the labels of Namespaces, and users in the first one refer to it.
+		// The second namespace's listener admits users by the labels of their Namespaces, and users in the first one refer to it.
 		l := readyListener(t, second, admitting(v1alpha1.NamespacesSelector, &v1alpha1.NamespaceSelector{MatchLabels: map[string]string{"team": "a"}}))
 		create(t, passwordSecret(first, "acme-password", "hunter2-do-not-tell"))
 		acme := newUser(first, "acme", withPassword("acme-password"), of(l))
@@ -93,12 +93,12 @@ func TestScopedNamespaces(t *testing.T) {
 			t.Error(err)
 		}
 		if secrets := items(t, &corev1.SecretList{}, outside); len(secrets) > 0 {
-			t.Errorf("the operator made %d Secrets outside of its namespaces", len(secrets))
+			t.Errorf("the operator created %d Secrets outside of its namespaces", len(secrets))
 		}
 	})
 }
 
-// missing returns an error if there is a login with a name.
+// missing returns an error if there is a login with the given name.
 func missing(logins map[string]config.User, name string) error {
 	if _, ok := logins[name]; ok {
 		return fmt.Errorf("the pods have the login %q", name)

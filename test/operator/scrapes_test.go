@@ -42,7 +42,7 @@ func TestScrapes(t *testing.T) {
 			recorder := httptest.NewRecorder()
 			promhttp.HandlerFor(metrics.Registry, promhttp.HandlerOpts{}).ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 			if operator = recorder.Body.String(); !strings.Contains(operator, series+"\n") && (series != certificate || !strings.Contains(operator, series)) {
-				return fmt.Errorf("the operator does not say %s", series)
+				return fmt.Errorf("the operator does not serve %s", series)
 			}
 			return nil
 		})

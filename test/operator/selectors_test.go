@@ -10,9 +10,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// Labels of users choose sinks, within seconds and without restarting anything, and only among the users of
-// the namespace that the listener's owner names: a tenant that labels its user like another tenant's gains
-// nothing, and gives nothing away.
+// Labels of users choose sinks, within seconds and without restarting anything, and only among the users of the namespace that
+// the listener's owner names: a tenant that labels its user like another tenant's gains nothing, and reveals nothing.
 func TestSinksSelectUsersByLabels(t *testing.T) {
 	ns, tenant := namespace(t, nil), namespace(t, nil)
 	red := &v1alpha1.EventUserSelector{MatchLabels: map[string]string{"team": "red"}}

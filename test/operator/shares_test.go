@@ -13,7 +13,7 @@ func share(logins int32) func(*v1alpha1.SFTPListener) {
 	return func(l *v1alpha1.SFTPListener) { l.Spec.AllowedUsers.Rules[0].MaxUsers = &logins }
 }
 
-// Users beyond the share of a namespace are refused, those that have a place keep it, and other namespaces are not affected.
+// Users beyond the share of a namespace are refused, those that already have a login keep it, and other namespaces are not affected.
 func TestShareOfANamespace(t *testing.T) {
 	l := readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil), share(2))
 	a, b := namespace(t, nil), namespace(t, nil)
@@ -37,7 +37,7 @@ func TestShareOfANamespace(t *testing.T) {
 	}
 	waitRefused(t, users[2], "NamespaceFull", full(2))
 
-	// Editing a user that has a place evicts no other, and does not cost it its own place.
+	// Editing a user that has a login evicts no other user, and does not make it lose its own login.
 	change(t, users[0], func(u *v1alpha1.SFTPUser) { u.Spec.Limits.MaxConnections = new(int32(3)) })
 	waitReady(t, users[0])
 	waitRefused(t, users[2], "NamespaceFull", full(2))
@@ -55,11 +55,11 @@ func TestShareOfANamespace(t *testing.T) {
 
 	get(t, other, b, "other")
 	if other.ResourceVersion != otherVersion {
-		t.Errorf("what another namespace does has changed this one's user: %+v", other.Status)
+		t.Errorf("actions in another namespace have changed this namespace's user: %+v", other.Status)
 	}
 }
 
-// Narrowing a rule removes rights at once, and the condition names the rule.
+// Narrowing a rule removes access at once, and the condition names the rule.
 func TestRuleIsNarrowed(t *testing.T) {
 	l := readyListener(t, namespace(t, nil), admitting(v1alpha1.NamespacesAll, nil))
 	u := newUser(namespace(t, nil), "acme", of(l))

@@ -35,7 +35,7 @@ func namespace(t *testing.T, labels map[string]string) string {
 }
 
 // cleanUp deletes a namespace's objects after the test. There is no garbage collector here: a listener's leftovers would be in
-// the way of the next one with its name.
+// the way of the next listener with the same name.
 func cleanUp(t *testing.T, ns string) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -101,7 +101,7 @@ func eventually(t *testing.T, check func() error) {
 }
 
 // judge checks up to three times for something that must not happen. A busy machine may be late with something intended,
-// whereas a defect shows each time.
+// whereas a defect shows up every time.
 func judge(t *testing.T, look func() error) {
 	t.Helper()
 	const tries = 3
@@ -118,7 +118,8 @@ func judge(t *testing.T, look func() error) {
 	}
 }
 
-// pace returns enough time for some steps of a test, based on the time that the machine has needed for other steps since then.
+// pace returns enough time for some steps of a test, based on the time that the machine has needed for other steps since the
+// given time.
 func pace(since time.Time) time.Duration { return 3*time.Second + 5*time.Since(since) }
 
 // newListener returns a listener in a namespace, with an emptyDir.
@@ -133,7 +134,7 @@ func newListener(ns string, edits ...func(*v1alpha1.SFTPListener)) *v1alpha1.SFT
 	return l
 }
 
-// admitting admits namespaces, whose users choose their login names.
+// admitting admits namespaces, and lets their users choose their login names.
 func admitting(from v1alpha1.NamespacesFrom, selector *v1alpha1.NamespaceSelector) func(*v1alpha1.SFTPListener) {
 	return func(l *v1alpha1.SFTPListener) {
 		l.Spec.AllowedUsers = v1alpha1.AllowedUsers{
@@ -235,7 +236,7 @@ func readyPod(t *testing.T, l *v1alpha1.SFTPListener, name string) *corev1.Pod {
 	return p
 }
 
-// askPods has the pods of a listener asked now, rather than within a minute: they are expected to load another configuration.
+// askPods has the operator ask the pods of a listener now, rather than within a minute, by a change that they are expected to load.
 func askPods(t *testing.T, l *v1alpha1.SFTPListener, n int) {
 	t.Helper()
 	target := &v1alpha1.SFTPListener{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: l.Name}}
@@ -284,7 +285,7 @@ func waitFor(t *testing.T, o client.Object, conditionType, status, reason, messa
 	})
 }
 
-// withoutSuggestion returns a message without the listeners that admit a namespace: other tests' are among them.
+// withoutSuggestion returns a message without the listeners that admit a namespace: listeners of other tests are among them.
 func withoutSuggestion(message string) string {
 	message, _, _ = strings.Cut(message, ". Listeners that admit namespace ")
 	message, _, _ = strings.Cut(message, ". No listener admits namespace ")

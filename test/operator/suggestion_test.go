@@ -11,8 +11,8 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// A refused user learns which listeners admit it even if that changes later, but a listener that changes all the time does not
-// have the statuses of refused users written all the time.
+// A refused user learns which listeners admit it, even if that changes later, but a listener that changes all the time does not
+// cause the statuses of refused users to be written all the time.
 func TestSuggestionsFollowListeners(t *testing.T) {
 	const interval = 2 * time.Second
 	o := running.options

@@ -18,11 +18,11 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// tenantA has logins on a listener that admits all namespaces, and removes their rights.
+// tenantA has logins on a listener that admits all namespaces, and removes their access.
 type tenantA struct {
 	listener *v1alpha1.SFTPListener
 	ns       string
-	// left are the logins that still have access, and stays those that keep it.
+	// left are the logins that still have access; stays are those that keep it.
 	left, stays []string
 }
 
@@ -52,7 +52,7 @@ func newTenantA(t *testing.T, logins int) *tenantA {
 	return a
 }
 
-// revoke deletes logins one after the other, and returns for how long pods could still have loaded each.
+// revoke deletes logins one after another, and returns for how long pods could still have loaded each.
 func (a *tenantA) revoke(t *testing.T, n int, pause time.Duration) (took []time.Duration) {
 	t.Helper()
 	for range n {
@@ -92,7 +92,7 @@ func (a *tenantA) compare(t *testing.T, before map[string][]metav1.Condition) {
 	t.Helper()
 	for name, now := range a.conditions(t) {
 		if !reflect.DeepEqual(now, before[name]) {
-			t.Errorf("conditions of %s were\n\t%+v\nand are\n\t%+v", name, before[name], now)
+			t.Errorf("conditions of %s were\n\t%+v\nand are now\n\t%+v", name, before[name], now)
 		}
 	}
 }
@@ -160,7 +160,7 @@ func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 		}
 	})
 	busy := a.revoke(t, samples, 300*time.Millisecond)
-	for changes.Load() < 5 && len(a.left) > 1 { // on a machine that is slow to change it
+	for changes.Load() < 5 && len(a.left) > 1 { // a slow machine takes longer to change it
 		busy = append(busy, a.revoke(t, 1, 300*time.Millisecond)...)
 	}
 	cancel()
@@ -174,7 +174,7 @@ func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 		t.Errorf("a revocation takes %s, more than %s, at rest %s", changing, limit, atRest)
 	}
 	if changes.Load() < 5 {
-		t.Errorf("the Secret changed %d times only", changes.Load())
+		t.Errorf("the Secret changed only %d times", changes.Load())
 	}
 }
 
@@ -201,8 +201,8 @@ func TestManyKeysOfOneTenant(t *testing.T) {
 			waiting++
 		}
 	}
-	t.Logf("KEYS a listener is ready %s after it was made, while another tenant waits for %d of %d keys of RSA", took.Round(time.Millisecond), waiting, keys)
+	t.Logf("KEYS a listener is ready %s after its creation, while another tenant waits for %d of %d RSA keys", took.Round(time.Millisecond), waiting, keys)
 	if waiting < keys/2 {
-		t.Errorf("only %d keys wait, so this shows nothing", waiting)
+		t.Errorf("only %d keys are waiting, so the test proves nothing", waiting)
 	}
 }

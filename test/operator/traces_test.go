@@ -14,7 +14,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// A change of a user gives one trace of its delivery, and one of the reconcile that reports the result: the steps, in order.
+// A change to a user results in one trace of its delivery, and one of the reconcile that reports the result, with the steps in order.
 func TestTraces(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	traced := defaultOptions()

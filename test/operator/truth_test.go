@@ -18,7 +18,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// staysUnready checks for a while that a user is not reported ready too early.
+// staysUnready checks for some time that a user is not reported ready too early.
 func staysUnready(t *testing.T, u *v1alpha1.SFTPUser, d time.Duration) {
 	t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -41,7 +41,7 @@ func TestPodsComeAndGoDuringAChange(t *testing.T) {
 	u := newUser(ns, "acme")
 	create(t, u)
 	waitFor(t, u, "Ready", "False", "ConfigPending", "")
-	readyPod(t, l, "b") // it has everything, and is not the only one
+	readyPod(t, l, "b") // this pod has everything, and is not the only one
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "1 of 2 ready pods have loaded the configuration")
 	readyPod(t, l, "c")
 	waitFor(t, l, "Programmed", "False", "ConfigPending", "1 of 3 ready pods have loaded the configuration")
@@ -54,8 +54,8 @@ func TestPodsComeAndGoDuringAChange(t *testing.T) {
 	waitFor(t, l, "Programmed", "True", "Programmed", "All 1 ready pods have loaded the configuration")
 }
 
-// A pod that never acknowledges is notified again and again, and after a while the status names it: which one, since when, and
-// what to do. If it acknowledges in the end, or is deleted, that is cleared.
+// A pod that never acknowledges is notified repeatedly, and after some time the status names the pod, the time, and what to do.
+// If it acknowledges in the end, or is deleted, that is cleared.
 func TestPodThatNeverAcknowledges(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -73,7 +73,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 	var first string
 	eventually(t, func() error {
 		if first = poke(); first == "" {
-			return errors.New("it was not poked")
+			return errors.New("the pod was not poked")
 		}
 		return nil
 	})
@@ -84,7 +84,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 		return nil
 	})
 
-	clock.jump(t, time.Minute) // that the pod takes
+	clock.jump(t, time.Minute) // the time that the pod takes
 	named := regexp.MustCompile(`^1 of 2 ready pods have loaded the configuration; pod partners-sftp-b has not since (20\S+Z)\. Its kubelet may not refresh its volumes: kubectl -n ` +
 		ns + ` describe pod partners-sftp-b, or delete it$`)
 	var message string
@@ -97,7 +97,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 		}
 		since, err := time.Parse(time.RFC3339, m[1])
 		if err != nil || time.Since(since) > time.Minute || time.Until(since) > time.Second {
-			t.Fatalf("since %s (%v), now it is %s", m[1], err, time.Now())
+			t.Fatalf("since %s (%v), and now it is %s", m[1], err, time.Now())
 		}
 		return nil
 	})
@@ -108,12 +108,12 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 		version, last := l.ResourceVersion, poke()
 		eventually(t, func() error {
 			if poke() == last {
-				return fmt.Errorf("it was not poked anymore")
+				return fmt.Errorf("the pod was not poked anymore")
 			}
 			return nil
 		})
 		if get(t, l, ns, l.Name); l.ResourceVersion != version {
-			return fmt.Errorf("a pod that is late writes the status each time")
+			return fmt.Errorf("a pod that is late causes a write of the status each time")
 		}
 		return nil
 	})
@@ -122,8 +122,7 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 	waitFor(t, l, "Programmed", "True", "Programmed", "All 2 ready pods have loaded the configuration")
 }
 
-// A NetworkPolicy in the way of one pod: the message has the port and which clients must reach it, and does not change with
-// each try.
+// A NetworkPolicy in the way of one pod: the message names the port and which clients must reach it, and does not change with each try.
 func TestPodBehindANetworkPolicy(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)
@@ -145,9 +144,9 @@ func TestPodBehindANetworkPolicy(t *testing.T) {
 	judge(t, func() error {
 		get(t, l, ns, l.Name)
 		before := l.DeepCopy()
-		staysUnready(t, u, 4*time.Second) // some tries
+		staysUnready(t, u, 4*time.Second) // a few tries
 		if get(t, l, ns, l.Name); l.ResourceVersion != before.ResourceVersion {
-			return fmt.Errorf("each try writes the status:\n%+v\n%+v", before.Status, l.Status)
+			return fmt.Errorf("each try causes a write of the status:\n%+v\n%+v", before.Status, l.Status)
 		}
 		return nil
 	})
@@ -155,7 +154,7 @@ func TestPodBehindANetworkPolicy(t *testing.T) {
 	waitReady(t, u)
 }
 
-// quota plays the quota controller, which does not run here: it sets how many Secrets there may be, and are.
+// quota plays the quota controller, which does not run here: it sets the allowed and the current number of Secrets.
 func quota(t *testing.T, ns, secrets string) *corev1.ResourceQuota {
 	t.Helper()
 	q := &corev1.ResourceQuota{
@@ -240,7 +239,7 @@ func TestRefusalIsTriedAgain(t *testing.T) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatalf("it does not go on by itself: %+v", l.Status.Conditions)
+			t.Fatalf("the operator does not continue on its own: %+v", l.Status.Conditions)
 		}
 	}
 }
@@ -257,7 +256,7 @@ func TestNamespaceThatEnds(t *testing.T) {
 	// There is no controller to finish the deletion here, so it stays in this state.
 	remove(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
 	if err := api.Create(t.Context(), k); err == nil {
-		t.Fatal("the namespace is not being deleted: this test shows nothing")
+		t.Fatal("the namespace is not being deleted, so the test proves nothing")
 	}
 	var n int32
 	judge(t, func() error { // reconciles of other tests' leftovers count too
@@ -294,7 +293,7 @@ func TestNamespaceThatEnds(t *testing.T) {
 	}
 }
 
-// The clock is set forward and back: users and policies expire and become valid again according to it, and nothing gets stuck.
+// The clock is set forward and back: users and policies expire and become valid again accordingly, and nothing gets stuck.
 func TestClockJumps(t *testing.T) {
 	ns := namespace(t, nil)
 	end := metav1.NewTime(time.Now().Add(time.Hour).Truncate(time.Second))
@@ -340,6 +339,6 @@ func TestClockJumps(t *testing.T) {
 	create(t, third)
 	waitReady(t, third)
 	if got := eventsOf(t, ns, "CryptoPolicyExpired"); len(got) != 1 {
-		t.Errorf("%d events that the policy ended: %q", len(got), got)
+		t.Errorf("%d events report that the policy ended: %q", len(got), got)
 	}
 }

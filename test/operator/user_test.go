@@ -130,7 +130,7 @@ func TestUserWithOneBadKey(t *testing.T) {
 	})
 }
 
-// Changing one password makes one new hash and leaves all other users' lines unchanged.
+// Changing one password creates one new hash and leaves all other users' lines unchanged.
 func TestPasswordRotation(t *testing.T) {
 	ns := namespace(t, nil)
 	readyListener(t, ns)

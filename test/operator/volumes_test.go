@@ -64,11 +64,11 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	waitReady(t, u)
 
-	pods.behave(ns, behavior{}) // it was restarted, and has not checked yet
+	pods.behave(ns, behavior{}) // the pod was restarted, and has not checked yet
 	wake()
 	waitFor(t, l, "Ready", "True", "Ready", "")
 	if c := meta.FindStatusCondition(l.Status.Conditions, "VolumesWritable"); c.Reason != "VolumeFailed" {
-		t.Errorf("nothing is known, but the condition went to %+v", c)
+		t.Errorf("nothing is known, but the condition changed to %+v", c)
 	}
 	say("")
 	wake()
@@ -78,8 +78,8 @@ func TestVolumeThatCannotBeWritten(t *testing.T) {
 	waitFor(t, l, "VolumesWritable", "True", "VolumesWritable", "No login may write to a volume")
 }
 
-// A pod older than a volume does not have it: a user with a directory there is not ready, even though all pods have
-// acknowledged, until a new pod does.
+// A pod that is older than a volume does not have it: a user with a directory there is not ready until a new pod has the
+// volume, even though all pods have acknowledged.
 func TestVolumeThatPodsLack(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, func(l *v1alpha1.SFTPListener) { l.Spec.Infrastructure.Rollout = v1alpha1.RolloutPaused })

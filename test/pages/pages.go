@@ -1,5 +1,5 @@
-// Package pages finds the commands in the documentation, and says which test runs them. The tests take their commands from here,
-// so a block that is added to a page is run, or fails the test that reads the table.
+// Package pages finds the commands in the documentation, and names the test that runs them. The tests take their commands from
+// here, so a block that is added to a page is run, or fails the test that reads the table.
 package pages
 
 import (

@@ -7,14 +7,14 @@ type Runner string
 
 // The tests that run commands.
 const (
-	Docs      Runner = "test/docs"     // with the programs alone
+	Docs      Runner = "test/docs"     // with only the programs
 	APIServer Runner = "test/operator" // with an API server, the operator and simulated pods
 	Node      Runner = "test/e2e"      // with a node
 	Nothing   Runner = ""              // nothing runs them; a rule says why
 )
 
-// table has the test that runs the commands of each page, unless a rule says otherwise. A page with commands
-// that is missing here fails TestCommandsExist.
+// table names the test that runs the commands of each page, unless a rule says otherwise. TestCommandsExist fails for a page
+// with commands that is missing here.
 var table = map[string]Runner{
 	"README.md":                      Node,
 	"CONTRIBUTING.md":                Nothing,
@@ -51,7 +51,7 @@ type rule struct {
 	page    string // "" for all
 	command *regexp.Regexp
 	by      Runner
-	reason  string // why Nothing
+	reason  string // why nothing runs it
 }
 
 func unless(page, command, reason string) rule {
@@ -63,34 +63,34 @@ func by(runner Runner, page, command string) rule {
 }
 
 var rules = []rule{
-	// What CI runs in this form, or what would run for a long time.
+	// Commands that CI runs in this form, or that would run for a long time.
 	unless("", `^make (build|test|verify|lint|try|demo|interop|bench|scale|soak|mutate|release)\b`, "a job of CI or of a release runs the target"),
 	unless("docs/interop.md", `^(hack/install-packages.sh|go test)`, "make interop runs the same tests"),
 	unless("docs/development/testing.md", `.`, "runs for minutes; the settings make tests that CI runs longer"),
 	unless("docs/development-cluster.md", `.`, "make cluster-load runs the same"),
 
-	// What needs more than this machine, or would change it.
-	unless("docs/quickstart.md", `^docker |^export IMAGE=`, "needs a container engine and a registry; the node has the image under another name"),
-	unless("docs/verifying.md", `.`, "needs a published release; hack/release/registry runs the commands on a release of its own, and hack/release/node.sh installs one"),
+	// Commands that need more than this machine, or would change it.
+	unless("docs/quickstart.md", `^docker |^export IMAGE=`, "needs a container engine and a registry; the node has the image under a different name"),
+	unless("docs/verifying.md", `.`, "needs a published release; hack/release/registry runs the commands on its own release, and hack/release/node.sh installs one"),
 	unless("docs/upgrading.md", `^helm upgrade sftp-operator oci:`, "needs an earlier release; TestDowngrade runs it with the chart of one"),
 	unless("docs/performance.md", `.`, "downloads and builds another server to compare with"),
-	unless("charts/sftp-operator/README.md", `^helm install .* --create-namespace$`, "needs the published image; docs/quickstart.md installs the chart with another one"),
+	unless("charts/sftp-operator/README.md", `^helm install .* --create-namespace$`, "needs the published image; docs/quickstart.md installs the chart with a different one"),
 	unless("", `^kubectl top `, "needs a metrics server"),
 	unless("", `--address sftp\.example\.com|@sftp\.example\.com`, "needs that name in DNS"),
 	unless("", `(^|\| )sudo `, "changes the machine"),
 	unless("docs/run-sftpd.md", `^Subsystem `, "is a line of sshd_config; test/interop runs OpenSSH's server with it"),
 
-	// What only a person can answer or fill in.
+	// Commands that only a person can answer or fill in.
 	unless("", `^kubectl sftp totp `, "asks for the code that an app shows; cmd/kubectl-sftp/internal/command tests the dialog"),
 	unless("", ` --id ID\b`, "ID stands for one that the list shows"),
 
-	unless("docs/event-receivers.md", ` -f deployment/receiver`, "follows a log until it is interrupted; make demo prints what comes"),
+	unless("docs/event-receivers.md", ` -f deployment/receiver`, "follows a log until it is interrupted; make demo prints what arrives"),
 
-	// What is about receipts of real uploads.
-	unless("docs/receipts.md", ` --listener `, "no receipt is of that listener's key; test/operator compares the keys that it publishes, and the other commands verify with such a file"),
+	// Commands about receipts of real uploads.
+	unless("docs/receipts.md", ` --listener `, "no receipt is signed with that listener's key; test/operator compares the keys that it publishes, and the other commands verify with such a file"),
 	by(Docs, "docs/receipts.md", `^(for receipt|jq |kubectl sftp receipts verify )`),
 
-	// What needs pods that answer, controllers or an installed chart.
+	// Commands that need pods that answer, controllers or an installed chart.
 	by(APIServer, "docs/gitops.md", `^kubectl apply `),
 	by(Node, "", `kubectl (logs|rollout status|port-forward) |kubectl sftp (events|connect|check|purge) |kubectl sftp retention .* --list|^helm `),
 	by(Node, "docs/upgrading.md", `^image=|^kubectl wait `),
@@ -133,7 +133,7 @@ func RunnerOf(page, command string) Runner {
 	return by
 }
 
-// assigned returns who runs a command, and the rule that says so, or -1.
+// assigned returns the test that runs a command, and the index of the rule that says so, or -1.
 func assigned(page, command string) (Runner, int) {
 	for i, r := range rules {
 		if (r.page == "" || r.page == page) && r.command.MatchString(command) {
