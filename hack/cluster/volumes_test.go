@@ -73,8 +73,8 @@ func TestPlanDeletesOnlyItsOwnReleasedVolumes(t *testing.T) {
 	}{
 		{"is released", released(func(*volume) {}), true},
 		{"is bound", released(func(v *volume) { v.Status.Phase = "Bound" }), false},
-		{"is to be kept", released(func(v *volume) { v.Spec.PersistentVolumeReclaimPolicy = "Retain" }), false},
-		{"somebody made", released(func(v *volume) { v.Metadata.Annotations = nil }), false},
+		{"must be kept", released(func(v *volume) { v.Spec.PersistentVolumeReclaimPolicy = "Retain" }), false},
+		{"someone made", released(func(v *volume) { v.Metadata.Annotations = nil }), false},
 		{"points elsewhere", released(func(v *volume) { v.Spec.Local.Path = "/etc" }), false},
 		{"climbs out", released(func(v *volume) { v.Metadata.Name = "../../etc"; v.Spec.Local.Path = "/volumes/../../etc" }), false},
 	} {

@@ -147,6 +147,6 @@ func TestEqualAnswers(t *testing.T) {
 	right := ask(t, d.Addr, func(*daemontest.Peer) [][]byte { return [][]byte{password("both", "secret")} })
 	wrong := ask(t, d.Addr, func(*daemontest.Peer) [][]byte { return [][]byte{password("nobody", "secret")} })
 	if right[0] != wrong[0] || right[0] == endOfConnection {
-		t.Errorf("both is told %v, nobody %v", right, wrong)
+		t.Errorf("`both` is told %v, `nobody` %v", right, wrong)
 	}
 }

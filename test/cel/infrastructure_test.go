@@ -158,7 +158,7 @@ func TestScheduling(t *testing.T) {
 		{"domains that may be missing", spread(`{` + zone + `, whenUnsatisfiable: ScheduleAnyway, minDomains: 2}`), `minDomains may be set only with whenUnsatisfiable DoNotSchedule`},
 		{"a policy that does not exist", spread(`{` + zone + `, whenUnsatisfiable: ScheduleAnyway, nodeTaintsPolicy: Prefer}`), `supported values: "Honor", "Ignore"`},
 		{"a label that selects already", spread(`{` + zone + `, whenUnsatisfiable: ScheduleAnyway, matchLabelKeys: [sftp-operator.io/listener]}`), `must not be a label that selects the listener's pods already`},
-		{"pods of somebody else", spread(`{` + zone + `, whenUnsatisfiable: ScheduleAnyway, labelSelector: {}}`), `unknown field "spec.infrastructure.pod.topologySpreadConstraints[0].labelSelector"`},
+		{"pods of someone else", spread(`{` + zone + `, whenUnsatisfiable: ScheduleAnyway, labelSelector: {}}`), `unknown field "spec.infrastructure.pod.topologySpreadConstraints[0].labelSelector"`},
 	})
 }
 

@@ -64,7 +64,7 @@ spec:
 		{"no private key", `spec: {source: PublicKey, publicKey: "-----BEGIN OPENSSH PRIVATE KEY-----"}`, privateKey},
 		{"no control characters", `spec: {source: PublicKey, publicKey: "ssh-ed25519 AAAA a\u001b[2J"}`, pubLine},
 		{"a key has a type", `spec: {source: PublicKey, publicKey: "hello AAAA"}`, pubLine},
-		{"a host key is nobody's", `spec: {usage: Host, userRef: {name: acme}}`, clientAlone},
+		{"a host key has no user", `spec: {usage: Host, userRef: {name: acme}}`, clientAlone},
 		{"a host key has no end", `spec: {usage: Host, expirationTime: "2027-12-01T00:00:00Z"}`, clientAlone},
 		{"a host key has no beginning", `spec: {usage: Host, notBefore: "2027-12-01T00:00:00Z"}`, clientAlone},
 		{"a host key has no networks", `spec: {usage: Host, from: [192.0.2.0/24]}`, clientAlone},

@@ -61,7 +61,7 @@ func TestTraces(t *testing.T) {
 	if out, err := kubectl("apply", "-f", file); err != nil || !strings.Contains(out, "sftp-traces created") {
 		t.Fatalf("%v: %s", err, out)
 	}
-	// What was collected in the meantime was kept. It is retried after a minute at the latest.
+	// What was collected in the meantime was kept. The pod retries after a minute at the latest.
 	eventually(t, 2*time.Minute, "the spans arrive", func() bool { return len(collector.Spans()) >= 4 })
 	var names []string
 	for _, span := range collector.Spans() {

@@ -154,7 +154,7 @@ func testUpdate(t *testing.T, c *client) {
 	})
 }
 
-// changed returns the last change of a file or its attributes, which no client can set.
+// changed returns the time of the last change to a file or its attributes, which no client can set.
 func changed(t *testing.T, file string) unix.Timespec {
 	t.Helper()
 	var st unix.Stat_t

@@ -59,7 +59,7 @@ func mustSay(call string) bool {
 			return false
 		}
 	}
-	return !writesConfiguration(call) // it works when it is retried, a moment later
+	return !writesConfiguration(call) // a retry a moment later succeeds
 }
 
 // Each call that the operator makes for a listener fails once; with BREAK_FAULTS=all, in each way. In each case, one login is

@@ -37,7 +37,7 @@ func faults(call string) []fault {
 type breakage struct {
 	call  string
 	fault fault
-	// once means that the call works when it is retried.
+	// once means that a retry of the call succeeds.
 	once bool
 	hits int
 }

@@ -59,7 +59,7 @@ func TestSuggestionsFollowListeners(t *testing.T) {
 		}
 	}
 	if most := 2 + int(time.Since(begin)/interval); len(versions) > most {
-		t.Errorf("40 changes of a listener within %s caused %d versions of a user, more than %d", time.Since(begin), len(versions), most)
+		t.Errorf("40 changes to a listener within %s caused %d versions of a user, more than %d", time.Since(begin), len(versions), most)
 	}
 	change(t, l, rules(v1alpha1.NamespacesNames))
 	eventually(t, func() error {

@@ -1,6 +1,6 @@
-// The kube-apiserver of the oldest Kubernetes that is supported (docs/support.md), for `make test-oldest`. See
+// The kube-apiserver of the oldest supported Kubernetes (docs/support.md), for `make test-oldest`. See
 // ../kubernetes for why it is a module of its own and maps the staging modules; `go run ./hack/cluster staging VERSION`
-// prints the block for another version.
+// prints the block for a different version.
 module github.com/sftp-operator/sftp-operator/hack/cluster/kubernetes-oldest
 
 go 1.26.5

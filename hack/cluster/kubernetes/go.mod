@@ -2,8 +2,8 @@
 // their hundreds of requirements reaches the project's go.mod.
 //
 // Kubernetes maps its staging modules to folders of its own repository, and replace directives of a dependency
-// do not count: so each is mapped here, to the release that belongs to this Kubernetes (v1.X.Y is v0.X.Y).
-// `go run ./hack/cluster staging VERSION` prints the block for another version.
+// do not count, so each is mapped here, to the release that belongs to this Kubernetes (v1.X.Y is v0.X.Y).
+// `go run ./hack/cluster staging VERSION` prints the block for a different version.
 module github.com/sftp-operator/sftp-operator/hack/cluster/kubernetes
 
 go 1.26.5

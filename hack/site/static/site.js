@@ -10,10 +10,10 @@ document.getElementById("site-theme").addEventListener("click", () => {
   try { localStorage.setItem("theme", root.dataset.theme); } catch { /* for this page only */ }
 });
 
-// On a narrow screen the list of pages is closed at first.
+// On a narrow screen, the list of pages is closed at first.
 if (matchMedia("(max-width: 55rem)").matches) document.querySelector(".navigation").open = false;
 
-// A button that copies, for each block of code.
+// A copy button for each block of code.
 for (const pre of document.querySelectorAll("article pre")) {
   const button = document.createElement("button");
   button.type = "button";
@@ -32,11 +32,11 @@ for (const pre of document.querySelectorAll("article pre")) {
   const box = document.createElement("div");
   box.className = "code";
   pre.replaceWith(box);
-  pre.tabIndex = 0; // its sideways scrolling is for keyboards, too
+  pre.tabIndex = 0; // so that it can also be scrolled sideways with a keyboard
   box.append(pre, button);
 }
 
-// Search: the index is loaded when the field is used first.
+// Search: the index is loaded when the field is first used.
 const field = document.getElementById("site-search");
 const results = document.getElementById("site-results");
 let index;
@@ -50,7 +50,7 @@ function count(text, part) {
   return text.toLowerCase().split(part).length - 1;
 }
 
-// A page must have all words. Those in its title and headings count more, and most of all the words next to each other.
+// A page must contain all words. Words in its title and headings count more, and adjacent words count most.
 function score(page, words) {
   const phrase = words.join(" ");
   let sum = 20 * count(page.title, phrase) + 10 * page.headings.filter((h) => count(h, phrase) > 0).length + Math.min(30, count(page.text, phrase));

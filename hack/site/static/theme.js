@@ -1,4 +1,4 @@
-// Before the page is drawn: the theme that was chosen here earlier. Without a choice it is the system's.
+// Before the page is drawn: the theme that was chosen here earlier. Without a choice, the system's theme is used.
 try {
   const chosen = localStorage.getItem("theme");
   if (chosen) document.documentElement.dataset.theme = chosen;

@@ -17,7 +17,7 @@ import java.util.Set;
 import java.util.Vector;
 
 /**
- * Does one thing with JSch, for the table of clients. Any surprise is an exception.
+ * Does one thing with JSch, for the table of clients. Anything unexpected throws an exception.
  *
  * <p>JSchClient HOST PORT USER KEY-FILE|"" PASSWORD|"" KNOWN-HOSTS OPERATION [ARGUMENT...]
  */
@@ -158,10 +158,10 @@ final class JSchClient {
     sftp.put(big, "/d/file");
     sftp.chmod(0604, "/d/file");
     sftp.setMtime("/d/file", 981158401);
-    // Each asks for the other id first, and sends it along.
+    // Each requests the other ID first, and sends it along.
     sftp.chown(uid, "/d/file");
     sftp.chgrp(gid, "/d/file");
-    // The other id stays as it is.
+    // The other ID stays as it is.
     SftpATTRS only = sftp.stat("/d/file");
     only.setUIDGID(uid, -1);
     sftp.setStat("/d/file", only);

@@ -1,4 +1,4 @@
-# Does one thing with Net::SFTP::Foreign, for the table of clients. Any surprise ends the script.
+# Does one thing with Net::SFTP::Foreign, for the table of clients. Anything unexpected ends the script.
 #
 # foreign_client.pl HOST PORT USER KEY-FILE|"" PASSWORD|"" KNOWN-HOSTS OPERATION [ARGUMENT...]
 use strict;
@@ -16,7 +16,7 @@ my @options = (
 my $sftp = Net::SFTP::Foreign->new(
     $host, port => $port, user => $user, more => \@options, timeout => 60, autodie => 1,
     ($key ? (key_path => $key) : (password => $password)),
-    # Names are bytes, in whatever encoding, but rget makes text of them.
+    # Names are bytes, in whatever encoding, but rget turns them into text.
     fs_encoding => $operation eq 'get-tree' ? 'utf8' : 'latin1',
 );
 
@@ -41,7 +41,7 @@ sub session {
     $sftp->put($big, '/d/file');
     $sftp->chmod('/d/file', 0604);
     $sftp->utime('/d/file', 981158400, 981158401);
-    # The other id stays as it is.
+    # The other ID stays as it is.
     $sftp->chown('/d/file', $uid, 0xFFFFFFFF);
     $sftp->chown('/d/file', 0xFFFFFFFF, $gid);
     my $st = $sftp->stat('/d/file');

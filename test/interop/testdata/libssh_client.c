@@ -1,4 +1,4 @@
-/* Does one thing with libssh, for the table of clients. Any surprise ends the program.
+/* Does one thing with libssh, for the table of clients. Anything unexpected ends the program.
  *
  * libssh_client HOST PORT USER KEY-FILE|"" PASSWORD|"" KNOWN-HOSTS OPERATION [ARGUMENT...]
  */
@@ -42,7 +42,7 @@ static sftp_file opened(const char *path, int flags)
 	return f;
 }
 
-/* Local files, from some place on, are written to the same place of another, or to at. */
+/* Uploads a local file from the offset start, to the offset at of the remote file. */
 static void put_from(const char *from, const char *to, int flags, off_t start, uint64_t at)
 {
 	static char block[32768];
@@ -65,7 +65,7 @@ static void put(const char *from, const char *to)
 	put_from(from, to, O_WRONLY | O_CREAT | O_TRUNC, 0, 0);
 }
 
-/* Keeps a window of reads under way, as the documentation of libssh recommends. */
+/* Keeps a window of reads in flight, as the documentation of libssh recommends. */
 static void get_from(const char *from, const char *to, int flags, uint64_t at)
 {
 	enum { window = 16 };
@@ -167,7 +167,7 @@ static void everything(const char *big, uid_t uid, gid_t gid)
 	put(big, "/d/file");
 	must(sftp_chmod(sftp, "/d/file", 0604), "chmod");
 	must(sftp_utimes(sftp, "/d/file", times), "utimes");
-	/* As chown(2), -1 leaves an id as it is. */
+	/* As in chown(2), -1 leaves an ID as it is. */
 	must(sftp_chown(sftp, "/d/file", uid, (gid_t)-1), "chown");
 	must(sftp_chown(sftp, "/d/file", (uid_t)-1, gid), "chgrp");
 	sftp_attributes st = attributes("/d/file");

@@ -1,4 +1,4 @@
-# Does one thing with net-sftp, for the table of clients. Any surprise is an exception.
+# Does one thing with net-sftp, for the table of clients. Anything unexpected raises an exception.
 #
 # netsftp_client.rb HOST PORT USER KEY-FILE|"" PASSWORD|"" KNOWN-HOSTS OPERATION [ARGUMENT...]
 require "net/sftp"
@@ -34,13 +34,13 @@ def session(sftp, big, uid, gid)
   sftp.upload!(big, "/d/file")
   sftp.setstat!("/d/file", permissions: 0o604)
   sftp.setstat!("/d/file", atime: 981158400, mtime: 981158401)
-  # The other id stays as it is.
+  # The other ID stays as it is.
   sftp.setstat!("/d/file", uid: uid, gid: 0xFFFFFFFF)
   sftp.setstat!("/d/file", uid: 0xFFFFFFFF, gid: gid)
   st = sftp.stat!("/d/file")
   puts format("stat %d %o %d", st.size, st.permissions & 0o7777, st.mtime)
-  # net-sftp calls its arguments path and target, and sends them in that order, which every server takes for target and
-  # path. So do those who use it.
+  # net-sftp calls its arguments path and target, and sends them in that order, which every server treats as target and
+  # path, and so do its users.
   sftp.symlink!("file", "/d/link")
   puts "readlink #{sftp.readlink!("/d/link").name}"
   puts format("lstat %o", sftp.lstat!("/d/link").permissions & 0o170000)

@@ -1,5 +1,5 @@
 <?php
-// Does one thing with phpseclib, for the table of clients. Any surprise is an exception.
+// Does one thing with phpseclib, for the table of clients. Anything unexpected throws an exception.
 //
 // phpseclib_client.php HOST PORT USER KEY-FILE|"" PASSWORD|"" KNOWN-HOSTS OPERATION [ARGUMENT...]
 declare(strict_types=1);
@@ -9,7 +9,7 @@ require_once 'phpseclib3/autoload.php';
 use phpseclib3\Crypt\PublicKeyLoader;
 use phpseclib3\Net\SFTP;
 
-// Warnings and notices, too: phpseclib reports some failures as those only. What is merely deprecated in PHP 8.2 is none.
+// This includes warnings and notices, because phpseclib reports some failures only as those, but not deprecations of PHP 8.2.
 set_error_handler(function (int $level, string $message, string $file, int $line): bool {
     if (!(error_reporting() & $level)) {
         return false;
@@ -64,7 +64,7 @@ function session(SFTP $sftp, string $big, int $uid, int $gid): void
     must($sftp->put('/d/file', $big, SFTP::SOURCE_LOCAL_FILE));
     must($sftp->chmod(0604, '/d/file'));
     must($sftp->touch('/d/file', 981158401, 981158400));
-    // Each sends the other id as 0xFFFFFFFF.
+    // Each sends the other ID as 0xFFFFFFFF.
     must($sftp->chown('/d/file', $uid));
     must($sftp->chgrp('/d/file', $gid));
     $sftp->clearStatCache();

@@ -1,5 +1,5 @@
 // Does one thing with ssh2-sftp-client, which is ssh2 with promises, for the table of clients.
-// Any surprise is an exception.
+// Anything unexpected throws an exception.
 //
 // client.js HOST PORT USER KEY-FILE|"" PASSWORD|"" KNOWN-HOSTS OPERATION [ARGUMENT...]
 'use strict';
@@ -61,7 +61,7 @@ async function refused(what, operation) {
   throw new Error(`${what} was not refused`);
 }
 
-// What ssh2-sftp-client has no method for is asked of ssh2.
+// Requests for which ssh2-sftp-client has no method go to ssh2.
 async function session(sftp, big, uid, gid) {
   await sftp.mkdir('/d');
   await sftp.mkdir('/d/sub');
@@ -69,7 +69,7 @@ async function session(sftp, big, uid, gid) {
   await sftp.put(big, '/d/file');
   await sftp.chmod('/d/file', 0o604);
   await request(sftp, 'utimes', '/d/file', 981158400, 981158401);
-  // The other id stays as it is.
+  // The other ID stays as it is.
   await request(sftp, 'setstat', '/d/file', { uid, gid: 0xffffffff });
   await request(sftp, 'setstat', '/d/file', { uid: 0xffffffff, gid });
   const st = await sftp.stat('/d/file');
