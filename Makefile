@@ -114,7 +114,7 @@ fuzz: ## Fuzz every parser for FUZZTIME each.
 
 .PHONY: mutate
 mutate: ## Change the code of PKG (default: all code that makes decisions) in small ways and list what its tests do not notice.
-	@go build -buildvcs=false -o bin/mutate ./hack/mutate # another commit alone must not invalidate old results
+	@go build -buildvcs=false -o bin/mutate ./hack/mutate # a new commit alone must not invalidate old results
 	@bin/mutate $(MUTATE_FLAGS) $(filter-out ./...,$(PKG))
 
 .PHONY: soak

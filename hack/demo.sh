@@ -194,7 +194,7 @@ show kubectl get sftplisteners,sftpusers,sftpkeys --all-namespaces
 step "What the audit log says"
 kubectl -n "$namespace" logs deployment/partners-sftp --since=5m | grep -E '"(acme|bob|carol)"' | tail -n 15 || true
 
-step "Done. Go on by hand"
+step "Done. Continue by hand"
 cat <<EOF
 ${KUBECONFIG:+export KUBECONFIG=$KUBECONFIG}
 kubectl -n $namespace describe sftpuser acme

@@ -15,10 +15,10 @@ import (
 
 const usage = `usage: go run ./hack/cluster COMMAND
 
-  up [basic]       start the cluster, or what is missing of it, or do nothing if it runs and is healthy;
+  up [basic]       start the cluster or its missing parts, or do nothing if it is running and healthy;
                    basic leaves out the add-ons: DNS for the names of Services, and NetworkPolicies
   down             stop it and remove everything that it left on this machine
-  status           tell what runs; exit status 1 if the cluster is not healthy
+  status           print what is running; exit status 1 if the cluster is not healthy
   kill NAME        end a component, or all containers of the pod NAMESPACE/NAME, as kill -9 does
   start NAME [ARG…]  restart a killed component, with additional arguments
   cut ADDRESS:PORT [PEER]  drop the TCP packets between a pod's port and everyone, or one address

@@ -76,7 +76,7 @@ func networkIsFree(s settings) error {
 	for offset := range portCount {
 		l, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", s.port(offset)))
 		if err != nil {
-			return fmt.Errorf("port %d is taken; the cluster needs %d to %d: choose others with SFTP_OPERATOR_CLUSTER_PORT (%w)",
+			return fmt.Errorf("port %d is in use; the cluster needs %d to %d: choose others with SFTP_OPERATOR_CLUSTER_PORT (%w)",
 				s.port(offset), s.Port, s.Port+portCount-1, err)
 		}
 		l.Close()

@@ -51,7 +51,7 @@ func up(ctx context.Context, s settings, wanted parts) error {
 	}
 	if old != nil && allRun(s) == nil {
 		if !old.fits(s, bin) {
-			return errors.New("a cluster with other settings or versions runs in " + s.Dir + ": run down first")
+			return errors.New("a cluster with different settings or versions is running in " + s.Dir + ": run down first")
 		}
 		// It may be busy, not broken: give it time before taking it away from its users.
 		err := waitFor(ctx, s, "the running cluster", nil, func(ctx context.Context) error { return healthy(ctx, s) })
@@ -84,7 +84,7 @@ func up(ctx context.Context, s settings, wanted parts) error {
 		return err
 	}
 	if err := startAll(ctx, s, bin, wanted); err != nil {
-		return fmt.Errorf("%w\n(what was started still runs: look into %s, then run up again or down)", err, s.path("logs"))
+		return fmt.Errorf("%w\n(what was started is still running: look into %s, then run up again or down)", err, s.path("logs"))
 	}
 	say("ready in %s", time.Since(began).Round(100*time.Millisecond))
 	printEnvironment(s, bin)

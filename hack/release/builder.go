@@ -41,7 +41,7 @@ func (b *builder) prepare() error {
 	}
 	if len(entries) > 0 {
 		if _, err := os.Stat(filepath.Join(b.result, checksums)); err != nil {
-			return fmt.Errorf("%s is neither empty nor a release: choose another folder", b.result)
+			return fmt.Errorf("%s is neither empty nor a release: choose a different folder", b.result)
 		}
 	}
 	b.out = b.result + ".partial"

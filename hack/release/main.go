@@ -49,7 +49,7 @@ func run(version, out string, quick, dirty bool) error {
 		return err
 	}
 	if release.Dirty && !dirty {
-		return errors.New("files differ from the commit: commit them, or give -dirty to try")
+		return errors.New("files differ from the commit: commit them, or pass -dirty to try a change")
 	}
 	b := &builder{Release: release, result: filepath.Clean(out), images: imagePlatforms, plugins: pluginPlatforms}
 	if quick {

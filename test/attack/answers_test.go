@@ -37,7 +37,7 @@ func ask(t *testing.T, addr string, messages func(p *daemontest.Peer) [][]byte) 
 	return answers
 }
 
-// keyRequest sends the request of RFC 4252 section 7, with a signature if the signer is not nil.
+// keyRequest returns the request of RFC 4252 section 7, with a signature if the signer is not nil.
 func keyRequest(t *testing.T, p *daemontest.Peer, user, algorithm string, key ssh.PublicKey, signer ssh.Signer) []byte {
 	t.Helper()
 	m := daemontest.Userauth(user, "publickey")
@@ -147,6 +147,6 @@ func TestEqualAnswers(t *testing.T) {
 	right := ask(t, d.Addr, func(*daemontest.Peer) [][]byte { return [][]byte{password("both", "secret")} })
 	wrong := ask(t, d.Addr, func(*daemontest.Peer) [][]byte { return [][]byte{password("nobody", "secret")} })
 	if right[0] != wrong[0] || right[0] == endOfConnection {
-		t.Errorf("`both` is told %v, `nobody` %v", right, wrong)
+		t.Errorf("the user both is told %v, an unknown user %v", right, wrong)
 	}
 }

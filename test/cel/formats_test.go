@@ -27,7 +27,7 @@ func testFormat(t *testing.T, places []place, valid []string, refused []refusal)
 	}
 }
 
-// quoted returns a string in double quotes as YAML, which also accepts JSON's.
+// quoted returns s as a double-quoted YAML string, with only the escapes that JSON has.
 func quoted(s string) string { return strings.ReplaceAll(fmt.Sprintf("%q", s), `\x`, `\u00`) }
 
 func short(s string) string {

@@ -230,7 +230,7 @@ func TestAdmissionPolicies(t *testing.T) {
 			}
 		}
 	})
-	t.Run("what was there before", func(t *testing.T) {
+	t.Run("existing objects", func(t *testing.T) {
 		binding := &unstructured.Unstructured{Object: object{
 			"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": object{"name": "sftp-bounds"},
 		}}

@@ -217,7 +217,7 @@ func watchReady(t *testing.T, l *v1alpha1.SFTPListener) *readyHistory {
 		defer close(h.done)
 		defer listeners.Stop()
 		defer pods.Stop()
-		var unready time.Time // the time since which
+		var unready time.Time // since when the pod has not been ready
 		for {
 			select {
 			case <-h.ended:

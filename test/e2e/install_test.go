@@ -61,7 +61,7 @@ func TestKustomizeInstall(t *testing.T) {
 	newUser(t, l, ns, "after", keyAuth(k))
 	mustLogin(t, l, "after", ssh.PublicKeys(k.signer)).roundTrip(t, "file", 10_000)
 	if !live.alive() {
-		t.Error("a session was dropped by the change of installation")
+		t.Error("a session was dropped when the installation changed")
 	}
 	fmt.Println("INSTALL by Helm and by kustomize, with a session that continued")
 }

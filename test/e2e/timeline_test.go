@@ -22,7 +22,7 @@ type timeline struct {
 	// digest. mu guards all of them.
 	written, told time.Time
 	digests       map[string]string
-	// pokes are all changes of annotations by which pods were notified.
+	// pokes has all changes to annotations by which pods were notified.
 	pokes []time.Time
 	poked map[string]string
 }

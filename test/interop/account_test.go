@@ -32,7 +32,7 @@ type account struct {
 	// local is the client's working directory, and remote is the user's home as seen by the server.
 	local, remote string
 	// dropBox is the account of another user with the same key, whose home is read-only except for /records, which is CreateOnly
-	// as in config/samples/dropbox.yaml. Only the account that logs in with the key has it, in all rows.
+	// as in config/samples/dropbox.yaml. It is set only for the account with the key, which all rows use.
 	dropBox *account
 }
 

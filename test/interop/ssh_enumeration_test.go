@@ -63,7 +63,7 @@ func TestOpenSSHSeesNoUsers(t *testing.T) {
 			}
 			for _, user := range []string{"key", "password", "both", "code", "password-code", "expired", "far"} {
 				if have := seen(user); have != want {
-					t.Errorf("%s is told\n%s\nand `nobody`\n%s", user, have, want)
+					t.Errorf("%s is told\n%s\nand an unknown user\n%s", user, have, want)
 				}
 			}
 		})

@@ -65,7 +65,7 @@ func (g *generator) authentication(a *v1alpha1.UserAuthentication) {
 	}
 }
 
-// combinations requires a key, or a key and then the password.
+// combinations returns one that requires a key, or a key and then the password.
 func (g *generator) combinations() []v1alpha1.MethodCombination {
 	steps := []v1alpha1.AuthMethod{v1alpha1.AuthPublicKey, v1alpha1.AuthPassword}
 	return []v1alpha1.MethodCombination{{Steps: steps[:1+g.IntN(2)]}}

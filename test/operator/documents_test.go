@@ -25,7 +25,7 @@ var ownTest = map[string]bool{"docs/auditors.md": true, "docs/backup-restore.md"
 // come first.
 var pageOrder = []string{"docs/concepts.md", "docs/keys.md", "docs/migrating.md", "docs/troubleshooting.md"}
 
-// situations prepares what a block is about. All other blocks work on a listener that serves its users.
+// situations has functions that prepare what a block is about. All other blocks work on a listener that serves its users.
 var situations = map[string]func(t *testing.T, dir string, l *v1alpha1.SFTPListener){
 	"docs/troubleshooting.md, block 13": func(t *testing.T, _ string, l *v1alpha1.SFTPListener) { // the Secret of the host key is lost
 		remove(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: l.Namespace, Name: "partners-ed25519"}})

@@ -135,7 +135,7 @@ func TestRecordGoesWithTheClaims(t *testing.T) {
 	}
 }
 
-// A refused change of a claim does not make a serving listener not ready, but causes a warning.
+// A refused change to a claim does not make a serving listener unready, but causes a warning.
 func TestRefusedClaimOfAReadyListener(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns, withClaims("data"))

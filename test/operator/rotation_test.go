@@ -82,7 +82,7 @@ func TestRotationOfAKey(t *testing.T) {
 		return nil
 	})
 
-	// A foreign Secret in the way removes nothing.
+	// If a foreign Secret has the name of the next revision, nothing is removed.
 	foreign := passwordSecret(ns, "nightly-r3", "hunter2")
 	create(t, foreign)
 	change(t, k, wantNewPair)

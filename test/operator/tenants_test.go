@@ -168,7 +168,7 @@ func TestOneSecretChangesAgainAndAgain(t *testing.T) {
 	slices.Sort(busy)
 	a.compare(t, before)
 	atRest, changing := quantile(rest, 0.5), quantile(busy, 0.5)
-	t.Logf("AGAIN %d changes of a Secret of %d logins: a revocation of another tenant takes %s (median of %d; worst %s), at rest %s (worst %s)",
+	t.Logf("AGAIN %d changes to a Secret of %d logins: a revocation of another tenant takes %s (median of %d; worst %s), at rest %s (worst %s)",
 		changes.Load(), logins, changing, samples, quantile(busy, 1), atRest, quantile(rest, 1))
 	if limit := time.Duration(2*slowness().Seconds()) * atRest; changing > limit {
 		t.Errorf("a revocation takes %s, more than %s, at rest %s", changing, limit, atRest)

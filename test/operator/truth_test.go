@@ -122,7 +122,8 @@ func TestPodThatNeverAcknowledges(t *testing.T) {
 	waitFor(t, l, "Programmed", "True", "Programmed", "All 2 ready pods have loaded the configuration")
 }
 
-// A NetworkPolicy in the way of one pod: the message names the port and which clients must reach it, and does not change with each try.
+// A NetworkPolicy that blocks one pod: the message names the port and the clients that must reach it, and does not change with
+// each try.
 func TestPodBehindANetworkPolicy(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)

@@ -35,7 +35,7 @@ var versionFormat = regexp.MustCompile(`^v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d
 // Of identifies the release of the tree in the current folder as a version. It fails for an invalid version, and without git.
 func Of(version string) (Release, error) {
 	if !versionFormat.MatchString(version) {
-		return Release{}, fmt.Errorf("version %q: want vMAJOR.MINOR.PATCH, with a pre-release part or without", version)
+		return Release{}, fmt.Errorf("version %q: want vMAJOR.MINOR.PATCH, optionally with a pre-release part", version)
 	}
 	commit, err := git("rev-parse", "HEAD")
 	if err != nil {

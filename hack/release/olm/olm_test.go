@@ -93,7 +93,7 @@ func TestBundle(t *testing.T) {
 		t.Errorf("spec: %+v", csv.Spec)
 	}
 	if p := spec.ClusterPermissions[0]; p.ServiceAccountName != "account" || len(p.Rules) != 1 {
-		t.Errorf("rights: %+v", p)
+		t.Errorf("permissions: %+v", p)
 	}
 	var examples []map[string]any
 	if err := json.Unmarshal([]byte(csv.Metadata.Annotations["alm-examples"]), &examples); err != nil || len(examples) != 1 {

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// checkImages pulls the image of each platform: it runs as a user without rights, has no programs but those of the project, and
+// checkImages pulls the image of each platform: it runs as an unprivileged user, has no programs other than the project's, and
 // lists the license of every module that the compiler recorded in them, with the text.
 func checkImages(t *testing.T, p *published) {
 	t.Helper()
