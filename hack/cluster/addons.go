@@ -34,7 +34,7 @@ func addToRunning(ctx context.Context, s settings, bin folders) error {
 	if err := waitFor(ctx, s, "the add-ons", started, func(ctx context.Context) error { return healthy(ctx, s) }); err != nil {
 		return err
 	}
-	say("the running cluster has its add-ons now")
+	say("the running cluster now has its add-ons")
 	printEnvironment(s, bin)
 	return nil
 }

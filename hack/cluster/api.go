@@ -124,7 +124,7 @@ func (a *api) nodeReady(ctx context.Context) error {
 			return fmt.Errorf("node: %s", c.Message)
 		}
 	}
-	return errors.New("node: the kubelet has reported no condition yet")
+	return errors.New("node: the kubelet has not reported a condition yet")
 }
 
 type condition struct{ Type, Status, Message string }

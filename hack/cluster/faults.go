@@ -112,7 +112,7 @@ func restart(s settings, name string, args []string) error {
 	}
 	for _, p := range running {
 		if p.Name == name && p.runs() {
-			return fmt.Errorf("%s runs (PID %d)", name, p.PID)
+			return fmt.Errorf("%s is already running (PID %d)", name, p.PID)
 		}
 	}
 	all[i].args = append(all[i].args, args...)

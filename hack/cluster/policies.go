@@ -66,7 +66,7 @@ func policiesEnforced() error {
 	const queues = "/proc/net/netfilter/nfnetlink_queue"
 	b, err := os.ReadFile(queues)
 	if err != nil {
-		return fmt.Errorf("the kernel has no queues for packets (CONFIG_NETFILTER_NETLINK_QUEUE): %w", err)
+		return fmt.Errorf("the kernel does not support packet queues (CONFIG_NETFILTER_NETLINK_QUEUE): %w", err)
 	}
 	if !hasQueue(string(b), policyQueue) {
 		return fmt.Errorf("%s does not enforce NetworkPolicies yet: nothing reads queue %d", policyProgram, policyQueue)

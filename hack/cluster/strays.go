@@ -50,7 +50,7 @@ func refuseOther(s settings) error {
 	if err != nil || len(others) == 0 {
 		return err
 	}
-	return fmt.Errorf("another Kubernetes runs on this machine (%s, PID %d): stop it first, because they cannot share a firewall; "+
+	return fmt.Errorf("another Kubernetes is running on this machine (%s, PID %d): stop it first, because they cannot share a firewall; "+
 		"if it is this cluster with a different SFTP_OPERATOR_CLUSTER_DIR, run down with that one", others[0].Exe, others[0].PID)
 }
 

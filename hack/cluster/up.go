@@ -56,7 +56,7 @@ func up(ctx context.Context, s settings, wanted parts) error {
 		// It may be busy, not broken: give it time before taking it away from its users.
 		err := waitFor(ctx, s, "the running cluster", nil, func(ctx context.Context) error { return healthy(ctx, s) })
 		if err == nil && (wanted == basic || hasAddOns(s)) {
-			say("runs already")
+			say("already running")
 			printEnvironment(s, bin)
 			return nil
 		}

@@ -109,7 +109,7 @@ func (b *binary) measure(ctx context.Context, slowest time.Duration) error {
 		b.each = append(b.each, one)
 	}
 	if !reached {
-		return fmt.Errorf("the tests of %s run none of the code", b.dir)
+		return fmt.Errorf("the tests of %s do not run any of the code", b.dir)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (c *cluster) measure(ctx context.Context, p plan, there, listeners []*v1alp
 	if err := c.make(ctx, listeners, users); err != nil {
 		return r, err
 	}
-	progress("%d users made in %s", users*len(listeners), since(start))
+	progress("%d users created in %s", users*len(listeners), since(start))
 	want := before + users*len(listeners)
 	err := poll(ctx, time.Hour, fmt.Sprintf("%d users ready", want), func() (bool, error) { return c.ready.count() >= want, nil })
 	if err != nil {

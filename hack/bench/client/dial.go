@@ -112,7 +112,7 @@ func newSession(conn *ssh.Client) (*Session, error) {
 		return nil, err
 	}
 	if !ok {
-		return nil, errors.New("the server has no subsystem sftp")
+		return nil, errors.New("the server does not offer the subsystem sftp")
 	}
 	s := &Session{channel: channel, conn: conn, in: bufio.NewReaderSize(channel, headerBuffer)}
 	s.begin(typeInit)

@@ -28,10 +28,10 @@ func packLayer(files []File) (plain, compressed []byte, err error) {
 	made := map[string]bool{"/": true}
 	for i, f := range files {
 		if !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "/" {
-			return nil, nil, fmt.Errorf("file %q: give a clean absolute path inside the image", f.Path)
+			return nil, nil, fmt.Errorf("file %q: want a clean absolute path inside the image", f.Path)
 		}
 		if i > 0 && files[i-1].Path == f.Path {
-			return nil, nil, fmt.Errorf("file %q is given twice", f.Path)
+			return nil, nil, fmt.Errorf("file %q is listed twice", f.Path)
 		}
 		if err := addParents(w, path.Dir(f.Path), made); err != nil {
 			return nil, nil, err

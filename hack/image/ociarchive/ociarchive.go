@@ -53,7 +53,7 @@ const (
 // Write writes the image to w and returns the digest of its manifest. Equal images give equal bytes.
 func Write(w io.Writer, img Image) (digest string, err error) {
 	if len(img.Names) == 0 {
-		return "", errors.New("the image has no name: give at least one")
+		return "", errors.New("the image has no name: specify at least one")
 	}
 	names := make([]string, len(img.Names))
 	for i, n := range img.Names {

@@ -28,7 +28,7 @@ type Binary struct {
 // amd64 or arm64.
 func Image(binaries []Binary) (ociarchive.Image, error) {
 	if len(binaries) == 0 {
-		return ociarchive.Image{}, errors.New("nothing to put in the image: give at least one program")
+		return ociarchive.Image{}, errors.New("nothing to put in the image: specify at least one program")
 	}
 	img := ociarchive.Image{User: user, Entrypoint: []string{"/" + binaries[0].Name}, Files: []ociarchive.File{
 		{Path: "/etc/passwd", Mode: 0o644, Data: []byte(passwd)},
@@ -61,7 +61,7 @@ func staticArchitecture(path string) (string, error) {
 	defer f.Close()
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
-			return "", errors.New("needs a dynamic loader, and the image has none: build with CGO_ENABLED=0")
+			return "", errors.New("needs a dynamic loader, which the image does not have: build with CGO_ENABLED=0")
 		}
 	}
 	switch f.Machine {

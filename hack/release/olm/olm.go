@@ -129,7 +129,7 @@ func sortOut(all []manifest) (parts sorted, err error) {
 		case "Service":
 			parts.others = append(parts.others, m)
 		default:
-			return parts, fmt.Errorf("%s %s: the bundle has no place for it", m.kind(), m.name())
+			return parts, fmt.Errorf("%s %s: the bundle cannot contain this kind", m.kind(), m.name())
 		}
 	}
 	for _, b := range bindings {

@@ -43,7 +43,7 @@ func pullWithHelm(t *testing.T, p *published) {
 			t.Fatalf("%s pulled %v (%v)", program, pulled, err)
 		}
 		if got, err := os.ReadFile(pulled[0]); err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s pulled another chart (%v)", program, err)
+			t.Errorf("%s pulled a different chart (%v)", program, err)
 		}
 		rendered := helm("template", "x", "oci://"+p.chart.String(), "--plain-http", "--kube-version", "1.34.0")
 		if !strings.Contains(rendered, "image: \"ghcr.io/sftp-operator/sftp-operator@"+p.image.DigestStr()) {

@@ -13,8 +13,8 @@ func TestCheck(t *testing.T) {
 		"no such place":          {`<a href="o/other.html#c">a</a>`, "without that anchor"},
 		"no such place here":     {`<a href="#c">a</a>`, "without that anchor"},
 		"an anchor twice":        {`<h1 id="a">x</h1><ol id="a"></ol>`, "the anchor a twice"},
-		"an image of another":    {`<img alt="" src="https://example.org/x.png">`, "nothing may come from elsewhere"},
-		"a script without https": {`<script src="//example.org/x.js"></script>`, "nothing may come from elsewhere"},
+		"an image of another":    {`<img alt="" src="https://example.org/x.png">`, "nothing may be loaded from other sites"},
+		"a script without https": {`<script src="//example.org/x.js"></script>`, "nothing may be loaded from other sites"},
 		"a style that is absent": {`<link rel="stylesheet" href="x.css">`, "leads nowhere"},
 	} {
 		site := fstest.MapFS{

@@ -67,7 +67,7 @@ func Check(site fs.FS) (pages int, err error) {
 		for _, match := range loadedPattern.FindAllStringSubmatch(body, -1) {
 			target := html.UnescapeString(match[1])
 			if u, err := url.Parse(target); err != nil || u.Scheme != "" || u.Host != "" {
-				wrong = append(wrong, fmt.Errorf("%s loads %s: nothing may come from elsewhere", name, target))
+				wrong = append(wrong, fmt.Errorf("%s loads %s: nothing may be loaded from other sites", name, target))
 			} else {
 				wrong = append(wrong, link(site, places, name, target))
 			}

@@ -124,7 +124,7 @@ func readBill(path layout.Path, d v1.Descriptor) (subject v1.Descriptor, bill []
 		return subject, nil, err
 	}
 	if manifest.Subject == nil || len(manifest.Layers) != 1 {
-		return subject, nil, fmt.Errorf("%s is not the bill of another manifest", d.Digest)
+		return subject, nil, fmt.Errorf("%s is not a bill of materials that refers to a manifest", d.Digest)
 	}
 	bill, err = path.Bytes(manifest.Layers[0].Digest)
 	return *manifest.Subject, bill, err
