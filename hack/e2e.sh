@@ -21,7 +21,7 @@ KUBECONFIG="$("$make" --silent kubeconfig)"
 KUBECTL="$(bin/cluster assets)/kubectl"
 HELM="${HELM:-$(hack/tools/run.sh --path helm)}"
 KUSTOMIZE="${KUSTOMIZE:-$(hack/tools/run.sh --path kustomize)}"
-# What the tests do to the node needs root, like the node itself.
+# The tests change the node, which requires root, as does starting it.
 CLUSTER="$PWD/bin/cluster"
 [[ $(id -u) == 0 ]] || CLUSTER="sudo -E env PATH=$PATH $CLUSTER"
 PLUGIN="$PWD/bin/kubectl-sftp"

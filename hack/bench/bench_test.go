@@ -21,7 +21,7 @@ func plain(t *testing.T, s sizes) *bench {
 	return newBench(&servers.Place{Dir: t.TempDir()}, []*servers.Server{{Label: "a"}, {Label: "b"}}, s, io.Discard)
 }
 
-// TestPlan: what a target is about is measured, under a unique identifier, and profiled if the default says so.
+// TestPlan: workloads have unique identifiers, every workload with a target is measured, and the default for profiles matches some.
 func TestPlan(t *testing.T) {
 	s := full
 	s.stream = mib // the plan is the same

@@ -156,7 +156,8 @@ func (b build) complete(bin string) bool {
 	})
 }
 
-// goBuild builds a static program. What was compiled before an interruption is in Go's build cache: the next try is quick.
+// goBuild builds a static program. Packages that were compiled before an interruption are in Go's build cache, so the next try
+// is quick.
 func goBuild(ctx context.Context, root, what, module, out, pkg, ldflags string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(root, "hack", "go-build.sh"), what, "-C", module, "-trimpath",
 		"-gcflags", "all=-dwarf=false", // the linker leaves it out; the compiler needs an eighth of its time for it

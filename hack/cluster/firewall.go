@@ -14,8 +14,8 @@ const (
 	policyChain  = "SFTPOP-POLICY"
 )
 
-// setUpFirewall lets pods reach the node, each other and the outside, even if a firewall drops unknown traffic, and keeps
-// other machines from the API server: it has to listen on the bridge and on 127.0.0.1, and so listens everywhere.
+// setUpFirewall lets pods reach the node, each other and the outside, even if a firewall drops unknown traffic, and keeps other
+// machines from the API server: it has to listen on the bridge and on 127.0.0.1, and therefore listens everywhere.
 func setUpFirewall(ctx context.Context, s settings) error {
 	_, err := output(ctx, firewallRules(s), "iptables-restore", "--wait", "--noflush")
 	return err

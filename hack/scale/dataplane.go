@@ -35,8 +35,8 @@ const (
 )
 
 // dataPlane plays the Deployment controller, kubelets and daemons: each Deployment gets one pod with its own address on the
-// loopback device, which answers like a daemon what it has loaded. It loads when the operator requests it, with the daemon's
-// own code.
+// loopback device, which reports what it has loaded, like a daemon. The pod loads its configuration when the operator requests
+// it, with the daemon's own code.
 type dataPlane struct {
 	api client.Client
 	ctx context.Context

@@ -36,7 +36,7 @@ func (r *results) write(file string) error {
 	return os.WriteFile(file, []byte(before+begin+"\n"+r.tables(old)+"\n"+end+after), 0o644)
 }
 
-// tables returns the measured tables, and earlier ones in place of those that were not measured.
+// tables returns the measured tables, and the earlier version of those that were not measured.
 func (r *results) tables(old string) string {
 	var out []string
 	if r.Quick {

@@ -64,7 +64,7 @@ var sayNoDefault = map[string]string{
 	"SFTPListener.spec.service.nodePort":  "assigns one when unset",
 }
 
-// TestDescriptionsHaveDefaults: what kubectl explain prints says for each field what happens without it.
+// TestDescriptionsHaveDefaults: the output of kubectl explain says for each field what happens without it.
 func TestDescriptionsHaveDefaults(t *testing.T) {
 	fields := fieldsOf(t)
 	for _, path := range slices.Sorted(maps.Keys(fields)) {

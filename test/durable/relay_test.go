@@ -131,7 +131,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.take(e, raw)
 	r.mu.Unlock()
 	if luck < 22 {
-		hangUp(w) // it has the event, and the relay does not know
+		hangUp(w) // it has the event, but the relay does not know that
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)

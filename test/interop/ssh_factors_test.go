@@ -181,8 +181,8 @@ func TestOpenSSHCodes(t *testing.T) {
 	refused("skewed-back", nextCode(phone, -5), "code_clock_skew")
 }
 
-// TestOpenSSHPrompts: what OpenSSH's client prints before it reads a password or a code contains, exactly once, the words that
-// scripts under expect and sshpass wait for, with each method.
+// TestOpenSSHPrompts: the text that OpenSSH's client prints before it reads a password or a code contains, exactly once, the
+// words that scripts under expect and sshpass wait for, with each method.
 func TestOpenSSHPrompts(t *testing.T) {
 	phone := totp.Generate()
 	dir := configtest.New(t)

@@ -64,7 +64,7 @@ ForceCommand internal-sftp
 ChrootDirectory /run/root
 `
 
-// sshdOptions returns further lines of sshd_config, given the directory that it is in.
+// sshdOptions returns additional lines of sshd_config, given the directory that it is in.
 type sshdOptions func(t *testing.T, files string) string
 
 // startSSHD serves the tree to the user ada, who has the key, with OpenSSH's internal-sftp, jailed by ChrootDirectory. A

@@ -9,7 +9,7 @@ import (
 	"github.com/sftp-operator/sftp-operator/api/v1alpha1"
 )
 
-// A user is Ready when every ready pod has it, not when its Secret is written.
+// A user is Ready when every ready pod has loaded it, not when its Secret is written.
 func TestNoReadyWithoutAcknowledgement(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)

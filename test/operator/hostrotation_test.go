@@ -210,7 +210,7 @@ func TestHostKeyRotation(t *testing.T) {
 		t.Errorf("from %v to %v, want 1000 s", since, next)
 	}
 
-	// One of acme's clients learns it; further reports by the pod are not accepted.
+	// One of acme's clients learns the key. The pod also reports an unknown key and an unknown user, which are not accepted.
 	n := 0
 	proved := func(want int32) {
 		t.Helper()
@@ -361,7 +361,7 @@ func TestPolicyForbidsALeavingHostKey(t *testing.T) {
 }
 
 // If another program manages the Secret and replaces the key in it, the pods continue with the former key for as long as after
-// any other change: the operator still has its private key in what it has written for them.
+// any other change: its private key is still in the Secret that the operator has written for them.
 func TestExistingHostKeyIsExchanged(t *testing.T) {
 	ns := namespace(t, nil)
 	pair := func() *corev1.Secret {

@@ -111,7 +111,7 @@ func TestAssignedKey(t *testing.T) {
 		`SFTPUser "acme" logs in with the key, but it is also a key of SFTPUser "copier", where it does not work; remove it there`)
 	waitFor(t, k, "Ready", "True", "Ready", "")
 
-	// When it is assigned to another user, only that user has it.
+	// Once the key is assigned to a different user, only that user has it.
 	change(t, k, func(k *v1alpha1.SFTPKey) { k.Spec.UserRef.Name = "copier" })
 	eventually(t, func() error {
 		if keys := pods.logins(ns)["copier"].Keys; len(keys) != 2 {

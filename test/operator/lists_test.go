@@ -83,7 +83,7 @@ func TestRevokedKeysBeforeTheFirstPod(t *testing.T) {
 	waitFor(t, l, "Ready", "True", "Ready", "")
 }
 
-// CAs in a Secret are trusted while their lines are there.
+// CAs in a Secret are trusted as long as the Secret contains their lines.
 func TestUserCAsOfASecret(t *testing.T) {
 	ns := namespace(t, nil)
 	l := readyListener(t, ns)

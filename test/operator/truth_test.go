@@ -191,7 +191,7 @@ func admits(t *testing.T, ns string, want bool) {
 // A quota on Secrets: the status has the API server's message and what to do, and the operator continues automatically.
 func TestQuotaOnSecrets(t *testing.T) {
 	ns := namespace(t, nil)
-	// For a new listener the first Secret is that of its host key.
+	// For a new listener, the first Secret is the one of its host key.
 	q := quota(t, ns, "0")
 	l := newListener(ns)
 	create(t, l)

@@ -75,7 +75,7 @@ func (p *published) platformDigest(t *testing.T) string {
 	return ""
 }
 
-// run runs a command of the page in the folder with the files. Only what is on loopback can be reached.
+// run runs a command of the page in the folder with the files. Only loopback addresses can be reached.
 func (p *published) run(t *testing.T, command string) (string, error) {
 	t.Helper()
 	cosign := os.Getenv("COSIGN")

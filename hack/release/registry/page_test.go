@@ -55,7 +55,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// TestPageTable: the page's table of refused changes is that of the tests.
+// TestPageTable: the page's table of refused changes matches the tests.
 func TestPageTable(t *testing.T) {
 	text := string(must(os.ReadFile(page))(t))
 	_, table, _ := strings.Cut(text, "| Change | Refused by |\n|---|---|\n")

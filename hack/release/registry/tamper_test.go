@@ -106,7 +106,7 @@ func TestPublishedWithTags(t *testing.T) {
 	}
 }
 
-// TestTampered: what was changed after signing is refused.
+// TestTampered: anything that was changed after signing is refused.
 func TestTampered(t *testing.T) {
 	for _, test := range tamperings {
 		t.Run(test.title, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestTampered(t *testing.T) {
 	}
 }
 
-// TestMovedTag: who installs by digest gets the release, whatever its tag refers to now.
+// TestMovedTag: anyone who installs by digest gets the release, whatever its tag refers to now.
 func TestMovedTag(t *testing.T) {
 	p := signRelease(t)
 	p.push(t, true)

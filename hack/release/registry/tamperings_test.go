@@ -24,7 +24,7 @@ type tampering struct {
 	signed  func(t *testing.T, p *published) // changes the release before it is pushed
 	pushed  func(t *testing.T, p *published) // changes what is in the registry
 	want    string                           // in the error of "registry verify"
-	// commands are those of the page which refuse it; the others that look at the same kind of thing accept it.
+	// commands are the page's commands that refuse it; the others for the same kind of subject accept it.
 	commands []string
 }
 
