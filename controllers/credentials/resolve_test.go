@@ -173,7 +173,7 @@ func TestProblems(t *testing.T) {
 			"two keys in one entry",
 			cluster{},
 			keys(ed25519Key + "\n" + otherKey), "InvalidPublicKey",
-			`spec.authentication.authorizedKeys[0]: more than one line: give each key as an entry of its own`,
+			`spec.authentication.authorizedKeys[0]: more than one line: give each key its own entry`,
 		},
 
 		{

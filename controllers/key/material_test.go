@@ -86,7 +86,7 @@ func TestParseRefuses(t *testing.T) {
 		{"a host key of nothing", host, nil, `it has no entry "ssh-privatekey"; put the private key there`},
 		{"a host key that is empty", host, map[string][]byte{PrivateEntry: {}}, `it has no entry "ssh-privatekey"; put the private key there`},
 		{"a client key of nothing", client, nil, `it has neither an entry "ssh-privatekey" nor "ssh-publickey"; put a key there`},
-		{"halves of two pairs", host, map[string][]byte{PrivateEntry: pem.EncodeToMemory(mixed)}, `the private key in "ssh-privatekey" is damaged: its private and public halves do not belong together; restore it from a backup`},
+		{"halves of two pairs", host, map[string][]byte{PrivateEntry: pem.EncodeToMemory(mixed)}, `the private key in "ssh-privatekey" is damaged: its private and public halves do not match; restore it from a backup`},
 		{
 			"a key that would take hours to parse", host,
 			map[string][]byte{PrivateEntry: make([]byte, 1<<20)},

@@ -98,8 +98,8 @@ func TestRevokedCertificates(t *testing.T) {
 	trust, problems := ResolveTrust(l, policyNamed(t, cryptopolicy.Default), noFiles, nil)
 	want := []string{
 		`InvalidRevokedKey: spec.revokedKeys[0] revokes nothing: certificate.serial "0" is not a number from 1 to 18446744073709551615`,
-		`InvalidRevokedKey: spec.revokedKeys[1] revokes nothing: certificate: one of a serial number and a key ID must be set`,
-		`InvalidRevokedKey: spec.revokedKeys[2] revokes nothing: certificate: one of a serial number and a key ID must be set`,
+		`InvalidRevokedKey: spec.revokedKeys[1] revokes nothing: certificate: either a serial number or a key ID must be set`,
+		`InvalidRevokedKey: spec.revokedKeys[2] revokes nothing: certificate: either a serial number or a key ID must be set`,
 		`InvalidRevokedKey: spec.revokedKeys[3] revokes nothing: certificate: "SHA256:fp" is not the SHA-256 fingerprint of a CA's key`,
 	}
 	if got := messages(problems); !slices.Equal(got, want) || len(trust.Revoked.Certificates) != 0 {

@@ -83,7 +83,7 @@ func TestUserCAs(t *testing.T) {
 		`InvalidUserCA: spec.authentication.trustedUserCAs[2]: option "cert-authority" is not supported; remove it (only from= is understood)`,
 		`InvalidUserCA: spec.authentication.trustedUserCAs[3]: from= has no meaning before the key of a CA; its certificates can have the option source-address`,
 		`InvalidUserCA: Secret "cas", entry "a", line 4: the key after "ssh-rsa" is damaged or incomplete; copy the whole line of the .pub file again`,
-		`InvalidUserCA: Secret "cas", entry "a", line 5: crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256; create a new key, preferably Ed25519`,
+		`InvalidUserCA: Secret "cas", entry "a", line 5: crypto policy Strict2026 does not allow keys of type ecdsa-sha2-nistp256; create a new key, preferably Ed25519`,
 		`InvalidUserCA: Secret "cas", entry "empty" holds no public key; add the line of the CA's .pub file, or remove it from spec.authentication.trustedUserCAsSecretRefs`,
 		`SecretKeyMissing: Secret "cas" has no entry "none", and its CAs are not trusted; add it or correct spec.authentication.trustedUserCAsSecretRefs`,
 		`SecretNotFound: Secret "gone" does not exist in namespace "files", and its CAs are not trusted; create it or correct spec.authentication.trustedUserCAsSecretRefs`,

@@ -83,7 +83,7 @@ func TestLoad(t *testing.T) {
 	}{
 		"one of each":   {[][]byte{ed, pkcs1PEM, sec1PEM, pkcs8PEM}, "ssh-ed25519 ssh-rsa ecdsa-sha2-nistp256 ecdsa-sha2-nistp521", ""},
 		"OpenSSH's RSA": {[][]byte{configtest.PEM(t, rsaKey)}, "ssh-rsa", ""},
-		"two of a type": {[][]byte{ed, pkcs1PEM, ed2}, "", "host key 2: type ssh-ed25519 is already that of host key 0, and both are active"},
+		"two of a type": {[][]byte{ed, pkcs1PEM, ed2}, "", "host key 2 has the same type as host key 0, ssh-ed25519, and both are active"},
 		"one twice":     {[][]byte{ed, pkcs1PEM, ed}, "", "host key 2: duplicate of an earlier key"},
 		"short RSA":     {[][]byte{ed, configtest.PEM(t, weak)}, "", "host key 1: RSA key of 1024 bits is too short"},
 		"passphrase":    {[][]byte{pem.EncodeToMemory(locked)}, "", "has a passphrase"},

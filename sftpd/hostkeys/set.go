@@ -62,8 +62,8 @@ func Load(files [][]byte, settings []config.HostKey, policy cryptopolicy.Policy)
 		}
 		if k.State == config.HostKeyActive {
 			if first, twice := active[kind]; twice {
-				return nil, fmt.Errorf("host key %d: type %s is already that of host key %d, and both are active; "+
-					"an endpoint has one active key of each type", i, kind, first)
+				return nil, fmt.Errorf("host key %d has the same type as host key %d, %s, and both are active; "+
+					"an endpoint can have only one active key of each type", i, first, kind)
 			}
 			active[kind] = i
 		}

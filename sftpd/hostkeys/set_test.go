@@ -182,10 +182,10 @@ func TestCertificateRefused(t *testing.T) {
 	forged := configtest.Certificate(t, ca, ssh.HostCert, host.PublicKey(), "files.example.com")
 	forged.ValidPrincipals = []string{"other.example.com"}
 	for name, tc := range map[string]struct{ line, say string }{
-		"nothing":         {"ssh-ed25519-cert-v01@openssh.com", "not one line"},
+		"nothing":         {"ssh-ed25519-cert-v01@openssh.com", "must be one line"},
 		"plain key":       {configtest.Line(host.PublicKey()), "without a CA's signature"},
-		"two lines":       {good + "\n" + good, "not one line"},
-		"options":         {`from="10.0.0.0/8" ` + good, "not one line"},
+		"two lines":       {good + "\n" + good, "must be one line"},
+		"options":         {`from="10.0.0.0/8" ` + good, "must be one line"},
 		"of a user":       {configtest.Line(configtest.Certificate(t, ca, ssh.UserCert, host.PublicKey(), "ada")), "not a host certificate"},
 		"another key":     {configtest.Line(configtest.Certificate(t, ca, ssh.HostCert, other.PublicKey(), "h")), "it certifies the key SHA256:"},
 		"critical option": {signed(func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"force-command": "x"} }), "critical options"},

@@ -26,7 +26,7 @@ func (m *Metrics) WatchLogs(l Logs) {
 			Name: "sftpd_audit_write_failures_total", Help: "Lines of the audit log that standard output did not accept, and that are lost.",
 		}, func() float64 { return float64(l.AuditFailures()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "sftpd_audit_blocked_seconds", Help: "For how long a line of the audit log has been waiting for standard output, 0 for less than 5 seconds. Meanwhile logins and sessions wait.",
+			Name: "sftpd_audit_blocked_seconds", Help: "How long a line of the audit log has been waiting for standard output, 0 for less than 5 seconds. Meanwhile, logins and sessions wait.",
 		}, func() float64 { return l.AuditBlocked().Seconds() }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "sftpd_log_dropped_lines_total", Help: "Lines of the daemon's own log that standard error did not accept.",

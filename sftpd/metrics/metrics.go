@@ -34,7 +34,7 @@ type Metrics struct {
 func New(version string) *Metrics {
 	m := &Metrics{
 		Registry:      prometheus.NewRegistry(),
-		connections:   gauge("sftpd_connections", "Open TCP connections, logins in progress included."),
+		connections:   gauge("sftpd_connections", "Open TCP connections, including logins in progress."),
 		sessions:      gauge("sftpd_sessions", "Connections that are logged in."),
 		logins:        counters("sftpd_logins_total", "Decided logins and login attempts, by SSH method (several in their order, with +) and result (ok, refused).", "method", "result"),
 		negotiated:    counters("sftpd_negotiated_algorithms_total", "Logins by what was negotiated: the kind (key_exchange, cipher, mac, host_key, public_key) and the algorithm.", "kind", "algorithm"),
@@ -43,10 +43,10 @@ func New(version string) *Metrics {
 		transfers:     counters("sftpd_transfers_total", "Files that were opened and closed, by direction (download, upload, both) and result (ok, failed, aborted).", "direction", "result"),
 		transferBytes: counters("sftpd_transfer_bytes_total", "Bytes of files, by direction (download, upload).", "direction"),
 		hashed:        counter("sftpd_hashed_bytes_total", "Bytes of files that were read for hashes that clients asked for."),
-		operations:    counters("sftpd_operations_total", "Changes of the tree and refused requests, by SFTP request and result (ok, refused, failed).", "operation", "result"),
+		operations:    counters("sftpd_operations_total", "Changes to the tree and refused requests, by SFTP request and result (ok, refused, failed).", "operation", "result"),
 		expired:       counters("sftpd_retention_deleted_files_total", "Files and empty directories that retention deleted, by rule.", "rule"),
 		expiredBytes:  counters("sftpd_retention_deleted_bytes_total", "Bytes of files that retention deleted, by rule.", "rule"),
-		hostKeyProofs: counters("sftpd_host_key_proofs_total", "Requests of logged-in clients for proofs of host keys that they are to learn (hostkeys-prove-00@openssh.com), by result (answered, refused).", "result"),
+		hostKeyProofs: counters("sftpd_host_key_proofs_total", "Requests from logged-in clients for proofs of host keys that they do not know yet (hostkeys-prove-00@openssh.com), by result (answered, refused).", "result"),
 		traceSpans:    counters("sftpd_trace_spans_total", "Spans of traces by result: sent to the collector, dropped for lack of room, or refused by the collector.", "result"),
 		probes:        counter("sftpd_tcp_probes_total", "Connections that were closed by the peer before it sent anything, as load balancers do."),
 		reloads:       counter("sftpd_config_reloads_total", "Configurations that were loaded."),

@@ -9,11 +9,11 @@ import (
 var (
 	retentionLabels = []string{"rule", "volume"}
 	retentionRun    = prometheus.NewDesc("sftpd_retention_last_run_timestamp_seconds",
-		"When a rule of retention last ran on a volume, in seconds since 1970.", retentionLabels, nil)
+		"When a retention rule last ran on a volume, in seconds since 1970.", retentionLabels, nil)
 	retentionDue = prometheus.NewDesc("sftpd_retention_due_files",
-		"Files that a rule of retention found due in its last run, whether it deletes them or only reports.", retentionLabels, nil)
+		"Files that a retention rule found due in its last run, whether it deletes them or only reports.", retentionLabels, nil)
 	retentionHalted = prometheus.NewDesc("sftpd_retention_halted",
-		"1 if a rule of retention does not delete although it should, by reason (TooMany, Clock, Hold, Volume, Incomplete), else 0 with the reason none.",
+		"1 if a retention rule does not delete although it should, by reason (TooMany, Clock, Hold, Volume, Incomplete), else 0 with the reason none.",
 		append(retentionLabels[:2:2], "reason"), nil)
 )
 

@@ -390,7 +390,7 @@ func (l *log) close() {
 	}
 }
 
-var errClosed = errors.New("the daemon ends")
+var errClosed = errors.New("the daemon is shutting down")
 
 // retire marks a segment as gone and returns its file, or nil if a reader has it open and will close it. The lock is held,
 // so the caller closes the file later.

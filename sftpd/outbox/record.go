@@ -85,7 +85,7 @@ func (r *record) encode(to []byte) ([]byte, error) {
 	}
 	text := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	if len(text) > maxRecord {
-		return to, fmt.Errorf("record of %d bytes", len(text))
+		return to, fmt.Errorf("a record of %d bytes is too large", len(text))
 	}
 	to = fmt.Appendf(to, "%08x ", crc32.Checksum(text, castagnoli))
 	return append(append(to, text...), '\n'), nil

@@ -133,7 +133,7 @@ func explain(err error, user string, tried []string, codeAsked bool) error {
 	case !strings.Contains(err.Error(), "unable to authenticate"):
 		return err
 	case codeAsked:
-		return fmt.Errorf("the server accepted what came before the code for %q (%s), and refused the code: wrong, used before, or for another time (%w)", user, all, err)
+		return fmt.Errorf("the server accepted what came before the code for %q (%s), and refused the code: wrong, used before, or for a different time (%w)", user, all, err)
 	default:
 		return fmt.Errorf("the server accepted none of %s for %q: wrong credential, unknown user, a network that is not allowed, or a further credential is needed (%w)",
 			all, user, err)

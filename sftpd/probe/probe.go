@@ -223,7 +223,7 @@ func (r *run) read() error {
 		return fmt.Errorf("%s: %w", r.name, err)
 	}
 	if !bytes.Equal(got, r.data) {
-		return fmt.Errorf("%s: read %d bytes that are not the %d that were written", r.name, len(got), size)
+		return fmt.Errorf("%s: the %d bytes that were read differ from the %d that were written", r.name, len(got), size)
 	}
 	return nil
 }

@@ -80,7 +80,7 @@ func (l *Loader) watch() *watcher {
 	fs, err := fsnotify.NewWatcher()
 	if err != nil {
 		w.interval = blindInterval
-		l.log.Warn("cannot watch the configuration directory, changes are only detected by polling",
+		l.log.Warn("cannot watch the configuration directory: changes are only detected by polling",
 			"interval", blindInterval.String(), "error", err)
 		return w
 	}

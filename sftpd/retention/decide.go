@@ -108,7 +108,7 @@ func Decide(rule config.RetentionRule, all []*Counted, c Circumstances) Plan {
 	}
 	switch files, _ := sum.Deletable(); {
 	case l.share(sum):
-		return Plan{Halt: config.HaltTooMany, Message: fmt.Sprintf("%d of %d files would be deleted, and maxPercent is %d", files, sum.Files, l.percent)}
+		return Plan{Halt: config.HaltTooMany, Message: fmt.Sprintf("%d of %d files would be deleted, but maxPercent is %d", files, sum.Files, l.percent)}
 	case halted == 1:
 		plan.Halt, plan.Message = config.HaltTooMany, example
 	case halted > 1:
@@ -127,9 +127,9 @@ func (l limits) exceeded(d *Counted) string {
 	case d.TooLarge:
 		return fmt.Sprintf("more than %d files and directories", maxEntries)
 	case files > l.files:
-		return fmt.Sprintf("%d files would be deleted, and maxFiles is %d", files, l.files)
+		return fmt.Sprintf("%d files would be deleted, but maxFiles is %d", files, l.files)
 	case l.share(d.Tally):
-		return fmt.Sprintf("%d of %d files would be deleted, and maxPercent is %d", files, d.Files, l.percent)
+		return fmt.Sprintf("%d of %d files would be deleted, but maxPercent is %d", files, d.Files, l.percent)
 	}
 	return ""
 }

@@ -65,10 +65,10 @@ func digest(v any) string {
 }
 
 // errBusy: another daemon works on the volume.
-var errBusy = errors.New("another daemon works on the volume")
+var errBusy = errors.New("another daemon is working on the volume")
 
 // errNoLocks: the volume does not support locks, so another daemon could work on it at the same time.
-var errNoLocks = errors.New("the volume has no locks")
+var errNoLocks = errors.New("the volume does not support locks")
 
 // place is a volume that this daemon has locked.
 type place struct {

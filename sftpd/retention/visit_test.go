@@ -256,7 +256,7 @@ func TestHaltOfARun(t *testing.T) {
 	}
 	for err, want := range map[error]string{
 		unix.EACCES:                          "the volume's directory: permission denied",
-		errors.Join(errNoLocks, unix.ENOSYS): "the volume has no locks",
+		errors.Join(errNoLocks, unix.ENOSYS): "the volume does not support locks",
 		fmt.Errorf(" other%c", '\n'):         "other",
 	} {
 		if got := problem(err); got != want {

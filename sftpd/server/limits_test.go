@@ -155,7 +155,7 @@ func TestConnectionLimits(t *testing.T) {
 		// The refusal comes after the login, so a client without the password learns nothing about limits.
 		c := d.MustDial(t, user, ssh.Password("secret"))
 		refused, _ := errors.AsType[*ssh.OpenChannelError](second(c.NewSession()))
-		if refused == nil || refused.Reason != ssh.ResourceShortage || !strings.Contains(refused.Message, "as many connections as it may have") {
+		if refused == nil || refused.Reason != ssh.ResourceShortage || !strings.Contains(refused.Message, "already has the maximum number of connections") {
 			t.Errorf("%s hears %v", user, refused)
 		}
 		if err := c.Wait(); err == nil { // does not end if it stays

@@ -30,8 +30,8 @@ type login struct {
 
 // farewells are sent to a client that had valid credentials but was not admitted. The user may know all of it.
 var farewells = map[event.Reason]string{
-	event.MaxConnectionsOfUser: "this user has as many connections as it may have; close one and try again",
-	event.NamespaceConnections: "the users of this namespace have as many connections as they may have; close one and try again",
+	event.MaxConnectionsOfUser: "this user already has the maximum number of connections; close one and try again",
+	event.NamespaceConnections: "the users of this namespace already have the maximum number of connections; close one and try again",
 	event.ShuttingDown:         "the server is shutting down; try again",
 	event.ChangedDuringLogin:   "the login has changed in the meantime; try again",
 }

@@ -50,7 +50,7 @@ func (f *fault) Error() string { return f.text }
 
 var (
 	errMalformed   = &fault{StatusBadMessage, "Malformed request"}
-	errNotFirst    = &fault{StatusBadMessage, "INIT must be the first request, and the only one of its kind"}
+	errNotFirst    = &fault{StatusBadMessage, "INIT must be the first request, and must not be repeated"}
 	errHandle      = &fault{StatusFailure, "Invalid handle"}
 	errHandleKind  = &fault{StatusFailure, "This request does not work with this kind of handle"}
 	errHandles     = &fault{StatusFailure, "Too many open handles"}

@@ -83,7 +83,7 @@ func TestHostKeysOfThePolicy(t *testing.T) {
 		key any
 		say string
 	}{
-		{ec, "host key 1: crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256; create a new key, preferably Ed25519"},
+		{ec, "host key 1: crypto policy Strict2026 does not allow keys of type ecdsa-sha2-nistp256; create a new key, preferably Ed25519"},
 		{short, "host key 1: RSA key of 2048 bits is too short for crypto policy Strict2026: at least 3072 are required; create a new key, preferably Ed25519"},
 	} {
 		dir := configtest.New(t)

@@ -71,7 +71,7 @@ func TestWhatTheClientReads(t *testing.T) {
 		c.ask(t, "subsystem", sftp)
 		_ = c.Close()
 		said, err := io.ReadAll(c.Stderr())
-		if want := "The server cannot open your directories now. Its log has the reason.\r\n"; string(said) != want || err != nil {
+		if want := "The server cannot open your directories now. Its log contains the reason.\r\n"; string(said) != want || err != nil {
 			t.Errorf("%q, %v", said, err)
 		}
 		if <-c.served; !slices.Equal(c.refused, []event.Reason{event.RequestRefused}) || c.panics > 0 {

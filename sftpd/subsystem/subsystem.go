@@ -17,7 +17,7 @@ import (
 const UnusedTimeout = time.Minute
 
 // unavailable is sent to a client if Prepare fails. Programs show standard error; the reply itself carries no text.
-const unavailable = "The server cannot open your directories now. Its log has the reason.\r\n"
+const unavailable = "The server cannot open your directories now. Its log contains the reason.\r\n"
 
 // Options of a channel. All are needed.
 type Options struct {

@@ -25,7 +25,7 @@ var ErrChanged = errors.New("the file has changed")
 
 // ErrNotRestored is returned if a name came to mean another file while it was being removed, and that file could not get
 // its name back. It remains under a hidden name in its directory.
-var ErrNotRestored = errors.New("a file that took the name meanwhile is under a hidden name now")
+var ErrNotRestored = errors.New("a file that took the name in the meantime now has a hidden name")
 
 // Staged reports whether a name is one of an upload that is not published, or of a probe. Users cannot reach those.
 func Staged(name string) bool { return own(name) }

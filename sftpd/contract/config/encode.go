@@ -44,7 +44,7 @@ func EncodeListener(l Listener, hostKeys, shards [][]byte) ([]byte, error) {
 func ComposeListener(l Listener, hostKeys [][]byte, shards []string) ([]byte, error) {
 	l.Version = Version
 	if n := len(l.HostKeys); n != 0 && n != len(hostKeys) {
-		return nil, fmt.Errorf("encode configuration: hostKeys has %d keys, but there are files of %d", n, len(hostKeys))
+		return nil, fmt.Errorf("encode configuration: hostKeys has %d keys, but there are files for %d", n, len(hostKeys))
 	}
 	keys := make([]HostKey, len(hostKeys))
 	copy(keys, l.HostKeys)

@@ -56,7 +56,7 @@ func validateHostKeys(keys []HostKey) error {
 	case len(keys) > MaxHostKeys:
 		return fmt.Errorf("hostKeys must have at most %d entries", MaxHostKeys)
 	case active == 0:
-		return errors.New("one of hostKeys must be active, without a state: key exchanges are signed with it")
+		return errors.New("one of hostKeys must be active, that is, have no state: it signs key exchanges")
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ const dataLink = "..data"
 
 // ErrInconsistent is in the error of Load when files do not belong together, for example while some of the Secrets behind a
 // volume are newer than others. A later try may succeed.
-var ErrInconsistent = errors.New("files do not belong together yet")
+var ErrInconsistent = errors.New("files do not match each other yet")
 
 // Files are a configuration whose files belong together. Its users are not decoded yet.
 type Files struct {

@@ -45,7 +45,7 @@ func TestLoadFails(t *testing.T) {
 		}, false, "a range of serial numbers must go up"},
 		{"revoked certificate without a name", func(f map[string][]byte) {
 			replace(f, listener, `"volumes":`, `"revoked":{"certificates":[{}]},"volumes":`)
-		}, false, "one of a serial number and a key ID must be set"},
+		}, false, "either a serial number or a key ID must be set"},
 		{"file elsewhere", func(f map[string][]byte) { replace(f, listener, `"hostkey-0"`, `"../hostkey"`) }, false, "not a file name"},
 		{"unknown state of a host key", func(f map[string][]byte) {
 			replace(f, listener, `{"name":"hostkey-0",`, `{"state":"Paused","name":"hostkey-0",`)

@@ -57,9 +57,9 @@ func (r Revoked) validate() error {
 func (c RevokedCertificate) Validate() error {
 	switch {
 	case (c.Serial == 0) == (c.KeyID == ""):
-		return errors.New("one of a serial number and a key ID must be set")
+		return errors.New("either a serial number or a key ID must be set")
 	case c.LastSerial != 0 && (c.Serial == 0 || c.LastSerial <= c.Serial):
-		return errors.New("a range of serial numbers must go up from one that is not 0")
+		return errors.New("a range of serial numbers must go up, and must not begin at 0")
 	case c.CA != "" && !fingerprintRE.MatchString(c.CA):
 		return fmt.Errorf("%q is not the SHA-256 fingerprint of a CA's key", c.CA)
 	}

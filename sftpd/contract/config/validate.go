@@ -98,7 +98,7 @@ func (l Listener) validateBounds() error {
 	case networks.Empty():
 		return fmt.Errorf("cryptoPolicy %s requires named networks: allowFrom must not be empty", l.CryptoPolicy)
 	case networks.Unbounded():
-		return fmt.Errorf("cryptoPolicy %s requires named networks: allowFrom must not have a network with the length 0", l.CryptoPolicy)
+		return fmt.Errorf("cryptoPolicy %s requires named networks: allowFrom must not contain a network with the prefix length 0", l.CryptoPolicy)
 	}
 	return nil
 }
@@ -214,7 +214,7 @@ func (u User) validateCredentials() error {
 		size += k.Size()
 	}
 	if size > MaxKeySizePerUser {
-		return fmt.Errorf("keys of more than %d bytes", MaxKeySizePerUser)
+		return fmt.Errorf("the keys have more than %d bytes in total", MaxKeySizePerUser)
 	}
 	return nil
 }
@@ -253,7 +253,7 @@ func validateMounts(mounts []Mount) error {
 		case !slices.Contains([]string{ReadWrite, ReadOnly, WriteOnly, CreateOnly}, m.Access):
 			return fmt.Errorf("access %q of mount %q is not known", m.Access, m.Path)
 		case m.ListNames && m.Access != WriteOnly && m.Access != CreateOnly:
-			return fmt.Errorf("listNames of mount %q is for WriteOnly and CreateOnly only", m.Path)
+			return fmt.Errorf("listNames of mount %q requires the access WriteOnly or CreateOnly", m.Path)
 		}
 		seen[m.Path] = true
 	}

@@ -84,7 +84,7 @@ func (p Policy) CheckUserKey(k ssh.PublicKey) error { return p.check(k, p.Public
 func (p Policy) check(k ssh.PublicKey, algorithms []string) error {
 	switch {
 	case len(offered(k.Type(), algorithms)) == 0:
-		return fmt.Errorf("crypto policy %s has no keys of type %s; create a new key, preferably Ed25519", p.Name, k.Type())
+		return fmt.Errorf("crypto policy %s does not allow keys of type %s; create a new key, preferably Ed25519", p.Name, k.Type())
 	case p.TooShort(k):
 		return fmt.Errorf("RSA key of %d bits is too short for crypto policy %s: at least %d are required; create a new key, preferably Ed25519",
 			rsaBits(k), p.Name, p.MinRSABits)

@@ -135,7 +135,7 @@ func Decode(data []byte) (Config, error) {
 		return Config{}, quiet(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Config{}, errors.New("something follows the configuration")
+		return Config{}, errors.New("unexpected data after the configuration")
 	}
 	if err := c.Validate(); err != nil {
 		return Config{}, err
@@ -149,7 +149,7 @@ func quiet(err error) error {
 		return fmt.Errorf("field %s has the wrong type", t.Field)
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Errorf("not JSON, at byte %d", s.Offset)
+		return fmt.Errorf("invalid JSON at byte %d", s.Offset)
 	}
 	return errors.New("not a configuration of this version of the relay")
 }

@@ -23,17 +23,17 @@ func Parse(line string, key ssh.PublicKey, policy cryptopolicy.Policy) (*ssh.Cer
 	c, isCertificate := parsed.(*ssh.Certificate)
 	switch {
 	case err != nil || len(options) > 0 || len(bytes.TrimSpace(rest)) > 0 || strings.Contains(strings.TrimSpace(line), "\n"):
-		return nil, errors.New("not one line of a host certificate, as ssh-keygen -h -s writes it into a file -cert.pub")
+		return nil, errors.New("not a host certificate: it must be one line, as ssh-keygen -h -s writes it to a -cert.pub file")
 	case !isCertificate:
-		return nil, errors.New("it is a public key without a CA's signature; use the content of the file -cert.pub")
+		return nil, errors.New("it is a public key without a CA's signature; use the content of the -cert.pub file")
 	case c.CertType != ssh.HostCert:
-		return nil, errors.New("it is not a host certificate but one for users; make it with ssh-keygen -h -s")
+		return nil, errors.New("it is a user certificate, not a host certificate; create it with ssh-keygen -h -s")
 	case !bytes.Equal(c.Key.Marshal(), key.Marshal()):
 		return nil, fmt.Errorf("it certifies the key %s, not %s", ssh.FingerprintSHA256(c.Key), ssh.FingerprintSHA256(key))
 	case len(c.CriticalOptions) > 0:
 		return nil, errors.New("it has critical options, which clients refuse in a host certificate; create it without them (ssh-keygen -O)")
 	case c.ValidAfter >= c.ValidBefore:
-		return nil, errors.New("its validity ends before it begins; create it with another ssh-keygen -V")
+		return nil, errors.New("its validity ends before it begins; create it with a different -V of ssh-keygen")
 	}
 	if err := policy.CheckUserKey(c.SignatureKey); err != nil {
 		return nil, fmt.Errorf("the CA's key: %w", err)

@@ -24,7 +24,7 @@ type bcryptHash struct {
 
 func parseBcrypt(s string) (Hash, error) {
 	if !bcryptRE.MatchString(s) {
-		return nil, errors.New("not a bcrypt hash: $2a$, $2b$ or $2y$, two digits, and 53 characters after another $")
+		return nil, errors.New("not a bcrypt hash: it must be $2a$, $2b$ or $2y$, two digits, another $, and 53 characters")
 	}
 	cost, err := bcrypt.Cost([]byte(s))
 	if err != nil || cost < bcrypt.MinCost || cost > maxBcryptCost {

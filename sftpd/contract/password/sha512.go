@@ -34,7 +34,7 @@ type sha512Hash struct {
 func parseSHA512(s string) (Hash, error) {
 	parts := sha512RE.FindStringSubmatch(s)
 	if parts == nil {
-		return nil, errors.New("not a SHA-512 crypt hash: $6$, rounds=N$ if wanted, 1 to 16 characters of salt, and 86 characters after another $")
+		return nil, errors.New("not a SHA-512 crypt hash: it must be $6$, optionally rounds=N$, 1 to 16 characters of salt, another $, and 86 characters")
 	}
 	rounds := defaultSHA512Rounds
 	if parts[1] != "" {

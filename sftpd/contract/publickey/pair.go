@@ -22,7 +22,7 @@ func CheckPair(s ssh.Signer) error {
 		err = s.PublicKey().Verify(data, signature)
 	}
 	if err != nil {
-		return errors.New("is damaged: its private and public halves do not belong together; restore it from a backup")
+		return errors.New("is damaged: its private and public halves do not match; restore it from a backup")
 	}
 	return nil
 }

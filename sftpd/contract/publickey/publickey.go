@@ -81,7 +81,7 @@ func ParseLine(line string) (Key, error) {
 		return Key{}, errors.New("this is a private key: use the public half, the line in the .pub file, and generate a new key pair if others have seen this one")
 	}
 	if strings.ContainsAny(strings.TrimSpace(line), "\r\n") {
-		return Key{}, errors.New("more than one line: give each key as an entry of its own")
+		return Key{}, errors.New("more than one line: give each key its own entry")
 	}
 	pub, comment, options, _, err := ssh.ParseAuthorizedKey([]byte(line))
 	if err != nil {

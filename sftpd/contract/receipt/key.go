@@ -21,7 +21,7 @@ func NewSigner(key ed25519.PrivateKey) (*Signer, error) {
 	}
 	// The file has both halves. A signature with halves that do not belong together would reveal the private one.
 	if !ed25519.NewKeyFromSeed(key.Seed()).Equal(key) {
-		return nil, errors.New("the halves of the private key do not belong together")
+		return nil, errors.New("the halves of the private key do not match")
 	}
 	public, err := ssh.NewPublicKey(key.Public())
 	if err != nil {
@@ -38,7 +38,7 @@ const maxPrivate = 4 << 10
 // it.
 func ParseSigner(file []byte) (*Signer, error) {
 	if len(file) > maxPrivate {
-		return nil, errors.New("the key of receipts must be an Ed25519 key; this file is too long for one")
+		return nil, errors.New("the receipt key must be an Ed25519 key; this file is too long for one")
 	}
 	raw, err := ssh.ParseRawPrivateKey(file)
 	if err != nil {
@@ -50,7 +50,7 @@ func ParseSigner(file []byte) (*Signer, error) {
 	case ed25519.PrivateKey:
 		return NewSigner(key)
 	}
-	return nil, errors.New("the key of receipts must be an Ed25519 key")
+	return nil, errors.New("the receipt key must be an Ed25519 key")
 }
 
 // Fingerprint returns the fingerprint of the public key, as in Receipt.Key.
@@ -66,5 +66,5 @@ func Public(key ssh.PublicKey) (ed25519.PublicKey, error) {
 			return e, nil
 		}
 	}
-	return nil, errors.New("the key of receipts must be an Ed25519 key")
+	return nil, errors.New("the receipt key must be an Ed25519 key")
 }

@@ -69,7 +69,7 @@ func New(secret string, digits int, algorithm string) (Key, error) {
 	case len(raw) > MaxSecret:
 		return Key{}, fmt.Errorf("the secret has %d bytes, but at most %d are allowed", len(raw), MaxSecret)
 	case digits != int(otp.DigitsSix) && digits != int(otp.DigitsEight):
-		return Key{}, errors.New("codes have 6 or 8 digits, no other number is possible")
+		return Key{}, errors.New("codes have 6 or 8 digits; no other number is possible")
 	case !known:
 		return Key{}, errors.New("the algorithm is not SHA1, SHA256 or SHA512")
 	}
@@ -99,7 +99,7 @@ func Parse(text string) (Key, error) {
 	}
 	for _, values := range parameters {
 		if len(values) > 1 {
-			return Key{}, errors.New("the otpauth URI has a parameter twice")
+			return Key{}, errors.New("the otpauth URI contains a parameter twice")
 		}
 	}
 	if p := parameters.Get("period"); p != "" && p != "30" {

@@ -83,7 +83,7 @@ func StartCommand(t testing.TB, dir *configtest.Dir, program string, change func
 		"serve", "-config", dir.Path, "-listen", anyPort, "-health", anyPort)
 	cmd.Stdout, cmd.Stderr = d.Stdout.w, d.Stderr.w
 	if change(cmd); cmd.Start() != nil {
-		t.Fatal("the daemon does not start: ", program)
+		t.Fatal("the daemon did not start: ", program)
 	}
 	d.PID = cmd.Process.Pid
 	d.Terminate = func() { _ = cmd.Process.Signal(syscall.SIGTERM) } // it may have ended
@@ -184,7 +184,7 @@ func (d *Daemon) Wait(t testing.TB, limit time.Duration) error {
 	case <-d.done:
 		return d.err
 	case <-time.After(limit):
-		t.Fatalf("daemon still runs after %s", limit)
+		t.Fatalf("the daemon is still running after %s", limit)
 		return nil
 	}
 }

@@ -130,7 +130,7 @@ func (s *Strict) receive() {
 			case msgIgnore, msgUnimplemented, msgDebug:
 				continue
 			case MsgDisconnect:
-				err = fmt.Errorf("the server disconnects: %q", m)
+				err = fmt.Errorf("the server disconnected: %q", m)
 			case MsgKexInit:
 				if err = s.exchangeKeys(m); err == nil {
 					continue

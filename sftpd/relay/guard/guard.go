@@ -83,7 +83,7 @@ func (g *Guard) Check(a netip.Addr) error {
 	}
 	switch {
 	case slices.Contains(g.denied, a):
-		return fmt.Errorf("%w: %s is the API server's", ErrAddress, a)
+		return fmt.Errorf("%w: %s is an address of the API server", ErrAddress, a)
 	case in(metadata):
 		return fmt.Errorf("%w: %s is reserved", ErrAddress, a)
 	case in(g.allowed):

@@ -30,7 +30,7 @@ func (t *tallied) deadLetters(total uint64, reason string, now time.Time, last b
 	if left := t.deadAt.Add(tallyInterval).Sub(now); left > 0 && !last {
 		return left
 	}
-	t.to.Warn("events are dead letters", "count", total-t.dead, "reason", reason)
+	t.to.Warn("events became dead letters", "count", total-t.dead, "reason", reason)
 	t.dead, t.deadAt = total, now
 	return maxWait
 }

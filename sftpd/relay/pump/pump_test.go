@@ -207,7 +207,7 @@ func (r *receiver) send(ctx context.Context, event []byte, _ time.Time) send.Res
 	select {
 	case <-time.After(r.takes):
 	case <-ctx.Done():
-		return send.Result{Failure: "the relay is ending"}
+		return send.Result{Failure: "the relay is shutting down"}
 	}
 	e := parse(event)
 	r.mu.Lock()

@@ -187,7 +187,7 @@ func TestFailures(t *testing.T) {
 		x509.CertificateInvalidError{Reason: x509.Expired}:              "it has expired or is not valid yet",
 		x509.CertificateInvalidError{Reason: x509.TooManyIntermediates}: "its chain breaks a rule",
 		context.DeadlineExceeded:                                        "no answer within 7s",
-		context.Canceled:                                                "the relay is ending",
+		context.Canceled:                                                "the relay is shutting down",
 		io.ErrUnexpectedEOF:                                             "the receiver closed the connection without an answer",
 	} {
 		if got := describe(&neturl.Error{Op: "Post", URL: "http://secret", Err: err}, 7*time.Second); !strings.Contains(got, want) || strings.Contains(got, "secret") {

@@ -178,7 +178,7 @@ func TestFloodsCostNoMemory(t *testing.T) {
 func TestCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r := newSender(t, sink(raw(t, func(net.Conn) {}))).Send(ctx, []byte(event), time.Now()); r.Failure != "the relay is ending" {
+	if r := newSender(t, sink(raw(t, func(net.Conn) {}))).Send(ctx, []byte(event), time.Now()); r.Failure != "the relay is shutting down" {
 		t.Errorf("%+v", r)
 	}
 }

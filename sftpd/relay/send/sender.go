@@ -88,13 +88,13 @@ func tlsConfig(s delivery.Sink) (*tls.Config, error) {
 	if s.CABundle != "" {
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM([]byte(s.CABundle)) {
-			return nil, errors.New("the CA bundle has no certificate in PEM format")
+			return nil, errors.New("the CA bundle contains no certificate in PEM format")
 		}
 	}
 	if s.ClientCertificate != "" {
 		pair, err := tls.X509KeyPair([]byte(s.ClientCertificate), []byte(s.ClientKey))
 		if err != nil {
-			return nil, errors.New("the client's certificate or private key is invalid, or they do not belong together")
+			return nil, errors.New("the client's certificate or private key is invalid, or they do not match")
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
@@ -159,7 +159,7 @@ func describe(err error, timeout time.Duration) string {
 	case errors.Is(err, guard.ErrAddress):
 		return guardText(err)
 	case errors.Is(err, context.Canceled):
-		return "the relay is ending"
+		return "the relay is shutting down"
 	case errors.As(err, &dns):
 		if dns.IsNotFound {
 			return "the host name does not exist"
@@ -168,7 +168,7 @@ func describe(err error, timeout time.Duration) string {
 	case errors.As(err, &unknown):
 		return "TLS: the receiver's certificate is signed by an unknown authority; set caBundle"
 	case errors.As(err, &name):
-		return "TLS: the receiver's certificate is for another name"
+		return "TLS: the receiver's certificate is for a different name"
 	case errors.As(err, &invalid):
 		return "TLS: the receiver's certificate is not valid: " + reasonOf(invalid)
 	case errors.As(err, &verify):

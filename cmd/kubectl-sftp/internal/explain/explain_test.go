@@ -325,7 +325,7 @@ func TestExplain(t *testing.T) {
 		"a type that the policy lacks": {func(in *Input, _ string) {
 			in.Listener.Status.CryptoPolicy = v1alpha1.CryptoStrict2026
 			in.Key = curveKey{in.Key}
-		}, Denied, "crypto policy Strict2026 has no keys of type ecdsa-sha2-nistp256"},
+		}, Denied, "crypto policy Strict2026 does not allow keys of type ecdsa-sha2-nistp256"},
 		"a type that no policy has": {func(in *Input, _ string) { in.Key = dsaKey{in.Key} }, Denied, "keys of type ssh-dss are not supported"},
 	} {
 		t.Run(name, func(t *testing.T) {
